@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: MIT
+// A run's description: model, training and data, as a YAML file gives it or as code fills it in.
+#ifndef CLRNN_CONFIG_H
+#define CLRNN_CONFIG_H
+
+#include "clrnn/base.h"
+
+enum clrnn_layer_kind {
+    CLRNN_LAYER_RNN, CLRNN_LAYER_LSTM, CLRNN_LAYER_GRU,
+    CLRNN_LAYER_BATCHNORM, CLRNN_LAYER_LAYERNORM,
+    CLRNN_LAYER_LINEAR, CLRNN_LAYER_EMBEDDING,
+    CLRNN_LAYER_DROPOUT, CLRNN_LAYER_RELU, CLRNN_LAYER_TANH, CLRNN_LAYER_SIGMOID,
+    CLRNN_LAYER_SOFTMAX, CLRNN_LAYER_LOG_SOFTMAX, CLRNN_LAYER_ROUND,
+    CLRNN_LAYER_POOL,
+    CLRNN_LAYER_KINDS
+};
+
+enum clrnn_pool_over { CLRNN_OVER_LAST, CLRNN_OVER_FINAL, CLRNN_OVER_MEAN, CLRNN_OVER_MAX };
+
+/** One entry of model.layers. Fields that the kind lacks keep their defaults. */
+struct clrnn_layer {
+    enum clrnn_layer_kind kind;
+    char *name;             // state-dict prefix; NULL: the layer's index
+    int line;               // in the config file, 0 where made in code
+    // recurrent
+    uint32_t hidden_size, num_layers;
+    bool bidirectional, bias, relu; // bias: linear too; relu: nonlinearity of rnn
+    double dropout;         // between the layers of a recurrent stack
+    // normalising
+    double eps, momentum;
+    bool cumulative;        // batchnorm momentum: null
+    bool affine;            // layernorm: elementwise_affine
+    bool track_running_stats;
+    // dense
+    uint32_t out_features, num_embeddings, embedding_dim;
+    int32_t padding_idx;    // -1: none
+    double p;               // dropout
+    enum clrnn_pool_over over;
+};
+
+enum clrnn_loss_kind { CLRNN_CROSS_ENTROPY, CLRNN_NLL, CLRNN_BCE_WITH_LOGITS, CLRNN_MSE };
+enum clrnn_optimizer_kind { CLRNN_OPT_SGD, CLRNN_OPT_ADAM, CLRNN_OPT_ADAMW, CLRNN_OPT_RMSPROP };
+enum clrnn_scheduler_kind {
+    CLRNN_SCHED_NONE, CLRNN_SCHED_STEP, CLRNN_SCHED_MULTISTEP, CLRNN_SCHED_EXPONENTIAL,
+    CLRNN_SCHED_COSINE, CLRNN_SCHED_LINEAR, CLRNN_SCHED_ONE_CYCLE, CLRNN_SCHED_PLATEAU,
+};
+
+struct clrnn_loss_config {
+    enum clrnn_loss_kind kind;
+    size_t weight_count;    // cross_entropy, nll: classes; bce: 1 or 0
+    double *weight;         // class weights or pos_weight
+    double label_smoothing;
+    int32_t ignore_index;
+};
+
+struct clrnn_optimizer_config {
+    enum clrnn_optimizer_kind kind;
+    double lr, momentum, dampening, weight_decay, beta1, beta2, eps, alpha;
+    bool nesterov, amsgrad, centered;
+};
+
+struct clrnn_scheduler_config {
+    enum clrnn_scheduler_kind kind;
+    bool per_batch;                            // interval: batch
+    double step_size, gamma;                   // step, multistep, exponential
+    size_t milestone_count; double *milestone; // multistep
+    double T_max, eta_min;                     // cosine
+    double start_factor, end_factor, total_iters; // linear
+    double max_lr, pct_start, base_momentum, max_momentum, div_factor, final_div_factor; // one cycle
+    int64_t total_steps, epochs, steps_per_epoch; // one cycle; 0: from the run itself
+    bool linear_anneal, three_phase, cycle_momentum;
+    double factor, threshold, min_lr, plateau_eps; // plateau
+    int64_t patience, cooldown;
+    bool mode_max, threshold_abs;
+};
+
+struct clrnn_early_stopping_config {
+    bool on;
+    char *monitor;   // "valid_loss", "valid_accuracy", "train_loss", "train_accuracy"
+    int64_t patience;
+    double min_delta;
+    bool mode_max;
+};
+
+struct clrnn_train_config {
+    struct clrnn_loss_config loss;
+    struct clrnn_optimizer_config optimizer;
+    struct clrnn_scheduler_config scheduler;
+    struct clrnn_early_stopping_config early_stopping;
+    uint32_t epochs, batch_size, log_every; // log_every 0: no step lines
+    bool shuffle, drop_last;
+    uint64_t seed;
+    double clip_grad_norm; // 0: off
+};
+
+/** One data set: npy files, a CSV file, or numbers made on the spot. Paths as written in the config. */
+struct clrnn_source {
+    bool there;
+    int line;
+    char *x, *y, *lengths;
+    char *csv, *label;
+    uint32_t csv_steps;   // 0: T = 1
+    bool synthetic;
+    uint32_t samples, steps, features, classes;
+    uint64_t seed;
+};
+
+struct clrnn_data_config {
+    struct clrnn_source train, valid, test;
+    double valid_fraction; // 0: none
+    bool standard;         // normalize: standard
+    bool bucket;
+};
+
+struct clrnn_config {
+    char *path;            // NULL where made in code
+    char *folder;          // data paths are relative to it
+    size_t layer_count;
+    struct clrnn_layer *layer;
+    struct clrnn_train_config train;
+    struct clrnn_data_config data;
+};
+
+/**
+ * Reads a config file; then carries out `set_count` assignments "train.epochs=3". Checks keys, types,
+ * ranges and what can be seen without data: CLRNN_ERR_CONFIG with file, line, key, what was found and
+ * what fits (a near miss is suggested). A data section may be absent.
+ */
+CLRNN_API enum clrnn_status clrnn_config_read(const struct clrnn_log *log, const char *path,
+                                              size_t set_count, const char *const *set,
+                                              struct clrnn_config **config);
+/** The same from text; `folder` is what data paths are relative to. */
+CLRNN_API enum clrnn_status clrnn_config_parse(const struct clrnn_log *log, const char *text,
+                                               const char *folder, struct clrnn_config **config);
+/** An empty config with every default, for code: then clrnn_config_add_layer and the fields. */
+CLRNN_API enum clrnn_status clrnn_config_create(const struct clrnn_log *log, struct clrnn_config **config);
+/** Appends a layer with its kind's defaults; the pointer lives until the next call. NULL: no memory. */
+CLRNN_API struct clrnn_layer *clrnn_config_add_layer(struct clrnn_config *config, enum clrnn_layer_kind kind);
+CLRNN_API void clrnn_config_destroy(struct clrnn_config **config);
+CLRNN_API enum clrnn_status clrnn_config_copy(const struct clrnn_log *log, const struct clrnn_config *config,
+                                              struct clrnn_config **copy);
+/** The config as resolved, every argument spelt out, as YAML in fresh memory (free() it). Reading it
+ *  gives the same config; doubles are written so that they read back bit for bit. NULL: no memory. */
+CLRNN_API char *clrnn_config_text(const struct clrnn_config *config);
+
+/** "rnn", "cross_entropy", "adam", "step_lr" (NULL for none). */
+CLRNN_API const char *clrnn_layer_word(enum clrnn_layer_kind kind);
+CLRNN_API const char *clrnn_loss_word(enum clrnn_loss_kind kind);
+CLRNN_API const char *clrnn_optimizer_word(enum clrnn_optimizer_kind kind);
+CLRNN_API const char *clrnn_scheduler_word(enum clrnn_scheduler_kind kind);
+
+#endif

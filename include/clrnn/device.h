@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT
+// Devices: what there is, and opening one.
+#ifndef CLRNN_DEVICE_H
+#define CLRNN_DEVICE_H
+
+#include "clrnn/base.h"
+
+enum clrnn_device_type {
+    CLRNN_DEVICE_CPU,
+    CLRNN_DEVICE_GPU,
+    CLRNN_DEVICE_ACCELERATOR,
+    CLRNN_DEVICE_REF, // src/reference: plain C, double precision, needs no OpenCL
+};
+
+/** Facts of one device; strings live as long as the list or device that they came from. */
+struct clrnn_device_info {
+    int platform, device; // clinfo's numbers; -1, -1 for ref
+    enum clrnn_device_type type;
+    const char *name, *vendor, *version, *opencl_c_version, *driver, *extensions;
+    const char *platform_name, *platform_version;
+    uint32_t compute_units, max_work_group_size, max_clock_mhz;
+    uint64_t global_bytes, max_alloc_bytes, local_bytes;
+    uint32_t base_align_bytes;   // of sub-buffers
+    uint32_t float_vector_width; // native; 16 with AVX-512
+    bool local_is_real, has_fp64, unified_memory;
+    bool is_pocl;
+    const char *trouble; // NULL, or why the platform or device cannot be used, a sentence
+};
+
+struct clrnn_device_list {
+    size_t count;
+    struct clrnn_device_info *info; // OpenCL's in clinfo's order, then ref; broken ones included
+    void *strings_;                 // private
+};
+
+/**
+ * Lists all devices. Each platform is tried in a child process first, so that an ICD that crashes or
+ * hangs (10 s) becomes a row with `trouble`. Platforms without devices are left out (device -1 and
+ * trouble "no devices" in the list, to be shown as such). Errors: CLRNN_ERR_MEMORY.
+ */
+CLRNN_API enum clrnn_status clrnn_device_list_create(const struct clrnn_log *log,
+                                                     struct clrnn_device_list **list);
+CLRNN_API void clrnn_device_list_destroy(struct clrnn_device_list **list);
+
+struct clrnn_device_params {
+    const char *select;          // "P:D", "cpu", "gpu", "ref", or part of a name; NULL: CLRNN_DEVICE,
+                                 // else the fastest GPU, else the CPU
+    const struct clrnn_log *log; // kept
+    bool profile;                // record event times of each launch
+    const char *gemm;            // "auto" (NULL), "own" or "clblast"
+    bool no_tune;                // ignore what `clrnn tune` remembered
+};
+
+/** Opaque: context and one in-order queue. Not thread-safe; outlives its buffers, models and plans. */
+struct clrnn_device;
+
+/**
+ * Opens a device. Errors: CLRNN_ERR_ARG where `select` fits none or several (the message lists what
+ * there is), CLRNN_ERR_DEVICE where it cannot be opened.
+ */
+CLRNN_API enum clrnn_status clrnn_device_open(const struct clrnn_device_params *params,
+                                              struct clrnn_device **device);
+CLRNN_API void clrnn_device_destroy(struct clrnn_device **device);
+CLRNN_API const struct clrnn_device_info *clrnn_device_info(const struct clrnn_device *device);
+
+/** Bytes of device memory held by buffers now and at most so far. */
+CLRNN_API void clrnn_device_memory(const struct clrnn_device *device, uint64_t *now_bytes,
+                                   uint64_t *peak_bytes);
+
+/** Seconds spent so far in building programs, and how many were built and how many came from cache. */
+CLRNN_API double clrnn_device_build_seconds(const struct clrnn_device *device, unsigned *built,
+                                            unsigned *cached);
+
+#endif

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+// Training runs, evaluation and prediction over whole data sets, and the folder that a run leaves.
+#ifndef CLRNN_TRAIN_H
+#define CLRNN_TRAIN_H
+
+#include <signal.h>
+
+#include "clrnn/model.h"
+
+/** Where a run stands; passed to the progress callback after batches and epochs. */
+struct clrnn_progress {
+    bool epoch_end;            // an epoch's line: the fields down to valid_accuracy hold
+    uint32_t epoch, epochs;    // from 1
+    uint32_t batch, batches;   // done in this epoch
+    uint64_t samples, samples_total; // in this epoch
+    uint64_t step;             // since the run's start
+    double loss;               // of the last batch read
+    double lr;                 // of the last step
+    double samples_per_s, seconds_left;
+    double train_loss, train_accuracy, valid_loss, valid_accuracy; // NaN where there is none
+    double grad_norm, seconds; // of the last step; of this epoch
+    bool best;                 // this epoch became best.safetensors
+};
+typedef void clrnn_progress_fn(void *user, const struct clrnn_progress *progress);
+
+struct clrnn_train_params {
+    const struct clrnn_config *config;
+    const char *out;           // run folder; NULL: runs/<config's name>-<date>-<time>
+    const char *init;          // safetensors to start from, or NULL
+    bool init_partial;
+    const char *resume;        // run folder to go on with, or NULL
+    int plot;                  // 1 yes, 0 no, -1 where gnuplot is installed
+    bool no_watch;
+    clrnn_progress_fn *progress;
+    void *progress_user;
+    const volatile sig_atomic_t *stop; // set to non-zero (Ctrl-C): checkpoint, CLRNN_INTERRUPTED
+};
+
+struct clrnn_train_result {
+    char folder[4096];
+    uint64_t epochs, steps, best_epoch, parameters, peak_device_bytes;
+    double train_loss, train_accuracy, valid_loss, valid_accuracy; // of the last epoch
+    double seconds, ms_per_step_median, samples_per_s, build_seconds;
+};
+
+/**
+ * Trains as the config says and writes the run folder: config.yaml, metrics.jsonl, last.safetensors,
+ * best.safetensors, summary.json, pictures. Errors: as the status list says; nothing half-written.
+ */
+CLRNN_API enum clrnn_status clrnn_train(struct clrnn_device *device, const struct clrnn_train_params *params,
+                                        struct clrnn_train_result *result);
+
+/** Loss, accuracy and per-class figures of a model on a data set. */
+struct clrnn_class_result {
+    uint64_t support;
+    double precision, recall, f1; // NaN where undefined
+};
+struct clrnn_eval_result {
+    uint64_t samples, counted;
+    double loss, accuracy;        // accuracy NaN for mse
+    double mae, rmse, r2;         // mse, else NaN
+    double roc_auc;               // two classes, else NaN
+    uint32_t classes;
+    uint64_t *confusion;          // [classes, classes], row: truth; free with clrnn_eval_result_finish
+    struct clrnn_class_result *per_class; // [classes]
+};
+CLRNN_API enum clrnn_status clrnn_eval(struct clrnn_model *model, const struct clrnn_source *source,
+                                       struct clrnn_eval_result *result);
+CLRNN_API void clrnn_eval_result_finish(struct clrnn_eval_result *result);
+
+enum clrnn_predict_kind { CLRNN_PREDICT_LOGITS, CLRNN_PREDICT_PROBS, CLRNN_PREDICT_CLASSES };
+
+/** Streams predictions for `source` (y is not needed) into `out`, .npy or .csv by its name. */
+CLRNN_API enum clrnn_status clrnn_predict(struct clrnn_model *model, const struct clrnn_source *source,
+                                          enum clrnn_predict_kind kind, const char *out);
+
+/** A data set in the seed's shape, or a classic task over T steps, as .npy files in `folder`. */
+struct clrnn_synth_params {
+    const char *task;   // NULL or "seed", "adding", "parity", "copy-first"
+    uint32_t samples, test_samples, steps, features, classes; // 0: the seed's 22644, 5661, 1, 2474, 2
+    uint64_t seed;
+};
+CLRNN_API enum clrnn_status clrnn_synth(const struct clrnn_log *log, const struct clrnn_synth_params *params,
+                                        const char *folder);
+
+#endif

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: MIT
+// A 128-bit hash (two independent 64-bit FNV-1a style lanes with final mixing) for cache keys and data
+// fingerprints; not cryptographic.
+#ifndef CLRNN_SRC_BASE_HASH_H
+#define CLRNN_SRC_BASE_HASH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct clrnn_hash {
+    uint64_t lane[2];
+};
+
+void clrnn_hash_init(struct clrnn_hash *h);
+void clrnn_hash_add(struct clrnn_hash *h, const void *data, size_t size);
+void clrnn_hash_add_text(struct clrnn_hash *h, const char *text); // length included; NULL as ""
+void clrnn_hash_hex(const struct clrnn_hash *h, char hex[33]);
+
+#endif

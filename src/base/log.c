@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+// Status texts and messages.
+#include "base/log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "config_version.h"
+
+const char *clrnn_status_text(enum clrnn_status status)
+{
+    switch (status) {
+#define X(name, exit_status, text)                                               \
+    case CLRNN_##name:                                                           \
+        return text;
+        CLRNN_STATUS_LIST(X)
+#undef X
+    }
+    return "unknown status";
+}
+
+int clrnn_status_exit(enum clrnn_status status)
+{
+    switch (status) {
+#define X(name, exit_status, text)                                               \
+    case CLRNN_##name:                                                           \
+        return exit_status;
+        CLRNN_STATUS_LIST(X)
+#undef X
+    }
+    return 4;
+}
+
+const char *clrnn_version(void)
+{
+    return CLRNN_VERSION;
+}
+
+static CLRNN_PRINTF(3, 0) void log_va(const struct clrnn_log *log, enum clrnn_log_level level,
+                                      const char *format, va_list arguments)
+{
+    char line[4096], *longer = NULL;
+    va_list again;
+    int length;
+
+    if (!log || !log->fn || level > log->level)
+        return;
+    va_copy(again, arguments);
+    length = vsnprintf(line, sizeof(line), format, arguments);
+    if (length >= (int)sizeof(line)) {
+        longer = malloc((size_t)length + 1);
+        if (longer)
+            vsnprintf(longer, (size_t)length + 1, format, again);
+    }
+    va_end(again);
+    log->fn(log->user, level, longer ? longer : line);
+    free(longer);
+}
+
+enum clrnn_status clrnn_error(const struct clrnn_log *log, enum clrnn_status status, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    log_va(log, CLRNN_LOG_ERROR, format, arguments);
+    va_end(arguments);
+    return status;
+}
+
+void clrnn_log(const struct clrnn_log *log, enum clrnn_log_level level, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    log_va(log, level, format, arguments);
+    va_end(arguments);
+}
+
+enum clrnn_status clrnn_error_memory(const struct clrnn_log *log, size_t bytes, const char *what)
+{
+    return clrnn_error(log, CLRNN_ERR_MEMORY, "out of memory: %zu bytes for %s cannot be had", bytes, what);
+}

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+// Making messages, and the two macros that hand a status upwards.
+#ifndef CLRNN_SRC_BASE_LOG_H
+#define CLRNN_SRC_BASE_LOG_H
+
+#include "clrnn/base.h"
+
+/** Logs the sentence at CLRNN_LOG_ERROR and returns `status`: `return clrnn_error(log, ...)`. */
+enum clrnn_status clrnn_error(const struct clrnn_log *log, enum clrnn_status status,
+                              const char *format, ...) CLRNN_PRINTF(3, 4);
+
+/** Logs a message at any level. */
+void clrnn_log(const struct clrnn_log *log, enum clrnn_log_level level, const char *format, ...)
+    CLRNN_PRINTF(3, 4);
+
+/** The error of a failed allocation of `bytes` for `what` ("the optimiser's moments"). */
+enum clrnn_status clrnn_error_memory(const struct clrnn_log *log, size_t bytes, const char *what);
+
+/** Returns from the calling function unless the expression is CLRNN_OK. */
+#define TRY(expression)                                                          \
+    do {                                                                         \
+        enum clrnn_status try_status_ = (expression);                            \
+        if (try_status_ != CLRNN_OK)                                             \
+            return try_status_;                                                  \
+    } while (0)
+
+#endif

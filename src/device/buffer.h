@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+// Typed memory on a device. On ref a REAL is a double on the host, elsewhere a float32.
+#ifndef CLRNN_SRC_DEVICE_BUFFER_H
+#define CLRNN_SRC_DEVICE_BUFFER_H
+
+#include "base/log.h"
+#include "clrnn/device.h"
+
+enum clrnn_type { CLRNN_REAL, CLRNN_I32, CLRNN_U32 };
+
+/** Opaque; reference counted: a sub-buffer holds its parent. Destroy all before the device. */
+struct clrnn_buffer;
+
+/** Fresh memory of `count` elements, zeroed; `what` names it in messages. count 0 is made 1.
+ *  Errors: CLRNN_ERR_MEMORY with bytes asked, held and there. */
+enum clrnn_status clrnn_buffer_create(struct clrnn_device *device, enum clrnn_type type, size_t count,
+                                      const char *what, struct clrnn_buffer **buffer);
+
+/** A part of `parent` (itself no sub-buffer), possibly of another type; `first_byte` as counted by
+ *  clrnn_type_bytes must be a multiple of clrnn_buffer_align. */
+enum clrnn_status clrnn_buffer_sub(struct clrnn_buffer *parent, size_t first_byte, enum clrnn_type type,
+                                   size_t count, struct clrnn_buffer **buffer);
+struct clrnn_buffer *clrnn_buffer_retain(struct clrnn_buffer *buffer);
+void clrnn_buffer_destroy(struct clrnn_buffer **buffer); // drops one reference
+
+size_t clrnn_type_bytes(const struct clrnn_device *device, enum clrnn_type type);
+size_t clrnn_buffer_align(const struct clrnn_device *device); // bytes; at least 64
+
+enum clrnn_type clrnn_buffer_type(const struct clrnn_buffer *buffer);
+size_t clrnn_buffer_count(const struct clrnn_buffer *buffer);
+struct clrnn_device *clrnn_buffer_device(const struct clrnn_buffer *buffer);
+/** ref: the elements themselves (double or 32-bit integers). OpenCL: NULL. */
+void *clrnn_buffer_host(const struct clrnn_buffer *buffer);
+
+/**
+ * Transfers, in queue order. Write copies `data` before it returns (it may be reused) without waiting
+ * for the device; read waits. REAL buffers: f32 and f64 convert where the device holds the other.
+ * Errors: CLRNN_ERR_ARG outside the buffer or of the wrong type, CLRNN_ERR_DEVICE.
+ */
+enum clrnn_status clrnn_buffer_write_f32(struct clrnn_buffer *b, size_t first, size_t count, const float *data);
+enum clrnn_status clrnn_buffer_write_f64(struct clrnn_buffer *b, size_t first, size_t count, const double *data);
+enum clrnn_status clrnn_buffer_write_i32(struct clrnn_buffer *b, size_t first, size_t count, const int32_t *data); // I32, U32
+enum clrnn_status clrnn_buffer_read_f32(struct clrnn_buffer *b, size_t first, size_t count, float *data);
+enum clrnn_status clrnn_buffer_read_f64(struct clrnn_buffer *b, size_t first, size_t count, double *data);
+enum clrnn_status clrnn_buffer_read_i32(struct clrnn_buffer *b, size_t first, size_t count, int32_t *data);
+enum clrnn_status clrnn_buffer_zero(struct clrnn_buffer *b);
+enum clrnn_status clrnn_buffer_copy(struct clrnn_buffer *to, size_t to_first, struct clrnn_buffer *from,
+                                    size_t from_first, size_t count); // same type
+
+/**
+ * A write that does not copy on the host: `data` must stay untouched until the returned token is
+ * waited for. For double-buffered staging of large batches. Token 0 needs no wait.
+ */
+enum clrnn_status clrnn_buffer_write_async(struct clrnn_buffer *b, size_t first, size_t count,
+                                           const float *data, uint64_t *token);
+enum clrnn_status clrnn_device_wait(struct clrnn_device *device, uint64_t token);
+
+/** Waits until everything queued is done; the only other waits are the reads. */
+enum clrnn_status clrnn_device_finish(struct clrnn_device *device);
+/** Hands what is queued to the device without waiting. */
+enum clrnn_status clrnn_device_flush(struct clrnn_device *device);
+const struct clrnn_log *clrnn_device_log(const struct clrnn_device *device);
+
+#endif

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+// safetensors files: mapped for reading, written whole and atomically. The header is JSON (jansson).
+#ifndef CLRNN_SRC_FORMATS_SAFETENSORS_H
+#define CLRNN_SRC_FORMATS_SAFETENSORS_H
+
+#include "base/log.h"
+#include "formats/dtype.h"
+
+#define CLRNN_SAFETENSORS_MAX_DIMS 8
+
+struct clrnn_safetensor {
+    char *name;
+    enum clrnn_dtype dtype;
+    unsigned ndim;
+    size_t shape[CLRNN_SAFETENSORS_MAX_DIMS];
+    size_t count;
+    const void *data; // in the mapped file, or the caller's when writing
+};
+
+struct clrnn_safetensors {
+    char *path;
+    size_t count;
+    struct clrnn_safetensor *tensor; // in the order of the header
+    size_t metadata_count;           // "__metadata__"
+    char **metadata_key, **metadata_value;
+    void *map_; // private
+};
+
+/** Opens and checks everything that the format promises: header length, JSON, dtypes, offsets that lie in
+ *  the file, do not overlap, leave no hole and match the shapes. CLRNN_ERR_DATA. */
+enum clrnn_status clrnn_safetensors_open(const struct clrnn_log *log, const char *path,
+                                         struct clrnn_safetensors **file);
+void clrnn_safetensors_close(struct clrnn_safetensors **file);
+const struct clrnn_safetensor *clrnn_safetensors_find(const struct clrnn_safetensors *file,
+                                                      const char *name);
+const char *clrnn_safetensors_metadata(const struct clrnn_safetensors *file, const char *key);
+
+/** Collects tensors (name and shape copied, data borrowed until written) and metadata (copied), then
+ *  writes the file: data 8-byte aligned, in the order added. CLRNN_ERR_MEMORY, CLRNN_ERR_DISK. */
+struct clrnn_safetensors_writer;
+enum clrnn_status clrnn_safetensors_writer_create(const struct clrnn_log *log,
+                                                  struct clrnn_safetensors_writer **writer);
+enum clrnn_status clrnn_safetensors_add(struct clrnn_safetensors_writer *writer, const char *name,
+                                        enum clrnn_dtype dtype, unsigned ndim, const size_t *shape,
+                                        const void *data);
+enum clrnn_status clrnn_safetensors_add_metadata(struct clrnn_safetensors_writer *writer,
+                                                 const char *key, const char *value);
+enum clrnn_status clrnn_safetensors_write(struct clrnn_safetensors_writer *writer, const char *path);
+void clrnn_safetensors_writer_destroy(struct clrnn_safetensors_writer **writer);
+
+#endif

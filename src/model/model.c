@@ -1,0 +1,3 @@
+// SPDX-License-Identifier: MIT
+#include "model/plan.h"
+#include "model/checkpoint.h"

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+// A plan: what a model becomes for one batch shape, as ops and as launches, made once and replayed.
+#ifndef CLRNN_SRC_MODEL_PLAN_H
+#define CLRNN_SRC_MODEL_PLAN_H
+
+#include "model/model.h"
+
+enum clrnn_mode {
+    CLRNN_MODE_TRAIN,    // forward in train mode, loss, backward, norm, update
+    CLRNN_MODE_GRADIENT, // the same without the update (probes, gradient checks)
+    CLRNN_MODE_EVAL,     // forward in eval mode, loss
+    CLRNN_MODE_PREDICT,  // forward in eval mode
+};
+
+/** A data set on the device that the plan's FEED reads. The plan holds the buffers. */
+struct clrnn_plan_data {
+    uint32_t S, T_data;            // samples and steps of the buffers
+    struct clrnn_buffer *x;        // REAL [S, T_data, C] or I32 [S, T_data]
+    struct clrnn_buffer *y;        // I32 or REAL, [S] or [S, T_data]; NULL in prediction
+    struct clrnn_buffer *lengths;  // I32 [S] or NULL
+    struct clrnn_buffer *index;    // U32 [at least N]
+    bool y_real, y_steps;
+};
+
+struct clrnn_plan_params {
+    enum clrnn_mode mode;
+    uint32_t N, T;                 // batch, steps (up to T_data)
+    struct clrnn_plan_data data;
+    bool separate;                 // every tensor keeps its own memory: op by op checking
+};
+
+struct clrnn_plan {
+    struct clrnn_model *model;
+    struct clrnn_plan_params params;
+    struct clrnn_graph *graph;
+    struct clrnn_launches *launches;
+    int output;                    // tensor id: what the last layer puts out, [T or 1, N, outputs]
+    uint32_t output_steps;         // T, or 1 after a pool
+    size_t *op_launch;             // [op_count + 1]: launches of op i are op_launch[i] to [i + 1]
+};
+
+/** Errors: as clrnn_model_create and clrnn_launch_kernel. */
+enum clrnn_status clrnn_plan_create(struct clrnn_model *model, const struct clrnn_plan_params *params,
+                                    struct clrnn_plan **plan);
+void clrnn_plan_destroy(struct clrnn_plan **plan);
+
+/** Queues one pass. The caller has written index, and hyper and counter by clrnn_model_begin_step. */
+enum clrnn_status clrnn_plan_run(struct clrnn_plan *plan);
+
+/** Reads the output as [N, outputs] or, per step, [N, T, outputs]: batch-major, waits. */
+enum clrnn_status clrnn_plan_read_output(struct clrnn_plan *plan, float *out);
+
+/** Reads records [first, first + count) of the model, RECORD_FIELDS doubles each; waits. */
+enum clrnn_status clrnn_model_read_records(struct clrnn_model *model, uint32_t first, uint32_t count,
+                                           double *records);
+
+struct clrnn_plan_cost {
+    double flops, bytes;
+    size_t launches, ops;
+    uint64_t arena_bytes, param_bytes;
+};
+struct clrnn_plan_cost clrnn_plan_cost(const struct clrnn_plan *plan);
+
+/** Plans by (mode, N, T), made when first asked for; the least recently used go beyond 32. */
+struct clrnn_plan_cache;
+enum clrnn_status clrnn_plan_cache_create(struct clrnn_model *model, const struct clrnn_plan_data *data,
+                                          struct clrnn_plan_cache **cache);
+enum clrnn_status clrnn_plan_cache_get(struct clrnn_plan_cache *cache, enum clrnn_mode mode, uint32_t N,
+                                       uint32_t T, struct clrnn_plan **plan);
+void clrnn_plan_cache_destroy(struct clrnn_plan_cache **cache);
+#endif

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+// Learning-rate schedulers: PyTorch's recurrences in double.
+#ifndef CLRNN_SRC_MODEL_SCHEDULE_H
+#define CLRNN_SRC_MODEL_SCHEDULE_H
+
+#include "clrnn/config.h"
+
+/** Everything that a checkpoint must bring back is in here; plain data. */
+struct clrnn_schedule {
+    double lr;            // of the next update
+    double momentum;      // sgd, rmsprop: momentum; adam, adamw: beta1
+    int64_t count;        // PyTorch's last_epoch
+    double best;          // plateau
+    int64_t bad, cooldown_left;
+    double initial_lr;
+};
+
+/** First values. `steps_per_epoch`, `epochs`: for a one cycle whose total_steps is not given. */
+void clrnn_schedule_init(struct clrnn_schedule *s, const struct clrnn_train_config *train,
+                         uint64_t steps_per_epoch);
+
+/** One scheduler.step(); `metric` for reduce_lr_on_plateau. False where PyTorch raises: one cycle
+ *  stepped beyond its total. */
+bool clrnn_schedule_step(struct clrnn_schedule *s, const struct clrnn_train_config *train,
+                         uint64_t steps_per_epoch, double metric);
+#endif

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+// Data sets: opened from npy, CSV or made up, checked, and handed to the device whole or in pieces.
+#ifndef CLRNN_SRC_TRAIN_DATASET_H
+#define CLRNN_SRC_TRAIN_DATASET_H
+
+#include "clrnn/config.h"
+#include "clrnn/model.h"
+
+/** An opened data set. Values are read on demand (npy files stay mapped). */
+struct clrnn_dataset;
+
+struct clrnn_dataset_info {
+    const char *name;          // "train", or the path of X, for messages
+    uint32_t S, T, C;          // samples, steps (of the longest), features (0: tokens)
+    bool tokens, has_y, has_lengths;
+    bool y_real, y_steps;      // targets are real (bce, mse), one per step
+    uint32_t classes;          // largest class + 1 (0: none or real)
+    uint64_t bytes;            // of x as float32
+};
+
+/** How strictly to look: the doctor wants to open what training would refuse. */
+enum clrnn_dataset_check { CLRNN_CHECK_ALL, CLRNN_CHECK_SHAPES_ONLY };
+
+/**
+ * Opens `source`; what y means follows from the config (loss, last layer, pool). Checks N of X and y,
+ * NaN and infinity in X (valid steps only) and y, labels against the number of outputs (ignore_index
+ * is fine), lengths 1..T, tokens 0..num_embeddings-1: CLRNN_ERR_DATA naming file, first bad row, step and
+ * feature, value and what was expected. `folder`: paths are relative to it (NULL: to nothing).
+ */
+enum clrnn_status clrnn_dataset_open(const struct clrnn_log *log, const struct clrnn_config *config,
+                                     const struct clrnn_source *source, const char *folder, const char *name,
+                                     enum clrnn_dataset_check check, struct clrnn_dataset **dataset);
+void clrnn_dataset_close(struct clrnn_dataset **dataset);
+const struct clrnn_dataset_info *clrnn_dataset_info(const struct clrnn_dataset *dataset);
+
+/** The same set with only some of its samples, in the given order (copied). Holds its parent open. */
+enum clrnn_status clrnn_dataset_subset(struct clrnn_dataset *dataset, const uint32_t *samples, uint32_t count,
+                                       const char *name, struct clrnn_dataset **subset);
+
+/** Splits off a stratified, seeded fraction (data.valid_fraction). */
+enum clrnn_status clrnn_dataset_split(struct clrnn_dataset *dataset, double fraction, uint64_t seed,
+                                      struct clrnn_dataset **train, struct clrnn_dataset **valid);
+
+/** Samples: x [T, C] float32 (T of info, padding as in the file), tokens, y as info says, length. */
+void clrnn_dataset_x(const struct clrnn_dataset *dataset, uint32_t sample, float *x);
+void clrnn_dataset_tokens(const struct clrnn_dataset *dataset, uint32_t sample, int32_t *tokens);
+void clrnn_dataset_classes(const struct clrnn_dataset *dataset, uint32_t sample, int32_t *y); // 1 or T
+void clrnn_dataset_targets(const struct clrnn_dataset *dataset, uint32_t sample, float *y);   // 1 or T
+uint32_t clrnn_dataset_length(const struct clrnn_dataset *dataset, uint32_t sample);          // T where none
+
+/** Samples (steps) of each class, [classes]. */
+enum clrnn_status clrnn_dataset_class_counts(const struct clrnn_dataset *dataset, uint64_t *counts);
+
+/** Mean and population deviation per feature over valid steps, float64, two passes; deviation 0 becomes 1. */
+enum clrnn_status clrnn_dataset_moments(const struct clrnn_dataset *dataset, double *mean, double *std);
+
+/** A 32-digit fingerprint of shape and content, for `--resume`; reads everything once. */
+void clrnn_dataset_fingerprint(const struct clrnn_dataset *dataset, char hex[33]);
+#endif

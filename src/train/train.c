@@ -1,0 +1,3 @@
+// SPDX-License-Identifier: MIT
+#include "clrnn/train.h"
+#include "train/feed.h"
