@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MIT
+// What stands behind clrnn_launch_gemm: kernels of our own and CLBlast. Both are called with arguments
+// that the door has checked: three REAL buffers of one OpenCL device, M, N, K > 0, every element within
+// its buffer, C not overlapping A or B.
+#ifndef CLRNN_SRC_DEVICE_GEMM_H
+#define CLRNN_SRC_DEVICE_GEMM_H
+
+#include "device/launch.h"
+
+/** Appends C = alpha op(A) op(B) + beta C as kernels of cl/gemm.cl, through clrnn_launch_kernel (and
+ *  clrnn_launches_scratch). *taken is false, and nothing appended, where no kernel of ours serves the
+ *  shape or device. Launches appear in profiles as "gemm" with the shape "MxNxK NT". */
+enum clrnn_status clrnn_gemm_own_prepare(struct clrnn_launches *launches, const struct clrnn_gemm *gemm,
+                                         bool *taken);
+
+/** Appends it as a call of CLBlastSgemm; serves every shape and device. */
+enum clrnn_status clrnn_gemm_clblast_append(struct clrnn_launches *launches, const struct clrnn_gemm *gemm);
+
+/** "64x128x2474 NT" into shape: M, N, K and whether A and B are transposed. */
+void clrnn_gemm_shape(const struct clrnn_gemm *gemm, char shape[64]);
+
+/** FLOPs (2 M N K) and bytes (A, B and C once; C twice where beta is not 0). */
+struct clrnn_cost clrnn_gemm_cost(const struct clrnn_gemm *gemm);
+
+#endif
