@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: MIT
+// A table of numbers out of a CSV file, through libcsv.
+#include "formats/csv.h"
+
+#include <csv.h>
+#include <math.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/file.h"
+
+enum { MAX_COLUMNS = 1 << 20 };
+
+struct reader {
+    const struct clrnn_log *log;
+    const char *path;
+    struct clrnn_csv *csv;
+    bool missing_as_nan;
+    size_t names_room, values_room; // allocated entries
+    size_t column, record;          // of the cell that comes next; record 0 is the header
+    enum clrnn_status status;       // of the first failure; what follows it is ignored
+};
+
+// Doubles `*array` where `count` has reached `*room`.
+static bool reserve(void **array, size_t *room, size_t count, size_t element_bytes)
+{
+    const size_t wanted = *room ? 2 * *room : 64;
+    void *larger;
+
+    if (count < *room)
+        return true;
+    larger = realloc(*array, wanted * element_bytes);
+    if (!larger)
+        return false;
+    *array = larger;
+    *room = wanted;
+    return true;
+}
+
+static void add_name(struct reader *r, const char *text, size_t length)
+{
+    struct clrnn_csv *csv = r->csv;
+    void *names = csv->names;
+
+    if (csv->columns == MAX_COLUMNS) {
+        r->status = clrnn_error(r->log, CLRNN_ERR_DATA, "%s: has more than %d columns", r->path, MAX_COLUMNS);
+        return;
+    }
+    if (!reserve(&names, &r->names_room, csv->columns, sizeof(*csv->names))) {
+        r->status = clrnn_error_memory(r->log, 2 * csv->columns * sizeof(*csv->names), r->path);
+        return;
+    }
+    csv->names = names;
+    csv->names[csv->columns] = clrnn_format("%.*s", (int)MIN2(length, 4096), text);
+    if (!csv->names[csv->columns])
+        r->status = clrnn_error_memory(r->log, length, r->path);
+    else
+        csv->columns++;
+}
+
+static void add_value(struct reader *r, const char *text, size_t length)
+{
+    struct clrnn_csv *csv = r->csv;
+    char cell[64], *end;
+    void *values = csv->values;
+    double value;
+
+    if (r->column >= csv->columns)
+        return; // end_of_record counts it and reports
+    if (length >= sizeof(cell)) {
+        r->status = clrnn_error(r->log, CLRNN_ERR_DATA, "%s: row %zu, column \"%s\": \"%.20s...\" is no number",
+                                r->path, r->record, csv->names[r->column], text);
+        return;
+    }
+    memcpy(cell, text, length);
+    cell[length] = 0;
+    value = strtod(cell, &end);
+    if (length == 0) {
+        value = NAN;
+        if (!r->missing_as_nan)
+            r->status = clrnn_error(r->log, CLRNN_ERR_DATA,
+                                    "%s: row %zu, column \"%s\": missing value; fill it in or drop the row",
+                                    r->path, r->record, csv->names[r->column]);
+    } else if (end != cell + length) {
+        r->status = clrnn_error(r->log, CLRNN_ERR_DATA, "%s: row %zu, column \"%s\": \"%s\" is no number",
+                                r->path, r->record, csv->names[r->column], cell);
+    }
+    if (r->status != CLRNN_OK)
+        return;
+    if (!reserve(&values, &r->values_room, csv->rows * csv->columns + r->column, sizeof(double))) {
+        r->status = clrnn_error_memory(r->log, 2 * r->values_room * sizeof(double), r->path);
+        return;
+    }
+    csv->values = values;
+    csv->values[csv->rows * csv->columns + r->column] = value;
+}
+
+static void end_of_cell(void *data, size_t length, void *user)
+{
+    struct reader *r = user;
+
+    if (r->status != CLRNN_OK)
+        return;
+    if (r->record == 0)
+        add_name(r, data ? data : "", length);
+    else
+        add_value(r, data ? data : "", length);
+    r->column++;
+}
+
+static void end_of_record(int terminator, void *user)
+{
+    struct reader *r = user;
+
+    (void)terminator;
+    if (r->status == CLRNN_OK && r->record > 0) {
+        if (r->column != r->csv->columns)
+            r->status = clrnn_error(r->log, CLRNN_ERR_DATA,
+                                    "%s: row %zu has %zu cells, the header names %zu columns", r->path,
+                                    r->record, r->column, r->csv->columns);
+        else
+            r->csv->rows++;
+    }
+    r->record++;
+    r->column = 0;
+}
+
+enum clrnn_status clrnn_csv_read(const struct clrnn_log *log, const char *path, bool missing_as_nan,
+                                 struct clrnn_csv **csv)
+{
+    struct reader r = {.log = log, .path = path, .missing_as_nan = missing_as_nan};
+    struct csv_parser parser;
+    struct clrnn_map map = {NULL, 0};
+
+    *csv = NULL;
+    if (csv_init(&parser, CSV_STRICT | CSV_STRICT_FINI | CSV_EMPTY_IS_NULL))
+        return clrnn_error_memory(log, sizeof(parser), path);
+    r.csv = calloc(1, sizeof(*r.csv));
+    if (!r.csv)
+        r.status = clrnn_error_memory(log, sizeof(*r.csv), path);
+    if (r.status == CLRNN_OK)
+        r.status = clrnn_map_open(log, path, &map);
+    if (r.status == CLRNN_OK) {
+        const size_t parsed = map.size ? csv_parse(&parser, map.data, map.size, end_of_cell, end_of_record, &r) : 0;
+
+        if (parsed != map.size || csv_fini(&parser, end_of_cell, end_of_record, &r)) {
+            if (r.status == CLRNN_OK)
+                r.status = clrnn_error(log, CLRNN_ERR_DATA, "%s: row %zu, cell %zu: %s", path, r.record,
+                                       r.column + 1, csv_strerror(csv_error(&parser)));
+        } else if (r.status == CLRNN_OK && r.csv->rows == 0) {
+            r.status = clrnn_error(log, CLRNN_ERR_DATA, "%s: has no rows below its header", path);
+        }
+    }
+    csv_free(&parser);
+    clrnn_map_close(&map);
+    if (r.status != CLRNN_OK) {
+        clrnn_csv_destroy(&r.csv);
+        return r.status;
+    }
+    *csv = r.csv;
+    return CLRNN_OK;
+}
+
+void clrnn_csv_destroy(struct clrnn_csv **csv)
+{
+    struct clrnn_csv *c = *csv;
+
+    *csv = NULL;
+    if (!c)
+        return;
+    for (size_t i = 0; i < c->columns; i++)
+        free(c->names[i]);
+    free(c->names);
+    free(c->values);
+    free(c);
+}
+
+int clrnn_csv_column(const struct clrnn_csv *csv, const char *name)
+{
+    for (size_t i = 0; i < csv->columns; i++)
+        if (!strcmp(csv->names[i], name))
+            return (int)i;
+    return -1;
+}

@@ -1,0 +1,361 @@
+// SPDX-License-Identifier: MIT
+// Reading and writing safetensors files (format: huggingface/safetensors, README "Format").
+#include "formats/safetensors.h"
+
+#include <jansson.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/file.h"
+
+enum { MAX_HEADER_BYTES = 100000000 }; // as the format's own library limits it
+
+static const char *const dtype_names[] = {
+#define X(name, size, npy, safetensors, word) safetensors,
+    CLRNN_DTYPE_LIST(X)
+#undef X
+};
+
+// ---------------------------------------------------------------- reading
+
+static bool find_dtype(const char *name, enum clrnn_dtype *dtype)
+{
+    for (size_t i = 0; name && i < ARRAY_SIZE(dtype_names); i++)
+        if (!strcmp(dtype_names[i], name)) {
+            *dtype = (enum clrnn_dtype)i;
+            return true;
+        }
+    return false;
+}
+
+// One entry of the header; the data area has `data_bytes` bytes.
+static enum clrnn_status read_tensor(const struct clrnn_log *log, const struct clrnn_safetensors *file,
+                                     const char *name, const json_t *entry, const unsigned char *data,
+                                     size_t data_bytes, struct clrnn_safetensor *t)
+{
+    const json_t *dtype = json_object_get(entry, "dtype"), *shape = json_object_get(entry, "shape");
+    const json_t *offsets = json_object_get(entry, "data_offsets");
+    json_int_t first, last;
+    size_t bytes;
+
+    t->name = clrnn_format("%s", name);
+    if (!t->name)
+        return clrnn_error_memory(log, strlen(name) + 1, file->path);
+    if (!json_is_string(dtype) || !json_is_array(shape) || !json_is_array(offsets) ||
+        json_array_size(offsets) != 2 || json_array_size(shape) > CLRNN_SAFETENSORS_MAX_DIMS)
+        return clrnn_error(log, CLRNN_ERR_DATA,
+                           "%s: tensor %s: its entry needs dtype, shape (up to 8 dimensions) and two data_offsets",
+                           file->path, name);
+    if (!find_dtype(json_string_value(dtype), &t->dtype))
+        return clrnn_error(log, CLRNN_ERR_DATA,
+                           "%s: tensor %s has dtype %s, expected F16, BF16, F32, F64, I8 to I64, U8 to U64 or BOOL",
+                           file->path, name, json_string_value(dtype));
+    t->ndim = (unsigned)json_array_size(shape);
+    t->count = 1;
+    for (unsigned i = 0; i < t->ndim; i++) {
+        const json_t *dim = json_array_get(shape, i);
+
+        if (!json_is_integer(dim) || json_integer_value(dim) < 0)
+            return clrnn_error(log, CLRNN_ERR_DATA, "%s: tensor %s: dimension %u is no size", file->path, name, i);
+        t->shape[i] = (size_t)json_integer_value(dim);
+        if (!clrnn_mul_size(t->count, t->shape[i], &t->count))
+            return clrnn_error(log, CLRNN_ERR_DATA, "%s: tensor %s: the product of its shape overflows",
+                               file->path, name);
+    }
+    first = json_integer_value(json_array_get(offsets, 0));
+    last = json_integer_value(json_array_get(offsets, 1));
+    if (first < 0 || last < first || (uint64_t)last > data_bytes)
+        return clrnn_error(log, CLRNN_ERR_DATA, "%s: tensor %s lies at bytes %lld to %lld of %zu: outside the file",
+                           file->path, name, (long long)first, (long long)last, data_bytes);
+    if (!clrnn_mul_size(t->count, clrnn_dtype_bytes(t->dtype), &bytes) || (uint64_t)(last - first) != bytes)
+        return clrnn_error(log, CLRNN_ERR_DATA, "%s: tensor %s: its shape needs %zu bytes, its offsets give %lld",
+                           file->path, name, bytes, (long long)(last - first));
+    t->data = data + first;
+    return CLRNN_OK;
+}
+
+static int by_place(const void *a, const void *b)
+{
+    const struct clrnn_safetensor *const *s = a, *const *t = b;
+    const char *p = (*s)->data, *q = (*t)->data;
+
+    if (p != q)
+        return p < q ? -1 : 1;
+    return (*s)->count < (*t)->count ? -1 : (*s)->count > (*t)->count; // empty ones first
+}
+
+// Tensors must tile the data area: no overlap, no hole.
+static enum clrnn_status check_tiling(const struct clrnn_log *log, const struct clrnn_safetensors *file,
+                                      const unsigned char *data, size_t data_bytes)
+{
+    const struct clrnn_safetensor **order = calloc(MAX2(file->count, 1), sizeof(*order));
+    size_t at = 0;
+    enum clrnn_status st = CLRNN_OK;
+
+    if (!order)
+        return clrnn_error_memory(log, file->count * sizeof(*order), file->path);
+    for (size_t i = 0; i < file->count; i++)
+        order[i] = &file->tensor[i];
+    qsort(order, file->count, sizeof(*order), by_place);
+    for (size_t i = 0; i < file->count && st == CLRNN_OK; i++) {
+        const size_t first = (size_t)((const unsigned char *)order[i]->data - data);
+
+        if (first != at)
+            st = clrnn_error(log, CLRNN_ERR_DATA, "%s: tensor %s starts at byte %zu, expected %zu: tensors %s",
+                             file->path, order[i]->name, first, at, first < at ? "overlap" : "leave a hole");
+        at = first + order[i]->count * clrnn_dtype_bytes(order[i]->dtype);
+    }
+    if (st == CLRNN_OK && at != data_bytes)
+        st = clrnn_error(log, CLRNN_ERR_DATA, "%s: its tensors take %zu bytes, the file holds %zu", file->path, at,
+                         data_bytes);
+    free(order);
+    return st;
+}
+
+static enum clrnn_status read_metadata(const struct clrnn_log *log, struct clrnn_safetensors *file,
+                                       json_t *metadata)
+{
+    const size_t count = json_object_size(metadata);
+    const char *key;
+    json_t *value;
+
+    file->metadata_key = calloc(count + 1, sizeof(char *));
+    file->metadata_value = calloc(count + 1, sizeof(char *));
+    if (!file->metadata_key || !file->metadata_value)
+        return clrnn_error_memory(log, 2 * count * sizeof(char *), file->path);
+    json_object_foreach(metadata, key, value)
+    {
+        const size_t i = file->metadata_count;
+
+        if (!json_is_string(value))
+            return clrnn_error(log, CLRNN_ERR_DATA, "%s: metadata \"%s\" is no text", file->path, key);
+        file->metadata_count++;
+        file->metadata_key[i] = clrnn_format("%s", key);
+        file->metadata_value[i] = clrnn_format("%s", json_string_value(value));
+        if (!file->metadata_key[i] || !file->metadata_value[i])
+            return clrnn_error_memory(log, strlen(key) + json_string_length(value), file->path);
+    }
+    return CLRNN_OK;
+}
+
+static enum clrnn_status read_header(const struct clrnn_log *log, struct clrnn_safetensors *file,
+                                     const struct clrnn_map *map, json_t **header)
+{
+    uint64_t length = 0;
+    json_error_t error;
+    const unsigned char *data;
+    const char *name;
+    json_t *entry;
+    size_t data_bytes;
+
+    if (map->size >= 8)
+        memcpy(&length, map->data, 8);
+    if (map->size < 8 || length > MAX_HEADER_BYTES || length > map->size - 8)
+        return clrnn_error(log, CLRNN_ERR_DATA,
+                           "%s: is no safetensors file: %zu bytes, and its first eight ask for a header of %llu",
+                           file->path, map->size, (unsigned long long)length);
+    *header = json_loadb((const char *)map->data + 8, (size_t)length, JSON_REJECT_DUPLICATES, &error);
+    if (!json_is_object(*header))
+        return clrnn_error(log, CLRNN_ERR_DATA, "%s: its header is no JSON object%s%s", file->path,
+                           *header ? "" : ": ", *header ? "" : error.text);
+    data = map->data + 8 + length;
+    data_bytes = map->size - 8 - (size_t)length;
+    file->tensor = calloc(json_object_size(*header) + 1, sizeof(*file->tensor));
+    if (!file->tensor)
+        return clrnn_error_memory(log, json_object_size(*header) * sizeof(*file->tensor), file->path);
+    json_object_foreach(*header, name, entry)
+    {
+        if (!strcmp(name, "__metadata__"))
+            TRY(read_metadata(log, file, entry));
+        else
+            TRY(read_tensor(log, file, name, entry, data, data_bytes, &file->tensor[file->count++]));
+    }
+    return check_tiling(log, file, data, data_bytes);
+}
+
+enum clrnn_status clrnn_safetensors_open(const struct clrnn_log *log, const char *path,
+                                         struct clrnn_safetensors **file)
+{
+    struct clrnn_safetensors *f = calloc(1, sizeof(*f));
+    struct clrnn_map *map = calloc(1, sizeof(*map));
+    json_t *header = NULL;
+    enum clrnn_status st;
+
+    *file = NULL;
+    if (!f || !map || !(f->path = clrnn_format("%s", path))) {
+        st = clrnn_error_memory(log, sizeof(*f) + sizeof(*map), path);
+        free(map);
+        goto fail;
+    }
+    f->map_ = map;
+    if ((st = clrnn_map_open(log, path, map)) != CLRNN_OK)
+        goto fail;
+    if ((st = read_header(log, f, map, &header)) != CLRNN_OK)
+        goto fail;
+    json_decref(header);
+    *file = f;
+    return CLRNN_OK;
+
+fail:
+    json_decref(header);
+    clrnn_safetensors_close(&f);
+    return st;
+}
+
+void clrnn_safetensors_close(struct clrnn_safetensors **file)
+{
+    struct clrnn_safetensors *f = *file;
+
+    *file = NULL;
+    if (!f)
+        return;
+    for (size_t i = 0; i < f->count; i++)
+        free(f->tensor[i].name);
+    for (size_t i = 0; i < f->metadata_count; i++) {
+        free(f->metadata_key[i]);
+        free(f->metadata_value[i]);
+    }
+    if (f->map_)
+        clrnn_map_close(f->map_);
+    free(f->map_);
+    free(f->tensor);
+    free(f->metadata_key);
+    free(f->metadata_value);
+    free(f->path);
+    free(f);
+}
+
+const struct clrnn_safetensor *clrnn_safetensors_find(const struct clrnn_safetensors *file, const char *name)
+{
+    for (size_t i = 0; i < file->count; i++)
+        if (!strcmp(file->tensor[i].name, name))
+            return &file->tensor[i];
+    return NULL;
+}
+
+const char *clrnn_safetensors_metadata(const struct clrnn_safetensors *file, const char *key)
+{
+    for (size_t i = 0; i < file->metadata_count; i++)
+        if (!strcmp(file->metadata_key[i], key))
+            return file->metadata_value[i];
+    return NULL;
+}
+
+// ---------------------------------------------------------------- writing
+
+struct clrnn_safetensors_writer {
+    const struct clrnn_log *log;
+    json_t *header;
+    size_t count, room, bytes; // bytes: data so far
+    const void **data;
+    size_t *size;
+};
+
+enum clrnn_status clrnn_safetensors_writer_create(const struct clrnn_log *log,
+                                                  struct clrnn_safetensors_writer **writer)
+{
+    struct clrnn_safetensors_writer *w = calloc(1, sizeof(*w));
+
+    *writer = w;
+    if (!w)
+        return clrnn_error_memory(log, sizeof(*w), "a model file");
+    w->log = log;
+    w->header = json_object();
+    if (!w->header) {
+        clrnn_safetensors_writer_destroy(writer);
+        return clrnn_error_memory(log, 0, "a model file's header");
+    }
+    return CLRNN_OK;
+}
+
+enum clrnn_status clrnn_safetensors_add(struct clrnn_safetensors_writer *writer, const char *name,
+                                        enum clrnn_dtype dtype, unsigned ndim, const size_t *shape,
+                                        const void *data)
+{
+    struct clrnn_safetensors_writer *w = writer;
+    json_t *dims = json_array();
+    size_t bytes = clrnn_dtype_bytes(dtype);
+
+    if (w->count == w->room) {
+        const size_t room = w->room ? 2 * w->room : 32;
+        const void **more_data = realloc(w->data, room * sizeof(*w->data));
+        size_t *more_size = more_data ? realloc(w->size, room * sizeof(*w->size)) : NULL;
+
+        if (more_data)
+            w->data = more_data;
+        if (!more_size)
+            goto memory;
+        w->size = more_size;
+        w->room = room;
+    }
+    for (unsigned i = 0; i < ndim; i++) {
+        bytes *= shape[i]; // in memory already, so it fits
+        if (json_array_append_new(dims, json_integer((json_int_t)shape[i])))
+            goto memory;
+    }
+    // json_pack steals `dims` ("o") even where it fails
+    if (json_object_set_new(w->header, name,
+                            json_pack("{s:s, s:o, s:[I, I]}", "dtype", dtype_names[dtype], "shape", dims,
+                                      "data_offsets", (json_int_t)w->bytes, (json_int_t)(w->bytes + bytes))))
+        return clrnn_error_memory(w->log, bytes, name);
+    w->data[w->count] = data;
+    w->size[w->count++] = bytes;
+    w->bytes += bytes;
+    return CLRNN_OK;
+
+memory:
+    json_decref(dims);
+    return clrnn_error_memory(w->log, bytes, name);
+}
+
+enum clrnn_status clrnn_safetensors_add_metadata(struct clrnn_safetensors_writer *writer, const char *key,
+                                                 const char *value)
+{
+    json_t *metadata = json_object_get(writer->header, "__metadata__");
+
+    if (!metadata) {
+        metadata = json_object();
+        if (json_object_set_new(writer->header, "__metadata__", metadata))
+            return clrnn_error_memory(writer->log, 0, "a model file's metadata");
+    }
+    if (json_object_set_new(metadata, key, json_string(value)))
+        return clrnn_error_memory(writer->log, strlen(value), "a model file's metadata");
+    return CLRNN_OK;
+}
+
+enum clrnn_status clrnn_safetensors_write(struct clrnn_safetensors_writer *writer, const char *path)
+{
+    char *header = json_dumps(writer->header, JSON_COMPACT);
+    struct clrnn_out *out = NULL;
+    uint64_t length, padded;
+    enum clrnn_status st;
+
+    if (!header)
+        return clrnn_error_memory(writer->log, 0, path);
+    length = strlen(header);
+    padded = (length + 7) / 8 * 8; // spaces: the data starts 8-byte aligned
+    st = clrnn_out_open(writer->log, path, &out);
+    if (st == CLRNN_OK) {
+        clrnn_out_write(out, &padded, 8); // commit reports the first failure
+        clrnn_out_write(out, header, (size_t)length);
+        clrnn_out_write(out, "       ", (size_t)(padded - length));
+        for (size_t i = 0; i < writer->count; i++)
+            clrnn_out_write(out, writer->data[i], writer->size[i]);
+        st = clrnn_out_commit(&out);
+    }
+    free(header);
+    return st;
+}
+
+void clrnn_safetensors_writer_destroy(struct clrnn_safetensors_writer **writer)
+{
+    struct clrnn_safetensors_writer *w = *writer;
+
+    *writer = NULL;
+    if (!w)
+        return;
+    json_decref(w->header);
+    free(w->data);
+    free(w->size);
+    free(w);
+}
