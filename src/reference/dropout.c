@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+// Dropout by addressed random words; doc/maths.md, "Dropout".
+#include <math.h>
+
+#include "base/random.h"
+#include "reference/rows.h"
+
+bool ref_dropout_fwd(const struct clrnn_op *op, void *const in[], void *const out[])
+{
+    const uint32_t *counter = in[DROPOUT_COUNTER];
+    const double *x = in[DROPOUT_X], p = op->dropout.p;
+    double *y = out[DROPOUT_Y];
+    const uint32_t threshold = (uint32_t)ceil(p * 0x1p24);
+    const double scale = p < 1 ? 1 / (1 - p) : 0;
+    const size_t count = ref_rows(op) * op->C;
+    const struct clrnn_random random = {
+        .seed = (uint64_t)counter[COUNTER_SEED_HI] << 32 | counter[COUNTER_SEED_LO],
+        .stream = RANDOM_DROPOUT,
+        .a = counter[COUNTER_STEP],
+        .b = op->dropout.stream,
+    };
+
+    for (size_t block = 0; block * 4 < count; block++) {
+        uint32_t words[4];
+
+        clrnn_random_block(&random, (uint32_t)block, words);
+        for (size_t i = 0; i < 4 && block * 4 + i < count; i++) {
+            const size_t e = block * 4 + i;
+
+            y[e] = words[i] >> 8 >= threshold ? x[e] * scale : 0.0;
+        }
+    }
+    return true;
+}
+
+bool ref_dropout_bwd(const struct clrnn_op *op, void *const in[], void *const out[])
+{
+    return !out[DROPOUT_Y] || ref_dropout_fwd(op, in, out); // dx = mask dy / (1 - p), the same map
+}

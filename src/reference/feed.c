@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+// Picks a batch out of a data set and turns it time-major; doc/maths.md, "Feed".
+#include "reference/rows.h"
+
+bool ref_feed(const struct clrnn_op *op, void *const in[], void *const out[])
+{
+    const size_t T = op->T, N = op->N, C = op->C, T_data = op->feed.T_data;
+    const int32_t *lengths = in[FEED_LENGTHS];
+    const uint32_t *index = in[FEED_INDEX];
+    const double *mean = in[FEED_MEAN], *std = in[FEED_STD];
+
+    for (size_t n = 0; n < N; n++) {
+        const size_t s = index[n];
+        const size_t length = ref_length(op, lengths, s);
+        int32_t *out_lengths = out[FEED_OUT_LENGTHS];
+
+        if (out_lengths)
+            out_lengths[n] = (int32_t)length;
+
+        for (size_t t = 0; t < T; t++) {
+            const bool valid = t < length;
+            const size_t r = t * N + n, from = s * T_data + t;
+
+            if (op->feed.tokens) {
+                ((int32_t *)out[FEED_OUT_X])[r] = valid ? ((const int32_t *)in[FEED_X])[from] : -1;
+                continue;
+            }
+            for (size_t c = 0; c < C; c++) {
+                double *x = (double *)out[FEED_OUT_X] + r * C + c;
+
+                *x = valid ? ((const double *)in[FEED_X])[from * C + c] : 0.0;
+                if (valid && mean)
+                    *x = (*x - mean[c]) / std[c];
+            }
+        }
+
+        if (!op->feed.target || !in[FEED_Y] || !out[FEED_OUT_Y])
+            continue;
+        for (size_t t = 0; t < (op->feed.target_steps ? T : 1); t++) {
+            const size_t r = t * N + n, from = op->feed.target_steps ? s * T_data + t : s;
+            const bool valid = !op->feed.target_steps || t < length;
+
+            if (op->feed.target_real)
+                ((double *)out[FEED_OUT_Y])[r] = valid ? ((const double *)in[FEED_Y])[from] : 0.0;
+            else
+                ((int32_t *)out[FEED_OUT_Y])[r] = valid ? ((const int32_t *)in[FEED_Y])[from] : INT32_MIN;
+        }
+    }
+    return true;
+}

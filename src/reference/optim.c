@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT
+// Gradient norm, clipping and the optimisers; doc/maths.md, "Optimisers".
+#include <math.h>
+
+#include "reference/rows.h"
+
+bool ref_grad_norm(const struct clrnn_op *op, void *const in[], void *const out[])
+{
+    const double *grad = in[GRAD_NORM_GRADS];
+    const uint32_t *counter = in[GRAD_NORM_COUNTER];
+    double *record = out[GRAD_NORM_RECORD], *norm = out[GRAD_NORM_NORM];
+    double squares = 0;
+
+    for (size_t i = 0; i < op->optim.count; i++)
+        squares += grad[i] * grad[i];
+    if (norm)
+        norm[0] = sqrt(squares);
+    if (record && counter)
+        record[(size_t)counter[COUNTER_SLOT] * RECORD_FIELDS + RECORD_NORM] = sqrt(squares);
+    return true;
+}
+
+// Moments of one parameter; NULL where the optimiser lacks them.
+struct moments {
+    double *m, *v, *vmax;
+};
+
+static double sgd(const struct clrnn_op *op, const double *hyper, double w, double g, struct moments s)
+{
+    g += op->optim.weight_decay * w;
+    if (op->optim.momentum) {
+        *s.m = hyper[HYPER_FIRST] > 0 ? g : hyper[HYPER_MOMENTUM] * *s.m + (1 - op->optim.dampening) * g;
+        g = op->optim.nesterov ? g + hyper[HYPER_MOMENTUM] * *s.m : *s.m;
+    }
+    return w - hyper[HYPER_LR] * g;
+}
+
+static double adam(const struct clrnn_op *op, const double *hyper, double w, double g, struct moments s)
+{
+    double v;
+
+    if (op->optim.kind == CLRNN_ADAMW)
+        w *= 1 - hyper[HYPER_LR] * op->optim.weight_decay;
+    else
+        g += op->optim.weight_decay * w;
+    *s.m = hyper[HYPER_MOMENTUM] * *s.m + hyper[HYPER_ONE_MINUS_BETA1] * g;
+    *s.v = op->optim.beta2 * *s.v + (1 - op->optim.beta2) * g * g;
+    v = *s.v;
+    if (op->optim.amsgrad)
+        v = *s.vmax = *s.vmax > v ? *s.vmax : v;
+    return w - hyper[HYPER_STEP_SIZE] * *s.m / (sqrt(v) / hyper[HYPER_ROOT_BC2] + op->optim.eps);
+}
+
+static double rmsprop(const struct clrnn_op *op, const double *hyper, double w, double g, struct moments s)
+{
+    const double alpha = op->optim.alpha;
+    double v, step;
+
+    g += op->optim.weight_decay * w;
+    *s.v = alpha * *s.v + (1 - alpha) * g * g;
+    v = *s.v;
+    if (op->optim.centered) {
+        *s.vmax = alpha * *s.vmax + (1 - alpha) * g;
+        v -= *s.vmax * *s.vmax;
+    }
+    step = g / (sqrt(v) + op->optim.eps);
+    if (op->optim.momentum)
+        step = *s.m = hyper[HYPER_MOMENTUM] * *s.m + step;
+    return w - hyper[HYPER_LR] * step;
+}
+
+bool ref_optim(const struct clrnn_op *op, void *const in[], void *const out[])
+{
+    const double *grad = in[OPTIM_GRADS], *hyper = in[OPTIM_HYPER], *norm = in[OPTIM_NORM];
+    double *param = out[OPTIM_PARAMS], *m = out[OPTIM_M], *v = out[OPTIM_V], *vmax = out[OPTIM_VMAX];
+    double scale = 1;
+
+    if (op->optim.clip_max_norm > 0 && norm)
+        scale = op->optim.clip_max_norm / (norm[0] + 1e-6);
+    if (scale > 1) // a norm that is no number spoils all gradients, as in PyTorch
+        scale = 1;
+    for (size_t i = 0; i < op->optim.count; i++) {
+        const struct moments s = {m ? m + i : NULL, v ? v + i : NULL, vmax ? vmax + i : NULL};
+        const double g = scale * grad[i];
+
+        switch (op->optim.kind) {
+        case CLRNN_SGD:
+            param[i] = sgd(op, hyper, param[i], g, s);
+            break;
+        case CLRNN_ADAM:
+        case CLRNN_ADAMW:
+            param[i] = adam(op, hyper, param[i], g, s);
+            break;
+        case CLRNN_RMSPROP:
+            param[i] = rmsprop(op, hyper, param[i], g, s);
+            break;
+        }
+    }
+    return true;
+}

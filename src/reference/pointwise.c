@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MIT
+// Functions of an element or of a row of features; doc/maths.md, "Pointwise".
+#include <math.h>
+
+#include "reference/rows.h"
+
+static double log_sum_exp(const double *x, size_t count)
+{
+    double top = x[0], sum = 0;
+
+    for (size_t c = 1; c < count; c++)
+        top = x[c] > top ? x[c] : top;
+    for (size_t c = 0; c < count; c++)
+        sum += exp(x[c] - top);
+    return top + log(sum);
+}
+
+static void row_fwd(enum clrnn_function function, const double *x, double *y, size_t C)
+{
+    const bool normalised = function == CLRNN_SOFTMAX || function == CLRNN_LOG_SOFTMAX;
+    const double whole = normalised && C ? log_sum_exp(x, C) : 0;
+
+    for (size_t c = 0; c < C; c++)
+        switch (function) {
+        case CLRNN_RELU:
+            y[c] = x[c] < 0 ? 0 : x[c];
+            break;
+        case CLRNN_TANH:
+            y[c] = tanh(x[c]);
+            break;
+        case CLRNN_SIGMOID:
+            y[c] = 1 / (1 + exp(-x[c]));
+            break;
+        case CLRNN_ROUND:
+            y[c] = nearbyint(x[c]);
+            break;
+        case CLRNN_SOFTMAX:
+            y[c] = exp(x[c] - whole);
+            break;
+        case CLRNN_LOG_SOFTMAX:
+            y[c] = x[c] - whole;
+            break;
+        }
+}
+
+static void row_bwd(enum clrnn_function function, const double *y, const double *dy, double *dx, size_t C)
+{
+    double sum = 0;
+
+    for (size_t c = 0; c < C; c++)
+        sum += function == CLRNN_SOFTMAX ? dy[c] * y[c] : dy[c];
+    for (size_t c = 0; c < C; c++)
+        switch (function) {
+        case CLRNN_RELU:
+            dx[c] = y[c] > 0 ? dy[c] : 0;
+            break;
+        case CLRNN_TANH:
+            dx[c] = dy[c] * (1 - y[c] * y[c]);
+            break;
+        case CLRNN_SIGMOID:
+            dx[c] = dy[c] * y[c] * (1 - y[c]);
+            break;
+        case CLRNN_ROUND:
+            dx[c] = 0;
+            break;
+        case CLRNN_SOFTMAX:
+            dx[c] = y[c] * (dy[c] - sum);
+            break;
+        case CLRNN_LOG_SOFTMAX:
+            dx[c] = dy[c] - exp(y[c]) * sum;
+            break;
+        }
+}
+
+bool ref_pointwise_fwd(const struct clrnn_op *op, void *const in[], void *const out[])
+{
+    const double *x = in[POINTWISE_X];
+    double *y = out[POINTWISE_Y];
+    const size_t C = op->C;
+
+    ref_zero(y, ref_rows(op) * C);
+    for (size_t r = 0; r < ref_rows(op); r++)
+        if (ref_valid(op, in[POINTWISE_LENGTHS], r))
+            row_fwd(op->pointwise.function, x + r * C, y + r * C, C);
+    return true;
+}
+
+bool ref_pointwise_bwd(const struct clrnn_op *op, void *const in[], void *const out[])
+{
+    const double *y = in[POINTWISE_BWD_Y], *dy = in[POINTWISE_BWD_DY];
+    double *dx = out[POINTWISE_DX];
+    const size_t C = op->C;
+
+    ref_zero(dx, ref_rows(op) * C);
+    for (size_t r = 0; dx && r < ref_rows(op); r++)
+        if (ref_valid(op, in[POINTWISE_BWD_LENGTHS], r))
+            row_bwd(op->pointwise.function, y + r * C, dy + r * C, dx + r * C, C);
+    return true;
+}

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: MIT
+// One recurrent layer, sample by sample and step by step; doc/maths.md, "Recurrent layers".
+#include <math.h>
+
+#include "reference/rows.h"
+
+// One direction's weights, or their gradients.
+struct weights {
+    double *ih, *hh, *bias_ih, *bias_hh;
+};
+
+// What one sample leaves behind in one direction. Index k counts the steps in the order of the walk;
+// h and c hold the state before step k at k and after it at k + 1.
+struct trace {
+    double *h, *c; // [T + 1, H]
+    double *gate;  // [T, 4H] after their functions; gru: r, z, n, W_hn h + b_hn
+    double *input, *recurrent; // [G * H]: a step's two pre-activations, in backward their gradients
+    double *dh, *dc;           // [H]
+};
+
+static bool trace_init(const struct clrnn_op *op, struct trace *s)
+{
+    const size_t T = op->T, H = op->rnn.H;
+    double *memory = calloc(2 * (T + 1) * H + 4 * T * H + 8 * H + 2 * H, sizeof(*memory));
+
+    if (!memory)
+        return false;
+    s->h = memory;
+    s->c = s->h + (T + 1) * H;
+    s->gate = s->c + (T + 1) * H;
+    s->input = s->gate + 4 * T * H;
+    s->recurrent = s->input + 4 * H;
+    s->dh = s->recurrent + 4 * H;
+    s->dc = s->dh + H;
+    return true;
+}
+
+static void trace_finish(struct trace *s)
+{
+    free(s->h);
+}
+
+static double sigmoid(double x)
+{
+    return 1 / (1 + exp(-x));
+}
+
+static size_t gates_of(const struct clrnn_op *op)
+{
+    return op->rnn.cell == CLRNN_CELL_RNN ? 1 : op->rnn.cell == CLRNN_CELL_GRU ? 3 : 4;
+}
+
+static struct weights weights_at(void *const slot[], size_t first, size_t direction)
+{
+    slot += first + 4 * direction;
+    return (struct weights){slot[0], slot[1], slot[2], slot[3]};
+}
+
+// Row of the k-th step of a walk over `length` steps.
+static size_t row_of(const struct clrnn_op *op, size_t direction, size_t length, size_t k, size_t n)
+{
+    return (direction ? length - 1 - k : k) * op->N + n;
+}
+
+static void step_fwd(const struct clrnn_op *op, struct trace *s, size_t k)
+{
+    const size_t H = op->rnn.H;
+    const double *a = s->input, *b = s->recurrent, *h = s->h + k * H, *c = s->c + k * H;
+    double *gate = s->gate + 4 * k * H, *h_next = s->h + (k + 1) * H, *c_next = s->c + (k + 1) * H;
+
+    for (size_t j = 0; j < H; j++) {
+        double *g = gate + j;
+
+        switch (op->rnn.cell) {
+        case CLRNN_CELL_RNN:
+            h_next[j] = op->rnn.relu ? (a[j] + b[j] < 0 ? 0 : a[j] + b[j]) : tanh(a[j] + b[j]);
+            break;
+        case CLRNN_CELL_LSTM:
+            g[0] = sigmoid(a[j] + b[j]);
+            g[H] = sigmoid(a[H + j] + b[H + j]);
+            g[2 * H] = tanh(a[2 * H + j] + b[2 * H + j]);
+            g[3 * H] = sigmoid(a[3 * H + j] + b[3 * H + j]);
+            c_next[j] = g[H] * c[j] + g[0] * g[2 * H];
+            h_next[j] = g[3 * H] * tanh(c_next[j]);
+            break;
+        case CLRNN_CELL_GRU:
+            g[0] = sigmoid(a[j] + b[j]);
+            g[H] = sigmoid(a[H + j] + b[H + j]);
+            g[3 * H] = b[2 * H + j];
+            g[2 * H] = tanh(a[2 * H + j] + g[0] * g[3 * H]);
+            h_next[j] = (1 - g[H]) * g[2 * H] + g[H] * h[j];
+            break;
+        }
+    }
+}
+
+// Walks over one sample from a zero state.
+static void walk_fwd(const struct clrnn_op *op, const double *x, struct weights w, size_t direction,
+                     size_t n, size_t length, struct trace *s)
+{
+    const size_t C = op->C, H = op->rnn.H, GH = gates_of(op) * H;
+
+    ref_zero(s->h, H);
+    ref_zero(s->c, H);
+    for (size_t k = 0; k < length; k++) {
+        ref_zero(s->input, GH);
+        ref_zero(s->recurrent, GH);
+        if (w.bias_ih)
+            ref_add(s->input, w.bias_ih, GH);
+        if (w.bias_hh)
+            ref_add(s->recurrent, w.bias_hh, GH);
+        ref_matrix_vector(s->input, w.ih, x + row_of(op, direction, length, k, n) * C, GH, C);
+        ref_matrix_vector(s->recurrent, w.hh, s->h + k * H, GH, H);
+        step_fwd(op, s, k);
+    }
+}
+
+// From dh (and lstm dc) after step k: gradients of the pre-activations into input and recurrent, dc and
+// the part of dh that does not go through weight_hh for the step before.
+static void step_bwd(const struct clrnn_op *op, struct trace *s, size_t k)
+{
+    const size_t H = op->rnn.H;
+    const double *h = s->h + k * H, *c = s->c + k * H;
+    const double *gate = s->gate + 4 * k * H, *h_next = s->h + (k + 1) * H, *c_next = s->c + (k + 1) * H;
+
+    for (size_t j = 0; j < H; j++) {
+        const double *g = gate + j, dh = s->dh[j];
+        double *da = s->input + j, *db = s->recurrent + j;
+
+        switch (op->rnn.cell) {
+        case CLRNN_CELL_RNN:
+            da[0] = op->rnn.relu ? (h_next[j] > 0 ? dh : 0) : dh * (1 - h_next[j] * h_next[j]);
+            db[0] = da[0];
+            s->dh[j] = 0;
+            break;
+        case CLRNN_CELL_LSTM: {
+            const double i = g[0], f = g[H], m = g[2 * H], o = g[3 * H], t = tanh(c_next[j]);
+            const double dc = s->dc[j] + dh * o * (1 - t * t);
+
+            da[0] = dc * m * i * (1 - i);
+            da[H] = dc * c[j] * f * (1 - f);
+            da[2 * H] = dc * i * (1 - m * m);
+            da[3 * H] = dh * t * o * (1 - o);
+            for (size_t q = 0; q < 4; q++)
+                db[q * H] = da[q * H];
+            s->dc[j] = dc * f;
+            s->dh[j] = 0;
+            break;
+        }
+        case CLRNN_CELL_GRU: {
+            const double r = g[0], z = g[H], m = g[2 * H], hm = g[3 * H];
+            const double dm = dh * (1 - z) * (1 - m * m);
+
+            da[0] = db[0] = dm * hm * r * (1 - r);
+            da[H] = db[H] = dh * (h[j] - m) * z * (1 - z);
+            da[2 * H] = dm;
+            db[2 * H] = dm * r;
+            s->dh[j] = dh * z;
+            break;
+        }
+        }
+    }
+}
+
+static void walk_bwd(const struct clrnn_op *op, const double *x, const double *dy, struct weights w,
+                     size_t direction, size_t n, size_t length, struct trace *s, struct weights dw, double *dx)
+{
+    const size_t C = op->C, H = op->rnn.H, GH = gates_of(op) * H, width = op->rnn.D * H;
+
+    ref_zero(s->dh, H);
+    ref_zero(s->dc, H);
+    for (size_t k = length; k-- > 0;) {
+        const size_t r = row_of(op, direction, length, k, n);
+
+        ref_add(s->dh, dy + r * width + direction * H, H);
+        step_bwd(op, s, k);
+        if (dw.ih)
+            ref_outer(dw.ih, s->input, x + r * C, GH, C);
+        if (dw.hh)
+            ref_outer(dw.hh, s->recurrent, s->h + k * H, GH, H);
+        if (dw.bias_ih)
+            ref_add(dw.bias_ih, s->input, GH);
+        if (dw.bias_hh)
+            ref_add(dw.bias_hh, s->recurrent, GH);
+        if (dx)
+            ref_matrix_vector_back(dx + r * C, w.ih, s->input, GH, C);
+        ref_matrix_vector_back(s->dh, w.hh, s->recurrent, GH, H);
+    }
+}
+
+bool ref_rnn_fwd(const struct clrnn_op *op, void *const in[], void *const out[])
+{
+    const size_t H = op->rnn.H, width = op->rnn.D * H;
+    double *y = out[RNN_Y];
+    struct trace s;
+
+    if (!trace_init(op, &s))
+        return false;
+    ref_zero(y, ref_rows(op) * width);
+    for (size_t d = 0; d < op->rnn.D; d++)
+        for (size_t n = 0; n < op->N; n++) {
+            const size_t length = ref_length(op, in[RNN_LENGTHS], n);
+
+            walk_fwd(op, in[RNN_X], weights_at(in, RNN_WEIGHT_IH, d), d, n, length, &s);
+            for (size_t k = 0; k < length; k++)
+                memcpy(y + row_of(op, d, length, k, n) * width + d * H, s.h + (k + 1) * H, H * sizeof(*y));
+        }
+    trace_finish(&s);
+    return true;
+}
+
+bool ref_rnn_bwd(const struct clrnn_op *op, void *const in[], void *const out[])
+{
+    const size_t C = op->C, H = op->rnn.H, GH = gates_of(op) * H;
+    struct trace s;
+
+    if (!trace_init(op, &s))
+        return false;
+    ref_zero(out[RNN_DX], ref_rows(op) * C);
+    for (size_t d = 0; d < op->rnn.D; d++) {
+        const struct weights w = weights_at(in, RNN_BWD_WEIGHT_IH, d), dw = weights_at(out, RNN_DWEIGHT_IH, d);
+
+        ref_zero(dw.ih, GH * C);
+        ref_zero(dw.hh, GH * H);
+        ref_zero(dw.bias_ih, GH);
+        ref_zero(dw.bias_hh, GH);
+        for (size_t n = 0; n < op->N; n++) {
+            const size_t length = ref_length(op, in[RNN_BWD_LENGTHS], n);
+
+            walk_fwd(op, in[RNN_BWD_X], w, d, n, length, &s);
+            walk_bwd(op, in[RNN_BWD_X], in[RNN_BWD_DY], w, d, n, length, &s, dw, out[RNN_DX]);
+        }
+    }
+    trace_finish(&s);
+    return true;
+}

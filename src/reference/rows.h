@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT
+// What the reference ops share: padding, and vectors times matrices.
+#ifndef CLRNN_SRC_REFERENCE_ROWS_H
+#define CLRNN_SRC_REFERENCE_ROWS_H
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "reference/reference.h"
+
+/** Steps of sample n that are no padding. */
+static inline size_t ref_length(const struct clrnn_op *op, const int32_t *lengths, size_t n)
+{
+    if (!lengths || lengths[n] > (int64_t)op->T)
+        return op->T;
+    return lengths[n] < 0 ? 0 : (size_t)lengths[n];
+}
+
+/** Whether row r = t * N + n is no padding. */
+static inline bool ref_valid(const struct clrnn_op *op, const int32_t *lengths, size_t r)
+{
+    return r / op->N < ref_length(op, lengths, r % op->N);
+}
+
+static inline size_t ref_rows(const struct clrnn_op *op)
+{
+    return (size_t)op->T * op->N;
+}
+
+static inline void ref_zero(double *a, size_t count)
+{
+    if (a)
+        memset(a, 0, count * sizeof(*a));
+}
+
+/** y [O] += w [O, K] x [K]. */
+static inline void ref_matrix_vector(double *y, const double *w, const double *x, size_t O, size_t K)
+{
+    for (size_t o = 0; o < O; o++, w += K) {
+        double sum[4] = {0, 0, 0, 0}; // four chains: a single one waits for each addition
+        size_t k = 0;
+
+        for (; k + 4 <= K; k += 4)
+            for (size_t i = 0; i < 4; i++)
+                sum[i] += w[k + i] * x[k + i];
+        for (; k < K; k++)
+            sum[0] += w[k] * x[k];
+        y[o] += (sum[0] + sum[1]) + (sum[2] + sum[3]);
+    }
+}
+
+/** dx [K] += w [O, K]^T dy [O]. */
+static inline void ref_matrix_vector_back(double *dx, const double *w, const double *dy, size_t O, size_t K)
+{
+    for (size_t o = 0; o < O; o++, w += K)
+        for (size_t k = 0; k < K; k++)
+            dx[k] += dy[o] * w[k];
+}
+
+/** dw [O, K] += dy [O] x [K]^T. */
+static inline void ref_outer(double *dw, const double *dy, const double *x, size_t O, size_t K)
+{
+    for (size_t o = 0; o < O; o++, dw += K)
+        for (size_t k = 0; k < K; k++)
+            dw[k] += dy[o] * x[k];
+}
+
+static inline void ref_add(double *a, const double *b, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        a[i] += b[i];
+}
+
+#endif
