@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+// Counter-based random numbers in kernels: Philox 4x32-10 by Random123's own header, addressed as in
+// src/base/random.h: the key is the seed, the counter {index, a, b, stream}. For inclusion.
+#ifndef CLRNN_CL_RANDOM_CL
+#define CLRNN_CL_RANDOM_CL
+
+#define R123_STATIC_INLINE static inline // plain inline may be left undefined, as in C99
+#include <Random123/philox.h>
+
+// The four words at `index`; word k is element 4 * index + k of the stream.
+static inline uint4 random_block(uint seed_lo, uint seed_hi, uint stream, uint a, uint b, uint index)
+{
+    const philox4x32_ctr_t counter = {{index, a, b, stream}};
+    const philox4x32_key_t key = {{seed_lo, seed_hi}};
+    const philox4x32_ctr_t out = philox4x32(counter, key);
+
+    return (uint4)(out.v[0], out.v[1], out.v[2], out.v[3]);
+}
+
+// Uniform in [0, 1) with 24 bits, exact in float32.
+static inline float4 random_uniform4(uint4 words)
+{
+    return convert_float4(words >> 8) * 0x1p-24f;
+}
+
+#endif

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: MIT
+// Flattening the includes of a kernel file.
+#include "device/sources.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+
+#define MAX_FILES 32 // of one program
+
+struct flatten {
+    const struct clrnn_log *log;
+    const char *folder;
+    FILE *out;
+    char *seen[MAX_FILES];
+    size_t seen_count;
+};
+
+/** The text of a file in fresh memory; NULL where there is none or no memory (*missing tells which). */
+static char *load(const struct flatten *f, const char *name, bool *missing)
+{
+    struct clrnn_map map;
+    char *path, *text;
+
+    *missing = false;
+    if (f->folder) {
+        path = clrnn_path_join(f->folder, name);
+        if (!path)
+            return NULL;
+        if (clrnn_map_open(NULL, path, &map) == CLRNN_OK) {
+            text = clrnn_format("%.*s", (int)map.size, map.data ? (const char *)map.data : "");
+            clrnn_map_close(&map);
+            free(path);
+            return text;
+        }
+        free(path);
+    }
+    for (size_t i = 0; i < clrnn_source_text_count; i++)
+        if (strcmp(clrnn_source_texts[i].name, name) == 0)
+            return clrnn_format("%s", clrnn_source_texts[i].text);
+    *missing = true;
+    return NULL;
+}
+
+/** The name between "" or <> of an #include line in fresh memory; NULL: no such line, or no memory. */
+static char *included_name(const char *line, size_t length)
+{
+    const char *end = line + length, *first;
+    char close;
+
+    while (line < end && (*line == ' ' || *line == '\t'))
+        line++;
+    if (line == end || *line++ != '#')
+        return NULL;
+    while (line < end && (*line == ' ' || *line == '\t'))
+        line++;
+    if (end - line < 7 || memcmp(line, "include", 7) != 0)
+        return NULL;
+    line += 7;
+    while (line < end && (*line == ' ' || *line == '\t'))
+        line++;
+    if (line == end || (*line != '"' && *line != '<'))
+        return NULL;
+    close = *line == '"' ? '"' : '>';
+    first = ++line;
+    while (line < end && *line != close)
+        line++;
+    return line == end ? NULL : clrnn_format("%.*s", (int)(line - first), first);
+}
+
+static enum clrnn_status flatten_text(struct flatten *f, const char *name, const char *text);
+
+/** Writes the file that `wanted` means in `includer`; *done is false where nobody knows it. */
+static enum clrnn_status flatten_include(struct flatten *f, const char *includer, const char *wanted,
+                                         bool *done)
+{
+    const char *slash = strrchr(includer, '/');
+    char *name = slash ? clrnn_format("%.*s/%s", (int)(slash - includer), includer, wanted)
+                       : clrnn_format("%s", wanted);
+    char *text = NULL;
+    bool missing = false;
+    enum clrnn_status st = CLRNN_OK;
+
+    *done = true;
+    if (name)
+        text = load(f, name, &missing);
+    if (missing && slash) {
+        free(name);
+        name = clrnn_format("%s", wanted);
+        if (name)
+            text = load(f, name, &missing);
+    }
+    for (size_t i = 0; name && i < f->seen_count; i++)
+        if (strcmp(f->seen[i], name) == 0)
+            goto end; // once is enough
+    if (!name || (!text && !missing))
+        st = clrnn_error_memory(f->log, 1 << 16, wanted);
+    else if (missing)
+        *done = false;
+    else
+        st = flatten_text(f, name, text);
+
+end:
+    free(name);
+    free(text);
+    return st;
+}
+
+static enum clrnn_status flatten_text(struct flatten *f, const char *name, const char *text)
+{
+    unsigned long line = 1;
+
+    if (f->seen_count == MAX_FILES)
+        return clrnn_error(f->log, CLRNN_ERR_ARG, "%s: a program includes more than %d files", name,
+                           MAX_FILES);
+    f->seen[f->seen_count] = clrnn_format("%s", name);
+    if (!f->seen[f->seen_count])
+        return clrnn_error_memory(f->log, strlen(name) + 1, name);
+    f->seen_count++;
+
+    fprintf(f->out, "#line 1 \"%s\"\n", name);
+    for (const char *next; *text; text = next, line++) {
+        const size_t length = strcspn(text, "\n");
+        char *wanted = included_name(text, length);
+        bool done = false;
+
+        next = text + length + (text[length] == '\n');
+        if (wanted) {
+            const enum clrnn_status st = flatten_include(f, name, wanted, &done);
+
+            free(wanted);
+            TRY(st);
+        }
+        if (done)
+            fprintf(f->out, "\n#line %lu \"%s\"\n", line + 1, name);
+        else
+            fprintf(f->out, "%.*s\n", (int)length, text);
+    }
+    return CLRNN_OK;
+}
+
+enum clrnn_status clrnn_source_flatten(const struct clrnn_log *log, const char *folder, const char *stem,
+                                       char **source)
+{
+    struct flatten f = {.log = log, .folder = folder};
+    char *name = clrnn_format("%s.cl", stem), *text = NULL;
+    size_t size = 0;
+    bool missing = false;
+    enum clrnn_status st;
+
+    *source = NULL;
+    if (name)
+        text = load(&f, name, &missing);
+    if (missing) {
+        st = clrnn_error(log, CLRNN_ERR_ARG, "cl/%s.cl: there is no such kernel file%s%s", stem,
+                         folder ? ", neither built in nor in CLRNN_KERNEL_DIR=" : " built in",
+                         folder ? folder : "");
+        goto end;
+    }
+    if (!text || !(f.out = open_memstream(source, &size))) {
+        st = clrnn_error_memory(log, 1 << 16, stem);
+        goto end;
+    }
+    st = flatten_text(&f, name, text);
+    if (fclose(f.out) && st == CLRNN_OK)
+        st = clrnn_error_memory(log, size, stem);
+    if (st != CLRNN_OK) {
+        free(*source);
+        *source = NULL;
+    }
+
+end:
+    for (size_t i = 0; i < f.seen_count; i++)
+        free(f.seen[i]);
+    free(name);
+    free(text);
+    return st;
+}
