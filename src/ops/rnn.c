@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: MIT
+// The recurrent layer: chooses how its time steps run, and the multiplies over all steps around them.
+#include "ops/rnn.h"
+
+static size_t rows_of(const struct clrnn_rnn *r)
+{
+    return (size_t)r->T * r->N;
+}
+
+// What forward and backward share; in[] of both begins alike.
+static struct clrnn_rnn layer_of(const struct clrnn_graph *g, const struct clrnn_op *op)
+{
+    struct clrnn_rnn r = {
+        .T = op->T,
+        .N = op->N,
+        .C = op->C,
+        .H = op->rnn.H,
+        .D = op->rnn.D,
+        .G = clrnn_cell_gates(op->rnn.cell),
+        .R = clrnn_cell_reserve(op->rnn.cell),
+        .cell = op->rnn.cell,
+        .relu = op->rnn.relu,
+        .bias = op->in[RNN_BIAS_IH] != CLRNN_NONE,
+        .x = clrnn_in(g, op, RNN_X),
+        .lengths = clrnn_in(g, op, RNN_LENGTHS),
+    };
+    for (uint32_t d = 0; d < r.D; d++) {
+        r.weight_ih[d] = clrnn_in(g, op, (int)(RNN_WEIGHT_IH + 4 * d));
+        r.weight_hh[d] = clrnn_in(g, op, (int)(RNN_WEIGHT_HH + 4 * d));
+        r.bias_ih[d] = clrnn_in(g, op, (int)(RNN_BIAS_IH + 4 * d));
+        r.bias_hh[d] = clrnn_in(g, op, (int)(RNN_BIAS_HH + 4 * d));
+    }
+    return r;
+}
+
+enum clrnn_status clrnn_rnn_fwd(struct clrnn_launches *launches, const struct clrnn_graph *graph,
+                                const struct clrnn_op *op)
+{
+    struct clrnn_rnn r = layer_of(graph, op);
+
+    r.y = clrnn_out(graph, op, RNN_Y);
+    r.gates = clrnn_out(graph, op, RNN_GATES);
+    r.memory = clrnn_out(graph, op, RNN_CELL);
+    return clrnn_rnn_steps_fwd(launches, &r);
+}
+
+// dW_hh [G*H, H] = dgates^T h_prev. Row r of the gates meets row r - N of y (reverse: r + N), so one
+// multiply over T-1 steps does it. gru: the hidden side's n stands in column block 3 of the gates.
+static enum clrnn_status hidden_weight_gradient(struct clrnn_launches *l, const struct clrnn_rnn *r,
+                                                uint32_t d)
+{
+    const size_t ld = (size_t)r->R * r->H, gates = d * rows_of(r) * ld;
+    const size_t dgates_first = gates + (d ? 0 : r->N * ld);
+    const size_t h_first = d * (size_t)r->H + (d ? (size_t)r->N * r->D * r->H : 0);
+    struct clrnn_gemm m = {
+        .transpose_a = true,
+        .M = r->cell == CLRNN_CELL_GRU ? 2 * r->H : r->G * r->H,
+        .N = r->H,
+        .K = (r->T - 1) * r->N,
+        .alpha = 1,
+        .a = r->gates,
+        .a_offset = dgates_first,
+        .a_ld = (uint32_t)ld,
+        .b = r->y,
+        .b_offset = h_first,
+        .b_ld = r->D * r->H,
+        .c = r->dweight_hh[d],
+        .c_ld = r->H,
+    };
+
+    if (r->T == 1)
+        return clrnn_launch_zero(l, r->dweight_hh[d]);
+    TRY(clrnn_launch_gemm(l, &m));
+    if (r->cell != CLRNN_CELL_GRU)
+        return CLRNN_OK;
+    m.M = r->H;
+    m.a_offset += 3 * (size_t)r->H;
+    m.c_offset = 2 * (size_t)r->H * r->H;
+    return clrnn_launch_gemm(l, &m);
+}
+
+static enum clrnn_status weight_gradients(struct clrnn_launches *l, const struct clrnn_rnn *r, uint32_t d)
+{
+    const uint32_t rows = (uint32_t)rows_of(r), ld = r->R * r->H;
+    const struct clrnn_gemm ih = {
+        .transpose_a = true,
+        .M = r->G * r->H,
+        .N = r->C,
+        .K = rows,
+        .alpha = 1,
+        .a = r->gates,
+        .a_offset = (size_t)d * rows * ld,
+        .a_ld = ld,
+        .b = r->x,
+        .b_ld = r->C,
+        .c = r->dweight_ih[d],
+        .c_ld = r->C,
+    };
+
+    if (r->dweight_ih[d])
+        TRY(clrnn_launch_gemm(l, &ih));
+    if (r->dweight_hh[d])
+        TRY(hidden_weight_gradient(l, r, d));
+    return CLRNN_OK;
+}
+
+static enum clrnn_status bias_gradients(struct clrnn_launches *l, const struct clrnn_rnn *r)
+{
+    const uint32_t rows = (uint32_t)rows_of(r), columns = r->R * r->H;
+    // Enough chunks to fill a device, few enough that the second sum is short.
+    const uint32_t share = rows < 64 ? 16 : rows / 64 + 1 < 64 ? 64 : rows / 64 + 1;
+    const uint32_t chunks = (rows + share - 1) / share;
+    const struct clrnn_defines defines =
+        DEFINES({"H", r->H}, {"D", r->D}, {"CELL", r->cell}, {"RELU", r->relu}, {"BIAS", r->bias},
+                {"LENGTHS", r->lengths != NULL});
+    struct clrnn_buffer *partial;
+    bool wanted = false;
+
+    for (uint32_t d = 0; d < r->D; d++)
+        wanted |= r->dbias_ih[d] || r->dbias_hh[d];
+    if (!wanted)
+        return CLRNN_OK;
+
+    TRY(clrnn_launches_scratch(l, (size_t)r->D * chunks * columns, &partial));
+    TRY(clrnn_launch_kernel(l, "rnn", "rnn_bias_partial", defines, RANGE3(columns, chunks, r->D),
+                            (struct clrnn_cost){(double)r->D * rows * columns, 4.0 * r->D * rows * columns},
+                            ARGS(BUF(r->gates), BUF(partial), UINT(rows), UINT(share), UINT(chunks))));
+    for (uint32_t d = 0; d < r->D; d++)
+        TRY(clrnn_launch_kernel(
+            l, "rnn", "rnn_bias_sum", defines, RANGE1(r->G * r->H),
+            (struct clrnn_cost){2.0 * chunks * columns, 4.0 * chunks * columns},
+            ARGS(BUF(partial), BUF(r->dbias_ih[d]), BUF(r->dbias_hh[d]), UINT(chunks), UINT(d))));
+    return CLRNN_OK;
+}
+
+// dx [rows, C] = sum over directions of dgates W_ih.
+static enum clrnn_status input_gradient(struct clrnn_launches *l, const struct clrnn_rnn *r)
+{
+    const uint32_t rows = (uint32_t)rows_of(r), ld = r->R * r->H;
+
+    for (uint32_t d = 0; d < r->D; d++) {
+        const struct clrnn_gemm m = {
+            .M = rows,
+            .N = r->C,
+            .K = r->G * r->H,
+            .alpha = 1,
+            .beta = d ? 1 : 0,
+            .a = r->gates,
+            .a_offset = (size_t)d * rows * ld,
+            .a_ld = ld,
+            .b = r->weight_ih[d],
+            .b_ld = r->C,
+            .c = r->dx,
+            .c_ld = r->C,
+        };
+        TRY(clrnn_launch_gemm(l, &m));
+    }
+    return CLRNN_OK;
+}
+
+enum clrnn_status clrnn_rnn_bwd(struct clrnn_launches *launches, const struct clrnn_graph *graph,
+                                const struct clrnn_op *op)
+{
+    struct clrnn_rnn r = layer_of(graph, op);
+
+    r.y = clrnn_in(graph, op, RNN_BWD_Y);
+    r.gates = clrnn_in(graph, op, RNN_BWD_GATES);
+    r.memory = clrnn_in(graph, op, RNN_BWD_CELL);
+    r.dy = clrnn_in(graph, op, RNN_BWD_DY);
+    r.dx = clrnn_out(graph, op, RNN_DX);
+    for (uint32_t d = 0; d < r.D; d++) {
+        r.dweight_ih[d] = clrnn_out(graph, op, (int)(RNN_DWEIGHT_IH + 4 * d));
+        r.dweight_hh[d] = clrnn_out(graph, op, (int)(RNN_DWEIGHT_HH + 4 * d));
+        r.dbias_ih[d] = clrnn_out(graph, op, (int)(RNN_DBIAS_IH + 4 * d));
+        r.dbias_hh[d] = clrnn_out(graph, op, (int)(RNN_DBIAS_HH + 4 * d));
+    }
+
+    TRY(clrnn_rnn_steps_bwd(launches, &r));
+    for (uint32_t d = 0; d < r.D; d++)
+        TRY(weight_gradients(launches, &r, d));
+    TRY(bias_gradients(launches, &r));
+    return r.dx ? input_gradient(launches, &r) : CLRNN_OK;
+}

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+// Private to the recurrent op: one layer's buffers by direction, and the ways to run its time steps.
+#ifndef CLRNN_SRC_OPS_RNN_H
+#define CLRNN_SRC_OPS_RNN_H
+
+#include "ops/graph.h"
+
+/** A layer as its kernels see it. Shapes: src/ops/op.h. Buffers that are absent are NULL. */
+struct clrnn_rnn {
+    uint32_t T, N, C, H, D, G, R;
+    enum clrnn_cell cell;
+    bool relu, bias;
+    struct clrnn_buffer *x, *lengths, *weight_ih[2], *weight_hh[2], *bias_ih[2], *bias_hh[2];
+    struct clrnn_buffer *y, *gates, *memory; // memory: the lstm's cell
+    struct clrnn_buffer *dy, *dx, *dweight_ih[2], *dweight_hh[2], *dbias_ih[2], *dbias_hh[2]; // backward
+};
+
+/** All steps forward, one multiply and one kernel a step: any device, any shape. */
+enum clrnn_status clrnn_rnn_steps_fwd(struct clrnn_launches *l, const struct clrnn_rnn *rnn);
+
+/** All steps backward likewise: leaves the gate gradients in place of the gates. */
+enum clrnn_status clrnn_rnn_steps_bwd(struct clrnn_launches *l, const struct clrnn_rnn *rnn);
+
+#endif

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: MIT
+// A recurrent layer step by step: a multiply that accumulates into the step's gate rows, then one fused
+// pointwise kernel (cl/rnn.cl).
+#include "ops/rnn.h"
+
+static struct clrnn_cost pointwise_cost(const struct clrnn_rnn *r)
+{
+    const double units = (double)r->D * r->N * r->H;
+    return (struct clrnn_cost){10.0 * r->G * units, 4.0 * (2.0 * r->R + 3) * units};
+}
+
+enum clrnn_status clrnn_rnn_steps_fwd(struct clrnn_launches *l, const struct clrnn_rnn *r)
+{
+    const size_t rows = (size_t)r->T * r->N, H = r->H;
+    const bool rnn = r->cell == CLRNN_CELL_RNN, gru = r->cell == CLRNN_CELL_GRU;
+    // rnn works on y in place; the others need room of their own for the gates
+    const uint32_t ld = rnn ? r->D * r->H : r->R * r->H;
+    const size_t direction = rnn ? H : rows * ld;
+    const uint32_t cell_step = r->memory ? r->N * r->H : 0;
+    const struct clrnn_defines defines =
+        DEFINES({"H", r->H}, {"D", r->D}, {"CELL", r->cell}, {"RELU", r->relu}, {"BIAS", r->bias},
+                {"LENGTHS", r->lengths != NULL});
+    struct clrnn_buffer *pre = rnn ? r->y : r->gates, *memory = r->memory;
+
+    if (!pre)
+        TRY(clrnn_launches_scratch(l, r->D * direction, &pre));
+    if (!memory && r->cell == CLRNN_CELL_LSTM)
+        TRY(clrnn_launches_scratch(l, (size_t)r->D * r->N * H, &memory));
+
+    for (uint32_t d = 0; d < r->D; d++)
+        TRY(clrnn_launch_gemm(l, &(struct clrnn_gemm){
+                                     .transpose_b = true,
+                                     .M = (uint32_t)rows,
+                                     .N = r->G * r->H,
+                                     .K = r->C,
+                                     .alpha = 1,
+                                     .a = r->x,
+                                     .a_ld = r->C,
+                                     .b = r->weight_ih[d],
+                                     .b_ld = r->C,
+                                     .c = pre,
+                                     .c_offset = d * direction,
+                                     .c_ld = ld,
+                                 }));
+
+    for (uint32_t step = 0; step < r->T; step++) {
+        for (uint32_t d = 0; d < r->D && step > 0; d++) {
+            const size_t t = d ? r->T - 1 - step : step, before = d ? t + 1 : t - 1;
+            struct clrnn_gemm m = {
+                .transpose_b = true,
+                .M = r->N,
+                .N = gru ? 2 * r->H : r->G * r->H,
+                .K = r->H,
+                .alpha = 1,
+                .beta = 1,
+                .a = r->y,
+                .a_offset = before * r->N * r->D * H + d * H,
+                .a_ld = r->D * r->H,
+                .b = r->weight_hh[d],
+                .b_ld = r->H,
+                .c = pre,
+                .c_offset = d * direction + t * r->N * ld,
+                .c_ld = ld,
+            };
+            TRY(clrnn_launch_gemm(l, &m));
+            if (!gru)
+                continue;
+            m.N = r->H;
+            m.beta = 0; // the candidate's hidden part stays apart: the reset gate multiplies it
+            m.b_offset = 2 * H * H;
+            m.c_offset += 3 * H;
+            TRY(clrnn_launch_gemm(l, &m));
+        }
+        TRY(clrnn_launch_kernel(l, "rnn", "rnn_step_fwd", defines, RANGE3(r->H, r->N, r->D),
+                                pointwise_cost(r),
+                                ARGS(BUF(pre), BUF(r->bias_ih[0]), BUF(r->bias_hh[0]), BUF(r->bias_ih[1]),
+                                     BUF(r->bias_hh[1]), BUF(memory), BUF(r->y), BUF(r->lengths), UINT(r->T),
+                                     UINT(r->N), UINT(step), UINT(ld), UINT(direction), UINT(cell_step))));
+    }
+    return CLRNN_OK;
+}
+
+enum clrnn_status clrnn_rnn_steps_bwd(struct clrnn_launches *l, const struct clrnn_rnn *r)
+{
+    const size_t rows = (size_t)r->T * r->N, H = r->H, state = (size_t)r->N * H;
+    const uint32_t ld = r->R * r->H;
+    const bool gru = r->cell == CLRNN_CELL_GRU;
+    const struct clrnn_defines defines =
+        DEFINES({"H", r->H}, {"D", r->D}, {"CELL", r->cell}, {"RELU", r->relu}, {"BIAS", r->bias},
+                {"LENGTHS", r->lengths != NULL});
+    struct clrnn_buffer *through, *carry = NULL;
+
+    TRY(clrnn_launches_scratch(l, r->D * state, &through));
+    if (r->cell == CLRNN_CELL_LSTM)
+        TRY(clrnn_launches_scratch(l, r->D * state, &carry));
+
+    for (uint32_t step = 0; step < r->T; step++) {
+        for (uint32_t d = 0; d < r->D && step > 0; d++) {
+            const size_t after = d ? step - 1 : r->T - step;
+            struct clrnn_gemm m = {
+                .M = r->N,
+                .N = r->H,
+                .K = gru ? 2 * r->H : r->G * r->H,
+                .alpha = 1,
+                .beta = gru ? 1 : 0,
+                .a = r->gates,
+                .a_offset = (d * rows + after * r->N) * ld,
+                .a_ld = ld,
+                .b = r->weight_hh[d],
+                .b_ld = r->H,
+                .c = through,
+                .c_offset = d * state,
+                .c_ld = r->H,
+            };
+            TRY(clrnn_launch_gemm(l, &m));
+            if (!gru)
+                continue;
+            m.K = r->H;
+            m.a_offset += 3 * H;
+            m.b_offset = 2 * H * H;
+            TRY(clrnn_launch_gemm(l, &m));
+        }
+        TRY(clrnn_launch_kernel(l, "rnn", "rnn_step_bwd", defines, RANGE3(r->H, r->N, r->D),
+                                pointwise_cost(r),
+                                ARGS(BUF(r->gates), BUF(r->y), BUF(r->memory), BUF(r->dy), BUF(through),
+                                     BUF(carry), BUF(r->lengths), UINT(r->T), UINT(r->N), UINT(step))));
+    }
+    return CLRNN_OK;
+}
