@@ -50,7 +50,8 @@ static struct row_loss class_row(const struct clrnn_op *op, const double *x, siz
     }
     row.correct = best == target;
     for (size_t c = 0; dx && c < C; c++) {
-        const double share = smooth / (double)C * (weight ? weight[c] : 1) + (c == target ? (1 - smooth) * own : 0);
+        const double share =
+            smooth / (double)C * (weight ? weight[c] : 1) + (c == target ? (1 - smooth) * own : 0);
 
         dx[c] = from_logits ? pull * exp(x[c] - whole) - share : -share;
     }
@@ -116,6 +117,7 @@ bool ref_loss(const struct clrnn_op *op, void *const in[], void *const out[])
         if (dx[i] != 0) // rows that do not count stay 0 even where all weights are 0
             dx[i] /= record[RECORD_WEIGHT];
     if (slot < op->loss.slots)
-        memcpy((double *)out[LOSS_RECORD] + (size_t)slot * RECORD_FIELDS, record, RECORD_NORM * sizeof(*record));
+        memcpy((double *)out[LOSS_RECORD] + (size_t)slot * RECORD_FIELDS, record,
+               RECORD_NORM * sizeof(*record));
     return true;
 }

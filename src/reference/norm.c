@@ -5,8 +5,8 @@
 #include "reference/rows.h"
 
 // Mean and biased variance of x[0], x[stride], ... over the rows that `lengths` leaves.
-static size_t column_moments(const struct clrnn_op *op, const int32_t *lengths, const double *x,
-                             double *mean, double *var)
+static size_t column_moments(const struct clrnn_op *op, const int32_t *lengths, const double *x, double *mean,
+                             double *var)
 {
     const size_t rows = ref_rows(op), C = op->C;
     double sum = 0, squares = 0;
@@ -50,8 +50,8 @@ bool ref_batchnorm_fwd(const struct clrnn_op *op, void *const in[], void *const 
             if (new_mean)
                 new_mean[c] = (1 - momentum) * new_mean[c] + momentum * mean;
             if (new_var)
-                new_var[c] = (1 - momentum) * new_var[c]
-                             + momentum * var * (double)M / (double)(M > 1 ? M - 1 : 1);
+                new_var[c] =
+                    (1 - momentum) * new_var[c] + momentum * var * (double)M / (double)(M > 1 ? M - 1 : 1);
         } else {
             mean = running_mean[c];
             var = running_var[c];
@@ -62,8 +62,10 @@ bool ref_batchnorm_fwd(const struct clrnn_op *op, void *const in[], void *const 
         if (saved_invstd)
             saved_invstd[c] = invstd;
         for (size_t r = 0; r < rows; r++)
-            y[r * C + c] = !ref_valid(op, lengths, r) ? 0
-                           : (x[r * C + c] - mean) * invstd * (weight ? weight[c] : 1) + (bias ? bias[c] : 0);
+            y[r * C + c] =
+                !ref_valid(op, lengths, r)
+                    ? 0
+                    : (x[r * C + c] - mean) * invstd * (weight ? weight[c] : 1) + (bias ? bias[c] : 0);
     }
     return true;
 }
@@ -97,8 +99,8 @@ bool ref_batchnorm_bwd(const struct clrnn_op *op, void *const in[], void *const 
             if (ref_valid(op, lengths, r)) {
                 const double xhat = (x[r * C + c] - mean[c]) * invstd[c];
 
-                *d = (weight ? weight[c] : 1) * invstd[c]
-                     * (dy[r * C + c] - sum / (double)M - xhat * sum_xhat / (double)M);
+                *d = (weight ? weight[c] : 1) * invstd[c] *
+                     (dy[r * C + c] - sum / (double)M - xhat * sum_xhat / (double)M);
             }
         }
     }

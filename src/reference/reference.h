@@ -16,8 +16,7 @@ enum clrnn_status clrnn_reference_run(const struct clrnn_log *log, const struct 
                                       void *const in[CLRNN_OP_MAX_IN], void *const out[CLRNN_OP_MAX_OUT]);
 
 // One function a kind, in src/reference/<stem>.c; false: out of memory.
-#define X(kind, stem, name) \
-    bool ref_##name(const struct clrnn_op *op, void *const in[], void *const out[]);
+#define X(kind, stem, name) bool ref_##name(const struct clrnn_op *op, void *const in[], void *const out[]);
 CLRNN_OP_LIST(X)
 #undef X
 

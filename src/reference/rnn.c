@@ -12,8 +12,8 @@ struct weights {
 // What one sample leaves behind in one direction. Index k counts the steps in the order of the walk;
 // h and c hold the state before step k at k and after it at k + 1.
 struct trace {
-    double *h, *c; // [T + 1, H]
-    double *gate;  // [T, 4H] after their functions; gru: r, z, n, W_hn h + b_hn
+    double *h, *c;             // [T + 1, H]
+    double *gate;              // [T, 4H] after their functions; gru: r, z, n, W_hn h + b_hn
     double *input, *recurrent; // [G * H]: a step's two pre-activations, in backward their gradients
     double *dh, *dc;           // [H]
 };
@@ -95,8 +95,8 @@ static void step_fwd(const struct clrnn_op *op, struct trace *s, size_t k)
 }
 
 // Walks over one sample from a zero state.
-static void walk_fwd(const struct clrnn_op *op, const double *x, struct weights w, size_t direction,
-                     size_t n, size_t length, struct trace *s)
+static void walk_fwd(const struct clrnn_op *op, const double *x, struct weights w, size_t direction, size_t n,
+                     size_t length, struct trace *s)
 {
     const size_t C = op->C, H = op->rnn.H, GH = gates_of(op) * H;
 
@@ -163,7 +163,8 @@ static void step_bwd(const struct clrnn_op *op, struct trace *s, size_t k)
 }
 
 static void walk_bwd(const struct clrnn_op *op, const double *x, const double *dy, struct weights w,
-                     size_t direction, size_t n, size_t length, struct trace *s, struct weights dw, double *dx)
+                     size_t direction, size_t n, size_t length, struct trace *s, struct weights dw,
+                     double *dx)
 {
     const size_t C = op->C, H = op->rnn.H, GH = gates_of(op) * H, width = op->rnn.D * H;
 
@@ -218,7 +219,8 @@ bool ref_rnn_bwd(const struct clrnn_op *op, void *const in[], void *const out[])
         return false;
     ref_zero(out[RNN_DX], ref_rows(op) * C);
     for (size_t d = 0; d < op->rnn.D; d++) {
-        const struct weights w = weights_at(in, RNN_BWD_WEIGHT_IH, d), dw = weights_at(out, RNN_DWEIGHT_IH, d);
+        const struct weights w = weights_at(in, RNN_BWD_WEIGHT_IH, d),
+                             dw = weights_at(out, RNN_DWEIGHT_IH, d);
 
         ref_zero(dw.ih, GH * C);
         ref_zero(dw.hh, GH * H);
