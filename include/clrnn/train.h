@@ -31,6 +31,7 @@ struct clrnn_train_params {
     const char *resume;        // run folder to go on with, or NULL
     int plot;                  // 1 yes, 0 no, -1 where gnuplot is installed
     bool no_watch;
+    bool profile;              // at the end, log the time of each launch at INFO, grouped by op
     clrnn_progress_fn *progress;
     void *progress_user;
     const volatile sig_atomic_t *stop; // set to non-zero (Ctrl-C): checkpoint, CLRNN_INTERRUPTED

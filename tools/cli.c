@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: MIT
+// Options, help and messages of the clrnn command.
+#include "tools/cli.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/array.h"
+
+static void print_message(void *user, enum clrnn_log_level level, const char *line)
+{
+    const struct cli *cli = user;
+    const bool loud = level <= CLRNN_LOG_WARNING;
+    const char *colour = level == CLRNN_LOG_ERROR ? "\033[31m" : "\033[33m";
+
+    if (loud)
+        fprintf(stderr, "clrnn: %s%s%s: %s\n", cli->colour ? colour : "",
+                level == CLRNN_LOG_ERROR ? "error" : "warning", cli->colour ? "\033[0m" : "", line);
+    else
+        fprintf(stderr, "%s\n", line);
+}
+
+int cli_usage(const struct cli *cli, const char *format, ...)
+{
+    char sentence[1024];
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(sentence, sizeof(sentence), format, arguments);
+    va_end(arguments);
+    fprintf(stderr, "clrnn: error: %s: %s (see `clrnn %s --help`)\n", cli->command, sentence, cli->command);
+    return clrnn_status_exit(CLRNN_ERR_ARG);
+}
+
+// ---------------------------------------------------------------- tables
+
+enum { COMMON_MOST = 10 };
+
+// The options of every command; returns how many.
+static size_t common_options(struct cli *cli, const struct cli_spec *spec, bool *help, bool *version,
+                             struct cli_option table[COMMON_MOST])
+{
+    const struct cli_option options[] = {
+        {"device", CLI_TEXT, "SPEC", "P:D as `clinfo -l` numbers them, cpu, gpu, ref, or part of a name",
+         &cli->device},
+        {"set", CLI_LIST, "KEY=VALUE", "change any config key, as train.epochs=3 (repeatable)", &cli->set},
+        {"gemm", CLI_TEXT, "WHICH", "matrix multiplies by auto, own or clblast", &cli->gemm},
+        {"no-tune", CLI_FLAG, NULL, "ignore what `clrnn tune` remembered", &cli->no_tune},
+        {"quiet", CLI_FLAG, NULL, "no progress, only errors and warnings", &cli->quiet},
+        {"verbose", CLI_FLAG, NULL, "say more", &cli->verbose},
+        {"help", CLI_FLAG, NULL, "this text", help},
+        {"version", CLI_FLAG, NULL, "the version", version},
+        {"json", CLI_FLAG, NULL, "the result as JSON", &cli->json},
+    };
+    const size_t count = ARRAY_SIZE(options) - !spec->takes_json;
+
+    memcpy(table, options, count * sizeof(*table));
+    return count;
+}
+
+static void print_options(const struct cli_option *option, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        char left[64];
+
+        snprintf(left, sizeof(left), "--%s%s%s", option[i].name, option[i].value ? " " : "",
+                 option[i].value ? option[i].value : "");
+        printf("  %-22s  %s\n", left, option[i].help);
+    }
+}
+
+static void print_help(const struct cli *cli, const struct cli_spec *spec, const struct cli_option *common,
+                       size_t common_count)
+{
+    printf("usage: clrnn %s %s\n\n%s\n", cli->command, spec->usage, spec->text);
+    if (spec->option_count) {
+        printf("\nOptions\n");
+        print_options(spec->option, spec->option_count);
+    }
+    printf("\nCommon options\n");
+    print_options(common, common_count);
+    if (spec->examples)
+        printf("\nExamples\n%s", spec->examples);
+    printf("\nExit status: 0 done; 1 the work failed; 2 wrong usage or config; 3 bad data or model file;\n"
+           "4 OpenCL device or driver; 5 out of memory or disk; 130 interrupted, checkpoint written.\n");
+}
+
+// ---------------------------------------------------------------- parsing
+
+static const struct cli_option *find(const struct cli_option *option, size_t count, const char *name,
+                                     size_t length)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strlen(option[i].name) == length && !memcmp(option[i].name, name, length))
+            return &option[i];
+    return NULL;
+}
+
+// Stores one value; false where it does not fit, with the expectation in *expected.
+static bool store(const struct cli_option *o, const char *value, const char **expected)
+{
+    unsigned long long number;
+    char *end;
+
+    errno = 0;
+    switch (o->kind) {
+    case CLI_FLAG:
+    case CLI_UNFLAG:
+        *(bool *)o->target = o->kind == CLI_FLAG;
+        return true;
+    case CLI_TEXT:
+        *(const char **)o->target = value;
+        return true;
+    case CLI_LIST: {
+        struct cli_list *list = o->target;
+
+        *expected = "at most 64 of them";
+        if (list->count == ARRAY_SIZE(list->item))
+            return false;
+        list->item[list->count++] = value;
+        return true;
+    }
+    case CLI_UINT:
+    case CLI_SEED:
+        *expected = o->kind == CLI_UINT ? "a whole number from 0 to 4294967295" : "a whole number from 0";
+        number = strtoull(value, &end, 10);
+        if (errno || end == value || *end || strchr(value, '-') || (o->kind == CLI_UINT && number > UINT32_MAX))
+            return false;
+        if (o->kind == CLI_UINT)
+            *(uint32_t *)o->target = (uint32_t)number;
+        else
+            *(uint64_t *)o->target = number;
+        return true;
+    case CLI_REAL:
+        *expected = "a number";
+        *(double *)o->target = strtod(value, &end);
+        return end != value && !*end;
+    }
+    return false;
+}
+
+// Takes the option argv[*at]; false after reporting what is wrong with it.
+static bool take_option(struct cli *cli, const struct cli_spec *spec, const struct cli_option *common,
+                        size_t common_count, int argc, char **argv, int *at)
+{
+    const char *name = argv[*at] + 2, *equals = strchr(name, '='), *value = NULL, *expected = "";
+    const size_t length = equals ? (size_t)(equals - name) : strlen(name);
+    const struct cli_option *o = find(spec->option, spec->option_count, name, length);
+
+    if (!o)
+        o = find(common, common_count, name, length);
+    if (!o) {
+        cli_usage(cli, "unknown option %s", argv[*at]);
+        return false;
+    }
+    if (o->kind == CLI_FLAG || o->kind == CLI_UNFLAG) {
+        if (equals) {
+            cli_usage(cli, "--%s takes no value", o->name);
+            return false;
+        }
+    } else if (equals) {
+        value = equals + 1;
+    } else if (*at + 1 < argc) {
+        value = argv[++*at];
+    } else {
+        cli_usage(cli, "--%s needs a value %s", o->name, o->value);
+        return false;
+    }
+    if (!store(o, value, &expected)) {
+        cli_usage(cli, "--%s %s: expected %s", o->name, value, expected);
+        return false;
+    }
+    return true;
+}
+
+bool cli_parse(struct cli *cli, const struct cli_spec *spec, int argc, char **argv, int *status)
+{
+    struct cli_option common[COMMON_MOST];
+    bool help = false, version = false, options_end = false;
+    size_t common_count;
+
+    *cli = (struct cli){.command = argv[0]};
+    *status = clrnn_status_exit(CLRNN_ERR_ARG);
+    common_count = common_options(cli, spec, &help, &version, common);
+    for (int i = 1; i < argc; i++) {
+        if (!options_end && !strcmp(argv[i], "--")) {
+            options_end = true;
+        } else if (!options_end && !strcmp(argv[i], "-h")) {
+            help = true;
+        } else if (!options_end && !strncmp(argv[i], "--", 2)) {
+            if (!take_option(cli, spec, common, common_count, argc, argv, &i))
+                return false;
+        } else if (!options_end && argv[i][0] == '-' && argv[i][1]) {
+            cli_usage(cli, "unknown option %s", argv[i]);
+            return false;
+        } else if (cli->argument_count == spec->most) {
+            cli_usage(cli, "one argument too many: %s", argv[i]);
+            return false;
+        } else {
+            cli->argument[cli->argument_count++] = argv[i];
+        }
+    }
+    if (help || version) {
+        if (help)
+            print_help(cli, spec, common, common_count);
+        else
+            printf("clrnn %s\n", clrnn_version());
+        *status = cli_finish(cli, CLRNN_OK);
+        return false;
+    }
+    if (cli->argument_count < spec->least) {
+        cli_usage(cli, "usage: clrnn %s %s", cli->command, spec->usage);
+        return false;
+    }
+    cli->colour = isatty(STDERR_FILENO) && !getenv("NO_COLOR");
+    cli->log = (struct clrnn_log){print_message, cli,
+                                  cli->quiet     ? CLRNN_LOG_WARNING
+                                  : cli->verbose ? CLRNN_LOG_DEBUG
+                                                 : CLRNN_LOG_INFO};
+    return true;
+}
+
+// ---------------------------------------------------------------- what commands need
+
+enum clrnn_status cli_device(const struct cli *cli, bool profile, struct clrnn_device **device)
+{
+    const struct clrnn_device_params params = {
+        .select = cli->device,
+        .log = &cli->log,
+        .profile = profile,
+        .gemm = cli->gemm,
+        .no_tune = cli->no_tune,
+    };
+
+    return clrnn_device_open(&params, device);
+}
+
+enum clrnn_status cli_config(const struct cli *cli, const char *path, struct clrnn_config **config)
+{
+    return clrnn_config_read(&cli->log, path, cli->set.count, cli->set.item, config);
+}
+
+int cli_finish(const struct cli *cli, enum clrnn_status status)
+{
+    if (fflush(stdout) || ferror(stdout)) {
+        fprintf(stderr, "clrnn: error: %s: standard output cannot be written: %s\n", cli->command,
+                strerror(errno));
+        if (status == CLRNN_OK)
+            status = CLRNN_ERR_DISK;
+    }
+    return clrnn_status_exit(status);
+}
+
+const char *cli_bytes(double bytes, char text[32])
+{
+    static const char *const units[] = {"B", "kB", "MB", "GB", "TB"};
+    size_t unit = 0;
+
+    while (bytes >= 999.5 && unit + 1 < ARRAY_SIZE(units)) {
+        bytes /= 1000;
+        unit++;
+    }
+    snprintf(text, 32, unit && bytes < 99.95 ? "%.1f %s" : "%.0f %s", bytes, units[unit]);
+    return text;
+}
+
+const char *cli_duration(double seconds, char text[32])
+{
+    const long whole = seconds < 1e9 ? (long)(seconds + 0.5) : 0;
+
+    if (whole >= 3600)
+        snprintf(text, 32, "%ldh%02ldm", whole / 3600, whole / 60 % 60);
+    else if (whole >= 60)
+        snprintf(text, 32, "%ldm%02lds", whole / 60, whole % 60);
+    else
+        snprintf(text, 32, "%lds", whole);
+    return text;
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT
+// What all subcommands share: options as tables, messages, opening a device and a config.
+#ifndef CLRNN_TOOLS_CLI_H
+#define CLRNN_TOOLS_CLI_H
+
+#include <stdio.h>
+
+#include "clrnn.h"
+
+/** How an option's value is read, and the type of what `target` points to. */
+enum cli_kind {
+    CLI_FLAG,   // bool: no value; sets it
+    CLI_UNFLAG, // bool: no value; clears it
+    CLI_TEXT,   // const char *
+    CLI_LIST,   // struct cli_list: repeatable
+    CLI_UINT,   // uint32_t
+    CLI_SEED,   // uint64_t
+    CLI_REAL,   // double
+};
+
+struct cli_list {
+    size_t count;
+    const char *item[64];
+};
+
+struct cli_option {
+    const char *name;    // "epochs" for --epochs
+    enum cli_kind kind;
+    const char *value;   // what the value is called in the help: "DIR"
+    const char *help;
+    void *target;
+};
+
+/** What every command understands; filled in by cli_parse. */
+struct cli {
+    const char *command;
+    const char *device, *gemm;
+    struct cli_list set;
+    bool json, quiet, verbose, no_tune;
+    struct clrnn_log log;
+    bool colour;           // stderr is a terminal and NO_COLOR is not set
+    size_t argument_count; // positional arguments
+    const char *argument[16];
+};
+
+/** A command's own part of its help and usage. */
+struct cli_spec {
+    const char *usage;   // "CONFIG.yaml [options]"
+    const char *text;    // a few paragraphs
+    size_t least, most;  // positional arguments
+    bool takes_json;
+    size_t option_count;
+    const struct cli_option *option;
+    const char *examples;
+};
+
+/**
+ * Reads the arguments after the command's name. Returns false where the program is to end at once with
+ * *status: 0 after --help, 2 after wrong usage (reported).
+ */
+bool cli_parse(struct cli *cli, const struct cli_spec *spec, int argc, char **argv, int *status);
+
+/** Reports wrong usage in one sentence and gives exit status 2. */
+int cli_usage(const struct cli *cli, const char *format, ...) CLRNN_PRINTF(2, 3);
+
+/** Opens the device that --device and CLRNN_DEVICE choose. */
+enum clrnn_status cli_device(const struct cli *cli, bool profile, struct clrnn_device **device);
+
+/** Reads a config with the --set assignments. */
+enum clrnn_status cli_config(const struct cli *cli, const char *path, struct clrnn_config **config);
+
+/** Flushes stdout; a failure (a full disk, a closed pipe) turns status 0 into 5. */
+int cli_finish(const struct cli *cli, enum clrnn_status status);
+
+/** "1.4 GB", "12.5 kB" into text; returns it. */
+const char *cli_bytes(double bytes, char text[32]);
+/** "1h02m", "3m20s", "14s" into text; returns it. */
+const char *cli_duration(double seconds, char text[32]);
+
+// The subcommands; each returns the exit status.
+#define CLI_COMMANDS(X)                                                          \
+    X(devices, "what OpenCL devices there are, and whether each computes right") \
+    X(train, "train; writes a run folder")                                       \
+    X(eval, "loss, accuracy, confusion matrix, precision, recall, F1")           \
+    X(predict, "logits, probabilities or classes, as .npy or .csv")              \
+    X(plan, "the launches a training step consists of: shapes, FLOPs, bytes")    \
+    X(synth, "make a data set in the seed's shape, or a classic sequence task")  \
+    X(export, "weights as safetensors for PyTorch")
+
+#define X(name, help) int cmd_##name(int argc, char **argv);
+CLI_COMMANDS(X)
+#undef X
+
+#endif

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+// The clrnn command: finds the subcommand.
+#include <string.h>
+
+#include "tools/cli.h"
+
+static const struct {
+    const char *name, *help;
+    int (*run)(int argc, char **argv);
+} commands[] = {
+#define X(name, help) {#name, help, cmd_##name},
+    CLI_COMMANDS(X)
+#undef X
+};
+
+static void print_help(FILE *to)
+{
+    fprintf(to, "clrnn %s: recurrent networks on any OpenCL device\n\nusage: clrnn COMMAND [options]\n\n",
+            clrnn_version());
+    for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
+        fprintf(to, "  %-9s %s\n", commands[i].name, commands[i].help);
+    fprintf(to, "\n`clrnn COMMAND --help` tells more. Start here:\n\n"
+                "  clrnn devices\n"
+                "  clrnn synth data/seed\n"
+                "  clrnn train examples/seed-fixed.yaml\n");
+}
+
+int main(int argc, char **argv)
+{
+    const char *name = argc > 1 ? argv[1] : "";
+
+    for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
+        if (!strcmp(name, commands[i].name))
+            return commands[i].run(argc - 1, argv + 1);
+    if (!strcmp(name, "--version")) {
+        printf("clrnn %s\n", clrnn_version());
+        return 0;
+    }
+    if (!strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help")) {
+        print_help(stdout);
+        return 0;
+    }
+    if (argc > 1)
+        fprintf(stderr, "clrnn: error: unknown command \"%s\"; `clrnn --help` lists them\n", name);
+    else
+        print_help(stderr);
+    return clrnn_status_exit(CLRNN_ERR_ARG);
+}

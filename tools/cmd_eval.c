@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MIT
+// clrnn eval: how good a model is on a data set.
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/array.h"
+#include "tools/source.h"
+
+static json_t *number(double value)
+{
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_eval_result *r)
+{
+    json_t *rows = json_array(), *classes = json_array(), *all;
+    char *text;
+
+    for (uint32_t k = 0; k < r->classes; k++) {
+        const struct clrnn_class_result *c = &r->per_class[k];
+        json_t *row = json_array();
+
+        for (uint32_t j = 0; j < r->classes; j++)
+            json_array_append_new(row, json_integer((json_int_t)r->confusion[(size_t)k * r->classes + j]));
+        json_array_append_new(rows, row);
+        json_array_append_new(classes, json_pack("{s:i, s:I, s:o, s:o, s:o}", "class", (int)k, "support",
+                                                 (json_int_t)c->support, "precision", number(c->precision),
+                                                 "recall", number(c->recall), "f1", number(c->f1)));
+    }
+    all = json_pack("{s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "samples", (json_int_t)r->samples,
+                    "counted", (json_int_t)r->counted, "loss", number(r->loss), "accuracy", number(r->accuracy),
+                    "mae", number(r->mae), "rmse", number(r->rmse), "r2", number(r->r2), "roc_auc",
+                    number(r->roc_auc), "confusion", rows, "classes", classes);
+    text = all ? json_dumps(all, JSON_INDENT(1)) : NULL;
+    json_decref(all);
+    if (!text) {
+        cli->log.fn(cli->log.user, CLRNN_LOG_ERROR, "out of memory while writing the result as JSON");
+        return CLRNN_ERR_MEMORY;
+    }
+    puts(text);
+    free(text);
+    return CLRNN_OK;
+}
+
+static void print_share(double value)
+{
+    if (isnan(value))
+        printf("  %9s", "-");
+    else
+        printf("  %9.4f", value);
+}
+
+static void print_text(const struct clrnn_eval_result *r)
+{
+    printf("%llu samples  loss %.6f", (unsigned long long)r->samples, r->loss);
+    if (isnan(r->accuracy))
+        printf("  MAE %.6g  RMSE %.6g  R2 %.4f\n", r->mae, r->rmse, r->r2);
+    else
+        printf("  accuracy %.4f%s", r->accuracy, isnan(r->roc_auc) ? "\n" : "");
+    if (!isnan(r->roc_auc))
+        printf("  ROC AUC %.4f\n", r->roc_auc);
+    if (!r->classes)
+        return;
+    printf("\n%-10s%9s  %9s  %9s  %9s\n", "class", "samples", "precision", "recall", "F1");
+    for (uint32_t k = 0; k < r->classes; k++) {
+        printf("%-10u%9llu", k, (unsigned long long)r->per_class[k].support);
+        print_share(r->per_class[k].precision);
+        print_share(r->per_class[k].recall);
+        print_share(r->per_class[k].f1);
+        printf("\n");
+    }
+    if (r->classes > 20)
+        return; // --json has the whole matrix
+    printf("\nconfusion: a row for each true class, a column for each predicted one\n%-10s", "");
+    for (uint32_t k = 0; k < r->classes; k++)
+        printf("%7u", k);
+    for (uint32_t k = 0; k < r->classes; k++) {
+        printf("\n%-10u", k);
+        for (uint32_t j = 0; j < r->classes; j++)
+            printf("%7llu", (unsigned long long)r->confusion[(size_t)k * r->classes + j]);
+    }
+    printf("\n");
+}
+
+int cmd_eval(int argc, char **argv)
+{
+    struct source_options source = {0};
+    const struct cli_option options[] = {SOURCE_X_OPTIONS(source), SOURCE_Y_OPTION(source)};
+    const struct cli_spec spec = {
+        .usage = "RUN|MODEL --x FILE --y FILE [options]",
+        .text = "Evaluates a model in eval mode: loss, accuracy, confusion matrix, precision, recall and F1 of\n"
+                "each class, ROC AUC for two classes; MAE, RMSE and R2 for a regression. A run folder stands for\n"
+                "its last.safetensors.",
+        .least = 0,
+        .most = 1,
+        .takes_json = true,
+        .option_count = ARRAY_SIZE(options),
+        .option = options,
+        .examples = "  clrnn eval runs/first --x data/seed/X_test.npy --y data/seed/y_test.npy\n",
+    };
+    struct clrnn_device *device = NULL;
+    struct clrnn_model *model = NULL;
+    struct clrnn_eval_result result = {0};
+    struct cli cli;
+    enum clrnn_status st;
+    int status;
+
+    if (!cli_parse(&cli, &spec, argc, argv, &status) || !source_check(&cli, &source, &status))
+        return status;
+    if (source.x ? !source.y : !source.label)
+        return cli_usage(&cli, "name the targets: --y FILE.npy, or --label COLUMN with --csv");
+    st = source_open_model(&cli, &source, &device, &model);
+    if (st == CLRNN_OK)
+        st = clrnn_eval(model, &source.data, &result);
+    if (st == CLRNN_OK && cli.json)
+        st = print_json(&cli, &result);
+    else if (st == CLRNN_OK)
+        print_text(&result);
+    clrnn_eval_result_finish(&result);
+    clrnn_model_destroy(&model);
+    clrnn_device_destroy(&device);
+    return cli_finish(&cli, st);
+}

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+// clrnn predict: what a model says of each sample.
+#include "base/array.h"
+#include "tools/source.h"
+
+int cmd_predict(int argc, char **argv)
+{
+    struct source_options source = {0};
+    const char *out = NULL;
+    bool logits = false, probs = false, classes = false;
+    const struct cli_option options[] = {
+        SOURCE_X_OPTIONS(source),
+        {"out", CLI_TEXT, "FILE", "predictions as .npy or .csv", &out},
+        {"logits", CLI_FLAG, NULL, "what the last layer puts out (the default)", &logits},
+        {"probs", CLI_FLAG, NULL, "probabilities: softmax, or sigmoid with bce_with_logits", &probs},
+        {"classes", CLI_FLAG, NULL, "the likeliest class", &classes},
+    };
+    const struct cli_spec spec = {
+        .usage = "RUN|MODEL --x FILE --out FILE [options]",
+        .text = "Runs a model in eval mode over a data set, batch by batch: a million samples need no more\n"
+                "memory than one batch. A run folder stands for its last.safetensors.",
+        .least = 0,
+        .most = 1,
+        .option_count = ARRAY_SIZE(options),
+        .option = options,
+        .examples = "  clrnn predict runs/first --x X_test.npy --out probabilities.csv --probs\n"
+                    "  clrnn predict --init weights.safetensors --config model.yaml --x X.npy --out y.npy --classes\n",
+    };
+    struct clrnn_device *device = NULL;
+    struct clrnn_model *model = NULL;
+    struct cli cli;
+    enum clrnn_status st;
+    int status;
+
+    if (!cli_parse(&cli, &spec, argc, argv, &status))
+        return status;
+    if (!out)
+        return cli_usage(&cli, "--out FILE is missing");
+    if (logits + probs + classes > 1)
+        return cli_usage(&cli, "--logits, --probs and --classes exclude each other");
+    if (!source_check(&cli, &source, &status))
+        return status;
+    st = source_open_model(&cli, &source, &device, &model);
+    if (st == CLRNN_OK)
+        st = clrnn_predict(model, &source.data,
+                           probs     ? CLRNN_PREDICT_PROBS
+                           : classes ? CLRNN_PREDICT_CLASSES
+                                     : CLRNN_PREDICT_LOGITS,
+                           out);
+    clrnn_model_destroy(&model);
+    clrnn_device_destroy(&device);
+    return cli_finish(&cli, st);
+}

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MIT
+// clrnn train: a training run and its folder.
+#include <math.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/array.h"
+#include "base/file.h"
+#include "tools/progress.h"
+
+static volatile sig_atomic_t stop_asked;
+
+static void ask_to_stop(int number)
+{
+    (void)number;
+    stop_asked = 1;
+}
+
+// Messages must not stand behind the bar: clears it, then hands on to the command's own log.
+struct bar_log {
+    struct clrnn_log next;
+    struct progress_view *view;
+};
+
+static void clear_then_print(void *user, enum clrnn_log_level level, const char *line)
+{
+    struct bar_log *log = user;
+
+    progress_clear(log->view);
+    log->next.fn(log->next.user, level, line);
+}
+
+static void print_result(const struct clrnn_train_result *r, bool json)
+{
+    char took[32], memory[32];
+
+    if (json) {
+        char *path = clrnn_path_join(r->folder, "summary.json");
+        FILE *file = path ? fopen(path, "r") : NULL;
+        char text[4096];
+        size_t length;
+
+        while (file && (length = fread(text, 1, sizeof(text), file)) > 0)
+            fwrite(text, 1, length, stdout);
+        if (file)
+            fclose(file);
+        free(path);
+        return;
+    }
+    printf("%s: %llu epochs, %llu steps in %s, %.3g ms per step, peak %s on the device\n", r->folder,
+           (unsigned long long)r->epochs, (unsigned long long)r->steps, cli_duration(r->seconds, took),
+           r->ms_per_step_median, cli_bytes((double)r->peak_device_bytes, memory));
+    if (!isnan(r->valid_loss))
+        printf("best epoch %llu; last: valid loss %.6f", (unsigned long long)r->best_epoch, r->valid_loss);
+    else
+        printf("best epoch %llu; last: train loss %.6f", (unsigned long long)r->best_epoch, r->train_loss);
+    if (!isnan(r->valid_accuracy))
+        printf(" accuracy %.4f", r->valid_accuracy);
+    printf("\n");
+}
+
+int cmd_train(int argc, char **argv)
+{
+    bool plot = false, no_plot = false, profile = false;
+    struct clrnn_train_params params = {.plot = -1, .stop = &stop_asked};
+    const struct cli_option options[] = {
+        {"out", CLI_TEXT, "DIR", "the run folder (runs/<config>-<date>-<time>)", &params.out},
+        {"init", CLI_TEXT, "FILE", "start from the weights in a safetensors file", &params.init},
+        {"init-partial", CLI_FLAG, NULL, "with --init: load what fits and say what does not",
+         &params.init_partial},
+        {"resume", CLI_TEXT, "RUN", "go on with a run, bit for bit as if it had never stopped", &params.resume},
+        {"plot", CLI_FLAG, NULL, "insist on loss.svg and classes.svg (made where gnuplot is installed)", &plot},
+        {"no-plot", CLI_FLAG, NULL, "no pictures", &no_plot},
+        {"profile", CLI_FLAG, NULL, "print the time of each launch, grouped by op, at the end", &profile},
+        {"no-watch", CLI_FLAG, NULL, "no warnings about a run that does not learn", &params.no_watch},
+    };
+    const struct cli_spec spec = {
+        .usage = "CONFIG.yaml [options]   or   --resume RUN [options]",
+        .text = "Trains the model that the config describes and writes a run folder: config.yaml as resolved,\n"
+                "metrics.jsonl with a line for each epoch, last.safetensors, best.safetensors, summary.json,\n"
+                "and the pictures loss.svg and classes.svg. Ctrl-C ends after the current step, with a\n"
+                "checkpoint from which --resume goes on.",
+        .least = 0,
+        .most = 1,
+        .takes_json = true,
+        .option_count = ARRAY_SIZE(options),
+        .option = options,
+        .examples = "  clrnn train examples/seed-fixed.yaml --set train.epochs=5 --out runs/first\n"
+                    "  clrnn train examples/seed-fixed.yaml --device gpu\n"
+                    "  clrnn train --resume runs/first --set train.epochs=10\n",
+    };
+    struct clrnn_device *device = NULL;
+    struct clrnn_config *config = NULL;
+    struct clrnn_train_result result;
+    struct progress_view view = {.terminal = isatty(STDERR_FILENO)};
+    struct bar_log bar = {.view = &view};
+    struct cli cli;
+    char *resumed = NULL;
+    enum clrnn_status st;
+    int status;
+
+    if (!cli_parse(&cli, &spec, argc, argv, &status))
+        return status;
+    if (!cli.argument_count && !params.resume)
+        return cli_usage(&cli, "which config? usage: clrnn train %s", spec.usage);
+    if (params.resume && params.init)
+        return cli_usage(&cli, "--resume and --init exclude each other");
+    view.quiet = cli.quiet;
+    bar.next = cli.log;
+    cli.log = (struct clrnn_log){clear_then_print, &bar, bar.next.level};
+    params.plot = plot ? 1 : no_plot ? 0 : -1;
+    params.profile = profile;
+    params.progress = progress_show;
+    params.progress_user = &view;
+    signal(SIGINT, ask_to_stop);
+    signal(SIGTERM, ask_to_stop);
+
+    if (!cli.argument_count && !(resumed = clrnn_path_join(params.resume, "config.yaml")))
+        st = CLRNN_ERR_MEMORY;
+    else
+        st = cli_config(&cli, resumed ? resumed : cli.argument[0], &config);
+    if (st == CLRNN_OK)
+        st = cli_device(&cli, profile, &device);
+    params.config = config;
+    if (st == CLRNN_OK)
+        st = clrnn_train(device, &params, &result);
+    progress_clear(&view);
+    if (st == CLRNN_OK && !cli.quiet)
+        print_result(&result, cli.json);
+    clrnn_config_destroy(&config);
+    clrnn_device_destroy(&device);
+    free(resumed);
+    return cli_finish(&cli, st);
+}

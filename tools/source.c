@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+// Opening the model and naming the data that eval and predict work on.
+#include "tools/source.h"
+
+#include "train/dataset.h"
+
+// Options point at argv, whose text struct clrnn_source does not change.
+static char *borrowed(const char *text)
+{
+    return (char *)(uintptr_t)text;
+}
+
+bool source_check(const struct cli *cli, struct source_options *s, int *status)
+{
+    *status = 2;
+    if (s->init ? cli->argument_count != 0 || !s->config : cli->argument_count != 1)
+        return cli_usage(cli, "name a run folder or model file, or --init FILE with --config CONFIG.yaml"), false;
+    if (!s->x == !s->csv)
+        return cli_usage(cli, "name the data: --x FILE.npy or --csv FILE.csv"), false;
+    if (s->csv && (s->lengths || s->y))
+        return cli_usage(cli, "--lengths and --y go with --x, not with --csv"), false;
+    s->data = (struct clrnn_source){
+        .there = true,
+        .x = borrowed(s->x),
+        .y = borrowed(s->y),
+        .lengths = borrowed(s->lengths),
+        .csv = borrowed(s->csv),
+        .label = borrowed(s->label),
+        .csv_steps = s->steps,
+    };
+    return true;
+}
+
+// The shape of the data, which a plain state dict does not tell: from the data set itself.
+static enum clrnn_status shape_of(const struct cli *cli, const struct clrnn_config *config,
+                                  const struct clrnn_source *source, struct clrnn_data_shape *shape)
+{
+    struct clrnn_dataset *dataset;
+    const struct clrnn_dataset_info *info;
+
+    enum clrnn_status st = clrnn_dataset_open(&cli->log, config, source, NULL, "data", CLRNN_CHECK_SHAPES_ONLY,
+                                              &dataset);
+
+    if (st != CLRNN_OK)
+        return st;
+    info = clrnn_dataset_info(dataset);
+    *shape = (struct clrnn_data_shape){.features = info->C, .tokens = info->tokens};
+    clrnn_dataset_close(&dataset);
+    return CLRNN_OK;
+}
+
+enum clrnn_status source_open_model(const struct cli *cli, const struct source_options *source,
+                                    struct clrnn_device **device, struct clrnn_model **model)
+{
+    struct clrnn_config *config = NULL;
+    struct clrnn_data_shape shape;
+    enum clrnn_status st = cli_device(cli, false, device);
+
+    if (st != CLRNN_OK)
+        return st;
+    if (!source->init)
+        return clrnn_model_open(*device, cli->argument[0], model);
+    st = cli_config(cli, source->config, &config);
+    if (st == CLRNN_OK)
+        st = shape_of(cli, config, &source->data, &shape);
+    if (st == CLRNN_OK)
+        st = clrnn_model_create(*device, config, &shape, model);
+    if (st == CLRNN_OK)
+        st = clrnn_model_init(*model, source->init, false);
+    clrnn_config_destroy(&config);
+    return st;
+}

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+// What eval and predict share: which model, which data.
+#ifndef CLRNN_TOOLS_SOURCE_H
+#define CLRNN_TOOLS_SOURCE_H
+
+#include "tools/cli.h"
+
+struct source_options {
+    const char *x, *y, *lengths, *csv, *label, *init, *config;
+    uint32_t steps;
+    struct clrnn_source data; // by source_check
+};
+
+// The table rows, for a struct source_options named s.
+#define SOURCE_X_OPTIONS(s)                                                      \
+    {"x", CLI_TEXT, "FILE", "samples as .npy, (N, T, C) or (N, C)", &(s).x},     \
+    {"lengths", CLI_TEXT, "FILE", "how many steps of each sample count, .npy (N)", &(s).lengths}, \
+    {"csv", CLI_TEXT, "FILE", "samples as rows of a CSV file, instead of --x", &(s).csv}, \
+    {"label", CLI_TEXT, "COLUMN", "with --csv: the column that holds the target", &(s).label}, \
+    {"steps", CLI_UINT, "T", "with --csv: fold the columns into T steps", &(s).steps}, \
+    {"init", CLI_TEXT, "FILE", "weights alone (a PyTorch state dict), with --config", &(s).init}, \
+    {"config", CLI_TEXT, "FILE", "the model's config, with --init", &(s).config}
+#define SOURCE_Y_OPTION(s) {"y", CLI_TEXT, "FILE", "targets as .npy", &(s).y}
+
+/** Checks that the options name one model and one data set; else reports, false, *status. */
+bool source_check(const struct cli *cli, struct source_options *source, int *status);
+
+/** Opens the device and the model: a run or model file, or --init with --config. */
+enum clrnn_status source_open_model(const struct cli *cli, const struct source_options *source,
+                                    struct clrnn_device **device, struct clrnn_model **model);
+
+#endif
