@@ -1,0 +1,115 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Runs the test suites on every OpenCL implementation that is installed, and adds up.
+
+    tests/run.py BUILD [--only NAME]
+
+NAME is one of the passes below. Exit status 0 where nothing failed.
+"""
+import argparse
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+# The suites of a pass; None: all. Oclgrind simulates every instruction: kernels only, at tiny sizes.
+PASSES = {
+    "pocl": {"suites": None, "env": {"CLRNN_DEVICE": "pocl"}},
+    "rusticl": {
+        "suites": ["device", "ops", "model"],
+        "env": {"CLRNN_DEVICE": "rusticl", "RUSTICL_ENABLE": "llvmpipe", "CLRNN_TEST_SMALL": "1"},
+    },
+    "oclgrind": {
+        "suites": ["ops", "model"],
+        "env": {"CLRNN_DEVICE": "oclgrind", "CLRNN_TEST_SMALL": "1"},
+        "wrapper": ["oclgrind", "--data-races", "--uninitialized", "--max-errors", "20"],
+    },
+}
+TAP_LINE = re.compile(r"^(not )?ok \d+(?: - (.*?))?(?:\s*#\s*(SKIP|skip).*)?$", re.M)
+
+
+def installed(name):
+    """Whether the implementation is there."""
+    if name == "oclgrind":
+        return shutil.which("oclgrind") is not None
+    listing = subprocess.run(["clinfo", "-l"], capture_output=True, text=True, check=False,
+                             env={**os.environ, "RUSTICL_ENABLE": "llvmpipe"}).stdout.lower()
+    return {"pocl": "portable computing language", "rusticl": "rusticl"}[name] in listing
+
+
+def count(log):
+    """(passed, failed, skipped, texts of what went wrong) of one meson log."""
+    passed = failed = skipped = 0
+    wrong = []
+    for line in log.read_text().splitlines():
+        test = json.loads(line)
+        bad = 0
+        for line_failed, name, skip in TAP_LINE.findall(test.get("stdout", "")):
+            if skip:
+                skipped += 1
+            elif line_failed:
+                bad += 1
+                wrong.append(f"{test['name']}: {name}")
+            else:
+                passed += 1
+        if test["result"] not in ("OK", "EXPECTEDFAIL", "SKIP") and bad == 0:
+            bad = 1
+            wrong.append(f"{test['name']}: {test['result']}")
+        failed += bad
+        if bad:
+            wrong.append((test.get("stdout", "") + test.get("stderr", ""))[-6000:])
+    return passed, failed, skipped, wrong
+
+
+def run(name, build):
+    """One pass; (passed, failed, skipped)."""
+    options = PASSES[name]
+    suites = [word for suite in options["suites"] or [] for word in ("--suite", suite)]
+    log = build / "meson-logs" / f"testlog-{name}.json"
+    environment = {**os.environ, **options["env"]}
+    wrapper, findings = [], build / "meson-logs" / "oclgrind.txt"
+    if "wrapper" in options:
+        findings.unlink(missing_ok=True)
+        wrapper = ["--wrapper", " ".join([*options["wrapper"], "--log", str(findings.resolve())])]
+        # one at a time: they share the file of findings
+        wrapper += ["--num-processes", "1"]
+    log.unlink(missing_ok=True)
+    started = time.monotonic()
+    subprocess.run(["meson", "test", "-C", str(build), "--no-rebuild", "--logbase", f"testlog-{name}",
+                    "--timeout-multiplier", "4", *suites, *wrapper], env=environment, check=False)
+    if not log.exists():
+        print(f"{name}: meson test wrote no log")
+        return 0, 1, 0
+    passed, failed, skipped, wrong = count(log)
+    if findings.exists() and findings.stat().st_size and wrapper:
+        failed += 1
+        wrong.append("oclgrind found:\n" + findings.read_text()[:6000])
+    for text in wrong:
+        print(text)
+    print(f"{name}: {passed} passed, {failed} failed, {skipped} skipped in {time.monotonic() - started:.0f} s\n",
+          flush=True)
+    return passed, failed, skipped
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("build", type=pathlib.Path)
+    parser.add_argument("--only", choices=PASSES)
+    options = parser.parse_args()
+    total = [0, 0, 0]
+    for name in [options.only] if options.only else PASSES:
+        if not installed(name):
+            print(f"{name}: not installed, its pass is skipped\n")
+            total[2] += 1
+            continue
+        total = [a + b for a, b in zip(total, run(name, options.build))]
+    print(f"{total[0]} passed, {total[1]} failed, {total[2]} skipped")
+    return 1 if total[1] or not total[0] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
