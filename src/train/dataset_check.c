@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: MIT
+// Looking at every value of a data set: the first one that cannot be trained on becomes an error.
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "train/dataset_private.h"
+
+#define MOST_CLASSES 1000000u // of a set that is opened unchecked, whose labels may be anything
+
+static bool all_finite(const float *x, size_t count)
+{
+    uint32_t bad = 0, bits;
+
+    for (size_t i = 0; i < count; i++) {
+        memcpy(&bits, x + i, sizeof(bits));
+        bad |= (bits & 0x7f800000u) == 0x7f800000u; // infinity or NaN
+    }
+    return !bad;
+}
+
+// "row 17 (counted from 0)" or "line 19" of a CSV file.
+static void describe_row(const struct clrnn_dataset *d, uint32_t sample, char *text, size_t size)
+{
+    if (d->csv)
+        snprintf(text, size, "data row %u (counted from 1)", sample + 1);
+    else
+        snprintf(text, size, "row %u (counted from 0)", sample);
+}
+
+static double value_in_file(const struct clrnn_dataset *d, uint32_t sample, size_t index)
+{
+    const size_t width = (size_t)d->info.T * MAX2(d->info.C, 1u);
+    double value = 0.0;
+
+    if (d->csv)
+        return clrnn_dataset_cell(d, sample, index);
+    if (d->x)
+        clrnn_npy_read_f64(d->x, sample * width + index, 1, &value);
+    return value;
+}
+
+static enum clrnn_status bad_x(const struct clrnn_dataset *d, uint32_t sample, const float *x)
+{
+    size_t index = 0;
+    char row[64];
+    double value;
+
+    while (all_finite(x + index, 1))
+        index++;
+    value = value_in_file(d, sample, index);
+    describe_row(d, sample, row, sizeof(row));
+    if (d->csv && isfinite(value) == 0)
+        return clrnn_error(d->log, CLRNN_ERR_DATA,
+                           "%s: %s, column %s holds %g, expected a finite number: repair or remove that row",
+                           d->x_path, row,
+                           d->csv->names[index + (d->label >= 0 && index >= (size_t)d->label)], value);
+    return clrnn_error(d->log, CLRNN_ERR_DATA, "%s: %s, step %zu, feature %zu holds %g, expected %s", d->x_path,
+                       row, index / d->info.C, index % d->info.C, value,
+                       isfinite(value) ? "a number that float32 can hold (up to 3.4e38): scale that feature"
+                                       : "a finite number: repair or remove that row");
+}
+
+static enum clrnn_status check_x(const struct clrnn_dataset *d)
+{
+    const size_t width = (size_t)d->info.T * d->info.C;
+    float *row = malloc(width * sizeof(*row));
+    enum clrnn_status st = CLRNN_OK;
+
+    if (!row)
+        return clrnn_error_memory(d->log, width * sizeof(*row), d->x_path);
+    for (uint32_t s = 0; s < d->info.S && st == CLRNN_OK; s++) {
+        const float *x = clrnn_dataset_x_mapped(d, s);
+
+        if (!x) {
+            clrnn_dataset_x(d, s, row);
+            x = row;
+        }
+        if (!all_finite(x, (size_t)clrnn_dataset_length(d, s) * d->info.C))
+            st = bad_x(d, s, x);
+        if (s % 4096 == 4095)
+            clrnn_dataset_release(d);
+    }
+    clrnn_dataset_release(d);
+    free(row);
+    return st;
+}
+
+static enum clrnn_status check_tokens(const struct clrnn_dataset *d)
+{
+    char row[64];
+
+    for (uint32_t s = 0; s < d->info.S; s++)
+        for (uint32_t t = 0; t < clrnn_dataset_length(d, s); t++) {
+            const double value = value_in_file(d, s, t);
+
+            if (value >= 0.0 && value < d->goal.vocabulary && value == floor(value))
+                continue;
+            describe_row(d, s, row, sizeof(row));
+            return clrnn_error(d->log, CLRNN_ERR_DATA,
+                               "%s: %s, step %u holds token %.9g, expected a whole number from 0 to %u "
+                               "(num_embeddings - 1)", d->x_path, row, t, value, d->goal.vocabulary - 1);
+        }
+    return CLRNN_OK;
+}
+
+static enum clrnn_status bad_y(const struct clrnn_dataset *d, uint32_t sample, uint32_t step, double value)
+{
+    char row[64], where[32] = "";
+
+    describe_row(d, sample, row, sizeof(row));
+    if (d->info.y_steps && d->info.T > 1)
+        snprintf(where, sizeof(where), ", step %u", step);
+    if (!isfinite(value) || (!d->goal.classes && !d->goal.binary))
+        return clrnn_error(d->log, CLRNN_ERR_DATA, "%s: %s%s holds the target %g, expected a finite number: "
+                           "repair or remove that row", d->y_path, row, where, value);
+    if (d->goal.binary)
+        return clrnn_error(d->log, CLRNN_ERR_DATA,
+                           "%s: %s%s holds the label %g, expected 0 to 1 for bce_with_logits; for more than two "
+                           "classes use cross_entropy", d->y_path, row, where, value);
+    if (value != floor(value))
+        return clrnn_error(d->log, CLRNN_ERR_DATA,
+                           "%s: %s%s holds the label %.9g, expected a whole number, the class; for real targets "
+                           "use the loss mse", d->y_path, row, where, value);
+    return clrnn_error(d->log, CLRNN_ERR_DATA,
+                       "%s: %s%s holds class %.0f, but the last layer has %u outputs, for classes 0 to %u: correct "
+                       "the label or set out_features to the number of classes (they count from 0; %d is ignored)",
+                       d->y_path, row, where, value, d->goal.outputs, d->goal.outputs - 1, d->goal.ignore);
+}
+
+static bool y_is_fine(const struct clrnn_data_goal *goal, double value)
+{
+    if (goal->classes)
+        return (value >= 0.0 && value < goal->outputs && value == floor(value)) || value == goal->ignore;
+    return goal->binary ? value >= 0.0 && value <= 1.0 : fabs(value) <= (double)FLT_MAX;
+}
+
+static enum clrnn_status check_y(struct clrnn_dataset *d, enum clrnn_dataset_check check)
+{
+    uint32_t classes = 0;
+
+    for (uint32_t s = 0; s < d->info.S; s++)
+        for (uint32_t t = 0; t < (d->info.y_steps ? clrnn_dataset_length(d, s) : 1); t++) {
+            const double value = clrnn_dataset_y(d, s, t);
+
+            if (check == CLRNN_CHECK_ALL && !y_is_fine(&d->goal, value))
+                return bad_y(d, s, t, value);
+            if (d->goal.classes && value != d->goal.ignore && value >= classes && value < MOST_CLASSES)
+                classes = (uint32_t)value + 1;
+        }
+    d->info.classes = d->goal.binary ? 2 : classes;
+    return CLRNN_OK;
+}
+
+enum clrnn_status clrnn_dataset_check(struct clrnn_dataset *root, enum clrnn_dataset_check check)
+{
+    if (check == CLRNN_CHECK_ALL && root->info.tokens)
+        TRY(check_tokens(root));
+    else if (check == CLRNN_CHECK_ALL && !root->synthetic && (root->csv || clrnn_dtype_is_float(root->x->dtype)))
+        TRY(check_x(root));
+    return root->info.has_y ? check_y(root, check) : CLRNN_OK;
+}

@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: MIT
+// Opening a data set: what the config asks of it, its files, their shapes.
+#include <stdio.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/file.h"
+#include "train/dataset_private.h"
+
+#define MAX_EXTENT ((size_t)INT32_MAX) // of samples, steps and features: counted in 32 bits
+
+static struct clrnn_data_goal find_goal(const struct clrnn_config *config)
+{
+    const enum clrnn_loss_kind loss = config->train.loss.kind;
+    struct clrnn_data_goal goal = {
+        .per_step = true,
+        .classes = loss == CLRNN_CROSS_ENTROPY || loss == CLRNN_NLL,
+        .binary = loss == CLRNN_BCE_WITH_LOGITS,
+        .ignore = config->train.loss.ignore_index,
+    };
+
+    if (config->layer_count && config->layer[0].kind == CLRNN_LAYER_EMBEDDING) {
+        goal.tokens = true;
+        goal.vocabulary = config->layer[0].num_embeddings;
+    }
+    for (size_t i = 0; i < config->layer_count; i++)
+        if (config->layer[i].kind == CLRNN_LAYER_POOL)
+            goal.per_step = false;
+    return goal;
+}
+
+// Features of the last layer's output where X has C of them.
+static uint32_t count_outputs(const struct clrnn_config *config, uint32_t C)
+{
+    uint32_t width = C;
+
+    for (size_t i = 0; i < config->layer_count; i++) {
+        const struct clrnn_layer *layer = &config->layer[i];
+
+        switch (layer->kind) {
+        case CLRNN_LAYER_RNN:
+        case CLRNN_LAYER_LSTM:
+        case CLRNN_LAYER_GRU:
+            width = layer->hidden_size * (layer->bidirectional ? 2 : 1);
+            break;
+        case CLRNN_LAYER_LINEAR:
+            width = layer->out_features;
+            break;
+        case CLRNN_LAYER_EMBEDDING:
+            width = layer->embedding_dim;
+            break;
+        default:
+            break;
+        }
+    }
+    return width;
+}
+
+// Shape of X: (N, T, C), or (N, C); of tokens (N, T) or (N, T, 1).
+static enum clrnn_status find_shape(struct clrnn_dataset *d)
+{
+    const struct clrnn_npy *x = d->x;
+    char text[128];
+
+    clrnn_npy_describe(x, text, sizeof(text));
+    if (d->info.tokens) {
+        if (x->ndim != 2 && !(x->ndim == 3 && x->shape[2] == 1))
+            return clrnn_error(d->log, CLRNN_ERR_DATA,
+                               "%s: holds %s, expected integers (N, T), since the first layer is an embedding",
+                               d->x_path, text);
+    } else if (x->ndim != 2 && x->ndim != 3) {
+        return clrnn_error(d->log, CLRNN_ERR_DATA,
+                           "%s: holds %s, expected (N, T, C): samples, steps, features; or (N, C), taken as T = 1",
+                           d->x_path, text);
+    }
+    for (unsigned i = 0; i < x->ndim; i++)
+        if (x->shape[i] == 0 || x->shape[i] > MAX_EXTENT)
+            return clrnn_error(d->log, CLRNN_ERR_DATA, "%s: holds %s, each extent must lie in 1 to %zu", d->x_path,
+                               text, MAX_EXTENT);
+    d->info.S = (uint32_t)x->shape[0];
+    d->info.T = d->info.tokens || x->ndim == 3 ? (uint32_t)x->shape[1] : 1;
+    d->info.C = d->info.tokens ? 0 : (uint32_t)x->shape[x->ndim - 1];
+    return CLRNN_OK;
+}
+
+static enum clrnn_status open_y(struct clrnn_dataset *d)
+{
+    const struct clrnn_dataset_info *info = &d->info;
+    const bool steps = d->goal.per_step;
+    const struct clrnn_npy *y;
+    char text[128];
+    unsigned ndim;
+
+    TRY(clrnn_npy_open(d->log, d->y_path, &d->y));
+    y = d->y;
+    clrnn_npy_describe(y, text, sizeof(text));
+    if (y->ndim < 1 || y->shape[0] != info->S)
+        return clrnn_error(d->log, CLRNN_ERR_DATA,
+                           "%s: holds %s, but %s has %u samples: both must have the same number", d->y_path, text,
+                           d->x_path, info->S);
+    for (ndim = y->ndim; ndim > 1 && y->shape[ndim - 1] == 1; ndim--)
+        ; // (N, 1) is (N), (N, T, 1) is (N, T)
+    if (ndim == 1 && (!steps || info->T == 1))
+        return CLRNN_OK;
+    if (ndim == 2 && steps && y->shape[1] == info->T)
+        return CLRNN_OK;
+    if (steps && info->T > 1)
+        return clrnn_error(d->log, CLRNN_ERR_DATA,
+                           "%s: holds %s, expected (%u, %u): without a pool layer there is a prediction for every "
+                           "step, and y needs one for each; for one prediction a sample add `- pool: {over: last}`",
+                           d->y_path, text, info->S, info->T);
+    return clrnn_error(d->log, CLRNN_ERR_DATA, "%s: holds %s, expected one value a sample: (%u) or (%u, 1)%s",
+                       d->y_path, text, info->S, info->S,
+                       ndim == 2 && y->shape[1] == info->T ? "; for a prediction at every step remove the pool layer"
+                                                           : "");
+}
+
+static enum clrnn_status open_lengths(struct clrnn_dataset *d)
+{
+    struct clrnn_npy *npy = NULL;
+    enum clrnn_status st;
+    char text[128];
+
+    TRY(clrnn_npy_open(d->log, d->lengths_path, &npy));
+    clrnn_npy_describe(npy, text, sizeof(text));
+    if (npy->ndim < 1 || npy->shape[0] != d->info.S || npy->count != d->info.S) {
+        st = clrnn_error(d->log, CLRNN_ERR_DATA, "%s: holds %s, expected (%u): one length a sample of %s",
+                         d->lengths_path, text, d->info.S, d->x_path);
+        goto done;
+    }
+    d->length = malloc(d->info.S * sizeof(*d->length));
+    if (!d->length) {
+        st = clrnn_error_memory(d->log, d->info.S * sizeof(*d->length), d->lengths_path);
+        goto done;
+    }
+    st = CLRNN_OK;
+    for (uint32_t s = 0; s < d->info.S; s++) {
+        double value;
+
+        clrnn_npy_read_f64(npy, s, 1, &value);
+        if (!(value >= 1.0 && value <= d->info.T) || value != (double)(int32_t)value) {
+            st = clrnn_error(d->log, CLRNN_ERR_DATA,
+                             "%s: row %u (counted from 0) holds length %.9g, expected a whole number from 1 to %u, "
+                             "the steps of X", d->lengths_path, s, value, d->info.T);
+            break;
+        }
+        d->length[s] = (int32_t)value;
+    }
+
+done:
+    clrnn_npy_close(&npy);
+    return st;
+}
+
+static enum clrnn_status open_npy(struct clrnn_dataset *d, const struct clrnn_source *source,
+                                  const char *folder)
+{
+    d->x_path = clrnn_path_join(folder, source->x);
+    d->y_path = source->y ? clrnn_path_join(folder, source->y) : NULL;
+    d->lengths_path = source->lengths ? clrnn_path_join(folder, source->lengths) : NULL;
+    if (!d->x_path || (source->y && !d->y_path) || (source->lengths && !d->lengths_path))
+        return clrnn_error_memory(d->log, 4096, "paths of the data");
+    TRY(clrnn_npy_open(d->log, d->x_path, &d->x));
+    TRY(find_shape(d));
+    if (d->lengths_path)
+        TRY(open_lengths(d));
+    d->info.has_lengths = d->length;
+    d->info.y_steps = d->goal.per_step;
+    if (d->y_path)
+        TRY(open_y(d));
+    d->info.has_y = d->y;
+    return CLRNN_OK;
+}
+
+static enum clrnn_status open_csv(struct clrnn_dataset *d, const struct clrnn_source *source,
+                                  const char *folder)
+{
+    const uint32_t steps = MAX2(source->csv_steps, 1u);
+    size_t columns;
+
+    d->x_path = clrnn_path_join(folder, source->csv);
+    d->y_path = clrnn_path_join(folder, source->csv);
+    if (!d->x_path || !d->y_path)
+        return clrnn_error_memory(d->log, 4096, "paths of the data");
+    TRY(clrnn_csv_read(d->log, d->x_path, false, &d->csv));
+    if (source->label) {
+        d->label = clrnn_csv_column(d->csv, source->label);
+        if (d->label < 0)
+            return clrnn_error(d->log, CLRNN_ERR_DATA,
+                               "%s: has no column %s (label), its columns are %s%s%s%s%s", d->x_path, source->label,
+                               d->csv->names[0], d->csv->columns > 1 ? ", " : "",
+                               d->csv->columns > 1 ? d->csv->names[1] : "",
+                               d->csv->columns > 2 ? " ... " : "",
+                               d->csv->columns > 2 ? d->csv->names[d->csv->columns - 1] : "");
+    }
+    columns = d->csv->columns - (d->label >= 0);
+    if (d->csv->rows > MAX_EXTENT || columns > MAX_EXTENT)
+        return clrnn_error(d->log, CLRNN_ERR_DATA, "%s: %zu rows of %zu columns are too many", d->x_path,
+                           d->csv->rows, d->csv->columns);
+    if (columns == 0)
+        return clrnn_error(d->log, CLRNN_ERR_DATA, "%s: has no column beside the label", d->x_path);
+    if (!d->info.tokens && columns % steps)
+        return clrnn_error(d->log, CLRNN_ERR_DATA, "%s: %zu columns cannot be folded into %u steps", d->x_path,
+                           columns, steps);
+    d->info.S = (uint32_t)d->csv->rows;
+    d->info.T = d->info.tokens ? (uint32_t)columns : steps;
+    d->info.C = d->info.tokens ? 0 : (uint32_t)(columns / steps);
+    d->info.has_y = d->label >= 0;
+    d->info.y_steps = d->goal.per_step && d->info.T == 1;
+    if (d->info.has_y && d->goal.per_step && d->info.T > 1)
+        return clrnn_error(d->log, CLRNN_ERR_DATA,
+                           "%s: has one label a row, but without a pool layer the model makes a prediction for each "
+                           "of %u steps: add `- pool: {over: last}`", d->x_path, d->info.T);
+    return CLRNN_OK;
+}
+
+static enum clrnn_status open_synthetic(struct clrnn_dataset *d, const struct clrnn_source *source)
+{
+    d->synthetic = true;
+    d->seed = source->seed;
+    d->info.S = MAX2(source->samples, 1u);
+    d->info.T = MAX2(source->steps, 1u);
+    d->info.C = d->info.tokens ? 0 : MAX2(source->features, 1u);
+    d->info.has_y = true;
+    d->info.y_steps = d->goal.per_step;
+    d->x_path = clrnn_format("synthetic data");
+    d->y_path = clrnn_format("synthetic data");
+    return d->x_path && d->y_path ? CLRNN_OK : clrnn_error_memory(d->log, 32, "synthetic data");
+}
+
+enum clrnn_status clrnn_dataset_open(const struct clrnn_log *log, const struct clrnn_config *config,
+                                     const struct clrnn_source *source, const char *folder, const char *name,
+                                     enum clrnn_dataset_check check, struct clrnn_dataset **dataset)
+{
+    struct clrnn_dataset *d = calloc(1, sizeof(*d));
+    enum clrnn_status st;
+
+    *dataset = NULL;
+    if (!d)
+        return clrnn_error_memory(log, sizeof(*d), name);
+    d->log = log;
+    d->references = 1;
+    d->label = -1;
+    d->goal = find_goal(config);
+    d->info.tokens = d->goal.tokens;
+    d->info.y_real = !d->goal.classes;
+    d->info.name = d->name = clrnn_format("%s", name);
+    if (!d->name) {
+        st = clrnn_error_memory(log, strlen(name) + 1, name);
+        goto fail;
+    }
+    if (source->synthetic)
+        st = open_synthetic(d, source);
+    else if (source->csv)
+        st = open_csv(d, source, folder);
+    else if (source->x)
+        st = open_npy(d, source, folder);
+    else
+        st = clrnn_error(log, CLRNN_ERR_CONFIG, "%s data: none are named, expected {x, y}, {csv, label} or "
+                         "{synthetic}", name);
+    if (st != CLRNN_OK)
+        goto fail;
+    d->goal.outputs = count_outputs(config, d->info.C);
+    d->synthetic_classes = d->goal.binary ? 2 : source->classes ? source->classes : MAX2(d->goal.outputs, 1u);
+    if (d->goal.tokens && !d->goal.vocabulary)
+        d->goal.vocabulary = 1;
+    d->info.bytes = (uint64_t)d->info.S * d->info.T * MAX2(d->info.C, 1u) * sizeof(float);
+    st = clrnn_dataset_check(d, check);
+    if (st != CLRNN_OK)
+        goto fail;
+    *dataset = d;
+    return CLRNN_OK;
+
+fail:
+    clrnn_dataset_close(&d);
+    return st;
+}

@@ -1,0 +1,429 @@
+// SPDX-License-Identifier: MIT
+// Feeding: the order of samples in an epoch, the data set's copy on the device, and staging piece by
+// piece where it does not fit there.
+#include "train/feed.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/random.h"
+
+#define BUCKET_BATCHES 32u        // batches that are sorted by length together
+#define STEP_SIZES 16u            // batches are cut to at most this many different T
+#define PIECE_BYTES ((size_t)64 << 20)   // of one transfer of a mapped file
+#define CHUNK_BYTES ((size_t)4 << 20)    // of one transfer of converted rows
+#define RELEASE_BYTES ((size_t)64 << 20) // mapped pages are let go after so many bytes
+
+struct clrnn_feed {
+    struct clrnn_model *model;
+    struct clrnn_device *device;
+    const struct clrnn_log *log;
+    const struct clrnn_dataset *dataset;
+    struct clrnn_feed_params params;
+    struct clrnn_plan_data data;
+    struct clrnn_plan_cache *cache;
+    uint32_t S, batches, batch;  // batch: the next one
+    uint32_t *order;             // [S] of this epoch
+    const uint32_t *current;     // of the batch made ready last
+    size_t x_width, y_width;     // numbers a sample has
+
+    // Staged: x of a batch is gathered in one half while the device takes in the other. The device's
+    // buffers are written in queue order, so one set of them is enough.
+    bool staged;
+    float *half[2];
+    uint64_t token[2];
+    unsigned turn;
+    int32_t *words;              // tokens, classes, lengths of a batch or chunk
+    float *reals;                // real targets
+    size_t read_bytes;           // since pages were let go
+};
+
+static enum clrnn_status write_y(struct clrnn_feed *f, uint32_t first, uint32_t count, const uint32_t *samples)
+{
+    if (!f->data.y)
+        return CLRNN_OK;
+    for (uint32_t i = 0; i < count; i++) {
+        const uint32_t sample = samples ? samples[i] : first + i;
+
+        if (f->data.y_real)
+            clrnn_dataset_targets(f->dataset, sample, f->reals + i * f->y_width);
+        else
+            clrnn_dataset_classes(f->dataset, sample, f->words + i * f->y_width);
+    }
+    if (f->data.y_real)
+        return clrnn_buffer_write_f32(f->data.y, samples ? 0 : first * f->y_width, count * f->y_width, f->reals);
+    return clrnn_buffer_write_i32(f->data.y, samples ? 0 : first * f->y_width, count * f->y_width, f->words);
+}
+
+static enum clrnn_status write_lengths(struct clrnn_feed *f, uint32_t first, uint32_t count,
+                                       const uint32_t *samples)
+{
+    if (!f->data.lengths)
+        return CLRNN_OK;
+    for (uint32_t i = 0; i < count; i++)
+        f->words[i] = (int32_t)clrnn_dataset_length(f->dataset, samples ? samples[i] : first + i);
+    return clrnn_buffer_write_i32(f->data.lengths, samples ? 0 : first, count, f->words);
+}
+
+static enum clrnn_status write_tokens(struct clrnn_feed *f, uint32_t first, uint32_t count,
+                                      const uint32_t *samples)
+{
+    for (uint32_t i = 0; i < count; i++)
+        clrnn_dataset_tokens(f->dataset, samples ? samples[i] : first + i, f->words + i * f->x_width);
+    return clrnn_buffer_write_i32(f->data.x, samples ? 0 : first * f->x_width, count * f->x_width, f->words);
+}
+
+// ---------------------------------------------------------------- a copy on the device
+
+// Samples of the root set follow each other in the mapped file: it is handed over as it lies.
+static enum clrnn_status upload_mapped(struct clrnn_feed *f)
+{
+    const uint32_t piece = (uint32_t)MIN2(MAX2(PIECE_BYTES / (f->x_width * sizeof(float)), 1), f->S);
+    uint64_t token;
+
+    for (uint32_t s = 0; s < f->S; s += piece) {
+        const size_t count = MIN2(piece, f->S - s);
+
+        TRY(clrnn_buffer_write_async(f->data.x, s * f->x_width, count * f->x_width,
+                                     clrnn_dataset_x_mapped(f->dataset, s), &token));
+        TRY(clrnn_device_wait(f->device, token));
+        clrnn_dataset_release(f->dataset);
+    }
+    return CLRNN_OK;
+}
+
+static enum clrnn_status upload_rows(struct clrnn_feed *f, uint32_t chunk)
+{
+    for (uint32_t s = 0; s < f->S; s += chunk) {
+        const uint32_t count = MIN2(chunk, f->S - s);
+
+        if (f->dataset && clrnn_dataset_info(f->dataset)->tokens) {
+            TRY(write_tokens(f, s, count, NULL));
+            continue;
+        }
+        for (uint32_t i = 0; i < count; i++)
+            clrnn_dataset_x(f->dataset, s + i, f->half[f->turn] + i * f->x_width);
+        TRY(clrnn_buffer_write_async(f->data.x, s * f->x_width, count * f->x_width, f->half[f->turn],
+                                     &f->token[f->turn]));
+        TRY(clrnn_device_flush(f->device));
+        f->turn ^= 1;
+        TRY(clrnn_device_wait(f->device, f->token[f->turn]));
+        f->token[f->turn] = 0;
+        f->read_bytes += count * f->x_width * sizeof(float);
+        if (f->read_bytes >= RELEASE_BYTES) {
+            clrnn_dataset_release(f->dataset);
+            f->read_bytes = 0;
+        }
+    }
+    return CLRNN_OK;
+}
+
+static bool lies_in_order(const struct clrnn_dataset *dataset)
+{
+    const uint32_t last = clrnn_dataset_info(dataset)->S - 1;
+    const struct clrnn_dataset_info *info = clrnn_dataset_info(dataset);
+    const float *first = clrnn_dataset_x_mapped(dataset, 0);
+
+    if (!first)
+        return false;
+    for (uint32_t s = 1; s <= last; s++)
+        if (clrnn_dataset_x_mapped(dataset, s) != first + (size_t)s * info->T * info->C)
+            return false;
+    return true;
+}
+
+static enum clrnn_status upload(struct clrnn_feed *f, uint32_t chunk)
+{
+    if (lies_in_order(f->dataset))
+        TRY(upload_mapped(f));
+    else
+        TRY(upload_rows(f, chunk));
+    for (uint32_t s = 0; s < f->S; s += chunk) {
+        const uint32_t count = MIN2(chunk, f->S - s);
+
+        TRY(write_y(f, s, count, NULL));
+        TRY(write_lengths(f, s, count, NULL));
+    }
+    clrnn_dataset_release(f->dataset);
+    f->read_bytes = 0;
+    return clrnn_device_finish(f->device);
+}
+
+// ---------------------------------------------------------------- making a feed
+
+// What may lie on the device: at most `resident_bytes`, else the environment's, else half of its memory
+// including what is there already; and no buffer beyond what the device allocates at once.
+static bool fits_device(const struct clrnn_feed *f, size_t needed)
+{
+    const struct clrnn_device_info *device = clrnn_device_info(f->device);
+    const char *environment = getenv("CLRNN_RESIDENT_BYTES");
+    uint64_t now, peak, limit = f->params.resident_bytes;
+    char *end;
+
+    if (device->max_alloc_bytes && needed > device->max_alloc_bytes)
+        return false;
+    if (limit)
+        return needed <= limit;
+    if (environment && *environment) {
+        errno = 0;
+        limit = strtoull(environment, &end, 10);
+        if (!errno && !*end)
+            return needed <= limit;
+        clrnn_log(f->log, CLRNN_LOG_WARNING, "CLRNN_RESIDENT_BYTES=%s is no number of bytes: not used",
+                  environment);
+    }
+    clrnn_device_memory(f->device, &now, &peak);
+    return !device->global_bytes || now + needed <= device->global_bytes / 2;
+}
+
+static enum clrnn_status make_buffers(struct clrnn_feed *f, uint32_t samples, uint32_t batch)
+{
+    const struct clrnn_dataset_info *info = clrnn_dataset_info(f->dataset);
+    struct clrnn_plan_data *d = &f->data;
+    size_t count;
+
+    d->S = samples;
+    d->T_data = info->T;
+    d->y_real = info->y_real;
+    d->y_steps = info->y_steps;
+    if (!clrnn_mul_size(samples, f->x_width, &count))
+        return clrnn_error_memory(f->log, SIZE_MAX, info->name);
+    TRY(clrnn_buffer_create(f->device, info->tokens ? CLRNN_I32 : CLRNN_REAL, count, "X", &d->x));
+    if (info->has_y)
+        TRY(clrnn_buffer_create(f->device, info->y_real ? CLRNN_REAL : CLRNN_I32, samples * f->y_width, "y",
+                                &d->y));
+    if (info->has_lengths)
+        TRY(clrnn_buffer_create(f->device, CLRNN_I32, samples, "lengths", &d->lengths));
+    return clrnn_buffer_create(f->device, CLRNN_U32, batch, "the batch's samples", &d->index);
+}
+
+static enum clrnn_status make_host_memory(struct clrnn_feed *f, uint32_t chunk, bool halves)
+{
+    const struct clrnn_dataset_info *info = clrnn_dataset_info(f->dataset);
+    const size_t words = chunk * MAX2(info->tokens ? f->x_width : 1, f->y_width);
+    const size_t x_bytes = (size_t)chunk * f->x_width * sizeof(float);
+
+    f->order = malloc(f->S * sizeof(*f->order));
+    f->words = malloc(words * sizeof(*f->words));
+    f->reals = info->y_real ? malloc(chunk * f->y_width * sizeof(*f->reals)) : NULL;
+    if (!f->order || !f->words || (info->y_real && !f->reals))
+        return clrnn_error_memory(f->log, f->S * sizeof(*f->order) + words * 8, info->name);
+    for (int i = 0; i < 2 && halves && !info->tokens; i++) {
+        f->half[i] = malloc(x_bytes);
+        if (!f->half[i])
+            return clrnn_error_memory(f->log, x_bytes, "a batch on its way to the device");
+    }
+    return CLRNN_OK;
+}
+
+static enum clrnn_status fill(struct clrnn_feed *f, uint32_t batch)
+{
+    const struct clrnn_dataset_info *info = clrnn_dataset_info(f->dataset);
+    const size_t sample_bytes = f->x_width * sizeof(float);
+    const uint32_t chunk = MAX2(batch, (uint32_t)MIN2(MAX2(CHUNK_BYTES / sample_bytes, 1), f->S));
+    const size_t real_bytes = info->tokens ? 4 : clrnn_type_bytes(f->device, CLRNN_REAL);
+
+    f->staged = !fits_device(f, (size_t)f->S * f->x_width * real_bytes);
+    TRY(make_buffers(f, f->staged ? batch : f->S, batch));
+    TRY(make_host_memory(f, f->staged ? batch : chunk, f->staged || !lies_in_order(f->dataset)));
+    if (!f->staged) {
+        TRY(upload(f, chunk));
+        for (int i = 0; i < 2; i++) { // the uploads are done
+            free(f->half[i]);
+            f->half[i] = NULL;
+            f->token[i] = 0;
+        }
+        return CLRNN_OK;
+    }
+    for (uint32_t i = 0; i < batch; i++)
+        f->order[i] = i;
+    TRY(clrnn_buffer_write_i32(f->data.index, 0, batch, (const int32_t *)(const void *)f->order));
+    clrnn_log(f->log, CLRNN_LOG_DEBUG, "%s: %.1f MB do not fit the device beside all else: staged batch by batch",
+              info->name, (double)info->bytes * 1e-6);
+    return CLRNN_OK;
+}
+
+enum clrnn_status clrnn_feed_create(struct clrnn_model *model, const struct clrnn_dataset *dataset,
+                                    const struct clrnn_feed_params *params, struct clrnn_feed **feed)
+{
+    const struct clrnn_dataset_info *info = clrnn_dataset_info(dataset);
+    struct clrnn_feed *f = calloc(1, sizeof(*f));
+    const uint32_t batch = MIN2(MAX2(params->batch_size, 1u), info->S);
+    enum clrnn_status st;
+
+    *feed = NULL;
+    if (!f)
+        return clrnn_error_memory(model->log, sizeof(*f), "a feed");
+    f->model = model;
+    f->device = model->device;
+    f->log = model->log;
+    f->dataset = dataset;
+    f->params = *params;
+    f->params.batch_size = MAX2(params->batch_size, 1u);
+    f->S = info->S;
+    f->batches = f->S / f->params.batch_size + (!params->drop_last && f->S % f->params.batch_size ? 1 : 0);
+    f->x_width = (size_t)info->T * (info->tokens ? 1 : info->C);
+    f->y_width = info->y_steps ? info->T : 1;
+    st = fill(f, batch);
+    if (st == CLRNN_OK)
+        st = clrnn_plan_cache_create(model, &f->data, &f->cache);
+    if (st == CLRNN_OK)
+        st = clrnn_feed_start(f, 0, 0);
+    if (st != CLRNN_OK) {
+        clrnn_feed_destroy(&f);
+        return st;
+    }
+    *feed = f;
+    return CLRNN_OK;
+}
+
+void clrnn_feed_destroy(struct clrnn_feed **feed)
+{
+    struct clrnn_feed *f = *feed;
+
+    *feed = NULL;
+    if (!f)
+        return;
+    for (int i = 0; i < 2; i++) {
+        if (f->token[i])
+            clrnn_device_wait(f->device, f->token[i]);
+        free(f->half[i]);
+    }
+    clrnn_plan_cache_destroy(&f->cache);
+    clrnn_buffer_destroy(&f->data.x);
+    clrnn_buffer_destroy(&f->data.y);
+    clrnn_buffer_destroy(&f->data.lengths);
+    clrnn_buffer_destroy(&f->data.index);
+    free(f->order);
+    free(f->words);
+    free(f->reals);
+    free(f);
+}
+
+uint32_t clrnn_feed_batches(const struct clrnn_feed *feed)
+{
+    return feed->batches;
+}
+
+const uint32_t *clrnn_feed_order(const struct clrnn_feed *feed)
+{
+    return feed->current;
+}
+
+// ---------------------------------------------------------------- the order of an epoch
+
+// Stable: by length, longest first; equals keep their order. Counting sort over lengths 1..T.
+static void sort_by_length(const struct clrnn_dataset *dataset, uint32_t T, uint32_t *order, uint32_t count,
+                           uint32_t *starts, uint32_t *sorted)
+{
+    memset(starts, 0, ((size_t)T + 1) * sizeof(*starts));
+    for (uint32_t i = 0; i < count; i++)
+        starts[T - clrnn_dataset_length(dataset, order[i]) + 1]++;
+    for (uint32_t l = 1; l <= T; l++)
+        starts[l] += starts[l - 1];
+    for (uint32_t i = 0; i < count; i++)
+        sorted[starts[T - clrnn_dataset_length(dataset, order[i])]++] = order[i];
+    memcpy(order, sorted, count * sizeof(*order));
+}
+
+// Sorts by length inside chunks of the order, so that a batch holds samples of like length; where the
+// order is shuffled, so are then the whole batches (the last, smaller one stays last).
+static enum clrnn_status bucket(struct clrnn_feed *f, uint64_t epoch)
+{
+    const uint32_t B = f->params.batch_size, T = clrnn_dataset_info(f->dataset)->T, full = f->S / B;
+    const uint32_t chunk = (uint32_t)MIN2((uint64_t)B * BUCKET_BATCHES, f->S);
+    const struct clrnn_random r = {f->params.seed, RANDOM_SHUFFLE, (uint32_t)epoch, 1};
+    uint32_t *starts = malloc(((size_t)T + 2) * sizeof(*starts));
+    uint32_t *sorted = malloc(f->S * sizeof(*sorted)), *batches = malloc(MAX2(full, 1u) * sizeof(*batches));
+    enum clrnn_status st = CLRNN_OK;
+
+    if (!starts || !sorted || !batches) {
+        st = clrnn_error_memory(f->log, 8 * (size_t)f->S, "data.bucket");
+        goto done;
+    }
+    for (uint32_t s = 0; s < f->S; s += MIN2(chunk, f->S - s))
+        sort_by_length(f->dataset, T, f->order + s, MIN2(chunk, f->S - s), starts, sorted);
+    if (f->params.shuffle) {
+        clrnn_random_permutation(&r, full, batches);
+        memcpy(sorted, f->order, f->S * sizeof(*sorted));
+        for (uint32_t i = 0; i < full; i++)
+            memcpy(f->order + (size_t)i * B, sorted + (size_t)batches[i] * B, B * sizeof(*sorted));
+    }
+
+done:
+    free(starts);
+    free(sorted);
+    free(batches);
+    return st;
+}
+
+enum clrnn_status clrnn_feed_start(struct clrnn_feed *f, uint64_t epoch, uint32_t batch)
+{
+    const struct clrnn_random r = {f->params.seed, RANDOM_SHUFFLE, (uint32_t)epoch, 0};
+
+    if (f->params.shuffle)
+        clrnn_random_permutation(&r, f->S, f->order);
+    else
+        for (uint32_t s = 0; s < f->S; s++)
+            f->order[s] = s;
+    f->batch = MIN2(batch, f->batches);
+    f->current = f->order;
+    return f->params.bucket && f->data.lengths ? bucket(f, epoch) : CLRNN_OK;
+}
+
+// ---------------------------------------------------------------- batches
+
+// Steps of the longest sample, rounded up so that few different plans come up.
+static uint32_t batch_steps(const struct clrnn_feed *f, uint32_t N)
+{
+    const uint32_t T = f->data.T_data, grain = (T + STEP_SIZES - 1) / STEP_SIZES;
+    uint32_t longest = 1;
+
+    if (!f->data.lengths)
+        return T;
+    for (uint32_t i = 0; i < N; i++)
+        longest = MAX2(longest, clrnn_dataset_length(f->dataset, f->current[i]));
+    return MIN2((longest + grain - 1) / grain * grain, T);
+}
+
+static enum clrnn_status stage(struct clrnn_feed *f, uint32_t N)
+{
+    if (clrnn_dataset_info(f->dataset)->tokens) {
+        TRY(write_tokens(f, 0, N, f->current));
+    } else {
+        float *half = f->half[f->turn];
+
+        TRY(clrnn_device_wait(f->device, f->token[f->turn]));
+        f->token[f->turn] = 0;
+        for (uint32_t i = 0; i < N; i++)
+            clrnn_dataset_x(f->dataset, f->current[i], half + i * f->x_width);
+        TRY(clrnn_buffer_write_async(f->data.x, 0, N * f->x_width, half, &f->token[f->turn]));
+        f->turn ^= 1;
+        f->read_bytes += N * f->x_width * sizeof(float);
+        if (f->read_bytes >= RELEASE_BYTES) {
+            clrnn_dataset_release(f->dataset);
+            f->read_bytes = 0;
+        }
+    }
+    TRY(write_y(f, 0, N, f->current));
+    return write_lengths(f, 0, N, f->current);
+}
+
+enum clrnn_status clrnn_feed_next(struct clrnn_feed *f, enum clrnn_mode mode, struct clrnn_plan **plan,
+                                  uint32_t *samples)
+{
+    const size_t first = (size_t)f->batch * f->params.batch_size;
+
+    *plan = NULL;
+    *samples = 0;
+    if (f->batch >= f->batches)
+        return CLRNN_OK;
+    *samples = (uint32_t)MIN2(f->params.batch_size, f->S - first);
+    f->current = f->order + first;
+    f->batch++;
+    TRY(clrnn_plan_cache_get(f->cache, mode, *samples, batch_steps(f, *samples), plan));
+    if (f->staged)
+        return stage(f, *samples);
+    return clrnn_buffer_write_i32(f->data.index, 0, *samples, (const int32_t *)(const void *)f->current);
+}

@@ -1,3 +1,0 @@
-// SPDX-License-Identifier: MIT
-#include "clrnn/train.h"
-#include "train/feed.h"
