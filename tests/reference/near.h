@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+// Comparing arrays of doubles, and numbers to fill them with, for the tests of the reference.
+#ifndef CLRNN_TESTS_REFERENCE_NEAR_H
+#define CLRNN_TESTS_REFERENCE_NEAR_H
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/array.h"
+#include "reference/reference.h"
+
+/** Fails where |got - want| > tolerance * max(1, |want|) for any element, or either is NaN. */
+static inline void check_near(const char *what, const double *got, const double *want, size_t count,
+                              double tolerance)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!(fabs(got[i] - want[i]) <= tolerance * fmax(1, fabs(want[i]))))
+            fail_msg("%s[%zu of %zu]: got %.17g, want %.17g, difference %.3g, tolerance %.3g", what, i, count,
+                     got[i], want[i], got[i] - want[i], tolerance);
+}
+
+/** Element i of the sequence `seed`, in [-1, 1): what tests/golden/record_reference.py draws too. */
+static inline double number(uint32_t seed, uint32_t i)
+{
+    uint32_t z = i * 2654435761u + seed * 2246822519u + 374761393u;
+
+    z = (z ^ (z >> 15)) * 2246822519u;
+    z = (z ^ (z >> 13)) * 3266489917u;
+    z ^= z >> 16;
+    return (double)(z >> 8) * 0x1p-23 - 1;
+}
+
+static inline void fill(double *a, size_t count, uint32_t seed, double scale)
+{
+    for (size_t i = 0; i < count; i++)
+        a[i] = scale * number(seed, (uint32_t)i);
+}
+
+#endif
