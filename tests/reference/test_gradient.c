@@ -1,0 +1,438 @@
+// SPDX-License-Identifier: MIT
+// Every op's backward is the derivative of its forward: central differences in double, and padding that
+// holds NaN changes no bit.
+#include "near.h"
+
+// Step 1e-5: the difference quotient errs by step^2 = 1e-10 times third derivatives and by 1e-16 / step =
+// 1e-11 of rounding; losses below are of order 10.
+#define STEP 1e-5
+#define TOLERANCE 1e-7
+
+enum { MAX_CELLS = 4096 };
+
+// A tensor of a check: where it stands in forward, and where its gradient stands in backward.
+struct part {
+    int in, back_in; // slots of the forward's and the backward's in[]; -1: nowhere
+    int gradient;    // slot of the backward's out[]; -1: has none
+    size_t count;
+    size_t row_width; // > 0: rows of this width, some of which are padding
+    double scale;     // of the random numbers; values lie in +-scale
+    double *value, *got;
+};
+
+struct check {
+    const char *what;
+    uint32_t seed;
+    struct clrnn_op fwd, bwd;
+    int32_t *lengths;
+    size_t part_count;
+    struct part part[12];
+    size_t y_rows, y_width; // of the forward's output 0; y_rows = T * N: padding as in x
+    bool y_pooled;
+    void *in[CLRNN_OP_MAX_IN], *out[CLRNN_OP_MAX_OUT];
+    void *back_in[CLRNN_OP_MAX_IN], *back_out[CLRNN_OP_MAX_OUT];
+    int dy_slot, y_slot; // of the backward; y_slot -1: it does not read y
+    double *y, *dy;
+    double room[MAX_CELLS];
+    size_t used;
+};
+
+static double *room(struct check *c, size_t count)
+{
+    double *memory = c->room + c->used;
+
+    c->used += count;
+    assert_true(c->used <= MAX_CELLS);
+    return memory;
+}
+
+static bool is_padding(const struct check *c, size_t row)
+{
+    return c->lengths && row / c->fwd.N >= (size_t)c->lengths[row % c->fwd.N];
+}
+
+static void spoil(const struct check *c, double *x, size_t rows, size_t width, double with)
+{
+    for (size_t r = 0; r < rows; r++)
+        for (size_t i = 0; is_padding(c, r) && i < width; i++)
+            x[r * width + i] = with;
+}
+
+static double forward(struct check *c)
+{
+    double sum = 0;
+
+    assert_int_equal(clrnn_reference_run(NULL, &c->fwd, c->in, c->out), CLRNN_OK);
+    for (size_t i = 0; i < c->y_rows * c->y_width; i++) {
+        if (!c->y_pooled && is_padding(c, i / c->y_width)) {
+            if (c->y[i] != 0)
+                fail_msg("%s, seed %u: y[%zu] = %g in padding, want 0", c->what, c->seed, i, c->y[i]);
+            continue;
+        }
+        sum += c->y[i] * c->dy[i];
+    }
+    return sum;
+}
+
+static void backward(struct check *c)
+{
+    for (size_t i = 0; i < c->part_count; i++)
+        for (size_t j = 0; c->part[i].got && j < c->part[i].count; j++)
+            c->part[i].got[j] = NAN; // ops overwrite
+    assert_int_equal(clrnn_reference_run(NULL, &c->bwd, c->back_in, c->back_out), CLRNN_OK);
+}
+
+// Draws the parts and binds everything; op attributes, y's shape and saved tensors stand already.
+static void prepare(struct check *c)
+{
+    c->y = room(c, c->y_rows * c->y_width);
+    c->dy = room(c, c->y_rows * c->y_width);
+    c->out[0] = c->y;
+    c->back_in[c->dy_slot] = c->dy;
+    if (c->y_slot >= 0)
+        c->back_in[c->y_slot] = c->y;
+    fill(c->dy, c->y_rows * c->y_width, c->seed + 1, 1);
+    for (size_t i = 0; i < c->part_count; i++) {
+        struct part *p = &c->part[i];
+
+        p->value = room(c, p->count);
+        fill(p->value, p->count, c->seed + 2 + (uint32_t)i, p->scale);
+        if (p->in >= 0)
+            c->in[p->in] = p->value;
+        if (p->back_in >= 0)
+            c->back_in[p->back_in] = p->value;
+        if (p->gradient >= 0)
+            c->back_out[p->gradient] = p->got = room(c, p->count);
+    }
+}
+
+static void check_differences(struct check *c)
+{
+    for (size_t i = 0; i < c->part_count; i++) {
+        struct part *p = &c->part[i];
+
+        for (size_t j = 0; p->got && j < p->count; j++) {
+            const double kept = p->value[j];
+            double above, below, want;
+
+            p->value[j] = kept + STEP;
+            above = forward(c);
+            p->value[j] = kept - STEP;
+            below = forward(c);
+            p->value[j] = kept;
+            want = (above - below) / (2 * STEP);
+            if (!(fabs(p->got[j] - want) <= TOLERANCE * fmax(1, fabs(want))))
+                fail_msg("%s, seed %u, T=%u N=%u C=%u: gradient of input %d [%zu] is %.12g, differences say "
+                         "%.12g",
+                         c->what, c->seed, c->fwd.T, c->fwd.N, c->fwd.C, p->in, j, p->got[j], want);
+        }
+    }
+}
+
+static void run_check(struct check *c)
+{
+    double first[MAX_CELLS];
+    size_t used = 0;
+
+    prepare(c);
+    forward(c); // saved tensors for backward
+    backward(c);
+    check_differences(c);
+    forward(c);
+    backward(c);
+    for (size_t i = 0; i < c->part_count; used += c->part[i].got ? c->part[i].count : 0, i++)
+        if (c->part[i].got)
+            memcpy(first + used, c->part[i].got, c->part[i].count * sizeof(*first));
+
+    for (size_t i = 0; i < c->part_count; i++)
+        if (c->part[i].row_width)
+            spoil(c, c->part[i].value, c->part[i].count / c->part[i].row_width, c->part[i].row_width, NAN);
+    if (!c->y_pooled)
+        spoil(c, c->dy, c->y_rows, c->y_width, NAN);
+    forward(c);
+    backward(c);
+    used = 0;
+    for (size_t i = 0; i < c->part_count; used += c->part[i].got ? c->part[i].count : 0, i++)
+        if (c->part[i].got && memcmp(first + used, c->part[i].got, c->part[i].count * sizeof(*first)))
+            fail_msg("%s, seed %u: the gradient of input %d depends on what padding holds", c->what, c->seed,
+                     c->part[i].in);
+}
+
+static void begin(struct check *c, const char *what, uint32_t seed, enum clrnn_op_kind fwd, uint32_t T,
+                  uint32_t N, uint32_t C, int32_t *lengths, int lengths_slot, int back_lengths_slot)
+{
+    memset(c, 0, sizeof(*c));
+    c->what = what;
+    c->seed = seed;
+    c->fwd = (struct clrnn_op){.kind = fwd, .layer = "gradient", .T = T, .N = N, .C = C};
+    c->lengths = lengths;
+    c->y_rows = (size_t)T * N;
+    c->y_width = C;
+    c->y_slot = -1;
+    if (lengths_slot >= 0)
+        c->in[lengths_slot] = lengths;
+    if (back_lengths_slot >= 0)
+        c->back_in[back_lengths_slot] = lengths;
+}
+
+static void add(struct check *c, int in, int back_in, int gradient, size_t count, size_t row_width,
+                double scale)
+{
+    assert_true(c->part_count < ARRAY_SIZE(c->part));
+    c->part[c->part_count++] = (struct part){in, back_in, gradient, count, row_width, scale, NULL, NULL};
+}
+
+static void finish(struct check *c, enum clrnn_op_kind bwd)
+{
+    c->bwd = c->fwd;
+    c->bwd.kind = bwd;
+    run_check(c);
+}
+
+static int32_t some_lengths[] = {5, 1, 3};
+
+static void check_rnn(const char *what, enum clrnn_cell cell, bool relu, uint32_t D, bool bias, bool padded,
+                      uint32_t seed)
+{
+    const uint32_t T = 5, N = 3, C = 3, H = 2,
+                   G = cell == CLRNN_CELL_RNN   ? 1
+                       : cell == CLRNN_CELL_GRU ? 3
+                                                : 4;
+    struct check c;
+
+    begin(&c, what, seed, CLRNN_OP_RNN_FWD, T, N, C, padded ? some_lengths : NULL, RNN_LENGTHS,
+          RNN_BWD_LENGTHS);
+    c.fwd.rnn.cell = cell;
+    c.fwd.rnn.relu = relu;
+    c.fwd.rnn.bias = bias;
+    c.fwd.rnn.H = H;
+    c.fwd.rnn.D = D;
+    c.y_width = (size_t)D * H;
+    c.dy_slot = RNN_BWD_DY;
+    add(&c, RNN_X, RNN_BWD_X, RNN_DX, (size_t)T * N * C, C, 1);
+    for (int d = 0; d < (int)D; d++) {
+        add(&c, RNN_WEIGHT_IH + 4 * d, RNN_BWD_WEIGHT_IH + 4 * d, RNN_DWEIGHT_IH + 4 * d, (size_t)G * H * C,
+            0, 0.8);
+        add(&c, RNN_WEIGHT_HH + 4 * d, RNN_BWD_WEIGHT_HH + 4 * d, RNN_DWEIGHT_HH + 4 * d, (size_t)G * H * H,
+            0, 0.8);
+        if (!bias)
+            continue;
+        add(&c, RNN_BIAS_IH + 4 * d, RNN_BWD_BIAS_IH + 4 * d, RNN_DBIAS_IH + 4 * d, (size_t)G * H, 0, 0.8);
+        add(&c, RNN_BIAS_HH + 4 * d, RNN_BWD_BIAS_HH + 4 * d, RNN_DBIAS_HH + 4 * d, (size_t)G * H, 0, 0.8);
+    }
+    finish(&c, CLRNN_OP_RNN_BWD);
+}
+
+static void test_recurrent(void **state)
+{
+    (void)state;
+    for (uint32_t seed = 100; seed < 300; seed += 100)
+        for (uint32_t D = 1; D <= 2; D++)
+            for (int padded = 0; padded < 2; padded++) {
+                check_rnn("rnn tanh", CLRNN_CELL_RNN, false, D, padded, padded, seed);
+                check_rnn("rnn relu", CLRNN_CELL_RNN, true, D, !padded, padded, seed);
+                check_rnn("lstm", CLRNN_CELL_LSTM, false, D, padded, padded, seed);
+                check_rnn("gru", CLRNN_CELL_GRU, false, D, padded, padded, seed);
+            }
+}
+
+static void check_norm(bool layer, bool affine, bool padded, uint32_t seed)
+{
+    const uint32_t T = 5, N = 3, C = 4;
+    const size_t rows = (size_t)T * N, saved = layer ? rows : C;
+    struct check c;
+
+    begin(&c, layer ? "layernorm" : "batchnorm", seed,
+          layer ? CLRNN_OP_LAYERNORM_FWD : CLRNN_OP_BATCHNORM_FWD, T, N, C, padded ? some_lengths : NULL, 1,
+          1);
+    c.fwd.norm.eps = 1e-2;
+    c.fwd.norm.batch_stats = true;
+    c.dy_slot = 5;
+    c.out[1] = c.back_in[3] = room(&c, saved);
+    c.out[2] = c.back_in[4] = room(&c, saved);
+    add(&c, 0, 0, 0, rows * C, C, 2);
+    if (affine) {
+        add(&c, 2, 2, 1, C, 0, 1);
+        add(&c, 3, -1, 2, C, 0, 1);
+    }
+    finish(&c, layer ? CLRNN_OP_LAYERNORM_BWD : CLRNN_OP_BATCHNORM_BWD);
+}
+
+static void test_norm(void **state)
+{
+    // check_norm relies on both ops having their tensors in the same slots
+    assert_true((int)BATCHNORM_BWD_MEAN == 3 && (int)LAYERNORM_BWD_MEAN == 3);
+    assert_true((int)BATCHNORM_BWD_DY == 5 && (int)LAYERNORM_BWD_DY == 5);
+    assert_true((int)BATCHNORM_INVSTD == 2 && (int)LAYERNORM_INVSTD == 2);
+    (void)state;
+    for (int i = 0; i < 8; i++)
+        check_norm(i & 1, i & 2, i & 4, 300 + (uint32_t)i);
+}
+
+static void test_linear(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        const uint32_t T = 5, N = 3, C = 4, O = 3;
+        struct check c;
+
+        begin(&c, "linear", 400 + (uint32_t)i, CLRNN_OP_LINEAR_FWD, T, N, C, i & 1 ? some_lengths : NULL,
+              LINEAR_LENGTHS, LINEAR_BWD_LENGTHS);
+        c.fwd.linear.O = O;
+        c.y_width = O;
+        c.dy_slot = LINEAR_BWD_DY;
+        add(&c, LINEAR_X, LINEAR_BWD_X, LINEAR_DX, (size_t)T * N * C, C, 1);
+        add(&c, LINEAR_WEIGHT, LINEAR_BWD_WEIGHT, LINEAR_DWEIGHT, (size_t)O * C, 0, 1);
+        if (i & 2)
+            add(&c, LINEAR_BIAS, -1, LINEAR_DBIAS, O, 0, 1);
+        finish(&c, CLRNN_OP_LINEAR_BWD);
+    }
+}
+
+static void test_pointwise(void **state)
+{
+    (void)state;
+    for (int function = CLRNN_RELU; function <= CLRNN_LOG_SOFTMAX; function++)
+        for (int padded = 0; padded < 2; padded++) {
+            struct check c;
+
+            begin(&c, "pointwise", 500 + (uint32_t)function, CLRNN_OP_POINTWISE_FWD, 5, 3, 4,
+                  padded ? some_lengths : NULL, POINTWISE_LENGTHS, POINTWISE_BWD_LENGTHS);
+            c.fwd.pointwise.function = (enum clrnn_function)function;
+            c.dy_slot = POINTWISE_BWD_DY;
+            add(&c, POINTWISE_X, POINTWISE_BWD_X, POINTWISE_DX, 5 * 3 * 4, 4, 3);
+            c.y_slot = POINTWISE_BWD_Y;
+            finish(&c, CLRNN_OP_POINTWISE_BWD);
+        }
+}
+
+static void test_pool(void **state)
+{
+    (void)state;
+    for (int over = CLRNN_POOL_LAST; over <= CLRNN_POOL_MAX; over++)
+        for (int i = 0; i < 4; i++) {
+            int32_t argmax[3 * 4];
+            struct check c;
+
+            begin(&c, "pool", 600 + (uint32_t)over, CLRNN_OP_POOL_FWD, 5, 3, 4, i & 1 ? some_lengths : NULL,
+                  POOL_LENGTHS, POOL_BWD_LENGTHS);
+            c.fwd.pool.over = (enum clrnn_pool)over;
+            c.fwd.pool.D = i & 2 ? 2 : 1;
+            c.y_rows = 3;
+            c.y_pooled = true;
+            c.dy_slot = POOL_BWD_DY;
+            c.out[POOL_ARGMAX] = c.back_in[POOL_BWD_ARGMAX] = argmax;
+            add(&c, POOL_X, -1, POOL_DX, 5 * 3 * 4, 4, 1);
+            finish(&c, CLRNN_OP_POOL_BWD);
+        }
+}
+
+static void test_dropout(void **state)
+{
+    uint32_t counter[COUNTER_FIELDS] = {7, 8, 9, 0};
+
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        struct check c;
+
+        begin(&c, "dropout", 700, CLRNN_OP_DROPOUT_FWD, 5, 3, 3, NULL, -1, -1);
+        c.fwd.dropout.p = (double[]){0, 0.3, 0.75, 1}[i];
+        c.fwd.dropout.stream = 2;
+        c.in[DROPOUT_COUNTER] = c.back_in[DROPOUT_COUNTER] = counter;
+        c.dy_slot = DROPOUT_X;
+        add(&c, DROPOUT_X, -1, DROPOUT_Y, 5 * 3 * 3, 3, 1);
+        finish(&c, CLRNN_OP_DROPOUT_BWD);
+    }
+}
+
+static void test_embedding(void **state)
+{
+    int32_t tokens[5 * 3] = {0, 1, 2, 3, -1, 2, 2, -1, 1, 0, -1, -1, 4, -1, -1};
+    struct check c;
+
+    (void)state;
+    begin(&c, "embedding", 800, CLRNN_OP_EMBEDDING_FWD, 5, 3, 2, some_lengths, -1, -1);
+    c.fwd.embedding.V = 5;
+    c.fwd.embedding.padding_idx = -1;
+    c.in[EMBEDDING_X] = c.back_in[EMBEDDING_BWD_X] = tokens;
+    c.dy_slot = EMBEDDING_BWD_DY;
+    add(&c, EMBEDDING_WEIGHT, -1, EMBEDDING_DWEIGHT, 5 * 2, 0, 1);
+    finish(&c, CLRNN_OP_EMBEDDING_BWD);
+
+    c.bwd.embedding.padding_idx = 2;
+    backward(&c);
+    assert_true(c.part[0].got[4] == 0 && c.part[0].got[5] == 0);
+    assert_true(c.part[0].got[2] != 0);
+}
+
+// The loss is a forward with its own gradient: LOSS / WEIGHT of the record against dx.
+static void check_loss(enum clrnn_loss kind, double smoothing, bool weighted, bool padded)
+{
+    enum { T = 5, N = 3 };
+
+    const uint32_t columns = kind == CLRNN_LOSS_CROSS_ENTROPY || kind == CLRNN_LOSS_NLL ? 4 : 1;
+    double x[T * N * 4], dx[T * N * 4], real[T * N], weight[4], record[RECORD_FIELDS];
+    int32_t class[T * N];
+    uint32_t counter[COUNTER_FIELDS] = {0};
+    struct clrnn_op op = {.kind = CLRNN_OP_LOSS, .layer = "gradient", .T = T, .N = N, .C = columns};
+    void *target = columns > 1 ? (void *)class : (void *)real;
+    void *in[CLRNN_OP_MAX_IN] = {x, padded ? some_lengths : NULL, target, weighted ? weight : NULL, counter};
+    void *out[CLRNN_OP_MAX_OUT] = {dx, record};
+
+    op.loss.kind = kind;
+    op.loss.label_smoothing = smoothing;
+    op.loss.ignore_index = 3;
+    op.loss.slots = 1;
+    fill(x, (size_t)T * N * columns, 900, 3);
+    for (uint32_t i = 0; i < T * N; i++) {
+        real[i] = kind == CLRNN_LOSS_MSE ? number(901, i) : (double)(i % 2);
+        class[i] = (int32_t)(i * 7 % 5); // 4 is out of range and counts as little as 3, which is ignored
+        if (padded && i / N >= (uint32_t)some_lengths[i % N]) {
+            real[i] = NAN;
+            for (uint32_t c = 0; c < columns; c++)
+                x[i * columns + c] = NAN;
+        }
+    }
+    for (uint32_t i = 0; i < 4; i++)
+        weight[i] = 1.5 + number(902, i);
+    assert_int_equal(clrnn_reference_run(NULL, &op, in, out), CLRNN_OK);
+    out[LOSS_DX] = NULL;
+    for (size_t i = 0; i < (size_t)T * N * columns; i++) {
+        const double kept = x[i];
+        double loss[2], want;
+
+        for (int side = 0; side < 2; side++) {
+            x[i] = kept + (side ? STEP : -STEP);
+            assert_int_equal(clrnn_reference_run(NULL, &op, in, out), CLRNN_OK);
+            loss[side] = record[RECORD_LOSS] / record[RECORD_WEIGHT];
+        }
+        x[i] = kept;
+        want = (loss[1] - loss[0]) / (2 * STEP);
+        if (!(fabs(dx[i] - want) <= TOLERANCE))
+            fail_msg("loss %d, smoothing %g, weighted %d, padded %d: dx[%zu] is %.12g, differences say %.12g",
+                     (int)kind, smoothing, weighted, padded, i, dx[i], want);
+    }
+}
+
+static void test_loss(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        check_loss(CLRNN_LOSS_CROSS_ENTROPY, 0, i & 1, i & 2);
+        check_loss(CLRNN_LOSS_CROSS_ENTROPY, 0.3, i & 1, i & 2);
+        check_loss(CLRNN_LOSS_NLL, 0, i & 1, i & 2);
+        check_loss(CLRNN_LOSS_BCE_WITH_LOGITS, 0, i & 1, i & 2);
+        check_loss(CLRNN_LOSS_MSE, 0, false, i & 2);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_recurrent), cmocka_unit_test(test_norm), cmocka_unit_test(test_linear),
+        cmocka_unit_test(test_pointwise), cmocka_unit_test(test_pool), cmocka_unit_test(test_dropout),
+        cmocka_unit_test(test_embedding), cmocka_unit_test(test_loss),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
