@@ -61,7 +61,8 @@ CLRNN_API enum clrnn_status clrnn_model_init(struct clrnn_model *model, const ch
 /** Writes the weights under PyTorch's names, without config or optimiser (for load_state_dict). */
 CLRNN_API enum clrnn_status clrnn_model_export(struct clrnn_model *model, const char *path);
 
-/** Opens a model file or a run folder (its best.safetensors, else last.safetensors). */
+/** Opens a model file or a run folder: its last.safetensors, the weights that training ended with (for
+ *  the best ones name its best.safetensors), else best.safetensors. */
 CLRNN_API enum clrnn_status clrnn_model_open(struct clrnn_device *device, const char *path,
                                              struct clrnn_model **model);
 

@@ -1,3 +1,213 @@
 // SPDX-License-Identifier: MIT
-#include "model/plan.h"
-#include "model/checkpoint.h"
+// A model's life: made, looked at, read and written, prepared for a step, destroyed.
+#include "model/network.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+
+enum clrnn_status clrnn_model_create(struct clrnn_device *device, const struct clrnn_config *config,
+                                     const struct clrnn_data_shape *shape, struct clrnn_model **model)
+{
+    enum clrnn_status st = clrnn_model_describe(device, config, shape, model);
+
+    if (st == CLRNN_OK)
+        st = clrnn_model_allocate(*model);
+    if (st == CLRNN_OK)
+        st = clrnn_model_draw(*model);
+    if (st != CLRNN_OK)
+        clrnn_model_destroy(model);
+    return st;
+}
+
+void clrnn_model_destroy(struct clrnn_model **model)
+{
+    struct clrnn_model *m = *model;
+
+    if (!m)
+        return;
+    clrnn_stage_destroy(&m->stage);
+    for (size_t i = 0; i < m->entry_count; i++) {
+        clrnn_buffer_destroy(&m->entry[i].value);
+        clrnn_buffer_destroy(&m->entry[i].grad);
+        free((char *)(uintptr_t)m->entry[i].param.name);
+    }
+    free(m->entry);
+    free(m->layer);
+    clrnn_buffer_destroy(&m->params);
+    clrnn_buffer_destroy(&m->grads);
+    for (int k = 0; k < 3; k++)
+        clrnn_buffer_destroy(&m->moment[k]);
+    clrnn_buffer_destroy(&m->state);
+    clrnn_buffer_destroy(&m->batches);
+    clrnn_buffer_destroy(&m->hyper);
+    clrnn_buffer_destroy(&m->counter);
+    clrnn_buffer_destroy(&m->records);
+    clrnn_buffer_destroy(&m->loss_weight);
+    clrnn_buffer_destroy(&m->input_mean);
+    clrnn_buffer_destroy(&m->input_std);
+    clrnn_buffer_destroy(&m->arena);
+    clrnn_config_destroy(&m->config);
+    free(m);
+    *model = NULL;
+}
+
+// ---------------------------------------------------------------- looking
+
+const struct clrnn_config *clrnn_model_config(const struct clrnn_model *model)
+{
+    return model->config;
+}
+
+const struct clrnn_data_shape *clrnn_model_shape(const struct clrnn_model *model)
+{
+    return &model->shape;
+}
+
+struct clrnn_device *clrnn_model_device(const struct clrnn_model *model)
+{
+    return model->device;
+}
+
+uint32_t clrnn_model_outputs(const struct clrnn_model *model)
+{
+    return model->outputs;
+}
+
+bool clrnn_model_per_step(const struct clrnn_model *model)
+{
+    return model->per_step;
+}
+
+size_t clrnn_model_param_count(const struct clrnn_model *model)
+{
+    return model->entry_count;
+}
+
+const struct clrnn_param *clrnn_model_param(const struct clrnn_model *model, size_t index)
+{
+    return index < model->entry_count ? &model->entry[index].param : NULL;
+}
+
+uint64_t clrnn_model_size(const struct clrnn_model *model)
+{
+    uint64_t size = 0;
+
+    for (size_t i = 0; i < model->entry_count; i++)
+        if (model->entry[i].param.trained)
+            size += model->entry[i].param.count;
+    return size;
+}
+
+// ---------------------------------------------------------------- reading and writing
+
+static enum clrnn_status find(struct clrnn_model *model, size_t index, struct clrnn_entry **entry)
+{
+    *entry = NULL;
+    if (index >= model->entry_count)
+        return clrnn_error(model->log, CLRNN_ERR_ARG, "parameter %zu asked for, but the model has %zu", index,
+                           model->entry_count);
+    *entry = &model->entry[index];
+    return CLRNN_OK;
+}
+
+enum clrnn_status clrnn_model_read(struct clrnn_model *model, size_t index, double *values)
+{
+    struct clrnn_entry *e;
+    int32_t batches;
+
+    TRY(find(model, index, &e));
+    if (!e->param.integer)
+        return clrnn_buffer_read_f64(e->value, 0, e->param.count, values);
+    TRY(clrnn_buffer_read_i32(e->value, 0, 1, &batches));
+    *values = batches;
+    return CLRNN_OK;
+}
+
+enum clrnn_status clrnn_model_read_grad(struct clrnn_model *model, size_t index, double *values)
+{
+    struct clrnn_entry *e;
+
+    TRY(find(model, index, &e));
+    if (!e->grad)
+        return clrnn_error(model->log, CLRNN_ERR_ARG, "%s is not trained and has no gradient", e->param.name);
+    return clrnn_buffer_read_f64(e->grad, 0, e->param.count, values);
+}
+
+enum clrnn_status clrnn_model_write(struct clrnn_model *model, size_t index, const double *values)
+{
+    struct clrnn_entry *e;
+    int32_t batches;
+
+    TRY(find(model, index, &e));
+    if (!e->param.integer)
+        return clrnn_buffer_write_f64(e->value, 0, e->param.count, values);
+    if (!(*values >= 0 && *values <= INT32_MAX))
+        return clrnn_error(model->log, CLRNN_ERR_ARG, "%s is set to %g, expected 0 to %d", e->param.name, *values,
+                           INT32_MAX);
+    batches = (int32_t)*values;
+    return clrnn_buffer_write_i32(e->value, 0, 1, &batches);
+}
+
+enum clrnn_status clrnn_model_set_normalization(struct clrnn_model *model, const double *mean,
+                                                const double *std)
+{
+    const size_t C = model->shape.features;
+
+    if (model->shape.tokens)
+        return clrnn_error(model->log, CLRNN_ERR_ARG, "tokens cannot be normalised; expected real features");
+    if (!model->input_mean)
+        TRY(clrnn_buffer_create(model->device, CLRNN_REAL, C, "input.mean", &model->input_mean));
+    if (!model->input_std)
+        TRY(clrnn_buffer_create(model->device, CLRNN_REAL, C, "input.std", &model->input_std));
+    TRY(clrnn_buffer_write_f64(model->input_mean, 0, C, mean));
+    return clrnn_buffer_write_f64(model->input_std, 0, C, std);
+}
+
+// ---------------------------------------------------------------- a step's numbers
+
+void clrnn_model_start_schedule(struct clrnn_model *model, uint64_t steps_per_epoch)
+{
+    model->steps_per_epoch = steps_per_epoch;
+    clrnn_schedule_init(&model->schedule, &model->config->train, steps_per_epoch);
+}
+
+// What the optimiser's kernel reads, in double as PyTorch's Python code has it.
+static void make_hyper(const struct clrnn_model *m, double *hyper)
+{
+    const struct clrnn_optimizer_config *o = &m->config->train.optimizer;
+    const double lr = m->schedule.lr, momentum = m->schedule.momentum, t = (double)(m->steps + 1);
+    const bool adam = o->kind == CLRNN_OPT_ADAM || o->kind == CLRNN_OPT_ADAMW;
+
+    for (int i = 0; i < HYPER_FIELDS; i++)
+        hyper[i] = 0;
+    hyper[HYPER_LR] = lr;
+    hyper[HYPER_MOMENTUM] = momentum;
+    hyper[HYPER_STEP_SIZE] = adam ? lr / (1 - pow(momentum, t)) : lr;
+    hyper[HYPER_ROOT_BC2] = adam ? sqrt(1 - pow(o->beta2, t)) : 1;
+    hyper[HYPER_ONE_MINUS_BETA1] = 1 - momentum;
+    hyper[HYPER_FIRST] = m->steps == 0;
+}
+
+enum clrnn_status clrnn_model_begin_step(struct clrnn_model *model, uint32_t slot, bool training)
+{
+    const uint64_t seed = model->config->train.seed;
+    const int32_t counter[COUNTER_FIELDS] = {
+        [COUNTER_SEED_LO] = (int32_t)(uint32_t)seed,
+        [COUNTER_SEED_HI] = (int32_t)(uint32_t)(seed >> 32),
+        [COUNTER_STEP] = (int32_t)(uint32_t)model->steps,
+        [COUNTER_SLOT] = (int32_t)slot,
+    };
+    double hyper[HYPER_FIELDS];
+
+    if (slot >= CLRNN_RECORD_SLOTS)
+        return clrnn_error(model->log, CLRNN_ERR_ARG, "record slot %" PRIu32 " is out of range, expected 0 to %d",
+                           slot, CLRNN_RECORD_SLOTS - 1);
+    TRY(clrnn_buffer_write_i32(model->counter, 0, COUNTER_FIELDS, counter));
+    if (!training)
+        return CLRNN_OK;
+    make_hyper(model, hyper);
+    return clrnn_buffer_write_f64(model->hyper, 0, HYPER_FIELDS, hyper);
+}

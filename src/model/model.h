@@ -22,6 +22,9 @@ struct clrnn_entry {
 
 #define CLRNN_RECORD_SLOTS 1024
 
+struct clrnn_layer_shape; // network.h
+struct clrnn_stage;       // step.c: the buffers of the caller's own batches
+
 struct clrnn_model {
     struct clrnn_device *device;
     const struct clrnn_log *log;
@@ -30,8 +33,11 @@ struct clrnn_model {
     uint32_t outputs;
     bool per_step;
 
+    struct clrnn_layer_shape *layer; // [config.layer_count]
+
     size_t entry_count;
     struct clrnn_entry *entry;
+    size_t state_count, batches_count; // of the buffers below
     size_t flat_count;         // REALs in params, grads and each moment; padding between entries is 0
     struct clrnn_buffer *params, *grads, *moment[3]; // M, V, VMAX as in OPTIM; NULL where not needed
     struct clrnn_buffer *state;                      // running statistics, REAL
@@ -43,13 +49,32 @@ struct clrnn_model {
     struct clrnn_buffer *arena;                      // shared by the plans
 
     struct clrnn_schedule schedule; // lr and momentum, in double
-    uint64_t steps;                 // optimiser steps done
+    uint64_t steps_per_epoch;       // as last given to clrnn_schedule_init, 0: not known
+    uint64_t steps;                 // optimiser steps done; a run of a TRAIN plan adds one
+    struct clrnn_stage *stage;      // NULL until clrnn_model_step or _predict
 };
 
-/** Prepares the step's hyper and counter vectors (slot: where the record goes) and queues their writes. */
+/** The three parts of clrnn_model_create: the table (no device memory), the buffers (zeroed), the first
+ *  values. A reader of files goes without the third. */
+enum clrnn_status clrnn_model_describe(struct clrnn_device *device, const struct clrnn_config *config,
+                                       const struct clrnn_data_shape *shape, struct clrnn_model **model);
+enum clrnn_status clrnn_model_allocate(struct clrnn_model *model);
+enum clrnn_status clrnn_model_draw(struct clrnn_model *model);
+
+/** The optimiser's moments: what `moment[k]` is called in files ("m", "v", "vmax"), and whether this
+ *  optimiser has it. */
+const char *clrnn_moment_word(int k);
+bool clrnn_moment_used(const struct clrnn_train_config *train, int k);
+
+/** Starts the schedule anew for a run of so many steps an epoch. */
+void clrnn_model_start_schedule(struct clrnn_model *model, uint64_t steps_per_epoch);
+
+/** Queues the writes of the step's hyper (training) and counter vectors. `slot`, below
+ *  CLRNN_RECORD_SLOTS: where the record goes. COUNTER_STEP is model->steps. Waits for nothing. */
 enum clrnn_status clrnn_model_begin_step(struct clrnn_model *model, uint32_t slot, bool training);
 
-/** Per-feature mean and deviation for data.normalize; they become input.mean, input.std. */
+/** Per-feature mean and deviation [C] for data.normalize; they become input.mean, input.std. Plans made
+ *  before the first call do not normalise. */
 enum clrnn_status clrnn_model_set_normalization(struct clrnn_model *model, const double *mean,
                                                 const double *std);
 #endif

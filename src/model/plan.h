@@ -7,7 +7,7 @@
 
 enum clrnn_mode {
     CLRNN_MODE_TRAIN,    // forward in train mode, loss, backward, norm, update
-    CLRNN_MODE_GRADIENT, // the same without the update (probes, gradient checks)
+    CLRNN_MODE_GRADIENT, // the same without the update, of running statistics too (probes, gradient checks)
     CLRNN_MODE_EVAL,     // forward in eval mode, loss
     CLRNN_MODE_PREDICT,  // forward in eval mode
 };
@@ -37,6 +37,7 @@ struct clrnn_plan {
     int output;                    // tensor id: what the last layer puts out, [T or 1, N, outputs]
     uint32_t output_steps;         // T, or 1 after a pool
     size_t *op_launch;             // [op_count + 1]: launches of op i are op_launch[i] to [i + 1]
+    struct clrnn_host_call *calls; // [op_count] on ref, else NULL
 };
 
 /** Errors: as clrnn_model_create and clrnn_launch_kernel. */
@@ -44,7 +45,8 @@ enum clrnn_status clrnn_plan_create(struct clrnn_model *model, const struct clrn
                                     struct clrnn_plan **plan);
 void clrnn_plan_destroy(struct clrnn_plan **plan);
 
-/** Queues one pass. The caller has written index, and hyper and counter by clrnn_model_begin_step. */
+/** Queues one pass. The caller has written index, and hyper and counter by clrnn_model_begin_step. A
+ *  TRAIN plan counts the step: model->steps goes up by one. */
 enum clrnn_status clrnn_plan_run(struct clrnn_plan *plan);
 
 /** Reads the output as [N, outputs] or, per step, [N, T, outputs]: batch-major, waits. */
@@ -61,11 +63,15 @@ struct clrnn_plan_cost {
 };
 struct clrnn_plan_cost clrnn_plan_cost(const struct clrnn_plan *plan);
 
-/** Plans by (mode, N, T), made when first asked for; the least recently used go beyond 32. */
+/** Plans by (mode, N, T), made when first asked for; the least recently used go beyond 32. A plan stays
+ *  the cache's and lives until 32 others were asked for; the cache holds the data's buffers. */
 struct clrnn_plan_cache;
 enum clrnn_status clrnn_plan_cache_create(struct clrnn_model *model, const struct clrnn_plan_data *data,
                                           struct clrnn_plan_cache **cache);
 enum clrnn_status clrnn_plan_cache_get(struct clrnn_plan_cache *cache, enum clrnn_mode mode, uint32_t N,
                                        uint32_t T, struct clrnn_plan **plan);
+/** The same for other parameters than the cache's own data, all of them compared. */
+enum clrnn_status clrnn_plan_cache_find(struct clrnn_plan_cache *cache, const struct clrnn_plan_params *params,
+                                        struct clrnn_plan **plan);
 void clrnn_plan_cache_destroy(struct clrnn_plan_cache **cache);
 #endif

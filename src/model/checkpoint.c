@@ -1,0 +1,428 @@
+// SPDX-License-Identifier: MIT
+// Model files: written whole, and read with nothing taken on trust.
+#include "model/checkpoint.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/array.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "model/weights.h"
+
+#define FORMAT_VERSION "1"
+
+// ---------------------------------------------------------------- numbers as text
+
+enum field_kind { U64, I64, F64, BOOL };
+struct field {
+    const char *key;
+    enum field_kind kind;
+    size_t offset;
+};
+
+#define SCHEDULE(kind, name) {"clrnn.schedule." #name, kind, offsetof(struct clrnn_schedule, name)}
+static const struct field schedule_field[] = {
+    SCHEDULE(F64, lr), SCHEDULE(F64, momentum), SCHEDULE(I64, count), SCHEDULE(F64, best),
+    SCHEDULE(I64, bad), SCHEDULE(I64, cooldown_left), SCHEDULE(F64, initial_lr),
+};
+
+#define PROGRESS(kind, name) {"clrnn.progress." #name, kind, offsetof(struct clrnn_progress_state, name)}
+static const struct field progress_field[] = {
+    PROGRESS(U64, epoch), PROGRESS(U64, step_in_epoch), PROGRESS(F64, loss_sum), PROGRESS(F64, weight_sum),
+    PROGRESS(F64, correct), PROGRESS(F64, counted), PROGRESS(F64, best_value), PROGRESS(U64, best_epoch),
+    PROGRESS(F64, stop_best), PROGRESS(U64, stop_bad), PROGRESS(BOOL, finished), PROGRESS(F64, seconds),
+};
+
+struct counts { // of the model itself
+    uint64_t steps, steps_per_epoch, features, tokens, outputs;
+};
+#define COUNT(key, name) {key, U64, offsetof(struct counts, name)}
+static const struct field count_field[] = {
+    COUNT("clrnn.steps", steps), COUNT("clrnn.steps_per_epoch", steps_per_epoch),
+    COUNT("clrnn.shape.features", features), COUNT("clrnn.shape.tokens", tokens),
+    COUNT("clrnn.shape.outputs", outputs),
+};
+
+// C's hex float with the mantissa as a whole number: exact, and without the locale's decimal point.
+static void print_double(double value, char *text, size_t size)
+{
+    int exponent;
+    double mantissa;
+
+    if (isnan(value) || isinf(value)) {
+        snprintf(text, size, "%s", isnan(value) ? "nan" : value > 0 ? "inf" : "-inf");
+        return;
+    }
+    mantissa = ldexp(frexp(fabs(value), &exponent), 53); // whole
+    snprintf(text, size, "%s0x%" PRIx64 "p%d", signbit(value) ? "-" : "", (uint64_t)mantissa, exponent - 53);
+}
+
+static void print_field(const struct field *f, const void *base, char *text, size_t size)
+{
+    const void *at = (const char *)base + f->offset;
+
+    switch (f->kind) {
+    case U64:
+        snprintf(text, size, "%" PRIu64, *(const uint64_t *)at);
+        break;
+    case I64:
+        snprintf(text, size, "%" PRId64, *(const int64_t *)at);
+        break;
+    case F64:
+        print_double(*(const double *)at, text, size);
+        break;
+    case BOOL:
+        snprintf(text, size, "%d", *(const bool *)at);
+        break;
+    }
+}
+
+static bool scan_field(const struct field *f, const char *text, void *base)
+{
+    void *at = (char *)base + f->offset;
+    unsigned long long u;
+    long long i;
+    double d;
+    char *end;
+
+    if (!*text || strchr(" \t\n\v\f\r+", *text))
+        return false;
+    errno = 0;
+    switch (f->kind) {
+    case U64:
+        u = strtoull(text, &end, 10);
+        *(uint64_t *)at = u;
+        return !*end && !errno && *text != '-';
+    case I64:
+        i = strtoll(text, &end, 10);
+        *(int64_t *)at = i;
+        return !*end && !errno;
+    case F64:
+        d = strtod(text, &end); // ERANGE: a denormal, which is fine
+        *(double *)at = d;
+        return !*end;
+    case BOOL:
+        *(bool *)at = *text == '1';
+        return !strcmp(text, "0") || !strcmp(text, "1");
+    }
+    return false;
+}
+
+static enum clrnn_status put_fields(struct clrnn_bundle *b, const struct field *field, size_t count,
+                                    const void *base)
+{
+    char text[64];
+
+    for (size_t i = 0; i < count; i++) {
+        print_field(&field[i], base, text, sizeof(text));
+        TRY(clrnn_safetensors_add_metadata(b->writer, field[i].key, text));
+    }
+    return CLRNN_OK;
+}
+
+static enum clrnn_status get_fields(const struct clrnn_log *log, const struct clrnn_safetensors *file,
+                                    const struct field *field, size_t count, void *base)
+{
+    for (size_t i = 0; i < count; i++) {
+        const char *text = clrnn_safetensors_metadata(file, field[i].key);
+
+        if (!text)
+            return clrnn_error(log, CLRNN_ERR_DATA, "%s: its metadata lack %s; it is no complete model file",
+                               file->path, field[i].key);
+        if (!scan_field(&field[i], text, base))
+            return clrnn_error(log, CLRNN_ERR_DATA, "%s: %s in its metadata is '%.60s', expected %s", file->path,
+                               field[i].key, text, field[i].kind == BOOL ? "0 or 1" : "a number");
+    }
+    return CLRNN_OK;
+}
+
+// ---------------------------------------------------------------- writing
+
+static enum clrnn_status put_config(struct clrnn_bundle *b)
+{
+    const struct clrnn_config *config = b->model->config;
+    char *text = clrnn_config_text(config);
+    enum clrnn_status st;
+
+    if (!text)
+        return clrnn_error_memory(b->model->log, 0, "the config's text");
+    st = clrnn_safetensors_add_metadata(b->writer, "clrnn.config", text);
+    free(text);
+    if (st == CLRNN_OK && config->folder) {
+        char *folder = realpath(config->folder, NULL); // so that a later run finds the data from anywhere
+
+        st = clrnn_safetensors_add_metadata(b->writer, "clrnn.folder", folder ? folder : config->folder);
+        free(folder);
+    }
+    return st;
+}
+
+static enum clrnn_status put_tensors(struct clrnn_bundle *b)
+{
+    const struct clrnn_model *m = b->model;
+    const size_t C = m->shape.features;
+    enum clrnn_status st;
+
+    TRY(clrnn_bundle_weights(b));
+    if (m->input_mean && m->input_std) {
+        TRY(clrnn_bundle_real(b, CLRNN_INPUT_MEAN, 1, &C, m->input_mean, 0));
+        TRY(clrnn_bundle_real(b, CLRNN_INPUT_STD, 1, &C, m->input_std, 0));
+    }
+    for (int k = 0; k < 3; k++)
+        for (size_t i = 0; m->moment[k] && i < m->entry_count; i++) {
+            const struct clrnn_entry *e = &m->entry[i];
+            char *name;
+
+            if (!e->param.trained)
+                continue;
+            name = clrnn_format(CLRNN_OPTIM_PREFIX "%s.%s", clrnn_moment_word(k), e->param.name);
+            if (!name)
+                return clrnn_error_memory(m->log, 0, "a tensor's name");
+            st = clrnn_bundle_real(b, name, e->param.ndim, e->param.shape, m->moment[k], e->first);
+            free(name);
+            TRY(st);
+        }
+    return CLRNN_OK;
+}
+
+static enum clrnn_status put_all(struct clrnn_bundle *b, const struct clrnn_progress_state *state)
+{
+    const struct clrnn_model *m = b->model;
+    const struct counts counts = {m->steps, m->steps_per_epoch, m->shape.features, m->shape.tokens,
+                                  m->shape.outputs};
+
+    TRY(clrnn_safetensors_add_metadata(b->writer, "format", "pt"));
+    TRY(clrnn_safetensors_add_metadata(b->writer, CLRNN_FORMAT_KEY, FORMAT_VERSION));
+    TRY(clrnn_safetensors_add_metadata(b->writer, "clrnn.version", clrnn_version()));
+    TRY(put_config(b));
+    TRY(put_fields(b, count_field, ARRAY_SIZE(count_field), &counts));
+    TRY(put_fields(b, schedule_field, ARRAY_SIZE(schedule_field), &m->schedule));
+    if (state)
+        TRY(put_fields(b, progress_field, ARRAY_SIZE(progress_field), state));
+    return put_tensors(b);
+}
+
+enum clrnn_status clrnn_checkpoint_write(struct clrnn_model *model, const struct clrnn_progress_state *state,
+                                         const char *path)
+{
+    struct clrnn_bundle bundle;
+    enum clrnn_status st = clrnn_bundle_init(&bundle, model);
+
+    if (st == CLRNN_OK)
+        st = put_all(&bundle, state);
+    if (st == CLRNN_OK)
+        st = clrnn_safetensors_write(bundle.writer, path);
+    clrnn_bundle_finish(&bundle);
+    return st;
+}
+
+// ---------------------------------------------------------------- reading
+
+static enum clrnn_status check_format(const struct clrnn_log *log, const struct clrnn_safetensors *file)
+{
+    const char *format = clrnn_safetensors_metadata(file, CLRNN_FORMAT_KEY);
+
+    if (!format)
+        return clrnn_error(log, CLRNN_ERR_DATA, "%s: holds no clrnn model, only tensors: load it with --init and "
+                           "a config", file->path);
+    if (strcmp(format, FORMAT_VERSION) != 0)
+        return clrnn_error(log, CLRNN_ERR_DATA, "%s: is of model file format %.20s, expected %s; it was written by "
+                           "another version of clrnn", file->path, format, FORMAT_VERSION);
+    return CLRNN_OK;
+}
+
+// Keeps the first error's line, to put the file's name before it.
+static void keep_line(void *user, enum clrnn_log_level level, const char *line)
+{
+    char **kept = user;
+
+    if (level == CLRNN_LOG_ERROR && !*kept)
+        *kept = clrnn_format("%s", line);
+}
+
+static enum clrnn_status parse_config(const struct clrnn_log *log, const struct clrnn_safetensors *file,
+                                      struct clrnn_config **config)
+{
+    const char *text = clrnn_safetensors_metadata(file, "clrnn.config");
+    const char *folder = clrnn_safetensors_metadata(file, "clrnn.folder");
+    char *why = NULL;
+    const struct clrnn_log quiet = {.fn = keep_line, .user = &why, .level = CLRNN_LOG_ERROR};
+    enum clrnn_status st;
+
+    *config = NULL;
+    if (!text)
+        return clrnn_error(log, CLRNN_ERR_DATA, "%s: its metadata lack clrnn.config; it is no complete model file",
+                           file->path);
+    st = clrnn_config_parse(&quiet, text, folder, config);
+    if (st != CLRNN_OK)
+        st = clrnn_error(log, st == CLRNN_ERR_MEMORY ? st : CLRNN_ERR_DATA, "%s: the config inside is wrong: %s",
+                         file->path, why ? why : clrnn_status_text(st));
+    free(why);
+    return st;
+}
+
+enum clrnn_status clrnn_checkpoint_config(const struct clrnn_log *log, const char *path,
+                                          struct clrnn_config **config)
+{
+    struct clrnn_safetensors *file;
+    enum clrnn_status st;
+
+    *config = NULL;
+    TRY(clrnn_safetensors_open(log, path, &file));
+    st = check_format(log, file);
+    if (st == CLRNN_OK)
+        st = parse_config(log, file, config);
+    clrnn_safetensors_close(&file);
+    return st;
+}
+
+static enum clrnn_status load_moments(struct clrnn_model *m, const struct clrnn_safetensors *file)
+{
+    for (int k = 0; k < 3; k++)
+        for (size_t i = 0; m->moment[k] && i < m->entry_count; i++) {
+            const struct clrnn_entry *e = &m->entry[i];
+            const struct clrnn_safetensor *t;
+            char *name;
+
+            if (!e->param.trained)
+                continue;
+            name = clrnn_format(CLRNN_OPTIM_PREFIX "%s.%s", clrnn_moment_word(k), e->param.name);
+            if (!name)
+                return clrnn_error_memory(m->log, 0, "a tensor's name");
+            t = clrnn_safetensors_find(file, name);
+            free(name);
+            if (!t || !clrnn_weights_fits(t, e->param.ndim, e->param.shape))
+                return clrnn_error(m->log, CLRNN_ERR_DATA, "%s: the tensor optim.%s.%s is %s, expected the "
+                                   "optimiser's state of that parameter", file->path, clrnn_moment_word(k),
+                                   e->param.name, t ? "wrongly shaped" : "missing");
+            TRY(clrnn_weights_load(m, t, m->moment[k], e->first));
+        }
+    return CLRNN_OK;
+}
+
+static enum clrnn_status load_input(struct clrnn_model *m, const struct clrnn_safetensors *file)
+{
+    const bool wanted = m->config->data.standard && !m->shape.tokens;
+    bool found;
+
+    TRY(clrnn_weights_load_input(m, file, &found));
+    if (wanted && !found)
+        return clrnn_error(m->log, CLRNN_ERR_DATA, "%s: the config inside says 'normalize: standard', but "
+                           "input.mean and input.std of %" PRIu32 " numbers each are not there", file->path,
+                           m->shape.features);
+    return CLRNN_OK;
+}
+
+// Before any memory is taken by what the config says: a file has room for the weights that it promises.
+static enum clrnn_status check_size(const struct clrnn_model *m, const struct clrnn_safetensors *file)
+{
+    uint64_t held = 0;
+
+    for (size_t i = 0; i < file->count; i++)
+        held += file->tensor[i].count;
+    if (held < clrnn_model_size(m))
+        return clrnn_error(m->log, CLRNN_ERR_DATA, "%s: holds %" PRIu64 " numbers, but the config inside is of a "
+                           "model with %" PRIu64 " parameters", file->path, held, clrnn_model_size(m));
+    return CLRNN_OK;
+}
+
+static enum clrnn_status load_model(struct clrnn_model *m, const struct clrnn_safetensors *file,
+                                    const struct counts *counts)
+{
+    TRY(check_size(m, file));
+    TRY(clrnn_model_allocate(m));
+    TRY(clrnn_weights_load_all(m, file, false));
+    TRY(load_input(m, file));
+    TRY(load_moments(m, file));
+    m->steps = counts->steps;
+    m->steps_per_epoch = counts->steps_per_epoch;
+    return get_fields(m->log, file, schedule_field, ARRAY_SIZE(schedule_field), &m->schedule);
+}
+
+static enum clrnn_status read_file(struct clrnn_device *device, const struct clrnn_safetensors *file,
+                                   struct clrnn_model **model, struct clrnn_progress_state *state)
+{
+    const struct clrnn_log *log = clrnn_device_log(device);
+    struct clrnn_config *config;
+    struct clrnn_data_shape shape;
+    struct counts counts;
+    enum clrnn_status st;
+
+    TRY(check_format(log, file));
+    TRY(get_fields(log, file, count_field, ARRAY_SIZE(count_field), &counts));
+    if (counts.features > UINT32_MAX || counts.outputs > UINT32_MAX || counts.tokens > 1)
+        return clrnn_error(log, CLRNN_ERR_DATA, "%s: the shape in its metadata (%" PRIu64 " features, %" PRIu64
+                           " outputs, tokens %" PRIu64 ") is out of range", file->path, counts.features,
+                           counts.outputs, counts.tokens);
+    if (state)
+        TRY(get_fields(log, file, progress_field, ARRAY_SIZE(progress_field), state));
+    shape = (struct clrnn_data_shape){(uint32_t)counts.features, counts.tokens, (uint32_t)counts.outputs};
+    TRY(parse_config(log, file, &config));
+    st = clrnn_model_describe(device, config, &shape, model);
+    clrnn_config_destroy(&config);
+    if (st == CLRNN_OK)
+        st = load_model(*model, file, &counts);
+    if (st != CLRNN_OK)
+        clrnn_model_destroy(model);
+    return st == CLRNN_ERR_CONFIG ? CLRNN_ERR_DATA : st; // a config in a file is data
+}
+
+enum clrnn_status clrnn_checkpoint_read(struct clrnn_device *device, const char *path,
+                                        struct clrnn_model **model, struct clrnn_progress_state *state)
+{
+    struct clrnn_safetensors *file;
+    enum clrnn_status st;
+
+    *model = NULL;
+    TRY(clrnn_safetensors_open(clrnn_device_log(device), path, &file));
+    st = read_file(device, file, model, state);
+    clrnn_safetensors_close(&file);
+    return st;
+}
+
+// ---------------------------------------------------------------- the public face
+
+enum clrnn_status clrnn_model_save(struct clrnn_model *model, const char *path)
+{
+    return clrnn_checkpoint_write(model, NULL, path);
+}
+
+static bool is_there(const char *path)
+{
+    struct stat st;
+
+    return !stat(path, &st);
+}
+
+enum clrnn_status clrnn_model_open(struct clrnn_device *device, const char *path, struct clrnn_model **model)
+{
+    static const char *const name[] = {"last.safetensors", "best.safetensors"};
+    const struct clrnn_log *log = clrnn_device_log(device);
+    enum clrnn_status st;
+    struct stat info;
+    char *inside = NULL;
+
+    *model = NULL;
+    if (stat(path, &info) || !S_ISDIR(info.st_mode))
+        return clrnn_checkpoint_read(device, path, model, NULL);
+    for (size_t i = 0; i < ARRAY_SIZE(name); i++) {
+        inside = clrnn_path_join(path, name[i]);
+        if (!inside)
+            return clrnn_error_memory(log, strlen(path), "a path");
+        if (is_there(inside))
+            break;
+        free(inside);
+        inside = NULL;
+    }
+    if (!inside)
+        return clrnn_error(log, CLRNN_ERR_DATA, "%s: is no run folder, for it has neither last.safetensors nor "
+                           "best.safetensors", path);
+    st = clrnn_checkpoint_read(device, inside, model, NULL);
+    free(inside);
+    return st;
+}

@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: MIT
+// Plans: made once for a batch shape, replayed every step; and the cache of them.
+#include "model/plan.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/log.h"
+#include "model/network.h"
+#include "reference/reference.h"
+
+#define CACHE_PLANS 32
+
+// An op as the ref device runs it: the slots' host memory, found once.
+struct clrnn_host_call {
+    const struct clrnn_log *log;
+    const struct clrnn_op *op;
+    void *in[CLRNN_OP_MAX_IN], *out[CLRNN_OP_MAX_OUT];
+};
+
+static enum clrnn_status run_host_call(const void *context)
+{
+    const struct clrnn_host_call *call = context;
+
+    return clrnn_reference_run(call->log, call->op, call->in, call->out);
+}
+
+// ---------------------------------------------------------------- checks
+
+static enum clrnn_status check_buffer(const struct clrnn_model *m, const struct clrnn_buffer *b,
+                                      enum clrnn_type type, size_t count, const char *what)
+{
+    static const char *const word[] = {[CLRNN_REAL] = "REAL", [CLRNN_I32] = "I32", [CLRNN_U32] = "U32"};
+
+    if (!b)
+        return clrnn_error(m->log, CLRNN_ERR_ARG, "a plan needs the %s, but there are none", what);
+    if (clrnn_buffer_type(b) != type)
+        return clrnn_error(m->log, CLRNN_ERR_ARG, "the plan's %s are %s, expected %s", what,
+                           word[clrnn_buffer_type(b)], word[type]);
+    if (clrnn_buffer_count(b) < count)
+        return clrnn_error(m->log, CLRNN_ERR_ARG, "the plan's %s hold %zu elements, expected %zu", what,
+                           clrnn_buffer_count(b), count);
+    return CLRNN_OK;
+}
+
+static enum clrnn_status check_targets(const struct clrnn_model *m, const struct clrnn_plan_params *p)
+{
+    const struct clrnn_plan_data *d = &p->data;
+    const enum clrnn_loss_kind loss = m->config->train.loss.kind;
+    const bool real = loss == CLRNN_BCE_WITH_LOGITS || loss == CLRNN_MSE;
+
+    TRY(check_buffer(m, d->y, real ? CLRNN_REAL : CLRNN_I32, (size_t)d->S * (d->y_steps ? d->T_data : 1),
+                     "targets"));
+    if (d->y_real != real)
+        return clrnn_error(m->log, CLRNN_ERR_ARG, "y is %s, but train.loss %s expects %s",
+                           d->y_real ? "real" : "classes", clrnn_loss_word(loss), real ? "real" : "classes");
+    if (m->per_step && !d->y_steps && p->T != 1)
+        return clrnn_error(m->log, CLRNN_ERR_CONFIG,
+                           "without a pool the model predicts each of T=%" PRIu32 " steps, but y is (N), expected "
+                           "(N, T): give such a y, or add '- pool: {over: last}' before the last linear layer",
+                           p->T);
+    if (!m->per_step && d->y_steps && p->T != 1)
+        return clrnn_error(m->log, CLRNN_ERR_CONFIG,
+                           "with a pool the model makes one prediction a sample, but y is (N, T=%" PRIu32 "), "
+                           "expected (N): give such a y, or take the pool out", d->T_data);
+    return CLRNN_OK;
+}
+
+static enum clrnn_status check_params(const struct clrnn_model *m, const struct clrnn_plan_params *p)
+{
+    const struct clrnn_plan_data *d = &p->data;
+    size_t elements;
+
+    if (p->N < 1 || p->T < 1 || p->T > d->T_data)
+        return clrnn_error(m->log, CLRNN_ERR_ARG,
+                           "a plan for N=%" PRIu32 ", T=%" PRIu32 " over data of T=%" PRIu32 " was asked for, "
+                           "expected N from 1 and T from 1 to the data's", p->N, p->T, d->T_data);
+    if (!clrnn_mul_size(d->S, d->T_data, &elements) ||
+        !clrnn_mul_size(elements, m->shape.tokens ? 1 : m->shape.features, &elements))
+        return clrnn_error(m->log, CLRNN_ERR_ARG, "a data set of S=%" PRIu32 ", T=%" PRIu32 ", C=%" PRIu32 " has "
+                           "more elements than can be counted", d->S, d->T_data, m->shape.features);
+    TRY(check_buffer(m, d->x, m->shape.tokens ? CLRNN_I32 : CLRNN_REAL, elements, "inputs"));
+    TRY(check_buffer(m, d->index, CLRNN_U32, p->N, "indices"));
+    if (d->lengths)
+        TRY(check_buffer(m, d->lengths, CLRNN_I32, d->S, "lengths"));
+    return p->mode == CLRNN_MODE_PREDICT ? CLRNN_OK : check_targets(m, p);
+}
+
+// ---------------------------------------------------------------- making
+
+static enum clrnn_status launch_on_ref(struct clrnn_plan *p, size_t at)
+{
+    const struct clrnn_op *op = &p->graph->op[at];
+    struct clrnn_host_call *call = &p->calls[at];
+    char title[80];
+
+    call->log = p->model->log;
+    call->op = op;
+    for (int i = 0; i < CLRNN_OP_MAX_IN; i++)
+        call->in[i] = op->in[i] < 0 ? NULL : clrnn_buffer_host(clrnn_in(p->graph, op, i));
+    for (int i = 0; i < CLRNN_OP_MAX_OUT; i++)
+        call->out[i] = op->out[i] < 0 ? NULL : clrnn_buffer_host(clrnn_out(p->graph, op, i));
+    snprintf(title, sizeof(title), "%s %s", op->layer, clrnn_op_name(op->kind));
+    TRY(clrnn_launches_op(p->launches, title));
+    return clrnn_launch_host(p->launches, run_host_call, call);
+}
+
+static enum clrnn_status make_launches(struct clrnn_plan *p)
+{
+    const bool ref = clrnn_device_is_ref(p->model->device);
+    const size_t count = p->graph->op_count;
+
+    p->op_launch = calloc(count + 1, sizeof(*p->op_launch));
+    if (ref)
+        p->calls = calloc(count, sizeof(*p->calls));
+    if (!p->op_launch || (ref && !p->calls))
+        return clrnn_error_memory(p->model->log, count * sizeof(*p->calls), "a plan");
+    TRY(clrnn_launches_create(p->model->device, &p->launches));
+    for (size_t i = 0; i < count; i++) {
+        p->op_launch[i] = clrnn_launches_count(p->launches);
+        if (ref)
+            TRY(launch_on_ref(p, i));
+        else
+            TRY(clrnn_op_launch(p->launches, p->graph, &p->graph->op[i]));
+    }
+    p->op_launch[count] = clrnn_launches_count(p->launches);
+    return CLRNN_OK;
+}
+
+static enum clrnn_status place(struct clrnn_plan *p)
+{
+    struct clrnn_buffer *own = NULL;
+    enum clrnn_status st;
+
+    if (!p->params.separate)
+        return clrnn_graph_place(p->graph, p->model->device, false, &p->model->arena);
+    // Memory of its own, which other plans of the model do not write; the tensors hold it.
+    st = clrnn_graph_place(p->graph, p->model->device, true, &own);
+    clrnn_buffer_destroy(&own);
+    return st;
+}
+
+enum clrnn_status clrnn_plan_create(struct clrnn_model *model, const struct clrnn_plan_params *params,
+                                    struct clrnn_plan **plan)
+{
+    struct clrnn_plan *p;
+    enum clrnn_status st;
+
+    *plan = NULL;
+    TRY(check_params(model, params));
+    p = calloc(1, sizeof(*p));
+    if (!p)
+        return clrnn_error_memory(model->log, sizeof(*p), "a plan");
+    p->model = model;
+    p->params = *params;
+    st = clrnn_graph_create(model->log, &p->graph);
+    if (st == CLRNN_OK)
+        st = clrnn_network_build(model, &p->params, p->graph, &p->output, &p->output_steps);
+    if (st == CLRNN_OK)
+        st = place(p);
+    if (st == CLRNN_OK)
+        st = make_launches(p);
+    if (st != CLRNN_OK) {
+        clrnn_plan_destroy(&p);
+        return st;
+    }
+    *plan = p;
+    return CLRNN_OK;
+}
+
+void clrnn_plan_destroy(struct clrnn_plan **plan)
+{
+    struct clrnn_plan *p = *plan;
+
+    if (!p)
+        return;
+    clrnn_launches_destroy(&p->launches);
+    free(p->calls);
+    free(p->op_launch);
+    clrnn_graph_destroy(&p->graph);
+    free(p);
+    *plan = NULL;
+}
+
+// ---------------------------------------------------------------- running and reading
+
+enum clrnn_status clrnn_plan_run(struct clrnn_plan *plan)
+{
+    TRY(clrnn_launches_run(plan->launches));
+    if (plan->params.mode == CLRNN_MODE_TRAIN)
+        plan->model->steps++;
+    return CLRNN_OK;
+}
+
+enum clrnn_status clrnn_plan_read_output(struct clrnn_plan *plan, float *out)
+{
+    const struct clrnn_tensor *t = &plan->graph->tensor[plan->output];
+    const size_t T = plan->output_steps, N = plan->params.N, C = plan->model->outputs;
+    enum clrnn_status st;
+    float *steps;
+
+    if (T == 1 || N == 1)
+        return clrnn_buffer_read_f32(t->buffer, 0, T * N * C, out);
+    steps = malloc(T * N * C * sizeof(*steps));
+    if (!steps)
+        return clrnn_error_memory(plan->model->log, T * N * C * sizeof(*steps), "reading the output");
+    st = clrnn_buffer_read_f32(t->buffer, 0, T * N * C, steps);
+    if (st == CLRNN_OK)
+        for (size_t time = 0; time < T; time++)
+            for (size_t n = 0; n < N; n++)
+                memcpy(out + (n * T + time) * C, steps + (time * N + n) * C, C * sizeof(*out));
+    free(steps);
+    return st;
+}
+
+enum clrnn_status clrnn_model_read_records(struct clrnn_model *model, uint32_t first, uint32_t count,
+                                           double *records)
+{
+    if (first > CLRNN_RECORD_SLOTS || count > CLRNN_RECORD_SLOTS - first)
+        return clrnn_error(model->log, CLRNN_ERR_ARG,
+                           "records %" PRIu32 " to %" PRIu32 " were asked for, but there are %d", first,
+                           first + count, CLRNN_RECORD_SLOTS);
+    return clrnn_buffer_read_f64(model->records, (size_t)first * RECORD_FIELDS, (size_t)count * RECORD_FIELDS,
+                                 records);
+}
+
+struct clrnn_plan_cost clrnn_plan_cost(const struct clrnn_plan *plan)
+{
+    struct clrnn_plan_cost cost = {.launches = clrnn_launches_count(plan->launches),
+                                   .ops = plan->graph->op_count,
+                                   .arena_bytes = plan->graph->arena_bytes};
+
+    for (size_t i = 0; i < plan->graph->op_count; i++) {
+        const struct clrnn_cost op = clrnn_op_cost(plan->graph, &plan->graph->op[i]);
+
+        cost.flops += op.flops;
+        cost.bytes += op.bytes;
+    }
+    cost.param_bytes = clrnn_model_size(plan->model) * clrnn_type_bytes(plan->model->device, CLRNN_REAL);
+    return cost;
+}
+
+// ---------------------------------------------------------------- cache
+
+struct clrnn_plan_cache {
+    struct clrnn_model *model;
+    struct clrnn_plan_data data;
+    uint64_t clock;
+    size_t count;
+    struct {
+        struct clrnn_plan *plan;
+        uint64_t used;
+    } slot[CACHE_PLANS];
+};
+
+enum { DATA_BUFFERS = 4 };
+
+static struct clrnn_buffer **data_buffer(struct clrnn_plan_data *d, int i)
+{
+    return i == 0 ? &d->x : i == 1 ? &d->y : i == 2 ? &d->lengths : &d->index;
+}
+
+enum clrnn_status clrnn_plan_cache_create(struct clrnn_model *model, const struct clrnn_plan_data *data,
+                                          struct clrnn_plan_cache **cache)
+{
+    *cache = calloc(1, sizeof(**cache));
+    if (!*cache)
+        return clrnn_error_memory(model->log, sizeof(**cache), "the plan cache");
+    (*cache)->model = model;
+    (*cache)->data = *data;
+    for (int i = 0; i < DATA_BUFFERS; i++)
+        if (*data_buffer(&(*cache)->data, i))
+            clrnn_buffer_retain(*data_buffer(&(*cache)->data, i));
+    return CLRNN_OK;
+}
+
+static bool same(const struct clrnn_plan_params *a, const struct clrnn_plan_params *b)
+{
+    return a->mode == b->mode && a->N == b->N && a->T == b->T && a->separate == b->separate &&
+           a->data.S == b->data.S && a->data.T_data == b->data.T_data && a->data.x == b->data.x &&
+           a->data.y == b->data.y && a->data.lengths == b->data.lengths && a->data.index == b->data.index &&
+           a->data.y_real == b->data.y_real && a->data.y_steps == b->data.y_steps;
+}
+
+enum clrnn_status clrnn_plan_cache_find(struct clrnn_plan_cache *cache, const struct clrnn_plan_params *params,
+                                        struct clrnn_plan **plan)
+{
+    struct clrnn_plan *fresh;
+    size_t oldest = 0, at;
+
+    *plan = NULL;
+    for (size_t i = 0; i < cache->count; i++) {
+        if (same(&cache->slot[i].plan->params, params)) {
+            cache->slot[i].used = ++cache->clock;
+            *plan = cache->slot[i].plan;
+            return CLRNN_OK;
+        }
+        if (cache->slot[i].used < cache->slot[oldest].used)
+            oldest = i;
+    }
+    TRY(clrnn_plan_create(cache->model, params, &fresh));
+    at = cache->count < CACHE_PLANS ? cache->count++ : oldest;
+    clrnn_plan_destroy(&cache->slot[at].plan);
+    cache->slot[at].plan = fresh;
+    cache->slot[at].used = ++cache->clock;
+    *plan = fresh;
+    return CLRNN_OK;
+}
+
+enum clrnn_status clrnn_plan_cache_get(struct clrnn_plan_cache *cache, enum clrnn_mode mode, uint32_t N,
+                                       uint32_t T, struct clrnn_plan **plan)
+{
+    const struct clrnn_plan_params params = {.mode = mode, .N = N, .T = T, .data = cache->data};
+
+    return clrnn_plan_cache_find(cache, &params, plan);
+}
+
+void clrnn_plan_cache_destroy(struct clrnn_plan_cache **cache)
+{
+    if (!*cache)
+        return;
+    for (size_t i = 0; i < (*cache)->count; i++)
+        clrnn_plan_destroy(&(*cache)->slot[i].plan);
+    for (int i = 0; i < DATA_BUFFERS; i++)
+        clrnn_buffer_destroy(data_buffer(&(*cache)->data, i));
+    free(*cache);
+    *cache = NULL;
+}

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: MIT
+// The caller's own batches: checked, staged in buffers of the model's, and run.
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/log.h"
+#include "model/network.h"
+
+// Room for the largest batch so far; the index is 0, 1, 2, ... so that FEED takes the batch as it lies.
+struct clrnn_stage {
+    struct clrnn_buffer *x, *y, *lengths, *index;
+    uint32_t rows, samples; // N * T and N that fit
+    struct clrnn_plan_cache *cache;
+};
+
+void clrnn_stage_destroy(struct clrnn_stage **stage)
+{
+    struct clrnn_stage *s = *stage;
+
+    if (!s)
+        return;
+    clrnn_plan_cache_destroy(&s->cache);
+    clrnn_buffer_destroy(&s->x);
+    clrnn_buffer_destroy(&s->y);
+    clrnn_buffer_destroy(&s->lengths);
+    clrnn_buffer_destroy(&s->index);
+    free(s);
+    *stage = NULL;
+}
+
+static bool real_targets(const struct clrnn_model *m)
+{
+    const enum clrnn_loss_kind loss = m->config->train.loss.kind;
+
+    return loss == CLRNN_BCE_WITH_LOGITS || loss == CLRNN_MSE;
+}
+
+// ---------------------------------------------------------------- checks
+
+// Whether step t of sample n is there.
+static bool valid(const struct clrnn_batch *b, size_t n, size_t t)
+{
+    return !b->lengths || t < (size_t)b->lengths[n];
+}
+
+static enum clrnn_status check_tokens(const struct clrnn_model *m, const struct clrnn_batch *b)
+{
+    const uint32_t V = m->config->layer[0].num_embeddings;
+
+    for (size_t n = 0; n < b->N; n++)
+        for (size_t t = 0; t < b->T; t++) {
+            const int32_t token = b->tokens[n * b->T + t];
+
+            if (valid(b, n, t) && (token < 0 || (uint32_t)token >= V))
+                return clrnn_error(m->log, CLRNN_ERR_ARG, "the batch's token of sample %zu, step %zu is %" PRId32
+                                   ", expected 0 to %" PRIu32, n, t, token, V - 1);
+        }
+    return CLRNN_OK;
+}
+
+static enum clrnn_status check_classes(const struct clrnn_model *m, const struct clrnn_batch *b)
+{
+    const size_t T = m->per_step ? b->T : 1;
+    const int32_t ignored = m->config->train.loss.ignore_index;
+
+    for (size_t n = 0; n < b->N; n++)
+        for (size_t t = 0; t < T; t++) {
+            const int32_t y = b->classes[n * T + t];
+
+            if (y != ignored && (!m->per_step || valid(b, n, t)) && (y < 0 || (uint32_t)y >= m->outputs))
+                return clrnn_error(m->log, CLRNN_ERR_ARG, "the batch's class of sample %zu, step %zu is %" PRId32
+                                   ", expected 0 to %" PRIu32 " or %" PRId32 " (ignore_index)", n, t, y,
+                                   m->outputs - 1, ignored);
+        }
+    return CLRNN_OK;
+}
+
+static enum clrnn_status check(const struct clrnn_model *m, const struct clrnn_batch *b, bool targets)
+{
+    if (b->N < 1 || b->T < 1 || (uint64_t)b->N * b->T > UINT32_MAX)
+        return clrnn_error(m->log, CLRNN_ERR_ARG, "the batch has N=%" PRIu32 ", T=%" PRIu32 ", expected both from "
+                           "1 and N * T below 2^32", b->N, b->T);
+    if (m->shape.tokens ? !b->tokens : !b->x)
+        return clrnn_error(m->log, CLRNN_ERR_ARG, "the batch has no %s, which the model reads",
+                           m->shape.tokens ? "tokens" : "x");
+    for (size_t n = 0; b->lengths && n < b->N; n++)
+        if (b->lengths[n] < 1 || (uint32_t)b->lengths[n] > b->T)
+            return clrnn_error(m->log, CLRNN_ERR_ARG, "the batch's length of sample %zu is %" PRId32
+                               ", expected 1 to T=%" PRIu32, n, b->lengths[n], b->T);
+    if (m->shape.tokens)
+        TRY(check_tokens(m, b));
+    if (!targets)
+        return CLRNN_OK;
+    if (real_targets(m) ? !b->targets : !b->classes)
+        return clrnn_error(m->log, CLRNN_ERR_ARG, "the batch has no %s, which train.loss %s needs",
+                           real_targets(m) ? "targets" : "classes",
+                           clrnn_loss_word(m->config->train.loss.kind));
+    return real_targets(m) ? CLRNN_OK : check_classes(m, b);
+}
+
+// ---------------------------------------------------------------- staging
+
+static enum clrnn_status make_stage(struct clrnn_model *m, uint32_t rows, uint32_t samples,
+                                    struct clrnn_stage *s)
+{
+    const enum clrnn_type x = m->shape.tokens ? CLRNN_I32 : CLRNN_REAL;
+    const struct clrnn_plan_data none = {0};
+    size_t elements;
+    enum clrnn_status st;
+    int32_t *index;
+
+    if (!clrnn_mul_size(rows, m->shape.tokens ? 1 : m->shape.features, &elements))
+        return clrnn_error(m->log, CLRNN_ERR_ARG, "the batch has more elements than can be counted");
+    s->rows = rows;
+    s->samples = samples;
+    TRY(clrnn_buffer_create(m->device, x, elements, "a batch's x", &s->x));
+    TRY(clrnn_buffer_create(m->device, real_targets(m) ? CLRNN_REAL : CLRNN_I32, m->per_step ? rows : samples,
+                            "a batch's y", &s->y));
+    TRY(clrnn_buffer_create(m->device, CLRNN_I32, samples, "a batch's lengths", &s->lengths));
+    TRY(clrnn_buffer_create(m->device, CLRNN_U32, samples, "a batch's index", &s->index));
+    TRY(clrnn_plan_cache_create(m, &none, &s->cache));
+    index = malloc(samples * sizeof(*index));
+    if (!index)
+        return clrnn_error_memory(m->log, samples * sizeof(*index), "a batch's index");
+    for (uint32_t n = 0; n < samples; n++)
+        index[n] = (int32_t)n;
+    st = clrnn_buffer_write_i32(s->index, 0, samples, index);
+    free(index);
+    return st;
+}
+
+static enum clrnn_status fit_stage(struct clrnn_model *m, const struct clrnn_batch *b)
+{
+    uint32_t rows = b->N * b->T, samples = b->N;
+    struct clrnn_stage *s = m->stage;
+    enum clrnn_status st;
+
+    if (s && rows <= s->rows && samples <= s->samples)
+        return CLRNN_OK;
+    if (s) {
+        rows = MAX2(rows, s->rows);
+        samples = MAX2(samples, s->samples);
+    }
+    clrnn_stage_destroy(&m->stage);
+    s = calloc(1, sizeof(*s));
+    if (!s)
+        return clrnn_error_memory(m->log, sizeof(*s), "staging a batch");
+    st = make_stage(m, rows, samples, s);
+    if (st != CLRNN_OK)
+        clrnn_stage_destroy(&s);
+    m->stage = s;
+    return st;
+}
+
+static enum clrnn_status stage(struct clrnn_model *m, const struct clrnn_batch *b, enum clrnn_mode mode,
+                               struct clrnn_plan **plan)
+{
+    const size_t rows = (size_t)b->N * b->T, targets = m->per_step ? rows : b->N;
+    struct clrnn_plan_params params = {.mode = mode, .N = b->N, .T = b->T};
+    struct clrnn_stage *s;
+
+    TRY(fit_stage(m, b));
+    s = m->stage;
+    if (m->shape.tokens)
+        TRY(clrnn_buffer_write_i32(s->x, 0, rows, b->tokens));
+    else
+        TRY(clrnn_buffer_write_f32(s->x, 0, rows * m->shape.features, b->x));
+    if (b->lengths)
+        TRY(clrnn_buffer_write_i32(s->lengths, 0, b->N, b->lengths));
+    if (mode != CLRNN_MODE_PREDICT && real_targets(m))
+        TRY(clrnn_buffer_write_f32(s->y, 0, targets, b->targets));
+    else if (mode != CLRNN_MODE_PREDICT)
+        TRY(clrnn_buffer_write_i32(s->y, 0, targets, b->classes));
+    params.data = (struct clrnn_plan_data){
+        .S = b->N, .T_data = b->T, .x = s->x, .y = s->y, .lengths = b->lengths ? s->lengths : NULL,
+        .index = s->index, .y_real = real_targets(m), .y_steps = m->per_step,
+    };
+    return clrnn_plan_cache_find(s->cache, &params, plan);
+}
+
+// ---------------------------------------------------------------- step and prediction
+
+static enum clrnn_status read_result(struct clrnn_model *m, struct clrnn_step_result *result)
+{
+    double record[RECORD_FIELDS];
+
+    TRY(clrnn_model_read_records(m, 0, 1, record));
+    result->loss = record[RECORD_LOSS] / record[RECORD_WEIGHT];
+    result->accuracy = m->config->train.loss.kind == CLRNN_MSE
+                           ? NAN : record[RECORD_CORRECT] / record[RECORD_COUNT];
+    result->grad_norm = record[RECORD_NORM];
+    return CLRNN_OK;
+}
+
+enum clrnn_status clrnn_model_step(struct clrnn_model *model, const struct clrnn_batch *batch,
+                                   struct clrnn_step_result *result)
+{
+    const struct clrnn_train_config *train = &model->config->train;
+    const bool plateau = train->scheduler.kind == CLRNN_SCHED_PLATEAU;
+    struct clrnn_step_result got = {.loss = NAN, .lr = model->schedule.lr};
+    struct clrnn_plan *plan;
+
+    TRY(check(model, batch, true));
+    TRY(stage(model, batch, CLRNN_MODE_TRAIN, &plan));
+    TRY(clrnn_model_begin_step(model, 0, true));
+    TRY(clrnn_plan_run(plan));
+    TRY(clrnn_device_flush(model->device));
+    if (result || (plateau && train->scheduler.per_batch))
+        TRY(read_result(model, &got));
+    if (result)
+        *result = got;
+    if (train->scheduler.kind != CLRNN_SCHED_NONE && train->scheduler.per_batch &&
+        !clrnn_schedule_step(&model->schedule, train, model->steps_per_epoch, got.loss))
+        return clrnn_error(model->log, CLRNN_ERR_CONFIG, "train.scheduler.%s was stepped more often than its "
+                           "total_steps, at step %" PRIu64 ": give it total_steps that cover the run",
+                           clrnn_scheduler_word(train->scheduler.kind), model->steps);
+    return CLRNN_OK;
+}
+
+enum clrnn_status clrnn_model_predict(struct clrnn_model *model, const struct clrnn_batch *batch, float *out)
+{
+    struct clrnn_plan *plan;
+
+    TRY(check(model, batch, false));
+    TRY(stage(model, batch, CLRNN_MODE_PREDICT, &plan));
+    TRY(clrnn_model_begin_step(model, 0, false));
+    TRY(clrnn_plan_run(plan));
+    return clrnn_plan_read_output(plan, out);
+}

@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: MIT
+// The model's table: every parameter and buffer under PyTorch's name, and where it lies in the flat buffers.
+#include "model/network.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/random.h"
+
+const char *clrnn_moment_word(int k)
+{
+    static const char *const word[3] = {"m", "v", "vmax"};
+
+    return word[k];
+}
+
+bool clrnn_moment_used(const struct clrnn_train_config *train, int k)
+{
+    const struct clrnn_optimizer_config *o = &train->optimizer;
+
+    switch (o->kind) {
+    case CLRNN_OPT_SGD:
+        return k == 0 && clrnn_uses_momentum(train);
+    case CLRNN_OPT_ADAM:
+    case CLRNN_OPT_ADAMW:
+        return k < 2 || o->amsgrad;
+    case CLRNN_OPT_RMSPROP:
+        return k == 0 ? clrnn_uses_momentum(train) : k == 1 || o->centered;
+    }
+    return false;
+}
+
+// ---------------------------------------------------------------- rows
+
+struct table {
+    struct clrnn_model *m;
+    size_t room;
+    size_t align_real, align_i32; // in elements
+    size_t state_count, batches_count;
+    uint32_t layer;
+    char prefix[256];
+};
+
+static size_t round_up(size_t count, size_t multiple)
+{
+    return (count + multiple - 1) / multiple * multiple;
+}
+
+static enum clrnn_status grow(struct table *t)
+{
+    struct clrnn_model *m = t->m;
+    const size_t more = MAX2(2 * t->room, 32);
+    struct clrnn_entry *entry;
+
+    if (m->entry_count < t->room)
+        return CLRNN_OK;
+    entry = realloc(m->entry, more * sizeof(*entry));
+    if (!entry)
+        return clrnn_error_memory(m->log, more * sizeof(*entry), "the model's table");
+    m->entry = entry;
+    t->room = more;
+    return CLRNN_OK;
+}
+
+// Appends a row; d0 0: a scalar, d1 0: a vector.
+static enum clrnn_status add(struct table *t, const char *suffix, size_t d0, size_t d1, enum clrnn_init init,
+                             double bound)
+{
+    struct clrnn_model *m = t->m;
+    struct clrnn_entry e = {.layer = t->layer, .init = init, .bound = bound, .zero_row = -1};
+
+    TRY(grow(t));
+    e.param.ndim = d0 == 0 ? 0 : d1 == 0 ? 1 : 2;
+    e.param.shape[0] = d0;
+    e.param.shape[1] = d1;
+    e.param.count = MAX2(d0, 1) * MAX2(d1, 1);
+    e.param.integer = d0 == 0;
+    e.param.trained = !e.param.integer && strncmp(suffix, "running_", 8) != 0;
+    if (e.param.trained) {
+        e.first = m->flat_count;
+        m->flat_count += round_up(e.param.count, t->align_real);
+    } else if (e.param.integer) {
+        e.first = t->batches_count;
+        t->batches_count += t->align_i32;
+    } else {
+        e.first = t->state_count;
+        t->state_count += round_up(e.param.count, t->align_real);
+    }
+    e.param.name = clrnn_format("%s.%s", t->prefix, suffix);
+    if (!e.param.name)
+        return clrnn_error_memory(m->log, sizeof(t->prefix), "a parameter's name");
+    m->entry[m->entry_count++] = e;
+    if (m->flat_count > UINT32_MAX)
+        return clrnn_error(m->log, CLRNN_ERR_CONFIG,
+                           "%s: with this layer the model has more than 2^32 - 1 parameters, which is the most",
+                           t->prefix);
+    return CLRNN_OK;
+}
+
+static enum clrnn_status add_recurrent(struct table *t, const struct clrnn_layer *layer,
+                                       const struct clrnn_layer_shape *s)
+{
+    const enum clrnn_cell cell = layer->kind == CLRNN_LAYER_LSTM  ? CLRNN_CELL_LSTM
+                                 : layer->kind == CLRNN_LAYER_GRU ? CLRNN_CELL_GRU
+                                                                  : CLRNN_CELL_RNN;
+    const size_t H = layer->hidden_size, GH = clrnn_cell_gates(cell) * H;
+    const double bound = 1 / sqrt((double)H);
+    char suffix[64];
+
+    for (uint32_t l = 0; l < layer->num_layers; l++)
+        for (uint32_t d = 0; d < s->D; d++) {
+            const char *reverse = d ? "_reverse" : "";
+
+            snprintf(suffix, sizeof(suffix), "weight_ih_l%" PRIu32 "%s", l, reverse);
+            TRY(add(t, suffix, GH, l ? H * s->D : s->in, CLRNN_INIT_UNIFORM, bound));
+            snprintf(suffix, sizeof(suffix), "weight_hh_l%" PRIu32 "%s", l, reverse);
+            TRY(add(t, suffix, GH, H, CLRNN_INIT_UNIFORM, bound));
+            if (!layer->bias)
+                continue;
+            snprintf(suffix, sizeof(suffix), "bias_ih_l%" PRIu32 "%s", l, reverse);
+            TRY(add(t, suffix, GH, 0, CLRNN_INIT_UNIFORM, bound));
+            snprintf(suffix, sizeof(suffix), "bias_hh_l%" PRIu32 "%s", l, reverse);
+            TRY(add(t, suffix, GH, 0, CLRNN_INIT_UNIFORM, bound));
+        }
+    return CLRNN_OK;
+}
+
+static enum clrnn_status add_norm(struct table *t, const struct clrnn_layer *layer, size_t C)
+{
+    if (layer->affine) {
+        TRY(add(t, "weight", C, 0, CLRNN_INIT_ONE, 0));
+        TRY(add(t, "bias", C, 0, CLRNN_INIT_ZERO, 0));
+    }
+    if (layer->kind == CLRNN_LAYER_BATCHNORM && layer->track_running_stats) {
+        TRY(add(t, "running_mean", C, 0, CLRNN_INIT_ZERO, 0));
+        TRY(add(t, "running_var", C, 0, CLRNN_INIT_ONE, 0));
+        TRY(add(t, "num_batches_tracked", 0, 0, CLRNN_INIT_ZERO, 0));
+    }
+    return CLRNN_OK;
+}
+
+static enum clrnn_status add_layer(struct table *t, const struct clrnn_layer *layer,
+                                   const struct clrnn_layer_shape *s)
+{
+    const double bound = 1 / sqrt((double)MAX2(s->in, 1)); // kaiming_uniform(a = sqrt 5)
+
+    switch (layer->kind) {
+    case CLRNN_LAYER_RNN:
+    case CLRNN_LAYER_LSTM:
+    case CLRNN_LAYER_GRU:
+        return add_recurrent(t, layer, s);
+    case CLRNN_LAYER_BATCHNORM:
+    case CLRNN_LAYER_LAYERNORM:
+        return add_norm(t, layer, s->in);
+    case CLRNN_LAYER_LINEAR:
+        TRY(add(t, "weight", layer->out_features, s->in, CLRNN_INIT_UNIFORM, bound));
+        return layer->bias ? add(t, "bias", layer->out_features, 0, CLRNN_INIT_UNIFORM, bound) : CLRNN_OK;
+    case CLRNN_LAYER_EMBEDDING:
+        TRY(add(t, "weight", layer->num_embeddings, layer->embedding_dim, CLRNN_INIT_NORMAL, 1));
+        t->m->entry[t->m->entry_count - 1].zero_row = layer->padding_idx;
+        return CLRNN_OK;
+    default:
+        return CLRNN_OK;
+    }
+}
+
+static enum clrnn_status check_names(const struct clrnn_model *m)
+{
+    char a[1024], b[1024];
+
+    for (size_t i = 0; i < m->entry_count; i++)
+        for (size_t k = 0; k < i; k++)
+            if (m->entry[i].layer != m->entry[k].layer &&
+                !strcmp(m->entry[i].param.name, m->entry[k].param.name))
+                return clrnn_error(m->log, CLRNN_ERR_CONFIG, "%s: %s is already a parameter of %s; give one of "
+                                   "the two layers another name",
+                                   clrnn_layer_label(m->config, m->entry[i].layer, a, sizeof(a)),
+                                   m->entry[i].param.name,
+                                   clrnn_layer_label(m->config, m->entry[k].layer, b, sizeof(b)));
+    if (m->flat_count == 0)
+        return clrnn_error(m->log, CLRNN_ERR_CONFIG, "%s%smodel.layers has nothing to train; add a recurrent, "
+                           "linear, embedding or normalising layer", m->config->path ? m->config->path : "",
+                           m->config->path ? ": " : "");
+    return CLRNN_OK;
+}
+
+static enum clrnn_status make_table(struct clrnn_model *m)
+{
+    const size_t align = clrnn_buffer_align(m->device);
+    struct table t = {.m = m, .align_real = align / clrnn_type_bytes(m->device, CLRNN_REAL),
+                      .align_i32 = align / clrnn_type_bytes(m->device, CLRNN_I32)};
+
+    for (size_t i = 0; i < m->config->layer_count; i++) {
+        t.layer = (uint32_t)i;
+        clrnn_layer_prefix(m->config, i, t.prefix, sizeof(t.prefix));
+        m->layer[i].first_entry = m->entry_count;
+        TRY(add_layer(&t, &m->config->layer[i], &m->layer[i]));
+        m->layer[i].entry_count = m->entry_count - m->layer[i].first_entry;
+    }
+    m->state_count = t.state_count;
+    m->batches_count = t.batches_count;
+    return check_names(m);
+}
+
+enum clrnn_status clrnn_model_describe(struct clrnn_device *device, const struct clrnn_config *config,
+                                       const struct clrnn_data_shape *shape, struct clrnn_model **model)
+{
+    const struct clrnn_log *log = clrnn_device_log(device);
+    struct clrnn_model *m = calloc(1, sizeof(*m));
+    enum clrnn_status st;
+
+    *model = NULL;
+    if (!m)
+        return clrnn_error_memory(log, sizeof(*m), "a model");
+    m->device = device;
+    m->log = log;
+    m->shape = *shape;
+    st = clrnn_config_copy(log, config, &m->config);
+    if (st != CLRNN_OK)
+        goto fail;
+    m->layer = calloc(MAX2(config->layer_count, 1), sizeof(*m->layer));
+    if (!m->layer) {
+        st = clrnn_error_memory(log, config->layer_count * sizeof(*m->layer), "the layers");
+        goto fail;
+    }
+    st = clrnn_network_shapes(log, m->config, &m->shape, m->layer, &m->outputs, &m->per_step);
+    if (st == CLRNN_OK)
+        st = make_table(m);
+    if (st != CLRNN_OK)
+        goto fail;
+    clrnn_model_start_schedule(m, 0);
+    *model = m;
+    return CLRNN_OK;
+
+fail:
+    clrnn_model_destroy(&m);
+    return st;
+}
+
+// ---------------------------------------------------------------- buffers
+
+static enum clrnn_status bind_entry(struct clrnn_model *m, struct clrnn_entry *e)
+{
+    const enum clrnn_type type = e->param.integer ? CLRNN_I32 : CLRNN_REAL;
+    struct clrnn_buffer *parent = e->param.trained ? m->params : e->param.integer ? m->batches : m->state;
+    const size_t first_byte = e->first * clrnn_type_bytes(m->device, type);
+
+    TRY(clrnn_buffer_sub(parent, first_byte, type, e->param.count, &e->value));
+    if (e->param.trained)
+        TRY(clrnn_buffer_sub(m->grads, first_byte, type, e->param.count, &e->grad));
+    return CLRNN_OK;
+}
+
+enum clrnn_status clrnn_model_allocate(struct clrnn_model *m)
+{
+    static const char *const moment[3] = {"the optimiser's first moments", "the optimiser's second moments",
+                                          "the optimiser's third moments"};
+    const struct clrnn_loss_config *loss = &m->config->train.loss;
+    struct clrnn_device *d = m->device;
+
+    TRY(clrnn_buffer_create(d, CLRNN_REAL, m->flat_count, "parameters", &m->params));
+    TRY(clrnn_buffer_create(d, CLRNN_REAL, m->flat_count, "gradients", &m->grads));
+    for (int k = 0; k < 3; k++)
+        if (clrnn_moment_used(&m->config->train, k))
+            TRY(clrnn_buffer_create(d, CLRNN_REAL, m->flat_count, moment[k], &m->moment[k]));
+    if (m->state_count)
+        TRY(clrnn_buffer_create(d, CLRNN_REAL, m->state_count, "running statistics", &m->state));
+    if (m->batches_count)
+        TRY(clrnn_buffer_create(d, CLRNN_I32, m->batches_count, "batch counts", &m->batches));
+    TRY(clrnn_buffer_create(d, CLRNN_REAL, HYPER_FIELDS, "step sizes", &m->hyper));
+    TRY(clrnn_buffer_create(d, CLRNN_U32, COUNTER_FIELDS, "counters", &m->counter));
+    TRY(clrnn_buffer_create(d, CLRNN_REAL, (size_t)CLRNN_RECORD_SLOTS * RECORD_FIELDS, "records", &m->records));
+    if (loss->weight_count) {
+        TRY(clrnn_buffer_create(d, CLRNN_REAL, loss->weight_count, "loss weights", &m->loss_weight));
+        TRY(clrnn_buffer_write_f64(m->loss_weight, 0, loss->weight_count, loss->weight));
+    }
+    for (size_t i = 0; i < m->entry_count; i++)
+        TRY(bind_entry(m, &m->entry[i]));
+    return CLRNN_OK;
+}
+
+// ---------------------------------------------------------------- first values
+
+// Values are float32 on every device, ref included, so that all start from the same numbers.
+static void draw(const struct clrnn_model *m, size_t index, float *out)
+{
+    const struct clrnn_entry *e = &m->entry[index];
+    const struct clrnn_random r = {.seed = m->config->train.seed, .stream = RANDOM_INIT, .a = (uint32_t)index};
+    const size_t count = e->param.count;
+    uint32_t words[4];
+
+    switch (e->init) {
+    case CLRNN_INIT_UNIFORM:
+        for (size_t i = 0; i < count; i++) {
+            if (i % 4 == 0)
+                clrnn_random_block(&r, (uint32_t)(i / 4), words);
+            out[i] = (float)((2 * ((double)(words[i % 4] >> 8) * 0x1p-24) - 1) * e->bound);
+        }
+        break;
+    case CLRNN_INIT_NORMAL:
+        for (size_t i = 0; i < count; i++)
+            out[i] = (float)(clrnn_random_normal(&r, i) * e->bound);
+        if (e->zero_row >= 0)
+            memset(out + (size_t)e->zero_row * e->param.shape[1], 0, e->param.shape[1] * sizeof(*out));
+        break;
+    case CLRNN_INIT_ONE:
+        for (size_t i = 0; i < count; i++)
+            out[i] = 1;
+        break;
+    case CLRNN_INIT_ZERO:
+        memset(out, 0, count * sizeof(*out));
+        break;
+    }
+}
+
+enum clrnn_status clrnn_model_draw(struct clrnn_model *m)
+{
+    enum clrnn_status st = CLRNN_OK;
+    size_t most = 1;
+    float *values;
+
+    for (size_t i = 0; i < m->entry_count; i++)
+        most = MAX2(most, m->entry[i].param.count);
+    values = malloc(most * sizeof(*values));
+    if (!values)
+        return clrnn_error_memory(m->log, most * sizeof(*values), "drawing parameters");
+    for (size_t i = 0; i < m->entry_count && st == CLRNN_OK; i++) {
+        if (m->entry[i].param.integer)
+            continue; // made 0
+        draw(m, i, values);
+        st = clrnn_buffer_write_f32(m->entry[i].value, 0, m->entry[i].param.count, values);
+    }
+    free(values);
+    return st;
+}
