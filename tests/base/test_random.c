@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: MIT
+// Philox on the host: Random123's known answers, addressing, distributions, permutations.
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/array.h"
+#include "base/random.h"
+
+// kat_vectors of Random123 1.14, "philox4x32 10".
+static void test_known_answers(void **state)
+{
+    static const struct {
+        uint32_t counter[4], key[2], want[4];
+    } kat[] = {
+        {{0, 0, 0, 0}, {0, 0}, {0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}},
+        {{0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff},
+         {0xffffffff, 0xffffffff},
+         {0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}},
+        {{0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344},
+         {0xa4093822, 0x299f31d0},
+         {0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(kat); i++) {
+        const struct clrnn_random r = {
+            .seed = (uint64_t)kat[i].key[1] << 32 | kat[i].key[0],
+            .a = kat[i].counter[1],
+            .b = kat[i].counter[2],
+            .stream = kat[i].counter[3],
+        };
+        uint32_t words[4];
+
+        clrnn_random_block(&r, kat[i].counter[0], words);
+        assert_memory_equal(words, kat[i].want, sizeof(words));
+    }
+}
+
+static void test_addressing(void **state)
+{
+    const struct clrnn_random r = {0x1122334455667788, RANDOM_PROBE, 3, 4};
+    const struct clrnn_random others[] = {
+        {0x1122334455667789, RANDOM_PROBE, 3, 4}, {0x1122334555667788, RANDOM_PROBE, 3, 4},
+        {0x1122334455667788, RANDOM_INIT, 3, 4},  {0x1122334455667788, RANDOM_PROBE, 2, 4},
+        {0x1122334455667788, RANDOM_PROBE, 3, 5},
+    };
+    uint32_t words[4], other[4];
+
+    (void)state;
+    for (uint32_t block = 0; block < 9; block++) {
+        clrnn_random_block(&r, block, words);
+        for (uint32_t i = 0; i < 4; i++) {
+            assert_int_equal(clrnn_random_u32(&r, 4 * (uint64_t)block + i), words[i]);
+            assert_true(clrnn_random_uniform(&r, 4 * (uint64_t)block + i) ==
+                        (float)(words[i] >> 8) / 16777216.0f);
+        }
+    }
+    clrnn_random_block(&r, 0, words);
+    for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+        clrnn_random_block(&others[i], 0, other);
+        assert_memory_not_equal(words, other, sizeof(words));
+    }
+    assert_int_equal(clrnn_random_u32(&r, UINT64_C(17179869183)), // the last word of the last block
+                     (clrnn_random_block(&r, UINT32_MAX, words), words[3]));
+}
+
+// Mean and variance over many draws within five standard errors.
+static void check_moments(const char *what, const double *x, size_t count, double mean, double var,
+                          double kurtosis)
+{
+    double sum = 0, squares = 0;
+
+    for (size_t i = 0; i < count; i++)
+        sum += x[i];
+    sum /= (double)count;
+    for (size_t i = 0; i < count; i++)
+        squares += (x[i] - sum) * (x[i] - sum);
+    squares /= (double)count;
+    if (fabs(sum - mean) > 5 * sqrt(var / (double)count))
+        fail_msg("%s: mean %g of %zu draws, want %g", what, sum, count, mean);
+    if (fabs(squares - var) > 5 * var * sqrt((kurtosis - 1) / (double)count))
+        fail_msg("%s: variance %g of %zu draws, want %g", what, squares, count, var);
+}
+
+static void test_distributions(void **state)
+{
+    enum { COUNT = 20000 };
+
+    static double x[COUNT];
+    const struct clrnn_random r = {1, RANDOM_PROBE, 0, 0};
+    size_t outside = 0;
+
+    (void)state;
+    for (uint64_t i = 0; i < COUNT; i++) {
+        x[i] = (double)clrnn_random_uniform(&r, i);
+        assert_true(x[i] >= 0 && x[i] < 1);
+    }
+    check_moments("uniform", x, COUNT, 0.5, 1.0 / 12, 1.8);
+    for (uint64_t i = 0; i < COUNT; i++) {
+        x[i] = clrnn_random_normal(&r, i);
+        assert_true(isfinite(x[i]));
+        outside += fabs(x[i]) > 1.96;
+    }
+    check_moments("normal", x, COUNT, 0, 1, 3);
+    assert_in_range(outside, 850, 1150); // 5 % of 20000, five standard errors
+    for (uint64_t i = 0; i < COUNT; i++) {
+        x[i] = (double)clrnn_random_normal_portable(&r, i);
+        assert_true(fabs(x[i]) <= 6);
+    }
+    check_moments("portable normal", x, COUNT, 0, 1, 3);
+}
+
+// Worked out from the words by hand in exact fractions: the same bytes on every machine.
+static void test_portable_normal_is_exact(void **state)
+{
+    const struct clrnn_random r = {42, RANDOM_SYNTH, 1, 2};
+
+    (void)state;
+    for (uint64_t i = 0; i < 100; i++) {
+        double want = -6; // sum of (k + 0.5) / 65536 is exact in double
+        float got;
+
+        for (uint64_t w = 6 * i; w < 6 * i + 6; w++) {
+            const uint32_t word = clrnn_random_u32(&r, w);
+
+            want += ((double)(word & 0xffff) + 0.5) / 65536 + ((double)(word >> 16) + 0.5) / 65536;
+        }
+        got = clrnn_random_normal_portable(&r, i);
+        assert_true(got == (float)want);
+    }
+}
+
+static void test_permutation(void **state)
+{
+    const uint32_t counts[] = {0, 1, 2, 3, 64, 1000};
+    uint32_t order[1000], again[1000];
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(counts); i++) {
+        struct clrnn_random r = {9, RANDOM_SHUFFLE, 5, 0};
+        bool seen[1000] = {false};
+
+        clrnn_random_permutation(&r, counts[i], order);
+        for (uint32_t k = 0; k < counts[i]; k++) {
+            assert_true(order[k] < counts[i] && !seen[order[k]]);
+            seen[order[k]] = true;
+        }
+        clrnn_random_permutation(&r, counts[i], again);
+        assert_memory_equal(order, again, counts[i] * sizeof(*order));
+        r.a++;
+        clrnn_random_permutation(&r, counts[i], again);
+        if (counts[i] >= 64)
+            assert_memory_not_equal(order, again, counts[i] * sizeof(*order));
+    }
+}
+
+static void test_permutation_is_uniform(void **state)
+{
+    enum { DRAWS = 6000 };
+
+    size_t seen[27] = {0};
+    double chi2 = 0;
+
+    (void)state;
+    for (uint32_t epoch = 0; epoch < DRAWS; epoch++) {
+        const struct clrnn_random r = {3, RANDOM_SHUFFLE, epoch, 0};
+        uint32_t order[3];
+
+        clrnn_random_permutation(&r, 3, order);
+        seen[9 * order[0] + 3 * order[1] + order[2]]++;
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(seen); i++)
+        if (seen[i])
+            chi2 += ((double)seen[i] - DRAWS / 6.0) * ((double)seen[i] - DRAWS / 6.0) / (DRAWS / 6.0);
+    assert_true(chi2 < 20.5); // five degrees of freedom: one draw in a thousand lies above, and ours is fixed
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_known_answers), cmocka_unit_test(test_addressing),
+        cmocka_unit_test(test_distributions), cmocka_unit_test(test_portable_normal_is_exact),
+        cmocka_unit_test(test_permutation),   cmocka_unit_test(test_permutation_is_uniform),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
