@@ -1,2 +1,146 @@
 // SPDX-License-Identifier: MIT
-#include "device/launch.h"
+// Opening and closing a device: context, queue, settings from the environment.
+#include "device/device.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+
+static enum clrnn_status read_settings(struct clrnn_device *d, const struct clrnn_device_params *params)
+{
+    const char *gemm = params->gemm ? params->gemm : getenv("CLRNN_GEMM");
+    const char *folder = getenv("CLRNN_KERNEL_DIR");
+
+    d->profile = params->profile;
+    d->no_tune = params->no_tune;
+    if (!gemm || !*gemm || strcmp(gemm, "auto") == 0)
+        d->gemm = CLRNN_GEMM_AUTO;
+    else if (strcmp(gemm, "own") == 0)
+        d->gemm = CLRNN_GEMM_OWN;
+    else if (strcmp(gemm, "clblast") == 0)
+        d->gemm = CLRNN_GEMM_CLBLAST;
+    else
+        return clrnn_error(d->log, CLRNN_ERR_ARG, "gemm \"%s\" is not known, expected auto, own or clblast", gemm);
+    if (folder && *folder) {
+        d->kernel_dir = clrnn_format("%s", folder);
+        if (!d->kernel_dir)
+            return clrnn_error_memory(d->log, strlen(folder) + 1, "CLRNN_KERNEL_DIR");
+    }
+    return CLRNN_OK;
+}
+
+static enum clrnn_status open_opencl(struct clrnn_device *d, const char *select)
+{
+    cl_context_properties properties[] = {CL_CONTEXT_PLATFORM, 0, 0};
+    size_t row;
+    cl_int error;
+
+    TRY(clrnn_list_opencl(d->log, d->list));
+    TRY(clrnn_list_select(d->log, d->list, select, &row));
+    d->info = d->list->info[row];
+    d->handles = ((struct clrnn_list_private *)d->list->strings_)->handles[row];
+    properties[1] = (cl_context_properties)d->handles.platform;
+    d->context = clCreateContext(properties, 1, &d->handles.id, NULL, NULL, &error);
+    if (!d->context)
+        return clrnn_cl_error(d->log, error, "clCreateContext", "device %d:%d %s cannot be opened",
+                              d->info.platform, d->info.device, d->info.name);
+    d->queue = clCreateCommandQueue(d->context, d->handles.id, d->profile ? CL_QUEUE_PROFILING_ENABLE : 0,
+                                    &error);
+    if (!d->queue)
+        return clrnn_cl_error(d->log, error, "clCreateCommandQueue", "device %d:%d %s cannot be opened",
+                              d->info.platform, d->info.device, d->info.name);
+    if (!d->info.is_pocl) // PoCL caches by itself, and asking it for binaries makes it compile again
+        d->cache_dir = clrnn_cache_folder();
+    return CLRNN_OK;
+}
+
+enum clrnn_status clrnn_device_open(const struct clrnn_device_params *params, struct clrnn_device **device)
+{
+    const struct clrnn_device_params defaults = {0};
+    const char *select;
+    struct clrnn_device *d = calloc(1, sizeof(*d));
+    enum clrnn_status st;
+
+    *device = NULL;
+    if (!params)
+        params = &defaults;
+    if (!d)
+        return clrnn_error_memory(params->log, sizeof(*d), "a device");
+    d->log = params->log;
+    select = params->select ? params->select : getenv("CLRNN_DEVICE");
+    d->ref = select && strcmp(select, "ref") == 0;
+    st = read_settings(d, params);
+    if (st == CLRNN_OK)
+        st = clrnn_list_init(d->log, &d->list);
+    if (st == CLRNN_OK && d->ref) {
+        st = clrnn_list_ref(d->log, d->list);
+        if (st == CLRNN_OK)
+            d->info = d->list->info[0];
+    } else if (st == CLRNN_OK) {
+        st = open_opencl(d, select);
+    }
+    if (st != CLRNN_OK)
+        clrnn_device_destroy(&d);
+    *device = d;
+    return st;
+}
+
+void clrnn_device_destroy(struct clrnn_device **device)
+{
+    struct clrnn_device *d = *device;
+
+    *device = NULL;
+    if (!d)
+        return;
+    clrnn_transfers_finish(d);
+    for (size_t i = 0; i < d->scratch_count; i++)
+        clrnn_buffer_destroy(&d->scratch[i]);
+    free(d->scratch);
+    clrnn_programs_finish(d);
+    if (d->queue)
+        clReleaseCommandQueue(d->queue);
+    if (d->context)
+        clReleaseContext(d->context);
+    clrnn_device_list_destroy(&d->list);
+    free(d->kernel_dir);
+    free(d->cache_dir);
+    free(d);
+}
+
+const struct clrnn_device_info *clrnn_device_info(const struct clrnn_device *device)
+{
+    return &device->info;
+}
+
+const struct clrnn_log *clrnn_device_log(const struct clrnn_device *device)
+{
+    return device->log;
+}
+
+void clrnn_device_memory(const struct clrnn_device *device, uint64_t *now_bytes, uint64_t *peak_bytes)
+{
+    if (now_bytes)
+        *now_bytes = device->held_bytes;
+    if (peak_bytes)
+        *peak_bytes = device->peak_bytes;
+}
+
+double clrnn_device_build_seconds(const struct clrnn_device *device, unsigned *built, unsigned *cached)
+{
+    if (built)
+        *built = device->built;
+    if (cached)
+        *cached = device->cached;
+    return device->build_seconds;
+}
+
+bool clrnn_device_is_cpu(const struct clrnn_device *device)
+{
+    return device->info.type == CLRNN_DEVICE_CPU;
+}
+
+bool clrnn_device_is_ref(const struct clrnn_device *device)
+{
+    return device->ref;
+}

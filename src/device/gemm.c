@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT
+// The door of matrix multiplies: checks, then chooses who does it.
+#include "device/gemm.h"
+
+#include <stdio.h>
+
+#include "device/launches.h"
+
+void clrnn_gemm_shape(const struct clrnn_gemm *gemm, char shape[64])
+{
+    snprintf(shape, 64, "%ux%ux%u %c%c", (unsigned)gemm->M, (unsigned)gemm->N, (unsigned)gemm->K,
+             gemm->transpose_a ? 'T' : 'N', gemm->transpose_b ? 'T' : 'N');
+}
+
+struct clrnn_cost clrnn_gemm_cost(const struct clrnn_gemm *gemm)
+{
+    const double M = gemm->M, N = gemm->N, K = gemm->K;
+
+    return (struct clrnn_cost){2 * M * N * K, 4 * (M * K + K * N + M * N * (gemm->beta == 0 ? 1 : 2))};
+}
+
+/** One matrix as stored: rows x columns at `offset` with rows `ld` apart. */
+static enum clrnn_status check_matrix(const struct clrnn_device *d, const char *letter,
+                                      const struct clrnn_buffer *b, size_t offset, uint32_t ld, uint32_t rows,
+                                      uint32_t columns)
+{
+    if (!b || b->device != d || b->type != CLRNN_REAL)
+        return clrnn_error(d->log, CLRNN_ERR_ARG, "gemm: %s is no buffer of reals on %s", letter, d->info.name);
+    if (ld < columns)
+        return clrnn_error(d->log, CLRNN_ERR_ARG, "gemm: %s (%s) has rows of %u elements %u apart", letter, b->what,
+                           (unsigned)columns, (unsigned)ld);
+    if (rows && columns &&
+        (offset > b->count || (uint64_t)(rows - 1) * ld + columns > (uint64_t)(b->count - offset)))
+        return clrnn_error(d->log, CLRNN_ERR_ARG,
+                           "gemm: %s (%s) of %u rows of %u, %u apart, at %zu leaves its %zu elements", letter,
+                           b->what, (unsigned)rows, (unsigned)columns, (unsigned)ld, offset, b->count);
+    return CLRNN_OK;
+}
+
+/** Whether the bytes of two matrices can meet: by their first and last elements. */
+static bool overlap(const struct clrnn_buffer *c, size_t c_offset, uint64_t c_extent, const struct clrnn_buffer *x,
+                    size_t x_offset, uint64_t x_extent)
+{
+    const uint64_t c_first = c->first_byte / 4 + c_offset, x_first = x->first_byte / 4 + x_offset;
+
+    if ((c->parent ? c->parent : c) != (x->parent ? x->parent : x))
+        return false;
+    return c_first < x_first + x_extent && x_first < c_first + c_extent;
+}
+
+/** K is 0: what is left is C = beta C. */
+static enum clrnn_status append_scale(struct clrnn_launches *launches, const struct clrnn_gemm *g)
+{
+    const struct clrnn_cost cost = {(double)g->M * g->N, 8.0 * g->M * g->N};
+
+    if (g->c_offset > UINT32_MAX)
+        return clrnn_error(launches->device->log, CLRNN_ERR_ARG, "gemm: C at %zu of %s lies beyond 2^32 elements",
+                           g->c_offset, g->c->what);
+    return clrnn_launch_kernel(launches, "scale", "scale_matrix", NO_DEFINES, RANGE2(g->N, g->M), cost,
+                               ARGS(BUF(g->c), UINT(g->c_offset), UINT(g->c_ld), UINT(g->M), UINT(g->N),
+                                    REAL(g->beta)));
+}
+
+/** Our kernels, their launches listed as what they are together. */
+static enum clrnn_status append_own(struct clrnn_launches *launches, const struct clrnn_gemm *g, bool *taken)
+{
+    const size_t before = launches->count;
+    double flops = 0;
+
+    TRY(clrnn_gemm_own_prepare(launches, g, taken));
+    for (size_t i = before; i < launches->count; i++) {
+        struct clrnn_launch_info *info = &launches->launch[i].info;
+
+        info->kernel = "gemm";
+        clrnn_gemm_shape(g, info->shape);
+        flops += info->cost.flops;
+    }
+    if (launches->count > before && flops == 0)
+        launches->launch[before].info.cost = clrnn_gemm_cost(g);
+    return CLRNN_OK;
+}
+
+/** Where our kernels were measured to be faster: on CPUs, and on Mesa's, where CLBlast is untuned. */
+static bool prefers_own(const struct clrnn_device *d)
+{
+    return d->info.type == CLRNN_DEVICE_CPU;
+}
+
+enum clrnn_status clrnn_launch_gemm(struct clrnn_launches *launches, const struct clrnn_gemm *gemm)
+{
+    const struct clrnn_gemm *g = gemm;
+    struct clrnn_device *d = launches->device;
+    const uint32_t a_rows = g->transpose_a ? g->K : g->M, a_columns = g->transpose_a ? g->M : g->K;
+    const uint32_t b_rows = g->transpose_b ? g->N : g->K, b_columns = g->transpose_b ? g->K : g->N;
+    bool taken = false;
+
+    if (d->ref)
+        return clrnn_error(d->log, CLRNN_ERR_ARG, "gemm: multiplies do not run on ref");
+    TRY(check_matrix(d, "C", g->c, g->c_offset, g->c_ld, g->M, g->N));
+    if (!g->M || !g->N)
+        return CLRNN_OK;
+    if (!g->K)
+        return append_scale(launches, g);
+    TRY(check_matrix(d, "A", g->a, g->a_offset, g->a_ld, a_rows, a_columns));
+    TRY(check_matrix(d, "B", g->b, g->b_offset, g->b_ld, b_rows, b_columns));
+    if (overlap(g->c, g->c_offset, (uint64_t)(g->M - 1) * g->c_ld + g->N, g->a, g->a_offset,
+                (uint64_t)(a_rows - 1) * g->a_ld + a_columns) ||
+        overlap(g->c, g->c_offset, (uint64_t)(g->M - 1) * g->c_ld + g->N, g->b, g->b_offset,
+                (uint64_t)(b_rows - 1) * g->b_ld + b_columns))
+        return clrnn_error(d->log, CLRNN_ERR_ARG, "gemm: C (%s) lies over A or B", g->c->what);
+
+    if (d->gemm == CLRNN_GEMM_OWN || (d->gemm == CLRNN_GEMM_AUTO && prefers_own(d)))
+        TRY(append_own(launches, g, &taken));
+    return taken ? CLRNN_OK : clrnn_gemm_clblast_append(launches, g);
+}

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: MIT
+// Kernel launches: arguments held against the kernel, sizes chosen, queued.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/file.h"
+#include "device/launches.h"
+
+static const char *const ARG_WORDS[] = {
+    [CLRNN_ARG_BUFFER] = "a buffer", [CLRNN_ARG_UINT] = "a uint",           [CLRNN_ARG_INT] = "an int",
+    [CLRNN_ARG_REAL] = "a real",     [CLRNN_ARG_LOCAL] = "local memory",
+};
+
+static enum clrnn_status run_kernel(struct clrnn_launches *launches, struct clrnn_launch *l, cl_event *event)
+{
+    const struct clrnn_device *d = launches->device;
+    const cl_int error = clEnqueueNDRangeKernel(d->queue, l->kernel.kernel, l->kernel.dims, NULL,
+                                                l->kernel.global, l->kernel.local, 0, NULL, event);
+
+    return error == CL_SUCCESS ? CLRNN_OK
+                               : clrnn_cl_error(d->log, error, "clEnqueueNDRangeKernel",
+                                                "%s: kernel %s of cl/%s.cl, %s, on %s", l->info.op, l->name,
+                                                l->kernel.stem, l->info.shape, d->info.name);
+}
+
+static bool one_of(const char *type, const char *const *names)
+{
+    for (; *names; names++)
+        if (strcmp(type, *names) == 0)
+            return true;
+    return false;
+}
+
+/** Whether a scalar argument of this kind may go into a parameter of this type; types that no kernel of
+ *  ours uses pass. */
+static bool scalar_fits(enum clrnn_arg_kind kind, const char *type)
+{
+    static const char *const reals[] = {"real", "float", NULL};
+    static const char *const uints[] = {"uint", "unsigned int", "uint32_t", NULL};
+    static const char *const ints[] = {"int", "int32_t", NULL};
+    const bool is_real = one_of(type, reals), is_uint = one_of(type, uints), is_int = one_of(type, ints);
+
+    if (!is_real && !is_uint && !is_int)
+        return true;
+    return kind == CLRNN_ARG_REAL ? is_real : kind == CLRNN_ARG_UINT ? is_uint : is_int;
+}
+
+/** Whether a buffer's elements are of the kind that a pointer of this type reads. */
+static bool buffer_fits(const struct clrnn_buffer *b, const char *type)
+{
+    const bool real = strncmp(type, "real", 4) == 0 || strncmp(type, "float", 5) == 0;
+    const bool word = strncmp(type, "int", 3) == 0 || strncmp(type, "uint", 4) == 0;
+
+    return (!real && !word) || !b || (b->type == CLRNN_REAL) == real;
+}
+
+/** Holds one argument against what the driver tells of the parameter, where it does. */
+static enum clrnn_status check_type(const struct clrnn_device *d, const char *stem, const char *name,
+                                    cl_kernel kernel, cl_uint i, const struct clrnn_arg *arg)
+{
+    cl_kernel_arg_address_qualifier where = 0;
+    char type[64] = "", parameter[64] = "";
+    bool fits;
+
+    if (clGetKernelArgInfo(kernel, i, CL_KERNEL_ARG_ADDRESS_QUALIFIER, sizeof(where), &where, NULL) != CL_SUCCESS ||
+        clGetKernelArgInfo(kernel, i, CL_KERNEL_ARG_TYPE_NAME, sizeof(type) - 1, type, NULL) != CL_SUCCESS)
+        return CLRNN_OK;
+    clGetKernelArgInfo(kernel, i, CL_KERNEL_ARG_NAME, sizeof(parameter) - 1, parameter, NULL);
+    if (where == CL_KERNEL_ARG_ADDRESS_GLOBAL || where == CL_KERNEL_ARG_ADDRESS_CONSTANT)
+        fits = arg->kind == CLRNN_ARG_BUFFER && buffer_fits(arg->buffer, type);
+    else if (where == CL_KERNEL_ARG_ADDRESS_LOCAL)
+        fits = arg->kind == CLRNN_ARG_LOCAL;
+    else
+        fits = arg->kind != CLRNN_ARG_BUFFER && arg->kind != CLRNN_ARG_LOCAL && scalar_fits(arg->kind, type);
+    if (fits)
+        return CLRNN_OK;
+    return clrnn_error(d->log, CLRNN_ERR_ARG, "cl/%s.cl %s: argument %u is %s%s%s, the kernel wants \"%s%s %s\"",
+                       stem, name, (unsigned)i + 1, ARG_WORDS[arg->kind],
+                       arg->kind == CLRNN_ARG_BUFFER && arg->buffer
+                           ? (arg->buffer->type == CLRNN_REAL ? " of reals, " : " of integers, ") : "",
+                       arg->kind == CLRNN_ARG_BUFFER && arg->buffer ? arg->buffer->what : "",
+                       where == CL_KERNEL_ARG_ADDRESS_LOCAL     ? "local "
+                       : where == CL_KERNEL_ARG_ADDRESS_PRIVATE ? "" : "global ",
+                       type, parameter);
+}
+
+static enum clrnn_status set_args(const struct clrnn_device *d, const char *stem, const char *name,
+                                  cl_kernel kernel, size_t count, const struct clrnn_arg *args)
+{
+    cl_uint wanted = 0;
+    cl_int error = clGetKernelInfo(kernel, CL_KERNEL_NUM_ARGS, sizeof(wanted), &wanted, NULL);
+
+    if (error != CL_SUCCESS)
+        return clrnn_cl_error(d->log, error, "clGetKernelInfo", "cl/%s.cl %s, on %s", stem, name, d->info.name);
+    if (wanted != count)
+        return clrnn_error(d->log, CLRNN_ERR_ARG, "cl/%s.cl %s: got %zu arguments, the kernel has %u", stem, name,
+                           count, (unsigned)wanted);
+    for (cl_uint i = 0; i < wanted; i++) {
+        const struct clrnn_arg *a = &args[i];
+        const cl_float real = (cl_float)a->real;
+
+        if (a->kind == CLRNN_ARG_BUFFER && a->buffer && a->buffer->device != d)
+            return clrnn_error(d->log, CLRNN_ERR_ARG, "cl/%s.cl %s: argument %u, %s, lies on another device", stem,
+                               name, (unsigned)i + 1, a->buffer->what);
+        TRY(check_type(d, stem, name, kernel, i, a));
+        switch (a->kind) {
+        case CLRNN_ARG_BUFFER:
+            error = clSetKernelArg(kernel, i, sizeof(cl_mem), a->buffer ? &a->buffer->mem : NULL);
+            break;
+        case CLRNN_ARG_UINT:
+        case CLRNN_ARG_INT:
+            error = clSetKernelArg(kernel, i, sizeof(a->word), &a->word);
+            break;
+        case CLRNN_ARG_REAL:
+            error = clSetKernelArg(kernel, i, sizeof(real), &real);
+            break;
+        case CLRNN_ARG_LOCAL:
+            error = clSetKernelArg(kernel, i, a->bytes, NULL);
+            break;
+        }
+        if (error != CL_SUCCESS)
+            return clrnn_cl_error(d->log, error, "clSetKernelArg", "cl/%s.cl %s: argument %u, %s, on %s", stem, name,
+                                  (unsigned)i + 1, ARG_WORDS[a->kind], d->info.name);
+    }
+    return CLRNN_OK;
+}
+
+/** Local sizes where the caller leaves them open: the kernel's own, 1 on CPUs (a work-group is what a
+ *  CPU driver hands to a thread), else 64 items, along the first dimension as far as it goes. */
+static void choose_local(const struct clrnn_device *d, cl_kernel kernel, const struct clrnn_range *range,
+                         size_t local[3])
+{
+    size_t fixed[3] = {0, 0, 0}, most = 1, items = 64;
+
+    if (clGetKernelWorkGroupInfo(kernel, d->handles.id, CL_KERNEL_COMPILE_WORK_GROUP_SIZE, sizeof(fixed), fixed,
+                                 NULL) == CL_SUCCESS && fixed[0]) {
+        memcpy(local, fixed, sizeof(fixed));
+        return;
+    }
+    local[0] = local[1] = local[2] = 1;
+    if (d->info.type == CLRNN_DEVICE_CPU)
+        return;
+    if (clGetKernelWorkGroupInfo(kernel, d->handles.id, CL_KERNEL_WORK_GROUP_SIZE, sizeof(most), &most, NULL) !=
+        CL_SUCCESS)
+        most = d->info.max_work_group_size;
+    items = MIN2(items, MAX2(most, 1));
+    for (unsigned k = 0; k < range->dims; k++)
+        while (local[k] < range->global[k] && local[0] * local[1] * local[2] * 2 <= items)
+            local[k] *= 2;
+}
+
+static void print_shape(char shape[64], const struct clrnn_launch *l)
+{
+    int at = snprintf(shape, 64, "global %zu", l->kernel.global[0]);
+
+    for (cl_uint k = 1; k < l->kernel.dims && at < 64; k++)
+        at += snprintf(shape + at, 64 - (size_t)at, "x%zu", l->kernel.global[k]);
+    if (at < 64)
+        at += snprintf(shape + at, 64 - (size_t)at, " local %zu", l->kernel.local[0]);
+    for (cl_uint k = 1; k < l->kernel.dims && at < 64; k++)
+        at += snprintf(shape + at, 64 - (size_t)at, "x%zu", l->kernel.local[k]);
+}
+
+/** Fixes dimensions and sizes; the global size becomes a multiple of the local one. */
+static enum clrnn_status set_range(const struct clrnn_device *d, struct clrnn_launch *l,
+                                   const struct clrnn_range *range)
+{
+    if (range->dims < 1 || range->dims > 3)
+        return clrnn_error(d->log, CLRNN_ERR_ARG, "cl/%s.cl %s: a range of %u dimensions, expected 1 to 3",
+                           l->kernel.stem, l->name, range->dims);
+    l->kernel.dims = range->dims;
+    if (range->local[0])
+        memcpy(l->kernel.local, range->local, sizeof(l->kernel.local));
+    else
+        choose_local(d, l->kernel.kernel, range, l->kernel.local);
+    for (unsigned k = 0; k < range->dims; k++) {
+        const size_t local = l->kernel.local[k];
+
+        if (!range->global[k] || !local)
+            return clrnn_error(d->log, CLRNN_ERR_ARG, "cl/%s.cl %s: global size %zu, local size %zu in dimension %u",
+                               l->kernel.stem, l->name, range->global[k], local, k);
+        l->kernel.global[k] = (range->global[k] + local - 1) / local * local;
+    }
+    print_shape(l->info.shape, l);
+    return CLRNN_OK;
+}
+
+enum clrnn_status clrnn_launch_kernel(struct clrnn_launches *launches, const char *stem, const char *name,
+                                      struct clrnn_defines defines, struct clrnn_range range,
+                                      struct clrnn_cost cost, size_t arg_count, const struct clrnn_arg *args)
+{
+    struct clrnn_device *d = launches->device;
+    const size_t before = launches->count, name_size = strlen(name) + 1;
+    struct clrnn_launch *l;
+    cl_program program;
+    cl_int error;
+    enum clrnn_status st;
+
+    if (d->ref)
+        return clrnn_error(d->log, CLRNN_ERR_ARG, "cl/%s.cl %s: kernels do not run on ref", stem, name);
+    TRY(clrnn_program_get(d, stem, defines, &program));
+    TRY(clrnn_launches_add(launches, run_kernel, "", cost, &l));
+    l->name = malloc(name_size + strlen(stem) + 1); // both, one after the other
+    if (!l->name) {
+        st = clrnn_error_memory(d->log, 64, "a launch");
+        goto fail;
+    }
+    memcpy(l->name, name, name_size);
+    strcpy(l->name + name_size, stem);
+    l->kernel.stem = l->name + name_size;
+    l->info.kernel = l->name;
+    l->kernel.kernel = clCreateKernel(program, name, &error);
+    if (!l->kernel.kernel) {
+        st = error == CL_INVALID_KERNEL_NAME
+                 ? clrnn_error(d->log, CLRNN_ERR_ARG, "cl/%s.cl has no kernel %s", stem, name)
+                 : clrnn_cl_error(d->log, error, "clCreateKernel", "cl/%s.cl %s, on %s", stem, name, d->info.name);
+        goto fail;
+    }
+    st = set_args(d, stem, name, l->kernel.kernel, arg_count, args);
+    if (st == CLRNN_OK)
+        st = set_range(d, l, &range);
+    if (st == CLRNN_OK)
+        return CLRNN_OK;
+
+fail:
+    clrnn_launches_cut(launches, before);
+    return st;
+}

@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: MIT
+// Lists of launches: building, replaying and listing them. Kernels are in kernel.c, multiplies in gemm.c.
+#include "device/launch.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/array.h"
+#include "base/file.h"
+#include "device/launches.h"
+
+enum clrnn_status clrnn_grow(const struct clrnn_log *log, void **array, size_t count, size_t *room, size_t size)
+{
+    const size_t wanted = *room ? 2 * *room : 16;
+    void *larger;
+
+    if (count < *room)
+        return CLRNN_OK;
+    larger = realloc(*array, wanted * size);
+    if (!larger)
+        return clrnn_error_memory(log, wanted * size, "a list of launches");
+    *array = larger;
+    *room = wanted;
+    return CLRNN_OK;
+}
+
+enum clrnn_status clrnn_launches_create(struct clrnn_device *device, struct clrnn_launches **launches)
+{
+    *launches = calloc(1, sizeof(**launches));
+    if (!*launches)
+        return clrnn_error_memory(device->log, sizeof(**launches), "a list of launches");
+    (*launches)->device = device;
+    return CLRNN_OK;
+}
+
+void clrnn_launches_destroy(struct clrnn_launches **launches)
+{
+    struct clrnn_launches *l = *launches;
+
+    *launches = NULL;
+    if (!l)
+        return;
+    for (size_t i = 0; i < l->timing_count; i++)
+        clReleaseEvent(l->timing[i].event);
+    free(l->timing);
+    clrnn_launches_cut(l, 0);
+    free(l->launch);
+    for (size_t i = 0; i < l->op_count; i++)
+        free(l->op[i]);
+    free(l->op);
+    for (size_t i = 0; i < l->scratch_count; i++)
+        clrnn_buffer_destroy(&l->scratch[i]);
+    free(l->scratch);
+    free(l);
+}
+
+struct clrnn_device *clrnn_launches_device(const struct clrnn_launches *launches)
+{
+    return launches->device;
+}
+
+enum clrnn_status clrnn_launches_op(struct clrnn_launches *launches, const char *op)
+{
+    const struct clrnn_log *log = launches->device->log;
+    char *name = clrnn_format("%s", op);
+    void *array = launches->op;
+    enum clrnn_status st;
+
+    if (!name)
+        return clrnn_error_memory(log, strlen(op) + 1, "a list of launches");
+    st = clrnn_grow(log, &array, launches->op_count, &launches->op_room, sizeof(*launches->op));
+    launches->op = array;
+    if (st != CLRNN_OK) {
+        free(name);
+        return st;
+    }
+    launches->op[launches->op_count++] = name;
+    launches->scratch_next = 0; // the op before is done with its memory
+    return CLRNN_OK;
+}
+
+enum clrnn_status clrnn_launches_add(struct clrnn_launches *launches, clrnn_run_fn *run, const char *kernel,
+                                     struct clrnn_cost cost, struct clrnn_launch **launch)
+{
+    void *array = launches->launch;
+    const enum clrnn_status st = clrnn_grow(launches->device->log, &array, launches->count, &launches->room,
+                                            sizeof(*launches->launch));
+
+    launches->launch = array;
+    TRY(st);
+    *launch = &launches->launch[launches->count++];
+    **launch = (struct clrnn_launch){.run = run};
+    (*launch)->info.op = launches->op_count ? launches->op[launches->op_count - 1] : "";
+    (*launch)->info.kernel = kernel;
+    (*launch)->info.cost = cost;
+    return CLRNN_OK;
+}
+
+void clrnn_launches_cut(struct clrnn_launches *launches, size_t count)
+{
+    while (launches->count > count) {
+        struct clrnn_launch *l = &launches->launch[--launches->count];
+
+        if (l->name) { // only kernels have one
+            if (l->kernel.kernel)
+                clReleaseKernel(l->kernel.kernel);
+            free(l->name);
+        }
+    }
+}
+
+// ---------------------------------------------------------------- copies, zeros, host calls
+
+static enum clrnn_status run_copy(struct clrnn_launches *launches, struct clrnn_launch *l, cl_event *event)
+{
+    struct clrnn_device *d = launches->device;
+    cl_int error;
+
+    if (d->ref)
+        return clrnn_buffer_copy(l->copy.to, l->copy.to_first, l->copy.from, l->copy.from_first, l->copy.count);
+    error = clEnqueueCopyBuffer(d->queue, l->copy.from->mem, l->copy.to->mem, l->copy.from_first * 4,
+                                l->copy.to_first * 4, l->copy.count * 4, 0, NULL, event);
+    return error == CL_SUCCESS
+               ? CLRNN_OK
+               : clrnn_cl_error(d->log, error, "clEnqueueCopyBuffer", "%s: %zu elements of %s to %s, on %s",
+                                l->info.op, l->copy.count, l->copy.from->what, l->copy.to->what, d->info.name);
+}
+
+static enum clrnn_status run_zero(struct clrnn_launches *launches, struct clrnn_launch *l, cl_event *event)
+{
+    struct clrnn_device *d = launches->device;
+    struct clrnn_buffer *b = l->copy.to;
+    const cl_uint zero = 0;
+    cl_int error;
+
+    if (d->ref)
+        return clrnn_buffer_zero(b);
+    error = clEnqueueFillBuffer(d->queue, b->mem, &zero, sizeof(zero), 0, b->bytes, 0, NULL, event);
+    return error == CL_SUCCESS ? CLRNN_OK
+                               : clrnn_cl_error(d->log, error, "clEnqueueFillBuffer", "%s: %zu elements of %s, on %s",
+                                                l->info.op, b->count, b->what, d->info.name);
+}
+
+static enum clrnn_status run_host(struct clrnn_launches *launches, struct clrnn_launch *l, cl_event *event)
+{
+    (void)launches;
+    (void)event;
+    return l->host.fn(l->host.context);
+}
+
+enum clrnn_status clrnn_launch_host(struct clrnn_launches *launches, clrnn_host_fn *fn, const void *context)
+{
+    struct clrnn_launch *l;
+
+    if (!launches->device->ref)
+        return clrnn_error(launches->device->log, CLRNN_ERR_ARG, "host calls run on ref only, not on %s",
+                           launches->device->info.name);
+    TRY(clrnn_launches_add(launches, run_host, "host", (struct clrnn_cost){0, 0}, &l));
+    l->host.fn = fn;
+    l->host.context = context;
+    return CLRNN_OK;
+}
+
+enum clrnn_status clrnn_launch_copy(struct clrnn_launches *launches, struct clrnn_buffer *to, size_t to_first,
+                                    struct clrnn_buffer *from, size_t from_first, size_t count)
+{
+    const double bytes = 2.0 * (double)count * (double)clrnn_type_bytes(launches->device, to->type);
+    struct clrnn_launch *l;
+
+    TRY(clrnn_copy_check(to, to_first, from, from_first, count));
+    if (!count)
+        return CLRNN_OK;
+    TRY(clrnn_launches_add(launches, run_copy, "copy", (struct clrnn_cost){0, bytes}, &l));
+    l->copy.to = to;
+    l->copy.from = from;
+    l->copy.to_first = to_first;
+    l->copy.from_first = from_first;
+    l->copy.count = count;
+    snprintf(l->info.shape, sizeof(l->info.shape), "%zu", count);
+    return CLRNN_OK;
+}
+
+enum clrnn_status clrnn_launch_zero(struct clrnn_launches *launches, struct clrnn_buffer *buffer)
+{
+    struct clrnn_launch *l;
+
+    TRY(clrnn_launches_add(launches, run_zero, "zero", (struct clrnn_cost){0, (double)buffer->bytes}, &l));
+    l->copy.to = buffer;
+    snprintf(l->info.shape, sizeof(l->info.shape), "%zu", buffer->count);
+    return CLRNN_OK;
+}
+
+// ---------------------------------------------------------------- scratch
+
+enum clrnn_status clrnn_launches_scratch(struct clrnn_launches *launches, size_t count,
+                                         struct clrnn_buffer **buffer)
+{
+    struct clrnn_device *d = launches->device;
+    const size_t slot = launches->scratch_next;
+    void *array = launches->scratch;
+    enum clrnn_status st;
+
+    *buffer = NULL;
+    if (slot == d->scratch_count) {
+        struct clrnn_buffer **larger = realloc(d->scratch, (slot + 1) * sizeof(*larger));
+
+        if (!larger)
+            return clrnn_error_memory(d->log, (slot + 1) * sizeof(*larger), "scratch memory");
+        d->scratch = larger;
+        d->scratch[d->scratch_count++] = NULL;
+    }
+    if (!d->scratch[slot] || d->scratch[slot]->count < count) {
+        clrnn_buffer_destroy(&d->scratch[slot]); // lists that use it hold it
+        TRY(clrnn_buffer_create(d, CLRNN_REAL, count, "scratch memory", &d->scratch[slot]));
+    }
+    st = clrnn_grow(d->log, &array, launches->scratch_count, &launches->scratch_room, sizeof(*launches->scratch));
+    launches->scratch = array;
+    TRY(st);
+    *buffer = launches->scratch[launches->scratch_count++] = clrnn_buffer_retain(d->scratch[slot]);
+    launches->scratch_next++;
+    return CLRNN_OK;
+}
+
+// ---------------------------------------------------------------- running
+
+static double now_s(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+enum clrnn_status clrnn_launches_run_part(struct clrnn_launches *launches, size_t first, size_t last)
+{
+    struct clrnn_device *d = launches->device;
+
+    if (first > last || last > launches->count)
+        return clrnn_error(d->log, CLRNN_ERR_ARG, "launches %zu to %zu of %zu cannot be run", first, last,
+                           launches->count);
+    for (size_t i = first; i < last; i++) {
+        struct clrnn_launch *l = &launches->launch[i];
+        cl_event event = NULL;
+        double start = 0;
+
+        if (d->profile && d->ref)
+            start = now_s();
+        TRY(l->run(launches, l, d->profile && !d->ref ? &event : NULL));
+        if (d->profile && d->ref)
+            l->info.seconds += now_s() - start;
+        l->info.runs++;
+        if (event)
+            TRY(clrnn_timing_keep(launches, i, event));
+    }
+    return CLRNN_OK;
+}
+
+enum clrnn_status clrnn_launches_run(struct clrnn_launches *launches)
+{
+    TRY(clrnn_launches_run_part(launches, 0, launches->count));
+    return clrnn_device_flush(launches->device);
+}
+
+size_t clrnn_launches_count(const struct clrnn_launches *launches)
+{
+    return launches->count;
+}
+
+const struct clrnn_launch_info *clrnn_launches_info(const struct clrnn_launches *launches, size_t index)
+{
+    return &launches->launch[index].info;
+}
+
+// ---------------------------------------------------------------- times
+
+enum clrnn_status clrnn_timing_read(struct clrnn_launches *launches)
+{
+    struct clrnn_device *d = launches->device;
+    enum clrnn_status st = clrnn_device_finish(d);
+
+    for (size_t i = 0; i < launches->timing_count; i++) {
+        const struct clrnn_timing *t = &launches->timing[i];
+        struct clrnn_launch_info *info = &launches->launch[t->launch].info;
+        cl_ulong start = 0, end = 0;
+        cl_int error;
+
+        error = clGetEventProfilingInfo(t->event, CL_PROFILING_COMMAND_START, sizeof(start), &start, NULL);
+        if (error == CL_SUCCESS)
+            error = clGetEventProfilingInfo(t->event, CL_PROFILING_COMMAND_END, sizeof(end), &end, NULL);
+        if (error == CL_SUCCESS)
+            info->seconds += 1e-9 * (double)(end - start);
+        else if (st == CLRNN_OK)
+            st = clrnn_cl_error(d->log, error, "clGetEventProfilingInfo", "%s %s, on %s", info->op, info->kernel,
+                                d->info.name);
+        clReleaseEvent(t->event);
+    }
+    launches->timing_count = 0;
+    return st;
+}
+
+enum clrnn_status clrnn_timing_keep(struct clrnn_launches *launches, size_t launch, cl_event event)
+{
+    enum { MOST = 1 << 14 }; // events held before times are read; each costs the driver memory
+    void *array = launches->timing;
+    enum clrnn_status st = CLRNN_OK;
+
+    if (launches->timing_count == MOST)
+        st = clrnn_timing_read(launches);
+    if (st == CLRNN_OK)
+        st = clrnn_grow(launches->device->log, &array, launches->timing_count, &launches->timing_room,
+                        sizeof(*launches->timing));
+    launches->timing = array;
+    if (st != CLRNN_OK) {
+        clReleaseEvent(event);
+        return st;
+    }
+    launches->timing[launches->timing_count++] = (struct clrnn_timing){event, launch};
+    return CLRNN_OK;
+}
+
+enum clrnn_status clrnn_launches_profile(struct clrnn_launches *launches)
+{
+    return launches->timing_count ? clrnn_timing_read(launches) : CLRNN_OK;
+}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+// The list of launches inside: what kinds of launches share.
+#ifndef CLRNN_SRC_DEVICE_LAUNCHES_H
+#define CLRNN_SRC_DEVICE_LAUNCHES_H
+
+#include "device/device.h"
+
+struct clrnn_launch;
+
+/** Queues one launch (on ref: does it). `event` is NULL unless times are wanted. */
+typedef enum clrnn_status clrnn_run_fn(struct clrnn_launches *launches, struct clrnn_launch *launch,
+                                       cl_event *event);
+
+struct clrnn_launch {
+    struct clrnn_launch_info info;
+    char *name; // info.kernel, where it is the launch's own
+    clrnn_run_fn *run;
+    union {
+        struct {
+            cl_kernel kernel; // owned: its arguments are set for good
+            const char *stem; // within `name`, after its end
+            cl_uint dims;
+            size_t global[3], local[3];
+        } kernel;
+        struct clrnn_gemm gemm;
+        struct {
+            struct clrnn_buffer *to, *from;
+            size_t to_first, from_first, count;
+        } copy;
+        struct {
+            clrnn_host_fn *fn;
+            const void *context;
+        } host;
+    };
+};
+
+/** An event whose times are still to be read. */
+struct clrnn_timing {
+    cl_event event;
+    size_t launch;
+};
+
+struct clrnn_launches {
+    struct clrnn_device *device;
+    struct clrnn_launch *launch;
+    size_t count, room;
+    char **op; // names; the last is the current one
+    size_t op_count, op_room;
+    struct clrnn_buffer **scratch; // retained
+    size_t scratch_count, scratch_room, scratch_next; // next: calls since the last clrnn_launches_op
+    struct clrnn_timing *timing;
+    size_t timing_count, timing_room;
+};
+
+/** Appends an empty launch of the current op. */
+enum clrnn_status clrnn_launches_add(struct clrnn_launches *launches, clrnn_run_fn *run, const char *kernel,
+                                     struct clrnn_cost cost, struct clrnn_launch **launch);
+/** Takes launches from `count` on away again. */
+void clrnn_launches_cut(struct clrnn_launches *launches, size_t count);
+
+/** Makes room for one more element of `size` bytes in an array. */
+enum clrnn_status clrnn_grow(const struct clrnn_log *log, void **array, size_t count, size_t *room, size_t size);
+
+/** Appends what kernel.c makes: see clrnn_launch_kernel. Times of events into the rows, waiting. */
+enum clrnn_status clrnn_timing_read(struct clrnn_launches *launches);
+enum clrnn_status clrnn_timing_keep(struct clrnn_launches *launches, size_t launch, cl_event event);
+
+#endif

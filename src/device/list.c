@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: MIT
+// The list of platforms and devices, numbered as clinfo numbers them.
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "device/device.h"
+#include "device/probe.h"
+
+#define MAX_PLATFORMS 64
+#define MAX_DEVICES 64 // of one platform
+
+enum clrnn_status clrnn_list_init(const struct clrnn_log *log, struct clrnn_device_list **list)
+{
+    *list = calloc(1, sizeof(**list));
+    if (*list)
+        (*list)->strings_ = calloc(1, sizeof(struct clrnn_list_private));
+    if (!*list || !(*list)->strings_) {
+        clrnn_device_list_destroy(list);
+        return clrnn_error_memory(log, sizeof(**list), "the list of devices");
+    }
+    return CLRNN_OK;
+}
+
+void clrnn_device_list_destroy(struct clrnn_device_list **list)
+{
+    struct clrnn_device_list *l = *list;
+
+    *list = NULL;
+    if (!l)
+        return;
+    if (l->strings_) {
+        struct clrnn_list_private *p = l->strings_;
+
+        for (size_t i = 0; i < p->string_count; i++)
+            free(p->string[i]);
+        free(p->string);
+        free(p->handles);
+        free(p);
+    }
+    free(l->info);
+    free(l);
+}
+
+enum clrnn_status clrnn_list_row(const struct clrnn_log *log, struct clrnn_device_list *list,
+                                 struct clrnn_handles handles, struct clrnn_device_info **row)
+{
+    struct clrnn_list_private *p = list->strings_;
+
+    if (list->count == p->info_room) {
+        const size_t room = p->info_room ? 2 * p->info_room : 8;
+        struct clrnn_device_info *info = realloc(list->info, room * sizeof(*info));
+        struct clrnn_handles *h;
+
+        if (info)
+            list->info = info;
+        h = realloc(p->handles, room * sizeof(*h));
+        if (h)
+            p->handles = h;
+        if (!info || !h)
+            return clrnn_error_memory(log, room * sizeof(*info), "the list of devices");
+        p->info_room = room;
+    }
+    p->handles[list->count] = handles;
+    *row = &list->info[list->count++];
+    **row = (struct clrnn_device_info){.platform = -1, .device = -1, .name = "", .vendor = "",
+        .version = "", .opencl_c_version = "", .driver = "", .extensions = "", .platform_name = "",
+        .platform_version = ""};
+    return CLRNN_OK;
+}
+
+const char *clrnn_list_keep(struct clrnn_device_list *list, char *text)
+{
+    struct clrnn_list_private *p = list->strings_;
+
+    if (!text)
+        return NULL;
+    if (p->string_count == p->string_room) {
+        const size_t room = p->string_room ? 2 * p->string_room : 32;
+        char **string = realloc(p->string, room * sizeof(*string));
+
+        if (!string) {
+            free(text);
+            return NULL;
+        }
+        p->string = string;
+        p->string_room = room;
+    }
+    return p->string[p->string_count++] = text;
+}
+
+enum clrnn_status clrnn_list_ref(const struct clrnn_log *log, struct clrnn_device_list *list)
+{
+    struct clrnn_device_info *row;
+
+    TRY(clrnn_list_row(log, list, (struct clrnn_handles){NULL, NULL}, &row));
+    row->type = CLRNN_DEVICE_REF;
+    row->name = "ref";
+    row->vendor = "clRNN";
+    row->version = row->driver = row->platform_version = clrnn_version();
+    row->platform_name = "plain C, double precision";
+    row->compute_units = 1;
+    row->max_work_group_size = 1;
+    row->base_align_bytes = 64;
+    row->float_vector_width = 1;
+    row->global_bytes = row->max_alloc_bytes = SIZE_MAX / 2;
+    row->has_fp64 = row->unified_memory = true;
+    return CLRNN_OK;
+}
+
+static uint32_t device_uint(cl_device_id id, cl_device_info what)
+{
+    cl_uint value = 0;
+
+    return clGetDeviceInfo(id, what, sizeof(value), &value, NULL) == CL_SUCCESS ? value : 0;
+}
+
+static uint64_t device_ulong(cl_device_id id, cl_device_info what)
+{
+    cl_ulong value = 0;
+
+    return clGetDeviceInfo(id, what, sizeof(value), &value, NULL) == CL_SUCCESS ? value : 0;
+}
+
+/** Without the blanks that some drivers pad names with. */
+static char *trimmed(char *text)
+{
+    if (text) {
+        size_t length = strlen(text), blank = strspn(text, " \t");
+
+        while (length > blank && strchr(" \t\n", text[length - 1]))
+            length--;
+        memmove(text, text + blank, length - blank);
+        text[length - blank] = 0;
+    }
+    return text;
+}
+
+static enum clrnn_status add_device(const struct clrnn_log *log, struct clrnn_device_list *list,
+                                    const struct clrnn_device_info *platform, struct clrnn_handles h, int number)
+{
+    struct clrnn_device_info *row;
+    cl_device_type type = 0;
+    size_t group = 1;
+
+    TRY(clrnn_list_row(log, list, h, &row));
+    row->platform = platform->platform;
+    row->platform_name = platform->platform_name;
+    row->platform_version = platform->platform_version;
+    row->is_pocl = platform->is_pocl;
+    row->device = number;
+    if (clGetDeviceInfo(h.id, CL_DEVICE_TYPE, sizeof(type), &type, NULL) != CL_SUCCESS)
+        row->trouble = "its driver does not tell the device's type";
+    row->type = type & CL_DEVICE_TYPE_GPU   ? CLRNN_DEVICE_GPU
+                : type & CL_DEVICE_TYPE_CPU ? CLRNN_DEVICE_CPU
+                                            : CLRNN_DEVICE_ACCELERATOR;
+    row->name = clrnn_list_keep(list, trimmed(clrnn_cl_device_text(h.id, CL_DEVICE_NAME)));
+    row->vendor = clrnn_list_keep(list, trimmed(clrnn_cl_device_text(h.id, CL_DEVICE_VENDOR)));
+    row->version = clrnn_list_keep(list, trimmed(clrnn_cl_device_text(h.id, CL_DEVICE_VERSION)));
+    row->opencl_c_version =
+        clrnn_list_keep(list, trimmed(clrnn_cl_device_text(h.id, CL_DEVICE_OPENCL_C_VERSION)));
+    row->driver = clrnn_list_keep(list, trimmed(clrnn_cl_device_text(h.id, CL_DRIVER_VERSION)));
+    row->extensions = clrnn_list_keep(list, trimmed(clrnn_cl_device_text(h.id, CL_DEVICE_EXTENSIONS)));
+    if (!row->name || !row->vendor || !row->version || !row->opencl_c_version || !row->driver ||
+        !row->extensions)
+        return clrnn_error_memory(log, 256, "the list of devices");
+
+    if (clGetDeviceInfo(h.id, CL_DEVICE_MAX_WORK_GROUP_SIZE, sizeof(group), &group, NULL) != CL_SUCCESS)
+        group = 1;
+    row->max_work_group_size = (uint32_t)group;
+    row->compute_units = device_uint(h.id, CL_DEVICE_MAX_COMPUTE_UNITS);
+    row->max_clock_mhz = device_uint(h.id, CL_DEVICE_MAX_CLOCK_FREQUENCY);
+    row->global_bytes = device_ulong(h.id, CL_DEVICE_GLOBAL_MEM_SIZE);
+    row->max_alloc_bytes = device_ulong(h.id, CL_DEVICE_MAX_MEM_ALLOC_SIZE);
+    row->local_bytes = device_ulong(h.id, CL_DEVICE_LOCAL_MEM_SIZE);
+    row->base_align_bytes = device_uint(h.id, CL_DEVICE_MEM_BASE_ADDR_ALIGN) / 8;
+    row->float_vector_width = device_uint(h.id, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT);
+    row->local_is_real = device_uint(h.id, CL_DEVICE_LOCAL_MEM_TYPE) == CL_LOCAL;
+    row->has_fp64 = strstr(row->extensions, "cl_khr_fp64") != NULL;
+    row->unified_memory = device_uint(h.id, CL_DEVICE_HOST_UNIFIED_MEMORY) == CL_TRUE;
+    if (!row->trouble && !device_uint(h.id, CL_DEVICE_AVAILABLE))
+        row->trouble = "its driver says that it is not available";
+    else if (!row->trouble && !device_uint(h.id, CL_DEVICE_COMPILER_AVAILABLE))
+        row->trouble = "its driver has no OpenCL C compiler";
+    return CLRNN_OK;
+}
+
+static enum clrnn_status add_platform(const struct clrnn_log *log, struct clrnn_device_list *list,
+                                      cl_platform_id id, int number)
+{
+    struct clrnn_device_info platform = {.platform = number}, *row;
+    cl_device_id devices[MAX_DEVICES];
+    cl_uint count = 0;
+    cl_int error;
+
+    platform.platform_name = clrnn_list_keep(list, trimmed(clrnn_cl_platform_text(id, CL_PLATFORM_NAME)));
+    platform.platform_version =
+        clrnn_list_keep(list, trimmed(clrnn_cl_platform_text(id, CL_PLATFORM_VERSION)));
+    if (!platform.platform_name || !platform.platform_version)
+        return clrnn_error_memory(log, 256, "the list of devices");
+    platform.is_pocl = strstr(platform.platform_name, "Portable Computing Language") ||
+                       strstr(platform.platform_version, "PoCL") || strstr(platform.platform_version, "pocl");
+
+    error = clGetDeviceIDs(id, CL_DEVICE_TYPE_ALL, MAX_DEVICES, devices, &count);
+    count = error == CL_SUCCESS ? count < MAX_DEVICES ? count : MAX_DEVICES : 0;
+    for (cl_uint i = 0; i < count; i++)
+        TRY(add_device(log, list, &platform, (struct clrnn_handles){id, devices[i]}, (int)i));
+    if (count)
+        return CLRNN_OK;
+
+    TRY(clrnn_list_row(log, list, (struct clrnn_handles){id, NULL}, &row));
+    row->platform = number;
+    row->platform_name = platform.platform_name;
+    row->platform_version = platform.platform_version;
+    row->trouble = "no devices";
+    if (error != CL_SUCCESS && error != CL_DEVICE_NOT_FOUND) {
+        row->trouble = clrnn_list_keep(list, clrnn_format("clGetDeviceIDs failed with %s (%d)",
+                                                          clrnn_cl_error_name(error), (int)error));
+        if (!row->trouble)
+            return clrnn_error_memory(log, 64, "the list of devices");
+    }
+    return CLRNN_OK;
+}
+
+static enum clrnn_status add_trouble(const struct clrnn_log *log, struct clrnn_device_list *list,
+                                     int platform, const char *name, const char *trouble)
+{
+    struct clrnn_device_info *row;
+
+    TRY(clrnn_list_row(log, list, (struct clrnn_handles){NULL, NULL}, &row));
+    row->platform = platform;
+    row->platform_name = clrnn_list_keep(list, clrnn_format("%s", name));
+    row->trouble = clrnn_list_keep(list, clrnn_format("%s", trouble));
+    if (!row->platform_name || !row->trouble)
+        return clrnn_error_memory(log, 256, "the list of devices");
+    return CLRNN_OK;
+}
+
+enum clrnn_status clrnn_list_opencl(const struct clrnn_log *log, struct clrnn_device_list *list)
+{
+    cl_platform_id platforms[MAX_PLATFORMS];
+    struct clrnn_probe *probe;
+    cl_uint count = 0;
+    enum clrnn_status st;
+
+    TRY(clrnn_probe_create(log, &probe)); // first of all: after it only sound drivers are touched
+    if (clGetPlatformIDs(MAX_PLATFORMS, platforms, &count) != CL_SUCCESS)
+        count = 0; // no driver at all: an empty list
+    count = count < MAX_PLATFORMS ? count : MAX_PLATFORMS;
+    clrnn_probe_restore(probe);
+
+    st = CLRNN_OK;
+    for (cl_uint i = 0; st == CLRNN_OK && i < count; i++) {
+        const struct clrnn_probe_trouble *t = clrnn_probe_find(probe, (int)i);
+
+        st = t ? add_trouble(log, list, (int)i, t->name, t->text) : add_platform(log, list, platforms[i], (int)i);
+    }
+    for (size_t i = 0; st == CLRNN_OK && i < probe->count; i++)
+        if (probe->trouble[i].platform < 0)
+            st = add_trouble(log, list, -1, probe->trouble[i].name, probe->trouble[i].text);
+    clrnn_probe_destroy(&probe);
+    return st;
+}
+
+enum clrnn_status clrnn_device_list_create(const struct clrnn_log *log, struct clrnn_device_list **list)
+{
+    enum clrnn_status st;
+
+    TRY(clrnn_list_init(log, list));
+    st = clrnn_list_opencl(log, *list);
+    if (st == CLRNN_OK)
+        st = clrnn_list_ref(log, *list);
+    if (st != CLRNN_OK)
+        clrnn_device_list_destroy(list);
+    return st;
+}

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+// OpenCL's headers, included nowhere else, and its errors as names and sentences.
+#ifndef CLRNN_SRC_DEVICE_OPENCL_H
+#define CLRNN_SRC_DEVICE_OPENCL_H
+
+#define CL_TARGET_OPENCL_VERSION 120
+#include <CL/cl.h>
+#include <CL/cl_ext.h>
+
+#include "base/log.h"
+
+/** "CL_INVALID_KERNEL_ARGS"; "unknown error" for a number that no header of ours names. Never NULL. */
+const char *clrnn_cl_error_name(cl_int error);
+
+/**
+ * Logs "<what the caller was about>: <call> failed with <NAME> (<number>)" and returns the status that
+ * fits: CLRNN_ERR_MEMORY where memory lacked, CLRNN_ERR_BUILD for programs, else CLRNN_ERR_DEVICE.
+ */
+enum clrnn_status clrnn_cl_error(const struct clrnn_log *log, cl_int error, const char *call,
+                                 const char *format, ...) CLRNN_PRINTF(4, 5);
+
+/** A device's or platform's text in fresh memory, "" where the driver fails. NULL: no memory. */
+char *clrnn_cl_device_text(cl_device_id id, cl_device_info what);
+char *clrnn_cl_platform_text(cl_platform_id id, cl_platform_info what);
+
+#endif

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+// Trying OpenCL drivers in child processes, so that one that crashes or hangs takes nothing with it.
+#ifndef CLRNN_SRC_DEVICE_PROBE_H
+#define CLRNN_SRC_DEVICE_PROBE_H
+
+#include "base/log.h"
+
+/** A platform that broke its child, or (platform -1) a driver file that broke it while being loaded. */
+struct clrnn_probe_trouble {
+    int platform;
+    char name[256], text[160];
+};
+
+struct clrnn_probe {
+    struct clrnn_probe_trouble *trouble;
+    size_t count;
+    char *folder;       // of the sound drivers, where some break the loader
+    char *kept_vendors; // OCL_ICD_VENDORS as it was
+};
+
+/**
+ * Tries every platform in children. Where a driver cannot even be loaded, OCL_ICD_VENDORS names a
+ * temporary folder without it until clrnn_probe_restore: call clGetPlatformIDs in between. Does nothing
+ * in a process that has loaded drivers already.
+ */
+enum clrnn_status clrnn_probe_create(const struct clrnn_log *log, struct clrnn_probe **probe);
+void clrnn_probe_restore(struct clrnn_probe *probe);
+void clrnn_probe_destroy(struct clrnn_probe **probe);
+
+/** What is wrong with a platform, or NULL. */
+const struct clrnn_probe_trouble *clrnn_probe_find(const struct clrnn_probe *probe, int platform);
+
+#endif

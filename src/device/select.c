@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: MIT
+// From what a user types ("0:0", "cpu", "nvidia") to one device.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/file.h"
+#include "device/device.h"
+
+// From the headers of extensions that not every OpenCL-Headers package has.
+#define PCI_BUS_INFO_KHR 0x410F // 4 cl_uint: domain, bus, device, function
+#define PCI_BUS_ID_NV 0x4008
+#define PCI_SLOT_ID_NV 0x4009
+#define TOPOLOGY_AMD 0x4037 // 24 bytes: type 1, ..., bus, device, function
+
+static bool usable(const struct clrnn_device_info *i)
+{
+    return !i->trouble && i->type != CLRNN_DEVICE_REF;
+}
+
+/** Which platform to prefer for one and the same device: the vendor's own first, a simulator last. */
+static int platform_rank(const struct clrnn_device_info *i)
+{
+    static const char *const later[] = {"rusticl", "Clover", "Oclgrind"};
+
+    if (i->is_pocl)
+        return 1;
+    for (int k = 0; k < 3; k++)
+        if (strcasestr(i->platform_name, later[k]))
+            return 2 + k;
+    return 0;
+}
+
+/** Domain, bus, device and function of a GPU as one number, 0 where the driver does not tell. */
+static uint64_t pci_address(cl_device_id id)
+{
+    cl_uint khr[4], bus, slot;
+    unsigned char amd[24];
+
+    if (clGetDeviceInfo(id, PCI_BUS_INFO_KHR, sizeof(khr), khr, NULL) == CL_SUCCESS)
+        return 1ULL << 63 | (uint64_t)khr[0] << 32 | khr[1] << 16 | khr[2] << 8 | khr[3];
+    if (clGetDeviceInfo(id, PCI_BUS_ID_NV, sizeof(bus), &bus, NULL) == CL_SUCCESS &&
+        clGetDeviceInfo(id, PCI_SLOT_ID_NV, sizeof(slot), &slot, NULL) == CL_SUCCESS)
+        return 1ULL << 63 | bus << 16 | slot << 8;
+    if (clGetDeviceInfo(id, TOPOLOGY_AMD, sizeof(amd), amd, NULL) == CL_SUCCESS && amd[0] == 1)
+        return 1ULL << 63 | (uint64_t)amd[21] << 16 | (uint64_t)amd[22] << 8 | amd[23];
+    return 0;
+}
+
+/** Whether two rows are one physical device, seen through two platforms. */
+static bool same_device(const struct clrnn_device_list *list, size_t a, size_t b)
+{
+    const struct clrnn_handles *h = ((const struct clrnn_list_private *)list->strings_)->handles;
+    const struct clrnn_device_info *x = &list->info[a], *y = &list->info[b];
+    uint64_t pci_x, pci_y;
+    cl_uint vendor_x = 0, vendor_y = 0;
+
+    if (x->platform == y->platform || x->type != y->type)
+        return false;
+    if (x->type == CLRNN_DEVICE_CPU)
+        return true; // the host's
+    pci_x = pci_address(h[a].id);
+    pci_y = pci_address(h[b].id);
+    if (pci_x && pci_y)
+        return pci_x == pci_y;
+    if (clGetDeviceInfo(h[a].id, CL_DEVICE_VENDOR_ID, sizeof(vendor_x), &vendor_x, NULL) != CL_SUCCESS ||
+        clGetDeviceInfo(h[b].id, CL_DEVICE_VENDOR_ID, sizeof(vendor_y), &vendor_y, NULL) != CL_SUCCESS)
+        return false;
+    return vendor_x == vendor_y && x->device == y->device; // as near as such drivers let us come
+}
+
+/** "P:D name (platform)" of every device in fresh memory. NULL: no memory. */
+static char *listing(const struct clrnn_device_list *list)
+{
+    size_t size;
+    char *text = NULL;
+    FILE *out = open_memstream(&text, &size);
+
+    if (!out)
+        return NULL;
+    for (size_t i = 0; i < list->count; i++) {
+        const struct clrnn_device_info *d = &list->info[i];
+
+        if (d->type == CLRNN_DEVICE_REF && d->device < 0 && !d->trouble)
+            continue;
+        if (d->device >= 0)
+            fprintf(out, "%d:%d %s (%s)%s%s; ", d->platform, d->device, d->name, d->platform_name,
+                    d->trouble ? ", " : "", d->trouble ? d->trouble : "");
+        else
+            fprintf(out, "%s: %s; ", d->platform_name, d->trouble);
+    }
+    fprintf(out, "ref");
+    if (fclose(out)) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}
+
+static enum clrnn_status no_match(const struct clrnn_log *log, const struct clrnn_device_list *list,
+                                  const char *select, const char *why)
+{
+    char *there = listing(list);
+    const enum clrnn_status st = clrnn_error(log, CLRNN_ERR_ARG, "device \"%s\" %s; there is: %s", select, why,
+                                             there ? there : "(no memory to list them)");
+
+    free(there);
+    return st;
+}
+
+/** Multiply-adds per clock and compute unit, roughly, to tell a fast GPU from a slow one. */
+static double speed(const struct clrnn_device_info *i)
+{
+    double lanes = 64;
+
+    if (strcasestr(i->vendor, "nvidia"))
+        lanes = 128;
+    else if (strcasestr(i->vendor, "intel"))
+        lanes = 8;
+    return lanes * i->compute_units * i->max_clock_mhz;
+}
+
+static bool better(const struct clrnn_device_list *list, size_t a, size_t b)
+{
+    static const int order[] = {[CLRNN_DEVICE_GPU] = 0, [CLRNN_DEVICE_CPU] = 1, [CLRNN_DEVICE_ACCELERATOR] = 2};
+    const struct clrnn_device_info *x = &list->info[a], *y = &list->info[b];
+
+    if (x->type != y->type)
+        return order[x->type] < order[y->type];
+    if (x->type != CLRNN_DEVICE_CPU && !same_device(list, a, b))
+        return speed(x) > speed(y);
+    return platform_rank(x) < platform_rank(y);
+}
+
+static enum clrnn_status select_default(const struct clrnn_log *log, const struct clrnn_device_list *list,
+                                        size_t *row)
+{
+    size_t best = list->count;
+    char *there;
+    enum clrnn_status st;
+
+    for (size_t i = 0; i < list->count; i++)
+        if (usable(&list->info[i]) && (best == list->count || better(list, i, best)))
+            best = i;
+    if (best < list->count) {
+        *row = best;
+        return CLRNN_OK;
+    }
+    if (!list->count)
+        return clrnn_error(log, CLRNN_ERR_DEVICE,
+                           "no OpenCL platform found: install a driver (Debian, for the CPU: pocl-opencl-icd; "
+                           "for GPUs: the vendor's OpenCL package, or mesa-opencl-icd), or use --device ref");
+    there = listing(list);
+    st = clrnn_error(log, CLRNN_ERR_DEVICE,
+                     "no OpenCL device can be used (there is: %s): install a driver (Debian, for the CPU: "
+                     "pocl-opencl-icd), or use --device ref", there ? there : "?");
+    free(there);
+    return st;
+}
+
+/** "3:1" as numbers. */
+static bool numbers(const char *select, int *platform, int *device)
+{
+    int used = 0;
+
+    return strspn(select, "0123456789:") == strlen(select) &&
+           sscanf(select, "%4d:%4d%n", platform, device, &used) == 2 && !select[used];
+}
+
+static bool fits(const struct clrnn_device_info *i, const char *select)
+{
+    if (!usable(i))
+        return false;
+    if (strcasecmp(select, "cpu") == 0)
+        return i->type == CLRNN_DEVICE_CPU;
+    if (strcasecmp(select, "gpu") == 0)
+        return i->type == CLRNN_DEVICE_GPU;
+    return strcasestr(i->name, select) || strcasestr(i->platform_name, select) ||
+           (i->is_pocl && strcasestr("pocl", select));
+}
+
+enum clrnn_status clrnn_list_select(const struct clrnn_log *log, const struct clrnn_device_list *list,
+                                    const char *select, size_t *row)
+{
+    size_t best = list->count, others = 0;
+    int platform, device;
+
+    if (!select || !*select)
+        return select_default(log, list, row);
+    if (numbers(select, &platform, &device)) {
+        for (size_t i = 0; i < list->count; i++) {
+            const struct clrnn_device_info *d = &list->info[i];
+
+            if (d->platform != platform || (d->device != device && !(d->device < 0 && d->trouble)))
+                continue;
+            if (d->trouble)
+                return clrnn_error(log, CLRNN_ERR_DEVICE, "device %s (%s) cannot be used: %s", select,
+                                   d->platform_name, d->trouble);
+            *row = i;
+            return CLRNN_OK;
+        }
+        return no_match(log, list, select, "is not there");
+    }
+    for (size_t i = 0; i < list->count; i++)
+        if (fits(&list->info[i], select) && (best == list->count || better(list, i, best)))
+            best = i;
+    if (best == list->count) {
+        if (!list->count)
+            return select_default(log, list, row); // says what to install
+        return no_match(log, list, select, "fits nothing");
+    }
+    for (size_t i = 0; i < list->count; i++)
+        others += i != best && fits(&list->info[i], select) && !same_device(list, i, best);
+    if (others)
+        return no_match(log, list, select, "fits several");
+    *row = best;
+    return CLRNN_OK;
+}

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+// For tests that run on a device: opening the one that CLRNN_DEVICE names, else the first CPU; a log that
+// remembers what was said.
+#ifndef CLRNN_TESTS_DEVICE_DEVICE_TEST_H
+#define CLRNN_TESTS_DEVICE_DEVICE_TEST_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "device/launch.h"
+
+/** The errors and warnings said last. */
+struct test_log {
+    struct clrnn_log log; // first: the log's user is this struct
+    char text[16384];
+    int errors;
+};
+
+static inline void test_log_fn(void *user, enum clrnn_log_level level, const char *line)
+{
+    struct test_log *t = user;
+
+    if (level == CLRNN_LOG_ERROR)
+        t->errors++;
+    snprintf(t->text, sizeof(t->text), "%s", line);
+}
+
+static inline void test_log_init(struct test_log *t)
+{
+    memset(t, 0, sizeof(*t));
+    t->log = (struct clrnn_log){test_log_fn, t, CLRNN_LOG_WARNING};
+}
+
+/** Prints to stderr: for tests where nothing should be said. */
+static inline void test_print_fn(void *user, enum clrnn_log_level level, const char *line)
+{
+    (void)user;
+    (void)level;
+    fprintf(stderr, "# %s\n", line);
+}
+static const struct clrnn_log test_print_log = {test_print_fn, NULL, CLRNN_LOG_WARNING};
+
+/**
+ * Opens the device to test on: CLRNN_DEVICE, else "cpu". Prints which. NULL: there is none, and the
+ * reason has been printed; a test then calls skip(). A device that is named must open.
+ */
+static inline struct clrnn_device *test_device_open(const struct clrnn_log *log)
+{
+    struct clrnn_device_params params = {.log = log ? log : &test_print_log};
+    struct clrnn_device *device = NULL;
+    const char *named = getenv("CLRNN_DEVICE");
+    enum clrnn_status st;
+
+    params.select = named && *named ? named : "cpu";
+    st = clrnn_device_open(&params, &device);
+    if (st != CLRNN_OK) {
+        fprintf(stderr, "# no device \"%s\" to test on: %s\n", params.select, clrnn_status_text(st));
+        if (named && *named)
+            fail_msg("CLRNN_DEVICE=%s cannot be opened", named);
+        return NULL;
+    }
+    fprintf(stderr, "# on %s (%s)\n", clrnn_device_info(device)->name, clrnn_device_info(device)->platform_name);
+    return device;
+}
+
+#endif
