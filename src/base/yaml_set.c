@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: MIT
+// Carrying out `--set KEY=VALUE` on a YAML tree.
+#include "base/yaml.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/file.h"
+#include "base/words.h"
+
+#define NAME "--set" // the file that nodes set from the command line come from; line 0
+
+// Parents that hold one entry, its name saying what they are; * is any one step.
+static const char *const one_entry[] = {"train.loss", "train.optimizer", "train.scheduler", "model.layers.*"};
+
+static bool holds_one_entry(char *const *step, size_t count)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(one_entry); i++) {
+        const char *pattern = one_entry[i];
+        size_t at = 0;
+
+        while (at < count && *pattern) {
+            const size_t length = strcspn(pattern, ".");
+
+            if (!(length == 1 && *pattern == '*') &&
+                (strlen(step[at]) != length || strncmp(pattern, step[at], length)))
+                break;
+            pattern += length + (pattern[length] == '.');
+            at++;
+        }
+        if (at == count && !*pattern)
+            return true;
+    }
+    return false;
+}
+
+static void place(struct clrnn_node *node)
+{
+    node->file = NAME;
+    node->line = node->column = 0;
+    for (size_t i = 0; i < node->count; i++)
+        place(node->child[i]);
+}
+
+static void empty(struct clrnn_node *node)
+{
+    for (size_t i = 0; i < node->count; i++)
+        clrnn_yaml_destroy(&node->child[i]);
+    node->count = 0;
+    free(node->child);
+    node->child = NULL;
+    free(node->text);
+    node->text = NULL;
+    node->quoted = false;
+}
+
+static bool is_null(const struct clrnn_node *node)
+{
+    return node->kind == CLRNN_NODE_SCALAR && !node->quoted && clrnn_null_word(node->text);
+}
+
+// Turns null into an empty map and a bare name into a map with that one key.
+static bool make_map(struct clrnn_node *node)
+{
+    struct clrnn_node *child = NULL;
+
+    if (!is_null(node)) {
+        child = clrnn_node_scalar("null");
+        if (!child)
+            return false;
+        child->key = node->text;
+        node->text = NULL;
+        child->file = node->file;
+        child->line = node->line;
+        child->column = node->column;
+    }
+    empty(node);
+    node->kind = CLRNN_NODE_MAP;
+    return !child || clrnn_node_add(node, NULL, child);
+}
+
+// The child under the last of `count` steps, made where it is missing. CLRNN_ERR_CONFIG or _MEMORY.
+static enum clrnn_status descend(const struct clrnn_log *log, const char *assignment, char *const *step,
+                                 size_t count, struct clrnn_node **at)
+{
+    struct clrnn_node *parent = *at, *child;
+    const char *word = step[count - 1];
+
+    if (parent->kind == CLRNN_NODE_LIST) {
+        char *end;
+        const unsigned long index = strtoul(word, &end, 10);
+
+        if (*end || !*word || *word == '-' || *word == '+' || index >= parent->count)
+            return clrnn_error(log, CLRNN_ERR_CONFIG,
+                               NAME " %s: \"%s\" is no entry of the list, which has %zu, counted from 0",
+                               assignment, word, parent->count);
+        *at = parent->child[index];
+        return CLRNN_OK;
+    }
+    if (parent->kind == CLRNN_NODE_SCALAR && !make_map(parent))
+        return clrnn_error_memory(log, sizeof(*parent), NAME);
+    child = clrnn_node_find(parent, word);
+    if (!child) {
+        if (holds_one_entry(step, count - 1))
+            empty(parent);
+        child = clrnn_node_add(parent, word, clrnn_node_scalar("null"));
+        if (!child)
+            return clrnn_error_memory(log, sizeof(*child), NAME);
+        place(child);
+    }
+    *at = child;
+    return CLRNN_OK;
+}
+
+static enum clrnn_status set_path(const struct clrnn_log *log, struct clrnn_node *root, const char *assignment,
+                                  char *const *step, size_t count, struct clrnn_node **value)
+{
+    struct clrnn_node *at = root;
+
+    for (size_t i = 0; i < count; i++)
+        TRY(descend(log, assignment, step, i + 1, &at));
+    empty(at);
+    at->kind = (*value)->kind;
+    at->quoted = (*value)->quoted;
+    at->text = (*value)->text;
+    at->child = (*value)->child;
+    at->count = (*value)->count;
+    (*value)->text = NULL;
+    (*value)->child = NULL;
+    (*value)->count = 0;
+    place(at);
+    return CLRNN_OK;
+}
+
+enum clrnn_status clrnn_node_set(const struct clrnn_log *log, struct clrnn_node *root, const char *assignment)
+{
+    const char *equals = strchr(assignment, '=');
+    char *key = NULL, *step[64], *rest;
+    struct clrnn_node *value = NULL;
+    enum clrnn_status st;
+    size_t count = 0;
+
+    if (!equals || equals == assignment)
+        return clrnn_error(log, CLRNN_ERR_CONFIG,
+                           NAME " %s: expected KEY=VALUE, such as train.optimizer.adam.lr=0.01", assignment);
+    key = clrnn_format("%.*s", (int)(equals - assignment), assignment);
+    if (!key)
+        return clrnn_error_memory(log, (size_t)(equals - assignment) + 1, NAME);
+    for (rest = key; rest;) {
+        char *word = strsep(&rest, ".");
+
+        if (!*word || count == ARRAY_SIZE(step)) {
+            st = clrnn_error(log, CLRNN_ERR_CONFIG, NAME " %s: the key %s", assignment,
+                             *word ? "has more than 64 parts" : "has an empty part between its dots");
+            goto done;
+        }
+        step[count++] = word;
+    }
+    st = clrnn_yaml_parse(log, equals + 1, NAME, &value);
+    if (st == CLRNN_OK)
+        st = set_path(log, root, assignment, step, count, &value);
+done:
+    clrnn_yaml_destroy(&value);
+    free(key);
+    return st;
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+// Writing a YAML tree as text with libyaml.
+#include "base/yaml.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <yaml.h>
+
+#define WIDTH 100 // a map or list of scalars no longer than this is written in one line
+
+struct sink {
+    char *text;
+    size_t size, room;
+};
+
+static int sink_write(void *user, unsigned char *bytes, size_t size)
+{
+    struct sink *s = user;
+
+    if (s->size + size + 1 > s->room) {
+        const size_t room = 2 * (s->size + size + 1);
+        char *grown = realloc(s->text, room);
+
+        if (!grown)
+            return 0;
+        s->text = grown;
+        s->room = room;
+    }
+    memcpy(s->text + s->size, bytes, size);
+    s->size += size;
+    s->text[s->size] = '\0';
+    return 1;
+}
+
+static bool fits_line(const struct clrnn_node *node)
+{
+    size_t width = 0;
+
+    for (size_t i = 0; i < node->count; i++) {
+        const struct clrnn_node *child = node->child[i];
+
+        if (child->kind != CLRNN_NODE_SCALAR && child->count)
+            return false;
+        width += (child->key ? strlen(child->key) + 2 : 0) + (child->text ? strlen(child->text) : 2) + 2;
+    }
+    return width <= WIDTH;
+}
+
+static bool emit_scalar(yaml_emitter_t *emitter, const char *text, bool quoted)
+{
+    yaml_event_t event;
+
+    return yaml_scalar_event_initialize(&event, NULL, NULL, (const yaml_char_t *)text, (int)strlen(text), 1, 1,
+                                        quoted ? YAML_DOUBLE_QUOTED_SCALAR_STYLE : YAML_PLAIN_SCALAR_STYLE) &&
+           yaml_emitter_emit(emitter, &event);
+}
+
+// `top`: the root and what lies directly in it never shrink to one line.
+static bool emit(yaml_emitter_t *emitter, const struct clrnn_node *node, int depth)
+{
+    const bool map = node->kind == CLRNN_NODE_MAP;
+    const bool flow = node->count == 0 || (depth > 1 && fits_line(node));
+    yaml_event_t event;
+
+    if (node->kind == CLRNN_NODE_SCALAR)
+        return emit_scalar(emitter, node->text, node->quoted);
+    if (!(map ? yaml_mapping_start_event_initialize(&event, NULL, NULL, 1,
+                                                    flow ? YAML_FLOW_MAPPING_STYLE : YAML_BLOCK_MAPPING_STYLE)
+              : yaml_sequence_start_event_initialize(
+                    &event, NULL, NULL, 1, flow ? YAML_FLOW_SEQUENCE_STYLE : YAML_BLOCK_SEQUENCE_STYLE)) ||
+        !yaml_emitter_emit(emitter, &event))
+        return false;
+    for (size_t i = 0; i < node->count; i++) {
+        if (map && !emit_scalar(emitter, node->child[i]->key, false))
+            return false;
+        if (!emit(emitter, node->child[i], depth + 1))
+            return false;
+    }
+    return (map ? yaml_mapping_end_event_initialize(&event) : yaml_sequence_end_event_initialize(&event)) &&
+           yaml_emitter_emit(emitter, &event);
+}
+
+char *clrnn_yaml_text(const struct clrnn_node *root)
+{
+    struct sink sink = {NULL, 0, 0};
+    yaml_emitter_t emitter;
+    yaml_event_t event;
+    bool good;
+
+    if (!yaml_emitter_initialize(&emitter))
+        return NULL;
+    yaml_emitter_set_output(&emitter, sink_write, &sink);
+    yaml_emitter_set_unicode(&emitter, 1);
+    yaml_emitter_set_width(&emitter, -1); // paths are not broken over lines
+    good = yaml_stream_start_event_initialize(&event, YAML_UTF8_ENCODING) &&
+           yaml_emitter_emit(&emitter, &event) &&
+           yaml_document_start_event_initialize(&event, NULL, NULL, NULL, 1) &&
+           yaml_emitter_emit(&emitter, &event) && emit(&emitter, root, 0) &&
+           yaml_document_end_event_initialize(&event, 1) && yaml_emitter_emit(&emitter, &event) &&
+           yaml_stream_end_event_initialize(&event) && yaml_emitter_emit(&emitter, &event) &&
+           yaml_emitter_flush(&emitter);
+    yaml_emitter_delete(&emitter);
+    if (!good) {
+        free(sink.text);
+        return NULL;
+    }
+    return sink.text;
+}

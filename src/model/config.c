@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: MIT
+// A config's life: made, copied, destroyed, read from a file or a text.
+#include "clrnn/config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/file.h"
+#include "model/options.h"
+
+enum { OWNED_TEXTS = 3 + 3 * 5 };
+
+// Where a config keeps the texts that it owns, apart from layers' names.
+static void owned_texts(struct clrnn_config *c, char **slot[OWNED_TEXTS])
+{
+    struct clrnn_source *source[3] = {&c->data.train, &c->data.valid, &c->data.test};
+    size_t n = 0;
+
+    slot[n++] = &c->path;
+    slot[n++] = &c->folder;
+    slot[n++] = &c->train.early_stopping.monitor;
+    for (size_t i = 0; i < ARRAY_SIZE(source); i++) {
+        slot[n++] = &source[i]->x;
+        slot[n++] = &source[i]->y;
+        slot[n++] = &source[i]->lengths;
+        slot[n++] = &source[i]->csv;
+        slot[n++] = &source[i]->label;
+    }
+}
+
+void clrnn_config_destroy(struct clrnn_config **config)
+{
+    char **slot[OWNED_TEXTS];
+    struct clrnn_config *c;
+
+    if (!config || !*config)
+        return;
+    c = *config;
+    owned_texts(c, slot);
+    for (size_t i = 0; i < OWNED_TEXTS; i++)
+        free(*slot[i]);
+    for (size_t i = 0; i < c->layer_count; i++)
+        free(c->layer[i].name);
+    free(c->layer);
+    free(c->train.loss.weight);
+    free(c->train.scheduler.milestone);
+    free(c);
+    *config = NULL;
+}
+
+enum clrnn_status clrnn_config_create(const struct clrnn_log *log, struct clrnn_config **config)
+{
+    struct clrnn_config *c = calloc(1, sizeof(*c));
+
+    *config = c;
+    if (!c || !clrnn_options_default(&clrnn_options_root, c)) {
+        clrnn_config_destroy(config);
+        return clrnn_error_memory(log, sizeof(*c), "a config");
+    }
+    return CLRNN_OK;
+}
+
+struct clrnn_layer *clrnn_config_add_layer(struct clrnn_config *config, enum clrnn_layer_kind kind)
+{
+    struct clrnn_layer *grown;
+
+    if ((unsigned)kind >= CLRNN_LAYER_KINDS)
+        return NULL;
+    grown = realloc(config->layer, (config->layer_count + 1) * sizeof(*grown));
+    if (!grown)
+        return NULL;
+    config->layer = grown;
+    clrnn_layer_default(&grown[config->layer_count], kind);
+    return &grown[config->layer_count++];
+}
+
+static double *copy_numbers(const double *from, size_t count)
+{
+    double *to = from ? malloc((count ? count : 1) * sizeof(double)) : NULL;
+
+    if (to && count)
+        memcpy(to, from, count * sizeof(double));
+    return to;
+}
+
+enum clrnn_status clrnn_config_copy(const struct clrnn_log *log, const struct clrnn_config *config,
+                                    struct clrnn_config **copy)
+{
+    struct clrnn_config *c = malloc(sizeof(*c));
+    char **slot[OWNED_TEXTS], *text[OWNED_TEXTS];
+
+    *copy = c;
+    if (!c)
+        return clrnn_error_memory(log, sizeof(*c), "a config");
+    *c = *config;
+    c->layer = NULL;
+    c->layer_count = 0;
+    c->train.loss.weight = NULL;
+    c->train.scheduler.milestone = NULL;
+    owned_texts(c, slot);
+    for (size_t i = 0; i < OWNED_TEXTS; i++) { // nothing is shared from here on, so that destroy may come
+        text[i] = *slot[i];
+        *slot[i] = NULL;
+    }
+    for (size_t i = 0; i < OWNED_TEXTS; i++) {
+        if (text[i] && !(*slot[i] = strdup(text[i])))
+            goto fail;
+    }
+    c->layer = calloc(config->layer_count ? config->layer_count : 1, sizeof(*c->layer));
+    if (!c->layer)
+        goto fail;
+    for (size_t i = 0; i < config->layer_count; i++) {
+        c->layer[i] = config->layer[i];
+        c->layer[i].name = NULL;
+        c->layer_count = i + 1;
+        if (config->layer[i].name && !(c->layer[i].name = strdup(config->layer[i].name)))
+            goto fail;
+    }
+    c->train.loss.weight = copy_numbers(config->train.loss.weight, config->train.loss.weight_count);
+    c->train.scheduler.milestone =
+        copy_numbers(config->train.scheduler.milestone, config->train.scheduler.milestone_count);
+    if (!c->train.loss.weight != !config->train.loss.weight ||
+        !c->train.scheduler.milestone != !config->train.scheduler.milestone)
+        goto fail;
+    return CLRNN_OK;
+fail:
+    clrnn_config_destroy(copy);
+    return clrnn_error_memory(log, sizeof(*c), "a config");
+}
+
+// Makes the config of a tree; takes nothing over.
+static enum clrnn_status from_tree(const struct clrnn_log *log, const struct clrnn_node *root, const char *name,
+                                   const char *path, const char *folder, struct clrnn_config **config)
+{
+    enum clrnn_status st;
+
+    TRY(clrnn_config_create(log, config));
+    st = clrnn_config_fill(log, root, name, *config);
+    if (st != CLRNN_OK)
+        goto fail;
+    st = CLRNN_ERR_MEMORY;
+    if ((path && !((*config)->path = strdup(path))) || (folder && !((*config)->folder = strdup(folder)))) {
+        clrnn_error_memory(log, strlen(path ? path : folder) + 1, "a config");
+        goto fail;
+    }
+    st = clrnn_config_check(log, *config, root, name);
+    if (st == CLRNN_OK)
+        return CLRNN_OK;
+fail:
+    clrnn_config_destroy(config);
+    return st;
+}
+
+enum clrnn_status clrnn_config_read(const struct clrnn_log *log, const char *path, size_t set_count,
+                                    const char *const *set, struct clrnn_config **config)
+{
+    struct clrnn_node *root;
+    enum clrnn_status st;
+    char *folder;
+
+    *config = NULL;
+    TRY(clrnn_yaml_read(log, path, &root));
+    folder = clrnn_path_folder(path);
+    st = folder ? CLRNN_OK : clrnn_error_memory(log, strlen(path) + 1, "a path");
+    for (size_t i = 0; i < set_count && st == CLRNN_OK; i++)
+        st = clrnn_node_set(log, root, set[i]);
+    if (st == CLRNN_OK)
+        st = from_tree(log, root, path, path, folder, config);
+    free(folder);
+    clrnn_yaml_destroy(&root);
+    return st;
+}
+
+enum clrnn_status clrnn_config_parse(const struct clrnn_log *log, const char *text, const char *folder,
+                                     struct clrnn_config **config)
+{
+    struct clrnn_node *root;
+    enum clrnn_status st;
+
+    *config = NULL;
+    TRY(clrnn_yaml_parse(log, text, "config", &root));
+    st = from_tree(log, root, "config", NULL, folder, config);
+    clrnn_yaml_destroy(&root);
+    return st;
+}
+
+static const char *word(const struct clrnn_option_group *const *groups, int kind)
+{
+    const struct clrnn_option_group *group = clrnn_options_kind(groups, kind);
+
+    return group ? group->word : NULL;
+}
+
+const char *clrnn_layer_word(enum clrnn_layer_kind kind)
+{
+    return word(clrnn_options_layers, (int)kind);
+}
+
+const char *clrnn_loss_word(enum clrnn_loss_kind kind)
+{
+    return word(clrnn_options_losses, (int)kind);
+}
+
+const char *clrnn_optimizer_word(enum clrnn_optimizer_kind kind)
+{
+    return word(clrnn_options_optimizers, (int)kind);
+}
+
+const char *clrnn_scheduler_word(enum clrnn_scheduler_kind kind)
+{
+    return word(clrnn_options_schedulers, (int)kind);
+}

@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: MIT
+// What can be seen of a whole config without data: parts that do not fit each other.
+#include <ctype.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/file.h"
+#include "model/options.h"
+
+struct check {
+    const struct clrnn_log *log;
+    const struct clrnn_config *config;
+    const struct clrnn_node *root;
+    const char *name;
+};
+
+// The node that a dotted path leads to, or the last one on the way that there is.
+static const struct clrnn_node *locate(const struct clrnn_node *node, const char *path)
+{
+    while (node && *path) {
+        char word[64];
+        const size_t length = strcspn(path, ".");
+        const struct clrnn_node *child = NULL;
+
+        snprintf(word, sizeof(word), "%.*s", (int)MIN2(length, sizeof(word) - 1), path);
+        if (node->kind == CLRNN_NODE_LIST) {
+            const size_t index = strtoul(word, NULL, 10);
+
+            child = index < node->count ? node->child[index] : NULL;
+        } else {
+            child = clrnn_node_find(node, word);
+        }
+        if (!child)
+            break;
+        node = child;
+        path += length + (path[length] == '.');
+    }
+    return node;
+}
+
+static CLRNN_PRINTF(3, 4) enum clrnn_status fail(const struct check *c, const char *path, const char *format, ...)
+{
+    const struct clrnn_node *node = locate(c->root, path);
+    va_list arguments;
+    char *text;
+
+    va_start(arguments, format);
+    text = clrnn_format_va(format, arguments);
+    va_end(arguments);
+    if (node && node->line > 0)
+        clrnn_error(c->log, CLRNN_ERR_CONFIG, "%s:%d:%d: %s: %s", c->name, node->line, node->column, path,
+                    text ? text : "does not fit");
+    else
+        clrnn_error(c->log, CLRNN_ERR_CONFIG, "%s%s%s: %s", node ? node->file : c->name ? c->name : "",
+                    node ? " " : c->name ? ": " : "", path, text ? text : "does not fit");
+    free(text);
+    return CLRNN_ERR_CONFIG;
+}
+
+// "model.layers.2.pool" or, with a key, "model.layers.2.pool.over"
+static const char *layer_path(const struct check *c, size_t index, const char *key, char path[96])
+{
+    snprintf(path, 96, "model.layers.%zu.%s%s%s", index, clrnn_layer_word(c->config->layer[index].kind),
+             key ? "." : "", key ? key : "");
+    return path;
+}
+
+static bool recurrent(const struct clrnn_layer *layer)
+{
+    return layer->kind == CLRNN_LAYER_RNN || layer->kind == CLRNN_LAYER_LSTM || layer->kind == CLRNN_LAYER_GRU;
+}
+
+uint32_t clrnn_config_outputs(const struct clrnn_config *config)
+{
+    for (size_t i = config->layer_count; i-- > 0;) {
+        const struct clrnn_layer *layer = &config->layer[i];
+
+        if (recurrent(layer))
+            return layer->hidden_size * (layer->bidirectional ? 2 : 1);
+        if (layer->kind == CLRNN_LAYER_LINEAR)
+            return layer->out_features;
+        if (layer->kind == CLRNN_LAYER_EMBEDDING)
+            return layer->embedding_dim;
+    }
+    return 0;
+}
+
+static enum clrnn_status check_name(const struct check *c, size_t index)
+{
+    const struct clrnn_layer *layer = &c->config->layer[index];
+    char path[96], prefix[24];
+
+    if (!layer->name)
+        return CLRNN_OK;
+    layer_path(c, index, "name", path);
+    for (const char *p = layer->name; *p; p++) {
+        if (*p == '.' || isspace((unsigned char)*p) || iscntrl((unsigned char)*p))
+            return fail(c, path, "\"%s\" holds a point or a space, which a state dict's prefix cannot",
+                        layer->name);
+    }
+    if (!strcmp(layer->name, "optim"))
+        return fail(c, path, "\"optim\" is kept for the optimiser's state in model files; choose another name");
+    for (size_t i = 0; i < c->config->layer_count; i++) {
+        const char *other = c->config->layer[i].name;
+
+        snprintf(prefix, sizeof(prefix), "%zu", i);
+        if (i < index && other && !strcmp(other, layer->name))
+            return fail(c, path, "layer %zu is called \"%s\", too; names must differ", i, layer->name);
+        if (!other && !strcmp(prefix, layer->name))
+            return fail(c, path, "\"%s\" is already the prefix of layer %zu, which has no name", prefix, i);
+    }
+    return CLRNN_OK;
+}
+
+static enum clrnn_status check_layers(const struct check *c)
+{
+    const struct clrnn_config *config = c->config;
+    size_t pooled = SIZE_MAX;
+    char path[96];
+
+    if (config->layer_count == 0)
+        return fail(c, "model.layers", "is empty, expected at least one layer");
+    for (size_t i = 0; i < config->layer_count; i++) {
+        const struct clrnn_layer *layer = &config->layer[i];
+
+        TRY(check_name(c, i));
+        if (layer->kind == CLRNN_LAYER_EMBEDDING && i > 0)
+            return fail(c, layer_path(c, i, NULL, path),
+                        "must be the first layer, because it reads the tokens of X; here it is layer %zu", i);
+        if (layer->kind == CLRNN_LAYER_EMBEDDING &&
+            (layer->padding_idx < -1 || layer->padding_idx >= (int64_t)layer->num_embeddings))
+            return fail(c, layer_path(c, i, "padding_idx", path),
+                        "does not lie among the num_embeddings = %u tokens", layer->num_embeddings);
+        if ((recurrent(layer) || layer->kind == CLRNN_LAYER_POOL) && pooled != SIZE_MAX)
+            return fail(c, layer_path(c, i, NULL, path),
+                        "needs time steps, but the pool in layer %zu leaves none", pooled);
+        if (layer->kind != CLRNN_LAYER_POOL)
+            continue;
+        pooled = i;
+        if (layer->over == CLRNN_OVER_FINAL && (i == 0 || !recurrent(&config->layer[i - 1])))
+            return fail(c, layer_path(c, i, "over", path),
+                        "final is h_n and must directly follow an rnn, lstm or gru, but follows %s; "
+                        "move it up or use last",
+                        i == 0 ? "nothing" : clrnn_layer_word(config->layer[i - 1].kind));
+    }
+    return CLRNN_OK;
+}
+
+static enum clrnn_status check_loss(const struct check *c)
+{
+    const struct clrnn_loss_config *loss = &c->config->train.loss;
+    const uint32_t outputs = clrnn_config_outputs(c->config);
+    const bool classes = loss->kind == CLRNN_CROSS_ENTROPY || loss->kind == CLRNN_NLL;
+    char path[96];
+    double sum = 0;
+
+    snprintf(path, sizeof(path), "train.loss.%s.weight", clrnn_loss_word(loss->kind));
+    for (size_t i = 0; i < loss->weight_count; i++)
+        sum += loss->weight[i];
+    if (!classes) {
+        snprintf(path, sizeof(path), "train.loss.%s.pos_weight", clrnn_loss_word(loss->kind));
+        if (loss->weight && loss->weight_count != 1)
+            return fail(c, path, "holds %zu numbers, expected one, such as [2.5]", loss->weight_count);
+        if (outputs > 1)
+            return fail(c, "train.loss", "%s wants one output, but the last layer puts out %u; "
+                                         "use out_features: 1%s",
+                        clrnn_loss_word(loss->kind), outputs,
+                        loss->kind == CLRNN_BCE_WITH_LOGITS ? ", or cross_entropy" : "");
+        return CLRNN_OK;
+    }
+    if (loss->weight && outputs && loss->weight_count != outputs)
+        return fail(c, path, "holds %zu numbers, but the last layer puts out %u classes", loss->weight_count,
+                    outputs);
+    if (loss->weight && !(sum > 0))
+        return fail(c, path, "sums up to 0: no class would count");
+    return CLRNN_OK;
+}
+
+// The one cycle's rising part must not be a fraction of a step: PyTorch divides by its length.
+static enum clrnn_status check_one_cycle(const struct check *c)
+{
+    const struct clrnn_scheduler_config *s = &c->config->train.scheduler;
+
+    if (!s->total_steps && !s->epochs != !s->steps_per_epoch)
+        return fail(c, "train.scheduler.one_cycle_lr",
+                    "has %s without %s; give both, or total_steps, or none (then the run's own are taken)",
+                    s->epochs ? "epochs" : "steps_per_epoch", s->epochs ? "steps_per_epoch" : "epochs");
+    return CLRNN_OK;
+}
+
+static enum clrnn_status check_training(const struct check *c)
+{
+    const struct clrnn_train_config *t = &c->config->train;
+    const struct clrnn_data_config *d = &c->config->data;
+    const bool no_valid = d->train.there && !d->valid.there && !(d->valid_fraction > 0);
+
+    if (t->optimizer.kind == CLRNN_OPT_SGD && t->optimizer.nesterov &&
+        (!(t->optimizer.momentum > 0) || t->optimizer.dampening != 0))
+        return fail(c, "train.optimizer.sgd.nesterov", "needs a momentum above 0 and dampening 0");
+    if (t->scheduler.kind == CLRNN_SCHED_ONE_CYCLE)
+        TRY(check_one_cycle(c));
+    if (t->scheduler.kind == CLRNN_SCHED_PLATEAU && !t->scheduler.per_batch && no_valid)
+        return fail(c, "train.scheduler.reduce_lr_on_plateau",
+                    "follows valid_loss, but there is neither data.valid nor data.valid_fraction");
+    if (t->early_stopping.on && !strncmp(t->early_stopping.monitor, "valid", 5) && no_valid)
+        return fail(c, "train.early_stopping.monitor",
+                    "is %s, but there is neither data.valid nor data.valid_fraction",
+                    t->early_stopping.monitor);
+    if (t->early_stopping.on && t->loss.kind == CLRNN_MSE && strstr(t->early_stopping.monitor, "accuracy"))
+        return fail(c, "train.early_stopping.monitor", "is %s, but mse has no accuracy",
+                    t->early_stopping.monitor);
+    return CLRNN_OK;
+}
+
+static enum clrnn_status check_source(const struct check *c, const char *key, const struct clrnn_source *s)
+{
+    const int ways = (s->x != NULL) + (s->csv != NULL) + s->synthetic;
+    char path[32];
+
+    if (!s->there)
+        return CLRNN_OK;
+    snprintf(path, sizeof(path), "data.%s", key);
+    if (ways != 1)
+        return fail(c, path, "has %s, expected exactly one of x, csv and synthetic",
+                    ways == 0 ? "no data" : "several kinds of data");
+    if (s->x && !s->y)
+        return fail(c, path, "y is missing beside x");
+    if (s->y && !s->x)
+        return fail(c, path, "has y without x");
+    if (s->csv && !s->label)
+        return fail(c, path, "label is missing beside csv: the name of the column that holds y");
+    if (s->label && !s->csv)
+        return fail(c, path, "has label without csv");
+    if (s->lengths && !s->x)
+        return fail(c, path, "has lengths without x");
+    if (s->csv_steps && !s->csv)
+        return fail(c, path, "has steps without csv; for synthetic data they stand below synthetic");
+    return CLRNN_OK;
+}
+
+static enum clrnn_status check_data(const struct check *c)
+{
+    const struct clrnn_data_config *d = &c->config->data;
+
+    TRY(check_source(c, "train", &d->train));
+    TRY(check_source(c, "valid", &d->valid));
+    TRY(check_source(c, "test", &d->test));
+    if (d->valid.there && d->valid_fraction > 0)
+        return fail(c, "data.valid_fraction", "stands beside data.valid; keep one of them");
+    return CLRNN_OK;
+}
+
+enum clrnn_status clrnn_config_check(const struct clrnn_log *log, const struct clrnn_config *config,
+                                     const struct clrnn_node *root, const char *name)
+{
+    const struct check c = {log, config, root, name};
+
+    TRY(check_layers(&c));
+    TRY(check_loss(&c));
+    TRY(check_training(&c));
+    return check_data(&c);
+}

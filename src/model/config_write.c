@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+// A config as resolved, written as YAML, row by row of the option tables.
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "model/options.h"
+
+// Where a data file lies, seen from everywhere: the run folder is not where the config was. Links in
+// the folder are followed; the file itself need not exist.
+static char *absolute(const char *folder, const char *path)
+{
+    char *joined = clrnn_path_join(folder, path), *dir = NULL, *real = NULL, *whole = NULL, *here = NULL;
+    const char *slash;
+
+    if (!joined)
+        return NULL;
+    dir = clrnn_path_folder(joined);
+    if (dir)
+        real = realpath(dir, NULL);
+    slash = strrchr(joined, '/');
+    if (real)
+        whole = clrnn_path_join(real, slash ? slash + 1 : joined);
+    else if (*joined == '/')
+        whole = strdup(joined);
+    else if ((here = getcwd(NULL, 0)))
+        whole = clrnn_path_join(here, joined);
+    free(here);
+    free(real);
+    free(dir);
+    free(joined);
+    return whole;
+}
+
+static struct clrnn_node *write_group(const struct clrnn_config *config, const struct clrnn_option_group *group,
+                                      const void *object);
+
+static struct clrnn_node *write_choice(const struct clrnn_config *config,
+                                       const struct clrnn_option_group *const *groups, const void *object)
+{
+    const struct clrnn_option_group *group = clrnn_options_kind(groups, (int)*(const unsigned *)object);
+    struct clrnn_node *map = group ? clrnn_node_map() : NULL;
+
+    if (map && !clrnn_node_add(map, group->word, write_group(config, group, object)))
+        clrnn_yaml_destroy(&map);
+    return map;
+}
+
+static struct clrnn_node *write_row(const struct clrnn_config *config, const struct clrnn_option *o,
+                                    const void *object)
+{
+    const void *at = (const char *)object + o->offset;
+    struct clrnn_node *node;
+
+    if (clrnn_option_is_null(o, object))
+        return clrnn_node_scalar("null");
+    switch (o->type) {
+    case CLRNN_OPTION_GROUP:
+        return write_group(config, o->groups[0], at);
+    case CLRNN_OPTION_ONE_OF:
+        return write_choice(config, o->groups, at);
+    case CLRNN_OPTION_LAYERS:
+        node = clrnn_node_list();
+        for (size_t i = 0; node && i < config->layer_count; i++) {
+            if (!clrnn_node_add(node, NULL, write_choice(config, o->groups, &config->layer[i])))
+                clrnn_yaml_destroy(&node);
+        }
+        return node;
+    case CLRNN_OPTION_PATH:
+        node = clrnn_option_write(o, object);
+        if (node) {
+            free(node->text);
+            node->text = absolute(config->folder, *(char *const *)at);
+            if (!node->text)
+                clrnn_yaml_destroy(&node);
+        }
+        return node;
+    default:
+        return clrnn_option_write(o, object);
+    }
+}
+
+static struct clrnn_node *write_group(const struct clrnn_config *config, const struct clrnn_option_group *group,
+                                      const void *object)
+{
+    struct clrnn_node *map = clrnn_node_map();
+
+    for (size_t i = 0; map && i < group->count; i++) {
+        const struct clrnn_option *o = &group->option[i];
+
+        if (o->quiet && clrnn_option_is_null(o, object))
+            continue;
+        if (!clrnn_node_add(map, o->key, write_row(config, o, object)))
+            clrnn_yaml_destroy(&map);
+    }
+    return map;
+}
+
+char *clrnn_config_text(const struct clrnn_config *config)
+{
+    struct clrnn_node *root = write_group(config, &clrnn_options_root, config);
+    char *text = root ? clrnn_yaml_text(root) : NULL;
+
+    clrnn_yaml_destroy(&root);
+    return text;
+}

@@ -1,0 +1,457 @@
+// SPDX-License-Identifier: MIT
+// The tables: what can stand in a config, with PyTorch's names, defaults and ranges.
+#include "model/options.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/array.h"
+
+#define MAX_SIZE 16777216 // of one dimension
+#define MAX_COUNT 9007199254740992.0
+#define NO_ROWS NULL, 0
+#define ROWS(rows) rows, ARRAY_SIZE(rows)
+
+// Rows of the layers
+#define L(member) offsetof(struct clrnn_layer, member)
+#define LAYER_NAME                                                                                             \
+    {"name", CLRNN_OPTION_TEXT, .offset = L(name), .def = "null", .null = "", .quiet = true,                   \
+     .help = "prefix in the state dict; without it the layer's index"}
+#define HIDDEN                                                                                                 \
+    {"hidden_size", CLRNN_OPTION_U32, .required = true, .offset = L(hidden_size), .min = 1, .max = MAX_SIZE,   \
+     .help = "features of the hidden state, H"},                                                               \
+    {"num_layers", CLRNN_OPTION_U32, .offset = L(num_layers), .def = "1", .min = 1, .max = 1000,               \
+     .help = "recurrent layers stacked on each other"},                                                        \
+    {"bidirectional", CLRNN_OPTION_BOOL, .offset = L(bidirectional), .def = "false",                           \
+     .help = "also run backwards in time; 2*H features come out"},                                             \
+    {"bias", CLRNN_OPTION_BOOL, .offset = L(bias), .def = "true", .help = "have bias_ih and bias_hh"},         \
+    {"dropout", CLRNN_OPTION_NUMBER, .offset = L(dropout), .def = "0.0", .min = 0, .max = 1,                   \
+     .help = "dropout between stacked layers (none after the last)"}
+#define EPS {"eps", CLRNN_OPTION_NUMBER, .offset = L(eps), .def = "1.0e-05", .min = 0, .max = DBL_MAX,         \
+             .help = "added to the variance, inside the root"}
+
+static const char *const nonlinearities[] = {"tanh", "relu", NULL};
+static const char *const overs[] = {"last", "final", "mean", "max", NULL};
+
+static const struct clrnn_option rnn_rows[] = {
+    LAYER_NAME, HIDDEN,
+    {"nonlinearity", CLRNN_OPTION_FLAG, .offset = L(relu), .def = "tanh", .words = nonlinearities,
+     .help = "of the cell"},
+};
+static const struct clrnn_option gated_rows[] = {LAYER_NAME, HIDDEN};
+static const struct clrnn_option batchnorm_rows[] = {
+    LAYER_NAME, EPS,
+    {"momentum", CLRNN_OPTION_NUMBER, .offset = L(momentum), .second = L(cumulative), .def = "0.1", .null = "",
+     .null_flag = true, .min = 0, .max = 1, .help = "share of the new batch in the running statistics; null: their mean"},
+    {"affine", CLRNN_OPTION_BOOL, .offset = L(affine), .def = "true", .help = "have weight and bias"},
+    {"track_running_stats", CLRNN_OPTION_BOOL, .offset = L(track_running_stats), .def = "true",
+     .help = "keep running statistics for eval mode; false: the batch's own"},
+};
+static const struct clrnn_option layernorm_rows[] = {
+    LAYER_NAME, EPS,
+    {"elementwise_affine", CLRNN_OPTION_BOOL, .offset = L(affine), .def = "true",
+     .help = "have weight and bias"},
+};
+static const struct clrnn_option linear_rows[] = {
+    LAYER_NAME,
+    {"out_features", CLRNN_OPTION_U32, .required = true, .offset = L(out_features), .min = 1, .max = MAX_SIZE,
+     .help = "features of the output"},
+    {"bias", CLRNN_OPTION_BOOL, .offset = L(bias), .def = "true", .help = "have a bias"},
+};
+static const struct clrnn_option embedding_rows[] = {
+    LAYER_NAME,
+    {"num_embeddings", CLRNN_OPTION_U32, .required = true, .offset = L(num_embeddings), .min = 1,
+     .max = 2147483647, .help = "number of different tokens; they count from 0"},
+    {"embedding_dim", CLRNN_OPTION_U32, .required = true, .offset = L(embedding_dim), .min = 1, .max = MAX_SIZE,
+     .help = "features of a token's vector"},
+    {"padding_idx", CLRNN_OPTION_I32, .offset = L(padding_idx), .def = "null", .null = "-1",
+     .min = -2147483648.0, .max = 2147483647,
+     .help = "the token whose vector is zero and stays so; negative counts from the end"},
+};
+static const struct clrnn_option dropout_rows[] = {
+    LAYER_NAME,
+    {"p", CLRNN_OPTION_NUMBER, .offset = L(p), .def = "0.5", .min = 0, .max = 1,
+     .help = "share of the elements that is set to zero in training"},
+};
+static const struct clrnn_option plain_rows[] = {LAYER_NAME};
+static const struct clrnn_option pool_rows[] = {
+    LAYER_NAME,
+    {"over", CLRNN_OPTION_CHOICE, .offset = L(over), .def = "last", .words = overs,
+     .help = "last: out[:, -1], the last valid step; final: h_n of the top layer; mean, max: over valid steps"},
+};
+
+#define LAYER(id, kind_, rows, text)                                                                           \
+    static const struct clrnn_option_group layer_##id = {#id, CLRNN_LAYER_##kind_, L(line), ROWS(rows), text};
+LAYER(rnn, RNN, rnn_rows, "Elman network, as torch.nn.RNN")
+LAYER(lstm, LSTM, gated_rows, "long short-term memory, as torch.nn.LSTM")
+LAYER(gru, GRU, gated_rows, "gated recurrent unit, as torch.nn.GRU")
+LAYER(batchnorm, BATCHNORM, batchnorm_rows, "torch.nn.BatchNorm1d over samples and time steps")
+LAYER(layernorm, LAYERNORM, layernorm_rows, "torch.nn.LayerNorm over features")
+LAYER(linear, LINEAR, linear_rows, "torch.nn.Linear at every time step")
+LAYER(embedding, EMBEDDING, embedding_rows, "torch.nn.Embedding; X holds integers (N, T)")
+LAYER(dropout, DROPOUT, dropout_rows, "torch.nn.Dropout")
+LAYER(relu, RELU, plain_rows, "max(x, 0)")
+LAYER(tanh, TANH, plain_rows, "hyperbolic tangent")
+LAYER(sigmoid, SIGMOID, plain_rows, "1 / (1 + exp(-x))")
+LAYER(softmax, SOFTMAX, plain_rows, "over features")
+LAYER(log_softmax, LOG_SOFTMAX, plain_rows, "over features")
+LAYER(round, ROUND, plain_rows, "to the nearest whole number, halves to even; its gradient is zero")
+LAYER(pool, POOL, pool_rows, "one vector out of all time steps")
+
+const struct clrnn_option_group *const clrnn_options_layers[] = {
+    &layer_rnn, &layer_lstm, &layer_gru, &layer_batchnorm, &layer_layernorm, &layer_linear, &layer_embedding,
+    &layer_dropout, &layer_relu, &layer_tanh, &layer_sigmoid, &layer_softmax, &layer_log_softmax, &layer_round,
+    &layer_pool, NULL,
+};
+
+static const struct clrnn_option model_rows[] = {
+    {"layers", CLRNN_OPTION_LAYERS, .required = true, .groups = clrnn_options_layers,
+     .help = "as torch.nn.Sequential, top to bottom"},
+};
+static const struct clrnn_option_group model_group = {"model", 0, CLRNN_NO_LINE, ROWS(model_rows),
+                                                      "what is trained"};
+
+// Rows of the losses
+#define C(member) offsetof(struct clrnn_loss_config, member)
+#define CLASS_WEIGHT                                                                                           \
+    {"weight", CLRNN_OPTION_LIST, .offset = C(weight), .second = C(weight_count), .def = "null", .null = "",   \
+     .min = 0, .max = DBL_MAX, .help = "a weight for each class"}
+#define IGNORE_INDEX                                                                                           \
+    {"ignore_index", CLRNN_OPTION_I32, .offset = C(ignore_index), .def = "-100", .min = -2147483648.0,         \
+     .max = 2147483647, .help = "labels of this value take no part"}
+
+static const struct clrnn_option cross_entropy_rows[] = {
+    CLASS_WEIGHT,
+    {"label_smoothing", CLRNN_OPTION_NUMBER, .offset = C(label_smoothing), .def = "0.0", .min = 0, .max = 1,
+     .help = "share of the target that is spread over all classes"},
+    IGNORE_INDEX,
+};
+static const struct clrnn_option nll_rows[] = {CLASS_WEIGHT, IGNORE_INDEX};
+static const struct clrnn_option bce_rows[] = {
+    {"pos_weight", CLRNN_OPTION_LIST, .offset = C(weight), .second = C(weight_count), .def = "null", .null = "",
+     .min = 0, .max = DBL_MAX, .help = "weight of the positive class, a list of one"},
+};
+static const struct clrnn_option_group loss_ce = {"cross_entropy", CLRNN_CROSS_ENTROPY, CLRNN_NO_LINE,
+                                                  ROWS(cross_entropy_rows),
+                                                  "torch.nn.CrossEntropyLoss on logits, classes from 0"};
+static const struct clrnn_option_group loss_nll = {"nll", CLRNN_NLL, CLRNN_NO_LINE, ROWS(nll_rows),
+                                                   "torch.nn.NLLLoss on log-probabilities (after log_softmax)"};
+static const struct clrnn_option_group loss_bce = {"bce_with_logits", CLRNN_BCE_WITH_LOGITS, CLRNN_NO_LINE,
+                                                   ROWS(bce_rows),
+                                                   "torch.nn.BCEWithLogitsLoss on one logit, targets 0 and 1"};
+static const struct clrnn_option_group loss_mse = {"mse", CLRNN_MSE, CLRNN_NO_LINE, NO_ROWS,
+                                                   "torch.nn.MSELoss on one output"};
+const struct clrnn_option_group *const clrnn_options_losses[] = {&loss_ce, &loss_nll, &loss_bce, &loss_mse,
+                                                                 NULL};
+
+// Rows of the optimisers
+#define O(member) offsetof(struct clrnn_optimizer_config, member)
+#define OPT(key_, member, def_, ...)                                                                           \
+    {key_, CLRNN_OPTION_NUMBER, .offset = O(member), .def = def_, .min = 0, .max = DBL_MAX, __VA_ARGS__}
+#define SWITCH(key_, member, help_)                                                                            \
+    {key_, CLRNN_OPTION_BOOL, .offset = O(member), .def = "false", .help = help_}
+#define BETAS                                                                                                  \
+    {"betas", CLRNN_OPTION_PAIR, .offset = O(beta1), .second = O(beta2), .def = "[0.9, 0.999]", .min = 0,      \
+     .max = 1, .below = true, .help = "decay of the mean of gradients and of their squares"}
+#define LR "learning rate"
+#define DECAY "share of the weights that is added to their gradients"
+
+static const struct clrnn_option sgd_rows[] = {
+    OPT("lr", lr, NULL, .required = true, .help = LR),
+    OPT("momentum", momentum, "0.0", .help = "share of the last step that is kept"),
+    {"dampening", CLRNN_OPTION_NUMBER, .offset = O(dampening), .def = "0.0", .min = -DBL_MAX, .max = DBL_MAX,
+     .help = "the gradient counts 1 - dampening in the momentum"},
+    SWITCH("nesterov", nesterov, "Nesterov's momentum"),
+    OPT("weight_decay", weight_decay, "0.0", .help = DECAY),
+};
+static const struct clrnn_option adam_rows[] = {
+    OPT("lr", lr, "0.001", .help = LR),
+    BETAS,
+    OPT("eps", eps, "1.0e-08", .help = "added to the root"),
+    OPT("weight_decay", weight_decay, "0.0", .help = DECAY),
+    SWITCH("amsgrad", amsgrad, "use the largest second moment so far"),
+};
+static const struct clrnn_option adamw_rows[] = {
+    OPT("lr", lr, "0.001", .help = LR),
+    BETAS,
+    OPT("eps", eps, "1.0e-08", .help = "added to the root"),
+    OPT("weight_decay", weight_decay, "0.01", .help = "decay of the weights themselves, times lr"),
+    SWITCH("amsgrad", amsgrad, "use the largest second moment so far"),
+};
+static const struct clrnn_option rmsprop_rows[] = {
+    OPT("lr", lr, "0.01", .help = LR),
+    OPT("alpha", alpha, "0.99", .help = "decay of the mean of squares"),
+    OPT("eps", eps, "1.0e-08", .help = "added to the root"),
+    OPT("momentum", momentum, "0.0", .help = "share of the last step that is kept"),
+    OPT("weight_decay", weight_decay, "0.0", .help = DECAY),
+    SWITCH("centered", centered, "divide by the deviation, not by the root of the mean of squares"),
+};
+#define OPTIMIZER(id, kind_, text)                                                                             \
+    static const struct clrnn_option_group optimizer_##id = {#id, CLRNN_OPT_##kind_, CLRNN_NO_LINE,            \
+                                                             ROWS(id##_rows), text};
+OPTIMIZER(sgd, SGD, "torch.optim.SGD")
+OPTIMIZER(adam, ADAM, "torch.optim.Adam")
+OPTIMIZER(adamw, ADAMW, "torch.optim.AdamW")
+OPTIMIZER(rmsprop, RMSPROP, "torch.optim.RMSprop")
+const struct clrnn_option_group *const clrnn_options_optimizers[] = {&optimizer_sgd, &optimizer_adam,
+                                                                     &optimizer_adamw, &optimizer_rmsprop, NULL};
+
+// Rows of the schedulers
+#define S(member) offsetof(struct clrnn_scheduler_config, member)
+static const char *const intervals[] = {"epoch", "batch", NULL};
+static const char *const anneals[] = {"cos", "linear", NULL};
+static const char *const modes[] = {"min", "max", NULL};
+static const char *const threshold_modes[] = {"rel", "abs", NULL};
+
+#define INTERVAL                                                                                               \
+    {"interval", CLRNN_OPTION_FLAG, .offset = S(per_batch), .def = "epoch", .words = intervals,                \
+     .help = "step after each epoch or after each batch"}
+#define NUM(key_, member, def_, max_, help_)                                                                   \
+    {key_, CLRNN_OPTION_NUMBER, .offset = S(member), .def = def_, .required = !(def_), .min = 0, .max = max_,  \
+     .help = help_}
+#define STEPS(key_, member, def_, min_, help_)                                                                 \
+    {key_, CLRNN_OPTION_WHOLE, .offset = S(member), .def = def_, .required = !(def_), .min = min_,             \
+     .max = MAX_COUNT, .help = help_}
+#define FROM_RUN(key_, member, help_)                                                                          \
+    {key_, CLRNN_OPTION_I64, .offset = S(member), .def = "null", .null = "0", .min = 1, .max = MAX_COUNT,      \
+     .help = help_}
+
+static const struct clrnn_option step_rows[] = {
+    STEPS("step_size", step_size, NULL, 1, "steps from one drop to the next"),
+    NUM("gamma", gamma, "0.1", DBL_MAX, "factor of a drop"),
+    INTERVAL,
+};
+static const struct clrnn_option multistep_rows[] = {
+    {"milestones", CLRNN_OPTION_LIST, .required = true, .whole_list = true, .offset = S(milestone),
+     .second = S(milestone_count), .min = 0, .max = MAX_COUNT, .help = "steps at which it drops"},
+    NUM("gamma", gamma, "0.1", DBL_MAX, "factor of a drop"),
+    INTERVAL,
+};
+static const struct clrnn_option exponential_rows[] = {
+    NUM("gamma", gamma, NULL, DBL_MAX, "factor of each step"),
+    INTERVAL,
+};
+static const struct clrnn_option cosine_rows[] = {
+    STEPS("T_max", T_max, NULL, 1, "steps down to eta_min; then it rises again"),
+    NUM("eta_min", eta_min, "0.0", DBL_MAX, "smallest learning rate"),
+    INTERVAL,
+};
+static const struct clrnn_option linear_lr_rows[] = {
+    {"start_factor", CLRNN_OPTION_NUMBER, .offset = S(start_factor), .def = "0.3333333333333333", .min = 0,
+     .max = 1, .above = true, .help = "factor at the start"},
+    NUM("end_factor", end_factor, "1.0", 1, "factor at the end"),
+    STEPS("total_iters", total_iters, "5", 0, "steps from start to end"),
+    INTERVAL,
+};
+static const struct clrnn_option one_cycle_rows[] = {
+    NUM("max_lr", max_lr, NULL, DBL_MAX, "largest learning rate; the optimiser's lr is not used"),
+    FROM_RUN("total_steps", total_steps, "steps of the whole cycle; null: epochs * steps_per_epoch"),
+    FROM_RUN("epochs", epochs, "epochs of the cycle; null: the run's"),
+    FROM_RUN("steps_per_epoch", steps_per_epoch, "batches of an epoch; null: the run's"),
+    NUM("pct_start", pct_start, "0.3", 1, "share of the steps in which it rises"),
+    {"anneal_strategy", CLRNN_OPTION_FLAG, .offset = S(linear_anneal), .def = "cos", .words = anneals,
+     .help = "shape of rise and fall"},
+    {"cycle_momentum", CLRNN_OPTION_BOOL, .offset = S(cycle_momentum), .def = "true",
+     .help = "drive momentum, or beta1, against the learning rate"},
+    NUM("base_momentum", base_momentum, "0.85", DBL_MAX, "momentum where lr is largest"),
+    NUM("max_momentum", max_momentum, "0.95", DBL_MAX, "momentum at the start"),
+    {"div_factor", CLRNN_OPTION_NUMBER, .offset = S(div_factor), .def = "25.0", .min = 0, .max = DBL_MAX,
+     .above = true, .help = "lr starts at max_lr / div_factor"},
+    {"final_div_factor", CLRNN_OPTION_NUMBER, .offset = S(final_div_factor), .def = "10000.0", .min = 0,
+     .max = DBL_MAX, .above = true, .help = "and ends at that / final_div_factor"},
+    {"three_phase", CLRNN_OPTION_BOOL, .offset = S(three_phase), .def = "false",
+     .help = "rise, fall as long, then fade out"},
+    INTERVAL,
+};
+static const struct clrnn_option plateau_rows[] = {
+    {"mode", CLRNN_OPTION_FLAG, .offset = S(mode_max), .def = "min", .words = modes,
+     .help = "whether less or more is better"},
+    {"factor", CLRNN_OPTION_NUMBER, .offset = S(factor), .def = "0.1", .min = 0, .max = 1, .below = true,
+     .help = "factor of a drop"},
+    {"patience", CLRNN_OPTION_I64, .offset = S(patience), .def = "10", .min = 0, .max = MAX_COUNT,
+     .help = "steps without improvement that are borne"},
+    {"threshold", CLRNN_OPTION_NUMBER, .offset = S(threshold), .def = "0.0001", .min = -DBL_MAX, .max = DBL_MAX,
+     .help = "what counts as an improvement"},
+    {"threshold_mode", CLRNN_OPTION_FLAG, .offset = S(threshold_abs), .def = "rel", .words = threshold_modes,
+     .help = "threshold relative to the best, or absolute"},
+    {"cooldown", CLRNN_OPTION_I64, .offset = S(cooldown), .def = "0", .min = 0, .max = MAX_COUNT,
+     .help = "steps after a drop in which nothing is counted"},
+    NUM("min_lr", min_lr, "0.0", DBL_MAX, "smallest learning rate"),
+    NUM("eps", plateau_eps, "1.0e-08", DBL_MAX, "smaller drops are left out"),
+    INTERVAL,
+};
+#define SCHEDULER(id, kind_, rows, torch)                                                                      \
+    static const struct clrnn_option_group scheduler_##id = {#id, CLRNN_SCHED_##kind_, CLRNN_NO_LINE,          \
+                                                             ROWS(rows), "torch.optim.lr_scheduler." torch};
+SCHEDULER(step_lr, STEP, step_rows, "StepLR")
+SCHEDULER(multistep_lr, MULTISTEP, multistep_rows, "MultiStepLR")
+SCHEDULER(exponential_lr, EXPONENTIAL, exponential_rows, "ExponentialLR")
+SCHEDULER(cosine_annealing_lr, COSINE, cosine_rows, "CosineAnnealingLR")
+SCHEDULER(linear_lr, LINEAR, linear_lr_rows, "LinearLR")
+SCHEDULER(one_cycle_lr, ONE_CYCLE, one_cycle_rows, "OneCycleLR")
+SCHEDULER(reduce_lr_on_plateau, PLATEAU, plateau_rows, "ReduceLROnPlateau")
+const struct clrnn_option_group *const clrnn_options_schedulers[] = {
+    &scheduler_step_lr, &scheduler_multistep_lr, &scheduler_exponential_lr, &scheduler_cosine_annealing_lr,
+    &scheduler_linear_lr, &scheduler_one_cycle_lr, &scheduler_reduce_lr_on_plateau, NULL,
+};
+
+// Rows of train
+#define E(member) offsetof(struct clrnn_early_stopping_config, member)
+static const char *const monitors[] = {"valid_loss", "valid_accuracy", "train_loss", "train_accuracy", NULL};
+static const struct clrnn_option early_stopping_rows[] = {
+    {"monitor", CLRNN_OPTION_TEXT, .offset = E(monitor), .def = "valid_loss", .words = monitors,
+     .help = "what must get better"},
+    {"patience", CLRNN_OPTION_I64, .offset = E(patience), .def = "3", .min = 0, .max = MAX_COUNT,
+     .help = "epochs without improvement that are borne"},
+    {"min_delta", CLRNN_OPTION_NUMBER, .offset = E(min_delta), .def = "0.0", .min = 0, .max = DBL_MAX,
+     .help = "what counts as an improvement"},
+    {"mode", CLRNN_OPTION_FLAG, .offset = E(mode_max), .def = "min", .words = modes,
+     .help = "whether less or more is better; by itself max for an accuracy, min for a loss"},
+};
+static const struct clrnn_option_group early_stopping_group = {"early_stopping", 0, CLRNN_NO_LINE,
+                                                               ROWS(early_stopping_rows),
+                                                               "end before the last epoch"};
+static const struct clrnn_option_group *const early_stopping_groups[] = {&early_stopping_group, NULL};
+
+#define T(member) offsetof(struct clrnn_train_config, member)
+static const struct clrnn_option train_rows[] = {
+    {"loss", CLRNN_OPTION_ONE_OF, .offset = T(loss), .def = "cross_entropy", .groups = clrnn_options_losses,
+     .help = "what is minimised"},
+    {"optimizer", CLRNN_OPTION_ONE_OF, .offset = T(optimizer), .def = "adam", .groups = clrnn_options_optimizers,
+     .help = "how weights are updated"},
+    {"scheduler", CLRNN_OPTION_ONE_OF, .offset = T(scheduler), .def = "null", .null = "",
+     .groups = clrnn_options_schedulers, .help = "how the learning rate changes; null: not at all"},
+    {"epochs", CLRNN_OPTION_U32, .offset = T(epochs), .def = "10", .min = 1, .max = 2147483647,
+     .help = "passes over the training set"},
+    {"batch_size", CLRNN_OPTION_U32, .offset = T(batch_size), .def = "32", .min = 1, .max = 2147483647,
+     .help = "samples of a step, N"},
+    {"shuffle", CLRNN_OPTION_BOOL, .offset = T(shuffle), .def = "false", .help = "a new order for each epoch"},
+    {"drop_last", CLRNN_OPTION_BOOL, .offset = T(drop_last), .def = "false",
+     .help = "leave out the last, smaller batch"},
+    {"seed", CLRNN_OPTION_U64, .offset = T(seed), .def = "0", .min = 0, .max = 18446744073709551615.0,
+     .help = "of weights, order and dropout"},
+    {"clip_grad_norm", CLRNN_OPTION_NUMBER, .offset = T(clip_grad_norm), .def = "null", .null = "0", .min = 0,
+     .max = DBL_MAX, .help = "largest norm of all gradients together; null or 0: no clipping"},
+    {"log_every", CLRNN_OPTION_U32, .offset = T(log_every), .def = "0", .min = 0, .max = 4294967295.0,
+     .help = "a line in metrics.jsonl every so many steps; 0: none"},
+    {"early_stopping", CLRNN_OPTION_GROUP, .offset = T(early_stopping), .second = T(early_stopping.on),
+     .def = "null", .null = "", .groups = early_stopping_groups, .help = "end before the last epoch; null: do not"},
+};
+static const struct clrnn_option_group train_group = {"train", 0, CLRNN_NO_LINE, ROWS(train_rows),
+                                                      "how it is trained"};
+
+// Rows of data
+#define D(member) offsetof(struct clrnn_source, member)
+#define FILE_ROW(key_, member, help_)                                                                          \
+    {key_, CLRNN_OPTION_PATH, .offset = D(member), .def = "null", .null = "", .quiet = true, .help = help_}
+static const struct clrnn_option synthetic_rows[] = {
+    {"samples", CLRNN_OPTION_U32, .required = true, .offset = D(samples), .min = 1, .max = 2147483647,
+     .help = "N"},
+    {"steps", CLRNN_OPTION_U32, .offset = D(steps), .def = "1", .min = 1, .max = MAX_SIZE, .help = "T"},
+    {"features", CLRNN_OPTION_U32, .required = true, .offset = D(features), .min = 1, .max = MAX_SIZE,
+     .help = "C"},
+    {"classes", CLRNN_OPTION_U32, .offset = D(classes), .def = "2", .min = 1, .max = MAX_SIZE,
+     .help = "different labels"},
+    {"seed", CLRNN_OPTION_U64, .offset = D(seed), .def = "0", .min = 0, .max = 18446744073709551615.0,
+     .help = "of the numbers"},
+};
+static const struct clrnn_option_group synthetic_group = {"synthetic", 0, CLRNN_NO_LINE, ROWS(synthetic_rows),
+                                                          "random numbers, for bench and tries"};
+static const struct clrnn_option_group *const synthetic_groups[] = {&synthetic_group, NULL};
+
+static const struct clrnn_option source_rows[] = {
+    FILE_ROW("x", x, ".npy: numbers (N, T, C) or (N, C), or integers (N, T) for an embedding"),
+    FILE_ROW("y", y, ".npy: (N), (N, 1) or (N, T)"),
+    FILE_ROW("lengths", lengths, ".npy: (N), valid steps of each sample"),
+    FILE_ROW("csv", csv, ".csv with a header, in place of x and y"),
+    {"label", CLRNN_OPTION_TEXT, .offset = D(label), .def = "null", .null = "", .quiet = true,
+     .help = "csv: the column that holds y"},
+    {"steps", CLRNN_OPTION_U32, .offset = D(csv_steps), .def = "null", .null = "0", .quiet = true, .min = 1,
+     .max = MAX_SIZE, .help = "csv: fold a row's columns into so many time steps; null: one"},
+    {"synthetic", CLRNN_OPTION_GROUP, .second = D(synthetic), .def = "null", .null = "", .quiet = true,
+     .groups = synthetic_groups, .help = "random numbers in place of files"},
+};
+static const struct clrnn_option_group source_group = {"source", 0, D(line), ROWS(source_rows),
+                                                       "x, y and lengths; csv and label; or synthetic"};
+static const struct clrnn_option_group *const source_groups[] = {&source_group, NULL};
+
+#define A(member) offsetof(struct clrnn_data_config, member)
+#define SOURCE(key_, help_)                                                                                    \
+    {#key_, CLRNN_OPTION_GROUP, .offset = A(key_), .second = A(key_.there), .def = "null", .null = "",         \
+     .quiet = true, .groups = source_groups, .help = help_}
+static const char *const normalizations[] = {"none", "standard", NULL};
+static const struct clrnn_option data_rows[] = {
+    SOURCE(train, "the training set"),
+    SOURCE(valid, "the validation set, looked at after each epoch"),
+    SOURCE(test, "a set for eval"),
+    {"valid_fraction", CLRNN_OPTION_NUMBER, .offset = A(valid_fraction), .def = "null", .null = "0", .min = 0,
+     .max = 1, .below = true, .help = "share of the training set kept for validation, where there is no valid"},
+    {"normalize", CLRNN_OPTION_FLAG, .offset = A(standard), .def = "none", .words = normalizations,
+     .help = "standard: mean 0 and deviation 1 per feature, measured on the training set"},
+    {"bucket", CLRNN_OPTION_BOOL, .offset = A(bucket), .def = "false",
+     .help = "batches of samples of like length: less padding"},
+};
+static const struct clrnn_option_group data_group = {"data", 0, CLRNN_NO_LINE, ROWS(data_rows),
+                                                     "what it learns from"};
+
+static const struct clrnn_option_group *const model_groups[] = {&model_group, NULL};
+static const struct clrnn_option_group *const train_groups[] = {&train_group, NULL};
+static const struct clrnn_option_group *const data_groups[] = {&data_group, NULL};
+static const struct clrnn_option root_rows[] = {
+    {"model", CLRNN_OPTION_GROUP, .required = true, .second = SIZE_MAX, .groups = model_groups,
+     .help = "what is trained"},
+    {"train", CLRNN_OPTION_GROUP, .offset = offsetof(struct clrnn_config, train), .second = SIZE_MAX,
+     .groups = train_groups, .help = "how it is trained"},
+    {"data", CLRNN_OPTION_GROUP, .offset = offsetof(struct clrnn_config, data), .second = SIZE_MAX,
+     .groups = data_groups, .help = "what it learns from"},
+};
+const struct clrnn_option_group clrnn_options_root = {"", 0, CLRNN_NO_LINE, ROWS(root_rows), "the config"};
+
+const struct clrnn_option_group *clrnn_options_kind(const struct clrnn_option_group *const *groups, int kind)
+{
+    for (size_t i = 0; groups[i]; i++) {
+        if (groups[i]->kind == kind)
+            return groups[i];
+    }
+    return NULL;
+}
+
+const struct clrnn_option_group *clrnn_options_word(const struct clrnn_option_group *const *groups,
+                                                    const char *word)
+{
+    for (size_t i = 0; groups[i]; i++) {
+        if (!strcmp(groups[i]->word, word))
+            return groups[i];
+    }
+    return NULL;
+}
+
+static void visit_group(clrnn_options_visit_fn *visit, void *user, const char *path,
+                        const struct clrnn_option_group *group)
+{
+    char below[256], named[256];
+
+    for (size_t i = 0; i < group->count; i++) {
+        const struct clrnn_option *o = &group->option[i];
+
+        snprintf(below, sizeof(below), "%s%s%s", path, *path ? "." : "", o->key);
+        visit(user, below, o, group);
+        for (size_t g = 0; o->groups && o->groups[g]; g++) {
+            if (o->type == CLRNN_OPTION_GROUP) {
+                visit_group(visit, user, below, o->groups[g]);
+                continue;
+            }
+            snprintf(named, sizeof(named), "%.200s%s.%s", below, o->type == CLRNN_OPTION_LAYERS ? ".N" : "",
+                     o->groups[g]->word);
+            visit(user, named, NULL, o->groups[g]);
+            visit_group(visit, user, named, o->groups[g]);
+        }
+    }
+}
+
+void clrnn_options_visit(clrnn_options_visit_fn *visit, void *user)
+{
+    visit_group(visit, user, "", &clrnn_options_root);
+}

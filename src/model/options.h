@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT
+// The config's options as tables. Parser, checks, writer and help all read the same rows.
+//
+// A group is a map in the config with the struct that it fills ("train", "lstm"); a row is a key of it.
+// Rows may hold further groups, so that clrnn_options_root reaches every key there is.
+#ifndef CLRNN_SRC_MODEL_OPTIONS_H
+#define CLRNN_SRC_MODEL_OPTIONS_H
+
+#include "base/yaml.h"
+#include "clrnn/config.h"
+
+enum clrnn_option_type {
+    CLRNN_OPTION_BOOL,   // bool
+    CLRNN_OPTION_U32,    // uint32_t
+    CLRNN_OPTION_I32,    // int32_t
+    CLRNN_OPTION_U64,    // uint64_t
+    CLRNN_OPTION_I64,    // int64_t
+    CLRNN_OPTION_WHOLE,  // a whole number, kept in a double
+    CLRNN_OPTION_NUMBER, // double
+    CLRNN_OPTION_TEXT,   // char *, owned; one of `words` where there are words
+    CLRNN_OPTION_PATH,   // char *, owned; a file, relative to the config's folder
+    CLRNN_OPTION_CHOICE, // enum, counting `words`
+    CLRNN_OPTION_FLAG,   // bool: words[0] is false, words[1] true
+    CLRNN_OPTION_PAIR,   // two numbers: doubles at `offset` and `second`
+    CLRNN_OPTION_LIST,   // numbers: double *, owned, at `offset`; size_t count at `second`
+    CLRNN_OPTION_GROUP,  // groups[0], on the struct at `offset`; bool "it is there" at `second`, or SIZE_MAX
+    CLRNN_OPTION_ONE_OF, // one of `groups`, on the struct at `offset`, whose first member is the kind; null: kind 0
+    CLRNN_OPTION_LAYERS, // a list of one of `groups` each: config->layer
+};
+
+struct clrnn_option_group;
+
+struct clrnn_option {
+    const char *key;
+    enum clrnn_option_type type;
+    bool required;
+    bool whole_list;          // lists: whole numbers only
+    bool quiet;               // not written where it is null
+    size_t offset, second;    // in the group's struct
+    const char *def;          // the default as YAML; NULL: required, or a group
+    const char *null;         // the number that null stands for; "" where it is no number; NULL: no null
+    bool null_flag;           // numbers: null sets the bool at `second`
+    double min, max;          // numbers, list entries: bounds,
+    bool above, below;        //   which themselves are outside
+    const char *const *words; // ended by NULL
+    const struct clrnn_option_group *const *groups; // ended by NULL
+    const char *help;
+};
+
+struct clrnn_option_group {
+    const char *word;   // "lstm"; the key that stands for the group
+    int kind;           // layers, ONE_OF: the enum's value
+    size_t line;        // offset of an int that takes the line, or CLRNN_NO_LINE
+    const struct clrnn_option *option;
+    size_t count;
+    const char *help;
+};
+#define CLRNN_NO_LINE SIZE_MAX
+
+/** The whole config: model, train, data. */
+extern const struct clrnn_option_group clrnn_options_root;
+
+/** The groups of a kind, ended by NULL: "rnn", "lstm" ...; "cross_entropy" ... */
+extern const struct clrnn_option_group *const clrnn_options_layers[];
+extern const struct clrnn_option_group *const clrnn_options_losses[];
+extern const struct clrnn_option_group *const clrnn_options_optimizers[];
+extern const struct clrnn_option_group *const clrnn_options_schedulers[];
+
+/** The group among `groups` with that kind or that word (`length` characters), or NULL. */
+const struct clrnn_option_group *clrnn_options_kind(const struct clrnn_option_group *const *groups, int kind);
+const struct clrnn_option_group *clrnn_options_word(const struct clrnn_option_group *const *groups,
+                                                    const char *word);
+
+/** Calls `visit` for each row with its dotted path ("train.optimizer.adam.lr", "model.layers.N.lstm.bias"),
+ *  groups before what they hold. `group`: for ONE_OF and LAYERS, also once for each of theirs, with
+ *  option NULL. */
+typedef void clrnn_options_visit_fn(void *user, const char *path, const struct clrnn_option *option,
+                                    const struct clrnn_option_group *group);
+void clrnn_options_visit(clrnn_options_visit_fn *visit, void *user);
+
+/** "a number from 0 to 1", "true or false", "one of tanh, relu": what fits, in words. */
+void clrnn_option_expects(const struct clrnn_option *option, char *text, size_t size);
+
+/** Sets every row of the group in `object` to its default. False: no memory. */
+bool clrnn_options_default(const struct clrnn_option_group *group, void *object);
+
+/** Turns a layer into a fresh one of `kind` (what it owned is not freed). */
+void clrnn_layer_default(struct clrnn_layer *layer, enum clrnn_layer_kind kind);
+
+/**
+ * Reads one value into `object`. CLRNN_ERR_CONFIG with `wrong` filled ("is 2, expected a number from 0
+ * to 1"), CLRNN_ERR_MEMORY. Not for GROUP, ONE_OF, LAYERS.
+ */
+enum clrnn_status clrnn_option_read(const struct clrnn_option *option, const struct clrnn_node *value,
+                                    void *object, char *wrong, size_t wrong_size);
+
+/** The value as a fresh node, text fit to be read back; NULL: no memory. Not for GROUP, ONE_OF, LAYERS. */
+struct clrnn_node *clrnn_option_write(const struct clrnn_option *option, const void *object);
+/** Whether the row holds what null stands for. */
+bool clrnn_option_is_null(const struct clrnn_option *option, const void *object);
+
+/** Fills a fresh config (clrnn_config_create) from a tree. */
+enum clrnn_status clrnn_config_fill(const struct clrnn_log *log, const struct clrnn_node *root,
+                                    const char *name, struct clrnn_config *config);
+
+/**
+ * What can be seen of a whole config without data: layers that do not fit each other, arguments that
+ * exclude each other. Good for configs made in code, too; `root` (or NULL) gives the places of a read
+ * one, `name` stands before messages ("config.yaml").
+ */
+enum clrnn_status clrnn_config_check(const struct clrnn_log *log, const struct clrnn_config *config,
+                                     const struct clrnn_node *root, const char *name);
+
+/** Features that the last layer puts out, 0 where the data decides (no layer changes them). */
+uint32_t clrnn_config_outputs(const struct clrnn_config *config);
+
+#endif

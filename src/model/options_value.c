@@ -1,0 +1,467 @@
+// SPDX-License-Identifier: MIT
+// One option's value: read from a node, written as one, set to its default.
+#include "model/options.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/words.h"
+
+#define MAX_LIST 1000000
+
+static void *field(void *object, size_t offset)
+{
+    return (char *)object + offset;
+}
+
+static const void *const_field(const void *object, size_t offset)
+{
+    return (const char *)object + offset;
+}
+
+// What a number must be, after "a number": " from 0 to 1", " above 0".
+static void bounds(const struct clrnn_option *o, char *text, size_t size)
+{
+    const bool low = o->min > -1e300, high = o->max < 1e15;
+    int n = 0;
+
+    *text = '\0';
+    if (low)
+        n = snprintf(text, size, o->above ? " above %.10g" : high && !o->below ? " from %.10g" : " of at least %.10g",
+                     o->min);
+    if (high)
+        snprintf(text + n, size - (size_t)n, o->below ? "%s below %.10g" : low && !o->above ? "%s to %.10g" : "%s up to %.10g",
+                 low && (o->below || o->above) ? " and" : "", o->max);
+}
+
+static void join_words(const char *const *words, char *text, size_t size)
+{
+    size_t n = 0;
+
+    *text = '\0';
+    for (size_t i = 0; words[i] && n < size; i++)
+        n += (size_t)snprintf(text + n, size - n, "%s%s", i == 0 ? "" : words[i + 1] ? ", " : " or ", words[i]);
+}
+
+void clrnn_option_expects(const struct clrnn_option *o, char *text, size_t size)
+{
+    char range[96], words[256];
+
+    bounds(o, range, sizeof(range));
+    if (o->words)
+        join_words(o->words, words, sizeof(words));
+    switch (o->type) {
+    case CLRNN_OPTION_BOOL:
+        snprintf(text, size, "true or false");
+        break;
+    case CLRNN_OPTION_U32:
+    case CLRNN_OPTION_I32:
+    case CLRNN_OPTION_U64:
+    case CLRNN_OPTION_I64:
+    case CLRNN_OPTION_WHOLE:
+        snprintf(text, size, "a whole number%s", range);
+        break;
+    case CLRNN_OPTION_NUMBER:
+        snprintf(text, size, "a number%s", range);
+        break;
+    case CLRNN_OPTION_TEXT:
+        snprintf(text, size, "%s", o->words ? words : "a text");
+        break;
+    case CLRNN_OPTION_PATH:
+        snprintf(text, size, "a file's path");
+        break;
+    case CLRNN_OPTION_CHOICE:
+    case CLRNN_OPTION_FLAG:
+        snprintf(text, size, "%s", words);
+        break;
+    case CLRNN_OPTION_PAIR:
+        snprintf(text, size, "a list of two numbers%s", range);
+        break;
+    case CLRNN_OPTION_LIST:
+        snprintf(text, size, "a list of %snumbers%s", o->whole_list ? "whole " : "", range);
+        break;
+    case CLRNN_OPTION_GROUP:
+        snprintf(text, size, "a map");
+        break;
+    case CLRNN_OPTION_ONE_OF:
+        snprintf(text, size, "a name or a map with one entry");
+        break;
+    case CLRNN_OPTION_LAYERS:
+        snprintf(text, size, "a list of layers");
+        break;
+    }
+    if (o->null) {
+        const size_t n = strlen(text);
+
+        if (n < size)
+            snprintf(text + n, size - n, strstr(text, " or ") ? ", or null" : " or null");
+    }
+}
+
+static enum clrnn_status is_wrong(const struct clrnn_option *o, const struct clrnn_node *value, char *wrong,
+                                  size_t size)
+{
+    char expected[384];
+
+    clrnn_option_expects(o, expected, sizeof(expected));
+    switch (value->kind) {
+    case CLRNN_NODE_SCALAR:
+        if (!value->quoted && clrnn_null_word(value->text))
+            snprintf(wrong, size, "is empty, expected %s", expected);
+        else
+            snprintf(wrong, size, value->quoted ? "is the text \"%.60s\", expected %s" : "is %.60s, expected %s",
+                     value->text, expected);
+        break;
+    case CLRNN_NODE_LIST:
+        snprintf(wrong, size, "is a list of %zu, expected %s", value->count, expected);
+        break;
+    case CLRNN_NODE_MAP:
+        snprintf(wrong, size, "is a map, expected %s", expected);
+        break;
+    }
+    return CLRNN_ERR_CONFIG;
+}
+
+static bool in_bounds(const struct clrnn_option *o, double value)
+{
+    return (o->above ? value > o->min : value >= o->min) && (o->below ? value < o->max : value <= o->max);
+}
+
+static bool read_integer(const struct clrnn_option *o, const char *text, void *at)
+{
+    uint64_t magnitude;
+    bool negative;
+    double value;
+
+    if (!clrnn_integer_parse(text, &negative, &magnitude))
+        return false;
+    value = negative ? -(double)magnitude : (double)magnitude;
+    if (!in_bounds(o, value))
+        return false;
+    switch (o->type) {
+    case CLRNN_OPTION_U32:
+        *(uint32_t *)at = (uint32_t)magnitude;
+        break;
+    case CLRNN_OPTION_I32:
+        *(int32_t *)at = (int32_t)value;
+        break;
+    case CLRNN_OPTION_U64:
+        *(uint64_t *)at = magnitude;
+        break;
+    case CLRNN_OPTION_I64:
+        *(int64_t *)at = negative ? -(int64_t)magnitude : (int64_t)magnitude;
+        break;
+    default:
+        *(double *)at = value;
+        break;
+    }
+    return true;
+}
+
+static bool read_number(const struct clrnn_option *o, const struct clrnn_node *value, bool whole, double *at)
+{
+    bool negative;
+    uint64_t magnitude;
+
+    if (value->kind != CLRNN_NODE_SCALAR || value->quoted)
+        return false;
+    if (whole && !clrnn_integer_parse(value->text, &negative, &magnitude))
+        return false;
+    return clrnn_number_parse(value->text, at) && in_bounds(o, *at);
+}
+
+static bool read_word(const struct clrnn_option *o, const char *text, size_t *index)
+{
+    for (*index = 0; o->words[*index]; ++*index) {
+        if (!strcmp(o->words[*index], text))
+            return true;
+    }
+    return false;
+}
+
+static enum clrnn_status read_list(const struct clrnn_option *o, const struct clrnn_node *value, void *object,
+                                   char *wrong, size_t size)
+{
+    double **list = field(object, o->offset), *fresh;
+    size_t *count = field(object, o->second);
+
+    if (value->kind != CLRNN_NODE_LIST || value->count > MAX_LIST)
+        return is_wrong(o, value, wrong, size);
+    fresh = malloc((value->count ? value->count : 1) * sizeof(double));
+    if (!fresh)
+        return CLRNN_ERR_MEMORY;
+    for (size_t i = 0; i < value->count; i++) {
+        if (!read_number(o, value->child[i], o->whole_list, &fresh[i])) {
+            const int n = snprintf(wrong, size, "entry %zu ", i);
+
+            free(fresh);
+            is_wrong(o, value->child[i], wrong + n, size - (size_t)n);
+            return CLRNN_ERR_CONFIG;
+        }
+    }
+    free(*list);
+    *list = fresh;
+    *count = value->count;
+    return CLRNN_OK;
+}
+
+static enum clrnn_status read_text(const struct clrnn_option *o, const struct clrnn_node *value, void *object,
+                                   char *wrong, size_t size)
+{
+    char **at = field(object, o->offset), *fresh;
+    size_t index;
+
+    if (!*value->text || (o->words && !read_word(o, value->text, &index)))
+        return is_wrong(o, value, wrong, size);
+    fresh = strdup(value->text);
+    if (!fresh)
+        return CLRNN_ERR_MEMORY;
+    free(*at);
+    *at = fresh;
+    return CLRNN_OK;
+}
+
+static void set_null(const struct clrnn_option *o, void *object)
+{
+    switch (o->type) {
+    case CLRNN_OPTION_TEXT:
+    case CLRNN_OPTION_PATH:
+        free(*(char **)field(object, o->offset));
+        *(char **)field(object, o->offset) = NULL;
+        break;
+    case CLRNN_OPTION_LIST:
+        free(*(double **)field(object, o->offset));
+        *(double **)field(object, o->offset) = NULL;
+        *(size_t *)field(object, o->second) = 0;
+        break;
+    case CLRNN_OPTION_NUMBER:
+        if (o->null_flag)
+            *(bool *)field(object, o->second) = true;
+        else
+            *(double *)field(object, o->offset) = strtod(o->null, NULL);
+        break;
+    default: {
+        const struct clrnn_option wide = {.type = o->type, .min = -INFINITY, .max = INFINITY};
+
+        read_integer(&wide, o->null, field(object, o->offset));
+        break;
+    }
+    }
+}
+
+enum clrnn_status clrnn_option_read(const struct clrnn_option *o, const struct clrnn_node *value, void *object,
+                                    char *wrong, size_t size)
+{
+    void *at = field(object, o->offset);
+    const bool plain = value->kind == CLRNN_NODE_SCALAR && !value->quoted;
+    bool good = false;
+    size_t index;
+
+    if (plain && clrnn_null_word(value->text) && o->null) {
+        set_null(o, object);
+        return CLRNN_OK;
+    }
+    switch (o->type) {
+    case CLRNN_OPTION_BOOL:
+        good = plain && clrnn_bool_parse(value->text, at);
+        break;
+    case CLRNN_OPTION_U32:
+    case CLRNN_OPTION_I32:
+    case CLRNN_OPTION_U64:
+    case CLRNN_OPTION_I64:
+    case CLRNN_OPTION_WHOLE:
+        good = plain && read_integer(o, value->text, at);
+        break;
+    case CLRNN_OPTION_NUMBER:
+        good = read_number(o, value, false, at);
+        if (good && o->null_flag)
+            *(bool *)field(object, o->second) = false;
+        break;
+    case CLRNN_OPTION_TEXT:
+    case CLRNN_OPTION_PATH:
+        if (value->kind == CLRNN_NODE_SCALAR && (value->quoted || !clrnn_null_word(value->text)))
+            return read_text(o, value, object, wrong, size);
+        break;
+    case CLRNN_OPTION_CHOICE:
+        good = value->kind == CLRNN_NODE_SCALAR && read_word(o, value->text, &index);
+        if (good)
+            *(unsigned *)at = (unsigned)index; // every enum here is an unsigned int
+        break;
+    case CLRNN_OPTION_FLAG:
+        good = value->kind == CLRNN_NODE_SCALAR && read_word(o, value->text, &index);
+        if (good)
+            *(bool *)at = index == 1;
+        break;
+    case CLRNN_OPTION_PAIR:
+        good = value->kind == CLRNN_NODE_LIST && value->count == 2 &&
+               read_number(o, value->child[0], false, at) &&
+               read_number(o, value->child[1], false, field(object, o->second));
+        if (!good && value->kind == CLRNN_NODE_LIST && value->count == 2) {
+            double first;
+            const bool second = read_number(o, value->child[0], false, &first);
+            const int n = snprintf(wrong, size, "entry %d ", second);
+
+            return is_wrong(o, value->child[second], wrong + n, size - (size_t)n);
+        }
+        break;
+    case CLRNN_OPTION_LIST:
+        return read_list(o, value, object, wrong, size);
+    case CLRNN_OPTION_GROUP:
+    case CLRNN_OPTION_ONE_OF:
+    case CLRNN_OPTION_LAYERS:
+        break;
+    }
+    return good ? CLRNN_OK : is_wrong(o, value, wrong, size);
+}
+
+bool clrnn_option_is_null(const struct clrnn_option *o, const void *object)
+{
+    const void *at = const_field(object, o->offset);
+
+    if (!o->null)
+        return false;
+    switch (o->type) {
+    case CLRNN_OPTION_TEXT:
+    case CLRNN_OPTION_PATH:
+        return !*(char *const *)at;
+    case CLRNN_OPTION_LIST:
+        return !*(double *const *)at;
+    case CLRNN_OPTION_NUMBER:
+        return o->null_flag ? *(const bool *)const_field(object, o->second)
+                            : *(const double *)at == strtod(o->null, NULL);
+    case CLRNN_OPTION_U32:
+        return *(const uint32_t *)at == (uint32_t)strtoul(o->null, NULL, 10);
+    case CLRNN_OPTION_I32:
+        return *(const int32_t *)at == (int32_t)strtol(o->null, NULL, 10);
+    case CLRNN_OPTION_I64:
+        return *(const int64_t *)at == strtoll(o->null, NULL, 10);
+    case CLRNN_OPTION_GROUP:
+        return o->second != SIZE_MAX && !*(const bool *)const_field(object, o->second);
+    case CLRNN_OPTION_ONE_OF:
+        return *(const unsigned *)at == 0;
+    default:
+        return false;
+    }
+}
+
+static struct clrnn_node *number_node(double value, bool whole)
+{
+    char text[CLRNN_NUMBER_SIZE];
+
+    if (whole)
+        return clrnn_node_scalar("%.0f", value);
+    clrnn_number_text(value, text);
+    return clrnn_node_scalar("%s", text);
+}
+
+static struct clrnn_node *numbers_node(const double *value, size_t count, bool whole)
+{
+    struct clrnn_node *list = clrnn_node_list();
+
+    for (size_t i = 0; list && i < count; i++) {
+        if (!clrnn_node_add(list, NULL, number_node(value[i], whole)))
+            clrnn_yaml_destroy(&list);
+    }
+    return list;
+}
+
+struct clrnn_node *clrnn_option_write(const struct clrnn_option *o, const void *object)
+{
+    const void *at = const_field(object, o->offset);
+    struct clrnn_node *node;
+
+    if (clrnn_option_is_null(o, object))
+        return clrnn_node_scalar("null");
+    switch (o->type) {
+    case CLRNN_OPTION_BOOL:
+        return clrnn_node_scalar("%s", *(const bool *)at ? "true" : "false");
+    case CLRNN_OPTION_U32:
+        return clrnn_node_scalar("%" PRIu32, *(const uint32_t *)at);
+    case CLRNN_OPTION_I32:
+        return clrnn_node_scalar("%" PRId32, *(const int32_t *)at);
+    case CLRNN_OPTION_U64:
+        return clrnn_node_scalar("%" PRIu64, *(const uint64_t *)at);
+    case CLRNN_OPTION_I64:
+        return clrnn_node_scalar("%" PRId64, *(const int64_t *)at);
+    case CLRNN_OPTION_WHOLE:
+        return number_node(*(const double *)at, true);
+    case CLRNN_OPTION_NUMBER:
+        return number_node(*(const double *)at, false);
+    case CLRNN_OPTION_TEXT:
+    case CLRNN_OPTION_PATH:
+        node = clrnn_node_scalar("%s", *(char *const *)at ? *(char *const *)at : "");
+        if (node)
+            node->quoted = clrnn_null_word(node->text); // a column may be called "null"
+        return node;
+    case CLRNN_OPTION_CHOICE:
+        return clrnn_node_scalar("%s", o->words[*(const unsigned *)at]);
+    case CLRNN_OPTION_FLAG:
+        return clrnn_node_scalar("%s", o->words[*(const bool *)at]);
+    case CLRNN_OPTION_PAIR: {
+        const double pair[2] = {*(const double *)at, *(const double *)const_field(object, o->second)};
+
+        return numbers_node(pair, 2, false);
+    }
+    case CLRNN_OPTION_LIST:
+        return numbers_node(*(double *const *)at, *(const size_t *)const_field(object, o->second),
+                            o->whole_list);
+    case CLRNN_OPTION_GROUP:
+    case CLRNN_OPTION_ONE_OF:
+    case CLRNN_OPTION_LAYERS:
+        break;
+    }
+    return NULL;
+}
+
+// A default is a word, or for a pair a list of two: parsed without libyaml so that only texts need memory.
+static bool set_default(const struct clrnn_option *o, void *object)
+{
+    struct clrnn_node value = {CLRNN_NODE_SCALAR}, pair[2] = {{CLRNN_NODE_SCALAR}, {CLRNN_NODE_SCALAR}};
+    struct clrnn_node *child[2] = {&pair[0], &pair[1]};
+    char text[64], wrong[64], *comma;
+
+    snprintf(text, sizeof(text), "%s", o->def);
+    value.text = text;
+    if (o->type == CLRNN_OPTION_PAIR) {
+        comma = strchr(text, ',');
+        *comma = '\0';
+        comma[1 + strcspn(comma + 1, "]")] = '\0';
+        pair[0].text = text + 1;
+        pair[1].text = comma + 2;
+        value = (struct clrnn_node){.kind = CLRNN_NODE_LIST, .child = child, .count = 2};
+    }
+    return clrnn_option_read(o, &value, object, wrong, sizeof(wrong)) == CLRNN_OK;
+}
+
+bool clrnn_options_default(const struct clrnn_option_group *group, void *object)
+{
+    for (size_t i = 0; i < group->count; i++) {
+        const struct clrnn_option *o = &group->option[i];
+
+        if (o->type == CLRNN_OPTION_GROUP) {
+            if (!clrnn_options_default(o->groups[0], field(object, o->offset)))
+                return false;
+        } else if (o->type == CLRNN_OPTION_ONE_OF) {
+            const struct clrnn_option_group *chosen = clrnn_options_word(o->groups, o->def);
+
+            *(unsigned *)field(object, o->offset) = chosen ? (unsigned)chosen->kind : 0;
+            if (chosen && !clrnn_options_default(chosen, field(object, o->offset)))
+                return false;
+        } else if (o->def && !set_default(o, object)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void clrnn_layer_default(struct clrnn_layer *layer, enum clrnn_layer_kind kind)
+{
+    *layer = (struct clrnn_layer){.kind = kind};
+    for (size_t i = 0; clrnn_options_layers[i]; i++) // members of other kinds have defaults, too; no memory
+        clrnn_options_default(clrnn_options_layers[i], layer);
+    clrnn_options_default(clrnn_options_kind(clrnn_options_layers, (int)kind), layer);
+}
