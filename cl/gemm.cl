@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: MIT
+// Matrix multiply for CPUs: C = alpha op(A) op(B) + beta C, row-major, any shape, stride and offset.
+//
+// A work-group is one work-item and owns a block of C, for one share of K. It walks K in steps of KC;
+// in each it packs a panel of B, [KC, PANEL], into local memory (on CPUs: the core's cache), transposing
+// where B is stored (N, K), and runs down the rows with a tile of TILE x PANEL sums held in registers:
+// per k it loads PANEL / WIDTH vectors of B and TILE broadcast numbers of A. A is read in place, or, where
+// it is stored (K, M), packed first, since its next k lies a whole row away.
+//
+// Defines: WIDTH 4, 8 or 16 floats in a vector; TILE rows and PANEL columns (a multiple of WIDTH) of the
+// tile; KC; TRANSPOSE_A, and with it BLOCK, the most rows of C (a multiple of TILE and WIDTH) per item.
+// Every element's sum has a fixed order: by k within a step, then steps, then shares of K.
+
+#include "common.h"
+
+#define PASTE_(a, b) a##b
+#define PASTE(a, b) PASTE_(a, b)
+#define vec PASTE(float, WIDTH)
+#define vec_index PASTE(uint, WIDTH)
+#define vec_load PASTE(vload, WIDTH)
+#define vec_store PASTE(vstore, WIDTH)
+#define VECS (PANEL / WIDTH)
+
+// Lanes of a and b in turn, from the lower or the upper halves. log2(WIDTH) rounds of it on rows i and
+// i + WIDTH / 2 transpose a WIDTH x WIDTH block.
+#if WIDTH == 16
+#define ZIP_LO (vec_index)(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
+#define ZIP_HI (vec_index)(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
+#elif WIDTH == 8
+#define ZIP_LO (vec_index)(0, 8, 1, 9, 2, 10, 3, 11)
+#define ZIP_HI (vec_index)(4, 12, 5, 13, 6, 14, 7, 15)
+#else
+#define ZIP_LO (vec_index)(0, 4, 1, 5)
+#define ZIP_HI (vec_index)(2, 6, 3, 7)
+#endif
+
+#define ZIP(to, from)                                                            \
+    _Pragma("unroll") for (int z = 0; z < WIDTH / 2; z++)                        \
+    {                                                                            \
+        to[2 * z] = shuffle2(from[z], from[z + WIDTH / 2], ZIP_LO);              \
+        to[2 * z + 1] = shuffle2(from[z], from[z + WIDTH / 2], ZIP_HI);          \
+    }
+
+// to[k, j] = from[k, j] for k < rows, j < cols; zeros for cols <= j < fill.
+static inline void pack_rows(local real *to, uint to_ld, global const real *from, uint from_ld, uint rows,
+                             uint cols, uint fill)
+{
+    for (uint k = 0; k < rows; k++) {
+        uint j = 0;
+
+        for (; j + WIDTH <= cols; j += WIDTH)
+            *(local vec *)(to + k * to_ld + j) = vec_load(0, from + (size_t)k * from_ld + j);
+        for (; j < cols; j++)
+            to[k * to_ld + j] = from[(size_t)k * from_ld + j];
+        for (; j < fill; j++)
+            to[k * to_ld + j] = 0.0f;
+    }
+}
+
+// to[k, j] = from[j, k], else as above; to_ld and fill are PANEL.
+static inline void pack_columns(local real *to, global const real *from, uint from_ld, uint rows, uint cols)
+{
+    for (uint j0 = 0; j0 < PANEL; j0 += WIDTH) {
+        global const real *block = from + (size_t)j0 * from_ld;
+        uint k = 0;
+
+        if (j0 + WIDTH <= cols)
+            for (; k + WIDTH <= rows; k += WIDTH) {
+                vec x[WIDTH], y[WIDTH];
+
+#pragma unroll
+                for (int i = 0; i < WIDTH; i++)
+                    x[i] = vec_load(0, block + (size_t)i * from_ld + k);
+                ZIP(y, x)
+                ZIP(x, y)
+#if WIDTH == 8
+                ZIP(y, x)
+#elif WIDTH == 16
+                ZIP(y, x)
+                ZIP(x, y)
+#endif
+#pragma unroll
+                for (int i = 0; i < WIDTH; i++)
+#if WIDTH == 8
+                    *(local vec *)(to + (k + i) * PANEL + j0) = y[i];
+#else
+                    *(local vec *)(to + (k + i) * PANEL + j0) = x[i];
+#endif
+            }
+        for (; k < rows; k++)
+            for (uint j = 0; j < WIDTH; j++)
+                to[k * PANEL + j0 + j] = j0 + j < cols ? block[(size_t)j * from_ld + k] : 0.0f;
+    }
+}
+
+// to = x + beta to, at most the first `cols` elements, which lie `step` apart.
+static inline void store(global real *to, uint step, vec x, uint cols, real beta)
+{
+    if (step == 1 && cols >= WIDTH) {
+        vec_store(beta != 0.0f ? fma((vec)beta, vec_load(0, to), x) : x, 0, to);
+    } else {
+        real part[WIDTH];
+
+        vec_store(x, 0, part);
+        for (uint j = 0; j < min(cols, (uint)WIDTH); j++) {
+            global real *one = to + (size_t)j * step;
+
+            *one = beta != 0.0f ? fma(beta, *one, part[j]) : part[j];
+        }
+    }
+}
+
+// Global size: column blocks of n_block (a multiple of PANEL), row blocks of m_block (of TILE), shares of
+// k_share. C's rows lie c_ld apart, its columns c_step; share s writes s * c_share further on.
+kernel void gemm(uint M, uint N, uint K, real alpha, global const real *restrict A, uint a_offset, uint a_ld,
+                 global const real *restrict B, uint b_offset, uint b_ld, uint transpose_b, real beta,
+                 global real *restrict C, uint c_offset, uint c_ld, uint c_step, uint c_share, uint m_block,
+                 uint n_block, uint k_share)
+{
+    local real panel[KC * PANEL] __attribute__((aligned(64)));
+#if TRANSPOSE_A
+    local real rows[KC * BLOCK] __attribute__((aligned(64)));
+#endif
+    const uint n_first = get_global_id(0) * n_block, n_end = min(n_first + n_block, N);
+    const uint m_first = get_global_id(1) * m_block, m_end = min(m_first + m_block, M);
+    const uint k_first = get_global_id(2) * k_share, k_end = min(k_first + k_share, K);
+
+    A += a_offset;
+    B += b_offset;
+    C += c_offset + (size_t)c_share * get_global_id(2);
+    for (uint k0 = k_first; k0 < k_end; k0 += KC) {
+        const uint kc = min((uint)KC, k_end - k0);
+        const real keep = k0 == k_first ? beta : 1.0f;
+
+#if TRANSPOSE_A
+        pack_rows(rows, BLOCK, A + (size_t)k0 * a_ld + m_first, a_ld, kc, m_end - m_first,
+                  (m_end - m_first + TILE - 1) / TILE * TILE);
+#endif
+        for (uint n0 = n_first; n0 < n_end; n0 += PANEL) {
+            const uint cols = min((uint)PANEL, n_end - n0);
+
+            if (transpose_b)
+                pack_columns(panel, B + (size_t)n0 * b_ld + k0, b_ld, kc, cols);
+            else
+                pack_rows(panel, PANEL, B + (size_t)k0 * b_ld + n0, b_ld, kc, cols, PANEL);
+            for (uint m0 = m_first; m0 < m_end; m0 += TILE) {
+                vec sum[TILE][VECS];
+#if TRANSPOSE_A
+                local const real *a = rows + (m0 - m_first);
+#else
+                // Rows below the last are the last once more; their sums are dropped.
+                global const real *a[TILE];
+
+#pragma unroll
+                for (int i = 0; i < TILE; i++)
+                    a[i] = A + (size_t)min(m0 + i, M - 1) * a_ld + k0;
+#endif
+#pragma unroll
+                for (int i = 0; i < TILE; i++)
+#pragma unroll
+                    for (int v = 0; v < VECS; v++)
+                        sum[i][v] = 0.0f;
+                for (uint k = 0; k < kc; k++) {
+                    vec b[VECS];
+
+#pragma unroll
+                    for (int v = 0; v < VECS; v++)
+                        b[v] = *(local const vec *)(panel + k * PANEL + v * WIDTH);
+#pragma unroll
+                    for (int i = 0; i < TILE; i++) {
+#if TRANSPOSE_A
+                        const vec x = a[k * BLOCK + i];
+#else
+                        const vec x = a[i][k];
+#endif
+#pragma unroll
+                        for (int v = 0; v < VECS; v++)
+                            sum[i][v] = fma(x, b[v], sum[i][v]);
+                    }
+                }
+#pragma unroll
+                for (int i = 0; i < TILE; i++)
+#pragma unroll
+                    for (int v = 0; v < VECS; v++)
+                        if (m0 + i < m_end && v * WIDTH < cols)
+                            store(C + (size_t)(m0 + i) * c_ld + (size_t)(n0 + v * WIDTH) * c_step, c_step,
+                                  alpha * sum[i][v], cols - v * WIDTH, keep);
+            }
+        }
+    }
+}
+
+// C = alpha (sum of `shares` matrices [M, N] in P) + beta C, a row of P an item; C's strides as above.
+kernel void gemm_sum(uint N, uint shares, uint share, global const real *restrict P, real alpha, real beta,
+                     global real *restrict C, uint c_offset, uint c_ld, uint c_step)
+{
+    const uint m = get_global_id(0);
+
+    P += (size_t)m * N;
+    C += c_offset + (size_t)m * c_ld;
+    for (uint n = 0; n < N; n += WIDTH) {
+        const uint cols = min((uint)WIDTH, N - n);
+        vec sum = 0.0f;
+
+        for (uint s = 0; s < shares; s++) {
+            global const real *from = P + (size_t)s * share + n;
+
+            if (cols == WIDTH) {
+                sum += vec_load(0, from);
+            } else {
+                real part[WIDTH];
+
+                for (uint j = 0; j < WIDTH; j++)
+                    part[j] = j < cols ? from[j] : 0.0f;
+                sum += vec_load(0, part);
+            }
+        }
+        store(C + (size_t)n * c_step, c_step, alpha * sum, cols, beta);
+    }
+}

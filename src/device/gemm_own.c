@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: MIT
+// Our matrix multiply for CPUs: how a shape is cut into work-items of cl/gemm.cl.
+#include "device/gemm.h"
+
+#include <math.h>
+
+// The tile in registers and the panels in cache that a device gets; names as in cl/gemm.cl.
+struct tiling {
+    uint32_t width, tile, panel, kc, block;
+};
+
+// One way of cutting C and K: an item owns m_block rows, n_block columns and k_share of K.
+struct cut {
+    uint32_t m_block, n_block, k_share;
+    uint32_t m_count, n_count, shares; // of items
+    double cycles;                     // estimated, for the whole multiply
+};
+
+static uint32_t divide_up(uint32_t a, uint32_t b)
+{
+    return a / b + (a % b != 0);
+}
+
+static struct tiling choose_tiling(const struct clrnn_device_info *info)
+{
+    struct tiling t = {.tile = 6, .kc = 256, .block = 192};
+
+    // 24 sums of 32 registers with AVX-512, 12 of 16 with AVX, SSE and (leaving some unused) NEON.
+    t.width = info->float_vector_width >= 16 ? 16 : info->float_vector_width >= 8 ? 8 : 4;
+    t.panel = t.width * (t.width == 16 ? 4 : 2);
+    if (info->local_bytes < 4ull * t.kc * (t.panel + t.block)) {
+        t.kc = 64;
+        t.block = 48; // fits the 32 KiB that every OpenCL device has
+    }
+    return t;
+}
+
+// Estimated cycles; the weights were measured on AVX-512 (two FMA and two loads a cycle) and are needed
+// only as proportions. The slowest of the device's cores counts, and a quarter item more for the tail.
+static double estimate(const struct clrnn_gemm *g, const struct tiling *t, uint32_t cores, const struct cut *c)
+{
+    const double tiles = divide_up(c->m_block, t->tile), panels = divide_up(c->n_block, t->panel);
+    const double k = c->k_share, vecs = t->panel / t->width, items = (double)c->m_count * c->n_count * c->shares;
+    const double multiply = tiles * panels * (k * t->tile * vecs / 2 + 100.0 * ceil(k / t->kc));
+    const double pack_b = panels * vecs * k * (g->transpose_b ? 6 : 3);
+    const double pack_a = g->transpose_a ? k * c->m_block / t->width * 3 : 0;
+    const double sum = c->shares > 1 ? 5000 + (double)g->M * g->N / t->width * (c->shares + 1) * 3 / cores : 0;
+
+    return (ceil(items / cores) + 0.25) * (multiply + pack_a + pack_b + 500) + sum;
+}
+
+static struct cut choose_cut(const struct clrnn_gemm *g, const struct tiling *t, uint32_t cores)
+{
+    struct cut best = {.cycles = INFINITY};
+
+    for (uint32_t rows = t->tile; rows <= t->block; rows *= 2)
+        for (uint32_t panels = 1; panels <= 8; panels *= 2)
+            for (uint32_t shares = 1; shares <= 64; shares *= 2) {
+                struct cut c = {.n_block = panels * t->panel, .k_share = divide_up(g->K, shares)};
+
+                c.m_count = divide_up(g->M, rows);
+                c.m_block = divide_up(divide_up(g->M, c.m_count), t->tile) * t->tile;
+                c.m_count = divide_up(g->M, c.m_block);
+                c.n_count = divide_up(g->N, c.n_block);
+                c.shares = divide_up(g->K, c.k_share);
+                if (shares > 1 && (c.k_share < 64 || (double)c.shares * g->M * g->N > 1u << 28))
+                    break;
+                c.cycles = estimate(g, t, cores, &c);
+                if (c.cycles < best.cycles)
+                    best = c;
+            }
+    return best;
+}
+
+// The same multiply as C' = op(B)' op(A)': then C's rows are its columns.
+static struct clrnn_gemm swapped(const struct clrnn_gemm *g)
+{
+    return (struct clrnn_gemm){.transpose_a = !g->transpose_b, .transpose_b = !g->transpose_a,
+                               .M = g->N, .N = g->M, .K = g->K, .alpha = g->alpha, .beta = g->beta,
+                               .a = g->b, .b = g->a, .c = g->c, .a_offset = g->b_offset, .b_offset = g->a_offset,
+                               .c_offset = g->c_offset, .a_ld = g->b_ld, .b_ld = g->a_ld, .c_ld = g->c_ld};
+}
+
+enum clrnn_status clrnn_gemm_own_prepare(struct clrnn_launches *launches, const struct clrnn_gemm *gemm,
+                                         bool *taken)
+{
+    const struct clrnn_device_info *info = clrnn_device_info(clrnn_launches_device(launches));
+    const struct tiling t = choose_tiling(info);
+    const struct clrnn_cost cost = clrnn_gemm_cost(gemm);
+    const uint32_t cores = info->compute_units ? info->compute_units : 1;
+    const struct clrnn_gemm other = swapped(gemm);
+    const struct clrnn_gemm *g = gemm;
+    struct clrnn_buffer *partial = NULL;
+    struct cut cut, other_cut;
+    uint32_t c_ld = gemm->c_ld, c_step = 1;
+
+    // The kernel's offsets are 32 bits wide.
+    *taken = gemm->a_offset <= UINT32_MAX && gemm->b_offset <= UINT32_MAX && gemm->c_offset <= UINT32_MAX;
+    if (!*taken)
+        return CLRNN_OK;
+    cut = choose_cut(g, &t, cores);
+    other_cut = choose_cut(&other, &t, cores);
+    if (1.25 * other_cut.cycles < cut.cycles) { // scattered stores must be worth it
+        g = &other;
+        cut = other_cut;
+        c_ld = 1;
+        c_step = gemm->c_ld;
+    }
+    if (cut.shares > 1)
+        TRY(clrnn_launches_scratch(launches, (size_t)cut.shares * g->M * g->N, &partial));
+    TRY(clrnn_launch_kernel(launches, "gemm", "gemm",
+                            DEFINES({"WIDTH", t.width}, {"TILE", t.tile}, {"PANEL", t.panel}, {"KC", t.kc},
+                                    {"TRANSPOSE_A", g->transpose_a}, {"BLOCK", t.block}),
+                            (struct clrnn_range){3, {cut.n_count, cut.m_count, cut.shares}, {1, 1, 1}}, cost,
+                            ARGS(UINT(g->M), UINT(g->N), UINT(g->K), REAL(partial ? 1 : g->alpha), BUF(g->a),
+                                 UINT(g->a_offset), UINT(g->a_ld), BUF(g->b), UINT(g->b_offset), UINT(g->b_ld),
+                                 UINT(g->transpose_b), REAL(partial ? 0 : g->beta), BUF(partial ? partial : g->c),
+                                 UINT(partial ? 0 : g->c_offset), UINT(partial ? g->N : c_ld),
+                                 UINT(partial ? 1 : c_step), UINT(partial ? g->M * g->N : 0), UINT(cut.m_block),
+                                 UINT(cut.n_block), UINT(cut.k_share))));
+    if (!partial)
+        return CLRNN_OK;
+    return clrnn_launch_kernel(launches, "gemm", "gemm_sum",
+                               DEFINES({"WIDTH", t.width}, {"TILE", t.tile}, {"PANEL", t.panel}, {"KC", t.kc},
+                                       {"TRANSPOSE_A", g->transpose_a}, {"BLOCK", t.block}),
+                               (struct clrnn_range){1, {g->M, 1, 1}, {1, 1, 1}},
+                               (struct clrnn_cost){0, 4.0 * (cut.shares + 1) * g->M * g->N},
+                               ARGS(UINT(g->N), UINT(cut.shares), UINT(g->M * g->N), BUF(partial), REAL(g->alpha),
+                                    REAL(g->beta), BUF(g->c), UINT(g->c_offset), UINT(c_ld), UINT(c_step)));
+}

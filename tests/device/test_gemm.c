@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: MIT
+// Matrix multiplies of our own against sums in double: awkward sizes, all transposes, strides and offsets.
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/random.h"
+#include "device/launch.h"
+
+static const float sentinel = -12345.5f;
+
+static void print_line(void *user, enum clrnn_log_level level, const char *line)
+{
+    (void)user;
+    (void)level;
+    print_message("%s\n", line);
+}
+
+static const struct clrnn_log log_ = {print_line, NULL, CLRNN_LOG_WARNING};
+
+static int open_device(void **state)
+{
+    const struct clrnn_device_params params = {.select = getenv("CLRNN_DEVICE") ? NULL : "cpu", .log = &log_,
+                                               .gemm = "own"};
+    struct clrnn_device *device = NULL;
+
+    if (clrnn_device_open(&params, &device) != CLRNN_OK)
+        device = NULL;
+    *state = device;
+    return 0;
+}
+
+static int close_device(void **state)
+{
+    struct clrnn_device *device = *state;
+
+    clrnn_device_destroy(&device);
+    return 0;
+}
+
+// Simulators and Mesa need milliseconds for what PoCL does in microseconds.
+static bool is_slow(const struct clrnn_device *device)
+{
+    return !clrnn_device_info(device)->is_pocl;
+}
+
+static struct clrnn_device *need_device(void **state)
+{
+    if (!*state || clrnn_device_is_ref(*state)) {
+        print_message("no OpenCL device: skipped\n");
+        skip();
+    }
+    return *state;
+}
+
+// Rows and columns of a matrix as stored; the numbers outside of it are `around`.
+struct stored {
+    size_t offset, ld, rows, cols, count;
+    float *data;
+};
+
+static struct stored make(struct clrnn_random *r, size_t rows, size_t cols, size_t offset, size_t gap, float around)
+{
+    struct stored s = {offset, cols + gap, rows, cols, offset + rows * (cols + gap) + 5, NULL};
+
+    s.data = malloc(s.count * sizeof(*s.data));
+    assert_non_null(s.data);
+    for (size_t i = 0; i < s.count; i++)
+        s.data[i] = around;
+    r->a++;
+    for (size_t i = 0; i < rows; i++)
+        for (size_t j = 0; j < cols; j++)
+            s.data[offset + i * s.ld + j] = 2 * clrnn_random_uniform(r, i * cols + j) - 1;
+    return s;
+}
+
+static float at(const struct stored *s, bool transpose, size_t i, size_t j)
+{
+    return s->data[s->offset + (transpose ? j * s->ld + i : i * s->ld + j)];
+}
+
+static struct clrnn_buffer *upload(struct clrnn_device *device, const struct stored *s)
+{
+    struct clrnn_buffer *b;
+
+    assert_int_equal(clrnn_buffer_create(device, CLRNN_REAL, s->count, "a matrix", &b), CLRNN_OK);
+    assert_int_equal(clrnn_buffer_write_f32(b, 0, s->count, s->data), CLRNN_OK);
+    return b;
+}
+
+// Runs one multiply twice and checks every number of C and around it.
+static void check(struct clrnn_device *device, struct clrnn_gemm g, size_t gap, uint64_t seed)
+{
+    struct clrnn_random r = {.seed = seed};
+    struct stored a = make(&r, g.transpose_a ? g.K : g.M, g.transpose_a ? g.M : g.K, g.a_offset, gap, NAN);
+    struct stored b = make(&r, g.transpose_b ? g.N : g.K, g.transpose_b ? g.K : g.N, g.b_offset, gap, NAN);
+    struct stored c = make(&r, g.M, g.N, g.c_offset, gap, sentinel);
+    float *got = malloc(c.count * sizeof(*got)), *again = malloc(c.count * sizeof(*again));
+    struct clrnn_launches *launches = NULL;
+    char shape[128];
+
+    assert_non_null(got);
+    assert_non_null(again);
+    snprintf(shape, sizeof(shape), "%ux%ux%u %c%c alpha %g beta %g offsets %zu %zu %zu gap %zu seed %llu", g.M,
+             g.N, g.K, "NT"[g.transpose_a], "NT"[g.transpose_b], (double)g.alpha, (double)g.beta, g.a_offset,
+             g.b_offset, g.c_offset, gap, (unsigned long long)seed);
+    g.a_ld = (uint32_t)a.ld;
+    g.b_ld = (uint32_t)b.ld;
+    g.c_ld = (uint32_t)c.ld;
+    if (g.beta == 0)
+        for (size_t i = 0; i < g.M; i++)
+            for (size_t j = 0; j < g.N; j++)
+                c.data[c.offset + i * c.ld + j] = NAN;
+    g.a = upload(device, &a);
+    g.b = upload(device, &b);
+    g.c = upload(device, &c);
+    assert_int_equal(clrnn_launches_create(device, &launches), CLRNN_OK);
+    assert_int_equal(clrnn_launches_op(launches, "test"), CLRNN_OK);
+    assert_int_equal(clrnn_launch_gemm(launches, &g), CLRNN_OK);
+    assert_int_equal(clrnn_launches_run(launches), CLRNN_OK);
+    assert_int_equal(clrnn_buffer_read_f32(g.c, 0, c.count, got), CLRNN_OK);
+    assert_int_equal(clrnn_buffer_write_f32(g.c, 0, c.count, c.data), CLRNN_OK);
+    assert_int_equal(clrnn_launches_run(launches), CLRNN_OK);
+    assert_int_equal(clrnn_buffer_read_f32(g.c, 0, c.count, again), CLRNN_OK);
+    if (memcmp(got, again, c.count * sizeof(*got)) != 0)
+        fail_msg("%s: two runs differ", shape);
+
+    for (size_t i = 0; i < g.M; i++)
+        for (size_t j = 0; j < g.N; j++) {
+            const size_t where = c.offset + i * c.ld + j;
+            double want = 0, size = 0;
+
+            for (size_t k = 0; k < g.K; k++) {
+                const double x = (double)at(&a, g.transpose_a, i, k) * at(&b, g.transpose_b, k, j);
+
+                want += x;
+                size += fabs(x);
+            }
+            want *= g.alpha;
+            size *= fabs((double)g.alpha);
+            if (g.beta != 0) {
+                want += (double)g.beta * c.data[where];
+                size += fabs((double)g.beta * c.data[where]);
+            }
+            // At most K + 3 roundings of numbers no larger than `size`; in practice far fewer.
+            if (!(fabs(got[where] - want) <= fmin(g.K + 3.0, 40) * 0x1p-24 * size))
+                fail_msg("%s: C[%zu, %zu] is %.9g, not %.9g", shape, i, j, (double)got[where], want);
+            got[where] = sentinel;
+        }
+    for (size_t i = 0; i < c.count; i++)
+        if (memcmp(&got[i], &sentinel, sizeof(sentinel)) != 0)
+            fail_msg("%s: element %zu outside of C became %g", shape, i, (double)got[i]);
+
+    clrnn_launches_destroy(&launches);
+    clrnn_buffer_destroy(&g.a);
+    clrnn_buffer_destroy(&g.b);
+    clrnn_buffer_destroy(&g.c);
+    free(a.data);
+    free(b.data);
+    free(c.data);
+    free(got);
+    free(again);
+}
+
+// Each size in each place, in random company.
+static void test_awkward_sizes(void **state)
+{
+    static const uint32_t sizes[] = {1, 2, 15, 16, 17, 31, 33, 63, 65, 130};
+    static const float factors[] = {0, 1, -0.5f, 2};
+    struct clrnn_device *device = need_device(state);
+    const struct clrnn_random r = {.seed = 7};
+    const unsigned size_count = is_slow(device) ? 7 : 10, rounds = is_slow(device) ? 2 : 12;
+    uint64_t draw = 0;
+
+    for (unsigned round = 0; round < rounds; round++)
+        for (unsigned i = 0; i < size_count * 3; i++) {
+            struct clrnn_gemm g = {0};
+            uint32_t size[3];
+
+            for (unsigned d = 0; d < 3; d++)
+                size[d] = sizes[d == i % 3 ? i / 3 : clrnn_random_u32(&r, draw++) % size_count];
+            g.M = size[0];
+            g.N = size[1];
+            g.K = size[2];
+            g.transpose_a = clrnn_random_u32(&r, draw++) % 2;
+            g.transpose_b = clrnn_random_u32(&r, draw++) % 2;
+            g.alpha = factors[1 + clrnn_random_u32(&r, draw++) % 3];
+            g.beta = factors[clrnn_random_u32(&r, draw++) % 4];
+            g.a_offset = clrnn_random_u32(&r, draw++) % 20;
+            g.b_offset = clrnn_random_u32(&r, draw++) % 20;
+            g.c_offset = clrnn_random_u32(&r, draw++) % 20;
+            check(device, g, clrnn_random_u32(&r, draw++) % 4, 1000 * round + i);
+        }
+}
+
+// Long sums over few outputs are shared among items; long and thin ones are turned round.
+static void test_shapes_of_training(void **state)
+{
+    static const struct {
+        uint32_t M, N, K;
+        bool transpose_a, transpose_b;
+    } shapes[] = {
+        {64, 128, 300, false, true}, {5, 3, 3000, true, false},  {64, 64, 1700, true, false},
+        {300, 2, 70, false, true},   {2, 300, 70, true, false},  {300, 2, 70, false, false},
+        {300, 3, 70, true, true},    {130, 70, 600, true, false}, {200, 520, 300, false, false},
+        {1, 1, 20000, false, true},  {400, 1, 1, false, false},
+    };
+    struct clrnn_device *device = need_device(state);
+    const size_t count = is_slow(device) ? 2 : sizeof(shapes) / sizeof(shapes[0]);
+
+    for (size_t i = 0; i < count; i++)
+        for (unsigned beta = 0; beta < 2; beta++) {
+            struct clrnn_gemm g = {.M = shapes[i].M, .N = shapes[i].N, .K = shapes[i].K,
+                                   .transpose_a = shapes[i].transpose_a, .transpose_b = shapes[i].transpose_b,
+                                   .alpha = 1, .beta = (float)beta};
+
+            check(device, g, 3 * beta, i);
+        }
+}
+
+// Without a sum there is beta alone.
+static void test_nothing_to_sum(void **state)
+{
+    struct clrnn_device *device = need_device(state);
+
+    check(device, (struct clrnn_gemm){.M = 3, .N = 5, .K = 0, .alpha = 1, .beta = 0.5f}, 2, 1);
+    check(device, (struct clrnn_gemm){.M = 3, .N = 5, .K = 0, .alpha = 1, .beta = 0}, 2, 2);
+    check(device, (struct clrnn_gemm){.M = 0, .N = 5, .K = 4, .alpha = 1, .beta = 0}, 2, 3);
+    check(device, (struct clrnn_gemm){.M = 3, .N = 0, .K = 4, .alpha = 1, .beta = 2}, 2, 4);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_awkward_sizes),
+        cmocka_unit_test(test_shapes_of_training),
+        cmocka_unit_test(test_nothing_to_sum),
+    };
+
+    return cmocka_run_group_tests_name("gemm", tests, open_device, close_device);
+}
