@@ -6,6 +6,7 @@
 #include "clrnn/base.h"
 #include "clrnn/config.h"
 #include "clrnn/device.h"
+#include "clrnn/diagnose.h"
 #include "clrnn/model.h"
 #include "clrnn/train.h"
 

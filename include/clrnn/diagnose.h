@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+// Why does this model not learn? One batch by heart, growing part by part, findings with evidence; and the
+// same run on several devices held together.
+#ifndef CLRNN_DIAGNOSE_H
+#define CLRNN_DIAGNOSE_H
+
+#include <signal.h>
+
+#include "clrnn/config.h"
+#include "clrnn/device.h"
+
+// ---------------------------------------------------------------- overfit
+
+struct clrnn_overfit_params {
+    const char *init;    // safetensors to start from, or NULL
+    uint32_t samples;    // 0: one training batch
+    uint32_t steps;      // at most; 0: 1000
+    double target;       // loss to reach; 0: 0.01, or a little above the loss's floor
+    bool plain;          // dropout and scheduler off
+    const volatile sig_atomic_t *stop;
+};
+
+struct clrnn_overfit_result {
+    bool reached;
+    uint32_t samples, steps;      // steps needed, or done
+    double first_loss, lowest_loss, last_loss, accuracy; // accuracy NaN for mse
+    double target, floor;         // floor: the lowest loss that this loss allows, and
+    const char *floor_reason;     //   why it is above 0, or NULL; static
+    size_t curve_count;
+    double *curve;                // loss of each step; clrnn_overfit_finish frees it
+    double grad_norm_first;
+};
+
+/** Trains on one single batch until the loss is under the target. Returns CLRNN_OK whether it was reached
+ *  or not (see `reached`); errors as clrnn_train. */
+CLRNN_API enum clrnn_status clrnn_overfit(struct clrnn_device *device, const struct clrnn_config *config,
+                                          const struct clrnn_overfit_params *params,
+                                          struct clrnn_overfit_result *result);
+CLRNN_API void clrnn_overfit_finish(struct clrnn_overfit_result *result);
+
+// ---------------------------------------------------------------- grow
+
+/** A rung of the ladder from a linear model to the config itself. */
+struct clrnn_rung {
+    char *name;            // "+ bidirectional"
+    char *description;     // the layers in short: "birnn 64 x 2, batchnorm, linear 2"
+    bool overfits;
+    uint32_t overfit_steps;
+    double overfit_loss;
+    double train_loss, valid_loss, train_accuracy, valid_accuracy; // after the short training; NaN: none
+};
+
+struct clrnn_grow_params {
+    const char *init;
+    uint32_t steps;        // of one batch by heart, each rung; 0: 500
+    uint32_t train_steps;  // of the short training, each rung; 0: 300
+    void (*progress)(void *user, const struct clrnn_rung *rung); // after each rung; may be NULL
+    void *progress_user;
+    const volatile sig_atomic_t *stop;
+};
+
+struct clrnn_grow_result {
+    size_t count;
+    struct clrnn_rung *rung;
+    int first_broken;      // index of the first rung where learning breaks, -1: none
+    char *cause;           // one sentence on it, NULL where nothing breaks
+};
+
+CLRNN_API enum clrnn_status clrnn_grow(struct clrnn_device *device, const struct clrnn_config *config,
+                                       const struct clrnn_grow_params *params, struct clrnn_grow_result *result);
+CLRNN_API void clrnn_grow_finish(struct clrnn_grow_result *result);
+
+// ---------------------------------------------------------------- doctor
+
+enum clrnn_severity { CLRNN_SEVERITY_ERROR, CLRNN_SEVERITY_WARNING, CLRNN_SEVERITY_NOTE };
+
+struct clrnn_finding {
+    const char *id;        // "softmax-before-cross-entropy"; static
+    enum clrnn_severity severity;
+    char *where;           // "model.layers[5] (softmax), config.yaml:9"
+    char *evidence;        // numbers from this very model and data
+    char *cost;            // what it costs
+    char *remedy;          // as a config change that can be pasted, or advice
+    char *set;             // the sure remedy as --set assignments and deletions, one a line; NULL: none
+};
+
+struct clrnn_doctor_params {
+    const char *init;
+    bool static_only;      // --static: config and data alone
+    bool no_train;         // skip the short training
+    double seconds;        // aim to end by then; 0: 45
+    const volatile sig_atomic_t *stop;
+};
+
+struct clrnn_doctor_result {
+    size_t count;
+    struct clrnn_finding *finding; // errors first, then warnings, then notes
+    char *verdict;                 // one sentence
+    char *fixed;                   // the config with the sure remedies applied, as YAML; NULL: nothing to fix
+};
+
+/** Examines config, data and, by probes and a short training, the model. Errors: only what keeps it from
+ *  looking (no config, no data file, a device that fails); what is wrong with the model is a finding. */
+CLRNN_API enum clrnn_status clrnn_doctor(struct clrnn_device *device, const struct clrnn_config *config,
+                                         const struct clrnn_doctor_params *params,
+                                         struct clrnn_doctor_result *result);
+CLRNN_API void clrnn_doctor_finish(struct clrnn_doctor_result *result);
+
+#endif

@@ -1,0 +1,103 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Rules that a reader of the source relies on, as TAP: layers, licence lines, widths, words.
+
+    check_style.py ROOT
+"""
+import pathlib
+import re
+import sys
+
+# A folder includes from itself and from these.
+BELOW = {
+    "base": [],
+    "formats": ["base"],
+    "device": ["base"],
+    "ops": ["base", "device"],
+    "reference": ["base", "device", "ops"],
+    "model": ["base", "formats", "device", "ops", "reference"],
+    "train": ["base", "formats", "device", "ops", "reference", "model"],
+    "diagnose": ["base", "formats", "device", "ops", "reference", "model", "train"],
+}
+SOURCE = {".c", ".h", ".cl", ".py", ".build", ""}
+WIDEST = 120
+UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
+
+
+def sources(root):
+    """Every file of ours that is code, by path from the root."""
+    for folder in ("include", "cl", "src", "tools", "tests", "examples"):
+        for path in sorted((root / folder).rglob("*")):
+            if path.is_file() and path.suffix in SOURCE and "golden" not in path.parts:
+                yield path.relative_to(root), path.read_text(encoding="utf-8")
+
+
+def includes(text):
+    return re.findall(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', text, re.M)
+
+
+def layers(root):
+    for path, text in sources(root):
+        if path.parts[0] != "src" or path.suffix not in (".c", ".h") or len(path.parts) < 3:
+            continue
+        layer = path.parts[1]
+        for name in includes(text):
+            other = name.split("/")[0]
+            if "/" in name and other in BELOW and other != layer and other not in BELOW[layer]:
+                yield f"{path} includes {name}: {layer} stands below {other}"
+
+
+def opencl(root):
+    for path, text in sources(root):
+        if path.parts[:2] == ("src", "device") or path.parts[0] == "tests":
+            continue
+        for name in includes(text):
+            if name.startswith("CL/") or "clblast" in name:
+                yield f"{path} includes {name}: only src/device may"
+
+
+def public(root):
+    for path, text in sources(root):
+        if path.parts[0] == "include":
+            for name in includes(text):
+                if "/" in name and not name.startswith("clrnn/"):
+                    yield f"{path} includes {name}, which is not installed"
+
+
+def licences(root):
+    for path, text in sources(root):
+        if "SPDX-License-Identifier: MIT" not in "\n".join(text.splitlines()[:3]):
+            yield f"{path} lacks its SPDX line"
+
+
+def widths(root):
+    for path, text in sources(root):
+        for number, line in enumerate(text.splitlines(), 1):
+            if len(line) > WIDEST or line != line.rstrip() or "\t" in line:
+                yield f"{path}:{number} is wider than {WIDEST} columns, ends in blanks or holds a tab"
+
+
+def unfinished(root):
+    for path, text in sources(root):
+        if path.name != pathlib.Path(__file__).name:
+            for number, line in enumerate(text.splitlines(), 1):
+                if UNFINISHED.search(line):
+                    yield f"{path}:{number} is unfinished by its own words"
+
+
+def main():
+    root = pathlib.Path(sys.argv[1])
+    checks = (layers, opencl, public, licences, widths, unfinished)
+    print(f"1..{len(checks)}")
+    failed = 0
+    for number, check in enumerate(checks, 1):
+        wrong = list(check(root))
+        failed += bool(wrong)
+        for text in wrong:
+            print(f"# {text}")
+        print(f"{'not ok' if wrong else 'ok'} {number} - {check.__name__}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
