@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+// Sums over the rows of a matrix, column by column, in two stages of fixed order.
+#include "vector.h"
+
+// x [rows, C]; partial [blocks, C]: sums over the valid rows of block get_global_id(1).
+kernel void column_sum(global const real *x, global const int *lengths, global real *partial, uint rows,
+                       uint N, uint C, uint block_rows)
+{
+    const uint c = get_global_id(0) * WIDTH, block = get_global_id(1);
+    const uint first = block * block_rows, last = min(rows, first + block_rows);
+    kahan sum = kahan_zero();
+
+    if (c >= C || first >= rows)
+        return;
+    for (uint r = first; r < last; r++)
+        if (row_valid(lengths, N, r))
+            sum = kahan_add(sum, load(x + (size_t)r * C + c, C - c));
+    store(sum.sum, partial + (size_t)block * C + c, C - c);
+}
+
+// partial [blocks, count] from `start` on; out [count].
+kernel void block_sum(global const real *partial, uint start, global real *out, uint blocks, uint count)
+{
+    const uint c = get_global_id(0) * WIDTH;
+    kahan sum = kahan_zero();
+
+    if (c >= count)
+        return;
+    for (uint b = 0; b < blocks; b++)
+        sum = kahan_add(sum, load(partial + start + (size_t)b * count + c, count - c));
+    store(sum.sum, out + c, count - c);
+}
+
+// out [rows, C] is x with zeros in padding.
+kernel void mask_rows(global const real *x, global const int *lengths, global real *out, uint rows, uint N,
+                      uint C, uint chunk)
+{
+    const size_t count = (size_t)rows * C, last = min(count, ((size_t)get_global_id(0) + 1) * chunk);
+
+    for (size_t e = (size_t)get_global_id(0) * chunk; e < last;) {
+        const uint r = (uint)e / C;
+        const size_t stop = min(last, ((size_t)r + 1) * C);
+
+        if (row_valid(lengths, N, r))
+            for (; e < stop; e += WIDTH)
+                store(load(x + e, (uint)(stop - e)), out + e, (uint)(stop - e));
+        else
+            for (; e < stop; e += WIDTH)
+                store((realv)(0.0f), out + e, (uint)(stop - e));
+        e = stop;
+    }
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+// Dropout, the same kernel forward and backward: each draws the mask anew (doc/maths.md, "Dropout").
+#include "random.cl"
+#include "slots.h"
+#include "vector.h"
+
+#if WIDTH == 16
+// Philox 4x32-10 for 16 counters at a time; random.cl has the definition. High and low halves of
+// 32 x 32 bit products come from even and odd lanes taken as 64-bit numbers, which every compiler turns
+// into plain vector multiplies; mul_hi on vectors often becomes 16 scalar ones.
+static inline void wide_product(uint16 a, ulong m, uint16 *high, uint16 *low)
+{
+    const ulong8 whole = as_ulong8(a), even = (whole & 0xffffffffUL) * m, odd = (whole >> 32) * m;
+
+    *high = as_uint16((even >> 32) | (odd & 0xffffffff00000000UL));
+    *low = as_uint16((even & 0xffffffffUL) | (odd << 32));
+}
+
+static inline void philox16(uint16 w[4], uint key0, uint key1)
+{
+    for (uint i = 0; i < 10; i++) {
+        uint16 high0, low0, high1, low1;
+
+        wide_product(w[0], 0xD2511F53UL, &high0, &low0);
+        wide_product(w[2], 0xCD9E8D57UL, &high1, &low1);
+        w[0] = high1 ^ w[1] ^ key0;
+        w[1] = low1;
+        w[2] = high0 ^ w[3] ^ key1;
+        w[3] = low0;
+        key0 += 0x9E3779B9u;
+        key1 += 0xBB67AE85u;
+    }
+}
+
+// Words of counters a to d in the order of elements.
+#define IN_ORDER(a, b, c, d)                                                                     \
+    (uint16)(w[0].s##a, w[1].s##a, w[2].s##a, w[3].s##a, w[0].s##b, w[1].s##b, w[2].s##b,        \
+             w[3].s##b, w[0].s##c, w[1].s##c, w[2].s##c, w[3].s##c, w[0].s##d, w[1].s##d,        \
+             w[2].s##d, w[3].s##d)
+
+static inline real16 kept(uint16 word, real16 x, uint threshold, real scale)
+{
+    return select((real16)(0.0f), x * scale, (word >> 8) >= threshold);
+}
+#endif
+
+// x, y [count]; an item takes `chunk` elements, a multiple of 64, or with WIDTH 1 of 4.
+kernel void dropout(global const real *x, global const uint *counter, global real *y, uint count, uint stream,
+                    uint threshold, real scale, uint chunk)
+{
+    const size_t last = min((size_t)count, ((size_t)get_global_id(0) + 1) * chunk);
+    const uint seed_lo = counter[COUNTER_SEED_LO], seed_hi = counter[COUNTER_SEED_HI];
+    const uint step = counter[COUNTER_STEP];
+
+    for (size_t e = (size_t)get_global_id(0) * chunk; e < last;) {
+        const uint index = (uint)(e / 4);
+#if WIDTH == 16
+        uint16 w[4], word[4];
+
+        w[0] = index + as_uint16(INDEXES);
+        w[1] = step;
+        w[2] = stream;
+        w[3] = RANDOM_DROPOUT;
+        philox16(w, seed_lo, seed_hi);
+        word[0] = IN_ORDER(0, 1, 2, 3);
+        word[1] = IN_ORDER(4, 5, 6, 7);
+        word[2] = IN_ORDER(8, 9, a, b);
+        word[3] = IN_ORDER(c, d, e, f);
+        for (uint i = 0; i < 4 && e < last; i++, e += 16) {
+            const uint n = (uint)(last - e);
+
+            store(kept(word[i], load(x + e, n), threshold, scale), y + e, n);
+        }
+#else
+        const uint4 word = random_block(seed_lo, seed_hi, RANDOM_DROPOUT, step, stream, index) >> 8;
+        const uint words[4] = {word.x, word.y, word.z, word.w};
+
+        for (uint i = 0; i < 4 && e < last; i++, e++)
+            y[e] = words[i] >= threshold ? x[e] * scale : 0.0f;
+#endif
+    }
+}

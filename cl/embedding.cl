@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+// Embedding: rows of a table picked by tokens, and their gradients gathered without atomics.
+// x [rows] tokens; weight, dweight [V, C]; y, dy [rows, C].
+#include "vector.h"
+
+kernel void embedding_fwd(global const int *x, global const real *weight, global real *y, uint rows, uint C,
+                          uint V, uint chunk)
+{
+    const size_t last = min((size_t)rows * C, ((size_t)get_global_id(0) + 1) * chunk);
+
+    for (size_t e = (size_t)get_global_id(0) * chunk; e < last;) {
+        const uint r = (uint)e / C, start = (uint)(e - (size_t)r * C);
+        const uint stop = (uint)min((size_t)C, start + (last - e));
+        const int token = x[r];
+        const bool known = token >= 0 && (uint)token < V;
+
+        for (uint c = start; c < stop; c += WIDTH)
+            store(known ? load(weight + (size_t)(uint)token * C + c, stop - c) : (realv)(0.0f),
+                  y + (size_t)r * C + c, stop - c);
+        e += stop - start;
+    }
+}
+
+// Item (g, s) owns columns g * columns on, `columns` of them, of those tokens v with v % slices == s, and
+// meets the rows in order: a fixed order of additions, and no two items write the same number.
+kernel void embedding_bwd(global const int *x, global const real *dy, global real *dweight, uint rows, uint C,
+                          uint V, int padding, uint slices, uint columns)
+{
+    const uint first = get_global_id(0) * columns, slice = get_global_id(1);
+    const uint last = min(C, first + columns);
+
+    if (first >= C || slice >= slices)
+        return;
+    for (uint v = slice; v < V; v += slices)
+        for (uint c = first; c < last; c += WIDTH)
+            store((realv)(0.0f), dweight + (size_t)v * C + c, last - c);
+    for (uint r = 0; r < rows; r++) {
+        const int token = x[r];
+        global real *sum;
+
+        if (token < 0 || (uint)token >= V || token == padding || (uint)token % slices != slice)
+            continue;
+        sum = dweight + (size_t)(uint)token * C;
+        for (uint c = first; c < last; c += WIDTH)
+            store(load(sum + c, last - c) + load(dy + (size_t)r * C + c, last - c), sum + c, last - c);
+    }
+}

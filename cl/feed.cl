@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+// Picks a batch out of a data set: gathers samples, makes them time-major, normalises, blanks padding.
+// Needs -DTOKENS (x holds ints) -DTARGET (0 none, 1 ints, 2 reals) -DTARGET_STEPS (one for each step).
+#include "vector.h"
+
+#if TOKENS
+typedef int x_type;
+#else
+typedef real x_type;
+#endif
+#if TARGET == 2
+typedef real target_type;
+#define NO_TARGET 0.0f
+#else
+typedef int target_type;
+#define NO_TARGET INT_MIN
+#endif
+
+// x [S, T_data, C]; y [S] or [S, T_data]; lengths [S]; index [N]; mean, deviation [C];
+// out_x [T, N, C]; out_y [N] or [T, N]; out_lengths [N]. lengths, mean with deviation, y with out_y and
+// out_lengths may be NULL. An item takes `chunk` rows, or with chunk 0 a single number.
+kernel void feed(global const x_type *x, global const target_type *y, global const int *lengths,
+                 global const uint *index, global const real *mean, global const real *deviation,
+                 global x_type *out_x, global target_type *out_y, global int *out_lengths, uint T, uint N,
+                 uint C, uint T_data, uint chunk)
+{
+    const size_t id = get_global_id(0), rows = (size_t)T * N;
+    const size_t first = chunk == 0 ? id / C : id * chunk;
+    const size_t last = min(rows, chunk == 0 ? first + 1 : first + chunk);
+    const uint start = chunk == 0 ? (uint)(id - first * C) : 0, stop = chunk == 0 ? start + 1 : C;
+
+    for (size_t r = first; r < last; r++) {
+        const uint t = (uint)r / N, n = (uint)r % N, s = index[n];
+        const size_t source = (size_t)s * T_data + t;
+        const int length = lengths != 0 ? min(lengths[s], (int)T) : (int)T;
+        const bool valid = (int)t < length;
+
+#if TOKENS
+        for (uint c = start; c < stop; c++)
+            out_x[r * C + c] = valid ? x[source * C + c] : -1;
+#else
+        for (uint c = start; c < stop; c += WIDTH) {
+            realv v = 0.0f;
+
+            if (valid) {
+                v = load(x + source * C + c, stop - c);
+                if (mean != 0)
+                    v = (v - load(mean + c, stop - c)) / load_or(deviation + c, stop - c, 1.0f);
+            }
+            store(v, out_x + r * C + c, stop - c);
+        }
+#endif
+        if (start > 0)
+            continue;
+#if TARGET && TARGET_STEPS
+        out_y[r] = valid ? y[source] : NO_TARGET;
+#elif TARGET
+        if (t == 0)
+            out_y[n] = y[s];
+#endif
+        if (t == 0 && out_lengths != 0)
+            out_lengths[n] = length;
+    }
+}

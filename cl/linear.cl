@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT
+// Linear layers: what surrounds the matrix multiplies, and whole products where there are few outputs.
+// Shapes: x, dx [rows, C]; weight, dweight [O, C]; y, dy [rows, O]; bias, dbias [O].
+#include "vector.h"
+
+#ifndef OUTPUTS
+#define OUTPUTS 1
+#endif
+
+// y, the product x weight^T, gets its bias and zeros in padding. bias may be NULL.
+kernel void linear_bias(global real *y, global const int *lengths, global const real *bias, uint rows,
+                        uint N, uint O, uint chunk)
+{
+    const size_t count = (size_t)rows * O, last = min(count, ((size_t)get_global_id(0) + 1) * chunk);
+
+    for (size_t e = (size_t)get_global_id(0) * chunk; e < last;) {
+        const uint r = (uint)e / O, start = (uint)(e - (size_t)r * O);
+        const uint stop = (uint)min((size_t)O, start + (last - e));
+        const bool valid = row_valid(lengths, N, r);
+        global real *row = y + (size_t)r * O;
+
+        for (uint o = start; o < stop; o += WIDTH) {
+            realv v = 0.0f;
+
+            if (valid)
+                v = load(row + o, stop - o);
+            if (valid && bias != 0)
+                v += load(bias + o, stop - o);
+            store(v, row + o, stop - o);
+        }
+        e += stop - start;
+    }
+}
+
+// Few outputs: a team of LANES items takes a row.
+kernel void linear_fwd(global const real *x, global const int *lengths, global const real *weight,
+                       global const real *bias, global real *y, uint rows, uint N, uint C, uint O, uint chunk)
+{
+    const uint last = min(rows, (TEAM + 1) * chunk);
+    LOCAL_ROOM(room);
+
+    for (uint r = TEAM * chunk; r < last; r++) {
+        const bool valid = row_valid(lengths, N, r);
+
+        for (uint o = 0; o < O; o++) {
+            global const real *a = x + (size_t)r * C, *b = weight + (size_t)o * C;
+            realv sum = 0.0f;
+            real total;
+
+            if (valid)
+                for (uint c = LANE * WIDTH; c < C; c += LANES * WIDTH)
+                    sum = fma(load(a + c, C - c), load(b + c, C - c), sum);
+            total = LANE_SUM(sum_of(sum), room);
+            if (LANE == 0)
+                y[(size_t)r * O + o] = !valid ? 0.0f : bias != 0 ? total + bias[o] : total;
+        }
+    }
+}
+
+kernel void linear_dx(global const real *dy, global const int *lengths, global const real *weight,
+                      global real *dx, uint rows, uint N, uint C, uint O, uint chunk)
+{
+    const size_t count = (size_t)rows * C, last = min(count, ((size_t)get_global_id(0) + 1) * chunk);
+
+    for (size_t e = (size_t)get_global_id(0) * chunk; e < last;) {
+        const uint r = (uint)e / C, start = (uint)(e - (size_t)r * C);
+        const uint stop = (uint)min((size_t)C, start + (last - e));
+        const bool valid = row_valid(lengths, N, r);
+
+        for (uint c = start; c < stop; c += WIDTH) {
+            realv sum = 0.0f;
+
+            if (valid)
+                for (uint o = 0; o < O; o++)
+                    sum = fma((realv)(dy[(size_t)r * O + o]), load(weight + (size_t)o * C + c, stop - c), sum);
+            store(sum, dx + (size_t)r * C + c, stop - c);
+        }
+        e += stop - start;
+    }
+}
+
+// dweight [blocks, OUTPUTS, C] and dbias [blocks, OUTPUTS] (or NULL): sums over the rows of a block.
+kernel void linear_dweight(global const real *x, global const int *lengths, global const real *dy,
+                           global real *dweight, global real *dbias, uint rows, uint N, uint C,
+                           uint block_rows)
+{
+    const uint c = get_global_id(0) * WIDTH, block = get_global_id(1);
+    const uint first = block * block_rows, last = min(rows, first + block_rows);
+    kahan sum[OUTPUTS], bias[OUTPUTS];
+
+    if (c >= C || first >= rows)
+        return;
+    for (uint o = 0; o < OUTPUTS; o++)
+        sum[o] = bias[o] = kahan_zero();
+    for (uint r = first; r < last; r++) {
+        if (!row_valid(lengths, N, r))
+            continue;
+        const realv v = load(x + (size_t)r * C + c, C - c);
+        for (uint o = 0; o < OUTPUTS; o++) {
+            const realv d = dy[(size_t)r * OUTPUTS + o];
+
+            sum[o] = kahan_add(sum[o], d * v);
+            bias[o] = kahan_add(bias[o], d);
+        }
+    }
+    for (uint o = 0; o < OUTPUTS; o++) {
+        if (dweight != 0)
+            store(sum[o].sum, dweight + ((size_t)block * OUTPUTS + o) * C + c, C - c);
+        if (dbias != 0 && c == 0)
+            store(bias[o].sum, dbias + (size_t)block * OUTPUTS + o, 1);
+    }
+}

@@ -1,0 +1,424 @@
+// SPDX-License-Identifier: MIT
+// Batch normalisation over the rows and layer normalisation over the features of [rows, C].
+//
+// Statistics of many rows come from blocks: each block's mean and sum of squared deviations, taken in two
+// passes, then joined around a common shift (Chan, Golub, LeVeque). So x = 1e4 + noise keeps its variance.
+#include "vector.h"
+
+// ---------------------------------------------------------------- batchnorm
+
+typedef struct {
+    realv mean, squares; // squares: sum of squared deviations from the mean
+    real count;
+} moments;
+
+// Of column group c over the valid rows first to last - 1.
+static inline moments block_moments(global const real *x, global const int *lengths, uint first, uint last,
+                                    uint N, uint C, uint c)
+{
+    kahan sum = kahan_zero(), squares = kahan_zero(), rest = kahan_zero();
+    moments m;
+
+    m.mean = m.squares = 0.0f;
+    m.count = 0.0f;
+    for (uint r = first; r < last; r++)
+        if (row_valid(lengths, N, r)) {
+            sum = kahan_add(sum, load(x + (size_t)r * C + c, C - c));
+            m.count += 1.0f;
+        }
+    if (m.count == 0.0f)
+        return m;
+    m.mean = sum.sum / m.count;
+    for (uint r = first; r < last; r++)
+        if (row_valid(lengths, N, r)) {
+            const realv d = load(x + (size_t)r * C + c, C - c) - m.mean;
+
+            rest = kahan_add(rest, d);
+            squares = kahan_add(squares, d * d);
+        }
+    // What rounding the mean left over.
+    m.squares = fmax(squares.sum - rest.sum * rest.sum / m.count, 0.0f);
+    m.mean += rest.sum / m.count;
+    return m;
+}
+
+// mean, invstd [C] are written, running ones (or NULL) updated. batches: num_batches_tracked before this
+// step, where the average is cumulative.
+static inline void keep_statistics(moments m, global real *mean, global real *invstd,
+                                   global real *running_mean, global real *running_var, real eps,
+                                   real momentum, uint C, uint c)
+{
+    const real count = fmax(m.count, 1.0f);
+
+    store(m.mean, mean + c, C - c);
+    store(1.0f / sqrt(m.squares / count + eps), invstd + c, C - c);
+    if (running_mean != 0)
+        store((1.0f - momentum) * load(running_mean + c, C - c) + momentum * m.mean, running_mean + c, C - c);
+    if (running_var != 0)
+        store((1.0f - momentum) * load(running_var + c, C - c) +
+                  momentum * (m.squares / fmax(count - 1.0f, 1.0f)),
+              running_var + c, C - c);
+}
+
+// y = (x - mean) invstd weight + bias for rows first to last - 1; padding 0.
+static inline void normalise(global const real *x, global const int *lengths, global const real *weight,
+                             global const real *bias, realv mean, realv invstd, global real *y, uint first,
+                             uint last, uint N, uint C, uint c)
+{
+    const realv scale = weight != 0 ? invstd * load(weight + c, C - c) : invstd;
+    const realv shift = bias != 0 ? load(bias + c, C - c) : (realv)(0.0f);
+
+    for (uint r = first; r < last; r++) {
+        const size_t at = (size_t)r * C + c;
+
+        store(row_valid(lengths, N, r) ? (load(x + at, C - c) - mean) * scale + shift : (realv)(0.0f), y + at,
+              C - c);
+    }
+}
+
+// The momentum of this step. num_batches_tracked goes up here only where no item reads it; else
+// batchnorm_count follows.
+static inline real momentum_now(global int *batches, int cumulative, real momentum, uint c)
+{
+    if (batches == 0)
+        return momentum;
+    if (cumulative)
+        return 1.0f / (real)(batches[0] + 1);
+    if (c == 0)
+        batches[0]++;
+    return momentum;
+}
+
+kernel void batchnorm_count(global int *batches)
+{
+    if (get_global_id(0) == 0)
+        batches[0]++;
+}
+
+// All of a small training batch in one launch; item g takes columns g * WIDTH on.
+kernel void batchnorm_whole(global const real *x, global const int *lengths, global const real *weight,
+                            global const real *bias, global real *y, global real *mean, global real *invstd,
+                            global real *running_mean, global real *running_var, global int *batches,
+                            uint rows, uint N, uint C, real eps, real momentum, int cumulative)
+{
+    const uint c = get_global_id(0) * WIDTH;
+
+    if (c >= C)
+        return;
+    keep_statistics(block_moments(x, lengths, 0, rows, N, C, c), mean, invstd, running_mean, running_var, eps,
+                    momentum_now(batches, cumulative, momentum, c), C, c);
+    normalise(x, lengths, weight, bias, load(mean + c, C - c), load(invstd + c, C - c), y, 0, rows, N, C, c);
+}
+
+// partial [blocks, 3, C]: count, mean, squares.
+kernel void batchnorm_blocks(global const real *x, global const int *lengths, global real *partial, uint rows,
+                             uint N, uint C, uint block_rows)
+{
+    const uint c = get_global_id(0) * WIDTH, block = get_global_id(1), first = block * block_rows;
+    global real *out = partial + (size_t)block * 3 * C + c;
+    moments m;
+
+    if (c >= C || first >= rows)
+        return;
+    m = block_moments(x, lengths, first, min(rows, first + block_rows), N, C, c);
+    store((realv)(m.count), out, C - c);
+    store(m.mean, out + C, C - c);
+    store(m.squares, out + 2 * C, C - c);
+}
+
+kernel void batchnorm_finish(global const real *partial, uint blocks, global real *mean, global real *invstd,
+                             global real *running_mean, global real *running_var, global int *batches,
+                             uint C, real eps, real momentum, int cumulative)
+{
+    const uint c = get_global_id(0) * WIDTH;
+    kahan sum = kahan_zero(), squares = kahan_zero();
+    realv shift, offset;
+    moments m;
+
+    if (c >= C)
+        return;
+    m.count = 0.0f;
+    shift = load(partial + C + c, C - c); // block 0 is never empty: step 0 is no padding
+    for (uint b = 0; b < blocks; b++) {
+        global const real *p = partial + (size_t)b * 3 * C + c;
+
+        sum = kahan_add(sum, load(p, C - c) * (load(p + C, C - c) - shift));
+        m.count += p[0];
+    }
+    offset = sum.sum / fmax(m.count, 1.0f);
+    for (uint b = 0; b < blocks; b++) {
+        global const real *p = partial + (size_t)b * 3 * C + c;
+        const realv d = (load(p + C, C - c) - shift) - offset;
+
+        squares = kahan_add(squares, load(p + 2 * C, C - c) + load(p, C - c) * d * d);
+    }
+    m.mean = shift + offset;
+    m.squares = squares.sum;
+    keep_statistics(m, mean, invstd, running_mean, running_var, eps,
+                    momentum_now(batches, cumulative, momentum, c), C, c);
+}
+
+// With `second` a variance (evaluation) or, where is_invstd, its inverse root.
+kernel void batchnorm_apply(global const real *x, global const int *lengths, global const real *weight,
+                            global const real *bias, global const real *mean, global const real *second,
+                            global real *y, uint rows, uint N, uint C, real eps, int is_invstd,
+                            uint block_rows)
+{
+    const uint c = get_global_id(0) * WIDTH, first = get_global_id(1) * block_rows;
+    realv invstd;
+
+    if (c >= C || first >= rows)
+        return;
+    invstd = load_or(second + c, C - c, 1.0f);
+    if (!is_invstd)
+        invstd = 1.0f / sqrt(invstd + eps);
+    normalise(x, lengths, weight, bias, load(mean + c, C - c), invstd, y, first, min(rows, first + block_rows),
+              N, C, c);
+}
+
+typedef struct {
+    realv dbias, dweight; // sums of dy and of dy xhat
+    real count;
+} sums;
+
+static inline sums block_sums(global const real *x, global const int *lengths, global const real *dy,
+                              realv mean, realv invstd, uint first, uint last, uint N, uint C, uint c)
+{
+    kahan dbias = kahan_zero(), dweight = kahan_zero();
+    sums s;
+
+    s.count = 0.0f;
+    for (uint r = first; r < last; r++)
+        if (row_valid(lengths, N, r)) {
+            const size_t at = (size_t)r * C + c;
+            const realv g = load(dy + at, C - c);
+
+            dbias = kahan_add(dbias, g);
+            dweight = kahan_add(dweight, g * ((load(x + at, C - c) - mean) * invstd));
+            s.count += 1.0f;
+        }
+    s.dbias = dbias.sum;
+    s.dweight = dweight.sum;
+    return s;
+}
+
+// dx = weight invstd (dy - sum(dy) / M - xhat sum(dy xhat) / M); padding 0.
+static inline void input_gradient(global const real *x, global const int *lengths, global const real *dy,
+                                  global const real *weight, realv mean, realv invstd, realv mean_dy,
+                                  realv mean_dy_xhat, global real *dx, uint first, uint last, uint N, uint C,
+                                  uint c)
+{
+    const realv scale = weight != 0 ? invstd * load(weight + c, C - c) : invstd;
+
+    for (uint r = first; r < last; r++) {
+        const size_t at = (size_t)r * C + c;
+        realv g = 0.0f;
+
+        if (row_valid(lengths, N, r)) {
+            const realv xhat = (load(x + at, C - c) - mean) * invstd;
+
+            g = scale * ((load(dy + at, C - c) - mean_dy) - xhat * mean_dy_xhat);
+        }
+        store(g, dx + at, C - c);
+    }
+}
+
+// dx, dweight, dbias may be NULL.
+kernel void batchnorm_bwd_whole(global const real *x, global const int *lengths, global const real *weight,
+                                global const real *mean, global const real *invstd, global const real *dy,
+                                global real *dx, global real *dweight, global real *dbias, uint rows, uint N,
+                                uint C)
+{
+    const uint c = get_global_id(0) * WIDTH;
+    realv m, i;
+    sums s;
+
+    if (c >= C)
+        return;
+    m = load(mean + c, C - c);
+    i = load(invstd + c, C - c);
+    s = block_sums(x, lengths, dy, m, i, 0, rows, N, C, c);
+    if (dweight != 0)
+        store(s.dweight, dweight + c, C - c);
+    if (dbias != 0)
+        store(s.dbias, dbias + c, C - c);
+    if (dx != 0) {
+        const real count = fmax(s.count, 1.0f);
+
+        input_gradient(x, lengths, dy, weight, m, i, s.dbias / count, s.dweight / count, dx, 0, rows, N, C, c);
+    }
+}
+
+// partial [blocks, 3, C]: count, sum of dy, sum of dy xhat.
+kernel void batchnorm_bwd_blocks(global const real *x, global const int *lengths, global const real *mean,
+                                 global const real *invstd, global const real *dy, global real *partial,
+                                 uint rows, uint N, uint C, uint block_rows)
+{
+    const uint c = get_global_id(0) * WIDTH, block = get_global_id(1), first = block * block_rows;
+    global real *out = partial + (size_t)block * 3 * C + c;
+    sums s;
+
+    if (c >= C || first >= rows)
+        return;
+    s = block_sums(x, lengths, dy, load(mean + c, C - c), load(invstd + c, C - c), first,
+                   min(rows, first + block_rows), N, C, c);
+    store((realv)(s.count), out, C - c);
+    store(s.dbias, out + C, C - c);
+    store(s.dweight, out + 2 * C, C - c);
+}
+
+// means [2, C]: of dy and of dy xhat.
+kernel void batchnorm_bwd_finish(global const real *partial, uint blocks, global real *means,
+                                 global real *dweight, global real *dbias, uint C)
+{
+    const uint c = get_global_id(0) * WIDTH;
+    kahan dy = kahan_zero(), dy_xhat = kahan_zero();
+    real count = 0.0f;
+
+    if (c >= C)
+        return;
+    for (uint b = 0; b < blocks; b++) {
+        global const real *p = partial + (size_t)b * 3 * C + c;
+
+        count += p[0];
+        dy = kahan_add(dy, load(p + C, C - c));
+        dy_xhat = kahan_add(dy_xhat, load(p + 2 * C, C - c));
+    }
+    count = fmax(count, 1.0f);
+    store(dy.sum / count, means + c, C - c);
+    store(dy_xhat.sum / count, means + C + c, C - c);
+    if (dbias != 0)
+        store(dy.sum, dbias + c, C - c);
+    if (dweight != 0)
+        store(dy_xhat.sum, dweight + c, C - c);
+}
+
+kernel void batchnorm_bwd_apply(global const real *x, global const int *lengths, global const real *weight,
+                                global const real *mean, global const real *invstd, global const real *dy,
+                                global const real *means, global real *dx, uint rows, uint N, uint C,
+                                uint block_rows)
+{
+    const uint c = get_global_id(0) * WIDTH, first = get_global_id(1) * block_rows;
+
+    if (c >= C || first >= rows)
+        return;
+    input_gradient(x, lengths, dy, weight, load(mean + c, C - c), load(invstd + c, C - c),
+                   load(means + c, C - c), load(means + C + c, C - c), dx, first,
+                   min(rows, first + block_rows), N, C, c);
+}
+
+// ---------------------------------------------------------------- layernorm
+
+// A team of LANES items takes `chunk` rows. mean, invstd [rows] may be NULL.
+kernel void layernorm_fwd(global const real *x, global const int *lengths, global const real *weight,
+                          global const real *bias, global real *y, global real *mean, global real *invstd,
+                          uint rows, uint N, uint C, real eps, uint chunk)
+{
+    const uint last = min(rows, (TEAM + 1) * chunk);
+    LOCAL_ROOM(room);
+
+    for (uint r = TEAM * chunk; r < last; r++) {
+        const size_t at = (size_t)r * C;
+        const bool valid = row_valid(lengths, N, r);
+        realv part = 0.0f;
+        real center = 0.0f, scale = 0.0f;
+
+        if (valid) {
+            for (uint c = LANE * WIDTH; c < C; c += LANES * WIDTH)
+                part += load(x + at + c, C - c);
+            center = LANE_SUM(sum_of(part), room) / (real)C;
+            part = 0.0f;
+            for (uint c = LANE * WIDTH; c < C; c += LANES * WIDTH) {
+                const realv d = load_or(x + at + c, C - c, center) - center;
+
+                part += d * d;
+            }
+            scale = 1.0f / sqrt(LANE_SUM(sum_of(part), room) / (real)C + eps);
+        }
+        for (uint c = LANE * WIDTH; c < C; c += LANES * WIDTH) {
+            realv v = 0.0f;
+
+            if (valid) {
+                v = (load(x + at + c, C - c) - center) * scale;
+                if (weight != 0)
+                    v *= load(weight + c, C - c);
+                if (bias != 0)
+                    v += load(bias + c, C - c);
+            }
+            store(v, y + at + c, C - c);
+        }
+        if (LANE == 0 && mean != 0)
+            mean[r] = center;
+        if (LANE == 0 && invstd != 0)
+            invstd[r] = scale;
+    }
+}
+
+static inline realv weighted(global const real *dy, global const real *weight, uint c, uint n)
+{
+    const realv g = load(dy + c, n);
+
+    return weight != 0 ? g * load(weight + c, n) : g;
+}
+
+kernel void layernorm_dx(global const real *x, global const int *lengths, global const real *weight,
+                         global const real *mean, global const real *invstd, global const real *dy,
+                         global real *dx, uint rows, uint N, uint C, uint chunk)
+{
+    const uint last = min(rows, (TEAM + 1) * chunk);
+    LOCAL_ROOM(room);
+
+    for (uint r = TEAM * chunk; r < last; r++) {
+        const size_t at = (size_t)r * C;
+        const bool valid = row_valid(lengths, N, r);
+        const real center = mean[r], scale = invstd[r];
+        realv part = 0.0f, part_xhat = 0.0f;
+        real mean_g = 0.0f, mean_g_xhat = 0.0f;
+
+        if (valid) {
+            for (uint c = LANE * WIDTH; c < C; c += LANES * WIDTH) {
+                const realv g = weighted(dy + at, weight, c, C - c);
+
+                part += g;
+                part_xhat += g * ((load_or(x + at + c, C - c, center) - center) * scale);
+            }
+            mean_g = LANE_SUM(sum_of(part), room) / (real)C;
+            mean_g_xhat = LANE_SUM(sum_of(part_xhat), room) / (real)C;
+        }
+        for (uint c = LANE * WIDTH; c < C; c += LANES * WIDTH) {
+            realv v = 0.0f;
+
+            if (valid) {
+                const realv xhat = (load(x + at + c, C - c) - center) * scale;
+
+                v = scale * ((weighted(dy + at, weight, c, C - c) - mean_g) - xhat * mean_g_xhat);
+            }
+            store(v, dx + at + c, C - c);
+        }
+    }
+}
+
+// dweight, dbias [blocks, C] or NULL: sums over the rows of a block.
+kernel void layernorm_dparams(global const real *x, global const int *lengths, global const real *mean,
+                              global const real *invstd, global const real *dy, global real *dweight,
+                              global real *dbias, uint rows, uint N, uint C, uint block_rows)
+{
+    const uint c = get_global_id(0) * WIDTH, block = get_global_id(1), first = block * block_rows;
+    const uint last = min(rows, first + block_rows);
+    kahan weight_sum = kahan_zero(), bias_sum = kahan_zero();
+
+    if (c >= C || first >= rows)
+        return;
+    for (uint r = first; r < last; r++)
+        if (row_valid(lengths, N, r)) {
+            const size_t at = (size_t)r * C + c;
+            const realv g = load(dy + at, C - c);
+
+            bias_sum = kahan_add(bias_sum, g);
+            weight_sum = kahan_add(weight_sum, g * ((load(x + at, C - c) - mean[r]) * invstd[r]));
+        }
+    if (dweight != 0)
+        store(weight_sum.sum, dweight + (size_t)block * C + c, C - c);
+    if (dbias != 0)
+        store(bias_sum.sum, dbias + (size_t)block * C + c, C - c);
+}

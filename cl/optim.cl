@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: MIT
+// The norm of all gradients, and the optimisers over flat parameters: torch.optim 1.13's formulas in its
+// order of operations. Needs -DOPTIM_KIND and, as 0 or 1, -DNESTEROV -DAMSGRAD -DCENTERED -DMOMENTUM.
+#include "slots.h"
+#include "vector.h"
+
+#define SGD 0
+#define ADAM 1
+#define ADAMW 2
+#define RMSPROP 3
+
+// ---------------------------------------------------------------- norm
+
+// 2^-e with e so that |v| 2^-e is near 1: squares then neither overflow nor vanish. 1 for 0 and NaN.
+static inline real scale_for(real v)
+{
+    return v > 0.0f ? ldexp(1.0f, clamp(-ilogb(v), -126, 126)) : 1.0f;
+}
+
+// partial [blocks, 2]: the largest magnitude of a block and the sum of squares, scaled by scale_for it.
+kernel void norm_blocks(global const real *grads, global real *partial, uint count, uint block)
+{
+    const uint first = TEAM * block;
+    const uint last = first < count ? first + min(block, count - first) : first;
+    LOCAL_ROOM(room);
+    realv top = 0.0f;
+    kahan sum = kahan_zero();
+    real most, scale, total;
+
+    for (uint e = first + LANE * WIDTH; e < last; e += LANES * WIDTH)
+        top = fmax(top, fabs(load(grads + e, last - e)));
+    most = LANE_MAX(max_of(top), room);
+    scale = scale_for(most);
+    for (uint e = first + LANE * WIDTH; e < last; e += LANES * WIDTH) {
+        const realv v = load(grads + e, last - e) * scale;
+
+        sum = kahan_add(sum, v * v);
+    }
+    total = LANE_SUM(sum_of(sum.sum), room);
+    if (LANE == 0 && first < count) {
+        partial[2 * TEAM] = most;
+        partial[2 * TEAM + 1] = total;
+    }
+}
+
+// norm [1], and the record's RECORD_NORM where record is there. One item.
+kernel void norm_finish(global const real *partial, uint blocks, global real *norm,
+                        global const uint *counter, uint slots, global real *record)
+{
+    real most = 0.0f, sum = 0.0f, lost = 0.0f, scale, result;
+
+    if (get_global_id(0) > 0)
+        return;
+    for (uint b = 0; b < blocks; b++)
+        most = fmax(most, partial[2 * b]);
+    scale = scale_for(most);
+    for (uint b = 0; b < blocks; b++) {
+        const real ratio = scale / scale_for(partial[2 * b]);
+        const real corrected = partial[2 * b + 1] * ratio * ratio - lost, next = sum + corrected;
+
+        lost = (next - sum) - corrected;
+        sum = next;
+    }
+    result = sqrt(sum) / scale;
+    norm[0] = result;
+    if (record != 0 && counter[COUNTER_SLOT] < slots)
+        record[counter[COUNTER_SLOT] * RECORD_FIELDS + RECORD_NORM] = result;
+}
+
+// ---------------------------------------------------------------- update
+
+#ifdef OPTIM_KIND
+// m, v, vmax as in src/ops/op.h; those that the kind lacks are NULL. norm NULL: no clipping.
+kernel void optim(global real *params, global const real *grads, global real *m, global real *v,
+                  global real *vmax, global const real *hyper, global const real *norm, real max_norm,
+                  real weight_decay, real dampening_rest, real decay2, real decay2_rest, real eps, uint count,
+                  uint chunk)
+{
+    const size_t last = min((size_t)count, ((size_t)get_global_id(0) + 1) * chunk);
+    const real lr = hyper[HYPER_LR], momentum = hyper[HYPER_MOMENTUM];
+    const real step_size = hyper[HYPER_STEP_SIZE], root_bc2 = hyper[HYPER_ROOT_BC2];
+    const real beta1_rest = hyper[HYPER_ONE_MINUS_BETA1];
+    const bool first_step = hyper[HYPER_FIRST] != 0.0f;
+    real clip = 1.0f;
+
+    if (norm != 0) {
+        clip = max_norm / (norm[0] + 1e-6f);
+        clip = clip > 1.0f ? 1.0f : clip; // NaN stays
+    }
+    for (size_t e = (size_t)get_global_id(0) * chunk; e < last; e += WIDTH) {
+        const uint n = (uint)(last - e);
+        realv p = load(params + e, n), g = load(grads + e, n) * clip;
+
+#if OPTIM_KIND == ADAMW
+        p *= 1.0f - lr * weight_decay;
+#else
+        g += weight_decay * p;
+#endif
+#if OPTIM_KIND == SGD
+#if MOMENTUM
+        {
+            const realv buffer = first_step ? g : momentum * load(m + e, n) + dampening_rest * g;
+
+            store(buffer, m + e, n);
+#if NESTEROV
+            g += momentum * buffer;
+#else
+            g = buffer;
+#endif
+        }
+#endif
+        p -= lr * g;
+#elif OPTIM_KIND == RMSPROP
+        {
+            const realv square = decay2 * load(v + e, n) + decay2_rest * (g * g);
+            realv root;
+
+            store(square, v + e, n);
+#if CENTERED
+            const realv average = decay2 * load(vmax + e, n) + decay2_rest * g;
+
+            store(average, vmax + e, n);
+            root = sqrt(square - average * average) + eps;
+#else
+            root = sqrt(square) + eps;
+#endif
+#if MOMENTUM
+            const realv buffer = momentum * load(m + e, n) + g / root;
+
+            store(buffer, m + e, n);
+            p -= lr * buffer;
+#else
+            p -= lr * (g / root);
+#endif
+        }
+#else
+        {
+            const realv mean = momentum * load(m + e, n) + beta1_rest * g;
+            realv square = decay2 * load(v + e, n) + decay2_rest * (g * g);
+
+            store(mean, m + e, n);
+            store(square, v + e, n);
+#if AMSGRAD
+            square = fmax(load(vmax + e, n), square);
+            store(square, vmax + e, n);
+#endif
+            p -= step_size * (mean / (sqrt(square) / root_bc2 + eps));
+        }
+#endif
+        store(p, params + e, n);
+    }
+}
+#endif

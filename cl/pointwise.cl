@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: MIT
+// Functions of single numbers and of rows (softmax), with their gradients. Needs -DFUNCTION.
+// x, y, dy, dx [rows, C]; lengths may be NULL.
+#include "vector.h"
+
+#define RELU 0
+#define TANH 1
+#define SIGMOID 2
+#define ROUND 3
+#define SOFTMAX 4
+#define LOG_SOFTMAX 5
+
+#if FUNCTION < SOFTMAX
+static inline realv value(realv x)
+{
+#if FUNCTION == RELU
+    return WHERE(x, (realv)(0.0f), x < 0.0f); // NaN stays
+#elif FUNCTION == TANH
+    return tanh(x);
+#elif FUNCTION == SIGMOID
+    return 1.0f / (1.0f + exp(-x));
+#else
+    return rint(x);
+#endif
+}
+
+static inline realv gradient(realv y, realv dy)
+{
+#if FUNCTION == RELU
+    return WHERE((realv)(0.0f), dy, y > 0.0f);
+#elif FUNCTION == TANH
+    return dy * (1.0f - y * y);
+#elif FUNCTION == SIGMOID
+    return dy * (1.0f - y) * y;
+#else
+    return (realv)(0.0f);
+#endif
+}
+
+// The end of the run of elements from e on, before `last`, that are padding all or none.
+static inline size_t run_end(global const int *lengths, uint N, uint C, size_t e, size_t last, bool *valid)
+{
+    const uint r = (uint)e / C;
+
+    *valid = row_valid(lengths, N, r);
+    return lengths == 0 ? last : min(last, ((size_t)r + 1) * C);
+}
+
+kernel void pointwise_fwd(global const real *x, global const int *lengths, global real *y, uint rows, uint N,
+                          uint C, uint chunk)
+{
+    const size_t last = min((size_t)rows * C, ((size_t)get_global_id(0) + 1) * chunk);
+    bool valid;
+
+    for (size_t e = (size_t)get_global_id(0) * chunk; e < last;) {
+        const size_t stop = run_end(lengths, N, C, e, last, &valid);
+
+        for (; e < stop; e += WIDTH)
+            store(valid ? value(load(x + e, (uint)(stop - e))) : (realv)(0.0f), y + e, (uint)(stop - e));
+        e = stop;
+    }
+}
+
+kernel void pointwise_bwd(global const int *lengths, global const real *y, global const real *dy,
+                          global real *dx, uint rows, uint N, uint C, uint chunk)
+{
+    const size_t last = min((size_t)rows * C, ((size_t)get_global_id(0) + 1) * chunk);
+    bool valid;
+
+    for (size_t e = (size_t)get_global_id(0) * chunk; e < last;) {
+        const size_t stop = run_end(lengths, N, C, e, last, &valid);
+
+        for (; e < stop; e += WIDTH) {
+            const uint n = (uint)(stop - e);
+
+            store(valid ? gradient(load(y + e, n), load(dy + e, n)) : (realv)(0.0f), dx + e, n);
+        }
+        e = stop;
+    }
+}
+#else
+static inline void zero_row(global real *row, uint C)
+{
+    for (uint c = LANE * WIDTH; c < C; c += LANES * WIDTH)
+        store((realv)(0.0f), row + c, C - c);
+}
+
+// A team of LANES items takes `chunk` rows.
+kernel void pointwise_fwd(global const real *x, global const int *lengths, global real *y, uint rows, uint N,
+                          uint C, uint chunk)
+{
+    const uint last = min(rows, (TEAM + 1) * chunk);
+    LOCAL_ROOM(room);
+
+    for (uint r = TEAM * chunk; r < last; r++) {
+        global const real *a = x + (size_t)r * C;
+        global real *b = y + (size_t)r * C;
+        realv part = -INFINITY;
+        real top, sum;
+
+        if (!row_valid(lengths, N, r)) {
+            zero_row(b, C);
+            continue;
+        }
+        for (uint c = LANE * WIDTH; c < C; c += LANES * WIDTH)
+            part = fmax(part, load_or(a + c, C - c, -INFINITY));
+        top = LANE_MAX(max_of(part), room);
+        part = 0.0f;
+        for (uint c = LANE * WIDTH; c < C; c += LANES * WIDTH) {
+            const realv v = exp(load_or(a + c, C - c, -INFINITY) - top);
+
+            part += v;
+#if FUNCTION == SOFTMAX
+            store(v, b + c, C - c);
+#endif
+        }
+        sum = LANE_SUM(sum_of(part), room);
+#if FUNCTION == SOFTMAX
+        for (uint c = LANE * WIDTH; c < C; c += LANES * WIDTH)
+            store(load(b + c, C - c) / sum, b + c, C - c);
+#else
+        sum = log(sum);
+        for (uint c = LANE * WIDTH; c < C; c += LANES * WIDTH)
+            store((load(a + c, C - c) - top) - sum, b + c, C - c);
+#endif
+    }
+}
+
+kernel void pointwise_bwd(global const int *lengths, global const real *y, global const real *dy,
+                          global real *dx, uint rows, uint N, uint C, uint chunk)
+{
+    const uint last = min(rows, (TEAM + 1) * chunk);
+    LOCAL_ROOM(room);
+
+    for (uint r = TEAM * chunk; r < last; r++) {
+        global const real *a = y + (size_t)r * C, *b = dy + (size_t)r * C;
+        global real *d = dx + (size_t)r * C;
+        realv part = 0.0f;
+        real sum;
+
+        if (!row_valid(lengths, N, r)) {
+            zero_row(d, C);
+            continue;
+        }
+        for (uint c = LANE * WIDTH; c < C; c += LANES * WIDTH)
+#if FUNCTION == SOFTMAX
+            part += load(a + c, C - c) * load(b + c, C - c);
+#else
+            part += load(b + c, C - c);
+#endif
+        sum = LANE_SUM(sum_of(part), room);
+        for (uint c = LANE * WIDTH; c < C; c += LANES * WIDTH) {
+            const realv v = load(a + c, C - c), g = load(b + c, C - c);
+
+#if FUNCTION == SOFTMAX
+            store(v * (g - sum), d + c, C - c);
+#else
+            store(g - exp(v) * sum, d + c, C - c);
+#endif
+        }
+    }
+}
+#endif

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+// Pooling over time. Needs -DOVER. x, dx [T, N, C]; y, dy [N, C]; argmax [N, C] or NULL; lengths [N] or
+// NULL; `forward_features` is C, or for FINAL those of the forward direction.
+#include "vector.h"
+
+#define LAST 0
+#define FINAL 1
+#define MEAN 2
+#define MAX 3
+
+static inline uint valid_steps(global const int *lengths, uint n, uint T)
+{
+    return lengths == 0 ? T : (uint)clamp(lengths[n], 1, (int)T);
+}
+
+#if OVER == LAST || OVER == FINAL
+// The step that features c to c + WIDTH - 1 come from.
+static inline intv step_of(uint c, uint length, uint forward_features)
+{
+    return WHERE((intv)0, (intv)((int)length - 1), (int)c + INDEXES < (int)forward_features);
+}
+#endif
+
+kernel void pool_fwd(global const real *x, global const int *lengths, global real *y, global int *argmax,
+                     uint T, uint N, uint C, uint forward_features)
+{
+    const uint c = get_global_id(0) * WIDTH, n = get_global_id(1), room = C - c;
+    const size_t at = (size_t)n * C + c, stride = (size_t)N * C;
+    uint length;
+
+    if (c >= C || n >= N)
+        return;
+    length = valid_steps(lengths, n, T);
+#if OVER == LAST || OVER == FINAL
+    {
+        const realv first = load(x + at, room), last = load(x + at + (length - 1) * stride, room);
+
+        store(WHERE(first, last, step_of(c, length, forward_features) == (int)length - 1), y + at, room);
+    }
+#elif OVER == MEAN
+    {
+        kahan sum = kahan_zero();
+
+        for (uint t = 0; t < length; t++)
+            sum = kahan_add(sum, load(x + at + t * stride, room));
+        store(sum.sum / (real)length, y + at, room);
+    }
+#else
+    {
+        realv best = load(x + at, room);
+        intv step = 0;
+
+        for (uint t = 1; t < length; t++) {
+            const realv v = load(x + at + t * stride, room);
+            const intv above = AS_INTV(v > best);
+
+            best = WHERE(best, v, above);
+            step = WHERE(step, (intv)(int)t, above);
+        }
+        store(best, y + at, room);
+        if (argmax != 0)
+            store_int(step, argmax + at, room);
+    }
+#endif
+}
+
+// An item takes `steps` time steps from get_global_id(2) * steps on.
+kernel void pool_bwd(global const int *lengths, global const int *argmax, global const real *dy,
+                     global real *dx, uint T, uint N, uint C, uint forward_features, uint steps)
+{
+    const uint c = get_global_id(0) * WIDTH, n = get_global_id(1), room = C - c;
+    const uint first = get_global_id(2) * steps, last = min(T, first + steps);
+    const size_t at = (size_t)n * C + c, stride = (size_t)N * C;
+    uint length;
+    realv g;
+
+    if (c >= C || n >= N || first >= T)
+        return;
+    length = valid_steps(lengths, n, T);
+    g = load(dy + at, room);
+#if OVER == MEAN
+    g /= (real)length;
+    for (uint t = first; t < last; t++)
+        store(t < length ? g : (realv)(0.0f), dx + at + t * stride, room);
+#else
+    {
+#if OVER == MAX
+        const intv step = load_int(argmax + at, room);
+#else
+        const intv step = step_of(c, length, forward_features);
+#endif
+        for (uint t = first; t < last; t++)
+            store(WHERE((realv)(0.0f), g, step == (int)t), dx + at + t * stride, room);
+    }
+#endif
+}

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+// Launching the kernels of cl/columns.cl.
+#include "base/array.h"
+#include "ops/columns.h"
+#include "ops/split.h"
+
+enum clrnn_status clrnn_launch_block_sum(struct clrnn_launches *launches, struct clrnn_buffer *partial,
+                                         uint32_t start, uint32_t blocks, uint32_t count,
+                                         struct clrnn_buffer *out)
+{
+    const uint32_t width = clrnn_on_cpu(launches) && count >= 8 ? 16 : 1;
+    const struct clrnn_cost cost = {(double)blocks * count, 4.0 * ((double)blocks * count + count)};
+
+    return clrnn_launch_kernel(launches, "columns", "block_sum", DEFINES({"WIDTH", width}),
+                               RANGE1((count + width - 1) / width), cost,
+                               ARGS(BUF(partial), UINT(start), BUF(out), UINT(blocks), UINT(count)));
+}
+
+enum clrnn_status clrnn_launch_column_sum(struct clrnn_launches *launches, struct clrnn_buffer *x,
+                                          struct clrnn_buffer *lengths, uint32_t T, uint32_t N, uint32_t C,
+                                          struct clrnn_buffer *out)
+{
+    const uint32_t rows = T * N;
+    const struct clrnn_split s = clrnn_split_columns(launches, rows, C);
+    const struct clrnn_cost cost = {(double)rows * C, 4.0 * ((double)rows * C + C)};
+    struct clrnn_buffer *partial = out;
+
+    if (s.teams > 1)
+        TRY(clrnn_launches_scratch(launches, (size_t)s.teams * C, &partial));
+    TRY(clrnn_launch_kernel(launches, "columns", "column_sum", DEFINES({"WIDTH", s.width}), s.range, cost,
+                            ARGS(BUF(x), BUF(lengths), BUF(partial), UINT(rows), UINT(N), UINT(C),
+                                 UINT(s.chunk))));
+    return s.teams > 1 ? clrnn_launch_block_sum(launches, partial, 0, s.teams, C, out) : CLRNN_OK;
+}
+
+enum clrnn_status clrnn_launch_mask_rows(struct clrnn_launches *launches, struct clrnn_buffer *x,
+                                         struct clrnn_buffer *lengths, uint32_t T, uint32_t N, uint32_t C,
+                                         struct clrnn_buffer *out)
+{
+    const uint32_t rows = T * N;
+    const struct clrnn_split s = clrnn_split_elements(launches, rows, C, true);
+    const struct clrnn_cost cost = {0, 8.0 * rows * C};
+
+    return clrnn_launch_kernel(launches, "columns", "mask_rows", DEFINES({"WIDTH", s.width}), s.range, cost,
+                               ARGS(BUF(x), BUF(lengths), BUF(out), UINT(rows), UINT(N), UINT(C),
+                                    UINT(s.chunk)));
+}

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+// Launches that several ops share: sums over rows, and copies without padding.
+#ifndef CLRNN_SRC_OPS_COLUMNS_H
+#define CLRNN_SRC_OPS_COLUMNS_H
+
+#include "device/launch.h"
+
+/** out [C] = sum over the valid rows of x [T * N, C]. lengths may be NULL. One launch, or two. */
+enum clrnn_status clrnn_launch_column_sum(struct clrnn_launches *launches, struct clrnn_buffer *x,
+                                          struct clrnn_buffer *lengths, uint32_t T, uint32_t N, uint32_t C,
+                                          struct clrnn_buffer *out);
+
+/** out [count] = sum of `blocks` rows of partial [..., count] that begin at element `start`. */
+enum clrnn_status clrnn_launch_block_sum(struct clrnn_launches *launches, struct clrnn_buffer *partial,
+                                         uint32_t start, uint32_t blocks, uint32_t count,
+                                         struct clrnn_buffer *out);
+
+/** out [T * N, C] = x with zeros in padding. */
+enum clrnn_status clrnn_launch_mask_rows(struct clrnn_launches *launches, struct clrnn_buffer *x,
+                                         struct clrnn_buffer *lengths, uint32_t T, uint32_t N, uint32_t C,
+                                         struct clrnn_buffer *out);
+
+#endif

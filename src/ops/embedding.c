@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+// Embedding layers.
+#include "base/array.h"
+#include "ops/graph.h"
+#include "ops/split.h"
+
+enum clrnn_status clrnn_embedding_fwd(struct clrnn_launches *launches, const struct clrnn_graph *graph,
+                                      const struct clrnn_op *op)
+{
+    const uint32_t rows = op->T * op->N;
+    const struct clrnn_split s = clrnn_split_elements(launches, rows, op->C, true);
+
+    return clrnn_launch_kernel(launches, "embedding", "embedding_fwd", DEFINES({"WIDTH", s.width}), s.range,
+                               clrnn_op_cost(graph, op),
+                               ARGS(BUF(clrnn_in(graph, op, EMBEDDING_X)),
+                                    BUF(clrnn_in(graph, op, EMBEDDING_WEIGHT)),
+                                    BUF(clrnn_out(graph, op, EMBEDDING_Y)), UINT(rows), UINT(op->C),
+                                    UINT(op->embedding.V), UINT(s.chunk)));
+}
+
+enum clrnn_status clrnn_embedding_bwd(struct clrnn_launches *launches, const struct clrnn_graph *graph,
+                                      const struct clrnn_op *op)
+{
+    const bool cpu = clrnn_on_cpu(launches);
+    // Each slice reads all tokens: few on CPUs, on GPUs enough to fill the device.
+    const uint32_t slices = MIN2(op->embedding.V, cpu ? 16 : 512);
+    const uint32_t width = cpu && op->C >= 8 ? 16 : 1, columns = cpu ? MIN2(op->C, 256) : 1;
+
+    return clrnn_launch_kernel(launches, "embedding", "embedding_bwd", DEFINES({"WIDTH", width}),
+                               RANGE2((op->C + columns - 1) / columns, slices), clrnn_op_cost(graph, op),
+                               ARGS(BUF(clrnn_in(graph, op, EMBEDDING_BWD_X)),
+                                    BUF(clrnn_in(graph, op, EMBEDDING_BWD_DY)),
+                                    BUF(clrnn_out(graph, op, EMBEDDING_DWEIGHT)), UINT(op->T * op->N),
+                                    UINT(op->C), UINT(op->embedding.V), INT(op->embedding.padding_idx),
+                                    UINT(slices), UINT(columns)));
+}

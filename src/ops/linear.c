@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: MIT
+// Linear layers: a GEMM and its surroundings, or kernels of their own where there are few outputs.
+#include "base/array.h"
+#include "ops/columns.h"
+#include "ops/graph.h"
+#include "ops/split.h"
+
+// Up to so many outputs (the usual classifier) one fused kernel beats a GEMM and its bias: the product
+// is as thin as a vector and bound by reading x.
+enum { FEW_OUTPUTS = 8 };
+
+static enum clrnn_status fwd_few(struct clrnn_launches *l, const struct clrnn_graph *g,
+                                 const struct clrnn_op *op)
+{
+    const uint32_t rows = op->T * op->N;
+    const struct clrnn_split s = clrnn_split_rows(l, rows, op->C);
+
+    return clrnn_launch_kernel(l, "linear", "linear_fwd",
+                               DEFINES({"WIDTH", s.width}, {"LANES", s.lanes}, {"OUTPUTS", op->linear.O}),
+                               s.range, clrnn_op_cost(g, op),
+                               ARGS(BUF(clrnn_in(g, op, LINEAR_X)), BUF(clrnn_in(g, op, LINEAR_LENGTHS)),
+                                    BUF(clrnn_in(g, op, LINEAR_WEIGHT)), BUF(clrnn_in(g, op, LINEAR_BIAS)),
+                                    BUF(clrnn_out(g, op, LINEAR_Y)), UINT(rows), UINT(op->N), UINT(op->C),
+                                    UINT(op->linear.O), UINT(s.chunk)));
+}
+
+enum clrnn_status clrnn_linear_fwd(struct clrnn_launches *launches, const struct clrnn_graph *graph,
+                                   const struct clrnn_op *op)
+{
+    const uint32_t rows = op->T * op->N, O = op->linear.O;
+    struct clrnn_buffer *lengths = clrnn_in(graph, op, LINEAR_LENGTHS);
+    struct clrnn_buffer *bias = clrnn_in(graph, op, LINEAR_BIAS), *y = clrnn_out(graph, op, LINEAR_Y);
+    struct clrnn_split s;
+
+    if (O <= FEW_OUTPUTS)
+        return fwd_few(launches, graph, op);
+    // Padding in x spoils only padding in y, which linear_bias sets to 0.
+    TRY(clrnn_launch_gemm(launches,
+                          &(struct clrnn_gemm){.transpose_b = true, .M = rows, .N = O, .K = op->C, .alpha = 1,
+                                               .a = clrnn_in(graph, op, LINEAR_X), .a_ld = op->C,
+                                               .b = clrnn_in(graph, op, LINEAR_WEIGHT), .b_ld = op->C,
+                                               .c = y, .c_ld = O}));
+    if (bias == NULL && lengths == NULL)
+        return CLRNN_OK;
+    s = clrnn_split_elements(launches, rows, O, true);
+    return clrnn_launch_kernel(launches, "linear", "linear_bias", DEFINES({"WIDTH", s.width}), s.range,
+                               (struct clrnn_cost){(double)rows * O, 8.0 * rows * O + 4.0 * O},
+                               ARGS(BUF(y), BUF(lengths), BUF(bias), UINT(rows), UINT(op->N), UINT(O),
+                                    UINT(s.chunk)));
+}
+
+// ---------------------------------------------------------------- backward
+
+static enum clrnn_status dx_few(struct clrnn_launches *l, const struct clrnn_graph *g,
+                                const struct clrnn_op *op)
+{
+    const uint32_t rows = op->T * op->N, O = op->linear.O;
+    const struct clrnn_split s = clrnn_split_elements(l, rows, op->C, true);
+    const double elements = (double)rows * op->C;
+
+    return clrnn_launch_kernel(l, "linear", "linear_dx", DEFINES({"WIDTH", s.width}), s.range,
+                               (struct clrnn_cost){2 * elements * O, 4 * (elements + (double)(rows + op->C) * O)},
+                               ARGS(BUF(clrnn_in(g, op, LINEAR_BWD_DY)),
+                                    BUF(clrnn_in(g, op, LINEAR_BWD_LENGTHS)),
+                                    BUF(clrnn_in(g, op, LINEAR_BWD_WEIGHT)), BUF(clrnn_out(g, op, LINEAR_DX)),
+                                    UINT(rows), UINT(op->N), UINT(op->C), UINT(O), UINT(s.chunk)));
+}
+
+static enum clrnn_status dweight_few(struct clrnn_launches *l, const struct clrnn_graph *g,
+                                     const struct clrnn_op *op)
+{
+    const uint32_t rows = op->T * op->N, O = op->linear.O, C = op->C;
+    const struct clrnn_split s = clrnn_split_columns(l, rows, C);
+    struct clrnn_buffer *dweight = clrnn_out(g, op, LINEAR_DWEIGHT), *dbias = clrnn_out(g, op, LINEAR_DBIAS);
+    struct clrnn_buffer *dweight_blocks = dweight, *dbias_blocks = dbias;
+    const double elements = (double)rows * C;
+
+    if (s.teams > 1 && dweight != NULL)
+        TRY(clrnn_launches_scratch(l, (size_t)s.teams * O * C, &dweight_blocks));
+    if (s.teams > 1 && dbias != NULL)
+        TRY(clrnn_launches_scratch(l, (size_t)s.teams * O, &dbias_blocks));
+    TRY(clrnn_launch_kernel(l, "linear", "linear_dweight", DEFINES({"WIDTH", s.width}, {"OUTPUTS", O}), s.range,
+                            (struct clrnn_cost){2 * elements * O, 4 * (elements + (double)(rows + C) * O)},
+                            ARGS(BUF(clrnn_in(g, op, LINEAR_BWD_X)), BUF(clrnn_in(g, op, LINEAR_BWD_LENGTHS)),
+                                 BUF(clrnn_in(g, op, LINEAR_BWD_DY)), BUF(dweight_blocks), BUF(dbias_blocks),
+                                 UINT(rows), UINT(op->N), UINT(C), UINT(s.chunk))));
+    if (s.teams > 1 && dweight != NULL)
+        TRY(clrnn_launch_block_sum(l, dweight_blocks, 0, s.teams, O * C, dweight));
+    if (s.teams > 1 && dbias != NULL)
+        TRY(clrnn_launch_block_sum(l, dbias_blocks, 0, s.teams, O, dbias));
+    return CLRNN_OK;
+}
+
+// A copy of `*x` without padding takes its place, so that the multiplies meet zeros there.
+static enum clrnn_status mask(struct clrnn_launches *l, const struct clrnn_op *op, uint32_t C,
+                              struct clrnn_buffer *lengths, struct clrnn_buffer **x)
+{
+    struct clrnn_buffer *copy;
+
+    if (lengths == NULL)
+        return CLRNN_OK;
+    TRY(clrnn_launches_scratch(l, (size_t)op->T * op->N * C, &copy));
+    TRY(clrnn_launch_mask_rows(l, *x, lengths, op->T, op->N, C, copy));
+    *x = copy;
+    return CLRNN_OK;
+}
+
+enum clrnn_status clrnn_linear_bwd(struct clrnn_launches *launches, const struct clrnn_graph *graph,
+                                   const struct clrnn_op *op)
+{
+    const uint32_t rows = op->T * op->N, O = op->linear.O;
+    struct clrnn_buffer *lengths = clrnn_in(graph, op, LINEAR_BWD_LENGTHS);
+    struct clrnn_buffer *x = clrnn_in(graph, op, LINEAR_BWD_X), *dy = clrnn_in(graph, op, LINEAR_BWD_DY);
+    struct clrnn_buffer *dx = clrnn_out(graph, op, LINEAR_DX);
+    struct clrnn_buffer *dweight = clrnn_out(graph, op, LINEAR_DWEIGHT);
+    struct clrnn_buffer *dbias = clrnn_out(graph, op, LINEAR_DBIAS);
+
+    if (O <= FEW_OUTPUTS) {
+        if (dx != NULL)
+            TRY(dx_few(launches, graph, op));
+        return dweight != NULL || dbias != NULL ? dweight_few(launches, graph, op) : CLRNN_OK;
+    }
+    TRY(mask(launches, op, O, lengths, &dy));
+    if (dx != NULL)
+        TRY(clrnn_launch_gemm(launches,
+                              &(struct clrnn_gemm){.M = rows, .N = op->C, .K = O, .alpha = 1, .a = dy, .a_ld = O,
+                                                   .b = clrnn_in(graph, op, LINEAR_BWD_WEIGHT), .b_ld = op->C,
+                                                   .c = dx, .c_ld = op->C}));
+    if (dweight != NULL) {
+        TRY(mask(launches, op, op->C, lengths, &x));
+        TRY(clrnn_launch_gemm(launches,
+                              &(struct clrnn_gemm){.transpose_a = true, .M = O, .N = op->C, .K = rows, .alpha = 1,
+                                                   .a = dy, .a_ld = O, .b = x, .b_ld = op->C,
+                                                   .c = dweight, .c_ld = op->C}));
+    }
+    return dbias != NULL ? clrnn_launch_column_sum(launches, dy, NULL, op->T, op->N, O, dbias) : CLRNN_OK;
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+// Losses: one launch for a small batch, three where blocks of rows work side by side.
+#include "base/array.h"
+#include "ops/graph.h"
+#include "ops/split.h"
+
+// The kernels' LOSS_KIND is the enum.
+_Static_assert(CLRNN_LOSS_CROSS_ENTROPY == 0 && CLRNN_LOSS_NLL == 1 && CLRNN_LOSS_BCE_WITH_LOGITS == 2 &&
+                   CLRNN_LOSS_MSE == 3,
+               "cl/loss.cl counts losses the same way");
+
+// From so many classes on the lanes of a group share a row.
+enum { MANY_CLASSES = 32, CPU_NUMBERS = 4096, GPU_ROWS = 512 };
+
+static struct clrnn_split split_loss(const struct clrnn_launches *l, const struct clrnn_op *op, bool cooperate)
+{
+    const size_t rows = (size_t)op->T * op->N;
+
+    if (clrnn_on_cpu(l))
+        return clrnn_split_blocks(rows, CPU_NUMBERS / MAX2(op->C, 8), op->C < 16 ? 1 : 16, 1);
+    return clrnn_split_blocks(rows, cooperate ? 1 : GPU_ROWS, 1, clrnn_lanes(l, cooperate ? 64 : 128));
+}
+
+enum clrnn_status clrnn_loss(struct clrnn_launches *launches, const struct clrnn_graph *graph,
+                             const struct clrnn_op *op)
+{
+    const bool cooperate = !clrnn_on_cpu(launches) && op->C > MANY_CLASSES;
+    const struct clrnn_split s = split_loss(launches, op, cooperate);
+    const uint32_t rows = op->T * op->N;
+    struct clrnn_buffer *x = clrnn_in(graph, op, LOSS_X), *lengths = clrnn_in(graph, op, LOSS_LENGTHS);
+    struct clrnn_buffer *target = clrnn_in(graph, op, LOSS_TARGET), *weight = clrnn_in(graph, op, LOSS_WEIGHT);
+    struct clrnn_buffer *counter = clrnn_in(graph, op, LOSS_COUNTER), *dx = clrnn_out(graph, op, LOSS_DX);
+    struct clrnn_buffer *record = clrnn_out(graph, op, LOSS_RECORD), *sums, *weights;
+    const double smoothing = op->loss.kind == CLRNN_LOSS_CROSS_ENTROPY ? op->loss.label_smoothing : 0;
+    const struct clrnn_defines defines =
+        DEFINES({"LOSS_KIND", op->loss.kind}, {"COOPERATE", cooperate}, {"WIDTH", s.width}, {"LANES", s.lanes});
+
+    TRY(clrnn_launches_scratch(launches, (size_t)MAX2(s.teams, 1) * RECORD_FIELDS, &sums));
+    if (s.teams <= 1)
+        return clrnn_launch_kernel(launches, "loss", "loss_whole", defines, s.range, clrnn_op_cost(graph, op),
+                                   ARGS(BUF(x), BUF(lengths), BUF(target), BUF(weight), BUF(dx), UINT(rows),
+                                        UINT(op->N), UINT(op->C), REAL(smoothing), INT(op->loss.ignore_index),
+                                        BUF(counter), UINT(op->loss.slots), BUF(sums), BUF(record)));
+    TRY(clrnn_launches_scratch(launches, s.teams, &weights));
+    TRY(clrnn_launch_kernel(launches, "loss", "loss_weights", defines, s.range,
+                            (struct clrnn_cost){rows, 4.0 * rows},
+                            ARGS(BUF(lengths), BUF(target), BUF(weight), UINT(rows), UINT(op->N), UINT(op->C),
+                                 INT(op->loss.ignore_index), BUF(weights), UINT(s.chunk))));
+    TRY(clrnn_launch_kernel(launches, "loss", "loss_rows", defines, s.range, clrnn_op_cost(graph, op),
+                            ARGS(BUF(x), BUF(lengths), BUF(target), BUF(weight), BUF(dx), UINT(rows),
+                                 UINT(op->N), UINT(op->C), REAL(smoothing), INT(op->loss.ignore_index),
+                                 BUF(weights), UINT(s.teams), BUF(sums), UINT(s.chunk))));
+    return clrnn_launch_kernel(launches, "loss", "loss_finish", defines, RANGE1(RECORD_FIELDS),
+                               (struct clrnn_cost){7.0 * s.teams, 28.0 * s.teams},
+                               ARGS(BUF(sums), UINT(s.teams), BUF(counter), UINT(op->loss.slots), BUF(record)));
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+// Pointwise and row-wise functions.
+#include "base/array.h"
+#include "ops/graph.h"
+#include "ops/split.h"
+
+// The kernels' FUNCTION is the enum.
+_Static_assert(CLRNN_RELU == 0 && CLRNN_TANH == 1 && CLRNN_SIGMOID == 2 && CLRNN_ROUND == 3 &&
+                   CLRNN_SOFTMAX == 4 && CLRNN_LOG_SOFTMAX == 5,
+               "cl/pointwise.cl counts functions the same way");
+
+static struct clrnn_split split(const struct clrnn_launches *l, const struct clrnn_op *op, bool ragged)
+{
+    const size_t rows = (size_t)op->T * op->N;
+
+    if (op->pointwise.function < CLRNN_SOFTMAX)
+        return clrnn_split_elements(l, rows, op->C, ragged);
+    return clrnn_split_rows(l, rows, op->C);
+}
+
+enum clrnn_status clrnn_pointwise_fwd(struct clrnn_launches *launches, const struct clrnn_graph *graph,
+                                      const struct clrnn_op *op)
+{
+    struct clrnn_buffer *lengths = clrnn_in(graph, op, POINTWISE_LENGTHS);
+    const struct clrnn_split s = split(launches, op, lengths != NULL);
+
+    return clrnn_launch_kernel(
+        launches, "pointwise", "pointwise_fwd",
+        DEFINES({"WIDTH", s.width}, {"LANES", s.lanes}, {"FUNCTION", op->pointwise.function}), s.range,
+        clrnn_op_cost(graph, op),
+        ARGS(BUF(clrnn_in(graph, op, POINTWISE_X)), BUF(lengths), BUF(clrnn_out(graph, op, POINTWISE_Y)),
+             UINT(op->T * op->N), UINT(op->N), UINT(op->C), UINT(s.chunk)));
+}
+
+enum clrnn_status clrnn_pointwise_bwd(struct clrnn_launches *launches, const struct clrnn_graph *graph,
+                                      const struct clrnn_op *op)
+{
+    struct clrnn_buffer *lengths = clrnn_in(graph, op, POINTWISE_BWD_LENGTHS);
+    const struct clrnn_split s = split(launches, op, lengths != NULL);
+
+    if (op->out[POINTWISE_DX] < 0)
+        return CLRNN_OK;
+    if (op->pointwise.function == CLRNN_ROUND)
+        return clrnn_launch_zero(launches, clrnn_out(graph, op, POINTWISE_DX));
+    return clrnn_launch_kernel(
+        launches, "pointwise", "pointwise_bwd",
+        DEFINES({"WIDTH", s.width}, {"LANES", s.lanes}, {"FUNCTION", op->pointwise.function}), s.range,
+        clrnn_op_cost(graph, op),
+        ARGS(BUF(lengths), BUF(clrnn_in(graph, op, POINTWISE_BWD_Y)),
+             BUF(clrnn_in(graph, op, POINTWISE_BWD_DY)), BUF(clrnn_out(graph, op, POINTWISE_DX)),
+             UINT(op->T * op->N), UINT(op->N), UINT(op->C), UINT(s.chunk)));
+}

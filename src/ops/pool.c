@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+// Pooling over time.
+#include "base/array.h"
+#include "ops/graph.h"
+#include "ops/split.h"
+
+// The kernels' OVER is the enum.
+_Static_assert(CLRNN_POOL_LAST == 0 && CLRNN_POOL_FINAL == 1 && CLRNN_POOL_MEAN == 2 && CLRNN_POOL_MAX == 3,
+               "cl/pool.cl counts pools the same way");
+
+static uint32_t forward_features(const struct clrnn_op *op)
+{
+    return op->pool.over == CLRNN_POOL_FINAL ? op->C / MAX2(op->pool.D, 1) : op->C;
+}
+
+static uint32_t vector_width(const struct clrnn_launches *l, const struct clrnn_op *op)
+{
+    return clrnn_on_cpu(l) && op->C >= 8 ? 16 : 1;
+}
+
+enum clrnn_status clrnn_pool_fwd(struct clrnn_launches *launches, const struct clrnn_graph *graph,
+                                 const struct clrnn_op *op)
+{
+    const uint32_t width = vector_width(launches, op);
+
+    return clrnn_launch_kernel(
+        launches, "pool", "pool_fwd", DEFINES({"WIDTH", width}, {"OVER", op->pool.over}),
+        RANGE2((op->C + width - 1) / width, op->N), clrnn_op_cost(graph, op),
+        ARGS(BUF(clrnn_in(graph, op, POOL_X)), BUF(clrnn_in(graph, op, POOL_LENGTHS)),
+             BUF(clrnn_out(graph, op, POOL_Y)), BUF(clrnn_out(graph, op, POOL_ARGMAX)), UINT(op->T),
+             UINT(op->N), UINT(op->C), UINT(forward_features(op))));
+}
+
+enum clrnn_status clrnn_pool_bwd(struct clrnn_launches *launches, const struct clrnn_graph *graph,
+                                 const struct clrnn_op *op)
+{
+    const uint32_t width = vector_width(launches, op);
+    const uint32_t steps = clrnn_on_cpu(launches) ? 64 : 4; // amortises reading dy
+
+    if (op->out[POOL_DX] < 0)
+        return CLRNN_OK;
+    return clrnn_launch_kernel(
+        launches, "pool", "pool_bwd", DEFINES({"WIDTH", width}, {"OVER", op->pool.over}),
+        RANGE3((op->C + width - 1) / width, op->N, (op->T + steps - 1) / steps), clrnn_op_cost(graph, op),
+        ARGS(BUF(clrnn_in(graph, op, POOL_BWD_LENGTHS)), BUF(clrnn_in(graph, op, POOL_BWD_ARGMAX)),
+             BUF(clrnn_in(graph, op, POOL_BWD_DY)), BUF(clrnn_out(graph, op, POOL_DX)), UINT(op->T),
+             UINT(op->N), UINT(op->C), UINT(forward_features(op)), UINT(steps)));
+}

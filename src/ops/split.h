@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+// How a kernel's work is split among work-items: long float16 loops on CPUs, one number each or groups
+// that add up together on GPUs. The kernels' side is cl/vector.h.
+#ifndef CLRNN_SRC_OPS_SPLIT_H
+#define CLRNN_SRC_OPS_SPLIT_H
+
+#include "device/launch.h"
+
+struct clrnn_split {
+    uint32_t width;  // -D WIDTH: numbers in a vector, 1 or 16
+    uint32_t lanes;  // -D LANES: work-items that share a row, 1 or a power of two
+    uint32_t chunk;  // elements or rows that one team works through
+    uint32_t teams;  // how many chunks there are
+    struct clrnn_range range;
+};
+
+/** `count` numbers, each for itself; chunk counts numbers. */
+struct clrnn_split clrnn_split_flat(const struct clrnn_launches *launches, size_t count);
+
+/** The same for [rows, C] where rows differ (padding): vectors only where a row fills them. */
+struct clrnn_split clrnn_split_elements(const struct clrnn_launches *launches, size_t rows, uint32_t C,
+                                        bool ragged);
+
+/** Rows of C numbers that are reduced to one each; chunk counts rows. */
+struct clrnn_split clrnn_split_rows(const struct clrnn_launches *launches, size_t rows, uint32_t C);
+
+/** Columns that are reduced over blocks of `chunk` rows, `teams` blocks: range is (column groups, blocks). */
+struct clrnn_split clrnn_split_columns(const struct clrnn_launches *launches, size_t rows, uint32_t C);
+
+/** `rows` of something split in blocks of at least `least`, at most 512 blocks; a team of `lanes` each. */
+struct clrnn_split clrnn_split_blocks(size_t rows, size_t least, uint32_t width, uint32_t lanes);
+
+/** Whether the launches go to a CPU. */
+bool clrnn_on_cpu(const struct clrnn_launches *launches);
+
+/** Lanes that a group may have on this device: `wanted`, a power of two, or less. */
+uint32_t clrnn_lanes(const struct clrnn_launches *launches, uint32_t wanted);
+
+#endif
