@@ -1,0 +1,370 @@
+// SPDX-License-Identifier: MIT
+// The training loop: steps are queued without waiting, their records read every now and then; after each
+// epoch validation, scheduler, early stopping, metrics and checkpoints.
+#include "train/loop.h"
+
+#include <math.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/array.h"
+#include "base/file.h"
+
+#define LOOK_SECONDS 0.1 // between two looks at the records, where steps allow it
+#define SHOW_SECONDS 0.1 // between two calls of the progress callback
+#define MOST_PACES 65536u
+
+double clrnn_loop_clock(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static bool asked_to_stop(const struct clrnn_loop *l)
+{
+    return l->params->stop && *l->params->stop;
+}
+
+static bool is_regression(const struct clrnn_loop *l)
+{
+    return l->config->train.loss.kind == CLRNN_MSE;
+}
+
+// ---------------------------------------------------------------- looking at records
+
+static enum clrnn_status note_pace(struct clrnn_loop *l, double seconds, uint32_t steps)
+{
+    if (l->pace_count == l->pace_room) {
+        const size_t room = l->pace_room ? 2 * l->pace_room : 256;
+        struct clrnn_loop_pace *pace;
+
+        if (room > MOST_PACES)
+            return CLRNN_OK; // the median of these is good enough
+        pace = realloc(l->pace, room * sizeof(*pace));
+        if (!pace)
+            return clrnn_error_memory(l->log, room * sizeof(*pace), "step times");
+        l->pace = pace;
+        l->pace_room = room;
+    }
+    l->pace[l->pace_count++] = (struct clrnn_loop_pace){seconds, steps};
+    return CLRNN_OK;
+}
+
+static void fill_progress(const struct clrnn_loop *l, struct clrnn_progress *p)
+{
+    const uint64_t batches = clrnn_feed_batches(l->train_feed), steps_left = batches * l->config->train.epochs - l->done;
+    const double now = clrnn_loop_clock(), run = now - l->started;
+
+    *p = (struct clrnn_progress){
+        .epoch = (uint32_t)l->state.epoch + 1,
+        .epochs = l->config->train.epochs,
+        .batch = (uint32_t)l->state.step_in_epoch,
+        .batches = (uint32_t)batches,
+        .samples = (uint64_t)l->state.weight_sum,
+        .samples_total = clrnn_dataset_info(l->train)->S,
+        .step = l->done,
+        .loss = l->last_loss,
+        .lr = l->last_lr,
+        .samples_per_s = (double)l->epoch_samples / fmax(now - l->epoch_started, 1e-9),
+        .seconds_left = l->steps_here ? run / (double)l->steps_here * (double)steps_left : NAN,
+        .train_loss = NAN,
+        .train_accuracy = NAN,
+        .valid_loss = NAN,
+        .valid_accuracy = NAN,
+        .grad_norm = l->last_norm,
+        .seconds = now - l->epoch_started,
+    };
+}
+
+static void show(struct clrnn_loop *l, bool now_or_later)
+{
+    struct clrnn_progress progress;
+    const double now = clrnn_loop_clock();
+
+    if (!l->params->progress || (!now_or_later && now - l->shown < SHOW_SECONDS))
+        return;
+    l->shown = now;
+    fill_progress(l, &progress);
+    l->params->progress(l->params->progress_user, &progress);
+}
+
+// Waits for the queued training steps and takes their records in, in their order.
+static enum clrnn_status look(struct clrnn_loop *l)
+{
+    struct clrnn_loop_queue *q = &l->queue;
+    const uint32_t log_every = l->config->train.log_every;
+    double now;
+
+    if (!q->count)
+        return CLRNN_OK;
+    TRY(clrnn_model_read_records(l->model, 0, q->count, q->record));
+    for (uint32_t i = 0; i < q->count; i++) {
+        const double *r = q->record + (size_t)i * RECORD_FIELDS;
+
+        l->last_loss = r[RECORD_LOSS] / r[RECORD_WEIGHT]; // 0 / 0 where all labels are ignored: NaN, as PyTorch
+        l->last_norm = r[RECORD_NORM];
+        l->last_lr = q->lr[i];
+        l->state.loss_sum += l->last_loss * q->samples[i];
+        l->state.weight_sum += q->samples[i];
+        l->state.correct += is_regression(l) ? r[RECORD_ABS] : r[RECORD_CORRECT];
+        l->state.counted += r[RECORD_COUNT];
+        l->state.step_in_epoch++;
+        l->done++;
+        l->steps_here++;
+        l->epoch_samples += q->samples[i];
+        if (log_every && l->done % log_every == 0)
+            TRY(clrnn_run_folder_step(&l->folder, l->done, l->last_loss, l->last_lr));
+    }
+    now = clrnn_loop_clock();
+    TRY(note_pace(l, (now - l->looked) / q->count, q->count));
+    q->limit = (uint32_t)fmin(fmax(LOOK_SECONDS * q->count / fmax(now - l->looked, 1e-9), 1.0), LOOP_QUEUE);
+    l->looked = now;
+    q->count = 0;
+    if (l->profile.on)
+        TRY(clrnn_profile_fetch(&l->profile));
+    show(l, l->state.step_in_epoch == clrnn_feed_batches(l->train_feed));
+    return CLRNN_OK;
+}
+
+// ---------------------------------------------------------------- training
+
+static enum clrnn_status step_schedule(struct clrnn_loop *l, double metric)
+{
+    if (clrnn_schedule_step(&l->model->schedule, &l->config->train, clrnn_feed_batches(l->train_feed), metric))
+        return CLRNN_OK;
+    return clrnn_error(l->log, CLRNN_ERR_CONFIG, "%s was stepped beyond its total_steps at step %llu",
+                       clrnn_scheduler_word(l->config->train.scheduler.kind), (unsigned long long)l->model->steps);
+}
+
+static enum clrnn_status train_step(struct clrnn_loop *l, struct clrnn_plan *plan, uint32_t samples)
+{
+    const struct clrnn_scheduler_config *scheduler = &l->config->train.scheduler;
+    struct clrnn_loop_queue *q = &l->queue;
+
+    q->samples[q->count] = samples;
+    q->lr[q->count] = l->model->schedule.lr;
+    TRY(clrnn_model_begin_step(l->model, q->count, true));
+    TRY(clrnn_plan_run(plan));
+    q->count++;
+    TRY(clrnn_device_flush(l->device));
+    clrnn_profile_add(&l->profile, plan);
+    if (scheduler->per_batch && scheduler->kind == CLRNN_SCHED_PLATEAU) {
+        TRY(look(l)); // it wants the batch's loss
+        return step_schedule(l, l->last_loss);
+    }
+    if (scheduler->per_batch && scheduler->kind != CLRNN_SCHED_NONE)
+        TRY(step_schedule(l, 0.0));
+    return q->count >= q->limit ? look(l) : CLRNN_OK;
+}
+
+static enum clrnn_status train_epoch(struct clrnn_loop *l)
+{
+    struct clrnn_plan *plan;
+    uint32_t samples;
+
+    TRY(clrnn_feed_start(l->train_feed, l->state.epoch, (uint32_t)l->state.step_in_epoch));
+    while (!asked_to_stop(l)) {
+        TRY(clrnn_feed_next(l->train_feed, CLRNN_MODE_TRAIN, &plan, &samples));
+        if (!plan)
+            break;
+        TRY(train_step(l, plan, samples));
+    }
+    return look(l);
+}
+
+// ---------------------------------------------------------------- validation
+
+static enum clrnn_status take_sums(struct clrnn_loop *l, struct clrnn_loop_sums *sums)
+{
+    struct clrnn_loop_queue *q = &l->queue;
+
+    if (!q->count)
+        return CLRNN_OK;
+    TRY(clrnn_model_read_records(l->model, 0, q->count, q->record));
+    for (uint32_t i = 0; i < q->count; i++) {
+        const double *r = q->record + (size_t)i * RECORD_FIELDS;
+
+        sums->loss += r[RECORD_LOSS];
+        sums->weight += r[RECORD_WEIGHT];
+        sums->correct += r[RECORD_CORRECT];
+        sums->counted += r[RECORD_COUNT];
+        sums->absolute += r[RECORD_ABS];
+    }
+    q->count = 0;
+    return CLRNN_OK;
+}
+
+static enum clrnn_status validate(struct clrnn_loop *l, struct clrnn_loop_sums *sums)
+{
+    struct clrnn_loop_queue *q = &l->queue;
+    struct clrnn_plan *plan;
+    uint32_t samples;
+
+    *sums = (struct clrnn_loop_sums){0};
+    if (!l->valid_feed)
+        return CLRNN_OK;
+    TRY(clrnn_feed_start(l->valid_feed, 0, 0));
+    while (!asked_to_stop(l)) {
+        TRY(clrnn_feed_next(l->valid_feed, CLRNN_MODE_EVAL, &plan, &samples));
+        if (!plan)
+            break;
+        TRY(clrnn_model_begin_step(l->model, q->count, false));
+        TRY(clrnn_plan_run(plan));
+        q->count++;
+        TRY(clrnn_device_flush(l->device));
+        if (q->count >= q->limit)
+            TRY(take_sums(l, sums));
+    }
+    return take_sums(l, sums);
+}
+
+// ---------------------------------------------------------------- the end of an epoch
+
+static void make_row(const struct clrnn_loop *l, const struct clrnn_loop_sums *valid, struct clrnn_epoch_row *row)
+{
+    const struct clrnn_progress_state *s = &l->state;
+    const bool regression = is_regression(l), validated = l->valid_feed;
+    const double seconds = clrnn_loop_clock() - l->epoch_started;
+
+    *row = (struct clrnn_epoch_row){
+        .epoch = s->epoch + 1,
+        .step = l->done,
+        .train_loss = s->loss_sum / s->weight_sum,
+        .train_accuracy = regression ? NAN : s->correct / s->counted,
+        .valid_loss = validated ? valid->loss / valid->weight : NAN,
+        .valid_accuracy = validated && !regression ? valid->correct / valid->counted : NAN,
+        .lr = l->last_lr,
+        .grad_norm = l->last_norm,
+        .seconds = seconds,
+        .samples_per_s = (double)l->epoch_samples / fmax(l->train_seconds, 1e-9),
+        .train_mae = regression ? s->correct / s->counted : NAN,
+        .valid_mae = regression && validated ? valid->absolute / valid->counted : NAN,
+        .valid_rmse = regression && validated ? sqrt(valid->loss / valid->weight) : NAN,
+        .valid_r2 = regression && validated ? 1.0 - valid->loss / l->valid_variation : NAN,
+    };
+}
+
+// Whether early stopping ends the run after this epoch.
+static bool stops_early(struct clrnn_loop *l, const struct clrnn_epoch_row *row)
+{
+    const struct clrnn_early_stopping_config *c = &l->config->train.early_stopping;
+    const char *monitor = c->monitor ? c->monitor : "valid_loss";
+    const double value = !strcmp(monitor, "valid_accuracy")   ? row->valid_accuracy
+                         : !strcmp(monitor, "train_loss")     ? row->train_loss
+                         : !strcmp(monitor, "train_accuracy") ? row->train_accuracy
+                                                              : row->valid_loss;
+
+    if (!c->on)
+        return false;
+    if (c->mode_max ? value > l->state.stop_best + c->min_delta : value < l->state.stop_best - c->min_delta) {
+        l->state.stop_best = value;
+        l->state.stop_bad = 0;
+        return false;
+    }
+    l->state.stop_bad++;
+    return l->state.stop_bad >= (uint64_t)MAX2(c->patience, 1);
+}
+
+static enum clrnn_status checkpoint(struct clrnn_loop *l, const char *name)
+{
+    char *path = clrnn_path_join(l->folder.path, name);
+    enum clrnn_status st;
+
+    if (!path)
+        return clrnn_error_memory(l->log, 4096, "a path");
+    st = clrnn_checkpoint_write(l->model, &l->state, path);
+    free(path);
+    return st;
+}
+
+static void show_epoch(struct clrnn_loop *l, const struct clrnn_epoch_row *row, bool best)
+{
+    struct clrnn_progress progress;
+
+    if (!l->params->progress)
+        return;
+    fill_progress(l, &progress);
+    progress.epoch_end = true;
+    progress.epoch = (uint32_t)row->epoch;
+    progress.batch = progress.batches;
+    progress.train_loss = row->train_loss;
+    progress.train_accuracy = row->train_accuracy;
+    progress.valid_loss = row->valid_loss;
+    progress.valid_accuracy = row->valid_accuracy;
+    progress.samples_per_s = row->samples_per_s;
+    progress.seconds = row->seconds;
+    progress.best = best;
+    l->params->progress(l->params->progress_user, &progress);
+}
+
+// Metrics first, last.safetensors last: a run killed in between resumes from the epoch before, and what
+// is written by then is written again with the same content.
+static enum clrnn_status end_epoch(struct clrnn_loop *l, const struct clrnn_loop_sums *valid)
+{
+    const struct clrnn_scheduler_config *scheduler = &l->config->train.scheduler;
+    struct clrnn_progress_state *s = &l->state;
+    struct clrnn_epoch_row row;
+    double judged;
+    bool best, early;
+
+    make_row(l, valid, &row);
+    judged = l->valid_feed ? row.valid_loss : row.train_loss;
+    if (!scheduler->per_batch && scheduler->kind != CLRNN_SCHED_NONE)
+        TRY(step_schedule(l, judged));
+    early = stops_early(l, &row);
+    best = isfinite(judged) && (!s->best_epoch || judged < s->best_value);
+    if (best) {
+        s->best_value = judged;
+        s->best_epoch = row.epoch;
+    }
+    s->epoch++;
+    s->step_in_epoch = 0;
+    s->loss_sum = s->weight_sum = s->correct = s->counted = 0.0;
+    s->finished = early || s->epoch >= l->config->train.epochs;
+    TRY(clrnn_run_folder_epoch(&l->folder, &row));
+    TRY(clrnn_run_folder_sync(&l->folder));
+    if (best)
+        TRY(checkpoint(l, "best.safetensors"));
+    TRY(checkpoint(l, "last.safetensors"));
+    show_epoch(l, &row, best);
+    if (early)
+        clrnn_log(l->log, CLRNN_LOG_INFO, "early stopping after epoch %llu: %s has not improved on %.9g for %llu epochs",
+                  (unsigned long long)s->epoch,
+                  l->config->train.early_stopping.monitor ? l->config->train.early_stopping.monitor : "valid_loss",
+                  s->stop_best, (unsigned long long)s->stop_bad);
+    return CLRNN_OK;
+}
+
+static enum clrnn_status interrupt(struct clrnn_loop *l)
+{
+    TRY(clrnn_run_folder_sync(&l->folder));
+    TRY(checkpoint(l, "last.safetensors"));
+    clrnn_log(l->log, CLRNN_LOG_INFO, "interrupted in epoch %llu after step %llu; `clrnn train --resume %s` goes on",
+              (unsigned long long)l->state.epoch + 1, (unsigned long long)l->done, l->folder.path);
+    return CLRNN_INTERRUPTED;
+}
+
+enum clrnn_status clrnn_loop_run(struct clrnn_loop *l)
+{
+    struct clrnn_loop_sums valid;
+
+    l->queue.limit = 1;
+    l->started = clrnn_loop_clock();
+    while (!l->state.finished) {
+        l->epoch_started = l->looked = clrnn_loop_clock();
+        l->epoch_samples = 0;
+        TRY(train_epoch(l));
+        l->train_seconds = clrnn_loop_clock() - l->epoch_started;
+        l->train_seconds_here += l->train_seconds;
+        l->samples_here += l->epoch_samples;
+        if (asked_to_stop(l))
+            return interrupt(l);
+        TRY(validate(l, &valid));
+        if (asked_to_stop(l))
+            return interrupt(l);
+        TRY(end_epoch(l, &valid));
+    }
+    return CLRNN_OK;
+}

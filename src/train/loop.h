@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+// A training run while it goes on: shared by what prepares it, steps it and ends it.
+#ifndef CLRNN_SRC_TRAIN_LOOP_H
+#define CLRNN_SRC_TRAIN_LOOP_H
+
+#include "model/checkpoint.h"
+#include "train/feed.h"
+#include "train/profile.h"
+#include "train/run_folder.h"
+
+#define LOOP_QUEUE 64u // most steps between two looks at the records: bounds the queue and Ctrl-C's delay
+
+/** Sums over an epoch's records. */
+struct clrnn_loop_sums {
+    double loss, weight; // of the loss function: numerators and denominators
+    double correct, counted, absolute;
+};
+
+/** Steps that are queued and whose records were not read yet. */
+struct clrnn_loop_queue {
+    uint32_t count, limit;
+    uint32_t samples[LOOP_QUEUE];
+    double lr[LOOP_QUEUE];
+    double record[LOOP_QUEUE * RECORD_FIELDS]; // as read
+};
+
+struct clrnn_loop {
+    const struct clrnn_train_params *params;
+    const struct clrnn_log *log;
+    struct clrnn_device *device;
+    const struct clrnn_config *config; // the model's, once there is one
+    struct clrnn_model *model;
+    struct clrnn_dataset *whole, *train, *valid; // whole: where valid is a fraction of it
+    struct clrnn_feed *train_feed, *valid_feed;
+    struct clrnn_run_folder folder;
+    struct clrnn_profile profile;
+    struct clrnn_progress_state state;
+
+    struct clrnn_loop_queue queue;
+    uint64_t done;                     // steps whose records were read
+    double last_loss, last_norm, last_lr;
+    double valid_variation;            // mse: sum of (y - mean of y)^2 over the validation set
+
+    double started, epoch_started, looked, shown; // seconds of the monotonic clock
+    double former_seconds;             // of the epochs before a resume
+    double train_seconds;              // of this epoch's training alone
+    uint64_t steps_here, samples_here, epoch_samples; // in this process; in this epoch of it
+    double train_seconds_here;
+    size_t pace_count, pace_room;      // one entry a look: seconds a step, and steps
+    struct clrnn_loop_pace { double seconds; uint32_t steps; } *pace;
+};
+
+/** Opens data, makes or resumes the model, feeds and folder. */
+enum clrnn_status clrnn_loop_prepare(struct clrnn_loop *loop);
+
+/** Trains until the epochs are done, early stopping, or CLRNN_INTERRUPTED with a checkpoint. */
+enum clrnn_status clrnn_loop_run(struct clrnn_loop *loop);
+
+double clrnn_loop_clock(void);
+
+#endif

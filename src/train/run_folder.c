@@ -1,0 +1,439 @@
+// SPDX-License-Identifier: MIT
+// Writing a run folder, and taking one up again.
+#include "train/run_folder.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/array.h"
+#include "base/file.h"
+
+// What a run leaves beside metrics.jsonl; the folder may hold anything else, which stays.
+static const char *const run_files[] = {"config.yaml",  "data.json", "last.safetensors", "best.safetensors",
+                                        "summary.json", "loss.svg",  "classes.svg"};
+
+static char *default_path(const char *name)
+{
+    const time_t now = time(NULL);
+    struct tm local;
+    char stamp[32];
+    char *path;
+
+    if (!localtime_r(&now, &local) || !strftime(stamp, sizeof(stamp), "%Y%m%d-%H%M%S", &local))
+        snprintf(stamp, sizeof(stamp), "%lld", (long long)now);
+    path = clrnn_format("runs/%s-%s", name, stamp);
+    for (int i = 2; path && access(path, F_OK) == 0 && i < 1000; i++) { // two runs in one second
+        free(path);
+        path = clrnn_format("runs/%s-%s-%d", name, stamp, i);
+    }
+    return path;
+}
+
+static enum clrnn_status open_metrics(struct clrnn_run_folder *f)
+{
+    char *path = clrnn_path_join(f->path, "metrics.jsonl");
+    enum clrnn_status st = CLRNN_OK;
+
+    if (!path)
+        return clrnn_error_memory(f->log, 4096, "a path");
+    f->metrics = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    if (f->metrics < 0)
+        st = clrnn_error(f->log, CLRNN_ERR_DISK, "%s: cannot be written: %s", path, strerror(errno));
+    else if (flock(f->metrics, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK) // not all file systems can lock
+        st = clrnn_error(f->log, CLRNN_ERR_ARG, "%s: another run writes there now; choose another folder (--out) "
+                         "or wait for it to end", f->path);
+    free(path);
+    return st;
+}
+
+// "last.safetensors.a1B2c3", which a write that was broken off leaves behind.
+static bool is_torn(const char *entry, const char *file)
+{
+    const size_t length = strlen(file);
+
+    return !strncmp(entry, file, length) && entry[length] == '.' &&
+           strspn(entry + length + 1, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") == 6 &&
+           strlen(entry) == length + 7;
+}
+
+// Removes torn files, and with `former` those of a former run.
+static void clean(const struct clrnn_run_folder *f, bool former)
+{
+    DIR *folder = opendir(f->path);
+    const struct dirent *entry;
+    bool replaced = false;
+
+    while (folder && (entry = readdir(folder)))
+        for (size_t i = 0; i < ARRAY_SIZE(run_files); i++) {
+            const bool torn = is_torn(entry->d_name, run_files[i]);
+
+            if (!torn && !(former && !strcmp(entry->d_name, run_files[i])))
+                continue;
+            if (unlinkat(dirfd(folder), entry->d_name, 0) == 0 && !torn)
+                replaced = true;
+        }
+    if (folder)
+        closedir(folder);
+    if (replaced)
+        clrnn_log(f->log, CLRNN_LOG_WARNING, "%s: held a run; its files are replaced", f->path);
+}
+
+enum clrnn_status clrnn_run_folder_create(const struct clrnn_log *log, const char *path, const char *name,
+                                          struct clrnn_run_folder *f)
+{
+    enum clrnn_status st;
+
+    *f = (struct clrnn_run_folder){.log = log, .metrics = -1};
+    f->path = path ? clrnn_format("%s", path) : default_path(name);
+    if (!f->path)
+        return clrnn_error_memory(log, 4096, "a path");
+    st = clrnn_make_folder(log, f->path);
+    if (st == CLRNN_OK)
+        st = open_metrics(f);
+    if (st == CLRNN_OK && ftruncate(f->metrics, 0))
+        st = clrnn_error(log, CLRNN_ERR_DISK, "%s/metrics.jsonl: cannot be emptied: %s", f->path, strerror(errno));
+    if (st == CLRNN_OK)
+        clean(f, true);
+    else
+        clrnn_run_folder_finish(f);
+    return st;
+}
+
+void clrnn_run_folder_finish(struct clrnn_run_folder *f)
+{
+    if (f->metrics >= 0)
+        close(f->metrics);
+    free(f->path);
+    free(f->row);
+    *f = (struct clrnn_run_folder){.metrics = -1};
+}
+
+// ---------------------------------------------------------------- lines
+
+// JSON knows no NaN: null stands for it. The fewest digits, from nine on, that read back as the value.
+static const char *number_text(double value, char text[32])
+{
+    if (!isfinite(value))
+        return "null";
+    for (int digits = 9; digits <= 17; digits++) {
+        snprintf(text, 32, "%.*g", digits, value);
+        if (strtod(text, NULL) == value)
+            break;
+    }
+    return text;
+}
+
+static enum clrnn_status write_line(struct clrnn_run_folder *f, const char *line)
+{
+    size_t left = strlen(line);
+
+    while (left) {
+        const ssize_t written = write(f->metrics, line, left);
+
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written <= 0)
+            return clrnn_error(f->log, CLRNN_ERR_DISK, "%s/metrics.jsonl: cannot be written: %s", f->path,
+                               strerror(errno));
+        line += written;
+        left -= (size_t)written;
+    }
+    return CLRNN_OK;
+}
+
+static void warn_not_finite(struct clrnn_run_folder *f, const char *what, double value, uint64_t step)
+{
+    if (isfinite(value) || f->warned)
+        return;
+    f->warned = true;
+    clrnn_log(f->log, CLRNN_LOG_WARNING,
+              "%s is %f at step %llu: training goes on, metrics.jsonl has null there; a smaller lr or "
+              "clip_grad_norm may help", what, value, (unsigned long long)step);
+}
+
+enum clrnn_status clrnn_run_folder_step(struct clrnn_run_folder *f, uint64_t step, double loss, double lr)
+{
+    char line[128], loss_text[32], lr_text[32];
+
+    warn_not_finite(f, "the loss", loss, step);
+    snprintf(line, sizeof(line), "{\"step\": %llu, \"loss\": %s, \"lr\": %s}\n", (unsigned long long)step,
+             number_text(loss, loss_text), number_text(lr, lr_text));
+    return write_line(f, line);
+}
+
+static enum clrnn_status keep_row(struct clrnn_run_folder *f, const struct clrnn_epoch_row *row)
+{
+    if (f->count == f->room) {
+        const size_t room = f->room ? 2 * f->room : 64;
+        struct clrnn_epoch_row *rows = realloc(f->row, room * sizeof(*rows));
+
+        if (!rows)
+            return clrnn_error_memory(f->log, room * sizeof(*rows), "the epochs' metrics");
+        f->row = rows;
+        f->room = room;
+    }
+    f->row[f->count++] = *row;
+    return CLRNN_OK;
+}
+
+// The fields of a line after epoch and step, in their order; the last four only for mse.
+#define ROW_FIELDS(X)                                                            \
+    X(train_loss) X(train_accuracy) X(valid_loss) X(valid_accuracy) X(lr) X(grad_norm) X(seconds) X(samples_per_s)
+#define ROW_REGRESSION_FIELDS(X) X(train_mae) X(valid_mae) X(valid_rmse) X(valid_r2)
+
+enum clrnn_status clrnn_run_folder_epoch(struct clrnn_run_folder *f, const struct clrnn_epoch_row *row)
+{
+    char line[1024], text[32];
+    size_t used;
+
+    TRY(keep_row(f, row));
+    warn_not_finite(f, "train_loss", row->train_loss, row->step);
+    used = (size_t)snprintf(line, sizeof(line), "{\"epoch\": %llu, \"step\": %llu", (unsigned long long)row->epoch,
+                            (unsigned long long)row->step);
+#define X(field)                                                                 \
+    used += (size_t)snprintf(line + used, sizeof(line) - used, ", \"" #field "\": %s", number_text(row->field, text));
+    ROW_FIELDS(X)
+    if (f->regression) {
+        ROW_REGRESSION_FIELDS(X)
+    }
+#undef X
+    snprintf(line + used, sizeof(line) - used, "}\n");
+    return write_line(f, line);
+}
+
+enum clrnn_status clrnn_run_folder_sync(struct clrnn_run_folder *f)
+{
+    if (fdatasync(f->metrics) && errno != EINVAL && errno != EROFS)
+        return clrnn_error(f->log, CLRNN_ERR_DISK, "%s/metrics.jsonl: cannot be written: %s", f->path,
+                           strerror(errno));
+    return CLRNN_OK;
+}
+
+// ---------------------------------------------------------------- taking up a run
+
+static double number_of(const json_t *object, const char *key)
+{
+    const json_t *value = json_object_get(object, key);
+
+    return json_is_number(value) ? json_number_value(value) : NAN;
+}
+
+// Whether the checkpoint knows of a line; an epoch's goes to the rows. A torn last line is no JSON.
+static bool keep_line(struct clrnn_run_folder *f, const char *line, size_t length, uint64_t epochs,
+                      uint64_t steps, enum clrnn_status *st)
+{
+    json_t *object = json_loadb(line, length, 0, NULL);
+    const double step = number_of(object, "step"), epoch = number_of(object, "epoch");
+    bool keep = step <= (double)steps;
+
+    if (keep && !isnan(epoch)) {
+        struct clrnn_epoch_row row = {.epoch = (uint64_t)epoch, .step = (uint64_t)step};
+
+        keep = epoch <= (double)epochs;
+#define X(field) row.field = number_of(object, #field);
+        ROW_FIELDS(X)
+        ROW_REGRESSION_FIELDS(X)
+#undef X
+        if (keep)
+            *st = keep_row(f, &row);
+    }
+    json_decref(object);
+    return keep;
+}
+
+static enum clrnn_status cut_metrics(struct clrnn_run_folder *f, uint64_t epochs, uint64_t steps)
+{
+    char *path = clrnn_path_join(f->path, "metrics.jsonl");
+    struct clrnn_map map = {NULL, 0};
+    struct clrnn_out *out = NULL;
+    enum clrnn_status st;
+
+    if (!path)
+        return clrnn_error_memory(f->log, 4096, "a path");
+    if (access(path, F_OK)) {
+        free(path);
+        return CLRNN_OK; // nothing was written yet
+    }
+    st = clrnn_map_open(f->log, path, &map);
+    if (st == CLRNN_OK)
+        st = clrnn_out_open(f->log, path, &out);
+    for (size_t first = 0; st == CLRNN_OK && first < map.size;) {
+        const char *line = (const char *)map.data + first;
+        const char *end = memchr(line, '\n', map.size - first);
+        const size_t length = end ? (size_t)(end - line) + 1 : map.size - first;
+
+        if (end && keep_line(f, line, length, epochs, steps, &st))
+            clrnn_out_write(out, line, length); // commit reports
+        first += length;
+    }
+    if (st == CLRNN_OK)
+        st = clrnn_out_commit(&out);
+    clrnn_out_abort(&out);
+    clrnn_map_close(&map);
+    free(path);
+    return st;
+}
+
+enum clrnn_status clrnn_run_folder_resume(const struct clrnn_log *log, const char *path, uint64_t epochs,
+                                          uint64_t steps, struct clrnn_run_folder *f)
+{
+    enum clrnn_status st;
+
+    *f = (struct clrnn_run_folder){.log = log, .metrics = -1};
+    f->path = clrnn_format("%s", path);
+    if (!f->path)
+        return clrnn_error_memory(log, strlen(path) + 1, "a path");
+    st = open_metrics(f); // takes the folder before anything is changed there
+    if (st == CLRNN_OK)
+        st = cut_metrics(f, epochs, steps);
+    if (st == CLRNN_OK) { // the file is another one now
+        close(f->metrics);
+        st = open_metrics(f);
+    }
+    if (st == CLRNN_OK)
+        clean(f, false);
+    else
+        clrnn_run_folder_finish(f);
+    return st;
+}
+
+// ---------------------------------------------------------------- config, data, summary
+
+// A path relative to the config's folder, seen from anywhere; false: no memory.
+static bool make_absolute(const char *folder, char **path)
+{
+    char *joined, *absolute;
+
+    if (!*path)
+        return true;
+    joined = clrnn_path_join(folder, *path);
+    if (!joined)
+        return false;
+    absolute = realpath(joined, NULL);
+    if (absolute)
+        free(joined);
+    else
+        absolute = joined; // a file that is not there (data.test): as it was written
+    free(*path);
+    *path = absolute;
+    return true;
+}
+
+enum clrnn_status clrnn_run_folder_config(const struct clrnn_run_folder *f, const struct clrnn_config *config)
+{
+    struct clrnn_config *copy = NULL;
+    char *text = NULL, *path = clrnn_path_join(f->path, "config.yaml");
+    enum clrnn_status st = clrnn_config_copy(f->log, config, &copy);
+    bool fine = path;
+
+    if (st != CLRNN_OK)
+        goto done;
+    struct clrnn_source *sources[] = {&copy->data.train, &copy->data.valid, &copy->data.test};
+    for (size_t i = 0; i < ARRAY_SIZE(sources) && fine; i++)
+        fine = make_absolute(config->folder, &sources[i]->x) && make_absolute(config->folder, &sources[i]->y) &&
+               make_absolute(config->folder, &sources[i]->lengths) &&
+               make_absolute(config->folder, &sources[i]->csv);
+    text = fine ? clrnn_config_text(copy) : NULL;
+    st = text ? clrnn_write_text(f->log, path, text) : clrnn_error_memory(f->log, 4096, "config.yaml");
+
+done:
+    clrnn_config_destroy(&copy);
+    free(text);
+    free(path);
+    return st;
+}
+
+static enum clrnn_status write_json(const struct clrnn_run_folder *f, const char *name, json_t *object)
+{
+    char *path = clrnn_path_join(f->path, name), *text, *line;
+    enum clrnn_status st;
+
+    text = object ? json_dumps(object, JSON_INDENT(2) | JSON_PRESERVE_ORDER) : NULL;
+    line = text ? clrnn_format("%s\n", text) : NULL;
+    st = path && line ? clrnn_write_text(f->log, path, line) : clrnn_error_memory(f->log, 4096, name);
+    json_decref(object);
+    free(text);
+    free(line);
+    free(path);
+    return st;
+}
+
+enum clrnn_status clrnn_run_folder_identity(const struct clrnn_run_folder *f,
+                                            const struct clrnn_data_identity *identity)
+{
+    json_t *object = json_pack("{s:{s:I, s:s}}", "train", "samples", (json_int_t)identity->train_samples,
+                               "fingerprint", identity->train);
+
+    if (object && identity->valid_samples)
+        json_object_set_new(object, "valid",
+                            json_pack("{s:I, s:s}", "samples", (json_int_t)identity->valid_samples, "fingerprint",
+                                      identity->valid));
+    return write_json(f, "data.json", object);
+}
+
+static enum clrnn_status same_set(const struct clrnn_run_folder *f, const json_t *object, const char *set,
+                                  uint32_t samples, const char *fingerprint)
+{
+    const json_t *entry = json_object_get(object, set);
+    const double before = entry ? number_of(entry, "samples") : 0.0;
+    const char *text = json_string_value(json_object_get(entry, "fingerprint"));
+
+    if (before == samples && !strcmp(text ? text : "", fingerprint))
+        return CLRNN_OK;
+    return clrnn_error(f->log, CLRNN_ERR_CONFIG,
+                       "%s: the %s data are not those that the run began with: %.0f samples then, %u now%s; "
+                       "--resume needs the same data, start a new run with --init %s/last.safetensors for others",
+                       f->path, set, before, samples, before == samples ? ", of other content" : "", f->path);
+}
+
+enum clrnn_status clrnn_run_folder_same_data(const struct clrnn_run_folder *f,
+                                             const struct clrnn_data_identity *identity)
+{
+    char *path = clrnn_path_join(f->path, "data.json");
+    json_t *object = path ? json_load_file(path, 0, NULL) : NULL;
+    enum clrnn_status st = CLRNN_OK;
+
+    if (object) {
+        st = same_set(f, object, "train", identity->train_samples, identity->train);
+        if (st == CLRNN_OK)
+            st = same_set(f, object, "valid", identity->valid_samples, identity->valid);
+    } else {
+        clrnn_log(f->log, CLRNN_LOG_WARNING, "%s/data.json: cannot be read: whether the data are the same is not "
+                  "known", f->path);
+    }
+    json_decref(object);
+    free(path);
+    return st;
+}
+
+static json_t *real_or_null(double value)
+{
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+enum clrnn_status clrnn_run_folder_summary(const struct clrnn_run_folder *f,
+                                           const struct clrnn_device_info *device,
+                                           const struct clrnn_train_result *r)
+{
+    json_t *object = json_pack(
+        "{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:s}", "device",
+        device->name ? device->name : "", "platform", device->platform_name ? device->platform_name : "", "driver",
+        device->driver ? device->driver : "", "parameters", (json_int_t)r->parameters, "epochs",
+        (json_int_t)r->epochs, "steps", (json_int_t)r->steps, "best_epoch", (json_int_t)r->best_epoch, "train_loss",
+        real_or_null(r->train_loss), "train_accuracy", real_or_null(r->train_accuracy), "valid_loss",
+        real_or_null(r->valid_loss), "valid_accuracy", real_or_null(r->valid_accuracy), "seconds",
+        real_or_null(r->seconds), "ms_per_step_median", real_or_null(r->ms_per_step_median), "samples_per_s",
+        real_or_null(r->samples_per_s), "build_seconds", real_or_null(r->build_seconds), "peak_device_bytes",
+        (json_int_t)r->peak_device_bytes, "version", clrnn_version());
+
+    return write_json(f, "summary.json", object);
+}

@@ -1,0 +1,434 @@
+// SPDX-License-Identifier: MIT
+// A training run from the config to its folder: data, model, feeds; what is said and written around the
+// loop.
+#include "clrnn/train.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/array.h"
+#include "base/file.h"
+#include "train/loop.h"
+
+#define MOST_CLASSES_SHOWN 12u
+
+// ---------------------------------------------------------------- data
+
+static enum clrnn_status open_data(struct clrnn_loop *l, const struct clrnn_config *config)
+{
+    const struct clrnn_data_config *data = &config->data;
+
+    if (!data->train.there)
+        return clrnn_error(l->log, CLRNN_ERR_CONFIG, "%s: data.train is missing: training needs {x, y}, {csv, label} "
+                           "or {synthetic}", config->path ? config->path : "config");
+    if (data->valid.there || data->valid_fraction <= 0.0) {
+        TRY(clrnn_dataset_open(l->log, config, &data->train, config->folder, "train", CLRNN_CHECK_ALL, &l->train));
+    } else {
+        TRY(clrnn_dataset_open(l->log, config, &data->train, config->folder, "train", CLRNN_CHECK_ALL, &l->whole));
+        TRY(clrnn_dataset_split(l->whole, data->valid_fraction, config->train.seed, &l->train, &l->valid));
+    }
+    if (data->valid.there)
+        TRY(clrnn_dataset_open(l->log, config, &data->valid, config->folder, "valid", CLRNN_CHECK_ALL, &l->valid));
+    if (!clrnn_dataset_info(l->train)->has_y || (l->valid && !clrnn_dataset_info(l->valid)->has_y))
+        return clrnn_error(l->log, CLRNN_ERR_CONFIG, "data.%s has no targets: name them by `y:`, or for CSV by "
+                           "`label:`", clrnn_dataset_info(l->train)->has_y ? "valid" : "train");
+    if (l->valid && clrnn_dataset_info(l->valid)->C != clrnn_dataset_info(l->train)->C)
+        return clrnn_error(l->log, CLRNN_ERR_DATA, "the validation data have %u features, the training data %u: both "
+                           "must have the same", clrnn_dataset_info(l->valid)->C, clrnn_dataset_info(l->train)->C);
+    return CLRNN_OK;
+}
+
+// "train: 22644 samples, T 1, C 2474; classes 0: 11322 (50.0%), 1: 11322 (50.0%)"
+static enum clrnn_status describe(const struct clrnn_loop *l, const struct clrnn_dataset *set)
+{
+    const struct clrnn_dataset_info *info = clrnn_dataset_info(set);
+    char text[1024];
+    uint64_t *counts, total = 0;
+    size_t used;
+
+    used = (size_t)snprintf(text, sizeof(text), "%s: %u samples, T %u", info->name, info->S, info->T);
+    if (info->has_lengths)
+        used += (size_t)snprintf(text + used, sizeof(text) - used, " at most");
+    if (info->tokens)
+        used += (size_t)snprintf(text + used, sizeof(text) - used, ", tokens");
+    else
+        used += (size_t)snprintf(text + used, sizeof(text) - used, ", C %u", info->C);
+    counts = malloc(MAX2(info->classes, 1u) * sizeof(*counts));
+    if (!counts)
+        return clrnn_error_memory(l->log, info->classes * sizeof(*counts), "class counts");
+    if (info->classes) {
+        const enum clrnn_status st = clrnn_dataset_class_counts(set, counts);
+
+        if (st != CLRNN_OK) {
+            free(counts);
+            return st;
+        }
+    }
+    for (uint32_t k = 0; k < info->classes; k++)
+        total += counts[k];
+    for (uint32_t k = 0; k < MIN2(info->classes, MOST_CLASSES_SHOWN); k++)
+        used += (size_t)snprintf(text + used, sizeof(text) - used, "%s %u: %llu (%.1f%%)",
+                                 k ? "," : info->y_steps && info->T > 1 ? "; classes of the steps" : "; classes", k,
+                                 (unsigned long long)counts[k], total ? 100.0 * (double)counts[k] / (double)total : 0.0);
+    if (info->classes > MOST_CLASSES_SHOWN)
+        snprintf(text + used, sizeof(text) - used, ", ... %u classes", info->classes);
+    clrnn_log(l->log, CLRNN_LOG_INFO, "%s", text);
+    free(counts);
+    return CLRNN_OK;
+}
+
+static void identify(const struct clrnn_loop *l, struct clrnn_data_identity *identity)
+{
+    *identity = (struct clrnn_data_identity){.train_samples = clrnn_dataset_info(l->train)->S};
+    clrnn_dataset_fingerprint(l->train, identity->train);
+    if (!l->valid)
+        return;
+    identity->valid_samples = clrnn_dataset_info(l->valid)->S;
+    clrnn_dataset_fingerprint(l->valid, identity->valid);
+}
+
+// mse: what R2 measures the squared error against.
+static enum clrnn_status find_variation(struct clrnn_loop *l)
+{
+    const struct clrnn_dataset_info *info = l->valid ? clrnn_dataset_info(l->valid) : NULL;
+    double mean = 0.0, count = 0.0;
+    float *y;
+
+    if (!info || l->config->train.loss.kind != CLRNN_MSE)
+        return CLRNN_OK;
+    y = malloc((info->y_steps ? info->T : 1) * sizeof(*y));
+    if (!y)
+        return clrnn_error_memory(l->log, info->T * sizeof(*y), "targets");
+    for (int pass = 0; pass < 2; pass++) {
+        for (uint32_t s = 0; s < info->S; s++) {
+            const uint32_t steps = info->y_steps ? clrnn_dataset_length(l->valid, s) : 1;
+
+            clrnn_dataset_targets(l->valid, s, y);
+            for (uint32_t t = 0; t < steps; t++)
+                if (pass)
+                    l->valid_variation += (y[t] - mean) * (y[t] - mean);
+                else
+                    mean += y[t];
+            count += pass ? 0 : steps;
+        }
+        mean = pass ? mean : mean / count;
+    }
+    free(y);
+    return CLRNN_OK;
+}
+
+// ---------------------------------------------------------------- model and feeds
+
+static enum clrnn_status normalize(struct clrnn_loop *l)
+{
+    const uint32_t C = clrnn_dataset_info(l->train)->C;
+    double *mean = malloc(2 * (size_t)C * sizeof(*mean));
+    enum clrnn_status st;
+
+    if (!mean)
+        return clrnn_error_memory(l->log, 2 * (size_t)C * sizeof(*mean), "data.normalize");
+    st = clrnn_dataset_moments(l->train, mean, mean + C);
+    if (st == CLRNN_OK)
+        st = clrnn_model_set_normalization(l->model, mean, mean + C);
+    free(mean);
+    return st;
+}
+
+static enum clrnn_status make_model(struct clrnn_loop *l, const struct clrnn_config *config)
+{
+    const struct clrnn_dataset_info *info = clrnn_dataset_info(l->train);
+    const struct clrnn_data_shape shape = {.features = info->C, .tokens = info->tokens};
+
+    TRY(clrnn_model_create(l->device, config, &shape, &l->model));
+    l->config = l->model->config;
+    if (l->params->init)
+        TRY(clrnn_model_init(l->model, l->params->init, l->params->init_partial));
+    if (config->data.standard && !info->tokens)
+        TRY(normalize(l));
+    l->state.stop_best = config->train.early_stopping.mode_max ? -INFINITY : INFINITY;
+    l->state.best_value = INFINITY;
+    return CLRNN_OK;
+}
+
+// What may change from one sitting to the next goes over to the config that the checkpoint keeps.
+static enum clrnn_status take_over(struct clrnn_loop *l, const struct clrnn_config *config)
+{
+    struct clrnn_train_config *kept = &l->model->config->train;
+    struct clrnn_progress_state *s = &l->state;
+    const struct clrnn_early_stopping_config *now = &config->train.early_stopping;
+    const char *monitored = kept->early_stopping.monitor ? kept->early_stopping.monitor : "";
+    const bool same = kept->early_stopping.on && kept->early_stopping.mode_max == now->mode_max &&
+                      !strcmp(monitored, now->monitor ? now->monitor : "");
+    char *monitor = NULL;
+
+    if (now->monitor) {
+        monitor = clrnn_format("%s", now->monitor);
+        if (!monitor)
+            return clrnn_error_memory(l->log, 32, "train.early_stopping");
+    }
+    free(kept->early_stopping.monitor);
+    kept->early_stopping = *now;
+    kept->early_stopping.monitor = monitor;
+    kept->epochs = config->train.epochs;
+    kept->log_every = config->train.log_every;
+    if (!same) {
+        s->stop_best = now->mode_max ? -INFINITY : INFINITY;
+        s->stop_bad = 0;
+    }
+    s->finished = s->epoch >= kept->epochs ||
+                  (s->epoch && kept->early_stopping.on && s->stop_bad >= (uint64_t)MAX2(kept->early_stopping.patience, 1));
+    return CLRNN_OK;
+}
+
+static enum clrnn_status resume_model(struct clrnn_loop *l, const struct clrnn_config *config, const char *path)
+{
+    const struct clrnn_dataset_info *info = clrnn_dataset_info(l->train);
+
+    TRY(clrnn_checkpoint_read(l->device, path, &l->model, &l->state));
+    l->config = l->model->config;
+    TRY(clrnn_resume_check(l->log, l->params->resume, l->config, config));
+    if (l->model->shape.features != info->C || l->model->shape.tokens != info->tokens)
+        return clrnn_error(l->log, CLRNN_ERR_CONFIG, "%s: was trained on %u features, the data have %u", path,
+                           l->model->shape.features, info->C);
+    l->done = l->model->steps;
+    return take_over(l, config);
+}
+
+static enum clrnn_status make_feeds(struct clrnn_loop *l)
+{
+    const struct clrnn_train_config *train = &l->config->train;
+    const struct clrnn_feed_params training = {
+        .batch_size = train->batch_size,
+        .shuffle = train->shuffle,
+        .drop_last = train->drop_last,
+        .bucket = l->config->data.bucket,
+        .seed = train->seed,
+    };
+    const struct clrnn_feed_params validation = {.batch_size = train->batch_size};
+
+    TRY(clrnn_feed_create(l->model, l->train, &training, &l->train_feed));
+    if (!clrnn_feed_batches(l->train_feed))
+        return clrnn_error(l->log, CLRNN_ERR_CONFIG, "train.drop_last leaves no batch: %u samples, batch_size %u; "
+                           "choose a smaller batch_size or drop_last: false", clrnn_dataset_info(l->train)->S,
+                           train->batch_size);
+    return l->valid ? clrnn_feed_create(l->model, l->valid, &validation, &l->valid_feed) : CLRNN_OK;
+}
+
+// PyTorch raises where a one cycle is stepped beyond its end; better said before an hour of training.
+static enum clrnn_status check_cycle(const struct clrnn_loop *l)
+{
+    const struct clrnn_train_config *train = &l->config->train;
+    const uint64_t batches = clrnn_feed_batches(l->train_feed);
+    const uint64_t left = train->epochs > l->state.epoch ? train->epochs - l->state.epoch : 0;
+    const uint64_t steps = train->scheduler.per_batch ? left * batches - MIN2(l->state.step_in_epoch, left * batches) : left;
+    struct clrnn_schedule course = l->model->schedule;
+
+    if (train->scheduler.kind != CLRNN_SCHED_ONE_CYCLE)
+        return CLRNN_OK;
+    for (uint64_t i = 0; i < steps; i++)
+        if (!clrnn_schedule_step(&course, train, batches, 0.0))
+            return clrnn_error(l->log, CLRNN_ERR_CONFIG,
+                               "one_cycle_lr ends after %llu of the %llu scheduler steps that %u epochs of %llu batches "
+                               "make (interval: %s): set total_steps, or leave it out", (unsigned long long)i,
+                               (unsigned long long)steps, train->epochs, (unsigned long long)batches,
+                               train->scheduler.per_batch ? "batch" : "epoch");
+    return CLRNN_OK;
+}
+
+// ---------------------------------------------------------------- a fresh run, a resumed run
+
+static char *run_name(const struct clrnn_config *config)
+{
+    const char *slash = config->path ? strrchr(config->path, '/') : NULL;
+    const char *base = slash ? slash + 1 : config->path ? config->path : "run";
+    const char *dot = strrchr(base, '.');
+
+    return clrnn_format("%.*s", (int)(dot && dot != base ? (size_t)(dot - base) : strlen(base)), base);
+}
+
+static enum clrnn_status begin(struct clrnn_loop *l, const struct clrnn_config *config, const char *out)
+{
+    struct clrnn_data_identity identity;
+    char *name, *path;
+    enum clrnn_status st;
+
+    TRY(make_model(l, config));
+    TRY(make_feeds(l));
+    clrnn_model_start_schedule(l->model, clrnn_feed_batches(l->train_feed));
+    TRY(check_cycle(l));
+    identify(l, &identity);
+    name = run_name(config);
+    if (!name)
+        return clrnn_error_memory(l->log, 4096, "a path");
+    st = clrnn_run_folder_create(l->log, out, name, &l->folder);
+    free(name);
+    TRY(st);
+    TRY(clrnn_run_folder_config(&l->folder, config));
+    TRY(clrnn_run_folder_identity(&l->folder, &identity));
+    path = clrnn_path_join(l->folder.path, "last.safetensors"); // a run killed in its first epoch resumes too
+    if (!path)
+        return clrnn_error_memory(l->log, 4096, "a path");
+    st = clrnn_checkpoint_write(l->model, &l->state, path);
+    free(path);
+    return st;
+}
+
+static enum clrnn_status take_up(struct clrnn_loop *l, const struct clrnn_config *config, const char *path)
+{
+    struct clrnn_data_identity identity;
+
+    TRY(resume_model(l, config, path));
+    TRY(make_feeds(l));
+    TRY(check_cycle(l));
+    identify(l, &identity);
+    TRY(clrnn_run_folder_resume(l->log, l->params->resume, l->state.epoch, l->done, &l->folder));
+    TRY(clrnn_run_folder_same_data(&l->folder, &identity));
+    for (size_t i = 0; i < l->folder.count; i++)
+        l->former_seconds += l->folder.row[i].seconds;
+    TRY(clrnn_run_folder_config(&l->folder, config));
+    clrnn_log(l->log, CLRNN_LOG_INFO, "%s: goes on after epoch %llu, step %llu%s", l->params->resume,
+              (unsigned long long)l->state.epoch, (unsigned long long)l->done,
+              l->state.finished ? ": it is finished, nothing is left to train" : "");
+    return CLRNN_OK;
+}
+
+enum clrnn_status clrnn_loop_prepare(struct clrnn_loop *l)
+{
+    const struct clrnn_train_params *p = l->params;
+    struct clrnn_config *own = NULL;
+    const struct clrnn_config *config = p->config;
+    char *checkpoint = NULL, *text = NULL;
+    enum clrnn_status st = CLRNN_OK;
+    bool there = false;
+
+    if (p->resume) {
+        checkpoint = clrnn_path_join(p->resume, "last.safetensors");
+        text = clrnn_path_join(p->resume, "config.yaml");
+        if (!checkpoint || !text) {
+            st = clrnn_error_memory(l->log, 4096, "a path");
+            goto done;
+        }
+        there = access(checkpoint, F_OK) == 0;
+        if (!there && access(text, F_OK)) {
+            st = clrnn_error(l->log, CLRNN_ERR_DATA, "%s: is no run folder, it holds neither last.safetensors nor "
+                             "config.yaml", p->resume);
+            goto done;
+        }
+        if (!config) {
+            st = clrnn_config_read(l->log, text, 0, NULL, &own);
+            config = own;
+        }
+        if (st == CLRNN_OK && !there)
+            clrnn_log(l->log, CLRNN_LOG_WARNING, "%s: has no checkpoint yet, the run begins anew", p->resume);
+    } else if (!config) {
+        st = clrnn_error(l->log, CLRNN_ERR_ARG, "no config and no run to resume");
+    }
+    if (st == CLRNN_OK)
+        st = open_data(l, config);
+    if (st == CLRNN_OK)
+        st = describe(l, l->train);
+    if (st == CLRNN_OK && l->valid)
+        st = describe(l, l->valid);
+    if (st == CLRNN_OK)
+        st = there ? take_up(l, config, checkpoint) : begin(l, config, p->resume ? p->resume : p->out);
+    if (st == CLRNN_OK) {
+        l->folder.regression = l->config->train.loss.kind == CLRNN_MSE;
+        st = find_variation(l);
+    }
+
+done:
+    clrnn_config_destroy(&own);
+    free(checkpoint);
+    free(text);
+    return st;
+}
+
+// ---------------------------------------------------------------- the whole run
+
+static int by_seconds(const void *a, const void *b)
+{
+    const double x = ((const struct clrnn_loop_pace *)a)->seconds, y = ((const struct clrnn_loop_pace *)b)->seconds;
+
+    return (x > y) - (x < y);
+}
+
+static double median_ms(struct clrnn_loop *l)
+{
+    uint64_t steps = 0, passed = 0;
+
+    if (!l->pace_count)
+        return NAN;
+    qsort(l->pace, l->pace_count, sizeof(*l->pace), by_seconds);
+    for (size_t i = 0; i < l->pace_count; i++)
+        steps += l->pace[i].steps;
+    for (size_t i = 0; i < l->pace_count; i++) {
+        passed += l->pace[i].steps;
+        if (2 * passed >= steps)
+            return 1e3 * l->pace[i].seconds;
+    }
+    return NAN;
+}
+
+static void fill_result(struct clrnn_loop *l, double started, struct clrnn_train_result *r)
+{
+    const struct clrnn_epoch_row *row = l->folder.count ? &l->folder.row[l->folder.count - 1] : NULL;
+    uint64_t now;
+    unsigned built, cached;
+
+    snprintf(r->folder, sizeof(r->folder), "%s", l->folder.path ? l->folder.path : "");
+    r->epochs = l->state.epoch;
+    r->steps = l->done;
+    r->best_epoch = l->state.best_epoch;
+    r->parameters = l->model ? clrnn_model_size(l->model) : 0;
+    r->train_loss = row ? row->train_loss : NAN;
+    r->train_accuracy = row ? row->train_accuracy : NAN;
+    r->valid_loss = row ? row->valid_loss : NAN;
+    r->valid_accuracy = row ? row->valid_accuracy : NAN;
+    r->seconds = l->former_seconds + clrnn_loop_clock() - started;
+    r->ms_per_step_median = median_ms(l);
+    r->samples_per_s = l->samples_here ? (double)l->samples_here / l->train_seconds_here : NAN;
+    r->build_seconds = clrnn_device_build_seconds(l->device, &built, &cached);
+    clrnn_device_memory(l->device, &now, &r->peak_device_bytes);
+}
+
+enum clrnn_status clrnn_train(struct clrnn_device *device, const struct clrnn_train_params *params,
+                              struct clrnn_train_result *result)
+{
+    struct clrnn_loop l = {
+        .params = params,
+        .device = device,
+        .log = clrnn_device_log(device),
+        .folder = {.metrics = -1},
+        .profile = {.on = params->profile},
+        .last_loss = NAN,
+        .last_norm = NAN,
+        .last_lr = NAN,
+    };
+    const double started = clrnn_loop_clock();
+    struct clrnn_train_result own, *r = result ? result : &own;
+    enum clrnn_status st;
+
+    memset(r, 0, sizeof(*r));
+    st = clrnn_loop_prepare(&l);
+    if (st == CLRNN_OK)
+        st = clrnn_loop_run(&l);
+    fill_result(&l, started, r);
+    if (st == CLRNN_OK)
+        st = clrnn_profile_print(&l.profile, l.log);
+    if (st == CLRNN_OK)
+        st = clrnn_run_folder_summary(&l.folder, clrnn_device_info(device), r);
+    if (st == CLRNN_OK)
+        clrnn_plot(&l.folder, l.train, params->plot);
+
+    free(l.pace);
+    clrnn_run_folder_finish(&l.folder);
+    clrnn_feed_destroy(&l.train_feed);
+    clrnn_feed_destroy(&l.valid_feed);
+    clrnn_model_destroy(&l.model);
+    clrnn_dataset_close(&l.train);
+    clrnn_dataset_close(&l.valid);
+    clrnn_dataset_close(&l.whole);
+    return st;
+}
