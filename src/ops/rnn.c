@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The recurrent layer: chooses how its time steps run, and the multiplies over all steps around them.
+#include "ops/columns.h"
 #include "ops/rnn.h"
 
 static size_t rows_of(const struct clrnn_rnn *r)
@@ -77,6 +78,19 @@ static enum clrnn_status hidden_weight_gradient(struct clrnn_launches *l, const 
     m.a_offset += 3 * (size_t)r->H;
     m.c_offset = 2 * (size_t)r->H * r->H;
     return clrnn_launch_gemm(l, &m);
+}
+
+// Gate gradients are 0 in padding, yet 0 times what x may hold there need not be.
+static enum clrnn_status without_padding(struct clrnn_launches *l, struct clrnn_rnn *r)
+{
+    struct clrnn_buffer *clean;
+
+    if (!r->lengths || (!r->dweight_ih[0] && !r->dweight_ih[1]))
+        return CLRNN_OK;
+    TRY(clrnn_launches_scratch(l, rows_of(r) * r->C, &clean));
+    TRY(clrnn_launch_mask_rows(l, r->x, r->lengths, r->T, r->N, r->C, clean));
+    r->x = clean;
+    return CLRNN_OK;
 }
 
 static enum clrnn_status weight_gradients(struct clrnn_launches *l, const struct clrnn_rnn *r, uint32_t d)
@@ -176,6 +190,7 @@ enum clrnn_status clrnn_rnn_bwd(struct clrnn_launches *launches, const struct cl
     }
 
     TRY(clrnn_rnn_steps_bwd(launches, &r));
+    TRY(without_padding(launches, &r));
     for (uint32_t d = 0; d < r.D; d++)
         TRY(weight_gradients(launches, &r, d));
     TRY(bias_gradients(launches, &r));
