@@ -82,6 +82,8 @@ struct clrnn_buffer {
     char what[48];
 };
 
+#define CLRNN_NO_DEVICES "no devices" // the trouble of a sound platform without any
+
 /** Fills `list` with all platforms and devices that OpenCL knows (not ref), in clinfo's order. */
 enum clrnn_status clrnn_list_opencl(const struct clrnn_log *log, struct clrnn_device_list *list);
 enum clrnn_status clrnn_list_init(const struct clrnn_log *log, struct clrnn_device_list **list);

@@ -212,7 +212,7 @@ static enum clrnn_status add_platform(const struct clrnn_log *log, struct clrnn_
     row->platform = number;
     row->platform_name = platform.platform_name;
     row->platform_version = platform.platform_version;
-    row->trouble = "no devices";
+    row->trouble = CLRNN_NO_DEVICES;
     if (error != CL_SUCCESS && error != CL_DEVICE_NOT_FOUND) {
         row->trouble = clrnn_list_keep(list, clrnn_format("clGetDeviceIDs failed with %s (%d)",
                                                           clrnn_cl_error_name(error), (int)error));

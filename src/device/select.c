@@ -192,15 +192,17 @@ enum clrnn_status clrnn_list_select(const struct clrnn_log *log, const struct cl
         for (size_t i = 0; i < list->count; i++) {
             const struct clrnn_device_info *d = &list->info[i];
 
-            if (d->platform != platform || (d->device != device && !(d->device < 0 && d->trouble)))
+            if (d->platform != platform || (d->device >= 0 && d->device != device))
                 continue;
+            if (d->device < 0 && strcmp(d->trouble, CLRNN_NO_DEVICES) == 0)
+                break;
             if (d->trouble)
                 return clrnn_error(log, CLRNN_ERR_DEVICE, "device %s (%s) cannot be used: %s", select,
                                    d->platform_name, d->trouble);
             *row = i;
             return CLRNN_OK;
         }
-        return no_match(log, list, select, "is not there");
+        return list->count ? no_match(log, list, select, "is not there") : select_default(log, list, row);
     }
     for (size_t i = 0; i < list->count; i++)
         if (fits(&list->info[i], select) && (best == list->count || better(list, i, best)))

@@ -18,7 +18,7 @@ static enum clrnn_status check(const struct clrnn_buffer *b, size_t first, size_
                            names[b->type], verb, reals ? "REAL" : "integers");
     if (first > b->count || count > b->count - first)
         return clrnn_error(b->device->log, CLRNN_ERR_ARG,
-                           "%s: elements %zu to %zu cannot be %s, it holds %zu", b->what, first, first + count,
+                           "%s: %zu elements from %zu on cannot be %s, it holds %zu", b->what, count, first,
                            verb, b->count);
     return CLRNN_OK;
 }
@@ -26,8 +26,8 @@ static enum clrnn_status check(const struct clrnn_buffer *b, size_t first, size_
 static enum clrnn_status error_transfer(const struct clrnn_buffer *b, cl_int error, const char *call,
                                         size_t first, size_t count)
 {
-    return clrnn_cl_error(b->device->log, error, call, "%s, elements %zu to %zu of %zu, on %s", b->what, first,
-                          first + count, b->count, b->device->info.name);
+    return clrnn_cl_error(b->device->log, error, call, "%s, %zu elements from %zu on of %zu, on %s", b->what,
+                          count, first, b->count, b->device->info.name);
 }
 
 /** How far an event is: CL_COMPLETE, a state above it, or an error below 0. */

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+// Small kernels that the device layer is tested with.
+#include "common.h"
+#include "random.cl"
+#include "slots.h"
+
+#ifndef FIRST
+#define FIRST 0
+#define SECOND 0
+#endif
+
+kernel void add(global const real *a, global const real *b, global real *sum, uint count, real factor)
+{
+    const uint i = get_global_id(0);
+
+    if (i < count)
+        sum[i] = a[i] + factor * b[i];
+}
+
+// order[cursor[0]++] = mark: one item
+kernel void note(global uint *cursor, global int *order, int mark)
+{
+    if (get_global_id(0) == 0)
+        order[cursor[0]++] = mark;
+}
+
+// Sums a work-group's items through local memory.
+kernel void group_sum(global const int *values, local int *share, global int *sums)
+{
+    const uint l = get_local_id(0);
+
+    share[l] = values[get_global_id(0)];
+    barrier(CLK_LOCAL_MEM_FENCE);
+    if (l == 0) {
+        int sum = 0;
+        for (uint i = 0; i < get_local_size(0); i++)
+            sum += share[i];
+        sums[get_group_id(0)] = sum;
+    }
+}
+
+// What a NULL buffer looks like from inside.
+kernel void is_null(global const real *nothing, global int *answer)
+{
+    answer[0] = nothing == 0;
+}
+
+kernel void constants(global int *values)
+{
+    values[0] = FIRST;
+    values[1] = SECOND;
+    values[2] = RECORD_FIELDS;
+}
+
+// words [count, 4]: blocks first, first + 1, ... of a stream; uniforms likewise.
+kernel void blocks(global uint *words, global real *uniforms, uint seed_lo, uint seed_hi, uint stream, uint a,
+                   uint b, uint first, uint count)
+{
+    const uint i = get_global_id(0);
+
+    if (i >= count)
+        return;
+    const uint4 w = random_block(seed_lo, seed_hi, stream, a, b, first + i);
+    vstore4(w, i, words);
+    vstore4(random_uniform4(w), i, uniforms);
+}
+
+// A product that is a denormal number, and one that is not.
+kernel void denormal(global real *values)
+{
+    values[2] = values[0] * values[1];
+}

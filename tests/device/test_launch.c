@@ -1,0 +1,369 @@
+// SPDX-License-Identifier: MIT
+// Launches: arguments held against the kernel, order of replays, sizes, scratch, times.
+#include "device/device_test.h"
+
+static const struct clrnn_cost FREE = {0, 0};
+
+struct fixture {
+    struct test_log log;
+    struct clrnn_device *d;
+    struct clrnn_launches *l;
+};
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+
+    if (!f)
+        return -1;
+    setenv("CLRNN_KERNEL_DIR", TEST_KERNEL_DIR, 1);
+    test_log_init(&f->log);
+    f->d = test_device_open(&f->log.log);
+    *state = f;
+    if (f->d && clrnn_device_is_ref(f->d))
+        clrnn_device_destroy(&f->d);
+    return f->d && clrnn_launches_create(f->d, &f->l) != CLRNN_OK ? -1 : 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+
+    clrnn_launches_destroy(&f->l);
+    clrnn_device_destroy(&f->d);
+    free(f);
+    return 0;
+}
+
+static struct fixture *fixture_of(void **state)
+{
+    struct fixture *f = *state;
+
+    if (!f->d)
+        skip();
+    return f;
+}
+
+static struct clrnn_buffer *make(struct fixture *f, enum clrnn_type type, size_t count)
+{
+    struct clrnn_buffer *b;
+
+    assert_int_equal(clrnn_buffer_create(f->d, type, count, "a test's", &b), CLRNN_OK);
+    return b;
+}
+
+static enum clrnn_status note(struct fixture *f, struct clrnn_buffer *cursor, struct clrnn_buffer *order, int mark)
+{
+    return clrnn_launch_kernel(f->l, "probe", "note", NO_DEFINES, RANGE1(1), FREE,
+                               ARGS(BUF(cursor), BUF(order), INT(mark)));
+}
+
+/** Launches run in order, each with its own arguments though they share a kernel; replays repeat; a part
+ *  is a part. */
+static void test_order(void **state)
+{
+    struct fixture *f = fixture_of(state);
+    struct clrnn_buffer *cursor = make(f, CLRNN_U32, 1), *order = make(f, CLRNN_I32, 64);
+    const int32_t expected[] = {3, 1, -4, 1, 5, 3, 1, -4, 1, 5, 1, -4};
+    int32_t got[12], used;
+
+    assert_int_equal(clrnn_launches_op(f->l, "first"), CLRNN_OK);
+    assert_int_equal(note(f, cursor, order, 3), CLRNN_OK);
+    assert_int_equal(note(f, cursor, order, 1), CLRNN_OK);
+    assert_int_equal(clrnn_launches_op(f->l, "second"), CLRNN_OK);
+    assert_int_equal(note(f, cursor, order, -4), CLRNN_OK);
+    assert_int_equal(note(f, cursor, order, 1), CLRNN_OK);
+    assert_int_equal(note(f, cursor, order, 5), CLRNN_OK);
+    assert_int_equal(clrnn_launches_count(f->l), 5);
+    assert_int_equal(clrnn_launches_run(f->l), CLRNN_OK);
+    assert_int_equal(clrnn_launches_run(f->l), CLRNN_OK);
+    assert_int_equal(clrnn_launches_run_part(f->l, 1, 3), CLRNN_OK);
+    assert_int_equal(clrnn_launches_run_part(f->l, 5, 5), CLRNN_OK);
+    assert_int_equal(clrnn_buffer_read_i32(cursor, 0, 1, &used), CLRNN_OK);
+    assert_int_equal(used, 12);
+    assert_int_equal(clrnn_buffer_read_i32(order, 0, 12, got), CLRNN_OK);
+    assert_memory_equal(got, expected, sizeof(expected));
+    assert_string_equal(clrnn_launches_info(f->l, 1)->op, "first");
+    assert_string_equal(clrnn_launches_info(f->l, 2)->op, "second");
+    assert_string_equal(clrnn_launches_info(f->l, 2)->kernel, "note");
+    assert_int_equal(clrnn_launches_info(f->l, 2)->runs, 3);
+    assert_int_equal(clrnn_launches_run_part(f->l, 4, 6), CLRNN_ERR_ARG);
+    clrnn_buffer_destroy(&cursor);
+    clrnn_buffer_destroy(&order);
+}
+
+static void test_arguments(void **state)
+{
+    struct fixture *f = fixture_of(state);
+    struct clrnn_buffer *a = make(f, CLRNN_REAL, 5), *b = make(f, CLRNN_REAL, 5), *c = make(f, CLRNN_REAL, 5);
+    struct clrnn_buffer *answer = make(f, CLRNN_I32, 1);
+    const float x[5] = {1, 2, 3, 4, 5}, y[5] = {10, 20, 30, 40, 50};
+    float got[5];
+    int32_t null;
+
+    assert_int_equal(clrnn_buffer_write_f32(a, 0, 5, x), CLRNN_OK);
+    assert_int_equal(clrnn_buffer_write_f32(b, 0, 5, y), CLRNN_OK);
+    assert_int_equal(clrnn_launch_kernel(f->l, "probe", "add", NO_DEFINES, RANGE1(5), (struct clrnn_cost){10, 60},
+                                         ARGS(BUF(a), BUF(b), BUF(c), UINT(4), REAL(0.5))),
+                     CLRNN_OK);
+    assert_int_equal(clrnn_launch_kernel(f->l, "probe", "is_null", NO_DEFINES, RANGE1(1), FREE,
+                                         ARGS(BUF(NULL), BUF(answer))),
+                     CLRNN_OK);
+    assert_int_equal(clrnn_launches_run(f->l), CLRNN_OK);
+    assert_int_equal(clrnn_buffer_read_f32(c, 0, 5, got), CLRNN_OK);
+    for (int i = 0; i < 5; i++)
+        assert_true(got[i] == (i < 4 ? x[i] + 0.5f * y[i] : 0));
+    assert_int_equal(clrnn_buffer_read_i32(answer, 0, 1, &null), CLRNN_OK);
+    assert_int_equal(null, 1);
+    assert_true(clrnn_launches_info(f->l, 0)->cost.flops == 10);
+    clrnn_buffer_destroy(&a);
+    clrnn_buffer_destroy(&b);
+    clrnn_buffer_destroy(&c);
+    clrnn_buffer_destroy(&answer);
+}
+
+/** The append must fail with CLRNN_ERR_ARG, one sentence with `words` in it, and append nothing. */
+#define EXPECT_ARG(f, words, ...)                                                \
+    do {                                                                         \
+        const size_t before_ = clrnn_launches_count((f)->l);                     \
+        (f)->log.errors = 0;                                                     \
+        assert_int_equal(clrnn_launch_kernel((f)->l, "probe", __VA_ARGS__), CLRNN_ERR_ARG); \
+        print_message("# %s\n", (f)->log.text);                                  \
+        assert_int_equal((f)->log.errors, 1);                                    \
+        assert_non_null(strstr((f)->log.text, words));                           \
+        assert_int_equal(clrnn_launches_count((f)->l), before_);                 \
+    } while (0)
+
+static void test_wrong_arguments(void **state)
+{
+    struct fixture *f = fixture_of(state);
+    struct clrnn_buffer *a = make(f, CLRNN_REAL, 5), *i = make(f, CLRNN_I32, 5);
+    struct clrnn_device *ref;
+    const struct clrnn_device_params params = {.select = "ref"};
+    struct clrnn_buffer *foreign;
+
+    EXPECT_ARG(f, "got 4 arguments, the kernel has 5", "add", NO_DEFINES, RANGE1(5), FREE,
+               ARGS(BUF(a), BUF(a), BUF(a), UINT(4)));
+    EXPECT_ARG(f, "got 6 arguments", "add", NO_DEFINES, RANGE1(5), FREE,
+               ARGS(BUF(a), BUF(a), BUF(a), UINT(4), REAL(1), UINT(0)));
+    EXPECT_ARG(f, "no kernel sub", "sub", NO_DEFINES, RANGE1(5), FREE, ARGS(BUF(a)));
+    EXPECT_ARG(f, "global size 0", "add", NO_DEFINES, RANGE1(0), FREE,
+               ARGS(BUF(a), BUF(a), BUF(a), UINT(4), REAL(1)));
+    EXPECT_ARG(f, "0 dimensions", "add", NO_DEFINES, ((struct clrnn_range){0, {1, 1, 1}, {0, 0, 0}}), FREE,
+               ARGS(BUF(a), BUF(a), BUF(a), UINT(4), REAL(1)));
+
+    assert_int_equal(clrnn_device_open(&params, &ref), CLRNN_OK);
+    assert_int_equal(clrnn_buffer_create(ref, CLRNN_REAL, 5, "elsewhere", &foreign), CLRNN_OK);
+    EXPECT_ARG(f, "another device", "add", NO_DEFINES, RANGE1(5), FREE,
+               ARGS(BUF(a), BUF(foreign), BUF(a), UINT(4), REAL(1)));
+    clrnn_buffer_destroy(&foreign);
+    clrnn_device_destroy(&ref);
+
+    // PoCL tells the types of parameters
+    if (clrnn_device_info(f->d)->is_pocl) {
+        EXPECT_ARG(f, "argument 4 is a real", "add", NO_DEFINES, RANGE1(5), FREE,
+                   ARGS(BUF(a), BUF(a), BUF(a), REAL(4), UINT(1)));
+        EXPECT_ARG(f, "argument 4 is an int", "add", NO_DEFINES, RANGE1(5), FREE,
+                   ARGS(BUF(a), BUF(a), BUF(a), INT(4), REAL(1)));
+        EXPECT_ARG(f, "argument 3 is a uint", "add", NO_DEFINES, RANGE1(5), FREE,
+                   ARGS(BUF(a), BUF(a), UINT(4), BUF(a), REAL(1)));
+        EXPECT_ARG(f, "a buffer of integers", "add", NO_DEFINES, RANGE1(5), FREE,
+                   ARGS(BUF(a), BUF(i), BUF(a), UINT(4), REAL(1)));
+        EXPECT_ARG(f, "argument 2 is a buffer", "group_sum", NO_DEFINES, RANGE1(5), FREE,
+                   ARGS(BUF(i), BUF(i), BUF(i)));
+    }
+    clrnn_buffer_destroy(&a);
+    clrnn_buffer_destroy(&i);
+}
+
+static void test_groups(void **state)
+{
+    struct fixture *f = fixture_of(state);
+    enum { GROUPS = 3, LOCAL_SIZE = 8 };
+    struct clrnn_buffer *values = make(f, CLRNN_I32, GROUPS * LOCAL_SIZE), *sums = make(f, CLRNN_I32, GROUPS);
+    int32_t v[GROUPS * LOCAL_SIZE], got[GROUPS];
+
+    for (int i = 0; i < GROUPS * LOCAL_SIZE; i++)
+        v[i] = i;
+    assert_int_equal(clrnn_buffer_write_i32(values, 0, GROUPS * LOCAL_SIZE, v), CLRNN_OK);
+    // 20 items are rounded up to three groups
+    assert_int_equal(clrnn_launch_kernel(f->l, "probe", "group_sum", NO_DEFINES, GROUPS1(20, LOCAL_SIZE), FREE,
+                                         ARGS(BUF(values), LOCAL(LOCAL_SIZE * 4), BUF(sums))),
+                     CLRNN_OK);
+    assert_string_equal(clrnn_launches_info(f->l, 0)->shape, "global 24 local 8");
+    assert_int_equal(clrnn_launches_run(f->l), CLRNN_OK);
+    assert_int_equal(clrnn_buffer_read_i32(sums, 0, GROUPS, got), CLRNN_OK);
+    for (int g = 0; g < GROUPS; g++) {
+        int sum = 0;
+
+        for (int i = 0; i < LOCAL_SIZE; i++)
+            sum += v[g * LOCAL_SIZE + i];
+        assert_int_equal(got[g], sum);
+    }
+    clrnn_buffer_destroy(&values);
+    clrnn_buffer_destroy(&sums);
+}
+
+static void test_copy_zero(void **state)
+{
+    struct fixture *f = fixture_of(state);
+    struct clrnn_buffer *a = make(f, CLRNN_REAL, 4), *b = make(f, CLRNN_REAL, 4);
+    const float x[4] = {1, 2, 3, 4};
+    float got[4];
+
+    assert_int_equal(clrnn_launch_copy(f->l, b, 1, a, 0, 3), CLRNN_OK);
+    assert_int_equal(clrnn_launch_zero(f->l, a), CLRNN_OK);
+    assert_int_equal(clrnn_launch_copy(f->l, b, 2, a, 0, 3), CLRNN_ERR_ARG);
+    assert_int_equal(clrnn_launch_host(f->l, NULL, NULL), CLRNN_ERR_ARG);
+    assert_int_equal(clrnn_buffer_write_f32(a, 0, 4, x), CLRNN_OK);
+    assert_int_equal(clrnn_launches_run(f->l), CLRNN_OK);
+    assert_int_equal(clrnn_buffer_read_f32(b, 0, 4, got), CLRNN_OK);
+    assert_true(got[0] == 0 && got[1] == 1 && got[2] == 2 && got[3] == 3);
+    assert_int_equal(clrnn_buffer_read_f32(a, 0, 4, got), CLRNN_OK);
+    assert_true(got[0] == 0 && got[3] == 0);
+    clrnn_buffer_destroy(&a);
+    clrnn_buffer_destroy(&b);
+}
+
+static void test_scratch(void **state)
+{
+    struct fixture *f = fixture_of(state);
+    struct clrnn_launches *other;
+    struct clrnn_buffer *x, *y, *z, *w;
+    uint64_t before, now;
+
+    assert_int_equal(clrnn_launches_op(f->l, "one"), CLRNN_OK);
+    assert_int_equal(clrnn_launches_scratch(f->l, 100, &x), CLRNN_OK);
+    assert_int_equal(clrnn_launches_scratch(f->l, 50, &y), CLRNN_OK);
+    assert_ptr_not_equal(x, y);
+    assert_int_equal(clrnn_launches_op(f->l, "two"), CLRNN_OK);
+    assert_int_equal(clrnn_launches_scratch(f->l, 80, &z), CLRNN_OK);
+    assert_ptr_equal(z, x); // large enough, and free again
+    clrnn_device_memory(f->d, &before, NULL);
+    assert_int_equal(clrnn_launches_create(f->d, &other), CLRNN_OK);
+    assert_int_equal(clrnn_launches_scratch(other, 100, &w), CLRNN_OK);
+    assert_ptr_equal(w, x); // shared by the device's lists
+    clrnn_device_memory(f->d, &now, NULL);
+    assert_int_equal(now, before);
+    assert_int_equal(clrnn_launches_op(other, "larger"), CLRNN_OK);
+    assert_int_equal(clrnn_launches_scratch(other, 1000, &w), CLRNN_OK);
+    assert_true(clrnn_buffer_count(w) >= 1000);
+    assert_int_equal(clrnn_buffer_zero(x), CLRNN_OK); // the older list's memory lives on
+    clrnn_launches_destroy(&other);
+    assert_null(other);
+    clrnn_launches_destroy(&other);
+}
+
+static void test_profile(void **state)
+{
+    struct fixture *f = fixture_of(state);
+    struct clrnn_device_params params = {.log = &test_print_log, .profile = true};
+    struct clrnn_device *d;
+    struct clrnn_launches *l;
+    struct clrnn_buffer *cursor, *order;
+    const struct clrnn_device_info *info = clrnn_device_info(f->d);
+    char select[32];
+
+    snprintf(select, sizeof(select), "%d:%d", info->platform, info->device);
+    params.select = select;
+    assert_int_equal(clrnn_device_open(&params, &d), CLRNN_OK);
+    assert_int_equal(clrnn_launches_create(d, &l), CLRNN_OK);
+    assert_int_equal(clrnn_buffer_create(d, CLRNN_U32, 1, "cursor", &cursor), CLRNN_OK);
+    assert_int_equal(clrnn_buffer_create(d, CLRNN_I32, 64, "order", &order), CLRNN_OK);
+    assert_int_equal(clrnn_launch_kernel(l, "probe", "note", NO_DEFINES, RANGE1(1), FREE,
+                                         ARGS(BUF(cursor), BUF(order), INT(1))),
+                     CLRNN_OK);
+    assert_int_equal(clrnn_launch_zero(l, cursor), CLRNN_OK);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(clrnn_launches_run(l), CLRNN_OK);
+    assert_int_equal(clrnn_launches_profile(l), CLRNN_OK);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(clrnn_launches_info(l, i)->runs, 3);
+        assert_true(clrnn_launches_info(l, i)->seconds >= 0 && clrnn_launches_info(l, i)->seconds < 10);
+    }
+    assert_true(clrnn_launches_info(l, 0)->seconds > 0);
+    assert_int_equal(clrnn_launches_run(l), CLRNN_OK); // times that nobody fetches
+    clrnn_launches_destroy(&l);
+    clrnn_buffer_destroy(&cursor);
+    clrnn_buffer_destroy(&order);
+    clrnn_device_destroy(&d);
+}
+
+/** Denormal results become zero: they would cost CPUs a hundredfold. The contract asks for the option;
+ *  what the driver makes of it is printed, not judged, except on PoCL. */
+static void test_denormal(void **state)
+{
+    struct fixture *f = fixture_of(state);
+    struct clrnn_buffer *b = make(f, CLRNN_REAL, 3);
+    const float x[3] = {1e-20f, 1e-20f, 1};
+    float got;
+
+    assert_int_equal(clrnn_buffer_write_f32(b, 0, 3, x), CLRNN_OK);
+    assert_int_equal(clrnn_launch_kernel(f->l, "probe", "denormal", NO_DEFINES, RANGE1(1), FREE, ARGS(BUF(b))),
+                     CLRNN_OK);
+    assert_int_equal(clrnn_launches_run(f->l), CLRNN_OK);
+    assert_int_equal(clrnn_buffer_read_f32(b, 2, 1, &got), CLRNN_OK);
+    print_message("# 1e-20f * 1e-20f is %g\n", (double)got);
+    if (clrnn_device_info(f->d)->is_pocl)
+        assert_true(got == 0);
+    clrnn_buffer_destroy(&b);
+}
+
+static enum clrnn_status count_call(const void *context)
+{
+    ++**(int *const *)context;
+    return CLRNN_OK;
+}
+
+static enum clrnn_status fail_call(const void *context)
+{
+    (void)context;
+    return CLRNN_ERR_DATA;
+}
+
+static void test_host(void **state)
+{
+    const struct clrnn_device_params params = {.select = "ref", .profile = true};
+    struct clrnn_device *d;
+    struct clrnn_launches *l;
+    struct clrnn_buffer *b;
+    int calls = 0, *context = &calls;
+
+    (void)state;
+    assert_int_equal(clrnn_device_open(&params, &d), CLRNN_OK);
+    assert_int_equal(clrnn_launches_create(d, &l), CLRNN_OK);
+    assert_int_equal(clrnn_buffer_create(d, CLRNN_REAL, 2, "b", &b), CLRNN_OK);
+    assert_int_equal(clrnn_launch_host(l, count_call, &context), CLRNN_OK);
+    assert_int_equal(clrnn_launch_copy(l, b, 1, b, 0, 1), CLRNN_OK);
+    assert_int_equal(clrnn_launch_zero(l, b), CLRNN_OK);
+    assert_int_equal(clrnn_launch_kernel(l, "probe", "note", NO_DEFINES, RANGE1(1), FREE, 0, NULL), CLRNN_ERR_ARG);
+    assert_int_equal(clrnn_launches_run(l), CLRNN_OK);
+    assert_int_equal(clrnn_launches_run(l), CLRNN_OK);
+    assert_int_equal(calls, 2);
+    assert_int_equal(clrnn_launch_host(l, fail_call, NULL), CLRNN_OK);
+    assert_int_equal(clrnn_launch_host(l, count_call, &context), CLRNN_OK);
+    assert_int_equal(clrnn_launches_run(l), CLRNN_ERR_DATA);
+    assert_int_equal(calls, 3);
+    assert_int_equal(clrnn_launches_profile(l), CLRNN_OK);
+    assert_string_equal(clrnn_launches_info(l, 0)->kernel, "host");
+    clrnn_launches_destroy(&l);
+    clrnn_buffer_destroy(&b);
+    clrnn_device_destroy(&d);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_order, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_arguments, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_wrong_arguments, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_groups, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_copy_zero, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_scratch, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_profile, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_denormal, setup, teardown),
+        cmocka_unit_test(test_host),
+    };
+
+    return cmocka_run_group_tests_name("launch", tests, NULL, NULL);
+}

@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: MIT
+// Programs: includes and lines, defines, failed builds, what is kept in memory and on disk.
+#include <dirent.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "device/device.h"
+#include "device/device_test.h"
+#include "device/sources.h"
+#include "slots.h"
+
+static const struct clrnn_cost FREE = {0, 0};
+static char cache[64];
+
+static int setup_group(void **state)
+{
+    (void)state;
+    snprintf(cache, sizeof(cache), "/tmp/clrnn-test-XXXXXX");
+    setenv("CLRNN_KERNEL_DIR", TEST_KERNEL_DIR, 1);
+    return mkdtemp(cache) ? 0 : -1;
+}
+
+static void remove_files(const char *folder)
+{
+    DIR *d = opendir(folder);
+    struct dirent *e;
+
+    while (d && (e = readdir(d)))
+        if (e->d_name[0] != '.')
+            unlinkat(dirfd(d), e->d_name, 0);
+    if (d)
+        closedir(d);
+    rmdir(folder);
+}
+
+static int teardown_group(void **state)
+{
+    char path[128];
+
+    (void)state;
+    snprintf(path, sizeof(path), "%s/clrnn/programs", cache);
+    remove_files(path);
+    snprintf(path, sizeof(path), "%s/clrnn", cache);
+    rmdir(path);
+    remove_files(cache);
+    return 0;
+}
+
+static struct clrnn_device *open_device(struct test_log *log)
+{
+    struct clrnn_device *d;
+
+    test_log_init(log);
+    d = test_device_open(&log->log);
+    if (d && clrnn_device_is_ref(d))
+        clrnn_device_destroy(&d);
+    if (!d)
+        skip();
+    return d;
+}
+
+static void test_flatten(void **state)
+{
+    struct test_log log;
+    char *text;
+
+    (void)state;
+    test_log_init(&log);
+    assert_int_equal(clrnn_source_flatten(&log.log, TEST_KERNEL_DIR, "probe", &text), CLRNN_OK);
+    assert_non_null(strstr(text, "#line 1 \"probe.cl\""));
+    assert_non_null(strstr(text, "#line 1 \"Random123/philox.h\"")); // from the table
+    assert_non_null(strstr(text, "#line 1 \"Random123/features/openclfeatures.h\""));
+    assert_null(strstr(strstr(text, "#line 1 \"slots.h\"") + 1, "#line 1 \"slots.h\"")); // once
+    assert_null(strstr(text, "#include \"common.h\""));
+    free(text);
+    assert_int_equal(clrnn_source_flatten(&log.log, NULL, "probe", &text), CLRNN_ERR_ARG);
+    assert_null(text);
+    assert_non_null(strstr(log.text, "cl/probe.cl"));
+    assert_int_equal(clrnn_source_flatten(&log.log, NULL, "scale", &text), CLRNN_OK);
+    free(text);
+}
+
+static void test_defines(void **state)
+{
+    struct test_log log;
+    struct clrnn_device *d = open_device(&log);
+    struct clrnn_launches *l;
+    struct clrnn_buffer *b;
+    int32_t got[3];
+    unsigned built, cached;
+
+    (void)state;
+    assert_int_equal(clrnn_launches_create(d, &l), CLRNN_OK);
+    assert_int_equal(clrnn_buffer_create(d, CLRNN_I32, 3, "constants", &b), CLRNN_OK);
+    for (int i = 0; i < 2; i++) // the second is in memory
+        assert_int_equal(clrnn_launch_kernel(l, "probe", "constants", DEFINES({"FIRST", 64}, {"SECOND", -1}),
+                                             RANGE1(1), FREE, ARGS(BUF(b))),
+                         CLRNN_OK);
+    assert_true(clrnn_device_build_seconds(d, &built, &cached) > 0);
+    assert_int_equal(built + cached, 1);
+    assert_int_equal(clrnn_launches_run(l), CLRNN_OK);
+    assert_int_equal(clrnn_buffer_read_i32(b, 0, 3, got), CLRNN_OK);
+    assert_true(got[0] == 64 && got[1] == -1 && got[2] == RECORD_FIELDS);
+    clrnn_launches_destroy(&l);
+    clrnn_buffer_destroy(&b);
+    clrnn_device_destroy(&d);
+}
+
+static void test_broken(void **state)
+{
+    struct test_log log;
+    struct clrnn_device *d = open_device(&log);
+    struct clrnn_launches *l;
+
+    (void)state;
+    assert_int_equal(clrnn_launches_create(d, &l), CLRNN_OK);
+    assert_int_equal(clrnn_launch_kernel(l, "broken", "broken", DEFINES({"H", 12}), RANGE1(1), FREE, 0, NULL),
+                     CLRNN_ERR_BUILD);
+    fprintf(stderr, "%s\n", log.text);
+    assert_int_equal(log.errors, 1);
+    assert_non_null(strstr(log.text, "cl/broken.cl"));                    // file
+    assert_non_null(strstr(log.text, "-D H=12"));                         // options
+    assert_non_null(strstr(log.text, clrnn_device_info(d)->name));        // device
+    assert_non_null(strstr(log.text, "CL_BUILD_PROGRAM_FAILURE"));
+    assert_non_null(strstr(log.text, "no_such_thing"));                   // the compiler's words
+    assert_non_null(strstr(log.text, "broken.cl:8"));                     // the line, despite the include
+    assert_int_equal(clrnn_launches_count(l), 0);
+    assert_int_equal(clrnn_launch_kernel(l, "absent", "absent", NO_DEFINES, RANGE1(1), FREE, 0, NULL),
+                     CLRNN_ERR_ARG);
+    assert_non_null(strstr(log.text, "absent.cl"));
+    clrnn_launches_destroy(&l);
+    clrnn_device_destroy(&d);
+}
+
+static void test_warnings(void **state)
+{
+    struct test_log log;
+    struct clrnn_device *d = open_device(&log);
+    struct clrnn_launches *l;
+    struct clrnn_buffer *b;
+
+    (void)state;
+    assert_int_equal(clrnn_launches_create(d, &l), CLRNN_OK);
+    assert_int_equal(clrnn_buffer_create(d, CLRNN_REAL, 1, "b", &b), CLRNN_OK);
+    assert_int_equal(clrnn_launch_kernel(l, "warns", "warns", NO_DEFINES, RANGE1(1), FREE, ARGS(BUF(b))), CLRNN_OK);
+    assert_int_equal(log.errors, 0);
+    clrnn_launches_destroy(&l);
+    clrnn_buffer_destroy(&b);
+    clrnn_device_destroy(&d);
+}
+
+/** A file's bytes, without the care (and the waiting for the disk) that clrnn_cache_write takes. */
+static void put(const char *path, const unsigned char *bytes, size_t size)
+{
+    FILE *f = fopen(path, "wb");
+
+    assert_non_null(f);
+    assert_int_equal(fwrite(bytes, 1, size, f), size);
+    assert_int_equal(fclose(f), 0);
+}
+
+/** Entries read back; every kind of damage counts as missing. */
+static void test_cache_file(void **state)
+{
+    const unsigned char data[] = "a program's binary";
+    char path[160], *folder = clrnn_path_join(cache, "entries");
+    unsigned char *got, bytes[256];
+    size_t size = 0, file_size;
+    FILE *f;
+
+    (void)state;
+    assert_null(clrnn_cache_read(folder, "0123", &size));
+    clrnn_cache_write(folder, "0123", data, sizeof(data));
+    got = clrnn_cache_read(folder, "0123", &size);
+    assert_non_null(got);
+    assert_int_equal(size, sizeof(data));
+    assert_memory_equal(got, data, size);
+    free(got);
+
+    snprintf(path, sizeof(path), "%s/0123.bin", folder);
+    f = fopen(path, "rb");
+    assert_non_null(f);
+    file_size = fread(bytes, 1, sizeof(bytes), f);
+    fclose(f);
+    assert_in_range(file_size, sizeof(data) + 1, sizeof(bytes) - 1);
+    for (size_t at = 0; at < file_size; at++) { // one bit turned
+        bytes[at] ^= 0x10;
+        put(path, bytes, file_size);
+        assert_null(clrnn_cache_read(folder, "0123", &size));
+        bytes[at] ^= 0x10;
+    }
+    for (size_t length = 0; length < file_size; length++) { // cut short
+        put(path, bytes, length);
+        assert_null(clrnn_cache_read(folder, "0123", &size));
+    }
+    bytes[file_size] = 0;
+    put(path, bytes, file_size + 1); // too long
+    assert_null(clrnn_cache_read(folder, "0123", &size));
+    put(path, bytes, file_size);
+    got = clrnn_cache_read(folder, "0123", &size);
+    assert_non_null(got);
+    free(got);
+    clrnn_cache_write("/proc/nowhere", "0123", data, sizeof(data)); // costs nothing but time
+    remove_files(folder);
+    free(folder);
+}
+
+/** Runs `constants` on a fresh device; how many programs were built and how many came from disk. */
+static void use(long value, unsigned *built, unsigned *cached)
+{
+    struct test_log log;
+    struct clrnn_device *d = open_device(&log);
+    struct clrnn_launches *l;
+    struct clrnn_buffer *b;
+    int32_t got[3];
+
+    assert_int_equal(clrnn_launches_create(d, &l), CLRNN_OK);
+    assert_int_equal(clrnn_buffer_create(d, CLRNN_I32, 3, "constants", &b), CLRNN_OK);
+    assert_int_equal(clrnn_launch_kernel(l, "probe", "constants", DEFINES({"FIRST", value}, {"SECOND", 2}),
+                                         RANGE1(1), FREE, ARGS(BUF(b))),
+                     CLRNN_OK);
+    assert_int_equal(clrnn_launches_run(l), CLRNN_OK);
+    assert_int_equal(clrnn_buffer_read_i32(b, 0, 3, got), CLRNN_OK);
+    assert_int_equal(got[0], value);
+    assert_int_equal(log.errors, 0);
+    clrnn_device_build_seconds(d, built, cached);
+    clrnn_launches_destroy(&l);
+    clrnn_buffer_destroy(&b);
+    clrnn_device_destroy(&d);
+}
+
+/** Damages every entry of the program cache; how many there are. */
+static size_t damage(const char *folder)
+{
+    DIR *d = opendir(folder);
+    struct dirent *e;
+    size_t count = 0;
+
+    while (d && (e = readdir(d)))
+        if (e->d_name[0] != '.') {
+            char path[512];
+
+            snprintf(path, sizeof(path), "%s/%s", folder, e->d_name);
+            assert_int_equal(truncate(path, 100), 0);
+            count++;
+        }
+    if (d)
+        closedir(d);
+    return count;
+}
+
+static void test_cache(void **state)
+{
+    struct test_log log;
+    struct clrnn_device *d = open_device(&log);
+    const bool pocl = clrnn_device_info(d)->is_pocl;
+    char folder[128];
+    unsigned built, cached;
+    size_t entries;
+
+    (void)state;
+    clrnn_device_destroy(&d);
+    setenv("XDG_CACHE_HOME", cache, 1);
+    snprintf(folder, sizeof(folder), "%s/clrnn/programs", cache);
+    use(7, &built, &cached);
+    assert_int_equal(built, 1);
+    assert_int_equal(cached, 0);
+    entries = damage(folder);
+    if (pocl) {
+        assert_int_equal(entries, 0); // PoCL caches by itself
+        return;
+    }
+    if (!entries) {
+        print_message("# this driver gives no binaries\n");
+        skip();
+    }
+    use(7, &built, &cached);
+    assert_int_equal(built, 1); // damage is a miss, and mended
+    use(7, &built, &cached);
+    assert_int_equal(built, 0);
+    assert_int_equal(cached, 1);
+    use(8, &built, &cached); // other options, other key
+    assert_int_equal(built, 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_flatten),    cmocka_unit_test(test_defines), cmocka_unit_test(test_broken),
+        cmocka_unit_test(test_warnings),   cmocka_unit_test(test_cache_file),
+        cmocka_unit_test(test_cache),
+    };
+
+    return cmocka_run_group_tests_name("program", tests, setup_group, teardown_group);
+}
