@@ -136,7 +136,7 @@ static enum clrnn_status set_path(const struct clrnn_log *log, struct clrnn_node
 enum clrnn_status clrnn_node_set(const struct clrnn_log *log, struct clrnn_node *root, const char *assignment)
 {
     const char *equals = strchr(assignment, '=');
-    char *key = NULL, *step[64], *rest;
+    char *key = NULL, *name = NULL, *step[64], *rest;
     struct clrnn_node *value = NULL;
     enum clrnn_status st;
     size_t count = 0;
@@ -145,8 +145,11 @@ enum clrnn_status clrnn_node_set(const struct clrnn_log *log, struct clrnn_node 
         return clrnn_error(log, CLRNN_ERR_CONFIG,
                            NAME " %s: expected KEY=VALUE, such as train.optimizer.adam.lr=0.01", assignment);
     key = clrnn_format("%.*s", (int)(equals - assignment), assignment);
-    if (!key)
-        return clrnn_error_memory(log, (size_t)(equals - assignment) + 1, NAME);
+    name = clrnn_format(NAME " %.*s", (int)(equals - assignment), assignment);
+    if (!key || !name) {
+        st = clrnn_error_memory(log, (size_t)(equals - assignment) + 1, NAME);
+        goto done;
+    }
     for (rest = key; rest;) {
         char *word = strsep(&rest, ".");
 
@@ -157,11 +160,12 @@ enum clrnn_status clrnn_node_set(const struct clrnn_log *log, struct clrnn_node 
         }
         step[count++] = word;
     }
-    st = clrnn_yaml_parse(log, equals + 1, NAME, &value);
+    st = clrnn_yaml_parse(log, equals + 1, name, &value);
     if (st == CLRNN_OK)
         st = set_path(log, root, assignment, step, count, &value);
 done:
     clrnn_yaml_destroy(&value);
+    free(name);
     free(key);
     return st;
 }

@@ -33,18 +33,20 @@ static int sink_write(void *user, unsigned char *bytes, size_t size)
     return 1;
 }
 
-static bool fits_line(const struct clrnn_node *node)
+// The width in one line; a map of maps never fits.
+static size_t width(const struct clrnn_node *node)
 {
-    size_t width = 0;
+    size_t sum = 2;
 
     for (size_t i = 0; i < node->count; i++) {
         const struct clrnn_node *child = node->child[i];
 
-        if (child->kind != CLRNN_NODE_SCALAR && child->count)
-            return false;
-        width += (child->key ? strlen(child->key) + 2 : 0) + (child->text ? strlen(child->text) : 2) + 2;
+        if (child->kind == CLRNN_NODE_MAP && child->count)
+            return WIDTH + 1;
+        sum += (child->key ? strlen(child->key) + 2 : 0) + 2;
+        sum += child->kind == CLRNN_NODE_SCALAR ? strlen(child->text) : width(child);
     }
-    return width <= WIDTH;
+    return sum;
 }
 
 static bool emit_scalar(yaml_emitter_t *emitter, const char *text, bool quoted)
@@ -56,11 +58,11 @@ static bool emit_scalar(yaml_emitter_t *emitter, const char *text, bool quoted)
            yaml_emitter_emit(emitter, &event);
 }
 
-// `top`: the root and what lies directly in it never shrink to one line.
+// The root and what lies directly in it never shrink to one line.
 static bool emit(yaml_emitter_t *emitter, const struct clrnn_node *node, int depth)
 {
     const bool map = node->kind == CLRNN_NODE_MAP;
-    const bool flow = node->count == 0 || (depth > 1 && fits_line(node));
+    const bool flow = node->count == 0 || (depth > 1 && width(node) <= WIDTH);
     yaml_event_t event;
 
     if (node->kind == CLRNN_NODE_SCALAR)

@@ -68,6 +68,39 @@ static const char *layer_path(const struct check *c, size_t index, const char *k
     return path;
 }
 
+// Each row of a group holds what it may: a config that was read does, one made in code need not.
+static enum clrnn_status check_rows(const struct check *c, const struct clrnn_option_group *group,
+                                    const void *object, const char *path)
+{
+    for (size_t i = 0; i < group->count; i++) {
+        const struct clrnn_option *o = &group->option[i];
+        const void *at = (const char *)object + o->offset;
+        const struct clrnn_option_group *below = NULL;
+        char key[128], expected[384];
+
+        snprintf(key, sizeof(key), "%.64s%s%.48s", path, *path ? "." : "", o->key);
+        if (o->type == CLRNN_OPTION_GROUP) {
+            if (!clrnn_option_is_null(o, object))
+                TRY(check_rows(c, o->groups[0], at, key));
+            continue;
+        }
+        if (o->type == CLRNN_OPTION_ONE_OF) {
+            below = clrnn_options_kind(o->groups, (int)*(const unsigned *)at);
+            if (!below && !clrnn_option_is_null(o, object))
+                return fail(c, key, "is of no known kind (%u)", *(const unsigned *)at);
+            snprintf(key + strlen(key), sizeof(key) - strlen(key), ".%.48s", below ? below->word : "");
+            if (below)
+                TRY(check_rows(c, below, at, key));
+            continue;
+        }
+        if (clrnn_option_fits(o, object))
+            continue;
+        clrnn_option_expects(o, expected, sizeof(expected));
+        return fail(c, key, "is out of range, expected %s", expected);
+    }
+    return CLRNN_OK;
+}
+
 static bool recurrent(const struct clrnn_layer *layer)
 {
     return layer->kind == CLRNN_LAYER_RNN || layer->kind == CLRNN_LAYER_LSTM || layer->kind == CLRNN_LAYER_GRU;
@@ -126,6 +159,10 @@ static enum clrnn_status check_layers(const struct check *c)
     for (size_t i = 0; i < config->layer_count; i++) {
         const struct clrnn_layer *layer = &config->layer[i];
 
+        if ((unsigned)layer->kind >= CLRNN_LAYER_KINDS)
+            return fail(c, "model.layers", "layer %zu is of no known kind (%u)", i, (unsigned)layer->kind);
+        TRY(check_rows(c, clrnn_options_kind(clrnn_options_layers, (int)layer->kind), layer,
+                       layer_path(c, i, NULL, path)));
         TRY(check_name(c, i));
         if (layer->kind == CLRNN_LAYER_EMBEDDING && i > 0)
             return fail(c, layer_path(c, i, NULL, path),
@@ -179,7 +216,6 @@ static enum clrnn_status check_loss(const struct check *c)
     return CLRNN_OK;
 }
 
-// The one cycle's rising part must not be a fraction of a step: PyTorch divides by its length.
 static enum clrnn_status check_one_cycle(const struct check *c)
 {
     const struct clrnn_scheduler_config *s = &c->config->train.scheduler;
@@ -258,6 +294,7 @@ enum clrnn_status clrnn_config_check(const struct clrnn_log *log, const struct c
 {
     const struct check c = {log, config, root, name};
 
+    TRY(check_rows(&c, &clrnn_options_root, config, ""));
     TRY(check_layers(&c));
     TRY(check_loss(&c));
     TRY(check_training(&c));

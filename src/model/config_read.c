@@ -133,7 +133,8 @@ static enum clrnn_status read_choice(const struct reader *r, const struct clrnn_
         return fail(r, node, path, "is %s, expected a name or a map such as {%s: {...}}",
                     node->count ? "a list" : "empty", groups[0]->word);
     if (node->kind == CLRNN_NODE_MAP) {
-        if (node->count > 1 && clrnn_options_word(groups, node->child[0]->key) && is_null(node->child[0]))
+        if (node->count > 1 && is_null(node->child[0]) && clrnn_options_word(groups, node->child[0]->key) &&
+            !clrnn_options_word(groups, node->child[1]->key))
             return fail(r, node->child[1], path,
                         "\"%s\" stands beside \"%s\"; its arguments go below it, indented further",
                         node->child[1]->key, node->child[0]->key);
@@ -253,11 +254,12 @@ static enum clrnn_status read_group(const struct reader *r, const struct clrnn_n
     char below[PATH_SIZE];
 
     if (node->kind != CLRNN_NODE_MAP && !bare) {
-        const char *example = group->count ? group->option[group->count > 1 && !group->option[0].required].key : "";
+        const size_t typical = group->count > 1 && !strcmp(group->option[0].key, "name");
+        const char *key = group->count ? group->option[typical].key : "";
 
-        return fail(r, node, path, node->kind == CLRNN_NODE_LIST ? "is a list, expected a map%s%s%s"
-                                                                 : "is one value, expected a map%s%s%s",
-                    *example ? " such as {" : " without keys", example, *example ? ": ...}" : "");
+        return fail(r, node, path, "is %s, expected a map%s%s%s",
+                    node->kind == CLRNN_NODE_LIST ? "a list" : "one value", *key ? " such as {" : " without keys",
+                    key, *key ? ": ...}" : "");
     }
     if (group->line != CLRNN_NO_LINE)
         *(int *)((char *)object + group->line) = node->line;

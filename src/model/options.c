@@ -402,9 +402,9 @@ static const struct clrnn_option_group *const data_groups[] = {&data_group, NULL
 static const struct clrnn_option root_rows[] = {
     {"model", CLRNN_OPTION_GROUP, .required = true, .second = SIZE_MAX, .groups = model_groups,
      .help = "what is trained"},
-    {"train", CLRNN_OPTION_GROUP, .offset = offsetof(struct clrnn_config, train), .second = SIZE_MAX,
+    {"train", CLRNN_OPTION_GROUP, .offset = offsetof(struct clrnn_config, train), .second = SIZE_MAX, .def = "{}",
      .groups = train_groups, .help = "how it is trained"},
-    {"data", CLRNN_OPTION_GROUP, .offset = offsetof(struct clrnn_config, data), .second = SIZE_MAX,
+    {"data", CLRNN_OPTION_GROUP, .offset = offsetof(struct clrnn_config, data), .second = SIZE_MAX, .def = "{}",
      .groups = data_groups, .help = "what it learns from"},
 };
 const struct clrnn_option_group clrnn_options_root = {"", 0, CLRNN_NO_LINE, ROWS(root_rows), "the config"};

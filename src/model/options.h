@@ -99,12 +99,15 @@ struct clrnn_node *clrnn_option_write(const struct clrnn_option *option, const v
 /** Whether the row holds what null stands for. */
 bool clrnn_option_is_null(const struct clrnn_option *option, const void *object);
 
+/** Whether what the row holds is what it may hold; for configs made in code. */
+bool clrnn_option_fits(const struct clrnn_option *option, const void *object);
+
 /** Fills a fresh config (clrnn_config_create) from a tree. */
 enum clrnn_status clrnn_config_fill(const struct clrnn_log *log, const struct clrnn_node *root,
                                     const char *name, struct clrnn_config *config);
 
 /**
- * What can be seen of a whole config without data: layers that do not fit each other, arguments that
+ * What can be seen of a whole config without data: values out of range, layers that do not fit each other, arguments that
  * exclude each other. Good for configs made in code, too; `root` (or NULL) gives the places of a read
  * one, `name` stands before messages ("config.yaml").
  */

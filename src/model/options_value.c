@@ -23,13 +23,17 @@ static const void *const_field(const void *object, size_t offset)
     return (const char *)object + offset;
 }
 
-// What a number must be, after "a number": " from 0 to 1", " above 0".
+// What a number must be, after "a number": " from 0 to 1", " above 0". Limits of the type are not said.
 static void bounds(const struct clrnn_option *o, char *text, size_t size)
 {
     const bool low = o->min > -1e300, high = o->max < 1e15;
     int n = 0;
 
     *text = '\0';
+    if (o->type == CLRNN_OPTION_U64) {
+        snprintf(text, size, " from %.0f to %" PRIu64, o->min, UINT64_MAX);
+        return;
+    }
     if (low)
         n = snprintf(text, size, o->above ? " above %.10g" : high && !o->below ? " from %.10g" : " of at least %.10g",
                      o->min);
@@ -126,6 +130,18 @@ static enum clrnn_status is_wrong(const struct clrnn_option *o, const struct clr
     return CLRNN_ERR_CONFIG;
 }
 
+// The same for one number of a list or a pair, say "entry 1 is x, expected a number".
+static enum clrnn_status is_wrong_entry(const struct clrnn_option *o, size_t index,
+                                        const struct clrnn_node *value, char *wrong, size_t size)
+{
+    struct clrnn_option entry = *o;
+    const int n = snprintf(wrong, size, "entry %zu ", index);
+
+    entry.type = o->whole_list ? CLRNN_OPTION_WHOLE : CLRNN_OPTION_NUMBER;
+    entry.null = NULL;
+    return is_wrong(&entry, value, wrong + n, size - (size_t)n);
+}
+
 static bool in_bounds(const struct clrnn_option *o, double value)
 {
     return (o->above ? value > o->min : value >= o->min) && (o->below ? value < o->max : value <= o->max);
@@ -196,11 +212,8 @@ static enum clrnn_status read_list(const struct clrnn_option *o, const struct cl
         return CLRNN_ERR_MEMORY;
     for (size_t i = 0; i < value->count; i++) {
         if (!read_number(o, value->child[i], o->whole_list, &fresh[i])) {
-            const int n = snprintf(wrong, size, "entry %zu ", i);
-
             free(fresh);
-            is_wrong(o, value->child[i], wrong + n, size - (size_t)n);
-            return CLRNN_ERR_CONFIG;
+            return is_wrong_entry(o, i, value->child[i], wrong, size);
         }
     }
     free(*list);
@@ -303,9 +316,8 @@ enum clrnn_status clrnn_option_read(const struct clrnn_option *o, const struct c
         if (!good && value->kind == CLRNN_NODE_LIST && value->count == 2) {
             double first;
             const bool second = read_number(o, value->child[0], false, &first);
-            const int n = snprintf(wrong, size, "entry %d ", second);
 
-            return is_wrong(o, value->child[second], wrong + n, size - (size_t)n);
+            return is_wrong_entry(o, second, value->child[second], wrong, size);
         }
         break;
     case CLRNN_OPTION_LIST:
@@ -345,6 +357,47 @@ bool clrnn_option_is_null(const struct clrnn_option *o, const void *object)
         return *(const unsigned *)at == 0;
     default:
         return false;
+    }
+}
+
+bool clrnn_option_fits(const struct clrnn_option *o, const void *object)
+{
+    const void *at = const_field(object, o->offset);
+    size_t words = 0;
+
+    if (clrnn_option_is_null(o, object))
+        return true;
+    while (o->words && o->words[words])
+        words++;
+    switch (o->type) {
+    case CLRNN_OPTION_U32:
+        return in_bounds(o, *(const uint32_t *)at);
+    case CLRNN_OPTION_I32:
+        return in_bounds(o, *(const int32_t *)at);
+    case CLRNN_OPTION_I64:
+        return in_bounds(o, (double)*(const int64_t *)at);
+    case CLRNN_OPTION_WHOLE:
+        return in_bounds(o, *(const double *)at) && floor(*(const double *)at) == *(const double *)at;
+    case CLRNN_OPTION_NUMBER:
+        return in_bounds(o, *(const double *)at);
+    case CLRNN_OPTION_PAIR:
+        return in_bounds(o, *(const double *)at) && in_bounds(o, *(const double *)const_field(object, o->second));
+    case CLRNN_OPTION_LIST:
+        for (size_t i = 0; i < *(const size_t *)const_field(object, o->second); i++) {
+            if (!*(double *const *)at || !in_bounds(o, (*(double *const *)at)[i]))
+                return false;
+        }
+        return *(double *const *)at;
+    case CLRNN_OPTION_TEXT:
+        for (size_t i = 0; i < words; i++) {
+            if (*(char *const *)at && !strcmp(*(char *const *)at, o->words[i]))
+                return true;
+        }
+        return !words;
+    case CLRNN_OPTION_CHOICE:
+        return *(const unsigned *)at < words;
+    default:
+        return true;
     }
 }
 

@@ -1,0 +1,539 @@
+// SPDX-License-Identifier: MIT
+// Configs: defaults are PyTorch's, mistakes are named with their place, what is written reads back the same.
+#include <dirent.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/array.h"
+#include "base/file.h"
+#include "base/words.h"
+#include "model/options.h"
+
+#define LAYERS "model: {layers: [lstm: {hidden_size: 3}, pool: {over: last}, linear: {out_features: 2}]}\n"
+#define ONE "model: {layers: [linear: {out_features: 1}]}\n"
+
+static char last_message[4096];
+static int messages;
+
+static void keep_message(void *user, enum clrnn_log_level level, const char *line)
+{
+    (void)user;
+    (void)level;
+    messages++;
+    snprintf(last_message, sizeof(last_message), "%s", line);
+}
+
+static const struct clrnn_log log_ = {keep_message, NULL, CLRNN_LOG_WARNING};
+
+static struct clrnn_config *parse(const char *text)
+{
+    struct clrnn_config *config;
+
+    if (clrnn_config_parse(&log_, text, NULL, &config) != CLRNN_OK)
+        fail_msg("%s\nis refused: %s", text, last_message);
+    return config;
+}
+
+static void refuse(const char *text, const char *message)
+{
+    struct clrnn_config *config = (struct clrnn_config *)1;
+
+    messages = 0;
+    if (clrnn_config_parse(&log_, text, NULL, &config) != CLRNN_ERR_CONFIG)
+        fail_msg("%s\nis taken, expected \"%s\"", text, message);
+    assert_null(config);
+    if (messages != 1 || !strstr(last_message, message))
+        fail_msg("%s\ngives \"%s\", expected \"%s\"", text, last_message, message);
+}
+
+static void test_defaults(void **state)
+{
+    struct clrnn_config *c = parse("model:\n"
+                                   "  layers:\n"
+                                   "  - embedding: {num_embeddings: 9, embedding_dim: 4}\n"
+                                   "  - rnn: {hidden_size: 5}\n"
+                                   "  - batchnorm\n"
+                                   "  - layernorm: {}\n"
+                                   "  - dropout:\n"
+                                   "  - pool\n"
+                                   "  - linear: {out_features: 2}\n");
+    const struct clrnn_layer *l = c->layer;
+
+    (void)state;
+    assert_int_equal(c->layer_count, 7);
+    assert_true(l[0].kind == CLRNN_LAYER_EMBEDDING && l[0].padding_idx == -1 && l[0].line == 3);
+    assert_true(l[1].num_layers == 1 && !l[1].bidirectional && l[1].bias && !l[1].relu && l[1].dropout == 0);
+    assert_true(l[2].eps == 1e-5 && l[2].momentum == 0.1 && !l[2].cumulative && l[2].affine &&
+                l[2].track_running_stats && l[2].line == 5);
+    assert_true(l[3].eps == 1e-5 && l[3].affine);
+    assert_true(l[4].p == 0.5);
+    assert_true(l[5].over == CLRNN_OVER_LAST);
+    assert_true(l[6].bias && !l[6].name);
+
+    assert_true(c->train.loss.kind == CLRNN_CROSS_ENTROPY && c->train.loss.ignore_index == -100 &&
+                c->train.loss.label_smoothing == 0 && !c->train.loss.weight);
+    assert_true(c->train.optimizer.kind == CLRNN_OPT_ADAM && c->train.optimizer.lr == 1e-3 &&
+                c->train.optimizer.beta1 == 0.9 && c->train.optimizer.beta2 == 0.999 &&
+                c->train.optimizer.eps == 1e-8 && c->train.optimizer.weight_decay == 0);
+    assert_true(c->train.scheduler.kind == CLRNN_SCHED_NONE);
+    assert_true(c->train.epochs == 10 && c->train.batch_size == 32 && !c->train.shuffle && !c->train.drop_last);
+    assert_true(c->train.clip_grad_norm == 0 && c->train.log_every == 0 && !c->train.early_stopping.on);
+    assert_true(!c->data.train.there && !c->data.standard && c->data.valid_fraction == 0);
+    clrnn_config_destroy(&c);
+    assert_null(c);
+    clrnn_config_destroy(&c);
+}
+
+static void test_optimizer_defaults(void **state)
+{
+    struct clrnn_config *c = parse(LAYERS "train: {optimizer: adamw}");
+
+    (void)state;
+    assert_true(c->train.optimizer.kind == CLRNN_OPT_ADAMW && c->train.optimizer.weight_decay == 0.01 &&
+                c->train.optimizer.lr == 1e-3);
+    clrnn_config_destroy(&c);
+    c = parse(LAYERS "train: {optimizer: rmsprop}");
+    assert_true(c->train.optimizer.kind == CLRNN_OPT_RMSPROP && c->train.optimizer.lr == 0.01 &&
+                c->train.optimizer.alpha == 0.99 && c->train.optimizer.weight_decay == 0 &&
+                c->train.optimizer.momentum == 0);
+    clrnn_config_destroy(&c);
+    c = parse(LAYERS "train: {optimizer: {sgd: {lr: 1}}}");
+    assert_true(c->train.optimizer.kind == CLRNN_OPT_SGD && c->train.optimizer.lr == 1 &&
+                c->train.optimizer.weight_decay == 0 && c->train.optimizer.dampening == 0);
+    clrnn_config_destroy(&c);
+}
+
+static void test_scheduler_defaults(void **state)
+{
+    struct clrnn_config *c = parse(LAYERS "train: {scheduler: {one_cycle_lr: {max_lr: 0.1, interval: batch}}}");
+    const struct clrnn_scheduler_config *s = &c->train.scheduler;
+
+    (void)state;
+    assert_true(s->kind == CLRNN_SCHED_ONE_CYCLE && s->per_batch && s->total_steps == 0 && s->epochs == 0 &&
+                s->pct_start == 0.3 && !s->linear_anneal && s->cycle_momentum && s->base_momentum == 0.85 &&
+                s->max_momentum == 0.95 && s->div_factor == 25 && s->final_div_factor == 1e4 && !s->three_phase);
+    clrnn_config_destroy(&c);
+    c = parse(LAYERS "train: {scheduler: reduce_lr_on_plateau}");
+    s = &c->train.scheduler;
+    assert_true(!s->per_batch && !s->mode_max && s->factor == 0.1 && s->patience == 10 && s->threshold == 1e-4 &&
+                !s->threshold_abs && s->cooldown == 0 && s->min_lr == 0 && s->plateau_eps == 1e-8);
+    clrnn_config_destroy(&c);
+    c = parse(LAYERS "train: {scheduler: linear_lr}");
+    s = &c->train.scheduler;
+    assert_true(s->start_factor == 1.0 / 3 && s->end_factor == 1 && s->total_iters == 5);
+    clrnn_config_destroy(&c);
+    c = parse(LAYERS "train: {scheduler: {multistep_lr: {milestones: [30, 80]}}}");
+    s = &c->train.scheduler;
+    assert_true(s->milestone_count == 2 && s->milestone[1] == 80 && s->gamma == 0.1);
+    clrnn_config_destroy(&c);
+    c = parse(LAYERS "train: {scheduler: none}");
+    assert_true(c->train.scheduler.kind == CLRNN_SCHED_NONE);
+    clrnn_config_destroy(&c);
+}
+
+static void test_values(void **state)
+{
+    struct clrnn_config *c =
+        parse("model: {layers: [{embedding: {num_embeddings: 9, embedding_dim: 4, padding_idx: -1}},\n"
+              "  batchnorm: {momentum: null, name: norm}, rnn: {hidden_size: 1_0, nonlinearity: relu},\n"
+              "  pool: {over: final}, linear: {out_features: 3, bias: no}]}\n"
+              "train:\n"
+              "  loss: {cross_entropy: {weight: [1, 2.5, 1e-4], label_smoothing: .5, ignore_index: -1}}\n"
+              "  optimizer: {adam: {lr: 1e-4, betas: [0.5, 6e-1], amsgrad: On}}\n"
+              "  seed: 18446744073709551615\n"
+              "  clip_grad_norm: 1\n"
+              "  early_stopping: {monitor: valid_accuracy, patience: 0}\n"
+              "data: {train: {csv: a.csv, label: 'null', steps: 4}, valid_fraction: 0.2, normalize: none}\n");
+    const struct clrnn_train_config *t = &c->train;
+
+    (void)state;
+    assert_true(c->layer[0].padding_idx == 8); // as PyTorch: from the end
+    assert_true(c->layer[1].cumulative);
+    assert_string_equal(c->layer[1].name, "norm");
+    assert_true(c->layer[2].hidden_size == 10 && c->layer[2].relu);
+    assert_true(c->layer[3].over == CLRNN_OVER_FINAL && !c->layer[4].bias);
+    assert_true(t->loss.weight_count == 3 && t->loss.weight[2] == 1e-4 && t->loss.label_smoothing == 0.5 &&
+                t->loss.ignore_index == -1);
+    assert_true(t->optimizer.lr == 1e-4 && t->optimizer.beta1 == 0.5 && t->optimizer.beta2 == 0.6 &&
+                t->optimizer.amsgrad);
+    assert_true(t->seed == UINT64_MAX && t->clip_grad_norm == 1);
+    assert_true(t->early_stopping.on && t->early_stopping.mode_max && t->early_stopping.patience == 0);
+    assert_true(c->data.train.there && c->data.train.csv_steps == 4 && c->data.valid_fraction == 0.2);
+    assert_string_equal(c->data.train.label, "null");
+    clrnn_config_destroy(&c);
+
+    c = parse(ONE "train: {loss: {bce_with_logits: {pos_weight: [2.5]}}}\n"
+                  "data: {train: {synthetic: {samples: 5, features: 3, steps: 2, seed: 4}}}");
+    assert_true(c->train.loss.weight_count == 1 && c->train.loss.weight[0] == 2.5);
+    assert_true(c->data.train.synthetic && c->data.train.samples == 5 && c->data.train.classes == 2);
+    clrnn_config_destroy(&c);
+}
+
+static void test_mistakes(void **state)
+{
+    (void)state;
+    refuse("", "config: is empty");
+    refuse("[1]", "config:1:1: is no map");
+    refuse("train: {}", "config:1:1: model: is missing");
+    refuse("modle: {}", "config:1:1: modle: unknown key; did you mean \"model\"? (known: model, train, data)");
+    refuse("model: {layers: []}", "model.layers: is empty");
+    refuse("model: {layers: }", "model.layers: is no list");
+    refuse("model: {layers: {lstm: 3}}", "are the dashes missing?");
+    refuse("model: {layers: [lstm]}", "config:1:18: model.layers.0.lstm.hidden_size: is missing, expected a whole number");
+    refuse("model: {layers: [lsmt: {}]}", "model.layers.0.lsmt: unknown layer; did you mean \"lstm\"?");
+    refuse("model:\n  layers:\n  - relu\n  - rnn:\n    hidden_size: 3\n",
+           "config:5:5: model.layers.1: \"hidden_size\" stands beside \"rnn\"; its arguments go below it");
+    refuse("model: {layers: [{relu: , tanh: }]}", "names two layers");
+    refuse("model: {layers: [relu: 3]}", "is one value, expected a map");
+    refuse("model: {layers: [lstm: {hidden_size: 3, batch_first: true}]}", "X is always (N, T, C)");
+    refuse("model: {layers: [lstm: {hidden_size: 0}]}", "is 0, expected a whole number from 1");
+    refuse("model: {layers: [lstm: {hidden_size: true}]}", "is true, expected a whole number");
+    refuse("model: {layers: [lstm: {hidden_size: '3'}]}", "is the text \"3\"");
+    refuse("model: {layers: [lstm: {hidden_size: 3, bidirectional: 1}]}", "is 1, expected true or false");
+    refuse("model: {layers: [dropout: {p: 1.5}]}", "is 1.5, expected a number from 0 to 1");
+    refuse("model: {layers: [pool: {over: first}]}", "is first, expected last, final, mean or max");
+    refuse("model: {layers: [tanh: {name: a}, relu: {name: a}]}", "layer 0 is called \"a\", too");
+    refuse("model: {layers: [tanh: {name: '1'}, relu]}", "already the prefix of layer 1");
+    refuse("model: {layers: [tanh: {name: a.b}]}", "holds a point or a space");
+    refuse("model: {layers: [tanh: {name: optim}]}", "kept for the optimiser's state");
+    refuse("model: {layers: [lstm: {hidden_size: 3}, relu, pool: {over: final}]}",
+           "config:1:55: model.layers.2.pool.over: final is h_n and must directly follow");
+    refuse("model: {layers: [pool: {over: final}]}", "but follows nothing");
+    refuse("model: {layers: [pool, gru: {hidden_size: 3}]}", "the pool in layer 0 leaves none");
+    refuse("model: {layers: [pool, pool]}", "the pool in layer 0 leaves none");
+    refuse("model: {layers: [relu, embedding: {num_embeddings: 3, embedding_dim: 3}]}", "must be the first layer");
+    refuse("model: {layers: [embedding: {num_embeddings: 3, embedding_dim: 3, padding_idx: 3}]}", "does not lie");
+    refuse("model: {layers: [embedding: {num_embeddings: 3, embedding_dim: 3, padding_idx: -4}]}", "does not lie");
+
+    refuse(LAYERS "train: {optimizer: {adam: {lrr: 1}}}",
+           "config:2:28: train.optimizer.adam.lrr: unknown key; did you mean \"lr\"? (known: lr, betas, eps, "
+           "weight_decay, amsgrad)");
+    refuse(LAYERS "train: {optimizer: {adam: {learning_rate: 1}}}", "unknown key; write lr");
+    refuse(LAYERS "train: {optimizer: sgd}", "train.optimizer.sgd.lr: is missing");
+    refuse(LAYERS "train: {optimizer: }", "train.optimizer: is empty");
+    refuse(LAYERS "train: {optimizer: [adam]}", "is a list, expected a name or a map");
+    refuse(LAYERS "train: {optimizer: {adam: 3}}", "expected a map such as {lr: ...}");
+    refuse(LAYERS "train: {optimizer: {adam: , lr: 1}}", "\"lr\" stands beside \"adam\"");
+    refuse(LAYERS "train: {optimizer: {adam: {}, sgd: {}}}", "names two optimizers");
+    refuse(LAYERS "train: {optimizer: {adam: {lr: -1}}}", "is -1, expected a number of at least 0");
+    refuse(LAYERS "train: {optimizer: {adam: {lr: .inf}}}", "is .inf, expected a number");
+    refuse(LAYERS "train: {optimizer: {adam: {lr: null}}}", "is empty, expected a number");
+    refuse(LAYERS "train: {optimizer: {adam: {betas: [0.9, 1]}}}", "entry 1 is 1, expected a number");
+    refuse(LAYERS "train: {optimizer: {adam: {betas: [0.9]}}}", "is a list of 1, expected a list of two");
+    refuse(LAYERS "train: {optimizer: {sgd: {lr: 1, nesterov: true}}}", "needs a momentum above 0");
+    refuse(LAYERS "train: {epochs: 3.0}", "is 3.0, expected a whole number");
+    refuse(LAYERS "train: {epochs: {}}", "is a map, expected a whole number");
+    refuse(LAYERS "train: {seed: -1}", "is -1, expected a whole number from 0");
+    refuse(LAYERS "train: {loss: mse}", "mse wants one output, but the last layer puts out 2");
+    refuse(LAYERS "train: {loss: bce_with_logits}", "or cross_entropy");
+    refuse(LAYERS "train: {loss: {mse: {weight: [1]}}}", "unknown key (known: none)");
+    refuse(LAYERS "train: {loss: {cross_entropy: {weight: [1, 2, 3]}}}", "holds 3 numbers, but the last layer");
+    refuse(LAYERS "train: {loss: {cross_entropy: {weight: [0, 0]}}}", "sums up to 0");
+    refuse(LAYERS "train: {loss: {cross_entropy: {weight: 2}}}", "is 2, expected a list of numbers");
+    refuse(ONE "train: {loss: {bce_with_logits: {pos_weight: [1, 2]}}}", "holds 2 numbers, expected one");
+    refuse(LAYERS "train: {scheduler: step_lr}", "train.scheduler.step_lr.step_size: is missing");
+    refuse(LAYERS "train: {scheduler: {step_lr: {step_size: 2, interval: step}}}", "is step, expected epoch or batch");
+    refuse(LAYERS "train: {scheduler: {multistep_lr: {milestones: [1, 2.5]}}}", "entry 1 is 2.5, expected a whole");
+    refuse(LAYERS "train: {scheduler: {one_cycle_lr: {max_lr: 1, epochs: 3}}}", "epochs without steps_per_epoch");
+    refuse(LAYERS "train: {early_stopping: {monitor: val_loss}}", "is val_loss, expected valid_loss,");
+    refuse(ONE "train: {loss: mse, early_stopping: {monitor: train_accuracy}}", "mse has no accuracy");
+    refuse(LAYERS "train: {early_stopping: {}}\ndata: {train: {x: a, y: b}}", "neither data.valid nor");
+    refuse(LAYERS "train: {scheduler: reduce_lr_on_plateau}\ndata: {train: {x: a, y: b}}", "neither data.valid nor");
+
+    refuse(LAYERS "data: {train: {x: a}}", "config:2:8: data.train: y is missing beside x");
+    refuse(LAYERS "data: {train: {}}", "has no data");
+    refuse(LAYERS "data: {train: {x: a, y: b, csv: c, label: d}}", "several kinds of data");
+    refuse(LAYERS "data: {train: {csv: c}}", "label is missing beside csv");
+    refuse(LAYERS "data: {train: {csv: c, label: y, lengths: l}}", "has lengths without x");
+    refuse(LAYERS "data: {train: {x: a, y: b, steps: 3}}", "has steps without csv");
+    refuse(LAYERS "data: {valid: {synthetic: {samples: 3}}}", "data.valid.synthetic.features: is missing");
+    refuse(LAYERS "data: {train: {x: a, y: b}, valid: {x: a, y: b}, valid_fraction: 0.1}", "keep one of them");
+    refuse(LAYERS "data: {val: {x: a, y: b}}", "unknown key; write valid");
+    refuse(LAYERS "data: {normalize: yes}", "is yes, expected none or standard");
+}
+
+static void test_normalised_tokens(void **state)
+{
+    struct clrnn_config *c = parse("model: {layers: [embedding: {num_embeddings: 3, embedding_dim: 3}]}\n"
+                                   "data: {normalize: standard}");
+
+    (void)state;
+    assert_false(c->data.standard);
+    assert_non_null(strstr(last_message, "no effect on tokens"));
+    clrnn_config_destroy(&c);
+}
+
+static char *write_config(const char *folder, const char *text)
+{
+    char *path = clrnn_path_join(folder, "c.yaml");
+
+    assert_non_null(path);
+    assert_int_equal(clrnn_write_text(&log_, path, text), CLRNN_OK);
+    return path;
+}
+
+static void test_file_and_set(void **state)
+{
+    static const char *const set[] = {"train.optimizer.sgd.lr=0.5", "model.layers.0.lstm.hidden_size=7",
+                                      "train.scheduler.step_lr={step_size: 3, interval: batch}"};
+    static const char *const wrong[] = {"train.epochz=3"};
+    char folder[] = "/tmp/clrnn-config-XXXXXX", *path, *want;
+    struct clrnn_config *c;
+
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    path = write_config(folder, LAYERS "train: {optimizer: {adam: {lr: 0.1}}}\n");
+    assert_int_equal(clrnn_config_read(&log_, path, ARRAY_SIZE(set), set, &c), CLRNN_OK);
+    assert_true(c->train.optimizer.kind == CLRNN_OPT_SGD && c->train.optimizer.lr == 0.5);
+    assert_true(c->layer[0].hidden_size == 7 && c->train.scheduler.step_size == 3 && c->train.scheduler.per_batch);
+    assert_string_equal(c->path, path);
+    assert_string_equal(c->folder, folder);
+    clrnn_config_destroy(&c);
+
+    assert_int_equal(clrnn_config_read(&log_, path, 1, wrong, &c), CLRNN_ERR_CONFIG);
+    assert_null(c);
+    assert_non_null(strstr(last_message, "--set train.epochz: unknown key; did you mean \"epochs\"?"));
+    free(path);
+
+    path = write_config(folder, LAYERS "train: {\n  epochs: x}\n");
+    assert_int_equal(clrnn_config_read(&log_, path, 0, NULL, &c), CLRNN_ERR_CONFIG);
+    want = clrnn_format("%s:3:3: train.epochs: is x, expected", path);
+    assert_non_null(strstr(last_message, want));
+    free(want);
+    unlink(path);
+    assert_int_equal(clrnn_config_read(&log_, path, 0, NULL, &c), CLRNN_ERR_CONFIG);
+    assert_non_null(strstr(last_message, "cannot be opened"));
+    free(path);
+    rmdir(folder);
+}
+
+// Text of the config, of the config read from that text, and of copies: all the same.
+static void check_round_trip(const struct clrnn_config *config, const char *what)
+{
+    char *text = clrnn_config_text(config), *twice, *thrice;
+    struct clrnn_config *again, *copy;
+
+    assert_non_null(text);
+    if (clrnn_config_parse(&log_, text, "/elsewhere", &again) != CLRNN_OK)
+        fail_msg("%s: what is written is refused: %s\n%s", what, last_message, text);
+    assert_int_equal(clrnn_config_copy(&log_, again, &copy), CLRNN_OK);
+    twice = clrnn_config_text(again);
+    clrnn_config_destroy(&again); // the copy does not lean on it
+    thrice = clrnn_config_text(copy);
+    assert_non_null(twice);
+    assert_non_null(thrice);
+    if (strcmp(text, twice) || strcmp(text, thrice))
+        fail_msg("%s: written\n%sread and written\n%scopied\n%s", what, text, twice, thrice);
+    clrnn_config_destroy(&copy);
+    free(text);
+    free(twice);
+    free(thrice);
+}
+
+static void test_text(void **state)
+{
+    static const char *const text[] = {
+        LAYERS,
+        "model: {layers: [embedding: {num_embeddings: 9, embedding_dim: 4, padding_idx: 2, name: 'true'},\n"
+        "  batchnorm: {momentum: null, affine: false}, rnn: {hidden_size: 10, nonlinearity: relu},\n"
+        "  pool: {over: max}, log_softmax, round: {name: r}]}\n"
+        "train: {loss: {nll: {weight: [0.1, 1e-300, 0.3333333333333333, 1, 1, 1, 1, 1, 1, 7]}},\n"
+        "  optimizer: {rmsprop: {lr: 0.30000000000000004, centered: true}}, seed: 18446744073709551615,\n"
+        "  scheduler: {multistep_lr: {milestones: [9007199254740991, 3]}},\n"
+        "  early_stopping: {monitor: train_accuracy, mode: min}, clip_grad_norm: 1e-7}\n"
+        "data: {train: {csv: 'odd: name #1.csv', label: 'null', steps: 3}, valid_fraction: 0.1, bucket: true}\n",
+        ONE "train: {loss: {bce_with_logits: {pos_weight: [2.5]}}, early_stopping: {},\n"
+            "  scheduler: {one_cycle_lr: {max_lr: 1, three_phase: true, anneal_strategy: linear, total_steps: 9}}}\n"
+            "data: {train: {synthetic: {samples: 3, features: 4}}, test: {x: a, y: b, lengths: c},\n"
+            "  valid: {x: /a/b.npy, y: ../c.npy}, normalize: standard}\n",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(text); i++) {
+        struct clrnn_config *c = parse(text[i]);
+
+        check_round_trip(c, text[i]);
+        clrnn_config_destroy(&c);
+    }
+}
+
+// Data paths are written so that they hold from the run folder.
+static void test_absolute_paths(void **state)
+{
+    char folder[] = "/tmp/clrnn-config-XXXXXX", *path, *text, *real, *want;
+    struct clrnn_config *c;
+
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    path = write_config(folder, LAYERS "data: {train: {x: X.npy, y: ./y.npy}, valid: {x: /none/X.npy, y: ../z.npy}}\n");
+    assert_int_equal(clrnn_config_read(&log_, path, 0, NULL, &c), CLRNN_OK);
+    assert_string_equal(c->data.train.x, "X.npy"); // as written
+    text = clrnn_config_text(c);
+    real = realpath(folder, NULL);
+    assert_non_null(text);
+    assert_non_null(real);
+    want = clrnn_format("x: %s/X.npy", real);
+    assert_non_null(strstr(text, want));
+    free(want);
+    want = clrnn_format("y: %s/y.npy", real);
+    assert_non_null(strstr(text, want));
+    assert_non_null(strstr(text, "x: /none/X.npy"));
+    assert_null(strstr(text, "../"));
+    clrnn_config_destroy(&c);
+    unlink(path);
+    rmdir(folder);
+    free(want);
+    free(real);
+    free(text);
+    free(path);
+}
+
+static void test_made_in_code(void **state)
+{
+    struct clrnn_config *c;
+    struct clrnn_layer *layer;
+
+    (void)state;
+    assert_int_equal(clrnn_config_create(&log_, &c), CLRNN_OK);
+    assert_int_equal(clrnn_config_check(&log_, c, NULL, NULL), CLRNN_ERR_CONFIG);
+    assert_string_equal(last_message, "model.layers: is empty, expected at least one layer");
+    layer = clrnn_config_add_layer(c, CLRNN_LAYER_GRU);
+    assert_non_null(layer);
+    assert_true(layer->bias && layer->num_layers == 1 && layer->padding_idx == -1);
+    assert_int_equal(clrnn_config_check(&log_, c, NULL, NULL), CLRNN_ERR_CONFIG);
+    assert_non_null(strstr(last_message, "model.layers.0.gru.hidden_size: is out of range"));
+    layer->hidden_size = 8;
+    layer->bidirectional = true;
+    assert_int_equal(clrnn_config_check(&log_, c, NULL, "made"), CLRNN_OK);
+    assert_int_equal(clrnn_config_outputs(c), 16);
+    check_round_trip(c, "made in code");
+
+    c->train.optimizer.kind = (enum clrnn_optimizer_kind)77;
+    assert_int_equal(clrnn_config_check(&log_, c, NULL, "made"), CLRNN_ERR_CONFIG);
+    assert_string_equal(last_message, "made: train.optimizer: is of no known kind (77)");
+    assert_null(clrnn_config_add_layer(c, CLRNN_LAYER_KINDS));
+    clrnn_config_destroy(&c);
+}
+
+static void test_words(void **state)
+{
+    (void)state;
+    assert_string_equal(clrnn_layer_word(CLRNN_LAYER_LOG_SOFTMAX), "log_softmax");
+    assert_string_equal(clrnn_loss_word(CLRNN_BCE_WITH_LOGITS), "bce_with_logits");
+    assert_string_equal(clrnn_optimizer_word(CLRNN_OPT_RMSPROP), "rmsprop");
+    assert_string_equal(clrnn_scheduler_word(CLRNN_SCHED_PLATEAU), "reduce_lr_on_plateau");
+    assert_null(clrnn_scheduler_word(CLRNN_SCHED_NONE));
+    for (int kind = 0; kind < CLRNN_LAYER_KINDS; kind++)
+        assert_non_null(clrnn_layer_word((enum clrnn_layer_kind)kind));
+}
+
+struct visited {
+    int rows, groups;
+    bool lr;
+};
+
+static void visit(void *user, const char *path, const struct clrnn_option *option,
+                  const struct clrnn_option_group *group)
+{
+    struct visited *v = user;
+    char expected[384];
+
+    v->rows += option != NULL;
+    v->groups += !option;
+    v->lr |= !strcmp(path, "train.optimizer.adam.lr");
+    if (!option ? !group->help : !option->help || !*option->help)
+        fail_msg("%s has no help", path);
+    if (option && !option->required && !option->def)
+        fail_msg("%s has no default and is not required", path);
+    if (option) {
+        clrnn_option_expects(option, expected, sizeof(expected));
+        if (!*expected)
+            fail_msg("%s: nothing is said of what fits", path);
+    }
+}
+
+static void test_tables(void **state)
+{
+    struct visited v = {0};
+
+    (void)state;
+    clrnn_options_visit(visit, &v);
+    assert_int_equal(v.groups, 15 + 4 + 4 + 7);
+    assert_true(v.rows > 100 && v.lr);
+}
+
+// Reads and writes every config that lies in the folder or in the folders in it; their number.
+static int read_all(const char *folder)
+{
+    DIR *dir = opendir(folder);
+    int count = 0;
+
+    for (struct dirent *entry; dir && (entry = readdir(dir));) {
+        const size_t length = strlen(entry->d_name);
+        const bool yaml = length > 5 && !strcmp(entry->d_name + length - 5, ".yaml");
+        char *path = clrnn_path_join(folder, entry->d_name), *inner = clrnn_path_join(path, "config.yaml");
+        const char *file = yaml ? path : inner;
+        struct clrnn_config *c;
+
+        if (*entry->d_name != '.' && access(file, R_OK) == 0) {
+            if (clrnn_config_read(&log_, file, 0, NULL, &c) != CLRNN_OK)
+                fail_msg("%s is refused: %s", file, last_message);
+            check_round_trip(c, file);
+            clrnn_config_destroy(&c);
+            count++;
+        }
+        free(inner);
+        free(path);
+    }
+    if (dir)
+        closedir(dir);
+    return count;
+}
+
+static void test_examples(void **state)
+{
+    (void)state;
+    assert_true(read_all(SOURCE_ROOT "/examples") >= 2);
+}
+
+// Recorded runs and references that may lie beside the source tree.
+static void test_recorded(void **state)
+{
+    const int count = read_all(SOURCE_ROOT "/../shared/parity/open") +
+                      read_all(SOURCE_ROOT "/../shared/faults/open") + read_all(SOURCE_ROOT "/../shared/refs");
+
+    (void)state;
+    if (count == 0) {
+        print_message("# skipped: no recorded runs lie beside the source tree\n");
+        skip();
+    }
+    print_message("# %d configs read\n", count);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_optimizer_defaults),
+        cmocka_unit_test(test_scheduler_defaults),
+        cmocka_unit_test(test_values),
+        cmocka_unit_test(test_mistakes),
+        cmocka_unit_test(test_normalised_tokens),
+        cmocka_unit_test(test_file_and_set),
+        cmocka_unit_test(test_text),
+        cmocka_unit_test(test_absolute_paths),
+        cmocka_unit_test(test_made_in_code),
+        cmocka_unit_test(test_words),
+        cmocka_unit_test(test_tables),
+        cmocka_unit_test(test_examples),
+        cmocka_unit_test(test_recorded),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
