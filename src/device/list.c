@@ -151,8 +151,8 @@ static enum clrnn_status add_device(const struct clrnn_log *log, struct clrnn_de
     row->device = number;
     if (clGetDeviceInfo(h.id, CL_DEVICE_TYPE, sizeof(type), &type, NULL) != CL_SUCCESS)
         row->trouble = "its driver does not tell the device's type";
-    row->type = type & CL_DEVICE_TYPE_GPU   ? CLRNN_DEVICE_GPU
-                : type & CL_DEVICE_TYPE_CPU ? CLRNN_DEVICE_CPU
+    row->type = type & CL_DEVICE_TYPE_CPU   ? CLRNN_DEVICE_CPU // a simulator claims to be everything
+                : type & CL_DEVICE_TYPE_GPU ? CLRNN_DEVICE_GPU
                                             : CLRNN_DEVICE_ACCELERATOR;
     row->name = clrnn_list_keep(list, trimmed(clrnn_cl_device_text(h.id, CL_DEVICE_NAME)));
     row->vendor = clrnn_list_keep(list, trimmed(clrnn_cl_device_text(h.id, CL_DEVICE_VENDOR)));

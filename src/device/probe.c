@@ -284,9 +284,10 @@ static enum clrnn_status hide_broken(const struct clrnn_log *log, struct clrnn_p
     }
     for (size_t i = 0; i < d->count; i++) {
         setenv("OCL_ICD_VENDORS", d->path[i], 1);
-        broken[i] = !run_child(no_skip, &last, text) && last.platform < 0;
+        // also one that fails only when asked for devices: the loader asks when there are several drivers
+        broken[i] = !run_child(no_skip, &last, text);
         if (broken[i])
-            TRY(add_trouble(log, probe, -1, d->path[i], text));
+            TRY(add_trouble(log, probe, -1, last.name[0] ? last.name : d->path[i], text));
     }
     setenv("OCL_ICD_VENDORS", probe->folder, 1);
     for (size_t i = 0; i < d->count; i++) {
