@@ -124,7 +124,7 @@ static void test_locale(void **state)
         found = setlocale(LC_ALL, comma[i]) != NULL;
     if (!found) {
         print_message("# skipped: no locale with a decimal comma is installed\n");
-        skip();
+        return; // cmocka's skip() prints "not ok", which meson takes for a failure
     }
     assert_true(clrnn_number_parse("1.5", &value) && value == 1.5);
     assert_false(clrnn_number_parse("1,5", &value));
