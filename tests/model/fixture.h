@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+// What the model tests share: a device with a listening log, models from YAML, made-up batches.
+#ifndef CLRNN_TESTS_MODEL_FIXTURE_H
+#define CLRNN_TESTS_MODEL_FIXTURE_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "model/checkpoint.h"
+#include "model/network.h"
+#include "model/plan.h"
+
+struct fixture {
+    struct clrnn_log log;
+    struct clrnn_device *device;
+    char error[4096], warning[4096]; // the last line of each level
+    unsigned errors;
+};
+
+/** Opens "ref", or what CLRNN_DEVICE says, else the first CPU ("cpu"). False: there is none. */
+bool fixture_open(struct fixture *f, const char *select);
+void fixture_close(struct fixture *f);
+
+/** A config of `layers` (the YAML below model.layers, "- rnn: {...}\n- ...") and a train section. */
+struct clrnn_config *fixture_config(struct fixture *f, const char *layers, const char *train);
+/** The model of such a config; the test fails where it cannot be made. */
+struct clrnn_model *fixture_model(struct fixture *f, const char *layers, const char *train,
+                                  struct clrnn_data_shape shape);
+/** The sentence with which making the model fails (CLRNN_ERR_CONFIG). */
+const char *fixture_refusal(struct fixture *f, const char *layers, const char *train,
+                            struct clrnn_data_shape shape);
+
+/** A batch of made-up numbers that the seed determines; free with fixture_batch_free. */
+struct clrnn_batch fixture_batch(const struct clrnn_model *model, uint32_t N, uint32_t T, bool lengths,
+                                 uint64_t seed);
+void fixture_batch_free(struct clrnn_batch *batch);
+
+/** A data set of one batch on the device, for plans: index 0..N-1. */
+struct clrnn_plan_data fixture_data(struct clrnn_model *model, const struct clrnn_batch *batch);
+void fixture_data_free(struct clrnn_plan_data *data);
+
+/** The row of a parameter; the test fails where there is none. */
+size_t fixture_find(const struct clrnn_model *model, const char *name);
+
+/** A path in a fresh folder under the temporary one; fixture_close removes nothing, the caller unlinks. */
+void fixture_path(char *path, size_t size, const char *name);
+
+/** Leaves the test, visibly, where the environment has no OpenCL device (cmocka's skip() prints "not ok",
+ *  which meson takes for a failure). */
+#define NEED_OPENCL(f)                                                           \
+    do {                                                                         \
+        if (!fixture_open(&(f), NULL)) {                                         \
+            print_message("# skipped: %s\n", (f).error);                         \
+            return;                                                              \
+        }                                                                        \
+    } while (0)
+
+#endif

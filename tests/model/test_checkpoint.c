@@ -1,0 +1,403 @@
+// SPDX-License-Identifier: MIT
+// Model files: everything comes back bit for bit; damaged or foreign files are refused with the facts.
+#include "fixture.h"
+
+#include <math.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/array.h"
+#include "formats/safetensors.h"
+
+#define LAYERS                                                                   \
+    "- batchnorm: {name: norm}\n"                                                \
+    "- gru: {name: gru, hidden_size: 5, bidirectional: true}\n"                  \
+    "- pool: {over: final}\n"                                                    \
+    "- dropout: {p: 0.3}\n"                                                      \
+    "- linear: {name: fc, out_features: 3}\n"
+#define TRAIN                                                                    \
+    "loss: cross_entropy, optimizer: {adam: {lr: 0.01, amsgrad: true}}, seed: 11, "   \
+    "scheduler: {exponential_lr: {gamma: 0.9, interval: batch}}"
+
+static const struct clrnn_data_shape shape = {4, false, 3};
+
+static void steps(struct clrnn_model *m, unsigned from, unsigned to, struct clrnn_step_result *last)
+{
+    for (unsigned i = from; i < to; i++) {
+        struct clrnn_batch b = fixture_batch(m, 6, 7, true, 100 + i);
+
+        assert_int_equal(clrnn_model_step(m, &b, last), CLRNN_OK);
+        fixture_batch_free(&b);
+    }
+}
+
+static void check_same_weights(struct clrnn_model *a, struct clrnn_model *b)
+{
+    for (size_t i = 0; i < clrnn_model_param_count(a); i++) {
+        const struct clrnn_param *p = clrnn_model_param(a, i);
+        double *x = calloc(p->count, sizeof(double)), *y = calloc(p->count, sizeof(double));
+
+        assert_true(x && y);
+        assert_int_equal(clrnn_model_read(a, i, x), CLRNN_OK);
+        assert_int_equal(clrnn_model_read(b, i, y), CLRNN_OK);
+        if (memcmp(x, y, p->count * sizeof(double)) != 0)
+            fail_msg("%s differs", p->name);
+        free(x);
+        free(y);
+    }
+}
+
+// Three steps, saved and read, three more: the same bits as six steps in one go.
+static void check_resume(struct fixture *f)
+{
+    struct clrnn_model *whole = fixture_model(f, LAYERS, TRAIN, shape);
+    struct clrnn_model *half = fixture_model(f, LAYERS, TRAIN, shape), *again;
+    struct clrnn_progress_state state = {
+        .epoch = 3, .step_in_epoch = 2, .loss_sum = 0.1, .weight_sum = 1.0 / 3, .correct = 7, .counted = 9,
+        .best_value = 0x1.fffffffffffffp-1022, .best_epoch = 2, .stop_best = -INFINITY, .stop_bad = 5,
+        .finished = true, .seconds = 12.25,
+    }, got;
+    struct clrnn_step_result a, b;
+    char path[4096];
+
+    fixture_path(path, sizeof(path), "resume.safetensors");
+    steps(whole, 0, 6, &a);
+    steps(half, 0, 3, NULL);
+    assert_int_equal(clrnn_checkpoint_write(half, &state, path), CLRNN_OK);
+    clrnn_model_destroy(&half);
+    memset(&got, 0xff, sizeof(got));
+    if (clrnn_checkpoint_read(f->device, path, &again, &got) != CLRNN_OK)
+        fail_msg("%s", f->error);
+    assert_int_equal(got.epoch, state.epoch);
+    assert_int_equal(got.step_in_epoch, state.step_in_epoch);
+    assert_int_equal(got.best_epoch, state.best_epoch);
+    assert_int_equal(got.stop_bad, state.stop_bad);
+    assert_true(got.finished);
+    assert_true(got.loss_sum == state.loss_sum && got.weight_sum == state.weight_sum);
+    assert_true(got.correct == 7 && got.counted == 9 && got.seconds == 12.25);
+    assert_true(got.best_value == state.best_value && got.stop_best == state.stop_best);
+    assert_int_equal(again->steps, 3);
+    steps(again, 3, 6, &b);
+    assert_memory_equal(&a, &b, sizeof(a));
+    check_same_weights(whole, again);
+    assert_memory_equal(&whole->schedule, &again->schedule, sizeof(whole->schedule));
+    unlink(path);
+    clrnn_model_destroy(&whole);
+    clrnn_model_destroy(&again);
+}
+
+static void test_resume_ref(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    assert_true(fixture_open(&f, "ref"));
+    check_resume(&f);
+    fixture_close(&f);
+}
+
+static void test_resume_device(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    NEED_OPENCL(f);
+    check_resume(&f);
+    fixture_close(&f);
+}
+
+// Numbers as text come back bit for bit, odd ones too.
+static void test_schedule_numbers(void **state)
+{
+    static const double odd[] = {0, -0.0, 1e-304, 0x1p-1074, 0x1.fffffffffffffp+1023, INFINITY, -INFINITY, 1.0 / 3};
+    struct clrnn_model *m, *again;
+    char path[4096];
+    struct fixture f;
+
+    (void)state;
+    assert_true(fixture_open(&f, "ref"));
+    fixture_path(path, sizeof(path), "odd.safetensors");
+    m = fixture_model(&f, LAYERS, TRAIN, shape);
+    for (size_t i = 0; i < ARRAY_SIZE(odd); i++) {
+        m->schedule.lr = odd[i];
+        m->schedule.count = -3;
+        assert_int_equal(clrnn_model_save(m, path), CLRNN_OK);
+        assert_int_equal(clrnn_model_open(f.device, path, &again), CLRNN_OK);
+        assert_memory_equal(&m->schedule, &again->schedule, sizeof(m->schedule));
+        clrnn_model_destroy(&again);
+    }
+    unlink(path);
+    clrnn_model_destroy(&m);
+    fixture_close(&f);
+}
+
+static void test_normalization(void **state)
+{
+    const double mean[4] = {1, 2, 3, 4}, std[4] = {0.5, 1, 2, 4};
+    struct clrnn_config *config;
+    struct clrnn_model *m, *again;
+    char path[4096];
+    double got[4];
+    struct fixture f;
+
+    (void)state;
+    assert_true(fixture_open(&f, "ref"));
+    fixture_path(path, sizeof(path), "normal.safetensors");
+    config = fixture_config(&f, LAYERS, TRAIN);
+    config->data.standard = true;
+    assert_int_equal(clrnn_model_create(f.device, config, &shape, &m), CLRNN_OK);
+    assert_int_equal(clrnn_model_save(m, path), CLRNN_OK);
+    assert_int_equal(clrnn_model_open(f.device, path, &again), CLRNN_ERR_DATA); // measured, but not there
+    assert_non_null(strstr(f.error, "input.mean and input.std of 4 numbers each are not there"));
+
+    assert_int_equal(clrnn_model_set_normalization(m, mean, std), CLRNN_OK);
+    assert_int_equal(clrnn_model_save(m, path), CLRNN_OK);
+    assert_int_equal(clrnn_model_open(f.device, path, &again), CLRNN_OK);
+    assert_int_equal(clrnn_buffer_read_f64(again->input_std, 0, 4, got), CLRNN_OK);
+    assert_memory_equal(got, std, sizeof(std));
+    clrnn_model_destroy(&again);
+
+    assert_int_equal(clrnn_model_create(f.device, config, &shape, &again), CLRNN_OK);
+    assert_int_equal(clrnn_model_init(again, path, false), CLRNN_OK);
+    assert_int_equal(clrnn_buffer_read_f64(again->input_mean, 0, 4, got), CLRNN_OK);
+    assert_memory_equal(got, mean, sizeof(mean));
+    clrnn_model_destroy(&again);
+    unlink(path);
+    clrnn_model_destroy(&m);
+    clrnn_config_destroy(&config);
+    fixture_close(&f);
+}
+
+// ---------------------------------------------------------------- foreign and damaged files
+
+static void test_init(void **state)
+{
+    struct clrnn_model *m, *other, *same;
+    char path[4096];
+    struct fixture f;
+
+    (void)state;
+    assert_true(fixture_open(&f, "ref"));
+    fixture_path(path, sizeof(path), "init.safetensors");
+    m = fixture_model(&f, LAYERS, TRAIN, shape);
+    steps(m, 0, 2, NULL);
+    assert_int_equal(clrnn_model_export(m, path), CLRNN_OK);
+
+    same = fixture_model(&f, LAYERS, "loss: cross_entropy, seed: 99", shape);
+    assert_int_equal(clrnn_model_init(same, path, false), CLRNN_OK);
+    check_same_weights(m, same);
+    assert_int_equal(clrnn_model_open(f.device, path, &other), CLRNN_ERR_DATA);
+    assert_non_null(strstr(f.error, "holds no clrnn model"));
+    clrnn_model_destroy(&same);
+
+    other = fixture_model(&f,
+                          "- batchnorm: {name: norm}\n- gru: {name: gru, hidden_size: 6}\n- pool: {over: last}\n"
+                          "- linear: {name: head, out_features: 3}\n", TRAIN, shape);
+    f.errors = 0;
+    assert_int_equal(clrnn_model_init(other, path, false), CLRNN_ERR_DATA);
+    assert_int_equal(f.errors, 1);
+    assert_non_null(strstr(f.error, "missing head.weight, head.bias; extra gru.weight_ih_l0_reverse, "));
+    assert_non_null(strstr(f.error, "fc.weight, fc.bias; wrongly shaped gru.weight_ih_l0 [15, 4] (expected [18, 4])"));
+    f.errors = 0;
+    assert_int_equal(clrnn_model_init(other, path, true), CLRNN_OK);
+    assert_int_equal(f.errors, 0);
+    assert_non_null(strstr(f.warning, "fits in part, 5 tensors were loaded: missing head.weight"));
+    clrnn_model_destroy(&other);
+
+    other = fixture_model(&f, "- linear: {name: head, out_features: 3}\n", TRAIN, shape);
+    assert_int_equal(clrnn_model_init(other, path, true), CLRNN_ERR_DATA);
+    assert_non_null(strstr(f.error, "nothing in it fits the model"));
+    clrnn_model_destroy(&other);
+    clrnn_model_destroy(&m);
+    unlink(path);
+    fixture_close(&f);
+}
+
+// A model file of ours gives its weights without its optimiser.
+static void test_init_from_model_file(void **state)
+{
+    struct clrnn_model *m, *other;
+    char path[4096];
+    struct fixture f;
+
+    (void)state;
+    assert_true(fixture_open(&f, "ref"));
+    fixture_path(path, sizeof(path), "model.safetensors");
+    m = fixture_model(&f, LAYERS, TRAIN, shape);
+    steps(m, 0, 2, NULL);
+    assert_int_equal(clrnn_model_save(m, path), CLRNN_OK);
+    other = fixture_model(&f, LAYERS, "loss: cross_entropy, optimizer: {sgd: {lr: 0.1}}", shape);
+    if (clrnn_model_init(other, path, false) != CLRNN_OK)
+        fail_msg("%s", f.error);
+    check_same_weights(m, other);
+    assert_int_equal(other->steps, 0);
+    clrnn_model_destroy(&other);
+    clrnn_model_destroy(&m);
+    unlink(path);
+    fixture_close(&f);
+}
+
+// num_batches_tracked may be absent, as in state dicts from before it; another dtype is converted.
+static void test_init_lenient(void **state)
+{
+    const size_t one[1] = {4}, two[2] = {3, 4};
+    const double ones[4] = {1, 2, 3, 4}, weight[12] = {0.5};
+    struct clrnn_safetensors_writer *w;
+    struct clrnn_model *m;
+    char path[4096];
+    double got[12];
+    struct fixture f;
+
+    (void)state;
+    assert_true(fixture_open(&f, "ref"));
+    fixture_path(path, sizeof(path), "old.safetensors");
+    assert_int_equal(clrnn_safetensors_writer_create(&f.log, &w), CLRNN_OK);
+    assert_int_equal(clrnn_safetensors_add(w, "0.weight", CLRNN_DTYPE_F64, 1, one, ones), CLRNN_OK);
+    assert_int_equal(clrnn_safetensors_add(w, "0.bias", CLRNN_DTYPE_F64, 1, one, ones), CLRNN_OK);
+    assert_int_equal(clrnn_safetensors_add(w, "0.running_mean", CLRNN_DTYPE_F64, 1, one, ones), CLRNN_OK);
+    assert_int_equal(clrnn_safetensors_add(w, "0.running_var", CLRNN_DTYPE_F64, 1, one, ones), CLRNN_OK);
+    assert_int_equal(clrnn_safetensors_add(w, "1.weight", CLRNN_DTYPE_F64, 2, two, weight), CLRNN_OK);
+    assert_int_equal(clrnn_safetensors_write(w, path), CLRNN_OK);
+    clrnn_safetensors_writer_destroy(&w);
+    m = fixture_model(&f, "- batchnorm\n- linear: {out_features: 3, bias: false}\n", TRAIN, shape);
+    if (clrnn_model_init(m, path, false) != CLRNN_OK)
+        fail_msg("%s", f.error);
+    assert_int_equal(clrnn_model_read(m, 5, got), CLRNN_OK);
+    assert_memory_equal(got, weight, sizeof(weight));
+    assert_int_equal(clrnn_model_read(m, fixture_find(m, "0.num_batches_tracked"), got), CLRNN_OK);
+    assert_true(got[0] == 0);
+    clrnn_model_destroy(&m);
+    unlink(path);
+    fixture_close(&f);
+}
+
+// Writes the file anew with one thing changed: a key's value (NULL: left out), or a tensor left out.
+static void rewrite(struct fixture *f, const char *path, const char *key, const char *value, const char *dropped)
+{
+    struct clrnn_safetensors_writer *w;
+    struct clrnn_safetensors *file;
+    char other[4200];
+
+    snprintf(other, sizeof(other), "%s.changed", path);
+    assert_int_equal(clrnn_safetensors_open(&f->log, path, &file), CLRNN_OK);
+    assert_int_equal(clrnn_safetensors_writer_create(&f->log, &w), CLRNN_OK);
+    for (size_t i = 0; i < file->count; i++) {
+        const struct clrnn_safetensor *t = &file->tensor[i];
+
+        if (!dropped || strcmp(t->name, dropped) != 0)
+            assert_int_equal(clrnn_safetensors_add(w, t->name, t->dtype, t->ndim, t->shape, t->data), CLRNN_OK);
+    }
+    for (size_t i = 0; i < file->metadata_count; i++) {
+        const char *v = key && !strcmp(file->metadata_key[i], key) ? value : file->metadata_value[i];
+
+        if (v)
+            assert_int_equal(clrnn_safetensors_add_metadata(w, file->metadata_key[i], v), CLRNN_OK);
+    }
+    assert_int_equal(clrnn_safetensors_write(w, other), CLRNN_OK);
+    clrnn_safetensors_writer_destroy(&w);
+    clrnn_safetensors_close(&file);
+}
+
+static void test_damaged(void **state)
+{
+    static const struct {
+        const char *key, *value, *dropped, *want;
+    } row[] = {
+        {"clrnn.config", NULL, NULL, "metadata lack clrnn.config"},
+        {"clrnn.config", "model: {layers: [{linear: {out_feature: 2}}]}", NULL, "the config inside is wrong: "},
+        {"clrnn.config", "model: {layers: [{linear: {out_features: 16000000}}]}", NULL, "parameters"},
+        {"clrnn.config", "model: {layers: [{linear: {out_features: 3}}]}", NULL, "does not fit the model"},
+        {"clrnn.format", "2", NULL, "is of model file format 2, expected 1"},
+        {"clrnn.steps", "-1", NULL, "clrnn.steps in its metadata is '-1', expected a number"},
+        {"clrnn.steps", "", NULL, "clrnn.steps in its metadata is ''"},
+        {"clrnn.steps", "99999999999999999999999", NULL, "clrnn.steps in its metadata"},
+        {"clrnn.schedule.lr", "0.1x", NULL, "clrnn.schedule.lr in its metadata is '0.1x'"},
+        {"clrnn.schedule.count", NULL, NULL, "lack clrnn.schedule.count"},
+        {"clrnn.shape.features", "5000000000", NULL, "is out of range"},
+        {"clrnn.progress.finished", "yes", NULL, "expected 0 or 1"},
+        {"clrnn.progress.epoch", NULL, NULL, "lack clrnn.progress.epoch"},
+        {NULL, NULL, "fc.bias", "missing fc.bias"},
+        {NULL, NULL, "optim.v.fc.bias", "the tensor optim.v.fc.bias is missing"},
+    };
+    struct clrnn_progress_state progress = {0};
+    struct clrnn_model *m, *again;
+    char path[4096], other[4200];
+    struct fixture f;
+
+    (void)state;
+    assert_true(fixture_open(&f, "ref"));
+    fixture_path(path, sizeof(path), "damaged.safetensors");
+    snprintf(other, sizeof(other), "%s.changed", path);
+    m = fixture_model(&f, LAYERS, TRAIN, shape);
+    assert_int_equal(clrnn_checkpoint_write(m, &progress, path), CLRNN_OK);
+    clrnn_model_destroy(&m);
+    rewrite(&f, path, NULL, NULL, NULL); // nothing changed: reads
+    assert_int_equal(clrnn_checkpoint_read(f.device, other, &again, &progress), CLRNN_OK);
+    clrnn_model_destroy(&again);
+    for (size_t i = 0; i < ARRAY_SIZE(row); i++) {
+        rewrite(&f, path, row[i].key, row[i].value, row[i].dropped);
+        f.errors = 0;
+        if (clrnn_checkpoint_read(f.device, other, &again, &progress) != CLRNN_ERR_DATA)
+            fail_msg("row %zu was taken: %s", i, row[i].want);
+        assert_null(again);
+        assert_int_equal(f.errors, 1);
+        if (!strstr(f.error, row[i].want))
+            fail_msg("row %zu got: %s\nwant in it: %s", i, f.error, row[i].want);
+    }
+    unlink(path);
+    unlink(other);
+    assert_int_equal(clrnn_checkpoint_read(f.device, path, &again, NULL), CLRNN_ERR_DATA); // gone
+    fixture_close(&f);
+}
+
+// A run folder stands for its last weights, which are what training ended with.
+static void test_open_folder(void **state)
+{
+    struct clrnn_model *last, *best, *got;
+    char folder[4096], path[4200];
+    struct fixture f;
+
+    (void)state;
+    assert_true(fixture_open(&f, "ref"));
+    fixture_path(folder, sizeof(folder), "run");
+    assert_int_equal(mkdir(folder, 0777), 0);
+    assert_int_equal(clrnn_model_open(f.device, folder, &got), CLRNN_ERR_DATA);
+    assert_non_null(strstr(f.error, "neither last.safetensors nor best.safetensors"));
+    last = fixture_model(&f, LAYERS, TRAIN, shape);
+    best = fixture_model(&f, LAYERS, "loss: cross_entropy, seed: 12", shape);
+    snprintf(path, sizeof(path), "%s/best.safetensors", folder);
+    assert_int_equal(clrnn_model_save(best, path), CLRNN_OK);
+    assert_int_equal(clrnn_model_open(f.device, folder, &got), CLRNN_OK);
+    check_same_weights(got, best);
+    clrnn_model_destroy(&got);
+    snprintf(path, sizeof(path), "%s/last.safetensors", folder);
+    assert_int_equal(clrnn_model_save(last, path), CLRNN_OK);
+    assert_int_equal(clrnn_model_open(f.device, folder, &got), CLRNN_OK);
+    check_same_weights(got, last);
+    assert_int_equal(clrnn_model_config(got)->layer_count, 5);
+    clrnn_model_destroy(&got);
+    clrnn_model_destroy(&last);
+    clrnn_model_destroy(&best);
+    unlink(path);
+    snprintf(path, sizeof(path), "%s/best.safetensors", folder);
+    unlink(path);
+    rmdir(folder);
+    fixture_close(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_resume_ref),
+        cmocka_unit_test(test_resume_device),
+        cmocka_unit_test(test_schedule_numbers),
+        cmocka_unit_test(test_normalization),
+        cmocka_unit_test(test_init),
+        cmocka_unit_test(test_init_from_model_file),
+        cmocka_unit_test(test_init_lenient),
+        cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_open_folder),
+    };
+
+    return cmocka_run_group_tests_name("checkpoint", tests, NULL, NULL);
+}
