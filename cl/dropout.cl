@@ -33,10 +33,9 @@ static inline void philox16(uint16 w[4], uint key0, uint key1)
 }
 
 // Words of counters a to d in the order of elements.
-#define IN_ORDER(a, b, c, d)                                                                     \
-    (uint16)(w[0].s##a, w[1].s##a, w[2].s##a, w[3].s##a, w[0].s##b, w[1].s##b, w[2].s##b,        \
-             w[3].s##b, w[0].s##c, w[1].s##c, w[2].s##c, w[3].s##c, w[0].s##d, w[1].s##d,        \
-             w[2].s##d, w[3].s##d)
+#define IN_ORDER(a, b, c, d) \
+    (uint16)(w[0].s##a, w[1].s##a, w[2].s##a, w[3].s##a, w[0].s##b, w[1].s##b, w[2].s##b, w[3].s##b, \
+             w[0].s##c, w[1].s##c, w[2].s##c, w[3].s##c, w[0].s##d, w[1].s##d, w[2].s##d, w[3].s##d)
 
 static inline real16 kept(uint16 word, real16 x, uint threshold, real scale)
 {

@@ -8,8 +8,8 @@
 #endif
 
 // y, the product x weight^T, gets its bias and zeros in padding. bias may be NULL.
-kernel void linear_bias(global real *y, global const int *lengths, global const real *bias, uint rows,
-                        uint N, uint O, uint chunk)
+kernel void linear_bias(global real *y, global const int *lengths, global const real *bias, uint rows, uint N,
+                        uint O, uint chunk)
 {
     const size_t count = (size_t)rows * O, last = min(count, ((size_t)get_global_id(0) + 1) * chunk);
 
@@ -72,7 +72,8 @@ kernel void linear_dx(global const real *dy, global const int *lengths, global c
 
             if (valid)
                 for (uint o = 0; o < O; o++)
-                    sum = fma((realv)(dy[(size_t)r * O + o]), load(weight + (size_t)o * C + c, stop - c), sum);
+                    sum =
+                        fma((realv)(dy[(size_t)r * O + o]), load(weight + (size_t)o * C + c, stop - c), sum);
             store(sum, dx + (size_t)r * C + c, stop - c);
         }
         e += stop - start;

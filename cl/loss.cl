@@ -59,7 +59,7 @@ static inline void add(record_sums *s, uint field, real v)
 {
     const real corrected = v - s->lost[field], sum = s->sum[field] + corrected;
 
-    s->lost[field] = (sum - s->sum[field]) - corrected;
+    s->lost[field] = isinf(sum) ? 0.0f : (sum - s->sum[field]) - corrected;
     s->sum[field] = sum;
 }
 
@@ -230,10 +230,10 @@ static inline void loss_of_rows(const task *t, uint first, uint last, real whole
     }
 }
 
-#define TASK                                                                                     \
-    (task)                                                                                       \
-    {                                                                                            \
-        x, lengths, target, weight, dx, rows, N, C, smoothing, ignore                            \
+#define TASK \
+    (task) \
+    { \
+        x, lengths, target, weight, dx, rows, N, C, smoothing, ignore \
     }
 
 // record [slots, RECORD_FIELDS]; a slot out of range writes nowhere.
@@ -249,7 +249,8 @@ kernel void loss_whole(global const real *x, global const int *lengths, global c
     if (TEAM > 0)
         return;
     whole = weight_of_rows(&t, 0, rows, room);
-    loss_of_rows(&t, 0, rows, whole, counter[COUNTER_SLOT] < slots ? record + counter[COUNTER_SLOT] * RECORD_FIELDS : sums, room);
+    loss_of_rows(&t, 0, rows, whole,
+                 counter[COUNTER_SLOT] < slots ? record + counter[COUNTER_SLOT] * RECORD_FIELDS : sums, room);
 }
 
 // weights [blocks].

@@ -2,19 +2,20 @@
 // Batch normalisation over the rows and layer normalisation over the features of [rows, C].
 //
 // Statistics of many rows come from blocks: each block's mean and sum of squared deviations, taken in two
-// passes, then joined around a common shift (Chan, Golub, LeVeque). So x = 1e4 + noise keeps its variance.
+// passes, then joined (Chan, Golub, LeVeque). Means are counted from x of row 0, which is never padding:
+// so x = 1e4 + noise keeps its variance, as differences of means then are not lost in their rounding.
 #include "vector.h"
 
 // ---------------------------------------------------------------- batchnorm
 
 typedef struct {
-    realv mean, squares; // squares: sum of squared deviations from the mean
+    realv mean, squares; // counted from `shift`; sum of squared deviations from the mean
     real count;
 } moments;
 
 // Of column group c over the valid rows first to last - 1.
-static inline moments block_moments(global const real *x, global const int *lengths, uint first, uint last,
-                                    uint N, uint C, uint c)
+static inline moments block_moments(global const real *x, global const int *lengths, realv shift, uint first,
+                                    uint last, uint N, uint C, uint c)
 {
     kahan sum = kahan_zero(), squares = kahan_zero(), rest = kahan_zero();
     moments m;
@@ -23,7 +24,7 @@ static inline moments block_moments(global const real *x, global const int *leng
     m.count = 0.0f;
     for (uint r = first; r < last; r++)
         if (row_valid(lengths, N, r)) {
-            sum = kahan_add(sum, load(x + (size_t)r * C + c, C - c));
+            sum = kahan_add(sum, load(x + (size_t)r * C + c, C - c) - shift);
             m.count += 1.0f;
         }
     if (m.count == 0.0f)
@@ -31,7 +32,7 @@ static inline moments block_moments(global const real *x, global const int *leng
     m.mean = sum.sum / m.count;
     for (uint r = first; r < last; r++)
         if (row_valid(lengths, N, r)) {
-            const realv d = load(x + (size_t)r * C + c, C - c) - m.mean;
+            const realv d = (load(x + (size_t)r * C + c, C - c) - shift) - m.mean;
 
             rest = kahan_add(rest, d);
             squares = kahan_add(squares, d * d);
@@ -102,10 +103,15 @@ kernel void batchnorm_whole(global const real *x, global const int *lengths, glo
                             uint rows, uint N, uint C, real eps, real momentum, int cumulative)
 {
     const uint c = get_global_id(0) * WIDTH;
+    realv shift;
+    moments m;
 
     if (c >= C)
         return;
-    keep_statistics(block_moments(x, lengths, 0, rows, N, C, c), mean, invstd, running_mean, running_var, eps,
+    shift = load(x + c, C - c);
+    m = block_moments(x, lengths, shift, 0, rows, N, C, c);
+    m.mean += shift;
+    keep_statistics(m, mean, invstd, running_mean, running_var, eps,
                     momentum_now(batches, cumulative, momentum, c), C, c);
     normalise(x, lengths, weight, bias, load(mean + c, C - c), load(invstd + c, C - c), y, 0, rows, N, C, c);
 }
@@ -120,15 +126,15 @@ kernel void batchnorm_blocks(global const real *x, global const int *lengths, gl
 
     if (c >= C || first >= rows)
         return;
-    m = block_moments(x, lengths, first, min(rows, first + block_rows), N, C, c);
+    m = block_moments(x, lengths, load(x + c, C - c), first, min(rows, first + block_rows), N, C, c);
     store((realv)(m.count), out, C - c);
     store(m.mean, out + C, C - c);
     store(m.squares, out + 2 * C, C - c);
 }
 
-kernel void batchnorm_finish(global const real *partial, uint blocks, global real *mean, global real *invstd,
-                             global real *running_mean, global real *running_var, global int *batches,
-                             uint C, real eps, real momentum, int cumulative)
+kernel void batchnorm_finish(global const real *x, global const real *partial, uint blocks, global real *mean,
+                             global real *invstd, global real *running_mean, global real *running_var,
+                             global int *batches, uint C, real eps, real momentum, int cumulative)
 {
     const uint c = get_global_id(0) * WIDTH;
     kahan sum = kahan_zero(), squares = kahan_zero();
@@ -152,7 +158,7 @@ kernel void batchnorm_finish(global const real *partial, uint blocks, global rea
 
         squares = kahan_add(squares, load(p + 2 * C, C - c) + load(p, C - c) * d * d);
     }
-    m.mean = shift + offset;
+    m.mean = load(x + c, C - c) + (shift + offset);
     m.squares = squares.sum;
     keep_statistics(m, mean, invstd, running_mean, running_var, eps,
                     momentum_now(batches, cumulative, momentum, c), C, c);
@@ -172,8 +178,8 @@ kernel void batchnorm_apply(global const real *x, global const int *lengths, glo
     invstd = load_or(second + c, C - c, 1.0f);
     if (!is_invstd)
         invstd = 1.0f / sqrt(invstd + eps);
-    normalise(x, lengths, weight, bias, load(mean + c, C - c), invstd, y, first, min(rows, first + block_rows),
-              N, C, c);
+    normalise(x, lengths, weight, bias, load(mean + c, C - c), invstd, y, first,
+              min(rows, first + block_rows), N, C, c);
 }
 
 typedef struct {
@@ -245,7 +251,8 @@ kernel void batchnorm_bwd_whole(global const real *x, global const int *lengths,
     if (dx != 0) {
         const real count = fmax(s.count, 1.0f);
 
-        input_gradient(x, lengths, dy, weight, m, i, s.dbias / count, s.dweight / count, dx, 0, rows, N, C, c);
+        input_gradient(x, lengths, dy, weight, m, i, s.dbias / count, s.dweight / count, dx, 0, rows, N, C,
+                       c);
     }
 }
 

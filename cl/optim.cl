@@ -58,7 +58,7 @@ kernel void norm_finish(global const real *partial, uint blocks, global real *no
         const real ratio = scale / scale_for(partial[2 * b]);
         const real corrected = partial[2 * b + 1] * ratio * ratio - lost, next = sum + corrected;
 
-        lost = (next - sum) - corrected;
+        lost = isinf(next) ? 0.0f : (next - sum) - corrected;
         sum = next;
     }
     result = sqrt(sum) / scale;

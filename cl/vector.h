@@ -146,7 +146,7 @@ static inline kahan kahan_add(kahan k, realv v)
 {
     const realv corrected = v - k.lost, sum = k.sum + corrected;
 
-    k.lost = (sum - k.sum) - corrected;
+    k.lost = WHERE((sum - k.sum) - corrected, (realv)(0.0f), isinf(sum)); // infinite stays infinite
     k.sum = sum;
     return k;
 }

@@ -27,9 +27,9 @@ enum clrnn_status clrnn_launch_column_sum(struct clrnn_launches *launches, struc
 
     if (s.teams > 1)
         TRY(clrnn_launches_scratch(launches, (size_t)s.teams * C, &partial));
-    TRY(clrnn_launch_kernel(launches, "columns", "column_sum", DEFINES({"WIDTH", s.width}), s.range, cost,
-                            ARGS(BUF(x), BUF(lengths), BUF(partial), UINT(rows), UINT(N), UINT(C),
-                                 UINT(s.chunk))));
+    TRY(clrnn_launch_kernel(
+        launches, "columns", "column_sum", DEFINES({"WIDTH", s.width}), s.range, cost,
+        ARGS(BUF(x), BUF(lengths), BUF(partial), UINT(rows), UINT(N), UINT(C), UINT(s.chunk))));
     return s.teams > 1 ? clrnn_launch_block_sum(launches, partial, 0, s.teams, C, out) : CLRNN_OK;
 }
 
@@ -41,7 +41,7 @@ enum clrnn_status clrnn_launch_mask_rows(struct clrnn_launches *launches, struct
     const struct clrnn_split s = clrnn_split_elements(launches, rows, C, true);
     const struct clrnn_cost cost = {0, 8.0 * rows * C};
 
-    return clrnn_launch_kernel(launches, "columns", "mask_rows", DEFINES({"WIDTH", s.width}), s.range, cost,
-                               ARGS(BUF(x), BUF(lengths), BUF(out), UINT(rows), UINT(N), UINT(C),
-                                    UINT(s.chunk)));
+    return clrnn_launch_kernel(
+        launches, "columns", "mask_rows", DEFINES({"WIDTH", s.width}), s.range, cost,
+        ARGS(BUF(x), BUF(lengths), BUF(out), UINT(rows), UINT(N), UINT(C), UINT(s.chunk)));
 }

@@ -26,11 +26,10 @@ enum clrnn_status clrnn_embedding_bwd(struct clrnn_launches *launches, const str
     const uint32_t slices = MIN2(op->embedding.V, cpu ? 16 : 512);
     const uint32_t width = cpu && op->C >= 8 ? 16 : 1, columns = cpu ? MIN2(op->C, 256) : 1;
 
-    return clrnn_launch_kernel(launches, "embedding", "embedding_bwd", DEFINES({"WIDTH", width}),
-                               RANGE2((op->C + columns - 1) / columns, slices), clrnn_op_cost(graph, op),
-                               ARGS(BUF(clrnn_in(graph, op, EMBEDDING_BWD_X)),
-                                    BUF(clrnn_in(graph, op, EMBEDDING_BWD_DY)),
-                                    BUF(clrnn_out(graph, op, EMBEDDING_DWEIGHT)), UINT(op->T * op->N),
-                                    UINT(op->C), UINT(op->embedding.V), INT(op->embedding.padding_idx),
-                                    UINT(slices), UINT(columns)));
+    return clrnn_launch_kernel(
+        launches, "embedding", "embedding_bwd", DEFINES({"WIDTH", width}),
+        RANGE2((op->C + columns - 1) / columns, slices), clrnn_op_cost(graph, op),
+        ARGS(BUF(clrnn_in(graph, op, EMBEDDING_BWD_X)), BUF(clrnn_in(graph, op, EMBEDDING_BWD_DY)),
+             BUF(clrnn_out(graph, op, EMBEDDING_DWEIGHT)), UINT(op->T * op->N), UINT(op->C),
+             UINT(op->embedding.V), INT(op->embedding.padding_idx), UINT(slices), UINT(columns)));
 }

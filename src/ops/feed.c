@@ -13,15 +13,15 @@ enum clrnn_status clrnn_feed(struct clrnn_launches *launches, const struct clrnn
     const bool cpu = clrnn_on_cpu(launches);
     const int target = !op->feed.target ? 0 : op->feed.target_real ? 2 : 1;
 
-    return clrnn_launch_kernel(
-        launches, "feed", "feed",
-        DEFINES({"WIDTH", s.width}, {"TOKENS", op->feed.tokens}, {"TARGET", target},
-                {"TARGET_STEPS", op->feed.target_steps}),
-        cpu ? s.range : RANGE1(rows * C), clrnn_op_cost(graph, op),
-        ARGS(BUF(clrnn_in(graph, op, FEED_X)), BUF(clrnn_in(graph, op, FEED_Y)),
-             BUF(clrnn_in(graph, op, FEED_LENGTHS)), BUF(clrnn_in(graph, op, FEED_INDEX)),
-             BUF(clrnn_in(graph, op, FEED_MEAN)), BUF(clrnn_in(graph, op, FEED_STD)),
-             BUF(clrnn_out(graph, op, FEED_OUT_X)), BUF(clrnn_out(graph, op, FEED_OUT_Y)),
-             BUF(clrnn_out(graph, op, FEED_OUT_LENGTHS)), UINT(op->T), UINT(op->N), UINT(C),
-             UINT(op->feed.T_data), UINT(cpu ? s.chunk : 0)));
+    return clrnn_launch_kernel(launches, "feed", "feed",
+                               DEFINES({"WIDTH", s.width}, {"TOKENS", op->feed.tokens}, {"TARGET", target},
+                                       {"TARGET_STEPS", op->feed.target_steps}),
+                               cpu ? s.range : RANGE1(rows * C), clrnn_op_cost(graph, op),
+                               ARGS(BUF(clrnn_in(graph, op, FEED_X)), BUF(clrnn_in(graph, op, FEED_Y)),
+                                    BUF(clrnn_in(graph, op, FEED_LENGTHS)),
+                                    BUF(clrnn_in(graph, op, FEED_INDEX)), BUF(clrnn_in(graph, op, FEED_MEAN)),
+                                    BUF(clrnn_in(graph, op, FEED_STD)), BUF(clrnn_out(graph, op, FEED_OUT_X)),
+                                    BUF(clrnn_out(graph, op, FEED_OUT_Y)),
+                                    BUF(clrnn_out(graph, op, FEED_OUT_LENGTHS)), UINT(op->T), UINT(op->N),
+                                    UINT(C), UINT(op->feed.T_data), UINT(cpu ? s.chunk : 0)));
 }

@@ -50,8 +50,8 @@ enum clrnn_status clrnn_graph_tensor(struct clrnn_graph *graph, const char *name
                                      enum clrnn_type type, unsigned ndim, const uint32_t *dims,
                                      struct clrnn_buffer *buffer, int *id)
 {
-    struct clrnn_tensor t = {.role = role, .type = type, .ndim = ndim, .count = 1,
-                             .first_op = -1, .last_op = -1};
+    struct clrnn_tensor t = {
+        .role = role, .type = type, .ndim = ndim, .count = 1, .first_op = -1, .last_op = -1};
 
     if (ndim > ARRAY_SIZE(t.dims))
         return clrnn_error(graph->log, CLRNN_ERR_ARG, "tensor %s has %u dimensions; at most 4 are possible",
@@ -177,7 +177,8 @@ static size_t list_activations(const struct clrnn_graph *graph, const struct clr
         const size_t bytes = MAX2(t->count, 1) * clrnn_type_bytes(device, t->type);
 
         if (t->role == CLRNN_ROLE_ACTIVATION)
-            place[count++] = (struct place){.id = (int)i, .first = MAX2(t->first_op, 0),
+            place[count++] = (struct place){.id = (int)i,
+                                            .first = MAX2(t->first_op, 0),
                                             .last = whole ? INT_MAX : t->last_op,
                                             .bytes = (bytes + align - 1) / align * align};
     }

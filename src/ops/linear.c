@@ -35,18 +35,24 @@ enum clrnn_status clrnn_linear_fwd(struct clrnn_launches *launches, const struct
     if (O <= FEW_OUTPUTS)
         return fwd_few(launches, graph, op);
     // Padding in x spoils only padding in y, which linear_bias sets to 0.
-    TRY(clrnn_launch_gemm(launches,
-                          &(struct clrnn_gemm){.transpose_b = true, .M = rows, .N = O, .K = op->C, .alpha = 1,
-                                               .a = clrnn_in(graph, op, LINEAR_X), .a_ld = op->C,
-                                               .b = clrnn_in(graph, op, LINEAR_WEIGHT), .b_ld = op->C,
-                                               .c = y, .c_ld = O}));
+    TRY(clrnn_launch_gemm(launches, &(struct clrnn_gemm){.transpose_b = true,
+                                                         .M = rows,
+                                                         .N = O,
+                                                         .K = op->C,
+                                                         .alpha = 1,
+                                                         .a = clrnn_in(graph, op, LINEAR_X),
+                                                         .a_ld = op->C,
+                                                         .b = clrnn_in(graph, op, LINEAR_WEIGHT),
+                                                         .b_ld = op->C,
+                                                         .c = y,
+                                                         .c_ld = O}));
     if (bias == NULL && lengths == NULL)
         return CLRNN_OK;
     s = clrnn_split_elements(launches, rows, O, true);
-    return clrnn_launch_kernel(launches, "linear", "linear_bias", DEFINES({"WIDTH", s.width}), s.range,
-                               (struct clrnn_cost){(double)rows * O, 8.0 * rows * O + 4.0 * O},
-                               ARGS(BUF(y), BUF(lengths), BUF(bias), UINT(rows), UINT(op->N), UINT(O),
-                                    UINT(s.chunk)));
+    return clrnn_launch_kernel(
+        launches, "linear", "linear_bias", DEFINES({"WIDTH", s.width}), s.range,
+        (struct clrnn_cost){(double)rows * O, 8.0 * rows * O + 4.0 * O},
+        ARGS(BUF(y), BUF(lengths), BUF(bias), UINT(rows), UINT(op->N), UINT(O), UINT(s.chunk)));
 }
 
 // ---------------------------------------------------------------- backward
@@ -58,12 +64,12 @@ static enum clrnn_status dx_few(struct clrnn_launches *l, const struct clrnn_gra
     const struct clrnn_split s = clrnn_split_elements(l, rows, op->C, true);
     const double elements = (double)rows * op->C;
 
-    return clrnn_launch_kernel(l, "linear", "linear_dx", DEFINES({"WIDTH", s.width}), s.range,
-                               (struct clrnn_cost){2 * elements * O, 4 * (elements + (double)(rows + op->C) * O)},
-                               ARGS(BUF(clrnn_in(g, op, LINEAR_BWD_DY)),
-                                    BUF(clrnn_in(g, op, LINEAR_BWD_LENGTHS)),
-                                    BUF(clrnn_in(g, op, LINEAR_BWD_WEIGHT)), BUF(clrnn_out(g, op, LINEAR_DX)),
-                                    UINT(rows), UINT(op->N), UINT(op->C), UINT(O), UINT(s.chunk)));
+    return clrnn_launch_kernel(
+        l, "linear", "linear_dx", DEFINES({"WIDTH", s.width}), s.range,
+        (struct clrnn_cost){2 * elements * O, 4 * (elements + (double)(rows + op->C) * O)},
+        ARGS(BUF(clrnn_in(g, op, LINEAR_BWD_DY)), BUF(clrnn_in(g, op, LINEAR_BWD_LENGTHS)),
+             BUF(clrnn_in(g, op, LINEAR_BWD_WEIGHT)), BUF(clrnn_out(g, op, LINEAR_DX)), UINT(rows),
+             UINT(op->N), UINT(op->C), UINT(O), UINT(s.chunk)));
 }
 
 static enum clrnn_status dweight_few(struct clrnn_launches *l, const struct clrnn_graph *g,
@@ -79,7 +85,8 @@ static enum clrnn_status dweight_few(struct clrnn_launches *l, const struct clrn
         TRY(clrnn_launches_scratch(l, (size_t)s.teams * O * C, &dweight_blocks));
     if (s.teams > 1 && dbias != NULL)
         TRY(clrnn_launches_scratch(l, (size_t)s.teams * O, &dbias_blocks));
-    TRY(clrnn_launch_kernel(l, "linear", "linear_dweight", DEFINES({"WIDTH", s.width}, {"OUTPUTS", O}), s.range,
+    TRY(clrnn_launch_kernel(l, "linear", "linear_dweight", DEFINES({"WIDTH", s.width}, {"OUTPUTS", O}),
+                            s.range,
                             (struct clrnn_cost){2 * elements * O, 4 * (elements + (double)(rows + C) * O)},
                             ARGS(BUF(clrnn_in(g, op, LINEAR_BWD_X)), BUF(clrnn_in(g, op, LINEAR_BWD_LENGTHS)),
                                  BUF(clrnn_in(g, op, LINEAR_BWD_DY)), BUF(dweight_blocks), BUF(dbias_blocks),
@@ -122,16 +129,29 @@ enum clrnn_status clrnn_linear_bwd(struct clrnn_launches *launches, const struct
     }
     TRY(mask(launches, op, O, lengths, &dy));
     if (dx != NULL)
-        TRY(clrnn_launch_gemm(launches,
-                              &(struct clrnn_gemm){.M = rows, .N = op->C, .K = O, .alpha = 1, .a = dy, .a_ld = O,
-                                                   .b = clrnn_in(graph, op, LINEAR_BWD_WEIGHT), .b_ld = op->C,
-                                                   .c = dx, .c_ld = op->C}));
+        TRY(clrnn_launch_gemm(launches, &(struct clrnn_gemm){.M = rows,
+                                                             .N = op->C,
+                                                             .K = O,
+                                                             .alpha = 1,
+                                                             .a = dy,
+                                                             .a_ld = O,
+                                                             .b = clrnn_in(graph, op, LINEAR_BWD_WEIGHT),
+                                                             .b_ld = op->C,
+                                                             .c = dx,
+                                                             .c_ld = op->C}));
     if (dweight != NULL) {
         TRY(mask(launches, op, op->C, lengths, &x));
-        TRY(clrnn_launch_gemm(launches,
-                              &(struct clrnn_gemm){.transpose_a = true, .M = O, .N = op->C, .K = rows, .alpha = 1,
-                                                   .a = dy, .a_ld = O, .b = x, .b_ld = op->C,
-                                                   .c = dweight, .c_ld = op->C}));
+        TRY(clrnn_launch_gemm(launches, &(struct clrnn_gemm){.transpose_a = true,
+                                                             .M = O,
+                                                             .N = op->C,
+                                                             .K = rows,
+                                                             .alpha = 1,
+                                                             .a = dy,
+                                                             .a_ld = O,
+                                                             .b = x,
+                                                             .b_ld = op->C,
+                                                             .c = dweight,
+                                                             .c_ld = op->C}));
     }
     return dbias != NULL ? clrnn_launch_column_sum(launches, dy, NULL, op->T, op->N, O, dbias) : CLRNN_OK;
 }

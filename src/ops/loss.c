@@ -12,7 +12,8 @@ _Static_assert(CLRNN_LOSS_CROSS_ENTROPY == 0 && CLRNN_LOSS_NLL == 1 && CLRNN_LOS
 // From so many classes on the lanes of a group share a row.
 enum { MANY_CLASSES = 32, CPU_NUMBERS = 4096, GPU_ROWS = 512 };
 
-static struct clrnn_split split_loss(const struct clrnn_launches *l, const struct clrnn_op *op, bool cooperate)
+static struct clrnn_split split_loss(const struct clrnn_launches *l, const struct clrnn_op *op,
+                                     bool cooperate)
 {
     const size_t rows = (size_t)op->T * op->N;
 
@@ -28,12 +29,13 @@ enum clrnn_status clrnn_loss(struct clrnn_launches *launches, const struct clrnn
     const struct clrnn_split s = split_loss(launches, op, cooperate);
     const uint32_t rows = op->T * op->N;
     struct clrnn_buffer *x = clrnn_in(graph, op, LOSS_X), *lengths = clrnn_in(graph, op, LOSS_LENGTHS);
-    struct clrnn_buffer *target = clrnn_in(graph, op, LOSS_TARGET), *weight = clrnn_in(graph, op, LOSS_WEIGHT);
+    struct clrnn_buffer *target = clrnn_in(graph, op, LOSS_TARGET),
+                        *weight = clrnn_in(graph, op, LOSS_WEIGHT);
     struct clrnn_buffer *counter = clrnn_in(graph, op, LOSS_COUNTER), *dx = clrnn_out(graph, op, LOSS_DX);
     struct clrnn_buffer *record = clrnn_out(graph, op, LOSS_RECORD), *sums, *weights;
     const double smoothing = op->loss.kind == CLRNN_LOSS_CROSS_ENTROPY ? op->loss.label_smoothing : 0;
-    const struct clrnn_defines defines =
-        DEFINES({"LOSS_KIND", op->loss.kind}, {"COOPERATE", cooperate}, {"WIDTH", s.width}, {"LANES", s.lanes});
+    const struct clrnn_defines defines = DEFINES({"LOSS_KIND", op->loss.kind}, {"COOPERATE", cooperate},
+                                                 {"WIDTH", s.width}, {"LANES", s.lanes});
 
     TRY(clrnn_launches_scratch(launches, (size_t)MAX2(s.teams, 1) * RECORD_FIELDS, &sums));
     if (s.teams <= 1)
@@ -50,7 +52,8 @@ enum clrnn_status clrnn_loss(struct clrnn_launches *launches, const struct clrnn
                             ARGS(BUF(x), BUF(lengths), BUF(target), BUF(weight), BUF(dx), UINT(rows),
                                  UINT(op->N), UINT(op->C), REAL(smoothing), INT(op->loss.ignore_index),
                                  BUF(weights), UINT(s.teams), BUF(sums), UINT(s.chunk))));
-    return clrnn_launch_kernel(launches, "loss", "loss_finish", defines, RANGE1(RECORD_FIELDS),
-                               (struct clrnn_cost){7.0 * s.teams, 28.0 * s.teams},
-                               ARGS(BUF(sums), UINT(s.teams), BUF(counter), UINT(op->loss.slots), BUF(record)));
+    return clrnn_launch_kernel(
+        launches, "loss", "loss_finish", defines, RANGE1(RECORD_FIELDS),
+        (struct clrnn_cost){7.0 * s.teams, 28.0 * s.teams},
+        ARGS(BUF(sums), UINT(s.teams), BUF(counter), UINT(op->loss.slots), BUF(record)));
 }

@@ -12,8 +12,9 @@ static struct clrnn_cost cost_of(double elements, double flops, double touches)
 
 // ---------------------------------------------------------------- batchnorm
 
-static enum clrnn_status apply(struct clrnn_launches *l, const struct clrnn_graph *g, const struct clrnn_op *op,
-                               struct clrnn_buffer *mean, struct clrnn_buffer *second, bool is_invstd)
+static enum clrnn_status apply(struct clrnn_launches *l, const struct clrnn_graph *g,
+                               const struct clrnn_op *op, struct clrnn_buffer *mean,
+                               struct clrnn_buffer *second, bool is_invstd)
 {
     const uint32_t rows = op->T * op->N;
     const struct clrnn_split s = clrnn_split_columns(l, rows, op->C);
@@ -57,19 +58,20 @@ static enum clrnn_status train_fwd(struct clrnn_launches *l, const struct clrnn_
 
     TRY(statistics(l, g, op, &mean, &invstd));
     if (s.teams <= 1)
-        return clrnn_launch_kernel(
-            l, "norm", "batchnorm_whole", width, columns, clrnn_op_cost(g, op),
-            ARGS(BUF(x), BUF(lengths), BUF(clrnn_in(g, op, BATCHNORM_WEIGHT)),
-                 BUF(clrnn_in(g, op, BATCHNORM_BIAS)), BUF(clrnn_out(g, op, BATCHNORM_Y)), BUF(mean), BUF(invstd),
-                 BUF(running_mean), BUF(running_var), BUF(batches), UINT(rows), UINT(op->N), UINT(C), eps,
-                 momentum, cumulative));
+        return clrnn_launch_kernel(l, "norm", "batchnorm_whole", width, columns, clrnn_op_cost(g, op),
+                                   ARGS(BUF(x), BUF(lengths), BUF(clrnn_in(g, op, BATCHNORM_WEIGHT)),
+                                        BUF(clrnn_in(g, op, BATCHNORM_BIAS)),
+                                        BUF(clrnn_out(g, op, BATCHNORM_Y)), BUF(mean), BUF(invstd),
+                                        BUF(running_mean), BUF(running_var), BUF(batches), UINT(rows),
+                                        UINT(op->N), UINT(C), eps, momentum, cumulative));
     TRY(clrnn_launches_scratch(l, 3 * (size_t)s.teams * C, &partial));
-    TRY(clrnn_launch_kernel(l, "norm", "batchnorm_blocks", width, s.range, cost_of((double)rows * C, 4, 1),
-                            ARGS(BUF(x), BUF(lengths), BUF(partial), UINT(rows), UINT(op->N), UINT(C),
-                                 UINT(s.chunk))));
+    TRY(clrnn_launch_kernel(
+        l, "norm", "batchnorm_blocks", width, s.range, cost_of((double)rows * C, 4, 1),
+        ARGS(BUF(x), BUF(lengths), BUF(partial), UINT(rows), UINT(op->N), UINT(C), UINT(s.chunk))));
     TRY(clrnn_launch_kernel(l, "norm", "batchnorm_finish", width, columns, cost_of((double)s.teams * C, 8, 3),
-                            ARGS(BUF(partial), UINT(s.teams), BUF(mean), BUF(invstd), BUF(running_mean),
-                                 BUF(running_var), BUF(batches), UINT(C), eps, momentum, cumulative)));
+                            ARGS(BUF(x), BUF(partial), UINT(s.teams), BUF(mean), BUF(invstd),
+                                 BUF(running_mean), BUF(running_var), BUF(batches), UINT(C), eps, momentum,
+                                 cumulative)));
     return apply(l, g, op, mean, invstd, true);
 }
 

@@ -93,7 +93,9 @@ static double op_flops(const struct clrnn_op *op)
     case CLRNN_OP_DROPOUT_BWD:
         return 2 * elements;
     case CLRNN_OP_POINTWISE_FWD:
-        return (op->pointwise.function >= CLRNN_SOFTMAX ? 4 : op->pointwise.function == CLRNN_SIGMOID ? 3 : 1) *
+        return (op->pointwise.function >= CLRNN_SOFTMAX   ? 4
+                : op->pointwise.function == CLRNN_SIGMOID ? 3
+                                                          : 1) *
                elements;
     case CLRNN_OP_POINTWISE_BWD:
         return (op->pointwise.function == CLRNN_ROUND ? 0 : 4) * elements;
@@ -106,7 +108,9 @@ static double op_flops(const struct clrnn_op *op)
     case CLRNN_OP_GRAD_NORM:
         return 2 * (double)op->optim.count;
     case CLRNN_OP_OPTIM:
-        return (op->optim.kind == CLRNN_SGD ? 6 : op->optim.kind == CLRNN_RMSPROP ? 10 : 13) *
+        return (op->optim.kind == CLRNN_SGD       ? 6
+                : op->optim.kind == CLRNN_RMSPROP ? 10
+                                                  : 13) *
                (double)op->optim.count;
     case CLRNN_OP_COUNT:
         break;

@@ -14,16 +14,16 @@ enum clrnn_status clrnn_grad_norm(struct clrnn_launches *launches, const struct 
                                   const struct clrnn_op *op)
 {
     const bool cpu = clrnn_on_cpu(launches);
-    const struct clrnn_split s = clrnn_split_blocks(op->optim.count, NORM_BLOCK, cpu ? 16 : 1,
-                                                    cpu ? 1 : clrnn_lanes(launches, 256));
+    const struct clrnn_split s =
+        clrnn_split_blocks(op->optim.count, NORM_BLOCK, cpu ? 16 : 1, cpu ? 1 : clrnn_lanes(launches, 256));
     struct clrnn_buffer *record = clrnn_out(graph, op, GRAD_NORM_RECORD), *partial;
     const struct clrnn_defines defines = DEFINES({"WIDTH", s.width}, {"LANES", s.lanes});
     const size_t slots = record == NULL ? 0 : clrnn_buffer_count(record) / RECORD_FIELDS;
 
     TRY(clrnn_launches_scratch(launches, 2 * (size_t)MAX2(s.teams, 1), &partial));
-    TRY(clrnn_launch_kernel(launches, "optim", "norm_blocks", defines, s.range, clrnn_op_cost(graph, op),
-                            ARGS(BUF(clrnn_in(graph, op, GRAD_NORM_GRADS)), BUF(partial),
-                                 UINT(op->optim.count), UINT(s.chunk))));
+    TRY(clrnn_launch_kernel(
+        launches, "optim", "norm_blocks", defines, s.range, clrnn_op_cost(graph, op),
+        ARGS(BUF(clrnn_in(graph, op, GRAD_NORM_GRADS)), BUF(partial), UINT(op->optim.count), UINT(s.chunk))));
     return clrnn_launch_kernel(launches, "optim", "norm_finish", defines, RANGE1(1),
                                (struct clrnn_cost){4.0 * s.teams, 8.0 * s.teams},
                                ARGS(BUF(partial), UINT(s.teams), BUF(clrnn_out(graph, op, GRAD_NORM_NORM)),

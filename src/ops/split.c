@@ -28,8 +28,8 @@ uint32_t clrnn_lanes(const struct clrnn_launches *launches, uint32_t wanted)
 
 static struct clrnn_split make(uint32_t width, uint32_t lanes, size_t chunk, size_t count)
 {
-    struct clrnn_split s = {.width = width, .lanes = lanes, .chunk = (uint32_t)chunk,
-                            .teams = (uint32_t)groups(count, chunk)};
+    struct clrnn_split s = {
+        .width = width, .lanes = lanes, .chunk = (uint32_t)chunk, .teams = (uint32_t)groups(count, chunk)};
 
     s.range = lanes == 1 ? RANGE1(MAX2(s.teams, 1)) : GROUPS1((size_t)MAX2(s.teams, 1) * lanes, lanes);
     return s;

@@ -7,10 +7,10 @@
 #include "device/launch.h"
 
 struct clrnn_split {
-    uint32_t width;  // -D WIDTH: numbers in a vector, 1 or 16
-    uint32_t lanes;  // -D LANES: work-items that share a row, 1 or a power of two
-    uint32_t chunk;  // elements or rows that one team works through
-    uint32_t teams;  // how many chunks there are
+    uint32_t width; // -D WIDTH: numbers in a vector, 1 or 16
+    uint32_t lanes; // -D LANES: work-items that share a row, 1 or a power of two
+    uint32_t chunk; // elements or rows that one team works through
+    uint32_t teams; // how many chunks there are
     struct clrnn_range range;
 };
 

@@ -155,8 +155,8 @@ void op_test_counter(struct op_test *t, int slot, uint32_t step, uint32_t record
 
 void op_test_out(struct op_test *t, int slot, enum clrnn_type type, size_t count, double tolerance)
 {
-    t->out[slot] = (struct op_test_slot){.there = true, .type = type, .count = count,
-                                         .tolerance = tolerance, .same_as = -1};
+    t->out[slot] = (struct op_test_slot){
+        .there = true, .type = type, .count = count, .tolerance = tolerance, .same_as = -1};
 }
 
 void op_test_out_rows(struct op_test *t, int slot, uint32_t row_size, double tolerance)
@@ -171,15 +171,23 @@ float *op_test_updated(struct op_test *t, int slot, size_t count, double toleran
 
     for (size_t i = 0; i < count; i++)
         v[i] = op_test_normal(t);
-    t->out[slot] = (struct op_test_slot){.there = true, .updated = true, .type = CLRNN_REAL, .count = count,
-                                         .real = v, .tolerance = tolerance, .same_as = -1};
+    t->out[slot] = (struct op_test_slot){.there = true,
+                                         .updated = true,
+                                         .type = CLRNN_REAL,
+                                         .count = count,
+                                         .real = v,
+                                         .tolerance = tolerance,
+                                         .same_as = -1};
     return v;
 }
 
 void op_test_updated_input(struct op_test *t, int slot, int in_slot, double tolerance)
 {
-    t->out[slot] = (struct op_test_slot){.there = true, .updated = true, .type = t->in[in_slot].type,
-                                         .count = t->in[in_slot].count, .tolerance = tolerance,
+    t->out[slot] = (struct op_test_slot){.there = true,
+                                         .updated = true,
+                                         .type = t->in[in_slot].type,
+                                         .count = t->in[in_slot].count,
+                                         .tolerance = tolerance,
                                          .same_as = in_slot};
 }
 
@@ -207,8 +215,8 @@ static void fail_at(const struct op_test *t, const char *side, size_t slot, size
                     double want, const char *why)
 {
     fail_msg("%s T=%u N=%u C=%u seed=%llu %s: %s %zu [%zu]: got %.9g, want %.9g (%s)",
-             clrnn_op_name(t->op.kind), t->op.T, t->op.N, t->op.C, (unsigned long long)t->random.seed, t->what,
-             side, slot, index, got, want, why);
+             clrnn_op_name(t->op.kind), t->op.T, t->op.N, t->op.C, (unsigned long long)t->random.seed,
+             t->what, side, slot, index, got, want, why);
 }
 
 static void fence(const struct op_test *t, struct fenced *f, const struct op_test_slot *s)
@@ -241,7 +249,8 @@ static void unfence(const struct op_test *t, const struct fenced *f, const char 
     MUST(clrnn_buffer_read_i32(f->whole, 0, all, words));
     for (size_t i = 0; i < all; i++)
         if ((i < f->pad || i >= f->pad + f->count) && (uint32_t)words[i] != sentinel)
-            fail_at(t, side, slot, i, words[i], sentinel, "written outside of the tensor; index from its fence");
+            fail_at(t, side, slot, i, words[i], sentinel,
+                    "written outside of the tensor; index from its fence");
     memcpy(bits, words + f->pad, f->count * sizeof(*bits));
     free(words);
 }
@@ -273,7 +282,8 @@ static struct clrnn_graph *make_graph(struct op_test *t, struct fenced *in, stru
         if (!t->in[i].there)
             continue;
         fence(t, &in[i], &t->in[i]);
-        MUST(clrnn_graph_tensor(graph, "in", CLRNN_ROLE_DATA, t->in[i].type, 1, dims, in[i].part, &ready.in[i]));
+        MUST(clrnn_graph_tensor(graph, "in", CLRNN_ROLE_DATA, t->in[i].type, 1, dims, in[i].part,
+                                &ready.in[i]));
     }
     for (int i = 0; i < CLRNN_OP_MAX_OUT; i++) {
         const uint32_t dims[1] = {(uint32_t)t->out[i].count};
@@ -302,8 +312,8 @@ static bool is_updated_input(const struct op_test *t, int slot)
 }
 
 // One run from the first values; bits of every output, and inputs unchanged.
-static void run_once(struct op_test *t, struct clrnn_launches *launches, struct fenced *in, struct fenced *out,
-                     int32_t *bits[])
+static void run_once(struct op_test *t, struct clrnn_launches *launches, struct fenced *in,
+                     struct fenced *out, int32_t *bits[])
 {
     for (int i = 0; i < CLRNN_OP_MAX_IN; i++)
         if (t->in[i].there)
@@ -314,7 +324,8 @@ static void run_once(struct op_test *t, struct clrnn_launches *launches, struct 
     MUST(clrnn_launches_run(launches));
     for (int i = 0; i < CLRNN_OP_MAX_OUT; i++)
         if (t->out[i].there)
-            unfence(t, t->out[i].same_as < 0 ? &out[i] : &in[t->out[i].same_as], "output", (size_t)i, bits[i]);
+            unfence(t, t->out[i].same_as < 0 ? &out[i] : &in[t->out[i].same_as], "output", (size_t)i,
+                    bits[i]);
     for (int i = 0; i < CLRNN_OP_MAX_IN; i++) {
         const void *first = t->in[i].real != NULL ? (void *)t->in[i].real : (void *)t->in[i].word;
         int32_t *now;
@@ -395,7 +406,8 @@ static void run_on_reference(struct op_test *t)
     }
     for (int i = 0; i < CLRNN_OP_MAX_OUT; i++) {
         t->op.out[i] = t->out[i].there ? i : CLRNN_NONE;
-        out[i] = t->out[i].there && t->out[i].same_as >= 0 ? in[t->out[i].same_as] : reference_values(&t->out[i]);
+        out[i] =
+            t->out[i].there && t->out[i].same_as >= 0 ? in[t->out[i].same_as] : reference_values(&t->out[i]);
     }
     MUST(clrnn_reference_run(&test_log, &t->op, in, out));
     for (int i = 0; i < CLRNN_OP_MAX_OUT; i++) {

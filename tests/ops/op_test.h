@@ -25,23 +25,23 @@ struct op_test_slot {
     bool there, updated, skip; // skip: not compared
     enum clrnn_type type;
     size_t count;
-    float *real;               // values before the run; NULL for integers
-    int32_t *word;             // the same for integers
-    double tolerance;          // times the largest magnitude of the tensor
-    double absolute;           // plus this
-    int same_as;               // of outputs: the input slot that is the same tensor, or -1
-    uint32_t row_size;         // where not 0, rows in padding must be exactly 0
+    float *real;       // values before the run; NULL for integers
+    int32_t *word;     // the same for integers
+    double tolerance;  // times the largest magnitude of the tensor
+    double absolute;   // plus this
+    int same_as;       // of outputs: the input slot that is the same tensor, or -1
+    uint32_t row_size; // where not 0, rows in padding must be exactly 0
 };
 
 struct op_test {
     struct clrnn_device *device;
-    struct clrnn_op op;        // attributes are the test's to fill in
+    struct clrnn_op op; // attributes are the test's to fill in
     struct op_test_slot in[CLRNN_OP_MAX_IN], out[CLRNN_OP_MAX_OUT];
-    int lengths_slot;          // input with lengths, or -1
+    int lengths_slot; // input with lengths, or -1
     struct clrnn_random random;
     uint64_t drawn;
-    char what[160];            // more for failure messages
-    float *got[CLRNN_OP_MAX_OUT]; // after the run, outputs as the device gave them (integers as bits)
+    char what[160];                 // more for failure messages
+    float *got[CLRNN_OP_MAX_OUT];   // after the run, outputs as the device gave them (integers as bits)
     double *want[CLRNN_OP_MAX_OUT]; // and as the reference did (integers by value); until the next begin
 };
 

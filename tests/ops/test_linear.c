@@ -30,7 +30,8 @@ static void forward(struct op_test *t, uint32_t T, uint32_t N, uint32_t C, uint3
     op_test_run(t);
 }
 
-static void backward(struct op_test *t, uint32_t T, uint32_t N, uint32_t C, uint32_t O, bool bias, bool padded)
+static void backward(struct op_test *t, uint32_t T, uint32_t N, uint32_t C, uint32_t O, bool bias,
+                     bool padded)
 {
     op_test_begin(t, CLRNN_OP_LINEAR_BWD, T, N, C, 2000 + C * 7 + O);
     snprintf(t->what, sizeof(t->what), "O=%u bias=%d padded=%d", O, bias, padded);
@@ -55,7 +56,7 @@ static void shapes(void **state)
 {
     static const uint32_t shape[][4] = {
         // T, N, C, O
-        {1, 1, 1, 1},   {1, 64, 64, 2},  {3, 5, 7, 8},    {2, 3, 16, 9},  {5, 4, 17, 3},
+        {1, 1, 1, 1},    {1, 64, 64, 2}, {3, 5, 7, 8},    {2, 3, 16, 9},  {5, 4, 17, 3},
         {1, 65, 31, 33}, {7, 9, 33, 1},  {1, 2, 128, 57}, {20, 33, 6, 2}, {40, 31, 3, 11},
     };
     const size_t count = op_test_small() ? 5 : ARRAY_SIZE(shape);

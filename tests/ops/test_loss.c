@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: MIT
+// Losses, their gradients and records against the reference and against PyTorch 1.13's numbers.
+#include "op_test.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/array.h"
+
+enum { SLOTS = 3, SLOT = 1 };
+
+// Logits are a few units; exp and log cost some units in the last place, the sums compensated.
+static const double tolerance = 2e-6;
+
+struct variant {
+    enum clrnn_loss kind;
+    bool weight, padded, evaluation;
+    double smoothing;
+    int32_t ignore;
+};
+
+static void set_up(struct op_test *t, uint32_t T, uint32_t N, uint32_t C, const struct variant *v)
+{
+    const bool classes = v->kind == CLRNN_LOSS_CROSS_ENTROPY || v->kind == CLRNN_LOSS_NLL;
+    const size_t rows = (size_t)T * N;
+    float *weight, *target;
+
+    op_test_begin(t, CLRNN_OP_LOSS, T, N, C, 3000 + C * 31 + rows);
+    snprintf(t->what, sizeof(t->what), "loss=%d weight=%d padded=%d eval=%d smoothing=%g", v->kind, v->weight,
+             v->padded, v->evaluation, v->smoothing);
+    t->op.loss.kind = v->kind;
+    t->op.loss.label_smoothing = v->smoothing;
+    t->op.loss.ignore_index = v->ignore;
+    t->op.loss.slots = SLOTS;
+    op_test_real(t, LOSS_X, rows * C);
+    if (classes) {
+        op_test_int(t, LOSS_TARGET, rows, 0, (int32_t)C - 1);
+        for (size_t r = 1; r < rows; r += 5)
+            t->in[LOSS_TARGET].word[r] = r % 2 ? INT32_MIN : v->ignore;
+    } else {
+        target = op_test_real(t, LOSS_TARGET, rows);
+        for (size_t r = 0; v->kind == CLRNN_LOSS_BCE_WITH_LOGITS && r < rows; r++)
+            target[r] = op_test_u32(t) % 4 == 0 ? 0.25f : (float)(op_test_u32(t) % 2);
+    }
+    if (v->weight) {
+        weight = op_test_real(t, LOSS_WEIGHT, classes ? C : 1);
+        for (size_t c = 0; c < (classes ? C : 1); c++)
+            weight[c] = 0.1f + fabsf(weight[c]);
+    }
+    op_test_counter(t, LOSS_COUNTER, 17, SLOT);
+    if (v->padded) {
+        op_test_lengths(t, LOSS_LENGTHS);
+        op_test_spoil_padding(t, LOSS_X, C);
+        if (!classes)
+            op_test_spoil_padding(t, LOSS_TARGET, 1);
+    }
+    if (!v->evaluation)
+        op_test_out_rows(t, LOSS_DX, C, tolerance);
+    op_test_updated(t, LOSS_RECORD, SLOTS * RECORD_FIELDS, 1e-6);
+}
+
+// Fields one by one: a record's numbers differ by orders of magnitude.
+static void check_record(struct op_test *t, double bound)
+{
+    const float *got = t->got[LOSS_RECORD];
+    const double *want = t->want[LOSS_RECORD];
+
+    for (size_t i = 0; i < SLOTS * RECORD_FIELDS; i++)
+        if (!(fabs(got[i] - want[i]) <= bound * fabs(want[i]) + 1e-9) && !(isnan(got[i]) && isnan(want[i])))
+            fail_msg("loss T=%u N=%u C=%u seed=%llu %s: record field %zu: got %.9g, want %.9g", t->op.T,
+                     t->op.N, t->op.C, (unsigned long long)t->random.seed, t->what, i, got[i], want[i]);
+}
+
+static void classes(void **state)
+{
+    static const uint32_t shape[][3] = {{1, 1, 1},   {1, 64, 2},  {3, 5, 7},   {2, 9, 16},   {1, 7, 17},
+                                        {7, 31, 33}, {1, 3, 501}, {40, 33, 5}, {1, 6000, 3}, {1, 70, 100}};
+    const size_t count = op_test_small() ? 5 : ARRAY_SIZE(shape);
+
+    for (size_t i = 0; i < count; i++)
+        for (unsigned k = 0; k < 16; k++) {
+            const struct variant v = {.kind = k & 1 ? CLRNN_LOSS_NLL : CLRNN_LOSS_CROSS_ENTROPY,
+                                      .weight = k & 2,
+                                      .padded = k & 4,
+                                      .evaluation = (k + i) % 8 == 5,
+                                      .smoothing = k & 8 ? 0.1 : 0,
+                                      .ignore = k & 2 ? -100 : 0};
+
+            set_up(*state, shape[i][0], shape[i][1], shape[i][2], &v);
+            op_test_run(*state);
+            check_record(*state, 1e-6);
+        }
+}
+
+static void reals(void **state)
+{
+    static const uint32_t shape[][2] = {{1, 1}, {1, 64}, {13, 17}, {3, 2000}};
+    const size_t count = op_test_small() ? 3 : ARRAY_SIZE(shape);
+
+    for (size_t i = 0; i < count; i++)
+        for (unsigned k = 0; k < 8; k++) {
+            const struct variant v = {.kind = k & 1 ? CLRNN_LOSS_MSE : CLRNN_LOSS_BCE_WITH_LOGITS,
+                                      .weight = k & 2 && !(k & 1),
+                                      .padded = k & 4};
+
+            set_up(*state, shape[i][0], shape[i][1], 1, &v);
+            op_test_run(*state);
+            check_record(*state, 1e-6);
+        }
+}
+
+// Logits of any size: no overflow, and the gradient stays within its bounds.
+static void extremes(void **state)
+{
+    static const float value[] = {0, 88, -88, 104, -104, 1e4f, -1e4f, 1e-40f, 1e6f, -1e6f};
+    struct op_test *t = *state;
+
+    for (int kind = CLRNN_LOSS_CROSS_ENTROPY; kind <= CLRNN_LOSS_MSE; kind++) {
+        const struct variant v = {.kind = (enum clrnn_loss)kind, .ignore = -100};
+        const uint32_t C = kind <= CLRNN_LOSS_NLL ? 5 : 1;
+
+        if (kind == CLRNN_LOSS_NLL || kind == CLRNN_LOSS_MSE)
+            continue; // sums overflow there as they should
+        set_up(t, 1, 60, C, &v);
+        for (size_t i = 0; i < 60 * C; i++)
+            t->in[LOSS_X].real[i] = value[op_test_u32(t) % ARRAY_SIZE(value)];
+        op_test_run(t);
+    }
+}
+
+// Nothing counts: 0 / 0, as PyTorch's nan, and gradients of 0.
+static void all_ignored(void **state)
+{
+    const struct variant v = {.kind = CLRNN_LOSS_CROSS_ENTROPY, .ignore = 1};
+    struct op_test *t = *state;
+
+    set_up(t, 1, 9, 4, &v);
+    for (size_t r = 0; r < 9; r++)
+        t->in[LOSS_TARGET].word[r] = r % 2 ? 1 : INT32_MIN;
+    op_test_run(t);
+    check_record(t, 0);
+    for (size_t i = 0; i < 36; i++)
+        assert_true(t->got[LOSS_DX][i] == 0);
+    assert_true(t->got[LOSS_RECORD][SLOT * RECORD_FIELDS + RECORD_WEIGHT] == 0);
+    assert_true(t->got[LOSS_RECORD][SLOT * RECORD_FIELDS + RECORD_LOSS] == 0);
+}
+
+static void nan_logits(void **state)
+{
+    for (int kind = CLRNN_LOSS_CROSS_ENTROPY; kind <= CLRNN_LOSS_MSE; kind++) {
+        const struct variant v = {.kind = (enum clrnn_loss)kind, .ignore = -100};
+        struct op_test *t = *state;
+
+        set_up(t, 1, 40, kind <= CLRNN_LOSS_NLL ? 20 : 1, &v);
+        if (kind <= CLRNN_LOSS_NLL)
+            for (size_t r = 0; r < 40; r++)
+                t->in[LOSS_TARGET].word[r] = 3;
+        t->in[LOSS_X].real[3] = NAN;
+        t->out[LOSS_RECORD].skip = t->out[LOSS_DX].skip = true;
+        op_test_run(t);
+        assert_true(isnan(t->got[LOSS_RECORD][SLOT * RECORD_FIELDS + RECORD_LOSS]));
+    }
+}
+
+// A slot out of range writes nowhere.
+static void no_such_record(void **state)
+{
+    const struct variant v = {.kind = CLRNN_LOSS_CROSS_ENTROPY, .ignore = -100};
+    struct op_test *t = *state;
+
+    set_up(t, 1, 9, 4, &v);
+    t->in[LOSS_COUNTER].word[COUNTER_SLOT] = SLOTS;
+    op_test_run(t);
+    assert_memory_equal(t->got[LOSS_RECORD], t->out[LOSS_RECORD].real, SLOTS * RECORD_FIELDS * sizeof(float));
+}
+
+static void ties(void **state)
+{
+    const struct variant v = {.kind = CLRNN_LOSS_CROSS_ENTROPY, .ignore = -100};
+    struct op_test *t = *state;
+
+    set_up(t, 1, 64, 20, &v);
+    for (size_t i = 0; i < 64 * 20; i++)
+        t->in[LOSS_X].real[i] = (float)(op_test_u32(t) % 3);
+    for (size_t r = 0; r < 64; r++)
+        t->in[LOSS_TARGET].word[r] = (int32_t)(op_test_u32(t) % 4);
+    op_test_run(t);
+    check_record(t, 1e-6);
+    assert_true(t->got[LOSS_RECORD][SLOT * RECORD_FIELDS + RECORD_CORRECT] > 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(classes),    cmocka_unit_test(reals),
+                                       cmocka_unit_test(extremes),   cmocka_unit_test(all_ignored),
+                                       cmocka_unit_test(nan_logits), cmocka_unit_test(no_such_record),
+                                       cmocka_unit_test(ties)};
+
+    return cmocka_run_group_tests_name("ops/loss", tests, op_test_open, op_test_close);
+}

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: MIT
+// Batch and layer normalisation against the reference: padding, large means, many rows.
+#include "op_test.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#include "base/array.h"
+
+struct variant {
+    bool affine, running, cumulative, padded;
+    float shift; // mean of x
+};
+
+// x is known to within half a unit in the last place of its mean, and so is y, which is of size 1.
+static double tolerance(const struct variant *v)
+{
+    return 2e-6 + 2e-7 * fabsf(v->shift);
+}
+
+static void batchnorm(struct op_test *t, uint32_t T, uint32_t N, uint32_t C, const struct variant *v)
+{
+    const size_t rows = (size_t)T * N;
+    float *x, *var;
+
+    op_test_begin(t, CLRNN_OP_BATCHNORM_FWD, T, N, C, 11000 + C + rows);
+    snprintf(t->what, sizeof(t->what),
+             "batch statistics, affine=%d running=%d cumulative=%d padded=%d shift=%g", v->affine, v->running,
+             v->cumulative, v->padded, v->shift);
+    t->op.norm.eps = 1e-5;
+    t->op.norm.momentum = 0.1;
+    t->op.norm.cumulative = v->cumulative;
+    t->op.norm.batch_stats = true;
+    x = op_test_real(t, BATCHNORM_X, rows * C);
+    for (size_t i = 0; i < rows * C; i++)
+        x[i] += v->shift;
+    if (v->affine) {
+        op_test_real(t, BATCHNORM_WEIGHT, C);
+        op_test_real(t, BATCHNORM_BIAS, C);
+    }
+    if (v->padded) {
+        op_test_lengths(t, BATCHNORM_LENGTHS);
+        op_test_spoil_padding(t, BATCHNORM_X, C);
+    }
+    op_test_out_rows(t, BATCHNORM_Y, C, tolerance(v));
+    op_test_out(t, BATCHNORM_MEAN, CLRNN_REAL, C, 1e-6);
+    op_test_out(t, BATCHNORM_INVSTD, CLRNN_REAL, C, 2e-6);
+    t->out[BATCHNORM_MEAN].absolute = 1e-6;
+    if (v->running) {
+        op_test_real(t, BATCHNORM_RUNNING_MEAN, C);
+        var = op_test_real(t, BATCHNORM_RUNNING_VAR, C);
+        for (size_t c = 0; c < C; c++)
+            var[c] = fabsf(var[c]);
+        op_test_updated_input(t, BATCHNORM_NEW_MEAN, BATCHNORM_RUNNING_MEAN, 1e-6);
+        op_test_updated_input(t, BATCHNORM_NEW_VAR, BATCHNORM_RUNNING_VAR, 1e-6);
+        op_test_int(t, CLRNN_OP_MAX_IN - 1, 1, 4, 9); // the counter itself stands in no input slot
+        t->in[CLRNN_OP_MAX_IN - 1].there = true;
+        op_test_updated_input(t, BATCHNORM_BATCHES, CLRNN_OP_MAX_IN - 1, 0);
+    }
+    op_test_run(t);
+}
+
+static void batchnorm_eval(struct op_test *t, uint32_t T, uint32_t N, uint32_t C, const struct variant *v)
+{
+    float *var;
+
+    op_test_begin(t, CLRNN_OP_BATCHNORM_FWD, T, N, C, 12000 + C);
+    snprintf(t->what, sizeof(t->what), "running statistics, affine=%d padded=%d", v->affine, v->padded);
+    t->op.norm.eps = 1e-5;
+    op_test_real(t, BATCHNORM_X, (size_t)T * N * C);
+    op_test_real(t, BATCHNORM_RUNNING_MEAN, C);
+    var = op_test_real(t, BATCHNORM_RUNNING_VAR, C);
+    for (size_t c = 0; c < C; c++)
+        var[c] = 0.1f + fabsf(var[c]);
+    if (v->affine) {
+        op_test_real(t, BATCHNORM_WEIGHT, C);
+        op_test_real(t, BATCHNORM_BIAS, C);
+    }
+    if (v->padded) {
+        op_test_lengths(t, BATCHNORM_LENGTHS);
+        op_test_spoil_padding(t, BATCHNORM_X, C);
+    }
+    op_test_out_rows(t, BATCHNORM_Y, C, 1e-6);
+    op_test_run(t);
+}
+
+static void batchnorm_back(struct op_test *t, uint32_t T, uint32_t N, uint32_t C, const struct variant *v)
+{
+    const size_t rows = (size_t)T * N;
+    float *invstd;
+
+    op_test_begin(t, CLRNN_OP_BATCHNORM_BWD, T, N, C, 13000 + C + rows);
+    snprintf(t->what, sizeof(t->what), "affine=%d padded=%d", v->affine, v->padded);
+    t->op.norm.batch_stats = true;
+    op_test_real(t, BATCHNORM_BWD_X, rows * C);
+    op_test_real(t, BATCHNORM_BWD_DY, rows * C);
+    op_test_real(t, BATCHNORM_BWD_MEAN, C);
+    invstd = op_test_real(t, BATCHNORM_BWD_INVSTD, C);
+    for (size_t c = 0; c < C; c++)
+        invstd[c] = 0.5f + fabsf(invstd[c]);
+    if (v->affine) {
+        op_test_real(t, BATCHNORM_BWD_WEIGHT, C);
+        op_test_out(t, BATCHNORM_DWEIGHT, CLRNN_REAL, C, 1e-6);
+        op_test_out(t, BATCHNORM_DBIAS, CLRNN_REAL, C, 1e-6);
+        t->out[BATCHNORM_DWEIGHT].absolute = t->out[BATCHNORM_DBIAS].absolute = 1e-6 * (double)rows;
+    }
+    if (v->padded) {
+        op_test_lengths(t, BATCHNORM_BWD_LENGTHS);
+        op_test_spoil_padding(t, BATCHNORM_BWD_X, C);
+        op_test_spoil_padding(t, BATCHNORM_BWD_DY, C);
+    }
+    if (v->affine || v->padded)
+        op_test_out_rows(t, BATCHNORM_DX, C, 2e-6);
+    else
+        op_test_out(t, BATCHNORM_DX, CLRNN_REAL, rows * C, 2e-6);
+    op_test_run(t);
+}
+
+static void layernorm(struct op_test *t, uint32_t T, uint32_t N, uint32_t C, const struct variant *v)
+{
+    const size_t rows = (size_t)T * N;
+    float *x;
+
+    op_test_begin(t, CLRNN_OP_LAYERNORM_FWD, T, N, C, 14000 + C + rows);
+    snprintf(t->what, sizeof(t->what), "affine=%d padded=%d shift=%g", v->affine, v->padded, v->shift);
+    t->op.norm.eps = 1e-5;
+    x = op_test_real(t, LAYERNORM_X, rows * C);
+    for (size_t i = 0; i < rows * C; i++)
+        x[i] += v->shift;
+    if (v->affine) {
+        op_test_real(t, LAYERNORM_WEIGHT, C);
+        op_test_real(t, LAYERNORM_BIAS, C);
+    }
+    if (v->padded) {
+        op_test_lengths(t, LAYERNORM_LENGTHS);
+        op_test_spoil_padding(t, LAYERNORM_X, C);
+    }
+    // With one feature or two nearly equal ones the rounding of the mean is scaled by up to eps^-1/2.
+    op_test_out_rows(t, LAYERNORM_Y, C, tolerance(v) * (C < 4 ? 100 : 1));
+    t->out[LAYERNORM_Y].absolute = C == 1 ? 1e-4 : 0;
+    if (v->affine) {
+        op_test_out(t, LAYERNORM_MEAN, CLRNN_REAL, rows, 1e-6);
+        op_test_out(t, LAYERNORM_INVSTD, CLRNN_REAL, rows, C < 4 ? 1e-3 : tolerance(v));
+    }
+    op_test_run(t);
+}
+
+static void layernorm_back(struct op_test *t, uint32_t T, uint32_t N, uint32_t C, const struct variant *v)
+{
+    const size_t rows = (size_t)T * N;
+    float *invstd;
+
+    op_test_begin(t, CLRNN_OP_LAYERNORM_BWD, T, N, C, 15000 + C + rows);
+    snprintf(t->what, sizeof(t->what), "affine=%d padded=%d", v->affine, v->padded);
+    op_test_real(t, LAYERNORM_BWD_X, rows * C);
+    op_test_real(t, LAYERNORM_BWD_DY, rows * C);
+    op_test_real(t, LAYERNORM_BWD_MEAN, rows);
+    invstd = op_test_real(t, LAYERNORM_BWD_INVSTD, rows);
+    for (size_t r = 0; r < rows; r++)
+        invstd[r] = 0.5f + fabsf(invstd[r]);
+    if (v->affine) {
+        op_test_real(t, LAYERNORM_BWD_WEIGHT, C);
+        op_test_out(t, LAYERNORM_DWEIGHT, CLRNN_REAL, C, 1e-6);
+        op_test_out(t, LAYERNORM_DBIAS, CLRNN_REAL, C, 1e-6);
+        t->out[LAYERNORM_DWEIGHT].absolute = t->out[LAYERNORM_DBIAS].absolute = 1e-6 * (double)rows;
+    }
+    if (v->padded) {
+        op_test_lengths(t, LAYERNORM_BWD_LENGTHS);
+        op_test_spoil_padding(t, LAYERNORM_BWD_X, C);
+        op_test_spoil_padding(t, LAYERNORM_BWD_DY, C);
+    }
+    op_test_out_rows(t, LAYERNORM_DX, C, 3e-6);
+    op_test_run(t);
+}
+
+static const uint32_t shapes[][3] = {{1, 2, 1},  {3, 5, 7},    {1, 64, 16},  {2, 3, 17},  {1, 65, 33},
+                                     {9, 31, 8}, {30, 33, 40}, {1, 64, 128}, {70, 64, 3}, {5, 1, 600}};
+
+static void each_shape(void **state)
+{
+    const size_t count = op_test_small() ? 5 : ARRAY_SIZE(shapes);
+
+    for (size_t i = 0; i < count; i++)
+        for (unsigned k = 0; k < 8; k++) {
+            const struct variant v = {.affine = k & 1,
+                                      .padded = k & 2,
+                                      .running = k & 4 || k == 3,
+                                      .cumulative = k == 5 || k == 6,
+                                      .shift = k == 7 ? 100 : 0};
+            const uint32_t *s = shapes[i];
+
+            batchnorm(*state, s[0], s[1], s[2], &v);
+            batchnorm_eval(*state, s[0], s[1], s[2], &v);
+            batchnorm_back(*state, s[0], s[1], s[2], &v);
+            layernorm(*state, s[0], s[1], s[2], &v);
+            layernorm_back(*state, s[0], s[1], s[2], &v);
+        }
+}
+
+// A mean of 1e4 with deviation 1: the variance must survive.
+static void large_mean(void **state)
+{
+    const struct variant v = {.affine = true, .running = true, .shift = 1e4f};
+
+    batchnorm(*state, 1, 64, 33, &v);
+    if (!op_test_small())
+        batchnorm(*state, 100, 64, 5, &v);
+    layernorm(*state, 1, 9, 64, &v);
+}
+
+static void many_rows(void **state)
+{
+    const struct variant v = {.affine = true, .running = true, .shift = 3};
+
+    if (op_test_small())
+        skip();
+    batchnorm(*state, 1000, 300, 3, &v);
+    batchnorm_back(*state, 1000, 300, 3, &v);
+    layernorm_back(*state, 1000, 300, 3, &v);
+}
+
+// One valid row: PyTorch refuses; ours stays finite.
+static void one_row(void **state)
+{
+    const struct variant v = {.affine = true, .running = true};
+
+    batchnorm(*state, 1, 1, 5, &v);
+    batchnorm_back(*state, 1, 1, 5, &v);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(each_shape), cmocka_unit_test(large_mean),
+                                       cmocka_unit_test(many_rows), cmocka_unit_test(one_row)};
+
+    return cmocka_run_group_tests_name("ops/norm", tests, op_test_open, op_test_close);
+}
