@@ -268,14 +268,16 @@ static enum clrnn_status load_below(struct loader *l, int id, int depth, struct 
         return load_text(l, source, &node->text);
     case YAML_SEQUENCE_NODE:
         node->kind = CLRNN_NODE_LIST;
-        for (yaml_node_item_t *i = source->data.sequence.items.start; i < source->data.sequence.items.top; i++)
+        for (yaml_node_item_t *i = source->data.sequence.items.start; i < source->data.sequence.items.top;
+             i++)
             TRY(load_child(l, *i, depth + 1, NULL, node));
         return CLRNN_OK;
     case YAML_MAPPING_NODE:
         node->kind = CLRNN_NODE_MAP;
         if (source->data.mapping.pairs.top - source->data.mapping.pairs.start > MAX_KEYS)
             return fail_at(l, source->start_mark, "the map has more than 4096 keys");
-        for (yaml_node_pair_t *p = source->data.mapping.pairs.start; p < source->data.mapping.pairs.top; p++) {
+        for (yaml_node_pair_t *p = source->data.mapping.pairs.start; p < source->data.mapping.pairs.top;
+             p++) {
             const yaml_node_t *key = yaml_document_get_node(l->document, p->key);
 
             if (key->type != YAML_SCALAR_NODE)
@@ -289,10 +291,12 @@ static enum clrnn_status load_below(struct loader *l, int id, int depth, struct 
     return fail_at(l, source->start_mark, "is no YAML node");
 }
 
-static enum clrnn_status fail_parse(const struct clrnn_log *log, const char *name, const yaml_parser_t *parser)
+static enum clrnn_status fail_parse(const struct clrnn_log *log, const char *name,
+                                    const yaml_parser_t *parser)
 {
     const char *problem = parser->problem ? parser->problem : "cannot be understood";
-    const char *hint = strstr(problem, "cannot start any token") ? " (a tab? YAML is indented with spaces)" : "";
+    const char *hint =
+        strstr(problem, "cannot start any token") ? " (a tab? YAML is indented with spaces)" : "";
 
     if (parser->error == YAML_MEMORY_ERROR)
         return clrnn_error(log, CLRNN_ERR_MEMORY, "%s: out of memory while reading YAML", name);
@@ -301,8 +305,8 @@ static enum clrnn_status fail_parse(const struct clrnn_log *log, const char *nam
                            parser->problem_offset, problem);
     if (parser->context && parser->context_mark.line != parser->problem_mark.line)
         return clrnn_error(log, CLRNN_ERR_CONFIG, "%s:%zu:%zu: is no YAML: %s%s (%s that begins in line %zu)",
-                           name, parser->problem_mark.line + 1, parser->problem_mark.column + 1, problem, hint,
-                           parser->context, parser->context_mark.line + 1);
+                           name, parser->problem_mark.line + 1, parser->problem_mark.column + 1, problem,
+                           hint, parser->context, parser->context_mark.line + 1);
     return clrnn_error(log, CLRNN_ERR_CONFIG, "%s:%zu:%zu: is no YAML: %s%s", name,
                        parser->problem_mark.line + 1, parser->problem_mark.column + 1, problem, hint);
 }
@@ -397,8 +401,8 @@ enum clrnn_status clrnn_yaml_read(const struct clrnn_log *log, const char *path,
             if (!grown) {
                 st = room <= MAX_BYTES
                          ? clrnn_error_memory(log, 2 * room, path)
-                         : clrnn_error(log, CLRNN_ERR_CONFIG, "%s: has more than %zu bytes, which no config has",
-                                       path, MAX_BYTES);
+                         : clrnn_error(log, CLRNN_ERR_CONFIG,
+                                       "%s: has more than %zu bytes, which no config has", path, MAX_BYTES);
                 goto done;
             }
             text = grown;

@@ -113,8 +113,9 @@ static enum clrnn_status descend(const struct clrnn_log *log, const char *assign
     return CLRNN_OK;
 }
 
-static enum clrnn_status set_path(const struct clrnn_log *log, struct clrnn_node *root, const char *assignment,
-                                  char *const *step, size_t count, struct clrnn_node **value)
+static enum clrnn_status set_path(const struct clrnn_log *log, struct clrnn_node *root,
+                                  const char *assignment, char *const *step, size_t count,
+                                  struct clrnn_node **value)
 {
     struct clrnn_node *at = root;
 

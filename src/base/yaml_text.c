@@ -53,7 +53,8 @@ static bool emit_scalar(yaml_emitter_t *emitter, const char *text, bool quoted)
 {
     yaml_event_t event;
 
-    return yaml_scalar_event_initialize(&event, NULL, NULL, (const yaml_char_t *)text, (int)strlen(text), 1, 1,
+    return yaml_scalar_event_initialize(&event, NULL, NULL, (const yaml_char_t *)text, (int)strlen(text), 1,
+                                        1,
                                         quoted ? YAML_DOUBLE_QUOTED_SCALAR_STYLE : YAML_PLAIN_SCALAR_STYLE) &&
            yaml_emitter_emit(emitter, &event);
 }

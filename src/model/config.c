@@ -130,8 +130,9 @@ fail:
 }
 
 // Makes the config of a tree; takes nothing over.
-static enum clrnn_status from_tree(const struct clrnn_log *log, const struct clrnn_node *root, const char *name,
-                                   const char *path, const char *folder, struct clrnn_config **config)
+static enum clrnn_status from_tree(const struct clrnn_log *log, const struct clrnn_node *root,
+                                   const char *name, const char *path, const char *folder,
+                                   struct clrnn_config **config)
 {
     enum clrnn_status st;
 

@@ -41,7 +41,8 @@ static const struct clrnn_node *locate(const struct clrnn_node *node, const char
     return node;
 }
 
-static CLRNN_PRINTF(3, 4) enum clrnn_status fail(const struct check *c, const char *path, const char *format, ...)
+static CLRNN_PRINTF(3, 4) enum clrnn_status
+    fail(const struct check *c, const char *path, const char *format, ...)
 {
     const struct clrnn_node *node = locate(c->root, path);
     va_list arguments;
@@ -54,8 +55,14 @@ static CLRNN_PRINTF(3, 4) enum clrnn_status fail(const struct check *c, const ch
         clrnn_error(c->log, CLRNN_ERR_CONFIG, "%s:%d:%d: %s: %s", c->name, node->line, node->column, path,
                     text ? text : "does not fit");
     else
-        clrnn_error(c->log, CLRNN_ERR_CONFIG, "%s%s%s: %s", node ? node->file : c->name ? c->name : "",
-                    node ? " " : c->name ? ": " : "", path, text ? text : "does not fit");
+        clrnn_error(c->log, CLRNN_ERR_CONFIG, "%s%s%s: %s",
+                    node      ? node->file
+                    : c->name ? c->name
+                              : "",
+                    node      ? " "
+                    : c->name ? ": "
+                              : "",
+                    path, text ? text : "does not fit");
     free(text);
     return CLRNN_ERR_CONFIG;
 }
@@ -103,7 +110,8 @@ static enum clrnn_status check_rows(const struct check *c, const struct clrnn_op
 
 static bool recurrent(const struct clrnn_layer *layer)
 {
-    return layer->kind == CLRNN_LAYER_RNN || layer->kind == CLRNN_LAYER_LSTM || layer->kind == CLRNN_LAYER_GRU;
+    return layer->kind == CLRNN_LAYER_RNN || layer->kind == CLRNN_LAYER_LSTM ||
+           layer->kind == CLRNN_LAYER_GRU;
 }
 
 uint32_t clrnn_config_outputs(const struct clrnn_config *config)
@@ -135,7 +143,8 @@ static enum clrnn_status check_name(const struct check *c, size_t index)
                         layer->name);
     }
     if (!strcmp(layer->name, "optim"))
-        return fail(c, path, "\"optim\" is kept for the optimiser's state in model files; choose another name");
+        return fail(c, path,
+                    "\"optim\" is kept for the optimiser's state in model files; choose another name");
     for (size_t i = 0; i < c->config->layer_count; i++) {
         const char *other = c->config->layer[i].name;
 
@@ -202,8 +211,9 @@ static enum clrnn_status check_loss(const struct check *c)
         if (loss->weight && loss->weight_count != 1)
             return fail(c, path, "holds %zu numbers, expected one, such as [2.5]", loss->weight_count);
         if (outputs > 1)
-            return fail(c, "train.loss", "%s wants one output, but the last layer puts out %u; "
-                                         "use out_features: 1%s",
+            return fail(c, "train.loss",
+                        "%s wants one output, but the last layer puts out %u; "
+                        "use out_features: 1%s",
                         clrnn_loss_word(loss->kind), outputs,
                         loss->kind == CLRNN_BCE_WITH_LOGITS ? ", or cross_entropy" : "");
         return CLRNN_OK;

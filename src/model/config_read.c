@@ -41,8 +41,8 @@ static const struct {
     {"inplace", "leave it out: it changes no number"},
 };
 
-static CLRNN_PRINTF(4, 5) enum clrnn_status fail(const struct reader *r, const struct clrnn_node *node,
-                                                 const char *path, const char *format, ...)
+static CLRNN_PRINTF(4, 5) enum clrnn_status
+    fail(const struct reader *r, const struct clrnn_node *node, const char *path, const char *format, ...)
 {
     va_list arguments;
     char *text;
@@ -95,7 +95,8 @@ static const char *known_key(const void *table, size_t index)
 // "unknown key; did you mean "lr"? (known: lr, betas)"
 static enum clrnn_status fail_unknown(const struct reader *r, const struct clrnn_node *node, const char *path,
                                       const char *what, const char *word,
-                                      const char *(*known)(const void *table, size_t index), const void *table)
+                                      const char *(*known)(const void *table, size_t index),
+                                      const void *table)
 {
     char list[512] = "none", near[128] = "";
     size_t best = SIZE_MAX, n = 0;
@@ -258,8 +259,8 @@ static enum clrnn_status read_group(const struct reader *r, const struct clrnn_n
         const char *key = group->count ? group->option[typical].key : "";
 
         return fail(r, node, path, "is %s, expected a map%s%s%s",
-                    node->kind == CLRNN_NODE_LIST ? "a list" : "one value", *key ? " such as {" : " without keys",
-                    key, *key ? ": ...}" : "");
+                    node->kind == CLRNN_NODE_LIST ? "a list" : "one value",
+                    *key ? " such as {" : " without keys", key, *key ? ": ...}" : "");
     }
     if (group->line != CLRNN_NO_LINE)
         *(int *)((char *)object + group->line) = node->line;
@@ -292,8 +293,7 @@ static void settle(const struct clrnn_log *log, const struct clrnn_node *root, c
                    struct clrnn_config *config)
 {
     struct clrnn_early_stopping_config *early = &config->train.early_stopping;
-    const struct clrnn_node *written =
-        clrnn_node_find(clrnn_node_find(root, "train"), "early_stopping");
+    const struct clrnn_node *written = clrnn_node_find(clrnn_node_find(root, "train"), "early_stopping");
 
     if (early->on && !clrnn_node_find(written, "mode"))
         early->mode_max = strstr(early->monitor, "accuracy") != NULL;
@@ -303,8 +303,7 @@ static void settle(const struct clrnn_log *log, const struct clrnn_node *root, c
     }
     for (size_t i = 0; i < config->layer_count; i++) {
         struct clrnn_layer *layer = &config->layer[i];
-        const struct clrnn_node *entry =
-            clrnn_node_find(clrnn_node_find(root, "model"), "layers")->child[i];
+        const struct clrnn_node *entry = clrnn_node_find(clrnn_node_find(root, "model"), "layers")->child[i];
         const struct clrnn_node *index = clrnn_node_find(clrnn_node_find(entry, "embedding"), "padding_idx");
 
         // as PyTorch: -1 is the last token; an index too small stays negative, for the check to see

@@ -34,8 +34,8 @@ static char *absolute(const char *folder, const char *path)
     return whole;
 }
 
-static struct clrnn_node *write_group(const struct clrnn_config *config, const struct clrnn_option_group *group,
-                                      const void *object);
+static struct clrnn_node *write_group(const struct clrnn_config *config,
+                                      const struct clrnn_option_group *group, const void *object);
 
 static struct clrnn_node *write_choice(const struct clrnn_config *config,
                                        const struct clrnn_option_group *const *groups, const void *object)
@@ -82,8 +82,8 @@ static struct clrnn_node *write_row(const struct clrnn_config *config, const str
     }
 }
 
-static struct clrnn_node *write_group(const struct clrnn_config *config, const struct clrnn_option_group *group,
-                                      const void *object)
+static struct clrnn_node *write_group(const struct clrnn_config *config,
+                                      const struct clrnn_option_group *group, const void *object)
 {
     struct clrnn_node *map = clrnn_node_map();
 

@@ -14,22 +14,25 @@
 #define NO_ROWS NULL, 0
 #define ROWS(rows) rows, ARRAY_SIZE(rows)
 
+// A row is an option; laid out by hand.
+// clang-format off
+
 // Rows of the layers
 #define L(member) offsetof(struct clrnn_layer, member)
-#define LAYER_NAME                                                                                             \
-    {"name", CLRNN_OPTION_TEXT, .offset = L(name), .def = "null", .null = "", .quiet = true,                   \
+#define LAYER_NAME \
+    {"name", CLRNN_OPTION_TEXT, .offset = L(name), .def = "null", .null = "", .quiet = true, \
      .help = "prefix in the state dict; without it the layer's index"}
-#define HIDDEN                                                                                                 \
-    {"hidden_size", CLRNN_OPTION_U32, .required = true, .offset = L(hidden_size), .min = 1, .max = MAX_SIZE,   \
-     .help = "features of the hidden state, H"},                                                               \
-    {"num_layers", CLRNN_OPTION_U32, .offset = L(num_layers), .def = "1", .min = 1, .max = 1000,               \
-     .help = "recurrent layers stacked on each other"},                                                        \
-    {"bidirectional", CLRNN_OPTION_BOOL, .offset = L(bidirectional), .def = "false",                           \
-     .help = "also run backwards in time; 2*H features come out"},                                             \
-    {"bias", CLRNN_OPTION_BOOL, .offset = L(bias), .def = "true", .help = "have bias_ih and bias_hh"},         \
-    {"dropout", CLRNN_OPTION_NUMBER, .offset = L(dropout), .def = "0.0", .min = 0, .max = 1,                   \
+#define HIDDEN \
+    {"hidden_size", CLRNN_OPTION_U32, .required = true, .offset = L(hidden_size), .min = 1, .max = MAX_SIZE, \
+     .help = "features of the hidden state, H"}, \
+    {"num_layers", CLRNN_OPTION_U32, .offset = L(num_layers), .def = "1", .min = 1, .max = 1000, \
+     .help = "recurrent layers stacked on each other"}, \
+    {"bidirectional", CLRNN_OPTION_BOOL, .offset = L(bidirectional), .def = "false", \
+     .help = "also run backwards in time; 2*H features come out"}, \
+    {"bias", CLRNN_OPTION_BOOL, .offset = L(bias), .def = "true", .help = "have bias_ih and bias_hh"}, \
+    {"dropout", CLRNN_OPTION_NUMBER, .offset = L(dropout), .def = "0.0", .min = 0, .max = 1, \
      .help = "dropout between stacked layers (none after the last)"}
-#define EPS {"eps", CLRNN_OPTION_NUMBER, .offset = L(eps), .def = "1.0e-05", .min = 0, .max = DBL_MAX,         \
+#define EPS {"eps", CLRNN_OPTION_NUMBER, .offset = L(eps), .def = "1.0e-05", .min = 0, .max = DBL_MAX, \
              .help = "added to the variance, inside the root"}
 
 static const char *const nonlinearities[] = {"tanh", "relu", NULL};
@@ -43,8 +46,9 @@ static const struct clrnn_option rnn_rows[] = {
 static const struct clrnn_option gated_rows[] = {LAYER_NAME, HIDDEN};
 static const struct clrnn_option batchnorm_rows[] = {
     LAYER_NAME, EPS,
-    {"momentum", CLRNN_OPTION_NUMBER, .offset = L(momentum), .second = L(cumulative), .def = "0.1", .null = "",
-     .null_flag = true, .min = 0, .max = 1, .help = "share of the new batch in the running statistics; null: their mean"},
+    {"momentum", CLRNN_OPTION_NUMBER, .offset = L(momentum), .second = L(cumulative), .def = "0.1",
+     .null = "", .null_flag = true, .min = 0, .max = 1,
+     .help = "share of the new batch in the running statistics; null: their mean"},
     {"affine", CLRNN_OPTION_BOOL, .offset = L(affine), .def = "true", .help = "have weight and bias"},
     {"track_running_stats", CLRNN_OPTION_BOOL, .offset = L(track_running_stats), .def = "true",
      .help = "keep running statistics for eval mode; false: the batch's own"},
@@ -64,8 +68,8 @@ static const struct clrnn_option embedding_rows[] = {
     LAYER_NAME,
     {"num_embeddings", CLRNN_OPTION_U32, .required = true, .offset = L(num_embeddings), .min = 1,
      .max = 2147483647, .help = "number of different tokens; they count from 0"},
-    {"embedding_dim", CLRNN_OPTION_U32, .required = true, .offset = L(embedding_dim), .min = 1, .max = MAX_SIZE,
-     .help = "features of a token's vector"},
+    {"embedding_dim", CLRNN_OPTION_U32, .required = true, .offset = L(embedding_dim), .min = 1,
+     .max = MAX_SIZE, .help = "features of a token's vector"},
     {"padding_idx", CLRNN_OPTION_I32, .offset = L(padding_idx), .def = "null", .null = "-1",
      .min = -2147483648.0, .max = 2147483647,
      .help = "the token whose vector is zero and stays so; negative counts from the end"},
@@ -79,10 +83,11 @@ static const struct clrnn_option plain_rows[] = {LAYER_NAME};
 static const struct clrnn_option pool_rows[] = {
     LAYER_NAME,
     {"over", CLRNN_OPTION_CHOICE, .offset = L(over), .def = "last", .words = overs,
-     .help = "last: out[:, -1], the last valid step; final: h_n of the top layer; mean, max: over valid steps"},
+     .help = "last: out[:, -1], the last valid step; final: h_n of the top layer; "
+             "mean, max: over the valid steps"},
 };
 
-#define LAYER(id, kind_, rows, text)                                                                           \
+#define LAYER(id, kind_, rows, text) \
     static const struct clrnn_option_group layer_##id = {#id, CLRNN_LAYER_##kind_, L(line), ROWS(rows), text};
 LAYER(rnn, RNN, rnn_rows, "Elman network, as torch.nn.RNN")
 LAYER(lstm, LSTM, gated_rows, "long short-term memory, as torch.nn.LSTM")
@@ -102,7 +107,8 @@ LAYER(pool, POOL, pool_rows, "one vector out of all time steps")
 
 const struct clrnn_option_group *const clrnn_options_layers[] = {
     &layer_rnn, &layer_lstm, &layer_gru, &layer_batchnorm, &layer_layernorm, &layer_linear, &layer_embedding,
-    &layer_dropout, &layer_relu, &layer_tanh, &layer_sigmoid, &layer_softmax, &layer_log_softmax, &layer_round,
+    &layer_dropout, &layer_relu, &layer_tanh, &layer_sigmoid, &layer_softmax, &layer_log_softmax,
+    &layer_round,
     &layer_pool, NULL,
 };
 
@@ -115,11 +121,11 @@ static const struct clrnn_option_group model_group = {"model", 0, CLRNN_NO_LINE,
 
 // Rows of the losses
 #define C(member) offsetof(struct clrnn_loss_config, member)
-#define CLASS_WEIGHT                                                                                           \
-    {"weight", CLRNN_OPTION_LIST, .offset = C(weight), .second = C(weight_count), .def = "null", .null = "",   \
+#define CLASS_WEIGHT \
+    {"weight", CLRNN_OPTION_LIST, .offset = C(weight), .second = C(weight_count), .def = "null", .null = "", \
      .min = 0, .max = DBL_MAX, .help = "a weight for each class"}
-#define IGNORE_INDEX                                                                                           \
-    {"ignore_index", CLRNN_OPTION_I32, .offset = C(ignore_index), .def = "-100", .min = -2147483648.0,         \
+#define IGNORE_INDEX \
+    {"ignore_index", CLRNN_OPTION_I32, .offset = C(ignore_index), .def = "-100", .min = -2147483648.0, \
      .max = 2147483647, .help = "labels of this value take no part"}
 
 static const struct clrnn_option cross_entropy_rows[] = {
@@ -130,17 +136,17 @@ static const struct clrnn_option cross_entropy_rows[] = {
 };
 static const struct clrnn_option nll_rows[] = {CLASS_WEIGHT, IGNORE_INDEX};
 static const struct clrnn_option bce_rows[] = {
-    {"pos_weight", CLRNN_OPTION_LIST, .offset = C(weight), .second = C(weight_count), .def = "null", .null = "",
-     .min = 0, .max = DBL_MAX, .help = "weight of the positive class, a list of one"},
+    {"pos_weight", CLRNN_OPTION_LIST, .offset = C(weight), .second = C(weight_count), .def = "null",
+     .null = "", .min = 0, .max = DBL_MAX, .help = "weight of the positive class, a list of one"},
 };
 static const struct clrnn_option_group loss_ce = {"cross_entropy", CLRNN_CROSS_ENTROPY, CLRNN_NO_LINE,
                                                   ROWS(cross_entropy_rows),
                                                   "torch.nn.CrossEntropyLoss on logits, classes from 0"};
 static const struct clrnn_option_group loss_nll = {"nll", CLRNN_NLL, CLRNN_NO_LINE, ROWS(nll_rows),
-                                                   "torch.nn.NLLLoss on log-probabilities (after log_softmax)"};
+    "torch.nn.NLLLoss on log-probabilities (after log_softmax)"};
 static const struct clrnn_option_group loss_bce = {"bce_with_logits", CLRNN_BCE_WITH_LOGITS, CLRNN_NO_LINE,
                                                    ROWS(bce_rows),
-                                                   "torch.nn.BCEWithLogitsLoss on one logit, targets 0 and 1"};
+    "torch.nn.BCEWithLogitsLoss on one logit, targets 0 and 1"};
 static const struct clrnn_option_group loss_mse = {"mse", CLRNN_MSE, CLRNN_NO_LINE, NO_ROWS,
                                                    "torch.nn.MSELoss on one output"};
 const struct clrnn_option_group *const clrnn_options_losses[] = {&loss_ce, &loss_nll, &loss_bce, &loss_mse,
@@ -148,12 +154,12 @@ const struct clrnn_option_group *const clrnn_options_losses[] = {&loss_ce, &loss
 
 // Rows of the optimisers
 #define O(member) offsetof(struct clrnn_optimizer_config, member)
-#define OPT(key_, member, def_, ...)                                                                           \
+#define OPT(key_, member, def_, ...) \
     {key_, CLRNN_OPTION_NUMBER, .offset = O(member), .def = def_, .min = 0, .max = DBL_MAX, __VA_ARGS__}
-#define SWITCH(key_, member, help_)                                                                            \
+#define SWITCH(key_, member, help_) \
     {key_, CLRNN_OPTION_BOOL, .offset = O(member), .def = "false", .help = help_}
-#define BETAS                                                                                                  \
-    {"betas", CLRNN_OPTION_PAIR, .offset = O(beta1), .second = O(beta2), .def = "[0.9, 0.999]", .min = 0,      \
+#define BETAS \
+    {"betas", CLRNN_OPTION_PAIR, .offset = O(beta1), .second = O(beta2), .def = "[0.9, 0.999]", .min = 0, \
      .max = 1, .below = true, .help = "decay of the mean of gradients and of their squares"}
 #define LR "learning rate"
 #define DECAY "share of the weights that is added to their gradients"
@@ -188,15 +194,16 @@ static const struct clrnn_option rmsprop_rows[] = {
     OPT("weight_decay", weight_decay, "0.0", .help = DECAY),
     SWITCH("centered", centered, "divide by the deviation, not by the root of the mean of squares"),
 };
-#define OPTIMIZER(id, kind_, text)                                                                             \
-    static const struct clrnn_option_group optimizer_##id = {#id, CLRNN_OPT_##kind_, CLRNN_NO_LINE,            \
+#define OPTIMIZER(id, kind_, text) \
+    static const struct clrnn_option_group optimizer_##id = {#id, CLRNN_OPT_##kind_, CLRNN_NO_LINE, \
                                                              ROWS(id##_rows), text};
 OPTIMIZER(sgd, SGD, "torch.optim.SGD")
 OPTIMIZER(adam, ADAM, "torch.optim.Adam")
 OPTIMIZER(adamw, ADAMW, "torch.optim.AdamW")
 OPTIMIZER(rmsprop, RMSPROP, "torch.optim.RMSprop")
 const struct clrnn_option_group *const clrnn_options_optimizers[] = {&optimizer_sgd, &optimizer_adam,
-                                                                     &optimizer_adamw, &optimizer_rmsprop, NULL};
+    &optimizer_adamw, &optimizer_rmsprop,
+    NULL};
 
 // Rows of the schedulers
 #define S(member) offsetof(struct clrnn_scheduler_config, member)
@@ -205,17 +212,18 @@ static const char *const anneals[] = {"cos", "linear", NULL};
 static const char *const modes[] = {"min", "max", NULL};
 static const char *const threshold_modes[] = {"rel", "abs", NULL};
 
-#define INTERVAL                                                                                               \
-    {"interval", CLRNN_OPTION_FLAG, .offset = S(per_batch), .def = "epoch", .words = intervals,                \
+#define INTERVAL \
+    {"interval", CLRNN_OPTION_FLAG, .offset = S(per_batch), .def = "epoch", .words = intervals, \
      .help = "step after each epoch or after each batch"}
-#define NUM(key_, member, def_, max_, help_)                                                                   \
-    {key_, CLRNN_OPTION_NUMBER, .offset = S(member), .def = def_, .required = !(def_), .min = 0, .max = max_,  \
+#define NUM(key_, member, def_, max_, help_) \
+    {key_, CLRNN_OPTION_NUMBER, .offset = S(member), .def = def_, .required = !(def_), .min = 0, \
+     .max = max_, \
      .help = help_}
-#define STEPS(key_, member, def_, min_, help_)                                                                 \
-    {key_, CLRNN_OPTION_WHOLE, .offset = S(member), .def = def_, .required = !(def_), .min = min_,             \
+#define STEPS(key_, member, def_, min_, help_) \
+    {key_, CLRNN_OPTION_WHOLE, .offset = S(member), .def = def_, .required = !(def_), .min = min_, \
      .max = MAX_COUNT, .help = help_}
-#define FROM_RUN(key_, member, help_)                                                                          \
-    {key_, CLRNN_OPTION_I64, .offset = S(member), .def = "null", .null = "0", .min = 1, .max = MAX_COUNT,      \
+#define FROM_RUN(key_, member, help_) \
+    {key_, CLRNN_OPTION_I64, .offset = S(member), .def = "null", .null = "0", .min = 1, .max = MAX_COUNT, \
      .help = help_}
 
 static const struct clrnn_option step_rows[] = {
@@ -272,8 +280,8 @@ static const struct clrnn_option plateau_rows[] = {
      .help = "factor of a drop"},
     {"patience", CLRNN_OPTION_I64, .offset = S(patience), .def = "10", .min = 0, .max = MAX_COUNT,
      .help = "steps without improvement that are borne"},
-    {"threshold", CLRNN_OPTION_NUMBER, .offset = S(threshold), .def = "0.0001", .min = -DBL_MAX, .max = DBL_MAX,
-     .help = "what counts as an improvement"},
+    {"threshold", CLRNN_OPTION_NUMBER, .offset = S(threshold), .def = "0.0001", .min = -DBL_MAX,
+     .max = DBL_MAX, .help = "what counts as an improvement"},
     {"threshold_mode", CLRNN_OPTION_FLAG, .offset = S(threshold_abs), .def = "rel", .words = threshold_modes,
      .help = "threshold relative to the best, or absolute"},
     {"cooldown", CLRNN_OPTION_I64, .offset = S(cooldown), .def = "0", .min = 0, .max = MAX_COUNT,
@@ -282,8 +290,8 @@ static const struct clrnn_option plateau_rows[] = {
     NUM("eps", plateau_eps, "1.0e-08", DBL_MAX, "smaller drops are left out"),
     INTERVAL,
 };
-#define SCHEDULER(id, kind_, rows, torch)                                                                      \
-    static const struct clrnn_option_group scheduler_##id = {#id, CLRNN_SCHED_##kind_, CLRNN_NO_LINE,          \
+#define SCHEDULER(id, kind_, rows, torch) \
+    static const struct clrnn_option_group scheduler_##id = {#id, CLRNN_SCHED_##kind_, CLRNN_NO_LINE, \
                                                              ROWS(rows), "torch.optim.lr_scheduler." torch};
 SCHEDULER(step_lr, STEP, step_rows, "StepLR")
 SCHEDULER(multistep_lr, MULTISTEP, multistep_rows, "MultiStepLR")
@@ -319,15 +327,16 @@ static const struct clrnn_option_group *const early_stopping_groups[] = {&early_
 static const struct clrnn_option train_rows[] = {
     {"loss", CLRNN_OPTION_ONE_OF, .offset = T(loss), .def = "cross_entropy", .groups = clrnn_options_losses,
      .help = "what is minimised"},
-    {"optimizer", CLRNN_OPTION_ONE_OF, .offset = T(optimizer), .def = "adam", .groups = clrnn_options_optimizers,
-     .help = "how weights are updated"},
+    {"optimizer", CLRNN_OPTION_ONE_OF, .offset = T(optimizer), .def = "adam",
+     .groups = clrnn_options_optimizers, .help = "how weights are updated"},
     {"scheduler", CLRNN_OPTION_ONE_OF, .offset = T(scheduler), .def = "null", .null = "",
      .groups = clrnn_options_schedulers, .help = "how the learning rate changes; null: not at all"},
     {"epochs", CLRNN_OPTION_U32, .offset = T(epochs), .def = "10", .min = 1, .max = 2147483647,
      .help = "passes over the training set"},
     {"batch_size", CLRNN_OPTION_U32, .offset = T(batch_size), .def = "32", .min = 1, .max = 2147483647,
      .help = "samples of a step, N"},
-    {"shuffle", CLRNN_OPTION_BOOL, .offset = T(shuffle), .def = "false", .help = "a new order for each epoch"},
+    {"shuffle", CLRNN_OPTION_BOOL, .offset = T(shuffle), .def = "false",
+     .help = "a new order for each epoch"},
     {"drop_last", CLRNN_OPTION_BOOL, .offset = T(drop_last), .def = "false",
      .help = "leave out the last, smaller batch"},
     {"seed", CLRNN_OPTION_U64, .offset = T(seed), .def = "0", .min = 0, .max = 18446744073709551615.0,
@@ -337,14 +346,15 @@ static const struct clrnn_option train_rows[] = {
     {"log_every", CLRNN_OPTION_U32, .offset = T(log_every), .def = "0", .min = 0, .max = 4294967295.0,
      .help = "a line in metrics.jsonl every so many steps; 0: none"},
     {"early_stopping", CLRNN_OPTION_GROUP, .offset = T(early_stopping), .second = T(early_stopping.on),
-     .def = "null", .null = "", .groups = early_stopping_groups, .help = "end before the last epoch; null: do not"},
+     .def = "null", .null = "", .groups = early_stopping_groups,
+     .help = "end before the last epoch; null: do not"},
 };
 static const struct clrnn_option_group train_group = {"train", 0, CLRNN_NO_LINE, ROWS(train_rows),
                                                       "how it is trained"};
 
 // Rows of data
 #define D(member) offsetof(struct clrnn_source, member)
-#define FILE_ROW(key_, member, help_)                                                                          \
+#define FILE_ROW(key_, member, help_) \
     {key_, CLRNN_OPTION_PATH, .offset = D(member), .def = "null", .null = "", .quiet = true, .help = help_}
 static const struct clrnn_option synthetic_rows[] = {
     {"samples", CLRNN_OPTION_U32, .required = true, .offset = D(samples), .min = 1, .max = 2147483647,
@@ -378,8 +388,8 @@ static const struct clrnn_option_group source_group = {"source", 0, D(line), ROW
 static const struct clrnn_option_group *const source_groups[] = {&source_group, NULL};
 
 #define A(member) offsetof(struct clrnn_data_config, member)
-#define SOURCE(key_, help_)                                                                                    \
-    {#key_, CLRNN_OPTION_GROUP, .offset = A(key_), .second = A(key_.there), .def = "null", .null = "",         \
+#define SOURCE(key_, help_) \
+    {#key_, CLRNN_OPTION_GROUP, .offset = A(key_), .second = A(key_.there), .def = "null", .null = "", \
      .quiet = true, .groups = source_groups, .help = help_}
 static const char *const normalizations[] = {"none", "standard", NULL};
 static const struct clrnn_option data_rows[] = {
@@ -387,7 +397,8 @@ static const struct clrnn_option data_rows[] = {
     SOURCE(valid, "the validation set, looked at after each epoch"),
     SOURCE(test, "a set for eval"),
     {"valid_fraction", CLRNN_OPTION_NUMBER, .offset = A(valid_fraction), .def = "null", .null = "0", .min = 0,
-     .max = 1, .below = true, .help = "share of the training set kept for validation, where there is no valid"},
+     .max = 1, .below = true,
+     .help = "share of the training set kept for validation, where there is no valid"},
     {"normalize", CLRNN_OPTION_FLAG, .offset = A(standard), .def = "none", .words = normalizations,
      .help = "standard: mean 0 and deviation 1 per feature, measured on the training set"},
     {"bucket", CLRNN_OPTION_BOOL, .offset = A(bucket), .def = "false",
@@ -402,12 +413,14 @@ static const struct clrnn_option_group *const data_groups[] = {&data_group, NULL
 static const struct clrnn_option root_rows[] = {
     {"model", CLRNN_OPTION_GROUP, .required = true, .second = SIZE_MAX, .groups = model_groups,
      .help = "what is trained"},
-    {"train", CLRNN_OPTION_GROUP, .offset = offsetof(struct clrnn_config, train), .second = SIZE_MAX, .def = "{}",
-     .groups = train_groups, .help = "how it is trained"},
-    {"data", CLRNN_OPTION_GROUP, .offset = offsetof(struct clrnn_config, data), .second = SIZE_MAX, .def = "{}",
-     .groups = data_groups, .help = "what it learns from"},
+    {"train", CLRNN_OPTION_GROUP, .offset = offsetof(struct clrnn_config, train), .second = SIZE_MAX,
+     .def = "{}", .groups = train_groups, .help = "how it is trained"},
+    {"data", CLRNN_OPTION_GROUP, .offset = offsetof(struct clrnn_config, data), .second = SIZE_MAX,
+     .def = "{}", .groups = data_groups, .help = "what it learns from"},
 };
 const struct clrnn_option_group clrnn_options_root = {"", 0, CLRNN_NO_LINE, ROWS(root_rows), "the config"};
+
+// clang-format on
 
 const struct clrnn_option_group *clrnn_options_kind(const struct clrnn_option_group *const *groups, int kind)
 {

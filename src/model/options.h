@@ -24,7 +24,8 @@ enum clrnn_option_type {
     CLRNN_OPTION_PAIR,   // two numbers: doubles at `offset` and `second`
     CLRNN_OPTION_LIST,   // numbers: double *, owned, at `offset`; size_t count at `second`
     CLRNN_OPTION_GROUP,  // groups[0], on the struct at `offset`; bool "it is there" at `second`, or SIZE_MAX
-    CLRNN_OPTION_ONE_OF, // one of `groups`, on the struct at `offset`, whose first member is the kind; null: kind 0
+    CLRNN_OPTION_ONE_OF, // one of `groups`, on the struct at `offset`, whose first member is the kind; null:
+                         // kind 0
     CLRNN_OPTION_LAYERS, // a list of one of `groups` each: config->layer
 };
 
@@ -48,9 +49,9 @@ struct clrnn_option {
 };
 
 struct clrnn_option_group {
-    const char *word;   // "lstm"; the key that stands for the group
-    int kind;           // layers, ONE_OF: the enum's value
-    size_t line;        // offset of an int that takes the line, or CLRNN_NO_LINE
+    const char *word; // "lstm"; the key that stands for the group
+    int kind;         // layers, ONE_OF: the enum's value
+    size_t line;      // offset of an int that takes the line, or CLRNN_NO_LINE
     const struct clrnn_option *option;
     size_t count;
     const char *help;
@@ -107,9 +108,9 @@ enum clrnn_status clrnn_config_fill(const struct clrnn_log *log, const struct cl
                                     const char *name, struct clrnn_config *config);
 
 /**
- * What can be seen of a whole config without data: values out of range, layers that do not fit each other, arguments that
- * exclude each other. Good for configs made in code, too; `root` (or NULL) gives the places of a read
- * one, `name` stands before messages ("config.yaml").
+ * What can be seen of a whole config without data: values out of range, layers that do not fit each other,
+ * arguments that exclude each other. Good for configs made in code, too; `root` (or NULL) gives the places of
+ * a read one, `name` stands before messages ("config.yaml").
  */
 enum clrnn_status clrnn_config_check(const struct clrnn_log *log, const struct clrnn_config *config,
                                      const struct clrnn_node *root, const char *name);

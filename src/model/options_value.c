@@ -35,10 +35,16 @@ static void bounds(const struct clrnn_option *o, char *text, size_t size)
         return;
     }
     if (low)
-        n = snprintf(text, size, o->above ? " above %.10g" : high && !o->below ? " from %.10g" : " of at least %.10g",
+        n = snprintf(text, size,
+                     o->above            ? " above %.10g"
+                     : high && !o->below ? " from %.10g"
+                                         : " of at least %.10g",
                      o->min);
     if (high)
-        snprintf(text + n, size - (size_t)n, o->below ? "%s below %.10g" : low && !o->above ? "%s to %.10g" : "%s up to %.10g",
+        snprintf(text + n, size - (size_t)n,
+                 o->below           ? "%s below %.10g"
+                 : low && !o->above ? "%s to %.10g"
+                                    : "%s up to %.10g",
                  low && (o->below || o->above) ? " and" : "", o->max);
 }
 
@@ -48,7 +54,11 @@ static void join_words(const char *const *words, char *text, size_t size)
 
     *text = '\0';
     for (size_t i = 0; words[i] && n < size; i++)
-        n += (size_t)snprintf(text + n, size - n, "%s%s", i == 0 ? "" : words[i + 1] ? ", " : " or ", words[i]);
+        n += (size_t)snprintf(text + n, size - n, "%s%s",
+                              i == 0         ? ""
+                              : words[i + 1] ? ", "
+                                             : " or ",
+                              words[i]);
 }
 
 void clrnn_option_expects(const struct clrnn_option *o, char *text, size_t size)
@@ -117,7 +127,8 @@ static enum clrnn_status is_wrong(const struct clrnn_option *o, const struct clr
         if (!value->quoted && clrnn_null_word(value->text))
             snprintf(wrong, size, "is empty, expected %s", expected);
         else
-            snprintf(wrong, size, value->quoted ? "is the text \"%.60s\", expected %s" : "is %.60s, expected %s",
+            snprintf(wrong, size,
+                     value->quoted ? "is the text \"%.60s\", expected %s" : "is %.60s, expected %s",
                      value->text, expected);
         break;
     case CLRNN_NODE_LIST:
@@ -266,8 +277,8 @@ static void set_null(const struct clrnn_option *o, void *object)
     }
 }
 
-enum clrnn_status clrnn_option_read(const struct clrnn_option *o, const struct clrnn_node *value, void *object,
-                                    char *wrong, size_t size)
+enum clrnn_status clrnn_option_read(const struct clrnn_option *o, const struct clrnn_node *value,
+                                    void *object, char *wrong, size_t size)
 {
     void *at = field(object, o->offset);
     const bool plain = value->kind == CLRNN_NODE_SCALAR && !value->quoted;
@@ -381,7 +392,8 @@ bool clrnn_option_fits(const struct clrnn_option *o, const void *object)
     case CLRNN_OPTION_NUMBER:
         return in_bounds(o, *(const double *)at);
     case CLRNN_OPTION_PAIR:
-        return in_bounds(o, *(const double *)at) && in_bounds(o, *(const double *)const_field(object, o->second));
+        return in_bounds(o, *(const double *)at) &&
+               in_bounds(o, *(const double *)const_field(object, o->second));
     case CLRNN_OPTION_LIST:
         for (size_t i = 0; i < *(const size_t *)const_field(object, o->second); i++) {
             if (!*(double *const *)at || !in_bounds(o, (*(double *const *)at)[i]))

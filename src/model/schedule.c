@@ -38,8 +38,8 @@ static void one_cycle(struct clrnn_schedule *s, const struct clrnn_train_config 
         double end, start_lr, end_lr, start_momentum, end_momentum;
     } phase[3] = {
         {c->pct_start * total - 1, initial, c->max_lr, c->max_momentum, c->base_momentum},
-        {c->three_phase ? 2 * c->pct_start * total - 2 : total - 1, c->max_lr, c->three_phase ? initial : least,
-         c->base_momentum, c->max_momentum},
+        {c->three_phase ? 2 * c->pct_start * total - 2 : total - 1, c->max_lr,
+         c->three_phase ? initial : least, c->base_momentum, c->max_momentum},
         {total - 1, initial, least, c->max_momentum, c->max_momentum},
     };
     const int last = c->three_phase ? 2 : 1;
@@ -117,7 +117,8 @@ void clrnn_schedule_init(struct clrnn_schedule *s, const struct clrnn_train_conf
 {
     const struct clrnn_scheduler_config *c = &train->scheduler;
 
-    *s = (struct clrnn_schedule){.lr = train->optimizer.lr, .momentum = optimizer_momentum(&train->optimizer)};
+    *s =
+        (struct clrnn_schedule){.lr = train->optimizer.lr, .momentum = optimizer_momentum(&train->optimizer)};
     s->initial_lr = train->optimizer.lr;
     switch (c->kind) {
     case CLRNN_SCHED_MULTISTEP:

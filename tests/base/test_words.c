@@ -20,11 +20,12 @@ static void test_numbers(void **state)
     static const struct {
         const char *text;
         double value;
-    } good[] = {{"0", 0},        {"1e-4", 1e-4},   {"1.0e-3", 1e-3}, {"-2.5", -2.5},    {"+3", 3},
-                {".5", .5},      {"5.", 5},        {"1_000", 1000},  {"1E5", 1e5},      {"1e+5", 1e5},
-                {"010", 10},     {".inf", INFINITY}, {"-.INF", -INFINITY}, {"1e400", INFINITY}};
-    static const char *const bad[] = {"", " 1", "1 ", "nan", ".nan", "inf", "0x10", "1e", "1.2.3", "1,5", "_1",
-                                      "1_", "1__0", "--1", "e5", ".", "-", "1f", "true", "0x1p3"};
+    } good[] = {{"0", 0},    {"1e-4", 1e-4},     {"1.0e-3", 1e-3},     {"-2.5", -2.5},     {"+3", 3},
+                {".5", .5},  {"5.", 5},          {"1_000", 1000},      {"1E5", 1e5},       {"1e+5", 1e5},
+                {"010", 10}, {".inf", INFINITY}, {"-.INF", -INFINITY}, {"1e400", INFINITY}};
+    static const char *const bad[] = {"",   " 1",    "1 ",  "nan", ".nan", "inf",  "0x10",
+                                      "1e", "1.2.3", "1,5", "_1",  "1_",   "1__0", "--1",
+                                      "e5", ".",     "-",   "1f",  "true", "0x1p3"};
     double value;
 
     (void)state;
@@ -40,7 +41,8 @@ static void test_numbers(void **state)
 
 static void test_integers(void **state)
 {
-    static const char *const bad[] = {"", "-", "1.0", "1e3", "0x", "0xg", "18446744073709551616", "1 ", "x", "1_"};
+    static const char *const bad[] = {"",   "-", "1.0", "1e3", "0x", "0xg", "18446744073709551616",
+                                      "1 ", "x", "1_"};
     uint64_t magnitude;
     bool negative;
 
@@ -89,8 +91,24 @@ static void check_round_trip(double value)
 
 static void test_round_trip(void **state)
 {
-    static const double special[] = {0.0, -0.0, 1, -1, 0.1, 1e-4, 1e-298, 1e22, 1e23, DBL_MAX, DBL_MIN, DBL_EPSILON,
-                                     4.9406564584124654e-324, 1.0 / 3, 100000, 123456789, INFINITY, -INFINITY};
+    static const double special[] = {0.0,
+                                     -0.0,
+                                     1,
+                                     -1,
+                                     0.1,
+                                     1e-4,
+                                     1e-298,
+                                     1e22,
+                                     1e23,
+                                     DBL_MAX,
+                                     DBL_MIN,
+                                     DBL_EPSILON,
+                                     4.9406564584124654e-324,
+                                     1.0 / 3,
+                                     100000,
+                                     123456789,
+                                     INFINITY,
+                                     -INFINITY};
     const struct clrnn_random r = {.seed = 11};
     char text[CLRNN_NUMBER_SIZE];
 

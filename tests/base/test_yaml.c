@@ -126,8 +126,8 @@ static void test_billion(void **state)
     (void)state;
     for (int i = 1; i < 10; i++)
         snprintf(text + strlen(text), sizeof(text) - strlen(text),
-                 "a%d: &a%d [*a%d, *a%d, *a%d, *a%d, *a%d, *a%d, *a%d, *a%d, *a%d, *a%d]\n", i, i, i - 1, i - 1,
-                 i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1);
+                 "a%d: &a%d [*a%d, *a%d, *a%d, *a%d, *a%d, *a%d, *a%d, *a%d, *a%d, *a%d]\n", i, i, i - 1,
+                 i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1);
     refuse(text, "unfolds to more than");
 }
 
@@ -215,11 +215,12 @@ static void test_set(void **state)
     check_set("{a: 1}", "a=x=y", "{a: x=y}", true);
     check_set("{a: 1}", "a=", "{a: }", true);
     // a bare name becomes a map; parents that hold one entry change it
-    check_set("{train: {optimizer: adam}}", "train.optimizer.adam.lr=1", "{train: {optimizer: {adam: {lr: 1}}}}",
-              true);
-    check_set("{train: {optimizer: adam}}", "train.optimizer.sgd.lr=1", "{train: {optimizer: {sgd: {lr: 1}}}}",
-              true);
-    check_set("{train: {optimizer: {adam: {lr: 1}}}}", "train.optimizer.sgd={lr: 2}|train.optimizer.sgd.momentum=3",
+    check_set("{train: {optimizer: adam}}", "train.optimizer.adam.lr=1",
+              "{train: {optimizer: {adam: {lr: 1}}}}", true);
+    check_set("{train: {optimizer: adam}}", "train.optimizer.sgd.lr=1",
+              "{train: {optimizer: {sgd: {lr: 1}}}}", true);
+    check_set("{train: {optimizer: {adam: {lr: 1}}}}",
+              "train.optimizer.sgd={lr: 2}|train.optimizer.sgd.momentum=3",
               "{train: {optimizer: {sgd: {lr: 2, momentum: 3}}}}", true);
     check_set("{train: {scheduler: {step_lr: {step_size: 1}}}}", "train.scheduler.step_lr.gamma=1",
               "{train: {scheduler: {step_lr: {step_size: 1, gamma: 1}}}}", true);
@@ -256,8 +257,11 @@ static void test_set_place(void **state)
 
 static void test_text(void **state)
 {
-    static const char *const awkward[] = {"", "null", "a: b", "- x", "# no", "true", "  two  ", "line\nline",
-                                          "quote\" ' \\", "\xc3\xa4\xe2\x82\xac", "{", "*a", "!x", "1e3", "%", "@"};
+    static const char *const awkward[] = {
+        "",     "null",    "a: b",       "- x",          "# no",
+        "true", "  two  ", "line\nline", "quote\" ' \\", "\xc3\xa4\xe2\x82\xac",
+        "{",    "*a",      "!x",         "1e3",          "%",
+        "@"};
     struct clrnn_node *root = clrnn_node_map(), *list, *again, *copy;
     char *text, *twice;
 
@@ -292,9 +296,9 @@ static void test_text(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_places), cmocka_unit_test(test_empty),     cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_billion), cmocka_unit_test(test_alias),    cmocka_unit_test(test_files),
-        cmocka_unit_test(test_set),    cmocka_unit_test(test_set_place), cmocka_unit_test(test_text),
+        cmocka_unit_test(test_places),  cmocka_unit_test(test_empty),     cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_billion), cmocka_unit_test(test_alias),     cmocka_unit_test(test_files),
+        cmocka_unit_test(test_set),     cmocka_unit_test(test_set_place), cmocka_unit_test(test_text),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

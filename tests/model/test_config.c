@@ -82,7 +82,8 @@ static void test_defaults(void **state)
                 c->train.optimizer.beta1 == 0.9 && c->train.optimizer.beta2 == 0.999 &&
                 c->train.optimizer.eps == 1e-8 && c->train.optimizer.weight_decay == 0);
     assert_true(c->train.scheduler.kind == CLRNN_SCHED_NONE);
-    assert_true(c->train.epochs == 10 && c->train.batch_size == 32 && !c->train.shuffle && !c->train.drop_last);
+    assert_true(c->train.epochs == 10 && c->train.batch_size == 32 && !c->train.shuffle &&
+                !c->train.drop_last);
     assert_true(c->train.clip_grad_norm == 0 && c->train.log_every == 0 && !c->train.early_stopping.on);
     assert_true(!c->data.train.there && !c->data.standard && c->data.valid_fraction == 0);
     clrnn_config_destroy(&c);
@@ -111,18 +112,21 @@ static void test_optimizer_defaults(void **state)
 
 static void test_scheduler_defaults(void **state)
 {
-    struct clrnn_config *c = parse(LAYERS "train: {scheduler: {one_cycle_lr: {max_lr: 0.1, interval: batch}}}");
+    struct clrnn_config *c =
+        parse(LAYERS "train: {scheduler: {one_cycle_lr: {max_lr: 0.1, interval: batch}}}");
     const struct clrnn_scheduler_config *s = &c->train.scheduler;
 
     (void)state;
     assert_true(s->kind == CLRNN_SCHED_ONE_CYCLE && s->per_batch && s->total_steps == 0 && s->epochs == 0 &&
                 s->pct_start == 0.3 && !s->linear_anneal && s->cycle_momentum && s->base_momentum == 0.85 &&
-                s->max_momentum == 0.95 && s->div_factor == 25 && s->final_div_factor == 1e4 && !s->three_phase);
+                s->max_momentum == 0.95 && s->div_factor == 25 && s->final_div_factor == 1e4 &&
+                !s->three_phase);
     clrnn_config_destroy(&c);
     c = parse(LAYERS "train: {scheduler: reduce_lr_on_plateau}");
     s = &c->train.scheduler;
-    assert_true(!s->per_batch && !s->mode_max && s->factor == 0.1 && s->patience == 10 && s->threshold == 1e-4 &&
-                !s->threshold_abs && s->cooldown == 0 && s->min_lr == 0 && s->plateau_eps == 1e-8);
+    assert_true(!s->per_batch && !s->mode_max && s->factor == 0.1 && s->patience == 10 &&
+                s->threshold == 1e-4 && !s->threshold_abs && s->cooldown == 0 && s->min_lr == 0 &&
+                s->plateau_eps == 1e-8);
     clrnn_config_destroy(&c);
     c = parse(LAYERS "train: {scheduler: linear_lr}");
     s = &c->train.scheduler;
@@ -181,11 +185,13 @@ static void test_mistakes(void **state)
     refuse("", "config: is empty");
     refuse("[1]", "config:1:1: is no map");
     refuse("train: {}", "config:1:1: model: is missing");
-    refuse("modle: {}", "config:1:1: modle: unknown key; did you mean \"model\"? (known: model, train, data)");
+    refuse("modle: {}",
+           "config:1:1: modle: unknown key; did you mean \"model\"? (known: model, train, data)");
     refuse("model: {layers: []}", "model.layers: is empty");
     refuse("model: {layers: }", "model.layers: is no list");
     refuse("model: {layers: {lstm: 3}}", "are the dashes missing?");
-    refuse("model: {layers: [lstm]}", "config:1:18: model.layers.0.lstm.hidden_size: is missing, expected a whole number");
+    refuse("model: {layers: [lstm]}",
+           "config:1:18: model.layers.0.lstm.hidden_size: is missing, expected a whole number");
     refuse("model: {layers: [lsmt: {}]}", "model.layers.0.lsmt: unknown layer; did you mean \"lstm\"?");
     refuse("model:\n  layers:\n  - relu\n  - rnn:\n    hidden_size: 3\n",
            "config:5:5: model.layers.1: \"hidden_size\" stands beside \"rnn\"; its arguments go below it");
@@ -207,9 +213,12 @@ static void test_mistakes(void **state)
     refuse("model: {layers: [pool: {over: final}]}", "but follows nothing");
     refuse("model: {layers: [pool, gru: {hidden_size: 3}]}", "the pool in layer 0 leaves none");
     refuse("model: {layers: [pool, pool]}", "the pool in layer 0 leaves none");
-    refuse("model: {layers: [relu, embedding: {num_embeddings: 3, embedding_dim: 3}]}", "must be the first layer");
-    refuse("model: {layers: [embedding: {num_embeddings: 3, embedding_dim: 3, padding_idx: 3}]}", "does not lie");
-    refuse("model: {layers: [embedding: {num_embeddings: 3, embedding_dim: 3, padding_idx: -4}]}", "does not lie");
+    refuse("model: {layers: [relu, embedding: {num_embeddings: 3, embedding_dim: 3}]}",
+           "must be the first layer");
+    refuse("model: {layers: [embedding: {num_embeddings: 3, embedding_dim: 3, padding_idx: 3}]}",
+           "does not lie");
+    refuse("model: {layers: [embedding: {num_embeddings: 3, embedding_dim: 3, padding_idx: -4}]}",
+           "does not lie");
 
     refuse(LAYERS "train: {optimizer: {adam: {lrr: 1}}}",
            "config:2:28: train.optimizer.adam.lrr: unknown key; did you mean \"lr\"? (known: lr, betas, eps, "
@@ -233,18 +242,23 @@ static void test_mistakes(void **state)
     refuse(LAYERS "train: {loss: mse}", "mse wants one output, but the last layer puts out 2");
     refuse(LAYERS "train: {loss: bce_with_logits}", "or cross_entropy");
     refuse(LAYERS "train: {loss: {mse: {weight: [1]}}}", "unknown key (known: none)");
-    refuse(LAYERS "train: {loss: {cross_entropy: {weight: [1, 2, 3]}}}", "holds 3 numbers, but the last layer");
+    refuse(LAYERS "train: {loss: {cross_entropy: {weight: [1, 2, 3]}}}",
+           "holds 3 numbers, but the last layer");
     refuse(LAYERS "train: {loss: {cross_entropy: {weight: [0, 0]}}}", "sums up to 0");
     refuse(LAYERS "train: {loss: {cross_entropy: {weight: 2}}}", "is 2, expected a list of numbers");
     refuse(ONE "train: {loss: {bce_with_logits: {pos_weight: [1, 2]}}}", "holds 2 numbers, expected one");
     refuse(LAYERS "train: {scheduler: step_lr}", "train.scheduler.step_lr.step_size: is missing");
-    refuse(LAYERS "train: {scheduler: {step_lr: {step_size: 2, interval: step}}}", "is step, expected epoch or batch");
-    refuse(LAYERS "train: {scheduler: {multistep_lr: {milestones: [1, 2.5]}}}", "entry 1 is 2.5, expected a whole");
-    refuse(LAYERS "train: {scheduler: {one_cycle_lr: {max_lr: 1, epochs: 3}}}", "epochs without steps_per_epoch");
+    refuse(LAYERS "train: {scheduler: {step_lr: {step_size: 2, interval: step}}}",
+           "is step, expected epoch or batch");
+    refuse(LAYERS "train: {scheduler: {multistep_lr: {milestones: [1, 2.5]}}}",
+           "entry 1 is 2.5, expected a whole");
+    refuse(LAYERS "train: {scheduler: {one_cycle_lr: {max_lr: 1, epochs: 3}}}",
+           "epochs without steps_per_epoch");
     refuse(LAYERS "train: {early_stopping: {monitor: val_loss}}", "is val_loss, expected valid_loss,");
     refuse(ONE "train: {loss: mse, early_stopping: {monitor: train_accuracy}}", "mse has no accuracy");
     refuse(LAYERS "train: {early_stopping: {}}\ndata: {train: {x: a, y: b}}", "neither data.valid nor");
-    refuse(LAYERS "train: {scheduler: reduce_lr_on_plateau}\ndata: {train: {x: a, y: b}}", "neither data.valid nor");
+    refuse(LAYERS "train: {scheduler: reduce_lr_on_plateau}\ndata: {train: {x: a, y: b}}",
+           "neither data.valid nor");
 
     refuse(LAYERS "data: {train: {x: a}}", "config:2:8: data.train: y is missing beside x");
     refuse(LAYERS "data: {train: {}}", "has no data");
@@ -253,7 +267,8 @@ static void test_mistakes(void **state)
     refuse(LAYERS "data: {train: {csv: c, label: y, lengths: l}}", "has lengths without x");
     refuse(LAYERS "data: {train: {x: a, y: b, steps: 3}}", "has steps without csv");
     refuse(LAYERS "data: {valid: {synthetic: {samples: 3}}}", "data.valid.synthetic.features: is missing");
-    refuse(LAYERS "data: {train: {x: a, y: b}, valid: {x: a, y: b}, valid_fraction: 0.1}", "keep one of them");
+    refuse(LAYERS "data: {train: {x: a, y: b}, valid: {x: a, y: b}, valid_fraction: 0.1}",
+           "keep one of them");
     refuse(LAYERS "data: {val: {x: a, y: b}}", "unknown key; write valid");
     refuse(LAYERS "data: {normalize: yes}", "is yes, expected none or standard");
 }
@@ -291,7 +306,8 @@ static void test_file_and_set(void **state)
     path = write_config(folder, LAYERS "train: {optimizer: {adam: {lr: 0.1}}}\n");
     assert_int_equal(clrnn_config_read(&log_, path, ARRAY_SIZE(set), set, &c), CLRNN_OK);
     assert_true(c->train.optimizer.kind == CLRNN_OPT_SGD && c->train.optimizer.lr == 0.5);
-    assert_true(c->layer[0].hidden_size == 7 && c->train.scheduler.step_size == 3 && c->train.scheduler.per_batch);
+    assert_true(c->layer[0].hidden_size == 7 && c->train.scheduler.step_size == 3 &&
+                c->train.scheduler.per_batch);
     assert_string_equal(c->path, path);
     assert_string_equal(c->folder, folder);
     clrnn_config_destroy(&c);
@@ -347,9 +363,11 @@ static void test_text(void **state)
         "  optimizer: {rmsprop: {lr: 0.30000000000000004, centered: true}}, seed: 18446744073709551615,\n"
         "  scheduler: {multistep_lr: {milestones: [9007199254740991, 3]}},\n"
         "  early_stopping: {monitor: train_accuracy, mode: min}, clip_grad_norm: 1e-7}\n"
-        "data: {train: {csv: 'odd: name #1.csv', label: 'null', steps: 3}, valid_fraction: 0.1, bucket: true}\n",
+        "data: {train: {csv: 'odd: name #1.csv', label: 'null', steps: 3}, valid_fraction: 0.1, bucket: "
+        "true}\n",
         ONE "train: {loss: {bce_with_logits: {pos_weight: [2.5]}}, early_stopping: {},\n"
-            "  scheduler: {one_cycle_lr: {max_lr: 1, three_phase: true, anneal_strategy: linear, total_steps: 9}}}\n"
+            "  scheduler: {one_cycle_lr: {max_lr: 1, three_phase: true, anneal_strategy: linear, "
+            "total_steps: 9}}}\n"
             "data: {train: {synthetic: {samples: 3, features: 4}}, test: {x: a, y: b, lengths: c},\n"
             "  valid: {x: /a/b.npy, y: ../c.npy}, normalize: standard}\n",
     };
@@ -371,7 +389,8 @@ static void test_absolute_paths(void **state)
 
     (void)state;
     assert_non_null(mkdtemp(folder));
-    path = write_config(folder, LAYERS "data: {train: {x: X.npy, y: ./y.npy}, valid: {x: /none/X.npy, y: ../z.npy}}\n");
+    path = write_config(folder, LAYERS
+                        "data: {train: {x: X.npy, y: ./y.npy}, valid: {x: /none/X.npy, y: ../z.npy}}\n");
     assert_int_equal(clrnn_config_read(&log_, path, 0, NULL, &c), CLRNN_OK);
     assert_string_equal(c->data.train.x, "X.npy"); // as written
     text = clrnn_config_text(c);
@@ -468,6 +487,32 @@ static void test_tables(void **state)
     assert_true(v.rows > 100 && v.lr);
 }
 
+static void visit_doc(void *user, const char *path, const struct clrnn_option *option,
+                      const struct clrnn_option_group *group)
+{
+    char *word = clrnn_format("`%s`", option ? option->key : group->word);
+
+    assert_non_null(word);
+    if (strcmp(path, "model") && strcmp(path, "train") && strcmp(path, "data") &&
+        strcmp(path, "model.layers") && !strstr(user, word))
+        fail_msg("doc/config.md does not name %s of %s", word, path);
+    free(word);
+}
+
+static void test_doc(void **state)
+{
+    struct clrnn_map map;
+    char *text;
+
+    (void)state;
+    assert_int_equal(clrnn_map_open(&log_, SOURCE_ROOT "/doc/config.md", &map), CLRNN_OK);
+    text = clrnn_format("%.*s", (int)map.size, (const char *)map.data);
+    clrnn_map_close(&map);
+    assert_non_null(text);
+    clrnn_options_visit(visit_doc, text);
+    free(text);
+}
+
 // Reads and writes every config that lies in the folder or in the folders in it; their number.
 static int read_all(const char *folder)
 {
@@ -506,7 +551,8 @@ static void test_examples(void **state)
 static void test_recorded(void **state)
 {
     const int count = read_all(SOURCE_ROOT "/../shared/parity/open") +
-                      read_all(SOURCE_ROOT "/../shared/faults/open") + read_all(SOURCE_ROOT "/../shared/refs");
+                      read_all(SOURCE_ROOT "/../shared/faults/open") +
+                      read_all(SOURCE_ROOT "/../shared/refs");
 
     (void)state;
     if (count == 0) {
@@ -531,6 +577,7 @@ int main(void)
         cmocka_unit_test(test_made_in_code),
         cmocka_unit_test(test_words),
         cmocka_unit_test(test_tables),
+        cmocka_unit_test(test_doc),
         cmocka_unit_test(test_examples),
         cmocka_unit_test(test_recorded),
     };

@@ -129,7 +129,8 @@ static void test_seed(void **state)
 
 static void test_none(void **state)
 {
-    const struct clrnn_train_config train = {.optimizer = {.kind = CLRNN_OPT_SGD, .lr = 0.5, .momentum = 0.25}};
+    const struct clrnn_train_config train = {
+        .optimizer = {.kind = CLRNN_OPT_SGD, .lr = 0.5, .momentum = 0.25}};
     struct clrnn_schedule s;
 
     (void)state;
@@ -144,7 +145,10 @@ static void test_plateau_nan(void **state)
 {
     const struct clrnn_train_config train = {
         .optimizer = {.kind = CLRNN_OPT_SGD, .lr = 1},
-        .scheduler = {.kind = CLRNN_SCHED_PLATEAU, .factor = 0.5, .patience = 1, .threshold = 1e-4,
+        .scheduler = {.kind = CLRNN_SCHED_PLATEAU,
+                      .factor = 0.5,
+                      .patience = 1,
+                      .threshold = 1e-4,
                       .plateau_eps = 1e-8},
     };
     struct clrnn_schedule s;
@@ -162,9 +166,15 @@ static void test_one_cycle_without_rise(void **state)
 {
     const struct clrnn_train_config train = {
         .optimizer = {.kind = CLRNN_OPT_SGD, .lr = 1, .momentum = 0.9},
-        .scheduler = {.kind = CLRNN_SCHED_ONE_CYCLE, .max_lr = 0.5, .total_steps = 4, .pct_start = 0.25,
-                      .div_factor = 25, .final_div_factor = 1e4, .cycle_momentum = true,
-                      .base_momentum = 0.85, .max_momentum = 0.95},
+        .scheduler = {.kind = CLRNN_SCHED_ONE_CYCLE,
+                      .max_lr = 0.5,
+                      .total_steps = 4,
+                      .pct_start = 0.25,
+                      .div_factor = 25,
+                      .final_div_factor = 1e4,
+                      .cycle_momentum = true,
+                      .base_momentum = 0.85,
+                      .max_momentum = 0.95},
     };
     struct clrnn_schedule s;
 
@@ -181,8 +191,10 @@ static void test_one_cycle_without_rise(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_golden),      cmocka_unit_test(test_seed),
-        cmocka_unit_test(test_none),        cmocka_unit_test(test_plateau_nan),
+        cmocka_unit_test(test_golden),
+        cmocka_unit_test(test_seed),
+        cmocka_unit_test(test_none),
+        cmocka_unit_test(test_plateau_nan),
         cmocka_unit_test(test_one_cycle_without_rise),
     };
 
