@@ -1,21 +1,13 @@
 // SPDX-License-Identifier: MIT
 // clrnn train: a training run and its folder.
 #include <math.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "base/array.h"
 #include "base/file.h"
+#include "tools/interrupt.h"
 #include "tools/progress.h"
-
-static volatile sig_atomic_t stop_asked;
-
-static void ask_to_stop(int number)
-{
-    (void)number;
-    stop_asked = 1;
-}
 
 // Messages must not stand behind the bar: clears it, then hands on to the command's own log.
 struct bar_log {
@@ -63,7 +55,7 @@ static void print_result(const struct clrnn_train_result *r, bool json)
 int cmd_train(int argc, char **argv)
 {
     bool plot = false, no_plot = false, profile = false;
-    struct clrnn_train_params params = {.plot = -1, .stop = &stop_asked};
+    struct clrnn_train_params params = {.plot = -1};
     const struct cli_option options[] = {
         {"out", CLI_TEXT, "DIR", "the run folder (runs/<config>-<date>-<time>)", &params.out},
         {"init", CLI_TEXT, "FILE", "start from the weights in a safetensors file", &params.init},
@@ -113,8 +105,7 @@ int cmd_train(int argc, char **argv)
     params.profile = profile;
     params.progress = progress_show;
     params.progress_user = &view;
-    signal(SIGINT, ask_to_stop);
-    signal(SIGTERM, ask_to_stop);
+    params.stop = interrupt_catch();
 
     if (!cli.argument_count && !(resumed = clrnn_path_join(params.resume, "config.yaml")))
         st = CLRNN_ERR_MEMORY;

@@ -1,0 +1,203 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Whole runs: what a run folder holds, the broken model, interrupting and resuming, prediction."""
+import json
+import os
+import random
+import signal
+import sys
+import time
+
+import harness
+from harness import CONFIG, read_npy, read_safetensors
+
+
+def run_folder(c):
+    out, _ = c.run("train", "config.yaml", "--out", "run", "--set", "train.log_every=2")
+    assert "run:" in out
+    names = {path.name for path in (c.folder / "run").iterdir()}
+    assert {"config.yaml", "metrics.jsonl", "last.safetensors", "best.safetensors", "summary.json"} <= names, names
+    epochs = c.epochs("run")
+    assert [e["epoch"] for e in epochs] == [1, 2, 3] and epochs[-1]["step"] == 15
+    for key in ("train_loss", "train_accuracy", "valid_loss", "valid_accuracy", "lr", "grad_norm", "seconds",
+                "samples_per_s"):
+        assert isinstance(epochs[0][key], (int, float)), key
+    assert [s["step"] for s in c.steps("run")] == [2, 4, 6, 8, 10, 12, 14]
+    summary = json.loads((c.folder / "run" / "summary.json").read_text())
+    for key in ("device", "platform", "driver", "parameters", "epochs", "steps", "best_epoch", "valid_loss",
+                "valid_accuracy", "seconds", "ms_per_step_median", "samples_per_s", "build_seconds",
+                "peak_device_bytes"):
+        assert key in summary, key
+    tensors, metadata = read_safetensors(c.folder / "run" / "last.safetensors")
+    assert tensors["rnn.weight_ih_l0"][1] == [8, 3] and tensors["norm.num_batches_tracked"][0] == "I64"
+    assert metadata and any(name.startswith("optim.") for name in tensors)
+    c.run("train", "run/config.yaml", "--out", "again", "--quiet")  # as resolved, it is a config
+    assert c.epochs("again")[-1]["train_loss"] == epochs[-1]["train_loss"]
+
+
+def same_twice(c):
+    c.run("train", "config.yaml", "--out", "a", "--quiet")
+    c.run("train", "config.yaml", "--out", "b", "--quiet")
+    assert c.bytes("a") == c.bytes("b")
+    c.run("train", "config.yaml", "--out", "staged", "--quiet", env={"CLRNN_RESIDENT_BYTES": "1"})
+    assert c.bytes("a") == c.bytes("staged"), "staged batches give other bits than resident ones"
+
+
+def broken_as_asked(c):
+    """The question's training: no gradient, no learning, a learning rate that falls to nothing."""
+    text = CONFIG.replace("head, out_features: 2}", "head, out_features: 2}\n  - softmax\n  - round")
+    text = text.replace("adam: {lr: 0.01}", "adam: {lr: 0.0001}")
+    text = text.replace("epochs: 3", "epochs: 30\n  log_every: 1\n"
+                        "  scheduler: {step_lr: {step_size: 3, gamma: 0.1, interval: batch}}")
+    c.write("broken.yaml", text)
+    c.run("train", "broken.yaml", "--out", "run", "--no-watch", "--quiet")
+    epochs, steps = c.epochs("run"), c.steps("run")
+    assert len(steps) == 150 and all(e["grad_norm"] == 0 for e in epochs)
+    for e in epochs:  # softmax rounds to one-hot: 0.3133 where it is right, 1.3133 where it is wrong
+        assert abs(e["valid_loss"] - 0.31326169 - (1 - e["valid_accuracy"])) < 1e-5, e
+    for s in steps:
+        want = 1e-4 * 0.1 ** ((s["step"] - 1) // 3)
+        assert abs(s["lr"] / want - 1) < 1e-9, s
+    tensors, _ = read_safetensors(c.folder / "run" / "last.safetensors")
+    c.run("train", "broken.yaml", "--out", "one", "--no-watch", "--quiet", "--set", "train.epochs=1")
+    first, _ = read_safetensors(c.folder / "one" / "last.safetensors")
+    for name in tensors:
+        if "running" not in name and "num_batches" not in name and not name.startswith("optim."):
+            assert tensors[name] == first[name], f"{name} has changed"
+
+
+def interrupted_early(c):
+    """Ctrl-C while kernels are being built must not break the build."""
+    c.run("train", "config.yaml", "--out", "start", "--quiet")  # so that PoCL's own cache folder is there
+    for early in (0.05, 0.3, 0.6):
+        process = c.start("train", "config.yaml", "--out", f"early{early}", "--quiet", "--set", "train.epochs=100000")
+        time.sleep(early)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+        assert process.returncode in (130, -signal.SIGINT), (process.returncode, out, err)
+
+
+def interrupted(c):
+    process = c.start("train", "config.yaml", "--out", "run", "--quiet", "--set", "train.epochs=100000")
+    wait_for_epoch(c, "run", process)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130, process.returncode
+    done = len(c.epochs("run"))
+    c.run("train", "--resume", "run", "--quiet", "--set", f"train.epochs={done + 2}")
+    assert len(c.epochs("run")) == done + 2
+    c.run("train", "config.yaml", "--out", "whole", "--quiet", "--set", f"train.epochs={done + 2}")
+    assert weights(c, "whole") == weights(c, "run")
+
+
+def weights(c, run):
+    return read_safetensors(c.folder / run / "last.safetensors")[0]
+
+
+def wait_for_epoch(c, run, process):
+    """Until the run has written a checkpoint."""
+    for _ in range(1200):
+        if (c.folder / run / "last.safetensors").exists() or process.poll() is not None:
+            return
+        time.sleep(0.05)
+    raise AssertionError("no checkpoint in 60 s")
+
+
+def killed_and_resumed(c):
+    """kill -9 at random moments, then resume: the bytes of a run that never stopped."""
+    text = CONFIG.replace("epochs: 3", "epochs: 12\n"
+                          "  scheduler: {reduce_lr_on_plateau: {patience: 0, factor: 0.5}}\n"
+                          "  early_stopping: {monitor: valid_loss, patience: 50}")
+    c.write("long.yaml", text)
+    c.run("train", "long.yaml", "--out", "whole", "--quiet")
+    draw, kills = random.Random(3), 0
+    process = c.start("train", "long.yaml", "--out", "run", "--quiet")
+    wait_for_epoch(c, "run", process)
+    while process.poll() is None and kills < 4:
+        time.sleep(draw.uniform(0, 0.2))
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate()
+        kills += 1
+        process = c.start("train", "--resume", "run", "--quiet")
+    process.communicate(timeout=120)
+    assert process.returncode == 0
+    assert c.bytes("run") == c.bytes("whole"), "last.safetensors differs"
+    want, got = c.epochs("whole"), c.epochs("run")
+    for line in (*want, *got):
+        for key in ("seconds", "samples_per_s"):
+            line.pop(key)
+    assert want == got
+
+
+def resume_refuses(c):
+    c.run("train", "config.yaml", "--out", "run", "--quiet")
+    for change in ("train.batch_size=8", "train.seed=8", "model.layers.0.rnn.hidden_size=9",
+                   "train.optimizer.adam.lr=0.5"):
+        _, err = c.run("train", "--resume", "run", "--set", change, status=2)
+        assert change.split("=")[0].split(".")[-1] in err, err
+
+
+def predictions(c):
+    c.run("train", "config.yaml", "--out", "run", "--quiet")
+    x = ["run", "--x", "X_valid.npy"]
+    c.run("predict", *x, "--out", "logits.npy", "--quiet")
+    c.run("predict", *x, "--out", "probs.npy", "--probs", "--quiet")
+    c.run("predict", *x, "--out", "classes.npy", "--classes", "--quiet")
+    c.run("predict", *x, "--out", "probs.csv", "--probs", "--quiet")
+    shape, logits = read_npy(c.folder / "logits.npy")
+    assert shape == (30, 2)
+    probs, classes = read_npy(c.folder / "probs.npy")[1], read_npy(c.folder / "classes.npy")[1]
+    for n in range(30):
+        assert abs(probs[2 * n] + probs[2 * n + 1] - 1) < 1e-6
+        assert classes[n] == int(logits[2 * n + 1] > logits[2 * n])
+    rows = (c.folder / "probs.csv").read_text().splitlines()
+    assert len(rows) == 31
+    result = json.loads(c.run("eval", *x, "--y", "y_valid.npy", "--json")[0])
+    truth = read_npy(c.folder / "y_valid.npy")[1]
+    accuracy = sum(a == b for a, b in zip(truth, classes)) / 30
+    assert abs(result["accuracy"] - accuracy) < 1e-9
+    assert abs(result["loss"] - c.epochs("run")[-1]["valid_loss"]) < 1e-6
+    assert sum(map(sum, result["confusion"])) == 30
+    assert "ROC AUC" in c.run("eval", *x, "--y", "y_valid.npy")[0]
+    c.run("export", "run", "--to", "safetensors", "--out", "plain.safetensors")
+    tensors, metadata = read_safetensors(c.folder / "plain.safetensors")
+    assert not any(name.startswith("optim.") for name in tensors) and "config" not in metadata
+    c.run("predict", "--init", "plain.safetensors", "--config", "config.yaml", "--x", "X_valid.npy", "--out",
+          "again.npy", "--quiet")
+    assert read_npy(c.folder / "again.npy") == (shape, logits)
+
+
+def plans(c):
+    out, _ = c.run("plan", "config.yaml")
+    assert "rnn_fwd" in out and "launches" in out
+    plan = json.loads(c.run("plan", "config.yaml", "--json")[0])
+    assert plan["launches"] > 0 and {op["op"] for op in plan["ops"]} >= {"rnn_fwd", "rnn_bwd", "loss", "optim"}
+    _, err = c.run("train", "config.yaml", "--out", "run", "--profile", "--set", "train.epochs=1")
+    assert "rnn" in err and "optim" in err
+
+
+def synthetic_data(c):
+    c.run("synth", "d", "--samples", "60", "--test-samples", "20", "--features", "100")
+    c.run("synth", "e", "--samples", "60", "--test-samples", "20", "--features", "100")
+    assert (c.folder / "d" / "X_train.npy").read_bytes() == (c.folder / "e" / "X_train.npy").read_bytes()
+    shape, x = read_npy(c.folder / "d" / "X_train.npy")
+    assert shape == (60, 1, 100) and len(set(x)) > 1000
+    shape, y = read_npy(c.folder / "d" / "y_train.npy")
+    assert shape == (60, 1) and sum(y) == 30
+    for task in ("adding", "parity", "copy-first"):
+        c.run("synth", task, "--task", task, "--samples", "20", "--test-samples", "10", "--steps", "12")
+        assert read_npy(c.folder / task / "X_train.npy")[0][:2] == (20, 12)
+
+
+def terminal_words(c):
+    """Elsewhere than on a terminal: plain lines in the question's words, and nothing with --quiet."""
+    _, err = c.run("train", "config.yaml", "--out", "run", "--set", "train.epochs=1")
+    assert "Batch 5/5 Trained: 70/70 Loss: " in err and "Step: [1e-02]" in err, err
+    assert "classes" in err and "Epoch 1/1" in err
+    out, err = c.run("train", "config.yaml", "--out", "quiet", "--quiet")
+    assert out == "" and err == "", err
+
+
+if __name__ == "__main__":
+    sys.exit(harness.main([run_folder, same_twice, broken_as_asked, interrupted, interrupted_early, killed_and_resumed,
+                           resume_refuses, predictions, plans, synthetic_data, terminal_words]))
