@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: MIT
+// How good a model is on a data set: loss, accuracy, confusion matrix, figures of each class, regression.
+#include "train/evaluate.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "clrnn/train.h"
+
+enum clrnn_status clrnn_open_for(struct clrnn_model *model, const struct clrnn_source *source,
+                                 struct clrnn_dataset **dataset)
+{
+    const struct clrnn_dataset_info *info;
+    const char *path = source->csv ? source->csv : source->x ? source->x : "synthetic data";
+
+    TRY(clrnn_dataset_open(model->log, model->config, source, NULL, path, CLRNN_CHECK_ALL, dataset));
+    info = clrnn_dataset_info(*dataset);
+    if (info->C == model->shape.features && info->tokens == model->shape.tokens)
+        return CLRNN_OK;
+    clrnn_error(model->log, CLRNN_ERR_DATA, "%s: has %u features, but the model was trained on %u", path, info->C,
+                model->shape.features);
+    clrnn_dataset_close(dataset);
+    return CLRNN_ERR_DATA;
+}
+
+uint32_t clrnn_argmax(const float *x, uint32_t count)
+{
+    uint32_t best = 0;
+
+    for (uint32_t k = 1; k < count; k++)
+        if (x[k] > x[best] || (isnan(x[k]) && !isnan(x[best]))) // PyTorch takes NaN for the largest
+            best = k;
+    return best;
+}
+
+// ---------------------------------------------------------------- one pass over the data
+
+struct score {
+    double value;
+    bool positive;
+};
+
+struct evaluation {
+    struct clrnn_model *model;
+    const struct clrnn_dataset *dataset;
+    struct clrnn_eval_result *result;
+    uint32_t outputs, y_steps;           // y_steps: targets a sample has
+    double loss, weight;                 // numerators and denominators
+    double y_mean, absolute, squared, variation;
+    struct score *score;                 // two classes: for the ROC curve
+    size_t score_count, score_room;
+    float *out, *targets;
+    int32_t *classes;
+};
+
+static enum clrnn_status add_score(struct evaluation *e, double value, bool positive)
+{
+    if (e->score_count == e->score_room) {
+        const size_t room = e->score_room ? 2 * e->score_room : 1024;
+        struct score *score = realloc(e->score, room * sizeof(*score));
+
+        if (!score)
+            return clrnn_error_memory(e->model->log, room * sizeof(*score), "the ROC curve");
+        e->score = score;
+        e->score_room = room;
+    }
+    e->score[e->score_count++] = (struct score){value, positive};
+    return CLRNN_OK;
+}
+
+static enum clrnn_status count_row(struct evaluation *e, const float *x, uint32_t step)
+{
+    const struct clrnn_loss_config *loss = &e->model->config->train.loss;
+    struct clrnn_eval_result *r = e->result;
+    uint32_t truth, guess;
+
+    if (loss->kind == CLRNN_MSE) {
+        const double y = e->targets[step], error = x[0] - y;
+
+        e->absolute += fabs(error);
+        e->squared += error * error;
+        e->variation += (y - e->y_mean) * (y - e->y_mean);
+        r->counted++;
+        return CLRNN_OK;
+    }
+    if (loss->kind != CLRNN_BCE_WITH_LOGITS && e->classes[step] == loss->ignore_index)
+        return CLRNN_OK;
+    truth = (uint32_t)e->classes[step];
+    guess = loss->kind == CLRNN_BCE_WITH_LOGITS ? x[0] > 0.0f : clrnn_argmax(x, e->outputs);
+    r->counted++;
+    r->confusion[(size_t)truth * r->classes + guess]++;
+    if (r->classes != 2)
+        return CLRNN_OK;
+    return add_score(e, loss->kind == CLRNN_BCE_WITH_LOGITS ? x[0] : (double)x[1] - x[0], truth == 1);
+}
+
+static enum clrnn_status count_batch(struct evaluation *e, struct clrnn_feed *feed, struct clrnn_plan *plan,
+                                     uint32_t samples)
+{
+    const uint32_t steps = plan->output_steps;
+    double record[RECORD_FIELDS];
+
+    TRY(clrnn_model_begin_step(e->model, 0, false));
+    TRY(clrnn_plan_run(plan));
+    TRY(clrnn_plan_read_output(plan, e->out));
+    TRY(clrnn_model_read_records(e->model, 0, 1, record));
+    e->loss += record[RECORD_LOSS];
+    e->weight += record[RECORD_WEIGHT];
+    for (uint32_t n = 0; n < samples; n++) {
+        const uint32_t sample = clrnn_feed_order(feed)[n];
+        const uint32_t length = e->model->per_step ? clrnn_dataset_length(e->dataset, sample) : 1;
+
+        if (e->classes)
+            clrnn_dataset_classes(e->dataset, sample, e->classes);
+        else
+            clrnn_dataset_targets(e->dataset, sample, e->targets);
+        for (uint32_t t = 0; t < MIN2(length, steps); t++)
+            TRY(count_row(e, e->out + ((size_t)n * steps + t) * e->outputs, t));
+    }
+    return CLRNN_OK;
+}
+
+static void find_y_mean(struct evaluation *e)
+{
+    const struct clrnn_dataset_info *info = clrnn_dataset_info(e->dataset);
+    double sum = 0.0, count = 0.0;
+
+    for (uint32_t s = 0; s < info->S && e->targets; s++) {
+        const uint32_t length = info->y_steps ? clrnn_dataset_length(e->dataset, s) : 1;
+
+        clrnn_dataset_targets(e->dataset, s, e->targets);
+        for (uint32_t t = 0; t < length; t++)
+            sum += e->targets[t];
+        count += length;
+    }
+    e->y_mean = count > 0.0 ? sum / count : 0.0;
+}
+
+// ---------------------------------------------------------------- figures
+
+static int by_value(const void *a, const void *b)
+{
+    const double x = ((const struct score *)a)->value, y = ((const struct score *)b)->value;
+
+    return (x > y) - (x < y);
+}
+
+// Mann-Whitney: the share of (positive, negative) pairs that the score puts in order, ties as halves.
+static double roc_auc(struct evaluation *e)
+{
+    double positives = 0.0, negatives = 0.0, rank_sum = 0.0;
+
+    for (size_t i = 0; i < e->score_count; i++)
+        if (isnan(e->score[i].value))
+            return NAN;
+    if (e->score_count)
+        qsort(e->score, e->score_count, sizeof(*e->score), by_value);
+    for (size_t i = 0; i < e->score_count;) {
+        size_t end = i;
+        double ties = 0.0;
+
+        for (; end < e->score_count && e->score[end].value <= e->score[i].value; end++)
+            ties += e->score[end].positive;
+        rank_sum += ties * ((double)i + 1.0 + (double)end) / 2.0; // their mean rank, from 1
+        positives += ties;
+        negatives += (double)(end - i) - ties;
+        i = end;
+    }
+    return positives > 0.0 && negatives > 0.0
+               ? (rank_sum - positives * (positives + 1.0) / 2.0) / (positives * negatives)
+               : NAN;
+}
+
+static void fill_classes(struct clrnn_eval_result *r)
+{
+    uint64_t correct = 0;
+
+    for (uint32_t k = 0; k < r->classes; k++) {
+        struct clrnn_class_result *c = &r->per_class[k];
+        const double hits = (double)r->confusion[(size_t)k * r->classes + k];
+        double guessed = 0.0;
+
+        for (uint32_t j = 0; j < r->classes; j++) {
+            c->support += r->confusion[(size_t)k * r->classes + j];
+            guessed += (double)r->confusion[(size_t)j * r->classes + k];
+        }
+        correct += r->confusion[(size_t)k * r->classes + k];
+        c->precision = guessed > 0.0 ? hits / guessed : NAN;
+        c->recall = c->support ? hits / (double)c->support : NAN;
+        c->f1 = guessed + (double)c->support > 0.0 ? 2.0 * hits / (guessed + (double)c->support) : NAN;
+    }
+    r->accuracy = r->counted ? (double)correct / (double)r->counted : NAN;
+}
+
+static enum clrnn_status prepare(struct evaluation *e)
+{
+    const struct clrnn_dataset_info *info = clrnn_dataset_info(e->dataset);
+    const enum clrnn_loss_kind loss = e->model->config->train.loss.kind;
+    const size_t batch = MIN2(MAX2(e->model->config->train.batch_size, 1u), info->S);
+    const size_t steps = e->model->per_step ? info->T : 1;
+    struct clrnn_eval_result *r = e->result;
+
+    e->outputs = e->model->outputs;
+    e->y_steps = info->y_steps ? info->T : 1;
+    e->out = malloc(batch * steps * e->outputs * sizeof(*e->out));
+    if (loss == CLRNN_MSE)
+        e->targets = malloc(e->y_steps * sizeof(*e->targets));
+    else
+        e->classes = malloc(e->y_steps * sizeof(*e->classes));
+    if (loss != CLRNN_MSE) {
+        r->classes = loss == CLRNN_BCE_WITH_LOGITS ? 2 : e->outputs;
+        r->confusion = calloc((size_t)r->classes * r->classes, sizeof(*r->confusion));
+        r->per_class = calloc(r->classes, sizeof(*r->per_class));
+    }
+    if (!e->out || (!e->targets && !e->classes) || (r->classes && (!r->confusion || !r->per_class)))
+        return clrnn_error_memory(e->model->log, batch * steps * e->outputs * sizeof(*e->out), "an evaluation");
+    find_y_mean(e);
+    return CLRNN_OK;
+}
+
+static enum clrnn_status run(struct evaluation *e)
+{
+    const struct clrnn_feed_params params = {.batch_size = e->model->config->train.batch_size,
+                                             .resident_bytes = 1}; // one pass: staged, batch by batch
+    struct clrnn_eval_result *r = e->result;
+    struct clrnn_feed *feed = NULL;
+    enum clrnn_status st = prepare(e);
+
+    if (st == CLRNN_OK)
+        st = clrnn_feed_create(e->model, e->dataset, &params, &feed);
+    while (st == CLRNN_OK) {
+        struct clrnn_plan *plan;
+        uint32_t samples;
+
+        st = clrnn_feed_next(feed, CLRNN_MODE_EVAL, &plan, &samples);
+        if (st != CLRNN_OK || !plan)
+            break;
+        st = count_batch(e, feed, plan, samples);
+    }
+    clrnn_feed_destroy(&feed);
+    if (st != CLRNN_OK)
+        return st;
+    r->samples = clrnn_dataset_info(e->dataset)->S;
+    r->loss = e->loss / e->weight;
+    if (e->targets) {
+        r->mae = e->absolute / (double)r->counted;
+        r->rmse = sqrt(e->squared / (double)r->counted);
+        r->r2 = e->variation > 0.0 ? 1.0 - e->squared / e->variation : NAN;
+    } else {
+        fill_classes(r);
+        if (r->classes == 2)
+            r->roc_auc = roc_auc(e);
+    }
+    return CLRNN_OK;
+}
+
+enum clrnn_status clrnn_eval(struct clrnn_model *model, const struct clrnn_source *source,
+                             struct clrnn_eval_result *result)
+{
+    struct evaluation e = {.model = model, .result = result};
+    struct clrnn_dataset *dataset = NULL;
+    enum clrnn_status st;
+
+    *result = (struct clrnn_eval_result){.loss = NAN, .accuracy = NAN, .mae = NAN, .rmse = NAN, .r2 = NAN,
+                                         .roc_auc = NAN};
+    TRY(clrnn_open_for(model, source, &dataset));
+    e.dataset = dataset;
+    if (clrnn_dataset_info(dataset)->has_y)
+        st = run(&e);
+    else
+        st = clrnn_error(model->log, CLRNN_ERR_ARG, "%s: has no targets to evaluate against: name y, or for CSV the "
+                         "label", clrnn_dataset_info(dataset)->name);
+    free(e.score);
+    free(e.out);
+    free(e.targets);
+    free(e.classes);
+    clrnn_dataset_close(&dataset);
+    if (st != CLRNN_OK)
+        clrnn_eval_result_finish(result);
+    return st;
+}
+
+void clrnn_eval_result_finish(struct clrnn_eval_result *result)
+{
+    free(result->confusion);
+    free(result->per_class);
+    result->confusion = NULL;
+    result->per_class = NULL;
+}

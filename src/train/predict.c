@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: MIT
+// Predictions batch by batch into a .npy or .csv file, in the memory of one batch.
+#include <math.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/file.h"
+#include "clrnn/train.h"
+#include "formats/npy.h"
+#include "train/evaluate.h"
+
+#define RELEASE_SAMPLES 65536u
+
+struct prediction {
+    struct clrnn_model *model;
+    const struct clrnn_dataset *dataset;
+    enum clrnn_predict_kind kind;
+    enum { FROM_LOGITS, FROM_LOG_PROBS, FROM_PROBS } from; // what the last layer puts out
+    bool binary, per_step;
+    uint32_t T, outputs, columns; // steps that the file has for a sample; outputs written for each
+    struct clrnn_npy_writer *npy;
+    struct clrnn_out *csv;
+    float *out, *row;
+    int64_t *classes;
+};
+
+static bool ends_in(const char *text, const char *end)
+{
+    const size_t length = strlen(text), tail = strlen(end);
+
+    return length >= tail && !strcmp(text + length - tail, end);
+}
+
+// A model that ends in softmax, as the seed's, puts out probabilities; round and dropout leave them such.
+static void find_what_comes_out(struct prediction *p)
+{
+    const struct clrnn_config *config = p->model->config;
+    size_t i = config->layer_count;
+
+    while (i && (config->layer[i - 1].kind == CLRNN_LAYER_ROUND || config->layer[i - 1].kind == CLRNN_LAYER_DROPOUT))
+        i--;
+    p->from = !i                                                ? FROM_LOGITS
+              : config->layer[i - 1].kind == CLRNN_LAYER_SOFTMAX     ? FROM_PROBS
+              : config->layer[i - 1].kind == CLRNN_LAYER_LOG_SOFTMAX ? FROM_LOG_PROBS
+                                                                     : FROM_LOGITS;
+}
+
+static void make_probs(const struct prediction *p, const float *x, float *probs)
+{
+    double largest = x[0], sum = 0.0;
+
+    if (p->binary) {
+        probs[0] = (float)(1.0 / (1.0 + exp(-(double)x[0])));
+        return;
+    }
+    if (p->from == FROM_PROBS) {
+        memcpy(probs, x, p->outputs * sizeof(*probs));
+        return;
+    }
+    for (uint32_t k = 1; k < p->outputs; k++)
+        largest = fmax(largest, x[k]);
+    for (uint32_t k = 0; k < p->outputs; k++)
+        sum += exp(x[k] - largest);
+    if (p->from == FROM_LOG_PROBS)
+        sum = exp(-largest); // so that exp(x) comes out
+    for (uint32_t k = 0; k < p->outputs; k++)
+        probs[k] = (float)(exp(x[k] - largest) / sum);
+}
+
+// ---------------------------------------------------------------- files
+
+static enum clrnn_status open_npy(struct prediction *p, uint32_t samples, const char *path)
+{
+    const bool classes = p->kind == CLRNN_PREDICT_CLASSES;
+    size_t shape[3] = {samples};
+    unsigned ndim = 1;
+
+    if (p->per_step)
+        shape[ndim++] = p->T;
+    if (!classes)
+        shape[ndim++] = p->outputs;
+    return clrnn_npy_create(p->model->log, path, classes ? CLRNN_DTYPE_I64 : CLRNN_DTYPE_F32, ndim, shape, &p->npy);
+}
+
+static enum clrnn_status open_csv(struct prediction *p, const char *path)
+{
+    const char *word = p->kind == CLRNN_PREDICT_PROBS ? "prob" : "logit";
+
+    TRY(clrnn_out_open(p->model->log, path, &p->csv));
+    clrnn_out_printf(p->csv, p->per_step ? "sample,step" : "sample");
+    if (p->kind == CLRNN_PREDICT_CLASSES)
+        clrnn_out_printf(p->csv, ",class");
+    else
+        for (uint32_t k = 0; k < p->outputs; k++)
+            clrnn_out_printf(p->csv, ",%s_%u", word, k);
+    return clrnn_out_printf(p->csv, "\n");
+}
+
+// A sample's predictions of T steps; those beyond its length are zeros, classes there -1, no rows in CSV.
+static enum clrnn_status write_sample(struct prediction *p, uint32_t sample, const float *x, uint32_t steps)
+{
+    const uint32_t length = p->per_step ? MIN2(clrnn_dataset_length(p->dataset, sample), steps) : 1;
+
+    memset(p->row, 0, (size_t)p->T * p->outputs * sizeof(*p->row));
+    for (uint32_t t = 0; t < p->T; t++)
+        p->classes[t] = -1;
+    for (uint32_t t = 0; t < length; t++) {
+        const float *from = x + (size_t)t * p->outputs;
+        float *to = p->row + (size_t)t * p->outputs;
+
+        if (p->kind == CLRNN_PREDICT_PROBS)
+            make_probs(p, from, to);
+        else
+            memcpy(to, from, p->outputs * sizeof(*to));
+        p->classes[t] = p->binary ? from[0] > 0.0f : clrnn_argmax(from, p->outputs);
+    }
+    if (p->npy)
+        return p->kind == CLRNN_PREDICT_CLASSES ? clrnn_npy_append(p->npy, p->classes, p->T)
+                                                : clrnn_npy_append(p->npy, p->row, (size_t)p->T * p->outputs);
+    for (uint32_t t = 0; t < length; t++) {
+        clrnn_out_printf(p->csv, p->per_step ? "%u,%u" : "%u", sample, t);
+        if (p->kind == CLRNN_PREDICT_CLASSES)
+            clrnn_out_printf(p->csv, ",%lld", (long long)p->classes[t]);
+        else
+            for (uint32_t k = 0; k < p->outputs; k++)
+                clrnn_out_printf(p->csv, ",%.9g", p->row[(size_t)t * p->outputs + k]);
+        TRY(clrnn_out_printf(p->csv, "\n"));
+    }
+    return CLRNN_OK;
+}
+
+// ---------------------------------------------------------------- running
+
+static enum clrnn_status write_batches(struct prediction *p, struct clrnn_feed *feed)
+{
+    uint32_t since_release = 0;
+
+    for (;;) {
+        struct clrnn_plan *plan;
+        uint32_t samples;
+
+        TRY(clrnn_feed_next(feed, CLRNN_MODE_PREDICT, &plan, &samples));
+        if (!plan)
+            return CLRNN_OK;
+        TRY(clrnn_model_begin_step(p->model, 0, false));
+        TRY(clrnn_plan_run(plan));
+        TRY(clrnn_plan_read_output(plan, p->out));
+        for (uint32_t n = 0; n < samples; n++)
+            TRY(write_sample(p, clrnn_feed_order(feed)[n], p->out + (size_t)n * plan->output_steps * p->outputs,
+                             plan->output_steps));
+        since_release += samples;
+        if (since_release >= RELEASE_SAMPLES) {
+            clrnn_dataset_release(p->dataset);
+            since_release = 0;
+        }
+    }
+}
+
+static enum clrnn_status run(struct prediction *p, const char *path)
+{
+    const struct clrnn_dataset_info *info = clrnn_dataset_info(p->dataset);
+    const struct clrnn_feed_params params = {.batch_size = p->model->config->train.batch_size,
+                                             .resident_bytes = 1}; // staged: only a batch on the device
+    const size_t batch = MIN2(MAX2(params.batch_size, 1u), info->S);
+    const bool csv = ends_in(path, ".csv");
+    struct clrnn_feed *feed = NULL;
+    enum clrnn_status st;
+
+    p->per_step = p->model->per_step;
+    p->outputs = p->model->outputs;
+    p->binary = p->model->config->train.loss.kind == CLRNN_BCE_WITH_LOGITS;
+    p->T = p->per_step ? info->T : 1;
+    find_what_comes_out(p);
+    p->out = malloc(batch * p->T * p->outputs * sizeof(*p->out));
+    p->row = malloc((size_t)p->T * p->outputs * sizeof(*p->row));
+    p->classes = malloc(p->T * sizeof(*p->classes));
+    if (!p->out || !p->row || !p->classes)
+        return clrnn_error_memory(p->model->log, batch * p->T * p->outputs * sizeof(*p->out), "predictions");
+    TRY(clrnn_feed_create(p->model, p->dataset, &params, &feed));
+    st = csv ? open_csv(p, path) : open_npy(p, info->S, path);
+    if (st == CLRNN_OK)
+        st = write_batches(p, feed);
+    if (st == CLRNN_OK)
+        st = csv ? clrnn_out_commit(&p->csv) : clrnn_npy_commit(&p->npy);
+    clrnn_npy_abort(&p->npy);
+    clrnn_out_abort(&p->csv);
+    clrnn_feed_destroy(&feed);
+    return st;
+}
+
+enum clrnn_status clrnn_predict(struct clrnn_model *model, const struct clrnn_source *source,
+                                enum clrnn_predict_kind kind, const char *out)
+{
+    struct prediction p = {.model = model, .kind = kind};
+    struct clrnn_source inputs = *source;
+    struct clrnn_dataset *dataset = NULL;
+    enum clrnn_status st;
+
+    if (!ends_in(out, ".npy") && !ends_in(out, ".csv"))
+        return clrnn_error(model->log, CLRNN_ERR_ARG, "%s: predictions are written as .npy or .csv", out);
+    if (kind != CLRNN_PREDICT_LOGITS && model->config->train.loss.kind == CLRNN_MSE)
+        return clrnn_error(model->log, CLRNN_ERR_ARG, "a model trained with mse predicts numbers: it has no %s, ask for "
+                           "what the last layer puts out", kind == CLRNN_PREDICT_PROBS ? "probabilities" : "classes");
+    inputs.y = NULL; // targets may be wrong or missing here
+    TRY(clrnn_open_for(model, &inputs, &dataset));
+    p.dataset = dataset;
+    st = run(&p, out);
+    free(p.out);
+    free(p.row);
+    free(p.classes);
+    clrnn_dataset_close(&dataset);
+    return st;
+}
