@@ -36,11 +36,12 @@ static struct clrnn_buffer *buffer_alloc(struct clrnn_device *device, enum clrnn
 static enum clrnn_status error_memory(const struct clrnn_device *d, const struct clrnn_buffer *b,
                                       const char *why)
 {
-    return clrnn_error(d->log, CLRNN_ERR_MEMORY,
-                       "%s: %zu bytes of device memory cannot be had (%s): %llu are held, %s has %llu, at most "
-                       "%llu in one piece; a smaller batch or model needs less",
-                       b->what, b->bytes, why, (unsigned long long)d->held_bytes, d->info.name,
-                       (unsigned long long)d->info.global_bytes, (unsigned long long)d->info.max_alloc_bytes);
+    return clrnn_error(
+        d->log, CLRNN_ERR_MEMORY,
+        "%s: %zu bytes of device memory cannot be had (%s): %llu are held, %s has %llu, at most "
+        "%llu in one piece; a smaller batch or model needs less",
+        b->what, b->bytes, why, (unsigned long long)d->held_bytes, d->info.name,
+        (unsigned long long)d->info.global_bytes, (unsigned long long)d->info.max_alloc_bytes);
 }
 
 enum clrnn_status clrnn_buffer_create(struct clrnn_device *device, enum clrnn_type type, size_t count,
@@ -117,14 +118,16 @@ enum clrnn_status clrnn_buffer_sub(struct clrnn_buffer *parent, size_t first_byt
     *buffer = NULL;
     count = MAX2(count, 1);
     if (parent->parent)
-        return clrnn_error(d->log, CLRNN_ERR_ARG, "%s: a part of a buffer cannot be divided again", parent->what);
+        return clrnn_error(d->log, CLRNN_ERR_ARG, "%s: a part of a buffer cannot be divided again",
+                           parent->what);
     if (first_byte % clrnn_buffer_align(d))
         return clrnn_error(d->log, CLRNN_ERR_ARG, "%s: a part at byte %zu, expected a multiple of %zu",
                            parent->what, first_byte, clrnn_buffer_align(d));
     if (!clrnn_mul_size(count, clrnn_type_bytes(d, type), &bytes) || first_byte > parent->bytes ||
         bytes > parent->bytes - first_byte)
-        return clrnn_error(d->log, CLRNN_ERR_ARG, "%s: a part of %zu elements at byte %zu leaves its %zu bytes",
-                           parent->what, count, first_byte, parent->bytes);
+        return clrnn_error(d->log, CLRNN_ERR_ARG,
+                           "%s: a part of %zu elements at byte %zu leaves its %zu bytes", parent->what, count,
+                           first_byte, parent->bytes);
     b = buffer_alloc(d, type, count);
     if (!b)
         return clrnn_error_memory(d->log, sizeof(*b), "a buffer");
@@ -136,7 +139,8 @@ enum clrnn_status clrnn_buffer_sub(struct clrnn_buffer *parent, size_t first_byt
     } else {
         const cl_buffer_region region = {first_byte, bytes};
 
-        b->mem = clCreateSubBuffer(parent->mem, CL_MEM_READ_WRITE, CL_BUFFER_CREATE_TYPE_REGION, &region, &error);
+        b->mem =
+            clCreateSubBuffer(parent->mem, CL_MEM_READ_WRITE, CL_BUFFER_CREATE_TYPE_REGION, &region, &error);
         if (!b->mem) {
             free(b);
             return clrnn_cl_error(d->log, error, "clCreateSubBuffer", "%s, %zu bytes at %zu of %zu, on %s",

@@ -37,9 +37,12 @@ void *clrnn_buffer_host(const struct clrnn_buffer *buffer);
  * for the device; read waits. REAL buffers: f32 and f64 convert where the device holds the other.
  * Errors: CLRNN_ERR_ARG outside the buffer or of the wrong type, CLRNN_ERR_DEVICE.
  */
-enum clrnn_status clrnn_buffer_write_f32(struct clrnn_buffer *b, size_t first, size_t count, const float *data);
-enum clrnn_status clrnn_buffer_write_f64(struct clrnn_buffer *b, size_t first, size_t count, const double *data);
-enum clrnn_status clrnn_buffer_write_i32(struct clrnn_buffer *b, size_t first, size_t count, const int32_t *data); // I32, U32
+enum clrnn_status clrnn_buffer_write_f32(struct clrnn_buffer *b, size_t first, size_t count,
+                                         const float *data);
+enum clrnn_status clrnn_buffer_write_f64(struct clrnn_buffer *b, size_t first, size_t count,
+                                         const double *data);
+enum clrnn_status clrnn_buffer_write_i32(struct clrnn_buffer *b, size_t first, size_t count,
+                                         const int32_t *data); // I32, U32
 enum clrnn_status clrnn_buffer_read_f32(struct clrnn_buffer *b, size_t first, size_t count, float *data);
 enum clrnn_status clrnn_buffer_read_f64(struct clrnn_buffer *b, size_t first, size_t count, double *data);
 enum clrnn_status clrnn_buffer_read_i32(struct clrnn_buffer *b, size_t first, size_t count, int32_t *data);

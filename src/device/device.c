@@ -21,7 +21,8 @@ static enum clrnn_status read_settings(struct clrnn_device *d, const struct clrn
     else if (strcmp(gemm, "clblast") == 0)
         d->gemm = CLRNN_GEMM_CLBLAST;
     else
-        return clrnn_error(d->log, CLRNN_ERR_ARG, "gemm \"%s\" is not known, expected auto, own or clblast", gemm);
+        return clrnn_error(d->log, CLRNN_ERR_ARG, "gemm \"%s\" is not known, expected auto, own or clblast",
+                           gemm);
     if (folder && *folder) {
         d->kernel_dir = clrnn_format("%s", folder);
         if (!d->kernel_dir)
@@ -45,8 +46,8 @@ static enum clrnn_status open_opencl(struct clrnn_device *d, const char *select)
     if (!d->context)
         return clrnn_cl_error(d->log, error, "clCreateContext", "device %d:%d %s cannot be opened",
                               d->info.platform, d->info.device, d->info.name);
-    d->queue = clCreateCommandQueue(d->context, d->handles.id, d->profile ? CL_QUEUE_PROFILING_ENABLE : 0,
-                                    &error);
+    d->queue =
+        clCreateCommandQueue(d->context, d->handles.id, d->profile ? CL_QUEUE_PROFILING_ENABLE : 0, &error);
     if (!d->queue)
         return clrnn_cl_error(d->log, error, "clCreateCommandQueue", "device %d:%d %s cannot be opened",
                               d->info.platform, d->info.device, d->info.name);

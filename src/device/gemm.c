@@ -25,10 +25,11 @@ static enum clrnn_status check_matrix(const struct clrnn_device *d, const char *
                                       uint32_t columns)
 {
     if (!b || b->device != d || b->type != CLRNN_REAL)
-        return clrnn_error(d->log, CLRNN_ERR_ARG, "gemm: %s is no buffer of reals on %s", letter, d->info.name);
+        return clrnn_error(d->log, CLRNN_ERR_ARG, "gemm: %s is no buffer of reals on %s", letter,
+                           d->info.name);
     if (ld < columns)
-        return clrnn_error(d->log, CLRNN_ERR_ARG, "gemm: %s (%s) has rows of %u elements %u apart", letter, b->what,
-                           (unsigned)columns, (unsigned)ld);
+        return clrnn_error(d->log, CLRNN_ERR_ARG, "gemm: %s (%s) has rows of %u elements %u apart", letter,
+                           b->what, (unsigned)columns, (unsigned)ld);
     if (rows && columns &&
         (offset > b->count || (uint64_t)(rows - 1) * ld + columns > (uint64_t)(b->count - offset)))
         return clrnn_error(d->log, CLRNN_ERR_ARG,
@@ -38,8 +39,8 @@ static enum clrnn_status check_matrix(const struct clrnn_device *d, const char *
 }
 
 /** Whether the bytes of two matrices can meet: by their first and last elements. */
-static bool overlap(const struct clrnn_buffer *c, size_t c_offset, uint64_t c_extent, const struct clrnn_buffer *x,
-                    size_t x_offset, uint64_t x_extent)
+static bool overlap(const struct clrnn_buffer *c, size_t c_offset, uint64_t c_extent,
+                    const struct clrnn_buffer *x, size_t x_offset, uint64_t x_extent)
 {
     const uint64_t c_first = c->first_byte / 4 + c_offset, x_first = x->first_byte / 4 + x_offset;
 
@@ -54,11 +55,11 @@ static enum clrnn_status append_scale(struct clrnn_launches *launches, const str
     const struct clrnn_cost cost = {(double)g->M * g->N, 8.0 * g->M * g->N};
 
     if (g->c_offset > UINT32_MAX)
-        return clrnn_error(launches->device->log, CLRNN_ERR_ARG, "gemm: C at %zu of %s lies beyond 2^32 elements",
-                           g->c_offset, g->c->what);
-    return clrnn_launch_kernel(launches, "scale", "scale_matrix", NO_DEFINES, RANGE2(g->N, g->M), cost,
-                               ARGS(BUF(g->c), UINT(g->c_offset), UINT(g->c_ld), UINT(g->M), UINT(g->N),
-                                    REAL(g->beta)));
+        return clrnn_error(launches->device->log, CLRNN_ERR_ARG,
+                           "gemm: C at %zu of %s lies beyond 2^32 elements", g->c_offset, g->c->what);
+    return clrnn_launch_kernel(
+        launches, "scale", "scale_matrix", NO_DEFINES, RANGE2(g->N, g->M), cost,
+        ARGS(BUF(g->c), UINT(g->c_offset), UINT(g->c_ld), UINT(g->M), UINT(g->N), REAL(g->beta)));
 }
 
 /** Our kernels, their launches listed as what they are together. */

@@ -51,17 +51,19 @@ static enum clrnn_status run_clblast(struct clrnn_launches *launches, struct clr
 {
     struct clrnn_device *d = launches->device;
     const struct clrnn_gemm *g = &l->gemm;
-    const CLBlastStatusCode status = CLBlastSgemm(
-        CLBlastLayoutRowMajor, g->transpose_a ? CLBlastTransposeYes : CLBlastTransposeNo,
-        g->transpose_b ? CLBlastTransposeYes : CLBlastTransposeNo, g->M, g->N, g->K, g->alpha, g->a->mem, g->a_offset,
-        g->a_ld, g->b->mem, g->b_offset, g->b_ld, g->beta, g->c->mem, g->c_offset, g->c_ld, &d->queue, event);
+    const CLBlastStatusCode status =
+        CLBlastSgemm(CLBlastLayoutRowMajor, g->transpose_a ? CLBlastTransposeYes : CLBlastTransposeNo,
+                     g->transpose_b ? CLBlastTransposeYes : CLBlastTransposeNo, g->M, g->N, g->K, g->alpha,
+                     g->a->mem, g->a_offset, g->a_ld, g->b->mem, g->b_offset, g->b_ld, g->beta, g->c->mem,
+                     g->c_offset, g->c_ld, &d->queue, event);
 
     if (status == CLBlastSuccess)
         return CLRNN_OK;
     return clrnn_error(d->log,
                        status == CLBlastTempBufferAllocFailure || status == CLBlastOpenCLOutOfHostMemory
                            ? CLRNN_ERR_MEMORY
-                       : status == CLBlastOpenCLBuildProgramFailure ? CLRNN_ERR_BUILD : CLRNN_ERR_DEVICE,
+                       : status == CLBlastOpenCLBuildProgramFailure ? CLRNN_ERR_BUILD
+                                                                    : CLRNN_ERR_DEVICE,
                        "%s: multiply %s, on %s: CLBlastSgemm failed with %s (%d)", l->info.op, l->info.shape,
                        d->info.name, clblast_error_name(status), (int)status);
 }

@@ -9,7 +9,7 @@
 #include "device/launches.h"
 
 static const char *const ARG_WORDS[] = {
-    [CLRNN_ARG_BUFFER] = "a buffer", [CLRNN_ARG_UINT] = "a uint",           [CLRNN_ARG_INT] = "an int",
+    [CLRNN_ARG_BUFFER] = "a buffer", [CLRNN_ARG_UINT] = "a uint",        [CLRNN_ARG_INT] = "an int",
     [CLRNN_ARG_REAL] = "a real",     [CLRNN_ARG_LOCAL] = "local memory",
 };
 
@@ -64,7 +64,8 @@ static enum clrnn_status check_type(const struct clrnn_device *d, const char *st
     char type[64] = "", parameter[64] = "";
     bool fits;
 
-    if (clGetKernelArgInfo(kernel, i, CL_KERNEL_ARG_ADDRESS_QUALIFIER, sizeof(where), &where, NULL) != CL_SUCCESS ||
+    if (clGetKernelArgInfo(kernel, i, CL_KERNEL_ARG_ADDRESS_QUALIFIER, sizeof(where), &where, NULL) !=
+            CL_SUCCESS ||
         clGetKernelArgInfo(kernel, i, CL_KERNEL_ARG_TYPE_NAME, sizeof(type) - 1, type, NULL) != CL_SUCCESS)
         return CLRNN_OK;
     clGetKernelArgInfo(kernel, i, CL_KERNEL_ARG_NAME, sizeof(parameter) - 1, parameter, NULL);
@@ -76,13 +77,16 @@ static enum clrnn_status check_type(const struct clrnn_device *d, const char *st
         fits = arg->kind != CLRNN_ARG_BUFFER && arg->kind != CLRNN_ARG_LOCAL && scalar_fits(arg->kind, type);
     if (fits)
         return CLRNN_OK;
-    return clrnn_error(d->log, CLRNN_ERR_ARG, "cl/%s.cl %s: argument %u is %s%s%s, the kernel wants \"%s%s %s\"",
-                       stem, name, (unsigned)i + 1, ARG_WORDS[arg->kind],
+    return clrnn_error(d->log, CLRNN_ERR_ARG,
+                       "cl/%s.cl %s: argument %u is %s%s%s, the kernel wants \"%s%s %s\"", stem, name,
+                       (unsigned)i + 1, ARG_WORDS[arg->kind],
                        arg->kind == CLRNN_ARG_BUFFER && arg->buffer
-                           ? (arg->buffer->type == CLRNN_REAL ? " of reals, " : " of integers, ") : "",
+                           ? (arg->buffer->type == CLRNN_REAL ? " of reals, " : " of integers, ")
+                           : "",
                        arg->kind == CLRNN_ARG_BUFFER && arg->buffer ? arg->buffer->what : "",
                        where == CL_KERNEL_ARG_ADDRESS_LOCAL     ? "local "
-                       : where == CL_KERNEL_ARG_ADDRESS_PRIVATE ? "" : "global ",
+                       : where == CL_KERNEL_ARG_ADDRESS_PRIVATE ? ""
+                                                                : "global ",
                        type, parameter);
 }
 
@@ -93,17 +97,18 @@ static enum clrnn_status set_args(const struct clrnn_device *d, const char *stem
     cl_int error = clGetKernelInfo(kernel, CL_KERNEL_NUM_ARGS, sizeof(wanted), &wanted, NULL);
 
     if (error != CL_SUCCESS)
-        return clrnn_cl_error(d->log, error, "clGetKernelInfo", "cl/%s.cl %s, on %s", stem, name, d->info.name);
+        return clrnn_cl_error(d->log, error, "clGetKernelInfo", "cl/%s.cl %s, on %s", stem, name,
+                              d->info.name);
     if (wanted != count)
-        return clrnn_error(d->log, CLRNN_ERR_ARG, "cl/%s.cl %s: got %zu arguments, the kernel has %u", stem, name,
-                           count, (unsigned)wanted);
+        return clrnn_error(d->log, CLRNN_ERR_ARG, "cl/%s.cl %s: got %zu arguments, the kernel has %u", stem,
+                           name, count, (unsigned)wanted);
     for (cl_uint i = 0; i < wanted; i++) {
         const struct clrnn_arg *a = &args[i];
         const cl_float real = (cl_float)a->real;
 
         if (a->kind == CLRNN_ARG_BUFFER && a->buffer && a->buffer->device != d)
-            return clrnn_error(d->log, CLRNN_ERR_ARG, "cl/%s.cl %s: argument %u, %s, lies on another device", stem,
-                               name, (unsigned)i + 1, a->buffer->what);
+            return clrnn_error(d->log, CLRNN_ERR_ARG, "cl/%s.cl %s: argument %u, %s, lies on another device",
+                               stem, name, (unsigned)i + 1, a->buffer->what);
         TRY(check_type(d, stem, name, kernel, i, a));
         switch (a->kind) {
         case CLRNN_ARG_BUFFER:
@@ -121,8 +126,8 @@ static enum clrnn_status set_args(const struct clrnn_device *d, const char *stem
             break;
         }
         if (error != CL_SUCCESS)
-            return clrnn_cl_error(d->log, error, "clSetKernelArg", "cl/%s.cl %s: argument %u, %s, on %s", stem, name,
-                                  (unsigned)i + 1, ARG_WORDS[a->kind], d->info.name);
+            return clrnn_cl_error(d->log, error, "clSetKernelArg", "cl/%s.cl %s: argument %u, %s, on %s",
+                                  stem, name, (unsigned)i + 1, ARG_WORDS[a->kind], d->info.name);
     }
     return CLRNN_OK;
 }
@@ -134,16 +139,17 @@ static void choose_local(const struct clrnn_device *d, cl_kernel kernel, const s
 {
     size_t fixed[3] = {0, 0, 0}, most = 1, items = 64;
 
-    if (clGetKernelWorkGroupInfo(kernel, d->handles.id, CL_KERNEL_COMPILE_WORK_GROUP_SIZE, sizeof(fixed), fixed,
-                                 NULL) == CL_SUCCESS && fixed[0]) {
+    if (clGetKernelWorkGroupInfo(kernel, d->handles.id, CL_KERNEL_COMPILE_WORK_GROUP_SIZE, sizeof(fixed),
+                                 fixed, NULL) == CL_SUCCESS &&
+        fixed[0]) {
         memcpy(local, fixed, sizeof(fixed));
         return;
     }
     local[0] = local[1] = local[2] = 1;
     if (d->info.type == CLRNN_DEVICE_CPU)
         return;
-    if (clGetKernelWorkGroupInfo(kernel, d->handles.id, CL_KERNEL_WORK_GROUP_SIZE, sizeof(most), &most, NULL) !=
-        CL_SUCCESS)
+    if (clGetKernelWorkGroupInfo(kernel, d->handles.id, CL_KERNEL_WORK_GROUP_SIZE, sizeof(most), &most,
+                                 NULL) != CL_SUCCESS)
         most = d->info.max_work_group_size;
     items = MIN2(items, MAX2(most, 1));
     for (unsigned k = 0; k < range->dims; k++)
@@ -179,8 +185,9 @@ static enum clrnn_status set_range(const struct clrnn_device *d, struct clrnn_la
         const size_t local = l->kernel.local[k];
 
         if (!range->global[k] || !local)
-            return clrnn_error(d->log, CLRNN_ERR_ARG, "cl/%s.cl %s: global size %zu, local size %zu in dimension %u",
-                               l->kernel.stem, l->name, range->global[k], local, k);
+            return clrnn_error(d->log, CLRNN_ERR_ARG,
+                               "cl/%s.cl %s: global size %zu, local size %zu in dimension %u", l->kernel.stem,
+                               l->name, range->global[k], local, k);
         l->kernel.global[k] = (range->global[k] + local - 1) / local * local;
     }
     print_shape(l->info.shape, l);
@@ -215,7 +222,8 @@ enum clrnn_status clrnn_launch_kernel(struct clrnn_launches *launches, const cha
     if (!l->kernel.kernel) {
         st = error == CL_INVALID_KERNEL_NAME
                  ? clrnn_error(d->log, CLRNN_ERR_ARG, "cl/%s.cl has no kernel %s", stem, name)
-                 : clrnn_cl_error(d->log, error, "clCreateKernel", "cl/%s.cl %s, on %s", stem, name, d->info.name);
+                 : clrnn_cl_error(d->log, error, "clCreateKernel", "cl/%s.cl %s, on %s", stem, name,
+                                  d->info.name);
         goto fail;
     }
     st = set_args(d, stem, name, l->kernel.kernel, arg_count, args);

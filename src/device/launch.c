@@ -11,7 +11,8 @@
 #include "base/file.h"
 #include "device/launches.h"
 
-enum clrnn_status clrnn_grow(const struct clrnn_log *log, void **array, size_t count, size_t *room, size_t size)
+enum clrnn_status clrnn_grow(const struct clrnn_log *log, void **array, size_t count, size_t *room,
+                             size_t size)
 {
     const size_t wanted = *room ? 2 * *room : 16;
     void *larger;
@@ -119,13 +120,15 @@ static enum clrnn_status run_copy(struct clrnn_launches *launches, struct clrnn_
     cl_int error;
 
     if (d->ref)
-        return clrnn_buffer_copy(l->copy.to, l->copy.to_first, l->copy.from, l->copy.from_first, l->copy.count);
+        return clrnn_buffer_copy(l->copy.to, l->copy.to_first, l->copy.from, l->copy.from_first,
+                                 l->copy.count);
     error = clEnqueueCopyBuffer(d->queue, l->copy.from->mem, l->copy.to->mem, l->copy.from_first * 4,
                                 l->copy.to_first * 4, l->copy.count * 4, 0, NULL, event);
     return error == CL_SUCCESS
                ? CLRNN_OK
                : clrnn_cl_error(d->log, error, "clEnqueueCopyBuffer", "%s: %zu elements of %s to %s, on %s",
-                                l->info.op, l->copy.count, l->copy.from->what, l->copy.to->what, d->info.name);
+                                l->info.op, l->copy.count, l->copy.from->what, l->copy.to->what,
+                                d->info.name);
 }
 
 static enum clrnn_status run_zero(struct clrnn_launches *launches, struct clrnn_launch *l, cl_event *event)
@@ -138,9 +141,10 @@ static enum clrnn_status run_zero(struct clrnn_launches *launches, struct clrnn_
     if (d->ref)
         return clrnn_buffer_zero(b);
     error = clEnqueueFillBuffer(d->queue, b->mem, &zero, sizeof(zero), 0, b->bytes, 0, NULL, event);
-    return error == CL_SUCCESS ? CLRNN_OK
-                               : clrnn_cl_error(d->log, error, "clEnqueueFillBuffer", "%s: %zu elements of %s, on %s",
-                                                l->info.op, b->count, b->what, d->info.name);
+    return error == CL_SUCCESS
+               ? CLRNN_OK
+               : clrnn_cl_error(d->log, error, "clEnqueueFillBuffer", "%s: %zu elements of %s, on %s",
+                                l->info.op, b->count, b->what, d->info.name);
 }
 
 static enum clrnn_status run_host(struct clrnn_launches *launches, struct clrnn_launch *l, cl_event *event)
@@ -215,7 +219,8 @@ enum clrnn_status clrnn_launches_scratch(struct clrnn_launches *launches, size_t
         clrnn_buffer_destroy(&d->scratch[slot]); // lists that use it hold it
         TRY(clrnn_buffer_create(d, CLRNN_REAL, count, "scratch memory", &d->scratch[slot]));
     }
-    st = clrnn_grow(d->log, &array, launches->scratch_count, &launches->scratch_room, sizeof(*launches->scratch));
+    st = clrnn_grow(d->log, &array, launches->scratch_count, &launches->scratch_room,
+                    sizeof(*launches->scratch));
     launches->scratch = array;
     TRY(st);
     *buffer = launches->scratch[launches->scratch_count++] = clrnn_buffer_retain(d->scratch[slot]);
@@ -292,8 +297,8 @@ enum clrnn_status clrnn_timing_read(struct clrnn_launches *launches)
         if (error == CL_SUCCESS)
             info->seconds += 1e-9 * (double)(end - start);
         else if (st == CLRNN_OK)
-            st = clrnn_cl_error(d->log, error, "clGetEventProfilingInfo", "%s %s, on %s", info->op, info->kernel,
-                                d->info.name);
+            st = clrnn_cl_error(d->log, error, "clGetEventProfilingInfo", "%s %s, on %s", info->op,
+                                info->kernel, d->info.name);
         clReleaseEvent(t->event);
     }
     launches->timing_count = 0;

@@ -46,7 +46,7 @@ struct clrnn_launches {
     size_t count, room;
     char **op; // names; the last is the current one
     size_t op_count, op_room;
-    struct clrnn_buffer **scratch; // retained
+    struct clrnn_buffer **scratch;                    // retained
     size_t scratch_count, scratch_room, scratch_next; // next: calls since the last clrnn_launches_op
     struct clrnn_timing *timing;
     size_t timing_count, timing_room;
@@ -59,7 +59,8 @@ enum clrnn_status clrnn_launches_add(struct clrnn_launches *launches, clrnn_run_
 void clrnn_launches_cut(struct clrnn_launches *launches, size_t count);
 
 /** Makes room for one more element of `size` bytes in an array. */
-enum clrnn_status clrnn_grow(const struct clrnn_log *log, void **array, size_t count, size_t *room, size_t size);
+enum clrnn_status clrnn_grow(const struct clrnn_log *log, void **array, size_t count, size_t *room,
+                             size_t size);
 
 /** Appends what kernel.c makes: see clrnn_launch_kernel. Times of events into the rows, waiting. */
 enum clrnn_status clrnn_timing_read(struct clrnn_launches *launches);

@@ -63,9 +63,16 @@ enum clrnn_status clrnn_list_row(const struct clrnn_log *log, struct clrnn_devic
     }
     p->handles[list->count] = handles;
     *row = &list->info[list->count++];
-    **row = (struct clrnn_device_info){.platform = -1, .device = -1, .name = "", .vendor = "",
-        .version = "", .opencl_c_version = "", .driver = "", .extensions = "", .platform_name = "",
-        .platform_version = ""};
+    **row = (struct clrnn_device_info){.platform = -1,
+                                       .device = -1,
+                                       .name = "",
+                                       .vendor = "",
+                                       .version = "",
+                                       .opencl_c_version = "",
+                                       .driver = "",
+                                       .extensions = "",
+                                       .platform_name = "",
+                                       .platform_version = ""};
     return CLRNN_OK;
 }
 
@@ -137,7 +144,8 @@ static char *trimmed(char *text)
 }
 
 static enum clrnn_status add_device(const struct clrnn_log *log, struct clrnn_device_list *list,
-                                    const struct clrnn_device_info *platform, struct clrnn_handles h, int number)
+                                    const struct clrnn_device_info *platform, struct clrnn_handles h,
+                                    int number)
 {
     struct clrnn_device_info *row;
     cl_device_type type = 0;
@@ -214,8 +222,8 @@ static enum clrnn_status add_platform(const struct clrnn_log *log, struct clrnn_
     row->platform_version = platform.platform_version;
     row->trouble = CLRNN_NO_DEVICES;
     if (error != CL_SUCCESS && error != CL_DEVICE_NOT_FOUND) {
-        row->trouble = clrnn_list_keep(list, clrnn_format("clGetDeviceIDs failed with %s (%d)",
-                                                          clrnn_cl_error_name(error), (int)error));
+        row->trouble = clrnn_list_keep(
+            list, clrnn_format("clGetDeviceIDs failed with %s (%d)", clrnn_cl_error_name(error), (int)error));
         if (!row->trouble)
             return clrnn_error_memory(log, 64, "the list of devices");
     }
@@ -253,7 +261,8 @@ enum clrnn_status clrnn_list_opencl(const struct clrnn_log *log, struct clrnn_de
     for (cl_uint i = 0; st == CLRNN_OK && i < count; i++) {
         const struct clrnn_probe_trouble *t = clrnn_probe_find(probe, (int)i);
 
-        st = t ? add_trouble(log, list, (int)i, t->name, t->text) : add_platform(log, list, platforms[i], (int)i);
+        st = t ? add_trouble(log, list, (int)i, t->name, t->text)
+               : add_platform(log, list, platforms[i], (int)i);
     }
     for (size_t i = 0; st == CLRNN_OK && i < probe->count; i++)
         if (probe->trouble[i].platform < 0)

@@ -135,8 +135,7 @@ static bool run_child(const bool *skip, struct report *last, char text[160])
     while (waitpid(child, &status, 0) < 0 && errno == EINTR)
         ;
     if (hung)
-        snprintf(text, 160, "its driver hung for %d s while being asked for its devices",
-                 PATIENCE_MS / 1000);
+        snprintf(text, 160, "its driver hung for %d s while being asked for its devices", PATIENCE_MS / 1000);
     else if (WIFSIGNALED(status))
         snprintf(text, 160, "its driver crashed with signal %d (%s) while being asked for its devices",
                  WTERMSIG(status), strsignal(WTERMSIG(status)));
@@ -275,8 +274,9 @@ static enum clrnn_status hide_broken(const struct clrnn_log *log, struct clrnn_p
     if (!probe->folder || (kept && !probe->kept_vendors))
         return clrnn_error_memory(log, 64, "the list of devices");
     if (!mkdtemp(probe->folder)) {
-        enum clrnn_status st = clrnn_error(log, CLRNN_ERR_DISK, "%s: a folder for OpenCL's loader cannot be made: %s",
-                                           probe->folder, strerror(errno));
+        enum clrnn_status st =
+            clrnn_error(log, CLRNN_ERR_DISK, "%s: a folder for OpenCL's loader cannot be made: %s",
+                        probe->folder, strerror(errno));
 
         free(probe->folder);
         probe->folder = NULL;
@@ -323,7 +323,8 @@ enum clrnn_status clrnn_probe_create(const struct clrnn_log *log, struct clrnn_p
         } else if (!p->folder && d.count) {
             st = hide_broken(log, p, &d);
         } else {
-            st = clrnn_error(log, CLRNN_ERR_DEVICE, "OpenCL's drivers cannot be loaded: %s; see clinfo", text);
+            st =
+                clrnn_error(log, CLRNN_ERR_DEVICE, "OpenCL's drivers cannot be loaded: %s; see clinfo", text);
         }
     }
 

@@ -118,26 +118,29 @@ static enum clrnn_status from_source(struct clrnn_device *d, const char *stem, c
 
     *program = clCreateProgramWithSource(d->context, 1, &source, NULL, &error);
     if (!*program)
-        return clrnn_cl_error(d->log, error, "clCreateProgramWithSource", "cl/%s.cl on %s", stem, d->info.name);
+        return clrnn_cl_error(d->log, error, "clCreateProgramWithSource", "cl/%s.cl on %s", stem,
+                              d->info.name);
     error = clBuildProgram(*program, 1, &d->handles.id, options, NULL, NULL);
     log = build_log(d, *program);
     if (error != CL_SUCCESS) {
-        st = clrnn_error(d->log, CLRNN_ERR_BUILD,
-                         "cl/%s.cl does not build on %s (%s, driver %s) with \"%s\": clBuildProgram failed with %s "
-                         "(%d); the compiler says:\n%s",
-                         stem, d->info.name, d->info.platform_name, d->info.driver, options,
-                         clrnn_cl_error_name(error), (int)error, log && *log ? log : "(nothing)");
+        st = clrnn_error(
+            d->log, CLRNN_ERR_BUILD,
+            "cl/%s.cl does not build on %s (%s, driver %s) with \"%s\": clBuildProgram failed with %s "
+            "(%d); the compiler says:\n%s",
+            stem, d->info.name, d->info.platform_name, d->info.driver, options, clrnn_cl_error_name(error),
+            (int)error, log && *log ? log : "(nothing)");
         clReleaseProgram(*program);
         *program = NULL;
     } else if (log && *log) {
-        clrnn_log(d->log, CLRNN_LOG_DEBUG, "cl/%s.cl with \"%s\": the compiler says:\n%s", stem, options, log);
+        clrnn_log(d->log, CLRNN_LOG_DEBUG, "cl/%s.cl with \"%s\": the compiler says:\n%s", stem, options,
+                  log);
     }
     free(log);
     return st;
 }
 
-enum clrnn_status clrnn_program_get(struct clrnn_device *device, const char *stem, struct clrnn_defines defines,
-                                    cl_program *program)
+enum clrnn_status clrnn_program_get(struct clrnn_device *device, const char *stem,
+                                    struct clrnn_defines defines, cl_program *program)
 {
     char *options = make_options(defines), *key = NULL, *source = NULL, cached_as[33];
     struct clrnn_program *p = NULL;

@@ -102,8 +102,8 @@ static enum clrnn_status no_match(const struct clrnn_log *log, const struct clrn
                                   const char *select, const char *why)
 {
     char *there = listing(list);
-    const enum clrnn_status st = clrnn_error(log, CLRNN_ERR_ARG, "device \"%s\" %s; there is: %s", select, why,
-                                             there ? there : "(no memory to list them)");
+    const enum clrnn_status st = clrnn_error(log, CLRNN_ERR_ARG, "device \"%s\" %s; there is: %s", select,
+                                             why, there ? there : "(no memory to list them)");
 
     free(there);
     return st;
@@ -123,7 +123,8 @@ static double speed(const struct clrnn_device_info *i)
 
 static bool better(const struct clrnn_device_list *list, size_t a, size_t b)
 {
-    static const int order[] = {[CLRNN_DEVICE_GPU] = 0, [CLRNN_DEVICE_CPU] = 1, [CLRNN_DEVICE_ACCELERATOR] = 2};
+    static const int order[] = {
+        [CLRNN_DEVICE_GPU] = 0, [CLRNN_DEVICE_CPU] = 1, [CLRNN_DEVICE_ACCELERATOR] = 2};
     const struct clrnn_device_info *x = &list->info[a], *y = &list->info[b];
 
     if (x->type != y->type)
@@ -148,13 +149,15 @@ static enum clrnn_status select_default(const struct clrnn_log *log, const struc
         return CLRNN_OK;
     }
     if (!list->count)
-        return clrnn_error(log, CLRNN_ERR_DEVICE,
-                           "no OpenCL platform found: install a driver (Debian, for the CPU: pocl-opencl-icd; "
-                           "for GPUs: the vendor's OpenCL package, or mesa-opencl-icd), or use --device ref");
+        return clrnn_error(
+            log, CLRNN_ERR_DEVICE,
+            "no OpenCL platform found: install a driver (Debian, for the CPU: pocl-opencl-icd; "
+            "for GPUs: the vendor's OpenCL package, or mesa-opencl-icd), or use --device ref");
     there = listing(list);
     st = clrnn_error(log, CLRNN_ERR_DEVICE,
                      "no OpenCL device can be used (there is: %s): install a driver (Debian, for the CPU: "
-                     "pocl-opencl-icd), or use --device ref", there ? there : "?");
+                     "pocl-opencl-icd), or use --device ref",
+                     there ? there : "?");
     free(there);
     return st;
 }

@@ -34,7 +34,8 @@ static enum clrnn_status error_transfer(const struct clrnn_buffer *b, cl_int err
 static cl_int event_state(cl_event event)
 {
     cl_int state = CL_COMPLETE;
-    const cl_int error = clGetEventInfo(event, CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof(state), &state, NULL);
+    const cl_int error =
+        clGetEventInfo(event, CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof(state), &state, NULL);
 
     return error == CL_SUCCESS ? state : error;
 }
@@ -44,7 +45,8 @@ static enum clrnn_status staging_get(struct clrnn_device *d, size_t bytes, struc
 {
     struct clrnn_staging *s = &d->staging[d->staging_first];
 
-    if (d->staging_count && (d->staging_count == CLRNN_STAGING_SLOTS || event_state(s->event) <= CL_COMPLETE)) {
+    if (d->staging_count &&
+        (d->staging_count == CLRNN_STAGING_SLOTS || event_state(s->event) <= CL_COMPLETE)) {
         const cl_int error = clWaitForEvents(1, &s->event); // the oldest
 
         clReleaseEvent(s->event);
@@ -78,8 +80,8 @@ static enum clrnn_status staging_send(struct clrnn_buffer *b, size_t first, size
                                       struct clrnn_staging *slot)
 {
     struct clrnn_device *d = b->device;
-    const cl_int error = clEnqueueWriteBuffer(d->queue, b->mem, CL_FALSE, first * 4, count * 4, slot->memory, 0,
-                                              NULL, &slot->event);
+    const cl_int error = clEnqueueWriteBuffer(d->queue, b->mem, CL_FALSE, first * 4, count * 4, slot->memory,
+                                              0, NULL, &slot->event);
 
     if (error != CL_SUCCESS) {
         slot->event = NULL;
@@ -89,7 +91,8 @@ static enum clrnn_status staging_send(struct clrnn_buffer *b, size_t first, size
     return CLRNN_OK;
 }
 
-enum clrnn_status clrnn_buffer_write_f32(struct clrnn_buffer *b, size_t first, size_t count, const float *data)
+enum clrnn_status clrnn_buffer_write_f32(struct clrnn_buffer *b, size_t first, size_t count,
+                                         const float *data)
 {
     struct clrnn_staging *slot;
 
@@ -108,7 +111,8 @@ enum clrnn_status clrnn_buffer_write_f32(struct clrnn_buffer *b, size_t first, s
     return staging_send(b, first, count, slot);
 }
 
-enum clrnn_status clrnn_buffer_write_f64(struct clrnn_buffer *b, size_t first, size_t count, const double *data)
+enum clrnn_status clrnn_buffer_write_f64(struct clrnn_buffer *b, size_t first, size_t count,
+                                         const double *data)
 {
     struct clrnn_staging *slot;
     float *to;
@@ -127,7 +131,8 @@ enum clrnn_status clrnn_buffer_write_f64(struct clrnn_buffer *b, size_t first, s
     return staging_send(b, first, count, slot);
 }
 
-enum clrnn_status clrnn_buffer_write_i32(struct clrnn_buffer *b, size_t first, size_t count, const int32_t *data)
+enum clrnn_status clrnn_buffer_write_i32(struct clrnn_buffer *b, size_t first, size_t count,
+                                         const int32_t *data)
 {
     struct clrnn_staging *slot;
 
@@ -145,8 +150,8 @@ enum clrnn_status clrnn_buffer_write_i32(struct clrnn_buffer *b, size_t first, s
 
 static enum clrnn_status read_words(struct clrnn_buffer *b, size_t first, size_t count, void *data)
 {
-    const cl_int error = clEnqueueReadBuffer(b->device->queue, b->mem, CL_TRUE, first * 4, count * 4, data, 0,
-                                             NULL, NULL);
+    const cl_int error =
+        clEnqueueReadBuffer(b->device->queue, b->mem, CL_TRUE, first * 4, count * 4, data, 0, NULL, NULL);
 
     return error == CL_SUCCESS ? CLRNN_OK : error_transfer(b, error, "clEnqueueReadBuffer", first, count);
 }
@@ -221,14 +226,15 @@ enum clrnn_status clrnn_copy_check(const struct clrnn_buffer *to, size_t to_firs
     size_t x, y;
 
     if (to->device != from->device)
-        return clrnn_error(to->device->log, CLRNN_ERR_ARG, "%s, %s: lie on different devices", to->what, from->what);
+        return clrnn_error(to->device->log, CLRNN_ERR_ARG, "%s, %s: lie on different devices", to->what,
+                           from->what);
     TRY(check(from, from_first, count, from->type == CLRNN_REAL, "read"));
     TRY(check(to, to_first, count, from->type == CLRNN_REAL, "written"));
     x = to->first_byte + to_first * clrnn_type_bytes(to->device, to->type);
     y = from->first_byte + from_first * clrnn_type_bytes(to->device, to->type);
     if (a == b && (x < y ? y - x : x - y) < count * clrnn_type_bytes(to->device, to->type))
-        return clrnn_error(to->device->log, CLRNN_ERR_ARG, "%s: %zu elements are copied onto themselves", to->what,
-                           count);
+        return clrnn_error(to->device->log, CLRNN_ERR_ARG, "%s: %zu elements are copied onto themselves",
+                           to->what, count);
     return CLRNN_OK;
 }
 
@@ -242,16 +248,17 @@ enum clrnn_status clrnn_buffer_copy(struct clrnn_buffer *to, size_t to_first, st
     if (!count)
         return CLRNN_OK;
     if (to->device->ref) {
-        memcpy((char *)to->host + to_first * size, (const char *)from->host + from_first * size, count * size);
+        memcpy((char *)to->host + to_first * size, (const char *)from->host + from_first * size,
+               count * size);
         return CLRNN_OK;
     }
-    error = clEnqueueCopyBuffer(to->device->queue, from->mem, to->mem, from_first * 4, to_first * 4, count * 4, 0,
-                                NULL, NULL);
+    error = clEnqueueCopyBuffer(to->device->queue, from->mem, to->mem, from_first * 4, to_first * 4,
+                                count * 4, 0, NULL, NULL);
     return error == CL_SUCCESS ? CLRNN_OK : error_transfer(to, error, "clEnqueueCopyBuffer", to_first, count);
 }
 
-enum clrnn_status clrnn_buffer_write_async(struct clrnn_buffer *b, size_t first, size_t count, const float *data,
-                                           uint64_t *token)
+enum clrnn_status clrnn_buffer_write_async(struct clrnn_buffer *b, size_t first, size_t count,
+                                           const float *data, uint64_t *token)
 {
     struct clrnn_device *d = b->device;
     cl_event event;
@@ -304,9 +311,9 @@ enum clrnn_status clrnn_device_finish(struct clrnn_device *device)
     if (device->ref)
         return CLRNN_OK;
     error = clFinish(device->queue);
-    return error == CL_SUCCESS ? CLRNN_OK
-                               : clrnn_cl_error(device->log, error, "clFinish", "the work queued on %s",
-                                                device->info.name);
+    return error == CL_SUCCESS
+               ? CLRNN_OK
+               : clrnn_cl_error(device->log, error, "clFinish", "the work queued on %s", device->info.name);
 }
 
 enum clrnn_status clrnn_device_flush(struct clrnn_device *device)
@@ -316,9 +323,9 @@ enum clrnn_status clrnn_device_flush(struct clrnn_device *device)
     if (device->ref)
         return CLRNN_OK;
     error = clFlush(device->queue);
-    return error == CL_SUCCESS ? CLRNN_OK
-                               : clrnn_cl_error(device->log, error, "clFlush", "the work queued on %s",
-                                                device->info.name);
+    return error == CL_SUCCESS
+               ? CLRNN_OK
+               : clrnn_cl_error(device->log, error, "clFlush", "the work queued on %s", device->info.name);
 }
 
 void clrnn_transfers_finish(struct clrnn_device *device)

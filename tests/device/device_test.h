@@ -66,7 +66,8 @@ static inline struct clrnn_device *test_device_open(const struct clrnn_log *log)
             fail_msg("CLRNN_DEVICE=%s cannot be opened", named);
         return NULL;
     }
-    fprintf(stderr, "# on %s (%s)\n", clrnn_device_info(device)->name, clrnn_device_info(device)->platform_name);
+    fprintf(stderr, "# on %s (%s)\n", clrnn_device_info(device)->name,
+            clrnn_device_info(device)->platform_name);
     return device;
 }
 

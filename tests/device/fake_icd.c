@@ -52,8 +52,8 @@ static cl_int CL_API_CALL platform_info(cl_platform_id id, cl_platform_info what
     return CL_SUCCESS;
 }
 
-static cl_int CL_API_CALL get_devices(cl_platform_id id, cl_device_type type, cl_uint room, cl_device_id *devices,
-                                      cl_uint *count)
+static cl_int CL_API_CALL get_devices(cl_platform_id id, cl_device_type type, cl_uint room,
+                                      cl_device_id *devices, cl_uint *count)
 {
     (void)id;
     (void)type;

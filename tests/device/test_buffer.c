@@ -210,13 +210,13 @@ static struct clrnn_device *reopen(struct clrnn_device *like, struct test_log *l
     return d;
 }
 
-#define EXPECT_ARG(log, call, words)                                             \
-    do {                                                                         \
-        (log).errors = 0;                                                        \
-        assert_int_equal(call, CLRNN_ERR_ARG);                                   \
-        assert_int_equal((log).errors, 1);                                       \
-        print_message("# %s\n", (log).text);                                     \
-        assert_non_null(strstr((log).text, words));                              \
+#define EXPECT_ARG(log, call, words) \
+    do { \
+        (log).errors = 0; \
+        assert_int_equal(call, CLRNN_ERR_ARG); \
+        assert_int_equal((log).errors, 1); \
+        print_message("# %s\n", (log).text); \
+        assert_non_null(strstr((log).text, words)); \
     } while (0)
 
 static void test_errors(void **state)

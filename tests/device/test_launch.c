@@ -52,7 +52,8 @@ static struct clrnn_buffer *make(struct fixture *f, enum clrnn_type type, size_t
     return b;
 }
 
-static enum clrnn_status note(struct fixture *f, struct clrnn_buffer *cursor, struct clrnn_buffer *order, int mark)
+static enum clrnn_status note(struct fixture *f, struct clrnn_buffer *cursor, struct clrnn_buffer *order,
+                              int mark)
 {
     return clrnn_launch_kernel(f->l, "probe", "note", NO_DEFINES, RANGE1(1), FREE,
                                ARGS(BUF(cursor), BUF(order), INT(mark)));
@@ -103,7 +104,8 @@ static void test_arguments(void **state)
 
     assert_int_equal(clrnn_buffer_write_f32(a, 0, 5, x), CLRNN_OK);
     assert_int_equal(clrnn_buffer_write_f32(b, 0, 5, y), CLRNN_OK);
-    assert_int_equal(clrnn_launch_kernel(f->l, "probe", "add", NO_DEFINES, RANGE1(5), (struct clrnn_cost){10, 60},
+    assert_int_equal(clrnn_launch_kernel(f->l, "probe", "add", NO_DEFINES, RANGE1(5),
+                                         (struct clrnn_cost){10, 60},
                                          ARGS(BUF(a), BUF(b), BUF(c), UINT(4), REAL(0.5))),
                      CLRNN_OK);
     assert_int_equal(clrnn_launch_kernel(f->l, "probe", "is_null", NO_DEFINES, RANGE1(1), FREE,
@@ -123,15 +125,15 @@ static void test_arguments(void **state)
 }
 
 /** The append must fail with CLRNN_ERR_ARG, one sentence with `words` in it, and append nothing. */
-#define EXPECT_ARG(f, words, ...)                                                \
-    do {                                                                         \
-        const size_t before_ = clrnn_launches_count((f)->l);                     \
-        (f)->log.errors = 0;                                                     \
+#define EXPECT_ARG(f, words, ...) \
+    do { \
+        const size_t before_ = clrnn_launches_count((f)->l); \
+        (f)->log.errors = 0; \
         assert_int_equal(clrnn_launch_kernel((f)->l, "probe", __VA_ARGS__), CLRNN_ERR_ARG); \
-        print_message("# %s\n", (f)->log.text);                                  \
-        assert_int_equal((f)->log.errors, 1);                                    \
-        assert_non_null(strstr((f)->log.text, words));                           \
-        assert_int_equal(clrnn_launches_count((f)->l), before_);                 \
+        print_message("# %s\n", (f)->log.text); \
+        assert_int_equal((f)->log.errors, 1); \
+        assert_non_null(strstr((f)->log.text, words)); \
+        assert_int_equal(clrnn_launches_count((f)->l), before_); \
     } while (0)
 
 static void test_wrong_arguments(void **state)
@@ -187,8 +189,8 @@ static void test_groups(void **state)
         v[i] = i;
     assert_int_equal(clrnn_buffer_write_i32(values, 0, GROUPS * LOCAL_SIZE, v), CLRNN_OK);
     // 20 items are rounded up to three groups
-    assert_int_equal(clrnn_launch_kernel(f->l, "probe", "group_sum", NO_DEFINES, GROUPS1(20, LOCAL_SIZE), FREE,
-                                         ARGS(BUF(values), LOCAL(LOCAL_SIZE * 4), BUF(sums))),
+    assert_int_equal(clrnn_launch_kernel(f->l, "probe", "group_sum", NO_DEFINES, GROUPS1(20, LOCAL_SIZE),
+                                         FREE, ARGS(BUF(values), LOCAL(LOCAL_SIZE * 4), BUF(sums))),
                      CLRNN_OK);
     assert_string_equal(clrnn_launches_info(f->l, 0)->shape, "global 24 local 8");
     assert_int_equal(clrnn_launches_run(f->l), CLRNN_OK);
@@ -299,8 +301,8 @@ static void test_denormal(void **state)
     float got;
 
     assert_int_equal(clrnn_buffer_write_f32(b, 0, 3, x), CLRNN_OK);
-    assert_int_equal(clrnn_launch_kernel(f->l, "probe", "denormal", NO_DEFINES, RANGE1(1), FREE, ARGS(BUF(b))),
-                     CLRNN_OK);
+    assert_int_equal(
+        clrnn_launch_kernel(f->l, "probe", "denormal", NO_DEFINES, RANGE1(1), FREE, ARGS(BUF(b))), CLRNN_OK);
     assert_int_equal(clrnn_launches_run(f->l), CLRNN_OK);
     assert_int_equal(clrnn_buffer_read_f32(b, 2, 1, &got), CLRNN_OK);
     print_message("# 1e-20f * 1e-20f is %g\n", (double)got);
@@ -336,7 +338,8 @@ static void test_host(void **state)
     assert_int_equal(clrnn_launch_host(l, count_call, &context), CLRNN_OK);
     assert_int_equal(clrnn_launch_copy(l, b, 1, b, 0, 1), CLRNN_OK);
     assert_int_equal(clrnn_launch_zero(l, b), CLRNN_OK);
-    assert_int_equal(clrnn_launch_kernel(l, "probe", "note", NO_DEFINES, RANGE1(1), FREE, 0, NULL), CLRNN_ERR_ARG);
+    assert_int_equal(clrnn_launch_kernel(l, "probe", "note", NO_DEFINES, RANGE1(1), FREE, 0, NULL),
+                     CLRNN_ERR_ARG);
     assert_int_equal(clrnn_launches_run(l), CLRNN_OK);
     assert_int_equal(clrnn_launches_run(l), CLRNN_OK);
     assert_int_equal(calls, 2);

@@ -133,8 +133,9 @@ static void test_hang_on_load(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_empty), cmocka_unit_test(test_crash),         cmocka_unit_test(test_exit),
-        cmocka_unit_test(test_hang),  cmocka_unit_test(test_crash_on_load), cmocka_unit_test(test_hang_on_load),
+        cmocka_unit_test(test_empty),         cmocka_unit_test(test_crash),
+        cmocka_unit_test(test_exit),          cmocka_unit_test(test_hang),
+        cmocka_unit_test(test_crash_on_load), cmocka_unit_test(test_hang_on_load),
     };
 
     return cmocka_run_group_tests_name("probe", tests, setup_group, teardown_group);

@@ -118,13 +118,13 @@ static void test_broken(void **state)
                      CLRNN_ERR_BUILD);
     fprintf(stderr, "%s\n", log.text);
     assert_int_equal(log.errors, 1);
-    assert_non_null(strstr(log.text, "cl/broken.cl"));                    // file
-    assert_non_null(strstr(log.text, "-D H=12"));                         // options
-    assert_non_null(strstr(log.text, clrnn_device_info(d)->name));        // device
+    assert_non_null(strstr(log.text, "cl/broken.cl"));             // file
+    assert_non_null(strstr(log.text, "-D H=12"));                  // options
+    assert_non_null(strstr(log.text, clrnn_device_info(d)->name)); // device
     assert_non_null(strstr(log.text, "CL_BUILD_PROGRAM_FAILURE"));
-    assert_non_null(strstr(log.text, "no_such_thing"));                   // the compiler's words
-    if (!strstr(clrnn_device_info(d)->platform_name, "Oclgrind"))         // which ignores #line
-        assert_non_null(strstr(log.text, "broken.cl:8"));                 // the line, despite the include
+    assert_non_null(strstr(log.text, "no_such_thing"));           // the compiler's words
+    if (!strstr(clrnn_device_info(d)->platform_name, "Oclgrind")) // which ignores #line
+        assert_non_null(strstr(log.text, "broken.cl:8"));         // the line, despite the include
     assert_int_equal(clrnn_launches_count(l), 0);
     assert_int_equal(clrnn_launch_kernel(l, "absent", "absent", NO_DEFINES, RANGE1(1), FREE, 0, NULL),
                      CLRNN_ERR_ARG);
@@ -143,7 +143,8 @@ static void test_warnings(void **state)
     (void)state;
     assert_int_equal(clrnn_launches_create(d, &l), CLRNN_OK);
     assert_int_equal(clrnn_buffer_create(d, CLRNN_REAL, 1, "b", &b), CLRNN_OK);
-    assert_int_equal(clrnn_launch_kernel(l, "warns", "warns", NO_DEFINES, RANGE1(1), FREE, ARGS(BUF(b))), CLRNN_OK);
+    assert_int_equal(clrnn_launch_kernel(l, "warns", "warns", NO_DEFINES, RANGE1(1), FREE, ARGS(BUF(b))),
+                     CLRNN_OK);
     assert_int_equal(log.errors, 0);
     clrnn_launches_destroy(&l);
     clrnn_buffer_destroy(&b);
@@ -287,9 +288,8 @@ static void test_cache(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_flatten),    cmocka_unit_test(test_defines), cmocka_unit_test(test_broken),
-        cmocka_unit_test(test_warnings),   cmocka_unit_test(test_cache_file),
-        cmocka_unit_test(test_cache),
+        cmocka_unit_test(test_flatten),  cmocka_unit_test(test_defines),    cmocka_unit_test(test_broken),
+        cmocka_unit_test(test_warnings), cmocka_unit_test(test_cache_file), cmocka_unit_test(test_cache),
     };
 
     return cmocka_run_group_tests_name("program", tests, setup_group, teardown_group);

@@ -11,18 +11,19 @@ struct row {
     const char *trouble;
 };
 
-static const struct row POCL = {0, 0, CLRNN_DEVICE_CPU, "pthread-Intel(R) Xeon(R)", "GenuineIntel",
-                                "Portable Computing Language", 2, NULL};
-static const struct row POCL_BASIC = {0, 1, CLRNN_DEVICE_CPU, "basic-Intel(R) Xeon(R)", "GenuineIntel",
-                                      "Portable Computing Language", 2, NULL};
-static const struct row LLVMPIPE = {1, 0, CLRNN_DEVICE_CPU, "llvmpipe (LLVM 15.0.6, 256 bits)", "Mesa/X.org",
-                                    "rusticl", 2, NULL};
+static const struct row POCL = {
+    0, 0,   CLRNN_DEVICE_CPU, "pthread-Intel(R) Xeon(R)", "GenuineIntel", "Portable Computing Language",
+    2, NULL};
+static const struct row POCL_BASIC = {
+    0, 1, CLRNN_DEVICE_CPU, "basic-Intel(R) Xeon(R)", "GenuineIntel", "Portable Computing Language", 2, NULL};
+static const struct row LLVMPIPE = {
+    1, 0, CLRNN_DEVICE_CPU, "llvmpipe (LLVM 15.0.6, 256 bits)", "Mesa/X.org", "rusticl", 2, NULL};
 static const struct row RUSTICL_EMPTY = {1, -1, CLRNN_DEVICE_CPU, "", "", "rusticl", 0, CLRNN_NO_DEVICES};
 static const struct row CLOVER = {2, -1, CLRNN_DEVICE_CPU, "", "", "Clover", 0, CLRNN_NO_DEVICES};
-static const struct row NVIDIA = {3, 0, CLRNN_DEVICE_GPU, "NVIDIA H200", "NVIDIA Corporation", "NVIDIA CUDA",
-                                  132, NULL};
-static const struct row NVIDIA_SMALL = {3, 1, CLRNN_DEVICE_GPU, "NVIDIA T4", "NVIDIA Corporation", "NVIDIA CUDA",
-                                        40, NULL};
+static const struct row NVIDIA = {
+    3, 0, CLRNN_DEVICE_GPU, "NVIDIA H200", "NVIDIA Corporation", "NVIDIA CUDA", 132, NULL};
+static const struct row NVIDIA_SMALL = {
+    3, 1, CLRNN_DEVICE_GPU, "NVIDIA T4", "NVIDIA Corporation", "NVIDIA CUDA", 40, NULL};
 static const struct row CRASHED = {4, -1, CLRNN_DEVICE_CPU, "", "", "Shaky", 0, "its driver crashed"};
 
 static struct clrnn_device_list *make_list(const struct row *const *rows)
@@ -80,7 +81,7 @@ static void test_default(void **state)
     expect(NULL, ROWS(&POCL), CLRNN_OK, "0:0");
     expect("", ROWS(&RUSTICL_EMPTY, &CLOVER, &POCL), CLRNN_OK, "0:0");
     expect(NULL, ROWS(&POCL, &NVIDIA_SMALL, &NVIDIA), CLRNN_OK, "3:0"); // the fastest GPU
-    expect(NULL, ROWS(&LLVMPIPE, &POCL), CLRNN_OK, "0:0");             // one CPU, its better platform
+    expect(NULL, ROWS(&LLVMPIPE, &POCL), CLRNN_OK, "0:0");              // one CPU, its better platform
     expect(NULL, ROWS(&CLOVER), CLRNN_ERR_DEVICE, "Clover: no devices");
     expect(NULL, (const struct row *const[]){NULL}, CLRNN_ERR_DEVICE, "install a driver");
     expect("cpu", (const struct row *const[]){NULL}, CLRNN_ERR_DEVICE, "install a driver");
@@ -184,8 +185,8 @@ static void test_settings(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_default), cmocka_unit_test(test_kind), cmocka_unit_test(test_name),
-        cmocka_unit_test(test_number),  cmocka_unit_test(test_list), cmocka_unit_test(test_ref),
+        cmocka_unit_test(test_default),  cmocka_unit_test(test_kind), cmocka_unit_test(test_name),
+        cmocka_unit_test(test_number),   cmocka_unit_test(test_list), cmocka_unit_test(test_ref),
         cmocka_unit_test(test_settings),
     };
 
