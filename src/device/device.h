@@ -59,6 +59,7 @@ struct clrnn_device {
 
     struct clrnn_staging staging[CLRNN_STAGING_SLOTS];
     size_t staging_first, staging_count; // the ring's busy part
+    size_t staging_bytes;                // of all slots
     uint64_t next_token;
     struct clrnn_pending_write *pending;
     size_t pending_count, pending_room;

@@ -40,36 +40,60 @@ static cl_int event_state(cl_event event)
     return error == CL_SUCCESS ? state : error;
 }
 
-/** Staging memory of at least `bytes`, its slot free of work. */
+static void staging_free(struct clrnn_device *d, struct clrnn_staging *s)
+{
+    d->staging_bytes -= s->room;
+    free(s->memory);
+    s->memory = NULL;
+    s->room = 0;
+}
+
+/** Waits for the oldest write. Its memory moves to the slot that comes next; what is large and does not
+ *  suit the next write of `bytes` goes. */
+static enum clrnn_status staging_retire(struct clrnn_device *d, size_t bytes)
+{
+    enum { KEPT = 1 << 16 };
+    struct clrnn_staging *s = &d->staging[d->staging_first], *next, kept;
+    const cl_int error = clWaitForEvents(1, &s->event);
+
+    clReleaseEvent(s->event);
+    s->event = NULL;
+    d->staging_first = (d->staging_first + 1) % CLRNN_STAGING_SLOTS;
+    d->staging_count--;
+    if (s->room > KEPT && (s->room < bytes || s->room / 2 > bytes))
+        staging_free(d, s);
+    next = &d->staging[(d->staging_first + d->staging_count) % CLRNN_STAGING_SLOTS];
+    if (s->room > next->room) {
+        kept = *s;
+        *s = *next;
+        *next = kept;
+    }
+    if (error != CL_SUCCESS)
+        return clrnn_cl_error(d->log, error, "clWaitForEvents", "an earlier write to %s", d->info.name);
+    return CLRNN_OK;
+}
+
+/** Staging memory of at least `bytes`, its slot free of work. Waits only where the ring is full or holds
+ *  too much. */
 static enum clrnn_status staging_get(struct clrnn_device *d, size_t bytes, struct clrnn_staging **slot)
 {
-    struct clrnn_staging *s = &d->staging[d->staging_first];
+    enum { MOST = 1 << 26 }; // bytes under way, beyond the write itself
+    struct clrnn_staging *s;
 
-    if (d->staging_count &&
-        (d->staging_count == CLRNN_STAGING_SLOTS || event_state(s->event) <= CL_COMPLETE)) {
-        const cl_int error = clWaitForEvents(1, &s->event); // the oldest
-
-        clReleaseEvent(s->event);
-        s->event = NULL;
-        d->staging_first = (d->staging_first + 1) % CLRNN_STAGING_SLOTS;
-        d->staging_count--;
-        if (error != CL_SUCCESS)
-            return clrnn_cl_error(d->log, error, "clWaitForEvents", "an earlier write to %s", d->info.name);
-        // its memory serves again: swapped into the place that comes next
-        const size_t next = (d->staging_first + d->staging_count) % CLRNN_STAGING_SLOTS;
-        const struct clrnn_staging kept = *s;
-        *s = d->staging[next];
-        d->staging[next] = kept;
-    }
+    while (d->staging_count && (d->staging_count == CLRNN_STAGING_SLOTS || d->staging_bytes > MOST ||
+                                event_state(d->staging[d->staging_first].event) <= CL_COMPLETE))
+        TRY(staging_retire(d, bytes));
     s = &d->staging[(d->staging_first + d->staging_count) % CLRNN_STAGING_SLOTS];
     if (s->room < bytes) {
-        void *memory = malloc(bytes);
+        void *memory;
 
+        staging_free(d, s);
+        memory = malloc(bytes);
         if (!memory)
             return clrnn_error_memory(d->log, bytes, "a write to the device");
-        free(s->memory);
         s->memory = memory;
         s->room = bytes;
+        d->staging_bytes += bytes;
     }
     *slot = s;
     return CLRNN_OK;

@@ -119,6 +119,30 @@ static void test_many_writes(void **state)
     clrnn_buffer_destroy(&all);
 }
 
+/** Large writes ahead of the device hold a bounded amount of the host's memory and arrive whole. */
+static void test_large_writes(void **state)
+{
+    struct clrnn_device *d = device_of(state);
+    enum { WRITES = 12, MOST = 3 << 20 };
+    float *data = malloc(MOST * sizeof(float)), *got = malloc(MOST * sizeof(float));
+    struct clrnn_buffer *b = make(d, CLRNN_REAL, MOST);
+
+    assert_non_null(data);
+    assert_non_null(got);
+    for (int k = 0; k < WRITES; k++) {
+        const size_t count = k % 3 ? MOST : 1000; // 12 MB, now and then a small one
+
+        for (size_t i = 0; i < count; i++)
+            data[i] = (float)(i % 1000 + (size_t)k);
+        assert_int_equal(clrnn_buffer_write_f32(b, 0, count, data), CLRNN_OK);
+    }
+    assert_int_equal(clrnn_buffer_read_f32(b, 0, MOST, got), CLRNN_OK);
+    assert_memory_equal(got, data, MOST * sizeof(float)); // the last was whole
+    clrnn_buffer_destroy(&b);
+    free(data);
+    free(got);
+}
+
 static void test_async(void **state)
 {
     struct clrnn_device *d = device_of(state);
@@ -276,9 +300,10 @@ static void test_memory(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_transfers), cmocka_unit_test(test_many_writes), cmocka_unit_test(test_async),
-        cmocka_unit_test(test_parts),     cmocka_unit_test(test_retain),      cmocka_unit_test(test_errors),
-        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_transfers),    cmocka_unit_test(test_many_writes),
+        cmocka_unit_test(test_large_writes), cmocka_unit_test(test_async),
+        cmocka_unit_test(test_parts),        cmocka_unit_test(test_retain),
+        cmocka_unit_test(test_errors),       cmocka_unit_test(test_memory),
     };
     const bool ref = argc > 1 && strcmp(argv[1], "ref") == 0;
 
