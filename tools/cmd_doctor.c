@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: MIT
+// clrnn doctor: why does this model not learn? Findings with evidence, cost and remedy.
+#include <jansson.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/array.h"
+#include "base/file.h"
+#include "clrnn/diagnose.h"
+#include "tools/cli.h"
+#include "tools/interrupt.h"
+
+static const char *const severity_word[] = {"error", "warning", "note"};
+
+// ---------------------------------------------------------------- text and JSON
+
+// Prints a text under a heading, broken between words so that lines stay under 100 columns.
+static void print_wrapped(const char *heading, const char *text)
+{
+    const size_t left = 12, width = 100;
+    size_t column = left;
+
+    printf("  %-10s", heading);
+    while (*text) {
+        const size_t word = strcspn(text, " \n");
+
+        if (column > left && column + word >= width) {
+            printf("\n%*s", (int)left, "");
+            column = left;
+        }
+        printf("%.*s", (int)word, text);
+        column += word;
+        text += word;
+        if (*text == '\n') {
+            printf("\n%*s", (int)left, "");
+            column = left;
+        } else if (*text && column < width) {
+            putchar(' ');
+            column++;
+        }
+        text += *text != 0;
+    }
+    putchar('\n');
+}
+
+static void print_text(const struct clrnn_doctor_result *r, bool colour)
+{
+    static const char *const paint[] = {"\033[1;31m", "\033[1;33m", "\033[1;36m"};
+
+    for (size_t i = 0; i < r->count; i++) {
+        const struct clrnn_finding *f = &r->finding[i];
+
+        printf("%s%s%s %s\n", colour ? paint[f->severity] : "", severity_word[f->severity], colour ? "\033[0m" : "",
+               f->id);
+        if (*f->where)
+            print_wrapped("where", f->where);
+        print_wrapped("evidence", f->evidence);
+        if (*f->cost)
+            print_wrapped("costs", f->cost);
+        if (*f->remedy)
+            print_wrapped("remedy", f->remedy);
+        if (f->set)
+            print_wrapped("change", f->set);
+        putchar('\n');
+    }
+    printf("%s\n", r->verdict);
+}
+
+static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_doctor_result *r)
+{
+    json_t *findings = json_array(), *all;
+    char *text;
+
+    for (size_t i = 0; i < r->count; i++) {
+        const struct clrnn_finding *f = &r->finding[i];
+
+        json_array_append_new(findings, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s?}", "id", f->id, "severity",
+                                                  severity_word[f->severity], "where", f->where, "evidence",
+                                                  f->evidence, "cost", f->cost, "remedy", f->remedy, "set", f->set));
+    }
+    all = json_pack("{s:o, s:s}", "findings", findings, "verdict", r->verdict);
+    text = all ? json_dumps(all, JSON_INDENT(1)) : NULL;
+    json_decref(all);
+    if (!text) {
+        cli->log.fn(cli->log.user, CLRNN_LOG_ERROR, "out of memory while writing the findings as JSON");
+        return CLRNN_ERR_MEMORY;
+    }
+    puts(text);
+    free(text);
+    return CLRNN_OK;
+}
+
+// ---------------------------------------------------------------- the repaired config
+
+// A data path that still leads to its file from another folder.
+static bool make_absolute(const char *folder, char **path)
+{
+    char *joined, *real;
+
+    if (!*path)
+        return true;
+    joined = clrnn_path_join(folder, *path);
+    real = joined ? realpath(joined, NULL) : NULL;
+    free(joined);
+    if (!real)
+        return false;
+    free(*path);
+    *path = real;
+    return true;
+}
+
+static bool same_folder(const char *a, const char *b)
+{
+    char x[PATH_MAX], y[PATH_MAX];
+
+    return realpath(a, x) && realpath(b, y) && !strcmp(x, y);
+}
+
+static enum clrnn_status write_fixed(const struct cli *cli, const struct clrnn_config *config, const char *text,
+                                     const char *out)
+{
+    const char *from = config->folder ? config->folder : ".";
+    char *folder = clrnn_path_folder(out), *moved = NULL;
+    struct clrnn_config *fixed = NULL;
+    enum clrnn_status st = CLRNN_OK;
+
+    if (folder && !same_folder(folder, from)) {
+        st = clrnn_config_parse(&cli->log, text, from, &fixed);
+        if (st == CLRNN_OK) {
+            struct clrnn_source *const source[] = {&fixed->data.train, &fixed->data.valid, &fixed->data.test};
+            bool found = true;
+
+            for (size_t i = 0; i < ARRAY_SIZE(source); i++)
+                found = make_absolute(from, &source[i]->x) && make_absolute(from, &source[i]->y) &&
+                        make_absolute(from, &source[i]->lengths) && make_absolute(from, &source[i]->csv) && found;
+            if (!found)
+                cli->log.fn(cli->log.user, CLRNN_LOG_WARNING, "a data file of the config is not there; its path was "
+                            "left as it is");
+            moved = clrnn_config_text(fixed);
+        }
+    }
+    if (st == CLRNN_OK)
+        st = clrnn_write_text(&cli->log, out, moved ? moved : text);
+    clrnn_config_destroy(&fixed);
+    free(moved);
+    free(folder);
+    return st;
+}
+
+static bool all_is_well(const struct clrnn_doctor_result *r)
+{
+    for (size_t i = 0; i < r->count; i++)
+        if (r->finding[i].severity != CLRNN_SEVERITY_NOTE)
+            return false;
+    return true;
+}
+
+static enum clrnn_status report(const struct cli *cli, const struct clrnn_config *config,
+                                const struct clrnn_doctor_result *result, const char *fix)
+{
+    enum clrnn_status st = CLRNN_OK;
+
+    if (cli->json)
+        st = print_json(cli, result);
+    else
+        print_text(result, isatty(STDOUT_FILENO) && cli->colour);
+    if (st != CLRNN_OK)
+        return st;
+    if (fix && result->fixed) {
+        st = write_fixed(cli, config, result->fixed, fix);
+        if (st == CLRNN_OK && !cli->json && !cli->quiet)
+            printf("%s holds the config with the changes above.\n", fix);
+    } else if (fix && !cli->json && !cli->quiet) {
+        printf("No sure remedy: %s was not written.\n", fix);
+    }
+    if (st != CLRNN_OK)
+        return st;
+    return all_is_well(result) ? CLRNN_OK : CLRNN_FAILED;
+}
+
+int cmd_doctor(int argc, char **argv)
+{
+    struct clrnn_doctor_params params = {0};
+    const char *fix = NULL;
+    const struct cli_option options[] = {
+        {"static", CLI_FLAG, NULL, "look at config and data alone", &params.static_only},
+        {"no-train", CLI_FLAG, NULL, "probes of a few steps, no short training", &params.no_train},
+        {"init", CLI_TEXT, "FILE", "start from the weights in a safetensors file", &params.init},
+        {"fix", CLI_TEXT, "OUT.yaml", "write the config with the sure remedies applied", &fix},
+        {"seconds", CLI_REAL, "S", "aim to end by then (45)", &params.seconds},
+    };
+    const struct cli_spec spec = {
+        .usage = "CONFIG.yaml [options]",
+        .text = "Why does this model not learn? Looks at config and data, probes the model with a few steps and\n"
+                "trains it shortly. Each finding comes with its evidence in numbers, what it costs, and a remedy\n"
+                "to paste into the config. Exit status 0: no error or warning; 1: there are some.",
+        .least = 1,
+        .most = 1,
+        .takes_json = true,
+        .option_count = ARRAY_SIZE(options),
+        .option = options,
+        .examples = "  clrnn doctor examples/seed-broken.yaml\n"
+                    "  clrnn doctor examples/seed-broken.yaml --fix fixed.yaml\n"
+                    "  clrnn doctor my.yaml --static --json\n",
+    };
+    struct clrnn_doctor_result result = {0};
+    struct clrnn_device *device = NULL;
+    struct clrnn_config *config = NULL;
+    struct cli cli;
+    enum clrnn_status st;
+    int status;
+
+    if (!cli_parse(&cli, &spec, argc, argv, &status))
+        return status;
+    params.stop = interrupt_catch();
+    st = cli_config(&cli, cli.argument[0], &config);
+    if (st == CLRNN_OK)
+        st = cli_device(&cli, false, &device);
+    if (st == CLRNN_OK)
+        st = clrnn_doctor(device, config, &params, &result);
+    if (st == CLRNN_OK)
+        st = report(&cli, config, &result, fix);
+    clrnn_doctor_finish(&result);
+    clrnn_config_destroy(&config);
+    clrnn_device_destroy(&device);
+    return cli_finish(&cli, st);
+}
