@@ -156,7 +156,7 @@ kernel void rnn_step_bwd(global real *gates, global const real *y, global const 
 #endif
 }
 
-// partial [D, chunks, RESERVE*H]: column sums of the gate gradients over `share` rows each.
+// partial [chunks, D, RESERVE*H]: column sums of the gate gradients over `share` rows each.
 kernel void rnn_bias_partial(global const real *gates, global real *partial, uint rows, uint share,
                              uint chunks)
 {
@@ -168,7 +168,7 @@ kernel void rnn_bias_partial(global const real *gates, global real *partial, uin
     real sum = 0.0f;
     for (size_t r = first; r < last; r++)
         sum += gates[(d * rows + r) * RESERVE * H + j];
-    partial[(d * chunks + k) * RESERVE * H + j] = sum;
+    partial[(k * D + d) * RESERVE * H + j] = sum;
 }
 
 // Sums the partial ones of one direction in their order. db_ih or db_hh may be NULL.
@@ -179,13 +179,13 @@ kernel void rnn_bias_sum(global const real *partial, global real *db_ih, global 
     if (j >= GATES * H)
         return;
 
-    global const real *p = partial + (size_t)direction * chunks * RESERVE * H;
+    global const real *p = partial + (size_t)direction * RESERVE * H;
     // gru: the hidden side's n stands in column block 3
     const size_t hidden = CELL == 2 && j >= 2 * H ? j + H : j;
     real ih = 0.0f, hh = 0.0f;
     for (size_t k = 0; k < chunks; k++) {
-        ih += p[k * RESERVE * H + j];
-        hh += p[k * RESERVE * H + hidden];
+        ih += p[k * D * RESERVE * H + j];
+        hh += p[k * D * RESERVE * H + hidden];
     }
     if (db_ih)
         db_ih[j] = ih;

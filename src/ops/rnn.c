@@ -34,6 +34,34 @@ static struct clrnn_rnn layer_of(const struct clrnn_graph *g, const struct clrnn
     return r;
 }
 
+enum clrnn_status clrnn_rnn_input_gates(struct clrnn_launches *l, const struct clrnn_rnn *r,
+                                        struct clrnn_buffer *pre, size_t direction, uint32_t ld)
+{
+    for (uint32_t d = 0; d < r->D; d++)
+        TRY(clrnn_launch_gemm(l, &(struct clrnn_gemm){
+                                     .transpose_b = true,
+                                     .M = (uint32_t)rows_of(r),
+                                     .N = r->G * r->H,
+                                     .K = r->C,
+                                     .alpha = 1,
+                                     .a = r->x,
+                                     .a_ld = r->C,
+                                     .b = r->weight_ih[d],
+                                     .b_ld = r->C,
+                                     .c = pre,
+                                     .c_offset = d * direction,
+                                     .c_ld = ld,
+                                 }));
+    return CLRNN_OK;
+}
+
+// One launch for all steps on CPUs. One step has no recurrent multiply, and elsewhere the multiplies are
+// large and launches in flight: step by step.
+static bool in_one_launch(const struct clrnn_launches *l, const struct clrnn_rnn *r)
+{
+    return clrnn_device_is_cpu(clrnn_launches_device(l)) && r->T > 1;
+}
+
 enum clrnn_status clrnn_rnn_fwd(struct clrnn_launches *launches, const struct clrnn_graph *graph,
                                 const struct clrnn_op *op)
 {
@@ -42,7 +70,8 @@ enum clrnn_status clrnn_rnn_fwd(struct clrnn_launches *launches, const struct cl
     r.y = clrnn_out(graph, op, RNN_Y);
     r.gates = clrnn_out(graph, op, RNN_GATES);
     r.memory = clrnn_out(graph, op, RNN_CELL);
-    return clrnn_rnn_steps_fwd(launches, &r);
+    return in_one_launch(launches, &r) ? clrnn_rnn_sequence_fwd(launches, &r)
+                                       : clrnn_rnn_steps_fwd(launches, &r);
 }
 
 // dW_hh [G*H, H] = dgates^T h_prev. Row r of the gates meets row r - N of y (reverse: r + N), so one
@@ -118,32 +147,33 @@ static enum clrnn_status weight_gradients(struct clrnn_launches *l, const struct
     return CLRNN_OK;
 }
 
-static enum clrnn_status bias_gradients(struct clrnn_launches *l, const struct clrnn_rnn *r)
+// Column sums of the gate gradients, in blocks of rows where the walk over the steps has not left them.
+static enum clrnn_status bias_gradients(struct clrnn_launches *l, const struct clrnn_rnn *r,
+                                        struct clrnn_rnn_bias *bias)
 {
     const uint32_t rows = (uint32_t)rows_of(r), columns = r->R * r->H;
-    // Enough chunks to fill a device, few enough that the second sum is short.
-    const uint32_t share = rows < 64 ? 16 : rows / 64 + 1 < 64 ? 64 : rows / 64 + 1;
-    const uint32_t chunks = (rows + share - 1) / share;
     const struct clrnn_defines defines =
         DEFINES({"H", r->H}, {"D", r->D}, {"CELL", r->cell}, {"RELU", r->relu}, {"BIAS", r->bias},
                 {"LENGTHS", r->lengths != NULL});
-    struct clrnn_buffer *partial;
-    bool wanted = false;
 
-    for (uint32_t d = 0; d < r->D; d++)
-        wanted |= r->dbias_ih[d] || r->dbias_hh[d];
-    if (!wanted)
+    if (!bias->wanted)
         return CLRNN_OK;
+    if (!bias->blocks) {
+        // enough blocks to fill a device, few enough that the second sum is short
+        const uint32_t share = rows < 4096 ? 64 : rows / 64 + 1;
 
-    TRY(clrnn_launches_scratch(l, (size_t)r->D * chunks * columns, &partial));
-    TRY(clrnn_launch_kernel(l, "rnn", "rnn_bias_partial", defines, RANGE3(columns, chunks, r->D),
-                            (struct clrnn_cost){(double)r->D * rows * columns, 4.0 * r->D * rows * columns},
-                            ARGS(BUF(r->gates), BUF(partial), UINT(rows), UINT(share), UINT(chunks))));
+        bias->blocks = (rows + share - 1) / share;
+        TRY(clrnn_launches_scratch(l, (size_t)bias->blocks * r->D * columns, &bias->partial));
+        TRY(clrnn_launch_kernel(
+            l, "rnn", "rnn_bias_partial", defines, RANGE3(columns, bias->blocks, r->D),
+            (struct clrnn_cost){(double)r->D * rows * columns, 4.0 * r->D * rows * columns},
+            ARGS(BUF(r->gates), BUF(bias->partial), UINT(rows), UINT(share), UINT(bias->blocks))));
+    }
     for (uint32_t d = 0; d < r->D; d++)
         TRY(clrnn_launch_kernel(
             l, "rnn", "rnn_bias_sum", defines, RANGE1(r->G * r->H),
-            (struct clrnn_cost){2.0 * chunks * columns, 4.0 * chunks * columns},
-            ARGS(BUF(partial), BUF(r->dbias_ih[d]), BUF(r->dbias_hh[d]), UINT(chunks), UINT(d))));
+            (struct clrnn_cost){2.0 * bias->blocks * columns, 4.0 * bias->blocks * columns},
+            ARGS(BUF(bias->partial), BUF(r->dbias_ih[d]), BUF(r->dbias_hh[d]), UINT(bias->blocks), UINT(d))));
     return CLRNN_OK;
 }
 
@@ -176,6 +206,7 @@ enum clrnn_status clrnn_rnn_bwd(struct clrnn_launches *launches, const struct cl
                                 const struct clrnn_op *op)
 {
     struct clrnn_rnn r = layer_of(graph, op);
+    struct clrnn_rnn_bias bias = {0};
 
     r.y = clrnn_in(graph, op, RNN_BWD_Y);
     r.gates = clrnn_in(graph, op, RNN_BWD_GATES);
@@ -187,12 +218,14 @@ enum clrnn_status clrnn_rnn_bwd(struct clrnn_launches *launches, const struct cl
         r.dweight_hh[d] = clrnn_out(graph, op, (int)(RNN_DWEIGHT_HH + 4 * d));
         r.dbias_ih[d] = clrnn_out(graph, op, (int)(RNN_DBIAS_IH + 4 * d));
         r.dbias_hh[d] = clrnn_out(graph, op, (int)(RNN_DBIAS_HH + 4 * d));
+        bias.wanted |= r.dbias_ih[d] || r.dbias_hh[d];
     }
 
-    TRY(clrnn_rnn_steps_bwd(launches, &r));
+    TRY(in_one_launch(launches, &r) ? clrnn_rnn_sequence_bwd(launches, &r, &bias)
+                                    : clrnn_rnn_steps_bwd(launches, &r));
     TRY(without_padding(launches, &r));
     for (uint32_t d = 0; d < r.D; d++)
         TRY(weight_gradients(launches, &r, d));
-    TRY(bias_gradients(launches, &r));
+    TRY(bias_gradients(launches, &r, &bias));
     return r.dx ? input_gradient(launches, &r) : CLRNN_OK;
 }

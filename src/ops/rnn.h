@@ -15,10 +15,26 @@ struct clrnn_rnn {
     struct clrnn_buffer *dy, *dx, *dweight_ih[2], *dweight_hh[2], *dbias_ih[2], *dbias_hh[2]; // backward
 };
 
+/** Sums of gate gradients on their way to the bias gradients: partial [blocks, D, R*H]. */
+struct clrnn_rnn_bias {
+    bool wanted;
+    uint32_t blocks; // 0: not summed yet
+    struct clrnn_buffer *partial;
+};
+
 /** All steps forward, one multiply and one kernel a step: any device, any shape. */
 enum clrnn_status clrnn_rnn_steps_fwd(struct clrnn_launches *l, const struct clrnn_rnn *rnn);
 
 /** All steps backward likewise: leaves the gate gradients in place of the gates. */
 enum clrnn_status clrnn_rnn_steps_bwd(struct clrnn_launches *l, const struct clrnn_rnn *rnn);
+
+/** The same in one launch, a work-item walking over the steps of some batch rows: for CPUs. */
+enum clrnn_status clrnn_rnn_sequence_fwd(struct clrnn_launches *l, const struct clrnn_rnn *rnn);
+enum clrnn_status clrnn_rnn_sequence_bwd(struct clrnn_launches *l, const struct clrnn_rnn *rnn,
+                                         struct clrnn_rnn_bias *bias);
+
+/** pre [D, rows, ld] = x W_ih^T of every direction, `direction` elements apart. */
+enum clrnn_status clrnn_rnn_input_gates(struct clrnn_launches *l, const struct clrnn_rnn *rnn,
+                                        struct clrnn_buffer *pre, size_t direction, uint32_t ld);
 
 #endif

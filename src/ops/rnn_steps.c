@@ -27,22 +27,7 @@ enum clrnn_status clrnn_rnn_steps_fwd(struct clrnn_launches *l, const struct clr
     if (!memory && r->cell == CLRNN_CELL_LSTM)
         TRY(clrnn_launches_scratch(l, (size_t)r->D * r->N * H, &memory));
 
-    for (uint32_t d = 0; d < r->D; d++)
-        TRY(clrnn_launch_gemm(l, &(struct clrnn_gemm){
-                                     .transpose_b = true,
-                                     .M = (uint32_t)rows,
-                                     .N = r->G * r->H,
-                                     .K = r->C,
-                                     .alpha = 1,
-                                     .a = r->x,
-                                     .a_ld = r->C,
-                                     .b = r->weight_ih[d],
-                                     .b_ld = r->C,
-                                     .c = pre,
-                                     .c_offset = d * direction,
-                                     .c_ld = ld,
-                                 }));
-
+    TRY(clrnn_rnn_input_gates(l, r, pre, direction, ld));
     for (uint32_t step = 0; step < r->T; step++) {
         for (uint32_t d = 0; d < r->D && step > 0; d++) {
             const size_t t = d ? r->T - 1 - step : step, before = d ? t + 1 : t - 1;
