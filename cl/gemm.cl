@@ -10,6 +10,8 @@
 // Defines: WIDTH 4, 8 or 16 floats in a vector; TILE rows and PANEL columns (a multiple of WIDTH) of the
 // tile; KC; TRANSPOSE_A, and with it BLOCK, the most rows of C (a multiple of TILE and WIDTH) per item.
 // Every element's sum has a fixed order: by k within a step, then steps, then shares of K.
+//
+// gemm_dot serves few rows against B stored (N, K), where packing B would cost more than multiplying.
 
 #include "common.h"
 
@@ -217,4 +219,81 @@ kernel void gemm_sum(uint N, uint shares, uint share, global const real *restric
         }
         store(C + (size_t)n * c_step, c_step, alpha * sum, cols, beta);
     }
+}
+
+static inline real vec_sum(vec x)
+{
+#if WIDTH == 16
+    const float8 y = x.lo + x.hi;
+    const float4 z = y.lo + y.hi;
+#elif WIDTH == 8
+    const float4 z = x.lo + x.hi;
+#else
+    const float4 z = x;
+#endif
+
+    return (z.x + z.z) + (z.y + z.w);
+}
+
+// C = alpha A B' + beta C with A (M, K) and B (N, K): an item makes n_block columns of C, DOT x DOT dot
+// products side by side, each in WIDTH parts. Strides as above. Rows past the end are the last once more.
+#define DOT 4
+
+kernel void gemm_dot(uint M, uint N, uint K, real alpha, global const real *restrict A, uint a_offset,
+                     uint a_ld, global const real *restrict B, uint b_offset, uint b_ld, real beta,
+                     global real *restrict C, uint c_offset, uint c_ld, uint c_step, uint n_block)
+{
+    const uint n_first = get_global_id(0) * n_block, n_end = min(n_first + n_block, N);
+
+    A += a_offset;
+    B += b_offset;
+    C += c_offset;
+    for (uint n0 = n_first; n0 < n_end; n0 += DOT)
+        for (uint m0 = 0; m0 < M; m0 += DOT) {
+            global const real *a[DOT], *b[DOT];
+            vec part[DOT][DOT];
+            real tail[DOT][DOT];
+            uint k = 0;
+
+#pragma unroll
+            for (int i = 0; i < DOT; i++) {
+                a[i] = A + (size_t)min(m0 + i, M - 1) * a_ld;
+                b[i] = B + (size_t)min(n0 + i, N - 1) * b_ld;
+#pragma unroll
+                for (int j = 0; j < DOT; j++) {
+                    part[i][j] = 0.0f;
+                    tail[i][j] = 0.0f;
+                }
+            }
+            for (; k + WIDTH <= K; k += WIDTH) {
+                vec x[DOT], y[DOT];
+
+#pragma unroll
+                for (int i = 0; i < DOT; i++) {
+                    x[i] = vec_load(0, a[i] + k);
+                    y[i] = vec_load(0, b[i] + k);
+                }
+#pragma unroll
+                for (int i = 0; i < DOT; i++)
+#pragma unroll
+                    for (int j = 0; j < DOT; j++)
+                        part[i][j] = fma(x[i], y[j], part[i][j]);
+            }
+            for (; k < K; k++)
+#pragma unroll
+                for (int i = 0; i < DOT; i++)
+#pragma unroll
+                    for (int j = 0; j < DOT; j++)
+                        tail[i][j] = fma(a[i][k], b[j][k], tail[i][j]);
+#pragma unroll
+            for (int i = 0; i < DOT; i++)
+#pragma unroll
+                for (int j = 0; j < DOT; j++)
+                    if (m0 + i < M && n0 + j < n_end) {
+                        global real *one = C + (size_t)(m0 + i) * c_ld + (size_t)(n0 + j) * c_step;
+                        const real sum = alpha * (vec_sum(part[i][j]) + tail[i][j]);
+
+                        *one = beta != 0.0f ? fma(beta, *one, sum) : sum;
+                    }
+        }
 }

@@ -37,14 +37,17 @@ static struct tiling choose_tiling(const struct clrnn_device_info *info)
 
 // Estimated cycles; the weights were measured on AVX-512 (two FMA and two loads a cycle) and are needed
 // only as proportions. The slowest of the device's cores counts, and a quarter item more for the tail.
-static double estimate(const struct clrnn_gemm *g, const struct tiling *t, uint32_t cores, const struct cut *c)
+static double estimate(const struct clrnn_gemm *g, const struct tiling *t, uint32_t cores,
+                       const struct cut *c)
 {
     const double tiles = divide_up(c->m_block, t->tile), panels = divide_up(c->n_block, t->panel);
-    const double k = c->k_share, vecs = t->panel / t->width, items = (double)c->m_count * c->n_count * c->shares;
+    const double k = c->k_share, vecs = t->panel / t->width,
+                 items = (double)c->m_count * c->n_count * c->shares;
     const double multiply = tiles * panels * (k * t->tile * vecs / 2 + 100.0 * ceil(k / t->kc));
     const double pack_b = panels * vecs * k * (g->transpose_b ? 6 : 3);
     const double pack_a = g->transpose_a ? k * c->m_block / t->width * 3 : 0;
-    const double sum = c->shares > 1 ? 5000 + (double)g->M * g->N / t->width * (c->shares + 1) * 3 / cores : 0;
+    const double sum =
+        c->shares > 1 ? 5000 + (double)g->M * g->N / t->width * (c->shares + 1) * 3 / cores : 0;
 
     return (ceil(items / cores) + 0.25) * (multiply + pack_a + pack_b + 500) + sum;
 }
@@ -75,10 +78,82 @@ static struct cut choose_cut(const struct clrnn_gemm *g, const struct tiling *t,
 // The same multiply as C' = op(B)' op(A)': then C's rows are its columns.
 static struct clrnn_gemm swapped(const struct clrnn_gemm *g)
 {
-    return (struct clrnn_gemm){.transpose_a = !g->transpose_b, .transpose_b = !g->transpose_a,
-                               .M = g->N, .N = g->M, .K = g->K, .alpha = g->alpha, .beta = g->beta,
-                               .a = g->b, .b = g->a, .c = g->c, .a_offset = g->b_offset, .b_offset = g->a_offset,
-                               .c_offset = g->c_offset, .a_ld = g->b_ld, .b_ld = g->a_ld, .c_ld = g->c_ld};
+    return (struct clrnn_gemm){.transpose_a = !g->transpose_b,
+                               .transpose_b = !g->transpose_a,
+                               .M = g->N,
+                               .N = g->M,
+                               .K = g->K,
+                               .alpha = g->alpha,
+                               .beta = g->beta,
+                               .a = g->b,
+                               .b = g->a,
+                               .c = g->c,
+                               .a_offset = g->b_offset,
+                               .b_offset = g->a_offset,
+                               .c_offset = g->c_offset,
+                               .a_ld = g->b_ld,
+                               .b_ld = g->a_ld,
+                               .c_ld = g->c_ld};
+}
+
+// C's rows lie `ld` apart, its columns `step`.
+struct strides {
+    uint32_t ld, step;
+};
+
+static struct clrnn_defines defines_of(const struct tiling *t, bool transpose_a,
+                                       struct clrnn_define define[6])
+{
+    define[0] = (struct clrnn_define){"WIDTH", t->width};
+    define[1] = (struct clrnn_define){"TILE", t->tile};
+    define[2] = (struct clrnn_define){"PANEL", t->panel};
+    define[3] = (struct clrnn_define){"KC", t->kc};
+    define[4] = (struct clrnn_define){"TRANSPOSE_A", transpose_a};
+    define[5] = (struct clrnn_define){"BLOCK", t->block};
+    return (struct clrnn_defines){6, define};
+}
+
+static enum clrnn_status append_dot(struct clrnn_launches *launches, const struct clrnn_gemm *g,
+                                    const struct tiling *t, uint32_t cores, struct strides c)
+{
+    struct clrnn_define define[6];
+    // Four items a core, of no less than about 20 microseconds.
+    const uint32_t least = (uint32_t)(1 << 16) / g->K + 1, even = divide_up(g->N, 4 * cores);
+    const uint32_t n_block = divide_up(even > least ? even : least, 4) * 4;
+
+    return clrnn_launch_kernel(
+        launches, "gemm", "gemm_dot", defines_of(t, false, define),
+        (struct clrnn_range){1, {divide_up(g->N, n_block), 1, 1}, {1, 1, 1}}, clrnn_gemm_cost(g),
+        ARGS(UINT(g->M), UINT(g->N), UINT(g->K), REAL(g->alpha), BUF(g->a), UINT(g->a_offset), UINT(g->a_ld),
+             BUF(g->b), UINT(g->b_offset), UINT(g->b_ld), REAL(g->beta), BUF(g->c), UINT(g->c_offset),
+             UINT(c.ld), UINT(c.step), UINT(n_block)));
+}
+
+static enum clrnn_status append_tiles(struct clrnn_launches *launches, const struct clrnn_gemm *g,
+                                      const struct tiling *t, const struct cut *cut, struct strides c)
+{
+    struct clrnn_define define[6];
+    const struct clrnn_defines defines = defines_of(t, g->transpose_a, define);
+    const uint32_t MN = g->M * g->N; // fits where there are shares
+    struct clrnn_buffer *partial = NULL;
+
+    if (cut->shares > 1)
+        TRY(clrnn_launches_scratch(launches, (size_t)cut->shares * MN, &partial));
+    TRY(clrnn_launch_kernel(
+        launches, "gemm", "gemm", defines,
+        (struct clrnn_range){3, {cut->n_count, cut->m_count, cut->shares}, {1, 1, 1}}, clrnn_gemm_cost(g),
+        ARGS(UINT(g->M), UINT(g->N), UINT(g->K), REAL(partial ? 1 : g->alpha), BUF(g->a), UINT(g->a_offset),
+             UINT(g->a_ld), BUF(g->b), UINT(g->b_offset), UINT(g->b_ld), UINT(g->transpose_b),
+             REAL(partial ? 0 : g->beta), BUF(partial ? partial : g->c), UINT(partial ? 0 : g->c_offset),
+             UINT(partial ? g->N : c.ld), UINT(partial ? 1 : c.step), UINT(partial ? MN : 0),
+             UINT(cut->m_block), UINT(cut->n_block), UINT(cut->k_share))));
+    if (!partial)
+        return CLRNN_OK;
+    return clrnn_launch_kernel(launches, "gemm", "gemm_sum", defines,
+                               (struct clrnn_range){1, {g->M, 1, 1}, {1, 1, 1}},
+                               (struct clrnn_cost){0, 4.0 * (cut->shares + 1) * g->M * g->N},
+                               ARGS(UINT(g->N), UINT(cut->shares), UINT(MN), BUF(partial), REAL(g->alpha),
+                                    REAL(g->beta), BUF(g->c), UINT(g->c_offset), UINT(c.ld), UINT(c.step)));
 }
 
 enum clrnn_status clrnn_gemm_own_prepare(struct clrnn_launches *launches, const struct clrnn_gemm *gemm,
@@ -86,45 +161,22 @@ enum clrnn_status clrnn_gemm_own_prepare(struct clrnn_launches *launches, const 
 {
     const struct clrnn_device_info *info = clrnn_device_info(clrnn_launches_device(launches));
     const struct tiling t = choose_tiling(info);
-    const struct clrnn_cost cost = clrnn_gemm_cost(gemm);
     const uint32_t cores = info->compute_units ? info->compute_units : 1;
     const struct clrnn_gemm other = swapped(gemm);
-    const struct clrnn_gemm *g = gemm;
-    struct clrnn_buffer *partial = NULL;
+    const struct strides along = {gemm->c_ld, 1}, across = {1, gemm->c_ld};
     struct cut cut, other_cut;
-    uint32_t c_ld = gemm->c_ld, c_step = 1;
 
-    // The kernel's offsets are 32 bits wide.
-    *taken = gemm->a_offset <= UINT32_MAX && gemm->b_offset <= UINT32_MAX && gemm->c_offset <= UINT32_MAX;
+    // The kernels count in 32 bits.
+    *taken = gemm->a_offset <= UINT32_MAX && gemm->b_offset <= UINT32_MAX && gemm->c_offset <= UINT32_MAX &&
+             gemm->M <= INT32_MAX && gemm->N <= INT32_MAX && gemm->K <= INT32_MAX;
     if (!*taken)
         return CLRNN_OK;
-    cut = choose_cut(g, &t, cores);
+    if (!gemm->transpose_a && gemm->transpose_b && (gemm->M <= 4 || gemm->N <= 4))
+        return gemm->M <= gemm->N ? append_dot(launches, gemm, &t, cores, along)
+                                  : append_dot(launches, &other, &t, cores, across);
+    cut = choose_cut(gemm, &t, cores);
     other_cut = choose_cut(&other, &t, cores);
-    if (1.25 * other_cut.cycles < cut.cycles) { // scattered stores must be worth it
-        g = &other;
-        cut = other_cut;
-        c_ld = 1;
-        c_step = gemm->c_ld;
-    }
-    if (cut.shares > 1)
-        TRY(clrnn_launches_scratch(launches, (size_t)cut.shares * g->M * g->N, &partial));
-    TRY(clrnn_launch_kernel(launches, "gemm", "gemm",
-                            DEFINES({"WIDTH", t.width}, {"TILE", t.tile}, {"PANEL", t.panel}, {"KC", t.kc},
-                                    {"TRANSPOSE_A", g->transpose_a}, {"BLOCK", t.block}),
-                            (struct clrnn_range){3, {cut.n_count, cut.m_count, cut.shares}, {1, 1, 1}}, cost,
-                            ARGS(UINT(g->M), UINT(g->N), UINT(g->K), REAL(partial ? 1 : g->alpha), BUF(g->a),
-                                 UINT(g->a_offset), UINT(g->a_ld), BUF(g->b), UINT(g->b_offset), UINT(g->b_ld),
-                                 UINT(g->transpose_b), REAL(partial ? 0 : g->beta), BUF(partial ? partial : g->c),
-                                 UINT(partial ? 0 : g->c_offset), UINT(partial ? g->N : c_ld),
-                                 UINT(partial ? 1 : c_step), UINT(partial ? g->M * g->N : 0), UINT(cut.m_block),
-                                 UINT(cut.n_block), UINT(cut.k_share))));
-    if (!partial)
-        return CLRNN_OK;
-    return clrnn_launch_kernel(launches, "gemm", "gemm_sum",
-                               DEFINES({"WIDTH", t.width}, {"TILE", t.tile}, {"PANEL", t.panel}, {"KC", t.kc},
-                                       {"TRANSPOSE_A", g->transpose_a}, {"BLOCK", t.block}),
-                               (struct clrnn_range){1, {g->M, 1, 1}, {1, 1, 1}},
-                               (struct clrnn_cost){0, 4.0 * (cut.shares + 1) * g->M * g->N},
-                               ARGS(UINT(g->N), UINT(cut.shares), UINT(g->M * g->N), BUF(partial), REAL(g->alpha),
-                                    REAL(g->beta), BUF(g->c), UINT(g->c_offset), UINT(c_ld), UINT(c_step)));
+    if (1.25 * other_cut.cycles < cut.cycles) // scattered stores must be worth it
+        return append_tiles(launches, &other, &t, &other_cut, across);
+    return append_tiles(launches, gemm, &t, &cut, along);
 }
