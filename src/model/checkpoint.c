@@ -25,17 +25,19 @@ struct field {
     size_t offset;
 };
 
+// clang-format off
 #define SCHEDULE(kind, name) {"clrnn.schedule." #name, kind, offsetof(struct clrnn_schedule, name)}
 static const struct field schedule_field[] = {
-    SCHEDULE(F64, lr), SCHEDULE(F64, momentum), SCHEDULE(I64, count), SCHEDULE(F64, best),
+    SCHEDULE(F64, lr),  SCHEDULE(F64, momentum),      SCHEDULE(I64, count),      SCHEDULE(F64, best),
     SCHEDULE(I64, bad), SCHEDULE(I64, cooldown_left), SCHEDULE(F64, initial_lr),
 };
 
 #define PROGRESS(kind, name) {"clrnn.progress." #name, kind, offsetof(struct clrnn_progress_state, name)}
 static const struct field progress_field[] = {
-    PROGRESS(U64, epoch), PROGRESS(U64, step_in_epoch), PROGRESS(F64, loss_sum), PROGRESS(F64, weight_sum),
-    PROGRESS(F64, correct), PROGRESS(F64, counted), PROGRESS(F64, best_value), PROGRESS(U64, best_epoch),
-    PROGRESS(F64, stop_best), PROGRESS(U64, stop_bad), PROGRESS(BOOL, finished), PROGRESS(F64, seconds),
+    PROGRESS(U64, epoch),      PROGRESS(U64, step_in_epoch), PROGRESS(F64, loss_sum),
+    PROGRESS(F64, weight_sum), PROGRESS(F64, correct),       PROGRESS(F64, counted),
+    PROGRESS(F64, best_value), PROGRESS(U64, best_epoch),    PROGRESS(F64, stop_best),
+    PROGRESS(U64, stop_bad),   PROGRESS(BOOL, finished),     PROGRESS(F64, seconds),
 };
 
 struct counts { // of the model itself
@@ -43,10 +45,13 @@ struct counts { // of the model itself
 };
 #define COUNT(key, name) {key, U64, offsetof(struct counts, name)}
 static const struct field count_field[] = {
-    COUNT("clrnn.steps", steps), COUNT("clrnn.steps_per_epoch", steps_per_epoch),
-    COUNT("clrnn.shape.features", features), COUNT("clrnn.shape.tokens", tokens),
+    COUNT("clrnn.steps", steps),
+    COUNT("clrnn.steps_per_epoch", steps_per_epoch),
+    COUNT("clrnn.shape.features", features),
+    COUNT("clrnn.shape.tokens", tokens),
     COUNT("clrnn.shape.outputs", outputs),
 };
+// clang-format on
 
 // C's hex float with the mantissa as a whole number: exact, and without the locale's decimal point.
 static void print_double(double value, char *text, size_t size)
@@ -135,8 +140,8 @@ static enum clrnn_status get_fields(const struct clrnn_log *log, const struct cl
             return clrnn_error(log, CLRNN_ERR_DATA, "%s: its metadata lack %s; it is no complete model file",
                                file->path, field[i].key);
         if (!scan_field(&field[i], text, base))
-            return clrnn_error(log, CLRNN_ERR_DATA, "%s: %s in its metadata is '%.60s', expected %s", file->path,
-                               field[i].key, text, field[i].kind == BOOL ? "0 or 1" : "a number");
+            return clrnn_error(log, CLRNN_ERR_DATA, "%s: %s in its metadata is '%.60s', expected %s",
+                               file->path, field[i].key, text, field[i].kind == BOOL ? "0 or 1" : "a number");
     }
     return CLRNN_OK;
 }
@@ -228,11 +233,15 @@ static enum clrnn_status check_format(const struct clrnn_log *log, const struct 
     const char *format = clrnn_safetensors_metadata(file, CLRNN_FORMAT_KEY);
 
     if (!format)
-        return clrnn_error(log, CLRNN_ERR_DATA, "%s: holds no clrnn model, only tensors: load it with --init and "
-                           "a config", file->path);
+        return clrnn_error(log, CLRNN_ERR_DATA,
+                           "%s: holds no clrnn model, only tensors: load it with --init and "
+                           "a config",
+                           file->path);
     if (strcmp(format, FORMAT_VERSION) != 0)
-        return clrnn_error(log, CLRNN_ERR_DATA, "%s: is of model file format %.20s, expected %s; it was written by "
-                           "another version of clrnn", file->path, format, FORMAT_VERSION);
+        return clrnn_error(log, CLRNN_ERR_DATA,
+                           "%s: is of model file format %.20s, expected %s; it was written by "
+                           "another version of clrnn",
+                           file->path, format, FORMAT_VERSION);
     return CLRNN_OK;
 }
 
@@ -256,12 +265,12 @@ static enum clrnn_status parse_config(const struct clrnn_log *log, const struct 
 
     *config = NULL;
     if (!text)
-        return clrnn_error(log, CLRNN_ERR_DATA, "%s: its metadata lack clrnn.config; it is no complete model file",
-                           file->path);
+        return clrnn_error(log, CLRNN_ERR_DATA,
+                           "%s: its metadata lack clrnn.config; it is no complete model file", file->path);
     st = clrnn_config_parse(&quiet, text, folder, config);
     if (st != CLRNN_OK)
-        st = clrnn_error(log, st == CLRNN_ERR_MEMORY ? st : CLRNN_ERR_DATA, "%s: the config inside is wrong: %s",
-                         file->path, why ? why : clrnn_status_text(st));
+        st = clrnn_error(log, st == CLRNN_ERR_MEMORY ? st : CLRNN_ERR_DATA,
+                         "%s: the config inside is wrong: %s", file->path, why ? why : clrnn_status_text(st));
     free(why);
     return st;
 }
@@ -297,9 +306,11 @@ static enum clrnn_status load_moments(struct clrnn_model *m, const struct clrnn_
             t = clrnn_safetensors_find(file, name);
             free(name);
             if (!t || !clrnn_weights_fits(t, e->param.ndim, e->param.shape))
-                return clrnn_error(m->log, CLRNN_ERR_DATA, "%s: the tensor optim.%s.%s is %s, expected the "
-                                   "optimiser's state of that parameter", file->path, clrnn_moment_word(k),
-                                   e->param.name, t ? "wrongly shaped" : "missing");
+                return clrnn_error(m->log, CLRNN_ERR_DATA,
+                                   "%s: the tensor optim.%s.%s is %s, expected the "
+                                   "optimiser's state of that parameter",
+                                   file->path, clrnn_moment_word(k), e->param.name,
+                                   t ? "wrongly shaped" : "missing");
             TRY(clrnn_weights_load(m, t, m->moment[k], e->first));
         }
     return CLRNN_OK;
@@ -312,9 +323,10 @@ static enum clrnn_status load_input(struct clrnn_model *m, const struct clrnn_sa
 
     TRY(clrnn_weights_load_input(m, file, &found));
     if (wanted && !found)
-        return clrnn_error(m->log, CLRNN_ERR_DATA, "%s: the config inside says 'normalize: standard', but "
-                           "input.mean and input.std of %" PRIu32 " numbers each are not there", file->path,
-                           m->shape.features);
+        return clrnn_error(m->log, CLRNN_ERR_DATA,
+                           "%s: the config inside says 'normalize: standard', but "
+                           "input.mean and input.std of %" PRIu32 " numbers each are not there",
+                           file->path, m->shape.features);
     return CLRNN_OK;
 }
 
@@ -326,8 +338,10 @@ static enum clrnn_status check_size(const struct clrnn_model *m, const struct cl
     for (size_t i = 0; i < file->count; i++)
         held += file->tensor[i].count;
     if (held < clrnn_model_size(m))
-        return clrnn_error(m->log, CLRNN_ERR_DATA, "%s: holds %" PRIu64 " numbers, but the config inside is of a "
-                           "model with %" PRIu64 " parameters", file->path, held, clrnn_model_size(m));
+        return clrnn_error(m->log, CLRNN_ERR_DATA,
+                           "%s: holds %" PRIu64 " numbers, but the config inside is of a "
+                           "model with %" PRIu64 " parameters",
+                           file->path, held, clrnn_model_size(m));
     return CLRNN_OK;
 }
 
@@ -356,9 +370,10 @@ static enum clrnn_status read_file(struct clrnn_device *device, const struct clr
     TRY(check_format(log, file));
     TRY(get_fields(log, file, count_field, ARRAY_SIZE(count_field), &counts));
     if (counts.features > UINT32_MAX || counts.outputs > UINT32_MAX || counts.tokens > 1)
-        return clrnn_error(log, CLRNN_ERR_DATA, "%s: the shape in its metadata (%" PRIu64 " features, %" PRIu64
-                           " outputs, tokens %" PRIu64 ") is out of range", file->path, counts.features,
-                           counts.outputs, counts.tokens);
+        return clrnn_error(log, CLRNN_ERR_DATA,
+                           "%s: the shape in its metadata (%" PRIu64 " features, %" PRIu64
+                           " outputs, tokens %" PRIu64 ") is out of range",
+                           file->path, counts.features, counts.outputs, counts.tokens);
     if (state)
         TRY(get_fields(log, file, progress_field, ARRAY_SIZE(progress_field), state));
     shape = (struct clrnn_data_shape){(uint32_t)counts.features, counts.tokens, (uint32_t)counts.outputs};
@@ -420,8 +435,10 @@ enum clrnn_status clrnn_model_open(struct clrnn_device *device, const char *path
         inside = NULL;
     }
     if (!inside)
-        return clrnn_error(log, CLRNN_ERR_DATA, "%s: is no run folder, for it has neither last.safetensors nor "
-                           "best.safetensors", path);
+        return clrnn_error(log, CLRNN_ERR_DATA,
+                           "%s: is no run folder, for it has neither last.safetensors nor "
+                           "best.safetensors",
+                           path);
     st = clrnn_checkpoint_read(device, inside, model, NULL);
     free(inside);
     return st;

@@ -7,10 +7,10 @@
 
 /** What one layer makes of its input, and where its rows of the table and its dropouts stand. */
 struct clrnn_layer_shape {
-    uint32_t in, out;      // features; embedding: in is 0
-    bool steps;            // its input still has its time axis
-    uint32_t D;            // recurrent: directions; pool: of the recurrent layer right before it, else 0
-    uint32_t stream;       // number of its first dropout in the model
+    uint32_t in, out; // features; embedding: in is 0
+    bool steps;       // its input still has its time axis
+    uint32_t D;       // recurrent: directions; pool: of the recurrent layer right before it, else 0
+    uint32_t stream;  // number of its first dropout in the model
     size_t first_entry, entry_count;
 };
 
@@ -18,6 +18,11 @@ struct clrnn_layer_shape {
 const char *clrnn_layer_label(const struct clrnn_config *config, size_t index, char *text, size_t size);
 /** The layer's prefix in a state dict: its name, or its index. */
 const char *clrnn_layer_prefix(const struct clrnn_config *config, size_t index, char *text, size_t size);
+
+/** The cell of a recurrent layer. */
+enum clrnn_cell clrnn_layer_cell(enum clrnn_layer_kind kind);
+/** Whether a loss takes real targets (bce_with_logits, mse), not classes. */
+bool clrnn_loss_is_real(enum clrnn_loss_kind kind);
 
 /** Follows the features through the layers and checks each against the one before, the data and the
  *  loss; fills shapes[layer_count] but for the entries. CLRNN_ERR_CONFIG. */

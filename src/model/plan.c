@@ -49,22 +49,25 @@ static enum clrnn_status check_targets(const struct clrnn_model *m, const struct
 {
     const struct clrnn_plan_data *d = &p->data;
     const enum clrnn_loss_kind loss = m->config->train.loss.kind;
-    const bool real = loss == CLRNN_BCE_WITH_LOGITS || loss == CLRNN_MSE;
+    const bool real = clrnn_loss_is_real(loss);
 
     TRY(check_buffer(m, d->y, real ? CLRNN_REAL : CLRNN_I32, (size_t)d->S * (d->y_steps ? d->T_data : 1),
                      "targets"));
     if (d->y_real != real)
         return clrnn_error(m->log, CLRNN_ERR_ARG, "y is %s, but train.loss %s expects %s",
                            d->y_real ? "real" : "classes", clrnn_loss_word(loss), real ? "real" : "classes");
-    if (m->per_step && !d->y_steps && p->T != 1)
+    if (m->per_step && !d->y_steps && d->T_data != 1)
+        return clrnn_error(
+            m->log, CLRNN_ERR_CONFIG,
+            "without a pool the model predicts each of T=%" PRIu32 " steps, but y is (N), expected "
+            "(N, T): give such a y, or add '- pool: {over: last}' before the last linear layer",
+            d->T_data);
+    if (!m->per_step && d->y_steps && d->T_data != 1)
         return clrnn_error(m->log, CLRNN_ERR_CONFIG,
-                           "without a pool the model predicts each of T=%" PRIu32 " steps, but y is (N), expected "
-                           "(N, T): give such a y, or add '- pool: {over: last}' before the last linear layer",
-                           p->T);
-    if (!m->per_step && d->y_steps && p->T != 1)
-        return clrnn_error(m->log, CLRNN_ERR_CONFIG,
-                           "with a pool the model makes one prediction a sample, but y is (N, T=%" PRIu32 "), "
-                           "expected (N): give such a y, or take the pool out", d->T_data);
+                           "with a pool the model makes one prediction a sample, but y is (N, T=%" PRIu32
+                           "), "
+                           "expected (N): give such a y, or take the pool out",
+                           d->T_data);
     return CLRNN_OK;
 }
 
@@ -75,12 +78,16 @@ static enum clrnn_status check_params(const struct clrnn_model *m, const struct 
 
     if (p->N < 1 || p->T < 1 || p->T > d->T_data)
         return clrnn_error(m->log, CLRNN_ERR_ARG,
-                           "a plan for N=%" PRIu32 ", T=%" PRIu32 " over data of T=%" PRIu32 " was asked for, "
-                           "expected N from 1 and T from 1 to the data's", p->N, p->T, d->T_data);
+                           "a plan for N=%" PRIu32 ", T=%" PRIu32 " over data of T=%" PRIu32
+                           " was asked for, "
+                           "expected N from 1 and T from 1 to the data's",
+                           p->N, p->T, d->T_data);
     if (!clrnn_mul_size(d->S, d->T_data, &elements) ||
         !clrnn_mul_size(elements, m->shape.tokens ? 1 : m->shape.features, &elements))
-        return clrnn_error(m->log, CLRNN_ERR_ARG, "a data set of S=%" PRIu32 ", T=%" PRIu32 ", C=%" PRIu32 " has "
-                           "more elements than can be counted", d->S, d->T_data, m->shape.features);
+        return clrnn_error(m->log, CLRNN_ERR_ARG,
+                           "a data set of S=%" PRIu32 ", T=%" PRIu32 ", C=%" PRIu32 " has "
+                           "more elements than can be counted",
+                           d->S, d->T_data, m->shape.features);
     TRY(check_buffer(m, d->x, m->shape.tokens ? CLRNN_I32 : CLRNN_REAL, elements, "inputs"));
     TRY(check_buffer(m, d->index, CLRNN_U32, p->N, "indices"));
     if (d->lengths)
@@ -284,8 +291,8 @@ static bool same(const struct clrnn_plan_params *a, const struct clrnn_plan_para
            a->data.y_real == b->data.y_real && a->data.y_steps == b->data.y_steps;
 }
 
-enum clrnn_status clrnn_plan_cache_find(struct clrnn_plan_cache *cache, const struct clrnn_plan_params *params,
-                                        struct clrnn_plan **plan)
+enum clrnn_status clrnn_plan_cache_find(struct clrnn_plan_cache *cache,
+                                        const struct clrnn_plan_params *params, struct clrnn_plan **plan)
 {
     struct clrnn_plan *fresh;
     size_t oldest = 0, at;

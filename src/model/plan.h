@@ -14,19 +14,19 @@ enum clrnn_mode {
 
 /** A data set on the device that the plan's FEED reads. The plan holds the buffers. */
 struct clrnn_plan_data {
-    uint32_t S, T_data;            // samples and steps of the buffers
-    struct clrnn_buffer *x;        // REAL [S, T_data, C] or I32 [S, T_data]
-    struct clrnn_buffer *y;        // I32 or REAL, [S] or [S, T_data]; NULL in prediction
-    struct clrnn_buffer *lengths;  // I32 [S] or NULL
-    struct clrnn_buffer *index;    // U32 [at least N]
+    uint32_t S, T_data;           // samples and steps of the buffers
+    struct clrnn_buffer *x;       // REAL [S, T_data, C] or I32 [S, T_data]
+    struct clrnn_buffer *y;       // I32 or REAL, [S] or [S, T_data]; NULL in prediction
+    struct clrnn_buffer *lengths; // I32 [S] or NULL
+    struct clrnn_buffer *index;   // U32 [at least N]
     bool y_real, y_steps;
 };
 
 struct clrnn_plan_params {
     enum clrnn_mode mode;
-    uint32_t N, T;                 // batch, steps (up to T_data)
+    uint32_t N, T; // batch, steps (up to T_data)
     struct clrnn_plan_data data;
-    bool separate;                 // every tensor keeps its own memory: op by op checking
+    bool separate; // every tensor keeps its own memory: op by op checking
 };
 
 struct clrnn_plan {
@@ -71,7 +71,7 @@ enum clrnn_status clrnn_plan_cache_create(struct clrnn_model *model, const struc
 enum clrnn_status clrnn_plan_cache_get(struct clrnn_plan_cache *cache, enum clrnn_mode mode, uint32_t N,
                                        uint32_t T, struct clrnn_plan **plan);
 /** The same for other parameters than the cache's own data, all of them compared. */
-enum clrnn_status clrnn_plan_cache_find(struct clrnn_plan_cache *cache, const struct clrnn_plan_params *params,
-                                        struct clrnn_plan **plan);
+enum clrnn_status clrnn_plan_cache_find(struct clrnn_plan_cache *cache,
+                                        const struct clrnn_plan_params *params, struct clrnn_plan **plan);
 void clrnn_plan_cache_destroy(struct clrnn_plan_cache **cache);
 #endif

@@ -33,6 +33,18 @@ const char *clrnn_layer_prefix(const struct clrnn_config *config, size_t index, 
     return text;
 }
 
+enum clrnn_cell clrnn_layer_cell(enum clrnn_layer_kind kind)
+{
+    return kind == CLRNN_LAYER_LSTM  ? CLRNN_CELL_LSTM
+           : kind == CLRNN_LAYER_GRU ? CLRNN_CELL_GRU
+                                     : CLRNN_CELL_RNN;
+}
+
+bool clrnn_loss_is_real(enum clrnn_loss_kind kind)
+{
+    return kind == CLRNN_BCE_WITH_LOGITS || kind == CLRNN_MSE;
+}
+
 static bool is_recurrent(enum clrnn_layer_kind kind)
 {
     return kind == CLRNN_LAYER_RNN || kind == CLRNN_LAYER_LSTM || kind == CLRNN_LAYER_GRU;
@@ -41,9 +53,9 @@ static bool is_recurrent(enum clrnn_layer_kind kind)
 struct walk {
     const struct clrnn_log *log;
     const struct clrnn_config *config;
-    size_t at;            // layer
-    long pool;            // layer that took the time axis away, -1: none yet
-    uint32_t features;    // 0: tokens
+    size_t at;         // layer
+    long pool;         // layer that took the time axis away, -1: none yet
+    uint32_t features; // 0: tokens
     uint32_t stream;
 };
 
@@ -71,8 +83,10 @@ static enum clrnn_status check_time(const struct walk *w)
 
     if (w->pool < 0)
         return CLRNN_OK;
-    snprintf(what, sizeof(what), "its input is (N, C=%" PRIu32 "), for the pool at layers[%ld] took the time "
-             "axis away; expected (N, T, C): put it before that pool", w->features, w->pool);
+    snprintf(what, sizeof(what),
+             "its input is (N, C=%" PRIu32 "), for the pool at layers[%ld] took the time "
+             "axis away; expected (N, T, C): put it before that pool",
+             w->features, w->pool);
     return wrong(w, what);
 }
 
@@ -109,7 +123,7 @@ static enum clrnn_status walk_pool(struct walk *w, const struct clrnn_layer *lay
     s->D = follows ? before->D : 0;
     if (layer->over == CLRNN_OVER_FINAL && !follows)
         return wrong(w, "'over: final' takes h_n of a recurrent layer and must stand directly after one; "
-                     "elsewhere use 'over: last'");
+                        "elsewhere use 'over: last'");
     w->pool = (long)w->at;
     return CLRNN_OK;
 }
@@ -119,14 +133,14 @@ static enum clrnn_status walk_layer(struct walk *w, const struct clrnn_layer *la
 {
     if (w->at == 0 && w->features == 0 && layer->kind != CLRNN_LAYER_EMBEDDING)
         return wrong(w, "X holds tokens (N, T), which only an embedding reads; put "
-                     "'- embedding: {num_embeddings: ..., embedding_dim: ...}' first");
+                        "'- embedding: {num_embeddings: ..., embedding_dim: ...}' first");
     if (layer->kind == CLRNN_LAYER_EMBEDDING && w->at > 0)
         return wrong(w, "an embedding reads tokens and can only be the first layer");
     if (layer->kind == CLRNN_LAYER_EMBEDDING && w->features != 0)
         return wrong(w, "an embedding reads integer tokens (N, T), but X is real (N, T, C)");
 
-    *s = (struct clrnn_layer_shape){.in = w->features, .out = w->features, .steps = w->pool < 0,
-                                    .stream = w->stream};
+    *s = (struct clrnn_layer_shape){
+        .in = w->features, .out = w->features, .steps = w->pool < 0, .stream = w->stream};
     switch (layer->kind) {
     case CLRNN_LAYER_RNN:
     case CLRNN_LAYER_LSTM:
@@ -156,7 +170,7 @@ static enum clrnn_status walk_layer(struct walk *w, const struct clrnn_layer *la
 static enum clrnn_status check_loss(const struct walk *w, const struct clrnn_data_shape *data)
 {
     const struct clrnn_loss_config *loss = &w->config->train.loss;
-    const bool classes = loss->kind == CLRNN_CROSS_ENTROPY || loss->kind == CLRNN_NLL;
+    const bool classes = !clrnn_loss_is_real(loss->kind);
     char what[240];
 
     if (!classes && w->features != 1) {
@@ -165,15 +179,18 @@ static enum clrnn_status check_loss(const struct walk *w, const struct clrnn_dat
         return wrong(w, what);
     }
     if (classes && data->outputs > w->features) {
-        snprintf(what, sizeof(what), "the last layer gives %" PRIu32 " outputs, but the labels reach class "
-                 "%" PRIu32 ": %s expects at least %" PRIu32, w->features, data->outputs - 1,
-                 clrnn_loss_word(loss->kind), data->outputs);
+        snprintf(what, sizeof(what),
+                 "the last layer gives %" PRIu32 " outputs, but the labels reach class "
+                 "%" PRIu32 ": %s expects at least %" PRIu32,
+                 w->features, data->outputs - 1, clrnn_loss_word(loss->kind), data->outputs);
         return wrong(w, what);
     }
     if (loss->weight_count && loss->weight_count != w->features) {
-        snprintf(what, sizeof(what), "the last layer gives %" PRIu32 " outputs, but train.loss.%s.%s has %zu "
-                 "numbers; expected one for each", w->features, clrnn_loss_word(loss->kind),
-                 classes ? "weight" : "pos_weight", loss->weight_count);
+        snprintf(what, sizeof(what),
+                 "the last layer gives %" PRIu32 " outputs, but train.loss.%s.%s has %zu "
+                 "numbers; expected one for each",
+                 w->features, clrnn_loss_word(loss->kind), classes ? "weight" : "pos_weight",
+                 loss->weight_count);
         return wrong(w, what);
     }
     return CLRNN_OK;
@@ -183,8 +200,7 @@ enum clrnn_status clrnn_network_shapes(const struct clrnn_log *log, const struct
                                        const struct clrnn_data_shape *data, struct clrnn_layer_shape *shapes,
                                        uint32_t *outputs, bool *per_step)
 {
-    struct walk w = {.log = log, .config = config, .pool = -1,
-                     .features = data->tokens ? 0 : data->features};
+    struct walk w = {.log = log, .config = config, .pool = -1, .features = data->tokens ? 0 : data->features};
 
     if (config->layer_count == 0)
         return clrnn_error(log, CLRNN_ERR_CONFIG, "%s%smodel.layers is empty, expected at least one layer",

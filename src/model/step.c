@@ -33,9 +33,7 @@ void clrnn_stage_destroy(struct clrnn_stage **stage)
 
 static bool real_targets(const struct clrnn_model *m)
 {
-    const enum clrnn_loss_kind loss = m->config->train.loss.kind;
-
-    return loss == CLRNN_BCE_WITH_LOGITS || loss == CLRNN_MSE;
+    return clrnn_loss_is_real(m->config->train.loss.kind);
 }
 
 // ---------------------------------------------------------------- checks
@@ -55,8 +53,10 @@ static enum clrnn_status check_tokens(const struct clrnn_model *m, const struct 
             const int32_t token = b->tokens[n * b->T + t];
 
             if (valid(b, n, t) && (token < 0 || (uint32_t)token >= V))
-                return clrnn_error(m->log, CLRNN_ERR_ARG, "the batch's token of sample %zu, step %zu is %" PRId32
-                                   ", expected 0 to %" PRIu32, n, t, token, V - 1);
+                return clrnn_error(m->log, CLRNN_ERR_ARG,
+                                   "the batch's token of sample %zu, step %zu is %" PRId32
+                                   ", expected 0 to %" PRIu32,
+                                   n, t, token, V - 1);
         }
     return CLRNN_OK;
 }
@@ -71,9 +71,10 @@ static enum clrnn_status check_classes(const struct clrnn_model *m, const struct
             const int32_t y = b->classes[n * T + t];
 
             if (y != ignored && (!m->per_step || valid(b, n, t)) && (y < 0 || (uint32_t)y >= m->outputs))
-                return clrnn_error(m->log, CLRNN_ERR_ARG, "the batch's class of sample %zu, step %zu is %" PRId32
-                                   ", expected 0 to %" PRIu32 " or %" PRId32 " (ignore_index)", n, t, y,
-                                   m->outputs - 1, ignored);
+                return clrnn_error(m->log, CLRNN_ERR_ARG,
+                                   "the batch's class of sample %zu, step %zu is %" PRId32
+                                   ", expected 0 to %" PRIu32 " or %" PRId32 " (ignore_index)",
+                                   n, t, y, m->outputs - 1, ignored);
         }
     return CLRNN_OK;
 }
@@ -81,15 +82,18 @@ static enum clrnn_status check_classes(const struct clrnn_model *m, const struct
 static enum clrnn_status check(const struct clrnn_model *m, const struct clrnn_batch *b, bool targets)
 {
     if (b->N < 1 || b->T < 1 || (uint64_t)b->N * b->T > UINT32_MAX)
-        return clrnn_error(m->log, CLRNN_ERR_ARG, "the batch has N=%" PRIu32 ", T=%" PRIu32 ", expected both from "
-                           "1 and N * T below 2^32", b->N, b->T);
+        return clrnn_error(m->log, CLRNN_ERR_ARG,
+                           "the batch has N=%" PRIu32 ", T=%" PRIu32 ", expected both from "
+                           "1 and N * T below 2^32",
+                           b->N, b->T);
     if (m->shape.tokens ? !b->tokens : !b->x)
         return clrnn_error(m->log, CLRNN_ERR_ARG, "the batch has no %s, which the model reads",
                            m->shape.tokens ? "tokens" : "x");
     for (size_t n = 0; b->lengths && n < b->N; n++)
         if (b->lengths[n] < 1 || (uint32_t)b->lengths[n] > b->T)
-            return clrnn_error(m->log, CLRNN_ERR_ARG, "the batch's length of sample %zu is %" PRId32
-                               ", expected 1 to T=%" PRIu32, n, b->lengths[n], b->T);
+            return clrnn_error(m->log, CLRNN_ERR_ARG,
+                               "the batch's length of sample %zu is %" PRId32 ", expected 1 to T=%" PRIu32, n,
+                               b->lengths[n], b->T);
     if (m->shape.tokens)
         TRY(check_tokens(m, b));
     if (!targets)
@@ -175,8 +179,14 @@ static enum clrnn_status stage(struct clrnn_model *m, const struct clrnn_batch *
     else if (mode != CLRNN_MODE_PREDICT)
         TRY(clrnn_buffer_write_i32(s->y, 0, targets, b->classes));
     params.data = (struct clrnn_plan_data){
-        .S = b->N, .T_data = b->T, .x = s->x, .y = s->y, .lengths = b->lengths ? s->lengths : NULL,
-        .index = s->index, .y_real = real_targets(m), .y_steps = m->per_step,
+        .S = b->N,
+        .T_data = b->T,
+        .x = s->x,
+        .y = s->y,
+        .lengths = b->lengths ? s->lengths : NULL,
+        .index = s->index,
+        .y_real = real_targets(m),
+        .y_steps = m->per_step,
     };
     return clrnn_plan_cache_find(s->cache, &params, plan);
 }
@@ -189,8 +199,8 @@ static enum clrnn_status read_result(struct clrnn_model *m, struct clrnn_step_re
 
     TRY(clrnn_model_read_records(m, 0, 1, record));
     result->loss = record[RECORD_LOSS] / record[RECORD_WEIGHT];
-    result->accuracy = m->config->train.loss.kind == CLRNN_MSE
-                           ? NAN : record[RECORD_CORRECT] / record[RECORD_COUNT];
+    result->accuracy =
+        m->config->train.loss.kind == CLRNN_MSE ? NAN : record[RECORD_CORRECT] / record[RECORD_COUNT];
     result->grad_norm = record[RECORD_NORM];
     return CLRNN_OK;
 }
@@ -214,7 +224,8 @@ enum clrnn_status clrnn_model_step(struct clrnn_model *model, const struct clrnn
         *result = got;
     if (train->scheduler.kind != CLRNN_SCHED_NONE && train->scheduler.per_batch &&
         !clrnn_schedule_step(&model->schedule, train, model->steps_per_epoch, got.loss))
-        return clrnn_error(model->log, CLRNN_ERR_CONFIG, "train.scheduler.%s was stepped more often than its "
+        return clrnn_error(model->log, CLRNN_ERR_CONFIG,
+                           "train.scheduler.%s was stepped more often than its "
                            "total_steps, at step %" PRIu64 ": give it total_steps that cover the run",
                            clrnn_scheduler_word(train->scheduler.kind), model->steps);
     return CLRNN_OK;

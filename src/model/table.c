@@ -96,19 +96,16 @@ static enum clrnn_status add(struct table *t, const char *suffix, size_t d0, siz
         return clrnn_error_memory(m->log, sizeof(t->prefix), "a parameter's name");
     m->entry[m->entry_count++] = e;
     if (m->flat_count > UINT32_MAX)
-        return clrnn_error(m->log, CLRNN_ERR_CONFIG,
-                           "%s: with this layer the model has more than 2^32 - 1 parameters, which is the most",
-                           t->prefix);
+        return clrnn_error(
+            m->log, CLRNN_ERR_CONFIG,
+            "%s: with this layer the model has more than 2^32 - 1 parameters, which is the most", t->prefix);
     return CLRNN_OK;
 }
 
 static enum clrnn_status add_recurrent(struct table *t, const struct clrnn_layer *layer,
                                        const struct clrnn_layer_shape *s)
 {
-    const enum clrnn_cell cell = layer->kind == CLRNN_LAYER_LSTM  ? CLRNN_CELL_LSTM
-                                 : layer->kind == CLRNN_LAYER_GRU ? CLRNN_CELL_GRU
-                                                                  : CLRNN_CELL_RNN;
-    const size_t H = layer->hidden_size, GH = clrnn_cell_gates(cell) * H;
+    const size_t H = layer->hidden_size, GH = clrnn_cell_gates(clrnn_layer_cell(layer->kind)) * H;
     const double bound = 1 / sqrt((double)H);
     char suffix[64];
 
@@ -177,22 +174,25 @@ static enum clrnn_status check_names(const struct clrnn_model *m)
         for (size_t k = 0; k < i; k++)
             if (m->entry[i].layer != m->entry[k].layer &&
                 !strcmp(m->entry[i].param.name, m->entry[k].param.name))
-                return clrnn_error(m->log, CLRNN_ERR_CONFIG, "%s: %s is already a parameter of %s; give one of "
+                return clrnn_error(m->log, CLRNN_ERR_CONFIG,
+                                   "%s: %s is already a parameter of %s; give one of "
                                    "the two layers another name",
                                    clrnn_layer_label(m->config, m->entry[i].layer, a, sizeof(a)),
                                    m->entry[i].param.name,
                                    clrnn_layer_label(m->config, m->entry[k].layer, b, sizeof(b)));
     if (m->flat_count == 0)
-        return clrnn_error(m->log, CLRNN_ERR_CONFIG, "%s%smodel.layers has nothing to train; add a recurrent, "
-                           "linear, embedding or normalising layer", m->config->path ? m->config->path : "",
-                           m->config->path ? ": " : "");
+        return clrnn_error(m->log, CLRNN_ERR_CONFIG,
+                           "%s%smodel.layers has nothing to train; add a recurrent, "
+                           "linear, embedding or normalising layer",
+                           m->config->path ? m->config->path : "", m->config->path ? ": " : "");
     return CLRNN_OK;
 }
 
 static enum clrnn_status make_table(struct clrnn_model *m)
 {
     const size_t align = clrnn_buffer_align(m->device);
-    struct table t = {.m = m, .align_real = align / clrnn_type_bytes(m->device, CLRNN_REAL),
+    struct table t = {.m = m,
+                      .align_real = align / clrnn_type_bytes(m->device, CLRNN_REAL),
                       .align_i32 = align / clrnn_type_bytes(m->device, CLRNN_I32)};
 
     for (size_t i = 0; i < m->config->layer_count; i++) {
@@ -274,7 +274,8 @@ enum clrnn_status clrnn_model_allocate(struct clrnn_model *m)
         TRY(clrnn_buffer_create(d, CLRNN_I32, m->batches_count, "batch counts", &m->batches));
     TRY(clrnn_buffer_create(d, CLRNN_REAL, HYPER_FIELDS, "step sizes", &m->hyper));
     TRY(clrnn_buffer_create(d, CLRNN_U32, COUNTER_FIELDS, "counters", &m->counter));
-    TRY(clrnn_buffer_create(d, CLRNN_REAL, (size_t)CLRNN_RECORD_SLOTS * RECORD_FIELDS, "records", &m->records));
+    TRY(clrnn_buffer_create(d, CLRNN_REAL, (size_t)CLRNN_RECORD_SLOTS * RECORD_FIELDS, "records",
+                            &m->records));
     if (loss->weight_count) {
         TRY(clrnn_buffer_create(d, CLRNN_REAL, loss->weight_count, "loss weights", &m->loss_weight));
         TRY(clrnn_buffer_write_f64(m->loss_weight, 0, loss->weight_count, loss->weight));
@@ -290,7 +291,8 @@ enum clrnn_status clrnn_model_allocate(struct clrnn_model *m)
 static void draw(const struct clrnn_model *m, size_t index, float *out)
 {
     const struct clrnn_entry *e = &m->entry[index];
-    const struct clrnn_random r = {.seed = m->config->train.seed, .stream = RANDOM_INIT, .a = (uint32_t)index};
+    const struct clrnn_random r = {
+        .seed = m->config->train.seed, .stream = RANDOM_INIT, .a = (uint32_t)index};
     const size_t count = e->param.count;
     uint32_t words[4];
 

@@ -169,8 +169,8 @@ static char *describe(struct lists *l)
     return text;
 }
 
-static enum clrnn_status judge(const struct clrnn_model *m, const struct clrnn_safetensors *file, bool partial,
-                               size_t fit, struct lists *l)
+static enum clrnn_status judge(const struct clrnn_model *m, const struct clrnn_safetensors *file,
+                               bool partial, size_t fit, struct lists *l)
 {
     enum clrnn_status st = CLRNN_OK;
     char *text;
@@ -251,8 +251,10 @@ enum clrnn_status clrnn_model_init(struct clrnn_model *model, const char *path, 
     if (st == CLRNN_OK && model->config->data.standard)
         st = clrnn_weights_load_input(model, file, &found);
     else if (st == CLRNN_OK && clrnn_safetensors_find(file, CLRNN_INPUT_MEAN))
-        clrnn_log(model->log, CLRNN_LOG_WARNING, "%s was trained on normalised data, but the config has no "
-                  "'normalize: standard': its input.mean and input.std are left out", path);
+        clrnn_log(model->log, CLRNN_LOG_WARNING,
+                  "%s was trained on normalised data, but the config has no "
+                  "'normalize: standard': its input.mean and input.std are left out",
+                  path);
     clrnn_safetensors_close(&file);
     return st;
 }

@@ -84,8 +84,7 @@ struct clrnn_batch fixture_batch(const struct clrnn_model *model, uint32_t N, ui
                                  uint64_t seed)
 {
     const struct clrnn_random r = {.seed = seed, .stream = RANDOM_PROBE};
-    const enum clrnn_loss_kind loss = model->config->train.loss.kind;
-    const bool real = loss == CLRNN_BCE_WITH_LOGITS || loss == CLRNN_MSE;
+    const bool real = clrnn_loss_is_real(model->config->train.loss.kind);
     const size_t rows = (size_t)N * T, C = model->shape.features, targets = model->per_step ? rows : N;
     float *x = calloc(rows * C + 1, sizeof(*x)), *y_real = calloc(targets, sizeof(*y_real));
     int32_t *tokens = calloc(rows, sizeof(*tokens)), *y = calloc(targets, sizeof(*y));
@@ -130,7 +129,8 @@ void fixture_batch_free(struct clrnn_batch *b)
 struct clrnn_plan_data fixture_data(struct clrnn_model *m, const struct clrnn_batch *b)
 {
     const size_t rows = (size_t)b->N * b->T, targets = m->per_step ? rows : b->N;
-    struct clrnn_plan_data d = {.S = b->N, .T_data = b->T, .y_real = b->targets != NULL, .y_steps = m->per_step};
+    struct clrnn_plan_data d = {
+        .S = b->N, .T_data = b->T, .y_real = b->targets != NULL, .y_steps = m->per_step};
     int32_t *index = calloc(b->N, sizeof(*index));
     struct clrnn_device *device = m->device;
 

@@ -9,14 +9,14 @@
 #include "base/array.h"
 #include "formats/safetensors.h"
 
-#define LAYERS                                                                   \
-    "- batchnorm: {name: norm}\n"                                                \
-    "- gru: {name: gru, hidden_size: 5, bidirectional: true}\n"                  \
-    "- pool: {over: final}\n"                                                    \
-    "- dropout: {p: 0.3}\n"                                                      \
+#define LAYERS \
+    "- batchnorm: {name: norm}\n" \
+    "- gru: {name: gru, hidden_size: 5, bidirectional: true}\n" \
+    "- pool: {over: final}\n" \
+    "- dropout: {p: 0.3}\n" \
     "- linear: {name: fc, out_features: 3}\n"
-#define TRAIN                                                                    \
-    "loss: cross_entropy, optimizer: {adam: {lr: 0.01, amsgrad: true}}, seed: 11, "   \
+#define TRAIN \
+    "loss: cross_entropy, optimizer: {adam: {lr: 0.01, amsgrad: true}}, seed: 11, " \
     "scheduler: {exponential_lr: {gamma: 0.9, interval: batch}}"
 
 static const struct clrnn_data_shape shape = {4, false, 3};
@@ -52,11 +52,22 @@ static void check_resume(struct fixture *f)
 {
     struct clrnn_model *whole = fixture_model(f, LAYERS, TRAIN, shape);
     struct clrnn_model *half = fixture_model(f, LAYERS, TRAIN, shape), *again;
-    struct clrnn_progress_state state = {
-        .epoch = 3, .step_in_epoch = 2, .loss_sum = 0.1, .weight_sum = 1.0 / 3, .correct = 7, .counted = 9,
-        .best_value = 0x1.fffffffffffffp-1022, .best_epoch = 2, .stop_best = -INFINITY, .stop_bad = 5,
-        .finished = true, .seconds = 12.25,
-    }, got;
+    struct clrnn_progress_state state =
+                                    {
+                                        .epoch = 3,
+                                        .step_in_epoch = 2,
+                                        .loss_sum = 0.1,
+                                        .weight_sum = 1.0 / 3,
+                                        .correct = 7,
+                                        .counted = 9,
+                                        .best_value = 0x1.fffffffffffffp-1022,
+                                        .best_epoch = 2,
+                                        .stop_best = -INFINITY,
+                                        .stop_bad = 5,
+                                        .finished = true,
+                                        .seconds = 12.25,
+                                    },
+                                got;
     struct clrnn_step_result a, b;
     char path[4096];
 
@@ -109,7 +120,8 @@ static void test_resume_device(void **state)
 // Numbers as text come back bit for bit, odd ones too.
 static void test_schedule_numbers(void **state)
 {
-    static const double odd[] = {0, -0.0, 1e-304, 0x1p-1074, 0x1.fffffffffffffp+1023, INFINITY, -INFINITY, 1.0 / 3};
+    static const double odd[] = {0,        -0.0,      1e-304, 0x1p-1074, 0x1.fffffffffffffp+1023,
+                                 INFINITY, -INFINITY, 1.0 / 3};
     struct clrnn_model *m, *again;
     char path[4096];
     struct fixture f;
@@ -190,14 +202,17 @@ static void test_init(void **state)
     assert_non_null(strstr(f.error, "holds no clrnn model"));
     clrnn_model_destroy(&same);
 
-    other = fixture_model(&f,
-                          "- batchnorm: {name: norm}\n- gru: {name: gru, hidden_size: 6}\n- pool: {over: last}\n"
-                          "- linear: {name: head, out_features: 3}\n", TRAIN, shape);
+    other =
+        fixture_model(&f,
+                      "- batchnorm: {name: norm}\n- gru: {name: gru, hidden_size: 6}\n- pool: {over: last}\n"
+                      "- linear: {name: head, out_features: 3}\n",
+                      TRAIN, shape);
     f.errors = 0;
     assert_int_equal(clrnn_model_init(other, path, false), CLRNN_ERR_DATA);
     assert_int_equal(f.errors, 1);
     assert_non_null(strstr(f.error, "missing head.weight, head.bias; extra gru.weight_ih_l0_reverse, "));
-    assert_non_null(strstr(f.error, "fc.weight, fc.bias; wrongly shaped gru.weight_ih_l0 [15, 4] (expected [18, 4])"));
+    assert_non_null(
+        strstr(f.error, "fc.weight, fc.bias; wrongly shaped gru.weight_ih_l0 [15, 4] (expected [18, 4])"));
     f.errors = 0;
     assert_int_equal(clrnn_model_init(other, path, true), CLRNN_OK);
     assert_int_equal(f.errors, 0);
@@ -272,7 +287,8 @@ static void test_init_lenient(void **state)
 }
 
 // Writes the file anew with one thing changed: a key's value (NULL: left out), or a tensor left out.
-static void rewrite(struct fixture *f, const char *path, const char *key, const char *value, const char *dropped)
+static void rewrite(struct fixture *f, const char *path, const char *key, const char *value,
+                    const char *dropped)
 {
     struct clrnn_safetensors_writer *w;
     struct clrnn_safetensors *file;
@@ -285,7 +301,8 @@ static void rewrite(struct fixture *f, const char *path, const char *key, const 
         const struct clrnn_safetensor *t = &file->tensor[i];
 
         if (!dropped || strcmp(t->name, dropped) != 0)
-            assert_int_equal(clrnn_safetensors_add(w, t->name, t->dtype, t->ndim, t->shape, t->data), CLRNN_OK);
+            assert_int_equal(clrnn_safetensors_add(w, t->name, t->dtype, t->ndim, t->shape, t->data),
+                             CLRNN_OK);
     }
     for (size_t i = 0; i < file->metadata_count; i++) {
         const char *v = key && !strcmp(file->metadata_key[i], key) ? value : file->metadata_value[i];
@@ -304,7 +321,8 @@ static void test_damaged(void **state)
         const char *key, *value, *dropped, *want;
     } row[] = {
         {"clrnn.config", NULL, NULL, "metadata lack clrnn.config"},
-        {"clrnn.config", "model: {layers: [{linear: {out_feature: 2}}]}", NULL, "the config inside is wrong: "},
+        {"clrnn.config", "model: {layers: [{linear: {out_feature: 2}}]}", NULL,
+         "the config inside is wrong: "},
         {"clrnn.config", "model: {layers: [{linear: {out_features: 16000000}}]}", NULL, "parameters"},
         {"clrnn.config", "model: {layers: [{linear: {out_features: 3}}]}", NULL, "does not fit the model"},
         {"clrnn.format", "2", NULL, "is of model file format 2, expected 1"},

@@ -2,14 +2,14 @@
 // What ops a model becomes in each mode, and their shapes; no device is needed for more than memory.
 #include "fixture.h"
 
-#define SEED_LAYERS                                                              \
-    "- rnn: {name: rnn, hidden_size: 64, num_layers: 2, bidirectional: true}\n"  \
-    "- batchnorm: {name: norm}\n"                                                \
-    "- rnn: {name: rnn2, hidden_size: 64, num_layers: 2}\n"                      \
-    "- pool: {over: last}\n"                                                     \
-    "- dropout: {p: 0.5}\n"                                                      \
-    "- linear: {name: fc7, out_features: 2}\n"                                   \
-    "- softmax\n"                                                                \
+#define SEED_LAYERS \
+    "- rnn: {name: rnn, hidden_size: 64, num_layers: 2, bidirectional: true}\n" \
+    "- batchnorm: {name: norm}\n" \
+    "- rnn: {name: rnn2, hidden_size: 64, num_layers: 2}\n" \
+    "- pool: {over: last}\n" \
+    "- dropout: {p: 0.5}\n" \
+    "- linear: {name: fc7, out_features: 2}\n" \
+    "- softmax\n" \
     "- round\n"
 #define TRAIN "loss: cross_entropy, optimizer: adam, seed: 5"
 
@@ -103,20 +103,24 @@ static void test_seed_ops(void **state)
     (void)state;
     scene_open(&s, SEED_LAYERS, TRAIN, (struct clrnn_data_shape){2474, false, 2}, 4, 1, false);
     assert_int_equal(scene_plan(&s, CLRNN_MODE_TRAIN, 4, 1), CLRNN_OK);
-    check_ops(&s,
-              "data feed, rnn.l0 rnn_fwd, rnn.l1 rnn_fwd, norm batchnorm_fwd, rnn2.l0 rnn_fwd, rnn2.l1 rnn_fwd, "
-              "3 pool_fwd, 4 dropout_fwd, fc7 linear_fwd, 6 pointwise_fwd, 7 pointwise_fwd, loss loss, "
-              "7 pointwise_bwd, 6 pointwise_bwd, fc7 linear_bwd, 4 dropout_bwd, 3 pool_bwd, rnn2.l1 rnn_bwd, "
-              "rnn2.l0 rnn_bwd, norm batchnorm_bwd, rnn.l1 rnn_bwd, rnn.l0 rnn_bwd, optimizer grad_norm, "
-              "optimizer optim");
+    check_ops(
+        &s,
+        "data feed, rnn.l0 rnn_fwd, rnn.l1 rnn_fwd, norm batchnorm_fwd, rnn2.l0 rnn_fwd, rnn2.l1 rnn_fwd, "
+        "3 pool_fwd, 4 dropout_fwd, fc7 linear_fwd, 6 pointwise_fwd, 7 pointwise_fwd, loss loss, "
+        "7 pointwise_bwd, 6 pointwise_bwd, fc7 linear_bwd, 4 dropout_bwd, 3 pool_bwd, rnn2.l1 rnn_bwd, "
+        "rnn2.l0 rnn_bwd, norm batchnorm_bwd, rnn.l1 rnn_bwd, rnn.l0 rnn_bwd, optimizer grad_norm, "
+        "optimizer optim");
     assert_int_equal(scene_plan(&s, CLRNN_MODE_GRADIENT, 4, 1), CLRNN_OK);
     assert_int_equal(s.plan->graph->op[s.plan->graph->op_count - 1].kind, CLRNN_OP_GRAD_NORM);
-    assert_string_equal(name_of(&s, op_at(&s, "norm", CLRNN_OP_BATCHNORM_FWD)->out[BATCHNORM_NEW_MEAN]), "none");
-    assert_string_equal(name_of(&s, op_at(&s, "norm", CLRNN_OP_BATCHNORM_FWD)->out[BATCHNORM_BATCHES]), "none");
+    assert_string_equal(name_of(&s, op_at(&s, "norm", CLRNN_OP_BATCHNORM_FWD)->out[BATCHNORM_NEW_MEAN]),
+                        "none");
+    assert_string_equal(name_of(&s, op_at(&s, "norm", CLRNN_OP_BATCHNORM_FWD)->out[BATCHNORM_BATCHES]),
+                        "none");
     assert_int_equal(scene_plan(&s, CLRNN_MODE_EVAL, 4, 1), CLRNN_OK);
-    check_ops(&s,
-              "data feed, rnn.l0 rnn_fwd, rnn.l1 rnn_fwd, norm batchnorm_fwd, rnn2.l0 rnn_fwd, rnn2.l1 rnn_fwd, "
-              "3 pool_fwd, fc7 linear_fwd, 6 pointwise_fwd, 7 pointwise_fwd, loss loss");
+    check_ops(
+        &s,
+        "data feed, rnn.l0 rnn_fwd, rnn.l1 rnn_fwd, norm batchnorm_fwd, rnn2.l0 rnn_fwd, rnn2.l1 rnn_fwd, "
+        "3 pool_fwd, fc7 linear_fwd, 6 pointwise_fwd, 7 pointwise_fwd, loss loss");
     assert_int_equal(scene_plan(&s, CLRNN_MODE_PREDICT, 4, 1), CLRNN_OK);
     assert_int_equal(s.plan->graph->op[s.plan->graph->op_count - 1].kind, CLRNN_OP_POINTWISE_FWD);
     assert_int_equal(op_at(&s, "data", CLRNN_OP_FEED)->in[FEED_Y], CLRNN_NONE);
@@ -174,9 +178,12 @@ static void test_lengths(void **state)
     int lengths;
 
     (void)state;
-    scene_open(&s, "- lstm: {name: a, hidden_size: 3}\n- layernorm: {name: b}\n- pool: {name: c, over: max}\n"
-               "- linear: {name: d, out_features: 2}\n", TRAIN, (struct clrnn_data_shape){5, false, 2}, 4, 6, true);
-    assert_int_equal(scene_plan(&s, CLRNN_MODE_TRAIN, 3, 5), CLRNN_OK); // fewer samples and steps than there are
+    scene_open(&s,
+               "- lstm: {name: a, hidden_size: 3}\n- layernorm: {name: b}\n- pool: {name: c, over: max}\n"
+               "- linear: {name: d, out_features: 2}\n",
+               TRAIN, (struct clrnn_data_shape){5, false, 2}, 4, 6, true);
+    assert_int_equal(scene_plan(&s, CLRNN_MODE_TRAIN, 3, 5),
+                     CLRNN_OK); // fewer samples and steps than there are
     lengths = op_at(&s, "data", CLRNN_OP_FEED)->out[FEED_OUT_LENGTHS];
     assert_true(lengths >= 0);
     assert_int_equal(op_at(&s, "data", CLRNN_OP_FEED)->feed.T_data, 6);
@@ -197,15 +204,17 @@ static void test_dropout_streams(void **state)
     struct scene s;
 
     (void)state;
-    scene_open(&s, "- dropout: {p: 0.1}\n- gru: {name: g, hidden_size: 3, num_layers: 3, dropout: 0.2}\n"
+    scene_open(&s,
+               "- dropout: {p: 0.1}\n- gru: {name: g, hidden_size: 3, num_layers: 3, dropout: 0.2}\n"
                "- dropout: {p: 0.0}\n- dropout: {name: d, p: 0.3}\n- linear: {out_features: 2}\n",
                TRAIN, (struct clrnn_data_shape){5, false, 2}, 4, 2, false);
     assert_int_equal(scene_plan(&s, CLRNN_MODE_TRAIN, 4, 2), CLRNN_OK);
-    check_ops(&s,
-              "data feed, 0 dropout_fwd, g.l0 rnn_fwd, g.l0 dropout_fwd, g.l1 rnn_fwd, g.l1 dropout_fwd, "
-              "g.l2 rnn_fwd, d dropout_fwd, 4 linear_fwd, loss loss, 4 linear_bwd, d dropout_bwd, g.l2 rnn_bwd, "
-              "g.l1 dropout_bwd, g.l1 rnn_bwd, g.l0 dropout_bwd, g.l0 rnn_bwd, optimizer grad_norm, "
-              "optimizer optim");
+    check_ops(
+        &s,
+        "data feed, 0 dropout_fwd, g.l0 rnn_fwd, g.l0 dropout_fwd, g.l1 rnn_fwd, g.l1 dropout_fwd, "
+        "g.l2 rnn_fwd, d dropout_fwd, 4 linear_fwd, loss loss, 4 linear_bwd, d dropout_bwd, g.l2 rnn_bwd, "
+        "g.l1 dropout_bwd, g.l1 rnn_bwd, g.l0 dropout_bwd, g.l0 rnn_bwd, optimizer grad_norm, "
+        "optimizer optim");
     assert_int_equal(op_at(&s, "0", CLRNN_OP_DROPOUT_FWD)->dropout.stream, 0);
     assert_int_equal(op_at(&s, "g.l0", CLRNN_OP_DROPOUT_FWD)->dropout.stream, 1);
     assert_int_equal(op_at(&s, "g.l1", CLRNN_OP_DROPOUT_BWD)->dropout.stream, 2);
@@ -220,8 +229,10 @@ static void test_first_trained(void **state)
     struct scene s;
 
     (void)state;
-    scene_open(&s, "- tanh\n- batchnorm: {affine: false}\n- linear: {name: a, out_features: 3}\n- round\n"
-               "- linear: {name: b, out_features: 2}\n", TRAIN, (struct clrnn_data_shape){5, false, 2}, 4, 2, false);
+    scene_open(&s,
+               "- tanh\n- batchnorm: {affine: false}\n- linear: {name: a, out_features: 3}\n- round\n"
+               "- linear: {name: b, out_features: 2}\n",
+               TRAIN, (struct clrnn_data_shape){5, false, 2}, 4, 2, false);
     assert_int_equal(scene_plan(&s, CLRNN_MODE_TRAIN, 4, 2), CLRNN_OK);
     check_ops(&s,
               "data feed, 0 pointwise_fwd, 1 batchnorm_fwd, a linear_fwd, 3 pointwise_fwd, b linear_fwd, "
@@ -230,8 +241,10 @@ static void test_first_trained(void **state)
     assert_true(op_at(&s, "b", CLRNN_OP_LINEAR_BWD)->out[LINEAR_DX] >= 0);
     scene_close(&s);
 
-    scene_open(&s, "- embedding: {name: e, num_embeddings: 9, embedding_dim: 3}\n- pool: {over: mean}\n"
-               "- linear: {out_features: 2}\n", TRAIN, (struct clrnn_data_shape){0, true, 2}, 4, 2, true);
+    scene_open(&s,
+               "- embedding: {name: e, num_embeddings: 9, embedding_dim: 3}\n- pool: {over: mean}\n"
+               "- linear: {out_features: 2}\n",
+               TRAIN, (struct clrnn_data_shape){0, true, 2}, 4, 2, true);
     assert_int_equal(scene_plan(&s, CLRNN_MODE_TRAIN, 4, 2), CLRNN_OK);
     assert_int_equal(op_at(&s, "e", CLRNN_OP_EMBEDDING_FWD)->C, 3);
     assert_string_equal(name_of(&s, op_at(&s, "e", CLRNN_OP_EMBEDDING_BWD)->out[EMBEDDING_DWEIGHT]),
@@ -248,7 +261,8 @@ static void test_moments(void **state)
     } row[] = {
         {"loss: cross_entropy, optimizer: {sgd: {lr: 0.1}}", {false, false, false}},
         {"loss: cross_entropy, optimizer: {sgd: {lr: 0.1, momentum: 0.9}}", {true, false, false}},
-        {"loss: cross_entropy, optimizer: {sgd: {lr: 0.1}}, scheduler: {one_cycle_lr: {max_lr: 1, total_steps: 9}}",
+        {"loss: cross_entropy, optimizer: {sgd: {lr: 0.1}}, scheduler: {one_cycle_lr: {max_lr: 1, "
+         "total_steps: 9}}",
          {true, false, false}},
         {"loss: cross_entropy, optimizer: adamw", {true, true, false}},
         {"loss: cross_entropy, optimizer: {adam: {amsgrad: true}}", {true, true, true}},
@@ -261,8 +275,8 @@ static void test_moments(void **state)
     for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
         const struct clrnn_op *op;
 
-        scene_open(&s, "- linear: {out_features: 2}\n", row[i].train, (struct clrnn_data_shape){5, false, 2}, 4, 1,
-                   false);
+        scene_open(&s, "- linear: {out_features: 2}\n", row[i].train, (struct clrnn_data_shape){5, false, 2},
+                   4, 1, false);
         assert_int_equal(scene_plan(&s, CLRNN_MODE_TRAIN, 4, 1), CLRNN_OK);
         op = op_at(&s, "optimizer", CLRNN_OP_OPTIM);
         for (int k = 0; k < 3; k++)
@@ -280,7 +294,8 @@ static void test_refusals(void **state)
     scene_open(&s, "- batchnorm: {name: norm}\n- linear: {out_features: 2}\n", TRAIN,
                (struct clrnn_data_shape){5, false, 2}, 4, 1, false);
     assert_int_equal(scene_plan(&s, CLRNN_MODE_TRAIN, 1, 1), CLRNN_ERR_CONFIG);
-    assert_non_null(strstr(s.f.error, "layers[0] (batchnorm norm): a batch of N=1 and T=1 has one value per channel"));
+    assert_non_null(
+        strstr(s.f.error, "layers[0] (batchnorm norm): a batch of N=1 and T=1 has one value per channel"));
     assert_int_equal(scene_plan(&s, CLRNN_MODE_EVAL, 1, 1), CLRNN_OK);
     assert_int_equal(scene_plan(&s, CLRNN_MODE_EVAL, 4, 2), CLRNN_ERR_ARG); // more steps than the data has
     assert_int_equal(scene_plan(&s, CLRNN_MODE_EVAL, 5, 1), CLRNN_ERR_ARG); // more samples than indices
@@ -288,7 +303,8 @@ static void test_refusals(void **state)
     assert_null(s.plan);
     scene_close(&s);
 
-    scene_open(&s, "- linear: {out_features: 2}\n", TRAIN, (struct clrnn_data_shape){5, false, 2}, 4, 3, false);
+    scene_open(&s, "- linear: {out_features: 2}\n", TRAIN, (struct clrnn_data_shape){5, false, 2}, 4, 3,
+               false);
     s.data.y_steps = false;
     assert_int_equal(scene_plan(&s, CLRNN_MODE_TRAIN, 4, 3), CLRNN_ERR_CONFIG);
     assert_non_null(strstr(s.f.error, "without a pool the model predicts each of T=3 steps, but y is (N)"));
@@ -305,13 +321,15 @@ static void test_cache(void **state)
     struct scene s;
 
     (void)state;
-    scene_open(&s, "- linear: {out_features: 2}\n", TRAIN, (struct clrnn_data_shape){5, false, 2}, 40, 1, false);
+    scene_open(&s, "- linear: {out_features: 2}\n", TRAIN, (struct clrnn_data_shape){5, false, 2}, 40, 1,
+               false);
     assert_int_equal(clrnn_plan_cache_create(s.m, &s.data, &cache), CLRNN_OK);
     for (uint32_t n = 0; n < 32; n++)
         assert_int_equal(clrnn_plan_cache_get(cache, CLRNN_MODE_EVAL, n + 1, 1, &plan[n]), CLRNN_OK);
     assert_int_equal(clrnn_plan_cache_get(cache, CLRNN_MODE_EVAL, 1, 1, &again), CLRNN_OK);
     assert_ptr_equal(again, plan[0]);
-    assert_int_equal(clrnn_plan_cache_get(cache, CLRNN_MODE_EVAL, 33, 1, &again), CLRNN_OK); // 2 goes, 1 stays
+    assert_int_equal(clrnn_plan_cache_get(cache, CLRNN_MODE_EVAL, 33, 1, &again),
+                     CLRNN_OK); // 2 goes, 1 stays
     assert_int_equal(clrnn_plan_cache_get(cache, CLRNN_MODE_EVAL, 1, 1, &again), CLRNN_OK);
     assert_ptr_equal(again, plan[0]);
     assert_int_equal(clrnn_plan_cache_get(cache, CLRNN_MODE_PREDICT, 1, 1, &again), CLRNN_OK);
@@ -332,7 +350,7 @@ static void test_cost(void **state)
     cost = clrnn_plan_cost(s.plan);
     assert_int_equal(cost.ops, s.plan->graph->op_count);
     assert_int_equal(cost.launches, s.plan->op_launch[cost.ops]);
-    assert_int_equal(cost.param_bytes, 371074 * 8); // ref: double
+    assert_int_equal(cost.param_bytes, 371074 * 8);       // ref: double
     assert_true(cost.flops > 80e6 && cost.flops < 200e6); // "about 100 MFLOP"
     assert_true(cost.arena_bytes > 64 * 2474 * 8);
     scene_close(&s);
@@ -341,14 +359,10 @@ static void test_cost(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_seed_ops),
-        cmocka_unit_test(test_seed_shapes),
-        cmocka_unit_test(test_lengths),
-        cmocka_unit_test(test_dropout_streams),
-        cmocka_unit_test(test_first_trained),
-        cmocka_unit_test(test_moments),
-        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_cache),
+        cmocka_unit_test(test_seed_ops),      cmocka_unit_test(test_seed_shapes),
+        cmocka_unit_test(test_lengths),       cmocka_unit_test(test_dropout_streams),
+        cmocka_unit_test(test_first_trained), cmocka_unit_test(test_moments),
+        cmocka_unit_test(test_refusals),      cmocka_unit_test(test_cache),
         cmocka_unit_test(test_cost),
     };
 

@@ -8,12 +8,12 @@
 #include "base/log.h"
 
 // The seed's model in small: every op of it but fewer numbers.
-#define SMALL_SEED                                                               \
-    "- rnn: {name: rnn, hidden_size: 8, num_layers: 2, bidirectional: true}\n"   \
-    "- batchnorm: {name: norm}\n"                                                \
-    "- rnn: {name: rnn2, hidden_size: 8, num_layers: 2}\n"                       \
-    "- pool: {over: last}\n"                                                     \
-    "- dropout: {p: 0.5}\n"                                                      \
+#define SMALL_SEED \
+    "- rnn: {name: rnn, hidden_size: 8, num_layers: 2, bidirectional: true}\n" \
+    "- batchnorm: {name: norm}\n" \
+    "- rnn: {name: rnn2, hidden_size: 8, num_layers: 2}\n" \
+    "- pool: {over: last}\n" \
+    "- dropout: {p: 0.5}\n" \
     "- linear: {name: fc7, out_features: 2}\n"
 
 static enum clrnn_status run(struct clrnn_plan *plan, bool training)
@@ -30,8 +30,8 @@ static double loss_of(struct clrnn_model *m)
     return record[RECORD_LOSS] / record[RECORD_WEIGHT];
 }
 
-static void check_learns(struct fixture *f, const char *layers, const char *train, struct clrnn_data_shape shape,
-                         uint32_t T, bool lengths)
+static void check_learns(struct fixture *f, const char *layers, const char *train,
+                         struct clrnn_data_shape shape, uint32_t T, bool lengths)
 {
     struct clrnn_model *m = fixture_model(f, layers, train, shape);
     struct clrnn_batch b = fixture_batch(m, 8, T, lengths, 3);
@@ -59,16 +59,20 @@ static void check_learns(struct fixture *f, const char *layers, const char *trai
 
 static void check_all_learn(struct fixture *f)
 {
-    check_learns(f, "- rnn: {hidden_size: 8, bidirectional: true}\n- batchnorm\n- pool: {over: last}\n"
-                 "- linear: {out_features: 2}\n", "loss: cross_entropy, optimizer: {adam: {lr: 0.02}}",
-                 (struct clrnn_data_shape){5, false, 2}, 3, false);
+    check_learns(f,
+                 "- rnn: {hidden_size: 8, bidirectional: true}\n- batchnorm\n- pool: {over: last}\n"
+                 "- linear: {out_features: 2}\n",
+                 "loss: cross_entropy, optimizer: {adam: {lr: 0.02}}", (struct clrnn_data_shape){5, false, 2},
+                 3, false);
     check_learns(f, "- lstm: {hidden_size: 8}\n- layernorm\n- linear: {out_features: 2}\n",
                  "loss: cross_entropy, optimizer: {sgd: {lr: 0.5, momentum: 0.9}}, clip_grad_norm: 1.0",
                  (struct clrnn_data_shape){5, false, 2}, 3, true);
-    check_learns(f, "- embedding: {num_embeddings: 9, embedding_dim: 6}\n- gru: {hidden_size: 8, num_layers: 2}\n"
-                 "- pool: {over: max}\n- linear: {out_features: 1}\n",
-                 "loss: bce_with_logits, optimizer: {rmsprop: {lr: 0.01}}",
-                 (struct clrnn_data_shape){0, true, 0}, 4, true);
+    check_learns(
+        f,
+        "- embedding: {num_embeddings: 9, embedding_dim: 6}\n- gru: {hidden_size: 8, num_layers: 2}\n"
+        "- pool: {over: max}\n- linear: {out_features: 1}\n",
+        "loss: bce_with_logits, optimizer: {rmsprop: {lr: 0.01}}", (struct clrnn_data_shape){0, true, 0}, 4,
+        true);
 }
 
 static void test_learns_ref(void **state)
@@ -176,8 +180,8 @@ static void side_open(struct side *s, struct fixture *f, const char *layers, con
 
     s->m = fixture_model(f, layers, train, shape);
     b = fixture_batch(s->m, N, T, lengths, 21);
-    s->params = (struct clrnn_plan_params){.mode = CLRNN_MODE_TRAIN, .N = N, .T = T, .separate = true,
-                                           .data = fixture_data(s->m, &b)};
+    s->params = (struct clrnn_plan_params){
+        .mode = CLRNN_MODE_TRAIN, .N = N, .T = T, .separate = true, .data = fixture_data(s->m, &b)};
     fixture_batch_free(&b);
     if (clrnn_plan_create(s->m, &s->params, &s->plan) != CLRNN_OK)
         fail_msg("%s", f->error);
@@ -240,8 +244,8 @@ static void compare_output(const struct side *ref, const struct side *dev, size_
     char what[200];
 
     assert_int_equal(t->count, u->count);
-    snprintf(what, sizeof(what), "%s %s (T=%u, N=%u, C=%u), %s", op->layer, clrnn_op_name(op->kind), op->T, op->N,
-             op->C, t->name);
+    snprintf(what, sizeof(what), "%s %s (T=%u, N=%u, C=%u), %s", op->layer, clrnn_op_name(op->kind), op->T,
+             op->N, op->C, t->name);
     compare(want, got, t->count, 0, what);
     free(want);
     free(got);
@@ -256,7 +260,8 @@ static void compare_entries(const struct side *ref, const struct side *dev)
 
     for (size_t i = 0; i < ref->m->entry_count; i++) {
         const struct clrnn_entry *r = &ref->m->entry[i], *d = &dev->m->entry[i];
-        double *want = read_values(r->value, 0, r->param.count), *got = read_values(d->value, 0, d->param.count);
+        double *want = read_values(r->value, 0, r->param.count),
+               *got = read_values(d->value, 0, d->param.count);
 
         compare(want, got, r->param.count, slack, r->param.name);
         free(want);
@@ -316,12 +321,16 @@ static void test_others_against_ref(void **state)
 
     (void)state;
     NEED_OPENCL(f);
-    check_against_ref(&f, "- embedding: {num_embeddings: 11, embedding_dim: 5, padding_idx: 1}\n- layernorm\n"
+    check_against_ref(&f,
+                      "- embedding: {num_embeddings: 11, embedding_dim: 5, padding_idx: 1}\n- layernorm\n"
                       "- gru: {hidden_size: 7, bidirectional: true}\n- tanh\n- pool: {over: mean}\n"
-                      "- linear: {out_features: 3}\n- log_softmax\n", "loss: nll, optimizer: {sgd: {lr: 0.1}}",
-                      (struct clrnn_data_shape){0, true, 3}, 6, 5, true);
-    check_against_ref(&f, "- lstm: {hidden_size: 5, num_layers: 2, dropout: 0.3}\n- relu\n- batchnorm\n"
-                      "- linear: {out_features: 1}\n", "loss: mse, optimizer: {rmsprop: {lr: 0.01, momentum: 0.9}}",
+                      "- linear: {out_features: 3}\n- log_softmax\n",
+                      "loss: nll, optimizer: {sgd: {lr: 0.1}}", (struct clrnn_data_shape){0, true, 3}, 6, 5,
+                      true);
+    check_against_ref(&f,
+                      "- lstm: {hidden_size: 5, num_layers: 2, dropout: 0.3}\n- relu\n- batchnorm\n"
+                      "- linear: {out_features: 1}\n",
+                      "loss: mse, optimizer: {rmsprop: {lr: 0.01, momentum: 0.9}}",
                       (struct clrnn_data_shape){3, false, 0}, 6, 5, true);
     fixture_close(&f);
 }
@@ -335,8 +344,10 @@ static void test_same_bits(void **state)
 
     (void)state;
     NEED_OPENCL(f);
-    side_open(&a, &f, SMALL_SEED, "loss: cross_entropy, seed: 3", (struct clrnn_data_shape){17, false, 2}, 5, 4, true);
-    side_open(&b, &f, SMALL_SEED, "loss: cross_entropy, seed: 3", (struct clrnn_data_shape){17, false, 2}, 5, 4, true);
+    side_open(&a, &f, SMALL_SEED, "loss: cross_entropy, seed: 3", (struct clrnn_data_shape){17, false, 2}, 5,
+              4, true);
+    side_open(&b, &f, SMALL_SEED, "loss: cross_entropy, seed: 3", (struct clrnn_data_shape){17, false, 2}, 5,
+              4, true);
     x = read_values(a.m->params, 0, a.m->flat_count);
     y = read_values(b.m->params, 0, b.m->flat_count);
     assert_memory_equal(x, y, a.m->flat_count * sizeof(*x));

@@ -42,7 +42,8 @@ static void check_shapes(struct fixture *f)
     static const struct {
         uint32_t N, T;
     } row[] = {{2, 3}, {7, 5}, {1, 9}, {3, 2}, {7, 5}};
-    struct clrnn_model *m = fixture_model(f, LAYERS, "loss: cross_entropy", (struct clrnn_data_shape){3, false, 2});
+    struct clrnn_model *m =
+        fixture_model(f, LAYERS, "loss: cross_entropy", (struct clrnn_data_shape){3, false, 2});
 
     for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
         const size_t N = row[i].N, T = row[i].T;
@@ -102,7 +103,8 @@ static void test_schedulers(void **state)
 
     (void)state;
     assert_true(fixture_open(&f, "ref"));
-    m = fixture_model(&f, LAYERS, "loss: cross_entropy, optimizer: {sgd: {lr: 0.5}}, "
+    m = fixture_model(&f, LAYERS,
+                      "loss: cross_entropy, optimizer: {sgd: {lr: 0.5}}, "
                       "scheduler: {step_lr: {step_size: 2, gamma: 0.1, interval: batch}}",
                       (struct clrnn_data_shape){3, false, 2});
     b = fixture_batch(m, 5, 4, false, 1);
@@ -113,13 +115,15 @@ static void test_schedulers(void **state)
     }
     clrnn_model_destroy(&m);
 
-    m = fixture_model(&f, LAYERS, "loss: cross_entropy, optimizer: {sgd: {lr: 0.5}}, "
+    m = fixture_model(&f, LAYERS,
+                      "loss: cross_entropy, optimizer: {sgd: {lr: 0.5}}, "
                       "scheduler: {one_cycle_lr: {max_lr: 0.1, total_steps: 3, interval: batch}}",
                       (struct clrnn_data_shape){3, false, 2});
     for (int i = 0; i < 3; i++)
         assert_int_equal(clrnn_model_step(m, &b, NULL), CLRNN_OK);
     assert_int_equal(clrnn_model_step(m, &b, NULL), CLRNN_ERR_CONFIG);
-    assert_non_null(strstr(f.error, "train.scheduler.one_cycle_lr was stepped more often than its total_steps"));
+    assert_non_null(
+        strstr(f.error, "train.scheduler.one_cycle_lr was stepped more often than its total_steps"));
     clrnn_model_destroy(&m);
     fixture_batch_free(&b);
     fixture_close(&f);
@@ -172,10 +176,8 @@ static void test_refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_learns),
-        cmocka_unit_test(test_shapes_ref),
-        cmocka_unit_test(test_shapes_device),
-        cmocka_unit_test(test_schedulers),
+        cmocka_unit_test(test_learns),        cmocka_unit_test(test_shapes_ref),
+        cmocka_unit_test(test_shapes_device), cmocka_unit_test(test_schedulers),
         cmocka_unit_test(test_refusals),
     };
 

@@ -5,13 +5,13 @@
 
 #include <math.h>
 
-#define SEED_LAYERS                                                              \
-    "- rnn: {name: rnn, hidden_size: 64, num_layers: 2, bidirectional: true}\n"  \
-    "- batchnorm: {name: norm}\n"                                                \
-    "- rnn: {name: rnn2, hidden_size: 64, num_layers: 2}\n"                      \
-    "- pool: {over: last}\n"                                                     \
-    "- dropout: {p: 0.5}\n"                                                      \
-    "- linear: {name: fc7, out_features: 2}\n"                                   \
+#define SEED_LAYERS \
+    "- rnn: {name: rnn, hidden_size: 64, num_layers: 2, bidirectional: true}\n" \
+    "- batchnorm: {name: norm}\n" \
+    "- rnn: {name: rnn2, hidden_size: 64, num_layers: 2}\n" \
+    "- pool: {over: last}\n" \
+    "- dropout: {p: 0.5}\n" \
+    "- linear: {name: fc7, out_features: 2}\n" \
     "- softmax\n"
 #define TRAIN "loss: cross_entropy, optimizer: adam, epochs: 1, batch_size: 4, seed: 5"
 
@@ -42,21 +42,37 @@ static void check_rows(const struct clrnn_model *m, const struct row *row, size_
 static void test_seed_names(void **state)
 {
     static const struct row row[] = {
-        {"rnn.weight_ih_l0", 2, 64, 2474}, {"rnn.weight_hh_l0", 2, 64, 64},
-        {"rnn.bias_ih_l0", 1, 64, 0}, {"rnn.bias_hh_l0", 1, 64, 0},
-        {"rnn.weight_ih_l0_reverse", 2, 64, 2474}, {"rnn.weight_hh_l0_reverse", 2, 64, 64},
-        {"rnn.bias_ih_l0_reverse", 1, 64, 0}, {"rnn.bias_hh_l0_reverse", 1, 64, 0},
-        {"rnn.weight_ih_l1", 2, 64, 128}, {"rnn.weight_hh_l1", 2, 64, 64},
-        {"rnn.bias_ih_l1", 1, 64, 0}, {"rnn.bias_hh_l1", 1, 64, 0},
-        {"rnn.weight_ih_l1_reverse", 2, 64, 128}, {"rnn.weight_hh_l1_reverse", 2, 64, 64},
-        {"rnn.bias_ih_l1_reverse", 1, 64, 0}, {"rnn.bias_hh_l1_reverse", 1, 64, 0},
-        {"norm.weight", 1, 128, 0}, {"norm.bias", 1, 128, 0},
-        {"norm.running_mean", 1, 128, 0}, {"norm.running_var", 1, 128, 0}, {"norm.num_batches_tracked", 0, 0, 0},
-        {"rnn2.weight_ih_l0", 2, 64, 128}, {"rnn2.weight_hh_l0", 2, 64, 64},
-        {"rnn2.bias_ih_l0", 1, 64, 0}, {"rnn2.bias_hh_l0", 1, 64, 0},
-        {"rnn2.weight_ih_l1", 2, 64, 64}, {"rnn2.weight_hh_l1", 2, 64, 64},
-        {"rnn2.bias_ih_l1", 1, 64, 0}, {"rnn2.bias_hh_l1", 1, 64, 0},
-        {"fc7.weight", 2, 2, 64}, {"fc7.bias", 1, 2, 0},
+        {"rnn.weight_ih_l0", 2, 64, 2474},
+        {"rnn.weight_hh_l0", 2, 64, 64},
+        {"rnn.bias_ih_l0", 1, 64, 0},
+        {"rnn.bias_hh_l0", 1, 64, 0},
+        {"rnn.weight_ih_l0_reverse", 2, 64, 2474},
+        {"rnn.weight_hh_l0_reverse", 2, 64, 64},
+        {"rnn.bias_ih_l0_reverse", 1, 64, 0},
+        {"rnn.bias_hh_l0_reverse", 1, 64, 0},
+        {"rnn.weight_ih_l1", 2, 64, 128},
+        {"rnn.weight_hh_l1", 2, 64, 64},
+        {"rnn.bias_ih_l1", 1, 64, 0},
+        {"rnn.bias_hh_l1", 1, 64, 0},
+        {"rnn.weight_ih_l1_reverse", 2, 64, 128},
+        {"rnn.weight_hh_l1_reverse", 2, 64, 64},
+        {"rnn.bias_ih_l1_reverse", 1, 64, 0},
+        {"rnn.bias_hh_l1_reverse", 1, 64, 0},
+        {"norm.weight", 1, 128, 0},
+        {"norm.bias", 1, 128, 0},
+        {"norm.running_mean", 1, 128, 0},
+        {"norm.running_var", 1, 128, 0},
+        {"norm.num_batches_tracked", 0, 0, 0},
+        {"rnn2.weight_ih_l0", 2, 64, 128},
+        {"rnn2.weight_hh_l0", 2, 64, 64},
+        {"rnn2.bias_ih_l0", 1, 64, 0},
+        {"rnn2.bias_hh_l0", 1, 64, 0},
+        {"rnn2.weight_ih_l1", 2, 64, 64},
+        {"rnn2.weight_hh_l1", 2, 64, 64},
+        {"rnn2.bias_ih_l1", 1, 64, 0},
+        {"rnn2.bias_hh_l1", 1, 64, 0},
+        {"fc7.weight", 2, 2, 64},
+        {"fc7.bias", 1, 2, 0},
     };
     struct fixture f;
     struct clrnn_model *m;
@@ -78,11 +94,9 @@ static void test_seed_names(void **state)
 static void test_other_names(void **state)
 {
     static const struct row row[] = {
-        {"0.weight", 2, 11, 3},
-        {"1.weight_ih_l0", 2, 20, 3}, {"1.weight_hh_l0", 2, 20, 5},
-        {"3.weight_ih_l0", 2, 12, 5}, {"3.weight_hh_l0", 2, 12, 4},
-        {"3.bias_ih_l0", 1, 12, 0}, {"3.bias_hh_l0", 1, 12, 0},
-        {"4.weight", 1, 4, 0}, {"4.bias", 1, 4, 0},
+        {"0.weight", 2, 11, 3},       {"1.weight_ih_l0", 2, 20, 3}, {"1.weight_hh_l0", 2, 20, 5},
+        {"3.weight_ih_l0", 2, 12, 5}, {"3.weight_hh_l0", 2, 12, 4}, {"3.bias_ih_l0", 1, 12, 0},
+        {"3.bias_hh_l0", 1, 12, 0},   {"4.weight", 1, 4, 0},        {"4.bias", 1, 4, 0},
         {"7.weight", 2, 3, 4},
     };
     struct fixture f;
@@ -133,7 +147,8 @@ static void check_uniform(struct clrnn_model *m, const char *name, double bound)
     assert_true(largest <= bound);
     assert_true(largest > bound * (1 - 20.0 / (double)count));
     assert_true(fabs(sum / (double)count) < 5 * bound / sqrt(3.0 * (double)count));
-    assert_true(fabs(squares / (double)count - bound * bound / 3) < 5 * bound * bound * 0.3 / sqrt((double)count));
+    assert_true(fabs(squares / (double)count - bound * bound / 3) <
+                5 * bound * bound * 0.3 / sqrt((double)count));
     free(v);
 }
 
@@ -321,14 +336,10 @@ static void test_read_write(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_seed_names),
-        cmocka_unit_test(test_other_names),
-        cmocka_unit_test(test_first_values),
-        cmocka_unit_test(test_embedding_values),
-        cmocka_unit_test(test_determinism),
-        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_refusals_from_code),
-        cmocka_unit_test(test_read_write),
+        cmocka_unit_test(test_seed_names),         cmocka_unit_test(test_other_names),
+        cmocka_unit_test(test_first_values),       cmocka_unit_test(test_embedding_values),
+        cmocka_unit_test(test_determinism),        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_refusals_from_code), cmocka_unit_test(test_read_write),
     };
 
     return cmocka_run_group_tests_name("table", tests, NULL, NULL);

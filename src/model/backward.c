@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: MIT
+// The second half of a training step: backward in reverse, gradient norm, optimiser.
+#include <stdio.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/log.h"
+#include "model/build.h"
+
+// Which of the forward's slots each backward op reads, and where gradients go.
+struct mirror {
+    enum clrnn_op_kind forward, backward;
+    int dy, dx; // slots; dx CLRNN_NONE: tokens have no gradient
+    struct {
+        int to, from;
+        bool out;
+    } in[13];
+    struct {
+        int to, from;
+    } grad[8]; // output slot, and the forward's slot of its parameter
+    int in_count, grad_count;
+};
+
+// clang-format off
+static const struct mirror mirror[] = {
+    {CLRNN_OP_EMBEDDING_FWD, CLRNN_OP_EMBEDDING_BWD, EMBEDDING_BWD_DY, CLRNN_NONE,
+     {{EMBEDDING_BWD_X, EMBEDDING_X, false}}, {{EMBEDDING_DWEIGHT, EMBEDDING_WEIGHT}}, 1, 1},
+    {CLRNN_OP_RNN_FWD, CLRNN_OP_RNN_BWD, RNN_BWD_DY, RNN_DX,
+     {{RNN_BWD_X, RNN_X, false}, {RNN_BWD_LENGTHS, RNN_LENGTHS, false},
+      {RNN_BWD_WEIGHT_IH, RNN_WEIGHT_IH, false}, {RNN_BWD_WEIGHT_HH, RNN_WEIGHT_HH, false},
+      {RNN_BWD_BIAS_IH, RNN_BIAS_IH, false}, {RNN_BWD_BIAS_HH, RNN_BIAS_HH, false},
+      {RNN_BWD_WEIGHT_IH + 4, RNN_WEIGHT_IH + 4, false}, {RNN_BWD_WEIGHT_HH + 4, RNN_WEIGHT_HH + 4, false},
+      {RNN_BWD_BIAS_IH + 4, RNN_BIAS_IH + 4, false}, {RNN_BWD_BIAS_HH + 4, RNN_BIAS_HH + 4, false},
+      {RNN_BWD_Y, RNN_Y, true}, {RNN_BWD_GATES, RNN_GATES, true}, {RNN_BWD_CELL, RNN_CELL, true}},
+     {{RNN_DWEIGHT_IH, RNN_WEIGHT_IH}, {RNN_DWEIGHT_HH, RNN_WEIGHT_HH},
+      {RNN_DBIAS_IH, RNN_BIAS_IH}, {RNN_DBIAS_HH, RNN_BIAS_HH},
+      {RNN_DWEIGHT_IH + 4, RNN_WEIGHT_IH + 4}, {RNN_DWEIGHT_HH + 4, RNN_WEIGHT_HH + 4},
+      {RNN_DBIAS_IH + 4, RNN_BIAS_IH + 4}, {RNN_DBIAS_HH + 4, RNN_BIAS_HH + 4}}, 13, 8},
+    {CLRNN_OP_BATCHNORM_FWD, CLRNN_OP_BATCHNORM_BWD, BATCHNORM_BWD_DY, BATCHNORM_DX,
+     {{BATCHNORM_BWD_X, BATCHNORM_X, false}, {BATCHNORM_BWD_LENGTHS, BATCHNORM_LENGTHS, false},
+      {BATCHNORM_BWD_WEIGHT, BATCHNORM_WEIGHT, false}, {BATCHNORM_BWD_MEAN, BATCHNORM_MEAN, true},
+      {BATCHNORM_BWD_INVSTD, BATCHNORM_INVSTD, true}},
+     {{BATCHNORM_DWEIGHT, BATCHNORM_WEIGHT}, {BATCHNORM_DBIAS, BATCHNORM_BIAS}}, 5, 2},
+    {CLRNN_OP_LAYERNORM_FWD, CLRNN_OP_LAYERNORM_BWD, LAYERNORM_BWD_DY, LAYERNORM_DX,
+     {{LAYERNORM_BWD_X, LAYERNORM_X, false}, {LAYERNORM_BWD_LENGTHS, LAYERNORM_LENGTHS, false},
+      {LAYERNORM_BWD_WEIGHT, LAYERNORM_WEIGHT, false}, {LAYERNORM_BWD_MEAN, LAYERNORM_MEAN, true},
+      {LAYERNORM_BWD_INVSTD, LAYERNORM_INVSTD, true}},
+     {{LAYERNORM_DWEIGHT, LAYERNORM_WEIGHT}, {LAYERNORM_DBIAS, LAYERNORM_BIAS}}, 5, 2},
+    {CLRNN_OP_LINEAR_FWD, CLRNN_OP_LINEAR_BWD, LINEAR_BWD_DY, LINEAR_DX,
+     {{LINEAR_BWD_X, LINEAR_X, false}, {LINEAR_BWD_LENGTHS, LINEAR_LENGTHS, false},
+      {LINEAR_BWD_WEIGHT, LINEAR_WEIGHT, false}},
+     {{LINEAR_DWEIGHT, LINEAR_WEIGHT}, {LINEAR_DBIAS, LINEAR_BIAS}}, 3, 2},
+    {CLRNN_OP_DROPOUT_FWD, CLRNN_OP_DROPOUT_BWD, DROPOUT_X, DROPOUT_Y,
+     {{DROPOUT_COUNTER, DROPOUT_COUNTER, false}}, {{0, 0}}, 1, 0},
+    {CLRNN_OP_POINTWISE_FWD, CLRNN_OP_POINTWISE_BWD, POINTWISE_BWD_DY, POINTWISE_DX,
+     {{POINTWISE_BWD_X, POINTWISE_X, false}, {POINTWISE_BWD_LENGTHS, POINTWISE_LENGTHS, false},
+      {POINTWISE_BWD_Y, POINTWISE_Y, true}}, {{0, 0}}, 3, 0},
+    {CLRNN_OP_POOL_FWD, CLRNN_OP_POOL_BWD, POOL_BWD_DY, POOL_DX,
+     {{POOL_BWD_LENGTHS, POOL_LENGTHS, false}, {POOL_BWD_ARGMAX, POOL_ARGMAX, true}}, {{0, 0}}, 2, 0},
+};
+// clang-format on
+
+// The gradient's tensor of the parameter that stands in a slot.
+static int grad_of(const struct clrnn_build *b, int value)
+{
+    for (size_t i = 0; value >= 0 && i < b->m->entry_count; i++)
+        if (b->value[i] == value)
+            return b->grad[i];
+    return CLRNN_NONE;
+}
+
+static const struct mirror *mirror_of(enum clrnn_op_kind forward)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(mirror); i++)
+        if (mirror[i].forward == forward)
+            return &mirror[i];
+    return NULL;
+}
+
+// Backward of the forward op `at`, from the gradient `*dy` of its output to that of its input.
+static enum clrnn_status add_backward(struct clrnn_build *b, size_t at, bool want_dx, int *dy)
+{
+    const struct clrnn_op f = b->g->op[at]; // a copy: adding an op moves the list
+    const struct mirror *m = mirror_of(f.kind);
+    int dx = CLRNN_NONE;
+    struct clrnn_op *op, fresh;
+
+    if (want_dx)
+        TRY(clrnn_build_activation(b, f.layer, f.kind == CLRNN_OP_DROPOUT_FWD ? "dropped dx" : "dx",
+                                   CLRNN_REAL, DIMS(f.T, f.N, f.C), &dx));
+    TRY(clrnn_graph_op(b->g, m->backward, f.layer, f.T, f.N, f.C, &op));
+    fresh = *op;
+    *op = f; // sizes and attributes are the forward's
+    op->kind = m->backward;
+    memcpy(op->in, fresh.in, sizeof(op->in));
+    memcpy(op->out, fresh.out, sizeof(op->out));
+    for (int i = 0; i < m->in_count; i++)
+        op->in[m->in[i].to] = m->in[i].out ? f.out[m->in[i].from] : f.in[m->in[i].from];
+    for (int i = 0; i < m->grad_count; i++)
+        op->out[m->grad[i].to] = grad_of(b, f.in[m->grad[i].from]);
+    op->in[m->dy] = *dy;
+    if (m->dx >= 0)
+        op->out[m->dx] = dx;
+    *dy = dx;
+    return CLRNN_OK;
+}
+
+static bool has_params(const struct clrnn_build *b, const struct clrnn_op *f)
+{
+    const struct mirror *m = mirror_of(f->kind);
+
+    for (int i = 0; m && i < m->grad_count; i++)
+        if (grad_of(b, f->in[m->grad[i].from]) >= 0)
+            return true;
+    return false;
+}
+
+// Backward through the ops [first, last) in reverse, down to the first that has parameters.
+enum clrnn_status clrnn_build_backward(struct clrnn_build *b, size_t first, size_t last, int dy)
+{
+    while (first < last && !has_params(b, &b->g->op[first]))
+        first++;
+    for (size_t i = last; i > first; i--)
+        TRY(add_backward(b, i - 1, i - 1 > first, &dy));
+    return CLRNN_OK;
+}
+
+// ---------------------------------------------------------------- norm and update
+
+bool clrnn_uses_momentum(const struct clrnn_train_config *train)
+{
+    const bool cycled = train->scheduler.kind == CLRNN_SCHED_ONE_CYCLE && train->scheduler.cycle_momentum;
+    const bool can = train->optimizer.kind == CLRNN_OPT_SGD || train->optimizer.kind == CLRNN_OPT_RMSPROP;
+
+    return can && (cycled || train->optimizer.momentum != 0);
+}
+
+enum clrnn_status clrnn_build_norm(struct clrnn_build *b, int grads)
+{
+    struct clrnn_op *op;
+
+    snprintf(b->layer, sizeof(b->layer), "optimizer");
+    TRY(clrnn_build_activation(b, "gradient", "norm", CLRNN_REAL, DIMS(1), &b->norm));
+    TRY(clrnn_graph_op(b->g, CLRNN_OP_GRAD_NORM, b->layer, 1, 1, 1, &op));
+    op->optim.count = b->m->flat_count;
+    op->in[GRAD_NORM_GRADS] = grads;
+    op->in[GRAD_NORM_COUNTER] = b->counter;
+    op->out[GRAD_NORM_NORM] = b->norm;
+    op->out[GRAD_NORM_RECORD] = b->records;
+    return CLRNN_OK;
+}
+
+enum clrnn_status clrnn_build_update(struct clrnn_build *b, int grads)
+{
+    static const enum clrnn_optim kind[] = {
+        [CLRNN_OPT_SGD] = CLRNN_SGD,
+        [CLRNN_OPT_ADAM] = CLRNN_ADAM,
+        [CLRNN_OPT_ADAMW] = CLRNN_ADAMW,
+        [CLRNN_OPT_RMSPROP] = CLRNN_RMSPROP,
+    };
+    const struct clrnn_train_config *train = &b->m->config->train;
+    const struct clrnn_optimizer_config *o = &train->optimizer;
+    int hyper, params, moment[3];
+    struct clrnn_op *op;
+
+    TRY(clrnn_build_bound(b, "hyper", CLRNN_ROLE_DATA, b->m->hyper, &hyper));
+    TRY(clrnn_build_bound(b, "parameters", CLRNN_ROLE_PARAM, b->m->params, &params));
+    TRY(clrnn_build_bound(b, "optim.m", CLRNN_ROLE_MOMENT, b->m->moment[0], &moment[0]));
+    TRY(clrnn_build_bound(b, "optim.v", CLRNN_ROLE_MOMENT, b->m->moment[1], &moment[1]));
+    TRY(clrnn_build_bound(b, "optim.vmax", CLRNN_ROLE_MOMENT, b->m->moment[2], &moment[2]));
+    TRY(clrnn_graph_op(b->g, CLRNN_OP_OPTIM, b->layer, 1, 1, 1, &op));
+    op->optim.kind = kind[o->kind];
+    op->optim.count = b->m->flat_count;
+    op->optim.beta2 = o->beta2;
+    op->optim.eps = o->eps;
+    op->optim.weight_decay = o->weight_decay;
+    op->optim.dampening = o->dampening;
+    op->optim.alpha = o->alpha;
+    op->optim.clip_max_norm = train->clip_grad_norm;
+    op->optim.nesterov = o->nesterov;
+    op->optim.amsgrad = o->amsgrad;
+    op->optim.centered = o->centered;
+    op->optim.momentum = clrnn_uses_momentum(train);
+    op->in[OPTIM_GRADS] = grads;
+    op->in[OPTIM_HYPER] = hyper;
+    op->in[OPTIM_NORM] = train->clip_grad_norm > 0 ? b->norm : CLRNN_NONE;
+    op->out[OPTIM_PARAMS] = params;
+    op->out[OPTIM_M] = moment[0];
+    op->out[OPTIM_V] = moment[1];
+    op->out[OPTIM_VMAX] = moment[2];
+    return CLRNN_OK;
+}

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT
+// Building a graph: the state that network.c (feed, forward, loss) and backward.c share.
+#ifndef CLRNN_SRC_MODEL_BUILD_H
+#define CLRNN_SRC_MODEL_BUILD_H
+
+#include "model/network.h"
+
+struct clrnn_build {
+    struct clrnn_model *m;
+    const struct clrnn_plan_params *p;
+    struct clrnn_graph *g;
+    bool train;        // layers in train mode, and a backward pass
+    bool update;       // running statistics and parameters change
+    int *value, *grad; // tensor of each entry of the model's table
+    int counter, records, norm, y;
+
+    // where the walk stands
+    int x, lengths;
+    uint32_t T, C;
+    char layer[64]; // of the op being made
+    size_t entry;   // next row of the table to hand out
+};
+
+// clang-format off
+/** The ndim and dims arguments of a tensor. */
+#define DIMS(...) sizeof((uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t), (uint32_t[]){__VA_ARGS__}
+// clang-format on
+
+/** Adds the activation "layer what". */
+enum clrnn_status clrnn_build_activation(struct clrnn_build *b, const char *layer, const char *what,
+                                         enum clrnn_type type, unsigned ndim, const uint32_t *dims, int *id);
+/** Adds a whole buffer from outside the arena, or CLRNN_NONE for no buffer. */
+enum clrnn_status clrnn_build_bound(struct clrnn_build *b, const char *name, enum clrnn_role role,
+                                    struct clrnn_buffer *buffer, int *id);
+
+/** Adds the backward of the forward ops [first, last) in reverse, down to the first that has parameters;
+ *  dy: the gradient of the last one's output. */
+enum clrnn_status clrnn_build_backward(struct clrnn_build *b, size_t first, size_t last, int dy);
+/** Adds the gradient norm, and the update. `grads`: the flat gradients. */
+enum clrnn_status clrnn_build_norm(struct clrnn_build *b, int grads);
+enum clrnn_status clrnn_build_update(struct clrnn_build *b, int grads);
+#endif
