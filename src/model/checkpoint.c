@@ -38,6 +38,7 @@ static const struct field progress_field[] = {
     PROGRESS(F64, weight_sum), PROGRESS(F64, correct),       PROGRESS(F64, counted),
     PROGRESS(F64, best_value), PROGRESS(U64, best_epoch),    PROGRESS(F64, stop_best),
     PROGRESS(U64, stop_bad),   PROGRESS(BOOL, finished),     PROGRESS(F64, seconds),
+    PROGRESS(F64, last_lr),    PROGRESS(F64, last_norm),
 };
 
 struct counts { // of the model itself

@@ -66,14 +66,14 @@ static void fill_progress(const struct clrnn_loop *l, struct clrnn_progress *p)
         .samples_total = clrnn_dataset_info(l->train)->S,
         .step = l->done,
         .loss = l->last_loss,
-        .lr = l->last_lr,
+        .lr = l->state.last_lr,
         .samples_per_s = (double)l->epoch_samples / fmax(now - l->epoch_started, 1e-9),
         .seconds_left = l->steps_here ? run / (double)l->steps_here * (double)steps_left : NAN,
         .train_loss = NAN,
         .train_accuracy = NAN,
         .valid_loss = NAN,
         .valid_accuracy = NAN,
-        .grad_norm = l->last_norm,
+        .grad_norm = l->state.last_norm,
         .seconds = now - l->epoch_started,
     };
 }
@@ -104,8 +104,8 @@ static enum clrnn_status look(struct clrnn_loop *l)
         const double *r = q->record + (size_t)i * RECORD_FIELDS;
 
         l->last_loss = r[RECORD_LOSS] / r[RECORD_WEIGHT]; // 0 / 0 where all labels are ignored: NaN, as PyTorch
-        l->last_norm = r[RECORD_NORM];
-        l->last_lr = q->lr[i];
+        l->state.last_norm = r[RECORD_NORM];
+        l->state.last_lr = q->lr[i];
         l->state.loss_sum += l->last_loss * q->samples[i];
         l->state.weight_sum += q->samples[i];
         l->state.correct += is_regression(l) ? r[RECORD_ABS] : r[RECORD_CORRECT];
@@ -115,7 +115,7 @@ static enum clrnn_status look(struct clrnn_loop *l)
         l->steps_here++;
         l->epoch_samples += q->samples[i];
         if (log_every && l->done % log_every == 0)
-            TRY(clrnn_run_folder_step(&l->folder, l->done, l->last_loss, l->last_lr));
+            TRY(clrnn_run_folder_step(&l->folder, l->done, l->last_loss, l->state.last_lr));
     }
     now = clrnn_loop_clock();
     TRY(note_pace(l, (now - l->looked) / q->count, q->count));
@@ -235,8 +235,8 @@ static void make_row(const struct clrnn_loop *l, const struct clrnn_loop_sums *v
         .train_accuracy = regression ? NAN : s->correct / s->counted,
         .valid_loss = validated ? valid->loss / valid->weight : NAN,
         .valid_accuracy = validated && !regression ? valid->correct / valid->counted : NAN,
-        .lr = l->last_lr,
-        .grad_norm = l->last_norm,
+        .lr = l->state.last_lr,
+        .grad_norm = l->state.last_norm,
         .seconds = seconds,
         .samples_per_s = (double)l->epoch_samples / fmax(l->train_seconds, 1e-9),
         .train_mae = regression ? s->correct / s->counted : NAN,

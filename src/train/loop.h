@@ -38,7 +38,7 @@ struct clrnn_loop {
 
     struct clrnn_loop_queue queue;
     uint64_t done;                     // steps whose records were read
-    double last_loss, last_norm, last_lr;
+    double last_loss;                  // of the step read last
     double valid_variation;            // mse: sum of (y - mean of y)^2 over the validation set
 
     double started, epoch_started, looked, shown; // seconds of the monotonic clock

@@ -149,6 +149,7 @@ static enum clrnn_status make_model(struct clrnn_loop *l, const struct clrnn_con
         TRY(normalize(l));
     l->state.stop_best = config->train.early_stopping.mode_max ? -INFINITY : INFINITY;
     l->state.best_value = INFINITY;
+    l->state.last_lr = l->state.last_norm = NAN;
     return CLRNN_OK;
 }
 
@@ -403,8 +404,6 @@ enum clrnn_status clrnn_train(struct clrnn_device *device, const struct clrnn_tr
         .folder = {.metrics = -1},
         .profile = {.on = params->profile},
         .last_loss = NAN,
-        .last_norm = NAN,
-        .last_lr = NAN,
     };
     const double started = clrnn_loop_clock();
     struct clrnn_train_result own, *r = result ? result : &own;
