@@ -118,10 +118,12 @@ static bool has_params(const struct clrnn_build *b, const struct clrnn_op *f)
 // Backward through the ops [first, last) in reverse, down to the first that has parameters.
 enum clrnn_status clrnn_build_backward(struct clrnn_build *b, size_t first, size_t last, int dy)
 {
-    while (first < last && !has_params(b, &b->g->op[first]))
+    const bool to_input = b->p->input_grad && !b->m->shape.tokens;
+
+    while (!to_input && first < last && !has_params(b, &b->g->op[first]))
         first++;
     for (size_t i = last; i > first; i--)
-        TRY(add_backward(b, i - 1, i - 1 > first, &dy));
+        TRY(add_backward(b, i - 1, to_input || i - 1 > first, &dy));
     return CLRNN_OK;
 }
 

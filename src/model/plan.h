@@ -26,7 +26,8 @@ struct clrnn_plan_params {
     enum clrnn_mode mode;
     uint32_t N, T; // batch, steps (up to T_data)
     struct clrnn_plan_data data;
-    bool separate; // every tensor keeps its own memory: op by op checking
+    bool separate;   // every tensor keeps its own memory: op by op checking
+    bool input_grad; // backward goes on to the gradient of the batch's x (there is none of tokens)
 };
 
 struct clrnn_plan {
