@@ -36,7 +36,7 @@ static struct tiling choose_tiling(const struct clrnn_device_info *info)
 }
 
 // Estimated cycles; the weights were measured on AVX-512 (two FMA and two loads a cycle) and are needed
-// only as proportions. The slowest of the device's cores counts, and a quarter item more for the tail.
+// only as proportions. The busiest core counts; several cost waking and a quarter item of waiting.
 static double estimate(const struct clrnn_gemm *g, const struct tiling *t, uint32_t cores,
                        const struct cut *c)
 {
@@ -48,8 +48,9 @@ static double estimate(const struct clrnn_gemm *g, const struct tiling *t, uint3
     const double pack_a = g->transpose_a ? k * c->m_block / t->width * 3 : 0;
     const double sum =
         c->shares > 1 ? 5000 + (double)g->M * g->N / t->width * (c->shares + 1) * 3 / cores : 0;
+    const double item = multiply + pack_a + pack_b + 500;
 
-    return (ceil(items / cores) + 0.25) * (multiply + pack_a + pack_b + 500) + sum;
+    return (items > 1 ? (ceil(items / cores) + 0.25) * item + 4000 : item) + sum;
 }
 
 static struct cut choose_cut(const struct clrnn_gemm *g, const struct tiling *t, uint32_t cores)
