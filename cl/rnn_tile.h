@@ -7,21 +7,20 @@
 // the second-level cache count for several stripes, K is cut into parts whose weights fit the first level;
 // tiles rest in private memory between parts, GROUP stripes at a time.
 //
-// Defines: P, SLOTS (accumulators of a row); ROWS 1 to 8; PART; GROUP.
+// Defines: VW; P; SLOTS, accumulators of a row in memory; ROWS 1 to 8; PART; GROUP.
 #ifndef CLRNN_CL_RNN_TILE_H
 #define CLRNN_CL_RNN_TILE_H
 
 #include "rnn_vector.h"
-
-#define ALWAYS_INLINE static inline __attribute__((always_inline))
 
 // Loops over rows run to ROWS and test, as `rows` is a constant only after inlining: compilers then unroll
 // them fully, which keeps the tile in registers.
 #define FOR_ROWS(r) _Pragma("unroll") for (int r = 0; r < ROWS; r++) if (r < rows)
 
 // tile[r][p] += a[r][0..K) . w[0..K)[p]; the last vector goes to tile[r][last_slot].
-ALWAYS_INLINE void accumulate_rows(real *tile, const int rows, const int last_slot, global const real *a,
-                                   size_t ld, global const real *w, uint K)
+static inline __attribute__((always_inline)) void accumulate_rows(real *tile, const int rows, int last_slot,
+                                                                  global const real *a, size_t ld,
+                                                                  global const real *w, uint K)
 {
     vec acc[ROWS][P];
 
@@ -76,13 +75,28 @@ static void accumulate(real *tile, uint rows, int last_slot, global const real *
 }
 
 // Whether step t is padding for all rows of a stripe.
-static inline bool all_padding(global const int *lengths, uint rows, uint t)
+static bool all_padding(global const int *lengths, uint rows, uint t)
 {
     bool padding = true;
 
     for (uint r = 0; r < rows; r++)
         padding &= (int)t >= lengths[r];
     return padding;
+}
+
+// An item's rows as stripes: as few as possible, of nearly equal height; GROUP at a time likewise.
+struct stripes {
+    uint rows, count, groups;
+};
+
+static inline struct stripes stripes_of(uint rows)
+{
+    struct stripes s;
+
+    s.rows = rows;
+    s.count = (rows + ROWS - 1) / ROWS;
+    s.groups = (s.count + GROUP - 1) / GROUP;
+    return s;
 }
 
 #endif

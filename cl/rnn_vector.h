@@ -1,13 +1,21 @@
 // SPDX-License-Identifier: MIT
-// What the whole-sequence recurrent kernels compute with: vectors of VW hidden units, partly filled ones at
-// the end of a row, tanh and sigmoid on them, and the inner loop of a register tile.
+// What the recurrent kernels compute with: vectors of VW hidden units, partly filled ones at the end of a
+// row, tanh and sigmoid on them.
 //
-// Defines: H; VW 4, 8 or 16.
+// Defines: VW 1, 4, 8 or 16.
 #ifndef CLRNN_CL_RNN_VECTOR_H
 #define CLRNN_CL_RNN_VECTOR_H
 
 #include "common.h"
 
+#if VW == 1
+#define vec float
+#define ivec int
+#define as_vec as_float
+#define as_ivec as_int
+#define vec_at(i, p) ((p)[i])
+#define vec_to(v, i, p) ((p)[i] = (v))
+#else
 #define RNN_JOIN2(a, b) a##b
 #define RNN_JOIN(a, b) RNN_JOIN2(a, b)
 #define vec RNN_JOIN(float, VW)
@@ -16,9 +24,9 @@
 #define as_ivec RNN_JOIN(as_int, VW)
 #define vec_at RNN_JOIN(vload, VW)
 #define vec_to RNN_JOIN(vstore, VW)
+#endif
 
-#define UNIT_VECTORS ((H + VW - 1) / VW) // of one row of hidden units
-#define TAIL (H % VW)                    // units in the last one, 0: all
+#define UNIT_VECTORS(H) (((H) + VW - 1) / VW) // of a row of H hidden units
 
 #ifdef FP_FAST_FMAF
 #define FMA(a, b, c) fma(a, b, c)
@@ -26,31 +34,31 @@
 #define FMA(a, b, c) ((a) * (b) + (c))
 #endif
 
-// Units [i * VW, ...) of a row of H numbers; 0 past its end.
-static inline vec load_units(global const real *row, uint i)
+// Units unit, unit + 1, ... of a row of H; 0 past its end.
+static inline vec load_units(global const real *row, uint unit, uint H)
 {
-    row += i * VW;
-#if TAIL
-    if (i + 1 == UNIT_VECTORS) {
-        real part[VW];
+    row += unit;
+#if VW > 1
+    if (unit + VW > H) {
+        real part[VW] = {0.0f};
 
-        for (int k = 0; k < VW; k++)
-            part[k] = k < TAIL ? row[k] : 0.0f;
+        for (uint k = 0; k < H - unit; k++)
+            part[k] = row[k];
         return vec_at(0, part);
     }
 #endif
     return vec_at(0, row);
 }
 
-static inline void store_units(vec v, global real *row, uint i)
+static inline void store_units(vec v, global real *row, uint unit, uint H)
 {
-    row += i * VW;
-#if TAIL
-    if (i + 1 == UNIT_VECTORS) {
+    row += unit;
+#if VW > 1
+    if (unit + VW > H) {
         real part[VW];
 
         vec_to(v, 0, part);
-        for (int k = 0; k < TAIL; k++)
+        for (uint k = 0; k < H - unit; k++)
             row[k] = part[k];
         return;
     }

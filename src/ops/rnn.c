@@ -34,8 +34,27 @@ static struct clrnn_rnn layer_of(const struct clrnn_graph *g, const struct clrnn
     return r;
 }
 
+uint32_t clrnn_rnn_pre_ld(const struct clrnn_rnn *r)
+{
+    return r->cell == CLRNN_CELL_RNN ? r->D * r->H : r->R * r->H;
+}
+
+size_t clrnn_rnn_pre_direction(const struct clrnn_rnn *r)
+{
+    return r->cell == CLRNN_CELL_RNN ? r->H : rows_of(r) * r->R * r->H;
+}
+
+uint32_t clrnn_rnn_width(const struct clrnn_launches *l)
+{
+    const uint32_t native = clrnn_device_info(clrnn_launches_device(l))->float_vector_width;
+
+    if (!clrnn_device_is_cpu(clrnn_launches_device(l)))
+        return 1;
+    return native >= 16 ? 16 : native >= 8 ? 8 : 4;
+}
+
 enum clrnn_status clrnn_rnn_input_gates(struct clrnn_launches *l, const struct clrnn_rnn *r,
-                                        struct clrnn_buffer *pre, size_t direction, uint32_t ld)
+                                        struct clrnn_buffer *pre)
 {
     for (uint32_t d = 0; d < r->D; d++)
         TRY(clrnn_launch_gemm(l, &(struct clrnn_gemm){
@@ -49,8 +68,8 @@ enum clrnn_status clrnn_rnn_input_gates(struct clrnn_launches *l, const struct c
                                      .b = r->weight_ih[d],
                                      .b_ld = r->C,
                                      .c = pre,
-                                     .c_offset = d * direction,
-                                     .c_ld = ld,
+                                     .c_offset = d * clrnn_rnn_pre_direction(r),
+                                     .c_ld = clrnn_rnn_pre_ld(r),
                                  }));
     return CLRNN_OK;
 }
@@ -147,34 +166,35 @@ static enum clrnn_status weight_gradients(struct clrnn_launches *l, const struct
     return CLRNN_OK;
 }
 
-// Column sums of the gate gradients, in blocks of rows where the walk over the steps has not left them.
+// Column sums of the gate gradients, in blocks of rows first unless the walk over the steps left such sums
+// or there are few rows.
 static enum clrnn_status bias_gradients(struct clrnn_launches *l, const struct clrnn_rnn *r,
                                         struct clrnn_rnn_bias *bias)
 {
-    const uint32_t rows = (uint32_t)rows_of(r), columns = r->R * r->H;
-    const struct clrnn_defines defines =
-        DEFINES({"H", r->H}, {"D", r->D}, {"CELL", r->cell}, {"RELU", r->relu}, {"BIAS", r->bias},
-                {"LENGTHS", r->lengths != NULL});
+    const uint32_t rows = (uint32_t)rows_of(r), columns = r->R * r->H, width = clrnn_rnn_width(l);
+    const struct clrnn_defines defines = DEFINES({"CELL", r->cell}, {"RELU", r->relu}, {"VW", width});
 
     if (!bias->wanted)
         return CLRNN_OK;
-    if (!bias->blocks) {
-        // enough blocks to fill a device, few enough that the second sum is short
-        const uint32_t share = rows < 4096 ? 64 : rows / 64 + 1;
+    if (!bias->blocks && rows <= 256) {
+        bias->blocks = rows;
+        bias->partial = r->gates;
+    } else if (!bias->blocks) {
+        const uint32_t share = rows < 8192 ? 128 : rows / 64 + 1;
 
         bias->blocks = (rows + share - 1) / share;
-        TRY(clrnn_launches_scratch(l, (size_t)bias->blocks * r->D * columns, &bias->partial));
+        TRY(clrnn_launches_scratch(l, (size_t)r->D * bias->blocks * columns, &bias->partial));
         TRY(clrnn_launch_kernel(
-            l, "rnn", "rnn_bias_partial", defines, RANGE3(columns, bias->blocks, r->D),
+            l, "rnn", "rnn_bias_partial", defines, RANGE3((columns + width - 1) / width, bias->blocks, r->D),
             (struct clrnn_cost){(double)r->D * rows * columns, 4.0 * r->D * rows * columns},
-            ARGS(BUF(r->gates), BUF(bias->partial), UINT(rows), UINT(share), UINT(bias->blocks))));
+            ARGS(BUF(r->gates), BUF(bias->partial), UINT(rows), UINT(columns), UINT(share),
+                 UINT(bias->blocks), UINT(r->D))));
     }
-    for (uint32_t d = 0; d < r->D; d++)
-        TRY(clrnn_launch_kernel(
-            l, "rnn", "rnn_bias_sum", defines, RANGE1(r->G * r->H),
-            (struct clrnn_cost){2.0 * bias->blocks * columns, 4.0 * bias->blocks * columns},
-            ARGS(BUF(bias->partial), BUF(r->dbias_ih[d]), BUF(r->dbias_hh[d]), UINT(bias->blocks), UINT(d))));
-    return CLRNN_OK;
+    return clrnn_launch_kernel(
+        l, "rnn", "rnn_bias_sum", defines, RANGE3((r->H + width - 1) / width, r->G, r->D),
+        (struct clrnn_cost){2.0 * r->D * bias->blocks * columns, 4.0 * r->D * bias->blocks * columns},
+        ARGS(BUF(bias->partial), BUF(r->dbias_ih[0]), BUF(r->dbias_hh[0]), BUF(r->dbias_ih[1]),
+             BUF(r->dbias_hh[1]), UINT(r->H), UINT(bias->blocks), UINT(r->D)));
 }
 
 // dx [rows, C] = sum over directions of dgates W_ih.

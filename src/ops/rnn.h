@@ -15,7 +15,7 @@ struct clrnn_rnn {
     struct clrnn_buffer *dy, *dx, *dweight_ih[2], *dweight_hh[2], *dbias_ih[2], *dbias_hh[2]; // backward
 };
 
-/** Sums of gate gradients on their way to the bias gradients: partial [blocks, D, R*H]. */
+/** Sums of gate gradients on their way to the bias gradients: partial [D, blocks, R*H]. */
 struct clrnn_rnn_bias {
     bool wanted;
     uint32_t blocks; // 0: not summed yet
@@ -33,8 +33,15 @@ enum clrnn_status clrnn_rnn_sequence_fwd(struct clrnn_launches *l, const struct 
 enum clrnn_status clrnn_rnn_sequence_bwd(struct clrnn_launches *l, const struct clrnn_rnn *rnn,
                                          struct clrnn_rnn_bias *bias);
 
-/** pre [D, rows, ld] = x W_ih^T of every direction, `direction` elements apart. */
+/** pre [D, rows, R*H], columns 0 to G*H - 1, = x W_ih^T of every direction; rnn: into y [rows, D*H]. */
 enum clrnn_status clrnn_rnn_input_gates(struct clrnn_launches *l, const struct clrnn_rnn *rnn,
-                                        struct clrnn_buffer *pre, size_t direction, uint32_t ld);
+                                        struct clrnn_buffer *pre);
+
+/** Elements between two rows of pre, and between its two directions. */
+uint32_t clrnn_rnn_pre_ld(const struct clrnn_rnn *rnn);
+size_t clrnn_rnn_pre_direction(const struct clrnn_rnn *rnn);
+
+/** Hidden units in a vector of the kernels: the device's width on CPUs, at most 16; 1 elsewhere. */
+uint32_t clrnn_rnn_width(const struct clrnn_launches *l);
 
 #endif

@@ -27,8 +27,7 @@ static void deal_rows(const struct clrnn_launches *l, const struct clrnn_rnn *r,
 // The tile of accumulators must fit the registers: 32 of 512 bits, else taken as 16.
 static struct tiling tiling_of(const struct clrnn_launches *l, const struct clrnn_rnn *r, bool backward)
 {
-    const struct clrnn_device_info *info = clrnn_device_info(clrnn_launches_device(l));
-    struct tiling t = {.width = info->float_vector_width >= 16 ? 16 : info->float_vector_width >= 8 ? 8 : 4};
+    struct tiling t = {.width = clrnn_rnn_width(l)};
     const uint32_t unit_vectors = (r->H + t.width - 1) / t.width, registers = t.width == 16 ? 24 : 12;
 
     // the widest tile among those that leave the fewest vectors empty
@@ -58,83 +57,78 @@ static struct clrnn_cost recurrent_cost(const struct clrnn_rnn *r, double K, dou
     return (struct clrnn_cost){units * r->G * (2 * K + 10), bytes};
 }
 
-// Packs K rows of the weights from k_first on; both directions.
-static enum clrnn_status pack_fwd(struct clrnn_launches *l, const struct clrnn_rnn *r, const struct tiling *t,
-                                  struct clrnn_defines defines, struct clrnn_buffer *const w[2],
-                                  struct clrnn_buffer *packed, uint32_t K, uint32_t k_first)
-{
-    return clrnn_launch_kernel(l, "rnn_forward", "rnn_pack_fwd", defines, RANGE2(t->tiles * t->vectors, r->D),
-                               (struct clrnn_cost){0, 8.0 * r->D * r->G * r->H * K},
-                               ARGS(BUF(w[0]), BUF(w[r->D - 1]), BUF(packed), UINT(K), UINT(k_first)));
-}
-
 enum clrnn_status clrnn_rnn_sequence_fwd(struct clrnn_launches *l, const struct clrnn_rnn *r)
 {
     const size_t rows = (size_t)r->T * r->N;
-    const bool rnn = r->cell == CLRNN_CELL_RNN, lstm = r->cell == CLRNN_CELL_LSTM, save = r->gates != NULL;
+    const bool save = r->gates != NULL;
     const struct tiling t = tiling_of(l, r, false);
     // The input's multiply joins in as long as all weights stay in the second-level cache: gates then never
     // go through memory before their activation.
     const bool fused = ((size_t)r->C + r->H) * r->G * r->H * sizeof(float) <= 3 * 512 * 1024;
-    const uint32_t fused_C = fused ? r->C : 0, K = fused_C + r->H;
-    const uint32_t ld = rnn ? r->D * r->H : r->R * r->H;
-    const size_t direction = rnn ? r->H : rows * ld;
+    const uint32_t C = fused ? r->C : 0, K = C + r->H;
+    const double moved = C + r->D * r->H * (1.0 + (fused ? 0 : r->G) + (save ? r->R : 0));
     const struct clrnn_defines defines =
-        DEFINES({"H", r->H}, {"D", r->D}, {"CELL", r->cell}, {"RELU", r->relu}, {"BIAS", r->bias},
-                {"LENGTHS", r->lengths != NULL}, {"SAVE", save}, {"VW", t.width}, {"ROWS", t.rows},
-                {"PART", t.part}, {"GROUP", GROUP}, {"TILE", t.tile}, {"FUSED_C", fused_C});
-    struct clrnn_buffer *pre = rnn ? r->y : r->gates, *memory = r->memory, *packed;
+        DEFINES({"CELL", r->cell}, {"RELU", r->relu}, {"VW", t.width}, {"ROWS", t.rows}, {"PART", t.part},
+                {"GROUP", GROUP}, {"TILE", t.tile});
+    struct clrnn_buffer *pre = r->cell == CLRNN_CELL_RNN ? r->y : r->gates, *memory = r->memory, *packed,
+                        *bias;
 
     TRY(clrnn_launches_scratch(l, (size_t)r->D * t.tiles * K * t.vectors * t.width, &packed));
+    TRY(clrnn_launches_scratch(l, (size_t)r->D * t.tiles * t.slots * t.width, &bias));
     if (!pre && !fused)
-        TRY(clrnn_launches_scratch(l, r->D * direction, &pre));
-    if (!memory && lstm)
+        TRY(clrnn_launches_scratch(l, (size_t)r->D * rows * r->R * r->H, &pre));
+    if (!memory && r->cell == CLRNN_CELL_LSTM)
         TRY(clrnn_launches_scratch(l, (size_t)r->D * r->N * r->H, &memory));
 
     if (fused)
-        TRY(pack_fwd(l, r, &t, defines, r->weight_ih, packed, r->C, 0));
+        TRY(clrnn_launch_kernel(l, "rnn_forward", "rnn_pack_fwd", defines, RANGE2(t.tiles * t.vectors, r->D),
+                                (struct clrnn_cost){0, 8.0 * r->D * r->G * r->H * C},
+                                ARGS(BUF(r->weight_ih[0]), BUF(r->weight_ih[1]), BUF(packed), UINT(r->H),
+                                     UINT(r->D), UINT(C), UINT(0), UINT(K))));
     else
-        TRY(clrnn_rnn_input_gates(l, r, pre, direction, ld));
-    TRY(pack_fwd(l, r, &t, defines, r->weight_hh, packed, r->H, fused_C));
-    return clrnn_launch_kernel(
-        l, "rnn_forward", "rnn_forward", defines, RANGE3(t.items, 1, r->D),
-        recurrent_cost(r, K,
-                       4.0 * rows * (fused_C + r->D * r->H * (1.0 + (fused ? 0 : r->G) + (save ? r->R : 0)))),
-        ARGS(BUF(r->x), BUF(packed), BUF(pre), BUF(r->bias_ih[0]), BUF(r->bias_hh[0]), BUF(r->bias_ih[1]),
-             BUF(r->bias_hh[1]), BUF(memory), BUF(r->y), BUF(r->lengths), UINT(r->T), UINT(r->N), UINT(0),
-             UINT(r->T), UINT(t.share), UINT(t.tiles), UINT(ld), UINT(direction),
-             UINT(r->memory ? r->N * r->H : 0)));
+        TRY(clrnn_rnn_input_gates(l, r, pre));
+    TRY(clrnn_launch_kernel(l, "rnn_forward", "rnn_pack_fwd", defines, RANGE2(t.tiles * t.vectors, r->D),
+                            (struct clrnn_cost){0, 8.0 * r->D * r->G * r->H * r->H},
+                            ARGS(BUF(r->weight_hh[0]), BUF(r->weight_hh[1]), BUF(packed), UINT(r->H),
+                                 UINT(r->D), UINT(r->H), UINT(C), UINT(K))));
+    TRY(clrnn_launch_kernel(l, "rnn_forward", "rnn_pack_bias", defines, RANGE2(t.tiles, r->D),
+                            (struct clrnn_cost){(double)r->D * r->G * r->H, 12.0 * r->D * r->G * r->H},
+                            ARGS(BUF(r->bias_ih[0]), BUF(r->bias_hh[0]), BUF(r->bias_ih[1]),
+                                 BUF(r->bias_hh[1]), BUF(bias), UINT(r->H), UINT(r->D))));
+    return clrnn_launch_kernel(l, "rnn_forward", "rnn_forward", defines, RANGE2(t.items, r->D),
+                               recurrent_cost(r, K, 4.0 * rows * moved),
+                               ARGS(BUF(r->x), BUF(packed), BUF(bias), BUF(pre), BUF(memory), BUF(r->y),
+                                    BUF(r->lengths), UINT(r->T), UINT(r->N), UINT(C), UINT(r->H), UINT(r->D),
+                                    UINT(save), UINT(t.share)));
 }
 
 enum clrnn_status clrnn_rnn_sequence_bwd(struct clrnn_launches *l, const struct clrnn_rnn *r,
                                          struct clrnn_rnn_bias *bias)
 {
-    const size_t rows = (size_t)r->T * r->N, state = (size_t)r->D * r->N * r->H;
+    const size_t rows = (size_t)r->T * r->N;
     const struct tiling t = tiling_of(l, r, true);
     const uint32_t K = r->G * r->H, pack_share = 64;
     const struct clrnn_defines defines =
-        DEFINES({"H", r->H}, {"D", r->D}, {"CELL", r->cell}, {"RELU", r->relu}, {"BIAS", bias->wanted},
-                {"LENGTHS", r->lengths != NULL}, {"VW", t.width}, {"ROWS", t.rows}, {"PART", t.part},
+        DEFINES({"CELL", r->cell}, {"RELU", r->relu}, {"VW", t.width}, {"ROWS", t.rows}, {"PART", t.part},
                 {"GROUP", GROUP}, {"TILE", t.tile});
-    struct clrnn_buffer *packed, *through = NULL, *carry = NULL;
+    struct clrnn_buffer *packed, *carry = NULL;
 
     TRY(clrnn_launches_scratch(l, (size_t)r->D * t.tiles * K * t.vectors * t.width, &packed));
-    if (r->cell == CLRNN_CELL_GRU)
-        TRY(clrnn_launches_scratch(l, state, &through));
-    if (r->cell == CLRNN_CELL_LSTM)
-        TRY(clrnn_launches_scratch(l, state, &carry));
-    bias->blocks = t.items;
-    if (bias->wanted)
-        TRY(clrnn_launches_scratch(l, (size_t)bias->blocks * r->D * r->R * r->H, &bias->partial));
+    if (r->cell != CLRNN_CELL_RNN)
+        TRY(clrnn_launches_scratch(l, (size_t)r->D * r->N * r->H, &carry));
+    if (bias->wanted) {
+        bias->blocks = t.items;
+        TRY(clrnn_launches_scratch(l, (size_t)r->D * t.items * r->R * r->H, &bias->partial));
+    }
 
-    TRY(clrnn_launch_kernel(
-        l, "rnn_backward", "rnn_pack_bwd", defines, RANGE3(t.tiles, (K + pack_share - 1) / pack_share, r->D),
-        (struct clrnn_cost){0, 8.0 * r->D * K * r->H},
-        ARGS(BUF(r->weight_hh[0]), BUF(r->weight_hh[r->D - 1]), BUF(packed), UINT(pack_share))));
-    return clrnn_launch_kernel(l, "rnn_backward", "rnn_backward", defines, RANGE3(t.items, 1, r->D),
+    TRY(clrnn_launch_kernel(l, "rnn_backward", "rnn_pack_bwd", defines,
+                            RANGE3(t.tiles, (K + pack_share - 1) / pack_share, r->D),
+                            (struct clrnn_cost){0, 8.0 * r->D * K * r->H},
+                            ARGS(BUF(r->weight_hh[0]), BUF(r->weight_hh[1]), BUF(packed), UINT(r->H),
+                                 UINT(r->D), UINT(pack_share))));
+    return clrnn_launch_kernel(l, "rnn_backward", "rnn_backward", defines, RANGE2(t.items, r->D),
                                recurrent_cost(r, r->H, 4.0 * rows * r->D * r->H * (2.0 * r->R + 3)),
                                ARGS(BUF(packed), BUF(r->gates), BUF(r->y), BUF(r->memory), BUF(r->dy),
-                                    BUF(through), BUF(carry), BUF(bias->wanted ? bias->partial : NULL),
-                                    BUF(r->lengths), UINT(r->T), UINT(r->N), UINT(0), UINT(r->T),
-                                    UINT(t.share), UINT(t.tiles)));
+                                    BUF(carry), BUF(bias->partial), BUF(r->lengths), UINT(r->T), UINT(r->N),
+                                    UINT(r->H), UINT(r->D), UINT(t.share)));
 }

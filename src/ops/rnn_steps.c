@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A recurrent layer step by step: a multiply that accumulates into the step's gate rows, then one fused
 // pointwise kernel (cl/rnn.cl).
+#include "base/array.h"
 #include "ops/rnn.h"
 
 static struct clrnn_cost pointwise_cost(const struct clrnn_rnn *r)
@@ -9,25 +10,32 @@ static struct clrnn_cost pointwise_cost(const struct clrnn_rnn *r)
     return (struct clrnn_cost){10.0 * r->G * units, 4.0 * (2.0 * r->R + 3) * units};
 }
 
+// On CPUs an item takes whole rows, a few at least, as each costs little; on GPUs one unit of one row.
+static struct clrnn_range step_range(const struct clrnn_launches *l, const struct clrnn_rnn *r)
+{
+    const struct clrnn_device_info *info = clrnn_device_info(clrnn_launches_device(l));
+    const uint32_t share = 1 + 512 / r->H, items = (r->N + share - 1) / share;
+
+    if (!clrnn_device_is_cpu(clrnn_launches_device(l)))
+        return RANGE3(r->H, r->N, r->D);
+    return RANGE3(1, MIN2(items, 4 * MAX2(info->compute_units, 1u)), r->D);
+}
+
 enum clrnn_status clrnn_rnn_steps_fwd(struct clrnn_launches *l, const struct clrnn_rnn *r)
 {
-    const size_t rows = (size_t)r->T * r->N, H = r->H;
-    const bool rnn = r->cell == CLRNN_CELL_RNN, gru = r->cell == CLRNN_CELL_GRU;
-    // rnn works on y in place; the others need room of their own for the gates
-    const uint32_t ld = rnn ? r->D * r->H : r->R * r->H;
-    const size_t direction = rnn ? H : rows * ld;
-    const uint32_t cell_step = r->memory ? r->N * r->H : 0;
+    const size_t H = r->H, direction = clrnn_rnn_pre_direction(r);
+    const bool gru = r->cell == CLRNN_CELL_GRU, save = r->gates != NULL;
+    const uint32_t ld = clrnn_rnn_pre_ld(r);
     const struct clrnn_defines defines =
-        DEFINES({"H", r->H}, {"D", r->D}, {"CELL", r->cell}, {"RELU", r->relu}, {"BIAS", r->bias},
-                {"LENGTHS", r->lengths != NULL});
-    struct clrnn_buffer *pre = rnn ? r->y : r->gates, *memory = r->memory;
+        DEFINES({"CELL", r->cell}, {"RELU", r->relu}, {"VW", clrnn_rnn_width(l)});
+    struct clrnn_buffer *pre = r->cell == CLRNN_CELL_RNN ? r->y : r->gates, *memory = r->memory;
 
     if (!pre)
         TRY(clrnn_launches_scratch(l, r->D * direction, &pre));
     if (!memory && r->cell == CLRNN_CELL_LSTM)
         TRY(clrnn_launches_scratch(l, (size_t)r->D * r->N * H, &memory));
 
-    TRY(clrnn_rnn_input_gates(l, r, pre, direction, ld));
+    TRY(clrnn_rnn_input_gates(l, r, pre));
     for (uint32_t step = 0; step < r->T; step++) {
         for (uint32_t d = 0; d < r->D && step > 0; d++) {
             const size_t t = d ? r->T - 1 - step : step, before = d ? t + 1 : t - 1;
@@ -56,11 +64,10 @@ enum clrnn_status clrnn_rnn_steps_fwd(struct clrnn_launches *l, const struct clr
             m.c_offset += 3 * H;
             TRY(clrnn_launch_gemm(l, &m));
         }
-        TRY(clrnn_launch_kernel(l, "rnn", "rnn_step_fwd", defines, RANGE3(r->H, r->N, r->D),
-                                pointwise_cost(r),
+        TRY(clrnn_launch_kernel(l, "rnn", "rnn_step_fwd", defines, step_range(l, r), pointwise_cost(r),
                                 ARGS(BUF(pre), BUF(r->bias_ih[0]), BUF(r->bias_hh[0]), BUF(r->bias_ih[1]),
                                      BUF(r->bias_hh[1]), BUF(memory), BUF(r->y), BUF(r->lengths), UINT(r->T),
-                                     UINT(r->N), UINT(step), UINT(ld), UINT(direction), UINT(cell_step))));
+                                     UINT(r->N), UINT(r->H), UINT(r->D), UINT(save), UINT(step))));
     }
     return CLRNN_OK;
 }
@@ -71,8 +78,7 @@ enum clrnn_status clrnn_rnn_steps_bwd(struct clrnn_launches *l, const struct clr
     const uint32_t ld = r->R * r->H;
     const bool gru = r->cell == CLRNN_CELL_GRU;
     const struct clrnn_defines defines =
-        DEFINES({"H", r->H}, {"D", r->D}, {"CELL", r->cell}, {"RELU", r->relu}, {"BIAS", r->bias},
-                {"LENGTHS", r->lengths != NULL});
+        DEFINES({"CELL", r->cell}, {"RELU", r->relu}, {"VW", clrnn_rnn_width(l)});
     struct clrnn_buffer *through, *carry = NULL;
 
     TRY(clrnn_launches_scratch(l, r->D * state, &through));
@@ -105,10 +111,10 @@ enum clrnn_status clrnn_rnn_steps_bwd(struct clrnn_launches *l, const struct clr
             m.b_offset = 2 * H * H;
             TRY(clrnn_launch_gemm(l, &m));
         }
-        TRY(clrnn_launch_kernel(l, "rnn", "rnn_step_bwd", defines, RANGE3(r->H, r->N, r->D),
-                                pointwise_cost(r),
+        TRY(clrnn_launch_kernel(l, "rnn", "rnn_step_bwd", defines, step_range(l, r), pointwise_cost(r),
                                 ARGS(BUF(r->gates), BUF(r->y), BUF(r->memory), BUF(r->dy), BUF(through),
-                                     BUF(carry), BUF(r->lengths), UINT(r->T), UINT(r->N), UINT(step))));
+                                     BUF(carry), BUF(r->lengths), UINT(r->T), UINT(r->N), UINT(r->H),
+                                     UINT(r->D), UINT(step))));
     }
     return CLRNN_OK;
 }
