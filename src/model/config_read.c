@@ -251,7 +251,7 @@ static enum clrnn_status read_group(const struct reader *r, const struct clrnn_n
                                     const struct clrnn_option_group *group, void *object, const char *path)
 {
     const bool bare = node->kind == CLRNN_NODE_SCALAR &&
-                      (is_null(node) || (!node->quoted && !strcmp(node->text, group->word)));
+                      (is_null(node) || !strcmp(node->text, group->word));
     char below[PATH_SIZE];
 
     if (node->kind != CLRNN_NODE_MAP && !bare) {

@@ -49,6 +49,22 @@ def read_safetensors(path):
     return tensors, metadata
 
 
+def write_safetensors(path, tensors, metadata=None):
+    """A safetensors file of {name: (dtype, shape, bytes)}."""
+    header, offset = {}, 0
+    if metadata:
+        header["__metadata__"] = metadata
+    for name, (dtype, shape, data) in tensors.items():
+        header[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [offset, offset + len(data)]}
+        offset += len(data)
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with open(path, "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        for _, _, data in tensors.values():
+            file.write(data)
+
+
 def write_dataset(folder, samples, steps, features, seed=1, prefix="train"):
     """A learnable two-class set: the label is whether feature 0, summed over the steps, is positive."""
     draw = random.Random(seed)

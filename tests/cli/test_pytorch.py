@@ -1,0 +1,388 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""An installed PyTorch and clrnn hold the same models: weights go over in both directions and give the same
+predictions, and training takes the same course. Without PyTorch every test is skipped."""
+import json
+import math
+import os
+import subprocess
+import sys
+
+import harness
+from harness import Skip, read_npy, read_safetensors, write_npy, write_safetensors
+
+SYSTEM_PYTHON = "/usr/bin/python3"
+try:
+    import torch
+    torch.set_num_threads(1)
+except ImportError:
+    torch = None
+    if (os.path.realpath(sys.executable) != os.path.realpath(SYSTEM_PYTHON) and os.path.exists(SYSTEM_PYTHON) and
+            subprocess.run([SYSTEM_PYTHON, "-c", "import torch"], capture_output=True, check=False).returncode == 0):
+        os.execv(SYSTEM_PYTHON, [SYSTEM_PYTHON, *sys.argv])  # Debian's packages are only for Debian's Python
+
+LOGIT_TOLERANCE = 1e-5  # of the largest logit: float32 sums of up to 2,474 terms, in another order
+LOSS_TOLERANCE = 1e-4   # relative, after up to 21 steps that carry such differences on
+N = 23
+
+# name: (layers, T, C; C None: tokens, lengths or not)
+SEED = [{"rnn": {"name": "rnn", "hidden_size": 64, "num_layers": 2, "bidirectional": True}},
+        {"batchnorm": {"name": "norm"}}, {"rnn": {"name": "rnn2", "hidden_size": 64, "num_layers": 2}},
+        {"dropout": {"p": 0.5}}, {"linear": {"name": "fc7", "out_features": 2}}]
+LAST, HEAD = {"pool": {"over": "last"}}, {"linear": {"out_features": 3}}
+NETS = {
+    "seed": (SEED, 1, 2474, False),
+    "rnn": ([{"rnn": {"hidden_size": 17, "nonlinearity": "relu"}}, LAST, HEAD], 9, 5, False),
+    "lstm_2x_bi": ([{"lstm": {"hidden_size": 15, "num_layers": 2, "bidirectional": True}},
+                    {"pool": {"over": "final"}}, HEAD], 7, 6, False),
+    "gru_2x": ([{"gru": {"hidden_size": 33, "num_layers": 2, "bias": False}}, {"pool": {"over": "max"}}, HEAD],
+               8, 3, False),
+    "gru_per_step": ([{"gru": {"hidden_size": 9, "bidirectional": True}}, {"layernorm": {"name": "norm"}}, HEAD],
+                     6, 4, False),
+    "stack": ([{"linear": {"out_features": 12}}, "tanh", {"batchnorm": {"momentum": None}},
+               {"rnn": {"hidden_size": 8}}, "sigmoid", {"lstm": {"hidden_size": 10}}, "relu",
+               {"batchnorm": {"affine": False}}, {"pool": {"over": "mean"}}, HEAD, "log_softmax"], 5, 7, False),
+    "rnn_lengths": ([{"rnn": {"hidden_size": 16, "num_layers": 2, "bidirectional": True}}, {"batchnorm": {}},
+                     {"pool": {"over": "mean"}}, HEAD], 12, 3, True),
+    "lstm_lengths": ([{"lstm": {"hidden_size": 31, "num_layers": 2}}, LAST, HEAD], 11, 4, True),
+    "gru_lengths": ([{"gru": {"hidden_size": 12, "num_layers": 2, "bidirectional": True}}, {"layernorm": {}},
+                     {"pool": {"over": "max"}}, HEAD], 10, 2, True),
+    "steps_lengths": ([{"gru": {"hidden_size": 7, "bidirectional": True}}, {"batchnorm": {}},
+                       {"lstm": {"hidden_size": 6}}, HEAD], 13, 3, True),
+    "tokens": ([{"embedding": {"num_embeddings": 19, "embedding_dim": 6}}, {"lstm": {"hidden_size": 14}},
+                {"pool": {"over": "final"}}, HEAD], 9, None, False),
+    "tokens_lengths": ([{"embedding": {"name": "words", "num_embeddings": 19, "embedding_dim": 6,
+                                       "padding_idx": 0}},
+                        {"gru": {"hidden_size": 14, "bidirectional": True}}, {"pool": {"over": "final"}}, HEAD],
+                       9, None, True),
+}
+
+
+def parts(entry):
+    """(word, arguments) of an entry of model.layers."""
+    return (entry, {}) if isinstance(entry, str) else next(iter(entry.items()))
+
+
+def build(layers, features):
+    """The layers as a torch module whose state dict has the names that the config gives."""
+    net = torch.nn.Module()
+    for index, entry in enumerate(layers):
+        word, a = parts(entry)
+        a = dict(a)
+        prefix = a.pop("name", str(index))
+        module = None
+        if word in ("rnn", "lstm", "gru"):
+            module = getattr(torch.nn, word.upper())(features, batch_first=True, **a)
+            features = a["hidden_size"] * (2 if a.get("bidirectional") else 1)
+        elif word == "batchnorm":
+            module = torch.nn.BatchNorm1d(features, **a)
+        elif word == "layernorm":
+            module = torch.nn.LayerNorm(features, **a)
+        elif word == "linear":
+            module = torch.nn.Linear(features, **a)
+            features = a["out_features"]
+        elif word == "embedding":
+            module = torch.nn.Embedding(**a)
+            features = a["embedding_dim"]
+        elif word == "dropout":
+            module = torch.nn.Dropout(**a)
+        if module is not None:
+            net.add_module(prefix, module)
+    return net
+
+
+def pool(over, x, state, valid, lengths):
+    if over == "final":
+        h = state[0] if isinstance(state, tuple) else state
+        return h.transpose(0, 1).reshape(x.shape[0], -1)
+    if over == "last":
+        return x[torch.arange(x.shape[0]), lengths - 1]
+    if over == "mean":
+        return x.masked_fill(~valid[..., None], 0).sum(1) / lengths[:, None]
+    return x.masked_fill(~valid[..., None], -math.inf).max(1).values
+
+
+def forward(net, layers, x, lengths):
+    """What the last layer puts out, (N, outputs) or (N, T, outputs); padding is kept out by packing and
+    masks, as a PyTorch user would."""
+    steps = x.shape[1]
+    valid = torch.arange(steps)[None, :] < lengths[:, None]
+    state = None
+    pooled = False
+    for index, entry in enumerate(layers):
+        word, a = parts(entry)
+        module = getattr(net, a.get("name", str(index)), None)
+        if word in ("rnn", "lstm", "gru"):
+            packed = torch.nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+            packed, state = module(packed)
+            x, _ = torch.nn.utils.rnn.pad_packed_sequence(packed, batch_first=True, total_length=steps)
+            h = state[0] if word == "lstm" else state
+            state = h[-(2 if a.get("bidirectional") else 1):]
+        elif word == "batchnorm" and not pooled:
+            rows = module(x[valid])
+            x = torch.zeros(x.shape).masked_scatter(valid[..., None].expand(x.shape), rows)
+        elif word == "pool":
+            x = pool(a.get("over", "last"), x, state, valid, lengths)
+            pooled = True
+        elif word in ("softmax", "log_softmax"):
+            x = getattr(torch, word)(x, -1)
+        elif module is not None:
+            x = module(x)
+        else:
+            x = getattr(torch, word)(x)
+    return x, pooled
+
+
+def save(path, state):
+    """A state dict as a safetensors file: by the safetensors package where it is installed."""
+    try:
+        from safetensors.torch import save_file
+    except ImportError:
+        words = {torch.float32: "F32", torch.float64: "F64", torch.int64: "I64"}
+        write_safetensors(path, {name: (words[t.dtype], t.shape, t.detach().contiguous().numpy().tobytes())
+                                 for name, t in state.items()})
+    else:
+        save_file({name: t.detach().contiguous() for name, t in state.items()}, path)
+
+
+def load(path):
+    try:
+        from safetensors.torch import load_file
+    except ImportError:
+        words = {"F32": torch.float32, "F64": torch.float64, "I64": torch.int64}
+        return {name: torch.frombuffer(bytearray(data), dtype=words[dtype]).reshape(shape)
+                for name, (dtype, shape, data) in read_safetensors(path)[0].items()}
+    return load_file(path)
+
+
+def write_data(c, prefix, layers, T, C, with_lengths, seed):
+    """X, y and lengths files of a net; (x, lengths) as tensors."""
+    draw = torch.Generator().manual_seed(seed)
+    if C is None:
+        x = torch.randint(0, 19, (N, T), generator=draw)
+        write_npy(c.folder / f"X_{prefix}.npy", "<i8", (N, T), x.flatten().tolist())
+    else:
+        x = torch.randn(N, T, C, generator=draw)
+        write_npy(c.folder / f"X_{prefix}.npy", "<f4", (N, T, C), x.flatten().tolist())
+    lengths = torch.randint(1, T + 1, (N,), generator=draw) if with_lengths else torch.full((N,), T)
+    if with_lengths:
+        lengths[0] = T
+        write_npy(c.folder / f"lengths_{prefix}.npy", "<i8", (N,), lengths.tolist())
+    per_step = not any(parts(entry)[0] == "pool" for entry in layers) and T > 1
+    y = torch.randint(0, 2, (N, T) if per_step else (N,), generator=draw)
+    write_npy(c.folder / f"y_{prefix}.npy", "<i8", tuple(y.shape), y.flatten().tolist())
+    return x, lengths
+
+
+def write_config(c, layers, with_lengths, train):
+    source = lambda name: {key: f"{word}_{name}.npy" for key, word in
+                           [("x", "X"), ("y", "y")] + ([("lengths", "lengths")] if with_lengths else [])}
+    c.write("config.yaml", json.dumps({"model": {"layers": layers}, "train": train,
+                                       "data": {"train": source("train"), "valid": source("valid")}}))
+
+
+def logits_near(c, got_file, net, layers, x, lengths):
+    """Holds predictions of clrnn against those of PyTorch."""
+    net.eval()
+    with torch.no_grad():
+        want, pooled = forward(net, layers, x, lengths)
+    shape, values = read_npy(c.folder / got_file)
+    got = torch.tensor(values).reshape(shape)
+    if not pooled:
+        valid = torch.arange(x.shape[1])[None, :] < lengths[:, None]
+        got, want = got.reshape(want.shape)[valid], want[valid]
+    got = got.reshape(want.shape)
+    off = ((got - want).abs().max() / want.abs().max()).item()
+    assert off <= LOGIT_TOLERANCE, f"logits differ by {off:.3g} of the largest, allowed {LOGIT_TOLERANCE:.3g}"
+
+
+def both_ways(name):
+    layers, T, C, with_lengths = NETS[name]
+
+    def test(c):
+        if torch is None:
+            raise Skip("PyTorch is not installed")
+        write_data(c, "train", layers, T, C, with_lengths, 1)
+        x, lengths = write_data(c, "valid", layers, T, C, with_lengths, 2)
+        loss = "nll" if layers[-1] == "log_softmax" else "cross_entropy"
+        write_config(c, layers, with_lengths,
+                     {"loss": loss, "optimizer": {"adam": {"lr": 0.003}}, "epochs": 2, "batch_size": 8, "seed": 5})
+        data = ["--x", "X_valid.npy"] + (["--lengths", "lengths_valid.npy"] if with_lengths else [])
+
+        # trained here, evaluated there
+        c.run("train", "config.yaml", "--out", "run", "--quiet", "--no-plot", "--no-watch")
+        c.run("predict", "run", *data, "--out", "ours.npy", "--quiet")
+        c.run("export", "run", "--to", "safetensors", "--out", "ours.safetensors")
+        net = build(layers, C)
+        net.load_state_dict(load(c.folder / "ours.safetensors"), strict=True)
+        logits_near(c, "ours.npy", net, layers, x, lengths)
+
+        # drawn there, evaluated here; batch norm with statistics that are not those it starts from
+        torch.manual_seed(3)
+        net = build(layers, C)
+        for key, tensor in net.state_dict().items():
+            if key.endswith("running_mean"):
+                tensor.normal_()
+            elif key.endswith("running_var"):
+                tensor.uniform_(0.5, 2)
+        save(c.folder / "theirs.safetensors", net.state_dict())
+        c.run("predict", "--init", "theirs.safetensors", "--config", "config.yaml", *data, "--out", "theirs.npy",
+              "--quiet")
+        logits_near(c, "theirs.npy", net, layers, x, lengths)
+
+    test.__name__ = "weights_" + name
+    return test
+
+
+# ---------------------------------------------------------------- training in both
+
+BATCH = 8
+ADAM = {"adam": {"lr": 0.01}}
+TRAININGS = {  # name: what differs from cross entropy with Adam, for 4 epochs of 3 batches
+    "smoothing": {"loss": {"cross_entropy": {"label_smoothing": 0.1, "weight": [0.5, 2, 1], "ignore_index": 1}}},
+    "nll": {"loss": {"nll": {"weight": [0.5, 2, 1]}}},
+    "bce": {"loss": {"bce_with_logits": {"pos_weight": [2.5]}}},
+    "mse": {"loss": "mse"},
+    "sgd": {"optimizer": {"sgd": {"lr": 0.1, "momentum": 0.9, "dampening": 0.2, "weight_decay": 0.01}}},
+    "nesterov": {"optimizer": {"sgd": {"lr": 0.1, "momentum": 0.9, "nesterov": True}}},
+    "adam": {"optimizer": {"adam": {"lr": 0.01, "betas": [0.8, 0.99], "eps": 1e-6, "weight_decay": 0.05,
+                                    "amsgrad": True}}},
+    "adamw": {"optimizer": {"adamw": {"lr": 0.01, "weight_decay": 0.1}}},
+    "rmsprop": {"optimizer": {"rmsprop": {"lr": 0.003, "alpha": 0.9, "momentum": 0.5, "centered": True}}},
+    "clip": {"clip_grad_norm": 0.1, "optimizer": {"sgd": {"lr": 0.5}}},
+    "step_lr": {"scheduler": {"step_lr": {"step_size": 2, "gamma": 0.5}}},
+    "multistep_lr": {"scheduler": {"multistep_lr": {"milestones": [2, 3, 7], "gamma": 0.3, "interval": "batch"}}},
+    "exponential_lr": {"scheduler": {"exponential_lr": {"gamma": 0.7, "interval": "batch"}}},
+    "cosine_annealing_lr": {"scheduler": {"cosine_annealing_lr": {"T_max": 5, "eta_min": 0.001,
+                                                                  "interval": "batch"}}},
+    "linear_lr": {"scheduler": {"linear_lr": {"start_factor": 0.2, "end_factor": 0.8, "total_iters": 3}}},
+    "one_cycle_lr": {"scheduler": {"one_cycle_lr": {"max_lr": 0.05, "interval": "batch"}}},
+    "one_cycle_sgd": {"scheduler": {"one_cycle_lr": {"max_lr": 0.2, "three_phase": True, "anneal_strategy": "linear",
+                                                     "interval": "batch"}},
+                      "optimizer": {"sgd": {"lr": 0.1, "momentum": 0.9}}},
+    "plateau": {"scheduler": {"reduce_lr_on_plateau": {"patience": 0, "factor": 0.5, "threshold": 0.05}}},
+    "plateau_batch": {"scheduler": {"reduce_lr_on_plateau": {"patience": 1, "factor": 0.5, "cooldown": 1,
+                                                             "interval": "batch"}}},
+}
+TRAIN_LAYERS = [{"gru": {"name": "gru", "hidden_size": 6}}, LAST]
+
+
+def make_loss(config):
+    """(outputs, loss function of raw outputs and targets)."""
+    word, a = parts(config)
+    a = dict(a)
+    if "weight" in a:
+        a["weight"] = torch.tensor(a["weight"])
+    if word == "cross_entropy":
+        return 3, torch.nn.CrossEntropyLoss(**a)
+    if word == "nll":
+        return 3, torch.nn.NLLLoss(**a)
+    if word == "bce_with_logits":
+        criterion = torch.nn.BCEWithLogitsLoss(pos_weight=torch.tensor(a["pos_weight"]))
+        return 1, lambda out, y: criterion(out[:, 0], y.float())
+    return 1, lambda out, y: torch.nn.functional.mse_loss(out[:, 0], y)
+
+
+def make_optimizer(config, net):
+    word, a = parts(config)
+    classes = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW,
+               "rmsprop": torch.optim.RMSprop}
+    return classes[word](net.parameters(), **a)
+
+
+def make_scheduler(config, optimizer, steps):
+    """(step after each batch, step after each epoch), functions of a loss."""
+    nothing = lambda loss: None
+    if config is None:
+        return nothing, nothing
+    word, a = parts(config)
+    a = dict(a)
+    per_batch = a.pop("interval", "epoch") == "batch"
+    classes = {"step_lr": "StepLR", "multistep_lr": "MultiStepLR", "exponential_lr": "ExponentialLR",
+               "cosine_annealing_lr": "CosineAnnealingLR", "linear_lr": "LinearLR", "one_cycle_lr": "OneCycleLR",
+               "reduce_lr_on_plateau": "ReduceLROnPlateau"}
+    if word == "one_cycle_lr":
+        a["total_steps"] = steps
+    scheduler = getattr(torch.optim.lr_scheduler, classes[word])(optimizer, **a)
+    plateau = word == "reduce_lr_on_plateau"
+    step = (lambda loss: scheduler.step(loss)) if plateau else (lambda loss: scheduler.step())
+    return (step, nothing) if per_batch else (nothing, step)
+
+
+def course(train, layers, net, data, valid):
+    """Trains in PyTorch; ([(loss, lr) of each step], [(train_loss, valid_loss) of each epoch])."""
+    _, criterion = make_loss(train["loss"])
+    x, y = data
+    optimizer = make_optimizer(train["optimizer"], net)
+    batches = math.ceil(len(x) / BATCH)
+    after_batch, after_epoch = make_scheduler(train.get("scheduler"), optimizer, train["epochs"] * batches)
+    steps, epochs = [], []
+    every = lambda xs: torch.full((len(xs),), xs.shape[1])
+    for _ in range(train["epochs"]):
+        total = 0.0
+        net.train()
+        for first in range(0, len(x), BATCH):
+            xs, ys = x[first:first + BATCH], y[first:first + BATCH]
+            optimizer.zero_grad()
+            loss = criterion(forward(net, layers, xs, every(xs))[0], ys)
+            loss.backward()
+            if "clip_grad_norm" in train:
+                torch.nn.utils.clip_grad_norm_(net.parameters(), train["clip_grad_norm"])
+            steps.append((loss.item(), optimizer.param_groups[0]["lr"]))
+            optimizer.step()
+            after_batch(loss.item())
+            total += loss.item() * len(xs)
+        net.eval()
+        with torch.no_grad():
+            valid_loss = criterion(forward(net, layers, valid[0], every(valid[0]))[0], valid[1]).item()
+        epochs.append((total / len(x), valid_loss))
+        after_epoch(valid_loss)
+    return steps, epochs
+
+
+def same_course(name):
+    def test(c):
+        if torch is None:
+            raise Skip("PyTorch is not installed")
+        train = {"loss": "cross_entropy", "optimizer": ADAM, "epochs": 4, "batch_size": BATCH, "log_every": 1,
+                 **TRAININGS[name]}
+        outputs, _ = make_loss(train["loss"])
+        layers = [*TRAIN_LAYERS, {"linear": {"name": "head", "out_features": outputs}}]
+        if name == "nll":
+            layers.append("log_softmax")
+        draw = torch.Generator().manual_seed(11)
+        sets = []
+        for prefix, count in (("train", 21), ("valid", BATCH)):  # one batch: its loss is the whole set's
+            x = torch.randn(count, 6, 4, generator=draw)
+            y = (torch.randn(count, generator=draw) if name == "mse" else
+                 torch.randint(0, 2 if name == "bce" else 3, (count,), generator=draw))
+            write_npy(c.folder / f"X_{prefix}.npy", "<f4", tuple(x.shape), x.flatten().tolist())
+            write_npy(c.folder / f"y_{prefix}.npy", "<f4" if name == "mse" else "<i8", (count,), y.tolist())
+            sets.append((x, y))
+        torch.manual_seed(4)
+        net = build(layers, 4)
+        save(c.folder / "start.safetensors", net.state_dict())
+        write_config(c, layers, False, train)
+        c.run("train", "config.yaml", "--init", "start.safetensors", "--out", "run", "--quiet", "--no-plot",
+              "--no-watch")
+        steps, epochs = course(train, layers, net, *sets)
+        got = c.steps("run")
+        assert len(got) == len(steps)
+        for line, (loss, lr) in zip(got, steps):
+            assert abs(line["lr"] - lr) <= 1e-6 * lr, f"step {line['step']}: lr {line['lr']}, PyTorch {lr}"
+            assert abs(line["loss"] - loss) <= LOSS_TOLERANCE * loss, \
+                f"step {line['step']}: loss {line['loss']}, PyTorch {loss}"
+        for line, (train_loss, valid_loss) in zip(c.epochs("run"), epochs):
+            assert abs(line["train_loss"] - train_loss) <= LOSS_TOLERANCE * train_loss, (line, train_loss)
+            assert abs(line["valid_loss"] - valid_loss) <= LOSS_TOLERANCE * valid_loss, (line, valid_loss)
+        weights = load(c.folder / "run" / "last.safetensors")
+        for key, want in net.state_dict().items():
+            off = ((weights[key] - want).abs().max() / want.abs().max()).item()
+            assert off <= 1e-3, f"{key} differs by {off:.3g} of its largest value"  # Adam divides by small roots
+
+    test.__name__ = "course_" + name
+    return test
+
+
+if __name__ == "__main__":
+    sys.exit(harness.main([both_ways(name) for name in NETS] + [same_course(name) for name in TRAININGS]))
