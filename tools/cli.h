@@ -83,6 +83,7 @@ const char *cli_duration(double seconds, char text[32]);
     X(train, "train; writes a run folder")                                       \
     X(eval, "loss, accuracy, confusion matrix, precision, recall, F1")           \
     X(predict, "logits, probabilities or classes, as .npy or .csv")              \
+    X(overfit, "can this model learn one single batch by heart?")                \
     X(doctor, "why does this not learn: findings, evidence, remedy")             \
     X(plan, "the launches a training step consists of: shapes, FLOPs, bytes")    \
     X(synth, "make a data set in the seed's shape, or a classic sequence task")  \

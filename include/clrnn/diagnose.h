@@ -26,9 +26,13 @@ struct clrnn_overfit_result {
     double first_loss, lowest_loss, last_loss, accuracy; // accuracy NaN for mse
     double target, floor;         // floor: the lowest loss that this loss allows, and
     const char *floor_reason;     //   why it is above 0, or NULL; static
+    bool cannot;                  // the layers before the loss hold it above any low target
+    bool falling;                 // not reached, but the loss was still on its way down
+    const char *ended;            // why it ended before `steps` without reaching, or NULL; static
     size_t curve_count;
     double *curve;                // loss of each step; clrnn_overfit_finish frees it
     double grad_norm_first;
+    uint32_t classes;             // different labels in the batch; 0 for mse
 };
 
 /** Trains on one single batch until the loss is under the target. Returns CLRNN_OK whether it was reached

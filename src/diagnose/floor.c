@@ -1,0 +1,444 @@
+// SPDX-License-Identifier: MIT
+// The least value of a loss: by smoothed or soft targets, by equal rows with different labels, and by
+// activations that stand between the last weights and the loss.
+#include "diagnose/floor.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/log.h"
+#include "model/network.h"
+
+#define MOST_ROWS_COMPARED 4096u // equal rows are looked for pair by pair
+
+// ---------------------------------------------------------------- ranges
+
+static double sigmoid(double x)
+{
+    return 1.0 / (1.0 + exp(-x));
+}
+
+// Of one of C outputs of a softmax whose inputs lie at most `width` apart.
+static void softmax_range(double C, double width, struct clrnn_value_range *r)
+{
+    r->high = C > 1.0 ? 1.0 / (1.0 + (C - 1.0) * exp(-width)) : 1.0;
+    r->low = C > 1.0 ? 1.0 / (1.0 + (C - 1.0) * exp(width)) : 1.0; // exp may be infinite: 0
+}
+
+static void dropout_range(double p, struct clrnn_value_range *r)
+{
+    if (p <= 0.0 || p >= 1.0)
+        return;
+    r->low = fmin(r->low / (1.0 - p), 0.0);
+    r->high = fmax(r->high / (1.0 - p), 0.0);
+    r->simplex = r->log_simplex = r->whole = false;
+}
+
+static void bounded(struct clrnn_value_range *r, double low, double high, long layer)
+{
+    *r = (struct clrnn_value_range){.low = low, .high = high, .layer = layer};
+}
+
+struct clrnn_value_range clrnn_value_range(const struct clrnn_model *model)
+{
+    struct clrnn_value_range r = {.low = -INFINITY, .high = INFINITY, .layer = -1};
+
+    for (size_t i = 0; i < model->config->layer_count; i++) {
+        const struct clrnn_layer *layer = &model->config->layer[i];
+        const double C = model->layer[i].out;
+
+        switch (layer->kind) {
+        case CLRNN_LAYER_RNN:
+            bounded(&r, layer->relu ? 0.0 : -1.0, layer->relu ? INFINITY : 1.0, (long)i);
+            break;
+        case CLRNN_LAYER_LSTM:
+        case CLRNN_LAYER_GRU:
+            bounded(&r, -1.0, 1.0, (long)i);
+            break;
+        case CLRNN_LAYER_RELU:
+            bounded(&r, fmax(r.low, 0.0), fmax(r.high, 0.0), (long)i);
+            break;
+        case CLRNN_LAYER_TANH:
+            bounded(&r, tanh(r.low), tanh(r.high), (long)i);
+            break;
+        case CLRNN_LAYER_SIGMOID:
+            bounded(&r, sigmoid(r.low), sigmoid(r.high), (long)i);
+            break;
+        case CLRNN_LAYER_SOFTMAX:
+        case CLRNN_LAYER_LOG_SOFTMAX: {
+            const bool log_too = layer->kind == CLRNN_LAYER_LOG_SOFTMAX;
+            const double width = r.high - r.low;
+
+            r = (struct clrnn_value_range){.simplex = !log_too, .log_simplex = log_too, .layer = (long)i};
+            softmax_range(C, width, &r);
+            if (log_too) {
+                r.low = log(r.low);
+                r.high = log(r.high);
+            }
+            break;
+        }
+        case CLRNN_LAYER_ROUND:
+            r.low = rint(r.low);
+            r.high = rint(r.high);
+            r.whole = true;
+            r.log_simplex = false;
+            break;
+        case CLRNN_LAYER_DROPOUT:
+            dropout_range(layer->p, &r);
+            break;
+        case CLRNN_LAYER_POOL:
+            r.simplex = r.simplex && layer->over != CLRNN_OVER_MAX;
+            r.log_simplex = r.log_simplex && layer->over != CLRNN_OVER_MEAN && layer->over != CLRNN_OVER_MAX;
+            break;
+        default:
+            bounded(&r, -INFINITY, INFINITY, -1);
+            break;
+        }
+    }
+    return r;
+}
+
+// ---------------------------------------------------------------- targets
+
+// The targets that count, group by group: rows of one group are equal and get the same output.
+struct targets {
+    const struct clrnn_model *m;
+    const struct clrnn_dataset *set;
+    uint32_t S, steps; // steps: labels a sample has
+    uint32_t *group;   // [S] the first sample that is the same
+    int32_t *y;        // [steps] of one sample
+    float *real;
+    double *q;       // [C] of one group
+    bool equal_rows; // some group has several samples
+    bool soft;       // bce: targets between 0 and 1
+};
+
+// Samples of a group stand at its first one or behind it, below this.
+static uint32_t group_end(const struct targets *t, uint32_t first)
+{
+    return t->equal_rows ? t->S : first + 1;
+}
+
+static void count_steps(const struct targets *t, uint32_t sample, uint32_t *steps)
+{
+    *steps = t->steps > 1 ? MIN2(clrnn_dataset_length(t->set, sample), t->steps) : t->steps;
+}
+
+static bool same_row(const struct targets *t, uint32_t a, uint32_t b, void *row)
+{
+    const struct clrnn_dataset_info *info = clrnn_dataset_info(t->set);
+    const size_t C = info->tokens ? 1 : info->C, length = clrnn_dataset_length(t->set, a);
+    float *x = row;
+    int32_t *k = row;
+
+    if (length != clrnn_dataset_length(t->set, b))
+        return false;
+    if (info->tokens) {
+        clrnn_dataset_tokens(t->set, b, k + info->T);
+        return !memcmp(k, k + info->T, length * sizeof(*k));
+    }
+    clrnn_dataset_x(t->set, b, x + (size_t)info->T * C);
+    return !memcmp(x, x + (size_t)info->T * C, length * C * sizeof(*x));
+}
+
+// Rows of one label each only: labels per step would have to look at what lies around a step.
+static enum clrnn_status find_groups(struct targets *t)
+{
+    const struct clrnn_dataset_info *info = clrnn_dataset_info(t->set);
+    const size_t size = (size_t)info->T * (info->tokens ? 1 : info->C);
+    float *row;
+
+    for (uint32_t s = 0; s < t->S; s++)
+        t->group[s] = s;
+    if (t->steps > 1 || t->S > MOST_ROWS_COMPARED || size * t->S > (64u << 20))
+        return CLRNN_OK;
+    row = malloc(2 * size * sizeof(*row));
+    if (!row)
+        return clrnn_error_memory(t->m->log, 2 * size * sizeof(*row), "comparing rows");
+    for (uint32_t a = 0; a < t->S; a++) {
+        const float *mapped = clrnn_dataset_x_mapped(t->set, a);
+
+        if (t->group[a] != a)
+            continue;
+        if (info->tokens)
+            clrnn_dataset_tokens(t->set, a, (int32_t *)(void *)row);
+        else
+            clrnn_dataset_x(t->set, a, row);
+        for (uint32_t b = a + 1; b < t->S; b++) {
+            const float *other = clrnn_dataset_x_mapped(t->set, b);
+
+            if (mapped && other && mapped[0] != other[0])
+                continue; // spares reading the row
+            if (t->group[b] == b && same_row(t, a, b, row)) {
+                t->group[b] = a;
+                t->equal_rows = true;
+            }
+        }
+    }
+    free(row);
+    return CLRNN_OK;
+}
+
+// ---------------------------------------------------------------- least losses
+
+// cross_entropy: sum over classes of -q log p, least over the p that the range allows.
+static double class_floor(const struct targets *t, const struct clrnn_value_range *r, double *from_layers)
+{
+    const double C = t->m->outputs, width = r->high - r->low;
+    double sum = 0, top = 0, free_floor = 0, held;
+
+    for (uint32_t c = 0; c < t->m->outputs; c++) {
+        sum += t->q[c];
+        top = fmax(top, t->q[c]);
+    }
+    for (uint32_t c = 0; c < t->m->outputs; c++)
+        if (t->q[c] > 0)
+            free_floor -= t->q[c] * log(t->q[c] / sum);
+    *from_layers = 0;
+    if (r->log_simplex || C <= 1.0 || isinf(width))
+        return free_floor;
+    // The best that bounded logits do: the top class at their upper end, the others at the lower one (the
+    // outputs of a softmax share out what is left). Better only where the targets are softer than that.
+    held = r->simplex ? (1.0 - r->high) / (C - 1.0) - r->high : -width;
+    if (top / sum < 1.0 / (1.0 + (C - 1.0) * exp(held)))
+        return free_floor;
+    held = sum * log(1.0 + (C - 1.0) * exp(held)) - (sum - top) * held;
+    *from_layers = fmax(held - free_floor, 0.0);
+    return free_floor + *from_layers;
+}
+
+static double clamp(const struct clrnn_value_range *r, double x)
+{
+    x = fmin(fmax(x, r->low), r->high);
+    if (!r->whole)
+        return x;
+    x = rint(x);
+    return x < r->low ? r->low : x > r->high ? r->high : x;
+}
+
+// a = sum of pos_weight * y, b = sum of 1 - y over equal rows.
+static double binary_loss(double a, double b, double x)
+{
+    const double p = log1p(exp(-fabs(x))) + fmax(-x, 0.0), n = log1p(exp(-fabs(x))) + fmax(x, 0.0);
+
+    return (a > 0 ? a * p : 0) + (b > 0 ? b * n : 0);
+}
+
+static double binary_floor(const struct clrnn_value_range *r, double a, double b, double *from_layers)
+{
+    const double logit = a <= 0 ? -INFINITY : b <= 0 ? INFINITY : log(a / b), held = clamp(r, logit);
+    const double least = isinf(logit) ? 0.0 : binary_loss(a, b, logit);
+
+    *from_layers = isinf(held) ? 0.0 : fmax(binary_loss(a, b, held) - least, 0.0);
+    return least + *from_layers;
+}
+
+// Sums over the groups: the least loss, how much of it the layers cause, and the losses' denominator.
+struct sums {
+    double floor, layers, weight, y, yy, count;
+    double binary[2]; // counts of y > 0.5
+};
+
+static void add_class(const struct targets *t, int32_t y, struct sums *s)
+{
+    const struct clrnn_loss_config *loss = &t->m->config->train.loss;
+    const double C = t->m->outputs, smooth = loss->kind == CLRNN_CROSS_ENTROPY ? loss->label_smoothing : 0;
+    const double own = loss->weight ? loss->weight[y] : 1;
+
+    t->q[y] += (1.0 - smooth) * own;
+    for (uint32_t c = 0; smooth > 0 && c < t->m->outputs; c++)
+        t->q[c] += smooth / C * (loss->weight ? loss->weight[c] : 1);
+    s->weight += own;
+}
+
+static void end_classes(const struct targets *t, const struct clrnn_value_range *r, struct sums *s)
+{
+    double layers;
+
+    s->floor += class_floor(t, r, &layers);
+    s->layers += layers;
+    memset(t->q, 0, t->m->outputs * sizeof(*t->q));
+}
+
+static void sum_classes(const struct targets *t, const struct clrnn_value_range *r, uint32_t first,
+                        bool *seen, struct sums *s)
+{
+    const struct clrnn_loss_config *loss = &t->m->config->train.loss;
+    const double before = s->weight;
+
+    for (uint32_t b = first; b < group_end(t, first); b++) {
+        uint32_t steps;
+
+        if (t->group[b] != first)
+            continue;
+        count_steps(t, b, &steps);
+        clrnn_dataset_classes(t->set, b, t->y);
+        for (uint32_t i = 0; i < steps; i++) {
+            if (t->y[i] == loss->ignore_index || t->y[i] < 0 || (uint32_t)t->y[i] >= t->m->outputs)
+                continue;
+            seen[t->y[i]] = true;
+            add_class(t, t->y[i], s);
+            if (t->steps > 1)
+                end_classes(t, r, s);
+        }
+    }
+    if (t->steps == 1 && s->weight > before)
+        end_classes(t, r, s);
+}
+
+struct real_group {
+    double count, sum, square; // of its targets
+};
+
+static void end_reals(const struct targets *t, const struct clrnn_value_range *r, const struct real_group *g,
+                      struct sums *s)
+{
+    const struct clrnn_loss_config *loss = &t->m->config->train.loss;
+    const double positive = loss->weight ? loss->weight[0] : 1;
+    double layers;
+
+    if (g->count == 0)
+        return;
+    if (loss->kind == CLRNN_MSE) {
+        const double mean = g->sum / g->count, off = clamp(r, mean) - mean;
+
+        layers = g->count * off * off;
+        s->floor += fmax(g->square - g->count * mean * mean, 0.0) + layers;
+    } else {
+        s->floor += binary_floor(r, positive * g->sum, g->count - g->sum, &layers);
+    }
+    s->layers += layers;
+}
+
+static void sum_reals(struct targets *t, const struct clrnn_value_range *r, uint32_t first, struct sums *s)
+{
+    struct real_group g = {0};
+
+    for (uint32_t n = first; n < group_end(t, first); n++) {
+        uint32_t steps;
+
+        if (t->group[n] != first)
+            continue;
+        count_steps(t, n, &steps);
+        clrnn_dataset_targets(t->set, n, t->real);
+        for (uint32_t i = 0; i < steps; i++) {
+            const double y = t->real[i];
+
+            s->y += y;
+            s->yy += y * y;
+            s->count++;
+            s->binary[y > 0.5]++;
+            g.sum += y;
+            g.square += y * y;
+            g.count++;
+            t->soft |= y > 0 && y < 1;
+            if (t->steps > 1) { // each label is a group of its own
+                end_reals(t, r, &g, s);
+                g = (struct real_group){0};
+            }
+        }
+    }
+    if (t->steps == 1)
+        end_reals(t, r, &g, s);
+}
+
+// ---------------------------------------------------------------- the whole
+
+static const char *layer_reason(const struct clrnn_model *m, const struct clrnn_value_range *r)
+{
+    const enum clrnn_layer_kind kind = r->layer >= 0 ? m->config->layer[r->layer].kind : CLRNN_LAYER_LINEAR;
+    const bool cross_entropy = m->config->train.loss.kind == CLRNN_CROSS_ENTROPY;
+
+    if (m->config->train.loss.kind == CLRNN_MSE)
+        return r->whole ? "round leaves whole numbers, which the targets are not"
+                        : "the last activation does not reach the targets";
+    if (kind == CLRNN_LAYER_SOFTMAX && cross_entropy)
+        return "cross_entropy applies its own softmax: behind another one, whose outputs lie in 0 to 1, it "
+               "cannot fall further";
+    if (kind == CLRNN_LAYER_SIGMOID)
+        return cross_entropy
+                   ? "cross_entropy expects logits: behind a sigmoid, whose outputs lie in 0 to 1, it "
+                     "cannot fall further"
+                   : "bce_with_logits applies its own sigmoid: behind another one, whose outputs lie in 0 "
+                     "to 1, it cannot fall further";
+    return "the loss expects logits, and those that reach it are bounded by the last layers";
+}
+
+static enum clrnn_status sum_up(struct targets *t, const struct clrnn_value_range *r,
+                                struct clrnn_loss_floor *f)
+{
+    const struct clrnn_loss_config *loss = &t->m->config->train.loss;
+    const bool real = clrnn_dataset_info(t->set)->y_real;
+    struct sums s = {0};
+    bool *seen = calloc(t->m->outputs, sizeof(*seen));
+
+    if (!seen)
+        return clrnn_error_memory(t->m->log, t->m->outputs, "classes");
+    for (uint32_t a = 0; a < t->S; a++)
+        if (t->group[a] == a && real)
+            sum_reals(t, r, a, &s);
+        else if (t->group[a] == a)
+            sum_classes(t, r, a, seen, &s);
+    for (uint32_t c = 0; c < t->m->outputs; c++)
+        f->classes += seen[c];
+    free(seen);
+    if (loss->kind == CLRNN_BCE_WITH_LOGITS)
+        f->classes = (s.binary[0] > 0) + (s.binary[1] > 0);
+    if (real)
+        s.weight = s.count;
+    if (s.weight <= 0)
+        return CLRNN_OK; // no label counts
+    if (loss->kind == CLRNN_MSE) {
+        const double variance = s.yy / s.count - s.y * s.y / (s.count * s.count);
+
+        f->scale = variance > 1e-12 * s.yy / s.count ? variance : s.yy > 0 ? s.yy / s.count : 1.0;
+    }
+    f->floor = s.floor / s.weight;
+    f->blocked = s.layers / s.weight > 1e-3 * f->scale;
+    if (f->floor < 1e-6 * f->scale)
+        f->floor = 0;
+    else if (f->blocked)
+        f->reason = layer_reason(t->m, r);
+    else if (loss->kind == CLRNN_CROSS_ENTROPY && loss->label_smoothing > 0)
+        f->reason = "label smoothing takes a share of each target away from the true class";
+    else if (loss->kind == CLRNN_BCE_WITH_LOGITS && t->soft)
+        f->reason = "targets between 0 and 1 are never certain";
+    else
+        f->reason = "equal rows have different targets";
+    return CLRNN_OK;
+}
+
+enum clrnn_status clrnn_loss_floor(const struct clrnn_model *model, const struct clrnn_dataset *set,
+                                   struct clrnn_loss_floor *floor)
+{
+    const struct clrnn_dataset_info *info = clrnn_dataset_info(set);
+    const struct clrnn_value_range range = clrnn_value_range(model);
+    struct targets t = {.m = model, .set = set, .S = info->S, .steps = info->y_steps ? info->T : 1};
+    enum clrnn_status st = CLRNN_OK;
+
+    *floor = (struct clrnn_loss_floor){.scale = 1.0};
+    if (model->config->train.loss.kind == CLRNN_NLL && !range.log_simplex) {
+        floor->floor = range.high < INFINITY ? -range.high : -INFINITY;
+        floor->blocked = true;
+        floor->reason =
+            "nll expects log-probabilities (a log_softmax last): on other values it falls below 0 and "
+            "says nothing";
+    }
+    t.group = malloc(t.S * sizeof(*t.group));
+    t.y = malloc(t.steps * sizeof(*t.y));
+    t.real = malloc(t.steps * sizeof(*t.real));
+    t.q = calloc(model->outputs, sizeof(*t.q));
+    if (!t.group || !t.y || !t.real || !t.q)
+        st = clrnn_error_memory(model->log, t.S * sizeof(*t.group), "the least loss");
+    if (st == CLRNN_OK)
+        st = find_groups(&t);
+    if (st == CLRNN_OK && !floor->blocked)
+        st = sum_up(&t, &range, floor);
+    free(t.group);
+    free(t.y);
+    free(t.real);
+    free(t.q);
+    return st;
+}

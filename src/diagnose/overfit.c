@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: MIT
+// Can this model learn one single batch by heart? The first question to a model that does not learn.
+#include "diagnose/overfit.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/array.h"
+#include "base/log.h"
+#include "diagnose/floor.h"
+#include "diagnose/thresholds.h"
+
+#define DEFAULT_STEPS 1000u
+#define DEFAULT_TARGET 0.01
+#define ABOVE_FLOOR 0.05     // of the floor: where smoothed targets are taken for learnt
+#define STILL_STEPS 10u      // steps with a gradient of exactly 0 after which nothing will ever change
+#define LATE_STILL_STEPS 50u // the same once there was a gradient: moments and running statistics may move on
+#define WRONG_STEPS 50u      // steps of a loss that says nothing
+
+static double now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+// ---------------------------------------------------------------- when to end
+
+struct course {
+    struct clrnn_practice *practice;
+    const struct clrnn_overfit_task *task;
+    struct clrnn_overfit_result *r;
+    uint32_t still;    // last steps with a gradient of exactly 0
+    uint32_t at_floor; // steps in which the loss was as low as it gets, or lower than makes sense
+    double started;
+};
+
+// Weight decay moves weights without a gradient.
+static bool decays(const struct clrnn_practice *t)
+{
+    return t->config->train.optimizer.weight_decay != 0.0;
+}
+
+static bool ends(struct course *c, double grad_norm)
+{
+    struct clrnn_overfit_result *r = c->r;
+    const bool never = c->still == r->steps; // had a gradient
+
+    r->reached = !r->cannot && r->last_loss < r->target;
+    if (r->reached)
+        return true;
+    if (!isfinite(r->last_loss) || !isfinite(grad_norm)) {
+        r->ended = isfinite(r->last_loss) ? "the gradient is not finite" : "the loss is not finite";
+        return true;
+    }
+    if (c->still >= (never ? STILL_STEPS : LATE_STILL_STEPS) && !decays(c->practice)) {
+        r->ended = "the gradient is exactly 0: no step changes a weight";
+        return true;
+    }
+    c->at_floor +=
+        r->cannot && (isfinite(r->floor) ? r->last_loss < r->floor + DEFAULT_TARGET : r->last_loss < 0.0);
+    if (c->at_floor >= WRONG_STEPS) {
+        r->ended = isfinite(r->floor) ? "the loss is as low as it can get" : "the loss is below 0";
+        return true;
+    }
+    if (c->task->seconds > 0.0 && now() - c->started > c->task->seconds) {
+        r->ended = "the time is up";
+        return true;
+    }
+    return false;
+}
+
+// ---------------------------------------------------------------- steps
+
+static double mean(const double *loss, size_t count)
+{
+    double sum = 0.0;
+
+    for (size_t i = 0; i < count; i++)
+        sum += loss[i];
+    return sum / (double)count;
+}
+
+static bool still_falls(const struct clrnn_overfit_result *r)
+{
+    const size_t quarter = r->curve_count / 4;
+    double before, last;
+
+    if (r->reached || quarter < 2 || !isfinite(r->last_loss))
+        return false;
+    before = mean(r->curve + r->curve_count - 2 * quarter, quarter);
+    last = mean(r->curve + r->curve_count - quarter, quarter);
+    return before - last > clrnn_threshold.overfit_still * fabs(before - r->floor) && isfinite(r->floor);
+}
+
+static enum clrnn_status run(struct course *c)
+{
+    const struct clrnn_overfit_task *task = c->task;
+    struct clrnn_overfit_result *r = c->r;
+
+    r->curve = malloc(MAX2(task->steps, 1u) * sizeof(*r->curve));
+    if (!r->curve)
+        return clrnn_error_memory(c->practice->model->log, task->steps * sizeof(*r->curve), "the loss curve");
+    r->lowest_loss = INFINITY;
+    c->started = now();
+    while (r->steps < task->steps) {
+        struct clrnn_practice_record record;
+
+        if (task->stop && *task->stop)
+            return CLRNN_INTERRUPTED;
+        TRY(clrnn_practice_step(c->practice, CLRNN_MODE_TRAIN, &record));
+        if (!r->steps) {
+            r->first_loss = record.loss;
+            r->grad_norm_first = record.grad_norm;
+        }
+        r->curve[r->curve_count++] = record.loss;
+        r->steps++;
+        r->last_loss = record.loss;
+        r->lowest_loss = fmin(r->lowest_loss, record.loss);
+        r->accuracy = record.accuracy;
+        c->still = record.grad_norm == 0.0 ? c->still + 1 : 0;
+        if (ends(c, record.grad_norm))
+            break;
+    }
+    r->falling = still_falls(r);
+    return CLRNN_OK;
+}
+
+static void choose_target(const struct clrnn_overfit_task *task, const struct clrnn_loss_floor *floor,
+                          struct clrnn_overfit_result *r)
+{
+    const double low = DEFAULT_TARGET * floor->scale;
+
+    r->floor = floor->floor;
+    r->floor_reason = floor->reason;
+    r->target = task->target > 0.0 ? task->target
+                : floor->blocked   ? low
+                                   : floor->floor + fmax(low, ABOVE_FLOOR * floor->floor);
+    r->cannot = floor->blocked && !(floor->floor >= 0.0 && floor->floor < r->target);
+}
+
+enum clrnn_status clrnn_overfit_batch(struct clrnn_device *device, const struct clrnn_overfit_task *task,
+                                      struct clrnn_overfit_result *result)
+{
+    const struct clrnn_practice_params params = {
+        .config = task->config,
+        .data = task->data,
+        .set = task->batch,
+        .batch_size = clrnn_dataset_info(task->batch)->S,
+        .init = task->init,
+    };
+    struct course c = {.task = task, .r = result};
+    struct clrnn_loss_floor floor;
+    enum clrnn_status st;
+
+    *result = (struct clrnn_overfit_result){.samples = params.batch_size, .accuracy = NAN, .last_loss = NAN};
+    st = clrnn_practice_create(device, &params, &c.practice);
+    if (st == CLRNN_OK)
+        st = clrnn_loss_floor(c.practice->model, task->batch, &floor);
+    if (st == CLRNN_OK) {
+        choose_target(task, &floor, result);
+        result->classes = floor.classes;
+        st = run(&c);
+    }
+    clrnn_practice_destroy(&c.practice);
+    return st;
+}
+
+bool clrnn_overfit_learns(const struct clrnn_overfit_result *r)
+{
+    if (r->reached || r->cannot || !isfinite(r->last_loss))
+        return r->reached;
+    return r->falling ||
+           r->lowest_loss - r->floor < clrnn_threshold.overfit_share * (r->first_loss - r->floor);
+}
+
+// ---------------------------------------------------------------- for a config
+
+static enum clrnn_status overfit(struct clrnn_device *device, const struct clrnn_config *config,
+                                 const struct clrnn_overfit_params *params,
+                                 struct clrnn_overfit_result *result)
+{
+    const struct clrnn_log *log = clrnn_device_log(device);
+    struct clrnn_overfit_task task = {
+        .config = config,
+        .init = params->init,
+        .steps = params->steps ? params->steps : DEFAULT_STEPS,
+        .target = params->target,
+        .stop = params->stop,
+    };
+    struct clrnn_practice_data data;
+    enum clrnn_status st;
+
+    TRY(clrnn_practice_data_open(log, config, &data));
+    task.data = &data;
+    st = clrnn_practice_first_batch(device, config, &data, params->samples, &task.batch);
+    if (st == CLRNN_OK)
+        st = clrnn_overfit_batch(device, &task, result);
+    if (st == CLRNN_OK && result->classes == 1)
+        clrnn_log(log, CLRNN_LOG_WARNING,
+                  "the %u samples of this batch have one label only, which any constant "
+                  "answer learns by heart: set train.shuffle=true, or take more by --samples",
+                  result->samples);
+    clrnn_dataset_close(&task.batch);
+    clrnn_practice_data_close(&data);
+    return st;
+}
+
+enum clrnn_status clrnn_overfit(struct clrnn_device *device, const struct clrnn_config *config,
+                                const struct clrnn_overfit_params *params,
+                                struct clrnn_overfit_result *result)
+{
+    struct clrnn_config *plain = NULL;
+    enum clrnn_status st = CLRNN_OK;
+
+    *result = (struct clrnn_overfit_result){0};
+    if (params->plain)
+        st = clrnn_practice_plain(clrnn_device_log(device), config, &plain);
+    if (st == CLRNN_OK)
+        st = overfit(device, plain ? plain : config, params, result);
+    clrnn_config_destroy(&plain);
+    if (st != CLRNN_OK)
+        clrnn_overfit_finish(result);
+    return st;
+}
+
+void clrnn_overfit_finish(struct clrnn_overfit_result *result)
+{
+    free(result->curve);
+    *result = (struct clrnn_overfit_result){0};
+}

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+// Learning one batch by heart, for those who have the batch already.
+#ifndef CLRNN_SRC_DIAGNOSE_OVERFIT_H
+#define CLRNN_SRC_DIAGNOSE_OVERFIT_H
+
+#include "clrnn/diagnose.h"
+#include "diagnose/practice.h"
+
+struct clrnn_overfit_task {
+    const struct clrnn_config *config; // of the model: the run's, or a variant
+    const struct clrnn_practice_data *data;
+    struct clrnn_dataset *batch;
+    const char *init; // or NULL
+    uint32_t steps;   // at most
+    double seconds;   // at most; 0: no limit
+    double target;    // 0: as struct clrnn_overfit_params has it
+    const volatile sig_atomic_t *stop;
+};
+
+/** Errors as clrnn_overfit; finish the result in any case. */
+enum clrnn_status clrnn_overfit_batch(struct clrnn_device *device, const struct clrnn_overfit_task *task,
+                                      struct clrnn_overfit_result *result);
+
+/** Whether the model learnt: reached the target, or came far, or is still falling. */
+bool clrnn_overfit_learns(const struct clrnn_overfit_result *result);
+
+#endif

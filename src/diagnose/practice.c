@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: MIT
+// Models that are made to be looked at for some steps.
+#include "diagnose/practice.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/array.h"
+#include "base/log.h"
+
+#define RESIDENT_BYTES (32u << 20) // larger sets are staged batch by batch: practice sees little of them
+
+// ---------------------------------------------------------------- data
+
+static enum clrnn_status open_sets(const struct clrnn_log *log, const struct clrnn_config *config,
+                                   struct clrnn_practice_data *d)
+{
+    const struct clrnn_data_config *data = &config->data;
+    const bool split = !data->valid.there && data->valid_fraction > 0.0;
+
+    if (!data->train.there)
+        return clrnn_error(log, CLRNN_ERR_CONFIG,
+                           "%s: data.train is missing: expected {x, y}, {csv, label} or "
+                           "{synthetic}",
+                           config->path ? config->path : "config");
+    TRY(clrnn_dataset_open(log, config, &data->train, config->folder, "train", CLRNN_CHECK_ALL,
+                           split ? &d->whole : &d->train));
+    if (split)
+        TRY(clrnn_dataset_split(d->whole, data->valid_fraction, config->train.seed, &d->train, &d->valid));
+    if (data->valid.there)
+        TRY(clrnn_dataset_open(log, config, &data->valid, config->folder, "valid", CLRNN_CHECK_ALL,
+                               &d->valid));
+    if (!clrnn_dataset_info(d->train)->has_y || (d->valid && !clrnn_dataset_info(d->valid)->has_y))
+        return clrnn_error(log, CLRNN_ERR_CONFIG,
+                           "data.%s has no targets: name them by `y:`, or for CSV by "
+                           "`label:`",
+                           clrnn_dataset_info(d->train)->has_y ? "valid" : "train");
+    if (d->valid && clrnn_dataset_info(d->valid)->C != clrnn_dataset_info(d->train)->C)
+        return clrnn_error(log, CLRNN_ERR_DATA,
+                           "the validation data have %u features, the training data %u: both "
+                           "must have the same",
+                           clrnn_dataset_info(d->valid)->C, clrnn_dataset_info(d->train)->C);
+    return CLRNN_OK;
+}
+
+enum clrnn_status clrnn_practice_data_open(const struct clrnn_log *log, const struct clrnn_config *config,
+                                           struct clrnn_practice_data *data)
+{
+    const struct clrnn_train_config *train = &config->train;
+    const struct clrnn_dataset_info *info;
+    enum clrnn_status st;
+
+    *data = (struct clrnn_practice_data){0};
+    st = open_sets(log, config, data);
+    if (st != CLRNN_OK)
+        goto fail;
+    info = clrnn_dataset_info(data->train);
+    data->batch = MIN2(MAX2(train->batch_size, 1u), info->S);
+    data->batches = MAX2(info->S / MAX2(train->batch_size, 1u) +
+                             (!train->drop_last && info->S % MAX2(train->batch_size, 1u) ? 1u : 0u),
+                         1u);
+    if (!config->data.standard || info->tokens)
+        return CLRNN_OK;
+    data->mean = malloc(info->C * sizeof(*data->mean));
+    data->std = malloc(info->C * sizeof(*data->std));
+    st = data->mean && data->std ? clrnn_dataset_moments(data->train, data->mean, data->std)
+                                 : clrnn_error_memory(log, 16 * (size_t)info->C, "data.normalize");
+    if (st == CLRNN_OK)
+        return st;
+
+fail:
+    clrnn_practice_data_close(data);
+    return st;
+}
+
+void clrnn_practice_data_close(struct clrnn_practice_data *data)
+{
+    clrnn_dataset_close(&data->train);
+    clrnn_dataset_close(&data->valid);
+    clrnn_dataset_close(&data->whole);
+    free(data->mean);
+    free(data->std);
+    *data = (struct clrnn_practice_data){0};
+}
+
+// ---------------------------------------------------------------- one batch
+
+// The order of an epoch is the feed's business: it sorts by length, too, where data.bucket is set.
+enum clrnn_status clrnn_practice_first_batch(struct clrnn_device *device, const struct clrnn_config *config,
+                                             const struct clrnn_practice_data *data, uint32_t count,
+                                             struct clrnn_dataset **batch)
+{
+    const struct clrnn_dataset_info *info = clrnn_dataset_info(data->train);
+    const struct clrnn_data_shape shape = {.features = info->C, .tokens = info->tokens};
+    const struct clrnn_feed_params params = {
+        .batch_size = config->train.batch_size,
+        .shuffle = config->train.shuffle,
+        .bucket = config->data.bucket,
+        .seed = config->train.seed,
+        .resident_bytes = 1,
+    };
+    struct clrnn_model *model = NULL;
+    struct clrnn_feed *feed = NULL;
+    enum clrnn_status st;
+
+    *batch = NULL;
+    st = clrnn_model_create(device, config, &shape, &model);
+    if (st == CLRNN_OK)
+        st = clrnn_feed_create(model, data->train, &params, &feed);
+    if (st == CLRNN_OK)
+        st = clrnn_dataset_subset(data->train, clrnn_feed_order(feed),
+                                  MIN2(count ? count : data->batch, info->S), "one batch", batch);
+    clrnn_feed_destroy(&feed);
+    clrnn_model_destroy(&model);
+    return st;
+}
+
+enum clrnn_status clrnn_practice_plain(const struct clrnn_log *log, const struct clrnn_config *config,
+                                       struct clrnn_config **plain)
+{
+    TRY(clrnn_config_copy(log, config, plain));
+    for (size_t i = 0; i < (*plain)->layer_count; i++) {
+        struct clrnn_layer *layer = &(*plain)->layer[i];
+
+        if (layer->kind == CLRNN_LAYER_DROPOUT)
+            layer->p = 0.0;
+        layer->dropout = 0.0;
+    }
+    (*plain)->train.scheduler.kind = CLRNN_SCHED_NONE;
+    return CLRNN_OK;
+}
+
+// ---------------------------------------------------------------- a model at practice
+
+static enum clrnn_status prepare(struct clrnn_practice *t, const struct clrnn_practice_params *p)
+{
+    const struct clrnn_dataset_info *info = clrnn_dataset_info(p->set);
+    const struct clrnn_data_shape shape = {.features = info->C, .tokens = info->tokens};
+    const struct clrnn_feed_params feed = {
+        .batch_size = p->batch_size ? p->batch_size : p->config->train.batch_size,
+        .shuffle = p->shuffle,
+        .drop_last = p->drop_last,
+        .bucket = p->config->data.bucket,
+        .seed = p->config->train.seed,
+        .resident_bytes = RESIDENT_BYTES,
+    };
+    const struct clrnn_feed_params valid = {.batch_size = feed.batch_size, .resident_bytes = RESIDENT_BYTES};
+
+    TRY(clrnn_model_create(t->device, p->config, &shape, &t->model));
+    t->config = t->model->config;
+    if (p->init)
+        TRY(clrnn_model_init(t->model, p->init, false));
+    if (p->data->mean)
+        TRY(clrnn_model_set_normalization(t->model, p->data->mean, p->data->std));
+    TRY(clrnn_feed_create(t->model, p->set, &feed, &t->feed));
+    if (!clrnn_feed_batches(t->feed))
+        return clrnn_error(t->model->log, CLRNN_ERR_CONFIG,
+                           "train.drop_last leaves no batch: %u samples, batch_size "
+                           "%u; choose a smaller batch_size or drop_last: false",
+                           info->S, feed.batch_size);
+    if (p->valid)
+        TRY(clrnn_feed_create(t->model, p->valid, &valid, &t->valid_feed));
+    clrnn_model_start_schedule(t->model, t->batches);
+    return CLRNN_OK;
+}
+
+enum clrnn_status clrnn_practice_create(struct clrnn_device *device,
+                                        const struct clrnn_practice_params *params,
+                                        struct clrnn_practice **practice)
+{
+    struct clrnn_practice *t = calloc(1, sizeof(*t));
+    enum clrnn_status st;
+
+    *practice = NULL;
+    if (!t)
+        return clrnn_error_memory(clrnn_device_log(device), sizeof(*t), "a practice run");
+    t->device = device;
+    t->batches = params->data->batches;
+    st = prepare(t, params);
+    if (st != CLRNN_OK)
+        clrnn_practice_destroy(&t);
+    *practice = t;
+    return st;
+}
+
+void clrnn_practice_destroy(struct clrnn_practice **practice)
+{
+    struct clrnn_practice *t = *practice;
+
+    *practice = NULL;
+    if (!t)
+        return;
+    clrnn_feed_destroy(&t->feed);
+    clrnn_feed_destroy(&t->valid_feed);
+    clrnn_model_destroy(&t->model);
+    free(t);
+}
+
+// ---------------------------------------------------------------- steps
+
+static enum clrnn_status run_batch(struct clrnn_practice *t, struct clrnn_plan *plan, bool training,
+                                   double record[RECORD_FIELDS])
+{
+    TRY(clrnn_model_begin_step(t->model, 0, training));
+    TRY(clrnn_plan_run(plan));
+    TRY(clrnn_device_flush(t->device));
+    return clrnn_model_read_records(t->model, 0, 1, record);
+}
+
+static void step_schedule(struct clrnn_practice *t, double loss)
+{
+    const struct clrnn_scheduler_config *c = &t->config->train.scheduler;
+
+    if (c->kind == CLRNN_SCHED_NONE || t->schedule_over || (!c->per_batch && t->step % t->batches))
+        return;
+    t->schedule_over = !clrnn_schedule_step(&t->model->schedule, &t->config->train, t->batches, loss);
+}
+
+static bool is_regression(const struct clrnn_practice *t)
+{
+    return t->config->train.loss.kind == CLRNN_MSE;
+}
+
+enum clrnn_status clrnn_practice_step(struct clrnn_practice *t, enum clrnn_mode mode,
+                                      struct clrnn_practice_record *record)
+{
+    double r[RECORD_FIELDS];
+    struct clrnn_plan *plan;
+    uint32_t samples;
+
+    TRY(clrnn_feed_next(t->feed, mode, &plan, &samples));
+    if (!plan) {
+        TRY(clrnn_feed_start(t->feed, ++t->epoch, 0));
+        TRY(clrnn_feed_next(t->feed, mode, &plan, &samples));
+    }
+    record->lr = t->model->schedule.lr;
+    TRY(run_batch(t, plan, mode == CLRNN_MODE_TRAIN || mode == CLRNN_MODE_GRADIENT, r));
+    record->loss = r[RECORD_LOSS] / r[RECORD_WEIGHT];
+    record->accuracy = is_regression(t) ? NAN : r[RECORD_CORRECT] / r[RECORD_COUNT];
+    record->grad_norm = mode == CLRNN_MODE_EVAL ? NAN : r[RECORD_NORM];
+    if (mode != CLRNN_MODE_TRAIN)
+        return CLRNN_OK;
+    t->step++;
+    step_schedule(t, record->loss);
+    return CLRNN_OK;
+}
+
+enum clrnn_status clrnn_practice_evaluate(struct clrnn_practice *t, struct clrnn_feed *feed,
+                                          const volatile sig_atomic_t *stop,
+                                          struct clrnn_practice_record *record)
+{
+    double loss = 0.0, weight = 0.0, correct = 0.0, counted = 0.0, r[RECORD_FIELDS];
+    struct clrnn_plan *plan;
+    uint32_t samples;
+
+    TRY(clrnn_feed_start(feed, 0, 0));
+    while (!(stop && *stop)) {
+        TRY(clrnn_feed_next(feed, CLRNN_MODE_EVAL, &plan, &samples));
+        if (!plan)
+            break;
+        TRY(run_batch(t, plan, false, r));
+        loss += r[RECORD_LOSS];
+        weight += r[RECORD_WEIGHT];
+        correct += r[RECORD_CORRECT];
+        counted += r[RECORD_COUNT];
+    }
+    *record = (struct clrnn_practice_record){
+        .loss = loss / weight,
+        .accuracy = is_regression(t) ? NAN : correct / counted,
+        .grad_norm = NAN,
+        .lr = t->model->schedule.lr,
+    };
+    if (feed == t->feed) // training goes on at the start of a pass
+        TRY(clrnn_feed_start(feed, ++t->epoch, 0));
+    return CLRNN_OK;
+}

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: MIT
+// clrnn overfit: can this model learn one single batch by heart?
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "tools/cli.h"
+#include "tools/interrupt.h"
+
+enum { PLOT_ROWS = 12, PLOT_COLUMNS = 64 };
+
+// ---------------------------------------------------------------- what came out, in words
+
+static void make_verdict(const struct clrnn_overfit_result *r, char *text, size_t size)
+{
+    const double error = 1.0 - r->accuracy;
+
+    if (r->reached)
+        snprintf(text, size, "learnt by heart: loss %.4g after %u steps", r->last_loss, r->steps);
+    else if (r->cannot && r->grad_norm_first == 0.0 && isfinite(error))
+        snprintf(text, size,
+                 "cannot learn one batch: the gradient is exactly 0, and the loss stands at %.4f (floor "
+                 "%.4f; error rate %.4f)",
+                 r->last_loss, r->floor, error);
+    else if (r->ended && !isfinite(r->last_loss))
+        snprintf(text, size, "does not learn one batch: %s in step %u", r->ended, r->steps);
+    else if (r->cannot)
+        snprintf(text, size,
+                 "cannot learn one batch: the loss came to %.4g in %u steps and its floor is %.4g",
+                 r->lowest_loss, r->steps, r->floor);
+    else if (r->ended)
+        snprintf(text, size, "does not learn one batch: %s; loss %.4g after %u steps", r->ended, r->last_loss,
+                 r->steps);
+    else
+        snprintf(text, size, "does not learn one batch in %u steps: lowest loss %.4g, wanted %.4g%s",
+                 r->steps, r->lowest_loss, r->target,
+                 r->falling ? "; it still falls, so allow more --steps or raise the lr"
+                            : ", and it has stopped falling");
+}
+
+// ---------------------------------------------------------------- the curve as text
+
+static double height(double loss, double low, double high)
+{
+    const double x = log(fmax(loss, low));
+
+    return high > low ? (x - log(low)) / (log(high) - log(low)) : 0.0;
+}
+
+// The losses' span on a logarithmic axis that includes the target; false where there is none to draw.
+static bool span(const struct clrnn_overfit_result *r, double *low, double *high)
+{
+    *low = r->target;
+    *high = 0.0;
+    for (size_t i = 0; i < r->curve_count; i++) {
+        if (!isfinite(r->curve[i]) || r->curve[i] <= 0.0)
+            return false;
+        *low = fmin(*low, r->curve[i]);
+        *high = fmax(*high, r->curve[i]);
+    }
+    *high = fmax(*high, r->target);
+    return r->curve_count > 1 && *high > *low;
+}
+
+static void plot(const struct clrnn_overfit_result *r)
+{
+    const size_t columns = MIN2(r->curve_count, (size_t)PLOT_COLUMNS);
+    char cell[PLOT_ROWS][PLOT_COLUMNS + 1], last[32];
+    double low, high;
+    int target;
+
+    if (!span(r, &low, &high))
+        return;
+    memset(cell, ' ', sizeof(cell));
+    target = (int)lround((1.0 - height(r->target, low, high)) * (PLOT_ROWS - 1));
+    memset(cell[target], '.', columns);
+    for (size_t c = 0; c < columns; c++) { // a column holds the mean of its steps
+        const size_t from = c * r->curve_count / columns,
+                     to = MAX2((c + 1) * r->curve_count / columns, from + 1);
+        double sum = 0.0;
+
+        for (size_t i = from; i < to; i++)
+            sum += r->curve[i];
+        sum /= (double)(to - from);
+        cell[(int)lround((1.0 - height(sum, low, high)) * (PLOT_ROWS - 1))][c] = '*';
+    }
+    printf("\n      loss\n");
+    for (int i = 0; i < PLOT_ROWS; i++) {
+        const double loss = exp(log(high) + (log(low) - log(high)) * i / (PLOT_ROWS - 1));
+
+        if (i == 0 || i == PLOT_ROWS - 1 || i == target)
+            printf("%10.4g |", i == target ? r->target : loss);
+        else
+            printf("%10s |", "");
+        printf("%.*s%s\n", (int)columns, cell[i], i == target ? " target" : "");
+    }
+    snprintf(last, sizeof(last), "%zu steps", r->curve_count);
+    printf("%10s +%.*s\n%12s1%*s\n\n", "", (int)columns,
+           "----------------------------------------------------------------", "",
+           MAX2((int)columns - 1, (int)strlen(last) + 1), last);
+}
+
+// ---------------------------------------------------------------- output
+
+static void print_text(const struct clrnn_overfit_result *r)
+{
+    char verdict[512];
+
+    make_verdict(r, verdict, sizeof(verdict));
+    printf("one batch of %u samples, up to a loss under %.4g\n", r->samples, r->target);
+    if (r->floor_reason && isfinite(r->floor))
+        printf("the loss cannot fall under %.4f: %s\n", r->floor, r->floor_reason);
+    else if (r->floor_reason)
+        printf("%s\n", r->floor_reason);
+    plot(r);
+    printf("%s\n", verdict);
+}
+
+static json_t *number(double value)
+{
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+static json_t *text_or_null(const char *text)
+{
+    return text ? json_string(text) : json_null();
+}
+
+static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_overfit_result *r)
+{
+    json_t *curve = json_array(), *all;
+    char verdict[512], *text;
+
+    make_verdict(r, verdict, sizeof(verdict));
+    for (size_t i = 0; i < r->curve_count; i++)
+        json_array_append_new(curve, number(r->curve[i]));
+    all = json_pack("{s:b, s:I, s:I, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:s, s:o}",
+                    "reached", (int)r->reached, "samples", (json_int_t)r->samples, "steps",
+                    (json_int_t)r->steps, "target", number(r->target), "floor", number(r->floor),
+                    "floor_reason", text_or_null(r->floor_reason), "cannot", (int)r->cannot, "first_loss",
+                    number(r->first_loss), "lowest_loss", number(r->lowest_loss), "last_loss",
+                    number(r->last_loss), "accuracy", number(r->accuracy), "grad_norm_first",
+                    number(r->grad_norm_first), "falling", (int)r->falling, "ended", text_or_null(r->ended),
+                    "verdict", verdict, "curve", curve);
+    text = all ? json_dumps(all, JSON_INDENT(1)) : NULL;
+    json_decref(all);
+    if (!text) {
+        cli->log.fn(cli->log.user, CLRNN_LOG_ERROR, "out of memory while writing the result as JSON");
+        return CLRNN_ERR_MEMORY;
+    }
+    puts(text);
+    free(text);
+    return CLRNN_OK;
+}
+
+int cmd_overfit(int argc, char **argv)
+{
+    struct clrnn_overfit_params params = {0};
+    const struct cli_option options[] = {
+        {"samples", CLI_UINT, "N", "how many samples (one training batch)", &params.samples},
+        {"steps", CLI_UINT, "N", "steps at most (1000)", &params.steps},
+        {"target", CLI_REAL, "LOSS", "the loss to reach (0.01; for mse 0.01 of the targets' variance)",
+         &params.target},
+        {"plain", CLI_FLAG, NULL, "without dropout and scheduler", &params.plain},
+        {"init", CLI_TEXT, "FILE", "start from the weights in a safetensors file", &params.init},
+    };
+    const struct cli_spec spec = {
+        .usage = "CONFIG.yaml [options]",
+        .text = "Trains on one single batch, the first that `clrnn train` would take, until the loss is "
+                "under 0.01.\n"
+                "A model that cannot learn even this by heart has a fault, and no amount of data or epochs "
+                "helps.\n"
+                "Dropout and scheduler stay as configured, and the loss is that of training, unless --plain "
+                "is given.\n"
+                "Where the loss has a floor above the target, it says so and why: behind label smoothing a "
+                "little\n"
+                "above the floor is aimed at; a softmax before cross_entropy makes it impossible.",
+        .least = 1,
+        .most = 1,
+        .takes_json = true,
+        .option_count = ARRAY_SIZE(options),
+        .option = options,
+        .examples = "  clrnn overfit examples/seed-broken.yaml\n"
+                    "  clrnn overfit examples/seed-fixed.yaml --plain --samples 8\n",
+    };
+    struct clrnn_device *device = NULL;
+    struct clrnn_config *config = NULL;
+    struct clrnn_overfit_result result = {0};
+    struct cli cli;
+    enum clrnn_status st;
+    int status;
+
+    if (!cli_parse(&cli, &spec, argc, argv, &status))
+        return status;
+    params.stop = interrupt_catch();
+    st = cli_config(&cli, cli.argument[0], &config);
+    if (st == CLRNN_OK)
+        st = cli_device(&cli, false, &device);
+    if (st == CLRNN_OK)
+        st = clrnn_overfit(device, config, &params, &result);
+    if (st == CLRNN_OK && cli.json)
+        st = print_json(&cli, &result);
+    else if (st == CLRNN_OK)
+        print_text(&result);
+    if (st == CLRNN_OK && !result.reached)
+        st = CLRNN_FAILED;
+    clrnn_overfit_finish(&result);
+    clrnn_config_destroy(&config);
+    clrnn_device_destroy(&device);
+    return cli_finish(&cli, st);
+}
