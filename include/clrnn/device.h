@@ -71,4 +71,11 @@ CLRNN_API void clrnn_device_memory(const struct clrnn_device *device, uint64_t *
 CLRNN_API double clrnn_device_build_seconds(const struct clrnn_device *device, unsigned *built,
                                             unsigned *cached);
 
+/** What a device can do, by a quick measurement: float32 multiply-adds in registers (a multiply-add is two
+ *  operations), and copying 64 MB (read and written bytes both count). NaN on ref. */
+struct clrnn_peak {
+    double gflops, gb_per_s;
+};
+CLRNN_API enum clrnn_status clrnn_device_peak(struct clrnn_device *device, struct clrnn_peak *peak);
+
 #endif

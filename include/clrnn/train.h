@@ -75,6 +75,35 @@ enum clrnn_predict_kind { CLRNN_PREDICT_LOGITS, CLRNN_PREDICT_PROBS, CLRNN_PREDI
 CLRNN_API enum clrnn_status clrnn_predict(struct clrnn_model *model, const struct clrnn_source *source,
                                           enum clrnn_predict_kind kind, const char *out);
 
+/** Milliseconds of one thing, measured over `reps` windows of several repetitions each. */
+struct clrnn_timing {
+    double median, min, max;
+    uint32_t reps;
+};
+
+struct clrnn_bench_params {
+    double seconds;     // to spend on each of training and inference; 0: 2
+    uint32_t warm_up;   // steps before the first window; 0: 10
+};
+
+struct clrnn_bench_result {
+    uint32_t batch, steps, features;   // N, T, C of the batch
+    struct clrnn_timing train_ms;      // forward, backward and update of one batch
+    struct clrnn_timing infer_ms;      // one batch in eval mode
+    double samples_per_s;              // training
+    double flops, bytes;               // of a training step, by the plan's counts
+    double gflops, gb_per_s;           // these over the median
+    double infer_flops, infer_gflops;
+    double host_ms_per_step;           // processor time of the calling thread in a training step
+    uint64_t launches_per_step, peak_device_bytes;
+    double first_step_s;               // from the call to the end of the first training step
+};
+
+/** Measures one training step and one inference of a config's batch on its training data, warm. */
+CLRNN_API enum clrnn_status clrnn_bench(struct clrnn_device *device, const struct clrnn_config *config,
+                                        const struct clrnn_bench_params *params,
+                                        struct clrnn_bench_result *result);
+
 /** A data set in the seed's shape, or a classic task over T steps, as .npy files in `folder`. */
 struct clrnn_synth_params {
     const char *task;   // NULL or "seed", "adding", "parity", "copy-first"

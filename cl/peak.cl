@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+// What a device can do: multiply-adds in registers, and copying. Needs -DWIDTH=1 or 16.
+#include "vector.h"
+
+#define CHAINS 12 // independent sums: more than any device needs to hide an fma's latency
+
+// Each item does rounds * CHAINS * WIDTH multiply-adds; out keeps them from being dropped.
+kernel void peak_fma(global real *out, real a, uint rounds)
+{
+    realv sum[CHAINS];
+    const realv factor = (realv)(a), term = (realv)(1.0f - a);
+    realv all = (realv)(0.0f);
+
+    for (uint i = 0; i < CHAINS; i++)
+        sum[i] = (realv)((real)i + (real)get_global_id(0));
+    for (uint r = 0; r < rounds; r++) {
+        for (uint i = 0; i < CHAINS; i++)
+            sum[i] = fma(sum[i], factor, term);
+    }
+    for (uint i = 0; i < CHAINS; i++)
+        all += sum[i];
+    store(all, out + get_global_id(0) * WIDTH, WIDTH);
+}
+
+// Item i copies `chunk` elements, WIDTH at a time, neighbouring items neighbouring ones where chunk is WIDTH.
+kernel void peak_copy(global const real *from, global real *to, uint chunk)
+{
+    const size_t first = (size_t)get_global_id(0) * chunk;
+
+    for (size_t i = first; i < first + chunk; i += WIDTH)
+        store(load(from + i, WIDTH), to + i, WIDTH);
+}

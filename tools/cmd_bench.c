@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: MIT
+// clrnn bench: speed on one device.
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/array.h"
+#include "base/file.h"
+#include "tools/cli.h"
+
+// What a fresh process needs up to its first step.
+struct start {
+    double build_s, first_step_s; // NaN where it was not measured
+};
+
+static struct start read_start(const char *text)
+{
+    struct start start = {NAN, NAN};
+    json_t *json = json_loads(text, 0, NULL);
+
+    if (json)
+        json_unpack(json, "{s:F, s:F}", "build_s", &start.build_s, "first_step_s", &start.first_step_s);
+    json_decref(json);
+    return start;
+}
+
+// Runs `clrnn bench --start` with the same arguments and the kernel caches in `cache`.
+static struct start measure_start(int argc, char **argv, const char *cache)
+{
+    const char *arguments[64] = {"clrnn", "bench", "--start", "--quiet"};
+    char text[512] = "";
+    size_t count = 4, used = 0;
+    ssize_t length;
+    int ends[2];
+    pid_t child;
+
+    for (int i = 1; i < argc && count + 1 < ARRAY_SIZE(arguments); i++)
+        arguments[count++] = argv[i];
+    if (pipe(ends))
+        return read_start("");
+    child = fork();
+    if (child == 0) {
+        dup2(ends[1], STDOUT_FILENO);
+        close(ends[0]);
+        close(ends[1]);
+        setenv("XDG_CACHE_HOME", cache, 1);
+        setenv("POCL_CACHE_DIR", cache, 1);
+        execv("/proc/self/exe", (char **)(uintptr_t)arguments);
+        _exit(127);
+    }
+    close(ends[1]);
+    while (child > 0 && used + 1 < sizeof(text) && (length = read(ends[0], text + used, sizeof(text) - 1 - used)) > 0)
+        used += (size_t)length;
+    close(ends[0]);
+    if (child > 0)
+        waitpid(child, NULL, 0);
+    text[used] = 0;
+    return read_start(text);
+}
+
+// A cold start with empty caches, then a warm one with what it left there.
+static void measure_starts(int argc, char **argv, struct start *cold, struct start *warm)
+{
+    char folder[] = "/tmp/clrnn-bench-XXXXXX";
+    char *command;
+
+    *cold = *warm = (struct start){NAN, NAN};
+    if (!mkdtemp(folder))
+        return;
+    *cold = measure_start(argc, argv, folder);
+    *warm = measure_start(argc, argv, folder);
+    command = clrnn_format("rm -rf %s", folder);
+    if (command && system(command))
+        fprintf(stderr, "clrnn: warning: %s could not be removed\n", folder);
+    free(command);
+}
+
+static json_t *number(double value)
+{
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+static json_t *timing(const struct clrnn_timing *t)
+{
+    return json_pack("{s:f, s:f, s:f, s:i}", "median", t->median, "min", t->min, "max", t->max, "reps",
+                     (int)t->reps);
+}
+
+static int print_json(const struct cli *cli, const struct clrnn_device *device, const struct clrnn_bench_result *r,
+                      const struct clrnn_peak *peak, const struct start *cold, const struct start *warm,
+                      uint64_t host_bytes)
+{
+    json_t *all = json_pack(
+        "{s:s, s:i, s:i, s:i, s:o, s:o, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:f, s:o, s:o, s:o, s:I, s:I}", "device",
+        clrnn_device_info(device)->name, "batch", (int)r->batch, "steps", (int)r->steps, "features", (int)r->features,
+        "train_ms", timing(&r->train_ms), "infer_ms", timing(&r->infer_ms), "samples_per_s", r->samples_per_s,
+        "gflops", r->gflops, "gb_per_s", r->gb_per_s, "infer_gflops", r->infer_gflops, "peak_gflops", peak->gflops,
+        "peak_gb_per_s", peak->gb_per_s, "launches_per_step", (json_int_t)r->launches_per_step, "host_ms_per_step",
+        r->host_ms_per_step, "build_cold_s", number(cold->build_s), "build_warm_s", number(warm->build_s),
+        "first_step_s", number(isfinite(warm->first_step_s) ? warm->first_step_s : r->first_step_s),
+        "peak_host_bytes", (json_int_t)host_bytes, "peak_device_bytes", (json_int_t)r->peak_device_bytes);
+    char *text = all ? json_dumps(all, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) : NULL;
+
+    json_decref(all);
+    if (text)
+        puts(text);
+    free(text);
+    return cli_finish(cli, text ? CLRNN_OK : CLRNN_ERR_MEMORY);
+}
+
+static void print_text(const struct clrnn_device *device, const struct clrnn_bench_result *r,
+                       const struct clrnn_peak *peak, const struct start *cold, const struct start *warm,
+                       uint64_t host_bytes)
+{
+    char host[32], on_device[32];
+
+    printf("%s: batch %u, %u steps, %u features\n", clrnn_device_info(device)->name, r->batch, r->steps,
+           r->features);
+    printf("training step  %9.3f ms (%.3f to %.3f, %u windows)  %.0f samples/s  %llu launches\n", r->train_ms.median,
+           r->train_ms.min, r->train_ms.max, r->train_ms.reps, r->samples_per_s,
+           (unsigned long long)r->launches_per_step);
+    printf("inference      %9.3f ms (%.3f to %.3f, %u windows)\n", r->infer_ms.median, r->infer_ms.min,
+           r->infer_ms.max, r->infer_ms.reps);
+    printf("training       %.1f GFLOP/s, %.0f%% of the %.0f measured; %.1f GB/s, copies reach %.1f\n", r->gflops,
+           100 * r->gflops / peak->gflops, peak->gflops, r->gb_per_s, peak->gb_per_s);
+    printf("inference      %.1f GFLOP/s, %.0f%%\n", r->infer_gflops, 100 * r->infer_gflops / peak->gflops);
+    printf("host           %.3f ms a step\n", r->host_ms_per_step);
+    if (isfinite(cold->first_step_s))
+        printf("first step     %.2f s cold (%.2f s building kernels), %.2f s warm (%.2f s)\n", cold->first_step_s,
+               cold->build_s, warm->first_step_s, warm->build_s);
+    printf("memory at most %s on the host, %s on the device\n", cli_bytes((double)host_bytes, host),
+           cli_bytes((double)r->peak_device_bytes, on_device));
+}
+
+// --start: from nothing to the first step's end, for a process that is measured.
+static int run_start(const struct cli *cli, struct clrnn_device *device, const struct clrnn_config *config)
+{
+    struct clrnn_bench_result result;
+    enum clrnn_status st = clrnn_bench(device, config, &(struct clrnn_bench_params){.seconds = 1e-9, .warm_up = 1},
+                                       &result);
+
+    if (st == CLRNN_OK)
+        printf("{\"build_s\": %.4f, \"first_step_s\": %.4f}\n", clrnn_device_build_seconds(device, NULL, NULL),
+               result.first_step_s);
+    return cli_finish(cli, st);
+}
+
+int cmd_bench(int argc, char **argv)
+{
+    struct clrnn_bench_params params = {.seconds = 2};
+    bool start_only = false, no_start = false;
+    const struct cli_option options[] = {
+        {"seconds", CLI_REAL, "S", "to spend on each of training and inference (2)", &params.seconds},
+        {"no-start", CLI_FLAG, NULL, "do not measure start-up with cold and warm kernel caches", &no_start},
+        {"start", CLI_FLAG, NULL, "print the build and first-step seconds of this process alone", &start_only},
+    };
+    const struct cli_spec spec = {
+        .usage = "CONFIG.yaml [options]",
+        .text = "Measures one training step (forward, backward and update of one batch) and one inference of the\n"
+                "config's batch: median, minimum and maximum over windows of several steps, and what the device\n"
+                "reaches of its measured peak. `bench/` has a set of configs; give them a quiet machine.",
+        .least = 1,
+        .most = 1,
+        .takes_json = true,
+        .option_count = ARRAY_SIZE(options),
+        .option = options,
+        .examples = "  clrnn bench bench/seed.yaml --device gpu\n"
+                    "  clrnn bench bench/lstm-64x100x128-256.yaml --json\n",
+    };
+    struct clrnn_device *device = NULL;
+    struct clrnn_config *config = NULL;
+    struct clrnn_bench_result result;
+    struct clrnn_peak peak;
+    struct start cold = {NAN, NAN}, warm = {NAN, NAN};
+    struct rusage usage;
+    struct cli cli;
+    enum clrnn_status st;
+    int status;
+
+    if (!cli_parse(&cli, &spec, argc, argv, &status))
+        return status;
+    st = cli_config(&cli, cli.argument[0], &config);
+    if (st == CLRNN_OK && !start_only && !no_start)
+        measure_starts(argc, argv, &cold, &warm);
+    if (st == CLRNN_OK)
+        st = cli_device(&cli, false, &device);
+    if (st == CLRNN_OK && start_only)
+        status = run_start(&cli, device, config);
+    else if (st == CLRNN_OK)
+        st = clrnn_bench(device, config, &params, &result);
+    getrusage(RUSAGE_SELF, &usage); // before the peak is measured: its buffers are not the run's
+    if (st == CLRNN_OK && !start_only && (st = clrnn_device_peak(device, &peak)) == CLRNN_OK) {
+        const uint64_t host_bytes = (uint64_t)usage.ru_maxrss * 1024;
+
+        if (cli.json)
+            status = print_json(&cli, device, &result, &peak, &cold, &warm, host_bytes);
+        else
+            print_text(device, &result, &peak, &cold, &warm, host_bytes);
+    }
+    clrnn_config_destroy(&config);
+    clrnn_device_destroy(&device);
+    return start_only && st == CLRNN_OK ? status : cli_finish(&cli, st);
+}
