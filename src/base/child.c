@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: MIT
+// Forking, watching and ending children.
+#include "base/child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LOOK_MS 100 // between two looks at beats and stop
+
+void *clrnn_shared_create(size_t bytes)
+{
+    void *memory = mmap(NULL, bytes ? bytes : 1, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+void clrnn_shared_destroy(void *memory, size_t bytes)
+{
+    if (memory)
+        munmap(memory, bytes ? bytes : 1);
+}
+
+// ---------------------------------------------------------------- in the child
+
+void clrnn_child_doing(struct clrnn_child_report *report, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(report->doing, sizeof(report->doing), format, arguments);
+    va_end(arguments);
+    report->beats++;
+}
+
+void clrnn_child_log(void *user, enum clrnn_log_level level, const char *line)
+{
+    struct clrnn_child_report *report = user;
+
+    if (level == CLRNN_LOG_ERROR && !report->error[0])
+        snprintf(report->error, sizeof(report->error), "%s", line);
+}
+
+static void be_child(pid_t parent)
+{
+    static const int deadly[] = {SIGSEGV, SIGABRT, SIGBUS, SIGILL, SIGFPE, SIGTERM, SIGINT};
+    sigset_t none;
+
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent)
+        _exit(1); // it is gone already
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    for (size_t i = 0; i < sizeof(deadly) / sizeof(*deadly); i++)
+        signal(deadly[i], SIG_DFL);
+    signal(SIGINT, SIG_IGN); // the parent decides when to stop
+    if (!freopen("/dev/null", "r", stdin) || !freopen("/dev/null", "w", stdout) ||
+        !freopen("/dev/null", "w", stderr)) // drivers chatter
+        _exit(2);
+}
+
+// ---------------------------------------------------------------- in the parent
+
+enum clrnn_status clrnn_child_start(const struct clrnn_log *log, void (*work)(void *user), void *user,
+                                    struct clrnn_child_report *report, struct clrnn_child *child)
+{
+    const pid_t parent = getpid();
+    int fd[2];
+
+    *child = (struct clrnn_child){.pid = -1, .report = report, .alive = -1};
+    if (pipe2(fd, O_CLOEXEC)) // nor do compilers that a driver starts keep it open
+        return clrnn_error(log, CLRNN_ERR_DEVICE, "a pipe to a child process cannot be made: %s", strerror(errno));
+    fflush(NULL); // what stands in buffers is the parent's to write
+    child->pid = fork();
+    if (child->pid < 0) {
+        close(fd[0]);
+        close(fd[1]);
+        return clrnn_error(log, CLRNN_ERR_DEVICE, "a child process cannot be started: %s", strerror(errno));
+    }
+    if (child->pid == 0) {
+        close(fd[0]);
+        be_child(parent);
+        work(user);
+        _exit(0); // no exit handlers: they are the parent's
+    }
+    close(fd[1]);
+    child->alive = fd[0];
+    return CLRNN_OK;
+}
+
+static int64_t now_ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+// False where it had to be killed.
+static bool watch(const struct clrnn_child *child, int64_t patience_ms, const volatile sig_atomic_t *stop,
+                  bool *stopped)
+{
+    struct pollfd end = {.fd = child->alive, .events = POLLIN};
+    int64_t deadline = now_ms() + patience_ms;
+    uint32_t beats = child->report->beats;
+
+    for (;;) {
+        const int ready = poll(&end, 1, LOOK_MS);
+
+        if (ready > 0 || (ready < 0 && errno != EINTR))
+            return true; // the child's end is closed
+        if (child->report->beats != beats) {
+            beats = child->report->beats;
+            deadline = now_ms() + patience_ms;
+        }
+        *stopped = stop && *stop;
+        if (*stopped || now_ms() > deadline)
+            return false;
+    }
+}
+
+void clrnn_child_wait(struct clrnn_child *child, double patience_s, const volatile sig_atomic_t *stop,
+                      char ending[CLRNN_ENDING_SIZE])
+{
+    struct clrnn_child_report *r = child->report;
+    bool stopped = false, ended;
+    char doing[sizeof(r->doing)] = "";
+    int status = 0;
+
+    ending[0] = 0;
+    if (child->pid < 0)
+        return;
+    ended = watch(child, (int64_t)(patience_s * 1e3), stop, &stopped);
+    if (!ended)
+        kill(child->pid, SIGKILL);
+    close(child->alive);
+    while (waitpid(child->pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    child->pid = child->alive = -1;
+    r->error[sizeof(r->error) - 1] = 0; // a driver may have written anywhere
+    if (r->doing[0])
+        snprintf(doing, sizeof(doing), " while %.100s", r->doing);
+    if (stopped)
+        snprintf(ending, CLRNN_ENDING_SIZE, "stopped%s", doing);
+    else if (!ended)
+        snprintf(ending, CLRNN_ENDING_SIZE, "gave no sign of life for %.3g s%s", patience_s, doing);
+    else if (WIFSIGNALED(status))
+        snprintf(ending, CLRNN_ENDING_SIZE, "crashed with signal %d (%s)%s", WTERMSIG(status),
+                 strsignal(WTERMSIG(status)), doing);
+    else if (WEXITSTATUS(status))
+        snprintf(ending, CLRNN_ENDING_SIZE, "ended the process with status %d%s", WEXITSTATUS(status), doing);
+    else if (r->error[0])
+        snprintf(ending, CLRNN_ENDING_SIZE, "%.300s", r->error);
+}

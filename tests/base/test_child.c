@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+// Children that end well, fail, crash and hang: what the parent learns of each.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/child.h"
+
+enum deed { END_WELL, FAIL, CRASH, LEAVE, HANG, BE_SLOW };
+
+struct board {
+    struct clrnn_child_report report;
+    enum deed deed;
+    int result;
+};
+
+static void work(void *user)
+{
+    struct board *b = user;
+    const struct clrnn_log log = {clrnn_child_log, &b->report, CLRNN_LOG_ERROR};
+
+    b->result = 1;
+    clrnn_child_doing(&b->report, "doing deed %d", b->deed);
+    if (b->deed == FAIL) {
+        clrnn_error(&log, CLRNN_ERR_DEVICE, "it cannot be done");
+        clrnn_error(&log, CLRNN_ERR_DEVICE, "a second sentence");
+    }
+    if (b->deed == CRASH)
+        abort();
+    if (b->deed == LEAVE)
+        _exit(3);
+    while (b->deed == HANG)
+        pause();
+    for (int i = 0; i < 6 && b->deed == BE_SLOW; i++) {
+        usleep(100 * 1000);
+        clrnn_child_doing(&b->report, "part %d", i);
+    }
+    b->result = 2;
+}
+
+static void check(enum deed deed, double patience_s, const volatile sig_atomic_t *stop, int result, const char *ending)
+{
+    struct board *b = clrnn_shared_create(sizeof(*b));
+    struct clrnn_child child;
+    char text[CLRNN_ENDING_SIZE];
+
+    assert_non_null(b);
+    b->deed = deed;
+    assert_int_equal(clrnn_child_start(NULL, work, b, &b->report, &child), CLRNN_OK);
+    clrnn_child_wait(&child, patience_s, stop, text);
+    assert_string_equal(text, ending);
+    assert_int_equal(b->result, result);
+    clrnn_shared_destroy(b, sizeof(*b));
+}
+
+static void endings(void **state)
+{
+    (void)state;
+    check(END_WELL, 20, NULL, 2, "");
+    check(FAIL, 20, NULL, 2, "it cannot be done");
+    check(CRASH, 20, NULL, 1, "crashed with signal 6 (Aborted) while doing deed 2");
+    check(LEAVE, 20, NULL, 1, "ended the process with status 3 while doing deed 3");
+}
+
+static void patience(void **state)
+{
+    const volatile sig_atomic_t stop = 1;
+
+    (void)state;
+    check(HANG, 0.4, NULL, 1, "gave no sign of life for 0.4 s while doing deed 4");
+    check(HANG, 20, &stop, 1, "stopped while doing deed 4");
+    check(BE_SLOW, 0.5, NULL, 2, ""); // each part is a sign of life
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(endings), cmocka_unit_test(patience)};
+
+    return cmocka_run_group_tests_name("base/child", tests, NULL, NULL);
+}
