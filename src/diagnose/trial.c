@@ -1,263 +1,334 @@
 // SPDX-License-Identifier: MIT
-// Models that are made to be looked at for some steps.
+// Training and evaluating a model on batches gathered by the host.
 #include "diagnose/trial.h"
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/array.h"
-#include "base/log.h"
+#include "base/random.h"
+#include "model/network.h"
 
-#define RESIDENT_BYTES (32u << 20) // larger sets are staged batch by batch: a trial sees little of them
-
-// ---------------------------------------------------------------- data
-
-static enum clrnn_status open_sets(const struct clrnn_log *log, const struct clrnn_config *config,
-                                   struct clrnn_trial_data *d)
+static bool real_targets(const struct clrnn_config *config)
 {
-    const struct clrnn_data_config *data = &config->data;
-    const bool split = !data->valid.there && data->valid_fraction > 0.0;
-
-    if (!data->train.there)
-        return clrnn_error(log, CLRNN_ERR_CONFIG, "%s: data.train is missing: expected {x, y}, {csv, label} or "
-                           "{synthetic}", config->path ? config->path : "config");
-    TRY(clrnn_dataset_open(log, config, &data->train, config->folder, "train", CLRNN_CHECK_ALL,
-                           split ? &d->whole : &d->train));
-    if (split)
-        TRY(clrnn_dataset_split(d->whole, data->valid_fraction, config->train.seed, &d->train, &d->valid));
-    if (data->valid.there)
-        TRY(clrnn_dataset_open(log, config, &data->valid, config->folder, "valid", CLRNN_CHECK_ALL, &d->valid));
-    if (!clrnn_dataset_info(d->train)->has_y || (d->valid && !clrnn_dataset_info(d->valid)->has_y))
-        return clrnn_error(log, CLRNN_ERR_CONFIG, "data.%s has no targets: name them by `y:`, or for CSV by "
-                           "`label:`", clrnn_dataset_info(d->train)->has_y ? "valid" : "train");
-    if (d->valid && clrnn_dataset_info(d->valid)->C != clrnn_dataset_info(d->train)->C)
-        return clrnn_error(log, CLRNN_ERR_DATA, "the validation data have %u features, the training data %u: both "
-                           "must have the same", clrnn_dataset_info(d->valid)->C, clrnn_dataset_info(d->train)->C);
-    return CLRNN_OK;
+    return config->train.loss.kind == CLRNN_BCE_WITH_LOGITS || config->train.loss.kind == CLRNN_MSE;
 }
 
-enum clrnn_status clrnn_trial_data_open(const struct clrnn_log *log, const struct clrnn_config *config,
-                                        struct clrnn_trial_data *data)
+// ---------------------------------------------------------------- making
+
+static enum clrnn_status make_model(struct trial *t)
 {
-    const struct clrnn_train_config *train = &config->train;
-    const struct clrnn_dataset_info *info;
-    enum clrnn_status st;
-
-    *data = (struct clrnn_trial_data){0};
-    st = open_sets(log, config, data);
-    if (st != CLRNN_OK)
-        goto fail;
-    info = clrnn_dataset_info(data->train);
-    data->batch = MIN2(MAX2(train->batch_size, 1u), info->S);
-    data->batches = MAX2(info->S / MAX2(train->batch_size, 1u) +
-                             (!train->drop_last && info->S % MAX2(train->batch_size, 1u) ? 1u : 0u), 1u);
-    if (!config->data.standard || info->tokens)
-        return CLRNN_OK;
-    data->mean = malloc(info->C * sizeof(*data->mean));
-    data->std = malloc(info->C * sizeof(*data->std));
-    st = data->mean && data->std ? clrnn_dataset_moments(data->train, data->mean, data->std)
-                                 : clrnn_error_memory(log, 16 * (size_t)info->C, "data.normalize");
-    if (st == CLRNN_OK)
-        return st;
-
-fail:
-    clrnn_trial_data_close(data);
-    return st;
-}
-
-void clrnn_trial_data_close(struct clrnn_trial_data *data)
-{
-    clrnn_dataset_close(&data->train);
-    clrnn_dataset_close(&data->valid);
-    clrnn_dataset_close(&data->whole);
-    free(data->mean);
-    free(data->std);
-    *data = (struct clrnn_trial_data){0};
-}
-
-// ---------------------------------------------------------------- one batch
-
-// The order of an epoch is the feed's business: it sorts by length, too, where data.bucket is set.
-enum clrnn_status clrnn_trial_first_batch(struct clrnn_device *device, const struct clrnn_config *config,
-                                          const struct clrnn_trial_data *data, uint32_t count,
-                                          struct clrnn_dataset **batch)
-{
-    const struct clrnn_dataset_info *info = clrnn_dataset_info(data->train);
+    const struct trial_params *p = t->params;
+    const struct clrnn_dataset_info *info = clrnn_dataset_info(p->train);
     const struct clrnn_data_shape shape = {.features = info->C, .tokens = info->tokens};
-    const struct clrnn_feed_params params = {
-        .batch_size = config->train.batch_size,
-        .shuffle = config->train.shuffle,
-        .bucket = config->data.bucket,
-        .seed = config->train.seed,
-        .resident_bytes = 1,
-    };
-    struct clrnn_model *model = NULL;
-    struct clrnn_feed *feed = NULL;
-    enum clrnn_status st;
 
-    *batch = NULL;
-    st = clrnn_model_create(device, config, &shape, &model);
-    if (st == CLRNN_OK)
-        st = clrnn_feed_create(model, data->train, &params, &feed);
-    if (st == CLRNN_OK)
-        st = clrnn_dataset_subset(data->train, clrnn_feed_order(feed), MIN2(count ? count : data->batch, info->S),
-                                  "one batch", batch);
-    clrnn_feed_destroy(&feed);
-    clrnn_model_destroy(&model);
-    return st;
-}
-
-enum clrnn_status clrnn_trial_plain(const struct clrnn_log *log, const struct clrnn_config *config,
-                                    struct clrnn_config **plain)
-{
-    TRY(clrnn_config_copy(log, config, plain));
-    for (size_t i = 0; i < (*plain)->layer_count; i++) {
-        struct clrnn_layer *layer = &(*plain)->layer[i];
-
-        if (layer->kind == CLRNN_LAYER_DROPOUT)
-            layer->p = 0.0;
-        layer->dropout = 0.0;
-    }
-    (*plain)->train.scheduler.kind = CLRNN_SCHED_NONE;
-    return CLRNN_OK;
-}
-
-// ---------------------------------------------------------------- trials
-
-static enum clrnn_status prepare(struct clrnn_trial *t, const struct clrnn_trial_params *p)
-{
-    const struct clrnn_dataset_info *info = clrnn_dataset_info(p->set);
-    const struct clrnn_data_shape shape = {.features = info->C, .tokens = info->tokens};
-    const struct clrnn_feed_params feed = {
-        .batch_size = p->batch_size ? p->batch_size : p->config->train.batch_size,
-        .shuffle = p->shuffle,
-        .drop_last = p->drop_last,
-        .bucket = p->config->data.bucket,
-        .seed = p->config->train.seed,
-        .resident_bytes = RESIDENT_BYTES,
-    };
-    const struct clrnn_feed_params valid = {.batch_size = feed.batch_size, .resident_bytes = RESIDENT_BYTES};
-
-    TRY(clrnn_model_create(t->device, p->config, &shape, &t->model));
-    t->config = t->model->config;
+    TRY(clrnn_model_create(p->device, t->own, &shape, &t->model));
     if (p->init)
         TRY(clrnn_model_init(t->model, p->init, false));
-    if (p->data->mean)
-        TRY(clrnn_model_set_normalization(t->model, p->data->mean, p->data->std));
-    TRY(clrnn_feed_create(t->model, p->set, &feed, &t->feed));
-    if (!clrnn_feed_batches(t->feed))
-        return clrnn_error(t->model->log, CLRNN_ERR_CONFIG, "train.drop_last leaves no batch: %u samples, batch_size "
-                           "%u; choose a smaller batch_size or drop_last: false", info->S, feed.batch_size);
-    if (p->valid)
-        TRY(clrnn_feed_create(t->model, p->valid, &valid, &t->valid_feed));
-    clrnn_model_start_schedule(t->model, t->batches);
+    if (p->mean)
+        TRY(clrnn_model_set_normalization(t->model, p->mean, p->std));
+    clrnn_schedule_init(&t->model->schedule, &p->config->train, p->batches);
     return CLRNN_OK;
 }
 
-enum clrnn_status clrnn_trial_create(struct clrnn_device *device, const struct clrnn_trial_params *params,
-                                     struct clrnn_trial **trial)
+static enum clrnn_status make_arrays(struct trial *t, const struct clrnn_log *log)
 {
-    struct clrnn_trial *t = calloc(1, sizeof(*t));
+    const struct clrnn_dataset_info *info = clrnn_dataset_info(t->params->train);
+    const size_t rows = (size_t)t->room * t->T, width = info->tokens ? 1 : info->C;
+
+    t->x = info->tokens ? NULL : malloc(rows * width * sizeof(float));
+    t->tokens = info->tokens ? malloc(rows * sizeof(int32_t)) : NULL;
+    t->lengths = malloc(t->room * sizeof(int32_t));
+    t->classes = malloc(rows * sizeof(int32_t));
+    t->targets = malloc(rows * sizeof(float));
+    t->out = malloc(rows * MAX2(t->model->outputs, 1u) * sizeof(float));
+    t->order = malloc(t->T * sizeof(uint32_t));
+    t->scratch = malloc(t->T * width * sizeof(uint32_t));
+    if ((info->tokens ? (void *)t->tokens : (void *)t->x) && t->lengths && t->classes && t->targets && t->out &&
+        t->order && t->scratch)
+        return CLRNN_OK;
+    return clrnn_error_memory(log, rows * (width + 3 + t->model->outputs) * sizeof(float), "a batch");
+}
+
+enum clrnn_status trial_create(const struct trial_params *params, struct trial *trial)
+{
+    const struct clrnn_log *log = clrnn_device_log(params->device);
+    const struct clrnn_dataset_info *info = clrnn_dataset_info(params->train);
     enum clrnn_status st;
 
-    *trial = NULL;
-    if (!t)
-        return clrnn_error_memory(clrnn_device_log(device), sizeof(*t), "a trial");
-    t->device = device;
-    t->batches = params->data->batches;
-    st = prepare(t, params);
+    *trial = (struct trial){.params = params, .T = info->T, .room = MAX2(params->room, 1u)};
+    st = clrnn_config_copy(log, params->config, &trial->own);
+    if (st == CLRNN_OK) {
+        trial->own->train.scheduler.per_batch = false;
+        st = make_model(trial);
+    }
+    if (st == CLRNN_OK)
+        st = make_arrays(trial, log);
     if (st != CLRNN_OK)
-        clrnn_trial_destroy(&t);
-    *trial = t;
+        trial_finish(trial);
     return st;
 }
 
-void clrnn_trial_destroy(struct clrnn_trial **trial)
+void trial_finish(struct trial *t)
 {
-    struct clrnn_trial *t = *trial;
-
-    *trial = NULL;
-    if (!t)
-        return;
-    clrnn_feed_destroy(&t->feed);
-    clrnn_feed_destroy(&t->valid_feed);
     clrnn_model_destroy(&t->model);
-    free(t);
+    clrnn_config_destroy(&t->own);
+    free(t->x);
+    free(t->tokens);
+    free(t->lengths);
+    free(t->classes);
+    free(t->targets);
+    free(t->out);
+    free(t->order);
+    free(t->scratch);
+    *t = (struct trial){0};
 }
 
-// ---------------------------------------------------------------- steps
+// ---------------------------------------------------------------- gathering
 
-static enum clrnn_status run_batch(struct clrnn_trial *t, struct clrnn_plan *plan, bool training,
-                                   double record[RECORD_FIELDS])
+// The steps of a row in another order, the same each time. A step is `width` 32-bit words.
+static void shuffle_steps(struct trial *t, uint32_t row, uint32_t length, void *steps, size_t width)
 {
-    TRY(clrnn_model_begin_step(t->model, 0, training));
-    TRY(clrnn_plan_run(plan));
-    TRY(clrnn_device_flush(t->device));
-    return clrnn_model_read_records(t->model, 0, 1, record);
+    const struct clrnn_random r = {t->params->config->train.seed, RANDOM_PROBE, row, 1};
+    uint32_t *to = steps;
+
+    clrnn_random_permutation(&r, length, t->order);
+    memcpy(t->scratch, steps, length * width * sizeof(*to));
+    for (uint32_t i = 0; i < length; i++)
+        memcpy(to + i * width, t->scratch + t->order[i] * width, width * sizeof(*to));
 }
 
-static void step_schedule(struct clrnn_trial *t, double loss)
+static void gather_x(struct trial *t, const struct trial_data *d, uint32_t row, uint32_t n, uint32_t T)
 {
-    const struct clrnn_scheduler_config *c = &t->config->train.scheduler;
+    const struct clrnn_dataset_info *info = clrnn_dataset_info(d->set);
+    const size_t C = info->tokens ? 1 : info->C;
+    const uint32_t length = MIN2(clrnn_dataset_length(d->set, row), T);
+    int32_t *tokens = info->tokens ? t->tokens + (size_t)n * T : NULL;
+    float *x = info->tokens ? NULL : t->x + (size_t)n * T * C;
 
-    if (c->kind == CLRNN_SCHED_NONE || t->schedule_over || (!c->per_batch && t->step % t->batches))
-        return;
-    t->schedule_over = !clrnn_schedule_step(&t->model->schedule, &t->config->train, t->batches, loss);
+    if (tokens)
+        clrnn_dataset_tokens(d->set, row, tokens);
+    else
+        clrnn_dataset_x(d->set, row, x);
+    if (tokens && d->blank_tokens)
+        memset(tokens, 0, T * sizeof(*tokens));
+    for (size_t i = 0; x && d->blank && i < (size_t)T * C; i++)
+        x[i] = (float)d->blank[i % C];
+    if (d->shuffle_time)
+        shuffle_steps(t, row, length, tokens ? (void *)tokens : (void *)x, C);
+    t->lengths[n] = (int32_t)length;
 }
 
-static bool is_regression(const struct clrnn_trial *t)
+enum clrnn_status trial_gather(struct trial *t, const struct trial_data *d, const uint32_t *rows, uint32_t count,
+                               struct clrnn_batch *batch)
 {
-    return t->config->train.loss.kind == CLRNN_MSE;
-}
+    const struct clrnn_dataset_info *info = clrnn_dataset_info(d->set);
+    const uint32_t T = d->shorten ? MIN2(d->steps, info->T) : info->T;
+    const uint32_t label_steps = info->y_steps ? T : 1;
+    const struct clrnn_log *log = clrnn_device_log(t->params->device);
 
-enum clrnn_status clrnn_trial_step(struct clrnn_trial *t, enum clrnn_mode mode, struct clrnn_trial_record *record)
-{
-    double r[RECORD_FIELDS];
-    struct clrnn_plan *plan;
-    uint32_t samples;
+    if (count > t->room || info->T > t->T)
+        return clrnn_error(log, CLRNN_ERR_ARG, "%u samples of %u steps were asked for, but there is room for %u of %u",
+                           count, info->T, t->room, t->T);
+    // in this order: a row that is cut to T steps is first read whole, over where the next ones will lie
+    for (uint32_t i = 0; i < count; i++) {
+        const uint32_t label = d->labels_from ? d->labels_from[rows[i]] : rows[i];
 
-    TRY(clrnn_feed_next(t->feed, mode, &plan, &samples));
-    if (!plan) {
-        TRY(clrnn_feed_start(t->feed, ++t->epoch, 0));
-        TRY(clrnn_feed_next(t->feed, mode, &plan, &samples));
+        gather_x(t, d, rows[i], i, T);
+        if (real_targets(t->params->config))
+            clrnn_dataset_targets(d->set, label, t->targets + (size_t)i * label_steps);
+        else
+            clrnn_dataset_classes(d->set, label, t->classes + (size_t)i * label_steps);
     }
-    record->lr = t->model->schedule.lr;
-    TRY(run_batch(t, plan, mode == CLRNN_MODE_TRAIN || mode == CLRNN_MODE_GRADIENT, r));
-    record->loss = r[RECORD_LOSS] / r[RECORD_WEIGHT];
-    record->accuracy = is_regression(t) ? NAN : r[RECORD_CORRECT] / r[RECORD_COUNT];
-    record->grad_norm = mode == CLRNN_MODE_EVAL ? NAN : r[RECORD_NORM];
-    if (mode != CLRNN_MODE_TRAIN)
-        return CLRNN_OK;
-    t->step++;
-    step_schedule(t, record->loss);
-    return CLRNN_OK;
-}
-
-enum clrnn_status clrnn_trial_evaluate(struct clrnn_trial *t, struct clrnn_feed *feed,
-                                       const volatile sig_atomic_t *stop, struct clrnn_trial_record *record)
-{
-    double loss = 0.0, weight = 0.0, correct = 0.0, counted = 0.0, r[RECORD_FIELDS];
-    struct clrnn_plan *plan;
-    uint32_t samples;
-
-    TRY(clrnn_feed_start(feed, 0, 0));
-    while (!(stop && *stop)) {
-        TRY(clrnn_feed_next(feed, CLRNN_MODE_EVAL, &plan, &samples));
-        if (!plan)
-            break;
-        TRY(run_batch(t, plan, false, r));
-        loss += r[RECORD_LOSS];
-        weight += r[RECORD_WEIGHT];
-        correct += r[RECORD_CORRECT];
-        counted += r[RECORD_COUNT];
-    }
-    *record = (struct clrnn_trial_record){
-        .loss = loss / weight,
-        .accuracy = is_regression(t) ? NAN : correct / counted,
-        .grad_norm = NAN,
-        .lr = t->model->schedule.lr,
+    *batch = (struct clrnn_batch){
+        .N = count, .T = T, .x = t->x, .tokens = t->tokens,
+        .lengths = info->has_lengths ? t->lengths : NULL,
+        .classes = real_targets(t->params->config) ? NULL : t->classes,
+        .targets = real_targets(t->params->config) ? t->targets : NULL,
     };
-    if (feed == t->feed) // training goes on at the start of a pass
-        TRY(clrnn_feed_start(feed, ++t->epoch, 0));
     return CLRNN_OK;
+}
+
+void trial_order(const struct clrnn_config *config, uint32_t S, uint64_t epoch, uint32_t *order)
+{
+    const struct clrnn_random r = {config->train.seed, RANDOM_SHUFFLE, (uint32_t)epoch, 0};
+
+    if (config->train.shuffle) {
+        clrnn_random_permutation(&r, S, order);
+        return;
+    }
+    for (uint32_t i = 0; i < S; i++)
+        order[i] = i;
+}
+
+// ---------------------------------------------------------------- stepping
+
+static void step_schedule(struct trial *t, double metric)
+{
+    if (t->params->config->train.scheduler.kind == CLRNN_SCHED_NONE || t->schedule_ended)
+        return;
+    // one cycle beyond its total: stays where it ended
+    t->schedule_ended = !clrnn_schedule_step(&t->model->schedule, &t->params->config->train, t->params->batches, metric);
+}
+
+enum clrnn_status trial_step(struct trial *t, const struct clrnn_batch *batch, struct clrnn_step_result *result)
+{
+    TRY(clrnn_model_step(t->model, batch, result));
+    if (t->params->config->train.scheduler.per_batch)
+        step_schedule(t, result->loss);
+    return CLRNN_OK;
+}
+
+void trial_end_epoch(struct trial *t, double metric)
+{
+    if (!t->params->config->train.scheduler.per_batch)
+        step_schedule(t, metric);
+}
+
+// ---------------------------------------------------------------- evaluating
+
+struct sums {
+    double loss, weight, correct, counted, y, yy, squares;
+};
+
+static void add_classes(const struct clrnn_loss_config *l, const float *x, uint32_t K, int32_t y, struct sums *s)
+{
+    const double smooth = l->kind == CLRNN_CROSS_ENTROPY ? l->label_smoothing : 0;
+    double most = x[0], total = 0, log_total, w = 1;
+    uint32_t best = 0;
+
+    if (y == l->ignore_index || y < 0 || (uint32_t)y >= K)
+        return;
+    for (uint32_t k = 1; k < K; k++)
+        if (x[k] > most) {
+            most = x[k];
+            best = k;
+        }
+    for (uint32_t k = 0; k < K; k++)
+        total += exp(x[k] - most);
+    log_total = l->kind == CLRNN_CROSS_ENTROPY ? most + log(total) : 0; // nll: x is the logarithm already
+    if (l->weight)
+        w = l->weight[y];
+    s->loss += (1 - smooth) * w * (log_total - x[y]);
+    for (uint32_t k = 0; smooth > 0 && k < K; k++)
+        s->loss += smooth / K * (l->weight ? l->weight[k] : 1) * (log_total - x[k]);
+    s->weight += w;
+    s->correct += best == (uint32_t)y;
+    s->counted++;
+}
+
+static void add_real(const struct clrnn_loss_config *l, double x, double y, struct sums *s)
+{
+    const double positive = l->weight ? l->weight[0] : 1;
+
+    if (l->kind == CLRNN_MSE) {
+        s->loss += (x - y) * (x - y);
+        s->squares += (x - y) * (x - y);
+        s->y += y;
+        s->yy += y * y;
+    } else { // softplus(-x) and softplus(x), stable
+        const double plus = fmax(x, 0) + log1p(exp(-fabs(x))), minus = plus - x;
+
+        s->loss += positive * y * minus + (1 - y) * plus;
+        s->correct += (x > 0) == (y > 0.5);
+    }
+    s->weight++;
+    s->counted++;
+}
+
+static void add_batch(const struct trial *t, const struct clrnn_batch *b, struct sums *s)
+{
+    const struct clrnn_loss_config *l = &t->params->config->train.loss;
+    const uint32_t K = t->model->outputs, T = t->model->per_step ? b->T : 1;
+
+    for (uint32_t n = 0; n < b->N; n++)
+        for (uint32_t i = 0; i < T; i++) {
+            const size_t at = (size_t)n * T + i;
+
+            if (t->model->per_step && b->lengths && i >= (uint32_t)b->lengths[n])
+                continue;
+            if (b->classes)
+                add_classes(l, t->out + at * K, K, b->classes[at], s);
+            else
+                add_real(l, t->out[at * K], b->targets[at], s);
+        }
+}
+
+enum clrnn_status trial_evaluate(struct trial *t, const struct trial_data *d, const uint32_t *rows, uint32_t count,
+                                 struct trial_score *score)
+{
+    uint32_t *some = malloc(t->room * sizeof(*some));
+    struct sums s = {0};
+    enum clrnn_status st = CLRNN_OK;
+
+    if (!some)
+        return clrnn_error_memory(clrnn_device_log(t->params->device), t->room * sizeof(*some), "an evaluation");
+    for (uint32_t first = 0; st == CLRNN_OK && first < count; first += t->room) {
+        const uint32_t n = MIN2(t->room, count - first);
+        struct clrnn_batch batch;
+
+        for (uint32_t i = 0; i < n; i++)
+            some[i] = rows ? rows[first + i] : first + i;
+        st = trial_gather(t, d, some, n, &batch);
+        if (st == CLRNN_OK)
+            st = clrnn_model_predict(t->model, &batch, t->out);
+        if (st == CLRNN_OK)
+            add_batch(t, &batch, &s);
+    }
+    free(some);
+    *score = (struct trial_score){.loss = s.loss / s.weight, .counted = s.counted};
+    if (t->params->config->train.loss.kind == CLRNN_MSE)
+        score->quality = 1 - s.squares / fmax(s.yy - s.y * s.y / fmax(s.counted, 1), 1e-300);
+    else
+        score->quality = s.correct / s.counted;
+    return st;
+}
+
+// ---------------------------------------------------------------- the best constant answer
+
+static double constant_cross_entropy(const struct clrnn_loss_config *l, uint32_t K, const uint64_t *counts)
+{
+    double total = 0, weight = 0, all = 0, loss = 0;
+
+    for (uint32_t k = 0; k < K; k++)
+        total += (double)counts[k];
+    for (uint32_t pass = 0; pass < 2; pass++) // the answer's shares are those of the weighted, smoothed targets
+        for (uint32_t k = 0; k < K; k++) {
+            const double w = l->weight ? l->weight[k] : 1, share = (double)counts[k] / total;
+            const double smooth = l->kind == CLRNN_CROSS_ENTROPY ? l->label_smoothing : 0;
+            const double target = w * ((1 - smooth) * share + smooth / K);
+
+            if (!pass) {
+                all += target;
+                weight += w * share;
+            } else if (target > 0) {
+                loss -= target * log(target / all);
+            }
+        }
+    return loss / weight;
+}
+
+double trial_constant_loss(const struct clrnn_config *config, uint32_t classes, const uint64_t *counts,
+                           double target_variance)
+{
+    const struct clrnn_loss_config *l = &config->train.loss;
+    double ones, zeros, share;
+
+    switch (l->kind) {
+    case CLRNN_CROSS_ENTROPY:
+        return constant_cross_entropy(l, classes, counts);
+    case CLRNN_NLL:
+        return config->layer_count && config->layer[config->layer_count - 1].kind == CLRNN_LAYER_LOG_SOFTMAX
+                   ? constant_cross_entropy(l, classes, counts) : NAN;
+    case CLRNN_BCE_WITH_LOGITS:
+        ones = (double)counts[1] / (double)(counts[0] + counts[1]);
+        zeros = 1 - ones;
+        ones *= l->weight ? l->weight[0] : 1;
+        share = ones / (ones + zeros);
+        return share > 0 && share < 1 ? -ones * log(share) - zeros * log(1 - share) : 0;
+    case CLRNN_MSE:
+        break;
+    }
+    return target_variance;
 }

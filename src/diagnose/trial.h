@@ -1,76 +1,90 @@
 // SPDX-License-Identifier: MIT
-// A trial: a model of a config or of a variant of it, with batches of some data set, stepped one by one
-// while somebody looks. Overfit, grow and the doctor's probes are made of these.
+// A model that is trained and looked at from batches that the host gathers, so that inputs, their order in
+// time and labels can be tampered with; and a plan of it whose tensors can all be read.
 #ifndef CLRNN_SRC_DIAGNOSE_TRIAL_H
 #define CLRNN_SRC_DIAGNOSE_TRIAL_H
 
-#include <signal.h>
+#include "model/plan.h"
+#include "train/dataset.h"
 
-#include "train/feed.h"
-
-/** The data that a config names, opened once for many trials. */
-struct clrnn_trial_data {
-    struct clrnn_dataset *whole, *train, *valid; // whole: what valid was split off from, or NULL; valid: or NULL
-    double *mean, *std;                          // [C] of the training set for data.normalize, or NULL
-    uint32_t batch;                              // samples of a training batch
-    uint64_t batches;                            // of an epoch of the run itself
-};
-
-/** Opens and checks data.train and data.valid as training does, with its errors. */
-enum clrnn_status clrnn_trial_data_open(const struct clrnn_log *log, const struct clrnn_config *config,
-                                        struct clrnn_trial_data *data);
-void clrnn_trial_data_close(struct clrnn_trial_data *data);
-
-/** The first samples of the run's first epoch as a set of their own: one training batch, in the order of
- *  the run. `count` 0: train.batch_size; never more than there are. Close it before the data. */
-enum clrnn_status clrnn_trial_first_batch(struct clrnn_device *device, const struct clrnn_config *config,
-                                          const struct clrnn_trial_data *data, uint32_t count,
-                                          struct clrnn_dataset **batch);
-
-/** A copy of a config without dropout and scheduler. */
-enum clrnn_status clrnn_trial_plain(const struct clrnn_log *log, const struct clrnn_config *config,
-                                    struct clrnn_config **plain);
-
-struct clrnn_trial_params {
-    const struct clrnn_config *config;
-    const struct clrnn_trial_data *data; // for normalisation and the length of an epoch
-    struct clrnn_dataset *set;           // what is trained on
-    struct clrnn_dataset *valid;         // or NULL
-    uint32_t batch_size;                 // 0: train.batch_size
-    bool shuffle;                        // by train.seed and the pass over `set`
-    bool drop_last;
-    const char *init;                    // safetensors, or NULL
-};
-
-/** What one pass of a batch, or several, gave. */
-struct clrnn_trial_record {
-    double loss;       // 0 / 0, NaN, where all labels are ignored
-    double accuracy;   // NaN for mse
-    double grad_norm;  // before clipping; of training and gradient steps
-    double lr;         // that the step used
-};
-
-struct clrnn_trial {
+/** What a trial is made from; the same for every trial of a doctor's visit. */
+struct trial_params {
     struct clrnn_device *device;
-    struct clrnn_model *model;
-    struct clrnn_feed *feed, *valid_feed; // valid_feed: or NULL
-    const struct clrnn_config *config;    // the model's
-    uint64_t epoch, step;                 // passes over `set` begun; training steps done
-    uint64_t batches;                     // of an epoch of the run itself
-    bool schedule_over;                   // a one cycle has ended: its last lr stays
+    const struct clrnn_config *config;
+    const struct clrnn_dataset *train; // its shape sizes the first layer
+    const char *init;                  // safetensors to start from, or NULL
+    const double *mean, *std;          // of data.normalize, or NULL
+    uint64_t batches;                  // of an epoch: what the schedule counts by
+    uint32_t room;                     // samples that are gathered at most
 };
 
-enum clrnn_status clrnn_trial_create(struct clrnn_device *device, const struct clrnn_trial_params *params,
-                                     struct clrnn_trial **trial);
-void clrnn_trial_destroy(struct clrnn_trial **trial);
+/** Rows of a data set, possibly tampered with. */
+struct trial_data {
+    const struct clrnn_dataset *set;
+    const uint32_t *labels_from; // row i takes y of row labels_from[i]; NULL: its own
+    const double *blank;         // every step of X is replaced by this [C], or NULL (tokens: by token 0)
+    bool blank_tokens, shuffle_time;
+    bool shorten;                // at most `steps` steps
+    uint32_t steps;
+};
 
-/** The next batch of `set` (round and round), trained on (CLRNN_MODE_TRAIN; the scheduler is stepped as in
- *  the run: an epoch has as many steps as there) or only looked at (GRADIENT, EVAL). Waits. */
-enum clrnn_status clrnn_trial_step(struct clrnn_trial *trial, enum clrnn_mode mode,
-                                   struct clrnn_trial_record *record);
+struct trial {
+    struct clrnn_model *model;
+    struct clrnn_config *own;    // the config without its schedule: steps are taken by trial_step
+    const struct trial_params *params;
+    bool schedule_ended;
+    uint32_t room;               // samples that fit the arrays below
+    uint32_t T;                  // steps a sample has in them
+    float *x, *targets, *out;
+    int32_t *tokens, *lengths, *classes;
+    uint32_t *order, *scratch;   // for shuffling steps
+};
 
-/** Loss and accuracy over a feed, once, in eval mode; with `stop` as far as it got. */
-enum clrnn_status clrnn_trial_evaluate(struct clrnn_trial *trial, struct clrnn_feed *feed,
-                                       const volatile sig_atomic_t *stop, struct clrnn_trial_record *record);
+enum clrnn_status trial_create(const struct trial_params *params, struct trial *trial);
+void trial_finish(struct trial *trial);
+
+/** Gathers rows into the trial's arrays; *batch points to them. */
+enum clrnn_status trial_gather(struct trial *trial, const struct trial_data *data, const uint32_t *rows,
+                               uint32_t count, struct clrnn_batch *batch);
+
+/** One training step on a batch; the schedule steps too where it does per batch. */
+enum clrnn_status trial_step(struct trial *trial, const struct clrnn_batch *batch,
+                             struct clrnn_step_result *result);
+/** The schedule's step at the end of an epoch, where it does so; `metric`: the validation loss. */
+void trial_end_epoch(struct trial *trial, double metric);
+
+/** Loss and accuracy (mse: R2) over rows in eval mode. rows NULL: the first `count`. */
+struct trial_score {
+    double loss, quality;
+    double counted; // labels that counted
+};
+enum clrnn_status trial_evaluate(struct trial *trial, const struct trial_data *data, const uint32_t *rows,
+                                 uint32_t count, struct trial_score *score);
+
+/** Rows of an epoch in the order that training takes them. order [S]. */
+void trial_order(const struct clrnn_config *config, uint32_t S, uint64_t epoch, uint32_t *order);
+
+/** Loss of the best answer that does not look at X, from the shares of classes or the spread of targets;
+ *  NaN where there is none (nll of raw outputs). counts [classes]. */
+double trial_constant_loss(const struct clrnn_config *config, uint32_t classes, const uint64_t *counts,
+                           double target_variance);
+
+// ---------------------------------------------------------------- probe
+
+/** A pass forward in train mode and backward, without update, whose tensors all stay readable. */
+struct probe {
+    struct clrnn_model *model;
+    struct clrnn_plan *plan;
+    struct clrnn_buffer *x, *y, *lengths, *index;
+    uint32_t N, T;
+};
+
+/** For batches of exactly N samples of T steps; `lengths`: whether they have lengths. */
+enum clrnn_status probe_create(struct clrnn_model *model, uint32_t N, uint32_t T, bool lengths, struct probe *probe);
+void probe_finish(struct probe *probe);
+/** Runs it on a batch; result's loss, accuracy and grad_norm. Gradients: clrnn_model_read_grad. */
+enum clrnn_status probe_run(struct probe *probe, const struct clrnn_batch *batch, struct clrnn_step_result *result);
+/** Reads a tensor of the plan into fresh memory: free() it. */
+enum clrnn_status probe_read(const struct probe *probe, int tensor, double **values);
 
 #endif
