@@ -120,6 +120,7 @@ kernel void gemm(uint M, uint N, uint K, real alpha, global const real *restrict
                  uint n_block, uint k_share)
 {
     local real panel[KC * PANEL] __attribute__((aligned(64)));
+    local vec out[TILE][VECS];
 #if TRANSPOSE_A
     local real rows[KC * BLOCK] __attribute__((aligned(64)));
 #endif
@@ -180,28 +181,33 @@ kernel void gemm(uint M, uint N, uint K, real alpha, global const real *restrict
                             sum[i][v] = fma(x, b[v], sum[i][v]);
                     }
                 }
+                // Through memory, so that the code for ragged edges is there once, not per vector.
 #pragma unroll
                 for (int i = 0; i < TILE; i++)
 #pragma unroll
                     for (int v = 0; v < VECS; v++)
-                        if (m0 + i < m_end && v * WIDTH < cols)
-                            store(C + (size_t)(m0 + i) * c_ld + (size_t)(n0 + v * WIDTH) * c_step, c_step,
-                                  alpha * sum[i][v], cols - v * WIDTH, keep);
+                        out[i][v] = alpha * sum[i][v];
+                for (uint i = 0; i < min((uint)TILE, m_end - m0); i++)
+                    for (uint v = 0; v * WIDTH < cols; v++)
+                        store(C + (size_t)(m0 + i) * c_ld + (size_t)(n0 + v * WIDTH) * c_step, c_step,
+                              out[i][v], cols - v * WIDTH, keep);
             }
         }
     }
 }
 
-// C = alpha (sum of `shares` matrices [M, N] in P) + beta C, a row of P an item; C's strides as above.
+// C = alpha (sum of `shares` matrices [M, N] in P, `share` apart) + beta C: an item makes n_block columns of
+// a row. C's strides as above.
 kernel void gemm_sum(uint N, uint shares, uint share, global const real *restrict P, real alpha, real beta,
-                     global real *restrict C, uint c_offset, uint c_ld, uint c_step)
+                     global real *restrict C, uint c_offset, uint c_ld, uint c_step, uint n_block)
 {
-    const uint m = get_global_id(0);
+    const uint n_first = get_global_id(0) * n_block, n_end = min(n_first + n_block, N);
+    const uint m = get_global_id(1);
 
     P += (size_t)m * N;
     C += c_offset + (size_t)m * c_ld;
-    for (uint n = 0; n < N; n += WIDTH) {
-        const uint cols = min((uint)WIDTH, N - n);
+    for (uint n = n_first; n < n_end; n += WIDTH) {
+        const uint cols = min((uint)WIDTH, n_end - n);
         vec sum = 0.0f;
 
         for (uint s = 0; s < shares; s++) {

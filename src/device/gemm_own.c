@@ -3,11 +3,16 @@
 #include "device/gemm.h"
 
 #include <math.h>
+#include <string.h>
 
 // The tile in registers and the panels in cache that a device gets; names as in cl/gemm.cl.
 struct tiling {
     uint32_t width, tile, panel, kc, block;
+    // Mesa's llvmpipe leaves a kernel's loops, without a word, after 65,535 rounds of all of them together
+    // (LP_MAX_TGSI_LOOP_ITERATIONS), and unrolls none. Then an item makes one tile, over at most BRIEF_K.
+    bool brief;
 };
+enum { BRIEF_K = 1024, SUM_BLOCK = 512, MOST_PARTIAL = 1 << 28 };
 
 // One way of cutting C and K: an item owns m_block rows, n_block columns and k_share of K.
 struct cut {
@@ -23,12 +28,12 @@ static uint32_t divide_up(uint32_t a, uint32_t b)
 
 static struct tiling choose_tiling(const struct clrnn_device_info *info)
 {
-    struct tiling t = {.tile = 6, .kc = 256, .block = 192};
+    struct tiling t = {.tile = 6, .kc = 256, .block = 192, .brief = strstr(info->name, "llvmpipe") != NULL};
 
     // 24 sums of 32 registers with AVX-512, 12 of 16 with AVX, SSE and (leaving some unused) NEON.
     t.width = info->float_vector_width >= 16 ? 16 : info->float_vector_width >= 8 ? 8 : 4;
     t.panel = t.width * (t.width == 16 ? 4 : 2);
-    if (info->local_bytes < 4ull * t.kc * (t.panel + t.block)) {
+    if (info->local_bytes < 4ull * (t.kc * (t.panel + t.block) + t.tile * t.panel)) {
         t.kc = 64;
         t.block = 48; // fits the 32 KiB that every OpenCL device has
     }
@@ -53,23 +58,33 @@ static double estimate(const struct clrnn_gemm *g, const struct tiling *t, uint3
     return (items > 1 ? (ceil(items / cores) + 0.25) * item + 4000 : item) + sum;
 }
 
+// The counts and the time of cutting so; more time than any where the shares' results would be too large.
+static struct cut try_cut(const struct clrnn_gemm *g, const struct tiling *t, uint32_t cores, uint32_t rows,
+                          uint32_t panels, uint32_t shares)
+{
+    struct cut c = {.n_block = panels * t->panel, .k_share = divide_up(g->K, shares)};
+
+    c.m_count = divide_up(g->M, rows);
+    c.m_block = divide_up(divide_up(g->M, c.m_count), t->tile) * t->tile;
+    c.m_count = divide_up(g->M, c.m_block);
+    c.n_count = divide_up(g->N, c.n_block);
+    c.shares = divide_up(g->K, c.k_share);
+    c.cycles =
+        c.shares > 1 && (double)c.shares * g->M * g->N > MOST_PARTIAL ? INFINITY : estimate(g, t, cores, &c);
+    return c;
+}
+
 static struct cut choose_cut(const struct clrnn_gemm *g, const struct tiling *t, uint32_t cores)
 {
     struct cut best = {.cycles = INFINITY};
 
+    if (t->brief)
+        return try_cut(g, t, cores, t->tile, 1, divide_up(g->K, BRIEF_K));
     for (uint32_t rows = t->tile; rows <= t->block; rows *= 2)
         for (uint32_t panels = 1; panels <= 8; panels *= 2)
-            for (uint32_t shares = 1; shares <= 64; shares *= 2) {
-                struct cut c = {.n_block = panels * t->panel, .k_share = divide_up(g->K, shares)};
+            for (uint32_t shares = 1; shares <= 64 && (shares == 1 || g->K / shares >= 64); shares *= 2) {
+                const struct cut c = try_cut(g, t, cores, rows, panels, shares);
 
-                c.m_count = divide_up(g->M, rows);
-                c.m_block = divide_up(divide_up(g->M, c.m_count), t->tile) * t->tile;
-                c.m_count = divide_up(g->M, c.m_block);
-                c.n_count = divide_up(g->N, c.n_block);
-                c.shares = divide_up(g->K, c.k_share);
-                if (shares > 1 && (c.k_share < 64 || (double)c.shares * g->M * g->N > 1u << 28))
-                    break;
-                c.cycles = estimate(g, t, cores, &c);
                 if (c.cycles < best.cycles)
                     best = c;
             }
@@ -120,7 +135,7 @@ static enum clrnn_status append_dot(struct clrnn_launches *launches, const struc
     struct clrnn_define define[6];
     // Four items a core, of no less than about 20 microseconds.
     const uint32_t least = (uint32_t)(1 << 16) / g->K + 1, even = divide_up(g->N, 4 * cores);
-    const uint32_t n_block = divide_up(even > least ? even : least, 4) * 4;
+    const uint32_t n_block = t->brief ? 4 : divide_up(even > least ? even : least, 4) * 4;
 
     return clrnn_launch_kernel(
         launches, "gemm", "gemm_dot", defines_of(t, false, define),
@@ -151,10 +166,11 @@ static enum clrnn_status append_tiles(struct clrnn_launches *launches, const str
     if (!partial)
         return CLRNN_OK;
     return clrnn_launch_kernel(launches, "gemm", "gemm_sum", defines,
-                               (struct clrnn_range){1, {g->M, 1, 1}, {1, 1, 1}},
+                               (struct clrnn_range){2, {divide_up(g->N, SUM_BLOCK), g->M, 1}, {1, 1, 1}},
                                (struct clrnn_cost){0, 4.0 * (cut->shares + 1) * g->M * g->N},
                                ARGS(UINT(g->N), UINT(cut->shares), UINT(MN), BUF(partial), REAL(g->alpha),
-                                    REAL(g->beta), BUF(g->c), UINT(g->c_offset), UINT(c.ld), UINT(c.step)));
+                                    REAL(g->beta), BUF(g->c), UINT(g->c_offset), UINT(c.ld), UINT(c.step),
+                                    UINT(SUM_BLOCK)));
 }
 
 enum clrnn_status clrnn_gemm_own_prepare(struct clrnn_launches *launches, const struct clrnn_gemm *gemm,
@@ -172,11 +188,15 @@ enum clrnn_status clrnn_gemm_own_prepare(struct clrnn_launches *launches, const 
              gemm->M <= INT32_MAX && gemm->N <= INT32_MAX && gemm->K <= INT32_MAX;
     if (!*taken)
         return CLRNN_OK;
-    if (!gemm->transpose_a && gemm->transpose_b && (gemm->M <= 4 || gemm->N <= 4))
+    if (!gemm->transpose_a && gemm->transpose_b && (gemm->M <= 4 || gemm->N <= 4) &&
+        !(t.brief && gemm->K > BRIEF_K))
         return gemm->M <= gemm->N ? append_dot(launches, gemm, &t, cores, along)
                                   : append_dot(launches, &other, &t, cores, across);
     cut = choose_cut(gemm, &t, cores);
     other_cut = choose_cut(&other, &t, cores);
+    *taken = isfinite(cut.cycles) || isfinite(other_cut.cycles);
+    if (!*taken)
+        return CLRNN_OK;
     if (1.25 * other_cut.cycles < cut.cycles) // scattered stores must be worth it
         return append_tiles(launches, &other, &t, &other_cut, across);
     return append_tiles(launches, gemm, &t, &cut, along);
