@@ -109,7 +109,7 @@ static void write_loss(FILE *script, const struct clrnn_run_folder *f)
             }
     }
     fprintf(script, "set title 'Loss of each epoch' textcolor '#303030'\nset xlabel 'epoch'\nset ylabel 'loss'\n"
-                    "set key top right\n");
+                    "set key above right horizontal\n");
     fprintf(script, "set xrange [%g:%llu]\n", f->count > 1 ? 1.0 : 0.0,
             (unsigned long long)(f->count > 1 ? f->row[f->count - 1].epoch : 2));
     if (f->count < 12)
@@ -141,7 +141,7 @@ static void write_classes(FILE *script, const uint64_t *counts, uint32_t classes
 
     fprintf(script, "set title 'Training %s of each class' textcolor '#303030'\nset xlabel 'class'\n"
                     "set ylabel '%s'\nset yrange [0:*]\nset offsets 0,0,graph 0.08,0\nset key off\n"
-                    "set style fill solid 0.9 noborder\nset boxwidth 0.7\nset xrange [-0.6:%g]\n", what, what,
+                    "set style fill solid 0.9 noborder\nset boxwidth 0.6\nset xrange [-0.6:%g]\n", what, what,
             classes - 0.4);
     if (classes <= MOST_BARS_NAMED)
         fprintf(script, "set xtics 1\n");

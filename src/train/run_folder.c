@@ -437,3 +437,14 @@ enum clrnn_status clrnn_run_folder_summary(const struct clrnn_run_folder *f,
 
     return write_json(f, "summary.json", object);
 }
+
+void clrnn_run_folder_former(const struct clrnn_run_folder *f, struct clrnn_train_result *r)
+{
+    char *path = clrnn_path_join(f->path, "summary.json");
+    json_t *object = path ? json_load_file(path, 0, NULL) : NULL;
+
+    r->ms_per_step_median = number_of(object, "ms_per_step_median");
+    r->samples_per_s = number_of(object, "samples_per_s");
+    json_decref(object);
+    free(path);
+}

@@ -60,6 +60,9 @@ enum clrnn_status clrnn_run_folder_summary(const struct clrnn_run_folder *folder
                                            const struct clrnn_device_info *device,
                                            const struct clrnn_train_result *result);
 
+/** The speeds that a finished run's summary.json holds, for a resume that has nothing left to do. */
+void clrnn_run_folder_former(const struct clrnn_run_folder *folder, struct clrnn_train_result *result);
+
 /** loss.svg and classes.svg by gnuplot. `plot` as in clrnn_train_params; never fails a run. */
 void clrnn_plot(const struct clrnn_run_folder *folder, const struct clrnn_dataset *train, int plot);
 

@@ -408,15 +408,19 @@ enum clrnn_status clrnn_train(struct clrnn_device *device, const struct clrnn_tr
     const double started = clrnn_loop_clock();
     struct clrnn_train_result own, *r = result ? result : &own;
     enum clrnn_status st;
+    bool nothing_done;
 
     memset(r, 0, sizeof(*r));
     st = clrnn_loop_prepare(&l);
     if (st == CLRNN_OK)
         st = clrnn_loop_run(&l);
     fill_result(&l, started, r);
+    nothing_done = st == CLRNN_OK && !l.steps_here && params->resume;
+    if (nothing_done)
+        clrnn_run_folder_former(&l.folder, r);
     if (st == CLRNN_OK)
         st = clrnn_profile_print(&l.profile, l.log);
-    if (st == CLRNN_OK)
+    if (st == CLRNN_OK && (!nothing_done || isnan(r->ms_per_step_median)))
         st = clrnn_run_folder_summary(&l.folder, clrnn_device_info(device), r);
     if (st == CLRNN_OK)
         clrnn_plot(&l.folder, l.train, params->plot);
