@@ -25,6 +25,7 @@ struct clrnn_device_info {
     bool local_is_real, has_fp64, unified_memory;
     bool is_pocl;
     const char *trouble; // NULL, or why the platform or device cannot be used, a sentence
+    int same_as; // row of the list that shows the same physical device through an earlier platform, or -1
 };
 
 struct clrnn_device_list {

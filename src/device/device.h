@@ -93,6 +93,8 @@ enum clrnn_status clrnn_list_row(const struct clrnn_log *log, struct clrnn_devic
                                  struct clrnn_handles handles, struct clrnn_device_info **row);
 /** Hands fresh text (NULL: no memory) over to the list, which returns it, or NULL. */
 const char *clrnn_list_keep(struct clrnn_device_list *list, char *text);
+/** Fills in `same_as`. */
+void clrnn_list_mark_same(struct clrnn_device_list *list);
 enum clrnn_status clrnn_list_ref(const struct clrnn_log *log, struct clrnn_device_list *list);
 
 /** Finds the row that `select` (NULL: the default) means. */

@@ -65,6 +65,7 @@ enum clrnn_status clrnn_list_row(const struct clrnn_log *log, struct clrnn_devic
     *row = &list->info[list->count++];
     **row = (struct clrnn_device_info){.platform = -1,
                                        .device = -1,
+                                       .same_as = -1,
                                        .name = "",
                                        .vendor = "",
                                        .version = "",
@@ -268,6 +269,8 @@ enum clrnn_status clrnn_list_opencl(const struct clrnn_log *log, struct clrnn_de
         if (probe->trouble[i].platform < 0)
             st = add_trouble(log, list, -1, probe->trouble[i].name, probe->trouble[i].text);
     clrnn_probe_destroy(&probe);
+    if (st == CLRNN_OK)
+        clrnn_list_mark_same(list);
     return st;
 }
 

@@ -48,8 +48,8 @@ static uint64_t pci_address(cl_device_id id)
     return 0;
 }
 
-/** Whether two rows are one physical device, seen through two platforms. */
-static bool same_device(const struct clrnn_device_list *list, size_t a, size_t b)
+/** Whether two rows are one physical device by what their drivers say. */
+static bool asked_same(const struct clrnn_device_list *list, size_t a, size_t b)
 {
     const struct clrnn_handles *h = ((const struct clrnn_list_private *)list->strings_)->handles;
     const struct clrnn_device_info *x = &list->info[a], *y = &list->info[b];
@@ -68,6 +68,24 @@ static bool same_device(const struct clrnn_device_list *list, size_t a, size_t b
         clGetDeviceInfo(h[b].id, CL_DEVICE_VENDOR_ID, sizeof(vendor_y), &vendor_y, NULL) != CL_SUCCESS)
         return false;
     return vendor_x == vendor_y && x->device == y->device; // as near as such drivers let us come
+}
+
+void clrnn_list_mark_same(struct clrnn_device_list *list)
+{
+    for (size_t i = 1; i < list->count; i++)
+        for (size_t j = 0; j < i && list->info[i].same_as < 0; j++)
+            if (list->info[i].device >= 0 && list->info[j].device >= 0 && list->info[j].same_as < 0 &&
+                asked_same(list, i, j))
+                list->info[i].same_as = (int)j;
+}
+
+/** Whether two rows are one physical device, seen through two platforms. */
+static bool same_device(const struct clrnn_device_list *list, size_t a, size_t b)
+{
+    const size_t first_a = list->info[a].same_as < 0 ? a : (size_t)list->info[a].same_as;
+    const size_t first_b = list->info[b].same_as < 0 ? b : (size_t)list->info[b].same_as;
+
+    return first_a == first_b;
 }
 
 /** "P:D name (platform)" of every device in fresh memory. NULL: no memory. */

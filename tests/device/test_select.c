@@ -46,6 +46,7 @@ static struct clrnn_device_list *make_list(const struct row *const *rows)
         i->trouble = (*rows)->trouble;
         i->is_pocl = (*rows)->platform == 0;
     }
+    clrnn_list_mark_same(list);
     return list;
 }
 

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: MIT
+// The list of devices, made by a child and copied.
+#include "device/apart.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/child.h"
+#include "base/file.h"
+#include "device/device.h"
+
+#define PATIENCE_S 120 // of the whole listing; single drivers are watched with less
+#define TEXT_BYTES ((size_t)1 << 20)
+#define MOST_ROWS 256
+
+// Shared memory lies at the same address in parent and child, so that pointers into it hold in both.
+struct board {
+    struct clrnn_child_report report;
+    bool done;
+    size_t count, used;
+    struct clrnn_device_info info[MOST_ROWS];
+    char text[TEXT_BYTES];
+};
+
+#define TEXTS 8
+static const char **text_of(struct clrnn_device_info *info, int i)
+{
+    const char **const texts[TEXTS] = {&info->name,       &info->vendor,        &info->version, &info->opencl_c_version,
+                                       &info->driver,     &info->platform_name, &info->platform_version,
+                                       &info->extensions};
+
+    return texts[i];
+}
+
+static const char *share(struct board *b, const char *text)
+{
+    const size_t size = text ? strlen(text) + 1 : 0;
+    char *to = b->text + b->used;
+
+    if (!text)
+        return NULL;
+    if (size > TEXT_BYTES - b->used)
+        return "";
+    b->used += size;
+    return memcpy(to, text, size);
+}
+
+static void list_in_child(void *user)
+{
+    struct board *b = user;
+    const struct clrnn_log log = {clrnn_child_log, &b->report, CLRNN_LOG_ERROR};
+    struct clrnn_device_list *list;
+
+    clrnn_child_doing(&b->report, "listing devices");
+    if (clrnn_device_list_create(&log, &list) != CLRNN_OK)
+        return;
+    for (size_t i = 0; i < MIN2(list->count, MOST_ROWS); i++) {
+        b->info[i] = list->info[i];
+        b->info[i].trouble = share(b, list->info[i].trouble);
+        for (int t = 0; t < TEXTS; t++)
+            *text_of(&b->info[i], t) = share(b, *text_of(&list->info[i], t));
+    }
+    b->count = MIN2(list->count, MOST_ROWS);
+    b->done = true;
+}
+
+static enum clrnn_status copy_list(const struct clrnn_log *log, struct board *b, struct clrnn_device_list *list)
+{
+    for (size_t i = 0; i < b->count; i++) {
+        struct clrnn_device_info *row;
+
+        TRY(clrnn_list_row(log, list, (struct clrnn_handles){NULL, NULL}, &row));
+        *row = b->info[i];
+        for (int t = 0; t < TEXTS; t++) {
+            *text_of(row, t) = clrnn_list_keep(list, clrnn_format("%s", *text_of(&b->info[i], t)));
+            if (!*text_of(row, t))
+                return clrnn_error_memory(log, 256, "the list of devices");
+        }
+        if (!row->trouble)
+            continue;
+        row->trouble = clrnn_list_keep(list, clrnn_format("%s", b->info[i].trouble));
+        if (!row->trouble)
+            return clrnn_error_memory(log, 256, "the list of devices");
+    }
+    return CLRNN_OK;
+}
+
+enum clrnn_status clrnn_device_list_apart(const struct clrnn_log *log, struct clrnn_device_list **list)
+{
+    struct board *b = clrnn_shared_create(sizeof(*b));
+    char ending[CLRNN_ENDING_SIZE];
+    struct clrnn_child child;
+    enum clrnn_status st;
+
+    *list = NULL;
+    if (!b)
+        return clrnn_error_memory(log, sizeof(*b), "the list of devices");
+    st = clrnn_child_start(log, list_in_child, b, &b->report, &child);
+    if (st == CLRNN_OK) {
+        clrnn_child_wait(&child, PATIENCE_S, NULL, ending);
+        if (!b->done)
+            st = clrnn_error(log, CLRNN_ERR_DEVICE, "OpenCL's devices cannot be listed: the process %s; see clinfo",
+                             ending);
+    }
+    if (st == CLRNN_OK)
+        st = clrnn_list_init(log, list);
+    if (st == CLRNN_OK)
+        st = copy_list(log, b, *list);
+    if (st != CLRNN_OK && *list)
+        clrnn_device_list_destroy(list);
+    clrnn_shared_destroy(b, sizeof(*b));
+    return st;
+}
+
+enum clrnn_status clrnn_device_list_find(const struct clrnn_log *log, const struct clrnn_device_list *list,
+                                         const char *spec, size_t *row)
+{
+    for (size_t i = 0; spec && i < list->count; i++)
+        if (list->info[i].type == CLRNN_DEVICE_REF && strcmp(spec, "ref") == 0) {
+            *row = i;
+            return CLRNN_OK;
+        }
+    return clrnn_list_select(log, list, spec, row);
+}
+
+const char *clrnn_device_spec(const struct clrnn_device_info *info, char text[24])
+{
+    if (info->type == CLRNN_DEVICE_REF)
+        snprintf(text, 24, "ref");
+    else if (info->device < 0)
+        snprintf(text, 24, "%d:-", info->platform);
+    else
+        snprintf(text, 24, "%d:%d", info->platform, info->device);
+    return text;
+}

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: MIT
+// Looking at devices from a process that loads no driver, so that it may fork children that do.
+#ifndef CLRNN_SRC_DEVICE_APART_H
+#define CLRNN_SRC_DEVICE_APART_H
+
+#include "clrnn/device.h"
+
+/** clrnn_device_list_create, done in a child. Errors: CLRNN_ERR_DEVICE where that dies, CLRNN_ERR_MEMORY. */
+enum clrnn_status clrnn_device_list_apart(const struct clrnn_log *log, struct clrnn_device_list **list);
+
+/** The row that a SPEC means, "ref" included. CLRNN_ERR_ARG: none or several. */
+enum clrnn_status clrnn_device_list_find(const struct clrnn_log *log, const struct clrnn_device_list *list,
+                                         const char *spec, size_t *row);
+
+/** "0:1", "ref", or "0:-" where the platform has no device, into text; returns it. */
+const char *clrnn_device_spec(const struct clrnn_device_info *info, char text[24]);
+
+#endif
