@@ -154,22 +154,23 @@ static void backward_tile(const struct backward *b, uint tile, size_t n, uint ro
         backward_finish(b, tile, n, rows, acc);
 }
 
-// Rows [share * id0, ...) of direction id1, over all steps.
+// Steps first..last-1, counted from the last one that forward took; the rest as in rnn_forward.
 //
 // gates [D, T, N, RESERVE*H]: as in rnn_step_bwd of cl/rnn.cl. carry [D, N, H]: what the cell (lstm) or h
 // past the multiply (gru) hands on. bias [D, items, RESERVE*H]: sums of each item's gate gradients, or
 // NULL. lengths may be NULL.
 kernel void rnn_backward(global const real *packed, global real *gates, global const real *y,
                          global const real *cell, global const real *dy, global real *carry, global real *bias,
-                         global const int *lengths, uint T, uint N, uint H, uint D, uint share)
+                         global const int *lengths, uint T, uint N, uint H, uint D, uint share,
+                         uint tile_share, uint first, uint last)
 {
-    const uint n_first = get_global_id(0) * share, items = (N + share - 1) / share;
-    const size_t d = get_global_id(1);
-    if (n_first >= N || d >= D)
+    const uint n_first = get_global_id(0) * share, tile_first = get_global_id(1) * tile_share;
+    const size_t d = get_global_id(2), items = (N + share - 1) / share;
+    if (n_first >= N || tile_first >= TILES(H) || d >= D)
         return;
 
     real room[GROUP][ROWS * SLOTS * VW];
-    const struct stripes stripes = stripes_of(min(share, N - n_first));
+    struct walk walk = walk_of(min(share, N - n_first), min(tile_share, TILES(H) - tile_first));
     struct backward b;
 
     b.packed = packed + d * TILES(H) * GATES * H * P * VW;
@@ -183,27 +184,20 @@ kernel void rnn_backward(global const real *packed, global real *gates, global c
     b.N = N;
     b.H = H;
     b.DH = D * H;
-    for (uint j = 0; bias && j < RESERVE * H; j++)
-        b.bias[j] = 0.0f;
+    if (bias && first == 0)
+        for (uint g = 0; g < RESERVE; g++)
+            for (uint j = tile_first * TILE_UNITS; j < min((tile_first + tile_share) * TILE_UNITS, H); j++)
+                b.bias[g * H + j] = 0.0f;
 
-    for (uint step = 0; step < T; step++) {
+    for (uint step = first; step < last; step++) {
         b.t = d ? step : T - 1 - step;
         b.after = step == 0 ? b.t : d ? b.t - 1 : b.t + 1;
         b.before = step + 1 == T ? b.t : d ? b.t + 1 : b.t - 1;
         b.K = step == 0 ? 0 : GATES * H;
-        const uint parts = max(1u, (b.K + PART - 1) / PART);
-
-        for (uint i = 0; i < TILES(H) * stripes.groups * parts; i++) {
-            const uint k = i % parts, g = i / parts % stripes.groups, tile = i / parts / stripes.groups;
-            const uint first = g * stripes.count / stripes.groups;
-            const uint last = (g + 1) * stripes.count / stripes.groups;
-
-            b.k_first = k * b.K / parts;
-            b.k_last = (k + 1) * b.K / parts;
-            for (uint s = first; s < last; s++) {
-                const uint from = s * stripes.rows / stripes.count, to = (s + 1) * stripes.rows / stripes.count;
-                backward_tile(&b, tile, n_first + from, to - from, room[s - first]);
-            }
+        for (walk_start(&walk, b.K); walk_on(&walk);) {
+            b.k_first = walk.k_first;
+            b.k_last = walk.k_last;
+            backward_tile(&b, tile_first + walk.tile, n_first + walk.row, walk.height, room[walk.place]);
         }
     }
 }

@@ -185,22 +185,24 @@ static void forward_tile(const struct forward *f, uint tile, size_t n, uint rows
             forward_finish(f, tile, n + r, acc + r * SLOTS * VW);
 }
 
-// Rows [share * id0, ...) of direction id1, over all steps.
+// Steps first..last-1 in the order of the walk, of rows [share * id0, ...), tiles [tile_share * id1, ...)
+// and direction id2. More than one step needs all tiles of a row in one item.
 //
 // x [T, N, C] if its multiply is done here too; else C is 0 and pre holds the product. pre [D, T, N, 4H]
 // (rnn: y itself) takes the activations if `save`; NULL where neither is so. cell [D, T, N, H], without
 // save [D, N, H] (lstm). lengths may be NULL.
 kernel void rnn_forward(global const real *x, global const real *packed, global const real *bias,
                         global real *pre, global real *cell, global real *y, global const int *lengths, uint T,
-                        uint N, uint C, uint H, uint D, uint save, uint share)
+                        uint N, uint C, uint H, uint D, uint save, uint share, uint tile_share, uint first,
+                        uint last)
 {
-    const uint n_first = get_global_id(0) * share;
-    const size_t d = get_global_id(1);
-    if (n_first >= N || d >= D)
+    const uint n_first = get_global_id(0) * share, tile_first = get_global_id(1) * tile_share;
+    const size_t d = get_global_id(2);
+    if (n_first >= N || tile_first >= TILES(H) || d >= D)
         return;
 
     real room[GROUP][ROWS * SLOTS * VW];
-    const struct stripes stripes = stripes_of(min(share, N - n_first));
+    struct walk walk = walk_of(min(share, N - n_first), min(tile_share, TILES(H) - tile_first));
     struct forward f;
 
     f.x = x;
@@ -215,23 +217,14 @@ kernel void rnn_forward(global const real *x, global const real *packed, global 
     f.H = H;
     f.DH = D * H;
     f.save = save;
-    for (uint step = 0; step < T; step++) {
+    for (uint step = first; step < last; step++) {
         f.t = d ? T - 1 - step : step;
         f.before = step == 0 ? f.t : d ? f.t + 1 : f.t - 1;
         f.K = C + (step == 0 ? 0 : H);
-        const uint parts = max(1u, (f.K + PART - 1) / PART);
-
-        for (uint i = 0; i < TILES(H) * stripes.groups * parts; i++) {
-            const uint k = i % parts, g = i / parts % stripes.groups, tile = i / parts / stripes.groups;
-            const uint first = g * stripes.count / stripes.groups;
-            const uint last = (g + 1) * stripes.count / stripes.groups;
-
-            f.k_first = k * f.K / parts;
-            f.k_last = (k + 1) * f.K / parts;
-            for (uint s = first; s < last; s++) {
-                const uint from = s * stripes.rows / stripes.count, to = (s + 1) * stripes.rows / stripes.count;
-                forward_tile(&f, tile, n_first + from, to - from, room[s - first]);
-            }
+        for (walk_start(&walk, f.K); walk_on(&walk);) {
+            f.k_first = walk.k_first;
+            f.k_last = walk.k_last;
+            forward_tile(&f, tile_first + walk.tile, n_first + walk.row, walk.height, room[walk.place]);
         }
     }
 }

@@ -84,19 +84,52 @@ static bool all_padding(global const int *lengths, uint rows, uint t)
     return padding;
 }
 
-// An item's rows as stripes: as few as possible, of nearly equal height; GROUP at a time likewise.
-struct stripes {
-    uint rows, count, groups;
+// An item's way through one step: tile by tile; in a tile GROUP stripes at a time; for these, part by part
+// of K; and in a part stripe by stripe. As few stripes, groups and parts as possible, of nearly equal size.
+struct walk {
+    uint rows, tiles, stripes, groups;     // of the item
+    uint K, parts;                         // of the step
+    uint tile, group, part, stripe;        // where it is: the next stripe to take
+    uint row, height, place, k_first, k_last; // what was taken: rows, where their tile rests, part of K
 };
 
-static inline struct stripes stripes_of(uint rows)
+static struct walk walk_of(uint rows, uint tiles)
 {
-    struct stripes s;
+    struct walk w;
 
-    s.rows = rows;
-    s.count = (rows + ROWS - 1) / ROWS;
-    s.groups = (s.count + GROUP - 1) / GROUP;
-    return s;
+    w.rows = rows;
+    w.tiles = tiles;
+    w.stripes = (rows + ROWS - 1) / ROWS;
+    w.groups = (w.stripes + GROUP - 1) / GROUP;
+    return w;
+}
+
+static void walk_start(struct walk *w, uint K)
+{
+    w->K = K;
+    w->parts = max(1u, (K + PART - 1) / PART);
+    w->tile = w->group = w->part = w->stripe = 0;
+}
+
+static bool walk_on(struct walk *w)
+{
+    if (w->stripe == (w->group + 1) * w->stripes / w->groups) {
+        if (++w->part == w->parts) {
+            w->part = 0;
+            if (++w->group == w->groups) {
+                w->group = 0;
+                w->tile++;
+            }
+        }
+        w->stripe = w->group * w->stripes / w->groups;
+    }
+    w->row = w->stripe * w->rows / w->stripes;
+    w->height = (w->stripe + 1) * w->rows / w->stripes - w->row;
+    w->place = w->stripe - w->group * w->stripes / w->groups;
+    w->k_first = w->part * w->K / w->parts;
+    w->k_last = (w->part + 1) * w->K / w->parts;
+    w->stripe++;
+    return w->tile < w->tiles;
 }
 
 #endif

@@ -7,32 +7,46 @@
 struct tiling {
     uint32_t width, tile, slots, vectors; // vectors of packed weights side by side: P in the kernels
     uint32_t tiles, rows, part;
-    uint32_t share, items; // batch rows of a work-item; work-items of one direction
+    uint32_t share, items;           // batch rows of a work-item; work-items that share out the rows
+    uint32_t tile_share, tile_items; // likewise tiles
+    uint32_t steps;                  // of one launch
 };
+
+static uint32_t divide_up(uint32_t a, uint32_t b)
+{
+    return a / b + (a % b != 0);
+}
 
 #define GROUP 6 // stripes that take turns on one part of the weights: about 32 rows
 
-// Batch rows are dealt out evenly to the cores. Fewer than 4 each would not make an item shorter, as
-// reading the weights then takes longer than the multiplying.
-static void deal_rows(const struct clrnn_launches *l, const struct clrnn_rnn *r, struct tiling *t)
+// Two ways to employ the cores. Whole walks: each takes some rows over all steps, nothing in between. But
+// each then reads all recurrent weights in every step, and where these exceed a core's own cache (taken as
+// 2 MiB), that takes longer than multiplying a few rows with them. Then the cores share out the hidden
+// units instead, at the price of a launch for each step.
+static void employ_cores(const struct clrnn_launches *l, const struct clrnn_rnn *r, struct tiling *t)
 {
     const struct clrnn_device_info *info = clrnn_device_info(clrnn_launches_device(l));
-    const uint32_t cores = MAX2(info->compute_units, 1u);
-    const uint32_t items = MAX2((cores + r->D - 1) / r->D, 1u), least = MIN2(r->N, 4u);
+    const uint32_t cores = MAX2(info->compute_units, 1u), each = (cores + r->D - 1) / r->D;
+    const bool shared = (size_t)r->G * r->H * r->H * sizeof(float) > 2 * 1024 * 1024 && each > 1;
+    const uint32_t tile_items = shared ? MIN2(t->tiles, each) : 1, items = MAX2(each / tile_items, 1u);
 
-    t->share = MAX2((r->N + items - 1) / items, least);
-    t->items = (r->N + t->share - 1) / t->share;
+    t->steps = shared ? 1 : r->T;
+    t->tile_share = divide_up(t->tiles, tile_items);
+    t->tile_items = divide_up(t->tiles, t->tile_share);
+    // below 4 rows an item gets no shorter: reading the weights takes longer than the multiplying
+    t->share = MAX2(divide_up(r->N, items), MIN2(r->N, 4u));
+    t->items = divide_up(r->N, t->share);
 }
 
 // The tile of accumulators must fit the registers: 32 of 512 bits, else taken as 16.
 static struct tiling tiling_of(const struct clrnn_launches *l, const struct clrnn_rnn *r, bool backward)
 {
     struct tiling t = {.width = clrnn_rnn_width(l)};
-    const uint32_t unit_vectors = (r->H + t.width - 1) / t.width, registers = t.width == 16 ? 24 : 12;
+    const uint32_t unit_vectors = divide_up(r->H, t.width), registers = t.width == 16 ? 24 : 12;
 
     // the widest tile among those that leave the fewest vectors empty
     for (uint32_t tile = 4, least = UINT32_MAX; tile >= 1; tile--) {
-        const uint32_t all = (unit_vectors + tile - 1) / tile * tile;
+        const uint32_t all = divide_up(unit_vectors, tile) * tile;
         if (all < least) {
             least = all;
             t.tile = tile;
@@ -40,21 +54,23 @@ static struct tiling tiling_of(const struct clrnn_launches *l, const struct clrn
     }
     if (!backward && r->cell != CLRNN_CELL_RNN)
         t.tile = 1;
-    t.tiles = (unit_vectors + t.tile - 1) / t.tile;
+    t.tiles = divide_up(unit_vectors, t.tile);
     t.vectors = backward || r->cell == CLRNN_CELL_RNN ? t.tile : r->G;
     t.slots = backward || r->cell == CLRNN_CELL_RNN ? t.tile : 4;
     t.rows = MIN2(registers / t.slots, 8u);
     // 16 KiB of weights: half of the smallest first-level cache about
     t.part = 16 * 1024 / (t.vectors * t.width * (uint32_t)sizeof(float));
-    deal_rows(l, r, &t);
+    employ_cores(l, r, &t);
     return t;
 }
 
-static struct clrnn_cost recurrent_cost(const struct clrnn_rnn *r, double K, double bytes)
+// Of one launch: K numbers of input and state, `moved` numbers in memory, for each row of a step.
+static struct clrnn_cost recurrent_cost(const struct clrnn_rnn *r, const struct tiling *t, double K,
+                                        double moved)
 {
-    const double units = (double)r->D * r->T * r->N * r->H;
+    const double rows = (double)t->steps * r->N;
 
-    return (struct clrnn_cost){units * r->G * (2 * K + 10), bytes};
+    return (struct clrnn_cost){rows * r->D * r->G * r->H * (2 * K + 10), 4 * rows * moved};
 }
 
 enum clrnn_status clrnn_rnn_sequence_fwd(struct clrnn_launches *l, const struct clrnn_rnn *r)
@@ -95,17 +111,19 @@ enum clrnn_status clrnn_rnn_sequence_fwd(struct clrnn_launches *l, const struct 
                             (struct clrnn_cost){(double)r->D * r->G * r->H, 12.0 * r->D * r->G * r->H},
                             ARGS(BUF(r->bias_ih[0]), BUF(r->bias_hh[0]), BUF(r->bias_ih[1]),
                                  BUF(r->bias_hh[1]), BUF(bias), UINT(r->H), UINT(r->D))));
-    return clrnn_launch_kernel(l, "rnn_forward", "rnn_forward", defines, RANGE2(t.items, r->D),
-                               recurrent_cost(r, K, 4.0 * rows * moved),
-                               ARGS(BUF(r->x), BUF(packed), BUF(bias), BUF(pre), BUF(memory), BUF(r->y),
-                                    BUF(r->lengths), UINT(r->T), UINT(r->N), UINT(C), UINT(r->H), UINT(r->D),
-                                    UINT(save), UINT(t.share)));
+    for (uint32_t step = 0; step < r->T; step += t.steps)
+        TRY(clrnn_launch_kernel(l, "rnn_forward", "rnn_forward", defines, RANGE3(t.items, t.tile_items, r->D),
+                                recurrent_cost(r, &t, K, moved),
+                                ARGS(BUF(r->x), BUF(packed), BUF(bias), BUF(pre), BUF(memory), BUF(r->y),
+                                     BUF(r->lengths), UINT(r->T), UINT(r->N), UINT(C), UINT(r->H), UINT(r->D),
+                                     UINT(save), UINT(t.share), UINT(t.tile_share), UINT(step),
+                                     UINT(MIN2(step + t.steps, r->T)))));
+    return CLRNN_OK;
 }
 
 enum clrnn_status clrnn_rnn_sequence_bwd(struct clrnn_launches *l, const struct clrnn_rnn *r,
                                          struct clrnn_rnn_bias *bias)
 {
-    const size_t rows = (size_t)r->T * r->N;
     const struct tiling t = tiling_of(l, r, true);
     const uint32_t K = r->G * r->H, pack_share = 64;
     const struct clrnn_defines defines =
@@ -122,13 +140,16 @@ enum clrnn_status clrnn_rnn_sequence_bwd(struct clrnn_launches *l, const struct 
     }
 
     TRY(clrnn_launch_kernel(l, "rnn_backward", "rnn_pack_bwd", defines,
-                            RANGE3(t.tiles, (K + pack_share - 1) / pack_share, r->D),
+                            RANGE3(t.tiles, divide_up(K, pack_share), r->D),
                             (struct clrnn_cost){0, 8.0 * r->D * K * r->H},
                             ARGS(BUF(r->weight_hh[0]), BUF(r->weight_hh[1]), BUF(packed), UINT(r->H),
                                  UINT(r->D), UINT(pack_share))));
-    return clrnn_launch_kernel(l, "rnn_backward", "rnn_backward", defines, RANGE2(t.items, r->D),
-                               recurrent_cost(r, r->H, 4.0 * rows * r->D * r->H * (2.0 * r->R + 3)),
-                               ARGS(BUF(packed), BUF(r->gates), BUF(r->y), BUF(r->memory), BUF(r->dy),
-                                    BUF(carry), BUF(bias->partial), BUF(r->lengths), UINT(r->T), UINT(r->N),
-                                    UINT(r->H), UINT(r->D), UINT(t.share)));
+    for (uint32_t step = 0; step < r->T; step += t.steps)
+        TRY(clrnn_launch_kernel(
+            l, "rnn_backward", "rnn_backward", defines, RANGE3(t.items, t.tile_items, r->D),
+            recurrent_cost(r, &t, r->H, r->D * r->H * (2.0 * r->R + 3)),
+            ARGS(BUF(packed), BUF(r->gates), BUF(r->y), BUF(r->memory), BUF(r->dy), BUF(carry),
+                 BUF(bias->partial), BUF(r->lengths), UINT(r->T), UINT(r->N), UINT(r->H), UINT(r->D),
+                 UINT(t.share), UINT(t.tile_share), UINT(step), UINT(MIN2(step + t.steps, r->T)))));
+    return CLRNN_OK;
 }

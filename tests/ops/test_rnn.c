@@ -419,13 +419,32 @@ static void extreme_inputs(void **state)
     }
 }
 
+// Weights larger than a core's cache: work is cut in another way there.
+static void large_weights(void **state)
+{
+    struct clrnn_device *device = need_device(state);
+
+    if (getenv("CLRNN_TEST_SMALL"))
+        skip();
+    for (uint32_t cell = 1; cell < 3; cell++) {
+        const struct layer a = {.cell = (enum clrnn_cell)cell,
+                                .bias = true,
+                                .lengths = cell == 1,
+                                .inference = cell == 2,
+                                .N = 9,
+                                .T = 3,
+                                .C = 5,
+                                .H = 440,
+                                .D = cell};
+        check_layer(device, &a);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(one_step),
-        cmocka_unit_test(padding),
-        cmocka_unit_test(extreme_inputs),
-        cmocka_unit_test(awkward_sizes),
+        cmocka_unit_test(one_step),      cmocka_unit_test(padding),       cmocka_unit_test(extreme_inputs),
+        cmocka_unit_test(awkward_sizes), cmocka_unit_test(large_weights),
     };
 
     return cmocka_run_group_tests_name("rnn", tests, open_device, close_device);
