@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+// What the training tests share: a folder that vanishes, data files, a log that remembers, a device.
+#ifndef CLRNN_TESTS_TRAIN_SCRATCH_H
+#define CLRNN_TESTS_TRAIN_SCRATCH_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/random.h"
+#include "formats/npy.h"
+#include "train/dataset.h"
+
+struct scratch {
+    struct clrnn_log log;
+    struct clrnn_device *device;
+    char folder[64];
+    char error[4096], warning[4096], info[16384]; // last error and warning; all that was told
+    unsigned errors;
+};
+
+/** Makes the folder; opens a device: "ref", NULL (CLRNN_DEVICE, else "cpu"), or "" for none. False: there
+ *  is no such device, which was printed. */
+bool scratch_open(struct scratch *s, const char *select);
+void scratch_close(struct scratch *s);
+
+/** "<folder>/<name>", static until eight calls later. */
+const char *scratch_path(const struct scratch *s, const char *name);
+/** The whole file as text, fresh memory, NULL where there is none. */
+char *scratch_read(const struct scratch *s, const char *name, size_t *size);
+void scratch_write(const struct scratch *s, const char *name, const char *text);
+
+/** Files of numbers; a zero ends the shape. */
+void scratch_f32(const struct scratch *s, const char *name, const float *values, size_t a, size_t b, size_t c);
+void scratch_i64(const struct scratch *s, const char *name, const int64_t *values, size_t a, size_t b);
+
+/** A small problem that can be learnt: X (N, T, C), class y (N) or (N, T), lengths; C 0: tokens. */
+void scratch_problem(const struct scratch *s, const char *part, uint32_t N, uint32_t T, uint32_t C,
+                     uint32_t classes, bool steps, uint64_t seed);
+
+/** A config from text, data paths relative to the folder; the test fails where it is refused. */
+struct clrnn_config *scratch_config(struct scratch *s, const char *text);
+
+/** Fails unless the last error contains each of the words (NULL ends them). */
+void scratch_expect(const struct scratch *s, ...);
+#endif
