@@ -7,16 +7,16 @@
 
 #include "base/array.h"
 
-static void run(struct op_test *t, enum clrnn_op_kind kind, uint32_t rows, uint32_t C, double p,
+static void run(struct clrnn_check *t, enum clrnn_op_kind kind, uint32_t rows, uint32_t C, double p,
                 uint32_t stream)
 {
-    op_test_begin(t, kind, 1, rows, C, 9000 + C + stream);
+    clrnn_check_begin(t, kind, 1, rows, C, 9000 + C + stream);
     snprintf(t->what, sizeof(t->what), "p=%g stream=%u", p, stream);
     t->op.dropout.p = p;
     t->op.dropout.stream = stream;
-    op_test_real(t, DROPOUT_X, (size_t)rows * C);
-    op_test_counter(t, DROPOUT_COUNTER, stream * 3, 0);
-    op_test_out(t, DROPOUT_Y, CLRNN_REAL, (size_t)rows * C, 2e-7);
+    clrnn_check_real(t, DROPOUT_X, (size_t)rows * C);
+    clrnn_check_counter(t, DROPOUT_COUNTER, stream * 3, 0);
+    clrnn_check_out(t, DROPOUT_Y, CLRNN_REAL, (size_t)rows * C, 2e-7);
     op_test_run(t);
     for (size_t i = 0; i < (size_t)rows * C; i++)
         if ((t->got[DROPOUT_Y][i] == 0) != (t->want[DROPOUT_Y][i] == 0) && t->in[DROPOUT_X].real[i] != 0)
@@ -41,15 +41,15 @@ static void shapes(void **state)
 // What is dropped is 0 even where x is not finite.
 static void not_finite(void **state)
 {
-    struct op_test *t = *state;
+    struct clrnn_check *t = *state;
 
-    op_test_begin(t, CLRNN_OP_DROPOUT_FWD, 1, 1, 200, 1);
+    clrnn_check_begin(t, CLRNN_OP_DROPOUT_FWD, 1, 1, 200, 1);
     t->op.dropout.p = 0.5;
-    op_test_real(t, DROPOUT_X, 200);
+    clrnn_check_real(t, DROPOUT_X, 200);
     for (size_t i = 0; i < 200; i++)
         t->in[DROPOUT_X].real[i] = i % 2 ? NAN : INFINITY;
-    op_test_counter(t, DROPOUT_COUNTER, 5, 0);
-    op_test_out(t, DROPOUT_Y, CLRNN_REAL, 200, 0);
+    clrnn_check_counter(t, DROPOUT_COUNTER, 5, 0);
+    clrnn_check_out(t, DROPOUT_Y, CLRNN_REAL, 200, 0);
     op_test_run(t);
 }
 

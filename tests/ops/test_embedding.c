@@ -6,21 +6,21 @@
 
 #include "base/array.h"
 
-static void both(struct op_test *t, uint32_t T, uint32_t N, uint32_t C, uint32_t V, int32_t padding_idx)
+static void both(struct clrnn_check *t, uint32_t T, uint32_t N, uint32_t C, uint32_t V, int32_t padding_idx)
 {
     const size_t rows = (size_t)T * N;
 
     for (int backward = 0; backward < 2; backward++) {
-        op_test_begin(t, backward ? CLRNN_OP_EMBEDDING_BWD : CLRNN_OP_EMBEDDING_FWD, T, N, C, 10000 + C + V);
+        clrnn_check_begin(t, backward ? CLRNN_OP_EMBEDDING_BWD : CLRNN_OP_EMBEDDING_FWD, T, N, C, 10000 + C + V);
         snprintf(t->what, sizeof(t->what), "V=%u padding_idx=%d", V, padding_idx);
         t->op.embedding.V = V;
         t->op.embedding.padding_idx = padding_idx;
-        op_test_int(t, EMBEDDING_X, rows, -1, (int32_t)V - 1);
+        clrnn_check_int(t, EMBEDDING_X, rows, -1, (int32_t)V - 1);
         if (rows > 3)
             t->in[EMBEDDING_X].word[2] = (int32_t)V; // outside
-        op_test_real(t, backward ? EMBEDDING_BWD_DY : EMBEDDING_WEIGHT, (backward ? rows : V) * C);
+        clrnn_check_real(t, backward ? EMBEDDING_BWD_DY : EMBEDDING_WEIGHT, (backward ? rows : V) * C);
         // A token's gradient adds up to `rows` numbers one after the other.
-        op_test_out(t, 0, CLRNN_REAL, (backward ? V : rows) * C,
+        clrnn_check_out(t, 0, CLRNN_REAL, (backward ? V : rows) * C,
                     backward ? 2e-7 + 3e-8 * (double)rows / V : 0);
         op_test_run(t);
     }

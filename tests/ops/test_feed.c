@@ -14,14 +14,14 @@ struct variant {
     bool steps;
 };
 
-static void feed(struct op_test *t, uint32_t S, uint32_t T_data, uint32_t T, uint32_t N, uint32_t C,
+static void feed(struct clrnn_check *t, uint32_t S, uint32_t T_data, uint32_t T, uint32_t N, uint32_t C,
                  const struct variant *v)
 {
     const size_t count = (size_t)S * T_data * (v->tokens ? 1 : C), rows = (size_t)T * N;
     int32_t *lengths;
     float *deviation;
 
-    op_test_begin(t, CLRNN_OP_FEED, T, N, C, 6000 + C * 13 + S);
+    clrnn_check_begin(t, CLRNN_OP_FEED, T, N, C, 6000 + C * 13 + S);
     snprintf(t->what, sizeof(t->what), "S=%u T_data=%u tokens=%d lengths=%d normal=%d target=%d steps=%d", S,
              T_data, v->tokens, v->lengths, v->normal, v->target, v->steps);
     t->op.feed.S = S;
@@ -31,34 +31,34 @@ static void feed(struct op_test *t, uint32_t S, uint32_t T_data, uint32_t T, uin
     t->op.feed.target_real = v->target == 2;
     t->op.feed.target_steps = v->steps;
     // The index buffer is longer than the batch.
-    op_test_int(t, FEED_INDEX, N + 9, 0, (int32_t)S - 1);
+    clrnn_check_int(t, FEED_INDEX, N + 9, 0, (int32_t)S - 1);
     t->in[FEED_INDEX].type = CLRNN_U32;
     if (v->tokens)
-        op_test_int(t, FEED_X, count, 0, 99);
+        clrnn_check_int(t, FEED_X, count, 0, 99);
     else
-        op_test_real(t, FEED_X, count);
+        clrnn_check_real(t, FEED_X, count);
     if (v->target == 1)
-        op_test_int(t, FEED_Y, v->steps ? (size_t)S * T_data : S, 0, 9);
+        clrnn_check_int(t, FEED_Y, v->steps ? (size_t)S * T_data : S, 0, 9);
     if (v->target == 2)
-        op_test_real(t, FEED_Y, v->steps ? (size_t)S * T_data : S);
+        clrnn_check_real(t, FEED_Y, v->steps ? (size_t)S * T_data : S);
     if (v->normal && !v->tokens) {
-        op_test_real(t, FEED_MEAN, C);
-        deviation = op_test_real(t, FEED_STD, C);
+        clrnn_check_real(t, FEED_MEAN, C);
+        deviation = clrnn_check_real(t, FEED_STD, C);
         for (uint32_t c = 0; c < C; c++)
             deviation[c] = 0.5f + fabsf(deviation[c]);
     }
     if (v->lengths) {
-        lengths = op_test_int(t, FEED_LENGTHS, S, 1, (int32_t)T_data);
+        lengths = clrnn_check_int(t, FEED_LENGTHS, S, 1, (int32_t)T_data);
         for (uint32_t s = 0; s < S && !v->tokens; s++) // garbage in padding
             for (uint32_t i = (uint32_t)lengths[s] * C; i < T_data * C; i++)
                 t->in[FEED_X].real[(size_t)s * T_data * C + i] = NAN;
     }
-    op_test_out(t, FEED_OUT_X, v->tokens ? CLRNN_I32 : CLRNN_REAL, rows * (v->tokens ? 1 : C),
+    clrnn_check_out(t, FEED_OUT_X, v->tokens ? CLRNN_I32 : CLRNN_REAL, rows * (v->tokens ? 1 : C),
                 v->normal ? 3e-7 : 0);
     if (v->target)
-        op_test_out(t, FEED_OUT_Y, v->target == 1 ? CLRNN_I32 : CLRNN_REAL, v->steps ? rows : N, 0);
+        clrnn_check_out(t, FEED_OUT_Y, v->target == 1 ? CLRNN_I32 : CLRNN_REAL, v->steps ? rows : N, 0);
     if (v->lengths)
-        op_test_out(t, FEED_OUT_LENGTHS, CLRNN_I32, N, 0);
+        clrnn_check_out(t, FEED_OUT_LENGTHS, CLRNN_I32, N, 0);
     op_test_run(t);
 }
 

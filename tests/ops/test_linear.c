@@ -13,42 +13,42 @@ static double dot_tolerance(double K)
     return 4e-7 * (4 + 0.1 * K);
 }
 
-static void forward(struct op_test *t, uint32_t T, uint32_t N, uint32_t C, uint32_t O, bool bias, bool padded)
+static void forward(struct clrnn_check *t, uint32_t T, uint32_t N, uint32_t C, uint32_t O, bool bias, bool padded)
 {
-    op_test_begin(t, CLRNN_OP_LINEAR_FWD, T, N, C, 1000 + C * 7 + O);
+    clrnn_check_begin(t, CLRNN_OP_LINEAR_FWD, T, N, C, 1000 + C * 7 + O);
     snprintf(t->what, sizeof(t->what), "O=%u bias=%d padded=%d", O, bias, padded);
     t->op.linear.O = O;
-    op_test_real(t, LINEAR_X, (size_t)T * N * C);
-    op_test_real(t, LINEAR_WEIGHT, (size_t)O * C);
+    clrnn_check_real(t, LINEAR_X, (size_t)T * N * C);
+    clrnn_check_real(t, LINEAR_WEIGHT, (size_t)O * C);
     if (bias)
-        op_test_real(t, LINEAR_BIAS, O);
+        clrnn_check_real(t, LINEAR_BIAS, O);
     if (padded) {
-        op_test_lengths(t, LINEAR_LENGTHS);
-        op_test_spoil_padding(t, LINEAR_X, C);
+        clrnn_check_lengths(t, LINEAR_LENGTHS);
+        clrnn_check_spoil_padding(t, LINEAR_X, C);
     }
-    op_test_out_rows(t, LINEAR_Y, O, dot_tolerance(C));
+    clrnn_check_out_rows(t, LINEAR_Y, O, dot_tolerance(C));
     op_test_run(t);
 }
 
-static void backward(struct op_test *t, uint32_t T, uint32_t N, uint32_t C, uint32_t O, bool bias,
+static void backward(struct clrnn_check *t, uint32_t T, uint32_t N, uint32_t C, uint32_t O, bool bias,
                      bool padded)
 {
-    op_test_begin(t, CLRNN_OP_LINEAR_BWD, T, N, C, 2000 + C * 7 + O);
+    clrnn_check_begin(t, CLRNN_OP_LINEAR_BWD, T, N, C, 2000 + C * 7 + O);
     snprintf(t->what, sizeof(t->what), "O=%u bias=%d padded=%d", O, bias, padded);
     t->op.linear.O = O;
-    op_test_real(t, LINEAR_BWD_X, (size_t)T * N * C);
-    op_test_real(t, LINEAR_BWD_WEIGHT, (size_t)O * C);
-    op_test_real(t, LINEAR_BWD_DY, (size_t)T * N * O);
+    clrnn_check_real(t, LINEAR_BWD_X, (size_t)T * N * C);
+    clrnn_check_real(t, LINEAR_BWD_WEIGHT, (size_t)O * C);
+    clrnn_check_real(t, LINEAR_BWD_DY, (size_t)T * N * O);
     if (padded) {
-        op_test_lengths(t, LINEAR_BWD_LENGTHS);
-        op_test_spoil_padding(t, LINEAR_BWD_X, C);
-        op_test_spoil_padding(t, LINEAR_BWD_DY, O);
+        clrnn_check_lengths(t, LINEAR_BWD_LENGTHS);
+        clrnn_check_spoil_padding(t, LINEAR_BWD_X, C);
+        clrnn_check_spoil_padding(t, LINEAR_BWD_DY, O);
     }
     if (bias) // the first layer needs no dx; here, that without bias
-        op_test_out_rows(t, LINEAR_DX, C, dot_tolerance(O));
-    op_test_out(t, LINEAR_DWEIGHT, CLRNN_REAL, (size_t)O * C, dot_tolerance(T * N));
+        clrnn_check_out_rows(t, LINEAR_DX, C, dot_tolerance(O));
+    clrnn_check_out(t, LINEAR_DWEIGHT, CLRNN_REAL, (size_t)O * C, dot_tolerance(T * N));
     if (bias)
-        op_test_out(t, LINEAR_DBIAS, CLRNN_REAL, O, 1e-6);
+        clrnn_check_out(t, LINEAR_DBIAS, CLRNN_REAL, O, 1e-6);
     op_test_run(t);
 }
 

@@ -20,48 +20,48 @@ struct variant {
     int32_t ignore;
 };
 
-static void set_up(struct op_test *t, uint32_t T, uint32_t N, uint32_t C, const struct variant *v)
+static void set_up(struct clrnn_check *t, uint32_t T, uint32_t N, uint32_t C, const struct variant *v)
 {
     const bool classes = v->kind == CLRNN_LOSS_CROSS_ENTROPY || v->kind == CLRNN_LOSS_NLL;
     const size_t rows = (size_t)T * N;
     float *weight, *target;
 
-    op_test_begin(t, CLRNN_OP_LOSS, T, N, C, 3000 + C * 31 + rows);
+    clrnn_check_begin(t, CLRNN_OP_LOSS, T, N, C, 3000 + C * 31 + rows);
     snprintf(t->what, sizeof(t->what), "loss=%d weight=%d padded=%d eval=%d smoothing=%g", v->kind, v->weight,
              v->padded, v->evaluation, v->smoothing);
     t->op.loss.kind = v->kind;
     t->op.loss.label_smoothing = v->smoothing;
     t->op.loss.ignore_index = v->ignore;
     t->op.loss.slots = SLOTS;
-    op_test_real(t, LOSS_X, rows * C);
+    clrnn_check_real(t, LOSS_X, rows * C);
     if (classes) {
-        op_test_int(t, LOSS_TARGET, rows, 0, (int32_t)C - 1);
+        clrnn_check_int(t, LOSS_TARGET, rows, 0, (int32_t)C - 1);
         for (size_t r = 1; r < rows; r += 5)
             t->in[LOSS_TARGET].word[r] = r % 2 ? INT32_MIN : v->ignore;
     } else {
-        target = op_test_real(t, LOSS_TARGET, rows);
+        target = clrnn_check_real(t, LOSS_TARGET, rows);
         for (size_t r = 0; v->kind == CLRNN_LOSS_BCE_WITH_LOGITS && r < rows; r++)
-            target[r] = op_test_u32(t) % 4 == 0 ? 0.25f : (float)(op_test_u32(t) % 2);
+            target[r] = clrnn_check_u32(t) % 4 == 0 ? 0.25f : (float)(clrnn_check_u32(t) % 2);
     }
     if (v->weight) {
-        weight = op_test_real(t, LOSS_WEIGHT, classes ? C : 1);
+        weight = clrnn_check_real(t, LOSS_WEIGHT, classes ? C : 1);
         for (size_t c = 0; c < (classes ? C : 1); c++)
             weight[c] = 0.1f + fabsf(weight[c]);
     }
-    op_test_counter(t, LOSS_COUNTER, 17, SLOT);
+    clrnn_check_counter(t, LOSS_COUNTER, 17, SLOT);
     if (v->padded) {
-        op_test_lengths(t, LOSS_LENGTHS);
-        op_test_spoil_padding(t, LOSS_X, C);
+        clrnn_check_lengths(t, LOSS_LENGTHS);
+        clrnn_check_spoil_padding(t, LOSS_X, C);
         if (!classes)
-            op_test_spoil_padding(t, LOSS_TARGET, 1);
+            clrnn_check_spoil_padding(t, LOSS_TARGET, 1);
     }
     if (!v->evaluation)
-        op_test_out_rows(t, LOSS_DX, C, tolerance);
-    op_test_updated(t, LOSS_RECORD, SLOTS * RECORD_FIELDS, 1e-6);
+        clrnn_check_out_rows(t, LOSS_DX, C, tolerance);
+    clrnn_check_updated(t, LOSS_RECORD, SLOTS * RECORD_FIELDS, 1e-6);
 }
 
 // Fields one by one: a record's numbers differ by orders of magnitude.
-static void check_record(struct op_test *t, double bound)
+static void check_record(struct clrnn_check *t, double bound)
 {
     const float *got = t->got[LOSS_RECORD];
     const double *want = t->want[LOSS_RECORD];
@@ -114,7 +114,7 @@ static void reals(void **state)
 static void extremes(void **state)
 {
     static const float value[] = {0, 88, -88, 104, -104, 1e4f, -1e4f, 1e-40f, 1e6f, -1e6f};
-    struct op_test *t = *state;
+    struct clrnn_check *t = *state;
 
     for (int kind = CLRNN_LOSS_CROSS_ENTROPY; kind <= CLRNN_LOSS_MSE; kind++) {
         const struct variant v = {.kind = (enum clrnn_loss)kind, .ignore = -100};
@@ -124,7 +124,7 @@ static void extremes(void **state)
             continue; // sums overflow there as they should
         set_up(t, 1, 60, C, &v);
         for (size_t i = 0; i < 60 * C; i++)
-            t->in[LOSS_X].real[i] = value[op_test_u32(t) % ARRAY_SIZE(value)];
+            t->in[LOSS_X].real[i] = value[clrnn_check_u32(t) % ARRAY_SIZE(value)];
         op_test_run(t);
     }
 }
@@ -133,7 +133,7 @@ static void extremes(void **state)
 static void all_ignored(void **state)
 {
     const struct variant v = {.kind = CLRNN_LOSS_CROSS_ENTROPY, .ignore = 1};
-    struct op_test *t = *state;
+    struct clrnn_check *t = *state;
 
     set_up(t, 1, 9, 4, &v);
     for (size_t r = 0; r < 9; r++)
@@ -150,7 +150,7 @@ static void nan_logits(void **state)
 {
     for (int kind = CLRNN_LOSS_CROSS_ENTROPY; kind <= CLRNN_LOSS_MSE; kind++) {
         const struct variant v = {.kind = (enum clrnn_loss)kind, .ignore = -100};
-        struct op_test *t = *state;
+        struct clrnn_check *t = *state;
 
         set_up(t, 1, 40, kind <= CLRNN_LOSS_NLL ? 20 : 1, &v);
         if (kind <= CLRNN_LOSS_NLL)
@@ -167,7 +167,7 @@ static void nan_logits(void **state)
 static void no_such_record(void **state)
 {
     const struct variant v = {.kind = CLRNN_LOSS_CROSS_ENTROPY, .ignore = -100};
-    struct op_test *t = *state;
+    struct clrnn_check *t = *state;
 
     set_up(t, 1, 9, 4, &v);
     t->in[LOSS_COUNTER].word[COUNTER_SLOT] = SLOTS;
@@ -178,13 +178,13 @@ static void no_such_record(void **state)
 static void ties(void **state)
 {
     const struct variant v = {.kind = CLRNN_LOSS_CROSS_ENTROPY, .ignore = -100};
-    struct op_test *t = *state;
+    struct clrnn_check *t = *state;
 
     set_up(t, 1, 64, 20, &v);
     for (size_t i = 0; i < 64 * 20; i++)
-        t->in[LOSS_X].real[i] = (float)(op_test_u32(t) % 3);
+        t->in[LOSS_X].real[i] = (float)(clrnn_check_u32(t) % 3);
     for (size_t r = 0; r < 64; r++)
-        t->in[LOSS_TARGET].word[r] = (int32_t)(op_test_u32(t) % 4);
+        t->in[LOSS_TARGET].word[r] = (int32_t)(clrnn_check_u32(t) % 4);
     op_test_run(t);
     check_record(t, 1e-6);
     assert_true(t->got[LOSS_RECORD][SLOT * RECORD_FIELDS + RECORD_CORRECT] > 0);

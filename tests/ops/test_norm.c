@@ -18,12 +18,12 @@ static double tolerance(const struct variant *v)
     return 2e-6 + 2e-7 * fabsf(v->shift);
 }
 
-static void batchnorm(struct op_test *t, uint32_t T, uint32_t N, uint32_t C, const struct variant *v)
+static void batchnorm(struct clrnn_check *t, uint32_t T, uint32_t N, uint32_t C, const struct variant *v)
 {
     const size_t rows = (size_t)T * N;
     float *x, *var;
 
-    op_test_begin(t, CLRNN_OP_BATCHNORM_FWD, T, N, C, 11000 + C + rows);
+    clrnn_check_begin(t, CLRNN_OP_BATCHNORM_FWD, T, N, C, 11000 + C + rows);
     snprintf(t->what, sizeof(t->what),
              "batch statistics, affine=%d running=%d cumulative=%d padded=%d shift=%g", v->affine, v->running,
              v->cumulative, v->padded, v->shift);
@@ -31,145 +31,145 @@ static void batchnorm(struct op_test *t, uint32_t T, uint32_t N, uint32_t C, con
     t->op.norm.momentum = 0.1;
     t->op.norm.cumulative = v->cumulative;
     t->op.norm.batch_stats = true;
-    x = op_test_real(t, BATCHNORM_X, rows * C);
+    x = clrnn_check_real(t, BATCHNORM_X, rows * C);
     for (size_t i = 0; i < rows * C; i++)
         x[i] += v->shift;
     if (v->affine) {
-        op_test_real(t, BATCHNORM_WEIGHT, C);
-        op_test_real(t, BATCHNORM_BIAS, C);
+        clrnn_check_real(t, BATCHNORM_WEIGHT, C);
+        clrnn_check_real(t, BATCHNORM_BIAS, C);
     }
     if (v->padded) {
-        op_test_lengths(t, BATCHNORM_LENGTHS);
-        op_test_spoil_padding(t, BATCHNORM_X, C);
+        clrnn_check_lengths(t, BATCHNORM_LENGTHS);
+        clrnn_check_spoil_padding(t, BATCHNORM_X, C);
     }
-    op_test_out_rows(t, BATCHNORM_Y, C, tolerance(v));
-    op_test_out(t, BATCHNORM_MEAN, CLRNN_REAL, C, 1e-6);
-    op_test_out(t, BATCHNORM_INVSTD, CLRNN_REAL, C, 2e-6);
+    clrnn_check_out_rows(t, BATCHNORM_Y, C, tolerance(v));
+    clrnn_check_out(t, BATCHNORM_MEAN, CLRNN_REAL, C, 1e-6);
+    clrnn_check_out(t, BATCHNORM_INVSTD, CLRNN_REAL, C, 2e-6);
     t->out[BATCHNORM_MEAN].absolute = 1e-6;
     if (v->running) {
-        op_test_real(t, BATCHNORM_RUNNING_MEAN, C);
-        var = op_test_real(t, BATCHNORM_RUNNING_VAR, C);
+        clrnn_check_real(t, BATCHNORM_RUNNING_MEAN, C);
+        var = clrnn_check_real(t, BATCHNORM_RUNNING_VAR, C);
         for (size_t c = 0; c < C; c++)
             var[c] = fabsf(var[c]);
-        op_test_updated_input(t, BATCHNORM_NEW_MEAN, BATCHNORM_RUNNING_MEAN, 1e-6);
-        op_test_updated_input(t, BATCHNORM_NEW_VAR, BATCHNORM_RUNNING_VAR, 1e-6);
-        op_test_int(t, CLRNN_OP_MAX_IN - 1, 1, 4, 9); // the counter itself stands in no input slot
+        clrnn_check_updated_input(t, BATCHNORM_NEW_MEAN, BATCHNORM_RUNNING_MEAN, 1e-6);
+        clrnn_check_updated_input(t, BATCHNORM_NEW_VAR, BATCHNORM_RUNNING_VAR, 1e-6);
+        clrnn_check_int(t, CLRNN_OP_MAX_IN - 1, 1, 4, 9); // the counter itself stands in no input slot
         t->in[CLRNN_OP_MAX_IN - 1].there = true;
-        op_test_updated_input(t, BATCHNORM_BATCHES, CLRNN_OP_MAX_IN - 1, 0);
+        clrnn_check_updated_input(t, BATCHNORM_BATCHES, CLRNN_OP_MAX_IN - 1, 0);
     }
     op_test_run(t);
 }
 
-static void batchnorm_eval(struct op_test *t, uint32_t T, uint32_t N, uint32_t C, const struct variant *v)
+static void batchnorm_eval(struct clrnn_check *t, uint32_t T, uint32_t N, uint32_t C, const struct variant *v)
 {
     float *var;
 
-    op_test_begin(t, CLRNN_OP_BATCHNORM_FWD, T, N, C, 12000 + C);
+    clrnn_check_begin(t, CLRNN_OP_BATCHNORM_FWD, T, N, C, 12000 + C);
     snprintf(t->what, sizeof(t->what), "running statistics, affine=%d padded=%d", v->affine, v->padded);
     t->op.norm.eps = 1e-5;
-    op_test_real(t, BATCHNORM_X, (size_t)T * N * C);
-    op_test_real(t, BATCHNORM_RUNNING_MEAN, C);
-    var = op_test_real(t, BATCHNORM_RUNNING_VAR, C);
+    clrnn_check_real(t, BATCHNORM_X, (size_t)T * N * C);
+    clrnn_check_real(t, BATCHNORM_RUNNING_MEAN, C);
+    var = clrnn_check_real(t, BATCHNORM_RUNNING_VAR, C);
     for (size_t c = 0; c < C; c++)
         var[c] = 0.1f + fabsf(var[c]);
     if (v->affine) {
-        op_test_real(t, BATCHNORM_WEIGHT, C);
-        op_test_real(t, BATCHNORM_BIAS, C);
+        clrnn_check_real(t, BATCHNORM_WEIGHT, C);
+        clrnn_check_real(t, BATCHNORM_BIAS, C);
     }
     if (v->padded) {
-        op_test_lengths(t, BATCHNORM_LENGTHS);
-        op_test_spoil_padding(t, BATCHNORM_X, C);
+        clrnn_check_lengths(t, BATCHNORM_LENGTHS);
+        clrnn_check_spoil_padding(t, BATCHNORM_X, C);
     }
-    op_test_out_rows(t, BATCHNORM_Y, C, 1e-6);
+    clrnn_check_out_rows(t, BATCHNORM_Y, C, 1e-6);
     op_test_run(t);
 }
 
-static void batchnorm_back(struct op_test *t, uint32_t T, uint32_t N, uint32_t C, const struct variant *v)
+static void batchnorm_back(struct clrnn_check *t, uint32_t T, uint32_t N, uint32_t C, const struct variant *v)
 {
     const size_t rows = (size_t)T * N;
     float *invstd;
 
-    op_test_begin(t, CLRNN_OP_BATCHNORM_BWD, T, N, C, 13000 + C + rows);
+    clrnn_check_begin(t, CLRNN_OP_BATCHNORM_BWD, T, N, C, 13000 + C + rows);
     snprintf(t->what, sizeof(t->what), "affine=%d padded=%d", v->affine, v->padded);
     t->op.norm.batch_stats = true;
-    op_test_real(t, BATCHNORM_BWD_X, rows * C);
-    op_test_real(t, BATCHNORM_BWD_DY, rows * C);
-    op_test_real(t, BATCHNORM_BWD_MEAN, C);
-    invstd = op_test_real(t, BATCHNORM_BWD_INVSTD, C);
+    clrnn_check_real(t, BATCHNORM_BWD_X, rows * C);
+    clrnn_check_real(t, BATCHNORM_BWD_DY, rows * C);
+    clrnn_check_real(t, BATCHNORM_BWD_MEAN, C);
+    invstd = clrnn_check_real(t, BATCHNORM_BWD_INVSTD, C);
     for (size_t c = 0; c < C; c++)
         invstd[c] = 0.5f + fabsf(invstd[c]);
     if (v->affine) {
-        op_test_real(t, BATCHNORM_BWD_WEIGHT, C);
-        op_test_out(t, BATCHNORM_DWEIGHT, CLRNN_REAL, C, 1e-6);
-        op_test_out(t, BATCHNORM_DBIAS, CLRNN_REAL, C, 1e-6);
+        clrnn_check_real(t, BATCHNORM_BWD_WEIGHT, C);
+        clrnn_check_out(t, BATCHNORM_DWEIGHT, CLRNN_REAL, C, 1e-6);
+        clrnn_check_out(t, BATCHNORM_DBIAS, CLRNN_REAL, C, 1e-6);
         t->out[BATCHNORM_DWEIGHT].absolute = t->out[BATCHNORM_DBIAS].absolute = 1e-6 * (double)rows;
     }
     if (v->padded) {
-        op_test_lengths(t, BATCHNORM_BWD_LENGTHS);
-        op_test_spoil_padding(t, BATCHNORM_BWD_X, C);
-        op_test_spoil_padding(t, BATCHNORM_BWD_DY, C);
+        clrnn_check_lengths(t, BATCHNORM_BWD_LENGTHS);
+        clrnn_check_spoil_padding(t, BATCHNORM_BWD_X, C);
+        clrnn_check_spoil_padding(t, BATCHNORM_BWD_DY, C);
     }
     if (v->affine || v->padded)
-        op_test_out_rows(t, BATCHNORM_DX, C, 2e-6);
+        clrnn_check_out_rows(t, BATCHNORM_DX, C, 2e-6);
     else
-        op_test_out(t, BATCHNORM_DX, CLRNN_REAL, rows * C, 2e-6);
+        clrnn_check_out(t, BATCHNORM_DX, CLRNN_REAL, rows * C, 2e-6);
     op_test_run(t);
 }
 
-static void layernorm(struct op_test *t, uint32_t T, uint32_t N, uint32_t C, const struct variant *v)
+static void layernorm(struct clrnn_check *t, uint32_t T, uint32_t N, uint32_t C, const struct variant *v)
 {
     const size_t rows = (size_t)T * N;
     float *x;
 
-    op_test_begin(t, CLRNN_OP_LAYERNORM_FWD, T, N, C, 14000 + C + rows);
+    clrnn_check_begin(t, CLRNN_OP_LAYERNORM_FWD, T, N, C, 14000 + C + rows);
     snprintf(t->what, sizeof(t->what), "affine=%d padded=%d shift=%g", v->affine, v->padded, v->shift);
     t->op.norm.eps = 1e-5;
-    x = op_test_real(t, LAYERNORM_X, rows * C);
+    x = clrnn_check_real(t, LAYERNORM_X, rows * C);
     for (size_t i = 0; i < rows * C; i++)
         x[i] += v->shift;
     if (v->affine) {
-        op_test_real(t, LAYERNORM_WEIGHT, C);
-        op_test_real(t, LAYERNORM_BIAS, C);
+        clrnn_check_real(t, LAYERNORM_WEIGHT, C);
+        clrnn_check_real(t, LAYERNORM_BIAS, C);
     }
     if (v->padded) {
-        op_test_lengths(t, LAYERNORM_LENGTHS);
-        op_test_spoil_padding(t, LAYERNORM_X, C);
+        clrnn_check_lengths(t, LAYERNORM_LENGTHS);
+        clrnn_check_spoil_padding(t, LAYERNORM_X, C);
     }
     // With one feature or two nearly equal ones the rounding of the mean is scaled by up to eps^-1/2.
-    op_test_out_rows(t, LAYERNORM_Y, C, tolerance(v) * (C < 4 ? 100 : 1));
+    clrnn_check_out_rows(t, LAYERNORM_Y, C, tolerance(v) * (C < 4 ? 100 : 1));
     t->out[LAYERNORM_Y].absolute = C == 1 ? 1e-4 : 0;
     if (v->affine) {
-        op_test_out(t, LAYERNORM_MEAN, CLRNN_REAL, rows, 1e-6);
-        op_test_out(t, LAYERNORM_INVSTD, CLRNN_REAL, rows, C < 4 ? 1e-3 : tolerance(v));
+        clrnn_check_out(t, LAYERNORM_MEAN, CLRNN_REAL, rows, 1e-6);
+        clrnn_check_out(t, LAYERNORM_INVSTD, CLRNN_REAL, rows, C < 4 ? 1e-3 : tolerance(v));
     }
     op_test_run(t);
 }
 
-static void layernorm_back(struct op_test *t, uint32_t T, uint32_t N, uint32_t C, const struct variant *v)
+static void layernorm_back(struct clrnn_check *t, uint32_t T, uint32_t N, uint32_t C, const struct variant *v)
 {
     const size_t rows = (size_t)T * N;
     float *invstd;
 
-    op_test_begin(t, CLRNN_OP_LAYERNORM_BWD, T, N, C, 15000 + C + rows);
+    clrnn_check_begin(t, CLRNN_OP_LAYERNORM_BWD, T, N, C, 15000 + C + rows);
     snprintf(t->what, sizeof(t->what), "affine=%d padded=%d", v->affine, v->padded);
-    op_test_real(t, LAYERNORM_BWD_X, rows * C);
-    op_test_real(t, LAYERNORM_BWD_DY, rows * C);
-    op_test_real(t, LAYERNORM_BWD_MEAN, rows);
-    invstd = op_test_real(t, LAYERNORM_BWD_INVSTD, rows);
+    clrnn_check_real(t, LAYERNORM_BWD_X, rows * C);
+    clrnn_check_real(t, LAYERNORM_BWD_DY, rows * C);
+    clrnn_check_real(t, LAYERNORM_BWD_MEAN, rows);
+    invstd = clrnn_check_real(t, LAYERNORM_BWD_INVSTD, rows);
     for (size_t r = 0; r < rows; r++)
         invstd[r] = 0.5f + fabsf(invstd[r]);
     if (v->affine) {
-        op_test_real(t, LAYERNORM_BWD_WEIGHT, C);
-        op_test_out(t, LAYERNORM_DWEIGHT, CLRNN_REAL, C, 1e-6);
-        op_test_out(t, LAYERNORM_DBIAS, CLRNN_REAL, C, 1e-6);
+        clrnn_check_real(t, LAYERNORM_BWD_WEIGHT, C);
+        clrnn_check_out(t, LAYERNORM_DWEIGHT, CLRNN_REAL, C, 1e-6);
+        clrnn_check_out(t, LAYERNORM_DBIAS, CLRNN_REAL, C, 1e-6);
         t->out[LAYERNORM_DWEIGHT].absolute = t->out[LAYERNORM_DBIAS].absolute = 1e-6 * (double)rows;
     }
     if (v->padded) {
-        op_test_lengths(t, LAYERNORM_BWD_LENGTHS);
-        op_test_spoil_padding(t, LAYERNORM_BWD_X, C);
-        op_test_spoil_padding(t, LAYERNORM_BWD_DY, C);
+        clrnn_check_lengths(t, LAYERNORM_BWD_LENGTHS);
+        clrnn_check_spoil_padding(t, LAYERNORM_BWD_X, C);
+        clrnn_check_spoil_padding(t, LAYERNORM_BWD_DY, C);
     }
-    op_test_out_rows(t, LAYERNORM_DX, C, 3e-6);
+    clrnn_check_out_rows(t, LAYERNORM_DX, C, 3e-6);
     op_test_run(t);
 }
 

@@ -9,21 +9,21 @@
 
 enum { SLOTS = 2 };
 
-static void norm(struct op_test *t, size_t count, float scale, float spike)
+static void norm(struct clrnn_check *t, size_t count, float scale, float spike)
 {
     float *g;
 
-    op_test_begin(t, CLRNN_OP_GRAD_NORM, 1, 1, 1, 4000 + count);
+    clrnn_check_begin(t, CLRNN_OP_GRAD_NORM, 1, 1, 1, 4000 + count);
     snprintf(t->what, sizeof(t->what), "count=%zu scale=%g spike=%g", count, scale, spike);
     t->op.optim.count = count;
-    g = op_test_real(t, GRAD_NORM_GRADS, count);
+    g = clrnn_check_real(t, GRAD_NORM_GRADS, count);
     for (size_t i = 0; i < count; i++)
         g[i] *= scale;
     if (spike != 0)
         g[count / 2] = spike;
-    op_test_counter(t, GRAD_NORM_COUNTER, 3, 1);
-    op_test_out(t, GRAD_NORM_NORM, CLRNN_REAL, 1, 1e-6);
-    op_test_updated(t, GRAD_NORM_RECORD, SLOTS * RECORD_FIELDS, 1e-6);
+    clrnn_check_counter(t, GRAD_NORM_COUNTER, 3, 1);
+    clrnn_check_out(t, GRAD_NORM_NORM, CLRNN_REAL, 1, 1e-6);
+    clrnn_check_updated(t, GRAD_NORM_RECORD, SLOTS * RECORD_FIELDS, 1e-6);
     op_test_run(t);
     assert_true(t->got[GRAD_NORM_RECORD][RECORD_FIELDS + RECORD_NORM] == t->got[GRAD_NORM_NORM][0] ||
                 isnan(t->got[GRAD_NORM_NORM][0]));
@@ -52,12 +52,12 @@ struct optimiser {
     float lr;
 };
 
-static void update(struct op_test *t, size_t count, const struct optimiser *o)
+static void update(struct clrnn_check *t, size_t count, const struct optimiser *o)
 {
     const bool adam = o->kind == CLRNN_ADAM || o->kind == CLRNN_ADAMW;
     float *hyper, *v;
 
-    op_test_begin(t, CLRNN_OP_OPTIM, 1, 1, 1, 5000 + count);
+    clrnn_check_begin(t, CLRNN_OP_OPTIM, 1, 1, 1, 5000 + count);
     snprintf(t->what, sizeof(t->what),
              "count=%zu kind=%d wd=%g damp=%g clip=%g mom=%d nest=%d ams=%d cent=%d "
              "first=%d lr=%g",
@@ -75,25 +75,25 @@ static void update(struct op_test *t, size_t count, const struct optimiser *o)
     t->op.optim.amsgrad = o->amsgrad;
     t->op.optim.centered = o->centered;
     t->op.optim.momentum = o->momentum;
-    op_test_real(t, OPTIM_GRADS, count);
-    hyper = op_test_real(t, OPTIM_HYPER, HYPER_FIELDS);
+    clrnn_check_real(t, OPTIM_GRADS, count);
+    hyper = clrnn_check_real(t, OPTIM_HYPER, HYPER_FIELDS);
     hyper[HYPER_LR] = o->lr;
     hyper[HYPER_MOMENTUM] = 0.9f;
     hyper[HYPER_STEP_SIZE] = o->lr / 0.271f;
     hyper[HYPER_ROOT_BC2] = 0.0547f;
     hyper[HYPER_ONE_MINUS_BETA1] = 0.1f;
     hyper[HYPER_FIRST] = o->first;
-    op_test_real(t, OPTIM_NORM, 1)[0] = 12.5f;
-    op_test_updated(t, OPTIM_PARAMS, count, 1e-6);
+    clrnn_check_real(t, OPTIM_NORM, 1)[0] = 12.5f;
+    clrnn_check_updated(t, OPTIM_PARAMS, count, 1e-6);
     if (adam || o->momentum)
-        op_test_updated(t, OPTIM_M, count, 1e-6);
+        clrnn_check_updated(t, OPTIM_M, count, 1e-6);
     if (o->kind != CLRNN_SGD) {
-        v = op_test_updated(t, OPTIM_V, count, 1e-6);
+        v = clrnn_check_updated(t, OPTIM_V, count, 1e-6);
         for (size_t i = 0; i < count; i++)
             v[i] = v[i] * v[i] + 0.01f;
     }
     if (o->amsgrad || o->centered) {
-        v = op_test_updated(t, OPTIM_VMAX, count, 1e-6);
+        v = clrnn_check_updated(t, OPTIM_VMAX, count, 1e-6);
         for (size_t i = 0; i < count; i++)
             v[i] = o->amsgrad ? v[i] * v[i] : 0.01f * v[i];
     }

@@ -9,40 +9,40 @@
 
 static const char *const name[] = {"relu", "tanh", "sigmoid", "round", "softmax", "log_softmax"};
 
-static void set_up(struct op_test *t, enum clrnn_op_kind kind, enum clrnn_function f, uint32_t T, uint32_t N,
+static void set_up(struct clrnn_check *t, enum clrnn_op_kind kind, enum clrnn_function f, uint32_t T, uint32_t N,
                    uint32_t C, bool padded)
 {
-    op_test_begin(t, kind, T, N, C, 7000 + C * 5 + (unsigned)f);
+    clrnn_check_begin(t, kind, T, N, C, 7000 + C * 5 + (unsigned)f);
     snprintf(t->what, sizeof(t->what), "%s padded=%d", name[f], padded);
     t->op.pointwise.function = f;
     if (padded)
-        op_test_lengths(t, POINTWISE_LENGTHS);
+        clrnn_check_lengths(t, POINTWISE_LENGTHS);
 }
 
-static void forward(struct op_test *t, enum clrnn_function f, uint32_t T, uint32_t N, uint32_t C, bool padded)
+static void forward(struct clrnn_check *t, enum clrnn_function f, uint32_t T, uint32_t N, uint32_t C, bool padded)
 {
     float *x;
 
     set_up(t, CLRNN_OP_POINTWISE_FWD, f, T, N, C, padded);
-    x = op_test_real(t, POINTWISE_X, (size_t)T * N * C);
+    x = clrnn_check_real(t, POINTWISE_X, (size_t)T * N * C);
     for (size_t i = 0; i < (size_t)T * N * C; i++)
         x[i] *= 3;
     if (padded)
-        op_test_spoil_padding(t, POINTWISE_X, C);
-    op_test_out_rows(t, POINTWISE_Y, C, f == CLRNN_ROUND || f == CLRNN_RELU ? 0 : 1e-6);
+        clrnn_check_spoil_padding(t, POINTWISE_X, C);
+    clrnn_check_out_rows(t, POINTWISE_Y, C, f == CLRNN_ROUND || f == CLRNN_RELU ? 0 : 1e-6);
     op_test_run(t);
 }
 
-static void backward(struct op_test *t, enum clrnn_function f, uint32_t T, uint32_t N, uint32_t C,
+static void backward(struct clrnn_check *t, enum clrnn_function f, uint32_t T, uint32_t N, uint32_t C,
                      bool padded)
 {
     const size_t rows = (size_t)T * N;
     float *x, *y, sum;
 
     set_up(t, CLRNN_OP_POINTWISE_BWD, f, T, N, C, padded);
-    x = op_test_real(t, POINTWISE_BWD_X, rows * C);
-    y = op_test_real(t, POINTWISE_BWD_Y, rows * C);
-    op_test_real(t, POINTWISE_BWD_DY, rows * C);
+    x = clrnn_check_real(t, POINTWISE_BWD_X, rows * C);
+    y = clrnn_check_real(t, POINTWISE_BWD_Y, rows * C);
+    clrnn_check_real(t, POINTWISE_BWD_DY, rows * C);
     for (size_t r = 0; r < rows; r++) {
         sum = 0;
         for (size_t i = r * C; i < (r + 1) * C; i++)
@@ -56,12 +56,12 @@ static void backward(struct op_test *t, enum clrnn_function f, uint32_t T, uint3
                                         : x[i] - logf(sum);
     }
     if (padded) {
-        op_test_spoil_padding(t, POINTWISE_BWD_X, C);
-        op_test_spoil_padding(t, POINTWISE_BWD_Y, C);
-        op_test_spoil_padding(t, POINTWISE_BWD_DY, C);
+        clrnn_check_spoil_padding(t, POINTWISE_BWD_X, C);
+        clrnn_check_spoil_padding(t, POINTWISE_BWD_Y, C);
+        clrnn_check_spoil_padding(t, POINTWISE_BWD_DY, C);
     }
     // y is rounded: 1 - y^2 loses what y cannot hold; row sums grow with C.
-    op_test_out_rows(t, POINTWISE_DX, C, 1e-6 + (f >= CLRNN_SOFTMAX ? 1e-8 * C : 0));
+    clrnn_check_out_rows(t, POINTWISE_DX, C, 1e-6 + (f >= CLRNN_SOFTMAX ? 1e-8 * C : 0));
     op_test_run(t);
 }
 
@@ -87,17 +87,17 @@ static void accuracy(void **state)
     static const float edge[] = {0,       -0.0f,    0.5f,  1.5f,   2.5f,  -0.5f, -1.5f, 0.49999997f,
                                  8388609, -8388609, 1e-7f, -1e-7f, 1e-3f, 20,    -20,   87,
                                  -87,     89,       -89,   1e4f,   -1e4f, 3e38f, -3e38f};
-    struct op_test *t = *state;
+    struct clrnn_check *t = *state;
 
     for (int f = CLRNN_TANH; f <= CLRNN_ROUND; f++) {
         const size_t count = 400;
         float *x;
 
         set_up(t, CLRNN_OP_POINTWISE_FWD, (enum clrnn_function)f, 1, 4, 100, false);
-        x = op_test_real(t, POINTWISE_X, count);
+        x = clrnn_check_real(t, POINTWISE_X, count);
         for (size_t i = 0; i < count; i++)
-            x[i] = i < ARRAY_SIZE(edge) ? edge[i] : ldexpf(x[i], (int)(op_test_u32(t) % 14) - 10);
-        op_test_out(t, POINTWISE_Y, CLRNN_REAL, count, 0);
+            x[i] = i < ARRAY_SIZE(edge) ? edge[i] : ldexpf(x[i], (int)(clrnn_check_u32(t) % 14) - 10);
+        clrnn_check_out(t, POINTWISE_Y, CLRNN_REAL, count, 0);
         t->out[POINTWISE_Y].absolute = 1;
         op_test_run(t);
         for (size_t i = 0; i < count; i++) {
@@ -114,14 +114,14 @@ static void accuracy(void **state)
 static void extreme_rows(void **state)
 {
     static const float value[] = {0, 88, -88, 104, 1e4f, -1e4f, 1e6f, -1e6f};
-    struct op_test *t = *state;
+    struct clrnn_check *t = *state;
 
     for (int f = CLRNN_SOFTMAX; f <= CLRNN_LOG_SOFTMAX; f++) {
         set_up(t, CLRNN_OP_POINTWISE_FWD, (enum clrnn_function)f, 1, 50, 5, false);
-        op_test_real(t, POINTWISE_X, 250);
+        clrnn_check_real(t, POINTWISE_X, 250);
         for (size_t i = 0; i < 250; i++)
-            t->in[POINTWISE_X].real[i] = value[op_test_u32(t) % ARRAY_SIZE(value)];
-        op_test_out(t, POINTWISE_Y, CLRNN_REAL, 250, 1e-6);
+            t->in[POINTWISE_X].real[i] = value[clrnn_check_u32(t) % ARRAY_SIZE(value)];
+        clrnn_check_out(t, POINTWISE_Y, CLRNN_REAL, 250, 1e-6);
         op_test_run(t);
     }
 }

@@ -6,42 +6,42 @@
 
 #include "base/array.h"
 
-static void forward(struct op_test *t, enum clrnn_pool over, uint32_t T, uint32_t N, uint32_t C, uint32_t D,
+static void forward(struct clrnn_check *t, enum clrnn_pool over, uint32_t T, uint32_t N, uint32_t C, uint32_t D,
                     bool padded, bool evaluation)
 {
-    op_test_begin(t, CLRNN_OP_POOL_FWD, T, N, C, 8000 + C + (unsigned)over);
+    clrnn_check_begin(t, CLRNN_OP_POOL_FWD, T, N, C, 8000 + C + (unsigned)over);
     snprintf(t->what, sizeof(t->what), "over=%d D=%u padded=%d", over, D, padded);
     t->op.pool.over = over;
     t->op.pool.D = D;
-    op_test_real(t, POOL_X, (size_t)T * N * C);
+    clrnn_check_real(t, POOL_X, (size_t)T * N * C);
     for (size_t i = 0; i < (size_t)T * N * C; i += 3) // equals
         t->in[POOL_X].real[i] = 1;
     if (padded) {
-        op_test_lengths(t, POOL_LENGTHS);
-        op_test_spoil_padding(t, POOL_X, C);
+        clrnn_check_lengths(t, POOL_LENGTHS);
+        clrnn_check_spoil_padding(t, POOL_X, C);
     }
-    op_test_out(t, POOL_Y, CLRNN_REAL, (size_t)N * C, over == CLRNN_POOL_MEAN ? 2e-7 : 0);
+    clrnn_check_out(t, POOL_Y, CLRNN_REAL, (size_t)N * C, over == CLRNN_POOL_MEAN ? 2e-7 : 0);
     if (over == CLRNN_POOL_MAX && !evaluation)
-        op_test_out(t, POOL_ARGMAX, CLRNN_I32, (size_t)N * C, 0);
+        clrnn_check_out(t, POOL_ARGMAX, CLRNN_I32, (size_t)N * C, 0);
     op_test_run(t);
 }
 
-static void backward(struct op_test *t, enum clrnn_pool over, uint32_t T, uint32_t N, uint32_t C, uint32_t D,
+static void backward(struct clrnn_check *t, enum clrnn_pool over, uint32_t T, uint32_t N, uint32_t C, uint32_t D,
                      bool padded)
 {
-    op_test_begin(t, CLRNN_OP_POOL_BWD, T, N, C, 8500 + C + (unsigned)over);
+    clrnn_check_begin(t, CLRNN_OP_POOL_BWD, T, N, C, 8500 + C + (unsigned)over);
     snprintf(t->what, sizeof(t->what), "over=%d D=%u padded=%d", over, D, padded);
     t->op.pool.over = over;
     t->op.pool.D = D;
     if (padded)
-        op_test_lengths(t, POOL_BWD_LENGTHS);
+        clrnn_check_lengths(t, POOL_BWD_LENGTHS);
     if (over == CLRNN_POOL_MAX) {
-        op_test_int(t, POOL_BWD_ARGMAX, (size_t)N * C, 0, (int32_t)T - 1);
+        clrnn_check_int(t, POOL_BWD_ARGMAX, (size_t)N * C, 0, (int32_t)T - 1);
         for (uint32_t i = 0; padded && i < N * C; i++)
             t->in[POOL_BWD_ARGMAX].word[i] %= t->in[POOL_BWD_LENGTHS].word[i / C];
     }
-    op_test_real(t, POOL_BWD_DY, (size_t)N * C);
-    op_test_out_rows(t, POOL_DX, C, over == CLRNN_POOL_MEAN ? 2e-7 : 0);
+    clrnn_check_real(t, POOL_BWD_DY, (size_t)N * C);
+    clrnn_check_out_rows(t, POOL_DX, C, over == CLRNN_POOL_MEAN ? 2e-7 : 0);
     op_test_run(t);
 }
 

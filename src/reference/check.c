@@ -1,0 +1,574 @@
+// SPDX-License-Identifier: MIT
+// The comparison of one op on a device with the reference.
+#include "reference/check.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "reference/reference.h"
+
+// Sentinels: so many elements before and behind each tensor, rounded up to the device's alignment.
+static const uint32_t sentinel = 0x7fc5e417; // a NaN that no computation makes
+enum { PAD = 64, NOISE_FACTOR = 8 };
+
+static void *room(size_t count, size_t size)
+{
+    return calloc(count ? count : 1, size);
+}
+
+static enum clrnn_status no_memory(const struct clrnn_check *c)
+{
+    return clrnn_error_memory(c->log, 0, "checking an op");
+}
+
+void clrnn_check_finish(struct clrnn_check *c)
+{
+    for (size_t i = 0; i < CLRNN_OP_MAX_IN; i++) {
+        free(c->in[i].real);
+        free(c->in[i].word);
+    }
+    for (size_t i = 0; i < CLRNN_OP_MAX_OUT; i++) {
+        free(c->out[i].real);
+        free(c->out[i].word);
+        free(c->got[i]);
+        free(c->want[i]);
+    }
+    memset(c->in, 0, sizeof(c->in));
+    memset(c->out, 0, sizeof(c->out));
+    memset(c->got, 0, sizeof(c->got));
+    memset(c->want, 0, sizeof(c->want));
+}
+
+// ---------------------------------------------------------------- filling in
+
+uint32_t clrnn_check_u32(struct clrnn_check *c)
+{
+    return clrnn_random_u32(&c->random, c->drawn++);
+}
+
+float clrnn_check_normal(struct clrnn_check *c)
+{
+    return clrnn_random_normal_portable(&c->random, c->drawn++);
+}
+
+void clrnn_check_begin(struct clrnn_check *c, enum clrnn_op_kind kind, uint32_t T, uint32_t N, uint32_t C,
+                       uint64_t seed)
+{
+    clrnn_check_finish(c);
+    memset(&c->op, 0, sizeof(c->op));
+    c->op.kind = kind;
+    c->op.T = T;
+    c->op.N = N;
+    c->op.C = C;
+    for (size_t i = 0; i < CLRNN_OP_MAX_IN; i++)
+        c->op.in[i] = CLRNN_NONE;
+    for (size_t i = 0; i < CLRNN_OP_MAX_OUT; i++)
+        c->op.out[i] = CLRNN_NONE;
+    c->lengths_slot = -1;
+    c->random = (struct clrnn_random){.seed = seed, .stream = RANDOM_PROBE};
+    c->drawn = 0;
+    c->what[0] = c->fault[0] = '\0';
+    c->no_memory = false;
+    c->error = c->share = 0;
+}
+
+float *clrnn_check_real(struct clrnn_check *c, int slot, size_t count)
+{
+    float *v = room(count, sizeof(*v));
+
+    c->no_memory = c->no_memory || !v;
+    for (size_t i = 0; v && i < count; i++)
+        v[i] = clrnn_check_normal(c);
+    c->in[slot] = (struct clrnn_check_slot){.there = true, .type = CLRNN_REAL, .count = count, .real = v};
+    return v;
+}
+
+int32_t *clrnn_check_int(struct clrnn_check *c, int slot, size_t count, int32_t low, int32_t high)
+{
+    int32_t *v = room(count, sizeof(*v));
+
+    c->no_memory = c->no_memory || !v;
+    for (size_t i = 0; v && i < count; i++)
+        v[i] = low + (int32_t)(clrnn_check_u32(c) % (uint32_t)(high - low + 1));
+    c->in[slot] = (struct clrnn_check_slot){.there = true, .type = CLRNN_I32, .count = count, .word = v};
+    return v;
+}
+
+int32_t *clrnn_check_lengths(struct clrnn_check *c, int slot)
+{
+    int32_t *v = clrnn_check_int(c, slot, c->op.N, 1, (int32_t)c->op.T);
+
+    if (v)
+        v[clrnn_check_u32(c) % c->op.N] = (int32_t)c->op.T;
+    c->lengths_slot = slot;
+    return v;
+}
+
+void clrnn_check_counter(struct clrnn_check *c, int slot, uint32_t step, uint32_t record)
+{
+    int32_t *v = clrnn_check_int(c, slot, COUNTER_FIELDS, 0, 1 << 30);
+
+    c->in[slot].type = CLRNN_U32;
+    if (!v)
+        return;
+    v[COUNTER_STEP] = (int32_t)step;
+    v[COUNTER_SLOT] = (int32_t)record;
+}
+
+void clrnn_check_out(struct clrnn_check *c, int slot, enum clrnn_type type, size_t count, double tolerance)
+{
+    c->out[slot] = (struct clrnn_check_slot){
+        .there = true, .type = type, .count = count, .tolerance = tolerance, .same_as = -1};
+}
+
+void clrnn_check_out_rows(struct clrnn_check *c, int slot, uint32_t row_size, double tolerance)
+{
+    clrnn_check_out(c, slot, CLRNN_REAL, (size_t)c->op.T * c->op.N * row_size, tolerance);
+    c->out[slot].row_size = row_size;
+}
+
+float *clrnn_check_updated(struct clrnn_check *c, int slot, size_t count, double tolerance)
+{
+    float *v = room(count, sizeof(*v));
+
+    c->no_memory = c->no_memory || !v;
+    for (size_t i = 0; v && i < count; i++)
+        v[i] = clrnn_check_normal(c);
+    clrnn_check_out(c, slot, CLRNN_REAL, count, tolerance);
+    c->out[slot].updated = true;
+    c->out[slot].real = v;
+    return v;
+}
+
+void clrnn_check_updated_input(struct clrnn_check *c, int slot, int in_slot, double tolerance)
+{
+    clrnn_check_out(c, slot, c->in[in_slot].type, c->in[in_slot].count, tolerance);
+    c->out[slot].updated = true;
+    c->out[slot].same_as = in_slot;
+}
+
+static bool is_padding(const struct clrnn_check *c, size_t row)
+{
+    return c->lengths_slot >= 0 && (int32_t)(row / c->op.N) >= c->in[c->lengths_slot].word[row % c->op.N];
+}
+
+void clrnn_check_spoil_padding(struct clrnn_check *c, int slot, uint32_t row_size)
+{
+    for (size_t i = 0; !c->no_memory && i < c->in[slot].count; i++)
+        if (is_padding(c, i / row_size))
+            c->in[slot].real[i] = NAN;
+}
+
+// ---------------------------------------------------------------- what is wrong
+
+// Keeps the first fault.
+static void CLRNN_PRINTF(2, 3) blame(struct clrnn_check *c, const char *format, ...)
+{
+    char text[200];
+    va_list arguments;
+
+    if (c->fault[0])
+        return;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    snprintf(c->fault, sizeof(c->fault), "%s T=%u N=%u C=%u seed=%llu %.100s: %s", clrnn_op_name(c->op.kind), c->op.T,
+             c->op.N, c->op.C, (unsigned long long)c->random.seed, c->what, text);
+}
+
+static void blame_at(struct clrnn_check *c, int slot, size_t index, double got, double want, const char *why)
+{
+    blame(c, "output %d [%zu]: got %.9g, want %.9g (%s)", slot, index, got, want, why);
+}
+
+// ---------------------------------------------------------------- the device
+
+// A tensor between sentinels.
+struct fenced {
+    struct clrnn_buffer *whole, *part;
+    size_t pad, count; // elements
+};
+
+// What one check needs on the device.
+struct bench {
+    struct clrnn_check *c;
+    struct fenced in[CLRNN_OP_MAX_IN], out[CLRNN_OP_MAX_OUT];
+    struct clrnn_graph *graph;
+    struct clrnn_launches *launches;
+};
+
+static void bench_finish(struct bench *b)
+{
+    clrnn_launches_destroy(&b->launches);
+    clrnn_graph_destroy(&b->graph);
+    for (int i = 0; i < CLRNN_OP_MAX_IN; i++) {
+        clrnn_buffer_destroy(&b->in[i].part);
+        clrnn_buffer_destroy(&b->in[i].whole);
+    }
+    for (int i = 0; i < CLRNN_OP_MAX_OUT; i++) {
+        clrnn_buffer_destroy(&b->out[i].part);
+        clrnn_buffer_destroy(&b->out[i].whole);
+    }
+}
+
+// Values before the run, or sentinels.
+static void first_values(const struct clrnn_check_slot *s, uint32_t *words)
+{
+    if (s->real || s->word) {
+        memcpy(words, s->real ? (void *)s->real : (void *)s->word, s->count * sizeof(*words));
+        return;
+    }
+    for (size_t i = 0; i < s->count; i++)
+        words[i] = sentinel;
+}
+
+static enum clrnn_status fence(const struct clrnn_check *c, struct fenced *f, const struct clrnn_check_slot *s)
+{
+    const size_t align = clrnn_buffer_align(c->device);
+    uint32_t *words;
+    enum clrnn_status st;
+
+    f->pad = (PAD * 4 + align - 1) / align * align / 4;
+    f->count = s->count;
+    words = room(2 * f->pad + s->count, sizeof(*words));
+    if (!words)
+        return no_memory(c);
+    for (size_t i = 0; i < 2 * f->pad + s->count; i++)
+        words[i] = sentinel;
+    first_values(s, words + f->pad);
+    st = clrnn_buffer_create(c->device, CLRNN_U32, 2 * f->pad + s->count, "check", &f->whole);
+    if (st == CLRNN_OK)
+        st = clrnn_buffer_write_i32(f->whole, 0, 2 * f->pad + s->count, (const int32_t *)words);
+    if (st == CLRNN_OK)
+        st = clrnn_buffer_sub(f->whole, f->pad * 4, s->type, s->count, &f->part);
+    free(words);
+    return st;
+}
+
+// Reads a tensor's bits and looks at its sentinels.
+static enum clrnn_status unfence(struct clrnn_check *c, const struct fenced *f, const char *side, int slot,
+                                 int32_t *bits)
+{
+    const size_t all = 2 * f->pad + f->count;
+    int32_t *words = room(all, sizeof(*words));
+    enum clrnn_status st = words ? clrnn_buffer_read_i32(f->whole, 0, all, words) : no_memory(c);
+
+    for (size_t i = 0; st == CLRNN_OK && i < all; i++)
+        if ((i < f->pad || i >= f->pad + f->count) && (uint32_t)words[i] != sentinel)
+            blame(c, "%s %d: element %lld, outside of the tensor's %zu, was written", side, slot,
+                  (long long)i - (long long)f->pad, f->count);
+    if (st == CLRNN_OK)
+        memcpy(bits, words + f->pad, f->count * sizeof(*bits));
+    free(words);
+    return st;
+}
+
+static enum clrnn_status write_again(const struct clrnn_check *c, const struct fenced *f,
+                                     const struct clrnn_check_slot *s)
+{
+    uint32_t *fresh = room(s->count, sizeof(*fresh));
+    enum clrnn_status st;
+
+    if (!fresh)
+        return no_memory(c);
+    first_values(s, fresh);
+    st = clrnn_buffer_write_i32(f->whole, f->pad, s->count, (const int32_t *)fresh);
+    free(fresh);
+    return st;
+}
+
+static enum clrnn_status add_tensor(struct bench *b, const char *name, struct fenced *f,
+                                    const struct clrnn_check_slot *s, int *id)
+{
+    const uint32_t dims[1] = {(uint32_t)s->count};
+
+    TRY(fence(b->c, f, s));
+    return clrnn_graph_tensor(b->graph, name, CLRNN_ROLE_DATA, s->type, 1, dims, f->part, id);
+}
+
+static enum clrnn_status make_graph(struct bench *b)
+{
+    struct clrnn_check *c = b->c;
+    struct clrnn_op ready = c->op, *op;
+
+    TRY(clrnn_graph_create(c->log, &b->graph));
+    for (int i = 0; i < CLRNN_OP_MAX_IN; i++) {
+        ready.in[i] = CLRNN_NONE;
+        if (c->in[i].there)
+            TRY(add_tensor(b, "in", &b->in[i], &c->in[i], &ready.in[i]));
+    }
+    for (int i = 0; i < CLRNN_OP_MAX_OUT; i++) {
+        ready.out[i] = CLRNN_NONE;
+        if (c->out[i].there && c->out[i].same_as >= 0)
+            ready.out[i] = ready.in[c->out[i].same_as];
+        else if (c->out[i].there)
+            TRY(add_tensor(b, "out", &b->out[i], &c->out[i], &ready.out[i]));
+    }
+    TRY(clrnn_graph_op(b->graph, c->op.kind, "check", c->op.T, c->op.N, c->op.C, &op));
+    *op = ready;
+    TRY(clrnn_launches_create(c->device, &b->launches));
+    return clrnn_op_launch(b->launches, b->graph, op);
+}
+
+static bool may_change(const struct clrnn_check *c, int slot)
+{
+    for (int i = 0; i < CLRNN_OP_MAX_OUT; i++)
+        if (c->out[i].there && c->out[i].same_as == slot)
+            return true;
+    return c->in[slot].spent;
+}
+
+static enum clrnn_status look_at_input(struct bench *b, int i)
+{
+    struct clrnn_check *c = b->c;
+    const void *first = c->in[i].real ? (void *)c->in[i].real : (void *)c->in[i].word;
+    int32_t *now = room(c->in[i].count, sizeof(*now));
+    enum clrnn_status st = now ? unfence(c, &b->in[i], "input", i, now) : no_memory(c);
+
+    if (st == CLRNN_OK && !may_change(c, i) && memcmp(now, first, c->in[i].count * sizeof(*now)) != 0)
+        blame(c, "input %d was changed", i);
+    free(now);
+    return st;
+}
+
+// One run from the first values; bits of every output, and inputs unchanged.
+static enum clrnn_status run_once(struct bench *b, int32_t *bits[])
+{
+    struct clrnn_check *c = b->c;
+
+    for (int i = 0; i < CLRNN_OP_MAX_IN; i++)
+        if (c->in[i].there)
+            TRY(write_again(c, &b->in[i], &c->in[i]));
+    for (int i = 0; i < CLRNN_OP_MAX_OUT; i++)
+        if (c->out[i].there && c->out[i].same_as < 0)
+            TRY(write_again(c, &b->out[i], &c->out[i]));
+    TRY(clrnn_launches_run(b->launches));
+    for (int i = 0; i < CLRNN_OP_MAX_OUT; i++)
+        if (c->out[i].there)
+            TRY(unfence(c, c->out[i].same_as < 0 ? &b->out[i] : &b->in[c->out[i].same_as], "output", i, bits[i]));
+    for (int i = 0; i < CLRNN_OP_MAX_IN; i++)
+        if (c->in[i].there)
+            TRY(look_at_input(b, i));
+    return CLRNN_OK;
+}
+
+static void hold_together(struct clrnn_check *c, int slot, const int32_t *again)
+{
+    const int32_t *first = (const int32_t *)(const void *)c->got[slot];
+
+    for (size_t k = 0; k < c->out[slot].count; k++)
+        if (first[k] != again[k]) {
+            float second;
+
+            memcpy(&second, &again[k], sizeof(second));
+            blame(c, "output %d [%zu]: a second run gives other bits, %.9g after %.9g", slot, k, second,
+                  c->got[slot][k]);
+        }
+}
+
+static enum clrnn_status run_on_device(struct clrnn_check *c)
+{
+    struct bench b = {.c = c};
+    int32_t *again[CLRNN_OP_MAX_OUT] = {NULL};
+    enum clrnn_status st = make_graph(&b);
+
+    for (int i = 0; i < CLRNN_OP_MAX_OUT && st == CLRNN_OK; i++) {
+        if (!c->out[i].there)
+            continue;
+        c->got[i] = room(c->out[i].count, sizeof(float));
+        again[i] = room(c->out[i].count, sizeof(int32_t));
+        if (!c->got[i] || !again[i])
+            st = no_memory(c);
+    }
+    if (st == CLRNN_OK) {
+        const struct clrnn_cost cost = clrnn_op_cost(b.graph, &b.graph->op[0]);
+
+        if (!(cost.flops >= 0 && cost.bytes > 0))
+            blame(c, "it costs %g FLOPs and %g bytes, but an op costs something", cost.flops, cost.bytes);
+        st = run_once(&b, (int32_t **)(void *)c->got);
+    }
+    if (st == CLRNN_OK)
+        st = run_once(&b, again);
+    for (int i = 0; i < CLRNN_OP_MAX_OUT; i++) {
+        if (st == CLRNN_OK && c->out[i].there)
+            hold_together(c, i, again[i]);
+        free(again[i]);
+    }
+    bench_finish(&b);
+    return st;
+}
+
+// ---------------------------------------------------------------- the reference
+
+// The values of all slots as the reference takes them: doubles or integers.
+struct sides {
+    void *in[CLRNN_OP_MAX_IN], *out[CLRNN_OP_MAX_OUT];
+};
+
+static void sides_finish(const struct clrnn_check *c, struct sides *s)
+{
+    for (int i = 0; i < CLRNN_OP_MAX_OUT; i++)
+        if (c->out[i].same_as < 0)
+            free(s->out[i]);
+    for (int i = 0; i < CLRNN_OP_MAX_IN; i++)
+        free(s->in[i]);
+}
+
+// Off by up to a unit in the last place: 2^-23 of the value.
+static double disturbed(double value, const struct clrnn_random *noise, uint64_t index)
+{
+    return value * (1 + ldexp(2 * (double)clrnn_random_uniform(noise, index) - 1, -23));
+}
+
+// The values before the run, NULL where memory lacks; `noise` NULL: as they are.
+static void *reference_values(const struct clrnn_check_slot *s, const struct clrnn_random *noise)
+{
+    double *real;
+    int32_t *word;
+
+    if (s->type != CLRNN_REAL) {
+        word = room(s->count, sizeof(*word));
+        if (word && s->word)
+            memcpy(word, s->word, s->count * sizeof(*word));
+        return word;
+    }
+    real = room(s->count, sizeof(*real));
+    for (size_t i = 0; real && i < s->count; i++)
+        real[i] = !s->real ? NAN : noise ? disturbed(s->real[i], noise, i) : s->real[i];
+    return real;
+}
+
+static enum clrnn_status run_on_reference(struct clrnn_check *c, unsigned noise_run, struct sides *s)
+{
+    struct clrnn_op op = c->op;
+
+    *s = (struct sides){{NULL}, {NULL}};
+    for (int i = 0; i < CLRNN_OP_MAX_IN; i++) {
+        const struct clrnn_random noise = {c->random.seed, RANDOM_PROBE, noise_run, (uint32_t)i};
+
+        op.in[i] = c->in[i].there ? i : CLRNN_NONE; // whether it is there is all that counts
+        if (c->in[i].there && !(s->in[i] = reference_values(&c->in[i], noise_run ? &noise : NULL)))
+            return no_memory(c);
+    }
+    for (int i = 0; i < CLRNN_OP_MAX_OUT; i++) {
+        const struct clrnn_random noise = {c->random.seed, RANDOM_PROBE, noise_run, 64 + (uint32_t)i};
+
+        op.out[i] = c->out[i].there ? i : CLRNN_NONE;
+        if (c->out[i].there && c->out[i].same_as >= 0)
+            s->out[i] = s->in[c->out[i].same_as];
+        else if (c->out[i].there && !(s->out[i] = reference_values(&c->out[i], noise_run ? &noise : NULL)))
+            return no_memory(c);
+    }
+    return clrnn_reference_run(c->log, &op, s->in, s->out);
+}
+
+static enum clrnn_status find_want(struct clrnn_check *c)
+{
+    struct sides s;
+    enum clrnn_status st = run_on_reference(c, 0, &s);
+
+    for (int i = 0; i < CLRNN_OP_MAX_OUT && st == CLRNN_OK; i++) {
+        if (!c->out[i].there)
+            continue;
+        c->want[i] = room(c->out[i].count, sizeof(double));
+        if (!c->want[i])
+            st = no_memory(c);
+        for (size_t k = 0; c->want[i] && k < c->out[i].count; k++)
+            c->want[i][k] = c->out[i].type == CLRNN_REAL ? ((double *)s.out[i])[k] : ((int32_t *)s.out[i])[k];
+    }
+    sides_finish(c, &s);
+    return st;
+}
+
+// Largest change of each real output under disturbed inputs, into noise[slot][count].
+static enum clrnn_status find_noise(struct clrnn_check *c, double *noise[])
+{
+    for (int i = 0; i < CLRNN_OP_MAX_OUT; i++)
+        if (c->out[i].there && c->out[i].type == CLRNN_REAL && !(noise[i] = room(c->out[i].count, sizeof(double))))
+            return no_memory(c);
+    for (unsigned run = 1; run <= c->noise_runs; run++) {
+        struct sides s;
+        enum clrnn_status st = run_on_reference(c, run, &s);
+
+        for (int i = 0; st == CLRNN_OK && i < CLRNN_OP_MAX_OUT; i++)
+            for (size_t k = 0; noise[i] && k < c->out[i].count; k++)
+                noise[i][k] = fmax(noise[i][k], fabs(((double *)s.out[i])[k] - c->want[i][k]));
+        sides_finish(c, &s);
+        TRY(st);
+    }
+    return CLRNN_OK;
+}
+
+// ---------------------------------------------------------------- held together
+
+static void compare_integers(struct clrnn_check *c, int slot)
+{
+    for (size_t i = 0; i < c->out[slot].count; i++) {
+        int32_t bits;
+
+        memcpy(&bits, &c->got[slot][i], sizeof(bits));
+        if (bits == (int32_t)c->want[slot][i])
+            continue;
+        blame_at(c, slot, i, bits, c->want[slot][i], "integers are equal");
+        c->error = c->share = INFINITY;
+    }
+}
+
+static void compare_reals(struct clrnn_check *c, int slot, const double *noise)
+{
+    const struct clrnn_check_slot *s = &c->out[slot];
+    double scale = 0;
+
+    for (size_t i = 0; i < s->count; i++)
+        if (isfinite(c->want[slot][i]))
+            scale = fmax(scale, fabs(c->want[slot][i]));
+    for (size_t i = 0; i < s->count; i++) {
+        const double want = c->want[slot][i], got = c->got[slot][i], off = fabs(got - want);
+        const double allowed = s->tolerance * (s->each ? fabs(want) : scale) + s->absolute +
+                               (noise ? NOISE_FACTOR * noise[i] : 0);
+        uint32_t bits;
+
+        memcpy(&bits, &c->got[slot][i], sizeof(bits));
+        if (bits == sentinel && !s->updated)
+            blame_at(c, slot, i, got, want, "never written");
+        if (s->row_size && is_padding(c, i / s->row_size) && got != 0)
+            blame_at(c, slot, i, got, 0, "padding is exactly 0");
+        if ((isnan(want) && isnan(got)) || (isinf(want) && want == got) || off == 0)
+            continue;
+        c->error = fmax(c->error, isfinite(off) ? off / fmax(scale, 1e-37) : INFINITY);
+        c->share = fmax(c->share, isfinite(off) && allowed > 0 ? off / allowed : INFINITY);
+        if (!(off <= allowed))
+            blame_at(c, slot, i, got, want, "too far apart");
+    }
+}
+
+enum clrnn_status clrnn_check_judge(struct clrnn_check *c)
+{
+    double *noise[CLRNN_OP_MAX_OUT] = {NULL};
+    enum clrnn_status st = c->no_memory ? no_memory(c) : find_want(c);
+
+    if (st == CLRNN_OK && c->noise_runs)
+        st = find_noise(c, noise);
+    for (int i = 0; i < CLRNN_OP_MAX_OUT; i++) {
+        if (st == CLRNN_OK && c->out[i].there && !c->out[i].skip) {
+            if (c->out[i].type == CLRNN_REAL)
+                compare_reals(c, i, noise[i]);
+            else
+                compare_integers(c, i);
+        }
+        free(noise[i]);
+    }
+    return st;
+}
+
+enum clrnn_status clrnn_check_run(struct clrnn_check *c)
+{
+    if (c->no_memory)
+        return no_memory(c);
+    TRY(run_on_device(c));
+    return clrnn_check_judge(c);
+}
