@@ -8,13 +8,14 @@ kernel void column_sum(global const real *x, global const int *lengths, global r
 {
     const uint c = get_global_id(0) * WIDTH, block = get_global_id(1);
     const uint first = block * block_rows, last = min(rows, first + block_rows);
-    kahan sum = kahan_zero();
+    total sum = total_zero();
 
     if (c >= C || first >= rows)
         return;
-    for (uint r = first; r < last; r++)
-        if (row_valid(lengths, N, r))
-            sum = kahan_add(sum, load(x + (size_t)r * C + c, C - c));
+    for (uint r = first; r < last; sum = total_run(sum))
+        for (const uint stop = min(last, r + RUN); r < stop; r++)
+            if (row_valid(lengths, N, r))
+                sum = total_add(sum, load(x + (size_t)r * C + c, C - c));
     store(sum.sum, partial + (size_t)block * C + c, C - c);
 }
 

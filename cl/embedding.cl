@@ -21,8 +21,9 @@ kernel void embedding_fwd(global const int *x, global const real *weight, global
     }
 }
 
-// Item (g, s) owns columns g * columns on, `columns` of them, of those tokens v with v % slices == s, and
-// meets the rows in order: a fixed order of additions, and no two items write the same number.
+// Item (g, s) owns columns g * columns on, `columns` of them, of those tokens v with v % slices == s (slices:
+// a power of two), and meets the rows in order: a fixed order of additions, and no two items write the same
+// number.
 kernel void embedding_bwd(global const int *x, global const real *dy, global real *dweight, uint rows, uint C,
                           uint V, int padding, uint slices, uint columns)
 {
@@ -38,7 +39,7 @@ kernel void embedding_bwd(global const int *x, global const real *dy, global rea
         const int token = x[r];
         global real *sum;
 
-        if (token < 0 || (uint)token >= V || token == padding || (uint)token % slices != slice)
+        if (token < 0 || (uint)token >= V || token == padding || ((uint)token & (slices - 1)) != slice)
             continue;
         sum = dweight + (size_t)(uint)token * C;
         for (uint c = first; c < last; c += WIDTH)

@@ -34,10 +34,10 @@ kernel void linear_bias(global real *y, global const int *lengths, global const 
 
 // Few outputs: a team of LANES items takes a row.
 kernel void linear_fwd(global const real *x, global const int *lengths, global const real *weight,
-                       global const real *bias, global real *y, uint rows, uint N, uint C, uint O, uint chunk)
+                       global const real *bias, global real *y, uint rows, uint N, uint C, uint O, uint chunk,
+                       local real *room)
 {
     const uint last = min(rows, (TEAM + 1) * chunk);
-    LOCAL_ROOM(room);
 
     for (uint r = TEAM * chunk; r < last; r++) {
         const bool valid = row_valid(lengths, N, r);
@@ -80,6 +80,24 @@ kernel void linear_dx(global const real *dy, global const int *lengths, global c
     }
 }
 
+static inline void bias_gradient(global const int *lengths, global const real *dy, global real *out,
+                                 uint first, uint last, uint N)
+{
+    for (uint o = 0; o < OUTPUTS; o++) {
+        real sum = 0.0f;
+
+        for (uint r = first; r < last;) {
+            real part = 0.0f;
+
+            for (const uint stop = min(last, r + RUN); r < stop; r++)
+                if (row_valid(lengths, N, r))
+                    part += dy[(size_t)r * OUTPUTS + o];
+            sum += part;
+        }
+        out[o] = sum;
+    }
+}
+
 // dweight [blocks, OUTPUTS, C] and dbias [blocks, OUTPUTS] (or NULL): sums over the rows of a block.
 kernel void linear_dweight(global const real *x, global const int *lengths, global const real *dy,
                            global real *dweight, global real *dbias, uint rows, uint N, uint C,
@@ -87,27 +105,27 @@ kernel void linear_dweight(global const real *x, global const int *lengths, glob
 {
     const uint c = get_global_id(0) * WIDTH, block = get_global_id(1);
     const uint first = block * block_rows, last = min(rows, first + block_rows);
-    kahan sum[OUTPUTS], bias[OUTPUTS];
+    total sum[OUTPUTS];
 
     if (c >= C || first >= rows)
         return;
     for (uint o = 0; o < OUTPUTS; o++)
-        sum[o] = bias[o] = kahan_zero();
-    for (uint r = first; r < last; r++) {
-        if (!row_valid(lengths, N, r))
-            continue;
-        const realv v = load(x + (size_t)r * C + c, C - c);
-        for (uint o = 0; o < OUTPUTS; o++) {
-            const realv d = dy[(size_t)r * OUTPUTS + o];
+        sum[o] = total_zero();
+    for (uint r = first; r < last;) {
+        for (const uint stop = min(last, r + RUN); r < stop; r++) {
+            realv v;
 
-            sum[o] = kahan_add(sum[o], d * v);
-            bias[o] = kahan_add(bias[o], d);
+            if (!row_valid(lengths, N, r))
+                continue;
+            v = load(x + (size_t)r * C + c, C - c);
+            for (uint o = 0; o < OUTPUTS; o++)
+                sum[o].part = fma((realv)(dy[(size_t)r * OUTPUTS + o]), v, sum[o].part);
         }
+        for (uint o = 0; o < OUTPUTS; o++)
+            sum[o] = total_run(sum[o]);
     }
-    for (uint o = 0; o < OUTPUTS; o++) {
-        if (dweight != 0)
-            store(sum[o].sum, dweight + ((size_t)block * OUTPUTS + o) * C + c, C - c);
-        if (dbias != 0 && c == 0)
-            store(bias[o].sum, dbias + (size_t)block * OUTPUTS + o, 1);
-    }
+    for (uint o = 0; o < OUTPUTS && dweight != 0; o++)
+        store(sum[o].sum, dweight + ((size_t)block * OUTPUTS + o) * C + c, C - c);
+    if (c == 0 && dbias != 0)
+        bias_gradient(lengths, dy, dbias + (size_t)block * OUTPUTS, first, last, N);
 }

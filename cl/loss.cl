@@ -94,78 +94,100 @@ static inline void zero_row(const task *t, uint r)
 #if CLASSES
 static inline realv class_weight(const task *t, uint c)
 {
-    return t->weight != 0 ? load(t->weight + c, t->C - c) : (realv)(1.0f);
+    if (t->weight != 0)
+        return load(t->weight + c, t->C - c);
+    return WHERE((realv)(0.0f), (realv)(1.0f), (int)c + INDEXES < (int)t->C);
 }
 
-// cost of class c: -log p_c = (top - x_c) + log_sum for logits, -x_c for log-probabilities.
+// cost of class c: -log p_c = (top - x_c) + log_sum for logits, -x_c for log-probabilities. A row that does
+// not count goes the same way, as lanes must not part, but reads nothing.
 static inline void class_row(const task *t, uint r, real whole, record_sums *s, local real *room)
 {
     global const real *x = t->x + (size_t)r * t->C;
-    const int own = t->target[r];
-    const real own_weight = row_weight(t, r), own_x = x[own];
+    const bool counts = row_counts(t, r);
+    const uint end = counts ? t->C : 0;
+    const int own = counts ? t->target[r] : -1;
+    const real own_weight = counts ? row_weight(t, r) : 0.0f, own_x = counts ? x[own] : 0.0f;
     const bool smooth = t->smoothing > 0.0f;
     const real share = t->smoothing / (real)t->C;
-    realv part = -INFINITY, smooth_cost = 0.0f, smooth_weight = 0.0f, beaten = 0.0f;
-    real top = 0.0f, log_sum = 0.0f, inverse = 1.0f, loss, pull;
+    realv part = -INFINITY, beaten = 0.0f, smooth_cost = 0.0f, smooth_weight = 0.0f;
+    real top = 0.0f, log_sum = 0.0f, inverse = 1.0f, cost, weights, lost, pull;
 
+    for (uint c = FIRST_COLUMN; c < end; c += COLUMN_STEP) {
+        const realv v = load_or(x + c, t->C - c, -INFINITY);
+        const intv index = (int)c + INDEXES;
+
+        part = fmax(part, v);
+        // The target is the first maximum unless an earlier class reaches it or any is above it.
+        beaten += WHERE((realv)(0.0f), (realv)(1.0f),
+                        (index < own && !(v < own_x)) || (index > own && !(v <= own_x)));
+    }
 #if LOSS_KIND == CROSS_ENTROPY
-    for (uint c = FIRST_COLUMN; c < t->C; c += COLUMN_STEP)
-        part = fmax(part, load_or(x + c, t->C - c, -INFINITY));
     top = ROW_MAX(max_of(part), room);
     part = 0.0f;
-    for (uint c = FIRST_COLUMN; c < t->C; c += COLUMN_STEP)
-        part += exp(load_or(x + c, t->C - c, -INFINITY) - top);
+    for (uint c = FIRST_COLUMN; c < end; c += COLUMN_STEP) {
+        const uint n = t->C - c;
+        const realv v = load_or(x + c, n, -INFINITY), e = exp(v - top);
+
+        part += e;
+        if (t->dx != 0)
+            store(e, t->dx + (size_t)r * t->C + c, n);
+        if (smooth) {
+            const realv w = class_weight(t, c); // 0 beyond the last class
+
+            smooth_weight += w;
+            smooth_cost += WHERE((realv)(0.0f), w * (top - v), w != 0.0f);
+        }
+    }
     inverse = ROW_SUM(sum_of(part), room);
     log_sum = log(inverse);
     inverse = 1.0f / inverse;
 #endif
-    for (uint c = FIRST_COLUMN; c < t->C; c += COLUMN_STEP) {
-        const uint n = t->C - c;
-        const realv v = load(x + c, n);
-        const intv index = (int)c + INDEXES, there = AS_INTV(index < (int)t->C);
-
-        // The target is the first maximum unless an earlier class reaches it or any is above it.
-        beaten += WHERE((realv)(0.0f), (realv)(1.0f),
-                        there && ((index < own && !(v < own_x)) || (index > own && !(v <= own_x))));
-        if (smooth) {
-            const realv w = WHERE((realv)(0.0f), class_weight(t, c), there != 0);
-
-            smooth_weight += w;
-            smooth_cost += WHERE((realv)(0.0f), w * ((top - v) + log_sum), there != 0);
-        }
+    cost = ROW_SUM(sum_of(smooth_cost), room);
+    weights = ROW_SUM(sum_of(smooth_weight), room);
+    lost = ROW_SUM(sum_of(beaten), room);
+    if (!counts) {
+        zero_row(t, r);
+        return;
     }
-    loss = (1.0f - t->smoothing) * own_weight * ((top - own_x) + log_sum);
-    pull = (1.0f - t->smoothing) * own_weight;
-    if (smooth) {
-        loss += share * ROW_SUM(sum_of(smooth_cost), room);
-        pull += share * ROW_SUM(sum_of(smooth_weight), room);
-    }
-    add(s, RECORD_LOSS, loss);
-    add(s, RECORD_CORRECT, ROW_SUM(sum_of(beaten), room) == 0.0f ? 1.0f : 0.0f);
+    pull = (1.0f - t->smoothing) * own_weight + share * weights;
+    add(s, RECORD_LOSS,
+        (1.0f - t->smoothing) * own_weight * ((top - own_x) + log_sum) +
+            (smooth ? share * (cost + log_sum * weights) : 0.0f));
+    add(s, RECORD_WEIGHT, own_weight);
+    add(s, RECORD_COUNT, 1.0f);
+    add(s, RECORD_CORRECT, lost == 0.0f ? 1.0f : 0.0f);
     if (t->dx == 0)
         return;
     for (uint c = FIRST_COLUMN; c < t->C; c += COLUMN_STEP) {
         const uint n = t->C - c;
-        const intv index = (int)c + INDEXES;
-        realv g = WHERE((realv)(0.0f), (realv)((1.0f - t->smoothing) * own_weight), index == own);
+        global real *dx = t->dx + (size_t)r * t->C + c;
+        realv g = WHERE((realv)(0.0f), (realv)((1.0f - t->smoothing) * own_weight), (int)c + INDEXES == own);
 
         if (smooth)
             g += share * class_weight(t, c);
 #if LOSS_KIND == CROSS_ENTROPY
-        g = pull * (exp(load(x + c, n) - top) * inverse) - g;
+        g = pull * (load(dx, n) * inverse) - g; // exp(x - top) lies there
 #else
         g = -g;
 #endif
-        store(WHERE(g / whole, (realv)(0.0f), g == 0.0f), t->dx + (size_t)r * t->C + c, n);
+        store(WHERE(g / whole, (realv)(0.0f), g == 0.0f), dx, n);
     }
 }
 #else
 // One output: log(1 + e^-x) without overflow, or the squared difference.
 static inline void real_row(const task *t, uint r, real whole, record_sums *s)
 {
-    const real x = t->x[r], y = t->target[r];
-    real loss, g;
+    real x, y, loss, g;
 
+    if (!row_counts(t, r)) {
+        zero_row(t, r);
+        return;
+    }
+    x = t->x[r];
+    y = t->target[r];
+    add(s, RECORD_WEIGHT, 1.0f);
+    add(s, RECORD_COUNT, 1.0f);
 #if LOSS_KIND == BCE_WITH_LOGITS
     const real positive = t->weight != 0 ? t->weight[0] : 1.0f;
     const real softplus = log1p(exp(-fabs(x))) + fmax(-x, 0.0f);
@@ -201,7 +223,7 @@ static inline real weight_of_rows(const task *t, uint first, uint last, local re
     return LANE_SUM(s.sum[0], room);
 }
 
-// out [SUMS]: sums over rows first to last - 1.
+// out [SUMS], if not NULL: sums over rows first to last - 1.
 static inline void loss_of_rows(const task *t, uint first, uint last, real whole, global real *out,
                                 local real *room)
 {
@@ -209,23 +231,16 @@ static inline void loss_of_rows(const task *t, uint first, uint last, real whole
 
     for (uint i = 0; i < SUMS; i++)
         s.sum[i] = s.lost[i] = 0.0f;
-    for (uint r = first + FIRST_ROW; r < last; r += ROW_STEP) {
-        if (!row_counts(t, r)) {
-            zero_row(t, r);
-            continue;
-        }
-        add(&s, RECORD_WEIGHT, row_weight(t, r));
-        add(&s, RECORD_COUNT, 1.0f);
+    for (uint r = first + FIRST_ROW; r < last; r += ROW_STEP)
 #if CLASSES
         class_row(t, r, whole, &s, room);
 #else
         real_row(t, r, whole, &s);
 #endif
-    }
     for (uint i = 0; i < SUMS; i++) {
         const real sum = TEAM_SUM(s.sum[i], room);
 
-        if (LANE == 0)
+        if (LANE == 0 && out != 0)
             out[i] = sum;
     }
 }
@@ -236,57 +251,49 @@ static inline void loss_of_rows(const task *t, uint first, uint last, real whole
         x, lengths, target, weight, dx, rows, N, C, smoothing, ignore \
     }
 
-// record [slots, RECORD_FIELDS]; a slot out of range writes nowhere.
+// record [slots, RECORD_FIELDS]; a slot out of range writes nowhere. One team works.
 kernel void loss_whole(global const real *x, global const int *lengths, global const target_type *target,
                        global const real *weight, global real *dx, uint rows, uint N, uint C, real smoothing,
-                       int ignore, global const uint *counter, uint slots, global real *sums,
-                       global real *record)
+                       int ignore, global const uint *counter, uint slots, global real *record,
+                       local real *room)
 {
     const task t = TASK;
-    LOCAL_ROOM(room);
-    real whole;
+    const uint end = TEAM == 0 ? rows : 0, slot = counter[COUNTER_SLOT];
+    const real whole = weight_of_rows(&t, 0, end, room);
 
-    if (TEAM > 0)
-        return;
-    whole = weight_of_rows(&t, 0, rows, room);
-    loss_of_rows(&t, 0, rows, whole,
-                 counter[COUNTER_SLOT] < slots ? record + counter[COUNTER_SLOT] * RECORD_FIELDS : sums, room);
+    loss_of_rows(&t, 0, end, whole, TEAM == 0 && slot < slots ? record + slot * RECORD_FIELDS : 0, room);
 }
 
 // weights [blocks].
 kernel void loss_weights(global const int *lengths, global const target_type *target,
                          global const real *weight, uint rows, uint N, uint C, int ignore,
-                         global real *weights, uint block_rows)
+                         global real *weights, uint block_rows, local real *room)
 {
     const task t = {0, lengths, target, weight, 0, rows, N, C, 0.0f, ignore};
     const uint first = TEAM * block_rows;
-    LOCAL_ROOM(room);
     real sum;
 
-    if (first >= rows)
-        return;
     sum = weight_of_rows(&t, first, min(rows, first + block_rows), room);
-    if (LANE == 0)
+    if (LANE == 0 && first < rows)
         weights[TEAM] = sum;
 }
 
 // sums [blocks, SUMS].
 kernel void loss_rows(global const real *x, global const int *lengths, global const target_type *target,
                       global const real *weight, global real *dx, uint rows, uint N, uint C, real smoothing,
-                      int ignore, global const real *weights, uint blocks, global real *sums, uint block_rows)
+                      int ignore, global const real *weights, uint blocks, global real *sums, uint block_rows,
+                      local real *room)
 {
     const task t = TASK;
     const uint first = TEAM * block_rows;
     record_sums s;
-    LOCAL_ROOM(room);
 
-    if (first >= rows)
-        return;
     s.sum[0] = s.lost[0] = 0.0f;
     for (uint b = LANE; b < blocks; b += LANES)
         add(&s, 0, weights[b]);
     s.sum[0] = LANE_SUM(s.sum[0], room);
-    loss_of_rows(&t, first, min(rows, first + block_rows), s.sum[0], sums + TEAM * SUMS, room);
+    loss_of_rows(&t, first, min(rows, first + block_rows), s.sum[0], first < rows ? sums + TEAM * SUMS : 0,
+                 room);
 }
 
 // One item a field.

@@ -17,26 +17,28 @@ typedef struct {
 static inline moments block_moments(global const real *x, global const int *lengths, realv shift, uint first,
                                     uint last, uint N, uint C, uint c)
 {
-    kahan sum = kahan_zero(), squares = kahan_zero(), rest = kahan_zero();
+    total sum = total_zero(), squares = total_zero(), rest = total_zero();
     moments m;
 
     m.mean = m.squares = 0.0f;
     m.count = 0.0f;
-    for (uint r = first; r < last; r++)
-        if (row_valid(lengths, N, r)) {
-            sum = kahan_add(sum, load(x + (size_t)r * C + c, C - c) - shift);
-            m.count += 1.0f;
-        }
+    for (uint r = first; r < last; sum = total_run(sum))
+        for (const uint stop = min(last, r + RUN); r < stop; r++)
+            if (row_valid(lengths, N, r)) {
+                sum = total_add(sum, load(x + (size_t)r * C + c, C - c) - shift);
+                m.count += 1.0f;
+            }
     if (m.count == 0.0f)
         return m;
     m.mean = sum.sum / m.count;
-    for (uint r = first; r < last; r++)
-        if (row_valid(lengths, N, r)) {
-            const realv d = (load(x + (size_t)r * C + c, C - c) - shift) - m.mean;
+    for (uint r = first; r < last; rest = total_run(rest), squares = total_run(squares))
+        for (const uint stop = min(last, r + RUN); r < stop; r++)
+            if (row_valid(lengths, N, r)) {
+                const realv d = (load(x + (size_t)r * C + c, C - c) - shift) - m.mean;
 
-            rest = kahan_add(rest, d);
-            squares = kahan_add(squares, d * d);
-        }
+                rest = total_add(rest, d);
+                squares = total_add(squares, d * d);
+            }
     // What rounding the mean left over.
     m.squares = fmax(squares.sum - rest.sum * rest.sum / m.count, 0.0f);
     m.mean += rest.sum / m.count;
@@ -190,19 +192,20 @@ typedef struct {
 static inline sums block_sums(global const real *x, global const int *lengths, global const real *dy,
                               realv mean, realv invstd, uint first, uint last, uint N, uint C, uint c)
 {
-    kahan dbias = kahan_zero(), dweight = kahan_zero();
+    total dbias = total_zero(), dweight = total_zero();
     sums s;
 
     s.count = 0.0f;
-    for (uint r = first; r < last; r++)
-        if (row_valid(lengths, N, r)) {
-            const size_t at = (size_t)r * C + c;
-            const realv g = load(dy + at, C - c);
+    for (uint r = first; r < last; dbias = total_run(dbias), dweight = total_run(dweight))
+        for (const uint stop = min(last, r + RUN); r < stop; r++)
+            if (row_valid(lengths, N, r)) {
+                const size_t at = (size_t)r * C + c;
+                const realv g = load(dy + at, C - c);
 
-            dbias = kahan_add(dbias, g);
-            dweight = kahan_add(dweight, g * ((load(x + at, C - c) - mean) * invstd));
-            s.count += 1.0f;
-        }
+                dbias = total_add(dbias, g);
+                dweight = total_add(dweight, g * ((load(x + at, C - c) - mean) * invstd));
+                s.count += 1.0f;
+            }
     s.dbias = dbias.sum;
     s.dweight = dweight.sum;
     return s;
@@ -319,29 +322,28 @@ kernel void batchnorm_bwd_apply(global const real *x, global const int *lengths,
 // A team of LANES items takes `chunk` rows. mean, invstd [rows] may be NULL.
 kernel void layernorm_fwd(global const real *x, global const int *lengths, global const real *weight,
                           global const real *bias, global real *y, global real *mean, global real *invstd,
-                          uint rows, uint N, uint C, real eps, uint chunk)
+                          uint rows, uint N, uint C, real eps, uint chunk, local real *room)
 {
     const uint last = min(rows, (TEAM + 1) * chunk);
-    LOCAL_ROOM(room);
 
     for (uint r = TEAM * chunk; r < last; r++) {
         const size_t at = (size_t)r * C;
         const bool valid = row_valid(lengths, N, r);
+        const uint end = valid ? C : 0;
         realv part = 0.0f;
-        real center = 0.0f, scale = 0.0f;
+        real center, scale;
 
-        if (valid) {
-            for (uint c = LANE * WIDTH; c < C; c += LANES * WIDTH)
-                part += load(x + at + c, C - c);
-            center = LANE_SUM(sum_of(part), room) / (real)C;
-            part = 0.0f;
-            for (uint c = LANE * WIDTH; c < C; c += LANES * WIDTH) {
-                const realv d = load_or(x + at + c, C - c, center) - center;
+        for (uint c = LANE * WIDTH; c < end; c += LANES * WIDTH)
+            part += load(x + at + c, C - c);
+        center = LANE_SUM(sum_of(part), room) / (real)C;
+        part = 0.0f;
+        for (uint c = LANE * WIDTH; c < end; c += LANES * WIDTH) {
+            const realv d = load_or(x + at + c, C - c, center) - center;
 
-                part += d * d;
-            }
-            scale = 1.0f / sqrt(LANE_SUM(sum_of(part), room) / (real)C + eps);
+            part += d * d;
         }
+        scale = LANE_SUM(sum_of(part), room);
+        scale = valid ? 1.0f / sqrt(scale / (real)C + eps) : 0.0f;
         for (uint c = LANE * WIDTH; c < C; c += LANES * WIDTH) {
             realv v = 0.0f;
 
@@ -370,28 +372,26 @@ static inline realv weighted(global const real *dy, global const real *weight, u
 
 kernel void layernorm_dx(global const real *x, global const int *lengths, global const real *weight,
                          global const real *mean, global const real *invstd, global const real *dy,
-                         global real *dx, uint rows, uint N, uint C, uint chunk)
+                         global real *dx, uint rows, uint N, uint C, uint chunk, local real *room)
 {
     const uint last = min(rows, (TEAM + 1) * chunk);
-    LOCAL_ROOM(room);
 
     for (uint r = TEAM * chunk; r < last; r++) {
         const size_t at = (size_t)r * C;
         const bool valid = row_valid(lengths, N, r);
+        const uint end = valid ? C : 0;
         const real center = mean[r], scale = invstd[r];
         realv part = 0.0f, part_xhat = 0.0f;
-        real mean_g = 0.0f, mean_g_xhat = 0.0f;
+        real mean_g, mean_g_xhat;
 
-        if (valid) {
-            for (uint c = LANE * WIDTH; c < C; c += LANES * WIDTH) {
-                const realv g = weighted(dy + at, weight, c, C - c);
+        for (uint c = LANE * WIDTH; c < end; c += LANES * WIDTH) {
+            const realv g = weighted(dy + at, weight, c, C - c);
 
-                part += g;
-                part_xhat += g * ((load_or(x + at + c, C - c, center) - center) * scale);
-            }
-            mean_g = LANE_SUM(sum_of(part), room) / (real)C;
-            mean_g_xhat = LANE_SUM(sum_of(part_xhat), room) / (real)C;
+            part += g;
+            part_xhat += g * ((load_or(x + at + c, C - c, center) - center) * scale);
         }
+        mean_g = LANE_SUM(sum_of(part), room) / (real)C;
+        mean_g_xhat = LANE_SUM(sum_of(part_xhat), room) / (real)C;
         for (uint c = LANE * WIDTH; c < C; c += LANES * WIDTH) {
             realv v = 0.0f;
 
@@ -412,18 +412,19 @@ kernel void layernorm_dparams(global const real *x, global const int *lengths, g
 {
     const uint c = get_global_id(0) * WIDTH, block = get_global_id(1), first = block * block_rows;
     const uint last = min(rows, first + block_rows);
-    kahan weight_sum = kahan_zero(), bias_sum = kahan_zero();
+    total weight_sum = total_zero(), bias_sum = total_zero();
 
     if (c >= C || first >= rows)
         return;
-    for (uint r = first; r < last; r++)
-        if (row_valid(lengths, N, r)) {
-            const size_t at = (size_t)r * C + c;
-            const realv g = load(dy + at, C - c);
+    for (uint r = first; r < last; weight_sum = total_run(weight_sum), bias_sum = total_run(bias_sum))
+        for (const uint stop = min(last, r + RUN); r < stop; r++)
+            if (row_valid(lengths, N, r)) {
+                const size_t at = (size_t)r * C + c;
+                const realv g = load(dy + at, C - c);
 
-            bias_sum = kahan_add(bias_sum, g);
-            weight_sum = kahan_add(weight_sum, g * ((load(x + at, C - c) - mean[r]) * invstd[r]));
-        }
+                bias_sum = total_add(bias_sum, g);
+                weight_sum = total_add(weight_sum, g * ((load(x + at, C - c) - mean[r]) * invstd[r]));
+            }
     if (dweight != 0)
         store(weight_sum.sum, dweight + (size_t)block * C + c, C - c);
     if (dbias != 0)

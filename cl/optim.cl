@@ -11,35 +11,50 @@
 
 // ---------------------------------------------------------------- norm
 
-// 2^-e with e so that |v| 2^-e is near 1: squares then neither overflow nor vanish. 1 for 0 and NaN.
+// A power of two that brings v near 1, so that squares neither overflow nor vanish. NaN gives 1.
 static inline real scale_for(real v)
 {
-    return v > 0.0f ? ldexp(1.0f, clamp(-ilogb(v), -126, 126)) : 1.0f;
+    return v > 0.0f ? ldexp(1.0f, clamp(-ilogb(v), -126, 126)) : v == 0.0f ? 0x1p126f : 1.0f;
 }
 
-// partial [blocks, 2]: the largest magnitude of a block and the sum of squares, scaled by scale_for it.
-kernel void norm_blocks(global const real *grads, global real *partial, uint count, uint block)
+#define WAYS 4 // sums side by side, so that additions need not wait for each other
+#define STEP (LANES * WIDTH)
+
+// Sum of squares of scaled numbers first to last - 1, and the largest magnitude among them.
+static inline real squares(global const real *grads, uint first, uint last, real scale, real *most,
+                           local real *room)
+{
+    realv top[WAYS], sum[WAYS];
+
+    for (uint k = 0; k < WAYS; k++)
+        top[k] = sum[k] = 0.0f;
+    for (uint e = first + LANE * WIDTH; e < last; e += WAYS * STEP)
+        for (uint k = 0; k < WAYS; k++)
+            if (e + k * STEP < last) {
+                const realv v = load(grads + e + k * STEP, last - (e + k * STEP)) * scale;
+
+                top[k] = fmax(top[k], fabs(v));
+                sum[k] = fma(v, v, sum[k]);
+            }
+    *most = LANE_MAX(max_of(fmax(fmax(top[0], top[1]), fmax(top[2], top[3]))), room);
+    return LANE_SUM(sum_of((sum[0] + sum[1]) + (sum[2] + sum[3])), room);
+}
+
+// partial [blocks, 2]: a scale, and the sum of squares of the block's numbers times that scale.
+kernel void norm_blocks(global const real *grads, global real *partial, uint count, uint block,
+                        local real *room)
 {
     const uint first = TEAM * block;
     const uint last = first < count ? first + min(block, count - first) : first;
-    LOCAL_ROOM(room);
-    realv top = 0.0f;
-    kahan sum = kahan_zero();
-    real most, scale, total;
+    real most, ignored;
+    const real plain = squares(grads, first, last, 1.0f, &most, room);
+    const bool risky = !(most > 1e-15f && most < 1e15f);
+    const real scale = risky ? scale_for(most) : 1.0f;
+    const real scaled = squares(grads, first, risky ? last : first, scale, &ignored, room);
 
-    for (uint e = first + LANE * WIDTH; e < last; e += LANES * WIDTH)
-        top = fmax(top, fabs(load(grads + e, last - e)));
-    most = LANE_MAX(max_of(top), room);
-    scale = scale_for(most);
-    for (uint e = first + LANE * WIDTH; e < last; e += LANES * WIDTH) {
-        const realv v = load(grads + e, last - e) * scale;
-
-        sum = kahan_add(sum, v * v);
-    }
-    total = LANE_SUM(sum_of(sum.sum), room);
     if (LANE == 0 && first < count) {
-        partial[2 * TEAM] = most;
-        partial[2 * TEAM + 1] = total;
+        partial[2 * TEAM] = scale;
+        partial[2 * TEAM + 1] = risky ? scaled : plain;
     }
 }
 
@@ -47,15 +62,14 @@ kernel void norm_blocks(global const real *grads, global real *partial, uint cou
 kernel void norm_finish(global const real *partial, uint blocks, global real *norm,
                         global const uint *counter, uint slots, global real *record)
 {
-    real most = 0.0f, sum = 0.0f, lost = 0.0f, scale, result;
+    real sum = 0.0f, lost = 0.0f, scale = 0x1p126f, result;
 
     if (get_global_id(0) > 0)
         return;
     for (uint b = 0; b < blocks; b++)
-        most = fmax(most, partial[2 * b]);
-    scale = scale_for(most);
+        scale = fmin(scale, partial[2 * b]);
     for (uint b = 0; b < blocks; b++) {
-        const real ratio = scale / scale_for(partial[2 * b]);
+        const real ratio = scale / partial[2 * b];
         const real corrected = partial[2 * b + 1] * ratio * ratio - lost, next = sum + corrected;
 
         lost = isinf(next) ? 0.0f : (next - sum) - corrected;
@@ -78,7 +92,7 @@ kernel void optim(global real *params, global const real *grads, global real *m,
 {
     const size_t last = min((size_t)count, ((size_t)get_global_id(0) + 1) * chunk);
     const real lr = hyper[HYPER_LR], momentum = hyper[HYPER_MOMENTUM];
-    const real step_size = hyper[HYPER_STEP_SIZE], root_bc2 = hyper[HYPER_ROOT_BC2];
+    const real step_size = hyper[HYPER_STEP_SIZE], inverse_root_bc2 = 1.0f / hyper[HYPER_ROOT_BC2];
     const real beta1_rest = hyper[HYPER_ONE_MINUS_BETA1];
     const bool first_step = hyper[HYPER_FIRST] != 0.0f;
     real clip = 1.0f;
@@ -144,7 +158,7 @@ kernel void optim(global real *params, global const real *grads, global real *m,
             square = fmax(load(vmax + e, n), square);
             store(square, vmax + e, n);
 #endif
-            p -= step_size * (mean / (sqrt(square) / root_bc2 + eps));
+            p -= step_size * (mean / (sqrt(square) * inverse_root_bc2 + eps));
         }
 #endif
         store(p, params + e, n);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Functions of single numbers and of rows (softmax), with their gradients. Needs -DFUNCTION.
-// x, y, dy, dx [rows, C]; lengths may be NULL.
+// x, y, dy, dx [rows, C]; lengths may be NULL; room: memory for LANES numbers, for rows.
 #include "vector.h"
 
 #define RELU 0
@@ -47,7 +47,7 @@ static inline size_t run_end(global const int *lengths, uint N, uint C, size_t e
 }
 
 kernel void pointwise_fwd(global const real *x, global const int *lengths, global real *y, uint rows, uint N,
-                          uint C, uint chunk)
+                          uint C, uint chunk, local real *room)
 {
     const size_t last = min((size_t)rows * C, ((size_t)get_global_id(0) + 1) * chunk);
     bool valid;
@@ -62,7 +62,7 @@ kernel void pointwise_fwd(global const real *x, global const int *lengths, globa
 }
 
 kernel void pointwise_bwd(global const int *lengths, global const real *y, global const real *dy,
-                          global real *dx, uint rows, uint N, uint C, uint chunk)
+                          global real *dx, uint rows, uint N, uint C, uint chunk, local real *room)
 {
     const size_t last = min((size_t)rows * C, ((size_t)get_global_id(0) + 1) * chunk);
     bool valid;
@@ -79,34 +79,25 @@ kernel void pointwise_bwd(global const int *lengths, global const real *y, globa
     }
 }
 #else
-static inline void zero_row(global real *row, uint C)
-{
-    for (uint c = LANE * WIDTH; c < C; c += LANES * WIDTH)
-        store((realv)(0.0f), row + c, C - c);
-}
-
-// A team of LANES items takes `chunk` rows.
+// A team of LANES items takes `chunk` rows; in padding sums are over nothing.
 kernel void pointwise_fwd(global const real *x, global const int *lengths, global real *y, uint rows, uint N,
-                          uint C, uint chunk)
+                          uint C, uint chunk, local real *room)
 {
     const uint last = min(rows, (TEAM + 1) * chunk);
-    LOCAL_ROOM(room);
 
     for (uint r = TEAM * chunk; r < last; r++) {
+        const bool valid = row_valid(lengths, N, r);
+        const uint end = valid ? C : 0;
         global const real *a = x + (size_t)r * C;
         global real *b = y + (size_t)r * C;
         realv part = -INFINITY;
         real top, sum;
 
-        if (!row_valid(lengths, N, r)) {
-            zero_row(b, C);
-            continue;
-        }
-        for (uint c = LANE * WIDTH; c < C; c += LANES * WIDTH)
+        for (uint c = LANE * WIDTH; c < end; c += LANES * WIDTH)
             part = fmax(part, load_or(a + c, C - c, -INFINITY));
         top = LANE_MAX(max_of(part), room);
         part = 0.0f;
-        for (uint c = LANE * WIDTH; c < C; c += LANES * WIDTH) {
+        for (uint c = LANE * WIDTH; c < end; c += LANES * WIDTH) {
             const realv v = exp(load_or(a + c, C - c, -INFINITY) - top);
 
             part += v;
@@ -115,34 +106,37 @@ kernel void pointwise_fwd(global const real *x, global const int *lengths, globa
 #endif
         }
         sum = LANE_SUM(sum_of(part), room);
-#if FUNCTION == SOFTMAX
-        for (uint c = LANE * WIDTH; c < C; c += LANES * WIDTH)
-            store(load(b + c, C - c) / sum, b + c, C - c);
-#else
+#if FUNCTION == LOG_SOFTMAX
         sum = log(sum);
-        for (uint c = LANE * WIDTH; c < C; c += LANES * WIDTH)
-            store((load(a + c, C - c) - top) - sum, b + c, C - c);
 #endif
+        for (uint c = LANE * WIDTH; c < C; c += LANES * WIDTH) {
+            realv v = 0.0f;
+
+            if (valid)
+#if FUNCTION == SOFTMAX
+                v = load(b + c, C - c) / sum;
+#else
+                v = (load(a + c, C - c) - top) - sum;
+#endif
+            store(v, b + c, C - c);
+        }
     }
 }
 
 kernel void pointwise_bwd(global const int *lengths, global const real *y, global const real *dy,
-                          global real *dx, uint rows, uint N, uint C, uint chunk)
+                          global real *dx, uint rows, uint N, uint C, uint chunk, local real *room)
 {
     const uint last = min(rows, (TEAM + 1) * chunk);
-    LOCAL_ROOM(room);
 
     for (uint r = TEAM * chunk; r < last; r++) {
+        const bool valid = row_valid(lengths, N, r);
+        const uint end = valid ? C : 0;
         global const real *a = y + (size_t)r * C, *b = dy + (size_t)r * C;
         global real *d = dx + (size_t)r * C;
         realv part = 0.0f;
         real sum;
 
-        if (!row_valid(lengths, N, r)) {
-            zero_row(d, C);
-            continue;
-        }
-        for (uint c = LANE * WIDTH; c < C; c += LANES * WIDTH)
+        for (uint c = LANE * WIDTH; c < end; c += LANES * WIDTH)
 #if FUNCTION == SOFTMAX
             part += load(a + c, C - c) * load(b + c, C - c);
 #else
@@ -150,13 +144,15 @@ kernel void pointwise_bwd(global const int *lengths, global const real *y, globa
 #endif
         sum = LANE_SUM(sum_of(part), room);
         for (uint c = LANE * WIDTH; c < C; c += LANES * WIDTH) {
-            const realv v = load(a + c, C - c), g = load(b + c, C - c);
+            realv v = 0.0f;
 
+            if (valid)
 #if FUNCTION == SOFTMAX
-            store(v * (g - sum), d + c, C - c);
+                v = load(a + c, C - c) * (load(b + c, C - c) - sum);
 #else
-            store(g - exp(v) * sum, d + c, C - c);
+                v = load(b + c, C - c) - exp(load(a + c, C - c)) * sum;
 #endif
+            store(v, d + c, C - c);
         }
     }
 }

@@ -43,11 +43,25 @@ static inline realv load_or(global const real *p, uint n, real rest)
     return *p;
 #else
     real part[WIDTH];
+    uint i = 0;
 
     if (n >= WIDTH)
         return vload16(0, p);
-    for (uint i = 0; i < WIDTH; i++)
-        part[i] = i < n ? p[i] : rest;
+    vstore16((realv)(rest), 0, part);
+    if (n & 8) {
+        vstore8(vload8(0, p), 0, part);
+        i = 8;
+    }
+    if (n & 4) {
+        vstore4(vload4(0, p + i), 0, part + i);
+        i += 4;
+    }
+    if (n & 2) {
+        vstore2(vload2(0, p + i), 0, part + i);
+        i += 2;
+    }
+    if (n & 1)
+        part[i] = p[i];
     return vload16(0, part);
 #endif
 }
@@ -66,9 +80,22 @@ static inline void store(realv v, global real *p, uint n)
         vstore16(v, 0, p);
     } else {
         real part[WIDTH];
+        uint i = 0;
 
         vstore16(v, 0, part);
-        for (uint i = 0; i < n; i++)
+        if (n & 8) {
+            vstore8(v.lo, 0, p);
+            i = 8;
+        }
+        if (n & 4) {
+            vstore4(vload4(0, part + i), 0, p + i);
+            i += 4;
+        }
+        if (n & 2) {
+            vstore2(vload2(0, part + i), 0, p + i);
+            i += 2;
+        }
+        if (n & 1)
             p[i] = part[i];
     }
 #endif
@@ -127,6 +154,37 @@ static inline real max_of(realv v)
 #endif
 }
 
+// A sum in runs of RUN numbers and over runs: the error grows with RUN + count / RUN, not with count, and
+// an addition waits for one other only.
+#define RUN 32
+
+typedef struct {
+    realv sum, part;
+} total;
+
+static inline total total_zero(void)
+{
+    total t;
+
+    t.sum = 0.0f;
+    t.part = 0.0f;
+    return t;
+}
+
+static inline total total_add(total t, realv v)
+{
+    t.part += v;
+    return t;
+}
+
+// At the end of each run.
+static inline total total_run(total t)
+{
+    t.sum += t.part;
+    t.part = 0.0f;
+    return t;
+}
+
 // A running sum that keeps what rounding cuts off (Kahan): error of a few units in the last place
 // however many numbers are added. Needs strict float arithmetic.
 typedef struct {
@@ -151,19 +209,18 @@ static inline kahan kahan_add(kahan k, realv v)
     return k;
 }
 
-// Sums and maxima over the LANES items of a group; `room` holds LANES numbers. All items must call.
+// Sums and maxima over the LANES items of a group, all of which must call. `room` holds LANES numbers; it
+// is a kernel argument, as PoCL 3.1 lets groups that run at the same time share an array declared inside.
 #if LANES == 1
 #define LANE 0u
 #define TEAM ((uint)get_global_id(0))
 #define LANE_SUM(v, room) (v)
 #define LANE_MAX(v, room) (v)
-#define LOCAL_ROOM(name) local real *name = 0
 #else
 #define LANE ((uint)get_local_id(0))
 #define TEAM ((uint)get_group_id(0))
 #define LANE_SUM(v, room) lane_sum(v, room)
 #define LANE_MAX(v, room) lane_max(v, room)
-#define LOCAL_ROOM(name) local real name[LANES]
 
 static inline real lane_sum(real v, local real *room)
 {

@@ -23,7 +23,7 @@ enum clrnn_status clrnn_embedding_bwd(struct clrnn_launches *launches, const str
 {
     const bool cpu = clrnn_on_cpu(launches);
     // Each slice reads all tokens: few on CPUs, on GPUs enough to fill the device.
-    const uint32_t slices = MIN2(op->embedding.V, cpu ? 16 : 512);
+    const uint32_t slices = cpu ? 16 : 512;
     const uint32_t width = cpu && op->C >= 8 ? 16 : 1, columns = cpu ? MIN2(op->C, 256) : 1;
 
     return clrnn_launch_kernel(

@@ -21,9 +21,9 @@ enum clrnn_status clrnn_grad_norm(struct clrnn_launches *launches, const struct 
     const size_t slots = record == NULL ? 0 : clrnn_buffer_count(record) / RECORD_FIELDS;
 
     TRY(clrnn_launches_scratch(launches, 2 * (size_t)MAX2(s.teams, 1), &partial));
-    TRY(clrnn_launch_kernel(
-        launches, "optim", "norm_blocks", defines, s.range, clrnn_op_cost(graph, op),
-        ARGS(BUF(clrnn_in(graph, op, GRAD_NORM_GRADS)), BUF(partial), UINT(op->optim.count), UINT(s.chunk))));
+    TRY(clrnn_launch_kernel(launches, "optim", "norm_blocks", defines, s.range, clrnn_op_cost(graph, op),
+                            ARGS(BUF(clrnn_in(graph, op, GRAD_NORM_GRADS)), BUF(partial),
+                                 UINT(op->optim.count), UINT(s.chunk), ROOM(s))));
     return clrnn_launch_kernel(launches, "optim", "norm_finish", defines, RANGE1(1),
                                (struct clrnn_cost){4.0 * s.teams, 8.0 * s.teams},
                                ARGS(BUF(partial), UINT(s.teams), BUF(clrnn_out(graph, op, GRAD_NORM_NORM)),

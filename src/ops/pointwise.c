@@ -29,7 +29,7 @@ enum clrnn_status clrnn_pointwise_fwd(struct clrnn_launches *launches, const str
         DEFINES({"WIDTH", s.width}, {"LANES", s.lanes}, {"FUNCTION", op->pointwise.function}), s.range,
         clrnn_op_cost(graph, op),
         ARGS(BUF(clrnn_in(graph, op, POINTWISE_X)), BUF(lengths), BUF(clrnn_out(graph, op, POINTWISE_Y)),
-             UINT(op->T * op->N), UINT(op->N), UINT(op->C), UINT(s.chunk)));
+             UINT(op->T * op->N), UINT(op->N), UINT(op->C), UINT(s.chunk), ROOM(s)));
 }
 
 enum clrnn_status clrnn_pointwise_bwd(struct clrnn_launches *launches, const struct clrnn_graph *graph,
@@ -48,5 +48,5 @@ enum clrnn_status clrnn_pointwise_bwd(struct clrnn_launches *launches, const str
         clrnn_op_cost(graph, op),
         ARGS(BUF(lengths), BUF(clrnn_in(graph, op, POINTWISE_BWD_Y)),
              BUF(clrnn_in(graph, op, POINTWISE_BWD_DY)), BUF(clrnn_out(graph, op, POINTWISE_DX)),
-             UINT(op->T * op->N), UINT(op->N), UINT(op->C), UINT(s.chunk)));
+             UINT(op->T * op->N), UINT(op->N), UINT(op->C), UINT(s.chunk), ROOM(s)));
 }

@@ -14,6 +14,9 @@ struct clrnn_split {
     struct clrnn_range range;
 };
 
+/** The argument `room` of kernels whose lanes add up together. */
+#define ROOM(split) LOCAL((split).lanes * sizeof(float))
+
 /** `count` numbers, each for itself; chunk counts numbers. */
 struct clrnn_split clrnn_split_flat(const struct clrnn_launches *launches, size_t count);
 
@@ -30,7 +33,7 @@ struct clrnn_split clrnn_split_columns(const struct clrnn_launches *launches, si
 /** `rows` of something split in blocks of at least `least`, at most 512 blocks; a team of `lanes` each. */
 struct clrnn_split clrnn_split_blocks(size_t rows, size_t least, uint32_t width, uint32_t lanes);
 
-/** Whether the launches go to a CPU. */
+/** Whether the launches go to a CPU, or environment CLRNN_KERNEL_FORM says that they do. */
 bool clrnn_on_cpu(const struct clrnn_launches *launches);
 
 /** Lanes that a group may have on this device: `wanted`, a power of two, or less. */
