@@ -11,7 +11,7 @@
 #include "base/file.h"
 #include "device/launches.h"
 
-enum clrnn_status clrnn_grow(const struct clrnn_log *log, void **array, size_t count, size_t *room,
+enum clrnn_status clrnn_make_room(const struct clrnn_log *log, void **array, size_t count, size_t *room,
                              size_t size)
 {
     const size_t wanted = *room ? 2 * *room : 16;
@@ -71,7 +71,7 @@ enum clrnn_status clrnn_launches_op(struct clrnn_launches *launches, const char 
 
     if (!name)
         return clrnn_error_memory(log, strlen(op) + 1, "a list of launches");
-    st = clrnn_grow(log, &array, launches->op_count, &launches->op_room, sizeof(*launches->op));
+    st = clrnn_make_room(log, &array, launches->op_count, &launches->op_room, sizeof(*launches->op));
     launches->op = array;
     if (st != CLRNN_OK) {
         free(name);
@@ -86,7 +86,7 @@ enum clrnn_status clrnn_launches_add(struct clrnn_launches *launches, clrnn_run_
                                      struct clrnn_cost cost, struct clrnn_launch **launch)
 {
     void *array = launches->launch;
-    const enum clrnn_status st = clrnn_grow(launches->device->log, &array, launches->count, &launches->room,
+    const enum clrnn_status st = clrnn_make_room(launches->device->log, &array, launches->count, &launches->room,
                                             sizeof(*launches->launch));
 
     launches->launch = array;
@@ -219,7 +219,7 @@ enum clrnn_status clrnn_launches_scratch(struct clrnn_launches *launches, size_t
         clrnn_buffer_destroy(&d->scratch[slot]); // lists that use it hold it
         TRY(clrnn_buffer_create(d, CLRNN_REAL, count, "scratch memory", &d->scratch[slot]));
     }
-    st = clrnn_grow(d->log, &array, launches->scratch_count, &launches->scratch_room,
+    st = clrnn_make_room(d->log, &array, launches->scratch_count, &launches->scratch_room,
                     sizeof(*launches->scratch));
     launches->scratch = array;
     TRY(st);
@@ -314,7 +314,7 @@ enum clrnn_status clrnn_timing_keep(struct clrnn_launches *launches, size_t laun
     if (launches->timing_count == MOST)
         st = clrnn_timing_read(launches);
     if (st == CLRNN_OK)
-        st = clrnn_grow(launches->device->log, &array, launches->timing_count, &launches->timing_room,
+        st = clrnn_make_room(launches->device->log, &array, launches->timing_count, &launches->timing_room,
                         sizeof(*launches->timing));
     launches->timing = array;
     if (st != CLRNN_OK) {

@@ -59,7 +59,7 @@ enum clrnn_status clrnn_launches_add(struct clrnn_launches *launches, clrnn_run_
 void clrnn_launches_cut(struct clrnn_launches *launches, size_t count);
 
 /** Makes room for one more element of `size` bytes in an array. */
-enum clrnn_status clrnn_grow(const struct clrnn_log *log, void **array, size_t count, size_t *room,
+enum clrnn_status clrnn_make_room(const struct clrnn_log *log, void **array, size_t count, size_t *room,
                              size_t size);
 
 /** Appends what kernel.c makes: see clrnn_launch_kernel. Times of events into the rows, waiting. */
