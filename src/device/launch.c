@@ -12,7 +12,7 @@
 #include "device/launches.h"
 
 enum clrnn_status clrnn_make_room(const struct clrnn_log *log, void **array, size_t count, size_t *room,
-                             size_t size)
+                                  size_t size)
 {
     const size_t wanted = *room ? 2 * *room : 16;
     void *larger;
@@ -87,7 +87,7 @@ enum clrnn_status clrnn_launches_add(struct clrnn_launches *launches, clrnn_run_
 {
     void *array = launches->launch;
     const enum clrnn_status st = clrnn_make_room(launches->device->log, &array, launches->count, &launches->room,
-                                            sizeof(*launches->launch));
+                                                 sizeof(*launches->launch));
 
     launches->launch = array;
     TRY(st);

@@ -60,7 +60,7 @@ void clrnn_launches_cut(struct clrnn_launches *launches, size_t count);
 
 /** Makes room for one more element of `size` bytes in an array. */
 enum clrnn_status clrnn_make_room(const struct clrnn_log *log, void **array, size_t count, size_t *room,
-                             size_t size);
+                                  size_t size);
 
 /** Appends what kernel.c makes: see clrnn_launch_kernel. Times of events into the rows, waiting. */
 enum clrnn_status clrnn_timing_read(struct clrnn_launches *launches);
