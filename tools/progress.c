@@ -55,8 +55,8 @@ void progress_clear(struct progress_view *view)
     view->drawn = 0;
 }
 
-// Appends "  train loss 0.123456 accuracy 0.9000" to the line, as far as there is something to say.
-static void part(char *line, size_t size, const char *which, double loss, double accuracy)
+// Appends "  train loss 0.123456 accuracy 0.9000 MAE 0.2" to the line, as far as there is something to say.
+static void part(char *line, size_t size, const char *which, double loss, double accuracy, double mae)
 {
     const size_t used = strlen(line);
 
@@ -65,14 +65,20 @@ static void part(char *line, size_t size, const char *which, double loss, double
     snprintf(line + used, size - used, "  %s loss %.6f", which, loss);
     if (!isnan(accuracy))
         snprintf(line + strlen(line), size - strlen(line), " accuracy %.4f", accuracy);
+    if (!isnan(mae))
+        snprintf(line + strlen(line), size - strlen(line), " MAE %.6g", mae);
 }
 
 static void print_epoch(const struct clrnn_progress *p)
 {
     char line[256] = "", lr[32], took[32];
 
-    part(line, sizeof(line), "train", p->train_loss, p->train_accuracy);
-    part(line, sizeof(line), "valid", p->valid_loss, p->valid_accuracy);
+    part(line, sizeof(line), "train", p->train_loss, p->train_accuracy, p->train_mae);
+    part(line, sizeof(line), "valid", p->valid_loss, p->valid_accuracy, p->valid_mae);
+    if (!isnan(p->valid_rmse))
+        snprintf(line + strlen(line), sizeof(line) - strlen(line), " RMSE %.6g", p->valid_rmse);
+    if (!isnan(p->valid_r2))
+        snprintf(line + strlen(line), sizeof(line) - strlen(line), " R2 %.4f", p->valid_r2);
     if (p->seconds < 9.95)
         snprintf(took, sizeof(took), "%.1fs", p->seconds);
     else

@@ -84,6 +84,13 @@ struct clrnn_step_result {
  *  device where `result` is not NULL. */
 CLRNN_API enum clrnn_status clrnn_model_step(struct clrnn_model *model, const struct clrnn_batch *batch,
                                              struct clrnn_step_result *result);
+CLRNN_API enum clrnn_status clrnn_model_end_epoch(struct clrnn_model *model, double loss);
+CLRNN_API enum clrnn_status clrnn_model_evaluate(struct clrnn_model *model, const struct clrnn_batch *batch,
+                                                 struct clrnn_step_result *result);
+CLRNN_API void clrnn_model_start_schedule(struct clrnn_model *model, uint64_t steps_per_epoch);
+CLRNN_API uint64_t clrnn_model_steps(const struct clrnn_model *model);
+CLRNN_API enum clrnn_status clrnn_model_set_normalization(struct clrnn_model *model, const double *mean,
+                                                          const double *std);
 /** What the last layer puts out in eval mode: out [N, outputs] or [N, T, outputs], zeros in padding. */
 CLRNN_API enum clrnn_status clrnn_model_predict(struct clrnn_model *model, const struct clrnn_batch *batch,
                                                 float *out);

@@ -9,7 +9,7 @@
 
 /** Where a run stands; passed to the progress callback after batches and epochs. */
 struct clrnn_progress {
-    bool epoch_end;            // an epoch's line: the fields down to valid_accuracy hold
+    bool epoch_end;            // an epoch's line: train_loss to valid_r2 hold
     uint32_t epoch, epochs;    // from 1
     uint32_t batch, batches;   // done in this epoch
     uint64_t samples, samples_total; // in this epoch
@@ -18,6 +18,7 @@ struct clrnn_progress {
     double lr;                 // of the last step
     double samples_per_s, seconds_left;
     double train_loss, train_accuracy, valid_loss, valid_accuracy; // NaN where there is none
+    double train_mae, valid_mae, valid_rmse, valid_r2; // mse only, else NaN
     double grad_norm, seconds; // of the last step; of this epoch
     bool best;                 // this epoch became best.safetensors
 };

@@ -158,12 +158,28 @@ enum clrnn_status clrnn_model_set_normalization(struct clrnn_model *model, const
 
     if (model->shape.tokens)
         return clrnn_error(model->log, CLRNN_ERR_ARG, "tokens cannot be normalised; expected real features");
+    if (!model->input_mean || !model->input_std)
+        clrnn_stage_destroy(&model->stage); // its plans do not normalise
     if (!model->input_mean)
         TRY(clrnn_buffer_create(model->device, CLRNN_REAL, C, "input.mean", &model->input_mean));
     if (!model->input_std)
         TRY(clrnn_buffer_create(model->device, CLRNN_REAL, C, "input.std", &model->input_std));
     TRY(clrnn_buffer_write_f64(model->input_mean, 0, C, mean));
     return clrnn_buffer_write_f64(model->input_std, 0, C, std);
+}
+
+enum clrnn_status clrnn_model_check_normalization(const struct clrnn_model *model)
+{
+    if (!model->config->data.standard || model->shape.tokens || (model->input_mean && model->input_std))
+        return CLRNN_OK;
+    return clrnn_error(model->log, CLRNN_ERR_DATA,
+                       "the config says 'normalize: standard', but the model has no input.mean and input.std: "
+                       "weights alone do not hold them; take the model file of a run, or give them");
+}
+
+uint64_t clrnn_model_steps(const struct clrnn_model *model)
+{
+    return model->steps;
 }
 
 // ---------------------------------------------------------------- a step's numbers

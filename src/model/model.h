@@ -66,15 +66,10 @@ enum clrnn_status clrnn_model_draw(struct clrnn_model *model);
 const char *clrnn_moment_word(int k);
 bool clrnn_moment_used(const struct clrnn_train_config *train, int k);
 
-/** Starts the schedule anew for a run of so many steps an epoch. */
-void clrnn_model_start_schedule(struct clrnn_model *model, uint64_t steps_per_epoch);
-
 /** Queues the writes of the step's hyper (training) and counter vectors. `slot`, below
  *  CLRNN_RECORD_SLOTS: where the record goes. COUNTER_STEP is model->steps. Waits for nothing. */
 enum clrnn_status clrnn_model_begin_step(struct clrnn_model *model, uint32_t slot, bool training);
 
-/** Per-feature mean and deviation [C] for data.normalize; they become input.mean, input.std. Plans made
- *  before the first call do not normalise. */
-enum clrnn_status clrnn_model_set_normalization(struct clrnn_model *model, const double *mean,
-                                                const double *std);
+/** CLRNN_ERR_DATA where the config says `normalize: standard` and the model has no mean and deviation. */
+enum clrnn_status clrnn_model_check_normalization(const struct clrnn_model *model);
 #endif

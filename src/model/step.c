@@ -89,6 +89,7 @@ static enum clrnn_status check(const struct clrnn_model *m, const struct clrnn_b
     if (m->shape.tokens ? !b->tokens : !b->x)
         return clrnn_error(m->log, CLRNN_ERR_ARG, "the batch has no %s, which the model reads",
                            m->shape.tokens ? "tokens" : "x");
+    TRY(clrnn_model_check_normalization(m));
     for (size_t n = 0; b->lengths && n < b->N; n++)
         if (b->lengths[n] < 1 || (uint32_t)b->lengths[n] > b->T)
             return clrnn_error(m->log, CLRNN_ERR_ARG,
@@ -205,6 +206,19 @@ static enum clrnn_status read_result(struct clrnn_model *m, struct clrnn_step_re
     return CLRNN_OK;
 }
 
+static enum clrnn_status step_schedule(struct clrnn_model *m, double loss)
+{
+    const struct clrnn_train_config *train = &m->config->train;
+
+    if (train->scheduler.kind == CLRNN_SCHED_NONE ||
+        clrnn_schedule_step(&m->schedule, train, m->steps_per_epoch, loss))
+        return CLRNN_OK;
+    return clrnn_error(m->log, CLRNN_ERR_CONFIG,
+                       "train.scheduler.%s was stepped more often than its total_steps, at step %" PRIu64
+                       ": give it total_steps that cover the run",
+                       clrnn_scheduler_word(train->scheduler.kind), m->steps);
+}
+
 enum clrnn_status clrnn_model_step(struct clrnn_model *model, const struct clrnn_batch *batch,
                                    struct clrnn_step_result *result)
 {
@@ -222,12 +236,28 @@ enum clrnn_status clrnn_model_step(struct clrnn_model *model, const struct clrnn
         TRY(read_result(model, &got));
     if (result)
         *result = got;
-    if (train->scheduler.kind != CLRNN_SCHED_NONE && train->scheduler.per_batch &&
-        !clrnn_schedule_step(&model->schedule, train, model->steps_per_epoch, got.loss))
-        return clrnn_error(model->log, CLRNN_ERR_CONFIG,
-                           "train.scheduler.%s was stepped more often than its "
-                           "total_steps, at step %" PRIu64 ": give it total_steps that cover the run",
-                           clrnn_scheduler_word(train->scheduler.kind), model->steps);
+    return train->scheduler.per_batch ? step_schedule(model, got.loss) : CLRNN_OK;
+}
+
+enum clrnn_status clrnn_model_end_epoch(struct clrnn_model *model, double loss)
+{
+    const struct clrnn_train_config *train = &model->config->train;
+
+    return train->scheduler.per_batch ? CLRNN_OK : step_schedule(model, loss);
+}
+
+enum clrnn_status clrnn_model_evaluate(struct clrnn_model *model, const struct clrnn_batch *batch,
+                                       struct clrnn_step_result *result)
+{
+    struct clrnn_plan *plan;
+
+    TRY(check(model, batch, true));
+    TRY(stage(model, batch, CLRNN_MODE_EVAL, &plan));
+    TRY(clrnn_model_begin_step(model, 0, false));
+    TRY(clrnn_plan_run(plan));
+    *result = (struct clrnn_step_result){.lr = NAN};
+    TRY(read_result(model, result));
+    result->grad_norm = NAN;
     return CLRNN_OK;
 }
 

@@ -298,18 +298,18 @@ static enum clrnn_status hold(struct clrnn_bundle *b, size_t bytes, const char *
 enum clrnn_status clrnn_bundle_real(struct clrnn_bundle *bundle, const char *name, unsigned ndim,
                                     const size_t *shape, struct clrnn_buffer *buffer, size_t first)
 {
-    const bool ref = clrnn_type_bytes(bundle->model->device, CLRNN_REAL) == sizeof(double);
+    const bool wide = !bundle->single && clrnn_type_bytes(bundle->model->device, CLRNN_REAL) == sizeof(double);
     size_t count = 1;
     void *data;
 
     for (unsigned i = 0; i < ndim; i++)
         count *= shape[i];
-    TRY(hold(bundle, count * (ref ? sizeof(double) : sizeof(float)), name, &data));
-    if (ref)
+    TRY(hold(bundle, count * (wide ? sizeof(double) : sizeof(float)), name, &data));
+    if (wide)
         TRY(clrnn_buffer_read_f64(buffer, first, count, data));
     else
         TRY(clrnn_buffer_read_f32(buffer, first, count, data));
-    return clrnn_safetensors_add(bundle->writer, name, ref ? CLRNN_DTYPE_F64 : CLRNN_DTYPE_F32, ndim, shape,
+    return clrnn_safetensors_add(bundle->writer, name, wide ? CLRNN_DTYPE_F64 : CLRNN_DTYPE_F32, ndim, shape,
                                  data);
 }
 
@@ -334,6 +334,7 @@ enum clrnn_status clrnn_bundle_weights(struct clrnn_bundle *bundle)
 
 static enum clrnn_status export_weights(struct clrnn_bundle *bundle, const char *path)
 {
+    bundle->single = true; // what PyTorch's modules hold, whichever device opened the model
     TRY(clrnn_bundle_weights(bundle));
     TRY(clrnn_safetensors_add_metadata(bundle->writer, "format", "pt"));
     return clrnn_safetensors_write(bundle->writer, path);

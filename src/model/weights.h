@@ -31,13 +31,14 @@ enum clrnn_status clrnn_weights_load_input(struct clrnn_model *model, const stru
 /** Tensors on their way into a file; owns copies of their values. */
 struct clrnn_bundle {
     struct clrnn_model *model;
+    bool single; // reals as float32 on ref, too
     struct clrnn_safetensors_writer *writer;
     void **data;
     size_t count, room;
 };
 enum clrnn_status clrnn_bundle_init(struct clrnn_bundle *bundle, struct clrnn_model *model);
 void clrnn_bundle_finish(struct clrnn_bundle *bundle);
-/** Adds elements [first, first + product of shape) of a REAL buffer: float32, on ref float64. */
+/** Adds elements [first, first + product of shape) of a REAL buffer: float32, on ref float64 unless `single`. */
 enum clrnn_status clrnn_bundle_real(struct clrnn_bundle *bundle, const char *name, unsigned ndim,
                                     const size_t *shape, struct clrnn_buffer *buffer, size_t first);
 /** Adds every parameter and running statistic under PyTorch's names. */

@@ -54,7 +54,7 @@ static enum clrnn_status bad_x(const struct clrnn_dataset *d, uint32_t sample, c
     describe_row(d, sample, row, sizeof(row));
     if (d->csv && isfinite(value) == 0)
         return clrnn_error(d->log, CLRNN_ERR_DATA,
-                           "%s: %s, column %s holds %g, expected a finite number: repair or remove that row",
+                           "%s: %s, column \"%s\" holds %g, expected a finite number: repair or remove that row",
                            d->x_path, row,
                            d->csv->names[index + (d->label >= 0 && index >= (size_t)d->label)], value);
     return clrnn_error(d->log, CLRNN_ERR_DATA, "%s: %s, step %zu, feature %zu holds %g, expected %s", d->x_path,
@@ -108,10 +108,12 @@ static enum clrnn_status check_tokens(const struct clrnn_dataset *d)
 
 static enum clrnn_status bad_y(const struct clrnn_dataset *d, uint32_t sample, uint32_t step, double value)
 {
-    char row[64], where[32] = "";
+    char row[64], where[128] = "";
 
     describe_row(d, sample, row, sizeof(row));
-    if (d->info.y_steps && d->info.T > 1)
+    if (d->csv)
+        snprintf(where, sizeof(where), ", column \"%.100s\"", d->csv->names[d->label]);
+    else if (d->info.y_steps && d->info.T > 1)
         snprintf(where, sizeof(where), ", step %u", step);
     if (!isfinite(value) || (!d->goal.classes && !d->goal.binary))
         return clrnn_error(d->log, CLRNN_ERR_DATA, "%s: %s%s holds the target %g, expected a finite number: "

@@ -16,10 +16,11 @@ enum clrnn_status clrnn_open_for(struct clrnn_model *model, const struct clrnn_s
 
     TRY(clrnn_dataset_open(model->log, model->config, source, NULL, path, CLRNN_CHECK_ALL, dataset));
     info = clrnn_dataset_info(*dataset);
-    if (info->C == model->shape.features && info->tokens == model->shape.tokens)
+    if (info->C != model->shape.features || info->tokens != model->shape.tokens)
+        clrnn_error(model->log, CLRNN_ERR_DATA, "%s: has %u features, but the model was trained on %u", path,
+                    info->C, model->shape.features);
+    else if (clrnn_model_check_normalization(model) == CLRNN_OK)
         return CLRNN_OK;
-    clrnn_error(model->log, CLRNN_ERR_DATA, "%s: has %u features, but the model was trained on %u", path, info->C,
-                model->shape.features);
     clrnn_dataset_close(dataset);
     return CLRNN_ERR_DATA;
 }

@@ -73,6 +73,10 @@ static void fill_progress(const struct clrnn_loop *l, struct clrnn_progress *p)
         .train_accuracy = NAN,
         .valid_loss = NAN,
         .valid_accuracy = NAN,
+        .train_mae = NAN,
+        .valid_mae = NAN,
+        .valid_rmse = NAN,
+        .valid_r2 = NAN,
         .grad_norm = l->state.last_norm,
         .seconds = now - l->epoch_started,
     };
@@ -293,6 +297,10 @@ static void show_epoch(struct clrnn_loop *l, const struct clrnn_epoch_row *row, 
     progress.train_accuracy = row->train_accuracy;
     progress.valid_loss = row->valid_loss;
     progress.valid_accuracy = row->valid_accuracy;
+    progress.train_mae = row->train_mae;
+    progress.valid_mae = row->valid_mae;
+    progress.valid_rmse = row->valid_rmse;
+    progress.valid_r2 = row->valid_r2;
     progress.samples_per_s = row->samples_per_s;
     progress.seconds = row->seconds;
     progress.best = best;
