@@ -23,9 +23,12 @@ enum clrnn_status clrnn_embedding_bwd(struct clrnn_launches *launches, const str
 {
     const bool cpu = clrnn_on_cpu(launches);
     // Each slice reads all tokens: few on CPUs, on GPUs enough to fill the device.
-    const uint32_t slices = cpu ? 16 : 512;
+    const uint32_t most = cpu ? 16 : 512;
     const uint32_t width = cpu && op->C >= 8 ? 16 : 1, columns = cpu ? MIN2(op->C, 256) : 1;
+    uint32_t slices = 1; // a power of two
 
+    while (slices < most && slices < op->embedding.V)
+        slices *= 2;
     return clrnn_launch_kernel(
         launches, "embedding", "embedding_bwd", DEFINES({"WIDTH", width}),
         RANGE2((op->C + columns - 1) / columns, slices), clrnn_op_cost(graph, op),
