@@ -437,7 +437,8 @@ bool course_wants_shuffled(const struct visit *v, const struct course *c)
 {
     const struct doctor *d = v->d;
 
-    if (!c->finite || !v->overfits || v->no_gradient || tiny_lr(v) || doctor_found(d, "lr-out-of-range") ||
+    // a batch need not be learnt to the end to show that the net can
+    if (!c->finite || !(v->overfits || v->overfit_lowest < 0.5 * v->chance) || v->no_gradient || tiny_lr(v) || doctor_found(d, "lr-out-of-range") ||
         doctor_found(d, "single-class") || c->steps < 20 || d->per_step)
         return false;
     if (doctor_found(d, "train-valid-shift"))
@@ -448,10 +449,18 @@ bool course_wants_shuffled(const struct visit *v, const struct course *c)
 
 static void judge_labels(struct visit *v, const struct course *c)
 {
+    static const char *const broken[] = {
+        "saturated-units", "dead-units", "zero-gradient", "unscaled-input", "exploding-gradient", "non-differentiable-op",
+        "padding-without-lengths", "sequence-too-long", "pool-ignores-sequence", "no-shuffle-sorted-labels",
+        "initial-loss-off", "dropout-too-high", "update-too-small", "update-too-large",
+    };
     struct doctor *d = v->d;
 
     if (!(c->random_ratio > clrnn_threshold.random_ratio))
         return;
+    for (size_t i = 0; i < ARRAY_SIZE(broken); i++)
+        if (doctor_found(d, broken[i]))
+            return; // with such a net no labels are learnt
     doctor_finding(d, "labels-look-random", CLRNN_SEVERITY_WARNING);
     doctor_where(d, "data.train y");
     doctor_evidence(d, "after %u steps the loss is %.4g with the real labels and %.4g with shuffled ones; on the validation "

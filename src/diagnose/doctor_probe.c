@@ -165,6 +165,9 @@ enum clrnn_status visit_probe(struct visit *v)
     TRY(activity_measure(v, &v->start));
     v->initial_loss = v->start.loss;
     v->initial_norm = v->start.norm;
+    clrnn_log(v->d->log, CLRNN_LOG_DEBUG, "first loss %.6g, gradient norm %.4g, layers %zu: %.4g, %zu: %.4g; expected "
+              "loss %.6g, best constant answer %.6g", v->start.loss, v->start.norm, v->start.first_layer,
+              v->start.first_norm, v->start.last_layer, v->start.last_norm, v->expected, v->chance);
     check_initial_loss(v);
     TRY(check_leak(v));
     return visit_check_gradient(v);
@@ -251,6 +254,8 @@ static enum clrnn_status overfit_steps(struct visit *v, struct overfit *o, doubl
     v->overfit_steps = i;
     v->overfit_lowest = lowest;
     v->overfits = lowest < target || lowest < 0.05 * v->chance;
+    clrnn_log(v->d->log, CLRNN_LOG_DEBUG, "one batch of %u: loss %.6g to %.6g, lowest %.6g, in %u steps", o->rows,
+              v->overfit_first, o->loss[MAX2(i, 1u) - 1], lowest, i);
     return CLRNN_OK;
 }
 

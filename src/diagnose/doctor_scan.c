@@ -14,6 +14,7 @@
 #define SAMPLE_ROWS 2048u     // (row, step) pairs kept for comparisons,
 #define SAMPLE_VALUES 8000000u //   and no more values than these
 #define Y_SAMPLE 4096u
+#define PADDING_ROWS 256u     // looked at again where rows seem to be padded
 #define RELEASE_ROWS 1024u    // mapped pages are let go after so many
 
 // Sums of one pass, and where the sample of values is taken.
@@ -26,7 +27,6 @@ struct pass {
     uint64_t *finite;         // [C]
     uint64_t *end_hash;       // [S] of the last step's vector
     uint32_t *end_run;        // [S] steps at the end that equal it
-    uint64_t pairs, equal_pairs; // of neighbouring steps before that end
     uint64_t step;            // (row, step) pairs so far
 };
 
@@ -111,6 +111,28 @@ static void take_values(struct pass *p, uint32_t row, uint32_t step, const float
     s->steps++;
 }
 
+static uint64_t step_hash(const struct pass *p, uint32_t step)
+{
+    struct clrnn_hash h;
+
+    clrnn_hash_init(&h);
+    clrnn_hash_add(&h, p->x + (size_t)step * p->s->C, p->s->C * sizeof(float));
+    return h.lane[0] ^ h.lane[1];
+}
+
+static void read_row(struct pass *p, uint32_t row)
+{
+    const struct doctor_scan *s = p->s;
+
+    if (!s->info->tokens) {
+        clrnn_dataset_x(s->set, row, p->x);
+        return;
+    }
+    clrnn_dataset_tokens(s->set, row, p->tokens);
+    for (uint32_t t = 0; t < s->info->T; t++)
+        p->x[t] = (float)p->tokens[t];
+}
+
 static void take_row(struct doctor *d, struct pass *p, uint32_t row)
 {
     struct doctor_scan *s = p->s;
@@ -119,33 +141,19 @@ static void take_row(struct doctor *d, struct pass *p, uint32_t row)
     struct clrnn_hash h;
     uint32_t run = 1;
 
-    if (s->info->tokens) {
-        const uint32_t vocabulary = d->config->layer[0].num_embeddings;
-
-        clrnn_dataset_tokens(s->set, row, p->tokens);
-        for (uint32_t t = 0; t < s->info->T; t++) {
-            p->x[t] = (float)p->tokens[t];
-            if (t < length && (p->tokens[t] < 0 || (uint32_t)p->tokens[t] >= vocabulary) && !s->bad_tokens++)
-                s->bad_token_row = row;
-        }
-    } else {
-        clrnn_dataset_x(s->set, row, p->x);
-    }
+    read_row(p, row);
+    for (uint32_t t = 0; s->info->tokens && t < length; t++)
+        if ((p->tokens[t] < 0 || (uint32_t)p->tokens[t] >= d->config->layer[0].num_embeddings) && !s->bad_tokens++)
+            s->bad_token_row = row;
     for (uint32_t t = 0; t < length; t++)
         take_values(p, row, t, p->x + (size_t)t * C);
     clrnn_hash_init(&h);
     clrnn_hash_add(&h, p->x, length * width);
     memcpy(s->hash[row], h.lane, sizeof(h.lane));
-    clrnn_hash_init(&h);
-    clrnn_hash_add(&h, p->x + (size_t)(length - 1) * C, width);
-    p->end_hash[row] = h.lane[0] ^ h.lane[1];
+    p->end_hash[row] = step_hash(p, length - 1);
     while (run < length && !memcmp(p->x + (size_t)(length - 1) * C, p->x + (size_t)(length - 1 - run) * C, width))
         run++;
     p->end_run[row] = run;
-    for (uint32_t t = 1; t + run < length; t++) {
-        p->pairs++;
-        p->equal_pairs += !memcmp(p->x + (size_t)t * C, p->x + (size_t)(t - 1) * C, width);
-    }
     // (row, step) pairs at even distances, the same for every feature
     for (uint32_t t = 0; t < s->info->T; t++, p->step++) {
         const uint64_t all = (uint64_t)s->info->S * s->info->T;
@@ -164,15 +172,34 @@ static int compare_u64(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-// Rows that end in the step which most rows end in, and how much of them it takes up. Where values repeat
-// inside rows, too (few different values), a repeated end is no padding.
+// How long that step lasts where it stands inside of rows: with few different values it repeats there, too,
+// and a repeated end is no padding. 0 where it never does.
+static double usual_run(struct pass *p, uint64_t common)
+{
+    uint64_t runs = 0, steps = 0;
+
+    for (uint32_t row = 0; row < MIN2(p->s->info->S, PADDING_ROWS); row++) {
+        bool inside = false;
+
+        read_row(p, row);
+        for (uint32_t t = 0; t + p->end_run[row] < p->s->info->T; t++) {
+            const bool same = step_hash(p, t) == common;
+
+            runs += same && !inside;
+            steps += same;
+            inside = same;
+        }
+    }
+    return runs ? (double)steps / (double)runs : 0;
+}
+
+// Rows that end in the step which most rows end in, and how much of them it takes up.
 static enum clrnn_status find_padding(struct doctor *d, struct pass *p)
 {
     struct doctor_scan *s = p->s;
     const uint32_t S = s->info->S, T = s->info->T;
     uint64_t *sorted = malloc(S * sizeof(*sorted)), common = 0, steps = 0, rows = 0;
     uint32_t most = 0, shortest = UINT32_MAX, longest = 0;
-    double usual_run;
 
     if (!sorted)
         return clrnn_error_memory(d->log, S * sizeof(*sorted), "looking for padding");
@@ -195,9 +222,8 @@ static enum clrnn_status find_padding(struct doctor *d, struct pass *p)
         shortest = MIN2(shortest, p->end_run[i]);
         longest = MAX2(longest, p->end_run[i]);
     }
-    usual_run = 1 / fmax(1 - (double)p->equal_pairs / (double)MAX2(p->pairs, 1), 1e-6);
     if (!rows || s->info->has_lengths || T < 2 || longest - shortest < 2 ||
-        (double)steps / (double)rows < 3 * usual_run)
+        (double)steps < (double)rows * fmax(2, 2 * usual_run(p, common)))
         return CLRNN_OK;
     s->pad_rows = (double)rows / S;
     s->pad_share = (double)steps / (double)rows / T;

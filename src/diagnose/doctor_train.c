@@ -309,6 +309,19 @@ static enum clrnn_status run_shuffled(struct visit *v, struct course *c)
     return st;
 }
 
+static void tell(const struct visit *v, const struct course *c)
+{
+    clrnn_log(v->d->log, CLRNN_LOG_DEBUG, "%u of %llu steps%s: epoch loss %.6g to %.6g; train mode %.6g, eval mode %.6g "
+              "(%.4g), blank inputs %.6g, shuffled time %.6g", c->steps, (unsigned long long)c->wanted,
+              c->finite ? "" : ", not finite", c->window_count ? c->window[0] : NAN,
+              c->window_count ? c->window[c->window_count - 1] : NAN, c->train_mode, c->trained.loss, c->trained.quality,
+              c->blank.loss, c->shuffled.loss);
+    clrnn_log(v->d->log, CLRNN_LOG_DEBUG, "valid loss %.6g (%.4g), linear model %.4g in %u iterations; real labels %.6g, "
+              "shuffled %.6g after %u steps", c->valid_count ? c->valid_loss[c->valid_count - 1] : NAN,
+              c->valid_count ? c->valid_quality[c->valid_count - 1] : NAN, c->linear.quality, c->linear.iterations,
+              c->real_loss, c->random_loss, c->random_steps);
+}
+
 enum clrnn_status visit_train(struct visit *v)
 {
     struct course c = {0};
@@ -323,6 +336,8 @@ enum clrnn_status visit_train(struct visit *v)
                         0.1 * v->d->seconds, &c.linear);
     if (st == CLRNN_OK && course_wants_shuffled(v, &c))
         st = run_shuffled(v, &c);
+    if (st == CLRNN_OK)
+        tell(v, &c);
     if (st == CLRNN_OK)
         course_judge(v, &c);
     course_finish(&c);
