@@ -20,7 +20,7 @@ import time
 PASSES = {
     "pocl": {"suites": None, "env": {"CLRNN_DEVICE": "pocl"}},
     "rusticl": {
-        "suites": ["device", "ops", "model"],
+        "suites": ["device", "ops", "model", "parity"],
         "env": {"CLRNN_DEVICE": "rusticl", "RUSTICL_ENABLE": "llvmpipe", "CLRNN_TEST_SMALL": "1"},
     },
     "oclgrind": {
