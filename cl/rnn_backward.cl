@@ -160,9 +160,9 @@ static void backward_tile(const struct backward *b, uint tile, size_t n, uint ro
 // past the multiply (gru) hands on. bias [D, items, RESERVE*H]: sums of each item's gate gradients, or
 // NULL. lengths may be NULL.
 kernel void rnn_backward(global const real *packed, global real *gates, global const real *y,
-                         global const real *cell, global const real *dy, global real *carry, global real *bias,
-                         global const int *lengths, uint T, uint N, uint H, uint D, uint share,
-                         uint tile_share, uint first, uint last)
+                         global const real *cell, global const real *dy, global real *carry,
+                         global real *bias, global const int *lengths, uint T, uint N, uint H, uint D,
+                         uint share, uint tile_share, uint first, uint last)
 {
     const uint n_first = get_global_id(0) * share, tile_first = get_global_id(1) * tile_share;
     const size_t d = get_global_id(2), items = (N + share - 1) / share;

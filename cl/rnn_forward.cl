@@ -192,9 +192,9 @@ static void forward_tile(const struct forward *f, uint tile, size_t n, uint rows
 // (rnn: y itself) takes the activations if `save`; NULL where neither is so. cell [D, T, N, H], without
 // save [D, N, H] (lstm). lengths may be NULL.
 kernel void rnn_forward(global const real *x, global const real *packed, global const real *bias,
-                        global real *pre, global real *cell, global real *y, global const int *lengths, uint T,
-                        uint N, uint C, uint H, uint D, uint save, uint share, uint tile_share, uint first,
-                        uint last)
+                        global real *pre, global real *cell, global real *y, global const int *lengths,
+                        uint T, uint N, uint C, uint H, uint D, uint save, uint share, uint tile_share,
+                        uint first, uint last)
 {
     const uint n_first = get_global_id(0) * share, tile_first = get_global_id(1) * tile_share;
     const size_t d = get_global_id(2);
