@@ -129,6 +129,116 @@ def killed_and_resumed(c):
     assert want == got
 
 
+# What a run remembers beyond weights: moments of every kind, schedules, order, dropout's counters.
+VARIANTS = {
+    "gru": ("""gru: {hidden_size: 24, num_layers: 2, bidirectional: true, dropout: 0.3}
+  - dropout: {p: 0.2}
+  - pool: {over: last}
+  - linear: {out_features: 2}""",
+            """optimizer: {adam: {lr: 0.01, amsgrad: true}}
+  scheduler: {one_cycle_lr: {max_lr: 0.02, interval: batch}}
+  clip_grad_norm: 0.5
+  shuffle: true""", "bucket: true, normalize: standard"),
+    "lstm": ("""lstm: {hidden_size: 24}
+  - batchnorm: {momentum: null}
+  - pool: {over: max}
+  - linear: {out_features: 2}""",
+             """optimizer: {sgd: {lr: 0.05, momentum: 0.9, nesterov: true, weight_decay: 0.001}}
+  scheduler: {exponential_lr: {gamma: 0.99, interval: batch}}
+  shuffle: true
+  drop_last: true""", "valid_fraction: 0.2"),
+    "rnn": ("""rnn: {hidden_size: 24, nonlinearity: relu}
+  - layernorm: {}
+  - pool: {over: mean}
+  - linear: {out_features: 2}
+  - dropout: {p: 0.1}""",
+            """optimizer: {rmsprop: {lr: 0.002, momentum: 0.5, centered: true}}
+  scheduler: {reduce_lr_on_plateau: {patience: 5, interval: batch}}
+  early_stopping: {monitor: train_accuracy, patience: 100}""", "bucket: false"),
+}
+
+
+def write_long(c, samples=1600, steps=12):
+    """Data that take an epoch of about a tenth of a second."""
+    draw = random.Random(12)
+    harness.write_dataset(c.folder, samples, steps, 3, seed=12, prefix="long")
+    harness.write_npy(c.folder / "l_long.npy", "<i8", (samples,), [draw.randint(1, steps) for _ in range(samples)])
+
+
+def grown(c, run, process, size):
+    """Waits until the run's metrics are another size than `size`, or the process has ended."""
+    path = c.folder / run / "metrics.jsonl"
+    for _ in range(6000):
+        if process.poll() is not None or (path.exists() and path.stat().st_size != size):
+            return
+        time.sleep(0.01)
+    raise AssertionError("no step in 60 s")
+
+
+def killed_in(name):
+    layers, train, data = VARIANTS[name]
+
+    def test(c):
+        write_long(c)
+        c.write("long.yaml", f"model:\n  layers:\n  - {layers}\ntrain:\n  {train}\n  epochs: 6\n  batch_size: 16\n"
+                f"  log_every: 7\n  seed: 5\ndata: {{train: {{x: X_long.npy, y: y_long.npy, lengths: l_long.npy}}, {data}}}\n")
+        c.run("train", "long.yaml", "--out", "whole", "--quiet", "--no-plot")
+        draw, kills, size = random.Random(name), 0, 0
+        process = c.start("train", "long.yaml", "--out", "run", "--quiet", "--no-plot")
+        while kills < 4:
+            grown(c, "run", process, size)
+            time.sleep(draw.uniform(0, 0.3))
+            if process.poll() is not None:
+                break
+            process.kill()
+            process.communicate()
+            kills += 1
+            size = (c.folder / "run" / "metrics.jsonl").stat().st_size
+            process = c.start("train", "--resume", "run", "--quiet", "--no-plot")
+        _, err = process.communicate(timeout=120)
+        assert process.returncode == 0, err
+        assert kills, "the run was over before it could be killed"
+        for file in ("last.safetensors", "best.safetensors"):
+            assert c.bytes("run", file) == c.bytes("whole", file), f"{file} differs after {kills} kills"
+        assert c.steps("run") == c.steps("whole")
+        for got, want in zip(c.epochs("run"), c.epochs("whole"), strict=True):
+            for key in want.keys() - {"seconds", "samples_per_s"}:
+                assert got[key] == want[key], (key, got, want)
+
+    test.__name__ = "killed_in_" + name
+    return test
+
+
+def resume_changed(c):
+    """What may change is said and done; what may not is named with both values, and nothing is touched."""
+    c.run("train", "config.yaml", "--out", "run", "--quiet", "--no-plot")
+    before = c.bytes("run"), (c.folder / "run" / "metrics.jsonl").read_bytes(), c.bytes("run", "config.yaml")
+    _, err = c.run("train", "--resume", "run", "--set", "train.batch_size=8", "--set", "train.optimizer.adam.lr=0.5",
+                   "--set", "model.layers.0.rnn.hidden_size=9", status=2)
+    for words in ("train.batch_size (was 16, is 8)", "train.optimizer.adam.lr (was 0.01, is 0.5)",
+                  "model.layers.0.rnn.hidden_size (was 8, is 9)"):
+        assert words in err, err
+    _, err = c.run("train", "--resume", "run", "--set", "data.normalize=standard", status=2)
+    assert "data.normalize (was none, is standard)" in err, err
+    assert before == (c.bytes("run"), (c.folder / "run" / "metrics.jsonl").read_bytes(), c.bytes("run", "config.yaml"))
+    _, err = c.run("train", "--resume", "run", "--no-plot", "--set", "train.epochs=5", "--set", "train.log_every=1",
+                   "--set", "train.early_stopping={patience: 9}")
+    for words in ("train.epochs was 3, goes on as 5", "train.log_every was 0, goes on as 1", "train.early_stopping"):
+        assert words in err, err
+    assert len(c.epochs("run")) == 5 and len(c.steps("run")) == 10
+    c.run("train", "config.yaml", "--out", "whole", "--quiet", "--no-plot", "--set", "train.epochs=5")
+    assert weights(c, "whole") == weights(c, "run")
+    # other data under the same names
+    harness.write_dataset(c.folder, 70, 5, 3, seed=33)
+    _, err = c.run("train", "--resume", "run", "--set", "train.epochs=6", status=2)
+    assert "data" in err, err
+    # one_cycle_lr is shaped by the number of epochs
+    c.run("train", "config.yaml", "--out", "cycle", "--quiet", "--no-plot", "--set",
+          "train.scheduler={one_cycle_lr: {max_lr: 0.1, interval: batch}}")
+    _, err = c.run("train", "--resume", "cycle", "--set", "train.epochs=9", status=2)
+    assert "train.epochs (was 3, is 9)" in err, err
+
+
 def resume_refuses(c):
     c.run("train", "config.yaml", "--out", "run", "--quiet")
     for change in ("train.batch_size=8", "train.seed=8", "model.layers.0.rnn.hidden_size=9",
@@ -200,4 +310,5 @@ def terminal_words(c):
 
 if __name__ == "__main__":
     sys.exit(harness.main([run_folder, same_twice, broken_as_asked, interrupted, interrupted_early, killed_and_resumed,
-                           resume_refuses, predictions, plans, synthetic_data, terminal_words]))
+                           *[killed_in(name) for name in VARIANTS], resume_changed, resume_refuses, predictions,
+                           plans, synthetic_data, terminal_words]))
