@@ -1,9 +1,30 @@
 // SPDX-License-Identifier: MIT
-// clrnn devices: what OpenCL devices there are.
+// clrnn devices: what OpenCL devices there are, and whether each computes right.
 #include <jansson.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "base/array.h"
+#include "device/apart.h"
 #include "tools/cli.h"
+#include "tools/interrupt.h"
+
+// Extensions that clRNN uses or might, under the words that users know.
+static const struct {
+    const char *name, *word;
+} extensions[] = {
+    {"cl_khr_fp64", "fp64"},
+    {"cl_khr_fp16", "fp16"},
+    {"cl_khr_subgroups", "subgroups"},
+    {"cl_intel_subgroups", "subgroups (Intel)"},
+    {"cl_khr_command_buffer", "command buffers"},
+    {"cl_khr_il_program", "SPIR-V"},
+    {"cl_khr_integer_dot_product", "integer dot product"},
+    {"cl_khr_pci_bus_info", "PCI address"},
+    {"cl_nv_device_attribute_query", "NVIDIA attributes"},
+    {"cl_amd_device_attribute_query", "AMD attributes"},
+    {"cl_khr_device_uuid", "UUID"},
+};
 
 static const char *type_word(enum clrnn_device_type type)
 {
@@ -12,64 +33,179 @@ static const char *type_word(enum clrnn_device_type type)
     return words[type];
 }
 
-static void spec_text(const struct clrnn_device_info *info, char text[24])
+static bool has_extension(const struct clrnn_device_info *info, const char *name)
 {
-    if (info->type == CLRNN_DEVICE_REF)
-        snprintf(text, 24, "ref");
-    else if (info->device < 0)
-        snprintf(text, 24, "%d:-", info->platform);
-    else
-        snprintf(text, 24, "%d:%d", info->platform, info->device);
+    const size_t length = strlen(name);
+
+    for (const char *at = info->extensions; at && (at = strstr(at, name)); at += length)
+        if ((at == info->extensions || at[-1] == ' ') && (at[length] == ' ' || !at[length]))
+            return true;
+    return false;
 }
 
-static void print_table(const struct clrnn_device_list *list)
+static bool is_ref(const struct clrnn_device_info *info)
 {
-    for (size_t i = 0; i < list->count; i++) {
-        const struct clrnn_device_info *info = &list->info[i];
-        char spec[24], memory[32];
+    return info->type == CLRNN_DEVICE_REF;
+}
 
-        spec_text(info, spec);
-        if (info->device < 0 && info->type != CLRNN_DEVICE_REF) {
-            printf("%-5s %s: %s\n", spec, info->platform_name, info->trouble ? info->trouble : "no devices");
+// ---------------------------------------------------------------- for people
+
+static void print_extensions(const struct clrnn_device_info *info)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < ARRAY_SIZE(extensions); i++)
+        if (has_extension(info, extensions[i].name))
+            printf("%s%s", count++ ? ", " : "      with ", extensions[i].word);
+    if (count)
+        printf("\n");
+}
+
+static uint32_t count_cases(const struct clrnn_selftest_result *r)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < r->op_count; i++)
+        count += r->op[i].cases;
+    return count;
+}
+
+static void print_ops(const struct clrnn_selftest_result *r, bool all)
+{
+    for (uint32_t i = 0; i < r->op_count; i++) {
+        const struct clrnn_selftest_op *op = &r->op[i];
+
+        if (!op->cases || (!all && !op->wrong))
             continue;
-        }
-        printf("%-5s %s\n", spec, info->name);
-        if (info->type == CLRNN_DEVICE_REF) {
-            printf("      plain C in double precision, for checking; slow\n");
-            continue;
-        }
-        printf("      %s, %s, driver %s, %s\n", type_word(info->type), info->platform_name, info->driver,
-               info->opencl_c_version);
-        printf("      %u compute units, %s memory, local memory %u kB%s\n", info->compute_units,
-               cli_bytes((double)info->global_bytes, memory), (unsigned)(info->local_bytes / 1024),
-               info->has_fp64 ? ", fp64" : "");
-        if (info->trouble)
-            printf("      BROKEN: %s\n", info->trouble);
+        printf("        %-14s %3u cases, largest error %.1e, %5.1f%% of what rounding explains%s\n", op->op, op->cases,
+               op->error, 100 * op->share, op->wrong ? ": WRONG" : "");
+        if (op->wrong)
+            printf("            %s\n", op->fault);
     }
 }
 
-static json_t *device_json(const struct clrnn_device_info *info)
+static void print_test(const struct clrnn_device_test *test, bool verbose)
 {
-    char spec[24];
+    const struct clrnn_selftest_result *r = &test->result;
+    const struct clrnn_selftest_op *worst = &r->op[0];
 
-    spec_text(info, spec);
-    return json_pack("{s:s, s:i, s:i, s:s, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:I, s:I, s:I, s:I, s:b, s:s?}",
-                     "device", spec, "platform_number", info->platform, "device_number", info->device, "type",
-                     type_word(info->type), "name", info->name, "vendor", info->vendor, "platform",
-                     info->platform_name, "driver", info->driver, "opencl_c", info->opencl_c_version,
-                     "extensions", info->extensions, "compute_units", (json_int_t)info->compute_units,
-                     "global_bytes", (json_int_t)info->global_bytes, "max_alloc_bytes",
-                     (json_int_t)info->max_alloc_bytes, "local_bytes", (json_int_t)info->local_bytes, "fp64",
-                     (int)info->has_fp64, "trouble", info->trouble);
+    for (uint32_t i = 1; i < r->op_count; i++)
+        if (r->op[i].share > worst->share)
+            worst = &r->op[i];
+    switch (test->verdict) {
+    case CLRNN_VERDICT_NONE:
+        return;
+    case CLRNN_VERDICT_OK:
+        printf("      self-test ok: %u cases in %.1f s, largest error %.1e in %s, %.0f%% of what rounding explains%s\n",
+               count_cases(r), r->seconds, worst->error, worst->op, 100 * worst->share,
+               r->shortened ? "; only the smaller sizes, it is slow" : "");
+        break;
+    case CLRNN_VERDICT_WRONG:
+        printf("      self-test WRONG: do not trust what this device computes\n");
+        break;
+    case CLRNN_VERDICT_BROKEN:
+        printf("      self-test BROKEN: %s\n", test->reason);
+        break;
+    }
+    print_ops(r, verbose);
 }
 
-static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_device_list *list)
+static void print_device(const struct clrnn_device_list *list, size_t i, const struct clrnn_device_test *test,
+                         bool verbose)
+{
+    const struct clrnn_device_info *info = &list->info[i];
+    char spec[24], memory[32], other[24];
+
+    clrnn_device_spec(info, spec);
+    if (info->device < 0 && !is_ref(info)) {
+        printf("%-5s %s: %s\n", spec, info->platform_name, info->trouble ? info->trouble : "no devices");
+        return;
+    }
+    printf("%-5s %s\n", spec, info->name);
+    if (is_ref(info)) {
+        printf("      plain C in double precision, for checking; slow\n");
+        return;
+    }
+    printf("      %s, %s, driver %s, %s\n", type_word(info->type), info->platform_name, info->driver,
+           info->opencl_c_version);
+    printf("      %u compute units, %s memory, local memory %u kB\n", info->compute_units,
+           cli_bytes((double)info->global_bytes, memory), (unsigned)(info->local_bytes / 1024));
+    print_extensions(info);
+    if (info->same_as >= 0)
+        printf("      the same hardware as %s\n", clrnn_device_spec(&list->info[info->same_as], other));
+    if (info->trouble)
+        printf("      BROKEN: %s\n", info->trouble);
+    print_test(test, verbose);
+}
+
+// ---------------------------------------------------------------- for programs
+
+static const char *verdict_word(enum clrnn_verdict verdict)
+{
+    static const char *const words[] = {NULL, "ok", "wrong", "broken"};
+
+    return words[verdict];
+}
+
+static json_t *number(double value)
+{
+    return value < 1e300 ? json_real(value) : json_null(); // what has no bound is reported by its fault
+}
+
+static json_t *test_json(const struct clrnn_device_test *test)
+{
+    json_t *ops = json_array();
+
+    for (uint32_t i = 0; i < test->result.op_count; i++) {
+        const struct clrnn_selftest_op *op = &test->result.op[i];
+
+        json_array_append_new(ops, json_pack("{s:s, s:I, s:I, s:o, s:o, s:s?}", "op", op->op, "cases",
+                                             (json_int_t)op->cases, "wrong", (json_int_t)op->wrong, "error",
+                                             number(op->error), "share_of_bound", number(op->share), "fault",
+                                             op->fault[0] ? op->fault : NULL));
+    }
+    return json_pack("{s:f, s:b, s:o}", "seconds", test->result.seconds, "shortened", (int)test->result.shortened,
+                     "ops", ops);
+}
+
+static json_t *features_json(const struct clrnn_device_info *info)
+{
+    json_t *words = json_array();
+
+    for (size_t i = 0; i < ARRAY_SIZE(extensions); i++)
+        if (has_extension(info, extensions[i].name))
+            json_array_append_new(words, json_string(extensions[i].name));
+    return words;
+}
+
+static json_t *device_json(const struct clrnn_device_list *list, size_t i, const struct clrnn_device_test *test)
+{
+    const struct clrnn_device_info *info = &list->info[i];
+    const struct clrnn_device_info *same = info->same_as < 0 ? NULL : &list->info[info->same_as];
+    char spec[24], other[24];
+
+    return json_pack("{s:s, s:i, s:i, s:s, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:o, s:I, s:I, s:I, s:I, s:b, "
+                     "s:s?, s:s?, s:s?, s:s?, s:o}",
+                     "device", clrnn_device_spec(info, spec), "platform_number", info->platform, "device_number",
+                     info->device, "type", type_word(info->type), "name", info->name, "vendor", info->vendor,
+                     "platform", info->platform_name, "driver", info->driver, "opencl", info->version, "opencl_c",
+                     info->opencl_c_version, "extensions", info->extensions, "features", features_json(info),
+                     "compute_units", (json_int_t)info->compute_units, "global_bytes", (json_int_t)info->global_bytes,
+                     "max_alloc_bytes", (json_int_t)info->max_alloc_bytes, "local_bytes",
+                     (json_int_t)info->local_bytes, "fp64", (int)info->has_fp64, "trouble", info->trouble, "same_as",
+                     same ? clrnn_device_spec(same, other) : NULL, "verdict", verdict_word(test->verdict), "reason",
+                     test->reason[0] ? test->reason : NULL, "self_test",
+                     test->verdict == CLRNN_VERDICT_NONE ? json_null() : test_json(test));
+}
+
+static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_device_list *list,
+                                    const struct clrnn_device_test *tests, size_t only)
 {
     json_t *array = json_array();
     char *text = NULL;
 
     for (size_t i = 0; array && i < list->count; i++)
-        if (json_array_append_new(array, device_json(&list->info[i]))) {
+        if ((only == list->count || only == i) && json_array_append_new(array, device_json(list, i, &tests[i]))) {
             json_decref(array);
             array = NULL;
         }
@@ -84,27 +220,76 @@ static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_de
     return text ? CLRNN_OK : CLRNN_ERR_MEMORY;
 }
 
+// ---------------------------------------------------------------- the command
+
+static void show_progress(void *user, const struct clrnn_device_info *info)
+{
+    const struct cli *cli = user;
+    char spec[24], line[512];
+
+    if (cli->log.level < CLRNN_LOG_INFO)
+        return;
+    snprintf(line, sizeof(line), "testing %s %s (%s)", clrnn_device_spec(info, spec), info->name, info->platform_name);
+    cli->log.fn(cli->log.user, CLRNN_LOG_INFO, line);
+}
+
+static enum clrnn_status show(const struct cli *cli, const struct clrnn_device_list *list,
+                              const struct clrnn_device_test *tests, size_t only)
+{
+    enum clrnn_status st = CLRNN_OK;
+
+    if (cli->json)
+        st = print_json(cli, list, tests, only);
+    else
+        for (size_t i = 0; i < list->count; i++)
+            if (only == list->count || only == i)
+                print_device(list, i, &tests[i], cli->verbose);
+    for (size_t i = 0; st == CLRNN_OK && i < list->count; i++)
+        if (tests[i].verdict == CLRNN_VERDICT_WRONG || tests[i].verdict == CLRNN_VERDICT_BROKEN)
+            st = CLRNN_FAILED;
+    return st;
+}
+
 int cmd_devices(int argc, char **argv)
 {
+    struct clrnn_devices_params params = {0};
+    const struct cli_option options[] = {
+        {"no-test", CLI_FLAG, NULL, "only list them", &params.no_test},
+        {"timeout", CLI_REAL, "SECONDS", "give a device up after so long without a sign of life (120)",
+         &params.timeout_s},
+    };
     const struct cli_spec spec = {
-        .usage = "[--json]",
+        .usage = "[--device SPEC] [--no-test] [--json]",
         .text = "Lists every OpenCL device under the number that clinfo gives it, platforms without devices and\n"
-                "drivers that fail included, and at the end the reference device. `clinfo -d P:D` tells more of\n"
-                "one. The number, or part of a name, is what --device takes.",
+                "drivers that fail included, and at the end the reference device. The number, or part of a name,\n"
+                "is what --device takes; `clinfo -d P:D` tells more of one.\n\n"
+                "Each device runs a self-test in a process of its own, so that one that crashes or hangs is a row:\n"
+                "every kernel at small and awkward sizes against the reference in double precision. --verbose\n"
+                "shows each op. Exit status 1 where a device computes wrong or fails its test.",
         .takes_json = true,
+        .option_count = ARRAY_SIZE(options),
+        .option = options,
+        .examples = "  clrnn devices\n"
+                    "  clrnn devices --device 0:0 --verbose\n"
+                    "  clrnn devices --no-test --json\n",
     };
     struct clrnn_device_list *list = NULL;
+    struct clrnn_device_test *tests = NULL;
     struct cli cli;
     enum clrnn_status st;
+    size_t only;
     int status;
 
     if (!cli_parse(&cli, &spec, argc, argv, &status))
         return status;
-    st = clrnn_device_list_create(&cli.log, &list);
-    if (st == CLRNN_OK && cli.json)
-        st = print_json(&cli, list);
-    else if (st == CLRNN_OK)
-        print_table(list);
+    params.select = cli.device;
+    params.stop = interrupt_catch();
+    params.progress = show_progress;
+    params.progress_user = &cli;
+    st = clrnn_devices_test(&cli.log, &params, &list, &tests, &only);
+    if (st == CLRNN_OK)
+        st = show(&cli, list, tests, only);
+    free(tests);
     clrnn_device_list_destroy(&list);
     return cli_finish(&cli, st);
 }

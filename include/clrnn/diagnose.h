@@ -31,7 +31,7 @@ struct clrnn_overfit_result {
     const char *ended;            // why it ended before `steps` without reaching, or NULL; static
     size_t curve_count;
     double *curve;                // loss of each step; clrnn_overfit_finish frees it
-    double grad_norm_first;
+    double grad_norm_first, last_lr;
     uint32_t classes;             // different labels in the batch; 0 for mse
 };
 
@@ -52,6 +52,8 @@ struct clrnn_rung {
     uint32_t overfit_steps;
     double overfit_loss;
     double train_loss, valid_loss, train_accuracy, valid_accuracy; // after the short training; NaN: none
+    bool learns;           // by both
+    bool breaks;           // the rung below learns and this does not: the part is left out from here on
 };
 
 struct clrnn_grow_params {
@@ -66,7 +68,7 @@ struct clrnn_grow_params {
 struct clrnn_grow_result {
     size_t count;
     struct clrnn_rung *rung;
-    int first_broken;      // index of the first rung where learning breaks, -1: none
+    int first_broken;      // index of the first rung where learning breaks, -1: none, or the config learns
     char *cause;           // one sentence on it, NULL where nothing breaks
 };
 
@@ -109,5 +111,70 @@ CLRNN_API enum clrnn_status clrnn_doctor(struct clrnn_device *device, const stru
                                          const struct clrnn_doctor_params *params,
                                          struct clrnn_doctor_result *result);
 CLRNN_API void clrnn_doctor_finish(struct clrnn_doctor_result *result);
+
+// ---------------------------------------------------------------- self-test
+
+/** Every kernel of one op, on some shapes. */
+struct clrnn_selftest_op {
+    char op[24];           // "rnn_fwd"
+    uint32_t cases, wrong;
+    double error;          // largest difference over its tensor's largest magnitude
+    double share;          // largest difference as a share of what float32 explains; wrong above 1
+    char fault[400];       // the first thing wrong, a sentence, or ""
+};
+
+#define CLRNN_SELFTEST_OPS 32
+struct clrnn_selftest_result {
+    bool ok;
+    bool shortened;        // time ran out before the larger sizes: the device is slow
+    uint32_t op_count;
+    struct clrnn_selftest_op op[CLRNN_SELFTEST_OPS];
+    double seconds;
+};
+
+struct clrnn_selftest_params {
+    double seconds;        // for what goes beyond the smallest sizes; 0: 10
+    void (*doing)(void *user, const char *what); // before each case; may be NULL
+    void *doing_user;
+    const volatile sig_atomic_t *stop;
+};
+
+/** Runs every kernel family at small and awkward sizes against the reference in double: forward, backward,
+ *  optimiser, random numbers. What is wrong is in the result; errors are those of a device that fails. */
+CLRNN_API enum clrnn_status clrnn_selftest(struct clrnn_device *device, const struct clrnn_selftest_params *params,
+                                           struct clrnn_selftest_result *result);
+
+enum clrnn_verdict {
+    CLRNN_VERDICT_NONE,    // not tested
+    CLRNN_VERDICT_OK,
+    CLRNN_VERDICT_WRONG,   // it computes, but not what it should
+    CLRNN_VERDICT_BROKEN,  // it fails, crashes or hangs
+};
+
+struct clrnn_device_test {
+    enum clrnn_verdict verdict;
+    char reason[400];      // of WRONG and BROKEN, a sentence
+    struct clrnn_selftest_result result; // as far as it came
+};
+
+struct clrnn_devices_params {
+    const char *select;    // test only this one; NULL: all
+    bool no_test;
+    double timeout_s;      // without a sign of life; 0: 120
+    double seconds;        // as in clrnn_selftest_params
+    const volatile sig_atomic_t *stop;
+    void (*progress)(void *user, const struct clrnn_device_info *device); // before each test; may be NULL
+    void *progress_user;
+};
+
+/**
+ * Lists all devices and tests each in a child process, so that one that crashes or hangs is a row. To be
+ * called in a process that has opened no OpenCL device. (*tests)[i] belongs to row i of the list: free() it.
+ * *row (or NULL): the row that `select` means, or the list's count.
+ */
+CLRNN_API enum clrnn_status clrnn_devices_test(const struct clrnn_log *log,
+                                               const struct clrnn_devices_params *params,
+                                               struct clrnn_device_list **list, struct clrnn_device_test **tests,
+                                               size_t *row);
 
 #endif

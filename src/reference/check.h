@@ -25,7 +25,7 @@ struct clrnn_check_slot {
     float *real;       // values before the run; NULL for integers
     int32_t *word;     // the same for integers
     double tolerance;  // times the largest magnitude of the tensor,
-    bool each;         //   or times each element's own,
+    bool each;         //   or times each element's own, before or after,
     double absolute;   // plus this
     int same_as;       // of outputs: the input slot that is the same tensor, or -1
     uint32_t row_size; // where not 0, rows in padding must be exactly 0
@@ -34,7 +34,7 @@ struct clrnn_check_slot {
 struct clrnn_check {
     struct clrnn_device *device;
     const struct clrnn_log *log;
-    unsigned noise_runs; // of the reference on inputs off by a unit in the last place: see clrnn_check_judge
+    unsigned noise_runs; // of the reference on inputs that are slightly off: see clrnn_check_judge
 
     struct clrnn_op op;  // attributes are the caller's to fill in
     struct clrnn_check_slot in[CLRNN_OP_MAX_IN], out[CLRNN_OP_MAX_OUT];
@@ -86,8 +86,8 @@ enum clrnn_status clrnn_check_run(struct clrnn_check *c);
 
 /**
  * Runs the reference and holds `got` against it: a difference may be tolerance * magnitude + absolute,
- * plus, with noise_runs, 8 times the largest change of that element when every real input is off by up to a
- * unit in the last place of float32. This last part is how far the inputs' own rounding reaches where terms
+ * plus, with noise_runs, 8 times the largest change of that element when every real input is off by a unit in
+ * the last place of float32. This last part is how far the inputs' own rounding reaches where terms
  * cancel or steps amplify.
  */
 enum clrnn_status clrnn_check_judge(struct clrnn_check *c);
