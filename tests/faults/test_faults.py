@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: MIT
+"""Makes OpenCL calls of a short training run fail, one a run: the program must end with one sentence and status 4
+or 5, or recover with the right numbers; never crash, hang, leak an object or damage the run folder.
+
+    test_faults.py CLRNN LAYER [TEST...]
+
+FAULTS_ALL=1 fails calls of every chain of four callers instead of one."""
+import concurrent.futures
+import json
+import os
+import pathlib
+import struct
+import subprocess
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "cli"))
+import harness  # noqa: E402
+
+LAYER = os.path.abspath(sys.argv.pop(2))
+PATIENCE_S = 120  # of one run, which takes well below a second alone
+OBJECTS = ["contexts", "queues", "memory objects", "programs", "kernels", "events"]
+MODEL = """\
+model:
+  layers:
+  - rnn: {name: rnn, hidden_size: 4}
+  - batchnorm: {name: norm}
+  - dropout: {p: 0.25}
+  - pool: {over: mean}
+  - linear: {name: head, out_features: 2}
+train:
+  loss: cross_entropy
+  optimizer: {adam: {lr: 0.01}}
+  epochs: 2
+  batch_size: 16
+  shuffle: true
+  seed: 7
+  clip_grad_norm: 1.0
+data:
+  train: {x: X_train.npy, y: y_train.npy}
+  valid: {x: X_valid.npy, y: y_valid.npy}
+"""
+# What a driver that fails gives: an error that says much, one that says nothing, and no memory.
+ERRORS = {"clCreateBuffer": -4, "clBuildProgram": -11, "clGetPlatformIDs": -1001, "clEnqueueNDRangeKernel": -5,
+          "clWaitForEvents": -14, "clGetKernelArgInfo": -19}
+OTHERS = [-6, -5, -9999]
+
+
+def only_pocl(folder):
+    """A folder that shows the loader PoCL alone: other drivers cost each run time."""
+    vendors = folder / "vendors"
+    vendors.mkdir(exist_ok=True)
+    for icd in pathlib.Path("/etc/OpenCL/vendors").glob("pocl*.icd"):
+        (vendors / icd.name).write_bytes(icd.read_bytes())
+    if not any(vendors.iterdir()):
+        raise harness.Skip("PoCL is not installed")
+    return vendors
+
+
+class Walk:
+    """Runs of one command line, with a fault each."""
+
+    def __init__(self, command, arguments, env=None, size=24):
+        self.command, self.arguments, self.env = command, arguments, env or {}
+        self.folder = command.folder
+        if "OCL_ICD_VENDORS" not in {**os.environ, **self.env}:
+            self.env["OCL_ICD_VENDORS"] = str(only_pocl(self.folder))
+        harness.write_dataset(self.folder, size, 3, 3)
+        harness.write_dataset(self.folder, 8, 3, 3, seed=2, prefix="valid")
+        command.write("config.yaml", MODEL)
+        self.run("warm", trace=False)  # whatever the driver caches
+        self.expected = self.run("plain")
+        assert self.expected["status"] == 0, self.expected
+        assert not self.expected["left"], f"leaked without a fault: {self.expected['left']}"
+
+    def run(self, name, trace=True, fault=None, where=None):
+        """{status, err, left: {objects not released}, lines of the report}; the run folder is `name`."""
+        report, counts = self.folder / f"{name}.report", self.folder / f"{name}.counts"
+        env = {**self.env, "OPENCL_LAYERS": LAYER, "FAULT_REPORT": str(report), "FAULT_COUNTS": str(counts)}
+        if trace and not fault:
+            env["FAULT_TRACE"] = "1"
+        if fault:
+            env["FAULT"] = fault
+        if where:
+            env["FAULT_IN"] = where
+        process = self.command.start(*[a.replace("RUN", name) for a in self.arguments], env=env,
+                                     start_new_session=True)  # the layer tells it by that from its children
+        try:
+            _, err = process.communicate(timeout=PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            raise AssertionError(f"FAULT={fault}: still running after {PATIENCE_S} s") from None
+        numbers = struct.unpack("<12Q", counts.read_bytes()) if counts.exists() else [0] * 12
+        left = {OBJECTS[i]: numbers[2 * i] - numbers[2 * i + 1] for i in range(6)
+                if numbers[2 * i] != numbers[2 * i + 1]}
+        lines = report.read_text().splitlines() if report.exists() else []
+        return {"status": process.returncode, "err": err, "left": left,
+                "lines": [tuple(line.split(" ", 3)) for line in lines]}
+
+    def check_folder(self, name):
+        """What a run folder holds is whole, however the run ended."""
+        folder = self.folder / name
+        if not folder.exists():
+            return
+        for path in folder.rglob("*"):
+            if path.suffix == ".safetensors":
+                tensors, _ = harness.read_safetensors(path)
+                for tensor, (dtype, shape, data) in tensors.items():
+                    size = {"F32": 4, "F64": 8, "I64": 8, "U64": 8, "I32": 4, "U8": 1}[dtype]
+                    for d in shape:
+                        size *= d
+                    assert len(data) == size, f"{path}: {tensor} is cut off"
+            elif path.name == "metrics.jsonl":
+                for line in path.read_text().splitlines():
+                    json.loads(line)
+            elif path.suffix == ".json":
+                json.loads(path.read_text())
+            else:
+                assert path.name == "config.yaml", f"{path} was left behind"
+
+    def check_numbers(self, name):
+        """A run that recovered computed as one without a fault; another way to cut work may round otherwise."""
+        for line, plain in zip(self.command.epochs(name), self.command.epochs("plain"), strict=True):
+            for key in ("train_loss", "valid_loss", "grad_norm"):
+                assert abs(line[key] - plain[key]) < 1e-5, f"{key} is {line[key]}, expected {plain[key]}"
+
+    def fail(self, fault, where=None, numbers=True):
+        """Runs with the fault; gives (function, how it ended) or raises."""
+        name = "fault-" + "".join(c if c.isalnum() else "_" for c in fault)
+        result = self.run(name, fault=fault, where=where)
+        status, err = result["status"], result["err"]
+        hit = [line for line in result["lines"] if line[0] == "fault"]
+        assert hit or where, f"FAULT={fault}: nothing failed"
+        about = f"FAULT={fault} at {hit[0][2:] if hit else 'no call'}: exit {status}\n{err}"
+        assert status in (0, 4, 5), about
+        assert err.count("clrnn: error:") == (status != 0), f"one sentence expected; {about}"
+        assert not result["left"], f"leaked {result['left']}; {about}"
+        try:
+            self.check_folder(name)
+            if status == 0 and numbers and (self.folder / name).exists():
+                self.check_numbers(name)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; {about}") from None
+        return hit[0][2:] if hit else (), status
+
+    def walk(self, faults, **options):
+        """Runs with each fault, two at a time; raises with all that went wrong."""
+        wrong, ended = [], {}
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            for future in [pool.submit(self.fail, fault, **options) for fault in faults]:
+                try:
+                    site, status = future.result()
+                    ended[status] = ended.get(status, 0) + 1
+                    yield site
+                except AssertionError as error:
+                    wrong.append(str(error))
+        counted = ", ".join(f"{count} with {status}" for status, count in sorted(ended.items()))
+        print(f"# {len(faults)} runs, ended {counted}", flush=True)
+        assert not wrong, "\n".join(wrong)
+
+
+def error_for(function, number):
+    """Mostly the function's own error, now and then another; the same for the same call."""
+    return ERRORS.get(function, OTHERS[number % 3]) if number % 4 else OTHERS[number // 4 % 3]
+
+
+def walk_sites(walk, wanted=lambda function, site: True):
+    """Fails the first call of every site, and of busy sites one in the middle; demands that each did fail."""
+    depth = 4 if os.environ.get("FAULTS_ALL") else 1
+    calls, faults = {}, []
+    for word, _, function, site in walk.expected["lines"]:
+        if word == "call" and wanted(function, site):
+            key = function, ",".join(site.split(",")[:depth])
+            calls[key] = calls.get(key, 0) + 1
+    for number, ((function, site), count) in enumerate(calls.items()):
+        faults.append(f"{function}@{site}:1:{error_for(function, number)}")
+        if count > 8:
+            faults.append(f"{function}@{site}:{count // 2}:{error_for(function, number + 1)}")
+    failed = {(function, ",".join(site.split(",")[:depth])) for function, site in walk.walk(faults)}
+    assert failed == set(calls), f"call sites that no fault met: {set(calls) - failed}"
+    for name in sorted({name for name, _ in failed}):
+        print(f"# {name}: {sum(f == name for f, _ in failed)} call sites failed")
+
+
+TRAIN = ["train", "config.yaml", "--out", "RUN", "--no-plot", "--quiet"]
+
+
+def test_every_call_site_of_a_training_run(command):
+    walk_sites(Walk(command, TRAIN))
+
+
+def test_calls_in_between(command):
+    walk = Walk(command, TRAIN)
+    calls = [(int(number), function) for word, number, function, _ in walk.expected["lines"] if word == "call"]
+    busy = [call for call in calls if call[1] not in ("clGetKernelArgInfo", "clSetKernelArg")]
+    faults = [f"{number}:{error_for(function, number)}" for number, function in busy[7::max(1, len(busy) // 24)]]
+    list(walk.walk(faults))
+
+
+def test_profiling(command):
+    walk_sites(Walk(command, [*TRAIN, "--profile"]),
+               lambda function, _: function in ("clGetEventProfilingInfo", "clFinish", "clReleaseEvent"))
+
+
+def test_listing_in_children(command):
+    """A driver that gives errors while it is being tried does not crash; what to do is settled later."""
+    walk = Walk(command, TRAIN)
+    list(walk.walk([f"{function}:{n}:-6" for function, n in
+                    [("clGetPlatformIDs", 1), ("clGetPlatformInfo", 1), ("clGetDeviceIDs", 1), ("clGetDeviceInfo", 1)]],
+                   where="child"))
+
+
+def test_resuming_leaves_the_run_whole(command):
+    """A run that fails while it goes on leaves what it started from."""
+    walk = Walk(command, TRAIN)
+    before = command.bytes("plain")
+    walk.arguments = ["train", "--resume", "plain", "--set", "train.epochs=3", "--no-plot", "--quiet"]
+    for fault in ("clEnqueueReadBuffer:1:-5", "clEnqueueNDRangeKernel:5:-5", "clEnqueueWriteBuffer:2:-6"):
+        result = walk.run("resumed", fault=fault)
+        assert result["status"] in (4, 5), result
+        walk.check_folder("plain")
+        assert command.bytes("plain") == before, f"FAULT={fault} changed last.safetensors"
+    command.run("eval", "plain", "--x", "X_valid.npy", "--y", "y_valid.npy")
+
+
+def test_late_and_short(command):
+    """Late calls change nothing. What a driver keeps back cannot always be noticed, but must not crash."""
+    walk = Walk(command, TRAIN)
+    list(walk.walk([f"{function}:2:delay" for function in
+                    ("clEnqueueReadBuffer", "clFinish", "clBuildProgram", "clEnqueueWriteBuffer", "clWaitForEvents")]))
+    list(walk.walk(["clEnqueueReadBuffer:1:short", "clEnqueueReadBuffer:3:short", "clEnqueueReadBuffer:30:short",
+                    *[f"clGetDeviceInfo:{n}:short" for n in range(2, 25, 3)], "clGetPlatformInfo:2:short",
+                    "clGetEventInfo:3:short"], numbers=False))
+
+
+def test_clblast(command):
+    """Its own calls to the driver, through its own error handling."""
+    walk = Walk(command, [*TRAIN, "--gemm", "clblast", "--no-tune", "--set", "train.epochs=1"])
+    walk_sites(walk, lambda _, site: "clblast" in site.split(",")[0])
+
+
+if __name__ == "__main__":
+    sys.exit(harness.main([test_every_call_site_of_a_training_run, test_calls_in_between, test_profiling,
+                           test_listing_in_children, test_resuming_leaves_the_run_whole, test_late_and_short,
+                           test_clblast]))
