@@ -278,11 +278,11 @@ enum clrnn_status clrnn_dataset_split(struct clrnn_dataset *dataset, double frac
 
                 if (stratified)
                     clrnn_dataset_classes(dataset, s, &class);
-                if (class < 0 || (uint32_t)class >= strata)
+                if (class < 0 || (uint32_t) class >= strata)
                     class = (int32_t)strata - 1;
                 if (!pass)
                     counts[class]++;
-                else if ((uint32_t)class == k)
+                else if ((uint32_t) class == k)
                     members[member_count++] = s;
             }
             if (!pass)
@@ -300,9 +300,11 @@ enum clrnn_status clrnn_dataset_split(struct clrnn_dataset *dataset, double frac
         else
             order[taken_count++] = s;
     if (!kept_count || !taken_count) {
-        st = clrnn_error(dataset->log, CLRNN_ERR_DATA,
-                         "data.valid_fraction %g of the %u samples of %s leaves %u to train and %u to validate: "
-                         "both need at least one", fraction, S, dataset->name, kept_count, taken_count);
+        st = clrnn_error(
+            dataset->log, CLRNN_ERR_DATA,
+            "data.valid_fraction %g of the %u samples of %s leaves %u to train and %u to validate: "
+            "both need at least one",
+            fraction, S, dataset->name, kept_count, taken_count);
         goto done;
     }
     st = clrnn_dataset_subset(dataset, kept, kept_count, dataset->name, train);
@@ -388,8 +390,8 @@ enum clrnn_status clrnn_dataset_moments(const struct clrnn_dataset *dataset, dou
 void clrnn_dataset_fingerprint(const struct clrnn_dataset *dataset, char hex[33])
 {
     const struct clrnn_dataset_info *info = &dataset->info;
-    const uint32_t shape[] = {info->S, info->T, info->C, info->tokens, info->has_y, info->has_lengths,
-                              info->y_steps};
+    const uint32_t shape[] = {info->S,     info->T,           info->C,      info->tokens,
+                              info->has_y, info->has_lengths, info->y_steps};
     const size_t width = info->tokens ? info->T : (size_t)info->T * info->C;
     float *row = malloc(width * sizeof(*row));
     struct clrnn_hash h;

@@ -10,12 +10,12 @@
 struct clrnn_dataset;
 
 struct clrnn_dataset_info {
-    const char *name;          // "train", or the path of X, for messages
-    uint32_t S, T, C;          // samples, steps (of the longest), features (0: tokens)
+    const char *name; // "train", or the path of X, for messages
+    uint32_t S, T, C; // samples, steps (of the longest), features (0: tokens)
     bool tokens, has_y, has_lengths;
-    bool y_real, y_steps;      // targets are real (bce, mse), one per step
-    uint32_t classes;          // largest class + 1; bce_with_logits: 2; 0: no y, or mse
-    uint64_t bytes;            // of x as float32
+    bool y_real, y_steps; // targets are real (bce, mse), one per step
+    uint32_t classes;     // largest class + 1; bce_with_logits: 2; 0: no y, or mse
+    uint64_t bytes;       // of x as float32
 };
 
 /** How strictly to look: the doctor wants to open what training would refuse. */
@@ -44,9 +44,10 @@ enum clrnn_status clrnn_dataset_split(struct clrnn_dataset *dataset, double frac
 /** Samples: x [T, C] float32 (T of info, padding as in the file), tokens, y as info says, length. */
 void clrnn_dataset_x(const struct clrnn_dataset *dataset, uint32_t sample, float *x);
 void clrnn_dataset_tokens(const struct clrnn_dataset *dataset, uint32_t sample, int32_t *tokens);
-void clrnn_dataset_classes(const struct clrnn_dataset *dataset, uint32_t sample, int32_t *y); // 1 or T; bce: y > 0.5
-void clrnn_dataset_targets(const struct clrnn_dataset *dataset, uint32_t sample, float *y);   // 1 or T
-uint32_t clrnn_dataset_length(const struct clrnn_dataset *dataset, uint32_t sample);          // T where none
+void clrnn_dataset_classes(const struct clrnn_dataset *dataset, uint32_t sample,
+                           int32_t *y); // 1 or T; bce: y > 0.5
+void clrnn_dataset_targets(const struct clrnn_dataset *dataset, uint32_t sample, float *y); // 1 or T
+uint32_t clrnn_dataset_length(const struct clrnn_dataset *dataset, uint32_t sample);        // T where none
 
 /** X of a sample where it lies in a mapped file as float32 in C order (samples of a set that is no subset
  *  follow each other), else NULL. */

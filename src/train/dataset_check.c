@@ -53,12 +53,12 @@ static enum clrnn_status bad_x(const struct clrnn_dataset *d, uint32_t sample, c
     value = value_in_file(d, sample, index);
     describe_row(d, sample, row, sizeof(row));
     if (d->csv && isfinite(value) == 0)
-        return clrnn_error(d->log, CLRNN_ERR_DATA,
-                           "%s: %s, column \"%s\" holds %g, expected a finite number: repair or remove that row",
-                           d->x_path, row,
-                           d->csv->names[index + (d->label >= 0 && index >= (size_t)d->label)], value);
-    return clrnn_error(d->log, CLRNN_ERR_DATA, "%s: %s, step %zu, feature %zu holds %g, expected %s", d->x_path,
-                       row, index / d->info.C, index % d->info.C, value,
+        return clrnn_error(
+            d->log, CLRNN_ERR_DATA,
+            "%s: %s, column \"%s\" holds %g, expected a finite number: repair or remove that row", d->x_path,
+            row, d->csv->names[index + (d->label >= 0 && index >= (size_t)d->label)], value);
+    return clrnn_error(d->log, CLRNN_ERR_DATA, "%s: %s, step %zu, feature %zu holds %g, expected %s",
+                       d->x_path, row, index / d->info.C, index % d->info.C, value,
                        isfinite(value) ? "a number that float32 can hold (up to 3.4e38): scale that feature"
                                        : "a finite number: repair or remove that row");
 }
@@ -101,7 +101,8 @@ static enum clrnn_status check_tokens(const struct clrnn_dataset *d)
             describe_row(d, s, row, sizeof(row));
             return clrnn_error(d->log, CLRNN_ERR_DATA,
                                "%s: %s, step %u holds token %.9g, expected a whole number from 0 to %u "
-                               "(num_embeddings - 1)", d->x_path, row, t, value, d->goal.vocabulary - 1);
+                               "(num_embeddings - 1)",
+                               d->x_path, row, t, value, d->goal.vocabulary - 1);
         }
     return CLRNN_OK;
 }
@@ -116,20 +117,27 @@ static enum clrnn_status bad_y(const struct clrnn_dataset *d, uint32_t sample, u
     else if (d->info.y_steps && d->info.T > 1)
         snprintf(where, sizeof(where), ", step %u", step);
     if (!isfinite(value) || (!d->goal.classes && !d->goal.binary))
-        return clrnn_error(d->log, CLRNN_ERR_DATA, "%s: %s%s holds the target %g, expected a finite number: "
-                           "repair or remove that row", d->y_path, row, where, value);
+        return clrnn_error(d->log, CLRNN_ERR_DATA,
+                           "%s: %s%s holds the target %g, expected a finite number: "
+                           "repair or remove that row",
+                           d->y_path, row, where, value);
     if (d->goal.binary)
-        return clrnn_error(d->log, CLRNN_ERR_DATA,
-                           "%s: %s%s holds the label %g, expected 0 to 1 for bce_with_logits; for more than two "
-                           "classes use cross_entropy", d->y_path, row, where, value);
+        return clrnn_error(
+            d->log, CLRNN_ERR_DATA,
+            "%s: %s%s holds the label %g, expected 0 to 1 for bce_with_logits; for more than two "
+            "classes use cross_entropy",
+            d->y_path, row, where, value);
     if (value != floor(value))
-        return clrnn_error(d->log, CLRNN_ERR_DATA,
-                           "%s: %s%s holds the label %.9g, expected a whole number, the class; for real targets "
-                           "use the loss mse", d->y_path, row, where, value);
-    return clrnn_error(d->log, CLRNN_ERR_DATA,
-                       "%s: %s%s holds class %.0f, but the last layer has %u outputs, for classes 0 to %u: correct "
-                       "the label or set out_features to the number of classes (they count from 0; %d is ignored)",
-                       d->y_path, row, where, value, d->goal.outputs, d->goal.outputs - 1, d->goal.ignore);
+        return clrnn_error(
+            d->log, CLRNN_ERR_DATA,
+            "%s: %s%s holds the label %.9g, expected a whole number, the class; for real targets "
+            "use the loss mse",
+            d->y_path, row, where, value);
+    return clrnn_error(
+        d->log, CLRNN_ERR_DATA,
+        "%s: %s%s holds class %.0f, but the last layer has %u outputs, for classes 0 to %u: correct "
+        "the label or set out_features to the number of classes (they count from 0; %d is ignored)",
+        d->y_path, row, where, value, d->goal.outputs, d->goal.outputs - 1, d->goal.ignore);
 }
 
 static bool y_is_fine(const struct clrnn_data_goal *goal, double value)
@@ -160,7 +168,8 @@ enum clrnn_status clrnn_dataset_check(struct clrnn_dataset *root, enum clrnn_dat
 {
     if (check == CLRNN_CHECK_ALL && root->info.tokens)
         TRY(check_tokens(root));
-    else if (check == CLRNN_CHECK_ALL && !root->synthetic && (root->csv || clrnn_dtype_is_float(root->x->dtype)))
+    else if (check == CLRNN_CHECK_ALL && !root->synthetic &&
+             (root->csv || clrnn_dtype_is_float(root->x->dtype)))
         TRY(check_x(root));
     return root->info.has_y ? check_y(root, check) : CLRNN_OK;
 }

@@ -65,18 +65,20 @@ static enum clrnn_status find_shape(struct clrnn_dataset *d)
     clrnn_npy_describe(x, text, sizeof(text));
     if (d->info.tokens) {
         if (x->ndim != 2 && !(x->ndim == 3 && x->shape[2] == 1))
-            return clrnn_error(d->log, CLRNN_ERR_DATA,
-                               "%s: holds %s, expected integers (N, T), since the first layer is an embedding",
-                               d->x_path, text);
+            return clrnn_error(
+                d->log, CLRNN_ERR_DATA,
+                "%s: holds %s, expected integers (N, T), since the first layer is an embedding", d->x_path,
+                text);
     } else if (x->ndim != 2 && x->ndim != 3) {
-        return clrnn_error(d->log, CLRNN_ERR_DATA,
-                           "%s: holds %s, expected (N, T, C): samples, steps, features; or (N, C), taken as T = 1",
-                           d->x_path, text);
+        return clrnn_error(
+            d->log, CLRNN_ERR_DATA,
+            "%s: holds %s, expected (N, T, C): samples, steps, features; or (N, C), taken as T = 1",
+            d->x_path, text);
     }
     for (unsigned i = 0; i < x->ndim; i++)
         if (x->shape[i] == 0 || x->shape[i] > MAX_EXTENT)
-            return clrnn_error(d->log, CLRNN_ERR_DATA, "%s: holds %s, each extent must lie in 1 to %zu", d->x_path,
-                               text, MAX_EXTENT);
+            return clrnn_error(d->log, CLRNN_ERR_DATA, "%s: holds %s, each extent must lie in 1 to %zu",
+                               d->x_path, text, MAX_EXTENT);
     d->info.S = (uint32_t)x->shape[0];
     d->info.T = d->info.tokens || x->ndim == 3 ? (uint32_t)x->shape[1] : 1;
     d->info.C = d->info.tokens ? 0 : (uint32_t)x->shape[x->ndim - 1];
@@ -96,8 +98,8 @@ static enum clrnn_status open_y(struct clrnn_dataset *d)
     clrnn_npy_describe(y, text, sizeof(text));
     if (y->ndim < 1 || y->shape[0] != info->S)
         return clrnn_error(d->log, CLRNN_ERR_DATA,
-                           "%s: holds %s, but %s has %u samples: both must have the same number", d->y_path, text,
-                           d->x_path, info->S);
+                           "%s: holds %s, but %s has %u samples: both must have the same number", d->y_path,
+                           text, d->x_path, info->S);
     for (ndim = y->ndim; ndim > 1 && y->shape[ndim - 1] == 1; ndim--)
         ; // (N, 1) is (N), (N, T, 1) is (N, T)
     if (ndim == 1 && (!steps || info->T == 1))
@@ -105,14 +107,15 @@ static enum clrnn_status open_y(struct clrnn_dataset *d)
     if (ndim == 2 && steps && y->shape[1] == info->T)
         return CLRNN_OK;
     if (steps && info->T > 1)
-        return clrnn_error(d->log, CLRNN_ERR_DATA,
-                           "%s: holds %s, expected (%u, %u): without a pool layer there is a prediction for every "
-                           "step, and y needs one for each; for one prediction a sample add `- pool: {over: last}`",
-                           d->y_path, text, info->S, info->T);
-    return clrnn_error(d->log, CLRNN_ERR_DATA, "%s: holds %s, expected one value a sample: (%u) or (%u, 1)%s",
-                       d->y_path, text, info->S, info->S,
-                       ndim == 2 && y->shape[1] == info->T ? "; for a prediction at every step remove the pool layer"
-                                                           : "");
+        return clrnn_error(
+            d->log, CLRNN_ERR_DATA,
+            "%s: holds %s, expected (%u, %u): without a pool layer there is a prediction for every "
+            "step, and y needs one for each; for one prediction a sample add `- pool: {over: last}`",
+            d->y_path, text, info->S, info->T);
+    return clrnn_error(
+        d->log, CLRNN_ERR_DATA, "%s: holds %s, expected one value a sample: (%u) or (%u, 1)%s", d->y_path,
+        text, info->S, info->S,
+        ndim == 2 && y->shape[1] == info->T ? "; for a prediction at every step remove the pool layer" : "");
 }
 
 static enum clrnn_status open_lengths(struct clrnn_dataset *d)
@@ -139,9 +142,11 @@ static enum clrnn_status open_lengths(struct clrnn_dataset *d)
 
         clrnn_npy_read_f64(npy, s, 1, &value);
         if (!(value >= 1.0 && value <= d->info.T) || value != (double)(int32_t)value) {
-            st = clrnn_error(d->log, CLRNN_ERR_DATA,
-                             "%s: row %u (counted from 0) holds length %.9g, expected a whole number from 1 to %u, "
-                             "the steps of X", d->lengths_path, s, value, d->info.T);
+            st = clrnn_error(
+                d->log, CLRNN_ERR_DATA,
+                "%s: row %u (counted from 0) holds length %.9g, expected a whole number from 1 to %u, "
+                "the steps of X",
+                d->lengths_path, s, value, d->info.T);
             break;
         }
         d->length[s] = (int32_t)value;
@@ -186,12 +191,11 @@ static enum clrnn_status open_csv(struct clrnn_dataset *d, const struct clrnn_so
     if (source->label) {
         d->label = clrnn_csv_column(d->csv, source->label);
         if (d->label < 0)
-            return clrnn_error(d->log, CLRNN_ERR_DATA,
-                               "%s: has no column %s (label), its columns are %s%s%s%s%s", d->x_path, source->label,
-                               d->csv->names[0], d->csv->columns > 1 ? ", " : "",
-                               d->csv->columns > 1 ? d->csv->names[1] : "",
-                               d->csv->columns > 2 ? " ... " : "",
-                               d->csv->columns > 2 ? d->csv->names[d->csv->columns - 1] : "");
+            return clrnn_error(
+                d->log, CLRNN_ERR_DATA, "%s: has no column %s (label), its columns are %s%s%s%s%s", d->x_path,
+                source->label, d->csv->names[0], d->csv->columns > 1 ? ", " : "",
+                d->csv->columns > 1 ? d->csv->names[1] : "", d->csv->columns > 2 ? " ... " : "",
+                d->csv->columns > 2 ? d->csv->names[d->csv->columns - 1] : "");
     }
     columns = d->csv->columns - (d->label >= 0);
     if (d->csv->rows > MAX_EXTENT || columns > MAX_EXTENT)
@@ -200,17 +204,19 @@ static enum clrnn_status open_csv(struct clrnn_dataset *d, const struct clrnn_so
     if (columns == 0)
         return clrnn_error(d->log, CLRNN_ERR_DATA, "%s: has no column beside the label", d->x_path);
     if (!d->info.tokens && columns % steps)
-        return clrnn_error(d->log, CLRNN_ERR_DATA, "%s: %zu columns cannot be folded into %u steps", d->x_path,
-                           columns, steps);
+        return clrnn_error(d->log, CLRNN_ERR_DATA, "%s: %zu columns cannot be folded into %u steps",
+                           d->x_path, columns, steps);
     d->info.S = (uint32_t)d->csv->rows;
     d->info.T = d->info.tokens ? (uint32_t)columns : steps;
     d->info.C = d->info.tokens ? 0 : (uint32_t)(columns / steps);
     d->info.has_y = d->label >= 0;
     d->info.y_steps = d->goal.per_step && d->info.T == 1;
     if (d->info.has_y && d->goal.per_step && d->info.T > 1)
-        return clrnn_error(d->log, CLRNN_ERR_DATA,
-                           "%s: has one label a row, but without a pool layer the model makes a prediction for each "
-                           "of %u steps: add `- pool: {over: last}`", d->x_path, d->info.T);
+        return clrnn_error(
+            d->log, CLRNN_ERR_DATA,
+            "%s: has one label a row, but without a pool layer the model makes a prediction for each "
+            "of %u steps: add `- pool: {over: last}`",
+            d->x_path, d->info.T);
     return CLRNN_OK;
 }
 
@@ -256,8 +262,10 @@ enum clrnn_status clrnn_dataset_open(const struct clrnn_log *log, const struct c
     else if (source->x)
         st = open_npy(d, source, folder);
     else
-        st = clrnn_error(log, CLRNN_ERR_CONFIG, "%s data: none are named, expected {x, y}, {csv, label} or "
-                         "{synthetic}", name);
+        st = clrnn_error(log, CLRNN_ERR_CONFIG,
+                         "%s data: none are named, expected {x, y}, {csv, label} or "
+                         "{synthetic}",
+                         name);
     if (st != CLRNN_OK)
         goto fail;
     d->goal.outputs = count_outputs(config, d->info.C);

@@ -9,18 +9,18 @@
 
 /** What the config asks of data. */
 struct clrnn_data_goal {
-    bool tokens, per_step;      // embedding comes first; no pool
-    bool classes, binary;       // y holds classes; bce_with_logits
-    uint32_t vocabulary;        // of the embedding
-    uint32_t outputs;           // classes that the last layer tells apart
-    int32_t ignore;             // label that does not count
+    bool tokens, per_step; // embedding comes first; no pool
+    bool classes, binary;  // y holds classes; bce_with_logits
+    uint32_t vocabulary;   // of the embedding
+    uint32_t outputs;      // classes that the last layer tells apart
+    int32_t ignore;        // label that does not count
 };
 
 struct clrnn_dataset {
     const struct clrnn_log *log;
     struct clrnn_dataset_info info;
     struct clrnn_data_goal goal;
-    char *name;                 // what info.name shows
+    char *name; // what info.name shows
     unsigned references;
 
     struct clrnn_dataset *parent; // a subset: the set that `order` picks from, itself no subset
@@ -28,9 +28,9 @@ struct clrnn_dataset {
 
     struct clrnn_npy *x, *y;
     char *x_path, *y_path, *lengths_path; // for messages
-    int32_t *length;              // [S] or NULL
+    int32_t *length;                      // [S] or NULL
     struct clrnn_csv *csv;
-    int label;                    // column of y, -1: none
+    int label; // column of y, -1: none
     bool synthetic;
     uint64_t seed;
     uint32_t synthetic_classes;

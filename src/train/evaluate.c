@@ -46,10 +46,10 @@ struct evaluation {
     struct clrnn_model *model;
     const struct clrnn_dataset *dataset;
     struct clrnn_eval_result *result;
-    uint32_t outputs, y_steps;           // y_steps: targets a sample has
-    double loss, weight;                 // numerators and denominators
+    uint32_t outputs, y_steps; // y_steps: targets a sample has
+    double loss, weight;       // numerators and denominators
     double y_mean, absolute, squared, variation;
-    struct score *score;                 // two classes: for the ROC curve
+    struct score *score; // two classes: for the ROC curve
     size_t score_count, score_room;
     float *out, *targets;
     int32_t *classes;
@@ -215,7 +215,8 @@ static enum clrnn_status prepare(struct evaluation *e)
         r->per_class = calloc(r->classes, sizeof(*r->per_class));
     }
     if (!e->out || (!e->targets && !e->classes) || (r->classes && (!r->confusion || !r->per_class)))
-        return clrnn_error_memory(e->model->log, batch * steps * e->outputs * sizeof(*e->out), "an evaluation");
+        return clrnn_error_memory(e->model->log, batch * steps * e->outputs * sizeof(*e->out),
+                                  "an evaluation");
     find_y_mean(e);
     return CLRNN_OK;
 }
@@ -263,15 +264,17 @@ enum clrnn_status clrnn_eval(struct clrnn_model *model, const struct clrnn_sourc
     struct clrnn_dataset *dataset = NULL;
     enum clrnn_status st;
 
-    *result = (struct clrnn_eval_result){.loss = NAN, .accuracy = NAN, .mae = NAN, .rmse = NAN, .r2 = NAN,
-                                         .roc_auc = NAN};
+    *result = (struct clrnn_eval_result){
+        .loss = NAN, .accuracy = NAN, .mae = NAN, .rmse = NAN, .r2 = NAN, .roc_auc = NAN};
     TRY(clrnn_open_for(model, source, &dataset));
     e.dataset = dataset;
     if (clrnn_dataset_info(dataset)->has_y)
         st = run(&e);
     else
-        st = clrnn_error(model->log, CLRNN_ERR_ARG, "%s: has no targets to evaluate against: name y, or for CSV the "
-                         "label", clrnn_dataset_info(dataset)->name);
+        st = clrnn_error(model->log, CLRNN_ERR_ARG,
+                         "%s: has no targets to evaluate against: name y, or for CSV the "
+                         "label",
+                         clrnn_dataset_info(dataset)->name);
     free(e.score);
     free(e.out);
     free(e.targets);

@@ -9,8 +9,8 @@
 #include "base/array.h"
 #include "base/random.h"
 
-#define BUCKET_BATCHES 32u        // batches that are sorted by length together
-#define STEP_SIZES 16u            // batches are cut to at most this many different T
+#define BUCKET_BATCHES 32u               // batches that are sorted by length together
+#define STEP_SIZES 16u                   // batches are cut to at most this many different T
 #define PIECE_BYTES ((size_t)64 << 20)   // of one transfer of a mapped file
 #define CHUNK_BYTES ((size_t)4 << 20)    // of one transfer of converted rows
 #define RELEASE_BYTES ((size_t)64 << 20) // mapped pages are let go after so many bytes
@@ -23,10 +23,10 @@ struct clrnn_feed {
     struct clrnn_feed_params params;
     struct clrnn_plan_data data;
     struct clrnn_plan_cache *cache;
-    uint32_t S, batches, batch;  // batch: the next one
-    uint32_t *order;             // [S] of this epoch
-    const uint32_t *current;     // of the batch made ready last
-    size_t x_width, y_width;     // numbers a sample has
+    uint32_t S, batches, batch; // batch: the next one
+    uint32_t *order;            // [S] of this epoch
+    const uint32_t *current;    // of the batch made ready last
+    size_t x_width, y_width;    // numbers a sample has
 
     // Staged: x of a batch is gathered in one half while the device takes in the other. The device's
     // buffers are written in queue order, so one set of them is enough.
@@ -34,12 +34,13 @@ struct clrnn_feed {
     float *half[2];
     uint64_t token[2];
     unsigned turn;
-    int32_t *words;              // tokens, classes, lengths of a batch or chunk
-    float *reals;                // real targets
-    size_t read_bytes;           // since pages were let go
+    int32_t *words;    // tokens, classes, lengths of a batch or chunk
+    float *reals;      // real targets
+    size_t read_bytes; // since pages were let go
 };
 
-static enum clrnn_status write_y(struct clrnn_feed *f, uint32_t first, uint32_t count, const uint32_t *samples)
+static enum clrnn_status write_y(struct clrnn_feed *f, uint32_t first, uint32_t count,
+                                 const uint32_t *samples)
 {
     if (!f->data.y)
         return CLRNN_OK;
@@ -52,7 +53,8 @@ static enum clrnn_status write_y(struct clrnn_feed *f, uint32_t first, uint32_t 
             clrnn_dataset_classes(f->dataset, sample, f->words + i * f->y_width);
     }
     if (f->data.y_real)
-        return clrnn_buffer_write_f32(f->data.y, samples ? 0 : first * f->y_width, count * f->y_width, f->reals);
+        return clrnn_buffer_write_f32(f->data.y, samples ? 0 : first * f->y_width, count * f->y_width,
+                                      f->reals);
     return clrnn_buffer_write_i32(f->data.y, samples ? 0 : first * f->y_width, count * f->y_width, f->words);
 }
 
@@ -239,8 +241,9 @@ static enum clrnn_status fill(struct clrnn_feed *f, uint32_t batch)
     for (uint32_t i = 0; i < batch; i++)
         f->order[i] = i;
     TRY(clrnn_buffer_write_i32(f->data.index, 0, batch, (const int32_t *)(const void *)f->order));
-    clrnn_log(f->log, CLRNN_LOG_DEBUG, "%s: %.1f MB do not fit the device beside all else: staged batch by batch",
-              info->name, (double)info->bytes * 1e-6);
+    clrnn_log(f->log, CLRNN_LOG_DEBUG,
+              "%s: %.1f MB do not fit the device beside all else: staged batch by batch", info->name,
+              (double)info->bytes * 1e-6);
     return CLRNN_OK;
 }
 

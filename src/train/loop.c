@@ -54,7 +54,8 @@ static enum clrnn_status note_pace(struct clrnn_loop *l, double seconds, uint32_
 
 static void fill_progress(const struct clrnn_loop *l, struct clrnn_progress *p)
 {
-    const uint64_t batches = clrnn_feed_batches(l->train_feed), steps_left = batches * l->config->train.epochs - l->done;
+    const uint64_t batches = clrnn_feed_batches(l->train_feed),
+                   steps_left = batches * l->config->train.epochs - l->done;
     const double now = clrnn_loop_clock(), run = now - l->started;
 
     *p = (struct clrnn_progress){
@@ -107,7 +108,8 @@ static enum clrnn_status look(struct clrnn_loop *l)
     for (uint32_t i = 0; i < q->count; i++) {
         const double *r = q->record + (size_t)i * RECORD_FIELDS;
 
-        l->last_loss = r[RECORD_LOSS] / r[RECORD_WEIGHT]; // 0 / 0 where all labels are ignored: NaN, as PyTorch
+        l->last_loss =
+            r[RECORD_LOSS] / r[RECORD_WEIGHT]; // 0 / 0 where all labels are ignored: NaN, as PyTorch
         l->state.last_norm = r[RECORD_NORM];
         l->state.last_lr = q->lr[i];
         l->state.loss_sum += l->last_loss * q->samples[i];
@@ -136,10 +138,12 @@ static enum clrnn_status look(struct clrnn_loop *l)
 
 static enum clrnn_status step_schedule(struct clrnn_loop *l, double metric)
 {
-    if (clrnn_schedule_step(&l->model->schedule, &l->config->train, clrnn_feed_batches(l->train_feed), metric))
+    if (clrnn_schedule_step(&l->model->schedule, &l->config->train, clrnn_feed_batches(l->train_feed),
+                            metric))
         return CLRNN_OK;
     return clrnn_error(l->log, CLRNN_ERR_CONFIG, "%s was stepped beyond its total_steps at step %llu",
-                       clrnn_scheduler_word(l->config->train.scheduler.kind), (unsigned long long)l->model->steps);
+                       clrnn_scheduler_word(l->config->train.scheduler.kind),
+                       (unsigned long long)l->model->steps);
 }
 
 static enum clrnn_status train_step(struct clrnn_loop *l, struct clrnn_plan *plan, uint32_t samples)
@@ -226,7 +230,8 @@ static enum clrnn_status validate(struct clrnn_loop *l, struct clrnn_loop_sums *
 
 // ---------------------------------------------------------------- the end of an epoch
 
-static void make_row(const struct clrnn_loop *l, const struct clrnn_loop_sums *valid, struct clrnn_epoch_row *row)
+static void make_row(const struct clrnn_loop *l, const struct clrnn_loop_sums *valid,
+                     struct clrnn_epoch_row *row)
 {
     const struct clrnn_progress_state *s = &l->state;
     const bool regression = is_regression(l), validated = l->valid_feed;
@@ -338,9 +343,11 @@ static enum clrnn_status end_epoch(struct clrnn_loop *l, const struct clrnn_loop
     TRY(checkpoint(l, "last.safetensors"));
     show_epoch(l, &row, best);
     if (early)
-        clrnn_log(l->log, CLRNN_LOG_INFO, "early stopping after epoch %llu: %s has not improved on %.9g for %llu epochs",
+        clrnn_log(l->log, CLRNN_LOG_INFO,
+                  "early stopping after epoch %llu: %s has not improved on %.9g for %llu epochs",
                   (unsigned long long)s->epoch,
-                  l->config->train.early_stopping.monitor ? l->config->train.early_stopping.monitor : "valid_loss",
+                  l->config->train.early_stopping.monitor ? l->config->train.early_stopping.monitor
+                                                          : "valid_loss",
                   s->stop_best, (unsigned long long)s->stop_bad);
     return CLRNN_OK;
 }
@@ -349,7 +356,8 @@ static enum clrnn_status interrupt(struct clrnn_loop *l)
 {
     TRY(clrnn_run_folder_sync(&l->folder));
     TRY(checkpoint(l, "last.safetensors"));
-    clrnn_log(l->log, CLRNN_LOG_INFO, "interrupted in epoch %llu after step %llu; `clrnn train --resume %s` goes on",
+    clrnn_log(l->log, CLRNN_LOG_INFO,
+              "interrupted in epoch %llu after step %llu; `clrnn train --resume %s` goes on",
               (unsigned long long)l->state.epoch + 1, (unsigned long long)l->done, l->folder.path);
     return CLRNN_INTERRUPTED;
 }

@@ -37,17 +37,20 @@ struct clrnn_loop {
     struct clrnn_progress_state state;
 
     struct clrnn_loop_queue queue;
-    uint64_t done;                     // steps whose records were read
-    double last_loss;                  // of the step read last
-    double valid_variation;            // mse: sum of (y - mean of y)^2 over the validation set
+    uint64_t done;          // steps whose records were read
+    double last_loss;       // of the step read last
+    double valid_variation; // mse: sum of (y - mean of y)^2 over the validation set
 
-    double started, epoch_started, looked, shown; // seconds of the monotonic clock
-    double former_seconds;             // of the epochs before a resume
-    double train_seconds;              // of this epoch's training alone
+    double started, epoch_started, looked, shown;     // seconds of the monotonic clock
+    double former_seconds;                            // of the epochs before a resume
+    double train_seconds;                             // of this epoch's training alone
     uint64_t steps_here, samples_here, epoch_samples; // in this process; in this epoch of it
     double train_seconds_here;
-    size_t pace_count, pace_room;      // one entry a look: seconds a step, and steps
-    struct clrnn_loop_pace { double seconds; uint32_t steps; } *pace;
+    size_t pace_count, pace_room; // one entry a look: seconds a step, and steps
+    struct clrnn_loop_pace {
+        double seconds;
+        uint32_t steps;
+    } * pace;
 };
 
 /** Opens data, makes or resumes the model, feeds and folder. */

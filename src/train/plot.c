@@ -55,7 +55,7 @@ static void write_head(FILE *script, const char *picture)
 // A script in, a picture out; the picture takes its place only when it is whole.
 static bool draw(const char *gnuplot, FILE *script, const char *temporary, const char *picture)
 {
-    char *arguments[] = {(char *)(uintptr_t)gnuplot, (char *)(uintptr_t)"-", NULL};
+    char *arguments[] = {(char *)(uintptr_t)gnuplot, (char *)(uintptr_t) "-", NULL};
     posix_spawn_file_actions_t actions;
     bool drawn = false;
     pid_t child;
@@ -71,7 +71,8 @@ static bool draw(const char *gnuplot, FILE *script, const char *temporary, const
 
         while ((ended = waitpid(child, &status, 0)) < 0 && errno == EINTR)
             ;
-        drawn = ended == child && WIFEXITED(status) && WEXITSTATUS(status) == 0 && rename(temporary, picture) == 0;
+        drawn = ended == child && WIFEXITED(status) && WEXITSTATUS(status) == 0 &&
+                rename(temporary, picture) == 0;
     }
     posix_spawn_file_actions_destroy(&actions);
     if (!drawn)
@@ -108,8 +109,9 @@ static void write_loss(FILE *script, const struct clrnn_run_folder *f)
                 most = fmax(most, both[k]);
             }
     }
-    fprintf(script, "set title 'Loss of each epoch' textcolor '#303030'\nset xlabel 'epoch'\nset ylabel 'loss'\n"
-                    "set key above right horizontal\n");
+    fprintf(script,
+            "set title 'Loss of each epoch' textcolor '#303030'\nset xlabel 'epoch'\nset ylabel 'loss'\n"
+            "set key above right horizontal\n");
     fprintf(script, "set xrange [%g:%llu]\n", f->count > 1 ? 1.0 : 0.0,
             (unsigned long long)(f->count > 1 ? f->row[f->count - 1].epoch : 2));
     if (f->count < 12)
@@ -121,11 +123,15 @@ static void write_loss(FILE *script, const struct clrnn_run_folder *f)
     else if (most > 0.0)
         fprintf(script, "set yrange [0:%g]\n", 1.15 * most);
     if (train)
-        fprintf(script, "plot '-' using 1:2 with linespoints linewidth 2 pointtype 7 pointsize 0.5 linecolor '#1f77b4' "
-                        "title 'train'");
+        fprintf(
+            script,
+            "plot '-' using 1:2 with linespoints linewidth 2 pointtype 7 pointsize 0.5 linecolor '#1f77b4' "
+            "title 'train'");
     if (valid)
-        fprintf(script, "%s '-' using 1:2 with linespoints linewidth 2 pointtype 7 pointsize 0.5 linecolor '#d62728' "
-                        "title 'valid'", train ? "," : "plot");
+        fprintf(script,
+                "%s '-' using 1:2 with linespoints linewidth 2 pointtype 7 pointsize 0.5 linecolor '#d62728' "
+                "title 'valid'",
+                train ? "," : "plot");
     fprintf(script, "\n");
     if (train)
         write_series(script, f, false);
@@ -139,10 +145,11 @@ static void write_classes(FILE *script, const uint64_t *counts, uint32_t classes
 {
     const char *what = steps ? "steps" : "samples";
 
-    fprintf(script, "set title 'Training %s of each class' textcolor '#303030'\nset xlabel 'class'\n"
-                    "set ylabel '%s'\nset yrange [0:*]\nset offsets 0,0,graph 0.08,0\nset key off\n"
-                    "set style fill solid 0.9 noborder\nset boxwidth 0.6\nset xrange [-0.6:%g]\n", what, what,
-            classes - 0.4);
+    fprintf(script,
+            "set title 'Training %s of each class' textcolor '#303030'\nset xlabel 'class'\n"
+            "set ylabel '%s'\nset yrange [0:*]\nset offsets 0,0,graph 0.08,0\nset key off\n"
+            "set style fill solid 0.9 noborder\nset boxwidth 0.6\nset xrange [-0.6:%g]\n",
+            what, what, classes - 0.4);
     if (classes <= MOST_BARS_NAMED)
         fprintf(script, "set xtics 1\n");
     fprintf(script, "plot '-' using 1:2 with boxes linecolor '#1f77b4'");
@@ -190,7 +197,8 @@ void clrnn_plot(const struct clrnn_run_folder *f, const struct clrnn_dataset *tr
 
     if (!gnuplot) {
         if (plot > 0)
-            clrnn_log(f->log, CLRNN_LOG_WARNING, "no pictures: gnuplot is not installed (Debian: gnuplot-nox)");
+            clrnn_log(f->log, CLRNN_LOG_WARNING,
+                      "no pictures: gnuplot is not installed (Debian: gnuplot-nox)");
         return;
     }
     for (size_t i = 0; i < f->count; i++)
@@ -199,7 +207,9 @@ void clrnn_plot(const struct clrnn_run_folder *f, const struct clrnn_dataset *tr
         drawn = make_picture(gnuplot, f, "loss.svg", NULL, 0, false);
     counts = info->classes ? malloc(info->classes * sizeof(*counts)) : NULL;
     if (counts && clrnn_dataset_class_counts(train, counts) == CLRNN_OK)
-        drawn = make_picture(gnuplot, f, "classes.svg", counts, info->classes, info->y_steps && info->T > 1) && drawn;
+        drawn =
+            make_picture(gnuplot, f, "classes.svg", counts, info->classes, info->y_steps && info->T > 1) &&
+            drawn;
     if (!drawn)
         clrnn_log(f->log, CLRNN_LOG_WARNING, "%s: gnuplot could not draw the pictures", f->path);
     free(counts);

@@ -37,9 +37,10 @@ static void find_what_comes_out(struct prediction *p)
     const struct clrnn_config *config = p->model->config;
     size_t i = config->layer_count;
 
-    while (i && (config->layer[i - 1].kind == CLRNN_LAYER_ROUND || config->layer[i - 1].kind == CLRNN_LAYER_DROPOUT))
+    while (i && (config->layer[i - 1].kind == CLRNN_LAYER_ROUND ||
+                 config->layer[i - 1].kind == CLRNN_LAYER_DROPOUT))
         i--;
-    p->from = !i                                                ? FROM_LOGITS
+    p->from = !i                                                     ? FROM_LOGITS
               : config->layer[i - 1].kind == CLRNN_LAYER_SOFTMAX     ? FROM_PROBS
               : config->layer[i - 1].kind == CLRNN_LAYER_LOG_SOFTMAX ? FROM_LOG_PROBS
                                                                      : FROM_LOGITS;
@@ -79,7 +80,8 @@ static enum clrnn_status open_npy(struct prediction *p, uint32_t samples, const 
         shape[ndim++] = p->T;
     if (!classes)
         shape[ndim++] = p->outputs;
-    return clrnn_npy_create(p->model->log, path, classes ? CLRNN_DTYPE_I64 : CLRNN_DTYPE_F32, ndim, shape, &p->npy);
+    return clrnn_npy_create(p->model->log, path, classes ? CLRNN_DTYPE_I64 : CLRNN_DTYPE_F32, ndim, shape,
+                            &p->npy);
 }
 
 static enum clrnn_status open_csv(struct prediction *p, const char *path)
@@ -146,8 +148,8 @@ static enum clrnn_status write_batches(struct prediction *p, struct clrnn_feed *
         TRY(clrnn_plan_run(plan));
         TRY(clrnn_plan_read_output(plan, p->out));
         for (uint32_t n = 0; n < samples; n++)
-            TRY(write_sample(p, clrnn_feed_order(feed)[n], p->out + (size_t)n * plan->output_steps * p->outputs,
-                             plan->output_steps));
+            TRY(write_sample(p, clrnn_feed_order(feed)[n],
+                             p->out + (size_t)n * plan->output_steps * p->outputs, plan->output_steps));
         since_release += samples;
         if (since_release >= RELEASE_SAMPLES) {
             clrnn_dataset_release(p->dataset);
@@ -199,8 +201,10 @@ enum clrnn_status clrnn_predict(struct clrnn_model *model, const struct clrnn_so
     if (!ends_in(out, ".npy") && !ends_in(out, ".csv"))
         return clrnn_error(model->log, CLRNN_ERR_ARG, "%s: predictions are written as .npy or .csv", out);
     if (kind != CLRNN_PREDICT_LOGITS && model->config->train.loss.kind == CLRNN_MSE)
-        return clrnn_error(model->log, CLRNN_ERR_ARG, "a model trained with mse predicts numbers: it has no %s, ask for "
-                           "what the last layer puts out", kind == CLRNN_PREDICT_PROBS ? "probabilities" : "classes");
+        return clrnn_error(model->log, CLRNN_ERR_ARG,
+                           "a model trained with mse predicts numbers: it has no %s, ask for "
+                           "what the last layer puts out",
+                           kind == CLRNN_PREDICT_PROBS ? "probabilities" : "classes");
     inputs.y = NULL; // targets may be wrong or missing here
     TRY(clrnn_open_for(model, &inputs, &dataset));
     p.dataset = dataset;

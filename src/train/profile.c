@@ -79,7 +79,8 @@ enum clrnn_status clrnn_profile_print(struct clrnn_profile *profile, const struc
         return CLRNN_OK;
     }
     clrnn_log(log, CLRNN_LOG_INFO, "profile of %.3f s in training launches:", total);
-    clrnn_log(log, CLRNN_LOG_INFO, "%-44s %10s %10s %9s %6s", "op / launch", "runs", "total ms", "us a run", "share");
+    clrnn_log(log, CLRNN_LOG_INFO, "%-44s %10s %10s %9s %6s", "op / launch", "runs", "total ms", "us a run",
+              "share");
     launches = profile->plan[0]->launches;
     for (size_t l = 0; l < clrnn_launches_count(launches); l++) {
         const struct clrnn_launch_info *info = clrnn_launches_info(launches, l);
@@ -96,8 +97,8 @@ enum clrnn_status clrnn_profile_print(struct clrnn_profile *profile, const struc
             if (strcmp(launch->op, info->op) || seen_before(launches, k, true))
                 continue;
             add_up(profile, launch, &seconds, &runs);
-            clrnn_log(log, CLRNN_LOG_INFO, "    %-40s %10llu %10.3f %9.2f", launch->kernel, (unsigned long long)runs,
-                      seconds * 1e3, runs ? seconds * 1e6 / (double)runs : 0.0);
+            clrnn_log(log, CLRNN_LOG_INFO, "    %-40s %10llu %10.3f %9.2f", launch->kernel,
+                      (unsigned long long)runs, seconds * 1e3, runs ? seconds * 1e6 / (double)runs : 0.0);
         }
     }
     return CLRNN_OK;

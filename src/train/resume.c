@@ -9,7 +9,7 @@
 
 struct comparison {
     const struct clrnn_log *log;
-    char *refused;        // "train.batch_size (was 64, is 32), ..."
+    char *refused; // "train.batch_size (was 64, is 32), ..."
     bool no_memory;
     bool epochs_shape_lr; // the scheduler's course depends on train.epochs
 };
@@ -17,8 +17,8 @@ struct comparison {
 // Data sets are held together by their content, not by where they lie.
 static bool is_data_set(const char *key)
 {
-    return !strncmp(key, "data.train", 10) || !strncmp(key, "data.valid.", 11) || !strcmp(key, "data.valid") ||
-           !strncmp(key, "data.test", 9);
+    return !strncmp(key, "data.train", 10) || !strncmp(key, "data.valid.", 11) ||
+           !strcmp(key, "data.valid") || !strncmp(key, "data.test", 9);
 }
 
 static bool may_change(const struct comparison *c, const char *key)
@@ -30,7 +30,8 @@ static bool may_change(const struct comparison *c, const char *key)
 static void report(struct comparison *c, const char *key, const struct clrnn_node *before,
                    const struct clrnn_node *now)
 {
-    char *a = before ? clrnn_yaml_text(before) : clrnn_format("none"), *b = now ? clrnn_yaml_text(now) : clrnn_format("none");
+    char *a = before ? clrnn_yaml_text(before) : clrnn_format("none"),
+         *b = now ? clrnn_yaml_text(now) : clrnn_format("none");
     char *longer;
 
     if (!a || !b) {
@@ -43,7 +44,8 @@ static void report(struct comparison *c, const char *key, const struct clrnn_nod
         clrnn_log(c->log, CLRNN_LOG_INFO, "%s was %s, goes on as %s", key, a, b);
         goto done;
     }
-    longer = clrnn_format("%s%s%s (was %s, is %s)", c->refused ? c->refused : "", c->refused ? ", " : "", key, a, b);
+    longer = clrnn_format("%s%s%s (was %s, is %s)", c->refused ? c->refused : "", c->refused ? ", " : "", key,
+                          a, b);
     if (!longer) {
         c->no_memory = true;
         goto done;
@@ -62,7 +64,8 @@ static void compare(struct comparison *c, const char *key, const struct clrnn_no
 static void compare_child(struct comparison *c, const char *key, const char *name, size_t index,
                           const struct clrnn_node *before, const struct clrnn_node *now)
 {
-    char *path = name ? clrnn_format("%s%s%s", key, *key ? "." : "", name) : clrnn_format("%s.%zu", key, index);
+    char *path =
+        name ? clrnn_format("%s%s%s", key, *key ? "." : "", name) : clrnn_format("%s.%zu", key, index);
 
     if (path)
         compare(c, path, before, now);
@@ -114,8 +117,8 @@ enum clrnn_status clrnn_resume_check(const struct clrnn_log *log, const char *fo
 {
     const struct clrnn_scheduler_config *scheduler = &before->train.scheduler;
     struct comparison c = {.log = log,
-                           .epochs_shape_lr = scheduler->kind == CLRNN_SCHED_ONE_CYCLE && !scheduler->total_steps &&
-                                              !scheduler->epochs};
+                           .epochs_shape_lr = scheduler->kind == CLRNN_SCHED_ONE_CYCLE &&
+                                              !scheduler->total_steps && !scheduler->epochs};
     struct clrnn_node *a = NULL, *b = NULL;
     enum clrnn_status st = tree_of(log, before, &a);
 
@@ -126,10 +129,11 @@ enum clrnn_status clrnn_resume_check(const struct clrnn_log *log, const char *fo
     if (st == CLRNN_OK && c.no_memory)
         st = clrnn_error_memory(log, 4096, "comparing configs");
     if (st == CLRNN_OK && c.refused)
-        st = clrnn_error(log, CLRNN_ERR_CONFIG,
-                         "%s: cannot be resumed with another config: %s; only train.epochs%s, train.log_every and "
-                         "train.early_stopping may change", folder, c.refused,
-                         c.epochs_shape_lr ? " (not with one_cycle_lr, whose course it sets)" : "");
+        st = clrnn_error(
+            log, CLRNN_ERR_CONFIG,
+            "%s: cannot be resumed with another config: %s; only train.epochs%s, train.log_every and "
+            "train.early_stopping may change",
+            folder, c.refused, c.epochs_shape_lr ? " (not with one_cycle_lr, whose course it sets)" : "");
     free(c.refused);
     clrnn_yaml_destroy(&a);
     clrnn_yaml_destroy(&b);

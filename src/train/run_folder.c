@@ -49,8 +49,10 @@ static enum clrnn_status open_metrics(struct clrnn_run_folder *f)
     if (f->metrics < 0)
         st = clrnn_error(f->log, CLRNN_ERR_DISK, "%s: cannot be written: %s", path, strerror(errno));
     else if (flock(f->metrics, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK) // not all file systems can lock
-        st = clrnn_error(f->log, CLRNN_ERR_ARG, "%s: another run writes there now; choose another folder (--out) "
-                         "or wait for it to end", f->path);
+        st = clrnn_error(f->log, CLRNN_ERR_ARG,
+                         "%s: another run writes there now; choose another folder (--out) "
+                         "or wait for it to end",
+                         f->path);
     free(path);
     return st;
 }
@@ -61,7 +63,8 @@ static bool is_torn(const char *entry, const char *file)
     const size_t length = strlen(file);
 
     return !strncmp(entry, file, length) && entry[length] == '.' &&
-           strspn(entry + length + 1, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") == 6 &&
+           strspn(entry + length + 1, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") ==
+               6 &&
            strlen(entry) == length + 7;
 }
 
@@ -100,7 +103,8 @@ enum clrnn_status clrnn_run_folder_create(const struct clrnn_log *log, const cha
     if (st == CLRNN_OK)
         st = open_metrics(f);
     if (st == CLRNN_OK && ftruncate(f->metrics, 0))
-        st = clrnn_error(log, CLRNN_ERR_DISK, "%s/metrics.jsonl: cannot be emptied: %s", f->path, strerror(errno));
+        st = clrnn_error(log, CLRNN_ERR_DISK, "%s/metrics.jsonl: cannot be emptied: %s", f->path,
+                         strerror(errno));
     if (st == CLRNN_OK)
         clean(f, true);
     else
@@ -157,7 +161,8 @@ static void warn_not_finite(struct clrnn_run_folder *f, const char *what, double
     f->warned = true;
     clrnn_log(f->log, CLRNN_LOG_WARNING,
               "%s is %f at step %llu: training goes on, metrics.jsonl has null there; a smaller lr or "
-              "clip_grad_norm may help", what, value, (unsigned long long)step);
+              "clip_grad_norm may help",
+              what, value, (unsigned long long)step);
 }
 
 enum clrnn_status clrnn_run_folder_step(struct clrnn_run_folder *f, uint64_t step, double loss, double lr)
@@ -186,8 +191,9 @@ static enum clrnn_status keep_row(struct clrnn_run_folder *f, const struct clrnn
 }
 
 // The fields of a line after epoch and step, in their order; the last four only for mse.
-#define ROW_FIELDS(X)                                                            \
-    X(train_loss) X(train_accuracy) X(valid_loss) X(valid_accuracy) X(lr) X(grad_norm) X(seconds) X(samples_per_s)
+#define ROW_FIELDS(X) \
+    X(train_loss) \
+    X(train_accuracy) X(valid_loss) X(valid_accuracy) X(lr) X(grad_norm) X(seconds) X(samples_per_s)
 #define ROW_REGRESSION_FIELDS(X) X(train_mae) X(valid_mae) X(valid_rmse) X(valid_r2)
 
 enum clrnn_status clrnn_run_folder_epoch(struct clrnn_run_folder *f, const struct clrnn_epoch_row *row)
@@ -197,10 +203,11 @@ enum clrnn_status clrnn_run_folder_epoch(struct clrnn_run_folder *f, const struc
 
     TRY(keep_row(f, row));
     warn_not_finite(f, "train_loss", row->train_loss, row->step);
-    used = (size_t)snprintf(line, sizeof(line), "{\"epoch\": %llu, \"step\": %llu", (unsigned long long)row->epoch,
-                            (unsigned long long)row->step);
-#define X(field)                                                                 \
-    used += (size_t)snprintf(line + used, sizeof(line) - used, ", \"" #field "\": %s", number_text(row->field, text));
+    used = (size_t)snprintf(line, sizeof(line), "{\"epoch\": %llu, \"step\": %llu",
+                            (unsigned long long)row->epoch, (unsigned long long)row->step);
+#define X(field) \
+    used += (size_t)snprintf(line + used, sizeof(line) - used, ", \"" #field "\": %s", \
+                             number_text(row->field, text));
     ROW_FIELDS(X)
     if (f->regression) {
         ROW_REGRESSION_FIELDS(X)
@@ -339,7 +346,8 @@ enum clrnn_status clrnn_run_folder_config(const struct clrnn_run_folder *f, cons
         goto done;
     struct clrnn_source *sources[] = {&copy->data.train, &copy->data.valid, &copy->data.test};
     for (size_t i = 0; i < ARRAY_SIZE(sources) && fine; i++)
-        fine = make_absolute(config->folder, &sources[i]->x) && make_absolute(config->folder, &sources[i]->y) &&
+        fine = make_absolute(config->folder, &sources[i]->x) &&
+               make_absolute(config->folder, &sources[i]->y) &&
                make_absolute(config->folder, &sources[i]->lengths) &&
                make_absolute(config->folder, &sources[i]->csv);
     text = fine ? clrnn_config_text(copy) : NULL;
@@ -375,8 +383,8 @@ enum clrnn_status clrnn_run_folder_identity(const struct clrnn_run_folder *f,
 
     if (object && identity->valid_samples)
         json_object_set_new(object, "valid",
-                            json_pack("{s:I, s:s}", "samples", (json_int_t)identity->valid_samples, "fingerprint",
-                                      identity->valid));
+                            json_pack("{s:I, s:s}", "samples", (json_int_t)identity->valid_samples,
+                                      "fingerprint", identity->valid));
     return write_json(f, "data.json", object);
 }
 
@@ -389,10 +397,11 @@ static enum clrnn_status same_set(const struct clrnn_run_folder *f, const json_t
 
     if (before == samples && !strcmp(text ? text : "", fingerprint))
         return CLRNN_OK;
-    return clrnn_error(f->log, CLRNN_ERR_CONFIG,
-                       "%s: the %s data are not those that the run began with: %.0f samples then, %u now%s; "
-                       "--resume needs the same data, start a new run with --init %s/last.safetensors for others",
-                       f->path, set, before, samples, before == samples ? ", of other content" : "", f->path);
+    return clrnn_error(
+        f->log, CLRNN_ERR_CONFIG,
+        "%s: the %s data are not those that the run began with: %.0f samples then, %u now%s; "
+        "--resume needs the same data, start a new run with --init %s/last.safetensors for others",
+        f->path, set, before, samples, before == samples ? ", of other content" : "", f->path);
 }
 
 enum clrnn_status clrnn_run_folder_same_data(const struct clrnn_run_folder *f,
@@ -407,8 +416,10 @@ enum clrnn_status clrnn_run_folder_same_data(const struct clrnn_run_folder *f,
         if (st == CLRNN_OK)
             st = same_set(f, object, "valid", identity->valid_samples, identity->valid);
     } else {
-        clrnn_log(f->log, CLRNN_LOG_WARNING, "%s/data.json: cannot be read: whether the data are the same is not "
-                  "known", f->path);
+        clrnn_log(f->log, CLRNN_LOG_WARNING,
+                  "%s/data.json: cannot be read: whether the data are the same is not "
+                  "known",
+                  f->path);
     }
     json_decref(object);
     free(path);
@@ -426,14 +437,14 @@ enum clrnn_status clrnn_run_folder_summary(const struct clrnn_run_folder *f,
 {
     json_t *object = json_pack(
         "{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:s}", "device",
-        device->name ? device->name : "", "platform", device->platform_name ? device->platform_name : "", "driver",
-        device->driver ? device->driver : "", "parameters", (json_int_t)r->parameters, "epochs",
-        (json_int_t)r->epochs, "steps", (json_int_t)r->steps, "best_epoch", (json_int_t)r->best_epoch, "train_loss",
-        real_or_null(r->train_loss), "train_accuracy", real_or_null(r->train_accuracy), "valid_loss",
-        real_or_null(r->valid_loss), "valid_accuracy", real_or_null(r->valid_accuracy), "seconds",
-        real_or_null(r->seconds), "ms_per_step_median", real_or_null(r->ms_per_step_median), "samples_per_s",
-        real_or_null(r->samples_per_s), "build_seconds", real_or_null(r->build_seconds), "peak_device_bytes",
-        (json_int_t)r->peak_device_bytes, "version", clrnn_version());
+        device->name ? device->name : "", "platform", device->platform_name ? device->platform_name : "",
+        "driver", device->driver ? device->driver : "", "parameters", (json_int_t)r->parameters, "epochs",
+        (json_int_t)r->epochs, "steps", (json_int_t)r->steps, "best_epoch", (json_int_t)r->best_epoch,
+        "train_loss", real_or_null(r->train_loss), "train_accuracy", real_or_null(r->train_accuracy),
+        "valid_loss", real_or_null(r->valid_loss), "valid_accuracy", real_or_null(r->valid_accuracy),
+        "seconds", real_or_null(r->seconds), "ms_per_step_median", real_or_null(r->ms_per_step_median),
+        "samples_per_s", real_or_null(r->samples_per_s), "build_seconds", real_or_null(r->build_seconds),
+        "peak_device_bytes", (json_int_t)r->peak_device_bytes, "version", clrnn_version());
 
     return write_json(f, "summary.json", object);
 }

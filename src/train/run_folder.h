@@ -17,9 +17,9 @@ struct clrnn_epoch_row {
 struct clrnn_run_folder {
     const struct clrnn_log *log;
     char *path;
-    int metrics;            // file descriptor, locked; -1: none
-    bool regression;        // lines have the fields of mse
-    bool warned;            // of a number that is not finite
+    int metrics;     // file descriptor, locked; -1: none
+    bool regression; // lines have the fields of mse
+    bool warned;     // of a number that is not finite
     size_t count, room;
     struct clrnn_epoch_row *row; // every epoch so far, those before a resume included
 };
@@ -51,7 +51,8 @@ enum clrnn_status clrnn_run_folder_same_data(const struct clrnn_run_folder *fold
                                              const struct clrnn_data_identity *identity);
 
 /** Lines of metrics.jsonl: a single write each. CLRNN_ERR_DISK. */
-enum clrnn_status clrnn_run_folder_step(struct clrnn_run_folder *folder, uint64_t step, double loss, double lr);
+enum clrnn_status clrnn_run_folder_step(struct clrnn_run_folder *folder, uint64_t step, double loss,
+                                        double lr);
 enum clrnn_status clrnn_run_folder_epoch(struct clrnn_run_folder *folder, const struct clrnn_epoch_row *row);
 /** Puts what was written so far onto the disk. */
 enum clrnn_status clrnn_run_folder_sync(struct clrnn_run_folder *folder);

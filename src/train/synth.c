@@ -16,12 +16,12 @@
 #define SIGMA 75674
 // The informative features, in 1/1000 of that deviation; chosen by trial so that on the test part logistic
 // regression gets about 0.88 and the repaired model of the question about 0.86.
-#define LATENT_MEAN 1250   // of the class in the hidden number that most informative features share
-#define LATENT_WEIGHT 150  // with which they show it
-#define OWN_MEAN 40        // of the class in each of them besides
-#define SPREAD_CHANGE 200  // the other quarter shows a number that spreads wider in one class
+#define LATENT_MEAN 1250  // of the class in the hidden number that most informative features share
+#define LATENT_WEIGHT 150 // with which they show it
+#define OWN_MEAN 40       // of the class in each of them besides
+#define SPREAD_CHANGE 200 // the other quarter shows a number that spreads wider in one class
 #define SPREAD_WEIGHT 700
-#define INFORMATIVE 20     // one feature in so many carries a signal
+#define INFORMATIVE 20 // one feature in so many carries a signal
 
 // What numbers are drawn for: the generator's b; the lowest bit tells training and test apart, a is the
 // sample or class.
@@ -31,11 +31,11 @@ struct synth {
     const struct clrnn_log *log;
     struct clrnn_synth_params p;
     uint32_t place_count, latents;
-    uint32_t *place;      // [T * C]: a permutation, the informative numbers first
-    signed char *sign;    // [classes or 1, place_count]
-    uint32_t *label;      // [samples]
-    float *row;           // [T * C]
-    int32_t *fixed;       // the same before conversion
+    uint32_t *place;   // [T * C]: a permutation, the informative numbers first
+    signed char *sign; // [classes or 1, place_count]
+    uint32_t *label;   // [samples]
+    float *row;        // [T * C]
+    int32_t *fixed;    // the same before conversion
 };
 
 static int64_t noise_of_16(const struct clrnn_random *r, uint32_t index)
@@ -99,7 +99,8 @@ static void add_signal(const struct synth *s, const struct clrnn_random *r, uint
         const int64_t side = s->latents == 1 ? (label ? 1 : -1) : (label == k ? 2 : 0);
         const int64_t latent = side * SIGMA * LATENT_MEAN / 1000 + noise_of_16(r, 2 * k);
         const int64_t shown = latent * LATENT_WEIGHT / 1000 + side * SIGMA * OWN_MEAN / 1000;
-        const int64_t spread = noise_of_16(r, 2 * k + 1) * (1000 + side * SPREAD_CHANGE) / 1000 * SPREAD_WEIGHT / 1000;
+        const int64_t spread =
+            noise_of_16(r, 2 * k + 1) * (1000 + side * SPREAD_CHANGE) / 1000 * SPREAD_WEIGHT / 1000;
         const signed char *sign = s->sign + (size_t)k * s->place_count;
 
         for (uint32_t i = 0; i < s->place_count; i++)
@@ -127,7 +128,8 @@ static void seed_row(const struct synth *s, uint32_t part, uint32_t sample)
 static float adding_row(const struct synth *s, const struct clrnn_random *r)
 {
     const uint32_t T = s->p.steps, half = T / 2;
-    const uint32_t first = clrnn_random_u32(r, T) % half, second = half + clrnn_random_u32(r, T + 1) % (T - half);
+    const uint32_t first = clrnn_random_u32(r, T) % half,
+                   second = half + clrnn_random_u32(r, T + 1) % (T - half);
 
     for (uint32_t t = 0; t < T; t++) {
         s->row[2 * t] = clrnn_random_uniform(r, t);
@@ -207,8 +209,8 @@ static enum clrnn_status write_part(struct synth *s, enum task task, uint32_t pa
         s->label[i] %= s->p.classes;
     st = clrnn_npy_create(s->log, x_path, CLRNN_DTYPE_F32, 3, x_shape, &x);
     if (st == CLRNN_OK)
-        st = clrnn_npy_create(s->log, y_path, task == TASK_ADDING ? CLRNN_DTYPE_F32 : CLRNN_DTYPE_I64, 2, y_shape,
-                              &y);
+        st = clrnn_npy_create(s->log, y_path, task == TASK_ADDING ? CLRNN_DTYPE_F32 : CLRNN_DTYPE_I64, 2,
+                              y_shape, &y);
     if (st == CLRNN_OK)
         st = write_rows(s, task, part, samples, x, y);
     if (st == CLRNN_OK)
@@ -238,8 +240,10 @@ static enum clrnn_status resolve(struct synth *s, const struct clrnn_synth_param
     *p = *params;
     for (size_t i = 0; i <= ARRAY_SIZE(words); i++) {
         if (i == ARRAY_SIZE(words))
-            return clrnn_error(s->log, CLRNN_ERR_ARG, "there is no task '%s', expected seed, adding, parity or "
-                               "copy-first", word);
+            return clrnn_error(s->log, CLRNN_ERR_ARG,
+                               "there is no task '%s', expected seed, adding, parity or "
+                               "copy-first",
+                               word);
         *task = (enum task)i;
         if (!strcmp(word, words[i]))
             break;
@@ -263,11 +267,12 @@ static enum clrnn_status resolve(struct synth *s, const struct clrnn_synth_param
     if (*task == TASK_ADDING && p->steps < 2)
         return clrnn_error(s->log, CLRNN_ERR_ARG, "the task adding needs at least 2 steps, not %u", p->steps);
     if (p->classes < 2)
-        return clrnn_error(s->log, CLRNN_ERR_ARG, "%u class cannot be told apart, expected 2 or more", p->classes);
+        return clrnn_error(s->log, CLRNN_ERR_ARG, "%u class cannot be told apart, expected 2 or more",
+                           p->classes);
     if (!clrnn_mul_size(p->steps, p->features, &numbers) || numbers > INT32_MAX || p->samples > INT32_MAX ||
         p->test_samples > INT32_MAX)
-        return clrnn_error(s->log, CLRNN_ERR_ARG, "%u samples of %u steps of %u features are too many", p->samples,
-                           p->steps, p->features);
+        return clrnn_error(s->log, CLRNN_ERR_ARG, "%u samples of %u steps of %u features are too many",
+                           p->samples, p->steps, p->features);
     return CLRNN_OK;
 }
 

@@ -21,22 +21,31 @@ static enum clrnn_status open_data(struct clrnn_loop *l, const struct clrnn_conf
     const struct clrnn_data_config *data = &config->data;
 
     if (!data->train.there)
-        return clrnn_error(l->log, CLRNN_ERR_CONFIG, "%s: data.train is missing: training needs {x, y}, {csv, label} "
-                           "or {synthetic}", config->path ? config->path : "config");
+        return clrnn_error(l->log, CLRNN_ERR_CONFIG,
+                           "%s: data.train is missing: training needs {x, y}, {csv, label} "
+                           "or {synthetic}",
+                           config->path ? config->path : "config");
     if (data->valid.there || data->valid_fraction <= 0.0) {
-        TRY(clrnn_dataset_open(l->log, config, &data->train, config->folder, "train", CLRNN_CHECK_ALL, &l->train));
+        TRY(clrnn_dataset_open(l->log, config, &data->train, config->folder, "train", CLRNN_CHECK_ALL,
+                               &l->train));
     } else {
-        TRY(clrnn_dataset_open(l->log, config, &data->train, config->folder, "train", CLRNN_CHECK_ALL, &l->whole));
+        TRY(clrnn_dataset_open(l->log, config, &data->train, config->folder, "train", CLRNN_CHECK_ALL,
+                               &l->whole));
         TRY(clrnn_dataset_split(l->whole, data->valid_fraction, config->train.seed, &l->train, &l->valid));
     }
     if (data->valid.there)
-        TRY(clrnn_dataset_open(l->log, config, &data->valid, config->folder, "valid", CLRNN_CHECK_ALL, &l->valid));
+        TRY(clrnn_dataset_open(l->log, config, &data->valid, config->folder, "valid", CLRNN_CHECK_ALL,
+                               &l->valid));
     if (!clrnn_dataset_info(l->train)->has_y || (l->valid && !clrnn_dataset_info(l->valid)->has_y))
-        return clrnn_error(l->log, CLRNN_ERR_CONFIG, "data.%s has no targets: name them by `y:`, or for CSV by "
-                           "`label:`", clrnn_dataset_info(l->train)->has_y ? "valid" : "train");
+        return clrnn_error(l->log, CLRNN_ERR_CONFIG,
+                           "data.%s has no targets: name them by `y:`, or for CSV by "
+                           "`label:`",
+                           clrnn_dataset_info(l->train)->has_y ? "valid" : "train");
     if (l->valid && clrnn_dataset_info(l->valid)->C != clrnn_dataset_info(l->train)->C)
-        return clrnn_error(l->log, CLRNN_ERR_DATA, "the validation data have %u features, the training data %u: both "
-                           "must have the same", clrnn_dataset_info(l->valid)->C, clrnn_dataset_info(l->train)->C);
+        return clrnn_error(l->log, CLRNN_ERR_DATA,
+                           "the validation data have %u features, the training data %u: both "
+                           "must have the same",
+                           clrnn_dataset_info(l->valid)->C, clrnn_dataset_info(l->train)->C);
     return CLRNN_OK;
 }
 
@@ -70,8 +79,11 @@ static enum clrnn_status describe(const struct clrnn_loop *l, const struct clrnn
         total += counts[k];
     for (uint32_t k = 0; k < MIN2(info->classes, MOST_CLASSES_SHOWN); k++)
         used += (size_t)snprintf(text + used, sizeof(text) - used, "%s %u: %llu (%.1f%%)",
-                                 k ? "," : info->y_steps && info->T > 1 ? "; classes of the steps" : "; classes", k,
-                                 (unsigned long long)counts[k], total ? 100.0 * (double)counts[k] / (double)total : 0.0);
+                                 k                              ? ","
+                                 : info->y_steps && info->T > 1 ? "; classes of the steps"
+                                                                : "; classes",
+                                 k, (unsigned long long)counts[k],
+                                 total ? 100.0 * (double)counts[k] / (double)total : 0.0);
     if (info->classes > MOST_CLASSES_SHOWN)
         snprintf(text + used, sizeof(text) - used, ", ... %u classes", info->classes);
     clrnn_log(l->log, CLRNN_LOG_INFO, "%s", text);
@@ -178,12 +190,14 @@ static enum clrnn_status take_over(struct clrnn_loop *l, const struct clrnn_conf
         s->stop_best = now->mode_max ? -INFINITY : INFINITY;
         s->stop_bad = 0;
     }
-    s->finished = s->epoch >= kept->epochs ||
-                  (s->epoch && kept->early_stopping.on && s->stop_bad >= (uint64_t)MAX2(kept->early_stopping.patience, 1));
+    s->finished =
+        s->epoch >= kept->epochs || (s->epoch && kept->early_stopping.on &&
+                                     s->stop_bad >= (uint64_t)MAX2(kept->early_stopping.patience, 1));
     return CLRNN_OK;
 }
 
-static enum clrnn_status resume_model(struct clrnn_loop *l, const struct clrnn_config *config, const char *path)
+static enum clrnn_status resume_model(struct clrnn_loop *l, const struct clrnn_config *config,
+                                      const char *path)
 {
     const struct clrnn_dataset_info *info = clrnn_dataset_info(l->train);
 
@@ -211,9 +225,10 @@ static enum clrnn_status make_feeds(struct clrnn_loop *l)
 
     TRY(clrnn_feed_create(l->model, l->train, &training, &l->train_feed));
     if (!clrnn_feed_batches(l->train_feed))
-        return clrnn_error(l->log, CLRNN_ERR_CONFIG, "train.drop_last leaves no batch: %u samples, batch_size %u; "
-                           "choose a smaller batch_size or drop_last: false", clrnn_dataset_info(l->train)->S,
-                           train->batch_size);
+        return clrnn_error(l->log, CLRNN_ERR_CONFIG,
+                           "train.drop_last leaves no batch: %u samples, batch_size %u; "
+                           "choose a smaller batch_size or drop_last: false",
+                           clrnn_dataset_info(l->train)->S, train->batch_size);
     return l->valid ? clrnn_feed_create(l->model, l->valid, &validation, &l->valid_feed) : CLRNN_OK;
 }
 
@@ -223,18 +238,20 @@ static enum clrnn_status check_cycle(const struct clrnn_loop *l)
     const struct clrnn_train_config *train = &l->config->train;
     const uint64_t batches = clrnn_feed_batches(l->train_feed);
     const uint64_t left = train->epochs > l->state.epoch ? train->epochs - l->state.epoch : 0;
-    const uint64_t steps = train->scheduler.per_batch ? left * batches - MIN2(l->state.step_in_epoch, left * batches) : left;
+    const uint64_t steps =
+        train->scheduler.per_batch ? left * batches - MIN2(l->state.step_in_epoch, left * batches) : left;
     struct clrnn_schedule course = l->model->schedule;
 
     if (train->scheduler.kind != CLRNN_SCHED_ONE_CYCLE)
         return CLRNN_OK;
     for (uint64_t i = 0; i < steps; i++)
         if (!clrnn_schedule_step(&course, train, batches, 0.0))
-            return clrnn_error(l->log, CLRNN_ERR_CONFIG,
-                               "one_cycle_lr ends after %llu of the %llu scheduler steps that %u epochs of %llu batches "
-                               "make (interval: %s): set total_steps, or leave it out", (unsigned long long)i,
-                               (unsigned long long)steps, train->epochs, (unsigned long long)batches,
-                               train->scheduler.per_batch ? "batch" : "epoch");
+            return clrnn_error(
+                l->log, CLRNN_ERR_CONFIG,
+                "one_cycle_lr ends after %llu of the %llu scheduler steps that %u epochs of %llu batches "
+                "make (interval: %s): set total_steps, or leave it out",
+                (unsigned long long)i, (unsigned long long)steps, train->epochs, (unsigned long long)batches,
+                train->scheduler.per_batch ? "batch" : "epoch");
     return CLRNN_OK;
 }
 
@@ -313,8 +330,10 @@ enum clrnn_status clrnn_loop_prepare(struct clrnn_loop *l)
         }
         there = access(checkpoint, F_OK) == 0;
         if (!there && access(text, F_OK)) {
-            st = clrnn_error(l->log, CLRNN_ERR_DATA, "%s: is no run folder, it holds neither last.safetensors nor "
-                             "config.yaml", p->resume);
+            st = clrnn_error(l->log, CLRNN_ERR_DATA,
+                             "%s: is no run folder, it holds neither last.safetensors nor "
+                             "config.yaml",
+                             p->resume);
             goto done;
         }
         if (!config) {
@@ -350,7 +369,8 @@ done:
 
 static int by_seconds(const void *a, const void *b)
 {
-    const double x = ((const struct clrnn_loop_pace *)a)->seconds, y = ((const struct clrnn_loop_pace *)b)->seconds;
+    const double x = ((const struct clrnn_loop_pace *)a)->seconds,
+                 y = ((const struct clrnn_loop_pace *)b)->seconds;
 
     return (x > y) - (x < y);
 }

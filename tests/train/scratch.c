@@ -133,9 +133,9 @@ void scratch_problem(const struct scratch *s, const char *part, uint32_t N, uint
             if (steps || t == 0)
                 y[steps ? row : n] = class;
             for (uint32_t c = 0; c < width; c++)
-                x[row * width + c] = C ? (float)clrnn_random_normal(&r, row * width + c) +
-                                             (c % classes == class ? 1.0f : 0.0f)
-                                       : (float)((clrnn_random_u32(&r, row) % 4 + class) % 6);
+                x[row * width + c] =
+                    C ? (float)clrnn_random_normal(&r, row * width + c) + (c % classes == class ? 1.0f : 0.0f)
+                      : (float)((clrnn_random_u32(&r, row) % 4 + class) % 6);
         }
     }
     snprintf(name, sizeof(name), "X_%s.npy", part);

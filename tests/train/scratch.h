@@ -37,7 +37,8 @@ char *scratch_read(const struct scratch *s, const char *name, size_t *size);
 void scratch_write(const struct scratch *s, const char *name, const char *text);
 
 /** Files of numbers; a zero ends the shape. */
-void scratch_f32(const struct scratch *s, const char *name, const float *values, size_t a, size_t b, size_t c);
+void scratch_f32(const struct scratch *s, const char *name, const float *values, size_t a, size_t b,
+                 size_t c);
 void scratch_i64(const struct scratch *s, const char *name, const int64_t *values, size_t a, size_t b);
 
 /** A small problem that can be learnt: X (N, T, C), class y (N) or (N, T), lengths; C 0: tokens. */

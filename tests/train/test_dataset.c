@@ -7,11 +7,14 @@
 
 #include "base/array.h"
 
-#define POOLED "model: {layers: [{rnn: {hidden_size: 4}}, {pool: {over: last}}, {linear: {out_features: 3}}]}\n"
+#define POOLED \
+    "model: {layers: [{rnn: {hidden_size: 4}}, {pool: {over: last}}, {linear: {out_features: 3}}]}\n"
 #define STEPS "model: {layers: [{rnn: {hidden_size: 4}}, {linear: {out_features: 3}}]}\n"
-#define ONE_OUTPUT "model: {layers: [{rnn: {hidden_size: 4}}, {pool: {over: last}}, {linear: {out_features: 1}}]}\n"
-#define TOKENS "model: {layers: [{embedding: {num_embeddings: 6, embedding_dim: 2}}, {rnn: {hidden_size: 4}}, " \
-               "{pool: {over: last}}, {linear: {out_features: 3}}]}\n"
+#define ONE_OUTPUT \
+    "model: {layers: [{rnn: {hidden_size: 4}}, {pool: {over: last}}, {linear: {out_features: 1}}]}\n"
+#define TOKENS \
+    "model: {layers: [{embedding: {num_embeddings: 6, embedding_dim: 2}}, {rnn: {hidden_size: 4}}, " \
+    "{pool: {over: last}}, {linear: {out_features: 3}}]}\n"
 #define TRAIN "train: {loss: cross_entropy, optimizer: {sgd: {lr: 0.1}}, epochs: 1, batch_size: 4}\n"
 #define MSE "train: {loss: mse, optimizer: {sgd: {lr: 0.1}}, epochs: 1, batch_size: 4}\n"
 #define BCE "train: {loss: bce_with_logits, optimizer: {sgd: {lr: 0.1}}, epochs: 1, batch_size: 4}\n"
@@ -172,8 +175,9 @@ static void test_bad_values(void **state)
     must_refuse(&s, POOLED TRAIN XY);
 
     wide[7] = 1e300;
-    assert_int_equal(clrnn_npy_create(&s.log, scratch_path(&s, "x.npy"), CLRNN_DTYPE_F64, 3, wide_shape, &writer),
-                     CLRNN_OK);
+    assert_int_equal(
+        clrnn_npy_create(&s.log, scratch_path(&s, "x.npy"), CLRNN_DTYPE_F64, 3, wide_shape, &writer),
+        CLRNN_OK);
     assert_int_equal(clrnn_npy_append(writer, wide, N * T * C), CLRNN_OK);
     assert_int_equal(clrnn_npy_commit(&writer), CLRNN_OK);
     must_refuse(&s, POOLED TRAIN XY);
@@ -293,7 +297,7 @@ static void test_csv(void **state)
     scratch_expect(&s, "pool", NULL);
     scratch_write(&s, "d.csv", "a,label\n1,0\nnan,1\n");
     must_refuse(&s, POOLED TRAIN "data: {train: {csv: d.csv, label: label}}\n");
-    scratch_expect(&s, "data row 2", "column a", "nan", NULL);
+    scratch_expect(&s, "data row 2", "column \"a\"", "nan", NULL);
     scratch_close(&s);
 }
 
@@ -307,10 +311,12 @@ static void test_synthetic(void **state)
 
     (void)state;
     assert_true(scratch_open(&s, ""));
-    a = must_open(&s, POOLED TRAIN "data: {train: {synthetic: {samples: 900, steps: 3, features: 2, classes: 3, "
-                                   "seed: 4}}}\n");
-    b = must_open(&s, POOLED TRAIN "data: {train: {synthetic: {samples: 900, steps: 3, features: 2, classes: 3, "
-                                   "seed: 4}}}\n");
+    a = must_open(&s,
+                  POOLED TRAIN "data: {train: {synthetic: {samples: 900, steps: 3, features: 2, classes: 3, "
+                               "seed: 4}}}\n");
+    b = must_open(&s,
+                  POOLED TRAIN "data: {train: {synthetic: {samples: 900, steps: 3, features: 2, classes: 3, "
+                               "seed: 4}}}\n");
     for (uint32_t n = 0; n < 900; n++) {
         clrnn_dataset_x(a, n, x);
         clrnn_dataset_x(b, n, again);
@@ -320,7 +326,7 @@ static void test_synthetic(void **state)
             squares += (double)x[i] * x[i];
         }
     }
-    assert_true(fabs(sum / 5400) < 0.05);        // 3.7 deviations of the mean
+    assert_true(fabs(sum / 5400) < 0.05);         // 3.7 deviations of the mean
     assert_true(fabs(squares / 5400 - 1) < 0.05); // uniform of variance 1
     assert_int_equal(clrnn_dataset_class_counts(a, counts), CLRNN_OK);
     for (int k = 0; k < 3; k++)
@@ -354,8 +360,8 @@ static void test_split(void **state)
     assert_int_equal(clrnn_dataset_info(valid)->S, 21); // 20.6
     assert_int_equal(clrnn_dataset_info(train)->S, ALL - 21);
     assert_int_equal(clrnn_dataset_class_counts(valid, counts), CLRNN_OK);
-    assert_int_equal(counts[2], 2); // of 11
-    assert_in_range(counts[0], 8, 9);  // of 41
+    assert_int_equal(counts[2], 2);     // of 11
+    assert_in_range(counts[0], 8, 9);   // of 41
     assert_in_range(counts[1], 10, 11); // of 51
     for (int part = 0; part < 2; part++) {
         struct clrnn_dataset *d = part ? valid : train;
@@ -447,11 +453,15 @@ static void test_figures(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_shapes),     cmocka_unit_test(test_wrong_shapes),
-        cmocka_unit_test(test_bad_values), cmocka_unit_test(test_bad_labels),
+        cmocka_unit_test(test_shapes),
+        cmocka_unit_test(test_wrong_shapes),
+        cmocka_unit_test(test_bad_values),
+        cmocka_unit_test(test_bad_labels),
         cmocka_unit_test(test_bad_lengths_and_tokens),
-        cmocka_unit_test(test_csv),        cmocka_unit_test(test_synthetic),
-        cmocka_unit_test(test_split),      cmocka_unit_test(test_figures),
+        cmocka_unit_test(test_csv),
+        cmocka_unit_test(test_synthetic),
+        cmocka_unit_test(test_split),
+        cmocka_unit_test(test_figures),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,7 +12,8 @@
 #include "clrnn/train.h"
 
 #define MODEL \
-    "model: {layers: [{lstm: {hidden_size: 4, num_layers: 2, dropout: 0.2}}, batchnorm, {pool: {over: mean}}, " \
+    "model: {layers: [{lstm: {hidden_size: 4, num_layers: 2, dropout: 0.2}}, batchnorm, {pool: {over: " \
+    "mean}}, " \
     "{dropout: {p: 0.3}}, {linear: {out_features: 3}}]}\n"
 #define TRAIN(epochs, more) \
     "train: {loss: cross_entropy, optimizer: {adam: {lr: 0.01, amsgrad: true}}, epochs: " epochs \
@@ -50,9 +51,8 @@ static enum clrnn_status train(struct scratch *s, const char *text, const char *
     struct clrnn_config *config = scratch_config(s, text);
     struct told nothing = {0};
     struct clrnn_train_result own;
-    struct clrnn_train_params params = {.config = config,
-                                        .progress = count_progress,
-                                        .progress_user = told ? told : &nothing};
+    struct clrnn_train_params params = {
+        .config = config, .progress = count_progress, .progress_user = told ? told : &nothing};
     enum clrnn_status st;
 
     *(resume ? &params.resume : &params.out) = scratch_path(s, out);
@@ -142,11 +142,22 @@ static void same_metrics(const struct scratch *s, const char *a, const char *b)
 
 static void test_folder(void **state)
 {
-    static const char *const row_keys[] = {"epoch", "step", "train_loss", "train_accuracy", "valid_loss",
-                                           "valid_accuracy", "lr", "grad_norm", "seconds", "samples_per_s"};
-    static const char *const summary_keys[] = {"device", "platform", "driver", "parameters", "epochs", "steps",
-                                               "best_epoch", "valid_loss", "valid_accuracy", "seconds",
-                                               "ms_per_step_median", "samples_per_s", "build_seconds",
+    static const char *const row_keys[] = {"epoch",      "step",           "train_loss", "train_accuracy",
+                                           "valid_loss", "valid_accuracy", "lr",         "grad_norm",
+                                           "seconds",    "samples_per_s"};
+    static const char *const summary_keys[] = {"device",
+                                               "platform",
+                                               "driver",
+                                               "parameters",
+                                               "epochs",
+                                               "steps",
+                                               "best_epoch",
+                                               "valid_loss",
+                                               "valid_accuracy",
+                                               "seconds",
+                                               "ms_per_step_median",
+                                               "samples_per_s",
+                                               "build_seconds",
                                                "peak_device_bytes"};
     struct scratch s;
     struct told progress = {0};
@@ -159,7 +170,8 @@ static void test_folder(void **state)
     (void)state;
     assert_true(scratch_open(&s, "ref"));
     make_data(&s);
-    assert_int_equal(train(&s, MODEL TRAIN("3", ", log_every: 1") DATA, "run", false, &progress, &result), CLRNN_OK);
+    assert_int_equal(train(&s, MODEL TRAIN("3", ", log_every: 1") DATA, "run", false, &progress, &result),
+                     CLRNN_OK);
     assert_int_equal(progress.epochs, 3);
     assert_int_equal(progress.step, 3 * BATCHES);
     assert_true(progress.best >= 1);
@@ -190,7 +202,8 @@ static void test_folder(void **state)
             fail_msg("no %s", summary_keys[i]);
     json_decref(summary);
     free(text);
-    assert_int_equal(clrnn_config_read(&s.log, scratch_path(&s, "run/config.yaml"), 0, NULL, &config), CLRNN_OK);
+    assert_int_equal(clrnn_config_read(&s.log, scratch_path(&s, "run/config.yaml"), 0, NULL, &config),
+                     CLRNN_OK);
     assert_int_equal(*config->data.train.x, '/'); // can be read from anywhere
     assert_int_equal(config->train.epochs, 3);
     clrnn_config_destroy(&config);
@@ -210,9 +223,10 @@ static void test_folder(void **state)
 static void test_regression(void **state)
 {
     struct scratch s;
-    const char *text = "model: {layers: [{rnn: {hidden_size: 3}}, {pool: {over: last}}, {linear: {out_features: 1}}]}\n"
-                       "train: {loss: mse, optimizer: {sgd: {lr: 0.05}}, epochs: 2, batch_size: 8}\n"
-                       "data: {train: {x: X_a.npy, y: y_a.npy}, valid: {x: X_b.npy, y: y_b.npy}}\n";
+    const char *text =
+        "model: {layers: [{rnn: {hidden_size: 3}}, {pool: {over: last}}, {linear: {out_features: 1}}]}\n"
+        "train: {loss: mse, optimizer: {sgd: {lr: 0.05}}, epochs: 2, batch_size: 8}\n"
+        "data: {train: {x: X_a.npy, y: y_a.npy}, valid: {x: X_b.npy, y: y_b.npy}}\n";
     json_t *line;
 
     (void)state;
@@ -276,7 +290,8 @@ static void check_resume(struct scratch *s, const char *text, int cuts)
 
         snprintf(name, sizeof(name), "cut%d", cut);
         for (int sitting = 0; st == CLRNN_INTERRUPTED; sitting++) {
-            // A sitting that opens its data and ends before its first step comes no further: the last has time.
+            // A sitting that opens its data and ends before its first step comes no further: the last has
+            // time.
             const double share = sitting > 4 ? 1000.0 : (cut + 0.5) / cuts * (sitting ? 0.7 : 1.0);
 
             st = train_until(s, text, name, sitting, share * result.seconds);
@@ -299,10 +314,14 @@ static void check_resume(struct scratch *s, const char *text, int cuts)
 // A scheduler and early stopping of each kind that keeps something in mind.
 #define COSINE TRAIN("3", ", log_every: 1, scheduler: {one_cycle_lr: {max_lr: 0.02, interval: batch}}") DATA
 #define PLATEAU \
-    TRAIN("3", ", log_every: 2, scheduler: {reduce_lr_on_plateau: {patience: 0, factor: 0.5}}, early_stopping: " \
-               "{monitor: valid_loss, patience: 9}, clip_grad_norm: 0.5") DATA
+    TRAIN("3", \
+          ", log_every: 2, scheduler: {reduce_lr_on_plateau: {patience: 0, factor: 0.5}}, early_stopping: " \
+          "{monitor: valid_loss, patience: 9}, clip_grad_norm: 0.5") \
+    DATA
 #define PLATEAU_BATCH \
-    TRAIN("2", ", log_every: 1, scheduler: {reduce_lr_on_plateau: {patience: 1, factor: 0.5, interval: batch}}") DATA
+    TRAIN("2", \
+          ", log_every: 1, scheduler: {reduce_lr_on_plateau: {patience: 1, factor: 0.5, interval: batch}}") \
+    DATA
 
 static void test_resume_on_ref(void **state)
 {
@@ -342,7 +361,8 @@ static void test_resume_after_kill(void **state)
     must_train(&s, MODEL TRAIN("2", ", log_every: 1") DATA, "cut");
     file = fopen(scratch_path(&s, "cut/metrics.jsonl"), "a");
     assert_non_null(file);
-    fprintf(file, "{\"step\": 13, \"loss\": 9.5, \"lr\": 0.01}\n{\"epoch\": 3, \"step\": 18}\n{\"step\": 14, \"lo");
+    fprintf(file,
+            "{\"step\": 13, \"loss\": 9.5, \"lr\": 0.01}\n{\"epoch\": 3, \"step\": 18}\n{\"step\": 14, \"lo");
     assert_int_equal(fclose(file), 0);
     scratch_write(&s, "cut/last.safetensors.Ab3dE9", "torn");
     scratch_write(&s, "cut/notes.txt", "mine");
@@ -374,14 +394,17 @@ static void test_refused_resumes(void **state)
     assert_int_equal(train(&s, MODEL TRAIN("2", ", clip_grad_norm: 3") DATA, "run", true, NULL, NULL),
                      CLRNN_ERR_CONFIG);
     scratch_expect(&s, "train.clip_grad_norm", "was null, is 3", NULL);
-    assert_int_equal(train(&s, MODEL "train: {loss: cross_entropy, optimizer: {sgd: {lr: 0.01}}, epochs: 2, "
-                                     "batch_size: 9, shuffle: true, seed: 5}\n" DATA, "run", true, NULL, NULL),
+    assert_int_equal(train(&s,
+                           MODEL "train: {loss: cross_entropy, optimizer: {sgd: {lr: 0.01}}, epochs: 2, "
+                                 "batch_size: 9, shuffle: true, seed: 5}\n" DATA,
+                           "run", true, NULL, NULL),
                      CLRNN_ERR_CONFIG);
     scratch_expect(&s, "train.batch_size (was 8, is 9)", "optimizer", NULL);
     must_train(&s, cycle, "cycle");
-    assert_int_equal(train(&s, MODEL TRAIN("3", ", scheduler: {one_cycle_lr: {max_lr: 0.1, interval: batch}}") DATA,
-                           "cycle", true, NULL, NULL),
-                     CLRNN_ERR_CONFIG);
+    assert_int_equal(
+        train(&s, MODEL TRAIN("3", ", scheduler: {one_cycle_lr: {max_lr: 0.1, interval: batch}}") DATA,
+              "cycle", true, NULL, NULL),
+        CLRNN_ERR_CONFIG);
     scratch_expect(&s, "train.epochs (was 2, is 3)", "one_cycle_lr", NULL);
     scratch_problem(&s, "b", 21, 5, 3, 3, false, 77);
     assert_int_equal(train(&s, MODEL TRAIN("3", "") DATA, "run", true, NULL, NULL), CLRNN_ERR_CONFIG);
@@ -398,9 +421,10 @@ static void test_early_stopping(void **state)
 {
     struct scratch s;
     struct clrnn_train_result result;
-    const char *still = "model: {layers: [{pool: {over: last}}, {linear: {out_features: 3}}]}\n"
-                        "train: {loss: cross_entropy, optimizer: {sgd: {lr: 1.0e-30}}, epochs: 9, batch_size: 8, "
-                        "early_stopping: {monitor: valid_loss, patience: 2, min_delta: 0.001}}\n" DATA;
+    const char *still =
+        "model: {layers: [{pool: {over: last}}, {linear: {out_features: 3}}]}\n"
+        "train: {loss: cross_entropy, optimizer: {sgd: {lr: 1.0e-30}}, epochs: 9, batch_size: 8, "
+        "early_stopping: {monitor: valid_loss, patience: 2, min_delta: 0.001}}\n" DATA;
 
     (void)state;
     assert_true(scratch_open(&s, "ref"));
@@ -420,9 +444,10 @@ static void test_not_finite(void **state)
     struct scratch s;
     struct clrnn_train_result result;
     json_t *line;
-    const char *text = "model: {layers: [{pool: {over: last}}, {linear: {out_features: 1}}]}\n"
-                       "train: {loss: mse, optimizer: {sgd: {lr: 1.0e+200}}, epochs: 2, batch_size: 8, log_every: 1}\n"
-                       "data: {train: {x: X_a.npy, y: y_a.npy}}\n";
+    const char *text =
+        "model: {layers: [{pool: {over: last}}, {linear: {out_features: 1}}]}\n"
+        "train: {loss: mse, optimizer: {sgd: {lr: 1.0e+200}}, epochs: 2, batch_size: 8, log_every: 1}\n"
+        "data: {train: {x: X_a.npy, y: y_a.npy}}\n";
 
     (void)state;
     assert_true(scratch_open(&s, "ref"));
@@ -448,14 +473,19 @@ static void test_refused_runs(void **state)
     (void)state;
     assert_true(scratch_open(&s, "ref"));
     make_data(&s);
-    assert_int_equal(train(&s, MODEL "train: {loss: cross_entropy, optimizer: {sgd: {lr: 0.1}}, epochs: 1, "
-                                     "batch_size: 45, drop_last: true}\n" DATA, "run", false, NULL, NULL),
+    assert_int_equal(train(&s,
+                           MODEL "train: {loss: cross_entropy, optimizer: {sgd: {lr: 0.1}}, epochs: 1, "
+                                 "batch_size: 45, drop_last: true}\n" DATA,
+                           "run", false, NULL, NULL),
                      CLRNN_ERR_CONFIG);
     scratch_expect(&s, "drop_last", "44 samples", "45", NULL);
     assert_int_not_equal(access(scratch_path(&s, "run"), F_OK), 0); // nothing is left of it
-    assert_int_equal(train(&s, MODEL TRAIN("2", ", scheduler: {one_cycle_lr: {max_lr: 0.1, total_steps: 5, interval: "
-                                                "batch}}") DATA, "run", false, NULL, NULL),
-                     CLRNN_ERR_CONFIG);
+    assert_int_equal(
+        train(&s,
+              MODEL TRAIN("2", ", scheduler: {one_cycle_lr: {max_lr: 0.1, total_steps: 5, interval: "
+                               "batch}}") DATA,
+              "run", false, NULL, NULL),
+        CLRNN_ERR_CONFIG);
     scratch_expect(&s, "one_cycle_lr", "12", "total_steps", NULL);
     scratch_write(&s, "file", "");
     assert_int_equal(train(&s, MODEL TRAIN("1", "") DATA, "file/run", false, NULL, NULL), CLRNN_ERR_DISK);
@@ -471,7 +501,8 @@ static void test_valid_fraction(void **state)
     (void)state;
     assert_true(scratch_open(&s, "ref"));
     make_data(&s);
-    must_train(&s, MODEL TRAIN("2", "") "data: {train: {x: X_a.npy, y: y_a.npy}, valid_fraction: 0.25}\n", "run");
+    must_train(&s, MODEL TRAIN("2", "") "data: {train: {x: X_a.npy, y: y_a.npy}, valid_fraction: 0.25}\n",
+               "run");
     assert_non_null(strstr(s.info, "train: 33 samples"));
     assert_non_null(strstr(s.info, "valid: 11 samples"));
     line = metrics_line(&s, "run", "epoch", 1);
@@ -530,11 +561,16 @@ static void test_pictures(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_folder),           cmocka_unit_test(test_regression),
-        cmocka_unit_test(test_resume_on_ref),    cmocka_unit_test(test_resume_on_opencl),
-        cmocka_unit_test(test_resume_after_kill), cmocka_unit_test(test_refused_resumes),
-        cmocka_unit_test(test_early_stopping),   cmocka_unit_test(test_not_finite),
-        cmocka_unit_test(test_refused_runs),     cmocka_unit_test(test_valid_fraction),
+        cmocka_unit_test(test_folder),
+        cmocka_unit_test(test_regression),
+        cmocka_unit_test(test_resume_on_ref),
+        cmocka_unit_test(test_resume_on_opencl),
+        cmocka_unit_test(test_resume_after_kill),
+        cmocka_unit_test(test_refused_resumes),
+        cmocka_unit_test(test_early_stopping),
+        cmocka_unit_test(test_not_finite),
+        cmocka_unit_test(test_refused_runs),
+        cmocka_unit_test(test_valid_fraction),
         cmocka_unit_test(test_pictures),
     };
 
