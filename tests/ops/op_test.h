@@ -17,7 +17,8 @@
 
 #include "reference/check.h"
 
-/** Group setup and teardown: *state becomes a struct clrnn_check with an open device, or the group is skipped. */
+/** Group setup and teardown: *state becomes a struct clrnn_check with an open device, or the group is
+ * skipped. */
 int op_test_open(void **state);
 int op_test_close(void **state);
 

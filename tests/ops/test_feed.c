@@ -54,7 +54,7 @@ static void feed(struct clrnn_check *t, uint32_t S, uint32_t T_data, uint32_t T,
                 t->in[FEED_X].real[(size_t)s * T_data * C + i] = NAN;
     }
     clrnn_check_out(t, FEED_OUT_X, v->tokens ? CLRNN_I32 : CLRNN_REAL, rows * (v->tokens ? 1 : C),
-                v->normal ? 3e-7 : 0);
+                    v->normal ? 3e-7 : 0);
     if (v->target)
         clrnn_check_out(t, FEED_OUT_Y, v->target == 1 ? CLRNN_I32 : CLRNN_REAL, v->steps ? rows : N, 0);
     if (v->lengths)

@@ -13,7 +13,8 @@ static double dot_tolerance(double K)
     return 4e-7 * (4 + 0.1 * K);
 }
 
-static void forward(struct clrnn_check *t, uint32_t T, uint32_t N, uint32_t C, uint32_t O, bool bias, bool padded)
+static void forward(struct clrnn_check *t, uint32_t T, uint32_t N, uint32_t C, uint32_t O, bool bias,
+                    bool padded)
 {
     clrnn_check_begin(t, CLRNN_OP_LINEAR_FWD, T, N, C, 1000 + C * 7 + O);
     snprintf(t->what, sizeof(t->what), "O=%u bias=%d padded=%d", O, bias, padded);

@@ -9,8 +9,8 @@
 
 static const char *const name[] = {"relu", "tanh", "sigmoid", "round", "softmax", "log_softmax"};
 
-static void set_up(struct clrnn_check *t, enum clrnn_op_kind kind, enum clrnn_function f, uint32_t T, uint32_t N,
-                   uint32_t C, bool padded)
+static void set_up(struct clrnn_check *t, enum clrnn_op_kind kind, enum clrnn_function f, uint32_t T,
+                   uint32_t N, uint32_t C, bool padded)
 {
     clrnn_check_begin(t, kind, T, N, C, 7000 + C * 5 + (unsigned)f);
     snprintf(t->what, sizeof(t->what), "%s padded=%d", name[f], padded);
@@ -19,7 +19,8 @@ static void set_up(struct clrnn_check *t, enum clrnn_op_kind kind, enum clrnn_fu
         clrnn_check_lengths(t, POINTWISE_LENGTHS);
 }
 
-static void forward(struct clrnn_check *t, enum clrnn_function f, uint32_t T, uint32_t N, uint32_t C, bool padded)
+static void forward(struct clrnn_check *t, enum clrnn_function f, uint32_t T, uint32_t N, uint32_t C,
+                    bool padded)
 {
     float *x;
 
