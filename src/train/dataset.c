@@ -274,15 +274,15 @@ enum clrnn_status clrnn_dataset_split(struct clrnn_dataset *dataset, double frac
             if (pass && !counts[k])
                 continue;
             for (uint32_t s = 0; s < S; s++) {
-                int32_t class = 0;
+                int32_t stratum = 0;
 
                 if (stratified)
-                    clrnn_dataset_classes(dataset, s, &class);
-                if (class < 0 || (uint32_t) class >= strata)
-                    class = (int32_t)strata - 1;
+                    clrnn_dataset_classes(dataset, s, &stratum);
+                if (stratum < 0 || (uint32_t)stratum >= strata)
+                    stratum = (int32_t)strata - 1;
                 if (!pass)
-                    counts[class]++;
-                else if ((uint32_t) class == k)
+                    counts[stratum]++;
+                else if ((uint32_t)stratum == k)
                     members[member_count++] = s;
             }
             if (!pass)

@@ -172,19 +172,19 @@ static enum clrnn_status write_rows(struct synth *s, enum task task, uint32_t pa
 {
     for (uint32_t i = 0; i < samples; i++) {
         const struct clrnn_random r = {s->p.seed, RANDOM_SYNTH, i, DRAW_TASK + part};
-        int64_t class = 0;
+        int64_t label = 0;
         float target = 0.0f;
 
         if (task == TASK_SEED)
             seed_row(s, part, i);
-        class = task == TASK_SEED         ? s->label[i]
+        label = task == TASK_SEED         ? s->label[i]
                 : task == TASK_PARITY     ? parity_row(s, &r)
                 : task == TASK_COPY_FIRST ? copy_first_row(s, &r)
                                           : 0;
         if (task == TASK_ADDING)
             target = adding_row(s, &r);
         TRY(clrnn_npy_append(x, s->row, (size_t)s->p.steps * s->p.features));
-        TRY(clrnn_npy_append(y, task == TASK_ADDING ? (const void *)&target : &class, 1));
+        TRY(clrnn_npy_append(y, task == TASK_ADDING ? (const void *)&target : &label, 1));
     }
     return CLRNN_OK;
 }
