@@ -28,6 +28,7 @@ struct clrnn_device_info {
     int same_as; // row of the list that shows the same physical device through an earlier platform, or -1
 };
 
+/** All devices; private to the caller, freed with clrnn_device_list_destroy. */
 struct clrnn_device_list {
     size_t count;
     struct clrnn_device_info *info; // OpenCL's in clinfo's order, then ref; broken ones included
@@ -41,8 +42,10 @@ struct clrnn_device_list {
  */
 CLRNN_API enum clrnn_status clrnn_device_list_create(const struct clrnn_log *log,
                                                      struct clrnn_device_list **list);
+/** Frees the list and sets *list to NULL; does nothing where it is NULL. */
 CLRNN_API void clrnn_device_list_destroy(struct clrnn_device_list **list);
 
+/** Which device to open, and how. Zeroed: the fastest one, silently. */
 struct clrnn_device_params {
     const char *select;          // "P:D", "cpu", "gpu", "ref", or part of a name; NULL: CLRNN_DEVICE,
                                  // else the fastest GPU, else the CPU
@@ -61,7 +64,10 @@ struct clrnn_device;
  */
 CLRNN_API enum clrnn_status clrnn_device_open(const struct clrnn_device_params *params,
                                               struct clrnn_device **device);
+/** Waits for what is queued, frees the device and sets *device to NULL; does nothing where it is NULL. Last,
+ *  after the models that lie on it. */
 CLRNN_API void clrnn_device_destroy(struct clrnn_device **device);
+/** Facts of the device; the device's, and live as long. */
 CLRNN_API const struct clrnn_device_info *clrnn_device_info(const struct clrnn_device *device);
 
 /** Bytes of device memory held by buffers now and at most so far. */
@@ -71,6 +77,18 @@ CLRNN_API void clrnn_device_memory(const struct clrnn_device *device, uint64_t *
 /** Seconds spent so far in building programs, and how many were built and how many came from cache. */
 CLRNN_API double clrnn_device_build_seconds(const struct clrnn_device *device, unsigned *built,
                                             unsigned *cached);
+
+/** The folder of built programs. PoCL keeps its own elsewhere. */
+struct clrnn_cache_info {
+    char *folder; // the caller's to free
+    size_t programs;
+    uint64_t bytes, most_bytes; // held; what was used longest ago goes beyond most
+    bool is_foreign;            // another user's, or writable by all: not used
+};
+/** Errors: CLRNN_ERR_DISK where neither XDG_CACHE_HOME nor HOME names a place, CLRNN_ERR_MEMORY. */
+CLRNN_API enum clrnn_status clrnn_cache_info(const struct clrnn_log *log, struct clrnn_cache_info *info);
+/** Removes every built program; how many and how large they were. Also CLRNN_ERR_DISK: one stays. */
+CLRNN_API enum clrnn_status clrnn_cache_clear(const struct clrnn_log *log, size_t *programs, uint64_t *bytes);
 
 /** What a device can do, by a quick measurement: float32 multiply-adds in registers (a multiply-add is two
  *  operations), and copying 64 MB (read and written bytes both count). NaN on ref. */

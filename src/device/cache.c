@@ -2,13 +2,23 @@
 // Program binaries on disk, $XDG_CACHE_HOME/clrnn/programs/<key>.bin: the magic word, the payload's
 // length and hash, the payload. The key hashes all that shapes a binary, so an entry is never outdated;
 // files are written beside and renamed, so concurrent writers leave one whole file; whatever does not
-// read back exactly counts as missing.
+// read back exactly, or might be another user's work, counts as missing. What was used longest ago goes
+// where the folder outgrows its limit.
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/hash.h"
 #include "device/device.h"
+
+#define MOST_BYTES ((uint64_t)256 << 20) // of a folder, unless CLRNN_CACHE_BYTES says otherwise
+#define ABANDONED_S 3600                 // age of a temporary file whose writer must be dead
 
 struct header {
     char magic[16];
@@ -24,6 +34,31 @@ char *clrnn_cache_folder(void)
     if (base && *base == '/') // relative ones are to be ignored, says the XDG specification
         return clrnn_path_join(base, "clrnn/programs");
     return home && *home ? clrnn_path_join(home, ".cache/clrnn/programs") : NULL;
+}
+
+static uint64_t most_bytes(void)
+{
+    const char *text = getenv("CLRNN_CACHE_BYTES");
+    char *end;
+    unsigned long long value;
+
+    if (!text || *text < '0' || *text > '9')
+        return MOST_BYTES;
+    value = strtoull(text, &end, 10);
+    return *end ? MOST_BYTES : value;
+}
+
+/** Whether nobody else can have written it: a binary runs with this user's rights. */
+static bool is_ours(const struct stat *st)
+{
+    return st->st_uid == geteuid() && !(st->st_mode & S_IWOTH);
+}
+
+static bool path_is_ours(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 && is_ours(&st);
 }
 
 static char *entry_path(const char *folder, const char *key)
@@ -50,17 +85,121 @@ unsigned char *clrnn_cache_read(const char *folder, const char *key, size_t *siz
     struct header found, expected;
     unsigned char *data = NULL;
 
-    if (path && clrnn_map_open(NULL, path, &map) == CLRNN_OK && map.size > sizeof(found)) {
+    if (path && path_is_ours(folder) && path_is_ours(path) && clrnn_map_open(NULL, path, &map) == CLRNN_OK &&
+        map.size > sizeof(found)) {
         memcpy(&found, map.data, sizeof(found));
         make_header(&expected, map.data + sizeof(found), map.size - sizeof(found));
         if (memcmp(&found, &expected, sizeof(found)) == 0 && (data = malloc(map.size - sizeof(found)))) {
             *size = map.size - sizeof(found);
             memcpy(data, map.data + sizeof(found), *size);
+            utimensat(AT_FDCWD, path, NULL, 0); // used now; where the folder may not be written, never mind
         }
     }
     clrnn_map_close(&map);
     free(path);
     return data;
+}
+
+// ---------------------------------------------------------------- looking through the folder
+
+struct entry {
+    char *path;
+    uint64_t bytes;
+    struct timespec used;
+    bool is_temporary;
+};
+struct entries {
+    struct entry *entry;
+    size_t count, room;
+    uint64_t bytes;
+};
+
+static void entries_finish(struct entries *e)
+{
+    for (size_t i = 0; i < e->count; i++)
+        free(e->entry[i].path);
+    free(e->entry);
+    *e = (struct entries){NULL, 0, 0, 0};
+}
+
+/** Takes what is named as our files are; whether there was memory. */
+static bool entries_add(struct entries *e, const char *folder, const char *name)
+{
+    const char *suffix = strstr(name, ".bin");
+    struct stat st;
+    char *path;
+
+    if (!suffix || (suffix[4] && suffix[4] != '.'))
+        return true;
+    if (e->count == e->room) {
+        const size_t room = e->room ? 2 * e->room : 64;
+        struct entry *larger = realloc(e->entry, room * sizeof(*larger));
+
+        if (!larger)
+            return false;
+        e->entry = larger;
+        e->room = room;
+    }
+    path = clrnn_path_join(folder, name);
+    if (!path)
+        return false;
+    if (lstat(path, &st) || !S_ISREG(st.st_mode)) {
+        free(path);
+        return true;
+    }
+    e->entry[e->count++] = (struct entry){path, (uint64_t)st.st_size, st.st_mtim, suffix[4] != 0};
+    e->bytes += (uint64_t)st.st_size;
+    return true;
+}
+
+/** All entries and temporary files. A folder that is not there or not ours has none. */
+static enum clrnn_status entries_read(const struct clrnn_log *log, const char *folder, struct entries *e)
+{
+    DIR *dir = path_is_ours(folder) ? opendir(folder) : NULL;
+    bool enough = true;
+
+    *e = (struct entries){NULL, 0, 0, 0};
+    if (!dir)
+        return CLRNN_OK;
+    for (const struct dirent *d; enough && (d = readdir(dir));)
+        enough = entries_add(e, folder, d->d_name);
+    closedir(dir);
+    if (!enough) {
+        entries_finish(e);
+        return clrnn_error_memory(log, 4096, "the program cache");
+    }
+    return CLRNN_OK;
+}
+
+static int by_use(const void *a, const void *b)
+{
+    const struct timespec *x = &((const struct entry *)a)->used, *y = &((const struct entry *)b)->used;
+
+    if (x->tv_sec != y->tv_sec)
+        return x->tv_sec < y->tv_sec ? -1 : 1;
+    return (x->tv_nsec > y->tv_nsec) - (x->tv_nsec < y->tv_nsec);
+}
+
+/** Brings the folder below its limit; another process may do the same at the same time. */
+static void prune(const char *folder)
+{
+    const uint64_t most = most_bytes();
+    const time_t now = time(NULL);
+    struct entries e;
+
+    if (entries_read(NULL, folder, &e) != CLRNN_OK)
+        return;
+    if (e.count)
+        qsort(e.entry, e.count, sizeof(*e.entry), by_use);
+    for (size_t i = 0; i < e.count; i++) {
+        const struct entry *old = &e.entry[i];
+
+        if (old->is_temporary ? now - old->used.tv_sec > ABANDONED_S : e.bytes > most) {
+            unlink(old->path);
+            e.bytes -= old->bytes;
+        }
+    }
+    entries_finish(&e);
 }
 
 void clrnn_cache_write(const char *folder, const char *key, const unsigned char *data, size_t size)
@@ -70,10 +209,55 @@ void clrnn_cache_write(const char *folder, const char *key, const unsigned char 
     struct header h;
 
     make_header(&h, data, size);
-    if (path && clrnn_make_folder(NULL, folder) == CLRNN_OK && clrnn_out_open(NULL, path, &out) == CLRNN_OK) {
+    if (path && clrnn_make_folder(NULL, folder) == CLRNN_OK && path_is_ours(folder) &&
+        clrnn_out_open(NULL, path, &out) == CLRNN_OK) {
         clrnn_out_write(out, &h, sizeof(h));
         clrnn_out_write(out, data, size);
-        clrnn_out_commit(&out);
+        if (clrnn_out_commit(&out) == CLRNN_OK)
+            prune(folder);
     }
     free(path);
+}
+
+enum clrnn_status clrnn_cache_info(const struct clrnn_log *log, struct clrnn_cache_info *info)
+{
+    struct entries e;
+
+    *info = (struct clrnn_cache_info){.folder = clrnn_cache_folder(), .most_bytes = most_bytes()};
+    if (!info->folder)
+        return clrnn_error(log, CLRNN_ERR_DISK, "there is no folder for a cache: neither XDG_CACHE_HOME nor HOME is set");
+    if (entries_read(log, info->folder, &e) != CLRNN_OK) {
+        free(info->folder);
+        info->folder = NULL;
+        return CLRNN_ERR_MEMORY;
+    }
+    info->programs = e.count;
+    info->bytes = e.bytes;
+    info->is_foreign = access(info->folder, F_OK) == 0 && !path_is_ours(info->folder);
+    entries_finish(&e);
+    return CLRNN_OK;
+}
+
+enum clrnn_status clrnn_cache_clear(const struct clrnn_log *log, size_t *programs, uint64_t *bytes)
+{
+    char *folder = clrnn_cache_folder();
+    struct entries e = {NULL, 0, 0, 0};
+    enum clrnn_status st;
+
+    *programs = 0;
+    *bytes = 0;
+    if (!folder)
+        return clrnn_error(log, CLRNN_ERR_DISK, "there is no folder for a cache: neither XDG_CACHE_HOME nor HOME is set");
+    st = entries_read(log, folder, &e);
+    for (size_t i = 0; st == CLRNN_OK && i < e.count; i++) {
+        if (unlink(e.entry[i].path) == 0) {
+            ++*programs;
+            *bytes += e.entry[i].bytes;
+        } else if (errno != ENOENT) {
+            st = clrnn_error(log, CLRNN_ERR_DISK, "%s: cannot be removed: %s", e.entry[i].path, strerror(errno));
+        }
+    }
+    entries_finish(&e);
+    free(folder);
+    return st;
 }

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Programs: includes and lines, defines, failed builds, what is kept in memory and on disk.
 #include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -207,6 +211,139 @@ static void test_cache_file(void **state)
     free(folder);
 }
 
+/** What others may have written is not read; nothing is written among it. */
+static void test_cache_foreign(void **state)
+{
+    const unsigned char data[] = "a program's binary";
+    char path[160], *folder = clrnn_path_join(cache, "entries");
+    unsigned char *got;
+    size_t size = 0;
+
+    (void)state;
+    clrnn_cache_write(folder, "0123", data, sizeof(data));
+    snprintf(path, sizeof(path), "%s/0123.bin", folder);
+    assert_int_equal(chmod(path, 0666), 0);
+    assert_null(clrnn_cache_read(folder, "0123", &size));
+    assert_int_equal(chmod(path, 0644), 0);
+    assert_int_equal(chmod(folder, 0777), 0);
+    assert_null(clrnn_cache_read(folder, "0123", &size));
+    clrnn_cache_write(folder, "4567", data, sizeof(data));
+    assert_int_equal(chmod(folder, 0755), 0);
+    assert_null(clrnn_cache_read(folder, "4567", &size));
+    got = clrnn_cache_read(folder, "0123", &size);
+    assert_non_null(got);
+    free(got);
+    if (geteuid() == 0) { // only root gives files away
+        assert_int_equal(chown(path, 12345, 12345), 0);
+        assert_null(clrnn_cache_read(folder, "0123", &size));
+        clrnn_cache_write(folder, "0123", data, sizeof(data)); // takes its place
+        got = clrnn_cache_read(folder, "0123", &size);
+        assert_non_null(got);
+        free(got);
+        assert_int_equal(chown(folder, 12345, 12345), 0);
+        assert_null(clrnn_cache_read(folder, "0123", &size));
+        assert_int_equal(chown(folder, 0, 0), 0);
+    }
+    remove_files(folder);
+    free(folder);
+}
+
+/** Beyond its limit the folder loses what was used longest ago, and what dead writers left. */
+static void test_cache_limit(void **state)
+{
+    const unsigned char data[1000] = {1};
+    const time_t now = time(NULL);
+    struct clrnn_cache_info info;
+    char folder[128], path[200];
+    unsigned char *got;
+    size_t size = 0;
+    uint64_t bytes;
+
+    (void)state;
+    setenv("XDG_CACHE_HOME", cache, 1);
+    setenv("CLRNN_CACHE_BYTES", "3500", 1);
+    snprintf(folder, sizeof(folder), "%s/clrnn/programs", cache);
+    for (int i = 0; i < 3; i++) {
+        const char key[] = {(char)('a' + i), 0};
+        const struct timespec old[2] = {{now - 1000 + i, 0}, {now - 1000 + i, 0}};
+
+        clrnn_cache_write(folder, key, data, sizeof(data));
+        snprintf(path, sizeof(path), "%s/%s.bin", folder, key);
+        assert_int_equal(utimensat(AT_FDCWD, path, old, 0), 0);
+    }
+    got = clrnn_cache_read(folder, "a", &size); // the oldest, but just used
+    assert_non_null(got);
+    free(got);
+    snprintf(path, sizeof(path), "%s/x.bin.Ab3dEf", folder);
+    put(path, data, 10);
+    assert_int_equal(utimensat(AT_FDCWD, path, (struct timespec[2]){{now - 9000, 0}, {now - 9000, 0}}, 0), 0);
+    clrnn_cache_write(folder, "d", data, sizeof(data));
+    assert_int_equal(access(path, F_OK), -1);
+    assert_null(clrnn_cache_read(folder, "b", &size));
+    for (const char *key = "acd"; *key; key++) {
+        const char name[] = {*key, 0};
+
+        got = clrnn_cache_read(folder, name, &size);
+        assert_non_null(got);
+        free(got);
+    }
+    assert_int_equal(clrnn_cache_info(NULL, &info), CLRNN_OK);
+    assert_string_equal(info.folder, folder);
+    assert_int_equal(info.programs, 3);
+    assert_int_equal(info.most_bytes, 3500);
+    assert_false(info.is_foreign);
+    free(info.folder);
+    assert_int_equal(clrnn_cache_clear(NULL, &size, &bytes), CLRNN_OK);
+    assert_int_equal(size, 3);
+    assert_true(bytes > 3000);
+    assert_int_equal(clrnn_cache_info(NULL, &info), CLRNN_OK);
+    assert_int_equal(info.programs, 0);
+    free(info.folder);
+    unsetenv("CLRNN_CACHE_BYTES");
+}
+
+/** Writers and readers at once: what is read is whole, whoever wrote it. */
+static void test_cache_race(void **state)
+{
+    enum { WRITERS = 3, ROUNDS = 40, SIZE = 20000 };
+    static unsigned char data[SIZE];
+    char *folder = clrnn_path_join(cache, "entries");
+    pid_t writer[WRITERS];
+    unsigned seen = 0;
+
+    (void)state;
+    for (int w = 0; w < WRITERS; w++) {
+        writer[w] = fork();
+        assert_true(writer[w] >= 0);
+        if (writer[w] == 0) {
+            memset(data, 'A' + w, SIZE);
+            for (int i = 0; i < ROUNDS; i++)
+                clrnn_cache_write(folder, "same", data, SIZE);
+            _exit(0);
+        }
+    }
+    for (int left = WRITERS; left;) {
+        size_t size = 0;
+        unsigned char *got = clrnn_cache_read(folder, "same", &size);
+
+        if (got) {
+            seen++;
+            assert_int_equal(size, SIZE);
+            for (size_t i = 1; i < size; i++)
+                assert_int_equal(got[i], got[0]);
+            free(got);
+        }
+        for (int w = 0; w < WRITERS; w++)
+            if (writer[w] && waitpid(writer[w], NULL, WNOHANG) == writer[w]) {
+                writer[w] = 0;
+                left--;
+            }
+    }
+    assert_true(seen > 0);
+    remove_files(folder);
+    free(folder);
+}
+
 /** Runs `constants` on a fresh device; how many programs were built and how many came from disk. */
 static void use(long value, unsigned *built, unsigned *cached)
 {
@@ -289,7 +426,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_flatten),  cmocka_unit_test(test_defines),    cmocka_unit_test(test_broken),
-        cmocka_unit_test(test_warnings), cmocka_unit_test(test_cache_file), cmocka_unit_test(test_cache),
+        cmocka_unit_test(test_warnings), cmocka_unit_test(test_cache_file), cmocka_unit_test(test_cache_foreign),
+        cmocka_unit_test(test_cache_limit), cmocka_unit_test(test_cache_race), cmocka_unit_test(test_cache),
     };
 
     return cmocka_run_group_tests_name("program", tests, setup_group, teardown_group);
