@@ -24,7 +24,7 @@ struct course {
     double train_mode;       // losses after training: in train mode,
     struct trial_score trained, blank, shuffled; // eval mode, inputs replaced by their mean, time shuffled
     struct linear_result linear;
-    double random_ratio, real_loss, random_loss; // real labels' loss over shuffled ones'; NaN: not tried
+    double real_loss, random_loss; // with real labels and with shuffled ones, after as many steps; NaN: not tried
     uint32_t random_steps;
 };
 

@@ -259,8 +259,7 @@ enum clrnn_status doctor_compare_sets(struct doctor *d)
     TRY(compare_rows(d));
     if (!d->valid || d->train_scan.bad_values || d->valid_scan.bad_values)
         return CLRNN_OK;
-    if (!d->train_scan.info->tokens)
-        TRY(compare_features(d));
+    TRY(compare_features(d));
     if (d->config->train.loss.kind == CLRNN_MSE)
         compare_targets(d);
     else if (!d->train_scan.bad_labels && !d->valid_scan.bad_labels)

@@ -150,7 +150,7 @@ static void judge_units(struct visit *v, const struct course *c)
         const struct activity_units *first = &s->unit[s->worst_dead], *last = &e->unit[e->worst_dead];
 
         if (first->dead >= clrnn_threshold.dead || last->dead >= clrnn_threshold.dead) {
-            doctor_finding(d, "dead-units", high ? CLRNN_SEVERITY_WARNING : CLRNN_SEVERITY_NOTE);
+            doctor_finding(d, "dead-units", high || first->dead > 0.8 ? CLRNN_SEVERITY_WARNING : CLRNN_SEVERITY_NOTE);
             doctor_where(d, "layer %s", first->dead >= clrnn_threshold.dead ? first->layer : last->layer);
             doctor_evidence(d, "%.0f%% of its relu units are on for none of %u samples before training, %.0f%% (layer %s) "
                             "after %u steps", 100 * first->dead, v->probe.N, 100 * last->dead, last->layer, c->steps);
@@ -318,7 +318,8 @@ static void judge_underfitting(struct visit *v, const struct course *c)
 static void judge_overfitting(struct visit *v, const struct course *c)
 {
     struct doctor *d = v->d;
-    double lowest = INFINITY, last;
+    const size_t looks = c->valid_count, some = MAX2(looks / 5, 3);
+    double lowest = INFINITY, last, end[64];
     size_t at = 0;
 
     if (!c->finite || c->valid_count < 3 || !(v->chance > 0))
@@ -328,7 +329,9 @@ static void judge_overfitting(struct visit *v, const struct course *c)
             lowest = c->valid_loss[i];
             at = i;
         }
-    last = c->valid_loss[c->valid_count - 1];
+    for (size_t i = 0; i < some; i++) // not one look's, which may be a spike
+        end[i] = c->valid_loss[looks - some + i];
+    last = course_median(end, some);
     if (!(last > clrnn_threshold.overfit_ratio * lowest) || !(last - lowest > clrnn_threshold.overfit_rise * v->chance) ||
         !(c->trained.loss < 0.5 * last))
         return;
@@ -456,7 +459,8 @@ static void judge_labels(struct visit *v, const struct course *c)
     };
     struct doctor *d = v->d;
 
-    if (!(c->random_ratio > clrnn_threshold.random_ratio))
+    if (!(v->chance - c->real_loss <= clrnn_threshold.random_gain * fmax(v->chance - c->random_loss, 0) +
+                                          clrnn_threshold.random_slack * v->chance))
         return;
     for (size_t i = 0; i < ARRAY_SIZE(broken); i++)
         if (doctor_found(d, broken[i]))

@@ -266,7 +266,7 @@ static void check_dropout(struct doctor *d, size_t at)
     }
     // what works on each number alone hands the changed variance on; a linear layer's batchnorm behind it
     // meets it, too, but that stack is common and learns
-    while (next < c->layer_count && (c->layer[next].kind == CLRNN_LAYER_RELU || c->layer[next].kind == CLRNN_LAYER_POOL))
+    while (next < c->layer_count && (is_activation(c->layer[next].kind) || c->layer[next].kind == CLRNN_LAYER_POOL))
         next++;
     if (p <= 0 || next >= c->layer_count || c->layer[next].kind != CLRNN_LAYER_BATCHNORM)
         return;

@@ -299,11 +299,11 @@ static enum clrnn_status run_shuffled(struct visit *v, struct course *c)
         }
         trial_end_epoch(&trial, random);
     }
-    if (st == CLRNN_OK && done >= most)
-        c->random_ratio = real / random;
     c->random_steps = done;
-    c->real_loss = real / fmax(most / 4, 1);
-    c->random_loss = random / fmax(most / 4, 1);
+    if (st == CLRNN_OK && done >= most) {
+        c->real_loss = real / fmax(most / 4, 1);
+        c->random_loss = random / fmax(most / 4, 1);
+    }
     trial_finish(&trial);
     free(labels);
     return st;
@@ -327,7 +327,7 @@ enum clrnn_status visit_train(struct visit *v)
     struct course c = {0};
     enum clrnn_status st = run(v, &c, 0.5 * v->d->seconds);
 
-    c.random_ratio = NAN;
+    c.real_loss = c.random_loss = NAN;
     c.linear = (struct linear_result){.quality = NAN};
     if (st == CLRNN_OK && c.finite)
         st = look_at_trained(v, &c);

@@ -63,7 +63,7 @@ static void check_plateau(struct doctor *d)
 {
     const struct clrnn_scheduler_config *c = &d->config->train.scheduler;
 
-    if (!c->per_batch || (uint64_t)MAX2(c->patience, 0) >= d->batches)
+    if (!c->per_batch || (uint64_t)MAX2(c->patience, 0) >= 3 * d->batches)
         return;
     doctor_finding(d, "scheduler-per-batch", CLRNN_SEVERITY_WARNING);
     doctor_where(d, "train.scheduler.reduce_lr_on_plateau");
@@ -162,7 +162,8 @@ static void check_schedule(struct doctor *d)
                                                  : clrnn_threshold.schedule_share_epoch;
     if (kind == CLRNN_SCHED_ONE_CYCLE)
         f.most = fmax(f.most, d->config->train.scheduler.max_lr);
-    if (f.steps > 1 && f.most > 0 && f.sum < share * (double)f.steps * f.most)
+    if (f.steps > 1 && f.most > 0 && f.sum < share * (double)f.steps * f.most &&
+        f.last < clrnn_threshold.schedule_end * f.most)
         spent_schedule(d, &f, weight);
     else
         check_cycles(d, &f);
