@@ -45,25 +45,23 @@ ERRORS = {"clCreateBuffer": -4, "clBuildProgram": -11, "clGetPlatformIDs": -1001
 OTHERS = [-6, -5, -9999]
 
 
-def only_pocl(folder):
-    """A folder that shows the loader PoCL alone: other drivers cost each run time."""
-    vendors = folder / "vendors"
+def only(driver, folder):
+    """A folder that shows the loader one driver alone: others cost each run time."""
+    vendors = folder / f"only-{driver}"
     vendors.mkdir(exist_ok=True)
-    for icd in pathlib.Path("/etc/OpenCL/vendors").glob("pocl*.icd"):
+    for icd in pathlib.Path("/etc/OpenCL/vendors").glob(f"{driver}*.icd"):
         (vendors / icd.name).write_bytes(icd.read_bytes())
     if not any(vendors.iterdir()):
-        raise harness.Skip("PoCL is not installed")
-    return vendors
+        raise harness.Skip(f"{driver} is not installed")
+    return str(vendors)
 
 
 class Walk:
     """Runs of one command line, with a fault each."""
 
     def __init__(self, command, arguments, env=None, size=24):
-        self.command, self.arguments, self.env = command, arguments, env or {}
-        self.folder = command.folder
-        if "OCL_ICD_VENDORS" not in {**os.environ, **self.env}:
-            self.env["OCL_ICD_VENDORS"] = str(only_pocl(self.folder))
+        self.command, self.arguments, self.folder = command, arguments, command.folder
+        self.env = env or {"OCL_ICD_VENDORS": only("pocl", self.folder), "CLRNN_DEVICE": "pocl"}
         harness.write_dataset(self.folder, size, 3, 3)
         harness.write_dataset(self.folder, 8, 3, 3, seed=2, prefix="valid")
         command.write("config.yaml", MODEL)
@@ -172,6 +170,7 @@ def walk_sites(walk, wanted=lambda function, site: True):
         if word == "call" and wanted(function, site):
             key = function, ",".join(site.split(",")[:depth])
             calls[key] = calls.get(key, 0) + 1
+    assert calls, "no call of those wanted"
     for number, ((function, site), count) in enumerate(calls.items()):
         faults.append(f"{function}@{site}:1:{error_for(function, number)}")
         if count > 8:
@@ -239,7 +238,32 @@ def test_clblast(command):
     walk_sites(walk, lambda _, site: "clblast" in site.split(",")[0])
 
 
+def test_program_cache(command):
+    """Binaries that a driver does not give or take cost time only; once kept, nothing is built again."""
+    env = {"OCL_ICD_VENDORS": only("rusticl", command.folder), "RUSTICL_ENABLE": "llvmpipe", "CLRNN_DEVICE": "rusticl",
+           "XDG_CACHE_HOME": str(command.folder / "cache")}
+    plan = ["plan", "config.yaml"]  # builds what a run would, and runs nothing
+    warm = Walk(command, plan, env)
+    built = [line for line in warm.expected["lines"] if line[2] == "clCreateProgramWithSource"]
+    assert not built, f"a warm start built {len(built)} programs"
+    walk_sites(warm, lambda function, _: function in ("clCreateProgramWithBinary", "clBuildProgram"))
+    cold = Walk(command, plan, {**env, "CLRNN_CACHE_BYTES": "0", "XDG_CACHE_HOME": str(command.folder / "empty")})
+    walk_sites(cold, lambda function, _: function == "clGetProgramInfo")
+
+
+def test_two_cold_starts_at_once(command):
+    env = {"OCL_ICD_VENDORS": only("rusticl", command.folder), "RUSTICL_ENABLE": "llvmpipe", "CLRNN_DEVICE": "rusticl",
+           "XDG_CACHE_HOME": str(command.folder / "cache")}
+    command.write("config.yaml", MODEL)
+    both = [command.start("plan", "config.yaml", env=env) for _ in range(2)]
+    for process in both:
+        _, err = process.communicate(timeout=PATIENCE_S)
+        assert process.returncode == 0, err
+    warm = Walk(command, ["plan", "config.yaml"], env)
+    assert not [line for line in warm.expected["lines"] if line[2] == "clCreateProgramWithSource"]
+
+
 if __name__ == "__main__":
     sys.exit(harness.main([test_every_call_site_of_a_training_run, test_calls_in_between, test_profiling,
                            test_listing_in_children, test_resuming_leaves_the_run_whole, test_late_and_short,
-                           test_clblast]))
+                           test_clblast, test_program_cache, test_two_cold_starts_at_once]))
