@@ -17,6 +17,8 @@
 // What numbers of a synthetic set are drawn for: the generator's b.
 enum { DRAW_X = 100, DRAW_Y };
 
+#define RELEASE_BYTES ((uint64_t)16 << 20) // mapped pages are let go after so many bytes
+
 const struct clrnn_dataset_info *clrnn_dataset_info(const struct clrnn_dataset *dataset)
 {
     return &dataset->info;
@@ -186,6 +188,15 @@ void clrnn_dataset_release(const struct clrnn_dataset *dataset)
         madvise((void *)first, last - first, MADV_DONTNEED);
 }
 
+void clrnn_dataset_passed(const struct clrnn_dataset *dataset, uint32_t sample)
+{
+    const uint64_t bytes = dataset->info.bytes / MAX2(dataset->info.S, 1u); // about, as to the file
+    const uint32_t often = (uint32_t)MAX2(RELEASE_BYTES / MAX2(bytes, 1), 1);
+
+    if (sample % often == often - 1)
+        clrnn_dataset_release(dataset);
+}
+
 // ---------------------------------------------------------------- subsets
 
 enum clrnn_status clrnn_dataset_subset(struct clrnn_dataset *dataset, const uint32_t *samples, uint32_t count,
@@ -247,18 +258,46 @@ static void share_out(const uint32_t *counts, uint32_t strata, double fraction, 
     }
 }
 
+// The stratum of each sample: its class, the last for ignored labels.
+static void find_strata(const struct clrnn_dataset *dataset, uint32_t strata, uint32_t *stratum,
+                        uint32_t *counts)
+{
+    for (uint32_t s = 0; s < dataset->info.S; s++) {
+        int32_t label = 0;
+
+        if (strata > 1)
+            clrnn_dataset_classes(dataset, s, &label);
+        stratum[s] = label < 0 || (uint32_t)label >= strata ? strata - 1 : (uint32_t)label;
+        counts[stratum[s]]++;
+    }
+}
+
+// Marks the samples that go to the validation part: of each stratum the first ones of a permutation.
+static void draw_strata(const uint32_t *counts, const uint32_t *takes, uint32_t strata,
+                        const uint32_t *members, uint64_t seed, uint32_t *order, unsigned char *taken)
+{
+    for (uint32_t k = 0; k < strata; k++) {
+        const struct clrnn_random r = {seed, RANDOM_SPLIT, k, 0};
+
+        clrnn_random_permutation(&r, counts[k], order);
+        for (uint32_t i = 0; i < takes[k]; i++)
+            taken[members[order[i]]] = 1;
+        members += counts[k];
+    }
+}
+
 enum clrnn_status clrnn_dataset_split(struct clrnn_dataset *dataset, double fraction, uint64_t seed,
                                       struct clrnn_dataset **train, struct clrnn_dataset **valid)
 {
     const uint32_t S = dataset->info.S, total = (uint32_t)llround(fraction * S);
     const bool stratified = dataset->info.has_y && dataset->info.classes && !dataset->info.y_steps;
-    const uint32_t strata = stratified ? dataset->info.classes + 1 : 1; // the last: ignored labels
+    const uint32_t strata = stratified ? dataset->info.classes + 1 : 1;
     uint32_t *samples = malloc(3 * (size_t)S * sizeof(*samples)), *kept = samples, *order = samples + S;
-    uint32_t *members = samples + 2 * (size_t)S;
-    uint32_t *counts = calloc(2 * (size_t)strata, sizeof(*counts)), *takes = counts + strata;
+    uint32_t *members = samples + 2 * (size_t)S, *stratum = samples;
+    uint32_t *counts = calloc(3 * (size_t)strata, sizeof(*counts)), *takes = counts + strata;
+    uint32_t *next = counts + 2 * (size_t)strata, kept_count = 0, taken_count = 0;
     double *remainders = malloc(strata * sizeof(*remainders));
     unsigned char *taken = calloc(S, 1);
-    uint32_t kept_count = 0, taken_count = 0;
     enum clrnn_status st = CLRNN_OK;
 
     *train = *valid = NULL;
@@ -266,34 +305,13 @@ enum clrnn_status clrnn_dataset_split(struct clrnn_dataset *dataset, double frac
         st = clrnn_error_memory(dataset->log, 13 * (size_t)S, "splitting off data.valid_fraction");
         goto done;
     }
-    for (int pass = 0; pass < 2; pass++) { // count; then take
-        for (uint32_t k = 0; k < (pass ? strata : 1); k++) {
-            struct clrnn_random r = {seed, RANDOM_SPLIT, k, 0};
-            uint32_t member_count = 0;
-
-            if (pass && !counts[k])
-                continue;
-            for (uint32_t s = 0; s < S; s++) {
-                int32_t stratum = 0;
-
-                if (stratified)
-                    clrnn_dataset_classes(dataset, s, &stratum);
-                if (stratum < 0 || (uint32_t)stratum >= strata)
-                    stratum = (int32_t)strata - 1;
-                if (!pass)
-                    counts[stratum]++;
-                else if ((uint32_t)stratum == k)
-                    members[member_count++] = s;
-            }
-            if (!pass)
-                continue;
-            clrnn_random_permutation(&r, member_count, order);
-            for (uint32_t i = 0; i < takes[k]; i++)
-                taken[members[order[i]]] = 1;
-        }
-        if (!pass)
-            share_out(counts, strata, fraction, total, takes, remainders);
-    }
+    find_strata(dataset, strata, stratum, counts);
+    share_out(counts, strata, fraction, total, takes, remainders);
+    for (uint32_t k = 1; k < strata; k++)
+        next[k] = next[k - 1] + counts[k - 1];
+    for (uint32_t s = 0; s < S; s++) // stratum by stratum, each in the order of the file
+        members[next[stratum[s]]++] = s;
+    draw_strata(counts, takes, strata, members, seed, order, taken);
     for (uint32_t s = 0; s < S; s++) // both parts in the order of the file
         if (!taken[s])
             kept[kept_count++] = s;
@@ -372,6 +390,7 @@ enum clrnn_status clrnn_dataset_moments(const struct clrnn_dataset *dataset, dou
             }
             if (!pass)
                 count += length;
+            clrnn_dataset_passed(dataset, s);
         }
         for (size_t c = 0; c < C; c++)
             if (!pass) {
@@ -387,7 +406,7 @@ enum clrnn_status clrnn_dataset_moments(const struct clrnn_dataset *dataset, dou
     return CLRNN_OK;
 }
 
-void clrnn_dataset_fingerprint(const struct clrnn_dataset *dataset, char hex[33])
+enum clrnn_status clrnn_dataset_fingerprint(const struct clrnn_dataset *dataset, char hex[33])
 {
     const struct clrnn_dataset_info *info = &dataset->info;
     const uint32_t shape[] = {info->S,     info->T,           info->C,      info->tokens,
@@ -396,6 +415,8 @@ void clrnn_dataset_fingerprint(const struct clrnn_dataset *dataset, char hex[33]
     float *row = malloc(width * sizeof(*row));
     struct clrnn_hash h;
 
+    if (!row)
+        return clrnn_error_memory(dataset->log, width * sizeof(*row), "the data's fingerprint");
     clrnn_hash_init(&h);
     clrnn_hash_add(&h, shape, sizeof(shape));
     for (uint32_t s = 0; s < info->S; s++) { // padding does not count
@@ -408,10 +429,10 @@ void clrnn_dataset_fingerprint(const struct clrnn_dataset *dataset, char hex[33]
             clrnn_hash_add(&h, &length, sizeof(length));
         if (mapped) {
             clrnn_hash_add(&h, mapped, (size_t)length * info->C * sizeof(*mapped));
-        } else if (row && info->tokens) {
+        } else if (info->tokens) {
             clrnn_dataset_tokens(dataset, s, (int32_t *)(void *)row);
             clrnn_hash_add(&h, row, length * sizeof(*row));
-        } else if (row) {
+        } else {
             clrnn_dataset_x(dataset, s, row);
             clrnn_hash_add(&h, row, (size_t)length * info->C * sizeof(*row));
         }
@@ -420,10 +441,10 @@ void clrnn_dataset_fingerprint(const struct clrnn_dataset *dataset, char hex[33]
 
             clrnn_hash_add(&h, &y, sizeof(y));
         }
-        if (s % 4096 == 4095)
-            clrnn_dataset_release(dataset);
+        clrnn_dataset_passed(dataset, s);
     }
     clrnn_dataset_release(dataset);
     clrnn_hash_hex(&h, hex);
     free(row);
+    return CLRNN_OK;
 }

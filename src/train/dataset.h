@@ -62,5 +62,5 @@ enum clrnn_status clrnn_dataset_class_counts(const struct clrnn_dataset *dataset
 enum clrnn_status clrnn_dataset_moments(const struct clrnn_dataset *dataset, double *mean, double *std);
 
 /** A 32-digit fingerprint of shape and content, for `--resume`; reads everything once. */
-void clrnn_dataset_fingerprint(const struct clrnn_dataset *dataset, char hex[33]);
+enum clrnn_status clrnn_dataset_fingerprint(const struct clrnn_dataset *dataset, char hex[33]);
 #endif

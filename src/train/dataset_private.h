@@ -42,6 +42,9 @@ double clrnn_dataset_y(const struct clrnn_dataset *root, uint32_t sample, uint32
 /** A cell of a CSV row without its label column. */
 double clrnn_dataset_cell(const struct clrnn_dataset *root, uint32_t sample, size_t feature);
 
+/** For passes over all samples in their order: lets go of mapped pages now and then. */
+void clrnn_dataset_passed(const struct clrnn_dataset *dataset, uint32_t sample);
+
 /** Looks at every value; fills in info.classes. */
 enum clrnn_status clrnn_dataset_check(struct clrnn_dataset *root, enum clrnn_dataset_check check);
 

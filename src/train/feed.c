@@ -9,11 +9,11 @@
 #include "base/array.h"
 #include "base/random.h"
 
-#define BUCKET_BATCHES 32u               // batches that are sorted by length together
-#define STEP_SIZES 16u                   // batches are cut to at most this many different T
-#define PIECE_BYTES ((size_t)64 << 20)   // of one transfer of a mapped file
-#define CHUNK_BYTES ((size_t)4 << 20)    // of one transfer of converted rows
-#define RELEASE_BYTES ((size_t)64 << 20) // mapped pages are let go after so many bytes
+#define BUCKET_BATCHES 32u              // batches that are sorted by length together
+#define STEP_SIZES 16u                  // batches are cut to at most this many different T
+#define PIECE_BYTES ((size_t)64 << 20)  // of one transfer of a mapped file
+#define CHUNK_BYTES ((size_t)4 << 20)   // of one transfer of converted rows
+#define RELEASE_BYTES ((size_t)8 << 20) // mapped pages are let go after so many bytes
 
 struct clrnn_feed {
     struct clrnn_model *model;
@@ -76,6 +76,16 @@ static enum clrnn_status write_tokens(struct clrnn_feed *f, uint32_t first, uint
     return clrnn_buffer_write_i32(f->data.x, samples ? 0 : first * f->x_width, count * f->x_width, f->words);
 }
 
+// Samples of the mapped file were read: its pages are let go now and then.
+static void count_read(struct clrnn_feed *f, uint32_t samples)
+{
+    f->read_bytes += samples * f->x_width * sizeof(float);
+    if (f->read_bytes < RELEASE_BYTES)
+        return;
+    clrnn_dataset_release(f->dataset);
+    f->read_bytes = 0;
+}
+
 // ---------------------------------------------------------------- a copy on the device
 
 // Samples of the root set follow each other in the mapped file: it is handed over as it lies.
@@ -112,11 +122,7 @@ static enum clrnn_status upload_rows(struct clrnn_feed *f, uint32_t chunk)
         f->turn ^= 1;
         TRY(clrnn_device_wait(f->device, f->token[f->turn]));
         f->token[f->turn] = 0;
-        f->read_bytes += count * f->x_width * sizeof(float);
-        if (f->read_bytes >= RELEASE_BYTES) {
-            clrnn_dataset_release(f->dataset);
-            f->read_bytes = 0;
-        }
+        count_read(f, count);
     }
     return CLRNN_OK;
 }
@@ -403,12 +409,8 @@ static enum clrnn_status stage(struct clrnn_feed *f, uint32_t N)
             clrnn_dataset_x(f->dataset, f->current[i], half + i * f->x_width);
         TRY(clrnn_buffer_write_async(f->data.x, 0, N * f->x_width, half, &f->token[f->turn]));
         f->turn ^= 1;
-        f->read_bytes += N * f->x_width * sizeof(float);
-        if (f->read_bytes >= RELEASE_BYTES) {
-            clrnn_dataset_release(f->dataset);
-            f->read_bytes = 0;
-        }
     }
+    count_read(f, N);
     TRY(write_y(f, 0, N, f->current));
     return write_lengths(f, 0, N, f->current);
 }

@@ -9,8 +9,6 @@
 #include "formats/npy.h"
 #include "train/evaluate.h"
 
-#define RELEASE_SAMPLES 65536u
-
 struct prediction {
     struct clrnn_model *model;
     const struct clrnn_dataset *dataset;
@@ -135,8 +133,6 @@ static enum clrnn_status write_sample(struct prediction *p, uint32_t sample, con
 
 static enum clrnn_status write_batches(struct prediction *p, struct clrnn_feed *feed)
 {
-    uint32_t since_release = 0;
-
     for (;;) {
         struct clrnn_plan *plan;
         uint32_t samples;
@@ -150,11 +146,6 @@ static enum clrnn_status write_batches(struct prediction *p, struct clrnn_feed *
         for (uint32_t n = 0; n < samples; n++)
             TRY(write_sample(p, clrnn_feed_order(feed)[n],
                              p->out + (size_t)n * plan->output_steps * p->outputs, plan->output_steps));
-        since_release += samples;
-        if (since_release >= RELEASE_SAMPLES) {
-            clrnn_dataset_release(p->dataset);
-            since_release = 0;
-        }
     }
 }
 

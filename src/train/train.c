@@ -91,14 +91,14 @@ static enum clrnn_status describe(const struct clrnn_loop *l, const struct clrnn
     return CLRNN_OK;
 }
 
-static void identify(const struct clrnn_loop *l, struct clrnn_data_identity *identity)
+static enum clrnn_status identify(const struct clrnn_loop *l, struct clrnn_data_identity *identity)
 {
     *identity = (struct clrnn_data_identity){.train_samples = clrnn_dataset_info(l->train)->S};
-    clrnn_dataset_fingerprint(l->train, identity->train);
+    TRY(clrnn_dataset_fingerprint(l->train, identity->train));
     if (!l->valid)
-        return;
+        return CLRNN_OK;
     identity->valid_samples = clrnn_dataset_info(l->valid)->S;
-    clrnn_dataset_fingerprint(l->valid, identity->valid);
+    return clrnn_dataset_fingerprint(l->valid, identity->valid);
 }
 
 // mse: what R2 measures the squared error against.
@@ -276,7 +276,7 @@ static enum clrnn_status begin(struct clrnn_loop *l, const struct clrnn_config *
     TRY(make_feeds(l));
     clrnn_model_start_schedule(l->model, clrnn_feed_batches(l->train_feed));
     TRY(check_cycle(l));
-    identify(l, &identity);
+    TRY(identify(l, &identity));
     name = run_name(config);
     if (!name)
         return clrnn_error_memory(l->log, 4096, "a path");
@@ -300,7 +300,7 @@ static enum clrnn_status take_up(struct clrnn_loop *l, const struct clrnn_config
     TRY(resume_model(l, config, path));
     TRY(make_feeds(l));
     TRY(check_cycle(l));
-    identify(l, &identity);
+    TRY(identify(l, &identity));
     TRY(clrnn_run_folder_resume(l->log, l->params->resume, l->state.epoch, l->done, &l->folder));
     TRY(clrnn_run_folder_same_data(&l->folder, &identity));
     for (size_t i = 0; i < l->folder.count; i++)
@@ -426,11 +426,10 @@ enum clrnn_status clrnn_train(struct clrnn_device *device, const struct clrnn_tr
         .last_loss = NAN,
     };
     const double started = clrnn_loop_clock();
-    struct clrnn_train_result own, *r = result ? result : &own;
+    struct clrnn_train_result own = {0}, *r = &own; // params may point into the caller's, from the last run
     enum clrnn_status st;
     bool nothing_done;
 
-    memset(r, 0, sizeof(*r));
     st = clrnn_loop_prepare(&l);
     if (st == CLRNN_OK)
         st = clrnn_loop_run(&l);
@@ -453,5 +452,7 @@ enum clrnn_status clrnn_train(struct clrnn_device *device, const struct clrnn_tr
     clrnn_dataset_close(&l.train);
     clrnn_dataset_close(&l.valid);
     clrnn_dataset_close(&l.whole);
+    if (result)
+        *result = own;
     return st;
 }
