@@ -232,6 +232,27 @@ static enum clrnn_status make_feeds(struct clrnn_loop *l)
     return l->valid ? clrnn_feed_create(l->model, l->valid, &validation, &l->valid_feed) : CLRNN_OK;
 }
 
+static enum clrnn_status check_monitor(const struct clrnn_loop *l, const struct clrnn_config *config)
+{
+    const struct clrnn_early_stopping_config *c = &config->train.early_stopping;
+    const char *monitor = c->monitor ? c->monitor : "valid_loss";
+
+    if (!c->on)
+        return CLRNN_OK;
+    if (!strncmp(monitor, "valid", 5) && !l->valid)
+        return clrnn_error(
+            l->log, CLRNN_ERR_CONFIG,
+            "train.early_stopping monitors %s, but there are no validation data: name data.valid or "
+            "data.valid_fraction, or monitor train_loss",
+            monitor);
+    if (strstr(monitor, "accuracy") && config->train.loss.kind == CLRNN_MSE)
+        return clrnn_error(l->log, CLRNN_ERR_CONFIG,
+                           "train.early_stopping monitors %s, which mse does not have: "
+                           "monitor a loss",
+                           monitor);
+    return CLRNN_OK;
+}
+
 // PyTorch raises where a one cycle is stepped beyond its end; better said before an hour of training.
 static enum clrnn_status check_cycle(const struct clrnn_loop *l)
 {
@@ -347,6 +368,8 @@ enum clrnn_status clrnn_loop_prepare(struct clrnn_loop *l)
     }
     if (st == CLRNN_OK)
         st = open_data(l, config);
+    if (st == CLRNN_OK)
+        st = check_monitor(l, config);
     if (st == CLRNN_OK)
         st = describe(l, l->train);
     if (st == CLRNN_OK && l->valid)

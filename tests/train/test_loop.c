@@ -487,6 +487,14 @@ static void test_refused_runs(void **state)
               "run", false, NULL, NULL),
         CLRNN_ERR_CONFIG);
     scratch_expect(&s, "one_cycle_lr", "12", "total_steps", NULL);
+    assert_int_equal(
+        train(&s,
+              MODEL TRAIN("1",
+                          ", early_stopping: {monitor: valid_loss, patience: 2}") "data: {train: {x: "
+                                                                                  "X_a.npy, y: y_a.npy}}\n",
+              "run", false, NULL, NULL),
+        CLRNN_ERR_CONFIG);
+    scratch_expect(&s, "early_stopping", "valid_loss", "no validation data", NULL);
     scratch_write(&s, "file", "");
     assert_int_equal(train(&s, MODEL TRAIN("1", "") DATA, "file/run", false, NULL, NULL), CLRNN_ERR_DISK);
     scratch_expect(&s, "file", NULL);
