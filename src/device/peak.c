@@ -6,8 +6,9 @@
 #include "base/array.h"
 #include "device/launch.h"
 
-enum { TRIES = 5 };
+enum { TRIES = 5, MOST_ROUNDS = 1 << 15 }; // llvmpipe ends every loop after 65535 rounds
 static const double long_enough = 4e-3; // seconds of one try, far above a launch's own cost
+static const double too_long = 0.2;     // seconds of tries on a slow device, a simulator say
 
 static double seconds_now(void)
 {
@@ -21,11 +22,12 @@ static double seconds_now(void)
 static enum clrnn_status shortest(struct clrnn_launches *launches, double *seconds)
 {
     struct clrnn_device *device = clrnn_launches_device(launches);
+    const double began = seconds_now();
 
     TRY(clrnn_launches_run(launches)); // builds for these sizes
     TRY(clrnn_device_finish(device));
     *seconds = INFINITY;
-    for (int i = 0; i < TRIES; i++) {
+    for (int i = 0; i < TRIES && (i == 0 || seconds_now() - began < too_long); i++) {
         const double start = seconds_now();
 
         TRY(clrnn_launches_run(launches));
@@ -44,50 +46,65 @@ static void shape(const struct clrnn_device *device, uint32_t *width, size_t *it
     *items = clrnn_device_is_cpu(device) ? 4 * (size_t)info->compute_units : 2048 * (size_t)info->compute_units;
 }
 
-static enum clrnn_status measure_fma(struct clrnn_launches *launches, struct clrnn_buffer *buffer, uint32_t width,
-                                     size_t items, double *gflops)
+static enum clrnn_status measure_fma(struct clrnn_buffer *buffer, uint32_t width, size_t items, double *gflops)
 {
     const struct clrnn_cost cost = {0, 0};
-    double seconds = 0;
-    uint32_t rounds = 512;
+    double seconds = 0, all_rounds = 512;
 
     do {
-        struct clrnn_launches *one;
+        struct clrnn_launches *some;
         enum clrnn_status st;
 
-        rounds *= 4;
-        TRY(clrnn_launches_create(clrnn_launches_device(launches), &one));
-        st = clrnn_launch_kernel(one, "peak", "peak_fma", DEFINES({"WIDTH", width}), RANGE1(items), cost,
-                                 ARGS(BUF(buffer), REAL(0.999), UINT(rounds)));
+        all_rounds *= 4;
+        st = clrnn_launches_create(clrnn_buffer_device(buffer), &some);
+        for (double done = 0; st == CLRNN_OK && done < all_rounds; done += MOST_ROUNDS)
+            st = clrnn_launch_kernel(some, "peak", "peak_fma", DEFINES({"WIDTH", width}), RANGE1(items), cost,
+                                     ARGS(BUF(buffer), REAL(0.999), UINT(fmin(all_rounds, MOST_ROUNDS))));
         if (st == CLRNN_OK)
-            st = shortest(one, &seconds);
-        clrnn_launches_destroy(&one);
+            st = shortest(some, &seconds);
+        clrnn_launches_destroy(&some);
         TRY(st);
-    } while (seconds < long_enough && rounds < 1u << 28);
-    *gflops = 1e-9 * 2.0 * 12 /* CHAINS */ * width * (double)items * rounds / seconds;
+    } while (seconds < long_enough && all_rounds < 1 << 24);
+    *gflops = 1e-9 * 2.0 * 12 /* CHAINS */ * width * (double)items * all_rounds / seconds;
     return CLRNN_OK;
 }
 
-static enum clrnn_status measure_copy(struct clrnn_launches *launches, struct clrnn_buffer *from,
-                                      struct clrnn_buffer *to, uint32_t width, size_t items, double *gb_per_s)
+// Copies 1 / `part` of the buffer.
+static enum clrnn_status copy_part(struct clrnn_buffer *from, struct clrnn_buffer *to, uint32_t width, size_t items,
+                                   size_t part, double *bytes, double *seconds)
 {
-    const size_t count = clrnn_buffer_count(from);
-    const uint32_t chunk = clrnn_device_is_cpu(clrnn_launches_device(launches))
-                               ? (uint32_t)(count / items / width * width)
-                               : width;
-    const size_t copied = chunk == width ? count / width : items;
-    double seconds;
+    struct clrnn_device *device = clrnn_buffer_device(from);
+    const size_t count = clrnn_buffer_count(from) / part;
+    const size_t rounds = clrnn_device_is_cpu(device) ? MIN2(MAX2(count / items / width, 1), MOST_ROUNDS) : 1;
+    const uint32_t chunk = (uint32_t)rounds * width;
+    const size_t copied = count / chunk;
+    struct clrnn_launches *launches;
+    enum clrnn_status st;
 
-    TRY(clrnn_launch_kernel(launches, "peak", "peak_copy", DEFINES({"WIDTH", width}), RANGE1(copied),
-                            (struct clrnn_cost){0, 0}, ARGS(BUF(from), BUF(to), UINT(chunk))));
-    TRY(shortest(launches, &seconds));
-    *gb_per_s = 1e-9 * 2.0 * sizeof(float) * (double)copied * chunk / seconds;
+    TRY(clrnn_launches_create(device, &launches));
+    st = clrnn_launch_kernel(launches, "peak", "peak_copy", DEFINES({"WIDTH", width}), RANGE1(copied),
+                             (struct clrnn_cost){0, 0}, ARGS(BUF(from), BUF(to), UINT(chunk)));
+    if (st == CLRNN_OK)
+        st = shortest(launches, seconds);
+    clrnn_launches_destroy(&launches);
+    *bytes = 2.0 * sizeof(float) * (double)copied * chunk;
+    return st;
+}
+
+// The whole buffer, unless a part of it takes long already.
+static enum clrnn_status measure_copy(struct clrnn_buffer *from, struct clrnn_buffer *to, uint32_t width, size_t items,
+                                      double *gb_per_s)
+{
+    double bytes = 1, seconds = 0;
+
+    for (size_t part = 256; part >= 1 && seconds < too_long / 16; part /= 16)
+        TRY(copy_part(from, to, width, items, part, &bytes, &seconds));
+    *gb_per_s = 1e-9 * bytes / seconds;
     return CLRNN_OK;
 }
 
 enum clrnn_status clrnn_device_peak(struct clrnn_device *device, struct clrnn_peak *peak)
 {
-    struct clrnn_launches *launches = NULL;
     struct clrnn_buffer *from = NULL, *to = NULL;
     uint32_t width;
     size_t items, count;
@@ -99,15 +116,13 @@ enum clrnn_status clrnn_device_peak(struct clrnn_device *device, struct clrnn_pe
     shape(device, &width, &items);
     // 64 MB each: beyond caches of a core, little beside a device's memory; a multiple of every chunk
     count = MAX2((size_t)(16 << 20) / (items * width), 1) * items * width;
-    if ((st = clrnn_launches_create(device, &launches)) != CLRNN_OK ||
-        (st = clrnn_buffer_create(device, CLRNN_REAL, count, "measuring copies", &from)) != CLRNN_OK ||
+    if ((st = clrnn_buffer_create(device, CLRNN_REAL, count, "measuring copies", &from)) != CLRNN_OK ||
         (st = clrnn_buffer_create(device, CLRNN_REAL, count, "measuring copies", &to)) != CLRNN_OK ||
-        (st = measure_fma(launches, to, width, items, &peak->gflops)) != CLRNN_OK)
+        (st = measure_fma(to, width, items, &peak->gflops)) != CLRNN_OK)
         goto end;
-    st = measure_copy(launches, from, to, width, items, &peak->gb_per_s);
+    st = measure_copy(from, to, width, items, &peak->gb_per_s);
 
 end:
-    clrnn_launches_destroy(&launches);
     clrnn_buffer_destroy(&from);
     clrnn_buffer_destroy(&to);
     return st;

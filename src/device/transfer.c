@@ -328,13 +328,26 @@ enum clrnn_status clrnn_device_wait(struct clrnn_device *device, uint64_t token)
     return CLRNN_OK; // a token that is not pending is done
 }
 
+// clFinish alone is not enough: Mesa 22.3's waits for nothing after a clFlush.
+static cl_int wait_for_queue(cl_command_queue queue)
+{
+    cl_event last = NULL;
+    cl_int error = clEnqueueMarkerWithWaitList(queue, 0, NULL, &last);
+
+    if (error == CL_SUCCESS)
+        error = clWaitForEvents(1, &last);
+    if (last)
+        clReleaseEvent(last);
+    return error == CL_SUCCESS ? clFinish(queue) : error;
+}
+
 enum clrnn_status clrnn_device_finish(struct clrnn_device *device)
 {
     cl_int error;
 
     if (device->ref)
         return CLRNN_OK;
-    error = clFinish(device->queue);
+    error = wait_for_queue(device->queue);
     return error == CL_SUCCESS
                ? CLRNN_OK
                : clrnn_cl_error(device->log, error, "clFinish", "the work queued on %s", device->info.name);
@@ -355,7 +368,7 @@ enum clrnn_status clrnn_device_flush(struct clrnn_device *device)
 void clrnn_transfers_finish(struct clrnn_device *device)
 {
     if (device->queue)
-        clFinish(device->queue); // staging memory may still be read from
+        wait_for_queue(device->queue); // staging memory may still be read from
     for (size_t i = 0; i < CLRNN_STAGING_SLOTS; i++) {
         if (device->staging[i].event)
             clReleaseEvent(device->staging[i].event);
