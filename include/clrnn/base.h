@@ -28,6 +28,8 @@
     X(ERR_DISK, 5, "a file cannot be written")                                   \
     X(INTERRUPTED, 130, "interrupted")
 
+/** What a function came to. CLRNN_FAILED and CLRNN_INTERRUPTED are outcomes; the CLRNN_ERR_ ones come with one
+ *  logged sentence on what went wrong. */
 enum clrnn_status {
 #define X(name, exit_status, text) CLRNN_##name,
     CLRNN_STATUS_LIST(X)
@@ -43,6 +45,7 @@ CLRNN_API int clrnn_status_exit(enum clrnn_status status);
 /** The library's version, "MAJOR.MINOR.PATCH", static. */
 CLRNN_API const char *clrnn_version(void);
 
+/** How grave a message is, gravest first. */
 enum clrnn_log_level {
     CLRNN_LOG_ERROR,
     CLRNN_LOG_WARNING,

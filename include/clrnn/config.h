@@ -5,6 +5,7 @@
 
 #include "clrnn/base.h"
 
+/** Kinds of layers, as model.layers names them. */
 enum clrnn_layer_kind {
     CLRNN_LAYER_RNN, CLRNN_LAYER_LSTM, CLRNN_LAYER_GRU,
     CLRNN_LAYER_BATCHNORM, CLRNN_LAYER_LAYERNORM,
@@ -15,12 +16,13 @@ enum clrnn_layer_kind {
     CLRNN_LAYER_KINDS
 };
 
+/** What a pool makes of the time steps: the last valid one, h_n, their mean, their largest. */
 enum clrnn_pool_over { CLRNN_OVER_LAST, CLRNN_OVER_FINAL, CLRNN_OVER_MEAN, CLRNN_OVER_MAX };
 
 /** One entry of model.layers. Fields that the kind lacks keep their defaults. */
 struct clrnn_layer {
     enum clrnn_layer_kind kind;
-    char *name;             // state-dict prefix; NULL: the layer's index
+    char *name;             // state-dict prefix, from malloc; NULL: the layer's index
     int line;               // in the config file, 0 where made in code
     // recurrent
     uint32_t hidden_size, num_layers;
@@ -38,13 +40,17 @@ struct clrnn_layer {
     enum clrnn_pool_over over;
 };
 
+/** Losses, as train.loss names them. */
 enum clrnn_loss_kind { CLRNN_CROSS_ENTROPY, CLRNN_NLL, CLRNN_BCE_WITH_LOGITS, CLRNN_MSE };
+/** Optimisers, as train.optimizer names them. */
 enum clrnn_optimizer_kind { CLRNN_OPT_SGD, CLRNN_OPT_ADAM, CLRNN_OPT_ADAMW, CLRNN_OPT_RMSPROP };
+/** Schedulers, as train.scheduler names them. */
 enum clrnn_scheduler_kind {
     CLRNN_SCHED_NONE, CLRNN_SCHED_STEP, CLRNN_SCHED_MULTISTEP, CLRNN_SCHED_EXPONENTIAL,
     CLRNN_SCHED_COSINE, CLRNN_SCHED_LINEAR, CLRNN_SCHED_ONE_CYCLE, CLRNN_SCHED_PLATEAU,
 };
 
+/** train.loss and its arguments. */
 struct clrnn_loss_config {
     enum clrnn_loss_kind kind;
     size_t weight_count;    // cross_entropy, nll: classes; bce: 1 or 0
@@ -53,12 +59,14 @@ struct clrnn_loss_config {
     int32_t ignore_index;
 };
 
+/** train.optimizer and its arguments; those that the kind lacks are not looked at. */
 struct clrnn_optimizer_config {
     enum clrnn_optimizer_kind kind;
     double lr, momentum, dampening, weight_decay, beta1, beta2, eps, alpha;
     bool nesterov, amsgrad, centered;
 };
 
+/** train.scheduler and its arguments; those that the kind lacks are not looked at. */
 struct clrnn_scheduler_config {
     enum clrnn_scheduler_kind kind;
     bool per_batch;                            // interval: batch
@@ -74,6 +82,7 @@ struct clrnn_scheduler_config {
     bool mode_max, threshold_abs;
 };
 
+/** train.early_stopping. */
 struct clrnn_early_stopping_config {
     bool on;
     char *monitor;   // "valid_loss", "valid_accuracy", "train_loss", "train_accuracy"
@@ -82,6 +91,7 @@ struct clrnn_early_stopping_config {
     bool mode_max;
 };
 
+/** The section train. */
 struct clrnn_train_config {
     struct clrnn_loss_config loss;
     struct clrnn_optimizer_config optimizer;
@@ -105,6 +115,7 @@ struct clrnn_source {
     uint64_t seed;
 };
 
+/** The section data. */
 struct clrnn_data_config {
     struct clrnn_source train, valid, test;
     double valid_fraction; // 0: none
@@ -112,6 +123,11 @@ struct clrnn_data_config {
     bool bucket;
 };
 
+/**
+ * A whole config. Texts and lists inside belong to it and come from malloc: clrnn_config_destroy frees them.
+ * Plain numbers may be set at will between making a config and using it; a text is best set by
+ * clrnn_config_set. What a value means and may be stands in doc/config.md; it is checked where it is used.
+ */
 struct clrnn_config {
     char *path;            // NULL where made in code
     char *folder;          // data paths are relative to it
@@ -123,30 +139,62 @@ struct clrnn_config {
 
 /**
  * Reads a config file; then carries out `set_count` assignments "train.epochs=3". Checks keys, types,
- * ranges and what can be seen without data: CLRNN_ERR_CONFIG with file, line, key, what was found and
- * what fits (a near miss is suggested). A data section may be absent.
+ * ranges and what can be seen without data. A data section may be absent.
+ *
+ * Owner   the caller: clrnn_config_destroy.
+ * Errors  CLRNN_ERR_CONFIG: no such file, or file, line, key, what was found and what fits (a near miss is
+ *         suggested). CLRNN_ERR_MEMORY. *config is then NULL.
+ * Source  doc/config.md
  */
 CLRNN_API enum clrnn_status clrnn_config_read(const struct clrnn_log *log, const char *path,
                                               size_t set_count, const char *const *set,
                                               struct clrnn_config **config);
-/** The same from text; `folder` is what data paths are relative to. */
+
+/** The same from text; `folder` (NULL: the working directory) is what data paths are relative to. */
 CLRNN_API enum clrnn_status clrnn_config_parse(const struct clrnn_log *log, const char *text,
                                                const char *folder, struct clrnn_config **config);
-/** An empty config with every default, for code: then clrnn_config_add_layer and the fields. */
+
+/**
+ * Makes a config without layers and data and with every other default, for code: clrnn_config_add_layer, then
+ * the fields.
+ *
+ * Owner   the caller: clrnn_config_destroy.
+ * Errors  CLRNN_ERR_MEMORY.
+ */
 CLRNN_API enum clrnn_status clrnn_config_create(const struct clrnn_log *log, struct clrnn_config **config);
-/** Appends a layer with its kind's defaults; the pointer lives until the next call. NULL: no memory. */
+
+/** Appends a layer with its kind's defaults and returns it; the config's, and lives there until the next
+ *  call. NULL: no memory, or no such kind. */
 CLRNN_API struct clrnn_layer *clrnn_config_add_layer(struct clrnn_config *config, enum clrnn_layer_kind kind);
+
+/**
+ * Changes one value of a config that has its layers, as `--set` does: "train.epochs=3",
+ * "model.layers.0.rnn.name=rnn", "train.scheduler={step_lr: {step_size: 30}}", "data.train={x: X.npy, y: y.npy}".
+ *
+ * Effect  pointers into the config (layers, texts) are no longer valid.
+ * Errors  CLRNN_ERR_CONFIG: as clrnn_config_read; the config is then as it was. CLRNN_ERR_MEMORY.
+ */
+CLRNN_API enum clrnn_status clrnn_config_set(const struct clrnn_log *log, struct clrnn_config *config,
+                                             const char *assignment);
+
+/** Frees the config and sets *config to NULL; does nothing where it is NULL. */
 CLRNN_API void clrnn_config_destroy(struct clrnn_config **config);
+
+/** Makes a copy that shares nothing with the original. CLRNN_ERR_MEMORY. */
 CLRNN_API enum clrnn_status clrnn_config_copy(const struct clrnn_log *log, const struct clrnn_config *config,
                                               struct clrnn_config **copy);
+
 /** The config as resolved, every argument spelt out, as YAML in fresh memory (free() it). Reading it
  *  gives the same config; doubles are written so that they read back bit for bit. NULL: no memory. */
 CLRNN_API char *clrnn_config_text(const struct clrnn_config *config);
 
-/** "rnn", "cross_entropy", "adam", "step_lr" (NULL for none). */
+/** A layer's word in a config, "rnn"; static. NULL: no such kind. */
 CLRNN_API const char *clrnn_layer_word(enum clrnn_layer_kind kind);
+/** A loss's word, "cross_entropy"; static. NULL: no such kind. */
 CLRNN_API const char *clrnn_loss_word(enum clrnn_loss_kind kind);
+/** An optimiser's word, "adam"; static. NULL: no such kind. */
 CLRNN_API const char *clrnn_optimizer_word(enum clrnn_optimizer_kind kind);
+/** A scheduler's word, "step_lr"; static. NULL for none. */
 CLRNN_API const char *clrnn_scheduler_word(enum clrnn_scheduler_kind kind);
 
 #endif

@@ -22,8 +22,11 @@ struct clrnn_progress {
     double grad_norm, seconds; // of the last step; of this epoch
     bool best;                 // this epoch became best.safetensors
 };
+/** Called in the thread that trains, between steps; `progress` is valid during the call only. */
 typedef void clrnn_progress_fn(void *user, const struct clrnn_progress *progress);
 
+/** What a training run is asked to do. Zeroed: as `clrnn train` with a config and no options, but without
+ *  pictures. All is read during the call only. */
 struct clrnn_train_params {
     const struct clrnn_config *config;
     const char *out;           // run folder; NULL: runs/<config's name>-<date>-<time>
@@ -38,8 +41,9 @@ struct clrnn_train_params {
     const volatile sig_atomic_t *stop; // set to non-zero (Ctrl-C): checkpoint, CLRNN_INTERRUPTED
 };
 
+/** What a run came to; also in summary.json. NaN where there is none. */
 struct clrnn_train_result {
-    char folder[4096];
+    char folder[4096]; // the run folder
     uint64_t epochs, steps, best_epoch, parameters, peak_device_bytes;
     double train_loss, train_accuracy, valid_loss, valid_accuracy; // of the last epoch
     double seconds, ms_per_step_median, samples_per_s, build_seconds;
@@ -47,18 +51,26 @@ struct clrnn_train_result {
 
 /**
  * Trains as the config says and writes the run folder: config.yaml, metrics.jsonl, last.safetensors,
- * best.safetensors, summary.json, pictures. Errors: as the status list says; nothing half-written.
+ * best.safetensors, summary.json, pictures. With `resume` goes on with the run there, bit for bit as if it had
+ * never stopped; `config` may then be NULL, or differ in train.epochs, train.log_every, train.early_stopping.
+ *
+ * `result`  filled, as far as the run came, in any case; may be NULL.
+ * Errors    CLRNN_ERR_CONFIG, CLRNN_ERR_DATA, CLRNN_ERR_ARG (another process writes to the folder),
+ *           CLRNN_ERR_DISK, CLRNN_ERR_MEMORY, CLRNN_ERR_BUILD, CLRNN_ERR_DEVICE. CLRNN_INTERRUPTED: *stop was
+ *           set; the checkpoint is written. No file is ever half-written.
+ * Source    doc/config.md, doc/maths.md
  */
 CLRNN_API enum clrnn_status clrnn_train(struct clrnn_device *device, const struct clrnn_train_params *params,
                                         struct clrnn_train_result *result);
 
-/** Loss, accuracy and per-class figures of a model on a data set. */
+/** How one class was told from the others. */
 struct clrnn_class_result {
-    uint64_t support;
+    uint64_t support;             // samples (steps) of the class
     double precision, recall, f1; // NaN where undefined
 };
+/** Loss, accuracy and per-class figures of a model on a data set. */
 struct clrnn_eval_result {
-    uint64_t samples, counted;
+    uint64_t samples, counted;    // counted: without ignored labels; steps where there is a label for each
     double loss, accuracy;        // accuracy NaN for mse
     double mae, rmse, r2;         // mse, else NaN
     double roc_auc;               // two classes, else NaN
@@ -66,13 +78,33 @@ struct clrnn_eval_result {
     uint64_t *confusion;          // [classes, classes], row: truth; free with clrnn_eval_result_finish
     struct clrnn_class_result *per_class; // [classes]
 };
+
+/**
+ * Evaluates a model in eval mode on a data set, batch by batch.
+ *
+ * `source`  x, y and lengths, or csv and label, or synthetic; paths are relative to the working directory.
+ * Owner     the caller finishes `result` with clrnn_eval_result_finish, also after an error.
+ * Errors    CLRNN_ERR_ARG: no targets. CLRNN_ERR_DATA: the data do not fit the model, or their first bad row.
+ *           CLRNN_ERR_BUILD, CLRNN_ERR_MEMORY, CLRNN_ERR_DEVICE.
+ * Source    doc/maths.md, "Figures of an evaluation"
+ */
 CLRNN_API enum clrnn_status clrnn_eval(struct clrnn_model *model, const struct clrnn_source *source,
                                        struct clrnn_eval_result *result);
+/** Frees what the result holds; a second call does nothing. */
 CLRNN_API void clrnn_eval_result_finish(struct clrnn_eval_result *result);
 
+/** What is predicted: what the last layer puts out, probabilities, or the likeliest class. */
 enum clrnn_predict_kind { CLRNN_PREDICT_LOGITS, CLRNN_PREDICT_PROBS, CLRNN_PREDICT_CLASSES };
 
-/** Streams predictions for `source` (y is not needed) into `out`, .npy or .csv by its name. */
+/**
+ * Streams predictions for `source` (y is not needed) into the file `out`, .npy or .csv by its name, in the
+ * memory of one batch.
+ *
+ * Shapes  .npy: (N, outputs) or per step (N, T, outputs) float32, zeros in padding; classes (N) or (N, T)
+ *         int64, -1 in padding. .csv: a row for each sample or valid step.
+ * Errors  CLRNN_ERR_ARG: another kind of file, or probabilities of an mse model. CLRNN_ERR_DATA,
+ *         CLRNN_ERR_DISK (`out` is then as it was), CLRNN_ERR_BUILD, CLRNN_ERR_MEMORY, CLRNN_ERR_DEVICE.
+ */
 CLRNN_API enum clrnn_status clrnn_predict(struct clrnn_model *model, const struct clrnn_source *source,
                                           enum clrnn_predict_kind kind, const char *out);
 
@@ -82,11 +114,13 @@ struct clrnn_timing {
     uint32_t reps;
 };
 
+/** How long to measure. Zeroed: the defaults. */
 struct clrnn_bench_params {
     double seconds;     // to spend on each of training and inference; 0: 2
     uint32_t warm_up;   // steps before the first window; 0: 10
 };
 
+/** Times of a warm training step and inference, and the work that they do. */
 struct clrnn_bench_result {
     uint32_t batch, steps, features;   // N, T, C of the batch
     struct clrnn_timing train_ms;      // forward, backward and update of one batch
@@ -105,12 +139,19 @@ CLRNN_API enum clrnn_status clrnn_bench(struct clrnn_device *device, const struc
                                         const struct clrnn_bench_params *params,
                                         struct clrnn_bench_result *result);
 
-/** A data set in the seed's shape, or a classic task over T steps, as .npy files in `folder`. */
+/** Which data set to make up. Zeroed: the seed's. */
 struct clrnn_synth_params {
     const char *task;   // NULL or "seed", "adding", "parity", "copy-first"
     uint32_t samples, test_samples, steps, features, classes; // 0: the seed's 22644, 5661, 1, 2474, 2
     uint64_t seed;
 };
+
+/**
+ * Makes up a data set in the seed's shape, or a classic task over T steps: X_train.npy, y_train.npy, X_test.npy
+ * and y_test.npy in `folder`, which is made where it is missing. The same seed gives the same bytes.
+ *
+ * Errors  CLRNN_ERR_ARG: no such task, or sizes that it does not allow. CLRNN_ERR_DISK, CLRNN_ERR_MEMORY.
+ */
 CLRNN_API enum clrnn_status clrnn_synth(const struct clrnn_log *log, const struct clrnn_synth_params *params,
                                         const char *folder);
 

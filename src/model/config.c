@@ -186,6 +186,40 @@ enum clrnn_status clrnn_config_parse(const struct clrnn_log *log, const char *te
     return st;
 }
 
+// Lines of the config file that a layer keeps where it stays in its place.
+static void keep_lines(const struct clrnn_config *old, struct clrnn_config *fresh)
+{
+    for (size_t i = 0; i < fresh->layer_count; i++)
+        fresh->layer[i].line =
+            i < old->layer_count && old->layer[i].kind == fresh->layer[i].kind ? old->layer[i].line : 0;
+}
+
+enum clrnn_status clrnn_config_set(const struct clrnn_log *log, struct clrnn_config *config,
+                                   const char *assignment)
+{
+    const char *name = config->path ? config->path : "config";
+    char *text = clrnn_config_text(config);
+    struct clrnn_config *fresh = NULL, old;
+    struct clrnn_node *root = NULL;
+    enum clrnn_status st;
+
+    st = text ? clrnn_yaml_parse(log, text, name, &root) : clrnn_error_memory(log, 4096, "a config's text");
+    if (st == CLRNN_OK)
+        st = clrnn_node_set(log, root, assignment);
+    if (st == CLRNN_OK)
+        st = from_tree(log, root, name, config->path, config->folder, &fresh);
+    if (st == CLRNN_OK) {
+        keep_lines(config, fresh);
+        old = *config;
+        *config = *fresh;
+        *fresh = old;
+    }
+    clrnn_config_destroy(&fresh);
+    clrnn_yaml_destroy(&root);
+    free(text);
+    return st;
+}
+
 static const char *word(const struct clrnn_option_group *const *groups, int kind)
 {
     const struct clrnn_option_group *group = clrnn_options_kind(groups, kind);

@@ -75,6 +75,21 @@ static const char *layer_path(const struct check *c, size_t index, const char *k
     return path;
 }
 
+static enum clrnn_status out_of_range(const struct check *c, const struct clrnn_option *o, const void *object,
+                                      const char *key, const char *expected)
+{
+    struct clrnn_node *node = o->type == CLRNN_OPTION_CHOICE ? NULL : clrnn_option_write(o, object); // no such word
+    char *text = node ? clrnn_yaml_text(node) : NULL;
+    enum clrnn_status st;
+
+    if (text)
+        text[strcspn(text, "\n")] = 0;
+    st = fail(c, key, "is %.60s, expected %s", text ? text : "out of range", expected);
+    free(text);
+    clrnn_yaml_destroy(&node);
+    return st;
+}
+
 // Each row of a group holds what it may: a config that was read does, one made in code need not.
 static enum clrnn_status check_rows(const struct check *c, const struct clrnn_option_group *group,
                                     const void *object, const char *path)
@@ -103,7 +118,7 @@ static enum clrnn_status check_rows(const struct check *c, const struct clrnn_op
         if (clrnn_option_fits(o, object))
             continue;
         clrnn_option_expects(o, expected, sizeof(expected));
-        return fail(c, key, "is out of range, expected %s", expected);
+        return out_of_range(c, o, object, key, expected);
     }
     return CLRNN_OK;
 }

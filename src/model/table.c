@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The model's table: every parameter and buffer under PyTorch's name, and where it lies in the flat buffers.
 #include "model/network.h"
+#include "model/options.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -229,6 +230,8 @@ enum clrnn_status clrnn_model_describe(struct clrnn_device *device, const struct
         goto fail;
     }
     st = clrnn_network_shapes(log, m->config, &m->shape, m->layer, &m->outputs, &m->per_step);
+    if (st == CLRNN_OK) // it may be made in code
+        st = clrnn_config_check(log, config, NULL, config->path ? config->path : "config");
     if (st == CLRNN_OK)
         st = make_table(m);
     if (st != CLRNN_OK)

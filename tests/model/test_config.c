@@ -426,7 +426,7 @@ static void test_made_in_code(void **state)
     assert_non_null(layer);
     assert_true(layer->bias && layer->num_layers == 1 && layer->padding_idx == -1);
     assert_int_equal(clrnn_config_check(&log_, c, NULL, NULL), CLRNN_ERR_CONFIG);
-    assert_non_null(strstr(last_message, "model.layers.0.gru.hidden_size: is out of range"));
+    assert_non_null(strstr(last_message, "model.layers.0.gru.hidden_size: is 0, expected"));
     layer->hidden_size = 8;
     layer->bidirectional = true;
     assert_int_equal(clrnn_config_check(&log_, c, NULL, "made"), CLRNN_OK);
