@@ -332,13 +332,14 @@ enum clrnn_status clrnn_device_wait(struct clrnn_device *device, uint64_t token)
 static cl_int wait_for_queue(cl_command_queue queue)
 {
     cl_event last = NULL;
-    cl_int error = clEnqueueMarkerWithWaitList(queue, 0, NULL, &last);
+    cl_int error = clEnqueueMarkerWithWaitList(queue, 0, NULL, &last), finished;
 
     if (error == CL_SUCCESS)
         error = clWaitForEvents(1, &last);
     if (last)
         clReleaseEvent(last);
-    return error == CL_SUCCESS ? clFinish(queue) : error;
+    finished = clFinish(queue);
+    return error == CL_SUCCESS ? finished : error;
 }
 
 enum clrnn_status clrnn_device_finish(struct clrnn_device *device)

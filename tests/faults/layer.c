@@ -300,6 +300,7 @@ ENQUEUE(clEnqueueCopyBuffer, (cl_command_queue q, cl_mem s, cl_mem d, size_t so,
 ENQUEUE(clEnqueueFillBuffer,
         (cl_command_queue q, cl_mem m, const void *p, size_t pn, size_t o, size_t n, EVENTS),
         (q, m, p, pn, o, n, nw, w, ev))
+ENQUEUE(clEnqueueMarkerWithWaitList, (cl_command_queue q, EVENTS), (q, nw, w, ev))
 ENQUEUE(clEnqueueNDRangeKernel,
         (cl_command_queue q, cl_kernel k, cl_uint d, const size_t *o, const size_t *g, const size_t *l, EVENTS),
         (q, k, d, o, g, l, nw, w, ev))
@@ -382,6 +383,7 @@ CL_API_ENTRY cl_int CL_API_CALL clInitLayer(cl_uint count_, const cl_icd_dispatc
     X(clReleaseMemObject) X(clRetainProgram) X(clReleaseProgram) X(clRetainKernel) X(clReleaseKernel)
     X(clRetainEvent) X(clReleaseEvent) X(clFinish) X(clWaitForEvents) X(clEnqueueReadBuffer) X(clEnqueueWriteBuffer)
     X(clEnqueueCopyBuffer) X(clEnqueueFillBuffer) X(clEnqueueNDRangeKernel)
+    X(clEnqueueMarkerWithWaitList)
 #undef X
     *count_ret = (cl_uint)known;
     *layer_ret = &layer.table;
