@@ -219,10 +219,16 @@ static void judge_finite(struct visit *v, const struct course *c)
 static void judge_flat(struct visit *v, const struct course *c)
 {
     struct doctor *d = v->d;
+    const double lowest = lowest_window(c);
+    bool high, still;
     char run[64];
 
-    if (!c->finite || !(v->chance > 0) || still_falling(c) || c->window_count < 2 ||
-        !(lowest_window(c) > clrnn_threshold.flat * v->chance))
+    if (!c->finite || !(v->chance > 0) || still_falling(c) || c->window_count < 2)
+        return;
+    high = lowest > clrnn_threshold.flat * v->chance;
+    // first weights may happen to be a little better than a constant
+    still = lowest > clrnn_threshold.stuck * v->chance && c->window[0] - lowest < (1 - clrnn_threshold.flat) * 0.3 * v->chance;
+    if (!high && !still)
         return;
     doctor_finding(d, "loss-flat", CLRNN_SEVERITY_WARNING);
     doctor_where(d, "training loss over %s", of_run(c, run));
@@ -349,7 +355,7 @@ static void judge_modes(struct visit *v, const struct course *c)
 {
     struct doctor *d = v->d;
     double slowest = 1;
-    bool norm = false;
+    bool norm = false, frozen;
 
     for (size_t i = 0; i < d->config->layer_count; i++) {
         const struct clrnn_layer *l = &d->config->layer[i];
@@ -359,11 +365,13 @@ static void judge_modes(struct visit *v, const struct course *c)
             slowest = fmin(slowest, l->momentum);
         }
     }
-    if (!c->finite || !isfinite(c->trained.loss) || !(c->trained.loss > clrnn_threshold.mode_ratio * c->train_mode) ||
-        !(c->trained.loss - c->train_mode > clrnn_threshold.mode_gap * v->chance))
+    frozen = norm && c->steps * slowest < 1 && slowest < 0.05; // the running statistics will never get there
+    if (!c->finite || !isfinite(c->trained.loss) ||
+        !(c->trained.loss > (frozen ? 1.5 : clrnn_threshold.mode_ratio) * c->train_mode) ||
+        !(c->trained.loss - c->train_mode > (frozen ? 0.1 : 1) * clrnn_threshold.mode_gap * v->chance))
         return;
     if (norm && slowest >= 0.05 && c->steps * slowest < 5)
-        return; // the running statistics are still on their way
+        return; // they are still on their way
     doctor_finding(d, "train-eval-mismatch", CLRNN_SEVERITY_ERROR);
     doctor_where(d, "train and eval mode");
     doctor_evidence(d, "the same training rows have loss %.4g in train mode and %.4g in eval mode", c->train_mode,
@@ -476,8 +484,18 @@ static void judge_labels(struct visit *v, const struct course *c)
     doctor_remedy(d, "check that y was not sorted, shuffled or cut apart from X: look at some rows by eye");
 }
 
+// Whether the training went well enough that one batch by heart is not the question: a small net, or noisy
+// rows, may have no zero to reach.
+static bool went_well(const struct visit *v, const struct course *c)
+{
+    return c->finite && c->trained.loss < clrnn_threshold.underfit * v->chance && !linear_is_better(v, c) &&
+           !doctor_found(v->d, "softmax-before-cross-entropy") && !doctor_found(v->d, "activation-loss-mismatch");
+}
+
 void course_judge(struct visit *v, struct course *c)
 {
+    visit_report_overfit(v, went_well(v, c));
+
     judge_finite(v, c);
     judge_updates(v, c);
     judge_exploding(v, c);

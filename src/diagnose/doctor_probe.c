@@ -205,25 +205,41 @@ static double mean_of(const double *x, size_t from, size_t to)
     return sum / (double)MAX2(to - from, 1);
 }
 
-static void report_overfit(struct visit *v, const struct overfit *o)
+static void settle_overfit(struct visit *v, const struct overfit *o)
+{
+    const uint32_t n = v->overfit_steps;
+    const size_t eighth = n / 8;
+    const double last = mean_of(o->loss, n - eighth, n), before = mean_of(o->loss, n - 2 * eighth, n - eighth);
+
+    v->overfit_rows = o->rows;
+    v->overfit_floor = o->floor;
+    v->overfit_last = n ? o->loss[n - 1] : v->overfit_first;
+    v->overfit_still = n >= 40 && last > (1 - clrnn_threshold.overfit_still) * before;
+}
+
+void visit_report_overfit(struct visit *v, bool harmless)
 {
     struct doctor *d = v->d;
-    const uint32_t n = v->overfit_steps;
-    const double start = fmax(v->chance, v->overfit_first), quarter = n / 4.0;
-    const double last = mean_of(o->loss, n - (size_t)quarter / 2, n);
-    const double before = mean_of(o->loss, n - (size_t)quarter, n - (size_t)quarter / 2);
-    const bool still = n >= 40 && last > (1 - clrnn_threshold.overfit_still) * before;
+    const double start = fmax(v->chance, v->overfit_first);
 
-    if (!v->no_gradient && (v->overfits || !still ||
-                            v->overfit_lowest - o->floor < clrnn_threshold.overfit_share * start))
+    if (!v->overfit_steps)
         return;
-    doctor_finding(d, "cannot-overfit-one-batch", CLRNN_SEVERITY_ERROR);
-    doctor_where(d, "one batch of %u samples", o->rows);
-    doctor_evidence(d, "%u steps on the same batch bring the loss from %.4g to %.4g (lowest %.4g), where it stands", n,
-                    v->overfit_first, o->loss[n - 1], v->overfit_lowest);
+    if (!v->no_gradient && (v->overfits || !v->overfit_still ||
+                            v->overfit_lowest - v->overfit_floor < clrnn_threshold.overfit_share * start))
+        return;
+    doctor_finding(d, "cannot-overfit-one-batch", harmless ? CLRNN_SEVERITY_NOTE : CLRNN_SEVERITY_ERROR);
+    doctor_where(d, "one batch of %u samples", v->overfit_rows);
+    doctor_evidence(d, "%u steps on the same batch bring the loss from %.4g to %.4g (lowest %.4g), where it stands",
+                    v->overfit_steps, v->overfit_first, v->overfit_last, v->overfit_lowest);
     if (v->no_gradient)
         doctor_evidence(d, ": no parameter has a gradient, what moves is dropout");
-    doctor_cost(d, "a net that cannot learn %u samples by heart will not learn all", o->rows);
+    if (harmless) {
+        doctor_evidence(d, "; over all rows it learns well enough");
+        doctor_cost(d, "nothing, where rows are noisy or the net is meant to be small");
+        doctor_remedy(d, "more units, if more is wanted");
+        return;
+    }
+    doctor_cost(d, "a net that cannot learn %u samples by heart will not learn all", v->overfit_rows);
     doctor_remedy(d, "mend what stands above; `clrnn grow` names the part that breaks it");
 }
 
@@ -283,7 +299,7 @@ enum clrnn_status visit_overfit(struct visit *v)
     if (st == CLRNN_OK)
         st = overfit_steps(v, &o, 0.2 * v->d->seconds);
     if (st == CLRNN_OK && v->overfit_steps)
-        report_overfit(v, &o);
+        settle_overfit(v, &o);
     probe_finish(&o.probe);
     trial_finish(&o.trial);
     free(o.loss);

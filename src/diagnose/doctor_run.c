@@ -80,6 +80,8 @@ enum clrnn_status doctor_run_model(struct doctor *d)
         st = visit_overfit(&v);
     if (st == CLRNN_OK && !d->params->no_train && !v.no_gradient && !doctor_stopped(d))
         st = visit_train(&v);
+    else if (st == CLRNN_OK)
+        visit_report_overfit(&v, false);
     activity_finish(&v.start);
     activity_finish(&v.end);
     probe_finish(&v.probe);

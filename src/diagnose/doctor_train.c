@@ -50,7 +50,8 @@ double course_median(double *values, size_t count)
     return count % 2 ? values[count / 2] : 0.5 * (values[count / 2 - 1] + values[count / 2]);
 }
 
-// |change| / |weight| of each tensor into ratio[]; tensors that are 0 before have none.
+// |change| / |weight| of each matrix into ratio[]. Vectors are left out: biases start at 0 or near it, where
+// the ratio says nothing.
 static size_t ratios(const struct clrnn_model *m, const double *before, const double *after, double *ratio)
 {
     size_t at = 0, count = 0;
@@ -65,7 +66,7 @@ static size_t ratios(const struct clrnn_model *m, const double *before, const do
             change += (after[at] - before[at]) * (after[at] - before[at]);
             weight += before[at] * before[at];
         }
-        if (weight > 0 && isfinite(change))
+        if (p->ndim > 1 && weight > 0 && isfinite(change))
             ratio[count++] = sqrt(change / weight);
     }
     return count;

@@ -43,8 +43,9 @@ struct visit {
 
     bool no_gradient;    // not one parameter has one
     bool overfits;       // learnt one batch by heart
-    uint32_t overfit_steps;
-    double overfit_first, overfit_lowest;
+    uint32_t overfit_steps, overfit_rows;
+    double overfit_first, overfit_lowest, overfit_last, overfit_floor;
+    bool overfit_still;  // the loss did not fall any more at the end
 };
 
 /** Gradients by layer and time, saturated and dead units, on a batch of the trial's. */
@@ -57,6 +58,8 @@ enum clrnn_status visit_check_gradient(struct visit *v);
 /** Stage 2 and stage 3. */
 enum clrnn_status visit_probe(struct visit *v);
 enum clrnn_status visit_overfit(struct visit *v);
+/** Its finding; `harmless`: a note only. */
+void visit_report_overfit(struct visit *v, bool harmless);
 enum clrnn_status visit_train(struct visit *v);
 
 #endif
