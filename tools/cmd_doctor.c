@@ -52,8 +52,8 @@ static void print_text(const struct clrnn_doctor_result *r, bool colour)
     for (size_t i = 0; i < r->count; i++) {
         const struct clrnn_finding *f = &r->finding[i];
 
-        printf("%s%s%s %s\n", colour ? paint[f->severity] : "", severity_word[f->severity], colour ? "\033[0m" : "",
-               f->id);
+        printf("%s%s%s %s\n", colour ? paint[f->severity] : "", severity_word[f->severity],
+               colour ? "\033[0m" : "", f->id);
         if (*f->where)
             print_wrapped("where", f->where);
         print_wrapped("evidence", f->evidence);
@@ -76,9 +76,10 @@ static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_do
     for (size_t i = 0; i < r->count; i++) {
         const struct clrnn_finding *f = &r->finding[i];
 
-        json_array_append_new(findings, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s?}", "id", f->id, "severity",
-                                                  severity_word[f->severity], "where", f->where, "evidence",
-                                                  f->evidence, "cost", f->cost, "remedy", f->remedy, "set", f->set));
+        json_array_append_new(findings,
+                              json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s?}", "id", f->id, "severity",
+                                        severity_word[f->severity], "where", f->where, "evidence",
+                                        f->evidence, "cost", f->cost, "remedy", f->remedy, "set", f->set));
     }
     all = json_pack("{s:o, s:s}", "findings", findings, "verdict", r->verdict);
     text = all ? json_dumps(all, JSON_INDENT(1)) : NULL;
@@ -118,8 +119,8 @@ static bool same_folder(const char *a, const char *b)
     return realpath(a, x) && realpath(b, y) && !strcmp(x, y);
 }
 
-static enum clrnn_status write_fixed(const struct cli *cli, const struct clrnn_config *config, const char *text,
-                                     const char *out)
+static enum clrnn_status write_fixed(const struct cli *cli, const struct clrnn_config *config,
+                                     const char *text, const char *out)
 {
     const char *from = config->folder ? config->folder : ".";
     char *folder = clrnn_path_folder(out), *moved = NULL;
@@ -134,9 +135,11 @@ static enum clrnn_status write_fixed(const struct cli *cli, const struct clrnn_c
 
             for (size_t i = 0; i < ARRAY_SIZE(source); i++)
                 found = make_absolute(from, &source[i]->x) && make_absolute(from, &source[i]->y) &&
-                        make_absolute(from, &source[i]->lengths) && make_absolute(from, &source[i]->csv) && found;
+                        make_absolute(from, &source[i]->lengths) && make_absolute(from, &source[i]->csv) &&
+                        found;
             if (!found)
-                cli->log.fn(cli->log.user, CLRNN_LOG_WARNING, "a data file of the config is not there; its path was "
+                cli->log.fn(cli->log.user, CLRNN_LOG_WARNING,
+                            "a data file of the config is not there; its path was "
                             "left as it is");
             moved = clrnn_config_text(fixed);
         }
@@ -193,9 +196,11 @@ int cmd_doctor(int argc, char **argv)
     };
     const struct cli_spec spec = {
         .usage = "CONFIG.yaml [options]",
-        .text = "Why does this model not learn? Looks at config and data, probes the model with a few steps and\n"
-                "trains it shortly. Each finding comes with its evidence in numbers, what it costs, and a remedy\n"
-                "to paste into the config. Exit status 0: no error or warning; 1: there are some.",
+        .text =
+            "Why does this model not learn? Looks at config and data, probes the model with a few steps and\n"
+            "trains it shortly. Each finding comes with its evidence in numbers, what it costs, and a "
+            "remedy\n"
+            "to paste into the config. Exit status 0: no error or warning; 1: there are some.",
         .least = 1,
         .most = 1,
         .takes_json = true,

@@ -8,8 +8,8 @@
 #include "base/array.h"
 #include "diagnose/visit.h"
 
-#define GATE_ROWS 4096u    // (step, sample) pairs whose gates are computed again
-#define GATE_END 4.595     // sigmoid(4.595) = 0.99
+#define GATE_ROWS 4096u // (step, sample) pairs whose gates are computed again
+#define GATE_END 4.595  // sigmoid(4.595) = 0.99
 #define TANH_END 0.99
 
 void activity_finish(struct activity *a)
@@ -124,7 +124,8 @@ static void count_values(const double *y, uint32_t T, uint32_t N, uint32_t C, co
                     continue;
                 total++;
                 on = on || value > 0;
-                ends += function == CLRNN_TANH ? fabs(value) > TANH_END : value < 1 - TANH_END || value > TANH_END;
+                ends += function == CLRNN_TANH ? fabs(value) > TANH_END
+                                               : value < 1 - TANH_END || value > TANH_END;
             }
         never += !on;
     }
@@ -178,7 +179,8 @@ static enum clrnn_status count_gates(const struct probe *p, const struct clrnn_o
                                      const double *y, const int32_t *lengths, struct activity_units *u)
 {
     const uint32_t H = op->rnn.H, D = op->rnn.D, N = op->N, T = op->T;
-    const uint32_t samples = MAX2(1u, MIN2(N, GATE_ROWS / T)), gates = op->rnn.cell == CLRNN_CELL_LSTM ? 4 : 2;
+    const uint32_t samples = MAX2(1u, MIN2(N, GATE_ROWS / T)),
+                   gates = op->rnn.cell == CLRNN_CELL_LSTM ? 4 : 2;
     double ends = 0, total = 0;
 
     for (uint32_t d = 0; d < D; d++) {
@@ -222,7 +224,10 @@ static enum clrnn_status measure_op(const struct probe *p, const struct clrnn_op
             st = count_gates(p, op, x, y, lengths, u);
     } else if (st == CLRNN_OK) {
         count_values(y, op->T, op->N, C, lengths,
-                     !recurrent ? op->pointwise.function : op->rnn.relu ? CLRNN_RELU : CLRNN_TANH, u);
+                     !recurrent     ? op->pointwise.function
+                     : op->rnn.relu ? CLRNN_RELU
+                                    : CLRNN_TANH,
+                     u);
     }
     free(x);
     free(y);
@@ -236,9 +241,10 @@ static enum clrnn_status measure_units(struct visit *v, struct activity *a, cons
     a->unit_count = 0;
     for (size_t i = 0; i < g->op_count && a->unit_count < ARRAY_SIZE(a->unit); i++) {
         const struct clrnn_op *op = &g->op[i];
-        const bool pointwise = op->kind == CLRNN_OP_POINTWISE_FWD &&
-                               (op->pointwise.function == CLRNN_RELU || op->pointwise.function == CLRNN_TANH ||
-                                op->pointwise.function == CLRNN_SIGMOID);
+        const bool pointwise =
+            op->kind == CLRNN_OP_POINTWISE_FWD &&
+            (op->pointwise.function == CLRNN_RELU || op->pointwise.function == CLRNN_TANH ||
+             op->pointwise.function == CLRNN_SIGMOID);
 
         if (op->kind == CLRNN_OP_RNN_FWD || pointwise)
             TRY(measure_op(&v->probe, op, lengths, &a->unit[a->unit_count++]));
@@ -248,7 +254,8 @@ static enum clrnn_status measure_units(struct visit *v, struct activity *a, cons
         if (!isnan(a->unit[i].saturated) &&
             (a->worst_saturated == SIZE_MAX || a->unit[i].saturated > a->unit[a->worst_saturated].saturated))
             a->worst_saturated = i;
-        if (!isnan(a->unit[i].dead) && (a->worst_dead == SIZE_MAX || a->unit[i].dead > a->unit[a->worst_dead].dead))
+        if (!isnan(a->unit[i].dead) &&
+            (a->worst_dead == SIZE_MAX || a->unit[i].dead > a->unit[a->worst_dead].dead))
             a->worst_dead = i;
     }
     return CLRNN_OK;

@@ -41,7 +41,8 @@ bool doctor_stopped(const struct doctor *d)
 
 bool doctor_is_recurrent(const struct clrnn_layer *layer)
 {
-    return layer->kind == CLRNN_LAYER_RNN || layer->kind == CLRNN_LAYER_LSTM || layer->kind == CLRNN_LAYER_GRU;
+    return layer->kind == CLRNN_LAYER_RNN || layer->kind == CLRNN_LAYER_LSTM ||
+           layer->kind == CLRNN_LAYER_GRU;
 }
 
 uint32_t doctor_steps_at(const struct doctor *d, size_t layer)
@@ -94,14 +95,14 @@ static void add_text(struct doctor *d, size_t offset, const char *format, va_lis
     *text = joined;
 }
 
-#define TEXT_FUNCTION(field)                                                                   \
-    void doctor_##field(struct doctor *d, const char *format, ...)                             \
-    {                                                                                          \
-        va_list arguments;                                                                     \
-                                                                                               \
-        va_start(arguments, format);                                                           \
-        add_text(d, offsetof(struct clrnn_finding, field), format, arguments);                 \
-        va_end(arguments);                                                                     \
+#define TEXT_FUNCTION(field) \
+    void doctor_##field(struct doctor *d, const char *format, ...) \
+    { \
+        va_list arguments; \
+\
+        va_start(arguments, format); \
+        add_text(d, offsetof(struct clrnn_finding, field), format, arguments); \
+        va_end(arguments); \
     }
 TEXT_FUNCTION(where)
 TEXT_FUNCTION(evidence)
@@ -189,12 +190,13 @@ static char *make_verdict(const struct doctor *d)
     }
     if (!count[CLRNN_SEVERITY_ERROR] && !count[CLRNN_SEVERITY_WARNING])
         return clrnn_format("Nothing was found that keeps this model from learning%s.",
-                            d->params->static_only   ? " (config and data alone were looked at)"
-                            : d->params->no_train    ? " (without the short training)"
-                            : d->no_dynamic          ? ", but it was not run"
-                                                     : "");
-    return clrnn_format("%zu error%s and %zu warning%s: %s.%s%s", count[0], count[0] == 1 ? "" : "s", count[1],
-                        count[1] == 1 ? "" : "s", ids, d->no_dynamic ? " The model was not run: " : "",
+                            d->params->static_only ? " (config and data alone were looked at)"
+                            : d->params->no_train  ? " (without the short training)"
+                            : d->no_dynamic        ? ", but it was not run"
+                                                   : "");
+    return clrnn_format("%zu error%s and %zu warning%s: %s.%s%s", count[0], count[0] == 1 ? "" : "s",
+                        count[1], count[1] == 1 ? "" : "s", ids,
+                        d->no_dynamic ? " The model was not run: " : "",
                         d->no_dynamic ? d->no_dynamic_reason : "");
 }
 
@@ -225,20 +227,27 @@ static enum clrnn_status open_data(struct doctor *d)
     const bool split = !data->valid.there && data->valid_fraction > 0;
 
     if (!data->train.there)
-        return clrnn_error(d->log, CLRNN_ERR_CONFIG, "%s: data.train is missing: the doctor looks at the data, too, "
-                           "and needs {x, y}, {csv, label} or {synthetic}", c->path ? c->path : "config");
+        return clrnn_error(d->log, CLRNN_ERR_CONFIG,
+                           "%s: data.train is missing: the doctor looks at the data, too, "
+                           "and needs {x, y}, {csv, label} or {synthetic}",
+                           c->path ? c->path : "config");
     TRY(clrnn_dataset_open(d->log, c, &data->train, c->folder, "train", CLRNN_CHECK_SHAPES_ONLY,
                            split ? &d->whole : &d->train));
     if (split)
         TRY(clrnn_dataset_split(d->whole, data->valid_fraction, c->train.seed, &d->train, &d->valid));
     if (data->valid.there)
-        TRY(clrnn_dataset_open(d->log, c, &data->valid, c->folder, "valid", CLRNN_CHECK_SHAPES_ONLY, &d->valid));
+        TRY(clrnn_dataset_open(d->log, c, &data->valid, c->folder, "valid", CLRNN_CHECK_SHAPES_ONLY,
+                               &d->valid));
     if (!clrnn_dataset_info(d->train)->has_y || (d->valid && !clrnn_dataset_info(d->valid)->has_y))
-        return clrnn_error(d->log, CLRNN_ERR_CONFIG, "data.%s has no targets: name them by `y:`, or for CSV by "
-                           "`label:`", clrnn_dataset_info(d->train)->has_y ? "valid" : "train");
+        return clrnn_error(d->log, CLRNN_ERR_CONFIG,
+                           "data.%s has no targets: name them by `y:`, or for CSV by "
+                           "`label:`",
+                           clrnn_dataset_info(d->train)->has_y ? "valid" : "train");
     if (d->valid && clrnn_dataset_info(d->valid)->C != clrnn_dataset_info(d->train)->C)
-        return clrnn_error(d->log, CLRNN_ERR_DATA, "the validation data have %u features, the training data %u: both "
-                           "must have the same", clrnn_dataset_info(d->valid)->C, clrnn_dataset_info(d->train)->C);
+        return clrnn_error(d->log, CLRNN_ERR_DATA,
+                           "the validation data have %u features, the training data %u: both "
+                           "must have the same",
+                           clrnn_dataset_info(d->valid)->C, clrnn_dataset_info(d->train)->C);
     return CLRNN_OK;
 }
 
@@ -290,8 +299,13 @@ enum clrnn_status clrnn_doctor(struct clrnn_device *device, const struct clrnn_c
                                const struct clrnn_doctor_params *params, struct clrnn_doctor_result *result)
 {
     struct doctor d = {
-        .device = device, .log = clrnn_device_log(device), .config = config, .params = params, .result = result,
-        .started = doctor_clock(), .seconds = params->seconds > 0 ? params->seconds : DEFAULT_SECONDS,
+        .device = device,
+        .log = clrnn_device_log(device),
+        .config = config,
+        .params = params,
+        .result = result,
+        .started = doctor_clock(),
+        .seconds = params->seconds > 0 ? params->seconds : DEFAULT_SECONDS,
     };
     enum clrnn_status st;
 

@@ -66,11 +66,14 @@ static void check_duplicates(struct doctor *d, uint32_t duplicates, bool telling
 
     if (!duplicates || duplicates < clrnn_threshold.duplicate_share * S / 4)
         return;
-    doctor_finding(d, "duplicate-rows", telling && duplicates >= clrnn_threshold.duplicate_share * S
-                                            ? CLRNN_SEVERITY_WARNING : CLRNN_SEVERITY_NOTE);
+    doctor_finding(d, "duplicate-rows",
+                   telling && duplicates >= clrnn_threshold.duplicate_share * S ? CLRNN_SEVERITY_WARNING
+                                                                                : CLRNN_SEVERITY_NOTE);
     doctor_where(d, "data.train X");
-    doctor_evidence(d, "%u of %u rows repeat an earlier one bit for bit; %u are different", duplicates, S, S - duplicates);
-    doctor_cost(d, "the net sees %u samples, some of them often; a split puts copies on both sides", S - duplicates);
+    doctor_evidence(d, "%u of %u rows repeat an earlier one bit for bit; %u are different", duplicates, S,
+                    S - duplicates);
+    doctor_cost(d, "the net sees %u samples, some of them often; a split puts copies on both sides",
+                S - duplicates);
     doctor_remedy(d, "keep one of each before splitting off validation data");
 }
 
@@ -80,8 +83,9 @@ static void check_leak(struct doctor *d, uint32_t leaked, bool telling)
 
     if (!leaked || leaked < clrnn_threshold.leak_share * V / 4)
         return;
-    doctor_finding(d, "train-valid-leak", telling && leaked >= clrnn_threshold.leak_share * V
-                                              ? CLRNN_SEVERITY_WARNING : CLRNN_SEVERITY_NOTE);
+    doctor_finding(d, "train-valid-leak",
+                   telling && leaked >= clrnn_threshold.leak_share * V ? CLRNN_SEVERITY_WARNING
+                                                                       : CLRNN_SEVERITY_NOTE);
     doctor_where(d, "data.valid X");
     doctor_evidence(d, "%u of %u validation rows stand in the training set, too", leaked, V);
     doctor_cost(d, "validation measures what was learnt by heart");
@@ -93,7 +97,7 @@ static enum clrnn_status compare_rows(struct doctor *d)
     struct doctor_scan *t = &d->train_scan, *v = &d->valid_scan;
     const uint32_t S = t->info->S;
     uint32_t duplicates = 0, leaked = 0;
-    uint64_t (*sorted)[2] = malloc(S * sizeof(*sorted));
+    uint64_t(*sorted)[2] = malloc(S * sizeof(*sorted));
     double room;
     bool telling;
 
@@ -160,8 +164,9 @@ static void shifted(struct doctor *d, const char *where)
     doctor_finding(d, "train-valid-shift", CLRNN_SEVERITY_WARNING);
     doctor_where(d, "%s", where);
     doctor_cost(d, "validation says little about training, and the other way round");
-    doctor_remedy(d, "draw both sets from the same data (data.valid_fraction), and scale both with the same numbers "
-                  "(data.normalize=standard)");
+    doctor_remedy(
+        d, "draw both sets from the same data (data.valid_fraction), and scale both with the same numbers "
+           "(data.normalize=standard)");
 }
 
 static enum clrnn_status compare_features(struct doctor *d)
@@ -196,9 +201,11 @@ static enum clrnn_status compare_features(struct doctor *d)
     if (!over)
         return CLRNN_OK;
     shifted(d, "data.valid X");
-    doctor_evidence(d, "%u of %u features are distributed otherwise (Kolmogorov-Smirnov distance over %.2f); feature %u by "
-                    "%.2f: mean %.4g in train, %.4g in valid, root mean square %.4g and %.4g", over, C, limit, worst,
-                    worst_ks, t->mean[worst], v->mean[worst], t->rms[worst], v->rms[worst]);
+    doctor_evidence(
+        d,
+        "%u of %u features are distributed otherwise (Kolmogorov-Smirnov distance over %.2f); feature %u by "
+        "%.2f: mean %.4g in train, %.4g in valid, root mean square %.4g and %.4g",
+        over, C, limit, worst, worst_ks, t->mean[worst], v->mean[worst], t->rms[worst], v->rms[worst]);
     return CLRNN_OK;
 }
 
@@ -250,8 +257,11 @@ static void compare_targets(struct doctor *d)
     if (ks <= ks_limit(n, m, clrnn_threshold.shift_alpha))
         return;
     shifted(d, "data.valid y");
-    doctor_evidence(d, "the targets are distributed otherwise (Kolmogorov-Smirnov distance %.2f): mean %.4g in train, %.4g "
-                    "in valid", ks, t->y_mean, v->y_mean);
+    doctor_evidence(
+        d,
+        "the targets are distributed otherwise (Kolmogorov-Smirnov distance %.2f): mean %.4g in train, %.4g "
+        "in valid",
+        ks, t->y_mean, v->y_mean);
 }
 
 enum clrnn_status doctor_compare_sets(struct doctor *d)

@@ -12,7 +12,8 @@ void doctor_fix_text(const struct clrnn_config *config, const struct doctor_fix 
 {
     const struct clrnn_train_config *t = &config->train;
     const char *scheduler = clrnn_scheduler_word(t->scheduler.kind);
-    const char *layer = fix->layer < config->layer_count ? clrnn_layer_word(config->layer[fix->layer].kind) : "";
+    const char *layer =
+        fix->layer < config->layer_count ? clrnn_layer_word(config->layer[fix->layer].kind) : "";
     char number[CLRNN_NUMBER_SIZE];
 
     clrnn_number_text(fix->value, number);
@@ -21,7 +22,8 @@ void doctor_fix_text(const struct clrnn_config *config, const struct doctor_fix 
         snprintf(text, size, "delete model.layers.%zu (%s)", fix->layer, layer);
         break;
     case FIX_SWAP_LAYERS:
-        snprintf(text, size, "exchange model.layers.%zu (%s) and model.layers.%zu", fix->layer, layer, fix->layer + 1);
+        snprintf(text, size, "exchange model.layers.%zu (%s) and model.layers.%zu", fix->layer, layer,
+                 fix->layer + 1);
         break;
     case FIX_LAYER_P:
         snprintf(text, size, "model.layers.%zu.%s.p=%s", fix->layer, layer, number);
@@ -33,8 +35,10 @@ void doctor_fix_text(const struct clrnn_config *config, const struct doctor_fix 
         snprintf(text, size, "model.layers.%zu.pool.over=final", fix->layer);
         break;
     case FIX_BATCHNORM:
-        snprintf(text, size, "model.layers.%zu.batchnorm.track_running_stats=true\nmodel.layers.%zu.batchnorm.momentum=0.1",
-                 fix->layer, fix->layer);
+        snprintf(
+            text, size,
+            "model.layers.%zu.batchnorm.track_running_stats=true\nmodel.layers.%zu.batchnorm.momentum=0.1",
+            fix->layer, fix->layer);
         break;
     case FIX_LOSS_CROSS_ENTROPY:
         snprintf(text, size, "train.loss=cross_entropy");

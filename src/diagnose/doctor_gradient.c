@@ -15,12 +15,12 @@
 struct check {
     struct visit *v;
     struct clrnn_device *ref;
-    struct trial_params params;      // of the model on ref
+    struct trial_params params; // of the model on ref
     struct trial here, there;
-    struct probe near, far;          // on the device, on ref
+    struct probe near, far; // on the device, on ref
     struct clrnn_batch batch;
-    size_t worst;                    // entry that differs most
-    double worst_error, most;        // of that gradient's norm; the largest norm of all
+    size_t worst;             // entry that differs most
+    double worst_error, most; // of that gradient's norm; the largest norm of all
     double device_value, ref_value;
 };
 
@@ -101,7 +101,8 @@ static enum clrnn_status difference(struct check *c, double *slope)
 {
     struct clrnn_model *m = c->there.model;
     const struct clrnn_param *p = &m->entry[c->worst].param;
-    double *values = malloc(p->count * sizeof(*values)), *grad = malloc(p->count * sizeof(*grad)), kept, loss[2];
+    double *values = malloc(p->count * sizeof(*values)), *grad = malloc(p->count * sizeof(*grad)), kept,
+           loss[2];
     size_t at = 0;
     enum clrnn_status st = values && grad ? CLRNN_OK : clrnn_error_memory(m->log, p->count * 16, p->name);
 
@@ -142,9 +143,12 @@ static enum clrnn_status report(struct check *c)
     TRY(difference(c, &slope));
     doctor_finding(d, "gradient-check-failed", CLRNN_SEVERITY_ERROR);
     doctor_where(d, "%s", c->here.model->entry[c->worst].param.name);
-    doctor_evidence(d, "on %s its gradient differs from the reference in double by %.2g of its norm, most %.9g against %.9g; "
-                    "finite differences of the loss give %.9g (%u samples, %u steps)", clrnn_device_info(d->device)->name,
-                    c->worst_error, c->device_value, c->ref_value, slope, c->batch.N, c->batch.T);
+    doctor_evidence(d,
+                    "on %s its gradient differs from the reference in double by %.2g of its norm, most %.9g "
+                    "against %.9g; "
+                    "finite differences of the loss give %.9g (%u samples, %u steps)",
+                    clrnn_device_info(d->device)->name, c->worst_error, c->device_value, c->ref_value, slope,
+                    c->batch.N, c->batch.T);
     doctor_cost(d, "what this device learns is not what the config describes");
     doctor_remedy(d, "another --device, or --gemm clblast; `clrnn devices` tests this one. Please report it");
     return CLRNN_OK;

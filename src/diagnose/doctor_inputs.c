@@ -20,7 +20,8 @@ static void check_finite(struct doctor *d)
         doctor_finding(d, "token-range", CLRNN_SEVERITY_ERROR);
         doctor_where(d, "data.%s X", b->info->name);
         doctor_evidence(d, "%llu tokens lie outside 0 to num_embeddings - 1 = %u, first in row %u",
-                        (unsigned long long)b->bad_tokens, d->config->layer[0].num_embeddings - 1, b->bad_token_row);
+                        (unsigned long long)b->bad_tokens, d->config->layer[0].num_embeddings - 1,
+                        b->bad_token_row);
         doctor_cost(d, "training refuses such data");
         doctor_remedy(d, "set num_embeddings to the vocabulary's size, or correct the rows");
         d->no_dynamic = true;
@@ -31,9 +32,10 @@ static void check_finite(struct doctor *d)
     doctor_finding(d, "non-finite-input", CLRNN_SEVERITY_ERROR);
     doctor_where(d, "data.%s X, row %u, step %u, feature %u", bad->info->name, bad->bad_row, bad->bad_step,
                  bad->bad_feature);
-    doctor_evidence(d, "%llu values of %s%llu in train, %llu in valid; the first is %g", 
-                    (unsigned long long)(t->bad_values + v->bad_values), "X are NaN or infinite: ",
-                    (unsigned long long)t->bad_values, (unsigned long long)v->bad_values, bad->bad_value);
+    doctor_evidence(d, "%llu values of %s%llu in train, %llu in valid; the first is %g",
+                    (unsigned long long)(t->bad_values + v->bad_values),
+                    "X are NaN or infinite: ", (unsigned long long)t->bad_values,
+                    (unsigned long long)v->bad_values, bad->bad_value);
     doctor_cost(d, "the first batch that holds one turns loss, gradients and all weights into NaN");
     doctor_remedy(d, "repair or remove these rows (for example set missing values to the feature's mean)");
     d->no_dynamic = true;
@@ -87,11 +89,15 @@ static void check_scale(struct doctor *d)
         return; // constant
     doctor_finding(d, "unscaled-input", CLRNN_SEVERITY_WARNING);
     doctor_where(d, "data.train X");
-    doctor_evidence(d, "%u of %u features have a root mean square over %g; median %.3g, largest %.3g (feature %u, values "
-                    "%.4g to %.4g, mean %.4g)", large, s->C, clrnn_threshold.feature_rms, median, s->rms[largest],
-                    largest, s->least[largest], s->most[largest], s->mean[largest]);
-    doctor_cost(d, s->rms[largest] < 1 ? "the inputs hardly move any unit, and weights on them get tiny gradients"
-                                       : "units sit at their ends or never switch, and gradients are as large as the inputs");
+    doctor_evidence(
+        d,
+        "%u of %u features have a root mean square over %g; median %.3g, largest %.3g (feature %u, values "
+        "%.4g to %.4g, mean %.4g)",
+        large, s->C, clrnn_threshold.feature_rms, median, s->rms[largest], largest, s->least[largest],
+        s->most[largest], s->mean[largest]);
+    doctor_cost(d, s->rms[largest] < 1
+                       ? "the inputs hardly move any unit, and weights on them get tiny gradients"
+                       : "units sit at their ends or never switch, and gradients are as large as the inputs");
     doctor_remedy(d, "data.normalize=standard");
     doctor_fix(d, FIX_NORMALIZE, 0, 0);
 }
@@ -108,7 +114,8 @@ static void check_constant(struct doctor *d)
     if (!count)
         return;
     doctor_finding(d, "constant-features",
-                   count >= clrnn_threshold.constant_share * s->C ? CLRNN_SEVERITY_WARNING : CLRNN_SEVERITY_NOTE);
+                   count >= clrnn_threshold.constant_share * s->C ? CLRNN_SEVERITY_WARNING
+                                                                  : CLRNN_SEVERITY_NOTE);
     doctor_where(d, "data.train X");
     doctor_evidence(d, "%u of %u features hold one value in every row and step:", count, s->C);
     for (uint32_t c = 0; c < s->C && shown < 6; c++)
@@ -127,10 +134,14 @@ static void check_padding(struct doctor *d)
         return;
     doctor_finding(d, "padding-without-lengths", CLRNN_SEVERITY_WARNING);
     doctor_where(d, "data.train");
-    doctor_evidence(d, "%.0f%% of the rows end in the same repeated step, on average the last %.1f of T = %u, each row for "
-                    "another while; no `lengths` are given", 100 * s->pad_rows, s->pad_share * s->info->T, s->info->T);
+    doctor_evidence(
+        d,
+        "%.0f%% of the rows end in the same repeated step, on average the last %.1f of T = %u, each row for "
+        "another while; no `lengths` are given",
+        100 * s->pad_rows, s->pad_share * s->info->T, s->info->T);
     doctor_cost(d, "`over: last` reads padding, means and statistics are diluted by it");
-    doctor_remedy(d, "give the rows' lengths: data.train.lengths=lengths_train.npy (N integers), for valid, too");
+    doctor_remedy(
+        d, "give the rows' lengths: data.train.lengths=lengths_train.npy (N integers), for valid, too");
 }
 
 static void check_count(struct doctor *d)
@@ -148,8 +159,9 @@ static void check_count(struct doctor *d)
     if (!d->batches) {
         doctor_finding(d, "too-few-samples", CLRNN_SEVERITY_ERROR);
         doctor_where(d, "train.batch_size");
-        doctor_evidence(d, "%u samples do not fill one batch of %u, and drop_last drops what is left: there is no batch", S,
-                        t->batch_size);
+        doctor_evidence(
+            d, "%u samples do not fill one batch of %u, and drop_last drops what is left: there is no batch",
+            S, t->batch_size);
         doctor_cost(d, "no step is ever made");
         doctor_remedy(d, "train.drop_last=false, or a batch_size of at most %u", S);
         doctor_fix(d, FIX_DROP_LAST, 0, 0);
@@ -161,8 +173,9 @@ static void check_count(struct doctor *d)
         return;
     doctor_finding(d, "too-few-samples", CLRNN_SEVERITY_WARNING);
     doctor_where(d, "data.train");
-    doctor_evidence(d, "%u samples of C = %u features in %u step%s, %llu batch%s an epoch", S, s->info->C, s->info->T,
-                    s->info->T == 1 ? "" : "s", (unsigned long long)d->batches, d->batches == 1 ? "" : "es");
+    doctor_evidence(d, "%u samples of C = %u features in %u step%s, %llu batch%s an epoch", S, s->info->C,
+                    s->info->T, s->info->T == 1 ? "" : "s", (unsigned long long)d->batches,
+                    d->batches == 1 ? "" : "es");
     if (!mse)
         doctor_evidence(d, "; %.1f a class", classes ? (double)S / classes : 0);
     doctor_cost(d, "any net learns them by heart; nothing says how it does on others");
@@ -189,24 +202,29 @@ static void check_range(struct doctor *d)
         return;
     doctor_finding(d, "label-range", CLRNN_SEVERITY_ERROR);
     doctor_where(d, "data.%s y, row %u", bad->info->name, bad->bad_label_row);
-    doctor_evidence(d, "%llu labels in train and %llu in valid do not fit, the first is %.9g; labels lie in [%.9g, %.9g], ",
-                    (unsigned long long)t->bad_labels, (unsigned long long)v->bad_labels, bad->bad_label,
-                    t->least_label, t->most_label);
+    doctor_evidence(
+        d,
+        "%llu labels in train and %llu in valid do not fit, the first is %.9g; labels lie in [%.9g, %.9g], ",
+        (unsigned long long)t->bad_labels, (unsigned long long)v->bad_labels, bad->bad_label, t->least_label,
+        t->most_label);
     if (loss == CLRNN_MSE)
         doctor_evidence(d, "expected finite numbers");
     else if (loss == CLRNN_BCE_WITH_LOGITS)
         doctor_evidence(d, "expected 0 to 1");
     else
-        doctor_evidence(d, "expected whole numbers from 0 to %u (the last layer has %u outputs) or ignore_index %d",
-                        d->outputs - 1, d->outputs, (int)d->config->train.loss.ignore_index);
+        doctor_evidence(
+            d, "expected whole numbers from 0 to %u (the last layer has %u outputs) or ignore_index %d",
+            d->outputs - 1, d->outputs, (int)d->config->train.loss.ignore_index);
     doctor_cost(d, "training refuses such labels (PyTorch stops, or on a GPU reads past the outputs)");
-    if ((loss == CLRNN_CROSS_ENTROPY || loss == CLRNN_NLL) && t->least_label == 1 && t->most_label == d->outputs)
+    if ((loss == CLRNN_CROSS_ENTROPY || loss == CLRNN_NLL) && t->least_label == 1 &&
+        t->most_label == d->outputs)
         doctor_remedy(d, "classes count from 0: subtract 1 from every label");
     else if ((loss == CLRNN_CROSS_ENTROPY || loss == CLRNN_NLL) && t->least_label >= 0)
         doctor_remedy(d, "give the last layer out_features: %.0f, or correct the labels", t->most_label + 1);
     else
-        doctor_remedy(d, "correct these labels, or set train.loss.%s.ignore_index to the value that is to be skipped",
-                      clrnn_loss_word(loss));
+        doctor_remedy(
+            d, "correct these labels, or set train.loss.%s.ignore_index to the value that is to be skipped",
+            clrnn_loss_word(loss));
     d->no_dynamic = true;
     d->no_dynamic_reason = "some labels do not fit its outputs.";
 }
@@ -246,14 +264,19 @@ static void check_balance(struct doctor *d)
         return;
     doctor_finding(d, "class-imbalance", loss->weight ? CLRNN_SEVERITY_NOTE : CLRNN_SEVERITY_WARNING);
     doctor_where(d, "data.train y");
-    doctor_evidence(d, "class %u has %llu of %.0f labels (%.2g%%), class %u has %llu; always answering %u is right in "
-                    "%.1f%%%s", rare, (unsigned long long)s->count[rare], total, 100 * share, common,
-                    (unsigned long long)s->count[common], common, 100 * (double)s->count[common] / total,
-                    loss->weight ? "; the loss has weights" : "");
+    doctor_evidence(
+        d,
+        "class %u has %llu of %.0f labels (%.2g%%), class %u has %llu; always answering %u is right in "
+        "%.1f%%%s",
+        rare, (unsigned long long)s->count[rare], total, 100 * share, common,
+        (unsigned long long)s->count[common], common, 100 * (double)s->count[common] / total,
+        loss->weight ? "; the loss has weights" : "");
     doctor_cost(d, "accuracy looks good while the rare class is never answered");
     if (loss->kind == CLRNN_BCE_WITH_LOGITS) {
-        doctor_remedy(d, "train.loss.bce_with_logits.pos_weight=[%.3g], and judge by `clrnn eval`'s recall of each class",
-                      (double)s->count[0] / (double)s->count[1]);
+        doctor_remedy(
+            d,
+            "train.loss.bce_with_logits.pos_weight=[%.3g], and judge by `clrnn eval`'s recall of each class",
+            (double)s->count[0] / (double)s->count[1]);
         return;
     }
     doctor_remedy(d, "train.loss.%s.weight=[", clrnn_loss_word(loss->kind));

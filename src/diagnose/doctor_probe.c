@@ -10,7 +10,7 @@
 #include "diagnose/visit.h"
 
 #define OVERFIT_STEPS 600u
-#define SETTLE_STEPS 5u      // after which a parameter that still has no gradient never had a chance
+#define SETTLE_STEPS 5u // after which a parameter that still has no gradient never had a chance
 #define OVERFIT_TARGET 0.01
 #define NAMES_SHOWN 6u
 
@@ -35,12 +35,14 @@ static void check_initial_loss(struct visit *v)
         return;
     doctor_finding(d, "initial-loss-off", CLRNN_SEVERITY_WARNING);
     doctor_where(d, "the first batches");
-    doctor_evidence(d, "before any training the loss is %.4g; an answer that prefers nothing has %.4g", loss, expected);
+    doctor_evidence(d, "before any training the loss is %.4g; an answer that prefers nothing has %.4g", loss,
+                    expected);
     if (d->config->train.loss.kind == CLRNN_CROSS_ENTROPY)
         doctor_evidence(d, " (ln %u)", d->outputs);
     doctor_cost(d, "the first epochs go into unlearning confident wrong answers");
-    doctor_remedy(d, d->params->init ? "check the weights in the --init file, above all the last layer's scale"
-                                     : "scale the inputs (data.normalize=standard), or the targets for mse");
+    doctor_remedy(d, d->params->init
+                         ? "check the weights in the --init file, above all the last layer's scale"
+                         : "scale the inputs (data.normalize=standard), or the targets for mse");
 }
 
 // ---------------------------------------------------------------- gradients that are zero
@@ -95,8 +97,9 @@ static void report_zero(struct visit *v, const struct clrnn_model *m, const doub
         return;
     doctor_finding(d, "zero-gradient", CLRNN_SEVERITY_ERROR);
     doctor_where(d, "model parameters");
-    doctor_evidence(d, "%zu of %zu parameters have gradient exactly 0, at the start and after %u steps:", zero, trained,
-                    SETTLE_STEPS);
+    doctor_evidence(d,
+                    "%zu of %zu parameters have gradient exactly 0, at the start and after %u steps:", zero,
+                    trained, SETTLE_STEPS);
     for (size_t i = 0; i < m->entry_count && shown < NAMES_SHOWN; i++)
         if (m->entry[i].param.trained && most[i] == 0)
             doctor_evidence(d, "%s %s", shown++ ? "," : "", m->entry[i].param.name);
@@ -108,7 +111,7 @@ static void report_zero(struct visit *v, const struct clrnn_model *m, const doub
                                   : "these parameters stay what they were drawn");
     doctor_remedy(d, d->gradient_blocked ? "take the round out of model.layers"
                      : v->start.worst_dead != SIZE_MAX &&
-                               v->start.unit[v->start.worst_dead].dead >= clrnn_threshold.dead
+                             v->start.unit[v->start.worst_dead].dead >= clrnn_threshold.dead
                          ? "the relu units above them are never on: start from other weights, or use `tanh`"
                          : "look for a layer above them whose output does not depend on its input");
 }
@@ -145,11 +148,15 @@ static enum clrnn_status check_leak(struct visit *v)
         return CLRNN_OK;
     doctor_finding(d, "batch-leak", CLRNN_SEVERITY_ERROR);
     doctor_where(d, "eval mode");
-    doctor_evidence(d, "the outputs of the same %u rows move by up to %.3g (largest output %.3g) when %u other rows share "
-                    "their batch", n, most, scale, others - n);
+    doctor_evidence(
+        d,
+        "the outputs of the same %u rows move by up to %.3g (largest output %.3g) when %u other rows share "
+        "their batch",
+        n, most, scale, others - n);
     for (size_t i = 0; i < d->config->layer_count; i++)
         if (d->config->layer[i].kind == CLRNN_LAYER_BATCHNORM && !d->config->layer[i].track_running_stats)
-            doctor_evidence(d, "; layers[%zu] (batchnorm) has track_running_stats: false and normalises by the batch", i);
+            doctor_evidence(
+                d, "; layers[%zu] (batchnorm) has track_running_stats: false and normalises by the batch", i);
     doctor_cost(d, "predictions depend on what else is asked, and validation on its batch size");
     doctor_remedy(d, "keep running statistics:");
     for (size_t i = 0; i < d->config->layer_count; i++)
@@ -165,9 +172,11 @@ enum clrnn_status visit_probe(struct visit *v)
     TRY(activity_measure(v, &v->start));
     v->initial_loss = v->start.loss;
     v->initial_norm = v->start.norm;
-    clrnn_log(v->d->log, CLRNN_LOG_DEBUG, "first loss %.6g, gradient norm %.4g, layers %zu: %.4g, %zu: %.4g; expected "
-              "loss %.6g, best constant answer %.6g", v->start.loss, v->start.norm, v->start.first_layer,
-              v->start.first_norm, v->start.last_layer, v->start.last_norm, v->expected, v->chance);
+    clrnn_log(v->d->log, CLRNN_LOG_DEBUG,
+              "first loss %.6g, gradient norm %.4g, layers %zu: %.4g, %zu: %.4g; expected "
+              "loss %.6g, best constant answer %.6g",
+              v->start.loss, v->start.norm, v->start.first_layer, v->start.first_norm, v->start.last_layer,
+              v->start.last_norm, v->expected, v->chance);
     check_initial_loss(v);
     TRY(check_leak(v));
     return visit_check_gradient(v);
@@ -180,8 +189,8 @@ struct overfit {
     struct probe probe;
     struct clrnn_batch batch;
     uint32_t rows;
-    double *loss;     // of each step
-    double *most;     // largest gradient of each parameter so far
+    double *loss; // of each step
+    double *most; // largest gradient of each parameter so far
     double floor;
 };
 
@@ -209,7 +218,8 @@ static void settle_overfit(struct visit *v, const struct overfit *o)
 {
     const uint32_t n = v->overfit_steps;
     const size_t eighth = n / 8;
-    const double last = mean_of(o->loss, n - eighth, n), before = mean_of(o->loss, n - 2 * eighth, n - eighth);
+    const double last = mean_of(o->loss, n - eighth, n),
+                 before = mean_of(o->loss, n - 2 * eighth, n - eighth);
 
     v->overfit_rows = o->rows;
     v->overfit_floor = o->floor;
@@ -229,8 +239,9 @@ void visit_report_overfit(struct visit *v, bool harmless)
         return;
     doctor_finding(d, "cannot-overfit-one-batch", harmless ? CLRNN_SEVERITY_NOTE : CLRNN_SEVERITY_ERROR);
     doctor_where(d, "one batch of %u samples", v->overfit_rows);
-    doctor_evidence(d, "%u steps on the same batch bring the loss from %.4g to %.4g (lowest %.4g), where it stands",
-                    v->overfit_steps, v->overfit_first, v->overfit_last, v->overfit_lowest);
+    doctor_evidence(
+        d, "%u steps on the same batch bring the loss from %.4g to %.4g (lowest %.4g), where it stands",
+        v->overfit_steps, v->overfit_first, v->overfit_last, v->overfit_lowest);
     if (v->no_gradient)
         doctor_evidence(d, ": no parameter has a gradient, what moves is dropout");
     if (harmless) {
@@ -270,8 +281,8 @@ static enum clrnn_status overfit_steps(struct visit *v, struct overfit *o, doubl
     v->overfit_steps = i;
     v->overfit_lowest = lowest;
     v->overfits = lowest < target || lowest < 0.05 * v->chance;
-    clrnn_log(v->d->log, CLRNN_LOG_DEBUG, "one batch of %u: loss %.6g to %.6g, lowest %.6g, in %u steps", o->rows,
-              v->overfit_first, o->loss[MAX2(i, 1u) - 1], lowest, i);
+    clrnn_log(v->d->log, CLRNN_LOG_DEBUG, "one batch of %u: loss %.6g to %.6g, lowest %.6g, in %u steps",
+              o->rows, v->overfit_first, o->loss[MAX2(i, 1u) - 1], lowest, i);
     return CLRNN_OK;
 }
 
@@ -280,7 +291,8 @@ enum clrnn_status visit_overfit(struct visit *v)
     const struct clrnn_train_config *t = &v->d->config->train;
     struct overfit o = {.floor = smoothing_floor(v), .rows = MIN2(MAX2(t->batch_size, 1u), v->train_rows)};
     uint32_t *order = malloc(v->train_rows * sizeof(*order));
-    enum clrnn_status st = order ? CLRNN_OK : clrnn_error_memory(v->d->log, v->train_rows * sizeof(*order), "a batch");
+    enum clrnn_status st =
+        order ? CLRNN_OK : clrnn_error_memory(v->d->log, v->train_rows * sizeof(*order), "a batch");
 
     if (st == CLRNN_OK)
         st = trial_create(&v->params, &o.trial);

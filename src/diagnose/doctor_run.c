@@ -54,8 +54,11 @@ static enum clrnn_status prepare(struct visit *v)
     if (!v->rows)
         return clrnn_error_memory(d->log, info->S * sizeof(*v->rows), "the doctor's rows");
     clrnn_random_permutation(&r, info->S, v->rows);
-    v->params = (struct trial_params){.device = d->device, .config = d->config, .train = d->train,
-                                      .init = d->params->init, .batches = MAX2(d->batches, 1),
+    v->params = (struct trial_params){.device = d->device,
+                                      .config = d->config,
+                                      .train = d->train,
+                                      .init = d->params->init,
+                                      .batches = MAX2(d->batches, 1),
                                       .room = MAX2(batch, rows)};
     if (d->config->data.standard && !info->tokens) {
         v->moments = malloc(2 * (size_t)info->C * sizeof(*v->moments));

@@ -11,23 +11,23 @@
 #include "base/log.h"
 #include "diagnose/doctor.h"
 
-#define SAMPLE_ROWS 2048u     // (row, step) pairs kept for comparisons,
+#define SAMPLE_ROWS 2048u      // (row, step) pairs kept for comparisons,
 #define SAMPLE_VALUES 8000000u //   and no more values than these
 #define Y_SAMPLE 4096u
-#define PADDING_ROWS 256u     // looked at again where rows seem to be padded
-#define RELEASE_ROWS 1024u    // mapped pages are let go after so many
+#define PADDING_ROWS 256u  // looked at again where rows seem to be padded
+#define RELEASE_ROWS 1024u // mapped pages are let go after so many
 
 // Sums of one pass, and where the sample of values is taken.
 struct pass {
     struct doctor_scan *s;
-    float *x;                 // [T, C] of the row at hand
-    int32_t *tokens;          // [T]
-    float *y;                 // [1 or T]
-    double *sum, *squares;    // [C]
-    uint64_t *finite;         // [C]
-    uint64_t *end_hash;       // [S] of the last step's vector
-    uint32_t *end_run;        // [S] steps at the end that equal it
-    uint64_t step;            // (row, step) pairs so far
+    float *x;              // [T, C] of the row at hand
+    int32_t *tokens;       // [T]
+    float *y;              // [1 or T]
+    double *sum, *squares; // [C]
+    uint64_t *finite;      // [C]
+    uint64_t *end_hash;    // [S] of the last step's vector
+    uint32_t *end_run;     // [S] steps at the end that equal it
+    uint64_t step;         // (row, step) pairs so far
 };
 
 static enum clrnn_status allocate(struct doctor *d, struct pass *p)
@@ -143,7 +143,8 @@ static void take_row(struct doctor *d, struct pass *p, uint32_t row)
 
     read_row(p, row);
     for (uint32_t t = 0; s->info->tokens && t < length; t++)
-        if ((p->tokens[t] < 0 || (uint32_t)p->tokens[t] >= d->config->layer[0].num_embeddings) && !s->bad_tokens++)
+        if ((p->tokens[t] < 0 || (uint32_t)p->tokens[t] >= d->config->layer[0].num_embeddings) &&
+            !s->bad_tokens++)
             s->bad_token_row = row;
     for (uint32_t t = 0; t < length; t++)
         take_values(p, row, t, p->x + (size_t)t * C);
@@ -151,7 +152,8 @@ static void take_row(struct doctor *d, struct pass *p, uint32_t row)
     clrnn_hash_add(&h, p->x, length * width);
     memcpy(s->hash[row], h.lane, sizeof(h.lane));
     p->end_hash[row] = step_hash(p, length - 1);
-    while (run < length && !memcmp(p->x + (size_t)(length - 1) * C, p->x + (size_t)(length - 1 - run) * C, width))
+    while (run < length &&
+           !memcmp(p->x + (size_t)(length - 1) * C, p->x + (size_t)(length - 1 - run) * C, width))
         run++;
     p->end_run[row] = run;
     // (row, step) pairs at even distances, the same for every feature
@@ -259,7 +261,7 @@ static bool label_fits(const struct doctor *d, const struct doctor_scan *s, doub
 struct labels {
     double sum, squares, products;
     uint64_t pairs;
-    double last;     // label of the row before
+    double last; // label of the row before
     bool has_last;
 };
 
@@ -317,7 +319,8 @@ static void finish_labels(const struct doctor *d, struct doctor_scan *s, const s
     if (d->config->train.loss.kind == CLRNN_MSE) {
         s->changes = 0;
         if (l->pairs > 1 && s->y_std > 0)
-            s->y_autocorrelation = (l->products / (double)l->pairs - s->y_mean * s->y_mean) / (s->y_std * s->y_std);
+            s->y_autocorrelation =
+                (l->products / (double)l->pairs - s->y_mean * s->y_mean) / (s->y_std * s->y_std);
         return;
     }
     for (uint32_t k = 0; k < s->classes; k++)

@@ -8,17 +8,17 @@
 #include "base/log.h"
 #include "diagnose/course.h"
 
-#define EARLY_UPDATES 20u    // steps of the first epoch whose updates are measured,
-#define LATE_UPDATES 24u     //   and about so many of the rest
+#define EARLY_UPDATES 20u // steps of the first epoch whose updates are measured,
+#define LATE_UPDATES 24u  //   and about so many of the rest
 #define MOST_STEPS 20000u
-#define VALID_LOOKS 60u      // at most so many validations
+#define VALID_LOOKS 60u // at most so many validations
 #define VALID_ROWS 4096u
 #define FINITE_LOSS 1e30
 
 // ---------------------------------------------------------------- updates
 
 struct updates {
-    double *before;   // [flat parameters]
+    double *before; // [flat parameters]
     size_t count;
 };
 
@@ -72,10 +72,12 @@ static size_t ratios(const struct clrnn_model *m, const double *before, const do
     return count;
 }
 
-static enum clrnn_status note_update(struct visit *v, struct course *c, struct updates *u, const double *before)
+static enum clrnn_status note_update(struct visit *v, struct course *c, struct updates *u,
+                                     const double *before)
 {
     struct clrnn_model *m = v->trial.model;
-    double *after = malloc((u->count + m->entry_count) * sizeof(*after)), *ratio = after ? after + u->count : NULL;
+    double *after = malloc((u->count + m->entry_count) * sizeof(*after)),
+           *ratio = after ? after + u->count : NULL;
     enum clrnn_status st;
     size_t count;
 
@@ -129,8 +131,8 @@ static enum clrnn_status allocate(struct visit *v, struct course *c, struct upda
     return clrnn_error_memory(v->d->log, u->count * sizeof(double), "a short training");
 }
 
-static enum clrnn_status course_step(struct visit *v, struct course *c, struct updates *u, const uint32_t *rows,
-                                     uint32_t count)
+static enum clrnn_status course_step(struct visit *v, struct course *c, struct updates *u,
+                                     const uint32_t *rows, uint32_t count)
 {
     const uint32_t stride = MAX2(c->room / LATE_UPDATES, 1u);
     const bool watch = c->steps < EARLY_UPDATES || c->steps % stride == 0;
@@ -312,15 +314,18 @@ static enum clrnn_status run_shuffled(struct visit *v, struct course *c)
 
 static void tell(const struct visit *v, const struct course *c)
 {
-    clrnn_log(v->d->log, CLRNN_LOG_DEBUG, "%u of %llu steps%s: epoch loss %.6g to %.6g; train mode %.6g, eval mode %.6g "
-              "(%.4g), blank inputs %.6g, shuffled time %.6g", c->steps, (unsigned long long)c->wanted,
-              c->finite ? "" : ", not finite", c->window_count ? c->window[0] : NAN,
-              c->window_count ? c->window[c->window_count - 1] : NAN, c->train_mode, c->trained.loss, c->trained.quality,
-              c->blank.loss, c->shuffled.loss);
-    clrnn_log(v->d->log, CLRNN_LOG_DEBUG, "valid loss %.6g (%.4g), linear model %.4g in %u iterations; real labels %.6g, "
-              "shuffled %.6g after %u steps", c->valid_count ? c->valid_loss[c->valid_count - 1] : NAN,
-              c->valid_count ? c->valid_quality[c->valid_count - 1] : NAN, c->linear.quality, c->linear.iterations,
-              c->real_loss, c->random_loss, c->random_steps);
+    clrnn_log(v->d->log, CLRNN_LOG_DEBUG,
+              "%u of %llu steps%s: epoch loss %.6g to %.6g; train mode %.6g, eval mode %.6g "
+              "(%.4g), blank inputs %.6g, shuffled time %.6g",
+              c->steps, (unsigned long long)c->wanted, c->finite ? "" : ", not finite",
+              c->window_count ? c->window[0] : NAN, c->window_count ? c->window[c->window_count - 1] : NAN,
+              c->train_mode, c->trained.loss, c->trained.quality, c->blank.loss, c->shuffled.loss);
+    clrnn_log(v->d->log, CLRNN_LOG_DEBUG,
+              "valid loss %.6g (%.4g), linear model %.4g in %u iterations; real labels %.6g, "
+              "shuffled %.6g after %u steps",
+              c->valid_count ? c->valid_loss[c->valid_count - 1] : NAN,
+              c->valid_count ? c->valid_quality[c->valid_count - 1] : NAN, c->linear.quality,
+              c->linear.iterations, c->real_loss, c->random_loss, c->random_steps);
 }
 
 enum clrnn_status visit_train(struct visit *v)

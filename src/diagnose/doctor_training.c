@@ -67,8 +67,11 @@ static void check_plateau(struct doctor *d)
         return;
     doctor_finding(d, "scheduler-per-batch", CLRNN_SEVERITY_WARNING);
     doctor_where(d, "train.scheduler.reduce_lr_on_plateau");
-    doctor_evidence(d, "it judges single batches' losses, with a patience of %lld batches where an epoch has %llu: their "
-                    "scatter alone lowers the lr", (long long)c->patience, (unsigned long long)d->batches);
+    doctor_evidence(
+        d,
+        "it judges single batches' losses, with a patience of %lld batches where an epoch has %llu: their "
+        "scatter alone lowers the lr",
+        (long long)c->patience, (unsigned long long)d->batches);
     doctor_cost(d, "the lr falls by %g again and again while the net still learns", c->factor);
     doctor_remedy(d, "train.scheduler.reduce_lr_on_plateau.interval=epoch");
     doctor_fix(d, FIX_PER_EPOCH, 0, 0);
@@ -103,13 +106,19 @@ static void spent_schedule(struct doctor *d, const struct forecast *f, double we
 
     doctor_finding(d, c->per_batch ? "scheduler-per-batch" : "lr-out-of-range", CLRNN_SEVERITY_ERROR);
     doctor_where(d, "train.scheduler.%s", word);
-    doctor_evidence(d, "stepped per %s it takes lr from %.3g to %.3g over %llu steps of %llu epochs of %llu batches: the run "
-                    "gets %.2g%% of what a constant lr of %.3g would give", c->per_batch ? "batch" : "epoch", f->first,
-                    f->last, (unsigned long long)f->steps, (unsigned long long)d->config->train.epochs,
-                    (unsigned long long)d->batches, 100 * share, f->most);
+    doctor_evidence(d,
+                    "stepped per %s it takes lr from %.3g to %.3g over %llu steps of %llu epochs of %llu "
+                    "batches: the run "
+                    "gets %.2g%% of what a constant lr of %.3g would give",
+                    c->per_batch ? "batch" : "epoch", f->first, f->last, (unsigned long long)f->steps,
+                    (unsigned long long)d->config->train.epochs, (unsigned long long)d->batches, 100 * share,
+                    f->most);
     if (step_is_lr(o->kind) && f->tiny_from < f->steps)
-        doctor_evidence(d, "; from step %llu on an update (about lr) is under half a float32 ulp of a weight of %.2g and "
-                        "changes nothing", (unsigned long long)f->tiny_from + 1, weight);
+        doctor_evidence(
+            d,
+            "; from step %llu on an update (about lr) is under half a float32 ulp of a weight of %.2g and "
+            "changes nothing",
+            (unsigned long long)f->tiny_from + 1, weight);
     doctor_cost(d, "training stops early while the loss is still high; all further epochs are wasted");
     if (c->per_batch) {
         const struct forecast epochs = make_forecast(d, false, 0);
@@ -122,7 +131,8 @@ static void spent_schedule(struct doctor *d, const struct forecast *f, double we
             doctor_fix(d, FIX_NO_SCHEDULER, 0, 0);
         fix_low_lr(d);
     } else {
-        doctor_remedy(d, "train.scheduler=null, or spread its steps over the %u epochs", d->config->train.epochs);
+        doctor_remedy(d, "train.scheduler=null, or spread its steps over the %u epochs",
+                      d->config->train.epochs);
         doctor_fix(d, FIX_NO_SCHEDULER, 0, 0);
     }
 }
@@ -136,8 +146,8 @@ static void check_cycles(struct doctor *d, const struct forecast *f)
         return;
     doctor_finding(d, "scheduler-per-batch", CLRNN_SEVERITY_WARNING);
     doctor_where(d, "train.scheduler.cosine_annealing_lr");
-    doctor_evidence(d, "stepped per batch with T_max: %g it falls and rises again %.0f times over %llu steps", c->T_max,
-                    (double)f->steps / (2 * c->T_max), (unsigned long long)f->steps);
+    doctor_evidence(d, "stepped per batch with T_max: %g it falls and rises again %.0f times over %llu steps",
+                    c->T_max, (double)f->steps / (2 * c->T_max), (unsigned long long)f->steps);
     doctor_cost(d, "the lr never settles; training ends wherever the last turn stands");
     doctor_remedy(d, "train.scheduler.cosine_annealing_lr.interval=epoch, or T_max: %llu",
                   (unsigned long long)f->steps);
@@ -177,36 +187,44 @@ static void odd_lr(struct doctor *d, bool high)
     doctor_where(d, "train.optimizer.%s.lr", clrnn_optimizer_word(o->kind));
     doctor_remedy(d, "train.optimizer.%s.lr=%g", clrnn_optimizer_word(o->kind), usual_lr(o->kind));
     doctor_fix(d, FIX_LR, 0, usual_lr(o->kind));
-    doctor_cost(d, high ? "every step throws away what the weights held" : "the weights stay what they were drawn");
+    doctor_cost(d, high ? "every step throws away what the weights held"
+                        : "the weights stay what they were drawn");
 }
 
 static void check_lr(struct doctor *d)
 {
     const struct clrnn_optimizer_config *o = &d->config->train.optimizer;
     const double weight = typical_weight(d), brake = fmax(1 - o->momentum, 1e-3);
-    const bool adaptive = step_is_lr(o->kind), one_cycle = d->config->train.scheduler.kind == CLRNN_SCHED_ONE_CYCLE;
+    const bool adaptive = step_is_lr(o->kind),
+               one_cycle = d->config->train.scheduler.kind == CLRNN_SCHED_ONE_CYCLE;
     const bool plateau = d->config->train.scheduler.kind == CLRNN_SCHED_PLATEAU;
     const double peak = one_cycle ? d->config->train.scheduler.max_lr : o->lr;
-    const struct forecast f = plateau ? (struct forecast){.steps = d->batches * d->config->train.epochs,
-                                                          .sum = o->lr * (double)(d->batches * d->config->train.epochs)}
-                                      : make_forecast(d, d->config->train.scheduler.per_batch, 0);
+    const struct forecast f =
+        plateau ? (struct forecast){.steps = d->batches * d->config->train.epochs,
+                                    .sum = o->lr * (double)(d->batches * d->config->train.epochs)}
+                : make_forecast(d, d->config->train.scheduler.per_batch, 0);
 
     if (adaptive && peak > clrnn_threshold.adam_lr_high) {
         odd_lr(d, true);
-        doctor_evidence(d, "%s moves each weight by up to lr = %g a step; weights here are about %.2g", 
+        doctor_evidence(d, "%s moves each weight by up to lr = %g a step; weights here are about %.2g",
                         clrnn_optimizer_word(o->kind), peak, weight);
     } else if (!adaptive && peak / brake > clrnn_threshold.sgd_lr_high) {
         odd_lr(d, true);
-        doctor_evidence(d, "lr %g with momentum %g adds up to %g times the gradient", peak, o->momentum, peak / brake);
+        doctor_evidence(d, "lr %g with momentum %g adds up to %g times the gradient", peak, o->momentum,
+                        peak / brake);
     } else if (adaptive && !doctor_found(d, "scheduler-per-batch") && f.sum < clrnn_threshold.travel_low) {
         odd_lr(d, false);
-        doctor_evidence(d, "%s moves a weight by at most the sum of lr, %.2g over all %llu steps; weights here are about %.2g",
+        doctor_evidence(d,
+                        "%s moves a weight by at most the sum of lr, %.2g over all %llu steps; weights here "
+                        "are about %.2g",
                         clrnn_optimizer_word(o->kind), f.sum, (unsigned long long)f.steps, weight);
         if (o->lr < clrnn_threshold.half_ulp * weight)
-            doctor_evidence(d, ", and a step of %.2g is under half a float32 ulp of them: it changes nothing", o->lr);
-    } else if (!adaptive && !doctor_found(d, "scheduler-per-batch") && f.sum / brake < clrnn_threshold.sgd_travel_low) {
+            doctor_evidence(d, ", and a step of %.2g is under half a float32 ulp of them: it changes nothing",
+                            o->lr);
+    } else if (!adaptive && !doctor_found(d, "scheduler-per-batch") &&
+               f.sum / brake < clrnn_threshold.sgd_travel_low) {
         odd_lr(d, false);
-        doctor_evidence(d, "over all %llu steps the weights move by %.2g times the mean gradient", 
+        doctor_evidence(d, "over all %llu steps the weights move by %.2g times the mean gradient",
                         (unsigned long long)f.steps, f.sum / brake);
     }
 }
@@ -215,7 +233,8 @@ static void check_shuffle(struct doctor *d)
 {
     const struct clrnn_train_config *t = &d->config->train;
     const struct doctor_scan *s = &d->train_scan;
-    const bool classes = s->changes_expected > 4 && s->changes < clrnn_threshold.sorted_share * s->changes_expected;
+    const bool classes =
+        s->changes_expected > 4 && s->changes < clrnn_threshold.sorted_share * s->changes_expected;
     const bool targets = s->y_autocorrelation > 0.9 && s->info->S >= 20;
 
     if (t->shuffle)
@@ -223,12 +242,16 @@ static void check_shuffle(struct doctor *d)
     if (classes || targets) {
         doctor_finding(d, "no-shuffle-sorted-labels", CLRNN_SEVERITY_ERROR);
         if (classes)
-            doctor_evidence(d, "from row to row the label changes %.0f times in %u rows, where a random order changes %.0f "
-                            "times: batches of %u hold next to one class each", s->changes, s->info->S,
-                            s->changes_expected, t->batch_size);
+            doctor_evidence(
+                d,
+                "from row to row the label changes %.0f times in %u rows, where a random order changes %.0f "
+                "times: batches of %u hold next to one class each",
+                s->changes, s->info->S, s->changes_expected, t->batch_size);
         else
-            doctor_evidence(d, "neighbouring rows' targets correlate by %.2f: each batch of %u holds one part of the range",
-                            s->y_autocorrelation, t->batch_size);
+            doctor_evidence(
+                d,
+                "neighbouring rows' targets correlate by %.2f: each batch of %u holds one part of the range",
+                s->y_autocorrelation, t->batch_size);
         doctor_cost(d, "every batch pulls all outputs to its own class, and the next one undoes it");
     } else {
         doctor_finding(d, "no-shuffle-sorted-labels", CLRNN_SEVERITY_NOTE);

@@ -10,19 +10,19 @@
 #include "base/log.h"
 #include "diagnose/doctor.h"
 
-#define MOST_CELLS 8000000u  // standardised inputs that are kept
+#define MOST_CELLS 8000000u // standardised inputs that are kept
 #define MOST_ITERATIONS 400u
-#define DECAY 1e-3           // of the mean loss: features may outnumber samples
+#define DECAY 1e-3 // of the mean loss: features may outnumber samples
 
 struct fit {
     const struct clrnn_config *config;
-    uint32_t n, d, K;        // samples, inputs with the constant 1, outputs
-    float *x;                // [n, d] standardised
-    double *mean, *scale;    // [d - 1]
-    float *y;                // [n] class or target
-    double *w, *v, *g;       // [K, d] weights, where the gradient is taken, gradient
-    double *scores;          // [K]
-    float *row;              // [T, C]
+    uint32_t n, d, K;     // samples, inputs with the constant 1, outputs
+    float *x;             // [n, d] standardised
+    double *mean, *scale; // [d - 1]
+    float *y;             // [n] class or target
+    double *w, *v, *g;    // [K, d] weights, where the gradient is taken, gradient
+    double *scores;       // [K]
+    float *row;           // [T, C]
 };
 
 static bool regression(const struct fit *f)
@@ -65,8 +65,8 @@ static enum clrnn_status allocate(struct fit *f, const struct clrnn_log *log, si
 static void read_row(struct fit *f, const struct clrnn_dataset *set, uint32_t row, float *x)
 {
     const struct clrnn_dataset_info *info = clrnn_dataset_info(set);
-    const size_t valid = (size_t)clrnn_dataset_length(set, row) * info->C, width = MIN2(info->T * (size_t)info->C,
-                                                                                       (size_t)f->d - 1);
+    const size_t valid = (size_t)clrnn_dataset_length(set, row) * info->C,
+                 width = MIN2(info->T * (size_t)info->C, (size_t)f->d - 1);
 
     clrnn_dataset_x(set, row, f->row);
     for (size_t i = 0; i < f->d - 1; i++)
@@ -236,8 +236,8 @@ static uint32_t descend(struct fit *f, double seconds)
 }
 
 enum clrnn_status linear_fit(const struct clrnn_log *log, const struct clrnn_config *config,
-                             const struct clrnn_dataset *train, const struct clrnn_dataset *valid, uint32_t classes,
-                             double seconds, struct linear_result *result)
+                             const struct clrnn_dataset *train, const struct clrnn_dataset *valid,
+                             uint32_t classes, double seconds, struct linear_result *result)
 {
     const struct clrnn_dataset_info *info = clrnn_dataset_info(train);
     const size_t width = (size_t)info->T * info->C;

@@ -22,8 +22,8 @@ static enum clrnn_status make_buffers(struct probe *p, bool lengths)
     st = clrnn_buffer_create(m->device, m->shape.tokens ? CLRNN_I32 : CLRNN_REAL,
                              rows * (m->shape.tokens ? 1 : m->shape.features), "a probe's x", &p->x);
     if (st == CLRNN_OK)
-        st = clrnn_buffer_create(m->device, real ? CLRNN_REAL : CLRNN_I32, m->per_step ? rows : p->N, "a probe's y",
-                                 &p->y);
+        st = clrnn_buffer_create(m->device, real ? CLRNN_REAL : CLRNN_I32, m->per_step ? rows : p->N,
+                                 "a probe's y", &p->y);
     if (st == CLRNN_OK && lengths)
         st = clrnn_buffer_create(m->device, CLRNN_I32, p->N, "a probe's lengths", &p->lengths);
     if (st == CLRNN_OK)
@@ -34,18 +34,25 @@ static enum clrnn_status make_buffers(struct probe *p, bool lengths)
     return st;
 }
 
-enum clrnn_status probe_create(struct clrnn_model *model, uint32_t N, uint32_t T, bool lengths, struct probe *probe)
+enum clrnn_status probe_create(struct clrnn_model *model, uint32_t N, uint32_t T, bool lengths,
+                               struct probe *probe)
 {
     const enum clrnn_loss_kind loss = model->config->train.loss.kind;
-    struct clrnn_plan_params params = {.mode = CLRNN_MODE_GRADIENT, .N = N, .T = T, .separate = true,
-                                       .input_grad = true};
+    struct clrnn_plan_params params = {
+        .mode = CLRNN_MODE_GRADIENT, .N = N, .T = T, .separate = true, .input_grad = true};
     enum clrnn_status st;
 
     *probe = (struct probe){.model = model, .N = N, .T = T};
     st = make_buffers(probe, lengths);
     params.data = (struct clrnn_plan_data){
-        .S = N, .T_data = T, .x = probe->x, .y = probe->y, .lengths = probe->lengths, .index = probe->index,
-        .y_real = loss == CLRNN_BCE_WITH_LOGITS || loss == CLRNN_MSE, .y_steps = model->per_step,
+        .S = N,
+        .T_data = T,
+        .x = probe->x,
+        .y = probe->y,
+        .lengths = probe->lengths,
+        .index = probe->index,
+        .y_real = loss == CLRNN_BCE_WITH_LOGITS || loss == CLRNN_MSE,
+        .y_steps = model->per_step,
     };
     if (st == CLRNN_OK)
         st = clrnn_plan_create(model, &params, &probe->plan);
@@ -71,8 +78,8 @@ enum clrnn_status probe_run(struct probe *p, const struct clrnn_batch *b, struct
     double record[RECORD_FIELDS];
 
     if (b->N != p->N || b->T != p->T)
-        return clrnn_error(m->log, CLRNN_ERR_ARG, "a probe for N=%u, T=%u got a batch of N=%u, T=%u", p->N, p->T, b->N,
-                           b->T);
+        return clrnn_error(m->log, CLRNN_ERR_ARG, "a probe for N=%u, T=%u got a batch of N=%u, T=%u", p->N,
+                           p->T, b->N, b->T);
     if (m->shape.tokens)
         TRY(clrnn_buffer_write_i32(p->x, 0, rows, b->tokens));
     else
@@ -88,7 +95,8 @@ enum clrnn_status probe_run(struct probe *p, const struct clrnn_batch *b, struct
     TRY(clrnn_model_read_records(m, 0, 1, record));
     *result = (struct clrnn_step_result){
         .loss = record[RECORD_LOSS] / record[RECORD_WEIGHT],
-        .accuracy = m->config->train.loss.kind == CLRNN_MSE ? NAN : record[RECORD_CORRECT] / record[RECORD_COUNT],
+        .accuracy =
+            m->config->train.loss.kind == CLRNN_MSE ? NAN : record[RECORD_CORRECT] / record[RECORD_COUNT],
         .grad_norm = record[RECORD_NORM],
     };
     return CLRNN_OK;

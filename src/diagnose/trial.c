@@ -45,8 +45,8 @@ static enum clrnn_status make_arrays(struct trial *t, const struct clrnn_log *lo
     t->out = malloc(rows * MAX2(t->model->outputs, 1u) * sizeof(float));
     t->order = malloc(t->T * sizeof(uint32_t));
     t->scratch = malloc(t->T * width * sizeof(uint32_t));
-    if ((info->tokens ? (void *)t->tokens : (void *)t->x) && t->lengths && t->classes && t->targets && t->out &&
-        t->order && t->scratch)
+    if ((info->tokens ? (void *)t->tokens : (void *)t->x) && t->lengths && t->classes && t->targets &&
+        t->out && t->order && t->scratch)
         return CLRNN_OK;
     return clrnn_error_memory(log, rows * (width + 3 + t->model->outputs) * sizeof(float), "a batch");
 }
@@ -120,8 +120,8 @@ static void gather_x(struct trial *t, const struct trial_data *d, uint32_t row, 
     t->lengths[n] = (int32_t)length;
 }
 
-enum clrnn_status trial_gather(struct trial *t, const struct trial_data *d, const uint32_t *rows, uint32_t count,
-                               struct clrnn_batch *batch)
+enum clrnn_status trial_gather(struct trial *t, const struct trial_data *d, const uint32_t *rows,
+                               uint32_t count, struct clrnn_batch *batch)
 {
     const struct clrnn_dataset_info *info = clrnn_dataset_info(d->set);
     const uint32_t T = d->shorten ? MIN2(d->steps, info->T) : info->T;
@@ -129,8 +129,9 @@ enum clrnn_status trial_gather(struct trial *t, const struct trial_data *d, cons
     const struct clrnn_log *log = clrnn_device_log(t->params->device);
 
     if (count > t->room || info->T > t->T)
-        return clrnn_error(log, CLRNN_ERR_ARG, "%u samples of %u steps were asked for, but there is room for %u of %u",
-                           count, info->T, t->room, t->T);
+        return clrnn_error(log, CLRNN_ERR_ARG,
+                           "%u samples of %u steps were asked for, but there is room for %u of %u", count,
+                           info->T, t->room, t->T);
     // in this order: a row that is cut to T steps is first read whole, over where the next ones will lie
     for (uint32_t i = 0; i < count; i++) {
         const uint32_t label = d->labels_from ? d->labels_from[rows[i]] : rows[i];
@@ -142,7 +143,10 @@ enum clrnn_status trial_gather(struct trial *t, const struct trial_data *d, cons
             clrnn_dataset_classes(d->set, label, t->classes + (size_t)i * label_steps);
     }
     *batch = (struct clrnn_batch){
-        .N = count, .T = T, .x = t->x, .tokens = t->tokens,
+        .N = count,
+        .T = T,
+        .x = t->x,
+        .tokens = t->tokens,
         .lengths = info->has_lengths ? t->lengths : NULL,
         .classes = real_targets(t->params->config) ? NULL : t->classes,
         .targets = real_targets(t->params->config) ? t->targets : NULL,
@@ -169,10 +173,12 @@ static void step_schedule(struct trial *t, double metric)
     if (t->params->config->train.scheduler.kind == CLRNN_SCHED_NONE || t->schedule_ended)
         return;
     // one cycle beyond its total: stays where it ended
-    t->schedule_ended = !clrnn_schedule_step(&t->model->schedule, &t->params->config->train, t->params->batches, metric);
+    t->schedule_ended =
+        !clrnn_schedule_step(&t->model->schedule, &t->params->config->train, t->params->batches, metric);
 }
 
-enum clrnn_status trial_step(struct trial *t, const struct clrnn_batch *batch, struct clrnn_step_result *result)
+enum clrnn_status trial_step(struct trial *t, const struct clrnn_batch *batch,
+                             struct clrnn_step_result *result)
 {
     TRY(clrnn_model_step(t->model, batch, result));
     if (t->params->config->train.scheduler.per_batch)
@@ -192,7 +198,8 @@ struct sums {
     double loss, weight, correct, counted, y, yy, squares;
 };
 
-static void add_classes(const struct clrnn_loss_config *l, const float *x, uint32_t K, int32_t y, struct sums *s)
+static void add_classes(const struct clrnn_loss_config *l, const float *x, uint32_t K, int32_t y,
+                        struct sums *s)
 {
     const double smooth = l->kind == CLRNN_CROSS_ENTROPY ? l->label_smoothing : 0;
     double most = x[0], total = 0, log_total, w = 1;
@@ -255,15 +262,16 @@ static void add_batch(const struct trial *t, const struct clrnn_batch *b, struct
         }
 }
 
-enum clrnn_status trial_evaluate(struct trial *t, const struct trial_data *d, const uint32_t *rows, uint32_t count,
-                                 struct trial_score *score)
+enum clrnn_status trial_evaluate(struct trial *t, const struct trial_data *d, const uint32_t *rows,
+                                 uint32_t count, struct trial_score *score)
 {
     uint32_t *some = malloc(t->room * sizeof(*some));
     struct sums s = {0};
     enum clrnn_status st = CLRNN_OK;
 
     if (!some)
-        return clrnn_error_memory(clrnn_device_log(t->params->device), t->room * sizeof(*some), "an evaluation");
+        return clrnn_error_memory(clrnn_device_log(t->params->device), t->room * sizeof(*some),
+                                  "an evaluation");
     for (uint32_t first = 0; st == CLRNN_OK && first < count; first += t->room) {
         const uint32_t n = MIN2(t->room, count - first);
         struct clrnn_batch batch;
@@ -293,7 +301,8 @@ static double constant_cross_entropy(const struct clrnn_loss_config *l, uint32_t
 
     for (uint32_t k = 0; k < K; k++)
         total += (double)counts[k];
-    for (uint32_t pass = 0; pass < 2; pass++) // the answer's shares are those of the weighted, smoothed targets
+    for (uint32_t pass = 0; pass < 2;
+         pass++) // the answer's shares are those of the weighted, smoothed targets
         for (uint32_t k = 0; k < K; k++) {
             const double w = l->weight ? l->weight[k] : 1, share = (double)counts[k] / total;
             const double smooth = l->kind == CLRNN_CROSS_ENTROPY ? l->label_smoothing : 0;
@@ -320,7 +329,8 @@ double trial_constant_loss(const struct clrnn_config *config, uint32_t classes, 
         return constant_cross_entropy(l, classes, counts);
     case CLRNN_NLL:
         return config->layer_count && config->layer[config->layer_count - 1].kind == CLRNN_LAYER_LOG_SOFTMAX
-                   ? constant_cross_entropy(l, classes, counts) : NAN;
+                   ? constant_cross_entropy(l, classes, counts)
+                   : NAN;
     case CLRNN_BCE_WITH_LOGITS:
         ones = (double)counts[1] / (double)(counts[0] + counts[1]);
         zeros = 1 - ones;

@@ -24,20 +24,20 @@ struct trial_data {
     const uint32_t *labels_from; // row i takes y of row labels_from[i]; NULL: its own
     const double *blank;         // every step of X is replaced by this [C], or NULL (tokens: by token 0)
     bool blank_tokens, shuffle_time;
-    bool shorten;                // at most `steps` steps
+    bool shorten; // at most `steps` steps
     uint32_t steps;
 };
 
 struct trial {
     struct clrnn_model *model;
-    struct clrnn_config *own;    // the config without its schedule: steps are taken by trial_step
+    struct clrnn_config *own; // the config without its schedule: steps are taken by trial_step
     const struct trial_params *params;
     bool schedule_ended;
-    uint32_t room;               // samples that fit the arrays below
-    uint32_t T;                  // steps a sample has in them
+    uint32_t room; // samples that fit the arrays below
+    uint32_t T;    // steps a sample has in them
     float *x, *targets, *out;
     int32_t *tokens, *lengths, *classes;
-    uint32_t *order, *scratch;   // for shuffling steps
+    uint32_t *order, *scratch; // for shuffling steps
 };
 
 enum clrnn_status trial_create(const struct trial_params *params, struct trial *trial);
@@ -80,10 +80,12 @@ struct probe {
 };
 
 /** For batches of exactly N samples of T steps; `lengths`: whether they have lengths. */
-enum clrnn_status probe_create(struct clrnn_model *model, uint32_t N, uint32_t T, bool lengths, struct probe *probe);
+enum clrnn_status probe_create(struct clrnn_model *model, uint32_t N, uint32_t T, bool lengths,
+                               struct probe *probe);
 void probe_finish(struct probe *probe);
 /** Runs it on a batch; result's loss, accuracy and grad_norm. Gradients: clrnn_model_read_grad. */
-enum clrnn_status probe_run(struct probe *probe, const struct clrnn_batch *batch, struct clrnn_step_result *result);
+enum clrnn_status probe_run(struct probe *probe, const struct clrnn_batch *batch,
+                            struct clrnn_step_result *result);
 /** Reads a tensor of the plan into fresh memory: free() it. */
 enum clrnn_status probe_read(const struct probe *probe, int tensor, double **values);
 

@@ -8,18 +8,18 @@
 
 /** Units of one op: how many sit at their ends, how many relus never switch on. */
 struct activity_units {
-    char layer[48];      // "lstm", "rnn.l1", "3"
-    double saturated;    // share of values; NaN: the op has no ends
-    double dead;         // share of units; NaN: no relu
+    char layer[48];   // "lstm", "rnn.l1", "3"
+    double saturated; // share of values; NaN: the op has no ends
+    double dead;      // share of units; NaN: no relu
 };
 
 /** What one pass in train mode shows. */
 struct activity {
-    double loss, norm;   // of the batch; total gradient norm
-    size_t first_layer, last_layer;   // with weights; config layers
-    double first_norm, last_norm;     // of their gradients
+    double loss, norm;              // of the batch; total gradient norm
+    size_t first_layer, last_layer; // with weights; config layers
+    double first_norm, last_norm;   // of their gradients
     uint32_t T;
-    double *time;        // [T] gradient of the first recurrent layer's input by step; NULL: none
+    double *time; // [T] gradient of the first recurrent layer's input by step; NULL: none
     size_t unit_count;
     struct activity_units unit[64];
     size_t worst_saturated, worst_dead; // unit_count: none
@@ -28,24 +28,24 @@ struct activity {
 struct visit {
     struct doctor *d;
     struct trial_params params;
-    double *moments;     // [2, C] of data.normalize, or NULL
+    double *moments; // [2, C] of data.normalize, or NULL
     struct trial_data train, valid;
     uint32_t train_rows, valid_rows;
-    uint32_t *rows;      // [S] a fixed random order of the training rows
+    uint32_t *rows; // [S] a fixed random order of the training rows
     bool lengths;
-    double chance;       // loss of the best constant answer
-    double expected;     // loss of an answer that prefers nothing
+    double chance;   // loss of the best constant answer
+    double expected; // loss of an answer that prefers nothing
 
-    struct trial trial;  // of the short training
-    struct probe probe;  // on it
+    struct trial trial; // of the short training
+    struct probe probe; // on it
     struct activity start, end;
     double initial_loss, initial_norm;
 
-    bool no_gradient;    // not one parameter has one
-    bool overfits;       // learnt one batch by heart
+    bool no_gradient; // not one parameter has one
+    bool overfits;    // learnt one batch by heart
     uint32_t overfit_steps, overfit_rows;
     double overfit_first, overfit_lowest, overfit_last, overfit_floor;
-    bool overfit_still;  // the loss did not fall any more at the end
+    bool overfit_still; // the loss did not fall any more at the end
 };
 
 /** Gradients by layer and time, saturated and dead units, on a batch of the trial's. */

@@ -13,26 +13,26 @@
 // What is wrong with the data of a case.
 enum {
     WELL = 0,
-    ONE_STEP = 1,           // T = 1
+    ONE_STEP = 1, // T = 1
     NAN_VALUE = 2,
-    SCALED = 4,             // times 1e4
-    CONSTANT = 8,           // feature 1
-    SORTED = 16,            // by label
-    DOUBLED = 32,           // each row twice
-    LEAKED = 64,            // valid's rows are train's
-    SHIFTED = 128,          // valid: X + 5
-    OTHER_SHARES = 256,     // valid: labels 1 mostly
-    RARE = 512,             // 1 of 64 labels
+    SCALED = 4,         // times 1e4
+    CONSTANT = 8,       // feature 1
+    SORTED = 16,        // by label
+    DOUBLED = 32,       // each row twice
+    LEAKED = 64,        // valid's rows are train's
+    SHIFTED = 128,      // valid: X + 5
+    OTHER_SHARES = 256, // valid: labels 1 mostly
+    RARE = 512,         // 1 of 64 labels
     SINGLE = 1024,
-    FROM_ONE = 2048,        // labels 1 and 2
-    PADDED = 4096,          // zeros at the ends
-    LONG = 8192,            // T = 200
-    FEW = 16384,            // 6 rows
-    ODD = 32768,            // 65 rows
-    LEARNABLE = 65536,      // y: sign of the last step's feature 0
+    FROM_ONE = 2048,   // labels 1 and 2
+    PADDED = 4096,     // zeros at the ends
+    LONG = 8192,       // T = 200
+    FEW = 16384,       // 6 rows
+    ODD = 32768,       // 65 rows
+    LEARNABLE = 65536, // y: sign of the last step's feature 0
     ONE_FEATURE = 131072,
-    REAL = 262144,          // y in [-3, 3]
-    OFFSET = 524288,        // X + 4
+    REAL = 262144,   // y in [-3, 3]
+    OFFSET = 524288, // X + 4
 };
 
 struct shape {
@@ -42,8 +42,12 @@ struct shape {
 static struct shape shape_of(unsigned data, bool valid)
 {
     return (struct shape){
-        .N = data & FEW ? 6 : data & ODD && !valid ? 65 : 64,
-        .T = data & ONE_STEP ? 1 : data & LONG ? 200 : 6,
+        .N = data & FEW             ? 6
+             : data & ODD && !valid ? 65
+                                    : 64,
+        .T = data & ONE_STEP ? 1
+             : data & LONG   ? 200
+                             : 6,
         .C = data & ONE_FEATURE ? 1 : 3,
     };
 }
@@ -141,8 +145,8 @@ static const struct clrnn_finding *find(const struct clrnn_doctor_result *r, con
 static void tell(const struct clrnn_doctor_result *r)
 {
     for (size_t i = 0; i < r->count; i++)
-        print_message("# %d %s at %s: %s\n", (int)r->finding[i].severity, r->finding[i].id, r->finding[i].where,
-                      r->finding[i].evidence);
+        print_message("# %d %s at %s: %s\n", (int)r->finding[i].severity, r->finding[i].id,
+                      r->finding[i].where, r->finding[i].evidence);
 }
 
 #define GRU "  - gru: {hidden_size: 6}\n"
@@ -155,7 +159,7 @@ static void tell(const struct clrnn_doctor_result *r)
 #define TRAIN ADAM RUN SHUFFLE
 
 static const struct static_case {
-    const char *id;      // that must be found; NULL: neither error nor warning
+    const char *id; // that must be found; NULL: neither error nor warning
     enum clrnn_severity severity;
     unsigned data;
     const char *layers, *train, *extra;
@@ -164,7 +168,8 @@ static const struct static_case {
     {NULL, 0, WELL, GRU "  - batchnorm\n" POOL "  - relu\n  - dropout: {p: 0.5}\n" HEAD, TRAIN, NULL},
     {NULL, 0, ONE_STEP, "  - linear: {out_features: 8}\n  - tanh\n" HEAD, TRAIN, NULL},
     {NULL, 0, WELL, "  - lstm: {hidden_size: 4, bidirectional: true}\n" NET, TRAIN, NULL},
-    {NULL, 0, WELL, "  - gru: {hidden_size: 4, bidirectional: true}\n  - pool: {over: final}\n" HEAD, TRAIN, NULL},
+    {NULL, 0, WELL, "  - gru: {hidden_size: 4, bidirectional: true}\n  - pool: {over: final}\n" HEAD, TRAIN,
+     NULL},
     {NULL, 0, SCALED, NET, TRAIN, "  normalize: standard\n"},
     {NULL, 0, SCALED, "  - batchnorm\n" NET, TRAIN, NULL},
     {NULL, 0, SORTED, NET, TRAIN, NULL},
@@ -179,29 +184,37 @@ static const struct static_case {
     {"activation-loss-mismatch", CLRNN_SEVERITY_NOTE, WELL, NET "  - log_softmax\n", TRAIN, NULL},
     {"activation-loss-mismatch", CLRNN_SEVERITY_ERROR, WELL, NET,
      "  loss: nll\n  optimizer: {adam: {lr: 1.0e-3}}\n" RUN SHUFFLE, NULL},
-    {"activation-loss-mismatch", CLRNN_SEVERITY_ERROR, WELL, GRU POOL "  - linear: {out_features: 1}\n  - sigmoid\n",
+    {"activation-loss-mismatch", CLRNN_SEVERITY_ERROR, WELL,
+     GRU POOL "  - linear: {out_features: 1}\n  - sigmoid\n",
      "  loss: bce_with_logits\n  optimizer: {adam: {lr: 1.0e-3}}\n" RUN SHUFFLE, NULL},
-    {"activation-loss-mismatch", CLRNN_SEVERITY_WARNING, REAL, GRU POOL "  - linear: {out_features: 1}\n  - tanh\n",
+    {"activation-loss-mismatch", CLRNN_SEVERITY_WARNING, REAL,
+     GRU POOL "  - linear: {out_features: 1}\n  - tanh\n",
      "  loss: mse\n  optimizer: {adam: {lr: 1.0e-3}}\n" RUN SHUFFLE, NULL},
     {"non-differentiable-op", CLRNN_SEVERITY_ERROR, WELL, NET "  - round\n", TRAIN, NULL},
     {"scheduler-per-batch", CLRNN_SEVERITY_ERROR, WELL, NET,
      TRAIN "  scheduler: {step_lr: {step_size: 3, gamma: 0.1, interval: batch}}\n", NULL},
     {"scheduler-per-batch", CLRNN_SEVERITY_WARNING, WELL, NET,
      TRAIN "  scheduler: {reduce_lr_on_plateau: {patience: 2, interval: batch}}\n", NULL},
-    {"lr-out-of-range", CLRNN_SEVERITY_ERROR, WELL, NET, "  optimizer: {adam: {lr: 1.0}}\n  loss: cross_entropy\n"
-     RUN SHUFFLE, NULL},
-    {"lr-out-of-range", CLRNN_SEVERITY_ERROR, WELL, NET, "  optimizer: {adamw: {lr: 1.0e-9}}\n  loss: cross_entropy\n"
-     RUN SHUFFLE, NULL},
-    {"lr-out-of-range", CLRNN_SEVERITY_ERROR, WELL, NET, "  optimizer: {sgd: {lr: 20.0, momentum: 0.9}}\n"
-     "  loss: cross_entropy\n" RUN SHUFFLE, NULL},
+    {"lr-out-of-range", CLRNN_SEVERITY_ERROR, WELL, NET,
+     "  optimizer: {adam: {lr: 1.0}}\n  loss: cross_entropy\n" RUN SHUFFLE, NULL},
+    {"lr-out-of-range", CLRNN_SEVERITY_ERROR, WELL, NET,
+     "  optimizer: {adamw: {lr: 1.0e-9}}\n  loss: cross_entropy\n" RUN SHUFFLE, NULL},
+    {"lr-out-of-range", CLRNN_SEVERITY_ERROR, WELL, NET,
+     "  optimizer: {sgd: {lr: 20.0, momentum: 0.9}}\n"
+     "  loss: cross_entropy\n" RUN SHUFFLE,
+     NULL},
     {"lr-out-of-range", CLRNN_SEVERITY_ERROR, WELL, NET,
      ADAM "  epochs: 100\n  batch_size: 16\n" SHUFFLE
-     "  scheduler: {multistep_lr: {milestones: [1, 2], gamma: 0.001, interval: epoch}}\n", NULL},
+          "  scheduler: {multistep_lr: {milestones: [1, 2], gamma: 0.001, interval: epoch}}\n",
+     NULL},
     {"single-time-step", CLRNN_SEVERITY_WARNING, ONE_STEP, NET, TRAIN, NULL},
     {"dropout-too-high", CLRNN_SEVERITY_WARNING, WELL, GRU POOL "  - dropout: {p: 0.9}\n" HEAD, TRAIN, NULL},
-    {"dropout-before-batchnorm", CLRNN_SEVERITY_WARNING, WELL, GRU POOL "  - dropout\n  - batchnorm\n" HEAD, TRAIN, NULL},
-    {"dropout-one-layer", CLRNN_SEVERITY_NOTE, WELL, "  - lstm: {hidden_size: 4, dropout: 0.3}\n" POOL HEAD, TRAIN, NULL},
-    {"dead-bias", CLRNN_SEVERITY_NOTE, WELL, GRU POOL "  - linear: {out_features: 4}\n  - batchnorm\n" HEAD, TRAIN, NULL},
+    {"dropout-before-batchnorm", CLRNN_SEVERITY_WARNING, WELL, GRU POOL "  - dropout\n  - batchnorm\n" HEAD,
+     TRAIN, NULL},
+    {"dropout-one-layer", CLRNN_SEVERITY_NOTE, WELL, "  - lstm: {hidden_size: 4, dropout: 0.3}\n" POOL HEAD,
+     TRAIN, NULL},
+    {"dead-bias", CLRNN_SEVERITY_NOTE, WELL, GRU POOL "  - linear: {out_features: 4}\n  - batchnorm\n" HEAD,
+     TRAIN, NULL},
     {"batch-of-one-batchnorm", CLRNN_SEVERITY_ERROR, ODD, GRU POOL "  - batchnorm\n" HEAD, TRAIN, NULL},
     {"no-shuffle-sorted-labels", CLRNN_SEVERITY_ERROR, SORTED, NET, ADAM RUN, NULL},
     {"no-shuffle-sorted-labels", CLRNN_SEVERITY_NOTE, WELL, NET, ADAM RUN, NULL},
@@ -209,8 +222,10 @@ static const struct static_case {
     {"constant-features", CLRNN_SEVERITY_WARNING, CONSTANT, NET, TRAIN, NULL},
     {"non-finite-input", CLRNN_SEVERITY_ERROR, NAN_VALUE, NET, TRAIN, NULL},
     {"class-imbalance", CLRNN_SEVERITY_WARNING, RARE, NET, TRAIN, NULL},
-    {"class-imbalance", CLRNN_SEVERITY_NOTE, RARE, NET, "  loss: {cross_entropy: {weight: [0.5, 30]}}\n"
-     "  optimizer: {adam: {lr: 1.0e-3}}\n" RUN SHUFFLE, NULL},
+    {"class-imbalance", CLRNN_SEVERITY_NOTE, RARE, NET,
+     "  loss: {cross_entropy: {weight: [0.5, 30]}}\n"
+     "  optimizer: {adam: {lr: 1.0e-3}}\n" RUN SHUFFLE,
+     NULL},
     {"single-class", CLRNN_SEVERITY_ERROR, SINGLE, NET, TRAIN, NULL},
     {"label-range", CLRNN_SEVERITY_ERROR, FROM_ONE, NET, TRAIN, NULL},
     {"duplicate-rows", CLRNN_SEVERITY_WARNING, DOUBLED, NET, TRAIN, NULL},
@@ -218,13 +233,15 @@ static const struct static_case {
     {"train-valid-shift", CLRNN_SEVERITY_WARNING, SHIFTED, NET, TRAIN, NULL},
     {"train-valid-shift", CLRNN_SEVERITY_WARNING, OTHER_SHARES, NET, TRAIN, NULL},
     {"too-few-samples", CLRNN_SEVERITY_WARNING, FEW, NET, TRAIN, NULL},
-    {"too-few-samples", CLRNN_SEVERITY_ERROR, WELL, NET, ADAM "  epochs: 8\n  batch_size: 100\n  drop_last: true\n"
-     SHUFFLE, NULL},
+    {"too-few-samples", CLRNN_SEVERITY_ERROR, WELL, NET,
+     ADAM "  epochs: 8\n  batch_size: 100\n  drop_last: true\n" SHUFFLE, NULL},
     {"padding-without-lengths", CLRNN_SEVERITY_WARNING, PADDED, NET, TRAIN, NULL},
-    {"pool-ignores-sequence", CLRNN_SEVERITY_WARNING, WELL, "  - gru: {hidden_size: 4, bidirectional: true}\n"
-     "  - layernorm\n" POOL HEAD, TRAIN, NULL},
-    {"sequence-too-long", CLRNN_SEVERITY_WARNING, LONG, "  - rnn: {hidden_size: 4}\n  - pool: {over: mean}\n" HEAD, TRAIN,
-     NULL},
+    {"pool-ignores-sequence", CLRNN_SEVERITY_WARNING, WELL,
+     "  - gru: {hidden_size: 4, bidirectional: true}\n"
+     "  - layernorm\n" POOL HEAD,
+     TRAIN, NULL},
+    {"sequence-too-long", CLRNN_SEVERITY_WARNING, LONG,
+     "  - rnn: {hidden_size: 4}\n  - pool: {over: mean}\n" HEAD, TRAIN, NULL},
 };
 
 static void static_findings(void **state)
@@ -269,8 +286,12 @@ static void static_findings(void **state)
 // The question's net in small: named are its faults and no others, and what --fix gives is free of them.
 static void broken_and_fixed(void **state)
 {
-    static const char *const ids[] = {"softmax-before-cross-entropy", "non-differentiable-op", "scheduler-per-batch",
-                                      "single-time-step", "zero-gradient", "cannot-overfit-one-batch"};
+    static const char *const ids[] = {"softmax-before-cross-entropy",
+                                      "non-differentiable-op",
+                                      "scheduler-per-batch",
+                                      "single-time-step",
+                                      "zero-gradient",
+                                      "cannot-overfit-one-batch"};
     const struct clrnn_doctor_params params = {0};
     struct clrnn_doctor_result r;
     struct clrnn_config *config, *fixed;
@@ -278,13 +299,14 @@ static void broken_and_fixed(void **state)
 
     (void)state;
     assert_true(scratch_open(&s, "ref"));
-    config = make_case(&s, ONE_STEP | LEARNABLE,
-                       "  - rnn: {name: rnn, hidden_size: 8, num_layers: 2, bidirectional: true}\n"
-                       "  - batchnorm: {name: norm}\n  - rnn: {name: rnn2, hidden_size: 8, num_layers: 2}\n"
-                       "  - dropout: {p: 0.5}\n  - linear: {name: fc7, out_features: 2}\n  - softmax\n  - round\n",
-                       "  loss: cross_entropy\n  optimizer: {adam: {lr: 1.0e-4}}\n"
-                       "  scheduler: {step_lr: {step_size: 3, gamma: 0.1, interval: batch}}\n" RUN "  drop_last: true\n",
-                       NULL);
+    config = make_case(
+        &s, ONE_STEP | LEARNABLE,
+        "  - rnn: {name: rnn, hidden_size: 8, num_layers: 2, bidirectional: true}\n"
+        "  - batchnorm: {name: norm}\n  - rnn: {name: rnn2, hidden_size: 8, num_layers: 2}\n"
+        "  - dropout: {p: 0.5}\n  - linear: {name: fc7, out_features: 2}\n  - softmax\n  - round\n",
+        "  loss: cross_entropy\n  optimizer: {adam: {lr: 1.0e-4}}\n"
+        "  scheduler: {step_lr: {step_size: 3, gamma: 0.1, interval: batch}}\n" RUN "  drop_last: true\n",
+        NULL);
     assert_int_equal(clrnn_doctor(s.device, config, &params, &r), CLRNN_OK);
     for (size_t i = 0; i < ARRAY_SIZE(ids); i++)
         assert_non_null(find(&r, ids[i]));
@@ -305,9 +327,11 @@ static void broken_and_fixed(void **state)
     assert_true(fixed->train.shuffle);
     assert_true(fixed->train.optimizer.lr == 1e-3);
     clrnn_doctor_finish(&r);
-    assert_int_equal(clrnn_doctor(s.device, fixed, &(struct clrnn_doctor_params){.static_only = true}, &r), CLRNN_OK);
+    assert_int_equal(clrnn_doctor(s.device, fixed, &(struct clrnn_doctor_params){.static_only = true}, &r),
+                     CLRNN_OK);
     for (size_t k = 0; k < r.count; k++)
-        assert_true(r.finding[k].severity == CLRNN_SEVERITY_NOTE || !strcmp(r.finding[k].id, "single-time-step"));
+        assert_true(r.finding[k].severity == CLRNN_SEVERITY_NOTE ||
+                    !strcmp(r.finding[k].id, "single-time-step"));
     clrnn_doctor_finish(&r);
     clrnn_config_destroy(&fixed);
     clrnn_config_destroy(&config);
@@ -319,7 +343,8 @@ static const struct run_case {
     unsigned data;
     const char *layers, *train;
 } run_cases[] = {
-    {NULL, LEARNABLE, NET, "  loss: cross_entropy\n  optimizer: {adam: {lr: 0.01}}\n  epochs: 30\n  batch_size: 16\n" SHUFFLE},
+    {NULL, LEARNABLE, NET,
+     "  loss: cross_entropy\n  optimizer: {adam: {lr: 0.01}}\n  epochs: 30\n  batch_size: 16\n" SHUFFLE},
     {"batch-leak", LEARNABLE, GRU "  - batchnorm: {track_running_stats: false}\n" POOL HEAD,
      "  loss: cross_entropy\n  optimizer: {adam: {lr: 0.01}}\n  epochs: 20\n  batch_size: 16\n" SHUFFLE},
     {"update-too-small", LEARNABLE, NET,
@@ -336,7 +361,8 @@ static const struct run_case {
      "  - linear: {out_features: 8, bias: false}\n  - batchnorm: {momentum: 0.0}\n  - tanh\n" HEAD,
      "  loss: cross_entropy\n  optimizer: {adam: {lr: 0.02}}\n  epochs: 30\n  batch_size: 16\n" SHUFFLE},
     {"loss-not-finite", LEARNABLE | SCALED, "  - rnn: {hidden_size: 6, nonlinearity: relu}\n" POOL HEAD,
-     "  loss: cross_entropy\n  optimizer: {sgd: {lr: 1000.0, momentum: 0.9}}\n  epochs: 20\n  batch_size: 16\n" SHUFFLE},
+     "  loss: cross_entropy\n  optimizer: {sgd: {lr: 1000.0, momentum: 0.9}}\n  epochs: 20\n  batch_size: "
+     "16\n" SHUFFLE},
 };
 
 static void findings_by_running(void **state)
@@ -382,7 +408,8 @@ static void gradients_on_a_device(void **state)
     (void)state;
     if (!scratch_open(&s, NULL))
         skip();
-    config = make_case(&s, LEARNABLE, "  - lstm: {hidden_size: 5, bidirectional: true}\n  - batchnorm\n" NET, TRAIN, NULL);
+    config = make_case(&s, LEARNABLE, "  - lstm: {hidden_size: 5, bidirectional: true}\n  - batchnorm\n" NET,
+                       TRAIN, NULL);
     assert_int_equal(clrnn_doctor(s.device, config, &params, &r), CLRNN_OK);
     if (find(&r, "gradient-check-failed"))
         tell(&r);
@@ -401,8 +428,9 @@ static void missing_data(void **state)
 
     (void)state;
     assert_true(scratch_open(&s, "ref"));
-    config = scratch_config(&s, "model: {layers: [linear: {out_features: 2}]}\ntrain: {loss: cross_entropy, optimizer: "
-                                "{adam: {}}, epochs: 1, batch_size: 4}\n");
+    config = scratch_config(
+        &s, "model: {layers: [linear: {out_features: 2}]}\ntrain: {loss: cross_entropy, optimizer: "
+            "{adam: {}}, epochs: 1, batch_size: 4}\n");
     assert_int_equal(clrnn_doctor(s.device, config, &params, &r), CLRNN_ERR_CONFIG);
     scratch_expect(&s, "data.train", NULL);
     assert_int_equal(r.count, 0);
@@ -421,8 +449,9 @@ static void constant_loss(void **state)
 
     (void)state;
     assert_true(scratch_open(&s, "ref"));
-    config = scratch_config(&s, "model: {layers: [linear: {out_features: 2}]}\ntrain: {loss: cross_entropy, optimizer: "
-                                "{adam: {}}, epochs: 1, batch_size: 4}\n");
+    config = scratch_config(
+        &s, "model: {layers: [linear: {out_features: 2}]}\ntrain: {loss: cross_entropy, optimizer: "
+            "{adam: {}}, epochs: 1, batch_size: 4}\n");
     assert_true(fabs(trial_constant_loss(config, 2, counts, 0) - entropy) < 1e-12);
     config->train.loss.weight = weights; // 75 and 3 * 25: balanced
     config->train.loss.weight_count = 2;
@@ -448,10 +477,12 @@ static void linear_yardstick(void **state)
     (void)state;
     assert_true(scratch_open(&s, "ref"));
     config = make_case(&s, LEARNABLE, NET, TRAIN, NULL);
-    assert_int_equal(clrnn_dataset_open(&s.log, config, &config->data.train, s.folder, "train", CLRNN_CHECK_ALL, &train),
-                     CLRNN_OK);
-    assert_int_equal(clrnn_dataset_open(&s.log, config, &config->data.valid, s.folder, "valid", CLRNN_CHECK_ALL, &valid),
-                     CLRNN_OK);
+    assert_int_equal(
+        clrnn_dataset_open(&s.log, config, &config->data.train, s.folder, "train", CLRNN_CHECK_ALL, &train),
+        CLRNN_OK);
+    assert_int_equal(
+        clrnn_dataset_open(&s.log, config, &config->data.valid, s.folder, "valid", CLRNN_CHECK_ALL, &valid),
+        CLRNN_OK);
     assert_int_equal(linear_fit(&s.log, config, train, valid, 2, 10, &r), CLRNN_OK);
     print_message("# accuracy %g in %u iterations\n", r.quality, r.iterations);
     assert_true(r.done);
@@ -465,9 +496,9 @@ static void linear_yardstick(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(static_findings),       cmocka_unit_test(broken_and_fixed),
-        cmocka_unit_test(findings_by_running),   cmocka_unit_test(gradients_on_a_device),
-        cmocka_unit_test(missing_data),          cmocka_unit_test(constant_loss),
+        cmocka_unit_test(static_findings),     cmocka_unit_test(broken_and_fixed),
+        cmocka_unit_test(findings_by_running), cmocka_unit_test(gradients_on_a_device),
+        cmocka_unit_test(missing_data),        cmocka_unit_test(constant_loss),
         cmocka_unit_test(linear_yardstick),
     };
 
