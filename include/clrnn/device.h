@@ -5,6 +5,7 @@
 
 #include "clrnn/base.h"
 
+/** What kind of processor a device is. */
 enum clrnn_device_type {
     CLRNN_DEVICE_CPU,
     CLRNN_DEVICE_GPU,
@@ -95,6 +96,7 @@ CLRNN_API enum clrnn_status clrnn_cache_clear(const struct clrnn_log *log, size_
 struct clrnn_peak {
     double gflops, gb_per_s;
 };
+/** Measures what a device can do; takes about a second. CLRNN_ERR_BUILD, CLRNN_ERR_MEMORY, CLRNN_ERR_DEVICE. */
 CLRNN_API enum clrnn_status clrnn_device_peak(struct clrnn_device *device, struct clrnn_peak *peak);
 
 #endif
