@@ -11,6 +11,7 @@
 
 // ---------------------------------------------------------------- overfit
 
+/** What to learn by heart, and for how long. Zeroed: one training batch, 1000 steps, loss 0.01. */
 struct clrnn_overfit_params {
     const char *init;    // safetensors to start from, or NULL
     uint32_t samples;    // 0: one training batch
@@ -20,6 +21,7 @@ struct clrnn_overfit_params {
     const volatile sig_atomic_t *stop;
 };
 
+/** How learning one batch by heart went. Finish it with clrnn_overfit_finish. */
 struct clrnn_overfit_result {
     bool reached;
     uint32_t samples, steps;      // steps needed, or done
@@ -40,6 +42,7 @@ struct clrnn_overfit_result {
 CLRNN_API enum clrnn_status clrnn_overfit(struct clrnn_device *device, const struct clrnn_config *config,
                                           const struct clrnn_overfit_params *params,
                                           struct clrnn_overfit_result *result);
+/** Frees what the result holds; a second call does nothing. */
 CLRNN_API void clrnn_overfit_finish(struct clrnn_overfit_result *result);
 
 // ---------------------------------------------------------------- grow
@@ -56,6 +59,7 @@ struct clrnn_rung {
     bool breaks;           // the rung below learns and this does not: the part is left out from here on
 };
 
+/** How long each rung is tried. Zeroed: the defaults. */
 struct clrnn_grow_params {
     const char *init;
     uint32_t steps;        // of one batch by heart, each rung; 0: 500
@@ -65,6 +69,7 @@ struct clrnn_grow_params {
     const volatile sig_atomic_t *stop;
 };
 
+/** The ladder as it was climbed. Finish it with clrnn_grow_finish. */
 struct clrnn_grow_result {
     size_t count;
     struct clrnn_rung *rung;
@@ -72,14 +77,24 @@ struct clrnn_grow_result {
     char *cause;           // one sentence on it, NULL where nothing breaks
 };
 
+/**
+ * Trains the config's model part by part, from a linear model up, and names the part with which learning breaks.
+ * Returns CLRNN_OK whether something breaks or not.
+ *
+ * Owner   the caller finishes `result`, also after an error.
+ * Errors  as clrnn_train; CLRNN_INTERRUPTED: *stop was set.
+ */
 CLRNN_API enum clrnn_status clrnn_grow(struct clrnn_device *device, const struct clrnn_config *config,
                                        const struct clrnn_grow_params *params, struct clrnn_grow_result *result);
+/** Frees what the result holds; a second call does nothing. */
 CLRNN_API void clrnn_grow_finish(struct clrnn_grow_result *result);
 
 // ---------------------------------------------------------------- doctor
 
+/** How grave a finding is: it cannot learn so; it learns badly; worth knowing. */
 enum clrnn_severity { CLRNN_SEVERITY_ERROR, CLRNN_SEVERITY_WARNING, CLRNN_SEVERITY_NOTE };
 
+/** One thing that the doctor found; its texts are the result's. */
 struct clrnn_finding {
     const char *id;        // "softmax-before-cross-entropy"; static
     enum clrnn_severity severity;
@@ -90,6 +105,7 @@ struct clrnn_finding {
     char *set;             // the sure remedy as --set assignments and deletions, one a line; NULL: none
 };
 
+/** How closely the doctor looks. Zeroed: as closely as 45 seconds allow. */
 struct clrnn_doctor_params {
     const char *init;
     bool static_only;      // --static: config and data alone
@@ -98,6 +114,7 @@ struct clrnn_doctor_params {
     const volatile sig_atomic_t *stop;
 };
 
+/** What the doctor found. Finish it with clrnn_doctor_finish. */
 struct clrnn_doctor_result {
     size_t count;
     struct clrnn_finding *finding; // errors first, then warnings, then notes
@@ -110,6 +127,7 @@ struct clrnn_doctor_result {
 CLRNN_API enum clrnn_status clrnn_doctor(struct clrnn_device *device, const struct clrnn_config *config,
                                          const struct clrnn_doctor_params *params,
                                          struct clrnn_doctor_result *result);
+/** Frees what the result holds; a second call does nothing. */
 CLRNN_API void clrnn_doctor_finish(struct clrnn_doctor_result *result);
 
 // ---------------------------------------------------------------- self-test
@@ -123,7 +141,9 @@ struct clrnn_selftest_op {
     char fault[400];       // the first thing wrong, a sentence, or ""
 };
 
+/** Most ops that a self-test has rows for. */
 #define CLRNN_SELFTEST_OPS 32
+/** What a self-test showed, by op. Holds nothing that needs freeing. */
 struct clrnn_selftest_result {
     bool ok;
     bool shortened;        // time ran out before the larger sizes: the device is slow
@@ -132,6 +152,7 @@ struct clrnn_selftest_result {
     double seconds;
 };
 
+/** How long to test. Zeroed: ten seconds, silently. */
 struct clrnn_selftest_params {
     double seconds;        // for what goes beyond the smallest sizes; 0: 10
     void (*doing)(void *user, const char *what); // before each case; may be NULL
@@ -144,6 +165,7 @@ struct clrnn_selftest_params {
 CLRNN_API enum clrnn_status clrnn_selftest(struct clrnn_device *device, const struct clrnn_selftest_params *params,
                                            struct clrnn_selftest_result *result);
 
+/** What a test says of a device. */
 enum clrnn_verdict {
     CLRNN_VERDICT_NONE,    // not tested
     CLRNN_VERDICT_OK,
@@ -151,12 +173,14 @@ enum clrnn_verdict {
     CLRNN_VERDICT_BROKEN,  // it fails, crashes or hangs
 };
 
+/** A device's self-test, from a child process. */
 struct clrnn_device_test {
     enum clrnn_verdict verdict;
     char reason[400];      // of WRONG and BROKEN, a sentence
     struct clrnn_selftest_result result; // as far as it came
 };
 
+/** Which devices to test, and how. Zeroed: all, the defaults. */
 struct clrnn_devices_params {
     const char *select;    // test only this one; NULL: all
     bool no_test;
