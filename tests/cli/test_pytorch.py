@@ -5,6 +5,7 @@ predictions, and training takes the same course. Without PyTorch every test is s
 import json
 import math
 import os
+import pathlib
 import subprocess
 import sys
 
@@ -234,6 +235,55 @@ def both_ways(name):
     return test
 
 
+# ---------------------------------------------------------------- the page
+
+def blocks(path):
+    """The indented blocks of a Markdown page, their indentation taken off."""
+    found, block = [], []
+    for line in path.read_text(encoding="utf-8").splitlines() + ["end"]:
+        if line.startswith("    ") or (block and not line):
+            block.append(line[4:])
+        elif block:
+            found.append("\n".join(block).rstrip() + "\n")
+            block = []
+    return found
+
+
+def the_page(c):
+    """doc/from-pytorch.md's own model and config are the same model, and its commands work."""
+    if torch is None:
+        raise Skip("PyTorch is not installed")
+    page = blocks(pathlib.Path(__file__).resolve().parents[2] / "doc" / "from-pytorch.md")
+    code, config = next(b for b in page if "class Net" in b), next(b for b in page if b.startswith("model:"))
+    torch.manual_seed(6)
+    scope = {}
+    exec(compile(code, "doc/from-pytorch.md", "exec"), scope)
+    net = scope["net"]
+    c.write("seed.yaml", config.replace("epochs: 25", "epochs: 1"))
+    for prefix, count in (("train", 70), ("test", 40)):
+        x, y = torch.randn(count, 1, 2474), torch.randint(0, 2, (count,))
+        write_npy(c.folder / f"X_{prefix}.npy", "<f4", tuple(x.shape), x.flatten().tolist())
+        write_npy(c.folder / f"y_{prefix}.npy", "<i8", (count,), y.tolist())
+    save(c.folder / "net.safetensors", net.state_dict())
+
+    def same(file):
+        net.eval()
+        with torch.no_grad():
+            want = net(x)
+        got = torch.tensor(read_npy(c.folder / file)[1]).reshape(want.shape)
+        assert (got - want).abs().max() <= LOGIT_TOLERANCE * want.abs().max(), (got - want).abs().max()
+
+    commands = [line for b in page for line in b.splitlines() if line.startswith("clrnn ")]
+    assert len(commands) == 4, commands
+    for line in commands:
+        c.run(*line.split()[1:], *(["--quiet", "--no-plot", "--no-watch"] if line.startswith("clrnn train") else []))
+        if line.startswith("clrnn predict"):
+            same("logits.npy")
+    net.load_state_dict(load(c.folder / "net.safetensors"), strict=True)
+    c.run("predict", "runs/seed", "--x", "X_test.npy", "--out", "logits.npy")
+    same("logits.npy")
+
+
 # ---------------------------------------------------------------- training in both
 
 BATCH = 8
@@ -385,4 +435,4 @@ def same_course(name):
 
 
 if __name__ == "__main__":
-    sys.exit(harness.main([both_ways(name) for name in NETS] + [same_course(name) for name in TRAININGS]))
+    sys.exit(harness.main([both_ways(name) for name in NETS] + [the_page] + [same_course(name) for name in TRAININGS]))
