@@ -84,6 +84,7 @@ const char *cli_duration(double seconds, char text[32]);
     X(eval, "loss, accuracy, confusion matrix, precision, recall, F1")           \
     X(predict, "logits, probabilities or classes, as .npy or .csv")              \
     X(overfit, "can this model learn one single batch by heart?")                \
+    X(grow, "from one RNN layer + linear, add one part at a time")               \
     X(doctor, "why does this not learn: findings, evidence, remedy")             \
     X(plan, "the launches a training step consists of: shapes, FLOPs, bytes")    \
     X(bench, "speed on one device")                                               \

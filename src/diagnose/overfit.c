@@ -74,25 +74,32 @@ static bool ends(struct course *c, double grad_norm)
 
 // ---------------------------------------------------------------- steps
 
-static double mean(const double *loss, size_t count)
+// Mean and its variance.
+static double mean(const double *loss, size_t count, double *variance)
 {
-    double sum = 0.0;
+    double sum = 0.0, square = 0.0, m;
 
     for (size_t i = 0; i < count; i++)
         sum += loss[i];
-    return sum / (double)count;
+    m = sum / (double)count;
+    for (size_t i = 0; i < count; i++)
+        square += (loss[i] - m) * (loss[i] - m);
+    *variance = square / ((double)count * (double)count);
+    return m;
 }
 
+// From the third to the last quarter by more than a little, and by more than dropout makes it jump.
 static bool still_falls(const struct clrnn_overfit_result *r)
 {
     const size_t quarter = r->curve_count / 4;
-    double before, last;
+    double before, last, noise[2];
 
-    if (r->reached || quarter < 2 || !isfinite(r->last_loss))
+    if (r->reached || quarter < 2 || !isfinite(r->last_loss) || !isfinite(r->floor))
         return false;
-    before = mean(r->curve + r->curve_count - 2 * quarter, quarter);
-    last = mean(r->curve + r->curve_count - quarter, quarter);
-    return before - last > clrnn_threshold.overfit_still * fabs(before - r->floor) && isfinite(r->floor);
+    before = mean(r->curve + r->curve_count - 2 * quarter, quarter, &noise[0]);
+    last = mean(r->curve + r->curve_count - quarter, quarter, &noise[1]);
+    return before - last > clrnn_threshold.overfit_still * (before - r->floor) &&
+           before - last > 3.0 * sqrt(noise[0] + noise[1]);
 }
 
 static enum clrnn_status run(struct course *c)
@@ -118,6 +125,7 @@ static enum clrnn_status run(struct course *c)
         r->curve[r->curve_count++] = record.loss;
         r->steps++;
         r->last_loss = record.loss;
+        r->last_lr = record.lr;
         r->lowest_loss = fmin(r->lowest_loss, record.loss);
         r->accuracy = record.accuracy;
         c->still = record.grad_norm == 0.0 ? c->still + 1 : 0;
@@ -166,14 +174,6 @@ enum clrnn_status clrnn_overfit_batch(struct clrnn_device *device, const struct 
     }
     clrnn_practice_destroy(&c.practice);
     return st;
-}
-
-bool clrnn_overfit_learns(const struct clrnn_overfit_result *r)
-{
-    if (r->reached || r->cannot || !isfinite(r->last_loss))
-        return r->reached;
-    return r->falling ||
-           r->lowest_loss - r->floor < clrnn_threshold.overfit_share * (r->first_loss - r->floor);
 }
 
 // ---------------------------------------------------------------- for a config

@@ -21,7 +21,4 @@ struct clrnn_overfit_task {
 enum clrnn_status clrnn_overfit_batch(struct clrnn_device *device, const struct clrnn_overfit_task *task,
                                       struct clrnn_overfit_result *result);
 
-/** Whether the model learnt: reached the target, or came far, or is still falling. */
-bool clrnn_overfit_learns(const struct clrnn_overfit_result *result);
-
 #endif

@@ -8,6 +8,7 @@
 #include "base/array.h"
 #include "base/log.h"
 
+#define EVALUATED_AT_ONCE 64u
 #define RESIDENT_BYTES (32u << 20) // larger sets are staged batch by batch: practice sees little of them
 
 // ---------------------------------------------------------------- data
@@ -144,7 +145,6 @@ static enum clrnn_status prepare(struct clrnn_practice *t, const struct clrnn_pr
         .seed = p->config->train.seed,
         .resident_bytes = RESIDENT_BYTES,
     };
-    const struct clrnn_feed_params valid = {.batch_size = feed.batch_size, .resident_bytes = RESIDENT_BYTES};
 
     TRY(clrnn_model_create(t->device, p->config, &shape, &t->model));
     t->config = t->model->config;
@@ -158,8 +158,6 @@ static enum clrnn_status prepare(struct clrnn_practice *t, const struct clrnn_pr
                            "train.drop_last leaves no batch: %u samples, batch_size "
                            "%u; choose a smaller batch_size or drop_last: false",
                            info->S, feed.batch_size);
-    if (p->valid)
-        TRY(clrnn_feed_create(t->model, p->valid, &valid, &t->valid_feed));
     clrnn_model_start_schedule(t->model, t->batches);
     return CLRNN_OK;
 }
@@ -191,7 +189,6 @@ void clrnn_practice_destroy(struct clrnn_practice **practice)
     if (!t)
         return;
     clrnn_feed_destroy(&t->feed);
-    clrnn_feed_destroy(&t->valid_feed);
     clrnn_model_destroy(&t->model);
     free(t);
 }
@@ -201,8 +198,9 @@ void clrnn_practice_destroy(struct clrnn_practice **practice)
 static enum clrnn_status run_batch(struct clrnn_practice *t, struct clrnn_plan *plan, bool training,
                                    double record[RECORD_FIELDS])
 {
+    t->plan = plan;
     TRY(clrnn_model_begin_step(t->model, 0, training));
-    TRY(clrnn_plan_run(plan));
+    TRY(t->run ? t->run(t->run_user, plan) : clrnn_plan_run(plan));
     TRY(clrnn_device_flush(t->device));
     return clrnn_model_read_records(t->model, 0, 1, record);
 }
@@ -245,32 +243,46 @@ enum clrnn_status clrnn_practice_step(struct clrnn_practice *t, enum clrnn_mode 
     return CLRNN_OK;
 }
 
-enum clrnn_status clrnn_practice_evaluate(struct clrnn_practice *t, struct clrnn_feed *feed,
-                                          const volatile sig_atomic_t *stop,
-                                          struct clrnn_practice_record *record)
+static enum clrnn_status sum_up(struct clrnn_practice *t, struct clrnn_feed *feed,
+                                const volatile sig_atomic_t *stop, double sum[RECORD_FIELDS])
 {
-    double loss = 0.0, weight = 0.0, correct = 0.0, counted = 0.0, r[RECORD_FIELDS];
+    double r[RECORD_FIELDS];
     struct clrnn_plan *plan;
     uint32_t samples;
 
-    TRY(clrnn_feed_start(feed, 0, 0));
     while (!(stop && *stop)) {
         TRY(clrnn_feed_next(feed, CLRNN_MODE_EVAL, &plan, &samples));
         if (!plan)
             break;
         TRY(run_batch(t, plan, false, r));
-        loss += r[RECORD_LOSS];
-        weight += r[RECORD_WEIGHT];
-        correct += r[RECORD_CORRECT];
-        counted += r[RECORD_COUNT];
+        for (int i = 0; i < RECORD_FIELDS; i++)
+            sum[i] += r[i];
     }
+    return CLRNN_OK;
+}
+
+enum clrnn_status clrnn_practice_evaluate(struct clrnn_practice *t, const struct clrnn_dataset *set,
+                                          const volatile sig_atomic_t *stop,
+                                          struct clrnn_practice_record *record)
+{
+    const struct clrnn_feed_params params = {.batch_size =
+                                                 MAX2(t->config->train.batch_size, EVALUATED_AT_ONCE),
+                                             .bucket = t->config->data.bucket,
+                                             .resident_bytes = RESIDENT_BYTES};
+    struct clrnn_feed *feed;
+    double sum[RECORD_FIELDS] = {0}, mean;
+    enum clrnn_status st;
+
+    TRY(clrnn_feed_create(t->model, set, &params, &feed));
+    st = sum_up(t, feed, stop, sum);
+    clrnn_feed_destroy(&feed);
+    mean = sum[RECORD_Y] / sum[RECORD_COUNT];
     *record = (struct clrnn_practice_record){
-        .loss = loss / weight,
-        .accuracy = is_regression(t) ? NAN : correct / counted,
+        .loss = sum[RECORD_LOSS] / sum[RECORD_WEIGHT],
+        .accuracy = is_regression(t) ? NAN : sum[RECORD_CORRECT] / sum[RECORD_COUNT],
         .grad_norm = NAN,
         .lr = t->model->schedule.lr,
+        .spread = sum[RECORD_YY] / sum[RECORD_COUNT] - mean * mean,
     };
-    if (feed == t->feed) // training goes on at the start of a pass
-        TRY(clrnn_feed_start(feed, ++t->epoch, 0));
-    return CLRNN_OK;
+    return st;
 }

@@ -35,8 +35,7 @@ enum clrnn_status clrnn_practice_plain(const struct clrnn_log *log, const struct
 struct clrnn_practice_params {
     const struct clrnn_config *config;
     const struct clrnn_practice_data *data; // for normalisation and the length of an epoch
-    struct clrnn_dataset *set;              // what is trained on
-    struct clrnn_dataset *valid;            // or NULL
+    const struct clrnn_dataset *set;        // what is trained on
     uint32_t batch_size;                    // 0: train.batch_size
     bool shuffle;                           // by train.seed and the pass over `set`
     bool drop_last;
@@ -49,16 +48,20 @@ struct clrnn_practice_record {
     double accuracy;  // NaN for mse
     double grad_norm; // before clipping; of training and gradient steps
     double lr;        // that the step used
+    double spread;    // mse: variance of the targets
 };
 
 struct clrnn_practice {
     struct clrnn_device *device;
     struct clrnn_model *model;
-    struct clrnn_feed *feed, *valid_feed; // valid_feed: or NULL
-    const struct clrnn_config *config;    // the model's
-    uint64_t epoch, step;                 // passes over `set` begun; training steps done
-    uint64_t batches;                     // of an epoch of the run itself
-    bool schedule_over;                   // a one cycle has ended: its last lr stays
+    struct clrnn_feed *feed;
+    const struct clrnn_config *config; // the model's
+    uint64_t epoch, step;              // passes over `set` begun; training steps done
+    uint64_t batches;                  // of an epoch of the run itself
+    bool schedule_over;                // a one cycle has ended: its last lr stays
+    struct clrnn_plan *plan;           // of the pass before; the feed's
+    enum clrnn_status (*run)(void *user, struct clrnn_plan *plan); // in place of clrnn_plan_run, or NULL
+    void *run_user;
 };
 
 enum clrnn_status clrnn_practice_create(struct clrnn_device *device,
@@ -71,8 +74,8 @@ void clrnn_practice_destroy(struct clrnn_practice **practice);
 enum clrnn_status clrnn_practice_step(struct clrnn_practice *practice, enum clrnn_mode mode,
                                       struct clrnn_practice_record *record);
 
-/** Loss and accuracy over a feed, once, in eval mode; with `stop` as far as it got. */
-enum clrnn_status clrnn_practice_evaluate(struct clrnn_practice *practice, struct clrnn_feed *feed,
+/** Loss and accuracy over a whole set in eval mode, as far as `stop` lets it get. */
+enum clrnn_status clrnn_practice_evaluate(struct clrnn_practice *practice, const struct clrnn_dataset *set,
                                           const volatile sig_atomic_t *stop,
                                           struct clrnn_practice_record *record);
 

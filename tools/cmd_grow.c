@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: MIT
+// clrnn grow: from a linear model to the config part by part, and where learning breaks.
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/array.h"
+#include "tools/cli.h"
+#include "tools/interrupt.h"
+
+enum { NAME_WIDTH = 26 };
+
+// ---------------------------------------------------------------- the table, rung by rung
+
+static void print_head(void)
+{
+    printf("%-*s %-17s %-17s %-17s %s\n", NAME_WIDTH, "", "one batch", "train", "valid", "");
+    printf("%-*s %-17s %-8s %-8s %-8s %-8s %s\n", NAME_WIDTH, "rung", "by heart", "loss", "accuracy", "loss",
+           "accuracy", "layers");
+    fflush(stdout);
+}
+
+static void print_number(double value)
+{
+    if (isnan(value))
+        printf(" %-8s", "-");
+    else
+        printf(" %-8.4g", value);
+}
+
+static void print_rung(void *user, const struct clrnn_rung *rung)
+{
+    char batch[40];
+    const bool bold = *(const bool *)user && rung->breaks;
+
+    if (rung->overfits)
+        snprintf(batch, sizeof(batch), "%u steps", rung->overfit_steps);
+    else
+        snprintf(batch, sizeof(batch), "no, %.4g", rung->overfit_loss);
+    printf("%s%-*s %-17s", bold ? "\033[1;31m" : "", NAME_WIDTH, rung->name, batch);
+    print_number(rung->train_loss);
+    print_number(rung->train_accuracy);
+    print_number(rung->valid_loss);
+    print_number(rung->valid_accuracy);
+    printf(" %s%s%s\n", rung->description, rung->breaks ? "  <- breaks" : "", bold ? "\033[0m" : "");
+    fflush(stdout);
+}
+
+static void print_verdict(const struct clrnn_grow_result *r)
+{
+    printf("\n");
+    if (r->cause)
+        printf("%s\n", r->cause);
+    else
+        printf("Nothing breaks: every part of the config learns.\n");
+}
+
+// ---------------------------------------------------------------- JSON
+
+static json_t *number(double value)
+{
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_grow_result *r)
+{
+    json_t *rungs = json_array(), *all;
+    char *text;
+
+    for (size_t i = 0; i < r->count; i++) {
+        const struct clrnn_rung *g = &r->rung[i];
+
+        json_array_append_new(
+            rungs, json_pack("{s:s, s:s, s:b, s:I, s:o, s:o, s:o, s:o, s:o, s:b, s:b}", "name", g->name,
+                             "description", g->description, "overfits", (int)g->overfits, "overfit_steps",
+                             (json_int_t)g->overfit_steps, "overfit_loss", number(g->overfit_loss),
+                             "train_loss", number(g->train_loss), "train_accuracy", number(g->train_accuracy),
+                             "valid_loss", number(g->valid_loss), "valid_accuracy", number(g->valid_accuracy),
+                             "learns", (int)g->learns, "breaks", (int)g->breaks));
+    }
+    all = json_pack("{s:o, s:o, s:o, s:o}", "rungs", rungs, "first_broken",
+                    r->first_broken < 0 ? json_null() : json_integer(r->first_broken), "broken_rung",
+                    r->first_broken < 0 ? json_null() : json_string(r->rung[r->first_broken].name), "cause",
+                    r->cause ? json_string(r->cause) : json_null());
+    text = all ? json_dumps(all, JSON_INDENT(1)) : NULL;
+    json_decref(all);
+    if (!text) {
+        cli->log.fn(cli->log.user, CLRNN_LOG_ERROR, "out of memory while writing the result as JSON");
+        return CLRNN_ERR_MEMORY;
+    }
+    puts(text);
+    free(text);
+    return CLRNN_OK;
+}
+
+int cmd_grow(int argc, char **argv)
+{
+    struct clrnn_grow_params params = {0};
+    const struct cli_option options[] = {
+        {"steps", CLI_UINT, "N", "steps at most to learn one batch by heart, each rung (500)", &params.steps},
+        {"train-steps", CLI_UINT, "N", "steps of the short training, each rung (300)", &params.train_steps},
+        {"init", CLI_TEXT, "FILE", "the config starts from the weights in a safetensors file", &params.init},
+    };
+    const struct cli_spec spec = {
+        .usage = "CONFIG.yaml [options]",
+        .text =
+            "Climbs from a linear model over one recurrent layer with a linear one to the config itself, "
+            "one\n"
+            "part at a time: layers, direction, normalisation, further blocks, dropout, final activations,\n"
+            "loss, optimiser, scheduler. Each rung learns one batch by heart and is then trained for a\n"
+            "moment. The first part with which learning breaks is the likely cause; the rungs after it go\n"
+            "without it, so that each part is judged by itself. Below the rung of the optimiser all rungs\n"
+            "use Adam at 1e-3.",
+        .least = 1,
+        .most = 1,
+        .takes_json = true,
+        .option_count = ARRAY_SIZE(options),
+        .option = options,
+        .examples = "  clrnn grow examples/seed-broken.yaml\n"
+                    "  clrnn grow examples/seed-fixed.yaml --json\n",
+    };
+    struct clrnn_device *device = NULL;
+    struct clrnn_config *config = NULL;
+    struct clrnn_grow_result result = {.first_broken = -1};
+    bool colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
+    struct cli cli;
+    enum clrnn_status st;
+    int status;
+
+    if (!cli_parse(&cli, &spec, argc, argv, &status))
+        return status;
+    params.stop = interrupt_catch();
+    params.progress_user = &colour;
+    st = cli_config(&cli, cli.argument[0], &config);
+    if (st == CLRNN_OK)
+        st = cli_device(&cli, false, &device);
+    if (st == CLRNN_OK && !cli.json) {
+        params.progress = print_rung;
+        print_head();
+    }
+    if (st == CLRNN_OK)
+        st = clrnn_grow(device, config, &params, &result);
+    if (st == CLRNN_OK && cli.json)
+        st = print_json(&cli, &result);
+    else if (st == CLRNN_OK)
+        print_verdict(&result);
+    if (st == CLRNN_OK && result.first_broken >= 0)
+        st = CLRNN_FAILED;
+    clrnn_grow_finish(&result);
+    clrnn_config_destroy(&config);
+    clrnn_device_destroy(&device);
+    return cli_finish(&cli, st);
+}
