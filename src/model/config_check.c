@@ -78,7 +78,8 @@ static const char *layer_path(const struct check *c, size_t index, const char *k
 static enum clrnn_status out_of_range(const struct check *c, const struct clrnn_option *o, const void *object,
                                       const char *key, const char *expected)
 {
-    struct clrnn_node *node = o->type == CLRNN_OPTION_CHOICE ? NULL : clrnn_option_write(o, object); // no such word
+    struct clrnn_node *node =
+        o->type == CLRNN_OPTION_CHOICE ? NULL : clrnn_option_write(o, object); // no such word
     char *text = node ? clrnn_yaml_text(node) : NULL;
     enum clrnn_status st;
 
@@ -195,7 +196,9 @@ static enum clrnn_status check_layers(const struct check *c)
             (layer->padding_idx < -1 || layer->padding_idx >= (int64_t)layer->num_embeddings))
             return fail(c, layer_path(c, i, "padding_idx", path),
                         "does not lie among the num_embeddings = %u tokens", layer->num_embeddings);
-        if ((recurrent(layer) || layer->kind == CLRNN_LAYER_POOL) && pooled != SIZE_MAX)
+        if (recurrent(layer))
+            pooled = SIZE_MAX; // behind a pool it reads one step, and puts one out
+        if (layer->kind == CLRNN_LAYER_POOL && pooled != SIZE_MAX)
             return fail(c, layer_path(c, i, NULL, path),
                         "needs time steps, but the pool in layer %zu leaves none", pooled);
         if (layer->kind != CLRNN_LAYER_POOL)

@@ -54,7 +54,8 @@ struct walk {
     const struct clrnn_log *log;
     const struct clrnn_config *config;
     size_t at;         // layer
-    long pool;         // layer that took the time axis away, -1: none yet
+    long pool;         // layer that left one time step, -1: none yet
+    bool again;        // a recurrent layer stands behind that pool: it reads one step, and puts one out
     uint32_t features; // 0: tokens
     uint32_t stream;
 };
@@ -81,11 +82,11 @@ static enum clrnn_status check_time(const struct walk *w)
 {
     char what[200];
 
-    if (w->pool < 0)
+    if (w->pool < 0 || w->again)
         return CLRNN_OK;
     snprintf(what, sizeof(what),
              "its input is (N, C=%" PRIu32 "), for the pool at layers[%ld] took the time "
-             "axis away; expected (N, T, C): put it before that pool",
+             "axis away; expected (N, T, C): take one of them out",
              w->features, w->pool);
     return wrong(w, what);
 }
@@ -93,7 +94,8 @@ static enum clrnn_status check_time(const struct walk *w)
 static enum clrnn_status walk_recurrent(struct walk *w, const struct clrnn_layer *layer,
                                         struct clrnn_layer_shape *s)
 {
-    TRY(check_time(w));
+    w->again =
+        w->pool >= 0; // as PyTorch takes such an input with one step: allowed, and for the doctor to say
     TRY(check_width(w, "hidden_size", layer->hidden_size));
     if (layer->num_layers < 1 || layer->num_layers > 1024)
         return wrong(w, "num_layers is out of range, expected 1 to 1024");
@@ -125,6 +127,7 @@ static enum clrnn_status walk_pool(struct walk *w, const struct clrnn_layer *lay
         return wrong(w, "'over: final' takes h_n of a recurrent layer and must stand directly after one; "
                         "elsewhere use 'over: last'");
     w->pool = (long)w->at;
+    w->again = false;
     return CLRNN_OK;
 }
 

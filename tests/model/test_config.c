@@ -211,7 +211,8 @@ static void test_mistakes(void **state)
     refuse("model: {layers: [lstm: {hidden_size: 3}, relu, pool: {over: final}]}",
            "config:1:55: model.layers.2.pool.over: final is h_n and must directly follow");
     refuse("model: {layers: [pool: {over: final}]}", "but follows nothing");
-    refuse("model: {layers: [pool, gru: {hidden_size: 3}]}", "the pool in layer 0 leaves none");
+    refuse("model: {layers: [pool, gru: {hidden_size: 3}, pool, relu, pool]}",
+           "the pool in layer 2 leaves none");
     refuse("model: {layers: [pool, pool]}", "the pool in layer 0 leaves none");
     refuse("model: {layers: [relu, embedding: {num_embeddings: 3, embedding_dim: 3}]}",
            "must be the first layer");
