@@ -1,84 +1,16 @@
 // SPDX-License-Identifier: MIT
 // The two pictures of a run, drawn by gnuplot: the loss of each epoch, and how many samples a class has.
-#include <errno.h>
-#include <fcntl.h>
 #include <math.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "base/array.h"
 #include "base/file.h"
+#include "train/picture.h"
 #include "train/run_folder.h"
-
-extern char **environ;
 
 #define LOG_SCALE_FROM 1000.0 // largest loss over smallest
 #define MOST_BARS_NAMED 30u
-
-// gnuplot on the PATH, in fresh memory; NULL where there is none.
-static char *find_gnuplot(void)
-{
-    const char *path = getenv("PATH");
-
-    while (path && *path) {
-        const size_t length = strcspn(path, ":");
-        char *file = clrnn_format("%.*s/gnuplot", (int)length, path);
-
-        if (file && access(file, X_OK) == 0)
-            return file;
-        free(file);
-        path += length + (path[length] == ':');
-    }
-    return NULL;
-}
-
-// gnuplot's quoted text: a quote inside is doubled.
-static void write_quoted(FILE *script, const char *text)
-{
-    fputc('\'', script);
-    for (; *text; text++)
-        fprintf(script, *text == '\'' ? "''" : "%c", *text);
-    fputc('\'', script);
-}
-
-static void write_head(FILE *script, const char *picture)
-{
-    fprintf(script, "set terminal svg size 800,500 font 'sans-serif,14' background '#ffffff'\nset output ");
-    write_quoted(script, picture);
-    fprintf(script, "\nset border 3 linecolor '#606060'\nset tics nomirror textcolor '#303030'\n"
-                    "set grid linecolor '#e0e0e0'\n");
-}
-
-// A script in, a picture out; the picture takes its place only when it is whole.
-static bool draw(const char *gnuplot, FILE *script, const char *temporary, const char *picture)
-{
-    char *arguments[] = {(char *)(uintptr_t)gnuplot, (char *)(uintptr_t) "-", NULL};
-    posix_spawn_file_actions_t actions;
-    bool drawn = false;
-    pid_t child;
-    int status;
-
-    if (fflush(script) || fseek(script, 0, SEEK_SET) || posix_spawn_file_actions_init(&actions))
-        return false;
-    if (!posix_spawn_file_actions_adddup2(&actions, fileno(script), STDIN_FILENO) &&
-        !posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0) &&
-        !posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0) &&
-        !posix_spawn(&child, gnuplot, &actions, NULL, arguments, environ)) {
-        pid_t ended;
-
-        while ((ended = waitpid(child, &status, 0)) < 0 && errno == EINTR)
-            ;
-        drawn = ended == child && WIFEXITED(status) && WEXITSTATUS(status) == 0 &&
-                rename(temporary, picture) == 0;
-    }
-    posix_spawn_file_actions_destroy(&actions);
-    if (!drawn)
-        unlink(temporary);
-    return drawn;
-}
 
 // ---------------------------------------------------------------- loss.svg
 
@@ -165,37 +97,30 @@ static void write_classes(FILE *script, const uint64_t *counts, uint32_t classes
 
 // ---------------------------------------------------------------- both
 
-static bool make_picture(const char *gnuplot, const struct clrnn_run_folder *f, const char *name,
-                         const uint64_t *counts, uint32_t classes, bool steps)
+static bool make_picture(const struct clrnn_run_folder *f, const char *name, const uint64_t *counts,
+                         uint32_t classes, bool steps)
 {
-    char *picture = clrnn_path_join(f->path, name);
-    char *temporary = picture ? clrnn_format("%s.plotxx", picture) : NULL; // cleaned up as any torn file
-    FILE *script = tmpfile();
-    bool drawn = false;
+    char *path = clrnn_path_join(f->path, name);
+    struct clrnn_picture picture;
+    const bool begun = path && clrnn_picture_begin(path, &picture);
 
-    if (temporary && script) {
-        write_head(script, temporary);
-        if (counts)
-            write_classes(script, counts, classes, steps);
-        else
-            write_loss(script, f);
-        drawn = draw(gnuplot, script, temporary, picture);
-    }
-    if (script)
-        fclose(script);
-    free(temporary);
-    free(picture);
-    return drawn;
+    free(path);
+    if (!begun)
+        return false;
+    if (counts)
+        write_classes(picture.script, counts, classes, steps);
+    else
+        write_loss(picture.script, f);
+    return clrnn_picture_end(&picture);
 }
 
 void clrnn_plot(const struct clrnn_run_folder *f, const struct clrnn_dataset *train, int plot)
 {
     const struct clrnn_dataset_info *info = clrnn_dataset_info(train);
-    char *gnuplot = plot ? find_gnuplot() : NULL;
     uint64_t *counts = NULL;
     bool drawn = true, any = false;
 
-    if (!gnuplot) {
+    if (!plot || !clrnn_picture_possible()) {
         if (plot > 0)
             clrnn_log(f->log, CLRNN_LOG_WARNING,
                       "no pictures: gnuplot is not installed (Debian: gnuplot-nox)");
@@ -204,14 +129,13 @@ void clrnn_plot(const struct clrnn_run_folder *f, const struct clrnn_dataset *tr
     for (size_t i = 0; i < f->count; i++)
         any = any || isfinite(f->row[i].train_loss) || isfinite(f->row[i].valid_loss);
     if (any)
-        drawn = make_picture(gnuplot, f, "loss.svg", NULL, 0, false);
+        drawn = make_picture(f, "loss.svg", NULL, 0, false);
     counts = info->classes ? malloc(info->classes * sizeof(*counts)) : NULL;
     if (counts && clrnn_dataset_class_counts(train, counts) == CLRNN_OK)
         drawn =
-            make_picture(gnuplot, f, "classes.svg", counts, info->classes, info->y_steps && info->T > 1) &&
+            make_picture(f, "classes.svg", counts, info->classes, info->y_steps && info->T > 1) &&
             drawn;
     if (!drawn)
         clrnn_log(f->log, CLRNN_LOG_WARNING, "%s: gnuplot could not draw the pictures", f->path);
     free(counts);
-    free(gnuplot);
 }

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+// Pictures drawn by gnuplot, all in one style.
+#ifndef CLRNN_SRC_TRAIN_PICTURE_H
+#define CLRNN_SRC_TRAIN_PICTURE_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+struct clrnn_picture {
+    FILE *script; // takes gnuplot's commands
+    char *gnuplot, *path, *temporary;
+};
+
+/** Whether gnuplot is on the PATH. */
+bool clrnn_picture_possible(void);
+
+/** Starts an SVG picture; false: no gnuplot or no memory, and nothing to end. */
+bool clrnn_picture_begin(const char *path, struct clrnn_picture *picture);
+/** Draws it. The file takes its place only when it is whole; false: gnuplot could not. */
+bool clrnn_picture_end(struct clrnn_picture *picture);
+
+/** Text in gnuplot's quotes. */
+void clrnn_picture_text(const struct clrnn_picture *picture, const char *text);
+#endif
