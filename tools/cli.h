@@ -88,6 +88,7 @@ const char *cli_duration(double seconds, char text[32]);
     X(doctor, "why does this not learn: findings, evidence, remedy")             \
     X(plan, "the launches a training step consists of: shapes, FLOPs, bytes")    \
     X(bench, "speed on one device")                                               \
+    X(tune, "measure multiplies of these shapes, remember the best")               \
     X(cache, "what built programs are kept on disk; throw them away")            \
     X(synth, "make a data set in the seed's shape, or a classic sequence task")  \
     X(export, "weights as safetensors for PyTorch")

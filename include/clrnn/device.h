@@ -79,6 +79,9 @@ CLRNN_API void clrnn_device_memory(const struct clrnn_device *device, uint64_t *
 CLRNN_API double clrnn_device_build_seconds(const struct clrnn_device *device, unsigned *built,
                                             unsigned *cached);
 
+/** Whether `clrnn tune` has measured this device with this driver. */
+CLRNN_API bool clrnn_device_is_tuned(const struct clrnn_device_info *info);
+
 /** The folder of built programs. PoCL keeps its own elsewhere. */
 struct clrnn_cache_info {
     char *folder; // the caller's to free

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "device/tune.h"
 
 static enum clrnn_status read_settings(struct clrnn_device *d, const struct clrnn_device_params *params)
 {
@@ -53,6 +54,8 @@ static enum clrnn_status open_opencl(struct clrnn_device *d, const char *select)
                               d->info.platform, d->info.device, d->info.name);
     if (!d->info.is_pocl) // PoCL caches by itself, and asking it for binaries makes it compile again
         d->cache_dir = clrnn_cache_folder();
+    if (!d->no_tune)
+        clrnn_tune_load(&d->info, &d->tune);
     return CLRNN_OK;
 }
 
@@ -99,6 +102,7 @@ void clrnn_device_destroy(struct clrnn_device **device)
         clrnn_buffer_destroy(&d->scratch[i]);
     free(d->scratch);
     clrnn_programs_finish(d);
+    clrnn_tune_destroy(&d->tune);
     if (d->queue)
         clReleaseCommandQueue(d->queue);
     if (d->context)

@@ -48,6 +48,7 @@ struct clrnn_device {
     struct clrnn_device_list *list; // owns the strings of info
     bool ref, profile, no_tune;
     enum clrnn_gemm_choice gemm;
+    struct clrnn_tune *tune; // NULL: nothing remembered, or not to be used
     char *kernel_dir; // CLRNN_KERNEL_DIR or NULL
     char *cache_dir;  // of program binaries, NULL: none
 

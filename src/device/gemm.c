@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "device/launches.h"
+#include "device/tune.h"
 
 void clrnn_gemm_shape(const struct clrnn_gemm *gemm, char shape[64])
 {
@@ -81,10 +82,12 @@ static enum clrnn_status append_own(struct clrnn_launches *launches, const struc
     return CLRNN_OK;
 }
 
-/** Where our kernels were measured to be faster: on CPUs, and on Mesa's, where CLBlast is untuned. */
-static bool prefers_own(const struct clrnn_device *d)
+/** Where our kernels were measured to be faster: by `clrnn tune`, else on CPUs, Mesa's too. */
+static bool prefers_own(const struct clrnn_device *d, const struct clrnn_gemm *g)
 {
-    return d->info.type == CLRNN_DEVICE_CPU;
+    const int measured = clrnn_tune_prefers_own(d->tune, g);
+
+    return measured < 0 ? d->info.type == CLRNN_DEVICE_CPU : measured;
 }
 
 enum clrnn_status clrnn_launch_gemm(struct clrnn_launches *launches, const struct clrnn_gemm *gemm)
@@ -110,7 +113,10 @@ enum clrnn_status clrnn_launch_gemm(struct clrnn_launches *launches, const struc
                 (uint64_t)(b_rows - 1) * g->b_ld + b_columns))
         return clrnn_error(d->log, CLRNN_ERR_ARG, "gemm: C (%s) lies over A or B", g->c->what);
 
-    if (d->gemm == CLRNN_GEMM_OWN || (d->gemm == CLRNN_GEMM_AUTO && prefers_own(d)))
+    if (d->gemm == CLRNN_GEMM_OWN || (d->gemm == CLRNN_GEMM_AUTO && prefers_own(d, g)))
         TRY(append_own(launches, g, &taken));
-    return taken ? CLRNN_OK : clrnn_gemm_clblast_append(launches, g);
+    if (taken)
+        return CLRNN_OK;
+    clrnn_tune_apply(d->tune, d);
+    return clrnn_gemm_clblast_append(launches, g);
 }

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+// What reading and searching share: the file's parts, and CLBlast's parameters by name.
+#ifndef CLRNN_SRC_DEVICE_TUNE_PRIVATE_H
+#define CLRNN_SRC_DEVICE_TUNE_PRIVATE_H
+
+#include <jansson.h>
+
+#include "device/device.h"
+#include "device/tune.h"
+
+#define CLRNN_TUNE_VERSION 1
+#define CLRNN_TUNE_MOST_PARAMETERS 20
+#define CLRNN_TUNE_NEVER 60000 // XGEMM_MIN_INDIRECT_SIZE that no multiply reaches
+
+/** "64x128x4096 NT": the class, sizes rounded up to powers of two. */
+void clrnn_tune_class(const struct clrnn_gemm *gemm, char text[64]);
+
+/** The whole file as JSON, made anew where there is none to go on with. NULL: no memory. */
+json_t *clrnn_tune_read(const struct clrnn_device_info *info);
+
+/** Hands {"WGD": 64, ...} to CLBlast for a kernel; whether it took it. */
+bool clrnn_tune_override(struct clrnn_device *device, const char *kernel, const json_t *parameters);
+
+#endif

@@ -1,0 +1,582 @@
+// SPDX-License-Identifier: MIT
+// Measuring: which of CLBlast's parameters, and whether our kernels, are fastest for given multiplies.
+//
+// CLBlast has two ways: "XgemmDirect", one kernel for any shape, and "Xgemm", a faster kernel between copies
+// that pad. Where M N K reaches the cube of XGEMM_MIN_INDIRECT_SIZE ("GemmRoutine") it takes the second.
+// Parameters hold for a device as a whole, so the best are those with the least time over all shapes.
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/array.h"
+#include "base/file.h"
+#include "device/gemm.h"
+#include "device/launches.h"
+#include "device/tune_private.h"
+
+enum { DIRECT_PARAMETERS = 10, INDIRECT_PARAMETERS = 16, SETTINGS = 160, RUNS = 100 };
+
+static const char *const direct_names[DIRECT_PARAMETERS] = {"WGD",  "MDIMCD", "NDIMCD", "MDIMAD", "NDIMBD",
+                                                            "KWID", "VWMD",   "VWND",   "PADA",   "PADB"};
+static const char *const indirect_names[INDIRECT_PARAMETERS] = {
+    "MWG", "NWG", "KWG", "MDIMC", "NDIMC", "MDIMA", "NDIMB", "KWI",
+    "VWM", "VWN", "SA",  "SB",    "STRM",  "STRN",  "GEMMK", "KREG"};
+
+// Tried first. Few large items with a tile in registers suit CPUs, many small ones GPUs.
+static const uint8_t direct_first[][DIRECT_PARAMETERS] = {
+    {32, 8, 8, 8, 8, 2, 4, 4, 0, 0},   {64, 8, 8, 8, 8, 2, 1, 1, 0, 0},   {32, 16, 8, 16, 8, 2, 2, 2, 1, 1},
+    {16, 8, 8, 8, 8, 2, 1, 1, 0, 0},   {64, 16, 16, 16, 16, 2, 4, 4, 0, 0}, {32, 8, 8, 8, 8, 8, 4, 4, 0, 0},
+};
+static const uint8_t indirect_first[][INDIRECT_PARAMETERS] = {
+    {64, 64, 32, 8, 8, 8, 8, 8, 8, 8, 0, 0, 0, 0, 0, 1},
+    {64, 64, 16, 8, 8, 8, 8, 2, 8, 8, 0, 0, 0, 0, 0, 1},
+    {64, 32, 32, 8, 4, 8, 4, 8, 8, 8, 0, 0, 0, 0, 0, 1},
+    {64, 64, 16, 8, 8, 8, 8, 2, 4, 4, 1, 1, 0, 0, 0, 1},
+    {128, 64, 32, 16, 8, 16, 16, 2, 4, 4, 1, 1, 0, 0, 0, 1},
+};
+
+struct search {
+    struct clrnn_device *device;
+    struct clrnn_tune_shape *shape;
+    size_t count;
+    struct clrnn_buffer *a, *b, *c;
+    struct clrnn_launches **clblast, **own; // one a shape
+    float **expected;                       // C, by our kernels where they serve
+    json_t *root;
+    char *path;
+};
+
+static double now_s(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static struct clrnn_gemm gemm_of(const struct search *s, size_t i)
+{
+    const struct clrnn_tune_shape *h = &s->shape[i];
+
+    return (struct clrnn_gemm){.transpose_a = h->transpose_a, .transpose_b = h->transpose_b, .M = h->M, .N = h->N,
+                               .K = h->K, .alpha = 1, .a = s->a, .b = s->b, .c = s->c,
+                               .a_ld = h->transpose_a ? h->M : h->K, .b_ld = h->transpose_b ? h->K : h->N,
+                               .c_ld = h->N};
+}
+
+static void shape_text(const struct search *s, size_t i, char text[64])
+{
+    const struct clrnn_gemm g = gemm_of(s, i);
+
+    clrnn_gemm_shape(&g, text);
+}
+
+// ---------------------------------------------------------------- settings
+
+static uint32_t draw(uint64_t *state, uint32_t below)
+{
+    *state = *state * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)(*state >> 33) % below;
+}
+#define DRAW(state, ...) \
+    ((const uint8_t[]){__VA_ARGS__})[draw(state, sizeof((const uint8_t[]){__VA_ARGS__}))]
+
+// Multiples that the kernels' loops and vectors need, after CLBlast's own tuners.
+static bool direct_fits(const uint8_t *v, const struct clrnn_device_info *info)
+{
+    const unsigned wgd = v[0], mc = v[1], nc = v[2], ma = v[3], nb = v[4], items = mc * nc;
+
+    return wgd % v[5] == 0 && wgd % (mc * v[6]) == 0 && wgd % (nc * v[7]) == 0 && wgd % (ma * v[6]) == 0 &&
+           wgd % (nb * v[7]) == 0 && items % ma == 0 && items % nb == 0 && wgd % (items / ma) == 0 &&
+           wgd % (items / nb) == 0 && items <= info->max_work_group_size &&
+           4 * (wgd * (wgd + v[8]) + wgd * (wgd + v[9])) <= info->local_bytes;
+}
+
+static bool indirect_fits(const uint8_t *v, const struct clrnn_device_info *info)
+{
+    const unsigned mwg = v[0], nwg = v[1], kwg = v[2], items = (unsigned)v[3] * v[4];
+
+    return mwg % (v[3] * v[8]) == 0 && nwg % (v[4] * v[9]) == 0 && mwg % (v[5] * v[8]) == 0 &&
+           nwg % (v[6] * v[9]) == 0 && kwg % v[7] == 0 && items % v[5] == 0 && items % v[6] == 0 &&
+           kwg % (items / v[5]) == 0 && kwg % (items / v[6]) == 0 && items <= info->max_work_group_size &&
+           4 * kwg * (v[10] * mwg + v[11] * nwg) <= info->local_bytes;
+}
+
+/** Setting `index` of a fixed sequence: both kernels in turn, the chosen ones first, then drawn ones.
+ *  False where it does not suit the device. */
+static bool setting(size_t index, const struct clrnn_device_info *info, bool *direct, uint8_t v[INDIRECT_PARAMETERS])
+{
+    const size_t at = index / 2;
+    uint64_t state = index + 1;
+
+    *direct = index % 2 != 0;
+    if (*direct && at < ARRAY_SIZE(direct_first)) {
+        memcpy(v, direct_first[at], sizeof(direct_first[at]));
+        return direct_fits(v, info);
+    }
+    if (!*direct && at < ARRAY_SIZE(indirect_first)) {
+        memcpy(v, indirect_first[at], sizeof(indirect_first[at]));
+        return indirect_fits(v, info);
+    }
+    for (int tries = 0; tries < 10000; tries++) {
+        if (*direct) {
+            const uint8_t drawn[DIRECT_PARAMETERS] = {
+                DRAW(&state, 8, 16, 32, 64), DRAW(&state, 8, 16, 32), DRAW(&state, 8, 16, 32),
+                DRAW(&state, 8, 16, 32),     DRAW(&state, 8, 16, 32), DRAW(&state, 2, 8, 16),
+                DRAW(&state, 1, 2, 4, 8),    DRAW(&state, 1, 2, 4, 8), DRAW(&state, 0, 1),
+                DRAW(&state, 0, 1)};
+
+            memcpy(v, drawn, sizeof(drawn));
+            if (direct_fits(v, info))
+                return true;
+        } else {
+            const uint8_t drawn[INDIRECT_PARAMETERS] = {
+                DRAW(&state, 16, 32, 64, 128), DRAW(&state, 16, 32, 64, 128), DRAW(&state, 16, 32),
+                DRAW(&state, 2, 4, 8, 16, 32), DRAW(&state, 2, 4, 8, 16, 32), DRAW(&state, 4, 8, 16, 32),
+                DRAW(&state, 4, 8, 16, 32),    DRAW(&state, 2, 8),            DRAW(&state, 1, 2, 4, 8, 16),
+                DRAW(&state, 1, 2, 4, 8),      DRAW(&state, 0, 1),            DRAW(&state, 0, 1),
+                0,                             0,                             0,
+                1};
+
+            memcpy(v, drawn, sizeof(drawn));
+            if (indirect_fits(v, info))
+                return true;
+        }
+    }
+    return false;
+}
+
+static json_t *setting_json(bool direct, const uint8_t *v)
+{
+    json_t *o = json_object();
+
+    for (size_t i = 0; o && i < (direct ? DIRECT_PARAMETERS : INDIRECT_PARAMETERS); i++)
+        json_object_set_new(o, direct ? direct_names[i] : indirect_names[i], json_integer(v[i]));
+    return o;
+}
+
+// ---------------------------------------------------------------- measuring
+
+/** The fastest of several runs in milliseconds, after one that builds; a first run slower than `hopeless` is
+ *  enough. */
+static enum clrnn_status measure(struct clrnn_launches *launches, double hopeless, double *ms)
+{
+    struct clrnn_device *d = clrnn_launches_device(launches);
+    double spent = 0;
+
+    TRY(clrnn_launches_run(launches));
+    TRY(clrnn_device_finish(d));
+    *ms = INFINITY;
+    for (int run = 0, inner = 1; run < RUNS && spent < 0.5; run++) {
+        const double start = now_s();
+        double one;
+
+        for (int i = 0; i < inner; i++)
+            TRY(clrnn_launches_run(launches));
+        TRY(clrnn_device_finish(d));
+        one = now_s() - start;
+        spent += one;
+        *ms = fmin(*ms, 1e3 * one / inner);
+        if (*ms > hopeless)
+            break;
+        if (run == 0) // long enough for the clock, short enough to be left alone by other programs
+            inner = (int)fmin(100, 1 + 0.2 / *ms);
+    }
+    return CLRNN_OK;
+}
+
+static enum clrnn_status read_result(struct search *s, size_t i, float **result)
+{
+    const size_t count = (size_t)s->shape[i].M * s->shape[i].N;
+
+    *result = malloc(count * sizeof(float));
+    if (!*result)
+        return clrnn_error_memory(s->device->log, count * sizeof(float), "a multiply's result");
+    return clrnn_buffer_read_f32(s->c, 0, count, *result);
+}
+
+/** Whether the last multiply gave what it should: sums of K products of unlike numbers up to 1. */
+static enum clrnn_status is_right(struct search *s, size_t i, bool *right)
+{
+    const double bound = 4e-7 * (s->shape[i].K + 16.0);
+    float *got = NULL;
+    enum clrnn_status st = read_result(s, i, &got);
+
+    *right = st == CLRNN_OK;
+    for (size_t k = 0; *right && k < (size_t)s->shape[i].M * s->shape[i].N; k++)
+        *right = fabs((double)got[k] - s->expected[i][k]) <= bound; // false for NaN
+    free(got);
+    return st;
+}
+
+static enum clrnn_status save(struct search *s)
+{
+    char *text = json_dumps(s->root, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
+    char *folder = clrnn_path_folder(s->path);
+    enum clrnn_status st = text && folder ? CLRNN_OK : clrnn_error_memory(s->device->log, 1 << 16, s->path);
+
+    if (st == CLRNN_OK)
+        st = clrnn_make_folder(s->device->log, folder);
+    if (st == CLRNN_OK)
+        st = clrnn_write_text(s->device->log, s->path, text);
+    free(text);
+    free(folder);
+    return st;
+}
+
+static double number(const json_t *object, const char *key)
+{
+    const json_t *v = json_object_get(object, key);
+
+    return json_is_number(v) ? json_number_value(v) : NAN;
+}
+
+/** One shape with CLBlast as it comes and with our kernels, unless an earlier call has measured it; `text` is
+ *  its key. The results that settings are held to are ours where we have a kernel. */
+static enum clrnn_status measure_default(struct search *s, size_t i, json_t *entry, const char *text)
+{
+    struct clrnn_tune_shape *h = &s->shape[i];
+
+    h->default_ms = number(entry, "default_ms");
+    h->own_ms = number(entry, "own_ms");
+    if (!isfinite(h->default_ms)) {
+        TRY(measure(s->clblast[i], INFINITY, &h->default_ms));
+        json_object_set_new(entry, "default_ms", json_real(h->default_ms));
+        if (s->own[i]) {
+            TRY(measure(s->own[i], 10 * h->default_ms, &h->own_ms));
+            json_object_set_new(entry, "own_ms", json_real(h->own_ms));
+        }
+    }
+    TRY(clrnn_launches_run(s->own[i] ? s->own[i] : s->clblast[i]));
+    TRY(read_result(s, i, &s->expected[i]));
+    clrnn_log(s->device->log, CLRNN_LOG_INFO, "%s: CLBlast untuned %.3g ms, ours %.3g ms", text, h->default_ms,
+              h->own_ms);
+    return CLRNN_OK;
+}
+
+static enum clrnn_status measure_defaults(struct search *s)
+{
+    json_t *shapes = json_object_get(s->root, "shapes");
+
+    for (size_t i = 0; i < s->count; i++) {
+        char text[64];
+        json_t *entry;
+
+        shape_text(s, i, text);
+        entry = json_object_get(shapes, text);
+        if (!json_is_object(entry)) {
+            entry = json_object();
+            if (!entry || json_object_set_new(shapes, text, entry))
+                return clrnn_error_memory(s->device->log, 256, s->path);
+        }
+        TRY(measure_default(s, i, entry, text));
+    }
+    return CLRNN_OK;
+}
+
+/** What was measured of these parameters, or NULL. */
+static json_t *find_tried(const struct search *s, const json_t *parameters)
+{
+    json_t *tried = json_object_get(s->root, "tried"), *entry;
+    size_t i;
+
+    json_array_foreach(tried, i, entry) {
+        if (json_equal(json_object_get(entry, "parameters"), parameters))
+            return entry;
+    }
+    return NULL;
+}
+
+static bool has_all_shapes(const struct search *s, const json_t *entry)
+{
+    const json_t *ms = json_object_get(entry, "ms");
+
+    if (json_object_get(entry, "trouble"))
+        return true;
+    for (size_t i = 0; i < s->count; i++) {
+        char text[64];
+
+        shape_text(s, i, text);
+        if (!json_object_get(ms, text))
+            return false;
+    }
+    return true;
+}
+
+/** Measures one setting with every shape into its entry. What CLBlast or the driver refuses is written down. */
+static enum clrnn_status try_setting(struct search *s, bool direct, const json_t *parameters, json_t *entry)
+{
+    const struct clrnn_log *log = s->device->log, silent = {NULL, NULL, CLRNN_LOG_ERROR};
+    json_t *ms = json_object_get(entry, "ms"), *min = json_pack("{s:i}", "XGEMM_MIN_INDIRECT_SIZE",
+                                                                direct ? CLRNN_TUNE_NEVER : 0);
+    const char *trouble = NULL;
+    double total = 0;
+
+    if (!clrnn_tune_override(s->device, direct ? "XgemmDirect" : "Xgemm", parameters) ||
+        !clrnn_tune_override(s->device, "GemmRoutine", min))
+        trouble = "CLBlast does not take it";
+    json_decref(min);
+    for (size_t i = 0; !trouble && i < s->count; i++) {
+        enum clrnn_status st;
+        bool right = false;
+        double one;
+        char text[64];
+
+        shape_text(s, i, text);
+        s->device->log = &silent; // a setting that fails is no error of the run
+        st = clrnn_buffer_zero(s->c);
+        if (st == CLRNN_OK)
+            st = measure(s->clblast[i], 3 * s->shape[i].default_ms, &one);
+        if (st == CLRNN_OK)
+            st = is_right(s, i, &right);
+        s->device->log = log;
+        if (st != CLRNN_OK)
+            trouble = "it does not run";
+        else if (!right)
+            trouble = "wrong result";
+        else
+            json_object_set_new(ms, text, json_real(one));
+        total += trouble ? 0 : one * s->shape[i].count;
+    }
+    if (trouble)
+        json_object_set_new(entry, "trouble", json_string(trouble));
+    clrnn_log(log, CLRNN_LOG_INFO, trouble ? "%s: %s" : "%s: %s%.4g ms", direct ? "XgemmDirect" : "Xgemm",
+              trouble ? trouble : "", total);
+    return CLRNN_OK;
+}
+
+// ---------------------------------------------------------------- choosing
+
+/** The tried setting of one kernel with the least time over all shapes, or NULL. */
+static const json_t *best_of(const struct search *s, const char *kernel)
+{
+    json_t *tried = json_object_get(s->root, "tried"), *entry;
+    const json_t *best = NULL;
+    double least = INFINITY;
+    size_t i;
+
+    json_array_foreach(tried, i, entry) {
+        const char *of = json_string_value(json_object_get(entry, "kernel"));
+        double total = 0;
+
+        if (!of || strcmp(of, kernel) || json_object_get(entry, "trouble"))
+            continue;
+        for (size_t k = 0; k < s->count; k++) {
+            char text[64];
+
+            shape_text(s, k, text);
+            total += s->shape[k].count * number(json_object_get(entry, "ms"), text);
+        }
+        if (total < least) { // false for NaN: not all shapes
+            least = total;
+            best = entry;
+        }
+    }
+    return best;
+}
+
+static double size_of(const struct clrnn_tune_shape *h)
+{
+    return cbrt((double)h->M * h->N * h->K);
+}
+
+/** The time over all shapes where those from `min` on go the indirect way, each into ms where that is there. */
+static double total_ms(const struct search *s, const json_t *direct, const json_t *indirect, double min, double *ms)
+{
+    double total = 0;
+
+    for (size_t i = 0; i < s->count; i++) {
+        const json_t *entry = size_of(&s->shape[i]) < min ? direct : indirect;
+        char text[64];
+        double one;
+
+        shape_text(s, i, text);
+        one = number(json_object_get(entry, "ms"), text);
+        total += one * s->shape[i].count;
+        if (ms)
+            ms[i] = one;
+    }
+    return total;
+}
+
+/** Writes what is best so far to "use" and to each shape's entry. */
+static enum clrnn_status choose(struct search *s)
+{
+    const json_t *direct = best_of(s, "XgemmDirect"), *indirect = best_of(s, "Xgemm");
+    json_t *use = json_object(), *shapes = json_object_get(s->root, "shapes");
+    double least = 0, min = -1, *ms = calloc(s->count + 1, sizeof(*ms));
+
+    if (!use || !ms || json_object_set_new(s->root, "use", use)) {
+        free(ms);
+        return clrnn_error_memory(s->device->log, 256, s->path);
+    }
+    for (size_t i = 0; i < s->count; i++) {
+        ms[i] = s->shape[i].default_ms;
+        least += ms[i] * s->shape[i].count;
+    }
+    for (size_t i = 0; i < s->count + 2; i++) {
+        const double cut = i < s->count ? ceil(size_of(&s->shape[i])) : i == s->count ? 0 : CLRNN_TUNE_NEVER;
+        const double total = total_ms(s, direct, indirect, cut, NULL);
+
+        if (total < least) {
+            least = total;
+            min = cut;
+        }
+    }
+    if (min >= 0) {
+        total_ms(s, direct, indirect, min, ms);
+        json_object_set_new(use, "GemmRoutine", json_pack("{s:i}", "XGEMM_MIN_INDIRECT_SIZE", (int)min));
+        if (direct)
+            json_object_set(use, "XgemmDirect", json_object_get(direct, "parameters"));
+        if (indirect)
+            json_object_set(use, "Xgemm", json_object_get(indirect, "parameters"));
+    }
+    for (size_t i = 0; i < s->count; i++) {
+        struct clrnn_tune_shape *h = &s->shape[i];
+        json_t *entry;
+        char text[64];
+
+        shape_text(s, i, text);
+        h->clblast_ms = ms[i];
+        entry = json_object_get(shapes, text);
+        json_object_set_new(entry, "clblast_ms", json_real(ms[i]));
+        json_object_set_new(entry, "use", json_string(h->own_ms < ms[i] ? "own" : "clblast"));
+    }
+    free(ms);
+    return save(s);
+}
+
+// ---------------------------------------------------------------- the whole of it
+
+static enum clrnn_status fill(struct clrnn_device *device, uint64_t state, size_t count, struct clrnn_buffer **buffer)
+{
+    float *data = malloc(count * sizeof(*data));
+    enum clrnn_status st;
+
+    if (!data)
+        return clrnn_error_memory(device->log, count * sizeof(*data), "a matrix");
+    for (size_t i = 0; i < count; i++)
+        data[i] = (float)draw(&state, 2001) / 1000.0f - 1;
+    st = clrnn_buffer_create(device, CLRNN_REAL, count, "a matrix", buffer);
+    if (st == CLRNN_OK)
+        st = clrnn_buffer_write_f32(*buffer, 0, count, data);
+    free(data);
+    return st;
+}
+
+static enum clrnn_status prepare(struct search *s)
+{
+    size_t a = 1, b = 1, c = 1;
+
+    for (size_t i = 0; i < s->count; i++) {
+        a = MAX2(a, (size_t)s->shape[i].M * s->shape[i].K);
+        b = MAX2(b, (size_t)s->shape[i].K * s->shape[i].N);
+        c = MAX2(c, (size_t)s->shape[i].M * s->shape[i].N);
+    }
+    TRY(fill(s->device, 1, a, &s->a));
+    TRY(fill(s->device, 2, b, &s->b));
+    TRY(fill(s->device, 3, c, &s->c));
+    for (size_t i = 0; i < s->count; i++) {
+        const struct clrnn_gemm g = gemm_of(s, i);
+        bool taken = false;
+
+        TRY(clrnn_launches_create(s->device, &s->clblast[i]));
+        TRY(clrnn_gemm_clblast_append(s->clblast[i], &g));
+        TRY(clrnn_launches_create(s->device, &s->own[i]));
+        TRY(clrnn_gemm_own_prepare(s->own[i], &g, &taken));
+        if (!taken)
+            clrnn_launches_destroy(&s->own[i]);
+    }
+    return CLRNN_OK;
+}
+
+static enum clrnn_status search(struct search *s, const struct clrnn_tune_params *params)
+{
+    const double end = now_s() + (params->seconds > 0 ? params->seconds : 120);
+    size_t settings = 0;
+
+    TRY(measure_defaults(s));
+    TRY(choose(s));
+    for (size_t index = 0; index < SETTINGS; index++) {
+        uint8_t v[INDIRECT_PARAMETERS];
+        json_t *parameters, *entry;
+        enum clrnn_status st;
+        bool direct;
+
+        if (now_s() >= end || (params->stop && *params->stop) ||
+            (params->most_settings && settings == params->most_settings))
+            break;
+        if (!setting(index, &s->device->info, &direct, v))
+            continue;
+        parameters = setting_json(direct, v);
+        if (!parameters)
+            return clrnn_error_memory(s->device->log, 256, s->path);
+        entry = find_tried(s, parameters);
+        if (entry && has_all_shapes(s, entry)) {
+            json_decref(parameters);
+            continue;
+        }
+        if (!entry) {
+            entry = json_pack("{s:s, s:O, s:{}}", "kernel", direct ? "XgemmDirect" : "Xgemm", "parameters", parameters,
+                              "ms");
+            if (!entry || json_array_append_new(json_object_get(s->root, "tried"), entry)) {
+                json_decref(parameters);
+                return clrnn_error_memory(s->device->log, 256, s->path);
+            }
+        }
+        st = try_setting(s, direct, parameters, entry);
+        json_decref(parameters);
+        TRY(st);
+        TRY(choose(s));
+        settings++;
+    }
+    return CLRNN_OK;
+}
+
+enum clrnn_status clrnn_tune_run(struct clrnn_device *device, const struct clrnn_tune_params *params,
+                                 struct clrnn_tune_shape *shape, size_t count)
+{
+    struct search s = {.device = device, .shape = shape, .count = count};
+    enum clrnn_status st;
+
+    if (device->ref || !device->no_tune)
+        return clrnn_error(device->log, CLRNN_ERR_ARG, "%s cannot be tuned%s", device->info.name,
+                           device->ref ? ": the reference has nothing to choose" : " with what was remembered in use");
+    s.path = clrnn_tune_path(&device->info);
+    if (!s.path)
+        return clrnn_error(device->log, CLRNN_ERR_DISK,
+                           "there is no folder to remember in: neither XDG_CACHE_HOME nor HOME is set");
+    s.root = clrnn_tune_read(&device->info);
+    s.clblast = calloc(count + 1, sizeof(*s.clblast));
+    s.own = calloc(count + 1, sizeof(*s.own));
+    s.expected = calloc(count + 1, sizeof(*s.expected));
+    if (!s.root || !s.clblast || !s.own || !s.expected) {
+        st = clrnn_error_memory(device->log, 4096, "tuning");
+    } else {
+        if (params->restart) {
+            json_array_clear(json_object_get(s.root, "tried"));
+            json_object_clear(json_object_get(s.root, "shapes"));
+        }
+        st = prepare(&s);
+        if (st == CLRNN_OK)
+            st = search(&s, params);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (s.clblast)
+            clrnn_launches_destroy(&s.clblast[i]);
+        if (s.own)
+            clrnn_launches_destroy(&s.own[i]);
+        if (s.expected)
+            free(s.expected[i]);
+    }
+    clrnn_buffer_destroy(&s.a);
+    clrnn_buffer_destroy(&s.b);
+    clrnn_buffer_destroy(&s.c);
+    free(s.clblast);
+    free(s.own);
+    free(s.expected);
+    free(s.path);
+    json_decref(s.root);
+    return st;
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+// How much faster tuning makes CLBlast on 64x128x2474: a ratio within one run.
+//
+//     bench_tune [SETTINGS]     the device is CLRNN_DEVICE's, else the first CPU; 2 settings of the search
+//
+// Status 1 where it is less than 3 times.
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "device/tune.h"
+
+static void print_line(void *user, enum clrnn_log_level level, const char *line)
+{
+    (void)user;
+    (void)level;
+    fprintf(stderr, "%s\n", line);
+}
+
+int main(int argc, char **argv)
+{
+    const struct clrnn_log log = {print_line, NULL, CLRNN_LOG_INFO};
+    const struct clrnn_device_params params = {
+        .select = getenv("CLRNN_DEVICE") ? NULL : "cpu", .log = &log, .gemm = "clblast", .no_tune = true};
+    const struct clrnn_tune_params tune = {.seconds = 600,
+                                           .most_settings = argc > 1 ? (size_t)atoi(argv[1]) : 2,
+                                           .restart = true};
+    struct clrnn_tune_shape shape = {.M = 64, .N = 128, .K = 2474, .transpose_b = true, .count = 1};
+    const double flops = 2.0 * shape.M * shape.N * shape.K;
+    char folder[] = "/tmp/clrnn-bench-XXXXXX", *path;
+    struct clrnn_device *device = NULL;
+    enum clrnn_status st = clrnn_device_open(&params, &device);
+
+    if (st != CLRNN_OK || !mkdtemp(folder))
+        return 4;
+    setenv("XDG_CACHE_HOME", folder, 1); // the user's own tuning is not touched
+    st = clrnn_tune_run(device, &tune, &shape, 1);
+    if (st == CLRNN_OK)
+        printf("64x128x2474: CLBlast untuned %.3f ms (%.1f GFLOP/s), tuned %.3f ms (%.1f GFLOP/s), ours %.3f ms: "
+               "tuning makes CLBlast %.1f times faster\n",
+               shape.default_ms, 1e-6 * flops / shape.default_ms, shape.clblast_ms, 1e-6 * flops / shape.clblast_ms,
+               shape.own_ms, shape.default_ms / shape.clblast_ms);
+    path = clrnn_tune_path(clrnn_device_info(device));
+    if (path)
+        unlink(path);
+    for (const char *const *sub = (const char *const[]){"/clrnn/tune", "/clrnn", "", NULL}; *sub; sub++) {
+        char *name = clrnn_format("%s%s", folder, *sub);
+
+        if (name)
+            rmdir(name);
+        free(name);
+    }
+    free(path);
+    clrnn_device_destroy(&device);
+    return st != CLRNN_OK ? clrnn_status_exit(st) : shape.default_ms / shape.clblast_ms < 3;
+}
