@@ -192,6 +192,7 @@ int cmd_doctor(int argc, char **argv)
         {"no-train", CLI_FLAG, NULL, "probes of a few steps, no short training", &params.no_train},
         {"init", CLI_TEXT, "FILE", "start from the weights in a safetensors file", &params.init},
         {"fix", CLI_TEXT, "OUT.yaml", "write the config with the sure remedies applied", &fix},
+        {"plot", CLI_TEXT, "DIR", "draw gradient norms by time step and layer into DIR", &params.plot},
         {"seconds", CLI_REAL, "S", "aim to end by then (45)", &params.seconds},
     };
     const struct cli_spec spec = {

@@ -108,6 +108,7 @@ struct clrnn_finding {
 /** How closely the doctor looks. Zeroed: as closely as 45 seconds allow. */
 struct clrnn_doctor_params {
     const char *init;
+    const char *plot;      // folder for pictures of gradient norms by time step and layer, or NULL
     bool static_only;      // --static: config and data alone
     bool no_train;         // skip the short training
     double seconds;        // aim to end by then; 0: 45

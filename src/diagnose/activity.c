@@ -15,6 +15,7 @@
 void activity_finish(struct activity *a)
 {
     free(a->time);
+    free(a->layer_norm);
     *a = (struct activity){0};
 }
 
@@ -55,7 +56,11 @@ static enum clrnn_status measure_layers(struct clrnn_model *m, struct activity *
     const struct clrnn_config *c = m->config;
 
     a->first_layer = a->last_layer = SIZE_MAX;
+    a->layer_norm = calloc(c->layer_count, sizeof(*a->layer_norm));
+    if (!a->layer_norm)
+        return clrnn_error_memory(m->log, c->layer_count * sizeof(*a->layer_norm), "gradients by layer");
     for (size_t i = 0; i < c->layer_count; i++) {
+        TRY(norm_of_layer(m, i, &a->layer_norm[i]));
         if (!weighs(c->layer[i].kind))
             continue;
         if (a->first_layer == SIZE_MAX)
@@ -64,8 +69,9 @@ static enum clrnn_status measure_layers(struct clrnn_model *m, struct activity *
     }
     if (a->first_layer == SIZE_MAX)
         return CLRNN_OK;
-    TRY(norm_of_layer(m, a->first_layer, &a->first_norm));
-    return norm_of_layer(m, a->last_layer, &a->last_norm);
+    a->first_norm = a->layer_norm[a->first_layer];
+    a->last_norm = a->layer_norm[a->last_layer];
+    return CLRNN_OK;
 }
 
 // dx [T, N, C] of the first recurrent layer.

@@ -85,6 +85,8 @@ enum clrnn_status doctor_run_model(struct doctor *d)
         st = visit_train(&v);
     else if (st == CLRNN_OK)
         visit_report_overfit(&v, false);
+    if (st == CLRNN_OK)
+        st = visit_plot(&v);
     activity_finish(&v.start);
     activity_finish(&v.end);
     probe_finish(&v.probe);

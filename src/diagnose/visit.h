@@ -16,6 +16,7 @@ struct activity_units {
 /** What one pass in train mode shows. */
 struct activity {
     double loss, norm;              // of the batch; total gradient norm
+    double *layer_norm;             // [config.layer_count] of their parameters' gradients
     size_t first_layer, last_layer; // with weights; config layers
     double first_norm, last_norm;   // of their gradients
     uint32_t T;
@@ -61,5 +62,7 @@ enum clrnn_status visit_overfit(struct visit *v);
 /** Its finding; `harmless`: a note only. */
 void visit_report_overfit(struct visit *v, bool harmless);
 enum clrnn_status visit_train(struct visit *v);
+/** Pictures into params.plot. */
+enum clrnn_status visit_plot(const struct visit *v);
 
 #endif

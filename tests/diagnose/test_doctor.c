@@ -208,6 +208,8 @@ static const struct static_case {
           "  scheduler: {multistep_lr: {milestones: [1, 2], gamma: 0.001, interval: epoch}}\n",
      NULL},
     {"single-time-step", CLRNN_SEVERITY_WARNING, ONE_STEP, NET, TRAIN, NULL},
+    {"single-time-step", CLRNN_SEVERITY_WARNING, WELL, GRU POOL "  - rnn: {hidden_size: 4}\n" HEAD, TRAIN,
+     NULL},
     {"dropout-too-high", CLRNN_SEVERITY_WARNING, WELL, GRU POOL "  - dropout: {p: 0.9}\n" HEAD, TRAIN, NULL},
     {"dropout-before-batchnorm", CLRNN_SEVERITY_WARNING, WELL, GRU POOL "  - dropout\n  - batchnorm\n" HEAD,
      TRAIN, NULL},
