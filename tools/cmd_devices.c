@@ -135,6 +135,8 @@ static void print_device(const struct clrnn_device_list *list, size_t i, const s
         printf("      the same hardware as %s\n", clrnn_device_spec(&list->info[info->same_as], other));
     if (info->trouble)
         printf("      BROKEN: %s\n", info->trouble);
+    if (clrnn_device_is_tuned(info))
+        printf("      tuned by `clrnn tune`\n");
     print_test(test, verbose);
 }
 
@@ -185,14 +187,15 @@ static json_t *device_json(const struct clrnn_device_list *list, size_t i, const
     char spec[24], other[24];
 
     return json_pack("{s:s, s:i, s:i, s:s, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:o, s:I, s:I, s:I, s:I, s:b, "
-                     "s:s?, s:s?, s:s?, s:s?, s:o}",
+                     "s:b, s:s?, s:s?, s:s?, s:s?, s:o}",
                      "device", clrnn_device_spec(info, spec), "platform_number", info->platform, "device_number",
                      info->device, "type", type_word(info->type), "name", info->name, "vendor", info->vendor,
                      "platform", info->platform_name, "driver", info->driver, "opencl", info->version, "opencl_c",
                      info->opencl_c_version, "extensions", info->extensions, "features", features_json(info),
                      "compute_units", (json_int_t)info->compute_units, "global_bytes", (json_int_t)info->global_bytes,
                      "max_alloc_bytes", (json_int_t)info->max_alloc_bytes, "local_bytes",
-                     (json_int_t)info->local_bytes, "fp64", (int)info->has_fp64, "trouble", info->trouble, "same_as",
+                     (json_int_t)info->local_bytes, "fp64", (int)info->has_fp64, "tuned",
+                     (int)clrnn_device_is_tuned(info), "trouble", info->trouble, "same_as",
                      same ? clrnn_device_spec(same, other) : NULL, "verdict", verdict_word(test->verdict), "reason",
                      test->reason[0] ? test->reason : NULL, "self_test",
                      test->verdict == CLRNN_VERDICT_NONE ? json_null() : test_json(test));
