@@ -11,8 +11,10 @@ static char cache[] = "/tmp/clrnn-test-tune-XXXXXX";
 
 static int setup_group(void **state)
 {
+    const char *kept = getenv("XDG_CACHE_HOME");
+
     (void)state;
-    return mkdtemp(cache) ? setenv("CLRNN_KEPT_CACHE", getenv("XDG_CACHE_HOME") ? getenv("XDG_CACHE_HOME") : "", 1) : -1;
+    return mkdtemp(cache) ? setenv("CLRNN_KEPT_CACHE", kept ? kept : "", 1) : -1;
 }
 
 static int teardown_group(void **state)
