@@ -87,6 +87,7 @@ const char *cli_duration(double seconds, char text[32]);
     X(grow, "from one RNN layer + linear, add one part at a time")               \
     X(doctor, "why does this not learn: findings, evidence, remedy")             \
     X(plan, "the launches a training step consists of: shapes, FLOPs, bytes")    \
+    X(compare, "the same run on every device: same numbers? how fast?")          \
     X(bench, "speed on one device")                                               \
     X(tune, "measure multiplies of these shapes, remember the best")               \
     X(cache, "what built programs are kept on disk; throw them away")            \

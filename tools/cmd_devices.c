@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
 // clrnn devices: what OpenCL devices there are, and whether each computes right.
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/array.h"
 #include "device/apart.h"
-#include "tools/cli.h"
+#include "tools/compare.h"
 #include "tools/interrupt.h"
 
 // Extensions that clRNN uses or might, under the words that users know.
@@ -142,34 +141,6 @@ static void print_device(const struct clrnn_device_list *list, size_t i, const s
 
 // ---------------------------------------------------------------- for programs
 
-static const char *verdict_word(enum clrnn_verdict verdict)
-{
-    static const char *const words[] = {NULL, "ok", "wrong", "broken"};
-
-    return words[verdict];
-}
-
-static json_t *number(double value)
-{
-    return value < 1e300 ? json_real(value) : json_null(); // what has no bound is reported by its fault
-}
-
-static json_t *test_json(const struct clrnn_device_test *test)
-{
-    json_t *ops = json_array();
-
-    for (uint32_t i = 0; i < test->result.op_count; i++) {
-        const struct clrnn_selftest_op *op = &test->result.op[i];
-
-        json_array_append_new(ops, json_pack("{s:s, s:I, s:I, s:o, s:o, s:s?}", "op", op->op, "cases",
-                                             (json_int_t)op->cases, "wrong", (json_int_t)op->wrong, "error",
-                                             number(op->error), "share_of_bound", number(op->share), "fault",
-                                             op->fault[0] ? op->fault : NULL));
-    }
-    return json_pack("{s:f, s:b, s:o}", "seconds", test->result.seconds, "shortened", (int)test->result.shortened,
-                     "ops", ops);
-}
-
 static json_t *features_json(const struct clrnn_device_info *info)
 {
     json_t *words = json_array();
@@ -196,9 +167,9 @@ static json_t *device_json(const struct clrnn_device_list *list, size_t i, const
                      "max_alloc_bytes", (json_int_t)info->max_alloc_bytes, "local_bytes",
                      (json_int_t)info->local_bytes, "fp64", (int)info->has_fp64, "tuned",
                      (int)clrnn_device_is_tuned(info), "trouble", info->trouble, "same_as",
-                     same ? clrnn_device_spec(same, other) : NULL, "verdict", verdict_word(test->verdict), "reason",
+                     same ? clrnn_device_spec(same, other) : NULL, "verdict", compare_verdict(test->verdict), "reason",
                      test->reason[0] ? test->reason : NULL, "self_test",
-                     test->verdict == CLRNN_VERDICT_NONE ? json_null() : test_json(test));
+                     test->verdict == CLRNN_VERDICT_NONE ? json_null() : compare_selftest_json(&test->result));
 }
 
 static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_device_list *list,

@@ -8,6 +8,7 @@
 
 #include "clrnn/config.h"
 #include "clrnn/device.h"
+#include "clrnn/train.h"
 
 // ---------------------------------------------------------------- overfit
 
@@ -201,5 +202,78 @@ CLRNN_API enum clrnn_status clrnn_devices_test(const struct clrnn_log *log,
                                                const struct clrnn_devices_params *params,
                                                struct clrnn_device_list **list, struct clrnn_device_test **tests,
                                                size_t *row);
+
+// ---------------------------------------------------------------- compare
+
+/** How far a device is from the reference, relative to the largest value, and how far rounding takes it. */
+struct clrnn_deviation {
+    double error, bound;
+};
+
+/** What one device made of the run. NaN and 0: it did not come so far. */
+struct clrnn_compare_row {
+    char spec[24], name[160], platform[160], driver[160], opencl[160];
+    bool is_ref;
+    enum clrnn_verdict verdict;      // of all; OK for ref itself
+    char reason[512];                // of WRONG and BROKEN, a sentence
+    struct clrnn_device_test test;   // its self-test
+
+    struct clrnn_deviation loss, logits, *gradient; // of the first step; gradient [param_count]
+    size_t worst_gradient;           // nearest to its bound, or farthest beyond
+    uint32_t steps;                  // done
+    double *curve;                   // [steps of the result] loss of each step
+    uint32_t leaves;                 // first step, from 1, whose loss is beyond its bound; 0: none
+    char blamed_op[64], blamed_tensor[64]; // "linear_fwd fc7", "fc7 y": the first of that step to blame, or ""
+    char blame[400];                 // the evidence, or why there is none
+    double final_loss, final_accuracy;
+    struct clrnn_deviation final;    // of final_loss
+
+    double build_cold_s, build_warm_s;
+    struct clrnn_timing step_ms;     // over windows of training steps
+    double samples_per_s, flops, bytes, gflops, gb_per_s;
+    struct clrnn_peak peak;
+    uint64_t launches_per_step, peak_device_bytes;
+};
+
+/** What to hold together. Zeroed: every usable device, 20 steps. */
+struct clrnn_compare_params {
+    size_t device_count;
+    const char *const *device;       // SPECs; count 0: every device that can be used
+    const char *init;                // safetensors to start from, or NULL
+    uint32_t steps;                  // 0: 20
+    bool no_speed;                   // numbers only
+    double timeout_s;                // without a sign of life; 0: 120
+    const char *gemm;                // as in clrnn_device_params
+    bool no_tune;
+    const volatile sig_atomic_t *stop;
+    void (*progress)(void *user, const char *what); // before each part; may be NULL
+    void *progress_user;
+};
+
+/** Devices side by side. Finish it with clrnn_compare_finish. */
+struct clrnn_compare_result {
+    uint32_t steps, batch, judged;   // judged: samples that the final loss is taken over
+    bool judged_valid;               // they are validation samples
+    bool speed;                      // times were measured, not only taken along
+    uint32_t noise_runs;             // of the reference with disturbed numbers: the source of bounds
+    size_t param_count;
+    char (*param)[80];               // names of the trained parameters
+    double *bound;                   // [steps] of |loss - reference| / max(|reference|, 0.01)
+    double *deviation;               // [row_count, steps] the same of each row
+    size_t row_count;
+    struct clrnn_compare_row *row;   // ref last
+    bool agree;
+};
+
+/**
+ * The same training run on several devices and on ref, each in a child process, held together: see
+ * doc/devices.md for what is measured and how bounds are found. To be called in a process that has opened no
+ * OpenCL device. Returns CLRNN_OK whether devices agree or not; errors are those of config, data and specs.
+ */
+CLRNN_API enum clrnn_status clrnn_compare(const struct clrnn_log *log, const struct clrnn_config *config,
+                                          const struct clrnn_compare_params *params,
+                                          struct clrnn_compare_result *result);
+/** Frees what the result holds; a second call does nothing. */
+CLRNN_API void clrnn_compare_finish(struct clrnn_compare_result *result);
 
 #endif

@@ -92,7 +92,7 @@ enum clrnn_status clrnn_selftest(struct clrnn_device *device, const struct clrnn
 
 struct board {
     struct clrnn_child_report report;
-    bool opened, done;
+    bool done;
     struct clrnn_selftest_result result;
 };
 
@@ -133,23 +133,24 @@ static void test_in_child(void *user)
     clrnn_child_doing(&b->report, "opening the device");
     if (clrnn_device_open(&open, &device) != CLRNN_OK)
         return;
-    b->opened = true;
     b->done = clrnn_selftest(device, &params, &b->result) == CLRNN_OK;
     clrnn_child_doing(&b->report, "closing the device");
     clrnn_device_destroy(&device);
 }
 
-static void judge(const struct board *b, const char *ending, struct clrnn_device_test *test)
+void selftest_judge(const struct clrnn_selftest_result *result, bool done, const char *ending,
+                    struct clrnn_device_test *test)
 {
-    test->result = b->result;
-    if (!b->done || ending[0]) {
+    test->result = *result;
+    test->reason[0] = 0;
+    if (!done || ending[0]) {
         test->verdict = CLRNN_VERDICT_BROKEN;
         snprintf(test->reason, sizeof(test->reason), "%s", ending[0] ? ending : "it ended without a result");
         return;
     }
-    test->verdict = b->result.ok ? CLRNN_VERDICT_OK : CLRNN_VERDICT_WRONG;
-    for (uint32_t i = 0; i < b->result.op_count && !test->reason[0]; i++)
-        snprintf(test->reason, sizeof(test->reason), "%s", b->result.op[i].fault);
+    test->verdict = result->ok ? CLRNN_VERDICT_OK : CLRNN_VERDICT_WRONG;
+    for (uint32_t i = 0; i < result->op_count && !test->reason[0]; i++)
+        snprintf(test->reason, sizeof(test->reason), "%s", result->op[i].fault);
 }
 
 static enum clrnn_status test_device(const struct clrnn_log *log, const struct clrnn_devices_params *params,
@@ -168,7 +169,7 @@ static enum clrnn_status test_device(const struct clrnn_log *log, const struct c
     st = clrnn_child_start(log, test_in_child, &e, &e.board->report, &child);
     if (st == CLRNN_OK) {
         clrnn_child_wait(&child, params->timeout_s > 0 ? params->timeout_s : PATIENCE_S, params->stop, ending);
-        judge(e.board, ending, test);
+        selftest_judge(&e.board->result, e.board->done, ending, test);
         st = params->stop && *params->stop ? CLRNN_INTERRUPTED : CLRNN_OK;
     }
     clrnn_shared_destroy(e.board, sizeof(*e.board));

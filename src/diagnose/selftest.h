@@ -25,4 +25,8 @@ enum clrnn_status selftest_awkward(struct selftest *s);
  *  ("0:0=FOLDER,1:0=FOLDER"), which only tests set, says. */
 void selftest_take_kernel_dir(const char *spec);
 
+/** A test's verdict from its result, whether it came to its end, and how its child ended ("": well). */
+void selftest_judge(const struct clrnn_selftest_result *result, bool done, const char *ending,
+                    struct clrnn_device_test *test);
+
 #endif

@@ -72,6 +72,7 @@ void clrnn_check_begin(struct clrnn_check *c, enum clrnn_op_kind kind, uint32_t 
     c->random = (struct clrnn_random){.seed = seed, .stream = RANDOM_PROBE};
     c->drawn = 0;
     c->what[0] = c->fault[0] = '\0';
+    c->fault_slot = -1;
     c->no_memory = false;
     c->error = c->share = 0;
 }
@@ -182,6 +183,10 @@ static void CLRNN_PRINTF(2, 3) blame(struct clrnn_check *c, const char *format, 
 
 static void blame_at(struct clrnn_check *c, int slot, size_t index, double got, double want, const char *why)
 {
+    if (!c->fault[0]) {
+        c->fault_slot = slot;
+        c->fault_index = index;
+    }
     blame(c, "output %d [%zu]: got %.9g, want %.9g (%s)", slot, index, got, want, why);
 }
 

@@ -47,6 +47,8 @@ struct clrnn_check {
     float *got[CLRNN_OP_MAX_OUT];   // after the run, outputs as the device gave them (integers as bits)
     double *want[CLRNN_OP_MAX_OUT]; // and as the reference did (integers by value); until the next begin
     char fault[400];     // "" or the first thing wrong, a sentence
+    int fault_slot;      // output that it is about, -1: none
+    size_t fault_index;  // element of it
     double error;        // largest difference over its tensor's largest magnitude
     double share;        // largest difference as a share of what is allowed
 };

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT
+// clrnn compare: the same run on every device.
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/log.h"
+#include "tools/compare.h"
+#include "tools/interrupt.h"
+
+enum { MOST_DEVICES = 64 };
+
+static void show_progress(void *user, const char *what)
+{
+    const struct cli *cli = user;
+
+    clrnn_log(&cli->log, CLRNN_LOG_INFO, "%s", what);
+}
+
+// Cuts "A,B" into specs, in place.
+static size_t cut(char *text, const char *specs[MOST_DEVICES])
+{
+    size_t count = 0;
+    char *rest = NULL;
+
+    for (char *spec = strtok_r(text, ",", &rest); spec && count < MOST_DEVICES; spec = strtok_r(NULL, ",", &rest))
+        specs[count++] = spec;
+    return count;
+}
+
+struct outputs {
+    const char *json, *baseline, *folder;
+    bool plot;
+};
+
+static enum clrnn_status show(const struct cli *cli, const struct clrnn_config *config,
+                              const struct clrnn_compare_result *r, const struct outputs *out)
+{
+    json_t *changes = NULL, *json;
+    enum clrnn_status st = CLRNN_OK;
+
+    if (!out->json || strcmp(out->json, "-"))
+        compare_print(r);
+    if (out->baseline)
+        st = compare_baseline(cli, out->baseline, config, r, &changes);
+    if (st == CLRNN_OK && out->json) {
+        json = compare_json(config, r, changes);
+        changes = NULL;
+        st = compare_write_json(cli, out->json, json);
+        json_decref(json);
+    }
+    json_decref(changes);
+    if (st == CLRNN_OK && out->plot)
+        st = compare_plot(cli, out->folder ? out->folder : ".", r);
+    return st;
+}
+
+int cmd_compare(int argc, char **argv)
+{
+    struct clrnn_compare_params params = {0};
+    const char *devices = NULL, *specs[MOST_DEVICES];
+    struct outputs out = {NULL, NULL, NULL, false};
+    const struct cli_option options[] = {
+        {"devices", CLI_TEXT, "A,B", "only these (every device that can be used)", &devices},
+        {"steps", CLI_UINT, "N", "training steps (20)", &params.steps},
+        {"init", CLI_TEXT, "FILE", "start from the weights in a safetensors file", &params.init},
+        {"no-speed", CLI_FLAG, NULL, "numbers only: no times of steps and builds", &params.no_speed},
+        {"timeout", CLI_REAL, "SECONDS", "give a device up after so long without a sign of life (120)",
+         &params.timeout_s},
+        {"json", CLI_TEXT, "FILE", "write all of it as JSON; - for standard output, in place of the table", &out.json},
+        {"baseline", CLI_TEXT, "FILE", "hold it against the JSON of an earlier run", &out.baseline},
+        {"plot", CLI_FLAG, NULL, "draw compare-loss.svg and compare-speed.svg", &out.plot},
+        {"out", CLI_TEXT, "DIR", "where pictures go (.)", &out.folder},
+    };
+    const struct cli_spec spec = {
+        .usage = "CONFIG.yaml [options]",
+        .text = "Runs the same training steps (same weights, batches and dropout masks) on every device and on the\n"
+                "reference in double precision, each in a process of its own: a device that fails, crashes or hangs\n"
+                "does not stop the rest. Shows where numbers differ by more than rounding explains, from which step,\n"
+                "and the op to blame; and how fast each device is beside what it could do. doc/devices.md says how\n"
+                "bounds are found. Exit status 1 where devices disagree.",
+        .least = 1,
+        .most = 1,
+        .option_count = ARRAY_SIZE(options),
+        .option = options,
+        .examples = "  clrnn compare examples/seed-fixed.yaml\n"
+                    "  clrnn compare config.yaml --devices gpu,pocl --steps 100 --plot\n"
+                    "  clrnn compare config.yaml --json now.json --baseline before.json\n",
+    };
+    struct clrnn_compare_result result = {0};
+    struct clrnn_config *config = NULL;
+    char *text = NULL;
+    struct cli cli;
+    enum clrnn_status st;
+    int status;
+
+    if (!cli_parse(&cli, &spec, argc, argv, &status))
+        return status;
+    if (devices || cli.device) {
+        text = strdup(devices ? devices : cli.device);
+        params.device = specs;
+        params.device_count = text ? cut(text, specs) : 0;
+    }
+    params.gemm = cli.gemm;
+    params.no_tune = cli.no_tune;
+    params.stop = interrupt_catch();
+    params.progress = show_progress;
+    params.progress_user = &cli;
+    st = cli_config(&cli, cli.argument[0], &config);
+    if (st == CLRNN_OK)
+        st = clrnn_compare(&cli.log, config, &params, &result);
+    if (st == CLRNN_OK)
+        st = show(&cli, config, &result, &out);
+    if (st == CLRNN_OK && !result.agree)
+        st = CLRNN_FAILED;
+    clrnn_compare_finish(&result);
+    clrnn_config_destroy(&config);
+    free(text);
+    return cli_finish(&cli, st);
+}

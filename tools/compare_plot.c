@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+// The pictures of a comparison: every device's losses, and their speed as bars.
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/array.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "tools/compare.h"
+#include "train/picture.h"
+
+static const char *const colours[] = {"#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#17becf", "#8c564b"};
+
+static void label(const struct clrnn_picture *p, const struct clrnn_compare_row *row)
+{
+    char text[80];
+
+    snprintf(text, sizeof(text), "%s %.40s", row->spec, row->is_ref ? "double precision" : row->name);
+    clrnn_picture_text(p, text);
+}
+
+// ref last and thin, so that it shows on top of those that agree.
+static void write_losses(const struct clrnn_picture *p, const struct clrnn_compare_result *r)
+{
+    FILE *f = p->script;
+
+    fprintf(f, "set title 'Loss of each step' textcolor '#303030'\nset xlabel 'step'\nset ylabel 'loss'\n"
+               "set key above left vertical maxrows 4 noenhanced\nset xrange [1:%u]\nplot ", MAX2(r->steps, 2u));
+    for (size_t i = 0; i < r->row_count; i++) {
+        const struct clrnn_compare_row *row = &r->row[i];
+
+        fprintf(f, "%s'-' using 1:2 with lines linewidth %d dashtype %d linecolor '%s' title ", i ? ", " : "",
+                row->is_ref ? 1 : 3, row->is_ref ? 2 : 1, row->is_ref ? "#000000" : colours[i % ARRAY_SIZE(colours)]);
+        label(p, row);
+    }
+    fprintf(f, "\n");
+    for (size_t i = 0; i < r->row_count; i++) {
+        for (uint32_t s = 0; s < r->row[i].steps; s++)
+            if (isfinite(r->row[i].curve[s]))
+                fprintf(f, "%u %.9g\n", s + 1, r->row[i].curve[s]);
+        fprintf(f, "e\n");
+    }
+}
+
+static void write_speeds(const struct clrnn_picture *p, const struct clrnn_compare_result *r)
+{
+    FILE *f = p->script;
+
+    fprintf(f, "set title 'Training samples per second' textcolor '#303030'\nset ylabel 'samples/s'\n"
+               "set logscale y\nset key off\nset style fill solid 0.9 noborder\nset boxwidth 0.6\n"
+               "set xrange [-0.6:%g]\nset offsets 0,0,graph 0.1,0\nset xtics noenhanced (", (double)r->row_count - 0.4);
+    for (size_t i = 0; i < r->row_count; i++) {
+        fprintf(f, "%s", i ? ", " : "");
+        clrnn_picture_text(p, r->row[i].spec);
+        fprintf(f, " %zu", i);
+    }
+    fprintf(f, ")\nplot '-' using 1:2 with boxes linecolor '#1f77b4', "
+               "'-' using 1:2:3 with labels offset 0,0.7 textcolor '#303030'\n");
+    for (int series = 0; series < 2; series++) {
+        for (size_t i = 0; i < r->row_count; i++) {
+            const double speed = r->row[i].samples_per_s;
+
+            if (isfinite(speed) && speed > 0)
+                fprintf(f, "%zu %.9g \"%.*f\"\n", i, speed, speed < 100 ? 1 : 0, speed);
+        }
+        fprintf(f, "e\n");
+    }
+}
+
+static bool draw(const char *folder, const char *name, const struct clrnn_compare_result *r,
+                 void (*write)(const struct clrnn_picture *, const struct clrnn_compare_result *))
+{
+    char *path = clrnn_path_join(folder, name);
+    struct clrnn_picture picture;
+    const bool begun = path && clrnn_picture_begin(path, &picture);
+
+    free(path);
+    if (!begun)
+        return false;
+    write(&picture, r);
+    return clrnn_picture_end(&picture);
+}
+
+enum clrnn_status compare_plot(const struct cli *cli, const char *folder, const struct clrnn_compare_result *r)
+{
+    bool any = false;
+
+    if (!clrnn_picture_possible())
+        return clrnn_error(&cli->log, CLRNN_ERR_DISK, "no pictures: gnuplot is not installed (Debian: gnuplot-nox)");
+    TRY(clrnn_make_folder(&cli->log, folder));
+    for (size_t i = 0; i < r->row_count; i++)
+        any = any || (isfinite(r->row[i].samples_per_s) && r->row[i].samples_per_s > 0);
+    if (!draw(folder, "compare-loss.svg", r, write_losses) || (any && !draw(folder, "compare-speed.svg", r, write_speeds)))
+        return clrnn_error(&cli->log, CLRNN_ERR_DISK, "%s: gnuplot could not draw the pictures there", folder);
+    return CLRNN_OK;
+}

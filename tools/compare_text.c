@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: MIT
+// A comparison on the terminal.
+#include <math.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "tools/compare.h"
+
+static const char *short_verdict(const struct clrnn_compare_row *row)
+{
+    static const char *const words[] = {"", "agrees", "WRONG", "BROKEN"};
+
+    return row->is_ref ? "reference" : words[row->verdict];
+}
+
+// How a number is shown; "-" where it is not known.
+enum look { ERROR, SHARE, LOSS, PLACES, WHOLE, SECONDS };
+
+static const char *cell(enum look look, double value, char text[32])
+{
+    snprintf(text, 32, "-");
+    if (!isfinite(value))
+        return text;
+    switch (look) {
+    case ERROR:
+        snprintf(text, 32, "%.1e", value);
+        break;
+    case SHARE:
+        snprintf(text, 32, "%.0f%%", 100 * value);
+        break;
+    case LOSS:
+        snprintf(text, 32, "%.7g", value);
+        break;
+    case PLACES:
+        snprintf(text, 32, "%.3f", value);
+        break;
+    case WHOLE:
+        snprintf(text, 32, "%.0f", value);
+        break;
+    case SECONDS:
+        snprintf(text, 32, "%.2f s", value);
+        break;
+    }
+    return text;
+}
+
+static double share(struct clrnn_deviation d)
+{
+    return d.bound > 0 ? d.error / d.bound : NAN;
+}
+
+// Of what rounding explains: the largest of the first step and the whole curve.
+static double worst_share(const struct clrnn_compare_result *r, size_t at)
+{
+    const struct clrnn_compare_row *row = &r->row[at];
+    double worst = fmax(share(row->loss), share(row->logits));
+
+    if (r->param_count)
+        worst = fmax(worst, share(row->gradient[row->worst_gradient]));
+    for (uint32_t s = 0; s < row->steps; s++)
+        worst = fmax(worst, r->deviation[at * r->steps + s] / r->bound[s]);
+    return worst;
+}
+
+static void print_numbers(const struct clrnn_compare_result *r)
+{
+    printf("%-8s %-9s %-9s  %8s %8s %9s  %8s  %-13s %12s %8s\n", "", "", "self-test", "loss", "logits", "gradients",
+           "of bound", "loss curve", "final loss", "accuracy");
+    for (size_t i = 0; i < r->row_count; i++) {
+        const struct clrnn_compare_row *row = &r->row[i];
+        const char *test = row->is_ref ? "-" : compare_verdict(row->test.verdict);
+        const bool has = row->steps > 0 && !row->is_ref;
+        char a[32], b[32], c[32], d[32], e[32], f[32], curve[32];
+
+        if (row->leaves)
+            snprintf(curve, sizeof(curve), "leaves at %u", row->leaves);
+        else
+            snprintf(curve, sizeof(curve), "%u steps", row->steps);
+        printf("%-8s %-9s %-9s  %8s %8s %9s  %8s  %-13s %12s %8s\n", row->spec, short_verdict(row), test ? test : "-",
+               has ? cell(ERROR, row->loss.error, a) : "-", has ? cell(ERROR, row->logits.error, b) : "-",
+               has && r->param_count ? cell(ERROR, row->gradient[row->worst_gradient].error, c) : "-",
+               has ? cell(SHARE, worst_share(r, i), d) : "-", curve, cell(LOSS, row->final_loss, e),
+               cell(PLACES, row->final_accuracy, f));
+    }
+}
+
+static void of_peak(double value, double peak, char text[48])
+{
+    if (!isfinite(value))
+        snprintf(text, 48, "-");
+    else if (isfinite(peak))
+        snprintf(text, 48, "%.3g of %.3g", value, peak);
+    else
+        snprintf(text, 48, "%.3g", value);
+}
+
+static void print_speed(const struct clrnn_compare_result *r)
+{
+    printf("\n%-8s %10s %10s %7s  %10s %8s  %-18s %-18s %9s %9s %9s\n", "", "ms/step", "min", "spread", "samples/s",
+           "launches", "GFLOP/s", "GB/s", "cold", "warm", "memory");
+    for (size_t i = 0; i < r->row_count; i++) {
+        const struct clrnn_compare_row *row = &r->row[i];
+        const struct clrnn_timing *t = &row->step_ms;
+        char a[32], b[32], c[32], d[32], e[32], f[32], flops[48], bytes[48], memory[32];
+
+        of_peak(row->gflops, row->peak.gflops, flops);
+        of_peak(row->gb_per_s, row->peak.gb_per_s, bytes);
+        printf("%-8s %10s %10s %7s  %10s %8llu  %-18s %-18s %9s %9s %9s\n", row->spec, cell(PLACES, t->median, a),
+               cell(PLACES, t->min, b), cell(SHARE, (t->max - t->min) / t->median, c),
+               cell(WHOLE, row->samples_per_s, d), (unsigned long long)row->launches_per_step, flops, bytes,
+               cell(SECONDS, row->build_cold_s, e), cell(SECONDS, row->build_warm_s, f),
+               row->is_ref ? "-" : cli_bytes((double)row->peak_device_bytes, memory));
+    }
+}
+
+static void print_devices(const struct clrnn_compare_result *r)
+{
+    printf("\n");
+    for (size_t i = 0; i < r->row_count; i++) {
+        const struct clrnn_compare_row *row = &r->row[i];
+
+        if (row->is_ref)
+            printf("%-8s plain C in double precision\n", row->spec);
+        else
+            printf("%-8s %s; %s, driver %s, %s\n", row->spec, row->name, row->platform, row->driver, row->opencl);
+    }
+}
+
+void compare_print(const struct clrnn_compare_result *r)
+{
+    printf("%u training steps of batch %u, held against the reference in double precision. Bounds: 10 times what %u "
+           "runs of\nthe reference show whose numbers are off by up to 4 units in the last place of float32.\n\n",
+           r->steps, r->batch, r->noise_runs);
+    print_numbers(r);
+    printf("\nfirst step: largest error of loss, logits and gradients over their largest value; final loss over %u %s "
+           "samples\n", r->judged, r->judged_valid ? "validation" : "training");
+    print_speed(r);
+    print_devices(r);
+    for (size_t i = 0; i < r->row_count; i++) {
+        const struct clrnn_compare_row *row = &r->row[i];
+
+        if (!row->reason[0])
+            continue;
+        printf("\n%s %s: %s\n", row->spec, short_verdict(row), row->reason);
+        if (row->blame[0])
+            printf("    %s\n", row->blame);
+    }
+    printf("\n%s\n", r->agree ? "All devices agree." : "The devices do not agree.");
+}
