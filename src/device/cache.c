@@ -36,6 +36,12 @@ char *clrnn_cache_folder(void)
     return home && *home ? clrnn_path_join(home, ".cache/clrnn/programs") : NULL;
 }
 
+static enum clrnn_status error_no_folder(const struct clrnn_log *log)
+{
+    return clrnn_error(log, CLRNN_ERR_DISK,
+                       "there is no folder for a cache: neither XDG_CACHE_HOME nor HOME is set");
+}
+
 static uint64_t most_bytes(void)
 {
     const char *text = getenv("CLRNN_CACHE_BYTES");
@@ -225,7 +231,7 @@ enum clrnn_status clrnn_cache_info(const struct clrnn_log *log, struct clrnn_cac
 
     *info = (struct clrnn_cache_info){.folder = clrnn_cache_folder(), .most_bytes = most_bytes()};
     if (!info->folder)
-        return clrnn_error(log, CLRNN_ERR_DISK, "there is no folder for a cache: neither XDG_CACHE_HOME nor HOME is set");
+        return error_no_folder(log);
     if (entries_read(log, info->folder, &e) != CLRNN_OK) {
         free(info->folder);
         info->folder = NULL;
@@ -247,7 +253,7 @@ enum clrnn_status clrnn_cache_clear(const struct clrnn_log *log, size_t *program
     *programs = 0;
     *bytes = 0;
     if (!folder)
-        return clrnn_error(log, CLRNN_ERR_DISK, "there is no folder for a cache: neither XDG_CACHE_HOME nor HOME is set");
+        return error_no_folder(log);
     st = entries_read(log, folder, &e);
     for (size_t i = 0; st == CLRNN_OK && i < e.count; i++) {
         if (unlink(e.entry[i].path) == 0) {
