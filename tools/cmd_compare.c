@@ -23,7 +23,8 @@ static size_t cut(char *text, const char *specs[MOST_DEVICES])
     size_t count = 0;
     char *rest = NULL;
 
-    for (char *spec = strtok_r(text, ",", &rest); spec && count < MOST_DEVICES; spec = strtok_r(NULL, ",", &rest))
+    for (char *spec = strtok_r(text, ",", &rest); spec && count < MOST_DEVICES;
+         spec = strtok_r(NULL, ",", &rest))
         specs[count++] = spec;
     return count;
 }
@@ -67,17 +68,22 @@ int cmd_compare(int argc, char **argv)
         {"no-speed", CLI_FLAG, NULL, "numbers only: no times of steps and builds", &params.no_speed},
         {"timeout", CLI_REAL, "SECONDS", "give a device up after so long without a sign of life (120)",
          &params.timeout_s},
-        {"json", CLI_TEXT, "FILE", "write all of it as JSON; - for standard output, in place of the table", &out.json},
+        {"json", CLI_TEXT, "FILE", "write all of it as JSON; - for standard output, in place of the table",
+         &out.json},
         {"baseline", CLI_TEXT, "FILE", "hold it against the JSON of an earlier run", &out.baseline},
         {"plot", CLI_FLAG, NULL, "draw compare-loss.svg and compare-speed.svg", &out.plot},
         {"out", CLI_TEXT, "DIR", "where pictures go (.)", &out.folder},
     };
     const struct cli_spec spec = {
         .usage = "CONFIG.yaml [options]",
-        .text = "Runs the same training steps (same weights, batches and dropout masks) on every device and on the\n"
-                "reference in double precision, each in a process of its own: a device that fails, crashes or hangs\n"
-                "does not stop the rest. Shows where numbers differ by more than rounding explains, from which step,\n"
-                "and the op to blame; and how fast each device is beside what it could do. doc/devices.md says how\n"
+        .text = "Runs the same training steps (same weights, batches and dropout masks) on every device and "
+                "on the\n"
+                "reference in double precision, each in a process of its own: a device that fails, crashes "
+                "or hangs\n"
+                "does not stop the rest. Shows where numbers differ by more than rounding explains, from "
+                "which step,\n"
+                "and the op to blame; and how fast each device is beside what it could do. doc/devices.md "
+                "says how\n"
                 "bounds are found. Exit status 1 where devices disagree.",
         .least = 1,
         .most = 1,

@@ -76,8 +76,8 @@ static void print_ops(const struct clrnn_selftest_result *r, bool all)
 
         if (!op->cases || (!all && !op->wrong))
             continue;
-        printf("        %-14s %3u cases, largest error %.1e, %5.1f%% of what rounding explains%s\n", op->op, op->cases,
-               op->error, 100 * op->share, op->wrong ? ": WRONG" : "");
+        printf("        %-14s %3u cases, largest error %.1e, %5.1f%% of what rounding explains%s\n", op->op,
+               op->cases, op->error, 100 * op->share, op->wrong ? ": WRONG" : "");
         if (op->wrong)
             printf("            %s\n", op->fault);
     }
@@ -95,7 +95,8 @@ static void print_test(const struct clrnn_device_test *test, bool verbose)
     case CLRNN_VERDICT_NONE:
         return;
     case CLRNN_VERDICT_OK:
-        printf("      self-test ok: %u cases in %.1f s, largest error %.1e in %s, %.0f%% of what rounding explains%s\n",
+        printf("      self-test ok: %u cases in %.1f s, largest error %.1e in %s, %.0f%% of what rounding "
+               "explains%s\n",
                count_cases(r), r->seconds, worst->error, worst->op, 100 * worst->share,
                r->shortened ? "; only the smaller sizes, it is slow" : "");
         break;
@@ -151,25 +152,26 @@ static json_t *features_json(const struct clrnn_device_info *info)
     return words;
 }
 
-static json_t *device_json(const struct clrnn_device_list *list, size_t i, const struct clrnn_device_test *test)
+static json_t *device_json(const struct clrnn_device_list *list, size_t i,
+                           const struct clrnn_device_test *test)
 {
     const struct clrnn_device_info *info = &list->info[i];
     const struct clrnn_device_info *same = info->same_as < 0 ? NULL : &list->info[info->same_as];
     char spec[24], other[24];
 
-    return json_pack("{s:s, s:i, s:i, s:s, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:o, s:I, s:I, s:I, s:I, s:b, "
-                     "s:b, s:s?, s:s?, s:s?, s:s?, s:o}",
-                     "device", clrnn_device_spec(info, spec), "platform_number", info->platform, "device_number",
-                     info->device, "type", type_word(info->type), "name", info->name, "vendor", info->vendor,
-                     "platform", info->platform_name, "driver", info->driver, "opencl", info->version, "opencl_c",
-                     info->opencl_c_version, "extensions", info->extensions, "features", features_json(info),
-                     "compute_units", (json_int_t)info->compute_units, "global_bytes", (json_int_t)info->global_bytes,
-                     "max_alloc_bytes", (json_int_t)info->max_alloc_bytes, "local_bytes",
-                     (json_int_t)info->local_bytes, "fp64", (int)info->has_fp64, "tuned",
-                     (int)clrnn_device_is_tuned(info), "trouble", info->trouble, "same_as",
-                     same ? clrnn_device_spec(same, other) : NULL, "verdict", compare_verdict(test->verdict), "reason",
-                     test->reason[0] ? test->reason : NULL, "self_test",
-                     test->verdict == CLRNN_VERDICT_NONE ? json_null() : compare_selftest_json(&test->result));
+    return json_pack(
+        "{s:s, s:i, s:i, s:s, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:o, s:I, s:I, s:I, s:I, s:b, "
+        "s:b, s:s?, s:s?, s:s?, s:s?, s:o}",
+        "device", clrnn_device_spec(info, spec), "platform_number", info->platform, "device_number",
+        info->device, "type", type_word(info->type), "name", info->name, "vendor", info->vendor, "platform",
+        info->platform_name, "driver", info->driver, "opencl", info->version, "opencl_c",
+        info->opencl_c_version, "extensions", info->extensions, "features", features_json(info),
+        "compute_units", (json_int_t)info->compute_units, "global_bytes", (json_int_t)info->global_bytes,
+        "max_alloc_bytes", (json_int_t)info->max_alloc_bytes, "local_bytes", (json_int_t)info->local_bytes,
+        "fp64", (int)info->has_fp64, "tuned", (int)clrnn_device_is_tuned(info), "trouble", info->trouble,
+        "same_as", same ? clrnn_device_spec(same, other) : NULL, "verdict", compare_verdict(test->verdict),
+        "reason", test->reason[0] ? test->reason : NULL, "self_test",
+        test->verdict == CLRNN_VERDICT_NONE ? json_null() : compare_selftest_json(&test->result));
 }
 
 static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_device_list *list,
@@ -179,7 +181,8 @@ static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_de
     char *text = NULL;
 
     for (size_t i = 0; array && i < list->count; i++)
-        if ((only == list->count || only == i) && json_array_append_new(array, device_json(list, i, &tests[i]))) {
+        if ((only == list->count || only == i) &&
+            json_array_append_new(array, device_json(list, i, &tests[i]))) {
             json_decref(array);
             array = NULL;
         }
@@ -203,7 +206,8 @@ static void show_progress(void *user, const struct clrnn_device_info *info)
 
     if (cli->log.level < CLRNN_LOG_INFO)
         return;
-    snprintf(line, sizeof(line), "testing %s %s (%s)", clrnn_device_spec(info, spec), info->name, info->platform_name);
+    snprintf(line, sizeof(line), "testing %s %s (%s)", clrnn_device_spec(info, spec), info->name,
+             info->platform_name);
     cli->log.fn(cli->log.user, CLRNN_LOG_INFO, line);
 }
 
@@ -234,12 +238,15 @@ int cmd_devices(int argc, char **argv)
     };
     const struct cli_spec spec = {
         .usage = "[--device SPEC] [--no-test] [--json]",
-        .text = "Lists every OpenCL device under the number that clinfo gives it, platforms without devices and\n"
-                "drivers that fail included, and at the end the reference device. The number, or part of a name,\n"
-                "is what --device takes; `clinfo -d P:D` tells more of one.\n\n"
-                "Each device runs a self-test in a process of its own, so that one that crashes or hangs is a row:\n"
-                "every kernel at small and awkward sizes against the reference in double precision. --verbose\n"
-                "shows each op. Exit status 1 where a device computes wrong or fails its test.",
+        .text =
+            "Lists every OpenCL device under the number that clinfo gives it, platforms without devices and\n"
+            "drivers that fail included, and at the end the reference device. The number, or part of a "
+            "name,\n"
+            "is what --device takes; `clinfo -d P:D` tells more of one.\n\n"
+            "Each device runs a self-test in a process of its own, so that one that crashes or hangs is a "
+            "row:\n"
+            "every kernel at small and awkward sizes against the reference in double precision. --verbose\n"
+            "shows each op. Exit status 1 where a device computes wrong or fails its test.",
         .takes_json = true,
         .option_count = ARRAY_SIZE(options),
         .option = options,

@@ -16,7 +16,8 @@ json_t *compare_selftest_json(const struct clrnn_selftest_result *result);
 void compare_print(const struct clrnn_compare_result *r);
 
 /** All of it; `baseline` (taken over) or NULL. NULL: no memory. */
-json_t *compare_json(const struct clrnn_config *config, const struct clrnn_compare_result *r, json_t *baseline);
+json_t *compare_json(const struct clrnn_config *config, const struct clrnn_compare_result *r,
+                     json_t *baseline);
 enum clrnn_status compare_write_json(const struct cli *cli, const char *path, const json_t *json);
 
 /** Holds a run against the JSON of an earlier one: prints what changed, gives it as JSON. */
@@ -24,6 +25,7 @@ enum clrnn_status compare_baseline(const struct cli *cli, const char *path, cons
                                    const struct clrnn_compare_result *r, json_t **changes);
 
 /** compare-loss.svg and compare-speed.svg in `folder`. */
-enum clrnn_status compare_plot(const struct cli *cli, const char *folder, const struct clrnn_compare_result *r);
+enum clrnn_status compare_plot(const struct cli *cli, const char *folder,
+                               const struct clrnn_compare_result *r);
 
 #endif

@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "tools/compare.h"
 
-#define SLOWER 1.1      // times the earlier median, and beyond both runs' spread
+#define SLOWER 1.1 // times the earlier median, and beyond both runs' spread
 #define BUILD_SLOWER_S 0.5
 
 const char *compare_verdict(enum clrnn_verdict verdict)
@@ -33,12 +33,14 @@ json_t *compare_selftest_json(const struct clrnn_selftest_result *result)
     for (uint32_t i = 0; i < result->op_count; i++) {
         const struct clrnn_selftest_op *op = &result->op[i];
 
-        json_array_append_new(ops, json_pack("{s:s, s:I, s:I, s:o, s:o, s:s?}", "op", op->op, "cases",
-                                             (json_int_t)op->cases, "wrong", (json_int_t)op->wrong, "error",
-                                             compare_number(op->error), "share_of_bound", compare_number(op->share),
-                                             "fault", op->fault[0] ? op->fault : NULL));
+        json_array_append_new(ops,
+                              json_pack("{s:s, s:I, s:I, s:o, s:o, s:s?}", "op", op->op, "cases",
+                                        (json_int_t)op->cases, "wrong", (json_int_t)op->wrong, "error",
+                                        compare_number(op->error), "share_of_bound",
+                                        compare_number(op->share), "fault", op->fault[0] ? op->fault : NULL));
     }
-    return json_pack("{s:f, s:b, s:o}", "seconds", result->seconds, "shortened", (int)result->shortened, "ops", ops);
+    return json_pack("{s:f, s:b, s:o}", "seconds", result->seconds, "shortened", (int)result->shortened,
+                     "ops", ops);
 }
 
 // ---------------------------------------------------------------- writing
@@ -72,42 +74,42 @@ static json_t *first_step(const struct clrnn_compare_result *r, const struct clr
     for (size_t i = 0; i < r->param_count; i++)
         json_object_set_new(gradients, r->param[i], deviation(row->gradient[i]));
     return json_pack("{s:o, s:o, s:o, s:s?}", "loss", deviation(row->loss), "logits", deviation(row->logits),
-                     "gradients", gradients, "worst_gradient", r->param_count ? r->param[row->worst_gradient] : NULL);
+                     "gradients", gradients, "worst_gradient",
+                     r->param_count ? r->param[row->worst_gradient] : NULL);
 }
 
 static json_t *timing(const struct clrnn_timing *t)
 {
-    return json_pack("{s:o, s:o, s:o, s:I, s:o}", "median", compare_number(t->median), "min", compare_number(t->min),
-                     "max", compare_number(t->max), "reps", (json_int_t)t->reps, "spread",
-                     compare_number((t->max - t->min) / t->median));
+    return json_pack("{s:o, s:o, s:o, s:I, s:o}", "median", compare_number(t->median), "min",
+                     compare_number(t->min), "max", compare_number(t->max), "reps", (json_int_t)t->reps,
+                     "spread", compare_number((t->max - t->min) / t->median));
 }
 
 static json_t *row_json(const struct clrnn_compare_result *r, size_t at)
 {
     const struct clrnn_compare_row *row = &r->row[at];
-    json_t *all = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s?, s:s?, s:s?, s:s?, s:o}", "device", row->spec, "name",
-                            row->name, "platform", row->platform, "driver", row->driver, "opencl", row->opencl,
-                            "verdict", compare_verdict(row->verdict), "reason", text_or_null(row->reason),
-                            "self_test_verdict", compare_verdict(row->test.verdict), "self_test_reason",
-                            text_or_null(row->test.reason), "self_test",
-                            row->test.verdict == CLRNN_VERDICT_NONE ? json_null()
-                                                                    : compare_selftest_json(&row->test.result));
-    json_t *more = json_pack("{s:o, s:I, s:o, s:o, s:o, s:s?, s:s?, s:s?, s:o, s:o, s:o}", "first_step",
-                             first_step(r, row), "steps", (json_int_t)row->steps, "loss",
-                             numbers(row->curve, row->steps), "deviation",
-                             numbers(r->deviation + at * r->steps, row->steps), "leaves_at_step",
-                             row->leaves ? json_integer(row->leaves) : json_null(), "blamed_op",
-                             text_or_null(row->blamed_op), "blamed_tensor", text_or_null(row->blamed_tensor), "blame",
-                             text_or_null(row->blame), "final_loss", compare_number(row->final_loss),
-                             "final_accuracy", compare_number(row->final_accuracy), "final", deviation(row->final));
-    json_t *speed = json_pack("{s:o, s:o, s:o, s:o, s:f, s:f, s:o, s:o, s:o, s:o, s:I, s:I}", "build_cold_s",
-                              compare_number(row->build_cold_s), "build_warm_s", compare_number(row->build_warm_s),
-                              "step_ms", timing(&row->step_ms), "samples_per_s", compare_number(row->samples_per_s),
-                              "flops_per_step", row->flops, "bytes_per_step", row->bytes, "gflops",
-                              compare_number(row->gflops), "gb_per_s", compare_number(row->gb_per_s), "peak_gflops",
-                              compare_number(row->peak.gflops), "peak_gb_per_s", compare_number(row->peak.gb_per_s),
-                              "launches_per_step", (json_int_t)row->launches_per_step, "peak_device_bytes",
-                              (json_int_t)row->peak_device_bytes);
+    json_t *all = json_pack(
+        "{s:s, s:s, s:s, s:s, s:s, s:s?, s:s?, s:s?, s:s?, s:o}", "device", row->spec, "name", row->name,
+        "platform", row->platform, "driver", row->driver, "opencl", row->opencl, "verdict",
+        compare_verdict(row->verdict), "reason", text_or_null(row->reason), "self_test_verdict",
+        compare_verdict(row->test.verdict), "self_test_reason", text_or_null(row->test.reason), "self_test",
+        row->test.verdict == CLRNN_VERDICT_NONE ? json_null() : compare_selftest_json(&row->test.result));
+    json_t *more = json_pack(
+        "{s:o, s:I, s:o, s:o, s:o, s:s?, s:s?, s:s?, s:o, s:o, s:o}", "first_step", first_step(r, row),
+        "steps", (json_int_t)row->steps, "loss", numbers(row->curve, row->steps), "deviation",
+        numbers(r->deviation + at * r->steps, row->steps), "leaves_at_step",
+        row->leaves ? json_integer(row->leaves) : json_null(), "blamed_op", text_or_null(row->blamed_op),
+        "blamed_tensor", text_or_null(row->blamed_tensor), "blame", text_or_null(row->blame), "final_loss",
+        compare_number(row->final_loss), "final_accuracy", compare_number(row->final_accuracy), "final",
+        deviation(row->final));
+    json_t *speed = json_pack(
+        "{s:o, s:o, s:o, s:o, s:f, s:f, s:o, s:o, s:o, s:o, s:I, s:I}", "build_cold_s",
+        compare_number(row->build_cold_s), "build_warm_s", compare_number(row->build_warm_s), "step_ms",
+        timing(&row->step_ms), "samples_per_s", compare_number(row->samples_per_s), "flops_per_step",
+        row->flops, "bytes_per_step", row->bytes, "gflops", compare_number(row->gflops), "gb_per_s",
+        compare_number(row->gb_per_s), "peak_gflops", compare_number(row->peak.gflops), "peak_gb_per_s",
+        compare_number(row->peak.gb_per_s), "launches_per_step", (json_int_t)row->launches_per_step,
+        "peak_device_bytes", (json_int_t)row->peak_device_bytes);
 
     if (!all || !more || !speed || json_object_update(all, more) || json_object_update(all, speed)) {
         json_decref(all);
@@ -133,7 +135,8 @@ static void config_key(const struct clrnn_config *config, char hex[33])
     free(text);
 }
 
-json_t *compare_json(const struct clrnn_config *config, const struct clrnn_compare_result *r, json_t *baseline)
+json_t *compare_json(const struct clrnn_config *config, const struct clrnn_compare_result *r,
+                     json_t *baseline)
 {
     json_t *rows = json_array(), *all;
     char key[33];
@@ -141,11 +144,11 @@ json_t *compare_json(const struct clrnn_config *config, const struct clrnn_compa
     config_key(config, key);
     for (size_t i = 0; i < r->row_count; i++)
         json_array_append_new(rows, row_json(r, i));
-    all = json_pack("{s:s, s:s?, s:s, s:b, s:b, s:I, s:I, s:I, s:s, s:I, s:o, s:o}", "clrnn", clrnn_version(), "config",
-                    config->path, "config_key", key, "agree", (int)r->agree, "speed", (int)r->speed, "steps", (json_int_t)r->steps, "batch",
-                    (json_int_t)r->batch, "judged_samples", (json_int_t)r->judged, "judged",
-                    r->judged_valid ? "valid" : "train", "noise_runs", (json_int_t)r->noise_runs, "loss_bound",
-                    numbers(r->bound, r->steps), "devices", rows);
+    all = json_pack("{s:s, s:s?, s:s, s:b, s:b, s:I, s:I, s:I, s:s, s:I, s:o, s:o}", "clrnn", clrnn_version(),
+                    "config", config->path, "config_key", key, "agree", (int)r->agree, "speed", (int)r->speed,
+                    "steps", (json_int_t)r->steps, "batch", (json_int_t)r->batch, "judged_samples",
+                    (json_int_t)r->judged, "judged", r->judged_valid ? "valid" : "train", "noise_runs",
+                    (json_int_t)r->noise_runs, "loss_bound", numbers(r->bound, r->steps), "devices", rows);
     if (all && baseline && json_object_set(all, "baseline", baseline)) {
         json_decref(all);
         all = NULL;
@@ -156,7 +159,8 @@ json_t *compare_json(const struct clrnn_config *config, const struct clrnn_compa
 
 enum clrnn_status compare_write_json(const struct cli *cli, const char *path, const json_t *json)
 {
-    char *text = json ? json_dumps(json, JSON_INDENT(1)) : NULL, *line = text ? clrnn_format("%s\n", text) : NULL;
+    char *text = json ? json_dumps(json, JSON_INDENT(1)) : NULL,
+         *line = text ? clrnn_format("%s\n", text) : NULL;
     enum clrnn_status st;
 
     if (line && strcmp(path, "-") == 0) {
@@ -236,7 +240,8 @@ static void hold_curve(struct beside *b)
             continue;
         differing++;
         if (!(fabs(now - then) <= b->r->bound[s] * fmax(fabs(then), 0.01))) {
-            note(b, "DIFFERENT: the loss of step %u is %.9g, then %.9g, more than rounding explains", s + 1, now, then);
+            note(b, "DIFFERENT: the loss of step %u is %.9g, then %.9g, more than rounding explains", s + 1,
+                 now, then);
             return;
         }
     }
@@ -264,7 +269,8 @@ static void hold_speed(struct beside *b)
             note(b, "SLOWER: %s build %.2f s, then %.2f s", i ? "warm" : "cold", s, earlier);
     }
     if ((double)row->peak_device_bytes > SLOWER * bytes)
-        note(b, "more device memory: %llu bytes, then %.0f", (unsigned long long)row->peak_device_bytes, bytes);
+        note(b, "more device memory: %llu bytes, then %.0f", (unsigned long long)row->peak_device_bytes,
+             bytes);
 }
 
 // The same device of the earlier run: by name and platform, since numbers change.
@@ -290,8 +296,7 @@ static void print_changes(const struct clrnn_compare_row *row, const json_t *lin
 
     if (!json_array_size(lines))
         printf("%-8s nothing changed\n", row->spec);
-    json_array_foreach(lines, i, line)
-        printf("%-8s %s\n", i ? "" : row->spec, json_string_value(line));
+    json_array_foreach(lines, i, line) printf("%-8s %s\n", i ? "" : row->spec, json_string_value(line));
 }
 
 enum clrnn_status compare_baseline(const struct cli *cli, const char *path, const struct clrnn_config *config,
@@ -305,8 +310,8 @@ enum clrnn_status compare_baseline(const struct cli *cli, const char *path, cons
 
     if (!json_is_array(devices)) {
         const enum clrnn_status st =
-            clrnn_error(&cli->log, CLRNN_ERR_DATA, "%s: %s; expected what `clrnn compare --json FILE` wrote", path,
-                        then ? "it holds no devices" : error.text);
+            clrnn_error(&cli->log, CLRNN_ERR_DATA, "%s: %s; expected what `clrnn compare --json FILE` wrote",
+                        path, then ? "it holds no devices" : error.text);
 
         json_decref(then);
         return st;
@@ -316,9 +321,13 @@ enum clrnn_status compare_baseline(const struct cli *cli, const char *path, cons
                json_integer_value(json_object_get(then, "steps")) == (json_int_t)r->steps;
     timed = r->speed && json_is_true(json_object_get(then, "speed"));
     *changes = json_array();
-    printf("\nAgainst %s%s\n", path, same_run ? "" : " (of another config or other steps: losses are not compared)");
+    printf("\nAgainst %s%s\n", path,
+           same_run ? "" : " (of another config or other steps: losses are not compared)");
     for (size_t i = 0; i < r->row_count; i++) {
-        struct beside b = {.then = find_then(devices, &r->row[i]), .lines = json_array(), .r = r, .at = i,
+        struct beside b = {.then = find_then(devices, &r->row[i]),
+                           .lines = json_array(),
+                           .r = r,
+                           .at = i,
                            .same_run = same_run};
 
         if (b.then) {
@@ -330,8 +339,8 @@ enum clrnn_status compare_baseline(const struct cli *cli, const char *path, cons
             note(&b, "not there then");
         }
         print_changes(&r->row[i], b.lines);
-        json_array_append_new(*changes, json_pack("{s:s, s:s, s:o}", "device", r->row[i].spec, "name", r->row[i].name,
-                                                  "changes", b.lines));
+        json_array_append_new(*changes, json_pack("{s:s, s:s, s:o}", "device", r->row[i].spec, "name",
+                                                  r->row[i].name, "changes", b.lines));
     }
     json_decref(then);
     return CLRNN_OK;

@@ -9,7 +9,8 @@
 #include "tools/compare.h"
 #include "train/picture.h"
 
-static const char *const colours[] = {"#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#17becf", "#8c564b"};
+static const char *const colours[] = {"#1f77b4", "#d62728", "#2ca02c", "#9467bd",
+                                      "#ff7f0e", "#17becf", "#8c564b"};
 
 static void label(const struct clrnn_picture *p, const struct clrnn_compare_row *row)
 {
@@ -24,13 +25,16 @@ static void write_losses(const struct clrnn_picture *p, const struct clrnn_compa
 {
     FILE *f = p->script;
 
-    fprintf(f, "set title 'Loss of each step' textcolor '#303030'\nset xlabel 'step'\nset ylabel 'loss'\n"
-               "set key above left vertical maxrows 4 noenhanced\nset xrange [1:%u]\nplot ", MAX2(r->steps, 2u));
+    fprintf(f,
+            "set title 'Loss of each step' textcolor '#303030'\nset xlabel 'step'\nset ylabel 'loss'\n"
+            "set key above left vertical maxrows 4 noenhanced\nset xrange [1:%u]\nplot ",
+            MAX2(r->steps, 2u));
     for (size_t i = 0; i < r->row_count; i++) {
         const struct clrnn_compare_row *row = &r->row[i];
 
         fprintf(f, "%s'-' using 1:2 with lines linewidth %d dashtype %d linecolor '%s' title ", i ? ", " : "",
-                row->is_ref ? 1 : 3, row->is_ref ? 2 : 1, row->is_ref ? "#000000" : colours[i % ARRAY_SIZE(colours)]);
+                row->is_ref ? 1 : 3, row->is_ref ? 2 : 1,
+                row->is_ref ? "#000000" : colours[i % ARRAY_SIZE(colours)]);
         label(p, row);
     }
     fprintf(f, "\n");
@@ -46,9 +50,11 @@ static void write_speeds(const struct clrnn_picture *p, const struct clrnn_compa
 {
     FILE *f = p->script;
 
-    fprintf(f, "set title 'Training samples per second' textcolor '#303030'\nset ylabel 'samples/s'\n"
-               "set logscale y\nset key off\nset style fill solid 0.9 noborder\nset boxwidth 0.6\n"
-               "set xrange [-0.6:%g]\nset offsets 0,0,graph 0.1,0\nset xtics noenhanced (", (double)r->row_count - 0.4);
+    fprintf(f,
+            "set title 'Training samples per second' textcolor '#303030'\nset ylabel 'samples/s'\n"
+            "set logscale y\nset key off\nset style fill solid 0.9 noborder\nset boxwidth 0.6\n"
+            "set xrange [-0.6:%g]\nset offsets 0,0,graph 0.1,0\nset xtics noenhanced (",
+            (double)r->row_count - 0.4);
     for (size_t i = 0; i < r->row_count; i++) {
         fprintf(f, "%s", i ? ", " : "");
         clrnn_picture_text(p, r->row[i].spec);
@@ -81,16 +87,20 @@ static bool draw(const char *folder, const char *name, const struct clrnn_compar
     return clrnn_picture_end(&picture);
 }
 
-enum clrnn_status compare_plot(const struct cli *cli, const char *folder, const struct clrnn_compare_result *r)
+enum clrnn_status compare_plot(const struct cli *cli, const char *folder,
+                               const struct clrnn_compare_result *r)
 {
     bool any = false;
 
     if (!clrnn_picture_possible())
-        return clrnn_error(&cli->log, CLRNN_ERR_DISK, "no pictures: gnuplot is not installed (Debian: gnuplot-nox)");
+        return clrnn_error(&cli->log, CLRNN_ERR_DISK,
+                           "no pictures: gnuplot is not installed (Debian: gnuplot-nox)");
     TRY(clrnn_make_folder(&cli->log, folder));
     for (size_t i = 0; i < r->row_count; i++)
         any = any || (isfinite(r->row[i].samples_per_s) && r->row[i].samples_per_s > 0);
-    if (!draw(folder, "compare-loss.svg", r, write_losses) || (any && !draw(folder, "compare-speed.svg", r, write_speeds)))
-        return clrnn_error(&cli->log, CLRNN_ERR_DISK, "%s: gnuplot could not draw the pictures there", folder);
+    if (!draw(folder, "compare-loss.svg", r, write_losses) ||
+        (any && !draw(folder, "compare-speed.svg", r, write_speeds)))
+        return clrnn_error(&cli->log, CLRNN_ERR_DISK, "%s: gnuplot could not draw the pictures there",
+                           folder);
     return CLRNN_OK;
 }

@@ -78,7 +78,8 @@ enum clrnn_status clrnn_child_start(const struct clrnn_log *log, void (*work)(vo
 
     *child = (struct clrnn_child){.pid = -1, .report = report, .alive = -1};
     if (pipe2(fd, O_CLOEXEC)) // nor do compilers that a driver starts keep it open
-        return clrnn_error(log, CLRNN_ERR_DEVICE, "a pipe to a child process cannot be made: %s", strerror(errno));
+        return clrnn_error(log, CLRNN_ERR_DEVICE, "a pipe to a child process cannot be made: %s",
+                           strerror(errno));
     fflush(NULL); // what stands in buffers is the parent's to write
     child->pid = fork();
     if (child->pid < 0) {

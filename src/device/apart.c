@@ -26,9 +26,9 @@ struct board {
 #define TEXTS 8
 static const char **text_of(struct clrnn_device_info *info, int i)
 {
-    const char **const texts[TEXTS] = {&info->name,       &info->vendor,        &info->version, &info->opencl_c_version,
-                                       &info->driver,     &info->platform_name, &info->platform_version,
-                                       &info->extensions};
+    const char **const texts[TEXTS] = {
+        &info->name,   &info->vendor,        &info->version,          &info->opencl_c_version,
+        &info->driver, &info->platform_name, &info->platform_version, &info->extensions};
 
     return texts[i];
 }
@@ -65,7 +65,8 @@ static void list_in_child(void *user)
     b->done = true;
 }
 
-static enum clrnn_status copy_list(const struct clrnn_log *log, struct board *b, struct clrnn_device_list *list)
+static enum clrnn_status copy_list(const struct clrnn_log *log, struct board *b,
+                                   struct clrnn_device_list *list)
 {
     for (size_t i = 0; i < b->count; i++) {
         struct clrnn_device_info *row;
@@ -100,8 +101,8 @@ enum clrnn_status clrnn_device_list_apart(const struct clrnn_log *log, struct cl
     if (st == CLRNN_OK) {
         clrnn_child_wait(&child, PATIENCE_S, NULL, ending);
         if (!b->done)
-            st = clrnn_error(log, CLRNN_ERR_DEVICE, "OpenCL's devices cannot be listed: the process %s; see clinfo",
-                             ending);
+            st = clrnn_error(log, CLRNN_ERR_DEVICE,
+                             "OpenCL's devices cannot be listed: the process %s; see clinfo", ending);
     }
     if (st == CLRNN_OK)
         st = clrnn_list_init(log, list);

@@ -7,8 +7,8 @@
 #include "device/launch.h"
 
 enum { TRIES = 5, MOST_ROUNDS = 1 << 15 }; // llvmpipe ends every loop after 65535 rounds
-static const double long_enough = 4e-3; // seconds of one try, far above a launch's own cost
-static const double too_long = 0.2;     // seconds of tries on a slow device, a simulator say
+static const double long_enough = 4e-3;    // seconds of one try, far above a launch's own cost
+static const double too_long = 0.2;        // seconds of tries on a slow device, a simulator say
 
 static double seconds_now(void)
 {
@@ -43,10 +43,12 @@ static void shape(const struct clrnn_device *device, uint32_t *width, size_t *it
     const struct clrnn_device_info *info = clrnn_device_info(device);
 
     *width = clrnn_device_is_cpu(device) ? 16 : 1; // what cl/vector.h knows
-    *items = clrnn_device_is_cpu(device) ? 4 * (size_t)info->compute_units : 2048 * (size_t)info->compute_units;
+    *items =
+        clrnn_device_is_cpu(device) ? 4 * (size_t)info->compute_units : 2048 * (size_t)info->compute_units;
 }
 
-static enum clrnn_status measure_fma(struct clrnn_buffer *buffer, uint32_t width, size_t items, double *gflops)
+static enum clrnn_status measure_fma(struct clrnn_buffer *buffer, uint32_t width, size_t items,
+                                     double *gflops)
 {
     const struct clrnn_cost cost = {0, 0};
     double seconds = 0, all_rounds = 512;
@@ -70,8 +72,8 @@ static enum clrnn_status measure_fma(struct clrnn_buffer *buffer, uint32_t width
 }
 
 // Copies 1 / `part` of the buffer.
-static enum clrnn_status copy_part(struct clrnn_buffer *from, struct clrnn_buffer *to, uint32_t width, size_t items,
-                                   size_t part, double *bytes, double *seconds)
+static enum clrnn_status copy_part(struct clrnn_buffer *from, struct clrnn_buffer *to, uint32_t width,
+                                   size_t items, size_t part, double *bytes, double *seconds)
 {
     struct clrnn_device *device = clrnn_buffer_device(from);
     const size_t count = clrnn_buffer_count(from) / part;
@@ -92,8 +94,8 @@ static enum clrnn_status copy_part(struct clrnn_buffer *from, struct clrnn_buffe
 }
 
 // The whole buffer, unless a part of it takes long already.
-static enum clrnn_status measure_copy(struct clrnn_buffer *from, struct clrnn_buffer *to, uint32_t width, size_t items,
-                                      double *gb_per_s)
+static enum clrnn_status measure_copy(struct clrnn_buffer *from, struct clrnn_buffer *to, uint32_t width,
+                                      size_t items, double *gb_per_s)
 {
     double bytes = 1, seconds = 0;
 

@@ -15,14 +15,15 @@
 #include "diagnose/selftest.h"
 
 #define STEPS 20u
-#define JUDGED 512u        // samples of the final loss: the reference is slow
+#define JUDGED 512u // samples of the final loss: the reference is slow
 #define PATIENCE_S 120.0
 
 // ---------------------------------------------------------------- boards
 
 static struct compare_board *board_create(const struct compare *c)
 {
-    const size_t size = sizeof(struct compare_board) + (c->steps + c->logit_room + c->grad_count) * sizeof(double);
+    const size_t size =
+        sizeof(struct compare_board) + (c->steps + c->logit_room + c->grad_count) * sizeof(double);
     struct compare_board *b = clrnn_shared_create(size);
 
     if (!b)
@@ -63,8 +64,8 @@ struct errand {
 
 static void use_caches(const char *folder)
 {
-    static const char *const names[] = {"XDG_CACHE_HOME", "POCL_CACHE_DIR", "MESA_SHADER_CACHE_DIR", "CUDA_CACHE_PATH",
-                                        "NEO_CACHE_DIR",  "AMD_COMGR_CACHE_DIR"};
+    static const char *const names[] = {"XDG_CACHE_HOME",  "POCL_CACHE_DIR", "MESA_SHADER_CACHE_DIR",
+                                        "CUDA_CACHE_PATH", "NEO_CACHE_DIR",  "AMD_COMGR_CACHE_DIR"};
 
     for (size_t i = 0; folder[0] && i < ARRAY_SIZE(names); i++)
         setenv(names[i], folder, 1);
@@ -152,7 +153,8 @@ static enum clrnn_status run_reference(struct compare *c)
     char ending[CLRNN_ENDING_SIZE];
     enum clrnn_status st = CLRNN_OK;
 
-    progress(c, "%u steps on the reference, and %u times with disturbed numbers", c->steps, COMPARE_NOISE_RUNS);
+    progress(c, "%u steps on the reference, and %u times with disturbed numbers", c->steps,
+             COMPARE_NOISE_RUNS);
     for (uint32_t first = 0; first < runs && st == CLRNN_OK; first += lanes) {
         const uint32_t last = MIN2(first + lanes, runs);
         struct clrnn_child child[1 + COMPARE_NOISE_RUNS];
@@ -415,8 +417,9 @@ static enum clrnn_status make_room(struct compare *c)
     for (uint32_t i = 0; i < COMPARE_NOISE_RUNS; i++)
         if (!c->noise[i])
             return clrnn_error_memory(c->log, c->grad_count * sizeof(double), "the comparison");
-    return r->bound && r->deviation && c->ref ? CLRNN_OK
-                                              : clrnn_error_memory(c->log, c->grad_count * sizeof(double), "the comparison");
+    return r->bound && r->deviation && c->ref
+               ? CLRNN_OK
+               : clrnn_error_memory(c->log, c->grad_count * sizeof(double), "the comparison");
 }
 
 static void conclude(struct compare *c)
@@ -428,7 +431,9 @@ static void conclude(struct compare *c)
         r->agree = r->agree && r->row[i].verdict == CLRNN_VERDICT_OK;
         for (uint32_t s = 0; s < c->steps; s++)
             r->deviation[i * c->steps + s] =
-                s < r->row[i].steps ? compare_deviation(r->row[i].curve[s], c->ref->curve[s], COMPARE_LOSS_FLOOR) : NAN;
+                s < r->row[i].steps
+                    ? compare_deviation(r->row[i].curve[s], c->ref->curve[s], COMPARE_LOSS_FLOOR)
+                    : NAN;
     }
 }
 
@@ -453,16 +458,19 @@ static enum clrnn_status compare_all(struct compare *c)
 }
 
 enum clrnn_status clrnn_compare(const struct clrnn_log *log, const struct clrnn_config *config,
-                                const struct clrnn_compare_params *params, struct clrnn_compare_result *result)
+                                const struct clrnn_compare_params *params,
+                                struct clrnn_compare_result *result)
 {
     static const struct clrnn_compare_params defaults = {0};
-    struct compare c = {.log = log, .config = config, .params = params ? params : &defaults, .result = result};
+    struct compare c = {
+        .log = log, .config = config, .params = params ? params : &defaults, .result = result};
     enum clrnn_status st;
 
     c.steps = c.params->steps ? c.params->steps : STEPS;
-    *result = (struct clrnn_compare_result){
-        .steps = c.steps, .batch = config->train.batch_size, .noise_runs = COMPARE_NOISE_RUNS,
-        .speed = !c.params->no_speed};
+    *result = (struct clrnn_compare_result){.steps = c.steps,
+                                            .batch = config->train.batch_size,
+                                            .noise_runs = COMPARE_NOISE_RUNS,
+                                            .speed = !c.params->no_speed};
     st = compare_all(&c);
     board_destroy(&c.ref);
     for (uint32_t i = 0; i < COMPARE_NOISE_RUNS; i++)

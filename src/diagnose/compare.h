@@ -12,19 +12,19 @@
 /** What a child leaves behind, in shared memory: as far as it came. */
 struct compare_board {
     struct clrnn_child_report report;
-    size_t size;                   // of all, in bytes
-    volatile uint32_t steps;       // done
-    volatile bool finished;        // the final loss is there
-    uint32_t leaves;               // first step beyond its bound, from 1; 0: none
+    size_t size;                    // of all, in bytes
+    volatile uint32_t steps;        // done
+    volatile bool finished;         // the final loss is there
+    uint32_t leaves;                // first step beyond its bound, from 1; 0: none
     double *curve, *logits, *grads; // behind the struct: [steps], [logit_room], [grad_count]
     uint32_t logit_count;
     double final_loss, final_accuracy;
-    double first_s, step_s;        // of the first step with all its building; of the others, median
+    double first_s, step_s; // of the first step with all its building; of the others, median
     struct clrnn_timing step_ms;
     double samples_per_s, flops, bytes;
     struct clrnn_peak peak;
     uint64_t launches, peak_bytes;
-    bool blamed;                   // an op was found
+    bool blamed; // an op was found
     char blamed_op[64], blamed_tensor[64], blame[400];
 };
 
@@ -34,20 +34,21 @@ struct compare {
     const struct clrnn_config *config;
     const struct clrnn_compare_params *params;
     struct clrnn_practice_data data;
-    struct clrnn_dataset *judged;  // what final loss and accuracy are taken over
+    struct clrnn_dataset *judged; // what final loss and accuracy are taken over
     uint32_t steps;
     size_t logit_room, grad_count;
-    size_t *grad_first;            // [param_count] where each parameter's gradient begins in `grads`
+    size_t *grad_first; // [param_count] where each parameter's gradient begins in `grads`
     struct clrnn_compare_result *result;
 
     struct compare_board *ref, *noise[COMPARE_NOISE_RUNS];
-    double final_bound;            // of the final loss
-    char caches[64];               // a folder for kernel caches, "": none
+    double final_bound; // of the final loss
+    char caches[64];    // a folder for kernel caches, "": none
 };
 
 // ---------------------------------------------------------------- compare_judge.c: held together
 
-/** |value - reference| over the larger of |reference| and `floor`; 0 where both are NaN or the same infinity. */
+/** |value - reference| over the larger of |reference| and `floor`; 0 where both are NaN or the same infinity.
+ */
 double compare_deviation(double value, double reference, double floor);
 /** The floor of losses: below it they are held together absolutely. */
 #define COMPARE_LOSS_FLOOR 0.01

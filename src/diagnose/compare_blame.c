@@ -42,7 +42,8 @@ static bool is_updated(const struct clrnn_tensor *t)
     return t->role != CLRNN_ROLE_ACTIVATION && t->role != CLRNN_ROLE_GRAD;
 }
 
-static enum clrnn_status take_values(struct clrnn_check *c, const struct clrnn_graph *g, const struct clrnn_op *op)
+static enum clrnn_status take_values(struct clrnn_check *c, const struct clrnn_graph *g,
+                                     const struct clrnn_op *op)
 {
     for (int i = 0; i < CLRNN_OP_MAX_IN; i++) {
         const struct clrnn_tensor *t = op->in[i] < 0 ? NULL : &g->tensor[op->in[i]];
@@ -57,8 +58,8 @@ static enum clrnn_status take_values(struct clrnn_check *c, const struct clrnn_g
 
         if (!t)
             continue;
-        c->out[i] = (struct clrnn_check_slot){.there = true, .type = t->type, .count = t->count, .same_as = -1,
-                                              .updated = is_updated(t)};
+        c->out[i] = (struct clrnn_check_slot){
+            .there = true, .type = t->type, .count = t->count, .same_as = -1, .updated = is_updated(t)};
         for (int k = 0; k < CLRNN_OP_MAX_IN; k++)
             if (op->in[k] == op->out[i])
                 c->out[i].same_as = k;
@@ -68,7 +69,8 @@ static enum clrnn_status take_values(struct clrnn_check *c, const struct clrnn_g
     return CLRNN_OK;
 }
 
-static enum clrnn_status take_results(struct clrnn_check *c, const struct clrnn_graph *g, const struct clrnn_op *op)
+static enum clrnn_status take_results(struct clrnn_check *c, const struct clrnn_graph *g,
+                                      const struct clrnn_op *op)
 {
     for (int i = 0; i < CLRNN_OP_MAX_OUT; i++) {
         const struct clrnn_tensor *t = op->out[i] < 0 ? NULL : &g->tensor[op->out[i]];
@@ -99,11 +101,12 @@ static void keep_blame(struct compare_board *b, const struct clrnn_graph *g, con
         return;
     }
     snprintf(b->blamed_tensor, sizeof(b->blamed_tensor), "%s", t->name);
-    snprintf(b->blame, sizeof(b->blame),
-             "%s[%zu] is %.9g, and in double %.9g from the same inputs; the largest error is %.2g of the tensor's "
-             "largest value, %.3g times what rounding explains",
-             t->name, c->fault_index, (double)c->got[c->fault_slot][c->fault_index],
-             c->want[c->fault_slot][c->fault_index], c->error, c->share);
+    snprintf(
+        b->blame, sizeof(b->blame),
+        "%s[%zu] is %.9g, and in double %.9g from the same inputs; the largest error is %.2g of the tensor's "
+        "largest value, %.3g times what rounding explains",
+        t->name, c->fault_index, (double)c->got[c->fault_slot][c->fault_index],
+        c->want[c->fault_slot][c->fault_index], c->error, c->share);
 }
 
 static enum clrnn_status check_op(struct search *s, struct clrnn_plan *p, size_t at, struct clrnn_check *c)
@@ -183,8 +186,9 @@ enum clrnn_status compare_blame(const struct compare *c, struct clrnn_device *de
     if (st != CLRNN_OK || board->blamed)
         return st;
     snprintf(board->blame, sizeof(board->blame), "%s",
-             s.differs ? "a second run of the same steps gives other numbers: the device does not repeat itself"
-                       : "each op of that step is within its bound when run alone: what is wrong comes from their "
-                         "sequence, or from many small errors of earlier steps");
+             s.differs
+                 ? "a second run of the same steps gives other numbers: the device does not repeat itself"
+                 : "each op of that step is within its bound when run alone: what is wrong comes from their "
+                   "sequence, or from many small errors of earlier steps");
     return CLRNN_OK;
 }

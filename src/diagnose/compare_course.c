@@ -10,9 +10,9 @@
 #include "base/random.h"
 #include "diagnose/compare.h"
 
-#define DISTURBANCE 0x1p-21     // 4 units in the last place of float32
-#define BENCH_SECONDS 0.6       // on training steps, and the same on inference
-#define SLOW_STEP_S 0.25        // beyond it the run's own steps are timing enough
+#define DISTURBANCE 0x1p-21 // 4 units in the last place of float32
+#define BENCH_SECONDS 0.6   // on training steps, and the same on inference
+#define SLOW_STEP_S 0.25    // beyond it the run's own steps are timing enough
 
 static double clock_s(void)
 {
@@ -30,8 +30,9 @@ static enum clrnn_status round_weights(struct clrnn_model *m)
     for (size_t i = 0; i < m->entry_count; i++) {
         const size_t count = m->entry[i].param.count;
         double *values = malloc(MAX2(count, 1) * sizeof(*values));
-        enum clrnn_status st = values ? clrnn_model_read(m, i, values)
-                                      : clrnn_error_memory(m->log, count * sizeof(*values), m->entry[i].param.name);
+        enum clrnn_status st =
+            values ? clrnn_model_read(m, i, values)
+                   : clrnn_error_memory(m->log, count * sizeof(*values), m->entry[i].param.name);
 
         for (size_t k = 0; st == CLRNN_OK && k < count; k++)
             values[k] = (float)values[k];
@@ -96,7 +97,8 @@ static enum clrnn_status run_on_ref(void *user, struct clrnn_plan *p)
         const struct clrnn_op *op = &p->graph->op[i];
         struct clrnn_random r = {d->run, RANDOM_PROBE, d->count, (uint32_t)i};
 
-        clrnn_child_doing(&d->board->report, "running %s %s on the reference", clrnn_op_name(op->kind), op->layer);
+        clrnn_child_doing(&d->board->report, "running %s %s on the reference", clrnn_op_name(op->kind),
+                          op->layer);
         TRY(clrnn_launches_run_part(p->launches, p->op_launch[i], p->op_launch[i + 1]));
         if (d->run)
             disturb(p, op, &r);
@@ -108,7 +110,8 @@ static enum clrnn_status run_on_ref(void *user, struct clrnn_plan *p)
 
 // ---------------------------------------------------------------- the run
 
-static enum clrnn_status keep_first_step(const struct compare *c, struct clrnn_practice *t, struct compare_board *b)
+static enum clrnn_status keep_first_step(const struct compare *c, struct clrnn_practice *t,
+                                         struct compare_board *b)
 {
     const struct clrnn_tensor *out = &t->plan->graph->tensor[t->plan->output];
     struct clrnn_model *m = t->model;
@@ -175,14 +178,16 @@ static enum clrnn_status run_steps(const struct compare *c, struct clrnn_practic
 }
 
 // In windows of many steps without waiting in between, where the device is not too slow for that.
-static enum clrnn_status measure_speed(const struct compare *c, struct clrnn_device *device, struct compare_board *b)
+static enum clrnn_status measure_speed(const struct compare *c, struct clrnn_device *device,
+                                       struct compare_board *b)
 {
     const struct clrnn_bench_params params = {.seconds = BENCH_SECONDS, .warm_up = 3};
     struct clrnn_bench_result bench;
 
     if (c->params->no_speed || clrnn_device_is_ref(device))
         return CLRNN_OK;
-    if (b->step_s > 0 && b->step_s < SLOW_STEP_S && clrnn_dataset_info(c->data.train)->S >= c->config->train.batch_size) {
+    if (b->step_s > 0 && b->step_s < SLOW_STEP_S &&
+        clrnn_dataset_info(c->data.train)->S >= c->config->train.batch_size) {
         clrnn_child_doing(&b->report, "measuring its speed");
         TRY(clrnn_bench(device, c->config, &params, &bench));
         b->step_ms = bench.train_ms;
@@ -198,8 +203,9 @@ enum clrnn_status compare_course_run(const struct compare *c, struct clrnn_devic
     struct disturbed d = {.board = b, .run = run};
     struct clrnn_practice *t = NULL;
     double *each = malloc(MAX2(c->steps, 1u) * sizeof(*each));
-    enum clrnn_status st = each ? CLRNN_OK : clrnn_error_memory(clrnn_device_log(device), c->steps * sizeof(*each),
-                                                                "step times");
+    enum clrnn_status st =
+        each ? CLRNN_OK
+             : clrnn_error_memory(clrnn_device_log(device), c->steps * sizeof(*each), "step times");
 
     clrnn_child_doing(&b->report, "making the model");
     if (st == CLRNN_OK)
@@ -217,7 +223,8 @@ enum clrnn_status compare_course_run(const struct compare *c, struct clrnn_devic
     return st;
 }
 
-enum clrnn_status compare_course_start(const struct compare *c, struct clrnn_device *device, struct compare_board *b)
+enum clrnn_status compare_course_start(const struct compare *c, struct clrnn_device *device,
+                                       struct compare_board *b)
 {
     struct clrnn_practice *t = NULL;
     struct clrnn_practice_record record;

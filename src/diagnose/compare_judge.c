@@ -7,8 +7,8 @@
 #include "base/array.h"
 #include "diagnose/compare.h"
 
-#define DRIFT_FACTOR 10.0   // of the largest disturbance's effect
-#define LEAST_BOUND 1e-6    // a few units in the last place
+#define DRIFT_FACTOR 10.0 // of the largest disturbance's effect
+#define LEAST_BOUND 1e-6  // a few units in the last place
 #define LOGIT_FLOOR 0.01
 #define GRADIENT_FLOOR 1e-4 // of the largest gradient of all
 
@@ -49,7 +49,8 @@ static double apart_gradient(const struct compare *c, const struct compare_board
 {
     const double all = largest(c->ref->grads, c->grad_count, 1e-30);
 
-    return apart(b->grads + c->grad_first[i], c->ref->grads + c->grad_first[i], grad_size(c, i), GRADIENT_FLOOR * all);
+    return apart(b->grads + c->grad_first[i], c->ref->grads + c->grad_first[i], grad_size(c, i),
+                 GRADIENT_FLOOR * all);
 }
 
 static double bound_of(double drift)
@@ -82,11 +83,13 @@ void compare_find_bounds(struct compare *c)
 
     for (uint32_t s = 0; s < c->steps; s++) {
         for (uint32_t i = 0; i < COMPARE_NOISE_RUNS; i++)
-            drift = fmax(drift, compare_deviation(c->noise[i]->curve[s], c->ref->curve[s], COMPARE_LOSS_FLOOR));
+            drift =
+                fmax(drift, compare_deviation(c->noise[i]->curve[s], c->ref->curve[s], COMPARE_LOSS_FLOOR));
         c->result->bound[s] = bound_of(drift);
     }
     for (uint32_t i = 0; i < COMPARE_NOISE_RUNS; i++)
-        drift = fmax(drift, compare_deviation(c->noise[i]->final_loss, c->ref->final_loss, COMPARE_LOSS_FLOOR));
+        drift =
+            fmax(drift, compare_deviation(c->noise[i]->final_loss, c->ref->final_loss, COMPARE_LOSS_FLOOR));
     c->final_bound = bound_of(drift);
 }
 
@@ -116,7 +119,8 @@ bool compare_first_step_agrees(const struct compare *c, const struct compare_boa
     return agrees;
 }
 
-static void hold_first_step(const struct compare *c, const struct compare_board *b, struct clrnn_compare_row *row)
+static void hold_first_step(const struct compare *c, const struct compare_board *b,
+                            struct clrnn_compare_row *row)
 {
     double worst = -1;
 
@@ -175,11 +179,12 @@ static void say_wrong(const struct compare *c, struct clrnn_compare_row *row)
         snprintf(where, sizeof(where), "the first step's logits are %.2g apart, rounding explains %.2g",
                  row->logits.error, row->logits.bound);
     else if (c->result->param_count && !within(*g))
-        snprintf(where, sizeof(where), "the first step's gradient of %.60s is %.2g apart, rounding explains %.2g",
+        snprintf(where, sizeof(where),
+                 "the first step's gradient of %.60s is %.2g apart, rounding explains %.2g",
                  c->result->param[row->worst_gradient], g->error, g->bound);
     else if (!within(row->final))
-        snprintf(where, sizeof(where), "the final loss is %.2g apart, rounding explains %.2g", row->final.error,
-                 row->final.bound);
+        snprintf(where, sizeof(where), "the final loss is %.2g apart, rounding explains %.2g",
+                 row->final.error, row->final.bound);
     if (where[0])
         snprintf(row->reason, sizeof(row->reason), "%s%s%s", where, row->blamed_op[0] ? "; to blame: " : "",
                  row->blamed_op);
@@ -187,11 +192,11 @@ static void say_wrong(const struct compare *c, struct clrnn_compare_row *row)
         snprintf(row->reason, sizeof(row->reason), "in the self-test: %.400s", row->test.reason);
     if (row->reason[0])
         row->verdict = !where[0] && row->test.verdict == CLRNN_VERDICT_BROKEN ? CLRNN_VERDICT_BROKEN
-                                                                               : CLRNN_VERDICT_WRONG;
+                                                                              : CLRNN_VERDICT_WRONG;
 }
 
 void compare_judge(const struct compare *c, const struct compare_board *b, const char *ending,
-                  struct clrnn_compare_row *row)
+                   struct clrnn_compare_row *row)
 {
     row->verdict = CLRNN_VERDICT_OK;
     if (ending[0] || !b->finished) {
@@ -201,4 +206,3 @@ void compare_judge(const struct compare *c, const struct compare_board *b, const
     }
     say_wrong(c, row);
 }
-

@@ -76,7 +76,8 @@ enum clrnn_status clrnn_selftest(struct clrnn_device *device, const struct clrnn
 
     *result = (struct clrnn_selftest_result){.ok = true, .op_count = CLRNN_OP_COUNT};
     if (clrnn_device_is_ref(device))
-        return clrnn_error(s.check.log, CLRNN_ERR_ARG, "ref is what devices are tested against; name a device");
+        return clrnn_error(s.check.log, CLRNN_ERR_ARG,
+                           "ref is what devices are tested against; name a device");
     for (int i = 0; i < CLRNN_OP_COUNT; i++)
         snprintf(result->op[i].op, sizeof(result->op[i].op), "%s", clrnn_op_name((enum clrnn_op_kind)i));
     st = selftest_smallest(&s);
@@ -126,7 +127,8 @@ static void test_in_child(void *user)
     struct board *b = e->board;
     const struct clrnn_log log = {clrnn_child_log, &b->report, CLRNN_LOG_ERROR};
     const struct clrnn_device_params open = {.select = e->spec, .log = &log};
-    const struct clrnn_selftest_params params = {.seconds = e->seconds, .doing = say, .doing_user = &b->report};
+    const struct clrnn_selftest_params params = {
+        .seconds = e->seconds, .doing = say, .doing_user = &b->report};
     struct clrnn_device *device;
 
     selftest_take_kernel_dir(e->spec);
@@ -168,7 +170,8 @@ static enum clrnn_status test_device(const struct clrnn_log *log, const struct c
         return clrnn_error_memory(log, sizeof(*e.board), "a device's self-test");
     st = clrnn_child_start(log, test_in_child, &e, &e.board->report, &child);
     if (st == CLRNN_OK) {
-        clrnn_child_wait(&child, params->timeout_s > 0 ? params->timeout_s : PATIENCE_S, params->stop, ending);
+        clrnn_child_wait(&child, params->timeout_s > 0 ? params->timeout_s : PATIENCE_S, params->stop,
+                         ending);
         selftest_judge(&e.board->result, e.board->done, ending, test);
         st = params->stop && *params->stop ? CLRNN_INTERRUPTED : CLRNN_OK;
     }
@@ -186,7 +189,8 @@ enum clrnn_status clrnn_devices_test(const struct clrnn_log *log, const struct c
     *tests = NULL;
     TRY(clrnn_device_list_apart(log, list));
     *tests = calloc(MAX2((*list)->count, 1), sizeof(**tests));
-    st = *tests ? CLRNN_OK : clrnn_error_memory(log, (*list)->count * sizeof(**tests), "the devices' self-tests");
+    st = *tests ? CLRNN_OK
+                : clrnn_error_memory(log, (*list)->count * sizeof(**tests), "the devices' self-tests");
     if (st == CLRNN_OK && params->select)
         st = clrnn_device_list_find(log, *list, params->select, &only);
     for (size_t i = 0; st == CLRNN_OK && !params->no_test && i < (*list)->count; i++) {

@@ -125,8 +125,8 @@ static void rnn_inputs(struct selftest *s, const struct size *z, const struct ce
     const size_t gates = (size_t)clrnn_cell_gates(cell->kind) * z->H;
     const float root = 1 / sqrtf((float)z->H);
 
-    snprintf(c->what, sizeof(c->what), "cell=%d relu=%d H=%u D=%u padded=%d", cell->kind, cell->relu, z->H, cell->D,
-             z->padded);
+    snprintf(c->what, sizeof(c->what), "cell=%d relu=%d H=%u D=%u padded=%d", cell->kind, cell->relu, z->H,
+             cell->D, z->padded);
     c->op.rnn.cell = cell->kind;
     c->op.rnn.relu = cell->relu;
     c->op.rnn.bias = cell->bias;
@@ -150,12 +150,14 @@ static void rnn_inputs(struct selftest *s, const struct size *z, const struct ce
 // What the device's forward put out becomes an input of its backward.
 static void take(struct clrnn_check *c, int slot, float **values, size_t count)
 {
-    c->in[slot] = (struct clrnn_check_slot){.there = *values, .type = CLRNN_REAL, .count = count, .real = *values};
+    c->in[slot] =
+        (struct clrnn_check_slot){.there = *values, .type = CLRNN_REAL, .count = count, .real = *values};
     *values = NULL;
 }
 
 // `kept` holds the forward's outputs and loses them.
-static enum clrnn_status rnn_backward(struct selftest *s, const struct size *z, const struct cell *cell, float *kept[3])
+static enum clrnn_status rnn_backward(struct selftest *s, const struct size *z, const struct cell *cell,
+                                      float *kept[3])
 {
     struct clrnn_check *c = &s->check;
     const size_t gates = (size_t)clrnn_cell_gates(cell->kind) * z->H;

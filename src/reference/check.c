@@ -177,8 +177,8 @@ static void CLRNN_PRINTF(2, 3) blame(struct clrnn_check *c, const char *format, 
     va_start(arguments, format);
     vsnprintf(text, sizeof(text), format, arguments);
     va_end(arguments);
-    snprintf(c->fault, sizeof(c->fault), "%s T=%u N=%u C=%u seed=%llu %.100s: %s", clrnn_op_name(c->op.kind), c->op.T,
-             c->op.N, c->op.C, (unsigned long long)c->random.seed, c->what, text);
+    snprintf(c->fault, sizeof(c->fault), "%s T=%u N=%u C=%u seed=%llu %.100s: %s", clrnn_op_name(c->op.kind),
+             c->op.T, c->op.N, c->op.C, (unsigned long long)c->random.seed, c->what, text);
 }
 
 static void blame_at(struct clrnn_check *c, int slot, size_t index, double got, double want, const char *why)
@@ -231,7 +231,8 @@ static void first_values(const struct clrnn_check_slot *s, uint32_t *words)
         words[i] = sentinel;
 }
 
-static enum clrnn_status fence(const struct clrnn_check *c, struct fenced *f, const struct clrnn_check_slot *s)
+static enum clrnn_status fence(const struct clrnn_check *c, struct fenced *f,
+                               const struct clrnn_check_slot *s)
 {
     const size_t align = clrnn_buffer_align(c->device);
     uint32_t *words;
@@ -354,7 +355,8 @@ static enum clrnn_status run_once(struct bench *b, int32_t *bits[])
     TRY(clrnn_launches_run(b->launches));
     for (int i = 0; i < CLRNN_OP_MAX_OUT; i++)
         if (c->out[i].there)
-            TRY(unfence(c, c->out[i].same_as < 0 ? &b->out[i] : &b->in[c->out[i].same_as], "output", i, bits[i]));
+            TRY(unfence(c, c->out[i].same_as < 0 ? &b->out[i] : &b->in[c->out[i].same_as], "output", i,
+                        bits[i]));
     for (int i = 0; i < CLRNN_OP_MAX_IN; i++)
         if (c->in[i].there)
             TRY(look_at_input(b, i));
@@ -426,7 +428,8 @@ static void sides_finish(const struct clrnn_check *c, struct sides *s)
 // Off by a unit in the last place, 2^-23 of the value, up or down.
 static double disturbed(double value, const struct clrnn_random *noise, uint64_t index)
 {
-    return clrnn_random_u32(noise, index / 32) >> index % 32 & 1 ? value * (1 + 0x1p-23) : value * (1 - 0x1p-23);
+    return clrnn_random_u32(noise, index / 32) >> index % 32 & 1 ? value * (1 + 0x1p-23)
+                                                                 : value * (1 - 0x1p-23);
 }
 
 // The values before the run, NULL where memory lacks; `noise` NULL: as they are.
@@ -493,7 +496,8 @@ static enum clrnn_status find_want(struct clrnn_check *c)
 static enum clrnn_status find_noise(struct clrnn_check *c, double *noise[])
 {
     for (int i = 0; i < CLRNN_OP_MAX_OUT; i++)
-        if (c->out[i].there && c->out[i].type == CLRNN_REAL && !(noise[i] = room(c->out[i].count, sizeof(double))))
+        if (c->out[i].there && c->out[i].type == CLRNN_REAL &&
+            !(noise[i] = room(c->out[i].count, sizeof(double))))
             return no_memory(c);
     for (unsigned run = 1; run <= c->noise_runs; run++) {
         struct sides s;

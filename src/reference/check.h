@@ -18,8 +18,8 @@
 
 struct clrnn_check_slot {
     bool there, updated;
-    bool skip;         // of outputs: not compared
-    bool spent;        // of inputs: the device may overwrite it
+    bool skip;  // of outputs: not compared
+    bool spent; // of inputs: the device may overwrite it
     enum clrnn_type type;
     size_t count;
     float *real;       // values before the run; NULL for integers
@@ -36,21 +36,21 @@ struct clrnn_check {
     const struct clrnn_log *log;
     unsigned noise_runs; // of the reference on inputs that are slightly off: see clrnn_check_judge
 
-    struct clrnn_op op;  // attributes are the caller's to fill in
+    struct clrnn_op op; // attributes are the caller's to fill in
     struct clrnn_check_slot in[CLRNN_OP_MAX_IN], out[CLRNN_OP_MAX_OUT];
-    int lengths_slot;    // input with lengths, or -1
+    int lengths_slot; // input with lengths, or -1
     struct clrnn_random random;
     uint64_t drawn;
-    char what[160];      // more on the case, for messages
-    bool no_memory;      // an array could not be made; the run says so
+    char what[160]; // more on the case, for messages
+    bool no_memory; // an array could not be made; the run says so
 
     float *got[CLRNN_OP_MAX_OUT];   // after the run, outputs as the device gave them (integers as bits)
     double *want[CLRNN_OP_MAX_OUT]; // and as the reference did (integers by value); until the next begin
-    char fault[400];     // "" or the first thing wrong, a sentence
-    int fault_slot;      // output that it is about, -1: none
-    size_t fault_index;  // element of it
-    double error;        // largest difference over its tensor's largest magnitude
-    double share;        // largest difference as a share of what is allowed
+    char fault[400];                // "" or the first thing wrong, a sentence
+    int fault_slot;                 // output that it is about, -1: none
+    size_t fault_index;             // element of it
+    double error;                   // largest difference over its tensor's largest magnitude
+    double share;                   // largest difference as a share of what is allowed
 };
 
 /** Frees the case and starts another; `device`, `log` and `noise_runs` stay. */

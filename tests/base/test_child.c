@@ -44,7 +44,8 @@ static void work(void *user)
     b->result = 2;
 }
 
-static void check(enum deed deed, double patience_s, const volatile sig_atomic_t *stop, int result, const char *ending)
+static void check(enum deed deed, double patience_s, const volatile sig_atomic_t *stop, int result,
+                  const char *ending)
 {
     struct board *b = clrnn_shared_create(sizeof(*b));
     struct clrnn_child child;
