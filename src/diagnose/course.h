@@ -11,6 +11,7 @@ struct course {
     uint32_t steps, room;
     uint64_t wanted;              // steps that the config asks for
     uint64_t epochs;              // whole ones
+    double until;                 // when time is up
     bool finite, cut, complete;   // cut: time was up
     double *loss, *norm, *weight; // of each step; weight: samples
     uint32_t window_count;

@@ -256,9 +256,9 @@ void visit_report_overfit(struct visit *v, bool harmless)
 
 static enum clrnn_status overfit_steps(struct visit *v, struct overfit *o, double seconds)
 {
-    const double target = fmax(o->floor + 0.02, OVERFIT_TARGET), until = doctor_clock() + seconds;
+    const double target = fmax(o->floor + 0.02, OVERFIT_TARGET);
     struct clrnn_step_result r;
-    double lowest = INFINITY;
+    double lowest = INFINITY, until = INFINITY;
     uint32_t i = 0;
 
     TRY(probe_run(&o->probe, &o->batch, &r));
@@ -272,6 +272,7 @@ static enum clrnn_status overfit_steps(struct visit *v, struct overfit *o, doubl
             TRY(probe_run(&o->probe, &o->batch, &r));
             TRY(largest_gradients(o->trial.model, o->most));
             report_zero(v, o->trial.model, o->most);
+            until = doctor_clock() + seconds; // from here on: kernels may have been built before
         }
         if (i >= SETTLE_STEPS && (r.loss < target || !isfinite(r.loss)))
             break;

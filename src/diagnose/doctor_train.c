@@ -10,6 +10,7 @@
 
 #define EARLY_UPDATES 20u // steps of the first epoch whose updates are measured,
 #define LATE_UPDATES 24u  //   and about so many of the rest
+#define BUILD_STEPS 2u    // before time counts: kernels are built in them
 #define MOST_STEPS 20000u
 #define VALID_LOOKS 60u // at most so many validations
 #define VALID_ROWS 4096u
@@ -153,7 +154,7 @@ static enum clrnn_status course_step(struct visit *v, struct course *c, struct u
 }
 
 static enum clrnn_status run_epoch(struct visit *v, struct course *c, struct updates *u, uint32_t *order,
-                                   uint64_t epoch, double until)
+                                   uint64_t epoch, double seconds)
 {
     const struct clrnn_train_config *t = &v->d->config->train;
     const uint32_t B = MAX2(t->batch_size, 1u);
@@ -165,7 +166,9 @@ static enum clrnn_status run_epoch(struct visit *v, struct course *c, struct upd
 
     trial_order(v->d->config, v->train_rows, epoch, order);
     for (uint32_t first = 0; first < rows && c->steps < c->room && c->finite; first += B) {
-        if (doctor_clock() > until || doctor_stopped(v->d)) {
+        if (c->steps == BUILD_STEPS)
+            c->until = doctor_clock() + seconds;
+        if ((c->steps > BUILD_STEPS && doctor_clock() > c->until) || doctor_stopped(v->d)) {
             c->cut = true;
             return CLRNN_OK;
         }
@@ -246,7 +249,6 @@ static enum clrnn_status look_at_trained(struct visit *v, struct course *c)
 
 static enum clrnn_status run(struct visit *v, struct course *c, double seconds)
 {
-    const double until = doctor_clock() + seconds;
     struct updates u = {0};
     uint32_t *order = NULL;
     enum clrnn_status st;
@@ -254,7 +256,7 @@ static enum clrnn_status run(struct visit *v, struct course *c, double seconds)
     *c = (struct course){.finite = true};
     st = allocate(v, c, &u, &order);
     for (uint64_t e = 0; st == CLRNN_OK && c->steps < c->room && c->finite && !c->cut; e++)
-        st = run_epoch(v, c, &u, order, e, until);
+        st = run_epoch(v, c, &u, order, e, seconds);
     if (st == CLRNN_OK && c->finite && c->cut)
         st = validate(v, c);
     if (st == CLRNN_OK)
