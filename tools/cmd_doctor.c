@@ -21,24 +21,25 @@ static void print_wrapped(const char *heading, const char *text)
 {
     const size_t left = 12, width = 100;
     size_t column = left;
+    bool space = false; // due before the next word of this line
 
     printf("  %-10s", heading);
     while (*text) {
         const size_t word = strcspn(text, " \n");
 
-        if (column > left && column + word >= width) {
+        if (column > left && column + space + word >= width) {
             printf("\n%*s", (int)left, "");
             column = left;
+            space = false;
         }
-        printf("%.*s", (int)word, text);
-        column += word;
+        printf("%s%.*s", space ? " " : "", (int)word, text);
+        column += space + word;
+        space = true;
         text += word;
         if (*text == '\n') {
             printf("\n%*s", (int)left, "");
             column = left;
-        } else if (*text && column < width) {
-            putchar(' ');
-            column++;
+            space = false;
         }
         text += *text != 0;
     }
