@@ -6,6 +6,7 @@ import json
 import math
 import os
 import pathlib
+import random
 import subprocess
 import sys
 
@@ -182,19 +183,19 @@ def write_config(c, layers, with_lengths, train):
                                        "data": {"train": source("train"), "valid": source("valid")}}))
 
 
-def logits_near(c, got_file, net, layers, x, lengths):
+def logits_near(c, got_file, net, layers, x, lengths, tolerance=LOGIT_TOLERANCE):
     """Holds predictions of clrnn against those of PyTorch."""
     net.eval()
     with torch.no_grad():
         want, pooled = forward(net, layers, x, lengths)
     shape, values = read_npy(c.folder / got_file)
-    got = torch.tensor(values).reshape(shape)
+    got = torch.tensor(values, dtype=want.dtype).reshape(shape)
     if not pooled:
         valid = torch.arange(x.shape[1])[None, :] < lengths[:, None]
         got, want = got.reshape(want.shape)[valid], want[valid]
     got = got.reshape(want.shape)
     off = ((got - want).abs().max() / want.abs().max()).item()
-    assert off <= LOGIT_TOLERANCE, f"logits differ by {off:.3g} of the largest, allowed {LOGIT_TOLERANCE:.3g}"
+    assert off <= tolerance, f"logits differ by {off:.3g} of the largest, allowed {tolerance:.3g}"
 
 
 def both_ways(name):
@@ -359,35 +360,74 @@ def make_scheduler(config, optimizer, steps):
     return (step, nothing) if per_batch else (nothing, step)
 
 
+def loss_of(criterion, net, layers, x, lengths, y):
+    """The loss over what counts: samples, or the valid steps of each."""
+    out, pooled = forward(net, layers, x, lengths)
+    if not pooled:
+        valid = torch.arange(x.shape[1])[None, :] < lengths[:, None]
+        out, y = out[valid], y.reshape(valid.shape)[valid]
+    return criterion(out, y)
+
+
 def course(train, layers, net, data, valid):
     """Trains in PyTorch; ([(loss, lr) of each step], [(train_loss, valid_loss) of each epoch])."""
     _, criterion = make_loss(train["loss"])
-    x, y = data
+    x, lengths, y = data
     optimizer = make_optimizer(train["optimizer"], net)
     batches = math.ceil(len(x) / BATCH)
     after_batch, after_epoch = make_scheduler(train.get("scheduler"), optimizer, train["epochs"] * batches)
     steps, epochs = [], []
-    every = lambda xs: torch.full((len(xs),), xs.shape[1])
     for _ in range(train["epochs"]):
         total = 0.0
         net.train()
         for first in range(0, len(x), BATCH):
-            xs, ys = x[first:first + BATCH], y[first:first + BATCH]
+            part = slice(first, first + BATCH)
             optimizer.zero_grad()
-            loss = criterion(forward(net, layers, xs, every(xs))[0], ys)
+            loss = loss_of(criterion, net, layers, x[part], lengths[part], y[part])
             loss.backward()
-            if "clip_grad_norm" in train:
+            if train.get("clip_grad_norm"):
                 torch.nn.utils.clip_grad_norm_(net.parameters(), train["clip_grad_norm"])
             steps.append((loss.item(), optimizer.param_groups[0]["lr"]))
             optimizer.step()
             after_batch(loss.item())
-            total += loss.item() * len(xs)
+            total += loss.item() * len(x[part])
         net.eval()
         with torch.no_grad():
-            valid_loss = criterion(forward(net, layers, valid[0], every(valid[0]))[0], valid[1]).item()
+            valid_loss = loss_of(criterion, net, layers, *valid).item()
         epochs.append((total / len(x), valid_loss))
         after_epoch(valid_loss)
     return steps, epochs
+
+
+def write_sets(c, name, seed, T, C, per_step=False, with_lengths=False):
+    """Files of a training set of 21 and a validation set of one batch; each as (x, lengths, y)."""
+    draw = torch.Generator().manual_seed(seed)
+    sets = []
+    for prefix, count in (("train", 21), ("valid", BATCH)):  # one batch: its loss is the whole set's
+        x = (torch.randn(count, T, C, generator=draw) if C else torch.randint(0, 19, (count, T), generator=draw))
+        shape = (count, T) if per_step and T > 1 else (count,)
+        y = (torch.randn(shape, generator=draw) if name == "mse" else
+             torch.randint(0, 2 if name.startswith("bce") else 3, shape, generator=draw))
+        lengths = torch.randint(1, T + 1, (count,), generator=draw) if with_lengths else torch.full((count,), T)
+        if with_lengths:
+            lengths[-1] = T
+            write_npy(c.folder / f"lengths_{prefix}.npy", "<i8", (count,), lengths.tolist())
+        write_npy(c.folder / f"X_{prefix}.npy", "<f4" if C else "<i8", tuple(x.shape), x.flatten().tolist())
+        write_npy(c.folder / f"y_{prefix}.npy", "<f4" if name == "mse" else "<i8", shape, y.flatten().tolist())
+        sets.append((x, lengths, y))
+    return sets
+
+
+def near_course(c, got_steps, got_epochs, steps, epochs, tolerance):
+    assert len(got_steps) == len(steps) and len(got_epochs) == len(epochs)
+    for line, (loss, lr) in zip(got_steps, steps):
+        assert abs(line["lr"] - lr) <= 1e-6 * lr, f"step {line['step']}: lr {line['lr']}, PyTorch {lr}"
+        assert abs(line["loss"] - loss) <= tolerance * max(abs(loss), 0.01), \
+            f"step {line['step']}: loss {line['loss']}, PyTorch {loss}"
+    for line, losses in zip(got_epochs, epochs):
+        for key, want in zip(("train_loss", "valid_loss"), losses):
+            assert abs(line[key] - want) <= tolerance * max(abs(want), 0.01), \
+                f"epoch {line['epoch']}: {key} {line[key]}, PyTorch {want}"
 
 
 def same_course(name):
@@ -400,15 +440,7 @@ def same_course(name):
         layers = [*TRAIN_LAYERS, {"linear": {"name": "head", "out_features": outputs}}]
         if name == "nll":
             layers.append("log_softmax")
-        draw = torch.Generator().manual_seed(11)
-        sets = []
-        for prefix, count in (("train", 21), ("valid", BATCH)):  # one batch: its loss is the whole set's
-            x = torch.randn(count, 6, 4, generator=draw)
-            y = (torch.randn(count, generator=draw) if name == "mse" else
-                 torch.randint(0, 2 if name == "bce" else 3, (count,), generator=draw))
-            write_npy(c.folder / f"X_{prefix}.npy", "<f4", tuple(x.shape), x.flatten().tolist())
-            write_npy(c.folder / f"y_{prefix}.npy", "<f4" if name == "mse" else "<i8", (count,), y.tolist())
-            sets.append((x, y))
+        sets = write_sets(c, name, 11, 6, 4)
         torch.manual_seed(4)
         net = build(layers, 4)
         save(c.folder / "start.safetensors", net.state_dict())
@@ -416,15 +448,7 @@ def same_course(name):
         c.run("train", "config.yaml", "--init", "start.safetensors", "--out", "run", "--quiet", "--no-plot",
               "--no-watch")
         steps, epochs = course(train, layers, net, *sets)
-        got = c.steps("run")
-        assert len(got) == len(steps)
-        for line, (loss, lr) in zip(got, steps):
-            assert abs(line["lr"] - lr) <= 1e-6 * lr, f"step {line['step']}: lr {line['lr']}, PyTorch {lr}"
-            assert abs(line["loss"] - loss) <= LOSS_TOLERANCE * loss, \
-                f"step {line['step']}: loss {line['loss']}, PyTorch {loss}"
-        for line, (train_loss, valid_loss) in zip(c.epochs("run"), epochs):
-            assert abs(line["train_loss"] - train_loss) <= LOSS_TOLERANCE * train_loss, (line, train_loss)
-            assert abs(line["valid_loss"] - valid_loss) <= LOSS_TOLERANCE * valid_loss, (line, valid_loss)
+        near_course(c, c.steps("run"), c.epochs("run"), steps, epochs, LOSS_TOLERANCE)
         weights = load(c.folder / "run" / "last.safetensors")
         for key, want in net.state_dict().items():
             off = ((weights[key] - want).abs().max() / want.abs().max()).item()
@@ -434,5 +458,115 @@ def same_course(name):
     return test
 
 
+# ---------------------------------------------------------------- models drawn by lot
+
+RANDOM_COURSES = 8
+RANDOM_TOLERANCE = 2e-3  # of losses and logits: against float64, whatever the draw amplifies in 6 steps
+
+
+def random_layers(draw, T, tokens, outputs, loss):
+    """A chain of layers that fit each other."""
+    size = lambda: draw.choice((1, 2, 5, 8, 15, 17, 33))
+    layers, pooled, recurrent = [], False, False
+    if tokens:
+        layers.append({"embedding": {"num_embeddings": 19, "embedding_dim": size(),
+                                     **({"padding_idx": draw.choice((0, 3))} if draw.random() < 0.5 else {})}})
+    for _ in range(draw.randint(1, 3)):
+        word = draw.choice(("rnn", "lstm", "gru", "rnn", "lstm", "gru", "batchnorm", "layernorm", "linear", "tanh",
+                            "sigmoid", "relu"))
+        a = {}
+        if word in ("rnn", "lstm", "gru"):
+            a = {"hidden_size": size(), "num_layers": draw.choice((1, 1, 2, 3)),
+                 "bidirectional": draw.random() < 0.4, "bias": draw.random() < 0.8}
+            if word == "rnn" and draw.random() < 0.3:
+                a["nonlinearity"] = "relu"
+            if draw.random() < 0.4:
+                a["name"] = f"{word}{len(layers)}"
+        elif word == "batchnorm":
+            a = {"momentum": draw.choice((0.1, 0.3, None)), "affine": draw.random() < 0.8,
+                 "track_running_stats": draw.random() < 0.8, "eps": draw.choice((1e-5, 1e-3))}
+        elif word == "layernorm":
+            a = {"elementwise_affine": draw.random() < 0.8}
+        elif word == "linear":
+            a = {"out_features": size(), "bias": draw.random() < 0.8}
+        recurrent = word in ("rnn", "lstm", "gru")
+        layers.append({word: a} if a else word)
+    if draw.random() < 0.65:
+        layers.append({"pool": {"over": draw.choice(("last", "mean", "max") + (("final",) if recurrent else ()))}})
+        pooled = True
+        if draw.random() < 0.4:
+            layers.append(draw.choice(({"linear": {"out_features": 7}}, "tanh", "batchnorm", "layernorm")))
+    layers.append({"linear": {"out_features": outputs}})
+    if loss == "nll":
+        layers.append("log_softmax")
+    elif loss == "cross_entropy" and draw.random() < 0.1:
+        layers.append("softmax")
+    return layers, pooled or T == 1
+
+
+def random_train(draw, loss):
+    arguments = {}
+    if loss in ("cross_entropy", "nll") and draw.random() < 0.5:
+        arguments["weight"] = [0.5, 2.0, 1.0]
+    if loss in ("cross_entropy", "nll") and draw.random() < 0.3:
+        arguments["ignore_index"] = 1
+    if loss == "cross_entropy" and draw.random() < 0.4:
+        arguments["label_smoothing"] = 0.2
+    if loss == "bce_with_logits":
+        arguments["pos_weight"] = [draw.choice((0.5, 3.0))]
+    train = {"loss": {loss: arguments} if arguments else loss, "epochs": 2, "batch_size": BATCH, "log_every": 1}
+    train["optimizer"] = draw.choice((
+        {"sgd": {"lr": 0.05, "momentum": 0.9, "weight_decay": 0.01}}, {"sgd": {"lr": 0.1}},
+        {"adam": {"lr": 0.002, "eps": 1e-4}}, {"adamw": {"lr": 0.002, "eps": 1e-4}},
+        {"rmsprop": {"lr": 0.001, "eps": 1e-4}}))  # large eps: a gradient of rounding errors is not blown up
+    if draw.random() < 0.4:
+        train["clip_grad_norm"] = 0.3
+    if draw.random() < 0.5:
+        train["scheduler"] = draw.choice((
+            {"step_lr": {"step_size": 1}}, {"exponential_lr": {"gamma": 0.8, "interval": "batch"}},
+            {"cosine_annealing_lr": {"T_max": 4, "interval": "batch"}}, {"linear_lr": {"interval": "batch"}}))
+    return train
+
+
+def random_course(seed):
+    def test(c):
+        if torch is None:
+            raise Skip("PyTorch is not installed")
+        draw = random.Random(seed)
+        T, tokens, loss = draw.choice((1, 2, 7, 12)), draw.random() < 0.25, draw.choice(
+            ("cross_entropy", "cross_entropy", "nll", "bce_with_logits", "mse"))
+        C, with_lengths = None if tokens else draw.choice((1, 3, 16, 31)), T > 1 and draw.random() < 0.5
+        outputs = 3 if loss in ("cross_entropy", "nll") else 1
+        layers, pooled = random_layers(draw, T, tokens, outputs, loss)
+        train = random_train(draw, loss)
+        sets = write_sets(c, loss, seed, T, C, not pooled, with_lengths)
+        torch.manual_seed(seed)
+        net = build(layers, C)
+        save(c.folder / "start.safetensors", net.state_dict())
+        write_config(c, layers, with_lengths, train)
+        c.run("train", "config.yaml", "--init", "start.safetensors", "--out", "run", "--quiet", "--no-plot",
+              "--no-watch")
+        torch.set_default_dtype(torch.float64)
+        try:
+            wide = build(layers, C)
+            wide.load_state_dict(net.state_dict())
+            real = lambda t: t.double() if t.is_floating_point() else t
+            sets = [tuple(map(real, part)) for part in sets]
+            steps, epochs = course(train, layers, wide, *sets)
+            near_course(c, c.steps("run"), c.epochs("run"), steps, epochs, RANDOM_TOLERANCE)
+            c.run("predict", "run", "--x", "X_valid.npy", "--out", "p.npy", "--quiet",
+                  *(["--lengths", "lengths_valid.npy"] if with_lengths else []))
+            logits_near(c, "p.npy", wide, layers, *sets[1][:2], RANDOM_TOLERANCE)
+        except AssertionError as error:
+            raise AssertionError(f"{json.dumps(layers)}\n{json.dumps(train)}\nT {T} C {C} lengths {with_lengths}\n"
+                                 f"{error}") from None
+        finally:
+            torch.set_default_dtype(torch.float32)
+
+    test.__name__ = f"random_{seed}"
+    return test
+
+
 if __name__ == "__main__":
-    sys.exit(harness.main([both_ways(name) for name in NETS] + [the_page] + [same_course(name) for name in TRAININGS]))
+    sys.exit(harness.main([both_ways(name) for name in NETS] + [the_page] + [same_course(name) for name in TRAININGS] +
+                          [random_course(seed) for seed in range(RANDOM_COURSES)]))
