@@ -18,7 +18,8 @@ static void make_verdict(const struct clrnn_overfit_result *r, char *text, size_
     const double error = 1.0 - r->accuracy;
 
     if (r->reached)
-        snprintf(text, size, "learnt by heart: loss %.4g after %u steps", r->last_loss, r->steps);
+        snprintf(text, size, "learnt by heart%s: loss %.4g after %u steps",
+                 r->floor > 0 ? ", as far as it can be" : "", r->last_loss, r->steps);
     else if (r->cannot && r->grad_norm_first == 0.0 && isfinite(error))
         snprintf(text, size,
                  "cannot learn one batch: the gradient is exactly 0, and the loss stands at %.4f (floor "

@@ -13,6 +13,7 @@
 // under twice what the rung below came to. Dropout keeps the loss of a training step up.
 #define FAR_SHARE 0.05
 #define FAR_SHARE_DROPOUT 0.2
+#define FLOOR_SHARE 0.5 // a floor above it, as equal rows with different labels make, leaves nothing to learn
 
 // The short training breaks with a part where the rung below is at least so much better than the constant
 // answer (skill: 0 no better, 1 perfect) and this one loses that share of it. A rung with a smaller lr, by
@@ -38,7 +39,8 @@ static void judge_by_heart(struct clrnn_rung_outcome *o, const struct clrnn_rung
     const double excess = r->lowest_loss - r->floor, start = r->first_loss - r->floor;
     double limit = (adds_dropout ? FAR_SHARE_DROPOUT : FAR_SHARE) * start;
 
-    o->by_heart = o->far = r->reached;
+    o->by_heart = r->reached;
+    o->far = r->reached && r->floor < FLOOR_SHARE * r->first_loss;
     if (r->reached || r->cannot || !isfinite(r->last_loss))
         return;
     o->far = excess < limit;
@@ -94,7 +96,7 @@ static char *reason(const struct clrnn_climb *c, size_t rung)
 
     if (!o->ran)
         return clrnn_format("it cannot be run (the message above says why)");
-    if (r->cannot && isfinite(r->floor))
+    if (r->floor_reason && isfinite(r->floor) && (r->cannot || r->floor >= FLOOR_SHARE * r->first_loss))
         return clrnn_format("the loss cannot fall under %.4f: %s", r->floor, r->floor_reason);
     if (r->cannot)
         return clrnn_format("%s", r->floor_reason);

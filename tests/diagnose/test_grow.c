@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: MIT
+// Growing: which rungs a config gets and what stands on them, the part that is blamed on broken configs, and
+// silence on healthy ones.
+#include <math.h>
+
+#include "base/array.h"
+#include "diagnose/grow.h"
+#include "tests/train/scratch.h"
+
+// ---------------------------------------------------------------- the ladder
+
+// "name: layers" of every rung, a line each.
+static void ladder_text(struct scratch *s, const struct clrnn_config *config, uint32_t outputs,
+                        const char *init, char *text, size_t size)
+{
+    struct clrnn_ladder ladder;
+    struct clrnn_config *variant;
+    size_t used = 0;
+    char *layers;
+
+    assert_int_equal(clrnn_ladder_make(&s->log, config, outputs, init, &ladder), CLRNN_OK);
+    assert_int_equal(clrnn_ladder_linear(&ladder, &variant), CLRNN_OK);
+    layers = clrnn_layers_text(variant);
+    used += (size_t)snprintf(text + used, size - used, "linear: %s\n", layers);
+    free(layers);
+    clrnn_config_destroy(&variant);
+    for (size_t i = 0; i <= ladder.count; i++) {
+        assert_int_equal(clrnn_ladder_variant(&ladder, i, &variant), CLRNN_OK);
+        layers = clrnn_layers_text(variant);
+        used += (size_t)snprintf(text + used, size - used, "%s: %s\n", i ? ladder.part[i - 1].name : "base",
+                                 layers);
+        free(layers);
+        if (i == ladder.count && !init) { // the last rung is the config itself, but for names
+            char *a, *b;
+
+            for (size_t k = 0; k < variant->layer_count; k++) {
+                free(variant->layer[k].name);
+                variant->layer[k].name = config->layer[k].name ? strdup(config->layer[k].name) : NULL;
+            }
+            a = clrnn_config_text(config);
+            b = clrnn_config_text(variant);
+            assert_string_equal(a, b);
+            free(a);
+            free(b);
+        }
+        clrnn_config_destroy(&variant);
+    }
+    clrnn_ladder_finish(&ladder);
+}
+
+static void ladders(void **state)
+{
+    static const struct {
+        const char *config, *ladder;
+        uint32_t outputs;
+        const char *init;
+    } cases[] = {
+        {"model: {layers: [{rnn: {hidden_size: 64, num_layers: 2, bidirectional: true}}, batchnorm, "
+         "{rnn: {hidden_size: 64, num_layers: 2}}, {dropout: {p: 0.5}}, {linear: {out_features: 2}}, "
+         "softmax, round]}\n"
+         "train: {loss: cross_entropy, optimizer: {adam: {lr: 1.0e-4}}, "
+         "scheduler: {step_lr: {step_size: 30, gamma: 0.1, interval: batch}}}\n",
+         "linear: linear 2\n"
+         "base: rnn 64, linear 2\n"
+         "+ 2 layers: rnn 64 x 2, linear 2\n"
+         "+ bidirectional: birnn 64 x 2, linear 2\n"
+         "+ batchnorm: birnn 64 x 2, batchnorm, linear 2\n"
+         "+ rnn 64 x 2: birnn 64 x 2, batchnorm, rnn 64 x 2, linear 2\n"
+         "+ dropout 0.5: birnn 64 x 2, batchnorm, rnn 64 x 2, dropout 0.5, linear 2\n"
+         "+ softmax: birnn 64 x 2, batchnorm, rnn 64 x 2, dropout 0.5, linear 2, softmax\n"
+         "+ round: birnn 64 x 2, batchnorm, rnn 64 x 2, dropout 0.5, linear 2, softmax, round\n"
+         "+ adam, lr 0.0001: birnn 64 x 2, batchnorm, rnn 64 x 2, dropout 0.5, linear 2, softmax, round\n"
+         "+ step_lr per batch: birnn 64 x 2, batchnorm, rnn 64 x 2, dropout 0.5, linear 2, softmax, round\n"
+         "+ order of the file: birnn 64 x 2, batchnorm, rnn 64 x 2, dropout 0.5, linear 2, softmax, round\n",
+         2, NULL},
+        // no linear layer at the end, weights from a file; the pool of the final state moves along
+        {"model: {layers: [{embedding: {num_embeddings: 9, embedding_dim: 5}}, {gru: {hidden_size: 4}}, "
+         "layernorm, {lstm: {hidden_size: 3, num_layers: 2, dropout: 0.2}}, {pool: {over: final}}]}\n"
+         "train: {loss: cross_entropy, shuffle: true, optimizer: {adam: {lr: 1.0e-3}}}\n",
+         "linear: embedding 5, mean over time, linear 3\n"
+         "base: embedding 5, gru 4, final state, linear 3\n"
+         "+ layernorm: embedding 5, gru 4, layernorm, last step, linear 3\n"
+         "+ lstm 3 x 2: embedding 5, gru 4, layernorm, lstm 3 x 2, final state, linear 3\n"
+         "+ dropout 0.2 in lstm: embedding 5, gru 4, layernorm, lstm 3 x 2, final state, linear 3\n"
+         "- linear: embedding 5, gru 4, layernorm, lstm 3 x 2, final state\n"
+         "+ weights of a.safetensors: embedding 5, gru 4, layernorm, lstm 3 x 2, final state\n",
+         3, "some/where/a.safetensors"},
+        // dense layers with their activations; nll with the log_softmax that makes it one; small clipping
+        {"model: {layers: [{pool: {over: max}}, {linear: {out_features: 8}}, relu, {linear: {out_features: "
+         "6}}, tanh, "
+         "{linear: {out_features: 4}}, log_softmax]}\n"
+         "train: {loss: nll, shuffle: true, clip_grad_norm: 1.0e-3, optimizer: {adam: {lr: 1.0e-3}}}\n",
+         "linear: mean over time, linear 4\n"
+         "base: max over time, linear 4\n"
+         "+ linear 8, relu: max over time, linear 8, relu, linear 4\n"
+         "+ linear 6, tanh: max over time, linear 8, relu, linear 6, tanh, linear 4\n"
+         "+ log_softmax, nll: max over time, linear 8, relu, linear 6, tanh, linear 4, log_softmax\n"
+         "+ adam, lr 0.001, clip 0.001: max over time, linear 8, relu, linear 6, tanh, linear 4, "
+         "log_softmax\n",
+         4, NULL},
+    };
+    struct scratch s;
+    char text[4096];
+
+    (void)state;
+    assert_true(scratch_open(&s, ""));
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct clrnn_config *config = scratch_config(&s, cases[i].config);
+
+        ladder_text(&s, config, cases[i].outputs, cases[i].init, text, sizeof(text));
+        assert_string_equal(text, cases[i].ladder);
+        clrnn_config_destroy(&config);
+    }
+    scratch_close(&s);
+}
+
+// What stands below the rung of the optimiser: Adam at 1e-3, no scheduler, shuffled, plain loss.
+static void base_training(void **state)
+{
+    struct clrnn_ladder ladder;
+    struct clrnn_config *config, *variant;
+    struct scratch s;
+
+    (void)state;
+    assert_true(scratch_open(&s, ""));
+    config = scratch_config(
+        &s, "model: {layers: [{gru: {hidden_size: 4}}, {linear: {out_features: 2}}]}\n"
+            "train: {loss: {cross_entropy: {weight: [1, 3], label_smoothing: 0.1, ignore_index: -7}}, "
+            "clip_grad_norm: 2.0, optimizer: {sgd: {lr: 9.0, momentum: 0.9}}, "
+            "scheduler: {exponential_lr: {gamma: 0.5}}}\n");
+    assert_int_equal(clrnn_ladder_make(&s.log, config, 2, NULL, &ladder), CLRNN_OK);
+    assert_int_equal(clrnn_ladder_variant(&ladder, 0, &variant), CLRNN_OK);
+    assert_int_equal(variant->train.optimizer.kind, CLRNN_OPT_ADAM);
+    assert_true(variant->train.optimizer.lr == 1e-3 && variant->train.clip_grad_norm == 2);
+    assert_int_equal(variant->train.scheduler.kind, CLRNN_SCHED_NONE);
+    assert_true(variant->train.shuffle && !variant->train.loss.weight &&
+                !variant->train.loss.label_smoothing);
+    assert_int_equal(variant->train.loss.ignore_index, -7);
+    clrnn_config_destroy(&variant);
+
+    assert_string_equal(ladder.part[0].name, "+ label smoothing 0.1, class weights");
+    assert_string_equal(ladder.part[1].name, "+ sgd, lr 9");
+    ladder.part[1].off = true; // a part that is left out stays out
+    assert_int_equal(clrnn_ladder_variant(&ladder, ladder.count, &variant), CLRNN_OK);
+    assert_int_equal(variant->train.optimizer.kind, CLRNN_OPT_ADAM);
+    assert_int_equal(variant->train.scheduler.kind, CLRNN_SCHED_EXPONENTIAL);
+    assert_int_equal(variant->train.loss.weight_count, 2);
+    assert_false(variant->train.shuffle);
+    assert_false(clrnn_ladder_lacks_weights(&ladder));
+    clrnn_config_destroy(&variant);
+    clrnn_ladder_finish(&ladder);
+    clrnn_config_destroy(&config);
+    scratch_close(&s);
+}
+
+// ---------------------------------------------------------------- climbing
+
+struct seen {
+    size_t count;
+    char names[1024];
+};
+
+static void watch(void *user, const struct clrnn_rung *rung)
+{
+    struct seen *seen = user;
+    const size_t used = strlen(seen->names);
+
+    seen->count++;
+    snprintf(seen->names + used, sizeof(seen->names) - used, "%s%s; ", rung->name,
+             rung->breaks ? " BREAKS" : "");
+}
+
+static struct clrnn_grow_result climb(struct scratch *s, const char *layers, const char *train,
+                                      struct seen *seen)
+{
+    struct clrnn_grow_params params = {
+        .steps = 400, .train_steps = 60, .progress = watch, .progress_user = seen};
+    struct clrnn_grow_result r;
+    struct clrnn_config *config;
+    char text[2048];
+
+    snprintf(text, sizeof(text),
+             "model: {layers: [%s]}\ntrain: {batch_size: 16, seed: 1, shuffle: true, %s}\n"
+             "data: {train: {x: X_train.npy, y: y_train.npy}, valid: {x: X_valid.npy, y: y_valid.npy}}\n",
+             layers, train);
+    *seen = (struct seen){0};
+    config = scratch_config(s, text);
+    if (clrnn_grow(s->device, config, &params, &r) != CLRNN_OK)
+        fail_msg("[%s] {%s}: %s", layers, train, s->error);
+    assert_int_equal(seen->count, r.count);
+    print_message("# %s\n# %s\n", seen->names, r.cause ? r.cause : "-");
+    clrnn_config_destroy(&config);
+    return r;
+}
+
+static bool make_data(struct scratch *s)
+{
+    if (!scratch_open(s, NULL))
+        return false;
+    scratch_problem(s, "train", 96, 3, 6, 2, false, 3);
+    scratch_problem(s, "valid", 48, 3, 6, 2, false, 4);
+    return true;
+}
+
+#define HEALTHY \
+    "{gru: {hidden_size: 12, bidirectional: true}}, {pool: {over: mean}}, {linear: {out_features: 2}}"
+
+static void healthy(void **state)
+{
+    struct scratch s;
+    struct seen seen;
+    struct clrnn_grow_result r;
+
+    (void)state;
+    if (!make_data(&s))
+        return;
+    r = climb(&s, HEALTHY, "loss: cross_entropy, optimizer: {adam: {lr: 0.005}}", &seen);
+    assert_int_equal(r.first_broken, -1);
+    assert_null(r.cause);
+    assert_string_equal(seen.names, "linear alone; gru + linear; + bidirectional; + adam, lr 0.005; ");
+    for (size_t i = 1; i < r.count; i++) {
+        assert_true(r.rung[i].learns && !r.rung[i].breaks);
+        assert_true(r.rung[i].train_accuracy > 0.6 && isfinite(r.rung[i].valid_loss));
+    }
+    clrnn_grow_finish(&r);
+    clrnn_grow_finish(&r);
+    scratch_close(&s);
+}
+
+// The question's faults, each a rung of its own and each found although the others are there.
+static void broken(void **state)
+{
+    struct scratch s;
+    struct seen seen;
+    struct clrnn_grow_result r;
+
+    (void)state;
+    if (!make_data(&s))
+        return;
+    r = climb(&s, HEALTHY ", softmax, round",
+              "loss: cross_entropy, optimizer: {adam: {lr: 0.002}}, "
+              "scheduler: {exponential_lr: {gamma: 0.7, interval: batch}}",
+              &seen);
+    assert_string_equal(seen.names,
+                        "linear alone; gru + linear; + bidirectional; + softmax BREAKS; + round BREAKS; "
+                        "+ adam, lr 0.002; + exponential_lr per batch BREAKS; the config itself; ");
+    assert_int_equal(r.first_broken, 3);
+    assert_non_null(strstr(r.cause, "'+ softmax' breaks learning: the loss cannot fall under 0.3133"));
+    assert_non_null(strstr(r.cause, "'+ round': the gradient is exactly 0"));
+    assert_non_null(strstr(r.cause, "'+ exponential_lr per batch'"));
+    assert_true(r.rung[5].learns); // without softmax and round
+    assert_false(r.rung[r.count - 1].learns);
+    clrnn_grow_finish(&r);
+
+    r = climb(&s, HEALTHY, "loss: cross_entropy, optimizer: {adam: {lr: 1.0e-9}}", &seen);
+    assert_int_equal(r.first_broken, 3);
+    assert_string_equal(r.rung[3].name, "+ adam, lr 1e-09");
+    clrnn_grow_finish(&r);
+    scratch_close(&s);
+}
+
+// A batchnorm over one sample cannot be run in train mode: that is an outcome of its rung, not of the climb.
+static void cannot_run(void **state)
+{
+    struct scratch s;
+    struct seen seen;
+    struct clrnn_grow_result r;
+
+    (void)state;
+    if (!scratch_open(&s, NULL))
+        return;
+    scratch_problem(&s, "train", 97, 1, 6, 2, false, 3); // 97 = 6 * 16 + 1
+    scratch_problem(&s, "valid", 48, 1, 6, 2, false, 4);
+    r = climb(
+        &s, "{pool: {over: last}}, {linear: {out_features: 8}}, batchnorm, relu, {linear: {out_features: 2}}",
+        "loss: cross_entropy, optimizer: {adam: {lr: 0.01}}", &seen);
+    assert_true(r.first_broken > 0);
+    assert_string_equal(r.rung[r.first_broken].name, "+ batchnorm");
+    assert_non_null(strstr(r.cause, "cannot be run"));
+    clrnn_grow_finish(&r);
+    scratch_close(&s);
+}
+
+// Labels that have nothing to do with constant inputs: no part is to blame.
+static void nothing_learns(void **state)
+{
+    struct scratch s;
+    struct seen seen;
+    struct clrnn_grow_result r;
+    float x[64 * 2] = {0};
+    int64_t y[64];
+
+    (void)state;
+    if (!scratch_open(&s, NULL))
+        return;
+    for (size_t n = 0; n < ARRAY_SIZE(y); n++)
+        y[n] = n % 2;
+    for (int part = 0; part < 2; part++) {
+        scratch_f32(&s, part ? "X_train.npy" : "X_valid.npy", x, 64, 2, 0);
+        scratch_i64(&s, part ? "y_train.npy" : "y_valid.npy", y, 64, 0);
+    }
+    r = climb(&s, "{rnn: {hidden_size: 4}}, {pool: {over: last}}, {linear: {out_features: 2}}",
+              "loss: cross_entropy, optimizer: {adam: {lr: 0.001}}", &seen);
+    assert_int_equal(r.first_broken, 0);
+    assert_non_null(strstr(r.cause, "No rung learns"));
+    clrnn_grow_finish(&r);
+    scratch_close(&s);
+}
+
+static void stops(void **state)
+{
+    volatile sig_atomic_t stop = 1;
+    const struct clrnn_grow_params params = {.stop = &stop};
+    struct clrnn_grow_result r;
+    struct clrnn_config *config;
+    struct scratch s;
+
+    (void)state;
+    if (!make_data(&s))
+        return;
+    config = scratch_config(&s, "model: {layers: [" HEALTHY "]}\ntrain: {loss: cross_entropy}\n"
+                                "data: {train: {x: X_train.npy, y: y_train.npy}}\n");
+    assert_int_equal(clrnn_grow(s.device, config, &params, &r), CLRNN_INTERRUPTED);
+    assert_null(r.rung);
+    clrnn_config_destroy(&config);
+    scratch_close(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(ladders), cmocka_unit_test(base_training), cmocka_unit_test(healthy),
+        cmocka_unit_test(broken),  cmocka_unit_test(cannot_run),    cmocka_unit_test(nothing_learns),
+        cmocka_unit_test(stops),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
