@@ -10,11 +10,11 @@
 enum { SAMPLES = 512, BATCH = 64, FEATURES = 32, CLASSES = 2, EPOCHS = 10 };
 
 // Where a function fails it has logged why; its status goes up to main.
-#define CHECK(call)                                                              \
-    do {                                                                         \
-        const enum clrnn_status status_ = (call);                                \
-        if (status_ != CLRNN_OK)                                                 \
-            return status_;                                                      \
+#define CHECK(call) \
+    do { \
+        const enum clrnn_status status_ = (call); \
+        if (status_ != CLRNN_OK) \
+            return status_; \
     } while (0)
 
 struct example {
@@ -63,7 +63,8 @@ static void make_data(struct example *e)
     for (int n = 0; n < SAMPLES; n++) {
         e->y[n] = n % CLASSES;
         for (int c = 0; c < FEATURES; c++)
-            e->x[n * FEATURES + c] = 4.0f * ((float)rand() / (float)RAND_MAX - 0.5f) + (e->y[n] ? 0.4f : -0.4f);
+            e->x[n * FEATURES + c] =
+                4.0f * ((float)rand() / (float)RAND_MAX - 0.5f) + (e->y[n] ? 0.4f : -0.4f);
     }
 }
 
@@ -104,7 +105,7 @@ static enum clrnn_status evaluate(struct example *e, double *accuracy)
     return CLRNN_OK;
 }
 
-// Saves the model, opens the file, and sees that both say the same; training then goes on with the opened one.
+// Saves the model, opens the file, sees that both say the same; training then goes on with the opened one.
 static enum clrnn_status save_and_open(struct example *e, const char *path, bool *same)
 {
     const struct clrnn_batch batch = batch_at(e, 0);

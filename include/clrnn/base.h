@@ -28,8 +28,8 @@
     X(ERR_DISK, 5, "a file cannot be written")                                   \
     X(INTERRUPTED, 130, "interrupted")
 
-/** What a function came to. CLRNN_FAILED and CLRNN_INTERRUPTED are outcomes; the CLRNN_ERR_ ones come with one
- *  logged sentence on what went wrong. */
+/** What a function came to. CLRNN_FAILED and CLRNN_INTERRUPTED are outcomes; the CLRNN_ERR_ ones come with
+ *  one logged sentence on what went wrong. */
 enum clrnn_status {
 #define X(name, exit_status, text) CLRNN_##name,
     CLRNN_STATUS_LIST(X)

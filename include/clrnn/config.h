@@ -169,7 +169,8 @@ CLRNN_API struct clrnn_layer *clrnn_config_add_layer(struct clrnn_config *config
 
 /**
  * Changes one value of a config that has its layers, as `--set` does: "train.epochs=3",
- * "model.layers.0.rnn.name=rnn", "train.scheduler={step_lr: {step_size: 30}}", "data.train={x: X.npy, y: y.npy}".
+ * "model.layers.0.rnn.name=rnn", "train.scheduler={step_lr: {step_size: 30}}",
+ * "data.train={x: X.npy, y: y.npy}".
  *
  * Effect  pointers into the config (layers, texts) are no longer valid.
  * Errors  CLRNN_ERR_CONFIG: as clrnn_config_read; the config is then as it was. CLRNN_ERR_MEMORY.

@@ -99,7 +99,8 @@ CLRNN_API enum clrnn_status clrnn_cache_clear(const struct clrnn_log *log, size_
 struct clrnn_peak {
     double gflops, gb_per_s;
 };
-/** Measures what a device can do; takes about a second. CLRNN_ERR_BUILD, CLRNN_ERR_MEMORY, CLRNN_ERR_DEVICE. */
+/** Measures what a device can do; takes about a second. CLRNN_ERR_BUILD, CLRNN_ERR_MEMORY,
+ *  CLRNN_ERR_DEVICE. */
 CLRNN_API enum clrnn_status clrnn_device_peak(struct clrnn_device *device, struct clrnn_peak *peak);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A model on a device: its parameters, saving and loading them, training on batches of the caller's, prediction.
+// A model on a device: its parameters, its files, training on batches of the caller's, prediction.
 #ifndef CLRNN_MODEL_H
 #define CLRNN_MODEL_H
 

@@ -51,8 +51,9 @@ struct clrnn_train_result {
 
 /**
  * Trains as the config says and writes the run folder: config.yaml, metrics.jsonl, last.safetensors,
- * best.safetensors, summary.json, pictures. With `resume` goes on with the run there, bit for bit as if it had
- * never stopped; `config` may then be NULL, or differ in train.epochs, train.log_every, train.early_stopping.
+ * best.safetensors, summary.json, pictures. With `resume` goes on with the run there, bit for bit as if it
+ * had never stopped; `config` may then be NULL, or differ in train.epochs, train.log_every and
+ * train.early_stopping.
  *
  * `result`  filled, as far as the run came, in any case; may be NULL.
  * Errors    CLRNN_ERR_CONFIG, CLRNN_ERR_DATA, CLRNN_ERR_ARG (another process writes to the folder),
@@ -147,8 +148,8 @@ struct clrnn_synth_params {
 };
 
 /**
- * Makes up a data set in the seed's shape, or a classic task over T steps: X_train.npy, y_train.npy, X_test.npy
- * and y_test.npy in `folder`, which is made where it is missing. The same seed gives the same bytes.
+ * Makes up a data set in the seed's shape, or a classic task over T steps: X_train.npy, y_train.npy,
+ * X_test.npy and y_test.npy in `folder`, which is made where it is missing. The same seed gives the same bytes.
  *
  * Errors  CLRNN_ERR_ARG: no such task, or sizes that it does not allow. CLRNN_ERR_DISK, CLRNN_ERR_MEMORY.
  */

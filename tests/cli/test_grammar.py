@@ -35,8 +35,11 @@ def near(got, want, tolerance, what):
 
 # ---------------------------------------------------------------- CSV
 
-CSV_CONFIG = CONFIG.replace("train: {x: X_train.npy, y: y_train.npy}", "train: {csv: train.csv, label: kind, steps: 5}") \
-                   .replace("valid: {x: X_valid.npy, y: y_valid.npy}", "valid: {csv: valid.csv, label: kind, steps: 5}")
+CSV_CONFIG = CONFIG[:CONFIG.index("data:")] + """\
+data:
+  train: {csv: train.csv, label: kind, steps: 5}
+  valid: {csv: valid.csv, label: kind, steps: 5}
+"""
 
 
 def write_csv(c, name, x, y, columns, label_at=7, header=True):
@@ -158,8 +161,10 @@ def regression_per_step(c):
         write_npy(c.folder / f"y_{prefix}.npy", "<f4", (samples, 6),
                   [draw.gauss(1, 2) if t < lengths[n] else 1e9 for n in range(samples) for t in range(6)])
         write_npy(c.folder / f"l_{prefix}.npy", "<i8", (samples,), lengths)
-    text = REGRESSION.replace("  - pool: {over: mean}\n", "").replace("y_train.npy}", "y_train.npy, lengths: l_train.npy}")
-    c.write("config.yaml", text.replace("y_valid.npy}", "y_valid.npy, lengths: l_valid.npy}"))
+    text = REGRESSION.replace("  - pool: {over: mean}\n", "")
+    for prefix in ("train", "valid"):
+        text = text.replace(f"y_{prefix}.npy}}", f"y_{prefix}.npy, lengths: l_{prefix}.npy}}")
+    c.write("config.yaml", text)
     c.run("train", "config.yaml", "--out", "run", *QUIET)
     data = ("--x", "X_valid.npy", "--lengths", "l_valid.npy")
     c.run("predict", "run", *data, "--out", "p.npy", "--quiet")
@@ -363,7 +368,8 @@ def write_padded(c, tokens, per_step, filler):
                     y.append(label if t < length else noise.choice((0, 1, -100)))
                 elif t == 0:
                     y.append(label)
-        write_npy(c.folder / f"X_{prefix}.npy", "<i8" if tokens else "<f4", (samples, T) if tokens else (samples, T, 3), x)
+        shape = (samples, T) if tokens else (samples, T, 3)
+        write_npy(c.folder / f"X_{prefix}.npy", "<i8" if tokens else "<f4", shape, x)
         write_npy(c.folder / f"y_{prefix}.npy", "<i8", (samples, T) if per_step else (samples,), y)
         write_npy(c.folder / f"l_{prefix}.npy", "<i8", (samples,), lengths)
 

@@ -181,7 +181,8 @@ def killed_in(name):
     def test(c):
         write_long(c)
         c.write("long.yaml", f"model:\n  layers:\n  - {layers}\ntrain:\n  {train}\n  epochs: 6\n  batch_size: 16\n"
-                f"  log_every: 7\n  seed: 5\ndata: {{train: {{x: X_long.npy, y: y_long.npy, lengths: l_long.npy}}, {data}}}\n")
+                "  log_every: 7\n  seed: 5\n"
+                f"data: {{train: {{x: X_long.npy, y: y_long.npy, lengths: l_long.npy}}, {data}}}\n")
         c.run("train", "long.yaml", "--out", "whole", "--quiet", "--no-plot")
         draw, kills, size = random.Random(name), 0, 0
         process = c.start("train", "long.yaml", "--out", "run", "--quiet", "--no-plot")

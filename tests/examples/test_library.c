@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What a program can do through the public headers alone: configs in code, batches of its own, training, saving,
-// evaluation, files; and how mistakes are reported.
+// What a program can do through the public headers alone: configs in code, batches of its own, training,
+// saving, evaluation, files; and how mistakes are reported.
 #include <clrnn.h>
 
 #include <setjmp.h>
@@ -17,7 +17,7 @@ enum { N = 12, T = 5, C = 3, CLASSES = 3 };
 struct fixture {
     struct clrnn_log log;
     unsigned errors, warnings;
-    char last[1024];     // error or warning
+    char last[1024]; // error or warning
     char folder[64];
     struct clrnn_device *device;
     float x[N * T * C], targets[N * T];
@@ -102,8 +102,13 @@ static struct clrnn_model *make_model(struct fixture *f, const char *layers, con
 
 static struct clrnn_batch all_of(const struct fixture *f)
 {
-    return (struct clrnn_batch){.N = N, .T = T, .x = f->x, .tokens = f->tokens, .lengths = f->lengths,
-                                .classes = f->classes, .targets = f->targets};
+    return (struct clrnn_batch){.N = N,
+                                .T = T,
+                                .x = f->x,
+                                .tokens = f->tokens,
+                                .lengths = f->lengths,
+                                .classes = f->classes,
+                                .targets = f->targets};
 }
 
 static bool near(double a, double b, double tolerance)
@@ -116,13 +121,13 @@ static bool near(double a, double b, double tolerance)
 #define assert_ok(call) assert_int_equal(call, CLRNN_OK)
 
 // A call that must fail with this status and one sentence that holds `word`.
-#define assert_refused(f, call, status, word)                                    \
-    do {                                                                         \
-        (f)->errors = 0;                                                         \
-        assert_int_equal(call, status);                                          \
-        assert_int_equal((f)->errors, 1);                                        \
-        if (!strstr((f)->last, word))                                            \
-            fail_msg("\"%s\" is not in: %s", word, (f)->last);                   \
+#define assert_refused(f, call, status, word) \
+    do { \
+        (f)->errors = 0; \
+        assert_int_equal(call, status); \
+        assert_int_equal((f)->errors, 1); \
+        if (!strstr((f)->last, word)) \
+            fail_msg("\"%s\" is not in: %s", word, (f)->last); \
     } while (0)
 
 // ---------------------------------------------------------------- configs
@@ -151,7 +156,8 @@ static void test_config(void **state)
     assert_int_equal(config->train.optimizer.kind, CLRNN_OPT_SGD);
     assert_true(config->train.optimizer.lr == 0.5 && config->data.train.there);
     assert_string_equal(config->data.train.x, "X.npy");
-    assert_refused(f, clrnn_config_set(&f->log, config, "train.optimizer.sgd.lrr=1"), CLRNN_ERR_CONFIG, "lrr");
+    assert_refused(f, clrnn_config_set(&f->log, config, "train.optimizer.sgd.lrr=1"), CLRNN_ERR_CONFIG,
+                   "lrr");
     assert_true(config->train.optimizer.lr == 0.5); // as it was
 
     text = clrnn_config_text(config);
@@ -226,21 +232,29 @@ static void test_kinds_of_batches(void **state)
 {
     struct fixture *f = *state;
 
-    learns(f, "{lstm: {hidden_size: 9, bidirectional: true}}, {pool: {over: final}}, {linear: {out_features: 3}}",
-           "optimizer: {adam: {lr: 0.02}}", false);
+    learns(
+        f,
+        "{lstm: {hidden_size: 9, bidirectional: true}}, {pool: {over: final}}, {linear: {out_features: 3}}",
+        "optimizer: {adam: {lr: 0.02}}", false);
     learns(f, "{gru: {hidden_size: 9}}, {linear: {out_features: 3}}, log_softmax",
            "loss: nll, optimizer: {adam: {lr: 0.02}}", false);
-    learns(f, "{embedding: {num_embeddings: 7, embedding_dim: 5}}, {rnn: {hidden_size: 9}}, {pool: {over: mean}}, "
-           "{linear: {out_features: 1}}", "loss: bce_with_logits, optimizer: {rmsprop: {lr: 0.01}}", true);
-    learns(f, "{rnn: {hidden_size: 9}}, {linear: {out_features: 1}}", "loss: mse, optimizer: {sgd: {lr: 0.1}}", false);
+    learns(
+        f,
+        "{embedding: {num_embeddings: 7, embedding_dim: 5}}, {rnn: {hidden_size: 9}}, {pool: {over: mean}}, "
+        "{linear: {out_features: 1}}",
+        "loss: bce_with_logits, optimizer: {rmsprop: {lr: 0.01}}", true);
+    learns(f, "{rnn: {hidden_size: 9}}, {linear: {out_features: 1}}",
+           "loss: mse, optimizer: {sgd: {lr: 0.1}}", false);
 }
 
 // Padding may hold anything; a shorter T without it says the same.
 static void test_predictions(void **state)
 {
     struct fixture *f = *state;
-    struct clrnn_model *model = make_model(f, "{gru: {hidden_size: 6, bidirectional: true}}, "
-                                              "{linear: {out_features: 3}}", "", false);
+    struct clrnn_model *model = make_model(f,
+                                           "{gru: {hidden_size: 6, bidirectional: true}}, "
+                                           "{linear: {out_features: 3}}",
+                                           "", false);
     struct clrnn_batch batch = all_of(f), one = {.N = 1, .x = f->x};
     float out[N * T * CLASSES], again[N * T * CLASSES];
 
@@ -268,8 +282,10 @@ static void test_predictions(void **state)
 static void test_bad_batches(void **state)
 {
     struct fixture *f = *state;
-    struct clrnn_model *model = make_model(f, "{rnn: {hidden_size: 4}}, {pool: {over: last}}, "
-                                              "{linear: {out_features: 3}}", "", false);
+    struct clrnn_model *model = make_model(f,
+                                           "{rnn: {hidden_size: 4}}, {pool: {over: last}}, "
+                                           "{linear: {out_features: 3}}",
+                                           "", false);
     struct clrnn_batch good = all_of(f), bad;
     struct clrnn_step_result result;
 
@@ -293,12 +309,18 @@ static void test_bad_batches(void **state)
 
 static void test_schedules(void **state)
 {
-    static const struct { const char *train; double lr[4]; } cases[] = { // two steps an epoch
-        {"optimizer: {sgd: {lr: 0.1}}, scheduler: {step_lr: {step_size: 1, gamma: 0.5}}", {0.1, 0.1, 0.05, 0.05}},
+    static const struct {
+        const char *train;
+        double lr[4];
+    } cases[] = {
+        // two steps an epoch
+        {"optimizer: {sgd: {lr: 0.1}}, scheduler: {step_lr: {step_size: 1, gamma: 0.5}}",
+         {0.1, 0.1, 0.05, 0.05}},
         {"optimizer: {sgd: {lr: 0.1}}, scheduler: {step_lr: {step_size: 1, gamma: 0.5, interval: batch}}",
          {0.1, 0.05, 0.025, 0.0125}},
         {"optimizer: {sgd: {lr: 1}}, epochs: 2, scheduler: {one_cycle_lr: {max_lr: 0.4, pct_start: 0.5, "
-         "anneal_strategy: linear, interval: batch}}", {0.016, 0.4, 0.2000008, 1.6e-6}},
+         "anneal_strategy: linear, interval: batch}}",
+         {0.016, 0.4, 0.2000008, 1.6e-6}},
         {"optimizer: {sgd: {lr: 0.1}}, scheduler: {reduce_lr_on_plateau: {patience: 0, factor: 0.1}}",
          {0.1, 0.1, 0.1, 0.1}},
     };
@@ -306,15 +328,16 @@ static void test_schedules(void **state)
     const struct clrnn_batch batch = all_of(f);
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-        struct clrnn_model *model = make_model(f, "{pool: {over: mean}}, {linear: {out_features: 3}}", cases[i].train,
-                                               false);
+        struct clrnn_model *model =
+            make_model(f, "{pool: {over: mean}}, {linear: {out_features: 3}}", cases[i].train, false);
         struct clrnn_step_result step;
 
         clrnn_model_start_schedule(model, 2);
         for (int s = 0; s < 4; s++) {
             assert_ok(clrnn_model_step(model, &batch, &step));
             if (!near(step.lr, cases[i].lr[s], 1e-9))
-                fail_msg("%s: step %d used lr %.17g, expected %.17g", cases[i].train, s + 1, step.lr, cases[i].lr[s]);
+                fail_msg("%s: step %d used lr %.17g, expected %.17g", cases[i].train, s + 1, step.lr,
+                         cases[i].lr[s]);
             if (s % 2)
                 assert_ok(clrnn_model_end_epoch(model, 1.0 - s)); // ever better: no plateau
         }
@@ -334,7 +357,8 @@ static void test_normalization(void **state)
     struct fixture *f = *state;
     const struct clrnn_data_shape shape = {.features = C};
     const double mean[C] = {1, -2, 0.5}, std[C] = {2, 0.25, 1};
-    struct clrnn_config *config = make_config(f, "{rnn: {hidden_size: 4}}, {linear: {out_features: 3}}", "seed: 4");
+    struct clrnn_config *config =
+        make_config(f, "{rnn: {hidden_size: 4}}, {linear: {out_features: 3}}", "seed: 4");
     struct clrnn_model *plain, *normal;
     struct clrnn_batch batch = all_of(f);
     float out[N * T * CLASSES], want[N * T * CLASSES], scaled[N * T * C];
@@ -369,8 +393,10 @@ static void test_normalization(void **state)
 static void test_parameters(void **state)
 {
     struct fixture *f = *state;
-    struct clrnn_model *model = make_model(f, "{rnn: {name: rnn, hidden_size: 4}}, {batchnorm: {name: norm}}, "
-                                              "{linear: {name: head, out_features: 3}}", "", false);
+    struct clrnn_model *model = make_model(f,
+                                           "{rnn: {name: rnn, hidden_size: 4}}, {batchnorm: {name: norm}}, "
+                                           "{linear: {name: head, out_features: 3}}",
+                                           "", false);
     const struct clrnn_batch batch = all_of(f);
     uint64_t trained = 0;
     double values[64], back[64];
@@ -424,12 +450,14 @@ static void same_parameters(struct clrnn_model *a, struct clrnn_model *b, bool s
 // count, too.
 static void test_saved(void **state)
 {
-    static const char layers[] = "{lstm: {hidden_size: 5, num_layers: 2, dropout: 0.4}}, batchnorm, {dropout: {p: 0.3}}, "
-                                 "{pool: {over: max}}, {linear: {out_features: 3}}";
+    static const char layers[] =
+        "{lstm: {hidden_size: 5, num_layers: 2, dropout: 0.4}}, batchnorm, {dropout: {p: 0.3}}, "
+        "{pool: {over: max}}, {linear: {out_features: 3}}";
     static const char train[] = "seed: 9, clip_grad_norm: 0.5, optimizer: {adam: {lr: 0.01, amsgrad: true}}, "
                                 "scheduler: {exponential_lr: {gamma: 0.9, interval: batch}}";
     struct fixture *f = *state;
-    struct clrnn_model *whole = make_model(f, layers, train, false), *half = make_model(f, layers, train, false);
+    struct clrnn_model *whole = make_model(f, layers, train, false),
+                       *half = make_model(f, layers, train, false);
     struct clrnn_model *fresh = make_model(f, layers, train, false);
     const struct clrnn_batch batch = all_of(f);
     char path[128];
@@ -479,8 +507,10 @@ static void see(void *user, const struct clrnn_progress *p)
 static void test_run(void **state)
 {
     struct fixture *f = *state;
-    struct clrnn_config *config = make_config(f, "{rnn: {hidden_size: 4}}, {pool: {over: last}}, "
-                                                 "{linear: {out_features: 2}}", "epochs: 2, batch_size: 8");
+    struct clrnn_config *config = make_config(f,
+                                              "{rnn: {hidden_size: 4}}, {pool: {over: last}}, "
+                                              "{linear: {out_features: 2}}",
+                                              "epochs: 2, batch_size: 8");
     struct clrnn_train_params params = {.config = config, .progress = see};
     struct clrnn_train_result result;
     struct clrnn_eval_result figures;
@@ -489,8 +519,10 @@ static void test_run(void **state)
     char path[128];
 
     assert_refused(f, clrnn_train(f->device, &params, &result), CLRNN_ERR_CONFIG, "data.train");
-    assert_ok(clrnn_config_set(&f->log, config, "data.train={synthetic: {samples: 30, steps: 4, features: 3}}"));
-    assert_ok(clrnn_config_set(&f->log, config, "data.valid={synthetic: {samples: 10, steps: 4, features: 3, seed: 5}}"));
+    assert_ok(
+        clrnn_config_set(&f->log, config, "data.train={synthetic: {samples: 30, steps: 4, features: 3}}"));
+    assert_ok(clrnn_config_set(&f->log, config,
+                               "data.valid={synthetic: {samples: 10, steps: 4, features: 3, seed: 5}}"));
     snprintf(path, sizeof(path), "%s/run", f->folder);
     params.out = path;
     params.progress_user = &seen;
@@ -506,12 +538,14 @@ static void test_run(void **state)
     assert_true(near(figures.loss, result.valid_loss, 1e-6));
     assert_int_equal(figures.samples, 10);
     assert_int_equal(figures.classes, 2);
-    assert_int_equal(figures.confusion[0] + figures.confusion[1] + figures.confusion[2] + figures.confusion[3], 10);
+    assert_int_equal(
+        figures.confusion[0] + figures.confusion[1] + figures.confusion[2] + figures.confusion[3], 10);
     clrnn_eval_result_finish(&figures);
     clrnn_eval_result_finish(&figures);
     snprintf(path, sizeof(path), "%s/p.csv", f->folder);
     assert_ok(clrnn_predict(model, &config->data.valid, CLRNN_PREDICT_PROBS, path));
-    assert_refused(f, clrnn_predict(model, &config->data.valid, CLRNN_PREDICT_PROBS, "p.txt"), CLRNN_ERR_ARG, "p.txt");
+    assert_refused(f, clrnn_predict(model, &config->data.valid, CLRNN_PREDICT_PROBS, "p.txt"), CLRNN_ERR_ARG,
+                   "p.txt");
     clrnn_model_destroy(&model);
 
     params.resume = result.folder; // a run goes on with two more epochs
