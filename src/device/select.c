@@ -189,16 +189,34 @@ static bool numbers(const char *select, int *platform, int *device)
            sscanf(select, "%4d:%4d%n", platform, device, &used) == 2 && !select[used];
 }
 
+/** Whether a row, usable or not, is what the word asks for; a platform that failed as a whole may be. */
+static bool named(const struct clrnn_device_info *i, const char *select)
+{
+    if (strcasecmp(select, "cpu") == 0 || strcasecmp(select, "gpu") == 0)
+        return i->device < 0 || i->type == (strcasecmp(select, "cpu") == 0 ? CLRNN_DEVICE_CPU : CLRNN_DEVICE_GPU);
+    return (i->name && strcasestr(i->name, select)) || (i->platform_name && strcasestr(i->platform_name, select)) ||
+           (i->is_pocl && strcasestr("pocl", select));
+}
+
 static bool fits(const struct clrnn_device_info *i, const char *select)
 {
-    if (!usable(i))
-        return false;
-    if (strcasecmp(select, "cpu") == 0)
-        return i->type == CLRNN_DEVICE_CPU;
-    if (strcasecmp(select, "gpu") == 0)
-        return i->type == CLRNN_DEVICE_GPU;
-    return strcasestr(i->name, select) || strcasestr(i->platform_name, select) ||
-           (i->is_pocl && strcasestr("pocl", select));
+    return usable(i) && named(i, select);
+}
+
+/** Nothing usable fits: the trouble of the first row that would, else what there is. */
+static enum clrnn_status nothing_fits(const struct clrnn_log *log, const struct clrnn_device_list *list,
+                                      const char *select)
+{
+    if (!list->count)
+        return select_default(log, list, NULL); // says what to install
+    for (size_t i = 0; i < list->count; i++) {
+        const struct clrnn_device_info *d = &list->info[i];
+
+        if (d->trouble && strcmp(d->trouble, CLRNN_NO_DEVICES) != 0 && named(d, select))
+            return clrnn_error(log, CLRNN_ERR_DEVICE, "device \"%s\" (%s) cannot be used: %s", select,
+                               d->platform_name, d->trouble);
+    }
+    return no_match(log, list, select, "fits nothing");
 }
 
 enum clrnn_status clrnn_list_select(const struct clrnn_log *log, const struct clrnn_device_list *list,
@@ -228,11 +246,8 @@ enum clrnn_status clrnn_list_select(const struct clrnn_log *log, const struct cl
     for (size_t i = 0; i < list->count; i++)
         if (fits(&list->info[i], select) && (best == list->count || better(list, i, best)))
             best = i;
-    if (best == list->count) {
-        if (!list->count)
-            return select_default(log, list, row); // says what to install
-        return no_match(log, list, select, "fits nothing");
-    }
+    if (best == list->count)
+        return nothing_fits(log, list, select);
     for (size_t i = 0; i < list->count; i++)
         others += i != best && fits(&list->info[i], select) && !same_device(list, i, best);
     if (others)

@@ -296,8 +296,8 @@ static void test_refusals_from_code(void **state)
     layer = clrnn_config_add_layer(config, CLRNN_LAYER_GRU);
     assert_non_null(layer);
     layer->hidden_size = 3;
-    assert_int_equal(clrnn_model_create(f.device, config, &shape, &model), CLRNN_ERR_CONFIG);
-    assert_non_null(strstr(f.error, "layers[2] (gru): its input is (N, C=2), for the pool at layers[1]"));
+    assert_int_equal(clrnn_model_create(f.device, config, &shape, &model), CLRNN_OK); // it reads one step
+    clrnn_model_destroy(&model);
     layer->kind = CLRNN_LAYER_LINEAR;
 
     layer->out_features = 2;
