@@ -1,192 +1,10 @@
 // SPDX-License-Identifier: MIT
 // clrnn plan: what a training step or a prediction consists of, as ops and as launches.
-#include <jansson.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/array.h"
-#include "model/plan.h"
+#include "clrnn/train.h"
 #include "tools/cli.h"
-#include "train/dataset.h"
-
-// "x [32, 64, 2474]" of every tensor in the slots, into text.
-static void tensors_text(const struct clrnn_graph *graph, const int *slots, size_t count, char *text, size_t size)
-{
-    size_t used = 0;
-
-    text[0] = 0;
-    for (size_t i = 0; i < count && used < size; i++) {
-        const struct clrnn_tensor *t = slots[i] < 0 ? NULL : &graph->tensor[slots[i]];
-
-        if (!t)
-            continue;
-        used += (size_t)snprintf(text + used, size - used, "%s%s [", used ? ", " : "", t->name);
-        for (unsigned d = 0; d < t->ndim && used < size; d++)
-            used += (size_t)snprintf(text + used, size - used, d ? ", %u" : "%u", t->dims[d]);
-        if (used < size)
-            used += (size_t)snprintf(text + used, size - used, "]");
-    }
-}
-
-static const char *flops_text(double flops, char text[32])
-{
-    static const char *const units[] = {"", "k", "M", "G", "T"};
-    size_t unit = 0;
-
-    while (flops >= 999.5 && unit + 1 < ARRAY_SIZE(units)) {
-        flops /= 1000;
-        unit++;
-    }
-    snprintf(text, 32, "%.3g %sFLOP", flops, units[unit]);
-    return text;
-}
-
-static void print_text(const struct clrnn_plan *plan)
-{
-    const struct clrnn_graph *graph = plan->graph;
-    const struct clrnn_plan_cost cost = clrnn_plan_cost(plan);
-    char flops[32], bytes[32], arena[32], params[32], text[1024];
-
-    printf("batch %u, %u step%s, on %s\n\n", plan->params.N, plan->params.T, plan->params.T == 1 ? "" : "s",
-           clrnn_device_info(plan->model->device)->name);
-    for (size_t i = 0; i < graph->op_count; i++) {
-        const struct clrnn_op *op = &graph->op[i];
-        const struct clrnn_cost c = clrnn_op_cost(graph, op);
-
-        printf("%-14s %-10s %14s %10s\n", clrnn_op_name(op->kind), op->layer, flops_text(c.flops, flops),
-               cli_bytes(c.bytes, bytes));
-        tensors_text(graph, op->in, CLRNN_OP_MAX_IN, text, sizeof(text));
-        printf("    from  %s\n", text);
-        tensors_text(graph, op->out, CLRNN_OP_MAX_OUT, text, sizeof(text));
-        printf("    to    %s\n", text);
-        for (size_t l = plan->op_launch[i]; l < plan->op_launch[i + 1]; l++) {
-            const struct clrnn_launch_info *info = clrnn_launches_info(plan->launches, l);
-
-            printf("    run   %-28s %-34s %s\n", info->kernel, info->shape, flops_text(info->cost.flops, flops));
-        }
-    }
-    printf("\n%zu ops, %zu launches, %s, %s moved if each tensor is touched once\n", cost.ops, cost.launches,
-           flops_text(cost.flops, flops), cli_bytes(cost.bytes, bytes));
-    printf("parameters with gradients and moments %s, activations %s\n",
-           cli_bytes((double)cost.param_bytes, params), cli_bytes((double)cost.arena_bytes, arena));
-}
-
-static json_t *slots_json(const struct clrnn_graph *graph, const int *slots, size_t count)
-{
-    json_t *array = json_array();
-
-    for (size_t i = 0; i < count; i++) {
-        const struct clrnn_tensor *t = slots[i] < 0 ? NULL : &graph->tensor[slots[i]];
-        json_t *dims;
-
-        if (!t)
-            continue;
-        dims = json_array();
-        for (unsigned d = 0; d < t->ndim; d++)
-            json_array_append_new(dims, json_integer(t->dims[d]));
-        json_array_append_new(array, json_pack("{s:s, s:o}", "name", t->name, "shape", dims));
-    }
-    return array;
-}
-
-static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_plan *plan)
-{
-    const struct clrnn_graph *graph = plan->graph;
-    const struct clrnn_plan_cost cost = clrnn_plan_cost(plan);
-    json_t *ops = json_array(), *all;
-    char *text;
-
-    for (size_t i = 0; i < graph->op_count; i++) {
-        const struct clrnn_op *op = &graph->op[i];
-        const struct clrnn_cost c = clrnn_op_cost(graph, op);
-        json_t *launches = json_array();
-
-        for (size_t l = plan->op_launch[i]; l < plan->op_launch[i + 1]; l++) {
-            const struct clrnn_launch_info *info = clrnn_launches_info(plan->launches, l);
-
-            json_array_append_new(launches, json_pack("{s:s, s:s, s:f, s:f}", "kernel", info->kernel, "shape",
-                                                      info->shape, "flops", info->cost.flops, "bytes",
-                                                      info->cost.bytes));
-        }
-        json_array_append_new(
-            ops, json_pack("{s:s, s:s, s:f, s:f, s:o, s:o, s:o}", "op", clrnn_op_name(op->kind), "layer", op->layer,
-                           "flops", c.flops, "bytes", c.bytes, "in", slots_json(graph, op->in, CLRNN_OP_MAX_IN),
-                           "out", slots_json(graph, op->out, CLRNN_OP_MAX_OUT), "launches", launches));
-    }
-    all = json_pack("{s:s, s:i, s:i, s:f, s:f, s:I, s:I, s:I, s:o}", "device",
-                    clrnn_device_info(plan->model->device)->name, "batch", (int)plan->params.N, "steps",
-                    (int)plan->params.T, "flops", cost.flops, "bytes", cost.bytes, "launches",
-                    (json_int_t)cost.launches, "arena_bytes", (json_int_t)cost.arena_bytes, "param_bytes",
-                    (json_int_t)cost.param_bytes, "ops", ops);
-    text = all ? json_dumps(all, JSON_INDENT(1)) : NULL;
-    json_decref(all);
-    if (!text) {
-        cli->log.fn(cli->log.user, CLRNN_LOG_ERROR, "out of memory while writing the plan as JSON");
-        return CLRNN_ERR_MEMORY;
-    }
-    puts(text);
-    free(text);
-    return CLRNN_OK;
-}
-
-// Buffers of one batch in the shape of the data, for a plan that is looked at and not run.
-static enum clrnn_status one_batch(struct clrnn_device *device, const struct clrnn_dataset_info *info, uint32_t N,
-                                   bool target, struct clrnn_plan_data *data)
-{
-    const size_t rows = (size_t)N * info->T;
-
-    *data = (struct clrnn_plan_data){.S = N, .T_data = info->T, .y_real = info->y_real, .y_steps = info->y_steps};
-    TRY(clrnn_buffer_create(device, info->tokens ? CLRNN_I32 : CLRNN_REAL, rows * (info->tokens ? 1 : info->C),
-                            "a batch", &data->x));
-    TRY(clrnn_buffer_create(device, CLRNN_U32, N, "a batch's index", &data->index));
-    if (info->has_lengths)
-        TRY(clrnn_buffer_create(device, CLRNN_I32, N, "a batch's lengths", &data->lengths));
-    if (target)
-        TRY(clrnn_buffer_create(device, info->y_real ? CLRNN_REAL : CLRNN_I32, info->y_steps ? rows : N,
-                                "a batch's targets", &data->y));
-    return CLRNN_OK;
-}
-
-static enum clrnn_status show(const struct cli *cli, struct clrnn_device *device, const struct clrnn_config *config,
-                              bool predict)
-{
-    struct clrnn_plan_params params = {.mode = predict ? CLRNN_MODE_PREDICT : CLRNN_MODE_TRAIN};
-    struct clrnn_data_shape shape;
-    const struct clrnn_dataset_info *info;
-    struct clrnn_dataset *dataset = NULL;
-    struct clrnn_model *model = NULL;
-    struct clrnn_plan *plan = NULL;
-    enum clrnn_status st;
-
-    st = clrnn_dataset_open(&cli->log, config, &config->data.train, config->folder, "train", CLRNN_CHECK_SHAPES_ONLY,
-                            &dataset);
-    if (st != CLRNN_OK)
-        goto end;
-    info = clrnn_dataset_info(dataset);
-    shape = (struct clrnn_data_shape){.features = info->C, .tokens = info->tokens};
-    if ((st = clrnn_model_create(device, config, &shape, &model)) != CLRNN_OK)
-        goto end;
-    params.N = MIN2(config->train.batch_size, info->S);
-    params.T = info->T;
-    if ((st = one_batch(device, info, params.N, !predict, &params.data)) != CLRNN_OK)
-        goto end;
-    if ((st = clrnn_plan_create(model, &params, &plan)) != CLRNN_OK)
-        goto end;
-    if (cli->json)
-        st = print_json(cli, plan);
-    else
-        print_text(plan);
-
-end:
-    clrnn_plan_destroy(&plan);
-    clrnn_buffer_destroy(&params.data.x);
-    clrnn_buffer_destroy(&params.data.y);
-    clrnn_buffer_destroy(&params.data.lengths);
-    clrnn_buffer_destroy(&params.data.index);
-    clrnn_model_destroy(&model);
-    clrnn_dataset_close(&dataset);
-    return st;
-}
 
 int cmd_plan(int argc, char **argv)
 {
@@ -209,6 +27,7 @@ int cmd_plan(int argc, char **argv)
     };
     struct clrnn_config *config = NULL;
     struct clrnn_device *device = NULL;
+    char *text = NULL;
     struct cli cli;
     enum clrnn_status st;
     int status;
@@ -219,7 +38,10 @@ int cmd_plan(int argc, char **argv)
     if (st == CLRNN_OK)
         st = cli_device(&cli, false, &device);
     if (st == CLRNN_OK)
-        st = show(&cli, device, config, predict);
+        st = clrnn_plan_text(device, config, predict, cli.json, &text);
+    if (st == CLRNN_OK)
+        fputs(text, stdout);
+    free(text);
     clrnn_config_destroy(&config);
     clrnn_device_destroy(&device);
     return cli_finish(&cli, st);

@@ -140,6 +140,16 @@ CLRNN_API enum clrnn_status clrnn_bench(struct clrnn_device *device, const struc
                                         const struct clrnn_bench_params *params,
                                         struct clrnn_bench_result *result);
 
+/**
+ * What a training step (or with `predict` an inference) of one batch of the config's training data consists of:
+ * each op with its tensors, FLOPs and bytes, and the launches that carry it out on the device. Runs nothing.
+ *
+ * Owner   *text, for people or as JSON, is the caller's to free().
+ * Errors  as clrnn_train; *text is then NULL.
+ */
+CLRNN_API enum clrnn_status clrnn_plan_text(struct clrnn_device *device, const struct clrnn_config *config,
+                                            bool predict, bool json, char **text);
+
 /** Which data set to make up. Zeroed: the seed's. */
 struct clrnn_synth_params {
     const char *task;   // NULL or "seed", "adding", "parity", "copy-first"

@@ -516,13 +516,21 @@ static void test_run(void **state)
     struct clrnn_eval_result figures;
     struct clrnn_model *model;
     struct seen seen = {0};
-    char path[128];
+    char path[128], *plan;
 
     assert_refused(f, clrnn_train(f->device, &params, &result), CLRNN_ERR_CONFIG, "data.train");
     assert_ok(
         clrnn_config_set(&f->log, config, "data.train={synthetic: {samples: 30, steps: 4, features: 3}}"));
     assert_ok(clrnn_config_set(&f->log, config,
                                "data.valid={synthetic: {samples: 10, steps: 4, features: 3, seed: 5}}"));
+    for (int json = 0; json < 2; json++) {
+        assert_ok(clrnn_plan_text(f->device, config, false, json, &plan));
+        assert_non_null(strstr(plan, json ? "\"rnn_bwd\"" : "rnn_bwd "));
+        free(plan);
+        assert_ok(clrnn_plan_text(f->device, config, true, json, &plan));
+        assert_null(strstr(plan, "rnn_bwd"));
+        free(plan);
+    }
     snprintf(path, sizeof(path), "%s/run", f->folder);
     params.out = path;
     params.progress_user = &seen;
