@@ -112,6 +112,7 @@ static enum clrnn_status look(struct clrnn_loop *l)
             r[RECORD_LOSS] / r[RECORD_WEIGHT]; // 0 / 0 where all labels are ignored: NaN, as PyTorch
         l->state.last_norm = r[RECORD_NORM];
         l->state.last_lr = q->lr[i];
+        clrnn_watch_step(&l->watch, r, l->last_loss, q->lr[i]);
         l->state.loss_sum += l->last_loss * q->samples[i];
         l->state.weight_sum += q->samples[i];
         l->state.correct += is_regression(l) ? r[RECORD_ABS] : r[RECORD_CORRECT];
@@ -128,6 +129,7 @@ static enum clrnn_status look(struct clrnn_loop *l)
     q->limit = (uint32_t)fmin(fmax(LOOK_SECONDS * q->count / fmax(now - l->looked, 1e-9), 1.0), LOOP_QUEUE);
     l->looked = now;
     q->count = 0;
+    TRY(clrnn_watch_weights(&l->watch, l->model));
     if (l->profile.on)
         TRY(clrnn_profile_fetch(&l->profile));
     show(l, l->state.step_in_epoch == clrnn_feed_batches(l->train_feed));
@@ -342,6 +344,7 @@ static enum clrnn_status end_epoch(struct clrnn_loop *l, const struct clrnn_loop
         TRY(checkpoint(l, "best.safetensors"));
     TRY(checkpoint(l, "last.safetensors"));
     show_epoch(l, &row, best);
+    clrnn_watch_epoch(&l->watch, &row);
     if (early)
         clrnn_log(l->log, CLRNN_LOG_INFO,
                   "early stopping after epoch %llu: %s has not improved on %.9g for %llu epochs",

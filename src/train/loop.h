@@ -7,6 +7,7 @@
 #include "train/feed.h"
 #include "train/profile.h"
 #include "train/run_folder.h"
+#include "train/watch.h"
 
 #define LOOP_QUEUE 64u // most steps between two looks at the records: bounds the queue and Ctrl-C's delay
 
@@ -34,6 +35,7 @@ struct clrnn_loop {
     struct clrnn_feed *train_feed, *valid_feed;
     struct clrnn_run_folder folder;
     struct clrnn_profile profile;
+    struct clrnn_watch watch;
     struct clrnn_progress_state state;
 
     struct clrnn_loop_queue queue;

@@ -455,6 +455,9 @@ enum clrnn_status clrnn_train(struct clrnn_device *device, const struct clrnn_tr
 
     st = clrnn_loop_prepare(&l);
     if (st == CLRNN_OK)
+        st = clrnn_watch_init(&l.watch, !params->no_watch, l.model, l.train, clrnn_feed_batches(l.train_feed),
+                              l.done);
+    if (st == CLRNN_OK)
         st = clrnn_loop_run(&l);
     fill_result(&l, started, r);
     nothing_done = st == CLRNN_OK && !l.steps_here && params->resume;
@@ -468,6 +471,7 @@ enum clrnn_status clrnn_train(struct clrnn_device *device, const struct clrnn_tr
         clrnn_plot(&l.folder, l.train, params->plot);
 
     free(l.pace);
+    clrnn_watch_finish(&l.watch);
     clrnn_run_folder_finish(&l.folder);
     clrnn_feed_destroy(&l.train_feed);
     clrnn_feed_destroy(&l.valid_feed);

@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: MIT
+// What can be seen of a run that does not learn while it runs, from records that are read anyway.
+#include "train/watch.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/array.h"
+#include "base/log.h"
+
+// Every line is drawn so that healthy runs stay silent; the doctor looks closer.
+#define FIRST_STEPS 10u     // whose mean loss is the run's start
+#define STILL_STEPS 20u     // in a row with a gradient of exactly 0
+#define LEARNT_LOSS 1e-3    // below it a gradient of 0 is a success
+#define EXPLODED_NORM 1e6   // doctor: 1e3 with more evidence; measured there: 4e6 and up planted, 199 healthy
+#define HALF_ULP 5.96e-8    // float32 has 24 bits: a relative change under 2^-24 rounds away
+#define TINY_LR 1e-6        // from which on an Adam step may be under half an ulp of weights up to 16
+#define LAST_PART 0.8       // of a run, in which a schedule may rightly have come to its end
+#define LARGE_UPDATE 0.2    // of a weight in a step; doctor: 0.08, measured: 0.105 and up fail, 0.059 healthy
+#define FLAT_SHARE 0.98     // of the start's, or of a constant answer's loss; doctor: 0.97, 0.3 healthy
+#define FLAT_EPOCHS 3u      // that must have passed,
+#define FLAT_STEPS 100u     //   and steps,
+#define FLAT_PART 0.25      //   and part of the run
+#define FLAT_ACCURACY 0.03  // above the commonest class: not flat
+#define MOST_SAMPLED 16384u // weights of a matrix that are looked at
+
+static const char *const ids[CLRNN_WATCH_FINDINGS] = {
+    [CLRNN_WATCH_NOT_FINITE] = "loss-not-finite",  [CLRNN_WATCH_EXPLODING] = "exploding-gradient",
+    [CLRNN_WATCH_ZERO_GRADIENT] = "zero-gradient", [CLRNN_WATCH_LR_LOST] = "update-too-small",
+    [CLRNN_WATCH_TOO_LARGE] = "update-too-large",  [CLRNN_WATCH_FLAT] = "loss-flat",
+};
+
+static void tell(struct clrnn_watch *w, enum clrnn_watch_finding finding, const char *id, const char *format,
+                 ...) CLRNN_PRINTF(4, 5);
+static void tell(struct clrnn_watch *w, enum clrnn_watch_finding finding, const char *id, const char *format,
+                 ...)
+{
+    char what[400];
+    va_list arguments;
+
+    if (w->told[finding])
+        return;
+    w->told[finding] = true;
+    va_start(arguments, format);
+    vsnprintf(what, sizeof(what), format, arguments);
+    va_end(arguments);
+    clrnn_log(w->log, CLRNN_LOG_WARNING, "%s: %s; `clrnn doctor %s` explains", id ? id : ids[finding], what,
+              w->config->path ? w->config->path : "CONFIG.yaml");
+}
+
+// ---------------------------------------------------------------- before the run
+
+// Loss and accuracy of the best answer that does not look at X. Weighted or smoothed losses: not known.
+static enum clrnn_status find_constant(struct clrnn_watch *w, const struct clrnn_dataset *train)
+{
+    const struct clrnn_loss_config *loss = &w->config->train.loss;
+    const uint32_t classes = clrnn_dataset_info(train)->classes;
+    uint64_t *counts, total = 0, most = 0;
+    enum clrnn_status st;
+
+    if (loss->kind == CLRNN_MSE || !classes)
+        return CLRNN_OK;
+    counts = calloc(classes, sizeof(*counts));
+    if (!counts)
+        return clrnn_error_memory(w->log, classes * sizeof(*counts), "class counts");
+    st = clrnn_dataset_class_counts(train, counts);
+    for (uint32_t k = 0; k < classes; k++) {
+        total += counts[k];
+        most = MAX2(most, counts[k]);
+    }
+    if (st == CLRNN_OK && total) {
+        w->most = (double)most / (double)total;
+        if (!loss->weight && !loss->label_smoothing)
+            w->constant = 0.0;
+        for (uint32_t k = 0; k < classes; k++)
+            if (counts[k])
+                w->constant -= (double)counts[k] / (double)total * log((double)counts[k] / (double)total);
+    }
+    free(counts);
+    return st;
+}
+
+enum clrnn_status clrnn_watch_init(struct clrnn_watch *w, bool on, const struct clrnn_model *model,
+                                   const struct clrnn_dataset *train, uint64_t batches, uint64_t steps)
+{
+    *w = (struct clrnn_watch){
+        .on = on,
+        .log = model->log,
+        .config = model->config,
+        .resumed = steps > 0,
+        .steps = steps,
+        .total = batches * model->config->train.epochs,
+        .batches = batches,
+        .constant = NAN,
+        .most = NAN,
+        .ratio = NAN,
+    };
+    return on ? find_constant(w, train) : CLRNN_OK;
+}
+
+void clrnn_watch_finish(struct clrnn_watch *w)
+{
+    free(w->sample);
+    w->sample = NULL;
+}
+
+// ---------------------------------------------------------------- steps
+
+void clrnn_watch_step(struct clrnn_watch *w, const double record[RECORD_FIELDS], double loss, double lr)
+{
+    const double norm = record[RECORD_NORM];
+
+    if (!w->on)
+        return;
+    w->steps++;
+    w->last_lr = lr;
+    if (record[RECORD_WEIGHT] == 0.0)
+        return; // no label counted: PyTorch's loss is NaN there as well, and nothing moves
+    if (!isfinite(loss)) {
+        tell(w, CLRNN_WATCH_NOT_FINITE, NULL, "the loss of step %llu is %s", (unsigned long long)w->steps,
+             isnan(loss) ? "NaN" : "infinite");
+        return;
+    }
+    if (!(norm <= EXPLODED_NORM) && !w->told[CLRNN_WATCH_NOT_FINITE])
+        tell(w, CLRNN_WATCH_EXPLODING, NULL, "the gradient's norm is %.3g in step %llu", norm,
+             (unsigned long long)w->steps);
+    w->still = norm == 0.0 && fabs(loss) > LEARNT_LOSS ? w->still + 1 : 0;
+    if (w->still >= STILL_STEPS)
+        tell(w, CLRNN_WATCH_ZERO_GRADIENT, NULL, "the gradient is exactly 0 in steps %llu to %llu, loss %.4g",
+             (unsigned long long)(w->steps + 1 - w->still), (unsigned long long)w->steps, loss);
+    w->last_norm = norm;
+    w->last_loss = loss;
+    w->y += record[RECORD_Y];
+    w->yy += record[RECORD_YY];
+    w->count += record[RECORD_COUNT];
+    if (!w->resumed && w->first_count < FIRST_STEPS)
+        w->first_loss += (loss - w->first_loss) / ++w->first_count;
+}
+
+// ---------------------------------------------------------------- weights
+
+static bool is_matrix(const struct clrnn_entry *e)
+{
+    return e->param.trained && e->param.ndim == 2;
+}
+
+// The first weights of each matrix, side by side; *count of them. Fresh memory.
+static enum clrnn_status sample_weights(const struct clrnn_watch *w, const struct clrnn_model *m,
+                                        float **values, size_t *count)
+{
+    size_t at = 0;
+
+    *count = 0;
+    for (size_t i = 0; i < m->entry_count; i++)
+        if (is_matrix(&m->entry[i]))
+            *count += MIN2(m->entry[i].param.count, (size_t)MOST_SAMPLED);
+    *values = malloc(MAX2(*count, 1u) * sizeof(**values));
+    if (!*values)
+        return clrnn_error_memory(w->log, *count * sizeof(**values), "the watch");
+    for (size_t i = 0; i < m->entry_count; i++) {
+        const size_t part = MIN2(m->entry[i].param.count, (size_t)MOST_SAMPLED);
+        enum clrnn_status st;
+
+        if (!is_matrix(&m->entry[i]))
+            continue;
+        st = clrnn_buffer_read_f32(m->entry[i].value, 0, part, *values + at);
+        if (st != CLRNN_OK) {
+            free(*values);
+            *values = NULL;
+            return st;
+        }
+        at += part;
+    }
+    return CLRNN_OK;
+}
+
+static double root_mean_square(const float *a, const float *b, size_t count)
+{
+    double sum = 0.0;
+
+    for (size_t i = 0; i < count; i++)
+        sum += ((double)a[i] - (b ? b[i] : 0.0f)) * ((double)a[i] - (b ? b[i] : 0.0f));
+    return sqrt(sum / (double)MAX2(count, 1u));
+}
+
+// Of the largest relative change that a step can make to the matrices: the one with the smallest weights.
+static double smallest_scale(const struct clrnn_model *m, const float *values)
+{
+    double least = INFINITY;
+    size_t at = 0;
+
+    for (size_t i = 0; i < m->entry_count; i++) {
+        const size_t part = MIN2(m->entry[i].param.count, (size_t)MOST_SAMPLED);
+
+        if (!is_matrix(&m->entry[i]))
+            continue;
+        least = fmin(least, root_mean_square(values + at, NULL, part));
+        at += part;
+    }
+    return least;
+}
+
+// Adam and RMSprop move a weight by about lr, whatever the gradient is; SGD's steps depend on it and are not
+// judged here. A schedule that is spent near the run's end is meant so.
+static bool lr_may_be_lost(const struct clrnn_watch *w)
+{
+    return w->config->train.optimizer.kind != CLRNN_OPT_SGD && !w->told[CLRNN_WATCH_LR_LOST] && w->steps &&
+           w->last_lr < TINY_LR && (w->asked_lr == 0.0 || w->last_lr < 0.5 * w->asked_lr) &&
+           (double)w->steps < LAST_PART * (double)w->total;
+}
+
+static enum clrnn_status look_at_lr(struct clrnn_watch *w, const struct clrnn_model *m)
+{
+    const struct clrnn_scheduler_config *scheduler = &w->config->train.scheduler;
+    const char *id = scheduler->kind == CLRNN_SCHED_NONE ? "lr-out-of-range"
+                     : scheduler->per_batch              ? "scheduler-per-batch"
+                                                         : NULL;
+    double scale;
+    float *values;
+    size_t count;
+
+    TRY(sample_weights(w, m, &values, &count));
+    scale = smallest_scale(m, values);
+    free(values);
+    w->asked_lr = w->last_lr;
+    if (isfinite(scale) && w->last_lr < HALF_ULP * scale)
+        tell(w, CLRNN_WATCH_LR_LOST, id,
+             "the lr is %.2g in step %llu of %llu, under half a float32 ulp of weights of %.2g: updates "
+             "round to nothing",
+             w->last_lr, (unsigned long long)w->steps, (unsigned long long)w->total, scale);
+    return CLRNN_OK;
+}
+
+// Update over weight per step between the first two looks.
+static enum clrnn_status measure_ratio(struct clrnn_watch *w, const struct clrnn_model *m)
+{
+    float *values;
+    size_t count;
+
+    TRY(sample_weights(w, m, &values, &count));
+    if (!w->sample) {
+        w->sample = values;
+        w->sample_count = count;
+        w->sample_steps = w->steps;
+        return CLRNN_OK;
+    }
+    w->ratio = root_mean_square(values, w->sample, count) / root_mean_square(w->sample, NULL, count) /
+               (double)(w->steps - w->sample_steps);
+    free(values);
+    clrnn_watch_finish(w);
+    return CLRNN_OK;
+}
+
+enum clrnn_status clrnn_watch_weights(struct clrnn_watch *w, struct clrnn_model *model)
+{
+    if (!w->on)
+        return CLRNN_OK;
+    if (lr_may_be_lost(w))
+        TRY(look_at_lr(w, model));
+    if (isnan(w->ratio) && (!w->sample || w->steps > w->sample_steps))
+        TRY(measure_ratio(w, model));
+    return CLRNN_OK;
+}
+
+// ---------------------------------------------------------------- epochs
+
+// What a model that has learnt nothing loses: as much as a constant answer, or, where that is not known, as
+// in the first steps.
+static double idle_loss(const struct clrnn_watch *w)
+{
+    if (w->config->train.loss.kind == CLRNN_MSE)
+        return w->count > 0.0 ? w->yy / w->count - w->y / w->count * (w->y / w->count) : NAN;
+    return !isnan(w->constant) ? w->constant : w->first_count ? w->first_loss : NAN;
+}
+
+void clrnn_watch_epoch(struct clrnn_watch *w, const struct clrnn_epoch_row *row)
+{
+    const double idle = idle_loss(w);
+
+    if (!w->on || !isfinite(row->train_loss) || !isfinite(idle))
+        return;
+    if (row->train_loss >= idle && w->ratio > LARGE_UPDATE)
+        tell(w, CLRNN_WATCH_TOO_LARGE, NULL,
+             "the first steps changed the weights by %.2g of their size each, and the loss is %.4g after "
+             "epoch %llu",
+             w->ratio, row->train_loss, (unsigned long long)row->epoch);
+    // after what explains it there is nothing to add
+    for (int i = 0; i < CLRNN_WATCH_FLAT; i++)
+        if (w->told[i])
+            return;
+    if (row->epoch < FLAT_EPOCHS || w->steps < FLAT_STEPS ||
+        (double)w->steps < FLAT_PART * (double)w->total || row->train_loss < FLAT_SHARE * idle ||
+        row->train_accuracy > w->most + FLAT_ACCURACY)
+        return;
+    tell(w, CLRNN_WATCH_FLAT, NULL,
+         "the training loss is %.4g after %llu epochs, and an answer without looking has %.4g",
+         row->train_loss, (unsigned long long)row->epoch, idle);
+}
