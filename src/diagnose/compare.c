@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/array.h"
+#include "base/random.h"
 #include "device/apart.h"
 #include "diagnose/selftest.h"
 
@@ -275,8 +276,10 @@ static enum clrnn_status run_row(struct compare *c, struct clrnn_compare_row *ro
         compare_take(c, c->ref, row);
         return CLRNN_OK;
     }
-    progress(c, "%s %s: self-test", row->spec, row->name);
-    TRY(self_test(c, row));
+    if (!c->params->no_test) {
+        progress(c, "%s %s: self-test", row->spec, row->name);
+        TRY(self_test(c, row));
+    }
     progress(c, "%s %s: %u steps", row->spec, row->name, c->steps);
     st = with_board(c, &e, ending);
     if (st == CLRNN_OK) {
@@ -373,12 +376,26 @@ static enum clrnn_status learn_shapes(struct compare *c)
     return st;
 }
 
+// Some samples of `from` at random, as files are often sorted by class; the same each time.
+static enum clrnn_status choose_judged(struct compare *c, struct clrnn_dataset *from)
+{
+    const struct clrnn_random r = {c->config->train.seed, RANDOM_PROBE, 0, 0};
+    const uint32_t S = clrnn_dataset_info(from)->S;
+    uint32_t *order = malloc(S * sizeof(*order));
+    enum clrnn_status st;
+
+    if (!order)
+        return clrnn_error_memory(c->log, S * sizeof(*order), "the comparison");
+    c->result->judged = MIN2(S, JUDGED);
+    clrnn_random_permutation(&r, S, order);
+    st = clrnn_dataset_subset(from, order, c->result->judged, "judged", &c->judged);
+    free(order);
+    return st;
+}
+
 static enum clrnn_status open_data(struct compare *c)
 {
     const struct clrnn_dataset_info *info;
-    struct clrnn_dataset *from;
-    uint32_t *first;
-    enum clrnn_status st;
 
     TRY(clrnn_practice_data_open(c->log, c->config, &c->data));
     info = clrnn_dataset_info(c->data.train);
@@ -386,17 +403,8 @@ static enum clrnn_status open_data(struct compare *c)
         c->data.mean[k] = (float)c->data.mean[k];
         c->data.std[k] = (float)c->data.std[k];
     }
-    from = c->data.valid ? c->data.valid : c->data.train;
     c->result->judged_valid = c->data.valid;
-    c->result->judged = MIN2(clrnn_dataset_info(from)->S, JUDGED);
-    first = malloc(c->result->judged * sizeof(*first));
-    if (!first)
-        return clrnn_error_memory(c->log, c->result->judged * sizeof(*first), "the comparison");
-    for (uint32_t i = 0; i < c->result->judged; i++)
-        first[i] = i;
-    st = clrnn_dataset_subset(from, first, c->result->judged, "judged", &c->judged);
-    free(first);
-    return st;
+    return choose_judged(c, c->data.valid ? c->data.valid : c->data.train);
 }
 
 static enum clrnn_status make_room(struct compare *c)
