@@ -153,7 +153,7 @@ void clrnn_child_wait(struct clrnn_child *child, double patience_s, const volati
     if (stopped)
         snprintf(ending, CLRNN_ENDING_SIZE, "stopped%s", doing);
     else if (!ended)
-        snprintf(ending, CLRNN_ENDING_SIZE, "gave no sign of life for %.3g s%s", patience_s, doing);
+        snprintf(ending, CLRNN_ENDING_SIZE, "hung for %.3g s%s", patience_s, doing);
     else if (WIFSIGNALED(status))
         snprintf(ending, CLRNN_ENDING_SIZE, "crashed with signal %d (%s)%s", WTERMSIG(status),
                  strsignal(WTERMSIG(status)), doing);

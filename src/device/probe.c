@@ -5,16 +5,13 @@
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/array.h"
+#include "base/child.h"
 #include "base/file.h"
 #include "device/opencl.h"
 
@@ -24,38 +21,39 @@
 #define MAX_PLATFORMS 64
 #define MAX_DRIVERS 64
 
-/** What a child says before each step that may be its last. */
-struct report {
-    int platform; // -1: the drivers are being loaded
+/** Where a child stands, in memory that it shares: written before each step that may be its last. */
+struct board {
+    struct clrnn_child_report report;
+    bool skip[MAX_PLATFORMS];
+    volatile int platform; // -1: the drivers are being loaded
     char name[240];
 };
 
-static void child_says(int fd, int platform, const char *name)
+static void child_says(struct board *b, int platform, const char *name)
 {
-    struct report r = {.platform = platform};
-
-    snprintf(r.name, sizeof(r.name), "%s", name);
-    if (write(fd, &r, sizeof(r)) != (ssize_t)sizeof(r)) // below PIPE_BUF: whole or not at all
-        _exit(2);
+    snprintf(b->name, sizeof(b->name), "%s", name);
+    b->platform = platform;
+    clrnn_child_doing(&b->report, "being asked for its devices");
 }
 
 /** In the child: touches every platform that is not skipped as listing will touch it. */
-static void try_platforms(int fd, const bool *skip)
+static void try_platforms(void *user)
 {
+    struct board *b = user;
     cl_platform_id platforms[MAX_PLATFORMS];
     cl_device_id devices[MAX_PLATFORMS];
     char text[4096] = "";
     cl_uint count = 0, device_count;
 
-    child_says(fd, -1, "");
+    child_says(b, -1, "");
     if (clGetPlatformIDs(MAX_PLATFORMS, platforms, &count) != CL_SUCCESS)
         return;
     for (cl_uint i = 0; i < MIN2(count, MAX_PLATFORMS); i++) {
-        if (skip[i])
+        if (b->skip[i])
             continue;
-        child_says(fd, (int)i, "");
+        child_says(b, (int)i, "");
         clGetPlatformInfo(platforms[i], CL_PLATFORM_NAME, sizeof(text) - 1, text, NULL);
-        child_says(fd, (int)i, text);
+        child_says(b, (int)i, text);
         clGetPlatformInfo(platforms[i], CL_PLATFORM_VERSION, sizeof(text) - 1, text, NULL);
         if (clGetDeviceIDs(platforms[i], CL_DEVICE_TYPE_ALL, MAX_PLATFORMS, devices, &device_count) !=
             CL_SUCCESS)
@@ -67,84 +65,33 @@ static void try_platforms(int fd, const bool *skip)
     }
 }
 
-static int64_t now_ms(void)
+/** How a child ended. */
+struct outcome {
+    int platform;   // where it stood
+    char name[256]; // that platform's
+    char text[160]; // "its driver crashed ..."
+};
+
+/** Runs one child. True where it ended well or could not be started. */
+static bool run_child(const bool *skip, struct outcome *outcome)
 {
-    struct timespec t;
+    struct board *b = clrnn_shared_create(sizeof(*b));
+    char ending[CLRNN_ENDING_SIZE] = "";
+    struct clrnn_child child;
 
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-/**
- * Runs one child. True where it ended well or could not be started; else `last` is where it stood and
- * `text` how it ended. A hang is counted from the child's last word.
- */
-static bool run_child(const bool *skip, struct report *last, char text[160])
-{
-    struct pollfd end;
-    int64_t deadline = now_ms() + PATIENCE_MS;
-    int fd[2], status = 0;
-    bool hung = false;
-    pid_t child;
-
-    *last = (struct report){.platform = -1};
-    if (pipe(fd))
+    *outcome = (struct outcome){.platform = -1};
+    if (!b)
         return true;
-    fflush(NULL); // what stands in buffers is the parent's to write
-    child = fork();
-    if (child < 0) {
-        close(fd[0]);
-        close(fd[1]);
-        return true;
-    }
-    if (child == 0) {
-        close(fd[0]);
-        if (!freopen("/dev/null", "w", stderr) || !freopen("/dev/null", "w", stdout)) // drivers chatter
-            _exit(2);
-        signal(SIGSEGV, SIG_DFL);
-        signal(SIGABRT, SIG_DFL);
-        try_platforms(fd[1], skip);
-        _exit(0); // no exit handlers: they are the parent's
-    }
-    close(fd[1]);
-    end = (struct pollfd){.fd = fd[0], .events = POLLIN};
-    for (;;) {
-        const int64_t left = deadline - now_ms();
-        struct report r;
-        ssize_t size;
-        int ready;
-
-        ready = left > 0 ? poll(&end, 1, (int)left) : 0;
-        if (ready < 0 && errno == EINTR)
-            continue;
-        if (ready <= 0) {
-            hung = true;
-            kill(child, SIGKILL);
-            break;
-        }
-        size = read(fd[0], &r, sizeof(r));
-        if (size < 0 && errno == EINTR)
-            continue;
-        if (size != (ssize_t)sizeof(r))
-            break; // the child is gone
-        if (r.platform != last->platform)
-            deadline = now_ms() + PATIENCE_MS;
-        *last = r;
-    }
-    close(fd[0]);
-    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
-        ;
-    if (hung)
-        snprintf(text, 160, "its driver hung for %d s while being asked for its devices", PATIENCE_MS / 1000);
-    else if (WIFSIGNALED(status))
-        snprintf(text, 160, "its driver crashed with signal %d (%s) while being asked for its devices",
-                 WTERMSIG(status), strsignal(WTERMSIG(status)));
-    else if (WEXITSTATUS(status))
-        snprintf(text, 160, "its driver ended the process with status %d while being asked for its devices",
-                 WEXITSTATUS(status));
-    else
-        return true;
-    return false;
+    memcpy(b->skip, skip, sizeof(b->skip));
+    b->platform = -1;
+    if (clrnn_child_start(NULL, try_platforms, b, &b->report, &child) == CLRNN_OK)
+        clrnn_child_wait(&child, PATIENCE_MS * 1e-3, NULL, ending);
+    b->name[sizeof(b->name) - 1] = 0;
+    outcome->platform = b->platform >= 0 && b->platform < MAX_PLATFORMS ? b->platform : -1;
+    snprintf(outcome->name, sizeof(outcome->name), "%s", b->name);
+    snprintf(outcome->text, sizeof(outcome->text), "its driver %.140s", ending);
+    clrnn_shared_destroy(b, sizeof(*b));
+    return !ending[0];
 }
 
 static enum clrnn_status add_trouble(const struct clrnn_log *log, struct clrnn_probe *probe, int platform,
@@ -266,8 +213,7 @@ static enum clrnn_status hide_broken(const struct clrnn_log *log, struct clrnn_p
     const bool no_skip[MAX_PLATFORMS] = {false};
     const char *kept = getenv("OCL_ICD_VENDORS"), *base = getenv("TMPDIR");
     bool broken[MAX_DRIVERS] = {false};
-    struct report last;
-    char text[160];
+    struct outcome last;
 
     probe->folder = clrnn_format("%s/clrnn-icd-XXXXXX", base && *base ? base : "/tmp");
     probe->kept_vendors = kept ? clrnn_format("%s", kept) : NULL;
@@ -285,9 +231,9 @@ static enum clrnn_status hide_broken(const struct clrnn_log *log, struct clrnn_p
     for (size_t i = 0; i < d->count; i++) {
         setenv("OCL_ICD_VENDORS", d->path[i], 1);
         // also one that fails only when asked for devices: the loader asks when there are several drivers
-        broken[i] = !run_child(no_skip, &last, text);
+        broken[i] = !run_child(no_skip, &last);
         if (broken[i])
-            TRY(add_trouble(log, probe, -1, last.name[0] ? last.name : d->path[i], text));
+            TRY(add_trouble(log, probe, -1, last.name[0] ? last.name : d->path[i], last.text));
     }
     setenv("OCL_ICD_VENDORS", probe->folder, 1);
     for (size_t i = 0; i < d->count; i++) {
@@ -305,8 +251,7 @@ enum clrnn_status clrnn_probe_create(const struct clrnn_log *log, struct clrnn_p
     struct clrnn_probe *p = calloc(1, sizeof(*p));
     bool skip[MAX_PLATFORMS] = {false};
     struct drivers d;
-    struct report last;
-    char text[160];
+    struct outcome last;
     enum clrnn_status st = CLRNN_OK;
 
     *probe = p;
@@ -316,15 +261,15 @@ enum clrnn_status clrnn_probe_create(const struct clrnn_log *log, struct clrnn_p
     if (drivers_loaded(&d))
         goto end;
     // a child ends well, or one more platform is skipped, or the drivers are sorted out once
-    for (int tries = 0; st == CLRNN_OK && tries < MAX_PLATFORMS && !run_child(skip, &last, text); tries++) {
+    for (int tries = 0; st == CLRNN_OK && tries < MAX_PLATFORMS && !run_child(skip, &last); tries++) {
         if (last.platform >= 0) {
             skip[last.platform] = true;
-            st = add_trouble(log, p, last.platform, last.name[0] ? last.name : "unnamed", text);
+            st = add_trouble(log, p, last.platform, last.name[0] ? last.name : "unnamed", last.text);
         } else if (!p->folder && d.count) {
             st = hide_broken(log, p, &d);
         } else {
-            st =
-                clrnn_error(log, CLRNN_ERR_DEVICE, "OpenCL's drivers cannot be loaded: %s; see clinfo", text);
+            st = clrnn_error(log, CLRNN_ERR_DEVICE, "OpenCL's drivers cannot be loaded: %s; see clinfo",
+                             last.text);
         }
     }
 

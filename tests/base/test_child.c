@@ -74,7 +74,7 @@ static void patience(void **state)
     const volatile sig_atomic_t stop = 1;
 
     (void)state;
-    check(HANG, 0.4, NULL, 1, "gave no sign of life for 0.4 s while doing deed 4");
+    check(HANG, 0.4, NULL, 1, "hung for 0.4 s while doing deed 4");
     check(HANG, 20, &stop, 1, "stopped while doing deed 4");
     check(BE_SLOW, 0.5, NULL, 2, ""); // each part is a sign of life
 }
