@@ -221,6 +221,7 @@ static enum clrnn_status add_platform(const struct clrnn_log *log, struct clrnn_
     row->platform = number;
     row->platform_name = platform.platform_name;
     row->platform_version = platform.platform_version;
+    row->is_pocl = platform.is_pocl;
     row->trouble = CLRNN_NO_DEVICES;
     if (error != CL_SUCCESS && error != CL_DEVICE_NOT_FOUND) {
         row->trouble = clrnn_list_keep(
@@ -238,6 +239,7 @@ static enum clrnn_status add_trouble(const struct clrnn_log *log, struct clrnn_d
 
     TRY(clrnn_list_row(log, list, (struct clrnn_handles){NULL, NULL}, &row));
     row->platform = platform;
+    row->is_pocl = strstr(name, "Portable Computing Language") != NULL;
     row->platform_name = clrnn_list_keep(list, clrnn_format("%s", name));
     row->trouble = clrnn_list_keep(list, clrnn_format("%s", trouble));
     if (!row->platform_name || !row->trouble)
