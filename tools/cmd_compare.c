@@ -65,6 +65,7 @@ int cmd_compare(int argc, char **argv)
         {"devices", CLI_TEXT, "A,B", "only these (every device that can be used)", &devices},
         {"steps", CLI_UINT, "N", "training steps (20)", &params.steps},
         {"init", CLI_TEXT, "FILE", "start from the weights in a safetensors file", &params.init},
+        {"no-test", CLI_FLAG, NULL, "no self-tests before the run", &params.no_test},
         {"no-speed", CLI_FLAG, NULL, "numbers only: no times of steps and builds", &params.no_speed},
         {"timeout", CLI_REAL, "SECONDS", "give a device up after so long without a sign of life (120)",
          &params.timeout_s},

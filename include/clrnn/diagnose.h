@@ -79,8 +79,8 @@ struct clrnn_grow_result {
 };
 
 /**
- * Trains the config's model part by part, from a linear model up, and names the part with which learning breaks.
- * Returns CLRNN_OK whether something breaks or not.
+ * Trains the config's model part by part, from a linear model up, and names the part with which learning
+ * breaks. Returns CLRNN_OK whether something breaks or not.
  *
  * Owner   the caller finishes `result`, also after an error.
  * Errors  as clrnn_train; CLRNN_INTERRUPTED: *stop was set.
@@ -242,6 +242,7 @@ struct clrnn_compare_params {
     const char *init;                // safetensors to start from, or NULL
     uint32_t steps;                  // 0: 20
     bool no_speed;                   // numbers only
+    bool no_test;                    // no self-tests
     double timeout_s;                // without a sign of life; 0: 120
     const char *gemm;                // as in clrnn_device_params
     bool no_tune;

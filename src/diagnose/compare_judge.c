@@ -188,7 +188,7 @@ static void say_wrong(const struct compare *c, struct clrnn_compare_row *row)
     if (where[0])
         snprintf(row->reason, sizeof(row->reason), "%s%s%s", where, row->blamed_op[0] ? "; to blame: " : "",
                  row->blamed_op);
-    else if (row->test.verdict != CLRNN_VERDICT_OK)
+    else if (row->test.verdict > CLRNN_VERDICT_OK)
         snprintf(row->reason, sizeof(row->reason), "in the self-test: %.400s", row->test.reason);
     if (row->reason[0])
         row->verdict = !where[0] && row->test.verdict == CLRNN_VERDICT_BROKEN ? CLRNN_VERDICT_BROKEN
