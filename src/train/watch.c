@@ -11,20 +11,22 @@
 #include "base/log.h"
 
 // Every line is drawn so that healthy runs stay silent; the doctor looks closer.
-#define FIRST_STEPS 10u     // whose mean loss is the run's start
-#define STILL_STEPS 20u     // in a row with a gradient of exactly 0
-#define LEARNT_LOSS 1e-3    // below it a gradient of 0 is a success
-#define EXPLODED_NORM 1e6   // doctor: 1e3 with more evidence; measured there: 4e6 and up planted, 199 healthy
-#define HALF_ULP 5.96e-8    // float32 has 24 bits: a relative change under 2^-24 rounds away
-#define TINY_LR 1e-6        // from which on an Adam step may be under half an ulp of weights up to 16
-#define LAST_PART 0.8       // of a run, in which a schedule may rightly have come to its end
-#define LARGE_UPDATE 0.2    // of a weight in a step; doctor: 0.08, measured: 0.105 and up fail, 0.059 healthy
-#define FLAT_SHARE 0.98     // of the start's, or of a constant answer's loss; doctor: 0.97, 0.3 healthy
-#define FLAT_EPOCHS 3u      // that must have passed,
-#define FLAT_STEPS 100u     //   and steps,
-#define FLAT_PART 0.25      //   and part of the run
-#define FLAT_ACCURACY 0.03  // above the commonest class: not flat
-#define MOST_SAMPLED 16384u // weights of a matrix that are looked at
+#define FIRST_STEPS 10u   // whose mean loss is the run's start
+#define STILL_STEPS 20u   // in a row with a gradient of exactly 0
+#define LEARNT_LOSS 1e-3  // below it a gradient of 0 is a success
+#define EXPLODED_NORM 1e6 // doctor: 1e3 with more evidence; measured there: 4e6 and up planted, 199 healthy
+#define HALF_ULP 5.96e-8  // float32 has 24 bits: a relative change under 2^-24 rounds away
+#define TINY_LR 1e-6      // from which on an Adam step may be under half an ulp of weights up to 16
+#define LAST_PART 0.8     // of a run, in which a schedule may rightly have come to its end
+#define LARGE_UPDATE 0.2  // of a weight in a step; doctor: 0.08, measured: 0.105 and up fail, 0.059 healthy
+#define FLAT_SHARE 0.98   // of a constant answer's loss, or of the start's; doctor: 0.97, 0.3 healthy
+#define FLAT_EPOCHS 3u    // that must have passed,
+#define FLAT_STEPS 100u   //   and steps,
+#define FLAT_PART 0.4     //   and part of the run: healthy runs with a plateau had left it by 0.3,
+#define FLAT_PART_RISING 0.6 //   one that begins with a low lr by 0.5;
+#define FLAT_IN_A_ROW 2u     //   epochs; measured: 0.77 healthy, 0.99 and up flat
+#define FLAT_ACCURACY 0.03   // above the commonest class: not flat
+#define MOST_SAMPLED 16384u  // weights of a matrix that are looked at
 
 static const char *const ids[CLRNN_WATCH_FINDINGS] = {
     [CLRNN_WATCH_NOT_FINITE] = "loss-not-finite",  [CLRNN_WATCH_EXPLODING] = "exploding-gradient",
@@ -92,7 +94,6 @@ enum clrnn_status clrnn_watch_init(struct clrnn_watch *w, bool on, const struct 
         .resumed = steps > 0,
         .steps = steps,
         .total = batches * model->config->train.epochs,
-        .batches = batches,
         .constant = NAN,
         .most = NAN,
         .ratio = NAN,
@@ -130,8 +131,6 @@ void clrnn_watch_step(struct clrnn_watch *w, const double record[RECORD_FIELDS],
     if (w->still >= STILL_STEPS)
         tell(w, CLRNN_WATCH_ZERO_GRADIENT, NULL, "the gradient is exactly 0 in steps %llu to %llu, loss %.4g",
              (unsigned long long)(w->steps + 1 - w->still), (unsigned long long)w->steps, loss);
-    w->last_norm = norm;
-    w->last_loss = loss;
     w->y += record[RECORD_Y];
     w->yy += record[RECORD_YY];
     w->count += record[RECORD_COUNT];
@@ -242,7 +241,6 @@ static enum clrnn_status measure_ratio(struct clrnn_watch *w, const struct clrnn
     TRY(sample_weights(w, m, &values, &count));
     if (!w->sample) {
         w->sample = values;
-        w->sample_count = count;
         w->sample_steps = w->steps;
         return CLRNN_OK;
     }
@@ -275,6 +273,21 @@ static double idle_loss(const struct clrnn_watch *w)
     return !isnan(w->constant) ? w->constant : w->first_count ? w->first_loss : NAN;
 }
 
+static bool lr_rises(const struct clrnn_scheduler_config *c)
+{
+    return c->kind == CLRNN_SCHED_ONE_CYCLE ||
+           (c->kind == CLRNN_SCHED_LINEAR && c->start_factor < c->end_factor);
+}
+
+static bool is_flat(const struct clrnn_watch *w, const struct clrnn_epoch_row *row, double idle)
+{
+    const double part = lr_rises(&w->config->train.scheduler) ? FLAT_PART_RISING : FLAT_PART;
+
+    return row->epoch >= FLAT_EPOCHS && w->steps >= FLAT_STEPS &&
+           (double)w->steps >= part * (double)w->total && row->train_loss >= FLAT_SHARE * idle &&
+           !(row->train_accuracy > w->most + FLAT_ACCURACY);
+}
+
 void clrnn_watch_epoch(struct clrnn_watch *w, const struct clrnn_epoch_row *row)
 {
     const double idle = idle_loss(w);
@@ -290,11 +303,9 @@ void clrnn_watch_epoch(struct clrnn_watch *w, const struct clrnn_epoch_row *row)
     for (int i = 0; i < CLRNN_WATCH_FLAT; i++)
         if (w->told[i])
             return;
-    if (row->epoch < FLAT_EPOCHS || w->steps < FLAT_STEPS ||
-        (double)w->steps < FLAT_PART * (double)w->total || row->train_loss < FLAT_SHARE * idle ||
-        row->train_accuracy > w->most + FLAT_ACCURACY)
-        return;
-    tell(w, CLRNN_WATCH_FLAT, NULL,
-         "the training loss is %.4g after %llu epochs, and an answer without looking has %.4g",
-         row->train_loss, (unsigned long long)row->epoch, idle);
+    w->flat = is_flat(w, row, idle) ? w->flat + 1 : 0;
+    if (w->flat >= FLAT_IN_A_ROW)
+        tell(w, CLRNN_WATCH_FLAT, NULL,
+             "the training loss is %.4g after %llu epochs, and an answer that does not look at X has %.4g",
+             row->train_loss, (unsigned long long)row->epoch, idle);
 }

@@ -23,14 +23,12 @@ struct clrnn_watch {
     const struct clrnn_log *log;
     const struct clrnn_config *config;
     uint64_t steps, total; // seen; of the whole run
-    uint64_t batches;      // of an epoch
     double constant, most; // loss and accuracy of the best constant answer; NaN: not known, mse: by records
     double y, yy, count;   // mse: sums over the targets seen
     double first_loss;     // mean of the first FIRST_STEPS steps
-    uint32_t first_count, still;
-    double last_norm, last_lr, last_loss;
-    double asked_lr; // lr at which the weights were last measured for it; 0: never
-    size_t sample_count;
+    uint32_t first_count, still, flat; // still, flat: steps, epochs in a row
+    double last_lr;
+    double asked_lr;       // lr at which the weights were last measured for it; 0: never
     float *sample;         // weights after the first look, for the update ratio; then gone
     uint64_t sample_steps; // steps done by then
     double ratio;          // update over weight per step at the start, NaN: not measured

@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: MIT
+// The watch: each warning from records made for it, once; silence on what is healthy; and whole runs.
+#include "scratch.h"
+
+#include <math.h>
+
+#include "base/array.h"
+#include "clrnn/train.h"
+#include "train/watch.h"
+
+// A model of 2 classes, 8 + 8 balanced rows, a run of 10 epochs of 40 steps.
+struct stand {
+    struct scratch s;
+    struct clrnn_config *config;
+    struct clrnn_model *model;
+    struct clrnn_dataset *set;
+    struct clrnn_watch watch;
+};
+
+enum { BATCHES = 40, EPOCHS = 10 };
+
+static void open_stand(struct stand *t, const char *train, bool on, uint64_t steps)
+{
+    const struct clrnn_data_shape shape = {.features = 3};
+    const bool mse = strstr(train, "mse"), real = mse || strstr(train, "bce");
+    char text[1024];
+    float x[16 * 3] = {0}, y_real[16];
+    int64_t y[16];
+
+    assert_true(scratch_open(&t->s, "ref"));
+    for (size_t n = 0; n < ARRAY_SIZE(y); n++) {
+        y[n] = n % 2;
+        y_real[n] = (float)y[n];
+    }
+    scratch_f32(&t->s, "X.npy", x, 16, 3, 0);
+    if (real)
+        scratch_f32(&t->s, "y.npy", y_real, 16, 0, 0);
+    else
+        scratch_i64(&t->s, "y.npy", y, 16, 0);
+    snprintf(
+        text, sizeof(text),
+        "model: {layers: [{rnn: {hidden_size: 16}}, {pool: {over: last}}, {linear: {out_features: %d}}]}\n"
+        "train: {epochs: %d, batch_size: 16, %s}\ndata: {train: {x: X.npy, y: y.npy}}\n",
+        real ? 1 : 2, EPOCHS, train);
+    t->config = scratch_config(&t->s, text);
+    assert_int_equal(clrnn_dataset_open(&t->s.log, t->config, &t->config->data.train, t->s.folder, "train",
+                                        CLRNN_CHECK_ALL, &t->set),
+                     CLRNN_OK);
+    assert_int_equal(clrnn_model_create(t->s.device, t->config, &shape, &t->model), CLRNN_OK);
+    assert_int_equal(clrnn_watch_init(&t->watch, on, t->model, t->set, BATCHES, steps), CLRNN_OK);
+}
+
+static void close_stand(struct stand *t)
+{
+    clrnn_watch_finish(&t->watch);
+    clrnn_model_destroy(&t->model);
+    clrnn_dataset_close(&t->set);
+    clrnn_config_destroy(&t->config);
+    scratch_close(&t->s);
+}
+
+static void step(struct stand *t, double loss, double norm, double lr)
+{
+    const double record[RECORD_FIELDS] = {
+        [RECORD_LOSS] = 16 * loss, [RECORD_WEIGHT] = 16, [RECORD_COUNT] = 16, [RECORD_Y] = 8,
+        [RECORD_YY] = 8,           [RECORD_NORM] = norm};
+
+    clrnn_watch_step(&t->watch, record, loss, lr);
+    assert_int_equal(clrnn_watch_weights(&t->watch, t->model), CLRNN_OK);
+}
+
+// Whole epochs of equal steps.
+static void epochs(struct stand *t, uint64_t first, uint64_t last, double loss, double accuracy)
+{
+    for (uint64_t e = first; e <= last; e++) {
+        const struct clrnn_epoch_row row = {.epoch = e, .train_loss = loss, .train_accuracy = accuracy};
+
+        for (int i = 0; i < BATCHES; i++)
+            step(t, loss, 0.1, 1e-3);
+        clrnn_watch_epoch(&t->watch, &row);
+    }
+}
+
+static size_t count_of(const char *text, const char *word)
+{
+    size_t count = 0;
+
+    for (const char *at = text; (at = strstr(at, word)); at += strlen(word))
+        count++;
+    return count;
+}
+
+static void expect_one(const struct stand *t, const char *id)
+{
+    char start[80];
+
+    snprintf(start, sizeof(start), "%s: ", id);
+    if (strncmp(t->s.warning, start, strlen(start)) ||
+        !strstr(t->s.warning, "`clrnn doctor CONFIG.yaml` explains") || count_of(t->s.info, "explains") != 1)
+        fail_msg("expected one warning of %s, got: %s", id, t->s.info);
+}
+
+static void expect_silence(const struct stand *t)
+{
+    if (*t->s.warning)
+        fail_msg("expected silence, got: %s", t->s.warning);
+}
+
+#define ADAM "loss: cross_entropy, optimizer: {adam: {lr: 0.001}}"
+
+static void losses(void **state)
+{
+    struct stand t;
+
+    (void)state;
+    open_stand(&t, ADAM, true, 0);
+    step(&t, NAN, NAN, 1e-3);
+    step(&t, NAN, NAN, 1e-3);
+    expect_one(&t, "loss-not-finite");
+    close_stand(&t);
+
+    open_stand(&t, ADAM, true, 0);
+    for (int i = 0; i < 3; i++)
+        step(&t, 0.7, 1e9, 1e-3);
+    expect_one(&t, "exploding-gradient");
+    close_stand(&t);
+
+    open_stand(&t, ADAM, false, 0); // --no-watch
+    for (int i = 0; i < 100; i++)
+        step(&t, NAN, 0, 1e-12);
+    epochs(&t, 1, EPOCHS, 0.7, 0.5);
+    expect_silence(&t);
+    close_stand(&t);
+
+    open_stand(&t, ADAM, true, 0); // a batch in which no label counts
+    for (int i = 0; i < 100; i++)
+        clrnn_watch_step(&t.watch, (const double[RECORD_FIELDS]){0}, NAN, 1e-3);
+    expect_silence(&t);
+    close_stand(&t);
+}
+
+static void zero_gradients(void **state)
+{
+    struct stand t;
+
+    (void)state;
+    open_stand(&t, ADAM, true, 0);
+    for (int i = 0; i < 19; i++)
+        step(&t, 0.7, 0, 1e-3);
+    step(&t, 0.7, 1e-30, 1e-3);
+    for (int i = 0; i < 19; i++)
+        step(&t, 0.7, 0, 1e-3);
+    expect_silence(&t);
+    for (int i = 0; i < 50; i++)
+        step(&t, 0.7, 0, 1e-3);
+    expect_one(&t, "zero-gradient");
+    assert_non_null(strstr(t.s.warning, "in steps 21 to 40"));
+    close_stand(&t);
+
+    open_stand(&t, ADAM, true, 0); // learnt to the last bit
+    for (int i = 0; i < 50; i++)
+        step(&t, 0, 0, 1e-3);
+    expect_silence(&t);
+    close_stand(&t);
+}
+
+// Weights of 16 hidden units lie within 1/4: half an ulp of their size is about 8e-9.
+static void lost_rates(void **state)
+{
+    static const struct {
+        const char *train, *id;
+        double lr;
+        int before; // steps with lr 1e-3 first
+    } cases[] = {
+        {ADAM, "lr-out-of-range", 1e-9, 0},
+        {ADAM, NULL, 5e-7, 0},
+        {ADAM, NULL, 1e-12, 9 * BATCHES}, // the last tenth of the run
+        {ADAM ", scheduler: {exponential_lr: {gamma: 0.5, interval: batch}}", "scheduler-per-batch", 1e-10,
+         100},
+        {ADAM ", scheduler: {exponential_lr: {gamma: 0.5, interval: epoch}}", "update-too-small", 1e-10, 100},
+        {"loss: cross_entropy, optimizer: {sgd: {lr: 0.1}}", NULL, 1e-9,
+         0}, // its steps are lr times gradient
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct stand t;
+
+        open_stand(&t, cases[i].train, true, 0);
+        for (int k = 0; k < cases[i].before; k++)
+            step(&t, 0.6, 0.1, 1e-3);
+        for (int k = 0; k < 30; k++)
+            step(&t, 0.6, 0.1, cases[i].lr * pow(0.9, k));
+        if (cases[i].id)
+            expect_one(&t, cases[i].id);
+        else
+            expect_silence(&t);
+        close_stand(&t);
+    }
+}
+
+static void flat_losses(void **state)
+{
+    struct stand t;
+
+    (void)state;
+    open_stand(&t, ADAM, true, 0);
+    epochs(&t, 1, 3, 0.6931, 0.5); // too early to tell
+    expect_silence(&t);
+    epochs(&t, 4, EPOCHS, 0.6931, 0.5);
+    expect_one(&t, "loss-flat");
+    close_stand(&t);
+
+    open_stand(&t, ADAM, true, 0); // learns after a plateau
+    epochs(&t, 1, 3, 0.6931, 0.5);
+    epochs(&t, 4, EPOCHS, 0.6, 0.6);
+    expect_silence(&t);
+    close_stand(&t);
+
+    open_stand(&t, ADAM, true, 0); // a high loss, as dropout makes it, but better than the commonest class
+    epochs(&t, 1, EPOCHS, 0.7, 0.6);
+    expect_silence(&t);
+    close_stand(&t);
+
+    open_stand(&t, ADAM, true, 400); // resumed long after it has learnt
+    epochs(&t, 11, 20, 0.01, 1);
+    expect_silence(&t);
+    close_stand(&t);
+
+    // warm-up: later
+    open_stand(&t, ADAM ", scheduler: {one_cycle_lr: {max_lr: 0.01, interval: batch}}", true, 0);
+    epochs(&t, 1, 5, 0.6931, 0.5);
+    expect_silence(&t);
+    close_stand(&t);
+
+    open_stand(&t, "loss: mse, optimizer: {adam: {lr: 0.001}}", true, 0); // variance 0.25
+    epochs(&t, 1, EPOCHS, 0.2, NAN);
+    expect_silence(&t);
+    close_stand(&t);
+    open_stand(&t, "loss: mse, optimizer: {adam: {lr: 0.001}}", true, 0);
+    epochs(&t, 1, EPOCHS, 0.25, NAN);
+    expect_one(&t, "loss-flat");
+    close_stand(&t);
+
+    // smoothed: the constant answer's loss is not known, the start's is
+    open_stand(&t, "loss: {cross_entropy: {label_smoothing: 0.2}}, optimizer: {adam: {lr: 0.001}}", true, 0);
+    epochs(&t, 1, 1, 0.9, 0.5);
+    epochs(&t, 2, EPOCHS, 0.7, 0.5);
+    expect_silence(&t);
+    close_stand(&t);
+}
+
+static void large_updates(void **state)
+{
+    double values[16 * 3];
+    struct stand t;
+
+    (void)state;
+    for (int large = 0; large < 2; large++) {
+        const struct clrnn_epoch_row row = {.epoch = 1, .train_loss = 3, .train_accuracy = 0.5};
+
+        open_stand(&t, ADAM, true, 0);
+        step(&t, 3, 1, 1e-3);
+        for (size_t i = 0; i < t.model->entry_count; i++) {
+            const struct clrnn_param *p = &t.model->entry[i].param;
+
+            if (p->ndim != 2 || p->count > ARRAY_SIZE(values))
+                continue;
+            assert_int_equal(clrnn_model_read(t.model, i, values), CLRNN_OK);
+            for (size_t k = 0; k < p->count; k++)
+                values[k] += large ? 2 : 1e-3;
+            assert_int_equal(clrnn_model_write(t.model, i, values), CLRNN_OK);
+        }
+        step(&t, 3, 1, 1e-3);
+        clrnn_watch_epoch(&t.watch, &row);
+        if (large)
+            expect_one(&t, "update-too-large");
+        else
+            expect_silence(&t);
+        close_stand(&t);
+    }
+}
+
+// ---------------------------------------------------------------- whole runs
+
+static void run(struct scratch *s, const char *out, const char *layers, bool no_watch)
+{
+    struct clrnn_train_params params = {.out = scratch_path(s, out), .no_watch = no_watch};
+    struct clrnn_config *config;
+    char text[1024];
+
+    snprintf(
+        text, sizeof(text),
+        "model: {layers: [{gru: {hidden_size: 8}}, {pool: {over: mean}}, {linear: {out_features: 2}}%s]}\n"
+        "train: {loss: cross_entropy, optimizer: {adam: {lr: 0.01}}, epochs: 6, batch_size: 8, shuffle: "
+        "true}\n"
+        "data: {train: {x: X_a.npy, y: y_a.npy}, valid: {x: X_b.npy, y: y_b.npy}}\n",
+        layers);
+    config = scratch_config(s, text);
+    params.config = config;
+    *s->warning = *s->info = 0;
+    if (clrnn_train(s->device, &params, NULL) != CLRNN_OK)
+        fail_msg("%s", s->error);
+    clrnn_config_destroy(&config);
+}
+
+static void runs(void **state)
+{
+    struct scratch s;
+
+    (void)state;
+    if (!scratch_open(&s, NULL))
+        return;
+    scratch_problem(&s, "a", 160, 4, 4, 2, false, 1);
+    scratch_problem(&s, "b", 40, 4, 4, 2, false, 2);
+    run(&s, "healthy", "", false);
+    assert_string_equal(s.warning, "");
+    run(&s, "quiet", ", round", true);
+    assert_string_equal(s.warning, "");
+    run(&s, "broken", ", round", false);
+    assert_non_null(strstr(s.warning, "zero-gradient: "));
+    assert_int_equal(count_of(s.info, "explains"), 1);
+    scratch_close(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(losses),      cmocka_unit_test(zero_gradients), cmocka_unit_test(lost_rates),
+        cmocka_unit_test(flat_losses), cmocka_unit_test(large_updates),  cmocka_unit_test(runs),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
