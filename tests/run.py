@@ -18,12 +18,9 @@ import time
 
 OCLGRIND = pathlib.Path("/usr/lib/oclgrind/liboclgrind-rt-icd.so")
 
-# The suites of a pass; None: all. Oclgrind simulates every instruction: kernels and one run, at tiny sizes. Its
-# check for uninitialised values needs unoptimised code (it does not know LLVM's `freeze`), which it cannot run in
-# every kernel's form for GPUs, and takes what clEnqueueFillBuffer wrote for uninitialised: it has a pass of its
-# own, over the kernels. Bad accesses and races are looked for in both.
-SIMULATOR = {"CLRNN_DEVICE": "oclgrind", "CLRNN_TEST_SMALL": "1", "OCLGRIND_DATA_RACES": "1",
-             "OCLGRIND_MAX_ERRORS": "20"}
+# The suites of a pass; None: all. Oclgrind simulates every instruction: kernels and one run, at tiny sizes, with
+# its checks for bad accesses and races. Its check for uninitialised values is left out: in 21.10 it stops at
+# LLVM's `freeze`, takes what clEnqueueFillBuffer wrote for uninitialised, and says other things in every run.
 PASSES = {
     "pocl": {"suites": None, "env": {"CLRNN_DEVICE": "pocl"}},
     "rusticl": {
@@ -31,17 +28,17 @@ PASSES = {
         "env": {"CLRNN_DEVICE": "rusticl", "RUSTICL_ENABLE": "llvmpipe", "CLRNN_TEST_SMALL": "1"},
     },
     "oclgrind": {
-        "suites": ["ops"],
-        "env": {**SIMULATOR, "OCLGRIND_UNINITIALIZED": "1", "OCLGRIND_BUILD_OPTIONS": "-cl-opt-disable"},
+        "suites": ["ops", "groups", "run"],
+        "env": {"CLRNN_DEVICE": "oclgrind", "CLRNN_TEST_SMALL": "1", "OCLGRIND_DATA_RACES": "1",
+                "OCLGRIND_MAX_ERRORS": "20"},
     },
-    "oclgrind-races": {"suites": ["groups", "run"], "env": SIMULATOR},
 }
 TAP_LINE = re.compile(r"^(not )?ok \d+(?: - (.*?))?(?:\s*#\s*(SKIP|skip).*)?$", re.M)
 
 
 def installed(name):
     """Whether the implementation is there."""
-    if name.startswith("oclgrind"):
+    if name == "oclgrind":
         return OCLGRIND.exists()
     listing = subprocess.run(["clinfo", "-l"], capture_output=True, text=True, check=False,
                              env={**os.environ, "RUSTICL_ENABLE": "llvmpipe"}).stdout.lower()
@@ -51,7 +48,7 @@ def installed(name):
 def environment(name, folder):
     """The variables of a pass; `folder` is its own, for a list of drivers, a kernel cache and findings."""
     variables = {**os.environ, **PASSES[name]["env"]}
-    if name.startswith("oclgrind"):
+    if name == "oclgrind":
         (folder / "oclgrind.icd").write_text(f"{OCLGRIND}\n")
         variables |= {"OCL_ICD_VENDORS": str(folder), "XDG_CACHE_HOME": str(folder)}
     return variables
@@ -88,7 +85,7 @@ def count(log):
 def run(name, build):
     """One pass; (passed, failed, skipped)."""
     suites = [word for suite in PASSES[name]["suites"] or [] for word in ("--suite", suite)]
-    simulated, wrapper = name.startswith("oclgrind"), []
+    simulated, wrapper = name == "oclgrind", []
     # meson adds the wrapper's name to that of the log
     log = build / "meson-logs" / f"testlog-{name}{'-logged' if simulated else ''}.json"
     log.unlink(missing_ok=True)
