@@ -32,6 +32,7 @@ struct course {
     struct clrnn_practice *practice;
     const struct clrnn_overfit_task *task;
     struct clrnn_overfit_result *r;
+    size_t room;       // of the curve
     uint32_t still;    // last steps with a gradient of exactly 0
     uint32_t at_floor; // steps in which the loss was as low as it gets, or lower than makes sense
     double started;
@@ -102,14 +103,28 @@ static bool still_falls(const struct clrnn_overfit_result *r)
            before - last > 3.0 * sqrt(noise[0] + noise[1]);
 }
 
+static enum clrnn_status keep(struct course *c, double loss)
+{
+    struct clrnn_overfit_result *r = c->r;
+
+    if (r->curve_count == c->room) {
+        const size_t room = c->room ? 2 * c->room : 256;
+        double *grown = realloc(r->curve, room * sizeof(*grown));
+
+        if (!grown)
+            return clrnn_error_memory(c->practice->model->log, room * sizeof(*grown), "the loss curve");
+        r->curve = grown;
+        c->room = room;
+    }
+    r->curve[r->curve_count++] = loss;
+    return CLRNN_OK;
+}
+
 static enum clrnn_status run(struct course *c)
 {
     const struct clrnn_overfit_task *task = c->task;
     struct clrnn_overfit_result *r = c->r;
 
-    r->curve = malloc(MAX2(task->steps, 1u) * sizeof(*r->curve));
-    if (!r->curve)
-        return clrnn_error_memory(c->practice->model->log, task->steps * sizeof(*r->curve), "the loss curve");
     r->lowest_loss = INFINITY;
     c->started = now();
     while (r->steps < task->steps) {
@@ -122,7 +137,7 @@ static enum clrnn_status run(struct course *c)
             r->first_loss = record.loss;
             r->grad_norm_first = record.grad_norm;
         }
-        r->curve[r->curve_count++] = record.loss;
+        TRY(keep(c, record.loss));
         r->steps++;
         r->last_loss = record.loss;
         r->last_lr = record.lr;

@@ -1,0 +1,103 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""overfit, grow and the watch from outside: what they print, as text and JSON, and how they end."""
+import json
+import signal
+import sys
+import time
+
+import harness
+from harness import CONFIG
+
+BROKEN = CONFIG.replace("head, out_features: 2}", "head, out_features: 2}\n  - softmax\n  - round")
+
+
+def overfit(c):
+    out, _ = c.run("overfit", "config.yaml")
+    assert "learnt by heart: loss 0.00" in out and "target" in out and "*" in out, out
+    result = json.loads(c.run("overfit", "config.yaml", "--json")[0])
+    assert result["reached"] and result["samples"] == 16 and result["floor_reason"] is None
+    assert len(result["curve"]) == result["steps"] and result["last_loss"] < result["target"] == 0.01
+    assert result["curve"][0] == result["first_loss"] and min(result["curve"]) == result["lowest_loss"]
+    result = json.loads(c.run("overfit", "config.yaml", "--json", "--samples", "5", "--plain")[0])
+    assert result["samples"] == 5 and result["reached"]
+    out, _ = c.run("overfit", "config.yaml", "--steps", "3", status=1)
+    assert "in 3 steps" in out
+
+
+def overfit_broken(c):
+    c.write("broken.yaml", BROKEN)
+    out, _ = c.run("overfit", "broken.yaml", status=1)
+    assert "cannot fall under 0.3133" in out and "its own softmax" in out and "gradient is exactly 0" in out, out
+    result = json.loads(c.run("overfit", "broken.yaml", "--json", status=1)[0])
+    assert not result["reached"] and result["cannot"] and result["grad_norm_first"] == 0
+    assert abs(result["last_loss"] - 0.31326169 - (1 - result["accuracy"])) < 1e-5, result
+    assert abs(result["floor"] - 0.31326169) < 1e-8
+
+
+def overfit_init(c):
+    """Weights that a run ended with, as --init of train takes them."""
+    c.run("train", "config.yaml", "--out", "run", "--quiet", "--set", "train.epochs=60")
+    c.run("export", "run", "--to", "safetensors", "--out", "weights.safetensors")
+    start = json.loads(c.run("overfit", "config.yaml", "--json", "--plain")[0])["first_loss"]
+    trained = json.loads(c.run("overfit", "config.yaml", "--json", "--plain", "--init", "weights.safetensors")[0])
+    assert trained["first_loss"] < 0.5 * start, (start, trained["first_loss"])
+    c.run("overfit", "config.yaml", "--init", "nowhere.safetensors", status=3)
+
+
+def grow(c):
+    out, _ = c.run("grow", "config.yaml")
+    names = ["linear alone", "rnn + linear", "+ bidirectional", "+ batchnorm", "+ dropout 0.25", "+ adam, lr 0.01"]
+    at = [out.index(f"\n{name} ") for name in names]
+    assert at == sorted(at) and "Nothing breaks" in out, out
+    result = json.loads(c.run("grow", "config.yaml", "--json")[0])
+    assert [rung["name"] for rung in result["rungs"]] == names
+    assert result["first_broken"] is None and result["cause"] is None and result["broken_rung"] is None
+    last = result["rungs"][-1]
+    assert last["learns"] and last["overfits"] and last["valid_accuracy"] > 0.6
+    assert last["description"] == "birnn 8, batchnorm, dropout 0.25, mean over time, linear 2"
+
+
+def grow_broken(c):
+    c.write("broken.yaml", BROKEN.replace(
+        "epochs: 3", "epochs: 3\n  scheduler: {step_lr: {step_size: 3, gamma: 0.1, interval: batch}}"))
+    out, _ = c.run("grow", "broken.yaml", status=1)
+    assert "'+ softmax' (broken.yaml:" in out and out.count("<- breaks") == 3, out
+    result = json.loads(c.run("grow", "broken.yaml", "--json", status=1)[0])
+    broken = [rung["name"] for rung in result["rungs"] if rung["breaks"]]
+    assert broken == ["+ softmax", "+ round", "+ step_lr per batch"], broken
+    assert result["broken_rung"] == "+ softmax" and result["rungs"][result["first_broken"]]["name"] == "+ softmax"
+    assert result["rungs"][-1]["name"] == "the config itself" and not result["rungs"][-1]["learns"]
+
+
+def interrupted(c):
+    for command in (["grow"], ["overfit", "--steps", "1000000000", "--target", "1e-30"]):
+        process = c.start(*command, "config.yaml")
+        time.sleep(1.5)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+        assert process.returncode in (0, 130, -signal.SIGINT), (command, process.returncode, out, err)
+
+
+def watch(c):
+    c.write("broken.yaml", BROKEN)
+    _, err = c.run("train", "broken.yaml", "--out", "a", "--quiet", "--set", "train.epochs=8")
+    lines = err.splitlines()
+    assert len(lines) == 1 and "zero-gradient: " in lines[0] and "`clrnn doctor broken.yaml` explains" in lines[0], err
+    _, err = c.run("train", "broken.yaml", "--out", "b", "--quiet", "--no-watch", "--set", "train.epochs=8")
+    assert err == "", err
+    assert c.bytes("a") == c.bytes("b"), "watching changes a run"
+    _, err = c.run("train", "config.yaml", "--out", "c", "--quiet", "--set", "train.epochs=12")
+    assert err == "", err
+
+
+def usage(c):
+    c.run("overfit", status=2)
+    c.run("grow", "config.yaml", "more", status=2)
+    c.run("overfit", "config.yaml", "--steps", "-1", status=2)
+    c.run("grow", "nowhere.yaml", status=2)
+    c.run("overfit", "config.yaml", "--set", "data.train.x=nowhere.npy", status=3)
+
+
+if __name__ == "__main__":
+    sys.exit(harness.main([overfit, overfit_broken, overfit_init, grow, grow_broken, interrupted, watch, usage]))
