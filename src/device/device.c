@@ -2,6 +2,7 @@
 // Opening and closing a device: context, queue, settings from the environment.
 #include "device/device.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -143,6 +144,11 @@ double clrnn_device_build_seconds(const struct clrnn_device *device, unsigned *b
 bool clrnn_device_is_cpu(const struct clrnn_device *device)
 {
     return device->info.type == CLRNN_DEVICE_CPU;
+}
+
+double clrnn_device_loop_rounds(const struct clrnn_device *device)
+{
+    return device->info.name && strstr(device->info.name, "llvmpipe") ? 65535 : INFINITY;
 }
 
 bool clrnn_device_is_ref(const struct clrnn_device *device)

@@ -122,4 +122,8 @@ const struct clrnn_launch_info *clrnn_launches_info(const struct clrnn_launches 
 bool clrnn_device_is_cpu(const struct clrnn_device *device);
 bool clrnn_device_is_ref(const struct clrnn_device *device);
 
+/** Rounds that all loops of a work-item together may make; infinite but on Mesa's llvmpipe, which leaves
+ *  loops, without a word, after 65,535 (LP_MAX_TGSI_LOOP_ITERATIONS), and unrolls none. */
+double clrnn_device_loop_rounds(const struct clrnn_device *device);
+
 #endif

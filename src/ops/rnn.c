@@ -78,7 +78,7 @@ enum clrnn_status clrnn_rnn_input_gates(struct clrnn_launches *l, const struct c
 // large and launches in flight: step by step.
 static bool in_one_launch(const struct clrnn_launches *l, const struct clrnn_rnn *r)
 {
-    return clrnn_device_is_cpu(clrnn_launches_device(l)) && r->T > 1;
+    return clrnn_device_is_cpu(clrnn_launches_device(l)) && r->T > 1 && clrnn_rnn_sequence_fits(l, r);
 }
 
 enum clrnn_status clrnn_rnn_fwd(struct clrnn_launches *launches, const struct clrnn_graph *graph,

@@ -28,7 +28,9 @@ enum clrnn_status clrnn_rnn_steps_fwd(struct clrnn_launches *l, const struct clr
 /** All steps backward likewise: leaves the gate gradients in place of the gates. */
 enum clrnn_status clrnn_rnn_steps_bwd(struct clrnn_launches *l, const struct clrnn_rnn *rnn);
 
-/** The same in one launch, a work-item walking over the steps of some batch rows: for CPUs. */
+/** The same in one launch, a work-item walking over the steps of some batch rows: for CPUs. _fits: whether
+ *  the device carries so many rounds of its loops out. */
+bool clrnn_rnn_sequence_fits(const struct clrnn_launches *l, const struct clrnn_rnn *rnn);
 enum clrnn_status clrnn_rnn_sequence_fwd(struct clrnn_launches *l, const struct clrnn_rnn *rnn);
 enum clrnn_status clrnn_rnn_sequence_bwd(struct clrnn_launches *l, const struct clrnn_rnn *rnn,
                                          struct clrnn_rnn_bias *bias);

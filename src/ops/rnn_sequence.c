@@ -64,6 +64,22 @@ static struct tiling tiling_of(const struct clrnn_launches *l, const struct clrn
     return t;
 }
 
+// Rounds of all loops of an item of rnn_forward or rnn_backward together, none unrolled; rather too many.
+static double rounds_of(const struct clrnn_rnn *r, const struct tiling *t, uint32_t K)
+{
+    const double stripes = divide_up(t->share, t->rows), row = t->rows * (1.0 + t->vectors);
+
+    return t->steps * t->tile_share * stripes * (K * (1.0 + t->vectors + row) + 4.0 * row * (r->R + 2));
+}
+
+bool clrnn_rnn_sequence_fits(const struct clrnn_launches *l, const struct clrnn_rnn *r)
+{
+    const struct tiling forward = tiling_of(l, r, false), backward = tiling_of(l, r, true);
+    const double most = clrnn_device_loop_rounds(clrnn_launches_device(l));
+
+    return rounds_of(r, &forward, r->C + r->H) <= most && rounds_of(r, &backward, r->G * r->H) <= most;
+}
+
 // Of one launch: K numbers of input and state, `moved` numbers in memory, for each row of a step.
 static struct clrnn_cost recurrent_cost(const struct clrnn_rnn *r, const struct tiling *t, double K,
                                         double moved)

@@ -419,6 +419,19 @@ static void extreme_inputs(void **state)
     }
 }
 
+// More rounds of loops in a walk over all steps than llvmpipe carries out.
+static void many_rounds(void **state)
+{
+    const struct layer a = {
+        .cell = CLRNN_CELL_GRU, .bias = true, .lengths = true, .N = 8, .T = 40, .C = 3, .H = 31, .D = 2};
+    struct clrnn_device *device = need_device(state);
+    const char *simulator = getenv("CLRNN_DEVICE");
+
+    if (simulator && strstr(simulator, "oclgrind")) // a minute and more
+        skip();
+    check_layer(device, &a);
+}
+
 // Weights larger than a core's cache: work is cut in another way there.
 static void large_weights(void **state)
 {
@@ -442,8 +455,8 @@ static void large_weights(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(one_step),      cmocka_unit_test(padding),       cmocka_unit_test(extreme_inputs),
-        cmocka_unit_test(awkward_sizes), cmocka_unit_test(large_weights),
+        cmocka_unit_test(one_step),      cmocka_unit_test(padding),     cmocka_unit_test(extreme_inputs),
+        cmocka_unit_test(awkward_sizes), cmocka_unit_test(many_rounds), cmocka_unit_test(large_weights),
     };
 
     return cmocka_run_group_tests_name("rnn", tests, open_device, close_device);
