@@ -243,6 +243,20 @@ enum clrnn_status cli_config(const struct cli *cli, const char *path, struct clr
     return clrnn_config_read(&cli->log, path, cli->set.count, cli->set.item, config);
 }
 
+enum clrnn_status cli_print_json(const struct cli *cli, json_t *value)
+{
+    char *text = value ? json_dumps(value, JSON_INDENT(1)) : NULL;
+
+    json_decref(value);
+    if (!text) {
+        cli->log.fn(cli->log.user, CLRNN_LOG_ERROR, "out of memory while writing the result as JSON");
+        return CLRNN_ERR_MEMORY;
+    }
+    puts(text);
+    free(text);
+    return CLRNN_OK;
+}
+
 int cli_finish(const struct cli *cli, enum clrnn_status status)
 {
     if (fflush(stdout) || ferror(stdout)) {

@@ -3,6 +3,7 @@
 #ifndef CLRNN_TOOLS_CLI_H
 #define CLRNN_TOOLS_CLI_H
 
+#include <jansson.h>
 #include <stdio.h>
 
 #include "clrnn.h"
@@ -68,6 +69,9 @@ enum clrnn_status cli_device(const struct cli *cli, bool profile, struct clrnn_d
 
 /** Reads a config with the --set assignments. */
 enum clrnn_status cli_config(const struct cli *cli, const char *path, struct clrnn_config **config);
+
+/** Prints a result as JSON and drops the reference; NULL, or no memory for the text, is CLRNN_ERR_MEMORY. */
+enum clrnn_status cli_print_json(const struct cli *cli, json_t *value);
 
 /** Flushes stdout; a failure (a full disk, a closed pipe) turns status 0 into 5. */
 int cli_finish(const struct cli *cli, enum clrnn_status status);

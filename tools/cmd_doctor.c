@@ -72,7 +72,6 @@ static void print_text(const struct clrnn_doctor_result *r, bool colour)
 static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_doctor_result *r)
 {
     json_t *findings = json_array(), *all;
-    char *text;
 
     for (size_t i = 0; i < r->count; i++) {
         const struct clrnn_finding *f = &r->finding[i];
@@ -83,15 +82,7 @@ static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_do
                                         f->evidence, "cost", f->cost, "remedy", f->remedy, "set", f->set));
     }
     all = json_pack("{s:o, s:s}", "findings", findings, "verdict", r->verdict);
-    text = all ? json_dumps(all, JSON_INDENT(1)) : NULL;
-    json_decref(all);
-    if (!text) {
-        cli->log.fn(cli->log.user, CLRNN_LOG_ERROR, "out of memory while writing the findings as JSON");
-        return CLRNN_ERR_MEMORY;
-    }
-    puts(text);
-    free(text);
-    return CLRNN_OK;
+    return cli_print_json(cli, all);
 }
 
 // ---------------------------------------------------------------- the repaired config

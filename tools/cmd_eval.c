@@ -15,7 +15,6 @@ static json_t *number(double value)
 static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_eval_result *r)
 {
     json_t *rows = json_array(), *classes = json_array(), *all;
-    char *text;
 
     for (uint32_t k = 0; k < r->classes; k++) {
         const struct clrnn_class_result *c = &r->per_class[k];
@@ -32,15 +31,7 @@ static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_ev
                     "counted", (json_int_t)r->counted, "loss", number(r->loss), "accuracy", number(r->accuracy),
                     "mae", number(r->mae), "rmse", number(r->rmse), "r2", number(r->r2), "roc_auc",
                     number(r->roc_auc), "confusion", rows, "classes", classes);
-    text = all ? json_dumps(all, JSON_INDENT(1)) : NULL;
-    json_decref(all);
-    if (!text) {
-        cli->log.fn(cli->log.user, CLRNN_LOG_ERROR, "out of memory while writing the result as JSON");
-        return CLRNN_ERR_MEMORY;
-    }
-    puts(text);
-    free(text);
-    return CLRNN_OK;
+    return cli_print_json(cli, all);
 }
 
 static void print_share(double value)

@@ -67,7 +67,6 @@ static json_t *number(double value)
 static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_grow_result *r)
 {
     json_t *rungs = json_array(), *all;
-    char *text;
 
     for (size_t i = 0; i < r->count; i++) {
         const struct clrnn_rung *g = &r->rung[i];
@@ -84,15 +83,7 @@ static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_gr
                     r->first_broken < 0 ? json_null() : json_integer(r->first_broken), "broken_rung",
                     r->first_broken < 0 ? json_null() : json_string(r->rung[r->first_broken].name), "cause",
                     r->cause ? json_string(r->cause) : json_null());
-    text = all ? json_dumps(all, JSON_INDENT(1)) : NULL;
-    json_decref(all);
-    if (!text) {
-        cli->log.fn(cli->log.user, CLRNN_LOG_ERROR, "out of memory while writing the result as JSON");
-        return CLRNN_ERR_MEMORY;
-    }
-    puts(text);
-    free(text);
-    return CLRNN_OK;
+    return cli_print_json(cli, all);
 }
 
 int cmd_grow(int argc, char **argv)

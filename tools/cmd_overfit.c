@@ -132,7 +132,7 @@ static json_t *text_or_null(const char *text)
 static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_overfit_result *r)
 {
     json_t *curve = json_array(), *all;
-    char verdict[512], *text;
+    char verdict[512];
 
     make_verdict(r, verdict, sizeof(verdict));
     for (size_t i = 0; i < r->curve_count; i++)
@@ -145,15 +145,7 @@ static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_ov
                     number(r->last_loss), "accuracy", number(r->accuracy), "grad_norm_first",
                     number(r->grad_norm_first), "falling", (int)r->falling, "ended", text_or_null(r->ended),
                     "verdict", verdict, "curve", curve);
-    text = all ? json_dumps(all, JSON_INDENT(1)) : NULL;
-    json_decref(all);
-    if (!text) {
-        cli->log.fn(cli->log.user, CLRNN_LOG_ERROR, "out of memory while writing the result as JSON");
-        return CLRNN_ERR_MEMORY;
-    }
-    puts(text);
-    free(text);
-    return CLRNN_OK;
+    return cli_print_json(cli, all);
 }
 
 int cmd_overfit(int argc, char **argv)

@@ -148,7 +148,6 @@ static void print_table(const struct shapes *s, const char *path)
 static enum clrnn_status print_json(const struct cli *cli, const struct shapes *s, const char *path)
 {
     json_t *array = json_array(), *all = json_pack("{s:s, s:o}", "file", path, "shapes", array);
-    char *text;
 
     for (size_t i = 0; all && i < s->count; i++) {
         const struct clrnn_tune_shape *h = &s->shape[i];
@@ -161,15 +160,7 @@ static enum clrnn_status print_json(const struct cli *cli, const struct shapes *
             json_object_set_new(o, "own_ms", json_real(h->own_ms));
         json_array_append_new(array, o);
     }
-    text = all ? json_dumps(all, JSON_INDENT(1)) : NULL;
-    json_decref(all);
-    if (!text) {
-        cli->log.fn(cli->log.user, CLRNN_LOG_ERROR, "out of memory while writing the result as JSON");
-        return CLRNN_ERR_MEMORY;
-    }
-    puts(text);
-    free(text);
-    return CLRNN_OK;
+    return cli_print_json(cli, all);
 }
 
 int cmd_tune(int argc, char **argv)
