@@ -99,7 +99,7 @@ const char *clrnn_list_keep(struct clrnn_device_list *list, char *text)
 
 enum clrnn_status clrnn_list_ref(const struct clrnn_log *log, struct clrnn_device_list *list)
 {
-    struct clrnn_device_info *row;
+    struct clrnn_device_info *row = NULL;
 
     TRY(clrnn_list_row(log, list, (struct clrnn_handles){NULL, NULL}, &row));
     row->type = CLRNN_DEVICE_REF;
@@ -148,7 +148,7 @@ static enum clrnn_status add_device(const struct clrnn_log *log, struct clrnn_de
                                     const struct clrnn_device_info *platform, struct clrnn_handles h,
                                     int number)
 {
-    struct clrnn_device_info *row;
+    struct clrnn_device_info *row = NULL;
     cl_device_type type = 0;
     size_t group = 1;
 
@@ -235,7 +235,7 @@ static enum clrnn_status add_platform(const struct clrnn_log *log, struct clrnn_
 static enum clrnn_status add_trouble(const struct clrnn_log *log, struct clrnn_device_list *list,
                                      int platform, const char *name, const char *trouble)
 {
-    struct clrnn_device_info *row;
+    struct clrnn_device_info *row = NULL;
 
     TRY(clrnn_list_row(log, list, (struct clrnn_handles){NULL, NULL}, &row));
     row->platform = platform;

@@ -109,7 +109,7 @@ static enum clrnn_status add(struct clrnn_ladder *l, enum clrnn_part_kind kind, 
 static enum clrnn_status add_layers(struct clrnn_ladder *l, enum clrnn_part_kind kind, size_t layer,
                                     size_t count)
 {
-    struct clrnn_part *part;
+    struct clrnn_part *part = NULL;
     size_t used;
 
     TRY(add(l, kind, layer, count, &part));
@@ -151,7 +151,7 @@ static size_t tail_of(const struct clrnn_ladder *l)
 static enum clrnn_status find_recurrent_parts(struct clrnn_ladder *l)
 {
     const struct clrnn_layer *layer = l->recurrent >= 0 ? &l->config->layer[l->recurrent] : NULL;
-    struct clrnn_part *part;
+    struct clrnn_part *part = NULL;
 
     if (!layer)
         return CLRNN_OK;
@@ -198,7 +198,7 @@ static enum clrnn_status find_layer_parts(struct clrnn_ladder *l)
 
 static enum clrnn_status find_dropouts(struct clrnn_ladder *l)
 {
-    struct clrnn_part *part;
+    struct clrnn_part *part = NULL;
 
     for (size_t i = 0; i < l->config->layer_count; i++) {
         const struct clrnn_layer *layer = &l->config->layer[i];
@@ -218,7 +218,7 @@ static enum clrnn_status find_tail(struct clrnn_ladder *l)
 {
     const bool nll = l->config->train.loss.kind == CLRNN_NLL;
     const size_t tail = tail_of(l), layers = l->config->layer_count;
-    struct clrnn_part *part;
+    struct clrnn_part *part = NULL;
     size_t with_nll = layers; // the activation that goes with nll: the last one
 
     if (l->head < 0) {
@@ -256,7 +256,7 @@ static bool is_base_optimizer(const struct clrnn_train_config *t)
 static enum clrnn_status find_training_parts(struct clrnn_ladder *l, const char *init)
 {
     const struct clrnn_train_config *t = &l->config->train;
-    struct clrnn_part *part;
+    struct clrnn_part *part = NULL;
 
     if (t->loss.kind != CLRNN_NLL && (t->loss.weight_count || t->loss.label_smoothing > 0)) {
         TRY(add(l, CLRNN_PART_LOSS, 0, 0, &part));

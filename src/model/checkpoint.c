@@ -70,20 +70,30 @@ static void print_double(double value, char *text, size_t size)
 
 static void print_field(const struct field *f, const void *base, char *text, size_t size)
 {
-    const void *at = (const char *)base + f->offset;
+    const char *at = (const char *)base + f->offset;
+    union {
+        uint64_t u64;
+        int64_t i64;
+        double f64;
+        bool boolean;
+    } value = {0};
 
     switch (f->kind) {
     case U64:
-        snprintf(text, size, "%" PRIu64, *(const uint64_t *)at);
+        memcpy(&value.u64, at, sizeof(value.u64));
+        snprintf(text, size, "%" PRIu64, value.u64);
         break;
     case I64:
-        snprintf(text, size, "%" PRId64, *(const int64_t *)at);
+        memcpy(&value.i64, at, sizeof(value.i64));
+        snprintf(text, size, "%" PRId64, value.i64);
         break;
     case F64:
-        print_double(*(const double *)at, text, size);
+        memcpy(&value.f64, at, sizeof(value.f64));
+        print_double(value.f64, text, size);
         break;
     case BOOL:
-        snprintf(text, size, "%d", *(const bool *)at);
+        memcpy(&value.boolean, at, sizeof(value.boolean));
+        snprintf(text, size, "%d", value.boolean);
         break;
     }
 }
