@@ -11,12 +11,15 @@ kernel void peak_fma(global real *out, real a, uint rounds)
     const realv factor = (realv)(a), term = (realv)(1.0f - a);
     realv all = (realv)(0.0f);
 
+#pragma unroll // so that the sums are registers
     for (uint i = 0; i < CHAINS; i++)
         sum[i] = (realv)((real)i + (real)get_global_id(0));
     for (uint r = 0; r < rounds; r++) {
+#pragma unroll
         for (uint i = 0; i < CHAINS; i++)
             sum[i] = fma(sum[i], factor, term);
     }
+#pragma unroll
     for (uint i = 0; i < CHAINS; i++)
         all += sum[i];
     store(all, out + get_global_id(0) * WIDTH, WIDTH);
