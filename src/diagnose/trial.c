@@ -202,7 +202,7 @@ static void add_classes(const struct clrnn_loss_config *l, const float *x, uint3
                         struct sums *s)
 {
     const double smooth = l->kind == CLRNN_CROSS_ENTROPY ? l->label_smoothing : 0;
-    double most = x[0], total = 0, log_total, w = 1;
+    double most = x[0], total = 0, log_total = 0, w = 1;
     uint32_t best = 0;
 
     if (y == l->ignore_index || y < 0 || (uint32_t)y >= K)
@@ -214,12 +214,15 @@ static void add_classes(const struct clrnn_loss_config *l, const float *x, uint3
         }
     for (uint32_t k = 0; k < K; k++)
         total += exp(x[k] - most);
-    log_total = l->kind == CLRNN_CROSS_ENTROPY ? most + log(total) : 0; // nll: x is the logarithm already
+    if (l->kind == CLRNN_CROSS_ENTROPY)
+        log_total = log(total);
+    else
+        most = 0; // nll: x is the logarithm already
     if (l->weight)
         w = l->weight[y];
-    s->loss += (1 - smooth) * w * (log_total - x[y]);
+    s->loss += (1 - smooth) * w * (log_total - (x[y] - most));
     for (uint32_t k = 0; smooth > 0 && k < K; k++)
-        s->loss += smooth / K * (l->weight ? l->weight[k] : 1) * (log_total - x[k]);
+        s->loss += smooth / K * (l->weight ? l->weight[k] : 1) * (log_total - (x[k] - most));
     s->weight += w;
     s->correct += best == (uint32_t)y;
     s->counted++;

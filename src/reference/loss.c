@@ -9,23 +9,6 @@ struct row_loss {
     bool correct;
 };
 
-// -log p of every class, [C], from logits (cross_entropy) or log-probabilities (nll).
-static double cost_of(const struct clrnn_op *op, const double *x, size_t c, double whole)
-{
-    return op->loss.kind == CLRNN_LOSS_CROSS_ENTROPY ? whole - x[c] : -x[c];
-}
-
-static double log_sum_exp(const double *x, size_t C)
-{
-    double top = x[0], sum = 0;
-
-    for (size_t c = 1; c < C; c++)
-        top = x[c] > top ? x[c] : top;
-    for (size_t c = 0; c < C; c++)
-        sum += exp(x[c] - top);
-    return top + log(sum);
-}
-
 // Classes: loss of one row; dx [C], where wanted, is the gradient of the numerator.
 static struct row_loss class_row(const struct clrnn_op *op, const double *x, size_t target,
                                  const double *weight, double *dx)
@@ -33,9 +16,10 @@ static struct row_loss class_row(const struct clrnn_op *op, const double *x, siz
     const size_t C = op->C;
     const bool from_logits = op->loss.kind == CLRNN_LOSS_CROSS_ENTROPY;
     const double smooth = from_logits ? op->loss.label_smoothing : 0;
-    const double whole = from_logits ? log_sum_exp(x, C) : 0;
+    // Log-probabilities (nll) stand for themselves: their whole is 1, its logarithm 0.
+    const struct ref_whole whole = from_logits ? ref_whole(x, C) : (struct ref_whole){0, 0};
     const double own = weight ? weight[target] : 1;
-    struct row_loss row = {(1 - smooth) * own * cost_of(op, x, target, whole), own, false};
+    struct row_loss row = {(1 - smooth) * own * -ref_log_share(x[target], whole), own, false};
     double pull = (1 - smooth) * own; // sum of the factors before the costs
     size_t best = 0;
 
@@ -43,7 +27,7 @@ static struct row_loss class_row(const struct clrnn_op *op, const double *x, siz
         const double share = smooth / (double)C * (weight ? weight[c] : 1);
 
         if (smooth > 0)
-            row.loss += share * cost_of(op, x, c, whole);
+            row.loss += share * -ref_log_share(x[c], whole);
         pull += share;
         if (x[c] > x[best])
             best = c;
@@ -53,7 +37,7 @@ static struct row_loss class_row(const struct clrnn_op *op, const double *x, siz
         const double share =
             smooth / (double)C * (weight ? weight[c] : 1) + (c == target ? (1 - smooth) * own : 0);
 
-        dx[c] = from_logits ? pull * exp(x[c] - whole) - share : -share;
+        dx[c] = from_logits ? pull * exp(ref_log_share(x[c], whole)) - share : -share;
     }
     return row;
 }

@@ -4,21 +4,10 @@
 
 #include "reference/rows.h"
 
-static double log_sum_exp(const double *x, size_t count)
-{
-    double top = x[0], sum = 0;
-
-    for (size_t c = 1; c < count; c++)
-        top = x[c] > top ? x[c] : top;
-    for (size_t c = 0; c < count; c++)
-        sum += exp(x[c] - top);
-    return top + log(sum);
-}
-
 static void row_fwd(enum clrnn_function function, const double *x, double *y, size_t C)
 {
     const bool normalised = function == CLRNN_SOFTMAX || function == CLRNN_LOG_SOFTMAX;
-    const double whole = normalised && C ? log_sum_exp(x, C) : 0;
+    const struct ref_whole whole = normalised ? ref_whole(x, C) : (struct ref_whole){0, 0};
 
     for (size_t c = 0; c < C; c++)
         switch (function) {
@@ -35,10 +24,10 @@ static void row_fwd(enum clrnn_function function, const double *x, double *y, si
             y[c] = nearbyint(x[c]);
             break;
         case CLRNN_SOFTMAX:
-            y[c] = exp(x[c] - whole);
+            y[c] = exp(ref_log_share(x[c], whole));
             break;
         case CLRNN_LOG_SOFTMAX:
-            y[c] = x[c] - whole;
+            y[c] = ref_log_share(x[c], whole);
             break;
         }
 }

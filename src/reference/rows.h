@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// What the reference ops share: padding, and vectors times matrices.
+// What the reference ops share: padding, vectors times matrices, and the whole that softmax divides by.
 #ifndef CLRNN_SRC_REFERENCE_ROWS_H
 #define CLRNN_SRC_REFERENCE_ROWS_H
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -63,6 +64,31 @@ static inline void ref_outer(double *dw, const double *dy, const double *x, size
     for (size_t o = 0; o < O; o++, dw += K)
         for (size_t k = 0; k < K; k++)
             dw[k] += dy[o] * x[k];
+}
+
+/** L = ln(sum over a row of e^x), in two parts: a sum of them would lose the logarithm to large logits. */
+struct ref_whole {
+    double top, log_sum; // the largest x; ln(sum of e^(x - top))
+};
+
+/** Of x [C]. */
+static inline struct ref_whole ref_whole(const double *x, size_t C)
+{
+    struct ref_whole whole = {C ? x[0] : 0, 0};
+    double sum = 0;
+
+    for (size_t c = 1; c < C; c++)
+        whole.top = x[c] > whole.top ? x[c] : whole.top;
+    for (size_t c = 0; c < C; c++)
+        sum += exp(x[c] - whole.top);
+    whole.log_sum = log(sum);
+    return whole;
+}
+
+/** x - L: the logarithm of an element's softmax. */
+static inline double ref_log_share(double x, struct ref_whole whole)
+{
+    return (x - whole.top) - whole.log_sum;
 }
 
 static inline void ref_add(double *a, const double *b, size_t count)

@@ -114,7 +114,7 @@ static void accuracy(void **state)
 
 static void extreme_rows(void **state)
 {
-    static const float value[] = {0, 88, -88, 104, 1e4f, -1e4f, 1e6f, -1e6f};
+    static const float value[] = {0, 88, -88, 104, 1e4f, -1e4f, 1e6f, -1e6f, 1e18f, -1e18f};
     struct clrnn_check *t = *state;
 
     for (int f = CLRNN_SOFTMAX; f <= CLRNN_LOG_SOFTMAX; f++) {

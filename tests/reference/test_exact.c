@@ -186,6 +186,50 @@ static void test_large_logits(void **state)
     check_near("dx", dx, (double[]){0.5, -0.5}, 2, 1e-12);
 }
 
+// Equal logits share alike however large they are; the values are PyTorch's, in double.
+static void test_ties_of_huge_logits(void **state)
+{
+    enum { ROWS = 3, C = 3, COUNT = ROWS * C };
+
+    static const double half = 0.6931471805599453; // ln 2
+    double x[COUNT] = {1e17, 1e17, 0, -1e17, -1e17, -3e17, 1e300, -1e300, 1e300}, y[COUNT], dx[COUNT];
+    double dy[COUNT] = {1, 0, 0, 0, 1, 0, 0, 0, 1}, record[RECORD_FIELDS];
+    const double share[COUNT] = {0.5, 0.5, 0, 0.5, 0.5, 0, 0.5, 0, 0.5};
+    int32_t class[ROWS] = {0, 1, 2};
+    uint32_t counter[COUNTER_FIELDS] = {0};
+    struct clrnn_op op = {.kind = CLRNN_OP_POINTWISE_FWD, .layer = "softmax", .T = 1, .N = ROWS, .C = C};
+
+    (void)state;
+    op.pointwise.function = CLRNN_SOFTMAX;
+    run(&op, (void *[CLRNN_OP_MAX_IN]){x}, (void *[CLRNN_OP_MAX_OUT]){y});
+    check_near("softmax", y, share, COUNT, 0);
+    op.kind = CLRNN_OP_POINTWISE_BWD;
+    run(&op, (void *[CLRNN_OP_MAX_IN]){[POINTWISE_BWD_Y] = y, [POINTWISE_BWD_DY] = dy}, (void *[CLRNN_OP_MAX_OUT]){dx});
+    check_near("softmax dx", dx, (double[]){0.25, -0.25, 0, -0.25, 0.25, 0, -0.25, 0, 0.25}, COUNT, 0);
+
+    op.kind = CLRNN_OP_POINTWISE_FWD;
+    op.pointwise.function = CLRNN_LOG_SOFTMAX;
+    run(&op, (void *[CLRNN_OP_MAX_IN]){x}, (void *[CLRNN_OP_MAX_OUT]){y});
+    check_near("log_softmax", y, (double[]){-half, -half, -1e17, -half, -half, -2e17, -half, -2e300, -half},
+               COUNT, 0);
+
+    op = (struct clrnn_op){.kind = CLRNN_OP_LOSS, .layer = "loss", .T = 1, .N = ROWS, .C = C};
+    op.loss.ignore_index = -100;
+    op.loss.slots = 1;
+    run(&op, (void *[CLRNN_OP_MAX_IN]){x, NULL, class, NULL, counter}, (void *[CLRNN_OP_MAX_OUT]){dx, record});
+    check_near("cross entropy", record + RECORD_LOSS, (double[]){3 * half}, 1, 1e-15);
+    for (int i = 0; i < COUNT; i++)
+        y[i] = (share[i] - (i % C == class[i / C])) / ROWS;
+    check_near("cross entropy dx", dx, y, COUNT, 1e-16);
+
+    op.loss.label_smoothing = 0.1;
+    op.N = 1;
+    run(&op, (void *[CLRNN_OP_MAX_IN]){x, NULL, class, NULL, counter}, (void *[CLRNN_OP_MAX_OUT]){dx, record});
+    check_near("smoothed", record + RECORD_LOSS, (double[]){3333333333333334.0}, 1, 1e-15);
+    check_near("smoothed dx", dx, (double[]){-0.43333333333333335, 0.4666666666666667, -0.03333333333333333}, C,
+               1e-16);
+}
+
 static void test_batchnorm_one_row(void **state)
 {
     double x[2] = {3, -4}, y[2], weight[2] = {2, 2}, bias[2] = {0.5, 0.25}, mean[2], invstd[2];
@@ -250,7 +294,7 @@ int main(void)
         cmocka_unit_test(test_dropout_mask),      cmocka_unit_test(test_embedding_unknown),
         cmocka_unit_test(test_records),           cmocka_unit_test(test_large_logits),
         cmocka_unit_test(test_batchnorm_one_row), cmocka_unit_test(test_one_step_does_not_recur),
-        cmocka_unit_test(test_unknown_op),
+        cmocka_unit_test(test_unknown_op),        cmocka_unit_test(test_ties_of_huge_logits),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
