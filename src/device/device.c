@@ -33,6 +33,16 @@ static enum clrnn_status read_settings(struct clrnn_device *d, const struct clrn
     return CLRNN_OK;
 }
 
+// CLRNN_KERNEL_FORM=cpu|gpu overrides what the device's type suggests: so tests try the GPUs' form on CPUs.
+static bool takes_cpu_form(const struct clrnn_device_info *info)
+{
+    const char *form = getenv("CLRNN_KERNEL_FORM");
+
+    if (form && strcmp(form, "gpu") == 0)
+        return false;
+    return (form && strcmp(form, "cpu") == 0) || info->type == CLRNN_DEVICE_CPU;
+}
+
 static enum clrnn_status open_opencl(struct clrnn_device *d, const char *select)
 {
     cl_context_properties properties[] = {CL_CONTEXT_PLATFORM, 0, 0};
@@ -43,6 +53,7 @@ static enum clrnn_status open_opencl(struct clrnn_device *d, const char *select)
     TRY(clrnn_list_select(d->log, d->list, select, &row));
     d->info = d->list->info[row];
     d->handles = ((struct clrnn_list_private *)d->list->strings_)->handles[row];
+    d->cpu_form = takes_cpu_form(&d->info);
     properties[1] = (cl_context_properties)d->handles.platform;
     d->context = clCreateContext(properties, 1, &d->handles.id, NULL, NULL, &error);
     if (!d->context)
@@ -104,6 +115,7 @@ void clrnn_device_destroy(struct clrnn_device **device)
     free(d->scratch);
     clrnn_programs_finish(d);
     clrnn_tune_destroy(&d->tune);
+    json_decref(d->forced);
     if (d->queue)
         clReleaseCommandQueue(d->queue);
     if (d->context)
@@ -144,6 +156,11 @@ double clrnn_device_build_seconds(const struct clrnn_device *device, unsigned *b
 bool clrnn_device_is_cpu(const struct clrnn_device *device)
 {
     return device->info.type == CLRNN_DEVICE_CPU;
+}
+
+bool clrnn_device_cpu_form(const struct clrnn_device *device)
+{
+    return device->cpu_form;
 }
 
 double clrnn_device_loop_rounds(const struct clrnn_device *device)

@@ -3,6 +3,8 @@
 #ifndef CLRNN_SRC_DEVICE_DEVICE_H
 #define CLRNN_SRC_DEVICE_DEVICE_H
 
+#include <jansson.h>
+
 #include "device/launch.h"
 #include "device/opencl.h"
 
@@ -47,8 +49,10 @@ struct clrnn_device {
     struct clrnn_device_info info;
     struct clrnn_device_list *list; // owns the strings of info
     bool ref, profile, no_tune;
+    bool cpu_form; // whether kernels take the CPUs' form
     enum clrnn_gemm_choice gemm;
     struct clrnn_tune *tune; // NULL: nothing remembered, or not to be used
+    json_t *forced; // choices by key that are settled whatever the file says; NULL: none
     char *kernel_dir; // CLRNN_KERNEL_DIR or NULL
     char *cache_dir;  // of program binaries, NULL: none
 

@@ -6,6 +6,7 @@
 
 #include "base/array.h"
 #include "base/file.h"
+#include "device/choice.h"
 #include "device/launches.h"
 
 static const char *const ARG_WORDS[] = {
@@ -132,12 +133,31 @@ static enum clrnn_status set_args(const struct clrnn_device *d, const char *stem
     return CLRNN_OK;
 }
 
-/** Local sizes where the caller leaves them open: the kernel's own, 1 on CPUs (a work-group is what a
- *  CPU driver hands to a thread), else 64 items, along the first dimension as far as it goes. */
-static void choose_local(const struct clrnn_device *d, cl_kernel kernel, const struct clrnn_range *range,
-                         size_t local[3])
+/** Items of a work-group: 64, or what was measured to be fastest, no more than `most` nor than there are. */
+static size_t choose_items(struct clrnn_launches *launches, const char *name, const struct clrnn_range *range,
+                           size_t most)
 {
-    size_t fixed[3] = {0, 0, 0}, most = 1, items = 64;
+    static const char *const word[] = {"16", "32", "64", "128", "256", "512"};
+    static const size_t size[] = {16, 32, 64, 128, 256, 512};
+    char text[64];
+    double all = 1;
+    unsigned count = 1;
+
+    for (unsigned k = 0; k < range->dims; k++)
+        all *= (double)range->global[k];
+    while (count < ARRAY_SIZE(size) && size[count] <= most && (double)size[count - 1] < all)
+        count++;
+    snprintf(text, sizeof(text), "%s group", name);
+    return MIN2(size[clrnn_choose(launches, text, MIN2(2, count - 1), count, word)], MAX2(most, 1));
+}
+
+/** Local sizes where the caller leaves them open: the kernel's own, 1 in the CPUs' form (a work-group is what a
+ *  CPU driver hands to a thread), else a chosen number of items, along the first dimension as far as it goes. */
+static void choose_local(struct clrnn_launches *launches, const char *name, cl_kernel kernel,
+                         const struct clrnn_range *range, size_t local[3])
+{
+    const struct clrnn_device *d = launches->device;
+    size_t fixed[3] = {0, 0, 0}, most = 1, items;
 
     if (clGetKernelWorkGroupInfo(kernel, d->handles.id, CL_KERNEL_COMPILE_WORK_GROUP_SIZE, sizeof(fixed),
                                  fixed, NULL) == CL_SUCCESS &&
@@ -146,12 +166,12 @@ static void choose_local(const struct clrnn_device *d, cl_kernel kernel, const s
         return;
     }
     local[0] = local[1] = local[2] = 1;
-    if (d->info.type == CLRNN_DEVICE_CPU)
+    if (d->cpu_form)
         return;
     if (clGetKernelWorkGroupInfo(kernel, d->handles.id, CL_KERNEL_WORK_GROUP_SIZE, sizeof(most), &most,
                                  NULL) != CL_SUCCESS)
         most = d->info.max_work_group_size;
-    items = MIN2(items, MAX2(most, 1));
+    items = choose_items(launches, name, range, most);
     for (unsigned k = 0; k < range->dims; k++)
         while (local[k] < range->global[k] && local[0] * local[1] * local[2] * 2 <= items)
             local[k] *= 2;
@@ -170,9 +190,11 @@ static void print_shape(char shape[64], const struct clrnn_launch *l)
 }
 
 /** Fixes dimensions and sizes; the global size becomes a multiple of the local one. */
-static enum clrnn_status set_range(const struct clrnn_device *d, struct clrnn_launch *l,
+static enum clrnn_status set_range(struct clrnn_launches *launches, struct clrnn_launch *l,
                                    const struct clrnn_range *range)
 {
+    const struct clrnn_device *d = launches->device;
+
     if (range->dims < 1 || range->dims > 3)
         return clrnn_error(d->log, CLRNN_ERR_ARG, "cl/%s.cl %s: a range of %u dimensions, expected 1 to 3",
                            l->kernel.stem, l->name, range->dims);
@@ -180,7 +202,7 @@ static enum clrnn_status set_range(const struct clrnn_device *d, struct clrnn_la
     if (range->local[0])
         memcpy(l->kernel.local, range->local, sizeof(l->kernel.local));
     else
-        choose_local(d, l->kernel.kernel, range, l->kernel.local);
+        choose_local(launches, l->name, l->kernel.kernel, range, l->kernel.local);
     for (unsigned k = 0; k < range->dims; k++) {
         const size_t local = l->kernel.local[k];
 
@@ -228,7 +250,7 @@ enum clrnn_status clrnn_launch_kernel(struct clrnn_launches *launches, const cha
     }
     st = set_args(d, stem, name, l->kernel.kernel, arg_count, args);
     if (st == CLRNN_OK)
-        st = set_range(d, l, &range);
+        st = set_range(launches, l, &range);
     if (st == CLRNN_OK)
         return CLRNN_OK;
 

@@ -54,6 +54,7 @@ void clrnn_launches_destroy(struct clrnn_launches **launches)
     for (size_t i = 0; i < l->scratch_count; i++)
         clrnn_buffer_destroy(&l->scratch[i]);
     free(l->scratch);
+    free(l->choice);
     free(l);
 }
 
@@ -78,6 +79,7 @@ enum clrnn_status clrnn_launches_op(struct clrnn_launches *launches, const char 
         return st;
     }
     launches->op[launches->op_count++] = name;
+    launches->class[0] = 0;
     launches->scratch_next = 0; // the op before is done with its memory
     return CLRNN_OK;
 }

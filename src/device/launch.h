@@ -29,7 +29,7 @@ struct clrnn_defines {
                             (struct clrnn_define[]){__VA_ARGS__}})
 #define NO_DEFINES ((struct clrnn_defines){0, NULL})
 
-/** Global and local sizes; local 0: work-group size 1 on CPUs, the device layer's choice elsewhere.
+/** Global and local sizes; local 0: work-group size 1 in the CPUs' form, the device layer's choice elsewhere.
  *  A kernel must tolerate a global size rounded up to a multiple of the local size. */
 struct clrnn_range {
     unsigned dims;
@@ -120,6 +120,8 @@ const struct clrnn_launch_info *clrnn_launches_info(const struct clrnn_launches 
 
 /** What an op's launcher may decide by: CPU or GPU, width of float vectors, work-group limits. */
 bool clrnn_device_is_cpu(const struct clrnn_device *device);
+/** Whether kernels split their work as for a CPU: on CPUs, unless environment CLRNN_KERNEL_FORM says otherwise. */
+bool clrnn_device_cpu_form(const struct clrnn_device *device);
 bool clrnn_device_is_ref(const struct clrnn_device *device);
 
 /** Rounds that all loops of a work-item together may make; infinite but on Mesa's llvmpipe, which leaves

@@ -48,6 +48,9 @@ struct clrnn_launches {
     size_t op_count, op_room;
     struct clrnn_buffer **scratch;                    // retained
     size_t scratch_count, scratch_room, scratch_next; // next: calls since the last clrnn_launches_op
+    char class[112];             // what the current op computes: the first part of its choices' keys
+    struct clrnn_choice *choice; // what was asked so far
+    size_t choice_count;
     struct clrnn_timing *timing;
     size_t timing_count, timing_room;
 };

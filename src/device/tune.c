@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/hash.h"
+#include "device/choice.h"
 #include "device/gemm.h"
 #include "device/tune_private.h"
 
@@ -38,22 +39,13 @@ char *clrnn_tune_path(const struct clrnn_device_info *info)
     return path;
 }
 
-static uint32_t up_to_power(uint32_t size)
-{
-    uint32_t power = 1;
-
-    while (power < size && power < 1u << 31)
-        power *= 2;
-    return power;
-}
-
 void clrnn_tune_class(const struct clrnn_gemm *gemm, char text[64])
 {
     const struct clrnn_gemm rounded = {.transpose_a = gemm->transpose_a,
                                        .transpose_b = gemm->transpose_b,
-                                       .M = up_to_power(gemm->M),
-                                       .N = up_to_power(gemm->N),
-                                       .K = up_to_power(gemm->K)};
+                                       .M = clrnn_tune_size(gemm->M),
+                                       .N = clrnn_tune_size(gemm->N),
+                                       .K = clrnn_tune_size(gemm->K)};
 
     clrnn_gemm_shape(&rounded, text);
 }
@@ -83,6 +75,21 @@ json_t *clrnn_tune_read(const struct clrnn_device_info *info)
                      "platform", info->platform_name, "driver", info->driver, "use", "shapes", "tried");
 }
 
+enum clrnn_status clrnn_tune_save(const struct clrnn_log *log, const char *path, const json_t *root)
+{
+    char *text = json_dumps(root, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
+    char *folder = clrnn_path_folder(path);
+    enum clrnn_status st = text && folder ? CLRNN_OK : clrnn_error_memory(log, 1 << 16, path);
+
+    if (st == CLRNN_OK)
+        st = clrnn_make_folder(log, folder);
+    if (st == CLRNN_OK)
+        st = clrnn_write_text(log, path, text);
+    free(text);
+    free(folder);
+    return st;
+}
+
 void clrnn_tune_load(const struct clrnn_device_info *info, struct clrnn_tune **tune)
 {
     json_t *root = load(info);
@@ -105,10 +112,18 @@ void clrnn_tune_destroy(struct clrnn_tune **tune)
 bool clrnn_device_is_tuned(const struct clrnn_device_info *info)
 {
     json_t *root = info->type == CLRNN_DEVICE_REF ? NULL : load(info);
-    const bool tuned = json_object_size(json_object_get(root, "shapes")) > 0;
+    const bool tuned = json_object_size(json_object_get(root, "shapes")) > 0 ||
+                       json_object_size(json_object_get(root, "choices")) > 0;
 
     json_decref(root);
     return tuned;
+}
+
+const char *clrnn_tune_option(const struct clrnn_tune *tune, const char *key)
+{
+    const json_t *choices = tune ? json_object_get(tune->root, "choices") : NULL;
+
+    return json_string_value(json_object_get(json_object_get(choices, key), "use"));
 }
 
 int clrnn_tune_prefers_own(const struct clrnn_tune *tune, const struct clrnn_gemm *gemm)

@@ -10,7 +10,6 @@
 #include <time.h>
 
 #include "base/array.h"
-#include "base/file.h"
 #include "device/gemm.h"
 #include "device/launches.h"
 #include "device/tune_private.h"
@@ -207,21 +206,6 @@ static enum clrnn_status is_right(struct search *s, size_t i, bool *right)
     for (size_t k = 0; *right && k < (size_t)s->shape[i].M * s->shape[i].N; k++)
         *right = fabs((double)got[k] - s->expected[i][k]) <= bound; // false for NaN
     free(got);
-    return st;
-}
-
-static enum clrnn_status save(struct search *s)
-{
-    char *text = json_dumps(s->root, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
-    char *folder = clrnn_path_folder(s->path);
-    enum clrnn_status st = text && folder ? CLRNN_OK : clrnn_error_memory(s->device->log, 1 << 16, s->path);
-
-    if (st == CLRNN_OK)
-        st = clrnn_make_folder(s->device->log, folder);
-    if (st == CLRNN_OK)
-        st = clrnn_write_text(s->device->log, s->path, text);
-    free(text);
-    free(folder);
     return st;
 }
 
@@ -444,7 +428,7 @@ static enum clrnn_status choose(struct search *s)
         json_object_set_new(entry, "use", json_string(h->own_ms < ms[i] ? "own" : "clblast"));
     }
     free(ms);
-    return save(s);
+    return clrnn_tune_save(s->device->log, s->path, s->root);
 }
 
 // ---------------------------------------------------------------- the whole of it
@@ -498,6 +482,8 @@ static enum clrnn_status search(struct search *s, const struct clrnn_tune_params
 
     TRY(measure_defaults(s));
     TRY(choose(s));
+    if (params->defaults_only)
+        return CLRNN_OK;
     for (size_t index = 0; index < SETTINGS; index++) {
         uint8_t v[INDIRECT_PARAMETERS];
         json_t *parameters, *entry;
@@ -557,6 +543,7 @@ enum clrnn_status clrnn_tune_run(struct clrnn_device *device, const struct clrnn
         if (params->restart) {
             json_array_clear(json_object_get(s.root, "tried"));
             json_object_clear(json_object_get(s.root, "shapes"));
+            json_object_clear(json_object_get(s.root, "choices"));
         }
         st = prepare(&s);
         if (st == CLRNN_OK)

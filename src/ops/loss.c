@@ -12,7 +12,7 @@ _Static_assert(CLRNN_LOSS_CROSS_ENTROPY == 0 && CLRNN_LOSS_NLL == 1 && CLRNN_LOS
 // From so many classes on the lanes of a group share a row.
 enum { MANY_CLASSES = 32, CPU_NUMBERS = 4096, GPU_ROWS = 512 };
 
-static struct clrnn_split split_loss(const struct clrnn_launches *l, const struct clrnn_op *op,
+static struct clrnn_split split_loss(struct clrnn_launches *l, const struct clrnn_op *op,
                                      bool cooperate)
 {
     const size_t rows = (size_t)op->T * op->N;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/array.h"
+#include "device/choice.h"
 #include "ops/graph.h"
 
 typedef enum clrnn_status launch_fn(struct clrnn_launches *launches, const struct clrnn_graph *graph,
@@ -32,16 +33,44 @@ const char *clrnn_op_name(enum clrnn_op_kind kind)
     return (unsigned)kind < CLRNN_OP_COUNT ? op_class[kind].name : "unknown";
 }
 
+// The op's class in keys of choices (device/choice.h): what it computes, then sizes.
+static void class_of(const struct clrnn_op *op, char text[112])
+{
+    static const char *const cell[] = {"rnn", "lstm", "gru"};
+    const bool rnn = op->kind == CLRNN_OP_RNN_FWD || op->kind == CLRNN_OP_RNN_BWD;
+    const bool linear = op->kind == CLRNN_OP_LINEAR_FWD || op->kind == CLRNN_OP_LINEAR_BWD;
+    const bool flat = op->kind == CLRNN_OP_OPTIM || op->kind == CLRNN_OP_GRAD_NORM;
+    int at = snprintf(text, 112, "%s", clrnn_op_name(op->kind));
+
+    if (rnn)
+        at += snprintf(text + at, 112 - (size_t)at, " %s%s", cell[op->rnn.cell],
+                       op->kind == CLRNN_OP_RNN_FWD && op->out[RNN_GATES] == CLRNN_NONE ? " inference" : "");
+    if (flat) {
+        snprintf(text + at, 112 - (size_t)at, " P%u",
+                 (unsigned)clrnn_tune_size((uint32_t)MIN2(op->optim.count, UINT32_MAX)));
+        return;
+    }
+    at += snprintf(text + at, 112 - (size_t)at, " T%u N%u C%u", (unsigned)clrnn_tune_size(op->T),
+                   (unsigned)clrnn_tune_size(op->N), (unsigned)clrnn_tune_size(op->C));
+    if (rnn)
+        snprintf(text + at, 112 - (size_t)at, " H%u D%u", (unsigned)clrnn_tune_size(op->rnn.H),
+                 (unsigned)op->rnn.D);
+    else if (linear)
+        snprintf(text + at, 112 - (size_t)at, " O%u", (unsigned)clrnn_tune_size(op->linear.O));
+}
+
 enum clrnn_status clrnn_op_launch(struct clrnn_launches *launches, const struct clrnn_graph *graph,
                                   const struct clrnn_op *op)
 {
-    char title[80];
+    char title[80], class[112];
 
     if ((unsigned)op->kind >= CLRNN_OP_COUNT)
         return clrnn_error(graph->log, CLRNN_ERR_ARG, "op of unknown kind %d: the last kind is %d",
                            (int)op->kind, CLRNN_OP_COUNT - 1);
     snprintf(title, sizeof(title), "%s%s%s", op->layer, op->layer[0] ? " " : "", op_class[op->kind].name);
     TRY(clrnn_launches_op(launches, title));
+    class_of(op, class);
+    clrnn_launches_class(launches, class);
     return op_class[op->kind].launch(launches, graph, op);
 }
 

@@ -9,7 +9,7 @@ _Static_assert(CLRNN_RELU == 0 && CLRNN_TANH == 1 && CLRNN_SIGMOID == 2 && CLRNN
                    CLRNN_SOFTMAX == 4 && CLRNN_LOG_SOFTMAX == 5,
                "cl/pointwise.cl counts functions the same way");
 
-static struct clrnn_split split(const struct clrnn_launches *l, const struct clrnn_op *op, bool ragged)
+static struct clrnn_split split(struct clrnn_launches *l, const struct clrnn_op *op, bool ragged)
 {
     const size_t rows = (size_t)op->T * op->N;
 

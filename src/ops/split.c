@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "device/choice.h"
 #include "ops/split.h"
 
 // Numbers that one item of a CPU works through: long enough to outweigh starting it (about 0.1 us),
@@ -14,25 +15,25 @@ static size_t groups(size_t count, size_t size)
     return (count + size - 1) / size;
 }
 
-// CLRNN_KERNEL_FORM=cpu|gpu overrides what the device's type suggests: so tests try the GPUs' form on CPUs.
 bool clrnn_on_cpu(const struct clrnn_launches *launches)
 {
-    const char *form = getenv("CLRNN_KERNEL_FORM");
-
-    if (form != NULL && strcmp(form, "gpu") == 0)
-        return false;
-    if (form != NULL && strcmp(form, "cpu") == 0)
-        return true;
-    return clrnn_device_is_cpu(clrnn_launches_device(launches));
+    return clrnn_device_cpu_form(clrnn_launches_device(launches));
 }
 
-uint32_t clrnn_lanes(const struct clrnn_launches *launches, uint32_t wanted)
+uint32_t clrnn_lanes(struct clrnn_launches *launches, uint32_t standard)
 {
-    const struct clrnn_device_info *info = clrnn_device_info(clrnn_launches_device(launches));
+    static const char *const word[] = {"1", "2", "4", "8", "16", "32", "64", "128", "256", "512"};
+    enum { FIRST = 5 }; // fewer are not worth trying
+    const uint32_t most = clrnn_device_info(clrnn_launches_device(launches))->max_work_group_size;
+    unsigned wanted = 0, count = 1;
 
-    while (wanted > 1 && wanted > info->max_work_group_size)
-        wanted /= 2;
-    return wanted;
+    while (count < ARRAY_SIZE(word) && 1u << count <= most)
+        count++;
+    while (wanted + 1 < count && 1u << (wanted + 1) <= standard)
+        wanted++;
+    if (wanted < FIRST)
+        return 1u << wanted;
+    return 1u << (FIRST + clrnn_choose(launches, "lanes", wanted - FIRST, count - FIRST, word + FIRST));
 }
 
 static struct clrnn_split make(uint32_t width, uint32_t lanes, size_t chunk, size_t count)
@@ -57,7 +58,7 @@ struct clrnn_split clrnn_split_elements(const struct clrnn_launches *launches, s
     return make(ragged && C < 16 ? 1 : 16, 1, CPU_CHUNK, rows * C);
 }
 
-struct clrnn_split clrnn_split_rows(const struct clrnn_launches *launches, size_t rows, uint32_t C)
+struct clrnn_split clrnn_split_rows(struct clrnn_launches *launches, size_t rows, uint32_t C)
 {
     if (clrnn_on_cpu(launches))
         return make(C < 16 ? 1 : 16, 1, MAX2(1, CPU_CHUNK / MAX2(C, 1)), rows);

@@ -25,7 +25,7 @@ struct clrnn_split clrnn_split_elements(const struct clrnn_launches *launches, s
                                         bool ragged);
 
 /** Rows of C numbers that are reduced to one each; chunk counts rows. */
-struct clrnn_split clrnn_split_rows(const struct clrnn_launches *launches, size_t rows, uint32_t C);
+struct clrnn_split clrnn_split_rows(struct clrnn_launches *launches, size_t rows, uint32_t C);
 
 /** Columns that are reduced over blocks of `chunk` rows, `teams` blocks: range is (column groups, blocks). */
 struct clrnn_split clrnn_split_columns(const struct clrnn_launches *launches, size_t rows, uint32_t C);
@@ -36,7 +36,8 @@ struct clrnn_split clrnn_split_blocks(size_t rows, size_t least, uint32_t width,
 /** Whether the launches go to a CPU, or environment CLRNN_KERNEL_FORM says that they do. */
 bool clrnn_on_cpu(const struct clrnn_launches *launches);
 
-/** Lanes that a group may have on this device: `wanted`, a power of two, or less. */
-uint32_t clrnn_lanes(const struct clrnn_launches *launches, uint32_t wanted);
+/** Lanes of a group: `standard`, a power of two, less where the device has no larger groups, or what was measured
+ *  to be fastest. For all kernels of an op that add up. */
+uint32_t clrnn_lanes(struct clrnn_launches *launches, uint32_t standard);
 
 #endif

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: MIT
+// Choices between launches: answering them from the device's file, and writing down what is measured.
+#include "device/choice.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "device/launches.h"
+#include "device/tune_private.h"
+
+uint32_t clrnn_tune_size(uint32_t size)
+{
+    uint32_t power = 1;
+
+    while (power < size && power < 1u << 31)
+        power *= 2;
+    return power;
+}
+
+void clrnn_launches_class(struct clrnn_launches *launches, const char *text)
+{
+    snprintf(launches->class, sizeof(launches->class), "%s", text);
+}
+
+// ---------------------------------------------------------------- asking
+
+static unsigned find_option(const struct clrnn_choice *c, const char *name)
+{
+    unsigned i = 0;
+
+    while (i < c->count && (!name || strcmp(name, c->option[i])))
+        i++;
+    return i;
+}
+
+// What was forced, else measured; count: neither.
+static unsigned look_up(const struct clrnn_device *d, const struct clrnn_choice *c)
+{
+    const unsigned forced = find_option(c, json_string_value(json_object_get(d->forced, c->key)));
+
+    return forced < c->count ? forced : find_option(c, clrnn_tune_option(d->tune, c->key));
+}
+
+// Remembers what was asked, each key once. Without memory nobody can measure it; that costs only speed.
+static void remember(struct clrnn_launches *l, const struct clrnn_choice *c)
+{
+    struct clrnn_choice *larger;
+
+    for (size_t i = 0; i < l->choice_count; i++)
+        if (strcmp(l->choice[i].key, c->key) == 0)
+            return;
+    larger = realloc(l->choice, (l->choice_count + 1) * sizeof(*larger));
+    if (!larger)
+        return;
+    l->choice = larger;
+    l->choice[l->choice_count++] = *c;
+}
+
+unsigned clrnn_choose(struct clrnn_launches *launches, const char *name, unsigned standard, unsigned count,
+                      const char *const *option)
+{
+    struct clrnn_choice c = {.count = count, .standard = standard, .taken = standard};
+
+    if (!launches->class[0] || count < 2 || count > CLRNN_CHOICE_MOST ||
+        snprintf(c.key, sizeof(c.key), "%s %s", launches->class, name) >= (int)sizeof(c.key))
+        return standard;
+    for (unsigned i = 0; i < count; i++)
+        snprintf(c.option[i], sizeof(c.option[i]), "%s", option[i]);
+    c.taken = look_up(launches->device, &c);
+    if (c.taken == count)
+        c.taken = standard;
+    remember(launches, &c);
+    return c.taken;
+}
+
+const struct clrnn_choice *clrnn_launches_choice(const struct clrnn_launches *launches, size_t index)
+{
+    return index < launches->choice_count ? &launches->choice[index] : NULL;
+}
+
+enum clrnn_status clrnn_device_force(struct clrnn_device *device, const char *key, const char *option)
+{
+    if (!device->forced)
+        device->forced = json_object();
+    if (!option)
+        json_object_del(device->forced, key);
+    else if (json_object_set_new(device->forced, key, json_string(option)))
+        return clrnn_error_memory(device->log, strlen(key) + strlen(option), "a choice");
+    return CLRNN_OK;
+}
+
+// ---------------------------------------------------------------- the file
+
+struct clrnn_choice_file {
+    const struct clrnn_log *log;
+    json_t *root;
+    char *path;
+    char use[17]; // of CLBlast's parameters in use, as hexadecimal digits
+};
+
+enum clrnn_status clrnn_choice_file_open(struct clrnn_device *device, struct clrnn_choice_file **file)
+{
+    struct clrnn_choice_file *f = *file = calloc(1, sizeof(*f));
+    char *use = NULL, hex[33];
+    struct clrnn_hash h;
+
+    if (!f)
+        return clrnn_error_memory(device->log, sizeof(*f), "tuning");
+    f->log = device->log;
+    f->path = clrnn_tune_path(&device->info);
+    f->root = clrnn_tune_read(&device->info);
+    if (f->root && !json_is_object(json_object_get(f->root, "choices")))
+        json_object_set_new(f->root, "choices", json_object());
+    if (!f->path || !json_is_object(json_object_get(f->root, "choices"))) {
+        const bool place = f->path != NULL;
+
+        clrnn_choice_file_close(file);
+        return place ? clrnn_error_memory(device->log, 4096, "tuning")
+                     : clrnn_error(device->log, CLRNN_ERR_DISK,
+                                   "there is no folder to remember in: neither XDG_CACHE_HOME nor HOME is set");
+    }
+    use = json_dumps(json_object_get(f->root, "use"), JSON_SORT_KEYS | JSON_COMPACT);
+    clrnn_hash_init(&h);
+    clrnn_hash_add_text(&h, use);
+    clrnn_hash_hex(&h, hex);
+    snprintf(f->use, sizeof(f->use), "%.16s", hex);
+    free(use);
+    return CLRNN_OK;
+}
+
+void clrnn_choice_file_close(struct clrnn_choice_file **file)
+{
+    if (!*file)
+        return;
+    json_decref((*file)->root);
+    free((*file)->path);
+    free(*file);
+    *file = NULL;
+}
+
+bool clrnn_choice_file_get(const struct clrnn_choice_file *file, const struct clrnn_choice *choice, bool multiplies,
+                           struct clrnn_choice_ms *ms)
+{
+    const json_t *entry = json_object_get(json_object_get(file->root, "choices"), choice->key);
+    const json_t *times = json_object_get(entry, "ms");
+    const char *with = json_string_value(json_object_get(entry, "multiplies"));
+    bool whole = !multiplies || (with && strcmp(with, file->use) == 0);
+
+    for (unsigned i = 0; i < choice->count; i++) {
+        const json_t *one = json_object_get(times, choice->option[i]);
+
+        ms->ms[i] = json_is_number(one) ? json_number_value(one) : json_is_null(one) ? INFINITY : NAN;
+        whole = whole && !isnan(ms->ms[i]);
+    }
+    return whole && find_option(choice, json_string_value(json_object_get(entry, "use"))) < choice->count;
+}
+
+enum clrnn_status clrnn_choice_file_put(struct clrnn_choice_file *file, const struct clrnn_choice *choice,
+                                        bool multiplies, const struct clrnn_choice_ms *ms, unsigned use)
+{
+    json_t *times = json_object();
+    json_t *entry = json_pack("{s:s, s:s, s:o}", "use", choice->option[use], "standard",
+                              choice->option[choice->standard], "ms", times);
+    bool whole = entry != NULL;
+
+    for (unsigned i = 0; whole && i < choice->count; i++)
+        if (!isnan(ms->ms[i]))
+            whole = json_object_set_new(times, choice->option[i],
+                                        isinf(ms->ms[i]) ? json_null() : json_real(ms->ms[i])) == 0;
+    if (whole && multiplies)
+        whole = json_object_set_new(entry, "multiplies", json_string(file->use)) == 0;
+    if (!whole || json_object_set(json_object_get(file->root, "choices"), choice->key, entry)) {
+        json_decref(entry);
+        return clrnn_error_memory(file->log, 256, file->path);
+    }
+    json_decref(entry);
+    return clrnn_tune_save(file->log, file->path, file->root);
+}

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT
+// Choices between launches that do the same work: asked while launches are made, settled by measuring.
+//
+// A choice is known by a key: the op and its shape class, which clrnn_launches_class sets, and a name:
+// "rnn_fwd lstm T128 N64 C128 H256 D1 walk". Its alternatives are names too, so that the file of measured
+// choices (device/tune.h) can be read, and does not mislead where a later version offers others.
+#ifndef CLRNN_SRC_DEVICE_CHOICE_H
+#define CLRNN_SRC_DEVICE_CHOICE_H
+
+#include "device/launch.h"
+
+#define CLRNN_CHOICE_MOST 8    // alternatives
+#define CLRNN_CHOICE_KEY 160   // bytes, the end included
+#define CLRNN_CHOICE_OPTION 24 // likewise, of an alternative's name
+
+/** What following launches compute, and of which sizes, rounded as clrnn_tune_size does. */
+void clrnn_launches_class(struct clrnn_launches *launches, const char *text);
+
+/** The next power of two: sizes of one class are near enough for the same launches to be fastest. */
+uint32_t clrnn_tune_size(uint32_t size);
+
+/**
+ * Which of `count` alternatives the launches that follow are to use: an index. What was measured on this device,
+ * else `standard`. Every alternative must be fit for the device and shape. Without a class: `standard`.
+ */
+unsigned clrnn_choose(struct clrnn_launches *launches, const char *name, unsigned standard, unsigned count,
+                      const char *const *option);
+
+/** A choice that making the list has asked for. */
+struct clrnn_choice {
+    char key[CLRNN_CHOICE_KEY];
+    unsigned count, standard, taken;
+    char option[CLRNN_CHOICE_MOST][CLRNN_CHOICE_OPTION];
+};
+
+/** The different choices asked so far, in the order of asking; NULL from their number on. */
+const struct clrnn_choice *clrnn_launches_choice(const struct clrnn_launches *launches, size_t index);
+
+/** From now on `key` is answered with this alternative, where there is one of this name; NULL: as before. For
+ *  measuring. */
+enum clrnn_status clrnn_device_force(struct clrnn_device *device, const char *key, const char *option);
+
+/** What was measured of a choice: milliseconds by alternative; NaN: not measured, infinite: it fails. */
+struct clrnn_choice_ms {
+    double ms[CLRNN_CHOICE_MOST];
+};
+
+/** The device's file while choices are measured. */
+struct clrnn_choice_file;
+enum clrnn_status clrnn_choice_file_open(struct clrnn_device *device, struct clrnn_choice_file **file);
+void clrnn_choice_file_close(struct clrnn_choice_file **file);
+
+/** Times that the file holds of the choice. `multiplies`: other launches than those of the choice, matrix multiplies,
+ *  take part in it, so that times count only with what is used for these now. False: not all are there. */
+bool clrnn_choice_file_get(const struct clrnn_choice_file *file, const struct clrnn_choice *choice, bool multiplies,
+                           struct clrnn_choice_ms *ms);
+
+/** Writes times and the alternative to use, and the file. Errors: CLRNN_ERR_DISK, CLRNN_ERR_MEMORY. */
+enum clrnn_status clrnn_choice_file_put(struct clrnn_choice_file *file, const struct clrnn_choice *choice,
+                                        bool multiplies, const struct clrnn_choice_ms *ms, unsigned use);
+
+#endif
