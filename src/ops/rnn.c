@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The recurrent layer: chooses how its time steps run, and the multiplies over all steps around them.
+#include "device/choice.h"
 #include "ops/columns.h"
 #include "ops/rnn.h"
 
@@ -74,11 +75,34 @@ enum clrnn_status clrnn_rnn_input_gates(struct clrnn_launches *l, const struct c
     return CLRNN_OK;
 }
 
-// One launch for all steps on CPUs. One step has no recurrent multiply, and elsewhere the multiplies are
-// large and launches in flight: step by step.
-static bool in_one_launch(const struct clrnn_launches *l, const struct clrnn_rnn *r)
+static bool walk_fits(const struct clrnn_launches *l, const struct clrnn_rnn *r)
 {
-    return clrnn_device_is_cpu(clrnn_launches_device(l)) && r->T > 1 && clrnn_rnn_sequence_fits(l, r);
+    if (r->walk == CLRNN_WALK_STEPS)
+        return true;
+    return clrnn_device_is_cpu(clrnn_launches_device(l)) && clrnn_rnn_sequence_fits(l, r);
+}
+
+// What is measured to be fastest among what fits, else one launch where that fits. A single step has no recurrent
+// multiply, and so nothing to walk over.
+static enum clrnn_rnn_walk choose_walk(struct clrnn_launches *l, struct clrnn_rnn r)
+{
+    static const char *const word[] = {"steps", "sequence", "shared"};
+    const enum clrnn_rnn_walk wanted = clrnn_rnn_sequence_standard(l, &r);
+    const char *fit[CLRNN_WALKS];
+    enum clrnn_rnn_walk walk[CLRNN_WALKS];
+    unsigned count = 0, standard = 0;
+
+    if (r.T == 1)
+        return CLRNN_WALK_STEPS;
+    for (r.walk = CLRNN_WALK_STEPS; r.walk < CLRNN_WALKS; r.walk++) {
+        if (!walk_fits(l, &r))
+            continue;
+        if (r.walk == wanted)
+            standard = count;
+        walk[count] = r.walk;
+        fit[count++] = word[r.walk];
+    }
+    return walk[clrnn_choose(l, "walk", standard, count, fit)];
 }
 
 enum clrnn_status clrnn_rnn_fwd(struct clrnn_launches *launches, const struct clrnn_graph *graph,
@@ -89,8 +113,8 @@ enum clrnn_status clrnn_rnn_fwd(struct clrnn_launches *launches, const struct cl
     r.y = clrnn_out(graph, op, RNN_Y);
     r.gates = clrnn_out(graph, op, RNN_GATES);
     r.memory = clrnn_out(graph, op, RNN_CELL);
-    return in_one_launch(launches, &r) ? clrnn_rnn_sequence_fwd(launches, &r)
-                                       : clrnn_rnn_steps_fwd(launches, &r);
+    r.walk = choose_walk(launches, r);
+    return r.walk == CLRNN_WALK_STEPS ? clrnn_rnn_steps_fwd(launches, &r) : clrnn_rnn_sequence_fwd(launches, &r);
 }
 
 // dW_hh [G*H, H] = dgates^T h_prev. Row r of the gates meets row r - N of y (reverse: r + N), so one
@@ -241,8 +265,9 @@ enum clrnn_status clrnn_rnn_bwd(struct clrnn_launches *launches, const struct cl
         bias.wanted |= r.dbias_ih[d] || r.dbias_hh[d];
     }
 
-    TRY(in_one_launch(launches, &r) ? clrnn_rnn_sequence_bwd(launches, &r, &bias)
-                                    : clrnn_rnn_steps_bwd(launches, &r));
+    r.walk = choose_walk(launches, r);
+    TRY(r.walk == CLRNN_WALK_STEPS ? clrnn_rnn_steps_bwd(launches, &r)
+                                   : clrnn_rnn_sequence_bwd(launches, &r, &bias));
     TRY(without_padding(launches, &r));
     for (uint32_t d = 0; d < r.D; d++)
         TRY(weight_gradients(launches, &r, d));

@@ -19,15 +19,28 @@ static uint32_t divide_up(uint32_t a, uint32_t b)
 
 #define GROUP 6 // stripes that take turns on one part of the weights: about 32 rows
 
+static uint32_t cores_each(const struct clrnn_launches *l, const struct clrnn_rnn *r)
+{
+    const uint32_t units = clrnn_device_info(clrnn_launches_device(l))->compute_units;
+
+    return (MAX2(units, 1u) + r->D - 1) / r->D;
+}
+
 // Two ways to employ the cores. Whole walks: each takes some rows over all steps, nothing in between. But
 // each then reads all recurrent weights in every step, and where these exceed a core's own cache (taken as
 // 2 MiB), that takes longer than multiplying a few rows with them. Then the cores share out the hidden
 // units instead, at the price of a launch for each step.
+enum clrnn_rnn_walk clrnn_rnn_sequence_standard(const struct clrnn_launches *l, const struct clrnn_rnn *r)
+{
+    return (size_t)r->G * r->H * r->H * sizeof(float) > 2 * 1024 * 1024 && cores_each(l, r) > 1
+               ? CLRNN_WALK_SHARED
+               : CLRNN_WALK_SEQUENCE;
+}
+
 static void employ_cores(const struct clrnn_launches *l, const struct clrnn_rnn *r, struct tiling *t)
 {
-    const struct clrnn_device_info *info = clrnn_device_info(clrnn_launches_device(l));
-    const uint32_t cores = MAX2(info->compute_units, 1u), each = (cores + r->D - 1) / r->D;
-    const bool shared = (size_t)r->G * r->H * r->H * sizeof(float) > 2 * 1024 * 1024 && each > 1;
+    const uint32_t each = cores_each(l, r);
+    const bool shared = r->walk == CLRNN_WALK_SHARED;
     const uint32_t tile_items = shared ? MIN2(t->tiles, each) : 1, items = MAX2(each / tile_items, 1u);
 
     t->steps = shared ? 1 : r->T;
@@ -77,6 +90,8 @@ bool clrnn_rnn_sequence_fits(const struct clrnn_launches *l, const struct clrnn_
     const struct tiling forward = tiling_of(l, r, false), backward = tiling_of(l, r, true);
     const double most = clrnn_device_loop_rounds(clrnn_launches_device(l));
 
+    if (r->walk == CLRNN_WALK_SHARED && cores_each(l, r) == 1) // nobody to share with
+        return false;
     return rounds_of(r, &forward, r->C + r->H) <= most && rounds_of(r, &backward, r->G * r->H) <= most;
 }
 
