@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // clrnn bench: speed on one device.
+#include <fcntl.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
@@ -10,6 +11,8 @@
 
 #include "base/array.h"
 #include "base/file.h"
+#include "base/log.h"
+#include "device/apart.h"
 #include "tools/cli.h"
 
 // What a fresh process needs up to its first step.
@@ -17,66 +20,65 @@ struct start {
     double build_s, first_step_s; // NaN where it was not measured
 };
 
-static struct start read_start(const char *text)
+// Becomes `clrnn bench --start` with the same arguments, its result going to `out`.
+static _Noreturn void start_again(int argc, char **argv, const char *cache, int out)
+{
+    static const char *const first[] = {"clrnn", "bench", "--start", "--quiet"};
+    const char **arguments = calloc((size_t)argc + ARRAY_SIZE(first), sizeof(*arguments));
+    const int silence = open("/dev/null", O_WRONLY); // this process says it too, and once
+
+    if (!arguments || silence < 0 || dup2(out, STDOUT_FILENO) < 0 || dup2(silence, STDERR_FILENO) < 0)
+        _exit(127);
+    memcpy(arguments, first, sizeof(first));
+    for (int i = 1; i < argc; i++)
+        arguments[ARRAY_SIZE(first) + (size_t)i - 1] = argv[i];
+    clrnn_caches_keep_in(cache);
+    execv("/proc/self/exe", (char **)(uintptr_t)arguments);
+    _exit(127);
+}
+
+// What a process of its own needs that finds its kernel caches in `cache`.
+static struct start measure_start(int argc, char **argv, const char *cache)
 {
     struct start start = {NAN, NAN};
-    json_t *json = json_loads(text, 0, NULL);
+    json_t *json = NULL;
+    FILE *from;
+    pid_t child;
+    int ends[2];
 
+    if (pipe(ends))
+        return start;
+    child = fork();
+    if (child == 0)
+        start_again(argc, argv, cache, ends[1]);
+    close(ends[1]);
+    from = fdopen(ends[0], "r");
+    if (from) {
+        json = json_loadf(from, 0, NULL);
+        fclose(from);
+    } else {
+        close(ends[0]);
+    }
+    if (child > 0)
+        waitpid(child, NULL, 0);
     if (json)
         json_unpack(json, "{s:F, s:F}", "build_s", &start.build_s, "first_step_s", &start.first_step_s);
     json_decref(json);
     return start;
 }
 
-// Runs `clrnn bench --start` with the same arguments and the kernel caches in `cache`.
-static struct start measure_start(int argc, char **argv, const char *cache)
-{
-    const char *arguments[64] = {"clrnn", "bench", "--start", "--quiet"};
-    char text[512] = "";
-    size_t count = 4, used = 0;
-    ssize_t length;
-    int ends[2];
-    pid_t child;
-
-    for (int i = 1; i < argc && count + 1 < ARRAY_SIZE(arguments); i++)
-        arguments[count++] = argv[i];
-    if (pipe(ends))
-        return read_start("");
-    child = fork();
-    if (child == 0) {
-        dup2(ends[1], STDOUT_FILENO);
-        close(ends[0]);
-        close(ends[1]);
-        setenv("XDG_CACHE_HOME", cache, 1);
-        setenv("POCL_CACHE_DIR", cache, 1);
-        execv("/proc/self/exe", (char **)(uintptr_t)arguments);
-        _exit(127);
-    }
-    close(ends[1]);
-    while (child > 0 && used + 1 < sizeof(text) && (length = read(ends[0], text + used, sizeof(text) - 1 - used)) > 0)
-        used += (size_t)length;
-    close(ends[0]);
-    if (child > 0)
-        waitpid(child, NULL, 0);
-    text[used] = 0;
-    return read_start(text);
-}
-
 // A cold start with empty caches, then a warm one with what it left there.
-static void measure_starts(int argc, char **argv, struct start *cold, struct start *warm)
+static enum clrnn_status measure_starts(const struct cli *cli, int argc, char **argv, struct start *cold,
+                                        struct start *warm)
 {
-    char folder[] = "/tmp/clrnn-bench-XXXXXX";
-    char *command;
+    char *folder;
 
-    *cold = *warm = (struct start){NAN, NAN};
-    if (!mkdtemp(folder))
-        return;
+    TRY(clrnn_temporary_folder(&cli->log, "clrnn-bench", &folder));
     *cold = measure_start(argc, argv, folder);
     *warm = measure_start(argc, argv, folder);
-    command = clrnn_format("rm -rf %s", folder);
-    if (command && system(command))
-        fprintf(stderr, "clrnn: warning: %s could not be removed\n", folder);
-    free(command);
+    clrnn_remove_folder(folder);
+    free(folder);
+    return CLRNN_OK;
 }
 
 static json_t *number(double value)
@@ -185,7 +187,7 @@ int cmd_bench(int argc, char **argv)
         return status;
     st = cli_config(&cli, cli.argument[0], &config);
     if (st == CLRNN_OK && !start_only && !no_start)
-        measure_starts(argc, argv, &cold, &warm);
+        st = measure_starts(&cli, argc, argv, &cold, &warm);
     if (st == CLRNN_OK)
         st = cli_device(&cli, false, &device);
     if (st == CLRNN_OK && start_only)

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Mapped reading; writing beside, syncing and renaming; paths.
+// Mapped reading; writing beside, syncing and renaming; folders; paths.
 #include "base/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -213,6 +214,37 @@ enum clrnn_status clrnn_make_folder(const struct clrnn_log *log, const char *pat
         status = clrnn_error(log, CLRNN_ERR_DISK, "%s: is a file, expected a folder", path);
     free(part);
     return status;
+}
+
+enum clrnn_status clrnn_temporary_folder(const struct clrnn_log *log, const char *stem, char **path)
+{
+    const char *base = getenv("TMPDIR");
+    enum clrnn_status st;
+
+    *path = clrnn_format("%s/%s-XXXXXX", base && *base ? base : "/tmp", stem);
+    if (!*path)
+        return clrnn_error_memory(log, strlen(stem), stem);
+    if (mkdtemp(*path))
+        return CLRNN_OK;
+    st = clrnn_error(log, CLRNN_ERR_DISK, "%s: the folder cannot be made: %s", *path, strerror(errno));
+    free(*path);
+    *path = NULL;
+    return st;
+}
+
+static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *walk)
+{
+    (void)st;
+    (void)type;
+    (void)walk;
+    remove(path); // what cannot be removed stays; the rest goes all the same
+    return 0;
+}
+
+void clrnn_remove_folder(const char *path)
+{
+    if (path)
+        nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 }
 
 char *clrnn_path_join(const char *dir, const char *name)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Files: mapped for reading; written beside, synced and renamed.
+// Files: mapped for reading; written beside, synced and renamed. Folders and paths.
 #ifndef CLRNN_SRC_BASE_FILE_H
 #define CLRNN_SRC_BASE_FILE_H
 
@@ -36,6 +36,14 @@ enum clrnn_status clrnn_write_text(const struct clrnn_log *log, const char *path
 
 /** Makes a folder and its parents; one that exists is fine. CLRNN_ERR_DISK. */
 enum clrnn_status clrnn_make_folder(const struct clrnn_log *log, const char *path);
+
+/**
+ * Makes an empty folder "<stem>-XXXXXX" below $TMPDIR, or /tmp, that only this user may enter; *path is fresh
+ * memory. Errors: CLRNN_ERR_DISK, CLRNN_ERR_MEMORY; *path is NULL then.
+ */
+enum clrnn_status clrnn_temporary_folder(const struct clrnn_log *log, const char *stem, char **path);
+/** Removes a folder with all that is in it; links are removed, not followed. NULL: nothing to remove. */
+void clrnn_remove_folder(const char *path);
 
 /** "dir/name" in fresh memory; `name` alone where it is absolute or `dir` is NULL or "". NULL: no memory. */
 char *clrnn_path_join(const char *dir, const char *name);

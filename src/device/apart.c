@@ -3,6 +3,7 @@
 #include "device/apart.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/array.h"
@@ -134,4 +135,13 @@ const char *clrnn_device_spec(const struct clrnn_device_info *info, char text[24
     else
         snprintf(text, 24, "%d:%d", info->platform, info->device);
     return text;
+}
+
+void clrnn_caches_keep_in(const char *folder)
+{
+    static const char *const names[] = {"XDG_CACHE_HOME",  "POCL_CACHE_DIR", "MESA_SHADER_CACHE_DIR",
+                                        "CUDA_CACHE_PATH", "NEO_CACHE_DIR",  "AMD_COMGR_CACHE_DIR"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+        setenv(names[i], folder, 1);
 }

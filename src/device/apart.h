@@ -15,4 +15,10 @@ enum clrnn_status clrnn_device_list_find(const struct clrnn_log *log, const stru
 /** "0:1", "ref", or "0:-" where the platform has no device, into text; returns it. */
 const char *clrnn_device_spec(const struct clrnn_device_info *info, char text[24]);
 
+/**
+ * From now on clRNN, and drivers that this process loads later, keep what they build in this folder and look
+ * for it there: an empty one makes a cold start. For a child process.
+ */
+void clrnn_caches_keep_in(const char *folder);
+
 #endif

@@ -211,23 +211,14 @@ static enum clrnn_status hide_broken(const struct clrnn_log *log, struct clrnn_p
                                      const struct drivers *d)
 {
     const bool no_skip[MAX_PLATFORMS] = {false};
-    const char *kept = getenv("OCL_ICD_VENDORS"), *base = getenv("TMPDIR");
+    const char *kept = getenv("OCL_ICD_VENDORS");
     bool broken[MAX_DRIVERS] = {false};
     struct outcome last;
 
-    probe->folder = clrnn_format("%s/clrnn-icd-XXXXXX", base && *base ? base : "/tmp");
     probe->kept_vendors = kept ? clrnn_format("%s", kept) : NULL;
-    if (!probe->folder || (kept && !probe->kept_vendors))
-        return clrnn_error_memory(log, 64, "the list of devices");
-    if (!mkdtemp(probe->folder)) {
-        enum clrnn_status st =
-            clrnn_error(log, CLRNN_ERR_DISK, "%s: a folder for OpenCL's loader cannot be made: %s",
-                        probe->folder, strerror(errno));
-
-        free(probe->folder);
-        probe->folder = NULL;
-        return st;
-    }
+    if (kept && !probe->kept_vendors)
+        return clrnn_error_memory(log, strlen(kept), "the list of devices");
+    TRY(clrnn_temporary_folder(log, "clrnn-icd", &probe->folder));
     for (size_t i = 0; i < d->count; i++) {
         setenv("OCL_ICD_VENDORS", d->path[i], 1);
         // also one that fails only when asked for devices: the loader asks when there are several drivers
@@ -282,22 +273,13 @@ end:
 
 void clrnn_probe_restore(struct clrnn_probe *probe)
 {
-    struct dirent *entry;
-    DIR *folder;
-
     if (!probe->folder)
         return;
     if (probe->kept_vendors)
         setenv("OCL_ICD_VENDORS", probe->kept_vendors, 1);
     else
         unsetenv("OCL_ICD_VENDORS");
-    folder = opendir(probe->folder);
-    while (folder && (entry = readdir(folder)))
-        if (ends_with(entry->d_name, ".icd"))
-            unlinkat(dirfd(folder), entry->d_name, 0);
-    if (folder)
-        closedir(folder);
-    rmdir(probe->folder);
+    clrnn_remove_folder(probe->folder);
     free(probe->folder);
     probe->folder = NULL;
 }

@@ -2,15 +2,14 @@
 // The comparison of devices: the reference and its disturbed runs, each device in its children, the verdict.
 #include "diagnose/compare.h"
 
-#include <ftw.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/array.h"
+#include "base/file.h"
 #include "base/random.h"
 #include "device/apart.h"
 #include "diagnose/selftest.h"
@@ -63,15 +62,6 @@ struct errand {
     bool *tested;
 };
 
-static void use_caches(const char *folder)
-{
-    static const char *const names[] = {"XDG_CACHE_HOME",  "POCL_CACHE_DIR", "MESA_SHADER_CACHE_DIR",
-                                        "CUDA_CACHE_PATH", "NEO_CACHE_DIR",  "AMD_COMGR_CACHE_DIR"};
-
-    for (size_t i = 0; folder[0] && i < ARRAY_SIZE(names); i++)
-        setenv(names[i], folder, 1);
-}
-
 static void say(void *user, const char *what)
 {
     clrnn_child_doing(user, "running %s", what);
@@ -104,8 +94,8 @@ static void in_child(void *user)
     struct clrnn_device *device;
     enum clrnn_status st = CLRNN_OK;
 
-    if (e->kind != SELF_TEST)
-        use_caches(e->c->caches);
+    if (e->kind == START)
+        clrnn_caches_keep_in(e->c->caches);
     selftest_take_kernel_dir(e->spec);
     clrnn_child_doing(report, "opening the device");
     if (clrnn_device_open(&open, &device) != CLRNN_OK)
@@ -219,40 +209,12 @@ static enum clrnn_status self_test(const struct compare *c, struct clrnn_compare
     return st;
 }
 
-static int remove_entry(const char *path, const struct stat *status, int kind, struct FTW *place)
-{
-    (void)status;
-    (void)kind;
-    (void)place;
-    remove(path);
-    return 0;
-}
-
-static void make_caches(struct compare *c)
-{
-    const char *base = getenv("TMPDIR");
-
-    snprintf(c->caches, sizeof(c->caches), "%.40s/clrnn-caches-XXXXXX", base && *base ? base : "/tmp");
-    if (!mkdtemp(c->caches)) {
-        clrnn_log(c->log, CLRNN_LOG_WARNING, "%s: a folder for cold kernel caches cannot be made", c->caches);
-        c->caches[0] = 0;
-    }
-}
-
-static void remove_caches(struct compare *c)
-{
-    if (c->caches[0])
-        nftw(c->caches, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
-    c->caches[0] = 0;
-}
-
 // What a first step costs beyond a later one, with empty kernel caches and then with what that left there.
 static enum clrnn_status measure_builds(struct compare *c, struct clrnn_compare_row *row)
 {
-    enum clrnn_status st = CLRNN_OK;
+    enum clrnn_status st = clrnn_temporary_folder(c->log, "clrnn-caches", &c->caches);
 
-    make_caches(c);
-    for (int warm = 0; warm < 2 && c->caches[0] && st == CLRNN_OK; warm++) {
+    for (int warm = 0; warm < 2 && st == CLRNN_OK; warm++) {
         struct errand e = {.c = c, .kind = START, .spec = row->spec};
         char ending[CLRNN_ENDING_SIZE];
 
@@ -261,7 +223,9 @@ static enum clrnn_status measure_builds(struct compare *c, struct clrnn_compare_
             *(warm ? &row->build_warm_s : &row->build_cold_s) = fmax(e.board->first_s - e.board->step_s, 0);
         board_destroy(&e.board);
     }
-    remove_caches(c);
+    clrnn_remove_folder(c->caches);
+    free(c->caches);
+    c->caches = NULL;
     return st;
 }
 

@@ -42,7 +42,7 @@ struct compare {
 
     struct compare_board *ref, *noise[COMPARE_NOISE_RUNS];
     double final_bound; // of the final loss
-    char caches[64];    // a folder for kernel caches, "": none
+    char *caches;       // a folder for kernel caches while builds are measured, or NULL
 };
 
 // ---------------------------------------------------------------- compare_judge.c: held together

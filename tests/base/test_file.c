@@ -17,7 +17,7 @@
 #include "base/array.h"
 #include "base/file.h"
 
-static char folder[64]; // of the running test
+static char *folder; // of the running test
 static char error[512]; // what was logged last
 
 static void keep(void *user, enum clrnn_log_level level, const char *line)
@@ -32,33 +32,18 @@ static const struct clrnn_log messages = {keep, NULL, CLRNN_LOG_ERROR};
 static int setup(void **state)
 {
     (void)state;
-    strcpy(folder, "/tmp/clrnn-test-file-XXXXXX");
     error[0] = 0;
-    return mkdtemp(folder) ? 0 : -1;
+    return clrnn_temporary_folder(&messages, "clrnn-test-file", &folder) == CLRNN_OK ? 0 : -1;
 }
 
-static size_t entries(const char *path, bool remove)
+static size_t count_entries(const char *path)
 {
     DIR *dir = opendir(path);
     size_t count = 0;
 
     assert_non_null(dir);
-    for (struct dirent *e; (e = readdir(dir));) {
-        char *child;
-
-        if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
-            continue;
-        count++;
-        if (!remove)
-            continue;
-        child = clrnn_path_join(path, e->d_name);
-        assert_non_null(child);
-        if (unlink(child)) {
-            entries(child, true);
-            rmdir(child);
-        }
-        free(child);
-    }
+    for (struct dirent *e; (e = readdir(dir));)
+        count += strcmp(e->d_name, ".") && strcmp(e->d_name, "..");
     closedir(dir);
     return count;
 }
@@ -66,8 +51,12 @@ static size_t entries(const char *path, bool remove)
 static int teardown(void **state)
 {
     (void)state;
-    entries(folder, true);
-    return rmdir(folder);
+    clrnn_remove_folder(folder);
+    if (access(folder, F_OK) == 0)
+        return -1;
+    free(folder);
+    folder = NULL;
+    return 0;
 }
 
 static char *in_folder(const char *name)
@@ -112,7 +101,7 @@ static void test_write_and_map(void **state)
     check_content(path, "other");
     assert_int_equal(clrnn_write_text(&messages, path, ""), CLRNN_OK);
     check_content(path, "");
-    assert_int_equal(entries(folder, false), 1);
+    assert_int_equal(count_entries(folder), 1);
     free(path);
 }
 
@@ -129,7 +118,7 @@ static void test_abort(void **state)
     assert_null(out);
     clrnn_out_abort(&out);
     check_content(path, "before");
-    assert_int_equal(entries(folder, false), 1);
+    assert_int_equal(count_entries(folder), 1);
     free(path);
 }
 
@@ -159,7 +148,7 @@ static void test_full_disk(void **state)
     signal(SIGXFSZ, handler);
     assert_non_null(strstr(error, path));
     check_content(path, "before");
-    assert_int_equal(entries(folder, false), 1);
+    assert_int_equal(count_entries(folder), 1);
     free(path);
 }
 
@@ -174,7 +163,7 @@ static void test_cannot_be_written(void **state)
     assert_non_null(strstr(error, missing));
     assert_int_equal(mkdir(is_folder, 0777), 0);
     assert_int_equal(clrnn_write_text(&messages, is_folder, "x"), CLRNN_ERR_DISK);
-    assert_int_equal(entries(folder, false), 1);
+    assert_int_equal(count_entries(folder), 1);
     free(missing);
     free(is_folder);
 }
@@ -224,6 +213,45 @@ static void check_text(char *got, const char *want)
     free(got);
 }
 
+static void test_temporary_folder(void **state)
+{
+    char *kept = in_folder("kept"), *file = in_folder("kept/file"), *other = NULL, *link, *deep;
+    struct stat st;
+
+    (void)state;
+    assert_int_equal(CLRNN_OK, clrnn_make_folder(&messages, kept));
+    assert_int_equal(CLRNN_OK, clrnn_write_text(&messages, file, "1"));
+    setenv("TMPDIR", folder, 1);
+    assert_int_equal(CLRNN_OK, clrnn_temporary_folder(&messages, "stem", &other));
+    assert_non_null(strstr(other, folder));
+    assert_non_null(strstr(other, "/stem-"));
+    assert_int_equal(0, stat(other, &st));
+    assert_int_equal(0700, st.st_mode & 0777);
+
+    link = clrnn_path_join(other, "link");
+    deep = clrnn_path_join(other, "a/b/c");
+    assert_non_null(link);
+    assert_non_null(deep);
+    assert_int_equal(0, symlink(kept, link));
+    assert_int_equal(CLRNN_OK, clrnn_make_folder(&messages, deep));
+    clrnn_remove_folder(other);
+    clrnn_remove_folder(NULL);
+    assert_int_equal(-1, access(other, F_OK));
+    assert_int_equal(0, access(file, F_OK)); // what a link leads to stays
+    free(other);
+
+    setenv("TMPDIR", file, 1);
+    assert_int_equal(CLRNN_ERR_DISK, clrnn_temporary_folder(&messages, "stem", &other));
+    assert_null(other);
+    assert_non_null(strstr(error, "kept/file/stem-"));
+    assert_non_null(strstr(error, ": the folder cannot be made: Not a directory"));
+    unsetenv("TMPDIR");
+    free(link);
+    free(deep);
+    free(kept);
+    free(file);
+}
+
 static void test_paths(void **state)
 {
     (void)state;
@@ -248,6 +276,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_cannot_be_written, setup, teardown),
         cmocka_unit_test_setup_teardown(test_cannot_be_read, setup, teardown),
         cmocka_unit_test_setup_teardown(test_make_folder, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_temporary_folder, setup, teardown),
         cmocka_unit_test(test_paths),
     };
 

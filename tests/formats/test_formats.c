@@ -15,7 +15,7 @@
 #include "formats/npy.h"
 #include "formats/safetensors.h"
 
-static char folder[] = "/tmp/clrnn-formats-XXXXXX";
+static char *folder;
 static char last_message[4096];
 
 static void keep_message(void *user, enum clrnn_log_level level, const char *line)
@@ -358,17 +358,15 @@ static void safetensors_refuses(void **state)
 static int make_folder(void **state)
 {
     (void)state;
-    return mkdtemp(folder) ? 0 : -1;
+    return clrnn_temporary_folder(&log_, "clrnn-formats", &folder) == CLRNN_OK ? 0 : -1;
 }
 
 static int remove_folder(void **state)
 {
-    char *command = clrnn_format("rm -rf %s", folder);
-    const int status = command ? system(command) : -1;
-
     (void)state;
-    free(command);
-    return status;
+    clrnn_remove_folder(folder);
+    free(folder);
+    return 0;
 }
 
 int main(void)

@@ -2,10 +2,8 @@
 // What the training tests share.
 #include "scratch.h"
 
-#include <ftw.h>
-#include <unistd.h>
-
 #include "base/array.h"
+#include "base/file.h"
 
 static void listen(void *user, enum clrnn_log_level level, const char *line)
 {
@@ -27,8 +25,7 @@ bool scratch_open(struct scratch *s, const char *select)
 
     memset(s, 0, sizeof(*s));
     s->log = (struct clrnn_log){.fn = listen, .user = s, .level = CLRNN_LOG_INFO};
-    snprintf(s->folder, sizeof(s->folder), "/tmp/clrnn-train-XXXXXX");
-    assert_non_null(mkdtemp(s->folder));
+    assert_int_equal(CLRNN_OK, clrnn_temporary_folder(&s->log, "clrnn-train", &s->folder));
     params.select = select ? select : getenv("CLRNN_DEVICE") ? NULL : "cpu";
     if (select && !*select)
         return true;
@@ -39,18 +36,12 @@ bool scratch_open(struct scratch *s, const char *select)
     return false;
 }
 
-static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *walk)
-{
-    (void)st;
-    (void)type;
-    (void)walk;
-    return remove(path);
-}
-
 void scratch_close(struct scratch *s)
 {
     clrnn_device_destroy(&s->device);
-    nftw(s->folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    clrnn_remove_folder(s->folder);
+    free(s->folder);
+    s->folder = NULL;
 }
 
 const char *scratch_path(const struct scratch *s, const char *name)

@@ -20,7 +20,7 @@
 struct scratch {
     struct clrnn_log log;
     struct clrnn_device *device;
-    char folder[64];
+    char *folder;
     char error[4096], warning[4096], info[16384]; // last error and warning; all that was told
     unsigned errors;
 };
