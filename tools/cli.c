@@ -3,12 +3,14 @@
 #include "tools/cli.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/array.h"
+#include "base/log.h"
 
 static void print_message(void *user, enum clrnn_log_level level, const char *line)
 {
@@ -243,15 +245,50 @@ enum clrnn_status cli_config(const struct cli *cli, const char *path, struct clr
     return clrnn_config_read(&cli->log, path, cli->set.count, cli->set.item, config);
 }
 
+enum clrnn_status cli_open(const struct cli *cli, struct clrnn_config **config, struct clrnn_device **device)
+{
+    TRY(cli_config(cli, cli->argument[0], config));
+    return cli_device(cli, false, device);
+}
+
+int cli_close(const struct cli *cli, enum clrnn_status status, struct clrnn_config **config,
+              struct clrnn_device **device)
+{
+    clrnn_config_destroy(config);
+    clrnn_device_destroy(device);
+    return cli_finish(cli, status);
+}
+
+// ---------------------------------------------------------------- results as JSON
+
+json_t *cli_json_number(double value)
+{
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+json_t *cli_json_text(const char *text)
+{
+    return text ? json_string(text) : json_null();
+}
+
+void cli_json_append(json_t **array, json_t *value)
+{
+    if (!*array) {
+        json_decref(value);
+    } else if (json_array_append_new(*array, value)) {
+        json_decref(*array);
+        *array = NULL;
+    }
+}
+
 enum clrnn_status cli_print_json(const struct cli *cli, json_t *value)
 {
-    char *text = value ? json_dumps(value, JSON_INDENT(1)) : NULL;
+    // 15 digits: 0.1 stays 0.1, which 17 would make 0.10000000000000001
+    char *text = value ? json_dumps(value, JSON_INDENT(1) | JSON_REAL_PRECISION(15)) : NULL;
 
     json_decref(value);
-    if (!text) {
-        cli->log.fn(cli->log.user, CLRNN_LOG_ERROR, "out of memory while writing the result as JSON");
-        return CLRNN_ERR_MEMORY;
-    }
+    if (!text)
+        return clrnn_error(&cli->log, CLRNN_ERR_MEMORY, "out of memory while writing the result as JSON");
     puts(text);
     free(text);
     return CLRNN_OK;

@@ -70,6 +70,23 @@ enum clrnn_status cli_device(const struct cli *cli, bool profile, struct clrnn_d
 /** Reads a config with the --set assignments. */
 enum clrnn_status cli_config(const struct cli *cli, const char *path, struct clrnn_config **config);
 
+/**
+ * Reads the config that the first argument names and opens the device: what most commands work on. Where one
+ * fails the other may be open: cli_close takes both.
+ */
+enum clrnn_status cli_open(const struct cli *cli, struct clrnn_config **config, struct clrnn_device **device);
+
+/** Closes both, NULL being nothing to close, and finishes as cli_finish. */
+int cli_close(const struct cli *cli, enum clrnn_status status, struct clrnn_config **config,
+              struct clrnn_device **device);
+
+/** null for NaN and infinity, which JSON cannot say. */
+json_t *cli_json_number(double value);
+/** null for NULL. */
+json_t *cli_json_text(const char *text);
+/** Appends a value and drops the reference. Without memory for it the array goes, and *array is NULL from then
+ *  on: json_pack and cli_print_json take that for what it is. */
+void cli_json_append(json_t **array, json_t *value);
 /** Prints a result as JSON and drops the reference; NULL, or no memory for the text, is CLRNN_ERR_MEMORY. */
 enum clrnn_status cli_print_json(const struct cli *cli, json_t *value);
 

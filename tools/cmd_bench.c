@@ -81,20 +81,15 @@ static enum clrnn_status measure_starts(const struct cli *cli, int argc, char **
     return CLRNN_OK;
 }
 
-static json_t *number(double value)
-{
-    return isfinite(value) ? json_real(value) : json_null();
-}
-
 static json_t *timing(const struct clrnn_timing *t)
 {
     return json_pack("{s:f, s:f, s:f, s:i}", "median", t->median, "min", t->min, "max", t->max, "reps",
                      (int)t->reps);
 }
 
-static int print_json(const struct cli *cli, const struct clrnn_device *device, const struct clrnn_bench_result *r,
-                      const struct clrnn_peak *peak, const struct start *cold, const struct start *warm,
-                      uint64_t host_bytes)
+static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_device *device,
+                                    const struct clrnn_bench_result *r, const struct clrnn_peak *peak,
+                                    const struct start *cold, const struct start *warm, uint64_t host_bytes)
 {
     json_t *all = json_pack(
         "{s:s, s:i, s:i, s:i, s:o, s:o, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:f, s:o, s:o, s:o, s:I, s:I}", "device",
@@ -102,16 +97,11 @@ static int print_json(const struct cli *cli, const struct clrnn_device *device, 
         "train_ms", timing(&r->train_ms), "infer_ms", timing(&r->infer_ms), "samples_per_s", r->samples_per_s,
         "gflops", r->gflops, "gb_per_s", r->gb_per_s, "infer_gflops", r->infer_gflops, "peak_gflops", peak->gflops,
         "peak_gb_per_s", peak->gb_per_s, "launches_per_step", (json_int_t)r->launches_per_step, "host_ms_per_step",
-        r->host_ms_per_step, "build_cold_s", number(cold->build_s), "build_warm_s", number(warm->build_s),
-        "first_step_s", number(isfinite(warm->first_step_s) ? warm->first_step_s : r->first_step_s),
+        r->host_ms_per_step, "build_cold_s", cli_json_number(cold->build_s), "build_warm_s", cli_json_number(warm->build_s),
+        "first_step_s", cli_json_number(isfinite(warm->first_step_s) ? warm->first_step_s : r->first_step_s),
         "peak_host_bytes", (json_int_t)host_bytes, "peak_device_bytes", (json_int_t)r->peak_device_bytes);
-    char *text = all ? json_dumps(all, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) : NULL;
 
-    json_decref(all);
-    if (text)
-        puts(text);
-    free(text);
-    return cli_finish(cli, text ? CLRNN_OK : CLRNN_ERR_MEMORY);
+    return cli_print_json(cli, all);
 }
 
 static void print_text(const struct clrnn_device *device, const struct clrnn_bench_result *r,
@@ -139,16 +129,34 @@ static void print_text(const struct clrnn_device *device, const struct clrnn_ben
 }
 
 // --start: from nothing to the first step's end, for a process that is measured.
-static int run_start(const struct cli *cli, struct clrnn_device *device, const struct clrnn_config *config)
+static enum clrnn_status run_start(const struct cli *cli, struct clrnn_device *device,
+                                   const struct clrnn_config *config)
+{
+    const struct clrnn_bench_params params = {.seconds = 1e-9, .warm_up = 1};
+    struct clrnn_bench_result result;
+
+    TRY(clrnn_bench(device, config, &params, &result));
+    return cli_print_json(cli, json_pack("{s:f, s:f}", "build_s", clrnn_device_build_seconds(device, NULL, NULL),
+                                         "first_step_s", result.first_step_s));
+}
+
+static enum clrnn_status run(const struct cli *cli, struct clrnn_device *device, const struct clrnn_config *config,
+                             const struct clrnn_bench_params *params, const struct start *cold,
+                             const struct start *warm)
 {
     struct clrnn_bench_result result;
-    enum clrnn_status st = clrnn_bench(device, config, &(struct clrnn_bench_params){.seconds = 1e-9, .warm_up = 1},
-                                       &result);
+    struct clrnn_peak peak;
+    struct rusage usage;
+    uint64_t host_bytes;
 
-    if (st == CLRNN_OK)
-        printf("{\"build_s\": %.4f, \"first_step_s\": %.4f}\n", clrnn_device_build_seconds(device, NULL, NULL),
-               result.first_step_s);
-    return cli_finish(cli, st);
+    TRY(clrnn_bench(device, config, params, &result));
+    getrusage(RUSAGE_SELF, &usage); // before the peak is measured: its buffers are not the run's
+    host_bytes = (uint64_t)usage.ru_maxrss * 1024;
+    TRY(clrnn_device_peak(device, &peak));
+    if (cli->json)
+        return print_json(cli, device, &result, &peak, cold, warm, host_bytes);
+    print_text(device, &result, &peak, cold, warm, host_bytes);
+    return CLRNN_OK;
 }
 
 int cmd_bench(int argc, char **argv)
@@ -175,10 +183,7 @@ int cmd_bench(int argc, char **argv)
     };
     struct clrnn_device *device = NULL;
     struct clrnn_config *config = NULL;
-    struct clrnn_bench_result result;
-    struct clrnn_peak peak;
     struct start cold = {NAN, NAN}, warm = {NAN, NAN};
-    struct rusage usage;
     struct cli cli;
     enum clrnn_status st;
     int status;
@@ -190,20 +195,7 @@ int cmd_bench(int argc, char **argv)
         st = measure_starts(&cli, argc, argv, &cold, &warm);
     if (st == CLRNN_OK)
         st = cli_device(&cli, false, &device);
-    if (st == CLRNN_OK && start_only)
-        status = run_start(&cli, device, config);
-    else if (st == CLRNN_OK)
-        st = clrnn_bench(device, config, &params, &result);
-    getrusage(RUSAGE_SELF, &usage); // before the peak is measured: its buffers are not the run's
-    if (st == CLRNN_OK && !start_only && (st = clrnn_device_peak(device, &peak)) == CLRNN_OK) {
-        const uint64_t host_bytes = (uint64_t)usage.ru_maxrss * 1024;
-
-        if (cli.json)
-            status = print_json(&cli, device, &result, &peak, &cold, &warm, host_bytes);
-        else
-            print_text(device, &result, &peak, &cold, &warm, host_bytes);
-    }
-    clrnn_config_destroy(&config);
-    clrnn_device_destroy(&device);
-    return start_only && st == CLRNN_OK ? status : cli_finish(&cli, st);
+    if (st == CLRNN_OK)
+        st = start_only ? run_start(&cli, device, config) : run(&cli, device, config, &params, &cold, &warm);
+    return cli_close(&cli, st, &config, &device);
 }

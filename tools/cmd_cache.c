@@ -4,35 +4,43 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "tools/cli.h"
 
 static enum clrnn_status show(const struct cli *cli)
 {
     struct clrnn_cache_info info;
     char bytes[32], most[32];
+    enum clrnn_status st;
 
-    if (clrnn_cache_info(&cli->log, &info) != CLRNN_OK)
-        return CLRNN_ERR_DISK;
+    TRY(clrnn_cache_info(&cli->log, &info));
     if (cli->json) {
-        json_t *o = json_pack("{s:s, s:I, s:I, s:I, s:b}", "folder", info.folder, "programs",
-                              (json_int_t)info.programs, "bytes", (json_int_t)info.bytes, "most_bytes",
-                              (json_int_t)info.most_bytes, "foreign", (int)info.is_foreign);
-        char *text = o ? json_dumps(o, JSON_INDENT(1)) : NULL;
-
-        if (text)
-            puts(text);
-        else
-            cli->log.fn(cli->log.user, CLRNN_LOG_ERROR, "out of memory while writing the result as JSON");
-        json_decref(o);
+        st = cli_print_json(cli, json_pack("{s:s, s:I, s:I, s:I, s:b}", "folder", info.folder, "programs",
+                                           (json_int_t)info.programs, "bytes", (json_int_t)info.bytes, "most_bytes",
+                                           (json_int_t)info.most_bytes, "foreign", (int)info.is_foreign));
         free(info.folder);
-        free(text);
-        return text ? CLRNN_OK : CLRNN_ERR_MEMORY;
+        return st;
     }
     printf("%s: %zu programs, %s, at most %s\n", info.folder, info.programs, cli_bytes((double)info.bytes, bytes),
            cli_bytes((double)info.most_bytes, most));
     if (info.is_foreign)
         printf("It belongs to another user, or all may write to it: it is not used.\n");
     free(info.folder);
+    return CLRNN_OK;
+}
+
+static enum clrnn_status clear(const struct cli *cli)
+{
+    char text[32];
+    size_t programs;
+    uint64_t bytes;
+
+    TRY(clrnn_cache_clear(&cli->log, &programs, &bytes));
+    if (cli->json)
+        return cli_print_json(cli, json_pack("{s:I, s:I}", "programs", (json_int_t)programs, "bytes",
+                                             (json_int_t)bytes));
+    if (!cli->quiet)
+        printf("%zu programs removed, %s\n", programs, cli_bytes((double)bytes, text));
     return CLRNN_OK;
 }
 
@@ -50,24 +58,13 @@ int cmd_cache(int argc, char **argv)
         .examples = "  clrnn cache info\n  clrnn cache clear\n",
     };
     struct cli cli;
-    size_t programs;
-    uint64_t bytes;
-    char text[32];
-    enum clrnn_status st;
     int status;
 
     if (!cli_parse(&cli, &spec, argc, argv, &status))
         return status;
-    if (!strcmp(cli.argument[0], "info")) {
-        st = show(&cli);
-    } else if (!strcmp(cli.argument[0], "clear")) {
-        st = clrnn_cache_clear(&cli.log, &programs, &bytes);
-        if (st == CLRNN_OK && cli.json)
-            printf("{\"programs\": %zu, \"bytes\": %llu}\n", programs, (unsigned long long)bytes);
-        else if (st == CLRNN_OK && !cli.quiet)
-            printf("%zu programs removed, %s\n", programs, cli_bytes((double)bytes, text));
-    } else {
-        return cli_usage(&cli, "%s: expected info or clear", cli.argument[0]);
-    }
-    return cli_finish(&cli, st);
+    if (!strcmp(cli.argument[0], "info"))
+        return cli_finish(&cli, show(&cli));
+    if (!strcmp(cli.argument[0], "clear"))
+        return cli_finish(&cli, clear(&cli));
+    return cli_usage(&cli, "%s: expected info or clear", cli.argument[0]);
 }

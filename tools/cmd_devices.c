@@ -148,7 +148,7 @@ static json_t *features_json(const struct clrnn_device_info *info)
 
     for (size_t i = 0; i < ARRAY_SIZE(extensions); i++)
         if (has_extension(info, extensions[i].name))
-            json_array_append_new(words, json_string(extensions[i].name));
+            cli_json_append(&words, json_string(extensions[i].name));
     return words;
 }
 
@@ -178,23 +178,11 @@ static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_de
                                     const struct clrnn_device_test *tests, size_t only)
 {
     json_t *array = json_array();
-    char *text = NULL;
 
-    for (size_t i = 0; array && i < list->count; i++)
-        if ((only == list->count || only == i) &&
-            json_array_append_new(array, device_json(list, i, &tests[i]))) {
-            json_decref(array);
-            array = NULL;
-        }
-    if (array)
-        text = json_dumps(array, JSON_INDENT(1));
-    if (text)
-        puts(text);
-    else
-        cli->log.fn(cli->log.user, CLRNN_LOG_ERROR, "out of memory while writing the list as JSON");
-    free(text);
-    json_decref(array);
-    return text ? CLRNN_OK : CLRNN_ERR_MEMORY;
+    for (size_t i = 0; i < list->count; i++)
+        if (only == list->count || only == i)
+            cli_json_append(&array, device_json(list, i, &tests[i]));
+    return cli_print_json(cli, array);
 }
 
 // ---------------------------------------------------------------- the command

@@ -71,18 +71,17 @@ static void print_text(const struct clrnn_doctor_result *r, bool colour)
 
 static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_doctor_result *r)
 {
-    json_t *findings = json_array(), *all;
+    json_t *findings = json_array();
 
     for (size_t i = 0; i < r->count; i++) {
         const struct clrnn_finding *f = &r->finding[i];
 
-        json_array_append_new(findings,
+        cli_json_append(&findings,
                               json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s?}", "id", f->id, "severity",
                                         severity_word[f->severity], "where", f->where, "evidence",
                                         f->evidence, "cost", f->cost, "remedy", f->remedy, "set", f->set));
     }
-    all = json_pack("{s:o, s:s}", "findings", findings, "verdict", r->verdict);
-    return cli_print_json(cli, all);
+    return cli_print_json(cli, json_pack("{s:o, s:s}", "findings", findings, "verdict", r->verdict));
 }
 
 // ---------------------------------------------------------------- the repaired config
@@ -213,15 +212,11 @@ int cmd_doctor(int argc, char **argv)
     if (!cli_parse(&cli, &spec, argc, argv, &status))
         return status;
     params.stop = interrupt_catch();
-    st = cli_config(&cli, cli.argument[0], &config);
-    if (st == CLRNN_OK)
-        st = cli_device(&cli, false, &device);
+    st = cli_open(&cli, &config, &device);
     if (st == CLRNN_OK)
         st = clrnn_doctor(device, config, &params, &result);
     if (st == CLRNN_OK)
         st = report(&cli, config, &result, fix);
     clrnn_doctor_finish(&result);
-    clrnn_config_destroy(&config);
-    clrnn_device_destroy(&device);
-    return cli_finish(&cli, st);
+    return cli_close(&cli, st, &config, &device);
 }

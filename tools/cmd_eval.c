@@ -7,11 +7,6 @@
 #include "base/array.h"
 #include "tools/source.h"
 
-static json_t *number(double value)
-{
-    return isfinite(value) ? json_real(value) : json_null();
-}
-
 static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_eval_result *r)
 {
     json_t *rows = json_array(), *classes = json_array(), *all;
@@ -21,16 +16,16 @@ static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_ev
         json_t *row = json_array();
 
         for (uint32_t j = 0; j < r->classes; j++)
-            json_array_append_new(row, json_integer((json_int_t)r->confusion[(size_t)k * r->classes + j]));
-        json_array_append_new(rows, row);
-        json_array_append_new(classes, json_pack("{s:i, s:I, s:o, s:o, s:o}", "class", (int)k, "support",
-                                                 (json_int_t)c->support, "precision", number(c->precision),
-                                                 "recall", number(c->recall), "f1", number(c->f1)));
+            cli_json_append(&row, json_integer((json_int_t)r->confusion[(size_t)k * r->classes + j]));
+        cli_json_append(&rows, row);
+        cli_json_append(&classes, json_pack("{s:i, s:I, s:o, s:o, s:o}", "class", (int)k, "support",
+                                                 (json_int_t)c->support, "precision", cli_json_number(c->precision),
+                                                 "recall", cli_json_number(c->recall), "f1", cli_json_number(c->f1)));
     }
     all = json_pack("{s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "samples", (json_int_t)r->samples,
-                    "counted", (json_int_t)r->counted, "loss", number(r->loss), "accuracy", number(r->accuracy),
-                    "mae", number(r->mae), "rmse", number(r->rmse), "r2", number(r->r2), "roc_auc",
-                    number(r->roc_auc), "confusion", rows, "classes", classes);
+                    "counted", (json_int_t)r->counted, "loss", cli_json_number(r->loss), "accuracy", cli_json_number(r->accuracy),
+                    "mae", cli_json_number(r->mae), "rmse", cli_json_number(r->rmse), "r2", cli_json_number(r->r2), "roc_auc",
+                    cli_json_number(r->roc_auc), "confusion", rows, "classes", classes);
     return cli_print_json(cli, all);
 }
 

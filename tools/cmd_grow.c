@@ -59,30 +59,25 @@ static void print_verdict(const struct clrnn_grow_result *r)
 
 // ---------------------------------------------------------------- JSON
 
-static json_t *number(double value)
-{
-    return isfinite(value) ? json_real(value) : json_null();
-}
-
 static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_grow_result *r)
 {
+    const char *broken = r->first_broken < 0 ? NULL : r->rung[r->first_broken].name;
     json_t *rungs = json_array(), *all;
 
     for (size_t i = 0; i < r->count; i++) {
         const struct clrnn_rung *g = &r->rung[i];
 
-        json_array_append_new(
-            rungs, json_pack("{s:s, s:s, s:b, s:I, s:o, s:o, s:o, s:o, s:o, s:b, s:b}", "name", g->name,
+        cli_json_append(
+            &rungs, json_pack("{s:s, s:s, s:b, s:I, s:o, s:o, s:o, s:o, s:o, s:b, s:b}", "name", g->name,
                              "description", g->description, "overfits", (int)g->overfits, "overfit_steps",
-                             (json_int_t)g->overfit_steps, "overfit_loss", number(g->overfit_loss),
-                             "train_loss", number(g->train_loss), "train_accuracy", number(g->train_accuracy),
-                             "valid_loss", number(g->valid_loss), "valid_accuracy", number(g->valid_accuracy),
+                             (json_int_t)g->overfit_steps, "overfit_loss", cli_json_number(g->overfit_loss),
+                             "train_loss", cli_json_number(g->train_loss), "train_accuracy", cli_json_number(g->train_accuracy),
+                             "valid_loss", cli_json_number(g->valid_loss), "valid_accuracy", cli_json_number(g->valid_accuracy),
                              "learns", (int)g->learns, "breaks", (int)g->breaks));
     }
     all = json_pack("{s:o, s:o, s:o, s:o}", "rungs", rungs, "first_broken",
-                    r->first_broken < 0 ? json_null() : json_integer(r->first_broken), "broken_rung",
-                    r->first_broken < 0 ? json_null() : json_string(r->rung[r->first_broken].name), "cause",
-                    r->cause ? json_string(r->cause) : json_null());
+                    broken ? json_integer(r->first_broken) : json_null(), "broken_rung", cli_json_text(broken),
+                    "cause", cli_json_text(r->cause));
     return cli_print_json(cli, all);
 }
 
@@ -124,9 +119,7 @@ int cmd_grow(int argc, char **argv)
         return status;
     params.stop = interrupt_catch();
     params.progress_user = &colour;
-    st = cli_config(&cli, cli.argument[0], &config);
-    if (st == CLRNN_OK)
-        st = cli_device(&cli, false, &device);
+    st = cli_open(&cli, &config, &device);
     if (st == CLRNN_OK && !cli.json) {
         params.progress = print_rung;
         print_head();
@@ -140,7 +133,5 @@ int cmd_grow(int argc, char **argv)
     if (st == CLRNN_OK && result.first_broken >= 0)
         st = CLRNN_FAILED;
     clrnn_grow_finish(&result);
-    clrnn_config_destroy(&config);
-    clrnn_device_destroy(&device);
-    return cli_finish(&cli, st);
+    return cli_close(&cli, st, &config, &device);
 }

@@ -119,16 +119,6 @@ static void print_text(const struct clrnn_overfit_result *r)
     printf("%s\n", verdict);
 }
 
-static json_t *number(double value)
-{
-    return isfinite(value) ? json_real(value) : json_null();
-}
-
-static json_t *text_or_null(const char *text)
-{
-    return text ? json_string(text) : json_null();
-}
-
 static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_overfit_result *r)
 {
     json_t *curve = json_array(), *all;
@@ -136,14 +126,14 @@ static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_ov
 
     make_verdict(r, verdict, sizeof(verdict));
     for (size_t i = 0; i < r->curve_count; i++)
-        json_array_append_new(curve, number(r->curve[i]));
+        cli_json_append(&curve, cli_json_number(r->curve[i]));
     all = json_pack("{s:b, s:I, s:I, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:s, s:o}",
                     "reached", (int)r->reached, "samples", (json_int_t)r->samples, "steps",
-                    (json_int_t)r->steps, "target", number(r->target), "floor", number(r->floor),
-                    "floor_reason", text_or_null(r->floor_reason), "cannot", (int)r->cannot, "first_loss",
-                    number(r->first_loss), "lowest_loss", number(r->lowest_loss), "last_loss",
-                    number(r->last_loss), "accuracy", number(r->accuracy), "grad_norm_first",
-                    number(r->grad_norm_first), "falling", (int)r->falling, "ended", text_or_null(r->ended),
+                    (json_int_t)r->steps, "target", cli_json_number(r->target), "floor", cli_json_number(r->floor),
+                    "floor_reason", cli_json_text(r->floor_reason), "cannot", (int)r->cannot, "first_loss",
+                    cli_json_number(r->first_loss), "lowest_loss", cli_json_number(r->lowest_loss), "last_loss",
+                    cli_json_number(r->last_loss), "accuracy", cli_json_number(r->accuracy), "grad_norm_first",
+                    cli_json_number(r->grad_norm_first), "falling", (int)r->falling, "ended", cli_json_text(r->ended),
                     "verdict", verdict, "curve", curve);
     return cli_print_json(cli, all);
 }
@@ -188,9 +178,7 @@ int cmd_overfit(int argc, char **argv)
     if (!cli_parse(&cli, &spec, argc, argv, &status))
         return status;
     params.stop = interrupt_catch();
-    st = cli_config(&cli, cli.argument[0], &config);
-    if (st == CLRNN_OK)
-        st = cli_device(&cli, false, &device);
+    st = cli_open(&cli, &config, &device);
     if (st == CLRNN_OK)
         st = clrnn_overfit(device, config, &params, &result);
     if (st == CLRNN_OK && cli.json)
@@ -200,7 +188,5 @@ int cmd_overfit(int argc, char **argv)
     if (st == CLRNN_OK && !result.reached)
         st = CLRNN_FAILED;
     clrnn_overfit_finish(&result);
-    clrnn_config_destroy(&config);
-    clrnn_device_destroy(&device);
-    return cli_finish(&cli, st);
+    return cli_close(&cli, st, &config, &device);
 }

@@ -34,15 +34,11 @@ int cmd_plan(int argc, char **argv)
 
     if (!cli_parse(&cli, &spec, argc, argv, &status))
         return status;
-    st = cli_config(&cli, cli.argument[0], &config);
-    if (st == CLRNN_OK)
-        st = cli_device(&cli, false, &device);
+    st = cli_open(&cli, &config, &device);
     if (st == CLRNN_OK)
         st = clrnn_plan_text(device, config, predict, cli.json, &text);
     if (st == CLRNN_OK)
         fputs(text, stdout);
     free(text);
-    clrnn_config_destroy(&config);
-    clrnn_device_destroy(&device);
-    return cli_finish(&cli, st);
+    return cli_close(&cli, st, &config, &device);
 }

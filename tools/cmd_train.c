@@ -119,8 +119,6 @@ int cmd_train(int argc, char **argv)
     progress_clear(&view);
     if (st == CLRNN_OK && !cli.quiet)
         print_result(&result, cli.json);
-    clrnn_config_destroy(&config);
-    clrnn_device_destroy(&device);
     free(resumed);
-    return cli_finish(&cli, st);
+    return cli_close(&cli, st, &config, &device);
 }

@@ -9,8 +9,6 @@
 
 /** "ok", "wrong", "broken"; NULL: not tested. */
 const char *compare_verdict(enum clrnn_verdict verdict);
-/** null for NaN and infinity. */
-json_t *compare_number(double value);
 json_t *compare_selftest_json(const struct clrnn_selftest_result *result);
 
 void compare_print(const struct clrnn_compare_result *r);

@@ -21,11 +21,6 @@ const char *compare_verdict(enum clrnn_verdict verdict)
     return words[verdict];
 }
 
-json_t *compare_number(double value)
-{
-    return isfinite(value) ? json_real(value) : json_null();
-}
-
 json_t *compare_selftest_json(const struct clrnn_selftest_result *result)
 {
     json_t *ops = json_array();
@@ -33,11 +28,11 @@ json_t *compare_selftest_json(const struct clrnn_selftest_result *result)
     for (uint32_t i = 0; i < result->op_count; i++) {
         const struct clrnn_selftest_op *op = &result->op[i];
 
-        json_array_append_new(ops,
+        cli_json_append(&ops,
                               json_pack("{s:s, s:I, s:I, s:o, s:o, s:s?}", "op", op->op, "cases",
                                         (json_int_t)op->cases, "wrong", (json_int_t)op->wrong, "error",
-                                        compare_number(op->error), "share_of_bound",
-                                        compare_number(op->share), "fault", op->fault[0] ? op->fault : NULL));
+                                        cli_json_number(op->error), "share_of_bound",
+                                        cli_json_number(op->share), "fault", op->fault[0] ? op->fault : NULL));
     }
     return json_pack("{s:f, s:b, s:o}", "seconds", result->seconds, "shortened", (int)result->shortened,
                      "ops", ops);
@@ -52,7 +47,7 @@ static const char *text_or_null(const char *text)
 
 static json_t *deviation(struct clrnn_deviation d)
 {
-    return json_pack("{s:o, s:o}", "error", compare_number(d.error), "bound", compare_number(d.bound));
+    return json_pack("{s:o, s:o}", "error", cli_json_number(d.error), "bound", cli_json_number(d.bound));
 }
 
 static json_t *numbers(const double *v, size_t count)
@@ -60,7 +55,7 @@ static json_t *numbers(const double *v, size_t count)
     json_t *array = json_array();
 
     for (size_t i = 0; i < count; i++)
-        json_array_append_new(array, compare_number(v[i]));
+        cli_json_append(&array, cli_json_number(v[i]));
     return array;
 }
 
@@ -80,9 +75,9 @@ static json_t *first_step(const struct clrnn_compare_result *r, const struct clr
 
 static json_t *timing(const struct clrnn_timing *t)
 {
-    return json_pack("{s:o, s:o, s:o, s:I, s:o}", "median", compare_number(t->median), "min",
-                     compare_number(t->min), "max", compare_number(t->max), "reps", (json_int_t)t->reps,
-                     "spread", compare_number((t->max - t->min) / t->median));
+    return json_pack("{s:o, s:o, s:o, s:I, s:o}", "median", cli_json_number(t->median), "min",
+                     cli_json_number(t->min), "max", cli_json_number(t->max), "reps", (json_int_t)t->reps,
+                     "spread", cli_json_number((t->max - t->min) / t->median));
 }
 
 static json_t *row_json(const struct clrnn_compare_result *r, size_t at)
@@ -100,15 +95,15 @@ static json_t *row_json(const struct clrnn_compare_result *r, size_t at)
         numbers(r->deviation + at * r->steps, row->steps), "leaves_at_step",
         row->leaves ? json_integer(row->leaves) : json_null(), "blamed_op", text_or_null(row->blamed_op),
         "blamed_tensor", text_or_null(row->blamed_tensor), "blame", text_or_null(row->blame), "final_loss",
-        compare_number(row->final_loss), "final_accuracy", compare_number(row->final_accuracy), "final",
+        cli_json_number(row->final_loss), "final_accuracy", cli_json_number(row->final_accuracy), "final",
         deviation(row->final));
     json_t *speed = json_pack(
         "{s:o, s:o, s:o, s:o, s:f, s:f, s:o, s:o, s:o, s:o, s:I, s:I}", "build_cold_s",
-        compare_number(row->build_cold_s), "build_warm_s", compare_number(row->build_warm_s), "step_ms",
-        timing(&row->step_ms), "samples_per_s", compare_number(row->samples_per_s), "flops_per_step",
-        row->flops, "bytes_per_step", row->bytes, "gflops", compare_number(row->gflops), "gb_per_s",
-        compare_number(row->gb_per_s), "peak_gflops", compare_number(row->peak.gflops), "peak_gb_per_s",
-        compare_number(row->peak.gb_per_s), "launches_per_step", (json_int_t)row->launches_per_step,
+        cli_json_number(row->build_cold_s), "build_warm_s", cli_json_number(row->build_warm_s), "step_ms",
+        timing(&row->step_ms), "samples_per_s", cli_json_number(row->samples_per_s), "flops_per_step",
+        row->flops, "bytes_per_step", row->bytes, "gflops", cli_json_number(row->gflops), "gb_per_s",
+        cli_json_number(row->gb_per_s), "peak_gflops", cli_json_number(row->peak.gflops), "peak_gb_per_s",
+        cli_json_number(row->peak.gb_per_s), "launches_per_step", (json_int_t)row->launches_per_step,
         "peak_device_bytes", (json_int_t)row->peak_device_bytes);
 
     if (!all || !more || !speed || json_object_update(all, more) || json_object_update(all, speed)) {
@@ -143,7 +138,7 @@ json_t *compare_json(const struct clrnn_config *config, const struct clrnn_compa
 
     config_key(config, key);
     for (size_t i = 0; i < r->row_count; i++)
-        json_array_append_new(rows, row_json(r, i));
+        cli_json_append(&rows, row_json(r, i));
     all = json_pack("{s:s, s:s?, s:s, s:b, s:b, s:I, s:I, s:I, s:s, s:I, s:o, s:o}", "clrnn", clrnn_version(),
                     "config", config->path, "config_key", key, "agree", (int)r->agree, "speed", (int)r->speed,
                     "steps", (json_int_t)r->steps, "batch", (json_int_t)r->batch, "judged_samples",
@@ -193,7 +188,7 @@ static void CLRNN_PRINTF(2, 3) note(struct beside *b, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(text, sizeof(text), format, arguments);
     va_end(arguments);
-    json_array_append_new(b->lines, json_string(text));
+    cli_json_append(&b->lines, json_string(text));
 }
 
 // A number of the earlier run; NaN where it has none.
@@ -339,7 +334,7 @@ enum clrnn_status compare_baseline(const struct cli *cli, const char *path, cons
             note(&b, "not there then");
         }
         print_changes(&r->row[i], b.lines);
-        json_array_append_new(*changes, json_pack("{s:s, s:s, s:o}", "device", r->row[i].spec, "name",
+        cli_json_append(changes, json_pack("{s:s, s:s, s:o}", "device", r->row[i].spec, "name",
                                                   r->row[i].name, "changes", b.lines));
     }
     json_decref(then);
