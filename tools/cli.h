@@ -84,8 +84,8 @@ int cli_close(const struct cli *cli, enum clrnn_status status, struct clrnn_conf
 json_t *cli_json_number(double value);
 /** null for NULL. */
 json_t *cli_json_text(const char *text);
-/** Appends a value and drops the reference. Without memory for it the array goes, and *array is NULL from then
- *  on: json_pack and cli_print_json take that for what it is. */
+/** Appends a value and drops the reference. Without memory for it the array goes, and *array is NULL from
+ * then on: json_pack and cli_print_json take that for what it is. */
 void cli_json_append(json_t **array, json_t *value);
 /** Prints a result as JSON and drops the reference; NULL, or no memory for the text, is CLRNN_ERR_MEMORY. */
 enum clrnn_status cli_print_json(const struct cli *cli, json_t *value);

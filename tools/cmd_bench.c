@@ -92,13 +92,14 @@ static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_de
                                     const struct start *cold, const struct start *warm, uint64_t host_bytes)
 {
     json_t *all = json_pack(
-        "{s:s, s:i, s:i, s:i, s:o, s:o, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:f, s:o, s:o, s:o, s:I, s:I}", "device",
-        clrnn_device_info(device)->name, "batch", (int)r->batch, "steps", (int)r->steps, "features", (int)r->features,
-        "train_ms", timing(&r->train_ms), "infer_ms", timing(&r->infer_ms), "samples_per_s", r->samples_per_s,
-        "gflops", r->gflops, "gb_per_s", r->gb_per_s, "infer_gflops", r->infer_gflops, "peak_gflops", peak->gflops,
-        "peak_gb_per_s", peak->gb_per_s, "launches_per_step", (json_int_t)r->launches_per_step, "host_ms_per_step",
-        r->host_ms_per_step, "build_cold_s", cli_json_number(cold->build_s), "build_warm_s", cli_json_number(warm->build_s),
-        "first_step_s", cli_json_number(isfinite(warm->first_step_s) ? warm->first_step_s : r->first_step_s),
+        "{s:s, s:i, s:i, s:i, s:o, s:o, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:f, s:o, s:o, s:o, s:I, s:I}",
+        "device", clrnn_device_info(device)->name, "batch", (int)r->batch, "steps", (int)r->steps, "features",
+        (int)r->features, "train_ms", timing(&r->train_ms), "infer_ms", timing(&r->infer_ms), "samples_per_s",
+        r->samples_per_s, "gflops", r->gflops, "gb_per_s", r->gb_per_s, "infer_gflops", r->infer_gflops,
+        "peak_gflops", peak->gflops, "peak_gb_per_s", peak->gb_per_s, "launches_per_step",
+        (json_int_t)r->launches_per_step, "host_ms_per_step", r->host_ms_per_step, "build_cold_s",
+        cli_json_number(cold->build_s), "build_warm_s", cli_json_number(warm->build_s), "first_step_s",
+        cli_json_number(isfinite(warm->first_step_s) ? warm->first_step_s : r->first_step_s),
         "peak_host_bytes", (json_int_t)host_bytes, "peak_device_bytes", (json_int_t)r->peak_device_bytes);
 
     return cli_print_json(cli, all);
@@ -136,13 +137,14 @@ static enum clrnn_status run_start(const struct cli *cli, struct clrnn_device *d
     struct clrnn_bench_result result;
 
     TRY(clrnn_bench(device, config, &params, &result));
-    return cli_print_json(cli, json_pack("{s:f, s:f}", "build_s", clrnn_device_build_seconds(device, NULL, NULL),
-                                         "first_step_s", result.first_step_s));
+    return cli_print_json(cli,
+                          json_pack("{s:f, s:f}", "build_s", clrnn_device_build_seconds(device, NULL, NULL),
+                                    "first_step_s", result.first_step_s));
 }
 
-static enum clrnn_status run(const struct cli *cli, struct clrnn_device *device, const struct clrnn_config *config,
-                             const struct clrnn_bench_params *params, const struct start *cold,
-                             const struct start *warm)
+static enum clrnn_status run(const struct cli *cli, struct clrnn_device *device,
+                             const struct clrnn_config *config, const struct clrnn_bench_params *params,
+                             const struct start *cold, const struct start *warm)
 {
     struct clrnn_bench_result result;
     struct clrnn_peak peak;

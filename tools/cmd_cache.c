@@ -16,8 +16,9 @@ static enum clrnn_status show(const struct cli *cli)
     TRY(clrnn_cache_info(&cli->log, &info));
     if (cli->json) {
         st = cli_print_json(cli, json_pack("{s:s, s:I, s:I, s:I, s:b}", "folder", info.folder, "programs",
-                                           (json_int_t)info.programs, "bytes", (json_int_t)info.bytes, "most_bytes",
-                                           (json_int_t)info.most_bytes, "foreign", (int)info.is_foreign));
+                                           (json_int_t)info.programs, "bytes", (json_int_t)info.bytes,
+                                           "most_bytes", (json_int_t)info.most_bytes, "foreign",
+                                           (int)info.is_foreign));
         free(info.folder);
         return st;
     }
@@ -37,8 +38,8 @@ static enum clrnn_status clear(const struct cli *cli)
 
     TRY(clrnn_cache_clear(&cli->log, &programs, &bytes));
     if (cli->json)
-        return cli_print_json(cli, json_pack("{s:I, s:I}", "programs", (json_int_t)programs, "bytes",
-                                             (json_int_t)bytes));
+        return cli_print_json(
+            cli, json_pack("{s:I, s:I}", "programs", (json_int_t)programs, "bytes", (json_int_t)bytes));
     if (!cli->quiet)
         printf("%zu programs removed, %s\n", programs, cli_bytes((double)bytes, text));
     return CLRNN_OK;

@@ -18,13 +18,15 @@ static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_ev
         for (uint32_t j = 0; j < r->classes; j++)
             cli_json_append(&row, json_integer((json_int_t)r->confusion[(size_t)k * r->classes + j]));
         cli_json_append(&rows, row);
-        cli_json_append(&classes, json_pack("{s:i, s:I, s:o, s:o, s:o}", "class", (int)k, "support",
-                                                 (json_int_t)c->support, "precision", cli_json_number(c->precision),
-                                                 "recall", cli_json_number(c->recall), "f1", cli_json_number(c->f1)));
+        cli_json_append(&classes,
+                        json_pack("{s:i, s:I, s:o, s:o, s:o}", "class", (int)k, "support",
+                                  (json_int_t)c->support, "precision", cli_json_number(c->precision),
+                                  "recall", cli_json_number(c->recall), "f1", cli_json_number(c->f1)));
     }
     all = json_pack("{s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "samples", (json_int_t)r->samples,
-                    "counted", (json_int_t)r->counted, "loss", cli_json_number(r->loss), "accuracy", cli_json_number(r->accuracy),
-                    "mae", cli_json_number(r->mae), "rmse", cli_json_number(r->rmse), "r2", cli_json_number(r->r2), "roc_auc",
+                    "counted", (json_int_t)r->counted, "loss", cli_json_number(r->loss), "accuracy",
+                    cli_json_number(r->accuracy), "mae", cli_json_number(r->mae), "rmse",
+                    cli_json_number(r->rmse), "r2", cli_json_number(r->r2), "roc_auc",
                     cli_json_number(r->roc_auc), "confusion", rows, "classes", classes);
     return cli_print_json(cli, all);
 }

@@ -67,17 +67,19 @@ static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_gr
     for (size_t i = 0; i < r->count; i++) {
         const struct clrnn_rung *g = &r->rung[i];
 
-        cli_json_append(
-            &rungs, json_pack("{s:s, s:s, s:b, s:I, s:o, s:o, s:o, s:o, s:o, s:b, s:b}", "name", g->name,
-                             "description", g->description, "overfits", (int)g->overfits, "overfit_steps",
-                             (json_int_t)g->overfit_steps, "overfit_loss", cli_json_number(g->overfit_loss),
-                             "train_loss", cli_json_number(g->train_loss), "train_accuracy", cli_json_number(g->train_accuracy),
-                             "valid_loss", cli_json_number(g->valid_loss), "valid_accuracy", cli_json_number(g->valid_accuracy),
-                             "learns", (int)g->learns, "breaks", (int)g->breaks));
+        cli_json_append(&rungs, json_pack("{s:s, s:s, s:b, s:I, s:o, s:o, s:o, s:o, s:o, s:b, s:b}", "name",
+                                          g->name, "description", g->description, "overfits",
+                                          (int)g->overfits, "overfit_steps", (json_int_t)g->overfit_steps,
+                                          "overfit_loss", cli_json_number(g->overfit_loss), "train_loss",
+                                          cli_json_number(g->train_loss), "train_accuracy",
+                                          cli_json_number(g->train_accuracy), "valid_loss",
+                                          cli_json_number(g->valid_loss), "valid_accuracy",
+                                          cli_json_number(g->valid_accuracy), "learns", (int)g->learns,
+                                          "breaks", (int)g->breaks));
     }
     all = json_pack("{s:o, s:o, s:o, s:o}", "rungs", rungs, "first_broken",
-                    broken ? json_integer(r->first_broken) : json_null(), "broken_rung", cli_json_text(broken),
-                    "cause", cli_json_text(r->cause));
+                    broken ? json_integer(r->first_broken) : json_null(), "broken_rung",
+                    cli_json_text(broken), "cause", cli_json_text(r->cause));
     return cli_print_json(cli, all);
 }
 

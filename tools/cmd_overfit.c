@@ -129,12 +129,13 @@ static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_ov
         cli_json_append(&curve, cli_json_number(r->curve[i]));
     all = json_pack("{s:b, s:I, s:I, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:s, s:o}",
                     "reached", (int)r->reached, "samples", (json_int_t)r->samples, "steps",
-                    (json_int_t)r->steps, "target", cli_json_number(r->target), "floor", cli_json_number(r->floor),
-                    "floor_reason", cli_json_text(r->floor_reason), "cannot", (int)r->cannot, "first_loss",
-                    cli_json_number(r->first_loss), "lowest_loss", cli_json_number(r->lowest_loss), "last_loss",
-                    cli_json_number(r->last_loss), "accuracy", cli_json_number(r->accuracy), "grad_norm_first",
-                    cli_json_number(r->grad_norm_first), "falling", (int)r->falling, "ended", cli_json_text(r->ended),
-                    "verdict", verdict, "curve", curve);
+                    (json_int_t)r->steps, "target", cli_json_number(r->target), "floor",
+                    cli_json_number(r->floor), "floor_reason", cli_json_text(r->floor_reason), "cannot",
+                    (int)r->cannot, "first_loss", cli_json_number(r->first_loss), "lowest_loss",
+                    cli_json_number(r->lowest_loss), "last_loss", cli_json_number(r->last_loss), "accuracy",
+                    cli_json_number(r->accuracy), "grad_norm_first", cli_json_number(r->grad_norm_first),
+                    "falling", (int)r->falling, "ended", cli_json_text(r->ended), "verdict", verdict, "curve",
+                    curve);
     return cli_print_json(cli, all);
 }
 

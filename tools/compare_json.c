@@ -29,10 +29,10 @@ json_t *compare_selftest_json(const struct clrnn_selftest_result *result)
         const struct clrnn_selftest_op *op = &result->op[i];
 
         cli_json_append(&ops,
-                              json_pack("{s:s, s:I, s:I, s:o, s:o, s:s?}", "op", op->op, "cases",
-                                        (json_int_t)op->cases, "wrong", (json_int_t)op->wrong, "error",
-                                        cli_json_number(op->error), "share_of_bound",
-                                        cli_json_number(op->share), "fault", op->fault[0] ? op->fault : NULL));
+                        json_pack("{s:s, s:I, s:I, s:o, s:o, s:s?}", "op", op->op, "cases",
+                                  (json_int_t)op->cases, "wrong", (json_int_t)op->wrong, "error",
+                                  cli_json_number(op->error), "share_of_bound", cli_json_number(op->share),
+                                  "fault", op->fault[0] ? op->fault : NULL));
     }
     return json_pack("{s:f, s:b, s:o}", "seconds", result->seconds, "shortened", (int)result->shortened,
                      "ops", ops);
@@ -335,7 +335,7 @@ enum clrnn_status compare_baseline(const struct cli *cli, const char *path, cons
         }
         print_changes(&r->row[i], b.lines);
         cli_json_append(changes, json_pack("{s:s, s:s, s:o}", "device", r->row[i].spec, "name",
-                                                  r->row[i].name, "changes", b.lines));
+                                           r->row[i].name, "changes", b.lines));
     }
     json_decref(then);
     return CLRNN_OK;
