@@ -147,28 +147,22 @@ static void rnn_inputs(struct selftest *s, const struct size *z, const struct ce
     }
 }
 
-// What the device's forward put out becomes an input of its backward.
-static void take(struct clrnn_check *c, int slot, float **values, size_t count)
-{
-    c->in[slot] =
-        (struct clrnn_check_slot){.there = *values, .type = CLRNN_REAL, .count = count, .real = *values};
-    *values = NULL;
-}
-
-// `kept` holds the forward's outputs and loses them.
-static enum clrnn_status rnn_backward(struct selftest *s, const struct size *z, const struct cell *cell,
-                                      float *kept[3])
+// After the forward, whose results it reads.
+static enum clrnn_status rnn_backward(struct selftest *s, const struct size *z, const struct cell *cell)
 {
     struct clrnn_check *c = &s->check;
     const size_t gates = (size_t)clrnn_cell_gates(cell->kind) * z->H;
     const size_t states = cell->D * rows_of(z) * z->H;
+    float *y = c->got[RNN_Y], *reserve = c->got[RNN_GATES], *cells = c->got[RNN_CELL];
 
+    c->got[RNN_Y] = c->got[RNN_GATES] = c->got[RNN_CELL] = NULL;
     begin(s, CLRNN_OP_RNN_BWD, z, z->C);
     c->random.seed = 1000 * (uint64_t)CLRNN_OP_RNN_FWD + z->N; // the forward's inputs once more
     rnn_inputs(s, z, cell);
-    take(c, RNN_BWD_Y, &kept[RNN_Y], states);
-    take(c, RNN_BWD_GATES, &kept[RNN_GATES], states * clrnn_cell_reserve(cell->kind));
-    take(c, RNN_BWD_CELL, &kept[RNN_CELL], states);
+    clrnn_check_given(c, RNN_BWD_Y, y, states);
+    clrnn_check_given(c, RNN_BWD_GATES, reserve, states * clrnn_cell_reserve(cell->kind));
+    if (cells)
+        clrnn_check_given(c, RNN_BWD_CELL, cells, states);
     c->in[RNN_BWD_GATES].spent = c->in[RNN_BWD_CELL].spent = true;
     clrnn_check_real(c, RNN_BWD_DY, states);
     spoil(s, z, RNN_BWD_DY, cell->D * z->H);
@@ -188,8 +182,6 @@ static enum clrnn_status rnn(struct selftest *s, const struct size *z, const str
 {
     struct clrnn_check *c = &s->check;
     const size_t states = cell->D * rows_of(z) * z->H;
-    float *kept[3];
-    enum clrnn_status st;
 
     begin(s, CLRNN_OP_RNN_FWD, z, z->C);
     rnn_inputs(s, z, cell);
@@ -198,14 +190,7 @@ static enum clrnn_status rnn(struct selftest *s, const struct size *z, const str
     if (cell->kind == CLRNN_CELL_LSTM)
         real_out(s, RNN_CELL, states);
     TRY(selftest_run(s));
-    for (int i = 0; i < 3; i++) {
-        kept[i] = c->got[i];
-        c->got[i] = NULL;
-    }
-    st = rnn_backward(s, z, cell, kept);
-    for (int i = 0; i < 3; i++)
-        free(kept[i]);
-    return st;
+    return rnn_backward(s, z, cell);
 }
 
 static enum clrnn_status every_cell(struct selftest *s, const struct size *z, uint32_t D)

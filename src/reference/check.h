@@ -60,6 +60,8 @@ void clrnn_check_finish(struct clrnn_check *c);
 
 /** An input of normal random numbers; returns them for changing, NULL where memory lacks. */
 float *clrnn_check_real(struct clrnn_check *c, int slot, size_t count);
+/** An input of these values, [count] in fresh memory, which the check takes over: `got` of a check before. */
+void clrnn_check_given(struct clrnn_check *c, int slot, float *values, size_t count);
 /** An input of integers in [low, high]. */
 int32_t *clrnn_check_int(struct clrnn_check *c, int slot, size_t count, int32_t low, int32_t high);
 /** lengths [N] in 1..T, some of them T. */
