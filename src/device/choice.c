@@ -63,14 +63,16 @@ static void remember(struct clrnn_launches *l, const struct clrnn_choice *c)
 unsigned clrnn_choose(struct clrnn_launches *launches, const char *name, unsigned standard, unsigned count,
                       const char *const *option)
 {
+    const struct clrnn_device *d = launches->device;
+    const char *form = d->cpu_form == (d->info.type == CLRNN_DEVICE_CPU) ? "" : d->cpu_form ? "CPU form " : "GPU form ";
     struct clrnn_choice c = {.count = count, .standard = standard, .taken = standard};
 
     if (!launches->class[0] || count < 2 || count > CLRNN_CHOICE_MOST ||
-        snprintf(c.key, sizeof(c.key), "%s %s", launches->class, name) >= (int)sizeof(c.key))
+        snprintf(c.key, sizeof(c.key), "%s%s %s", form, launches->class, name) >= (int)sizeof(c.key))
         return standard;
     for (unsigned i = 0; i < count; i++)
         snprintf(c.option[i], sizeof(c.option[i]), "%s", option[i]);
-    c.taken = look_up(launches->device, &c);
+    c.taken = look_up(d, &c);
     if (c.taken == count)
         c.taken = standard;
     remember(launches, &c);
@@ -91,6 +93,14 @@ enum clrnn_status clrnn_device_force(struct clrnn_device *device, const char *ke
     else if (json_object_set_new(device->forced, key, json_string(option)))
         return clrnn_error_memory(device->log, strlen(key) + strlen(option), "a choice");
     return CLRNN_OK;
+}
+
+const struct clrnn_log *clrnn_device_set_log(struct clrnn_device *device, const struct clrnn_log *log)
+{
+    const struct clrnn_log *former = device->log;
+
+    device->log = log;
+    return former;
 }
 
 // ---------------------------------------------------------------- the file
@@ -148,12 +158,13 @@ bool clrnn_choice_file_get(const struct clrnn_choice_file *file, const struct cl
     const json_t *entry = json_object_get(json_object_get(file->root, "choices"), choice->key);
     const json_t *times = json_object_get(entry, "ms");
     const char *with = json_string_value(json_object_get(entry, "multiplies"));
-    bool whole = !multiplies || (with && strcmp(with, file->use) == 0);
+    const bool holds = !multiplies || (with && strcmp(with, file->use) == 0);
+    bool whole = true;
 
     for (unsigned i = 0; i < choice->count; i++) {
         const json_t *one = json_object_get(times, choice->option[i]);
 
-        ms->ms[i] = json_is_number(one) ? json_number_value(one) : json_is_null(one) ? INFINITY : NAN;
+        ms->ms[i] = json_is_null(one) ? INFINITY : holds && json_is_number(one) ? json_number_value(one) : NAN;
         whole = whole && !isnan(ms->ms[i]);
     }
     return whole && find_option(choice, json_string_value(json_object_get(entry, "use"))) < choice->count;

@@ -40,6 +40,9 @@ const struct clrnn_choice *clrnn_launches_choice(const struct clrnn_launches *la
  *  measuring. */
 enum clrnn_status clrnn_device_force(struct clrnn_device *device, const char *key, const char *option);
 
+/** Sends the device's messages elsewhere, and gives where they went before: a launch that is only tried may fail. */
+const struct clrnn_log *clrnn_device_set_log(struct clrnn_device *device, const struct clrnn_log *log);
+
 /** What was measured of a choice: milliseconds by alternative; NaN: not measured, infinite: it fails. */
 struct clrnn_choice_ms {
     double ms[CLRNN_CHOICE_MOST];
@@ -50,8 +53,8 @@ struct clrnn_choice_file;
 enum clrnn_status clrnn_choice_file_open(struct clrnn_device *device, struct clrnn_choice_file **file);
 void clrnn_choice_file_close(struct clrnn_choice_file **file);
 
-/** Times that the file holds of the choice. `multiplies`: other launches than those of the choice, matrix multiplies,
- *  take part in it, so that times count only with what is used for these now. False: not all are there. */
+/** Times that the file holds of the choice. `multiplies`: its alternatives differ in matrix multiplies, so that
+ *  times count only with what is used for these now. False: not all are there; failures are in any case. */
 bool clrnn_choice_file_get(const struct clrnn_choice_file *file, const struct clrnn_choice *choice, bool multiplies,
                            struct clrnn_choice_ms *ms);
 

@@ -34,7 +34,7 @@ struct clrnn_tune_shape {
 };
 
 struct clrnn_tune_params {
-    double seconds;                           // no setting is begun after these; 0: 120
+    double seconds;                           // nothing but the first shape is begun after these; 0: 120
     size_t most_settings;                     // tried in this call; 0: any number
     bool restart;                             // forget what was measured before, choices (device/choice.h) too
     bool defaults_only;                       // CLBlast as it comes and our kernels, no settings

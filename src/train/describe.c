@@ -8,8 +8,7 @@
 #include "base/array.h"
 #include "base/log.h"
 #include "clrnn/train.h"
-#include "model/plan.h"
-#include "train/dataset.h"
+#include "train/one_batch.h"
 
 // "x [32, 64, 2474]" of every tensor in the slots, into text.
 static void tensors_text(const struct clrnn_graph *graph, const int *slots, size_t count, char *text,
@@ -134,25 +133,6 @@ static enum clrnn_status write_json(FILE *out, const struct clrnn_plan *plan)
     return CLRNN_OK;
 }
 
-// Buffers of one batch in the shape of the data, for a plan that is looked at and not run.
-static enum clrnn_status one_batch(struct clrnn_device *device, const struct clrnn_dataset_info *info,
-                                   uint32_t N, bool target, struct clrnn_plan_data *data)
-{
-    const size_t rows = (size_t)N * info->T;
-
-    *data =
-        (struct clrnn_plan_data){.S = N, .T_data = info->T, .y_real = info->y_real, .y_steps = info->y_steps};
-    TRY(clrnn_buffer_create(device, info->tokens ? CLRNN_I32 : CLRNN_REAL,
-                            rows * (info->tokens ? 1 : info->C), "a batch", &data->x));
-    TRY(clrnn_buffer_create(device, CLRNN_U32, N, "a batch's index", &data->index));
-    if (info->has_lengths)
-        TRY(clrnn_buffer_create(device, CLRNN_I32, N, "a batch's lengths", &data->lengths));
-    if (target)
-        TRY(clrnn_buffer_create(device, info->y_real ? CLRNN_REAL : CLRNN_I32, info->y_steps ? rows : N,
-                                "a batch's targets", &data->y));
-    return CLRNN_OK;
-}
-
 static enum clrnn_status write_plan(FILE *out, const struct clrnn_plan *plan, bool json)
 {
     if (json)
@@ -182,34 +162,13 @@ static enum clrnn_status in_memory(const struct clrnn_plan *plan, bool json, cha
 enum clrnn_status clrnn_plan_text(struct clrnn_device *device, const struct clrnn_config *config,
                                   bool predict, bool json, char **text)
 {
-    struct clrnn_plan_params params = {.mode = predict ? CLRNN_MODE_PREDICT : CLRNN_MODE_TRAIN};
-    struct clrnn_data_shape shape;
-    const struct clrnn_dataset_info *info;
-    struct clrnn_dataset *dataset = NULL;
-    struct clrnn_model *model = NULL;
-    struct clrnn_plan *plan = NULL;
+    struct clrnn_one_batch batch = {.plan = NULL};
     enum clrnn_status st;
 
     *text = NULL;
-    TRY(clrnn_dataset_open(clrnn_device_log(device), config, &config->data.train, config->folder, "train",
-                           CLRNN_CHECK_SHAPES_ONLY, &dataset));
-    info = clrnn_dataset_info(dataset);
-    shape = (struct clrnn_data_shape){.features = info->C, .tokens = info->tokens};
-    params.N = MIN2(config->train.batch_size, info->S);
-    params.T = info->T;
-    st = clrnn_model_create(device, config, &shape, &model);
+    st = clrnn_one_batch_init(device, config, predict ? CLRNN_MODE_PREDICT : CLRNN_MODE_TRAIN, &batch);
     if (st == CLRNN_OK)
-        st = one_batch(device, info, params.N, !predict, &params.data);
-    if (st == CLRNN_OK)
-        st = clrnn_plan_create(model, &params, &plan);
-    if (st == CLRNN_OK)
-        st = in_memory(plan, json, text);
-    clrnn_plan_destroy(&plan);
-    clrnn_buffer_destroy(&params.data.x);
-    clrnn_buffer_destroy(&params.data.y);
-    clrnn_buffer_destroy(&params.data.lengths);
-    clrnn_buffer_destroy(&params.data.index);
-    clrnn_model_destroy(&model);
-    clrnn_dataset_close(&dataset);
+        st = in_memory(batch.plan, json, text);
+    clrnn_one_batch_finish(&batch);
     return st;
 }

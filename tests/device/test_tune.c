@@ -122,14 +122,14 @@ static void test_damage(void **state)
     own_cache(false);
 }
 
-/** Stopped before the first setting it keeps what is measured, and goes on from there. */
+/** Before the first setting it keeps what is measured, and goes on from there. */
 static void test_search(void **state)
 {
     const struct clrnn_device_params params = {.select = getenv("CLRNN_DEVICE") ? NULL : "cpu",
                                                .log = &test_print_log, .gemm = "clblast", .no_tune = true};
     struct clrnn_tune_shape shapes[] = {{.M = 8, .N = 12, .K = 20, .transpose_b = true, .count = 3},
                                         {.M = 5, .N = 7, .K = 9, .transpose_a = true, .count = 1}};
-    struct clrnn_tune_params tune = {.seconds = 1e-9};
+    struct clrnn_tune_params tune = {.seconds = 60, .defaults_only = true};
     struct clrnn_device *device = NULL;
     double before;
     char *path;

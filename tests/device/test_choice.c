@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: MIT
+// Choices between launches: asked with a class only, answered from the file or by force, written and read again;
+// work-group sizes as the device layer's own choice.
+#include <math.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "device/choice.h"
+#include "device/device_test.h"
+#include "device/tune.h"
+
+static char *cache;
+static const char *const words[] = {"slow", "quick", "broken"};
+
+static int setup_group(void **state)
+{
+    (void)state;
+    return clrnn_temporary_folder(NULL, "clrnn-choice", &cache) == CLRNN_OK ? 0 : -1;
+}
+
+static int teardown_group(void **state)
+{
+    (void)state;
+    clrnn_remove_folder(cache);
+    free(cache);
+    return 0;
+}
+
+// Drivers keep their own caches where they were: ours alone is elsewhere.
+static void own_cache(bool on)
+{
+    static char *kept;
+
+    if (on) {
+        kept = getenv("XDG_CACHE_HOME") ? clrnn_format("%s", getenv("XDG_CACHE_HOME")) : NULL;
+        setenv("XDG_CACHE_HOME", cache, 1);
+        return;
+    }
+    if (kept)
+        setenv("XDG_CACHE_HOME", kept, 1);
+    else
+        unsetenv("XDG_CACHE_HOME");
+    free(kept);
+}
+
+static struct clrnn_device *open_device(bool no_tune)
+{
+    const char *named = getenv("CLRNN_DEVICE");
+    const struct clrnn_device_params params = {
+        .select = named && *named ? named : "cpu", .log = &test_print_log, .no_tune = no_tune};
+    struct clrnn_device *device = NULL;
+
+    return clrnn_device_open(&params, &device) == CLRNN_OK ? device : NULL;
+}
+
+static unsigned ask(struct clrnn_device *device, const char *class, struct clrnn_choice *choice)
+{
+    struct clrnn_launches *l;
+    const struct clrnn_choice *c;
+    unsigned taken;
+
+    assert_int_equal(clrnn_launches_create(device, &l), CLRNN_OK);
+    assert_int_equal(clrnn_launches_op(l, "some op"), CLRNN_OK);
+    if (class)
+        clrnn_launches_class(l, class);
+    taken = clrnn_choose(l, "way", 0, 3, words);
+    assert_int_equal(clrnn_choose(l, "way", 0, 3, words), taken);
+    c = clrnn_launches_choice(l, 0);
+    assert_true(!c == !class);
+    if (c && choice)
+        *choice = *c;
+    assert_null(clrnn_launches_choice(l, 1)); // asked twice, listed once
+    clrnn_launches_destroy(&l);
+    return taken;
+}
+
+static char *read_file(const char *path)
+{
+    struct clrnn_map map;
+    char *text;
+
+    assert_int_equal(clrnn_map_open(NULL, path, &map), CLRNN_OK);
+    text = clrnn_format("%.*s", (int)map.size, (const char *)map.data);
+    clrnn_map_close(&map);
+    return text;
+}
+
+static void put(struct clrnn_device *device, const struct clrnn_choice *c, bool multiplies)
+{
+    const struct clrnn_choice_ms ms = {{3, 1.5, INFINITY}};
+    struct clrnn_choice_file *file;
+
+    assert_int_equal(clrnn_choice_file_open(device, &file), CLRNN_OK);
+    assert_int_equal(clrnn_choice_file_put(file, c, multiplies, &ms, 1), CLRNN_OK);
+    clrnn_choice_file_close(&file);
+    clrnn_choice_file_close(&file);
+}
+
+static void test_file(void **state)
+{
+    struct clrnn_device *device;
+    struct clrnn_choice_file *file;
+    struct clrnn_choice c;
+    struct clrnn_choice_ms ms;
+    char *path, *text;
+
+    (void)state;
+    own_cache(true);
+    device = open_device(false);
+    if (!device) {
+        own_cache(false);
+        skip();
+    }
+    path = clrnn_tune_path(clrnn_device_info(device));
+    unlink(path);
+    assert_int_equal(ask(device, NULL, NULL), 0);
+    assert_int_equal(ask(device, "op T4", &c), 0);
+    assert_string_equal(c.key, "op T4 way");
+    assert_true(c.count == 3 && c.standard == 0 && c.taken == 0);
+    assert_string_equal(c.option[2], "broken");
+
+    // by force, and back; a word that is none of the alternatives does nothing
+    assert_int_equal(clrnn_device_force(device, c.key, "quick"), CLRNN_OK);
+    assert_int_equal(ask(device, "op T4", NULL), 1);
+    assert_int_equal(clrnn_device_force(device, c.key, "other"), CLRNN_OK);
+    assert_int_equal(ask(device, "op T4", NULL), 0);
+    assert_int_equal(clrnn_device_force(device, c.key, NULL), CLRNN_OK);
+
+    // written, read again, honoured by devices opened later, but not with no_tune
+    put(device, &c, true);
+    assert_true(clrnn_device_is_tuned(clrnn_device_info(device)));
+    assert_int_equal(clrnn_choice_file_open(device, &file), CLRNN_OK);
+    assert_true(clrnn_choice_file_get(file, &c, true, &ms));
+    assert_true(ms.ms[0] == 3 && ms.ms[1] == 1.5 && isinf(ms.ms[2]));
+    clrnn_choice_file_close(&file);
+    clrnn_device_destroy(&device);
+    device = open_device(false);
+    assert_int_equal(ask(device, "op T4", NULL), 1);
+    assert_int_equal(ask(device, "op T8", NULL), 0);
+    clrnn_device_destroy(&device);
+    device = open_device(true);
+    assert_int_equal(ask(device, "op T4", NULL), 0);
+
+    // times beside other multiplies hold no more, failures do
+    text = read_file(path);
+    assert_non_null(strstr(text, "\"use\": {}"));
+    memcpy(strstr(text, "\"use\": {}"), "\"use\": 17", 9);
+    assert_int_equal(clrnn_write_text(NULL, path, text), CLRNN_OK);
+    free(text);
+    assert_int_equal(clrnn_choice_file_open(device, &file), CLRNN_OK);
+    assert_false(clrnn_choice_file_get(file, &c, true, &ms));
+    assert_true(isnan(ms.ms[0]) && isnan(ms.ms[1]) && isinf(ms.ms[2]));
+    clrnn_choice_file_close(&file);
+    unlink(path);
+    free(path);
+    clrnn_device_destroy(&device);
+    own_cache(false);
+}
+
+/** Cuts and turned bits: one of the alternatives, and a file that can be gone on with. */
+static void test_damage(void **state)
+{
+    struct clrnn_device *device;
+    struct clrnn_choice_file *file;
+    struct clrnn_choice c;
+    struct clrnn_choice_ms ms;
+    struct clrnn_tune *tune;
+    char *path, *text;
+
+    (void)state;
+    own_cache(true);
+    device = open_device(true);
+    if (!device) {
+        own_cache(false);
+        skip();
+    }
+    ask(device, "op T4", &c);
+    path = clrnn_tune_path(clrnn_device_info(device));
+    unlink(path);
+    put(device, &c, false);
+    text = read_file(path);
+    for (size_t at = 0; text[at]; at += 5) { // each is written to the disk
+        const char former = text[at];
+
+        text[at] = at % 2 ? 0 : (char)(former ^ 4);
+        assert_int_equal(clrnn_write_text(NULL, path, text), CLRNN_OK);
+        text[at] = former;
+        clrnn_tune_load(clrnn_device_info(device), &tune);
+        clrnn_tune_destroy(&tune);
+        assert_int_equal(clrnn_choice_file_open(device, &file), CLRNN_OK);
+        clrnn_choice_file_get(file, &c, false, &ms);
+        clrnn_choice_file_close(&file);
+    }
+    put(device, &c, false);
+    assert_true(clrnn_device_is_tuned(clrnn_device_info(device)));
+    unlink(path);
+    free(path);
+    free(text);
+    clrnn_device_destroy(&device);
+    own_cache(false);
+}
+
+/** In the GPUs' form a kernel whose group is left open takes 64 items, or what is said to be best. */
+static void test_groups(void **state)
+{
+    const char *form = getenv("CLRNN_KERNEL_FORM");
+    char *kept = form ? clrnn_format("%s", form) : NULL;
+    struct clrnn_device *device;
+    struct clrnn_buffer *b = NULL;
+    float first[3000];
+
+    (void)state;
+    setenv("CLRNN_KERNEL_FORM", "gpu", 1);
+    device = open_device(true);
+    if (kept)
+        setenv("CLRNN_KERNEL_FORM", kept, 1);
+    else
+        unsetenv("CLRNN_KERNEL_FORM");
+    free(kept);
+    if (!device)
+        skip();
+    assert_false(clrnn_device_cpu_form(device));
+    assert_int_equal(clrnn_buffer_create(device, CLRNN_REAL, 3000, "numbers", &b), CLRNN_OK);
+    for (int pass = 0; pass < 3; pass++) {
+        static const char *const items[] = {NULL, "128", "16"}, *const local[] = {"local 64", "local 128", "local 16"};
+        const struct clrnn_choice *c;
+        struct clrnn_launches *l;
+        float got[3000];
+
+        assert_int_equal(clrnn_launches_create(device, &l), CLRNN_OK);
+        assert_int_equal(clrnn_launches_op(l, "some op"), CLRNN_OK);
+        clrnn_launches_class(l, "op T4");
+        for (size_t i = 0; i < 3000; i++)
+            got[i] = (float)i;
+        assert_int_equal(clrnn_buffer_write_f32(b, 0, 3000, got), CLRNN_OK);
+        assert_int_equal(clrnn_launch_kernel(l, "scale", "scale_matrix", NO_DEFINES, RANGE2(1000, 3),
+                                             (struct clrnn_cost){0, 0},
+                                             ARGS(BUF(b), UINT(0), UINT(1000), UINT(3), UINT(1000), REAL(0.5))),
+                         CLRNN_OK);
+        c = clrnn_launches_choice(l, 0);
+        assert_non_null(c);
+        assert_non_null(strstr(c->key, "op T4 scale_matrix group"));
+        if (c->count >= 4) // as many items are possible
+            assert_non_null(strstr(clrnn_launches_info(l, 0)->shape, local[pass]));
+        assert_int_equal(clrnn_launches_run(l), CLRNN_OK);
+        assert_int_equal(clrnn_buffer_read_f32(b, 0, 3000, got), CLRNN_OK);
+        if (pass == 0)
+            memcpy(first, got, sizeof(first));
+        assert_memory_equal(got, first, sizeof(first));
+        assert_true(got[2999] == 1499.5f);
+        if (pass < 2)
+            assert_int_equal(clrnn_device_force(device, c->key, items[pass + 1]), CLRNN_OK);
+        clrnn_launches_destroy(&l);
+    }
+    clrnn_buffer_destroy(&b);
+    clrnn_device_destroy(&device);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_file), cmocka_unit_test(test_damage),
+                                       cmocka_unit_test(test_groups)};
+
+    return cmocka_run_group_tests_name("choice", tests, setup_group, teardown_group);
+}

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: MIT
+// Choices measured in a config's own steps: what is written, what later plans make of it, and that a training comes
+// to the same numbers whichever alternative runs.
+#include "scratch.h"
+
+#include <jansson.h>
+#include <math.h>
+
+#include "base/array.h"
+#include "base/file.h"
+#include "clrnn/train.h"
+#include "device/tune.h"
+#include "train/one_batch.h"
+#include "train/tune.h"
+
+static const char config[] =
+    "model: {layers: [{gru: {hidden_size: 12, bidirectional: true}}, batchnorm, {pool: {over: mean}}, "
+    "{linear: {out_features: 3}}]}\n"
+    "train: {loss: cross_entropy, optimizer: {adam: {lr: 0.01}}, epochs: 2, batch_size: 8, seed: 5}\n"
+    "data: {train: {x: X_a.npy, y: y_a.npy, lengths: lengths_a.npy}}\n";
+
+// Drivers keep their own caches where they were: ours alone is in the folder, while files of measured choices are read.
+static void own_cache(const struct scratch *s, bool on)
+{
+    static char *kept;
+
+    if (on) {
+        kept = getenv("XDG_CACHE_HOME") ? clrnn_format("%s", getenv("XDG_CACHE_HOME")) : NULL;
+        setenv("XDG_CACHE_HOME", s->folder, 1);
+        return;
+    }
+    if (kept)
+        setenv("XDG_CACHE_HOME", kept, 1);
+    else
+        unsetenv("XDG_CACHE_HOME");
+    free(kept);
+}
+
+static void open_again(struct scratch *s, bool no_tune)
+{
+    const struct clrnn_device_params params = {
+        .select = getenv("CLRNN_DEVICE") ? NULL : "cpu", .log = &s->log, .no_tune = no_tune};
+
+    clrnn_device_destroy(&s->device);
+    assert_int_equal(clrnn_device_open(&params, &s->device), CLRNN_OK);
+}
+
+// The kernels of a training step, in fresh memory.
+static char *kernels(struct scratch *s)
+{
+    struct clrnn_config *parsed = scratch_config(s, config);
+    struct clrnn_one_batch batch = {.plan = NULL};
+    char *all = clrnn_format("%s", "");
+
+    assert_int_equal(clrnn_one_batch_init(s->device, parsed, CLRNN_MODE_TRAIN, &batch), CLRNN_OK);
+    for (size_t i = 0; i < clrnn_launches_count(batch.plan->launches); i++) {
+        char *longer = clrnn_format("%s %s", all, clrnn_launches_info(batch.plan->launches, i)->kernel);
+
+        free(all);
+        all = longer;
+    }
+    clrnn_one_batch_finish(&batch);
+    clrnn_config_destroy(&parsed);
+    return all;
+}
+
+static double train(struct scratch *s, const char *out)
+{
+    struct clrnn_config *parsed = scratch_config(s, config);
+    const struct clrnn_train_params params = {.config = parsed, .out = scratch_path(s, out)};
+    struct clrnn_train_result result;
+
+    if (clrnn_train(s->device, &params, &result) != CLRNN_OK)
+        fail_msg("%s", s->error);
+    clrnn_config_destroy(&parsed);
+    return result.train_loss;
+}
+
+static void tune(struct scratch *s, double seconds, struct clrnn_tuned_list *list)
+{
+    struct clrnn_config *parsed = scratch_config(s, config);
+    const struct clrnn_tune_choices_params params = {.seconds = seconds};
+
+    free(list->tuned);
+    *list = (struct clrnn_tuned_list){.count = 0};
+    if (clrnn_tune_choices(s->device, parsed, &params, list) != CLRNN_OK)
+        fail_msg("%s", s->error);
+    clrnn_config_destroy(&parsed);
+}
+
+static json_t *read_file(const struct scratch *s)
+{
+    char *path = clrnn_tune_path(clrnn_device_info(s->device));
+    json_t *root = json_load_file(path, 0, NULL);
+
+    free(path);
+    return root;
+}
+
+static void write_text(const struct scratch *s, const char *text)
+{
+    char *path = clrnn_tune_path(clrnn_device_info(s->device)), *folder = clrnn_path_folder(path);
+
+    assert_int_equal(clrnn_make_folder(&s->log, folder), CLRNN_OK);
+    assert_int_equal(clrnn_write_text(&s->log, path, text), CLRNN_OK);
+    free(folder);
+    free(path);
+}
+
+// Says in the file that `option` is to be used wherever it is among the alternatives; false: it is nowhere.
+static bool prefer(const struct scratch *s, const char *option)
+{
+    json_t *root = read_file(s), *choices = json_object_get(root, "choices"), *entry;
+    bool found = false;
+    const char *key;
+    char *text;
+
+    json_object_foreach(choices, key, entry)
+        if (json_object_get(json_object_get(entry, "ms"), option)) {
+            json_object_set_new(entry, "use", json_string(option));
+            found = true;
+        }
+    text = json_dumps(root, JSON_INDENT(1));
+    write_text(s, text);
+    free(text);
+    json_decref(root);
+    return found;
+}
+
+static void test_measured_and_honoured(void **state)
+{
+    static const char *const walk[] = {"steps", "sequence", "shared", "group"};
+    struct clrnn_tuned_list list = {.count = 0};
+    char *untuned, *tuned;
+    double loss, other = NAN;
+    json_t *root;
+    size_t walks = 0, count;
+    struct scratch s;
+
+    (void)state;
+    if (!scratch_open(&s, NULL))
+        skip();
+    scratch_problem(&s, "a", 24, 5, 3, 3, false, 1);
+    own_cache(&s, true);
+    open_again(&s, true);
+    untuned = kernels(&s);
+    loss = train(&s, "plain");
+
+    // without time nothing is measured; then all; then all is known
+    open_again(&s, false);
+    tune(&s, 0, &list);
+    for (size_t k = 0; k < list.count; k++)
+        assert_true(isnan(list.tuned[k].use_ms));
+    tune(&s, 60, &list);
+    count = list.count;
+    for (size_t k = 0; k < count; k++) {
+        assert_true(list.tuned[k].use_ms <= list.tuned[k].standard_ms);
+        walks += strstr(list.tuned[k].key, " walk") != NULL;
+    }
+    assert_int_equal(walks, 3); // forward, backward, forward of inference
+    root = read_file(&s);
+    open_again(&s, false);
+    tune(&s, 0, &list);
+    assert_int_equal(list.count, count);
+    for (size_t k = 0; k < list.count; k++) {
+        const json_t *entry = json_object_get(json_object_get(root, "choices"), list.tuned[k].key);
+
+        assert_string_equal(json_string_value(json_object_get(entry, "use")), list.tuned[k].use);
+    }
+    json_decref(root);
+
+    // every walk, where it fits, as the file says
+    for (size_t w = 0; w < ARRAY_SIZE(walk); w++) {
+        if (!prefer(&s, walk[w]))
+            continue;
+        open_again(&s, false);
+        tuned = kernels(&s);
+        if (w == 0)
+            assert_non_null(strstr(tuned, "rnn_step_fwd"));
+        free(tuned);
+        other = train(&s, walk[w]);
+        if (fabs(other - loss) > 1e-4 * fabs(loss)) // six steps of Adam away from other roundings
+            fail_msg("walk %s: loss %.9g, untuned %.9g", walk[w], other, loss);
+    }
+    assert_true(train(&s, "again") == other); // the same file, the same bits
+
+    // ignored by who does not want it, and by all where it is damaged
+    open_again(&s, true);
+    tuned = kernels(&s);
+    assert_string_equal(tuned, untuned);
+    free(tuned);
+    write_text(&s, "{\"version\": 1, \"choices\": {\"rnn_fwd");
+    open_again(&s, false);
+    tuned = kernels(&s);
+    assert_string_equal(tuned, untuned);
+    free(tuned);
+    free(untuned);
+    free(list.tuned);
+    own_cache(&s, false);
+    scratch_close(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_measured_and_honoured)};
+
+    return cmocka_run_group_tests_name("tune", tests, NULL, NULL);
+}
