@@ -40,9 +40,11 @@ static unsigned find_option(const struct clrnn_choice *c, const char *name)
 // What was forced, else measured; count: neither.
 static unsigned look_up(const struct clrnn_device *d, const struct clrnn_choice *c)
 {
-    const unsigned forced = find_option(c, json_string_value(json_object_get(d->forced, c->key)));
+    unsigned found = find_option(c, json_string_value(json_object_get(d->forced, c->key)));
 
-    return forced < c->count ? forced : find_option(c, clrnn_tune_option(d->tune, c->key));
+    if (found == c->count)
+        found = find_option(c, json_string_value(json_object_get(d->forced, strrchr(c->key, ' ') + 1)));
+    return found < c->count ? found : find_option(c, clrnn_tune_option(d->tune, c->key));
 }
 
 // Remembers what was asked, each key once. Without memory nobody can measure it; that costs only speed.
@@ -92,6 +94,24 @@ enum clrnn_status clrnn_device_force(struct clrnn_device *device, const char *ke
         json_object_del(device->forced, key);
     else if (json_object_set_new(device->forced, key, json_string(option)))
         return clrnn_error_memory(device->log, strlen(key) + strlen(option), "a choice");
+    return CLRNN_OK;
+}
+
+enum clrnn_status clrnn_device_force_environment(struct clrnn_device *device)
+{
+    const char *all = getenv("CLRNN_CHOICES"), *rest = all ? all : "";
+
+    while (*rest) {
+        char name[32], option[CLRNN_CHOICE_OPTION];
+        int used = 0;
+
+        if (sscanf(rest, "%31[a-z]=%23[a-z0-9]%n", name, option, &used) != 2 || (rest[used] && rest[used] != ','))
+            return clrnn_error(device->log, CLRNN_ERR_ARG,
+                               "CLRNN_CHOICES is \"%s\", expected choices and alternatives as in "
+                               "\"walk=steps,group=128\"", all);
+        TRY(clrnn_device_force(device, name, option));
+        rest += used + (rest[used] == ',');
+    }
     return CLRNN_OK;
 }
 

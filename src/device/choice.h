@@ -36,9 +36,12 @@ struct clrnn_choice {
 /** The different choices asked so far, in the order of asking; NULL from their number on. */
 const struct clrnn_choice *clrnn_launches_choice(const struct clrnn_launches *launches, size_t index);
 
-/** From now on `key` is answered with this alternative, where there is one of this name; NULL: as before. For
- *  measuring. */
+/** From now on `key`, or every choice of which it is the last word ("walk"), is answered with this alternative, where
+ *  there is one of this name; NULL: as before. For measuring and tests. */
 enum clrnn_status clrnn_device_force(struct clrnn_device *device, const char *key, const char *option);
+
+/** Forces what environment CLRNN_CHOICES says: "walk=steps,group=128". CLRNN_ERR_ARG: it cannot be read. */
+enum clrnn_status clrnn_device_force_environment(struct clrnn_device *device);
 
 /** Sends the device's messages elsewhere, and gives where they went before: a launch that is only tried may fail. */
 const struct clrnn_log *clrnn_device_set_log(struct clrnn_device *device, const struct clrnn_log *log);

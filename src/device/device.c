@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "device/choice.h"
 #include "device/tune.h"
 
 static enum clrnn_status read_settings(struct clrnn_device *d, const struct clrnn_device_params *params)
@@ -25,6 +26,7 @@ static enum clrnn_status read_settings(struct clrnn_device *d, const struct clrn
     else
         return clrnn_error(d->log, CLRNN_ERR_ARG, "gemm \"%s\" is not known, expected auto, own or clblast",
                            gemm);
+    TRY(clrnn_device_force_environment(d));
     if (folder && *folder) {
         d->kernel_dir = clrnn_format("%s", folder);
         if (!d->kernel_dir)

@@ -125,6 +125,12 @@ static void test_file(void **state)
     assert_int_equal(clrnn_device_force(device, c.key, "other"), CLRNN_OK);
     assert_int_equal(ask(device, "op T4", NULL), 0);
     assert_int_equal(clrnn_device_force(device, c.key, NULL), CLRNN_OK);
+    assert_int_equal(clrnn_device_force(device, "way", "broken"), CLRNN_OK);
+    assert_int_equal(ask(device, "op T4", NULL), 2);
+    assert_int_equal(clrnn_device_force(device, c.key, "quick"), CLRNN_OK); // the whole key counts more
+    assert_int_equal(ask(device, "op T4", NULL), 1);
+    assert_int_equal(clrnn_device_force(device, c.key, NULL), CLRNN_OK);
+    assert_int_equal(clrnn_device_force(device, "way", NULL), CLRNN_OK);
 
     // written, read again, honoured by devices opened later, but not with no_tune
     put(device, &c, true);
@@ -155,6 +161,31 @@ static void test_file(void **state)
     free(path);
     clrnn_device_destroy(&device);
     own_cache(false);
+}
+
+static void test_environment(void **state)
+{
+    static const char *const wrong[] = {"way", "way=", "=quick", "way=quick;", "way=quick,,", "Way=quick"};
+    const char *named = getenv("CLRNN_DEVICE");
+    struct test_log log;
+    const struct clrnn_device_params params = {
+        .select = named && *named ? named : "cpu", .log = &log.log, .no_tune = true};
+    struct clrnn_device *device;
+
+    (void)state;
+    setenv("CLRNN_CHOICES", "other=slow,way=quick", 1);
+    device = open_device(true);
+    if (device)
+        assert_int_equal(ask(device, "op T4", NULL), 1);
+    clrnn_device_destroy(&device);
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
+        test_log_init(&log);
+        setenv("CLRNN_CHOICES", wrong[i], 1);
+        assert_int_equal(clrnn_device_open(&params, &device), CLRNN_ERR_ARG);
+        assert_non_null(strstr(log.text, wrong[i]));
+        assert_int_equal(log.errors, 1);
+    }
+    unsetenv("CLRNN_CHOICES");
 }
 
 /** Cuts and turned bits: one of the alternatives, and a file that can be gone on with. */
@@ -258,8 +289,8 @@ static void test_groups(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_file), cmocka_unit_test(test_damage),
-                                       cmocka_unit_test(test_groups)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_file), cmocka_unit_test(test_environment),
+                                       cmocka_unit_test(test_damage), cmocka_unit_test(test_groups)};
 
     return cmocka_run_group_tests_name("choice", tests, setup_group, teardown_group);
 }

@@ -18,18 +18,20 @@ static const struct clrnn_log test_log = {say, NULL, CLRNN_LOG_WARNING};
 int op_test_open(void **state)
 {
     struct clrnn_check *t = calloc(1, sizeof(*t));
-    struct clrnn_device_params params = {.log = &test_log};
+    struct clrnn_device_params params = {.log = &test_log, .no_tune = true};
 
     if (!t)
         return -1;
     t->log = &test_log;
     if (getenv("CLRNN_DEVICE") == NULL)
         params.select = "cpu";
+    setenv("CLRNN_TEST_SCRATCH", "1", 1);
     if (clrnn_device_open(&params, &t->device) != CLRNN_OK) {
         printf("1..0 # SKIP there is no device to test on\n");
         free(t);
         exit(0);
     }
+    t->once = strcmp(clrnn_device_info(t->device)->platform_name, "Oclgrind") == 0;
     *state = t;
     return 0;
 }
