@@ -7,8 +7,11 @@
 // per k it loads PANEL / WIDTH vectors of B and TILE broadcast numbers of A. A is read in place, or, where
 // it is stored (K, M), packed first, since its next k lies a whole row away.
 //
+// Where many items want the same panels of a B that must be transposed, gemm_pack packs all of them first.
+//
 // Defines: WIDTH 4, 8 or 16 floats in a vector; TILE rows and PANEL columns (a multiple of WIDTH) of the
-// tile; KC; TRANSPOSE_A, and with it BLOCK, the most rows of C (a multiple of TILE and WIDTH) per item.
+// tile; KC; PACKED, whether gemm_pack went before; TRANSPOSE_A, and with it BLOCK, the most rows of C (a
+// multiple of TILE and WIDTH) per item.
 // Every element's sum has a fixed order: by k within a step, then steps, then shares of K.
 //
 // gemm_dot serves few rows against B stored (N, K), where packing B would cost more than multiplying.
@@ -22,6 +25,11 @@
 #define vec_load PASTE(vload, WIDTH)
 #define vec_store PASTE(vstore, WIDTH)
 #define VECS (PANEL / WIDTH)
+#if PACKED
+#define PANEL_SPACE global
+#else
+#define PANEL_SPACE local
+#endif
 
 // Lanes of a and b in turn, from the lower or the upper halves. log2(WIDTH) rounds of it on rows i and
 // i + WIDTH / 2 transpose a WIDTH x WIDTH block.
@@ -60,7 +68,8 @@ static inline void pack_rows(local real *to, uint to_ld, global const real *from
 }
 
 // to[k, j] = from[j, k], else as above; to_ld and fill are PANEL.
-static inline void pack_columns(local real *to, global const real *from, uint from_ld, uint rows, uint cols)
+static inline void pack_columns(PANEL_SPACE real *to, global const real *from, uint from_ld, uint rows,
+                                uint cols)
 {
     for (uint j0 = 0; j0 < PANEL; j0 += WIDTH) {
         global const real *block = from + (size_t)j0 * from_ld;
@@ -84,9 +93,9 @@ static inline void pack_columns(local real *to, global const real *from, uint fr
 #pragma unroll
                 for (int i = 0; i < WIDTH; i++)
 #if WIDTH == 8
-                    *(local vec *)(to + (k + i) * PANEL + j0) = y[i];
+                    *(PANEL_SPACE vec *)(to + (k + i) * PANEL + j0) = y[i];
 #else
-                    *(local vec *)(to + (k + i) * PANEL + j0) = x[i];
+                    *(PANEL_SPACE vec *)(to + (k + i) * PANEL + j0) = x[i];
 #endif
             }
         for (; k < rows; k++)
@@ -112,52 +121,94 @@ static inline void store(global real *to, uint step, vec x, uint cols, real beta
     }
 }
 
-// Global size: column blocks of n_block (a multiple of PANEL), row blocks of m_block (of TILE), shares of
-// k_share. C's rows lie c_ld apart, its columns c_step; share s writes s * c_share further on.
-kernel void gemm(uint M, uint N, uint K, real alpha, global const real *restrict A, uint a_offset, uint a_ld,
-                 global const real *restrict B, uint b_offset, uint b_ld, uint transpose_b, real beta,
-                 global real *restrict C, uint c_offset, uint c_ld, uint c_step, uint c_share, uint m_block,
-                 uint n_block, uint k_share)
+// The multiply's operands; `second` describes another of the same shape, or is not used.
+#define OPERANDS(second)                                                         \
+    global const real *A##second, uint a_offset##second, global const real *B##second, uint b_offset##second, \
+        global real *C##second, uint c_offset##second
+
+#if PACKED
+// B, stored (N, K), packed whole: [panels of PANEL columns, K, PANEL], zeros beyond N. Global size: panels,
+// shares of K.
+kernel void gemm_pack(uint N, uint K, global const real *restrict B, uint b_offset, uint b_ld,
+                      global real *restrict packed, uint k_share)
 {
-    local real panel[KC * PANEL] __attribute__((aligned(64)));
-    local vec out[TILE][VECS];
-#if TRANSPOSE_A
-    local real rows[KC * BLOCK] __attribute__((aligned(64)));
+    const uint n0 = get_global_id(0) * PANEL, k0 = get_global_id(1) * k_share;
+
+    pack_columns(packed + ((size_t)get_global_id(0) * K + k0) * PANEL, B + b_offset + (size_t)n0 * b_ld + k0,
+                 b_ld, min(k_share, K - k0), min((uint)PANEL, N - n0));
+}
 #endif
+
+// Global size: column blocks of n_block (a multiple of PANEL), row blocks of m_block (of TILE), shares of
+// k_share. C's rows lie c_ld apart, its columns c_step; share s writes s * c_share further on. With PACKED,
+// B comes from gemm_pack. Of two multiplies, an item does its blocks of both with one panel (`both`: they
+// have B in common), or the second's row blocks come after the first's.
+kernel void gemm(uint M, uint N, uint K, real alpha, OPERANDS(), OPERANDS(2), uint both, uint a_ld,
+                 uint b_ld, uint transpose_b, real beta, uint c_ld, uint c_step, uint c_share, uint m_block,
+                 uint n_block, uint k_share, local vec *room)
+{
+    local vec *out = room; // [TILE, VECS], then a panel unless PACKED, then the rows of A that are packed
+    local real *behind = (local real *)(room + TILE * VECS);
+    const uint blocks = (M + m_block - 1) / m_block;
+    const bool second = get_global_id(1) >= blocks;
     const uint n_first = get_global_id(0) * n_block, n_end = min(n_first + n_block, N);
-    const uint m_first = get_global_id(1) * m_block, m_end = min(m_first + m_block, M);
+    const uint m_first = (get_global_id(1) - (second ? blocks : 0)) * m_block;
+    const uint m_end = min(m_first + m_block, M);
     const uint k_first = get_global_id(2) * k_share, k_end = min(k_first + k_share, K);
 
     A += a_offset;
     B += b_offset;
     C += c_offset + (size_t)c_share * get_global_id(2);
+    A2 += a_offset2;
+    C2 += c_offset2 + (size_t)c_share * get_global_id(2);
+    if (second) {
+        A = A2;
+        B = B2 + b_offset2;
+        C = C2;
+    }
     for (uint k0 = k_first; k0 < k_end; k0 += KC) {
         const uint kc = min((uint)KC, k_end - k0);
         const real keep = k0 == k_first ? beta : 1.0f;
 
 #if TRANSPOSE_A
-        pack_rows(rows, BLOCK, A + (size_t)k0 * a_ld + m_first, a_ld, kc, m_end - m_first,
-                  (m_end - m_first + TILE - 1) / TILE * TILE);
+        local real *rows = behind + (PACKED ? 0 : KC * PANEL);
+        const uint fill = (m_end - m_first + TILE - 1) / TILE * TILE;
+        const uint next = (m_block + WIDTH - 1) / WIDTH * WIDTH; // where the second's rows stand
+
+        pack_rows(rows, BLOCK, A + (size_t)k0 * a_ld + m_first, a_ld, kc, m_end - m_first, fill);
+        if (both)
+            pack_rows(rows + next, BLOCK, A2 + (size_t)k0 * a_ld + m_first, a_ld, kc, m_end - m_first, fill);
 #endif
         for (uint n0 = n_first; n0 < n_end; n0 += PANEL) {
             const uint cols = min((uint)PANEL, n_end - n0);
+
+#if PACKED
+            global const real *panel = B + ((size_t)(n0 / PANEL) * K + k0) * PANEL;
+#else
+            local real *panel = behind;
 
             if (transpose_b)
                 pack_columns(panel, B + (size_t)n0 * b_ld + k0, b_ld, kc, cols);
             else
                 pack_rows(panel, PANEL, B + (size_t)k0 * b_ld + n0, b_ld, kc, cols, PANEL);
-            for (uint m0 = m_first; m0 < m_end; m0 += TILE) {
+#endif
+            for (uint m1 = m_first; m1 < m_end + (both ? m_block : 0); m1 += TILE) {
+                const bool of_second = m1 >= m_first + m_block; // m_block is a multiple of TILE
+                const uint m0 = of_second ? m1 - m_block : m1;
+                global real *to = of_second ? C2 : C;
                 vec sum[TILE][VECS];
 #if TRANSPOSE_A
-                local const real *a = rows + (m0 - m_first);
+                local const real *a = rows + (of_second ? next : 0) + (m0 - m_first);
 #else
                 // Rows below the last are the last once more; their sums are dropped.
-                global const real *a[TILE];
+                global const real *from = of_second ? A2 : A, *a[TILE];
 
 #pragma unroll
                 for (int i = 0; i < TILE; i++)
-                    a[i] = A + (size_t)min(m0 + i, M - 1) * a_ld + k0;
+                    a[i] = from + (size_t)min(m0 + i, M - 1) * a_ld + k0;
 #endif
+                if (m0 >= m_end) // the last block of the first multiply may be short
+                    continue;
 #pragma unroll
                 for (int i = 0; i < TILE; i++)
 #pragma unroll
@@ -168,7 +219,7 @@ kernel void gemm(uint M, uint N, uint K, real alpha, global const real *restrict
 
 #pragma unroll
                     for (int v = 0; v < VECS; v++)
-                        b[v] = *(local const vec *)(panel + k * PANEL + v * WIDTH);
+                        b[v] = *(PANEL_SPACE const vec *)(panel + k * PANEL + v * WIDTH);
 #pragma unroll
                     for (int i = 0; i < TILE; i++) {
 #if TRANSPOSE_A
@@ -181,31 +232,41 @@ kernel void gemm(uint M, uint N, uint K, real alpha, global const real *restrict
                             sum[i][v] = fma(x, b[v], sum[i][v]);
                     }
                 }
+                if (c_step == 1 && keep == 0.0f && cols == PANEL && m_end - m0 >= TILE) {
+#pragma unroll
+                    for (int i = 0; i < TILE; i++)
+#pragma unroll
+                        for (int v = 0; v < VECS; v++)
+                            vec_store(alpha * sum[i][v], v, to + (size_t)(m0 + i) * c_ld + n0);
+                    continue;
+                }
                 // Through memory, so that the code for ragged edges is there once, not per vector.
 #pragma unroll
                 for (int i = 0; i < TILE; i++)
 #pragma unroll
                     for (int v = 0; v < VECS; v++)
-                        out[i][v] = alpha * sum[i][v];
+                        out[i * VECS + v] = alpha * sum[i][v];
                 for (uint i = 0; i < min((uint)TILE, m_end - m0); i++)
                     for (uint v = 0; v * WIDTH < cols; v++)
-                        store(C + (size_t)(m0 + i) * c_ld + (size_t)(n0 + v * WIDTH) * c_step, c_step,
-                              out[i][v], cols - v * WIDTH, keep);
+                        store(to + (size_t)(m0 + i) * c_ld + (size_t)(n0 + v * WIDTH) * c_step, c_step,
+                              out[i * VECS + v], cols - v * WIDTH, keep);
             }
         }
     }
 }
 
-// C = alpha (sum of `shares` matrices [M, N] in P, `share` apart) + beta C: an item makes n_block columns of
-// a row. C's strides as above.
-kernel void gemm_sum(uint N, uint shares, uint share, global const real *restrict P, real alpha, real beta,
-                     global real *restrict C, uint c_offset, uint c_ld, uint c_step, uint n_block)
+// C = alpha (sum of `shares` matrices [M, N] in P, `share` apart) + beta C, and likewise C2 from what lies
+// M * N further on in P: an item makes n_block columns of a row. C's strides as above.
+kernel void gemm_sum(uint M, uint N, uint shares, uint share, global const real *restrict P, real alpha,
+                     real beta, global real *C, uint c_offset, global real *C2, uint c_offset2, uint c_ld,
+                     uint c_step, uint n_block)
 {
     const uint n_first = get_global_id(0) * n_block, n_end = min(n_first + n_block, N);
-    const uint m = get_global_id(1);
+    const uint row = get_global_id(1);
+    const bool second = row >= M;
 
-    P += (size_t)m * N;
-    C += c_offset + (size_t)m * c_ld;
+    P += (size_t)row * N;
+    C = (second ? C2 + c_offset2 : C + c_offset) + (size_t)(second ? row - M : row) * c_ld;
     for (uint n = n_first; n < n_end; n += WIDTH) {
         const uint cols = min((uint)WIDTH, n_end - n);
         vec sum = 0.0f;

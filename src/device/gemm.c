@@ -90,33 +90,59 @@ static bool prefers_own(const struct clrnn_device *d, const struct clrnn_gemm *g
     return measured < 0 ? d->info.type == CLRNN_DEVICE_CPU : measured;
 }
 
-enum clrnn_status clrnn_launch_gemm(struct clrnn_launches *launches, const struct clrnn_gemm *gemm)
+static enum clrnn_status check_operands(const struct clrnn_device *d, const struct clrnn_gemm *g)
 {
-    const struct clrnn_gemm *g = gemm;
-    struct clrnn_device *d = launches->device;
     const uint32_t a_rows = g->transpose_a ? g->K : g->M, a_columns = g->transpose_a ? g->M : g->K;
     const uint32_t b_rows = g->transpose_b ? g->N : g->K, b_columns = g->transpose_b ? g->K : g->N;
+    const uint64_t extent = (uint64_t)(g->M - 1) * g->c_ld + g->N;
+
+    TRY(check_matrix(d, "C", g->c, g->c_offset, g->c_ld, g->M, g->N));
+    if (!g->M || !g->N || !g->K)
+        return CLRNN_OK;
+    TRY(check_matrix(d, "A", g->a, g->a_offset, g->a_ld, a_rows, a_columns));
+    TRY(check_matrix(d, "B", g->b, g->b_offset, g->b_ld, b_rows, b_columns));
+    if (overlap(g->c, g->c_offset, extent, g->a, g->a_offset, (uint64_t)(a_rows - 1) * g->a_ld + a_columns) ||
+        overlap(g->c, g->c_offset, extent, g->b, g->b_offset, (uint64_t)(b_rows - 1) * g->b_ld + b_columns))
+        return clrnn_error(d->log, CLRNN_ERR_ARG, "gemm: C (%s) lies over A or B", g->c->what);
+    return CLRNN_OK;
+}
+
+static bool is_twin(const struct clrnn_gemm *g, const struct clrnn_gemm *twin)
+{
+    return twin->M == g->M && twin->N == g->N && twin->K == g->K && twin->transpose_a == g->transpose_a &&
+           twin->transpose_b == g->transpose_b && twin->alpha == g->alpha && twin->beta == g->beta &&
+           twin->a_ld == g->a_ld && twin->b_ld == g->b_ld && twin->c_ld == g->c_ld && !twin->twin;
+}
+
+enum clrnn_status clrnn_launch_gemm(struct clrnn_launches *launches, const struct clrnn_gemm *gemm)
+{
+    struct clrnn_device *d = launches->device;
+    struct clrnn_gemm alone = *gemm;
     bool taken = false;
 
     if (d->ref)
         return clrnn_error(d->log, CLRNN_ERR_ARG, "gemm: multiplies do not run on ref");
-    TRY(check_matrix(d, "C", g->c, g->c_offset, g->c_ld, g->M, g->N));
-    if (!g->M || !g->N)
+    if (gemm->twin && !is_twin(gemm, gemm->twin))
+        return clrnn_error(d->log, CLRNN_ERR_ARG, "gemm: the twin of a multiply %ux%ux%u differs in shape",
+                           (unsigned)gemm->M, (unsigned)gemm->N, (unsigned)gemm->K);
+    TRY(check_operands(d, gemm));
+    if (gemm->twin)
+        TRY(check_operands(d, gemm->twin));
+    if (!gemm->M || !gemm->N)
         return CLRNN_OK;
-    if (!g->K)
-        return append_scale(launches, g);
-    TRY(check_matrix(d, "A", g->a, g->a_offset, g->a_ld, a_rows, a_columns));
-    TRY(check_matrix(d, "B", g->b, g->b_offset, g->b_ld, b_rows, b_columns));
-    if (overlap(g->c, g->c_offset, (uint64_t)(g->M - 1) * g->c_ld + g->N, g->a, g->a_offset,
-                (uint64_t)(a_rows - 1) * g->a_ld + a_columns) ||
-        overlap(g->c, g->c_offset, (uint64_t)(g->M - 1) * g->c_ld + g->N, g->b, g->b_offset,
-                (uint64_t)(b_rows - 1) * g->b_ld + b_columns))
-        return clrnn_error(d->log, CLRNN_ERR_ARG, "gemm: C (%s) lies over A or B", g->c->what);
-
-    if (d->gemm == CLRNN_GEMM_OWN || (d->gemm == CLRNN_GEMM_AUTO && prefers_own(d, g)))
-        TRY(append_own(launches, g, &taken));
-    if (taken)
-        return CLRNN_OK;
-    clrnn_tune_apply(d->tune, d);
-    return clrnn_gemm_clblast_append(launches, g);
+    alone.twin = NULL;
+    if (gemm->K && (d->gemm == CLRNN_GEMM_OWN || (d->gemm == CLRNN_GEMM_AUTO && prefers_own(d, &alone)))) {
+        TRY(append_own(launches, gemm, &taken));
+        if (!taken && gemm->twin)
+            TRY(append_own(launches, &alone, &taken));
+        else if (taken)
+            return CLRNN_OK;
+    }
+    if (!gemm->K) {
+        TRY(append_scale(launches, gemm));
+    } else if (!taken) {
+        clrnn_tune_apply(d->tune, d);
+        TRY(clrnn_gemm_clblast_append(launches, &alone));
+    }
+    return gemm->twin ? clrnn_launch_gemm(launches, gemm->twin) : CLRNN_OK;
 }

@@ -12,13 +12,15 @@ struct tiling {
     // (LP_MAX_TGSI_LOOP_ITERATIONS), and unrolls none. Then an item makes one tile, over at most BRIEF_K.
     bool brief;
 };
-enum { BRIEF_K = 1024, SUM_BLOCK = 512, MOST_PARTIAL = 1 << 28 };
+enum { BRIEF_K = 1024, SUM_BLOCK = 512, PACK_SHARE = 256, MOST_PARTIAL = 1 << 28, MOST_PACKED = 1 << 24 };
 
 // One way of cutting C and K: an item owns m_block rows, n_block columns and k_share of K.
 struct cut {
     uint32_t m_block, n_block, k_share;
     uint32_t m_count, n_count, shares; // of items
-    double cycles;                     // estimated, for the whole multiply
+    bool packed;                       // B first, as a launch of its own
+    bool both;                         // each item makes its blocks of a twin too
+    double cycles;                     // estimated, for the whole multiply with its twin
 };
 
 static uint32_t divide_up(uint32_t a, uint32_t b)
@@ -40,58 +42,83 @@ static struct tiling choose_tiling(const struct clrnn_device_info *info)
     return t;
 }
 
+static uint32_t twins(const struct clrnn_gemm *g)
+{
+    return g->twin ? 2 : 1;
+}
+
+static bool twins_share_b(const struct clrnn_gemm *g)
+{
+    return g->twin && g->twin->b == g->b && g->twin->b_offset == g->b_offset;
+}
+
 // Estimated cycles; the weights were measured on AVX-512 (two FMA and two loads a cycle) and are needed
 // only as proportions. The busiest core counts; several cost waking and a quarter item of waiting.
 static double estimate(const struct clrnn_gemm *g, const struct tiling *t, uint32_t cores,
-                       const struct cut *c)
+                       const struct cut *c, bool scattered)
 {
-    const double tiles = divide_up(c->m_block, t->tile), panels = divide_up(c->n_block, t->panel);
+    const double each = c->both ? 2 : 1; // multiplies in an item
+    const double tiles = each * divide_up(c->m_block, t->tile), panels = divide_up(c->n_block, t->panel);
     const double k = c->k_share, vecs = t->panel / t->width,
-                 items = (double)c->m_count * c->n_count * c->shares;
+                 items = twins(g) / each * c->m_count * c->n_count * c->shares;
     const double multiply = tiles * panels * (k * t->tile * vecs / 2 + 100.0 * ceil(k / t->kc));
-    const double pack_b = panels * vecs * k * (g->transpose_b ? 6 : 3);
-    const double pack_a = g->transpose_a ? k * c->m_block / t->width * 3 : 0;
+    const double pack_b = c->packed ? 0 : panels * vecs * k * (g->transpose_b ? 16 : 4);
+    const double pack_all = c->packed ? 8000 + (double)divide_up(g->N, t->panel) * vecs * g->K * 20 / cores : 0;
+    const double pack_a = g->transpose_a ? each * k * c->m_block / t->width * 3 : 0;
     const double sum =
-        c->shares > 1 ? 5000 + (double)g->M * g->N / t->width * (c->shares + 1) * 3 / cores : 0;
-    const double item = multiply + pack_a + pack_b + 500;
+        c->shares > 1 ? 5000 + twins(g) * (double)g->M * g->N / t->width * (c->shares + 1) * 3 / cores : 0;
+    const double store = scattered && c->shares == 1 ? tiles * panels * t->tile * t->panel * ceil(k / t->kc) * 2 : 0;
+    const double item = multiply + pack_a + pack_b + store + 500;
 
-    return (items > 1 ? (ceil(items / cores) + 0.25) * item + 4000 : item) + sum;
+    return (items > 1 ? (ceil(items / cores) + 0.25) * item + 4000 : item) + pack_all + sum;
 }
 
 // The counts and the time of cutting so; more time than any where the shares' results would be too large.
 static struct cut try_cut(const struct clrnn_gemm *g, const struct tiling *t, uint32_t cores, uint32_t rows,
-                          uint32_t panels, uint32_t shares)
+                          uint32_t panels, uint32_t shares, bool packed, bool both, bool scattered)
 {
-    struct cut c = {.n_block = panels * t->panel, .k_share = divide_up(g->K, shares)};
+    struct cut c = {
+        .n_block = panels * t->panel, .k_share = divide_up(g->K, shares), .packed = packed, .both = both};
 
     c.m_count = divide_up(g->M, rows);
     c.m_block = divide_up(divide_up(g->M, c.m_count), t->tile) * t->tile;
     c.m_count = divide_up(g->M, c.m_block);
     c.n_count = divide_up(g->N, c.n_block);
     c.shares = divide_up(g->K, c.k_share);
-    c.cycles =
-        c.shares > 1 && (double)c.shares * g->M * g->N > MOST_PARTIAL ? INFINITY : estimate(g, t, cores, &c);
+    c.cycles = (c.shares > 1 && (double)twins(g) * c.shares * g->M * g->N > MOST_PARTIAL) ||
+                       (both && 2 * divide_up(c.m_block, t->width) * t->width > t->block)
+                   ? INFINITY
+                   : estimate(g, t, cores, &c, scattered);
     return c;
 }
 
-static struct cut choose_cut(const struct clrnn_gemm *g, const struct tiling *t, uint32_t cores)
+// One packed B must serve a twin too.
+static bool may_pack(const struct clrnn_gemm *g, const struct tiling *t)
+{
+    return g->transpose_b && (double)divide_up(g->N, t->panel) * t->panel * g->K <= MOST_PACKED &&
+           (!g->twin || twins_share_b(g));
+}
+
+static struct cut choose_cut(const struct clrnn_gemm *g, const struct tiling *t, uint32_t cores, bool scattered)
 {
     struct cut best = {.cycles = INFINITY};
 
     if (t->brief)
-        return try_cut(g, t, cores, t->tile, 1, divide_up(g->K, BRIEF_K));
+        return try_cut(g, t, cores, t->tile, 1, divide_up(g->K, BRIEF_K), false, false, scattered);
     for (uint32_t rows = t->tile; rows <= t->block; rows *= 2)
         for (uint32_t panels = 1; panels <= 8; panels *= 2)
-            for (uint32_t shares = 1; shares <= 64 && (shares == 1 || g->K / shares >= 64); shares *= 2) {
-                const struct cut c = try_cut(g, t, cores, rows, panels, shares);
+            for (uint32_t shares = 1; shares <= 64 && (shares == 1 || g->K / shares >= 64); shares *= 2)
+                for (int packed = 0; packed <= may_pack(g, t); packed++)
+                    for (int both = 0; both <= twins_share_b(g); both++) {
+                        const struct cut c = try_cut(g, t, cores, rows, panels, shares, packed, both, scattered);
 
-                if (c.cycles < best.cycles)
-                    best = c;
-            }
+                        if (c.cycles < best.cycles)
+                            best = c;
+                    }
     return best;
 }
 
-// The same multiply as C' = op(B)' op(A)': then C's rows are its columns.
+// The same multiply as C' = op(B)' op(A)': then C's rows are its columns. Without the twin.
 static struct clrnn_gemm swapped(const struct clrnn_gemm *g)
 {
     return (struct clrnn_gemm){.transpose_a = !g->transpose_b,
@@ -117,8 +144,8 @@ struct strides {
     uint32_t ld, step;
 };
 
-static struct clrnn_defines defines_of(const struct tiling *t, bool transpose_a,
-                                       struct clrnn_define define[6])
+static struct clrnn_defines defines_of(const struct tiling *t, bool transpose_a, bool packed,
+                                       struct clrnn_define define[7])
 {
     define[0] = (struct clrnn_define){"WIDTH", t->width};
     define[1] = (struct clrnn_define){"TILE", t->tile};
@@ -126,51 +153,100 @@ static struct clrnn_defines defines_of(const struct tiling *t, bool transpose_a,
     define[3] = (struct clrnn_define){"KC", t->kc};
     define[4] = (struct clrnn_define){"TRANSPOSE_A", transpose_a};
     define[5] = (struct clrnn_define){"BLOCK", t->block};
-    return (struct clrnn_defines){6, define};
+    define[6] = (struct clrnn_define){"PACKED", packed};
+    return (struct clrnn_defines){7, define};
 }
 
 static enum clrnn_status append_dot(struct clrnn_launches *launches, const struct clrnn_gemm *g,
                                     const struct tiling *t, uint32_t cores, struct strides c)
 {
-    struct clrnn_define define[6];
+    struct clrnn_define define[7];
     // Four items a core, of no less than about 20 microseconds.
     const uint32_t least = (uint32_t)(1 << 16) / g->K + 1, even = divide_up(g->N, 4 * cores);
     const uint32_t n_block = t->brief ? 4 : divide_up(even > least ? even : least, 4) * 4;
 
     return clrnn_launch_kernel(
-        launches, "gemm", "gemm_dot", defines_of(t, false, define),
+        launches, "gemm", "gemm_dot", defines_of(t, false, false, define),
         (struct clrnn_range){1, {divide_up(g->N, n_block), 1, 1}, {1, 1, 1}}, clrnn_gemm_cost(g),
         ARGS(UINT(g->M), UINT(g->N), UINT(g->K), REAL(g->alpha), BUF(g->a), UINT(g->a_offset), UINT(g->a_ld),
              BUF(g->b), UINT(g->b_offset), UINT(g->b_ld), REAL(g->beta), BUF(g->c), UINT(g->c_offset),
              UINT(c.ld), UINT(c.step), UINT(n_block)));
 }
 
+// B' in panels; every item then reads what it needs.
+static enum clrnn_status append_pack(struct clrnn_launches *launches, const struct clrnn_gemm *g,
+                                     const struct tiling *t, struct clrnn_defines defines,
+                                     struct clrnn_buffer **packed)
+{
+    const uint32_t panels = divide_up(g->N, t->panel);
+
+    TRY(clrnn_launches_scratch(launches, (size_t)panels * t->panel * g->K, packed));
+    return clrnn_launch_kernel(
+        launches, "gemm", "gemm_pack", defines,
+        (struct clrnn_range){2, {panels, divide_up(g->K, PACK_SHARE), 1}, {1, 1, 1}},
+        (struct clrnn_cost){0, 8.0 * g->K * g->N},
+        ARGS(UINT(g->N), UINT(g->K), BUF(g->b), UINT(g->b_offset), UINT(g->b_ld), BUF(*packed), UINT(PACK_SHARE)));
+}
+
+// Where K is shared out, each share's results go to `partial`, [shares, twins, M, N], and are summed after.
 static enum clrnn_status append_tiles(struct clrnn_launches *launches, const struct clrnn_gemm *g,
                                       const struct tiling *t, const struct cut *cut, struct strides c)
 {
-    struct clrnn_define define[6];
-    const struct clrnn_defines defines = defines_of(t, g->transpose_a, define);
-    const uint32_t MN = g->M * g->N; // fits where there are shares
-    struct clrnn_buffer *partial = NULL;
+    struct clrnn_define define[7];
+    const struct clrnn_defines defines = defines_of(t, g->transpose_a, cut->packed, define);
+    const struct clrnn_gemm *second = g->twin ? g->twin : g;
+    const struct clrnn_cost cost = clrnn_gemm_cost(g);
+    const uint32_t MN = g->M * g->N, share = twins(g) * MN; // fit where there are shares
+    const size_t room = t->tile * t->panel + (cut->packed ? 0 : t->kc * t->panel) +
+                        (g->transpose_a ? t->kc * t->block : 0);
+    struct clrnn_buffer *partial = NULL, *packed = NULL;
 
+    if (cut->packed)
+        TRY(append_pack(launches, g, t, defines, &packed));
     if (cut->shares > 1)
-        TRY(clrnn_launches_scratch(launches, (size_t)cut->shares * MN, &partial));
+        TRY(clrnn_launches_scratch(launches, (size_t)cut->shares * share, &partial));
     TRY(clrnn_launch_kernel(
         launches, "gemm", "gemm", defines,
-        (struct clrnn_range){3, {cut->n_count, cut->m_count, cut->shares}, {1, 1, 1}}, clrnn_gemm_cost(g),
+        (struct clrnn_range){3, {cut->n_count, (cut->both ? 1 : twins(g)) * cut->m_count, cut->shares}, {1, 1, 1}},
+        (struct clrnn_cost){twins(g) * cost.flops, twins(g) * cost.bytes},
         ARGS(UINT(g->M), UINT(g->N), UINT(g->K), REAL(partial ? 1 : g->alpha), BUF(g->a), UINT(g->a_offset),
-             UINT(g->a_ld), BUF(g->b), UINT(g->b_offset), UINT(g->b_ld), UINT(g->transpose_b),
-             REAL(partial ? 0 : g->beta), BUF(partial ? partial : g->c), UINT(partial ? 0 : g->c_offset),
-             UINT(partial ? g->N : c.ld), UINT(partial ? 1 : c.step), UINT(partial ? MN : 0),
-             UINT(cut->m_block), UINT(cut->n_block), UINT(cut->k_share))));
+             BUF(packed ? packed : g->b), UINT(packed ? 0 : g->b_offset), BUF(partial ? partial : g->c),
+             UINT(partial ? 0 : g->c_offset), BUF(second->a), UINT(second->a_offset),
+             BUF(packed ? packed : second->b), UINT(packed ? 0 : second->b_offset),
+             BUF(partial ? partial : second->c), UINT(partial ? MN : second->c_offset), UINT(cut->both),
+             UINT(g->a_ld), UINT(g->b_ld), UINT(g->transpose_b), REAL(partial ? 0 : g->beta),
+             UINT(partial ? g->N : c.ld), UINT(partial ? 1 : c.step), UINT(partial ? share : 0),
+             UINT(cut->m_block), UINT(cut->n_block), UINT(cut->k_share), LOCAL(room * sizeof(float)))));
     if (!partial)
         return CLRNN_OK;
-    return clrnn_launch_kernel(launches, "gemm", "gemm_sum", defines,
-                               (struct clrnn_range){2, {divide_up(g->N, SUM_BLOCK), g->M, 1}, {1, 1, 1}},
-                               (struct clrnn_cost){0, 4.0 * (cut->shares + 1) * g->M * g->N},
-                               ARGS(UINT(g->N), UINT(cut->shares), UINT(MN), BUF(partial), REAL(g->alpha),
-                                    REAL(g->beta), BUF(g->c), UINT(g->c_offset), UINT(c.ld), UINT(c.step),
-                                    UINT(SUM_BLOCK)));
+    return clrnn_launch_kernel(
+        launches, "gemm", "gemm_sum", defines,
+        (struct clrnn_range){2, {divide_up(g->N, SUM_BLOCK), twins(g) * g->M, 1}, {1, 1, 1}},
+        (struct clrnn_cost){0, 4.0 * (cut->shares + 1) * share},
+        ARGS(UINT(g->M), UINT(g->N), UINT(cut->shares), UINT(share), BUF(partial), REAL(g->alpha),
+             REAL(g->beta), BUF(g->c), UINT(g->c_offset), BUF(second->c), UINT(second->c_offset), UINT(c.ld),
+             UINT(c.step), UINT(SUM_BLOCK)));
+}
+
+static bool counts_in_32_bits(const struct clrnn_gemm *g)
+{
+    return g->a_offset <= UINT32_MAX && g->b_offset <= UINT32_MAX && g->c_offset <= UINT32_MAX &&
+           g->M <= INT32_MAX && g->N <= INT32_MAX && g->K <= INT32_MAX;
+}
+
+// How a multiply is done: as it stands or swapped, and cut how.
+struct way {
+    bool swap;
+    struct cut cut;
+};
+
+static struct way choose_way(const struct clrnn_gemm *g, const struct clrnn_gemm *other, const struct tiling *t,
+                             uint32_t cores)
+{
+    const struct cut cut = choose_cut(g, t, cores, false), other_cut = choose_cut(other, t, cores, true);
+    const bool swap = other_cut.cycles < cut.cycles;
+
+    return (struct way){swap, swap ? other_cut : cut};
 }
 
 enum clrnn_status clrnn_gemm_own_prepare(struct clrnn_launches *launches, const struct clrnn_gemm *gemm,
@@ -179,25 +255,31 @@ enum clrnn_status clrnn_gemm_own_prepare(struct clrnn_launches *launches, const 
     const struct clrnn_device_info *info = clrnn_device_info(clrnn_launches_device(launches));
     const struct tiling t = choose_tiling(info);
     const uint32_t cores = info->compute_units ? info->compute_units : 1;
-    const struct clrnn_gemm other = swapped(gemm);
     const struct strides along = {gemm->c_ld, 1}, across = {1, gemm->c_ld};
-    struct cut cut, other_cut;
+    const bool dot = !gemm->transpose_a && gemm->transpose_b && (gemm->M <= 4 || gemm->N <= 4) &&
+                     !(t.brief && gemm->K > BRIEF_K);
+    struct clrnn_gemm other = swapped(gemm), other_twin;
+    double alone = INFINITY; // a twin's cycles without the other
+    struct way way;
 
-    // The kernels count in 32 bits.
-    *taken = gemm->a_offset <= UINT32_MAX && gemm->b_offset <= UINT32_MAX && gemm->c_offset <= UINT32_MAX &&
-             gemm->M <= INT32_MAX && gemm->N <= INT32_MAX && gemm->K <= INT32_MAX;
+    *taken = counts_in_32_bits(gemm) && (!gemm->twin || (!dot && counts_in_32_bits(gemm->twin)));
     if (!*taken)
         return CLRNN_OK;
-    if (!gemm->transpose_a && gemm->transpose_b && (gemm->M <= 4 || gemm->N <= 4) &&
-        !(t.brief && gemm->K > BRIEF_K))
+    if (dot)
         return gemm->M <= gemm->N ? append_dot(launches, gemm, &t, cores, along)
                                   : append_dot(launches, &other, &t, cores, across);
-    cut = choose_cut(gemm, &t, cores);
-    other_cut = choose_cut(&other, &t, cores);
-    *taken = isfinite(cut.cycles) || isfinite(other_cut.cycles);
+    if (gemm->twin) {
+        struct clrnn_gemm single = *gemm;
+
+        single.twin = NULL;
+        alone = choose_way(&single, &other, &t, cores).cut.cycles;
+        other_twin = swapped(gemm->twin);
+        other.twin = &other_twin;
+    }
+    way = choose_way(gemm, &other, &t, cores);
+    *taken = isfinite(way.cut.cycles) && way.cut.cycles <= 2 * alone;
     if (!*taken)
         return CLRNN_OK;
-    if (1.25 * other_cut.cycles < cut.cycles) // scattered stores must be worth it
-        return append_tiles(launches, &other, &t, &other_cut, across);
-    return append_tiles(launches, gemm, &t, &cut, along);
+    return way.swap ? append_tiles(launches, &other, &t, &way.cut, across)
+                    : append_tiles(launches, gemm, &t, &way.cut, along);
 }

@@ -82,6 +82,8 @@ struct clrnn_gemm {
     struct clrnn_buffer *a, *b, *c;
     size_t a_offset, b_offset, c_offset;
     uint32_t a_ld, b_ld, c_ld;
+    const struct clrnn_gemm *twin; // NULL, or one that differs in its buffers and offsets alone and may run
+                                   // at the same time: two small multiplies keep more cores busy than one
 };
 enum clrnn_status clrnn_launch_gemm(struct clrnn_launches *launches, const struct clrnn_gemm *gemm);
 

@@ -57,22 +57,25 @@ uint32_t clrnn_rnn_width(const struct clrnn_launches *l)
 enum clrnn_status clrnn_rnn_input_gates(struct clrnn_launches *l, const struct clrnn_rnn *r,
                                         struct clrnn_buffer *pre)
 {
+    struct clrnn_gemm m[2];
+
     for (uint32_t d = 0; d < r->D; d++)
-        TRY(clrnn_launch_gemm(l, &(struct clrnn_gemm){
-                                     .transpose_b = true,
-                                     .M = (uint32_t)rows_of(r),
-                                     .N = r->G * r->H,
-                                     .K = r->C,
-                                     .alpha = 1,
-                                     .a = r->x,
-                                     .a_ld = r->C,
-                                     .b = r->weight_ih[d],
-                                     .b_ld = r->C,
-                                     .c = pre,
-                                     .c_offset = d * clrnn_rnn_pre_direction(r),
-                                     .c_ld = clrnn_rnn_pre_ld(r),
-                                 }));
-    return CLRNN_OK;
+        m[d] = (struct clrnn_gemm){
+            .transpose_b = true,
+            .M = (uint32_t)rows_of(r),
+            .N = r->G * r->H,
+            .K = r->C,
+            .alpha = 1,
+            .a = r->x,
+            .a_ld = r->C,
+            .b = r->weight_ih[d],
+            .b_ld = r->C,
+            .c = pre,
+            .c_offset = d * clrnn_rnn_pre_direction(r),
+            .c_ld = clrnn_rnn_pre_ld(r),
+        };
+    m[0].twin = r->D > 1 ? &m[1] : NULL;
+    return clrnn_launch_gemm(l, &m[0]);
 }
 
 static bool walk_fits(const struct clrnn_launches *l, const struct clrnn_rnn *r)
@@ -117,39 +120,51 @@ enum clrnn_status clrnn_rnn_fwd(struct clrnn_launches *launches, const struct cl
     return r.walk == CLRNN_WALK_STEPS ? clrnn_rnn_steps_fwd(launches, &r) : clrnn_rnn_sequence_fwd(launches, &r);
 }
 
+// The two directions' multiplies, those whose result is wanted, side by side.
+static enum clrnn_status launch_both(struct clrnn_launches *l, struct clrnn_gemm m[2])
+{
+    if (m[0].c && m[1].c)
+        m[0].twin = &m[1];
+    return m[0].c || m[1].c ? clrnn_launch_gemm(l, m[0].c ? &m[0] : &m[1]) : CLRNN_OK;
+}
+
 // dW_hh [G*H, H] = dgates^T h_prev. Row r of the gates meets row r - N of y (reverse: r + N), so one
 // multiply over T-1 steps does it. gru: the hidden side's n stands in column block 3 of the gates.
-static enum clrnn_status hidden_weight_gradient(struct clrnn_launches *l, const struct clrnn_rnn *r,
-                                                uint32_t d)
+static enum clrnn_status hidden_weight_gradients(struct clrnn_launches *l, const struct clrnn_rnn *r)
 {
-    const size_t ld = (size_t)r->R * r->H, gates = d * rows_of(r) * ld;
-    const size_t dgates_first = gates + (d ? 0 : r->N * ld);
-    const size_t h_first = d * (size_t)r->H + (d ? (size_t)r->N * r->D * r->H : 0);
-    struct clrnn_gemm m = {
-        .transpose_a = true,
-        .M = r->cell == CLRNN_CELL_GRU ? 2 * r->H : r->G * r->H,
-        .N = r->H,
-        .K = (r->T - 1) * r->N,
-        .alpha = 1,
-        .a = r->gates,
-        .a_offset = dgates_first,
-        .a_ld = (uint32_t)ld,
-        .b = r->y,
-        .b_offset = h_first,
-        .b_ld = r->D * r->H,
-        .c = r->dweight_hh[d],
-        .c_ld = r->H,
-    };
+    const size_t ld = (size_t)r->R * r->H;
+    struct clrnn_gemm m[2] = {{.c = NULL}};
 
-    if (r->T == 1)
-        return clrnn_launch_zero(l, r->dweight_hh[d]);
-    TRY(clrnn_launch_gemm(l, &m));
-    if (r->cell != CLRNN_CELL_GRU)
+    for (uint32_t d = 0; d < r->D; d++) {
+        if (r->T == 1 && r->dweight_hh[d])
+            TRY(clrnn_launch_zero(l, r->dweight_hh[d]));
+        if (r->T == 1)
+            continue;
+        m[d] = (struct clrnn_gemm){
+            .transpose_a = true,
+            .M = r->cell == CLRNN_CELL_GRU ? 2 * r->H : r->G * r->H,
+            .N = r->H,
+            .K = (r->T - 1) * r->N,
+            .alpha = 1,
+            .a = r->gates,
+            .a_offset = d * rows_of(r) * ld + (d ? 0 : r->N * ld),
+            .a_ld = (uint32_t)ld,
+            .b = r->y,
+            .b_offset = d * (size_t)r->H + (d ? (size_t)r->N * r->D * r->H : 0),
+            .b_ld = r->D * r->H,
+            .c = r->dweight_hh[d],
+            .c_ld = r->H,
+        };
+    }
+    TRY(launch_both(l, m));
+    if (r->cell != CLRNN_CELL_GRU || r->T == 1)
         return CLRNN_OK;
-    m.M = r->H;
-    m.a_offset += 3 * (size_t)r->H;
-    m.c_offset = 2 * (size_t)r->H * r->H;
-    return clrnn_launch_gemm(l, &m);
+    for (uint32_t d = 0; d < r->D; d++) {
+        m[d].M = r->H;
+        m[d].a_offset += 3 * (size_t)r->H;
+        m[d].c_offset = 2 * (size_t)r->H * r->H;
+    }
+    return launch_both(l, m);
 }
 
 // Gate gradients are 0 in padding, yet 0 times what x may hold there need not be.
@@ -165,29 +180,28 @@ static enum clrnn_status without_padding(struct clrnn_launches *l, struct clrnn_
     return CLRNN_OK;
 }
 
-static enum clrnn_status weight_gradients(struct clrnn_launches *l, const struct clrnn_rnn *r, uint32_t d)
+// dW_ih [G*H, C] = dgates^T x.
+static enum clrnn_status input_weight_gradients(struct clrnn_launches *l, const struct clrnn_rnn *r)
 {
     const uint32_t rows = (uint32_t)rows_of(r), ld = r->R * r->H;
-    const struct clrnn_gemm ih = {
-        .transpose_a = true,
-        .M = r->G * r->H,
-        .N = r->C,
-        .K = rows,
-        .alpha = 1,
-        .a = r->gates,
-        .a_offset = (size_t)d * rows * ld,
-        .a_ld = ld,
-        .b = r->x,
-        .b_ld = r->C,
-        .c = r->dweight_ih[d],
-        .c_ld = r->C,
-    };
+    struct clrnn_gemm m[2] = {{.c = NULL}};
 
-    if (r->dweight_ih[d])
-        TRY(clrnn_launch_gemm(l, &ih));
-    if (r->dweight_hh[d])
-        TRY(hidden_weight_gradient(l, r, d));
-    return CLRNN_OK;
+    for (uint32_t d = 0; d < r->D; d++)
+        m[d] = (struct clrnn_gemm){
+            .transpose_a = true,
+            .M = r->G * r->H,
+            .N = r->C,
+            .K = rows,
+            .alpha = 1,
+            .a = r->gates,
+            .a_offset = (size_t)d * rows * ld,
+            .a_ld = ld,
+            .b = r->x,
+            .b_ld = r->C,
+            .c = r->dweight_ih[d],
+            .c_ld = r->C,
+        };
+    return launch_both(l, m);
 }
 
 // Column sums of the gate gradients, in blocks of rows first unless the walk over the steps left such sums
@@ -269,8 +283,8 @@ enum clrnn_status clrnn_rnn_bwd(struct clrnn_launches *launches, const struct cl
     TRY(r.walk == CLRNN_WALK_STEPS ? clrnn_rnn_steps_bwd(launches, &r)
                                    : clrnn_rnn_sequence_bwd(launches, &r, &bias));
     TRY(without_padding(launches, &r));
-    for (uint32_t d = 0; d < r.D; d++)
-        TRY(weight_gradients(launches, &r, d));
+    TRY(input_weight_gradients(launches, &r));
+    TRY(hidden_weight_gradients(launches, &r));
     TRY(bias_gradients(launches, &r, &bias));
     return r.dx ? input_gradient(launches, &r) : CLRNN_OK;
 }

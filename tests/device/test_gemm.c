@@ -211,6 +211,7 @@ static void test_shapes_of_training(void **state)
         {300, 2, 70, false, true},   {2, 300, 70, true, false},    {300, 2, 70, false, false},
         {300, 3, 70, true, true},    {130, 70, 600, true, false},  {200, 520, 300, false, false},
         {400, 1, 1, false, false},   {3, 1100, 3000, true, false},
+        {900, 70, 600, false, true}, {70, 900, 270, false, true},
     };
     struct clrnn_device *device = need_device(state);
     const size_t count = is_slow(device) ? 5 : sizeof(shapes) / sizeof(shapes[0]);
@@ -226,6 +227,79 @@ static void test_shapes_of_training(void **state)
                                    .beta = (float)beta};
 
             check(device, g, 3 * beta, i);
+        }
+}
+
+// Two multiplies side by side give what each gives alone, whatever they have in common.
+static void check_twins(struct clrnn_device *device, struct clrnn_gemm g, bool same_a, bool same_b, uint64_t seed)
+{
+    const size_t a_count = (size_t)g.M * g.K, b_count = (size_t)g.K * g.N, c_count = (size_t)g.M * g.N;
+    struct clrnn_random r = {.seed = seed};
+    struct stored a = make(&r, 2, a_count, 0, 0, NAN), b = make(&r, 2, b_count, 0, 0, NAN);
+    struct stored c = make(&r, 2, c_count, 0, 0, sentinel);
+    float *alone = malloc(c.count * sizeof(*alone)), *got = malloc(c.count * sizeof(*got));
+    struct clrnn_launches *launches = NULL;
+    struct clrnn_gemm twin;
+
+    assert_non_null(alone);
+    assert_non_null(got);
+    g.a = upload(device, &a);
+    g.b = upload(device, &b);
+    g.c = upload(device, &c);
+    g.a_ld = g.transpose_a ? g.M : g.K;
+    g.b_ld = g.transpose_b ? g.K : g.N;
+    g.c_ld = g.N;
+    twin = g;
+    twin.a_offset = same_a ? 0 : a_count;
+    twin.b_offset = same_b ? 0 : b_count;
+    twin.c_offset = c_count;
+    for (int both = 0; both < 2; both++) {
+        g.twin = both ? &twin : NULL;
+        assert_int_equal(clrnn_launches_create(device, &launches), CLRNN_OK);
+        assert_int_equal(clrnn_launches_op(launches, "test"), CLRNN_OK);
+        assert_int_equal(clrnn_launch_gemm(launches, &g), CLRNN_OK);
+        if (!both)
+            assert_int_equal(clrnn_launch_gemm(launches, &twin), CLRNN_OK);
+        assert_int_equal(clrnn_buffer_write_f32(g.c, 0, c.count, c.data), CLRNN_OK);
+        assert_int_equal(clrnn_launches_run(launches), CLRNN_OK);
+        assert_int_equal(clrnn_buffer_read_f32(g.c, 0, c.count, both ? got : alone), CLRNN_OK);
+        clrnn_launches_destroy(&launches);
+    }
+    // Terms are at most 1 each: two roundings for every sum of them, in another order
+    for (size_t i = 0; i < c.count; i++)
+        if (!(fabs((double)got[i] - alone[i]) <= fmin(g.K + 3.0, 40) * 0x1p-23 * (g.K + 2.0)))
+            fail_msg("twins %ux%ux%u %c%c same A %d B %d beta %g: C[%zu] is %.9g, alone %.9g", g.M, g.N, g.K,
+                     "NT"[g.transpose_a], "NT"[g.transpose_b], same_a, same_b, (double)g.beta, i, (double)got[i],
+                     (double)alone[i]);
+    clrnn_buffer_destroy(&g.a);
+    clrnn_buffer_destroy(&g.b);
+    clrnn_buffer_destroy(&g.c);
+    free(a.data);
+    free(b.data);
+    free(c.data);
+    free(alone);
+    free(got);
+}
+
+static void test_twins(void **state)
+{
+    static const uint32_t shapes[][3] = {{7, 9, 5},      {64, 64, 130}, {64, 70, 600},
+                                         {64, 500, 64},  {1, 3, 40},    {29, 64, 1300},
+                                         {300, 40, 300}, {64, 64, 2474}};
+    struct clrnn_device *device = need_device(state);
+    const size_t count = is_slow(device) ? 2 : sizeof(shapes) / sizeof(shapes[0]);
+
+    for (size_t i = 0; i < count; i++)
+        for (unsigned kind = 0; kind < 32; kind++) {
+            const struct clrnn_gemm g = {.M = shapes[i][0],
+                                         .N = shapes[i][1],
+                                         .K = shapes[i][2],
+                                         .transpose_a = kind & 1,
+                                         .transpose_b = kind & 2,
+                                         .alpha = 1,
+                                         .beta = kind & 4 ? 1 : 0};
+
+            check_twins(device, g, kind & 8, kind & 16, 100 * i + kind);
         }
 }
 
@@ -245,6 +319,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_awkward_sizes),
         cmocka_unit_test(test_shapes_of_training),
+        cmocka_unit_test(test_twins),
         cmocka_unit_test(test_nothing_to_sum),
     };
 
