@@ -25,17 +25,25 @@ static inline real squares(global const real *grads, uint first, uint last, real
                            local real *room)
 {
     realv top[WAYS], sum[WAYS];
+    uint e = first + LANE * WIDTH;
 
+#pragma unroll
     for (uint k = 0; k < WAYS; k++)
         top[k] = sum[k] = 0.0f;
-    for (uint e = first + LANE * WIDTH; e < last; e += WAYS * STEP)
-        for (uint k = 0; k < WAYS; k++)
-            if (e + k * STEP < last) {
-                const realv v = load(grads + e + k * STEP, last - (e + k * STEP)) * scale;
+    for (; e + (WAYS - 1) * STEP + WIDTH <= last; e += WAYS * STEP)
+#pragma unroll
+        for (uint k = 0; k < WAYS; k++) {
+            const realv v = load(grads + e + k * STEP, WIDTH) * scale;
 
-                top[k] = fmax(top[k], fabs(v));
-                sum[k] = fma(v, v, sum[k]);
-            }
+            top[k] = fmax(top[k], fabs(v));
+            sum[k] = fma(v, v, sum[k]);
+        }
+    for (; e < last; e += STEP) {
+        const realv v = load(grads + e, last - e) * scale;
+
+        top[0] = fmax(top[0], fabs(v));
+        sum[0] = fma(v, v, sum[0]);
+    }
     *most = LANE_MAX(max_of(fmax(fmax(top[0], top[1]), fmax(top[2], top[3]))), room);
     return LANE_SUM(sum_of((sum[0] + sum[1]) + (sum[2] + sum[3])), room);
 }
