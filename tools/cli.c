@@ -39,51 +39,65 @@ int cli_usage(const struct cli *cli, const char *format, ...)
 
 // ---------------------------------------------------------------- tables
 
-enum { COMMON_MOST = 10 };
+// What every command understands.
+struct common {
+    struct cli_option option[9];
+    size_t count;
+    bool help, version;
+};
 
-// The options of every command; returns how many.
-static size_t common_options(struct cli *cli, const struct cli_spec *spec, bool *help, bool *version,
-                             struct cli_option table[COMMON_MOST])
+static void common_init(struct common *c, struct cli *cli, const struct cli_spec *spec)
 {
     const struct cli_option options[] = {
         {"device", CLI_TEXT, "SPEC", "P:D as `clinfo -l` numbers them, cpu, gpu, ref, or part of a name",
          &cli->device},
-        {"set", CLI_LIST, "KEY=VALUE", "change any config key, as train.epochs=3 (repeatable)", &cli->set},
         {"gemm", CLI_TEXT, "WHICH", "matrix multiplies by auto, own or clblast", &cli->gemm},
         {"no-tune", CLI_FLAG, NULL, "ignore what `clrnn tune` remembered", &cli->no_tune},
-        {"quiet", CLI_FLAG, NULL, "no progress, only errors and warnings", &cli->quiet},
+        {"set", CLI_LIST, "KEY=VALUE", "change any config key, as train.epochs=3 (repeatable)", &cli->set},
+        {"quiet", CLI_FLAG, NULL, "no progress: only results, warnings and errors", &cli->quiet},
         {"verbose", CLI_FLAG, NULL, "say more", &cli->verbose},
-        {"help", CLI_FLAG, NULL, "this text", help},
-        {"version", CLI_FLAG, NULL, "the version", version},
+        {"help", CLI_FLAG, NULL, "this text", &c->help},
+        {"version", CLI_FLAG, NULL, "the version", &c->version},
         {"json", CLI_FLAG, NULL, "the result as JSON", &cli->json},
     };
-    const size_t count = ARRAY_SIZE(options) - !spec->takes_json;
 
-    memcpy(table, options, count * sizeof(*table));
-    return count;
+    *c = (struct common){.count = ARRAY_SIZE(options) - !spec->takes_json};
+    memcpy(c->option, options, sizeof(options));
 }
 
-static void print_options(const struct cli_option *option, size_t count)
+// Whether an option is taken by every command but has no effect on this one.
+static bool is_idle(const struct cli *cli, const struct cli_spec *spec, const struct cli_option *option)
+{
+    const void *const target = option->target;
+
+    return (spec->without_device &&
+            (target == &cli->device || target == &cli->gemm || target == &cli->no_tune)) ||
+           (spec->without_config && target == &cli->set);
+}
+
+static void print_options(const struct cli *cli, const struct cli_spec *spec, const struct cli_option *option,
+                          size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         char left[64];
 
+        if (is_idle(cli, spec, &option[i]))
+            continue;
         snprintf(left, sizeof(left), "--%s%s%s", option[i].name, option[i].value ? " " : "",
                  option[i].value ? option[i].value : "");
         printf("  %-22s  %s\n", left, option[i].help);
     }
 }
 
-static void print_help(const struct cli *cli, const struct cli_spec *spec, const struct cli_option *common,
-                       size_t common_count)
+static void print_help(const struct cli *cli, const struct cli_spec *spec, const struct common *common)
 {
     printf("usage: clrnn %s %s\n\n%s\n", cli->command, spec->usage, spec->text);
     if (spec->option_count) {
         printf("\nOptions\n");
-        print_options(spec->option, spec->option_count);
+        print_options(cli, spec, spec->option, spec->option_count);
     }
     printf("\nCommon options\n");
-    print_options(common, common_count);
+    print_options(cli, spec, common->option, common->count);
     if (spec->examples)
         printf("\nExamples\n%s", spec->examples);
     printf("\nExit status: 0 done; 1 the work failed; 2 wrong usage or config; 3 bad data or model file;\n"
@@ -110,8 +124,7 @@ static bool store(const struct cli_option *o, const char *value, const char **ex
     errno = 0;
     switch (o->kind) {
     case CLI_FLAG:
-    case CLI_UNFLAG:
-        *(bool *)o->target = o->kind == CLI_FLAG;
+        *(bool *)o->target = true;
         return true;
     case CLI_TEXT:
         *(const char **)o->target = value;
@@ -127,38 +140,44 @@ static bool store(const struct cli_option *o, const char *value, const char **ex
     }
     case CLI_UINT:
     case CLI_SEED:
-        *expected = o->kind == CLI_UINT ? "a whole number from 0 to 4294967295" : "a whole number from 0";
+        *expected = o->kind == CLI_UINT ? "a whole number from 1 to 4294967295" : "a whole number from 0";
         number = strtoull(value, &end, 10);
-        if (errno || end == value || *end || strchr(value, '-') || (o->kind == CLI_UINT && number > UINT32_MAX))
+        if (errno || end == value || *end || strchr(value, '-') ||
+            (o->kind == CLI_UINT && (number == 0 || number > UINT32_MAX)))
             return false;
         if (o->kind == CLI_UINT)
             *(uint32_t *)o->target = (uint32_t)number;
         else
             *(uint64_t *)o->target = number;
         return true;
-    case CLI_REAL:
-        *expected = "a number";
-        *(double *)o->target = strtod(value, &end);
-        return end != value && !*end;
+    case CLI_REAL: {
+        const double real = strtod(value, &end);
+
+        *expected = "a number above 0";
+        if (end == value || *end || !(real > 0 && isfinite(real)))
+            return false;
+        *(double *)o->target = real;
+        return true;
+    }
     }
     return false;
 }
 
 // Takes the option argv[*at]; false after reporting what is wrong with it.
-static bool take_option(struct cli *cli, const struct cli_spec *spec, const struct cli_option *common,
-                        size_t common_count, int argc, char **argv, int *at)
+static bool take_option(struct cli *cli, const struct cli_spec *spec, const struct common *common, int argc,
+                        char **argv, int *at)
 {
     const char *name = argv[*at] + 2, *equals = strchr(name, '='), *value = NULL, *expected = "";
     const size_t length = equals ? (size_t)(equals - name) : strlen(name);
     const struct cli_option *o = find(spec->option, spec->option_count, name, length);
 
     if (!o)
-        o = find(common, common_count, name, length);
+        o = find(common->option, common->count, name, length);
     if (!o) {
         cli_usage(cli, "unknown option %s", argv[*at]);
         return false;
     }
-    if (o->kind == CLI_FLAG || o->kind == CLI_UNFLAG) {
+    if (o->kind == CLI_FLAG) {
         if (equals) {
             cli_usage(cli, "--%s takes no value", o->name);
             return false;
@@ -175,25 +194,28 @@ static bool take_option(struct cli *cli, const struct cli_spec *spec, const stru
         cli_usage(cli, "--%s %s: expected %s", o->name, value, expected);
         return false;
     }
+    if (is_idle(cli, spec, o))
+        print_message(cli, CLRNN_LOG_WARNING,
+                      o->target == &cli->set ? "--set changes nothing here: no config is read"
+                                             : "options on the device change nothing here: none is used");
     return true;
 }
 
 bool cli_parse(struct cli *cli, const struct cli_spec *spec, int argc, char **argv, int *status)
 {
-    struct cli_option common[COMMON_MOST];
-    bool help = false, version = false, options_end = false;
-    size_t common_count;
+    struct common common;
+    bool options_end = false;
 
-    *cli = (struct cli){.command = argv[0]};
+    *cli = (struct cli){.command = argv[0], .colour = isatty(STDERR_FILENO) && !getenv("NO_COLOR")};
     *status = clrnn_status_exit(CLRNN_ERR_ARG);
-    common_count = common_options(cli, spec, &help, &version, common);
+    common_init(&common, cli, spec);
     for (int i = 1; i < argc; i++) {
         if (!options_end && !strcmp(argv[i], "--")) {
             options_end = true;
         } else if (!options_end && !strcmp(argv[i], "-h")) {
-            help = true;
+            common.help = true;
         } else if (!options_end && !strncmp(argv[i], "--", 2)) {
-            if (!take_option(cli, spec, common, common_count, argc, argv, &i))
+            if (!take_option(cli, spec, &common, argc, argv, &i))
                 return false;
         } else if (!options_end && argv[i][0] == '-' && argv[i][1]) {
             cli_usage(cli, "unknown option %s", argv[i]);
@@ -205,19 +227,18 @@ bool cli_parse(struct cli *cli, const struct cli_spec *spec, int argc, char **ar
             cli->argument[cli->argument_count++] = argv[i];
         }
     }
-    if (help || version) {
-        if (help)
-            print_help(cli, spec, common, common_count);
+    if (common.help || common.version) {
+        if (common.help)
+            print_help(cli, spec, &common);
         else
             printf("clrnn %s\n", clrnn_version());
         *status = cli_finish(cli, CLRNN_OK);
         return false;
     }
     if (cli->argument_count < spec->least) {
-        cli_usage(cli, "usage: clrnn %s %s", cli->command, spec->usage);
+        cli_usage(cli, "an argument is missing: clrnn %s %s", cli->command, spec->usage);
         return false;
     }
-    cli->colour = isatty(STDERR_FILENO) && !getenv("NO_COLOR");
     cli->log = (struct clrnn_log){print_message, cli,
                                   cli->quiet     ? CLRNN_LOG_WARNING
                                   : cli->verbose ? CLRNN_LOG_DEBUG
@@ -315,6 +336,12 @@ const char *cli_bytes(double bytes, char text[32])
         unit++;
     }
     snprintf(text, 32, unit && bytes < 99.95 ? "%.1f %s" : "%.0f %s", bytes, units[unit]);
+    return text;
+}
+
+const char *cli_count(uint64_t count, const char *noun, char text[32])
+{
+    snprintf(text, 32, "%llu %s%s", (unsigned long long)count, noun, count == 1 ? "" : "s");
     return text;
 }
 

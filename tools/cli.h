@@ -10,13 +10,12 @@
 
 /** How an option's value is read, and the type of what `target` points to. */
 enum cli_kind {
-    CLI_FLAG,   // bool: no value; sets it
-    CLI_UNFLAG, // bool: no value; clears it
-    CLI_TEXT,   // const char *
-    CLI_LIST,   // struct cli_list: repeatable
-    CLI_UINT,   // uint32_t
-    CLI_SEED,   // uint64_t
-    CLI_REAL,   // double
+    CLI_FLAG, // bool: no value; sets it
+    CLI_TEXT, // const char *
+    CLI_LIST, // struct cli_list: repeatable
+    CLI_UINT, // uint32_t from 1: the library takes 0 for "the default"
+    CLI_SEED, // uint64_t
+    CLI_REAL, // double above 0
 };
 
 struct cli_list {
@@ -50,6 +49,7 @@ struct cli_spec {
     const char *text;    // a few paragraphs
     size_t least, most;  // positional arguments
     bool takes_json;
+    bool without_device, without_config; // --device and its like, or --set, change nothing here
     size_t option_count;
     const struct cli_option *option;
     const char *examples;
@@ -95,24 +95,26 @@ int cli_finish(const struct cli *cli, enum clrnn_status status);
 
 /** "1.4 GB", "12.5 kB" into text; returns it. */
 const char *cli_bytes(double bytes, char text[32]);
+/** "1 step", "20 steps" into text; returns it. */
+const char *cli_count(uint64_t count, const char *noun, char text[32]);
 /** "1h02m", "3m20s", "14s" into text; returns it. */
 const char *cli_duration(double seconds, char text[32]);
 
 // The subcommands; each returns the exit status.
-#define CLI_COMMANDS(X)                                                          \
+#define CLI_COMMANDS(X) \
     X(devices, "what OpenCL devices there are, and whether each computes right") \
-    X(train, "train; writes a run folder")                                       \
-    X(eval, "loss, accuracy, confusion matrix, precision, recall, F1")           \
-    X(predict, "logits, probabilities or classes, as .npy or .csv")              \
-    X(overfit, "can this model learn one single batch by heart?")                \
-    X(grow, "from one RNN layer + linear, add one part at a time")               \
-    X(doctor, "why does this not learn: findings, evidence, remedy")             \
-    X(plan, "the launches a training step consists of: shapes, FLOPs, bytes")    \
-    X(compare, "the same run on every device: same numbers? how fast?")          \
-    X(bench, "speed on one device")                                               \
-    X(tune, "measure multiplies of these shapes, remember the best")               \
-    X(cache, "what built programs are kept on disk; throw them away")            \
-    X(synth, "make a data set in the seed's shape, or a classic sequence task")  \
+    X(train, "train; writes a run folder") \
+    X(eval, "loss, accuracy, confusion matrix, precision, recall, F1") \
+    X(predict, "logits, probabilities or classes, as .npy or .csv") \
+    X(overfit, "can this model learn one single batch by heart?") \
+    X(grow, "from one RNN layer + linear, add one part at a time") \
+    X(doctor, "why does this not learn: findings, evidence, remedy") \
+    X(plan, "the launches a training step consists of: shapes, FLOPs, bytes") \
+    X(compare, "the same run on every device: same numbers? how fast?") \
+    X(bench, "speed on one device") \
+    X(tune, "measure multiplies of these shapes, remember the best") \
+    X(cache, "what built programs are kept on disk; throw them away") \
+    X(synth, "make a data set in the seed's shape, or a classic sequence task") \
     X(export, "weights as safetensors for PyTorch")
 
 #define X(name, help) int cmd_##name(int argc, char **argv);

@@ -25,24 +25,32 @@ static void print_help(FILE *to)
                 "  clrnn train examples/seed-fixed.yaml\n");
 }
 
+static int run(const char *name, int argc, char **argv)
+{
+    for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
+        if (!strcmp(name, commands[i].name))
+            return commands[i].run(argc, argv);
+    fprintf(stderr, "clrnn: error: unknown command \"%s\"; `clrnn --help` lists them\n", name);
+    return clrnn_status_exit(CLRNN_ERR_ARG);
+}
+
 int main(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "";
+    char help[] = "--help";
 
-    for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
-        if (!strcmp(name, commands[i].name))
-            return commands[i].run(argc - 1, argv + 1);
     if (!strcmp(name, "--version")) {
         printf("clrnn %s\n", clrnn_version());
         return 0;
     }
+    if (!strcmp(name, "help") && argc > 2) // as git has it
+        return run(argv[2], 2, (char *[]){argv[2], help, NULL});
     if (!strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help")) {
         print_help(stdout);
         return 0;
     }
     if (argc > 1)
-        fprintf(stderr, "clrnn: error: unknown command \"%s\"; `clrnn --help` lists them\n", name);
-    else
-        print_help(stderr);
+        return run(name, argc - 1, argv + 1);
+    print_help(stderr);
     return clrnn_status_exit(CLRNN_ERR_ARG);
 }

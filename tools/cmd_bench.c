@@ -109,10 +109,10 @@ static void print_text(const struct clrnn_device *device, const struct clrnn_ben
                        const struct clrnn_peak *peak, const struct start *cold, const struct start *warm,
                        uint64_t host_bytes)
 {
-    char host[32], on_device[32];
+    char steps[32], features[32], host[32], on_device[32];
 
-    printf("%s: batch %u, %u steps, %u features\n", clrnn_device_info(device)->name, r->batch, r->steps,
-           r->features);
+    printf("%s: batch %u, %s, %s\n", clrnn_device_info(device)->name, r->batch,
+           cli_count(r->steps, "time step", steps), cli_count(r->features, "feature", features));
     printf("training step  %9.3f ms (%.3f to %.3f, %u windows)  %.0f samples/s  %llu launches\n", r->train_ms.median,
            r->train_ms.min, r->train_ms.max, r->train_ms.reps, r->samples_per_s,
            (unsigned long long)r->launches_per_step);

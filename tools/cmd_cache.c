@@ -10,7 +10,7 @@
 static enum clrnn_status show(const struct cli *cli)
 {
     struct clrnn_cache_info info;
-    char bytes[32], most[32];
+    char programs[32], bytes[32], most[32];
     enum clrnn_status st;
 
     TRY(clrnn_cache_info(&cli->log, &info));
@@ -22,8 +22,8 @@ static enum clrnn_status show(const struct cli *cli)
         free(info.folder);
         return st;
     }
-    printf("%s: %zu programs, %s, at most %s\n", info.folder, info.programs, cli_bytes((double)info.bytes, bytes),
-           cli_bytes((double)info.most_bytes, most));
+    printf("%s: %s, %s, at most %s\n", info.folder, cli_count(info.programs, "program", programs),
+           cli_bytes((double)info.bytes, bytes), cli_bytes((double)info.most_bytes, most));
     if (info.is_foreign)
         printf("It belongs to another user, or all may write to it: it is not used.\n");
     free(info.folder);
@@ -32,7 +32,7 @@ static enum clrnn_status show(const struct cli *cli)
 
 static enum clrnn_status clear(const struct cli *cli)
 {
-    char text[32];
+    char count[32], size[32];
     size_t programs;
     uint64_t bytes;
 
@@ -41,7 +41,7 @@ static enum clrnn_status clear(const struct cli *cli)
         return cli_print_json(
             cli, json_pack("{s:I, s:I}", "programs", (json_int_t)programs, "bytes", (json_int_t)bytes));
     if (!cli->quiet)
-        printf("%zu programs removed, %s\n", programs, cli_bytes((double)bytes, text));
+        printf("%s removed, %s\n", cli_count(programs, "program", count), cli_bytes((double)bytes, size));
     return CLRNN_OK;
 }
 
@@ -56,7 +56,10 @@ int cmd_cache(int argc, char **argv)
         .least = 1,
         .most = 1,
         .takes_json = true,
-        .examples = "  clrnn cache info\n  clrnn cache clear\n",
+        .without_device = true,
+        .without_config = true,
+        .examples = "  clrnn cache info\n"
+                    "  clrnn cache clear\n",
     };
     struct cli cli;
     int status;

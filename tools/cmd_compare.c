@@ -31,22 +31,24 @@ static size_t cut(char *text, const char *specs[MOST_DEVICES])
 
 struct outputs {
     const char *json, *baseline, *folder;
+    json_t *then; // what the baseline holds
     bool plot;
 };
 
 static enum clrnn_status show(const struct cli *cli, const struct clrnn_config *config,
                               const struct clrnn_compare_result *r, const struct outputs *out)
 {
-    json_t *changes = NULL, *json;
+    const bool print = !out->json || strcmp(out->json, "-");
+    json_t *changes = NULL;
     enum clrnn_status st = CLRNN_OK;
 
-    if (!out->json || strcmp(out->json, "-"))
+    if (print)
         compare_print(r);
-    if (out->baseline)
-        st = compare_baseline(cli, out->baseline, config, r, &changes);
-    if (st == CLRNN_OK && out->json) {
-        json = compare_json(config, r, changes);
-        changes = NULL;
+    if (out->then)
+        changes = compare_baseline(out->baseline, out->then, config, r, print);
+    if (out->json) {
+        json_t *json = compare_json(config, r, json_incref(changes));
+
         st = compare_write_json(cli, out->json, json);
         json_decref(json);
     }
@@ -60,7 +62,7 @@ int cmd_compare(int argc, char **argv)
 {
     struct clrnn_compare_params params = {0};
     const char *devices = NULL, *specs[MOST_DEVICES];
-    struct outputs out = {NULL, NULL, NULL, false};
+    struct outputs out = {0};
     const struct cli_option options[] = {
         {"devices", CLI_TEXT, "A,B", "only these (every device that can be used)", &devices},
         {"steps", CLI_UINT, "N", "training steps (20)", &params.steps},
@@ -77,14 +79,10 @@ int cmd_compare(int argc, char **argv)
     };
     const struct cli_spec spec = {
         .usage = "CONFIG.yaml [options]",
-        .text = "Runs the same training steps (same weights, batches and dropout masks) on every device and "
-                "on the\n"
-                "reference in double precision, each in a process of its own: a device that fails, crashes "
-                "or hangs\n"
-                "does not stop the rest. Shows where numbers differ by more than rounding explains, from "
-                "which step,\n"
-                "and the op to blame; and how fast each device is beside what it could do. doc/devices.md "
-                "says how\n"
+        .text = "Runs the same training steps (same weights, batches and dropout masks) on every device and on the\n"
+                "reference in double precision, each in a process of its own: a device that fails, crashes or hangs\n"
+                "does not stop the rest. Shows where numbers differ by more than rounding explains, from which step,\n"
+                "and the op to blame; and how fast each device is beside what it could do. doc/devices.md says how\n"
                 "bounds are found. Exit status 1 where devices disagree.",
         .least = 1,
         .most = 1,
@@ -107,6 +105,10 @@ int cmd_compare(int argc, char **argv)
         text = strdup(devices ? devices : cli.device);
         params.device = specs;
         params.device_count = text ? cut(text, specs) : 0;
+        if (text && !params.device_count) {
+            free(text);
+            return cli_usage(&cli, "--devices names none: expected specs with commas between, as gpu,pocl");
+        }
     }
     params.gemm = cli.gemm;
     params.no_tune = cli.no_tune;
@@ -114,6 +116,8 @@ int cmd_compare(int argc, char **argv)
     params.progress = show_progress;
     params.progress_user = &cli;
     st = cli_config(&cli, cli.argument[0], &config);
+    if (st == CLRNN_OK && out.baseline)
+        st = compare_baseline_read(&cli, out.baseline, &out.then); // before a long run
     if (st == CLRNN_OK)
         st = clrnn_compare(&cli.log, config, &params, &result);
     if (st == CLRNN_OK)
@@ -121,6 +125,7 @@ int cmd_compare(int argc, char **argv)
     if (st == CLRNN_OK && !result.agree)
         st = CLRNN_FAILED;
     clrnn_compare_finish(&result);
+    json_decref(out.then);
     clrnn_config_destroy(&config);
     free(text);
     return cli_finish(&cli, st);

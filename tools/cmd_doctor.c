@@ -188,11 +188,9 @@ int cmd_doctor(int argc, char **argv)
     };
     const struct cli_spec spec = {
         .usage = "CONFIG.yaml [options]",
-        .text =
-            "Why does this model not learn? Looks at config and data, probes the model with a few steps and\n"
-            "trains it shortly. Each finding comes with its evidence in numbers, what it costs, and a "
-            "remedy\n"
-            "to paste into the config. Exit status 0: no error or warning; 1: there are some.",
+        .text = "Why does this model not learn? Looks at config and data, probes the model with a few steps and\n"
+                "trains it shortly. Each finding comes with its evidence in numbers, what it costs, and a remedy\n"
+                "to paste into the config. Exit status 0: no error or warning; 1: there are some.",
         .least = 1,
         .most = 1,
         .takes_json = true,

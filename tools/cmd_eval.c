@@ -41,7 +41,9 @@ static void print_share(double value)
 
 static void print_text(const struct clrnn_eval_result *r)
 {
-    printf("%llu samples  loss %.6f", (unsigned long long)r->samples, r->loss);
+    char samples[32];
+
+    printf("%s  loss %.6f", cli_count(r->samples, "sample", samples), r->loss);
     if (isnan(r->accuracy))
         printf("  MAE %.6g  RMSE %.6g  R2 %.4f\n", r->mae, r->rmse, r->r2);
     else
@@ -74,7 +76,8 @@ static void print_text(const struct clrnn_eval_result *r)
 int cmd_eval(int argc, char **argv)
 {
     struct source_options source = {0};
-    const struct cli_option options[] = {SOURCE_X_OPTIONS(source), SOURCE_Y_OPTION(source)};
+    const struct cli_option options[] = {SOURCE_X_OPTION(source), SOURCE_Y_OPTION(source),
+                                         SOURCE_OPTIONS(source)};
     const struct cli_spec spec = {
         .usage = "RUN|MODEL --x FILE --y FILE [options]",
         .text = "Evaluates a model in eval mode: loss, accuracy, confusion matrix, precision, recall and F1 of\n"

@@ -19,6 +19,7 @@ int cmd_export(int argc, char **argv)
                 "takes them.",
         .least = 1,
         .most = 1,
+        .without_config = true,
         .option_count = ARRAY_SIZE(options),
         .option = options,
         .examples = "  clrnn export runs/seed-fixed --to safetensors --out seed.safetensors\n",
@@ -31,8 +32,10 @@ int cmd_export(int argc, char **argv)
 
     if (!cli_parse(&cli, &spec, argc, argv, &status))
         return status;
-    if (!format || strcmp(format, "safetensors"))
-        return cli_usage(&cli, "--to %s: expected safetensors", format ? format : "(missing)");
+    if (!format)
+        return cli_usage(&cli, "--to FORMAT is missing: safetensors");
+    if (strcmp(format, "safetensors"))
+        return cli_usage(&cli, "--to %s: expected safetensors", format);
     if (!cli.device)
         cli.device = "ref"; // no computing: works without OpenCL
     st = cli_device(&cli, false, &device);

@@ -16,10 +16,12 @@ enum { PLOT_ROWS = 12, PLOT_COLUMNS = 64 };
 static void make_verdict(const struct clrnn_overfit_result *r, char *text, size_t size)
 {
     const double error = 1.0 - r->accuracy;
+    char steps[32];
 
+    cli_count(r->steps, "step", steps);
     if (r->reached)
-        snprintf(text, size, "learnt by heart%s: loss %.4g after %u steps",
-                 r->floor > 0 ? ", as far as it can be" : "", r->last_loss, r->steps);
+        snprintf(text, size, "learnt by heart%s: loss %.4g after %s",
+                 r->floor > 0 ? ", as far as it can be" : "", r->last_loss, steps);
     else if (r->cannot && r->grad_norm_first == 0.0 && isfinite(error))
         snprintf(text, size,
                  "cannot learn one batch: the gradient is exactly 0, and the loss stands at %.4f (floor "
@@ -28,15 +30,14 @@ static void make_verdict(const struct clrnn_overfit_result *r, char *text, size_
     else if (r->ended && !isfinite(r->last_loss))
         snprintf(text, size, "does not learn one batch: %s in step %u", r->ended, r->steps);
     else if (r->cannot)
-        snprintf(text, size,
-                 "cannot learn one batch: the loss came to %.4g in %u steps and its floor is %.4g",
-                 r->lowest_loss, r->steps, r->floor);
+        snprintf(text, size, "cannot learn one batch: the loss came to %.4g in %s and its floor is %.4g",
+                 r->lowest_loss, steps, r->floor);
     else if (r->ended)
-        snprintf(text, size, "does not learn one batch: %s; loss %.4g after %u steps", r->ended, r->last_loss,
-                 r->steps);
+        snprintf(text, size, "does not learn one batch: %s; loss %.4g after %s", r->ended, r->last_loss,
+                 steps);
     else
-        snprintf(text, size, "does not learn one batch in %u steps: lowest loss %.4g, wanted %.4g%s",
-                 r->steps, r->lowest_loss, r->target,
+        snprintf(text, size, "does not learn one batch in %s: lowest loss %.4g, wanted %.4g%s", steps,
+                 r->lowest_loss, r->target,
                  r->falling ? "; it still falls, so allow more --steps or raise the lr"
                             : ", and it has stopped falling");
 }
@@ -97,7 +98,7 @@ static void plot(const struct clrnn_overfit_result *r)
             printf("%10s |", "");
         printf("%.*s%s\n", (int)columns, cell[i], i == target ? " target" : "");
     }
-    snprintf(last, sizeof(last), "%zu steps", r->curve_count);
+    cli_count(r->curve_count, "step", last);
     printf("%10s +%.*s\n%12s1%*s\n\n", "", (int)columns,
            "----------------------------------------------------------------", "",
            MAX2((int)columns - 1, (int)strlen(last) + 1), last);
@@ -107,10 +108,10 @@ static void plot(const struct clrnn_overfit_result *r)
 
 static void print_text(const struct clrnn_overfit_result *r)
 {
-    char verdict[512];
+    char verdict[512], samples[32];
 
     make_verdict(r, verdict, sizeof(verdict));
-    printf("one batch of %u samples, up to a loss under %.4g\n", r->samples, r->target);
+    printf("one batch of %s, up to a loss under %.4g\n", cli_count(r->samples, "sample", samples), r->target);
     if (r->floor_reason && isfinite(r->floor))
         printf("the loss cannot fall under %.4f: %s\n", r->floor, r->floor_reason);
     else if (r->floor_reason)
@@ -152,14 +153,10 @@ int cmd_overfit(int argc, char **argv)
     };
     const struct cli_spec spec = {
         .usage = "CONFIG.yaml [options]",
-        .text = "Trains on one single batch, the first that `clrnn train` would take, until the loss is "
-                "under 0.01.\n"
-                "A model that cannot learn even this by heart has a fault, and no amount of data or epochs "
-                "helps.\n"
-                "Dropout and scheduler stay as configured, and the loss is that of training, unless --plain "
-                "is given.\n"
-                "Where the loss has a floor above the target, it says so and why: behind label smoothing a "
-                "little\n"
+        .text = "Trains on one single batch, the first that `clrnn train` would take, until the loss is under 0.01.\n"
+                "A model that cannot learn even this by heart has a fault, and no amount of data or epochs helps.\n"
+                "Dropout and scheduler stay as configured, and the loss is that of training, unless --plain is given.\n"
+                "Where the loss has a floor above the target, it says so and why: behind label smoothing a little\n"
                 "above the floor is aimed at; a softmax before cross_entropy makes it impossible.",
         .least = 1,
         .most = 1,

@@ -22,8 +22,8 @@ int cmd_plan(int argc, char **argv)
         .takes_json = true,
         .option_count = ARRAY_SIZE(options),
         .option = options,
-        .examples = "  clrnn plan examples/seed-fixed.yaml\n  clrnn plan examples/seed-fixed.yaml --set "
-                    "train.batch_size=256 --json\n",
+        .examples = "  clrnn plan examples/seed-fixed.yaml\n"
+                    "  clrnn plan examples/seed-fixed.yaml --set train.batch_size=256 --json\n",
     };
     struct clrnn_config *config = NULL;
     struct clrnn_device *device = NULL;

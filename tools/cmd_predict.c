@@ -9,8 +9,9 @@ int cmd_predict(int argc, char **argv)
     const char *out = NULL;
     bool logits = false, probs = false, classes = false;
     const struct cli_option options[] = {
-        SOURCE_X_OPTIONS(source),
+        SOURCE_X_OPTION(source),
         {"out", CLI_TEXT, "FILE", "predictions as .npy or .csv", &out},
+        SOURCE_OPTIONS(source),
         {"logits", CLI_FLAG, NULL, "what the last layer puts out (the default)", &logits},
         {"probs", CLI_FLAG, NULL, "probabilities: softmax, or sigmoid with bce_with_logits", &probs},
         {"classes", CLI_FLAG, NULL, "the likeliest class", &classes},

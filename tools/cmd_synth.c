@@ -25,6 +25,8 @@ int cmd_synth(int argc, char **argv)
                 "symbol at the end).",
         .least = 1,
         .most = 1,
+        .without_device = true,
+        .without_config = true,
         .option_count = ARRAY_SIZE(options),
         .option = options,
         .examples = "  clrnn synth data/seed\n"

@@ -2,10 +2,12 @@
 // clrnn train: a training run and its folder.
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/array.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "tools/interrupt.h"
 #include "tools/progress.h"
 
@@ -23,26 +25,29 @@ static void clear_then_print(void *user, enum clrnn_log_level level, const char 
     log->next.fn(log->next.user, level, line);
 }
 
-static void print_result(const struct clrnn_train_result *r, bool json)
+// The JSON that the run folder keeps.
+static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_train_result *r)
 {
-    char took[32], memory[32];
+    char *path = clrnn_path_join(r->folder, "summary.json");
+    struct clrnn_map map = {NULL, 0};
+    enum clrnn_status st = path ? clrnn_map_open(&cli->log, path, &map)
+                                : clrnn_error_memory(&cli->log, strlen(r->folder), "the result");
 
-    if (json) {
-        char *path = clrnn_path_join(r->folder, "summary.json");
-        FILE *file = path ? fopen(path, "r") : NULL;
-        char text[4096];
-        size_t length;
+    if (st == CLRNN_OK)
+        fwrite(map.data, 1, map.size, stdout);
+    clrnn_map_close(&map);
+    free(path);
+    return st;
+}
 
-        while (file && (length = fread(text, 1, sizeof(text), file)) > 0)
-            fwrite(text, 1, length, stdout);
-        if (file)
-            fclose(file);
-        free(path);
-        return;
-    }
-    printf("%s: %llu epochs, %llu steps in %s, %.3g ms per step, peak %s on the device\n", r->folder,
-           (unsigned long long)r->epochs, (unsigned long long)r->steps, cli_duration(r->seconds, took),
-           r->ms_per_step_median, cli_bytes((double)r->peak_device_bytes, memory));
+static void print_text(const struct clrnn_train_result *r)
+{
+    char epochs[32], steps[32], took[32], memory[32];
+
+    printf("%s: %s, %s in %s, %.3g ms per step, peak %s on the device\n", r->folder,
+           cli_count(r->epochs, "epoch", epochs), cli_count(r->steps, "step", steps),
+           cli_duration(r->seconds, took), r->ms_per_step_median,
+           cli_bytes((double)r->peak_device_bytes, memory));
     if (!isnan(r->valid_loss))
         printf("best epoch %llu; last: valid loss %.6f", (unsigned long long)r->best_epoch, r->valid_loss);
     else
@@ -68,7 +73,7 @@ int cmd_train(int argc, char **argv)
         {"no-watch", CLI_FLAG, NULL, "no warnings about a run that does not learn", &params.no_watch},
     };
     const struct cli_spec spec = {
-        .usage = "CONFIG.yaml [options]   or   --resume RUN [options]",
+        .usage = "CONFIG.yaml | --resume RUN [options]",
         .text = "Trains the model that the config describes and writes a run folder: config.yaml as resolved,\n"
                 "metrics.jsonl with a line for each epoch, last.safetensors, best.safetensors, summary.json,\n"
                 "and the pictures loss.svg and classes.svg. Ctrl-C ends after the current step, with a\n"
@@ -95,7 +100,7 @@ int cmd_train(int argc, char **argv)
     if (!cli_parse(&cli, &spec, argc, argv, &status))
         return status;
     if (!cli.argument_count && !params.resume)
-        return cli_usage(&cli, "which config? usage: clrnn train %s", spec.usage);
+        return cli_usage(&cli, "an argument is missing: clrnn train %s", spec.usage);
     if (params.resume && params.init)
         return cli_usage(&cli, "--resume and --init exclude each other");
     view.quiet = cli.quiet;
@@ -117,8 +122,10 @@ int cmd_train(int argc, char **argv)
     if (st == CLRNN_OK)
         st = clrnn_train(device, &params, &result);
     progress_clear(&view);
-    if (st == CLRNN_OK && !cli.quiet)
-        print_result(&result, cli.json);
+    if (st == CLRNN_OK && cli.json)
+        st = print_json(&cli, &result);
+    else if (st == CLRNN_OK && !cli.quiet)
+        print_text(&result);
     free(resumed);
     return cli_close(&cli, st, &config, &device);
 }

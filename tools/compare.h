@@ -18,9 +18,11 @@ json_t *compare_json(const struct clrnn_config *config, const struct clrnn_compa
                      json_t *baseline);
 enum clrnn_status compare_write_json(const struct cli *cli, const char *path, const json_t *json);
 
-/** Holds a run against the JSON of an earlier one: prints what changed, gives it as JSON. */
-enum clrnn_status compare_baseline(const struct cli *cli, const char *path, const struct clrnn_config *config,
-                                   const struct clrnn_compare_result *r, json_t **changes);
+/** Reads the JSON of an earlier run. CLRNN_ERR_DATA. */
+enum clrnn_status compare_baseline_read(const struct cli *cli, const char *path, json_t **then);
+/** Holds a run against an earlier one: what changed, also printed if `print`; NULL: no memory. */
+json_t *compare_baseline(const char *path, const json_t *then, const struct clrnn_config *config,
+                         const struct clrnn_compare_result *r, bool print);
 
 /** compare-loss.svg and compare-speed.svg in `folder`. */
 enum clrnn_status compare_plot(const struct cli *cli, const char *folder,

@@ -294,30 +294,36 @@ static void print_changes(const struct clrnn_compare_row *row, const json_t *lin
     json_array_foreach(lines, i, line) printf("%-8s %s\n", i ? "" : row->spec, json_string_value(line));
 }
 
-enum clrnn_status compare_baseline(const struct cli *cli, const char *path, const struct clrnn_config *config,
-                                   const struct clrnn_compare_result *r, json_t **changes)
+enum clrnn_status compare_baseline_read(const struct cli *cli, const char *path, json_t **then)
 {
     json_error_t error;
-    json_t *then = json_load_file(path, 0, &error), *devices = json_object_get(then, "devices");
+
+    *then = json_load_file(path, 0, &error);
+    if (json_is_array(json_object_get(*then, "devices")))
+        return CLRNN_OK;
+    clrnn_error(&cli->log, CLRNN_ERR_DATA, "%s: %s; expected what `clrnn compare --json FILE` wrote", path,
+                *then ? "it holds no devices" : error.text);
+    json_decref(*then);
+    *then = NULL;
+    return CLRNN_ERR_DATA;
+}
+
+json_t *compare_baseline(const char *path, const json_t *then, const struct clrnn_config *config,
+                         const struct clrnn_compare_result *r, bool print)
+{
+    const json_t *devices = json_object_get(then, "devices");
     const char *then_key = json_string_value(json_object_get(then, "config_key"));
-    bool same_run, timed;
+    const bool timed = r->speed && json_is_true(json_object_get(then, "speed"));
+    json_t *changes = json_array();
+    bool same_run;
     char key[33];
 
-    if (!json_is_array(devices)) {
-        const enum clrnn_status st =
-            clrnn_error(&cli->log, CLRNN_ERR_DATA, "%s: %s; expected what `clrnn compare --json FILE` wrote",
-                        path, then ? "it holds no devices" : error.text);
-
-        json_decref(then);
-        return st;
-    }
     config_key(config, key);
     same_run = then_key && !strcmp(then_key, key) &&
                json_integer_value(json_object_get(then, "steps")) == (json_int_t)r->steps;
-    timed = r->speed && json_is_true(json_object_get(then, "speed"));
-    *changes = json_array();
-    printf("\nAgainst %s%s\n", path,
-           same_run ? "" : " (of another config or other steps: losses are not compared)");
+    if (print)
+        printf("\nAgainst %s%s\n", path,
+               same_run ? "" : " (of another config or other steps: losses are not compared)");
     for (size_t i = 0; i < r->row_count; i++) {
         struct beside b = {.then = find_then(devices, &r->row[i]),
                            .lines = json_array(),
@@ -333,10 +339,10 @@ enum clrnn_status compare_baseline(const struct cli *cli, const char *path, cons
         } else {
             note(&b, "not there then");
         }
-        print_changes(&r->row[i], b.lines);
-        cli_json_append(changes, json_pack("{s:s, s:s, s:o}", "device", r->row[i].spec, "name",
-                                           r->row[i].name, "changes", b.lines));
+        if (print)
+            print_changes(&r->row[i], b.lines);
+        cli_json_append(&changes, json_pack("{s:s, s:s, s:o}", "device", r->row[i].spec, "name",
+                                            r->row[i].name, "changes", b.lines));
     }
-    json_decref(then);
-    return CLRNN_OK;
+    return changes;
 }

@@ -75,7 +75,7 @@ static void print_numbers(const struct clrnn_compare_result *r)
         if (row->leaves)
             snprintf(curve, sizeof(curve), "leaves at %u", row->leaves);
         else
-            snprintf(curve, sizeof(curve), "%u steps", row->steps);
+            cli_count(row->steps, "step", curve);
         printf("%-8s %-9s %-9s  %8s %8s %9s  %8s  %-13s %12s %8s\n", row->spec, short_verdict(row),
                test ? test : "-", has ? cell(ERROR, row->loss.error, a) : "-",
                has ? cell(ERROR, row->logits.error, b) : "-",
@@ -131,11 +131,12 @@ static void print_devices(const struct clrnn_compare_result *r)
 
 void compare_print(const struct clrnn_compare_result *r)
 {
-    printf("%u training steps of batch %u, held against the reference in double precision. Bounds: 10 times "
-           "what %u "
-           "runs of\nthe reference show whose numbers are off by up to 4 units in the last place of "
-           "float32.\n\n",
-           r->steps, r->batch, r->noise_runs);
+    char steps[32];
+
+    printf(
+        "%s of batch %u, held against the reference in double precision. Bounds: 10 times what %u\n"
+        "runs of the reference show whose numbers are off by up to 4 units in the last place of float32.\n\n",
+        cli_count(r->steps, "training step", steps), r->batch, r->noise_runs);
     print_numbers(r);
     printf("\nfirst step: largest error of loss, logits and gradients over their largest value; final loss "
            "over %u %s "

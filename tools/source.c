@@ -2,6 +2,7 @@
 // Opening the model and naming the data that eval and predict work on.
 #include "tools/source.h"
 
+#include "base/log.h"
 #include "train/dataset.h"
 
 // Options point at argv, whose text struct clrnn_source does not change.
@@ -17,6 +18,9 @@ bool source_check(const struct cli *cli, struct source_options *s, int *status)
         return cli_usage(cli, "name a run folder or model file, or --init FILE with --config CONFIG.yaml"), false;
     if (!s->x == !s->csv)
         return cli_usage(cli, "name the data: --x FILE.npy or --csv FILE.csv"), false;
+    if (cli->set.count && !s->config)
+        clrnn_log(&cli->log, CLRNN_LOG_WARNING, "--set changes nothing here: %s has a config of its own",
+                  cli->argument[0]);
     if (s->csv && (s->lengths || s->y))
         return cli_usage(cli, "--lengths and --y go with --x, not with --csv"), false;
     s->data = (struct clrnn_source){

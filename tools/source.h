@@ -11,16 +11,18 @@ struct source_options {
     struct clrnn_source data; // by source_check
 };
 
-// The table rows, for a struct source_options named s.
-#define SOURCE_X_OPTIONS(s)                                                      \
-    {"x", CLI_TEXT, "FILE", "samples as .npy, (N, T, C) or (N, C)", &(s).x},     \
+// Table rows for a struct source_options named s.
+// clang-format off
+#define SOURCE_X_OPTION(s) {"x", CLI_TEXT, "FILE", "samples as .npy, (N, T, C) or (N, C)", &(s).x}
+#define SOURCE_Y_OPTION(s) {"y", CLI_TEXT, "FILE", "targets as .npy, (N) or (N, T)", &(s).y}
+#define SOURCE_OPTIONS(s)                                                                         \
     {"lengths", CLI_TEXT, "FILE", "how many steps of each sample count, .npy (N)", &(s).lengths}, \
-    {"csv", CLI_TEXT, "FILE", "samples as rows of a CSV file, instead of --x", &(s).csv}, \
-    {"label", CLI_TEXT, "COLUMN", "with --csv: the column that holds the target", &(s).label}, \
-    {"steps", CLI_UINT, "T", "with --csv: fold the columns into T steps", &(s).steps}, \
+    {"csv", CLI_TEXT, "FILE", "samples as rows of a CSV file, instead of --x", &(s).csv},         \
+    {"label", CLI_TEXT, "COLUMN", "with --csv: the column that holds the target", &(s).label},    \
+    {"steps", CLI_UINT, "T", "with --csv: fold the columns into T steps", &(s).steps},            \
     {"init", CLI_TEXT, "FILE", "weights alone (a PyTorch state dict), with --config", &(s).init}, \
     {"config", CLI_TEXT, "FILE", "the model's config, with --init", &(s).config}
-#define SOURCE_Y_OPTION(s) {"y", CLI_TEXT, "FILE", "targets as .npy", &(s).y}
+// clang-format on
 
 /** Checks that the options name one model and one data set; else reports, false, *status. */
 bool source_check(const struct cli *cli, struct source_options *source, int *status);

@@ -144,8 +144,8 @@ static enum clrnn_status run_reference(struct compare *c)
     char ending[CLRNN_ENDING_SIZE];
     enum clrnn_status st = CLRNN_OK;
 
-    progress(c, "%u steps on the reference, and %u times with disturbed numbers", c->steps,
-             COMPARE_NOISE_RUNS);
+    progress(c, "%u step%s on the reference, and %u times with disturbed numbers", c->steps,
+             c->steps == 1 ? "" : "s", COMPARE_NOISE_RUNS);
     for (uint32_t first = 0; first < runs && st == CLRNN_OK; first += lanes) {
         const uint32_t last = MIN2(first + lanes, runs);
         struct clrnn_child child[1 + COMPARE_NOISE_RUNS];
@@ -244,7 +244,7 @@ static enum clrnn_status run_row(struct compare *c, struct clrnn_compare_row *ro
         progress(c, "%s %s: self-test", row->spec, row->name);
         TRY(self_test(c, row));
     }
-    progress(c, "%s %s: %u steps", row->spec, row->name, c->steps);
+    progress(c, "%s %s: %u step%s", row->spec, row->name, c->steps, c->steps == 1 ? "" : "s");
     st = with_board(c, &e, ending);
     if (st == CLRNN_OK) {
         compare_take(c, e.board, row);

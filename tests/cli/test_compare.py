@@ -176,13 +176,17 @@ def against_an_earlier_run(c):
     (c.folder / "other.json").write_text(json.dumps(then))
     out, _ = c.run(*common, "--no-speed", "--baseline", "other.json", env=env)
     assert "DIFFERENT: the loss of step 3" in out and "then 0.9" in out, out
-    c.run(*common, "--no-speed", "--baseline", "model.yaml", status=3, env=env)
+    out, _ = c.run(*common, "--no-speed", "--baseline", "other.json", "--json", "-", env=env)
+    assert any("DIFFERENT" in change for device in json.loads(out)["baseline"] for change in device["changes"]), out
+    out, _ = c.run(*common, "--no-speed", "--baseline", "model.yaml", status=3, env=env)
+    assert not out, "it was run before the baseline was read"
 
 
 def mistakes(c):
     c.write("model.yaml", LINEAR)
     env = drivers(c, "pocl")
     c.run("compare", "model.yaml", "--devices", "nonesuch", status=2, env=env)
+    c.run("compare", "model.yaml", "--devices", ",", status=2, env=env)
     c.run("compare", "nonesuch.yaml", status=2, env=env)
     c.write("nodata.yaml", LINEAR[:LINEAR.index("data:")])
     c.run("compare", "nodata.yaml", status=2, env=env)

@@ -23,15 +23,35 @@ def usage(c):
     says(c, 2, ["unknown command", "frobnicate"], "frobnicate")
     says(c, 2, ["unknown option --frob"], "train", "config.yaml", "--frob")
     says(c, 2, ["--out needs a value"], "train", "config.yaml", "--out")
-    says(c, 2, ["which config"], "train")
+    says(c, 2, ["an argument is missing", "train CONFIG.yaml"], "train")
+    says(c, 2, ["an argument is missing", "synth OUTDIR"], "synth")
+    says(c, 2, ["--to FORMAT is missing"], "export", "run")
     says(c, 2, ["one argument too many"], "train", "config.yaml", "config.yaml")
     says(c, 2, ["--samples abc", "whole number"], "synth", "d", "--samples", "abc")
+    says(c, 2, ["--samples 0", "from 1"], "synth", "d", "--samples", "0")
+    for seconds in ("0", "-1", "nan", "inf", "1s"):
+        says(c, 2, [f"--seconds {seconds}", "above 0"], "bench", "config.yaml", "--seconds", seconds)
     says(c, 2, ["exclude each other"], "predict", "run", "--x", "X_train.npy", "--out", "p.npy", "--probs", "--classes")
     assert c.run("--help")[0].startswith("clrnn ")
     assert c.run("--version")[0].startswith("clrnn ")
     for name in ("devices", "train", "eval", "predict", "plan", "synth", "export"):
         out, _ = c.run(name, "--help")
         assert "usage: clrnn " + name in out and "Exit status" in out
+        assert out == c.run("help", name)[0]
+    says(c, 2, ["unknown command", "frobnicate"], "help", "frobnicate")
+
+
+def options_without_effect(c):
+    """Every command takes them; one that cannot heed them says so and does not list them."""
+    small = ("synth", "d", "--samples", "4", "--test-samples", "2", "--features", "3")
+    assert not c.run(*small)[1]
+    _, err = c.run(*small, "--set", "train.epochs=2", "--device", "nonesuch")
+    assert err.count("clrnn: warning:") == 2 and "--set" in err and "device" in err, err
+    assert "--device" not in c.run("synth", "--help")[0] and "--set" not in c.run("synth", "--help")[0]
+    _, err = c.run("train", "config.yaml", "--out", "run", "--quiet", "--no-watch", "--set", "train.epochs=1")
+    assert "warning" not in err, err
+    _, err = c.run("eval", "run", "--x", "X_train.npy", "--y", "y_train.npy", "--set", "train.epochs=2")
+    assert "--set changes nothing here: run has a config of its own" in err, err
 
 
 def config(c):
@@ -134,4 +154,5 @@ def full_disk(c):
 
 
 if __name__ == "__main__":
-    sys.exit(harness.main([usage, config, shapes, labels, not_finite, damaged, models, devices, full_disk]))
+    sys.exit(harness.main([usage, options_without_effect, config, shapes, labels, not_finite, damaged, models, devices,
+                           full_disk]))

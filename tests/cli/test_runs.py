@@ -31,7 +31,8 @@ def run_folder(c):
     tensors, metadata = read_safetensors(c.folder / "run" / "last.safetensors")
     assert tensors["rnn.weight_ih_l0"][1] == [8, 3] and tensors["norm.num_batches_tracked"][0] == "I64"
     assert metadata and any(name.startswith("optim.") for name in tensors)
-    c.run("train", "run/config.yaml", "--out", "again", "--quiet")  # as resolved, it is a config
+    out, _ = c.run("train", "run/config.yaml", "--out", "again", "--quiet", "--json")  # as resolved, it is a config
+    assert json.loads(out) == json.loads((c.folder / "again" / "summary.json").read_text())
     assert c.epochs("again")[-1]["train_loss"] == epochs[-1]["train_loss"]
 
 
