@@ -264,7 +264,7 @@ static enum clrnn_status measure_all(struct cli *cli, struct work *w, struct clr
     rest.seconds = fmax(start + 0.9 * seconds - now_s(), 1e-9);
     st = clrnn_tune_run(device, &rest, w->shapes.shape, w->shapes.count);
     after = settings_in_use(w->path);
-    if (st == CLRNN_OK && after && (!before || strcmp(before, after)))
+    if (st == CLRNN_OK && after && (!before || strcmp(before, after)) && now_s() < start + seconds)
         st = measure_choices(cli, w, start + seconds);
     free(before);
     free(after);
