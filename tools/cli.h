@@ -112,7 +112,7 @@ const char *cli_duration(double seconds, char text[32]);
     X(plan, "the launches a training step consists of: shapes, FLOPs, bytes") \
     X(compare, "the same run on every device: same numbers? how fast?") \
     X(bench, "speed on one device") \
-    X(tune, "measure multiplies of these shapes, remember the best") \
+    X(tune, "measure GEMM and kernel choices for these shapes, remember the best") \
     X(cache, "what built programs are kept on disk; throw them away") \
     X(synth, "make a data set in the seed's shape, or a classic sequence task") \
     X(export, "weights as safetensors for PyTorch")
