@@ -3,6 +3,7 @@
 #include "device/choice.h"
 #include "ops/columns.h"
 #include "ops/rnn.h"
+#include "ops/split.h"
 
 static size_t rows_of(const struct clrnn_rnn *r)
 {
@@ -49,7 +50,7 @@ uint32_t clrnn_rnn_width(const struct clrnn_launches *l)
 {
     const uint32_t native = clrnn_device_info(clrnn_launches_device(l))->float_vector_width;
 
-    if (!clrnn_device_is_cpu(clrnn_launches_device(l)))
+    if (!clrnn_on_cpu(l))
         return 1;
     return native >= 16 ? 16 : native >= 8 ? 8 : 4;
 }
@@ -82,15 +83,17 @@ static bool walk_fits(const struct clrnn_launches *l, const struct clrnn_rnn *r)
 {
     if (r->walk == CLRNN_WALK_STEPS)
         return true;
-    return clrnn_device_is_cpu(clrnn_launches_device(l)) && clrnn_rnn_sequence_fits(l, r);
+    if (r->walk == CLRNN_WALK_GROUP)
+        return !clrnn_on_cpu(l) && clrnn_rnn_group_fits(l, r);
+    return clrnn_on_cpu(l) && clrnn_rnn_sequence_fits(l, r);
 }
 
 // What is measured to be fastest among what fits, else one launch where that fits. A single step has no recurrent
 // multiply, and so nothing to walk over.
 static enum clrnn_rnn_walk choose_walk(struct clrnn_launches *l, struct clrnn_rnn r)
 {
-    static const char *const word[] = {"steps", "sequence", "shared"};
-    const enum clrnn_rnn_walk wanted = clrnn_rnn_sequence_standard(l, &r);
+    static const char *const word[] = {"steps", "sequence", "shared", "group"};
+    const enum clrnn_rnn_walk wanted = clrnn_on_cpu(l) ? clrnn_rnn_sequence_standard(l, &r) : CLRNN_WALK_GROUP;
     const char *fit[CLRNN_WALKS];
     enum clrnn_rnn_walk walk[CLRNN_WALKS];
     unsigned count = 0, standard = 0;
@@ -117,7 +120,9 @@ enum clrnn_status clrnn_rnn_fwd(struct clrnn_launches *launches, const struct cl
     r.gates = clrnn_out(graph, op, RNN_GATES);
     r.memory = clrnn_out(graph, op, RNN_CELL);
     r.walk = choose_walk(launches, r);
-    return r.walk == CLRNN_WALK_STEPS ? clrnn_rnn_steps_fwd(launches, &r) : clrnn_rnn_sequence_fwd(launches, &r);
+    if (r.walk == CLRNN_WALK_STEPS)
+        return clrnn_rnn_steps_fwd(launches, &r);
+    return r.walk == CLRNN_WALK_GROUP ? clrnn_rnn_group_fwd(launches, &r) : clrnn_rnn_sequence_fwd(launches, &r);
 }
 
 // The two directions' multiplies, those whose result is wanted, side by side.
@@ -280,8 +285,9 @@ enum clrnn_status clrnn_rnn_bwd(struct clrnn_launches *launches, const struct cl
     }
 
     r.walk = choose_walk(launches, r);
-    TRY(r.walk == CLRNN_WALK_STEPS ? clrnn_rnn_steps_bwd(launches, &r)
-                                   : clrnn_rnn_sequence_bwd(launches, &r, &bias));
+    TRY(r.walk == CLRNN_WALK_STEPS   ? clrnn_rnn_steps_bwd(launches, &r)
+        : r.walk == CLRNN_WALK_GROUP ? clrnn_rnn_group_bwd(launches, &r)
+                                     : clrnn_rnn_sequence_bwd(launches, &r, &bias));
     TRY(without_padding(launches, &r));
     TRY(input_weight_gradients(launches, &r));
     TRY(hidden_weight_gradients(launches, &r));

@@ -10,6 +10,7 @@ enum clrnn_rnn_walk {
     CLRNN_WALK_STEPS,    // a multiply and a pointwise kernel a step: any device, any shape
     CLRNN_WALK_SEQUENCE, // one launch, a work-item walking over the steps of some batch rows: for CPUs
     CLRNN_WALK_SHARED,   // a launch a step, in which the cores share out the hidden units: likewise
+    CLRNN_WALK_GROUP,    // one launch, a work-group walking over the steps of some batch rows: for GPUs
     CLRNN_WALKS
 };
 
@@ -44,6 +45,12 @@ enum clrnn_rnn_walk clrnn_rnn_sequence_standard(const struct clrnn_launches *l, 
 enum clrnn_status clrnn_rnn_sequence_fwd(struct clrnn_launches *l, const struct clrnn_rnn *rnn);
 enum clrnn_status clrnn_rnn_sequence_bwd(struct clrnn_launches *l, const struct clrnn_rnn *rnn,
                                          struct clrnn_rnn_bias *bias);
+
+/** The same in one launch, a work-group walking over the steps of some batch rows: for GPUs. _fits: whether a
+ *  group can hold the layer, and the device carries so many rounds of its loops out. */
+bool clrnn_rnn_group_fits(const struct clrnn_launches *l, const struct clrnn_rnn *rnn);
+enum clrnn_status clrnn_rnn_group_fwd(struct clrnn_launches *l, const struct clrnn_rnn *rnn);
+enum clrnn_status clrnn_rnn_group_bwd(struct clrnn_launches *l, const struct clrnn_rnn *rnn);
 
 /** pre [D, rows, R*H], columns 0 to G*H - 1, = x W_ih^T of every direction; rnn: into y [rows, D*H]. */
 enum clrnn_status clrnn_rnn_input_gates(struct clrnn_launches *l, const struct clrnn_rnn *rnn,

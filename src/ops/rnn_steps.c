@@ -3,6 +3,7 @@
 // pointwise kernel (cl/rnn.cl).
 #include "base/array.h"
 #include "ops/rnn.h"
+#include "ops/split.h"
 
 static struct clrnn_cost pointwise_cost(const struct clrnn_rnn *r)
 {
@@ -16,7 +17,7 @@ static struct clrnn_range step_range(const struct clrnn_launches *l, const struc
     const struct clrnn_device_info *info = clrnn_device_info(clrnn_launches_device(l));
     const uint32_t share = 1 + 512 / r->H, items = (r->N + share - 1) / share;
 
-    if (!clrnn_device_is_cpu(clrnn_launches_device(l)))
+    if (!clrnn_on_cpu(l))
         return RANGE3(r->H, r->N, r->D);
     return RANGE3(1, MIN2(items, 4 * MAX2(info->compute_units, 1u)), r->D);
 }

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: MIT
+// The whole-sequence recurrent kernels of GPUs: a work-group owns ROWS batch rows of one direction and walks
+// over the time steps by itself. Its items meet at barriers; groups never wait for each other.
+//
+// What a step hands to the next is in local memory: `state` [ROWS, K_WIDE], multiplied with the recurrent
+// weights, gives `sums`. The multiply's work is cut twice. Lane l of LANES takes units l, l + LANES, ..., SHARE
+// of them, with all COLUMNS of each (forward: the gates). PARTS teams of LANES items take PART rows of the
+// weights each, so that small layers, too, fill a group; who reads a sum adds the parts up, in their order.
+// Four rows of the weights lie together, and units side by side: neighbours read neighbouring 16 bytes.
+//
+// HELD: weights stay in an item's registers over all steps. Otherwise they come from the caches in each.
+//
+// Defines: CELL, RELU, VW as in rnn_cell.h; HIDDEN hidden units; ROWS, PARTS, LANES, SHARE, HELD; PART, a multiple
+// of 4; ITEMS, the work-group's size. Of the including file: K rows and COLUMNS * HIDDEN columns of the matrix,
+// WEIGHT(w, k, p, u) its element in row k and column u of block p.
+#ifndef CLRNN_CL_RNN_GROUP_H
+#define CLRNN_CL_RNN_GROUP_H
+
+#include "rnn_cell.h"
+
+#define WIDE (LANES * SHARE)  // units with those past the end
+#define K_WIDE (PARTS * PART) // rows likewise
+#define PAIRS ((ROWS * HIDDEN + ITEMS - 1) / ITEMS) // (row, unit) that an item does the pointwise work of
+#define STATE(row, k) (((local real *)state)[(row) * K_WIDE + (k)])
+#define SUM(part, row, p, unit) sums[(((part) * ROWS + (row)) * COLUMNS + (p)) * WIDE + (unit)]
+
+// Pair q of an item: `row` of the group and `unit`. Past the last of `pairs` the body is left out.
+#define FOR_PAIRS(q)                                                             \
+    _Pragma("unroll") for (uint q = 0; q < PAIRS; q++) if (PAIR(q) < pairs)
+#define PAIR(q) ((uint)get_local_id(0) + (q) * ITEMS)
+#define PAIR_ROW(q) (PAIR(q) / HIDDEN)
+#define PAIR_UNIT(q) (PAIR(q) % HIDDEN)
+
+// packed [D, K_WIDE / 4, COLUMNS, WIDE]: four rows of the matrix each, 0 past its end.
+kernel void rnn_group_pack(global const real *w0, global const real *w1, global real4 *packed, uint D)
+{
+    const uint unit = get_global_id(0), p = get_global_id(1) % COLUMNS, k4 = get_global_id(1) / COLUMNS;
+    const uint d = get_global_id(2);
+    if (unit >= WIDE || k4 >= K_WIDE / 4 || d >= D)
+        return;
+
+    global const real *w = d ? w1 : w0;
+    real four[4];
+
+    for (uint i = 0; i < 4; i++)
+        four[i] = unit < HIDDEN && k4 * 4 + i < K ? WEIGHT(w, k4 * 4 + i, p, unit) : 0.0f;
+    packed[((size_t)(d * (K_WIDE / 4) + k4) * COLUMNS + p) * WIDE + unit] =
+        (real4)(four[0], four[1], four[2], four[3]);
+}
+
+// Steps that some row of the group takes part in.
+static inline uint longest_of(global const int *lengths, uint first_row, uint N, uint T)
+{
+    uint longest = 0;
+
+    if (!lengths)
+        return T;
+    for (uint n = first_row; n < min(first_row + ROWS, N); n++)
+        longest = max(longest, (uint)max(lengths[n], 0));
+    return min(longest, T);
+}
+
+// What an item multiplies with. As long as it is HELD, every index into it is a constant after unrolling.
+struct weights {
+#if HELD
+    real4 held[PART / 4][COLUMNS][SHARE];
+#endif
+    global const real4 *at; // of its part and lane
+};
+
+#define WORKS ((uint)get_local_id(0) < PARTS * LANES) // in the multiply
+#define LANE ((uint)get_local_id(0) % LANES)
+#define TEAM ((uint)get_local_id(0) / LANES)
+
+#define WEIGHT4(w, k4, p, i) ((w)->at[((k4) * COLUMNS + (p)) * WIDE + (i) * LANES])
+
+static inline __attribute__((always_inline)) void weights_load(struct weights *w, global const real4 *packed, uint d)
+{
+    w->at = packed + (size_t)(d * (K_WIDE / 4) + TEAM * (PART / 4)) * COLUMNS * WIDE + LANE;
+#if HELD
+    if (WORKS) {
+#pragma unroll
+        for (uint k4 = 0; k4 < PART / 4; k4++)
+#pragma unroll
+            for (uint p = 0; p < COLUMNS; p++)
+#pragma unroll
+                for (uint i = 0; i < SHARE; i++)
+                    w->held[k4][p][i] = WEIGHT4(w, k4, p, i);
+    }
+#endif
+}
+
+// sums = state times weights.
+static inline __attribute__((always_inline)) void multiply(const struct weights *w, local const real4 *state,
+                                                            local real *sums)
+{
+    real acc[COLUMNS][SHARE][ROWS];
+
+    if (!WORKS)
+        return;
+#pragma unroll
+    for (uint p = 0; p < COLUMNS; p++)
+#pragma unroll
+        for (uint i = 0; i < SHARE; i++)
+#pragma unroll
+            for (uint r = 0; r < ROWS; r++)
+                acc[p][i][r] = 0.0f;
+#if HELD
+#pragma unroll
+#else
+#pragma unroll 4
+#endif
+    for (uint k4 = 0; k4 < PART / 4; k4++) {
+        real4 s[ROWS];
+
+#pragma unroll
+        for (uint r = 0; r < ROWS; r++)
+            s[r] = state[r * (K_WIDE / 4) + TEAM * (PART / 4) + k4];
+#pragma unroll
+        for (uint p = 0; p < COLUMNS; p++)
+#pragma unroll
+            for (uint i = 0; i < SHARE; i++) {
+#if HELD
+                const real4 v = w->held[k4][p][i];
+#else
+                const real4 v = WEIGHT4(w, k4, p, i);
+#endif
+#pragma unroll
+                for (uint r = 0; r < ROWS; r++)
+                    acc[p][i][r] =
+                        FMA(s[r].w, v.w, FMA(s[r].z, v.z, FMA(s[r].y, v.y, FMA(s[r].x, v.x, acc[p][i][r]))));
+            }
+    }
+#pragma unroll
+    for (uint p = 0; p < COLUMNS; p++)
+#pragma unroll
+        for (uint i = 0; i < SHARE; i++)
+#pragma unroll
+            for (uint r = 0; r < ROWS; r++)
+                SUM(TEAM, r, p, LANE + i * LANES) = acc[p][i][r];
+}
+
+static inline real sum_of_parts(local const real *sums, uint row, uint p, uint unit)
+{
+    real sum = SUM(0, row, p, unit);
+
+#pragma unroll
+    for (uint part = 1; part < PARTS; part++)
+        sum += SUM(part, row, p, unit);
+    return sum;
+}
+
+// Before the first step: a zero state and no sums. To be called right before the loop over the steps: without a
+// barrier there, compilers thread branches that differ from item to item into the loop's entry, and PoCL 3.1 then
+// walks all items through the branch of the first.
+static inline void group_clear(local real4 *state, local real *sums)
+{
+    for (uint i = get_local_id(0); i < ROWS * K_WIDE; i += ITEMS)
+        STATE(0, i) = 0.0f;
+    for (uint i = get_local_id(0); i < PARTS * ROWS * COLUMNS * WIDE; i += ITEMS)
+        sums[i] = 0.0f;
+    barrier(CLK_LOCAL_MEM_FENCE);
+}
+
+#endif

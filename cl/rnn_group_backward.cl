@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+// A recurrent layer backward through time on GPUs: all time steps in one launch. How, and defines:
+// cl/rnn_group.h; formulas: doc/maths.md; padding: as in cl/rnn.cl.
+#define K (GATES * HIDDEN)
+#define COLUMNS 1u
+#define WEIGHT(w, k, p, u) ((w)[(size_t)(k) * HIDDEN + (u)])
+
+#include "rnn_group.h"
+
+// gates [D, T, N, RESERVE*H]: as in rnn_step_bwd of cl/rnn.cl. y, dy [T, N, D*H]; cell [D, T, N, H] (lstm).
+// lengths may be NULL. The state is the gate gradients as the weights meet them (gru: r, z, W_hn h + b_hn).
+kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void
+rnn_group_backward(global const real4 *packed, global real *gates, global const real *y, global const real *cell,
+                   global const real *dy, global const int *lengths, local real4 *state, local real *sums, uint T,
+                   uint N, uint D)
+{
+    const uint first_row = get_group_id(0) * ROWS, d = get_global_id(1);
+    const uint pairs = min((uint)ROWS, N - first_row) * HIDDEN;
+    const uint longest = longest_of(lengths, first_row, N, T);
+    const size_t H = HIDDEN, DH = D * HIDDEN, step_rows = N;
+    struct weights w;
+    // of the step at hand: activations, dy and h or c; of the step before it in the forward walk: h or c
+    real next[PAIRS][RESERVE], next_dy[PAIRS], now[PAIRS], before[PAIRS], carry[PAIRS];
+    uint steps[PAIRS];
+
+    y += d * H;
+    dy += d * H;
+    gates += (size_t)d * T * N * RESERVE * H;
+    cell += (size_t)d * T * N * H;
+#define GATE(t, n, g, unit) gates[(((t) * step_rows + (n)) * RESERVE + (g)) * H + (unit)]
+#if CELL == 1
+#define KEPT(t, n, unit) cell[((t) * step_rows + (n)) * H + (unit)]
+#else
+#define KEPT(t, n, unit) y[((t) * step_rows + (n)) * DH + (unit)]
+#endif
+#define TIME(step) ((size_t)(d ? (step) : longest - 1 - (step)))
+#define LOAD(step_, q)                                                           \
+    {                                                                            \
+        const uint n_ = first_row + PAIR_ROW(q), unit_ = PAIR_UNIT(q);           \
+        const size_t t_ = TIME(step_);                                           \
+                                                                                 \
+        next_dy[q] = dy[(t_ * step_rows + n_) * DH + unit_];                     \
+        for (uint g_ = 0; CELL != 0 && g_ < RESERVE; g_++)                       \
+            next[q][g_] = GATE(t_, n_, g_, unit_);                               \
+        if (CELL == 0)                                                           \
+            now[q] = KEPT(t_, n_, unit_);                                        \
+        else                                                                     \
+            before[q] = (step_) + 1 < longest ? KEPT(TIME((step_) + 1), n_, unit_) : 0.0f; \
+    }
+
+    weights_load(&w, packed, d);
+    FOR_PAIRS(q)
+    {
+        steps[q] = lengths ? (uint)lengths[first_row + PAIR_ROW(q)] : T;
+        carry[q] = 0.0f;
+        now[q] = 0.0f;
+        if (longest) {
+            if (CELL == 1)
+                now[q] = KEPT(TIME(0), first_row + PAIR_ROW(q), PAIR_UNIT(q));
+            LOAD(0, q)
+        }
+    }
+    group_clear(state, sums);
+
+    for (uint step = 0; step < longest; step++) {
+        const size_t t = TIME(step);
+
+        FOR_PAIRS(q)
+        {
+            const uint row = PAIR_ROW(q), n = first_row + row, unit = PAIR_UNIT(q);
+            const bool padding = t >= steps[q];
+            const real dh = next_dy[q] + sum_of_parts(sums, row, 0, unit) + (CELL == 2 ? carry[q] : 0.0f);
+            real da[RESERVE];
+#if CELL == 0
+            da[0] = rnn_gradient(dh, now[q]);
+#elif CELL == 1
+            const real pass = lstm_gradient(dh, carry[q], now[q], before[q], next[q], da);
+
+            carry[q] = padding ? 0.0f : pass;
+            now[q] = before[q];
+#else
+            const real pass = gru_gradient(dh, before[q], next[q], da);
+
+            carry[q] = padding ? 0.0f : pass;
+#endif
+            for (uint g = 0; g < RESERVE; g++) {
+                da[g] = padding ? 0.0f : da[g];
+                GATE(t, n, g, unit) = da[g];
+                if (CELL != 2 || g != 2)
+                    STATE(row, (CELL == 2 && g == 3 ? 2 : g) * HIDDEN + unit) = da[g];
+            }
+        }
+        barrier(CLK_LOCAL_MEM_FENCE);
+        if (step + 1 < longest) {
+            // under way while the multiply lasts
+            FOR_PAIRS(q)
+            LOAD(step + 1, q)
+            multiply(&w, state, sums);
+        }
+        barrier(CLK_LOCAL_MEM_FENCE);
+    }
+
+    for (size_t t = longest; t < T; t++)
+        FOR_PAIRS(q)
+        {
+            for (uint g = 0; g < RESERVE; g++)
+                GATE(t, first_row + PAIR_ROW(q), g, PAIR_UNIT(q)) = 0.0f;
+        }
+}

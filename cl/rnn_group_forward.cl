@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT
+// A recurrent layer forward on GPUs: all time steps in one launch. How, and defines: cl/rnn_group.h; formulas:
+// doc/maths.md; padding: as in cl/rnn.cl.
+#define K HIDDEN
+#define COLUMNS GATES
+#define WEIGHT(w, k, p, u) ((w)[((size_t)(p) * HIDDEN + (u)) * HIDDEN + (k)])
+
+#include "rnn_group.h"
+
+// pre [D, T, N, 4H]: the input's part of the pre-activations in (gru: three of the four), activations out if
+// `save`; rnn: it is y. cell [D, T, N, H], if `save` (lstm). y [T, N, D*H]. bias and lengths may be NULL.
+kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void
+rnn_group_forward(global const real4 *packed, global const real *bias_ih0, global const real *bias_hh0,
+                  global const real *bias_ih1, global const real *bias_hh1, global real *pre, global real *cell,
+                  global real *y, global const int *lengths, local real4 *state, local real *sums, uint T, uint N,
+                  uint D, uint save)
+{
+    const uint first_row = get_group_id(0) * ROWS, d = get_global_id(1);
+    const uint pairs = min((uint)ROWS, N - first_row) * HIDDEN;
+    const uint longest = longest_of(lengths, first_row, N, T);
+    const size_t H = HIDDEN, DH = D * HIDDEN, step_rows = N;
+    global const real *ih = d ? bias_ih1 : bias_ih0, *hh = d ? bias_hh1 : bias_hh0;
+    struct weights w;
+    real bias[PAIRS][RESERVE], next[PAIRS][RESERVE], past[PAIRS];
+    uint steps[PAIRS];
+
+    y += d * H;
+    pre += CELL == 0 ? d * H : (size_t)d * T * N * 4 * H;
+    cell += (size_t)d * T * N * H;
+#if CELL == 0
+#define PRE(t, n, g, unit) pre[((t) * step_rows + (n)) * DH + (unit)]
+#else
+#define PRE(t, n, g, unit) pre[(((t) * step_rows + (n)) * 4 + (g)) * H + (unit)]
+#endif
+#define TIME(step) ((size_t)(d ? longest - 1 - (step) : (step)))
+#define INPUTS (CELL == 2 ? 3u : RESERVE) // of pre
+
+    weights_load(&w, packed, d);
+    FOR_PAIRS(q)
+    {
+        const uint n = first_row + PAIR_ROW(q), unit = PAIR_UNIT(q);
+
+        past[q] = 0.0f;
+        steps[q] = lengths ? (uint)lengths[n] : T;
+        for (uint g = 0; g < RESERVE; g++) {
+            // gru: the candidate's two sides stay apart
+            bias[q][g] = !ih                  ? 0.0f
+                         : CELL != 2 || g < 2 ? ih[g * H + unit] + hh[g * H + unit]
+                         : g == 2             ? ih[2 * H + unit]
+                                              : hh[2 * H + unit];
+            next[q][g] = g < INPUTS && longest ? PRE(TIME(0), n, g, unit) : 0.0f;
+        }
+    }
+    group_clear(state, sums);
+
+    for (uint step = 0; step < longest; step++) {
+        const size_t t = TIME(step);
+
+        FOR_PAIRS(q)
+        {
+            const uint row = PAIR_ROW(q), n = first_row + row, unit = PAIR_UNIT(q);
+            const bool padding = t >= steps[q];
+            real a[RESERVE], h;
+
+            for (uint g = 0; g < RESERVE; g++) {
+                a[g] = next[q][g] + bias[q][g];
+                if (CELL != 2 || g != 2)
+                    a[g] += sum_of_parts(sums, row, CELL == 2 && g == 3 ? 2 : g, unit);
+            }
+#if CELL == 0
+            h = rnn_activation(a[0]);
+#elif CELL == 1
+            past[q] = lstm_cell(a, past[q]);
+            h = a[3] * tanh_vec(past[q]);
+            past[q] = padding ? 0.0f : past[q];
+            if (save)
+                cell[(t * step_rows + n) * H + unit] = past[q];
+#else
+            h = past[q] = gru_cell(a, past[q]);
+            past[q] = padding ? 0.0f : past[q];
+#endif
+            h = padding ? 0.0f : h;
+            STATE(row, unit) = h;
+            y[(t * step_rows + n) * DH + unit] = h;
+#if CELL != 0
+            for (uint g = 0; save && g < RESERVE; g++)
+                PRE(t, n, g, unit) = a[g];
+#endif
+        }
+        barrier(CLK_LOCAL_MEM_FENCE);
+        if (step + 1 < longest) {
+            // under way while the multiply lasts
+            FOR_PAIRS(q)
+            {
+                for (uint g = 0; g < INPUTS; g++)
+                    next[q][g] = PRE(TIME(step + 1), first_row + PAIR_ROW(q), g, PAIR_UNIT(q));
+            }
+            multiply(&w, state, sums);
+        }
+        barrier(CLK_LOCAL_MEM_FENCE);
+    }
+
+    for (size_t t = longest; t < T; t++)
+        FOR_PAIRS(q)
+        {
+            const size_t r = t * step_rows + first_row + PAIR_ROW(q);
+
+            y[r * DH + PAIR_UNIT(q)] = 0.0f;
+            if (CELL == 1 && save)
+                cell[r * H + PAIR_UNIT(q)] = 0.0f;
+        }
+}
