@@ -171,3 +171,64 @@ kernel void rnn_bias_sum(global const real *partial, global real *db_ih0, global
     if (db_hh)
         store_units(hh, db_hh + gate * H, j, H);
 }
+
+#define RUN 32 // rows summed before their sum is added to the others': rounding grows with RUN and N / RUN
+
+// All of a layer's backward pass but the multiplies where there is one step, for CPUs: what rnn_step_bwd and
+// rnn_bias_sum do, and zeros for the recurrent weights' gradients. An item takes VW units of all rows.
+kernel void rnn_single_bwd(global real *gates, global const real *y, global const real *cell,
+                           global const real *dy, global const int *lengths, global real *db_ih0,
+                           global real *db_hh0, global real *db_ih1, global real *db_hh1, global real *dw_hh0,
+                           global real *dw_hh1, uint N, uint H, uint D)
+{
+    const uint j = get_global_id(0) * VW;
+    const size_t d = get_global_id(1), ld = D * H;
+    if (j >= H || d >= D)
+        return;
+
+    global real *db_ih = d ? db_ih1 : db_ih0, *db_hh = d ? db_hh1 : db_hh0, *dw_hh = d ? dw_hh1 : dw_hh0;
+    const vec zero = 0.0f;
+    vec sum[RESERVE], part[RESERVE];
+
+    for (uint g = 0; g < RESERVE; g++)
+        sum[g] = part[g] = zero;
+    for (size_t n = 0; n < N; n++) {
+        global real *gate = gates + (d * N + n) * RESERVE * H;
+        const bool padding = lengths && lengths[n] < 1;
+        const vec dh = load_units(dy + n * ld + d * H, j, H);
+        vec da[RESERVE];
+#if CELL == 0
+        da[0] = rnn_gradient(dh, load_units(y + n * ld + d * H, j, H));
+#else
+        vec a[RESERVE];
+
+        for (uint g = 0; g < RESERVE; g++)
+            a[g] = load_units(gate + g * H, j, H);
+#if CELL == 1
+        lstm_gradient(dh, zero, load_units(cell + (d * N + n) * H, j, H), zero, a, da);
+#else
+        gru_gradient(dh, zero, a, da);
+#endif
+#endif
+        for (uint g = 0; g < RESERVE; g++) {
+            da[g] = padding ? zero : da[g];
+            store_units(da[g], gate + g * H, j, H);
+            part[g] += da[g];
+            if (n % RUN == RUN - 1) {
+                sum[g] += part[g];
+                part[g] = zero;
+            }
+        }
+    }
+    for (uint g = 0; g < GATES; g++) {
+        const uint hidden = CELL == 2 && g == 2 ? 3 : g; // gru: the hidden side's n
+
+        if (db_ih)
+            store_units(sum[g] + part[g], db_ih + g * H, j, H);
+        if (db_hh)
+            store_units(sum[hidden] + part[hidden], db_hh + g * H, j, H);
+        for (uint i = j; dw_hh && i < min(j + VW, H); i++)
+            for (uint k = 0; k < H; k += VW)
+                store_units(zero, dw_hh + ((size_t)g * H + i) * H, k, H);
+    }
+}

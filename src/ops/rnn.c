@@ -270,6 +270,7 @@ enum clrnn_status clrnn_rnn_bwd(struct clrnn_launches *launches, const struct cl
 {
     struct clrnn_rnn r = layer_of(graph, op);
     struct clrnn_rnn_bias bias = {0};
+    bool single;
 
     r.y = clrnn_in(graph, op, RNN_BWD_Y);
     r.gates = clrnn_in(graph, op, RNN_BWD_GATES);
@@ -284,13 +285,17 @@ enum clrnn_status clrnn_rnn_bwd(struct clrnn_launches *launches, const struct cl
         bias.wanted |= r.dbias_ih[d] || r.dbias_hh[d];
     }
 
+    single = r.T == 1 && clrnn_on_cpu(launches);
     r.walk = choose_walk(launches, r);
-    TRY(r.walk == CLRNN_WALK_STEPS   ? clrnn_rnn_steps_bwd(launches, &r)
+    TRY(single                         ? clrnn_rnn_single_bwd(launches, &r)
+        : r.walk == CLRNN_WALK_STEPS ? clrnn_rnn_steps_bwd(launches, &r)
         : r.walk == CLRNN_WALK_GROUP ? clrnn_rnn_group_bwd(launches, &r)
                                      : clrnn_rnn_sequence_bwd(launches, &r, &bias));
     TRY(without_padding(launches, &r));
     TRY(input_weight_gradients(launches, &r));
-    TRY(hidden_weight_gradients(launches, &r));
-    TRY(bias_gradients(launches, &r, &bias));
+    if (!single) {
+        TRY(hidden_weight_gradients(launches, &r));
+        TRY(bias_gradients(launches, &r, &bias));
+    }
     return r.dx ? input_gradient(launches, &r) : CLRNN_OK;
 }
