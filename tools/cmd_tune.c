@@ -4,9 +4,9 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/array.h"
+#include "base/clock.h"
 #include "device/tune.h"
 #include "tools/cli.h"
 #include "tools/interrupt.h"
@@ -202,14 +202,6 @@ static enum clrnn_status print_json(const struct cli *cli, const struct work *w)
 
 // ---------------------------------------------------------------- in which order
 
-static double now_s(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 // The choices with what is remembered by now in use, until the clock shows `end`.
 static enum clrnn_status measure_choices(struct cli *cli, struct work *w, double end)
 {
@@ -221,7 +213,7 @@ static enum clrnn_status measure_choices(struct cli *cli, struct work *w, double
     cli->gemm = "auto";
     st = cli_device(cli, false, &device);
     for (size_t i = 0; st == CLRNN_OK && i < w->config_count; i++) {
-        const struct clrnn_tune_choices_params params = {.seconds = fmax(end - now_s(), 0), .stop = w->params.stop};
+        const struct clrnn_tune_choices_params params = {.seconds = fmax(end - clrnn_clock(), 0), .stop = w->params.stop};
 
         st = clrnn_tune_choices(device, w->config[i], &params, &w->tuned);
     }
@@ -247,7 +239,7 @@ static char *settings_in_use(const char *path)
  */
 static enum clrnn_status measure_all(struct cli *cli, struct work *w, struct clrnn_device *device)
 {
-    const double start = now_s(), seconds = w->params.seconds;
+    const double start = clrnn_clock(), seconds = w->params.seconds;
     struct clrnn_tune_params first = w->params, rest = w->params;
     char *before, *after;
     enum clrnn_status st;
@@ -257,14 +249,14 @@ static enum clrnn_status measure_all(struct cli *cli, struct work *w, struct clr
     rest.restart = false;
     st = clrnn_tune_run(device, &first, w->shapes.shape, w->shapes.count);
     if (st == CLRNN_OK)
-        st = measure_choices(cli, w, fmax(start + 0.7 * seconds, now_s() + 0.2 * seconds));
+        st = measure_choices(cli, w, fmax(start + 0.7 * seconds, clrnn_clock() + 0.2 * seconds));
     if (st != CLRNN_OK)
         return st;
     before = settings_in_use(w->path);
-    rest.seconds = fmax(start + 0.9 * seconds - now_s(), 1e-9);
+    rest.seconds = fmax(start + 0.9 * seconds - clrnn_clock(), 1e-9);
     st = clrnn_tune_run(device, &rest, w->shapes.shape, w->shapes.count);
     after = settings_in_use(w->path);
-    if (st == CLRNN_OK && after && (!before || strcmp(before, after)) && now_s() < start + seconds)
+    if (st == CLRNN_OK && after && (!before || strcmp(before, after)) && clrnn_clock() < start + seconds)
         st = measure_choices(cli, w, start + seconds);
     free(before);
     free(after);

@@ -12,8 +12,9 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "base/clock.h"
 
 #define LOOK_MS 100 // between two looks at beats and stop
 
@@ -100,10 +101,7 @@ enum clrnn_status clrnn_child_start(const struct clrnn_log *log, void (*work)(vo
 
 static int64_t now_ms(void)
 {
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+    return (int64_t)(1e3 * clrnn_clock());
 }
 
 // False where it had to be killed.

@@ -1,38 +1,30 @@
 // SPDX-License-Identifier: MIT
 // A quick measurement of what a device can do: float32 multiply-adds and copies.
 #include <math.h>
-#include <time.h>
 
 #include "base/array.h"
+#include "base/clock.h"
 #include "device/launch.h"
 
 enum { TRIES = 5, MOST_ROUNDS = 1 << 15 }; // llvmpipe ends every loop after 65535 rounds
 static const double long_enough = 4e-3;    // seconds of one try, far above a launch's own cost
 static const double too_long = 0.2;        // seconds of tries on a slow device, a simulator say
 
-static double seconds_now(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
 // The shortest of a few runs of the list.
 static enum clrnn_status shortest(struct clrnn_launches *launches, double *seconds)
 {
     struct clrnn_device *device = clrnn_launches_device(launches);
-    const double began = seconds_now();
+    const double began = clrnn_clock();
 
     TRY(clrnn_launches_run(launches)); // builds for these sizes
     TRY(clrnn_device_finish(device));
     *seconds = INFINITY;
-    for (int i = 0; i < TRIES && (i == 0 || seconds_now() - began < too_long); i++) {
-        const double start = seconds_now();
+    for (int i = 0; i < TRIES && (i == 0 || clrnn_clock() - began < too_long); i++) {
+        const double start = clrnn_clock();
 
         TRY(clrnn_launches_run(launches));
         TRY(clrnn_device_finish(device));
-        *seconds = fmin(*seconds, seconds_now() - start);
+        *seconds = fmin(*seconds, clrnn_clock() - start);
     }
     return CLRNN_OK;
 }

@@ -7,9 +7,9 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/array.h"
+#include "base/clock.h"
 #include "device/gemm.h"
 #include "device/launches.h"
 #include "device/tune_private.h"
@@ -45,14 +45,6 @@ struct search {
     json_t *root;
     char *path;
 };
-
-static double now_s(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static struct clrnn_gemm gemm_of(const struct search *s, size_t i)
 {
@@ -168,13 +160,13 @@ static enum clrnn_status measure(struct clrnn_launches *launches, double hopeles
     TRY(clrnn_device_finish(d));
     *ms = INFINITY;
     for (int run = 0, inner = 1; run < RUNS && spent < 0.5; run++) {
-        const double start = now_s();
+        const double start = clrnn_clock();
         double one;
 
         for (int i = 0; i < inner; i++)
             TRY(clrnn_launches_run(launches));
         TRY(clrnn_device_finish(d));
-        one = now_s() - start;
+        one = clrnn_clock() - start;
         spent += one;
         *ms = fmin(*ms, 1e3 * one / inner);
         if (*ms > hopeless && run >= 2) // not one that was merely held up
@@ -250,7 +242,7 @@ static enum clrnn_status measure_defaults(struct search *s, double end)
 
         shape_text(s, i, text);
         entry = json_object_get(shapes, text);
-        if (i > 0 && now_s() >= end && !isfinite(number(entry, "default_ms"))) {
+        if (i > 0 && clrnn_clock() >= end && !isfinite(number(entry, "default_ms"))) {
             s->count = i;
             return CLRNN_OK;
         }
@@ -482,7 +474,7 @@ static enum clrnn_status prepare(struct search *s)
 
 static enum clrnn_status search(struct search *s, const struct clrnn_tune_params *params)
 {
-    const double end = now_s() + (params->seconds > 0 ? params->seconds : 120);
+    const double end = clrnn_clock() + (params->seconds > 0 ? params->seconds : 120);
     size_t settings = 0;
 
     TRY(measure_defaults(s, end));
@@ -495,7 +487,7 @@ static enum clrnn_status search(struct search *s, const struct clrnn_tune_params
         enum clrnn_status st;
         bool direct;
 
-        if (now_s() >= end || (params->stop && *params->stop) ||
+        if (clrnn_clock() >= end || (params->stop && *params->stop) ||
             (params->most_settings && settings == params->most_settings))
             break;
         if (!setting(index, &s->device->info, &direct, v))

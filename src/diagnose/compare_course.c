@@ -3,9 +3,9 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/array.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "diagnose/compare.h"
@@ -13,14 +13,6 @@
 #define DISTURBANCE 0x1p-21 // 4 units in the last place of float32
 #define BENCH_SECONDS 0.6   // on training steps, and the same on inference
 #define SLOW_STEP_S 0.25    // beyond it the run's own steps are timing enough
-
-static double clock_s(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 // ---------------------------------------------------------------- at the start
 
@@ -155,14 +147,14 @@ static enum clrnn_status run_steps(const struct compare *c, struct clrnn_practic
     struct clrnn_practice_record record;
 
     for (uint32_t i = 0; i < c->steps; i++) {
-        const double start = clock_s();
+        const double start = clrnn_clock();
 
         clrnn_child_doing(&b->report, "running training step %u", i + 1);
         TRY(clrnn_practice_step(t, CLRNN_MODE_TRAIN, &record));
         if (i == 0)
-            b->first_s = clock_s() - start;
+            b->first_s = clrnn_clock() - start;
         else
-            each[i - 1] = clock_s() - start;
+            each[i - 1] = clrnn_clock() - start;
         b->curve[i] = record.loss;
         if (i == 0)
             TRY(keep_first_step(c, t, b));
@@ -233,14 +225,14 @@ enum clrnn_status compare_course_start(const struct compare *c, struct clrnn_dev
 
     clrnn_child_doing(&b->report, "building for the first step");
     st = compare_practice(c, device, &t);
-    start = clock_s();
+    start = clrnn_clock();
     if (st == CLRNN_OK)
         st = clrnn_practice_step(t, CLRNN_MODE_TRAIN, &record);
-    second = clock_s();
+    second = clrnn_clock();
     if (st == CLRNN_OK)
         st = clrnn_practice_step(t, CLRNN_MODE_TRAIN, &record);
     b->first_s = second - start;
-    b->step_s = clock_s() - second;
+    b->step_s = clrnn_clock() - second;
     b->finished = st == CLRNN_OK;
     clrnn_practice_destroy(&t);
     return st;

@@ -6,7 +6,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/array.h"
 #include "base/file.h"
@@ -20,19 +19,6 @@ const struct clrnn_thresholds clrnn_threshold = {
     CLRNN_THRESHOLD_LIST(X)
 #undef X
 };
-
-double doctor_clock(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
-double doctor_left(const struct doctor *d)
-{
-    return d->started + d->seconds - doctor_clock();
-}
 
 bool doctor_stopped(const struct doctor *d)
 {
@@ -142,14 +128,6 @@ void doctor_fix(struct doctor *d, enum doctor_fix_kind kind, size_t layer, doubl
             return;
     if (d->fix_count < ARRAY_SIZE(d->fix))
         d->fix[d->fix_count++] = fix;
-}
-
-bool doctor_noted(const struct doctor *d, const char *id)
-{
-    for (size_t i = 0; i < d->result->count; i++)
-        if (!strcmp(d->result->finding[i].id, id))
-            return true;
-    return false;
 }
 
 bool doctor_found(const struct doctor *d, const char *id)
@@ -304,7 +282,6 @@ enum clrnn_status clrnn_doctor(struct clrnn_device *device, const struct clrnn_c
         .config = config,
         .params = params,
         .result = result,
-        .started = doctor_clock(),
         .seconds = params->seconds > 0 ? params->seconds : DEFAULT_SECONDS,
     };
     enum clrnn_status st;

@@ -66,7 +66,7 @@ struct doctor {
     const struct clrnn_doctor_params *params;
     struct clrnn_doctor_result *result;
     enum clrnn_status status; // of adding findings: CLRNN_OK or CLRNN_ERR_MEMORY
-    double started, seconds;
+    double seconds;           // params.seconds, or the default
 
     struct clrnn_dataset *whole, *train, *valid; // valid may be NULL
     struct doctor_scan train_scan, valid_scan;
@@ -96,11 +96,8 @@ void doctor_remedy(struct doctor *d, const char *format, ...) CLRNN_PRINTF(2, 3)
 void doctor_fix(struct doctor *d, enum doctor_fix_kind kind, size_t layer, double value);
 /** Whether an error or warning with this id was found. */
 bool doctor_found(const struct doctor *d, const char *id);
-bool doctor_noted(const struct doctor *d, const char *id); // at any severity
 
-double doctor_clock(void);
-/** Seconds that are left until params.seconds. */
-double doctor_left(const struct doctor *d);
+/** Whether params.stop is set. */
 bool doctor_stopped(const struct doctor *d);
 
 bool doctor_is_recurrent(const struct clrnn_layer *layer);

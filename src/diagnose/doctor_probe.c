@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "diagnose/visit.h"
 
@@ -264,7 +265,7 @@ static enum clrnn_status overfit_steps(struct visit *v, struct overfit *o, doubl
     TRY(probe_run(&o->probe, &o->batch, &r));
     TRY(largest_gradients(o->trial.model, o->most));
     v->overfit_first = r.loss;
-    while (i < OVERFIT_STEPS && doctor_clock() < until && !doctor_stopped(v->d)) {
+    while (i < OVERFIT_STEPS && clrnn_clock() < until && !doctor_stopped(v->d)) {
         TRY(trial_step(&o->trial, &o->batch, &r));
         o->loss[i++] = r.loss;
         lowest = fmin(lowest, r.loss);
@@ -272,7 +273,7 @@ static enum clrnn_status overfit_steps(struct visit *v, struct overfit *o, doubl
             TRY(probe_run(&o->probe, &o->batch, &r));
             TRY(largest_gradients(o->trial.model, o->most));
             report_zero(v, o->trial.model, o->most);
-            until = doctor_clock() + seconds; // from here on: kernels may have been built before
+            until = clrnn_clock() + seconds; // from here on: kernels may have been built before
         }
         if (i >= SETTLE_STEPS && (r.loss < target || !isfinite(r.loss)))
             break;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "diagnose/course.h"
 
@@ -167,8 +168,8 @@ static enum clrnn_status run_epoch(struct visit *v, struct course *c, struct upd
     trial_order(v->d->config, v->train_rows, epoch, order);
     for (uint32_t first = 0; first < rows && c->steps < c->room && c->finite; first += B) {
         if (c->steps == BUILD_STEPS)
-            c->until = doctor_clock() + seconds;
-        if ((c->steps > BUILD_STEPS && doctor_clock() > c->until) || doctor_stopped(v->d)) {
+            c->until = clrnn_clock() + seconds;
+        if ((c->steps > BUILD_STEPS && clrnn_clock() > c->until) || doctor_stopped(v->d)) {
             c->cut = true;
             return CLRNN_OK;
         }
@@ -271,7 +272,7 @@ static enum clrnn_status run(struct visit *v, struct course *c, double seconds)
 static enum clrnn_status run_shuffled(struct visit *v, struct course *c)
 {
     const struct clrnn_random r = {v->d->config->train.seed, RANDOM_PROBE, 0, 2};
-    const double until = doctor_clock() + 0.2 * v->d->seconds;
+    const double until = clrnn_clock() + 0.2 * v->d->seconds;
     const uint32_t most = MIN2(c->steps, 400u), B = MAX2(v->d->config->train.batch_size, 1u);
     uint32_t *labels = malloc(2 * (size_t)v->train_rows * sizeof(*labels)), *order, done = 0;
     struct trial_data data = v->train;
@@ -285,7 +286,7 @@ static enum clrnn_status run_shuffled(struct visit *v, struct course *c)
     clrnn_random_permutation(&r, v->train_rows, labels);
     data.labels_from = labels;
     st = trial_create(&v->params, &trial);
-    for (uint64_t e = 0; st == CLRNN_OK && done < most && doctor_clock() < until; e++) {
+    for (uint64_t e = 0; st == CLRNN_OK && done < most && clrnn_clock() < until; e++) {
         trial_order(v->d->config, v->train_rows, e, order);
         for (uint32_t first = 0; st == CLRNN_OK && first < v->train_rows && done < most; first += B) {
             struct clrnn_step_result result;

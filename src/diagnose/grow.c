@@ -3,9 +3,9 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/array.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "diagnose/grow.h"
@@ -17,14 +17,6 @@
 #define OVERFIT_SECONDS 12.0 // of one rung, so that a ladder of large models ends too
 #define TRAIN_SECONDS 6.0
 #define LOOK_SAMPLES 1024u // of each set, for the losses after the short training
-
-static double now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static bool stopped(const struct clrnn_climb *c)
 {
@@ -156,12 +148,12 @@ static double skill_of(const struct clrnn_climb *c, const struct clrnn_practice_
 static enum clrnn_status train(struct clrnn_climb *c, struct clrnn_practice *p, struct clrnn_rung *rung,
                                uint32_t steps, struct clrnn_rung_outcome *o)
 {
-    const double started = now();
+    const double started = clrnn_clock();
     struct clrnn_practice_record r;
 
     o->finite = true;
     o->travel = 0.0;
-    for (uint32_t i = 0; i < steps && o->finite && now() - started < TRAIN_SECONDS; i++) {
+    for (uint32_t i = 0; i < steps && o->finite && clrnn_clock() - started < TRAIN_SECONDS; i++) {
         if (stopped(c))
             return CLRNN_INTERRUPTED;
         TRY(clrnn_practice_step(p, CLRNN_MODE_TRAIN, &r));

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "diagnose/doctor.h"
 
@@ -211,12 +212,12 @@ static double judge(struct fit *f, const struct clrnn_dataset *valid)
 
 static uint32_t descend(struct fit *f, double seconds)
 {
-    const double started = doctor_clock(), L = (regression(f) ? 1 : 0.5) * curvature(f) + DECAY;
+    const double started = clrnn_clock(), L = (regression(f) ? 1 : 0.5) * curvature(f) + DECAY;
     const size_t weights = (size_t)f->K * f->d;
     double t = 1;
     uint32_t i;
 
-    for (i = 0; i < MOST_ITERATIONS && doctor_clock() - started < seconds; i++) {
+    for (i = 0; i < MOST_ITERATIONS && clrnn_clock() - started < seconds; i++) {
         const double next = (1 + sqrt(1 + 4 * t * t)) / 2, push = (t - 1) / next;
         double steepest = 0;
 

@@ -4,9 +4,9 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/array.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "diagnose/floor.h"
 #include "diagnose/thresholds.h"
@@ -17,14 +17,6 @@
 #define STILL_STEPS 10u      // steps with a gradient of exactly 0 after which nothing will ever change
 #define LATE_STILL_STEPS 50u // the same once there was a gradient: moments and running statistics may move on
 #define WRONG_STEPS 50u      // steps of a loss that says nothing
-
-static double now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 // ---------------------------------------------------------------- when to end
 
@@ -66,7 +58,7 @@ static bool ends(struct course *c, double grad_norm)
         r->ended = isfinite(r->floor) ? "the loss is as low as it can get" : "the loss is below 0";
         return true;
     }
-    if (c->task->seconds > 0.0 && now() - c->started > c->task->seconds) {
+    if (c->task->seconds > 0.0 && clrnn_clock() - c->started > c->task->seconds) {
         r->ended = "the time is up";
         return true;
     }
@@ -126,7 +118,7 @@ static enum clrnn_status run(struct course *c)
     struct clrnn_overfit_result *r = c->r;
 
     r->lowest_loss = INFINITY;
-    c->started = now();
+    c->started = clrnn_clock();
     while (r->steps < task->steps) {
         struct clrnn_practice_record record;
 

@@ -6,10 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/array.h"
 #include "base/child.h"
+#include "base/clock.h"
 #include "device/apart.h"
 #include "reference/bound.h"
 
@@ -18,14 +18,6 @@
 #define SECONDS 10.0
 
 _Static_assert((int)CLRNN_OP_COUNT <= CLRNN_SELFTEST_OPS, "every op has a row");
-
-static double clock_s(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 static bool stopped(const struct selftest *s)
 {
@@ -40,7 +32,7 @@ enum clrnn_status selftest_run(struct selftest *s)
 
     if (stopped(s))
         return CLRNN_INTERRUPTED;
-    if (clock_s() > s->deadline) {
+    if (clrnn_clock() > s->deadline) {
         s->result->shortened = true;
         return CLRNN_OK;
     }
@@ -65,7 +57,7 @@ enum clrnn_status clrnn_selftest(struct clrnn_device *device, const struct clrnn
                                  struct clrnn_selftest_result *result)
 {
     static const struct clrnn_selftest_params defaults = {0};
-    const double start = clock_s();
+    const double start = clrnn_clock();
     enum clrnn_status st;
     struct selftest s = {
         .check = {.device = device, .log = clrnn_device_log(device), .noise_runs = NOISE_RUNS},
@@ -84,7 +76,7 @@ enum clrnn_status clrnn_selftest(struct clrnn_device *device, const struct clrnn
     s.deadline = start + (s.params->seconds > 0 ? s.params->seconds : SECONDS);
     if (st == CLRNN_OK)
         st = selftest_awkward(&s);
-    result->seconds = clock_s() - start;
+    result->seconds = clrnn_clock() - start;
     clrnn_check_finish(&s.check);
     return st;
 }

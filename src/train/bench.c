@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "base/array.h"
+#include "base/clock.h"
 #include "clrnn/train.h"
 #include "train/feed.h"
 #include "train/loop.h"
@@ -46,13 +47,13 @@ static enum clrnn_status pass(struct bench *b)
 // `count` passes and the wait for them; seconds of wall clock, and of this thread's processor.
 static enum clrnn_status window(struct bench *b, uint32_t count, double *seconds, double *host_seconds)
 {
-    const double start = clrnn_loop_clock(), host_start = thread_seconds();
+    const double start = clrnn_clock(), host_start = thread_seconds();
 
     for (uint32_t i = 0; i < count; i++)
         TRY(pass(b));
     *host_seconds = thread_seconds() - host_start;
     TRY(clrnn_device_finish(b->device));
-    *seconds = clrnn_loop_clock() - start;
+    *seconds = clrnn_clock() - start;
     return CLRNN_OK;
 }
 
@@ -96,7 +97,7 @@ enum clrnn_status clrnn_bench(struct clrnn_device *device, const struct clrnn_co
                               const struct clrnn_bench_params *params, struct clrnn_bench_result *result)
 {
     const struct clrnn_log *log = clrnn_device_log(device);
-    const double start = clrnn_loop_clock();
+    const double start = clrnn_clock();
     const struct clrnn_feed_params feeding = {
         .batch_size = config->train.batch_size, .drop_last = true, .seed = config->train.seed};
     struct bench b = {.device = device, .mode = CLRNN_MODE_TRAIN};
@@ -126,7 +127,7 @@ enum clrnn_status clrnn_bench(struct clrnn_device *device, const struct clrnn_co
         goto end;
     if ((st = pass(&b)) != CLRNN_OK || (st = clrnn_device_finish(device)) != CLRNN_OK)
         goto end;
-    result->first_step_s = clrnn_loop_clock() - start;
+    result->first_step_s = clrnn_clock() - start;
 
     if ((st = measure(&b, CLRNN_MODE_TRAIN, params, &result->train_ms, &result->host_ms_per_step)) != CLRNN_OK)
         goto end;

@@ -5,22 +5,14 @@
 
 #include <math.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/array.h"
+#include "base/clock.h"
 #include "base/file.h"
 
 #define LOOK_SECONDS 0.1 // between two looks at the records, where steps allow it
 #define SHOW_SECONDS 0.1 // between two calls of the progress callback
 #define MOST_PACES 65536u
-
-double clrnn_loop_clock(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 static bool asked_to_stop(const struct clrnn_loop *l)
 {
@@ -56,7 +48,7 @@ static void fill_progress(const struct clrnn_loop *l, struct clrnn_progress *p)
 {
     const uint64_t batches = clrnn_feed_batches(l->train_feed),
                    steps_left = batches * l->config->train.epochs - l->done;
-    const double now = clrnn_loop_clock(), run = now - l->started;
+    const double now = clrnn_clock(), run = now - l->started;
 
     *p = (struct clrnn_progress){
         .epoch = (uint32_t)l->state.epoch + 1,
@@ -86,7 +78,7 @@ static void fill_progress(const struct clrnn_loop *l, struct clrnn_progress *p)
 static void show(struct clrnn_loop *l, bool now_or_later)
 {
     struct clrnn_progress progress;
-    const double now = clrnn_loop_clock();
+    const double now = clrnn_clock();
 
     if (!l->params->progress || (!now_or_later && now - l->shown < SHOW_SECONDS))
         return;
@@ -124,7 +116,7 @@ static enum clrnn_status look(struct clrnn_loop *l)
         if (log_every && l->done % log_every == 0)
             TRY(clrnn_run_folder_step(&l->folder, l->done, l->last_loss, l->state.last_lr));
     }
-    now = clrnn_loop_clock();
+    now = clrnn_clock();
     TRY(note_pace(l, (now - l->looked) / q->count, q->count));
     q->limit = (uint32_t)fmin(fmax(LOOK_SECONDS * q->count / fmax(now - l->looked, 1e-9), 1.0), LOOP_QUEUE);
     l->looked = now;
@@ -237,7 +229,7 @@ static void make_row(const struct clrnn_loop *l, const struct clrnn_loop_sums *v
 {
     const struct clrnn_progress_state *s = &l->state;
     const bool regression = is_regression(l), validated = l->valid_feed;
-    const double seconds = clrnn_loop_clock() - l->epoch_started;
+    const double seconds = clrnn_clock() - l->epoch_started;
 
     *row = (struct clrnn_epoch_row){
         .epoch = s->epoch + 1,
@@ -370,12 +362,12 @@ enum clrnn_status clrnn_loop_run(struct clrnn_loop *l)
     struct clrnn_loop_sums valid;
 
     l->queue.limit = 1;
-    l->started = clrnn_loop_clock();
+    l->started = clrnn_clock();
     while (!l->state.finished) {
-        l->epoch_started = l->looked = clrnn_loop_clock();
+        l->epoch_started = l->looked = clrnn_clock();
         l->epoch_samples = 0;
         TRY(train_epoch(l));
-        l->train_seconds = clrnn_loop_clock() - l->epoch_started;
+        l->train_seconds = clrnn_clock() - l->epoch_started;
         l->train_seconds_here += l->train_seconds;
         l->samples_here += l->epoch_samples;
         if (asked_to_stop(l))

@@ -61,6 +61,4 @@ enum clrnn_status clrnn_loop_prepare(struct clrnn_loop *loop);
 /** Trains until the epochs are done, early stopping, or CLRNN_INTERRUPTED with a checkpoint. */
 enum clrnn_status clrnn_loop_run(struct clrnn_loop *loop);
 
-double clrnn_loop_clock(void);
-
 #endif

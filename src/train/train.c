@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/array.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "train/loop.h"
 
@@ -430,7 +431,7 @@ static void fill_result(struct clrnn_loop *l, double started, struct clrnn_train
     r->train_accuracy = row ? row->train_accuracy : NAN;
     r->valid_loss = row ? row->valid_loss : NAN;
     r->valid_accuracy = row ? row->valid_accuracy : NAN;
-    r->seconds = l->former_seconds + clrnn_loop_clock() - started;
+    r->seconds = l->former_seconds + clrnn_clock() - started;
     r->ms_per_step_median = median_ms(l);
     r->samples_per_s = l->samples_here ? (double)l->samples_here / l->train_seconds_here : NAN;
     r->build_seconds = clrnn_device_build_seconds(l->device, &built, &cached);
@@ -448,7 +449,7 @@ enum clrnn_status clrnn_train(struct clrnn_device *device, const struct clrnn_tr
         .profile = {.on = params->profile},
         .last_loss = NAN,
     };
-    const double started = clrnn_loop_clock();
+    const double started = clrnn_clock();
     struct clrnn_train_result own = {0}, *r = &own; // params may point into the caller's, from the last run
     enum clrnn_status st;
     bool nothing_done;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "base/clock.h"
 #include "reference/bound.h"
 #include "train/feed.h"
 #include "train/loop.h"
@@ -97,10 +98,10 @@ static enum clrnn_status run_once(struct tuning *t, const struct subject *s, str
 
     TRY(restore(s));
     TRY(clrnn_device_finish(t->device));
-    start = clrnn_loop_clock();
+    start = clrnn_clock();
     TRY(clrnn_launches_run(launches));
     TRY(clrnn_device_finish(t->device));
-    *ms = 1e3 * (clrnn_loop_clock() - start);
+    *ms = 1e3 * (clrnn_clock() - start);
     return CLRNN_OK;
 }
 
@@ -326,7 +327,7 @@ static enum clrnn_status settle(struct tuning *t, const struct subject *s, const
     unsigned use;
 
     if (!clrnn_choice_file_get(t->file, c, multiplies, &ms)) {
-        if (clrnn_loop_clock() >= t->end || (t->stop && *t->stop)) {
+        if (clrnn_clock() >= t->end || (t->stop && *t->stop)) {
             TRY(clrnn_device_force(t->device, c->key, NULL));
             return remember(t, c, c->taken, NULL);
         }
@@ -388,7 +389,7 @@ enum clrnn_status clrnn_tune_choices(struct clrnn_device *device, const struct c
     const struct clrnn_log *log = clrnn_device_log(device);
     const struct clrnn_feed_params feeding = {.batch_size = config->train.batch_size, .seed = config->train.seed};
     struct tuning t = {.device = device, .log = log, .stop = params->stop, .list = list,
-                       .end = clrnn_loop_clock() + params->seconds};
+                       .end = clrnn_clock() + params->seconds};
     struct clrnn_dataset *dataset = NULL;
     struct clrnn_model *model = NULL;
     struct clrnn_feed *feed = NULL;
