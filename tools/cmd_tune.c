@@ -213,7 +213,8 @@ static enum clrnn_status measure_choices(struct cli *cli, struct work *w, double
     cli->gemm = "auto";
     st = cli_device(cli, false, &device);
     for (size_t i = 0; st == CLRNN_OK && i < w->config_count; i++) {
-        const struct clrnn_tune_choices_params params = {.seconds = fmax(end - clrnn_clock(), 0), .stop = w->params.stop};
+        const struct clrnn_tune_choices_params params = {.seconds = fmax(end - clrnn_clock(), 0),
+                                                         .stop = w->params.stop};
 
         st = clrnn_tune_choices(device, w->config[i], &params, &w->tuned);
     }

@@ -63,7 +63,8 @@ def test_remembers(command):
     path.write_text(text)
     again = json.loads(command.run("tune", "config.yaml", "--seconds", "0.1", "--json", env=env)[0])
     known = {choice["choice"]: choice["use"] for choice in result["choices"] if "use_ms" in choice}
-    assert known.items() <= {choice["choice"]: choice["use"] for choice in again["choices"] if "use_ms" in choice}.items()
+    now = {choice["choice"]: choice["use"] for choice in again["choices"] if "use_ms" in choice}
+    assert known.items() <= now.items()
     assert kernels(command, env, "--no-tune") == untuned
     for damaged in ("", text[: len(text) // 2], text.replace("{", "[", 3), '{"version": 1, "choices": 3, "use": []}'):
         path.write_text(damaged)
