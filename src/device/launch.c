@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/array.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "device/launches.h"
 
@@ -232,14 +232,6 @@ enum clrnn_status clrnn_launches_scratch(struct clrnn_launches *launches, size_t
 
 // ---------------------------------------------------------------- running
 
-static double now_s(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 enum clrnn_status clrnn_launches_run_part(struct clrnn_launches *launches, size_t first, size_t last)
 {
     struct clrnn_device *d = launches->device;
@@ -253,10 +245,10 @@ enum clrnn_status clrnn_launches_run_part(struct clrnn_launches *launches, size_
         double start = 0;
 
         if (d->profile && d->ref)
-            start = now_s();
+            start = clrnn_clock();
         TRY(l->run(launches, l, d->profile && !d->ref ? &event : NULL));
         if (d->profile && d->ref)
-            l->info.seconds += now_s() - start;
+            l->info.seconds += clrnn_clock() - start;
         l->info.runs++;
         if (event)
             TRY(clrnn_timing_keep(launches, i, event));

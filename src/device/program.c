@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/hash.h"
 #include "device/device.h"
@@ -12,14 +12,6 @@
 
 // Denormals cost CPUs a hundredfold and carry nothing here. No relaxed maths: see the numbers' contract.
 #define OPTIONS "-cl-std=CL1.2 -cl-denorms-are-zero -cl-kernel-arg-info"
-
-static double now_s(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /** "-cl-std=CL1.2 ... -D H=64 -D RELU=1" in fresh memory. NULL: no memory. */
 static char *make_options(struct clrnn_defines defines)
@@ -144,7 +136,7 @@ enum clrnn_status clrnn_program_get(struct clrnn_device *device, const char *ste
 {
     char *options = make_options(defines), *key = NULL, *source = NULL, cached_as[33];
     struct clrnn_program *p = NULL;
-    const double start = now_s();
+    const double start = clrnn_clock();
     enum clrnn_status st = CLRNN_OK;
 
     *program = NULL;
@@ -181,7 +173,7 @@ enum clrnn_status clrnn_program_get(struct clrnn_device *device, const char *ste
         if (device->cache_dir)
             to_cache(device, cached_as, p->program);
     }
-    device->build_seconds += now_s() - start;
+    device->build_seconds += clrnn_clock() - start;
     p->key = key;
     p->next = device->programs;
     device->programs = p;
