@@ -48,22 +48,29 @@ static inline real squares(global const real *grads, uint first, uint last, real
     return LANE_SUM(sum_of((sum[0] + sum[1]) + (sum[2] + sum[3])), room);
 }
 
-// partial [blocks, 2]: a scale, and the sum of squares of the block's numbers times that scale.
-kernel void norm_blocks(global const real *grads, global real *partial, uint count, uint block,
-                        local real *room)
+// Into partial [2]: a scale, and the sum of squares of numbers first to last - 1 times that scale.
+static inline void block_squares(global const real *grads, uint first, uint last, global real *partial,
+                                 local real *room)
 {
-    const uint first = TEAM * block;
-    const uint last = first < count ? first + min(block, count - first) : first;
     real most, ignored;
     const real plain = squares(grads, first, last, 1.0f, &most, room);
     const bool risky = !(most > 1e-15f && most < 1e15f);
     const real scale = risky ? scale_for(most) : 1.0f;
     const real scaled = squares(grads, first, risky ? last : first, scale, &ignored, room);
 
-    if (LANE == 0 && first < count) {
-        partial[2 * TEAM] = scale;
-        partial[2 * TEAM + 1] = risky ? scaled : plain;
+    if (LANE == 0) {
+        partial[0] = scale;
+        partial[1] = risky ? scaled : plain;
     }
+}
+
+// partial [blocks, 2]. A team's block starts within count.
+kernel void norm_blocks(global const real *grads, global real *partial, uint count, uint block,
+                        local real *room)
+{
+    const uint first = TEAM * block;
+
+    block_squares(grads, first, first + min(block, count - first), partial + 2 * TEAM, room);
 }
 
 // norm [1], and the record's RECORD_NORM where record is there. One item.
@@ -92,11 +99,12 @@ kernel void norm_finish(global const real *partial, uint blocks, global real *no
 // ---------------------------------------------------------------- update
 
 #ifdef OPTIM_KIND
-// m, v, vmax as in src/ops/op.h; those that the kind lacks are NULL. norm NULL: no clipping.
+// m, v, vmax as in src/ops/op.h; those that the kind lacks are NULL. norm NULL: no clipping. partial: as
+// norm_blocks', for the items' chunks, or NULL.
 kernel void optim(global real *params, global const real *grads, global real *m, global real *v,
-                  global real *vmax, global const real *hyper, global const real *norm, real max_norm,
-                  real weight_decay, real dampening_rest, real decay2, real decay2_rest, real eps, uint count,
-                  uint chunk)
+                  global real *vmax, global const real *hyper, global const real *norm, global real *partial,
+                  real max_norm, real weight_decay, real dampening_rest, real decay2, real decay2_rest, real eps,
+                  uint count, uint chunk)
 {
     const size_t last = min((size_t)count, ((size_t)get_global_id(0) + 1) * chunk);
     const real lr = hyper[HYPER_LR], momentum = hyper[HYPER_MOMENTUM];
@@ -105,6 +113,10 @@ kernel void optim(global real *params, global const real *grads, global real *m,
     const bool first_step = hyper[HYPER_FIRST] != 0.0f;
     real clip = 1.0f;
 
+#if LANES == 1
+    if (partial != 0)
+        block_squares(grads, get_global_id(0) * chunk, last, partial + 2 * get_global_id(0), 0);
+#endif
     if (norm != 0) {
         clip = max_norm / (norm[0] + 1e-6f);
         clip = clip > 1.0f ? 1.0f : clip; // NaN stays

@@ -497,7 +497,7 @@ static enum clrnn_status update(struct selftest *s, size_t count, enum clrnn_opt
     c->op.optim.beta2 = 0.999;
     c->op.optim.alpha = 0.99;
     c->op.optim.eps = 1e-8;
-    c->op.optim.clip_max_norm = 1;
+    c->op.optim.clip_max_norm = more ? 1 : 0;
     c->op.optim.weight_decay = more ? 0.1 : 0;
     c->op.optim.nesterov = kind == CLRNN_SGD && more;
     c->op.optim.momentum = kind == CLRNN_SGD || (kind == CLRNN_RMSPROP && more);
@@ -505,9 +505,15 @@ static enum clrnn_status update(struct selftest *s, size_t count, enum clrnn_opt
     c->op.optim.centered = kind == CLRNN_RMSPROP && more;
     clrnn_check_real(c, OPTIM_GRADS, count);
     fill_hyper(clrnn_check_real(c, OPTIM_HYPER, HYPER_FIELDS));
-    norm = clrnn_check_real(c, OPTIM_NORM, 1);
-    if (norm)
-        norm[0] = 1.5f;
+    if (more) {
+        norm = clrnn_check_real(c, OPTIM_NORM, 1);
+        if (norm)
+            norm[0] = 1.5f;
+    } else {
+        clrnn_check_counter(c, OPTIM_COUNTER, 3, SLOT);
+        real_out(s, OPTIM_NORM_OUT, 1);
+        clrnn_check_updated(c, OPTIM_RECORD, SLOTS * RECORD_FIELDS, 0);
+    }
     clrnn_check_updated(c, OPTIM_PARAMS, count, 0);
     if (kind != CLRNN_RMSPROP || more)
         clrnn_check_updated(c, OPTIM_M, count, 0);

@@ -137,12 +137,17 @@ bool clrnn_uses_momentum(const struct clrnn_train_config *train)
     return can && (cycled || train->optimizer.momentum != 0);
 }
 
+static enum clrnn_status norm_tensor(struct clrnn_build *b)
+{
+    snprintf(b->layer, sizeof(b->layer), "optimizer");
+    return clrnn_build_activation(b, "gradient", "norm", CLRNN_REAL, DIMS(1), &b->norm);
+}
+
 enum clrnn_status clrnn_build_norm(struct clrnn_build *b, int grads)
 {
     struct clrnn_op *op;
 
-    snprintf(b->layer, sizeof(b->layer), "optimizer");
-    TRY(clrnn_build_activation(b, "gradient", "norm", CLRNN_REAL, DIMS(1), &b->norm));
+    TRY(norm_tensor(b));
     TRY(clrnn_graph_op(b->g, CLRNN_OP_GRAD_NORM, b->layer, 1, 1, 1, &op));
     op->optim.count = b->m->flat_count;
     op->in[GRAD_NORM_GRADS] = grads;
@@ -162,9 +167,14 @@ enum clrnn_status clrnn_build_update(struct clrnn_build *b, int grads)
     };
     const struct clrnn_train_config *train = &b->m->config->train;
     const struct clrnn_optimizer_config *o = &train->optimizer;
+    const bool clips = train->clip_grad_norm > 0;
     int hyper, params, moment[3];
     struct clrnn_op *op;
 
+    if (clips)
+        TRY(clrnn_build_norm(b, grads));
+    else
+        TRY(norm_tensor(b));
     TRY(clrnn_build_bound(b, "hyper", CLRNN_ROLE_DATA, b->m->hyper, &hyper));
     TRY(clrnn_build_bound(b, "parameters", CLRNN_ROLE_PARAM, b->m->params, &params));
     TRY(clrnn_build_bound(b, "optim.m", CLRNN_ROLE_MOMENT, b->m->moment[0], &moment[0]));
@@ -185,7 +195,12 @@ enum clrnn_status clrnn_build_update(struct clrnn_build *b, int grads)
     op->optim.momentum = clrnn_uses_momentum(train);
     op->in[OPTIM_GRADS] = grads;
     op->in[OPTIM_HYPER] = hyper;
-    op->in[OPTIM_NORM] = train->clip_grad_norm > 0 ? b->norm : CLRNN_NONE;
+    op->in[OPTIM_NORM] = clips ? b->norm : CLRNN_NONE;
+    if (!clips) {
+        op->in[OPTIM_COUNTER] = b->counter;
+        op->out[OPTIM_NORM_OUT] = b->norm;
+        op->out[OPTIM_RECORD] = b->records;
+    }
     op->out[OPTIM_PARAMS] = params;
     op->out[OPTIM_M] = moment[0];
     op->out[OPTIM_V] = moment[1];

@@ -36,7 +36,7 @@ enum clrnn_status clrnn_build_bound(struct clrnn_build *b, const char *name, enu
 /** Adds the backward of the forward ops [first, last) in reverse, down to the first that has parameters;
  *  dy: the gradient of the last one's output. */
 enum clrnn_status clrnn_build_backward(struct clrnn_build *b, size_t first, size_t last, int dy);
-/** Adds the gradient norm, and the update. `grads`: the flat gradients. */
+/** Adds the gradient norm, or the update with it. `grads`: the flat gradients. */
 enum clrnn_status clrnn_build_norm(struct clrnn_build *b, int grads);
 enum clrnn_status clrnn_build_update(struct clrnn_build *b, int grads);
 #endif

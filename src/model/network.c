@@ -433,8 +433,7 @@ static enum clrnn_status build(struct clrnn_build *b, int *output, uint32_t *out
         return CLRNN_OK;
     TRY(clrnn_build_backward(b, first, last, dy));
     TRY(clrnn_build_bound(b, "gradients", CLRNN_ROLE_GRAD, b->m->grads, &grads));
-    TRY(clrnn_build_norm(b, grads));
-    return b->update ? clrnn_build_update(b, grads) : CLRNN_OK;
+    return b->update ? clrnn_build_update(b, grads) : clrnn_build_norm(b, grads);
 }
 
 enum clrnn_status clrnn_network_build(struct clrnn_model *model, const struct clrnn_plan_params *params,

@@ -140,11 +140,19 @@ static double op_flops(const struct clrnn_op *op)
         return (op->optim.kind == CLRNN_SGD       ? 6
                 : op->optim.kind == CLRNN_RMSPROP ? 10
                                                   : 13) *
-               (double)op->optim.count;
+                   (double)op->optim.count +
+               (op->out[OPTIM_NORM_OUT] >= 0 ? 2 : 0) * (double)op->optim.count;
     case CLRNN_OP_COUNT:
         break;
     }
     return 0;
+}
+
+bool clrnn_op_is_record(const struct clrnn_op *op, int slot)
+{
+    return (op->kind == CLRNN_OP_LOSS && slot == LOSS_RECORD) ||
+           (op->kind == CLRNN_OP_GRAD_NORM && slot == GRAD_NORM_RECORD) ||
+           (op->kind == CLRNN_OP_OPTIM && slot == OPTIM_RECORD);
 }
 
 // Bytes that one touch of a slot's tensor moves; what an op reads only a part of counts with that part.
@@ -171,8 +179,7 @@ static double slot_bytes(const struct clrnn_graph *graph, const struct clrnn_op 
     }
     if (op->kind == CLRNN_OP_EMBEDDING_FWD && !out && slot == EMBEDDING_WEIGHT)
         return 4 * (double)op->T * op->N * op->C;
-    if ((op->kind == CLRNN_OP_LOSS && out && slot == LOSS_RECORD) ||
-        (op->kind == CLRNN_OP_GRAD_NORM && out && slot == GRAD_NORM_RECORD))
+    if (out && clrnn_op_is_record(op, slot))
         return 4.0 * (op->kind == CLRNN_OP_LOSS ? RECORD_FIELDS - 1 : 1);
     return 4 * (double)graph->tensor[id].count;
 }
@@ -180,7 +187,7 @@ static double slot_bytes(const struct clrnn_graph *graph, const struct clrnn_op 
 // Outputs that are read as well as written.
 static bool slot_updated(const struct clrnn_op *op, int slot)
 {
-    return op->kind == CLRNN_OP_OPTIM || (op->kind == CLRNN_OP_BATCHNORM_FWD && slot == BATCHNORM_BATCHES);
+    return (op->kind == CLRNN_OP_OPTIM && slot <= OPTIM_VMAX) || (op->kind == CLRNN_OP_BATCHNORM_FWD && slot == BATCHNORM_BATCHES);
 }
 
 struct clrnn_cost clrnn_op_cost(const struct clrnn_graph *graph, const struct clrnn_op *op)

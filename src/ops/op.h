@@ -140,14 +140,16 @@ enum { LOSS_X /* [rows, C] */, LOSS_LENGTHS, LOSS_TARGET /* [rows] */,
        LOSS_COUNTER }; // COUNTER_SLOT says which record
 enum { LOSS_DX /* NONE in evaluation */, LOSS_RECORD /* updated: REAL [slots, RECORD_FIELDS] */ };
 
-// GRAD_NORM: Euclidean norm of all gradients together.
+// GRAD_NORM: Euclidean norm of all gradients together, for a plan without OPTIM or one whose OPTIM clips by it.
 enum { GRAD_NORM_GRADS /* flat */, GRAD_NORM_COUNTER };
 enum { GRAD_NORM_NORM /* REAL [1] */, GRAD_NORM_RECORD /* updated */ };
 
-// OPTIM over the flat parameters, one launch. Before it, gradients are scaled by
-// min(1, max_norm / (norm + 1e-6)) where clip_max_norm > 0.
-enum { OPTIM_GRADS, OPTIM_HYPER /* REAL [HYPER_FIELDS] */, OPTIM_NORM /* or NONE */ };
-enum { OPTIM_PARAMS, OPTIM_M, OPTIM_V, OPTIM_VMAX }; // all updated; moments that the kind lacks: NONE
+// OPTIM over the flat parameters. Before it, gradients are scaled by min(1, max_norm / (norm + 1e-6)) where
+// clip_max_norm > 0. Where it need not know their norm before, it finds it on the way, as GRAD_NORM would.
+enum { OPTIM_GRADS, OPTIM_HYPER /* REAL [HYPER_FIELDS] */, OPTIM_NORM /* to clip by, or NONE */,
+       OPTIM_COUNTER };
+enum { OPTIM_PARAMS, OPTIM_M, OPTIM_V, OPTIM_VMAX, // updated; moments that the kind lacks: NONE
+       OPTIM_NORM_OUT, OPTIM_RECORD };             // as GRAD_NORM's, or NONE
 // sgd: M momentum buffer. adam(w): M, V, VMAX (amsgrad). rmsprop: V square average, M momentum buffer
 // (momentum > 0), VMAX gradient average (centered).
 
@@ -185,6 +187,9 @@ uint32_t clrnn_cell_reserve(enum clrnn_cell cell); // R: 1, 4, 4
 
 /** "rnn_fwd". */
 const char *clrnn_op_name(enum clrnn_op_kind kind);
+
+/** Whether an output is the table of records, of which an op writes some numbers of one row. */
+bool clrnn_op_is_record(const struct clrnn_op *op, int slot);
 
 /** FLOPs (a multiply-add is two) and bytes (each tensor touched once) of an op, for any device. */
 struct clrnn_graph;

@@ -8,46 +8,80 @@
 _Static_assert(CLRNN_SGD == 0 && CLRNN_ADAM == 1 && CLRNN_ADAMW == 2 && CLRNN_RMSPROP == 3,
                "cl/optim.cl counts optimisers the same way");
 
-enum { NORM_BLOCK = 8192 };
+enum { NORM_BLOCK = 8192, CPU_UPDATE = 4096 };
+
+// Blocks' sums of squares on their way to the norm.
+struct squares {
+    uint32_t blocks;
+    struct clrnn_buffer *partial; // [blocks, 2]
+};
+
+static enum clrnn_status append_blocks(struct clrnn_launches *l, struct clrnn_buffer *grads, size_t count,
+                                       struct squares *q)
+{
+    const bool cpu = clrnn_on_cpu(l);
+    const struct clrnn_split s =
+        clrnn_split_blocks(count, NORM_BLOCK, cpu ? 16 : 1, cpu ? 1 : clrnn_lanes(l, 256));
+
+    q->blocks = s.teams;
+    TRY(clrnn_launches_scratch(l, 2 * (size_t)MAX2(s.teams, 1), &q->partial));
+    return clrnn_launch_kernel(l, "optim", "norm_blocks", DEFINES({"WIDTH", s.width}, {"LANES", s.lanes}), s.range,
+                               (struct clrnn_cost){2.0 * count, 4.0 * count},
+                               ARGS(BUF(grads), BUF(q->partial), UINT(count), UINT(s.chunk), ROOM(s)));
+}
+
+static enum clrnn_status append_finish(struct clrnn_launches *l, const struct squares *q,
+                                       struct clrnn_buffer *counter, struct clrnn_buffer *norm,
+                                       struct clrnn_buffer *record)
+{
+    const size_t slots = record == NULL ? 0 : clrnn_buffer_count(record) / RECORD_FIELDS;
+
+    return clrnn_launch_kernel(
+        l, "optim", "norm_finish", DEFINES({"WIDTH", 1}, {"LANES", 1}), RANGE1(1),
+        (struct clrnn_cost){4.0 * q->blocks, 8.0 * q->blocks},
+        ARGS(BUF(q->partial), UINT(q->blocks), BUF(norm), BUF(counter), UINT(slots), BUF(record)));
+}
 
 enum clrnn_status clrnn_grad_norm(struct clrnn_launches *launches, const struct clrnn_graph *graph,
                                   const struct clrnn_op *op)
 {
-    const bool cpu = clrnn_on_cpu(launches);
-    const struct clrnn_split s =
-        clrnn_split_blocks(op->optim.count, NORM_BLOCK, cpu ? 16 : 1, cpu ? 1 : clrnn_lanes(launches, 256));
-    struct clrnn_buffer *record = clrnn_out(graph, op, GRAD_NORM_RECORD), *partial;
-    const struct clrnn_defines defines = DEFINES({"WIDTH", s.width}, {"LANES", s.lanes});
-    const size_t slots = record == NULL ? 0 : clrnn_buffer_count(record) / RECORD_FIELDS;
+    struct squares squares;
 
-    TRY(clrnn_launches_scratch(launches, 2 * (size_t)MAX2(s.teams, 1), &partial));
-    TRY(clrnn_launch_kernel(launches, "optim", "norm_blocks", defines, s.range, clrnn_op_cost(graph, op),
-                            ARGS(BUF(clrnn_in(graph, op, GRAD_NORM_GRADS)), BUF(partial),
-                                 UINT(op->optim.count), UINT(s.chunk), ROOM(s))));
-    return clrnn_launch_kernel(launches, "optim", "norm_finish", defines, RANGE1(1),
-                               (struct clrnn_cost){4.0 * s.teams, 8.0 * s.teams},
-                               ARGS(BUF(partial), UINT(s.teams), BUF(clrnn_out(graph, op, GRAD_NORM_NORM)),
-                                    BUF(clrnn_in(graph, op, GRAD_NORM_COUNTER)), UINT(slots), BUF(record)));
+    TRY(append_blocks(launches, clrnn_in(graph, op, GRAD_NORM_GRADS), op->optim.count, &squares));
+    return append_finish(launches, &squares, clrnn_in(graph, op, GRAD_NORM_COUNTER),
+                         clrnn_out(graph, op, GRAD_NORM_NORM), clrnn_out(graph, op, GRAD_NORM_RECORD));
 }
 
+// On CPUs an item sums the squares of its gradients while it has them at hand.
 enum clrnn_status clrnn_optim(struct clrnn_launches *launches, const struct clrnn_graph *graph,
                               const struct clrnn_op *op)
 {
-    const struct clrnn_split s = clrnn_split_flat(launches, op->optim.count);
+    const bool cpu = clrnn_on_cpu(launches);
+    const struct clrnn_split s = cpu ? clrnn_split_blocks(op->optim.count, CPU_UPDATE, 16, 1)
+                                     : clrnn_split_flat(launches, op->optim.count);
     const bool rmsprop = op->optim.kind == CLRNN_RMSPROP;
     const double decay2 = rmsprop ? op->optim.alpha : op->optim.beta2;
     const bool clips = op->optim.clip_max_norm > 0;
+    struct clrnn_buffer *norm = clrnn_out(graph, op, OPTIM_NORM_OUT), *grads = clrnn_in(graph, op, OPTIM_GRADS);
+    struct squares squares = {s.teams, NULL};
 
-    return clrnn_launch_kernel(
+    if (norm && cpu)
+        TRY(clrnn_launches_scratch(launches, 2 * (size_t)MAX2(s.teams, 1), &squares.partial));
+    else if (norm)
+        TRY(append_blocks(launches, grads, op->optim.count, &squares));
+    TRY(clrnn_launch_kernel(
         launches, "optim", "optim",
         DEFINES({"WIDTH", s.width}, {"OPTIM_KIND", op->optim.kind}, {"NESTEROV", op->optim.nesterov},
                 {"AMSGRAD", op->optim.amsgrad}, {"CENTERED", op->optim.centered},
                 {"MOMENTUM", op->optim.momentum}),
         s.range, clrnn_op_cost(graph, op),
-        ARGS(BUF(clrnn_out(graph, op, OPTIM_PARAMS)), BUF(clrnn_in(graph, op, OPTIM_GRADS)),
-             BUF(clrnn_out(graph, op, OPTIM_M)), BUF(clrnn_out(graph, op, OPTIM_V)),
-             BUF(clrnn_out(graph, op, OPTIM_VMAX)), BUF(clrnn_in(graph, op, OPTIM_HYPER)),
-             BUF(clips ? clrnn_in(graph, op, OPTIM_NORM) : NULL), REAL(op->optim.clip_max_norm),
-             REAL(op->optim.weight_decay), REAL(1 - op->optim.dampening), REAL(decay2), REAL(1 - decay2),
-             REAL(op->optim.eps), UINT(op->optim.count), UINT(s.chunk)));
+        ARGS(BUF(clrnn_out(graph, op, OPTIM_PARAMS)), BUF(grads), BUF(clrnn_out(graph, op, OPTIM_M)),
+             BUF(clrnn_out(graph, op, OPTIM_V)), BUF(clrnn_out(graph, op, OPTIM_VMAX)),
+             BUF(clrnn_in(graph, op, OPTIM_HYPER)), BUF(clips ? clrnn_in(graph, op, OPTIM_NORM) : NULL),
+             BUF(cpu ? squares.partial : NULL), REAL(op->optim.clip_max_norm), REAL(op->optim.weight_decay),
+             REAL(1 - op->optim.dampening), REAL(decay2), REAL(1 - decay2), REAL(op->optim.eps),
+             UINT(op->optim.count), UINT(s.chunk))));
+    return norm ? append_finish(launches, &squares, clrnn_in(graph, op, OPTIM_COUNTER), norm,
+                                clrnn_out(graph, op, OPTIM_RECORD))
+                : CLRNN_OK;
 }

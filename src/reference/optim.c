@@ -4,19 +4,23 @@
 
 #include "reference/rows.h"
 
-bool ref_grad_norm(const struct clrnn_op *op, void *const in[], void *const out[])
+// Into norm and, where they are there, the record that counter names.
+static void norm_of(const double *grad, size_t count, const uint32_t *counter, double *norm, double *record)
 {
-    const double *grad = in[GRAD_NORM_GRADS];
-    const uint32_t *counter = in[GRAD_NORM_COUNTER];
-    double *record = out[GRAD_NORM_RECORD], *norm = out[GRAD_NORM_NORM];
     double squares = 0;
 
-    for (size_t i = 0; i < op->optim.count; i++)
+    for (size_t i = 0; i < count; i++)
         squares += grad[i] * grad[i];
     if (norm)
         norm[0] = sqrt(squares);
     if (record && counter)
         record[(size_t)counter[COUNTER_SLOT] * RECORD_FIELDS + RECORD_NORM] = sqrt(squares);
+}
+
+bool ref_grad_norm(const struct clrnn_op *op, void *const in[], void *const out[])
+{
+    norm_of(in[GRAD_NORM_GRADS], op->optim.count, in[GRAD_NORM_COUNTER], out[GRAD_NORM_NORM],
+            out[GRAD_NORM_RECORD]);
     return true;
 }
 
@@ -75,6 +79,8 @@ bool ref_optim(const struct clrnn_op *op, void *const in[], void *const out[])
     double *param = out[OPTIM_PARAMS], *m = out[OPTIM_M], *v = out[OPTIM_V], *vmax = out[OPTIM_VMAX];
     double scale = 1;
 
+    if (out[OPTIM_NORM_OUT])
+        norm_of(grad, op->optim.count, in[OPTIM_COUNTER], out[OPTIM_NORM_OUT], out[OPTIM_RECORD]);
     if (op->optim.clip_max_norm > 0 && norm)
         scale = op->optim.clip_max_norm / (norm[0] + 1e-6);
     if (scale > 1) // a norm that is no number spoils all gradients, as in PyTorch

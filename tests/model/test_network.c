@@ -108,8 +108,7 @@ static void test_seed_ops(void **state)
         "data feed, rnn.l0 rnn_fwd, rnn.l1 rnn_fwd, norm batchnorm_fwd, rnn2.l0 rnn_fwd, rnn2.l1 rnn_fwd, "
         "3 pool_fwd, 4 dropout_fwd, fc7 linear_fwd, 6 pointwise_fwd, 7 pointwise_fwd, loss loss, "
         "7 pointwise_bwd, 6 pointwise_bwd, fc7 linear_bwd, 4 dropout_bwd, 3 pool_bwd, rnn2.l1 rnn_bwd, "
-        "rnn2.l0 rnn_bwd, norm batchnorm_bwd, rnn.l1 rnn_bwd, rnn.l0 rnn_bwd, optimizer grad_norm, "
-        "optimizer optim");
+        "rnn2.l0 rnn_bwd, norm batchnorm_bwd, rnn.l1 rnn_bwd, rnn.l0 rnn_bwd, optimizer optim");
     assert_int_equal(scene_plan(&s, CLRNN_MODE_GRADIENT, 4, 1), CLRNN_OK);
     assert_int_equal(s.plan->graph->op[s.plan->graph->op_count - 1].kind, CLRNN_OP_GRAD_NORM);
     assert_string_equal(name_of(&s, op_at(&s, "norm", CLRNN_OP_BATCHNORM_FWD)->out[BATCHNORM_NEW_MEAN]),
@@ -213,7 +212,7 @@ static void test_dropout_streams(void **state)
         &s,
         "data feed, 0 dropout_fwd, g.l0 rnn_fwd, g.l0 dropout_fwd, g.l1 rnn_fwd, g.l1 dropout_fwd, "
         "g.l2 rnn_fwd, d dropout_fwd, 4 linear_fwd, loss loss, 4 linear_bwd, d dropout_bwd, g.l2 rnn_bwd, "
-        "g.l1 dropout_bwd, g.l1 rnn_bwd, g.l0 dropout_bwd, g.l0 rnn_bwd, optimizer grad_norm, "
+        "g.l1 dropout_bwd, g.l1 rnn_bwd, g.l0 dropout_bwd, g.l0 rnn_bwd, "
         "optimizer optim");
     assert_int_equal(op_at(&s, "0", CLRNN_OP_DROPOUT_FWD)->dropout.stream, 0);
     assert_int_equal(op_at(&s, "g.l0", CLRNN_OP_DROPOUT_FWD)->dropout.stream, 1);
@@ -236,7 +235,7 @@ static void test_first_trained(void **state)
     assert_int_equal(scene_plan(&s, CLRNN_MODE_TRAIN, 4, 2), CLRNN_OK);
     check_ops(&s,
               "data feed, 0 pointwise_fwd, 1 batchnorm_fwd, a linear_fwd, 3 pointwise_fwd, b linear_fwd, "
-              "loss loss, b linear_bwd, 3 pointwise_bwd, a linear_bwd, optimizer grad_norm, optimizer optim");
+              "loss loss, b linear_bwd, 3 pointwise_bwd, a linear_bwd, optimizer optim");
     assert_int_equal(op_at(&s, "a", CLRNN_OP_LINEAR_BWD)->out[LINEAR_DX], CLRNN_NONE);
     assert_true(op_at(&s, "b", CLRNN_OP_LINEAR_BWD)->out[LINEAR_DX] >= 0);
     scene_close(&s);

@@ -83,7 +83,13 @@ static void update(struct clrnn_check *t, size_t count, const struct optimiser *
     hyper[HYPER_ROOT_BC2] = 0.0547f;
     hyper[HYPER_ONE_MINUS_BETA1] = 0.1f;
     hyper[HYPER_FIRST] = o->first;
-    clrnn_check_real(t, OPTIM_NORM, 1)[0] = 12.5f;
+    if (o->clip > 0) {
+        clrnn_check_real(t, OPTIM_NORM, 1)[0] = 12.5f;
+    } else {
+        clrnn_check_counter(t, OPTIM_COUNTER, 3, 1);
+        clrnn_check_out(t, OPTIM_NORM_OUT, CLRNN_REAL, 1, 1e-6);
+        clrnn_check_updated(t, OPTIM_RECORD, SLOTS * RECORD_FIELDS, 1e-6);
+    }
     clrnn_check_updated(t, OPTIM_PARAMS, count, 1e-6);
     if (adam || o->momentum)
         clrnn_check_updated(t, OPTIM_M, count, 1e-6);
