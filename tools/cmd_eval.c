@@ -2,7 +2,6 @@
 // clrnn eval: how good a model is on a data set.
 #include <jansson.h>
 #include <math.h>
-#include <stdlib.h>
 
 #include "base/array.h"
 #include "tools/source.h"

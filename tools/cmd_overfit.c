@@ -2,7 +2,6 @@
 // clrnn overfit: can this model learn one single batch by heart?
 #include <jansson.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/array.h"

@@ -117,50 +117,6 @@ struct clrnn_node *clrnn_node_find(const struct clrnn_node *map, const char *key
     return NULL;
 }
 
-static struct clrnn_node *copy_below(const struct clrnn_node *node, const char *old_file,
-                                     const char *new_file)
-{
-    struct clrnn_node *copy = node_create(node->kind, NULL);
-
-    if (!copy)
-        return NULL;
-    copy->quoted = node->quoted;
-    copy->file = node->file == old_file ? new_file : node->file;
-    copy->line = node->line;
-    copy->column = node->column;
-    if (node->text && !(copy->text = strdup(node->text)))
-        goto fail;
-    if (node->key && !(copy->key = strdup(node->key)))
-        goto fail;
-    for (size_t i = 0; i < node->count; i++) {
-        if (!clrnn_node_add(copy, NULL, copy_below(node->child[i], old_file, new_file)))
-            goto fail;
-    }
-    return copy;
-fail:
-    node_destroy(copy);
-    return NULL;
-}
-
-struct clrnn_node *clrnn_node_copy(const struct clrnn_node *node)
-{
-    struct clrnn_node *copy = node_create(node->kind, node->file);
-    struct clrnn_node *inner;
-    const char *file;
-
-    if (!copy)
-        return NULL;
-    file = copy->file;
-    inner = copy_below(node, node->file, file);
-    if (!inner) {
-        node_destroy(copy);
-        return NULL;
-    }
-    *copy = *inner; // takes over what the inner node owned
-    free(inner);
-    return copy;
-}
-
 struct loader {
     const struct clrnn_log *log;
     const char *name, *file; // as the caller says it; the root's own copy of it

@@ -50,6 +50,5 @@ struct clrnn_node *clrnn_node_map(void);
 struct clrnn_node *clrnn_node_list(void);
 struct clrnn_node *clrnn_node_scalar(const char *format, ...) CLRNN_PRINTF(1, 2);
 struct clrnn_node *clrnn_node_add(struct clrnn_node *parent, const char *key, struct clrnn_node *child);
-struct clrnn_node *clrnn_node_copy(const struct clrnn_node *node);
 
 #endif

@@ -39,7 +39,8 @@ char *clrnn_tune_path(const struct clrnn_device_info *info)
     return path;
 }
 
-void clrnn_tune_class(const struct clrnn_gemm *gemm, char text[64])
+// "64x128x4096 NT": sizes rounded up to powers of two.
+static void class_of(const struct clrnn_gemm *gemm, char text[64])
 {
     const struct clrnn_gemm rounded = {.transpose_a = gemm->transpose_a,
                                        .transpose_b = gemm->transpose_b,
@@ -136,7 +137,7 @@ int clrnn_tune_prefers_own(const struct clrnn_tune *tune, const struct clrnn_gem
 
     if (!shapes)
         return -1;
-    clrnn_tune_class(gemm, class);
+    class_of(gemm, class);
     json_object_foreach(shapes, key, entry) {
         struct clrnn_gemm measured = {0};
         char a = 0, b = 0;
@@ -145,7 +146,7 @@ int clrnn_tune_prefers_own(const struct clrnn_tune *tune, const struct clrnn_gem
             continue;
         measured.transpose_a = a == 'T';
         measured.transpose_b = b == 'T';
-        clrnn_tune_class(&measured, other);
+        class_of(&measured, other);
         if (strcmp(class, other) == 0) {
             const json_t *use = json_object_get(entry, "use");
 

@@ -12,9 +12,6 @@
 #define CLRNN_TUNE_MOST_PARAMETERS 20
 #define CLRNN_TUNE_NEVER 60000 // XGEMM_MIN_INDIRECT_SIZE that no multiply reaches
 
-/** "64x128x4096 NT": the class, sizes rounded up to powers of two. */
-void clrnn_tune_class(const struct clrnn_gemm *gemm, char text[64]);
-
 /** The whole file as JSON, made anew where there is none to go on with. NULL: no memory. */
 json_t *clrnn_tune_read(const struct clrnn_device_info *info);
 

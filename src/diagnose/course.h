@@ -31,7 +31,6 @@ struct course {
 };
 
 double course_median(double *values, size_t count); // sorts them
-void course_finish(struct course *c);
 
 /** Whether labels may be random, so that a training with shuffled ones is worth its time. */
 bool course_wants_shuffled(const struct visit *v, const struct course *c);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Stage 1: what the list of layers and the loss alone say.
 #include <math.h>
-#include <stdlib.h>
 
 #include "base/array.h"
 #include "diagnose/doctor.h"

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // One pass over a data set: moments and extremes of each feature, hashes of rows, what the labels are, what
 // rows end in, and values spread over it for comparisons.
-#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

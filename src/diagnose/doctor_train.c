@@ -184,7 +184,7 @@ static enum clrnn_status run_epoch(struct visit *v, struct course *c, struct upd
     return CLRNN_OK;
 }
 
-void course_finish(struct course *c)
+static void course_finish(struct course *c)
 {
     free(c->loss);
     free(c->norm);

@@ -15,19 +15,28 @@
 
 // ---------------------------------------------------------------- ranges
 
+// What the last layers let through to the loss.
+struct value_range {
+    double low, high; // of each output; infinite where nothing bounds it
+    bool simplex;     // a softmax's: the outputs of a row sum to 1
+    bool log_simplex; // a log_softmax's
+    bool whole;       // rounded
+    long layer;       // index of the layer that bounds them, -1: none
+};
+
 static double sigmoid(double x)
 {
     return 1.0 / (1.0 + exp(-x));
 }
 
 // Of one of C outputs of a softmax whose inputs lie at most `width` apart.
-static void softmax_range(double C, double width, struct clrnn_value_range *r)
+static void softmax_range(double C, double width, struct value_range *r)
 {
     r->high = C > 1.0 ? 1.0 / (1.0 + (C - 1.0) * exp(-width)) : 1.0;
     r->low = C > 1.0 ? 1.0 / (1.0 + (C - 1.0) * exp(width)) : 1.0; // exp may be infinite: 0
 }
 
-static void dropout_range(double p, struct clrnn_value_range *r)
+static void dropout_range(double p, struct value_range *r)
 {
     if (p <= 0.0 || p >= 1.0)
         return;
@@ -36,14 +45,15 @@ static void dropout_range(double p, struct clrnn_value_range *r)
     r->simplex = r->log_simplex = r->whole = false;
 }
 
-static void bounded(struct clrnn_value_range *r, double low, double high, long layer)
+static void bounded(struct value_range *r, double low, double high, long layer)
 {
-    *r = (struct clrnn_value_range){.low = low, .high = high, .layer = layer};
+    *r = (struct value_range){.low = low, .high = high, .layer = layer};
 }
 
-struct clrnn_value_range clrnn_value_range(const struct clrnn_model *model)
+// Follows the range of values through the model's layers to the loss.
+static struct value_range range_to_loss(const struct clrnn_model *model)
 {
-    struct clrnn_value_range r = {.low = -INFINITY, .high = INFINITY, .layer = -1};
+    struct value_range r = {.low = -INFINITY, .high = INFINITY, .layer = -1};
 
     for (size_t i = 0; i < model->config->layer_count; i++) {
         const struct clrnn_layer *layer = &model->config->layer[i];
@@ -71,7 +81,7 @@ struct clrnn_value_range clrnn_value_range(const struct clrnn_model *model)
             const bool log_too = layer->kind == CLRNN_LAYER_LOG_SOFTMAX;
             const double width = r.high - r.low;
 
-            r = (struct clrnn_value_range){.simplex = !log_too, .log_simplex = log_too, .layer = (long)i};
+            r = (struct value_range){.simplex = !log_too, .log_simplex = log_too, .layer = (long)i};
             softmax_range(C, width, &r);
             if (log_too) {
                 r.low = log(r.low);
@@ -184,7 +194,7 @@ static enum clrnn_status find_groups(struct targets *t)
 // ---------------------------------------------------------------- least losses
 
 // cross_entropy: sum over classes of -q log p, least over the p that the range allows.
-static double class_floor(const struct targets *t, const struct clrnn_value_range *r, double *from_layers)
+static double class_floor(const struct targets *t, const struct value_range *r, double *from_layers)
 {
     const double C = t->m->outputs, width = r->high - r->low;
     double sum = 0, top = 0, free_floor = 0, held;
@@ -209,7 +219,7 @@ static double class_floor(const struct targets *t, const struct clrnn_value_rang
     return free_floor + *from_layers;
 }
 
-static double clamp(const struct clrnn_value_range *r, double x)
+static double clamp(const struct value_range *r, double x)
 {
     x = fmin(fmax(x, r->low), r->high);
     if (!r->whole)
@@ -226,7 +236,7 @@ static double binary_loss(double a, double b, double x)
     return (a > 0 ? a * p : 0) + (b > 0 ? b * n : 0);
 }
 
-static double binary_floor(const struct clrnn_value_range *r, double a, double b, double *from_layers)
+static double binary_floor(const struct value_range *r, double a, double b, double *from_layers)
 {
     const double logit = a <= 0 ? -INFINITY : b <= 0 ? INFINITY : log(a / b), held = clamp(r, logit);
     const double least = isinf(logit) ? 0.0 : binary_loss(a, b, logit);
@@ -253,7 +263,7 @@ static void add_class(const struct targets *t, int32_t y, struct sums *s)
     s->weight += own;
 }
 
-static void end_classes(const struct targets *t, const struct clrnn_value_range *r, struct sums *s)
+static void end_classes(const struct targets *t, const struct value_range *r, struct sums *s)
 {
     double layers;
 
@@ -262,7 +272,7 @@ static void end_classes(const struct targets *t, const struct clrnn_value_range 
     memset(t->q, 0, t->m->outputs * sizeof(*t->q));
 }
 
-static void sum_classes(const struct targets *t, const struct clrnn_value_range *r, uint32_t first,
+static void sum_classes(const struct targets *t, const struct value_range *r, uint32_t first,
                         bool *seen, struct sums *s)
 {
     const struct clrnn_loss_config *loss = &t->m->config->train.loss;
@@ -292,7 +302,7 @@ struct real_group {
     double count, sum, square; // of its targets
 };
 
-static void end_reals(const struct targets *t, const struct clrnn_value_range *r, const struct real_group *g,
+static void end_reals(const struct targets *t, const struct value_range *r, const struct real_group *g,
                       struct sums *s)
 {
     const struct clrnn_loss_config *loss = &t->m->config->train.loss;
@@ -312,7 +322,7 @@ static void end_reals(const struct targets *t, const struct clrnn_value_range *r
     s->layers += layers;
 }
 
-static void sum_reals(struct targets *t, const struct clrnn_value_range *r, uint32_t first, struct sums *s)
+static void sum_reals(struct targets *t, const struct value_range *r, uint32_t first, struct sums *s)
 {
     struct real_group g = {0};
 
@@ -346,7 +356,7 @@ static void sum_reals(struct targets *t, const struct clrnn_value_range *r, uint
 
 // ---------------------------------------------------------------- the whole
 
-static const char *layer_reason(const struct clrnn_model *m, const struct clrnn_value_range *r)
+static const char *layer_reason(const struct clrnn_model *m, const struct value_range *r)
 {
     const enum clrnn_layer_kind kind = r->layer >= 0 ? m->config->layer[r->layer].kind : CLRNN_LAYER_LINEAR;
     const bool cross_entropy = m->config->train.loss.kind == CLRNN_CROSS_ENTROPY;
@@ -366,7 +376,7 @@ static const char *layer_reason(const struct clrnn_model *m, const struct clrnn_
     return "the loss expects logits, and those that reach it are bounded by the last layers";
 }
 
-static enum clrnn_status sum_up(struct targets *t, const struct clrnn_value_range *r,
+static enum clrnn_status sum_up(struct targets *t, const struct value_range *r,
                                 struct clrnn_loss_floor *f)
 {
     const struct clrnn_loss_config *loss = &t->m->config->train.loss;
@@ -414,7 +424,7 @@ enum clrnn_status clrnn_loss_floor(const struct clrnn_model *model, const struct
                                    struct clrnn_loss_floor *floor)
 {
     const struct clrnn_dataset_info *info = clrnn_dataset_info(set);
-    const struct clrnn_value_range range = clrnn_value_range(model);
+    const struct value_range range = range_to_loss(model);
     struct targets t = {.m = model, .set = set, .S = info->S, .steps = info->y_steps ? info->T : 1};
     enum clrnn_status st = CLRNN_OK;
 

@@ -6,18 +6,6 @@
 #include "model/model.h"
 #include "train/dataset.h"
 
-/** What the last layers let through to the loss. */
-struct clrnn_value_range {
-    double low, high; // of each output; infinite where nothing bounds it
-    bool simplex;     // a softmax's: the outputs of a row sum to 1
-    bool log_simplex; // a log_softmax's
-    bool whole;       // rounded
-    long layer;       // index of the layer that bounds them, -1: none
-};
-
-/** Follows the range of values through the model's layers to the loss. */
-struct clrnn_value_range clrnn_value_range(const struct clrnn_model *model);
-
 struct clrnn_loss_floor {
     double floor;       // the least loss; 0 for most
     double scale;       // what losses are measured by: 1; for mse the variance of the targets

@@ -9,7 +9,6 @@
 #include "base/array.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "model/network.h"
 
 #define BASE_LR 1e-3  // torch.optim.Adam's default
 #define SANE_CLIP 0.1 // a smaller clip_grad_norm is a suspect itself

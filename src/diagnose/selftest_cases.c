@@ -2,7 +2,6 @@
 // The self-test's cases: what goes into each op.
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/array.h"

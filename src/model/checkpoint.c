@@ -286,21 +286,6 @@ static enum clrnn_status parse_config(const struct clrnn_log *log, const struct 
     return st;
 }
 
-enum clrnn_status clrnn_checkpoint_config(const struct clrnn_log *log, const char *path,
-                                          struct clrnn_config **config)
-{
-    struct clrnn_safetensors *file;
-    enum clrnn_status st;
-
-    *config = NULL;
-    TRY(clrnn_safetensors_open(log, path, &file));
-    st = check_format(log, file);
-    if (st == CLRNN_OK)
-        st = parse_config(log, file, config);
-    clrnn_safetensors_close(&file);
-    return st;
-}
-
 static enum clrnn_status load_moments(struct clrnn_model *m, const struct clrnn_safetensors *file)
 {
     for (int k = 0; k < 3; k++)

@@ -28,7 +28,4 @@ enum clrnn_status clrnn_checkpoint_write(struct clrnn_model *model, const struct
 enum clrnn_status clrnn_checkpoint_read(struct clrnn_device *device, const char *path,
                                         struct clrnn_model **model, struct clrnn_progress_state *state);
 
-/** The config inside a model file; CLRNN_ERR_DATA where there is none. */
-enum clrnn_status clrnn_checkpoint_config(const struct clrnn_log *log, const char *path,
-                                          struct clrnn_config **config);
 #endif

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 // A config as resolved, written as YAML, row by row of the option tables.
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>

@@ -61,10 +61,8 @@ enum clrnn_status clrnn_model_describe(struct clrnn_device *device, const struct
 enum clrnn_status clrnn_model_allocate(struct clrnn_model *model);
 enum clrnn_status clrnn_model_draw(struct clrnn_model *model);
 
-/** The optimiser's moments: what `moment[k]` is called in files ("m", "v", "vmax"), and whether this
- *  optimiser has it. */
+/** What the optimiser's `moment[k]` is called in files: "m", "v", "vmax". */
 const char *clrnn_moment_word(int k);
-bool clrnn_moment_used(const struct clrnn_train_config *train, int k);
 
 /** Queues the writes of the step's hyper (training) and counter vectors. `slot`, below
  *  CLRNN_RECORD_SLOTS: where the record goes. COUNTER_STEP is model->steps. Waits for nothing. */

@@ -4,7 +4,6 @@
 
 #include <inttypes.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -485,7 +484,7 @@ struct clrnn_node *clrnn_option_write(const struct clrnn_option *o, const void *
 // A default is a word, or for a pair a list of two: parsed without libyaml so that only texts need memory.
 static bool set_default(const struct clrnn_option *o, void *object)
 {
-    struct clrnn_node value = {CLRNN_NODE_SCALAR}, pair[2] = {{CLRNN_NODE_SCALAR}, {CLRNN_NODE_SCALAR}};
+    struct clrnn_node value = {.kind = CLRNN_NODE_SCALAR}, pair[2] = {value, value};
     struct clrnn_node *child[2] = {&pair[0], &pair[1]};
     char text[64], wrong[64], *comma;
 

@@ -3,7 +3,6 @@
 // rounding agrees as well.
 #include "model/schedule.h"
 
-#include <float.h>
 #include <math.h>
 
 static double optimizer_momentum(const struct clrnn_optimizer_config *o)

@@ -20,7 +20,8 @@ const char *clrnn_moment_word(int k)
     return word[k];
 }
 
-bool clrnn_moment_used(const struct clrnn_train_config *train, int k)
+// Whether the optimiser has moment k.
+static bool moment_used(const struct clrnn_train_config *train, int k)
 {
     const struct clrnn_optimizer_config *o = &train->optimizer;
 
@@ -269,7 +270,7 @@ enum clrnn_status clrnn_model_allocate(struct clrnn_model *m)
     TRY(clrnn_buffer_create(d, CLRNN_REAL, m->flat_count, "parameters", &m->params));
     TRY(clrnn_buffer_create(d, CLRNN_REAL, m->flat_count, "gradients", &m->grads));
     for (int k = 0; k < 3; k++)
-        if (clrnn_moment_used(&m->config->train, k))
+        if (moment_used(&m->config->train, k))
             TRY(clrnn_buffer_create(d, CLRNN_REAL, m->flat_count, moment[k], &m->moment[k]));
     if (m->state_count)
         TRY(clrnn_buffer_create(d, CLRNN_REAL, m->state_count, "running statistics", &m->state));

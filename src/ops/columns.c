@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 // Launching the kernels of cl/columns.cl.
-#include "base/array.h"
 #include "ops/columns.h"
 #include "ops/split.h"
 

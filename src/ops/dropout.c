@@ -2,7 +2,6 @@
 // Dropout.
 #include <math.h>
 
-#include "base/array.h"
 #include "ops/graph.h"
 #include "ops/split.h"
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 // Picking a batch out of a data set, in one launch.
-#include "base/array.h"
 #include "ops/graph.h"
 #include "ops/split.h"
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 // Linear layers: a GEMM and its surroundings, or kernels of their own where there are few outputs.
-#include "base/array.h"
 #include "ops/columns.h"
 #include "ops/graph.h"
 #include "ops/split.h"

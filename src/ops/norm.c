@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 // Batch and layer normalisation: one launch for small batches, blocks of rows and a join for large ones.
-#include "base/array.h"
 #include "ops/columns.h"
 #include "ops/graph.h"
 #include "ops/split.h"

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 // Pointwise and row-wise functions.
-#include "base/array.h"
 #include "ops/graph.h"
 #include "ops/split.h"
 

@@ -55,9 +55,6 @@ struct clrnn_loop {
     } * pace;
 };
 
-/** Opens data, makes or resumes the model, feeds and folder. */
-enum clrnn_status clrnn_loop_prepare(struct clrnn_loop *loop);
-
 /** Trains until the epochs are done, early stopping, or CLRNN_INTERRUPTED with a checkpoint. */
 enum clrnn_status clrnn_loop_run(struct clrnn_loop *loop);
 

@@ -334,7 +334,8 @@ static enum clrnn_status take_up(struct clrnn_loop *l, const struct clrnn_config
     return CLRNN_OK;
 }
 
-enum clrnn_status clrnn_loop_prepare(struct clrnn_loop *l)
+// Opens data, makes or resumes the model, feeds and folder.
+static enum clrnn_status prepare(struct clrnn_loop *l)
 {
     const struct clrnn_train_params *p = l->params;
     struct clrnn_config *own = NULL;
@@ -454,7 +455,7 @@ enum clrnn_status clrnn_train(struct clrnn_device *device, const struct clrnn_tr
     enum clrnn_status st;
     bool nothing_done;
 
-    st = clrnn_loop_prepare(&l);
+    st = prepare(&l);
     if (st == CLRNN_OK)
         st = clrnn_watch_init(&l.watch, !params->no_watch, l.model, l.train, clrnn_feed_batches(l.train_feed),
                               l.done);

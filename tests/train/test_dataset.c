@@ -2,7 +2,6 @@
 // Data sets: shapes and types that are read, values that are refused with the facts, parts, figures.
 #include "scratch.h"
 
-#include <float.h>
 #include <math.h>
 
 #include "base/array.h"
