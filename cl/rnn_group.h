@@ -8,7 +8,8 @@
 // weights each, so that small layers, too, fill a group; who reads a sum adds the parts up, in their order.
 // Four rows of the weights lie together, and units side by side: neighbours read neighbouring 16 bytes.
 //
-// HELD: weights stay in an item's registers over all steps. Otherwise they come from the caches in each.
+// The first HELD fours of an item's rows stay in its registers over all steps; the others come from the caches in
+// each.
 //
 // Defines: CELL, RELU, VW as in rnn_cell.h; HIDDEN hidden units; ROWS, PARTS, LANES, SHARE, HELD; PART, a multiple
 // of 4; ITEMS, the work-group's size. Of the including file: K rows and COLUMNS * HIDDEN columns of the matrix,
@@ -60,10 +61,10 @@ static inline uint longest_of(global const int *lengths, uint first_row, uint N,
     return min(longest, T);
 }
 
-// What an item multiplies with. As long as it is HELD, every index into it is a constant after unrolling.
+// What an item multiplies with. Every index into `held` is a constant after unrolling.
 struct weights {
 #if HELD
-    real4 held[PART / 4][COLUMNS][SHARE];
+    real4 held[HELD][COLUMNS][SHARE];
 #endif
     global const real4 *at; // of its part and lane
 };
@@ -80,7 +81,7 @@ static inline __attribute__((always_inline)) void weights_load(struct weights *w
 #if HELD
     if (WORKS) {
 #pragma unroll
-        for (uint k4 = 0; k4 < PART / 4; k4++)
+        for (uint k4 = 0; k4 < HELD; k4++)
 #pragma unroll
             for (uint p = 0; p < COLUMNS; p++)
 #pragma unroll
@@ -89,6 +90,25 @@ static inline __attribute__((always_inline)) void weights_load(struct weights *w
     }
 #endif
 }
+
+// acc += four rows of the weights, `from`(k4, p, i), times what the state has for them.
+#define MULTIPLY4(k4, from)                                                      \
+    {                                                                            \
+        real4 s[ROWS];                                                           \
+                                                                                 \
+        _Pragma("unroll") for (uint r = 0; r < ROWS; r++) s[r] =                 \
+            state[r * (K_WIDE / 4) + TEAM * (PART / 4) + (k4)];                  \
+        _Pragma("unroll") for (uint p = 0; p < COLUMNS; p++)                     \
+            _Pragma("unroll") for (uint i = 0; i < SHARE; i++)                   \
+        {                                                                        \
+            const real4 v = from(k4, p, i);                                      \
+                                                                                 \
+            _Pragma("unroll") for (uint r = 0; r < ROWS; r++) acc[p][i][r] =     \
+                FMA(s[r].w, v.w, FMA(s[r].z, v.z, FMA(s[r].y, v.y, FMA(s[r].x, v.x, acc[p][i][r])))); \
+        }                                                                        \
+    }
+#define FROM_REGISTERS(k4, p, i) w->held[k4][p][i]
+#define FROM_MEMORY(k4, p, i) WEIGHT4(w, k4, p, i)
 
 // sums = state times weights.
 static inline __attribute__((always_inline)) void multiply(const struct weights *w, local const real4 *state,
@@ -107,30 +127,12 @@ static inline __attribute__((always_inline)) void multiply(const struct weights 
                 acc[p][i][r] = 0.0f;
 #if HELD
 #pragma unroll
-#else
+    for (uint k4 = 0; k4 < HELD; k4++)
+        MULTIPLY4(k4, FROM_REGISTERS)
+#endif
 #pragma unroll 4
-#endif
-    for (uint k4 = 0; k4 < PART / 4; k4++) {
-        real4 s[ROWS];
-
-#pragma unroll
-        for (uint r = 0; r < ROWS; r++)
-            s[r] = state[r * (K_WIDE / 4) + TEAM * (PART / 4) + k4];
-#pragma unroll
-        for (uint p = 0; p < COLUMNS; p++)
-#pragma unroll
-            for (uint i = 0; i < SHARE; i++) {
-#if HELD
-                const real4 v = w->held[k4][p][i];
-#else
-                const real4 v = WEIGHT4(w, k4, p, i);
-#endif
-#pragma unroll
-                for (uint r = 0; r < ROWS; r++)
-                    acc[p][i][r] =
-                        FMA(s[r].w, v.w, FMA(s[r].z, v.z, FMA(s[r].y, v.y, FMA(s[r].x, v.x, acc[p][i][r]))));
-            }
-    }
+    for (uint k4 = HELD; k4 < PART / 4; k4++)
+        MULTIPLY4(k4, FROM_MEMORY)
 #pragma unroll
     for (uint p = 0; p < COLUMNS; p++)
 #pragma unroll

@@ -88,12 +88,14 @@ static bool walk_fits(const struct clrnn_launches *l, const struct clrnn_rnn *r)
     return clrnn_on_cpu(l) && clrnn_rnn_sequence_fits(l, r);
 }
 
-// What is measured to be fastest among what fits, else one launch where that fits. A single step has no recurrent
-// multiply, and so nothing to walk over.
+// What is measured to be fastest among what fits, else one launch where that fits and, on GPUs, pays. A single step
+// has no recurrent multiply, and so nothing to walk over.
 static enum clrnn_rnn_walk choose_walk(struct clrnn_launches *l, struct clrnn_rnn r)
 {
     static const char *const word[] = {"steps", "sequence", "shared", "group"};
-    const enum clrnn_rnn_walk wanted = clrnn_on_cpu(l) ? clrnn_rnn_sequence_standard(l, &r) : CLRNN_WALK_GROUP;
+    const enum clrnn_rnn_walk wanted = clrnn_on_cpu(l)            ? clrnn_rnn_sequence_standard(l, &r)
+                                       : clrnn_rnn_group_pays(&r) ? CLRNN_WALK_GROUP
+                                                                  : CLRNN_WALK_STEPS;
     const char *fit[CLRNN_WALKS];
     enum clrnn_rnn_walk walk[CLRNN_WALKS];
     unsigned count = 0, standard = 0;

@@ -52,6 +52,8 @@ enum clrnn_status clrnn_rnn_sequence_bwd(struct clrnn_launches *l, const struct 
 /** The same in one launch, a work-group walking over the steps of some batch rows: for GPUs. _fits: whether a
  *  group can hold the layer, and the device carries so many rounds of its loops out. */
 bool clrnn_rnn_group_fits(const struct clrnn_launches *l, const struct clrnn_rnn *rnn);
+/** Whether it may be expected to be faster than going step by step. */
+bool clrnn_rnn_group_pays(const struct clrnn_rnn *rnn);
 enum clrnn_status clrnn_rnn_group_fwd(struct clrnn_launches *l, const struct clrnn_rnn *rnn);
 enum clrnn_status clrnn_rnn_group_bwd(struct clrnn_launches *l, const struct clrnn_rnn *rnn);
 

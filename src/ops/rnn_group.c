@@ -2,15 +2,27 @@
 // A recurrent layer on GPUs: one launch walks over all time steps, a work-group owning some batch rows
 // (cl/rnn_group_forward.cl, cl/rnn_group_backward.cl).
 #include "base/array.h"
+#include "device/choice.h"
 #include "ops/rnn.h"
 
 // How a layer is cut for a GPU. cl/rnn_group.h explains the words.
 struct cut {
     uint32_t K, columns; // of the weights as one direction of the walk meets them
-    uint32_t rows, parts, part, lanes, share, items;
-    bool held;
+    uint32_t rows, parts, part, lanes, share, items, held;
     size_t state_bytes, sum_bytes; // of local memory
     uint32_t groups;
+};
+
+enum {
+    ITEMS_STEP = 64,              // a multiple of every GPU's sub-group width, 8 to 64
+    FEWEST_K = 16,                // rows of the weights that are worth an item of its own
+    REGISTERS = 96,               // of an item, for what grows with the cut: three quarters of what NVIDIA and AMD
+                                  // give each of 512 items, and Intel each at 8 to a sub-group
+    ALL_REGISTERS = 48 * 1024,    // of all items, likewise
+    MOST_HELD = 64,               // weights in an item's registers
+    MOST_LOCAL = 48 * 1024,       // bytes, NVIDIA's
+    MOST_WEIGHTS = 1024 * 1024,   // bytes: see clrnn_rnn_group_pays
+    SIZES = 5,                    // of a group: ITEMS_STEP times a power of two
 };
 
 static uint32_t divide_up(uint32_t a, uint32_t b)
@@ -28,51 +40,6 @@ static size_t packed_count(const struct clrnn_rnn *r, const struct cut *c)
     return (size_t)r->D * c->parts * c->part * c->columns * wide(c);
 }
 
-enum {
-    MOST_ITEMS = 512,         // of a group
-    ITEMS_STEP = 64,          // a multiple of every GPU's sub-group width, 8 to 64
-    MOST_HELD = 64,           // weights in an item's registers: they leave room for the rest on any GPU
-    FEWEST_K = 16,            // rows of the weights that are worth an item of its own
-    MOST_ROWS = 8,
-    MOST_LOCAL = 48 * 1024,   // bytes, NVIDIA's
-};
-
-static void count_local(struct cut *c)
-{
-    c->state_bytes = (size_t)c->rows * c->parts * c->part * sizeof(float);
-    c->sum_bytes = (size_t)c->parts * c->rows * c->columns * wide(c) * sizeof(float);
-}
-
-// Whether the layer can be cut so that a group holds it.
-static bool cut_of(const struct clrnn_launches *l, const struct clrnn_rnn *r, bool backward, struct cut *c)
-{
-    const struct clrnn_device_info *info = clrnn_device_info(clrnn_launches_device(l));
-    const uint32_t most = MIN2(info->max_work_group_size, (uint32_t)MOST_ITEMS) / ITEMS_STEP * ITEMS_STEP;
-    const size_t local_bytes = MIN2(info->local_bytes, (uint64_t)MOST_LOCAL);
-
-    *c = (struct cut){.K = backward ? r->G * r->H : r->H, .columns = backward ? 1 : r->G};
-    if (!most)
-        return false;
-    c->share = divide_up(r->H, most);
-    c->lanes = divide_up(r->H, c->share);
-    c->parts = MAX2(MIN2(most / c->lanes, c->K / FEWEST_K), 1u);
-    c->part = divide_up(divide_up(c->K, c->parts), 4) * 4;
-    c->items = divide_up(c->parts * c->lanes, ITEMS_STEP) * ITEMS_STEP;
-    c->held = (uint64_t)c->part * c->columns * c->share <= MOST_HELD;
-    // one row a group, unless there are more rows than compute units
-    c->rows = divide_up(r->N * r->D, MAX2(info->compute_units, 1u));
-    c->rows = MIN2(MIN2(c->rows, (uint32_t)MOST_ROWS), r->N);
-    for (;; c->rows--) {
-        count_local(c);
-        if (c->state_bytes + c->sum_bytes <= local_bytes)
-            break;
-        if (c->rows == 1)
-            return false;
-    }
-    c->groups = divide_up(r->N, c->rows);
-    return true;
-}
-
 // Rounds of all loops of an item together, none unrolled; rather too many.
 static double rounds_of(const struct clrnn_rnn *r, const struct cut *c)
 {
@@ -83,13 +50,88 @@ static double rounds_of(const struct clrnn_rnn *r, const struct cut *c)
            c->part / 4 * units;
 }
 
+// Shares a step's multiply out among at most `most` items.
+static void share_out(const struct clrnn_rnn *r, bool backward, uint32_t most, struct cut *c)
+{
+    *c = (struct cut){.K = backward ? r->G * r->H : r->H, .columns = backward ? 1 : r->G};
+    c->share = divide_up(r->H, most);
+    c->lanes = divide_up(r->H, c->share);
+    c->parts = MAX2(MIN2(most / c->lanes, c->K / FEWEST_K), 1u);
+    c->part = divide_up(divide_up(c->K, c->parts), 4) * 4;
+    c->items = divide_up(c->parts * c->lanes, ITEMS_STEP) * ITEMS_STEP;
+}
+
+// Lets a group own `rows` rows, if it can.
+static bool give_rows(const struct clrnn_launches *l, const struct clrnn_rnn *r, uint32_t rows, struct cut *c)
+{
+    const struct clrnn_device *device = clrnn_launches_device(l);
+    const uint64_t local_bytes = MIN2(clrnn_device_info(device)->local_bytes, (uint64_t)MOST_LOCAL);
+    const uint32_t pairs = divide_up(rows * r->H, c->items), most = MIN2(REGISTERS, ALL_REGISTERS / c->items);
+    const uint32_t used = c->columns * c->share * rows + 4 * rows + pairs * (2 * r->R + 2); // sums, state, pairs
+
+    c->rows = rows;
+    c->groups = divide_up(r->N, rows);
+    c->held = used < most ? MIN2(MIN2(most - used, MOST_HELD) / (4 * c->columns * c->share), c->part / 4) : 0;
+    c->state_bytes = (size_t)rows * c->parts * c->part * sizeof(float);
+    c->sum_bytes = (size_t)c->parts * rows * c->columns * wide(c) * sizeof(float);
+    return used <= (rows == 1 ? 2 * most : most) && c->state_bytes + c->sum_bytes <= local_bytes &&
+           rounds_of(r, c) <= clrnn_device_loop_rounds(device);
+}
+
+// Sizes of a group that the layer can be cut for: `count` powers of two from 64 << `first` on.
+static unsigned sizes_of(const struct clrnn_launches *l, const struct clrnn_rnn *r, bool backward, unsigned *first)
+{
+    const uint32_t most = clrnn_device_info(clrnn_launches_device(l))->max_work_group_size;
+    unsigned count = 0;
+    struct cut c;
+
+    *first = 0;
+    for (unsigned i = 0; i < SIZES && (uint32_t)ITEMS_STEP << i <= most; i++) {
+        share_out(r, backward, (uint32_t)ITEMS_STEP << i, &c);
+        if (give_rows(l, r, 1, &c))
+            count++;
+        else if (count)
+            break;
+        else
+            *first = i + 1; // too small
+    }
+    return count;
+}
+
 bool clrnn_rnn_group_fits(const struct clrnn_launches *l, const struct clrnn_rnn *r)
 {
-    const double most = clrnn_device_loop_rounds(clrnn_launches_device(l));
-    struct cut forward, backward;
+    unsigned first;
 
-    return cut_of(l, r, false, &forward) && cut_of(l, r, true, &backward) && rounds_of(r, &forward) <= most &&
-           rounds_of(r, &backward) <= most;
+    return sizes_of(l, r, false, &first) && sizes_of(l, r, true, &first);
+}
+
+// As it was measured to be fastest, else: up to 512 items, one row a group unless there are more rows than compute
+// units, weights in registers.
+static void choose_cut(struct clrnn_launches *l, const struct clrnn_rnn *r, bool backward, struct cut *c)
+{
+    static const char *const items[SIZES] = {"64", "128", "256", "512", "1024"};
+    static const char *const rows[] = {"1", "2", "4", "8"}, *const weights[] = {"registers", "memory"};
+    const uint32_t units = clrnn_device_info(clrnn_launches_device(l))->compute_units;
+    const uint32_t each = divide_up(r->N * r->D, MAX2(units, 1u));
+    unsigned first, count = sizes_of(l, r, backward, &first);
+    unsigned standard = MIN2(first < 3 ? 3 - first : 0, count - 1);
+
+    share_out(r, backward, (uint32_t)ITEMS_STEP << (first + clrnn_choose(l, "items", standard, count, items + first)),
+              c);
+    standard = 0;
+    for (count = 1; count < ARRAY_SIZE(rows) && 1u << (count - 1) < r->N && give_rows(l, r, 1u << count, c); count++)
+        if (each > 1u << (count - 1))
+            standard = count;
+    give_rows(l, r, 1u << clrnn_choose(l, "rows", standard, count, rows), c);
+    if (c->held && clrnn_choose(l, "weights", 0, 2, weights) == 1)
+        c->held = 0;
+}
+
+// A group reads its weights from the caches in every step, at about 100 GB/s where it has a compute unit to itself
+// (64 bytes a clock). For more than 1 MiB that takes longer than the two launches that a step costs otherwise.
+bool clrnn_rnn_group_pays(const struct clrnn_rnn *r)
+{
+    return (size_t)r->G * r->H * r->H * sizeof(float) <= MOST_WEIGHTS;
 }
 
 // Of one launch; `moved` numbers in memory for each row of a step.
@@ -122,7 +164,7 @@ enum clrnn_status clrnn_rnn_group_fwd(struct clrnn_launches *l, const struct clr
     struct clrnn_buffer *pre = r->cell == CLRNN_CELL_RNN ? r->y : r->gates, *packed;
     struct cut c;
 
-    cut_of(l, r, false, &c);
+    choose_cut(l, r, false, &c);
     const struct clrnn_defines defines = CUT_DEFINES(r, c);
 
     if (!pre)
@@ -143,7 +185,7 @@ enum clrnn_status clrnn_rnn_group_bwd(struct clrnn_launches *l, const struct clr
     struct clrnn_buffer *packed;
     struct cut c;
 
-    cut_of(l, r, true, &c);
+    choose_cut(l, r, true, &c);
     const struct clrnn_defines defines = CUT_DEFINES(r, c);
 
     TRY(pack(l, r, &c, "rnn_group_backward", defines, &packed));
