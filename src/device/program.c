@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/hash.h"
@@ -50,12 +51,17 @@ static char *build_log(const struct clrnn_device *d, cl_program program)
 
 static void cache_key(const struct clrnn_device *d, const char *source, const char *options, char key[33])
 {
+    // What drivers add to the options by themselves.
+    static const char *const added[] = {"AMD_OCL_BUILD_OPTIONS", "AMD_OCL_BUILD_OPTIONS_APPEND",
+                                        "OCLGRIND_BUILD_OPTIONS", "POCL_EXTRA_BUILD_FLAGS"};
     struct clrnn_hash h;
 
     clrnn_hash_init(&h);
-    clrnn_hash_add_text(&h, "clrnn program 1");
+    clrnn_hash_add_text(&h, "clrnn program 2");
     clrnn_hash_add_text(&h, source);
     clrnn_hash_add_text(&h, options);
+    for (size_t i = 0; i < ARRAY_SIZE(added); i++)
+        clrnn_hash_add_text(&h, getenv(added[i]));
     clrnn_hash_add_text(&h, d->info.name);
     clrnn_hash_add_text(&h, d->info.vendor);
     clrnn_hash_add_text(&h, d->info.version);

@@ -420,6 +420,12 @@ static void test_cache(void **state)
     assert_int_equal(cached, 1);
     use(8, &built, &cached); // other options, other key
     assert_int_equal(built, 1);
+    setenv("OCLGRIND_BUILD_OPTIONS", "-D OTHERWISE=1", 1); // other options too
+    use(8, &built, &cached);
+    assert_int_equal(built, 1);
+    unsetenv("OCLGRIND_BUILD_OPTIONS");
+    use(8, &built, &cached);
+    assert_int_equal(cached, 1);
 }
 
 int main(void)
