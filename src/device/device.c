@@ -13,10 +13,11 @@
 static enum clrnn_status read_settings(struct clrnn_device *d, const struct clrnn_device_params *params)
 {
     const char *gemm = params->gemm ? params->gemm : getenv("CLRNN_GEMM");
-    const char *folder = getenv("CLRNN_KERNEL_DIR");
+    const char *folder = getenv("CLRNN_KERNEL_DIR"), *scratch = getenv("CLRNN_TEST_SCRATCH");
 
     d->profile = params->profile;
     d->no_tune = params->no_tune;
+    d->spoil_scratch = scratch && *scratch && strcmp(scratch, "0") != 0;
     if (!gemm || !*gemm || strcmp(gemm, "auto") == 0)
         d->gemm = CLRNN_GEMM_AUTO;
     else if (strcmp(gemm, "own") == 0)

@@ -49,6 +49,7 @@ struct clrnn_device {
     struct clrnn_device_info info;
     struct clrnn_device_list *list; // owns the strings of info
     bool ref, profile, no_tune;
+    bool spoil_scratch; // CLRNN_TEST_SCRATCH: each op finds its scratch memory unwritten
     bool cpu_form; // whether kernels take the CPUs' form
     enum clrnn_gemm_choice gemm;
     struct clrnn_tune *tune; // NULL: nothing remembered, or not to be used

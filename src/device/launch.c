@@ -133,16 +133,15 @@ static enum clrnn_status run_copy(struct clrnn_launches *launches, struct clrnn_
                                 d->info.name);
 }
 
-static enum clrnn_status run_zero(struct clrnn_launches *launches, struct clrnn_launch *l, cl_event *event)
+static enum clrnn_status run_fill(struct clrnn_launches *launches, struct clrnn_launch *l, cl_event *event)
 {
     struct clrnn_device *d = launches->device;
-    struct clrnn_buffer *b = l->copy.to;
-    const cl_uint zero = 0;
+    struct clrnn_buffer *b = l->fill.buffer;
     cl_int error;
 
     if (d->ref)
         return clrnn_buffer_zero(b);
-    error = clEnqueueFillBuffer(d->queue, b->mem, &zero, sizeof(zero), 0, b->bytes, 0, NULL, event);
+    error = clEnqueueFillBuffer(d->queue, b->mem, &l->fill.word, sizeof(l->fill.word), 0, b->bytes, 0, NULL, event);
     return error == CL_SUCCESS
                ? CLRNN_OK
                : clrnn_cl_error(d->log, error, "clEnqueueFillBuffer", "%s: %zu elements of %s, on %s",
@@ -188,14 +187,21 @@ enum clrnn_status clrnn_launch_copy(struct clrnn_launches *launches, struct clrn
     return CLRNN_OK;
 }
 
-enum clrnn_status clrnn_launch_zero(struct clrnn_launches *launches, struct clrnn_buffer *buffer)
+static enum clrnn_status launch_fill(struct clrnn_launches *launches, const char *what, struct clrnn_buffer *buffer,
+                                     cl_uint word)
 {
     struct clrnn_launch *l;
 
-    TRY(clrnn_launches_add(launches, run_zero, "zero", (struct clrnn_cost){0, (double)buffer->bytes}, &l));
-    l->copy.to = buffer;
+    TRY(clrnn_launches_add(launches, run_fill, what, (struct clrnn_cost){0, (double)buffer->bytes}, &l));
+    l->fill.buffer = buffer;
+    l->fill.word = word;
     snprintf(l->info.shape, sizeof(l->info.shape), "%zu", buffer->count);
     return CLRNN_OK;
+}
+
+enum clrnn_status clrnn_launch_zero(struct clrnn_launches *launches, struct clrnn_buffer *buffer)
+{
+    return launch_fill(launches, "zero", buffer, 0);
 }
 
 // ---------------------------------------------------------------- scratch
@@ -227,7 +233,7 @@ enum clrnn_status clrnn_launches_scratch(struct clrnn_launches *launches, size_t
     TRY(st);
     *buffer = launches->scratch[launches->scratch_count++] = clrnn_buffer_retain(d->scratch[slot]);
     launches->scratch_next++;
-    return CLRNN_OK;
+    return d->spoil_scratch && !d->ref ? launch_fill(launches, "spoil", *buffer, CLRNN_UNWRITTEN) : CLRNN_OK;
 }
 
 // ---------------------------------------------------------------- running

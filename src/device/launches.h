@@ -28,6 +28,10 @@ struct clrnn_launch {
             size_t to_first, from_first, count;
         } copy;
         struct {
+            struct clrnn_buffer *buffer;
+            cl_uint word;
+        } fill;
+        struct {
             clrnn_host_fn *fn;
             const void *context;
         } host;

@@ -12,7 +12,7 @@
 #include "reference/reference.h"
 
 // Sentinels: so many elements before and behind each tensor, rounded up to the device's alignment.
-static const uint32_t sentinel = 0x7fc5e417; // a NaN that no computation makes
+static const uint32_t sentinel = CLRNN_UNWRITTEN;
 enum { PAD = 64, NOISE_FACTOR = 8 };
 
 static void *room(size_t count, size_t size)

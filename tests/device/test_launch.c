@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Launches: arguments held against the kernel, order of replays, sizes, scratch, times.
+#include "base/array.h"
 #include "device/device_test.h"
 
 static const struct clrnn_cost FREE = {0, 0};
@@ -256,6 +257,38 @@ static void test_scratch(void **state)
     clrnn_launches_destroy(&other);
 }
 
+// For tests of ops, scratch memory can be told from memory that was written.
+static void test_scratch_unwritten(void **state)
+{
+    struct clrnn_device *d;
+    struct clrnn_launches *l;
+    struct clrnn_buffer *x;
+    float got[70];
+
+    (void)state;
+    setenv("CLRNN_TEST_SCRATCH", "1", 1);
+    d = test_device_open(&test_print_log);
+    unsetenv("CLRNN_TEST_SCRATCH");
+    if (!d)
+        skip();
+    if (!clrnn_device_is_ref(d)) {
+        assert_int_equal(clrnn_launches_create(d, &l), CLRNN_OK);
+        assert_int_equal(clrnn_launches_scratch(l, ARRAY_SIZE(got), &x), CLRNN_OK);
+        for (int run = 0; run < 2; run++) {
+            assert_int_equal(clrnn_buffer_zero(x), CLRNN_OK);
+            assert_int_equal(clrnn_launches_run(l), CLRNN_OK);
+            assert_int_equal(clrnn_buffer_read_f32(x, 0, ARRAY_SIZE(got), got), CLRNN_OK);
+            for (size_t i = 0; i < ARRAY_SIZE(got); i++) {
+                const uint32_t unwritten = CLRNN_UNWRITTEN;
+
+                assert_memory_equal(&got[i], &unwritten, sizeof(unwritten));
+            }
+        }
+        clrnn_launches_destroy(&l);
+    }
+    clrnn_device_destroy(&d);
+}
+
 static void test_profile(void **state)
 {
     struct fixture *f = fixture_of(state);
@@ -363,6 +396,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_groups, setup, teardown),
         cmocka_unit_test_setup_teardown(test_copy_zero, setup, teardown),
         cmocka_unit_test_setup_teardown(test_scratch, setup, teardown),
+        cmocka_unit_test(test_scratch_unwritten),
         cmocka_unit_test_setup_teardown(test_profile, setup, teardown),
         cmocka_unit_test_setup_teardown(test_denormal, setup, teardown),
         cmocka_unit_test(test_host),

@@ -25,6 +25,7 @@ int op_test_open(void **state)
     t->log = &test_log;
     if (getenv("CLRNN_DEVICE") == NULL)
         params.select = "cpu";
+    setenv("CLRNN_TEST_SCRATCH", "1", 1);
     if (clrnn_device_open(&params, &t->device) != CLRNN_OK) {
         printf("1..0 # SKIP there is no device to test on\n");
         free(t);
