@@ -14,4 +14,11 @@ static inline real sigmoid(real x)
     return 1.0f / (1.0f + exp(-x));
 }
 
+// v.hi by itself: Oclgrind 21.10, which looks for uninitialised values in tests, takes lane 11 of any shuffle
+// for one. Compilers make the same code of both.
+static inline real8 upper(real16 v)
+{
+    return (real8)(v.s8, v.s9, v.sa, v.sb, v.sc, v.sd, v.se, v.sf);
+}
+
 #endif

@@ -291,7 +291,7 @@ kernel void gemm_sum(uint M, uint N, uint shares, uint share, global const real 
 static inline real vec_sum(vec x)
 {
 #if WIDTH == 16
-    const float8 y = x.lo + x.hi;
+    const float8 y = x.lo + upper(x);
     const float4 z = y.lo + y.hi;
 #elif WIDTH == 8
     const float4 z = x.lo + x.hi;

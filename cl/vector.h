@@ -134,7 +134,7 @@ static inline real sum_of(realv v)
 #if WIDTH == 1
     return v;
 #else
-    const real8 a = v.lo + v.hi;
+    const real8 a = v.lo + upper(v);
     const real4 b = a.lo + a.hi;
 
     return (b.x + b.z) + (b.y + b.w);
@@ -147,7 +147,7 @@ static inline real max_of(realv v)
 #if WIDTH == 1
     return v;
 #else
-    const real8 a = fmax(v.lo, v.hi);
+    const real8 a = fmax(v.lo, upper(v));
     const real4 b = fmax(a.lo, a.hi);
 
     return fmax(fmax(b.x, b.z), fmax(b.y, b.w));

@@ -403,10 +403,10 @@ static enum clrnn_status run_on_device(struct clrnn_check *c)
             blame(c, "it costs %g FLOPs and %g bytes, but an op costs something", cost.flops, cost.bytes);
         st = run_once(&b, (int32_t **)(void *)c->got);
     }
-    if (st == CLRNN_OK)
+    if (st == CLRNN_OK && !c->once)
         st = run_once(&b, again);
     for (int i = 0; i < CLRNN_OP_MAX_OUT; i++) {
-        if (st == CLRNN_OK && c->out[i].there && !c->out[i].skip)
+        if (st == CLRNN_OK && !c->once && c->out[i].there && !c->out[i].skip)
             hold_together(c, i, again[i]);
         free(again[i]);
     }

@@ -35,6 +35,7 @@ struct clrnn_check {
     struct clrnn_device *device;
     const struct clrnn_log *log;
     unsigned noise_runs; // of the reference on inputs that are slightly off: see clrnn_check_judge
+    bool once;           // no second run: a simulator does all in one fixed order, slowly
 
     struct clrnn_op op; // attributes are the caller's to fill in
     struct clrnn_check_slot in[CLRNN_OP_MAX_IN], out[CLRNN_OP_MAX_OUT];
@@ -53,7 +54,7 @@ struct clrnn_check {
     double share;                   // largest difference as a share of what is allowed
 };
 
-/** Frees the case and starts another; `device`, `log` and `noise_runs` stay. */
+/** Frees the case and starts another; `device`, `log`, `noise_runs` and `once` stay. */
 void clrnn_check_begin(struct clrnn_check *c, enum clrnn_op_kind kind, uint32_t T, uint32_t N, uint32_t C,
                        uint64_t seed);
 void clrnn_check_finish(struct clrnn_check *c);

@@ -101,7 +101,6 @@ class Command:
 
     def __init__(self, executable):
         self.executable = os.path.abspath(executable)
-        self.started = 0
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="clrnn-cli-"))
         write_dataset(self.folder, 70, 5, 3)
         write_dataset(self.folder, 30, 5, 3, seed=2, prefix="valid")
@@ -112,9 +111,6 @@ class Command:
         return name
 
     def start(self, *arguments, env=None, **options):
-        if "OCLGRIND_LOG" in os.environ:  # every process writes findings of its own
-            self.started += 1
-            env = {"OCLGRIND_LOG": f"{os.environ['OCLGRIND_LOG']}.{self.started}", **(env or {})}
         return subprocess.Popen([self.executable, *arguments], cwd=self.folder, stdin=subprocess.DEVNULL,
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                 env={**os.environ, **(env or {})}, **options)

@@ -189,6 +189,8 @@ static void each_shape(void **state)
                                       .shift = k == 7 ? 100 : 0};
             const uint32_t *s = shapes[i];
 
+            if (op_test_small() && (k ^ k >> 1 ^ k >> 2 ^ i) % 2) // every pair of settings still meets
+                continue;
             batchnorm(*state, s[0], s[1], s[2], &v);
             batchnorm_eval(*state, s[0], s[1], s[2], &v);
             batchnorm_back(*state, s[0], s[1], s[2], &v);
