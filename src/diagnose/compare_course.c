@@ -71,7 +71,8 @@ static void disturb(const struct clrnn_plan *p, const struct clrnn_op *op, struc
 
     for (int slot = 0; slot < CLRNN_OP_MAX_OUT; slot++) {
         struct clrnn_buffer *b = clrnn_out(p->graph, op, slot);
-        double *v = b && !clrnn_op_is_record(op, slot) && clrnn_buffer_type(b) == CLRNN_REAL ? clrnn_buffer_host(b) : NULL;
+        const bool disturbed = b && !clrnn_op_is_record(op, slot) && clrnn_buffer_type(b) == CLRNN_REAL;
+        double *v = disturbed ? clrnn_buffer_host(b) : NULL;
 
         for (size_t i = 0; v && i < clrnn_buffer_count(b); i++)
             v[i] *= 1 + DISTURBANCE * (2 * (double)clrnn_random_uniform(r, drawn++) - 1);

@@ -187,7 +187,8 @@ static double slot_bytes(const struct clrnn_graph *graph, const struct clrnn_op 
 // Outputs that are read as well as written.
 static bool slot_updated(const struct clrnn_op *op, int slot)
 {
-    return (op->kind == CLRNN_OP_OPTIM && slot <= OPTIM_VMAX) || (op->kind == CLRNN_OP_BATCHNORM_FWD && slot == BATCHNORM_BATCHES);
+    return (op->kind == CLRNN_OP_OPTIM && slot <= OPTIM_VMAX) ||
+           (op->kind == CLRNN_OP_BATCHNORM_FWD && slot == BATCHNORM_BATCHES);
 }
 
 struct clrnn_cost clrnn_op_cost(const struct clrnn_graph *graph, const struct clrnn_op *op)
