@@ -10,7 +10,7 @@
 #include "base/array.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "device/buffer.h"
+#include "train/feed.h"
 
 #define DEFAULT_SECONDS 45.0
 
@@ -199,37 +199,6 @@ static enum clrnn_status conclude(struct doctor *d)
 
 // ---------------------------------------------------------------- data
 
-static enum clrnn_status open_data(struct doctor *d)
-{
-    const struct clrnn_config *c = d->config;
-    const struct clrnn_data_config *data = &c->data;
-    const bool split = !data->valid.there && data->valid_fraction > 0;
-
-    if (!data->train.there)
-        return clrnn_error(d->log, CLRNN_ERR_CONFIG,
-                           "%s: data.train is missing: the doctor looks at the data, too, "
-                           "and needs {x, y}, {csv, label} or {synthetic}",
-                           c->path ? c->path : "config");
-    TRY(clrnn_dataset_open(d->log, c, &data->train, c->folder, "train", CLRNN_CHECK_SHAPES_ONLY,
-                           split ? &d->whole : &d->train));
-    if (split)
-        TRY(clrnn_dataset_split(d->whole, data->valid_fraction, c->train.seed, &d->train, &d->valid));
-    if (data->valid.there)
-        TRY(clrnn_dataset_open(d->log, c, &data->valid, c->folder, "valid", CLRNN_CHECK_SHAPES_ONLY,
-                               &d->valid));
-    if (!clrnn_dataset_info(d->train)->has_y || (d->valid && !clrnn_dataset_info(d->valid)->has_y))
-        return clrnn_error(d->log, CLRNN_ERR_CONFIG,
-                           "data.%s has no targets: name them by `y:`, or for CSV by "
-                           "`label:`",
-                           clrnn_dataset_info(d->train)->has_y ? "valid" : "train");
-    if (d->valid && clrnn_dataset_info(d->valid)->C != clrnn_dataset_info(d->train)->C)
-        return clrnn_error(d->log, CLRNN_ERR_DATA,
-                           "the validation data have %u features, the training data %u: both "
-                           "must have the same",
-                           clrnn_dataset_info(d->valid)->C, clrnn_dataset_info(d->train)->C);
-    return CLRNN_OK;
-}
-
 // Features of the last layer where no layer sets them: those of the data.
 static uint32_t count_outputs(const struct doctor *d)
 {
@@ -253,13 +222,12 @@ static enum clrnn_status examine(struct doctor *d)
     const struct clrnn_train_config *t = &d->config->train;
     const struct clrnn_dataset_info *info;
 
-    TRY(open_data(d));
+    TRY(clrnn_dataset_open_named(d->log, d->config, CLRNN_CHECK_SHAPES_ONLY, &d->train, &d->valid));
     info = clrnn_dataset_info(d->train);
     d->T = info->T;
     d->outputs = count_outputs(d);
     d->per_step = doctor_steps_at(d, d->config->layer_count) != 1;
-    d->batches = t->drop_last ? info->S / MAX2(t->batch_size, 1u)
-                              : (info->S + MAX2(t->batch_size, 1u) - 1) / MAX2(t->batch_size, 1u);
+    d->batches = clrnn_batch_count(info->S, t->batch_size, t->drop_last);
     TRY(doctor_scan_data(d, d->train, &d->train_scan));
     if (d->valid)
         TRY(doctor_scan_data(d, d->valid, &d->valid_scan));
@@ -295,7 +263,6 @@ enum clrnn_status clrnn_doctor(struct clrnn_device *device, const struct clrnn_c
     doctor_scan_finish(&d.valid_scan);
     clrnn_dataset_close(&d.train);
     clrnn_dataset_close(&d.valid);
-    clrnn_dataset_close(&d.whole);
     if (st != CLRNN_OK)
         clrnn_doctor_finish(result);
     return st;

@@ -68,7 +68,7 @@ struct doctor {
     enum clrnn_status status; // of adding findings: CLRNN_OK or CLRNN_ERR_MEMORY
     double seconds;           // params.seconds, or the default
 
-    struct clrnn_dataset *whole, *train, *valid; // valid may be NULL
+    struct clrnn_dataset *train, *valid; // valid may be NULL
     struct doctor_scan train_scan, valid_scan;
     uint32_t outputs; // classes or columns that the last layer puts out
     bool per_step;

@@ -112,11 +112,7 @@ static enum clrnn_status prepare(struct clrnn_climb *c)
 
     TRY(clrnn_practice_data_open(c->log, c->config, &c->data));
     info = clrnn_dataset_info(c->data.train);
-    if (c->config->train.drop_last && info->S < c->config->train.batch_size)
-        return clrnn_error(c->log, CLRNN_ERR_CONFIG,
-                           "train.drop_last leaves no batch: %u samples, batch_size %u; choose a smaller "
-                           "batch_size or drop_last: false",
-                           info->S, c->config->train.batch_size);
+    TRY(clrnn_batch_check(c->log, info->S, c->config->train.batch_size, c->config->train.drop_last));
     shape = (struct clrnn_data_shape){.features = info->C, .tokens = info->tokens};
     layers = calloc(MAX2(c->config->layer_count, 1u), sizeof(*layers));
     if (!layers)

@@ -13,37 +13,6 @@
 
 // ---------------------------------------------------------------- data
 
-static enum clrnn_status open_sets(const struct clrnn_log *log, const struct clrnn_config *config,
-                                   struct clrnn_practice_data *d)
-{
-    const struct clrnn_data_config *data = &config->data;
-    const bool split = !data->valid.there && data->valid_fraction > 0.0;
-
-    if (!data->train.there)
-        return clrnn_error(log, CLRNN_ERR_CONFIG,
-                           "%s: data.train is missing: expected {x, y}, {csv, label} or "
-                           "{synthetic}",
-                           config->path ? config->path : "config");
-    TRY(clrnn_dataset_open(log, config, &data->train, config->folder, "train", CLRNN_CHECK_ALL,
-                           split ? &d->whole : &d->train));
-    if (split)
-        TRY(clrnn_dataset_split(d->whole, data->valid_fraction, config->train.seed, &d->train, &d->valid));
-    if (data->valid.there)
-        TRY(clrnn_dataset_open(log, config, &data->valid, config->folder, "valid", CLRNN_CHECK_ALL,
-                               &d->valid));
-    if (!clrnn_dataset_info(d->train)->has_y || (d->valid && !clrnn_dataset_info(d->valid)->has_y))
-        return clrnn_error(log, CLRNN_ERR_CONFIG,
-                           "data.%s has no targets: name them by `y:`, or for CSV by "
-                           "`label:`",
-                           clrnn_dataset_info(d->train)->has_y ? "valid" : "train");
-    if (d->valid && clrnn_dataset_info(d->valid)->C != clrnn_dataset_info(d->train)->C)
-        return clrnn_error(log, CLRNN_ERR_DATA,
-                           "the validation data have %u features, the training data %u: both "
-                           "must have the same",
-                           clrnn_dataset_info(d->valid)->C, clrnn_dataset_info(d->train)->C);
-    return CLRNN_OK;
-}
-
 enum clrnn_status clrnn_practice_data_open(const struct clrnn_log *log, const struct clrnn_config *config,
                                            struct clrnn_practice_data *data)
 {
@@ -52,14 +21,12 @@ enum clrnn_status clrnn_practice_data_open(const struct clrnn_log *log, const st
     enum clrnn_status st;
 
     *data = (struct clrnn_practice_data){0};
-    st = open_sets(log, config, data);
+    st = clrnn_dataset_open_named(log, config, CLRNN_CHECK_ALL, &data->train, &data->valid);
     if (st != CLRNN_OK)
         goto fail;
     info = clrnn_dataset_info(data->train);
     data->batch = MIN2(MAX2(train->batch_size, 1u), info->S);
-    data->batches = MAX2(info->S / MAX2(train->batch_size, 1u) +
-                             (!train->drop_last && info->S % MAX2(train->batch_size, 1u) ? 1u : 0u),
-                         1u);
+    data->batches = MAX2(clrnn_batch_count(info->S, train->batch_size, train->drop_last), 1u);
     if (!config->data.standard || info->tokens)
         return CLRNN_OK;
     data->mean = malloc(info->C * sizeof(*data->mean));
@@ -78,7 +45,6 @@ void clrnn_practice_data_close(struct clrnn_practice_data *data)
 {
     clrnn_dataset_close(&data->train);
     clrnn_dataset_close(&data->valid);
-    clrnn_dataset_close(&data->whole);
     free(data->mean);
     free(data->std);
     *data = (struct clrnn_practice_data){0};
@@ -152,12 +118,8 @@ static enum clrnn_status prepare(struct clrnn_practice *t, const struct clrnn_pr
         TRY(clrnn_model_init(t->model, p->init, false));
     if (p->data->mean)
         TRY(clrnn_model_set_normalization(t->model, p->data->mean, p->data->std));
+    TRY(clrnn_batch_check(t->model->log, info->S, feed.batch_size, feed.drop_last));
     TRY(clrnn_feed_create(t->model, p->set, &feed, &t->feed));
-    if (!clrnn_feed_batches(t->feed))
-        return clrnn_error(t->model->log, CLRNN_ERR_CONFIG,
-                           "train.drop_last leaves no batch: %u samples, batch_size "
-                           "%u; choose a smaller batch_size or drop_last: false",
-                           info->S, feed.batch_size);
     clrnn_model_start_schedule(t->model, t->batches);
     return CLRNN_OK;
 }

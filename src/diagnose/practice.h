@@ -10,11 +10,10 @@
 
 /** The data that a config names, opened once for many practices. */
 struct clrnn_practice_data {
-    struct clrnn_dataset *whole, *train,
-        *valid;         // whole: what valid was split off from, or NULL; valid: or NULL
-    double *mean, *std; // [C] of the training set for data.normalize, or NULL
-    uint32_t batch;     // samples of a training batch
-    uint64_t batches;   // of an epoch of the run itself
+    struct clrnn_dataset *train, *valid; // valid: or NULL
+    double *mean, *std;                  // [C] of the training set for data.normalize, or NULL
+    uint32_t batch;                      // samples of a training batch
+    uint64_t batches;                    // of an epoch of the run itself
 };
 
 /** Opens and checks data.train and data.valid as training does, with its errors. */

@@ -30,6 +30,14 @@ enum clrnn_dataset_check { CLRNN_CHECK_ALL, CLRNN_CHECK_SHAPES_ONLY };
 enum clrnn_status clrnn_dataset_open(const struct clrnn_log *log, const struct clrnn_config *config,
                                      const struct clrnn_source *source, const char *folder, const char *name,
                                      enum clrnn_dataset_check check, struct clrnn_dataset **dataset);
+/**
+ * Opens the sets that a config names, as training takes them: `valid` is data.valid, or what
+ * data.valid_fraction splits off, or NULL. Errors: those of opening; CLRNN_ERR_CONFIG where data.train or a
+ * set's targets are missing; CLRNN_ERR_DATA where the two have other features. Both are NULL then.
+ */
+enum clrnn_status clrnn_dataset_open_named(const struct clrnn_log *log, const struct clrnn_config *config,
+                                           enum clrnn_dataset_check check, struct clrnn_dataset **train,
+                                           struct clrnn_dataset **valid);
 void clrnn_dataset_close(struct clrnn_dataset **dataset);
 const struct clrnn_dataset_info *clrnn_dataset_info(const struct clrnn_dataset *dataset);
 

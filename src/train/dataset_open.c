@@ -283,3 +283,59 @@ fail:
     clrnn_dataset_close(&d);
     return st;
 }
+
+// ---------------------------------------------------------------- what a config names
+
+static enum clrnn_status open_valid(const struct clrnn_log *log, const struct clrnn_config *config,
+                                    enum clrnn_dataset_check check, struct clrnn_dataset **train,
+                                    struct clrnn_dataset **valid)
+{
+    const struct clrnn_data_config *data = &config->data;
+    struct clrnn_dataset *whole = *train;
+    enum clrnn_status st;
+
+    if (data->valid.there)
+        return clrnn_dataset_open(log, config, &data->valid, config->folder, "valid", check, valid);
+    if (data->valid_fraction <= 0.0)
+        return CLRNN_OK;
+    st = clrnn_dataset_split(whole, data->valid_fraction, config->train.seed, train, valid);
+    clrnn_dataset_close(&whole); // its parts hold it open
+    return st;
+}
+
+static enum clrnn_status check_together(const struct clrnn_log *log, const struct clrnn_dataset *train,
+                                        const struct clrnn_dataset *valid)
+{
+    if (!train->info.has_y || (valid && !valid->info.has_y))
+        return clrnn_error(log, CLRNN_ERR_CONFIG,
+                           "data.%s has no targets: name them by `y:`, or for CSV by `label:`",
+                           train->info.has_y ? "valid" : "train");
+    if (valid && valid->info.C != train->info.C)
+        return clrnn_error(
+            log, CLRNN_ERR_DATA,
+            "the validation data have %u features, the training data %u: both must have the same",
+            valid->info.C, train->info.C);
+    return CLRNN_OK;
+}
+
+enum clrnn_status clrnn_dataset_open_named(const struct clrnn_log *log, const struct clrnn_config *config,
+                                           enum clrnn_dataset_check check, struct clrnn_dataset **train,
+                                           struct clrnn_dataset **valid)
+{
+    enum clrnn_status st;
+
+    *train = *valid = NULL;
+    if (!config->data.train.there)
+        return clrnn_error(log, CLRNN_ERR_CONFIG,
+                           "%s: data.train is missing: expected {x, y}, {csv, label} or {synthetic}",
+                           config->path ? config->path : "config");
+    TRY(clrnn_dataset_open(log, config, &config->data.train, config->folder, "train", check, train));
+    st = open_valid(log, config, check, train, valid);
+    if (st == CLRNN_OK)
+        st = check_together(log, *train, *valid);
+    if (st != CLRNN_OK) {
+        clrnn_dataset_close(train);
+        clrnn_dataset_close(valid);
+    }
+    return st;
+}

@@ -160,6 +160,24 @@ static enum clrnn_status upload(struct clrnn_feed *f, uint32_t chunk)
 
 // ---------------------------------------------------------------- making a feed
 
+uint32_t clrnn_batch_count(uint32_t S, uint32_t batch_size, bool drop_last)
+{
+    batch_size = MAX2(batch_size, 1u);
+    return S / batch_size + (!drop_last && S % batch_size ? 1 : 0);
+}
+
+enum clrnn_status clrnn_batch_check(const struct clrnn_log *log, uint32_t S, uint32_t batch_size,
+                                    bool drop_last)
+{
+    if (clrnn_batch_count(S, batch_size, drop_last))
+        return CLRNN_OK;
+    return clrnn_error(
+        log, CLRNN_ERR_CONFIG,
+        "train.drop_last leaves no batch: %u samples, batch_size %u; choose a smaller batch_size or "
+        "drop_last: false",
+        S, batch_size);
+}
+
 // What may lie on the device: at most `resident_bytes`, else the environment's, else half of its memory
 // including what is there already; and no buffer beyond what the device allocates at once.
 static bool fits_device(const struct clrnn_feed *f, size_t needed)
@@ -271,7 +289,7 @@ enum clrnn_status clrnn_feed_create(struct clrnn_model *model, const struct clrn
     f->params = *params;
     f->params.batch_size = MAX2(params->batch_size, 1u);
     f->S = info->S;
-    f->batches = f->S / f->params.batch_size + (!params->drop_last && f->S % f->params.batch_size ? 1 : 0);
+    f->batches = clrnn_batch_count(f->S, f->params.batch_size, params->drop_last);
     f->x_width = (size_t)info->T * (info->tokens ? 1 : info->C);
     f->y_width = info->y_steps ? info->T : 1;
     st = fill(f, batch);

@@ -14,6 +14,12 @@ struct clrnn_feed_params {
                              //   CLRNN_RESIDENT_BYTES from the environment
 };
 
+/** Batches that an epoch of S samples has. */
+uint32_t clrnn_batch_count(uint32_t S, uint32_t batch_size, bool drop_last);
+/** CLRNN_ERR_CONFIG where train.drop_last leaves none. */
+enum clrnn_status clrnn_batch_check(const struct clrnn_log *log, uint32_t S, uint32_t batch_size,
+                                    bool drop_last);
+
 /** Batches of one data set for one model. Holds plans of every shape that came up. */
 struct clrnn_feed;
 

@@ -31,7 +31,7 @@ struct clrnn_loop {
     struct clrnn_device *device;
     const struct clrnn_config *config; // the model's, once there is one
     struct clrnn_model *model;
-    struct clrnn_dataset *whole, *train, *valid; // whole: where valid is a fraction of it
+    struct clrnn_dataset *train, *valid; // valid: or NULL
     struct clrnn_feed *train_feed, *valid_feed;
     struct clrnn_run_folder folder;
     struct clrnn_profile profile;

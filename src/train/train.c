@@ -17,39 +17,6 @@
 
 // ---------------------------------------------------------------- data
 
-static enum clrnn_status open_data(struct clrnn_loop *l, const struct clrnn_config *config)
-{
-    const struct clrnn_data_config *data = &config->data;
-
-    if (!data->train.there)
-        return clrnn_error(l->log, CLRNN_ERR_CONFIG,
-                           "%s: data.train is missing: training needs {x, y}, {csv, label} "
-                           "or {synthetic}",
-                           config->path ? config->path : "config");
-    if (data->valid.there || data->valid_fraction <= 0.0) {
-        TRY(clrnn_dataset_open(l->log, config, &data->train, config->folder, "train", CLRNN_CHECK_ALL,
-                               &l->train));
-    } else {
-        TRY(clrnn_dataset_open(l->log, config, &data->train, config->folder, "train", CLRNN_CHECK_ALL,
-                               &l->whole));
-        TRY(clrnn_dataset_split(l->whole, data->valid_fraction, config->train.seed, &l->train, &l->valid));
-    }
-    if (data->valid.there)
-        TRY(clrnn_dataset_open(l->log, config, &data->valid, config->folder, "valid", CLRNN_CHECK_ALL,
-                               &l->valid));
-    if (!clrnn_dataset_info(l->train)->has_y || (l->valid && !clrnn_dataset_info(l->valid)->has_y))
-        return clrnn_error(l->log, CLRNN_ERR_CONFIG,
-                           "data.%s has no targets: name them by `y:`, or for CSV by "
-                           "`label:`",
-                           clrnn_dataset_info(l->train)->has_y ? "valid" : "train");
-    if (l->valid && clrnn_dataset_info(l->valid)->C != clrnn_dataset_info(l->train)->C)
-        return clrnn_error(l->log, CLRNN_ERR_DATA,
-                           "the validation data have %u features, the training data %u: both "
-                           "must have the same",
-                           clrnn_dataset_info(l->valid)->C, clrnn_dataset_info(l->train)->C);
-    return CLRNN_OK;
-}
-
 // "train: 22644 samples, T 1, C 2474; classes 0: 11322 (50.0%), 1: 11322 (50.0%)"
 static enum clrnn_status describe(const struct clrnn_loop *l, const struct clrnn_dataset *set)
 {
@@ -224,12 +191,8 @@ static enum clrnn_status make_feeds(struct clrnn_loop *l)
     };
     const struct clrnn_feed_params validation = {.batch_size = train->batch_size};
 
+    TRY(clrnn_batch_check(l->log, clrnn_dataset_info(l->train)->S, train->batch_size, train->drop_last));
     TRY(clrnn_feed_create(l->model, l->train, &training, &l->train_feed));
-    if (!clrnn_feed_batches(l->train_feed))
-        return clrnn_error(l->log, CLRNN_ERR_CONFIG,
-                           "train.drop_last leaves no batch: %u samples, batch_size %u; "
-                           "choose a smaller batch_size or drop_last: false",
-                           clrnn_dataset_info(l->train)->S, train->batch_size);
     return l->valid ? clrnn_feed_create(l->model, l->valid, &validation, &l->valid_feed) : CLRNN_OK;
 }
 
@@ -369,7 +332,7 @@ static enum clrnn_status prepare(struct clrnn_loop *l)
         st = clrnn_error(l->log, CLRNN_ERR_ARG, "no config and no run to resume");
     }
     if (st == CLRNN_OK)
-        st = open_data(l, config);
+        st = clrnn_dataset_open_named(l->log, config, CLRNN_CHECK_ALL, &l->train, &l->valid);
     if (st == CLRNN_OK)
         st = check_monitor(l, config);
     if (st == CLRNN_OK)
@@ -480,7 +443,6 @@ enum clrnn_status clrnn_train(struct clrnn_device *device, const struct clrnn_tr
     clrnn_model_destroy(&l.model);
     clrnn_dataset_close(&l.train);
     clrnn_dataset_close(&l.valid);
-    clrnn_dataset_close(&l.whole);
     if (result)
         *result = own;
     return st;
