@@ -17,7 +17,7 @@ enum clrnn_status clrnn_map_open(const struct clrnn_log *log, const char *path, 
     void *data;
     int fd;
 
-    *map = (struct clrnn_map){NULL, 0};
+    *map = (struct clrnn_map){NULL, 0, -1};
     fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return clrnn_error(log, CLRNN_ERR_DATA, "%s: cannot be opened: %s", path, strerror(errno));
@@ -45,16 +45,35 @@ enum clrnn_status clrnn_map_open(const struct clrnn_log *log, const char *path, 
                            "%s: %lld bytes cannot be mapped: %s", path, (long long)st.st_size,
                            strerror(error));
     }
-    close(fd);
-    *map = (struct clrnn_map){data, (size_t)st.st_size};
+    *map = (struct clrnn_map){data, (size_t)st.st_size, fd};
     return CLRNN_OK;
 }
 
 void clrnn_map_close(struct clrnn_map *map)
 {
-    if (map->data)
+    if (map->data) {
         munmap((void *)(uintptr_t)map->data, map->size);
-    *map = (struct clrnn_map){NULL, 0};
+        close(map->file);
+    }
+    *map = (struct clrnn_map){NULL, 0, -1};
+}
+
+void clrnn_map_read(const struct clrnn_map *map, size_t first, size_t size, void *out)
+{
+    char *to = out;
+
+    while (size > 0) {
+        const ssize_t got = pread(map->file, to, size, (off_t)first);
+
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0) // what the system will not read, the mapping may still give
+            break;
+        to += got;
+        first += (size_t)got;
+        size -= (size_t)got;
+    }
+    memcpy(to, map->data + first, size);
 }
 
 struct clrnn_out {

@@ -130,7 +130,7 @@ enum clrnn_status clrnn_csv_read(const struct clrnn_log *log, const char *path, 
 {
     struct reader r = {.log = log, .path = path, .missing_as_nan = missing_as_nan};
     struct csv_parser parser;
-    struct clrnn_map map = {NULL, 0};
+    struct clrnn_map map = {NULL, 0, -1};
 
     *csv = NULL;
     if (csv_init(&parser, CSV_STRICT | CSV_STRICT_FINI | CSV_EMPTY_IS_NULL))

@@ -254,8 +254,8 @@ static size_t fortran_position(const struct clrnn_npy *npy, size_t index)
     return position;
 }
 
-#define READ(suffix, type)                                                       \
-    void clrnn_npy_read_##suffix(const struct clrnn_npy *npy, size_t first, size_t count, type *out) \
+#define READ(function, suffix, type)                                             \
+    void function(const struct clrnn_npy *npy, size_t first, size_t count, type *out) \
     {                                                                            \
         const size_t bytes = clrnn_dtype_bytes(npy->dtype);                      \
                                                                                  \
@@ -267,9 +267,20 @@ static size_t fortran_position(const struct clrnn_npy *npy, size_t index)
             clrnn_dtype_to_##suffix(npy->dtype, npy->data + fortran_position(npy, first + i) * bytes, 1, \
                                     out + i);                                    \
     }
-READ(f32, float)
-READ(f64, double)
-READ(i64, int64_t)
+static READ(convert_f32, f32, float)
+READ(clrnn_npy_read_f64, f64, double)
+READ(clrnn_npy_read_i64, i64, int64_t)
+
+// Samples of some size go past the mapping: clrnn_map_read says why.
+void clrnn_npy_read_f32(const struct clrnn_npy *npy, size_t first, size_t count, float *out)
+{
+    const struct clrnn_map *map = npy->map_;
+
+    if (npy->dtype == CLRNN_DTYPE_F32 && !npy->fortran_order && count >= 512)
+        clrnn_map_read(map, (size_t)(npy->data - map->data) + first * sizeof(*out), count * sizeof(*out), out);
+    else
+        convert_f32(npy, first, count, out);
+}
 
 const float *clrnn_npy_f32(const struct clrnn_npy *npy)
 {

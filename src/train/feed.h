@@ -10,8 +10,8 @@ struct clrnn_feed_params {
     uint32_t batch_size;
     bool shuffle, drop_last, bucket;
     uint64_t seed;
-    uint64_t resident_bytes; // at most this much on the device; 0: half of its memory, or
-                             //   CLRNN_RESIDENT_BYTES from the environment
+    uint64_t resident_bytes; // at most this much on the device; 0: CLRNN_RESIDENT_BYTES from
+                             //   the environment, or what doc/environment.md says
 };
 
 /** Batches that an epoch of S samples has. */

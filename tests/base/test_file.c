@@ -171,7 +171,7 @@ static void test_cannot_be_written(void **state)
 static void test_cannot_be_read(void **state)
 {
     char *missing = in_folder("missing.npy");
-    struct clrnn_map map = {(const unsigned char *)"x", 1};
+    struct clrnn_map map = {(const unsigned char *)"x", 1, -1};
 
     (void)state;
     assert_int_equal(clrnn_map_open(&messages, missing, &map), CLRNN_ERR_DATA);
