@@ -82,12 +82,16 @@ static bool give_rows(const struct clrnn_launches *l, const struct clrnn_rnn *r,
 static unsigned sizes_of(const struct clrnn_launches *l, const struct clrnn_rnn *r, bool backward, unsigned *first)
 {
     const uint32_t most = clrnn_device_info(clrnn_launches_device(l))->max_work_group_size;
+    uint32_t items = 0;
     unsigned count = 0;
     struct cut c;
 
     *first = 0;
     for (unsigned i = 0; i < SIZES && (uint32_t)ITEMS_STEP << i <= most; i++) {
         share_out(r, backward, (uint32_t)ITEMS_STEP << i, &c);
+        if (count && c.items == items)
+            break; // more would idle
+        items = c.items;
         if (give_rows(l, r, 1, &c))
             count++;
         else if (count)
