@@ -27,6 +27,22 @@ static bool weighs(enum clrnn_layer_kind kind)
            kind == CLRNN_LAYER_LINEAR || kind == CLRNN_LAYER_EMBEDDING;
 }
 
+enum clrnn_status visit_read_grad(struct clrnn_model *model, size_t entry, double **gradient)
+{
+    const struct clrnn_param *p = &model->entry[entry].param;
+    enum clrnn_status st;
+
+    *gradient = malloc(p->count * sizeof(**gradient));
+    if (!*gradient)
+        return clrnn_error_memory(model->log, p->count * sizeof(**gradient), p->name);
+    st = clrnn_model_read_grad(model, entry, *gradient);
+    if (st != CLRNN_OK) {
+        free(*gradient);
+        *gradient = NULL;
+    }
+    return st;
+}
+
 static enum clrnn_status norm_of_layer(struct clrnn_model *m, size_t layer, double *norm)
 {
     double sum = 0;
@@ -34,18 +50,13 @@ static enum clrnn_status norm_of_layer(struct clrnn_model *m, size_t layer, doub
     for (size_t i = 0; i < m->entry_count; i++) {
         const struct clrnn_param *p = &m->entry[i].param;
         double *g;
-        enum clrnn_status st;
 
         if (m->entry[i].layer != layer || !p->trained)
             continue;
-        g = malloc(p->count * sizeof(*g));
-        if (!g)
-            return clrnn_error_memory(m->log, p->count * sizeof(*g), p->name);
-        st = clrnn_model_read_grad(m, i, g);
-        for (size_t k = 0; st == CLRNN_OK && k < p->count; k++)
+        TRY(visit_read_grad(m, i, &g));
+        for (size_t k = 0; k < p->count; k++)
             sum += g[k] * g[k];
         free(g);
-        TRY(st);
     }
     *norm = sqrt(sum);
     return CLRNN_OK;

@@ -54,18 +54,13 @@ static enum clrnn_status largest_gradients(struct clrnn_model *m, double *most)
     for (size_t i = 0; i < m->entry_count; i++) {
         const struct clrnn_param *p = &m->entry[i].param;
         double *g;
-        enum clrnn_status st;
 
         if (!p->trained)
             continue;
-        g = malloc(p->count * sizeof(*g));
-        if (!g)
-            return clrnn_error_memory(m->log, p->count * sizeof(*g), p->name);
-        st = clrnn_model_read_grad(m, i, g);
-        for (size_t k = 0; st == CLRNN_OK && k < p->count; k++)
+        TRY(visit_read_grad(m, i, &g));
+        for (size_t k = 0; k < p->count; k++)
             most[i] = fmax(most[i], isnan(g[k]) ? INFINITY : fabs(g[k]));
         free(g);
-        TRY(st);
     }
     return CLRNN_OK;
 }
@@ -125,22 +120,22 @@ static enum clrnn_status check_leak(struct visit *v)
     struct doctor *d = v->d;
     const uint32_t n = MIN2(v->train_rows, 8u), others = MIN2(v->trial.room, v->train_rows);
     const size_t T = v->trial.model->per_step ? d->T : 1, width = T * v->trial.model->outputs;
-    float *alone = malloc(n * width * sizeof(*alone));
+    float *alone = malloc((n + others) * width * sizeof(*alone)), *together = alone + n * width;
     double most = 0, scale = 0;
     struct clrnn_batch batch;
     enum clrnn_status st;
 
     if (!alone)
-        return clrnn_error_memory(d->log, n * width * sizeof(*alone), "a probe");
+        return clrnn_error_memory(d->log, (n + others) * width * sizeof(*alone), "a probe");
     st = trial_gather(&v->trial, &v->train, v->rows, n, &batch);
     if (st == CLRNN_OK)
         st = clrnn_model_predict(v->trial.model, &batch, alone);
     if (st == CLRNN_OK)
         st = trial_gather(&v->trial, &v->train, v->rows, others, &batch);
     if (st == CLRNN_OK)
-        st = clrnn_model_predict(v->trial.model, &batch, v->trial.out);
+        st = clrnn_model_predict(v->trial.model, &batch, together);
     for (size_t i = 0; st == CLRNN_OK && i < n * width; i++) {
-        most = fmax(most, fabs((double)alone[i] - v->trial.out[i]));
+        most = fmax(most, fabs((double)alone[i] - together[i]));
         scale = fmax(scale, fabs((double)alone[i]));
     }
     free(alone);

@@ -75,7 +75,6 @@ enum clrnn_status probe_run(struct probe *p, const struct clrnn_batch *b, struct
 {
     struct clrnn_model *m = p->model;
     const size_t rows = (size_t)p->N * p->T, labels = m->per_step ? rows : p->N;
-    double record[RECORD_FIELDS];
 
     if (b->N != p->N || b->T != p->T)
         return clrnn_error(m->log, CLRNN_ERR_ARG, "a probe for N=%u, T=%u got a batch of N=%u, T=%u", p->N,
@@ -92,14 +91,8 @@ enum clrnn_status probe_run(struct probe *p, const struct clrnn_batch *b, struct
         TRY(clrnn_buffer_write_i32(p->y, 0, labels, b->classes));
     TRY(clrnn_model_begin_step(m, 0, true));
     TRY(clrnn_plan_run(p->plan));
-    TRY(clrnn_model_read_records(m, 0, 1, record));
-    *result = (struct clrnn_step_result){
-        .loss = record[RECORD_LOSS] / record[RECORD_WEIGHT],
-        .accuracy =
-            m->config->train.loss.kind == CLRNN_MSE ? NAN : record[RECORD_CORRECT] / record[RECORD_COUNT],
-        .grad_norm = record[RECORD_NORM],
-    };
-    return CLRNN_OK;
+    *result = (struct clrnn_step_result){.lr = NAN};
+    return clrnn_model_read_result(m, result);
 }
 
 enum clrnn_status probe_read(const struct probe *p, int tensor, double **values)

@@ -42,13 +42,12 @@ static enum clrnn_status make_arrays(struct trial *t, const struct clrnn_log *lo
     t->lengths = malloc(t->room * sizeof(int32_t));
     t->classes = malloc(rows * sizeof(int32_t));
     t->targets = malloc(rows * sizeof(float));
-    t->out = malloc(rows * MAX2(t->model->outputs, 1u) * sizeof(float));
     t->order = malloc(t->T * sizeof(uint32_t));
     t->scratch = malloc(t->T * width * sizeof(uint32_t));
     if ((info->tokens ? (void *)t->tokens : (void *)t->x) && t->lengths && t->classes && t->targets &&
-        t->out && t->order && t->scratch)
+        t->order && t->scratch)
         return CLRNN_OK;
-    return clrnn_error_memory(log, rows * (width + 3 + t->model->outputs) * sizeof(float), "a batch");
+    return clrnn_error_memory(log, rows * (width + 3) * sizeof(float), "a batch");
 }
 
 enum clrnn_status trial_create(const struct trial_params *params, struct trial *trial)
@@ -79,7 +78,6 @@ void trial_finish(struct trial *t)
     free(t->lengths);
     free(t->classes);
     free(t->targets);
-    free(t->out);
     free(t->order);
     free(t->scratch);
     *t = (struct trial){0};
@@ -195,81 +193,45 @@ void trial_end_epoch(struct trial *t, double metric)
 // ---------------------------------------------------------------- evaluating
 
 struct sums {
-    double loss, weight, correct, counted, y, yy, squares;
+    double record[RECORD_FIELDS];
+    double y, yy; // mse: of the targets, in double as their variance is a difference of the two
 };
 
-static void add_classes(const struct clrnn_loss_config *l, const float *x, uint32_t K, int32_t y,
-                        struct sums *s)
+static void add_targets(const struct clrnn_model *m, const struct clrnn_batch *b, struct sums *s)
 {
-    const double smooth = l->kind == CLRNN_CROSS_ENTROPY ? l->label_smoothing : 0;
-    double most = x[0], total = 0, log_total = 0, w = 1;
-    uint32_t best = 0;
-
-    if (y == l->ignore_index || y < 0 || (uint32_t)y >= K)
-        return;
-    for (uint32_t k = 1; k < K; k++)
-        if (x[k] > most) {
-            most = x[k];
-            best = k;
-        }
-    for (uint32_t k = 0; k < K; k++)
-        total += exp(x[k] - most);
-    if (l->kind == CLRNN_CROSS_ENTROPY)
-        log_total = log(total);
-    else
-        most = 0; // nll: x is the logarithm already
-    if (l->weight)
-        w = l->weight[y];
-    s->loss += (1 - smooth) * w * (log_total - (x[y] - most));
-    for (uint32_t k = 0; smooth > 0 && k < K; k++)
-        s->loss += smooth / K * (l->weight ? l->weight[k] : 1) * (log_total - (x[k] - most));
-    s->weight += w;
-    s->correct += best == (uint32_t)y;
-    s->counted++;
-}
-
-static void add_real(const struct clrnn_loss_config *l, double x, double y, struct sums *s)
-{
-    const double positive = l->weight ? l->weight[0] : 1;
-
-    if (l->kind == CLRNN_MSE) {
-        s->loss += (x - y) * (x - y);
-        s->squares += (x - y) * (x - y);
-        s->y += y;
-        s->yy += y * y;
-    } else { // softplus(-x) and softplus(x), stable
-        const double plus = fmax(x, 0) + log1p(exp(-fabs(x))), minus = plus - x;
-
-        s->loss += positive * y * minus + (1 - y) * plus;
-        s->correct += (x > 0) == (y > 0.5);
-    }
-    s->weight++;
-    s->counted++;
-}
-
-static void add_batch(const struct trial *t, const struct clrnn_batch *b, struct sums *s)
-{
-    const struct clrnn_loss_config *l = &t->params->config->train.loss;
-    const uint32_t K = t->model->outputs, T = t->model->per_step ? b->T : 1;
+    const uint32_t T = m->per_step ? b->T : 1;
 
     for (uint32_t n = 0; n < b->N; n++)
         for (uint32_t i = 0; i < T; i++) {
-            const size_t at = (size_t)n * T + i;
+            const double y = b->targets[(size_t)n * T + i];
 
-            if (t->model->per_step && b->lengths && i >= (uint32_t)b->lengths[n])
+            if (m->per_step && b->lengths && i >= (uint32_t)b->lengths[n])
                 continue;
-            if (b->classes)
-                add_classes(l, t->out + at * K, K, b->classes[at], s);
-            else
-                add_real(l, t->out[at * K], b->targets[at], s);
+            s->y += y;
+            s->yy += y * y;
         }
+}
+
+static enum clrnn_status evaluate_batch(struct trial *t, const struct clrnn_batch *batch, struct sums *s)
+{
+    double record[RECORD_FIELDS];
+    struct clrnn_step_result result;
+
+    TRY(clrnn_model_evaluate(t->model, batch, &result));
+    TRY(clrnn_model_read_records(t->model, 0, 1, record));
+    for (int i = 0; i < RECORD_FIELDS; i++)
+        s->record[i] += record[i];
+    if (t->params->config->train.loss.kind == CLRNN_MSE)
+        add_targets(t->model, batch, s);
+    return CLRNN_OK;
 }
 
 enum clrnn_status trial_evaluate(struct trial *t, const struct trial_data *d, const uint32_t *rows,
                                  uint32_t count, struct trial_score *score)
 {
     uint32_t *some = malloc(t->room * sizeof(*some));
-    struct sums s = {0};
+    struct sums s = {{0}, 0, 0};
+    double counted;
     enum clrnn_status st = CLRNN_OK;
 
     if (!some)
@@ -283,16 +245,15 @@ enum clrnn_status trial_evaluate(struct trial *t, const struct trial_data *d, co
             some[i] = rows ? rows[first + i] : first + i;
         st = trial_gather(t, d, some, n, &batch);
         if (st == CLRNN_OK)
-            st = clrnn_model_predict(t->model, &batch, t->out);
-        if (st == CLRNN_OK)
-            add_batch(t, &batch, &s);
+            st = evaluate_batch(t, &batch, &s);
     }
     free(some);
-    *score = (struct trial_score){.loss = s.loss / s.weight, .counted = s.counted};
+    counted = s.record[RECORD_COUNT];
+    score->loss = s.record[RECORD_LOSS] / s.record[RECORD_WEIGHT];
     if (t->params->config->train.loss.kind == CLRNN_MSE)
-        score->quality = 1 - s.squares / fmax(s.yy - s.y * s.y / fmax(s.counted, 1), 1e-300);
+        score->quality = 1 - s.record[RECORD_LOSS] / fmax(s.yy - s.y * s.y / fmax(counted, 1), 1e-300);
     else
-        score->quality = s.correct / s.counted;
+        score->quality = s.record[RECORD_CORRECT] / counted;
     return st;
 }
 

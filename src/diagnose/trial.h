@@ -35,7 +35,7 @@ struct trial {
     bool schedule_ended;
     uint32_t room; // samples that fit the arrays below
     uint32_t T;    // steps a sample has in them
-    float *x, *targets, *out;
+    float *x, *targets;
     int32_t *tokens, *lengths, *classes;
     uint32_t *order, *scratch; // for shuffling steps
 };
@@ -56,7 +56,6 @@ void trial_end_epoch(struct trial *trial, double metric);
 /** Loss and accuracy (mse: R2) over rows in eval mode. rows NULL: the first `count`. */
 struct trial_score {
     double loss, quality;
-    double counted; // labels that counted
 };
 enum clrnn_status trial_evaluate(struct trial *trial, const struct trial_data *data, const uint32_t *rows,
                                  uint32_t count, struct trial_score *score);

@@ -49,6 +49,8 @@ struct visit {
     bool overfit_still; // the loss did not fall any more at the end
 };
 
+/** The gradient of a model's entry in fresh memory: free() it. */
+enum clrnn_status visit_read_grad(struct clrnn_model *model, size_t entry, double **gradient);
 /** Gradients by layer and time, saturated and dead units, on a batch of the trial's. */
 enum clrnn_status activity_measure(struct visit *v, struct activity *a);
 void activity_finish(struct activity *a);

@@ -56,6 +56,8 @@ enum clrnn_status clrnn_plan_read_output(struct clrnn_plan *plan, float *out);
 /** Reads records [first, first + count) of the model, RECORD_FIELDS doubles each; waits. */
 enum clrnn_status clrnn_model_read_records(struct clrnn_model *model, uint32_t first, uint32_t count,
                                            double *records);
+/** What record 0 says, lr apart; waits. */
+enum clrnn_status clrnn_model_read_result(struct clrnn_model *model, struct clrnn_step_result *result);
 
 struct clrnn_plan_cost {
     double flops, bytes;

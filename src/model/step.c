@@ -194,7 +194,7 @@ static enum clrnn_status stage(struct clrnn_model *m, const struct clrnn_batch *
 
 // ---------------------------------------------------------------- step and prediction
 
-static enum clrnn_status read_result(struct clrnn_model *m, struct clrnn_step_result *result)
+enum clrnn_status clrnn_model_read_result(struct clrnn_model *m, struct clrnn_step_result *result)
 {
     double record[RECORD_FIELDS];
 
@@ -233,7 +233,7 @@ enum clrnn_status clrnn_model_step(struct clrnn_model *model, const struct clrnn
     TRY(clrnn_plan_run(plan));
     TRY(clrnn_device_flush(model->device));
     if (result || (plateau && train->scheduler.per_batch))
-        TRY(read_result(model, &got));
+        TRY(clrnn_model_read_result(model, &got));
     if (result)
         *result = got;
     return train->scheduler.per_batch ? step_schedule(model, got.loss) : CLRNN_OK;
@@ -256,7 +256,7 @@ enum clrnn_status clrnn_model_evaluate(struct clrnn_model *model, const struct c
     TRY(clrnn_model_begin_step(model, 0, false));
     TRY(clrnn_plan_run(plan));
     *result = (struct clrnn_step_result){.lr = NAN};
-    TRY(read_result(model, result));
+    TRY(clrnn_model_read_result(model, result));
     result->grad_norm = NAN;
     return CLRNN_OK;
 }
