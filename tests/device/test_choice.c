@@ -210,7 +210,7 @@ static void test_damage(void **state)
     unlink(path);
     put(device, &c, false);
     text = read_file(path);
-    for (size_t at = 0; text[at]; at += 5) { // each is written to the disk
+    for (size_t at = 0; at < strlen(text); at += 5) { // each is written to the disk
         const char former = text[at];
 
         text[at] = at % 2 ? 0 : (char)(former ^ 4);
