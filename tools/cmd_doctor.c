@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 // clrnn doctor: why does this model not learn? Findings with evidence, cost and remedy.
 #include <jansson.h>
-#include <limits.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -84,65 +82,6 @@ static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_do
     return cli_print_json(cli, json_pack("{s:o, s:s}", "findings", findings, "verdict", r->verdict));
 }
 
-// ---------------------------------------------------------------- the repaired config
-
-// A data path that still leads to its file from another folder.
-static bool make_absolute(const char *folder, char **path)
-{
-    char *joined, *real;
-
-    if (!*path)
-        return true;
-    joined = clrnn_path_join(folder, *path);
-    real = joined ? realpath(joined, NULL) : NULL;
-    free(joined);
-    if (!real)
-        return false;
-    free(*path);
-    *path = real;
-    return true;
-}
-
-static bool same_folder(const char *a, const char *b)
-{
-    char x[PATH_MAX], y[PATH_MAX];
-
-    return realpath(a, x) && realpath(b, y) && !strcmp(x, y);
-}
-
-static enum clrnn_status write_fixed(const struct cli *cli, const struct clrnn_config *config,
-                                     const char *text, const char *out)
-{
-    const char *from = config->folder ? config->folder : ".";
-    char *folder = clrnn_path_folder(out), *moved = NULL;
-    struct clrnn_config *fixed = NULL;
-    enum clrnn_status st = CLRNN_OK;
-
-    if (folder && !same_folder(folder, from)) {
-        st = clrnn_config_parse(&cli->log, text, from, &fixed);
-        if (st == CLRNN_OK) {
-            struct clrnn_source *const source[] = {&fixed->data.train, &fixed->data.valid, &fixed->data.test};
-            bool found = true;
-
-            for (size_t i = 0; i < ARRAY_SIZE(source); i++)
-                found = make_absolute(from, &source[i]->x) && make_absolute(from, &source[i]->y) &&
-                        make_absolute(from, &source[i]->lengths) && make_absolute(from, &source[i]->csv) &&
-                        found;
-            if (!found)
-                cli->log.fn(cli->log.user, CLRNN_LOG_WARNING,
-                            "a data file of the config is not there; its path was "
-                            "left as it is");
-            moved = clrnn_config_text(fixed);
-        }
-    }
-    if (st == CLRNN_OK)
-        st = clrnn_write_text(&cli->log, out, moved ? moved : text);
-    clrnn_config_destroy(&fixed);
-    free(moved);
-    free(folder);
-    return st;
-}
-
 static bool all_is_well(const struct clrnn_doctor_result *r)
 {
     for (size_t i = 0; i < r->count; i++)
@@ -151,8 +90,7 @@ static bool all_is_well(const struct clrnn_doctor_result *r)
     return true;
 }
 
-static enum clrnn_status report(const struct cli *cli, const struct clrnn_config *config,
-                                const struct clrnn_doctor_result *result, const char *fix)
+static enum clrnn_status report(const struct cli *cli, const struct clrnn_doctor_result *result, const char *fix)
 {
     enum clrnn_status st = CLRNN_OK;
 
@@ -163,7 +101,7 @@ static enum clrnn_status report(const struct cli *cli, const struct clrnn_config
     if (st != CLRNN_OK)
         return st;
     if (fix && result->fixed) {
-        st = write_fixed(cli, config, result->fixed, fix);
+        st = clrnn_write_text(&cli->log, fix, result->fixed);
         if (st == CLRNN_OK && !cli->json && !cli->quiet)
             printf("%s holds the config with the changes above.\n", fix);
     } else if (fix && !cli->json && !cli->quiet) {
@@ -214,7 +152,7 @@ int cmd_doctor(int argc, char **argv)
     if (st == CLRNN_OK)
         st = clrnn_doctor(device, config, &params, &result);
     if (st == CLRNN_OK)
-        st = report(&cli, config, &result, fix);
+        st = report(&cli, &result, fix);
     clrnn_doctor_finish(&result);
     return cli_close(&cli, st, &config, &device);
 }

@@ -186,7 +186,8 @@ CLRNN_API enum clrnn_status clrnn_config_copy(const struct clrnn_log *log, const
                                               struct clrnn_config **copy);
 
 /** The config as resolved, every argument spelt out, as YAML in fresh memory (free() it). Reading it
- *  gives the same config; doubles are written so that they read back bit for bit. NULL: no memory. */
+ *  gives the same config from any folder: data paths are absolute, and doubles are written so that they read
+ *  back bit for bit. NULL: no memory. */
 CLRNN_API char *clrnn_config_text(const struct clrnn_config *config);
 
 /** A layer's word in a config, "rnn"; static. NULL: no such kind. */

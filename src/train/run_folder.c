@@ -315,46 +315,12 @@ enum clrnn_status clrnn_run_folder_resume(const struct clrnn_log *log, const cha
 
 // ---------------------------------------------------------------- config, data, summary
 
-// A path relative to the config's folder, seen from anywhere; false: no memory.
-static bool make_absolute(const char *folder, char **path)
-{
-    char *joined, *absolute;
-
-    if (!*path)
-        return true;
-    joined = clrnn_path_join(folder, *path);
-    if (!joined)
-        return false;
-    absolute = realpath(joined, NULL);
-    if (absolute)
-        free(joined);
-    else
-        absolute = joined; // a file that is not there (data.test): as it was written
-    free(*path);
-    *path = absolute;
-    return true;
-}
-
 enum clrnn_status clrnn_run_folder_config(const struct clrnn_run_folder *f, const struct clrnn_config *config)
 {
-    struct clrnn_config *copy = NULL;
-    char *text = NULL, *path = clrnn_path_join(f->path, "config.yaml");
-    enum clrnn_status st = clrnn_config_copy(f->log, config, &copy);
-    bool fine = path;
+    char *text = clrnn_config_text(config), *path = clrnn_path_join(f->path, "config.yaml");
+    const enum clrnn_status st =
+        text && path ? clrnn_write_text(f->log, path, text) : clrnn_error_memory(f->log, 4096, "config.yaml");
 
-    if (st != CLRNN_OK)
-        goto done;
-    struct clrnn_source *sources[] = {&copy->data.train, &copy->data.valid, &copy->data.test};
-    for (size_t i = 0; i < ARRAY_SIZE(sources) && fine; i++)
-        fine = make_absolute(config->folder, &sources[i]->x) &&
-               make_absolute(config->folder, &sources[i]->y) &&
-               make_absolute(config->folder, &sources[i]->lengths) &&
-               make_absolute(config->folder, &sources[i]->csv);
-    text = fine ? clrnn_config_text(copy) : NULL;
-    st = text ? clrnn_write_text(f->log, path, text) : clrnn_error_memory(f->log, 4096, "config.yaml");
-
-done:
-    clrnn_config_destroy(&copy);
     free(text);
     free(path);
     return st;

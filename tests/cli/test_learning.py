@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""overfit, grow and the watch from outside: what they print, as text and JSON, and how they end."""
+"""overfit, grow, doctor and the watch from outside: what they print, as text and JSON, and how they end."""
 import json
 import signal
 import sys
@@ -79,6 +79,19 @@ def interrupted(c):
         assert process.returncode in (0, 130, -signal.SIGINT), (command, process.returncode, out, err)
 
 
+def doctor(c):
+    c.write("broken.yaml", BROKEN)
+    (c.folder / "elsewhere").mkdir()
+    out, _ = c.run("doctor", "broken.yaml", "--static", "--fix", "elsewhere/fixed.yaml", status=1)
+    assert "error non-differentiable-op" in out and "elsewhere/fixed.yaml holds the config" in out, out
+    result = json.loads(c.run("doctor", "broken.yaml", "--static", "--json", status=1)[0])
+    assert {"id", "severity", "where", "evidence", "cost", "remedy", "set"} == set(result["findings"][0])
+    out, _ = c.run("doctor", "elsewhere/fixed.yaml", "--static")  # and it finds the data from there
+    assert "error " not in out, out
+    c.run("train", "elsewhere/fixed.yaml", "--out", "run", "--quiet", "--set", "train.epochs=1")
+    c.run("doctor", "broken.yaml", "--static", "--fix", "nowhere/fixed.yaml", status=5)
+
+
 def watch(c):
     c.write("broken.yaml", BROKEN)
     _, err = c.run("train", "broken.yaml", "--out", "a", "--quiet", "--set", "train.epochs=8")
@@ -100,4 +113,5 @@ def usage(c):
 
 
 if __name__ == "__main__":
-    sys.exit(harness.main([overfit, overfit_broken, overfit_init, grow, grow_broken, interrupted, watch, usage]))
+    sys.exit(harness.main([overfit, overfit_broken, overfit_init, grow, grow_broken, interrupted, doctor, watch,
+                           usage]))
