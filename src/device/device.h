@@ -122,8 +122,4 @@ unsigned char *clrnn_cache_read(const char *folder, const char *key, size_t *siz
 /** Keeps a binary; failing costs only time, so it is not told. */
 void clrnn_cache_write(const char *folder, const char *key, const unsigned char *data, size_t size);
 
-/** Whether `count` elements may be copied: one device, types, bounds, no overlap. */
-enum clrnn_status clrnn_copy_check(const struct clrnn_buffer *to, size_t to_first,
-                                   const struct clrnn_buffer *from, size_t from_first, size_t count);
-
 #endif

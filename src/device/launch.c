@@ -11,8 +11,9 @@
 #include "base/file.h"
 #include "device/launches.h"
 
-enum clrnn_status clrnn_make_room(const struct clrnn_log *log, void **array, size_t count, size_t *room,
-                                  size_t size)
+// Makes room for one more element of `size` bytes in an array.
+static enum clrnn_status make_room(const struct clrnn_log *log, void **array, size_t count, size_t *room,
+                                   size_t size)
 {
     const size_t wanted = *room ? 2 * *room : 16;
     void *larger;
@@ -72,7 +73,7 @@ enum clrnn_status clrnn_launches_op(struct clrnn_launches *launches, const char 
 
     if (!name)
         return clrnn_error_memory(log, strlen(op) + 1, "a list of launches");
-    st = clrnn_make_room(log, &array, launches->op_count, &launches->op_room, sizeof(*launches->op));
+    st = make_room(log, &array, launches->op_count, &launches->op_room, sizeof(*launches->op));
     launches->op = array;
     if (st != CLRNN_OK) {
         free(name);
@@ -88,8 +89,8 @@ enum clrnn_status clrnn_launches_add(struct clrnn_launches *launches, clrnn_run_
                                      struct clrnn_cost cost, struct clrnn_launch **launch)
 {
     void *array = launches->launch;
-    const enum clrnn_status st = clrnn_make_room(launches->device->log, &array, launches->count, &launches->room,
-                                                 sizeof(*launches->launch));
+    const enum clrnn_status st =
+        make_room(launches->device->log, &array, launches->count, &launches->room, sizeof(*launches->launch));
 
     launches->launch = array;
     TRY(st);
@@ -114,24 +115,7 @@ void clrnn_launches_cut(struct clrnn_launches *launches, size_t count)
     }
 }
 
-// ---------------------------------------------------------------- copies, zeros, host calls
-
-static enum clrnn_status run_copy(struct clrnn_launches *launches, struct clrnn_launch *l, cl_event *event)
-{
-    struct clrnn_device *d = launches->device;
-    cl_int error;
-
-    if (d->ref)
-        return clrnn_buffer_copy(l->copy.to, l->copy.to_first, l->copy.from, l->copy.from_first,
-                                 l->copy.count);
-    error = clEnqueueCopyBuffer(d->queue, l->copy.from->mem, l->copy.to->mem, l->copy.from_first * 4,
-                                l->copy.to_first * 4, l->copy.count * 4, 0, NULL, event);
-    return error == CL_SUCCESS
-               ? CLRNN_OK
-               : clrnn_cl_error(d->log, error, "clEnqueueCopyBuffer", "%s: %zu elements of %s to %s, on %s",
-                                l->info.op, l->copy.count, l->copy.from->what, l->copy.to->what,
-                                d->info.name);
-}
+// ---------------------------------------------------------------- fills, host calls
 
 static enum clrnn_status run_fill(struct clrnn_launches *launches, struct clrnn_launch *l, cl_event *event)
 {
@@ -165,25 +149,6 @@ enum clrnn_status clrnn_launch_host(struct clrnn_launches *launches, clrnn_host_
     TRY(clrnn_launches_add(launches, run_host, "host", (struct clrnn_cost){0, 0}, &l));
     l->host.fn = fn;
     l->host.context = context;
-    return CLRNN_OK;
-}
-
-enum clrnn_status clrnn_launch_copy(struct clrnn_launches *launches, struct clrnn_buffer *to, size_t to_first,
-                                    struct clrnn_buffer *from, size_t from_first, size_t count)
-{
-    const double bytes = 2.0 * (double)count * (double)clrnn_type_bytes(launches->device, to->type);
-    struct clrnn_launch *l;
-
-    TRY(clrnn_copy_check(to, to_first, from, from_first, count));
-    if (!count)
-        return CLRNN_OK;
-    TRY(clrnn_launches_add(launches, run_copy, "copy", (struct clrnn_cost){0, bytes}, &l));
-    l->copy.to = to;
-    l->copy.from = from;
-    l->copy.to_first = to_first;
-    l->copy.from_first = from_first;
-    l->copy.count = count;
-    snprintf(l->info.shape, sizeof(l->info.shape), "%zu", count);
     return CLRNN_OK;
 }
 
@@ -227,8 +192,8 @@ enum clrnn_status clrnn_launches_scratch(struct clrnn_launches *launches, size_t
         clrnn_buffer_destroy(&d->scratch[slot]); // lists that use it hold it
         TRY(clrnn_buffer_create(d, CLRNN_REAL, count, "scratch memory", &d->scratch[slot]));
     }
-    st = clrnn_make_room(d->log, &array, launches->scratch_count, &launches->scratch_room,
-                    sizeof(*launches->scratch));
+    st = make_room(d->log, &array, launches->scratch_count, &launches->scratch_room,
+                   sizeof(*launches->scratch));
     launches->scratch = array;
     TRY(st);
     *buffer = launches->scratch[launches->scratch_count++] = clrnn_buffer_retain(d->scratch[slot]);
@@ -236,51 +201,10 @@ enum clrnn_status clrnn_launches_scratch(struct clrnn_launches *launches, size_t
     return d->spoil_scratch && !d->ref ? launch_fill(launches, "spoil", *buffer, CLRNN_UNWRITTEN) : CLRNN_OK;
 }
 
-// ---------------------------------------------------------------- running
-
-enum clrnn_status clrnn_launches_run_part(struct clrnn_launches *launches, size_t first, size_t last)
-{
-    struct clrnn_device *d = launches->device;
-
-    if (first > last || last > launches->count)
-        return clrnn_error(d->log, CLRNN_ERR_ARG, "launches %zu to %zu of %zu cannot be run", first, last,
-                           launches->count);
-    for (size_t i = first; i < last; i++) {
-        struct clrnn_launch *l = &launches->launch[i];
-        cl_event event = NULL;
-        double start = 0;
-
-        if (d->profile && d->ref)
-            start = clrnn_clock();
-        TRY(l->run(launches, l, d->profile && !d->ref ? &event : NULL));
-        if (d->profile && d->ref)
-            l->info.seconds += clrnn_clock() - start;
-        l->info.runs++;
-        if (event)
-            TRY(clrnn_timing_keep(launches, i, event));
-    }
-    return CLRNN_OK;
-}
-
-enum clrnn_status clrnn_launches_run(struct clrnn_launches *launches)
-{
-    TRY(clrnn_launches_run_part(launches, 0, launches->count));
-    return clrnn_device_flush(launches->device);
-}
-
-size_t clrnn_launches_count(const struct clrnn_launches *launches)
-{
-    return launches->count;
-}
-
-const struct clrnn_launch_info *clrnn_launches_info(const struct clrnn_launches *launches, size_t index)
-{
-    return &launches->launch[index].info;
-}
-
 // ---------------------------------------------------------------- times
 
-enum clrnn_status clrnn_timing_read(struct clrnn_launches *launches)
+// Times of events into the rows; waits.
+static enum clrnn_status read_times(struct clrnn_launches *launches)
 {
     struct clrnn_device *d = launches->device;
     enum clrnn_status st = clrnn_device_finish(d);
@@ -305,17 +229,17 @@ enum clrnn_status clrnn_timing_read(struct clrnn_launches *launches)
     return st;
 }
 
-enum clrnn_status clrnn_timing_keep(struct clrnn_launches *launches, size_t launch, cl_event event)
+static enum clrnn_status keep_time(struct clrnn_launches *launches, size_t launch, cl_event event)
 {
     enum { MOST = 1 << 14 }; // events held before times are read; each costs the driver memory
     void *array = launches->timing;
     enum clrnn_status st = CLRNN_OK;
 
     if (launches->timing_count == MOST)
-        st = clrnn_timing_read(launches);
+        st = read_times(launches);
     if (st == CLRNN_OK)
-        st = clrnn_make_room(launches->device->log, &array, launches->timing_count, &launches->timing_room,
-                        sizeof(*launches->timing));
+        st = make_room(launches->device->log, &array, launches->timing_count, &launches->timing_room,
+                       sizeof(*launches->timing));
     launches->timing = array;
     if (st != CLRNN_OK) {
         clReleaseEvent(event);
@@ -325,7 +249,49 @@ enum clrnn_status clrnn_timing_keep(struct clrnn_launches *launches, size_t laun
     return CLRNN_OK;
 }
 
+// ---------------------------------------------------------------- running
+
+enum clrnn_status clrnn_launches_run_part(struct clrnn_launches *launches, size_t first, size_t last)
+{
+    struct clrnn_device *d = launches->device;
+
+    if (first > last || last > launches->count)
+        return clrnn_error(d->log, CLRNN_ERR_ARG, "launches %zu to %zu of %zu cannot be run", first, last,
+                           launches->count);
+    for (size_t i = first; i < last; i++) {
+        struct clrnn_launch *l = &launches->launch[i];
+        cl_event event = NULL;
+        double start = 0;
+
+        if (d->profile && d->ref)
+            start = clrnn_clock();
+        TRY(l->run(launches, l, d->profile && !d->ref ? &event : NULL));
+        if (d->profile && d->ref)
+            l->info.seconds += clrnn_clock() - start;
+        l->info.runs++;
+        if (event)
+            TRY(keep_time(launches, i, event));
+    }
+    return CLRNN_OK;
+}
+
+enum clrnn_status clrnn_launches_run(struct clrnn_launches *launches)
+{
+    TRY(clrnn_launches_run_part(launches, 0, launches->count));
+    return clrnn_device_flush(launches->device);
+}
+
+size_t clrnn_launches_count(const struct clrnn_launches *launches)
+{
+    return launches->count;
+}
+
+const struct clrnn_launch_info *clrnn_launches_info(const struct clrnn_launches *launches, size_t index)
+{
+    return &launches->launch[index].info;
+}
+
 enum clrnn_status clrnn_launches_profile(struct clrnn_launches *launches)
 {
-    return launches->timing_count ? clrnn_timing_read(launches) : CLRNN_OK;
+    return launches->timing_count ? read_times(launches) : CLRNN_OK;
 }

@@ -91,9 +91,7 @@ enum clrnn_status clrnn_launch_gemm(struct clrnn_launches *launches, const struc
 typedef enum clrnn_status clrnn_host_fn(const void *context);
 enum clrnn_status clrnn_launch_host(struct clrnn_launches *launches, clrnn_host_fn *fn, const void *context);
 
-/** Appends a copy or a fill with zeros. */
-enum clrnn_status clrnn_launch_copy(struct clrnn_launches *launches, struct clrnn_buffer *to, size_t to_first,
-                                    struct clrnn_buffer *from, size_t from_first, size_t count);
+/** Appends a fill with zeros. */
 enum clrnn_status clrnn_launch_zero(struct clrnn_launches *launches, struct clrnn_buffer *buffer);
 
 /** Memory for use within one op: at least `count` REALs with arbitrary content, shared by all ops of the

@@ -24,10 +24,6 @@ struct clrnn_launch {
         } kernel;
         struct clrnn_gemm gemm;
         struct {
-            struct clrnn_buffer *to, *from;
-            size_t to_first, from_first, count;
-        } copy;
-        struct {
             struct clrnn_buffer *buffer;
             cl_uint word;
         } fill;
@@ -64,13 +60,5 @@ enum clrnn_status clrnn_launches_add(struct clrnn_launches *launches, clrnn_run_
                                      struct clrnn_cost cost, struct clrnn_launch **launch);
 /** Takes launches from `count` on away again. */
 void clrnn_launches_cut(struct clrnn_launches *launches, size_t count);
-
-/** Makes room for one more element of `size` bytes in an array. */
-enum clrnn_status clrnn_make_room(const struct clrnn_log *log, void **array, size_t count, size_t *room,
-                                  size_t size);
-
-/** Appends what kernel.c makes: see clrnn_launch_kernel. Times of events into the rows, waiting. */
-enum clrnn_status clrnn_timing_read(struct clrnn_launches *launches);
-enum clrnn_status clrnn_timing_keep(struct clrnn_launches *launches, size_t launch, cl_event event);
 
 #endif

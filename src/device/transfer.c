@@ -243,8 +243,9 @@ enum clrnn_status clrnn_buffer_zero(struct clrnn_buffer *b)
     return error == CL_SUCCESS ? CLRNN_OK : error_transfer(b, error, "clEnqueueFillBuffer", 0, b->count);
 }
 
-enum clrnn_status clrnn_copy_check(const struct clrnn_buffer *to, size_t to_first,
-                                   const struct clrnn_buffer *from, size_t from_first, size_t count)
+// Whether `count` elements may be copied: one device, types, bounds, no overlap.
+static enum clrnn_status check_copy(const struct clrnn_buffer *to, size_t to_first,
+                                    const struct clrnn_buffer *from, size_t from_first, size_t count)
 {
     const struct clrnn_buffer *a = to->parent ? to->parent : to, *b = from->parent ? from->parent : from;
     size_t x, y;
@@ -268,7 +269,7 @@ enum clrnn_status clrnn_buffer_copy(struct clrnn_buffer *to, size_t to_first, st
     const size_t size = clrnn_type_bytes(to->device, to->type);
     cl_int error;
 
-    TRY(clrnn_copy_check(to, to_first, from, from_first, count));
+    TRY(check_copy(to, to_first, from, from_first, count));
     if (!count)
         return CLRNN_OK;
     if (to->device->ref) {
