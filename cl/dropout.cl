@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Dropout, the same kernel forward and backward: each draws the mask anew (doc/maths.md, "Dropout").
-#include "random.cl"
+#include "random.h"
 #include "slots.h"
 #include "vector.h"
 
 #if WIDTH == 16
-// Philox 4x32-10 for 16 counters at a time; random.cl has the definition. High and low halves of
+// Philox 4x32-10 for 16 counters at a time; random.h has the definition. High and low halves of
 // 32 x 32 bit products come from even and odd lanes taken as 64-bit numbers, which every compiler turns
 // into plain vector multiplies; mul_hi on vectors often becomes 16 scalar ones.
 static inline void wide_product(uint16 a, ulong m, uint16 *high, uint16 *low)

@@ -26,8 +26,6 @@
 #define vec_to RNN_JOIN(vstore, VW)
 #endif
 
-#define UNIT_VECTORS(H) (((H) + VW - 1) / VW) // of a row of H hidden units
-
 #ifdef FP_FAST_FMAF
 #define FMA(a, b, c) fma(a, b, c)
 #else

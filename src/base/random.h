@@ -2,7 +2,7 @@
 // Counter-based random numbers: Philox 4x32-10 of Random123, the same on the host and in every kernel.
 //
 // A draw is addressed, never consumed: (seed, stream, a, b, index) always gives the same 128 bits. The
-// key is the seed (64 bits); the counter is {index, a, b, stream}. cl/random.cl does the same.
+// key is the seed (64 bits); the counter is {index, a, b, stream}. cl/random.h does the same.
 #ifndef CLRNN_SRC_BASE_RANDOM_H
 #define CLRNN_SRC_BASE_RANDOM_H
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Small kernels that the device layer is tested with.
 #include "common.h"
-#include "random.cl"
+#include "random.h"
 #include "slots.h"
 
 #ifndef FIRST
@@ -52,17 +52,15 @@ kernel void constants(global int *values)
     values[2] = RECORD_FIELDS;
 }
 
-// words [count, 4]: blocks first, first + 1, ... of a stream; uniforms likewise.
-kernel void blocks(global uint *words, global real *uniforms, uint seed_lo, uint seed_hi, uint stream, uint a,
-                   uint b, uint first, uint count)
+// words [count, 4]: blocks first, first + 1, ... of a stream.
+kernel void blocks(global uint *words, uint seed_lo, uint seed_hi, uint stream, uint a, uint b, uint first,
+                   uint count)
 {
     const uint i = get_global_id(0);
 
     if (i >= count)
         return;
-    const uint4 w = random_block(seed_lo, seed_hi, stream, a, b, first + i);
-    vstore4(w, i, words);
-    vstore4(random_uniform4(w), i, uniforms);
+    vstore4(random_block(seed_lo, seed_hi, stream, a, b, first + i), i, words);
 }
 
 // A product that is a denormal number, and one that is not.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Counter-based random numbers in kernels: Philox 4x32-10 by Random123's own header, addressed as in
-// src/base/random.h: the key is the seed, the counter {index, a, b, stream}. For inclusion.
-#ifndef CLRNN_CL_RANDOM_CL
-#define CLRNN_CL_RANDOM_CL
+// src/base/random.h: the key is the seed, the counter {index, a, b, stream}.
+#ifndef CLRNN_CL_RANDOM_H
+#define CLRNN_CL_RANDOM_H
 
 #define R123_STATIC_INLINE static inline // plain inline may be left undefined, as in C99
 #include <Random123/philox.h>
@@ -15,12 +15,6 @@ static inline uint4 random_block(uint seed_lo, uint seed_hi, uint stream, uint a
     const philox4x32_ctr_t out = philox4x32(counter, key);
 
     return (uint4)(out.v[0], out.v[1], out.v[2], out.v[3]);
-}
-
-// Uniform in [0, 1) with 24 bits, exact in float32.
-static inline float4 random_uniform4(uint4 words)
-{
-    return convert_float4(words >> 8) * 0x1p-24f;
 }
 
 #endif
