@@ -71,4 +71,54 @@ static inline struct clrnn_device *test_device_open(const struct clrnn_log *log)
     return device;
 }
 
+/** A device, a list of launches on it, and what was said: the state of tests of launches. */
+struct test_launches {
+    struct test_log log;
+    struct clrnn_device *d; // NULL: there is none to test on
+    struct clrnn_launches *l;
+};
+
+/** Setup and teardown of cmocka. */
+static inline int test_launches_open(void **state)
+{
+    struct test_launches *t = calloc(1, sizeof(*t));
+
+    if (!t)
+        return -1;
+    test_log_init(&t->log);
+    t->d = test_device_open(&t->log.log);
+    *state = t;
+    if (t->d && clrnn_device_is_ref(t->d))
+        clrnn_device_destroy(&t->d);
+    return t->d && clrnn_launches_create(t->d, &t->l) != CLRNN_OK ? -1 : 0;
+}
+
+static inline int test_launches_close(void **state)
+{
+    struct test_launches *t = *state;
+
+    clrnn_launches_destroy(&t->l);
+    clrnn_device_destroy(&t->d);
+    free(t);
+    return 0;
+}
+
+/** Skips the test where there is no device. */
+static inline struct test_launches *test_launches_need(void **state)
+{
+    struct test_launches *t = *state;
+
+    if (!t->d)
+        skip();
+    return t;
+}
+
+static inline struct clrnn_buffer *test_buffer(struct test_launches *t, enum clrnn_type type, size_t count)
+{
+    struct clrnn_buffer *b;
+
+    assert_int_equal(clrnn_buffer_create(t->d, type, count, "a test's", &b), CLRNN_OK);
+    return b;
+}
+
 #endif

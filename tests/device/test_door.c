@@ -4,70 +4,24 @@
 
 #include "device/device_test.h"
 
-struct fixture {
-    struct test_log log;
-    struct clrnn_device *d;
-    struct clrnn_launches *l;
-};
-
-static int setup_as(void **state, const char *choice)
-{
-    struct fixture *f = calloc(1, sizeof(*f));
-
-    if (!f)
-        return -1;
-    setenv("CLRNN_GEMM", choice, 1);
-    test_log_init(&f->log);
-    f->d = test_device_open(&f->log.log);
-    *state = f;
-    if (f->d && clrnn_device_is_ref(f->d))
-        clrnn_device_destroy(&f->d);
-    return f->d && clrnn_launches_create(f->d, &f->l) != CLRNN_OK ? -1 : 0;
-}
-
 static int setup(void **state)
 {
-    return setup_as(state, "auto");
+    setenv("CLRNN_GEMM", "auto", 1);
+    return test_launches_open(state);
 }
 
 static int setup_clblast(void **state)
 {
-    return setup_as(state, "clblast");
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-
-    clrnn_launches_destroy(&f->l);
-    clrnn_device_destroy(&f->d);
-    free(f);
-    return 0;
-}
-
-static struct fixture *fixture_of(void **state)
-{
-    struct fixture *f = *state;
-
-    if (!f->d)
-        skip();
-    return f;
-}
-
-static struct clrnn_buffer *make(struct fixture *f, enum clrnn_type type, size_t count)
-{
-    struct clrnn_buffer *b;
-
-    assert_int_equal(clrnn_buffer_create(f->d, type, count, "a test's", &b), CLRNN_OK);
-    return b;
+    setenv("CLRNN_GEMM", "clblast", 1);
+    return test_launches_open(state);
 }
 
 static void test_refused(void **state)
 {
-    struct fixture *f = fixture_of(state);
+    struct test_launches *f = test_launches_need(state);
     const size_t align = clrnn_buffer_align(f->d) / 4;
-    struct clrnn_buffer *x = make(f, CLRNN_REAL, 4 * align), *c = make(f, CLRNN_REAL, 12),
-                        *i = make(f, CLRNN_I32, 12);
+    struct clrnn_buffer *x = test_buffer(f, CLRNN_REAL, 4 * align), *c = test_buffer(f, CLRNN_REAL, 12),
+                        *i = test_buffer(f, CLRNN_I32, 12);
     struct clrnn_buffer *part;
     const struct clrnn_gemm good = {
         .M = 3, .N = 4, .K = 2, .alpha = 1, .a = x, .b = x, .c = c, .a_ld = 2, .b_ld = 4, .c_ld = 4};
@@ -107,8 +61,8 @@ static void test_refused(void **state)
 /** Without an inner size beta alone is applied, and beta 0 forgets a NaN. Without rows nothing happens. */
 static void test_edges(void **state)
 {
-    struct fixture *f = fixture_of(state);
-    struct clrnn_buffer *c = make(f, CLRNN_REAL, 8);
+    struct test_launches *f = test_launches_need(state);
+    struct clrnn_buffer *c = test_buffer(f, CLRNN_REAL, 8);
     const float x[8] = {1, 2, 3, 4, 5, 6, 7, 8}, nans[8] = {NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN};
     struct clrnn_gemm g = {.M = 2, .N = 2, .K = 0, .alpha = 1, .beta = -2, .c = c, .c_offset = 1, .c_ld = 4};
     float got[8];
@@ -146,9 +100,9 @@ static double element(const float *x, bool transposed, size_t ld, size_t i, size
 static void test_clblast(void **state)
 {
     enum { M = 5, N = 9, K = 17, ROOM = 600, OFFSET = 3, LD = 23 };
-    struct fixture *f = fixture_of(state);
-    struct clrnn_buffer *a = make(f, CLRNN_REAL, ROOM), *b = make(f, CLRNN_REAL, ROOM),
-                        *c = make(f, CLRNN_REAL, ROOM);
+    struct test_launches *f = test_launches_need(state);
+    struct clrnn_buffer *a = test_buffer(f, CLRNN_REAL, ROOM), *b = test_buffer(f, CLRNN_REAL, ROOM),
+                        *c = test_buffer(f, CLRNN_REAL, ROOM);
     float x[ROOM], y[ROOM], z[ROOM], got[ROOM];
 
     for (int i = 0; i < ROOM; i++) { // exact in float32 and in every order of summing
@@ -213,7 +167,7 @@ static void test_clblast(void **state)
 
 static void test_clblast_times(void **state)
 {
-    struct fixture *f = fixture_of(state);
+    struct test_launches *f = test_launches_need(state);
     const struct clrnn_device_info *info = clrnn_device_info(f->d);
     char select[32];
     struct clrnn_device_params params = {.log = &test_print_log, .profile = true, .gemm = "clblast"};
@@ -253,10 +207,10 @@ static void test_clblast_times(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_edges, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_clblast, setup_clblast, teardown),
-        cmocka_unit_test_setup_teardown(test_clblast_times, setup_clblast, teardown),
+        cmocka_unit_test_setup_teardown(test_refused, setup, test_launches_close),
+        cmocka_unit_test_setup_teardown(test_edges, setup, test_launches_close),
+        cmocka_unit_test_setup_teardown(test_clblast, setup_clblast, test_launches_close),
+        cmocka_unit_test_setup_teardown(test_clblast_times, setup_clblast, test_launches_close),
     };
 
     return cmocka_run_group_tests_name("door", tests, NULL, NULL);

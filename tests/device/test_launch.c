@@ -5,56 +5,14 @@
 
 static const struct clrnn_cost FREE = {0, 0};
 
-struct fixture {
-    struct test_log log;
-    struct clrnn_device *d;
-    struct clrnn_launches *l;
-};
-
 static int setup(void **state)
 {
-    struct fixture *f = calloc(1, sizeof(*f));
-
-    if (!f)
-        return -1;
     setenv("CLRNN_KERNEL_DIR", TEST_KERNEL_DIR, 1);
-    test_log_init(&f->log);
-    f->d = test_device_open(&f->log.log);
-    *state = f;
-    if (f->d && clrnn_device_is_ref(f->d))
-        clrnn_device_destroy(&f->d);
-    return f->d && clrnn_launches_create(f->d, &f->l) != CLRNN_OK ? -1 : 0;
+    return test_launches_open(state);
 }
 
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-
-    clrnn_launches_destroy(&f->l);
-    clrnn_device_destroy(&f->d);
-    free(f);
-    return 0;
-}
-
-static struct fixture *fixture_of(void **state)
-{
-    struct fixture *f = *state;
-
-    if (!f->d)
-        skip();
-    return f;
-}
-
-static struct clrnn_buffer *make(struct fixture *f, enum clrnn_type type, size_t count)
-{
-    struct clrnn_buffer *b;
-
-    assert_int_equal(clrnn_buffer_create(f->d, type, count, "a test's", &b), CLRNN_OK);
-    return b;
-}
-
-static enum clrnn_status note(struct fixture *f, struct clrnn_buffer *cursor, struct clrnn_buffer *order,
-                              int mark)
+static enum clrnn_status note(struct test_launches *f, struct clrnn_buffer *cursor,
+                              struct clrnn_buffer *order, int mark)
 {
     return clrnn_launch_kernel(f->l, "probe", "note", NO_DEFINES, RANGE1(1), FREE,
                                ARGS(BUF(cursor), BUF(order), INT(mark)));
@@ -64,8 +22,8 @@ static enum clrnn_status note(struct fixture *f, struct clrnn_buffer *cursor, st
  *  is a part. */
 static void test_order(void **state)
 {
-    struct fixture *f = fixture_of(state);
-    struct clrnn_buffer *cursor = make(f, CLRNN_U32, 1), *order = make(f, CLRNN_I32, 64);
+    struct test_launches *f = test_launches_need(state);
+    struct clrnn_buffer *cursor = test_buffer(f, CLRNN_U32, 1), *order = test_buffer(f, CLRNN_I32, 64);
     const int32_t expected[] = {3, 1, -4, 1, 5, 3, 1, -4, 1, 5, 1, -4};
     int32_t got[12], used;
 
@@ -96,9 +54,10 @@ static void test_order(void **state)
 
 static void test_arguments(void **state)
 {
-    struct fixture *f = fixture_of(state);
-    struct clrnn_buffer *a = make(f, CLRNN_REAL, 5), *b = make(f, CLRNN_REAL, 5), *c = make(f, CLRNN_REAL, 5);
-    struct clrnn_buffer *answer = make(f, CLRNN_I32, 1);
+    struct test_launches *f = test_launches_need(state);
+    struct clrnn_buffer *a = test_buffer(f, CLRNN_REAL, 5), *b = test_buffer(f, CLRNN_REAL, 5),
+                        *c = test_buffer(f, CLRNN_REAL, 5);
+    struct clrnn_buffer *answer = test_buffer(f, CLRNN_I32, 1);
     const float x[5] = {1, 2, 3, 4, 5}, y[5] = {10, 20, 30, 40, 50};
     float got[5];
     int32_t null;
@@ -139,8 +98,8 @@ static void test_arguments(void **state)
 
 static void test_wrong_arguments(void **state)
 {
-    struct fixture *f = fixture_of(state);
-    struct clrnn_buffer *a = make(f, CLRNN_REAL, 5), *i = make(f, CLRNN_I32, 5);
+    struct test_launches *f = test_launches_need(state);
+    struct clrnn_buffer *a = test_buffer(f, CLRNN_REAL, 5), *i = test_buffer(f, CLRNN_I32, 5);
     struct clrnn_device *ref;
     const struct clrnn_device_params params = {.select = "ref"};
     struct clrnn_buffer *foreign;
@@ -181,9 +140,10 @@ static void test_wrong_arguments(void **state)
 
 static void test_groups(void **state)
 {
-    struct fixture *f = fixture_of(state);
+    struct test_launches *f = test_launches_need(state);
     enum { GROUPS = 3, LOCAL_SIZE = 8 };
-    struct clrnn_buffer *values = make(f, CLRNN_I32, GROUPS * LOCAL_SIZE), *sums = make(f, CLRNN_I32, GROUPS);
+    struct clrnn_buffer *values = test_buffer(f, CLRNN_I32, GROUPS * LOCAL_SIZE),
+                        *sums = test_buffer(f, CLRNN_I32, GROUPS);
     int32_t v[GROUPS * LOCAL_SIZE], got[GROUPS];
 
     for (int i = 0; i < GROUPS * LOCAL_SIZE; i++)
@@ -209,8 +169,8 @@ static void test_groups(void **state)
 
 static void test_zero(void **state)
 {
-    struct fixture *f = fixture_of(state);
-    struct clrnn_buffer *a = make(f, CLRNN_REAL, 4);
+    struct test_launches *f = test_launches_need(state);
+    struct clrnn_buffer *a = test_buffer(f, CLRNN_REAL, 4);
     const float x[4] = {1, 2, 3, 4}, zeros[4] = {0};
     float got[4];
 
@@ -225,7 +185,7 @@ static void test_zero(void **state)
 
 static void test_scratch(void **state)
 {
-    struct fixture *f = fixture_of(state);
+    struct test_launches *f = test_launches_need(state);
     struct clrnn_launches *other;
     struct clrnn_buffer *x, *y, *z, *w;
     uint64_t before, now;
@@ -286,7 +246,7 @@ static void test_scratch_unwritten(void **state)
 
 static void test_profile(void **state)
 {
-    struct fixture *f = fixture_of(state);
+    struct test_launches *f = test_launches_need(state);
     struct clrnn_device_params params = {.log = &test_print_log, .profile = true};
     struct clrnn_device *d;
     struct clrnn_launches *l;
@@ -323,8 +283,8 @@ static void test_profile(void **state)
  *  what the driver makes of it is printed, not judged, except on PoCL. */
 static void test_denormal(void **state)
 {
-    struct fixture *f = fixture_of(state);
-    struct clrnn_buffer *b = make(f, CLRNN_REAL, 3);
+    struct test_launches *f = test_launches_need(state);
+    struct clrnn_buffer *b = test_buffer(f, CLRNN_REAL, 3);
     const float x[3] = {1e-20f, 1e-20f, 1};
     float got;
 
@@ -384,15 +344,15 @@ static void test_host(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_order, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_arguments, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_wrong_arguments, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_groups, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_zero, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_scratch, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_order, setup, test_launches_close),
+        cmocka_unit_test_setup_teardown(test_arguments, setup, test_launches_close),
+        cmocka_unit_test_setup_teardown(test_wrong_arguments, setup, test_launches_close),
+        cmocka_unit_test_setup_teardown(test_groups, setup, test_launches_close),
+        cmocka_unit_test_setup_teardown(test_zero, setup, test_launches_close),
+        cmocka_unit_test_setup_teardown(test_scratch, setup, test_launches_close),
         cmocka_unit_test(test_scratch_unwritten),
-        cmocka_unit_test_setup_teardown(test_profile, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_denormal, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_profile, setup, test_launches_close),
+        cmocka_unit_test_setup_teardown(test_denormal, setup, test_launches_close),
         cmocka_unit_test(test_host),
     };
 

@@ -84,38 +84,6 @@ static void batchnorm_eval(struct clrnn_check *t, uint32_t T, uint32_t N, uint32
     op_test_run(t);
 }
 
-static void batchnorm_back(struct clrnn_check *t, uint32_t T, uint32_t N, uint32_t C, const struct variant *v)
-{
-    const size_t rows = (size_t)T * N;
-    float *invstd;
-
-    clrnn_check_begin(t, CLRNN_OP_BATCHNORM_BWD, T, N, C, 13000 + C + rows);
-    snprintf(t->what, sizeof(t->what), "affine=%d padded=%d", v->affine, v->padded);
-    t->op.norm.batch_stats = true;
-    clrnn_check_real(t, BATCHNORM_BWD_X, rows * C);
-    clrnn_check_real(t, BATCHNORM_BWD_DY, rows * C);
-    clrnn_check_real(t, BATCHNORM_BWD_MEAN, C);
-    invstd = clrnn_check_real(t, BATCHNORM_BWD_INVSTD, C);
-    for (size_t c = 0; c < C; c++)
-        invstd[c] = 0.5f + fabsf(invstd[c]);
-    if (v->affine) {
-        clrnn_check_real(t, BATCHNORM_BWD_WEIGHT, C);
-        clrnn_check_out(t, BATCHNORM_DWEIGHT, CLRNN_REAL, C, 1e-6);
-        clrnn_check_out(t, BATCHNORM_DBIAS, CLRNN_REAL, C, 1e-6);
-        t->out[BATCHNORM_DWEIGHT].absolute = t->out[BATCHNORM_DBIAS].absolute = 1e-6 * (double)rows;
-    }
-    if (v->padded) {
-        clrnn_check_lengths(t, BATCHNORM_BWD_LENGTHS);
-        clrnn_check_spoil_padding(t, BATCHNORM_BWD_X, C);
-        clrnn_check_spoil_padding(t, BATCHNORM_BWD_DY, C);
-    }
-    if (v->affine || v->padded)
-        clrnn_check_out_rows(t, BATCHNORM_DX, C, 2e-6);
-    else
-        clrnn_check_out(t, BATCHNORM_DX, CLRNN_REAL, rows * C, 2e-6);
-    op_test_run(t);
-}
-
 static void layernorm(struct clrnn_check *t, uint32_t T, uint32_t N, uint32_t C, const struct variant *v)
 {
     const size_t rows = (size_t)T * N;
@@ -145,31 +113,35 @@ static void layernorm(struct clrnn_check *t, uint32_t T, uint32_t N, uint32_t C,
     op_test_run(t);
 }
 
-static void layernorm_back(struct clrnn_check *t, uint32_t T, uint32_t N, uint32_t C, const struct variant *v)
+// Batch and layer normalisation have their slots in the same order.
+static void backward(struct clrnn_check *t, enum clrnn_op_kind kind, uint32_t T, uint32_t N, uint32_t C,
+                     const struct variant *v)
 {
-    const size_t rows = (size_t)T * N;
+    const bool batch = kind == CLRNN_OP_BATCHNORM_BWD;
+    const size_t rows = (size_t)T * N, groups = batch ? C : rows;
     float *invstd;
 
-    clrnn_check_begin(t, CLRNN_OP_LAYERNORM_BWD, T, N, C, 15000 + C + rows);
+    clrnn_check_begin(t, kind, T, N, C, 13000 + C + rows);
     snprintf(t->what, sizeof(t->what), "affine=%d padded=%d", v->affine, v->padded);
-    clrnn_check_real(t, LAYERNORM_BWD_X, rows * C);
-    clrnn_check_real(t, LAYERNORM_BWD_DY, rows * C);
-    clrnn_check_real(t, LAYERNORM_BWD_MEAN, rows);
-    invstd = clrnn_check_real(t, LAYERNORM_BWD_INVSTD, rows);
-    for (size_t r = 0; r < rows; r++)
-        invstd[r] = 0.5f + fabsf(invstd[r]);
+    t->op.norm.batch_stats = batch;
+    clrnn_check_real(t, BATCHNORM_BWD_X, rows * C);
+    clrnn_check_real(t, BATCHNORM_BWD_DY, rows * C);
+    clrnn_check_real(t, BATCHNORM_BWD_MEAN, groups);
+    invstd = clrnn_check_real(t, BATCHNORM_BWD_INVSTD, groups);
+    for (size_t i = 0; i < groups; i++)
+        invstd[i] = 0.5f + fabsf(invstd[i]);
     if (v->affine) {
-        clrnn_check_real(t, LAYERNORM_BWD_WEIGHT, C);
-        clrnn_check_out(t, LAYERNORM_DWEIGHT, CLRNN_REAL, C, 1e-6);
-        clrnn_check_out(t, LAYERNORM_DBIAS, CLRNN_REAL, C, 1e-6);
-        t->out[LAYERNORM_DWEIGHT].absolute = t->out[LAYERNORM_DBIAS].absolute = 1e-6 * (double)rows;
+        clrnn_check_real(t, BATCHNORM_BWD_WEIGHT, C);
+        clrnn_check_out(t, BATCHNORM_DWEIGHT, CLRNN_REAL, C, 1e-6);
+        clrnn_check_out(t, BATCHNORM_DBIAS, CLRNN_REAL, C, 1e-6);
+        t->out[BATCHNORM_DWEIGHT].absolute = t->out[BATCHNORM_DBIAS].absolute = 1e-6 * (double)rows;
     }
     if (v->padded) {
-        clrnn_check_lengths(t, LAYERNORM_BWD_LENGTHS);
-        clrnn_check_spoil_padding(t, LAYERNORM_BWD_X, C);
-        clrnn_check_spoil_padding(t, LAYERNORM_BWD_DY, C);
+        clrnn_check_lengths(t, BATCHNORM_BWD_LENGTHS);
+        clrnn_check_spoil_padding(t, BATCHNORM_BWD_X, C);
+        clrnn_check_spoil_padding(t, BATCHNORM_BWD_DY, C);
     }
-    clrnn_check_out_rows(t, LAYERNORM_DX, C, 3e-6);
+    clrnn_check_out_rows(t, BATCHNORM_DX, C, batch ? 2e-6 : 3e-6);
     op_test_run(t);
 }
 
@@ -193,9 +165,9 @@ static void each_shape(void **state)
                 continue;
             batchnorm(*state, s[0], s[1], s[2], &v);
             batchnorm_eval(*state, s[0], s[1], s[2], &v);
-            batchnorm_back(*state, s[0], s[1], s[2], &v);
+            backward(*state, CLRNN_OP_BATCHNORM_BWD, s[0], s[1], s[2], &v);
             layernorm(*state, s[0], s[1], s[2], &v);
-            layernorm_back(*state, s[0], s[1], s[2], &v);
+            backward(*state, CLRNN_OP_LAYERNORM_BWD, s[0], s[1], s[2], &v);
         }
 }
 
@@ -217,8 +189,8 @@ static void many_rows(void **state)
     if (op_test_small())
         skip();
     batchnorm(*state, 1000, 300, 3, &v);
-    batchnorm_back(*state, 1000, 300, 3, &v);
-    layernorm_back(*state, 1000, 300, 3, &v);
+    backward(*state, CLRNN_OP_BATCHNORM_BWD, 1000, 300, 3, &v);
+    backward(*state, CLRNN_OP_LAYERNORM_BWD, 1000, 300, 3, &v);
 }
 
 // One valid row: PyTorch refuses; ours stays finite.
@@ -227,7 +199,7 @@ static void one_row(void **state)
     const struct variant v = {.affine = true, .running = true};
 
     batchnorm(*state, 1, 1, 5, &v);
-    batchnorm_back(*state, 1, 1, 5, &v);
+    backward(*state, CLRNN_OP_BATCHNORM_BWD, 1, 1, 5, &v);
 }
 
 int main(void)
