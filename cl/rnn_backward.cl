@@ -2,7 +2,7 @@
 // A recurrent layer backward through time on CPUs: all time steps in one launch. How: cl/rnn_tile.h;
 // formulas: doc/maths.md; padding: as in cl/rnn.cl.
 //
-// Defines: CELL 0 rnn, 1 lstm, 2 gru; RELU (rnn); VW, ROWS, PART, GROUP; TILE unit vectors in a tile.
+// Defines: CELL 0 rnn, 1 lstm, 2 gru; RELU (rnn); VW, ROWS; TILE unit vectors in a tile.
 #include "rnn_cell.h"
 #define P TILE
 #define SLOTS TILE
@@ -37,7 +37,6 @@ struct backward { // of one direction
     global const int *lengths;
     uint N, H, DH;
     size_t t, after, before; // this step; the one after it in the forward walk, or t; the one before, or t
-    uint K, k_first, k_last; // K 0: nothing comes from a step after; the part of K at hand
 };
 
 // The gradient that reaches h: from the output, and past the multiply from the step after (gru).
@@ -52,7 +51,7 @@ static void backward_start(const struct backward *b, uint tile, size_t n, uint r
 
             if (unit < H)
                 dh = load_units(b->dy + (b->t * b->N + n + r) * b->DH, unit, H);
-            if (CELL == 2 && unit < H && b->K)
+            if (CELL == 2 && unit < H && b->after != b->t)
                 dh += load_units(b->carry + (n + r) * H, unit, H);
             vec_to(dh, r * SLOTS + p, acc);
         }
@@ -129,29 +128,25 @@ static void backward_finish(const struct backward *b, uint tile, size_t n, uint 
     }
 }
 
-// A stripe's tile as far as the part of K at hand takes it; it rests in `acc` between parts.
-static void backward_tile(const struct backward *b, uint tile, size_t n, uint rows, real *acc)
+// A stripe's tile. Of the tile `next`, each stripe fetches another vector of all rows.
+static void backward_tile(const struct backward *b, uint tile, size_t n, uint rows, uint next, uint stripe)
 {
-    const uint H = b->H;
+    const uint H = b->H, low = CELL == 2 ? 2 * H : GATES * H; // gru: the hidden side's n stands in column block 3
+    const size_t size = (size_t)GATES * H * P * VW;
     global const real *a = b->gates + (b->after * b->N + n) * RESERVE * H;
-    global const real *w = b->packed + (size_t)tile * GATES * H * P * VW;
-    // gru: the hidden side's n stands in column block 3
-    const uint low = CELL == 2 ? clamp(2 * H, b->k_first, b->k_last) : b->k_last;
+    global const real *w = b->packed + tile * size, *ahead = b->packed + next * size + stripe % P * GATES * H * VW;
+    real acc[ROWS * SLOTS * VW];
 
     if (b->lengths && all_padding(b->lengths + n, rows, b->t)) {
-        if (b->k_last == b->K)
-            backward_skip(b, tile, n, rows);
+        backward_skip(b, tile, n, rows);
         return;
     }
-    if (b->k_first == 0)
-        backward_start(b, tile, n, rows, acc);
-    if (b->k_first < low)
-        accumulate(acc, rows, P - 1, a + b->k_first, RESERVE * H, w + (size_t)b->k_first * P * VW,
-                   low - b->k_first);
-    if (low < b->k_last)
-        accumulate(acc, rows, P - 1, a + low + H, RESERVE * H, w + (size_t)low * P * VW, b->k_last - low);
-    if (b->k_last == b->K)
-        backward_finish(b, tile, n, rows, acc);
+    backward_start(b, tile, n, rows, acc);
+    if (b->after != b->t)
+        accumulate(acc, rows, P - 1, a, RESERVE * H, w, low, ahead);
+    if (b->after != b->t && low < GATES * H)
+        accumulate(acc, rows, P - 1, a + 3 * H, RESERVE * H, w + (size_t)low * P * VW, H, ahead + low * VW);
+    backward_finish(b, tile, n, rows, acc);
 }
 
 // Steps first..last-1, counted from the last one that forward took; the rest as in rnn_forward.
@@ -169,8 +164,7 @@ kernel void rnn_backward(global const real *packed, global real *gates, global c
     if (n_first >= N || tile_first >= TILES(H) || d >= D)
         return;
 
-    real room[GROUP][ROWS * SLOTS * VW];
-    struct walk walk = walk_of(min(share, N - n_first), min(tile_share, TILES(H) - tile_first));
+    const uint rows = min(share, N - n_first), tile_last = min(tile_first + tile_share, TILES(H));
     struct backward b;
 
     b.packed = packed + d * TILES(H) * GATES * H * P * VW;
@@ -186,18 +180,17 @@ kernel void rnn_backward(global const real *packed, global real *gates, global c
     b.DH = D * H;
     if (bias && first == 0)
         for (uint g = 0; g < RESERVE; g++)
-            for (uint j = tile_first * TILE_UNITS; j < min((tile_first + tile_share) * TILE_UNITS, H); j++)
+            for (uint j = tile_first * TILE_UNITS; j < min(tile_last * TILE_UNITS, H); j++)
                 b.bias[g * H + j] = 0.0f;
 
     for (uint step = first; step < last; step++) {
         b.t = d ? step : T - 1 - step;
         b.after = step == 0 ? b.t : d ? b.t - 1 : b.t + 1;
         b.before = step + 1 == T ? b.t : d ? b.t + 1 : b.t - 1;
-        b.K = step == 0 ? 0 : GATES * H;
-        for (walk_start(&walk, b.K); walk_on(&walk);) {
-            b.k_first = walk.k_first;
-            b.k_last = walk.k_last;
-            backward_tile(&b, tile_first + walk.tile, n_first + walk.row, walk.height, room[walk.place]);
-        }
+        for (uint tile = tile_first; tile < tile_last; tile++)
+            for (uint i = 0; i < stripes_of(rows); i++) {
+                const struct stripe s = stripe_at(i, rows);
+                backward_tile(&b, tile, n_first + s.row, s.rows, tile + 1 < tile_last ? tile + 1 : tile_first, i);
+            }
     }
 }

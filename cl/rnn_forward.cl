@@ -2,7 +2,7 @@
 // A recurrent layer forward on CPUs: all time steps in one launch. How: cl/rnn_tile.h; formulas:
 // doc/maths.md; padding: as in cl/rnn.cl.
 //
-// Defines: CELL 0 rnn, 1 lstm, 2 gru; RELU (rnn); VW, ROWS, PART, GROUP; TILE unit vectors in a tile of rnn.
+// Defines: CELL 0 rnn, 1 lstm, 2 gru; RELU (rnn); VW, ROWS; TILE unit vectors in a tile of rnn.
 #if CELL == 0
 #define P TILE
 #define SLOTS TILE
@@ -89,8 +89,6 @@ struct forward { // of one direction
     global const int *lengths;
     uint N, C, H, DH, save;
     size_t t, before; // this step and the one that it starts from; the same where there is none
-    uint K;           // what there is to multiply: C, and H unless this is the first step
-    uint k_first, k_last; // the part of it that is at hand
 };
 
 // Pre-activations start from the biases and, where it was multiplied before, from what the input gives.
@@ -161,28 +159,26 @@ static void forward_skip(const struct forward *f, uint tile, size_t n, uint rows
         }
 }
 
-// A stripe's tile as far as the part of K at hand takes it; it rests in `acc` between parts.
-static void forward_tile(const struct forward *f, uint tile, size_t n, uint rows, real *acc)
+// A stripe's tile. Of the tile `next`, each stripe fetches another vector of all rows.
+static void forward_tile(const struct forward *f, uint tile, size_t n, uint rows, uint next, uint stripe)
 {
-    const uint x_last = min(f->k_last, f->C), h_first = max(f->k_first, f->C);
-    global const real *w = f->packed + (size_t)tile * (f->C + f->H) * P * VW;
+    const uint C = f->C, H = f->H;
+    const size_t size = (size_t)(C + H) * P * VW;
+    global const real *w = f->packed + tile * size, *ahead = f->packed + next * size + stripe % P * (C + H) * VW;
+    real acc[ROWS * SLOTS * VW];
 
     if (f->lengths && all_padding(f->lengths + n, rows, f->t)) {
-        if (f->k_last == f->K)
-            forward_skip(f, tile, n, rows);
+        forward_skip(f, tile, n, rows);
         return;
     }
-    if (f->k_first == 0)
-        forward_start(f, tile, n, rows, acc);
-    if (f->k_first < x_last)
-        accumulate(acc, rows, P - 1, f->x + (f->t * f->N + n) * f->C + f->k_first, f->C,
-                   w + (size_t)f->k_first * P * VW, x_last - f->k_first);
-    if (h_first < f->k_last)
-        accumulate(acc, rows, SLOTS - 1, f->y + (f->before * f->N + n) * f->DH + (h_first - f->C), f->DH,
-                   w + (size_t)h_first * P * VW, f->k_last - h_first);
-    if (f->k_last == f->K)
-        for (uint r = 0; r < rows; r++)
-            forward_finish(f, tile, n + r, acc + r * SLOTS * VW);
+    forward_start(f, tile, n, rows, acc);
+    if (C)
+        accumulate(acc, rows, P - 1, f->x + (f->t * f->N + n) * C, C, w, C, ahead);
+    if (f->before != f->t)
+        accumulate(acc, rows, SLOTS - 1, f->y + (f->before * f->N + n) * f->DH, f->DH, w + (size_t)C * P * VW, H,
+                   ahead + C * VW);
+    for (uint r = 0; r < rows; r++)
+        forward_finish(f, tile, n + r, acc + r * SLOTS * VW);
 }
 
 // Steps first..last-1 in the order of the walk, of rows [share * id0, ...), tiles [tile_share * id1, ...)
@@ -201,8 +197,7 @@ kernel void rnn_forward(global const real *x, global const real *packed, global 
     if (n_first >= N || tile_first >= TILES(H) || d >= D)
         return;
 
-    real room[GROUP][ROWS * SLOTS * VW];
-    struct walk walk = walk_of(min(share, N - n_first), min(tile_share, TILES(H) - tile_first));
+    const uint rows = min(share, N - n_first), tile_last = min(tile_first + tile_share, TILES(H));
     struct forward f;
 
     f.x = x;
@@ -220,11 +215,10 @@ kernel void rnn_forward(global const real *x, global const real *packed, global 
     for (uint step = first; step < last; step++) {
         f.t = d ? T - 1 - step : step;
         f.before = step == 0 ? f.t : d ? f.t + 1 : f.t - 1;
-        f.K = C + (step == 0 ? 0 : H);
-        for (walk_start(&walk, f.K); walk_on(&walk);) {
-            f.k_first = walk.k_first;
-            f.k_last = walk.k_last;
-            forward_tile(&f, tile_first + walk.tile, n_first + walk.row, walk.height, room[walk.place]);
-        }
+        for (uint tile = tile_first; tile < tile_last; tile++)
+            for (uint i = 0; i < stripes_of(rows); i++) {
+                const struct stripe s = stripe_at(i, rows);
+                forward_tile(&f, tile, n_first + s.row, s.rows, tile + 1 < tile_last ? tile + 1 : tile_first, i);
+            }
     }
 }

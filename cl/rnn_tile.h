@@ -3,11 +3,11 @@
 // hidden units, an fma of a broadcast number with each of the packed weights' vectors.
 //
 // A work-item owns some batch rows of one direction, cut into stripes of at most ROWS, and walks over the
-// time steps by itself: rows are independent of each other, so nothing waits. To make weights that lie in
-// the second-level cache count for several stripes, K is cut into parts whose weights fit the first level;
-// tiles rest in private memory between parts, GROUP stripes at a time.
+// time steps by itself: rows are independent of each other, so nothing waits. It takes its tiles of units
+// one after the other, all stripes in each: a tile's weights come from far away once at most, and then from
+// the second-level cache. Meanwhile the next tile's are fetched.
 //
-// Defines: VW; P; SLOTS, accumulators of a row in memory; ROWS 1 to 8; PART; GROUP.
+// Defines: VW; P; SLOTS, accumulators of a row in memory; ROWS 1 to 8.
 #ifndef CLRNN_CL_RNN_TILE_H
 #define CLRNN_CL_RNN_TILE_H
 
@@ -17,10 +17,19 @@
 // them fully, which keeps the tile in registers.
 #define FOR_ROWS(r) _Pragma("unroll") for (int r = 0; r < ROWS; r++) if (r < rows)
 
+// Compilers for the processor itself know this; OpenCL's own word does nothing in PoCL.
+#if defined(__clang__) && !defined(__SPIR__) && !defined(__SPIR64__)
+#define FETCH(p) __builtin_prefetch(p, 0, 2)
+#else
+#define FETCH(p) prefetch(p, 1)
+#endif
+
 // tile[r][p] += a[r][0..K) . w[0..K)[p]; the last vector goes to tile[r][last_slot].
+// Meanwhile fetches K vectors from `next` on.
 static inline __attribute__((always_inline)) void accumulate_rows(real *tile, const int rows, int last_slot,
                                                                   global const real *a, size_t ld,
-                                                                  global const real *w, uint K)
+                                                                  global const real *w, uint K,
+                                                                  global const real *next)
 {
     vec acc[ROWS][P];
 
@@ -30,8 +39,10 @@ static inline __attribute__((always_inline)) void accumulate_rows(real *tile, co
         for (int p = 0; p < P; p++)
             acc[r][p] = vec_at(r * SLOTS + (p == P - 1 ? last_slot : p), tile);
     }
-    for (uint k = 0; k < K; k++, w += P * VW) {
+    for (uint k = 0; k < K; k++, w += P * VW, next += VW) {
         vec wk[P];
+
+        FETCH(next);
 #pragma unroll
         for (int p = 0; p < P; p++)
             wk[p] = vec_at(p, w);
@@ -54,12 +65,12 @@ static inline __attribute__((always_inline)) void accumulate_rows(real *tile, co
 // The same for any number of rows up to ROWS. A tile rests in memory before and after, so that this is the
 // only code that is there once for each height.
 static void accumulate(real *tile, uint rows, int last_slot, global const real *a, size_t ld,
-                       global const real *w, uint K)
+                       global const real *w, uint K, global const real *next)
 {
 #define HEIGHT(rows)                                                             \
     case rows:                                                                   \
         if (rows <= ROWS)                                                        \
-            accumulate_rows(tile, rows, last_slot, a, ld, w, K);                 \
+            accumulate_rows(tile, rows, last_slot, a, ld, w, K, next);                 \
         break;
 
     switch (rows) {
@@ -84,52 +95,21 @@ static bool all_padding(global const int *lengths, uint rows, uint t)
     return padding;
 }
 
-// An item's way through one step: tile by tile; in a tile GROUP stripes at a time; for these, part by part
-// of K; and in a part stripe by stripe. As few stripes, groups and parts as possible, of nearly equal size.
-struct walk {
-    uint rows, tiles, stripes, groups;     // of the item
-    uint K, parts;                         // of the step
-    uint tile, group, part, stripe;        // where it is: the next stripe to take
-    uint row, height, place, k_first, k_last; // what was taken: rows, where their tile rests, part of K
+// An item's rows in as few stripes as possible, of nearly equal height.
+struct stripe {
+    uint row, rows;
 };
 
-static struct walk walk_of(uint rows, uint tiles)
+static uint stripes_of(uint rows)
 {
-    struct walk w;
-
-    w.rows = rows;
-    w.tiles = tiles;
-    w.stripes = (rows + ROWS - 1) / ROWS;
-    w.groups = (w.stripes + GROUP - 1) / GROUP;
-    return w;
+    return (rows + ROWS - 1) / ROWS;
 }
 
-static void walk_start(struct walk *w, uint K)
+static struct stripe stripe_at(uint i, uint rows)
 {
-    w->K = K;
-    w->parts = max(1u, (K + PART - 1) / PART);
-    w->tile = w->group = w->part = w->stripe = 0;
-}
+    const uint stripes = stripes_of(rows), row = i * rows / stripes;
 
-static bool walk_on(struct walk *w)
-{
-    if (w->stripe == (w->group + 1) * w->stripes / w->groups) {
-        if (++w->part == w->parts) {
-            w->part = 0;
-            if (++w->group == w->groups) {
-                w->group = 0;
-                w->tile++;
-            }
-        }
-        w->stripe = w->group * w->stripes / w->groups;
-    }
-    w->row = w->stripe * w->rows / w->stripes;
-    w->height = (w->stripe + 1) * w->rows / w->stripes - w->row;
-    w->place = w->stripe - w->group * w->stripes / w->groups;
-    w->k_first = w->part * w->K / w->parts;
-    w->k_last = (w->part + 1) * w->K / w->parts;
-    w->stripe++;
-    return w->tile < w->tiles;
+    return (struct stripe){row, (i + 1) * rows / stripes - row};
 }
 
 #endif

@@ -6,7 +6,7 @@
 // How a layer is cut for a CPU. cl/rnn_tile.h explains the words.
 struct tiling {
     uint32_t width, tile, slots, vectors; // vectors of packed weights side by side: P in the kernels
-    uint32_t tiles, rows, part;
+    uint32_t tiles, rows;
     uint32_t share, items;           // batch rows of a work-item; work-items that share out the rows
     uint32_t tile_share, tile_items; // likewise tiles
     uint32_t steps;                  // of one launch
@@ -16,8 +16,6 @@ static uint32_t divide_up(uint32_t a, uint32_t b)
 {
     return a / b + (a % b != 0);
 }
-
-#define GROUP 6 // stripes that take turns on one part of the weights: about 32 rows
 
 static uint32_t cores_each(const struct clrnn_launches *l, const struct clrnn_rnn *r)
 {
@@ -57,8 +55,9 @@ static struct tiling tiling_of(const struct clrnn_launches *l, const struct clrn
     struct tiling t = {.width = clrnn_rnn_width(l)};
     const uint32_t unit_vectors = divide_up(r->H, t.width), registers = t.width == 16 ? 24 : 12;
 
-    // the widest tile among those that leave the fewest vectors empty
-    for (uint32_t tile = 4, least = UINT32_MAX; tile >= 1; tile--) {
+    // The widest tile among those that leave the fewest vectors empty. Backward's K is G times as long: with
+    // more than 2 vectors, two tiles' weights and the gates would crowd the second-level cache.
+    for (uint32_t tile = backward ? 2 : 4, least = UINT32_MAX; tile >= 1; tile--) {
         const uint32_t all = divide_up(unit_vectors, tile) * tile;
         if (all < least) {
             least = all;
@@ -70,9 +69,7 @@ static struct tiling tiling_of(const struct clrnn_launches *l, const struct clrn
     t.tiles = divide_up(unit_vectors, t.tile);
     t.vectors = backward || r->cell == CLRNN_CELL_RNN ? t.tile : r->G;
     t.slots = backward || r->cell == CLRNN_CELL_RNN ? t.tile : 4;
-    t.rows = MIN2(registers / t.slots, 8u);
-    // 16 KiB of weights: half of the smallest first-level cache about
-    t.part = 16 * 1024 / (t.vectors * t.width * (uint32_t)sizeof(float));
+    t.rows = MIN2(registers / t.vectors, 8u);
     employ_cores(l, r, &t);
     return t;
 }
@@ -104,19 +101,27 @@ static struct clrnn_cost recurrent_cost(const struct clrnn_rnn *r, const struct 
     return (struct clrnn_cost){rows * r->D * r->G * r->H * (2 * K + 10), 4 * rows * moved};
 }
 
+// Whether the input's multiply joins in, so that gates never go through memory before their activation. Its
+// weights then pass by in every step: they must stay in the second-level cache, all of them, or be fetched a
+// tile ahead while enough rows are multiplied.
+static bool joins(const struct clrnn_rnn *r, const struct tiling *t)
+{
+    const size_t K = (size_t)r->C + r->H, all = K * r->G * r->H * sizeof(float);
+    const size_t tile = K * t->vectors * t->width * sizeof(float);
+
+    return all <= 3 * 512 * 1024 || (tile <= 512 * 1024 && t->share >= 16);
+}
+
 enum clrnn_status clrnn_rnn_sequence_fwd(struct clrnn_launches *l, const struct clrnn_rnn *r)
 {
     const size_t rows = (size_t)r->T * r->N;
     const bool save = r->gates != NULL;
     const struct tiling t = tiling_of(l, r, false);
-    // The input's multiply joins in as long as all weights stay in the second-level cache: gates then never
-    // go through memory before their activation.
-    const bool fused = ((size_t)r->C + r->H) * r->G * r->H * sizeof(float) <= 3 * 512 * 1024;
+    const bool fused = joins(r, &t);
     const uint32_t C = fused ? r->C : 0, K = C + r->H;
     const double moved = C + r->D * r->H * (1.0 + (fused ? 0 : r->G) + (save ? r->R : 0));
     const struct clrnn_defines defines =
-        DEFINES({"CELL", r->cell}, {"RELU", r->relu}, {"VW", t.width}, {"ROWS", t.rows}, {"PART", t.part},
-                {"GROUP", GROUP}, {"TILE", t.tile});
+        DEFINES({"CELL", r->cell}, {"RELU", r->relu}, {"VW", t.width}, {"ROWS", t.rows}, {"TILE", t.tile});
     struct clrnn_buffer *pre = r->cell == CLRNN_CELL_RNN ? r->y : r->gates, *memory = r->memory, *packed,
                         *bias;
 
@@ -158,8 +163,7 @@ enum clrnn_status clrnn_rnn_sequence_bwd(struct clrnn_launches *l, const struct 
     const struct tiling t = tiling_of(l, r, true);
     const uint32_t K = r->G * r->H, pack_share = 64;
     const struct clrnn_defines defines =
-        DEFINES({"CELL", r->cell}, {"RELU", r->relu}, {"VW", t.width}, {"ROWS", t.rows}, {"PART", t.part},
-                {"GROUP", GROUP}, {"TILE", t.tile});
+        DEFINES({"CELL", r->cell}, {"RELU", r->relu}, {"VW", t.width}, {"ROWS", t.rows}, {"TILE", t.tile});
     struct clrnn_buffer *packed, *carry = NULL;
 
     TRY(clrnn_launches_scratch(l, (size_t)r->D * t.tiles * K * t.vectors * t.width, &packed));
