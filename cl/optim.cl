@@ -50,18 +50,15 @@ static inline real squares(global const real *grads, uint first, uint last, real
 static inline void block_squares(global const real *grads, uint first, uint last, global real *partial,
                                  local real *room)
 {
-    real scale = 1.0f, sum, most;
+    real most, ignored;
+    const real plain = squares(grads, first, last, 1.0f, &most, room);
+    const bool risky = !(most > 1e-15f && most < 1e15f);
+    const real scale = risky ? scale_for(most) : 1.0f;
+    const real scaled = squares(grads, first, risky ? last : first, scale, &ignored, room);
 
-    // once more only where squares leave float32's range; a loop, so that compilers see the sum once
-    for (uint again = 0; again < 2; again++) {
-        sum = squares(grads, first, last, scale, &most, room);
-        if (again || (most > 1e-15f && most < 1e15f))
-            break;
-        scale = scale_for(most);
-    }
     if (LANE == 0) {
         partial[0] = scale;
-        partial[1] = sum;
+        partial[1] = risky ? scaled : plain;
     }
 }
 
