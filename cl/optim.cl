@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The norm of all gradients, and the optimisers over flat parameters: torch.optim 1.13's formulas in its
-// order of operations. Needs -DOPTIM_KIND and, as 0 or 1, -DNESTEROV -DAMSGRAD -DCENTERED -DMOMENTUM.
+// order of operations. With -DOPTIM_KIND the update; it needs, as 0 or 1, -DNESTEROV -DAMSGRAD -DCENTERED
+// -DMOMENTUM -DSQUARES (whether it sums the gradients' squares on its way). Without it the norm.
 #include "slots.h"
 #include "vector.h"
 
@@ -11,6 +12,7 @@
 
 // ---------------------------------------------------------------- norm
 
+#if !defined(OPTIM_KIND) || SQUARES
 // A power of two that brings v near 1, so that squares neither overflow nor vanish. NaN gives 1.
 static inline real scale_for(real v)
 {
@@ -61,7 +63,9 @@ static inline void block_squares(global const real *grads, uint first, uint last
         partial[1] = risky ? scaled : plain;
     }
 }
+#endif
 
+#ifndef OPTIM_KIND
 // partial [blocks, 2]. A team's block starts within count.
 kernel void norm_blocks(global const real *grads, global real *partial, uint count, uint block,
                         local real *room)
@@ -94,11 +98,11 @@ kernel void norm_finish(global const real *partial, uint blocks, global real *no
         record[counter[COUNTER_SLOT] * RECORD_FIELDS + RECORD_NORM] = result;
 }
 
+#else
 // ---------------------------------------------------------------- update
 
-#ifdef OPTIM_KIND
 // m, v, vmax as in src/ops/op.h; those that the kind lacks are NULL. norm NULL: no clipping. partial: as
-// norm_blocks', for the items' chunks, or NULL.
+// norm_blocks', for the items' chunks, where SQUARES.
 kernel void optim(global real *params, global const real *grads, global real *m, global real *v,
                   global real *vmax, global const real *hyper, global const real *norm, global real *partial,
                   real max_norm, real weight_decay, real dampening_rest, real decay2, real decay2_rest, real eps,
@@ -111,9 +115,8 @@ kernel void optim(global real *params, global const real *grads, global real *m,
     const bool first_step = hyper[HYPER_FIRST] != 0.0f;
     real clip = 1.0f;
 
-#if LANES == 1
-    if (partial != 0)
-        block_squares(grads, get_global_id(0) * chunk, last, partial + 2 * get_global_id(0), 0);
+#if SQUARES
+    block_squares(grads, get_global_id(0) * chunk, last, partial + 2 * get_global_id(0), 0);
 #endif
     if (norm != 0) {
         clip = max_norm / (norm[0] + 1e-6f);

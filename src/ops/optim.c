@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The gradients' norm and the optimisers' update.
+#include <math.h>
+
 #include "base/array.h"
 #include "ops/graph.h"
 #include "ops/split.h"
@@ -52,7 +54,13 @@ enum clrnn_status clrnn_grad_norm(struct clrnn_launches *launches, const struct 
                          clrnn_out(graph, op, GRAD_NORM_NORM), clrnn_out(graph, op, GRAD_NORM_RECORD));
 }
 
-// On CPUs an item sums the squares of its gradients while it has them at hand.
+// On CPUs an item sums the squares of its gradients while it has them at hand; but llvmpipe builds a kernel that does
+// both for minutes.
+static bool sums_along(const struct clrnn_launches *l)
+{
+    return clrnn_on_cpu(l) && isinf(clrnn_device_loop_rounds(clrnn_launches_device(l)));
+}
+
 enum clrnn_status clrnn_optim(struct clrnn_launches *launches, const struct clrnn_graph *graph,
                               const struct clrnn_op *op)
 {
@@ -64,8 +72,9 @@ enum clrnn_status clrnn_optim(struct clrnn_launches *launches, const struct clrn
     const bool clips = op->optim.clip_max_norm > 0;
     struct clrnn_buffer *norm = clrnn_out(graph, op, OPTIM_NORM_OUT), *grads = clrnn_in(graph, op, OPTIM_GRADS);
     struct squares squares = {s.teams, NULL};
+    const bool along = norm && sums_along(launches);
 
-    if (norm && cpu)
+    if (along)
         TRY(clrnn_launches_scratch(launches, 2 * (size_t)MAX2(s.teams, 1), &squares.partial));
     else if (norm)
         TRY(append_blocks(launches, grads, op->optim.count, &squares));
@@ -73,12 +82,12 @@ enum clrnn_status clrnn_optim(struct clrnn_launches *launches, const struct clrn
         launches, "optim", "optim",
         DEFINES({"WIDTH", s.width}, {"OPTIM_KIND", op->optim.kind}, {"NESTEROV", op->optim.nesterov},
                 {"AMSGRAD", op->optim.amsgrad}, {"CENTERED", op->optim.centered},
-                {"MOMENTUM", op->optim.momentum}),
+                {"MOMENTUM", op->optim.momentum}, {"SQUARES", along}),
         s.range, clrnn_op_cost(graph, op),
         ARGS(BUF(clrnn_out(graph, op, OPTIM_PARAMS)), BUF(grads), BUF(clrnn_out(graph, op, OPTIM_M)),
              BUF(clrnn_out(graph, op, OPTIM_V)), BUF(clrnn_out(graph, op, OPTIM_VMAX)),
              BUF(clrnn_in(graph, op, OPTIM_HYPER)), BUF(clips ? clrnn_in(graph, op, OPTIM_NORM) : NULL),
-             BUF(cpu ? squares.partial : NULL), REAL(op->optim.clip_max_norm), REAL(op->optim.weight_decay),
+             BUF(along ? squares.partial : NULL), REAL(op->optim.clip_max_norm), REAL(op->optim.weight_decay),
              REAL(1 - op->optim.dampening), REAL(decay2), REAL(1 - decay2), REAL(op->optim.eps),
              UINT(op->optim.count), UINT(s.chunk))));
     return norm ? append_finish(launches, &squares, clrnn_in(graph, op, OPTIM_COUNTER), norm,
