@@ -12,6 +12,9 @@ struct tiling {
     uint32_t steps;                  // of one launch
 };
 
+// Rows of an item at most, so that their states stay in the second-level cache beside the weights.
+enum { MOST_SHARE = 64 };
+
 static uint32_t divide_up(uint32_t a, uint32_t b)
 {
     return a / b + (a % b != 0);
@@ -46,6 +49,7 @@ static void employ_cores(const struct clrnn_launches *l, const struct clrnn_rnn 
     t->tile_items = divide_up(t->tiles, t->tile_share);
     // below 4 rows an item gets no shorter: reading the weights takes longer than the multiplying
     t->share = MAX2(divide_up(r->N, items), MIN2(r->N, 4u));
+    t->share = divide_up(t->share, divide_up(t->share, MOST_SHARE));
     t->items = divide_up(r->N, t->share);
 }
 

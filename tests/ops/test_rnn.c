@@ -255,11 +255,25 @@ static void large_weights(void **state)
     }
 }
 
+// More rows than one work-item takes at a time, and no multiple of them.
+static void many_rows(void **state)
+{
+    if (op_test_small())
+        skip();
+    for (uint32_t cell = 0; cell < 3; cell++) {
+        const struct layer a = {
+            .cell = (enum clrnn_cell)cell, .bias = true, .padded = true, .N = 263, .T = 3, .C = 4, .H = 19, .D = 1};
+
+        check_layer(*state, &a);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_step),      cmocka_unit_test(padding),     cmocka_unit_test(extreme_inputs),
         cmocka_unit_test(awkward_sizes), cmocka_unit_test(many_rounds), cmocka_unit_test(large_weights),
+        cmocka_unit_test(many_rows),
     };
 
     return cmocka_run_group_tests_name("ops/rnn", tests, op_test_open, op_test_close);
