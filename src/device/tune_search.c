@@ -463,8 +463,10 @@ static enum clrnn_status prepare(struct search *s)
         bool taken = false;
 
         TRY(clrnn_launches_create(s->device, &s->clblast[i]));
+        TRY(clrnn_launches_op(s->clblast[i], "tuning"));
         TRY(clrnn_gemm_clblast_append(s->clblast[i], &g));
         TRY(clrnn_launches_create(s->device, &s->own[i]));
+        TRY(clrnn_launches_op(s->own[i], "tuning"));
         TRY(clrnn_gemm_own_prepare(s->own[i], &g, &taken));
         if (!taken)
             clrnn_launches_destroy(&s->own[i]);
