@@ -261,8 +261,14 @@ static void many_rows(void **state)
     if (op_test_small())
         skip();
     for (uint32_t cell = 0; cell < 3; cell++) {
-        const struct layer a = {
-            .cell = (enum clrnn_cell)cell, .bias = true, .padded = true, .N = 263, .T = 3, .C = 4, .H = 19, .D = 1};
+        const struct layer a = {.cell = (enum clrnn_cell)cell,
+                                .bias = true,
+                                .padded = true,
+                                .N = 263,
+                                .T = 3,
+                                .C = 4,
+                                .H = 19,
+                                .D = 1};
 
         check_layer(*state, &a);
     }
