@@ -9,8 +9,11 @@
 //
 // Where many items want the same panels of a B that must be transposed, gemm_pack packs all of them first.
 //
+// B's rows may lie anywhere, as `rows` says: a batch of samples is then multiplied where the data set lies.
+//
 // Defines: WIDTH 4, 8 or 16 floats in a vector; TILE rows and PANEL columns (a multiple of WIDTH) of the
-// tile; KC; PACKED, whether gemm_pack went before; TRANSPOSE_A, and with it BLOCK, the most rows of C (a
+// tile; KC; PACKED, whether gemm_pack went before; GATHER,
+// whether `rows` counts; TRANSPOSE_A, and with it BLOCK, the most rows of C (a
 // multiple of TILE and WIDTH) per item.
 // Every element's sum has a fixed order: by k within a step, then steps, then shares of K.
 //
@@ -51,37 +54,56 @@
         to[2 * z + 1] = shuffle2(from[z], from[z + WIDTH / 2], ZIP_HI);          \
     }
 
-// to[k, j] = from[k, j] for k < rows, j < cols; zeros for cols <= j < fill.
-static inline void pack_rows(local real *to, uint to_ld, global const real *from, uint from_ld, uint rows,
-                             uint cols, uint fill)
+// A matrix as stored, from a column on: row i is `ld` after row i - 1, or row index[i] of them.
+struct stored {
+    global const real *at;
+    uint ld;
+    global const uint *index;
+};
+
+static inline global const real *row_of(struct stored m, uint i)
+{
+#if GATHER
+    if (m.index != 0)
+        i = m.index[i];
+#endif
+    return m.at + (size_t)i * m.ld;
+}
+
+// to[k, j] = from[first + k, j] for k < rows, j < cols; zeros for cols <= j < fill.
+static inline void pack_rows(local real *to, uint to_ld, struct stored from, uint first, uint rows, uint cols,
+                             uint fill)
 {
     for (uint k = 0; k < rows; k++) {
+        global const real *row = row_of(from, first + k);
         uint j = 0;
 
         for (; j + WIDTH <= cols; j += WIDTH)
-            *(local vec *)(to + k * to_ld + j) = vec_load(0, from + (size_t)k * from_ld + j);
+            *(local vec *)(to + k * to_ld + j) = vec_load(0, row + j);
         for (; j < cols; j++)
-            to[k * to_ld + j] = from[(size_t)k * from_ld + j];
+            to[k * to_ld + j] = row[j];
         for (; j < fill; j++)
             to[k * to_ld + j] = 0.0f;
     }
 }
 
-// to[k, j] = from[j, k], else as above; to_ld and fill are PANEL.
-static inline void pack_columns(PANEL_SPACE real *to, global const real *from, uint from_ld, uint rows,
-                                uint cols)
+// to[k, j] = from[first + j, k], else as above; to_ld and fill are PANEL.
+static inline void pack_columns(PANEL_SPACE real *to, struct stored from, uint first, uint rows, uint cols)
 {
     for (uint j0 = 0; j0 < PANEL; j0 += WIDTH) {
-        global const real *block = from + (size_t)j0 * from_ld;
         uint k = 0;
 
-        if (j0 + WIDTH <= cols)
+        if (j0 + WIDTH <= cols) {
+            global const real *row[WIDTH];
+
+            for (int i = 0; i < WIDTH; i++)
+                row[i] = row_of(from, first + j0 + i);
             for (; k + WIDTH <= rows; k += WIDTH) {
                 vec x[WIDTH], y[WIDTH];
 
 #pragma unroll
                 for (int i = 0; i < WIDTH; i++)
-                    x[i] = vec_load(0, block + (size_t)i * from_ld + k);
+                    x[i] = vec_load(0, row[i] + k);
                 ZIP(y, x)
                 ZIP(x, y)
 #if WIDTH == 8
@@ -98,9 +120,10 @@ static inline void pack_columns(PANEL_SPACE real *to, global const real *from, u
                     *(PANEL_SPACE vec *)(to + (k + i) * PANEL + j0) = x[i];
 #endif
             }
+        }
         for (; k < rows; k++)
             for (uint j = 0; j < WIDTH; j++)
-                to[k * PANEL + j0 + j] = j0 + j < cols ? block[(size_t)j * from_ld + k] : 0.0f;
+                to[k * PANEL + j0 + j] = j0 + j < cols ? row_of(from, first + j0 + j)[k] : 0.0f;
     }
 }
 
@@ -130,12 +153,13 @@ static inline void store(global real *to, uint step, vec x, uint cols, real beta
 // B, stored (N, K), packed whole: [panels of PANEL columns, K, PANEL], zeros beyond N. Global size: panels,
 // shares of K.
 kernel void gemm_pack(uint N, uint K, global const real *restrict B, uint b_offset, uint b_ld,
-                      global real *restrict packed, uint k_share)
+                      global const uint *b_rows, global real *restrict packed, uint k_share)
 {
     const uint n0 = get_global_id(0) * PANEL, k0 = get_global_id(1) * k_share;
 
-    pack_columns(packed + ((size_t)get_global_id(0) * K + k0) * PANEL, B + b_offset + (size_t)n0 * b_ld + k0,
-                 b_ld, min(k_share, K - k0), min((uint)PANEL, N - n0));
+    pack_columns(packed + ((size_t)get_global_id(0) * K + k0) * PANEL,
+                 (struct stored){B + b_offset + k0, b_ld, b_rows}, n0, min(k_share, K - k0),
+                 min((uint)PANEL, N - n0));
 }
 #endif
 
@@ -144,7 +168,7 @@ kernel void gemm_pack(uint N, uint K, global const real *restrict B, uint b_offs
 // B comes from gemm_pack. Of two multiplies, an item does its blocks of both with one panel (`both`: they
 // have B in common), or the second's row blocks come after the first's.
 kernel void gemm(uint M, uint N, uint K, real alpha, OPERANDS(), OPERANDS(2), uint both, uint a_ld,
-                 uint b_ld, uint transpose_b, real beta, uint c_ld, uint c_step, uint c_share, uint m_block,
+                 uint b_ld, global const uint *b_rows, uint transpose_b, real beta, uint c_ld, uint c_step, uint c_share, uint m_block,
                  uint n_block, uint k_share, local vec *room)
 {
     local vec *out = room; // [TILE, VECS], then a panel unless PACKED, then the rows of A that are packed
@@ -175,9 +199,9 @@ kernel void gemm(uint M, uint N, uint K, real alpha, OPERANDS(), OPERANDS(2), ui
         const uint fill = (m_end - m_first + TILE - 1) / TILE * TILE;
         const uint next = (m_block + WIDTH - 1) / WIDTH * WIDTH; // where the second's rows stand
 
-        pack_rows(rows, BLOCK, A + (size_t)k0 * a_ld + m_first, a_ld, kc, m_end - m_first, fill);
+        pack_rows(rows, BLOCK, (struct stored){A + m_first, a_ld, 0}, k0, kc, m_end - m_first, fill);
         if (both)
-            pack_rows(rows + next, BLOCK, A2 + (size_t)k0 * a_ld + m_first, a_ld, kc, m_end - m_first, fill);
+            pack_rows(rows + next, BLOCK, (struct stored){A2 + m_first, a_ld, 0}, k0, kc, m_end - m_first, fill);
 #endif
         for (uint n0 = n_first; n0 < n_end; n0 += PANEL) {
             const uint cols = min((uint)PANEL, n_end - n0);
@@ -188,9 +212,9 @@ kernel void gemm(uint M, uint N, uint K, real alpha, OPERANDS(), OPERANDS(2), ui
             local real *panel = behind;
 
             if (transpose_b)
-                pack_columns(panel, B + (size_t)n0 * b_ld + k0, b_ld, kc, cols);
+                pack_columns(panel, (struct stored){B + k0, b_ld, b_rows}, n0, kc, cols);
             else
-                pack_rows(panel, PANEL, B + (size_t)k0 * b_ld + n0, b_ld, kc, cols, PANEL);
+                pack_rows(panel, PANEL, (struct stored){B + n0, b_ld, b_rows}, k0, kc, cols, PANEL);
 #endif
             for (uint m1 = m_first; m1 < m_end + (both ? m_block : 0); m1 += TILE) {
                 const bool of_second = m1 >= m_first + m_block; // m_block is a multiple of TILE

@@ -20,10 +20,10 @@ struct clrnn_cost clrnn_gemm_cost(const struct clrnn_gemm *gemm)
     return (struct clrnn_cost){2 * M * N * K, 4 * (M * K + K * N + M * N * (gemm->beta == 0 ? 1 : 2))};
 }
 
-/** One matrix as stored: rows x columns at `offset` with rows `ld` apart. */
+/** One matrix as stored: rows x columns at `offset` with rows `ld` apart; or anywhere, as `index` says. */
 static enum clrnn_status check_matrix(const struct clrnn_device *d, const char *letter,
                                       const struct clrnn_buffer *b, size_t offset, uint32_t ld, uint32_t rows,
-                                      uint32_t columns)
+                                      uint32_t columns, const struct clrnn_buffer *index)
 {
     if (!b || b->device != d || b->type != CLRNN_REAL)
         return clrnn_error(d->log, CLRNN_ERR_ARG, "gemm: %s is no buffer of reals on %s", letter,
@@ -31,6 +31,11 @@ static enum clrnn_status check_matrix(const struct clrnn_device *d, const char *
     if (ld < columns)
         return clrnn_error(d->log, CLRNN_ERR_ARG, "gemm: %s (%s) has rows of %u elements %u apart", letter,
                            b->what, (unsigned)columns, (unsigned)ld);
+    if (index && (index->device != d || index->type != CLRNN_U32 || index->count < rows))
+        return clrnn_error(d->log, CLRNN_ERR_ARG, "gemm: the rows of %s (%s) are no %u indices", letter,
+                           b->what, (unsigned)rows);
+    if (index)
+        rows = 1;
     if (rows && columns &&
         (offset > b->count || (uint64_t)(rows - 1) * ld + columns > (uint64_t)(b->count - offset)))
         return clrnn_error(d->log, CLRNN_ERR_ARG,
@@ -96,11 +101,11 @@ static enum clrnn_status check_operands(const struct clrnn_device *d, const stru
     const uint32_t b_rows = g->transpose_b ? g->N : g->K, b_columns = g->transpose_b ? g->K : g->N;
     const uint64_t extent = (uint64_t)(g->M - 1) * g->c_ld + g->N;
 
-    TRY(check_matrix(d, "C", g->c, g->c_offset, g->c_ld, g->M, g->N));
+    TRY(check_matrix(d, "C", g->c, g->c_offset, g->c_ld, g->M, g->N, NULL));
     if (!g->M || !g->N || !g->K)
         return CLRNN_OK;
-    TRY(check_matrix(d, "A", g->a, g->a_offset, g->a_ld, a_rows, a_columns));
-    TRY(check_matrix(d, "B", g->b, g->b_offset, g->b_ld, b_rows, b_columns));
+    TRY(check_matrix(d, "A", g->a, g->a_offset, g->a_ld, a_rows, a_columns, g->a_rows));
+    TRY(check_matrix(d, "B", g->b, g->b_offset, g->b_ld, b_rows, b_columns, g->b_rows));
     if (overlap(g->c, g->c_offset, extent, g->a, g->a_offset, (uint64_t)(a_rows - 1) * g->a_ld + a_columns) ||
         overlap(g->c, g->c_offset, extent, g->b, g->b_offset, (uint64_t)(b_rows - 1) * g->b_ld + b_columns))
         return clrnn_error(d->log, CLRNN_ERR_ARG, "gemm: C (%s) lies over A or B", g->c->what);
@@ -111,13 +116,20 @@ static bool is_twin(const struct clrnn_gemm *g, const struct clrnn_gemm *twin)
 {
     return twin->M == g->M && twin->N == g->N && twin->K == g->K && twin->transpose_a == g->transpose_a &&
            twin->transpose_b == g->transpose_b && twin->alpha == g->alpha && twin->beta == g->beta &&
-           twin->a_ld == g->a_ld && twin->b_ld == g->b_ld && twin->c_ld == g->c_ld && !twin->twin;
+           twin->a_ld == g->a_ld && twin->b_ld == g->b_ld && twin->c_ld == g->c_ld &&
+           twin->a_rows == g->a_rows && twin->b_rows == g->b_rows && !twin->twin;
+}
+
+bool clrnn_device_gathers(const struct clrnn_device *device)
+{
+    return !device->ref && device->info.type == CLRNN_DEVICE_CPU && device->gemm != CLRNN_GEMM_CLBLAST;
 }
 
 enum clrnn_status clrnn_launch_gemm(struct clrnn_launches *launches, const struct clrnn_gemm *gemm)
 {
     struct clrnn_device *d = launches->device;
     struct clrnn_gemm alone = *gemm;
+    const bool gathers = gemm->a_rows || gemm->b_rows;
     bool taken = false;
 
     if (d->ref)
@@ -131,13 +143,20 @@ enum clrnn_status clrnn_launch_gemm(struct clrnn_launches *launches, const struc
     if (!gemm->M || !gemm->N)
         return CLRNN_OK;
     alone.twin = NULL;
-    if (gemm->K && (d->gemm == CLRNN_GEMM_OWN || (d->gemm == CLRNN_GEMM_AUTO && prefers_own(d, &alone)))) {
+    if (gathers && (!clrnn_device_gathers(d) || (gemm->a_rows && gemm->b_rows)))
+        return clrnn_error(d->log, CLRNN_ERR_ARG, "gemm: no multiply of %s has rows of %s apart",
+                           d->info.name, gemm->a_rows && gemm->b_rows ? "both A and B" : "A or B");
+    if (gemm->K &&
+        (gathers || d->gemm == CLRNN_GEMM_OWN || (d->gemm == CLRNN_GEMM_AUTO && prefers_own(d, &alone)))) {
         TRY(append_own(launches, gemm, &taken));
         if (!taken && gemm->twin)
             TRY(append_own(launches, &alone, &taken));
         else if (taken)
             return CLRNN_OK;
     }
+    if (gathers && !taken)
+        return clrnn_error(d->log, CLRNN_ERR_ARG, "gemm: no multiply of ours takes %ux%ux%u",
+                           (unsigned)gemm->M, (unsigned)gemm->N, (unsigned)gemm->K);
     if (!gemm->K) {
         TRY(append_scale(launches, gemm));
     } else if (!taken) {

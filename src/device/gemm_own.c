@@ -136,7 +136,9 @@ static struct clrnn_gemm swapped(const struct clrnn_gemm *g)
                                .c_offset = g->c_offset,
                                .a_ld = g->b_ld,
                                .b_ld = g->a_ld,
-                               .c_ld = g->c_ld};
+                               .c_ld = g->c_ld,
+                               .a_rows = g->b_rows,
+                               .b_rows = g->a_rows};
 }
 
 // C's rows lie `ld` apart, its columns `step`.
@@ -144,8 +146,8 @@ struct strides {
     uint32_t ld, step;
 };
 
-static struct clrnn_defines defines_of(const struct tiling *t, bool transpose_a, bool packed,
-                                       struct clrnn_define define[7])
+static struct clrnn_defines defines_of(const struct tiling *t, bool transpose_a, bool packed, bool gather,
+                                       struct clrnn_define define[8])
 {
     define[0] = (struct clrnn_define){"WIDTH", t->width};
     define[1] = (struct clrnn_define){"TILE", t->tile};
@@ -154,19 +156,20 @@ static struct clrnn_defines defines_of(const struct tiling *t, bool transpose_a,
     define[4] = (struct clrnn_define){"TRANSPOSE_A", transpose_a};
     define[5] = (struct clrnn_define){"BLOCK", t->block};
     define[6] = (struct clrnn_define){"PACKED", packed};
-    return (struct clrnn_defines){7, define};
+    define[7] = (struct clrnn_define){"GATHER", gather};
+    return (struct clrnn_defines){8, define};
 }
 
 static enum clrnn_status append_dot(struct clrnn_launches *launches, const struct clrnn_gemm *g,
                                     const struct tiling *t, uint32_t cores, struct strides c)
 {
-    struct clrnn_define define[7];
+    struct clrnn_define define[8];
     // Four items a core, of no less than about 20 microseconds.
     const uint32_t least = (uint32_t)(1 << 16) / g->K + 1, even = divide_up(g->N, 4 * cores);
     const uint32_t n_block = t->brief ? 4 : divide_up(even > least ? even : least, 4) * 4;
 
     return clrnn_launch_kernel(
-        launches, "gemm", "gemm_dot", defines_of(t, false, false, define),
+        launches, "gemm", "gemm_dot", defines_of(t, false, false, false, define),
         (struct clrnn_range){1, {divide_up(g->N, n_block), 1, 1}, {1, 1, 1}}, clrnn_gemm_cost(g),
         ARGS(UINT(g->M), UINT(g->N), UINT(g->K), REAL(g->alpha), BUF(g->a), UINT(g->a_offset), UINT(g->a_ld),
              BUF(g->b), UINT(g->b_offset), UINT(g->b_ld), REAL(g->beta), BUF(g->c), UINT(g->c_offset),
@@ -181,19 +184,20 @@ static enum clrnn_status append_pack(struct clrnn_launches *launches, const stru
     const uint32_t panels = divide_up(g->N, t->panel);
 
     TRY(clrnn_launches_scratch(launches, (size_t)panels * t->panel * g->K, packed));
-    return clrnn_launch_kernel(
-        launches, "gemm", "gemm_pack", defines,
-        (struct clrnn_range){2, {panels, divide_up(g->K, PACK_SHARE), 1}, {1, 1, 1}},
-        (struct clrnn_cost){0, 8.0 * g->K * g->N},
-        ARGS(UINT(g->N), UINT(g->K), BUF(g->b), UINT(g->b_offset), UINT(g->b_ld), BUF(*packed), UINT(PACK_SHARE)));
+    return clrnn_launch_kernel(launches, "gemm", "gemm_pack", defines,
+                               (struct clrnn_range){2, {panels, divide_up(g->K, PACK_SHARE), 1}, {1, 1, 1}},
+                               (struct clrnn_cost){0, 8.0 * g->K * g->N},
+                               ARGS(UINT(g->N), UINT(g->K), BUF(g->b), UINT(g->b_offset), UINT(g->b_ld),
+                                    BUF(g->b_rows), BUF(*packed), UINT(PACK_SHARE)));
 }
 
 // Where K is shared out, each share's results go to `partial`, [shares, twins, M, N], and are summed after.
 static enum clrnn_status append_tiles(struct clrnn_launches *launches, const struct clrnn_gemm *g,
                                       const struct tiling *t, const struct cut *cut, struct strides c)
 {
-    struct clrnn_define define[7];
-    const struct clrnn_defines defines = defines_of(t, g->transpose_a, cut->packed, define);
+    struct clrnn_define define[8];
+    const struct clrnn_defines defines =
+        defines_of(t, g->transpose_a, cut->packed, g->b_rows != NULL, define);
     const struct clrnn_gemm *second = g->twin ? g->twin : g;
     const struct clrnn_cost cost = clrnn_gemm_cost(g);
     const uint32_t MN = g->M * g->N, share = twins(g) * MN; // fit where there are shares
@@ -214,7 +218,7 @@ static enum clrnn_status append_tiles(struct clrnn_launches *launches, const str
              UINT(partial ? 0 : g->c_offset), BUF(second->a), UINT(second->a_offset),
              BUF(packed ? packed : second->b), UINT(packed ? 0 : second->b_offset),
              BUF(partial ? partial : second->c), UINT(partial ? MN : second->c_offset), UINT(cut->both),
-             UINT(g->a_ld), UINT(g->b_ld), UINT(g->transpose_b), REAL(partial ? 0 : g->beta),
+             UINT(g->a_ld), UINT(g->b_ld), BUF(g->b_rows), UINT(g->transpose_b), REAL(partial ? 0 : g->beta),
              UINT(partial ? g->N : c.ld), UINT(partial ? 1 : c.step), UINT(partial ? share : 0),
              UINT(cut->m_block), UINT(cut->n_block), UINT(cut->k_share), LOCAL(room * sizeof(float)))));
     if (!partial)
@@ -234,7 +238,7 @@ static bool counts_in_32_bits(const struct clrnn_gemm *g)
            g->M <= INT32_MAX && g->N <= INT32_MAX && g->K <= INT32_MAX;
 }
 
-// How a multiply is done: as it stands or swapped, and cut how.
+// How a multiply is done: as it stands or swapped, and cut how. Rows that lie apart are B's.
 struct way {
     bool swap;
     struct cut cut;
@@ -244,7 +248,7 @@ static struct way choose_way(const struct clrnn_gemm *g, const struct clrnn_gemm
                              uint32_t cores)
 {
     const struct cut cut = choose_cut(g, t, cores, false), other_cut = choose_cut(other, t, cores, true);
-    const bool swap = other_cut.cycles < cut.cycles;
+    const bool swap = g->a_rows || (!g->b_rows && other_cut.cycles < cut.cycles);
 
     return (struct way){swap, swap ? other_cut : cut};
 }
@@ -256,8 +260,8 @@ enum clrnn_status clrnn_gemm_own_prepare(struct clrnn_launches *launches, const 
     const struct tiling t = choose_tiling(info);
     const uint32_t cores = info->compute_units ? info->compute_units : 1;
     const struct strides along = {gemm->c_ld, 1}, across = {1, gemm->c_ld};
-    const bool dot = !gemm->transpose_a && gemm->transpose_b && (gemm->M <= 4 || gemm->N <= 4) &&
-                     !(t.brief && gemm->K > BRIEF_K);
+    const bool dot = !gemm->transpose_a && gemm->transpose_b && !gemm->a_rows && !gemm->b_rows &&
+                     (gemm->M <= 4 || gemm->N <= 4) && !(t.brief && gemm->K > BRIEF_K);
     struct clrnn_gemm other = swapped(gemm), other_twin;
     double alone = INFINITY; // a twin's cycles without the other
     struct way way;

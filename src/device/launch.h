@@ -82,9 +82,13 @@ struct clrnn_gemm {
     struct clrnn_buffer *a, *b, *c;
     size_t a_offset, b_offset, c_offset;
     uint32_t a_ld, b_ld, c_ld;
+    struct clrnn_buffer *a_rows, *b_rows; // U32, or NULL: A's, B's row i as stored is in fact row a_rows[i],
+                                          // b_rows[i]. Of one of them, and where clrnn_device_gathers
     const struct clrnn_gemm *twin; // NULL, or one that differs in its buffers and offsets alone and may run
                                    // at the same time: two small multiplies keep more cores busy than one
 };
+/** Whether multiplies take operands whose rows lie apart: those of our own kernels do. */
+bool clrnn_device_gathers(const struct clrnn_device *device);
 enum clrnn_status clrnn_launch_gemm(struct clrnn_launches *launches, const struct clrnn_gemm *gemm);
 
 /** Appends a call of the host; on ref devices only. `context` must outlive the list. */

@@ -141,8 +141,10 @@ static enum clrnn_status place(struct clrnn_plan *p)
     struct clrnn_buffer *own = NULL;
     enum clrnn_status st;
 
-    if (!p->params.separate)
+    if (!p->params.separate) {
+        clrnn_graph_spare_copy(p->graph, p->model->device);
         return clrnn_graph_place(p->graph, p->model->device, false, &p->model->arena);
+    }
     // Memory of its own, which other plans of the model do not write; the tensors hold it.
     st = clrnn_graph_place(p->graph, p->model->device, true, &own);
     clrnn_buffer_destroy(&own);

@@ -10,17 +10,17 @@ enum clrnn_status clrnn_feed(struct clrnn_launches *launches, const struct clrnn
     const uint32_t C = op->feed.tokens ? 1 : op->C; // a token is one number, whatever it stands for
     const struct clrnn_split s = clrnn_split_rows(launches, rows, C);
     const bool cpu = clrnn_on_cpu(launches);
+    struct clrnn_buffer *out_x = clrnn_out(graph, op, FEED_OUT_X);
     const int target = !op->feed.target ? 0 : op->feed.target_real ? 2 : 1;
 
-    return clrnn_launch_kernel(launches, "feed", "feed",
-                               DEFINES({"WIDTH", s.width}, {"TOKENS", op->feed.tokens}, {"TARGET", target},
-                                       {"TARGET_STEPS", op->feed.target_steps}),
-                               cpu ? s.range : RANGE1(rows * C), clrnn_op_cost(graph, op),
-                               ARGS(BUF(clrnn_in(graph, op, FEED_X)), BUF(clrnn_in(graph, op, FEED_Y)),
-                                    BUF(clrnn_in(graph, op, FEED_LENGTHS)),
-                                    BUF(clrnn_in(graph, op, FEED_INDEX)), BUF(clrnn_in(graph, op, FEED_MEAN)),
-                                    BUF(clrnn_in(graph, op, FEED_STD)), BUF(clrnn_out(graph, op, FEED_OUT_X)),
-                                    BUF(clrnn_out(graph, op, FEED_OUT_Y)),
-                                    BUF(clrnn_out(graph, op, FEED_OUT_LENGTHS)), UINT(op->T), UINT(op->N),
-                                    UINT(C), UINT(op->feed.T_data), UINT(cpu ? s.chunk : 0)));
+    return clrnn_launch_kernel(
+        launches, "feed", "feed",
+        DEFINES({"WIDTH", s.width}, {"TOKENS", op->feed.tokens}, {"TARGET", target},
+                {"TARGET_STEPS", op->feed.target_steps}, {"COPY", out_x != NULL}),
+        cpu ? s.range : RANGE1(rows * C), clrnn_op_cost(graph, op),
+        ARGS(BUF(clrnn_in(graph, op, FEED_X)), BUF(clrnn_in(graph, op, FEED_Y)),
+             BUF(clrnn_in(graph, op, FEED_LENGTHS)), BUF(clrnn_in(graph, op, FEED_INDEX)),
+             BUF(clrnn_in(graph, op, FEED_MEAN)), BUF(clrnn_in(graph, op, FEED_STD)), BUF(out_x),
+             BUF(clrnn_out(graph, op, FEED_OUT_Y)), BUF(clrnn_out(graph, op, FEED_OUT_LENGTHS)), UINT(op->T),
+             UINT(op->N), UINT(C), UINT(op->feed.T_data), UINT(cpu ? s.chunk : 0)));
 }

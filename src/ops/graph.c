@@ -50,8 +50,14 @@ enum clrnn_status clrnn_graph_tensor(struct clrnn_graph *graph, const char *name
                                      enum clrnn_type type, unsigned ndim, const uint32_t *dims,
                                      struct clrnn_buffer *buffer, int *id)
 {
-    struct clrnn_tensor t = {
-        .role = role, .type = type, .ndim = ndim, .count = 1, .first_op = -1, .last_op = -1};
+    struct clrnn_tensor t = {.role = role,
+                             .type = type,
+                             .ndim = ndim,
+                             .count = 1,
+                             .first_op = -1,
+                             .last_op = -1,
+                             .rows_of = CLRNN_NONE,
+                             .rows_index = CLRNN_NONE};
 
     if (ndim > ARRAY_SIZE(t.dims))
         return clrnn_error(graph->log, CLRNN_ERR_ARG, "tensor %s has %u dimensions; at most 4 are possible",
@@ -95,6 +101,36 @@ enum clrnn_status clrnn_graph_op(struct clrnn_graph *graph, enum clrnn_op_kind k
     graph->op[graph->op_count] = fresh;
     *op = &graph->op[graph->op_count++];
     return CLRNN_OK;
+}
+
+// ---------------------------------------------------------------- a batch without a copy
+
+static bool only_recurrent_read(const struct clrnn_graph *graph, int x)
+{
+    for (size_t i = 0; i < graph->op_count; i++) {
+        const struct clrnn_op *op = &graph->op[i];
+        const bool recurrent = op->kind == CLRNN_OP_RNN_FWD || op->kind == CLRNN_OP_RNN_BWD;
+
+        for (int k = 0; k < CLRNN_OP_MAX_IN; k++)
+            if (op->in[k] == x && !(recurrent && k == RNN_X))
+                return false;
+    }
+    return true;
+}
+
+void clrnn_graph_spare_copy(struct clrnn_graph *graph, const struct clrnn_device *device)
+{
+    for (size_t i = 0; i < graph->op_count && clrnn_device_gathers(device); i++) {
+        const struct clrnn_op *op = &graph->op[i];
+        const int x = op->out[FEED_OUT_X];
+
+        if (op->kind == CLRNN_OP_FEED && op->T == 1 && op->feed.T_data == 1 && !op->feed.tokens &&
+            op->in[FEED_MEAN] == CLRNN_NONE && op->in[FEED_LENGTHS] == CLRNN_NONE && !graph->tensor[x].keep &&
+            only_recurrent_read(graph, x)) {
+            graph->tensor[x].rows_of = op->in[FEED_X];
+            graph->tensor[x].rows_index = op->in[FEED_INDEX];
+        }
+    }
 }
 
 // ---------------------------------------------------------------- placement
@@ -176,7 +212,7 @@ static size_t list_activations(const struct clrnn_graph *graph, const struct clr
         const bool whole = t->keep || t->first_op < 0; // one that no op names lives throughout
         const size_t bytes = MAX2(t->count, 1) * clrnn_type_bytes(device, t->type);
 
-        if (t->role == CLRNN_ROLE_ACTIVATION)
+        if (t->role == CLRNN_ROLE_ACTIVATION && t->rows_of == CLRNN_NONE)
             place[count++] = (struct place){.id = (int)i,
                                             .first = MAX2(t->first_op, 0),
                                             .last = whole ? INT_MAX : t->last_op,

@@ -23,6 +23,7 @@ struct clrnn_tensor {
     size_t count;
     struct clrnn_buffer *buffer; // retained; for activations set by clrnn_graph_place
     int first_op, last_op;       // lifetime, by clrnn_graph_place
+    int rows_of, rows_index;     // else CLRNN_NONE: no memory of its own, row n is row index[n] of that tensor
     bool keep;                   // an activation that must survive the step (logits, loss input)
 };
 
@@ -57,7 +58,14 @@ enum clrnn_status clrnn_graph_op(struct clrnn_graph *graph, enum clrnn_op_kind k
 enum clrnn_status clrnn_graph_place(struct clrnn_graph *graph, struct clrnn_device *device, bool separate,
                                     struct clrnn_buffer **arena);
 
-/** The buffer of a slot, or NULL for CLRNN_NONE. */
+/**
+ * Spares the copy of a batch's x where each reader can pick up its rows from the data set: real numbers as they
+ * are, one step, no padding, read by recurrent layers on a device that multiplies rows which lie apart.
+ * Before clrnn_graph_place.
+ */
+void clrnn_graph_spare_copy(struct clrnn_graph *graph, const struct clrnn_device *device);
+
+/** The buffer of a slot, or NULL for CLRNN_NONE and for a tensor without memory of its own. */
 static inline struct clrnn_buffer *clrnn_in(const struct clrnn_graph *g, const struct clrnn_op *op, int slot)
 {
     return op->in[slot] < 0 ? NULL : g->tensor[op->in[slot]].buffer;

@@ -13,6 +13,7 @@ static size_t rows_of(const struct clrnn_rnn *r)
 // What forward and backward share; in[] of both begins alike.
 static struct clrnn_rnn layer_of(const struct clrnn_graph *g, const struct clrnn_op *op)
 {
+    const struct clrnn_tensor *x = &g->tensor[op->in[RNN_X]];
     struct clrnn_rnn r = {
         .T = op->T,
         .N = op->N,
@@ -27,6 +28,10 @@ static struct clrnn_rnn layer_of(const struct clrnn_graph *g, const struct clrnn
         .x = clrnn_in(g, op, RNN_X),
         .lengths = clrnn_in(g, op, RNN_LENGTHS),
     };
+    if (x->rows_of != CLRNN_NONE) {
+        r.x = g->tensor[x->rows_of].buffer;
+        r.x_rows = g->tensor[x->rows_index].buffer;
+    }
     for (uint32_t d = 0; d < r.D; d++) {
         r.weight_ih[d] = clrnn_in(g, op, (int)(RNN_WEIGHT_IH + 4 * d));
         r.weight_hh[d] = clrnn_in(g, op, (int)(RNN_WEIGHT_HH + 4 * d));
@@ -69,6 +74,7 @@ enum clrnn_status clrnn_rnn_input_gates(struct clrnn_launches *l, const struct c
             .alpha = 1,
             .a = r->x,
             .a_ld = r->C,
+            .a_rows = r->x_rows,
             .b = r->weight_ih[d],
             .b_ld = r->C,
             .c = pre,
@@ -205,6 +211,7 @@ static enum clrnn_status input_weight_gradients(struct clrnn_launches *l, const 
             .a_ld = ld,
             .b = r->x,
             .b_ld = r->C,
+            .b_rows = r->x_rows,
             .c = r->dweight_ih[d],
             .c_ld = r->C,
         };

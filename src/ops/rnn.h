@@ -20,6 +20,7 @@ struct clrnn_rnn {
     enum clrnn_cell cell;
     enum clrnn_rnn_walk walk;
     bool relu, bias;
+    struct clrnn_buffer *x_rows; // with T 1: x is the data set, and these its rows in the batch
     struct clrnn_buffer *x, *lengths, *weight_ih[2], *weight_hh[2], *bias_ih[2], *bias_hh[2];
     struct clrnn_buffer *y, *gates, *memory; // memory: the lstm's cell
     struct clrnn_buffer *dy, *dx, *dweight_ih[2], *dweight_hh[2], *dbias_ih[2], *dbias_hh[2]; // backward

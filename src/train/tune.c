@@ -46,6 +46,8 @@ static enum clrnn_status save(struct subject *s, struct clrnn_buffer *of)
 {
     struct clrnn_buffer *copy = NULL;
 
+    if (!of)
+        return CLRNN_OK;
     for (size_t i = 0; i < s->count; i++)
         if (s->saved[i].of == of)
             return CLRNN_OK;

@@ -94,8 +94,35 @@ static struct clrnn_buffer *upload(struct clrnn_device *device, const struct sto
     return b;
 }
 
+// The same with its rows in the opposite order, and where each row lies now.
+static struct clrnn_buffer *upload_apart(struct clrnn_device *device, const struct stored *s,
+                                         struct clrnn_buffer **rows)
+{
+    struct stored turned = *s;
+    struct clrnn_buffer *b;
+    int32_t *row = malloc((s->rows + 1) * sizeof(*row));
+
+    turned.data = malloc(s->count * sizeof(*s->data));
+    assert_non_null(row);
+    assert_non_null(turned.data);
+    memcpy(turned.data, s->data, s->count * sizeof(*s->data));
+    for (size_t i = 0; i < s->rows; i++) {
+        row[i] = (int32_t)(s->rows - 1 - i);
+        memcpy(turned.data + s->offset + (size_t)row[i] * s->ld, s->data + s->offset + i * s->ld,
+               s->cols * sizeof(*s->data));
+    }
+    b = upload(device, &turned);
+    assert_int_equal(clrnn_buffer_create(device, CLRNN_U32, s->rows, "rows", rows), CLRNN_OK);
+    assert_int_equal(clrnn_buffer_write_i32(*rows, 0, s->rows, row), CLRNN_OK);
+    free(turned.data);
+    free(row);
+    return b;
+}
+
+enum apart { TOGETHER, A_APART, B_APART };
+
 // Runs one multiply twice and checks every number of C and around it.
-static void check(struct clrnn_device *device, struct clrnn_gemm g, size_t gap, uint64_t seed)
+static void check(struct clrnn_device *device, struct clrnn_gemm g, enum apart apart, size_t gap, uint64_t seed)
 {
     struct clrnn_random r = {.seed = seed};
     struct stored a = make(&r, g.transpose_a ? g.K : g.M, g.transpose_a ? g.M : g.K, g.a_offset, gap, NAN);
@@ -103,12 +130,12 @@ static void check(struct clrnn_device *device, struct clrnn_gemm g, size_t gap, 
     struct stored c = make(&r, g.M, g.N, g.c_offset, gap, sentinel);
     float *got = malloc(c.count * sizeof(*got)), *again = malloc(c.count * sizeof(*again));
     struct clrnn_launches *launches = NULL;
-    char shape[128];
+    char shape[160];
 
     assert_non_null(got);
     assert_non_null(again);
-    snprintf(shape, sizeof(shape), "%ux%ux%u %c%c alpha %g beta %g offsets %zu %zu %zu gap %zu seed %llu",
-             g.M, g.N, g.K, "NT"[g.transpose_a], "NT"[g.transpose_b], (double)g.alpha, (double)g.beta,
+    snprintf(shape, sizeof(shape), "%ux%ux%u %c%c apart %d alpha %g beta %g offsets %zu %zu %zu gap %zu seed %llu",
+             g.M, g.N, g.K, "NT"[g.transpose_a], "NT"[g.transpose_b], (int)apart, (double)g.alpha, (double)g.beta,
              g.a_offset, g.b_offset, g.c_offset, gap, (unsigned long long)seed);
     g.a_ld = (uint32_t)a.ld;
     g.b_ld = (uint32_t)b.ld;
@@ -117,8 +144,8 @@ static void check(struct clrnn_device *device, struct clrnn_gemm g, size_t gap, 
         for (size_t i = 0; i < g.M; i++)
             for (size_t j = 0; j < g.N; j++)
                 c.data[c.offset + i * c.ld + j] = NAN;
-    g.a = upload(device, &a);
-    g.b = upload(device, &b);
+    g.a = apart == A_APART ? upload_apart(device, &a, &g.a_rows) : upload(device, &a);
+    g.b = apart == B_APART ? upload_apart(device, &b, &g.b_rows) : upload(device, &b);
     g.c = upload(device, &c);
     assert_int_equal(clrnn_launches_create(device, &launches), CLRNN_OK);
     assert_int_equal(clrnn_launches_op(launches, "test"), CLRNN_OK);
@@ -161,6 +188,8 @@ static void check(struct clrnn_device *device, struct clrnn_gemm g, size_t gap, 
     clrnn_buffer_destroy(&g.a);
     clrnn_buffer_destroy(&g.b);
     clrnn_buffer_destroy(&g.c);
+    clrnn_buffer_destroy(&g.a_rows);
+    clrnn_buffer_destroy(&g.b_rows);
     free(a.data);
     free(b.data);
     free(c.data);
@@ -195,7 +224,8 @@ static void test_awkward_sizes(void **state)
             g.a_offset = clrnn_random_u32(&r, draw++) % 20;
             g.b_offset = clrnn_random_u32(&r, draw++) % 20;
             g.c_offset = clrnn_random_u32(&r, draw++) % 20;
-            check(device, g, clrnn_random_u32(&r, draw++) % 4, 1000 * round + i);
+            check(device, g, TOGETHER, clrnn_random_u32(&r, draw++) % 4, 1000 * round + i);
+            check(device, g, i % 2 ? A_APART : B_APART, 1, 1000 * round + i);
         }
 }
 
@@ -226,7 +256,8 @@ static void test_shapes_of_training(void **state)
                                    .alpha = 1,
                                    .beta = (float)beta};
 
-            check(device, g, 3 * beta, i);
+            for (enum apart apart = TOGETHER; apart <= B_APART; apart++)
+                check(device, g, apart, 3 * beta, i);
         }
 }
 
@@ -308,10 +339,10 @@ static void test_nothing_to_sum(void **state)
 {
     struct clrnn_device *device = need_device(state);
 
-    check(device, (struct clrnn_gemm){.M = 3, .N = 5, .K = 0, .alpha = 1, .beta = 0.5f}, 2, 1);
-    check(device, (struct clrnn_gemm){.M = 3, .N = 5, .K = 0, .alpha = 1, .beta = 0}, 2, 2);
-    check(device, (struct clrnn_gemm){.M = 0, .N = 5, .K = 4, .alpha = 1, .beta = 0}, 2, 3);
-    check(device, (struct clrnn_gemm){.M = 3, .N = 0, .K = 4, .alpha = 1, .beta = 2}, 2, 4);
+    check(device, (struct clrnn_gemm){.M = 3, .N = 5, .K = 0, .alpha = 1, .beta = 0.5f}, TOGETHER, 2, 1);
+    check(device, (struct clrnn_gemm){.M = 3, .N = 5, .K = 0, .alpha = 1, .beta = 0}, TOGETHER, 2, 2);
+    check(device, (struct clrnn_gemm){.M = 0, .N = 5, .K = 4, .alpha = 1, .beta = 0}, TOGETHER, 2, 3);
+    check(device, (struct clrnn_gemm){.M = 3, .N = 0, .K = 4, .alpha = 1, .beta = 2}, TOGETHER, 2, 4);
 }
 
 int main(void)
