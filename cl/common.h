@@ -3,6 +3,10 @@
 #ifndef CLRNN_CL_COMMON_H
 #define CLRNN_CL_COMMON_H
 
+// One name from two, macros in them replaced first.
+#define JOIN_(a, b) a##b
+#define JOIN(a, b) JOIN_(a, b)
+
 typedef float real;
 typedef float4 real4;
 typedef float8 real8;

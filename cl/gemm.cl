@@ -19,40 +19,17 @@
 //
 // gemm_dot serves few rows against B stored (N, K), where packing B would cost more than multiplying.
 
-#include "common.h"
+#define VW WIDTH
+#include "transpose.h"
 
-#define PASTE_(a, b) a##b
-#define PASTE(a, b) PASTE_(a, b)
-#define vec PASTE(float, WIDTH)
-#define vec_index PASTE(uint, WIDTH)
-#define vec_load PASTE(vload, WIDTH)
-#define vec_store PASTE(vstore, WIDTH)
+#define vec_load JOIN(vload, WIDTH)
+#define vec_store JOIN(vstore, WIDTH)
 #define VECS (PANEL / WIDTH)
 #if PACKED
 #define PANEL_SPACE global
 #else
 #define PANEL_SPACE local
 #endif
-
-// Lanes of a and b in turn, from the lower or the upper halves. log2(WIDTH) rounds of it on rows i and
-// i + WIDTH / 2 transpose a WIDTH x WIDTH block.
-#if WIDTH == 16
-#define ZIP_LO (vec_index)(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
-#define ZIP_HI (vec_index)(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
-#elif WIDTH == 8
-#define ZIP_LO (vec_index)(0, 8, 1, 9, 2, 10, 3, 11)
-#define ZIP_HI (vec_index)(4, 12, 5, 13, 6, 14, 7, 15)
-#else
-#define ZIP_LO (vec_index)(0, 4, 1, 5)
-#define ZIP_HI (vec_index)(2, 6, 3, 7)
-#endif
-
-#define ZIP(to, from)                                                            \
-    _Pragma("unroll") for (int z = 0; z < WIDTH / 2; z++)                        \
-    {                                                                            \
-        to[2 * z] = shuffle2(from[z], from[z + WIDTH / 2], ZIP_LO);              \
-        to[2 * z + 1] = shuffle2(from[z], from[z + WIDTH / 2], ZIP_HI);          \
-    }
 
 // A matrix as stored, from a column on: row i is `ld` after row i - 1, or row index[i] of them.
 struct stored {
@@ -99,26 +76,15 @@ static inline void pack_columns(PANEL_SPACE real *to, struct stored from, uint f
             for (int i = 0; i < WIDTH; i++)
                 row[i] = row_of(from, first + j0 + i);
             for (; k + WIDTH <= rows; k += WIDTH) {
-                vec x[WIDTH], y[WIDTH];
+                vec x[WIDTH];
 
 #pragma unroll
                 for (int i = 0; i < WIDTH; i++)
                     x[i] = vec_load(0, row[i] + k);
-                ZIP(y, x)
-                ZIP(x, y)
-#if WIDTH == 8
-                ZIP(y, x)
-#elif WIDTH == 16
-                ZIP(y, x)
-                ZIP(x, y)
-#endif
+                transpose(x);
 #pragma unroll
                 for (int i = 0; i < WIDTH; i++)
-#if WIDTH == 8
-                    *(PANEL_SPACE vec *)(to + (k + i) * PANEL + j0) = y[i];
-#else
                     *(PANEL_SPACE vec *)(to + (k + i) * PANEL + j0) = x[i];
-#endif
             }
         }
         for (; k < rows; k++)

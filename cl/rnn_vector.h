@@ -16,14 +16,12 @@
 #define vec_at(i, p) ((p)[i])
 #define vec_to(v, i, p) ((p)[i] = (v))
 #else
-#define RNN_JOIN2(a, b) a##b
-#define RNN_JOIN(a, b) RNN_JOIN2(a, b)
-#define vec RNN_JOIN(float, VW)
-#define ivec RNN_JOIN(int, VW)
-#define as_vec RNN_JOIN(as_float, VW)
-#define as_ivec RNN_JOIN(as_int, VW)
-#define vec_at RNN_JOIN(vload, VW)
-#define vec_to RNN_JOIN(vstore, VW)
+#define vec JOIN(float, VW)
+#define ivec JOIN(int, VW)
+#define as_vec JOIN(as_float, VW)
+#define as_ivec JOIN(as_int, VW)
+#define vec_at JOIN(vload, VW)
+#define vec_to JOIN(vstore, VW)
 #endif
 
 #ifdef FP_FAST_FMAF

@@ -127,6 +127,8 @@ enum clrnn_status clrnn_rnn_fwd(struct clrnn_launches *launches, const struct cl
     r.y = clrnn_out(graph, op, RNN_Y);
     r.gates = clrnn_out(graph, op, RNN_GATES);
     r.memory = clrnn_out(graph, op, RNN_CELL);
+    if (clrnn_rnn_single_fits(launches, &r))
+        return clrnn_rnn_single_fwd(launches, &r);
     r.walk = choose_walk(launches, r);
     if (r.walk == CLRNN_WALK_STEPS)
         return clrnn_rnn_steps_fwd(launches, &r);
@@ -279,7 +281,7 @@ enum clrnn_status clrnn_rnn_bwd(struct clrnn_launches *launches, const struct cl
 {
     struct clrnn_rnn r = layer_of(graph, op);
     struct clrnn_rnn_bias bias = {0};
-    bool single;
+    bool single, whole = false;
 
     r.y = clrnn_in(graph, op, RNN_BWD_Y);
     r.gates = clrnn_in(graph, op, RNN_BWD_GATES);
@@ -295,11 +297,16 @@ enum clrnn_status clrnn_rnn_bwd(struct clrnn_launches *launches, const struct cl
     }
 
     single = r.T == 1 && clrnn_on_cpu(launches);
-    r.walk = choose_walk(launches, r);
-    TRY(single                         ? clrnn_rnn_single_bwd(launches, &r)
-        : r.walk == CLRNN_WALK_STEPS ? clrnn_rnn_steps_bwd(launches, &r)
-        : r.walk == CLRNN_WALK_GROUP ? clrnn_rnn_group_bwd(launches, &r)
-                                     : clrnn_rnn_sequence_bwd(launches, &r, &bias));
+    if (single) {
+        TRY(clrnn_rnn_single_bwd(launches, &r, &whole));
+        if (whole)
+            return CLRNN_OK;
+    } else {
+        r.walk = choose_walk(launches, r);
+        TRY(r.walk == CLRNN_WALK_STEPS   ? clrnn_rnn_steps_bwd(launches, &r)
+            : r.walk == CLRNN_WALK_GROUP ? clrnn_rnn_group_bwd(launches, &r)
+                                         : clrnn_rnn_sequence_bwd(launches, &r, &bias));
+    }
     TRY(without_padding(launches, &r));
     TRY(input_weight_gradients(launches, &r));
     if (!single) {

@@ -39,10 +39,14 @@ enum clrnn_status clrnn_rnn_steps_fwd(struct clrnn_launches *l, const struct clr
 /** All steps backward likewise: leaves the gate gradients in place of the gates. */
 enum clrnn_status clrnn_rnn_steps_bwd(struct clrnn_launches *l, const struct clrnn_rnn *rnn);
 
-/** Backward where T is 1, for CPUs: gate gradients, bias gradients and the recurrent weights', which are 0. */
-enum clrnn_status clrnn_rnn_single_bwd(struct clrnn_launches *l, const struct clrnn_rnn *rnn);
+/** A layer of one step, for CPUs. _fits: whether it is small enough to be multiplied in the same launch. Backward
+ *  leaves the gate gradients in place of the gates, the bias gradients, and zeros for the recurrent weights'; and
+ *  says whether that was the whole of it, or the gradients of input and input weights are left to do. */
+bool clrnn_rnn_single_fits(const struct clrnn_launches *l, const struct clrnn_rnn *rnn);
+enum clrnn_status clrnn_rnn_single_fwd(struct clrnn_launches *l, const struct clrnn_rnn *rnn);
+enum clrnn_status clrnn_rnn_single_bwd(struct clrnn_launches *l, const struct clrnn_rnn *rnn, bool *whole);
 
-/** The same in the other walks, for CPUs. _fits: whether the device and the shape are fit for the walk; the
+/** All steps in the other walks, for CPUs. _fits: whether the device and the shape are fit for the walk; the
  *  standard one of the two is what reads the recurrent weights least often. */
 bool clrnn_rnn_sequence_fits(const struct clrnn_launches *l, const struct clrnn_rnn *rnn);
 enum clrnn_rnn_walk clrnn_rnn_sequence_standard(const struct clrnn_launches *l, const struct clrnn_rnn *rnn);

@@ -119,15 +119,3 @@ enum clrnn_status clrnn_rnn_steps_bwd(struct clrnn_launches *l, const struct clr
     }
     return CLRNN_OK;
 }
-
-enum clrnn_status clrnn_rnn_single_bwd(struct clrnn_launches *l, const struct clrnn_rnn *r)
-{
-    const uint32_t width = clrnn_rnn_width(l);
-
-    return clrnn_launch_kernel(
-        l, "rnn", "rnn_single_bwd", DEFINES({"CELL", r->cell}, {"RELU", r->relu}, {"VW", width}),
-        RANGE2((r->H + width - 1) / width, r->D), pointwise_cost(r),
-        ARGS(BUF(r->gates), BUF(r->y), BUF(r->memory), BUF(r->dy), BUF(r->lengths), BUF(r->dbias_ih[0]),
-             BUF(r->dbias_hh[0]), BUF(r->dbias_ih[1]), BUF(r->dbias_hh[1]), BUF(r->dweight_hh[0]),
-             BUF(r->dweight_hh[1]), UINT(r->N), UINT(r->H), UINT(r->D)));
-}

@@ -1,0 +1,353 @@
+// SPDX-License-Identifier: MIT
+// A recurrent layer of one time step on CPUs: small ones whole, their multiplies included, in one launch
+// forward and one backward, since each launch costs as much as such a multiply. Formulas: doc/maths.md.
+//
+// x [N, C], or where x_rows is not NULL, rows x_rows[n] of a data set; y, dy [N, D*H]; gates, cell as in
+// cl/rnn.cl with T 1. The recurrent weights meet a state of zeros: they take no part.
+//
+// Defines: CELL 0 rnn, 1 lstm, 2 gru; RELU (rnn); VW 4, 8 or 16; PARTS, vectors of units of a forward item
+// (lstm, gru: 1).
+#include "rnn_cell.h"
+#include "transpose.h"
+
+// The tile of sums in registers: 24 vectors of 32 registers with AVX-512, else 12 of 16.
+#if VW == 16
+#define SUMS 24
+#define P 4 // vectors side by side in backward's multiplies
+#else
+#define SUMS 12
+#define P 2
+#endif
+#define V (PARTS * (int)GATES) // vectors side by side in forward's multiply
+#define ROWS (SUMS / V > 6 ? 6 : SUMS / V)
+#define ROWS_BWD (SUMS / P) // of a batch, in the gradient of x
+#define UNITS 4             // rows of the weights, in their gradient
+
+static inline size_t sample(global const uint *x_rows, uint n)
+{
+    return x_rows ? x_rows[n] : n;
+}
+
+// ---------------------------------------------------------------- forward
+
+// to [C, V, VW], one of the V vectors: rows w [units, C], turned; 0 where there is no unit.
+static inline void turn_weights(global const real *w, uint units, uint C, local real *to)
+{
+    uint k = 0;
+
+    for (; units >= VW && k + VW <= C; k += VW) {
+        vec block[VW];
+
+#pragma unroll
+        for (int i = 0; i < VW; i++)
+            block[i] = vec_at(0, w + (size_t)i * C + k);
+        transpose(block);
+#pragma unroll
+        for (int i = 0; i < VW; i++)
+            vec_to(block[i], 0, to + (k + i) * V * VW);
+    }
+    for (; k < C; k++)
+        for (uint i = 0; i < VW; i++)
+            to[k * V * VW + i] = i < units ? w[(size_t)i * C + k] : 0.0f;
+}
+
+// Biases of units j and on: those of input and hidden state added up, but for gru's n, whose parts stay apart.
+static inline void load_biases(global const real *ih, global const real *hh, uint j, uint H, vec bias[4])
+{
+    for (int g = 0; g < 4; g++)
+        bias[g] = 0.0f;
+    for (int g = 0; ih && g < (CELL == 0 ? 1 : 4); g++) {
+        if (CELL != 2 || g < 3)
+            bias[g] += load_units(ih + g * H, j, H);
+        if (CELL != 2 || g != 2)
+            bias[g] += load_units(hh + min(g, (int)GATES - 1) * H, j, H);
+    }
+}
+
+// Activations of units j and on of a row from what its input gives; what they leave behind. The row's y,
+// gates and cell; the last two may be NULL.
+static inline void finish_row(const vec in[GATES], const vec bias[4], global real *y, global real *gates, global real *cell,
+                              uint j, uint H)
+{
+#if CELL == 0
+    store_units(rnn_activation(in[0] + bias[0]), y, j, H);
+#else
+    const vec zero = 0.0f;
+    vec a[4];
+
+    for (int g = 0; g < 4; g++)
+        a[g] = g < (int)GATES ? in[g] + bias[g] : bias[g];
+#if CELL == 1
+    const vec now = lstm_cell(a, zero);
+
+    if (cell)
+        store_units(now, cell, j, H);
+    store_units(a[3] * tanh_vec(now), y, j, H);
+#else
+    store_units(gru_cell(a, zero), y, j, H);
+#endif
+    for (int g = 0; gates && g < 4; g++)
+        store_units(a[g], gates + g * H, j, H);
+#endif
+}
+
+// An item makes PARTS vectors of units, id 0, of `share` rows, id 1, of a direction, id 2. Biases, gates and
+// cell may be NULL. panel: C * V * VW numbers.
+kernel void rnn_single_fwd(global const real *x, global const uint *x_rows, global const real *w0,
+                           global const real *w1, global const real *bias_ih0, global const real *bias_hh0,
+                           global const real *bias_ih1, global const real *bias_hh1, global real *gates,
+                           global real *cell, global real *y, uint N, uint C, uint H, uint D, uint share,
+                           local real *panel)
+{
+    const uint j0 = get_global_id(0) * PARTS * VW, first = get_global_id(1) * share, last = min(N, first + share);
+    const size_t d = get_global_id(2);
+    if (j0 >= H || first >= N || d >= D)
+        return;
+
+    vec bias[PARTS][4];
+
+    for (uint p = 0; p < PARTS; p++) {
+        const uint j = j0 + p * VW, units = j < H ? H - j : 0;
+
+        if (units)
+            load_biases(d ? bias_ih1 : bias_ih0, d ? bias_hh1 : bias_hh0, j, H, bias[p]);
+        for (uint g = 0; g < GATES; g++)
+            turn_weights((d ? w1 : w0) + ((size_t)g * H + (units ? j : 0)) * C, units, C, panel + (p * GATES + g) * VW);
+    }
+    for (uint n = first; n < last; n += ROWS) {
+        global const real *row[ROWS]; // those past the last are the last once more, and are dropped
+        vec sum[ROWS][V];
+
+#pragma unroll
+        for (int r = 0; r < ROWS; r++) {
+            row[r] = x + sample(x_rows, min(n + r, last - 1)) * C;
+#pragma unroll
+            for (int v = 0; v < V; v++)
+                sum[r][v] = 0.0f;
+        }
+        for (uint k = 0; k < C; k++) {
+            vec w[V];
+
+#pragma unroll
+            for (int v = 0; v < V; v++)
+                w[v] = vec_at(v, panel + k * V * VW);
+#pragma unroll
+            for (int r = 0; r < ROWS; r++) {
+                const vec one = row[r][k];
+
+#pragma unroll
+                for (int v = 0; v < V; v++)
+                    sum[r][v] = FMA(one, w[v], sum[r][v]);
+            }
+        }
+        for (uint r = 0; r < min((uint)ROWS, last - n); r++)
+            for (uint p = 0; p < PARTS && j0 + p * VW < H; p++) {
+                const size_t at = n + r;
+
+                finish_row(sum[r] + p * GATES, bias[p], y + at * D * H + d * H,
+                           gates ? gates + (d * N + at) * 4 * H : gates, cell ? cell + (d * N + at) * H : cell,
+                           j0 + p * VW, H);
+            }
+    }
+}
+
+// ---------------------------------------------------------------- backward
+
+#define RUN 32 // rows summed before their sum is added to the others': rounding grows with RUN and N / RUN
+
+// What backward reads and writes; gradients that are not wanted are NULL, the second direction's last.
+struct backward {
+    global const real *x, *y, *cell, *dy, *w[2];
+    global const uint *x_rows;
+    global const int *lengths;
+    global real *gates, *db_ih[2], *db_hh[2], *dw_ih[2], *dw_hh[2], *dx, *through;
+    uint N, C, H, D;
+};
+
+// Gradients of the gates of units j and on in row n.
+static inline void gate_gradients(const struct backward *b, size_t d, size_t n, uint j, vec da[RESERVE])
+{
+    const uint H = b->H;
+    const size_t ld = b->D * H;
+    const bool padding = b->lengths && b->lengths[n] < 1;
+    const vec zero = 0.0f, dh = load_units(b->dy + n * ld + d * H, j, H);
+#if CELL == 0
+    da[0] = rnn_gradient(dh, load_units(b->y + n * ld + d * H, j, H));
+#else
+    global real *gate = b->gates + (d * b->N + n) * RESERVE * H;
+    vec a[RESERVE];
+
+    for (uint g = 0; g < RESERVE; g++)
+        a[g] = load_units(gate + g * H, j, H);
+#if CELL == 1
+    lstm_gradient(dh, zero, load_units(b->cell + (d * b->N + n) * H, j, H), zero, a, da);
+#else
+    gru_gradient(dh, zero, a, da);
+#endif
+#endif
+    for (uint g = 0; g < RESERVE; g++)
+        da[g] = padding ? zero : da[g];
+}
+
+// Gate gradients of VW units in all rows, their sums, and zeros for the recurrent weights.
+static void unit_gradients(const struct backward *b, size_t d, uint j)
+{
+    const uint N = b->N, H = b->H;
+    const vec zero = 0.0f;
+    vec sum[RESERVE], part[RESERVE];
+
+    for (uint g = 0; g < RESERVE; g++)
+        sum[g] = part[g] = zero;
+    for (size_t n = 0; n < N; n++) {
+        vec da[RESERVE];
+
+        gate_gradients(b, d, n, j, da);
+        for (uint g = 0; g < RESERVE; g++) {
+            store_units(da[g], b->gates + ((d * N + n) * RESERVE + g) * H, j, H);
+            part[g] += da[g];
+            if (n % RUN == RUN - 1) {
+                sum[g] += part[g];
+                part[g] = zero;
+            }
+        }
+    }
+    for (uint g = 0; g < GATES; g++) {
+        const uint hidden = CELL == 2 && g == 2 ? 3 : g; // gru: the hidden side's n
+
+        if (b->db_ih[d])
+            store_units(sum[g] + part[g], b->db_ih[d] + g * H, j, H);
+        if (b->db_hh[d])
+            store_units(sum[hidden] + part[hidden], b->db_hh[d] + g * H, j, H);
+        for (uint i = j; b->dw_hh[d] && i < min(j + VW, H); i++)
+            for (uint k = 0; k < H; k += VW)
+                store_units(zero, b->dw_hh[d] + ((size_t)g * H + i) * H, k, H);
+    }
+}
+
+// to[i, 0..columns) (+)= sum over k < K of a[i * a_row + k * a_step] times row k of b, from column c on: `rows` <=
+// ROWS of it, at most `vectors` vectors. Row k of b: b_ld after row k - 1, or row index[k].
+static inline __attribute__((always_inline)) void product(const int tile, const int vectors, uint rows,
+                                                          global const real *a, size_t a_row, size_t a_step,
+                                                          global const real *b, size_t b_ld,
+                                                          global const uint *index, uint K, uint c, uint columns,
+                                                          bool add, global real *to)
+{
+    vec sum[SUMS];
+
+#pragma unroll
+    for (int i = 0; i < SUMS; i++)
+        if (i < tile * vectors)
+            sum[i] = 0.0f;
+    for (uint k = 0; k < K; k++) {
+        global const real *row = b + sample(index, k) * b_ld;
+        vec v[P];
+
+#pragma unroll
+        for (int p = 0; p < P; p++)
+            if (p < vectors)
+                v[p] = vectors == 1 ? load_units(row, c, columns) : vec_at(p, row + c);
+#pragma unroll
+        for (int i = 0; i < SUMS; i++)
+            if (i < tile) {
+                const vec x = a[min((uint)i, rows - 1) * a_row + k * a_step];
+
+#pragma unroll
+                for (int p = 0; p < P; p++)
+                    if (p < vectors)
+                        sum[i * vectors + p] = FMA(x, v[p], sum[i * vectors + p]);
+            }
+    }
+#pragma unroll
+    for (int i = 0; i < SUMS; i++)
+        if (i < tile * vectors && i / vectors < (int)rows) {
+            global real *out = to + (size_t)(i / vectors) * columns;
+            const uint at = c + i % vectors * VW;
+
+            store_units(add ? load_units(out, at, columns) + sum[i] : sum[i], out, at, columns);
+        }
+}
+
+// The same for all columns of b.
+static inline __attribute__((always_inline)) void product_rows(const int tile, uint rows, global const real *a,
+                                                               size_t a_row, size_t a_step,
+                                                               global const real *b, size_t b_ld,
+                                                               global const uint *index, uint K, uint columns,
+                                                               bool add, global real *to)
+{
+    uint c = 0;
+
+    for (; c + P * VW <= columns; c += P * VW)
+        product(tile, P, rows, a, a_row, a_step, b, b_ld, index, K, c, columns, add, to);
+    for (; c < columns; c += VW)
+        product(tile, 1, rows, a, a_row, a_step, b, b_ld, index, K, c, columns, add, to);
+}
+
+// The input weights' gradients of VW units, whose gate gradients are in memory.
+static void weight_gradients(const struct backward *b, size_t d, uint j)
+{
+    const uint H = b->H, last = min(j + VW, H);
+
+    for (uint g = 0; g < GATES; g++)
+        for (uint i = j; i < last; i += UNITS)
+            product_rows(UNITS, min((uint)UNITS, last - i), b->gates + (d * b->N * RESERVE + g) * H + i, 1,
+                         (size_t)RESERVE * H, b->x, b->C, b->x_rows, b->N, b->C, false,
+                         b->dw_ih[d] + ((size_t)g * H + i) * b->C);
+}
+
+#if CELL == 0
+// The gradient of ROWS_BWD rows of x. Their gate gradients are found once more, into through [N, D, H]: those
+// that other items leave in `gates` may not be there yet.
+static void input_gradients(const struct backward *b, uint first)
+{
+    const uint rows = min((uint)ROWS_BWD, b->N - first), H = b->H;
+    global real *da = b->through + (size_t)first * b->D * H;
+
+    for (uint r = 0; r < rows; r++)
+        for (size_t d = 0; d < b->D; d++)
+            for (uint j = 0; j < H; j += VW) {
+                vec one[1];
+
+                gate_gradients(b, d, first + r, j, one);
+                store_units(one[0], da + (r * b->D + d) * H, j, H);
+            }
+    for (size_t d = 0; d < b->D; d++)
+        product_rows(ROWS_BWD, rows, da + d * H, b->D * H, 1, b->w[d], b->C, 0, H, b->C, d > 0,
+                     b->dx + (size_t)first * b->C);
+}
+#endif
+
+// Of each direction VW units an item; after these, ROWS_BWD rows of dx an item (rnn). gates: activations in
+// (rnn: nothing), their gradients out. lengths may be NULL, and is where dw_ih or dx is not.
+kernel void rnn_single_bwd(global const real *x, global const uint *x_rows, global const real *w0,
+                           global const real *w1, global real *gates, global const real *y,
+                           global const real *cell, global const real *dy, global const int *lengths,
+                           global real *db_ih0, global real *db_hh0, global real *db_ih1, global real *db_hh1,
+                           global real *dw_ih0, global real *dw_ih1, global real *dw_hh0, global real *dw_hh1,
+                           global real *dx, global real *through, uint N, uint C, uint H, uint D)
+{
+    const struct backward b = {x,    y,
+                               cell, dy,
+                               {w0, w1},
+                               x_rows,
+                               lengths,
+                               gates,
+                               {db_ih0, db_ih1},
+                               {db_hh0, db_hh1},
+                               {dw_ih0, dw_ih1},
+                               {dw_hh0, dw_hh1},
+                               dx,   through,
+                               N,    C,
+                               H,    D};
+    const uint blocks = (H + VW - 1) / VW, id = get_global_id(0);
+
+    if (id < blocks * D) {
+        unit_gradients(&b, id / blocks, id % blocks * VW);
+        if (b.dw_ih[id / blocks])
+            weight_gradients(&b, id / blocks, id % blocks * VW);
+        return;
+    }
+#if CELL == 0
+    if (dx && (id - blocks * D) * ROWS_BWD < N)
+        input_gradients(&b, (id - blocks * D) * ROWS_BWD);
+#endif
+}
