@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Picks a batch out of a data set: gathers samples, makes them time-major, normalises, blanks padding.
-// Needs -DCOPY (whether x is wanted: who reads it may pick it up by itself) -DTOKENS (x holds ints) -DTARGET (0 none,
+// Needs -DTOKENS (x holds ints) -DTARGET (0 none,
 // 1 ints, 2 reals) -DTARGET_STEPS (one for each step).
 #include "vector.h"
 
@@ -36,8 +36,7 @@ kernel void feed(global const x_type *x, global const target_type *y, global con
         const int length = lengths != 0 ? min(lengths[s], (int)T) : (int)T;
         const bool valid = (int)t < length;
 
-#if !COPY
-#elif TOKENS
+#if TOKENS
         for (uint c = start; c < stop; c++)
             out_x[r * C + c] = valid ? x[source * C + c] : -1;
 #else

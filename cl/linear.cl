@@ -57,12 +57,13 @@ kernel void linear_fwd(global const real *x, global const int *lengths, global c
     }
 }
 
-kernel void linear_dx(global const real *dy, global const int *lengths, global const real *weight,
-                      global real *dx, uint rows, uint N, uint C, uint O, uint chunk)
+// dx, `chunk` numbers of it.
+static inline void input_gradient(global const real *dy, global const int *lengths, global const real *weight,
+                                  global real *dx, uint rows, uint N, uint C, uint chunk, uint item)
 {
-    const size_t count = (size_t)rows * C, last = min(count, ((size_t)get_global_id(0) + 1) * chunk);
+    const size_t count = (size_t)rows * C, last = min(count, ((size_t)item + 1) * chunk);
 
-    for (size_t e = (size_t)get_global_id(0) * chunk; e < last;) {
+    for (size_t e = (size_t)item * chunk; e < last;) {
         const uint r = (uint)e / C, start = (uint)(e - (size_t)r * C);
         const uint stop = (uint)min((size_t)C, start + (last - e));
         const bool valid = row_valid(lengths, N, r);
@@ -71,9 +72,8 @@ kernel void linear_dx(global const real *dy, global const int *lengths, global c
             realv sum = 0.0f;
 
             if (valid)
-                for (uint o = 0; o < O; o++)
-                    sum =
-                        fma((realv)(dy[(size_t)r * O + o]), load(weight + (size_t)o * C + c, stop - c), sum);
+                for (uint o = 0; o < OUTPUTS; o++)
+                    sum = fma((realv)(dy[(size_t)r * OUTPUTS + o]), load(weight + (size_t)o * C + c, stop - c), sum);
             store(sum, dx + (size_t)r * C + c, stop - c);
         }
         e += stop - start;
@@ -98,12 +98,11 @@ static inline void bias_gradient(global const int *lengths, global const real *d
     }
 }
 
-// dweight [blocks, OUTPUTS, C] and dbias [blocks, OUTPUTS] (or NULL): sums over the rows of a block.
-kernel void linear_dweight(global const real *x, global const int *lengths, global const real *dy,
-                           global real *dweight, global real *dbias, uint rows, uint N, uint C,
-                           uint block_rows)
+// dweight [blocks, OUTPUTS, C] and dbias [blocks, OUTPUTS] (or NULL), WIDTH columns of a block: sums over its rows.
+static inline void weight_gradient(global const real *x, global const int *lengths, global const real *dy,
+                                   global real *dweight, global real *dbias, uint rows, uint N, uint C, uint c,
+                                   uint block, uint block_rows)
 {
-    const uint c = get_global_id(0) * WIDTH, block = get_global_id(1);
     const uint first = block * block_rows, last = min(rows, first + block_rows);
     total sum[OUTPUTS];
 
@@ -128,4 +127,19 @@ kernel void linear_dweight(global const real *x, global const int *lengths, glob
         store(sum[o].sum, dweight + ((size_t)block * OUTPUTS + o) * C + c, C - c);
     if (c == 0 && dbias != 0)
         bias_gradient(lengths, dy, dbias + (size_t)block * OUTPUTS, first, last, N);
+}
+
+// Few outputs, all of backward: dx_items items make dx, the others the gradients of weight and bias, `columns` of
+// them a block of rows. Outputs may be NULL; then dx_items is 0, or nobody comes after them.
+kernel void linear_bwd(global const real *x, global const int *lengths, global const real *weight,
+                       global const real *dy, global real *dx, global real *dweight, global real *dbias, uint rows,
+                       uint N, uint C, uint dx_items, uint chunk, uint columns, uint block_rows)
+{
+    const uint item = get_global_id(0);
+
+    if (item < dx_items)
+        input_gradient(dy, lengths, weight, dx, rows, N, C, chunk, item);
+    else if (dweight != 0 || dbias != 0)
+        weight_gradient(x, lengths, dy, dweight, dbias, rows, N, C, (item - dx_items) % columns * WIDTH,
+                        (item - dx_items) / columns, block_rows);
 }

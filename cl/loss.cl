@@ -44,6 +44,7 @@ typedef struct {
     global const real *x;
     global const int *lengths;
     global const target_type *target;
+    global const uint *index; // row r's target is number index[r]; NULL: number r
     global const real *weight;
     global real *dx;
     uint rows, N, C;
@@ -63,12 +64,19 @@ static inline void add(record_sums *s, uint field, real v)
     s->sum[field] = sum;
 }
 
+static inline target_type target_of(const task *t, uint r)
+{
+    return t->target[t->index != 0 ? t->index[r] : r];
+}
+
 static inline bool row_counts(const task *t, uint r)
 {
     if (!row_valid(t->lengths, t->N, r))
         return false;
 #if CLASSES
-    return t->target[r] != t->ignore && t->target[r] >= 0 && (uint)t->target[r] < t->C;
+    const int target = target_of(t, r);
+
+    return target != t->ignore && target >= 0 && (uint)target < t->C;
 #else
     return true;
 #endif
@@ -78,7 +86,7 @@ static inline bool row_counts(const task *t, uint r)
 static inline real row_weight(const task *t, uint r)
 {
 #if CLASSES
-    return t->weight != 0 ? t->weight[t->target[r]] : 1.0f;
+    return t->weight != 0 ? t->weight[target_of(t, r)] : 1.0f;
 #else
     return 1.0f;
 #endif
@@ -106,7 +114,7 @@ static inline void class_row(const task *t, uint r, real whole, record_sums *s, 
     global const real *x = t->x + (size_t)r * t->C;
     const bool counts = row_counts(t, r);
     const uint end = counts ? t->C : 0;
-    const int own = counts ? t->target[r] : -1;
+    const int own = counts ? target_of(t, r) : -1;
     const real own_weight = counts ? row_weight(t, r) : 0.0f, own_x = counts ? x[own] : 0.0f;
     const bool smooth = t->smoothing > 0.0f;
     const real share = t->smoothing / (real)t->C;
@@ -185,7 +193,7 @@ static inline void real_row(const task *t, uint r, real whole, record_sums *s)
         return;
     }
     x = t->x[r];
-    y = t->target[r];
+    y = target_of(t, r);
     add(s, RECORD_WEIGHT, 1.0f);
     add(s, RECORD_COUNT, 1.0f);
 #if LOSS_KIND == BCE_WITH_LOGITS
@@ -248,12 +256,12 @@ static inline void loss_of_rows(const task *t, uint first, uint last, real whole
 #define TASK \
     (task) \
     { \
-        x, lengths, target, weight, dx, rows, N, C, smoothing, ignore \
+        x, lengths, target, index, weight, dx, rows, N, C, smoothing, ignore \
     }
 
 // record [slots, RECORD_FIELDS]; a slot out of range writes nowhere. One team works.
 kernel void loss_whole(global const real *x, global const int *lengths, global const target_type *target,
-                       global const real *weight, global real *dx, uint rows, uint N, uint C, real smoothing,
+                       global const uint *index, global const real *weight, global real *dx, uint rows, uint N, uint C, real smoothing,
                        int ignore, global const uint *counter, uint slots, global real *record,
                        local real *room)
 {
@@ -266,10 +274,10 @@ kernel void loss_whole(global const real *x, global const int *lengths, global c
 
 // weights [blocks].
 kernel void loss_weights(global const int *lengths, global const target_type *target,
-                         global const real *weight, uint rows, uint N, uint C, int ignore,
+                         global const uint *index, global const real *weight, uint rows, uint N, uint C, int ignore,
                          global real *weights, uint block_rows, local real *room)
 {
-    const task t = {0, lengths, target, weight, 0, rows, N, C, 0.0f, ignore};
+    const task t = {0, lengths, target, index, weight, 0, rows, N, C, 0.0f, ignore};
     const uint first = TEAM * block_rows;
     real sum;
 
@@ -280,7 +288,7 @@ kernel void loss_weights(global const int *lengths, global const target_type *ta
 
 // sums [blocks, SUMS].
 kernel void loss_rows(global const real *x, global const int *lengths, global const target_type *target,
-                      global const real *weight, global real *dx, uint rows, uint N, uint C, real smoothing,
+                      global const uint *index, global const real *weight, global real *dx, uint rows, uint N, uint C, real smoothing,
                       int ignore, global const real *weights, uint blocks, global real *sums, uint block_rows,
                       local real *room)
 {

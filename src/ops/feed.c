@@ -13,10 +13,12 @@ enum clrnn_status clrnn_feed(struct clrnn_launches *launches, const struct clrnn
     struct clrnn_buffer *out_x = clrnn_out(graph, op, FEED_OUT_X);
     const int target = !op->feed.target ? 0 : op->feed.target_real ? 2 : 1;
 
+    if (!out_x) // nothing is copied: who reads picks its rows up
+        return CLRNN_OK;
     return clrnn_launch_kernel(
         launches, "feed", "feed",
         DEFINES({"WIDTH", s.width}, {"TOKENS", op->feed.tokens}, {"TARGET", target},
-                {"TARGET_STEPS", op->feed.target_steps}, {"COPY", out_x != NULL}),
+                {"TARGET_STEPS", op->feed.target_steps}),
         cpu ? s.range : RANGE1(rows * C), clrnn_op_cost(graph, op),
         ARGS(BUF(clrnn_in(graph, op, FEED_X)), BUF(clrnn_in(graph, op, FEED_Y)),
              BUF(clrnn_in(graph, op, FEED_LENGTHS)), BUF(clrnn_in(graph, op, FEED_INDEX)),

@@ -105,31 +105,42 @@ enum clrnn_status clrnn_graph_op(struct clrnn_graph *graph, enum clrnn_op_kind k
 
 // ---------------------------------------------------------------- a batch without a copy
 
-static bool only_recurrent_read(const struct clrnn_graph *graph, int x)
+static bool picks_up(const struct clrnn_op *op, int slot)
 {
-    for (size_t i = 0; i < graph->op_count; i++) {
-        const struct clrnn_op *op = &graph->op[i];
-        const bool recurrent = op->kind == CLRNN_OP_RNN_FWD || op->kind == CLRNN_OP_RNN_BWD;
+    return op->kind == CLRNN_OP_LOSS ? slot == LOSS_TARGET
+                                     : (op->kind == CLRNN_OP_RNN_FWD || op->kind == CLRNN_OP_RNN_BWD) && slot == RNN_X;
+}
 
+static bool all_pick_up(const struct clrnn_graph *graph, int id)
+{
+    if (id < 0)
+        return true;
+    for (size_t i = 0; i < graph->op_count; i++)
         for (int k = 0; k < CLRNN_OP_MAX_IN; k++)
-            if (op->in[k] == x && !(recurrent && k == RNN_X))
+            if (graph->op[i].in[k] == id && !picks_up(&graph->op[i], k))
                 return false;
-    }
-    return true;
+    return !graph->tensor[id].keep;
+}
+
+static void spare(struct clrnn_graph *graph, int id, int source, int index)
+{
+    if (id < 0)
+        return;
+    graph->tensor[id].rows_of = source;
+    graph->tensor[id].rows_index = index;
 }
 
 void clrnn_graph_spare_copy(struct clrnn_graph *graph, const struct clrnn_device *device)
 {
     for (size_t i = 0; i < graph->op_count && clrnn_device_gathers(device); i++) {
         const struct clrnn_op *op = &graph->op[i];
-        const int x = op->out[FEED_OUT_X];
 
-        if (op->kind == CLRNN_OP_FEED && op->T == 1 && op->feed.T_data == 1 && !op->feed.tokens &&
-            op->in[FEED_MEAN] == CLRNN_NONE && op->in[FEED_LENGTHS] == CLRNN_NONE && !graph->tensor[x].keep &&
-            only_recurrent_read(graph, x)) {
-            graph->tensor[x].rows_of = op->in[FEED_X];
-            graph->tensor[x].rows_index = op->in[FEED_INDEX];
-        }
+        if (op->kind != CLRNN_OP_FEED || op->T > 1 || op->feed.T_data > 1 || op->feed.tokens ||
+            op->in[FEED_MEAN] != CLRNN_NONE || op->in[FEED_LENGTHS] != CLRNN_NONE ||
+            !all_pick_up(graph, op->out[FEED_OUT_X]) || !all_pick_up(graph, op->out[FEED_OUT_Y]))
+            continue;
+        spare(graph, op->out[FEED_OUT_X], op->in[FEED_X], op->in[FEED_INDEX]);
+        spare(graph, op->out[FEED_OUT_Y], op->in[FEED_Y], op->in[FEED_INDEX]);
     }
 }
 

@@ -59,9 +59,9 @@ enum clrnn_status clrnn_graph_place(struct clrnn_graph *graph, struct clrnn_devi
                                     struct clrnn_buffer **arena);
 
 /**
- * Spares the copy of a batch's x where each reader can pick up its rows from the data set: real numbers as they
- * are, one step, no padding, read by recurrent layers on a device that multiplies rows which lie apart.
- * Before clrnn_graph_place.
+ * Spares the copy of a batch where each reader can pick up its rows from the data set: real numbers as they are,
+ * one step, no padding, read by recurrent layers on a device that multiplies rows which lie apart, and by the
+ * loss. Before clrnn_graph_place.
  */
 void clrnn_graph_spare_copy(struct clrnn_graph *graph, const struct clrnn_device *device);
 
@@ -73,6 +73,16 @@ static inline struct clrnn_buffer *clrnn_in(const struct clrnn_graph *g, const s
 static inline struct clrnn_buffer *clrnn_out(const struct clrnn_graph *g, const struct clrnn_op *op, int slot)
 {
     return op->out[slot] < 0 ? NULL : g->tensor[op->out[slot]].buffer;
+}
+
+/** The same with the rows to pick up, [N] of them, in *index; NULL there where they follow each other. */
+static inline struct clrnn_buffer *clrnn_rows(const struct clrnn_graph *g, const struct clrnn_op *op, int slot,
+                                              struct clrnn_buffer **index)
+{
+    const struct clrnn_tensor *t = op->in[slot] < 0 ? NULL : &g->tensor[op->in[slot]];
+
+    *index = t && t->rows_of >= 0 ? g->tensor[t->rows_index].buffer : NULL;
+    return *index ? g->tensor[t->rows_of].buffer : clrnn_in(g, op, slot);
 }
 
 #endif

@@ -56,44 +56,34 @@ enum clrnn_status clrnn_linear_fwd(struct clrnn_launches *launches, const struct
 
 // ---------------------------------------------------------------- backward
 
-static enum clrnn_status dx_few(struct clrnn_launches *l, const struct clrnn_graph *g,
-                                const struct clrnn_op *op)
-{
-    const uint32_t rows = op->T * op->N, O = op->linear.O;
-    const struct clrnn_split s = clrnn_split_elements(l, rows, op->C, true);
-    const double elements = (double)rows * op->C;
-
-    return clrnn_launch_kernel(
-        l, "linear", "linear_dx", DEFINES({"WIDTH", s.width}), s.range,
-        (struct clrnn_cost){2 * elements * O, 4 * (elements + (double)(rows + op->C) * O)},
-        ARGS(BUF(clrnn_in(g, op, LINEAR_BWD_DY)), BUF(clrnn_in(g, op, LINEAR_BWD_LENGTHS)),
-             BUF(clrnn_in(g, op, LINEAR_BWD_WEIGHT)), BUF(clrnn_out(g, op, LINEAR_DX)), UINT(rows),
-             UINT(op->N), UINT(op->C), UINT(O), UINT(s.chunk)));
-}
-
-static enum clrnn_status dweight_few(struct clrnn_launches *l, const struct clrnn_graph *g,
-                                     const struct clrnn_op *op)
+static enum clrnn_status bwd_few(struct clrnn_launches *l, const struct clrnn_graph *g,
+                                 const struct clrnn_op *op)
 {
     const uint32_t rows = op->T * op->N, O = op->linear.O, C = op->C;
-    const struct clrnn_split s = clrnn_split_columns(l, rows, C);
+    struct clrnn_buffer *dx = clrnn_out(g, op, LINEAR_DX);
     struct clrnn_buffer *dweight = clrnn_out(g, op, LINEAR_DWEIGHT), *dbias = clrnn_out(g, op, LINEAR_DBIAS);
     struct clrnn_buffer *dweight_blocks = dweight, *dbias_blocks = dbias;
-    const double elements = (double)rows * C;
+    const struct clrnn_split to_x = clrnn_split_elements(l, rows, C, true);
+    const struct clrnn_split to_weight = clrnn_split_columns(l, rows, C);
+    const uint32_t dx_items = dx ? to_x.teams : 0, columns = (C + to_x.width - 1) / to_x.width;
+    const uint32_t items = dx_items + (dweight || dbias ? columns * to_weight.teams : 0);
 
-    if (s.teams > 1 && dweight != NULL)
-        TRY(clrnn_launches_scratch(l, (size_t)s.teams * O * C, &dweight_blocks));
-    if (s.teams > 1 && dbias != NULL)
-        TRY(clrnn_launches_scratch(l, (size_t)s.teams * O, &dbias_blocks));
-    TRY(clrnn_launch_kernel(l, "linear", "linear_dweight", DEFINES({"WIDTH", s.width}, {"OUTPUTS", O}),
-                            s.range,
-                            (struct clrnn_cost){2 * elements * O, 4 * (elements + (double)(rows + C) * O)},
+    if (items == 0)
+        return CLRNN_OK;
+    if (to_weight.teams > 1 && dweight != NULL)
+        TRY(clrnn_launches_scratch(l, (size_t)to_weight.teams * O * C, &dweight_blocks));
+    if (to_weight.teams > 1 && dbias != NULL)
+        TRY(clrnn_launches_scratch(l, (size_t)to_weight.teams * O, &dbias_blocks));
+    TRY(clrnn_launch_kernel(l, "linear", "linear_bwd", DEFINES({"WIDTH", to_x.width}, {"OUTPUTS", O}), RANGE1(items),
+                            clrnn_op_cost(g, op),
                             ARGS(BUF(clrnn_in(g, op, LINEAR_BWD_X)), BUF(clrnn_in(g, op, LINEAR_BWD_LENGTHS)),
-                                 BUF(clrnn_in(g, op, LINEAR_BWD_DY)), BUF(dweight_blocks), BUF(dbias_blocks),
-                                 UINT(rows), UINT(op->N), UINT(C), UINT(s.chunk))));
-    if (s.teams > 1 && dweight != NULL)
-        TRY(clrnn_launch_block_sum(l, dweight_blocks, 0, s.teams, O * C, dweight));
-    if (s.teams > 1 && dbias != NULL)
-        TRY(clrnn_launch_block_sum(l, dbias_blocks, 0, s.teams, O, dbias));
+                                 BUF(clrnn_in(g, op, LINEAR_BWD_WEIGHT)), BUF(clrnn_in(g, op, LINEAR_BWD_DY)), BUF(dx),
+                                 BUF(dweight_blocks), BUF(dbias_blocks), UINT(rows), UINT(op->N), UINT(C),
+                                 UINT(dx_items), UINT(to_x.chunk), UINT(columns), UINT(to_weight.chunk))));
+    if (to_weight.teams > 1 && dweight != NULL)
+        TRY(clrnn_launch_block_sum(l, dweight_blocks, 0, to_weight.teams, O * C, dweight));
+    if (to_weight.teams > 1 && dbias != NULL)
+        TRY(clrnn_launch_block_sum(l, dbias_blocks, 0, to_weight.teams, O, dbias));
     return CLRNN_OK;
 }
 
@@ -121,11 +111,8 @@ enum clrnn_status clrnn_linear_bwd(struct clrnn_launches *launches, const struct
     struct clrnn_buffer *dweight = clrnn_out(graph, op, LINEAR_DWEIGHT);
     struct clrnn_buffer *dbias = clrnn_out(graph, op, LINEAR_DBIAS);
 
-    if (O <= FEW_OUTPUTS) {
-        if (dx != NULL)
-            TRY(dx_few(launches, graph, op));
-        return dweight != NULL || dbias != NULL ? dweight_few(launches, graph, op) : CLRNN_OK;
-    }
+    if (O <= FEW_OUTPUTS)
+        return bwd_few(launches, graph, op);
     TRY(mask(launches, op, O, lengths, &dy));
     if (dx != NULL)
         TRY(clrnn_launch_gemm(launches, &(struct clrnn_gemm){.M = rows,

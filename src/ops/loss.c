@@ -29,7 +29,7 @@ enum clrnn_status clrnn_loss(struct clrnn_launches *launches, const struct clrnn
     const struct clrnn_split s = split_loss(launches, op, cooperate);
     const uint32_t rows = op->T * op->N;
     struct clrnn_buffer *x = clrnn_in(graph, op, LOSS_X), *lengths = clrnn_in(graph, op, LOSS_LENGTHS);
-    struct clrnn_buffer *target = clrnn_in(graph, op, LOSS_TARGET),
+    struct clrnn_buffer *index, *target = clrnn_rows(graph, op, LOSS_TARGET, &index),
                         *weight = clrnn_in(graph, op, LOSS_WEIGHT);
     struct clrnn_buffer *counter = clrnn_in(graph, op, LOSS_COUNTER), *dx = clrnn_out(graph, op, LOSS_DX);
     struct clrnn_buffer *record = clrnn_out(graph, op, LOSS_RECORD), *sums, *weights;
@@ -39,17 +39,17 @@ enum clrnn_status clrnn_loss(struct clrnn_launches *launches, const struct clrnn
 
     if (s.teams <= 1)
         return clrnn_launch_kernel(launches, "loss", "loss_whole", defines, s.range, clrnn_op_cost(graph, op),
-                                   ARGS(BUF(x), BUF(lengths), BUF(target), BUF(weight), BUF(dx), UINT(rows),
+                                   ARGS(BUF(x), BUF(lengths), BUF(target), BUF(index), BUF(weight), BUF(dx), UINT(rows),
                                         UINT(op->N), UINT(op->C), REAL(smoothing), INT(op->loss.ignore_index),
                                         BUF(counter), UINT(op->loss.slots), BUF(record), ROOM(s)));
     TRY(clrnn_launches_scratch(launches, (size_t)s.teams * RECORD_FIELDS, &sums));
     TRY(clrnn_launches_scratch(launches, s.teams, &weights));
     TRY(clrnn_launch_kernel(launches, "loss", "loss_weights", defines, s.range,
                             (struct clrnn_cost){rows, 4.0 * rows},
-                            ARGS(BUF(lengths), BUF(target), BUF(weight), UINT(rows), UINT(op->N), UINT(op->C),
+                            ARGS(BUF(lengths), BUF(target), BUF(index), BUF(weight), UINT(rows), UINT(op->N), UINT(op->C),
                                  INT(op->loss.ignore_index), BUF(weights), UINT(s.chunk), ROOM(s))));
     TRY(clrnn_launch_kernel(launches, "loss", "loss_rows", defines, s.range, clrnn_op_cost(graph, op),
-                            ARGS(BUF(x), BUF(lengths), BUF(target), BUF(weight), BUF(dx), UINT(rows),
+                            ARGS(BUF(x), BUF(lengths), BUF(target), BUF(index), BUF(weight), BUF(dx), UINT(rows),
                                  UINT(op->N), UINT(op->C), REAL(smoothing), INT(op->loss.ignore_index),
                                  BUF(weights), UINT(s.teams), BUF(sums), UINT(s.chunk), ROOM(s))));
     return clrnn_launch_kernel(

@@ -13,7 +13,6 @@ static size_t rows_of(const struct clrnn_rnn *r)
 // What forward and backward share; in[] of both begins alike.
 static struct clrnn_rnn layer_of(const struct clrnn_graph *g, const struct clrnn_op *op)
 {
-    const struct clrnn_tensor *x = &g->tensor[op->in[RNN_X]];
     struct clrnn_rnn r = {
         .T = op->T,
         .N = op->N,
@@ -25,13 +24,10 @@ static struct clrnn_rnn layer_of(const struct clrnn_graph *g, const struct clrnn
         .cell = op->rnn.cell,
         .relu = op->rnn.relu,
         .bias = op->in[RNN_BIAS_IH] != CLRNN_NONE,
-        .x = clrnn_in(g, op, RNN_X),
         .lengths = clrnn_in(g, op, RNN_LENGTHS),
     };
-    if (x->rows_of != CLRNN_NONE) {
-        r.x = g->tensor[x->rows_of].buffer;
-        r.x_rows = g->tensor[x->rows_index].buffer;
-    }
+
+    r.x = clrnn_rows(g, op, RNN_X, &r.x_rows);
     for (uint32_t d = 0; d < r.D; d++) {
         r.weight_ih[d] = clrnn_in(g, op, (int)(RNN_WEIGHT_IH + 4 * d));
         r.weight_hh[d] = clrnn_in(g, op, (int)(RNN_WEIGHT_HH + 4 * d));
