@@ -15,11 +15,13 @@
 // tile; KC; PACKED, whether gemm_pack went before; GATHER,
 // whether `rows` counts; TRANSPOSE_A, and with it BLOCK, the most rows of C (a
 // multiple of TILE and WIDTH) per item.
+// gemm_sum's FINISH: 0 nothing, 1 tanh, 2 relu of the sum and an addend; TURNED, whether C's columns are its rows.
 // Every element's sum has a fixed order: by k within a step, then steps, then shares of K.
 //
 // gemm_dot serves few rows against B stored (N, K), where packing B would cost more than multiplying.
 
 #define VW WIDTH
+#include "rnn_vector.h"
 #include "transpose.h"
 
 #define vec_load JOIN(vload, WIDTH)
@@ -245,18 +247,32 @@ kernel void gemm(uint M, uint N, uint K, real alpha, OPERANDS(), OPERANDS(2), ui
     }
 }
 
+// What each element has done to it in the end. The addends belong to C's columns: n and on, or, turned, `row`.
+static inline vec finish(vec x, global const real *addend0, global const real *addend1, uint row, uint n, uint N)
+{
+#if FINISH
+    if (addend0 != 0)
+        x += TURNED ? (vec)(addend0[row] + addend1[row])
+                    : load_units(addend0, n, N) + load_units(addend1, n, N);
+    return FINISH == 1 ? tanh_vec(x) : x < 0.0f ? (vec)(0.0f) : x; // NaN stays
+#else
+    return x;
+#endif
+}
+
 // C = alpha (sum of `shares` matrices [M, N] in P, `share` apart) + beta C, and likewise C2 from what lies
 // M * N further on in P: an item makes n_block columns of a row. C's strides as above.
 kernel void gemm_sum(uint M, uint N, uint shares, uint share, global const real *restrict P, real alpha,
                      real beta, global real *C, uint c_offset, global real *C2, uint c_offset2, uint c_ld,
-                     uint c_step, uint n_block)
+                     uint c_step, global const real *addend0, global const real *addend1,
+                     global const real *addend20, global const real *addend21, uint n_block)
 {
     const uint n_first = get_global_id(0) * n_block, n_end = min(n_first + n_block, N);
-    const uint row = get_global_id(1);
-    const bool second = row >= M;
+    const bool second = get_global_id(1) >= M;
+    const uint row = get_global_id(1) - (second ? M : 0);
 
-    P += (size_t)row * N;
-    C = (second ? C2 + c_offset2 : C + c_offset) + (size_t)(second ? row - M : row) * c_ld;
+    P += (size_t)get_global_id(1) * N;
+    C = (second ? C2 + c_offset2 : C + c_offset) + (size_t)row * c_ld;
     for (uint n = n_first; n < n_end; n += WIDTH) {
         const uint cols = min((uint)WIDTH, n_end - n);
         vec sum = 0.0f;
@@ -274,7 +290,8 @@ kernel void gemm_sum(uint M, uint N, uint shares, uint share, global const real 
                 sum += vec_load(0, part);
             }
         }
-        store(C + (size_t)n * c_step, c_step, alpha * sum, cols, beta);
+        sum = finish(alpha * sum, second ? addend20 : addend0, second ? addend21 : addend1, row, n, N);
+        store(C + (size_t)n * c_step, c_step, sum, cols, beta);
     }
 }
 

@@ -117,7 +117,8 @@ static bool is_twin(const struct clrnn_gemm *g, const struct clrnn_gemm *twin)
     return twin->M == g->M && twin->N == g->N && twin->K == g->K && twin->transpose_a == g->transpose_a &&
            twin->transpose_b == g->transpose_b && twin->alpha == g->alpha && twin->beta == g->beta &&
            twin->a_ld == g->a_ld && twin->b_ld == g->b_ld && twin->c_ld == g->c_ld &&
-           twin->a_rows == g->a_rows && twin->b_rows == g->b_rows && !twin->twin;
+           twin->a_rows == g->a_rows && twin->b_rows == g->b_rows && twin->finish == g->finish &&
+           twin->finished == g->finished && !twin->addend[0] == !g->addend[0] && !twin->twin;
 }
 
 bool clrnn_device_gathers(const struct clrnn_device *device)
@@ -132,6 +133,8 @@ enum clrnn_status clrnn_launch_gemm(struct clrnn_launches *launches, const struc
     const bool gathers = gemm->a_rows || gemm->b_rows;
     bool taken = false;
 
+    if (gemm->finished)
+        *gemm->finished = false;
     if (d->ref)
         return clrnn_error(d->log, CLRNN_ERR_ARG, "gemm: multiplies do not run on ref");
     if (gemm->twin && !is_twin(gemm, gemm->twin))
@@ -143,6 +146,8 @@ enum clrnn_status clrnn_launch_gemm(struct clrnn_launches *launches, const struc
     if (!gemm->M || !gemm->N)
         return CLRNN_OK;
     alone.twin = NULL;
+    if (gemm->twin) // else one of them might be finished, and the other not
+        alone.finished = NULL;
     if (gathers && (!clrnn_device_gathers(d) || (gemm->a_rows && gemm->b_rows)))
         return clrnn_error(d->log, CLRNN_ERR_ARG, "gemm: no multiply of %s has rows of %s apart",
                            d->info.name, gemm->a_rows && gemm->b_rows ? "both A and B" : "A or B");
@@ -163,5 +168,9 @@ enum clrnn_status clrnn_launch_gemm(struct clrnn_launches *launches, const struc
         clrnn_tune_apply(d->tune, d);
         TRY(clrnn_gemm_clblast_append(launches, &alone));
     }
-    return gemm->twin ? clrnn_launch_gemm(launches, gemm->twin) : CLRNN_OK;
+    if (!gemm->twin)
+        return CLRNN_OK;
+    alone = *gemm->twin;
+    alone.finished = NULL;
+    return clrnn_launch_gemm(launches, &alone);
 }

@@ -138,7 +138,10 @@ static struct clrnn_gemm swapped(const struct clrnn_gemm *g)
                                .b_ld = g->a_ld,
                                .c_ld = g->c_ld,
                                .a_rows = g->b_rows,
-                               .b_rows = g->a_rows};
+                               .b_rows = g->a_rows,
+                               .finish = g->finish,
+                               .addend = {g->addend[0], g->addend[1]},
+                               .finished = g->finished};
 }
 
 // C's rows lie `ld` apart, its columns `step`.
@@ -147,7 +150,7 @@ struct strides {
 };
 
 static struct clrnn_defines defines_of(const struct tiling *t, bool transpose_a, bool packed, bool gather,
-                                       struct clrnn_define define[8])
+                                       struct clrnn_define define[10])
 {
     define[0] = (struct clrnn_define){"WIDTH", t->width};
     define[1] = (struct clrnn_define){"TILE", t->tile};
@@ -157,13 +160,15 @@ static struct clrnn_defines defines_of(const struct tiling *t, bool transpose_a,
     define[5] = (struct clrnn_define){"BLOCK", t->block};
     define[6] = (struct clrnn_define){"PACKED", packed};
     define[7] = (struct clrnn_define){"GATHER", gather};
-    return (struct clrnn_defines){8, define};
+    define[8] = (struct clrnn_define){"FINISH", CLRNN_FINISH_NONE};
+    define[9] = (struct clrnn_define){"TURNED", false};
+    return (struct clrnn_defines){10, define};
 }
 
 static enum clrnn_status append_dot(struct clrnn_launches *launches, const struct clrnn_gemm *g,
                                     const struct tiling *t, uint32_t cores, struct strides c)
 {
-    struct clrnn_define define[8];
+    struct clrnn_define define[10];
     // Four items a core, of no less than about 20 microseconds.
     const uint32_t least = (uint32_t)(1 << 16) / g->K + 1, even = divide_up(g->N, 4 * cores);
     const uint32_t n_block = t->brief ? 4 : divide_up(even > least ? even : least, 4) * 4;
@@ -195,7 +200,7 @@ static enum clrnn_status append_pack(struct clrnn_launches *launches, const stru
 static enum clrnn_status append_tiles(struct clrnn_launches *launches, const struct clrnn_gemm *g,
                                       const struct tiling *t, const struct cut *cut, struct strides c)
 {
-    struct clrnn_define define[8];
+    struct clrnn_define define[10];
     const struct clrnn_defines defines =
         defines_of(t, g->transpose_a, cut->packed, g->b_rows != NULL, define);
     const struct clrnn_gemm *second = g->twin ? g->twin : g;
@@ -223,13 +228,19 @@ static enum clrnn_status append_tiles(struct clrnn_launches *launches, const str
              UINT(cut->m_block), UINT(cut->n_block), UINT(cut->k_share), LOCAL(room * sizeof(float)))));
     if (!partial)
         return CLRNN_OK;
+    if (g->finished && g->beta == 0) {
+        define[8].value = g->finish;
+        define[9].value = c.step != 1;
+        *g->finished = true;
+    }
     return clrnn_launch_kernel(
         launches, "gemm", "gemm_sum", defines,
         (struct clrnn_range){2, {divide_up(g->N, SUM_BLOCK), twins(g) * g->M, 1}, {1, 1, 1}},
         (struct clrnn_cost){0, 4.0 * (cut->shares + 1) * share},
         ARGS(UINT(g->M), UINT(g->N), UINT(cut->shares), UINT(share), BUF(partial), REAL(g->alpha),
              REAL(g->beta), BUF(g->c), UINT(g->c_offset), BUF(second->c), UINT(second->c_offset), UINT(c.ld),
-             UINT(c.step), UINT(SUM_BLOCK)));
+             UINT(c.step), BUF(g->addend[0]), BUF(g->addend[1]), BUF(second->addend[0]), BUF(second->addend[1]),
+             UINT(SUM_BLOCK)));
 }
 
 static bool counts_in_32_bits(const struct clrnn_gemm *g)

@@ -75,6 +75,7 @@ enum clrnn_status clrnn_launch_kernel(struct clrnn_launches *launches, const cha
  * stored (M, K) or, with transpose_a, (K, M); likewise B. ld counts elements between rows as stored,
  * offset elements from the buffer's start. beta 0 never reads C. M, N or K of 0: beta alone is applied.
  */
+enum clrnn_finish { CLRNN_FINISH_NONE, CLRNN_FINISH_TANH, CLRNN_FINISH_RELU }; // the kernels' FINISH
 struct clrnn_gemm {
     bool transpose_a, transpose_b;
     uint32_t M, N, K;
@@ -84,6 +85,9 @@ struct clrnn_gemm {
     uint32_t a_ld, b_ld, c_ld;
     struct clrnn_buffer *a_rows, *b_rows; // U32, or NULL: A's, B's row i as stored is in fact row a_rows[i],
                                           // b_rows[i]. Of one of them, and where clrnn_device_gathers
+    enum clrnn_finish finish;        // with beta 0: a function of C and what each column has added to it, the sum of
+    struct clrnn_buffer *addend[2];  // these [N], or NULL both. Where that costs no launch: *finished says so
+    bool *finished;                  // NULL: not wanted
     const struct clrnn_gemm *twin; // NULL, or one that differs in its buffers and offsets alone and may run
                                    // at the same time: two small multiplies keep more cores busy than one
 };

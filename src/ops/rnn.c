@@ -57,7 +57,7 @@ uint32_t clrnn_rnn_width(const struct clrnn_launches *l)
 }
 
 enum clrnn_status clrnn_rnn_input_gates(struct clrnn_launches *l, const struct clrnn_rnn *r,
-                                        struct clrnn_buffer *pre)
+                                        struct clrnn_buffer *pre, bool *finished)
 {
     struct clrnn_gemm m[2];
 
@@ -76,6 +76,9 @@ enum clrnn_status clrnn_rnn_input_gates(struct clrnn_launches *l, const struct c
             .c = pre,
             .c_offset = d * clrnn_rnn_pre_direction(r),
             .c_ld = clrnn_rnn_pre_ld(r),
+            .finish = r->relu ? CLRNN_FINISH_RELU : CLRNN_FINISH_TANH,
+            .addend = {r->bias_ih[d], r->bias_hh[d]},
+            .finished = finished,
         };
     m[0].twin = r->D > 1 ? &m[1] : NULL;
     return clrnn_launch_gemm(l, &m[0]);

@@ -174,7 +174,7 @@ enum clrnn_status clrnn_rnn_group_fwd(struct clrnn_launches *l, const struct clr
     if (!pre)
         TRY(clrnn_launches_scratch(l, (size_t)r->D * r->T * r->N * r->R * r->H, &pre));
     TRY(pack(l, r, &c, "rnn_group_forward", defines, &packed));
-    TRY(clrnn_rnn_input_gates(l, r, pre));
+    TRY(clrnn_rnn_input_gates(l, r, pre, NULL));
     return clrnn_launch_kernel(
         l, "rnn_group_forward", "rnn_group_forward", defines,
         GROUPS2((size_t)c.groups * c.items, r->D, c.items, 1),

@@ -142,7 +142,7 @@ enum clrnn_status clrnn_rnn_sequence_fwd(struct clrnn_launches *l, const struct 
                                 ARGS(BUF(r->weight_ih[0]), BUF(r->weight_ih[1]), BUF(packed), UINT(r->H),
                                      UINT(r->D), UINT(C), UINT(0), UINT(K))));
     else
-        TRY(clrnn_rnn_input_gates(l, r, pre));
+        TRY(clrnn_rnn_input_gates(l, r, pre, NULL));
     TRY(clrnn_launch_kernel(l, "rnn_forward", "rnn_pack_fwd", defines, RANGE2(t.tiles * t.vectors, r->D),
                             (struct clrnn_cost){0, 8.0 * r->D * r->G * r->H * r->H},
                             ARGS(BUF(r->weight_hh[0]), BUF(r->weight_hh[1]), BUF(packed), UINT(r->H),

@@ -29,14 +29,18 @@ enum clrnn_status clrnn_rnn_steps_fwd(struct clrnn_launches *l, const struct clr
     const uint32_t ld = clrnn_rnn_pre_ld(r);
     const struct clrnn_defines defines =
         DEFINES({"CELL", r->cell}, {"RELU", r->relu}, {"VW", clrnn_rnn_width(l)});
+    const bool alone = r->T == 1 && r->cell == CLRNN_CELL_RNN && !r->lengths; // nothing but the multiply to do
     struct clrnn_buffer *pre = r->cell == CLRNN_CELL_RNN ? r->y : r->gates, *memory = r->memory;
+    bool finished = false;
 
     if (!pre)
         TRY(clrnn_launches_scratch(l, r->D * direction, &pre));
     if (!memory && r->cell == CLRNN_CELL_LSTM)
         TRY(clrnn_launches_scratch(l, (size_t)r->D * r->N * H, &memory));
 
-    TRY(clrnn_rnn_input_gates(l, r, pre));
+    TRY(clrnn_rnn_input_gates(l, r, pre, alone ? &finished : NULL));
+    if (finished)
+        return CLRNN_OK;
     for (uint32_t step = 0; step < r->T; step++) {
         for (uint32_t d = 0; d < r->D && step > 0; d++) {
             const size_t t = d ? r->T - 1 - step : step, before = d ? t + 1 : t - 1;

@@ -121,13 +121,16 @@ static struct clrnn_buffer *upload_apart(struct clrnn_device *device, const stru
 
 enum apart { TOGETHER, A_APART, B_APART };
 
-// Runs one multiply twice and checks every number of C and around it.
-static void check(struct clrnn_device *device, struct clrnn_gemm g, enum apart apart, size_t gap, uint64_t seed)
+// Whether a multiply was finished, too. Runs it twice and checks every number of C and around it.
+static bool check(struct clrnn_device *device, struct clrnn_gemm g, enum apart apart, size_t gap, uint64_t seed)
 {
     struct clrnn_random r = {.seed = seed};
     struct stored a = make(&r, g.transpose_a ? g.K : g.M, g.transpose_a ? g.M : g.K, g.a_offset, gap, NAN);
     struct stored b = make(&r, g.transpose_b ? g.N : g.K, g.transpose_b ? g.K : g.N, g.b_offset, gap, NAN);
     struct stored c = make(&r, g.M, g.N, g.c_offset, gap, sentinel);
+    struct stored addend[2] = {make(&r, 1, g.N, 0, 0, NAN), make(&r, 1, g.N, 0, 0, NAN)};
+    const bool wanted = g.finish != CLRNN_FINISH_NONE;
+    bool finished = false;
     float *got = malloc(c.count * sizeof(*got)), *again = malloc(c.count * sizeof(*again));
     struct clrnn_launches *launches = NULL;
     char shape[160];
@@ -147,6 +150,9 @@ static void check(struct clrnn_device *device, struct clrnn_gemm g, enum apart a
     g.a = apart == A_APART ? upload_apart(device, &a, &g.a_rows) : upload(device, &a);
     g.b = apart == B_APART ? upload_apart(device, &b, &g.b_rows) : upload(device, &b);
     g.c = upload(device, &c);
+    g.finished = wanted ? &finished : NULL;
+    for (int i = 0; i < 2 && wanted; i++)
+        g.addend[i] = upload(device, &addend[i]);
     assert_int_equal(clrnn_launches_create(device, &launches), CLRNN_OK);
     assert_int_equal(clrnn_launches_op(launches, "test"), CLRNN_OK);
     assert_int_equal(clrnn_launch_gemm(launches, &g), CLRNN_OK);
@@ -175,6 +181,14 @@ static void check(struct clrnn_device *device, struct clrnn_gemm g, enum apart a
                 want += (double)g.beta * c.data[where];
                 size += fabs((double)g.beta * c.data[where]);
             }
+            for (int x = 0; x < 2 && finished; x++) {
+                want += addend[x].data[j];
+                size += fabs((double)addend[x].data[j]);
+            }
+            if (finished) {
+                want = g.finish == CLRNN_FINISH_TANH ? tanh(want) : fmax(want, 0);
+                size += 1; // tanh itself is right to an ulp or two
+            }
             // At most K + 3 roundings of numbers no larger than `size`; in practice far fewer.
             if (!(fabs(got[where] - want) <= fmin(g.K + 3.0, 40) * 0x1p-24 * size))
                 fail_msg("%s: C[%zu, %zu] is %.9g, not %.9g", shape, i, j, (double)got[where], want);
@@ -190,11 +204,16 @@ static void check(struct clrnn_device *device, struct clrnn_gemm g, enum apart a
     clrnn_buffer_destroy(&g.c);
     clrnn_buffer_destroy(&g.a_rows);
     clrnn_buffer_destroy(&g.b_rows);
+    for (int i = 0; i < 2; i++) {
+        clrnn_buffer_destroy(&g.addend[i]);
+        free(addend[i].data);
+    }
     free(a.data);
     free(b.data);
     free(c.data);
     free(got);
     free(again);
+    return finished;
 }
 
 // Each size in each place, in random company.
@@ -334,6 +353,30 @@ static void test_twins(void **state)
         }
 }
 
+// A function and addends at the end, where K is shared out and the shares are summed; either way round.
+static void test_finish(void **state)
+{
+    static const uint32_t shapes[][3] = {{64, 60, 1100}, {33, 70, 1700}, {7, 129, 2474}, {130, 5, 1000}};
+    struct clrnn_device *device = need_device(state);
+    const size_t count = is_slow(device) ? 1 : sizeof(shapes) / sizeof(shapes[0]);
+    unsigned finished = 0;
+
+    for (size_t i = 0; i < count; i++)
+        for (unsigned kind = 0; kind < 12; kind++) {
+            const struct clrnn_gemm g = {.M = shapes[i][0],
+                                         .N = shapes[i][1],
+                                         .K = shapes[i][2],
+                                         .transpose_a = kind & 1,
+                                         .transpose_b = kind & 2,
+                                         .alpha = 1,
+                                         .finish = kind / 4 == 1 ? CLRNN_FINISH_RELU : CLRNN_FINISH_TANH};
+
+            finished += check(device, g, kind / 4 == 2 ? A_APART : kind / 4 ? B_APART : TOGETHER, 1, i);
+        }
+    if (!is_slow(device))
+        assert_true(finished >= count * 6);
+}
+
 // Without a sum there is beta alone.
 static void test_nothing_to_sum(void **state)
 {
@@ -351,6 +394,7 @@ int main(void)
         cmocka_unit_test(test_awkward_sizes),
         cmocka_unit_test(test_shapes_of_training),
         cmocka_unit_test(test_twins),
+        cmocka_unit_test(test_finish),
         cmocka_unit_test(test_nothing_to_sum),
     };
 
