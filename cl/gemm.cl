@@ -136,8 +136,8 @@ kernel void gemm_pack(uint N, uint K, global const real *restrict B, uint b_offs
 // B comes from gemm_pack. Of two multiplies, an item does its blocks of both with one panel (`both`: they
 // have B in common), or the second's row blocks come after the first's.
 kernel void gemm(uint M, uint N, uint K, real alpha, OPERANDS(), OPERANDS(2), uint both, uint a_ld,
-                 uint b_ld, global const uint *b_rows, uint transpose_b, real beta, uint c_ld, uint c_step, uint c_share, uint m_block,
-                 uint n_block, uint k_share, local vec *room)
+                 uint b_ld, global const uint *b_rows, uint transpose_b, real beta, uint c_ld, uint c_step,
+                 uint c_share, uint m_block, uint n_block, uint k_share, local vec *room)
 {
     local vec *out = room; // [TILE, VECS], then a panel unless PACKED, then the rows of A that are packed
     local real *behind = (local real *)(room + TILE * VECS);

@@ -261,9 +261,9 @@ static inline void loss_of_rows(const task *t, uint first, uint last, real whole
 
 // record [slots, RECORD_FIELDS]; a slot out of range writes nowhere. One team works.
 kernel void loss_whole(global const real *x, global const int *lengths, global const target_type *target,
-                       global const uint *index, global const real *weight, global real *dx, uint rows, uint N, uint C, real smoothing,
-                       int ignore, global const uint *counter, uint slots, global real *record,
-                       local real *room)
+                       global const uint *index, global const real *weight, global real *dx, uint rows,
+                       uint N, uint C, real smoothing, int ignore, global const uint *counter, uint slots,
+                       global real *record, local real *room)
 {
     const task t = TASK;
     const uint end = TEAM == 0 ? rows : 0, slot = counter[COUNTER_SLOT];
@@ -288,9 +288,9 @@ kernel void loss_weights(global const int *lengths, global const target_type *ta
 
 // sums [blocks, SUMS].
 kernel void loss_rows(global const real *x, global const int *lengths, global const target_type *target,
-                      global const uint *index, global const real *weight, global real *dx, uint rows, uint N, uint C, real smoothing,
-                      int ignore, global const real *weights, uint blocks, global real *sums, uint block_rows,
-                      local real *room)
+                      global const uint *index, global const real *weight, global real *dx, uint rows,
+                      uint N, uint C, real smoothing, int ignore, global const real *weights, uint blocks,
+                      global real *sums, uint block_rows, local real *room)
 {
     const task t = TASK;
     const uint first = TEAM * block_rows;

@@ -10,6 +10,8 @@
 #define ADAMW 2
 #define RMSPROP 3
 
+#define WAYS 4 // sums side by side, so that additions need not wait for each other
+
 // ---------------------------------------------------------------- norm
 
 #if !defined(OPTIM_KIND) || SQUARES
@@ -19,7 +21,6 @@ static inline real scale_for(real v)
     return v > 0.0f ? ldexp(1.0f, clamp(-ilogb(v), -126, 126)) : v == 0.0f ? 0x1p126f : 1.0f;
 }
 
-#define WAYS 4 // sums side by side, so that additions need not wait for each other
 #define STEP (LANES * WIDTH)
 
 // Sum of squares of scaled numbers first to last - 1, and the largest magnitude among them.
@@ -48,19 +49,25 @@ static inline real squares(global const real *grads, uint first, uint last, real
     return LANE_SUM(sum_of((sum[0] + sum[1]) + (sum[2] + sum[3])), room);
 }
 
+// Whether squares may overflow or vanish.
+static inline bool risky(real most)
+{
+    return !(most > 1e-15f && most < 1e15f);
+}
+
 // Into partial [2]: a scale, and the sum of squares of numbers first to last - 1 times that scale.
 static inline void block_squares(global const real *grads, uint first, uint last, global real *partial,
                                  local real *room)
 {
     real most, ignored;
     const real plain = squares(grads, first, last, 1.0f, &most, room);
-    const bool risky = !(most > 1e-15f && most < 1e15f);
-    const real scale = risky ? scale_for(most) : 1.0f;
-    const real scaled = squares(grads, first, risky ? last : first, scale, &ignored, room);
+    const bool again = risky(most);
+    const real scale = again ? scale_for(most) : 1.0f;
+    const real scaled = squares(grads, first, again ? last : first, scale, &ignored, room);
 
     if (LANE == 0) {
         partial[0] = scale;
-        partial[1] = risky ? scaled : plain;
+        partial[1] = again ? scaled : plain;
     }
 }
 #endif
@@ -101,88 +108,139 @@ kernel void norm_finish(global const real *partial, uint blocks, global real *no
 #else
 // ---------------------------------------------------------------- update
 
-// m, v, vmax as in src/ops/op.h; those that the kind lacks are NULL. norm NULL: no clipping. partial: as
-// norm_blocks', for the items' chunks, where SQUARES.
+// m, v, vmax as in src/ops/op.h; those that the kind lacks are NULL.
+struct update {
+    global real *params, *m, *v, *vmax;
+    global const real *grads;
+    real lr, momentum, step_size, inverse_root_bc2, beta1_rest, clip, weight_decay, dampening_rest, decay2, decay2_rest,
+        eps;
+    bool first_step;
+};
+
+// Updates the first n <= WIDTH parameters at e; returns their gradients, not clipped.
+static inline realv update_at(const struct update *u, size_t e, uint n)
+{
+    const realv plain = load(u->grads + e, n);
+    realv p = load(u->params + e, n), g = plain * u->clip;
+
+#if OPTIM_KIND == ADAMW
+    p *= 1.0f - u->lr * u->weight_decay;
+#else
+    g += u->weight_decay * p;
+#endif
+#if OPTIM_KIND == SGD
+#if MOMENTUM
+    const realv buffer = u->first_step ? g : u->momentum * load(u->m + e, n) + u->dampening_rest * g;
+
+    store(buffer, u->m + e, n);
+#if NESTEROV
+    g += u->momentum * buffer;
+#else
+    g = buffer;
+#endif
+#endif
+    p -= u->lr * g;
+#elif OPTIM_KIND == RMSPROP
+    const realv square = u->decay2 * load(u->v + e, n) + u->decay2_rest * (g * g);
+    realv root;
+
+    store(square, u->v + e, n);
+#if CENTERED
+    const realv average = u->decay2 * load(u->vmax + e, n) + u->decay2_rest * g;
+
+    store(average, u->vmax + e, n);
+    root = sqrt(square - average * average) + u->eps;
+#else
+    root = sqrt(square) + u->eps;
+#endif
+#if MOMENTUM
+    const realv buffer = u->momentum * load(u->m + e, n) + g / root;
+
+    store(buffer, u->m + e, n);
+    p -= u->lr * buffer;
+#else
+    p -= u->lr * (g / root);
+#endif
+#else
+    const realv mean = u->momentum * load(u->m + e, n) + u->beta1_rest * g;
+    realv square = u->decay2 * load(u->v + e, n) + u->decay2_rest * (g * g);
+
+    store(mean, u->m + e, n);
+    store(square, u->v + e, n);
+#if AMSGRAD
+    square = fmax(load(u->vmax + e, n), square);
+    store(square, u->vmax + e, n);
+#endif
+    p -= u->step_size * (mean / (sqrt(square) * u->inverse_root_bc2 + u->eps));
+#endif
+    store(p, u->params + e, n);
+    return plain;
+}
+
+#if SQUARES
+// As block_squares, from sums and largest magnitudes found on the way.
+static inline void leave_squares(global const real *grads, size_t first, size_t last, const realv sum[WAYS],
+                                 const realv top[WAYS], global real *partial)
+{
+    const real most = max_of(fmax(fmax(top[0], top[1]), fmax(top[2], top[3])));
+
+    if (risky(most)) {
+        block_squares(grads, first, last, partial, 0);
+        return;
+    }
+    partial[0] = 1.0f;
+    partial[1] = sum_of((sum[0] + sum[1]) + (sum[2] + sum[3]));
+}
+#endif
+
+// norm NULL: no clipping. partial: as norm_blocks', for the items' chunks, where SQUARES.
 kernel void optim(global real *params, global const real *grads, global real *m, global real *v,
                   global real *vmax, global const real *hyper, global const real *norm, global real *partial,
                   real max_norm, real weight_decay, real dampening_rest, real decay2, real decay2_rest, real eps,
                   uint count, uint chunk)
 {
-    const size_t last = min((size_t)count, ((size_t)get_global_id(0) + 1) * chunk);
-    const real lr = hyper[HYPER_LR], momentum = hyper[HYPER_MOMENTUM];
-    const real step_size = hyper[HYPER_STEP_SIZE], inverse_root_bc2 = 1.0f / hyper[HYPER_ROOT_BC2];
-    const real beta1_rest = hyper[HYPER_ONE_MINUS_BETA1];
-    const bool first_step = hyper[HYPER_FIRST] != 0.0f;
-    real clip = 1.0f;
+    const size_t first = (size_t)get_global_id(0) * chunk, last = min((size_t)count, first + chunk);
+    struct update u;
+    realv g, sum[WAYS], top[WAYS];
+    size_t e = first;
 
-#if SQUARES
-    block_squares(grads, get_global_id(0) * chunk, last, partial + 2 * get_global_id(0), 0);
-#endif
+    u.params = params;
+    u.m = m;
+    u.v = v;
+    u.vmax = vmax;
+    u.grads = grads;
+    u.lr = hyper[HYPER_LR];
+    u.momentum = hyper[HYPER_MOMENTUM];
+    u.step_size = hyper[HYPER_STEP_SIZE];
+    u.inverse_root_bc2 = 1.0f / hyper[HYPER_ROOT_BC2];
+    u.beta1_rest = hyper[HYPER_ONE_MINUS_BETA1];
+    u.first_step = hyper[HYPER_FIRST] != 0.0f;
+    u.weight_decay = weight_decay;
+    u.dampening_rest = dampening_rest;
+    u.decay2 = decay2;
+    u.decay2_rest = decay2_rest;
+    u.eps = eps;
+    u.clip = 1.0f;
     if (norm != 0) {
-        clip = max_norm / (norm[0] + 1e-6f);
-        clip = clip > 1.0f ? 1.0f : clip; // NaN stays
+        u.clip = max_norm / (norm[0] + 1e-6f);
+        u.clip = u.clip > 1.0f ? 1.0f : u.clip; // NaN stays
     }
-    for (size_t e = (size_t)get_global_id(0) * chunk; e < last; e += WIDTH) {
-        const uint n = (uint)(last - e);
-        realv p = load(params + e, n), g = load(grads + e, n) * clip;
-
-#if OPTIM_KIND == ADAMW
-        p *= 1.0f - lr * weight_decay;
-#else
-        g += weight_decay * p;
-#endif
-#if OPTIM_KIND == SGD
-#if MOMENTUM
-        {
-            const realv buffer = first_step ? g : momentum * load(m + e, n) + dampening_rest * g;
-
-            store(buffer, m + e, n);
-#if NESTEROV
-            g += momentum * buffer;
-#else
-            g = buffer;
-#endif
+    for (uint k = 0; k < WAYS; k++)
+        sum[k] = top[k] = 0.0f;
+    for (; e + WAYS * WIDTH <= last; e += WAYS * WIDTH)
+        for (uint k = 0; k < WAYS; k++) {
+            g = update_at(&u, e + k * WIDTH, WIDTH);
+            sum[k] = fma(g, g, sum[k]);
+            top[k] = fmax(top[k], fabs(g));
         }
-#endif
-        p -= lr * g;
-#elif OPTIM_KIND == RMSPROP
-        {
-            const realv square = decay2 * load(v + e, n) + decay2_rest * (g * g);
-            realv root;
-
-            store(square, v + e, n);
-#if CENTERED
-            const realv average = decay2 * load(vmax + e, n) + decay2_rest * g;
-
-            store(average, vmax + e, n);
-            root = sqrt(square - average * average) + eps;
-#else
-            root = sqrt(square) + eps;
-#endif
-#if MOMENTUM
-            const realv buffer = momentum * load(m + e, n) + g / root;
-
-            store(buffer, m + e, n);
-            p -= lr * buffer;
-#else
-            p -= lr * (g / root);
-#endif
-        }
-#else
-        {
-            const realv mean = momentum * load(m + e, n) + beta1_rest * g;
-            realv square = decay2 * load(v + e, n) + decay2_rest * (g * g);
-
-            store(mean, m + e, n);
-            store(square, v + e, n);
-#if AMSGRAD
-            square = fmax(load(vmax + e, n), square);
-            store(square, vmax + e, n);
-#endif
-            p -= step_size * (mean / (sqrt(square) * inverse_root_bc2 + eps));
-        }
-#endif
-        store(p, params + e, n);
+    for (; e < last; e += WIDTH) {
+        g = update_at(&u, e, (uint)(last - e));
+        sum[0] = fma(g, g, sum[0]);
+        top[0] = fmax(top[0], fabs(g));
     }
+#if SQUARES
+    if (first < last)
+        leave_squares(grads, first, last, sum, top, partial + 2 * get_global_id(0));
+#endif
 }
 #endif

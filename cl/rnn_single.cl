@@ -66,8 +66,8 @@ static inline void load_biases(global const real *ih, global const real *hh, uin
 
 // Activations of units j and on of a row from what its input gives; what they leave behind. The row's y,
 // gates and cell; the last two may be NULL.
-static inline void finish_row(const vec in[GATES], const vec bias[4], global real *y, global real *gates, global real *cell,
-                              uint j, uint H)
+static inline void finish_row(const vec in[GATES], const vec bias[4], global real *y, global real *gates,
+                              global real *cell, uint j, uint H)
 {
 #if CELL == 0
     store_units(rnn_activation(in[0] + bias[0]), y, j, H);
@@ -107,12 +107,12 @@ kernel void rnn_single_fwd(global const real *x, global const uint *x_rows, glob
     vec bias[PARTS][4];
 
     for (uint p = 0; p < PARTS; p++) {
-        const uint j = j0 + p * VW, units = j < H ? H - j : 0;
+        const uint j = min(j0 + p * VW, H), units = min(j + VW, H) - j;
 
         if (units)
             load_biases(d ? bias_ih1 : bias_ih0, d ? bias_hh1 : bias_hh0, j, H, bias[p]);
         for (uint g = 0; g < GATES; g++)
-            turn_weights((d ? w1 : w0) + ((size_t)g * H + (units ? j : 0)) * C, units, C, panel + (p * GATES + g) * VW);
+            turn_weights((d ? w1 : w0) + ((size_t)g * H + j) * C, units, C, panel + (p * GATES + g) * VW);
     }
     for (uint n = first; n < last; n += ROWS) {
         global const real *row[ROWS]; // those past the last are the last once more, and are dropped

@@ -46,8 +46,9 @@ enum clrnn_status clrnn_loss(struct clrnn_launches *launches, const struct clrnn
     TRY(clrnn_launches_scratch(launches, s.teams, &weights));
     TRY(clrnn_launch_kernel(launches, "loss", "loss_weights", defines, s.range,
                             (struct clrnn_cost){rows, 4.0 * rows},
-                            ARGS(BUF(lengths), BUF(target), BUF(index), BUF(weight), UINT(rows), UINT(op->N), UINT(op->C),
-                                 INT(op->loss.ignore_index), BUF(weights), UINT(s.chunk), ROOM(s))));
+                            ARGS(BUF(lengths), BUF(target), BUF(index), BUF(weight), UINT(rows),
+                                 UINT(op->N), UINT(op->C), INT(op->loss.ignore_index), BUF(weights),
+                                 UINT(s.chunk), ROOM(s))));
     TRY(clrnn_launch_kernel(launches, "loss", "loss_rows", defines, s.range, clrnn_op_cost(graph, op),
                             ARGS(BUF(x), BUF(lengths), BUF(target), BUF(index), BUF(weight), BUF(dx), UINT(rows),
                                  UINT(op->N), UINT(op->C), REAL(smoothing), INT(op->loss.ignore_index),

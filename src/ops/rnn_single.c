@@ -66,7 +66,8 @@ enum clrnn_status clrnn_rnn_single_fwd(struct clrnn_launches *l, const struct cl
     struct clrnn_define define[4];
 
     return clrnn_launch_kernel(
-        l, "rnn_single", "rnn_single_fwd", defines_of(l, r, define), RANGE3(blocks, divide_up(r->N, share), r->D), cost_of(r, 1),
+        l, "rnn_single", "rnn_single_fwd", defines_of(l, r, define),
+        RANGE3(blocks, divide_up(r->N, share), r->D), cost_of(r, 1),
         ARGS(BUF(r->x), BUF(r->x_rows), BUF(r->weight_ih[0]), BUF(r->weight_ih[1]), BUF(r->bias_ih[0]),
              BUF(r->bias_hh[0]), BUF(r->bias_ih[1]), BUF(r->bias_hh[1]), BUF(r->gates), BUF(r->memory), BUF(r->y),
              UINT(r->N), UINT(r->C), UINT(r->H), UINT(r->D), UINT(share),

@@ -63,7 +63,7 @@ def spoil(c, name, old, new):
 
 
 SPOILT_LINEAR = ("linear.cl", "total = LANE_SUM(sum_of(sum), room);", "total = 1.001f * LANE_SUM(sum_of(sum), room);")
-SPOILT_ADAM = ("optim.cl", "p -= step_size * (mean", "p -= 1.01f * step_size * (mean")
+SPOILT_ADAM = ("optim.cl", "p -= u->step_size * (mean", "p -= 1.01f * u->step_size * (mean")
 HANGING = ("pool.cl", "// SPDX-License-Identifier: MIT\n",
            "size_t hang(void) { volatile int go = 1; while (go) ; return 0; }\n"
            "#define get_global_id(dimension) hang()\n")
