@@ -20,8 +20,7 @@
 #endif
 #define V (PARTS * (int)GATES) // vectors side by side in forward's multiply
 #define ROWS (SUMS / V > 6 ? 6 : SUMS / V)
-#define ROWS_BWD (SUMS / P) // of a batch, in the gradient of x
-#define UNITS 4             // rows of the weights, in their gradient
+#define TILE 4 // rows of backward's multiplies
 
 static inline size_t sample(global const uint *x_rows, uint n)
 {
@@ -224,62 +223,72 @@ static void unit_gradients(const struct backward *b, size_t d, uint j)
     }
 }
 
-// to[i, 0..columns) (+)= sum over k < K of a[i * a_row + k * a_step] times row k of b, from column c on: `rows` <=
-// ROWS of it, at most `vectors` vectors. Row k of b: b_ld after row k - 1, or row index[k].
-static inline __attribute__((always_inline)) void product(const int tile, const int vectors, uint rows,
-                                                          global const real *a, size_t a_row, size_t a_step,
-                                                          global const real *b, size_t b_ld,
-                                                          global const uint *index, uint K, uint c, uint columns,
-                                                          bool add, global real *to)
+// A multiply's result, `rows` <= TILE rows of `columns` numbers: row i is (or is added to by) the sum over k < K of
+// a[i * a_row + k * a_step] times row k of b, which lies b_ld after row k - 1, or is row index[k].
+struct product {
+    global const real *a, *b;
+    size_t a_row, a_step, b_ld;
+    global const uint *index;
+    global real *to;
+    uint rows, K, columns;
+    bool add;
+};
+
+// From column c on, `vectors` vectors of it.
+static inline __attribute__((always_inline)) void product_tile(const struct product *m, const int vectors, uint c)
 {
-    vec sum[SUMS];
+    real out[TILE * P * VW];
+    vec sum[TILE][P];
+    size_t row[TILE]; // those past the last are the last once more, and are dropped
 
 #pragma unroll
-    for (int i = 0; i < SUMS; i++)
-        if (i < tile * vectors)
-            sum[i] = 0.0f;
-    for (uint k = 0; k < K; k++) {
-        global const real *row = b + sample(index, k) * b_ld;
+    for (int i = 0; i < TILE; i++) {
+        row[i] = min((uint)i, m->rows - 1) * m->a_row;
+#pragma unroll
+        for (int p = 0; p < vectors; p++)
+            sum[i][p] = 0.0f;
+    }
+    for (uint k = 0; k < m->K; k++) {
+        global const real *b = m->b + sample(m->index, k) * m->b_ld;
         vec v[P];
 
 #pragma unroll
-        for (int p = 0; p < P; p++)
-            if (p < vectors)
-                v[p] = vectors == 1 ? load_units(row, c, columns) : vec_at(p, row + c);
+        for (int p = 0; p < vectors; p++)
+            v[p] = vectors == 1 ? load_units(b, c, m->columns) : vec_at(p, b + c);
 #pragma unroll
-        for (int i = 0; i < SUMS; i++)
-            if (i < tile) {
-                const vec x = a[min((uint)i, rows - 1) * a_row + k * a_step];
+        for (int i = 0; i < TILE; i++) {
+            const vec x = m->a[row[i] + k * m->a_step];
 
 #pragma unroll
-                for (int p = 0; p < P; p++)
-                    if (p < vectors)
-                        sum[i * vectors + p] = FMA(x, v[p], sum[i * vectors + p]);
-            }
+            for (int p = 0; p < vectors; p++)
+                sum[i][p] = FMA(x, v[p], sum[i][p]);
+        }
     }
 #pragma unroll
-    for (int i = 0; i < SUMS; i++)
-        if (i < tile * vectors && i / vectors < (int)rows) {
-            global real *out = to + (size_t)(i / vectors) * columns;
-            const uint at = c + i % vectors * VW;
+    for (int i = 0; i < TILE; i++)
+#pragma unroll
+        for (int p = 0; p < vectors; p++)
+            vec_to(sum[i][p], i * vectors + p, out);
+    for (uint i = 0; i < m->rows * vectors; i++) {
+        global real *to = m->to + (size_t)(i / vectors) * m->columns;
+        const uint at = c + i % vectors * VW;
+        vec x = vec_at(i, out);
 
-            store_units(add ? load_units(out, at, columns) + sum[i] : sum[i], out, at, columns);
-        }
+        if (m->add)
+            x += load_units(to, at, m->columns);
+        store_units(x, to, at, m->columns);
+    }
 }
 
-// The same for all columns of b.
-static inline __attribute__((always_inline)) void product_rows(const int tile, uint rows, global const real *a,
-                                                               size_t a_row, size_t a_step,
-                                                               global const real *b, size_t b_ld,
-                                                               global const uint *index, uint K, uint columns,
-                                                               bool add, global real *to)
+// Compilers get it once, not at every call: building takes as long as it is long.
+static __attribute__((noinline)) void product(const struct product *m)
 {
     uint c = 0;
 
-    for (; c + P * VW <= columns; c += P * VW)
-        product(tile, P, rows, a, a_row, a_step, b, b_ld, index, K, c, columns, add, to);
-    for (; c < columns; c += VW)
-        product(tile, 1, rows, a, a_row, a_step, b, b_ld, index, K, c, columns, add, to);
+    for (; c + P * VW <= m->columns; c += P * VW)
+        product_tile(m, P, c);
+    for (; c < m->columns; c += VW)
+        product_tile(m, 1, c);
 }
 
 // The input weights' gradients of VW units, whose gate gradients are in memory.
@@ -288,18 +297,28 @@ static void weight_gradients(const struct backward *b, size_t d, uint j)
     const uint H = b->H, last = min(j + VW, H);
 
     for (uint g = 0; g < GATES; g++)
-        for (uint i = j; i < last; i += UNITS)
-            product_rows(UNITS, min((uint)UNITS, last - i), b->gates + (d * b->N * RESERVE + g) * H + i, 1,
-                         (size_t)RESERVE * H, b->x, b->C, b->x_rows, b->N, b->C, false,
-                         b->dw_ih[d] + ((size_t)g * H + i) * b->C);
+        for (uint i = j; i < last; i += TILE) {
+            const struct product m = {.a = b->gates + (d * b->N * RESERVE + g) * H + i,
+                                      .b = b->x,
+                                      .a_row = 1,
+                                      .a_step = RESERVE * H,
+                                      .b_ld = b->C,
+                                      .index = b->x_rows,
+                                      .to = b->dw_ih[d] + ((size_t)g * H + i) * b->C,
+                                      .rows = min((uint)TILE, last - i),
+                                      .K = b->N,
+                                      .columns = b->C};
+
+            product(&m);
+        }
 }
 
 #if CELL == 0
-// The gradient of ROWS_BWD rows of x. Their gate gradients are found once more, into through [N, D, H]: those
-// that other items leave in `gates` may not be there yet.
+// The gradient of TILE rows of x. Their gate gradients are found once more, into through [N, D, H]: those that
+// other items leave in `gates` may not be there yet.
 static void input_gradients(const struct backward *b, uint first)
 {
-    const uint rows = min((uint)ROWS_BWD, b->N - first), H = b->H;
+    const uint rows = min((uint)TILE, b->N - first), H = b->H;
     global real *da = b->through + (size_t)first * b->D * H;
 
     for (uint r = 0; r < rows; r++)
@@ -310,13 +329,24 @@ static void input_gradients(const struct backward *b, uint first)
                 gate_gradients(b, d, first + r, j, one);
                 store_units(one[0], da + (r * b->D + d) * H, j, H);
             }
-    for (size_t d = 0; d < b->D; d++)
-        product_rows(ROWS_BWD, rows, da + d * H, b->D * H, 1, b->w[d], b->C, 0, H, b->C, d > 0,
-                     b->dx + (size_t)first * b->C);
+    for (size_t d = 0; d < b->D; d++) {
+        const struct product m = {.a = da + d * H,
+                                  .b = b->w[d],
+                                  .a_row = b->D * H,
+                                  .a_step = 1,
+                                  .b_ld = b->C,
+                                  .to = b->dx + (size_t)first * b->C,
+                                  .rows = rows,
+                                  .K = H,
+                                  .columns = b->C,
+                                  .add = d > 0};
+
+        product(&m);
+    }
 }
 #endif
 
-// Of each direction VW units an item; after these, ROWS_BWD rows of dx an item (rnn). gates: activations in
+// Of each direction VW units an item; after these, TILE rows of dx an item (rnn). gates: activations in
 // (rnn: nothing), their gradients out. lengths may be NULL, and is where dw_ih or dx is not.
 kernel void rnn_single_bwd(global const real *x, global const uint *x_rows, global const real *w0,
                            global const real *w1, global real *gates, global const real *y,
@@ -347,7 +377,7 @@ kernel void rnn_single_bwd(global const real *x, global const uint *x_rows, glob
         return;
     }
 #if CELL == 0
-    if (dx && (id - blocks * D) * ROWS_BWD < N)
-        input_gradients(&b, (id - blocks * D) * ROWS_BWD);
+    if (dx && (id - blocks * D) * TILE < N)
+        input_gradients(&b, (id - blocks * D) * TILE);
 #endif
 }

@@ -76,7 +76,7 @@ enum clrnn_status clrnn_rnn_single_fwd(struct clrnn_launches *l, const struct cl
 
 enum clrnn_status clrnn_rnn_single_bwd(struct clrnn_launches *l, const struct clrnn_rnn *r, bool *whole)
 {
-    const uint32_t width = clrnn_rnn_width(l), units = divide_up(r->H, width) * r->D, rows = width == 16 ? 6 : 4;
+    const uint32_t width = clrnn_rnn_width(l), units = divide_up(r->H, width) * r->D, rows = 4; // TILE
     const bool fits = clrnn_rnn_single_fits(l, r), dx = fits && r->dx && r->cell == CLRNN_CELL_RNN;
     struct clrnn_buffer *through = NULL;
     struct clrnn_define define[4];
