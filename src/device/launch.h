@@ -70,12 +70,18 @@ enum clrnn_status clrnn_launch_kernel(struct clrnn_launches *launches, const cha
                                       struct clrnn_defines defines, struct clrnn_range range,
                                       struct clrnn_cost cost, size_t arg_count, const struct clrnn_arg *args);
 
+enum clrnn_finish { CLRNN_FINISH_NONE, CLRNN_FINISH_TANH, CLRNN_FINISH_RELU }; // the kernels' FINISH
+
 /**
  * Appends C = alpha op(A) op(B) + beta C, all row-major float32. op(A) is M x K, op(B) is K x N. A is
  * stored (M, K) or, with transpose_a, (K, M); likewise B. ld counts elements between rows as stored,
  * offset elements from the buffer's start. beta 0 never reads C. M, N or K of 0: beta alone is applied.
+ *
+ * Rows of A or of B, as stored, may lie apart where clrnn_device_gathers: row i is row a_rows[i] then.
+ *
+ * With beta 0 and `finished`, C may get more done to it where that costs no launch: the sum of the addends,
+ * [N] each, is added to every row, and `finish` taken of the result. *finished says whether that was so.
  */
-enum clrnn_finish { CLRNN_FINISH_NONE, CLRNN_FINISH_TANH, CLRNN_FINISH_RELU }; // the kernels' FINISH
 struct clrnn_gemm {
     bool transpose_a, transpose_b;
     uint32_t M, N, K;
@@ -83,17 +89,16 @@ struct clrnn_gemm {
     struct clrnn_buffer *a, *b, *c;
     size_t a_offset, b_offset, c_offset;
     uint32_t a_ld, b_ld, c_ld;
-    struct clrnn_buffer *a_rows, *b_rows; // U32, or NULL: A's, B's row i as stored is in fact row a_rows[i],
-                                          // b_rows[i]. Of one of them, and where clrnn_device_gathers
-    enum clrnn_finish finish;        // with beta 0: a function of C and what each column has added to it, the sum of
-    struct clrnn_buffer *addend[2];  // these [N], or NULL both. Where that costs no launch: *finished says so
-    bool *finished;                  // NULL: not wanted
+    struct clrnn_buffer *a_rows, *b_rows; // U32; NULL both, or one of them
+    enum clrnn_finish finish;
+    struct clrnn_buffer *addend[2]; // NULL both: nothing to add
+    bool *finished;                 // NULL: not wanted
     const struct clrnn_gemm *twin; // NULL, or one that differs in its buffers and offsets alone and may run
                                    // at the same time: two small multiplies keep more cores busy than one
 };
+enum clrnn_status clrnn_launch_gemm(struct clrnn_launches *launches, const struct clrnn_gemm *gemm);
 /** Whether multiplies take operands whose rows lie apart: those of our own kernels do. */
 bool clrnn_device_gathers(const struct clrnn_device *device);
-enum clrnn_status clrnn_launch_gemm(struct clrnn_launches *launches, const struct clrnn_gemm *gemm);
 
 /** Appends a call of the host; on ref devices only. `context` must outlive the list. */
 typedef enum clrnn_status clrnn_host_fn(const void *context);

@@ -5,6 +5,7 @@
 
 #include <math.h>
 
+#include "base/array.h"
 #include "base/log.h"
 
 // The seed's model in small: every op of it but fewer numbers.
@@ -358,9 +359,72 @@ static void test_same_bits(void **state)
     fixture_close(&f);
 }
 
+// Losses of three steps over samples in the opposite order.
+static void losses_of_turned(struct fixture *f, const char *layers, uint32_t C, uint32_t N, double loss[3],
+                             bool *copies)
+{
+    struct clrnn_model *m = fixture_model(f, layers, "loss: cross_entropy, optimizer: {sgd: {lr: 0.1}}",
+                                          (struct clrnn_data_shape){C, false, 2});
+    struct clrnn_batch b = fixture_batch(m, N, 1, false, 5);
+    struct clrnn_plan_data data = fixture_data(m, &b);
+    const struct clrnn_plan_params params = {.mode = CLRNN_MODE_TRAIN, .N = N, .T = 1, .data = data};
+    int32_t *index = calloc(N, sizeof(*index));
+    struct clrnn_plan *plan;
+
+    assert_non_null(index);
+    for (uint32_t n = 0; n < N; n++)
+        index[n] = (int32_t)(N - 1 - n) / 2; // some twice, some never
+    assert_int_equal(clrnn_buffer_write_i32(data.index, 0, N, index), CLRNN_OK);
+    if (clrnn_plan_create(m, &params, &plan) != CLRNN_OK)
+        fail_msg("%s", f->error);
+    *copies = false;
+    for (size_t i = 0; i < clrnn_launches_count(plan->launches); i++)
+        *copies |= strcmp(clrnn_launches_info(plan->launches, i)->kernel, "feed") == 0;
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(run(plan, true), CLRNN_OK);
+        loss[i] = loss_of(m);
+    }
+    clrnn_plan_destroy(&plan);
+    fixture_data_free(&data);
+    fixture_batch_free(&b);
+    clrnn_model_destroy(&m);
+    free(index);
+}
+
+// A batch of single steps that is not copied out of the data set, in small layers and in one too large for them.
+static void test_batch_without_copy(void **state)
+{
+    static const struct {
+        uint32_t C, N;
+        const char *layers;
+    } net[] = {{7, 9, "- rnn: {hidden_size: 5, bidirectional: true}\n- linear: {out_features: 2}\n"},
+               {9, 7, "- lstm: {hidden_size: 18}\n- linear: {out_features: 2}\n"},
+               {9, 7, "- gru: {hidden_size: 18}\n- linear: {out_features: 2}\n"},
+               {1203, 64, "- rnn: {hidden_size: 33, bidirectional: true}\n- linear: {out_features: 2}\n"}};
+    struct fixture ref, device;
+
+    (void)state;
+    NEED_OPENCL(device);
+    assert_true(fixture_open(&ref, "ref"));
+    for (size_t i = 0; i < ARRAY_SIZE(net); i++) {
+        double want[3], got[3];
+        bool copies;
+
+        losses_of_turned(&ref, net[i].layers, net[i].C, net[i].N, want, &copies);
+        losses_of_turned(&device, net[i].layers, net[i].C, net[i].N, got, &copies);
+        assert_int_equal(copies, !clrnn_device_gathers(device.device));
+        for (int s = 0; s < 3; s++)
+            if (!(fabs(got[s] - want[s]) <= 1e-5 * (1 + want[s])))
+                fail_msg("net %zu, step %d: loss %.9g, want %.9g", i, s + 1, got[s], want[s]);
+    }
+    fixture_close(&ref);
+    fixture_close(&device);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_batch_without_copy),
         cmocka_unit_test(test_learns_ref),
         cmocka_unit_test(test_learns_device),
         cmocka_unit_test(test_gradient_leaves_no_trace),
