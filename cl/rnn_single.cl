@@ -6,7 +6,7 @@
 // cl/rnn.cl with T 1. The recurrent weights meet a state of zeros: they take no part.
 //
 // Defines: CELL 0 rnn, 1 lstm, 2 gru; RELU (rnn); VW 4, 8 or 16; PARTS, vectors of units of a forward item
-// (lstm, gru: 1).
+// (lstm, gru: 1); TILE, rows of backward's multiplies.
 #include "rnn_cell.h"
 #include "transpose.h"
 
@@ -20,7 +20,6 @@
 #endif
 #define V (PARTS * (int)GATES) // vectors side by side in forward's multiply
 #define ROWS (SUMS / V > 6 ? 6 : SUMS / V)
-#define TILE 4 // rows of backward's multiplies
 
 static inline size_t sample(global const uint *x_rows, uint n)
 {

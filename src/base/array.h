@@ -18,4 +18,10 @@ static inline bool clrnn_mul_size(size_t a, size_t b, size_t *product)
     return !__builtin_mul_overflow(a, b, product);
 }
 
+/** a / b, rounded up. */
+static inline uint32_t clrnn_divide_up(uint32_t a, uint32_t b)
+{
+    return a / b + (a % b != 0);
+}
+
 #endif

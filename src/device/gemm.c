@@ -95,6 +95,13 @@ static bool prefers_own(const struct clrnn_device *d, const struct clrnn_gemm *g
     return measured < 0 ? d->info.type == CLRNN_DEVICE_CPU : measured;
 }
 
+/** From its first element to behind its last; rows that lie apart may be anywhere in the buffer. */
+static uint64_t reach(const struct clrnn_buffer *b, size_t offset, uint32_t ld, uint32_t rows, uint32_t columns,
+                      const struct clrnn_buffer *index)
+{
+    return index ? b->count - offset : (uint64_t)(rows - 1) * ld + columns;
+}
+
 static enum clrnn_status check_operands(const struct clrnn_device *d, const struct clrnn_gemm *g)
 {
     const uint32_t a_rows = g->transpose_a ? g->K : g->M, a_columns = g->transpose_a ? g->M : g->K;
@@ -106,8 +113,10 @@ static enum clrnn_status check_operands(const struct clrnn_device *d, const stru
         return CLRNN_OK;
     TRY(check_matrix(d, "A", g->a, g->a_offset, g->a_ld, a_rows, a_columns, g->a_rows));
     TRY(check_matrix(d, "B", g->b, g->b_offset, g->b_ld, b_rows, b_columns, g->b_rows));
-    if (overlap(g->c, g->c_offset, extent, g->a, g->a_offset, (uint64_t)(a_rows - 1) * g->a_ld + a_columns) ||
-        overlap(g->c, g->c_offset, extent, g->b, g->b_offset, (uint64_t)(b_rows - 1) * g->b_ld + b_columns))
+    if (overlap(g->c, g->c_offset, extent, g->a, g->a_offset,
+                reach(g->a, g->a_offset, g->a_ld, a_rows, a_columns, g->a_rows)) ||
+        overlap(g->c, g->c_offset, extent, g->b, g->b_offset,
+                reach(g->b, g->b_offset, g->b_ld, b_rows, b_columns, g->b_rows)))
         return clrnn_error(d->log, CLRNN_ERR_ARG, "gemm: C (%s) lies over A or B", g->c->what);
     return CLRNN_OK;
 }

@@ -3,13 +3,13 @@
 #include "device/gemm.h"
 
 #include <math.h>
-#include <string.h>
+
+#include "base/array.h"
 
 // The tile in registers and the panels in cache that a device gets; names as in cl/gemm.cl.
 struct tiling {
     uint32_t width, tile, panel, kc, block;
-    // Mesa's llvmpipe leaves a kernel's loops, without a word, after 65,535 rounds of all of them together
-    // (LP_MAX_TGSI_LOOP_ITERATIONS), and unrolls none. Then an item makes one tile, over at most BRIEF_K.
+    // Loops end early (clrnn_device_loop_rounds): then an item makes one tile, over at most BRIEF_K.
     bool brief;
 };
 enum { BRIEF_K = 1024, SUM_BLOCK = 512, PACK_SHARE = 256, MOST_PARTIAL = 1 << 28, MOST_PACKED = 1 << 24 };
@@ -23,14 +23,10 @@ struct cut {
     double cycles;                     // estimated, for the whole multiply with its twin
 };
 
-static uint32_t divide_up(uint32_t a, uint32_t b)
+static struct tiling choose_tiling(const struct clrnn_device *device)
 {
-    return a / b + (a % b != 0);
-}
-
-static struct tiling choose_tiling(const struct clrnn_device_info *info)
-{
-    struct tiling t = {.tile = 6, .kc = 256, .block = 192, .brief = strstr(info->name, "llvmpipe") != NULL};
+    const struct clrnn_device_info *info = clrnn_device_info(device);
+    struct tiling t = {.tile = 6, .kc = 256, .block = 192, .brief = isfinite(clrnn_device_loop_rounds(device))};
 
     // 24 sums of 32 registers with AVX-512, 12 of 16 with AVX, SSE and (leaving some unused) NEON.
     t.width = info->float_vector_width >= 16 ? 16 : info->float_vector_width >= 8 ? 8 : 4;
@@ -58,12 +54,12 @@ static double estimate(const struct clrnn_gemm *g, const struct tiling *t, uint3
                        const struct cut *c, bool scattered)
 {
     const double each = c->both ? 2 : 1; // multiplies in an item
-    const double tiles = each * divide_up(c->m_block, t->tile), panels = divide_up(c->n_block, t->panel);
+    const double tiles = each * clrnn_divide_up(c->m_block, t->tile), panels = clrnn_divide_up(c->n_block, t->panel);
     const double k = c->k_share, vecs = t->panel / t->width,
                  items = twins(g) / each * c->m_count * c->n_count * c->shares;
     const double multiply = tiles * panels * (k * t->tile * vecs / 2 + 100.0 * ceil(k / t->kc));
     const double pack_b = c->packed ? 0 : panels * vecs * k * (g->transpose_b ? 16 : 4);
-    const double pack_all = c->packed ? 8000 + (double)divide_up(g->N, t->panel) * vecs * g->K * 20 / cores : 0;
+    const double pack_all = c->packed ? 8000 + (double)clrnn_divide_up(g->N, t->panel) * vecs * g->K * 20 / cores : 0;
     const double pack_a = g->transpose_a ? each * k * c->m_block / t->width * 3 : 0;
     const double sum =
         c->shares > 1 ? 5000 + twins(g) * (double)g->M * g->N / t->width * (c->shares + 1) * 3 / cores : 0;
@@ -78,15 +74,15 @@ static struct cut try_cut(const struct clrnn_gemm *g, const struct tiling *t, ui
                           uint32_t panels, uint32_t shares, bool packed, bool both, bool scattered)
 {
     struct cut c = {
-        .n_block = panels * t->panel, .k_share = divide_up(g->K, shares), .packed = packed, .both = both};
+        .n_block = panels * t->panel, .k_share = clrnn_divide_up(g->K, shares), .packed = packed, .both = both};
 
-    c.m_count = divide_up(g->M, rows);
-    c.m_block = divide_up(divide_up(g->M, c.m_count), t->tile) * t->tile;
-    c.m_count = divide_up(g->M, c.m_block);
-    c.n_count = divide_up(g->N, c.n_block);
-    c.shares = divide_up(g->K, c.k_share);
+    c.m_count = clrnn_divide_up(g->M, rows);
+    c.m_block = clrnn_divide_up(clrnn_divide_up(g->M, c.m_count), t->tile) * t->tile;
+    c.m_count = clrnn_divide_up(g->M, c.m_block);
+    c.n_count = clrnn_divide_up(g->N, c.n_block);
+    c.shares = clrnn_divide_up(g->K, c.k_share);
     c.cycles = (c.shares > 1 && (double)twins(g) * c.shares * g->M * g->N > MOST_PARTIAL) ||
-                       (both && 2 * divide_up(c.m_block, t->width) * t->width > t->block)
+                       (both && 2 * clrnn_divide_up(c.m_block, t->width) * t->width > t->block)
                    ? INFINITY
                    : estimate(g, t, cores, &c, scattered);
     return c;
@@ -95,7 +91,7 @@ static struct cut try_cut(const struct clrnn_gemm *g, const struct tiling *t, ui
 // One packed B must serve a twin too.
 static bool may_pack(const struct clrnn_gemm *g, const struct tiling *t)
 {
-    return g->transpose_b && (double)divide_up(g->N, t->panel) * t->panel * g->K <= MOST_PACKED &&
+    return g->transpose_b && (double)clrnn_divide_up(g->N, t->panel) * t->panel * g->K <= MOST_PACKED &&
            (!g->twin || twins_share_b(g));
 }
 
@@ -104,7 +100,7 @@ static struct cut choose_cut(const struct clrnn_gemm *g, const struct tiling *t,
     struct cut best = {.cycles = INFINITY};
 
     if (t->brief)
-        return try_cut(g, t, cores, t->tile, 1, divide_up(g->K, BRIEF_K), false, false, scattered);
+        return try_cut(g, t, cores, t->tile, 1, clrnn_divide_up(g->K, BRIEF_K), false, false, scattered);
     for (uint32_t rows = t->tile; rows <= t->block; rows *= 2)
         for (uint32_t panels = 1; panels <= 8; panels *= 2)
             for (uint32_t shares = 1; shares <= 64 && (shares == 1 || g->K / shares >= 64); shares *= 2)
@@ -170,12 +166,12 @@ static enum clrnn_status append_dot(struct clrnn_launches *launches, const struc
 {
     struct clrnn_define define[10];
     // Four items a core, of no less than about 20 microseconds.
-    const uint32_t least = (uint32_t)(1 << 16) / g->K + 1, even = divide_up(g->N, 4 * cores);
-    const uint32_t n_block = t->brief ? 4 : divide_up(even > least ? even : least, 4) * 4;
+    const uint32_t least = (uint32_t)(1 << 16) / g->K + 1, even = clrnn_divide_up(g->N, 4 * cores);
+    const uint32_t n_block = t->brief ? 4 : clrnn_divide_up(even > least ? even : least, 4) * 4;
 
     return clrnn_launch_kernel(
         launches, "gemm", "gemm_dot", defines_of(t, false, false, false, define),
-        (struct clrnn_range){1, {divide_up(g->N, n_block), 1, 1}, {1, 1, 1}}, clrnn_gemm_cost(g),
+        (struct clrnn_range){1, {clrnn_divide_up(g->N, n_block), 1, 1}, {1, 1, 1}}, clrnn_gemm_cost(g),
         ARGS(UINT(g->M), UINT(g->N), UINT(g->K), REAL(g->alpha), BUF(g->a), UINT(g->a_offset), UINT(g->a_ld),
              BUF(g->b), UINT(g->b_offset), UINT(g->b_ld), REAL(g->beta), BUF(g->c), UINT(g->c_offset),
              UINT(c.ld), UINT(c.step), UINT(n_block)));
@@ -186,11 +182,11 @@ static enum clrnn_status append_pack(struct clrnn_launches *launches, const stru
                                      const struct tiling *t, struct clrnn_defines defines,
                                      struct clrnn_buffer **packed)
 {
-    const uint32_t panels = divide_up(g->N, t->panel);
+    const uint32_t panels = clrnn_divide_up(g->N, t->panel);
 
     TRY(clrnn_launches_scratch(launches, (size_t)panels * t->panel * g->K, packed));
     return clrnn_launch_kernel(launches, "gemm", "gemm_pack", defines,
-                               (struct clrnn_range){2, {panels, divide_up(g->K, PACK_SHARE), 1}, {1, 1, 1}},
+                               (struct clrnn_range){2, {panels, clrnn_divide_up(g->K, PACK_SHARE), 1}, {1, 1, 1}},
                                (struct clrnn_cost){0, 8.0 * g->K * g->N},
                                ARGS(UINT(g->N), UINT(g->K), BUF(g->b), UINT(g->b_offset), UINT(g->b_ld),
                                     BUF(g->b_rows), BUF(*packed), UINT(PACK_SHARE)));
@@ -235,7 +231,7 @@ static enum clrnn_status append_tiles(struct clrnn_launches *launches, const str
     }
     return clrnn_launch_kernel(
         launches, "gemm", "gemm_sum", defines,
-        (struct clrnn_range){2, {divide_up(g->N, SUM_BLOCK), twins(g) * g->M, 1}, {1, 1, 1}},
+        (struct clrnn_range){2, {clrnn_divide_up(g->N, SUM_BLOCK), twins(g) * g->M, 1}, {1, 1, 1}},
         (struct clrnn_cost){0, 4.0 * (cut->shares + 1) * share},
         ARGS(UINT(g->M), UINT(g->N), UINT(cut->shares), UINT(share), BUF(partial), REAL(g->alpha),
              REAL(g->beta), BUF(g->c), UINT(g->c_offset), BUF(second->c), UINT(second->c_offset), UINT(c.ld),
@@ -268,7 +264,7 @@ enum clrnn_status clrnn_gemm_own_prepare(struct clrnn_launches *launches, const 
                                          bool *taken)
 {
     const struct clrnn_device_info *info = clrnn_device_info(clrnn_launches_device(launches));
-    const struct tiling t = choose_tiling(info);
+    const struct tiling t = choose_tiling(clrnn_launches_device(launches));
     const uint32_t cores = info->compute_units ? info->compute_units : 1;
     const struct strides along = {gemm->c_ld, 1}, across = {1, gemm->c_ld};
     const bool dot = !gemm->transpose_a && gemm->transpose_b && !gemm->a_rows && !gemm->b_rows &&

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Linear layers: a GEMM and its surroundings, or kernels of their own where there are few outputs.
+#include "base/array.h"
 #include "ops/columns.h"
 #include "ops/graph.h"
 #include "ops/split.h"
@@ -65,7 +66,7 @@ static enum clrnn_status bwd_few(struct clrnn_launches *l, const struct clrnn_gr
     struct clrnn_buffer *dweight_blocks = dweight, *dbias_blocks = dbias;
     const struct clrnn_split to_x = clrnn_split_elements(l, rows, C, true);
     const struct clrnn_split to_weight = clrnn_split_columns(l, rows, C);
-    const uint32_t dx_items = dx ? to_x.teams : 0, columns = (C + to_x.width - 1) / to_x.width;
+    const uint32_t dx_items = dx ? to_x.teams : 0, columns = clrnn_divide_up(C, to_x.width);
     const uint32_t items = dx_items + (dweight || dbias ? columns * to_weight.teams : 0);
 
     if (items == 0)

@@ -195,6 +195,8 @@ struct clrnn_cost clrnn_op_cost(const struct clrnn_graph *graph, const struct cl
 {
     struct clrnn_cost cost = {op_flops(op), 0};
 
+    if (op->kind == CLRNN_OP_FEED && graph->tensor[op->out[FEED_OUT_X]].rows_of != CLRNN_NONE)
+        return cost; // nothing is copied
     for (int i = 0; i < CLRNN_OP_MAX_IN; i++)
         cost.bytes += slot_bytes(graph, op, i, false);
     for (int i = 0; i < CLRNN_OP_MAX_OUT; i++)

@@ -25,11 +25,6 @@ enum {
     SIZES = 5,                    // of a group: ITEMS_STEP times a power of two
 };
 
-static uint32_t divide_up(uint32_t a, uint32_t b)
-{
-    return a / b + (a % b != 0);
-}
-
 static uint32_t wide(const struct cut *c)
 {
     return c->lanes * c->share;
@@ -43,7 +38,7 @@ static size_t packed_count(const struct clrnn_rnn *r, const struct cut *c)
 // Rounds of all loops of an item together, none unrolled; rather too many.
 static double rounds_of(const struct clrnn_rnn *r, const struct cut *c)
 {
-    const double pairs = divide_up(c->rows * r->H, c->items), units = c->columns * c->share;
+    const double pairs = clrnn_divide_up(c->rows * r->H, c->items), units = c->columns * c->share;
 
     return (r->T + 2) * (pairs * (3.0 + r->R * (2.0 + c->parts)) + 2 * units * (1 + c->rows) +
                          c->part / 4 * (1.0 + c->rows * (1 + units) + units)) +
@@ -54,11 +49,11 @@ static double rounds_of(const struct clrnn_rnn *r, const struct cut *c)
 static void share_out(const struct clrnn_rnn *r, bool backward, uint32_t most, struct cut *c)
 {
     *c = (struct cut){.K = backward ? r->G * r->H : r->H, .columns = backward ? 1 : r->G};
-    c->share = divide_up(r->H, most);
-    c->lanes = divide_up(r->H, c->share);
+    c->share = clrnn_divide_up(r->H, most);
+    c->lanes = clrnn_divide_up(r->H, c->share);
     c->parts = MAX2(MIN2(most / c->lanes, c->K / FEWEST_K), 1u);
-    c->part = divide_up(divide_up(c->K, c->parts), 4) * 4;
-    c->items = divide_up(c->parts * c->lanes, ITEMS_STEP) * ITEMS_STEP;
+    c->part = clrnn_divide_up(clrnn_divide_up(c->K, c->parts), 4) * 4;
+    c->items = clrnn_divide_up(c->parts * c->lanes, ITEMS_STEP) * ITEMS_STEP;
 }
 
 // Lets a group own `rows` rows, if it can.
@@ -66,11 +61,11 @@ static bool give_rows(const struct clrnn_launches *l, const struct clrnn_rnn *r,
 {
     const struct clrnn_device *device = clrnn_launches_device(l);
     const uint64_t local_bytes = MIN2(clrnn_device_info(device)->local_bytes, (uint64_t)MOST_LOCAL);
-    const uint32_t pairs = divide_up(rows * r->H, c->items), most = MIN2(REGISTERS, ALL_REGISTERS / c->items);
+    const uint32_t pairs = clrnn_divide_up(rows * r->H, c->items), most = MIN2(REGISTERS, ALL_REGISTERS / c->items);
     const uint32_t used = c->columns * c->share * rows + 4 * rows + pairs * (2 * r->R + 2); // sums, state, pairs
 
     c->rows = rows;
-    c->groups = divide_up(r->N, rows);
+    c->groups = clrnn_divide_up(r->N, rows);
     c->held = used < most ? MIN2(MIN2(most - used, MOST_HELD) / (4 * c->columns * c->share), c->part / 4) : 0;
     c->state_bytes = (size_t)rows * c->parts * c->part * sizeof(float);
     c->sum_bytes = (size_t)c->parts * rows * c->columns * wide(c) * sizeof(float);
@@ -116,7 +111,7 @@ static void choose_cut(struct clrnn_launches *l, const struct clrnn_rnn *r, bool
     static const char *const items[SIZES] = {"64", "128", "256", "512", "1024"};
     static const char *const rows[] = {"1", "2", "4", "8"}, *const weights[] = {"registers", "memory"};
     const uint32_t units = clrnn_device_info(clrnn_launches_device(l))->compute_units;
-    const uint32_t each = divide_up(r->N * r->D, MAX2(units, 1u));
+    const uint32_t each = clrnn_divide_up(r->N * r->D, MAX2(units, 1u));
     unsigned first, count = sizes_of(l, r, backward, &first);
     unsigned standard = MIN2(first < 3 ? 3 - first : 0, count - 1);
 

@@ -15,11 +15,6 @@ struct tiling {
 // Rows of an item at most, so that their states stay in the second-level cache beside the weights.
 enum { MOST_SHARE = 64 };
 
-static uint32_t divide_up(uint32_t a, uint32_t b)
-{
-    return a / b + (a % b != 0);
-}
-
 static uint32_t cores_each(const struct clrnn_launches *l, const struct clrnn_rnn *r)
 {
     const uint32_t units = clrnn_device_info(clrnn_launches_device(l))->compute_units;
@@ -45,24 +40,24 @@ static void employ_cores(const struct clrnn_launches *l, const struct clrnn_rnn 
     const uint32_t tile_items = shared ? MIN2(t->tiles, each) : 1, items = MAX2(each / tile_items, 1u);
 
     t->steps = shared ? 1 : r->T;
-    t->tile_share = divide_up(t->tiles, tile_items);
-    t->tile_items = divide_up(t->tiles, t->tile_share);
+    t->tile_share = clrnn_divide_up(t->tiles, tile_items);
+    t->tile_items = clrnn_divide_up(t->tiles, t->tile_share);
     // below 4 rows an item gets no shorter: reading the weights takes longer than the multiplying
-    t->share = MAX2(divide_up(r->N, items), MIN2(r->N, 4u));
-    t->share = divide_up(t->share, divide_up(t->share, MOST_SHARE));
-    t->items = divide_up(r->N, t->share);
+    t->share = MAX2(clrnn_divide_up(r->N, items), MIN2(r->N, 4u));
+    t->share = clrnn_divide_up(t->share, clrnn_divide_up(t->share, MOST_SHARE));
+    t->items = clrnn_divide_up(r->N, t->share);
 }
 
 // The tile of accumulators must fit the registers: 32 of 512 bits, else taken as 16.
 static struct tiling tiling_of(const struct clrnn_launches *l, const struct clrnn_rnn *r, bool backward)
 {
     struct tiling t = {.width = clrnn_rnn_width(l)};
-    const uint32_t unit_vectors = divide_up(r->H, t.width), registers = t.width == 16 ? 24 : 12;
+    const uint32_t unit_vectors = clrnn_divide_up(r->H, t.width), registers = t.width == 16 ? 24 : 12;
 
     // The widest tile among those that leave the fewest vectors empty. Backward's K is G times as long: with
     // more than 2 vectors, two tiles' weights and the gates would crowd the second-level cache.
     for (uint32_t tile = backward ? 2 : 4, least = UINT32_MAX; tile >= 1; tile--) {
-        const uint32_t all = divide_up(unit_vectors, tile) * tile;
+        const uint32_t all = clrnn_divide_up(unit_vectors, tile) * tile;
         if (all < least) {
             least = all;
             t.tile = tile;
@@ -70,7 +65,7 @@ static struct tiling tiling_of(const struct clrnn_launches *l, const struct clrn
     }
     if (!backward && r->cell != CLRNN_CELL_RNN)
         t.tile = 1;
-    t.tiles = divide_up(unit_vectors, t.tile);
+    t.tiles = clrnn_divide_up(unit_vectors, t.tile);
     t.vectors = backward || r->cell == CLRNN_CELL_RNN ? t.tile : r->G;
     t.slots = backward || r->cell == CLRNN_CELL_RNN ? t.tile : 4;
     t.rows = MIN2(registers / t.vectors, 8u);
@@ -81,7 +76,7 @@ static struct tiling tiling_of(const struct clrnn_launches *l, const struct clrn
 // Rounds of all loops of an item of rnn_forward or rnn_backward together, none unrolled; rather too many.
 static double rounds_of(const struct clrnn_rnn *r, const struct tiling *t, uint32_t K)
 {
-    const double stripes = divide_up(t->share, t->rows), row = t->rows * (1.0 + t->vectors);
+    const double stripes = clrnn_divide_up(t->share, t->rows), row = t->rows * (1.0 + t->vectors);
 
     return t->steps * t->tile_share * stripes * (K * (1.0 + t->vectors + row) + 4.0 * row * (r->R + 2));
 }
@@ -179,7 +174,7 @@ enum clrnn_status clrnn_rnn_sequence_bwd(struct clrnn_launches *l, const struct 
     }
 
     TRY(clrnn_launch_kernel(l, "rnn_backward", "rnn_pack_bwd", defines,
-                            RANGE3(t.tiles, divide_up(K, pack_share), r->D),
+                            RANGE3(t.tiles, clrnn_divide_up(K, pack_share), r->D),
                             (struct clrnn_cost){0, 8.0 * r->D * K * r->H},
                             ARGS(BUF(r->weight_hh[0]), BUF(r->weight_hh[1]), BUF(packed), UINT(r->H),
                                  UINT(r->D), UINT(pack_share))));

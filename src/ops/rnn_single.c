@@ -10,17 +10,14 @@
 // own rules. Rows are summed one after the other.
 enum { MOST_PRODUCTS = 1 << 21, MOST_ROWS = 1024, MOST_PANEL = 1 << 15 };
 
-static uint32_t divide_up(uint32_t a, uint32_t b)
-{
-    return a / b + (a % b != 0);
-}
+enum { TILE = 4 }; // rows of an item in the gradient of x
 
 // Vectors of units that an item of the forward kernel makes: all gates of one, or of rnn as many as its tile is wide.
 static uint32_t parts_of(const struct clrnn_launches *l, const struct clrnn_rnn *r)
 {
     const uint32_t width = clrnn_rnn_width(l);
 
-    return r->cell == CLRNN_CELL_RNN ? MIN2(divide_up(r->H, width), width == 16 ? 4u : 2u) : 1;
+    return r->cell == CLRNN_CELL_RNN ? MIN2(clrnn_divide_up(r->H, width), width == 16 ? 4u : 2u) : 1;
 }
 
 static size_t panel_of(const struct clrnn_launches *l, const struct clrnn_rnn *r)
@@ -29,13 +26,14 @@ static size_t panel_of(const struct clrnn_launches *l, const struct clrnn_rnn *r
 }
 
 static struct clrnn_defines defines_of(const struct clrnn_launches *l, const struct clrnn_rnn *r,
-                                       struct clrnn_define define[4])
+                                       struct clrnn_define define[5])
 {
     define[0] = (struct clrnn_define){"CELL", r->cell};
     define[1] = (struct clrnn_define){"RELU", r->relu};
     define[2] = (struct clrnn_define){"VW", clrnn_rnn_width(l)};
     define[3] = (struct clrnn_define){"PARTS", parts_of(l, r)};
-    return (struct clrnn_defines){4, define};
+    define[4] = (struct clrnn_define){"TILE", TILE};
+    return (struct clrnn_defines){5, define};
 }
 
 bool clrnn_rnn_single_fits(const struct clrnn_launches *l, const struct clrnn_rnn *r)
@@ -59,15 +57,15 @@ static struct clrnn_cost cost_of(const struct clrnn_rnn *r, double multiplies)
 
 enum clrnn_status clrnn_rnn_single_fwd(struct clrnn_launches *l, const struct clrnn_rnn *r)
 {
-    const uint32_t blocks = divide_up(r->H, clrnn_rnn_width(l) * parts_of(l, r));
+    const uint32_t blocks = clrnn_divide_up(r->H, clrnn_rnn_width(l) * parts_of(l, r));
     const uint32_t cores = MAX2(clrnn_device_info(clrnn_launches_device(l))->compute_units, 1u);
     // Each share of rows turns the weights once more: only where cores would be idle else.
-    const uint32_t shares = divide_up(cores, blocks * r->D), share = divide_up(r->N, MIN2(shares, r->N));
-    struct clrnn_define define[4];
+    const uint32_t shares = clrnn_divide_up(cores, blocks * r->D), share = clrnn_divide_up(r->N, MIN2(shares, r->N));
+    struct clrnn_define define[5];
 
     return clrnn_launch_kernel(
         l, "rnn_single", "rnn_single_fwd", defines_of(l, r, define),
-        RANGE3(blocks, divide_up(r->N, share), r->D), cost_of(r, 1),
+        RANGE3(blocks, clrnn_divide_up(r->N, share), r->D), cost_of(r, 1),
         ARGS(BUF(r->x), BUF(r->x_rows), BUF(r->weight_ih[0]), BUF(r->weight_ih[1]), BUF(r->bias_ih[0]),
              BUF(r->bias_hh[0]), BUF(r->bias_ih[1]), BUF(r->bias_hh[1]), BUF(r->gates), BUF(r->memory), BUF(r->y),
              UINT(r->N), UINT(r->C), UINT(r->H), UINT(r->D), UINT(share),
@@ -76,17 +74,17 @@ enum clrnn_status clrnn_rnn_single_fwd(struct clrnn_launches *l, const struct cl
 
 enum clrnn_status clrnn_rnn_single_bwd(struct clrnn_launches *l, const struct clrnn_rnn *r, bool *whole)
 {
-    const uint32_t width = clrnn_rnn_width(l), units = divide_up(r->H, width) * r->D, rows = 4; // TILE
+    const uint32_t width = clrnn_rnn_width(l), units = clrnn_divide_up(r->H, width) * r->D;
     const bool fits = clrnn_rnn_single_fits(l, r), dx = fits && r->dx && r->cell == CLRNN_CELL_RNN;
     struct clrnn_buffer *through = NULL;
-    struct clrnn_define define[4];
+    struct clrnn_define define[5];
 
     *whole = fits && dx == (r->dx != NULL);
     if (dx)
         TRY(clrnn_launches_scratch(l, (size_t)r->N * r->D * r->H, &through));
     return clrnn_launch_kernel(
         l, "rnn_single", "rnn_single_bwd", defines_of(l, r, define),
-        RANGE1(units + (dx ? divide_up(r->N, rows) : 0)), cost_of(r, *whole ? 1 + dx : 0),
+        RANGE1(units + (dx ? clrnn_divide_up(r->N, TILE) : 0)), cost_of(r, *whole ? 1 + dx : 0),
         ARGS(BUF(r->x), BUF(r->x_rows), BUF(r->weight_ih[0]), BUF(r->weight_ih[1]), BUF(r->gates), BUF(r->y),
              BUF(r->memory), BUF(r->dy), BUF(r->lengths), BUF(r->dbias_ih[0]), BUF(r->dbias_hh[0]),
              BUF(r->dbias_ih[1]), BUF(r->dbias_hh[1]), BUF(*whole ? r->dweight_ih[0] : NULL),
