@@ -15,7 +15,6 @@
 // tile; KC; PACKED, whether gemm_pack went before; GATHER,
 // whether `rows` counts; TRANSPOSE_A, and with it BLOCK, the most rows of C (a
 // multiple of TILE and WIDTH) per item.
-// gemm_sum's FINISH: 0 nothing, 1 tanh, 2 relu of the sum and an addend; TURNED, whether C's columns are its rows.
 // Every element's sum has a fixed order: by k within a step, then steps, then shares of K.
 //
 // gemm_dot serves few rows against B stored (N, K), where packing B would cost more than multiplying.
@@ -247,24 +246,25 @@ kernel void gemm(uint M, uint N, uint K, real alpha, OPERANDS(), OPERANDS(2), ui
     }
 }
 
-// What each element has done to it in the end. The addends belong to C's columns: n and on, or, turned, `row`.
-static inline vec finish(vec x, global const real *addend0, global const real *addend1, uint row, uint n, uint N)
+// What each element has done to it in the end. The addends belong to C's columns: n and on, or, where C is turned,
+// `row`.
+static inline vec finish(vec x, uint how, uint turned, global const real *addend0, global const real *addend1,
+                         uint row, uint n, uint N)
 {
-#if FINISH
+    if (how == 0)
+        return x;
     if (addend0 != 0)
-        x += TURNED ? (vec)(addend0[row] + addend1[row])
+        x += turned ? (vec)(addend0[row] + addend1[row])
                     : load_units(addend0, n, N) + load_units(addend1, n, N);
-    return FINISH == 1 ? tanh_vec(x) : x < 0.0f ? (vec)(0.0f) : x; // NaN stays
-#else
-    return x;
-#endif
+    return how == 1 ? tanh_vec(x) : x < 0.0f ? (vec)(0.0f) : x; // NaN stays
 }
 
 // C = alpha (sum of `shares` matrices [M, N] in P, `share` apart) + beta C, and likewise C2 from what lies
-// M * N further on in P: an item makes n_block columns of a row. C's strides as above.
+// M * N further on in P: an item makes n_block columns of a row. C's strides as above. how:
+// 0 no more, 1 tanh, 2 relu of it and the addends; turned: C's columns are the rows here.
 kernel void gemm_sum(uint M, uint N, uint shares, uint share, global const real *restrict P, real alpha,
                      real beta, global real *C, uint c_offset, global real *C2, uint c_offset2, uint c_ld,
-                     uint c_step, global const real *addend0, global const real *addend1,
+                     uint c_step, uint how, uint turned, global const real *addend0, global const real *addend1,
                      global const real *addend20, global const real *addend21, uint n_block)
 {
     const uint n_first = get_global_id(0) * n_block, n_end = min(n_first + n_block, N);
@@ -290,7 +290,7 @@ kernel void gemm_sum(uint M, uint N, uint shares, uint share, global const real 
                 sum += vec_load(0, part);
             }
         }
-        sum = finish(alpha * sum, second ? addend20 : addend0, second ? addend21 : addend1, row, n, N);
+        sum = finish(alpha * sum, how, turned, second ? addend20 : addend0, second ? addend21 : addend1, row, n, N);
         store(C + (size_t)n * c_step, c_step, sum, cols, beta);
     }
 }

@@ -140,13 +140,14 @@ static struct clrnn_gemm swapped(const struct clrnn_gemm *g)
                                .finished = g->finished};
 }
 
-// C's rows lie `ld` apart, its columns `step`.
+// C's rows lie `ld` apart, its columns `step`. turned: they are the columns and rows of the multiply asked for.
 struct strides {
     uint32_t ld, step;
+    bool turned;
 };
 
 static struct clrnn_defines defines_of(const struct tiling *t, bool transpose_a, bool packed, bool gather,
-                                       struct clrnn_define define[10])
+                                       struct clrnn_define define[8])
 {
     define[0] = (struct clrnn_define){"WIDTH", t->width};
     define[1] = (struct clrnn_define){"TILE", t->tile};
@@ -156,15 +157,13 @@ static struct clrnn_defines defines_of(const struct tiling *t, bool transpose_a,
     define[5] = (struct clrnn_define){"BLOCK", t->block};
     define[6] = (struct clrnn_define){"PACKED", packed};
     define[7] = (struct clrnn_define){"GATHER", gather};
-    define[8] = (struct clrnn_define){"FINISH", CLRNN_FINISH_NONE};
-    define[9] = (struct clrnn_define){"TURNED", false};
-    return (struct clrnn_defines){10, define};
+    return (struct clrnn_defines){8, define};
 }
 
 static enum clrnn_status append_dot(struct clrnn_launches *launches, const struct clrnn_gemm *g,
                                     const struct tiling *t, uint32_t cores, struct strides c)
 {
-    struct clrnn_define define[10];
+    struct clrnn_define define[8];
     // Four items a core, of no less than about 20 microseconds.
     const uint32_t least = (uint32_t)(1 << 16) / g->K + 1, even = clrnn_divide_up(g->N, 4 * cores);
     const uint32_t n_block = t->brief ? 4 : clrnn_divide_up(even > least ? even : least, 4) * 4;
@@ -196,7 +195,7 @@ static enum clrnn_status append_pack(struct clrnn_launches *launches, const stru
 static enum clrnn_status append_tiles(struct clrnn_launches *launches, const struct clrnn_gemm *g,
                                       const struct tiling *t, const struct cut *cut, struct strides c)
 {
-    struct clrnn_define define[10];
+    struct clrnn_define define[8];
     const struct clrnn_defines defines =
         defines_of(t, g->transpose_a, cut->packed, g->b_rows != NULL, define);
     const struct clrnn_gemm *second = g->twin ? g->twin : g;
@@ -204,6 +203,7 @@ static enum clrnn_status append_tiles(struct clrnn_launches *launches, const str
     const uint32_t MN = g->M * g->N, share = twins(g) * MN; // fit where there are shares
     const size_t room = t->tile * t->panel + (cut->packed ? 0 : t->kc * t->panel) +
                         (g->transpose_a ? t->kc * t->block : 0);
+    const bool finishes = g->finished && g->beta == 0 && cut->shares > 1;
     struct clrnn_buffer *partial = NULL, *packed = NULL;
 
     if (cut->packed)
@@ -224,18 +224,16 @@ static enum clrnn_status append_tiles(struct clrnn_launches *launches, const str
              UINT(cut->m_block), UINT(cut->n_block), UINT(cut->k_share), LOCAL(room * sizeof(float)))));
     if (!partial)
         return CLRNN_OK;
-    if (g->finished && g->beta == 0) {
-        define[8].value = g->finish;
-        define[9].value = c.step != 1;
+    if (finishes)
         *g->finished = true;
-    }
     return clrnn_launch_kernel(
         launches, "gemm", "gemm_sum", defines,
         (struct clrnn_range){2, {clrnn_divide_up(g->N, SUM_BLOCK), twins(g) * g->M, 1}, {1, 1, 1}},
         (struct clrnn_cost){0, 4.0 * (cut->shares + 1) * share},
         ARGS(UINT(g->M), UINT(g->N), UINT(cut->shares), UINT(share), BUF(partial), REAL(g->alpha),
              REAL(g->beta), BUF(g->c), UINT(g->c_offset), BUF(second->c), UINT(second->c_offset), UINT(c.ld),
-             UINT(c.step), BUF(g->addend[0]), BUF(g->addend[1]), BUF(second->addend[0]), BUF(second->addend[1]),
+             UINT(c.step), UINT(finishes ? g->finish : CLRNN_FINISH_NONE), UINT(c.turned), BUF(g->addend[0]),
+             BUF(g->addend[1]), BUF(second->addend[0]), BUF(second->addend[1]),
              UINT(SUM_BLOCK)));
 }
 
@@ -266,7 +264,7 @@ enum clrnn_status clrnn_gemm_own_prepare(struct clrnn_launches *launches, const 
     const struct clrnn_device_info *info = clrnn_device_info(clrnn_launches_device(launches));
     const struct tiling t = choose_tiling(clrnn_launches_device(launches));
     const uint32_t cores = info->compute_units ? info->compute_units : 1;
-    const struct strides along = {gemm->c_ld, 1}, across = {1, gemm->c_ld};
+    const struct strides along = {gemm->c_ld, 1, false}, across = {1, gemm->c_ld, true};
     const bool dot = !gemm->transpose_a && gemm->transpose_b && !gemm->a_rows && !gemm->b_rows &&
                      (gemm->M <= 4 || gemm->N <= 4) && !(t.brief && gemm->K > BRIEF_K);
     struct clrnn_gemm other = swapped(gemm), other_twin;

@@ -70,7 +70,7 @@ enum clrnn_status clrnn_launch_kernel(struct clrnn_launches *launches, const cha
                                       struct clrnn_defines defines, struct clrnn_range range,
                                       struct clrnn_cost cost, size_t arg_count, const struct clrnn_arg *args);
 
-enum clrnn_finish { CLRNN_FINISH_NONE, CLRNN_FINISH_TANH, CLRNN_FINISH_RELU }; // the kernels' FINISH
+enum clrnn_finish { CLRNN_FINISH_NONE, CLRNN_FINISH_TANH, CLRNN_FINISH_RELU }; // gemm_sum's `how`
 
 /**
  * Appends C = alpha op(A) op(B) + beta C, all row-major float32. op(A) is M x K, op(B) is K x N. A is

@@ -356,7 +356,8 @@ static void test_twins(void **state)
 // A function and addends at the end, where K is shared out and the shares are summed; either way round.
 static void test_finish(void **state)
 {
-    static const uint32_t shapes[][3] = {{64, 60, 1100}, {33, 70, 1700}, {7, 129, 2474}, {130, 5, 1000}};
+    static const uint32_t shapes[][3] = {{64, 60, 1100}, {33, 70, 1700}, {7, 129, 2474}, {130, 5, 1000},
+                                         {700, 1, 1100}}; // whose C is the same turned
     struct clrnn_device *device = need_device(state);
     const size_t count = is_slow(device) ? 1 : sizeof(shapes) / sizeof(shapes[0]);
     unsigned finished = 0;
@@ -371,7 +372,8 @@ static void test_finish(void **state)
                                          .alpha = 1,
                                          .finish = kind / 4 == 1 ? CLRNN_FINISH_RELU : CLRNN_FINISH_TANH};
 
-            finished += check(device, g, kind / 4 == 2 ? A_APART : kind / 4 ? B_APART : TOGETHER, 1, i);
+            finished += check(device, g, kind / 4 == 2 ? A_APART : kind / 4 ? B_APART : TOGETHER,
+                              g.N > 1, i);
         }
     if (!is_slow(device))
         assert_true(finished >= count * 6);
