@@ -92,12 +92,12 @@ static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_de
                                     const struct start *cold, const struct start *warm, uint64_t host_bytes)
 {
     json_t *all = json_pack(
-        "{s:s, s:i, s:i, s:i, s:o, s:o, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:f, s:o, s:o, s:o, s:I, s:I}",
+        "{s:s, s:i, s:i, s:i, s:o, s:o, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:f, s:o, s:o, s:o, s:I, s:I}",
         "device", clrnn_device_info(device)->name, "batch", (int)r->batch, "steps", (int)r->steps, "features",
         (int)r->features, "train_ms", timing(&r->train_ms), "infer_ms", timing(&r->infer_ms), "samples_per_s",
         r->samples_per_s, "gflops", r->gflops, "gb_per_s", r->gb_per_s, "infer_gflops", r->infer_gflops,
         "peak_gflops", peak->gflops, "peak_gb_per_s", peak->gb_per_s, "launches_per_step",
-        (json_int_t)r->launches_per_step, "host_ms_per_step", r->host_ms_per_step, "build_cold_s",
+        (json_int_t)r->launches_per_step, "queued_per_step", (json_int_t)r->queued_per_step, "host_ms_per_step", r->host_ms_per_step, "build_cold_s",
         cli_json_number(cold->build_s), "build_warm_s", cli_json_number(warm->build_s), "first_step_s",
         cli_json_number(isfinite(warm->first_step_s) ? warm->first_step_s : r->first_step_s),
         "peak_host_bytes", (json_int_t)host_bytes, "peak_device_bytes", (json_int_t)r->peak_device_bytes);
@@ -113,9 +113,9 @@ static void print_text(const struct clrnn_device *device, const struct clrnn_ben
 
     printf("%s: batch %u, %s, %s\n", clrnn_device_info(device)->name, r->batch,
            cli_count(r->steps, "time step", steps), cli_count(r->features, "feature", features));
-    printf("training step  %9.3f ms (%.3f to %.3f, %u windows)  %.0f samples/s  %llu launches\n", r->train_ms.median,
-           r->train_ms.min, r->train_ms.max, r->train_ms.reps, r->samples_per_s,
-           (unsigned long long)r->launches_per_step);
+    printf("training step  %9.3f ms (%.3f to %.3f, %u windows)  %.0f samples/s  %llu launches, queued as %llu\n",
+           r->train_ms.median, r->train_ms.min, r->train_ms.max, r->train_ms.reps, r->samples_per_s,
+           (unsigned long long)r->launches_per_step, (unsigned long long)r->queued_per_step);
     printf("inference      %9.3f ms (%.3f to %.3f, %u windows)\n", r->infer_ms.median, r->infer_ms.min,
            r->infer_ms.max, r->infer_ms.reps);
     printf("training       %.1f GFLOP/s, %.0f%% of the %.0f measured; %.1f GB/s, copies reach %.1f\n", r->gflops,

@@ -131,7 +131,8 @@ struct clrnn_bench_result {
     double gflops, gb_per_s;           // these over the median
     double infer_flops, infer_gflops;
     double host_ms_per_step;           // processor time of the calling thread in a training step
-    uint64_t launches_per_step, peak_device_bytes;
+    uint64_t launches_per_step, queued_per_step; // queued: commands, of which one may hold many launches
+    uint64_t peak_device_bytes;
     double first_step_s;               // from the call to the end of the first training step
 };
 

@@ -10,12 +10,28 @@
 #include "device/choice.h"
 #include "device/tune.h"
 
+// A chain is worth building for what runs over and over: a build costs as much as thousands of small launches.
+enum { CHAIN_AFTER = 32 };
+
+static uint64_t read_chain_after(void)
+{
+    const char *text = getenv("CLRNN_CHAIN_AFTER");
+    char *end;
+    unsigned long long runs;
+
+    if (!text || !*text)
+        return CHAIN_AFTER;
+    runs = strtoull(text, &end, 10);
+    return *end ? UINT64_MAX : runs; // never
+}
+
 static enum clrnn_status read_settings(struct clrnn_device *d, const struct clrnn_device_params *params)
 {
     const char *gemm = params->gemm ? params->gemm : getenv("CLRNN_GEMM");
     const char *folder = getenv("CLRNN_KERNEL_DIR"), *scratch = getenv("CLRNN_TEST_SCRATCH");
 
     d->profile = params->profile;
+    d->chain_after = read_chain_after();
     d->no_tune = params->no_tune;
     d->spoil_scratch = scratch && *scratch && strcmp(scratch, "0") != 0;
     if (!gemm || !*gemm || strcmp(gemm, "auto") == 0)

@@ -51,6 +51,7 @@ struct clrnn_device {
     bool ref, profile, no_tune;
     bool spoil_scratch; // CLRNN_TEST_SCRATCH: each op finds its scratch memory unwritten
     bool cpu_form; // whether kernels take the CPUs' form
+    uint64_t chain_after; // runs of a list before its kernels become a chain
     enum clrnn_gemm_choice gemm;
     struct clrnn_tune *tune; // NULL: nothing remembered, or not to be used
     json_t *forced; // choices by key that are settled whatever the file says; NULL: none
@@ -113,6 +114,9 @@ void clrnn_transfers_finish(struct clrnn_device *device);
 /** The program of a stem with defines, from memory, disk or the compiler; belongs to the device. */
 enum clrnn_status clrnn_program_get(struct clrnn_device *device, const char *stem,
                                     struct clrnn_defines defines, cl_program *program);
+/** The program of a text made at run time, that of cl/<stem>.cl in the end; otherwise as above. */
+enum clrnn_status clrnn_program_of(struct clrnn_device *device, const char *stem, const char *source,
+                                   cl_program *program);
 void clrnn_programs_finish(struct clrnn_device *device);
 
 /** The folder for binaries in fresh memory; NULL where there is none (no HOME, no memory). */

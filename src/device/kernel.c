@@ -14,7 +14,7 @@ static const char *const ARG_WORDS[] = {
     [CLRNN_ARG_REAL] = "a real",     [CLRNN_ARG_LOCAL] = "local memory",
 };
 
-static enum clrnn_status run_kernel(struct clrnn_launches *launches, struct clrnn_launch *l, cl_event *event)
+enum clrnn_status clrnn_kernel_run(struct clrnn_launches *launches, struct clrnn_launch *l, cl_event *event)
 {
     const struct clrnn_device *d = launches->device;
     const cl_int error = clEnqueueNDRangeKernel(d->queue, l->kernel.kernel, l->kernel.dims, NULL,
@@ -216,12 +216,46 @@ static enum clrnn_status set_range(struct clrnn_launches *launches, struct clrnn
     return CLRNN_OK;
 }
 
+/** Name, stem and defines in one piece of memory, so that one is owned. */
+static enum clrnn_status name_launch(const struct clrnn_device *d, struct clrnn_launch *l, const char *stem,
+                                     const char *name, struct clrnn_defines defines)
+{
+    size_t size;
+    FILE *out = open_memstream(&l->name, &size);
+
+    if (out) {
+        fprintf(out, "%s%c%s%c", name, 0, stem, 0);
+        for (size_t i = 0; i < defines.count; i++)
+            fprintf(out, "%s%s=%ld", i ? " " : "", defines.define[i].name, defines.define[i].value);
+        if (fclose(out) == 0) {
+            l->kernel.stem = l->name + strlen(name) + 1;
+            l->kernel.defines = l->kernel.stem + strlen(stem) + 1;
+            return CLRNN_OK;
+        }
+    }
+    free(l->name);
+    l->name = NULL;
+    return clrnn_error_memory(d->log, 64, "a launch");
+}
+
+/** For a chain, which gives them to functions. */
+static enum clrnn_status keep_args(const struct clrnn_device *d, struct clrnn_launch *l, size_t count,
+                                   const struct clrnn_arg *args)
+{
+    l->kernel.args = malloc((count + 1) * sizeof(*args));
+    if (!l->kernel.args)
+        return clrnn_error_memory(d->log, count * sizeof(*args), "a launch");
+    memcpy(l->kernel.args, args, count * sizeof(*args));
+    l->kernel.arg_count = count;
+    return CLRNN_OK;
+}
+
 enum clrnn_status clrnn_launch_kernel(struct clrnn_launches *launches, const char *stem, const char *name,
                                       struct clrnn_defines defines, struct clrnn_range range,
                                       struct clrnn_cost cost, size_t arg_count, const struct clrnn_arg *args)
 {
     struct clrnn_device *d = launches->device;
-    const size_t before = launches->count, name_size = strlen(name) + 1;
+    const size_t before = launches->count;
     struct clrnn_launch *l;
     cl_program program;
     cl_int error;
@@ -230,15 +264,12 @@ enum clrnn_status clrnn_launch_kernel(struct clrnn_launches *launches, const cha
     if (d->ref)
         return clrnn_error(d->log, CLRNN_ERR_ARG, "cl/%s.cl %s: kernels do not run on ref", stem, name);
     TRY(clrnn_program_get(d, stem, defines, &program));
-    TRY(clrnn_launches_add(launches, run_kernel, "", cost, &l));
-    l->name = malloc(name_size + strlen(stem) + 1); // both, one after the other
-    if (!l->name) {
-        st = clrnn_error_memory(d->log, 64, "a launch");
+    TRY(clrnn_launches_add(launches, clrnn_kernel_run, "", cost, &l));
+    st = name_launch(d, l, stem, name, defines);
+    if (st == CLRNN_OK)
+        st = keep_args(d, l, arg_count, args);
+    if (st != CLRNN_OK)
         goto fail;
-    }
-    memcpy(l->name, name, name_size);
-    strcpy(l->name + name_size, stem);
-    l->kernel.stem = l->name + name_size;
     l->info.kernel = l->name;
     l->kernel.kernel = clCreateKernel(program, name, &error);
     if (!l->kernel.kernel) {

@@ -9,7 +9,7 @@
 #include "base/array.h"
 #include "base/clock.h"
 #include "base/file.h"
-#include "device/launches.h"
+#include "device/chain.h"
 
 // Makes room for one more element of `size` bytes in an array.
 static enum clrnn_status make_room(const struct clrnn_log *log, void **array, size_t count, size_t *room,
@@ -47,6 +47,7 @@ void clrnn_launches_destroy(struct clrnn_launches **launches)
     for (size_t i = 0; i < l->timing_count; i++)
         clReleaseEvent(l->timing[i].event);
     free(l->timing);
+    clrnn_chains_destroy(l);
     clrnn_launches_cut(l, 0);
     free(l->launch);
     for (size_t i = 0; i < l->op_count; i++)
@@ -110,6 +111,7 @@ void clrnn_launches_cut(struct clrnn_launches *launches, size_t count)
         if (l->name) { // only kernels have one
             if (l->kernel.kernel)
                 clReleaseKernel(l->kernel.kernel);
+            free(l->kernel.args);
             free(l->name);
         }
     }
@@ -251,33 +253,44 @@ static enum clrnn_status keep_time(struct clrnn_launches *launches, size_t launc
 
 // ---------------------------------------------------------------- running
 
-enum clrnn_status clrnn_launches_run_part(struct clrnn_launches *launches, size_t first, size_t last)
+static enum clrnn_status run_one(struct clrnn_launches *launches, size_t at)
 {
     struct clrnn_device *d = launches->device;
+    struct clrnn_launch *l = &launches->launch[at];
+    cl_event event = NULL;
+    double start = 0;
 
+    if (d->profile && d->ref)
+        start = clrnn_clock();
+    TRY(l->run(launches, l, d->profile && !d->ref ? &event : NULL));
+    if (d->profile && d->ref)
+        l->info.seconds += clrnn_clock() - start;
+    l->info.runs++;
+    return event ? keep_time(launches, at, event) : CLRNN_OK;
+}
+
+enum clrnn_status clrnn_launches_run_part(struct clrnn_launches *launches, size_t first, size_t last)
+{
     if (first > last || last > launches->count)
-        return clrnn_error(d->log, CLRNN_ERR_ARG, "launches %zu to %zu of %zu cannot be run", first, last,
-                           launches->count);
-    for (size_t i = first; i < last; i++) {
-        struct clrnn_launch *l = &launches->launch[i];
-        cl_event event = NULL;
-        double start = 0;
-
-        if (d->profile && d->ref)
-            start = clrnn_clock();
-        TRY(l->run(launches, l, d->profile && !d->ref ? &event : NULL));
-        if (d->profile && d->ref)
-            l->info.seconds += clrnn_clock() - start;
-        l->info.runs++;
-        if (event)
-            TRY(keep_time(launches, i, event));
-    }
+        return clrnn_error(launches->device->log, CLRNN_ERR_ARG, "launches %zu to %zu of %zu cannot be run", first,
+                           last, launches->count);
+    for (size_t i = first; i < last; i++)
+        TRY(run_one(launches, i));
     return CLRNN_OK;
 }
 
 enum clrnn_status clrnn_launches_run(struct clrnn_launches *launches)
 {
-    TRY(clrnn_launches_run_part(launches, 0, launches->count));
+    size_t at = 0;
+
+    if (launches->runs++ >= launches->device->chain_after)
+        TRY(clrnn_launches_chain(launches));
+    for (size_t i = 0; i < launches->chain_count; i++) {
+        TRY(clrnn_launches_run_part(launches, at, launches->chain[i].first));
+        TRY(clrnn_chain_run(launches, &launches->chain[i]));
+        at = launches->chain[i].last;
+    }
+    TRY(clrnn_launches_run_part(launches, at, launches->count));
     return clrnn_device_flush(launches->device);
 }
 

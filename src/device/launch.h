@@ -115,7 +115,14 @@ enum clrnn_status clrnn_launches_scratch(struct clrnn_launches *launches, size_t
 
 /** Queues every launch once, in order; waits for nothing. CLRNN_ERR_DEVICE names launch and op. */
 enum clrnn_status clrnn_launches_run(struct clrnn_launches *launches);
-/** Queues launches first..last-1 only (op by op checking). */
+/**
+ * Has later clrnn_launches_run queue runs of kernels as one launch each, where the device can (CPUs), which costs a
+ * build. Done by itself once a list has run often (CLRNN_CHAIN_AFTER); not where launches are timed.
+ */
+enum clrnn_status clrnn_launches_chain(struct clrnn_launches *launches);
+/** Commands that one clrnn_launches_run queues then. */
+size_t clrnn_launches_queued(struct clrnn_launches *launches);
+/** Queues launches first..last-1 only (op by op checking), each by itself. */
 enum clrnn_status clrnn_launches_run_part(struct clrnn_launches *launches, size_t first, size_t last);
 
 /** One row per launch, for `plan`, `--profile` and `bench`. Strings belong to the list. */

@@ -18,9 +18,11 @@ struct clrnn_launch {
     union {
         struct {
             cl_kernel kernel; // owned: its arguments are set for good
-            const char *stem; // within `name`, after its end
+            const char *stem, *defines; // within `name`, one after the other: "gemm", "WIDTH=16 TILE=6"
             cl_uint dims;
             size_t global[3], local[3];
+            struct clrnn_arg *args; // owned
+            size_t arg_count;
         } kernel;
         struct clrnn_gemm gemm;
         struct {
@@ -40,6 +42,14 @@ struct clrnn_timing {
     size_t launch;
 };
 
+/** Launches first..last-1 as one. */
+struct clrnn_chain {
+    size_t first, last;
+    struct clrnn_buffer *state, *stages, *args; // owned
+    cl_kernel kernel;                           // owned
+    size_t groups;
+};
+
 struct clrnn_launches {
     struct clrnn_device *device;
     struct clrnn_launch *launch;
@@ -53,11 +63,17 @@ struct clrnn_launches {
     size_t choice_count;
     struct clrnn_timing *timing;
     size_t timing_count, timing_room;
+    uint64_t runs;              // of the whole list
+    bool chained;               // then launches that are in no chain are queued by themselves
+    struct clrnn_chain *chain;  // in order
+    size_t chain_count;
 };
 
 /** Appends an empty launch of the current op. */
 enum clrnn_status clrnn_launches_add(struct clrnn_launches *launches, clrnn_run_fn *run, const char *kernel,
                                      struct clrnn_cost cost, struct clrnn_launch **launch);
+/** Queues a kernel launch; `event` as above. */
+enum clrnn_status clrnn_kernel_run(struct clrnn_launches *launches, struct clrnn_launch *launch, cl_event *event);
 /** Takes launches from `count` on away again. */
 void clrnn_launches_cut(struct clrnn_launches *launches, size_t count);
 

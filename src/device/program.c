@@ -137,62 +137,92 @@ static enum clrnn_status from_source(struct clrnn_device *d, const char *stem, c
     return st;
 }
 
+/** The program known by `key`, or NULL. */
+static cl_program find(const struct clrnn_device *d, const char *key)
+{
+    for (const struct clrnn_program *p = d->programs; p; p = p->next)
+        if (strcmp(p->key, key) == 0)
+            return p->program;
+    return NULL;
+}
+
+/** Builds a program, or takes it from disk; the device keeps it under `key`, which it takes over. */
+static enum clrnn_status add(struct clrnn_device *d, char *key, const char *stem, const char *source,
+                             const char *options, cl_program *program)
+{
+    const double start = clrnn_clock();
+    struct clrnn_program *p = calloc(1, sizeof(*p));
+    char cached_as[33];
+
+    if (!p) {
+        free(key);
+        return clrnn_error_memory(d->log, sizeof(*p), "a program");
+    }
+    p->key = key;
+    if (d->cache_dir) {
+        cache_key(d, source, options, cached_as);
+        p->program = from_cache(d, cached_as, options);
+    }
+    if (p->program) {
+        d->cached++;
+    } else {
+        const enum clrnn_status st = from_source(d, stem, source, options, &p->program);
+
+        if (st != CLRNN_OK) {
+            free(p->key);
+            free(p);
+            return st;
+        }
+        d->built++;
+        if (d->cache_dir)
+            to_cache(d, cached_as, p->program);
+    }
+    d->build_seconds += clrnn_clock() - start;
+    p->next = d->programs;
+    d->programs = p;
+    *program = p->program;
+    return CLRNN_OK;
+}
+
 enum clrnn_status clrnn_program_get(struct clrnn_device *device, const char *stem,
                                     struct clrnn_defines defines, cl_program *program)
 {
-    char *options = make_options(defines), *key = NULL, *source = NULL, cached_as[33];
-    struct clrnn_program *p = NULL;
-    const double start = clrnn_clock();
+    char *options = make_options(defines), *key = options ? clrnn_format("%s %s", stem, options) : NULL;
+    char *source = NULL;
     enum clrnn_status st = CLRNN_OK;
 
-    *program = NULL;
-    key = options ? clrnn_format("%s %s", stem, options) : NULL;
-    if (!key) {
+    *program = key ? find(device, key) : NULL;
+    if (!key)
         st = clrnn_error_memory(device->log, 256, "a program");
-        goto end;
+    else if (!*program)
+        st = clrnn_source_flatten(device->log, device->kernel_dir, stem, &source);
+    if (source) {
+        st = add(device, key, stem, source, options, program);
+        key = NULL;
     }
-    for (const struct clrnn_program *q = device->programs; q; q = q->next)
-        if (strcmp(q->key, key) == 0) {
-            *program = q->program;
-            goto end;
-        }
-
-    st = clrnn_source_flatten(device->log, device->kernel_dir, stem, &source);
-    if (st != CLRNN_OK)
-        goto end;
-    p = calloc(1, sizeof(*p));
-    if (!p) {
-        st = clrnn_error_memory(device->log, sizeof(*p), "a program");
-        goto end;
-    }
-    if (device->cache_dir) {
-        cache_key(device, source, options, cached_as);
-        p->program = from_cache(device, cached_as, options);
-    }
-    if (p->program) {
-        device->cached++;
-    } else {
-        st = from_source(device, stem, source, options, &p->program);
-        if (st != CLRNN_OK)
-            goto end;
-        device->built++;
-        if (device->cache_dir)
-            to_cache(device, cached_as, p->program);
-    }
-    device->build_seconds += clrnn_clock() - start;
-    p->key = key;
-    p->next = device->programs;
-    device->programs = p;
-    *program = p->program;
-    key = NULL;
-    p = NULL;
-
-end:
-    free(p);
     free(source);
     free(key);
     free(options);
     return st;
+}
+
+enum clrnn_status clrnn_program_of(struct clrnn_device *device, const char *stem, const char *source,
+                                   cl_program *program)
+{
+    struct clrnn_hash h;
+    char hex[33], *key;
+
+    clrnn_hash_init(&h);
+    clrnn_hash_add_text(&h, source);
+    clrnn_hash_hex(&h, hex);
+    key = clrnn_format("%s %s", stem, hex);
+    *program = key ? find(device, key) : NULL;
+    if (!key)
+        return clrnn_error_memory(device->log, 64, "a program");
+    if (!*program)
+        return add(device, key, stem, source, OPTIONS, program);
+    free(key);
+    return CLRNN_OK;
 }
 
 void clrnn_programs_finish(struct clrnn_device *device)

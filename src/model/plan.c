@@ -239,6 +239,7 @@ struct clrnn_plan_cost clrnn_plan_cost(const struct clrnn_plan *plan)
 {
     struct clrnn_plan_cost cost = {.launches = clrnn_launches_count(plan->launches),
                                    .ops = plan->graph->op_count,
+                                   .queued = clrnn_launches_queued(plan->launches),
                                    .arena_bytes = plan->graph->arena_bytes};
 
     for (size_t i = 0; i < plan->graph->op_count; i++) {

@@ -62,6 +62,7 @@ enum clrnn_status clrnn_model_read_result(struct clrnn_model *model, struct clrn
 struct clrnn_plan_cost {
     double flops, bytes;
     size_t launches, ops;
+    size_t queued; // commands that the launches become: fewer where some are carried out as one
     uint64_t arena_bytes, param_bytes;
 };
 struct clrnn_plan_cost clrnn_plan_cost(const struct clrnn_plan *plan);

@@ -74,6 +74,8 @@ static enum clrnn_status measure(struct bench *b, enum clrnn_mode mode, const st
     uint32_t count;
 
     b->mode = mode;
+    TRY(pass(b));
+    TRY(clrnn_launches_chain(b->plan->launches)); // what long runs come to
     TRY(window(b, params->warm_up ? params->warm_up : 10, &seconds, &host));
     TRY(window(b, 3, &seconds, &host));
     count = (uint32_t)fmin(fmax(wanted / 30 / (seconds / 3), 1), 1000);
@@ -135,6 +137,7 @@ enum clrnn_status clrnn_bench(struct clrnn_device *device, const struct clrnn_co
     result->steps = info->T;
     result->features = info->C;
     result->launches_per_step = cost.launches;
+    result->queued_per_step = cost.queued;
     result->flops = cost.flops;
     result->bytes = cost.bytes;
     result->gflops = 1e-6 * cost.flops / result->train_ms.median;

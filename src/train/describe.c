@@ -48,7 +48,7 @@ static void write_text(FILE *out, const struct clrnn_plan *plan)
 {
     const struct clrnn_graph *graph = plan->graph;
     const struct clrnn_plan_cost cost = clrnn_plan_cost(plan);
-    char flops[32], bytes[32], arena[32], params[32], text[1024];
+    char flops[32], bytes[32], arena[32], params[32], queued[64] = "", text[1024];
 
     fprintf(out, "batch %u, %u step%s, on %s\n\n", plan->params.N, plan->params.T,
             plan->params.T == 1 ? "" : "s", clrnn_device_info(plan->model->device)->name);
@@ -72,9 +72,11 @@ static void write_text(FILE *out, const struct clrnn_plan *plan)
                     short_text(info->cost.flops, "FLOP", flops));
         }
     }
-    fprintf(out, "\n%zu ops, %zu launches, %s, %s moved if each tensor is touched once\n", cost.ops,
-            cost.launches, short_text(cost.flops, "FLOP", flops), short_text(cost.bytes, "B", bytes));
-    fprintf(out, "parameters with gradients and moments %s, activations %s\n",
+    if (cost.queued < cost.launches)
+        snprintf(queued, sizeof(queued), " that become %zu when run often", cost.queued);
+    fprintf(out, "\n%zu ops, %zu launches%s, %s, %s moved if each tensor is touched once\n", cost.ops,
+            cost.launches, queued, short_text(cost.flops, "FLOP", flops), short_text(cost.bytes, "B", bytes));
+    fprintf(out, "parameters %s, as much again for gradients and each moment; activations %s\n",
             short_text((double)cost.param_bytes, "B", params),
             short_text((double)cost.arena_bytes, "B", arena));
 }
@@ -122,10 +124,10 @@ static enum clrnn_status write_json(FILE *out, const struct clrnn_plan *plan)
                                         slots_json(graph, op->in, CLRNN_OP_MAX_IN), "out",
                                         slots_json(graph, op->out, CLRNN_OP_MAX_OUT), "launches", launches));
     }
-    all = json_pack("{s:s, s:i, s:i, s:f, s:f, s:I, s:I, s:I, s:o}", "device",
+    all = json_pack("{s:s, s:i, s:i, s:f, s:f, s:I, s:I, s:I, s:I, s:o}", "device",
                     clrnn_device_info(plan->model->device)->name, "batch", (int)plan->params.N, "steps",
                     (int)plan->params.T, "flops", cost.flops, "bytes", cost.bytes, "launches",
-                    (json_int_t)cost.launches, "arena_bytes", (json_int_t)cost.arena_bytes, "param_bytes",
+                    (json_int_t)cost.launches, "queued", (json_int_t)cost.queued, "arena_bytes", (json_int_t)cost.arena_bytes, "param_bytes",
                     (json_int_t)cost.param_bytes, "ops", ops);
     text = all ? json_dumps(all, JSON_INDENT(1)) : NULL;
     json_decref(all);

@@ -34,12 +34,12 @@ data:
 BOUND = 1e-5
 
 
-def same(c, steps, cell):
+def same(c, steps, cell, env=None):
     write_dataset(c.folder, 6, steps, 5)
     c.write("tiny.yaml", SEED_LIKE % cell)
     device = os.environ.get("CLRNN_DEVICE") or "cpu"
     for name, out in ((device, "device"), ("ref", "ref")):
-        c.run("train", "tiny.yaml", "--device", name, "--out", out, "--quiet", "--no-plot", "--no-watch")
+        c.run("train", "tiny.yaml", "--device", name, "--out", out, "--quiet", "--no-plot", "--no-watch", env=env)
         c.run("predict", out, "--device", name, "--x", "X_train.npy", "--out", f"{out}.npy", "--quiet")
     got, want = c.steps("device"), c.steps("ref")
     assert len(got) == len(want) == 4
@@ -62,5 +62,9 @@ def gated(c):
     same(c, 2, "gru")
 
 
+def chained(c):
+    same(c, 2, "rnn", {"CLRNN_CHAIN_AFTER": "0"})
+
+
 if __name__ == "__main__":
-    sys.exit(harness.main([one_step, several_steps, gated]))
+    sys.exit(harness.main([one_step, several_steps, gated, chained]))

@@ -39,6 +39,15 @@ kernel void group_sum(global const int *values, local int *share, global int *su
     }
 }
 
+// to[i] = 1 + the element of `from` as far from the end as i is from the start
+kernel void mirror(global const real *from, global real *to, uint count)
+{
+    const uint i = get_global_id(0);
+
+    if (i < count)
+        to[i] = 1.0f + from[count - 1 - i];
+}
+
 // What a NULL buffer looks like from inside.
 kernel void is_null(global const real *nothing, global int *answer)
 {

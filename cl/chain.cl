@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+// A chain: many launches as one, on CPUs, where queueing a small kernel and waking the threads for it takes longer
+// than the kernel. Its text stands behind those of the kernels, which src/device/chain_source.c makes functions;
+// CHAIN_CALLS holds a case for each, CHAIN_SLOTS and CHAIN_BASES the buffers that their arguments lie in.
+//
+// A work-group is one work-item, and a thread carries it to its end. Groups go through the stages, that is, launches,
+// in order: each takes items of the stage as long as there are any, then waits until those that others took are done.
+// Nobody waits for a group that has not begun, since such a group has taken nothing: a single one does all the work.
+//
+// Who makes an item does not matter to the result, which is that of the launches one by one to the bit.
+
+enum { STAGE_FUNCTION, STAGE_ITEMS, STAGE_GLOBAL, STAGE_PORTION = STAGE_GLOBAL + 3, STAGE_ARGS, STAGE_FIELDS };
+enum { LINE = 16 }; // uints in a cache line: counters that several cores change have one each
+
+// Words of an argument: the number itself, bytes into `room`, or a buffer's slot and an offset in words.
+#define NO_BUFFER 0xffffffffu
+#define ARG_UINT(i) args[2 * (i)]
+#define ARG_INT(i) as_int(args[2 * (i)])
+#define ARG_REAL(i) as_float(args[2 * (i)])
+#define ARG_LOCAL(i) ((local void *)(room + args[2 * (i)]))
+#define ARG_BUFFER(i) buffer_at(base, args + 2 * (i))
+
+static inline global void *buffer_at(global uint *const *base, global const uint *arg)
+{
+    return arg[0] == NO_BUFFER ? 0 : base[arg[0]] + arg[1];
+}
+
+static inline void run_item(uint function, const uint *item, global uint *const *base, global const uint *args,
+                            local char *room)
+{
+    switch (function) {
+        CHAIN_CALLS
+    }
+}
+
+// Item i, counted along the first dimension first, and the next ones up to `last`.
+static inline void run_items(global const uint *stage, uint i, uint last, global uint *const *base,
+                             global const uint *args, local char *room)
+{
+    global const uint *size = stage + STAGE_GLOBAL;
+
+    for (; i < last; i++) {
+        const uint row = i / size[0];
+        const uint item[6] = {i % size[0], row % size[1], row / size[1], size[0], size[1], size[2]};
+
+        run_item(stage[STAGE_FUNCTION], item, base, args + stage[STAGE_ARGS], room);
+    }
+}
+
+// state: zeros, LINE (1 + 2 count) of them, and zeros again in the end. stages [count, STAGE_FIELDS].
+kernel void chain(global uint *state, global const uint *stages, global const uint *args, uint count,
+                  local char *room, CHAIN_SLOTS)
+{
+    global uint *const base[] = {CHAIN_BASES};
+
+    for (uint s = 0; s < count; s++) {
+        global const uint *stage = stages + s * STAGE_FIELDS;
+        volatile global uint *taken = state + LINE * (1 + 2 * s), *done = taken + LINE;
+        const uint items = stage[STAGE_ITEMS], portion = stage[STAGE_PORTION];
+        uint mine = 0;
+
+        for (uint i = atomic_add(taken, portion); i < items; i = atomic_add(taken, portion)) {
+            const uint last = min(items, i + portion);
+
+            run_items(stage, i, last, base, args, room);
+            mine += last - i;
+        }
+        mem_fence(CLK_GLOBAL_MEM_FENCE);
+        if (mine > 0)
+            atomic_add(done, mine);
+        while (*done < items)
+            mem_fence(CLK_GLOBAL_MEM_FENCE);
+        mem_fence(CLK_GLOBAL_MEM_FENCE);
+    }
+    if (atomic_inc((volatile global uint *)state) + 1 < get_global_size(0))
+        return;
+    for (uint i = 0; i < LINE * (1 + 2 * count); i++) // the last one to leave
+        state[i] = 0;
+}

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: MIT
+// The text of a chain: kernels as functions of one program, each with its own defines.
+//
+// A stem's text is taken as it stands, once for each set of defines. What it defines for itself would meet the same
+// names of other stems, so a #define before it gives every such name an ending of its own, and #undef ends all that
+// behind it. A kernel becomes a function that gets its ids as an argument: as it asks for them by get_global_id,
+// which is a macro there. All this rests on how kernels are formatted: definitions begin at the start of a line,
+// kernels with "kernel void NAME(".
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/file.h"
+#include "device/chain.h"
+#include "device/sources.h"
+
+static const char KERNEL[] = "kernel void ";
+
+struct word {
+    const char *at;
+    size_t length;
+};
+
+static bool starts(const char *line, const char *with)
+{
+    return strncmp(line, with, strlen(with)) == 0;
+}
+
+static bool is_word(char c)
+{
+    return isalnum((unsigned char)c) || c == '_';
+}
+
+// The word that ends right before `end`, not before `line`; of length 0 where there is none.
+static struct word word_before(const char *line, const char *end)
+{
+    const char *first = end;
+
+    while (first > line && is_word(first[-1]))
+        first--;
+    return (struct word){first, (size_t)(end - first)};
+}
+
+static struct word word_at(const char *first)
+{
+    size_t length = 0;
+
+    while (is_word(first[length]))
+        length++;
+    return (struct word){first, length};
+}
+
+// What a line defines at file scope: a function, a type or a struct; of length 0: nothing.
+static struct word defined_name(const char *line, size_t length)
+{
+    const char *end = line + length, *at = line;
+
+    if (!isalpha((unsigned char)*line) && *line != '}')
+        return (struct word){line, 0};
+    if (*line == '}' || starts(line, "typedef "))
+        return length && end[-1] == ';' ? word_before(line, end - 1) : (struct word){line, 0};
+    if (starts(line, "struct ") && memchr(line, '{', length))
+        return word_at(line + strlen("struct "));
+    while ((at = memchr(at, '(', (size_t)(end - at))) != NULL) {
+        const struct word name = word_before(line, at);
+        int depth = 0;
+
+        if (name.length != strlen("__attribute__") || memcmp(name.at, "__attribute__", name.length) != 0)
+            return name;
+        do
+            depth += *at == '(' ? 1 : *at == ')' ? -1 : 0;
+        while (++at < end && depth > 0);
+    }
+    return (struct word){line, 0};
+}
+
+// What a line #defines; of length 0: nothing.
+static struct word defined_macro(const char *line, size_t length)
+{
+    static const char define[] = "#define ";
+
+    return length > strlen(define) && starts(line, define) ? word_at(line + strlen(define)) : (struct word){line, 0};
+}
+
+// Files that a program holds once, whatever the defines, under their own names.
+static bool is_common(const char *name)
+{
+    return starts(name, "Random123/") || starts(name, "slots.h\"");
+}
+
+enum pass { RENAME, TEXT, FORGET };
+
+// One walk over a stem's text, flattened: names before it, the text, the end of the names behind it.
+static void write_pass(FILE *out, const char *text, size_t piece, enum pass pass)
+{
+    bool common = false;
+
+    for (const char *line = text, *next; *line; line = next) {
+        const size_t length = strcspn(line, "\n");
+        const char *file = starts(line, "#line ") ? memchr(line, '"', length) : NULL;
+        const struct word name = defined_name(line, length), macro = defined_macro(line, length);
+
+        next = line + length + (line[length] == '\n');
+        if (file)
+            common = is_common(file + 1);
+        if (pass == TEXT && starts(line, KERNEL) && name.length)
+            fprintf(out, "static __attribute__((noinline)) void %.*s(const uint *item_, %.*s\n", (int)name.length,
+                    name.at, (int)(line + length - name.at - name.length - 1), name.at + name.length + 1);
+        else if (pass == TEXT)
+            fprintf(out, "%.*s\n", (int)length, line);
+        else if (!common && name.length && pass == RENAME)
+            fprintf(out, "#define %.*s %.*s_%zu\n", (int)name.length, name.at, (int)name.length, name.at, piece);
+        else if (!common && name.length)
+            fprintf(out, "#undef %.*s\n", (int)name.length, name.at);
+        else if (!common && macro.length && pass == FORGET)
+            fprintf(out, "#undef %.*s\n", (int)macro.length, macro.at);
+    }
+}
+
+// "WIDTH=16 LANES=1" as #define, or as #undef.
+static void write_defines(FILE *out, const char *defines, bool begin)
+{
+    while (*defines) {
+        const size_t length = strcspn(defines, " "), name = strcspn(defines, "=");
+
+        if (begin)
+            fprintf(out, "#define %.*s %.*s\n", (int)name, defines, (int)(length - name - 1), defines + name + 1);
+        else
+            fprintf(out, "#undef %.*s\n", (int)name, defines);
+        defines += length + (defines[length] == ' ');
+    }
+}
+
+// The first function that shares this one's stem and defines: its number is that of their piece of the text.
+static size_t piece_of(const struct clrnn_chain_function *function, size_t at)
+{
+    size_t first = 0;
+
+    while (strcmp(function[first].stem, function[at].stem) != 0 ||
+           strcmp(function[first].defines, function[at].defines) != 0)
+        first++;
+    return first;
+}
+
+static enum clrnn_status write_piece(FILE *out, const struct clrnn_device *d, const struct clrnn_chain_function *f,
+                                     size_t piece)
+{
+    char *text;
+
+    TRY(clrnn_source_flatten(d->log, d->kernel_dir, f->stem, &text));
+    write_defines(out, f->defines, true);
+    write_pass(out, text, piece, RENAME);
+    write_pass(out, text, piece, TEXT);
+    write_pass(out, text, piece, FORGET);
+    write_defines(out, f->defines, false);
+    free(text);
+    return CLRNN_OK;
+}
+
+static void write_call(FILE *out, const struct clrnn_chain_function *function, size_t at)
+{
+    static const char *const word[] = {
+        [CLRNN_ARG_BUFFER] = "BUFFER", [CLRNN_ARG_UINT] = "UINT",   [CLRNN_ARG_INT] = "INT",
+        [CLRNN_ARG_REAL] = "REAL",     [CLRNN_ARG_LOCAL] = "LOCAL",
+    };
+    const struct clrnn_chain_function *f = &function[at];
+
+    fprintf(out, "case %zu: %s_%zu(item", at, f->name, piece_of(function, at));
+    for (size_t i = 0; i < f->arg_count; i++)
+        fprintf(out, ", ARG_%s(%zu)", word[f->args[i].kind], i);
+    fputs("); break; \\\n", out);
+}
+
+enum clrnn_status clrnn_chain_source(const struct clrnn_device *device, const struct clrnn_chain_function *function,
+                                     size_t count, uint32_t slots, char **source)
+{
+    size_t size;
+    char *rest = NULL;
+    enum clrnn_status st = CLRNN_OK;
+    FILE *out = open_memstream(source, &size);
+
+    if (!out)
+        return clrnn_error_memory(device->log, 1 << 16, "a chain");
+    fputs("#define get_global_id(d) ((size_t)item_[d])\n#define get_global_size(d) ((size_t)item_[3 + (d)])\n", out);
+    for (size_t i = 0; i < count && st == CLRNN_OK; i++)
+        if (piece_of(function, i) == i)
+            st = write_piece(out, device, &function[i], i);
+    if (st == CLRNN_OK)
+        st = clrnn_source_flatten(device->log, device->kernel_dir, "chain", &rest);
+    fputs("#undef get_global_id\n#undef get_global_size\n#define CHAIN_SLOTS global uint *b0", out);
+    for (uint32_t i = 1; i < slots; i++)
+        fprintf(out, ", global uint *b%u", (unsigned)i);
+    fputs("\n#define CHAIN_BASES b0", out);
+    for (uint32_t i = 1; i < slots; i++)
+        fprintf(out, ", b%u", (unsigned)i);
+    fputs("\n#define CHAIN_CALLS \\\n", out);
+    for (size_t i = 0; i < count; i++)
+        write_call(out, function, i);
+    fprintf(out, "\n%s", rest ? rest : "");
+    free(rest);
+    if (fclose(out) && st == CLRNN_OK)
+        st = clrnn_error_memory(device->log, size, "a chain");
+    if (st != CLRNN_OK) {
+        free(*source);
+        *source = NULL;
+    }
+    return st;
+}

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: MIT
+// Chains: the same as launches one by one, in order, with every kind of argument, replayed.
+#include <math.h>
+
+#include "device/device_test.h"
+
+static const struct clrnn_cost FREE = {0, 0};
+
+static int setup(void **state)
+{
+    setenv("CLRNN_KERNEL_DIR", TEST_KERNEL_DIR, 1);
+    return test_launches_open(state);
+}
+
+/** Whether the device makes chains: CPUs, but llvmpipe not. */
+static bool chains(const struct test_launches *f)
+{
+    return clrnn_device_is_cpu(f->d) && clrnn_device_cpu_form(f->d) && isinf(clrnn_device_loop_rounds(f->d));
+}
+
+static enum clrnn_status note(struct test_launches *f, struct clrnn_buffer *cursor, struct clrnn_buffer *order,
+                              int mark)
+{
+    return clrnn_launch_kernel(f->l, "probe", "note", NO_DEFINES, RANGE1(1), FREE,
+                               ARGS(BUF(cursor), BUF(order), INT(mark)));
+}
+
+/** Stages in order, replay after replay; a fill between them is no kernel and divides the chain. */
+static void test_order(void **state)
+{
+    struct test_launches *f = test_launches_need(state);
+    struct clrnn_buffer *cursor = test_buffer(f, CLRNN_U32, 1), *order = test_buffer(f, CLRNN_I32, 64);
+    const int32_t expected[] = {5, 6, -7};
+    int32_t got[3], used;
+
+    assert_int_equal(note(f, cursor, order, 3), CLRNN_OK);
+    assert_int_equal(note(f, cursor, order, -4), CLRNN_OK);
+    assert_int_equal(clrnn_launch_zero(f->l, order), CLRNN_OK);
+    assert_int_equal(note(f, cursor, order, 5), CLRNN_OK);
+    assert_int_equal(note(f, cursor, order, 6), CLRNN_OK);
+    assert_int_equal(note(f, cursor, order, -7), CLRNN_OK);
+    assert_int_equal(clrnn_launches_queued(f->l), chains(f) ? 3 : 6);
+    assert_int_equal(clrnn_launches_chain(f->l), CLRNN_OK);
+    assert_int_equal(clrnn_launches_chain(f->l), CLRNN_OK);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(clrnn_launches_run(f->l), CLRNN_OK);
+    assert_int_equal(clrnn_buffer_read_i32(cursor, 0, 1, &used), CLRNN_OK);
+    assert_int_equal(used, 20);
+    assert_int_equal(clrnn_buffer_read_i32(order, 17, 3, got), CLRNN_OK); // what the last fill left
+    assert_memory_equal(got, expected, sizeof(expected));
+    assert_int_equal(clrnn_launches_info(f->l, 4)->runs, 4);
+    clrnn_buffer_destroy(&cursor);
+    clrnn_buffer_destroy(&order);
+}
+
+/** Arguments of every kind; more items than cores; parts of buffers; one kernel with two sets of defines. */
+static void test_arguments(void **state)
+{
+    enum { COUNT = 1000, PART = 512 };
+    struct test_launches *f = test_launches_need(state);
+    struct clrnn_buffer *a = test_buffer(f, CLRNN_REAL, COUNT), *sum = test_buffer(f, CLRNN_REAL, 2 * COUNT),
+                        *part, *answer = test_buffer(f, CLRNN_I32, 1), *first = test_buffer(f, CLRNN_I32, 3),
+                        *second = test_buffer(f, CLRNN_I32, 3);
+    float x[COUNT], got[COUNT];
+    int32_t value[3];
+
+    assert_int_equal(clrnn_buffer_sub(sum, 4 * PART, CLRNN_REAL, COUNT, &part), CLRNN_OK);
+    for (int i = 0; i < COUNT; i++)
+        x[i] = (float)i;
+    assert_int_equal(clrnn_buffer_write_f32(a, 0, COUNT, x), CLRNN_OK);
+    assert_int_equal(clrnn_launch_kernel(f->l, "probe", "add", NO_DEFINES, RANGE1(COUNT), FREE,
+                                         ARGS(BUF(a), BUF(a), BUF(part), UINT(COUNT - 1), REAL(-0.5))),
+                     CLRNN_OK);
+    assert_int_equal(clrnn_launch_kernel(f->l, "probe", "is_null", NO_DEFINES, RANGE1(1), FREE,
+                                         ARGS(BUF(NULL), BUF(answer))),
+                     CLRNN_OK);
+    assert_int_equal(clrnn_launch_kernel(f->l, "probe", "constants", DEFINES({"FIRST", 11}, {"SECOND", 12}),
+                                         RANGE1(1), FREE, ARGS(BUF(first))),
+                     CLRNN_OK);
+    assert_int_equal(clrnn_launch_kernel(f->l, "probe", "constants", NO_DEFINES, RANGE1(1), FREE,
+                                         ARGS(BUF(second))),
+                     CLRNN_OK);
+    assert_int_equal(clrnn_launches_chain(f->l), CLRNN_OK);
+    for (int i = 0; i < 50; i++)
+        assert_int_equal(clrnn_launches_run(f->l), CLRNN_OK);
+    assert_int_equal(clrnn_buffer_read_f32(part, 0, COUNT, got), CLRNN_OK);
+    for (int i = 0; i < COUNT; i++)
+        assert_true(got[i] == (i < COUNT - 1 ? x[i] - 0.5f * x[i] : 0));
+    assert_int_equal(clrnn_buffer_read_i32(answer, 0, 1, value), CLRNN_OK);
+    assert_int_equal(value[0], 1);
+    assert_int_equal(clrnn_buffer_read_i32(first, 0, 3, value), CLRNN_OK);
+    assert_int_equal(value[0], 11);
+    assert_int_equal(value[1], 12);
+    assert_int_equal(clrnn_buffer_read_i32(second, 0, 3, value), CLRNN_OK);
+    assert_int_equal(value[0], 0);
+    clrnn_buffer_destroy(&part);
+    clrnn_buffer_destroy(&sum);
+    clrnn_buffer_destroy(&a);
+    clrnn_buffer_destroy(&answer);
+    clrnn_buffer_destroy(&first);
+    clrnn_buffer_destroy(&second);
+}
+
+/** Items of a stage see all of the stage before, whoever made it: sums that grow by neighbours, many times over. */
+static void test_stages_wait(void **state)
+{
+    enum { COUNT = 4096, STAGES = 40 };
+    struct test_launches *f = test_launches_need(state);
+    struct clrnn_buffer *even = test_buffer(f, CLRNN_REAL, COUNT), *odd = test_buffer(f, CLRNN_REAL, COUNT);
+    float got[COUNT];
+
+    for (int i = 0; i < COUNT; i++)
+        got[i] = 1;
+    for (int i = 0; i < STAGES; i++) {
+        struct clrnn_buffer *from = i % 2 ? odd : even, *to = i % 2 ? even : odd;
+
+        assert_int_equal(clrnn_launch_kernel(f->l, "probe", "mirror", NO_DEFINES, RANGE1(COUNT), FREE,
+                                             ARGS(BUF(from), BUF(to), UINT(COUNT))),
+                         CLRNN_OK);
+    }
+    assert_int_equal(clrnn_launches_chain(f->l), CLRNN_OK);
+    for (int run = 0; run < 20; run++) {
+        assert_int_equal(clrnn_buffer_write_f32(even, 0, COUNT, got), CLRNN_OK);
+        assert_int_equal(clrnn_launches_run(f->l), CLRNN_OK);
+        assert_int_equal(clrnn_buffer_read_f32(even, 0, COUNT, got), CLRNN_OK);
+        for (int i = 0; i < COUNT; i++) {
+            if (got[i] != 1 + (float)STAGES)
+                fail_msg("run %d: element %d is %g, expected %d", run, i, got[i], 1 + STAGES);
+            got[i] = 1;
+        }
+    }
+    clrnn_buffer_destroy(&even);
+    clrnn_buffer_destroy(&odd);
+}
+
+/** A list becomes a chain by itself after as many runs as CLRNN_CHAIN_AFTER says; never where it says so. */
+static void test_after(void **state)
+{
+    struct test_launches *f = test_launches_need(state);
+    struct clrnn_buffer *cursor = test_buffer(f, CLRNN_U32, 1), *order = test_buffer(f, CLRNN_I32, 64);
+    unsigned before, built;
+
+    assert_int_equal(note(f, cursor, order, 1), CLRNN_OK);
+    assert_int_equal(note(f, cursor, order, 2), CLRNN_OK);
+    clrnn_device_build_seconds(f->d, &before, &(unsigned){0});
+    for (int run = 0; run < 8; run++) {
+        unsigned cached;
+
+        assert_int_equal(clrnn_launches_run(f->l), CLRNN_OK);
+        clrnn_device_build_seconds(f->d, &built, &cached);
+        assert_int_equal(built, before + (chains(f) && run >= 5));
+    }
+    clrnn_buffer_destroy(&cursor);
+    clrnn_buffer_destroy(&order);
+}
+
+static int setup_after(void **state)
+{
+    setenv("CLRNN_CHAIN_AFTER", "5", 1);
+    return setup(state);
+}
+
+static int teardown_after(void **state)
+{
+    unsetenv("CLRNN_CHAIN_AFTER");
+    return test_launches_close(state);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_order, setup, test_launches_close),
+        cmocka_unit_test_setup_teardown(test_arguments, setup, test_launches_close),
+        cmocka_unit_test_setup_teardown(test_stages_wait, setup, test_launches_close),
+        cmocka_unit_test_setup_teardown(test_after, setup_after, teardown_after),
+    };
+
+    return cmocka_run_group_tests_name("chain", tests, NULL, NULL);
+}
