@@ -127,8 +127,8 @@ static enum clrnn_status write_json(FILE *out, const struct clrnn_plan *plan)
     all = json_pack("{s:s, s:i, s:i, s:f, s:f, s:I, s:I, s:I, s:I, s:o}", "device",
                     clrnn_device_info(plan->model->device)->name, "batch", (int)plan->params.N, "steps",
                     (int)plan->params.T, "flops", cost.flops, "bytes", cost.bytes, "launches",
-                    (json_int_t)cost.launches, "queued", (json_int_t)cost.queued, "arena_bytes", (json_int_t)cost.arena_bytes, "param_bytes",
-                    (json_int_t)cost.param_bytes, "ops", ops);
+                    (json_int_t)cost.launches, "queued", (json_int_t)cost.queued, "arena_bytes",
+                    (json_int_t)cost.arena_bytes, "param_bytes", (json_int_t)cost.param_bytes, "ops", ops);
     text = all ? json_dumps(all, JSON_INDENT(1)) : NULL;
     json_decref(all);
     if (!text)
