@@ -98,7 +98,8 @@ static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_de
         r->samples_per_s, "gflops", r->gflops, "gb_per_s", r->gb_per_s, "infer_gflops", r->infer_gflops,
         "peak_gflops", peak->gflops, "peak_gb_per_s", peak->gb_per_s, "launches_per_step",
         (json_int_t)r->launches_per_step, "queued_per_step", (json_int_t)r->queued_per_step, "host_ms_per_step",
-        r->host_ms_per_step, "build_cold_s", cli_json_number(cold->build_s), "build_warm_s", cli_json_number(warm->build_s), "first_step_s",
+        r->host_ms_per_step, "build_cold_s", cli_json_number(cold->build_s), "build_warm_s",
+        cli_json_number(warm->build_s), "first_step_s",
         cli_json_number(isfinite(warm->first_step_s) ? warm->first_step_s : r->first_step_s),
         "peak_host_bytes", (json_int_t)host_bytes, "peak_device_bytes", (json_int_t)r->peak_device_bytes);
 

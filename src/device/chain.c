@@ -27,8 +27,8 @@ struct making {
 
 bool clrnn_device_chains(const struct clrnn_device *device)
 {
-    return !device->ref && !device->profile && device->info.type == CLRNN_DEVICE_CPU && device->cpu_form &&
-           isinf(clrnn_device_loop_rounds(device));
+    return !device->ref && !device->profile && device->chain_after != UINT64_MAX &&
+           device->info.type == CLRNN_DEVICE_CPU && device->cpu_form && isinf(clrnn_device_loop_rounds(device));
 }
 
 // ---------------------------------------------------------------- what fits

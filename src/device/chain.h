@@ -20,7 +20,7 @@ enum clrnn_status clrnn_chain_source(const struct clrnn_device *device, const st
 enum clrnn_status clrnn_chain_run(struct clrnn_launches *launches, struct clrnn_chain *chain);
 void clrnn_chains_destroy(struct clrnn_launches *launches);
 
-/** Whether the device carries out chains: a CPU whose loops end when they should. */
+/** Whether the device carries out chains: a CPU whose loops end when they should; unless it is told not to. */
 bool clrnn_device_chains(const struct clrnn_device *device);
 
 #endif
