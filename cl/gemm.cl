@@ -11,11 +11,9 @@
 //
 // B's rows may lie anywhere, as `rows` says: a batch of samples is then multiplied where the data set lies.
 //
-// Defines: WIDTH 4, 8 or 16 floats in a vector; TILE rows and PANEL columns (a multiple of WIDTH) of the
-// tile; KC; PACKED, whether gemm_pack went before; GATHER,
-// whether `rows` counts; TRANSPOSE_A, and with it BLOCK, the most rows of C (a
-// multiple of TILE and WIDTH) per item.
-// Every element's sum has a fixed order: by k within a step, then steps, then shares of K.
+// Defines: WIDTH 4, 8 or 16 floats in a vector; TILE rows, at most 8, and PANEL columns (a multiple of WIDTH) of
+// the tile; KC; PACKED, whether gemm_pack went before; GATHER, whether `rows` counts; TRANSPOSE_A.
+// Every element's sum has a fixed order: by k within KC, then these, then shares of K.
 //
 // gemm_dot serves few rows against B stored (N, K), where packing B would cost more than multiplying.
 
@@ -48,22 +46,49 @@ static inline global const real *row_of(struct stored m, uint i)
     return m.at + (size_t)i * m.ld;
 }
 
-// to[k, j] = from[first + k, j] for k < rows, j < cols; zeros for cols <= j < fill.
-static inline void pack_rows(local real *to, uint to_ld, struct stored from, uint first, uint rows, uint cols,
-                             uint fill)
+// Rows that are read from lie far apart, often a power of two, where no processor foresees the next one.
+#define AHEAD 16
+
+// to[k, j] = from[first + k, j] for k < rows, j < cols; zeros for cols <= j < PANEL.
+static inline void pack_rows(local real *to, struct stored from, uint first, uint rows, uint cols)
 {
     for (uint k = 0; k < rows; k++) {
-        global const real *row = row_of(from, first + k);
+        global const real *row = row_of(from, first + k), *ahead = row_of(from, first + min(k + AHEAD, rows - 1));
         uint j = 0;
 
-        for (; j + WIDTH <= cols; j += WIDTH)
-            *(local vec *)(to + k * to_ld + j) = vec_load(0, row + j);
+        for (; j + WIDTH <= cols; j += WIDTH) {
+            FETCH(ahead + j);
+            *(local vec *)(to + k * PANEL + j) = vec_load(0, row + j);
+        }
         for (; j < cols; j++)
-            to[k * to_ld + j] = row[j];
-        for (; j < fill; j++)
-            to[k * to_ld + j] = 0.0f;
+            to[k * PANEL + j] = row[j];
+        for (; j < PANEL; j++)
+            to[k * PANEL + j] = 0.0f;
     }
 }
+
+#if TRANSPOSE_A
+// A tile's rows, KC steps of K: [KC, TILE], and room for what the last store writes too much.
+#define ROWS_SIZE (KC * TILE + 8)
+
+// to [tiles, ROWS_SIZE]: of tile t, to[k, i] = from[first + k, t * TILE + i], 0 for cols <= t * TILE + i.
+static inline void pack_tiles(local real *to, struct stored from, uint first, uint rows, uint cols)
+{
+    for (uint k = 0; k < rows; k++) {
+        global const real *row = row_of(from, first + k), *ahead = row_of(from, first + min(k + AHEAD, rows - 1));
+        local real *tile = to + k * TILE;
+        uint j = 0;
+
+        for (uint a = 0; a < cols; a += 16)
+            FETCH(ahead + a);
+        for (; j + 8 <= cols; j += TILE, tile += ROWS_SIZE)
+            vstore8(vload8(0, row + j), 0, tile); // the next k's overwrites what is too much
+        for (; j < cols; j += TILE, tile += ROWS_SIZE)
+            for (uint i = 0; i < TILE; i++)
+                tile[i] = j + i < cols ? row[j + i] : 0.0f;
+    }
+}
+#endif
 
 // to[k, j] = from[first + j, k], else as above; to_ld and fill are PANEL.
 static inline void pack_columns(PANEL_SPACE real *to, struct stored from, uint first, uint rows, uint cols)
@@ -111,6 +136,19 @@ static inline void store(global real *to, uint step, vec x, uint cols, real beta
     }
 }
 
+// What each element has done to it in the end: 0 no more, else the addends are added, if there are any, and of the
+// result 1 tanh, 2 relu is taken. The addends belong to C's columns: n and on, or, where C is turned, `row`.
+static inline vec finish(vec x, uint how, uint turned, global const real *addend0, global const real *addend1,
+                         uint row, uint n, uint N)
+{
+    if (how == 0)
+        return x;
+    if (addend0 != 0)
+        x += turned ? (vec)(addend0[row] + addend1[row])
+                    : load_units(addend0, n, N) + load_units(addend1, n, N);
+    return how == 1 ? tanh_vec(x) : x < 0.0f ? (vec)(0.0f) : x; // NaN stays
+}
+
 // The multiply's operands; `second` describes another of the same shape, or is not used.
 #define OPERANDS(second)                                                         \
     global const real *A##second, uint a_offset##second, global const real *B##second, uint b_offset##second, \
@@ -133,10 +171,14 @@ kernel void gemm_pack(uint N, uint K, global const real *restrict B, uint b_offs
 // Global size: column blocks of n_block (a multiple of PANEL), row blocks of m_block (of TILE), shares of
 // k_share. C's rows lie c_ld apart, its columns c_step; share s writes s * c_share further on. With PACKED,
 // B comes from gemm_pack. Of two multiplies, an item does its blocks of both with one panel (`both`: they
-// have B in common), or the second's row blocks come after the first's.
+// have B in common), or the second's row blocks come after the first's. k_step: what is multiplied between two
+// looks at C, at most KC but with PACKED and without TRANSPOSE_A. finish() (`how`, `turned`, addends) needs all of K
+// in one step, and beta 0.
 kernel void gemm(uint M, uint N, uint K, real alpha, OPERANDS(), OPERANDS(2), uint both, uint a_ld,
                  uint b_ld, global const uint *b_rows, uint transpose_b, real beta, uint c_ld, uint c_step,
-                 uint c_share, uint m_block, uint n_block, uint k_share, local vec *room)
+                 uint c_share, uint m_block, uint n_block, uint k_share, uint k_step, uint how, uint turned,
+                 global const real *addend0, global const real *addend1, global const real *addend20,
+                 global const real *addend21, local vec *room)
 {
     local vec *out = room; // [TILE, VECS], then a panel unless PACKED, then the rows of A that are packed
     local real *behind = (local real *)(room + TILE * VECS);
@@ -157,18 +199,16 @@ kernel void gemm(uint M, uint N, uint K, real alpha, OPERANDS(), OPERANDS(2), ui
         B = B2 + b_offset2;
         C = C2;
     }
-    for (uint k0 = k_first; k0 < k_end; k0 += KC) {
-        const uint kc = min((uint)KC, k_end - k0);
+    for (uint k0 = k_first; k0 < k_end; k0 += k_step) {
+        const uint kc = min(k_step, k_end - k0);
         const real keep = k0 == k_first ? beta : 1.0f;
 
 #if TRANSPOSE_A
-        local real *rows = behind + (PACKED ? 0 : KC * PANEL);
-        const uint fill = (m_end - m_first + TILE - 1) / TILE * TILE;
-        const uint next = (m_block + WIDTH - 1) / WIDTH * WIDTH; // where the second's rows stand
+        local real *rows = behind + (PACKED ? 0 : KC * PANEL), *rows2 = rows + m_block / TILE * ROWS_SIZE;
 
-        pack_rows(rows, BLOCK, (struct stored){A + m_first, a_ld, 0}, k0, kc, m_end - m_first, fill);
+        pack_tiles(rows, (struct stored){A + m_first, a_ld, 0}, k0, kc, m_end - m_first);
         if (both)
-            pack_rows(rows + next, BLOCK, (struct stored){A2 + m_first, a_ld, 0}, k0, kc, m_end - m_first, fill);
+            pack_tiles(rows2, (struct stored){A2 + m_first, a_ld, 0}, k0, kc, m_end - m_first);
 #endif
         for (uint n0 = n_first; n0 < n_end; n0 += PANEL) {
             const uint cols = min((uint)PANEL, n_end - n0);
@@ -181,7 +221,7 @@ kernel void gemm(uint M, uint N, uint K, real alpha, OPERANDS(), OPERANDS(2), ui
             if (transpose_b)
                 pack_columns(panel, (struct stored){B + k0, b_ld, b_rows}, n0, kc, cols);
             else
-                pack_rows(panel, PANEL, (struct stored){B + n0, b_ld, b_rows}, k0, kc, cols, PANEL);
+                pack_rows(panel, (struct stored){B + n0, b_ld, b_rows}, k0, kc, cols);
 #endif
             for (uint m1 = m_first; m1 < m_end + (both ? m_block : 0); m1 += TILE) {
                 const bool of_second = m1 >= m_first + m_block; // m_block is a multiple of TILE
@@ -189,7 +229,7 @@ kernel void gemm(uint M, uint N, uint K, real alpha, OPERANDS(), OPERANDS(2), ui
                 global real *to = of_second ? C2 : C;
                 vec sum[TILE][VECS];
 #if TRANSPOSE_A
-                local const real *a = rows + (of_second ? next : 0) + (m0 - m_first);
+                local const real *a = (of_second ? rows2 : rows) + (m0 - m_first) / TILE * ROWS_SIZE;
 #else
                 // Rows below the last are the last once more; their sums are dropped.
                 global const real *from = of_second ? A2 : A, *a[TILE];
@@ -205,30 +245,53 @@ kernel void gemm(uint M, uint N, uint K, real alpha, OPERANDS(), OPERANDS(2), ui
 #pragma unroll
                     for (int v = 0; v < VECS; v++)
                         sum[i][v] = 0.0f;
-                for (uint k = 0; k < kc; k++) {
-                    vec b[VECS];
+                for (uint k = 0, stop; k < kc;) {
+                    for (stop = min(kc, k + KC); k < stop; k++) {
+                        vec b[VECS];
 
 #pragma unroll
-                    for (int v = 0; v < VECS; v++)
-                        b[v] = *(PANEL_SPACE const vec *)(panel + k * PANEL + v * WIDTH);
+                        for (int v = 0; v < VECS; v++)
+                            b[v] = *(PANEL_SPACE const vec *)(panel + k * PANEL + v * WIDTH);
 #pragma unroll
-                    for (int i = 0; i < TILE; i++) {
+                        for (int i = 0; i < TILE; i++) {
 #if TRANSPOSE_A
-                        const vec x = a[k * BLOCK + i];
+                            const vec x = a[k * TILE + i];
 #else
-                        const vec x = a[i][k];
+                            const vec x = a[i][k];
 #endif
 #pragma unroll
-                        for (int v = 0; v < VECS; v++)
-                            sum[i][v] = fma(x, b[v], sum[i][v]);
+                            for (int v = 0; v < VECS; v++)
+                                sum[i][v] = fma(x, b[v], sum[i][v]);
+                        }
                     }
-                }
-                if (c_step == 1 && keep == 0.0f && cols == PANEL && m_end - m0 >= TILE) {
+#if PACKED && !TRANSPOSE_A
+                    if (kc <= KC)
+                        break;
 #pragma unroll
                     for (int i = 0; i < TILE; i++)
 #pragma unroll
-                        for (int v = 0; v < VECS; v++)
-                            vec_store(alpha * sum[i][v], v, to + (size_t)(m0 + i) * c_ld + n0);
+                        for (int v = 0; v < VECS; v++) {
+                            const vec all = k <= KC ? sum[i][v] : sum[i][v] + out[i * VECS + v];
+
+                            out[i * VECS + v] = all;
+                            sum[i][v] = k < kc ? 0.0f : all;
+                        }
+#endif
+                }
+                if (how == 0 && c_step == 1 && cols == PANEL && m_end - m0 >= TILE) {
+#pragma unroll
+                    for (int i = 0; i < TILE; i++) {
+                        global real *row = to + (size_t)(m0 + i) * c_ld + n0;
+
+#pragma unroll
+                        for (int v = 0; v < VECS; v++) {
+                            vec x = alpha * sum[i][v];
+
+                            if (keep != 0.0f)
+                                x = fma((vec)keep, vec_load(v, row), x);
+                            vec_store(x, v, row);
+                        }
+                    }
                     continue;
                 }
                 // Through memory, so that the code for ragged edges is there once, not per vector.
@@ -240,58 +303,40 @@ kernel void gemm(uint M, uint N, uint K, real alpha, OPERANDS(), OPERANDS(2), ui
                 for (uint i = 0; i < min((uint)TILE, m_end - m0); i++)
                     for (uint v = 0; v * WIDTH < cols; v++)
                         store(to + (size_t)(m0 + i) * c_ld + (size_t)(n0 + v * WIDTH) * c_step, c_step,
-                              out[i * VECS + v], cols - v * WIDTH, keep);
+                              finish(out[i * VECS + v], how, turned, of_second || second ? addend20 : addend0,
+                                     of_second || second ? addend21 : addend1, m0 + i, n0 + v * WIDTH, N),
+                              cols - v * WIDTH, keep);
             }
         }
     }
 }
 
-// What each element has done to it in the end. The addends belong to C's columns: n and on, or, where C is turned,
-// `row`.
-static inline vec finish(vec x, uint how, uint turned, global const real *addend0, global const real *addend1,
-                         uint row, uint n, uint N)
-{
-    if (how == 0)
-        return x;
-    if (addend0 != 0)
-        x += turned ? (vec)(addend0[row] + addend1[row])
-                    : load_units(addend0, n, N) + load_units(addend1, n, N);
-    return how == 1 ? tanh_vec(x) : x < 0.0f ? (vec)(0.0f) : x; // NaN stays
-}
-
 // C = alpha (sum of `shares` matrices [M, N] in P, `share` apart) + beta C, and likewise C2 from what lies
-// M * N further on in P: an item makes n_block columns of a row. C's strides as above. how:
-// 0 no more, 1 tanh, 2 relu of it and the addends; turned: C's columns are the rows here.
+// M * N further on in P: an item makes n_block columns of m_block rows of `rows`, M or twice as many. C's strides as
+// above, and finish().
 kernel void gemm_sum(uint M, uint N, uint shares, uint share, global const real *restrict P, real alpha,
                      real beta, global real *C, uint c_offset, global real *C2, uint c_offset2, uint c_ld,
                      uint c_step, uint how, uint turned, global const real *addend0, global const real *addend1,
-                     global const real *addend20, global const real *addend21, uint n_block)
+                     global const real *addend20, global const real *addend21, uint n_block, uint m_block, uint rows)
 {
     const uint n_first = get_global_id(0) * n_block, n_end = min(n_first + n_block, N);
-    const bool second = get_global_id(1) >= M;
-    const uint row = get_global_id(1) - (second ? M : 0);
+    const uint m_first = get_global_id(1) * m_block, m_end = min(m_first + m_block, rows);
 
-    P += (size_t)get_global_id(1) * N;
-    C = (second ? C2 + c_offset2 : C + c_offset) + (size_t)row * c_ld;
-    for (uint n = n_first; n < n_end; n += WIDTH) {
-        const uint cols = min((uint)WIDTH, n_end - n);
-        vec sum = 0.0f;
+    for (uint m = m_first; m < m_end; m++) {
+        const bool second = m >= M;
+        const uint row = m - (second ? M : 0);
+        global real *to = (second ? C2 + c_offset2 : C + c_offset) + (size_t)row * c_ld;
 
-        for (uint s = 0; s < shares; s++) {
-            global const real *from = P + (size_t)s * share + n;
+        for (uint n = n_first; n < n_end; n += WIDTH) {
+            const uint cols = min((uint)WIDTH, n_end - n);
+            global const real *from = P + (size_t)m * N + n;
+            vec sum = 0.0f;
 
-            if (cols == WIDTH) {
-                sum += vec_load(0, from);
-            } else {
-                real part[WIDTH];
-
-                for (uint j = 0; j < WIDTH; j++)
-                    part[j] = j < cols ? from[j] : 0.0f;
-                sum += vec_load(0, part);
-            }
+            for (uint s = 0; s < shares; s++, from += share)
+                sum += load_units(from, 0, cols);
+            sum = finish(alpha * sum, how, turned, second ? addend20 : addend0, second ? addend21 : addend1, row, n, N);
+            store(to + (size_t)n * c_step, c_step, sum, cols, beta);
         }
-        sum = finish(alpha * sum, how, turned, second ? addend20 : addend0, second ? addend21 : addend1, row, n, N);
-        store(C + (size_t)n * c_step, c_step, sum, cols, beta);
     }
 }
 

@@ -17,13 +17,6 @@
 // them fully, which keeps the tile in registers.
 #define FOR_ROWS(r) _Pragma("unroll") for (int r = 0; r < ROWS; r++) if (r < rows)
 
-// Compilers for the processor itself know this; OpenCL's own word does nothing in PoCL.
-#if defined(__clang__) && !defined(__SPIR__) && !defined(__SPIR64__)
-#define FETCH(p) __builtin_prefetch(p, 0, 2)
-#else
-#define FETCH(p) prefetch(p, 1)
-#endif
-
 // tile[r][p] += a[r][0..K) . w[0..K)[p]; the last vector goes to tile[r][last_slot].
 // Meanwhile fetches K vectors from `next` on.
 static inline __attribute__((always_inline)) void accumulate_rows(real *tile, const int rows, int last_slot,

@@ -12,7 +12,15 @@ struct tiling {
     // Loops end early (clrnn_device_loop_rounds): then an item makes one tile, over at most BRIEF_K.
     bool brief;
 };
-enum { BRIEF_K = 1024, SUM_BLOCK = 512, PACK_SHARE = 256, MOST_PARTIAL = 1 << 28, MOST_PACKED = 1 << 24 };
+enum {
+    BRIEF_K = 1024,
+    SUM_BLOCK = 1024,
+    SUM_NUMBERS = 2048,
+    PACK_SHARE = 256,
+    MOST_STEP = 3072,
+    MOST_PARTIAL = 1 << 28,
+    MOST_PACKED = 1 << 24
+};
 
 // One way of cutting C and K: an item owns m_block rows, n_block columns and k_share of K.
 struct cut {
@@ -23,6 +31,12 @@ struct cut {
     double cycles;                     // estimated, for the whole multiply with its twin
 };
 
+// Numbers that A's rows of a block take when packed, tile by tile.
+static uint32_t rows_room(const struct tiling *t)
+{
+    return t->block / t->tile * (t->kc * t->tile + 8);
+}
+
 static struct tiling choose_tiling(const struct clrnn_device *device)
 {
     const struct clrnn_device_info *info = clrnn_device_info(device);
@@ -31,7 +45,7 @@ static struct tiling choose_tiling(const struct clrnn_device *device)
     // 24 sums of 32 registers with AVX-512, 12 of 16 with AVX, SSE and (leaving some unused) NEON.
     t.width = info->float_vector_width >= 16 ? 16 : info->float_vector_width >= 8 ? 8 : 4;
     t.panel = t.width * (t.width == 16 ? 4 : 2);
-    if (info->local_bytes < 4ull * (t.kc * (t.panel + t.block) + t.tile * t.panel)) {
+    if (info->local_bytes < 4ull * (t.kc * t.panel + rows_room(&t) + t.tile * t.panel)) {
         t.kc = 64;
         t.block = 48; // fits the 32 KiB that every OpenCL device has
     }
@@ -48,8 +62,15 @@ static bool twins_share_b(const struct clrnn_gemm *g)
     return g->twin && g->twin->b == g->b && g->twin->b_offset == g->b_offset;
 }
 
-// Estimated cycles; the weights were measured on AVX-512 (two FMA and two loads a cycle) and are needed
-// only as proportions. The busiest core counts; several cost waking and a quarter item of waiting.
+// What an item multiplies between two looks at C. With B packed in a launch of its own and A in place, that needs no
+// room: all of K, unless a panel of so much leaves the second-level cache.
+static uint32_t step_of(const struct clrnn_gemm *g, const struct tiling *t, const struct cut *c)
+{
+    return c->packed && !g->transpose_a && c->k_share <= MOST_STEP ? MAX2(c->k_share, t->kc) : t->kc;
+}
+
+// Estimated cycles; the weights were fitted to 750 cuts of 16 shapes on AVX-512 (two FMA and two loads a cycle) and
+// are needed only as proportions. The busiest core counts; several cost waking and some of an item of waiting.
 static double estimate(const struct clrnn_gemm *g, const struct tiling *t, uint32_t cores,
                        const struct cut *c, bool scattered)
 {
@@ -57,16 +78,18 @@ static double estimate(const struct clrnn_gemm *g, const struct tiling *t, uint3
     const double tiles = each * clrnn_divide_up(c->m_block, t->tile), panels = clrnn_divide_up(c->n_block, t->panel);
     const double k = c->k_share, vecs = t->panel / t->width,
                  items = twins(g) / each * c->m_count * c->n_count * c->shares;
-    const double multiply = tiles * panels * (k * t->tile * vecs / 2 + 100.0 * ceil(k / t->kc));
-    const double pack_b = c->packed ? 0 : panels * vecs * k * (g->transpose_b ? 16 : 4);
+    const double looks = ceil(k / step_of(g, t, c));
+    const double multiply = tiles * panels * (k * t->tile * vecs / 2 + 75 * ceil(k / t->kc));
+    const double pack_b = c->packed ? 0 : panels * vecs * k * (g->transpose_b ? 11 : 7);
     const double pack_all = c->packed ? 8000 + (double)clrnn_divide_up(g->N, t->panel) * vecs * g->K * 20 / cores : 0;
-    const double pack_a = g->transpose_a ? each * k * c->m_block / t->width * 3 : 0;
+    const double pack_a = g->transpose_a ? each * k * c->m_block / t->width * 8 : 0;
+    const double results = twins(g) * (double)g->M * g->N / cores;
     const double sum =
-        c->shares > 1 ? 5000 + twins(g) * (double)g->M * g->N / t->width * (c->shares + 1) * 3 / cores : 0;
-    const double store = scattered && c->shares == 1 ? tiles * panels * t->tile * t->panel * ceil(k / t->kc) * 2 : 0;
+        c->shares > 1 ? 4000 + results * (10.0 / t->width * (c->shares + 1) + (scattered ? 4 : 0)) : 0;
+    const double store = scattered && c->shares == 1 ? tiles * panels * t->tile * t->panel * looks * 4 : 0;
     const double item = multiply + pack_a + pack_b + store + 500;
 
-    return (items > 1 ? (ceil(items / cores) + 0.25) * item + 4000 : item) + pack_all + sum;
+    return (items > 1 ? (ceil(items / cores) + 0.1) * item + 4000 : item) + pack_all + sum;
 }
 
 // The counts and the time of cutting so; more time than any where the shares' results would be too large.
@@ -82,7 +105,7 @@ static struct cut try_cut(const struct clrnn_gemm *g, const struct tiling *t, ui
     c.n_count = clrnn_divide_up(g->N, c.n_block);
     c.shares = clrnn_divide_up(g->K, c.k_share);
     c.cycles = (c.shares > 1 && (double)twins(g) * c.shares * g->M * g->N > MOST_PARTIAL) ||
-                       (both && 2 * clrnn_divide_up(c.m_block, t->width) * t->width > t->block)
+                       (both && 2 * c.m_block > t->block)
                    ? INFINITY
                    : estimate(g, t, cores, &c, scattered);
     return c;
@@ -147,23 +170,22 @@ struct strides {
 };
 
 static struct clrnn_defines defines_of(const struct tiling *t, bool transpose_a, bool packed, bool gather,
-                                       struct clrnn_define define[8])
+                                       struct clrnn_define define[7])
 {
     define[0] = (struct clrnn_define){"WIDTH", t->width};
     define[1] = (struct clrnn_define){"TILE", t->tile};
     define[2] = (struct clrnn_define){"PANEL", t->panel};
     define[3] = (struct clrnn_define){"KC", t->kc};
     define[4] = (struct clrnn_define){"TRANSPOSE_A", transpose_a};
-    define[5] = (struct clrnn_define){"BLOCK", t->block};
-    define[6] = (struct clrnn_define){"PACKED", packed};
-    define[7] = (struct clrnn_define){"GATHER", gather};
-    return (struct clrnn_defines){8, define};
+    define[5] = (struct clrnn_define){"PACKED", packed};
+    define[6] = (struct clrnn_define){"GATHER", gather};
+    return (struct clrnn_defines){7, define};
 }
 
 static enum clrnn_status append_dot(struct clrnn_launches *launches, const struct clrnn_gemm *g,
                                     const struct tiling *t, uint32_t cores, struct strides c)
 {
-    struct clrnn_define define[8];
+    struct clrnn_define define[7];
     // Four items a core, of no less than about 20 microseconds.
     const uint32_t least = (uint32_t)(1 << 16) / g->K + 1, even = clrnn_divide_up(g->N, 4 * cores);
     const uint32_t n_block = t->brief ? 4 : clrnn_divide_up(even > least ? even : least, 4) * 4;
@@ -195,15 +217,19 @@ static enum clrnn_status append_pack(struct clrnn_launches *launches, const stru
 static enum clrnn_status append_tiles(struct clrnn_launches *launches, const struct clrnn_gemm *g,
                                       const struct tiling *t, const struct cut *cut, struct strides c)
 {
-    struct clrnn_define define[8];
+    struct clrnn_define define[7];
     const struct clrnn_defines defines =
         defines_of(t, g->transpose_a, cut->packed, g->b_rows != NULL, define);
     const struct clrnn_gemm *second = g->twin ? g->twin : g;
     const struct clrnn_cost cost = clrnn_gemm_cost(g);
     const uint32_t MN = g->M * g->N, share = twins(g) * MN; // fit where there are shares
     const size_t room = t->tile * t->panel + (cut->packed ? 0 : t->kc * t->panel) +
-                        (g->transpose_a ? t->kc * t->block : 0);
-    const bool finishes = g->finished && g->beta == 0 && cut->shares > 1;
+                        (g->transpose_a ? rows_room(t) : 0);
+    const uint32_t k_step = step_of(g, t, cut);
+    const bool finishes = g->finished && g->beta == 0 && (cut->shares > 1 || k_step >= g->K);
+    const enum clrnn_finish how = finishes ? g->finish : CLRNN_FINISH_NONE;
+    const uint32_t rows = twins(g) * g->M;
+    const uint32_t sum_rows = t->brief ? 1 : clrnn_divide_up(SUM_NUMBERS, g->N); // long runs in each share
     struct clrnn_buffer *partial = NULL, *packed = NULL;
 
     if (cut->packed)
@@ -221,20 +247,22 @@ static enum clrnn_status append_tiles(struct clrnn_launches *launches, const str
              BUF(partial ? partial : second->c), UINT(partial ? MN : second->c_offset), UINT(cut->both),
              UINT(g->a_ld), UINT(g->b_ld), BUF(g->b_rows), UINT(g->transpose_b), REAL(partial ? 0 : g->beta),
              UINT(partial ? g->N : c.ld), UINT(partial ? 1 : c.step), UINT(partial ? share : 0),
-             UINT(cut->m_block), UINT(cut->n_block), UINT(cut->k_share), LOCAL(room * sizeof(float)))));
-    if (!partial)
-        return CLRNN_OK;
+             UINT(cut->m_block), UINT(cut->n_block), UINT(cut->k_share), UINT(k_step),
+             UINT(partial ? CLRNN_FINISH_NONE : how), UINT(c.turned), BUF(g->addend[0]), BUF(g->addend[1]),
+             BUF(second->addend[0]), BUF(second->addend[1]), LOCAL(room * sizeof(float)))));
     if (finishes)
         *g->finished = true;
+    if (!partial)
+        return CLRNN_OK;
     return clrnn_launch_kernel(
         launches, "gemm", "gemm_sum", defines,
-        (struct clrnn_range){2, {clrnn_divide_up(g->N, SUM_BLOCK), twins(g) * g->M, 1}, {1, 1, 1}},
+        (struct clrnn_range){2, {clrnn_divide_up(g->N, SUM_BLOCK), clrnn_divide_up(rows, sum_rows), 1}, {1, 1, 1}},
         (struct clrnn_cost){0, 4.0 * (cut->shares + 1) * share},
         ARGS(UINT(g->M), UINT(g->N), UINT(cut->shares), UINT(share), BUF(partial), REAL(g->alpha),
              REAL(g->beta), BUF(g->c), UINT(g->c_offset), BUF(second->c), UINT(second->c_offset), UINT(c.ld),
-             UINT(c.step), UINT(finishes ? g->finish : CLRNN_FINISH_NONE), UINT(c.turned), BUF(g->addend[0]),
+             UINT(c.step), UINT(how), UINT(c.turned), BUF(g->addend[0]),
              BUF(g->addend[1]), BUF(second->addend[0]), BUF(second->addend[1]),
-             UINT(SUM_BLOCK)));
+             UINT(SUM_BLOCK), UINT(sum_rows), UINT(rows)));
 }
 
 static bool counts_in_32_bits(const struct clrnn_gemm *g)
