@@ -22,7 +22,7 @@
 #include "transpose.h"
 
 #define vec_load JOIN(vload, WIDTH)
-#define vec_store JOIN(vstore, WIDTH)
+#define vec_store JOIN(vwrite, WIDTH)
 #define VECS (PANEL / WIDTH)
 #if PACKED
 #define PANEL_SPACE global
@@ -82,7 +82,7 @@ static inline void pack_tiles(local real *to, struct stored from, uint first, ui
         for (uint a = 0; a < cols; a += 16)
             FETCH(ahead + a);
         for (; j + 8 <= cols; j += TILE, tile += ROWS_SIZE)
-            vstore8(vload8(0, row + j), 0, tile); // the next k's overwrites what is too much
+            vwrite8(vload8(0, row + j), 0, tile); // the next k's overwrites what is too much
         for (; j < cols; j += TILE, tile += ROWS_SIZE)
             for (uint i = 0; i < TILE; i++)
                 tile[i] = j + i < cols ? row[j + i] : 0.0f;

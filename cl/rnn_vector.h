@@ -21,7 +21,7 @@
 #define as_vec JOIN(as_float, VW)
 #define as_ivec JOIN(as_int, VW)
 #define vec_at JOIN(vload, VW)
-#define vec_to JOIN(vstore, VW)
+#define vec_to JOIN(vwrite, VW)
 #endif
 
 #ifdef FP_FAST_FMAF

@@ -47,13 +47,13 @@ static inline realv load_or(global const real *p, uint n, real rest)
 
     if (n >= WIDTH)
         return vload16(0, p);
-    vstore16((realv)(rest), 0, part);
+    vwrite16((realv)(rest), 0, part);
     if (n & 8) {
-        vstore8(vload8(0, p), 0, part);
+        vwrite8(vload8(0, p), 0, part);
         i = 8;
     }
     if (n & 4) {
-        vstore4(vload4(0, p + i), 0, part + i);
+        vwrite4(vload4(0, p + i), 0, part + i);
         i += 4;
     }
     if (n & 2) {
@@ -77,18 +77,18 @@ static inline void store(realv v, global real *p, uint n)
     *p = v;
 #else
     if (n >= WIDTH) {
-        vstore16(v, 0, p);
+        vwrite16(v, 0, p);
     } else {
         real part[WIDTH];
         uint i = 0;
 
-        vstore16(v, 0, part);
+        vwrite16(v, 0, part);
         if (n & 8) {
-            vstore8(v.lo, 0, p);
+            vwrite8(v.lo, 0, p);
             i = 8;
         }
         if (n & 4) {
-            vstore4(vload4(0, part + i), 0, p + i);
+            vwrite4(vload4(0, part + i), 0, p + i);
             i += 4;
         }
         if (n & 2) {

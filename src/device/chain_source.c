@@ -84,10 +84,10 @@ static struct word defined_macro(const char *line, size_t length)
     return length > strlen(define) && starts(line, define) ? word_at(line + strlen(define)) : (struct word){line, 0};
 }
 
-// Files that a program holds once, whatever the defines, under their own names.
+// Files that a program holds once, under their own names: they do not depend on defines.
 static bool is_common(const char *name)
 {
-    return starts(name, "Random123/") || starts(name, "slots.h\"");
+    return starts(name, "Random123/") || starts(name, "slots.h\"") || starts(name, "common.h\"");
 }
 
 enum pass { RENAME, TEXT, FORGET };
