@@ -62,6 +62,7 @@ class Walk:
     def __init__(self, command, arguments, env=None, size=24):
         self.command, self.arguments, self.folder = command, arguments, command.folder
         self.env = env or {"OCL_ICD_VENDORS": only("pocl", self.folder), "CLRNN_DEVICE": "pocl"}
+        self.env["CLRNN_CHAIN_AFTER"] = "1"  # each plan runs both ways
         harness.write_dataset(self.folder, size, 3, 3)
         harness.write_dataset(self.folder, 8, 3, 3, seed=2, prefix="valid")
         command.write("config.yaml", MODEL)
