@@ -304,7 +304,9 @@ size_t clrnn_launches_queued(struct clrnn_launches *launches)
     struct making m = {.last = 0};
     size_t count = launches->count;
 
-    while (next(launches, m.last, &m))
+    for (size_t i = 0; i < launches->chain_count; i++)
+        count -= launches->chain[i].last - launches->chain[i].first - 1;
+    while (!launches->chained && next(launches, m.last, &m))
         count -= m.last - m.first - 1;
     return count;
 }

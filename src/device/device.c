@@ -10,19 +10,18 @@
 #include "device/choice.h"
 #include "device/tune.h"
 
-// A chain is worth building for what runs over and over: a build costs as much as thousands of small launches.
+// Runs of a list before a chain is made of it: a build costs as much as thousands of small launches.
 enum { CHAIN_AFTER = 32 };
 
-static uint64_t read_chain_after(void)
+static void read_chain_after(struct clrnn_device *d)
 {
     const char *text = getenv("CLRNN_CHAIN_AFTER");
-    char *end;
-    unsigned long long runs;
+    char *end = NULL;
 
-    if (!text || !*text)
-        return CHAIN_AFTER;
-    runs = strtoull(text, &end, 10);
-    return *end ? UINT64_MAX : runs; // never
+    d->chain_forced = text && *text;
+    d->chain_after = d->chain_forced ? strtoull(text, &end, 10) : CHAIN_AFTER;
+    if (d->chain_forced && *end) // "never"
+        d->chain_after = UINT64_MAX;
 }
 
 static enum clrnn_status read_settings(struct clrnn_device *d, const struct clrnn_device_params *params)
@@ -31,7 +30,7 @@ static enum clrnn_status read_settings(struct clrnn_device *d, const struct clrn
     const char *folder = getenv("CLRNN_KERNEL_DIR"), *scratch = getenv("CLRNN_TEST_SCRATCH");
 
     d->profile = params->profile;
-    d->chain_after = read_chain_after();
+    read_chain_after(d);
     d->no_tune = params->no_tune;
     d->spoil_scratch = scratch && *scratch && strcmp(scratch, "0") != 0;
     if (!gemm || !*gemm || strcmp(gemm, "auto") == 0)

@@ -117,10 +117,13 @@ enum clrnn_status clrnn_launches_scratch(struct clrnn_launches *launches, size_t
 enum clrnn_status clrnn_launches_run(struct clrnn_launches *launches);
 /**
  * Has later clrnn_launches_run queue runs of kernels as one launch each, where the device can (CPUs), which costs a
- * build. Done by itself once a list has run often (CLRNN_CHAIN_AFTER); not where launches are timed.
+ * build; for good once a few timed runs have shown that it is faster. Done by itself when a list has run often
+ * (CLRNN_CHAIN_AFTER, which spares the trial); not where launches are timed.
  */
 enum clrnn_status clrnn_launches_chain(struct clrnn_launches *launches);
-/** Commands that one clrnn_launches_run queues then. */
+/** Whether it is settled how clrnn_launches_run queues from now on. */
+bool clrnn_launches_settled(const struct clrnn_launches *launches);
+/** Commands that one clrnn_launches_run queues; before clrnn_launches_chain, what it would make of them. */
 size_t clrnn_launches_queued(struct clrnn_launches *launches);
 /** Queues launches first..last-1 only (op by op checking), each by itself. */
 enum clrnn_status clrnn_launches_run_part(struct clrnn_launches *launches, size_t first, size_t last);

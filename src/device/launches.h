@@ -67,6 +67,11 @@ struct clrnn_launches {
     bool chained;               // then launches that are in no chain are queued by themselves
     struct clrnn_chain *chain;  // in order
     size_t chain_count;
+    struct {
+        unsigned runs, window;  // so far; of a window
+        double start, taken[2]; // the window's; of those without chains, and with
+        bool over;
+    } trial;
 };
 
 /** Appends an empty launch of the current op. */

@@ -6,10 +6,34 @@
 
 static const struct clrnn_cost FREE = {0, 0};
 
-static int setup(void **state)
+static int open_after(void **state, const char *runs)
 {
     setenv("CLRNN_KERNEL_DIR", TEST_KERNEL_DIR, 1);
+    if (runs)
+        setenv("CLRNN_CHAIN_AFTER", runs, 1);
+    else
+        unsetenv("CLRNN_CHAIN_AFTER");
     return test_launches_open(state);
+}
+
+static int setup(void **state)
+{
+    return open_after(state, "0");
+}
+
+static int setup_after(void **state)
+{
+    return open_after(state, "5");
+}
+
+static int setup_never(void **state)
+{
+    return open_after(state, "never");
+}
+
+static int setup_trial(void **state)
+{
+    return open_after(state, NULL);
 }
 
 /** Whether the device makes chains: CPUs, but llvmpipe not. */
@@ -133,7 +157,7 @@ static void test_stages_wait(void **state)
     clrnn_buffer_destroy(&odd);
 }
 
-/** A list becomes a chain by itself after as many runs as CLRNN_CHAIN_AFTER says; never where it says so. */
+/** A list becomes a chain by itself after as many runs as CLRNN_CHAIN_AFTER says. */
 static void test_after(void **state)
 {
     struct test_launches *f = test_launches_need(state);
@@ -154,16 +178,46 @@ static void test_after(void **state)
     clrnn_buffer_destroy(&order);
 }
 
-static int setup_after(void **state)
+static void test_never(void **state)
 {
-    setenv("CLRNN_CHAIN_AFTER", "5", 1);
-    return setup(state);
+    struct test_launches *f = test_launches_need(state);
+    struct clrnn_buffer *cursor = test_buffer(f, CLRNN_U32, 1), *order = test_buffer(f, CLRNN_I32, 64);
+
+    assert_int_equal(note(f, cursor, order, 1), CLRNN_OK);
+    assert_int_equal(note(f, cursor, order, 2), CLRNN_OK);
+    assert_int_equal(clrnn_launches_chain(f->l), CLRNN_OK);
+    assert_int_equal(clrnn_launches_queued(f->l), 2);
+    assert_true(clrnn_launches_settled(f->l));
+    clrnn_buffer_destroy(&cursor);
+    clrnn_buffer_destroy(&order);
 }
 
-static int teardown_after(void **state)
+/** While both ways are timed, and after, every run counts, whichever way it goes. */
+static void test_trial(void **state)
 {
-    unsetenv("CLRNN_CHAIN_AFTER");
-    return test_launches_close(state);
+    enum { MOST = 400 };
+    struct test_launches *f = test_launches_need(state);
+    struct clrnn_buffer *cursor = test_buffer(f, CLRNN_U32, 1), *order = test_buffer(f, CLRNN_I32, 2 * MOST + 2);
+    int32_t got[2 * MOST], used;
+    int runs = 0;
+
+    assert_int_equal(note(f, cursor, order, 1), CLRNN_OK);
+    assert_int_equal(note(f, cursor, order, 2), CLRNN_OK);
+    while (!clrnn_launches_settled(f->l) && runs < MOST) {
+        assert_int_equal(clrnn_launches_run(f->l), CLRNN_OK);
+        runs++;
+    }
+    print_message("# settled after %d runs, as %zu\n", runs, clrnn_launches_queued(f->l));
+    assert_true(runs > 32 && runs < MOST);
+    assert_int_equal(clrnn_launches_run(f->l), CLRNN_OK);
+    assert_int_equal(clrnn_buffer_read_i32(cursor, 0, 1, &used), CLRNN_OK);
+    assert_int_equal(used, 2 * runs + 2);
+    assert_int_equal(clrnn_buffer_read_i32(order, 0, 2 * (size_t)runs, got), CLRNN_OK);
+    for (int i = 0; i < 2 * runs; i++)
+        assert_int_equal(got[i], 1 + i % 2);
+    assert_int_equal(clrnn_launches_info(f->l, 1)->runs, runs + 1);
+    clrnn_buffer_destroy(&cursor);
+    clrnn_buffer_destroy(&order);
 }
 
 int main(void)
@@ -172,7 +226,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_order, setup, test_launches_close),
         cmocka_unit_test_setup_teardown(test_arguments, setup, test_launches_close),
         cmocka_unit_test_setup_teardown(test_stages_wait, setup, test_launches_close),
-        cmocka_unit_test_setup_teardown(test_after, setup_after, teardown_after),
+        cmocka_unit_test_setup_teardown(test_after, setup_after, test_launches_close),
+        cmocka_unit_test_setup_teardown(test_never, setup_never, test_launches_close),
+        cmocka_unit_test_setup_teardown(test_trial, setup_trial, test_launches_close),
     };
 
     return cmocka_run_group_tests_name("chain", tests, NULL, NULL);
