@@ -304,7 +304,7 @@ static void end_trial(struct clrnn_launches *l)
     clrnn_log(l->device->log, CLRNN_LOG_DEBUG, "%zu launches take %.3f ms, as %zu %.3f ms", l->count,
               1e3 * l->trial.taken[0] * 2 / TRIAL_WINDOWS / l->trial.window, clrnn_launches_queued(l),
               1e3 * l->trial.taken[1] * 2 / TRIAL_WINDOWS / l->trial.window);
-    if (l->trial.taken[1] > 1.1 * l->trial.taken[0])
+    if (l->trial.taken[1] > 1.25 * l->trial.taken[0])
         clrnn_chains_destroy(l);
 }
 
