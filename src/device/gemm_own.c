@@ -81,7 +81,7 @@ static double estimate(const struct clrnn_gemm *g, const struct tiling *t, uint3
     const double looks = ceil(k / step_of(g, t, c));
     const double multiply = tiles * panels * (k * t->tile * vecs / 2 + 75 * ceil(k / t->kc));
     const double pack_b = c->packed ? 0 : panels * vecs * k * (g->transpose_b ? 11 : 7);
-    const double pack_all = c->packed ? 8000 + (double)clrnn_divide_up(g->N, t->panel) * vecs * g->K * 20 / cores : 0;
+    const double pack_all = c->packed ? 8000 + (double)clrnn_divide_up(g->N, t->panel) * vecs * g->K * 12 / cores : 0;
     const double pack_a = g->transpose_a ? each * k * c->m_block / t->width * 8 : 0;
     const double results = twins(g) * (double)g->M * g->N / cores;
     const double sum =

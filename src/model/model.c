@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/log.h"
 
@@ -222,9 +223,16 @@ enum clrnn_status clrnn_model_begin_step(struct clrnn_model *model, uint32_t slo
         return clrnn_error(model->log, CLRNN_ERR_ARG,
                            "record slot %" PRIu32 " is out of range, expected 0 to %d", slot,
                            CLRNN_RECORD_SLOTS - 1);
-    TRY(clrnn_buffer_write_i32(model->counter, 0, COUNTER_FIELDS, counter));
+    if (memcmp(counter, model->counter_there, sizeof(counter)) != 0) {
+        TRY(clrnn_buffer_write_i32(model->counter, 0, COUNTER_FIELDS, counter));
+        memcpy(model->counter_there, counter, sizeof(counter));
+    }
     if (!training)
         return CLRNN_OK;
     make_hyper(model, hyper);
-    return clrnn_buffer_write_f64(model->hyper, 0, HYPER_FIELDS, hyper);
+    if (memcmp(hyper, model->hyper_there, sizeof(hyper)) != 0) {
+        TRY(clrnn_buffer_write_f64(model->hyper, 0, HYPER_FIELDS, hyper));
+        memcpy(model->hyper_there, hyper, sizeof(hyper));
+    }
+    return CLRNN_OK;
 }
