@@ -66,8 +66,8 @@ enum clrnn_status clrnn_model_draw(struct clrnn_model *model);
 /** What the optimiser's `moment[k]` is called in files: "m", "v", "vmax". */
 const char *clrnn_moment_word(int k);
 
-/** Queues the writes of the step's hyper (training) and counter vectors, where they differ from the last ones. `slot`, below
- *  CLRNN_RECORD_SLOTS: where the record goes. COUNTER_STEP is model->steps. Waits for nothing. */
+/** Queues the writes of the step's hyper (training) and counter vectors, where they differ from the last ones.
+ *  `slot`, below CLRNN_RECORD_SLOTS: where the record goes. COUNTER_STEP is model->steps. Waits for nothing. */
 enum clrnn_status clrnn_model_begin_step(struct clrnn_model *model, uint32_t slot, bool training);
 
 /** CLRNN_ERR_DATA where the config says `normalize: standard` and the model has no mean and deviation. */
