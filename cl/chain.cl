@@ -9,11 +9,9 @@
 //
 // Who makes an item does not matter to the result, which is that of the launches one by one to the bit.
 
-enum { STAGE_FUNCTION, STAGE_ITEMS, STAGE_GLOBAL, STAGE_PORTION = STAGE_GLOBAL + 3, STAGE_ARGS, STAGE_FIELDS };
-enum { LINE = 16 }; // uints in a cache line: counters that several cores change have one each
+#include "slots.h"
 
-// Words of an argument: the number itself, bytes into `room`, or a buffer's slot and an offset in words.
-#define NO_BUFFER 0xffffffffu
+// The two words of an argument: the number itself, bytes into `room`, or a buffer's slot and an offset in words.
 #define ARG_UINT(i) args[2 * (i)]
 #define ARG_INT(i) as_int(args[2 * (i)])
 #define ARG_REAL(i) as_float(args[2 * (i)])
@@ -22,7 +20,7 @@ enum { LINE = 16 }; // uints in a cache line: counters that several cores change
 
 static inline global void *buffer_at(global uint *const *base, global const uint *arg)
 {
-    return arg[0] == NO_BUFFER ? 0 : base[arg[0]] + arg[1];
+    return arg[0] == CHAIN_NO_BUFFER ? 0 : base[arg[0]] + arg[1];
 }
 
 static inline void run_item(uint function, const uint *item, global uint *const *base, global const uint *args,
@@ -47,7 +45,7 @@ static inline void run_items(global const uint *stage, uint i, uint last, global
     }
 }
 
-// state: zeros, LINE (1 + 2 count) of them, and zeros again in the end. stages [count, STAGE_FIELDS].
+// state: zeros, CHAIN_LINE (1 + 2 count) of them, and zeros again in the end. stages [count, STAGE_FIELDS].
 kernel void chain(global uint *state, global const uint *stages, global const uint *args, uint count,
                   local char *room, CHAIN_SLOTS)
 {
@@ -55,7 +53,7 @@ kernel void chain(global uint *state, global const uint *stages, global const ui
 
     for (uint s = 0; s < count; s++) {
         global const uint *stage = stages + s * STAGE_FIELDS;
-        volatile global uint *taken = state + LINE * (1 + 2 * s), *done = taken + LINE;
+        volatile global uint *taken = state + CHAIN_LINE * (1 + 2 * s), *done = taken + CHAIN_LINE;
         const uint items = stage[STAGE_ITEMS], portion = stage[STAGE_PORTION];
         uint mine = 0;
 
@@ -74,6 +72,6 @@ kernel void chain(global uint *state, global const uint *stages, global const ui
     }
     if (atomic_inc((volatile global uint *)state) + 1 < get_global_size(0))
         return;
-    for (uint i = 0; i < LINE * (1 + 2 * count); i++) // the last one to leave
+    for (uint i = 0; i < CHAIN_LINE * (1 + 2 * count); i++) // the last one to leave
         state[i] = 0;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Numbers that the host and the kernels share: read by src/ops/op.h and by every .cl file that needs it.
+// Numbers that the host and the kernels share: read by src/ops/op.h, src/device/chain.c and every .cl file that
+// needs it.
 #ifndef CLRNN_CL_SLOTS_H
 #define CLRNN_CL_SLOTS_H
 
@@ -21,6 +22,11 @@ enum { RECORD_LOSS,    // numerator: sum of weighted losses
        RECORD_Y, RECORD_YY, // mse: sums of y and y squared
        RECORD_NORM,    // gradient norm, by GRAD_NORM
        RECORD_FIELDS };
+
+// A chain's launches, U32 [launches, STAGE_FIELDS]: see chain.cl.
+enum { STAGE_FUNCTION, STAGE_ITEMS, STAGE_GLOBAL, STAGE_PORTION = STAGE_GLOBAL + 3, STAGE_ARGS, STAGE_FIELDS };
+enum { CHAIN_LINE = 16 }; // words in a cache line: counters that several cores change have one each
+#define CHAIN_NO_BUFFER 0xffffffffu
 
 // What random numbers are drawn for: the counter's last word. a and b are its second and third word.
 enum { RANDOM_DROPOUT = 1, // a: step, b: the dropout's number in the model; index: element / 4

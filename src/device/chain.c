@@ -7,11 +7,10 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "slots.h"
 
-// As cl/chain.cl has them. Local memory and buffers count what their kind does: bytes, words.
-enum { STAGE_FUNCTION, STAGE_ITEMS, STAGE_GLOBAL, STAGE_PORTION = STAGE_GLOBAL + 3, STAGE_ARGS, STAGE_FIELDS };
-enum { LINE = 16, ARG_WORDS = 2, LOCAL_ALIGN = 128, MOST_SLOTS = 64, PORTIONS = 16 };
-#define NO_BUFFER 0xffffffffu
+// PORTIONS: in how many a group takes its part of a stage's items.
+enum { ARG_WORDS = 2, LOCAL_ALIGN = 128, MOST_SLOTS = 64, PORTIONS = 16 };
 
 // What is gathered for a chain of launches first..last-1.
 struct making {
@@ -134,7 +133,7 @@ static void add_args(struct making *m, const struct clrnn_launch *l)
 
         switch (a->kind) {
         case CLRNN_ARG_BUFFER:
-            word[0] = a->buffer ? slot_of(m, a->buffer) : NO_BUFFER;
+            word[0] = a->buffer ? slot_of(m, a->buffer) : CHAIN_NO_BUFFER;
             word[1] = a->buffer ? (uint32_t)(a->buffer->first_byte / 4) : 0;
             break;
         case CLRNN_ARG_UINT:
@@ -234,7 +233,7 @@ static enum clrnn_status make(struct making *m, struct clrnn_chain *c)
     enum clrnn_status st;
 
     TRY(gather(m));
-    TRY(upload(d, NULL, LINE * (1 + 2 * count), "a chain's state", &c->state));
+    TRY(upload(d, NULL, CHAIN_LINE * (1 + 2 * count), "a chain's state", &c->state));
     TRY(upload(d, m->stages, STAGE_FIELDS * count, "a chain's stages", &c->stages));
     TRY(upload(d, m->args, ARG_WORDS * MAX2(m->arg_count, 1), "a chain's arguments", &c->args));
     TRY(clrnn_chain_source(d, m->function, m->function_count, MAX2(m->slot_count, 1), &source));

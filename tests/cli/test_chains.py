@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Launches carried out as a chain give the same bytes as each by itself."""
+import random
 import sys
 
 import harness
-from harness import write_dataset
+from harness import write_dataset, write_npy
 
 CONFIG = """\
 model:
@@ -26,19 +27,36 @@ data:
 
 
 def same_bytes(c, steps, layers, loss="cross_entropy", optimizer="adam: {lr: 0.01}", more=""):
-    """Train twice, the last batch smaller than the others; the second time every plan is chained from its first run."""
     write_dataset(c.folder, 18, steps, 21)
-    c.write("net.yaml", CONFIG % ("\n".join("  - " + layer for layer in layers), loss, optimizer, more))
+    compare(c, CONFIG % ("\n".join("  - " + layer for layer in layers), loss, optimizer, more), [])
+
+
+def compare(c, config, predict):
+    """Train twice, the last batch smaller than the others; the second time every plan is chained from its first run."""
+    c.write("net.yaml", config)
     for out, after in (("single", "never"), ("chain", "0")):
-        c.run("train", "net.yaml", "--out", out, "--quiet", "--no-plot", "--no-watch",
-              env={"CLRNN_CHAIN_AFTER": after})
-        c.run("predict", out, "--x", "X_train.npy", "--out", f"{out}.npy", "--quiet", env={"CLRNN_CHAIN_AFTER": after})
+        env = {"CLRNN_CHAIN_AFTER": after}
+        c.run("train", "net.yaml", "--out", out, "--quiet", "--no-plot", "--no-watch", env=env)
+        c.run("predict", out, "--x", "X_train.npy", "--out", f"{out}.npy", "--quiet", *predict, env=env)
     for name in ("single/last.safetensors", "single.npy"):
         assert (c.folder / name).read_bytes() == (c.folder / name.replace("single", "chain")).read_bytes(), name
     times = ("seconds", "samples_per_s")
     single, chain = ([{k: v for k, v in line.items() if k not in times} for line in c.epochs(out)]
                      for out in ("single", "chain"))
     assert single == chain and len(single) == 2
+
+
+def tokens(c):
+    """Embedded sequences of different lengths."""
+    rng = random.Random(1)
+    write_npy(c.folder / "X_train.npy", "<i4", (18, 6), [rng.randrange(7) for _ in range(18 * 6)])
+    write_npy(c.folder / "lengths.npy", "<i4", (18,), [rng.randrange(1, 7) for _ in range(18)])
+    write_npy(c.folder / "y_train.npy", "<i4", (18,), [rng.randrange(2) for _ in range(18)])
+    layers = ("  - embedding: {num_embeddings: 7, embedding_dim: 5}\n  - lstm: {hidden_size: 6}\n"
+              "  - pool: {over: last}\n  - linear: {out_features: 2}")
+    config = CONFIG % (layers, "cross_entropy", "sgd: {lr: 0.1, momentum: 0.9, nesterov: true}", "")
+    compare(c, config.replace("y: y_train.npy}", "y: y_train.npy, lengths: lengths.npy}"),
+            ["--lengths", "lengths.npy"])
 
 
 def one_step(c):
@@ -60,4 +78,4 @@ def every_kind(c):
 
 
 if __name__ == "__main__":
-    sys.exit(harness.main([one_step, sequences, every_kind]))
+    sys.exit(harness.main([one_step, sequences, every_kind, tokens]))
