@@ -90,7 +90,7 @@ static inline void pack_tiles(local real *to, struct stored from, uint first, ui
 }
 #endif
 
-// to[k, j] = from[first + j, k], else as above; to_ld and fill are PANEL.
+// to[k, j] = from[first + j, k], else as above.
 static inline void pack_columns(PANEL_SPACE real *to, struct stored from, uint first, uint rows, uint cols)
 {
     for (uint j0 = 0; j0 < PANEL; j0 += WIDTH) {

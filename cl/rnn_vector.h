@@ -16,6 +16,7 @@
 #define vec_at(i, p) ((p)[i])
 #define vec_to(v, i, p) ((p)[i] = (v))
 #else
+#include "write.h"
 #define vec JOIN(float, VW)
 #define ivec JOIN(int, VW)
 #define as_vec JOIN(as_float, VW)

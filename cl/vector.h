@@ -26,6 +26,7 @@ typedef int intv;
 #define WHERE(a, b, c) ((c) ? (b) : (a)) // b where c, else a; c is a comparison of realv or intv
 #define INDEXES 0
 #else
+#include "write.h"
 typedef real16 realv;
 typedef int16 intv;
 #define TO_INTV(v) convert_int16(v)

@@ -7,7 +7,13 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "base/clock.h"
 #include "slots.h"
+
+// When replays become chains; and of their trial the windows, and how long one lasts: so many runs or seconds.
+enum { CHAIN_AFTER = 32, TRIAL_WINDOWS = 6, TRIAL_RUNS = 32 };
+#define CHAIN_AFTER_S 1.0
+#define TRIAL_S 0.02
 
 // PORTIONS: in how many a group takes its part of a stage's items.
 enum { ARG_WORDS = 2, LOCAL_ALIGN = 128, MOST_SLOTS = 64, PORTIONS = 16 };
@@ -24,7 +30,13 @@ struct making {
     size_t arg_count, local_bytes, most_items;
 };
 
-bool clrnn_device_chains(const struct clrnn_device *device)
+static size_t aligned(size_t bytes)
+{
+    return (bytes + LOCAL_ALIGN - 1) / LOCAL_ALIGN * LOCAL_ALIGN;
+}
+
+// A CPU whose loops end when they should; unless it is told not to.
+static bool can_chain(const struct clrnn_device *device)
 {
     return !device->ref && !device->profile && device->chain_after != UINT64_MAX &&
            device->info.type == CLRNN_DEVICE_CPU && device->cpu_form && isinf(clrnn_device_loop_rounds(device));
@@ -43,7 +55,7 @@ static size_t local_bytes(const struct clrnn_launch *l)
 
     for (size_t i = 0; i < l->kernel.arg_count; i++)
         if (l->kernel.args[i].kind == CLRNN_ARG_LOCAL)
-            bytes += (l->kernel.args[i].bytes + LOCAL_ALIGN - 1) / LOCAL_ALIGN * LOCAL_ALIGN;
+            bytes += aligned(l->kernel.args[i].bytes);
     return bytes;
 }
 
@@ -145,7 +157,7 @@ static void add_args(struct making *m, const struct clrnn_launch *l)
             break;
         case CLRNN_ARG_LOCAL:
             word[0] = (uint32_t)room;
-            room += (a->bytes + LOCAL_ALIGN - 1) / LOCAL_ALIGN * LOCAL_ALIGN;
+            room += aligned(a->bytes);
             break;
         }
     }
@@ -200,7 +212,7 @@ static enum clrnn_status upload(struct clrnn_device *d, const uint32_t *words, s
                                 struct clrnn_buffer **buffer)
 {
     TRY(clrnn_buffer_create(d, CLRNN_U32, count, what, buffer));
-    return words ? clrnn_buffer_write_i32(*buffer, 0, count, (const int32_t *)words) : CLRNN_OK;
+    return clrnn_buffer_write_i32(*buffer, 0, count, (const int32_t *)words);
 }
 
 static enum clrnn_status set_args(const struct making *m, struct clrnn_chain *c)
@@ -233,7 +245,7 @@ static enum clrnn_status make(struct making *m, struct clrnn_chain *c)
     enum clrnn_status st;
 
     TRY(gather(m));
-    TRY(upload(d, NULL, CHAIN_LINE * (1 + 2 * count), "a chain's state", &c->state));
+    TRY(clrnn_buffer_create(d, CLRNN_U32, CHAIN_LINE * (1 + 2 * count), "a chain's state", &c->state));
     TRY(upload(d, m->stages, STAGE_FIELDS * count, "a chain's stages", &c->stages));
     TRY(upload(d, m->args, ARG_WORDS * MAX2(m->arg_count, 1), "a chain's arguments", &c->args));
     TRY(clrnn_chain_source(d, m->function, m->function_count, MAX2(m->slot_count, 1), &source));
@@ -274,7 +286,7 @@ static bool next(struct clrnn_launches *launches, size_t at, struct making *m)
 {
     const struct clrnn_device *d = launches->device;
 
-    while (clrnn_device_chains(d) && at < launches->count) {
+    while (can_chain(d) && at < launches->count) {
         *m = (struct making){.launches = launches, .first = at};
         while (at < launches->count && fits(d, &launches->launch[at]) && take_slots(m, &launches->launch[at]))
             at++;
@@ -295,7 +307,13 @@ enum clrnn_status clrnn_launches_chain(struct clrnn_launches *launches)
     launches->chained = true;
     while (next(launches, m.last, &m))
         TRY(append(&m));
+    launches->trial.over = launches->chain_count == 0 || launches->device->chain_forced;
     return CLRNN_OK;
+}
+
+bool clrnn_launches_settled(const struct clrnn_launches *launches)
+{
+    return launches->chained && launches->trial.over;
 }
 
 size_t clrnn_launches_queued(struct clrnn_launches *launches)
@@ -321,7 +339,7 @@ void clrnn_chains_destroy(struct clrnn_launches *launches)
 
 // ---------------------------------------------------------------- running
 
-enum clrnn_status clrnn_chain_run(struct clrnn_launches *launches, struct clrnn_chain *chain)
+static enum clrnn_status run_chain(struct clrnn_launches *launches, const struct clrnn_chain *chain)
 {
     const struct clrnn_device *d = launches->device;
     const size_t one = 1;
@@ -336,4 +354,79 @@ enum clrnn_status clrnn_chain_run(struct clrnn_launches *launches, struct clrnn_
                                 launches->launch[chain->first].info.op, launches->launch[chain->first].info.kernel,
                                 launches->launch[chain->last - 1].info.op,
                                 launches->launch[chain->last - 1].info.kernel, d->info.name);
+}
+
+static enum clrnn_status run_list(struct clrnn_launches *launches, bool chained)
+{
+    size_t at = 0;
+
+    for (size_t i = 0; chained && i < launches->chain_count; i++) {
+        TRY(clrnn_launches_run_part(launches, at, launches->chain[i].first));
+        TRY(run_chain(launches, &launches->chain[i]));
+        at = launches->chain[i].last;
+    }
+    TRY(clrnn_launches_run_part(launches, at, launches->count));
+    return clrnn_device_flush(launches->device);
+}
+
+// Chains that are slower than the launches by themselves, by more than chance, go.
+static void end_trial(struct clrnn_launches *l)
+{
+    const double *taken = l->trial.taken;
+
+    l->trial.over = true;
+    clrnn_log(l->device->log, CLRNN_LOG_DEBUG, "%u runs of %zu launches each take %.3f s, as chains %.3f s",
+              l->trial.size * (TRIAL_WINDOWS - 2) / 2, l->count, taken[0], taken[1]);
+    if (taken[1] > 1.25 * taken[0])
+        clrnn_chains_destroy(l);
+}
+
+// One of the runs that show whether chains pay, in windows with chains and without in turn: one for drivers to build
+// in, one to see how long a run takes, then those that count. A window in which another list was replayed does not.
+static enum clrnn_status run_trial(struct clrnn_launches *l)
+{
+    const struct clrnn_device *d = l->device;
+    const bool chained = l->trial.window % 2 == 0;
+    double seconds;
+
+    if (l->trial.runs == 0) {
+        TRY(clrnn_device_finish(l->device));
+        l->trial.start = clrnn_clock();
+        l->trial.start_replays = d->replays;
+    }
+    TRY(run_list(l, chained));
+    if (d->replays - l->trial.start_replays != l->trial.runs++) {
+        l->trial.runs = 0;
+        return CLRNN_OK;
+    }
+    if (l->trial.window >= 2 && l->trial.runs < l->trial.size)
+        return CLRNN_OK;
+    TRY(clrnn_device_finish(l->device));
+    seconds = clrnn_clock() - l->trial.start;
+    l->trial.runs = 0;
+    if (l->trial.window < 2)
+        l->trial.size = (unsigned)fmin(fmax(TRIAL_S / seconds, 1), TRIAL_RUNS);
+    else
+        l->trial.taken[chained] += seconds;
+    if (++l->trial.window == TRIAL_WINDOWS)
+        end_trial(l);
+    return CLRNN_OK;
+}
+
+// A build takes as long as thousands of small launches: short trainings are better off without.
+static bool worth_chaining(struct clrnn_launches *l)
+{
+    if (l->replay.count++ == 0)
+        l->replay.first = clrnn_clock();
+    if (l->device->chain_forced)
+        return l->replay.count > l->device->chain_after;
+    return l->replay.count > CHAIN_AFTER && clrnn_clock() - l->replay.first > CHAIN_AFTER_S;
+}
+
+enum clrnn_status clrnn_launches_replay(struct clrnn_launches *launches)
+{
+    launches->device->replays++;
+    if (!launches->chained && worth_chaining(launches))
+        TRY(clrnn_launches_chain(launches));
+    return launches->chained && !launches->trial.over ? run_trial(launches) : run_list(launches, true);
 }

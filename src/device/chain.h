@@ -16,11 +16,6 @@ struct clrnn_chain_function {
 enum clrnn_status clrnn_chain_source(const struct clrnn_device *device, const struct clrnn_chain_function *function,
                                      size_t count, uint32_t slots, char **source);
 
-/** Queues a chain of the list. */
-enum clrnn_status clrnn_chain_run(struct clrnn_launches *launches, struct clrnn_chain *chain);
 void clrnn_chains_destroy(struct clrnn_launches *launches);
-
-/** Whether the device carries out chains: a CPU whose loops end when they should; unless it is told not to. */
-bool clrnn_device_chains(const struct clrnn_device *device);
 
 #endif

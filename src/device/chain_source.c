@@ -87,7 +87,12 @@ static struct word defined_macro(const char *line, size_t length)
 // Files that a program holds once, under their own names: they do not depend on defines.
 static bool is_common(const char *name)
 {
-    return starts(name, "Random123/") || starts(name, "slots.h\"") || starts(name, "common.h\"");
+    static const char *const header[] = {"Random123/", "common.h\"", "slots.h\"", "write.h\""};
+
+    for (size_t i = 0; i < ARRAY_SIZE(header); i++)
+        if (starts(name, header[i]))
+            return true;
+    return false;
 }
 
 enum pass { RENAME, TEXT, FORGET };

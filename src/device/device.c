@@ -10,16 +10,13 @@
 #include "device/choice.h"
 #include "device/tune.h"
 
-// Runs of a list before a chain is made of it: a build costs as much as thousands of small launches.
-enum { CHAIN_AFTER = 32 };
-
 static void read_chain_after(struct clrnn_device *d)
 {
     const char *text = getenv("CLRNN_CHAIN_AFTER");
     char *end = NULL;
 
     d->chain_forced = text && *text;
-    d->chain_after = d->chain_forced ? strtoull(text, &end, 10) : CHAIN_AFTER;
+    d->chain_after = d->chain_forced ? strtoull(text, &end, 10) : 0;
     if (d->chain_forced && *end) // "never"
         d->chain_after = UINT64_MAX;
 }

@@ -51,8 +51,9 @@ struct clrnn_device {
     bool ref, profile, no_tune;
     bool spoil_scratch; // CLRNN_TEST_SCRATCH: each op finds its scratch memory unwritten
     bool cpu_form; // whether kernels take the CPUs' form
-    bool chain_forced;    // CLRNN_CHAIN_AFTER: chains are not tried first
-    uint64_t chain_after; // runs of a list before its kernels become a chain; UINT64_MAX: never
+    bool chain_forced;    // CLRNN_CHAIN_AFTER is set
+    uint64_t replays;     // of all lists
+    uint64_t chain_after; // its number of replays; UINT64_MAX: never
     enum clrnn_gemm_choice gemm;
     struct clrnn_tune *tune; // NULL: nothing remembered, or not to be used
     json_t *forced; // choices by key that are settled whatever the file says; NULL: none

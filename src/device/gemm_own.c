@@ -69,8 +69,8 @@ static uint32_t step_of(const struct clrnn_gemm *g, const struct tiling *t, cons
     return c->packed && !g->transpose_a && c->k_share <= MOST_STEP ? MAX2(c->k_share, t->kc) : t->kc;
 }
 
-// Estimated cycles; the weights were fitted to 750 cuts of 16 shapes on AVX-512 (two FMA and two loads a cycle) and
-// are needed only as proportions. The busiest core counts; several cost waking and some of an item of waiting.
+// Estimated cycles; the weights go back to 750 measured cuts of 16 shapes on AVX-512 (two FMA and two loads a cycle)
+// and are needed only as proportions. The busiest core counts; several cost waking and some of an item of waiting.
 static double estimate(const struct clrnn_gemm *g, const struct tiling *t, uint32_t cores,
                        const struct cut *c, bool scattered)
 {

@@ -2,7 +2,6 @@
 // Lists of launches: building, replaying and listing them. Kernels are in kernel.c, multiplies in gemm.c.
 #include "device/launch.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,10 +10,6 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "device/chain.h"
-
-// A window of a trial lasts so long, at least one run and at most so many.
-#define TRIAL_S 0.02
-enum { TRIAL_RUNS = 32, TRIAL_WINDOWS = 4 };
 
 // Makes room for one more element of `size` bytes in an array.
 static enum clrnn_status make_room(const struct clrnn_log *log, void **array, size_t count, size_t *room,
@@ -284,69 +279,10 @@ enum clrnn_status clrnn_launches_run_part(struct clrnn_launches *launches, size_
     return CLRNN_OK;
 }
 
-static enum clrnn_status run_all(struct clrnn_launches *launches, bool chained)
-{
-    size_t at = 0;
-
-    for (size_t i = 0; chained && i < launches->chain_count; i++) {
-        TRY(clrnn_launches_run_part(launches, at, launches->chain[i].first));
-        TRY(clrnn_chain_run(launches, &launches->chain[i]));
-        at = launches->chain[i].last;
-    }
-    TRY(clrnn_launches_run_part(launches, at, launches->count));
-    return clrnn_device_flush(launches->device);
-}
-
-// Chains that are slower than the launches by themselves, by more than chance, go.
-static void end_trial(struct clrnn_launches *l)
-{
-    l->trial.over = true;
-    clrnn_log(l->device->log, CLRNN_LOG_DEBUG, "%zu launches take %.3f ms, as %zu %.3f ms", l->count,
-              1e3 * l->trial.taken[0] * 2 / TRIAL_WINDOWS / l->trial.window, clrnn_launches_queued(l),
-              1e3 * l->trial.taken[1] * 2 / TRIAL_WINDOWS / l->trial.window);
-    if (l->trial.taken[1] > 1.25 * l->trial.taken[0])
-        clrnn_chains_destroy(l);
-}
-
-// One of the runs that show whether chains pay: one for drivers to build in, one to see how long it takes, then
-// windows of runs without and with chains in turn.
-static enum clrnn_status run_trial(struct clrnn_launches *l)
-{
-    const unsigned run = l->trial.runs++, at = run < 2 ? 0 : (run - 2) % l->trial.window;
-    const unsigned window = run < 2 ? 1 : (run - 2) / l->trial.window;
-    const bool begins = at == 0, ends = run < 2 || at + 1 == l->trial.window;
-
-    if (begins) {
-        TRY(clrnn_device_finish(l->device));
-        l->trial.start = clrnn_clock();
-    }
-    TRY(run_all(l, window % 2));
-    if (!ends)
-        return CLRNN_OK;
-    TRY(clrnn_device_finish(l->device));
-    if (run < 2)
-        l->trial.window = (unsigned)fmin(fmax(TRIAL_S / (clrnn_clock() - l->trial.start), 1), TRIAL_RUNS);
-    else
-        l->trial.taken[window % 2] += clrnn_clock() - l->trial.start;
-    if (window + 1 == TRIAL_WINDOWS)
-        end_trial(l);
-    return CLRNN_OK;
-}
-
-bool clrnn_launches_settled(const struct clrnn_launches *launches)
-{
-    return launches->chained && (!launches->chain_count || launches->device->chain_forced || launches->trial.over);
-}
-
 enum clrnn_status clrnn_launches_run(struct clrnn_launches *launches)
 {
-    const struct clrnn_device *d = launches->device;
-
-    if (launches->runs++ >= d->chain_after)
-        TRY(clrnn_launches_chain(launches));
-    if (launches->chained && !clrnn_launches_settled(launches))
-        return run_trial(launches);
-    return run_all(launches, true);
+    TRY(clrnn_launches_run_part(launches, 0, launches->count));
+    return clrnn_device_flush(launches->device);
 }
 
 size_t clrnn_launches_count(const struct clrnn_launches *launches)

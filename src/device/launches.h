@@ -63,14 +63,18 @@ struct clrnn_launches {
     size_t choice_count;
     struct clrnn_timing *timing;
     size_t timing_count, timing_room;
-    uint64_t runs;              // of the whole list
-    bool chained;               // then launches that are in no chain are queued by themselves
-    struct clrnn_chain *chain;  // in order
+    struct {
+        uint64_t count; // replays so far
+        double first;   // when the first one was
+    } replay;
+    bool chained;              // then launches that are in no chain are queued by themselves
+    struct clrnn_chain *chain; // in order
     size_t chain_count;
     struct {
-        unsigned runs, window;  // so far; of a window
-        double start, taken[2]; // the window's; of those without chains, and with
         bool over;
+        unsigned window, runs, size; // which one; its runs so far, and in all from the third on
+        uint64_t start_replays;      // the device's, when it began
+        double start, taken[2];      // seconds: when it began; of those without chains, and with
     } trial;
 };
 

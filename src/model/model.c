@@ -230,9 +230,5 @@ enum clrnn_status clrnn_model_begin_step(struct clrnn_model *model, uint32_t slo
     if (!training)
         return CLRNN_OK;
     make_hyper(model, hyper);
-    if (memcmp(hyper, model->hyper_there, sizeof(hyper)) != 0) {
-        TRY(clrnn_buffer_write_f64(model->hyper, 0, HYPER_FIELDS, hyper));
-        memcpy(model->hyper_there, hyper, sizeof(hyper));
-    }
-    return CLRNN_OK;
+    return clrnn_buffer_write_f64(model->hyper, 0, HYPER_FIELDS, hyper);
 }

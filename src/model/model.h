@@ -44,8 +44,7 @@ struct clrnn_model {
     struct clrnn_buffer *batches;                    // I32, one element an entry that is `integer`,
                                                      //   each at its own aligned offset
     struct clrnn_buffer *hyper, *counter, *records;  // written by the host, see op.h
-    double hyper_there[HYPER_FIELDS];                // what the first two hold
-    int32_t counter_there[COUNTER_FIELDS];
+    int32_t counter_there[COUNTER_FIELDS];           // what counter holds: inference does not change it
     struct clrnn_buffer *loss_weight;                // or NULL
     struct clrnn_buffer *input_mean, *input_std;     // REAL [C] or NULL
     struct clrnn_buffer *arena;                      // shared by the plans
@@ -66,8 +65,8 @@ enum clrnn_status clrnn_model_draw(struct clrnn_model *model);
 /** What the optimiser's `moment[k]` is called in files: "m", "v", "vmax". */
 const char *clrnn_moment_word(int k);
 
-/** Queues the writes of the step's hyper (training) and counter vectors, where they differ from the last ones.
- *  `slot`, below CLRNN_RECORD_SLOTS: where the record goes. COUNTER_STEP is model->steps. Waits for nothing. */
+/** Queues the writes of the step's hyper (training) and counter vectors. `slot`, below
+ *  CLRNN_RECORD_SLOTS: where the record goes. COUNTER_STEP is model->steps. Waits for nothing. */
 enum clrnn_status clrnn_model_begin_step(struct clrnn_model *model, uint32_t slot, bool training);
 
 /** CLRNN_ERR_DATA where the config says `normalize: standard` and the model has no mean and deviation. */

@@ -197,7 +197,7 @@ void clrnn_plan_destroy(struct clrnn_plan **plan)
 
 enum clrnn_status clrnn_plan_run(struct clrnn_plan *plan)
 {
-    TRY(clrnn_launches_run(plan->launches));
+    TRY(clrnn_launches_replay(plan->launches));
     if (plan->params.mode == CLRNN_MODE_TRAIN)
         plan->model->steps++;
     return CLRNN_OK;
