@@ -24,9 +24,9 @@ struct cli_list {
 };
 
 struct cli_option {
-    const char *name;    // "epochs" for --epochs
+    const char *name; // "epochs" for --epochs
     enum cli_kind kind;
-    const char *value;   // what the value is called in the help: "DIR"
+    const char *value; // what the value is called in the help: "DIR"
     const char *help;
     void *target;
 };
@@ -45,9 +45,9 @@ struct cli {
 
 /** A command's own part of its help and usage. */
 struct cli_spec {
-    const char *usage;   // "CONFIG.yaml [options]"
-    const char *text;    // a few paragraphs
-    size_t least, most;  // positional arguments
+    const char *usage;  // "CONFIG.yaml [options]"
+    const char *text;   // a few paragraphs
+    size_t least, most; // positional arguments
     bool takes_json;
     bool without_device, without_config; // --device and its like, or --set, change nothing here
     size_t option_count;

@@ -97,9 +97,9 @@ static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_de
         (int)r->features, "train_ms", timing(&r->train_ms), "infer_ms", timing(&r->infer_ms), "samples_per_s",
         r->samples_per_s, "gflops", r->gflops, "gb_per_s", r->gb_per_s, "infer_gflops", r->infer_gflops,
         "peak_gflops", peak->gflops, "peak_gb_per_s", peak->gb_per_s, "launches_per_step",
-        (json_int_t)r->launches_per_step, "queued_per_step", (json_int_t)r->queued_per_step, "host_ms_per_step",
-        r->host_ms_per_step, "build_cold_s", cli_json_number(cold->build_s), "build_warm_s",
-        cli_json_number(warm->build_s), "first_step_s",
+        (json_int_t)r->launches_per_step, "queued_per_step", (json_int_t)r->queued_per_step,
+        "host_ms_per_step", r->host_ms_per_step, "build_cold_s", cli_json_number(cold->build_s),
+        "build_warm_s", cli_json_number(warm->build_s), "first_step_s",
         cli_json_number(isfinite(warm->first_step_s) ? warm->first_step_s : r->first_step_s),
         "peak_host_bytes", (json_int_t)host_bytes, "peak_device_bytes", (json_int_t)r->peak_device_bytes);
 
@@ -114,18 +114,19 @@ static void print_text(const struct clrnn_device *device, const struct clrnn_ben
 
     printf("%s: batch %u, %s, %s\n", clrnn_device_info(device)->name, r->batch,
            cli_count(r->steps, "time step", steps), cli_count(r->features, "feature", features));
-    printf("training step  %9.3f ms (%.3f to %.3f, %u windows)  %.0f samples/s  %llu launches, queued as %llu\n",
-           r->train_ms.median, r->train_ms.min, r->train_ms.max, r->train_ms.reps, r->samples_per_s,
-           (unsigned long long)r->launches_per_step, (unsigned long long)r->queued_per_step);
+    printf(
+        "training step  %9.3f ms (%.3f to %.3f, %u windows)  %.0f samples/s  %llu launches, queued as %llu\n",
+        r->train_ms.median, r->train_ms.min, r->train_ms.max, r->train_ms.reps, r->samples_per_s,
+        (unsigned long long)r->launches_per_step, (unsigned long long)r->queued_per_step);
     printf("inference      %9.3f ms (%.3f to %.3f, %u windows)\n", r->infer_ms.median, r->infer_ms.min,
            r->infer_ms.max, r->infer_ms.reps);
-    printf("training       %.1f GFLOP/s, %.0f%% of the %.0f measured; %.1f GB/s, copies reach %.1f\n", r->gflops,
-           100 * r->gflops / peak->gflops, peak->gflops, r->gb_per_s, peak->gb_per_s);
+    printf("training       %.1f GFLOP/s, %.0f%% of the %.0f measured; %.1f GB/s, copies reach %.1f\n",
+           r->gflops, 100 * r->gflops / peak->gflops, peak->gflops, r->gb_per_s, peak->gb_per_s);
     printf("inference      %.1f GFLOP/s, %.0f%%\n", r->infer_gflops, 100 * r->infer_gflops / peak->gflops);
     printf("host           %.3f ms a step\n", r->host_ms_per_step);
     if (isfinite(cold->first_step_s))
-        printf("first step     %.2f s cold (%.2f s building kernels), %.2f s warm (%.2f s)\n", cold->first_step_s,
-               cold->build_s, warm->first_step_s, warm->build_s);
+        printf("first step     %.2f s cold (%.2f s building kernels), %.2f s warm (%.2f s)\n",
+               cold->first_step_s, cold->build_s, warm->first_step_s, warm->build_s);
     printf("memory at most %s on the host, %s on the device\n", cli_bytes((double)host_bytes, host),
            cli_bytes((double)r->peak_device_bytes, on_device));
 }
@@ -169,13 +170,15 @@ int cmd_bench(int argc, char **argv)
     const struct cli_option options[] = {
         {"seconds", CLI_REAL, "S", "to spend on each of training and inference (2)", &params.seconds},
         {"no-start", CLI_FLAG, NULL, "do not measure start-up with cold and warm kernel caches", &no_start},
-        {"start", CLI_FLAG, NULL, "print the build and first-step seconds of this process alone", &start_only},
+        {"start", CLI_FLAG, NULL, "print the build and first-step seconds of this process alone",
+         &start_only},
     };
     const struct cli_spec spec = {
         .usage = "CONFIG.yaml [options]",
-        .text = "Measures one training step (forward, backward and update of one batch) and one inference of the\n"
-                "config's batch: median, minimum and maximum over windows of several steps, and what the device\n"
-                "reaches of its measured peak. `bench/` has a set of configs; give them a quiet machine.",
+        .text =
+            "Measures one training step (forward, backward and update of one batch) and one inference of the\n"
+            "config's batch: median, minimum and maximum over windows of several steps, and what the device\n"
+            "reaches of its measured peak. `bench/` has a set of configs; give them a quiet machine.",
         .least = 1,
         .most = 1,
         .takes_json = true,

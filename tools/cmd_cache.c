@@ -49,10 +49,11 @@ int cmd_cache(int argc, char **argv)
 {
     const struct cli_spec spec = {
         .usage = "info | clear",
-        .text = "Built programs are kept in $XDG_CACHE_HOME/clrnn/programs (or below ~/.cache), so that a second\n"
-                "start builds nothing. What does not fit a device, driver or kernel any more is never used, and\n"
-                "what was used longest ago goes first where the folder outgrows CLRNN_CACHE_BYTES. PoCL keeps a\n"
-                "cache of its own, in ~/.cache/pocl. `clear` removes built programs, and no tuning.",
+        .text =
+            "Built programs are kept in $XDG_CACHE_HOME/clrnn/programs (or below ~/.cache), so that a second\n"
+            "start builds nothing. What does not fit a device, driver or kernel any more is never used, and\n"
+            "what was used longest ago goes first where the folder outgrows CLRNN_CACHE_BYTES. PoCL keeps a\n"
+            "cache of its own, in ~/.cache/pocl. `clear` removes built programs, and no tuning.",
         .least = 1,
         .most = 1,
         .takes_json = true,

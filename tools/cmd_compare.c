@@ -79,11 +79,12 @@ int cmd_compare(int argc, char **argv)
     };
     const struct cli_spec spec = {
         .usage = "CONFIG.yaml [options]",
-        .text = "Runs the same training steps (same weights, batches and dropout masks) on every device and on the\n"
-                "reference in double precision, each in a process of its own: a device that fails, crashes or hangs\n"
-                "does not stop the rest. Shows where numbers differ by more than rounding explains, from which step,\n"
-                "and the op to blame; and how fast each device is beside what it could do. doc/devices.md says how\n"
-                "bounds are found. Exit status 1 where devices disagree.",
+        .text =
+            "Runs the same training steps (same weights, batches and dropout masks) on every device and on the\n"
+            "reference in double precision, each in a process of its own: a device that fails, crashes or hangs\n"
+            "does not stop the rest. Shows where numbers differ by more than rounding explains, from which step,\n"
+            "and the op to blame; and how fast each device is beside what it could do. doc/devices.md says how\n"
+            "bounds are found. Exit status 1 where devices disagree.",
         .least = 1,
         .most = 1,
         .option_count = ARRAY_SIZE(options),

@@ -226,13 +226,14 @@ int cmd_devices(int argc, char **argv)
     };
     const struct cli_spec spec = {
         .usage = "[--device SPEC] [--no-test] [--json]",
-        .text = "Lists every OpenCL device under the number that clinfo gives it, platforms without devices and\n"
-                "drivers that fail included, and at the end the reference device. The number, or part of a name,\n"
-                "is what --device takes; `clinfo -d P:D` tells more of one.\n"
-                "\n"
-                "Each device runs a self-test in a process of its own, so that one that crashes or hangs is a row:\n"
-                "every kernel at small and awkward sizes against the reference in double precision. --verbose\n"
-                "shows each op. Exit status 1 where a device computes wrong or fails its test.",
+        .text =
+            "Lists every OpenCL device under the number that clinfo gives it, platforms without devices and\n"
+            "drivers that fail included, and at the end the reference device. The number, or part of a name,\n"
+            "is what --device takes; `clinfo -d P:D` tells more of one.\n"
+            "\n"
+            "Each device runs a self-test in a process of its own, so that one that crashes or hangs is a row:\n"
+            "every kernel at small and awkward sizes against the reference in double precision. --verbose\n"
+            "shows each op. Exit status 1 where a device computes wrong or fails its test.",
         .takes_json = true,
         .without_config = true,
         .option_count = ARRAY_SIZE(options),

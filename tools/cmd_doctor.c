@@ -75,9 +75,9 @@ static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_do
         const struct clrnn_finding *f = &r->finding[i];
 
         cli_json_append(&findings,
-                              json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s?}", "id", f->id, "severity",
-                                        severity_word[f->severity], "where", f->where, "evidence",
-                                        f->evidence, "cost", f->cost, "remedy", f->remedy, "set", f->set));
+                        json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s?}", "id", f->id, "severity",
+                                  severity_word[f->severity], "where", f->where, "evidence", f->evidence,
+                                  "cost", f->cost, "remedy", f->remedy, "set", f->set));
     }
     return cli_print_json(cli, json_pack("{s:o, s:s}", "findings", findings, "verdict", r->verdict));
 }
@@ -90,7 +90,8 @@ static bool all_is_well(const struct clrnn_doctor_result *r)
     return true;
 }
 
-static enum clrnn_status report(const struct cli *cli, const struct clrnn_doctor_result *result, const char *fix)
+static enum clrnn_status report(const struct cli *cli, const struct clrnn_doctor_result *result,
+                                const char *fix)
 {
     enum clrnn_status st = CLRNN_OK;
 
@@ -126,9 +127,10 @@ int cmd_doctor(int argc, char **argv)
     };
     const struct cli_spec spec = {
         .usage = "CONFIG.yaml [options]",
-        .text = "Why does this model not learn? Looks at config and data, probes the model with a few steps and\n"
-                "trains it shortly. Each finding comes with its evidence in numbers, what it costs, and a remedy\n"
-                "to paste into the config. Exit status 0: no error or warning; 1: there are some.",
+        .text =
+            "Why does this model not learn? Looks at config and data, probes the model with a few steps and\n"
+            "trains it shortly. Each finding comes with its evidence in numbers, what it costs, and a remedy\n"
+            "to paste into the config. Exit status 0: no error or warning; 1: there are some.",
         .least = 1,
         .most = 1,
         .takes_json = true,

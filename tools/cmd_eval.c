@@ -79,9 +79,10 @@ int cmd_eval(int argc, char **argv)
                                          SOURCE_OPTIONS(source)};
     const struct cli_spec spec = {
         .usage = "RUN|MODEL --x FILE --y FILE [options]",
-        .text = "Evaluates a model in eval mode: loss, accuracy, confusion matrix, precision, recall and F1 of\n"
-                "each class, ROC AUC for two classes; MAE, RMSE and R2 for a regression. A run folder stands for\n"
-                "its last.safetensors.",
+        .text =
+            "Evaluates a model in eval mode: loss, accuracy, confusion matrix, precision, recall and F1 of\n"
+            "each class, ROC AUC for two classes; MAE, RMSE and R2 for a regression. A run folder stands for\n"
+            "its last.safetensors.",
         .least = 0,
         .most = 1,
         .takes_json = true,

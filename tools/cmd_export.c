@@ -14,9 +14,10 @@ int cmd_export(int argc, char **argv)
     };
     const struct cli_spec spec = {
         .usage = "RUN|MODEL --to safetensors [--out FILE]",
-        .text = "Writes a model's weights under PyTorch's names, without config and optimiser state, so that\n"
-                "    model.load_state_dict(safetensors.torch.load_file(FILE))\n"
-                "takes them.",
+        .text =
+            "Writes a model's weights under PyTorch's names, without config and optimiser state, so that\n"
+            "    model.load_state_dict(safetensors.torch.load_file(FILE))\n"
+            "takes them.",
         .least = 1,
         .most = 1,
         .without_config = true,

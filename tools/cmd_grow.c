@@ -93,12 +93,13 @@ int cmd_grow(int argc, char **argv)
     };
     const struct cli_spec spec = {
         .usage = "CONFIG.yaml [options]",
-        .text = "Climbs from a linear model over one recurrent layer with a linear one to the config itself, one\n"
-                "part at a time: layers, direction, normalisation, further blocks, dropout, final activations,\n"
-                "loss, optimiser, scheduler. Each rung learns one batch by heart and is then trained for a\n"
-                "moment. The first part with which learning breaks is the likely cause; the rungs after it go\n"
-                "without it, so that each part is judged by itself. Below the rung of the optimiser all rungs\n"
-                "use Adam at 1e-3.",
+        .text =
+            "Climbs from a linear model over one recurrent layer with a linear one to the config itself, one\n"
+            "part at a time: layers, direction, normalisation, further blocks, dropout, final activations,\n"
+            "loss, optimiser, scheduler. Each rung learns one batch by heart and is then trained for a\n"
+            "moment. The first part with which learning breaks is the likely cause; the rungs after it go\n"
+            "without it, so that each part is judged by itself. Below the rung of the optimiser all rungs\n"
+            "use Adam at 1e-3.",
         .least = 1,
         .most = 1,
         .takes_json = true,

@@ -152,11 +152,12 @@ int cmd_overfit(int argc, char **argv)
     };
     const struct cli_spec spec = {
         .usage = "CONFIG.yaml [options]",
-        .text = "Trains on one single batch, the first that `clrnn train` would take, until the loss is under 0.01.\n"
-                "A model that cannot learn even this by heart has a fault, and no amount of data or epochs helps.\n"
-                "Dropout and scheduler stay as configured, and the loss is that of training, unless --plain is given.\n"
-                "Where the loss has a floor above the target, it says so and why: behind label smoothing a little\n"
-                "above the floor is aimed at; a softmax before cross_entropy makes it impossible.",
+        .text =
+            "Trains on one single batch, the first that `clrnn train` would take, until the loss is under 0.01.\n"
+            "A model that cannot learn even this by heart has a fault, and no amount of data or epochs helps.\n"
+            "Dropout and scheduler stay as configured, and the loss is that of training, unless --plain is given.\n"
+            "Where the loss has a floor above the target, it says so and why: behind label smoothing a little\n"
+            "above the floor is aimed at; a softmax before cross_entropy makes it impossible.",
         .least = 1,
         .most = 1,
         .takes_json = true,

@@ -14,9 +14,10 @@ int cmd_plan(int argc, char **argv)
     };
     const struct cli_spec spec = {
         .usage = "CONFIG.yaml [options]",
-        .text = "Prints what a training step of the config's batch consists of: each op with its tensors, FLOPs\n"
-                "and bytes, and below it the launches that carry it out on the device. N batch, T time steps;\n"
-                "sequences stand as (T, N, C). `clrnn train --profile` times the same launches.",
+        .text =
+            "Prints what a training step of the config's batch consists of: each op with its tensors, FLOPs\n"
+            "and bytes, and below it the launches that carry it out on the device. N batch, T time steps;\n"
+            "sequences stand as (T, N, C). `clrnn train --profile` times the same launches.",
         .least = 1,
         .most = 1,
         .takes_json = true,

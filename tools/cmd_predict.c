@@ -24,8 +24,9 @@ int cmd_predict(int argc, char **argv)
         .most = 1,
         .option_count = ARRAY_SIZE(options),
         .option = options,
-        .examples = "  clrnn predict runs/first --x X_test.npy --out probabilities.csv --probs\n"
-                    "  clrnn predict --init weights.safetensors --config model.yaml --x X.npy --out y.npy --classes\n",
+        .examples =
+            "  clrnn predict runs/first --x X_test.npy --out probabilities.csv --probs\n"
+            "  clrnn predict --init weights.safetensors --config model.yaml --x X.npy --out y.npy --classes\n",
     };
     struct clrnn_device *device = NULL;
     struct clrnn_model *model = NULL;

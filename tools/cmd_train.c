@@ -66,18 +66,21 @@ int cmd_train(int argc, char **argv)
         {"init", CLI_TEXT, "FILE", "start from the weights in a safetensors file", &params.init},
         {"init-partial", CLI_FLAG, NULL, "with --init: load what fits and say what does not",
          &params.init_partial},
-        {"resume", CLI_TEXT, "RUN", "go on with a run, bit for bit as if it had never stopped", &params.resume},
-        {"plot", CLI_FLAG, NULL, "insist on loss.svg and classes.svg (made where gnuplot is installed)", &plot},
+        {"resume", CLI_TEXT, "RUN", "go on with a run, bit for bit as if it had never stopped",
+         &params.resume},
+        {"plot", CLI_FLAG, NULL, "insist on loss.svg and classes.svg (made where gnuplot is installed)",
+         &plot},
         {"no-plot", CLI_FLAG, NULL, "no pictures", &no_plot},
         {"profile", CLI_FLAG, NULL, "print the time of each launch, grouped by op, at the end", &profile},
         {"no-watch", CLI_FLAG, NULL, "no warnings about a run that does not learn", &params.no_watch},
     };
     const struct cli_spec spec = {
         .usage = "CONFIG.yaml | --resume RUN [options]",
-        .text = "Trains the model that the config describes and writes a run folder: config.yaml as resolved,\n"
-                "metrics.jsonl with a line for each epoch, last.safetensors, best.safetensors, summary.json,\n"
-                "and the pictures loss.svg and classes.svg. Ctrl-C ends after the current step, with a\n"
-                "checkpoint from which --resume goes on.",
+        .text =
+            "Trains the model that the config describes and writes a run folder: config.yaml as resolved,\n"
+            "metrics.jsonl with a line for each epoch, last.safetensors, best.safetensors, summary.json,\n"
+            "and the pictures loss.svg and classes.svg. Ctrl-C ends after the current step, with a\n"
+            "checkpoint from which --resume goes on.",
         .least = 0,
         .most = 1,
         .takes_json = true,

@@ -34,8 +34,8 @@ static void add_shape(struct shapes *s, const struct clrnn_tune_shape *shape)
     for (size_t i = 0; i < s->count; i++) {
         struct clrnn_tune_shape *h = &s->shape[i];
 
-        if (h->M == shape->M && h->N == shape->N && h->K == shape->K && h->transpose_a == shape->transpose_a &&
-            h->transpose_b == shape->transpose_b) {
+        if (h->M == shape->M && h->N == shape->N && h->K == shape->K &&
+            h->transpose_a == shape->transpose_a && h->transpose_b == shape->transpose_b) {
             h->count += shape->count;
             return;
         }
@@ -52,9 +52,11 @@ static void standard_shapes(struct shapes *s)
     for (size_t i = 0; i < ARRAY_SIZE(layers); i++) {
         const uint32_t rows = layers[i][0], out = layers[i][1], in = layers[i][2];
 
-        add_shape(s, &(struct clrnn_tune_shape){.M = rows, .N = out, .K = in, .transpose_b = true, .count = 1});
+        add_shape(s,
+                  &(struct clrnn_tune_shape){.M = rows, .N = out, .K = in, .transpose_b = true, .count = 1});
         add_shape(s, &(struct clrnn_tune_shape){.M = rows, .N = in, .K = out, .count = 1});
-        add_shape(s, &(struct clrnn_tune_shape){.M = out, .N = in, .K = rows, .transpose_a = true, .count = 1});
+        add_shape(s,
+                  &(struct clrnn_tune_shape){.M = out, .N = in, .K = rows, .transpose_a = true, .count = 1});
     }
 }
 
@@ -77,7 +79,8 @@ static void plan_shapes(const struct clrnn_plan *plan, struct shapes *s)
         struct clrnn_tune_shape h = {.count = 1};
         char a, b;
 
-        if (strcmp(info->kernel, "gemm") || sscanf(info->shape, "%ux%ux%u %c%c", &h.M, &h.N, &h.K, &a, &b) != 5)
+        if (strcmp(info->kernel, "gemm") ||
+            sscanf(info->shape, "%ux%ux%u %c%c", &h.M, &h.N, &h.K, &a, &b) != 5)
             continue;
         h.transpose_a = a == 'T';
         h.transpose_b = b == 'T';
@@ -107,12 +110,13 @@ static enum clrnn_status standard_configs(const struct cli *cli, struct work *w)
         char text[512];
         enum clrnn_status st;
 
-        snprintf(text, sizeof(text),
-                 "model:\n  layers:\n    - %s: {hidden_size: 256}\n    - pool: {over: last}\n"
-                 "    - linear: {out_features: 2}\n"
-                 "train: {loss: cross_entropy, optimizer: {adam: {lr: 1.0e-3}}, epochs: 1, batch_size: 64}\n"
-                 "data:\n  train: {synthetic: {samples: 64, steps: 100, features: 128, classes: 2, seed: 1}}\n",
-                 cells[i]);
+        snprintf(
+            text, sizeof(text),
+            "model:\n  layers:\n    - %s: {hidden_size: 256}\n    - pool: {over: last}\n"
+            "    - linear: {out_features: 2}\n"
+            "train: {loss: cross_entropy, optimizer: {adam: {lr: 1.0e-3}}, epochs: 1, batch_size: 64}\n"
+            "data:\n  train: {synthetic: {samples: 64, steps: 100, features: 128, classes: 2, seed: 1}}\n",
+            cells[i]);
         st = clrnn_config_parse(&cli->log, text, NULL, &w->config[w->config_count]);
         if (st != CLRNN_OK)
             return st;
@@ -141,8 +145,8 @@ static void print_tables(const struct work *w)
             left++;
             continue;
         }
-        printf("%-22s %5u %12.4g %12.4g %12.4g   %s\n", shape_text(h, text), h->count, h->default_ms, h->clblast_ms,
-               h->own_ms, h->own_ms < h->clblast_ms ? "ours" : "CLBlast");
+        printf("%-22s %5u %12.4g %12.4g %12.4g   %s\n", shape_text(h, text), h->count, h->default_ms,
+               h->clblast_ms, h->own_ms, h->own_ms < h->clblast_ms ? "ours" : "CLBlast");
     }
     if (w->tuned.count)
         printf("\n%-62s %12s %12s   use\n", "choice", "standard ms", "tuned ms");
@@ -157,7 +161,8 @@ static void print_tables(const struct work *w)
     }
     printf("remembered in %s\n", w->path);
     if (left)
-        printf("%zu more %s not measured for lack of time: call it again\n", left, left == 1 ? "was" : "were");
+        printf("%zu more %s not measured for lack of time: call it again\n", left,
+               left == 1 ? "was" : "were");
 }
 
 static json_t *choices_json(const struct clrnn_tuned_list *list)
@@ -181,7 +186,8 @@ static enum clrnn_status print_json(const struct cli *cli, const struct work *w)
 {
     const struct shapes *s = &w->shapes;
     json_t *array = json_array();
-    json_t *all = json_pack("{s:s, s:o, s:o}", "file", w->path, "shapes", array, "choices", choices_json(&w->tuned));
+    json_t *all =
+        json_pack("{s:s, s:o, s:o}", "file", w->path, "shapes", array, "choices", choices_json(&w->tuned));
 
     for (size_t i = 0; all && i < s->count; i++) {
         const struct clrnn_tune_shape *h = &s->shape[i];
@@ -234,9 +240,9 @@ static char *settings_in_use(const char *path)
 }
 
 /*
- * First every multiply as it comes, then the choices with the settings of earlier calls, then settings. Where these
- * changed, choices between multiplies and other kernels are measured again with them. In this order because
- * CLBlast's own settings do not come back in a process that has tried others.
+ * First every multiply as it comes, then the choices with the settings of earlier calls, then settings. Where
+ * these changed, choices between multiplies and other kernels are measured again with them. In this order
+ * because CLBlast's own settings do not come back in a process that has tried others.
  */
 static enum clrnn_status measure_all(struct cli *cli, struct work *w, struct clrnn_device *device)
 {
@@ -275,13 +281,14 @@ int cmd_tune(int argc, char **argv)
     };
     const struct cli_spec spec = {
         .usage = "[CONFIG.yaml] [options]",
-        .text = "Measures, for the config's training step and inference (without one, for common layers): matrix\n"
-                "multiplies by CLBlast as it comes, by CLBlast with settings that are searched for, and by our own\n"
-                "kernels; how recurrent layers walk over their steps, in one launch or several a step; and, on\n"
-                "GPUs, how large work-groups are. What is fastest is remembered for this device, driver and class\n"
-                "of shapes in $XDG_CACHE_HOME/clrnn/tune (or below ~/.cache), as JSON, and used by later runs;\n"
-                "--no-tune ignores it. A call that is stopped, or out of time, keeps what it has; the next one\n"
-                "goes on. On CPUs each setting of CLBlast takes seconds to build.",
+        .text =
+            "Measures, for the config's training step and inference (without one, for common layers): matrix\n"
+            "multiplies by CLBlast as it comes, by CLBlast with settings that are searched for, and by our own\n"
+            "kernels; how recurrent layers walk over their steps, in one launch or several a step; and, on\n"
+            "GPUs, how large work-groups are. What is fastest is remembered for this device, driver and class\n"
+            "of shapes in $XDG_CACHE_HOME/clrnn/tune (or below ~/.cache), as JSON, and used by later runs;\n"
+            "--no-tune ignores it. A call that is stopped, or out of time, keeps what it has; the next one\n"
+            "goes on. On CPUs each setting of CLBlast takes seconds to build.",
         .most = 1,
         .takes_json = true,
         .option_count = ARRAY_SIZE(options),

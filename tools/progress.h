@@ -8,7 +8,7 @@
 struct progress_view {
     bool terminal; // stderr is one: the bar is redrawn in place
     bool quiet;
-    int drawn;     // columns of the bar that stands on the line now
+    int drawn; // columns of the bar that stands on the line now
 };
 
 /** A clrnn_progress_fn; `user` is a struct progress_view. */

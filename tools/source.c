@@ -15,7 +15,8 @@ bool source_check(const struct cli *cli, struct source_options *s, int *status)
 {
     *status = 2;
     if (s->init ? cli->argument_count != 0 || !s->config : cli->argument_count != 1)
-        return cli_usage(cli, "name a run folder or model file, or --init FILE with --config CONFIG.yaml"), false;
+        return cli_usage(cli, "name a run folder or model file, or --init FILE with --config CONFIG.yaml"),
+               false;
     if (!s->x == !s->csv)
         return cli_usage(cli, "name the data: --x FILE.npy or --csv FILE.csv"), false;
     if (cli->set.count && !s->config)
@@ -42,8 +43,8 @@ static enum clrnn_status shape_of(const struct cli *cli, const struct clrnn_conf
     struct clrnn_dataset *dataset;
     const struct clrnn_dataset_info *info;
 
-    enum clrnn_status st = clrnn_dataset_open(&cli->log, config, source, NULL, "data", CLRNN_CHECK_SHAPES_ONLY,
-                                              &dataset);
+    enum clrnn_status st =
+        clrnn_dataset_open(&cli->log, config, source, NULL, "data", CLRNN_CHECK_SHAPES_ONLY, &dataset);
 
     if (st != CLRNN_OK)
         return st;

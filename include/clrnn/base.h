@@ -16,16 +16,16 @@
 #endif
 
 // X(name, exit status of the clrnn command, text)
-#define CLRNN_STATUS_LIST(X)                                                     \
-    X(OK, 0, "done")                                                             \
-    X(FAILED, 1, "the work was done and its verdict is negative")                \
-    X(ERR_ARG, 2, "wrong usage or argument")                                     \
-    X(ERR_CONFIG, 2, "wrong config")                                             \
-    X(ERR_DATA, 3, "bad data or model file")                                     \
-    X(ERR_DEVICE, 4, "OpenCL device or driver failed")                           \
-    X(ERR_BUILD, 4, "an OpenCL program does not build")                          \
-    X(ERR_MEMORY, 5, "out of memory")                                            \
-    X(ERR_DISK, 5, "a file cannot be written")                                   \
+#define CLRNN_STATUS_LIST(X) \
+    X(OK, 0, "done") \
+    X(FAILED, 1, "the work was done and its verdict is negative") \
+    X(ERR_ARG, 2, "wrong usage or argument") \
+    X(ERR_CONFIG, 2, "wrong config") \
+    X(ERR_DATA, 3, "bad data or model file") \
+    X(ERR_DEVICE, 4, "OpenCL device or driver failed") \
+    X(ERR_BUILD, 4, "an OpenCL program does not build") \
+    X(ERR_MEMORY, 5, "out of memory") \
+    X(ERR_DISK, 5, "a file cannot be written") \
     X(INTERRUPTED, 130, "interrupted")
 
 /** What a function came to. CLRNN_FAILED and CLRNN_INTERRUPTED are outcomes; the CLRNN_ERR_ ones come with

@@ -7,11 +7,20 @@
 
 /** Kinds of layers, as model.layers names them. */
 enum clrnn_layer_kind {
-    CLRNN_LAYER_RNN, CLRNN_LAYER_LSTM, CLRNN_LAYER_GRU,
-    CLRNN_LAYER_BATCHNORM, CLRNN_LAYER_LAYERNORM,
-    CLRNN_LAYER_LINEAR, CLRNN_LAYER_EMBEDDING,
-    CLRNN_LAYER_DROPOUT, CLRNN_LAYER_RELU, CLRNN_LAYER_TANH, CLRNN_LAYER_SIGMOID,
-    CLRNN_LAYER_SOFTMAX, CLRNN_LAYER_LOG_SOFTMAX, CLRNN_LAYER_ROUND,
+    CLRNN_LAYER_RNN,
+    CLRNN_LAYER_LSTM,
+    CLRNN_LAYER_GRU,
+    CLRNN_LAYER_BATCHNORM,
+    CLRNN_LAYER_LAYERNORM,
+    CLRNN_LAYER_LINEAR,
+    CLRNN_LAYER_EMBEDDING,
+    CLRNN_LAYER_DROPOUT,
+    CLRNN_LAYER_RELU,
+    CLRNN_LAYER_TANH,
+    CLRNN_LAYER_SIGMOID,
+    CLRNN_LAYER_SOFTMAX,
+    CLRNN_LAYER_LOG_SOFTMAX,
+    CLRNN_LAYER_ROUND,
     CLRNN_LAYER_POOL,
     CLRNN_LAYER_KINDS
 };
@@ -22,21 +31,21 @@ enum clrnn_pool_over { CLRNN_OVER_LAST, CLRNN_OVER_FINAL, CLRNN_OVER_MEAN, CLRNN
 /** One entry of model.layers. Fields that the kind lacks keep their defaults. */
 struct clrnn_layer {
     enum clrnn_layer_kind kind;
-    char *name;             // state-dict prefix, from malloc; NULL: the layer's index
-    int line;               // in the config file, 0 where made in code
+    char *name; // state-dict prefix, from malloc; NULL: the layer's index
+    int line;   // in the config file, 0 where made in code
     // recurrent
     uint32_t hidden_size, num_layers;
     bool bidirectional, bias, relu; // bias: linear too; relu: nonlinearity of rnn
-    double dropout;         // between the layers of a recurrent stack
+    double dropout;                 // between the layers of a recurrent stack
     // normalising
     double eps, momentum;
-    bool cumulative;        // batchnorm momentum: null
-    bool affine;            // layernorm: elementwise_affine
+    bool cumulative; // batchnorm momentum: null
+    bool affine;     // layernorm: elementwise_affine
     bool track_running_stats;
     // dense
     uint32_t out_features, num_embeddings, embedding_dim;
-    int32_t padding_idx;    // -1: none
-    double p;               // dropout
+    int32_t padding_idx; // -1: none
+    double p;            // dropout
     enum clrnn_pool_over over;
 };
 
@@ -46,15 +55,21 @@ enum clrnn_loss_kind { CLRNN_CROSS_ENTROPY, CLRNN_NLL, CLRNN_BCE_WITH_LOGITS, CL
 enum clrnn_optimizer_kind { CLRNN_OPT_SGD, CLRNN_OPT_ADAM, CLRNN_OPT_ADAMW, CLRNN_OPT_RMSPROP };
 /** Schedulers, as train.scheduler names them. */
 enum clrnn_scheduler_kind {
-    CLRNN_SCHED_NONE, CLRNN_SCHED_STEP, CLRNN_SCHED_MULTISTEP, CLRNN_SCHED_EXPONENTIAL,
-    CLRNN_SCHED_COSINE, CLRNN_SCHED_LINEAR, CLRNN_SCHED_ONE_CYCLE, CLRNN_SCHED_PLATEAU,
+    CLRNN_SCHED_NONE,
+    CLRNN_SCHED_STEP,
+    CLRNN_SCHED_MULTISTEP,
+    CLRNN_SCHED_EXPONENTIAL,
+    CLRNN_SCHED_COSINE,
+    CLRNN_SCHED_LINEAR,
+    CLRNN_SCHED_ONE_CYCLE,
+    CLRNN_SCHED_PLATEAU,
 };
 
 /** train.loss and its arguments. */
 struct clrnn_loss_config {
     enum clrnn_loss_kind kind;
-    size_t weight_count;    // cross_entropy, nll: classes; bce: 1 or 0
-    double *weight;         // class weights or pos_weight
+    size_t weight_count; // cross_entropy, nll: classes; bce: 1 or 0
+    double *weight;      // class weights or pos_weight
     double label_smoothing;
     int32_t ignore_index;
 };
@@ -69,11 +84,12 @@ struct clrnn_optimizer_config {
 /** train.scheduler and its arguments; those that the kind lacks are not looked at. */
 struct clrnn_scheduler_config {
     enum clrnn_scheduler_kind kind;
-    bool per_batch;                            // interval: batch
-    double step_size, gamma;                   // step, multistep, exponential
-    size_t milestone_count; double *milestone; // multistep
-    double T_max, eta_min;                     // cosine
-    double start_factor, end_factor, total_iters; // linear
+    bool per_batch;          // interval: batch
+    double step_size, gamma; // step, multistep, exponential
+    size_t milestone_count;
+    double *milestone;                                                                   // multistep
+    double T_max, eta_min;                                                               // cosine
+    double start_factor, end_factor, total_iters;                                        // linear
     double max_lr, pct_start, base_momentum, max_momentum, div_factor, final_div_factor; // one cycle
     int64_t total_steps, epochs, steps_per_epoch; // one cycle; 0: from the run itself
     bool linear_anneal, three_phase, cycle_momentum;
@@ -85,7 +101,7 @@ struct clrnn_scheduler_config {
 /** train.early_stopping. */
 struct clrnn_early_stopping_config {
     bool on;
-    char *monitor;   // "valid_loss", "valid_accuracy", "train_loss", "train_accuracy"
+    char *monitor; // "valid_loss", "valid_accuracy", "train_loss", "train_accuracy"
     int64_t patience;
     double min_delta;
     bool mode_max;
@@ -109,7 +125,7 @@ struct clrnn_source {
     int line;
     char *x, *y, *lengths;
     char *csv, *label;
-    uint32_t csv_steps;   // 0: T = 1
+    uint32_t csv_steps; // 0: T = 1
     bool synthetic;
     uint32_t samples, steps, features, classes;
     uint64_t seed;
@@ -129,8 +145,8 @@ struct clrnn_data_config {
  * clrnn_config_set. What a value means and may be stands in doc/config.md; it is checked where it is used.
  */
 struct clrnn_config {
-    char *path;            // NULL where made in code
-    char *folder;          // data paths are relative to it
+    char *path;   // NULL where made in code
+    char *folder; // data paths are relative to it
     size_t layer_count;
     struct clrnn_layer *layer;
     struct clrnn_train_config train;
@@ -146,9 +162,8 @@ struct clrnn_config {
  *         suggested). CLRNN_ERR_MEMORY. *config is then NULL.
  * Source  doc/config.md
  */
-CLRNN_API enum clrnn_status clrnn_config_read(const struct clrnn_log *log, const char *path,
-                                              size_t set_count, const char *const *set,
-                                              struct clrnn_config **config);
+CLRNN_API enum clrnn_status clrnn_config_read(const struct clrnn_log *log, const char *path, size_t set_count,
+                                              const char *const *set, struct clrnn_config **config);
 
 /** The same from text; `folder` (NULL: the working directory) is what data paths are relative to. */
 CLRNN_API enum clrnn_status clrnn_config_parse(const struct clrnn_log *log, const char *text,

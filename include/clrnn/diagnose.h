@@ -14,28 +14,28 @@
 
 /** What to learn by heart, and for how long. Zeroed: one training batch, 1000 steps, loss 0.01. */
 struct clrnn_overfit_params {
-    const char *init;    // safetensors to start from, or NULL
-    uint32_t samples;    // 0: one training batch
-    uint32_t steps;      // at most; 0: 1000
-    double target;       // loss to reach; 0: 0.01 (mse: of the targets' variance), or a little above the floor
-    bool plain;          // dropout and scheduler off
+    const char *init; // safetensors to start from, or NULL
+    uint32_t samples; // 0: one training batch
+    uint32_t steps;   // at most; 0: 1000
+    double target;    // loss to reach; 0: 0.01 (mse: of the targets' variance), or a little above the floor
+    bool plain;       // dropout and scheduler off
     const volatile sig_atomic_t *stop;
 };
 
 /** How learning one batch by heart went. Finish it with clrnn_overfit_finish. */
 struct clrnn_overfit_result {
     bool reached;
-    uint32_t samples, steps;      // steps needed, or done
+    uint32_t samples, steps;                             // steps needed, or done
     double first_loss, lowest_loss, last_loss, accuracy; // accuracy NaN for mse
-    double target, floor;         // floor: the lowest loss that this loss allows, and
-    const char *floor_reason;     //   why it is above 0, or NULL; static
-    bool cannot;                  // the layers before the loss hold it above any low target
-    bool falling;                 // not reached, but the loss was still on its way down
-    const char *ended;            // why it ended before `steps` without reaching, or NULL; static
+    double target, floor;                                // floor: the lowest loss that this loss allows, and
+    const char *floor_reason;                            //   why it is above 0, or NULL; static
+    bool cannot;       // the layers before the loss hold it above any low target
+    bool falling;      // not reached, but the loss was still on its way down
+    const char *ended; // why it ended before `steps` without reaching, or NULL; static
     size_t curve_count;
-    double *curve;                // loss of each step; clrnn_overfit_finish frees it
+    double *curve; // loss of each step; clrnn_overfit_finish frees it
     double grad_norm_first, last_lr;
-    uint32_t classes;             // different labels in the batch; 0 for mse
+    uint32_t classes; // different labels in the batch; 0 for mse
 };
 
 /** Trains on one single batch until the loss is under the target. Returns CLRNN_OK whether it was reached
@@ -50,21 +50,21 @@ CLRNN_API void clrnn_overfit_finish(struct clrnn_overfit_result *result);
 
 /** A rung of the ladder from a linear model to the config itself. */
 struct clrnn_rung {
-    char *name;            // "+ bidirectional"
-    char *description;     // the layers in short: "birnn 64 x 2, batchnorm, linear 2"
+    char *name;        // "+ bidirectional"
+    char *description; // the layers in short: "birnn 64 x 2, batchnorm, linear 2"
     bool overfits;
     uint32_t overfit_steps;
     double overfit_loss;
     double train_loss, valid_loss, train_accuracy, valid_accuracy; // after the short training; NaN: none
-    bool learns;           // by both
-    bool breaks;           // the rung below learns and this does not: the part is left out from here on
+    bool learns;                                                   // by both
+    bool breaks; // the rung below learns and this does not: the part is left out from here on
 };
 
 /** How long each rung is tried. Zeroed: the defaults. */
 struct clrnn_grow_params {
     const char *init;
-    uint32_t steps;        // of one batch by heart, each rung; 0: 500
-    uint32_t train_steps;  // of the short training, each rung; 0: 300
+    uint32_t steps;                                              // of one batch by heart, each rung; 0: 500
+    uint32_t train_steps;                                        // of the short training, each rung; 0: 300
     void (*progress)(void *user, const struct clrnn_rung *rung); // after each rung; may be NULL
     void *progress_user;
     const volatile sig_atomic_t *stop;
@@ -74,8 +74,8 @@ struct clrnn_grow_params {
 struct clrnn_grow_result {
     size_t count;
     struct clrnn_rung *rung;
-    int first_broken;      // index of the first rung where learning breaks, -1: none, or the config learns
-    char *cause;           // one sentence on it, NULL where nothing breaks
+    int first_broken; // index of the first rung where learning breaks, -1: none, or the config learns
+    char *cause;      // one sentence on it, NULL where nothing breaks
 };
 
 /**
@@ -86,7 +86,8 @@ struct clrnn_grow_result {
  * Errors  as clrnn_train; CLRNN_INTERRUPTED: *stop was set.
  */
 CLRNN_API enum clrnn_status clrnn_grow(struct clrnn_device *device, const struct clrnn_config *config,
-                                       const struct clrnn_grow_params *params, struct clrnn_grow_result *result);
+                                       const struct clrnn_grow_params *params,
+                                       struct clrnn_grow_result *result);
 /** Frees what the result holds; a second call does nothing. */
 CLRNN_API void clrnn_grow_finish(struct clrnn_grow_result *result);
 
@@ -97,22 +98,22 @@ enum clrnn_severity { CLRNN_SEVERITY_ERROR, CLRNN_SEVERITY_WARNING, CLRNN_SEVERI
 
 /** One thing that the doctor found; its texts are the result's. */
 struct clrnn_finding {
-    const char *id;        // "softmax-before-cross-entropy"; static
+    const char *id; // "softmax-before-cross-entropy"; static
     enum clrnn_severity severity;
-    char *where;           // "model.layers[5] (softmax), config.yaml:9"
-    char *evidence;        // numbers from this very model and data
-    char *cost;            // what it costs
-    char *remedy;          // as a config change that can be pasted, or advice
-    char *set;             // the sure remedy as --set assignments and deletions, one a line; NULL: none
+    char *where;    // "model.layers[5] (softmax), config.yaml:9"
+    char *evidence; // numbers from this very model and data
+    char *cost;     // what it costs
+    char *remedy;   // as a config change that can be pasted, or advice
+    char *set;      // the sure remedy as --set assignments and deletions, one a line; NULL: none
 };
 
 /** How closely the doctor looks. Zeroed: as closely as 45 seconds allow. */
 struct clrnn_doctor_params {
     const char *init;
-    const char *plot;      // folder for pictures of gradient norms by time step and layer, or NULL
-    bool static_only;      // --static: config and data alone
-    bool no_train;         // skip the short training
-    double seconds;        // aim to end by then; 0: 45
+    const char *plot; // folder for pictures of gradient norms by time step and layer, or NULL
+    bool static_only; // --static: config and data alone
+    bool no_train;    // skip the short training
+    double seconds;   // aim to end by then; 0: 45
     const volatile sig_atomic_t *stop;
 };
 
@@ -136,11 +137,11 @@ CLRNN_API void clrnn_doctor_finish(struct clrnn_doctor_result *result);
 
 /** Every kernel of one op, on some shapes. */
 struct clrnn_selftest_op {
-    char op[24];           // "rnn_fwd"
+    char op[24]; // "rnn_fwd"
     uint32_t cases, wrong;
-    double error;          // largest difference over its tensor's largest magnitude
-    double share;          // largest difference as a share of what float32 explains; wrong above 1
-    char fault[400];       // the first thing wrong, a sentence, or ""
+    double error;    // largest difference over its tensor's largest magnitude
+    double share;    // largest difference as a share of what float32 explains; wrong above 1
+    char fault[400]; // the first thing wrong, a sentence, or ""
 };
 
 /** Most ops that a self-test has rows for. */
@@ -148,7 +149,7 @@ struct clrnn_selftest_op {
 /** What a self-test showed, by op. Holds nothing that needs freeing. */
 struct clrnn_selftest_result {
     bool ok;
-    bool shortened;        // time ran out before the larger sizes: the device is slow
+    bool shortened; // time ran out before the larger sizes: the device is slow
     uint32_t op_count;
     struct clrnn_selftest_op op[CLRNN_SELFTEST_OPS];
     double seconds;
@@ -156,7 +157,7 @@ struct clrnn_selftest_result {
 
 /** How long to test. Zeroed: ten seconds, silently. */
 struct clrnn_selftest_params {
-    double seconds;        // for what goes beyond the smallest sizes; 0: 10
+    double seconds;                              // for what goes beyond the smallest sizes; 0: 10
     void (*doing)(void *user, const char *what); // before each case; may be NULL
     void *doing_user;
     const volatile sig_atomic_t *stop;
@@ -164,30 +165,31 @@ struct clrnn_selftest_params {
 
 /** Runs every kernel family at small and awkward sizes against the reference in double: forward, backward,
  *  optimiser, random numbers. What is wrong is in the result; errors are those of a device that fails. */
-CLRNN_API enum clrnn_status clrnn_selftest(struct clrnn_device *device, const struct clrnn_selftest_params *params,
+CLRNN_API enum clrnn_status clrnn_selftest(struct clrnn_device *device,
+                                           const struct clrnn_selftest_params *params,
                                            struct clrnn_selftest_result *result);
 
 /** What a test says of a device. */
 enum clrnn_verdict {
-    CLRNN_VERDICT_NONE,    // not tested
+    CLRNN_VERDICT_NONE, // not tested
     CLRNN_VERDICT_OK,
-    CLRNN_VERDICT_WRONG,   // it computes, but not what it should
-    CLRNN_VERDICT_BROKEN,  // it fails, crashes or hangs
+    CLRNN_VERDICT_WRONG,  // it computes, but not what it should
+    CLRNN_VERDICT_BROKEN, // it fails, crashes or hangs
 };
 
 /** A device's self-test, from a child process. */
 struct clrnn_device_test {
     enum clrnn_verdict verdict;
-    char reason[400];      // of WRONG and BROKEN, a sentence
+    char reason[400];                    // of WRONG and BROKEN, a sentence
     struct clrnn_selftest_result result; // as far as it came
 };
 
 /** Which devices to test, and how. Zeroed: all, the defaults. */
 struct clrnn_devices_params {
-    const char *select;    // test only this one; NULL: all
+    const char *select; // test only this one; NULL: all
     bool no_test;
-    double timeout_s;      // without a sign of life; 0: 120
-    double seconds;        // as in clrnn_selftest_params
+    double timeout_s; // without a sign of life; 0: 120
+    double seconds;   // as in clrnn_selftest_params
     const volatile sig_atomic_t *stop;
     void (*progress)(void *user, const struct clrnn_device_info *device); // before each test; may be NULL
     void *progress_user;
@@ -200,8 +202,8 @@ struct clrnn_devices_params {
  */
 CLRNN_API enum clrnn_status clrnn_devices_test(const struct clrnn_log *log,
                                                const struct clrnn_devices_params *params,
-                                               struct clrnn_device_list **list, struct clrnn_device_test **tests,
-                                               size_t *row);
+                                               struct clrnn_device_list **list,
+                                               struct clrnn_device_test **tests, size_t *row);
 
 // ---------------------------------------------------------------- compare
 
@@ -214,22 +216,23 @@ struct clrnn_deviation {
 struct clrnn_compare_row {
     char spec[24], name[160], platform[160], driver[160], opencl[160];
     bool is_ref;
-    enum clrnn_verdict verdict;      // of all; OK for ref itself
-    char reason[512];                // of WRONG and BROKEN, a sentence
-    struct clrnn_device_test test;   // its self-test
+    enum clrnn_verdict verdict;    // of all; OK for ref itself
+    char reason[512];              // of WRONG and BROKEN, a sentence
+    struct clrnn_device_test test; // its self-test
 
     struct clrnn_deviation loss, logits, *gradient; // of the first step; gradient [param_count]
-    size_t worst_gradient;           // nearest to its bound, or farthest beyond
-    uint32_t steps;                  // done
-    double *curve;                   // [steps of the result] loss of each step
-    uint32_t leaves;                 // first step, from 1, whose loss is beyond its bound; 0: none
-    char blamed_op[64], blamed_tensor[64]; // "linear_fwd fc7", "fc7 y": the first of that step to blame, or ""
-    char blame[400];                 // the evidence, or why there is none
+    size_t worst_gradient;                          // nearest to its bound, or farthest beyond
+    uint32_t steps;                                 // done
+    double *curve;                                  // [steps of the result] loss of each step
+    uint32_t leaves; // first step, from 1, whose loss is beyond its bound; 0: none
+    char blamed_op[64],
+        blamed_tensor[64]; // "linear_fwd fc7", "fc7 y": the first of that step to blame, or ""
+    char blame[400];       // the evidence, or why there is none
     double final_loss, final_accuracy;
-    struct clrnn_deviation final;    // of final_loss
+    struct clrnn_deviation final; // of final_loss
 
     double build_cold_s, build_warm_s;
-    struct clrnn_timing step_ms;     // over windows of training steps
+    struct clrnn_timing step_ms; // over windows of training steps
     double samples_per_s, flops, bytes, gflops, gb_per_s;
     struct clrnn_peak peak;
     uint64_t launches_per_step, peak_device_bytes;
@@ -238,13 +241,13 @@ struct clrnn_compare_row {
 /** What to hold together. Zeroed: every usable device, 20 steps. */
 struct clrnn_compare_params {
     size_t device_count;
-    const char *const *device;       // SPECs; count 0: every device that can be used
-    const char *init;                // safetensors to start from, or NULL
-    uint32_t steps;                  // 0: 20
-    bool no_speed;                   // numbers only
-    bool no_test;                    // no self-tests
-    double timeout_s;                // without a sign of life; 0: 120
-    const char *gemm;                // as in clrnn_device_params
+    const char *const *device; // SPECs; count 0: every device that can be used
+    const char *init;          // safetensors to start from, or NULL
+    uint32_t steps;            // 0: 20
+    bool no_speed;             // numbers only
+    bool no_test;              // no self-tests
+    double timeout_s;          // without a sign of life; 0: 120
+    const char *gemm;          // as in clrnn_device_params
     bool no_tune;
     const volatile sig_atomic_t *stop;
     void (*progress)(void *user, const char *what); // before each part; may be NULL
@@ -253,16 +256,16 @@ struct clrnn_compare_params {
 
 /** Devices side by side. Finish it with clrnn_compare_finish. */
 struct clrnn_compare_result {
-    uint32_t steps, batch, judged;   // judged: samples that the final loss is taken over
-    bool judged_valid;               // they are validation samples
-    bool speed;                      // times were measured, not only taken along
-    uint32_t noise_runs;             // of the reference with disturbed numbers: the source of bounds
+    uint32_t steps, batch, judged; // judged: samples that the final loss is taken over
+    bool judged_valid;             // they are validation samples
+    bool speed;                    // times were measured, not only taken along
+    uint32_t noise_runs;           // of the reference with disturbed numbers: the source of bounds
     size_t param_count;
-    char (*param)[80];               // names of the trained parameters
-    double *bound;                   // [steps] of |loss - reference| / max(|reference|, 0.01)
-    double *deviation;               // [row_count, steps] the same of each row
+    char (*param)[80]; // names of the trained parameters
+    double *bound;     // [steps] of |loss - reference| / max(|reference|, 0.01)
+    double *deviation; // [row_count, steps] the same of each row
     size_t row_count;
-    struct clrnn_compare_row *row;   // ref last
+    struct clrnn_compare_row *row; // ref last
     bool agree;
 };
 

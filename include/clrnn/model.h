@@ -8,9 +8,9 @@
 
 /** What the data looks like: needed to size the first layer and to check the last. */
 struct clrnn_data_shape {
-    uint32_t features;  // C; for tokens 0
-    bool tokens;        // X holds integers (N, T)
-    uint32_t outputs;   // 0, or what the loss needs: classes (checked against the last layer)
+    uint32_t features; // C; for tokens 0
+    bool tokens;       // X holds integers (N, T)
+    uint32_t outputs;  // 0, or what the loss needs: classes (checked against the last layer)
 };
 
 /**

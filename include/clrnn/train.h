@@ -9,18 +9,18 @@
 
 /** Where a run stands; passed to the progress callback after batches and epochs. */
 struct clrnn_progress {
-    bool epoch_end;            // an epoch's line: train_loss to valid_r2 hold
-    uint32_t epoch, epochs;    // from 1
-    uint32_t batch, batches;   // done in this epoch
+    bool epoch_end;                  // an epoch's line: train_loss to valid_r2 hold
+    uint32_t epoch, epochs;          // from 1
+    uint32_t batch, batches;         // done in this epoch
     uint64_t samples, samples_total; // in this epoch
-    uint64_t step;             // since the run's start
-    double loss;               // of the last batch read
-    double lr;                 // of the last step
+    uint64_t step;                   // since the run's start
+    double loss;                     // of the last batch read
+    double lr;                       // of the last step
     double samples_per_s, seconds_left;
     double train_loss, train_accuracy, valid_loss, valid_accuracy; // NaN where there is none
-    double train_mae, valid_mae, valid_rmse, valid_r2; // mse only, else NaN
-    double grad_norm, seconds; // of the last step; of this epoch
-    bool best;                 // this epoch became best.safetensors
+    double train_mae, valid_mae, valid_rmse, valid_r2;             // mse only, else NaN
+    double grad_norm, seconds;                                     // of the last step; of this epoch
+    bool best;                                                     // this epoch became best.safetensors
 };
 /** Called in the thread that trains, between steps; `progress` is valid during the call only. */
 typedef void clrnn_progress_fn(void *user, const struct clrnn_progress *progress);
@@ -29,13 +29,13 @@ typedef void clrnn_progress_fn(void *user, const struct clrnn_progress *progress
  *  pictures. All is read during the call only. */
 struct clrnn_train_params {
     const struct clrnn_config *config;
-    const char *out;           // run folder; NULL: runs/<config's name>-<date>-<time>
-    const char *init;          // safetensors to start from, or NULL
+    const char *out;  // run folder; NULL: runs/<config's name>-<date>-<time>
+    const char *init; // safetensors to start from, or NULL
     bool init_partial;
-    const char *resume;        // run folder to go on with, or NULL
-    int plot;                  // 1 yes, 0 no, -1 where gnuplot is installed
+    const char *resume; // run folder to go on with, or NULL
+    int plot;           // 1 yes, 0 no, -1 where gnuplot is installed
     bool no_watch;
-    bool profile;              // at the end, log the time of each launch at INFO, grouped by op
+    bool profile; // at the end, log the time of each launch at INFO, grouped by op
     clrnn_progress_fn *progress;
     void *progress_user;
     const volatile sig_atomic_t *stop; // set to non-zero (Ctrl-C): checkpoint, CLRNN_INTERRUPTED
@@ -71,12 +71,12 @@ struct clrnn_class_result {
 };
 /** Loss, accuracy and per-class figures of a model on a data set. */
 struct clrnn_eval_result {
-    uint64_t samples, counted;    // counted: without ignored labels; steps where there is a label for each
-    double loss, accuracy;        // accuracy NaN for mse
-    double mae, rmse, r2;         // mse, else NaN
-    double roc_auc;               // two classes, else NaN
+    uint64_t samples, counted; // counted: without ignored labels; steps where there is a label for each
+    double loss, accuracy;     // accuracy NaN for mse
+    double mae, rmse, r2;      // mse, else NaN
+    double roc_auc;            // two classes, else NaN
     uint32_t classes;
-    uint64_t *confusion;          // [classes, classes], row: truth; free with clrnn_eval_result_finish
+    uint64_t *confusion; // [classes, classes], row: truth; free with clrnn_eval_result_finish
     struct clrnn_class_result *per_class; // [classes]
 };
 
@@ -117,23 +117,23 @@ struct clrnn_timing {
 
 /** How long to measure. Zeroed: the defaults. */
 struct clrnn_bench_params {
-    double seconds;     // to spend on each of training and inference; 0: 2
-    uint32_t warm_up;   // steps before the first window; 0: 10
+    double seconds;   // to spend on each of training and inference; 0: 2
+    uint32_t warm_up; // steps before the first window; 0: 10
 };
 
 /** Times of a warm training step and inference, and the work that they do. */
 struct clrnn_bench_result {
-    uint32_t batch, steps, features;   // N, T, C of the batch
-    struct clrnn_timing train_ms;      // forward, backward and update of one batch
-    struct clrnn_timing infer_ms;      // one batch in eval mode
-    double samples_per_s;              // training
-    double flops, bytes;               // of a training step, by the plan's counts
-    double gflops, gb_per_s;           // these over the median
+    uint32_t batch, steps, features; // N, T, C of the batch
+    struct clrnn_timing train_ms;    // forward, backward and update of one batch
+    struct clrnn_timing infer_ms;    // one batch in eval mode
+    double samples_per_s;            // training
+    double flops, bytes;             // of a training step, by the plan's counts
+    double gflops, gb_per_s;         // these over the median
     double infer_flops, infer_gflops;
-    double host_ms_per_step;           // processor time of the calling thread in a training step
+    double host_ms_per_step;                     // processor time of the calling thread in a training step
     uint64_t launches_per_step, queued_per_step; // queued: commands, of which one may hold many launches
     uint64_t peak_device_bytes;
-    double first_step_s;               // from the call to the end of the first training step
+    double first_step_s; // from the call to the end of the first training step
 };
 
 /** Measures one training step and one inference of a config's batch on its training data, warm. */
@@ -142,8 +142,9 @@ CLRNN_API enum clrnn_status clrnn_bench(struct clrnn_device *device, const struc
                                         struct clrnn_bench_result *result);
 
 /**
- * What a training step (or with `predict` an inference) of one batch of the config's training data consists of:
- * each op with its tensors, FLOPs and bytes, and the launches that carry it out on the device. Runs nothing.
+ * What a training step (or with `predict` an inference) of one batch of the config's training data consists
+ * of: each op with its tensors, FLOPs and bytes, and the launches that carry it out on the device. Runs
+ * nothing.
  *
  * Owner   *text, for people or as JSON, is the caller's to free().
  * Errors  as clrnn_train; *text is then NULL.
@@ -153,14 +154,15 @@ CLRNN_API enum clrnn_status clrnn_plan_text(struct clrnn_device *device, const s
 
 /** Which data set to make up. Zeroed: the seed's. */
 struct clrnn_synth_params {
-    const char *task;   // NULL or "seed", "adding", "parity", "copy-first"
+    const char *task; // NULL or "seed", "adding", "parity", "copy-first"
     uint32_t samples, test_samples, steps, features, classes; // 0: the seed's 22644, 5661, 1, 2474, 2
     uint64_t seed;
 };
 
 /**
  * Makes up a data set in the seed's shape, or a classic task over T steps: X_train.npy, y_train.npy,
- * X_test.npy and y_test.npy in `folder`, which is made where it is missing. The same seed gives the same bytes.
+ * X_test.npy and y_test.npy in `folder`, which is made where it is missing. The same seed gives the same
+ * bytes.
  *
  * Errors  CLRNN_ERR_ARG: no such task, or sizes that it does not allow. CLRNN_ERR_DISK, CLRNN_ERR_MEMORY.
  */

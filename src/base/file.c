@@ -221,8 +221,8 @@ enum clrnn_status clrnn_make_folder(const struct clrnn_log *log, const char *pat
             continue;
         *c = 0;
         if (mkdir(part, 0777) && errno != EEXIST) {
-            status = clrnn_error(log, CLRNN_ERR_DISK, "%s: the folder cannot be made: %s", part,
-                                 strerror(errno));
+            status =
+                clrnn_error(log, CLRNN_ERR_DISK, "%s: the folder cannot be made: %s", part, strerror(errno));
             break;
         }
         *c = kept;

@@ -19,8 +19,8 @@ struct clrnn_map {
 enum clrnn_status clrnn_map_open(const struct clrnn_log *log, const char *path, struct clrnn_map *map);
 void clrnn_map_close(struct clrnn_map *map);
 
-/** Copies bytes first to first + size - 1, which the file has, without touching the mapping: pages that are read
- *  once would count as the process's memory and cost a fault each. */
+/** Copies bytes first to first + size - 1, which the file has, without touching the mapping: pages that are
+ * read once would count as the process's memory and cost a fault each. */
 void clrnn_map_read(const struct clrnn_map *map, size_t first, size_t size, void *out);
 
 /**

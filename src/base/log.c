@@ -11,8 +11,8 @@
 const char *clrnn_status_text(enum clrnn_status status)
 {
     switch (status) {
-#define X(name, exit_status, text)                                               \
-    case CLRNN_##name:                                                           \
+#define X(name, exit_status, text) \
+    case CLRNN_##name: \
         return text;
         CLRNN_STATUS_LIST(X)
 #undef X
@@ -23,8 +23,8 @@ const char *clrnn_status_text(enum clrnn_status status)
 int clrnn_status_exit(enum clrnn_status status)
 {
     switch (status) {
-#define X(name, exit_status, text)                                               \
-    case CLRNN_##name:                                                           \
+#define X(name, exit_status, text) \
+    case CLRNN_##name: \
         return exit_status;
         CLRNN_STATUS_LIST(X)
 #undef X

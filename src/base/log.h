@@ -6,8 +6,8 @@
 #include "clrnn/base.h"
 
 /** Logs the sentence at CLRNN_LOG_ERROR and returns `status`: `return clrnn_error(log, ...)`. */
-enum clrnn_status clrnn_error(const struct clrnn_log *log, enum clrnn_status status,
-                              const char *format, ...) CLRNN_PRINTF(3, 4);
+enum clrnn_status clrnn_error(const struct clrnn_log *log, enum clrnn_status status, const char *format, ...)
+    CLRNN_PRINTF(3, 4);
 
 /** Logs a message at any level. */
 void clrnn_log(const struct clrnn_log *log, enum clrnn_log_level level, const char *format, ...)
@@ -17,11 +17,11 @@ void clrnn_log(const struct clrnn_log *log, enum clrnn_log_level level, const ch
 enum clrnn_status clrnn_error_memory(const struct clrnn_log *log, size_t bytes, const char *what);
 
 /** Returns from the calling function unless the expression is CLRNN_OK. */
-#define TRY(expression)                                                          \
-    do {                                                                         \
-        enum clrnn_status try_status_ = (expression);                            \
-        if (try_status_ != CLRNN_OK)                                             \
-            return try_status_;                                                  \
+#define TRY(expression) \
+    do { \
+        enum clrnn_status try_status_ = (expression); \
+        if (try_status_ != CLRNN_OK) \
+            return try_status_; \
     } while (0)
 
 #endif

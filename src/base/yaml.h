@@ -10,11 +10,11 @@ enum clrnn_node_kind { CLRNN_NODE_SCALAR, CLRNN_NODE_LIST, CLRNN_NODE_MAP };
 /** A node; its children belong to it. A map's child carries its key. */
 struct clrnn_node {
     enum clrnn_node_kind kind;
-    bool quoted;       // a scalar written in quotes: text, never null, number or bool
-    char *text;        // scalar: its text
-    char *key;         // set where the parent is a map
-    const char *file;  // "config.yaml", or "--set"; belongs to the root (see below)
-    int line, column;  // from 1
+    bool quoted;      // a scalar written in quotes: text, never null, number or bool
+    char *text;       // scalar: its text
+    char *key;        // set where the parent is a map
+    const char *file; // "config.yaml", or "--set"; belongs to the root (see below)
+    int line, column; // from 1
     struct clrnn_node **child;
     size_t count;
 };

@@ -16,8 +16,8 @@ struct clrnn_buffer;
 enum clrnn_status clrnn_buffer_create(struct clrnn_device *device, enum clrnn_type type, size_t count,
                                       const char *what, struct clrnn_buffer **buffer);
 
-/** A NaN that no computation makes: what tests put where nothing was written yet. On the simulator, reading it
- *  is an error (tests/simulator/layer.c). */
+/** A NaN that no computation makes: what tests put where nothing was written yet. On the simulator, reading
+ * it is an error (tests/simulator/layer.c). */
 #define CLRNN_UNWRITTEN 0x7fc5e417u
 
 /** A part of `parent` (itself no sub-buffer), possibly of another type; `first_byte` as counted by

@@ -260,7 +260,8 @@ enum clrnn_status clrnn_cache_clear(const struct clrnn_log *log, size_t *program
             ++*programs;
             *bytes += e.entry[i].bytes;
         } else if (errno != ENOENT) {
-            st = clrnn_error(log, CLRNN_ERR_DISK, "%s: cannot be removed: %s", e.entry[i].path, strerror(errno));
+            st = clrnn_error(log, CLRNN_ERR_DISK, "%s: cannot be removed: %s", e.entry[i].path,
+                             strerror(errno));
         }
     }
     entries_finish(&e);

@@ -10,7 +10,8 @@
 #include "base/clock.h"
 #include "slots.h"
 
-// When replays become chains; and of their trial the windows, and how long one lasts: so many runs or seconds.
+// When replays become chains; and of their trial the windows, and how long one lasts: so many runs or
+// seconds.
 enum { CHAIN_AFTER = 32, TRIAL_WINDOWS = 6, TRIAL_RUNS = 32 };
 #define CHAIN_AFTER_S 1.0
 #define TRIAL_S 0.02
@@ -39,7 +40,8 @@ static size_t aligned(size_t bytes)
 static bool can_chain(const struct clrnn_device *device)
 {
     return !device->ref && !device->profile && device->chain_after != UINT64_MAX &&
-           device->info.type == CLRNN_DEVICE_CPU && device->cpu_form && isinf(clrnn_device_loop_rounds(device));
+           device->info.type == CLRNN_DEVICE_CPU && device->cpu_form &&
+           isinf(clrnn_device_loop_rounds(device));
 }
 
 // ---------------------------------------------------------------- what fits
@@ -231,8 +233,8 @@ static enum clrnn_status set_args(const struct making *m, struct clrnn_chain *c)
         error = clSetKernelArg(c->kernel, at++, sizeof(cl_mem), s < m->slot_count ? &m->slot[s]->mem : NULL);
     if (error == CL_SUCCESS)
         return CLRNN_OK;
-    return clrnn_cl_error(d->log, error, "clSetKernelArg", "cl/chain.cl chain: argument %u, on %s", (unsigned)at,
-                          d->info.name);
+    return clrnn_cl_error(d->log, error, "clSetKernelArg", "cl/chain.cl chain: argument %u, on %s",
+                          (unsigned)at, d->info.name);
 }
 
 static enum clrnn_status make(struct making *m, struct clrnn_chain *c)
@@ -263,7 +265,8 @@ static enum clrnn_status make(struct making *m, struct clrnn_chain *c)
 static enum clrnn_status append(struct making *m)
 {
     struct clrnn_launches *l = m->launches;
-    struct clrnn_chain *more = realloc(l->chain, (l->chain_count + 1) * sizeof(*more)), chain = {.first = m->first};
+    struct clrnn_chain *more = realloc(l->chain, (l->chain_count + 1) * sizeof(*more)),
+                       chain = {.first = m->first};
     enum clrnn_status st;
 
     if (!more)
@@ -348,12 +351,13 @@ static enum clrnn_status run_chain(struct clrnn_launches *launches, const struct
 
     for (size_t i = chain->first; i < chain->last; i++)
         launches->launch[i].info.runs++;
-    return error == CL_SUCCESS
-               ? CLRNN_OK
-               : clrnn_cl_error(d->log, error, "clEnqueueNDRangeKernel", "the chain from %s %s to %s %s, on %s",
-                                launches->launch[chain->first].info.op, launches->launch[chain->first].info.kernel,
-                                launches->launch[chain->last - 1].info.op,
-                                launches->launch[chain->last - 1].info.kernel, d->info.name);
+    return error == CL_SUCCESS ? CLRNN_OK
+                               : clrnn_cl_error(d->log, error, "clEnqueueNDRangeKernel",
+                                                "the chain from %s %s to %s %s, on %s",
+                                                launches->launch[chain->first].info.op,
+                                                launches->launch[chain->first].info.kernel,
+                                                launches->launch[chain->last - 1].info.op,
+                                                launches->launch[chain->last - 1].info.kernel, d->info.name);
 }
 
 static enum clrnn_status run_list(struct clrnn_launches *launches, bool chained)
@@ -381,8 +385,9 @@ static void end_trial(struct clrnn_launches *l)
         clrnn_chains_destroy(l);
 }
 
-// One of the runs that show whether chains pay, in windows with chains and without in turn: one for drivers to build
-// in, one to see how long a run takes, then those that count. A window in which another list was replayed does not.
+// One of the runs that show whether chains pay, in windows with chains and without in turn: one for drivers
+// to build in, one to see how long a run takes, then those that count. A window in which another list was
+// replayed does not.
 static enum clrnn_status run_trial(struct clrnn_launches *l)
 {
     const struct clrnn_device *d = l->device;

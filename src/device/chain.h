@@ -5,7 +5,8 @@
 
 #include "device/launches.h"
 
-/** A kernel as a chain's function: cl/<stem>.cl with the defines, "WIDTH=16 LANES=1"; its arguments' kinds. */
+/** A kernel as a chain's function: cl/<stem>.cl with the defines, "WIDTH=16 LANES=1"; its arguments' kinds.
+ */
 struct clrnn_chain_function {
     const char *stem, *name, *defines; // the launch's
     size_t arg_count;
@@ -13,8 +14,9 @@ struct clrnn_chain_function {
 };
 
 /** The text of a chain's program, in fresh memory. Errors: as clrnn_source_flatten. */
-enum clrnn_status clrnn_chain_source(const struct clrnn_device *device, const struct clrnn_chain_function *function,
-                                     size_t count, uint32_t slots, char **source);
+enum clrnn_status clrnn_chain_source(const struct clrnn_device *device,
+                                     const struct clrnn_chain_function *function, size_t count,
+                                     uint32_t slots, char **source);
 
 void clrnn_chains_destroy(struct clrnn_launches *launches);
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 // The text of a chain: kernels as functions of one program, each with its own defines.
 //
-// A stem's text is taken as it stands, once for each set of defines. What it defines for itself would meet the same
-// names of other stems, so a #define before it gives every such name an ending of its own, and #undef ends all that
-// behind it. A kernel becomes a function that gets its ids as an argument: as it asks for them by get_global_id,
-// which is a macro there. All this rests on how kernels are formatted: definitions begin at the start of a line,
-// kernels with "kernel void NAME(".
+// A stem's text is taken as it stands, once for each set of defines. What it defines for itself would meet
+// the same names of other stems, so a #define before it gives every such name an ending of its own, and
+// #undef ends all that behind it. A kernel becomes a function that gets its ids as an argument: as it asks
+// for them by get_global_id, which is a macro there. All this rests on how kernels are formatted: definitions
+// begin at the start of a line, kernels with "kernel void NAME(".
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -81,7 +81,8 @@ static struct word defined_macro(const char *line, size_t length)
 {
     static const char define[] = "#define ";
 
-    return length > strlen(define) && starts(line, define) ? word_at(line + strlen(define)) : (struct word){line, 0};
+    return length > strlen(define) && starts(line, define) ? word_at(line + strlen(define))
+                                                           : (struct word){line, 0};
 }
 
 // Files that a program holds once, under their own names: they do not depend on defines.
@@ -111,12 +112,14 @@ static void write_pass(FILE *out, const char *text, size_t piece, enum pass pass
         if (file)
             common = is_common(file + 1);
         if (pass == TEXT && starts(line, KERNEL) && name.length)
-            fprintf(out, "static __attribute__((noinline)) void %.*s(const uint *item_, %.*s\n", (int)name.length,
-                    name.at, (int)(line + length - name.at - name.length - 1), name.at + name.length + 1);
+            fprintf(out, "static __attribute__((noinline)) void %.*s(const uint *item_, %.*s\n",
+                    (int)name.length, name.at, (int)(line + length - name.at - name.length - 1),
+                    name.at + name.length + 1);
         else if (pass == TEXT)
             fprintf(out, "%.*s\n", (int)length, line);
         else if (!common && name.length && pass == RENAME)
-            fprintf(out, "#define %.*s %.*s_%zu\n", (int)name.length, name.at, (int)name.length, name.at, piece);
+            fprintf(out, "#define %.*s %.*s_%zu\n", (int)name.length, name.at, (int)name.length, name.at,
+                    piece);
         else if (!common && name.length)
             fprintf(out, "#undef %.*s\n", (int)name.length, name.at);
         else if (!common && macro.length && pass == FORGET)
@@ -131,7 +134,8 @@ static void write_defines(FILE *out, const char *defines, bool begin)
         const size_t length = strcspn(defines, " "), name = strcspn(defines, "=");
 
         if (begin)
-            fprintf(out, "#define %.*s %.*s\n", (int)name, defines, (int)(length - name - 1), defines + name + 1);
+            fprintf(out, "#define %.*s %.*s\n", (int)name, defines, (int)(length - name - 1),
+                    defines + name + 1);
         else
             fprintf(out, "#undef %.*s\n", (int)name, defines);
         defines += length + (defines[length] == ' ');
@@ -149,8 +153,8 @@ static size_t piece_of(const struct clrnn_chain_function *function, size_t at)
     return first;
 }
 
-static enum clrnn_status write_piece(FILE *out, const struct clrnn_device *d, const struct clrnn_chain_function *f,
-                                     size_t piece)
+static enum clrnn_status write_piece(FILE *out, const struct clrnn_device *d,
+                                     const struct clrnn_chain_function *f, size_t piece)
 {
     char *text;
 
@@ -178,8 +182,9 @@ static void write_call(FILE *out, const struct clrnn_chain_function *function, s
     fputs("); break; \\\n", out);
 }
 
-enum clrnn_status clrnn_chain_source(const struct clrnn_device *device, const struct clrnn_chain_function *function,
-                                     size_t count, uint32_t slots, char **source)
+enum clrnn_status clrnn_chain_source(const struct clrnn_device *device,
+                                     const struct clrnn_chain_function *function, size_t count,
+                                     uint32_t slots, char **source)
 {
     size_t size;
     char *rest = NULL;
@@ -188,7 +193,9 @@ enum clrnn_status clrnn_chain_source(const struct clrnn_device *device, const st
 
     if (!out)
         return clrnn_error_memory(device->log, 1 << 16, "a chain");
-    fputs("#define get_global_id(d) ((size_t)item_[d])\n#define get_global_size(d) ((size_t)item_[3 + (d)])\n", out);
+    fputs(
+        "#define get_global_id(d) ((size_t)item_[d])\n#define get_global_size(d) ((size_t)item_[3 + (d)])\n",
+        out);
     for (size_t i = 0; i < count && st == CLRNN_OK; i++)
         if (piece_of(function, i) == i)
             st = write_piece(out, device, &function[i], i);

@@ -66,7 +66,9 @@ unsigned clrnn_choose(struct clrnn_launches *launches, const char *name, unsigne
                       const char *const *option)
 {
     const struct clrnn_device *d = launches->device;
-    const char *form = d->cpu_form == (d->info.type == CLRNN_DEVICE_CPU) ? "" : d->cpu_form ? "CPU form " : "GPU form ";
+    const char *form = d->cpu_form == (d->info.type == CLRNN_DEVICE_CPU) ? ""
+                       : d->cpu_form                                     ? "CPU form "
+                                                                         : "GPU form ";
     struct clrnn_choice c = {.count = count, .standard = standard, .taken = standard};
 
     if (!launches->class[0] || count < 2 || count > CLRNN_CHOICE_MOST ||
@@ -105,10 +107,12 @@ enum clrnn_status clrnn_device_force_environment(struct clrnn_device *device)
         char name[32], option[CLRNN_CHOICE_OPTION];
         int used = 0;
 
-        if (sscanf(rest, "%31[a-z]=%23[a-z0-9]%n", name, option, &used) != 2 || (rest[used] && rest[used] != ','))
+        if (sscanf(rest, "%31[a-z]=%23[a-z0-9]%n", name, option, &used) != 2 ||
+            (rest[used] && rest[used] != ','))
             return clrnn_error(device->log, CLRNN_ERR_ARG,
                                "CLRNN_CHOICES is \"%s\", expected choices and alternatives as in "
-                               "\"walk=steps,group=128\"", all);
+                               "\"walk=steps,group=128\"",
+                               all);
         TRY(clrnn_device_force(device, name, option));
         rest += used + (rest[used] == ',');
     }
@@ -149,9 +153,10 @@ enum clrnn_status clrnn_choice_file_open(struct clrnn_device *device, struct clr
         const bool place = f->path != NULL;
 
         clrnn_choice_file_close(file);
-        return place ? clrnn_error_memory(device->log, 4096, "tuning")
-                     : clrnn_error(device->log, CLRNN_ERR_DISK,
-                                   "there is no folder to remember in: neither XDG_CACHE_HOME nor HOME is set");
+        return place
+                   ? clrnn_error_memory(device->log, 4096, "tuning")
+                   : clrnn_error(device->log, CLRNN_ERR_DISK,
+                                 "there is no folder to remember in: neither XDG_CACHE_HOME nor HOME is set");
     }
     use = json_dumps(json_object_get(f->root, "use"), JSON_SORT_KEYS | JSON_COMPACT);
     clrnn_hash_init(&h);
@@ -172,8 +177,8 @@ void clrnn_choice_file_close(struct clrnn_choice_file **file)
     *file = NULL;
 }
 
-bool clrnn_choice_file_get(const struct clrnn_choice_file *file, const struct clrnn_choice *choice, bool multiplies,
-                           struct clrnn_choice_ms *ms)
+bool clrnn_choice_file_get(const struct clrnn_choice_file *file, const struct clrnn_choice *choice,
+                           bool multiplies, struct clrnn_choice_ms *ms)
 {
     const json_t *entry = json_object_get(json_object_get(file->root, "choices"), choice->key);
     const json_t *times = json_object_get(entry, "ms");
@@ -184,7 +189,9 @@ bool clrnn_choice_file_get(const struct clrnn_choice_file *file, const struct cl
     for (unsigned i = 0; i < choice->count; i++) {
         const json_t *one = json_object_get(times, choice->option[i]);
 
-        ms->ms[i] = json_is_null(one) ? INFINITY : holds && json_is_number(one) ? json_number_value(one) : NAN;
+        ms->ms[i] = json_is_null(one)              ? INFINITY
+                    : holds && json_is_number(one) ? json_number_value(one)
+                                                   : NAN;
         whole = whole && !isnan(ms->ms[i]);
     }
     return whole && find_option(choice, json_string_value(json_object_get(entry, "use"))) < choice->count;

@@ -20,8 +20,9 @@ void clrnn_launches_class(struct clrnn_launches *launches, const char *text);
 uint32_t clrnn_tune_size(uint32_t size);
 
 /**
- * Which of `count` alternatives the launches that follow are to use: an index. What was measured on this device,
- * else `standard`. Every alternative must be fit for the device and shape. Without a class: `standard`.
+ * Which of `count` alternatives the launches that follow are to use: an index. What was measured on this
+ * device, else `standard`. Every alternative must be fit for the device and shape. Without a class:
+ * `standard`.
  */
 unsigned clrnn_choose(struct clrnn_launches *launches, const char *name, unsigned standard, unsigned count,
                       const char *const *option);
@@ -36,14 +37,15 @@ struct clrnn_choice {
 /** The different choices asked so far, in the order of asking; NULL from their number on. */
 const struct clrnn_choice *clrnn_launches_choice(const struct clrnn_launches *launches, size_t index);
 
-/** From now on `key`, or every choice of which it is the last word ("walk"), is answered with this alternative, where
- *  there is one of this name; NULL: as before. For measuring and tests. */
+/** From now on `key`, or every choice of which it is the last word ("walk"), is answered with this
+ * alternative, where there is one of this name; NULL: as before. For measuring and tests. */
 enum clrnn_status clrnn_device_force(struct clrnn_device *device, const char *key, const char *option);
 
 /** Forces what environment CLRNN_CHOICES says: "walk=steps,group=128". CLRNN_ERR_ARG: it cannot be read. */
 enum clrnn_status clrnn_device_force_environment(struct clrnn_device *device);
 
-/** Sends the device's messages elsewhere, and gives where they went before: a launch that is only tried may fail. */
+/** Sends the device's messages elsewhere, and gives where they went before: a launch that is only tried may
+ * fail. */
 const struct clrnn_log *clrnn_device_set_log(struct clrnn_device *device, const struct clrnn_log *log);
 
 /** What was measured of a choice: milliseconds by alternative; NaN: not measured, infinite: it fails. */
@@ -56,10 +58,11 @@ struct clrnn_choice_file;
 enum clrnn_status clrnn_choice_file_open(struct clrnn_device *device, struct clrnn_choice_file **file);
 void clrnn_choice_file_close(struct clrnn_choice_file **file);
 
-/** Times that the file holds of the choice. `multiplies`: its alternatives differ in matrix multiplies, so that
- *  times count only with what is used for these now. False: not all are there; failures are in any case. */
-bool clrnn_choice_file_get(const struct clrnn_choice_file *file, const struct clrnn_choice *choice, bool multiplies,
-                           struct clrnn_choice_ms *ms);
+/** Times that the file holds of the choice. `multiplies`: its alternatives differ in matrix multiplies, so
+ * that times count only with what is used for these now. False: not all are there; failures are in any case.
+ */
+bool clrnn_choice_file_get(const struct clrnn_choice_file *file, const struct clrnn_choice *choice,
+                           bool multiplies, struct clrnn_choice_ms *ms);
 
 /** Writes times and the alternative to use, and the file. Errors: CLRNN_ERR_DISK, CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_choice_file_put(struct clrnn_choice_file *file, const struct clrnn_choice *choice,

@@ -49,16 +49,16 @@ struct clrnn_device {
     struct clrnn_device_info info;
     struct clrnn_device_list *list; // owns the strings of info
     bool ref, profile, no_tune;
-    bool spoil_scratch; // CLRNN_TEST_SCRATCH: each op finds its scratch memory unwritten
-    bool cpu_form; // whether kernels take the CPUs' form
+    bool spoil_scratch;   // CLRNN_TEST_SCRATCH: each op finds its scratch memory unwritten
+    bool cpu_form;        // whether kernels take the CPUs' form
     bool chain_forced;    // CLRNN_CHAIN_AFTER is set
     uint64_t replays;     // of all lists
     uint64_t chain_after; // its number of replays; UINT64_MAX: never
     enum clrnn_gemm_choice gemm;
     struct clrnn_tune *tune; // NULL: nothing remembered, or not to be used
-    json_t *forced; // choices by key that are settled whatever the file says; NULL: none
-    char *kernel_dir; // CLRNN_KERNEL_DIR or NULL
-    char *cache_dir;  // of program binaries, NULL: none
+    json_t *forced;          // choices by key that are settled whatever the file says; NULL: none
+    char *kernel_dir;        // CLRNN_KERNEL_DIR or NULL
+    char *cache_dir;         // of program binaries, NULL: none
 
     struct clrnn_handles handles;
     cl_context context;

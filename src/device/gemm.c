@@ -96,8 +96,8 @@ static bool prefers_own(const struct clrnn_device *d, const struct clrnn_gemm *g
 }
 
 /** From its first element to behind its last; rows that lie apart may be anywhere in the buffer. */
-static uint64_t reach(const struct clrnn_buffer *b, size_t offset, uint32_t ld, uint32_t rows, uint32_t columns,
-                      const struct clrnn_buffer *index)
+static uint64_t reach(const struct clrnn_buffer *b, size_t offset, uint32_t ld, uint32_t rows,
+                      uint32_t columns, const struct clrnn_buffer *index)
 {
     return index ? b->count - offset : (uint64_t)(rows - 1) * ld + columns;
 }

@@ -9,8 +9,8 @@
 static const char *clblast_error_name(int status)
 {
     switch (status) {
-#define X(name)                                                                  \
-    case name:                                                                   \
+#define X(name) \
+    case name: \
         return #name;
         X(CLBlastNotImplemented)
         X(CLBlastInvalidMatrixA)

@@ -40,7 +40,8 @@ static uint32_t rows_room(const struct tiling *t)
 static struct tiling choose_tiling(const struct clrnn_device *device)
 {
     const struct clrnn_device_info *info = clrnn_device_info(device);
-    struct tiling t = {.tile = 6, .kc = 256, .block = 192, .brief = isfinite(clrnn_device_loop_rounds(device))};
+    struct tiling t = {
+        .tile = 6, .kc = 256, .block = 192, .brief = isfinite(clrnn_device_loop_rounds(device))};
 
     // 24 sums of 32 registers with AVX-512, 12 of 16 with AVX, SSE and (leaving some unused) NEON.
     t.width = info->float_vector_width >= 16 ? 16 : info->float_vector_width >= 8 ? 8 : 4;
@@ -62,26 +63,29 @@ static bool twins_share_b(const struct clrnn_gemm *g)
     return g->twin && g->twin->b == g->b && g->twin->b_offset == g->b_offset;
 }
 
-// What an item multiplies between two looks at C. With B packed in a launch of its own and A in place, that needs no
-// room: all of K, unless a panel of so much leaves the second-level cache.
+// What an item multiplies between two looks at C. With B packed in a launch of its own and A in place, that
+// needs no room: all of K, unless a panel of so much leaves the second-level cache.
 static uint32_t step_of(const struct clrnn_gemm *g, const struct tiling *t, const struct cut *c)
 {
     return c->packed && !g->transpose_a && c->k_share <= MOST_STEP ? MAX2(c->k_share, t->kc) : t->kc;
 }
 
-// Estimated cycles; the weights go back to 750 measured cuts of 16 shapes on AVX-512 (two FMA and two loads a cycle)
-// and are needed only as proportions. The busiest core counts; several cost waking and some of an item of waiting.
+// Estimated cycles; the weights go back to 750 measured cuts of 16 shapes on AVX-512 (two FMA and two loads a
+// cycle) and are needed only as proportions. The busiest core counts; several cost waking and some of an item
+// of waiting.
 static double estimate(const struct clrnn_gemm *g, const struct tiling *t, uint32_t cores,
                        const struct cut *c, bool scattered)
 {
     const double each = c->both ? 2 : 1; // multiplies in an item
-    const double tiles = each * clrnn_divide_up(c->m_block, t->tile), panels = clrnn_divide_up(c->n_block, t->panel);
+    const double tiles = each * clrnn_divide_up(c->m_block, t->tile),
+                 panels = clrnn_divide_up(c->n_block, t->panel);
     const double k = c->k_share, vecs = t->panel / t->width,
                  items = twins(g) / each * c->m_count * c->n_count * c->shares;
     const double looks = ceil(k / step_of(g, t, c));
     const double multiply = tiles * panels * (k * t->tile * vecs / 2 + 75 * ceil(k / t->kc));
     const double pack_b = c->packed ? 0 : panels * vecs * k * (g->transpose_b ? 11 : 7);
-    const double pack_all = c->packed ? 8000 + (double)clrnn_divide_up(g->N, t->panel) * vecs * g->K * 12 / cores : 0;
+    const double pack_all =
+        c->packed ? 8000 + (double)clrnn_divide_up(g->N, t->panel) * vecs * g->K * 12 / cores : 0;
     const double pack_a = g->transpose_a ? each * k * c->m_block / t->width * 8 : 0;
     const double results = twins(g) * (double)g->M * g->N / cores;
     const double sum =
@@ -96,8 +100,10 @@ static double estimate(const struct clrnn_gemm *g, const struct tiling *t, uint3
 static struct cut try_cut(const struct clrnn_gemm *g, const struct tiling *t, uint32_t cores, uint32_t rows,
                           uint32_t panels, uint32_t shares, bool packed, bool both, bool scattered)
 {
-    struct cut c = {
-        .n_block = panels * t->panel, .k_share = clrnn_divide_up(g->K, shares), .packed = packed, .both = both};
+    struct cut c = {.n_block = panels * t->panel,
+                    .k_share = clrnn_divide_up(g->K, shares),
+                    .packed = packed,
+                    .both = both};
 
     c.m_count = clrnn_divide_up(g->M, rows);
     c.m_block = clrnn_divide_up(clrnn_divide_up(g->M, c.m_count), t->tile) * t->tile;
@@ -118,7 +124,8 @@ static bool may_pack(const struct clrnn_gemm *g, const struct tiling *t)
            (!g->twin || twins_share_b(g));
 }
 
-static struct cut choose_cut(const struct clrnn_gemm *g, const struct tiling *t, uint32_t cores, bool scattered)
+static struct cut choose_cut(const struct clrnn_gemm *g, const struct tiling *t, uint32_t cores,
+                             bool scattered)
 {
     struct cut best = {.cycles = INFINITY};
 
@@ -129,7 +136,8 @@ static struct cut choose_cut(const struct clrnn_gemm *g, const struct tiling *t,
             for (uint32_t shares = 1; shares <= 64 && (shares == 1 || g->K / shares >= 64); shares *= 2)
                 for (int packed = 0; packed <= may_pack(g, t); packed++)
                     for (int both = 0; both <= twins_share_b(g); both++) {
-                        const struct cut c = try_cut(g, t, cores, rows, panels, shares, packed, both, scattered);
+                        const struct cut c =
+                            try_cut(g, t, cores, rows, panels, shares, packed, both, scattered);
 
                         if (c.cycles < best.cycles)
                             best = c;
@@ -163,7 +171,8 @@ static struct clrnn_gemm swapped(const struct clrnn_gemm *g)
                                .finished = g->finished};
 }
 
-// C's rows lie `ld` apart, its columns `step`. turned: they are the columns and rows of the multiply asked for.
+// C's rows lie `ld` apart, its columns `step`. turned: they are the columns and rows of the multiply asked
+// for.
 struct strides {
     uint32_t ld, step;
     bool turned;
@@ -206,11 +215,12 @@ static enum clrnn_status append_pack(struct clrnn_launches *launches, const stru
     const uint32_t panels = clrnn_divide_up(g->N, t->panel);
 
     TRY(clrnn_launches_scratch(launches, (size_t)panels * t->panel * g->K, packed));
-    return clrnn_launch_kernel(launches, "gemm", "gemm_pack", defines,
-                               (struct clrnn_range){2, {panels, clrnn_divide_up(g->K, PACK_SHARE), 1}, {1, 1, 1}},
-                               (struct clrnn_cost){0, 8.0 * g->K * g->N},
-                               ARGS(UINT(g->N), UINT(g->K), BUF(g->b), UINT(g->b_offset), UINT(g->b_ld),
-                                    BUF(g->b_rows), BUF(*packed), UINT(PACK_SHARE)));
+    return clrnn_launch_kernel(
+        launches, "gemm", "gemm_pack", defines,
+        (struct clrnn_range){2, {panels, clrnn_divide_up(g->K, PACK_SHARE), 1}, {1, 1, 1}},
+        (struct clrnn_cost){0, 8.0 * g->K * g->N},
+        ARGS(UINT(g->N), UINT(g->K), BUF(g->b), UINT(g->b_offset), UINT(g->b_ld), BUF(g->b_rows),
+             BUF(*packed), UINT(PACK_SHARE)));
 }
 
 // Where K is shared out, each share's results go to `partial`, [shares, twins, M, N], and are summed after.
@@ -223,8 +233,8 @@ static enum clrnn_status append_tiles(struct clrnn_launches *launches, const str
     const struct clrnn_gemm *second = g->twin ? g->twin : g;
     const struct clrnn_cost cost = clrnn_gemm_cost(g);
     const uint32_t MN = g->M * g->N, share = twins(g) * MN; // fit where there are shares
-    const size_t room = t->tile * t->panel + (cut->packed ? 0 : t->kc * t->panel) +
-                        (g->transpose_a ? rows_room(t) : 0);
+    const size_t room =
+        t->tile * t->panel + (cut->packed ? 0 : t->kc * t->panel) + (g->transpose_a ? rows_room(t) : 0);
     const uint32_t k_step = step_of(g, t, cut);
     const bool finishes = g->finished && g->beta == 0 && (cut->shares > 1 || k_step >= g->K);
     const enum clrnn_finish how = finishes ? g->finish : CLRNN_FINISH_NONE;
@@ -238,7 +248,8 @@ static enum clrnn_status append_tiles(struct clrnn_launches *launches, const str
         TRY(clrnn_launches_scratch(launches, (size_t)cut->shares * share, &partial));
     TRY(clrnn_launch_kernel(
         launches, "gemm", "gemm", defines,
-        (struct clrnn_range){3, {cut->n_count, (cut->both ? 1 : twins(g)) * cut->m_count, cut->shares}, {1, 1, 1}},
+        (struct clrnn_range){
+            3, {cut->n_count, (cut->both ? 1 : twins(g)) * cut->m_count, cut->shares}, {1, 1, 1}},
         (struct clrnn_cost){twins(g) * cost.flops, twins(g) * cost.bytes},
         ARGS(UINT(g->M), UINT(g->N), UINT(g->K), REAL(partial ? 1 : g->alpha), BUF(g->a), UINT(g->a_offset),
              BUF(packed ? packed : g->b), UINT(packed ? 0 : g->b_offset), BUF(partial ? partial : g->c),
@@ -256,13 +267,13 @@ static enum clrnn_status append_tiles(struct clrnn_launches *launches, const str
         return CLRNN_OK;
     return clrnn_launch_kernel(
         launches, "gemm", "gemm_sum", defines,
-        (struct clrnn_range){2, {clrnn_divide_up(g->N, SUM_BLOCK), clrnn_divide_up(rows, sum_rows), 1}, {1, 1, 1}},
+        (struct clrnn_range){
+            2, {clrnn_divide_up(g->N, SUM_BLOCK), clrnn_divide_up(rows, sum_rows), 1}, {1, 1, 1}},
         (struct clrnn_cost){0, 4.0 * (cut->shares + 1) * share},
         ARGS(UINT(g->M), UINT(g->N), UINT(cut->shares), UINT(share), BUF(partial), REAL(g->alpha),
              REAL(g->beta), BUF(g->c), UINT(g->c_offset), BUF(second->c), UINT(second->c_offset), UINT(c.ld),
-             UINT(c.step), UINT(how), UINT(c.turned), BUF(g->addend[0]),
-             BUF(g->addend[1]), BUF(second->addend[0]), BUF(second->addend[1]),
-             UINT(SUM_BLOCK), UINT(sum_rows), UINT(rows)));
+             UINT(c.step), UINT(how), UINT(c.turned), BUF(g->addend[0]), BUF(g->addend[1]),
+             BUF(second->addend[0]), BUF(second->addend[1]), UINT(SUM_BLOCK), UINT(sum_rows), UINT(rows)));
 }
 
 static bool counts_in_32_bits(const struct clrnn_gemm *g)
@@ -277,8 +288,8 @@ struct way {
     struct cut cut;
 };
 
-static struct way choose_way(const struct clrnn_gemm *g, const struct clrnn_gemm *other, const struct tiling *t,
-                             uint32_t cores)
+static struct way choose_way(const struct clrnn_gemm *g, const struct clrnn_gemm *other,
+                             const struct tiling *t, uint32_t cores)
 {
     const struct cut cut = choose_cut(g, t, cores, false), other_cut = choose_cut(other, t, cores, true);
     const bool swap = g->a_rows || (!g->b_rows && other_cut.cycles < cut.cycles);

@@ -151,8 +151,9 @@ static size_t choose_items(struct clrnn_launches *launches, const char *name, co
     return MIN2(size[clrnn_choose(launches, text, MIN2(2, count - 1), count, word)], MAX2(most, 1));
 }
 
-/** Local sizes where the caller leaves them open: the kernel's own, 1 in the CPUs' form (a work-group is what a
- *  CPU driver hands to a thread), else a chosen number of items, along the first dimension as far as it goes. */
+/** Local sizes where the caller leaves them open: the kernel's own, 1 in the CPUs' form (a work-group is what
+ * a CPU driver hands to a thread), else a chosen number of items, along the first dimension as far as it
+ * goes. */
 static void choose_local(struct clrnn_launches *launches, const char *name, cl_kernel kernel,
                          const struct clrnn_range *range, size_t local[3])
 {

@@ -127,7 +127,8 @@ static enum clrnn_status run_fill(struct clrnn_launches *launches, struct clrnn_
 
     if (d->ref)
         return clrnn_buffer_zero(b);
-    error = clEnqueueFillBuffer(d->queue, b->mem, &l->fill.word, sizeof(l->fill.word), 0, b->bytes, 0, NULL, event);
+    error = clEnqueueFillBuffer(d->queue, b->mem, &l->fill.word, sizeof(l->fill.word), 0, b->bytes, 0, NULL,
+                                event);
     return error == CL_SUCCESS
                ? CLRNN_OK
                : clrnn_cl_error(d->log, error, "clEnqueueFillBuffer", "%s: %zu elements of %s, on %s",
@@ -154,8 +155,8 @@ enum clrnn_status clrnn_launch_host(struct clrnn_launches *launches, clrnn_host_
     return CLRNN_OK;
 }
 
-static enum clrnn_status launch_fill(struct clrnn_launches *launches, const char *what, struct clrnn_buffer *buffer,
-                                     cl_uint word)
+static enum clrnn_status launch_fill(struct clrnn_launches *launches, const char *what,
+                                     struct clrnn_buffer *buffer, cl_uint word)
 {
     struct clrnn_launch *l;
 
@@ -272,8 +273,8 @@ static enum clrnn_status run_one(struct clrnn_launches *launches, size_t at)
 enum clrnn_status clrnn_launches_run_part(struct clrnn_launches *launches, size_t first, size_t last)
 {
     if (first > last || last > launches->count)
-        return clrnn_error(launches->device->log, CLRNN_ERR_ARG, "launches %zu to %zu of %zu cannot be run", first,
-                           last, launches->count);
+        return clrnn_error(launches->device->log, CLRNN_ERR_ARG, "launches %zu to %zu of %zu cannot be run",
+                           first, last, launches->count);
     for (size_t i = first; i < last; i++)
         TRY(run_one(launches, i));
     return CLRNN_OK;

@@ -24,7 +24,7 @@ struct clrnn_defines {
     size_t count;
     const struct clrnn_define *define;
 };
-#define DEFINES(...)                                                             \
+#define DEFINES(...) \
     ((struct clrnn_defines){sizeof((struct clrnn_define[]){__VA_ARGS__}) / sizeof(struct clrnn_define), \
                             (struct clrnn_define[]){__VA_ARGS__}})
 #define NO_DEFINES ((struct clrnn_defines){0, NULL})
@@ -54,8 +54,11 @@ struct clrnn_arg {
 #define INT(v) ((struct clrnn_arg){.kind = CLRNN_ARG_INT, .word = (uint32_t)(int32_t)(v)})
 #define REAL(v) ((struct clrnn_arg){.kind = CLRNN_ARG_REAL, .real = (v)}) // float in the kernel
 #define LOCAL(size) ((struct clrnn_arg){.kind = CLRNN_ARG_LOCAL, .bytes = (size)})
-#define ARGS(...)                                                                \
-    sizeof((struct clrnn_arg[]){__VA_ARGS__}) / sizeof(struct clrnn_arg), (struct clrnn_arg[]){__VA_ARGS__}
+#define ARGS(...) \
+    sizeof((struct clrnn_arg[]){__VA_ARGS__}) / sizeof(struct clrnn_arg), (struct clrnn_arg[]) \
+    { \
+        __VA_ARGS__ \
+    }
 
 /**
  * Appends a kernel: cl/<stem>.cl built with the defines, kernel `name`, arguments counted and (where the
@@ -93,8 +96,8 @@ struct clrnn_gemm {
     enum clrnn_finish finish;
     struct clrnn_buffer *addend[2]; // NULL both: nothing to add
     bool *finished;                 // NULL: not wanted
-    const struct clrnn_gemm *twin; // NULL, or one that differs in its buffers and offsets alone and may run
-                                   // at the same time: two small multiplies keep more cores busy than one
+    const struct clrnn_gemm *twin;  // NULL, or one that differs in its buffers and offsets alone and may run
+                                    // at the same time: two small multiplies keep more cores busy than one
 };
 enum clrnn_status clrnn_launch_gemm(struct clrnn_launches *launches, const struct clrnn_gemm *gemm);
 /** Whether multiplies take operands whose rows lie apart: those of our own kernels do. */
@@ -116,9 +119,10 @@ enum clrnn_status clrnn_launches_scratch(struct clrnn_launches *launches, size_t
 /** Queues every launch once, in order; waits for nothing. CLRNN_ERR_DEVICE names launch and op. */
 enum clrnn_status clrnn_launches_run(struct clrnn_launches *launches);
 /**
- * As clrnn_launches_run, for lists that run over and over. On CPUs runs of kernels then become one launch each, a
- * chain (doc/kernels.md), when the list has run often and long enough to be worth a build, and stay so unless a few
- * timed runs show that it is slower. Not where launches are timed. CLRNN_CHAIN_AFTER says when, and spares the trial.
+ * As clrnn_launches_run, for lists that run over and over. On CPUs runs of kernels then become one launch
+ * each, a chain (doc/kernels.md), when the list has run often and long enough to be worth a build, and stay
+ * so unless a few timed runs show that it is slower. Not where launches are timed. CLRNN_CHAIN_AFTER says
+ * when, and spares the trial.
  */
 enum clrnn_status clrnn_launches_replay(struct clrnn_launches *launches);
 /** Makes the chains at once; replays go on to the trial. */
@@ -135,7 +139,7 @@ struct clrnn_launch_info {
     const char *op, *kernel; // "gemm" for a multiply of ours or CLBlast's, "host" on ref
     char shape[64];          // "64x128x2474 NT" or "global 64x128 local 1x1"
     struct clrnn_cost cost;
-    double seconds;          // summed over replays where the device was opened with profile
+    double seconds; // summed over replays where the device was opened with profile
     uint64_t runs;
 };
 size_t clrnn_launches_count(const struct clrnn_launches *launches);
@@ -145,7 +149,8 @@ const struct clrnn_launch_info *clrnn_launches_info(const struct clrnn_launches 
 
 /** What an op's launcher may decide by: CPU or GPU, width of float vectors, work-group limits. */
 bool clrnn_device_is_cpu(const struct clrnn_device *device);
-/** Whether kernels split their work as for a CPU: on CPUs, unless environment CLRNN_KERNEL_FORM says otherwise. */
+/** Whether kernels split their work as for a CPU: on CPUs, unless environment CLRNN_KERNEL_FORM says
+ * otherwise. */
 bool clrnn_device_cpu_form(const struct clrnn_device *device);
 bool clrnn_device_is_ref(const struct clrnn_device *device);
 

@@ -17,7 +17,7 @@ struct clrnn_launch {
     clrnn_run_fn *run;
     union {
         struct {
-            cl_kernel kernel; // owned: its arguments are set for good
+            cl_kernel kernel;           // owned: its arguments are set for good
             const char *stem, *defines; // within `name`, one after the other: "gemm", "WIDTH=16 TILE=6"
             cl_uint dims;
             size_t global[3], local[3];
@@ -82,7 +82,8 @@ struct clrnn_launches {
 enum clrnn_status clrnn_launches_add(struct clrnn_launches *launches, clrnn_run_fn *run, const char *kernel,
                                      struct clrnn_cost cost, struct clrnn_launch **launch);
 /** Queues a kernel launch; `event` as above. */
-enum clrnn_status clrnn_kernel_run(struct clrnn_launches *launches, struct clrnn_launch *launch, cl_event *event);
+enum clrnn_status clrnn_kernel_run(struct clrnn_launches *launches, struct clrnn_launch *launch,
+                                   cl_event *event);
 /** Takes launches from `count` on away again. */
 void clrnn_launches_cut(struct clrnn_launches *launches, size_t count);
 

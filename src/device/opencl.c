@@ -7,7 +7,8 @@
 
 #include "base/file.h"
 
-#define ERROR_LIST(X)                                                            \
+// clang-format off
+#define ERROR_LIST(X) \
     X(CL_SUCCESS) X(CL_DEVICE_NOT_FOUND) X(CL_DEVICE_NOT_AVAILABLE) X(CL_COMPILER_NOT_AVAILABLE) \
     X(CL_MEM_OBJECT_ALLOCATION_FAILURE) X(CL_OUT_OF_RESOURCES) X(CL_OUT_OF_HOST_MEMORY) \
     X(CL_PROFILING_INFO_NOT_AVAILABLE) X(CL_MEM_COPY_OVERLAP) X(CL_IMAGE_FORMAT_MISMATCH) \
@@ -27,12 +28,13 @@
     X(CL_INVALID_MIP_LEVEL) X(CL_INVALID_GLOBAL_WORK_SIZE) X(CL_INVALID_PROPERTY) \
     X(CL_INVALID_IMAGE_DESCRIPTOR) X(CL_INVALID_COMPILER_OPTIONS) X(CL_INVALID_LINKER_OPTIONS) \
     X(CL_INVALID_DEVICE_PARTITION_COUNT) X(CL_PLATFORM_NOT_FOUND_KHR)
+// clang-format on
 
 const char *clrnn_cl_error_name(cl_int error)
 {
     switch (error) {
-#define X(name)                                                                  \
-    case name:                                                                   \
+#define X(name) \
+    case name: \
         return #name;
         ERROR_LIST(X)
 #undef X

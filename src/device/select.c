@@ -193,8 +193,10 @@ static bool numbers(const char *select, int *platform, int *device)
 static bool named(const struct clrnn_device_info *i, const char *select)
 {
     if (strcasecmp(select, "cpu") == 0 || strcasecmp(select, "gpu") == 0)
-        return i->device < 0 || i->type == (strcasecmp(select, "cpu") == 0 ? CLRNN_DEVICE_CPU : CLRNN_DEVICE_GPU);
-    return (i->name && strcasestr(i->name, select)) || (i->platform_name && strcasestr(i->platform_name, select)) ||
+        return i->device < 0 ||
+               i->type == (strcasecmp(select, "cpu") == 0 ? CLRNN_DEVICE_CPU : CLRNN_DEVICE_GPU);
+    return (i->name && strcasestr(i->name, select)) ||
+           (i->platform_name && strcasestr(i->platform_name, select)) ||
            (i->is_pocl && strcasestr("pocl", select));
 }
 

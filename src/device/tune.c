@@ -20,7 +20,8 @@ struct clrnn_tune {
 
 char *clrnn_tune_path(const struct clrnn_device_info *info)
 {
-    char *programs = clrnn_cache_folder(), *folder = programs ? clrnn_path_folder(programs) : NULL, *path = NULL;
+    char *programs = clrnn_cache_folder(), *folder = programs ? clrnn_path_folder(programs) : NULL,
+         *path = NULL;
     struct clrnn_hash h;
     char key[40];
 
@@ -69,11 +70,13 @@ json_t *clrnn_tune_read(const struct clrnn_device_info *info)
 {
     json_t *root = load(info);
 
-    if (root && json_is_array(json_object_get(root, "tried")) && json_is_object(json_object_get(root, "shapes")))
+    if (root && json_is_array(json_object_get(root, "tried")) &&
+        json_is_object(json_object_get(root, "shapes")))
         return root;
     json_decref(root);
-    return json_pack("{s:i, s:s, s:s, s:s, s:{}, s:{}, s:[]}", "version", CLRNN_TUNE_VERSION, "device", info->name,
-                     "platform", info->platform_name, "driver", info->driver, "use", "shapes", "tried");
+    return json_pack("{s:i, s:s, s:s, s:s, s:{}, s:{}, s:[]}", "version", CLRNN_TUNE_VERSION, "device",
+                     info->name, "platform", info->platform_name, "driver", info->driver, "use", "shapes",
+                     "tried");
 }
 
 enum clrnn_status clrnn_tune_save(const struct clrnn_log *log, const char *path, const json_t *root)
@@ -138,7 +141,8 @@ int clrnn_tune_prefers_own(const struct clrnn_tune *tune, const struct clrnn_gem
     if (!shapes)
         return -1;
     class_of(gemm, class);
-    json_object_foreach(shapes, key, entry) {
+    json_object_foreach(shapes, key, entry)
+    {
         struct clrnn_gemm measured = {0};
         char a = 0, b = 0;
 
@@ -164,14 +168,15 @@ bool clrnn_tune_override(struct clrnn_device *device, const char *kernel, const 
     size_t value[CLRNN_TUNE_MOST_PARAMETERS], count = 0;
     json_t *v;
 
-    json_object_foreach((json_t *)parameters, key, v) {
+    json_object_foreach((json_t *)parameters, key, v)
+    {
         if (count == CLRNN_TUNE_MOST_PARAMETERS || !json_is_integer(v) || json_integer_value(v) < 0)
             return false;
         name[count] = key;
         value[count++] = (size_t)json_integer_value(v);
     }
-    return CLBlastOverrideParameters(device->handles.id, kernel, CLBlastPrecisionSingle, count, name, value) ==
-           CLBlastSuccess;
+    return CLBlastOverrideParameters(device->handles.id, kernel, CLBlastPrecisionSingle, count, name,
+                                     value) == CLBlastSuccess;
 }
 
 void clrnn_tune_apply(struct clrnn_tune *tune, struct clrnn_device *device)
@@ -182,8 +187,10 @@ void clrnn_tune_apply(struct clrnn_tune *tune, struct clrnn_device *device)
     if (!tune || tune->applied)
         return;
     tune->applied = true;
-    json_object_foreach(json_object_get(tune->root, "use"), kernel, parameters) {
+    json_object_foreach(json_object_get(tune->root, "use"), kernel, parameters)
+    {
         if (!clrnn_tune_override(device, kernel, parameters))
-            clrnn_log(device->log, CLRNN_LOG_DEBUG, "CLBlast does not take what was remembered for %s", kernel);
+            clrnn_log(device->log, CLRNN_LOG_DEBUG, "CLBlast does not take what was remembered for %s",
+                      kernel);
     }
 }

@@ -18,8 +18,8 @@ void clrnn_tune_destroy(struct clrnn_tune **tune);
 /** Whether a kernel of ours was measured to be faster for this shape class: 1 yes, 0 no, -1 not measured. */
 int clrnn_tune_prefers_own(const struct clrnn_tune *tune, const struct clrnn_gemm *gemm);
 
-/** Hands the remembered parameters to CLBlast, once. They hold for every later multiply of this process on the
- *  driver's device. What CLBlast refuses stays at its default. */
+/** Hands the remembered parameters to CLBlast, once. They hold for every later multiply of this process on
+ * the driver's device. What CLBlast refuses stays at its default. */
 void clrnn_tune_apply(struct clrnn_tune *tune, struct clrnn_device *device);
 
 /** The device's file in fresh memory; NULL: no folder or no memory. */
@@ -29,16 +29,16 @@ char *clrnn_tune_path(const struct clrnn_device_info *info);
 struct clrnn_tune_shape {
     bool transpose_a, transpose_b;
     uint32_t M, N, K;
-    unsigned count;                           // times a step
-    double default_ms, clblast_ms, own_ms;    // out: CLBlast untuned and with what is kept, and ours
+    unsigned count;                        // times a step
+    double default_ms, clblast_ms, own_ms; // out: CLBlast untuned and with what is kept, and ours
 };
 
 struct clrnn_tune_params {
-    double seconds;                           // nothing but the first shape is begun after these; 0: 120
-    size_t most_settings;                     // tried in this call; 0: any number
-    bool restart;                             // forget what was measured before, choices (device/choice.h) too
-    bool defaults_only;                       // CLBlast as it comes and our kernels, no settings
-    const volatile sig_atomic_t *stop;        // or NULL: ends after the setting under way
+    double seconds;                    // nothing but the first shape is begun after these; 0: 120
+    size_t most_settings;              // tried in this call; 0: any number
+    bool restart;                      // forget what was measured before, choices (device/choice.h) too
+    bool defaults_only;                // CLBlast as it comes and our kernels, no settings
+    const volatile sig_atomic_t *stop; // or NULL: ends after the setting under way
 };
 
 /**

@@ -24,8 +24,8 @@ static const char *const indirect_names[INDIRECT_PARAMETERS] = {
 
 // Tried first. Few large items with a tile in registers suit CPUs, many small ones GPUs.
 static const uint8_t direct_first[][DIRECT_PARAMETERS] = {
-    {32, 8, 8, 8, 8, 2, 4, 4, 0, 0},   {64, 8, 8, 8, 8, 2, 1, 1, 0, 0},   {32, 16, 8, 16, 8, 2, 2, 2, 1, 1},
-    {16, 8, 8, 8, 8, 2, 1, 1, 0, 0},   {64, 16, 16, 16, 16, 2, 4, 4, 0, 0}, {32, 8, 8, 8, 8, 8, 4, 4, 0, 0},
+    {32, 8, 8, 8, 8, 2, 4, 4, 0, 0}, {64, 8, 8, 8, 8, 2, 1, 1, 0, 0},     {32, 16, 8, 16, 8, 2, 2, 2, 1, 1},
+    {16, 8, 8, 8, 8, 2, 1, 1, 0, 0}, {64, 16, 16, 16, 16, 2, 4, 4, 0, 0}, {32, 8, 8, 8, 8, 8, 4, 4, 0, 0},
 };
 static const uint8_t indirect_first[][INDIRECT_PARAMETERS] = {
     {64, 64, 32, 8, 8, 8, 8, 8, 8, 8, 0, 0, 0, 0, 0, 1},
@@ -50,9 +50,17 @@ static struct clrnn_gemm gemm_of(const struct search *s, size_t i)
 {
     const struct clrnn_tune_shape *h = &s->shape[i];
 
-    return (struct clrnn_gemm){.transpose_a = h->transpose_a, .transpose_b = h->transpose_b, .M = h->M, .N = h->N,
-                               .K = h->K, .alpha = 1, .a = s->a, .b = s->b, .c = s->c,
-                               .a_ld = h->transpose_a ? h->M : h->K, .b_ld = h->transpose_b ? h->K : h->N,
+    return (struct clrnn_gemm){.transpose_a = h->transpose_a,
+                               .transpose_b = h->transpose_b,
+                               .M = h->M,
+                               .N = h->N,
+                               .K = h->K,
+                               .alpha = 1,
+                               .a = s->a,
+                               .b = s->b,
+                               .c = s->c,
+                               .a_ld = h->transpose_a ? h->M : h->K,
+                               .b_ld = h->transpose_b ? h->K : h->N,
                                .c_ld = h->N};
 }
 
@@ -70,8 +78,7 @@ static uint32_t draw(uint64_t *state, uint32_t below)
     *state = *state * 6364136223846793005u + 1442695040888963407u;
     return (uint32_t)(*state >> 33) % below;
 }
-#define DRAW(state, ...) \
-    ((const uint8_t[]){__VA_ARGS__})[draw(state, sizeof((const uint8_t[]){__VA_ARGS__}))]
+#define DRAW(state, ...) ((const uint8_t[]){__VA_ARGS__})[draw(state, sizeof((const uint8_t[]){__VA_ARGS__}))]
 
 // Multiples that the kernels' loops and vectors need, after CLBlast's own tuners.
 static bool direct_fits(const uint8_t *v, const struct clrnn_device_info *info)
@@ -96,7 +103,8 @@ static bool indirect_fits(const uint8_t *v, const struct clrnn_device_info *info
 
 /** Setting `index` of a fixed sequence: both kernels in turn, the chosen ones first, then drawn ones.
  *  False where it does not suit the device. */
-static bool setting(size_t index, const struct clrnn_device_info *info, bool *direct, uint8_t v[INDIRECT_PARAMETERS])
+static bool setting(size_t index, const struct clrnn_device_info *info, bool *direct,
+                    uint8_t v[INDIRECT_PARAMETERS])
 {
     const size_t at = index / 2;
     uint64_t state = index + 1;
@@ -112,23 +120,32 @@ static bool setting(size_t index, const struct clrnn_device_info *info, bool *di
     }
     for (int tries = 0; tries < 10000; tries++) {
         if (*direct) {
-            const uint8_t drawn[DIRECT_PARAMETERS] = {
-                DRAW(&state, 8, 16, 32, 64), DRAW(&state, 8, 16, 32), DRAW(&state, 8, 16, 32),
-                DRAW(&state, 8, 16, 32),     DRAW(&state, 8, 16, 32), DRAW(&state, 2, 8, 16),
-                DRAW(&state, 1, 2, 4, 8),    DRAW(&state, 1, 2, 4, 8), DRAW(&state, 0, 1),
-                DRAW(&state, 0, 1)};
+            const uint8_t drawn[DIRECT_PARAMETERS] = {DRAW(&state, 8, 16, 32, 64), DRAW(&state, 8, 16, 32),
+                                                      DRAW(&state, 8, 16, 32),     DRAW(&state, 8, 16, 32),
+                                                      DRAW(&state, 8, 16, 32),     DRAW(&state, 2, 8, 16),
+                                                      DRAW(&state, 1, 2, 4, 8),    DRAW(&state, 1, 2, 4, 8),
+                                                      DRAW(&state, 0, 1),          DRAW(&state, 0, 1)};
 
             memcpy(v, drawn, sizeof(drawn));
             if (direct_fits(v, info))
                 return true;
         } else {
-            const uint8_t drawn[INDIRECT_PARAMETERS] = {
-                DRAW(&state, 16, 32, 64, 128), DRAW(&state, 16, 32, 64, 128), DRAW(&state, 16, 32),
-                DRAW(&state, 2, 4, 8, 16, 32), DRAW(&state, 2, 4, 8, 16, 32), DRAW(&state, 4, 8, 16, 32),
-                DRAW(&state, 4, 8, 16, 32),    DRAW(&state, 2, 8),            DRAW(&state, 1, 2, 4, 8, 16),
-                DRAW(&state, 1, 2, 4, 8),      DRAW(&state, 0, 1),            DRAW(&state, 0, 1),
-                0,                             0,                             0,
-                1};
+            const uint8_t drawn[INDIRECT_PARAMETERS] = {DRAW(&state, 16, 32, 64, 128),
+                                                        DRAW(&state, 16, 32, 64, 128),
+                                                        DRAW(&state, 16, 32),
+                                                        DRAW(&state, 2, 4, 8, 16, 32),
+                                                        DRAW(&state, 2, 4, 8, 16, 32),
+                                                        DRAW(&state, 4, 8, 16, 32),
+                                                        DRAW(&state, 4, 8, 16, 32),
+                                                        DRAW(&state, 2, 8),
+                                                        DRAW(&state, 1, 2, 4, 8, 16),
+                                                        DRAW(&state, 1, 2, 4, 8),
+                                                        DRAW(&state, 0, 1),
+                                                        DRAW(&state, 0, 1),
+                                                        0,
+                                                        0,
+                                                        0,
+                                                        1};
 
             memcpy(v, drawn, sizeof(drawn));
             if (indirect_fits(v, info))
@@ -226,8 +243,8 @@ static enum clrnn_status measure_default(struct search *s, size_t i, json_t *ent
     }
     TRY(clrnn_launches_run(s->own[i] ? s->own[i] : s->clblast[i]));
     TRY(read_result(s, i, &s->expected[i]));
-    clrnn_log(s->device->log, CLRNN_LOG_INFO, "%s: CLBlast untuned %.3g ms, ours %.3g ms", text, h->default_ms,
-              h->own_ms);
+    clrnn_log(s->device->log, CLRNN_LOG_INFO, "%s: CLBlast untuned %.3g ms, ours %.3g ms", text,
+              h->default_ms, h->own_ms);
     return CLRNN_OK;
 }
 
@@ -262,7 +279,8 @@ static json_t *find_tried(const struct search *s, const json_t *parameters)
     json_t *tried = json_object_get(s->root, "tried"), *entry;
     size_t i;
 
-    json_array_foreach(tried, i, entry) {
+    json_array_foreach(tried, i, entry)
+    {
         if (json_equal(json_object_get(entry, "parameters"), parameters))
             return entry;
     }
@@ -285,12 +303,13 @@ static bool has_all_shapes(const struct search *s, const json_t *entry)
     return true;
 }
 
-/** Measures one setting with every shape into its entry. What CLBlast or the driver refuses is written down. */
+/** Measures one setting with every shape into its entry. What CLBlast or the driver refuses is written down.
+ */
 static enum clrnn_status try_setting(struct search *s, bool direct, const json_t *parameters, json_t *entry)
 {
     const struct clrnn_log *log = s->device->log, silent = {NULL, NULL, CLRNN_LOG_ERROR};
-    json_t *ms = json_object_get(entry, "ms"), *min = json_pack("{s:i}", "XGEMM_MIN_INDIRECT_SIZE",
-                                                                direct ? CLRNN_TUNE_NEVER : 0);
+    json_t *ms = json_object_get(entry, "ms"),
+           *min = json_pack("{s:i}", "XGEMM_MIN_INDIRECT_SIZE", direct ? CLRNN_TUNE_NEVER : 0);
     const char *trouble = NULL;
     double total = 0;
 
@@ -337,7 +356,8 @@ static const json_t *best_of(const struct search *s, const char *kernel)
     double least = INFINITY;
     size_t i;
 
-    json_array_foreach(tried, i, entry) {
+    json_array_foreach(tried, i, entry)
+    {
         const char *of = json_string_value(json_object_get(entry, "kernel"));
         double total = 0;
 
@@ -362,8 +382,10 @@ static double size_of(const struct clrnn_tune_shape *h)
     return cbrt((double)h->M * h->N * h->K);
 }
 
-/** The time over all shapes where those from `min` on go the indirect way, each into ms where that is there. */
-static double total_ms(const struct search *s, const json_t *direct, const json_t *indirect, double min, double *ms)
+/** The time over all shapes where those from `min` on go the indirect way, each into ms where that is there.
+ */
+static double total_ms(const struct search *s, const json_t *direct, const json_t *indirect, double min,
+                       double *ms)
 {
     double total = 0;
 
@@ -430,7 +452,8 @@ static enum clrnn_status choose(struct search *s)
 
 // ---------------------------------------------------------------- the whole of it
 
-static enum clrnn_status fill(struct clrnn_device *device, uint64_t state, size_t count, struct clrnn_buffer **buffer)
+static enum clrnn_status fill(struct clrnn_device *device, uint64_t state, size_t count,
+                              struct clrnn_buffer **buffer)
 {
     float *data = malloc(count * sizeof(*data));
     enum clrnn_status st;
@@ -503,8 +526,8 @@ static enum clrnn_status search(struct search *s, const struct clrnn_tune_params
             continue;
         }
         if (!entry) {
-            entry = json_pack("{s:s, s:O, s:{}}", "kernel", direct ? "XgemmDirect" : "Xgemm", "parameters", parameters,
-                              "ms");
+            entry = json_pack("{s:s, s:O, s:{}}", "kernel", direct ? "XgemmDirect" : "Xgemm", "parameters",
+                              parameters, "ms");
             if (!entry || json_array_append_new(json_object_get(s->root, "tried"), entry)) {
                 json_decref(parameters);
                 return clrnn_error_memory(s->device->log, 256, s->path);
@@ -527,7 +550,8 @@ enum clrnn_status clrnn_tune_run(struct clrnn_device *device, const struct clrnn
 
     if (device->ref || !device->no_tune)
         return clrnn_error(device->log, CLRNN_ERR_ARG, "%s cannot be tuned%s", device->info.name,
-                           device->ref ? ": the reference has nothing to choose" : " with what was remembered in use");
+                           device->ref ? ": the reference has nothing to choose"
+                                       : " with what was remembered in use");
     for (size_t i = 0; i < count; i++)
         shape[i].default_ms = shape[i].clblast_ms = shape[i].own_ms = NAN;
     s.path = clrnn_tune_path(&device->info);

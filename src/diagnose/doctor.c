@@ -61,8 +61,8 @@ void doctor_finding(struct doctor *d, const char *id, enum clrnn_severity severi
 }
 
 // Appends to a text of the last finding.
-static void CLRNN_PRINTF(3, 0) add_text(struct doctor *d, size_t offset, const char *format,
-                                          va_list arguments)
+static void CLRNN_PRINTF(3, 0)
+    add_text(struct doctor *d, size_t offset, const char *format, va_list arguments)
 {
     char **text, *more, *joined;
 

@@ -272,8 +272,8 @@ static void end_classes(const struct targets *t, const struct value_range *r, st
     memset(t->q, 0, t->m->outputs * sizeof(*t->q));
 }
 
-static void sum_classes(const struct targets *t, const struct value_range *r, uint32_t first,
-                        bool *seen, struct sums *s)
+static void sum_classes(const struct targets *t, const struct value_range *r, uint32_t first, bool *seen,
+                        struct sums *s)
 {
     const struct clrnn_loss_config *loss = &t->m->config->train.loss;
     const double before = s->weight;
@@ -376,8 +376,7 @@ static const char *layer_reason(const struct clrnn_model *m, const struct value_
     return "the loss expects logits, and those that reach it are bounded by the last layers";
 }
 
-static enum clrnn_status sum_up(struct targets *t, const struct value_range *r,
-                                struct clrnn_loss_floor *f)
+static enum clrnn_status sum_up(struct targets *t, const struct value_range *r, struct clrnn_loss_floor *f)
 {
     const struct clrnn_loss_config *loss = &t->m->config->train.loss;
     const bool real = clrnn_dataset_info(t->set)->y_real;

@@ -41,11 +41,11 @@
       "and three times rarer than in a balanced set, so that many classes are no imbalance") \
     X(duplicate_share, 0.10, \
       "measured: 0.67, 0.89 planted, 0 healthy; a few per cent are usual in real sets") \
-    X(leak_share, 0.05, "Barz & Denzler 2020: 3 and 10% in CIFAR 10 and 100; measured: 1.0 planted, 0 healthy") \
+    X(leak_share, 0.05, \
+      "Barz & Denzler 2020: 3 and 10% in CIFAR 10 and 100; measured: 1.0 planted, 0 healthy") \
     X(discrete_room, 20.0, \
       "rows that can be told apart at all, for each sample, where equal rows mean something") \
-    X(shift_ks, 0.25, \
-      "Kolmogorov-Smirnov distance; measured: 1.0 planted, 0.29 healthy in 2,474 features") \
+    X(shift_ks, 0.25, "Kolmogorov-Smirnov distance; measured: 1.0 planted, 0.29 healthy in 2,474 features") \
     X(shift_alpha, 1e-6, "significance of it, shared among the features (Bonferroni)") \
     X(label_shift, 0.15, "difference of label shares; measured: 0.47 planted, 0.07 healthy") \
     X(label_sigma, 4.0, "and so many standard errors") \
@@ -110,8 +110,7 @@
       " 1.5 random, 6 the nearest other") \
     X(random_slack, 0.02, \
       "and what may be scatter, of the constant answer's loss; measured: 0.012 random, 0.033 other") \
-    X(random_sigma, 2.5, \
-      "standard errors by which validation must beat the largest class to be no chance")
+    X(random_sigma, 2.5, "standard errors by which validation must beat the largest class to be no chance")
 
 struct clrnn_thresholds {
 #define X(name, value, source) double name;

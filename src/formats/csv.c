@@ -68,8 +68,9 @@ static void add_value(struct reader *r, const char *text, size_t length)
     if (r->column >= csv->columns)
         return; // end_of_record counts it and reports
     if (length >= sizeof(cell)) {
-        r->status = clrnn_error(r->log, CLRNN_ERR_DATA, "%s: row %zu, column \"%s\": \"%.20s...\" is no number",
-                                r->path, r->record, csv->names[r->column], text);
+        r->status =
+            clrnn_error(r->log, CLRNN_ERR_DATA, "%s: row %zu, column \"%s\": \"%.20s...\" is no number",
+                        r->path, r->record, csv->names[r->column], text);
         return;
     }
     memcpy(cell, text, length);
@@ -115,9 +116,9 @@ static void end_of_record(int terminator, void *user)
     (void)terminator;
     if (r->status == CLRNN_OK && r->record > 0) {
         if (r->column != r->csv->columns)
-            r->status = clrnn_error(r->log, CLRNN_ERR_DATA,
-                                    "%s: row %zu has %zu cells, the header names %zu columns", r->path,
-                                    r->record, r->column, r->csv->columns);
+            r->status =
+                clrnn_error(r->log, CLRNN_ERR_DATA, "%s: row %zu has %zu cells, the header names %zu columns",
+                            r->path, r->record, r->column, r->csv->columns);
         else
             r->csv->rows++;
     }
@@ -141,7 +142,8 @@ enum clrnn_status clrnn_csv_read(const struct clrnn_log *log, const char *path, 
     if (r.status == CLRNN_OK)
         r.status = clrnn_map_open(log, path, &map);
     if (r.status == CLRNN_OK) {
-        const size_t parsed = map.size ? csv_parse(&parser, map.data, map.size, end_of_cell, end_of_record, &r) : 0;
+        const size_t parsed =
+            map.size ? csv_parse(&parser, map.data, map.size, end_of_cell, end_of_record, &r) : 0;
 
         if (parsed != map.size || csv_fini(&parser, end_of_cell, end_of_record, &r)) {
             if (r.status == CLRNN_OK)

@@ -46,7 +46,8 @@ static float half_to_float(uint16_t half)
         value = ldexpf((float)fraction, -24);
         return sign ? -value : value;
     }
-    bits = exponent == 31 ? sign | 0x7f800000 | fraction << 13 : sign | (exponent + 112) << 23 | fraction << 13;
+    bits =
+        exponent == 31 ? sign | 0x7f800000 | fraction << 13 : sign | (exponent + 112) << 23 | fraction << 13;
     memcpy(&value, &bits, 4);
     return value;
 }
@@ -80,27 +81,27 @@ static int64_t u64_to_i64(uint64_t value)
 
 #define SAME(x) (x)
 // One case of a conversion: `ctype` elements at any alignment, first through `widen`, then `to`.
-#define CASE(name, ctype, widen, to)                                             \
-    case CLRNN_DTYPE_##name:                                                     \
-        for (size_t i = 0; i < count; i++) {                                     \
-            ctype element;                                                       \
-            memcpy(&element, bytes + i * sizeof(element), sizeof(element));      \
-            out[i] = to(widen(element));                                         \
-        }                                                                        \
+#define CASE(name, ctype, widen, to) \
+    case CLRNN_DTYPE_##name: \
+        for (size_t i = 0; i < count; i++) { \
+            ctype element; \
+            memcpy(&element, bytes + i * sizeof(element), sizeof(element)); \
+            out[i] = to(widen(element)); \
+        } \
         break;
-#define ALL_CASES(to, to_unsigned, from_float)                                   \
-    CASE(F16, uint16_t, half_to_float, from_float)                               \
-    CASE(BF16, uint16_t, bfloat_to_float, from_float)                            \
-    CASE(F32, float, SAME, from_float)                                           \
-    CASE(F64, double, SAME, from_float)                                          \
-    CASE(I8, int8_t, SAME, to)                                                   \
-    CASE(I16, int16_t, SAME, to)                                                 \
-    CASE(I32, int32_t, SAME, to)                                                 \
-    CASE(I64, int64_t, SAME, to)                                                 \
-    CASE(U8, uint8_t, SAME, to)                                                  \
-    CASE(U16, uint16_t, SAME, to)                                                \
-    CASE(U32, uint32_t, SAME, to)                                                \
-    CASE(U64, uint64_t, SAME, to_unsigned)                                       \
+#define ALL_CASES(to, to_unsigned, from_float) \
+    CASE(F16, uint16_t, half_to_float, from_float) \
+    CASE(BF16, uint16_t, bfloat_to_float, from_float) \
+    CASE(F32, float, SAME, from_float) \
+    CASE(F64, double, SAME, from_float) \
+    CASE(I8, int8_t, SAME, to) \
+    CASE(I16, int16_t, SAME, to) \
+    CASE(I32, int32_t, SAME, to) \
+    CASE(I64, int64_t, SAME, to) \
+    CASE(U8, uint8_t, SAME, to) \
+    CASE(U16, uint16_t, SAME, to) \
+    CASE(U32, uint32_t, SAME, to) \
+    CASE(U64, uint64_t, SAME, to_unsigned) \
     CASE(BOOL, uint8_t, byte_to_bool, to)
 
 void clrnn_dtype_to_f32(enum clrnn_dtype dtype, const void *in, size_t count, float *out)

@@ -8,19 +8,19 @@
 #include <stdint.h>
 
 // X(name, bytes, npy descriptor or "", safetensors name, NumPy's word)
-#define CLRNN_DTYPE_LIST(X)                                                      \
-    X(F16, 2, "<f2", "F16", "float16")                                           \
-    X(BF16, 2, "", "BF16", "bfloat16")                                           \
-    X(F32, 4, "<f4", "F32", "float32")                                           \
-    X(F64, 8, "<f8", "F64", "float64")                                           \
-    X(I8, 1, "|i1", "I8", "int8")                                                \
-    X(I16, 2, "<i2", "I16", "int16")                                             \
-    X(I32, 4, "<i4", "I32", "int32")                                             \
-    X(I64, 8, "<i8", "I64", "int64")                                             \
-    X(U8, 1, "|u1", "U8", "uint8")                                               \
-    X(U16, 2, "<u2", "U16", "uint16")                                            \
-    X(U32, 4, "<u4", "U32", "uint32")                                            \
-    X(U64, 8, "<u8", "U64", "uint64")                                            \
+#define CLRNN_DTYPE_LIST(X) \
+    X(F16, 2, "<f2", "F16", "float16") \
+    X(BF16, 2, "", "BF16", "bfloat16") \
+    X(F32, 4, "<f4", "F32", "float32") \
+    X(F64, 8, "<f8", "F64", "float64") \
+    X(I8, 1, "|i1", "I8", "int8") \
+    X(I16, 2, "<i2", "I16", "int16") \
+    X(I32, 4, "<i4", "I32", "int32") \
+    X(I64, 8, "<i8", "I64", "int64") \
+    X(U8, 1, "|u1", "U8", "uint8") \
+    X(U16, 2, "<u2", "U16", "uint16") \
+    X(U32, 4, "<u4", "U32", "uint32") \
+    X(U64, 8, "<u8", "U64", "uint64") \
     X(BOOL, 1, "|b1", "BOOL", "bool")
 
 enum clrnn_dtype {

@@ -144,8 +144,8 @@ static bool find_dtype(const char *descr, enum clrnn_dtype *dtype)
 }
 
 // Fills `npy` from the mapped bytes; the data starts at *start.
-static enum clrnn_status parse(const struct clrnn_log *log, struct clrnn_npy *npy, const struct clrnn_map *map,
-                               size_t *start)
+static enum clrnn_status parse(const struct clrnn_log *log, struct clrnn_npy *npy,
+                               const struct clrnn_map *map, size_t *start)
 {
     const unsigned char *bytes = map->data;
     struct header h = {0};
@@ -175,7 +175,7 @@ static enum clrnn_status parse(const struct clrnn_log *log, struct clrnn_npy *np
                            "%s: holds %s \"%s\", expected float16/32/64, int8 to int64, uint8 to uint64 or "
                            "bool, little endian: convert it with numpy's astype",
                            npy->path,
-                           h.descr[0] == '>'     ? "big-endian data"
+                           h.descr[0] == '>'      ? "big-endian data"
                            : strchr(h.descr, 'O') ? "Python objects"
                                                   : "data of type",
                            h.descr);
@@ -254,30 +254,30 @@ static size_t fortran_position(const struct clrnn_npy *npy, size_t index)
     return position;
 }
 
-#define READ(function, suffix, type)                                             \
+#define READ(function, suffix, type) \
     void function(const struct clrnn_npy *npy, size_t first, size_t count, type *out) \
-    {                                                                            \
-        const size_t bytes = clrnn_dtype_bytes(npy->dtype);                      \
-                                                                                 \
-        if (!npy->fortran_order) {                                               \
+    { \
+        const size_t bytes = clrnn_dtype_bytes(npy->dtype); \
+\
+        if (!npy->fortran_order) { \
             clrnn_dtype_to_##suffix(npy->dtype, npy->data + first * bytes, count, out); \
-            return;                                                              \
-        }                                                                        \
-        for (size_t i = 0; i < count; i++)                                       \
+            return; \
+        } \
+        for (size_t i = 0; i < count; i++) \
             clrnn_dtype_to_##suffix(npy->dtype, npy->data + fortran_position(npy, first + i) * bytes, 1, \
-                                    out + i);                                    \
+                                    out + i); \
     }
-static READ(convert_f32, f32, float)
-READ(clrnn_npy_read_f64, f64, double)
-READ(clrnn_npy_read_i64, i64, int64_t)
+static READ(convert_f32, f32, float) READ(clrnn_npy_read_f64, f64, double)
+    READ(clrnn_npy_read_i64, i64, int64_t)
 
-// Samples of some size go past the mapping: clrnn_map_read says why.
-void clrnn_npy_read_f32(const struct clrnn_npy *npy, size_t first, size_t count, float *out)
+    // Samples of some size go past the mapping: clrnn_map_read says why.
+    void clrnn_npy_read_f32(const struct clrnn_npy *npy, size_t first, size_t count, float *out)
 {
     const struct clrnn_map *map = npy->map_;
 
     if (npy->dtype == CLRNN_DTYPE_F32 && !npy->fortran_order && count >= 512)
-        clrnn_map_read(map, (size_t)(npy->data - map->data) + first * sizeof(*out), count * sizeof(*out), out);
+        clrnn_map_read(map, (size_t)(npy->data - map->data) + first * sizeof(*out), count * sizeof(*out),
+                       out);
     else
         convert_f32(npy, first, count, out);
 }
@@ -334,7 +334,10 @@ enum clrnn_status clrnn_npy_create(const struct clrnn_log *log, const char *path
     length = snprintf(header, sizeof(header), "{'descr': '%s', 'fortran_order': False, 'shape': (",
                       descriptors[dtype]);
     for (unsigned i = 0; i < ndim; i++) {
-        length += snprintf(header + length, sizeof(header) - (size_t)length, ndim == 1 ? "%zu," : i ? ", %zu" : "%zu",
+        length += snprintf(header + length, sizeof(header) - (size_t)length,
+                           ndim == 1 ? "%zu,"
+                           : i       ? ", %zu"
+                                     : "%zu",
                            shape[i]);
         if (!clrnn_mul_size(w->left, shape[i], &w->left)) {
             st = clrnn_error(log, CLRNN_ERR_ARG, "%s: the product of its shape overflows", path);
@@ -349,8 +352,8 @@ enum clrnn_status clrnn_npy_create(const struct clrnn_log *log, const char *path
     if ((st = clrnn_out_open(log, path, &w->out)) != CLRNN_OK)
         goto fail;
     {
-        const unsigned char start[10] = {0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, (unsigned char)total,
-                                         (unsigned char)(total >> 8)};
+        const unsigned char start[10] = {
+            0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, (unsigned char)total, (unsigned char)(total >> 8)};
 
         clrnn_out_write(w->out, start, sizeof(start)); // commit reports a failure
         clrnn_out_write(w->out, header, total);
@@ -378,7 +381,8 @@ enum clrnn_status clrnn_npy_commit(struct clrnn_npy_writer **writer)
     enum clrnn_status st;
 
     *writer = NULL;
-    st = w->left ? clrnn_error(w->log, CLRNN_ERR_DISK, "%s: %zu elements are missing at its end", w->path, w->left)
+    st = w->left ? clrnn_error(w->log, CLRNN_ERR_DISK, "%s: %zu elements are missing at its end", w->path,
+                               w->left)
                  : clrnn_out_commit(&w->out);
     clrnn_npy_abort(&w);
     return st;

@@ -43,20 +43,23 @@ static enum clrnn_status read_tensor(const struct clrnn_log *log, const struct c
         return clrnn_error_memory(log, strlen(name) + 1, file->path);
     if (!json_is_string(dtype) || !json_is_array(shape) || !json_is_array(offsets) ||
         json_array_size(offsets) != 2 || json_array_size(shape) > CLRNN_SAFETENSORS_MAX_DIMS)
-        return clrnn_error(log, CLRNN_ERR_DATA,
-                           "%s: tensor %s: its entry needs dtype, shape (up to 8 dimensions) and two data_offsets",
-                           file->path, name);
+        return clrnn_error(
+            log, CLRNN_ERR_DATA,
+            "%s: tensor %s: its entry needs dtype, shape (up to 8 dimensions) and two data_offsets",
+            file->path, name);
     if (!find_dtype(json_string_value(dtype), &t->dtype))
-        return clrnn_error(log, CLRNN_ERR_DATA,
-                           "%s: tensor %s has dtype %s, expected F16, BF16, F32, F64, I8 to I64, U8 to U64 or BOOL",
-                           file->path, name, json_string_value(dtype));
+        return clrnn_error(
+            log, CLRNN_ERR_DATA,
+            "%s: tensor %s has dtype %s, expected F16, BF16, F32, F64, I8 to I64, U8 to U64 or BOOL",
+            file->path, name, json_string_value(dtype));
     t->ndim = (unsigned)json_array_size(shape);
     t->count = 1;
     for (unsigned i = 0; i < t->ndim; i++) {
         const json_t *dim = json_array_get(shape, i);
 
         if (!json_is_integer(dim) || json_integer_value(dim) < 0)
-            return clrnn_error(log, CLRNN_ERR_DATA, "%s: tensor %s: dimension %u is no size", file->path, name, i);
+            return clrnn_error(log, CLRNN_ERR_DATA, "%s: tensor %s: dimension %u is no size", file->path,
+                               name, i);
         t->shape[i] = (size_t)json_integer_value(dim);
         if (!clrnn_mul_size(t->count, t->shape[i], &t->count))
             return clrnn_error(log, CLRNN_ERR_DATA, "%s: tensor %s: the product of its shape overflows",
@@ -65,11 +68,13 @@ static enum clrnn_status read_tensor(const struct clrnn_log *log, const struct c
     first = json_integer_value(json_array_get(offsets, 0));
     last = json_integer_value(json_array_get(offsets, 1));
     if (first < 0 || last < first || (uint64_t)last > data_bytes)
-        return clrnn_error(log, CLRNN_ERR_DATA, "%s: tensor %s lies at bytes %lld to %lld of %zu: outside the file",
-                           file->path, name, (long long)first, (long long)last, data_bytes);
+        return clrnn_error(log, CLRNN_ERR_DATA,
+                           "%s: tensor %s lies at bytes %lld to %lld of %zu: outside the file", file->path,
+                           name, (long long)first, (long long)last, data_bytes);
     if (!clrnn_mul_size(t->count, clrnn_dtype_bytes(t->dtype), &bytes) || (uint64_t)(last - first) != bytes)
-        return clrnn_error(log, CLRNN_ERR_DATA, "%s: tensor %s: its shape needs %zu bytes, its offsets give %lld",
-                           file->path, name, bytes, (long long)(last - first));
+        return clrnn_error(log, CLRNN_ERR_DATA,
+                           "%s: tensor %s: its shape needs %zu bytes, its offsets give %lld", file->path,
+                           name, bytes, (long long)(last - first));
     t->data = data + first;
     return CLRNN_OK;
 }
@@ -101,13 +106,14 @@ static enum clrnn_status check_tiling(const struct clrnn_log *log, const struct 
         const size_t first = (size_t)((const unsigned char *)order[i]->data - data);
 
         if (first != at)
-            st = clrnn_error(log, CLRNN_ERR_DATA, "%s: tensor %s starts at byte %zu, expected %zu: tensors %s",
-                             file->path, order[i]->name, first, at, first < at ? "overlap" : "leave a hole");
+            st =
+                clrnn_error(log, CLRNN_ERR_DATA, "%s: tensor %s starts at byte %zu, expected %zu: tensors %s",
+                            file->path, order[i]->name, first, at, first < at ? "overlap" : "leave a hole");
         at = first + order[i]->count * clrnn_dtype_bytes(order[i]->dtype);
     }
     if (st == CLRNN_OK && at != data_bytes)
-        st = clrnn_error(log, CLRNN_ERR_DATA, "%s: its tensors take %zu bytes, the file holds %zu", file->path, at,
-                         data_bytes);
+        st = clrnn_error(log, CLRNN_ERR_DATA, "%s: its tensors take %zu bytes, the file holds %zu",
+                         file->path, at, data_bytes);
     free(order);
     return st;
 }
@@ -151,9 +157,10 @@ static enum clrnn_status read_header(const struct clrnn_log *log, struct clrnn_s
     if (map->size >= 8)
         memcpy(&length, map->data, 8);
     if (map->size < 8 || length > MAX_HEADER_BYTES || length > map->size - 8)
-        return clrnn_error(log, CLRNN_ERR_DATA,
-                           "%s: is no safetensors file: %zu bytes, and its first eight ask for a header of %llu",
-                           file->path, map->size, (unsigned long long)length);
+        return clrnn_error(
+            log, CLRNN_ERR_DATA,
+            "%s: is no safetensors file: %zu bytes, and its first eight ask for a header of %llu", file->path,
+            map->size, (unsigned long long)length);
     *header = json_loadb((const char *)map->data + 8, (size_t)length, JSON_REJECT_DUPLICATES, &error);
     if (!json_is_object(*header))
         return clrnn_error(log, CLRNN_ERR_DATA, "%s: its header is no JSON object%s%s", file->path,

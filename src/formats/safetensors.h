@@ -31,8 +31,7 @@ struct clrnn_safetensors {
 enum clrnn_status clrnn_safetensors_open(const struct clrnn_log *log, const char *path,
                                          struct clrnn_safetensors **file);
 void clrnn_safetensors_close(struct clrnn_safetensors **file);
-const struct clrnn_safetensor *clrnn_safetensors_find(const struct clrnn_safetensors *file,
-                                                      const char *name);
+const struct clrnn_safetensor *clrnn_safetensors_find(const struct clrnn_safetensors *file, const char *name);
 const char *clrnn_safetensors_metadata(const struct clrnn_safetensors *file, const char *key);
 
 /** Collects tensors (name and shape copied, data borrowed until written) and metadata (copied), then
@@ -43,8 +42,8 @@ enum clrnn_status clrnn_safetensors_writer_create(const struct clrnn_log *log,
 enum clrnn_status clrnn_safetensors_add(struct clrnn_safetensors_writer *writer, const char *name,
                                         enum clrnn_dtype dtype, unsigned ndim, const size_t *shape,
                                         const void *data);
-enum clrnn_status clrnn_safetensors_add_metadata(struct clrnn_safetensors_writer *writer,
-                                                 const char *key, const char *value);
+enum clrnn_status clrnn_safetensors_add_metadata(struct clrnn_safetensors_writer *writer, const char *key,
+                                                 const char *value);
 enum clrnn_status clrnn_safetensors_write(struct clrnn_safetensors_writer *writer, const char *path);
 void clrnn_safetensors_writer_destroy(struct clrnn_safetensors_writer **writer);
 

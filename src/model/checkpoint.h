@@ -7,16 +7,16 @@
 
 /** What the training loop keeps beside the model. Plain data; text fields are metadata in the file. */
 struct clrnn_progress_state {
-    uint64_t epoch;            // epochs finished
-    uint64_t step_in_epoch;    // steps done in the unfinished one
+    uint64_t epoch;                                // epochs finished
+    uint64_t step_in_epoch;                        // steps done in the unfinished one
     double loss_sum, weight_sum, correct, counted; // of the unfinished epoch
-    double last_lr, last_norm; // that the last step used, and met before clipping
-    double best_value;         // of best.safetensors: the lowest valid (else train) loss
-    uint64_t best_epoch;       // 0: none yet
-    double stop_best;          // early stopping
+    double last_lr, last_norm;                     // that the last step used, and met before clipping
+    double best_value;                             // of best.safetensors: the lowest valid (else train) loss
+    uint64_t best_epoch;                           // 0: none yet
+    double stop_best;                              // early stopping
     uint64_t stop_bad;
-    bool finished;             // all epochs done, or stopped early
-    double seconds;            // trained so far
+    bool finished;  // all epochs done, or stopped early
+    double seconds; // trained so far
 };
 
 /** Writes weights, input.mean/std, optim.* moments, schedule, counters and config; atomically. Tensors

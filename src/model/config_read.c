@@ -250,8 +250,7 @@ static enum clrnn_status read_row(const struct reader *r, const struct clrnn_nod
 static enum clrnn_status read_group(const struct reader *r, const struct clrnn_node *node,
                                     const struct clrnn_option_group *group, void *object, const char *path)
 {
-    const bool bare = node->kind == CLRNN_NODE_SCALAR &&
-                      (is_null(node) || !strcmp(node->text, group->word));
+    const bool bare = node->kind == CLRNN_NODE_SCALAR && (is_null(node) || !strcmp(node->text, group->word));
     char below[PATH_SIZE];
 
     if (node->kind != CLRNN_NODE_MAP && !bare) {

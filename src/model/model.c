@@ -173,9 +173,10 @@ enum clrnn_status clrnn_model_check_normalization(const struct clrnn_model *mode
 {
     if (!model->config->data.standard || model->shape.tokens || (model->input_mean && model->input_std))
         return CLRNN_OK;
-    return clrnn_error(model->log, CLRNN_ERR_DATA,
-                       "the config says 'normalize: standard', but the model has no input.mean and input.std: "
-                       "weights alone do not hold them; take the model file of a run, or give them");
+    return clrnn_error(
+        model->log, CLRNN_ERR_DATA,
+        "the config says 'normalize: standard', but the model has no input.mean and input.std: "
+        "weights alone do not hold them; take the model file of a run, or give them");
 }
 
 uint64_t clrnn_model_steps(const struct clrnn_model *model)

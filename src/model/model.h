@@ -11,13 +11,13 @@ enum clrnn_init { CLRNN_INIT_UNIFORM /* +- bound */, CLRNN_INIT_NORMAL, CLRNN_IN
 
 /** A row of the model's table; rows of one layer follow each other. */
 struct clrnn_entry {
-    struct clrnn_param param;  // public part; name owned
-    uint32_t layer;            // index in config.layer
-    size_t first;              // offset in the flat buffer, aligned as sub-buffers need
+    struct clrnn_param param;          // public part; name owned
+    uint32_t layer;                    // index in config.layer
+    size_t first;                      // offset in the flat buffer, aligned as sub-buffers need
     struct clrnn_buffer *value, *grad; // sub-buffers; grad NULL unless trained
     enum clrnn_init init;
     double bound;
-    int32_t zero_row;          // embedding's padding_idx, else -1
+    int32_t zero_row; // embedding's padding_idx, else -1
 };
 
 #define CLRNN_RECORD_SLOTS 1024
@@ -38,7 +38,7 @@ struct clrnn_model {
     size_t entry_count;
     struct clrnn_entry *entry;
     size_t state_count, batches_count; // of the buffers below
-    size_t flat_count;         // REALs in params, grads and each moment; padding between entries is 0
+    size_t flat_count;                 // REALs in params, grads and each moment; padding between entries is 0
     struct clrnn_buffer *params, *grads, *moment[3]; // M, V, VMAX as in OPTIM; NULL where not needed
     struct clrnn_buffer *state;                      // running statistics, REAL
     struct clrnn_buffer *batches;                    // I32, one element an entry that is `integer`,

@@ -289,10 +289,10 @@ enum clrnn_status clrnn_plan_cache_create(struct clrnn_model *model, const struc
 static bool same(const struct clrnn_plan_params *a, const struct clrnn_plan_params *b)
 {
     return a->mode == b->mode && a->N == b->N && a->T == b->T && a->separate == b->separate &&
-           a->input_grad == b->input_grad &&
-           a->data.S == b->data.S && a->data.T_data == b->data.T_data && a->data.x == b->data.x &&
-           a->data.y == b->data.y && a->data.lengths == b->data.lengths && a->data.index == b->data.index &&
-           a->data.y_real == b->data.y_real && a->data.y_steps == b->data.y_steps;
+           a->input_grad == b->input_grad && a->data.S == b->data.S && a->data.T_data == b->data.T_data &&
+           a->data.x == b->data.x && a->data.y == b->data.y && a->data.lengths == b->data.lengths &&
+           a->data.index == b->data.index && a->data.y_real == b->data.y_real &&
+           a->data.y_steps == b->data.y_steps;
 }
 
 enum clrnn_status clrnn_plan_cache_find(struct clrnn_plan_cache *cache,

@@ -7,10 +7,10 @@
 
 /** Everything that a checkpoint must bring back is in here; plain data. */
 struct clrnn_schedule {
-    double lr;            // of the next update
-    double momentum;      // sgd, rmsprop: momentum; adam, adamw: beta1
-    int64_t count;        // PyTorch's last_epoch
-    double best;          // plateau
+    double lr;       // of the next update
+    double momentum; // sgd, rmsprop: momentum; adam, adamw: beta1
+    int64_t count;   // PyTorch's last_epoch
+    double best;     // plateau
     int64_t bad, cooldown_left;
     double initial_lr;
 };

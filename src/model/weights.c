@@ -298,7 +298,8 @@ static enum clrnn_status hold(struct clrnn_bundle *b, size_t bytes, const char *
 enum clrnn_status clrnn_bundle_real(struct clrnn_bundle *bundle, const char *name, unsigned ndim,
                                     const size_t *shape, struct clrnn_buffer *buffer, size_t first)
 {
-    const bool wide = !bundle->single && clrnn_type_bytes(bundle->model->device, CLRNN_REAL) == sizeof(double);
+    const bool wide =
+        !bundle->single && clrnn_type_bytes(bundle->model->device, CLRNN_REAL) == sizeof(double);
     size_t count = 1;
     void *data;
 

@@ -38,7 +38,8 @@ struct clrnn_bundle {
 };
 enum clrnn_status clrnn_bundle_init(struct clrnn_bundle *bundle, struct clrnn_model *model);
 void clrnn_bundle_finish(struct clrnn_bundle *bundle);
-/** Adds elements [first, first + product of shape) of a REAL buffer: float32, on ref float64 unless `single`. */
+/** Adds elements [first, first + product of shape) of a REAL buffer: float32, on ref float64 unless `single`.
+ */
 enum clrnn_status clrnn_bundle_real(struct clrnn_bundle *bundle, const char *name, unsigned ndim,
                                     const size_t *shape, struct clrnn_buffer *buffer, size_t first);
 /** Adds every parameter and running statistic under PyTorch's names. */

@@ -107,8 +107,9 @@ enum clrnn_status clrnn_graph_op(struct clrnn_graph *graph, enum clrnn_op_kind k
 
 static bool picks_up(const struct clrnn_op *op, int slot)
 {
-    return op->kind == CLRNN_OP_LOSS ? slot == LOSS_TARGET
-                                     : (op->kind == CLRNN_OP_RNN_FWD || op->kind == CLRNN_OP_RNN_BWD) && slot == RNN_X;
+    return op->kind == CLRNN_OP_LOSS
+               ? slot == LOSS_TARGET
+               : (op->kind == CLRNN_OP_RNN_FWD || op->kind == CLRNN_OP_RNN_BWD) && slot == RNN_X;
 }
 
 static bool all_pick_up(const struct clrnn_graph *graph, int id)

@@ -23,8 +23,8 @@ struct clrnn_tensor {
     size_t count;
     struct clrnn_buffer *buffer; // retained; for activations set by clrnn_graph_place
     int first_op, last_op;       // lifetime, by clrnn_graph_place
-    int rows_of, rows_index;     // else CLRNN_NONE: no memory of its own, row n is row index[n] of that tensor
-    bool keep;                   // an activation that must survive the step (logits, loss input)
+    int rows_of, rows_index; // else CLRNN_NONE: no memory of its own, row n is row index[n] of that tensor
+    bool keep;               // an activation that must survive the step (logits, loss input)
 };
 
 struct clrnn_graph {
@@ -59,9 +59,9 @@ enum clrnn_status clrnn_graph_place(struct clrnn_graph *graph, struct clrnn_devi
                                     struct clrnn_buffer **arena);
 
 /**
- * Spares the copy of a batch where each reader can pick up its rows from the data set: real numbers as they are,
- * one step, no padding, read by recurrent layers on a device that multiplies rows which lie apart, and by the
- * loss. Before clrnn_graph_place.
+ * Spares the copy of a batch where each reader can pick up its rows from the data set: real numbers as they
+ * are, one step, no padding, read by recurrent layers on a device that multiplies rows which lie apart, and
+ * by the loss. Before clrnn_graph_place.
  */
 void clrnn_graph_spare_copy(struct clrnn_graph *graph, const struct clrnn_device *device);
 
@@ -76,8 +76,8 @@ static inline struct clrnn_buffer *clrnn_out(const struct clrnn_graph *g, const 
 }
 
 /** The same with the rows to pick up, [N] of them, in *index; NULL there where they follow each other. */
-static inline struct clrnn_buffer *clrnn_rows(const struct clrnn_graph *g, const struct clrnn_op *op, int slot,
-                                              struct clrnn_buffer **index)
+static inline struct clrnn_buffer *clrnn_rows(const struct clrnn_graph *g, const struct clrnn_op *op,
+                                              int slot, struct clrnn_buffer **index)
 {
     const struct clrnn_tensor *t = op->in[slot] < 0 ? NULL : &g->tensor[op->in[slot]];
 

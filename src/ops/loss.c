@@ -12,8 +12,7 @@ _Static_assert(CLRNN_LOSS_CROSS_ENTROPY == 0 && CLRNN_LOSS_NLL == 1 && CLRNN_LOS
 // From so many classes on the lanes of a group share a row.
 enum { MANY_CLASSES = 32, CPU_NUMBERS = 4096, GPU_ROWS = 512 };
 
-static struct clrnn_split split_loss(struct clrnn_launches *l, const struct clrnn_op *op,
-                                     bool cooperate)
+static struct clrnn_split split_loss(struct clrnn_launches *l, const struct clrnn_op *op, bool cooperate)
 {
     const size_t rows = (size_t)op->T * op->N;
 
@@ -30,7 +29,7 @@ enum clrnn_status clrnn_loss(struct clrnn_launches *launches, const struct clrnn
     const uint32_t rows = op->T * op->N;
     struct clrnn_buffer *x = clrnn_in(graph, op, LOSS_X), *lengths = clrnn_in(graph, op, LOSS_LENGTHS);
     struct clrnn_buffer *index, *target = clrnn_rows(graph, op, LOSS_TARGET, &index),
-                        *weight = clrnn_in(graph, op, LOSS_WEIGHT);
+                                *weight = clrnn_in(graph, op, LOSS_WEIGHT);
     struct clrnn_buffer *counter = clrnn_in(graph, op, LOSS_COUNTER), *dx = clrnn_out(graph, op, LOSS_DX);
     struct clrnn_buffer *record = clrnn_out(graph, op, LOSS_RECORD), *sums, *weights;
     const double smoothing = op->loss.kind == CLRNN_LOSS_CROSS_ENTROPY ? op->loss.label_smoothing : 0;
@@ -39,20 +38,21 @@ enum clrnn_status clrnn_loss(struct clrnn_launches *launches, const struct clrnn
 
     if (s.teams <= 1)
         return clrnn_launch_kernel(launches, "loss", "loss_whole", defines, s.range, clrnn_op_cost(graph, op),
-                                   ARGS(BUF(x), BUF(lengths), BUF(target), BUF(index), BUF(weight), BUF(dx), UINT(rows),
-                                        UINT(op->N), UINT(op->C), REAL(smoothing), INT(op->loss.ignore_index),
-                                        BUF(counter), UINT(op->loss.slots), BUF(record), ROOM(s)));
+                                   ARGS(BUF(x), BUF(lengths), BUF(target), BUF(index), BUF(weight), BUF(dx),
+                                        UINT(rows), UINT(op->N), UINT(op->C), REAL(smoothing),
+                                        INT(op->loss.ignore_index), BUF(counter), UINT(op->loss.slots),
+                                        BUF(record), ROOM(s)));
     TRY(clrnn_launches_scratch(launches, (size_t)s.teams * RECORD_FIELDS, &sums));
     TRY(clrnn_launches_scratch(launches, s.teams, &weights));
-    TRY(clrnn_launch_kernel(launches, "loss", "loss_weights", defines, s.range,
-                            (struct clrnn_cost){rows, 4.0 * rows},
-                            ARGS(BUF(lengths), BUF(target), BUF(index), BUF(weight), UINT(rows),
-                                 UINT(op->N), UINT(op->C), INT(op->loss.ignore_index), BUF(weights),
-                                 UINT(s.chunk), ROOM(s))));
+    TRY(clrnn_launch_kernel(
+        launches, "loss", "loss_weights", defines, s.range, (struct clrnn_cost){rows, 4.0 * rows},
+        ARGS(BUF(lengths), BUF(target), BUF(index), BUF(weight), UINT(rows), UINT(op->N), UINT(op->C),
+             INT(op->loss.ignore_index), BUF(weights), UINT(s.chunk), ROOM(s))));
     TRY(clrnn_launch_kernel(launches, "loss", "loss_rows", defines, s.range, clrnn_op_cost(graph, op),
-                            ARGS(BUF(x), BUF(lengths), BUF(target), BUF(index), BUF(weight), BUF(dx), UINT(rows),
-                                 UINT(op->N), UINT(op->C), REAL(smoothing), INT(op->loss.ignore_index),
-                                 BUF(weights), UINT(s.teams), BUF(sums), UINT(s.chunk), ROOM(s))));
+                            ARGS(BUF(x), BUF(lengths), BUF(target), BUF(index), BUF(weight), BUF(dx),
+                                 UINT(rows), UINT(op->N), UINT(op->C), REAL(smoothing),
+                                 INT(op->loss.ignore_index), BUF(weights), UINT(s.teams), BUF(sums),
+                                 UINT(s.chunk), ROOM(s))));
     return clrnn_launch_kernel(
         launches, "loss", "loss_finish", defines, RANGE1(RECORD_FIELDS),
         (struct clrnn_cost){7.0 * s.teams, 28.0 * s.teams},

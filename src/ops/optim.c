@@ -27,8 +27,8 @@ static enum clrnn_status append_blocks(struct clrnn_launches *l, struct clrnn_bu
 
     q->blocks = s.teams;
     TRY(clrnn_launches_scratch(l, 2 * (size_t)MAX2(s.teams, 1), &q->partial));
-    return clrnn_launch_kernel(l, "optim", "norm_blocks", DEFINES({"WIDTH", s.width}, {"LANES", s.lanes}), s.range,
-                               (struct clrnn_cost){2.0 * count, 4.0 * count},
+    return clrnn_launch_kernel(l, "optim", "norm_blocks", DEFINES({"WIDTH", s.width}, {"LANES", s.lanes}),
+                               s.range, (struct clrnn_cost){2.0 * count, 4.0 * count},
                                ARGS(BUF(grads), BUF(q->partial), UINT(count), UINT(s.chunk), ROOM(s)));
 }
 
@@ -54,8 +54,8 @@ enum clrnn_status clrnn_grad_norm(struct clrnn_launches *launches, const struct 
                          clrnn_out(graph, op, GRAD_NORM_NORM), clrnn_out(graph, op, GRAD_NORM_RECORD));
 }
 
-// On CPUs an item sums the squares of its gradients while it has them at hand; but llvmpipe builds a kernel that does
-// both for minutes.
+// On CPUs an item sums the squares of its gradients while it has them at hand; but llvmpipe builds a kernel
+// that does both for minutes.
 static bool sums_along(const struct clrnn_launches *l)
 {
     return clrnn_on_cpu(l) && isinf(clrnn_device_loop_rounds(clrnn_launches_device(l)));
@@ -70,7 +70,8 @@ enum clrnn_status clrnn_optim(struct clrnn_launches *launches, const struct clrn
     const bool rmsprop = op->optim.kind == CLRNN_RMSPROP;
     const double decay2 = rmsprop ? op->optim.alpha : op->optim.beta2;
     const bool clips = op->optim.clip_max_norm > 0;
-    struct clrnn_buffer *norm = clrnn_out(graph, op, OPTIM_NORM_OUT), *grads = clrnn_in(graph, op, OPTIM_GRADS);
+    struct clrnn_buffer *norm = clrnn_out(graph, op, OPTIM_NORM_OUT),
+                        *grads = clrnn_in(graph, op, OPTIM_GRADS);
     struct squares squares = {s.teams, NULL};
     const bool along = norm && sums_along(launches);
 

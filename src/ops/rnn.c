@@ -93,8 +93,8 @@ static bool walk_fits(const struct clrnn_launches *l, const struct clrnn_rnn *r)
     return clrnn_on_cpu(l) && clrnn_rnn_sequence_fits(l, r);
 }
 
-// What is measured to be fastest among what fits, else one launch where that fits and, on GPUs, pays. A single step
-// has no recurrent multiply, and so nothing to walk over.
+// What is measured to be fastest among what fits, else one launch where that fits and, on GPUs, pays. A
+// single step has no recurrent multiply, and so nothing to walk over.
 static enum clrnn_rnn_walk choose_walk(struct clrnn_launches *l, struct clrnn_rnn r)
 {
     static const char *const word[] = {"steps", "sequence", "shared", "group"};
@@ -131,7 +131,8 @@ enum clrnn_status clrnn_rnn_fwd(struct clrnn_launches *launches, const struct cl
     r.walk = choose_walk(launches, r);
     if (r.walk == CLRNN_WALK_STEPS)
         return clrnn_rnn_steps_fwd(launches, &r);
-    return r.walk == CLRNN_WALK_GROUP ? clrnn_rnn_group_fwd(launches, &r) : clrnn_rnn_sequence_fwd(launches, &r);
+    return r.walk == CLRNN_WALK_GROUP ? clrnn_rnn_group_fwd(launches, &r)
+                                      : clrnn_rnn_sequence_fwd(launches, &r);
 }
 
 // The two directions' multiplies, those whose result is wanted, side by side.

@@ -39,9 +39,10 @@ enum clrnn_status clrnn_rnn_steps_fwd(struct clrnn_launches *l, const struct clr
 /** All steps backward likewise: leaves the gate gradients in place of the gates. */
 enum clrnn_status clrnn_rnn_steps_bwd(struct clrnn_launches *l, const struct clrnn_rnn *rnn);
 
-/** A layer of one step, for CPUs. _fits: whether it is small enough to be multiplied in the same launch. Backward
- *  leaves the gate gradients in place of the gates, the bias gradients, and zeros for the recurrent weights'; and
- *  says whether that was the whole of it, or the gradients of input and input weights are left to do. */
+/** A layer of one step, for CPUs. _fits: whether it is small enough to be multiplied in the same launch.
+ * Backward leaves the gate gradients in place of the gates, the bias gradients, and zeros for the recurrent
+ * weights'; and says whether that was the whole of it, or the gradients of input and input weights are left
+ * to do. */
 bool clrnn_rnn_single_fits(const struct clrnn_launches *l, const struct clrnn_rnn *rnn);
 enum clrnn_status clrnn_rnn_single_fwd(struct clrnn_launches *l, const struct clrnn_rnn *rnn);
 enum clrnn_status clrnn_rnn_single_bwd(struct clrnn_launches *l, const struct clrnn_rnn *rnn, bool *whole);

@@ -14,15 +14,15 @@ struct cut {
 };
 
 enum {
-    ITEMS_STEP = 64,              // a multiple of every GPU's sub-group width, 8 to 64
-    FEWEST_K = 16,                // rows of the weights that are worth an item of its own
-    REGISTERS = 96,               // of an item, for what grows with the cut: three quarters of what NVIDIA and AMD
-                                  // give each of 512 items, and Intel each at 8 to a sub-group
-    ALL_REGISTERS = 48 * 1024,    // of all items, likewise
-    MOST_HELD = 64,               // weights in an item's registers
-    MOST_LOCAL = 48 * 1024,       // bytes, NVIDIA's
-    MOST_WEIGHTS = 1024 * 1024,   // bytes: see clrnn_rnn_group_pays
-    SIZES = 5,                    // of a group: ITEMS_STEP times a power of two
+    ITEMS_STEP = 64, // a multiple of every GPU's sub-group width, 8 to 64
+    FEWEST_K = 16,   // rows of the weights that are worth an item of its own
+    REGISTERS = 96,  // of an item, for what grows with the cut: three quarters of what NVIDIA and AMD
+                     // give each of 512 items, and Intel each at 8 to a sub-group
+    ALL_REGISTERS = 48 * 1024,  // of all items, likewise
+    MOST_HELD = 64,             // weights in an item's registers
+    MOST_LOCAL = 48 * 1024,     // bytes, NVIDIA's
+    MOST_WEIGHTS = 1024 * 1024, // bytes: see clrnn_rnn_group_pays
+    SIZES = 5,                  // of a group: ITEMS_STEP times a power of two
 };
 
 static uint32_t wide(const struct cut *c)
@@ -61,8 +61,10 @@ static bool give_rows(const struct clrnn_launches *l, const struct clrnn_rnn *r,
 {
     const struct clrnn_device *device = clrnn_launches_device(l);
     const uint64_t local_bytes = MIN2(clrnn_device_info(device)->local_bytes, (uint64_t)MOST_LOCAL);
-    const uint32_t pairs = clrnn_divide_up(rows * r->H, c->items), most = MIN2(REGISTERS, ALL_REGISTERS / c->items);
-    const uint32_t used = c->columns * c->share * rows + 4 * rows + pairs * (2 * r->R + 2); // sums, state, pairs
+    const uint32_t pairs = clrnn_divide_up(rows * r->H, c->items),
+                   most = MIN2(REGISTERS, ALL_REGISTERS / c->items);
+    const uint32_t used =
+        c->columns * c->share * rows + 4 * rows + pairs * (2 * r->R + 2); // sums, state, pairs
 
     c->rows = rows;
     c->groups = clrnn_divide_up(r->N, rows);
@@ -74,7 +76,8 @@ static bool give_rows(const struct clrnn_launches *l, const struct clrnn_rnn *r,
 }
 
 // Sizes of a group that the layer can be cut for: `count` powers of two from 64 << `first` on.
-static unsigned sizes_of(const struct clrnn_launches *l, const struct clrnn_rnn *r, bool backward, unsigned *first)
+static unsigned sizes_of(const struct clrnn_launches *l, const struct clrnn_rnn *r, bool backward,
+                         unsigned *first)
 {
     const uint32_t most = clrnn_device_info(clrnn_launches_device(l))->max_work_group_size;
     uint32_t items = 0;
@@ -104,8 +107,8 @@ bool clrnn_rnn_group_fits(const struct clrnn_launches *l, const struct clrnn_rnn
     return sizes_of(l, r, false, &first) && sizes_of(l, r, true, &first);
 }
 
-// As it was measured to be fastest, else: up to 512 items, one row a group unless there are more rows than compute
-// units, weights in registers.
+// As it was measured to be fastest, else: up to 512 items, one row a group unless there are more rows than
+// compute units, weights in registers.
 static void choose_cut(struct clrnn_launches *l, const struct clrnn_rnn *r, bool backward, struct cut *c)
 {
     static const char *const items[SIZES] = {"64", "128", "256", "512", "1024"};
@@ -115,10 +118,11 @@ static void choose_cut(struct clrnn_launches *l, const struct clrnn_rnn *r, bool
     unsigned first, count = sizes_of(l, r, backward, &first);
     unsigned standard = MIN2(first < 3 ? 3 - first : 0, count - 1);
 
-    share_out(r, backward, (uint32_t)ITEMS_STEP << (first + clrnn_choose(l, "items", standard, count, items + first)),
-              c);
+    share_out(r, backward,
+              (uint32_t)ITEMS_STEP << (first + clrnn_choose(l, "items", standard, count, items + first)), c);
     standard = 0;
-    for (count = 1; count < ARRAY_SIZE(rows) && 1u << (count - 1) < r->N && give_rows(l, r, 1u << count, c); count++)
+    for (count = 1; count < ARRAY_SIZE(rows) && 1u << (count - 1) < r->N && give_rows(l, r, 1u << count, c);
+         count++)
         if (each > 1u << (count - 1))
             standard = count;
     give_rows(l, r, 1u << clrnn_choose(l, "rows", standard, count, rows), c);
@@ -126,8 +130,9 @@ static void choose_cut(struct clrnn_launches *l, const struct clrnn_rnn *r, bool
         c->held = 0;
 }
 
-// A group reads its weights from the caches in every step, at about 100 GB/s where it has a compute unit to itself
-// (64 bytes a clock). For more than 1 MiB that takes longer than the two launches that a step costs otherwise.
+// A group reads its weights from the caches in every step, at about 100 GB/s where it has a compute unit to
+// itself (64 bytes a clock). For more than 1 MiB that takes longer than the two launches that a step costs
+// otherwise.
 bool clrnn_rnn_group_pays(const struct clrnn_rnn *r)
 {
     return (size_t)r->G * r->H * r->H * sizeof(float) <= MOST_WEIGHTS;
@@ -152,7 +157,7 @@ static enum clrnn_status pack(struct clrnn_launches *l, const struct clrnn_rnn *
         ARGS(BUF(r->weight_hh[0]), BUF(r->weight_hh[1]), BUF(*packed), UINT(r->D)));
 }
 
-#define CUT_DEFINES(r, c)                                                        \
+#define CUT_DEFINES(r, c) \
     DEFINES({"CELL", (r)->cell}, {"RELU", (r)->relu}, {"VW", 1}, {"HIDDEN", (r)->H}, {"ROWS", (c).rows}, \
             {"PARTS", (c).parts}, {"PART", (c).part}, {"LANES", (c).lanes}, {"SHARE", (c).share}, \
             {"ITEMS", (c).items}, {"HELD", (c).held})

@@ -6,13 +6,14 @@
 #include "ops/rnn.h"
 #include "ops/split.h"
 
-// A small layer's multiplies take no longer than a launch or two; larger ones are better cut by the multiply's
-// own rules. Rows are summed one after the other.
+// A small layer's multiplies take no longer than a launch or two; larger ones are better cut by the
+// multiply's own rules. Rows are summed one after the other.
 enum { MOST_PRODUCTS = 1 << 21, MOST_ROWS = 1024, MOST_PANEL = 1 << 15 };
 
 enum { TILE = 4 }; // rows of an item in the gradient of x
 
-// Vectors of units that an item of the forward kernel makes: all gates of one, or of rnn as many as its tile is wide.
+// Vectors of units that an item of the forward kernel makes: all gates of one, or of rnn as many as its tile
+// is wide.
 static uint32_t parts_of(const struct clrnn_launches *l, const struct clrnn_rnn *r)
 {
     const uint32_t width = clrnn_rnn_width(l);
@@ -60,16 +61,17 @@ enum clrnn_status clrnn_rnn_single_fwd(struct clrnn_launches *l, const struct cl
     const uint32_t blocks = clrnn_divide_up(r->H, clrnn_rnn_width(l) * parts_of(l, r));
     const uint32_t cores = MAX2(clrnn_device_info(clrnn_launches_device(l))->compute_units, 1u);
     // Each share of rows turns the weights once more: only where cores would be idle else.
-    const uint32_t shares = clrnn_divide_up(cores, blocks * r->D), share = clrnn_divide_up(r->N, MIN2(shares, r->N));
+    const uint32_t shares = clrnn_divide_up(cores, blocks * r->D),
+                   share = clrnn_divide_up(r->N, MIN2(shares, r->N));
     struct clrnn_define define[5];
 
-    return clrnn_launch_kernel(
-        l, "rnn_single", "rnn_single_fwd", defines_of(l, r, define),
-        RANGE3(blocks, clrnn_divide_up(r->N, share), r->D), cost_of(r, 1),
-        ARGS(BUF(r->x), BUF(r->x_rows), BUF(r->weight_ih[0]), BUF(r->weight_ih[1]), BUF(r->bias_ih[0]),
-             BUF(r->bias_hh[0]), BUF(r->bias_ih[1]), BUF(r->bias_hh[1]), BUF(r->gates), BUF(r->memory), BUF(r->y),
-             UINT(r->N), UINT(r->C), UINT(r->H), UINT(r->D), UINT(share),
-             LOCAL(panel_of(l, r) * sizeof(float))));
+    return clrnn_launch_kernel(l, "rnn_single", "rnn_single_fwd", defines_of(l, r, define),
+                               RANGE3(blocks, clrnn_divide_up(r->N, share), r->D), cost_of(r, 1),
+                               ARGS(BUF(r->x), BUF(r->x_rows), BUF(r->weight_ih[0]), BUF(r->weight_ih[1]),
+                                    BUF(r->bias_ih[0]), BUF(r->bias_hh[0]), BUF(r->bias_ih[1]),
+                                    BUF(r->bias_hh[1]), BUF(r->gates), BUF(r->memory), BUF(r->y), UINT(r->N),
+                                    UINT(r->C), UINT(r->H), UINT(r->D), UINT(share),
+                                    LOCAL(panel_of(l, r) * sizeof(float))));
 }
 
 enum clrnn_status clrnn_rnn_single_bwd(struct clrnn_launches *l, const struct clrnn_rnn *r, bool *whole)

@@ -29,7 +29,8 @@ enum clrnn_status clrnn_rnn_steps_fwd(struct clrnn_launches *l, const struct clr
     const uint32_t ld = clrnn_rnn_pre_ld(r);
     const struct clrnn_defines defines =
         DEFINES({"CELL", r->cell}, {"RELU", r->relu}, {"VW", clrnn_rnn_width(l)});
-    const bool alone = r->T == 1 && r->cell == CLRNN_CELL_RNN && !r->lengths; // nothing but the multiply to do
+    const bool alone =
+        r->T == 1 && r->cell == CLRNN_CELL_RNN && !r->lengths; // nothing but the multiply to do
     struct clrnn_buffer *pre = r->cell == CLRNN_CELL_RNN ? r->y : r->gates, *memory = r->memory;
     bool finished = false;
 

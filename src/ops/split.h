@@ -36,8 +36,8 @@ struct clrnn_split clrnn_split_blocks(size_t rows, size_t least, uint32_t width,
 /** Whether the launches go to a CPU, or environment CLRNN_KERNEL_FORM says that they do. */
 bool clrnn_on_cpu(const struct clrnn_launches *launches);
 
-/** Lanes of a group: `standard`, a power of two, less where the device has no larger groups, or what was measured
- *  to be fastest. For all kernels of an op that add up. */
+/** Lanes of a group: `standard`, a power of two, less where the device has no larger groups, or what was
+ * measured to be fastest. For all kernels of an op that add up. */
 uint32_t clrnn_lanes(struct clrnn_launches *launches, uint32_t standard);
 
 #endif

@@ -90,7 +90,8 @@ float *clrnn_check_real(struct clrnn_check *c, int slot, size_t count)
 void clrnn_check_given(struct clrnn_check *c, int slot, float *values, size_t count)
 {
     c->no_memory = c->no_memory || !values;
-    c->in[slot] = (struct clrnn_check_slot){.there = true, .type = CLRNN_REAL, .count = count, .real = values};
+    c->in[slot] =
+        (struct clrnn_check_slot){.there = true, .type = CLRNN_REAL, .count = count, .real = values};
 }
 
 int32_t *clrnn_check_int(struct clrnn_check *c, int slot, size_t count, int32_t low, int32_t high)

@@ -65,8 +65,9 @@ static int by_size(const void *a, const void *b)
 }
 
 // Windows of about a thirtieth of the time each, until it is spent.
-static enum clrnn_status measure(struct bench *b, enum clrnn_mode mode, const struct clrnn_bench_params *params,
-                                 struct clrnn_timing *ms, double *host_ms)
+static enum clrnn_status measure(struct bench *b, enum clrnn_mode mode,
+                                 const struct clrnn_bench_params *params, struct clrnn_timing *ms,
+                                 double *host_ms)
 {
     const double wanted = params->seconds > 0 ? params->seconds : 2;
     double each[MOST_REPS], seconds, host, host_sum = 0, spent = 0;
@@ -113,13 +114,15 @@ enum clrnn_status clrnn_bench(struct clrnn_device *device, const struct clrnn_co
     enum clrnn_status st;
 
     *result = (struct clrnn_bench_result){.batch = config->train.batch_size};
-    st = clrnn_dataset_open(log, config, &config->data.train, config->folder, "train", CLRNN_CHECK_ALL, &dataset);
+    st = clrnn_dataset_open(log, config, &config->data.train, config->folder, "train", CLRNN_CHECK_ALL,
+                            &dataset);
     if (st != CLRNN_OK)
         return st;
     info = clrnn_dataset_info(dataset);
     if (info->S < config->train.batch_size) {
-        st = clrnn_error(log, CLRNN_ERR_DATA, "bench needs one whole batch of %u samples, the data set has %u",
-                         config->train.batch_size, info->S);
+        st =
+            clrnn_error(log, CLRNN_ERR_DATA, "bench needs one whole batch of %u samples, the data set has %u",
+                        config->train.batch_size, info->S);
         goto end;
     }
     shape = (struct clrnn_data_shape){.features = info->C, .tokens = info->tokens};
@@ -133,7 +136,8 @@ enum clrnn_status clrnn_bench(struct clrnn_device *device, const struct clrnn_co
         goto end;
     result->first_step_s = clrnn_clock() - start;
 
-    if ((st = measure(&b, CLRNN_MODE_TRAIN, params, &result->train_ms, &result->host_ms_per_step)) != CLRNN_OK)
+    if ((st = measure(&b, CLRNN_MODE_TRAIN, params, &result->train_ms, &result->host_ms_per_step)) !=
+        CLRNN_OK)
         goto end;
     cost = clrnn_plan_cost(b.plan);
     result->steps = info->T;

@@ -64,7 +64,8 @@ static void write_text(FILE *out, const struct clrnn_plan *plan)
         fprintf(out, "    to    %s\n", text);
         if (plan->op_launch[i] == plan->op_launch[i + 1])
             fprintf(out, "    run   nothing%s\n",
-                    op->kind == CLRNN_OP_FEED ? ": those who read the batch pick its rows up from the data" : "");
+                    op->kind == CLRNN_OP_FEED ? ": those who read the batch pick its rows up from the data"
+                                              : "");
         for (size_t l = plan->op_launch[i]; l < plan->op_launch[i + 1]; l++) {
             const struct clrnn_launch_info *info = clrnn_launches_info(plan->launches, l);
 

@@ -9,10 +9,10 @@
 #include "base/array.h"
 #include "base/random.h"
 
-#define BUCKET_BATCHES 32u              // batches that are sorted by length together
-#define STEP_SIZES 16u                  // batches are cut to at most this many different T
-#define PIECE_BYTES ((size_t)64 << 20)  // of one transfer of a mapped file
-#define CHUNK_BYTES ((size_t)4 << 20)   // of one transfer of converted rows
+#define BUCKET_BATCHES 32u             // batches that are sorted by length together
+#define STEP_SIZES 16u                 // batches are cut to at most this many different T
+#define PIECE_BYTES ((size_t)64 << 20) // of one transfer of a mapped file
+#define CHUNK_BYTES ((size_t)4 << 20)  // of one transfer of converted rows
 #define SHARED_BYTES ((size_t)64 << 20)
 #define RELEASE_BYTES ((size_t)8 << 20) // mapped pages are let go after so many bytes
 
@@ -180,8 +180,8 @@ enum clrnn_status clrnn_batch_check(const struct clrnn_log *log, uint32_t S, uin
 }
 
 // What may lie on the device: at most `resident_bytes`, else the environment's, else half of its memory
-// including what is there already, and where that is the host's memory SHARED_BYTES, since the file's pages lie
-// in it anyway; and no buffer beyond what the device allocates at once.
+// including what is there already, and where that is the host's memory SHARED_BYTES, since the file's pages
+// lie in it anyway; and no buffer beyond what the device allocates at once.
 static bool fits_device(const struct clrnn_feed *f, size_t needed)
 {
     const struct clrnn_device_info *device = clrnn_device_info(f->device);
@@ -269,9 +269,8 @@ static enum clrnn_status fill(struct clrnn_feed *f, uint32_t batch)
     for (uint32_t i = 0; i < batch; i++)
         f->order[i] = i;
     TRY(clrnn_buffer_write_i32(f->data.index, 0, batch, (const int32_t *)(const void *)f->order));
-    clrnn_log(f->log, CLRNN_LOG_DEBUG,
-              "%s: %.1f MB are not copied to the device: staged batch by batch", info->name,
-              (double)info->bytes * 1e-6);
+    clrnn_log(f->log, CLRNN_LOG_DEBUG, "%s: %.1f MB are not copied to the device: staged batch by batch",
+              info->name, (double)info->bytes * 1e-6);
     return CLRNN_OK;
 }
 

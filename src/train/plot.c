@@ -132,9 +132,7 @@ void clrnn_plot(const struct clrnn_run_folder *f, const struct clrnn_dataset *tr
         drawn = make_picture(f, "loss.svg", NULL, 0, false);
     counts = info->classes ? malloc(info->classes * sizeof(*counts)) : NULL;
     if (counts && clrnn_dataset_class_counts(train, counts) == CLRNN_OK)
-        drawn =
-            make_picture(f, "classes.svg", counts, info->classes, info->y_steps && info->T > 1) &&
-            drawn;
+        drawn = make_picture(f, "classes.svg", counts, info->classes, info->y_steps && info->T > 1) && drawn;
     if (!drawn)
         clrnn_log(f->log, CLRNN_LOG_WARNING, "%s: gnuplot could not draw the pictures", f->path);
     free(counts);

@@ -15,10 +15,11 @@
 
 enum { MOST_RUNS = 100, FEWEST_RUNS = 3, TURNS = 3 };
 
-static const double SPENT_S = 0.1;     // on the runs of one alternative, about
-static const double WORTH = 0.97;      // of the standard's time: quieter differences come and go
-static const double WORTH_MS = 1e-3;   // likewise
-static const double TOLERANCE = 1e-3;  // times a tensor's largest magnitude: to find kernels that are wrong, no more
+static const double SPENT_S = 0.1;   // on the runs of one alternative, about
+static const double WORTH = 0.97;    // of the standard's time: quieter differences come and go
+static const double WORTH_MS = 1e-3; // likewise
+static const double TOLERANCE =
+    1e-3; // times a tensor's largest magnitude: to find kernels that are wrong, no more
 
 struct tuning {
     struct clrnn_device *device;
@@ -51,8 +52,8 @@ static enum clrnn_status save(struct subject *s, struct clrnn_buffer *of)
     for (size_t i = 0; i < s->count; i++)
         if (s->saved[i].of == of)
             return CLRNN_OK;
-    TRY(clrnn_buffer_create(clrnn_buffer_device(of), clrnn_buffer_type(of), clrnn_buffer_count(of), "a tensor's copy",
-                            &copy));
+    TRY(clrnn_buffer_create(clrnn_buffer_device(of), clrnn_buffer_type(of), clrnn_buffer_count(of),
+                            "a tensor's copy", &copy));
     s->saved[s->count].of = of;
     s->saved[s->count++].copy = copy;
     return clrnn_buffer_copy(copy, 0, of, 0, clrnn_buffer_count(of));
@@ -143,8 +144,8 @@ static enum clrnn_status look_at(struct subject *s, int slot, bool *right)
 }
 
 // The shortest of several runs, after one that builds and is looked at; infinite where that went wrong.
-static enum clrnn_status measure(struct tuning *t, struct subject *s, struct clrnn_launches *launches, double best,
-                                 double *ms)
+static enum clrnn_status measure(struct tuning *t, struct subject *s, struct clrnn_launches *launches,
+                                 double best, double *ms)
 {
     bool right = true;
     double spent = 0, one;
@@ -171,8 +172,8 @@ static void no_message(void *user, enum clrnn_log_level level, const char *line)
 }
 
 // One that fails is no error of the run.
-static double try_alternative(struct tuning *t, struct subject *s, const struct clrnn_choice *c, unsigned option,
-                              double best)
+static double try_alternative(struct tuning *t, struct subject *s, const struct clrnn_choice *c,
+                              unsigned option, double best)
 {
     const struct clrnn_log silent = {no_message, NULL, CLRNN_LOG_ERROR};
     const struct clrnn_log *former = clrnn_device_set_log(t->device, &silent);
@@ -210,7 +211,8 @@ static bool differ_in_multiplies(struct tuning *t, const struct subject *s, cons
     for (unsigned i = 0; i < c->count; i++) {
         struct clrnn_launches *launches = NULL;
 
-        if (clrnn_device_force(t->device, c->key, c->option[i]) == CLRNN_OK && launch(t, s, &launches) == CLRNN_OK) {
+        if (clrnn_device_force(t->device, c->key, c->option[i]) == CLRNN_OK &&
+            launch(t, s, &launches) == CLRNN_OK) {
             const size_t count = count_multiplies(launches);
 
             least = MIN2(least, count);
@@ -233,8 +235,8 @@ static unsigned best_of(const struct clrnn_choice *c, const struct clrnn_choice_
     return best;
 }
 
-// The standard and what seems better, in turn: something else may have held one of them up. Of the standard the
-// fastest counts, of the other the slowest.
+// The standard and what seems better, in turn: something else may have held one of them up. Of the standard
+// the fastest counts, of the other the slowest.
 static enum clrnn_status measure_again(struct tuning *t, struct subject *s, const struct clrnn_choice *c,
                                        struct clrnn_choice_ms *ms)
 {
@@ -259,8 +261,9 @@ static enum clrnn_status measure_again(struct tuning *t, struct subject *s, cons
 
 // The standard first, against which the others are held. One that may take the driver down with it stands in
 // the file as failing while it is tried, and is then not tried again.
-static enum clrnn_status measure_choice(struct tuning *t, const struct subject *where, const struct clrnn_choice *c,
-                                        bool multiplies, struct clrnn_choice_ms *ms)
+static enum clrnn_status measure_choice(struct tuning *t, const struct subject *where,
+                                        const struct clrnn_choice *c, bool multiplies,
+                                        struct clrnn_choice_ms *ms)
 {
     struct subject s = *where;
     struct clrnn_launches *launches = NULL;
@@ -338,8 +341,8 @@ static enum clrnn_status settle(struct tuning *t, const struct subject *s, const
         TRY(measure_choice(t, s, c, multiplies, &ms));
     }
     use = best_of(c, &ms);
-    clrnn_log(t->log, CLRNN_LOG_INFO, "%s: standard %s %.3g ms, best %s %.3g ms", c->key, c->option[c->standard],
-              ms.ms[c->standard], c->option[use], ms.ms[use]);
+    clrnn_log(t->log, CLRNN_LOG_INFO, "%s: standard %s %.3g ms, best %s %.3g ms", c->key,
+              c->option[c->standard], ms.ms[c->standard], c->option[use], ms.ms[use]);
     TRY(clrnn_device_force(t->device, c->key, c->option[use]));
     return remember(t, c, use, &ms);
 }
@@ -391,8 +394,12 @@ enum clrnn_status clrnn_tune_choices(struct clrnn_device *device, const struct c
                                      struct clrnn_tuned_list *list)
 {
     const struct clrnn_log *log = clrnn_device_log(device);
-    const struct clrnn_feed_params feeding = {.batch_size = config->train.batch_size, .seed = config->train.seed};
-    struct tuning t = {.device = device, .log = log, .stop = params->stop, .list = list,
+    const struct clrnn_feed_params feeding = {.batch_size = config->train.batch_size,
+                                              .seed = config->train.seed};
+    struct tuning t = {.device = device,
+                       .log = log,
+                       .stop = params->stop,
+                       .list = list,
                        .end = clrnn_clock() + params->seconds};
     struct clrnn_dataset *dataset = NULL;
     struct clrnn_model *model = NULL;
@@ -401,7 +408,8 @@ enum clrnn_status clrnn_tune_choices(struct clrnn_device *device, const struct c
     enum clrnn_status st;
 
     TRY(clrnn_choice_file_open(device, &t.file));
-    st = clrnn_dataset_open(log, config, &config->data.train, config->folder, "train", CLRNN_CHECK_ALL, &dataset);
+    st = clrnn_dataset_open(log, config, &config->data.train, config->folder, "train", CLRNN_CHECK_ALL,
+                            &dataset);
     if (st != CLRNN_OK)
         goto end;
     info = clrnn_dataset_info(dataset);

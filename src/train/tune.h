@@ -26,13 +26,13 @@ struct clrnn_tune_choices_params {
 };
 
 /**
- * Goes through the ops of one batch of the config's training data, as training and as inference, and times each with
- * every alternative of the choices that its launches ask for. What is fastest, gives what the standard gives and beats
- * it by more than such times vary is written to the device's file; what earlier calls measured is taken
- * from there. The device must have been opened with what is remembered in use.
+ * Goes through the ops of one batch of the config's training data, as training and as inference, and times
+ * each with every alternative of the choices that its launches ask for. What is fastest, gives what the
+ * standard gives and beats it by more than such times vary is written to the device's file; what earlier
+ * calls measured is taken from there. The device must have been opened with what is remembered in use.
  *
- * Owner   list->tuned is the caller's to free(); the list must be empty or an earlier call's, to which this adds.
- * Errors  as clrnn_train; CLRNN_ERR_DISK: the file.
+ * Owner   list->tuned is the caller's to free(); the list must be empty or an earlier call's, to which this
+ * adds. Errors  as clrnn_train; CLRNN_ERR_DISK: the file.
  */
 enum clrnn_status clrnn_tune_choices(struct clrnn_device *device, const struct clrnn_config *config,
                                      const struct clrnn_tune_choices_params *params,

@@ -17,7 +17,7 @@
 #include "base/array.h"
 #include "base/file.h"
 
-static char *folder; // of the running test
+static char *folder;    // of the running test
 static char error[512]; // what was logged last
 
 static void keep(void *user, enum clrnn_log_level level, const char *line)

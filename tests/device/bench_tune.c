@@ -24,9 +24,8 @@ int main(int argc, char **argv)
     const struct clrnn_log log = {print_line, NULL, CLRNN_LOG_INFO};
     const struct clrnn_device_params params = {
         .select = getenv("CLRNN_DEVICE") ? NULL : "cpu", .log = &log, .gemm = "clblast", .no_tune = true};
-    const struct clrnn_tune_params tune = {.seconds = 600,
-                                           .most_settings = argc > 1 ? (size_t)atoi(argv[1]) : 2,
-                                           .restart = true};
+    const struct clrnn_tune_params tune = {
+        .seconds = 600, .most_settings = argc > 1 ? (size_t)atoi(argv[1]) : 2, .restart = true};
     struct clrnn_tune_shape shape = {.M = 64, .N = 128, .K = 2474, .transpose_b = true, .count = 1};
     const double flops = 2.0 * shape.M * shape.N * shape.K;
     char folder[] = "/tmp/clrnn-bench-XXXXXX", *path;
@@ -38,10 +37,11 @@ int main(int argc, char **argv)
     setenv("XDG_CACHE_HOME", folder, 1); // the user's own tuning is not touched
     st = clrnn_tune_run(device, &tune, &shape, 1);
     if (st == CLRNN_OK)
-        printf("64x128x2474: CLBlast untuned %.3f ms (%.1f GFLOP/s), tuned %.3f ms (%.1f GFLOP/s), ours %.3f ms: "
-               "tuning makes CLBlast %.1f times faster\n",
-               shape.default_ms, 1e-6 * flops / shape.default_ms, shape.clblast_ms, 1e-6 * flops / shape.clblast_ms,
-               shape.own_ms, shape.default_ms / shape.clblast_ms);
+        printf(
+            "64x128x2474: CLBlast untuned %.3f ms (%.1f GFLOP/s), tuned %.3f ms (%.1f GFLOP/s), ours %.3f ms: "
+            "tuning makes CLBlast %.1f times faster\n",
+            shape.default_ms, 1e-6 * flops / shape.default_ms, shape.clblast_ms,
+            1e-6 * flops / shape.clblast_ms, shape.own_ms, shape.default_ms / shape.clblast_ms);
     path = clrnn_tune_path(clrnn_device_info(device));
     if (path)
         unlink(path);

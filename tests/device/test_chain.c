@@ -42,8 +42,8 @@ static bool chains(const struct test_launches *f)
     return clrnn_device_is_cpu(f->d) && clrnn_device_cpu_form(f->d) && isinf(clrnn_device_loop_rounds(f->d));
 }
 
-static enum clrnn_status note(struct test_launches *f, struct clrnn_buffer *cursor, struct clrnn_buffer *order,
-                              int mark)
+static enum clrnn_status note(struct test_launches *f, struct clrnn_buffer *cursor,
+                              struct clrnn_buffer *order, int mark)
 {
     return clrnn_launch_kernel(f->l, "probe", "note", NO_DEFINES, RANGE1(1), FREE,
                                ARGS(BUF(cursor), BUF(order), INT(mark)));
@@ -101,9 +101,9 @@ static void test_arguments(void **state)
     assert_int_equal(clrnn_launch_kernel(f->l, "probe", "constants", DEFINES({"FIRST", 11}, {"SECOND", 12}),
                                          RANGE1(1), FREE, ARGS(BUF(first))),
                      CLRNN_OK);
-    assert_int_equal(clrnn_launch_kernel(f->l, "probe", "constants", NO_DEFINES, RANGE1(1), FREE,
-                                         ARGS(BUF(second))),
-                     CLRNN_OK);
+    assert_int_equal(
+        clrnn_launch_kernel(f->l, "probe", "constants", NO_DEFINES, RANGE1(1), FREE, ARGS(BUF(second))),
+        CLRNN_OK);
     assert_int_equal(clrnn_launches_chain(f->l), CLRNN_OK);
     for (int i = 0; i < 50; i++)
         assert_int_equal(clrnn_launches_replay(f->l), CLRNN_OK);
@@ -125,7 +125,8 @@ static void test_arguments(void **state)
     clrnn_buffer_destroy(&second);
 }
 
-/** Items of a stage see all of the stage before, whoever made it: sums that grow by neighbours, many times over. */
+/** Items of a stage see all of the stage before, whoever made it: sums that grow by neighbours, many times
+ * over. */
 static void test_stages_wait(void **state)
 {
     enum { COUNT = 4096, STAGES = 40 };
@@ -197,7 +198,8 @@ static void test_trial(void **state)
 {
     enum { MOST = 400 };
     struct test_launches *f = test_launches_need(state);
-    struct clrnn_buffer *cursor = test_buffer(f, CLRNN_U32, 1), *order = test_buffer(f, CLRNN_I32, 2 * MOST + 2);
+    struct clrnn_buffer *cursor = test_buffer(f, CLRNN_U32, 1),
+                        *order = test_buffer(f, CLRNN_I32, 2 * MOST + 2);
     int32_t got[2 * MOST], used;
     int runs = 0;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Choices between launches: asked with a class only, answered from the file or by force, written and read again;
-// work-group sizes as the device layer's own choice.
+// Choices between launches: asked with a class only, answered from the file or by force, written and read
+// again; work-group sizes as the device layer's own choice.
 #include <math.h>
 #include <unistd.h>
 
@@ -253,7 +253,8 @@ static void test_groups(void **state)
     assert_false(clrnn_device_cpu_form(device));
     assert_int_equal(clrnn_buffer_create(device, CLRNN_REAL, 3000, "numbers", &b), CLRNN_OK);
     for (int pass = 0; pass < 3; pass++) {
-        static const char *const items[] = {NULL, "128", "16"}, *const local[] = {"local 64", "local 128", "local 16"};
+        static const char *const items[] = {NULL, "128", "16"}, *const local[] = {"local 64", "local 128",
+                                                                                  "local 16"};
         const struct clrnn_choice *c;
         struct clrnn_launches *l;
         float got[3000];
@@ -264,10 +265,11 @@ static void test_groups(void **state)
         for (size_t i = 0; i < 3000; i++)
             got[i] = (float)i;
         assert_int_equal(clrnn_buffer_write_f32(b, 0, 3000, got), CLRNN_OK);
-        assert_int_equal(clrnn_launch_kernel(l, "scale", "scale_matrix", NO_DEFINES, RANGE2(1000, 3),
-                                             (struct clrnn_cost){0, 0},
-                                             ARGS(BUF(b), UINT(0), UINT(1000), UINT(3), UINT(1000), REAL(0.5))),
-                         CLRNN_OK);
+        assert_int_equal(
+            clrnn_launch_kernel(l, "scale", "scale_matrix", NO_DEFINES, RANGE2(1000, 3),
+                                (struct clrnn_cost){0, 0},
+                                ARGS(BUF(b), UINT(0), UINT(1000), UINT(3), UINT(1000), REAL(0.5))),
+            CLRNN_OK);
         c = clrnn_launches_choice(l, 0);
         assert_non_null(c);
         assert_non_null(strstr(c->key, "op T4 scale_matrix group"));

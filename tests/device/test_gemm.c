@@ -122,7 +122,8 @@ static struct clrnn_buffer *upload_apart(struct clrnn_device *device, const stru
 enum apart { TOGETHER, A_APART, B_APART };
 
 // Whether a multiply was finished, too. Runs it twice and checks every number of C and around it.
-static bool check(struct clrnn_device *device, struct clrnn_gemm g, enum apart apart, size_t gap, uint64_t seed)
+static bool check(struct clrnn_device *device, struct clrnn_gemm g, enum apart apart, size_t gap,
+                  uint64_t seed)
 {
     struct clrnn_random r = {.seed = seed};
     struct stored a = make(&r, g.transpose_a ? g.K : g.M, g.transpose_a ? g.M : g.K, g.a_offset, gap, NAN);
@@ -137,8 +138,9 @@ static bool check(struct clrnn_device *device, struct clrnn_gemm g, enum apart a
 
     assert_non_null(got);
     assert_non_null(again);
-    snprintf(shape, sizeof(shape), "%ux%ux%u %c%c apart %d alpha %g beta %g offsets %zu %zu %zu gap %zu seed %llu",
-             g.M, g.N, g.K, "NT"[g.transpose_a], "NT"[g.transpose_b], (int)apart, (double)g.alpha, (double)g.beta,
+    snprintf(shape, sizeof(shape),
+             "%ux%ux%u %c%c apart %d alpha %g beta %g offsets %zu %zu %zu gap %zu seed %llu", g.M, g.N, g.K,
+             "NT"[g.transpose_a], "NT"[g.transpose_b], (int)apart, (double)g.alpha, (double)g.beta,
              g.a_offset, g.b_offset, g.c_offset, gap, (unsigned long long)seed);
     g.a_ld = (uint32_t)a.ld;
     g.b_ld = (uint32_t)b.ld;
@@ -259,8 +261,8 @@ static void test_shapes_of_training(void **state)
         {1, 1, 20000, false, true},  {40, 60, 1100, true, true},   {64, 64, 1700, true, false},
         {300, 2, 70, false, true},   {2, 300, 70, true, false},    {300, 2, 70, false, false},
         {300, 3, 70, true, true},    {130, 70, 600, true, false},  {200, 520, 300, false, false},
-        {400, 1, 1, false, false},   {3, 1100, 3000, true, false},
-        {900, 70, 600, false, true}, {70, 900, 270, false, true},
+        {400, 1, 1, false, false},   {3, 1100, 3000, true, false}, {900, 70, 600, false, true},
+        {70, 900, 270, false, true},
     };
     struct clrnn_device *device = need_device(state);
     const size_t count = is_slow(device) ? 5 : sizeof(shapes) / sizeof(shapes[0]);
@@ -281,7 +283,8 @@ static void test_shapes_of_training(void **state)
 }
 
 // Two multiplies side by side give what each gives alone, whatever they have in common.
-static void check_twins(struct clrnn_device *device, struct clrnn_gemm g, bool same_a, bool same_b, uint64_t seed)
+static void check_twins(struct clrnn_device *device, struct clrnn_gemm g, bool same_a, bool same_b,
+                        uint64_t seed)
 {
     const size_t a_count = (size_t)g.M * g.K, b_count = (size_t)g.K * g.N, c_count = (size_t)g.M * g.N;
     struct clrnn_random r = {.seed = seed};
@@ -319,8 +322,8 @@ static void check_twins(struct clrnn_device *device, struct clrnn_gemm g, bool s
     for (size_t i = 0; i < c.count; i++)
         if (!(fabs((double)got[i] - alone[i]) <= fmin(g.K + 3.0, 40) * 0x1p-23 * (g.K + 2.0)))
             fail_msg("twins %ux%ux%u %c%c same A %d B %d beta %g: C[%zu] is %.9g, alone %.9g", g.M, g.N, g.K,
-                     "NT"[g.transpose_a], "NT"[g.transpose_b], same_a, same_b, (double)g.beta, i, (double)got[i],
-                     (double)alone[i]);
+                     "NT"[g.transpose_a], "NT"[g.transpose_b], same_a, same_b, (double)g.beta, i,
+                     (double)got[i], (double)alone[i]);
     clrnn_buffer_destroy(&g.a);
     clrnn_buffer_destroy(&g.b);
     clrnn_buffer_destroy(&g.c);
@@ -333,9 +336,8 @@ static void check_twins(struct clrnn_device *device, struct clrnn_gemm g, bool s
 
 static void test_twins(void **state)
 {
-    static const uint32_t shapes[][3] = {{7, 9, 5},      {64, 64, 130}, {64, 70, 600},
-                                         {64, 500, 64},  {1, 3, 40},    {29, 64, 1300},
-                                         {300, 40, 300}, {64, 64, 2474}};
+    static const uint32_t shapes[][3] = {{7, 9, 5},  {64, 64, 130},  {64, 70, 600},  {64, 500, 64},
+                                         {1, 3, 40}, {29, 64, 1300}, {300, 40, 300}, {64, 64, 2474}};
     struct clrnn_device *device = need_device(state);
     const size_t count = is_slow(device) ? 2 : sizeof(shapes) / sizeof(shapes[0]);
 
@@ -356,7 +358,10 @@ static void test_twins(void **state)
 // A function and addends at the end, where K is shared out and the shares are summed; either way round.
 static void test_finish(void **state)
 {
-    static const uint32_t shapes[][3] = {{64, 60, 1100}, {33, 70, 1700}, {7, 129, 2474}, {130, 5, 1000},
+    static const uint32_t shapes[][3] = {{64, 60, 1100},
+                                         {33, 70, 1700},
+                                         {7, 129, 2474},
+                                         {130, 5, 1000},
                                          {700, 1, 1100}}; // whose C is the same turned
     struct clrnn_device *device = need_device(state);
     const size_t count = is_slow(device) ? 1 : sizeof(shapes) / sizeof(shapes[0]);
@@ -372,8 +377,7 @@ static void test_finish(void **state)
                                          .alpha = 1,
                                          .finish = kind / 4 == 1 ? CLRNN_FINISH_RELU : CLRNN_FINISH_TANH};
 
-            finished += check(device, g, kind / 4 == 2 ? A_APART : kind / 4 ? B_APART : TOGETHER,
-                              g.N > 1, i);
+            finished += check(device, g, kind / 4 == 2 ? A_APART : kind / 4 ? B_APART : TOGETHER, g.N > 1, i);
         }
     if (!is_slow(device))
         assert_true(finished >= count * 6);
@@ -393,10 +397,8 @@ static void test_nothing_to_sum(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_awkward_sizes),
-        cmocka_unit_test(test_shapes_of_training),
-        cmocka_unit_test(test_twins),
-        cmocka_unit_test(test_finish),
+        cmocka_unit_test(test_awkward_sizes),  cmocka_unit_test(test_shapes_of_training),
+        cmocka_unit_test(test_twins),          cmocka_unit_test(test_finish),
         cmocka_unit_test(test_nothing_to_sum),
     };
 

@@ -431,9 +431,11 @@ static void test_cache(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_flatten),  cmocka_unit_test(test_defines),    cmocka_unit_test(test_broken),
-        cmocka_unit_test(test_warnings), cmocka_unit_test(test_cache_file), cmocka_unit_test(test_cache_foreign),
-        cmocka_unit_test(test_cache_limit), cmocka_unit_test(test_cache_race), cmocka_unit_test(test_cache),
+        cmocka_unit_test(test_flatten),     cmocka_unit_test(test_defines),
+        cmocka_unit_test(test_broken),      cmocka_unit_test(test_warnings),
+        cmocka_unit_test(test_cache_file),  cmocka_unit_test(test_cache_foreign),
+        cmocka_unit_test(test_cache_limit), cmocka_unit_test(test_cache_race),
+        cmocka_unit_test(test_cache),
     };
 
     return cmocka_run_group_tests_name("program", tests, setup_group, teardown_group);

@@ -44,8 +44,12 @@ static void own_cache(bool on)
         unsetenv("XDG_CACHE_HOME");
 }
 
-static const struct clrnn_device_info info = {.name = "a device", .vendor = "v", .version = "OpenCL 1.2",
-                                              .driver = "1.0", .platform_name = "p", .platform_version = "1"};
+static const struct clrnn_device_info info = {.name = "a device",
+                                              .vendor = "v",
+                                              .version = "OpenCL 1.2",
+                                              .driver = "1.0",
+                                              .platform_name = "p",
+                                              .platform_version = "1"};
 
 static void put(const char *text)
 {
@@ -57,9 +61,9 @@ static void put(const char *text)
     free(path);
 }
 
-#define FILE_TEXT                                                                \
-    "{\"version\": 1, \"use\": {}, \"tried\": [], \"shapes\": {"                   \
-    "\"64x128x2474 NT\": {\"use\": \"own\"}, \"60x100x2000 NT\": {\"use\": \"clblast\"}, "  \
+#define FILE_TEXT \
+    "{\"version\": 1, \"use\": {}, \"tried\": [], \"shapes\": {" \
+    "\"64x128x2474 NT\": {\"use\": \"own\"}, \"60x100x2000 NT\": {\"use\": \"clblast\"}, " \
     "\"64x128x2474 NN\": {\"use\": \"clblast\"}, \"odd\": 3, \"1x1x1 NN\": {}}}"
 
 static void test_classes(void **state)
@@ -69,8 +73,8 @@ static void test_classes(void **state)
         bool b;
         int own;
     } cases[] = {
-        {64, 128, 2474, true, 1}, {60, 100, 2000, true, 0}, {63, 127, 3000, true, -2}, {64, 128, 2474, false, 0},
-        {65, 128, 2474, true, -1}, {1, 1, 1, false, -1},
+        {64, 128, 2474, true, 1},  {60, 100, 2000, true, 0},  {63, 127, 3000, true, -2},
+        {64, 128, 2474, false, 0}, {65, 128, 2474, true, -1}, {1, 1, 1, false, -1},
     };
     struct clrnn_tune *tune;
 
@@ -82,7 +86,8 @@ static void test_classes(void **state)
     clrnn_tune_load(&info, &tune);
     assert_non_null(tune);
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-        const struct clrnn_gemm g = {.M = cases[i].M, .N = cases[i].N, .K = cases[i].K, .transpose_b = cases[i].b};
+        const struct clrnn_gemm g = {
+            .M = cases[i].M, .N = cases[i].N, .K = cases[i].K, .transpose_b = cases[i].b};
         const int own = clrnn_tune_prefers_own(tune, &g);
 
         if (cases[i].own == -2) // of a class with two measured shapes: either
@@ -126,7 +131,9 @@ static void test_damage(void **state)
 static void test_search(void **state)
 {
     const struct clrnn_device_params params = {.select = getenv("CLRNN_DEVICE") ? NULL : "cpu",
-                                               .log = &test_print_log, .gemm = "clblast", .no_tune = true};
+                                               .log = &test_print_log,
+                                               .gemm = "clblast",
+                                               .no_tune = true};
     struct clrnn_tune_shape shapes[] = {{.M = 8, .N = 12, .K = 20, .transpose_b = true, .count = 3},
                                         {.M = 5, .N = 7, .K = 9, .transpose_a = true, .count = 1}};
     struct clrnn_tune_params tune = {.seconds = 60, .defaults_only = true};

@@ -2,7 +2,8 @@
 // An OpenCL layer for tests (the ICD loader's OPENCL_LAYERS): counts objects, notes calls, makes one fail.
 //
 //     FAULT_REPORT=FILE    "call N FUNCTION SITE" a line a call (with FAULT_TRACE), "fault N FUNCTION SITE"
-//                          for the one that was made to fail. A site is the chain of callers, innermost first.
+//                          for the one that was made to fail. A site is the chain of callers, innermost
+//                          first.
 //     FAULT_COUNTS=FILE    kept up to date even past a crash: 64-bit pairs of objects created (retained) and
 //                          released: contexts, queues, memory, programs, kernels, events
 //     FAULT=[FUNCTION[@SITE]:]N:WHAT   the N-th call (of FUNCTION, from a site that begins so), from 1: an
@@ -29,7 +30,8 @@
 #include <time.h>
 #include <unistd.h>
 
-CL_API_ENTRY cl_int CL_API_CALL clGetLayerInfo(cl_layer_info name, size_t size, void *value, size_t *size_ret);
+CL_API_ENTRY cl_int CL_API_CALL clGetLayerInfo(cl_layer_info name, size_t size, void *value,
+                                               size_t *size_ret);
 CL_API_ENTRY cl_int CL_API_CALL clInitLayer(cl_uint count, const cl_icd_dispatch *target, cl_uint *count_ret,
                                             const cl_icd_dispatch **layer_ret);
 
@@ -129,41 +131,42 @@ static enum what called(const char *function, cl_int *error)
 
 // ---------------------------------------------------------------- calls that give a status
 
-#define PLAIN(name, parameters, arguments)                                       \
-    static cl_int CL_API_CALL my_##name parameters                               \
-    {                                                                            \
-        cl_int error;                                                            \
-                                                                                 \
+#define PLAIN(name, parameters, arguments) \
+    static cl_int CL_API_CALL my_##name parameters \
+    { \
+        cl_int error; \
+\
         return called(#name, &error) == FAIL ? error : layer.next->name arguments; \
     }
 
 PLAIN(clGetPlatformIDs, (cl_uint n, cl_platform_id *p, cl_uint *r), (n, p, r))
-PLAIN(clGetDeviceIDs, (cl_platform_id p, cl_device_type t, cl_uint n, cl_device_id *d, cl_uint *r), (p, t, n, d, r))
+PLAIN(clGetDeviceIDs, (cl_platform_id p, cl_device_type t, cl_uint n, cl_device_id *d, cl_uint *r),
+      (p, t, n, d, r))
 PLAIN(clBuildProgram,
-      (cl_program p, cl_uint n, const cl_device_id *d, const char *o, void(CL_CALLBACK *f)(cl_program, void *),
-       void *u),
+      (cl_program p, cl_uint n, const cl_device_id *d, const char *o,
+       void(CL_CALLBACK *f)(cl_program, void *), void *u),
       (p, n, d, o, f, u))
 PLAIN(clSetKernelArg, (cl_kernel k, cl_uint i, size_t n, const void *v), (k, i, n, v))
 PLAIN(clFlush, (cl_command_queue q), (q))
 
 // Half of what was asked for: the size says so, and the rest of the value is as it was.
-#define INFO(name, handle)                                                       \
+#define INFO(name, handle) \
     static cl_int CL_API_CALL my_##name(handle h, cl_uint i, size_t n, void *v, size_t *r) \
-    {                                                                            \
-        cl_int error;                                                            \
-        const enum what what = called(#name, &error);                            \
-        size_t whole = 0;                                                        \
-                                                                                 \
-        if (what == FAIL)                                                        \
-            return error;                                                        \
-        if (what == NOTHING)                                                     \
-            return layer.next->name(h, i, n, v, r);                              \
-        error = layer.next->name(h, i, 0, NULL, &whole);                         \
-        if (v)                                                                   \
-            memset(v, 0, n);                                                     \
-        if (r)                                                                   \
-            *r = whole / 2;                                                      \
-        return error;                                                            \
+    { \
+        cl_int error; \
+        const enum what what = called(#name, &error); \
+        size_t whole = 0; \
+\
+        if (what == FAIL) \
+            return error; \
+        if (what == NOTHING) \
+            return layer.next->name(h, i, n, v, r); \
+        error = layer.next->name(h, i, 0, NULL, &whole); \
+        if (v) \
+            memset(v, 0, n); \
+        if (r) \
+            *r = whole / 2; \
+        return error; \
     }
 
 INFO(clGetPlatformInfo, cl_platform_id)
@@ -180,25 +183,26 @@ PLAIN(clGetProgramBuildInfo, (cl_program p, cl_device_id d, cl_uint i, size_t n,
       (p, d, i, n, v, r))
 PLAIN(clGetKernelWorkGroupInfo, (cl_kernel k, cl_device_id d, cl_uint i, size_t n, void *v, size_t *r),
       (k, d, i, n, v, r))
-PLAIN(clGetKernelArgInfo, (cl_kernel k, cl_uint a, cl_uint i, size_t n, void *v, size_t *r), (k, a, i, n, v, r))
+PLAIN(clGetKernelArgInfo, (cl_kernel k, cl_uint a, cl_uint i, size_t n, void *v, size_t *r),
+      (k, a, i, n, v, r))
 
 // ---------------------------------------------------------------- calls that make, hold or drop objects
 
-#define CREATE(name, type, object, parameters, arguments)                        \
-    static type CL_API_CALL my_##name parameters                                 \
-    {                                                                            \
-        cl_int error;                                                            \
-        type made;                                                               \
-                                                                                 \
-        if (called(#name, &error) == FAIL) {                                     \
-            if (e)                                                               \
-                *e = error;                                                      \
-            return NULL;                                                         \
-        }                                                                        \
-        made = layer.next->name arguments;                                       \
-        if (made)                                                                \
-            count(object, false);                                                \
-        return made;                                                             \
+#define CREATE(name, type, object, parameters, arguments) \
+    static type CL_API_CALL my_##name parameters \
+    { \
+        cl_int error; \
+        type made; \
+\
+        if (called(#name, &error) == FAIL) { \
+            if (e) \
+                *e = error; \
+            return NULL; \
+        } \
+        made = layer.next->name arguments; \
+        if (made) \
+            count(object, false); \
+        return made; \
     }
 
 CREATE(clCreateContext, cl_context, CONTEXT,
@@ -207,35 +211,37 @@ CREATE(clCreateContext, cl_context, CONTEXT,
        (p, n, d, f, u, e))
 CREATE(clCreateCommandQueue, cl_command_queue, QUEUE,
        (cl_context c, cl_device_id d, cl_command_queue_properties p, cl_int *e), (c, d, p, e))
-CREATE(clCreateBuffer, cl_mem, MEMORY, (cl_context c, cl_mem_flags f, size_t n, void *h, cl_int *e), (c, f, n, h, e))
+CREATE(clCreateBuffer, cl_mem, MEMORY, (cl_context c, cl_mem_flags f, size_t n, void *h, cl_int *e),
+       (c, f, n, h, e))
 CREATE(clCreateSubBuffer, cl_mem, MEMORY,
        (cl_mem m, cl_mem_flags f, cl_buffer_create_type t, const void *i, cl_int *e), (m, f, t, i, e))
 CREATE(clCreateProgramWithSource, cl_program, PROGRAM,
        (cl_context c, cl_uint n, const char **s, const size_t *l, cl_int *e), (c, n, s, l, e))
 CREATE(clCreateProgramWithBinary, cl_program, PROGRAM,
-       (cl_context c, cl_uint n, const cl_device_id *d, const size_t *l, const unsigned char **b, cl_int *s, cl_int *e),
+       (cl_context c, cl_uint n, const cl_device_id *d, const size_t *l, const unsigned char **b, cl_int *s,
+        cl_int *e),
        (c, n, d, l, b, s, e))
 CREATE(clCreateKernel, cl_kernel, KERNEL, (cl_program p, const char *n, cl_int *e), (p, n, e))
 
 // A release that reports a failure has released all the same.
-#define HOLD(retain, release, type, object)                                      \
-    static cl_int CL_API_CALL my_##retain(type h)                                \
-    {                                                                            \
-        cl_int error;                                                            \
-                                                                                 \
-        if (called(#retain, &error) == FAIL)                                     \
-            return error;                                                        \
-        count(object, false);                                                    \
-        return layer.next->retain(h);                                            \
-    }                                                                            \
-    static cl_int CL_API_CALL my_##release(type h)                               \
-    {                                                                            \
-        cl_int error, done;                                                      \
-        const bool fails = called(#release, &error) == FAIL;                     \
-                                                                                 \
-        count(object, true);                                                     \
-        done = layer.next->release(h);                                           \
-        return fails ? error : done;                                             \
+#define HOLD(retain, release, type, object) \
+    static cl_int CL_API_CALL my_##retain(type h) \
+    { \
+        cl_int error; \
+\
+        if (called(#retain, &error) == FAIL) \
+            return error; \
+        count(object, false); \
+        return layer.next->retain(h); \
+    } \
+    static cl_int CL_API_CALL my_##release(type h) \
+    { \
+        cl_int error, done; \
+        const bool fails = called(#release, &error) == FAIL; \
+\
+        count(object, true); \
+        done = layer.next->release(h); \
+        return fails ? error : done; \
     }
 
 HOLD(clRetainContext, clReleaseContext, cl_context, CONTEXT)
@@ -272,17 +278,17 @@ static cl_int queued(cl_int error, cl_event *event)
     return error;
 }
 
-#define ENQUEUE(name, parameters, arguments)                                     \
-    static cl_int CL_API_CALL my_##name parameters                               \
-    {                                                                            \
-        cl_int error;                                                            \
-                                                                                 \
+#define ENQUEUE(name, parameters, arguments) \
+    static cl_int CL_API_CALL my_##name parameters \
+    { \
+        cl_int error; \
+\
         return called(#name, &error) == FAIL ? error : queued(layer.next->name arguments, ev); \
     }
 #define EVENTS cl_uint nw, const cl_event *w, cl_event *ev
 
-static cl_int CL_API_CALL my_clEnqueueReadBuffer(cl_command_queue q, cl_mem m, cl_bool b, size_t o, size_t n, void *to,
-                                                 EVENTS)
+static cl_int CL_API_CALL my_clEnqueueReadBuffer(cl_command_queue q, cl_mem m, cl_bool b, size_t o, size_t n,
+                                                 void *to, EVENTS)
 {
     cl_int error;
     const enum what what = called("clEnqueueReadBuffer", &error);
@@ -294,7 +300,8 @@ static cl_int CL_API_CALL my_clEnqueueReadBuffer(cl_command_queue q, cl_mem m, c
     return queued(layer.next->clEnqueueReadBuffer(q, m, b, o, n, to, nw, w, ev), ev);
 }
 
-ENQUEUE(clEnqueueWriteBuffer, (cl_command_queue q, cl_mem m, cl_bool b, size_t o, size_t n, const void *from, EVENTS),
+ENQUEUE(clEnqueueWriteBuffer,
+        (cl_command_queue q, cl_mem m, cl_bool b, size_t o, size_t n, const void *from, EVENTS),
         (q, m, b, o, n, from, nw, w, ev))
 ENQUEUE(clEnqueueCopyBuffer, (cl_command_queue q, cl_mem s, cl_mem d, size_t so, size_t to, size_t n, EVENTS),
         (q, s, d, so, to, n, nw, w, ev))
@@ -303,7 +310,8 @@ ENQUEUE(clEnqueueFillBuffer,
         (q, m, p, pn, o, n, nw, w, ev))
 ENQUEUE(clEnqueueMarkerWithWaitList, (cl_command_queue q, EVENTS), (q, nw, w, ev))
 ENQUEUE(clEnqueueNDRangeKernel,
-        (cl_command_queue q, cl_kernel k, cl_uint d, const size_t *o, const size_t *g, const size_t *l, EVENTS),
+        (cl_command_queue q, cl_kernel k, cl_uint d, const size_t *o, const size_t *g, const size_t *l,
+         EVENTS),
         (q, k, d, o, g, l, nw, w, ev))
 
 // ---------------------------------------------------------------- the layer itself
@@ -317,7 +325,8 @@ static void read_fault(const char *text)
 
         snprintf(layer.function, sizeof(layer.function), "%.*s", (int)function, text);
         if (function < length)
-            snprintf(layer.site, sizeof(layer.site), "%.*s", (int)(length - function - 1), text + function + 1);
+            snprintf(layer.site, sizeof(layer.site), "%.*s", (int)(length - function - 1),
+                     text + function + 1);
         text += length + (text[length] == ':');
     }
     layer.fault_at = strtoul(text, &end, 10);
@@ -374,6 +383,7 @@ CL_API_ENTRY cl_int CL_API_CALL clInitLayer(cl_uint count_, const cl_icd_dispatc
     read_settings();
     layer.next = target;
     memcpy(&layer.table, target, (count_ < known ? count_ : known) * sizeof(void *));
+// clang-format off
 #define X(name) layer.table.name = my_##name;
     X(clGetPlatformIDs) X(clGetDeviceIDs) X(clBuildProgram) X(clSetKernelArg) X(clFlush) X(clGetPlatformInfo)
     X(clGetDeviceInfo) X(clGetContextInfo) X(clGetCommandQueueInfo) X(clGetMemObjectInfo) X(clGetProgramInfo)
@@ -386,7 +396,8 @@ CL_API_ENTRY cl_int CL_API_CALL clInitLayer(cl_uint count_, const cl_icd_dispatc
     X(clEnqueueCopyBuffer) X(clEnqueueFillBuffer) X(clEnqueueNDRangeKernel)
     X(clEnqueueMarkerWithWaitList)
 #undef X
-    *count_ret = (cl_uint)known;
+                                                    // clang-format on
+                                                    *count_ret = (cl_uint)known;
     *layer_ret = &layer.table;
     return CL_SUCCESS;
 }

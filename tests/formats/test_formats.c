@@ -70,9 +70,15 @@ static void npy_versions_and_dtypes(void **state)
         const char *descr;
         size_t bytes;
         int64_t second; // the second element of bytes 0, 1, 2, ...
-    } cases[] = {{"|u1", 1, 1},          {"|i1", 1, 1},       {"<u2", 2, 0x0302},     {"<i2", 2, 0x0302},
-                 {"<i4", 4, 0x07060504}, {"<u4", 4, 0x07060504}, {"|b1", 1, 1},
-                 {"<i8", 8, 0x0f0e0d0c0b0a0908}, {"<u8", 8, 0x0f0e0d0c0b0a0908}};
+    } cases[] = {{"|u1", 1, 1},
+                 {"|i1", 1, 1},
+                 {"<u2", 2, 0x0302},
+                 {"<i2", 2, 0x0302},
+                 {"<i4", 4, 0x07060504},
+                 {"<u4", 4, 0x07060504},
+                 {"|b1", 1, 1},
+                 {"<i8", 8, 0x0f0e0d0c0b0a0908},
+                 {"<u8", 8, 0x0f0e0d0c0b0a0908}};
 
     (void)state;
     for (int major = 1; major <= 3; major++)
@@ -326,7 +332,8 @@ static void safetensors_refuses(void **state)
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", "the file holds 12", 12},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}", "leave a hole", 8},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},"
-         "\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}", "overlap", 8},
+         "\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}",
+         "overlap", 8},
         {"{\"a\":{\"dtype\":\"Q4\",\"shape\":[1],\"data_offsets\":[0,4]}}", "dtype Q4", 4},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[-1],\"data_offsets\":[0,4]}}", "no size", 4},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[4294967296,4294967296,4294967296],\"data_offsets\":[0,4]}}",
@@ -372,11 +379,16 @@ static int remove_folder(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(npy_versions_and_dtypes), cmocka_unit_test(npy_fortran_order),
-        cmocka_unit_test(npy_half_precision),      cmocka_unit_test(npy_write_reads_back),
-        cmocka_unit_test(npy_refuses),             cmocka_unit_test(npy_survives_damage),
-        cmocka_unit_test(csv_reads_numbers),       cmocka_unit_test(csv_refuses),
-        cmocka_unit_test(safetensors_write_reads_back), cmocka_unit_test(safetensors_refuses),
+        cmocka_unit_test(npy_versions_and_dtypes),
+        cmocka_unit_test(npy_fortran_order),
+        cmocka_unit_test(npy_half_precision),
+        cmocka_unit_test(npy_write_reads_back),
+        cmocka_unit_test(npy_refuses),
+        cmocka_unit_test(npy_survives_damage),
+        cmocka_unit_test(csv_reads_numbers),
+        cmocka_unit_test(csv_refuses),
+        cmocka_unit_test(safetensors_write_reads_back),
+        cmocka_unit_test(safetensors_refuses),
     };
 
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

@@ -54,12 +54,12 @@ void fixture_path(char *path, size_t size, const char *name);
 
 /** Leaves the test, visibly, where the environment has no OpenCL device (cmocka's skip() prints "not ok",
  *  which meson takes for a failure). */
-#define NEED_OPENCL(f)                                                           \
-    do {                                                                         \
-        if (!fixture_open(&(f), NULL)) {                                         \
-            print_message("# skipped: %s\n", (f).error);                         \
-            return;                                                              \
-        }                                                                        \
+#define NEED_OPENCL(f) \
+    do { \
+        if (!fixture_open(&(f), NULL)) { \
+            print_message("# skipped: %s\n", (f).error); \
+            return; \
+        } \
     } while (0)
 
 #endif

@@ -233,9 +233,8 @@ static void test_first_trained(void **state)
                "- linear: {name: b, out_features: 2}\n",
                TRAIN, (struct clrnn_data_shape){5, false, 2}, 4, 2, false);
     assert_int_equal(scene_plan(&s, CLRNN_MODE_TRAIN, 4, 2), CLRNN_OK);
-    check_ops(&s,
-              "data feed, 0 pointwise_fwd, 1 batchnorm_fwd, a linear_fwd, 3 pointwise_fwd, b linear_fwd, "
-              "loss loss, b linear_bwd, 3 pointwise_bwd, a linear_bwd, optimizer optim");
+    check_ops(&s, "data feed, 0 pointwise_fwd, 1 batchnorm_fwd, a linear_fwd, 3 pointwise_fwd, b linear_fwd, "
+                  "loss loss, b linear_bwd, 3 pointwise_bwd, a linear_bwd, optimizer optim");
     assert_int_equal(op_at(&s, "a", CLRNN_OP_LINEAR_BWD)->out[LINEAR_DX], CLRNN_NONE);
     assert_true(op_at(&s, "b", CLRNN_OP_LINEAR_BWD)->out[LINEAR_DX] >= 0);
     scene_close(&s);

@@ -391,7 +391,8 @@ static void losses_of_turned(struct fixture *f, const char *layers, uint32_t C, 
     free(index);
 }
 
-// A batch of single steps that is not copied out of the data set, in small layers and in one too large for them.
+// A batch of single steps that is not copied out of the data set, in small layers and in one too large for
+// them.
 static void test_batch_without_copy(void **state)
 {
     static const struct {
@@ -424,14 +425,10 @@ static void test_batch_without_copy(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_batch_without_copy),
-        cmocka_unit_test(test_learns_ref),
-        cmocka_unit_test(test_learns_device),
-        cmocka_unit_test(test_gradient_leaves_no_trace),
-        cmocka_unit_test(test_output_order),
-        cmocka_unit_test(test_seed_against_ref),
-        cmocka_unit_test(test_others_against_ref),
-        cmocka_unit_test(test_same_bits),
+        cmocka_unit_test(test_batch_without_copy), cmocka_unit_test(test_learns_ref),
+        cmocka_unit_test(test_learns_device),      cmocka_unit_test(test_gradient_leaves_no_trace),
+        cmocka_unit_test(test_output_order),       cmocka_unit_test(test_seed_against_ref),
+        cmocka_unit_test(test_others_against_ref), cmocka_unit_test(test_same_bits),
     };
 
     return cmocka_run_group_tests_name("plan", tests, NULL, NULL);

@@ -113,8 +113,7 @@ static void reals(void **state)
 // Logits of any size: no overflow, and the gradient stays within its bounds.
 static void extremes(void **state)
 {
-    static const float value[] = {0,     88,     -88,  104,   -104,  1e4f,
-                                  -1e4f, 1e-40f, 1e6f, -1e6f, 1e18f, -1e18f};
+    static const float value[] = {0, 88, -88, 104, -104, 1e4f, -1e4f, 1e-40f, 1e6f, -1e6f, 1e18f, -1e18f};
     struct clrnn_check *t = *state;
 
     for (int kind = CLRNN_LOSS_CROSS_ENTROPY; kind <= CLRNN_LOSS_MSE; kind++) {

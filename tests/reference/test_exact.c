@@ -204,7 +204,8 @@ static void test_ties_of_huge_logits(void **state)
     run(&op, (void *[CLRNN_OP_MAX_IN]){x}, (void *[CLRNN_OP_MAX_OUT]){y});
     check_near("softmax", y, share, COUNT, 0);
     op.kind = CLRNN_OP_POINTWISE_BWD;
-    run(&op, (void *[CLRNN_OP_MAX_IN]){[POINTWISE_BWD_Y] = y, [POINTWISE_BWD_DY] = dy}, (void *[CLRNN_OP_MAX_OUT]){dx});
+    run(&op, (void *[CLRNN_OP_MAX_IN]){[POINTWISE_BWD_Y] = y, [POINTWISE_BWD_DY] = dy},
+        (void *[CLRNN_OP_MAX_OUT]){dx});
     check_near("softmax dx", dx, (double[]){0.25, -0.25, 0, -0.25, 0.25, 0, -0.25, 0, 0.25}, COUNT, 0);
 
     op.kind = CLRNN_OP_POINTWISE_FWD;
@@ -216,7 +217,8 @@ static void test_ties_of_huge_logits(void **state)
     op = (struct clrnn_op){.kind = CLRNN_OP_LOSS, .layer = "loss", .T = 1, .N = ROWS, .C = C};
     op.loss.ignore_index = -100;
     op.loss.slots = 1;
-    run(&op, (void *[CLRNN_OP_MAX_IN]){x, NULL, class, NULL, counter}, (void *[CLRNN_OP_MAX_OUT]){dx, record});
+    run(&op, (void *[CLRNN_OP_MAX_IN]){x, NULL, class, NULL, counter},
+        (void *[CLRNN_OP_MAX_OUT]){dx, record});
     check_near("cross entropy", record + RECORD_LOSS, (double[]){3 * half}, 1, 1e-15);
     for (int i = 0; i < COUNT; i++)
         y[i] = (share[i] - (i % C == class[i / C])) / ROWS;
@@ -224,10 +226,11 @@ static void test_ties_of_huge_logits(void **state)
 
     op.loss.label_smoothing = 0.1;
     op.N = 1;
-    run(&op, (void *[CLRNN_OP_MAX_IN]){x, NULL, class, NULL, counter}, (void *[CLRNN_OP_MAX_OUT]){dx, record});
+    run(&op, (void *[CLRNN_OP_MAX_IN]){x, NULL, class, NULL, counter},
+        (void *[CLRNN_OP_MAX_OUT]){dx, record});
     check_near("smoothed", record + RECORD_LOSS, (double[]){3333333333333334.0}, 1, 1e-15);
-    check_near("smoothed dx", dx, (double[]){-0.43333333333333335, 0.4666666666666667, -0.03333333333333333}, C,
-               1e-16);
+    check_near("smoothed dx", dx, (double[]){-0.43333333333333335, 0.4666666666666667, -0.03333333333333333},
+               C, 1e-16);
 }
 
 static void test_batchnorm_one_row(void **state)

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
-// An OpenCL layer (the ICD loader's OPENCL_LAYERS) that lets Oclgrind 21.10's check for uninitialised values see
-// what the host does to memory.
+// An OpenCL layer (the ICD loader's OPENCL_LAYERS) that lets Oclgrind 21.10's check for uninitialised values
+// see what the host does to memory.
 //
-// Oclgrind keeps a shadow of each buffer and makes it anew, as large as what is stored, whenever the host stores:
-// right for a write of the whole buffer only. A write to a part, a copy or a fill (which stores its pattern again
-// and again) leaves a shadow that is too short and holds whatever the heap held, which kernels' stores do not
-// reach: reports without reason, others in every run. A new buffer takes over the shadow of an old one. Here each
-// buffer is written whole once, and everything later is done by kernels, whose work the shadow follows.
+// Oclgrind keeps a shadow of each buffer and makes it anew, as large as what is stored, whenever the host
+// stores: right for a write of the whole buffer only. A write to a part, a copy or a fill (which stores its
+// pattern again and again) leaves a shadow that is too short and holds whatever the heap held, which kernels'
+// stores do not reach: reports without reason, others in every run. A new buffer takes over the shadow of an
+// old one. Here each buffer is written whole once, and everything later is done by kernels, whose work the
+// shadow follows.
 //
 // What was made and not yet written is undefined, and so is again what the host sets to CLRNN_UNWRITTEN
 // (src/device/buffer.h).
@@ -29,13 +30,15 @@
 
 #include "device/buffer.h"
 
-CL_API_ENTRY cl_int CL_API_CALL clGetLayerInfo(cl_layer_info name, size_t size, void *value, size_t *size_ret);
+CL_API_ENTRY cl_int CL_API_CALL clGetLayerInfo(cl_layer_info name, size_t size, void *value,
+                                               size_t *size_ret);
 CL_API_ENTRY cl_int CL_API_CALL clInitLayer(cl_uint count, const cl_icd_dispatch *target, cl_uint *count_ret,
                                             const cl_icd_dispatch **layer_ret);
 
-// Structures are assigned as they lie in arrays of other types, which copies their shadow as it is and reports
-// nothing; of a structure by itself the check wants to see its members defined. What is forgotten keeps
-// CLRNN_UNWRITTEN (U) as its value: the value of a variable is undefined, also where it is taken away from itself.
+// Structures are assigned as they lie in arrays of other types, which copies their shadow as it is and
+// reports nothing; of a structure by itself the check wants to see its members defined. What is forgotten
+// keeps CLRNN_UNWRITTEN (U) as its value: the value of a variable is undefined, also where it is taken away
+// from itself.
 static const char SOURCE[] =
     "typedef struct { uchar byte[256]; } block;\n"
     "typedef struct { uint word; } one;\n"
@@ -99,7 +102,8 @@ static struct addition *addition_create(cl_context context)
 
     need(a ? CL_SUCCESS : CL_OUT_OF_HOST_MEMORY, "calloc");
     a->context = context;
-    need(layer.next->clGetContextInfo(context, CL_CONTEXT_DEVICES, sizeof(device), &device, NULL), "clGetContextInfo");
+    need(layer.next->clGetContextInfo(context, CL_CONTEXT_DEVICES, sizeof(device), &device, NULL),
+         "clGetContextInfo");
     a->queue = layer.next->clCreateCommandQueue(context, device, 0, &error);
     need(error, "clCreateCommandQueue");
     a->program = layer.next->clCreateProgramWithSource(context, 1, &source, NULL, &error);
@@ -144,7 +148,8 @@ static cl_int run(cl_command_queue q, cl_kernel kernel, EVENTS)
     return error;
 }
 
-static cl_int move(cl_command_queue q, cl_mem to, size_t to_first, cl_mem from, size_t from_first, size_t bytes, EVENTS)
+static cl_int move(cl_command_queue q, cl_mem to, size_t to_first, cl_mem from, size_t from_first,
+                   size_t bytes, EVENTS)
 {
     const cl_ulong ulong[] = {to_first, from_first, bytes};
     cl_int error;
@@ -179,15 +184,16 @@ static cl_mem fresh(cl_context context, cl_command_queue q, size_t bytes, const 
     cl_mem mem = layer.next->clCreateBuffer(context, CL_MEM_READ_WRITE, bytes, NULL, &error);
 
     need(error, "clCreateBuffer");
-    need(layer.next->clEnqueueWriteBuffer(q, mem, CL_TRUE, 0, bytes, data, 0, NULL, NULL), "clEnqueueWriteBuffer");
+    need(layer.next->clEnqueueWriteBuffer(q, mem, CL_TRUE, 0, bytes, data, 0, NULL, NULL),
+         "clEnqueueWriteBuffer");
     return mem;
 }
 
 // ---------------------------------------------------------------- the calls that change
 
-static cl_context CL_API_CALL my_clCreateContext(const cl_context_properties *p, cl_uint n, const cl_device_id *d,
-                                                 void(CL_CALLBACK *f)(const char *, const void *, size_t, void *),
-                                                 void *u, cl_int *e)
+static cl_context CL_API_CALL
+my_clCreateContext(const cl_context_properties *p, cl_uint n, const cl_device_id *d,
+                   void(CL_CALLBACK *f)(const char *, const void *, size_t, void *), void *u, cl_int *e)
 {
     char path[4096];
     cl_context context;
@@ -218,7 +224,8 @@ static cl_mem CL_API_CALL my_clCreateBuffer(cl_context c, cl_mem_flags f, size_t
     need(data ? CL_SUCCESS : CL_OUT_OF_HOST_MEMORY, "calloc");
     if (h)
         memcpy(data, h, n);
-    need(layer.next->clEnqueueWriteBuffer(a->queue, mem, CL_TRUE, 0, n, data, 0, NULL, NULL), "clEnqueueWriteBuffer");
+    need(layer.next->clEnqueueWriteBuffer(a->queue, mem, CL_TRUE, 0, n, data, 0, NULL, NULL),
+         "clEnqueueWriteBuffer");
     free(data);
     if (!h) {
         need(forget(a->queue, mem, 0, n), "clEnqueueNDRangeKernel");
@@ -228,7 +235,8 @@ static cl_mem CL_API_CALL my_clCreateBuffer(cl_context c, cl_mem_flags f, size_t
 }
 
 // Forgets where `data`, which went to `first` and on, says so.
-static cl_int forget_unwritten(cl_command_queue q, cl_mem to, size_t first, size_t bytes, const unsigned char *data)
+static cl_int forget_unwritten(cl_command_queue q, cl_mem to, size_t first, size_t bytes,
+                               const unsigned char *data)
 {
     const uint32_t unwritten = CLRNN_UNWRITTEN;
     cl_int error = CL_SUCCESS;
@@ -277,8 +285,8 @@ static cl_int CL_API_CALL my_clEnqueueWriteBuffer(cl_command_queue q, cl_mem m, 
     return error;
 }
 
-static cl_int CL_API_CALL my_clEnqueueFillBuffer(cl_command_queue q, cl_mem m, const void *p, size_t pn, size_t o,
-                                                 size_t n, EVENTS)
+static cl_int CL_API_CALL my_clEnqueueFillBuffer(cl_command_queue q, cl_mem m, const void *p, size_t pn,
+                                                 size_t o, size_t n, EVENTS)
 {
     unsigned char *data = malloc(n);
     cl_int error;
@@ -291,8 +299,8 @@ static cl_int CL_API_CALL my_clEnqueueFillBuffer(cl_command_queue q, cl_mem m, c
     return error;
 }
 
-static cl_int CL_API_CALL my_clEnqueueCopyBuffer(cl_command_queue q, cl_mem s, cl_mem d, size_t so, size_t to, size_t n,
-                                                 EVENTS)
+static cl_int CL_API_CALL my_clEnqueueCopyBuffer(cl_command_queue q, cl_mem s, cl_mem d, size_t so, size_t to,
+                                                 size_t n, EVENTS)
 {
     return move(q, d, to, s, so, n, nw, w, ev);
 }

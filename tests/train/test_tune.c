@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Choices measured in a config's own steps: what is written, what later plans make of it, and that a training comes
-// to the same numbers whichever alternative runs.
+// Choices measured in a config's own steps: what is written, what later plans make of it, and that a training
+// comes to the same numbers whichever alternative runs.
 #include "scratch.h"
 
 #include <jansson.h>
@@ -19,7 +19,8 @@ static const char config[] =
     "train: {loss: cross_entropy, optimizer: {adam: {lr: 0.01}}, epochs: 2, batch_size: 8, seed: 5}\n"
     "data: {train: {x: X_a.npy, y: y_a.npy, lengths: lengths_a.npy}}\n";
 
-// Drivers keep their own caches where they were: ours alone is in the folder, while files of measured choices are read.
+// Drivers keep their own caches where they were: ours alone is in the folder, while files of measured choices
+// are read.
 static void own_cache(const struct scratch *s, bool on)
 {
     static char *kept;
@@ -115,11 +116,11 @@ static bool prefer(const struct scratch *s, const char *option)
     const char *key;
     char *text;
 
-    json_object_foreach(choices, key, entry)
-        if (json_object_get(json_object_get(entry, "ms"), option)) {
-            json_object_set_new(entry, "use", json_string(option));
-            found = true;
-        }
+    json_object_foreach(choices, key, entry) if (json_object_get(json_object_get(entry, "ms"), option))
+    {
+        json_object_set_new(entry, "use", json_string(option));
+        found = true;
+    }
     text = json_dumps(root, JSON_INDENT(1));
     write_text(s, text);
     free(text);
