@@ -5,7 +5,7 @@
 
 #include "base/array.h"
 #include "clrnn/diagnose.h"
-#include "diagnose/linear.h"
+#include "diagnose/doctor/linear.h"
 #include "diagnose/thresholds.h"
 #include "diagnose/trial.h"
 #include "tests/train/scratch.h"

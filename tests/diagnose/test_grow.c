@@ -4,7 +4,7 @@
 #include <math.h>
 
 #include "base/array.h"
-#include "diagnose/grow.h"
+#include "diagnose/grow/grow.h"
 #include "tests/train/scratch.h"
 
 // ---------------------------------------------------------------- the ladder

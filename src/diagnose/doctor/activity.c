@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: MIT
+// What one pass in train mode shows: gradients by layer and by time step, saturated and dead units.
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "diagnose/doctor/run.h"
+
+#define GATE_ROWS 4096u // (step, sample) pairs whose gates are computed again
+#define GATE_END 4.595  // sigmoid(4.595) = 0.99
+#define TANH_END 0.99
+
+void activity_finish(struct activity *a)
+{
+    free(a->time);
+    free(a->layer_norm);
+    *a = (struct activity){0};
+}
+
+// ---------------------------------------------------------------- gradients
+
+static bool weighs(enum clrnn_layer_kind kind)
+{
+    return kind == CLRNN_LAYER_RNN || kind == CLRNN_LAYER_LSTM || kind == CLRNN_LAYER_GRU ||
+           kind == CLRNN_LAYER_LINEAR || kind == CLRNN_LAYER_EMBEDDING;
+}
+
+enum clrnn_status visit_read_grad(struct clrnn_model *model, size_t entry, double **gradient)
+{
+    const struct clrnn_param *p = &model->entry[entry].param;
+    enum clrnn_status st;
+
+    *gradient = malloc(p->count * sizeof(**gradient));
+    if (!*gradient)
+        return clrnn_error_memory(model->log, p->count * sizeof(**gradient), p->name);
+    st = clrnn_model_read_grad(model, entry, *gradient);
+    if (st != CLRNN_OK) {
+        free(*gradient);
+        *gradient = NULL;
+    }
+    return st;
+}
+
+static enum clrnn_status norm_of_layer(struct clrnn_model *m, size_t layer, double *norm)
+{
+    double sum = 0;
+
+    for (size_t i = 0; i < m->entry_count; i++) {
+        const struct clrnn_param *p = &m->entry[i].param;
+        double *g;
+
+        if (m->entry[i].layer != layer || !p->trained)
+            continue;
+        TRY(visit_read_grad(m, i, &g));
+        for (size_t k = 0; k < p->count; k++)
+            sum += g[k] * g[k];
+        free(g);
+    }
+    *norm = sqrt(sum);
+    return CLRNN_OK;
+}
+
+static enum clrnn_status measure_layers(struct clrnn_model *m, struct activity *a)
+{
+    const struct clrnn_config *c = m->config;
+
+    a->first_layer = a->last_layer = SIZE_MAX;
+    a->layer_norm = calloc(c->layer_count, sizeof(*a->layer_norm));
+    if (!a->layer_norm)
+        return clrnn_error_memory(m->log, c->layer_count * sizeof(*a->layer_norm), "gradients by layer");
+    for (size_t i = 0; i < c->layer_count; i++) {
+        TRY(norm_of_layer(m, i, &a->layer_norm[i]));
+        if (!weighs(c->layer[i].kind))
+            continue;
+        if (a->first_layer == SIZE_MAX)
+            a->first_layer = i;
+        a->last_layer = i;
+    }
+    if (a->first_layer == SIZE_MAX)
+        return CLRNN_OK;
+    a->first_norm = a->layer_norm[a->first_layer];
+    a->last_norm = a->layer_norm[a->last_layer];
+    return CLRNN_OK;
+}
+
+// dx [T, N, C] of the first recurrent layer.
+static enum clrnn_status measure_time(const struct probe *p, struct activity *a)
+{
+    const struct clrnn_graph *g = p->plan->graph;
+    const struct clrnn_op *op = NULL;
+    double *dx = NULL;
+    enum clrnn_status st;
+
+    for (size_t i = 0; i < g->op_count; i++) // backward: the last one is the net's first
+        if (g->op[i].kind == CLRNN_OP_RNN_BWD && g->op[i].out[RNN_DX] >= 0)
+            op = &g->op[i];
+    if (!op || op->T < 2)
+        return CLRNN_OK;
+    st = probe_read(p, op->out[RNN_DX], &dx);
+    if (st == CLRNN_OK)
+        a->time = calloc(op->T, sizeof(*a->time));
+    if (st == CLRNN_OK && !a->time)
+        st = clrnn_error_memory(p->model->log, op->T * sizeof(*a->time), "gradients by time");
+    if (st == CLRNN_OK) {
+        const size_t width = (size_t)op->N * op->C;
+
+        a->T = op->T;
+        for (uint32_t t = 0; t < op->T; t++) {
+            for (size_t i = 0; i < width; i++)
+                a->time[t] += dx[t * width + i] * dx[t * width + i];
+            a->time[t] = sqrt(a->time[t]);
+        }
+    }
+    free(dx);
+    return st;
+}
+
+// ---------------------------------------------------------------- units
+
+static bool is_valid(const int32_t *lengths, uint32_t t, uint32_t n)
+{
+    return !lengths || t < (uint32_t)lengths[n];
+}
+
+// Share of values at the ends of tanh or sigmoid; share of columns that a relu never lets through.
+static void count_values(const double *y, uint32_t T, uint32_t N, uint32_t C, const int32_t *lengths,
+                         enum clrnn_function function, struct activity_units *u)
+{
+    double ends = 0, total = 0, never = 0;
+
+    for (uint32_t c = 0; c < C; c++) {
+        bool on = false;
+
+        for (uint32_t t = 0; t < T; t++)
+            for (uint32_t n = 0; n < N; n++) {
+                const double value = y[((size_t)t * N + n) * C + c];
+
+                if (T > 1 && !is_valid(lengths, t, n))
+                    continue;
+                total++;
+                on = on || value > 0;
+                ends += function == CLRNN_TANH ? fabs(value) > TANH_END
+                                               : value < 1 - TANH_END || value > TANH_END;
+            }
+        never += !on;
+    }
+    if (function == CLRNN_RELU)
+        u->dead = never / C;
+    else
+        u->saturated = ends / fmax(total, 1);
+}
+
+struct gate_weights {
+    double *ih, *hh, *bias_ih, *bias_hh; // bias NULL: none
+};
+
+static void free_weights(struct gate_weights *w)
+{
+    free(w->ih);
+    free(w->hh);
+    free(w->bias_ih);
+    free(w->bias_hh);
+}
+
+static enum clrnn_status read_weights(const struct probe *p, const struct clrnn_op *op, uint32_t direction,
+                                      struct gate_weights *w)
+{
+    const int *in = op->in + 4 * direction;
+
+    TRY(probe_read(p, in[RNN_WEIGHT_IH], &w->ih));
+    TRY(probe_read(p, in[RNN_WEIGHT_HH], &w->hh));
+    if (in[RNN_BIAS_IH] < 0)
+        return CLRNN_OK;
+    TRY(probe_read(p, in[RNN_BIAS_IH], &w->bias_ih));
+    return probe_read(p, in[RNN_BIAS_HH], &w->bias_hh);
+}
+
+// Pre-activation of gate row j: what decides whether a sigmoid gate stands at 0 or 1.
+static double gate(const struct clrnn_op *op, const struct gate_weights *w, size_t j, const double *x,
+                   const double *h)
+{
+    const uint32_t H = op->rnn.H;
+    double sum = w->bias_ih ? w->bias_ih[j] + w->bias_hh[j] : 0;
+
+    for (uint32_t c = 0; c < op->C; c++)
+        sum += w->ih[j * op->C + c] * x[c];
+    for (uint32_t k = 0; h && k < H; k++)
+        sum += w->hh[j * H + k] * h[k];
+    return sum;
+}
+
+// The gates of an lstm (i, f, o) or gru (r, z), computed again from the layer's input and output.
+static enum clrnn_status count_gates(const struct probe *p, const struct clrnn_op *op, const double *x,
+                                     const double *y, const int32_t *lengths, struct activity_units *u)
+{
+    const uint32_t H = op->rnn.H, D = op->rnn.D, N = op->N, T = op->T;
+    const uint32_t samples = MAX2(1u, MIN2(N, GATE_ROWS / T)),
+                   gates = op->rnn.cell == CLRNN_CELL_LSTM ? 4 : 2;
+    double ends = 0, total = 0;
+
+    for (uint32_t d = 0; d < D; d++) {
+        struct gate_weights w = {0};
+        enum clrnn_status st = read_weights(p, op, d, &w);
+
+        for (uint32_t n = 0; st == CLRNN_OK && n < samples; n++)
+            for (uint32_t t = 0; t < T; t++) {
+                const bool begins = d ? t + 1 >= T || !is_valid(lengths, t + 1, n) : t == 0;
+                const double *h = begins ? NULL : y + (((size_t)(d ? t + 1 : t - 1) * N + n) * D + d) * H;
+
+                if (!is_valid(lengths, t, n))
+                    continue;
+                for (size_t j = 0; j < (size_t)gates * H; j++) {
+                    if (gates == 4 && j / H == 2)
+                        continue; // g is no gate
+                    ends += fabs(gate(op, &w, j, x + ((size_t)t * N + n) * op->C, h)) > GATE_END;
+                    total++;
+                }
+            }
+        free_weights(&w);
+        TRY(st);
+    }
+    u->saturated = ends / fmax(total, 1);
+    return CLRNN_OK;
+}
+
+static enum clrnn_status measure_op(const struct probe *p, const struct clrnn_op *op, const int32_t *lengths,
+                                    struct activity_units *u)
+{
+    const bool recurrent = op->kind == CLRNN_OP_RNN_FWD;
+    const uint32_t C = recurrent ? op->rnn.H * op->rnn.D : op->C;
+    double *x = NULL, *y = NULL;
+    enum clrnn_status st = probe_read(p, op->out[0], &y);
+
+    *u = (struct activity_units){.saturated = NAN, .dead = NAN};
+    snprintf(u->layer, sizeof(u->layer), "%s", op->layer);
+    if (st == CLRNN_OK && recurrent && op->rnn.cell != CLRNN_CELL_RNN) {
+        st = probe_read(p, op->in[RNN_X], &x);
+        if (st == CLRNN_OK)
+            st = count_gates(p, op, x, y, lengths, u);
+    } else if (st == CLRNN_OK) {
+        count_values(y, op->T, op->N, C, lengths,
+                     !recurrent     ? op->pointwise.function
+                     : op->rnn.relu ? CLRNN_RELU
+                                    : CLRNN_TANH,
+                     u);
+    }
+    free(x);
+    free(y);
+    return st;
+}
+
+static enum clrnn_status measure_units(struct visit *v, struct activity *a, const int32_t *lengths)
+{
+    const struct clrnn_graph *g = v->probe.plan->graph;
+
+    a->unit_count = 0;
+    for (size_t i = 0; i < g->op_count && a->unit_count < ARRAY_SIZE(a->unit); i++) {
+        const struct clrnn_op *op = &g->op[i];
+        const bool pointwise =
+            op->kind == CLRNN_OP_POINTWISE_FWD &&
+            (op->pointwise.function == CLRNN_RELU || op->pointwise.function == CLRNN_TANH ||
+             op->pointwise.function == CLRNN_SIGMOID);
+
+        if (op->kind == CLRNN_OP_RNN_FWD || pointwise)
+            TRY(measure_op(&v->probe, op, lengths, &a->unit[a->unit_count++]));
+    }
+    a->worst_saturated = a->worst_dead = SIZE_MAX;
+    for (size_t i = 0; i < a->unit_count; i++) {
+        if (!isnan(a->unit[i].saturated) &&
+            (a->worst_saturated == SIZE_MAX || a->unit[i].saturated > a->unit[a->worst_saturated].saturated))
+            a->worst_saturated = i;
+        if (!isnan(a->unit[i].dead) &&
+            (a->worst_dead == SIZE_MAX || a->unit[i].dead > a->unit[a->worst_dead].dead))
+            a->worst_dead = i;
+    }
+    return CLRNN_OK;
+}
+
+enum clrnn_status activity_measure(struct visit *v, struct activity *a)
+{
+    struct clrnn_step_result result;
+    struct clrnn_batch batch;
+
+    activity_finish(a);
+    TRY(trial_gather(&v->trial, &v->train, v->rows, v->probe.N, &batch));
+    TRY(probe_run(&v->probe, &batch, &result));
+    a->loss = result.loss;
+    a->norm = result.grad_norm;
+    TRY(measure_layers(v->trial.model, a));
+    TRY(measure_time(&v->probe, a));
+    return measure_units(v, a, batch.lengths);
+}

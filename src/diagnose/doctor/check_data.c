@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: MIT
+// Stage 1: what X and y of each set say.
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/array.h"
+#include "diagnose/doctor/doctor.h"
+
+// ---------------------------------------------------------------- X
+
+static void check_finite(struct doctor *d)
+{
+    const struct doctor_scan *t = &d->train_scan, *v = &d->valid_scan;
+    const struct doctor_scan *bad = t->bad_values ? t : v;
+
+    if (t->bad_tokens || v->bad_tokens) {
+        const struct doctor_scan *b = t->bad_tokens ? t : v;
+
+        doctor_finding(d, "token-range", CLRNN_SEVERITY_ERROR);
+        doctor_where(d, "data.%s X", b->info->name);
+        doctor_evidence(d, "%llu tokens lie outside 0 to num_embeddings - 1 = %u, first in row %u",
+                        (unsigned long long)b->bad_tokens, d->config->layer[0].num_embeddings - 1,
+                        b->bad_token_row);
+        doctor_cost(d, "training refuses such data");
+        doctor_remedy(d, "set num_embeddings to the vocabulary's size, or correct the rows");
+        d->no_dynamic = true;
+        d->no_dynamic_reason = "some tokens have no row in the embedding.";
+    }
+    if (!t->bad_values && !v->bad_values)
+        return;
+    doctor_finding(d, "non-finite-input", CLRNN_SEVERITY_ERROR);
+    doctor_where(d, "data.%s X, row %u, step %u, feature %u", bad->info->name, bad->bad_row, bad->bad_step,
+                 bad->bad_feature);
+    doctor_evidence(d, "%llu values of %s%llu in train, %llu in valid; the first is %g",
+                    (unsigned long long)(t->bad_values + v->bad_values),
+                    "X are NaN or infinite: ", (unsigned long long)t->bad_values,
+                    (unsigned long long)v->bad_values, bad->bad_value);
+    doctor_cost(d, "the first batch that holds one turns loss, gradients and all weights into NaN");
+    doctor_remedy(d, "repair or remove these rows (for example set missing values to the feature's mean)");
+    d->no_dynamic = true;
+    d->no_dynamic_reason = "its inputs are not finite.";
+}
+
+// Whether a layer that takes scale and offset out stands before everything that minds them.
+static bool scales_itself(const struct doctor *d)
+{
+    for (size_t i = 0; i < d->config->layer_count; i++) {
+        const enum clrnn_layer_kind kind = d->config->layer[i].kind;
+
+        if (kind == CLRNN_LAYER_BATCHNORM || kind == CLRNN_LAYER_LAYERNORM)
+            return true;
+        if (kind != CLRNN_LAYER_DROPOUT && kind != CLRNN_LAYER_POOL)
+            return false;
+    }
+    return false;
+}
+
+static int compare_double(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+static void check_scale(struct doctor *d)
+{
+    const struct doctor_scan *s = &d->train_scan;
+    uint32_t large = 0, largest = 0;
+    double *sorted, median;
+
+    if (s->info->tokens || d->config->data.standard || scales_itself(d))
+        return;
+    sorted = malloc(s->C * sizeof(*sorted));
+    if (!sorted)
+        return;
+    for (uint32_t c = 0; c < s->C; c++) {
+        sorted[c] = s->rms[c];
+        large += s->rms[c] > clrnn_threshold.feature_rms;
+        if (s->rms[c] > s->rms[largest])
+            largest = c;
+    }
+    qsort(sorted, s->C, sizeof(*sorted), compare_double);
+    median = sorted[s->C / 2];
+    free(sorted);
+    if (!large && median <= clrnn_threshold.median_rms && s->rms[largest] >= clrnn_threshold.tiny_rms)
+        return;
+    if (s->rms[largest] == 0)
+        return; // constant
+    doctor_finding(d, "unscaled-input", CLRNN_SEVERITY_WARNING);
+    doctor_where(d, "data.train X");
+    doctor_evidence(
+        d,
+        "%u of %u features have a root mean square over %g; median %.3g, largest %.3g (feature %u, values "
+        "%.4g to %.4g, mean %.4g)",
+        large, s->C, clrnn_threshold.feature_rms, median, s->rms[largest], largest, s->least[largest],
+        s->most[largest], s->mean[largest]);
+    doctor_cost(d, s->rms[largest] < 1
+                       ? "the inputs hardly move any unit, and weights on them get tiny gradients"
+                       : "units sit at their ends or never switch, and gradients are as large as the inputs");
+    doctor_remedy(d, "data.normalize=standard");
+    doctor_fix(d, FIX_NORMALIZE, 0, 0);
+}
+
+static void check_constant(struct doctor *d)
+{
+    const struct doctor_scan *s = &d->train_scan;
+    uint32_t count = 0, shown = 0;
+
+    if (s->info->tokens || s->info->S < 2)
+        return;
+    for (uint32_t c = 0; c < s->C; c++)
+        count += s->least[c] == s->most[c];
+    if (!count)
+        return;
+    doctor_finding(d, "constant-features",
+                   count >= clrnn_threshold.constant_share * s->C ? CLRNN_SEVERITY_WARNING
+                                                                  : CLRNN_SEVERITY_NOTE);
+    doctor_where(d, "data.train X");
+    doctor_evidence(d, "%u of %u features hold one value in every row and step:", count, s->C);
+    for (uint32_t c = 0; c < s->C && shown < 6; c++)
+        if (s->least[c] == s->most[c])
+            doctor_evidence(d, "%s %u (%.4g)", shown++ ? "," : "", c, s->least[c]);
+    doctor_evidence(d, "%s", count > shown ? ", ..." : "");
+    doctor_cost(d, "they say nothing, and their weights act as biases that validation data may upset");
+    doctor_remedy(d, "leave these columns out of X");
+}
+
+static void check_padding(struct doctor *d)
+{
+    const struct doctor_scan *s = &d->train_scan;
+
+    if (s->pad_rows < clrnn_threshold.padding_rows || s->pad_share < clrnn_threshold.padding_share)
+        return;
+    doctor_finding(d, "padding-without-lengths", CLRNN_SEVERITY_WARNING);
+    doctor_where(d, "data.train");
+    doctor_evidence(
+        d,
+        "%.0f%% of the rows end in the same repeated step, on average the last %.1f of T = %u, each row for "
+        "another while; no `lengths` are given",
+        100 * s->pad_rows, s->pad_share * s->info->T, s->info->T);
+    doctor_cost(d, "`over: last` reads padding, means and statistics are diluted by it");
+    doctor_remedy(
+        d, "give the rows' lengths: data.train.lengths=lengths_train.npy (N integers), for valid, too");
+}
+
+static void check_count(struct doctor *d)
+{
+    const struct doctor_scan *s = &d->train_scan;
+    const struct clrnn_train_config *t = &d->config->train;
+    const bool mse = t->loss.kind == CLRNN_MSE;
+    const uint32_t S = s->info->S, least = (uint32_t)clrnn_threshold.samples;
+    uint32_t classes = 0;
+    double wanted;
+
+    for (uint32_t k = 0; k < s->classes; k++)
+        classes += s->count[k] > 0;
+    wanted = mse || s->info->y_steps ? least : fmax(least, clrnn_threshold.samples_per_class * classes);
+    if (!d->batches) {
+        doctor_finding(d, "too-few-samples", CLRNN_SEVERITY_ERROR);
+        doctor_where(d, "train.batch_size");
+        doctor_evidence(
+            d, "%u samples do not fill one batch of %u, and drop_last drops what is left: there is no batch",
+            S, t->batch_size);
+        doctor_cost(d, "no step is ever made");
+        doctor_remedy(d, "train.drop_last=false, or a batch_size of at most %u", S);
+        doctor_fix(d, FIX_DROP_LAST, 0, 0);
+        d->no_dynamic = true;
+        d->no_dynamic_reason = "an epoch has no batch.";
+        return;
+    }
+    if (S >= wanted || (s->info->y_steps && s->info->T > 1))
+        return;
+    doctor_finding(d, "too-few-samples", CLRNN_SEVERITY_WARNING);
+    doctor_where(d, "data.train");
+    doctor_evidence(d, "%u samples of C = %u features in %u step%s, %llu batch%s an epoch", S, s->info->C,
+                    s->info->T, s->info->T == 1 ? "" : "s", (unsigned long long)d->batches,
+                    d->batches == 1 ? "" : "es");
+    if (!mse)
+        doctor_evidence(d, "; %.1f a class", classes ? (double)S / classes : 0);
+    doctor_cost(d, "any net learns them by heart; nothing says how it does on others");
+    doctor_remedy(d, "more data (at least %.0f samples), or a linear model", wanted);
+}
+
+void doctor_check_inputs(struct doctor *d)
+{
+    check_finite(d);
+    check_scale(d);
+    check_constant(d);
+    check_padding(d);
+    check_count(d);
+}
+
+// ---------------------------------------------------------------- y
+
+static void check_range(struct doctor *d)
+{
+    const struct doctor_scan *t = &d->train_scan, *v = &d->valid_scan, *bad = t->bad_labels ? t : v;
+    const enum clrnn_loss_kind loss = d->config->train.loss.kind;
+
+    if (!t->bad_labels && !v->bad_labels)
+        return;
+    doctor_finding(d, "label-range", CLRNN_SEVERITY_ERROR);
+    doctor_where(d, "data.%s y, row %u", bad->info->name, bad->bad_label_row);
+    doctor_evidence(
+        d,
+        "%llu labels in train and %llu in valid do not fit, the first is %.9g; labels lie in [%.9g, %.9g], ",
+        (unsigned long long)t->bad_labels, (unsigned long long)v->bad_labels, bad->bad_label, t->least_label,
+        t->most_label);
+    if (loss == CLRNN_MSE)
+        doctor_evidence(d, "expected finite numbers");
+    else if (loss == CLRNN_BCE_WITH_LOGITS)
+        doctor_evidence(d, "expected 0 to 1");
+    else
+        doctor_evidence(
+            d, "expected whole numbers from 0 to %u (the last layer has %u outputs) or ignore_index %d",
+            d->outputs - 1, d->outputs, (int)d->config->train.loss.ignore_index);
+    doctor_cost(d, "training refuses such labels (PyTorch stops, or on a GPU reads past the outputs)");
+    if ((loss == CLRNN_CROSS_ENTROPY || loss == CLRNN_NLL) && t->least_label == 1 &&
+        t->most_label == d->outputs)
+        doctor_remedy(d, "classes count from 0: subtract 1 from every label");
+    else if ((loss == CLRNN_CROSS_ENTROPY || loss == CLRNN_NLL) && t->least_label >= 0)
+        doctor_remedy(d, "give the last layer out_features: %.0f, or correct the labels", t->most_label + 1);
+    else
+        doctor_remedy(
+            d, "correct these labels, or set train.loss.%s.ignore_index to the value that is to be skipped",
+            clrnn_loss_word(loss));
+    d->no_dynamic = true;
+    d->no_dynamic_reason = "some labels do not fit its outputs.";
+}
+
+static void check_balance(struct doctor *d)
+{
+    const struct doctor_scan *s = &d->train_scan;
+    const struct clrnn_loss_config *loss = &d->config->train.loss;
+    uint32_t present = 0, rare = 0, common = 0;
+    double total = 0, share;
+
+    for (uint32_t k = 0; k < s->classes; k++) {
+        if (!s->count[k])
+            continue;
+        if (!present || s->count[k] < s->count[rare])
+            rare = k;
+        if (!present || s->count[k] > s->count[common])
+            common = k;
+        present++;
+        total += (double)s->count[k];
+    }
+    if (loss->kind == CLRNN_MSE ? s->y_std == 0 && s->labels > 1 : present == 1 && total > 1) {
+        doctor_finding(d, "single-class", CLRNN_SEVERITY_ERROR);
+        doctor_where(d, "data.train y");
+        if (loss->kind == CLRNN_MSE)
+            doctor_evidence(d, "all %llu targets are %.9g", (unsigned long long)s->labels, s->y_mean);
+        else
+            doctor_evidence(d, "all %.0f labels are class %u", total, common);
+        doctor_cost(d, "the loss falls to nothing and nothing is learnt");
+        doctor_remedy(d, "check how y was made; every class must occur");
+        return;
+    }
+    if (present < 2)
+        return;
+    share = (double)s->count[rare] / total;
+    if (share > clrnn_threshold.rare_share || share * present > clrnn_threshold.rare_of_balanced)
+        return;
+    doctor_finding(d, "class-imbalance", loss->weight ? CLRNN_SEVERITY_NOTE : CLRNN_SEVERITY_WARNING);
+    doctor_where(d, "data.train y");
+    doctor_evidence(
+        d,
+        "class %u has %llu of %.0f labels (%.2g%%), class %u has %llu; always answering %u is right in "
+        "%.1f%%%s",
+        rare, (unsigned long long)s->count[rare], total, 100 * share, common,
+        (unsigned long long)s->count[common], common, 100 * (double)s->count[common] / total,
+        loss->weight ? "; the loss has weights" : "");
+    doctor_cost(d, "accuracy looks good while the rare class is never answered");
+    if (loss->kind == CLRNN_BCE_WITH_LOGITS) {
+        doctor_remedy(
+            d,
+            "train.loss.bce_with_logits.pos_weight=[%.3g], and judge by `clrnn eval`'s recall of each class",
+            (double)s->count[0] / (double)s->count[1]);
+        return;
+    }
+    doctor_remedy(d, "train.loss.%s.weight=[", clrnn_loss_word(loss->kind));
+    for (uint32_t k = 0; k < s->classes; k++)
+        doctor_remedy(d, "%s%.3g", k ? ", " : "", s->count[k] ? total / present / (double)s->count[k] : 1.0);
+    doctor_remedy(d, "], and judge by `clrnn eval`'s recall of each class");
+}
+
+void doctor_check_labels(struct doctor *d)
+{
+    check_range(d);
+    if (!d->train_scan.bad_labels) // else shares mean little
+        check_balance(d);
+}

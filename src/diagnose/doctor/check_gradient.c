@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: MIT
+// Stage 2: the device's gradients against the reference's in double, and that against finite differences of
+// its loss.
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/array.h"
+#include "base/log.h"
+#include "diagnose/doctor/run.h"
+
+#define CHECK_ROWS 8u
+#define CHECK_STEPS 24u
+#define CHECK_FLOPS 1e9 // the reference does about half of that in a second
+
+struct check {
+    struct visit *v;
+    struct clrnn_device *ref;
+    struct trial_params params; // of the model on ref
+    struct trial here, there;
+    struct probe near, far; // on the device, on ref
+    struct clrnn_batch batch;
+    size_t worst;             // entry that differs most
+    double worst_error, most; // of that gradient's norm; the largest norm of all
+    double device_value, ref_value;
+};
+
+static enum clrnn_status copy_values(struct clrnn_model *from, struct clrnn_model *to)
+{
+    for (size_t i = 0; i < from->entry_count; i++) {
+        const struct clrnn_param *p = &from->entry[i].param;
+        double *values = malloc(MAX2(p->count, 1) * sizeof(*values));
+        enum clrnn_status st;
+
+        if (!values)
+            return clrnn_error_memory(from->log, p->count * sizeof(*values), p->name);
+        st = clrnn_model_read(from, i, values);
+        if (st == CLRNN_OK)
+            st = clrnn_model_write(to, i, values);
+        free(values);
+        TRY(st);
+    }
+    return CLRNN_OK;
+}
+
+static enum clrnn_status compare_entry(struct check *c, size_t i, bool find_most)
+{
+    const struct clrnn_param *p = &c->here.model->entry[i].param;
+    double *a = malloc(2 * p->count * sizeof(*a)), *b = a ? a + p->count : NULL;
+    double norm = 0, error = 0, largest = -1;
+    size_t at = 0;
+    enum clrnn_status st;
+
+    if (!a)
+        return clrnn_error_memory(c->here.model->log, 2 * p->count * sizeof(*a), p->name);
+    st = clrnn_model_read_grad(c->here.model, i, a);
+    if (st == CLRNN_OK)
+        st = clrnn_model_read_grad(c->there.model, i, b);
+    for (size_t k = 0; st == CLRNN_OK && k < p->count; k++) {
+        const double off = isnan(a[k] - b[k]) ? INFINITY : fabs(a[k] - b[k]);
+
+        norm += b[k] * b[k];
+        error += off * off;
+        if (off > largest) {
+            largest = off;
+            at = k;
+        }
+    }
+    if (st == CLRNN_OK && find_most) {
+        c->most = fmax(c->most, sqrt(norm));
+    } else if (st == CLRNN_OK) {
+        // what is far smaller than the largest gradients is rounding of larger numbers
+        error = sqrt(error) / (fmax(sqrt(norm), 1e-3 * c->most) + 1e-30);
+        if (error > c->worst_error) {
+            c->worst_error = error;
+            c->worst = i;
+            c->device_value = a[at];
+            c->ref_value = b[at];
+        }
+    }
+    free(a);
+    return st;
+}
+
+static enum clrnn_status compare(struct check *c)
+{
+    struct clrnn_step_result near, far;
+
+    TRY(probe_run(&c->near, &c->batch, &near));
+    TRY(probe_run(&c->far, &c->batch, &far));
+    if (!isfinite(far.loss) || !isfinite(far.grad_norm) || far.grad_norm > 1e6)
+        return CLRNN_OK; // float32 has no room for it, and other findings say so
+    for (int pass = 0; pass < 2; pass++)
+        for (size_t i = 0; i < c->here.model->entry_count; i++)
+            if (c->here.model->entry[i].param.trained)
+                TRY(compare_entry(c, i, pass == 0));
+    return CLRNN_OK;
+}
+
+// (L(w + h) - L(w - h)) / 2h in double for the parameter that differs most, at its element that does.
+static enum clrnn_status difference(struct check *c, double *slope)
+{
+    struct clrnn_model *m = c->there.model;
+    const struct clrnn_param *p = &m->entry[c->worst].param;
+    double *values = malloc(p->count * sizeof(*values)), *grad = malloc(p->count * sizeof(*grad)), kept,
+           loss[2];
+    size_t at = 0;
+    enum clrnn_status st = values && grad ? CLRNN_OK : clrnn_error_memory(m->log, p->count * 16, p->name);
+
+    *slope = NAN;
+    if (st == CLRNN_OK)
+        st = clrnn_model_read_grad(m, c->worst, grad);
+    while (st == CLRNN_OK && at + 1 < p->count && grad[at] != c->ref_value)
+        at++;
+    if (st == CLRNN_OK)
+        st = clrnn_model_read(m, c->worst, values);
+    kept = st == CLRNN_OK ? values[at] : 0;
+    for (int side = 0; st == CLRNN_OK && side < 2; side++) {
+        struct clrnn_step_result r;
+
+        values[at] = kept + (side ? -1e-5 : 1e-5);
+        st = clrnn_model_write(m, c->worst, values);
+        if (st == CLRNN_OK)
+            st = probe_run(&c->far, &c->batch, &r);
+        loss[side] = st == CLRNN_OK ? r.loss : 0;
+    }
+    if (st == CLRNN_OK)
+        *slope = (loss[0] - loss[1]) / 2e-5;
+    free(values);
+    free(grad);
+    return st;
+}
+
+static enum clrnn_status report(struct check *c)
+{
+    struct doctor *d = c->v->d;
+    const struct activity *a = &c->v->start;
+    // 1 - y and y (1 - y) of a unit at its end are what float32 leaves of it
+    const bool at_ends = a->worst_saturated != SIZE_MAX && a->unit[a->worst_saturated].saturated > 0.2;
+    double slope;
+
+    if (!(c->worst_error > (at_ends ? 5 : 1) * clrnn_threshold.gradient_error))
+        return CLRNN_OK;
+    TRY(difference(c, &slope));
+    doctor_finding(d, "gradient-check-failed", CLRNN_SEVERITY_ERROR);
+    doctor_where(d, "%s", c->here.model->entry[c->worst].param.name);
+    doctor_evidence(d,
+                    "on %s its gradient differs from the reference in double by %.2g of its norm, most %.9g "
+                    "against %.9g; "
+                    "finite differences of the loss give %.9g (%u samples, %u steps)",
+                    clrnn_device_info(d->device)->name, c->worst_error, c->device_value, c->ref_value, slope,
+                    c->batch.N, c->batch.T);
+    doctor_cost(d, "what this device learns is not what the config describes");
+    doctor_remedy(d, "another --device, or --gemm clblast; `clrnn devices` tests this one. Please report it");
+    return CLRNN_OK;
+}
+
+static enum clrnn_status prepare(struct check *c)
+{
+    const struct clrnn_device_params params = {.select = "ref", .log = c->v->d->log};
+    struct trial_data data = c->v->train;
+    const uint32_t rows = MIN2(CHECK_ROWS, c->v->train_rows);
+    double scale = 1;
+
+    data.shorten = true;
+    data.steps = MIN2(CHECK_STEPS, c->v->d->T);
+    TRY(clrnn_device_open(&params, &c->ref));
+    c->params = c->v->params;
+    c->params.device = c->ref;
+    TRY(trial_create(&c->v->params, &c->here));
+    // cheap enough for a reference: a weight is used once a step and sample, three times over
+    scale = 6.0 * (double)clrnn_model_size(c->here.model) * rows * data.steps / CHECK_FLOPS;
+    if (scale > 1)
+        data.steps = (uint32_t)MAX2((double)data.steps / scale, 1.0);
+    TRY(trial_create(&c->params, &c->there));
+    TRY(copy_values(c->here.model, c->there.model));
+    TRY(trial_gather(&c->here, &data, c->v->rows, rows, &c->batch));
+    TRY(probe_create(c->here.model, rows, data.steps, c->v->lengths, &c->near));
+    return probe_create(c->there.model, rows, data.steps, c->v->lengths, &c->far);
+}
+
+enum clrnn_status visit_check_gradient(struct visit *v)
+{
+    struct check c = {.v = v};
+    enum clrnn_status st;
+
+    if (clrnn_device_info(v->d->device)->type == CLRNN_DEVICE_REF)
+        return CLRNN_OK; // it is the yardstick itself
+    st = prepare(&c);
+    if (st == CLRNN_OK)
+        st = compare(&c);
+    if (st == CLRNN_OK)
+        st = report(&c);
+    probe_finish(&c.near);
+    probe_finish(&c.far);
+    trial_finish(&c.here);
+    trial_finish(&c.there);
+    clrnn_device_destroy(&c.ref);
+    return st;
+}

@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: MIT
+// Stage 2: what a few steps show. First loss, gradients that are zero, batch-mates that matter, one batch
+// learnt by heart.
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "diagnose/doctor/run.h"
+
+#define OVERFIT_STEPS 600u
+#define SETTLE_STEPS 5u // after which a parameter that still has no gradient never had a chance
+#define OVERFIT_TARGET 0.01
+#define NAMES_SHOWN 6u
+
+// ---------------------------------------------------------------- the first loss
+
+static void check_initial_loss(struct visit *v)
+{
+    struct doctor *d = v->d;
+    const double loss = v->initial_loss, expected = v->expected;
+
+    if (!isfinite(expected))
+        return;
+    if (!isfinite(loss)) {
+        doctor_finding(d, "loss-not-finite", CLRNN_SEVERITY_ERROR);
+        doctor_where(d, "the first batch");
+        doctor_evidence(d, "the loss is %g before any training, expected about %.4g", loss, expected);
+        doctor_cost(d, "no step can be made from there");
+        doctor_remedy(d, "check the initial weights and the scale of the inputs (data.normalize=standard)");
+        return;
+    }
+    if (loss <= clrnn_threshold.initial_loss * expected + clrnn_threshold.initial_slack * fmax(v->chance, 0))
+        return;
+    doctor_finding(d, "initial-loss-off", CLRNN_SEVERITY_WARNING);
+    doctor_where(d, "the first batches");
+    doctor_evidence(d, "before any training the loss is %.4g; an answer that prefers nothing has %.4g", loss,
+                    expected);
+    if (d->config->train.loss.kind == CLRNN_CROSS_ENTROPY)
+        doctor_evidence(d, " (ln %u)", d->outputs);
+    doctor_cost(d, "the first epochs go into unlearning confident wrong answers");
+    doctor_remedy(d, d->params->init
+                         ? "check the weights in the --init file, above all the last layer's scale"
+                         : "scale the inputs (data.normalize=standard), or the targets for mse");
+}
+
+// ---------------------------------------------------------------- gradients that are zero
+
+// Largest gradient of each entry into most[entry_count].
+static enum clrnn_status largest_gradients(struct clrnn_model *m, double *most)
+{
+    for (size_t i = 0; i < m->entry_count; i++) {
+        const struct clrnn_param *p = &m->entry[i].param;
+        double *g;
+
+        if (!p->trained)
+            continue;
+        TRY(visit_read_grad(m, i, &g));
+        for (size_t k = 0; k < p->count; k++)
+            most[i] = fmax(most[i], isnan(g[k]) ? INFINITY : fabs(g[k]));
+        free(g);
+    }
+    return CLRNN_OK;
+}
+
+// Whether another finding says already why this parameter gets none.
+static bool explained(const struct visit *v, const struct clrnn_entry *e)
+{
+    const struct clrnn_config *c = v->d->config;
+    const char *name = strrchr(e->param.name, '.');
+
+    if (!name || !doctor_is_recurrent(&c->layer[e->layer]) || strncmp(name, ".weight_hh", 10))
+        return false;
+    if (doctor_steps_at(v->d, e->layer) == 1)
+        return true;
+    return doctor_found(v->d, "pool-ignores-sequence") && strstr(name, "_reverse");
+}
+
+static void report_zero(struct visit *v, const struct clrnn_model *m, const double *most)
+{
+    struct doctor *d = v->d;
+    size_t trained = 0, zero = 0, shown = 0, hidden = 0;
+
+    for (size_t i = 0; i < m->entry_count; i++) {
+        trained += m->entry[i].param.trained;
+        zero += m->entry[i].param.trained && most[i] == 0;
+        hidden += m->entry[i].param.trained && most[i] == 0 && explained(v, &m->entry[i]);
+    }
+    v->no_gradient = trained && zero == trained;
+    if (!zero || zero == hidden)
+        return;
+    doctor_finding(d, "zero-gradient", CLRNN_SEVERITY_ERROR);
+    doctor_where(d, "model parameters");
+    doctor_evidence(d,
+                    "%zu of %zu parameters have gradient exactly 0, at the start and after %u steps:", zero,
+                    trained, SETTLE_STEPS);
+    for (size_t i = 0; i < m->entry_count && shown < NAMES_SHOWN; i++)
+        if (m->entry[i].param.trained && most[i] == 0)
+            doctor_evidence(d, "%s %s", shown++ ? "," : "", m->entry[i].param.name);
+    if (zero > shown)
+        doctor_evidence(d, ", ...");
+    if (d->gradient_blocked)
+        doctor_evidence(d, "; the round above them lets none through");
+    doctor_cost(d, v->no_gradient ? "nothing is learnt at all: the loss stands still whatever the lr"
+                                  : "these parameters stay what they were drawn");
+    doctor_remedy(d, d->gradient_blocked ? "take the round out of model.layers"
+                     : v->start.worst_dead != SIZE_MAX &&
+                             v->start.unit[v->start.worst_dead].dead >= clrnn_threshold.dead
+                         ? "the relu units above them are never on: start from other weights, or use `tanh`"
+                         : "look for a layer above them whose output does not depend on its input");
+}
+
+// ---------------------------------------------------------------- batch-mates
+
+// A row's output in eval mode next to itself alone, and next to others.
+static enum clrnn_status check_leak(struct visit *v)
+{
+    struct doctor *d = v->d;
+    const uint32_t n = MIN2(v->train_rows, 8u), others = MIN2(v->trial.room, v->train_rows);
+    const size_t T = v->trial.model->per_step ? d->T : 1, width = T * v->trial.model->outputs;
+    float *alone = malloc((n + others) * width * sizeof(*alone)), *together = alone + n * width;
+    double most = 0, scale = 0;
+    struct clrnn_batch batch;
+    enum clrnn_status st;
+
+    if (!alone)
+        return clrnn_error_memory(d->log, (n + others) * width * sizeof(*alone), "a probe");
+    st = trial_gather(&v->trial, &v->train, v->rows, n, &batch);
+    if (st == CLRNN_OK)
+        st = clrnn_model_predict(v->trial.model, &batch, alone);
+    if (st == CLRNN_OK)
+        st = trial_gather(&v->trial, &v->train, v->rows, others, &batch);
+    if (st == CLRNN_OK)
+        st = clrnn_model_predict(v->trial.model, &batch, together);
+    for (size_t i = 0; st == CLRNN_OK && i < n * width; i++) {
+        most = fmax(most, fabs((double)alone[i] - together[i]));
+        scale = fmax(scale, fabs((double)alone[i]));
+    }
+    free(alone);
+    TRY(st);
+    if (n == others || !(most > clrnn_threshold.leak_output * fmax(scale, 1e-6)))
+        return CLRNN_OK;
+    doctor_finding(d, "batch-leak", CLRNN_SEVERITY_ERROR);
+    doctor_where(d, "eval mode");
+    doctor_evidence(
+        d,
+        "the outputs of the same %u rows move by up to %.3g (largest output %.3g) when %u other rows share "
+        "their batch",
+        n, most, scale, others - n);
+    for (size_t i = 0; i < d->config->layer_count; i++)
+        if (d->config->layer[i].kind == CLRNN_LAYER_BATCHNORM && !d->config->layer[i].track_running_stats)
+            doctor_evidence(
+                d, "; layers[%zu] (batchnorm) has track_running_stats: false and normalises by the batch", i);
+    doctor_cost(d, "predictions depend on what else is asked, and validation on its batch size");
+    doctor_remedy(d, "keep running statistics:");
+    for (size_t i = 0; i < d->config->layer_count; i++)
+        if (d->config->layer[i].kind == CLRNN_LAYER_BATCHNORM && !d->config->layer[i].track_running_stats) {
+            doctor_remedy(d, " model.layers.%zu.batchnorm.track_running_stats=true", i);
+            doctor_fix(d, FIX_BATCHNORM, i, 0);
+        }
+    return CLRNN_OK;
+}
+
+enum clrnn_status visit_probe(struct visit *v)
+{
+    TRY(activity_measure(v, &v->start));
+    v->initial_loss = v->start.loss;
+    v->initial_norm = v->start.norm;
+    clrnn_log(v->d->log, CLRNN_LOG_DEBUG,
+              "first loss %.6g, gradient norm %.4g, layers %zu: %.4g, %zu: %.4g; expected "
+              "loss %.6g, best constant answer %.6g",
+              v->start.loss, v->start.norm, v->start.first_layer, v->start.first_norm, v->start.last_layer,
+              v->start.last_norm, v->expected, v->chance);
+    check_initial_loss(v);
+    TRY(check_leak(v));
+    return visit_check_gradient(v);
+}
+
+// ---------------------------------------------------------------- one batch by heart
+
+struct overfit {
+    struct trial trial;
+    struct probe probe;
+    struct clrnn_batch batch;
+    uint32_t rows;
+    double *loss; // of each step
+    double *most; // largest gradient of each parameter so far
+    double floor;
+};
+
+// The lowest loss that label smoothing allows; others reach 0 if the net can.
+static double smoothing_floor(const struct visit *v)
+{
+    const struct clrnn_loss_config *l = &v->d->config->train.loss;
+    const double K = fmax(v->d->outputs, 2), s = l->label_smoothing, right = 1 - s + s / K, wrong = s / K;
+
+    if (l->kind != CLRNN_CROSS_ENTROPY || s <= 0)
+        return 0;
+    return -right * log(right) - (K - 1) * wrong * log(wrong);
+}
+
+static double mean_of(const double *x, size_t from, size_t to)
+{
+    double sum = 0;
+
+    for (size_t i = from; i < to; i++)
+        sum += x[i];
+    return sum / (double)MAX2(to - from, 1);
+}
+
+static void settle_overfit(struct visit *v, const struct overfit *o)
+{
+    const uint32_t n = v->overfit_steps;
+    const size_t eighth = n / 8;
+    const double last = mean_of(o->loss, n - eighth, n),
+                 before = mean_of(o->loss, n - 2 * eighth, n - eighth);
+
+    v->overfit_rows = o->rows;
+    v->overfit_floor = o->floor;
+    v->overfit_last = n ? o->loss[n - 1] : v->overfit_first;
+    v->overfit_still = n >= 40 && last > (1 - clrnn_threshold.overfit_still) * before;
+}
+
+void visit_report_overfit(struct visit *v, bool harmless)
+{
+    struct doctor *d = v->d;
+    const double start = fmax(v->chance, v->overfit_first);
+
+    if (!v->overfit_steps)
+        return;
+    if (!v->no_gradient && (v->overfits || !v->overfit_still ||
+                            v->overfit_lowest - v->overfit_floor < clrnn_threshold.overfit_share * start))
+        return;
+    doctor_finding(d, "cannot-overfit-one-batch", harmless ? CLRNN_SEVERITY_NOTE : CLRNN_SEVERITY_ERROR);
+    doctor_where(d, "one batch of %u samples", v->overfit_rows);
+    doctor_evidence(
+        d, "%u steps on the same batch bring the loss from %.4g to %.4g (lowest %.4g), where it stands",
+        v->overfit_steps, v->overfit_first, v->overfit_last, v->overfit_lowest);
+    if (v->no_gradient)
+        doctor_evidence(d, ": no parameter has a gradient, what moves is dropout");
+    if (harmless) {
+        doctor_evidence(d, "; over all rows it learns well enough");
+        doctor_cost(d, "nothing, where rows are noisy or the net is meant to be small");
+        doctor_remedy(d, "more units, if more is wanted");
+        return;
+    }
+    doctor_cost(d, "a net that cannot learn %u samples by heart will not learn all", v->overfit_rows);
+    doctor_remedy(d, "mend what stands above; `clrnn grow` names the part that breaks it");
+}
+
+static enum clrnn_status overfit_steps(struct visit *v, struct overfit *o, double seconds)
+{
+    const double target = fmax(o->floor + 0.02, OVERFIT_TARGET);
+    struct clrnn_step_result r;
+    double lowest = INFINITY, until = INFINITY;
+    uint32_t i = 0;
+
+    TRY(probe_run(&o->probe, &o->batch, &r));
+    TRY(largest_gradients(o->trial.model, o->most));
+    v->overfit_first = r.loss;
+    while (i < OVERFIT_STEPS && clrnn_clock() < until && !doctor_stopped(v->d)) {
+        TRY(trial_step(&o->trial, &o->batch, &r));
+        o->loss[i++] = r.loss;
+        lowest = fmin(lowest, r.loss);
+        if (i == SETTLE_STEPS) {
+            TRY(probe_run(&o->probe, &o->batch, &r));
+            TRY(largest_gradients(o->trial.model, o->most));
+            report_zero(v, o->trial.model, o->most);
+            until = clrnn_clock() + seconds; // from here on: kernels may have been built before
+        }
+        if (i >= SETTLE_STEPS && (r.loss < target || !isfinite(r.loss)))
+            break;
+        if (v->no_gradient && i >= 40)
+            break; // nothing will change
+    }
+    v->overfit_steps = i;
+    v->overfit_lowest = lowest;
+    v->overfits = lowest < target || lowest < 0.05 * v->chance;
+    clrnn_log(v->d->log, CLRNN_LOG_DEBUG, "one batch of %u: loss %.6g to %.6g, lowest %.6g, in %u steps",
+              o->rows, v->overfit_first, o->loss[MAX2(i, 1u) - 1], lowest, i);
+    return CLRNN_OK;
+}
+
+enum clrnn_status visit_overfit(struct visit *v)
+{
+    const struct clrnn_train_config *t = &v->d->config->train;
+    struct overfit o = {.floor = smoothing_floor(v), .rows = MIN2(MAX2(t->batch_size, 1u), v->train_rows)};
+    uint32_t *order = malloc(v->train_rows * sizeof(*order));
+    enum clrnn_status st =
+        order ? CLRNN_OK : clrnn_error_memory(v->d->log, v->train_rows * sizeof(*order), "a batch");
+
+    if (st == CLRNN_OK)
+        st = trial_create(&v->params, &o.trial);
+    if (st == CLRNN_OK) {
+        o.loss = malloc(OVERFIT_STEPS * sizeof(*o.loss));
+        o.most = calloc(MAX2(o.trial.model->entry_count, 1), sizeof(*o.most));
+        if (!o.loss || !o.most)
+            st = clrnn_error_memory(v->d->log, OVERFIT_STEPS * sizeof(*o.loss), "learning a batch by heart");
+    }
+    if (st == CLRNN_OK) {
+        trial_order(v->d->config, v->train_rows, 0, order);
+        st = trial_gather(&o.trial, &v->train, order, o.rows, &o.batch);
+    }
+    if (st == CLRNN_OK)
+        st = probe_create(o.trial.model, o.rows, o.batch.T, o.batch.lengths != NULL, &o.probe);
+    if (st == CLRNN_OK)
+        st = overfit_steps(v, &o, 0.2 * v->d->seconds);
+    if (st == CLRNN_OK && v->overfit_steps)
+        settle_overfit(v, &o);
+    probe_finish(&o.probe);
+    trial_finish(&o.trial);
+    free(o.loss);
+    free(o.most);
+    free(order);
+    return st;
+}

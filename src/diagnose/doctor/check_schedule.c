@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: MIT
+// Stage 1: what the optimizer and the schedule will do over the whole run, without running it.
+#include <float.h>
+#include <math.h>
+
+#include "base/array.h"
+#include "diagnose/doctor/doctor.h"
+#include "model/schedule.h"
+
+#define MOST_STEPS 4000000u // of a forecast
+
+/** What a schedule makes of the lr over the run. */
+struct forecast {
+    double first, last, most, sum;
+    uint64_t steps, tiny_from; // tiny_from: the first step after which every lr is under `tiny`; steps: none
+};
+
+// A typical weight: PyTorch draws within 1/sqrt(fan).
+static double typical_weight(const struct doctor *d)
+{
+    double fan = 1;
+
+    for (size_t i = 0; i < d->config->layer_count; i++) {
+        const struct clrnn_layer *l = &d->config->layer[i];
+
+        if (doctor_is_recurrent(l))
+            fan = fmax(fan, l->hidden_size);
+        else if (l->kind == CLRNN_LAYER_LINEAR && i == 0)
+            fan = fmax(fan, clrnn_dataset_info(d->train)->C);
+    }
+    return 1 / sqrt(3 * fan); // root mean square of uniform within 1/sqrt(fan)
+}
+
+static struct forecast make_forecast(const struct doctor *d, bool per_batch, double tiny)
+{
+    struct clrnn_train_config train = d->config->train;
+    const uint64_t batches = MAX2(d->batches, 1), epochs = MAX2(train.epochs, 1u);
+    struct clrnn_schedule s;
+    struct forecast f = {.tiny_from = 0};
+    bool going = true;
+
+    train.scheduler.per_batch = per_batch;
+    clrnn_schedule_init(&s, &train, batches);
+    f.first = s.lr;
+    for (uint64_t e = 0; e < epochs && f.steps < MOST_STEPS; e++) {
+        for (uint64_t b = 0; b < batches && f.steps < MOST_STEPS; b++) {
+            f.last = s.lr;
+            f.most = fmax(f.most, s.lr);
+            f.sum += s.lr;
+            f.steps++;
+            if (s.lr >= tiny)
+                f.tiny_from = f.steps;
+            if (going && per_batch && train.scheduler.kind != CLRNN_SCHED_NONE)
+                going = clrnn_schedule_step(&s, &train, batches, 0);
+        }
+        if (going && !per_batch && train.scheduler.kind != CLRNN_SCHED_NONE)
+            going = clrnn_schedule_step(&s, &train, batches, 0);
+    }
+    return f;
+}
+
+static void check_plateau(struct doctor *d)
+{
+    const struct clrnn_scheduler_config *c = &d->config->train.scheduler;
+
+    if (!c->per_batch || (uint64_t)MAX2(c->patience, 0) >= 3 * d->batches)
+        return;
+    doctor_finding(d, "scheduler-per-batch", CLRNN_SEVERITY_WARNING);
+    doctor_where(d, "train.scheduler.reduce_lr_on_plateau");
+    doctor_evidence(
+        d,
+        "it judges single batches' losses, with a patience of %lld batches where an epoch has %llu: their "
+        "scatter alone lowers the lr",
+        (long long)c->patience, (unsigned long long)d->batches);
+    doctor_cost(d, "the lr falls by %g again and again while the net still learns", c->factor);
+    doctor_remedy(d, "train.scheduler.reduce_lr_on_plateau.interval=epoch");
+    doctor_fix(d, FIX_PER_EPOCH, 0, 0);
+}
+
+// PyTorch's default; sgd has none, so what works for nets of this kind.
+static double usual_lr(enum clrnn_optimizer_kind kind)
+{
+    return kind == CLRNN_OPT_SGD || kind == CLRNN_OPT_RMSPROP ? 1e-2 : 1e-3;
+}
+
+static bool step_is_lr(enum clrnn_optimizer_kind kind)
+{
+    return kind != CLRNN_OPT_SGD;
+}
+
+// With the schedule mended, a first lr under the default holds the run back, too.
+static void fix_low_lr(struct doctor *d)
+{
+    const struct clrnn_optimizer_config *o = &d->config->train.optimizer;
+
+    if ((o->kind == CLRNN_OPT_ADAM || o->kind == CLRNN_OPT_ADAMW) && o->lr < usual_lr(o->kind))
+        doctor_fix(d, FIX_LR, 0, usual_lr(o->kind));
+}
+
+static void spent_schedule(struct doctor *d, const struct forecast *f, double weight)
+{
+    const struct clrnn_scheduler_config *c = &d->config->train.scheduler;
+    const struct clrnn_optimizer_config *o = &d->config->train.optimizer;
+    const char *word = clrnn_scheduler_word(c->kind);
+    const double share = f->sum / ((double)f->steps * f->most);
+
+    doctor_finding(d, c->per_batch ? "scheduler-per-batch" : "lr-out-of-range", CLRNN_SEVERITY_ERROR);
+    doctor_where(d, "train.scheduler.%s", word);
+    doctor_evidence(d,
+                    "stepped per %s it takes lr from %.3g to %.3g over %llu steps of %llu epochs of %llu "
+                    "batches: the run "
+                    "gets %.2g%% of what a constant lr of %.3g would give",
+                    c->per_batch ? "batch" : "epoch", f->first, f->last, (unsigned long long)f->steps,
+                    (unsigned long long)d->config->train.epochs, (unsigned long long)d->batches, 100 * share,
+                    f->most);
+    if (step_is_lr(o->kind) && f->tiny_from < f->steps)
+        doctor_evidence(
+            d,
+            "; from step %llu on an update (about lr) is under half a float32 ulp of a weight of %.2g and "
+            "changes nothing",
+            (unsigned long long)f->tiny_from + 1, weight);
+    doctor_cost(d, "training stops early while the loss is still high; all further epochs are wasted");
+    if (c->per_batch) {
+        const struct forecast epochs = make_forecast(d, false, 0);
+
+        doctor_remedy(d, "train.scheduler.%s.interval=epoch (%.0f%% of a constant lr's)", word,
+                      100 * epochs.sum / ((double)epochs.steps * fmax(epochs.most, DBL_MIN)));
+        if (epochs.sum / ((double)epochs.steps * epochs.most) >= clrnn_threshold.schedule_share)
+            doctor_fix(d, FIX_PER_EPOCH, 0, 0);
+        else
+            doctor_fix(d, FIX_NO_SCHEDULER, 0, 0);
+        fix_low_lr(d);
+    } else {
+        doctor_remedy(d, "train.scheduler=null, or spread its steps over the %u epochs",
+                      d->config->train.epochs);
+        doctor_fix(d, FIX_NO_SCHEDULER, 0, 0);
+    }
+}
+
+static void check_cycles(struct doctor *d, const struct forecast *f)
+{
+    const struct clrnn_scheduler_config *c = &d->config->train.scheduler;
+
+    if (c->kind != CLRNN_SCHED_COSINE || !c->per_batch ||
+        (double)f->steps < 2 * c->T_max * clrnn_threshold.schedule_cycles)
+        return;
+    doctor_finding(d, "scheduler-per-batch", CLRNN_SEVERITY_WARNING);
+    doctor_where(d, "train.scheduler.cosine_annealing_lr");
+    doctor_evidence(d, "stepped per batch with T_max: %g it falls and rises again %.0f times over %llu steps",
+                    c->T_max, (double)f->steps / (2 * c->T_max), (unsigned long long)f->steps);
+    doctor_cost(d, "the lr never settles; training ends wherever the last turn stands");
+    doctor_remedy(d, "train.scheduler.cosine_annealing_lr.interval=epoch, or T_max: %llu",
+                  (unsigned long long)f->steps);
+    doctor_fix(d, FIX_PER_EPOCH, 0, 0);
+}
+
+static void check_schedule(struct doctor *d)
+{
+    const double weight = typical_weight(d), tiny = clrnn_threshold.half_ulp * weight;
+    const enum clrnn_scheduler_kind kind = d->config->train.scheduler.kind;
+    struct forecast f;
+    double share;
+
+    if (kind == CLRNN_SCHED_NONE)
+        return;
+    if (kind == CLRNN_SCHED_PLATEAU) {
+        check_plateau(d);
+        return;
+    }
+    f = make_forecast(d, d->config->train.scheduler.per_batch, tiny);
+    share = d->config->train.scheduler.per_batch ? clrnn_threshold.schedule_share
+                                                 : clrnn_threshold.schedule_share_epoch;
+    if (kind == CLRNN_SCHED_ONE_CYCLE)
+        f.most = fmax(f.most, d->config->train.scheduler.max_lr);
+    if (f.steps > 1 && f.most > 0 && f.sum < share * (double)f.steps * f.most &&
+        f.last < clrnn_threshold.schedule_end * f.most)
+        spent_schedule(d, &f, weight);
+    else
+        check_cycles(d, &f);
+}
+
+static void odd_lr(struct doctor *d, bool high)
+{
+    const struct clrnn_optimizer_config *o = &d->config->train.optimizer;
+
+    doctor_finding(d, "lr-out-of-range", CLRNN_SEVERITY_ERROR);
+    doctor_where(d, "train.optimizer.%s.lr", clrnn_optimizer_word(o->kind));
+    doctor_remedy(d, "train.optimizer.%s.lr=%g", clrnn_optimizer_word(o->kind), usual_lr(o->kind));
+    doctor_fix(d, FIX_LR, 0, usual_lr(o->kind));
+    doctor_cost(d, high ? "every step throws away what the weights held"
+                        : "the weights stay what they were drawn");
+}
+
+static void check_lr(struct doctor *d)
+{
+    const struct clrnn_optimizer_config *o = &d->config->train.optimizer;
+    const double weight = typical_weight(d), brake = fmax(1 - o->momentum, 1e-3);
+    const bool adaptive = step_is_lr(o->kind),
+               one_cycle = d->config->train.scheduler.kind == CLRNN_SCHED_ONE_CYCLE;
+    const bool plateau = d->config->train.scheduler.kind == CLRNN_SCHED_PLATEAU;
+    const double peak = one_cycle ? d->config->train.scheduler.max_lr : o->lr;
+    const struct forecast f =
+        plateau ? (struct forecast){.steps = d->batches * d->config->train.epochs,
+                                    .sum = o->lr * (double)(d->batches * d->config->train.epochs)}
+                : make_forecast(d, d->config->train.scheduler.per_batch, 0);
+
+    if (adaptive && peak > clrnn_threshold.adam_lr_high) {
+        odd_lr(d, true);
+        doctor_evidence(d, "%s moves each weight by up to lr = %g a step; weights here are about %.2g",
+                        clrnn_optimizer_word(o->kind), peak, weight);
+    } else if (!adaptive && peak / brake > clrnn_threshold.sgd_lr_high) {
+        odd_lr(d, true);
+        doctor_evidence(d, "lr %g with momentum %g adds up to %g times the gradient", peak, o->momentum,
+                        peak / brake);
+    } else if (adaptive && !doctor_found(d, "scheduler-per-batch") && f.sum < clrnn_threshold.travel_low) {
+        odd_lr(d, false);
+        doctor_evidence(d,
+                        "%s moves a weight by at most the sum of lr, %.2g over all %llu steps; weights here "
+                        "are about %.2g",
+                        clrnn_optimizer_word(o->kind), f.sum, (unsigned long long)f.steps, weight);
+        if (o->lr < clrnn_threshold.half_ulp * weight)
+            doctor_evidence(d, ", and a step of %.2g is under half a float32 ulp of them: it changes nothing",
+                            o->lr);
+    } else if (!adaptive && !doctor_found(d, "scheduler-per-batch") &&
+               f.sum / brake < clrnn_threshold.sgd_travel_low) {
+        odd_lr(d, false);
+        doctor_evidence(d, "over all %llu steps the weights move by %.2g times the mean gradient",
+                        (unsigned long long)f.steps, f.sum / brake);
+    }
+}
+
+static void check_shuffle(struct doctor *d)
+{
+    const struct clrnn_train_config *t = &d->config->train;
+    const struct doctor_scan *s = &d->train_scan;
+    const bool classes =
+        s->changes_expected > 4 && s->changes < clrnn_threshold.sorted_share * s->changes_expected;
+    const bool targets = s->y_autocorrelation > 0.9 && s->info->S >= 20;
+
+    if (t->shuffle)
+        return;
+    if (classes || targets) {
+        doctor_finding(d, "no-shuffle-sorted-labels", CLRNN_SEVERITY_ERROR);
+        if (classes)
+            doctor_evidence(
+                d,
+                "from row to row the label changes %.0f times in %u rows, where a random order changes %.0f "
+                "times: batches of %u hold next to one class each",
+                s->changes, s->info->S, s->changes_expected, t->batch_size);
+        else
+            doctor_evidence(
+                d,
+                "neighbouring rows' targets correlate by %.2f: each batch of %u holds one part of the range",
+                s->y_autocorrelation, t->batch_size);
+        doctor_cost(d, "every batch pulls all outputs to its own class, and the next one undoes it");
+    } else {
+        doctor_finding(d, "no-shuffle-sorted-labels", CLRNN_SEVERITY_NOTE);
+        doctor_evidence(d, "every epoch takes the rows in the order of the file; their labels are mixed");
+        doctor_cost(d, "little: the same batches each time");
+    }
+    doctor_where(d, "train.shuffle");
+    doctor_remedy(d, "train.shuffle=true");
+    if (classes || targets || d->fix_count)
+        doctor_fix(d, FIX_SHUFFLE, 0, 0);
+}
+
+void doctor_check_training(struct doctor *d)
+{
+    check_schedule(d);
+    check_lr(d);
+    check_shuffle(d);
+}

@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: MIT
+// Stage 1: rows that occur twice, rows of the validation set in the training set, and whether both sets are
+// drawn alike.
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/log.h"
+#include "diagnose/doctor/doctor.h"
+
+static int compare_hash(const void *a, const void *b)
+{
+    return memcmp(a, b, 2 * sizeof(uint64_t));
+}
+
+static int compare_float(const void *a, const void *b)
+{
+    const float x = *(const float *)a, y = *(const float *)b;
+
+    return (x > y) - (x < y);
+}
+
+static int compare_double(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+// ---------------------------------------------------------------- equal rows
+
+// Natural logarithm of how many different rows there can be, from the values seen of each feature: with few
+// short rows of few values, equal ones mean nothing.
+static enum clrnn_status row_room(struct doctor *d, double *room)
+{
+    const struct doctor_scan *s = &d->train_scan;
+    const uint32_t n = s->sample_count;
+    float *column;
+
+    *room = 0;
+    if (s->info->tokens) {
+        *room = s->info->T * log(fmax(d->config->layer[0].num_embeddings, 2));
+        return CLRNN_OK;
+    }
+    column = malloc(n * sizeof(*column));
+    if (!column)
+        return clrnn_error_memory(d->log, n * sizeof(*column), "comparing rows");
+    for (uint32_t c = 0; c < s->C && *room < 100; c++) {
+        uint32_t different = 1;
+
+        for (uint32_t i = 0; i < n; i++)
+            column[i] = s->sample[(size_t)i * s->C + c];
+        qsort(column, n, sizeof(*column), compare_float);
+        for (uint32_t i = 1; i < n; i++)
+            different += column[i] != column[i - 1];
+        *room += s->info->T * log(different);
+    }
+    free(column);
+    return CLRNN_OK;
+}
+
+static void check_duplicates(struct doctor *d, uint32_t duplicates, bool telling)
+{
+    const uint32_t S = d->train_scan.info->S;
+
+    if (!duplicates || duplicates < clrnn_threshold.duplicate_share * S / 4)
+        return;
+    doctor_finding(d, "duplicate-rows",
+                   telling && duplicates >= clrnn_threshold.duplicate_share * S ? CLRNN_SEVERITY_WARNING
+                                                                                : CLRNN_SEVERITY_NOTE);
+    doctor_where(d, "data.train X");
+    doctor_evidence(d, "%u of %u rows repeat an earlier one bit for bit; %u are different", duplicates, S,
+                    S - duplicates);
+    doctor_cost(d, "the net sees %u samples, some of them often; a split puts copies on both sides",
+                S - duplicates);
+    doctor_remedy(d, "keep one of each before splitting off validation data");
+}
+
+static void check_leak(struct doctor *d, uint32_t leaked, bool telling)
+{
+    const uint32_t V = d->valid_scan.info->S;
+
+    if (!leaked || leaked < clrnn_threshold.leak_share * V / 4)
+        return;
+    doctor_finding(d, "train-valid-leak",
+                   telling && leaked >= clrnn_threshold.leak_share * V ? CLRNN_SEVERITY_WARNING
+                                                                       : CLRNN_SEVERITY_NOTE);
+    doctor_where(d, "data.valid X");
+    doctor_evidence(d, "%u of %u validation rows stand in the training set, too", leaked, V);
+    doctor_cost(d, "validation measures what was learnt by heart");
+    doctor_remedy(d, "take these rows out of one of the two");
+}
+
+static enum clrnn_status compare_rows(struct doctor *d)
+{
+    struct doctor_scan *t = &d->train_scan, *v = &d->valid_scan;
+    const uint32_t S = t->info->S;
+    uint32_t duplicates = 0, leaked = 0;
+    uint64_t(*sorted)[2] = malloc(S * sizeof(*sorted));
+    double room;
+    bool telling;
+
+    if (!sorted)
+        return clrnn_error_memory(d->log, S * sizeof(*sorted), "comparing rows");
+    memcpy(sorted, t->hash, S * sizeof(*sorted));
+    qsort(sorted, S, sizeof(*sorted), compare_hash);
+    for (uint32_t i = 1; i < S; i++)
+        duplicates += !memcmp(sorted[i], sorted[i - 1], sizeof(*sorted));
+    for (uint32_t i = 0; d->valid && i < v->info->S; i++)
+        leaked += bsearch(v->hash[i], sorted, S, sizeof(*sorted), compare_hash) != NULL;
+    free(sorted);
+    TRY(row_room(d, &room));
+    telling = room > log(clrnn_threshold.discrete_room * S);
+    check_duplicates(d, duplicates, telling);
+    if (d->valid)
+        check_leak(d, leaked, telling);
+    return CLRNN_OK;
+}
+
+// ---------------------------------------------------------------- distributions
+
+// Largest distance of the two sorted samples' distribution functions.
+static double ks_float(const float *a, uint32_t n, const float *b, uint32_t m)
+{
+    double most = 0;
+
+    for (uint32_t i = 0, j = 0; i < n && j < m;) {
+        const float x = a[i] < b[j] ? a[i] : b[j];
+
+        while (i < n && a[i] <= x)
+            i++;
+        while (j < m && b[j] <= x)
+            j++;
+        most = fmax(most, fabs((double)i / n - (double)j / m));
+    }
+    return most;
+}
+
+static double ks_double(const double *a, uint32_t n, const double *b, uint32_t m)
+{
+    double most = 0;
+
+    for (uint32_t i = 0, j = 0; i < n && j < m;) {
+        const double x = fmin(a[i], b[j]);
+
+        while (i < n && a[i] <= x)
+            i++;
+        while (j < m && b[j] <= x)
+            j++;
+        most = fmax(most, fabs((double)i / n - (double)j / m));
+    }
+    return most;
+}
+
+// Distance that chance exceeds with probability `alpha`, for n and m independent samples (Smirnov).
+static double ks_limit(double n, double m, double alpha)
+{
+    return fmax(clrnn_threshold.shift_ks, sqrt(-0.5 * log(alpha / 2)) * sqrt((n + m) / (n * m)));
+}
+
+static void shifted(struct doctor *d, const char *where)
+{
+    doctor_finding(d, "train-valid-shift", CLRNN_SEVERITY_WARNING);
+    doctor_where(d, "%s", where);
+    doctor_cost(d, "validation says little about training, and the other way round");
+    doctor_remedy(
+        d, "draw both sets from the same data (data.valid_fraction), and scale both with the same numbers "
+           "(data.normalize=standard)");
+}
+
+static enum clrnn_status compare_features(struct doctor *d)
+{
+    const struct doctor_scan *t = &d->train_scan, *v = &d->valid_scan;
+    const uint32_t n = t->sample_count, m = v->sample_count, C = t->C;
+    // steps of one row are not independent of each other: rows count
+    const double limit = ks_limit(MIN2(n, t->info->S), MIN2(m, v->info->S), clrnn_threshold.shift_alpha / C);
+    float *a = malloc((n + m) * sizeof(*a)), *b = a ? a + n : NULL;
+    uint32_t over = 0, worst = 0;
+    double worst_ks = 0;
+
+    if (!a)
+        return clrnn_error_memory(d->log, (n + m) * sizeof(*a), "comparing train and valid");
+    for (uint32_t c = 0; c < C; c++) {
+        double ks;
+
+        for (uint32_t i = 0; i < n; i++)
+            a[i] = t->sample[(size_t)i * C + c];
+        for (uint32_t i = 0; i < m; i++)
+            b[i] = v->sample[(size_t)i * C + c];
+        qsort(a, n, sizeof(*a), compare_float);
+        qsort(b, m, sizeof(*b), compare_float);
+        ks = ks_float(a, n, b, m);
+        over += ks > limit;
+        if (ks > worst_ks) {
+            worst_ks = ks;
+            worst = c;
+        }
+    }
+    free(a);
+    if (!over)
+        return CLRNN_OK;
+    shifted(d, "data.valid X");
+    doctor_evidence(
+        d,
+        "%u of %u features are distributed otherwise (Kolmogorov-Smirnov distance over %.2f); feature %u by "
+        "%.2f: mean %.4g in train, %.4g in valid, root mean square %.4g and %.4g",
+        over, C, limit, worst, worst_ks, t->mean[worst], v->mean[worst], t->rms[worst], v->rms[worst]);
+    return CLRNN_OK;
+}
+
+static void compare_classes(struct doctor *d)
+{
+    const struct doctor_scan *t = &d->train_scan, *v = &d->valid_scan;
+    double n = 0, m = 0, worst = 0;
+    uint32_t at = 0;
+
+    for (uint32_t k = 0; k < t->classes; k++) {
+        n += (double)t->count[k];
+        m += (double)v->count[k];
+    }
+    if (n < 1 || m < 1)
+        return;
+    for (uint32_t k = 0; k < t->classes; k++) {
+        const double difference = fabs((double)t->count[k] / n - (double)v->count[k] / m);
+
+        if (difference > worst) {
+            worst = difference;
+            at = k;
+        }
+    }
+    {
+        // labels of steps of one row are not independent of each other: rows count
+        const double rows = fmin(n, t->info->S), valid_rows = fmin(m, v->info->S);
+        const double share = ((double)t->count[at] + (double)v->count[at]) / (n + m);
+        const double error = sqrt(share * (1 - share) * (1 / rows + 1 / valid_rows));
+
+        if (worst < clrnn_threshold.label_shift || worst < clrnn_threshold.label_sigma * error)
+            return;
+    }
+    shifted(d, "data.valid y");
+    doctor_evidence(d, "class %u has %.1f%% of the labels in train and %.1f%% in valid", at,
+                    100 * (double)t->count[at] / n, 100 * (double)v->count[at] / m);
+}
+
+static void compare_targets(struct doctor *d)
+{
+    struct doctor_scan *t = &d->train_scan, *v = &d->valid_scan;
+    const uint32_t n = t->y_sample_count, m = v->y_sample_count;
+    double ks;
+
+    if (!n || !m)
+        return;
+    qsort(t->y_sample, n, sizeof(double), compare_double);
+    qsort(v->y_sample, m, sizeof(double), compare_double);
+    ks = ks_double(t->y_sample, n, v->y_sample, m);
+    if (ks <= ks_limit(n, m, clrnn_threshold.shift_alpha))
+        return;
+    shifted(d, "data.valid y");
+    doctor_evidence(
+        d,
+        "the targets are distributed otherwise (Kolmogorov-Smirnov distance %.2f): mean %.4g in train, %.4g "
+        "in valid",
+        ks, t->y_mean, v->y_mean);
+}
+
+enum clrnn_status doctor_compare_sets(struct doctor *d)
+{
+    TRY(compare_rows(d));
+    if (!d->valid || d->train_scan.bad_values || d->valid_scan.bad_values)
+        return CLRNN_OK;
+    TRY(compare_features(d));
+    if (d->config->train.loss.kind == CLRNN_MSE)
+        compare_targets(d);
+    else if (!d->train_scan.bad_labels && !d->valid_scan.bad_labels)
+        compare_classes(d);
+    return CLRNN_OK;
+}

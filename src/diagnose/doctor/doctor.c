@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: MIT
+// The doctor: looks at config and data, then at the model by probes and a short training, and says what
+// keeps it from learning.
+#include "diagnose/doctor/doctor.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "train/feed.h"
+
+#define DEFAULT_SECONDS 45.0
+
+const struct clrnn_thresholds clrnn_threshold = {
+#define X(name, value, source) .name = value,
+    CLRNN_THRESHOLD_LIST(X)
+#undef X
+};
+
+bool doctor_stopped(const struct doctor *d)
+{
+    return d->params->stop && *d->params->stop;
+}
+
+bool doctor_is_recurrent(const struct clrnn_layer *layer)
+{
+    return layer->kind == CLRNN_LAYER_RNN || layer->kind == CLRNN_LAYER_LSTM ||
+           layer->kind == CLRNN_LAYER_GRU;
+}
+
+uint32_t doctor_steps_at(const struct doctor *d, size_t layer)
+{
+    for (size_t i = 0; i < layer; i++)
+        if (d->config->layer[i].kind == CLRNN_LAYER_POOL)
+            return 1;
+    return d->T;
+}
+
+// ---------------------------------------------------------------- findings
+
+static void out_of_memory(struct doctor *d)
+{
+    if (d->status == CLRNN_OK)
+        d->status = clrnn_error_memory(d->log, 4096, "the doctor's findings");
+}
+
+void doctor_finding(struct doctor *d, const char *id, enum clrnn_severity severity)
+{
+    struct clrnn_doctor_result *r = d->result;
+    struct clrnn_finding *grown = realloc(r->finding, (r->count + 1) * sizeof(*grown));
+
+    if (!grown) {
+        out_of_memory(d);
+        return;
+    }
+    r->finding = grown;
+    grown[r->count++] = (struct clrnn_finding){.id = id, .severity = severity};
+}
+
+// Appends to a text of the last finding.
+static void CLRNN_PRINTF(3, 0)
+    add_text(struct doctor *d, size_t offset, const char *format, va_list arguments)
+{
+    char **text, *more, *joined;
+
+    if (d->status != CLRNN_OK || !d->result->count)
+        return;
+    text = (char **)((char *)&d->result->finding[d->result->count - 1] + offset);
+    more = clrnn_format_va(format, arguments);
+    joined = more && *text ? clrnn_format("%s%s", *text, more) : more;
+    if (!more || !joined) {
+        free(more);
+        out_of_memory(d);
+        return;
+    }
+    if (joined != more)
+        free(more);
+    free(*text);
+    *text = joined;
+}
+
+#define TEXT_FUNCTION(field) \
+    void doctor_##field(struct doctor *d, const char *format, ...) \
+    { \
+        va_list arguments; \
+\
+        va_start(arguments, format); \
+        add_text(d, offsetof(struct clrnn_finding, field), format, arguments); \
+        va_end(arguments); \
+    }
+TEXT_FUNCTION(where)
+TEXT_FUNCTION(evidence)
+TEXT_FUNCTION(cost)
+TEXT_FUNCTION(remedy)
+
+static void add_set(struct doctor *d, const char *format, ...) CLRNN_PRINTF(2, 3);
+static void add_set(struct doctor *d, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    add_text(d, offsetof(struct clrnn_finding, set), format, arguments);
+    va_end(arguments);
+}
+
+void doctor_where_layer(struct doctor *d, size_t layer)
+{
+    const struct clrnn_layer *l = &d->config->layer[layer];
+
+    doctor_where(d, "model.layers[%zu] (%s%s%s)", layer, clrnn_layer_word(l->kind), l->name ? " " : "",
+                 l->name ? l->name : "");
+    if (d->config->path && l->line > 0)
+        doctor_where(d, ", %s:%d", d->config->path, l->line);
+}
+
+void doctor_fix(struct doctor *d, enum doctor_fix_kind kind, size_t layer, double value)
+{
+    const struct doctor_fix fix = {kind, layer, value};
+    const struct clrnn_finding *last = d->result->count ? &d->result->finding[d->result->count - 1] : NULL;
+    char text[160];
+
+    doctor_fix_text(d->config, &fix, text, sizeof(text));
+    add_set(d, "%s%s", last && last->set ? "\n" : "", text);
+    for (size_t i = 0; i < d->fix_count; i++)
+        if (d->fix[i].kind == kind && d->fix[i].layer == layer)
+            return;
+    if (d->fix_count < ARRAY_SIZE(d->fix))
+        d->fix[d->fix_count++] = fix;
+}
+
+bool doctor_found(const struct doctor *d, const char *id)
+{
+    for (size_t i = 0; i < d->result->count; i++)
+        if (!strcmp(d->result->finding[i].id, id) && d->result->finding[i].severity != CLRNN_SEVERITY_NOTE)
+            return true;
+    return false;
+}
+
+// ---------------------------------------------------------------- the result
+
+// Errors, warnings, notes; within each as found, causes before what follows from them.
+static void sort_findings(struct clrnn_doctor_result *r)
+{
+    for (size_t i = 1; i < r->count; i++) {
+        const struct clrnn_finding f = r->finding[i];
+        size_t at = i;
+
+        for (; at > 0 && r->finding[at - 1].severity > f.severity; at--)
+            r->finding[at] = r->finding[at - 1];
+        r->finding[at] = f;
+    }
+}
+
+static char *make_verdict(const struct doctor *d)
+{
+    const struct clrnn_doctor_result *r = d->result;
+    size_t count[3] = {0};
+    char ids[512] = "";
+
+    for (size_t i = 0; i < r->count; i++) {
+        const size_t used = strlen(ids);
+
+        if (r->finding[i].severity != CLRNN_SEVERITY_NOTE && !strstr(ids, r->finding[i].id))
+            snprintf(ids + used, sizeof(ids) - used, "%s%s", used ? ", " : "", r->finding[i].id);
+        count[r->finding[i].severity]++;
+    }
+    if (!count[CLRNN_SEVERITY_ERROR] && !count[CLRNN_SEVERITY_WARNING])
+        return clrnn_format("Nothing was found that keeps this model from learning%s.",
+                            d->params->static_only ? " (config and data alone were looked at)"
+                            : d->params->no_train  ? " (without the short training)"
+                            : d->no_dynamic        ? ", but it was not run"
+                                                   : "");
+    return clrnn_format("%zu error%s and %zu warning%s: %s.%s%s", count[0], count[0] == 1 ? "" : "s",
+                        count[1], count[1] == 1 ? "" : "s", ids,
+                        d->no_dynamic ? " The model was not run: " : "",
+                        d->no_dynamic ? d->no_dynamic_reason : "");
+}
+
+static enum clrnn_status conclude(struct doctor *d)
+{
+    TRY(d->status);
+    for (size_t i = 0; i < d->result->count; i++) { // every text is there, so that readers need not look
+        struct clrnn_finding *f = &d->result->finding[i];
+        char **const text[] = {&f->where, &f->evidence, &f->cost, &f->remedy};
+
+        for (size_t k = 0; k < ARRAY_SIZE(text); k++)
+            if (!*text[k] && !(*text[k] = clrnn_format("%s", "")))
+                return clrnn_error_memory(d->log, 1, "the doctor's findings");
+    }
+    sort_findings(d->result);
+    d->result->verdict = make_verdict(d);
+    if (!d->result->verdict)
+        return clrnn_error_memory(d->log, 512, "the doctor's verdict");
+    return d->fix_count ? doctor_apply_fixes(d, &d->result->fixed) : CLRNN_OK;
+}
+
+// ---------------------------------------------------------------- data
+
+// Features of the last layer where no layer sets them: those of the data.
+static uint32_t count_outputs(const struct doctor *d)
+{
+    uint32_t width = MAX2(clrnn_dataset_info(d->train)->C, 1u);
+
+    for (size_t i = 0; i < d->config->layer_count; i++) {
+        const struct clrnn_layer *l = &d->config->layer[i];
+
+        if (doctor_is_recurrent(l))
+            width = l->hidden_size * (l->bidirectional ? 2 : 1);
+        else if (l->kind == CLRNN_LAYER_LINEAR)
+            width = l->out_features;
+        else if (l->kind == CLRNN_LAYER_EMBEDDING)
+            width = l->embedding_dim;
+    }
+    return width;
+}
+
+static enum clrnn_status examine(struct doctor *d)
+{
+    const struct clrnn_train_config *t = &d->config->train;
+    const struct clrnn_dataset_info *info;
+
+    TRY(clrnn_dataset_open_named(d->log, d->config, CLRNN_CHECK_SHAPES_ONLY, &d->train, &d->valid));
+    info = clrnn_dataset_info(d->train);
+    d->T = info->T;
+    d->outputs = count_outputs(d);
+    d->per_step = doctor_steps_at(d, d->config->layer_count) != 1;
+    d->batches = clrnn_batch_count(info->S, t->batch_size, t->drop_last);
+    TRY(doctor_scan_data(d, d->train, &d->train_scan));
+    if (d->valid)
+        TRY(doctor_scan_data(d, d->valid, &d->valid_scan));
+    doctor_check_layers(d);
+    doctor_check_training(d);
+    doctor_check_inputs(d);
+    doctor_check_labels(d);
+    TRY(doctor_compare_sets(d));
+    TRY(d->status);
+    if (d->params->static_only || d->no_dynamic || doctor_stopped(d))
+        return CLRNN_OK;
+    return doctor_run_model(d);
+}
+
+enum clrnn_status clrnn_doctor(struct clrnn_device *device, const struct clrnn_config *config,
+                               const struct clrnn_doctor_params *params, struct clrnn_doctor_result *result)
+{
+    struct doctor d = {
+        .device = device,
+        .log = clrnn_device_log(device),
+        .config = config,
+        .params = params,
+        .result = result,
+        .seconds = params->seconds > 0 ? params->seconds : DEFAULT_SECONDS,
+    };
+    enum clrnn_status st;
+
+    *result = (struct clrnn_doctor_result){0};
+    st = examine(&d);
+    if (st == CLRNN_OK)
+        st = doctor_stopped(&d) ? CLRNN_INTERRUPTED : conclude(&d);
+    doctor_scan_finish(&d.train_scan);
+    doctor_scan_finish(&d.valid_scan);
+    clrnn_dataset_close(&d.train);
+    clrnn_dataset_close(&d.valid);
+    if (st != CLRNN_OK)
+        clrnn_doctor_finish(result);
+    return st;
+}
+
+void clrnn_doctor_finish(struct clrnn_doctor_result *result)
+{
+    for (size_t i = 0; i < result->count; i++) {
+        struct clrnn_finding *f = &result->finding[i];
+
+        free(f->where);
+        free(f->evidence);
+        free(f->cost);
+        free(f->remedy);
+        free(f->set);
+    }
+    free(result->finding);
+    free(result->verdict);
+    free(result->fixed);
+    *result = (struct clrnn_doctor_result){0};
+}

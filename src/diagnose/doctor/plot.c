@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+// The doctor's pictures: gradient norm by time step and by layer, before and after the short training.
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "diagnose/doctor/run.h"
+#include "train/picture.h"
+
+#define BEFORE "'#1f77b4'"
+#define AFTER "'#d62728'"
+
+// One series of points at 1, 2, ...; what is 0 or NaN has no place on a logarithmic axis.
+static void write_series(FILE *script, const double *values, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (values[i] > 0 && isfinite(values[i]))
+            fprintf(script, "%zu %.6g\n", i + 1, values[i]);
+    fprintf(script, "e\n");
+}
+
+static bool any_positive(const double *values, size_t count)
+{
+    for (size_t i = 0; values && i < count; i++)
+        if (values[i] > 0 && isfinite(values[i]))
+            return true;
+    return false;
+}
+
+// Plots before and after; `style` as gnuplot's plot wants it.
+static void write_both(FILE *script, const double *before, const double *after, size_t count,
+                       const char *style)
+{
+    const bool first = any_positive(before, count), second = any_positive(after, count);
+
+    fprintf(script, "set logscale y\nset format y '%%.0e'\nset key above right horizontal\n");
+    if (first)
+        fprintf(script, "plot '-' using 1:2 with %s linecolor " BEFORE " title 'before training'", style);
+    if (second)
+        fprintf(script, "%s '-' using 1:2 with %s linecolor " AFTER " title 'after'", first ? "," : "plot",
+                style);
+    fprintf(script, "\n");
+    if (first)
+        write_series(script, before, count);
+    if (second)
+        write_series(script, after, count);
+}
+
+static void write_time(FILE *script, const struct visit *v)
+{
+    fprintf(script,
+            "set title 'Gradient at the first recurrent layer' textcolor '#303030'\n"
+            "set xlabel 'time step'\nset ylabel 'norm over batch and features'\nset xrange [1:%u]\n",
+            v->start.T);
+    write_both(script, v->start.time, v->end.time, v->start.T, "lines linewidth 2");
+}
+
+static void write_layers(FILE *script, const struct visit *v)
+{
+    const struct clrnn_config *c = v->d->config;
+
+    fprintf(script,
+            "set title 'Gradient of each layer' textcolor '#303030'\nset ylabel 'norm over its parameters'\n"
+            "set xrange [0.5:%g]\nset xtics rotate by -30 (",
+            (double)c->layer_count + 0.5);
+    for (size_t i = 0; i < c->layer_count; i++)
+        fprintf(script, "%s'%zu %s' %zu", i ? ", " : "", i, clrnn_layer_word(c->layer[i].kind), i + 1);
+    fprintf(script, ")\n");
+    write_both(script, v->start.layer_norm, v->end.layer_norm, c->layer_count,
+               "linespoints linewidth 2 pointtype 7 pointsize 0.7");
+}
+
+static bool draw(const struct visit *v, const char *name, void (*write)(FILE *, const struct visit *))
+{
+    char *path = clrnn_path_join(v->d->params->plot, name);
+    struct clrnn_picture picture;
+    const bool begun = path && clrnn_picture_begin(path, &picture);
+
+    free(path);
+    if (!begun)
+        return false;
+    write(picture.script, v);
+    return clrnn_picture_end(&picture);
+}
+
+enum clrnn_status visit_plot(const struct visit *v)
+{
+    const struct doctor *d = v->d;
+    bool drawn = true;
+
+    if (!d->params->plot)
+        return CLRNN_OK;
+    TRY(clrnn_make_folder(d->log, d->params->plot));
+    if (!clrnn_picture_possible()) {
+        clrnn_log(d->log, CLRNN_LOG_WARNING, "no pictures: gnuplot is not installed (Debian: gnuplot-nox)");
+        return CLRNN_OK;
+    }
+    if (any_positive(v->start.layer_norm, d->config->layer_count))
+        drawn = draw(v, "gradient-by-layer.svg", write_layers);
+    if (any_positive(v->start.time, v->start.T))
+        drawn = draw(v, "gradient-by-time.svg", write_time) && drawn;
+    if (!drawn)
+        clrnn_log(d->log, CLRNN_LOG_WARNING, "%s: gnuplot could not draw the pictures", d->params->plot);
+    return CLRNN_OK;
+}

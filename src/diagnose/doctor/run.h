@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT
+// The doctor's look at the model itself: what probes and the short training share.
+#ifndef CLRNN_SRC_DIAGNOSE_DOCTOR_RUN_H
+#define CLRNN_SRC_DIAGNOSE_DOCTOR_RUN_H
+
+#include "diagnose/doctor/doctor.h"
+#include "diagnose/trial.h"
+
+/** Units of one op: how many sit at their ends, how many relus never switch on. */
+struct activity_units {
+    char layer[48];   // "lstm", "rnn.l1", "3"
+    double saturated; // share of values; NaN: the op has no ends
+    double dead;      // share of units; NaN: no relu
+};
+
+/** What one pass in train mode shows. */
+struct activity {
+    double loss, norm;              // of the batch; total gradient norm
+    double *layer_norm;             // [config.layer_count] of their parameters' gradients
+    size_t first_layer, last_layer; // with weights; config layers
+    double first_norm, last_norm;   // of their gradients
+    uint32_t T;
+    double *time; // [T] gradient of the first recurrent layer's input by step; NULL: none
+    size_t unit_count;
+    struct activity_units unit[64];
+    size_t worst_saturated, worst_dead; // unit_count: none
+};
+
+struct visit {
+    struct doctor *d;
+    struct trial_params params;
+    double *moments; // [2, C] of data.normalize, or NULL
+    struct trial_data train, valid;
+    uint32_t train_rows, valid_rows;
+    uint32_t *rows; // [S] a fixed random order of the training rows
+    bool lengths;
+    double chance;   // loss of the best constant answer
+    double expected; // loss of an answer that prefers nothing
+
+    struct trial trial; // of the short training
+    struct probe probe; // on it
+    struct activity start, end;
+    double initial_loss, initial_norm;
+
+    bool no_gradient; // not one parameter has one
+    bool overfits;    // learnt one batch by heart
+    uint32_t overfit_steps, overfit_rows;
+    double overfit_first, overfit_lowest, overfit_last, overfit_floor;
+    bool overfit_still; // the loss did not fall any more at the end
+};
+
+/** The gradient of a model's entry in fresh memory: free() it. */
+enum clrnn_status visit_read_grad(struct clrnn_model *model, size_t entry, double **gradient);
+/** Gradients by layer and time, saturated and dead units, on a batch of the trial's. */
+enum clrnn_status activity_measure(struct visit *v, struct activity *a);
+void activity_finish(struct activity *a);
+
+/** Device against double, on a small batch. */
+enum clrnn_status visit_check_gradient(struct visit *v);
+
+/** Stage 2 and stage 3. */
+enum clrnn_status visit_probe(struct visit *v);
+enum clrnn_status visit_overfit(struct visit *v);
+/** Its finding; `harmless`: a note only. */
+void visit_report_overfit(struct visit *v, bool harmless);
+enum clrnn_status visit_train(struct visit *v);
+/** Pictures into params.plot. */
+enum clrnn_status visit_plot(const struct visit *v);
+
+#endif

@@ -1,0 +1,366 @@
+// SPDX-License-Identifier: MIT
+// One pass over a data set: moments and extremes of each feature, hashes of rows, what the labels are, what
+// rows end in, and values spread over it for comparisons.
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "diagnose/doctor/doctor.h"
+
+#define SAMPLE_ROWS 2048u      // (row, step) pairs kept for comparisons,
+#define SAMPLE_VALUES 8000000u //   and no more values than these
+#define Y_SAMPLE 4096u
+#define PADDING_ROWS 256u  // looked at again where rows seem to be padded
+#define RELEASE_ROWS 1024u // mapped pages are let go after so many
+
+// Sums of one pass, and where the sample of values is taken.
+struct pass {
+    struct doctor_scan *s;
+    float *x;              // [T, C] of the row at hand
+    int32_t *tokens;       // [T]
+    float *y;              // [1 or T]
+    double *sum, *squares; // [C]
+    uint64_t *finite;      // [C]
+    uint64_t *end_hash;    // [S] of the last step's vector
+    uint32_t *end_run;     // [S] steps at the end that equal it
+    uint64_t step;         // (row, step) pairs so far
+};
+
+static enum clrnn_status allocate(struct doctor *d, struct pass *p)
+{
+    struct doctor_scan *s = p->s;
+    const size_t S = s->info->S, T = s->info->T, C = s->C;
+    const size_t rows = MIN2((size_t)SAMPLE_ROWS, MAX2(SAMPLE_VALUES / C, 1));
+
+    s->mean = calloc(C, sizeof(double));
+    s->rms = calloc(C, sizeof(double));
+    s->least = malloc(C * sizeof(double));
+    s->most = malloc(C * sizeof(double));
+    s->sample = malloc(MIN2(rows, S * T) * C * sizeof(float));
+    s->hash = malloc(S * sizeof(*s->hash));
+    s->count = calloc(MAX2(s->classes, 1u), sizeof(*s->count));
+    s->y_sample = malloc(MIN2(S, Y_SAMPLE) * sizeof(double));
+    p->x = malloc(T * C * sizeof(float));
+    p->tokens = malloc(T * sizeof(int32_t));
+    p->y = malloc(T * sizeof(float));
+    p->sum = calloc(C, sizeof(double));
+    p->squares = calloc(C, sizeof(double));
+    p->finite = calloc(C, sizeof(uint64_t));
+    p->end_hash = malloc(S * sizeof(uint64_t));
+    p->end_run = malloc(S * sizeof(uint32_t));
+    s->sample_count = (uint32_t)MIN2(rows, S * T);
+    if (s->mean && s->rms && s->least && s->most && s->sample && s->hash && s->count && s->y_sample && p->x &&
+        p->tokens && p->y && p->sum && p->squares && p->finite && p->end_hash && p->end_run)
+        return CLRNN_OK;
+    return clrnn_error_memory(d->log, S * sizeof(*s->hash) + rows * C * sizeof(float), "looking at the data");
+}
+
+static void release(struct pass *p)
+{
+    free(p->x);
+    free(p->tokens);
+    free(p->y);
+    free(p->sum);
+    free(p->squares);
+    free(p->finite);
+    free(p->end_hash);
+    free(p->end_run);
+}
+
+void doctor_scan_finish(struct doctor_scan *s)
+{
+    free(s->mean);
+    free(s->rms);
+    free(s->least);
+    free(s->most);
+    free(s->sample);
+    free(s->hash);
+    free(s->count);
+    free(s->y_sample);
+    *s = (struct doctor_scan){0};
+}
+
+// ---------------------------------------------------------------- X
+
+static void take_values(struct pass *p, uint32_t row, uint32_t step, const float *x)
+{
+    struct doctor_scan *s = p->s;
+
+    for (uint32_t c = 0; c < s->C; c++) {
+        const double value = x[c];
+
+        if (!isfinite(value)) {
+            if (!s->bad_values++) {
+                s->bad_row = row;
+                s->bad_step = step;
+                s->bad_feature = c;
+                s->bad_value = value;
+            }
+            continue;
+        }
+        p->finite[c]++;
+        p->sum[c] += value;
+        p->squares[c] += value * value;
+        s->least[c] = fmin(s->least[c], value);
+        s->most[c] = fmax(s->most[c], value);
+    }
+    s->steps++;
+}
+
+static uint64_t step_hash(const struct pass *p, uint32_t step)
+{
+    struct clrnn_hash h;
+
+    clrnn_hash_init(&h);
+    clrnn_hash_add(&h, p->x + (size_t)step * p->s->C, p->s->C * sizeof(float));
+    return h.lane[0] ^ h.lane[1];
+}
+
+static void read_row(struct pass *p, uint32_t row)
+{
+    const struct doctor_scan *s = p->s;
+
+    if (!s->info->tokens) {
+        clrnn_dataset_x(s->set, row, p->x);
+        return;
+    }
+    clrnn_dataset_tokens(s->set, row, p->tokens);
+    for (uint32_t t = 0; t < s->info->T; t++)
+        p->x[t] = (float)p->tokens[t];
+}
+
+static void take_row(struct doctor *d, struct pass *p, uint32_t row)
+{
+    struct doctor_scan *s = p->s;
+    const uint32_t length = clrnn_dataset_length(s->set, row), C = s->C;
+    const size_t width = C * sizeof(float);
+    struct clrnn_hash h;
+    uint32_t run = 1;
+
+    read_row(p, row);
+    for (uint32_t t = 0; s->info->tokens && t < length; t++)
+        if ((p->tokens[t] < 0 || (uint32_t)p->tokens[t] >= d->config->layer[0].num_embeddings) &&
+            !s->bad_tokens++)
+            s->bad_token_row = row;
+    for (uint32_t t = 0; t < length; t++)
+        take_values(p, row, t, p->x + (size_t)t * C);
+    clrnn_hash_init(&h);
+    clrnn_hash_add(&h, p->x, length * width);
+    memcpy(s->hash[row], h.lane, sizeof(h.lane));
+    p->end_hash[row] = step_hash(p, length - 1);
+    while (run < length &&
+           !memcmp(p->x + (size_t)(length - 1) * C, p->x + (size_t)(length - 1 - run) * C, width))
+        run++;
+    p->end_run[row] = run;
+    // (row, step) pairs at even distances, the same for every feature
+    for (uint32_t t = 0; t < s->info->T; t++, p->step++) {
+        const uint64_t all = (uint64_t)s->info->S * s->info->T;
+        const uint64_t at = p->step * s->sample_count / all;
+
+        if (p->step && at == (p->step - 1) * s->sample_count / all)
+            continue;
+        memcpy(s->sample + at * C, p->x + (size_t)MIN2(t, length - 1) * C, width);
+    }
+}
+
+static int compare_u64(const void *a, const void *b)
+{
+    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+// How long that step lasts where it stands inside of rows: with few different values it repeats there, too,
+// and a repeated end is no padding. 0 where it never does.
+static double usual_run(struct pass *p, uint64_t common)
+{
+    uint64_t runs = 0, steps = 0;
+
+    for (uint32_t row = 0; row < MIN2(p->s->info->S, PADDING_ROWS); row++) {
+        bool inside = false;
+
+        read_row(p, row);
+        for (uint32_t t = 0; t + p->end_run[row] < p->s->info->T; t++) {
+            const bool same = step_hash(p, t) == common;
+
+            runs += same && !inside;
+            steps += same;
+            inside = same;
+        }
+    }
+    return runs ? (double)steps / (double)runs : 0;
+}
+
+// Rows that end in the step which most rows end in, and how much of them it takes up.
+static enum clrnn_status find_padding(struct doctor *d, struct pass *p)
+{
+    struct doctor_scan *s = p->s;
+    const uint32_t S = s->info->S, T = s->info->T;
+    uint64_t *sorted = malloc(S * sizeof(*sorted)), common = 0, steps = 0, rows = 0;
+    uint32_t most = 0, shortest = UINT32_MAX, longest = 0;
+
+    if (!sorted)
+        return clrnn_error_memory(d->log, S * sizeof(*sorted), "looking for padding");
+    memcpy(sorted, p->end_hash, S * sizeof(*sorted));
+    qsort(sorted, S, sizeof(*sorted), compare_u64);
+    for (uint32_t i = 0, from = 0; i < S; i++) {
+        if (sorted[i] != sorted[from])
+            from = i;
+        if (i - from + 1 > most) {
+            most = i - from + 1;
+            common = sorted[i];
+        }
+    }
+    free(sorted);
+    for (uint32_t i = 0; i < S; i++) {
+        if (p->end_hash[i] != common || p->end_run[i] >= T)
+            continue;
+        rows++;
+        steps += p->end_run[i];
+        shortest = MIN2(shortest, p->end_run[i]);
+        longest = MAX2(longest, p->end_run[i]);
+    }
+    if (!rows || s->info->has_lengths || T < 2 || longest - shortest < 2 ||
+        (double)steps < (double)rows * fmax(2, 2 * usual_run(p, common)))
+        return CLRNN_OK;
+    s->pad_rows = (double)rows / S;
+    s->pad_share = (double)steps / (double)rows / T;
+    return CLRNN_OK;
+}
+
+static void finish_features(struct pass *p)
+{
+    struct doctor_scan *s = p->s;
+
+    for (uint32_t c = 0; c < s->C; c++) {
+        s->mean[c] = p->finite[c] ? p->sum[c] / (double)p->finite[c] : 0;
+        s->rms[c] = p->finite[c] ? sqrt(p->squares[c] / (double)p->finite[c]) : 0;
+    }
+}
+
+// ---------------------------------------------------------------- y
+
+static bool label_fits(const struct doctor *d, const struct doctor_scan *s, double value)
+{
+    switch (d->config->train.loss.kind) {
+    case CLRNN_CROSS_ENTROPY:
+    case CLRNN_NLL:
+        return value >= 0 && value < s->classes && value == floor(value);
+    case CLRNN_BCE_WITH_LOGITS:
+        return value >= 0 && value <= 1;
+    case CLRNN_MSE:
+        break;
+    }
+    return isfinite(value);
+}
+
+struct labels {
+    double sum, squares, products;
+    uint64_t pairs;
+    double last; // label of the row before
+    bool has_last;
+};
+
+static void take_labels(struct doctor *d, struct pass *p, struct labels *l, uint32_t row)
+{
+    struct doctor_scan *s = p->s;
+    const struct clrnn_loss_config *loss = &d->config->train.loss;
+    const bool classes = loss->kind == CLRNN_CROSS_ENTROPY || loss->kind == CLRNN_NLL;
+    const uint32_t steps = s->info->y_steps ? clrnn_dataset_length(s->set, row) : 1;
+
+    clrnn_dataset_targets(s->set, row, p->y);
+    for (uint32_t t = 0; t < steps; t++) {
+        const double value = p->y[t];
+
+        if (classes && value == loss->ignore_index)
+            continue;
+        s->labels++;
+        s->least_label = fmin(s->least_label, value);
+        s->most_label = fmax(s->most_label, value);
+        if (!label_fits(d, s, value)) {
+            if (!s->bad_labels++) {
+                s->bad_label_row = row;
+                s->bad_label = value;
+            }
+            continue;
+        }
+        if (loss->kind != CLRNN_MSE)
+            s->count[classes ? (uint32_t)value : value > 0.5]++;
+        l->sum += value;
+        l->squares += value * value;
+        if (s->info->y_steps && s->info->T > 1)
+            continue;
+        if (l->has_last) {
+            s->changes += value != l->last;
+            l->products += value * l->last;
+            l->pairs++;
+        }
+        l->last = value;
+        l->has_last = true;
+    }
+    if (row < Y_SAMPLE)
+        s->y_sample[s->y_sample_count++] = p->y[0];
+}
+
+static void finish_labels(const struct doctor *d, struct doctor_scan *s, const struct labels *l)
+{
+    const double good = (double)(s->labels - s->bad_labels);
+    double same = 0, all = 0;
+
+    s->y_mean = good > 0 ? l->sum / good : 0;
+    s->y_square = good > 0 ? l->squares / good : 0;
+    s->y_std = sqrt(fmax(s->y_square - s->y_mean * s->y_mean, 0));
+    s->y_least = s->least_label;
+    s->y_most = s->most_label;
+    if (d->config->train.loss.kind == CLRNN_MSE) {
+        s->changes = 0;
+        if (l->pairs > 1 && s->y_std > 0)
+            s->y_autocorrelation =
+                (l->products / (double)l->pairs - s->y_mean * s->y_mean) / (s->y_std * s->y_std);
+        return;
+    }
+    for (uint32_t k = 0; k < s->classes; k++)
+        all += (double)s->count[k];
+    for (uint32_t k = 0; k < s->classes && all > 0; k++)
+        same += (double)s->count[k] / all * ((double)s->count[k] / all);
+    s->changes_expected = l->pairs ? (double)l->pairs * (1 - same) : 0;
+}
+
+enum clrnn_status doctor_scan_data(struct doctor *d, const struct clrnn_dataset *set, struct doctor_scan *s)
+{
+    const enum clrnn_loss_kind loss = d->config->train.loss.kind;
+    struct labels labels = {0};
+    struct pass p = {.s = s};
+    enum clrnn_status st;
+
+    s->set = set;
+    s->info = clrnn_dataset_info(set);
+    s->C = MAX2(s->info->C, 1u);
+    s->classes = loss == CLRNN_MSE ? 0 : loss == CLRNN_BCE_WITH_LOGITS ? 2 : d->outputs;
+    s->least_label = INFINITY;
+    s->most_label = -INFINITY;
+    st = allocate(d, &p);
+    for (uint32_t c = 0; st == CLRNN_OK && c < s->C; c++) {
+        s->least[c] = INFINITY;
+        s->most[c] = -INFINITY;
+    }
+    for (uint32_t row = 0; st == CLRNN_OK && row < s->info->S; row++) {
+        take_row(d, &p, row);
+        take_labels(d, &p, &labels, row);
+        if (row % RELEASE_ROWS == RELEASE_ROWS - 1)
+            clrnn_dataset_release(set);
+        if (doctor_stopped(d))
+            break;
+    }
+    if (st == CLRNN_OK) {
+        finish_features(&p);
+        finish_labels(d, s, &labels);
+        st = find_padding(d, &p);
+    }
+    clrnn_dataset_release(set);
+    release(&p);
+    return st;
+}

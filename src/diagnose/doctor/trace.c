@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: MIT
+// Stage 3: a short training as configured, with an eye on losses, updates and gradients.
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "diagnose/doctor/trace.h"
+
+#define EARLY_UPDATES 20u // steps of the first epoch whose updates are measured,
+#define LATE_UPDATES 24u  //   and about so many of the rest
+#define BUILD_STEPS 2u    // before time counts: kernels are built in them
+#define MOST_STEPS 20000u
+#define VALID_LOOKS 60u // at most so many validations
+#define VALID_ROWS 4096u
+#define FINITE_LOSS 1e30
+
+// ---------------------------------------------------------------- updates
+
+struct updates {
+    double *before; // [flat parameters]
+    size_t count;
+};
+
+static enum clrnn_status read_params(struct clrnn_model *m, double *values)
+{
+    size_t at = 0;
+
+    for (size_t i = 0; i < m->entry_count; i++) {
+        if (!m->entry[i].param.trained)
+            continue;
+        TRY(clrnn_model_read(m, i, values + at));
+        at += m->entry[i].param.count;
+    }
+    return CLRNN_OK;
+}
+
+static int compare_double(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+double course_median(double *values, size_t count)
+{
+    if (!count)
+        return NAN;
+    qsort(values, count, sizeof(*values), compare_double);
+    return count % 2 ? values[count / 2] : 0.5 * (values[count / 2 - 1] + values[count / 2]);
+}
+
+// |change| / |weight| of each matrix into ratio[]. Vectors are left out: biases start at 0 or near it, where
+// the ratio says nothing.
+static size_t ratios(const struct clrnn_model *m, const double *before, const double *after, double *ratio)
+{
+    size_t at = 0, count = 0;
+
+    for (size_t i = 0; i < m->entry_count; i++) {
+        const struct clrnn_param *p = &m->entry[i].param;
+        double change = 0, weight = 0;
+
+        if (!p->trained)
+            continue;
+        for (size_t k = 0; k < p->count; k++, at++) {
+            change += (after[at] - before[at]) * (after[at] - before[at]);
+            weight += before[at] * before[at];
+        }
+        if (p->ndim > 1 && weight > 0 && isfinite(change))
+            ratio[count++] = sqrt(change / weight);
+    }
+    return count;
+}
+
+static enum clrnn_status note_update(struct visit *v, struct course *c, struct updates *u,
+                                     const double *before)
+{
+    struct clrnn_model *m = v->trial.model;
+    double *after = malloc((u->count + m->entry_count) * sizeof(*after)),
+           *ratio = after ? after + u->count : NULL;
+    enum clrnn_status st;
+    size_t count;
+
+    if (!after)
+        return clrnn_error_memory(v->d->log, u->count * sizeof(*after), "updates");
+    st = read_params(m, after);
+    if (st == CLRNN_OK && c->update_count < ARRAY_SIZE(c->update_median)) {
+        count = ratios(m, before, after, ratio);
+        if (count) {
+            c->update_median[c->update_count] = course_median(ratio, count);
+            c->update_most[c->update_count] = ratio[count - 1];
+            c->update_early += c->steps < MIN2(MAX2(v->d->batches, 10), (uint64_t)EARLY_UPDATES);
+            c->update_count++;
+        }
+    }
+    free(after);
+    return st;
+}
+
+// ---------------------------------------------------------------- the run
+
+static enum clrnn_status validate(struct visit *v, struct course *c)
+{
+    struct trial_score score;
+
+    if (!v->valid.set || c->valid_count == c->valid_room)
+        return CLRNN_OK;
+    TRY(trial_evaluate(&v->trial, &v->valid, NULL, MIN2(v->valid_rows, VALID_ROWS), &score));
+    c->valid_loss[c->valid_count] = score.loss;
+    c->valid_quality[c->valid_count++] = score.quality;
+    return CLRNN_OK;
+}
+
+static enum clrnn_status allocate(struct visit *v, struct course *c, struct updates *u, uint32_t **order)
+{
+    const uint64_t wanted = v->d->batches * MAX2(v->d->config->train.epochs, 1u);
+
+    c->room = (uint32_t)MIN2(wanted, (uint64_t)MOST_STEPS);
+    c->wanted = wanted;
+    c->valid_room = VALID_LOOKS + 2;
+    c->loss = malloc(MAX2(c->room, 1u) * sizeof(*c->loss));
+    c->norm = malloc(MAX2(c->room, 1u) * sizeof(*c->norm));
+    c->weight = malloc(MAX2(c->room, 1u) * sizeof(*c->weight));
+    c->valid_loss = malloc(c->valid_room * sizeof(*c->valid_loss));
+    c->valid_quality = malloc(c->valid_room * sizeof(*c->valid_quality));
+    u->count = (size_t)clrnn_model_size(v->trial.model);
+    u->before = malloc(MAX2(u->count, 1) * sizeof(*u->before));
+    *order = malloc(v->train_rows * sizeof(**order));
+    if (c->loss && c->norm && c->weight && c->valid_loss && c->valid_quality && u->before && *order)
+        return CLRNN_OK;
+    return clrnn_error_memory(v->d->log, u->count * sizeof(double), "a short training");
+}
+
+static enum clrnn_status course_step(struct visit *v, struct course *c, struct updates *u,
+                                     const uint32_t *rows, uint32_t count)
+{
+    const uint32_t stride = MAX2(c->room / LATE_UPDATES, 1u);
+    const bool watch = c->steps < EARLY_UPDATES || c->steps % stride == 0;
+    struct clrnn_step_result r;
+    struct clrnn_batch batch;
+
+    TRY(trial_gather(&v->trial, &v->train, rows, count, &batch));
+    if (watch)
+        TRY(read_params(v->trial.model, u->before));
+    TRY(trial_step(&v->trial, &batch, &r));
+    if (watch)
+        TRY(note_update(v, c, u, u->before));
+    c->loss[c->steps] = r.loss;
+    c->norm[c->steps] = r.grad_norm;
+    c->weight[c->steps++] = count;
+    c->finite = c->finite && isfinite(r.loss) && fabs(r.loss) < FINITE_LOSS && !isnan(r.grad_norm);
+    return CLRNN_OK;
+}
+
+static enum clrnn_status run_epoch(struct visit *v, struct course *c, struct updates *u, uint32_t *order,
+                                   uint64_t epoch, double seconds)
+{
+    const struct clrnn_train_config *t = &v->d->config->train;
+    const uint32_t B = MAX2(t->batch_size, 1u);
+    const uint32_t rest = v->train_rows % B;
+    // a last batch that batchnorm cannot take was reported; the others are worth a look
+    const bool drop = t->drop_last || (rest == 1 && doctor_found(v->d, "batch-of-one-batchnorm"));
+    const uint32_t rows = drop ? v->train_rows - rest : v->train_rows;
+    const uint64_t look = MAX2(t->epochs / VALID_LOOKS, 1u);
+
+    trial_order(v->d->config, v->train_rows, epoch, order);
+    for (uint32_t first = 0; first < rows && c->steps < c->room && c->finite; first += B) {
+        if (c->steps == BUILD_STEPS)
+            c->until = clrnn_clock() + seconds;
+        if ((c->steps > BUILD_STEPS && clrnn_clock() > c->until) || doctor_stopped(v->d)) {
+            c->cut = true;
+            return CLRNN_OK;
+        }
+        TRY(course_step(v, c, u, order + first, MIN2(B, rows - first)));
+    }
+    c->epochs++;
+    if (!c->finite)
+        return CLRNN_OK;
+    if (epoch % look == look - 1 || epoch + 1 == t->epochs || t->scheduler.kind == CLRNN_SCHED_PLATEAU)
+        TRY(validate(v, c));
+    trial_end_epoch(&v->trial, c->valid_count ? c->valid_loss[c->valid_count - 1] : c->loss[c->steps - 1]);
+    return CLRNN_OK;
+}
+
+static void course_finish(struct course *c)
+{
+    free(c->loss);
+    free(c->norm);
+    free(c->weight);
+    free(c->window);
+    free(c->valid_loss);
+    free(c->valid_quality);
+    *c = (struct course){0};
+}
+
+// Mean losses of epochs; of equal parts of the run where there are few epochs.
+static enum clrnn_status make_windows(struct visit *v, struct course *c)
+{
+    const uint32_t by_epoch = (uint32_t)MIN2(c->epochs, (uint64_t)c->steps), parts = MIN2(c->steps, 10u);
+    const uint32_t count = by_epoch >= 5 ? by_epoch : parts;
+
+    c->window = malloc(MAX2(count, 1u) * sizeof(*c->window));
+    if (!c->window)
+        return clrnn_error_memory(v->d->log, count * sizeof(*c->window), "a short training");
+    for (uint32_t w = 0; w < count; w++) {
+        const uint32_t from = (uint32_t)((uint64_t)c->steps * w / count);
+        const uint32_t to = (uint32_t)((uint64_t)c->steps * (w + 1) / count);
+        double sum = 0, weight = 0;
+
+        for (uint32_t i = from; i < to; i++) {
+            sum += c->loss[i] * c->weight[i];
+            weight += c->weight[i];
+        }
+        c->window[w] = sum / fmax(weight, 1);
+    }
+    c->window_count = count;
+    return CLRNN_OK;
+}
+
+// Losses in train and eval mode over the same rows, without inputs, and with time shuffled.
+static enum clrnn_status look_at_trained(struct visit *v, struct course *c)
+{
+    const uint32_t N = v->probe.N, batches = MIN2(MAX2(v->train_rows / N, 1u), 4u);
+    struct trial_data blank = v->train, shuffled = v->train;
+    double weight = 0;
+
+    c->train_mode = 0;
+    for (uint32_t i = 0; i < batches; i++) {
+        struct clrnn_step_result r;
+        struct clrnn_batch batch;
+
+        TRY(trial_gather(&v->trial, &v->train, v->rows + (size_t)i * N, N, &batch));
+        TRY(probe_run(&v->probe, &batch, &r));
+        c->train_mode += r.loss;
+        weight++;
+    }
+    c->train_mode /= weight;
+    TRY(trial_evaluate(&v->trial, &v->train, v->rows, batches * N, &c->trained));
+    blank.blank = v->d->train_scan.mean;
+    blank.blank_tokens = true;
+    TRY(trial_evaluate(&v->trial, &blank, v->rows, batches * N, &c->blank));
+    shuffled.shuffle_time = true;
+    c->shuffled.loss = NAN;
+    if (v->d->T > 2 && !v->trial.model->per_step)
+        TRY(trial_evaluate(&v->trial, &shuffled, v->rows, batches * N, &c->shuffled));
+    return activity_measure(v, &v->end);
+}
+
+static enum clrnn_status run(struct visit *v, struct course *c, double seconds)
+{
+    struct updates u = {0};
+    uint32_t *order = NULL;
+    enum clrnn_status st;
+
+    *c = (struct course){.finite = true};
+    st = allocate(v, c, &u, &order);
+    for (uint64_t e = 0; st == CLRNN_OK && c->steps < c->room && c->finite && !c->cut; e++)
+        st = run_epoch(v, c, &u, order, e, seconds);
+    if (st == CLRNN_OK && c->finite && c->cut)
+        st = validate(v, c);
+    if (st == CLRNN_OK)
+        st = make_windows(v, c);
+    c->complete = c->steps >= c->wanted;
+    free(u.before);
+    free(order);
+    return st;
+}
+
+// The same training on labels of other rows, for as many steps as fit; the losses of both at that step.
+static enum clrnn_status run_shuffled(struct visit *v, struct course *c)
+{
+    const struct clrnn_random r = {v->d->config->train.seed, RANDOM_PROBE, 0, 2};
+    const double until = clrnn_clock() + 0.2 * v->d->seconds;
+    const uint32_t most = MIN2(c->steps, 400u), B = MAX2(v->d->config->train.batch_size, 1u);
+    uint32_t *labels = malloc(2 * (size_t)v->train_rows * sizeof(*labels)), *order, done = 0;
+    struct trial_data data = v->train;
+    struct trial trial = {0};
+    double real = 0, random = 0;
+    enum clrnn_status st;
+
+    if (!labels)
+        return clrnn_error_memory(v->d->log, 2 * v->train_rows * sizeof(*labels), "shuffled labels");
+    order = labels + v->train_rows;
+    clrnn_random_permutation(&r, v->train_rows, labels);
+    data.labels_from = labels;
+    st = trial_create(&v->params, &trial);
+    for (uint64_t e = 0; st == CLRNN_OK && done < most && clrnn_clock() < until; e++) {
+        trial_order(v->d->config, v->train_rows, e, order);
+        for (uint32_t first = 0; st == CLRNN_OK && first < v->train_rows && done < most; first += B) {
+            struct clrnn_step_result result;
+            struct clrnn_batch batch;
+
+            st = trial_gather(&trial, &data, order + first, MIN2(B, v->train_rows - first), &batch);
+            if (st == CLRNN_OK)
+                st = trial_step(&trial, &batch, &result);
+            if (st != CLRNN_OK)
+                break;
+            if (done >= most - most / 4) {
+                random += result.loss;
+                real += c->loss[done];
+            }
+            done++;
+        }
+        trial_end_epoch(&trial, random);
+    }
+    c->random_steps = done;
+    if (st == CLRNN_OK && done >= most) {
+        c->real_loss = real / fmax(most / 4, 1);
+        c->random_loss = random / fmax(most / 4, 1);
+    }
+    trial_finish(&trial);
+    free(labels);
+    return st;
+}
+
+static void tell(const struct visit *v, const struct course *c)
+{
+    clrnn_log(v->d->log, CLRNN_LOG_DEBUG,
+              "%u of %llu steps%s: epoch loss %.6g to %.6g; train mode %.6g, eval mode %.6g "
+              "(%.4g), blank inputs %.6g, shuffled time %.6g",
+              c->steps, (unsigned long long)c->wanted, c->finite ? "" : ", not finite",
+              c->window_count ? c->window[0] : NAN, c->window_count ? c->window[c->window_count - 1] : NAN,
+              c->train_mode, c->trained.loss, c->trained.quality, c->blank.loss, c->shuffled.loss);
+    clrnn_log(v->d->log, CLRNN_LOG_DEBUG,
+              "valid loss %.6g (%.4g), linear model %.4g in %u iterations; real labels %.6g, "
+              "shuffled %.6g after %u steps",
+              c->valid_count ? c->valid_loss[c->valid_count - 1] : NAN,
+              c->valid_count ? c->valid_quality[c->valid_count - 1] : NAN, c->linear.quality,
+              c->linear.iterations, c->real_loss, c->random_loss, c->random_steps);
+}
+
+enum clrnn_status visit_train(struct visit *v)
+{
+    struct course c = {0};
+    enum clrnn_status st = run(v, &c, 0.5 * v->d->seconds);
+
+    c.real_loss = c.random_loss = NAN;
+    c.linear = (struct linear_result){.quality = NAN};
+    if (st == CLRNN_OK && c.finite)
+        st = look_at_trained(v, &c);
+    if (st == CLRNN_OK && v->valid.set)
+        st = linear_fit(v->d->log, v->d->config, v->d->train, v->d->valid, v->d->train_scan.classes,
+                        0.1 * v->d->seconds, &c.linear);
+    if (st == CLRNN_OK && course_wants_shuffled(v, &c))
+        st = run_shuffled(v, &c);
+    if (st == CLRNN_OK)
+        tell(v, &c);
+    if (st == CLRNN_OK)
+        course_judge(v, &c);
+    course_finish(&c);
+    return st;
+}

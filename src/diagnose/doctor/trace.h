@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+// What a short training left behind, and judging it.
+#ifndef CLRNN_SRC_DIAGNOSE_DOCTOR_TRACE_H
+#define CLRNN_SRC_DIAGNOSE_DOCTOR_TRACE_H
+
+#include "base/random.h"
+#include "diagnose/doctor/linear.h"
+#include "diagnose/doctor/run.h"
+
+struct course {
+    uint32_t steps, room;
+    uint64_t wanted;              // steps that the config asks for
+    uint64_t epochs;              // whole ones
+    double until;                 // when time is up
+    bool finite, cut, complete;   // cut: time was up
+    double *loss, *norm, *weight; // of each step; weight: samples
+    uint32_t window_count;
+    double *window; // mean loss of epochs, or of tenths of the run
+    size_t valid_count, valid_room;
+    double *valid_loss, *valid_quality;
+
+    size_t update_count, update_early;         // measured updates; those of the first steps come first
+    double update_median[64], update_most[64]; // of the tensors' |change| / |weight|
+
+    double train_mode;                           // losses after training: in train mode,
+    struct trial_score trained, blank, shuffled; // eval mode, inputs replaced by their mean, time shuffled
+    struct linear_result linear;
+    double real_loss,
+        random_loss; // with real labels and with shuffled ones, after as many steps; NaN: not tried
+    uint32_t random_steps;
+};
+
+double course_median(double *values, size_t count); // sorts them
+
+/** Whether labels may be random, so that a training with shuffled ones is worth its time. */
+bool course_wants_shuffled(const struct visit *v, const struct course *c);
+/** The findings. */
+void course_judge(struct visit *v, struct course *c);
+
+#endif

@@ -1,0 +1,381 @@
+// SPDX-License-Identifier: MIT
+// Growing: from a linear model to the config part by part, and at which part learning breaks.
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "diagnose/grow/grow.h"
+#include "diagnose/trial.h"
+#include "model/network.h"
+
+#define DEFAULT_STEPS 500u
+#define DEFAULT_TRAIN_STEPS 300u
+#define OVERFIT_SECONDS 12.0 // of one rung, so that a ladder of large models ends too
+#define TRAIN_SECONDS 6.0
+#define LOOK_SAMPLES 1024u // of each set, for the losses after the short training
+
+static bool stopped(const struct clrnn_climb *c)
+{
+    return c->params->stop && *c->params->stop;
+}
+
+// ---------------------------------------------------------------- data
+
+// Samples spread over the whole set, so that a sorted file shows all of its classes.
+static enum clrnn_status spread(const struct clrnn_climb *c, struct clrnn_dataset *set, const char *name,
+                                struct clrnn_dataset **look)
+{
+    const uint32_t S = clrnn_dataset_info(set)->S, count = MIN2(S, LOOK_SAMPLES);
+    uint32_t *samples = malloc(count * sizeof(*samples));
+    enum clrnn_status st;
+
+    if (!samples)
+        return clrnn_error_memory(c->log, count * sizeof(*samples), name);
+    for (uint32_t i = 0; i < count; i++)
+        samples[i] = (uint32_t)((uint64_t)i * S / count);
+    st = clrnn_dataset_subset(set, samples, count, name, look);
+    free(samples);
+    return st;
+}
+
+// How many classes occur among the samples of a batch.
+static enum clrnn_status count_classes(const struct clrnn_climb *c, const struct clrnn_dataset *set,
+                                       uint32_t *classes)
+{
+    uint64_t *counts = calloc(c->classes, sizeof(*counts));
+    enum clrnn_status st;
+
+    *classes = 0;
+    if (!counts)
+        return clrnn_error_memory(c->log, c->classes * sizeof(*counts), "class counts");
+    st = clrnn_dataset_info(set)->classes ? clrnn_dataset_class_counts(set, counts) : CLRNN_OK;
+    for (uint32_t k = 0; k < c->classes; k++)
+        *classes += counts[k] > 0;
+    free(counts);
+    return st;
+}
+
+static enum clrnn_status look_at_classes(struct clrnn_climb *c)
+{
+    const uint32_t count = clrnn_dataset_info(c->look_train)->classes;
+    uint64_t total = 0, most = 0;
+
+    c->classes = MAX2(count, 2u);
+    c->counts = calloc(c->classes, sizeof(*c->counts));
+    if (!c->counts)
+        return clrnn_error_memory(c->log, c->classes * sizeof(*c->counts), "class counts");
+    if (count)
+        TRY(clrnn_dataset_class_counts(c->look_train, c->counts));
+    for (uint32_t k = 0; k < count; k++) {
+        total += c->counts[k];
+        most = MAX2(most, c->counts[k]);
+    }
+    c->constant = total ? (double)most / (double)total : 0.0;
+    return CLRNN_OK;
+}
+
+// The batch that `clrnn overfit` takes, unless that holds one class only: then a shuffled one.
+static enum clrnn_status take_batch(struct clrnn_climb *c)
+{
+    uint32_t in_batch, in_all;
+
+    TRY(look_at_classes(c));
+    TRY(clrnn_practice_first_batch(c->device, c->config, &c->data, 0, &c->batch));
+    TRY(count_classes(c, c->batch, &in_batch));
+    TRY(count_classes(c, c->look_train, &in_all));
+    if (in_batch == 1 && in_all > 1 && !c->config->train.shuffle) {
+        struct clrnn_config *shuffled;
+        enum clrnn_status st;
+
+        TRY(clrnn_config_copy(c->log, c->config, &shuffled));
+        shuffled->train.shuffle = true;
+        clrnn_dataset_close(&c->batch);
+        st = clrnn_practice_first_batch(c->device, shuffled, &c->data, 0, &c->batch);
+        clrnn_config_destroy(&shuffled);
+        return st;
+    }
+    return CLRNN_OK;
+}
+
+static enum clrnn_status prepare(struct clrnn_climb *c)
+{
+    const struct clrnn_dataset_info *info;
+    struct clrnn_data_shape shape;
+    struct clrnn_layer_shape *layers;
+    uint32_t outputs;
+    bool per_step;
+    enum clrnn_status st;
+
+    TRY(clrnn_practice_data_open(c->log, c->config, &c->data));
+    info = clrnn_dataset_info(c->data.train);
+    TRY(clrnn_batch_check(c->log, info->S, c->config->train.batch_size, c->config->train.drop_last));
+    shape = (struct clrnn_data_shape){.features = info->C, .tokens = info->tokens};
+    layers = calloc(MAX2(c->config->layer_count, 1u), sizeof(*layers));
+    if (!layers)
+        return clrnn_error_memory(c->log, c->config->layer_count * sizeof(*layers), "the layers");
+    st = clrnn_network_shapes(c->log, c->config, &shape, layers, &outputs, &per_step);
+    free(layers);
+    TRY(st);
+    TRY(clrnn_ladder_make(c->log, c->config, outputs, c->params->init, &c->ladder));
+    TRY(spread(c, c->data.train, "train", &c->look_train));
+    if (c->data.valid)
+        TRY(spread(c, c->data.valid, "valid", &c->look_valid));
+    return take_batch(c);
+}
+
+// ---------------------------------------------------------------- one rung
+
+static double skill_of(const struct clrnn_climb *c, const struct clrnn_practice_record *r, double *error)
+{
+    const double count = clrnn_dataset_info(c->look_train)->S;
+
+    if (c->config->train.loss.kind == CLRNN_MSE) {
+        *error = 0.0;
+        return r->spread > 0.0 ? 1.0 - r->loss / r->spread : 0.0;
+    }
+    *error = c->constant < 1.0 ? sqrt(0.25 / count) / (1.0 - c->constant) : 1.0;
+    return c->constant < 1.0 ? (r->accuracy - c->constant) / (1.0 - c->constant) : 0.0;
+}
+
+static enum clrnn_status train(struct clrnn_climb *c, struct clrnn_practice *p, struct clrnn_rung *rung,
+                               uint32_t steps, struct clrnn_rung_outcome *o)
+{
+    const double started = clrnn_clock();
+    struct clrnn_practice_record r;
+
+    o->finite = true;
+    o->travel = 0.0;
+    for (uint32_t i = 0; i < steps && o->finite && clrnn_clock() - started < TRAIN_SECONDS; i++) {
+        if (stopped(c))
+            return CLRNN_INTERRUPTED;
+        TRY(clrnn_practice_step(p, CLRNN_MODE_TRAIN, &r));
+        o->travel += r.lr;
+        o->finite = isfinite(r.loss) && isfinite(r.grad_norm);
+    }
+    TRY(clrnn_practice_evaluate(p, c->look_train, c->params->stop, &r));
+    rung->train_loss = r.loss;
+    rung->train_accuracy = r.accuracy;
+    o->skill = skill_of(c, &r, &o->skill_error);
+    o->loss_ratio = r.loss / trial_constant_loss(p->config, c->classes, c->counts, r.spread);
+    o->optimizer = p->config->train.optimizer.kind;
+    o->finite = o->finite && isfinite(r.loss);
+    if (c->look_valid) {
+        TRY(clrnn_practice_evaluate(p, c->look_valid, c->params->stop, &r));
+        rung->valid_loss = r.loss;
+        rung->valid_accuracy = r.accuracy;
+    }
+    return stopped(c) ? CLRNN_INTERRUPTED : CLRNN_OK;
+}
+
+// The short training. One that is behind gets twice as long again before it is said to be broken: nets rest
+// on a plateau now and then.
+static enum clrnn_status train_and_judge(struct clrnn_climb *c, const struct clrnn_config *variant,
+                                         const char *init, const struct clrnn_rung_outcome *below,
+                                         const struct clrnn_part *part, struct clrnn_rung *rung,
+                                         struct clrnn_rung_outcome *o)
+{
+    const uint32_t steps = c->params->train_steps ? c->params->train_steps : DEFAULT_TRAIN_STEPS;
+    const struct clrnn_practice_params params = {
+        .config = variant,
+        .data = &c->data,
+        .set = c->data.train,
+        .shuffle = variant->train.shuffle,
+        .drop_last = variant->train.drop_last,
+        .init = init,
+    };
+    struct clrnn_practice *practice;
+    enum clrnn_status st;
+    double travel;
+
+    TRY(clrnn_practice_create(c->device, &params, &practice));
+    st = train(c, practice, rung, steps, o);
+    travel = o->travel;
+    if (st == CLRNN_OK)
+        rung->learns = clrnn_rung_learns(c, o, below, part);
+    if (st == CLRNN_OK && o->by_heart && o->finite && !o->by_training) {
+        st = train(c, practice, rung, 2 * steps, o);
+        o->travel = travel;
+        rung->learns = st == CLRNN_OK && clrnn_rung_learns(c, o, below, part);
+    }
+    clrnn_practice_destroy(&practice);
+    o->ran = st == CLRNN_OK;
+    return st;
+}
+
+static enum clrnn_status try_out(struct clrnn_climb *c, const struct clrnn_config *variant, const char *init,
+                                 const struct clrnn_rung_outcome *below, const struct clrnn_part *part,
+                                 struct clrnn_rung *rung, struct clrnn_rung_outcome *o)
+{
+    const struct clrnn_overfit_task task = {
+        .config = variant,
+        .data = &c->data,
+        .batch = c->batch,
+        .init = init,
+        .steps = c->params->steps ? c->params->steps : DEFAULT_STEPS,
+        .seconds = OVERFIT_SECONDS,
+        .stop = c->params->stop,
+    };
+    const enum clrnn_status st = clrnn_overfit_batch(c->device, &task, &o->overfit);
+
+    free(o->overfit.curve);
+    o->overfit.curve = NULL;
+    rung->overfits = o->overfit.reached;
+    rung->overfit_steps = o->overfit.steps;
+    rung->overfit_loss = o->overfit.lowest_loss;
+    return st == CLRNN_OK ? train_and_judge(c, variant, init, below, part, rung, o) : st;
+}
+
+// ---------------------------------------------------------------- climbing
+
+static enum clrnn_status new_rung(struct clrnn_climb *c, const char *name, const struct clrnn_config *variant,
+                                  struct clrnn_rung **rung, struct clrnn_rung_outcome **outcome)
+{
+    struct clrnn_grow_result *g = c->result;
+    struct clrnn_rung *rungs = realloc(g->rung, (g->count + 1) * sizeof(*rungs));
+    struct clrnn_rung_outcome *outcomes;
+
+    if (rungs)
+        g->rung = rungs;
+    outcomes = realloc(c->outcome, (g->count + 1) * sizeof(*outcomes));
+    if (outcomes)
+        c->outcome = outcomes;
+    if (!rungs || !outcomes)
+        return clrnn_error_memory(c->log, (g->count + 1) * sizeof(*rungs), "the ladder");
+    outcomes[g->count] = (struct clrnn_rung_outcome){0};
+    rungs[g->count] = (struct clrnn_rung){
+        .name = clrnn_format("%s", name),
+        .description = clrnn_layers_text(variant),
+        .overfit_loss = NAN,
+        .train_loss = NAN,
+        .valid_loss = NAN,
+        .train_accuracy = NAN,
+        .valid_accuracy = NAN,
+    };
+    *rung = &rungs[g->count];
+    *outcome = &outcomes[g->count];
+    g->count++;
+    return (*rung)->name && (*rung)->description ? CLRNN_OK : clrnn_error_memory(c->log, 256, "the ladder");
+}
+
+// Tries a variant out. A config that cannot be run is an outcome as well: its error is logged.
+static enum clrnn_status climb(struct clrnn_climb *c, const char *name, const struct clrnn_config *variant,
+                               const char *init, const struct clrnn_part *part)
+{
+    const struct clrnn_rung_outcome *below;
+    struct clrnn_rung *rung = NULL;
+    struct clrnn_rung_outcome *o = NULL;
+    enum clrnn_status st;
+
+    TRY(new_rung(c, name, variant, &rung, &o));
+    below = c->below >= 0 && c->result->rung[c->below].learns ? &c->outcome[c->below] : NULL;
+    st = try_out(c, variant, init, below, part, rung, o);
+    if (st != CLRNN_OK && st != CLRNN_ERR_CONFIG)
+        return st;
+    rung->breaks = part && below && !rung->learns;
+    if (!rung->breaks)
+        c->below = (int)c->result->count - 1;
+    if (c->params->progress)
+        c->params->progress(c->params->progress_user, rung);
+    return CLRNN_OK;
+}
+
+// A rung of the first `parts` parts.
+static enum clrnn_status climb_parts(struct clrnn_climb *c, size_t parts, const char *name, const char *init)
+{
+    const struct clrnn_part *part = parts ? &c->ladder.part[parts - 1] : NULL;
+    struct clrnn_config *variant;
+    enum clrnn_status st;
+
+    TRY(clrnn_ladder_variant(&c->ladder, parts, &variant));
+    st = climb(c, name, variant, init, part);
+    clrnn_config_destroy(&variant);
+    return st;
+}
+
+static enum clrnn_status climb_base(struct clrnn_climb *c)
+{
+    const long recurrent = c->ladder.recurrent;
+    struct clrnn_config *linear;
+    enum clrnn_status st;
+    char name[64];
+
+    TRY(clrnn_ladder_linear(&c->ladder, &linear));
+    st = climb(c, "linear alone", linear, NULL, NULL);
+    clrnn_config_destroy(&linear);
+    TRY(st);
+    if (recurrent < 0)
+        return CLRNN_OK;
+    c->below = -1; // a linear model may rightly do better or worse than a recurrent one
+    snprintf(name, sizeof(name), "%s + linear", clrnn_layer_word(c->config->layer[recurrent].kind));
+    return climb_parts(c, 0, name, NULL);
+}
+
+static enum clrnn_status climb_all(struct clrnn_climb *c)
+{
+    struct clrnn_ladder *l = &c->ladder;
+    bool off = false, with_init = false;
+
+    TRY(climb_base(c));
+    for (size_t i = 0; i < l->count; i++) {
+        const struct clrnn_rung *rung;
+
+        if (l->part[i].kind == CLRNN_PART_INIT && clrnn_ladder_lacks_weights(l))
+            continue;
+        with_init = l->part[i].kind == CLRNN_PART_INIT;
+        TRY(climb_parts(c, i + 1, l->part[i].name, with_init ? c->params->init : NULL));
+        rung = &c->result->rung[c->result->count - 1];
+        l->part[i].off = rung->breaks;
+        off |= rung->breaks;
+    }
+    if (!off && (with_init || !c->params->init))
+        return CLRNN_OK; // the last rung was the config
+    return climb(c, "the config itself", c->config, c->params->init, NULL);
+}
+
+// ---------------------------------------------------------------- the whole
+
+enum clrnn_status clrnn_grow(struct clrnn_device *device, const struct clrnn_config *config,
+                             const struct clrnn_grow_params *params, struct clrnn_grow_result *result)
+{
+    struct clrnn_climb c = {
+        .device = device,
+        .log = clrnn_device_log(device),
+        .config = config,
+        .params = params,
+        .result = result,
+        .below = -1,
+    };
+    enum clrnn_status st;
+
+    *result = (struct clrnn_grow_result){.first_broken = -1};
+    st = prepare(&c);
+    if (st == CLRNN_OK)
+        st = climb_all(&c);
+    if (st == CLRNN_OK)
+        st = clrnn_find_cause(&c);
+    free(c.outcome);
+    free(c.counts);
+    clrnn_ladder_finish(&c.ladder);
+    clrnn_dataset_close(&c.batch);
+    clrnn_dataset_close(&c.look_train);
+    clrnn_dataset_close(&c.look_valid);
+    clrnn_practice_data_close(&c.data);
+    if (st != CLRNN_OK)
+        clrnn_grow_finish(result);
+    return st;
+}
+
+void clrnn_grow_finish(struct clrnn_grow_result *result)
+{
+    for (size_t i = 0; i < result->count; i++) {
+        free(result->rung[i].name);
+        free(result->rung[i].description);
+    }
+    free(result->rung);
+    free(result->cause);
+    *result = (struct clrnn_grow_result){.first_broken = -1};
+}

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+// Inside of growing: the ladder of parts from a linear model to a config, and what came out on its rungs.
+#ifndef CLRNN_SRC_DIAGNOSE_GROW_GROW_H
+#define CLRNN_SRC_DIAGNOSE_GROW_GROW_H
+
+#include "diagnose/overfit.h"
+
+/**
+ * Kinds of parts in the order of the ladder. Below all of them stand the first recurrent layer (one layer
+ * of it, one direction, tanh), the embedding and the pool as configured, and the last linear layer; plain
+ * cross_entropy, bce_with_logits or mse; Adam at PyTorch's 1e-3 without weight decay, no scheduler,
+ * shuffled batches. That base is the same whatever the config says of optimiser and lr, so that these are
+ * rungs of their own and a bad lr is not blamed on a layer. A clip_grad_norm from 0.1 up is part of the
+ * base: nets that need it need it on every rung.
+ */
+enum clrnn_part_kind {
+    CLRNN_PART_LAYERS,        // num_layers of the first recurrent layer
+    CLRNN_PART_DIRECTION,     // bidirectional
+    CLRNN_PART_RELU,          // nonlinearity: relu
+    CLRNN_PART_NORM,          // a batchnorm or layernorm
+    CLRNN_PART_RECURRENT,     // a further recurrent block as configured, but for its inner dropout
+    CLRNN_PART_DENSE,         // a hidden linear with its activation, or an activation between layers
+    CLRNN_PART_DROPOUT,       // a dropout layer
+    CLRNN_PART_INNER_DROPOUT, // dropout between the layers of a recurrent stack
+    CLRNN_PART_HEADLESS,      // the config has no last linear layer: neither has the ladder from here on
+    CLRNN_PART_NLL,           // nll instead of cross_entropy, with the activation that should make it one
+    CLRNN_PART_ACTIVATION,    // an activation behind the last linear layer
+    CLRNN_PART_LOSS,          // weights and label smoothing
+    CLRNN_PART_OPTIMIZER,     // kind, lr, weight decay, small clip_grad_norm
+    CLRNN_PART_SCHEDULER,
+    CLRNN_PART_ORDER, // shuffle: false
+    CLRNN_PART_INIT,  // first weights from a file
+};
+
+struct clrnn_part {
+    enum clrnn_part_kind kind;
+    size_t layer, count; // layers of the config that it is about
+    int line;            // in the config file, 0: none
+    bool off;            // left out: it broke learning
+    char name[72];       // "+ bidirectional"
+};
+
+struct clrnn_ladder {
+    const struct clrnn_log *log;
+    const struct clrnn_config *config;
+    uint32_t outputs; // of the last layer
+    long recurrent;   // index of the first recurrent layer, -1: none
+    long head;        // of the last linear layer, -1: none
+    size_t count, room;
+    struct clrnn_part *part;
+};
+
+/** Finds the parts. The caller has made sure that the config fits the data (clrnn_network_shapes).
+ *  CLRNN_ERR_MEMORY. */
+enum clrnn_status clrnn_ladder_make(const struct clrnn_log *log, const struct clrnn_config *config,
+                                    uint32_t outputs, const char *init, struct clrnn_ladder *ladder);
+void clrnn_ladder_finish(struct clrnn_ladder *ladder);
+
+/** The config with the first `parts` parts, but for those that are off. */
+enum clrnn_status clrnn_ladder_variant(const struct clrnn_ladder *ladder, size_t parts,
+                                       struct clrnn_config **variant);
+/** A linear layer alone, behind the embedding and the mean over time that it needs. */
+enum clrnn_status clrnn_ladder_linear(const struct clrnn_ladder *ladder, struct clrnn_config **variant);
+
+/** Whether parameters of the config are missing where the parts that are off are left out. */
+bool clrnn_ladder_lacks_weights(const struct clrnn_ladder *ladder);
+
+/** "birnn 64 x 2, batchnorm, linear 2" in fresh memory. NULL: no memory. */
+char *clrnn_layers_text(const struct clrnn_config *config);
+
+// ---------------------------------------------------------------- rungs
+
+/** What a rung came to, beyond what struct clrnn_rung shows. */
+struct clrnn_rung_outcome {
+    struct clrnn_overfit_result overfit; // without the curve
+    bool ran;                            // the model could be run at all
+    bool by_heart, by_training;          // whether it learns, by the two
+    bool far;                            // by heart, and not merely on its way
+    double skill, skill_error;           // on the training set
+    double loss_ratio;                   // loss there over the constant answer's
+    double travel;                       // sum of lr
+    enum clrnn_optimizer_kind optimizer;
+    bool finite;
+};
+
+/** The whole climb. */
+struct clrnn_climb {
+    struct clrnn_device *device;
+    const struct clrnn_log *log;
+    const struct clrnn_config *config;
+    const struct clrnn_grow_params *params;
+    struct clrnn_ladder ladder;
+    struct clrnn_practice_data data;
+    struct clrnn_dataset *batch, *look_train, *look_valid; // look_valid: or NULL
+    uint64_t *counts; // labels of each class on look_train, two classes at least
+    uint32_t classes;
+    double constant; // accuracy of the best constant answer on look_train; mse: 0
+    struct clrnn_grow_result *result;
+    struct clrnn_rung_outcome *outcome; // of each rung
+    int below;                          // the last rung that learns, else the last one; -1: none yet
+};
+
+/** Judges a rung by the one below (NULL: there is none that learns) and the part that it adds (or NULL). */
+bool clrnn_rung_learns(const struct clrnn_climb *climb, struct clrnn_rung_outcome *outcome,
+                       const struct clrnn_rung_outcome *below, const struct clrnn_part *part);
+
+/** Fills in first_broken and cause once all rungs were tried. CLRNN_ERR_MEMORY. */
+enum clrnn_status clrnn_find_cause(struct clrnn_climb *climb);
+
+#endif

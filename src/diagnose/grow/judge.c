@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: MIT
+// Whether a rung of the ladder learns, and the sentence on the one with which learning breaks.
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "diagnose/grow/grow.h"
+
+// A rung that did not come under the target has learnt where the loss fell under this share of its start, or
+// under twice what the rung below came to. Dropout keeps the loss of a training step up.
+#define FAR_SHARE 0.05
+#define FAR_SHARE_DROPOUT 0.2
+#define FLOOR_SHARE 0.5 // a floor above it, as equal rows with different labels make, leaves nothing to learn
+
+// The short training breaks with a part where the rung below is at least so much better than the constant
+// answer (skill: 0 no better, 1 perfect) and this one loses that share of it. A rung with a smaller lr, by
+// the sum of lr over the steps, may be behind further, and one that hardly moves is not judged by it: a
+// warm-up, or a small lr with which one batch is learnt, is slow, not broken. A larger lr has no such excuse.
+#define SKILL_BELOW 0.3
+#define SKILL_KEPT 0.5
+#define SKILL_KEPT_SLOWER 0.25
+#define SKILL_KEPT_FASTER 0.75
+#define SKILL_ERRORS 2.0 // and so many standard errors
+#define TRAVEL_ADAM 0.03 // 300 steps at 1e-4
+#define TRAVEL_SGD 3.0
+// It breaks as well where the loss was well below the constant answer's and is now above it.
+#define LOSS_BELOW 0.7
+#define LOSS_ABOVE 1.1
+
+// ---------------------------------------------------------------- judging
+
+static void judge_by_heart(struct clrnn_rung_outcome *o, const struct clrnn_rung_outcome *below,
+                           bool adds_dropout)
+{
+    const struct clrnn_overfit_result *r = &o->overfit;
+    const double excess = r->lowest_loss - r->floor, start = r->first_loss - r->floor;
+    double limit = (adds_dropout ? FAR_SHARE_DROPOUT : FAR_SHARE) * start;
+
+    o->by_heart = r->reached;
+    o->far = r->reached && r->floor < FLOOR_SHARE * r->first_loss;
+    if (r->reached || r->cannot || !isfinite(r->last_loss))
+        return;
+    o->far = excess < limit;
+    if (below)
+        limit = fmax(limit, 2.0 * (below->overfit.lowest_loss - below->overfit.floor));
+    o->by_heart = r->falling || excess < limit;
+}
+
+static bool keeps_skill(const struct clrnn_climb *c, const struct clrnn_rung_outcome *o,
+                        const struct clrnn_rung_outcome *below)
+{
+    const double kept = o->travel > 1.01 * below->travel   ? SKILL_KEPT_FASTER
+                        : o->travel < 0.99 * below->travel ? SKILL_KEPT_SLOWER
+                                                           : SKILL_KEPT;
+
+    if (below->skill < SKILL_BELOW || c->constant >= 1.0)
+        return true;
+    return o->skill >= kept * below->skill ||
+           below->skill - o->skill < SKILL_ERRORS * (o->skill_error + below->skill_error);
+}
+
+static void judge_by_training(const struct clrnn_climb *c, struct clrnn_rung_outcome *o,
+                              const struct clrnn_rung_outcome *below)
+{
+    const bool moved = o->travel >= (o->optimizer == CLRNN_OPT_SGD ? TRAVEL_SGD : TRAVEL_ADAM);
+
+    o->by_training = o->finite;
+    if (!o->finite || !below)
+        return;
+    if (moved && !keeps_skill(c, o, below))
+        o->by_training = false;
+    if (below->loss_ratio < LOSS_BELOW && o->loss_ratio > LOSS_ABOVE)
+        o->by_training = false;
+}
+
+bool clrnn_rung_learns(const struct clrnn_climb *c, struct clrnn_rung_outcome *o,
+                       const struct clrnn_rung_outcome *below, const struct clrnn_part *part)
+{
+    judge_by_heart(o, below,
+                   part && (part->kind == CLRNN_PART_DROPOUT || part->kind == CLRNN_PART_INNER_DROPOUT));
+    judge_by_training(c, o, below);
+    return o->by_heart && o->by_training;
+}
+
+// ---------------------------------------------------------------- the cause
+
+// Why a rung does not learn, as the end of a sentence.
+static char *reason(const struct clrnn_climb *c, size_t rung)
+{
+    const struct clrnn_rung_outcome *o = &c->outcome[rung];
+    const struct clrnn_overfit_result *r = &o->overfit;
+    const struct clrnn_rung *it = &c->result->rung[rung];
+
+    if (!o->ran)
+        return clrnn_format("it cannot be run (the message above says why)");
+    if (r->floor_reason && isfinite(r->floor) && (r->cannot || r->floor >= FLOOR_SHARE * r->first_loss))
+        return clrnn_format("the loss cannot fall under %.4f: %s", r->floor, r->floor_reason);
+    if (r->cannot)
+        return clrnn_format("%s", r->floor_reason);
+    if (r->ended && !o->by_heart)
+        return clrnn_format("%s", r->ended);
+    if (!o->by_heart || o->by_training)
+        return clrnn_format(
+            "in %u steps on one batch the loss comes down from %.4g to %.4g only, with the lr at "
+            "%.2g in the end",
+            r->steps, r->first_loss, r->lowest_loss, r->last_lr);
+    if (!o->finite)
+        return clrnn_format("the loss does not stay finite");
+    if (isnan(it->train_accuracy))
+        return clrnn_format("after a short training the loss is %.4g", it->train_loss);
+    return clrnn_format(
+        "after a short training the model has, in eval mode, an accuracy of %.4f and a loss of %.4g "
+        "on the training data themselves",
+        it->train_accuracy, it->train_loss);
+}
+
+// The part that a rung added: rungs that break carry its name.
+static const struct clrnn_part *part_of(const struct clrnn_climb *c, const struct clrnn_rung *rung)
+{
+    for (size_t i = 0; i < c->ladder.count; i++)
+        if (c->ladder.part[i].off && !strcmp(c->ladder.part[i].name, rung->name))
+            return &c->ladder.part[i];
+    return NULL;
+}
+
+static char *append(char *text, char *more)
+{
+    char *longer = text && more ? clrnn_format("%s%s", text, more) : NULL;
+
+    free(text);
+    free(more);
+    return longer;
+}
+
+// "'+ round' (config.yaml:16)"
+static char *name_part(const struct clrnn_climb *c, size_t rung)
+{
+    const struct clrnn_part *part = part_of(c, &c->result->rung[rung]);
+
+    if (part && part->line && c->config->path)
+        return clrnn_format("'%s' (%s:%d)", part->name, c->config->path, part->line);
+    return clrnn_format("'%s'", c->result->rung[rung].name);
+}
+
+static char *cause_of_part(const struct clrnn_climb *c, size_t first)
+{
+    char *text = append(name_part(c, first), clrnn_format(" breaks learning: "));
+
+    text = append(text, reason(c, first));
+    for (size_t i = first + 1; i < c->result->count && text; i++) {
+        if (!c->result->rung[i].breaks)
+            continue;
+        text = append(text, clrnn_format("; by itself so does "));
+        text = append(text, name_part(c, i));
+        text = append(text, clrnn_format(": "));
+        text = append(text, reason(c, i));
+    }
+    return append(text, clrnn_format("."));
+}
+
+static char *cause_of_base(const struct clrnn_climb *c, size_t rung)
+{
+    char *text =
+        rung
+            ? clrnn_format("'%s' breaks learning, before any other part of the config; '%s' learns: ",
+                           c->result->rung[rung].name, c->result->rung[0].name)
+            : clrnn_format("No rung learns, so that no single part is to blame; look at the data and at what "
+                           "is asked of the model (`clrnn doctor` does). '%s': ",
+                           c->result->rung[c->result->count - 1].name);
+
+    text = append(text, reason(c, rung ? rung : c->result->count - 1));
+    return append(text, clrnn_format("."));
+}
+
+// Whether any rung came somewhere by itself, and not merely further than the one below.
+static bool any_learns(const struct clrnn_climb *c)
+{
+    for (size_t i = 0; i < c->result->count; i++)
+        if (c->result->rung[i].learns && (c->outcome[i].far || c->outcome[i].skill >= SKILL_BELOW))
+            return true;
+    return false;
+}
+
+enum clrnn_status clrnn_find_cause(struct clrnn_climb *c)
+{
+    struct clrnn_grow_result *g = c->result;
+    const size_t base = c->ladder.recurrent >= 0 ? 1 : 0;
+
+    g->first_broken = -1;
+    if (g->rung[g->count - 1].learns && any_learns(c))
+        return CLRNN_OK; // the config learns, whatever was slow on the way
+    for (size_t i = base + 1; i < g->count && g->first_broken < 0; i++)
+        if (g->rung[i].breaks)
+            g->first_broken = (int)i;
+    if (g->first_broken >= 0) {
+        g->cause = cause_of_part(c, (size_t)g->first_broken);
+    } else {
+        g->first_broken = any_learns(c) ? (int)base : 0;
+        g->cause = cause_of_base(c, (size_t)g->first_broken);
+    }
+    return g->cause ? CLRNN_OK : clrnn_error_memory(c->log, 512, "the cause");
+}

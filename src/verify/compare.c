@@ -1,0 +1,469 @@
+// SPDX-License-Identifier: MIT
+// The comparison of devices: the reference and its disturbed runs, each device in its children, the verdict.
+#include "verify/compare.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/file.h"
+#include "base/random.h"
+#include "device/apart.h"
+#include "verify/selftest.h"
+
+#define STEPS 20u
+#define JUDGED 512u // samples of the final loss: the reference is slow
+#define PATIENCE_S 120.0
+
+// ---------------------------------------------------------------- boards
+
+static struct compare_board *board_create(const struct compare *c)
+{
+    const size_t size =
+        sizeof(struct compare_board) + (c->steps + c->logit_room + c->grad_count) * sizeof(double);
+    struct compare_board *b = clrnn_shared_create(size);
+
+    if (!b)
+        return NULL;
+    b->size = size;
+    b->curve = (double *)(void *)(b + 1);
+    b->logits = b->curve + c->steps;
+    b->grads = b->logits + c->logit_room;
+    for (uint32_t i = 0; i < c->steps; i++)
+        b->curve[i] = NAN;
+    b->final_loss = b->final_accuracy = NAN;
+    b->peak = (struct clrnn_peak){NAN, NAN};
+    b->step_ms = (struct clrnn_timing){NAN, NAN, NAN, 0};
+    b->samples_per_s = b->first_s = b->step_s = NAN;
+    return b;
+}
+
+static void board_destroy(struct compare_board **board)
+{
+    if (*board)
+        clrnn_shared_destroy(*board, (*board)->size);
+    *board = NULL;
+}
+
+// ---------------------------------------------------------------- children
+
+enum errand_kind { RUN, START, SELF_TEST };
+
+struct errand {
+    const struct compare *c;
+    enum errand_kind kind;
+    const char *spec;
+    uint32_t disturb;
+    struct compare_board *board;
+    struct clrnn_selftest_result *test; // SELF_TEST: shared
+    bool *tested;
+};
+
+static void say(void *user, const char *what)
+{
+    clrnn_child_doing(user, "running %s", what);
+}
+
+static enum clrnn_status run_device(const struct errand *e, struct clrnn_device *device)
+{
+    struct compare_board *b = e->board;
+    const struct compare *c = e->c;
+
+    TRY(compare_course_run(c, device, e->disturb, b));
+    if (clrnn_device_is_ref(device))
+        return CLRNN_OK;
+    b->leaves = compare_find_leaving(c, b);
+    if (b->leaves || !compare_first_step_agrees(c, b))
+        return compare_blame(c, device, compare_first_step_agrees(c, b) ? b->leaves : 1, b);
+    if (compare_deviation(b->final_loss, c->ref->final_loss, COMPARE_LOSS_FLOOR) <= c->final_bound)
+        return CLRNN_OK;
+    return compare_blame(c, device, 0, b);
+}
+
+static void in_child(void *user)
+{
+    const struct errand *e = user;
+    struct clrnn_child_report *report = &e->board->report;
+    const struct clrnn_log log = {clrnn_child_log, report, CLRNN_LOG_ERROR};
+    const struct clrnn_device_params open = {
+        .select = e->spec, .log = &log, .gemm = e->c->params->gemm, .no_tune = e->c->params->no_tune};
+    const struct clrnn_selftest_params test = {.doing = say, .doing_user = report};
+    struct clrnn_device *device;
+    enum clrnn_status st = CLRNN_OK;
+
+    if (e->kind == START)
+        clrnn_caches_keep_in(e->c->caches);
+    selftest_take_kernel_dir(e->spec);
+    clrnn_child_doing(report, "opening the device");
+    if (clrnn_device_open(&open, &device) != CLRNN_OK)
+        return;
+    if (e->kind == SELF_TEST)
+        *e->tested = clrnn_selftest(device, &test, e->test) == CLRNN_OK;
+    else
+        st = e->kind == START ? compare_course_start(e->c, device, e->board) : run_device(e, device);
+    if (st == CLRNN_INTERRUPTED)
+        clrnn_error(&log, st, "it was interrupted");
+    clrnn_child_doing(report, "closing the device");
+    clrnn_device_destroy(&device);
+}
+
+static double patience(const struct compare *c)
+{
+    return c->params->timeout_s > 0 ? c->params->timeout_s : PATIENCE_S;
+}
+
+static enum clrnn_status stopped(const struct compare *c)
+{
+    return c->params->stop && *c->params->stop ? CLRNN_INTERRUPTED : CLRNN_OK;
+}
+
+static void CLRNN_PRINTF(2, 3) progress(const struct compare *c, const char *format, ...)
+{
+    char text[256];
+    va_list arguments;
+
+    if (!c->params->progress)
+        return;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    c->params->progress(c->params->progress_user, text);
+}
+
+// ---------------------------------------------------------------- the reference
+
+// All runs of the reference at once, as many as there are processors.
+static enum clrnn_status run_reference(struct compare *c)
+{
+    const long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    const uint32_t runs = 1 + COMPARE_NOISE_RUNS, lanes = processors > 1 ? (uint32_t)processors : 1;
+    struct errand errands[1 + COMPARE_NOISE_RUNS];
+    char ending[CLRNN_ENDING_SIZE];
+    enum clrnn_status st = CLRNN_OK;
+
+    progress(c, "%u step%s on the reference, and %u times with disturbed numbers", c->steps,
+             c->steps == 1 ? "" : "s", COMPARE_NOISE_RUNS);
+    for (uint32_t first = 0; first < runs && st == CLRNN_OK; first += lanes) {
+        const uint32_t last = MIN2(first + lanes, runs);
+        struct clrnn_child child[1 + COMPARE_NOISE_RUNS];
+
+        for (uint32_t i = first; i < last; i++) {
+            struct compare_board *b = i ? c->noise[i - 1] : c->ref;
+
+            errands[i] = (struct errand){.c = c, .kind = RUN, .spec = "ref", .disturb = i, .board = b};
+            child[i] = (struct clrnn_child){.pid = -1, .report = &b->report};
+            if (st == CLRNN_OK)
+                st = clrnn_child_start(c->log, in_child, &errands[i], &b->report, &child[i]);
+        }
+        for (uint32_t i = first; i < last; i++) {
+            clrnn_child_wait(&child[i], patience(c), c->params->stop, ending);
+            if (st == CLRNN_OK && (st = stopped(c)) == CLRNN_OK && (ending[0] || !errands[i].board->finished))
+                st = clrnn_error(c->log, CLRNN_ERR_CONFIG, "the run on the reference: %s",
+                                 ending[0] ? ending : "it ended without a result");
+        }
+    }
+    return st;
+}
+
+// ---------------------------------------------------------------- a device
+
+static enum clrnn_status run_errand(const struct compare *c, struct errand *e, char ending[CLRNN_ENDING_SIZE])
+{
+    struct clrnn_child child;
+
+    TRY(clrnn_child_start(c->log, in_child, e, &e->board->report, &child));
+    clrnn_child_wait(&child, patience(c), c->params->stop, ending);
+    return stopped(c);
+}
+
+static enum clrnn_status with_board(const struct compare *c, struct errand *e, char ending[CLRNN_ENDING_SIZE])
+{
+    e->board = board_create(c);
+    if (!e->board)
+        return clrnn_error_memory(c->log, c->grad_count * sizeof(double), "a device's results");
+    return run_errand(c, e, ending);
+}
+
+static enum clrnn_status self_test(const struct compare *c, struct clrnn_compare_row *row)
+{
+    struct {
+        struct clrnn_selftest_result result;
+        bool tested;
+    } *shared = clrnn_shared_create(sizeof(*shared));
+    struct errand e = {.c = c, .kind = SELF_TEST, .spec = row->spec};
+    char ending[CLRNN_ENDING_SIZE];
+    enum clrnn_status st;
+
+    if (!shared)
+        return clrnn_error_memory(c->log, sizeof(*shared), "a device's self-test");
+    e.test = &shared->result;
+    e.tested = &shared->tested;
+    st = with_board(c, &e, ending);
+    if (st == CLRNN_OK)
+        selftest_judge(&shared->result, shared->tested, ending, &row->test);
+    board_destroy(&e.board);
+    clrnn_shared_destroy(shared, sizeof(*shared));
+    return st;
+}
+
+// What a first step costs beyond a later one, with empty kernel caches and then with what that left there.
+static enum clrnn_status measure_builds(struct compare *c, struct clrnn_compare_row *row)
+{
+    enum clrnn_status st = clrnn_temporary_folder(c->log, "clrnn-caches", &c->caches);
+
+    for (int warm = 0; warm < 2 && st == CLRNN_OK; warm++) {
+        struct errand e = {.c = c, .kind = START, .spec = row->spec};
+        char ending[CLRNN_ENDING_SIZE];
+
+        st = with_board(c, &e, ending);
+        if (st == CLRNN_OK && e.board->finished)
+            *(warm ? &row->build_warm_s : &row->build_cold_s) = fmax(e.board->first_s - e.board->step_s, 0);
+        board_destroy(&e.board);
+    }
+    clrnn_remove_folder(c->caches);
+    free(c->caches);
+    c->caches = NULL;
+    return st;
+}
+
+static enum clrnn_status run_row(struct compare *c, struct clrnn_compare_row *row)
+{
+    struct errand e = {.c = c, .kind = RUN, .spec = row->spec};
+    char ending[CLRNN_ENDING_SIZE];
+    enum clrnn_status st;
+
+    if (row->is_ref) {
+        row->verdict = CLRNN_VERDICT_OK;
+        compare_take(c, c->ref, row);
+        return CLRNN_OK;
+    }
+    if (!c->params->no_test) {
+        progress(c, "%s %s: self-test", row->spec, row->name);
+        TRY(self_test(c, row));
+    }
+    progress(c, "%s %s: %u step%s", row->spec, row->name, c->steps, c->steps == 1 ? "" : "s");
+    st = with_board(c, &e, ending);
+    if (st == CLRNN_OK) {
+        compare_take(c, e.board, row);
+        compare_judge(c, e.board, ending, row);
+    }
+    board_destroy(&e.board);
+    if (st == CLRNN_OK && row->verdict != CLRNN_VERDICT_BROKEN && !c->params->no_speed) {
+        progress(c, "%s %s: building with empty caches", row->spec, row->name);
+        st = measure_builds(c, row);
+    }
+    return st;
+}
+
+// ---------------------------------------------------------------- which devices
+
+static void fill_row(const struct clrnn_device_info *info, struct clrnn_compare_row *row)
+{
+    clrnn_device_spec(info, row->spec);
+    snprintf(row->name, sizeof(row->name), "%s", info->name);
+    snprintf(row->platform, sizeof(row->platform), "%s", info->platform_name);
+    snprintf(row->driver, sizeof(row->driver), "%s", info->driver);
+    snprintf(row->opencl, sizeof(row->opencl), "%s", info->version);
+    row->is_ref = info->type == CLRNN_DEVICE_REF;
+    row->build_cold_s = row->build_warm_s = NAN;
+}
+
+static bool usable(const struct clrnn_device_info *info)
+{
+    return !info->trouble && info->device >= 0;
+}
+
+static enum clrnn_status choose_rows(struct compare *c, const struct clrnn_device_list *list)
+{
+    struct clrnn_compare_result *r = c->result;
+    bool *chosen = calloc(list->count, sizeof(*chosen));
+    enum clrnn_status st = chosen ? CLRNN_OK : clrnn_error_memory(c->log, list->count, "the list of devices");
+    size_t at;
+
+    for (size_t i = 0; st == CLRNN_OK && i < c->params->device_count; i++) {
+        st = clrnn_device_list_find(c->log, list, c->params->device[i], &at);
+        if (st == CLRNN_OK)
+            chosen[at] = true;
+    }
+    for (size_t i = 0; st == CLRNN_OK && i < list->count; i++) {
+        const struct clrnn_device_info *info = &list->info[i];
+
+        chosen[i] = info->type == CLRNN_DEVICE_REF || (c->params->device_count ? chosen[i] : usable(info));
+        r->row_count += chosen[i];
+    }
+    r->row = st == CLRNN_OK ? calloc(MAX2(r->row_count, 1), sizeof(*r->row)) : NULL;
+    if (st == CLRNN_OK && !r->row)
+        st = clrnn_error_memory(c->log, r->row_count * sizeof(*r->row), "the comparison");
+    for (size_t i = 0, row = 0; st == CLRNN_OK && i < list->count; i++)
+        if (chosen[i])
+            fill_row(&list->info[i], &r->row[row++]);
+    free(chosen);
+    return st;
+}
+
+// ---------------------------------------------------------------- the run
+
+// What the model is made of; on ref, which needs no driver.
+static enum clrnn_status learn_shapes(struct compare *c)
+{
+    const struct clrnn_device_params open = {.select = "ref", .log = c->log};
+    const struct clrnn_dataset_info *info = clrnn_dataset_info(c->data.train);
+    const struct clrnn_data_shape shape = {.features = info->C, .tokens = info->tokens};
+    struct clrnn_compare_result *r = c->result;
+    struct clrnn_device *device;
+    struct clrnn_model *m = NULL;
+    enum clrnn_status st;
+
+    TRY(clrnn_device_open(&open, &device));
+    st = clrnn_model_create(device, c->config, &shape, &m);
+    if (st == CLRNN_OK && c->params->init)
+        st = clrnn_model_init(m, c->params->init, false); // its errors once, and here
+    if (st == CLRNN_OK) {
+        r->param = calloc(MAX2(m->entry_count, 1), sizeof(*r->param));
+        c->grad_first = calloc(MAX2(m->entry_count, 1), sizeof(*c->grad_first));
+        c->logit_room = (size_t)c->data.batch * info->T * m->outputs;
+        if (!r->param || !c->grad_first)
+            st = clrnn_error_memory(c->log, m->entry_count * sizeof(*r->param), "the comparison");
+    }
+    for (size_t i = 0; st == CLRNN_OK && i < m->entry_count; i++) {
+        if (!m->entry[i].param.trained)
+            continue;
+        snprintf(r->param[r->param_count], sizeof(*r->param), "%s", m->entry[i].param.name);
+        c->grad_first[r->param_count++] = c->grad_count;
+        c->grad_count += m->entry[i].param.count;
+    }
+    clrnn_model_destroy(&m);
+    clrnn_device_destroy(&device);
+    return st;
+}
+
+// Some samples of `from` at random, as files are often sorted by class; the same each time.
+static enum clrnn_status choose_judged(struct compare *c, struct clrnn_dataset *from)
+{
+    const struct clrnn_random r = {c->config->train.seed, RANDOM_PROBE, 0, 0};
+    const uint32_t S = clrnn_dataset_info(from)->S;
+    uint32_t *order = malloc(S * sizeof(*order));
+    enum clrnn_status st;
+
+    if (!order)
+        return clrnn_error_memory(c->log, S * sizeof(*order), "the comparison");
+    c->result->judged = MIN2(S, JUDGED);
+    clrnn_random_permutation(&r, S, order);
+    st = clrnn_dataset_subset(from, order, c->result->judged, "judged", &c->judged);
+    free(order);
+    return st;
+}
+
+static enum clrnn_status open_data(struct compare *c)
+{
+    const struct clrnn_dataset_info *info;
+
+    TRY(clrnn_practice_data_open(c->log, c->config, &c->data));
+    info = clrnn_dataset_info(c->data.train);
+    for (uint32_t k = 0; c->data.mean && k < info->C; k++) { // devices hold them as float32
+        c->data.mean[k] = (float)c->data.mean[k];
+        c->data.std[k] = (float)c->data.std[k];
+    }
+    c->result->judged_valid = c->data.valid;
+    return choose_judged(c, c->data.valid ? c->data.valid : c->data.train);
+}
+
+static enum clrnn_status make_room(struct compare *c)
+{
+    struct clrnn_compare_result *r = c->result;
+
+    r->bound = calloc(c->steps, sizeof(*r->bound));
+    r->deviation = calloc(r->row_count * c->steps, sizeof(*r->deviation));
+    c->ref = board_create(c);
+    for (uint32_t i = 0; i < COMPARE_NOISE_RUNS; i++)
+        c->noise[i] = board_create(c);
+    for (size_t i = 0; i < r->row_count; i++) {
+        r->row[i].gradient = calloc(MAX2(r->param_count, 1), sizeof(*r->row[i].gradient));
+        r->row[i].curve = calloc(c->steps, sizeof(*r->row[i].curve));
+        if (!r->row[i].gradient || !r->row[i].curve)
+            return clrnn_error_memory(c->log, c->steps * sizeof(double), "the comparison");
+    }
+    for (uint32_t i = 0; i < COMPARE_NOISE_RUNS; i++)
+        if (!c->noise[i])
+            return clrnn_error_memory(c->log, c->grad_count * sizeof(double), "the comparison");
+    return r->bound && r->deviation && c->ref
+               ? CLRNN_OK
+               : clrnn_error_memory(c->log, c->grad_count * sizeof(double), "the comparison");
+}
+
+static void conclude(struct compare *c)
+{
+    struct clrnn_compare_result *r = c->result;
+
+    r->agree = true;
+    for (size_t i = 0; i < r->row_count; i++) {
+        r->agree = r->agree && r->row[i].verdict == CLRNN_VERDICT_OK;
+        for (uint32_t s = 0; s < c->steps; s++)
+            r->deviation[i * c->steps + s] =
+                s < r->row[i].steps
+                    ? compare_deviation(r->row[i].curve[s], c->ref->curve[s], COMPARE_LOSS_FLOOR)
+                    : NAN;
+    }
+}
+
+static enum clrnn_status compare_all(struct compare *c)
+{
+    struct clrnn_device_list *list = NULL;
+    enum clrnn_status st;
+
+    TRY(open_data(c));
+    TRY(learn_shapes(c));
+    TRY(clrnn_device_list_apart(c->log, &list));
+    st = choose_rows(c, list);
+    clrnn_device_list_destroy(&list);
+    TRY(st);
+    TRY(make_room(c));
+    TRY(run_reference(c));
+    compare_find_bounds(c);
+    for (size_t i = 0; i < c->result->row_count; i++)
+        TRY(run_row(c, &c->result->row[i]));
+    conclude(c);
+    return CLRNN_OK;
+}
+
+enum clrnn_status clrnn_compare(const struct clrnn_log *log, const struct clrnn_config *config,
+                                const struct clrnn_compare_params *params,
+                                struct clrnn_compare_result *result)
+{
+    static const struct clrnn_compare_params defaults = {0};
+    struct compare c = {
+        .log = log, .config = config, .params = params ? params : &defaults, .result = result};
+    enum clrnn_status st;
+
+    c.steps = c.params->steps ? c.params->steps : STEPS;
+    *result = (struct clrnn_compare_result){.steps = c.steps,
+                                            .batch = config->train.batch_size,
+                                            .noise_runs = COMPARE_NOISE_RUNS,
+                                            .speed = !c.params->no_speed};
+    st = compare_all(&c);
+    board_destroy(&c.ref);
+    for (uint32_t i = 0; i < COMPARE_NOISE_RUNS; i++)
+        board_destroy(&c.noise[i]);
+    free(c.grad_first);
+    clrnn_dataset_close(&c.judged);
+    clrnn_practice_data_close(&c.data);
+    if (st != CLRNN_OK)
+        clrnn_compare_finish(result);
+    return st;
+}
+
+void clrnn_compare_finish(struct clrnn_compare_result *r)
+{
+    for (size_t i = 0; r->row && i < r->row_count; i++) {
+        free(r->row[i].gradient);
+        free(r->row[i].curve);
+    }
+    free(r->row);
+    free(r->param);
+    free(r->bound);
+    free(r->deviation);
+    *r = (struct clrnn_compare_result){0};
+}

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: MIT
+// The run that is compared, as a child makes it on one device.
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "verify/compare.h"
+
+#define DISTURBANCE 0x1p-21 // 4 units in the last place of float32
+#define BENCH_SECONDS 0.6   // on training steps, and the same on inference
+#define SLOW_STEP_S 0.25    // beyond it the run's own steps are timing enough
+
+// ---------------------------------------------------------------- at the start
+
+// A device's weights are float32: so are the reference's first ones.
+static enum clrnn_status round_weights(struct clrnn_model *m)
+{
+    for (size_t i = 0; i < m->entry_count; i++) {
+        const size_t count = m->entry[i].param.count;
+        double *values = malloc(MAX2(count, 1) * sizeof(*values));
+        enum clrnn_status st =
+            values ? clrnn_model_read(m, i, values)
+                   : clrnn_error_memory(m->log, count * sizeof(*values), m->entry[i].param.name);
+
+        for (size_t k = 0; st == CLRNN_OK && k < count; k++)
+            values[k] = (float)values[k];
+        if (st == CLRNN_OK)
+            st = clrnn_model_write(m, i, values);
+        free(values);
+        TRY(st);
+    }
+    return CLRNN_OK;
+}
+
+enum clrnn_status compare_practice(const struct compare *c, struct clrnn_device *device,
+                                   struct clrnn_practice **practice)
+{
+    const struct clrnn_practice_params params = {
+        .config = c->config,
+        .data = &c->data,
+        .set = c->data.train,
+        .shuffle = c->config->train.shuffle,
+        .drop_last = c->config->train.drop_last,
+        .init = c->params->init,
+    };
+    enum clrnn_status st;
+
+    TRY(clrnn_practice_create(device, &params, practice));
+    st = clrnn_device_is_ref(device) ? round_weights((*practice)->model) : CLRNN_OK;
+    if (st != CLRNN_OK)
+        clrnn_practice_destroy(practice);
+    return st;
+}
+
+// ---------------------------------------------------------------- the reference, op by op
+
+struct disturbed {
+    struct compare_board *board;
+    uint32_t run;   // 0: undisturbed
+    uint32_t count; // of passes so far
+};
+
+// What comes out of an op is off by up to 4 units in the last place, as a float32 device's might be.
+static void disturb(const struct clrnn_plan *p, const struct clrnn_op *op, struct clrnn_random *r)
+{
+    uint64_t drawn = 0;
+
+    for (int slot = 0; slot < CLRNN_OP_MAX_OUT; slot++) {
+        struct clrnn_buffer *b = clrnn_out(p->graph, op, slot);
+        const bool disturbed = b && !clrnn_op_is_record(op, slot) && clrnn_buffer_type(b) == CLRNN_REAL;
+        double *v = disturbed ? clrnn_buffer_host(b) : NULL;
+
+        for (size_t i = 0; v && i < clrnn_buffer_count(b); i++)
+            v[i] *= 1 + DISTURBANCE * (2 * (double)clrnn_random_uniform(r, drawn++) - 1);
+    }
+}
+
+static enum clrnn_status run_on_ref(void *user, struct clrnn_plan *p)
+{
+    struct disturbed *d = user;
+
+    d->count++;
+    for (size_t i = 0; i < p->graph->op_count; i++) {
+        const struct clrnn_op *op = &p->graph->op[i];
+        struct clrnn_random r = {d->run, RANDOM_PROBE, d->count, (uint32_t)i};
+
+        clrnn_child_doing(&d->board->report, "running %s %s on the reference", clrnn_op_name(op->kind),
+                          op->layer);
+        TRY(clrnn_launches_run_part(p->launches, p->op_launch[i], p->op_launch[i + 1]));
+        if (d->run)
+            disturb(p, op, &r);
+    }
+    if (p->params.mode == CLRNN_MODE_TRAIN)
+        p->model->steps++;
+    return CLRNN_OK;
+}
+
+// ---------------------------------------------------------------- the run
+
+static enum clrnn_status keep_first_step(const struct compare *c, struct clrnn_practice *t,
+                                         struct compare_board *b)
+{
+    const struct clrnn_tensor *out = &t->plan->graph->tensor[t->plan->output];
+    struct clrnn_model *m = t->model;
+    size_t trained = 0;
+
+    b->logit_count = (uint32_t)MIN2(out->count, c->logit_room);
+    TRY(clrnn_buffer_read_f64(out->buffer, 0, b->logit_count, b->logits));
+    for (size_t i = 0; i < m->entry_count; i++)
+        if (m->entry[i].param.trained)
+            TRY(clrnn_model_read_grad(m, i, b->grads + c->grad_first[trained++]));
+    return CLRNN_OK;
+}
+
+static int by_size(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+// Times of the steps after the first, in seconds, as one step a window.
+static void time_steps(const struct clrnn_practice *t, double *each, uint32_t count, struct compare_board *b)
+{
+    const struct clrnn_plan_cost cost = clrnn_plan_cost(t->plan);
+
+    b->flops = cost.flops;
+    b->bytes = cost.bytes;
+    b->launches = cost.launches;
+    clrnn_device_memory(t->device, NULL, &b->peak_bytes);
+    if (!count)
+        return;
+    qsort(each, count, sizeof(*each), by_size);
+    b->step_s = count % 2 ? each[count / 2] : (each[count / 2 - 1] + each[count / 2]) / 2;
+    b->step_ms = (struct clrnn_timing){1e3 * b->step_s, 1e3 * each[0], 1e3 * each[count - 1], count};
+    b->samples_per_s = t->plan->params.N / b->step_s;
+}
+
+static enum clrnn_status run_steps(const struct compare *c, struct clrnn_practice *t, struct compare_board *b,
+                                   double *each)
+{
+    struct clrnn_practice_record record;
+
+    for (uint32_t i = 0; i < c->steps; i++) {
+        const double start = clrnn_clock();
+
+        clrnn_child_doing(&b->report, "running training step %u", i + 1);
+        TRY(clrnn_practice_step(t, CLRNN_MODE_TRAIN, &record));
+        if (i == 0)
+            b->first_s = clrnn_clock() - start;
+        else
+            each[i - 1] = clrnn_clock() - start;
+        b->curve[i] = record.loss;
+        if (i == 0)
+            TRY(keep_first_step(c, t, b));
+        b->steps = i + 1;
+    }
+    time_steps(t, each, c->steps - 1, b);
+    clrnn_child_doing(&b->report, "evaluating");
+    TRY(clrnn_practice_evaluate(t, c->judged, NULL, &record));
+    b->final_loss = record.loss;
+    b->final_accuracy = record.accuracy;
+    b->finished = true;
+    return CLRNN_OK;
+}
+
+// In windows of many steps without waiting in between, where the device is not too slow for that.
+static enum clrnn_status measure_speed(const struct compare *c, struct clrnn_device *device,
+                                       struct compare_board *b)
+{
+    const struct clrnn_bench_params params = {.seconds = BENCH_SECONDS, .warm_up = 3};
+    struct clrnn_bench_result bench;
+
+    if (c->params->no_speed || clrnn_device_is_ref(device))
+        return CLRNN_OK;
+    if (b->step_s > 0 && b->step_s < SLOW_STEP_S &&
+        clrnn_dataset_info(c->data.train)->S >= c->config->train.batch_size) {
+        clrnn_child_doing(&b->report, "measuring its speed");
+        TRY(clrnn_bench(device, c->config, &params, &bench));
+        b->step_ms = bench.train_ms;
+        b->samples_per_s = bench.samples_per_s;
+    }
+    clrnn_child_doing(&b->report, "measuring what it can do at most");
+    return clrnn_device_peak(device, &b->peak);
+}
+
+enum clrnn_status compare_course_run(const struct compare *c, struct clrnn_device *device, uint32_t run,
+                                     struct compare_board *b)
+{
+    struct disturbed d = {.board = b, .run = run};
+    struct clrnn_practice *t = NULL;
+    double *each = malloc(MAX2(c->steps, 1u) * sizeof(*each));
+    enum clrnn_status st =
+        each ? CLRNN_OK
+             : clrnn_error_memory(clrnn_device_log(device), c->steps * sizeof(*each), "step times");
+
+    clrnn_child_doing(&b->report, "making the model");
+    if (st == CLRNN_OK)
+        st = compare_practice(c, device, &t);
+    if (st == CLRNN_OK && clrnn_device_is_ref(device)) {
+        t->run = run_on_ref;
+        t->run_user = &d;
+    }
+    if (st == CLRNN_OK)
+        st = run_steps(c, t, b, each);
+    clrnn_practice_destroy(&t);
+    if (st == CLRNN_OK)
+        st = measure_speed(c, device, b);
+    free(each);
+    return st;
+}
+
+enum clrnn_status compare_course_start(const struct compare *c, struct clrnn_device *device,
+                                       struct compare_board *b)
+{
+    struct clrnn_practice *t = NULL;
+    struct clrnn_practice_record record;
+    double start, second;
+    enum clrnn_status st;
+
+    clrnn_child_doing(&b->report, "building for the first step");
+    st = compare_practice(c, device, &t);
+    start = clrnn_clock();
+    if (st == CLRNN_OK)
+        st = clrnn_practice_step(t, CLRNN_MODE_TRAIN, &record);
+    second = clrnn_clock();
+    if (st == CLRNN_OK)
+        st = clrnn_practice_step(t, CLRNN_MODE_TRAIN, &record);
+    b->first_s = second - start;
+    b->step_s = clrnn_clock() - second;
+    b->finished = st == CLRNN_OK;
+    clrnn_practice_destroy(&t);
+    return st;
+}

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: MIT
+// Running the self-test's cases, and every device's self-test in a child of its own.
+#include "verify/selftest.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/child.h"
+#include "base/clock.h"
+#include "device/apart.h"
+#include "reference/bound.h"
+
+#define NOISE_RUNS 3
+#define PATIENCE_S 120.0 // a compiler may take its time
+#define SECONDS 10.0
+
+_Static_assert((int)CLRNN_OP_COUNT <= CLRNN_SELFTEST_OPS, "every op has a row");
+
+static bool stopped(const struct selftest *s)
+{
+    return s->params->stop && *s->params->stop;
+}
+
+enum clrnn_status selftest_run(struct selftest *s)
+{
+    struct clrnn_check *c = &s->check;
+    struct clrnn_selftest_op *row = &s->result->op[c->op.kind];
+    char what[120];
+
+    if (stopped(s))
+        return CLRNN_INTERRUPTED;
+    if (clrnn_clock() > s->deadline) {
+        s->result->shortened = true;
+        return CLRNN_OK;
+    }
+    snprintf(what, sizeof(what), "%s T=%u N=%u C=%u %.60s", row->op, c->op.T, c->op.N, c->op.C, c->what);
+    if (s->params->doing)
+        s->params->doing(s->params->doing_user, what);
+    clrnn_bound_apply(c);
+    TRY(clrnn_check_run(c));
+    row->cases++;
+    row->error = fmax(row->error, c->error);
+    row->share = fmax(row->share, c->share);
+    if (!c->fault[0])
+        return CLRNN_OK;
+    row->wrong++;
+    s->result->ok = false;
+    if (!row->fault[0])
+        snprintf(row->fault, sizeof(row->fault), "%s", c->fault);
+    return CLRNN_OK;
+}
+
+enum clrnn_status clrnn_selftest(struct clrnn_device *device, const struct clrnn_selftest_params *params,
+                                 struct clrnn_selftest_result *result)
+{
+    static const struct clrnn_selftest_params defaults = {0};
+    const double start = clrnn_clock();
+    enum clrnn_status st;
+    struct selftest s = {
+        .check = {.device = device, .log = clrnn_device_log(device), .noise_runs = NOISE_RUNS},
+        .params = params ? params : &defaults,
+        .result = result,
+        .deadline = INFINITY,
+    };
+
+    *result = (struct clrnn_selftest_result){.ok = true, .op_count = CLRNN_OP_COUNT};
+    if (clrnn_device_is_ref(device))
+        return clrnn_error(s.check.log, CLRNN_ERR_ARG,
+                           "ref is what devices are tested against; name a device");
+    for (int i = 0; i < CLRNN_OP_COUNT; i++)
+        snprintf(result->op[i].op, sizeof(result->op[i].op), "%s", clrnn_op_name((enum clrnn_op_kind)i));
+    st = selftest_smallest(&s);
+    s.deadline = start + (s.params->seconds > 0 ? s.params->seconds : SECONDS);
+    if (st == CLRNN_OK)
+        st = selftest_awkward(&s);
+    result->seconds = clrnn_clock() - start;
+    clrnn_check_finish(&s.check);
+    return st;
+}
+
+// ---------------------------------------------------------------- every device in a child
+
+struct board {
+    struct clrnn_child_report report;
+    bool done;
+    struct clrnn_selftest_result result;
+};
+
+struct errand {
+    struct board *board;
+    const char *spec;
+    double seconds;
+};
+
+static void say(void *user, const char *what)
+{
+    clrnn_child_doing(user, "running %s", what);
+}
+
+void selftest_take_kernel_dir(const char *spec)
+{
+    const char *dirs = getenv("CLRNN_TEST_KERNEL_DIRS");
+    const size_t length = strlen(spec);
+    char folder[4096];
+
+    for (; dirs && *dirs; dirs += strcspn(dirs, ","), dirs += *dirs == ',')
+        if (!strncmp(dirs, spec, length) && dirs[length] == '=') {
+            snprintf(folder, sizeof(folder), "%.*s", (int)strcspn(dirs + length + 1, ","), dirs + length + 1);
+            setenv("CLRNN_KERNEL_DIR", folder, 1);
+        }
+}
+
+static void test_in_child(void *user)
+{
+    const struct errand *e = user;
+    struct board *b = e->board;
+    const struct clrnn_log log = {clrnn_child_log, &b->report, CLRNN_LOG_ERROR};
+    const struct clrnn_device_params open = {.select = e->spec, .log = &log};
+    const struct clrnn_selftest_params params = {
+        .seconds = e->seconds, .doing = say, .doing_user = &b->report};
+    struct clrnn_device *device;
+
+    selftest_take_kernel_dir(e->spec);
+    clrnn_child_doing(&b->report, "opening the device");
+    if (clrnn_device_open(&open, &device) != CLRNN_OK)
+        return;
+    b->done = clrnn_selftest(device, &params, &b->result) == CLRNN_OK;
+    clrnn_child_doing(&b->report, "closing the device");
+    clrnn_device_destroy(&device);
+}
+
+void selftest_judge(const struct clrnn_selftest_result *result, bool done, const char *ending,
+                    struct clrnn_device_test *test)
+{
+    test->result = *result;
+    test->reason[0] = 0;
+    if (!done || ending[0]) {
+        test->verdict = CLRNN_VERDICT_BROKEN;
+        snprintf(test->reason, sizeof(test->reason), "%s", ending[0] ? ending : "it ended without a result");
+        return;
+    }
+    test->verdict = result->ok ? CLRNN_VERDICT_OK : CLRNN_VERDICT_WRONG;
+    for (uint32_t i = 0; i < result->op_count && !test->reason[0]; i++)
+        snprintf(test->reason, sizeof(test->reason), "%s", result->op[i].fault);
+}
+
+static enum clrnn_status test_device(const struct clrnn_log *log, const struct clrnn_devices_params *params,
+                                     const struct clrnn_device_info *info, struct clrnn_device_test *test)
+{
+    char spec[24], ending[CLRNN_ENDING_SIZE];
+    struct errand e = {.spec = clrnn_device_spec(info, spec), .seconds = params->seconds};
+    struct clrnn_child child;
+    enum clrnn_status st;
+
+    if (params->progress)
+        params->progress(params->progress_user, info);
+    e.board = clrnn_shared_create(sizeof(*e.board));
+    if (!e.board)
+        return clrnn_error_memory(log, sizeof(*e.board), "a device's self-test");
+    st = clrnn_child_start(log, test_in_child, &e, &e.board->report, &child);
+    if (st == CLRNN_OK) {
+        clrnn_child_wait(&child, params->timeout_s > 0 ? params->timeout_s : PATIENCE_S, params->stop,
+                         ending);
+        selftest_judge(&e.board->result, e.board->done, ending, test);
+        st = params->stop && *params->stop ? CLRNN_INTERRUPTED : CLRNN_OK;
+    }
+    clrnn_shared_destroy(e.board, sizeof(*e.board));
+    return st;
+}
+
+enum clrnn_status clrnn_devices_test(const struct clrnn_log *log, const struct clrnn_devices_params *params,
+                                     struct clrnn_device_list **list, struct clrnn_device_test **tests,
+                                     size_t *row)
+{
+    size_t only = 0;
+    enum clrnn_status st;
+
+    *tests = NULL;
+    TRY(clrnn_device_list_apart(log, list));
+    *tests = calloc(MAX2((*list)->count, 1), sizeof(**tests));
+    st = *tests ? CLRNN_OK
+                : clrnn_error_memory(log, (*list)->count * sizeof(**tests), "the devices' self-tests");
+    if (st == CLRNN_OK && params->select)
+        st = clrnn_device_list_find(log, *list, params->select, &only);
+    for (size_t i = 0; st == CLRNN_OK && !params->no_test && i < (*list)->count; i++) {
+        const struct clrnn_device_info *info = &(*list)->info[i];
+
+        if (info->device >= 0 && !info->trouble && (!params->select || i == only))
+            st = test_device(log, params, info, &(*tests)[i]);
+    }
+    if (st == CLRNN_OK && row)
+        *row = params->select ? only : (*list)->count;
+    if (st != CLRNN_OK) {
+        free(*tests);
+        *tests = NULL;
+        clrnn_device_list_destroy(list);
+    }
+    return st;
+}
