@@ -7,59 +7,6 @@
 #include "base/log.h"
 #include "model/build.h"
 
-// Which of the forward's slots each backward op reads, and where gradients go.
-struct mirror {
-    enum clrnn_op_kind forward, backward;
-    int dy, dx; // slots; dx CLRNN_NONE: tokens have no gradient
-    struct {
-        int to, from;
-        bool out;
-    } in[13];
-    struct {
-        int to, from;
-    } grad[8]; // output slot, and the forward's slot of its parameter
-    int in_count, grad_count;
-};
-
-// clang-format off
-static const struct mirror mirror[] = {
-    {CLRNN_OP_EMBEDDING_FWD, CLRNN_OP_EMBEDDING_BWD, EMBEDDING_BWD_DY, CLRNN_NONE,
-     {{EMBEDDING_BWD_X, EMBEDDING_X, false}}, {{EMBEDDING_DWEIGHT, EMBEDDING_WEIGHT}}, 1, 1},
-    {CLRNN_OP_RNN_FWD, CLRNN_OP_RNN_BWD, RNN_BWD_DY, RNN_DX,
-     {{RNN_BWD_X, RNN_X, false}, {RNN_BWD_LENGTHS, RNN_LENGTHS, false},
-      {RNN_BWD_WEIGHT_IH, RNN_WEIGHT_IH, false}, {RNN_BWD_WEIGHT_HH, RNN_WEIGHT_HH, false},
-      {RNN_BWD_BIAS_IH, RNN_BIAS_IH, false}, {RNN_BWD_BIAS_HH, RNN_BIAS_HH, false},
-      {RNN_BWD_WEIGHT_IH + 4, RNN_WEIGHT_IH + 4, false}, {RNN_BWD_WEIGHT_HH + 4, RNN_WEIGHT_HH + 4, false},
-      {RNN_BWD_BIAS_IH + 4, RNN_BIAS_IH + 4, false}, {RNN_BWD_BIAS_HH + 4, RNN_BIAS_HH + 4, false},
-      {RNN_BWD_Y, RNN_Y, true}, {RNN_BWD_GATES, RNN_GATES, true}, {RNN_BWD_CELL, RNN_CELL, true}},
-     {{RNN_DWEIGHT_IH, RNN_WEIGHT_IH}, {RNN_DWEIGHT_HH, RNN_WEIGHT_HH},
-      {RNN_DBIAS_IH, RNN_BIAS_IH}, {RNN_DBIAS_HH, RNN_BIAS_HH},
-      {RNN_DWEIGHT_IH + 4, RNN_WEIGHT_IH + 4}, {RNN_DWEIGHT_HH + 4, RNN_WEIGHT_HH + 4},
-      {RNN_DBIAS_IH + 4, RNN_BIAS_IH + 4}, {RNN_DBIAS_HH + 4, RNN_BIAS_HH + 4}}, 13, 8},
-    {CLRNN_OP_BATCHNORM_FWD, CLRNN_OP_BATCHNORM_BWD, BATCHNORM_BWD_DY, BATCHNORM_DX,
-     {{BATCHNORM_BWD_X, BATCHNORM_X, false}, {BATCHNORM_BWD_LENGTHS, BATCHNORM_LENGTHS, false},
-      {BATCHNORM_BWD_WEIGHT, BATCHNORM_WEIGHT, false}, {BATCHNORM_BWD_MEAN, BATCHNORM_MEAN, true},
-      {BATCHNORM_BWD_INVSTD, BATCHNORM_INVSTD, true}},
-     {{BATCHNORM_DWEIGHT, BATCHNORM_WEIGHT}, {BATCHNORM_DBIAS, BATCHNORM_BIAS}}, 5, 2},
-    {CLRNN_OP_LAYERNORM_FWD, CLRNN_OP_LAYERNORM_BWD, LAYERNORM_BWD_DY, LAYERNORM_DX,
-     {{LAYERNORM_BWD_X, LAYERNORM_X, false}, {LAYERNORM_BWD_LENGTHS, LAYERNORM_LENGTHS, false},
-      {LAYERNORM_BWD_WEIGHT, LAYERNORM_WEIGHT, false}, {LAYERNORM_BWD_MEAN, LAYERNORM_MEAN, true},
-      {LAYERNORM_BWD_INVSTD, LAYERNORM_INVSTD, true}},
-     {{LAYERNORM_DWEIGHT, LAYERNORM_WEIGHT}, {LAYERNORM_DBIAS, LAYERNORM_BIAS}}, 5, 2},
-    {CLRNN_OP_LINEAR_FWD, CLRNN_OP_LINEAR_BWD, LINEAR_BWD_DY, LINEAR_DX,
-     {{LINEAR_BWD_X, LINEAR_X, false}, {LINEAR_BWD_LENGTHS, LINEAR_LENGTHS, false},
-      {LINEAR_BWD_WEIGHT, LINEAR_WEIGHT, false}},
-     {{LINEAR_DWEIGHT, LINEAR_WEIGHT}, {LINEAR_DBIAS, LINEAR_BIAS}}, 3, 2},
-    {CLRNN_OP_DROPOUT_FWD, CLRNN_OP_DROPOUT_BWD, DROPOUT_X, DROPOUT_Y,
-     {{DROPOUT_COUNTER, DROPOUT_COUNTER, false}}, {{0, 0}}, 1, 0},
-    {CLRNN_OP_POINTWISE_FWD, CLRNN_OP_POINTWISE_BWD, POINTWISE_BWD_DY, POINTWISE_DX,
-     {{POINTWISE_BWD_X, POINTWISE_X, false}, {POINTWISE_BWD_LENGTHS, POINTWISE_LENGTHS, false},
-      {POINTWISE_BWD_Y, POINTWISE_Y, true}}, {{0, 0}}, 3, 0},
-    {CLRNN_OP_POOL_FWD, CLRNN_OP_POOL_BWD, POOL_BWD_DY, POOL_DX,
-     {{POOL_BWD_LENGTHS, POOL_LENGTHS, false}, {POOL_BWD_ARGMAX, POOL_ARGMAX, true}}, {{0, 0}}, 2, 0},
-};
-// clang-format on
-
 // The gradient's tensor of the parameter that stands in a slot.
 static int grad_of(const struct clrnn_build *b, int value)
 {
@@ -69,29 +16,21 @@ static int grad_of(const struct clrnn_build *b, int value)
     return CLRNN_NONE;
 }
 
-static const struct mirror *mirror_of(enum clrnn_op_kind forward)
-{
-    for (size_t i = 0; i < ARRAY_SIZE(mirror); i++)
-        if (mirror[i].forward == forward)
-            return &mirror[i];
-    return NULL;
-}
-
 // Backward of the forward op `at`, from the gradient `*dy` of its output to that of its input.
 static enum clrnn_status add_backward(struct clrnn_build *b, size_t at, bool want_dx, int *dy)
 {
     const struct clrnn_op f = b->g->op[at]; // a copy: adding an op moves the list
-    const struct mirror *m = mirror_of(f.kind);
+    const struct clrnn_op_backward *m = clrnn_op_class(f.kind)->backward;
     int dx = CLRNN_NONE;
     struct clrnn_op *op, fresh;
 
     if (want_dx)
         TRY(clrnn_build_activation(b, f.layer, f.kind == CLRNN_OP_DROPOUT_FWD ? "dropped dx" : "dx",
                                    CLRNN_REAL, DIMS(f.T, f.N, f.C), &dx));
-    TRY(clrnn_graph_op(b->g, m->backward, f.layer, f.T, f.N, f.C, &op));
+    TRY(clrnn_graph_op(b->g, m->kind, f.layer, f.T, f.N, f.C, &op));
     fresh = *op;
     *op = f; // sizes and attributes are the forward's
-    op->kind = m->backward;
+    op->kind = m->kind;
     memcpy(op->in, fresh.in, sizeof(op->in));
     memcpy(op->out, fresh.out, sizeof(op->out));
     for (int i = 0; i < m->in_count; i++)
@@ -107,7 +46,7 @@ static enum clrnn_status add_backward(struct clrnn_build *b, size_t at, bool wan
 
 static bool has_params(const struct clrnn_build *b, const struct clrnn_op *f)
 {
-    const struct mirror *m = mirror_of(f->kind);
+    const struct clrnn_op_backward *m = clrnn_op_class(f->kind)->backward;
 
     for (int i = 0; m && i < m->grad_count; i++)
         if (grad_of(b, f->in[m->grad[i].from]) >= 0)

@@ -32,3 +32,21 @@ enum clrnn_status clrnn_dropout_bwd(struct clrnn_launches *launches, const struc
 {
     return launch(launches, graph, op);
 }
+
+// ---------------------------------------------------------------- class
+
+static double flops(const struct clrnn_op *op)
+{
+    return 2.0 * op->T * op->N * op->C;
+}
+
+static const struct clrnn_op_backward backward = {
+    .kind = CLRNN_OP_DROPOUT_BWD,
+    .dy = DROPOUT_X,
+    .dx = DROPOUT_Y,
+    .in_count = 1,
+    .in = {{DROPOUT_COUNTER, DROPOUT_COUNTER, false}},
+};
+
+const struct clrnn_op_class clrnn_dropout_fwd_class = {.flops = flops, .backward = &backward};
+const struct clrnn_op_class clrnn_dropout_bwd_class = {.flops = flops};

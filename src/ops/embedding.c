@@ -36,3 +36,30 @@ enum clrnn_status clrnn_embedding_bwd(struct clrnn_launches *launches, const str
              BUF(clrnn_out(graph, op, EMBEDDING_DWEIGHT)), UINT(op->T * op->N), UINT(op->C),
              UINT(op->embedding.V), INT(op->embedding.padding_idx), UINT(slices), UINT(columns)));
 }
+
+// ---------------------------------------------------------------- class
+
+static double bwd_flops(const struct clrnn_op *op)
+{
+    return (double)op->T * op->N * op->C;
+}
+
+// Of the weights, one row a token.
+static double fwd_slot_bytes(const struct clrnn_graph *graph, const struct clrnn_op *op, int slot, bool out)
+{
+    (void)graph;
+    return !out && slot == EMBEDDING_WEIGHT ? 4 * (double)op->T * op->N * op->C : -1;
+}
+
+static const struct clrnn_op_backward backward = {
+    .kind = CLRNN_OP_EMBEDDING_BWD,
+    .dy = EMBEDDING_BWD_DY,
+    .dx = CLRNN_NONE,
+    .in_count = 1,
+    .in = {{EMBEDDING_BWD_X, EMBEDDING_X, false}},
+    .grad_count = 1,
+    .grad = {{EMBEDDING_DWEIGHT, EMBEDDING_WEIGHT}},
+};
+
+const struct clrnn_op_class clrnn_embedding_fwd_class = {.slot_bytes = fwd_slot_bytes, .backward = &backward};
+const struct clrnn_op_class clrnn_embedding_bwd_class = {.flops = bwd_flops};

@@ -26,3 +26,26 @@ enum clrnn_status clrnn_feed(struct clrnn_launches *launches, const struct clrnn
              BUF(clrnn_out(graph, op, FEED_OUT_Y)), BUF(clrnn_out(graph, op, FEED_OUT_LENGTHS)), UINT(op->T),
              UINT(op->N), UINT(C), UINT(op->feed.T_data), UINT(cpu ? s.chunk : 0)));
 }
+
+// ---------------------------------------------------------------- class
+
+static double flops(const struct clrnn_op *op)
+{
+    return op->in[FEED_MEAN] >= 0 ? 2.0 * op->T * op->N * op->C : 0;
+}
+
+// Of the data set, the rows of the batch; nothing where its copy is elided.
+static double slot_bytes(const struct clrnn_graph *graph, const struct clrnn_op *op, int slot, bool out)
+{
+    const double rows = (double)op->T * op->N;
+
+    if (graph->tensor[op->out[FEED_OUT_X]].rows_of != CLRNN_NONE)
+        return 0;
+    if (out || slot > FEED_INDEX)
+        return -1;
+    if (slot == FEED_X)
+        return 4 * rows * (op->feed.tokens ? 1 : op->C);
+    return 4 * (slot == FEED_Y && op->feed.target_steps ? rows : op->N);
+}
+
+const struct clrnn_op_class clrnn_feed_class = {.flops = flops, .slot_bytes = slot_bytes};

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Linear layers: a GEMM and its surroundings, or kernels of their own where there are few outputs.
+#include <stdio.h>
+
 #include "base/array.h"
+#include "device/choice.h"
 #include "ops/columns.h"
 #include "ops/graph.h"
 #include "ops/split.h"
@@ -143,3 +146,43 @@ enum clrnn_status clrnn_linear_bwd(struct clrnn_launches *launches, const struct
     }
     return dbias != NULL ? clrnn_launch_column_sum(launches, dy, NULL, op->T, op->N, O, dbias) : CLRNN_OK;
 }
+
+// ---------------------------------------------------------------- class
+
+static double fwd_flops(const struct clrnn_op *op)
+{
+    const double rows = (double)op->T * op->N, O = op->linear.O;
+
+    return 2 * rows * op->C * O + (op->in[LINEAR_BIAS] >= 0 ? rows * O : 0);
+}
+
+static double bwd_flops(const struct clrnn_op *op)
+{
+    const double rows = (double)op->T * op->N, O = op->linear.O;
+
+    return 2 * rows * op->C * O * ((op->out[LINEAR_DX] >= 0) + (op->out[LINEAR_DWEIGHT] >= 0)) +
+           (op->out[LINEAR_DBIAS] >= 0 ? rows * O : 0);
+}
+
+static void sizes(const struct clrnn_op *op, char *text, size_t size)
+{
+    snprintf(text, size, " T%u N%u C%u O%u", (unsigned)clrnn_tune_size(op->T),
+             (unsigned)clrnn_tune_size(op->N), (unsigned)clrnn_tune_size(op->C),
+             (unsigned)clrnn_tune_size(op->linear.O));
+}
+
+static const struct clrnn_op_backward backward = {
+    .kind = CLRNN_OP_LINEAR_BWD,
+    .dy = LINEAR_BWD_DY,
+    .dx = LINEAR_DX,
+    .in_count = 3,
+    .in = {{LINEAR_BWD_X, LINEAR_X, false},
+           {LINEAR_BWD_LENGTHS, LINEAR_LENGTHS, false},
+           {LINEAR_BWD_WEIGHT, LINEAR_WEIGHT, false}},
+    .grad_count = 2,
+    .grad = {{LINEAR_DWEIGHT, LINEAR_WEIGHT}, {LINEAR_DBIAS, LINEAR_BIAS}},
+};
+
+const struct clrnn_op_class clrnn_linear_fwd_class = {
+    .flops = fwd_flops, .sizes = sizes, .backward = &backward};
+const struct clrnn_op_class clrnn_linear_bwd_class = {.flops = bwd_flops, .sizes = sizes};

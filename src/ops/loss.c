@@ -58,3 +58,21 @@ enum clrnn_status clrnn_loss(struct clrnn_launches *launches, const struct clrnn
         (struct clrnn_cost){7.0 * s.teams, 28.0 * s.teams},
         ARGS(BUF(sums), UINT(s.teams), BUF(counter), UINT(op->loss.slots), BUF(record)));
 }
+
+// ---------------------------------------------------------------- class
+
+static double flops(const struct clrnn_op *op)
+{
+    return (op->out[LOSS_DX] >= 0 ? 8.0 : 5.0) * op->T * op->N * op->C;
+}
+
+// Of the records, one but its norm.
+static double slot_bytes(const struct clrnn_graph *graph, const struct clrnn_op *op, int slot, bool out)
+{
+    (void)graph;
+    (void)op;
+    return out && slot == LOSS_RECORD ? 4.0 * (RECORD_FIELDS - 1) : -1;
+}
+
+const struct clrnn_op_class clrnn_loss_class = {
+    .flops = flops, .slot_bytes = slot_bytes, .record = 1u << LOSS_RECORD};

@@ -193,3 +193,56 @@ enum clrnn_status clrnn_layernorm_bwd(struct clrnn_launches *launches, const str
         return CLRNN_OK;
     return layernorm_dparams(launches, graph, op);
 }
+
+// ---------------------------------------------------------------- class
+
+// Sum, deviation, its square and their sum; scale, shift.
+static double batchnorm_flops(const struct clrnn_op *op)
+{
+    return (op->norm.batch_stats ? 6.0 : 2.0) * op->T * op->N * op->C;
+}
+
+static double layernorm_flops(const struct clrnn_op *op)
+{
+    return 8.0 * op->T * op->N * op->C;
+}
+
+static double bwd_flops(const struct clrnn_op *op)
+{
+    return 11.0 * op->T * op->N * op->C;
+}
+
+static const struct clrnn_op_backward batchnorm_backward = {
+    .kind = CLRNN_OP_BATCHNORM_BWD,
+    .dy = BATCHNORM_BWD_DY,
+    .dx = BATCHNORM_DX,
+    .in_count = 5,
+    .in = {{BATCHNORM_BWD_X, BATCHNORM_X, false},
+           {BATCHNORM_BWD_LENGTHS, BATCHNORM_LENGTHS, false},
+           {BATCHNORM_BWD_WEIGHT, BATCHNORM_WEIGHT, false},
+           {BATCHNORM_BWD_MEAN, BATCHNORM_MEAN, true},
+           {BATCHNORM_BWD_INVSTD, BATCHNORM_INVSTD, true}},
+    .grad_count = 2,
+    .grad = {{BATCHNORM_DWEIGHT, BATCHNORM_WEIGHT}, {BATCHNORM_DBIAS, BATCHNORM_BIAS}},
+};
+
+static const struct clrnn_op_backward layernorm_backward = {
+    .kind = CLRNN_OP_LAYERNORM_BWD,
+    .dy = LAYERNORM_BWD_DY,
+    .dx = LAYERNORM_DX,
+    .in_count = 5,
+    .in = {{LAYERNORM_BWD_X, LAYERNORM_X, false},
+           {LAYERNORM_BWD_LENGTHS, LAYERNORM_LENGTHS, false},
+           {LAYERNORM_BWD_WEIGHT, LAYERNORM_WEIGHT, false},
+           {LAYERNORM_BWD_MEAN, LAYERNORM_MEAN, true},
+           {LAYERNORM_BWD_INVSTD, LAYERNORM_INVSTD, true}},
+    .grad_count = 2,
+    .grad = {{LAYERNORM_DWEIGHT, LAYERNORM_WEIGHT}, {LAYERNORM_DBIAS, LAYERNORM_BIAS}},
+};
+
+const struct clrnn_op_class clrnn_batchnorm_fwd_class = {
+    .flops = batchnorm_flops, .updated = 1u << BATCHNORM_BATCHES, .backward = &batchnorm_backward};
+const struct clrnn_op_class clrnn_batchnorm_bwd_class = {.flops = bwd_flops};
+const struct clrnn_op_class clrnn_layernorm_fwd_class = {.flops = layernorm_flops,
+                                                         .backward = &layernorm_backward};
+const struct clrnn_op_class clrnn_layernorm_bwd_class = {.flops = bwd_flops};

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 // The gradients' norm and the optimisers' update.
 #include <math.h>
+#include <stdio.h>
 
 #include "base/array.h"
+#include "device/choice.h"
 #include "ops/graph.h"
 #include "ops/split.h"
 
@@ -95,3 +97,39 @@ enum clrnn_status clrnn_optim(struct clrnn_launches *launches, const struct clrn
                                 clrnn_out(graph, op, OPTIM_RECORD))
                 : CLRNN_OK;
 }
+
+// ---------------------------------------------------------------- class
+
+static double norm_flops(const struct clrnn_op *op)
+{
+    return 2.0 * op->optim.count;
+}
+
+static double optim_flops(const struct clrnn_op *op)
+{
+    const double update = op->optim.kind == CLRNN_SGD ? 6 : op->optim.kind == CLRNN_RMSPROP ? 10 : 13;
+
+    return (update + (op->out[OPTIM_NORM_OUT] >= 0 ? 2 : 0)) * op->optim.count;
+}
+
+// Of the records, one norm.
+static double norm_slot_bytes(const struct clrnn_graph *graph, const struct clrnn_op *op, int slot, bool out)
+{
+    (void)graph;
+    return out && clrnn_op_is_record(op, slot) ? 4.0 : -1;
+}
+
+static void sizes(const struct clrnn_op *op, char *text, size_t size)
+{
+    snprintf(text, size, " P%u", (unsigned)clrnn_tune_size((uint32_t)MIN2(op->optim.count, UINT32_MAX)));
+}
+
+const struct clrnn_op_class clrnn_grad_norm_class = {
+    .flops = norm_flops, .slot_bytes = norm_slot_bytes, .sizes = sizes, .record = 1u << GRAD_NORM_RECORD};
+const struct clrnn_op_class clrnn_optim_class = {
+    .flops = optim_flops,
+    .slot_bytes = norm_slot_bytes,
+    .sizes = sizes,
+    .record = 1u << OPTIM_RECORD,
+    .updated = 1u << OPTIM_PARAMS | 1u << OPTIM_M | 1u << OPTIM_V | 1u << OPTIM_VMAX,
+};

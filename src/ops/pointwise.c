@@ -49,3 +49,30 @@ enum clrnn_status clrnn_pointwise_bwd(struct clrnn_launches *launches, const str
              BUF(clrnn_in(graph, op, POINTWISE_BWD_DY)), BUF(clrnn_out(graph, op, POINTWISE_DX)),
              UINT(op->T * op->N), UINT(op->N), UINT(op->C), UINT(s.chunk), ROOM(s)));
 }
+
+// ---------------------------------------------------------------- class
+
+static double fwd_flops(const struct clrnn_op *op)
+{
+    const enum clrnn_function f = op->pointwise.function;
+
+    return (f >= CLRNN_SOFTMAX ? 4.0 : f == CLRNN_SIGMOID ? 3.0 : 1.0) * op->T * op->N * op->C;
+}
+
+static double bwd_flops(const struct clrnn_op *op)
+{
+    return (op->pointwise.function == CLRNN_ROUND ? 0.0 : 4.0) * op->T * op->N * op->C;
+}
+
+static const struct clrnn_op_backward backward = {
+    .kind = CLRNN_OP_POINTWISE_BWD,
+    .dy = POINTWISE_BWD_DY,
+    .dx = POINTWISE_DX,
+    .in_count = 3,
+    .in = {{POINTWISE_BWD_X, POINTWISE_X, false},
+           {POINTWISE_BWD_LENGTHS, POINTWISE_LENGTHS, false},
+           {POINTWISE_BWD_Y, POINTWISE_Y, true}},
+};
+
+const struct clrnn_op_class clrnn_pointwise_fwd_class = {.flops = fwd_flops, .backward = &backward};
+const struct clrnn_op_class clrnn_pointwise_bwd_class = {.flops = bwd_flops};

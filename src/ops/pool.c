@@ -46,3 +46,26 @@ enum clrnn_status clrnn_pool_bwd(struct clrnn_launches *launches, const struct c
              BUF(clrnn_in(graph, op, POOL_BWD_DY)), BUF(clrnn_out(graph, op, POOL_DX)), UINT(op->T),
              UINT(op->N), UINT(op->C), UINT(forward_features(op)), UINT(steps)));
 }
+
+// ---------------------------------------------------------------- class
+
+static double fwd_flops(const struct clrnn_op *op)
+{
+    return op->pool.over >= CLRNN_POOL_MEAN ? (double)op->T * op->N * op->C : 0;
+}
+
+static double bwd_flops(const struct clrnn_op *op)
+{
+    return op->pool.over == CLRNN_POOL_MEAN ? (double)op->T * op->N * op->C : 0;
+}
+
+static const struct clrnn_op_backward backward = {
+    .kind = CLRNN_OP_POOL_BWD,
+    .dy = POOL_BWD_DY,
+    .dx = POOL_DX,
+    .in_count = 2,
+    .in = {{POOL_BWD_LENGTHS, POOL_LENGTHS, false}, {POOL_BWD_ARGMAX, POOL_ARGMAX, true}},
+};
+
+const struct clrnn_op_class clrnn_pool_fwd_class = {.flops = fwd_flops, .backward = &backward};
+const struct clrnn_op_class clrnn_pool_bwd_class = {.flops = bwd_flops};

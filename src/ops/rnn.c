@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 // The recurrent layer: chooses how its time steps run, and the multiplies over all steps around them.
+#include <stdio.h>
+
 #include "device/choice.h"
 #include "ops/columns.h"
-#include "ops/rnn.h"
+#include "ops/rnn_variants.h"
 #include "ops/split.h"
 
 static size_t rows_of(const struct clrnn_rnn *r)
@@ -35,53 +37,6 @@ static struct clrnn_rnn layer_of(const struct clrnn_graph *g, const struct clrnn
         r.bias_hh[d] = clrnn_in(g, op, (int)(RNN_BIAS_HH + 4 * d));
     }
     return r;
-}
-
-uint32_t clrnn_rnn_pre_ld(const struct clrnn_rnn *r)
-{
-    return r->cell == CLRNN_CELL_RNN ? r->D * r->H : r->R * r->H;
-}
-
-size_t clrnn_rnn_pre_direction(const struct clrnn_rnn *r)
-{
-    return r->cell == CLRNN_CELL_RNN ? r->H : rows_of(r) * r->R * r->H;
-}
-
-uint32_t clrnn_rnn_width(const struct clrnn_launches *l)
-{
-    const uint32_t native = clrnn_device_info(clrnn_launches_device(l))->float_vector_width;
-
-    if (!clrnn_on_cpu(l))
-        return 1;
-    return native >= 16 ? 16 : native >= 8 ? 8 : 4;
-}
-
-enum clrnn_status clrnn_rnn_input_gates(struct clrnn_launches *l, const struct clrnn_rnn *r,
-                                        struct clrnn_buffer *pre, bool *finished)
-{
-    struct clrnn_gemm m[2];
-
-    for (uint32_t d = 0; d < r->D; d++)
-        m[d] = (struct clrnn_gemm){
-            .transpose_b = true,
-            .M = (uint32_t)rows_of(r),
-            .N = r->G * r->H,
-            .K = r->C,
-            .alpha = 1,
-            .a = r->x,
-            .a_ld = r->C,
-            .a_rows = r->x_rows,
-            .b = r->weight_ih[d],
-            .b_ld = r->C,
-            .c = pre,
-            .c_offset = d * clrnn_rnn_pre_direction(r),
-            .c_ld = clrnn_rnn_pre_ld(r),
-            .finish = r->relu ? CLRNN_FINISH_RELU : CLRNN_FINISH_TANH,
-            .addend = {r->bias_ih[d], r->bias_hh[d]},
-            .finished = finished,
-        };
-    m[0].twin = r->D > 1 ? &m[1] : NULL;
-    return clrnn_launch_gemm(l, &m[0]);
 }
 
 static bool walk_fits(const struct clrnn_launches *l, const struct clrnn_rnn *r)
@@ -315,3 +270,64 @@ enum clrnn_status clrnn_rnn_bwd(struct clrnn_launches *launches, const struct cl
     }
     return r.dx ? input_gradient(launches, &r) : CLRNN_OK;
 }
+
+// ---------------------------------------------------------------- class
+
+// Matrix products, then about 8 per gate and unit for the activations (a transcendental counts as one).
+static double fwd_flops(const struct clrnn_op *op)
+{
+    const double rows = (double)op->T * op->N, gates = (double)clrnn_cell_gates(op->rnn.cell) * op->rnn.H;
+
+    return (2.0 * op->C + 2.0 * op->rnn.H + 8) * rows * gates * op->rnn.D;
+}
+
+// dx and dweight_ih cost the forward product each; so do dh and dweight_hh.
+static double bwd_flops(const struct clrnn_op *op)
+{
+    const double rows = (double)op->T * op->N, gates = (double)clrnn_cell_gates(op->rnn.cell) * op->rnn.H;
+    const double input = (op->out[RNN_DX] >= 0 ? 4.0 : 2.0) * op->C;
+
+    return (input + 4.0 * op->rnn.H + 16) * rows * gates * op->rnn.D;
+}
+
+static void sizes(const struct clrnn_op *op, char *text, size_t size)
+{
+    static const char *const cell[] = {"rnn", "lstm", "gru"};
+
+    snprintf(text, size, " %s%s T%u N%u C%u H%u D%u", cell[op->rnn.cell],
+             op->kind == CLRNN_OP_RNN_FWD && op->out[RNN_GATES] == CLRNN_NONE ? " inference" : "",
+             (unsigned)clrnn_tune_size(op->T), (unsigned)clrnn_tune_size(op->N),
+             (unsigned)clrnn_tune_size(op->C), (unsigned)clrnn_tune_size(op->rnn.H), (unsigned)op->rnn.D);
+}
+
+static const struct clrnn_op_backward backward = {
+    .kind = CLRNN_OP_RNN_BWD,
+    .dy = RNN_BWD_DY,
+    .dx = RNN_DX,
+    .in_count = 13,
+    .in = {{RNN_BWD_X, RNN_X, false},
+           {RNN_BWD_LENGTHS, RNN_LENGTHS, false},
+           {RNN_BWD_WEIGHT_IH, RNN_WEIGHT_IH, false},
+           {RNN_BWD_WEIGHT_HH, RNN_WEIGHT_HH, false},
+           {RNN_BWD_BIAS_IH, RNN_BIAS_IH, false},
+           {RNN_BWD_BIAS_HH, RNN_BIAS_HH, false},
+           {RNN_BWD_WEIGHT_IH + 4, RNN_WEIGHT_IH + 4, false},
+           {RNN_BWD_WEIGHT_HH + 4, RNN_WEIGHT_HH + 4, false},
+           {RNN_BWD_BIAS_IH + 4, RNN_BIAS_IH + 4, false},
+           {RNN_BWD_BIAS_HH + 4, RNN_BIAS_HH + 4, false},
+           {RNN_BWD_Y, RNN_Y, true},
+           {RNN_BWD_GATES, RNN_GATES, true},
+           {RNN_BWD_CELL, RNN_CELL, true}},
+    .grad_count = 8,
+    .grad = {{RNN_DWEIGHT_IH, RNN_WEIGHT_IH},
+             {RNN_DWEIGHT_HH, RNN_WEIGHT_HH},
+             {RNN_DBIAS_IH, RNN_BIAS_IH},
+             {RNN_DBIAS_HH, RNN_BIAS_HH},
+             {RNN_DWEIGHT_IH + 4, RNN_WEIGHT_IH + 4},
+             {RNN_DWEIGHT_HH + 4, RNN_WEIGHT_HH + 4},
+             {RNN_DBIAS_IH + 4, RNN_BIAS_IH + 4},
+             {RNN_DBIAS_HH + 4, RNN_BIAS_HH + 4}},
+};
+
+const struct clrnn_op_class clrnn_rnn_fwd_class = {.flops = fwd_flops, .sizes = sizes, .backward = &backward};
+const struct clrnn_op_class clrnn_rnn_bwd_class = {.flops = bwd_flops, .sizes = sizes};

@@ -3,7 +3,7 @@
 // (cl/rnn_group_forward.cl, cl/rnn_group_backward.cl).
 #include "base/array.h"
 #include "device/choice.h"
-#include "ops/rnn.h"
+#include "ops/rnn_variants.h"
 
 // How a layer is cut for a GPU. cl/rnn_group.h explains the words.
 struct cut {

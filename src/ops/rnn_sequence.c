@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A recurrent layer on CPUs: one launch walks over all time steps (cl/rnn_forward.cl, cl/rnn_backward.cl).
 #include "base/array.h"
-#include "ops/rnn.h"
+#include "ops/rnn_variants.h"
 
 // How a layer is cut for a CPU. cl/rnn_tile.h explains the words.
 struct tiling {

@@ -3,7 +3,7 @@
 #include <math.h>
 
 #include "base/array.h"
-#include "ops/rnn.h"
+#include "ops/rnn_variants.h"
 #include "ops/split.h"
 
 // A small layer's multiplies take no longer than a launch or two; larger ones are better cut by the

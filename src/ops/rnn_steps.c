@@ -2,7 +2,7 @@
 // A recurrent layer step by step: a multiply that accumulates into the step's gate rows, then one fused
 // pointwise kernel (cl/rnn.cl).
 #include "base/array.h"
-#include "ops/rnn.h"
+#include "ops/rnn_variants.h"
 #include "ops/split.h"
 
 static struct clrnn_cost pointwise_cost(const struct clrnn_rnn *r)

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+// Batch normalisation over rows and layer normalisation over features.
+#ifndef CLRNN_SRC_OPS_NORM_H
+#define CLRNN_SRC_OPS_NORM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// X(KIND, stem, name)
+// clang-format off
+#define CLRNN_NORM_OPS(X) \
+    X(BATCHNORM_FWD, norm, batchnorm_fwd) X(BATCHNORM_BWD, norm, batchnorm_bwd) \
+    X(LAYERNORM_FWD, norm, layernorm_fwd) X(LAYERNORM_BWD, norm, layernorm_bwd)
+// clang-format on
+
+// BATCHNORM in training (batch_stats): mean and biased variance of the valid rows; the running ones are
+// updated: running = (1 - momentum) running + momentum batch (variance unbiased there), momentum
+// 1 / (batches + 1) when cumulative. Otherwise the running ones normalise. mean and invstd are saved for
+// backward (batch statistics even where they are used in eval mode: track_running_stats false).
+enum {
+    BATCHNORM_X, // [rows, C]
+    BATCHNORM_LENGTHS,
+    BATCHNORM_WEIGHT, // [C] or NONE, as the next three
+    BATCHNORM_BIAS,
+    BATCHNORM_RUNNING_MEAN,
+    BATCHNORM_RUNNING_VAR,
+};
+enum {
+    BATCHNORM_Y,
+    BATCHNORM_MEAN, // [C]; NONE unless batch_stats, as invstd
+    BATCHNORM_INVSTD,
+    BATCHNORM_NEW_MEAN, // updated: the same tensors as the running ones, or NONE
+    BATCHNORM_NEW_VAR,
+    BATCHNORM_BATCHES, // updated: I32 [1] num_batches_tracked, or NONE
+};
+enum {
+    BATCHNORM_BWD_X,
+    BATCHNORM_BWD_LENGTHS,
+    BATCHNORM_BWD_WEIGHT,
+    BATCHNORM_BWD_MEAN,
+    BATCHNORM_BWD_INVSTD,
+    BATCHNORM_BWD_DY,
+};
+enum { BATCHNORM_DX, BATCHNORM_DWEIGHT, BATCHNORM_DBIAS };
+
+// LAYERNORM over the C features of each row.
+enum { LAYERNORM_X, LAYERNORM_LENGTHS, LAYERNORM_WEIGHT, LAYERNORM_BIAS };
+enum { LAYERNORM_Y, LAYERNORM_MEAN, LAYERNORM_INVSTD }; // mean, invstd [rows]; NONE in inference
+enum {
+    LAYERNORM_BWD_X,
+    LAYERNORM_BWD_LENGTHS,
+    LAYERNORM_BWD_WEIGHT,
+    LAYERNORM_BWD_MEAN,
+    LAYERNORM_BWD_INVSTD,
+    LAYERNORM_BWD_DY,
+};
+enum { LAYERNORM_DX, LAYERNORM_DWEIGHT, LAYERNORM_DBIAS };
+
+struct clrnn_norm_attributes {
+    double eps, momentum;
+    bool cumulative, batch_stats;
+};
+
+#endif

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+// The gradients' norm and the optimiser's update, over the flat parameters.
+#ifndef CLRNN_SRC_OPS_OPTIM_H
+#define CLRNN_SRC_OPS_OPTIM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// X(KIND, stem, name)
+// clang-format off
+#define CLRNN_OPTIM_OPS(X) \
+    X(GRAD_NORM, optim, grad_norm) X(OPTIM, optim, optim)
+// clang-format on
+
+// GRAD_NORM: Euclidean norm of all gradients together, for a plan without OPTIM or one whose OPTIM clips by
+// it.
+enum {
+    GRAD_NORM_GRADS, // flat
+    GRAD_NORM_COUNTER,
+};
+enum {
+    GRAD_NORM_NORM,   // REAL [1]
+    GRAD_NORM_RECORD, // updated
+};
+
+// OPTIM: before the update gradients are scaled by min(1, max_norm / (norm + 1e-6)) where clip_max_norm > 0.
+// Where it need not know the norm before, it computes it on the way, as GRAD_NORM would.
+// sgd: M momentum buffer. adam(w): M, V, VMAX (amsgrad). rmsprop: V square average, M momentum buffer
+// (momentum > 0), VMAX gradient average (centered).
+enum {
+    OPTIM_GRADS,
+    OPTIM_HYPER, // REAL [HYPER_FIELDS]
+    OPTIM_NORM,  // to clip by, or NONE
+    OPTIM_COUNTER,
+};
+enum {
+    OPTIM_PARAMS, // updated, as the moments; moments that the kind lacks: NONE
+    OPTIM_M,
+    OPTIM_V,
+    OPTIM_VMAX,
+    OPTIM_NORM_OUT, // as GRAD_NORM's, or NONE
+    OPTIM_RECORD,   // updated, or NONE
+};
+
+enum clrnn_optim { CLRNN_SGD, CLRNN_ADAM, CLRNN_ADAMW, CLRNN_RMSPROP };
+
+struct clrnn_optim_attributes { // GRAD_NORM: count alone
+    enum clrnn_optim kind;
+    size_t count;
+    double beta2, eps, weight_decay, dampening, alpha, clip_max_norm;
+    bool nesterov, amsgrad, centered, momentum;
+};
+
+#endif

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+// Pointwise and row-wise functions. Backward reads x and y of the forward.
+#ifndef CLRNN_SRC_OPS_POINTWISE_H
+#define CLRNN_SRC_OPS_POINTWISE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// X(KIND, stem, name)
+// clang-format off
+#define CLRNN_POINTWISE_OPS(X) \
+    X(POINTWISE_FWD, pointwise, pointwise_fwd) X(POINTWISE_BWD, pointwise, pointwise_bwd)
+// clang-format on
+
+// ROUND is to nearest even and its gradient is 0. SOFTMAX and LOG_SOFTMAX run over the C of each row. Padding
+// rows are 0.
+enum { POINTWISE_X, POINTWISE_LENGTHS };
+enum { POINTWISE_Y };
+enum { POINTWISE_BWD_X, POINTWISE_BWD_LENGTHS, POINTWISE_BWD_Y, POINTWISE_BWD_DY };
+enum { POINTWISE_DX };
+
+enum clrnn_function { CLRNN_RELU, CLRNN_TANH, CLRNN_SIGMOID, CLRNN_ROUND, CLRNN_SOFTMAX, CLRNN_LOG_SOFTMAX };
+
+struct clrnn_pointwise_attributes {
+    enum clrnn_function function;
+};
+
+#endif

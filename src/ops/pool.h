@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+// Pooling over time, [T, N, C] to [N, C].
+#ifndef CLRNN_SRC_OPS_POOL_H
+#define CLRNN_SRC_OPS_POOL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// X(KIND, stem, name)
+// clang-format off
+#define CLRNN_POOL_OPS(X) \
+    X(POOL_FWD, pool, pool_fwd) X(POOL_BWD, pool, pool_bwd)
+// clang-format on
+
+// LAST: step lengths[n] - 1 (T - 1). FINAL: the first C/D features from there, the reverse direction's from
+// step 0. MEAN over valid steps; MAX: the first maximum.
+enum { POOL_X, POOL_LENGTHS };
+enum {
+    POOL_Y,
+    POOL_ARGMAX, // I32 [N, C] step taken, MAX only
+};
+enum { POOL_BWD_LENGTHS, POOL_BWD_ARGMAX, POOL_BWD_DY };
+enum { POOL_DX };
+
+enum clrnn_pool { CLRNN_POOL_LAST, CLRNN_POOL_FINAL, CLRNN_POOL_MEAN, CLRNN_POOL_MAX };
+
+struct clrnn_pool_attributes {
+    enum clrnn_pool over;
+    uint32_t D;
+};
+
+#endif

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+// What the variants of the recurrent layer share: sizes, the layout of the input gates and their multiply.
+#include "ops/rnn_variants.h"
+#include "ops/split.h"
+
+uint32_t clrnn_cell_gates(enum clrnn_cell cell)
+{
+    return cell == CLRNN_CELL_LSTM ? 4 : cell == CLRNN_CELL_GRU ? 3 : 1;
+}
+
+uint32_t clrnn_cell_reserve(enum clrnn_cell cell)
+{
+    return cell == CLRNN_CELL_RNN ? 1 : 4;
+}
+
+static size_t rows_of(const struct clrnn_rnn *r)
+{
+    return (size_t)r->T * r->N;
+}
+
+uint32_t clrnn_rnn_pre_ld(const struct clrnn_rnn *r)
+{
+    return r->cell == CLRNN_CELL_RNN ? r->D * r->H : r->R * r->H;
+}
+
+size_t clrnn_rnn_pre_direction(const struct clrnn_rnn *r)
+{
+    return r->cell == CLRNN_CELL_RNN ? r->H : rows_of(r) * r->R * r->H;
+}
+
+uint32_t clrnn_rnn_width(const struct clrnn_launches *l)
+{
+    const uint32_t native = clrnn_device_info(clrnn_launches_device(l))->float_vector_width;
+
+    if (!clrnn_on_cpu(l))
+        return 1;
+    return native >= 16 ? 16 : native >= 8 ? 8 : 4;
+}
+
+enum clrnn_status clrnn_rnn_input_gates(struct clrnn_launches *l, const struct clrnn_rnn *r,
+                                        struct clrnn_buffer *pre, bool *finished)
+{
+    struct clrnn_gemm m[2];
+
+    for (uint32_t d = 0; d < r->D; d++)
+        m[d] = (struct clrnn_gemm){
+            .transpose_b = true,
+            .M = (uint32_t)rows_of(r),
+            .N = r->G * r->H,
+            .K = r->C,
+            .alpha = 1,
+            .a = r->x,
+            .a_ld = r->C,
+            .a_rows = r->x_rows,
+            .b = r->weight_ih[d],
+            .b_ld = r->C,
+            .c = pre,
+            .c_offset = d * clrnn_rnn_pre_direction(r),
+            .c_ld = clrnn_rnn_pre_ld(r),
+            .finish = r->relu ? CLRNN_FINISH_RELU : CLRNN_FINISH_TANH,
+            .addend = {r->bias_ih[d], r->bias_hh[d]},
+            .finished = finished,
+        };
+    m[0].twin = r->D > 1 ? &m[1] : NULL;
+    return clrnn_launch_gemm(l, &m[0]);
+}
