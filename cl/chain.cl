@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // A chain: many launches as one, on CPUs, where queueing a small kernel and waking the threads for it takes longer
-// than the kernel. Its text stands behind those of the kernels, which src/device/chain_source.c makes functions;
+// than the kernel. Its text stands behind those of the kernels, which src/device/list/chain_source.c makes functions;
 // CHAIN_CALLS holds a case for each, CHAIN_SLOTS and CHAIN_BASES the buffers that their arguments lie in.
 //
 // A work-group is one work-item, and a thread carries it to its end. Groups go through the stages, that is, launches,

@@ -12,7 +12,7 @@
 #include "base/array.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "device/apart.h"
+#include "device/find/list_child.h"
 #include "tools/cli.h"
 
 // What a fresh process needs up to its first step.

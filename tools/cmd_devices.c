@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/array.h"
-#include "device/apart.h"
+#include "device/find/list_child.h"
 #include "tools/compare.h"
 #include "tools/interrupt.h"
 

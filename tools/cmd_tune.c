@@ -7,7 +7,7 @@
 
 #include "base/array.h"
 #include "base/clock.h"
-#include "device/tune.h"
+#include "device/tune/tune.h"
 #include "tools/cli.h"
 #include "tools/interrupt.h"
 #include "train/one_batch.h"

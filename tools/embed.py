@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Writes one C file with a table of kernel sources: name -> text (src/device/sources.h).
+"""Writes one C file with a table of kernel sources: name -> text (src/device/program/sources.h).
 
     embed.py OUTPUT COMPILER... -- FILE...
 
@@ -40,7 +40,7 @@ def main():
     sources += [("Random123/" + name, os.path.join(folder, "Random123", name)) for name in RANDOM123]
 
     parts = ["// Made by tools/embed.py from cl/ and Random123's headers (their licence stands in them).",
-             '#include "device/sources.h"', ""]
+             '#include "device/program/sources.h"', ""]
     for i, (name, path) in enumerate(sources):
         with open(path, "rb") as f:
             data = f.read().replace(b"\r\n", b"\n")

@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "device/choice.h"
-#include "device/tune.h"
+#include "device/tune/choice.h"
+#include "device/tune/tune.h"
 
 static void read_chain_after(struct clrnn_device *d)
 {

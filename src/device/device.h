@@ -5,7 +5,7 @@
 
 #include <jansson.h>
 
-#include "device/launch.h"
+#include "device/list/list.h"
 #include "device/opencl.h"
 
 enum clrnn_gemm_choice { CLRNN_GEMM_AUTO, CLRNN_GEMM_OWN, CLRNN_GEMM_CLBLAST };

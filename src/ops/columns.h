@@ -3,7 +3,7 @@
 #ifndef CLRNN_SRC_OPS_COLUMNS_H
 #define CLRNN_SRC_OPS_COLUMNS_H
 
-#include "device/launch.h"
+#include "device/list/list.h"
 
 /** out [C] = sum over the valid rows of x [T * N, C]. lengths may be NULL. One launch, or two. */
 enum clrnn_status clrnn_launch_column_sum(struct clrnn_launches *launches, struct clrnn_buffer *x,

@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "base/array.h"
-#include "device/choice.h"
+#include "device/tune/choice.h"
 #include "ops/columns.h"
 #include "ops/graph.h"
 #include "ops/split.h"

@@ -17,7 +17,7 @@
 #ifndef CLRNN_SRC_OPS_OP_H
 #define CLRNN_SRC_OPS_OP_H
 
-#include "device/launch.h"
+#include "device/list/list.h"
 #include "ops/stems.h"
 #include "slots.h"
 

@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 #include "base/array.h"
-#include "device/choice.h"
+#include "device/tune/choice.h"
 #include "ops/graph.h"
 #include "ops/split.h"
 

@@ -4,7 +4,7 @@
 #ifndef CLRNN_SRC_OPS_SPLIT_H
 #define CLRNN_SRC_OPS_SPLIT_H
 
-#include "device/launch.h"
+#include "device/list/list.h"
 
 struct clrnn_split {
     uint32_t width; // -D WIDTH: numbers in a vector, 1 or 16

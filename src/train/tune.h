@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Measuring the choices between launches (device/choice.h) in a config's own training step and inference.
+// Measuring the choices between launches (device/tune/choice.h) in a config's own training step and
+// inference.
 #ifndef CLRNN_SRC_TRAIN_TUNE_H
 #define CLRNN_SRC_TRAIN_TUNE_H
 
 #include <signal.h>
 
 #include "clrnn/config.h"
-#include "device/choice.h"
+#include "device/tune/choice.h"
 
 /** A choice and what came of it. */
 struct clrnn_tuned {

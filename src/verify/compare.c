@@ -11,7 +11,7 @@
 #include "base/array.h"
 #include "base/file.h"
 #include "base/random.h"
-#include "device/apart.h"
+#include "device/find/list_child.h"
 #include "verify/selftest.h"
 
 #define STEPS 20u

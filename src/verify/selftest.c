@@ -10,7 +10,7 @@
 #include "base/array.h"
 #include "base/child.h"
 #include "base/clock.h"
-#include "device/apart.h"
+#include "device/find/list_child.h"
 #include "reference/bound.h"
 
 #define NOISE_RUNS 3

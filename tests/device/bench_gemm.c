@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "device/launch.h"
+#include "device/list/list.h"
 
 enum { MOST_RUNS = 200 };
 

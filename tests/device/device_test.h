@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "device/launch.h"
+#include "device/list/list.h"
 
 /** The errors and warnings said last. */
 struct test_log {

@@ -5,9 +5,9 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "device/choice.h"
+#include "device/tune/choice.h"
 #include "device/device_test.h"
-#include "device/tune.h"
+#include "device/tune/tune.h"
 
 static char *cache;
 static const char *const words[] = {"slow", "quick", "broken"};

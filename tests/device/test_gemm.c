@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "base/random.h"
-#include "device/launch.h"
+#include "device/list/list.h"
 
 static const float sentinel = -12345.5f;
 

@@ -10,7 +10,7 @@
 #include "base/file.h"
 #include "device/device.h"
 #include "device/device_test.h"
-#include "device/sources.h"
+#include "device/program/sources.h"
 #include "slots.h"
 
 static const struct clrnn_cost FREE = {0, 0};

@@ -5,7 +5,7 @@
 
 #include "base/file.h"
 #include "device/device_test.h"
-#include "device/tune.h"
+#include "device/tune/tune.h"
 
 static char cache[] = "/tmp/clrnn-test-tune-XXXXXX";
 

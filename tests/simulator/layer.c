@@ -10,7 +10,7 @@
 // shadow follows.
 //
 // What was made and not yet written is undefined, and so is again what the host sets to CLRNN_UNWRITTEN
-// (src/device/buffer.h).
+// (src/device/memory/buffer.h).
 //
 // Every context also gets a log of its own, as a second one would truncate that of the first:
 // $OCLGRIND_LOG.PROGRAM.PROCESS.NUMBER.
@@ -28,7 +28,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "device/buffer.h"
+#include "device/memory/buffer.h"
 
 CL_API_ENTRY cl_int CL_API_CALL clGetLayerInfo(cl_layer_info name, size_t size, void *value,
                                                size_t *size_ret);

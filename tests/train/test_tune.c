@@ -9,7 +9,7 @@
 #include "base/array.h"
 #include "base/file.h"
 #include "clrnn/train.h"
-#include "device/tune.h"
+#include "device/tune/tune.h"
 #include "train/one_batch.h"
 #include "train/tune.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Device memory: creating, dividing and counting it. Transfers are in transfer.c.
-#include "device/buffer.h"
+#include "device/memory/buffer.h"
 
 #include <stdio.h>
 #include <stdlib.h>

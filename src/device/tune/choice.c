@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Choices between launches: answering them from the device's file, and writing down what is measured.
-#include "device/choice.h"
+#include "device/tune/choice.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -9,8 +9,8 @@
 #include "base/array.h"
 #include "base/file.h"
 #include "base/hash.h"
-#include "device/launches.h"
-#include "device/tune_private.h"
+#include "device/list/internal.h"
+#include "device/tune/internal.h"
 
 uint32_t clrnn_tune_size(uint32_t size)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Our matrix multiply for CPUs: how a shape is cut into work-items of cl/gemm.cl.
-#include "device/gemm.h"
+#include "device/gemm/gemm.h"
 
 #include <math.h>
 

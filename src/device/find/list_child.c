@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The list of devices, made by a child and copied.
-#include "device/apart.h"
+#include "device/find/list_child.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -7,9 +7,9 @@
 
 #include "base/file.h"
 #include "base/hash.h"
-#include "device/choice.h"
-#include "device/gemm.h"
-#include "device/tune_private.h"
+#include "device/tune/choice.h"
+#include "device/gemm/gemm.h"
+#include "device/tune/internal.h"
 
 #include <clblast_c.h>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Making chains of a list's kernels, and queueing them.
-#include "device/chain.h"
+#include "device/list/chain.h"
 
 #include <math.h>
 #include <stdlib.h>

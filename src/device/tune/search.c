@@ -10,9 +10,9 @@
 
 #include "base/array.h"
 #include "base/clock.h"
-#include "device/gemm.h"
-#include "device/launches.h"
-#include "device/tune_private.h"
+#include "device/gemm/gemm.h"
+#include "device/list/internal.h"
+#include "device/tune/internal.h"
 
 enum { DIRECT_PARAMETERS = 10, INDIRECT_PARAMETERS = 16, SETTINGS = 160, RUNS = 100 };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Typed memory on a device. On ref a REAL is a double on the host, elsewhere a float32.
-#ifndef CLRNN_SRC_DEVICE_BUFFER_H
-#define CLRNN_SRC_DEVICE_BUFFER_H
+#ifndef CLRNN_SRC_DEVICE_MEMORY_BUFFER_H
+#define CLRNN_SRC_DEVICE_MEMORY_BUFFER_H
 
 #include "base/log.h"
 #include "clrnn/device.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Looking at devices from a process that loads no driver, so that it may fork children that do.
-#ifndef CLRNN_SRC_DEVICE_APART_H
-#define CLRNN_SRC_DEVICE_APART_H
+#ifndef CLRNN_SRC_DEVICE_FIND_LIST_CHILD_H
+#define CLRNN_SRC_DEVICE_FIND_LIST_CHILD_H
 
 #include "clrnn/device.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The list of launches inside: what kinds of launches share.
-#ifndef CLRNN_SRC_DEVICE_LAUNCHES_H
-#define CLRNN_SRC_DEVICE_LAUNCHES_H
+#ifndef CLRNN_SRC_DEVICE_LIST_INTERNAL_H
+#define CLRNN_SRC_DEVICE_LIST_INTERNAL_H
 
 #include "device/device.h"
 

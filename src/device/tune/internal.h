@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 // What reading and searching share: the file's parts, and CLBlast's parameters by name.
-#ifndef CLRNN_SRC_DEVICE_TUNE_PRIVATE_H
-#define CLRNN_SRC_DEVICE_TUNE_PRIVATE_H
+#ifndef CLRNN_SRC_DEVICE_TUNE_INTERNAL_H
+#define CLRNN_SRC_DEVICE_TUNE_INTERNAL_H
 
 #include <jansson.h>
 
 #include "device/device.h"
-#include "device/tune.h"
+#include "device/tune/tune.h"
 
 #define CLRNN_TUNE_VERSION 1
 #define CLRNN_TUNE_MOST_PARAMETERS 20

@@ -2,10 +2,10 @@
 // What stands behind clrnn_launch_gemm: kernels of our own and CLBlast. Both are called with arguments
 // that the door has checked: three REAL buffers of one OpenCL device, M, N, K > 0, every element within
 // its buffer, C not overlapping A or B.
-#ifndef CLRNN_SRC_DEVICE_GEMM_H
-#define CLRNN_SRC_DEVICE_GEMM_H
+#ifndef CLRNN_SRC_DEVICE_GEMM_GEMM_H
+#define CLRNN_SRC_DEVICE_GEMM_GEMM_H
 
-#include "device/launch.h"
+#include "device/list/list.h"
 
 /** Appends C = alpha op(A) op(B) + beta C as kernels of cl/gemm.cl, through clrnn_launch_kernel (and
  *  clrnn_launches_scratch). *taken is false, and nothing appended, where no kernel of ours serves the

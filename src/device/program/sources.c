@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Flattening the includes of a kernel file.
-#include "device/sources.h"
+#include "device/program/sources.h"
 
 #include <stdbool.h>
 #include <stdio.h>

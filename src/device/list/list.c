@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Lists of launches: building, replaying and listing them. Kernels are in kernel.c, multiplies in gemm.c.
-#include "device/launch.h"
+#include "device/list/list.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 #include "base/array.h"
 #include "base/clock.h"
 #include "base/file.h"
-#include "device/chain.h"
+#include "device/list/chain.h"
 
 // Makes room for one more element of `size` bytes in an array.
 static enum clrnn_status make_room(const struct clrnn_log *log, void **array, size_t count, size_t *room,

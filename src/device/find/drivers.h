@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Trying OpenCL drivers in child processes, so that one that crashes or hangs takes nothing with it.
-#ifndef CLRNN_SRC_DEVICE_PROBE_H
-#define CLRNN_SRC_DEVICE_PROBE_H
+#ifndef CLRNN_SRC_DEVICE_FIND_DRIVERS_H
+#define CLRNN_SRC_DEVICE_FIND_DRIVERS_H
 
 #include "base/log.h"
 

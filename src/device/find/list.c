@@ -5,7 +5,7 @@
 
 #include "base/file.h"
 #include "device/device.h"
-#include "device/probe.h"
+#include "device/find/drivers.h"
 
 #define MAX_PLATFORMS 64
 #define MAX_DEVICES 64 // of one platform

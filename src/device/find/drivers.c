@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Children that try OpenCL drivers, and putting broken drivers out of the loader's sight.
-#include "device/probe.h"
+#include "device/find/drivers.h"
 
 #include <dirent.h>
 #include <dlfcn.h>

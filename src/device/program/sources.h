@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Kernel sources: the table that tools/embed.py makes of cl/, and flattening a program's includes.
-#ifndef CLRNN_SRC_DEVICE_SOURCES_H
-#define CLRNN_SRC_DEVICE_SOURCES_H
+#ifndef CLRNN_SRC_DEVICE_PROGRAM_SOURCES_H
+#define CLRNN_SRC_DEVICE_PROGRAM_SOURCES_H
 
 #include <stddef.h>
 

@@ -4,7 +4,7 @@
 
 #include "base/array.h"
 #include "base/clock.h"
-#include "device/launch.h"
+#include "device/list/list.h"
 
 enum { TRIES = 5, MOST_ROUNDS = 1 << 15 }; // llvmpipe ends every loop after 65535 rounds
 static const double long_enough = 4e-3;    // seconds of one try, far above a launch's own cost

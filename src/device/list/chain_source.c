@@ -13,8 +13,8 @@
 
 #include "base/array.h"
 #include "base/file.h"
-#include "device/chain.h"
-#include "device/sources.h"
+#include "device/list/chain.h"
+#include "device/program/sources.h"
 
 static const char KERNEL[] = "kernel void ";
 

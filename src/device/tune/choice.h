@@ -3,11 +3,11 @@
 //
 // A choice is known by a key: the op and its shape class, which clrnn_launches_class sets, and a name:
 // "rnn_fwd lstm T128 N64 C128 H256 D1 walk". Its alternatives are names too, so that the file of measured
-// choices (device/tune.h) can be read, and does not mislead where a later version offers others.
-#ifndef CLRNN_SRC_DEVICE_CHOICE_H
-#define CLRNN_SRC_DEVICE_CHOICE_H
+// choices (device/tune/tune.h) can be read, and does not mislead where a later version offers others.
+#ifndef CLRNN_SRC_DEVICE_TUNE_CHOICE_H
+#define CLRNN_SRC_DEVICE_TUNE_CHOICE_H
 
-#include "device/launch.h"
+#include "device/list/list.h"
 
 #define CLRNN_CHOICE_MOST 8    // alternatives
 #define CLRNN_CHOICE_KEY 160   // bytes, the end included

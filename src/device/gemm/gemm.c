@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 // The door of matrix multiplies: checks, then chooses who does it.
-#include "device/gemm.h"
+#include "device/gemm/gemm.h"
 
 #include <stdio.h>
 
-#include "device/launches.h"
-#include "device/tune.h"
+#include "device/list/internal.h"
+#include "device/tune/tune.h"
 
 void clrnn_gemm_shape(const struct clrnn_gemm *gemm, char shape[64])
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Matrix multiplies by CLBlast, queued without waiting.
-#include "device/gemm.h"
-#include "device/launches.h"
+#include "device/gemm/gemm.h"
+#include "device/list/internal.h"
 
 #include <clblast_c.h>
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Chains: launches of a list carried out as one (cl/chain.cl).
-#ifndef CLRNN_SRC_DEVICE_CHAIN_H
-#define CLRNN_SRC_DEVICE_CHAIN_H
+#ifndef CLRNN_SRC_DEVICE_LIST_CHAIN_H
+#define CLRNN_SRC_DEVICE_LIST_CHAIN_H
 
-#include "device/launches.h"
+#include "device/list/internal.h"
 
 /** A kernel as a chain's function: cl/<stem>.cl with the defines, "WIDTH=16 LANES=1"; its arguments' kinds.
  */

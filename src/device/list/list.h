@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Launches: kernels, matrix multiplies and host calls with their arguments bound once, replayed in order.
-#ifndef CLRNN_SRC_DEVICE_LAUNCH_H
-#define CLRNN_SRC_DEVICE_LAUNCH_H
+#ifndef CLRNN_SRC_DEVICE_LIST_LIST_H
+#define CLRNN_SRC_DEVICE_LIST_LIST_H
 
-#include "device/buffer.h"
+#include "device/memory/buffer.h"
 
 /** An ordered list of launches on one device. Buffers in arguments must outlive it. */
 struct clrnn_launches;

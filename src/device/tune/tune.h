@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Tuning: measured choices per device, driver and shape class, kept as JSON in the user's cache folder.
-#ifndef CLRNN_SRC_DEVICE_TUNE_H
-#define CLRNN_SRC_DEVICE_TUNE_H
+#ifndef CLRNN_SRC_DEVICE_TUNE_TUNE_H
+#define CLRNN_SRC_DEVICE_TUNE_TUNE_H
 
 #include <signal.h>
 
-#include "device/launch.h"
+#include "device/list/list.h"
 
 /** What a device's file says, as multiplies need it. Opaque. */
 struct clrnn_tune;
@@ -36,7 +36,7 @@ struct clrnn_tune_shape {
 struct clrnn_tune_params {
     double seconds;                    // nothing but the first shape is begun after these; 0: 120
     size_t most_settings;              // tried in this call; 0: any number
-    bool restart;                      // forget what was measured before, choices (device/choice.h) too
+    bool restart;                      // forget what was measured before, choices (device/tune/choice.h) too
     bool defaults_only;                // CLBlast as it comes and our kernels, no settings
     const volatile sig_atomic_t *stop; // or NULL: ends after the setting under way
 };

@@ -9,7 +9,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "device/device.h"
-#include "device/sources.h"
+#include "device/program/sources.h"
 
 // Denormals cost CPUs a hundredfold and carry nothing here. No relaxed maths: see the numbers' contract.
 #define OPTIONS "-cl-std=CL1.2 -cl-denorms-are-zero -cl-kernel-arg-info"
