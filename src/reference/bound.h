@@ -8,7 +8,7 @@
 struct clrnn_bound {
     double tolerance; // times the tensor's largest magnitude,
     bool each;        //   or times each element's own
-    bool own;         // the device's own business: not compared
+    bool internal;    // internal to the device: not compared
 };
 
 /** For the op's shape. To be used with noise_runs, which covers terms that cancel and steps that amplify. */

@@ -200,7 +200,7 @@ static void blame_at(struct clrnn_check *c, int slot, size_t index, double got, 
 
 // A tensor between sentinels.
 struct fenced {
-    struct clrnn_buffer *whole, *part;
+    struct clrnn_buffer *total, *part;
     size_t pad, count; // elements
 };
 
@@ -218,11 +218,11 @@ static void bench_finish(struct bench *b)
     clrnn_graph_destroy(&b->graph);
     for (int i = 0; i < CLRNN_OP_MAX_IN; i++) {
         clrnn_buffer_destroy(&b->in[i].part);
-        clrnn_buffer_destroy(&b->in[i].whole);
+        clrnn_buffer_destroy(&b->in[i].total);
     }
     for (int i = 0; i < CLRNN_OP_MAX_OUT; i++) {
         clrnn_buffer_destroy(&b->out[i].part);
-        clrnn_buffer_destroy(&b->out[i].whole);
+        clrnn_buffer_destroy(&b->out[i].total);
     }
 }
 
@@ -252,11 +252,11 @@ static enum clrnn_status fence(const struct clrnn_check *c, struct fenced *f,
     for (size_t i = 0; i < 2 * f->pad + s->count; i++)
         words[i] = sentinel;
     first_values(s, words + f->pad);
-    st = clrnn_buffer_create(c->device, CLRNN_U32, 2 * f->pad + s->count, "check", &f->whole);
+    st = clrnn_buffer_create(c->device, CLRNN_U32, 2 * f->pad + s->count, "check", &f->total);
     if (st == CLRNN_OK)
-        st = clrnn_buffer_write_i32(f->whole, 0, 2 * f->pad + s->count, (const int32_t *)words);
+        st = clrnn_buffer_write_i32(f->total, 0, 2 * f->pad + s->count, (const int32_t *)words);
     if (st == CLRNN_OK)
-        st = clrnn_buffer_sub(f->whole, f->pad * 4, s->type, s->count, &f->part);
+        st = clrnn_buffer_sub(f->total, f->pad * 4, s->type, s->count, &f->part);
     free(words);
     return st;
 }
@@ -267,7 +267,7 @@ static enum clrnn_status unfence(struct clrnn_check *c, const struct fenced *f, 
 {
     const size_t all = 2 * f->pad + f->count;
     int32_t *words = room(all, sizeof(*words));
-    enum clrnn_status st = words ? clrnn_buffer_read_i32(f->whole, 0, all, words) : no_memory(c);
+    enum clrnn_status st = words ? clrnn_buffer_read_i32(f->total, 0, all, words) : no_memory(c);
 
     for (size_t i = 0; st == CLRNN_OK && i < all; i++)
         if ((i < f->pad || i >= f->pad + f->count) && (uint32_t)words[i] != sentinel)
@@ -288,7 +288,7 @@ static enum clrnn_status write_again(const struct clrnn_check *c, const struct f
     if (!fresh)
         return no_memory(c);
     first_values(s, fresh);
-    st = clrnn_buffer_write_i32(f->whole, f->pad, s->count, (const int32_t *)fresh);
+    st = clrnn_buffer_write_i32(f->total, f->pad, s->count, (const int32_t *)fresh);
     free(fresh);
     return st;
 }

@@ -5,7 +5,7 @@
 #include "base/random.h"
 #include "reference/rows.h"
 
-bool ref_dropout_fwd(const struct clrnn_op *op, void *const in[], void *const out[])
+static bool dropout_fwd(const struct clrnn_op *op, void *const in[], void *const out[])
 {
     const uint32_t *counter = in[DROPOUT_COUNTER];
     const double *x = in[DROPOUT_X], p = op->dropout.p;
@@ -33,7 +33,13 @@ bool ref_dropout_fwd(const struct clrnn_op *op, void *const in[], void *const ou
     return true;
 }
 
-bool ref_dropout_bwd(const struct clrnn_op *op, void *const in[], void *const out[])
+static bool dropout_bwd(const struct clrnn_op *op, void *const in[], void *const out[])
 {
-    return !out[DROPOUT_Y] || ref_dropout_fwd(op, in, out); // dx = mask dy / (1 - p), the same map
+    return !out[DROPOUT_Y] || dropout_fwd(op, in, out); // dx = mask dy / (1 - p), the same map
 }
+
+// One division, and the same mask bit for bit: hence element by element.
+const struct clrnn_reference clrnn_dropout_fwd_reference = {dropout_fwd,
+                                                            {{ANY_SLOT, 2, TERMS_ONE, OF_ELEMENT}}};
+const struct clrnn_reference clrnn_dropout_bwd_reference = {dropout_bwd,
+                                                            {{ANY_SLOT, 2, TERMS_ONE, OF_ELEMENT}}};

@@ -7,7 +7,7 @@ static bool known(const struct clrnn_op *op, int32_t token)
     return token >= 0 && (uint32_t)token < op->embedding.V;
 }
 
-bool ref_embedding_fwd(const struct clrnn_op *op, void *const in[], void *const out[])
+static bool embedding_fwd(const struct clrnn_op *op, void *const in[], void *const out[])
 {
     const int32_t *x = in[EMBEDDING_X];
     const double *weight = in[EMBEDDING_WEIGHT];
@@ -20,7 +20,7 @@ bool ref_embedding_fwd(const struct clrnn_op *op, void *const in[], void *const 
     return true;
 }
 
-bool ref_embedding_bwd(const struct clrnn_op *op, void *const in[], void *const out[])
+static bool embedding_bwd(const struct clrnn_op *op, void *const in[], void *const out[])
 {
     const int32_t *x = in[EMBEDDING_BWD_X];
     const double *dy = in[EMBEDDING_BWD_DY];
@@ -33,3 +33,9 @@ bool ref_embedding_bwd(const struct clrnn_op *op, void *const in[], void *const 
             ref_add(dweight + (size_t)x[r] * C, dy + r * C, C);
     return true;
 }
+
+// Copied; a token's gradient is a sum over the rows that hold it.
+const struct clrnn_reference clrnn_embedding_fwd_reference = {embedding_fwd,
+                                                              {{ANY_SLOT, 0, TERMS_ONE, OF_TENSOR}}};
+const struct clrnn_reference clrnn_embedding_bwd_reference = {embedding_bwd,
+                                                              {{ANY_SLOT, 4, TERMS_ROWS, OF_TENSOR}}};

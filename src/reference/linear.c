@@ -2,7 +2,7 @@
 // y = x W^T + b; doc/maths.md, "Linear".
 #include "reference/rows.h"
 
-bool ref_linear_fwd(const struct clrnn_op *op, void *const in[], void *const out[])
+static bool linear_fwd(const struct clrnn_op *op, void *const in[], void *const out[])
 {
     const size_t C = op->C, O = op->linear.O;
     const double *x = in[LINEAR_X], *bias = in[LINEAR_BIAS];
@@ -19,7 +19,7 @@ bool ref_linear_fwd(const struct clrnn_op *op, void *const in[], void *const out
     return true;
 }
 
-bool ref_linear_bwd(const struct clrnn_op *op, void *const in[], void *const out[])
+static bool linear_bwd(const struct clrnn_op *op, void *const in[], void *const out[])
 {
     const size_t C = op->C, O = op->linear.O;
     const double *x = in[LINEAR_BWD_X], *dy = in[LINEAR_BWD_DY];
@@ -40,3 +40,9 @@ bool ref_linear_bwd(const struct clrnn_op *op, void *const in[], void *const out
     }
     return true;
 }
+
+// Dot products.
+const struct clrnn_reference clrnn_linear_fwd_reference = {linear_fwd,
+                                                           {{ANY_SLOT, 4, TERMS_FEATURES, OF_TENSOR}}};
+const struct clrnn_reference clrnn_linear_bwd_reference = {
+    linear_bwd, {{LINEAR_DX, 4, TERMS_OUTPUTS, OF_TENSOR}, {ANY_SLOT, 4, TERMS_ROWS, OF_TENSOR}}};

@@ -16,10 +16,10 @@ static struct row_loss class_row(const struct clrnn_op *op, const double *x, siz
     const size_t C = op->C;
     const bool from_logits = op->loss.kind == CLRNN_LOSS_CROSS_ENTROPY;
     const double smooth = from_logits ? op->loss.label_smoothing : 0;
-    // Log-probabilities (nll) stand for themselves: their whole is 1, its logarithm 0.
-    const struct ref_whole whole = from_logits ? ref_whole(x, C) : (struct ref_whole){0, 0};
+    // Log-probabilities (nll) stand for themselves: their sum is 1, its logarithm 0.
+    const struct ref_logsumexp total = from_logits ? ref_logsumexp(x, C) : (struct ref_logsumexp){0, 0};
     const double own = weight ? weight[target] : 1;
-    struct row_loss row = {(1 - smooth) * own * -ref_log_share(x[target], whole), own, false};
+    struct row_loss row = {(1 - smooth) * own * -ref_log_softmax(x[target], total), own, false};
     double pull = (1 - smooth) * own; // sum of the factors before the costs
     size_t best = 0;
 
@@ -27,7 +27,7 @@ static struct row_loss class_row(const struct clrnn_op *op, const double *x, siz
         const double share = smooth / (double)C * (weight ? weight[c] : 1);
 
         if (smooth > 0)
-            row.loss += share * -ref_log_share(x[c], whole);
+            row.loss += share * -ref_log_softmax(x[c], total);
         pull += share;
         if (x[c] > x[best])
             best = c;
@@ -37,7 +37,7 @@ static struct row_loss class_row(const struct clrnn_op *op, const double *x, siz
         const double share =
             smooth / (double)C * (weight ? weight[c] : 1) + (c == target ? (1 - smooth) * own : 0);
 
-        dx[c] = from_logits ? pull * exp(ref_log_share(x[c], whole)) - share : -share;
+        dx[c] = from_logits ? pull * exp(ref_log_softmax(x[c], total)) - share : -share;
     }
     return row;
 }
@@ -58,7 +58,7 @@ static struct row_loss mse_row(double x, double y, double *dx)
     return (struct row_loss){(x - y) * (x - y), 1, false};
 }
 
-bool ref_loss(const struct clrnn_op *op, void *const in[], void *const out[])
+static bool loss(const struct clrnn_op *op, void *const in[], void *const out[])
 {
     const bool classes = op->loss.kind == CLRNN_LOSS_CROSS_ENTROPY || op->loss.kind == CLRNN_LOSS_NLL;
     const uint32_t slot = ((const uint32_t *)in[LOSS_COUNTER])[COUNTER_SLOT];
@@ -105,3 +105,7 @@ bool ref_loss(const struct clrnn_op *op, void *const in[], void *const out[])
                RECORD_NORM * sizeof(*record));
     return true;
 }
+
+// exp and log; a record's numbers differ by orders of magnitude: hence element by element.
+const struct clrnn_reference clrnn_loss_reference = {
+    loss, {{LOSS_DX, 16, TERMS_ONE, OF_TENSOR}, {ANY_SLOT, 8, TERMS_ROWS, OF_ELEMENT}}};

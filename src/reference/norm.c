@@ -25,7 +25,7 @@ static size_t column_moments(const struct clrnn_op *op, const int32_t *lengths, 
     return M;
 }
 
-bool ref_batchnorm_fwd(const struct clrnn_op *op, void *const in[], void *const out[])
+static bool batchnorm_fwd(const struct clrnn_op *op, void *const in[], void *const out[])
 {
     const size_t rows = ref_rows(op), C = op->C;
     const int32_t *lengths = in[BATCHNORM_LENGTHS];
@@ -70,7 +70,7 @@ bool ref_batchnorm_fwd(const struct clrnn_op *op, void *const in[], void *const 
     return true;
 }
 
-bool ref_batchnorm_bwd(const struct clrnn_op *op, void *const in[], void *const out[])
+static bool batchnorm_bwd(const struct clrnn_op *op, void *const in[], void *const out[])
 {
     const size_t rows = ref_rows(op), C = op->C;
     const int32_t *lengths = in[BATCHNORM_BWD_LENGTHS];
@@ -107,7 +107,7 @@ bool ref_batchnorm_bwd(const struct clrnn_op *op, void *const in[], void *const 
     return true;
 }
 
-bool ref_layernorm_fwd(const struct clrnn_op *op, void *const in[], void *const out[])
+static bool layernorm_fwd(const struct clrnn_op *op, void *const in[], void *const out[])
 {
     const size_t C = op->C;
     const double *weight = in[LAYERNORM_WEIGHT], *bias = in[LAYERNORM_BIAS];
@@ -136,7 +136,7 @@ bool ref_layernorm_fwd(const struct clrnn_op *op, void *const in[], void *const 
     return true;
 }
 
-bool ref_layernorm_bwd(const struct clrnn_op *op, void *const in[], void *const out[])
+static bool layernorm_bwd(const struct clrnn_op *op, void *const in[], void *const out[])
 {
     const size_t C = op->C;
     const double *mean = in[LAYERNORM_BWD_MEAN], *invstd = in[LAYERNORM_BWD_INVSTD];
@@ -171,3 +171,13 @@ bool ref_layernorm_bwd(const struct clrnn_op *op, void *const in[], void *const 
     }
     return true;
 }
+
+// Means over rows or features, then a root and a handful of products.
+const struct clrnn_reference clrnn_batchnorm_fwd_reference = {batchnorm_fwd,
+                                                              {{ANY_SLOT, 8, TERMS_ROWS, OF_TENSOR}}};
+const struct clrnn_reference clrnn_batchnorm_bwd_reference = {batchnorm_bwd,
+                                                              {{ANY_SLOT, 8, TERMS_ROWS, OF_TENSOR}}};
+const struct clrnn_reference clrnn_layernorm_fwd_reference = {layernorm_fwd,
+                                                              {{ANY_SLOT, 8, TERMS_FEATURES, OF_TENSOR}}};
+const struct clrnn_reference clrnn_layernorm_bwd_reference = {
+    layernorm_bwd, {{LAYERNORM_DX, 16, TERMS_FEATURES, OF_TENSOR}, {ANY_SLOT, 8, TERMS_ROWS, OF_TENSOR}}};

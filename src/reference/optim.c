@@ -17,7 +17,7 @@ static void norm_of(const double *grad, size_t count, const uint32_t *counter, d
         record[(size_t)counter[COUNTER_SLOT] * RECORD_FIELDS + RECORD_NORM] = sqrt(squares);
 }
 
-bool ref_grad_norm(const struct clrnn_op *op, void *const in[], void *const out[])
+static bool grad_norm(const struct clrnn_op *op, void *const in[], void *const out[])
 {
     norm_of(in[GRAD_NORM_GRADS], op->optim.count, in[GRAD_NORM_COUNTER], out[GRAD_NORM_NORM],
             out[GRAD_NORM_RECORD]);
@@ -73,7 +73,7 @@ static double rmsprop(const struct clrnn_op *op, const double *hyper, double w, 
     return w - hyper[HYPER_LR] * step;
 }
 
-bool ref_optim(const struct clrnn_op *op, void *const in[], void *const out[])
+static bool optim(const struct clrnn_op *op, void *const in[], void *const out[])
 {
     const double *grad = in[OPTIM_GRADS], *hyper = in[OPTIM_HYPER], *norm = in[OPTIM_NORM];
     double *param = out[OPTIM_PARAMS], *m = out[OPTIM_M], *v = out[OPTIM_V], *vmax = out[OPTIM_VMAX];
@@ -104,3 +104,7 @@ bool ref_optim(const struct clrnn_op *op, void *const in[], void *const out[])
     }
     return true;
 }
+
+// A sum of squares, compensated or in blocks; a dozen operations on each element alone.
+const struct clrnn_reference clrnn_grad_norm_reference = {grad_norm, {{ANY_SLOT, 16, TERMS_ONE, OF_ELEMENT}}};
+const struct clrnn_reference clrnn_optim_reference = {optim, {{ANY_SLOT, 16, TERMS_ONE, OF_ELEMENT}}};

@@ -7,7 +7,7 @@
 static void row_fwd(enum clrnn_function function, const double *x, double *y, size_t C)
 {
     const bool normalised = function == CLRNN_SOFTMAX || function == CLRNN_LOG_SOFTMAX;
-    const struct ref_whole whole = normalised ? ref_whole(x, C) : (struct ref_whole){0, 0};
+    const struct ref_logsumexp total = normalised ? ref_logsumexp(x, C) : (struct ref_logsumexp){0, 0};
 
     for (size_t c = 0; c < C; c++)
         switch (function) {
@@ -24,10 +24,10 @@ static void row_fwd(enum clrnn_function function, const double *x, double *y, si
             y[c] = nearbyint(x[c]);
             break;
         case CLRNN_SOFTMAX:
-            y[c] = exp(ref_log_share(x[c], whole));
+            y[c] = exp(ref_log_softmax(x[c], total));
             break;
         case CLRNN_LOG_SOFTMAX:
-            y[c] = ref_log_share(x[c], whole);
+            y[c] = ref_log_softmax(x[c], total);
             break;
         }
 }
@@ -61,7 +61,7 @@ static void row_bwd(enum clrnn_function function, const double *y, const double 
         }
 }
 
-bool ref_pointwise_fwd(const struct clrnn_op *op, void *const in[], void *const out[])
+static bool pointwise_fwd(const struct clrnn_op *op, void *const in[], void *const out[])
 {
     const double *x = in[POINTWISE_X];
     double *y = out[POINTWISE_Y];
@@ -74,7 +74,7 @@ bool ref_pointwise_fwd(const struct clrnn_op *op, void *const in[], void *const 
     return true;
 }
 
-bool ref_pointwise_bwd(const struct clrnn_op *op, void *const in[], void *const out[])
+static bool pointwise_bwd(const struct clrnn_op *op, void *const in[], void *const out[])
 {
     const double *y = in[POINTWISE_BWD_Y], *dy = in[POINTWISE_BWD_DY];
     double *dx = out[POINTWISE_DX];
@@ -86,3 +86,9 @@ bool ref_pointwise_bwd(const struct clrnn_op *op, void *const in[], void *const 
             row_bwd(op->pointwise.function, y + r * C, dy + r * C, dx + r * C, C);
     return true;
 }
+
+// OpenCL allows exp 3, log 3 and tanh 5 units; softmax sums over a row.
+const struct clrnn_reference clrnn_pointwise_fwd_reference = {pointwise_fwd,
+                                                              {{ANY_SLOT, 16, TERMS_ONE, OF_TENSOR}}};
+const struct clrnn_reference clrnn_pointwise_bwd_reference = {pointwise_bwd,
+                                                              {{ANY_SLOT, 8, TERMS_FEATURES, OF_TENSOR}}};

@@ -10,7 +10,7 @@ static size_t step_of(const struct clrnn_op *op, size_t length, size_t c)
     return length ? length - 1 : 0;
 }
 
-bool ref_pool_fwd(const struct clrnn_op *op, void *const in[], void *const out[])
+static bool pool_fwd(const struct clrnn_op *op, void *const in[], void *const out[])
 {
     const size_t N = op->N, C = op->C;
     const double *x = in[POOL_X];
@@ -49,7 +49,7 @@ bool ref_pool_fwd(const struct clrnn_op *op, void *const in[], void *const out[]
     return true;
 }
 
-bool ref_pool_bwd(const struct clrnn_op *op, void *const in[], void *const out[])
+static bool pool_bwd(const struct clrnn_op *op, void *const in[], void *const out[])
 {
     const size_t N = op->N, C = op->C;
     const double *dy = in[POOL_BWD_DY];
@@ -81,3 +81,7 @@ bool ref_pool_bwd(const struct clrnn_op *op, void *const in[], void *const out[]
     }
     return true;
 }
+
+// Copied, or a mean over steps.
+const struct clrnn_reference clrnn_pool_fwd_reference = {pool_fwd, {{ANY_SLOT, 4, TERMS_STEPS, OF_TENSOR}}};
+const struct clrnn_reference clrnn_pool_bwd_reference = {pool_bwd, {{ANY_SLOT, 4, TERMS_ONE, OF_TENSOR}}};

@@ -15,8 +15,40 @@
 enum clrnn_status clrnn_reference_run(const struct clrnn_log *log, const struct clrnn_op *op,
                                       void *const in[CLRNN_OP_MAX_IN], void *const out[CLRNN_OP_MAX_OUT]);
 
-// One function a kind, in src/reference/<stem>.c; false: out of memory.
-#define X(kind, stem, name) bool ref_##name(const struct clrnn_op *op, void *const in[], void *const out[]);
+enum { ANY_SLOT = -1 };
+
+// What a sum runs over: K terms added in float32 in any fixed order are off by about sqrt(K) units.
+enum clrnn_terms {
+    TERMS_ONE,
+    TERMS_FEATURES,
+    TERMS_OUTPUTS,
+    TERMS_ROWS,
+    TERMS_STEPS,
+    TERMS_CELL,
+    TERMS_CELL_ROWS
+};
+
+/** How far a sound float32 device may be off in an output: as a share of the tensor's largest magnitude or of
+ *  each element's own; INTERNAL outputs are not compared. Rules are read in order; the last is for ANY_SLOT.
+ */
+struct clrnn_bound_rule {
+    int slot;
+    float units; // in the last place (2^-23), times sqrt(terms)
+    enum clrnn_terms terms;
+    enum { OF_TENSOR, OF_ELEMENT, INTERNAL } scale;
+};
+
+/** An op in double precision, and what float32 may differ by. */
+struct clrnn_reference {
+    bool (*run)(const struct clrnn_op *op, void *const in[], void *const out[]); // false: out of memory
+    struct clrnn_bound_rule bound[2];
+};
+
+/** Of a known kind. */
+const struct clrnn_reference *clrnn_reference_get(enum clrnn_op_kind kind);
+
+// One a kind, in src/reference/<stem>.c.
+#define X(kind, stem, name) extern const struct clrnn_reference clrnn_##name##_reference;
 CLRNN_OP_LIST(X)
 #undef X
 

@@ -189,7 +189,7 @@ static void walk_bwd(const struct clrnn_op *op, const double *x, const double *d
     }
 }
 
-bool ref_rnn_fwd(const struct clrnn_op *op, void *const in[], void *const out[])
+static bool rnn_fwd(const struct clrnn_op *op, void *const in[], void *const out[])
 {
     const size_t H = op->rnn.H, width = op->rnn.D * H;
     double *y = out[RNN_Y];
@@ -210,7 +210,7 @@ bool ref_rnn_fwd(const struct clrnn_op *op, void *const in[], void *const out[])
     return true;
 }
 
-bool ref_rnn_bwd(const struct clrnn_op *op, void *const in[], void *const out[])
+static bool rnn_bwd(const struct clrnn_op *op, void *const in[], void *const out[])
 {
     const size_t C = op->C, H = op->rnn.H, GH = gates_of(op) * H;
     struct trace s;
@@ -236,3 +236,10 @@ bool ref_rnn_bwd(const struct clrnn_op *op, void *const in[], void *const out[])
     trace_finish(&s);
     return true;
 }
+
+// Two dot products and up to five activations of 5 units each, every step on the result of the one before;
+// backward the same twice over, and weight gradients summed over rows.
+const struct clrnn_reference clrnn_rnn_fwd_reference = {
+    rnn_fwd, {{RNN_Y, 8, TERMS_CELL, OF_TENSOR}, {ANY_SLOT, 0, TERMS_ONE, INTERNAL}}};
+const struct clrnn_reference clrnn_rnn_bwd_reference = {rnn_bwd,
+                                                        {{ANY_SLOT, 16, TERMS_CELL_ROWS, OF_TENSOR}}};

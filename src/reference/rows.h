@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the reference ops share: padding, vectors times matrices, and the whole that softmax divides by.
+// What the reference ops share: padding, vectors times matrices, and logsumexp.
 #ifndef CLRNN_SRC_REFERENCE_ROWS_H
 #define CLRNN_SRC_REFERENCE_ROWS_H
 
@@ -67,28 +67,28 @@ static inline void ref_outer(double *dw, const double *dy, const double *x, size
 }
 
 /** L = ln(sum over a row of e^x), in two parts: a sum of them would lose the logarithm to large logits. */
-struct ref_whole {
+struct ref_logsumexp {
     double top, log_sum; // the largest x; ln(sum of e^(x - top))
 };
 
 /** Of x [C]. */
-static inline struct ref_whole ref_whole(const double *x, size_t C)
+static inline struct ref_logsumexp ref_logsumexp(const double *x, size_t C)
 {
-    struct ref_whole whole = {C ? x[0] : 0, 0};
+    struct ref_logsumexp total = {C ? x[0] : 0, 0};
     double sum = 0;
 
     for (size_t c = 1; c < C; c++)
-        whole.top = x[c] > whole.top ? x[c] : whole.top;
+        total.top = x[c] > total.top ? x[c] : total.top;
     for (size_t c = 0; c < C; c++)
-        sum += exp(x[c] - whole.top);
-    whole.log_sum = log(sum);
-    return whole;
+        sum += exp(x[c] - total.top);
+    total.log_sum = log(sum);
+    return total;
 }
 
 /** x - L: the logarithm of an element's softmax. */
-static inline double ref_log_share(double x, struct ref_whole whole)
+static inline double ref_log_softmax(double x, struct ref_logsumexp total)
 {
-    return (x - whole.top) - whole.log_sum;
+    return (x - total.top) - total.log_sum;
 }
 
 static inline void ref_add(double *a, const double *b, size_t count)

@@ -128,7 +128,7 @@ static enum clrnn_status look_at(struct subject *s, int slot, bool *right)
     enum clrnn_status st;
     float *got;
 
-    if (!b || clrnn_buffer_type(b) != CLRNN_REAL || clrnn_bound_get(s->op, slot).own)
+    if (!b || clrnn_buffer_type(b) != CLRNN_REAL || clrnn_bound_get(s->op, slot).internal)
         return CLRNN_OK;
     got = malloc(count * sizeof(*got));
     if (!got)
