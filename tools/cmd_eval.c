@@ -108,7 +108,7 @@ int cmd_eval(int argc, char **argv)
         st = print_json(&cli, &result);
     else if (st == CLRNN_OK)
         print_text(&result);
-    clrnn_eval_result_finish(&result);
+    clrnn_eval_finish(&result);
     clrnn_model_destroy(&model);
     clrnn_device_destroy(&device);
     return cli_finish(&cli, st);

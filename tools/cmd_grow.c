@@ -30,7 +30,7 @@ static void print_number(double value)
         printf(" %-8.4g", value);
 }
 
-static void print_rung(void *user, const struct clrnn_rung *rung)
+static void print_rung(void *user, const struct clrnn_grow_stage *rung)
 {
     char batch[32];
     const bool bold = *(const bool *)user && rung->breaks;
@@ -61,11 +61,11 @@ static void print_verdict(const struct clrnn_grow_result *r)
 
 static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_grow_result *r)
 {
-    const char *broken = r->first_broken < 0 ? NULL : r->rung[r->first_broken].name;
+    const char *broken = r->first_broken < 0 ? NULL : r->stage[r->first_broken].name;
     json_t *rungs = json_array(), *all;
 
     for (size_t i = 0; i < r->count; i++) {
-        const struct clrnn_rung *g = &r->rung[i];
+        const struct clrnn_grow_stage *g = &r->stage[i];
 
         cli_json_append(&rungs, json_pack("{s:s, s:s, s:b, s:I, s:o, s:o, s:o, s:o, s:o, s:b, s:b}", "name",
                                           g->name, "description", g->description, "overfits",

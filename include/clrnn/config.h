@@ -26,7 +26,7 @@ enum clrnn_layer_kind {
 };
 
 /** What a pool makes of the time steps: the last valid one, h_n, their mean, their largest. */
-enum clrnn_pool_over { CLRNN_OVER_LAST, CLRNN_OVER_FINAL, CLRNN_OVER_MEAN, CLRNN_OVER_MAX };
+enum clrnn_pool_over { CLRNN_POOL_LAST, CLRNN_POOL_FINAL, CLRNN_POOL_MEAN, CLRNN_POOL_MAX };
 
 /** One entry of model.layers. Fields that the kind lacks keep their defaults. */
 struct clrnn_layer {
@@ -50,19 +50,24 @@ struct clrnn_layer {
 };
 
 /** Losses, as train.loss names them. */
-enum clrnn_loss_kind { CLRNN_CROSS_ENTROPY, CLRNN_NLL, CLRNN_BCE_WITH_LOGITS, CLRNN_MSE };
+enum clrnn_loss_kind { CLRNN_LOSS_CROSS_ENTROPY, CLRNN_LOSS_NLL, CLRNN_LOSS_BCE_WITH_LOGITS, CLRNN_LOSS_MSE };
 /** Optimisers, as train.optimizer names them. */
-enum clrnn_optimizer_kind { CLRNN_OPT_SGD, CLRNN_OPT_ADAM, CLRNN_OPT_ADAMW, CLRNN_OPT_RMSPROP };
+enum clrnn_optimizer_kind {
+    CLRNN_OPTIMIZER_SGD,
+    CLRNN_OPTIMIZER_ADAM,
+    CLRNN_OPTIMIZER_ADAMW,
+    CLRNN_OPTIMIZER_RMSPROP
+};
 /** Schedulers, as train.scheduler names them. */
 enum clrnn_scheduler_kind {
-    CLRNN_SCHED_NONE,
-    CLRNN_SCHED_STEP,
-    CLRNN_SCHED_MULTISTEP,
-    CLRNN_SCHED_EXPONENTIAL,
-    CLRNN_SCHED_COSINE,
-    CLRNN_SCHED_LINEAR,
-    CLRNN_SCHED_ONE_CYCLE,
-    CLRNN_SCHED_PLATEAU,
+    CLRNN_SCHEDULER_NONE,
+    CLRNN_SCHEDULER_STEP_LR,
+    CLRNN_SCHEDULER_MULTISTEP_LR,
+    CLRNN_SCHEDULER_EXPONENTIAL_LR,
+    CLRNN_SCHEDULER_COSINE_ANNEALING_LR,
+    CLRNN_SCHEDULER_LINEAR_LR,
+    CLRNN_SCHEDULER_ONE_CYCLE_LR,
+    CLRNN_SCHEDULER_REDUCE_LR_ON_PLATEAU,
 };
 
 /** train.loss and its arguments. */

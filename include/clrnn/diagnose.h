@@ -48,8 +48,8 @@ CLRNN_API void clrnn_overfit_finish(struct clrnn_overfit_result *result);
 
 // ---------------------------------------------------------------- grow
 
-/** A rung of the ladder from a linear model to the config itself. */
-struct clrnn_rung {
+/** A stage of the ladder from a linear model to the config itself. */
+struct clrnn_grow_stage {
     char *name;        // "+ bidirectional"
     char *description; // the layers in short: "birnn 64 x 2, batchnorm, linear 2"
     bool overfits;
@@ -57,15 +57,15 @@ struct clrnn_rung {
     double overfit_loss;
     double train_loss, valid_loss, train_accuracy, valid_accuracy; // after the short training; NaN: none
     bool learns;                                                   // by both
-    bool breaks; // the rung below learns and this does not: the part is left out from here on
+    bool breaks; // the stage below learns and this does not: the part is left out from here on
 };
 
-/** How long each rung is tried. Zeroed: the defaults. */
+/** How long each stage is tried. Zeroed: the defaults. */
 struct clrnn_grow_params {
     const char *init;
-    uint32_t steps;                                              // of one batch by heart, each rung; 0: 500
-    uint32_t train_steps;                                        // of the short training, each rung; 0: 300
-    void (*progress)(void *user, const struct clrnn_rung *rung); // after each rung; may be NULL
+    uint32_t steps;       // of one batch by heart, each stage; 0: 500
+    uint32_t train_steps; // of the short training, each stage; 0: 300
+    void (*progress)(void *user, const struct clrnn_grow_stage *stage); // after each stage; may be NULL
     void *progress_user;
     const volatile sig_atomic_t *stop;
 };
@@ -73,8 +73,8 @@ struct clrnn_grow_params {
 /** The ladder as it was climbed. Finish it with clrnn_grow_finish. */
 struct clrnn_grow_result {
     size_t count;
-    struct clrnn_rung *rung;
-    int first_broken; // index of the first rung where learning breaks, -1: none, or the config learns
+    struct clrnn_grow_stage *stage;
+    int first_broken; // index of the first stage where learning breaks, -1: none, or the config learns
     char *cause;      // one sentence on it, NULL where nothing breaks
 };
 

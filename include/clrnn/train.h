@@ -76,7 +76,7 @@ struct clrnn_eval_result {
     double mae, rmse, r2;      // mse, else NaN
     double roc_auc;            // two classes, else NaN
     uint32_t classes;
-    uint64_t *confusion; // [classes, classes], row: truth; free with clrnn_eval_result_finish
+    uint64_t *confusion;                  // [classes, classes], row: truth; free with clrnn_eval_finish
     struct clrnn_class_result *per_class; // [classes]
 };
 
@@ -84,7 +84,7 @@ struct clrnn_eval_result {
  * Evaluates a model in eval mode on a data set, batch by batch.
  *
  * `source`  x, y and lengths, or csv and label, or synthetic; paths are relative to the working directory.
- * Owner     the caller finishes `result` with clrnn_eval_result_finish, also after an error.
+ * Owner     the caller finishes `result` with clrnn_eval_finish, also after an error.
  * Errors    CLRNN_ERR_ARG: no targets. CLRNN_ERR_DATA: the data do not fit the model, or their first bad row.
  *           CLRNN_ERR_BUILD, CLRNN_ERR_MEMORY, CLRNN_ERR_DEVICE.
  * Source    doc/maths.md, "Figures of an evaluation"
@@ -92,7 +92,7 @@ struct clrnn_eval_result {
 CLRNN_API enum clrnn_status clrnn_eval(struct clrnn_model *model, const struct clrnn_source *source,
                                        struct clrnn_eval_result *result);
 /** Frees what the result holds; a second call does nothing. */
-CLRNN_API void clrnn_eval_result_finish(struct clrnn_eval_result *result);
+CLRNN_API void clrnn_eval_finish(struct clrnn_eval_result *result);
 
 /** What is predicted: what the last layer puts out, probabilities, or the likeliest class. */
 enum clrnn_predict_kind { CLRNN_PREDICT_LOGITS, CLRNN_PREDICT_PROBS, CLRNN_PREDICT_CLASSES };

@@ -99,8 +99,8 @@ static struct value_range range_to_loss(const struct clrnn_model *model)
             dropout_range(layer->p, &r);
             break;
         case CLRNN_LAYER_POOL:
-            r.simplex = r.simplex && layer->over != CLRNN_OVER_MAX;
-            r.log_simplex = r.log_simplex && layer->over != CLRNN_OVER_MEAN && layer->over != CLRNN_OVER_MAX;
+            r.simplex = r.simplex && layer->over != CLRNN_POOL_MAX;
+            r.log_simplex = r.log_simplex && layer->over != CLRNN_POOL_MEAN && layer->over != CLRNN_POOL_MAX;
             break;
         default:
             bounded(&r, -INFINITY, INFINITY, -1);
@@ -254,7 +254,8 @@ struct sums {
 static void add_class(const struct targets *t, int32_t y, struct sums *s)
 {
     const struct clrnn_loss_config *loss = &t->m->config->train.loss;
-    const double C = t->m->outputs, smooth = loss->kind == CLRNN_CROSS_ENTROPY ? loss->label_smoothing : 0;
+    const double C = t->m->outputs,
+                 smooth = loss->kind == CLRNN_LOSS_CROSS_ENTROPY ? loss->label_smoothing : 0;
     const double own = loss->weight ? loss->weight[y] : 1;
 
     t->q[y] += (1.0 - smooth) * own;
@@ -311,7 +312,7 @@ static void end_reals(const struct targets *t, const struct value_range *r, cons
 
     if (g->count == 0)
         return;
-    if (loss->kind == CLRNN_MSE) {
+    if (loss->kind == CLRNN_LOSS_MSE) {
         const double mean = g->sum / g->count, off = clamp(r, mean) - mean;
 
         layers = g->count * off * off;
@@ -359,9 +360,9 @@ static void sum_reals(struct targets *t, const struct value_range *r, uint32_t f
 static const char *layer_reason(const struct clrnn_model *m, const struct value_range *r)
 {
     const enum clrnn_layer_kind kind = r->layer >= 0 ? m->config->layer[r->layer].kind : CLRNN_LAYER_LINEAR;
-    const bool cross_entropy = m->config->train.loss.kind == CLRNN_CROSS_ENTROPY;
+    const bool cross_entropy = m->config->train.loss.kind == CLRNN_LOSS_CROSS_ENTROPY;
 
-    if (m->config->train.loss.kind == CLRNN_MSE)
+    if (m->config->train.loss.kind == CLRNN_LOSS_MSE)
         return r->whole ? "round leaves whole numbers, which the targets are not"
                         : "the last activation does not reach the targets";
     if (kind == CLRNN_LAYER_SOFTMAX && cross_entropy)
@@ -393,13 +394,13 @@ static enum clrnn_status sum_up(struct targets *t, const struct value_range *r, 
     for (uint32_t c = 0; c < t->m->outputs; c++)
         f->classes += seen[c];
     free(seen);
-    if (loss->kind == CLRNN_BCE_WITH_LOGITS)
+    if (loss->kind == CLRNN_LOSS_BCE_WITH_LOGITS)
         f->classes = (s.binary[0] > 0) + (s.binary[1] > 0);
     if (real)
         s.weight = s.count;
     if (s.weight <= 0)
         return CLRNN_OK; // no label counts
-    if (loss->kind == CLRNN_MSE) {
+    if (loss->kind == CLRNN_LOSS_MSE) {
         const double variance = s.yy / s.count - s.y * s.y / (s.count * s.count);
 
         f->scale = variance > 1e-12 * s.yy / s.count ? variance : s.yy > 0 ? s.yy / s.count : 1.0;
@@ -410,9 +411,9 @@ static enum clrnn_status sum_up(struct targets *t, const struct value_range *r, 
         f->floor = 0;
     else if (f->blocked)
         f->reason = layer_reason(t->m, r);
-    else if (loss->kind == CLRNN_CROSS_ENTROPY && loss->label_smoothing > 0)
+    else if (loss->kind == CLRNN_LOSS_CROSS_ENTROPY && loss->label_smoothing > 0)
         f->reason = "label smoothing takes a share of each target away from the true class";
-    else if (loss->kind == CLRNN_BCE_WITH_LOGITS && t->soft)
+    else if (loss->kind == CLRNN_LOSS_BCE_WITH_LOGITS && t->soft)
         f->reason = "targets between 0 and 1 are never certain";
     else
         f->reason = "equal rows have different targets";
@@ -428,7 +429,7 @@ enum clrnn_status clrnn_loss_floor(const struct clrnn_model *model, const struct
     enum clrnn_status st = CLRNN_OK;
 
     *floor = (struct clrnn_loss_floor){.scale = 1.0};
-    if (model->config->train.loss.kind == CLRNN_NLL && !range.log_simplex) {
+    if (model->config->train.loss.kind == CLRNN_LOSS_NLL && !range.log_simplex) {
         floor->floor = range.high < INFINITY ? -range.high : -INFINITY;
         floor->blocked = true;
         floor->reason =

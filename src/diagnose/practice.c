@@ -93,7 +93,7 @@ enum clrnn_status clrnn_practice_plain(const struct clrnn_log *log, const struct
             layer->p = 0.0;
         layer->dropout = 0.0;
     }
-    (*plain)->train.scheduler.kind = CLRNN_SCHED_NONE;
+    (*plain)->train.scheduler.kind = CLRNN_SCHEDULER_NONE;
     return CLRNN_OK;
 }
 
@@ -171,14 +171,14 @@ static void step_schedule(struct clrnn_practice *t, double loss)
 {
     const struct clrnn_scheduler_config *c = &t->config->train.scheduler;
 
-    if (c->kind == CLRNN_SCHED_NONE || t->schedule_over || (!c->per_batch && t->step % t->batches))
+    if (c->kind == CLRNN_SCHEDULER_NONE || t->schedule_over || (!c->per_batch && t->step % t->batches))
         return;
     t->schedule_over = !clrnn_schedule_step(&t->model->schedule, &t->config->train, t->batches, loss);
 }
 
 static bool is_regression(const struct clrnn_practice *t)
 {
-    return t->config->train.loss.kind == CLRNN_MSE;
+    return t->config->train.loss.kind == CLRNN_LOSS_MSE;
 }
 
 enum clrnn_status clrnn_practice_step(struct clrnn_practice *t, enum clrnn_mode mode,

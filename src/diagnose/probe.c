@@ -11,7 +11,7 @@ static enum clrnn_status make_buffers(struct probe *p, bool lengths)
     struct clrnn_model *m = p->model;
     const size_t rows = (size_t)p->N * p->T;
     const enum clrnn_loss_kind loss = m->config->train.loss.kind;
-    const bool real = loss == CLRNN_BCE_WITH_LOGITS || loss == CLRNN_MSE;
+    const bool real = loss == CLRNN_LOSS_BCE_WITH_LOGITS || loss == CLRNN_LOSS_MSE;
     int32_t *index = malloc(p->N * sizeof(*index));
     enum clrnn_status st;
 
@@ -51,7 +51,7 @@ enum clrnn_status probe_create(struct clrnn_model *model, uint32_t N, uint32_t T
         .y = probe->y,
         .lengths = probe->lengths,
         .index = probe->index,
-        .y_real = loss == CLRNN_BCE_WITH_LOGITS || loss == CLRNN_MSE,
+        .y_real = loss == CLRNN_LOSS_BCE_WITH_LOGITS || loss == CLRNN_LOSS_MSE,
         .y_steps = model->per_step,
     };
     if (st == CLRNN_OK)

@@ -12,7 +12,7 @@
 
 static bool real_targets(const struct clrnn_config *config)
 {
-    return config->train.loss.kind == CLRNN_BCE_WITH_LOGITS || config->train.loss.kind == CLRNN_MSE;
+    return config->train.loss.kind == CLRNN_LOSS_BCE_WITH_LOGITS || config->train.loss.kind == CLRNN_LOSS_MSE;
 }
 
 // ---------------------------------------------------------------- making
@@ -168,7 +168,7 @@ void trial_order(const struct clrnn_config *config, uint32_t S, uint64_t epoch, 
 
 static void step_schedule(struct trial *t, double metric)
 {
-    if (t->params->config->train.scheduler.kind == CLRNN_SCHED_NONE || t->schedule_ended)
+    if (t->params->config->train.scheduler.kind == CLRNN_SCHEDULER_NONE || t->schedule_ended)
         return;
     // one cycle beyond its total: stays where it ended
     t->schedule_ended =
@@ -221,7 +221,7 @@ static enum clrnn_status evaluate_batch(struct trial *t, const struct clrnn_batc
     TRY(clrnn_model_read_records(t->model, 0, 1, record));
     for (int i = 0; i < RECORD_FIELDS; i++)
         s->record[i] += record[i];
-    if (t->params->config->train.loss.kind == CLRNN_MSE)
+    if (t->params->config->train.loss.kind == CLRNN_LOSS_MSE)
         add_targets(t->model, batch, s);
     return CLRNN_OK;
 }
@@ -250,7 +250,7 @@ enum clrnn_status trial_evaluate(struct trial *t, const struct trial_data *d, co
     free(some);
     counted = s.record[RECORD_COUNT];
     score->loss = s.record[RECORD_LOSS] / s.record[RECORD_WEIGHT];
-    if (t->params->config->train.loss.kind == CLRNN_MSE)
+    if (t->params->config->train.loss.kind == CLRNN_LOSS_MSE)
         score->quality = 1 - s.record[RECORD_LOSS] / fmax(s.yy - s.y * s.y / fmax(counted, 1), 1e-300);
     else
         score->quality = s.record[RECORD_CORRECT] / counted;
@@ -269,7 +269,7 @@ static double constant_cross_entropy(const struct clrnn_loss_config *l, uint32_t
          pass++) // the answer's shares are those of the weighted, smoothed targets
         for (uint32_t k = 0; k < K; k++) {
             const double w = l->weight ? l->weight[k] : 1, share = (double)counts[k] / total;
-            const double smooth = l->kind == CLRNN_CROSS_ENTROPY ? l->label_smoothing : 0;
+            const double smooth = l->kind == CLRNN_LOSS_CROSS_ENTROPY ? l->label_smoothing : 0;
             const double target = w * ((1 - smooth) * share + smooth / K);
 
             if (!pass) {
@@ -289,19 +289,19 @@ double trial_constant_loss(const struct clrnn_config *config, uint32_t classes, 
     double ones, zeros, share;
 
     switch (l->kind) {
-    case CLRNN_CROSS_ENTROPY:
+    case CLRNN_LOSS_CROSS_ENTROPY:
         return constant_cross_entropy(l, classes, counts);
-    case CLRNN_NLL:
+    case CLRNN_LOSS_NLL:
         return config->layer_count && config->layer[config->layer_count - 1].kind == CLRNN_LAYER_LOG_SOFTMAX
                    ? constant_cross_entropy(l, classes, counts)
                    : NAN;
-    case CLRNN_BCE_WITH_LOGITS:
+    case CLRNN_LOSS_BCE_WITH_LOGITS:
         ones = (double)counts[1] / (double)(counts[0] + counts[1]);
         zeros = 1 - ones;
         ones *= l->weight ? l->weight[0] : 1;
         share = ones / (ones + zeros);
         return share > 0 && share < 1 ? -ones * log(share) - zeros * log(1 - share) : 0;
-    case CLRNN_MSE:
+    case CLRNN_LOSS_MSE:
         break;
     }
     return target_variance;

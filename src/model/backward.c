@@ -70,8 +70,10 @@ enum clrnn_status clrnn_build_backward(struct clrnn_build *b, size_t first, size
 
 bool clrnn_uses_momentum(const struct clrnn_train_config *train)
 {
-    const bool cycled = train->scheduler.kind == CLRNN_SCHED_ONE_CYCLE && train->scheduler.cycle_momentum;
-    const bool can = train->optimizer.kind == CLRNN_OPT_SGD || train->optimizer.kind == CLRNN_OPT_RMSPROP;
+    const bool cycled =
+        train->scheduler.kind == CLRNN_SCHEDULER_ONE_CYCLE_LR && train->scheduler.cycle_momentum;
+    const bool can =
+        train->optimizer.kind == CLRNN_OPTIMIZER_SGD || train->optimizer.kind == CLRNN_OPTIMIZER_RMSPROP;
 
     return can && (cycled || train->optimizer.momentum != 0);
 }
@@ -98,12 +100,6 @@ enum clrnn_status clrnn_build_norm(struct clrnn_build *b, int grads)
 
 enum clrnn_status clrnn_build_update(struct clrnn_build *b, int grads)
 {
-    static const enum clrnn_optim kind[] = {
-        [CLRNN_OPT_SGD] = CLRNN_SGD,
-        [CLRNN_OPT_ADAM] = CLRNN_ADAM,
-        [CLRNN_OPT_ADAMW] = CLRNN_ADAMW,
-        [CLRNN_OPT_RMSPROP] = CLRNN_RMSPROP,
-    };
     const struct clrnn_train_config *train = &b->m->config->train;
     const struct clrnn_optimizer_config *o = &train->optimizer;
     const bool clips = train->clip_grad_norm > 0;
@@ -120,7 +116,7 @@ enum clrnn_status clrnn_build_update(struct clrnn_build *b, int grads)
     TRY(clrnn_build_bound(b, "optim.v", CLRNN_ROLE_MOMENT, b->m->moment[1], &moment[1]));
     TRY(clrnn_build_bound(b, "optim.vmax", CLRNN_ROLE_MOMENT, b->m->moment[2], &moment[2]));
     TRY(clrnn_graph_op(b->g, CLRNN_OP_OPTIM, b->layer, 1, 1, 1, &op));
-    op->optim.kind = kind[o->kind];
+    op->optim.kind = o->kind;
     op->optim.count = b->m->flat_count;
     op->optim.beta2 = o->beta2;
     op->optim.eps = o->eps;

@@ -204,7 +204,7 @@ static enum clrnn_status check_layers(const struct check *c)
         if (layer->kind != CLRNN_LAYER_POOL)
             continue;
         pooled = i;
-        if (layer->over == CLRNN_OVER_FINAL && (i == 0 || !recurrent(&config->layer[i - 1])))
+        if (layer->over == CLRNN_POOL_FINAL && (i == 0 || !recurrent(&config->layer[i - 1])))
             return fail(c, layer_path(c, i, "over", path),
                         "final is h_n and must directly follow an rnn, lstm or gru, but follows %s; "
                         "move it up or use last",
@@ -217,7 +217,7 @@ static enum clrnn_status check_loss(const struct check *c)
 {
     const struct clrnn_loss_config *loss = &c->config->train.loss;
     const uint32_t outputs = clrnn_config_outputs(c->config);
-    const bool classes = loss->kind == CLRNN_CROSS_ENTROPY || loss->kind == CLRNN_NLL;
+    const bool classes = loss->kind == CLRNN_LOSS_CROSS_ENTROPY || loss->kind == CLRNN_LOSS_NLL;
     char path[96];
     double sum = 0;
 
@@ -233,7 +233,7 @@ static enum clrnn_status check_loss(const struct check *c)
                         "%s wants one output, but the last layer puts out %u; "
                         "use out_features: 1%s",
                         clrnn_loss_word(loss->kind), outputs,
-                        loss->kind == CLRNN_BCE_WITH_LOGITS ? ", or cross_entropy" : "");
+                        loss->kind == CLRNN_LOSS_BCE_WITH_LOGITS ? ", or cross_entropy" : "");
         return CLRNN_OK;
     }
     if (loss->weight && outputs && loss->weight_count != outputs)
@@ -261,19 +261,20 @@ static enum clrnn_status check_training(const struct check *c)
     const struct clrnn_data_config *d = &c->config->data;
     const bool no_valid = d->train.there && !d->valid.there && !(d->valid_fraction > 0);
 
-    if (t->optimizer.kind == CLRNN_OPT_SGD && t->optimizer.nesterov &&
+    if (t->optimizer.kind == CLRNN_OPTIMIZER_SGD && t->optimizer.nesterov &&
         (!(t->optimizer.momentum > 0) || t->optimizer.dampening != 0))
         return fail(c, "train.optimizer.sgd.nesterov", "needs a momentum above 0 and dampening 0");
-    if (t->scheduler.kind == CLRNN_SCHED_ONE_CYCLE)
+    if (t->scheduler.kind == CLRNN_SCHEDULER_ONE_CYCLE_LR)
         TRY(check_one_cycle(c));
-    if (t->scheduler.kind == CLRNN_SCHED_PLATEAU && !t->scheduler.per_batch && no_valid)
+    if (t->scheduler.kind == CLRNN_SCHEDULER_REDUCE_LR_ON_PLATEAU && !t->scheduler.per_batch && no_valid)
         return fail(c, "train.scheduler.reduce_lr_on_plateau",
                     "follows valid_loss, but there is neither data.valid nor data.valid_fraction");
     if (t->early_stopping.on && !strncmp(t->early_stopping.monitor, "valid", 5) && no_valid)
         return fail(c, "train.early_stopping.monitor",
                     "is %s, but there is neither data.valid nor data.valid_fraction",
                     t->early_stopping.monitor);
-    if (t->early_stopping.on && t->loss.kind == CLRNN_MSE && strstr(t->early_stopping.monitor, "accuracy"))
+    if (t->early_stopping.on && t->loss.kind == CLRNN_LOSS_MSE &&
+        strstr(t->early_stopping.monitor, "accuracy"))
         return fail(c, "train.early_stopping.monitor", "is %s, but mse has no accuracy",
                     t->early_stopping.monitor);
     return CLRNN_OK;

@@ -197,7 +197,7 @@ static void make_hyper(const struct clrnn_model *m, double *hyper)
 {
     const struct clrnn_optimizer_config *o = &m->config->train.optimizer;
     const double lr = m->schedule.lr, momentum = m->schedule.momentum, t = (double)(m->steps + 1);
-    const bool adam = o->kind == CLRNN_OPT_ADAM || o->kind == CLRNN_OPT_ADAMW;
+    const bool adam = o->kind == CLRNN_OPTIMIZER_ADAM || o->kind == CLRNN_OPTIMIZER_ADAMW;
 
     for (int i = 0; i < HYPER_FIELDS; i++)
         hyper[i] = 0;

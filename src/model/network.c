@@ -304,20 +304,14 @@ static enum clrnn_status add_pointwise(struct clrnn_build *b, enum clrnn_functio
 
 static enum clrnn_status add_pool(struct clrnn_build *b, const struct clrnn_layer *layer, uint32_t D)
 {
-    static const enum clrnn_pool over[] = {
-        [CLRNN_OVER_LAST] = CLRNN_POOL_LAST,
-        [CLRNN_OVER_FINAL] = CLRNN_POOL_FINAL,
-        [CLRNN_OVER_MEAN] = CLRNN_POOL_MEAN,
-        [CLRNN_OVER_MAX] = CLRNN_POOL_MAX,
-    };
     int y, argmax = CLRNN_NONE;
     struct clrnn_op *op;
 
     TRY(clrnn_build_activation(b, b->layer, "y", CLRNN_REAL, DIMS(1, b->p->N, b->C), &y));
-    if (layer->over == CLRNN_OVER_MAX)
+    if (layer->over == CLRNN_POOL_MAX)
         TRY(clrnn_build_activation(b, b->layer, "argmax", CLRNN_I32, DIMS(b->p->N, b->C), &argmax));
     TRY(add_op(b, CLRNN_OP_POOL_FWD, &op));
-    op->pool.over = over[layer->over];
+    op->pool.over = layer->over;
     op->pool.D = MAX2(D, 1);
     op->in[POOL_X] = b->x;
     op->in[POOL_LENGTHS] = b->lengths;
@@ -378,12 +372,6 @@ static enum clrnn_status add_layer(struct clrnn_build *b, size_t index)
 
 static enum clrnn_status add_loss(struct clrnn_build *b, int *dy)
 {
-    static const enum clrnn_loss kind[] = {
-        [CLRNN_CROSS_ENTROPY] = CLRNN_LOSS_CROSS_ENTROPY,
-        [CLRNN_NLL] = CLRNN_LOSS_NLL,
-        [CLRNN_BCE_WITH_LOGITS] = CLRNN_LOSS_BCE_WITH_LOGITS,
-        [CLRNN_MSE] = CLRNN_LOSS_MSE,
-    };
     const struct clrnn_loss_config *loss = &b->m->config->train.loss;
     struct clrnn_op *op;
     int weight;
@@ -394,7 +382,7 @@ static enum clrnn_status add_loss(struct clrnn_build *b, int *dy)
     if (b->train)
         TRY(clrnn_build_activation(b, "loss", "dx", CLRNN_REAL, DIMS(b->T, b->p->N, b->C), dy));
     TRY(add_op(b, CLRNN_OP_LOSS, &op));
-    op->loss.kind = kind[loss->kind];
+    op->loss.kind = loss->kind;
     op->loss.label_smoothing = loss->label_smoothing;
     op->loss.ignore_index = loss->ignore_index;
     op->loss.slots = CLRNN_RECORD_SLOTS;

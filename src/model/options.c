@@ -139,15 +139,15 @@ static const struct clrnn_option bce_rows[] = {
     {"pos_weight", CLRNN_OPTION_LIST, .offset = C(weight), .second = C(weight_count), .def = "null",
      .null = "", .min = 0, .max = DBL_MAX, .help = "weight of the positive class, a list of one"},
 };
-static const struct clrnn_option_group loss_ce = {"cross_entropy", CLRNN_CROSS_ENTROPY, CLRNN_NO_LINE,
+static const struct clrnn_option_group loss_ce = {"cross_entropy", CLRNN_LOSS_CROSS_ENTROPY, CLRNN_NO_LINE,
                                                   ROWS(cross_entropy_rows),
                                                   "torch.nn.CrossEntropyLoss on logits, classes from 0"};
-static const struct clrnn_option_group loss_nll = {"nll", CLRNN_NLL, CLRNN_NO_LINE, ROWS(nll_rows),
+static const struct clrnn_option_group loss_nll = {"nll", CLRNN_LOSS_NLL, CLRNN_NO_LINE, ROWS(nll_rows),
     "torch.nn.NLLLoss on log-probabilities (after log_softmax)"};
-static const struct clrnn_option_group loss_bce = {"bce_with_logits", CLRNN_BCE_WITH_LOGITS, CLRNN_NO_LINE,
+static const struct clrnn_option_group loss_bce = {"bce_with_logits", CLRNN_LOSS_BCE_WITH_LOGITS, CLRNN_NO_LINE,
                                                    ROWS(bce_rows),
     "torch.nn.BCEWithLogitsLoss on one logit, targets 0 and 1"};
-static const struct clrnn_option_group loss_mse = {"mse", CLRNN_MSE, CLRNN_NO_LINE, NO_ROWS,
+static const struct clrnn_option_group loss_mse = {"mse", CLRNN_LOSS_MSE, CLRNN_NO_LINE, NO_ROWS,
                                                    "torch.nn.MSELoss on one output"};
 const struct clrnn_option_group *const clrnn_options_losses[] = {&loss_ce, &loss_nll, &loss_bce, &loss_mse,
                                                                  NULL};
@@ -195,7 +195,7 @@ static const struct clrnn_option rmsprop_rows[] = {
     SWITCH("centered", centered, "divide by the deviation, not by the root of the mean of squares"),
 };
 #define OPTIMIZER(id, kind_, text) \
-    static const struct clrnn_option_group optimizer_##id = {#id, CLRNN_OPT_##kind_, CLRNN_NO_LINE, \
+    static const struct clrnn_option_group optimizer_##id = {#id, CLRNN_OPTIMIZER_##kind_, CLRNN_NO_LINE, \
                                                              ROWS(id##_rows), text};
 OPTIMIZER(sgd, SGD, "torch.optim.SGD")
 OPTIMIZER(adam, ADAM, "torch.optim.Adam")
@@ -291,15 +291,15 @@ static const struct clrnn_option plateau_rows[] = {
     INTERVAL,
 };
 #define SCHEDULER(id, kind_, rows, torch) \
-    static const struct clrnn_option_group scheduler_##id = {#id, CLRNN_SCHED_##kind_, CLRNN_NO_LINE, \
+    static const struct clrnn_option_group scheduler_##id = {#id, CLRNN_SCHEDULER_##kind_, CLRNN_NO_LINE, \
                                                              ROWS(rows), "torch.optim.lr_scheduler." torch};
-SCHEDULER(step_lr, STEP, step_rows, "StepLR")
-SCHEDULER(multistep_lr, MULTISTEP, multistep_rows, "MultiStepLR")
-SCHEDULER(exponential_lr, EXPONENTIAL, exponential_rows, "ExponentialLR")
-SCHEDULER(cosine_annealing_lr, COSINE, cosine_rows, "CosineAnnealingLR")
-SCHEDULER(linear_lr, LINEAR, linear_lr_rows, "LinearLR")
-SCHEDULER(one_cycle_lr, ONE_CYCLE, one_cycle_rows, "OneCycleLR")
-SCHEDULER(reduce_lr_on_plateau, PLATEAU, plateau_rows, "ReduceLROnPlateau")
+SCHEDULER(step_lr, STEP_LR, step_rows, "StepLR")
+SCHEDULER(multistep_lr, MULTISTEP_LR, multistep_rows, "MultiStepLR")
+SCHEDULER(exponential_lr, EXPONENTIAL_LR, exponential_rows, "ExponentialLR")
+SCHEDULER(cosine_annealing_lr, COSINE_ANNEALING_LR, cosine_rows, "CosineAnnealingLR")
+SCHEDULER(linear_lr, LINEAR_LR, linear_lr_rows, "LinearLR")
+SCHEDULER(one_cycle_lr, ONE_CYCLE_LR, one_cycle_rows, "OneCycleLR")
+SCHEDULER(reduce_lr_on_plateau, REDUCE_LR_ON_PLATEAU, plateau_rows, "ReduceLROnPlateau")
 const struct clrnn_option_group *const clrnn_options_schedulers[] = {
     &scheduler_step_lr, &scheduler_multistep_lr, &scheduler_exponential_lr, &scheduler_cosine_annealing_lr,
     &scheduler_linear_lr, &scheduler_one_cycle_lr, &scheduler_reduce_lr_on_plateau, NULL,

@@ -7,7 +7,7 @@
 
 static double optimizer_momentum(const struct clrnn_optimizer_config *o)
 {
-    return o->kind == CLRNN_OPT_ADAM || o->kind == CLRNN_OPT_ADAMW ? o->beta1 : o->momentum;
+    return o->kind == CLRNN_OPTIMIZER_ADAM || o->kind == CLRNN_OPTIMIZER_ADAMW ? o->beta1 : o->momentum;
 }
 
 static double one_cycle_total(const struct clrnn_train_config *train, uint64_t steps_per_epoch)
@@ -120,23 +120,23 @@ void clrnn_schedule_init(struct clrnn_schedule *s, const struct clrnn_train_conf
         (struct clrnn_schedule){.lr = train->optimizer.lr, .momentum = optimizer_momentum(&train->optimizer)};
     s->initial_lr = train->optimizer.lr;
     switch (c->kind) {
-    case CLRNN_SCHED_MULTISTEP:
+    case CLRNN_SCHEDULER_MULTISTEP_LR:
         s->lr = multistep(s, c); // a milestone at 0 counts
         break;
-    case CLRNN_SCHED_LINEAR:
+    case CLRNN_SCHEDULER_LINEAR_LR:
         s->lr *= c->start_factor;
         break;
-    case CLRNN_SCHED_ONE_CYCLE:
+    case CLRNN_SCHEDULER_ONE_CYCLE_LR:
         s->initial_lr = c->max_lr / c->div_factor;
         one_cycle(s, train, one_cycle_total(train, steps_per_epoch));
         break;
-    case CLRNN_SCHED_PLATEAU:
+    case CLRNN_SCHEDULER_REDUCE_LR_ON_PLATEAU:
         s->best = c->mode_max ? -(double)INFINITY : (double)INFINITY;
         break;
-    case CLRNN_SCHED_NONE:
-    case CLRNN_SCHED_STEP:
-    case CLRNN_SCHED_EXPONENTIAL:
-    case CLRNN_SCHED_COSINE:
+    case CLRNN_SCHEDULER_NONE:
+    case CLRNN_SCHEDULER_STEP_LR:
+    case CLRNN_SCHEDULER_EXPONENTIAL_LR:
+    case CLRNN_SCHEDULER_COSINE_ANNEALING_LR:
         break;
     }
 }
@@ -147,32 +147,32 @@ bool clrnn_schedule_step(struct clrnn_schedule *s, const struct clrnn_train_conf
     const struct clrnn_scheduler_config *c = &train->scheduler;
     const double total = one_cycle_total(train, steps_per_epoch);
 
-    if (c->kind == CLRNN_SCHED_ONE_CYCLE && (double)s->count + 1 > total)
+    if (c->kind == CLRNN_SCHEDULER_ONE_CYCLE_LR && (double)s->count + 1 > total)
         return false;
     s->count++;
     switch (c->kind) {
-    case CLRNN_SCHED_NONE:
+    case CLRNN_SCHEDULER_NONE:
         break;
-    case CLRNN_SCHED_STEP:
+    case CLRNN_SCHEDULER_STEP_LR:
         if (fmod((double)s->count, c->step_size) == 0)
             s->lr *= c->gamma;
         break;
-    case CLRNN_SCHED_MULTISTEP:
+    case CLRNN_SCHEDULER_MULTISTEP_LR:
         s->lr = multistep(s, c);
         break;
-    case CLRNN_SCHED_EXPONENTIAL:
+    case CLRNN_SCHEDULER_EXPONENTIAL_LR:
         s->lr *= c->gamma;
         break;
-    case CLRNN_SCHED_COSINE:
+    case CLRNN_SCHEDULER_COSINE_ANNEALING_LR:
         s->lr = cosine(s, c);
         break;
-    case CLRNN_SCHED_LINEAR:
+    case CLRNN_SCHEDULER_LINEAR_LR:
         s->lr = linear(s, c);
         break;
-    case CLRNN_SCHED_ONE_CYCLE:
+    case CLRNN_SCHEDULER_ONE_CYCLE_LR:
         one_cycle(s, train, total);
         break;
-    case CLRNN_SCHED_PLATEAU:
+    case CLRNN_SCHEDULER_REDUCE_LR_ON_PLATEAU:
         plateau(s, c, metric);
         break;
     }

@@ -42,7 +42,7 @@ enum clrnn_cell clrnn_layer_cell(enum clrnn_layer_kind kind)
 
 bool clrnn_loss_is_real(enum clrnn_loss_kind kind)
 {
-    return kind == CLRNN_BCE_WITH_LOGITS || kind == CLRNN_MSE;
+    return kind == CLRNN_LOSS_BCE_WITH_LOGITS || kind == CLRNN_LOSS_MSE;
 }
 
 static bool is_recurrent(enum clrnn_layer_kind kind)
@@ -123,7 +123,7 @@ static enum clrnn_status walk_pool(struct walk *w, const struct clrnn_layer *lay
 
     TRY(check_time(w));
     s->D = follows ? before->D : 0;
-    if (layer->over == CLRNN_OVER_FINAL && !follows)
+    if (layer->over == CLRNN_POOL_FINAL && !follows)
         return wrong(w, "'over: final' takes h_n of a recurrent layer and must stand directly after one; "
                         "elsewhere use 'over: last'");
     w->pool = (long)w->at;

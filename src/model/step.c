@@ -201,7 +201,7 @@ enum clrnn_status clrnn_model_read_result(struct clrnn_model *m, struct clrnn_st
     TRY(clrnn_model_read_records(m, 0, 1, record));
     result->loss = record[RECORD_LOSS] / record[RECORD_WEIGHT];
     result->accuracy =
-        m->config->train.loss.kind == CLRNN_MSE ? NAN : record[RECORD_CORRECT] / record[RECORD_COUNT];
+        m->config->train.loss.kind == CLRNN_LOSS_MSE ? NAN : record[RECORD_CORRECT] / record[RECORD_COUNT];
     result->grad_norm = record[RECORD_NORM];
     return CLRNN_OK;
 }
@@ -210,7 +210,7 @@ static enum clrnn_status step_schedule(struct clrnn_model *m, double loss)
 {
     const struct clrnn_train_config *train = &m->config->train;
 
-    if (train->scheduler.kind == CLRNN_SCHED_NONE ||
+    if (train->scheduler.kind == CLRNN_SCHEDULER_NONE ||
         clrnn_schedule_step(&m->schedule, train, m->steps_per_epoch, loss))
         return CLRNN_OK;
     return clrnn_error(m->log, CLRNN_ERR_CONFIG,
@@ -223,7 +223,7 @@ enum clrnn_status clrnn_model_step(struct clrnn_model *model, const struct clrnn
                                    struct clrnn_step_result *result)
 {
     const struct clrnn_train_config *train = &model->config->train;
-    const bool plateau = train->scheduler.kind == CLRNN_SCHED_PLATEAU;
+    const bool plateau = train->scheduler.kind == CLRNN_SCHEDULER_REDUCE_LR_ON_PLATEAU;
     struct clrnn_step_result got = {.loss = NAN, .lr = model->schedule.lr};
     struct clrnn_plan *plan;
 

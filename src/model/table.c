@@ -26,12 +26,12 @@ static bool moment_used(const struct clrnn_train_config *train, int k)
     const struct clrnn_optimizer_config *o = &train->optimizer;
 
     switch (o->kind) {
-    case CLRNN_OPT_SGD:
+    case CLRNN_OPTIMIZER_SGD:
         return k == 0 && clrnn_uses_momentum(train);
-    case CLRNN_OPT_ADAM:
-    case CLRNN_OPT_ADAMW:
+    case CLRNN_OPTIMIZER_ADAM:
+    case CLRNN_OPTIMIZER_ADAMW:
         return k < 2 || o->amsgrad;
-    case CLRNN_OPT_RMSPROP:
+    case CLRNN_OPTIMIZER_RMSPROP:
         return k == 0 ? clrnn_uses_momentum(train) : k == 1 || o->centered;
     }
     return false;

@@ -3,9 +3,7 @@
 #ifndef CLRNN_SRC_OPS_LOSS_H
 #define CLRNN_SRC_OPS_LOSS_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "clrnn/config.h"
 
 // X(KIND, stem, name)
 // clang-format off
@@ -26,10 +24,8 @@ enum {
     LOSS_RECORD, // updated: REAL [slots, RECORD_FIELDS]
 };
 
-enum clrnn_loss { CLRNN_LOSS_CROSS_ENTROPY, CLRNN_LOSS_NLL, CLRNN_LOSS_BCE_WITH_LOGITS, CLRNN_LOSS_MSE };
-
 struct clrnn_loss_attributes {
-    enum clrnn_loss kind;
+    enum clrnn_loss_kind kind;
     double label_smoothing;
     int32_t ignore_index;
     uint32_t slots;

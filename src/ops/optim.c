@@ -9,7 +9,8 @@
 #include "ops/split.h"
 
 // The kernels' OPTIM_KIND is the enum.
-_Static_assert(CLRNN_SGD == 0 && CLRNN_ADAM == 1 && CLRNN_ADAMW == 2 && CLRNN_RMSPROP == 3,
+_Static_assert(CLRNN_OPTIMIZER_SGD == 0 && CLRNN_OPTIMIZER_ADAM == 1 && CLRNN_OPTIMIZER_ADAMW == 2 &&
+                   CLRNN_OPTIMIZER_RMSPROP == 3,
                "cl/optim.cl counts optimisers the same way");
 
 enum { NORM_BLOCK = 8192, CPU_UPDATE = 4096 };
@@ -69,7 +70,7 @@ enum clrnn_status clrnn_optim(struct clrnn_launches *launches, const struct clrn
     const bool cpu = clrnn_on_cpu(launches);
     const struct clrnn_split s = cpu ? clrnn_split_blocks(op->optim.count, CPU_UPDATE, 16, 1)
                                      : clrnn_split_flat(launches, op->optim.count);
-    const bool rmsprop = op->optim.kind == CLRNN_RMSPROP;
+    const bool rmsprop = op->optim.kind == CLRNN_OPTIMIZER_RMSPROP;
     const double decay2 = rmsprop ? op->optim.alpha : op->optim.beta2;
     const bool clips = op->optim.clip_max_norm > 0;
     struct clrnn_buffer *norm = clrnn_out(graph, op, OPTIM_NORM_OUT),
@@ -107,7 +108,9 @@ static double norm_flops(const struct clrnn_op *op)
 
 static double optim_flops(const struct clrnn_op *op)
 {
-    const double update = op->optim.kind == CLRNN_SGD ? 6 : op->optim.kind == CLRNN_RMSPROP ? 10 : 13;
+    const double update = op->optim.kind == CLRNN_OPTIMIZER_SGD       ? 6
+                          : op->optim.kind == CLRNN_OPTIMIZER_RMSPROP ? 10
+                                                                      : 13;
 
     return (update + (op->out[OPTIM_NORM_OUT] >= 0 ? 2 : 0)) * op->optim.count;
 }

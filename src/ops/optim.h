@@ -3,9 +3,7 @@
 #ifndef CLRNN_SRC_OPS_OPTIM_H
 #define CLRNN_SRC_OPS_OPTIM_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "clrnn/config.h"
 
 // X(KIND, stem, name)
 // clang-format off
@@ -43,10 +41,8 @@ enum {
     OPTIM_RECORD,   // updated, or NONE
 };
 
-enum clrnn_optim { CLRNN_SGD, CLRNN_ADAM, CLRNN_ADAMW, CLRNN_RMSPROP };
-
 struct clrnn_optim_attributes { // GRAD_NORM: count alone
-    enum clrnn_optim kind;
+    enum clrnn_optimizer_kind kind;
     size_t count;
     double beta2, eps, weight_decay, dampening, alpha, clip_max_norm;
     bool nesterov, amsgrad, centered, momentum;

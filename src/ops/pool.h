@@ -3,9 +3,7 @@
 #ifndef CLRNN_SRC_OPS_POOL_H
 #define CLRNN_SRC_OPS_POOL_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "clrnn/config.h"
 
 // X(KIND, stem, name)
 // clang-format off
@@ -23,10 +21,8 @@ enum {
 enum { POOL_BWD_LENGTHS, POOL_BWD_ARGMAX, POOL_BWD_DY };
 enum { POOL_DX };
 
-enum clrnn_pool { CLRNN_POOL_LAST, CLRNN_POOL_FINAL, CLRNN_POOL_MEAN, CLRNN_POOL_MAX };
-
 struct clrnn_pool_attributes {
-    enum clrnn_pool over;
+    enum clrnn_pool_over over;
     uint32_t D;
 };
 

@@ -43,7 +43,7 @@ static double adam(const struct clrnn_op *op, const double *hyper, double w, dou
 {
     double v;
 
-    if (op->optim.kind == CLRNN_ADAMW)
+    if (op->optim.kind == CLRNN_OPTIMIZER_ADAMW)
         w *= 1 - hyper[HYPER_LR] * op->optim.weight_decay;
     else
         g += op->optim.weight_decay * w;
@@ -90,14 +90,14 @@ static bool optim(const struct clrnn_op *op, void *const in[], void *const out[]
         const double g = scale * grad[i];
 
         switch (op->optim.kind) {
-        case CLRNN_SGD:
+        case CLRNN_OPTIMIZER_SGD:
             param[i] = sgd(op, hyper, param[i], g, s);
             break;
-        case CLRNN_ADAM:
-        case CLRNN_ADAMW:
+        case CLRNN_OPTIMIZER_ADAM:
+        case CLRNN_OPTIMIZER_ADAMW:
             param[i] = adam(op, hyper, param[i], g, s);
             break;
-        case CLRNN_RMSPROP:
+        case CLRNN_OPTIMIZER_RMSPROP:
             param[i] = rmsprop(op, hyper, param[i], g, s);
             break;
         }

@@ -14,8 +14,8 @@ static struct clrnn_data_goal find_goal(const struct clrnn_config *config)
     const enum clrnn_loss_kind loss = config->train.loss.kind;
     struct clrnn_data_goal goal = {
         .per_step = true,
-        .classes = loss == CLRNN_CROSS_ENTROPY || loss == CLRNN_NLL,
-        .binary = loss == CLRNN_BCE_WITH_LOGITS,
+        .classes = loss == CLRNN_LOSS_CROSS_ENTROPY || loss == CLRNN_LOSS_NLL,
+        .binary = loss == CLRNN_LOSS_BCE_WITH_LOGITS,
         .ignore = config->train.loss.ignore_index,
     };
 

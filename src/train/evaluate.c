@@ -76,7 +76,7 @@ static enum clrnn_status count_row(struct evaluation *e, const float *x, uint32_
     struct clrnn_eval_result *r = e->result;
     uint32_t truth, guess;
 
-    if (loss->kind == CLRNN_MSE) {
+    if (loss->kind == CLRNN_LOSS_MSE) {
         const double y = e->targets[step], error = x[0] - y;
 
         e->absolute += fabs(error);
@@ -85,15 +85,15 @@ static enum clrnn_status count_row(struct evaluation *e, const float *x, uint32_
         r->counted++;
         return CLRNN_OK;
     }
-    if (loss->kind != CLRNN_BCE_WITH_LOGITS && e->classes[step] == loss->ignore_index)
+    if (loss->kind != CLRNN_LOSS_BCE_WITH_LOGITS && e->classes[step] == loss->ignore_index)
         return CLRNN_OK;
     truth = (uint32_t)e->classes[step];
-    guess = loss->kind == CLRNN_BCE_WITH_LOGITS ? x[0] > 0.0f : clrnn_argmax(x, e->outputs);
+    guess = loss->kind == CLRNN_LOSS_BCE_WITH_LOGITS ? x[0] > 0.0f : clrnn_argmax(x, e->outputs);
     r->counted++;
     r->confusion[(size_t)truth * r->classes + guess]++;
     if (r->classes != 2)
         return CLRNN_OK;
-    return add_score(e, loss->kind == CLRNN_BCE_WITH_LOGITS ? x[0] : (double)x[1] - x[0], truth == 1);
+    return add_score(e, loss->kind == CLRNN_LOSS_BCE_WITH_LOGITS ? x[0] : (double)x[1] - x[0], truth == 1);
 }
 
 static enum clrnn_status count_batch(struct evaluation *e, struct clrnn_feed *feed, struct clrnn_plan *plan,
@@ -205,12 +205,12 @@ static enum clrnn_status prepare(struct evaluation *e)
     e->outputs = e->model->outputs;
     e->y_steps = info->y_steps ? info->T : 1;
     e->out = malloc(batch * steps * e->outputs * sizeof(*e->out));
-    if (loss == CLRNN_MSE)
+    if (loss == CLRNN_LOSS_MSE)
         e->targets = malloc(e->y_steps * sizeof(*e->targets));
     else
         e->classes = malloc(e->y_steps * sizeof(*e->classes));
-    if (loss != CLRNN_MSE) {
-        r->classes = loss == CLRNN_BCE_WITH_LOGITS ? 2 : e->outputs;
+    if (loss != CLRNN_LOSS_MSE) {
+        r->classes = loss == CLRNN_LOSS_BCE_WITH_LOGITS ? 2 : e->outputs;
         r->confusion = calloc((size_t)r->classes * r->classes, sizeof(*r->confusion));
         r->per_class = calloc(r->classes, sizeof(*r->per_class));
     }
@@ -281,11 +281,11 @@ enum clrnn_status clrnn_eval(struct clrnn_model *model, const struct clrnn_sourc
     free(e.classes);
     clrnn_dataset_close(&dataset);
     if (st != CLRNN_OK)
-        clrnn_eval_result_finish(result);
+        clrnn_eval_finish(result);
     return st;
 }
 
-void clrnn_eval_result_finish(struct clrnn_eval_result *result)
+void clrnn_eval_finish(struct clrnn_eval_result *result)
 {
     free(result->confusion);
     free(result->per_class);

@@ -21,7 +21,7 @@ static bool asked_to_stop(const struct clrnn_loop *l)
 
 static bool is_regression(const struct clrnn_loop *l)
 {
-    return l->config->train.loss.kind == CLRNN_MSE;
+    return l->config->train.loss.kind == CLRNN_LOSS_MSE;
 }
 
 // ---------------------------------------------------------------- looking at records
@@ -152,11 +152,11 @@ static enum clrnn_status train_step(struct clrnn_loop *l, struct clrnn_plan *pla
     q->count++;
     TRY(clrnn_device_flush(l->device));
     clrnn_profile_add(&l->profile, plan);
-    if (scheduler->per_batch && scheduler->kind == CLRNN_SCHED_PLATEAU) {
+    if (scheduler->per_batch && scheduler->kind == CLRNN_SCHEDULER_REDUCE_LR_ON_PLATEAU) {
         TRY(look(l)); // it wants the batch's loss
         return step_schedule(l, l->last_loss);
     }
-    if (scheduler->per_batch && scheduler->kind != CLRNN_SCHED_NONE)
+    if (scheduler->per_batch && scheduler->kind != CLRNN_SCHEDULER_NONE)
         TRY(step_schedule(l, 0.0));
     return q->count >= q->limit ? look(l) : CLRNN_OK;
 }
@@ -318,7 +318,7 @@ static enum clrnn_status end_epoch(struct clrnn_loop *l, const struct clrnn_loop
 
     make_row(l, valid, &row);
     judged = l->valid_feed ? row.valid_loss : row.train_loss;
-    if (!scheduler->per_batch && scheduler->kind != CLRNN_SCHED_NONE)
+    if (!scheduler->per_batch && scheduler->kind != CLRNN_SCHEDULER_NONE)
         TRY(step_schedule(l, judged));
     early = stops_early(l, &row);
     best = isfinite(judged) && (!s->best_epoch || judged < s->best_value);

@@ -161,7 +161,7 @@ static enum clrnn_status run(struct prediction *p, const char *path)
 
     p->per_step = p->model->per_step;
     p->outputs = p->model->outputs;
-    p->binary = p->model->config->train.loss.kind == CLRNN_BCE_WITH_LOGITS;
+    p->binary = p->model->config->train.loss.kind == CLRNN_LOSS_BCE_WITH_LOGITS;
     p->T = p->per_step ? info->T : 1;
     find_what_comes_out(p);
     p->out = malloc(batch * p->T * p->outputs * sizeof(*p->out));
@@ -191,7 +191,7 @@ enum clrnn_status clrnn_predict(struct clrnn_model *model, const struct clrnn_so
 
     if (!ends_in(out, ".npy") && !ends_in(out, ".csv"))
         return clrnn_error(model->log, CLRNN_ERR_ARG, "%s: predictions are written as .npy or .csv", out);
-    if (kind != CLRNN_PREDICT_LOGITS && model->config->train.loss.kind == CLRNN_MSE)
+    if (kind != CLRNN_PREDICT_LOGITS && model->config->train.loss.kind == CLRNN_LOSS_MSE)
         return clrnn_error(model->log, CLRNN_ERR_ARG,
                            "a model trained with mse predicts numbers: it has no %s, ask for "
                            "what the last layer puts out",

@@ -117,7 +117,7 @@ enum clrnn_status clrnn_resume_check(const struct clrnn_log *log, const char *fo
 {
     const struct clrnn_scheduler_config *scheduler = &before->train.scheduler;
     struct comparison c = {.log = log,
-                           .epochs_shape_lr = scheduler->kind == CLRNN_SCHED_ONE_CYCLE &&
+                           .epochs_shape_lr = scheduler->kind == CLRNN_SCHEDULER_ONE_CYCLE_LR &&
                                               !scheduler->total_steps && !scheduler->epochs};
     struct clrnn_node *a = NULL, *b = NULL;
     enum clrnn_status st = tree_of(log, before, &a);

@@ -76,7 +76,7 @@ static enum clrnn_status find_variation(struct clrnn_loop *l)
     double mean = 0.0, count = 0.0;
     float *y;
 
-    if (!info || l->config->train.loss.kind != CLRNN_MSE)
+    if (!info || l->config->train.loss.kind != CLRNN_LOSS_MSE)
         return CLRNN_OK;
     y = malloc((info->y_steps ? info->T : 1) * sizeof(*y));
     if (!y)
@@ -209,7 +209,7 @@ static enum clrnn_status check_monitor(const struct clrnn_loop *l, const struct 
             "train.early_stopping monitors %s, but there are no validation data: name data.valid or "
             "data.valid_fraction, or monitor train_loss",
             monitor);
-    if (strstr(monitor, "accuracy") && config->train.loss.kind == CLRNN_MSE)
+    if (strstr(monitor, "accuracy") && config->train.loss.kind == CLRNN_LOSS_MSE)
         return clrnn_error(l->log, CLRNN_ERR_CONFIG,
                            "train.early_stopping monitors %s, which mse does not have: "
                            "monitor a loss",
@@ -227,7 +227,7 @@ static enum clrnn_status check_cycle(const struct clrnn_loop *l)
         train->scheduler.per_batch ? left * batches - MIN2(l->state.step_in_epoch, left * batches) : left;
     struct clrnn_schedule course = l->model->schedule;
 
-    if (train->scheduler.kind != CLRNN_SCHED_ONE_CYCLE)
+    if (train->scheduler.kind != CLRNN_SCHEDULER_ONE_CYCLE_LR)
         return CLRNN_OK;
     for (uint64_t i = 0; i < steps; i++)
         if (!clrnn_schedule_step(&course, train, batches, 0.0))
@@ -342,7 +342,7 @@ static enum clrnn_status prepare(struct clrnn_loop *l)
     if (st == CLRNN_OK)
         st = there ? take_up(l, config, checkpoint) : begin(l, config, p->resume ? p->resume : p->out);
     if (st == CLRNN_OK) {
-        l->folder.regression = l->config->train.loss.kind == CLRNN_MSE;
+        l->folder.regression = l->config->train.loss.kind == CLRNN_LOSS_MSE;
         st = find_variation(l);
     }
 

@@ -62,7 +62,7 @@ static enum clrnn_status find_constant(struct clrnn_watch *w, const struct clrnn
     uint64_t *counts, total = 0, most = 0;
     enum clrnn_status st;
 
-    if (loss->kind == CLRNN_MSE || !classes)
+    if (loss->kind == CLRNN_LOSS_MSE || !classes)
         return CLRNN_OK;
     counts = calloc(classes, sizeof(*counts));
     if (!counts)
@@ -205,17 +205,17 @@ static double smallest_scale(const struct clrnn_model *m, const float *values)
 // judged here. A schedule that is spent near the run's end is meant so.
 static bool lr_may_be_lost(const struct clrnn_watch *w)
 {
-    return w->config->train.optimizer.kind != CLRNN_OPT_SGD && !w->told[CLRNN_WATCH_LR_LOST] && w->steps &&
-           w->last_lr < TINY_LR && (w->asked_lr == 0.0 || w->last_lr < 0.5 * w->asked_lr) &&
+    return w->config->train.optimizer.kind != CLRNN_OPTIMIZER_SGD && !w->told[CLRNN_WATCH_LR_LOST] &&
+           w->steps && w->last_lr < TINY_LR && (w->asked_lr == 0.0 || w->last_lr < 0.5 * w->asked_lr) &&
            (double)w->steps < LAST_PART * (double)w->total;
 }
 
 static enum clrnn_status look_at_lr(struct clrnn_watch *w, const struct clrnn_model *m)
 {
     const struct clrnn_scheduler_config *scheduler = &w->config->train.scheduler;
-    const char *id = scheduler->kind == CLRNN_SCHED_NONE ? "lr-out-of-range"
-                     : scheduler->per_batch              ? "scheduler-per-batch"
-                                                         : NULL;
+    const char *id = scheduler->kind == CLRNN_SCHEDULER_NONE ? "lr-out-of-range"
+                     : scheduler->per_batch                  ? "scheduler-per-batch"
+                                                             : NULL;
     double scale;
     float *values;
     size_t count;
@@ -268,15 +268,15 @@ enum clrnn_status clrnn_watch_weights(struct clrnn_watch *w, struct clrnn_model 
 // in the first steps.
 static double idle_loss(const struct clrnn_watch *w)
 {
-    if (w->config->train.loss.kind == CLRNN_MSE)
+    if (w->config->train.loss.kind == CLRNN_LOSS_MSE)
         return w->count > 0.0 ? w->yy / w->count - w->y / w->count * (w->y / w->count) : NAN;
     return !isnan(w->constant) ? w->constant : w->first_count ? w->first_loss : NAN;
 }
 
 static bool lr_rises(const struct clrnn_scheduler_config *c)
 {
-    return c->kind == CLRNN_SCHED_ONE_CYCLE ||
-           (c->kind == CLRNN_SCHED_LINEAR && c->start_factor < c->end_factor);
+    return c->kind == CLRNN_SCHEDULER_ONE_CYCLE_LR ||
+           (c->kind == CLRNN_SCHEDULER_LINEAR_LR && c->start_factor < c->end_factor);
 }
 
 static bool is_flat(const struct clrnn_watch *w, const struct clrnn_epoch_row *row, double idle)

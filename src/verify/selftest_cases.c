@@ -393,7 +393,7 @@ static enum clrnn_status pointwise(struct selftest *s, const struct size *z, enu
     return selftest_run(s);
 }
 
-static enum clrnn_status pool(struct selftest *s, const struct size *z, enum clrnn_pool over)
+static enum clrnn_status pool(struct selftest *s, const struct size *z, enum clrnn_pool_over over)
 {
     struct clrnn_check *c = &s->check;
     const uint32_t C = 2 * z->C; // both directions
@@ -427,7 +427,7 @@ static enum clrnn_status pool(struct selftest *s, const struct size *z, enum clr
 
 // ---------------------------------------------------------------- loss and update
 
-static enum clrnn_status loss(struct selftest *s, const struct size *z, enum clrnn_loss kind)
+static enum clrnn_status loss(struct selftest *s, const struct size *z, enum clrnn_loss_kind kind)
 {
     struct clrnn_check *c = &s->check;
     const bool classes = kind == CLRNN_LOSS_CROSS_ENTROPY || kind == CLRNN_LOSS_NLL;
@@ -484,7 +484,7 @@ static void fill_hyper(float *hyper)
     hyper[HYPER_FIRST] = 0;
 }
 
-static enum clrnn_status update(struct selftest *s, size_t count, enum clrnn_optim kind, bool more)
+static enum clrnn_status update(struct selftest *s, size_t count, enum clrnn_optimizer_kind kind, bool more)
 {
     struct clrnn_check *c = &s->check;
     float *v, *norm;
@@ -498,10 +498,10 @@ static enum clrnn_status update(struct selftest *s, size_t count, enum clrnn_opt
     c->op.optim.eps = 1e-8;
     c->op.optim.clip_max_norm = more ? 1 : 0;
     c->op.optim.weight_decay = more ? 0.1 : 0;
-    c->op.optim.nesterov = kind == CLRNN_SGD && more;
-    c->op.optim.momentum = kind == CLRNN_SGD || (kind == CLRNN_RMSPROP && more);
-    c->op.optim.amsgrad = (kind == CLRNN_ADAM || kind == CLRNN_ADAMW) && more;
-    c->op.optim.centered = kind == CLRNN_RMSPROP && more;
+    c->op.optim.nesterov = kind == CLRNN_OPTIMIZER_SGD && more;
+    c->op.optim.momentum = kind == CLRNN_OPTIMIZER_SGD || (kind == CLRNN_OPTIMIZER_RMSPROP && more);
+    c->op.optim.amsgrad = (kind == CLRNN_OPTIMIZER_ADAM || kind == CLRNN_OPTIMIZER_ADAMW) && more;
+    c->op.optim.centered = kind == CLRNN_OPTIMIZER_RMSPROP && more;
     clrnn_check_real(c, OPTIM_GRADS, count);
     fill_hyper(clrnn_check_real(c, OPTIM_HYPER, HYPER_FIELDS));
     if (more) {
@@ -514,9 +514,9 @@ static enum clrnn_status update(struct selftest *s, size_t count, enum clrnn_opt
         clrnn_check_updated(c, OPTIM_RECORD, SLOTS * RECORD_FIELDS, 0);
     }
     clrnn_check_updated(c, OPTIM_PARAMS, count, 0);
-    if (kind != CLRNN_RMSPROP || more)
+    if (kind != CLRNN_OPTIMIZER_RMSPROP || more)
         clrnn_check_updated(c, OPTIM_M, count, 0);
-    if (kind != CLRNN_SGD)
+    if (kind != CLRNN_OPTIMIZER_SGD)
         positive(clrnn_check_updated(c, OPTIM_V, count, 0), count, 0.1f);
     if (c->op.optim.amsgrad || c->op.optim.centered) {
         v = clrnn_check_updated(c, OPTIM_VMAX, count, 0);
@@ -529,8 +529,8 @@ static enum clrnn_status update(struct selftest *s, size_t count, enum clrnn_opt
 static enum clrnn_status updates(struct selftest *s, size_t count, bool more)
 {
     TRY(grad_norm(s, count));
-    for (int kind = CLRNN_SGD; kind <= CLRNN_RMSPROP; kind++)
-        TRY(update(s, count, (enum clrnn_optim)kind, more));
+    for (int kind = CLRNN_OPTIMIZER_SGD; kind <= CLRNN_OPTIMIZER_RMSPROP; kind++)
+        TRY(update(s, count, (enum clrnn_optimizer_kind)kind, more));
     return CLRNN_OK;
 }
 
@@ -549,9 +549,9 @@ static enum clrnn_status every_op(struct selftest *s, const struct size *z, uint
     for (int f = CLRNN_RELU; f <= CLRNN_LOG_SOFTMAX; f++)
         TRY(pointwise(s, z, (enum clrnn_function)f));
     for (int over = CLRNN_POOL_LAST; over <= CLRNN_POOL_MAX; over++)
-        TRY(pool(s, z, (enum clrnn_pool)over));
+        TRY(pool(s, z, (enum clrnn_pool_over)over));
     for (int kind = CLRNN_LOSS_CROSS_ENTROPY; kind <= CLRNN_LOSS_MSE; kind++)
-        TRY(loss(s, z, (enum clrnn_loss)kind));
+        TRY(loss(s, z, (enum clrnn_loss_kind)kind));
     return updates(s, rows_of(z) * z->C, z->padded);
 }
 

@@ -460,9 +460,9 @@ static void constant_loss(void **state)
     assert_true(fabs(trial_constant_loss(config, 2, counts, 0) - log(2)) < 1e-12);
     config->train.loss.weight = NULL;
     config->train.loss.weight_count = 0;
-    config->train.loss.kind = CLRNN_BCE_WITH_LOGITS;
+    config->train.loss.kind = CLRNN_LOSS_BCE_WITH_LOGITS;
     assert_true(fabs(trial_constant_loss(config, 2, counts, 0) - entropy) < 1e-12);
-    config->train.loss.kind = CLRNN_MSE;
+    config->train.loss.kind = CLRNN_LOSS_MSE;
     assert_true(trial_constant_loss(config, 0, counts, 2.5) == 2.5);
     clrnn_config_destroy(&config);
     scratch_close(&s);

@@ -130,9 +130,9 @@ static void base_training(void **state)
             "scheduler: {exponential_lr: {gamma: 0.5}}}\n");
     assert_int_equal(clrnn_ladder_make(&s.log, config, 2, NULL, &ladder), CLRNN_OK);
     assert_int_equal(clrnn_ladder_variant(&ladder, 0, &variant), CLRNN_OK);
-    assert_int_equal(variant->train.optimizer.kind, CLRNN_OPT_ADAM);
+    assert_int_equal(variant->train.optimizer.kind, CLRNN_OPTIMIZER_ADAM);
     assert_true(variant->train.optimizer.lr == 1e-3 && variant->train.clip_grad_norm == 2);
-    assert_int_equal(variant->train.scheduler.kind, CLRNN_SCHED_NONE);
+    assert_int_equal(variant->train.scheduler.kind, CLRNN_SCHEDULER_NONE);
     assert_true(variant->train.shuffle && !variant->train.loss.weight &&
                 !variant->train.loss.label_smoothing);
     assert_int_equal(variant->train.loss.ignore_index, -7);
@@ -142,8 +142,8 @@ static void base_training(void **state)
     assert_string_equal(ladder.part[1].name, "+ sgd, lr 9");
     ladder.part[1].off = true; // a part that is left out stays out
     assert_int_equal(clrnn_ladder_variant(&ladder, ladder.count, &variant), CLRNN_OK);
-    assert_int_equal(variant->train.optimizer.kind, CLRNN_OPT_ADAM);
-    assert_int_equal(variant->train.scheduler.kind, CLRNN_SCHED_EXPONENTIAL);
+    assert_int_equal(variant->train.optimizer.kind, CLRNN_OPTIMIZER_ADAM);
+    assert_int_equal(variant->train.scheduler.kind, CLRNN_SCHEDULER_EXPONENTIAL_LR);
     assert_int_equal(variant->train.loss.weight_count, 2);
     assert_false(variant->train.shuffle);
     assert_false(clrnn_ladder_lacks_weights(&ladder));
@@ -160,7 +160,7 @@ struct seen {
     char names[1024];
 };
 
-static void watch(void *user, const struct clrnn_rung *rung)
+static void watch(void *user, const struct clrnn_grow_stage *rung)
 {
     struct seen *seen = user;
     const size_t used = strlen(seen->names);
@@ -219,8 +219,8 @@ static void healthy(void **state)
     assert_null(r.cause);
     assert_string_equal(seen.names, "linear alone; gru + linear; + bidirectional; + adam, lr 0.005; ");
     for (size_t i = 1; i < r.count; i++) {
-        assert_true(r.rung[i].learns && !r.rung[i].breaks);
-        assert_true(r.rung[i].train_accuracy > 0.6 && isfinite(r.rung[i].valid_loss));
+        assert_true(r.stage[i].learns && !r.stage[i].breaks);
+        assert_true(r.stage[i].train_accuracy > 0.6 && isfinite(r.stage[i].valid_loss));
     }
     clrnn_grow_finish(&r);
     clrnn_grow_finish(&r);
@@ -248,13 +248,13 @@ static void broken(void **state)
     assert_non_null(strstr(r.cause, "'+ softmax' breaks learning: the loss cannot fall under 0.3133"));
     assert_non_null(strstr(r.cause, "'+ round': the gradient is exactly 0"));
     assert_non_null(strstr(r.cause, "'+ exponential_lr per batch'"));
-    assert_true(r.rung[5].learns); // without softmax and round
-    assert_false(r.rung[r.count - 1].learns);
+    assert_true(r.stage[5].learns); // without softmax and round
+    assert_false(r.stage[r.count - 1].learns);
     clrnn_grow_finish(&r);
 
     r = climb(&s, HEALTHY, "loss: cross_entropy, optimizer: {adam: {lr: 1.0e-9}}", &seen);
     assert_int_equal(r.first_broken, 3);
-    assert_string_equal(r.rung[3].name, "+ adam, lr 1e-09");
+    assert_string_equal(r.stage[3].name, "+ adam, lr 1e-09");
     clrnn_grow_finish(&r);
     scratch_close(&s);
 }
@@ -275,7 +275,7 @@ static void cannot_run(void **state)
         &s, "{pool: {over: last}}, {linear: {out_features: 8}}, batchnorm, relu, {linear: {out_features: 2}}",
         "loss: cross_entropy, optimizer: {adam: {lr: 0.01}}", &seen);
     assert_true(r.first_broken > 0);
-    assert_string_equal(r.rung[r.first_broken].name, "+ batchnorm");
+    assert_string_equal(r.stage[r.first_broken].name, "+ batchnorm");
     assert_non_null(strstr(r.cause, "cannot be run"));
     clrnn_grow_finish(&r);
     scratch_close(&s);
@@ -321,7 +321,7 @@ static void stops(void **state)
     config = scratch_config(&s, "model: {layers: [" HEALTHY "]}\ntrain: {loss: cross_entropy}\n"
                                 "data: {train: {x: X_train.npy, y: y_train.npy}}\n");
     assert_int_equal(clrnn_grow(s.device, config, &params, &r), CLRNN_INTERRUPTED);
-    assert_null(r.rung);
+    assert_null(r.stage);
     clrnn_config_destroy(&config);
     scratch_close(&s);
 }

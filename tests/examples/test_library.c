@@ -153,7 +153,7 @@ static void test_config(void **state)
     assert_ok(clrnn_config_set(&f->log, config, "data.train={x: X.npy, y: y.npy}"));
     assert_string_equal(config->layer[1].name, "head");
     assert_int_equal(config->layer[0].hidden_size, 8);
-    assert_int_equal(config->train.optimizer.kind, CLRNN_OPT_SGD);
+    assert_int_equal(config->train.optimizer.kind, CLRNN_OPTIMIZER_SGD);
     assert_true(config->train.optimizer.lr == 0.5 && config->data.train.there);
     assert_string_equal(config->data.train.x, "X.npy");
     assert_refused(f, clrnn_config_set(&f->log, config, "train.optimizer.sgd.lrr=1"), CLRNN_ERR_CONFIG,
@@ -195,7 +195,7 @@ static void test_config_checked(void **state)
     config->layer[0].dropout = 1.5;
     assert_refused(f, clrnn_model_create(f->device, config, &shape, &model), CLRNN_ERR_CONFIG, "1.5");
     config->layer[0].dropout = 0;
-    config->train.loss.kind = CLRNN_MSE; // three outputs
+    config->train.loss.kind = CLRNN_LOSS_MSE; // three outputs
     assert_refused(f, clrnn_model_create(f->device, config, &shape, &model), CLRNN_ERR_CONFIG, "mse");
     clrnn_config_destroy(&config);
     assert_ok(clrnn_config_create(&f->log, &config)); // no layers
@@ -548,8 +548,8 @@ static void test_run(void **state)
     assert_int_equal(figures.classes, 2);
     assert_int_equal(
         figures.confusion[0] + figures.confusion[1] + figures.confusion[2] + figures.confusion[3], 10);
-    clrnn_eval_result_finish(&figures);
-    clrnn_eval_result_finish(&figures);
+    clrnn_eval_finish(&figures);
+    clrnn_eval_finish(&figures);
     snprintf(path, sizeof(path), "%s/p.csv", f->folder);
     assert_ok(clrnn_predict(model, &config->data.valid, CLRNN_PREDICT_PROBS, path));
     assert_refused(f, clrnn_predict(model, &config->data.valid, CLRNN_PREDICT_PROBS, "p.txt"), CLRNN_ERR_ARG,
@@ -570,10 +570,10 @@ static void test_words(void **state)
 {
     (void)state;
     assert_string_equal(clrnn_layer_word(CLRNN_LAYER_LSTM), "lstm");
-    assert_string_equal(clrnn_loss_word(CLRNN_BCE_WITH_LOGITS), "bce_with_logits");
-    assert_string_equal(clrnn_optimizer_word(CLRNN_OPT_ADAMW), "adamw");
-    assert_string_equal(clrnn_scheduler_word(CLRNN_SCHED_PLATEAU), "reduce_lr_on_plateau");
-    assert_null(clrnn_scheduler_word(CLRNN_SCHED_NONE));
+    assert_string_equal(clrnn_loss_word(CLRNN_LOSS_BCE_WITH_LOGITS), "bce_with_logits");
+    assert_string_equal(clrnn_optimizer_word(CLRNN_OPTIMIZER_ADAMW), "adamw");
+    assert_string_equal(clrnn_scheduler_word(CLRNN_SCHEDULER_REDUCE_LR_ON_PLATEAU), "reduce_lr_on_plateau");
+    assert_null(clrnn_scheduler_word(CLRNN_SCHEDULER_NONE));
     assert_int_equal(clrnn_status_exit(CLRNN_ERR_DATA), 3);
     assert_non_null(clrnn_status_text(CLRNN_ERR_DATA));
     assert_int_equal(strspn(clrnn_version(), "0123456789."), strlen(clrnn_version()));

@@ -73,15 +73,15 @@ static void test_defaults(void **state)
                 l[2].track_running_stats && l[2].line == 5);
     assert_true(l[3].eps == 1e-5 && l[3].affine);
     assert_true(l[4].p == 0.5);
-    assert_true(l[5].over == CLRNN_OVER_LAST);
+    assert_true(l[5].over == CLRNN_POOL_LAST);
     assert_true(l[6].bias && !l[6].name);
 
-    assert_true(c->train.loss.kind == CLRNN_CROSS_ENTROPY && c->train.loss.ignore_index == -100 &&
+    assert_true(c->train.loss.kind == CLRNN_LOSS_CROSS_ENTROPY && c->train.loss.ignore_index == -100 &&
                 c->train.loss.label_smoothing == 0 && !c->train.loss.weight);
-    assert_true(c->train.optimizer.kind == CLRNN_OPT_ADAM && c->train.optimizer.lr == 1e-3 &&
+    assert_true(c->train.optimizer.kind == CLRNN_OPTIMIZER_ADAM && c->train.optimizer.lr == 1e-3 &&
                 c->train.optimizer.beta1 == 0.9 && c->train.optimizer.beta2 == 0.999 &&
                 c->train.optimizer.eps == 1e-8 && c->train.optimizer.weight_decay == 0);
-    assert_true(c->train.scheduler.kind == CLRNN_SCHED_NONE);
+    assert_true(c->train.scheduler.kind == CLRNN_SCHEDULER_NONE);
     assert_true(c->train.epochs == 10 && c->train.batch_size == 32 && !c->train.shuffle &&
                 !c->train.drop_last);
     assert_true(c->train.clip_grad_norm == 0 && c->train.log_every == 0 && !c->train.early_stopping.on);
@@ -96,16 +96,16 @@ static void test_optimizer_defaults(void **state)
     struct clrnn_config *c = parse(LAYERS "train: {optimizer: adamw}");
 
     (void)state;
-    assert_true(c->train.optimizer.kind == CLRNN_OPT_ADAMW && c->train.optimizer.weight_decay == 0.01 &&
+    assert_true(c->train.optimizer.kind == CLRNN_OPTIMIZER_ADAMW && c->train.optimizer.weight_decay == 0.01 &&
                 c->train.optimizer.lr == 1e-3);
     clrnn_config_destroy(&c);
     c = parse(LAYERS "train: {optimizer: rmsprop}");
-    assert_true(c->train.optimizer.kind == CLRNN_OPT_RMSPROP && c->train.optimizer.lr == 0.01 &&
+    assert_true(c->train.optimizer.kind == CLRNN_OPTIMIZER_RMSPROP && c->train.optimizer.lr == 0.01 &&
                 c->train.optimizer.alpha == 0.99 && c->train.optimizer.weight_decay == 0 &&
                 c->train.optimizer.momentum == 0);
     clrnn_config_destroy(&c);
     c = parse(LAYERS "train: {optimizer: {sgd: {lr: 1}}}");
-    assert_true(c->train.optimizer.kind == CLRNN_OPT_SGD && c->train.optimizer.lr == 1 &&
+    assert_true(c->train.optimizer.kind == CLRNN_OPTIMIZER_SGD && c->train.optimizer.lr == 1 &&
                 c->train.optimizer.weight_decay == 0 && c->train.optimizer.dampening == 0);
     clrnn_config_destroy(&c);
 }
@@ -117,10 +117,10 @@ static void test_scheduler_defaults(void **state)
     const struct clrnn_scheduler_config *s = &c->train.scheduler;
 
     (void)state;
-    assert_true(s->kind == CLRNN_SCHED_ONE_CYCLE && s->per_batch && s->total_steps == 0 && s->epochs == 0 &&
-                s->pct_start == 0.3 && !s->linear_anneal && s->cycle_momentum && s->base_momentum == 0.85 &&
-                s->max_momentum == 0.95 && s->div_factor == 25 && s->final_div_factor == 1e4 &&
-                !s->three_phase);
+    assert_true(s->kind == CLRNN_SCHEDULER_ONE_CYCLE_LR && s->per_batch && s->total_steps == 0 &&
+                s->epochs == 0 && s->pct_start == 0.3 && !s->linear_anneal && s->cycle_momentum &&
+                s->base_momentum == 0.85 && s->max_momentum == 0.95 && s->div_factor == 25 &&
+                s->final_div_factor == 1e4 && !s->three_phase);
     clrnn_config_destroy(&c);
     c = parse(LAYERS "train: {scheduler: reduce_lr_on_plateau}");
     s = &c->train.scheduler;
@@ -137,7 +137,7 @@ static void test_scheduler_defaults(void **state)
     assert_true(s->milestone_count == 2 && s->milestone[1] == 80 && s->gamma == 0.1);
     clrnn_config_destroy(&c);
     c = parse(LAYERS "train: {scheduler: none}");
-    assert_true(c->train.scheduler.kind == CLRNN_SCHED_NONE);
+    assert_true(c->train.scheduler.kind == CLRNN_SCHEDULER_NONE);
     clrnn_config_destroy(&c);
 }
 
@@ -161,7 +161,7 @@ static void test_values(void **state)
     assert_true(c->layer[1].cumulative);
     assert_string_equal(c->layer[1].name, "norm");
     assert_true(c->layer[2].hidden_size == 10 && c->layer[2].relu);
-    assert_true(c->layer[3].over == CLRNN_OVER_FINAL && !c->layer[4].bias);
+    assert_true(c->layer[3].over == CLRNN_POOL_FINAL && !c->layer[4].bias);
     assert_true(t->loss.weight_count == 3 && t->loss.weight[2] == 1e-4 && t->loss.label_smoothing == 0.5 &&
                 t->loss.ignore_index == -1);
     assert_true(t->optimizer.lr == 1e-4 && t->optimizer.beta1 == 0.5 && t->optimizer.beta2 == 0.6 &&
@@ -306,7 +306,7 @@ static void test_file_and_set(void **state)
     assert_non_null(mkdtemp(folder));
     path = write_config(folder, LAYERS "train: {optimizer: {adam: {lr: 0.1}}}\n");
     assert_int_equal(clrnn_config_read(&log_, path, ARRAY_SIZE(set), set, &c), CLRNN_OK);
-    assert_true(c->train.optimizer.kind == CLRNN_OPT_SGD && c->train.optimizer.lr == 0.5);
+    assert_true(c->train.optimizer.kind == CLRNN_OPTIMIZER_SGD && c->train.optimizer.lr == 0.5);
     assert_true(c->layer[0].hidden_size == 7 && c->train.scheduler.step_size == 3 &&
                 c->train.scheduler.per_batch);
     assert_string_equal(c->path, path);
@@ -445,10 +445,10 @@ static void test_words(void **state)
 {
     (void)state;
     assert_string_equal(clrnn_layer_word(CLRNN_LAYER_LOG_SOFTMAX), "log_softmax");
-    assert_string_equal(clrnn_loss_word(CLRNN_BCE_WITH_LOGITS), "bce_with_logits");
-    assert_string_equal(clrnn_optimizer_word(CLRNN_OPT_RMSPROP), "rmsprop");
-    assert_string_equal(clrnn_scheduler_word(CLRNN_SCHED_PLATEAU), "reduce_lr_on_plateau");
-    assert_null(clrnn_scheduler_word(CLRNN_SCHED_NONE));
+    assert_string_equal(clrnn_loss_word(CLRNN_LOSS_BCE_WITH_LOGITS), "bce_with_logits");
+    assert_string_equal(clrnn_optimizer_word(CLRNN_OPTIMIZER_RMSPROP), "rmsprop");
+    assert_string_equal(clrnn_scheduler_word(CLRNN_SCHEDULER_REDUCE_LR_ON_PLATEAU), "reduce_lr_on_plateau");
+    assert_null(clrnn_scheduler_word(CLRNN_SCHEDULER_NONE));
     for (int kind = 0; kind < CLRNN_LAYER_KINDS; kind++)
         assert_non_null(clrnn_layer_word((enum clrnn_layer_kind)kind));
 }

@@ -257,7 +257,7 @@ static void compare_output(const struct side *ref, const struct side *dev, size_
 static void compare_entries(const struct side *ref, const struct side *dev)
 {
     const struct clrnn_optimizer_config *o = &ref->m->config->train.optimizer;
-    const double slack = o->kind == CLRNN_OPT_SGD ? 0 : 2 * o->lr;
+    const double slack = o->kind == CLRNN_OPTIMIZER_SGD ? 0 : 2 * o->lr;
 
     for (size_t i = 0; i < ref->m->entry_count; i++) {
         const struct clrnn_entry *r = &ref->m->entry[i], *d = &dev->m->entry[i];

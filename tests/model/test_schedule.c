@@ -62,7 +62,7 @@ static int check_case(const json_t *c)
     const long long raises_at = json_integer_value(json_object_get(c, "raises_at"));
     const uint64_t batches = (uint64_t)json_integer_value(json_object_get(c, "batches"));
     struct clrnn_config *config = config_of(json_object_get(c, "train"));
-    const bool cosine = config->train.scheduler.kind == CLRNN_SCHED_COSINE;
+    const bool cosine = config->train.scheduler.kind == CLRNN_SCHEDULER_COSINE_ANNEALING_LR;
     struct clrnn_schedule s;
     long long step = 0;
     int bad;
@@ -110,8 +110,8 @@ static void test_golden(void **state)
 static void test_seed(void **state)
 {
     const struct clrnn_train_config train = {
-        .optimizer = {.kind = CLRNN_OPT_ADAM, .lr = 1e-4, .beta1 = 0.9},
-        .scheduler = {.kind = CLRNN_SCHED_STEP, .per_batch = true, .step_size = 30, .gamma = 0.1},
+        .optimizer = {.kind = CLRNN_OPTIMIZER_ADAM, .lr = 1e-4, .beta1 = 0.9},
+        .scheduler = {.kind = CLRNN_SCHEDULER_STEP_LR, .per_batch = true, .step_size = 30, .gamma = 0.1},
     };
     struct clrnn_schedule s;
 
@@ -129,7 +129,7 @@ static void test_seed(void **state)
 static void test_none(void **state)
 {
     const struct clrnn_train_config train = {
-        .optimizer = {.kind = CLRNN_OPT_SGD, .lr = 0.5, .momentum = 0.25}};
+        .optimizer = {.kind = CLRNN_OPTIMIZER_SGD, .lr = 0.5, .momentum = 0.25}};
     struct clrnn_schedule s;
 
     (void)state;
@@ -143,8 +143,8 @@ static void test_none(void **state)
 static void test_plateau_nan(void **state)
 {
     const struct clrnn_train_config train = {
-        .optimizer = {.kind = CLRNN_OPT_SGD, .lr = 1},
-        .scheduler = {.kind = CLRNN_SCHED_PLATEAU,
+        .optimizer = {.kind = CLRNN_OPTIMIZER_SGD, .lr = 1},
+        .scheduler = {.kind = CLRNN_SCHEDULER_REDUCE_LR_ON_PLATEAU,
                       .factor = 0.5,
                       .patience = 1,
                       .threshold = 1e-4,
@@ -164,8 +164,8 @@ static void test_plateau_nan(void **state)
 static void test_one_cycle_without_rise(void **state)
 {
     const struct clrnn_train_config train = {
-        .optimizer = {.kind = CLRNN_OPT_SGD, .lr = 1, .momentum = 0.9},
-        .scheduler = {.kind = CLRNN_SCHED_ONE_CYCLE,
+        .optimizer = {.kind = CLRNN_OPTIMIZER_SGD, .lr = 1, .momentum = 0.9},
+        .scheduler = {.kind = CLRNN_SCHEDULER_ONE_CYCLE_LR,
                       .max_lr = 0.5,
                       .total_steps = 4,
                       .pct_start = 0.25,

@@ -288,10 +288,10 @@ static void test_refusals_from_code(void **state)
 
     layer = clrnn_config_add_layer(config, CLRNN_LAYER_POOL);
     assert_non_null(layer);
-    layer->over = CLRNN_OVER_FINAL;
+    layer->over = CLRNN_POOL_FINAL;
     assert_int_equal(clrnn_model_create(f.device, config, &shape, &model), CLRNN_ERR_CONFIG);
     assert_non_null(strstr(f.error, "layers[1] (pool): 'over: final'"));
-    config->layer[1].over = CLRNN_OVER_LAST;
+    config->layer[1].over = CLRNN_POOL_LAST;
 
     layer = clrnn_config_add_layer(config, CLRNN_LAYER_GRU);
     assert_non_null(layer);

@@ -14,7 +14,7 @@ enum { SLOTS = 3, SLOT = 1 };
 static const double tolerance = 2e-6;
 
 struct variant {
-    enum clrnn_loss kind;
+    enum clrnn_loss_kind kind;
     bool weight, padded, evaluation;
     double smoothing;
     int32_t ignore;
@@ -117,7 +117,7 @@ static void extremes(void **state)
     struct clrnn_check *t = *state;
 
     for (int kind = CLRNN_LOSS_CROSS_ENTROPY; kind <= CLRNN_LOSS_MSE; kind++) {
-        const struct variant v = {.kind = (enum clrnn_loss)kind, .ignore = -100};
+        const struct variant v = {.kind = (enum clrnn_loss_kind)kind, .ignore = -100};
         const uint32_t C = kind <= CLRNN_LOSS_NLL ? 5 : 1;
 
         if (kind == CLRNN_LOSS_NLL || kind == CLRNN_LOSS_MSE)
@@ -149,7 +149,7 @@ static void all_ignored(void **state)
 static void nan_logits(void **state)
 {
     for (int kind = CLRNN_LOSS_CROSS_ENTROPY; kind <= CLRNN_LOSS_MSE; kind++) {
-        const struct variant v = {.kind = (enum clrnn_loss)kind, .ignore = -100};
+        const struct variant v = {.kind = (enum clrnn_loss_kind)kind, .ignore = -100};
         struct clrnn_check *t = *state;
 
         set_up(t, 1, 40, kind <= CLRNN_LOSS_NLL ? 20 : 1, &v);

@@ -46,7 +46,7 @@ static void norms(void **state)
 }
 
 struct optimiser {
-    enum clrnn_optim kind;
+    enum clrnn_optimizer_kind kind;
     double weight_decay, dampening, eps, clip;
     bool momentum, nesterov, amsgrad, centered, first;
     float lr;
@@ -54,7 +54,7 @@ struct optimiser {
 
 static void update(struct clrnn_check *t, size_t count, const struct optimiser *o)
 {
-    const bool adam = o->kind == CLRNN_ADAM || o->kind == CLRNN_ADAMW;
+    const bool adam = o->kind == CLRNN_OPTIMIZER_ADAM || o->kind == CLRNN_OPTIMIZER_ADAMW;
     float *hyper, *v;
 
     clrnn_check_begin(t, CLRNN_OP_OPTIM, 1, 1, 1, 5000 + count);
@@ -93,7 +93,7 @@ static void update(struct clrnn_check *t, size_t count, const struct optimiser *
     clrnn_check_updated(t, OPTIM_PARAMS, count, 1e-6);
     if (adam || o->momentum)
         clrnn_check_updated(t, OPTIM_M, count, 1e-6);
-    if (o->kind != CLRNN_SGD) {
+    if (o->kind != CLRNN_OPTIMIZER_SGD) {
         v = clrnn_check_updated(t, OPTIM_V, count, 1e-6);
         for (size_t i = 0; i < count; i++)
             v[i] = v[i] * v[i] + 0.01f;
@@ -109,19 +109,24 @@ static void update(struct clrnn_check *t, size_t count, const struct optimiser *
 }
 
 static const struct optimiser kinds[] = {
-    {.kind = CLRNN_SGD, .lr = 0.1f},
-    {.kind = CLRNN_SGD, .lr = 0.1f, .weight_decay = 0.01, .clip = 1},
-    {.kind = CLRNN_SGD, .lr = 0.1f, .momentum = true, .first = true, .dampening = 0.5},
-    {.kind = CLRNN_SGD, .lr = 0.1f, .momentum = true, .dampening = 0.5},
-    {.kind = CLRNN_SGD, .lr = 0.1f, .momentum = true, .nesterov = true, .weight_decay = 0.1},
-    {.kind = CLRNN_ADAM, .lr = 1e-3f, .eps = 1e-8},
-    {.kind = CLRNN_ADAM, .lr = 1e-3f, .eps = 1e-8, .weight_decay = 0.1, .amsgrad = true, .clip = 3},
-    {.kind = CLRNN_ADAMW, .lr = 1e-3f, .eps = 1e-8, .weight_decay = 0.1, .clip = 100},
-    {.kind = CLRNN_ADAMW, .lr = 1e-3f, .eps = 1e-4, .amsgrad = true},
-    {.kind = CLRNN_RMSPROP, .lr = 1e-2f, .eps = 1e-8},
-    {.kind = CLRNN_RMSPROP, .lr = 1e-2f, .eps = 1e-8, .momentum = true, .weight_decay = 0.1, .clip = 1},
-    {.kind = CLRNN_RMSPROP, .lr = 1e-2f, .eps = 1e-8, .centered = true},
-    {.kind = CLRNN_RMSPROP, .lr = 1e-2f, .eps = 1e-8, .centered = true, .momentum = true},
+    {.kind = CLRNN_OPTIMIZER_SGD, .lr = 0.1f},
+    {.kind = CLRNN_OPTIMIZER_SGD, .lr = 0.1f, .weight_decay = 0.01, .clip = 1},
+    {.kind = CLRNN_OPTIMIZER_SGD, .lr = 0.1f, .momentum = true, .first = true, .dampening = 0.5},
+    {.kind = CLRNN_OPTIMIZER_SGD, .lr = 0.1f, .momentum = true, .dampening = 0.5},
+    {.kind = CLRNN_OPTIMIZER_SGD, .lr = 0.1f, .momentum = true, .nesterov = true, .weight_decay = 0.1},
+    {.kind = CLRNN_OPTIMIZER_ADAM, .lr = 1e-3f, .eps = 1e-8},
+    {.kind = CLRNN_OPTIMIZER_ADAM, .lr = 1e-3f, .eps = 1e-8, .weight_decay = 0.1, .amsgrad = true, .clip = 3},
+    {.kind = CLRNN_OPTIMIZER_ADAMW, .lr = 1e-3f, .eps = 1e-8, .weight_decay = 0.1, .clip = 100},
+    {.kind = CLRNN_OPTIMIZER_ADAMW, .lr = 1e-3f, .eps = 1e-4, .amsgrad = true},
+    {.kind = CLRNN_OPTIMIZER_RMSPROP, .lr = 1e-2f, .eps = 1e-8},
+    {.kind = CLRNN_OPTIMIZER_RMSPROP,
+     .lr = 1e-2f,
+     .eps = 1e-8,
+     .momentum = true,
+     .weight_decay = 0.1,
+     .clip = 1},
+    {.kind = CLRNN_OPTIMIZER_RMSPROP, .lr = 1e-2f, .eps = 1e-8, .centered = true},
+    {.kind = CLRNN_OPTIMIZER_RMSPROP, .lr = 1e-2f, .eps = 1e-8, .centered = true, .momentum = true},
 };
 
 static void updates(void **state)

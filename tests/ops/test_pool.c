@@ -6,7 +6,7 @@
 
 #include "base/array.h"
 
-static void forward(struct clrnn_check *t, enum clrnn_pool over, uint32_t T, uint32_t N, uint32_t C,
+static void forward(struct clrnn_check *t, enum clrnn_pool_over over, uint32_t T, uint32_t N, uint32_t C,
                     uint32_t D, bool padded, bool evaluation)
 {
     clrnn_check_begin(t, CLRNN_OP_POOL_FWD, T, N, C, 8000 + C + (unsigned)over);
@@ -26,7 +26,7 @@ static void forward(struct clrnn_check *t, enum clrnn_pool over, uint32_t T, uin
     op_test_run(t);
 }
 
-static void backward(struct clrnn_check *t, enum clrnn_pool over, uint32_t T, uint32_t N, uint32_t C,
+static void backward(struct clrnn_check *t, enum clrnn_pool_over over, uint32_t T, uint32_t N, uint32_t C,
                      uint32_t D, bool padded)
 {
     clrnn_check_begin(t, CLRNN_OP_POOL_BWD, T, N, C, 8500 + C + (unsigned)over);
@@ -56,8 +56,8 @@ static void shapes(void **state)
             for (unsigned k = 0; k < 4; k++) {
                 const uint32_t *s = shape[i], D = 1 + (k & 1);
 
-                forward(*state, (enum clrnn_pool)over, s[0], s[1], s[2], D, k & 2, k == 3);
-                backward(*state, (enum clrnn_pool)over, s[0], s[1], s[2], D, k & 2);
+                forward(*state, (enum clrnn_pool_over)over, s[0], s[1], s[2], D, k & 2, k == 3);
+                backward(*state, (enum clrnn_pool_over)over, s[0], s[1], s[2], D, k & 2);
             }
 }
 

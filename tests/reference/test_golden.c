@@ -184,8 +184,8 @@ static void test_pointwise(void **state)
 }
 
 // want: the loss, then dx.
-static void check_loss(enum clrnn_loss kind, double smoothing, int32_t ignore, double *weight, void *target,
-                       uint32_t columns, const double *want)
+static void check_loss(enum clrnn_loss_kind kind, double smoothing, int32_t ignore, double *weight,
+                       void *target, uint32_t columns, const double *want)
 {
     double x[6 * 4], dx[6 * 4], records[2 * RECORD_FIELDS], loss;
     uint32_t counter[COUNTER_FIELDS] = {[COUNTER_SLOT] = 1};
@@ -260,23 +260,25 @@ static void check_optimiser(struct clrnn_op op, double lr, double momentum, cons
 static void test_optimisers(void **state)
 {
     (void)state;
-    check_optimiser(OPTIM(.kind = CLRNN_SGD), 0.1, 0, golden_sgd);
-    check_optimiser(OPTIM(.kind = CLRNN_SGD, .momentum = true, .dampening = 0.4, .weight_decay = 0.05), 0.1,
-                    0.9, golden_sgd_momentum);
-    check_optimiser(OPTIM(.kind = CLRNN_SGD, .momentum = true, .nesterov = true, .clip_max_norm = 0.7), 0.1,
-                    0.9, golden_sgd_nesterov);
-    check_optimiser(OPTIM(.kind = CLRNN_ADAM, .beta2 = 0.95, .eps = 1e-4, .weight_decay = 0.05), 0.1, 0.8,
-                    golden_adam);
+    check_optimiser(OPTIM(.kind = CLRNN_OPTIMIZER_SGD), 0.1, 0, golden_sgd);
     check_optimiser(
-        OPTIM(.kind = CLRNN_ADAM, .beta2 = 0.5, .eps = 1e-8, .amsgrad = true, .clip_max_norm = 0.7), 0.1, 0.8,
-        golden_adam_amsgrad);
-    check_optimiser(OPTIM(.kind = CLRNN_ADAMW, .beta2 = 0.999, .eps = 1e-8, .weight_decay = 0.2), 0.1, 0.9,
-                    golden_adamw);
-    check_optimiser(OPTIM(.kind = CLRNN_RMSPROP, .alpha = 0.7, .eps = 1e-3, .weight_decay = 0.05), 0.1, 0,
-                    golden_rmsprop);
+        OPTIM(.kind = CLRNN_OPTIMIZER_SGD, .momentum = true, .dampening = 0.4, .weight_decay = 0.05), 0.1,
+        0.9, golden_sgd_momentum);
     check_optimiser(
-        OPTIM(.kind = CLRNN_RMSPROP, .alpha = 0.7, .eps = 1e-8, .momentum = true, .centered = true), 0.1, 0.6,
-        golden_rmsprop_centered);
+        OPTIM(.kind = CLRNN_OPTIMIZER_SGD, .momentum = true, .nesterov = true, .clip_max_norm = 0.7), 0.1,
+        0.9, golden_sgd_nesterov);
+    check_optimiser(OPTIM(.kind = CLRNN_OPTIMIZER_ADAM, .beta2 = 0.95, .eps = 1e-4, .weight_decay = 0.05),
+                    0.1, 0.8, golden_adam);
+    check_optimiser(
+        OPTIM(.kind = CLRNN_OPTIMIZER_ADAM, .beta2 = 0.5, .eps = 1e-8, .amsgrad = true, .clip_max_norm = 0.7),
+        0.1, 0.8, golden_adam_amsgrad);
+    check_optimiser(OPTIM(.kind = CLRNN_OPTIMIZER_ADAMW, .beta2 = 0.999, .eps = 1e-8, .weight_decay = 0.2),
+                    0.1, 0.9, golden_adamw);
+    check_optimiser(OPTIM(.kind = CLRNN_OPTIMIZER_RMSPROP, .alpha = 0.7, .eps = 1e-3, .weight_decay = 0.05),
+                    0.1, 0, golden_rmsprop);
+    check_optimiser(
+        OPTIM(.kind = CLRNN_OPTIMIZER_RMSPROP, .alpha = 0.7, .eps = 1e-8, .momentum = true, .centered = true),
+        0.1, 0.6, golden_rmsprop_centered);
 }
 
 int main(void)

@@ -316,7 +316,7 @@ static void test_pool(void **state)
 
             begin(&c, "pool", 600 + (uint32_t)over, CLRNN_OP_POOL_FWD, 5, 3, 4, i & 1 ? some_lengths : NULL,
                   POOL_LENGTHS, POOL_BWD_LENGTHS);
-            c.fwd.pool.over = (enum clrnn_pool)over;
+            c.fwd.pool.over = (enum clrnn_pool_over)over;
             c.fwd.pool.D = i & 2 ? 2 : 1;
             c.y_rows = 3;
             c.y_pooled = true;
@@ -366,7 +366,7 @@ static void test_embedding(void **state)
 }
 
 // The loss is a forward with its own gradient: LOSS / WEIGHT of the record against dx.
-static void check_loss(enum clrnn_loss kind, double smoothing, bool weighted, bool padded)
+static void check_loss(enum clrnn_loss_kind kind, double smoothing, bool weighted, bool padded)
 {
     enum { T = 5, N = 3 };
 

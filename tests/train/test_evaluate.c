@@ -156,8 +156,8 @@ static void test_classes(void **state)
         assert_true(fabs(r.per_class[k].recall - (double)confusion[4 * k] / row) < 1e-12);
         assert_true(fabs(r.per_class[k].f1 - 2 * (double)confusion[4 * k] / (row + column)) < 1e-12);
     }
-    clrnn_eval_result_finish(&r);
-    clrnn_eval_result_finish(&r); // again does nothing
+    clrnn_eval_finish(&r);
+    clrnn_eval_finish(&r); // again does nothing
     free(logits);
     free(probs);
     free(classes);
@@ -205,7 +205,7 @@ static void check_auc(struct scratch *s, const char *text, bool binary)
         free(probs);
         free(classes);
     }
-    clrnn_eval_result_finish(&r);
+    clrnn_eval_finish(&r);
     free(logits);
     drop_job(&job);
 }
@@ -251,7 +251,7 @@ static void test_regression(void **state)
     assert_int_equal(clrnn_predict(job.model, &job.source, CLRNN_PREDICT_CLASSES, scratch_path(&s, "p.npy")),
                      CLRNN_ERR_ARG);
     scratch_expect(&s, "mse", NULL);
-    clrnn_eval_result_finish(&r);
+    clrnn_eval_finish(&r);
     free(out);
     drop_job(&job);
     scratch_close(&s);
@@ -298,7 +298,7 @@ static void test_steps(void **state)
     assert_memory_equal(out, again, S * T * 3 * sizeof(*out));
     assert_int_equal(clrnn_eval(job.model, &job.source, &r), CLRNN_OK);
     assert_true(isfinite(r.loss) && r.counted < S * T);
-    clrnn_eval_result_finish(&r);
+    clrnn_eval_finish(&r);
     free(out);
     free(probs);
     free(classes);

@@ -37,7 +37,7 @@ struct clrnn_launch {
 };
 
 /** An event whose times are still to be read. */
-struct clrnn_timing {
+struct clrnn_launch_event {
     cl_event event;
     size_t launch;
 };
@@ -61,7 +61,7 @@ struct clrnn_launches {
     char class[112];             // what the current op computes: the first part of its choices' keys
     struct clrnn_choice *choice; // what was asked so far
     size_t choice_count;
-    struct clrnn_timing *timing;
+    struct clrnn_launch_event *timing;
     size_t timing_count, timing_room;
     struct {
         uint64_t count; // replays so far

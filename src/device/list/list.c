@@ -213,7 +213,7 @@ static enum clrnn_status read_times(struct clrnn_launches *launches)
     enum clrnn_status st = clrnn_device_finish(d);
 
     for (size_t i = 0; i < launches->timing_count; i++) {
-        const struct clrnn_timing *t = &launches->timing[i];
+        const struct clrnn_launch_event *t = &launches->timing[i];
         struct clrnn_launch_info *info = &launches->launch[t->launch].info;
         cl_ulong start = 0, end = 0;
         cl_int error;
@@ -248,7 +248,7 @@ static enum clrnn_status keep_time(struct clrnn_launches *launches, size_t launc
         clReleaseEvent(event);
         return st;
     }
-    launches->timing[launches->timing_count++] = (struct clrnn_timing){event, launch};
+    launches->timing[launches->timing_count++] = (struct clrnn_launch_event){event, launch};
     return CLRNN_OK;
 }
 

@@ -148,7 +148,7 @@ static void check_count(struct doctor *d)
 {
     const struct doctor_scan *s = &d->train_scan;
     const struct clrnn_train_config *t = &d->config->train;
-    const bool mse = t->loss.kind == CLRNN_MSE;
+    const bool mse = t->loss.kind == CLRNN_LOSS_MSE;
     const uint32_t S = s->info->S, least = (uint32_t)clrnn_threshold.samples;
     uint32_t classes = 0;
     double wanted;
@@ -207,19 +207,19 @@ static void check_range(struct doctor *d)
         "%llu labels in train and %llu in valid do not fit, the first is %.9g; labels lie in [%.9g, %.9g], ",
         (unsigned long long)t->bad_labels, (unsigned long long)v->bad_labels, bad->bad_label, t->least_label,
         t->most_label);
-    if (loss == CLRNN_MSE)
+    if (loss == CLRNN_LOSS_MSE)
         doctor_evidence(d, "expected finite numbers");
-    else if (loss == CLRNN_BCE_WITH_LOGITS)
+    else if (loss == CLRNN_LOSS_BCE_WITH_LOGITS)
         doctor_evidence(d, "expected 0 to 1");
     else
         doctor_evidence(
             d, "expected whole numbers from 0 to %u (the last layer has %u outputs) or ignore_index %d",
             d->outputs - 1, d->outputs, (int)d->config->train.loss.ignore_index);
     doctor_cost(d, "training refuses such labels (PyTorch stops, or on a GPU reads past the outputs)");
-    if ((loss == CLRNN_CROSS_ENTROPY || loss == CLRNN_NLL) && t->least_label == 1 &&
+    if ((loss == CLRNN_LOSS_CROSS_ENTROPY || loss == CLRNN_LOSS_NLL) && t->least_label == 1 &&
         t->most_label == d->outputs)
         doctor_remedy(d, "classes count from 0: subtract 1 from every label");
-    else if ((loss == CLRNN_CROSS_ENTROPY || loss == CLRNN_NLL) && t->least_label >= 0)
+    else if ((loss == CLRNN_LOSS_CROSS_ENTROPY || loss == CLRNN_LOSS_NLL) && t->least_label >= 0)
         doctor_remedy(d, "give the last layer out_features: %.0f, or correct the labels", t->most_label + 1);
     else
         doctor_remedy(
@@ -246,10 +246,10 @@ static void check_balance(struct doctor *d)
         present++;
         total += (double)s->count[k];
     }
-    if (loss->kind == CLRNN_MSE ? s->y_std == 0 && s->labels > 1 : present == 1 && total > 1) {
+    if (loss->kind == CLRNN_LOSS_MSE ? s->y_std == 0 && s->labels > 1 : present == 1 && total > 1) {
         doctor_finding(d, "single-class", CLRNN_SEVERITY_ERROR);
         doctor_where(d, "data.train y");
-        if (loss->kind == CLRNN_MSE)
+        if (loss->kind == CLRNN_LOSS_MSE)
             doctor_evidence(d, "all %llu targets are %.9g", (unsigned long long)s->labels, s->y_mean);
         else
             doctor_evidence(d, "all %.0f labels are class %u", total, common);
@@ -272,7 +272,7 @@ static void check_balance(struct doctor *d)
         (unsigned long long)s->count[common], common, 100 * (double)s->count[common] / total,
         loss->weight ? "; the loss has weights" : "");
     doctor_cost(d, "accuracy looks good while the rare class is never answered");
-    if (loss->kind == CLRNN_BCE_WITH_LOGITS) {
+    if (loss->kind == CLRNN_LOSS_BCE_WITH_LOGITS) {
         doctor_remedy(
             d,
             "train.loss.bce_with_logits.pos_weight=[%.3g], and judge by `clrnn eval`'s recall of each class",

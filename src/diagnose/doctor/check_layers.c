@@ -162,16 +162,16 @@ static void check_loss(struct doctor *d)
         at < d->config->layer_count ? d->config->layer[at].kind : CLRNN_LAYER_LINEAR;
 
     switch (d->config->train.loss.kind) {
-    case CLRNN_CROSS_ENTROPY:
+    case CLRNN_LOSS_CROSS_ENTROPY:
         check_cross_entropy(d, at, kind);
         break;
-    case CLRNN_NLL:
+    case CLRNN_LOSS_NLL:
         check_nll(d, at, kind);
         break;
-    case CLRNN_BCE_WITH_LOGITS:
+    case CLRNN_LOSS_BCE_WITH_LOGITS:
         check_bce(d, at, kind);
         break;
-    case CLRNN_MSE:
+    case CLRNN_LOSS_MSE:
         check_mse(d, at, kind);
         break;
     }
@@ -361,7 +361,7 @@ static void check_pool(struct doctor *d, size_t at)
     const struct clrnn_config *c = d->config;
     size_t from = at;
 
-    if (c->layer[at].over != CLRNN_OVER_LAST || d->T == 1)
+    if (c->layer[at].over != CLRNN_POOL_LAST || d->T == 1)
         return;
     while (from > 0 && !doctor_is_recurrent(&c->layer[from - 1]))
         from--;

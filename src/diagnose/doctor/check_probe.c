@@ -38,7 +38,7 @@ static void check_initial_loss(struct visit *v)
     doctor_where(d, "the first batches");
     doctor_evidence(d, "before any training the loss is %.4g; an answer that prefers nothing has %.4g", loss,
                     expected);
-    if (d->config->train.loss.kind == CLRNN_CROSS_ENTROPY)
+    if (d->config->train.loss.kind == CLRNN_LOSS_CROSS_ENTROPY)
         doctor_evidence(d, " (ln %u)", d->outputs);
     doctor_cost(d, "the first epochs go into unlearning confident wrong answers");
     doctor_remedy(d, d->params->init
@@ -196,7 +196,7 @@ static double smoothing_floor(const struct visit *v)
     const struct clrnn_loss_config *l = &v->d->config->train.loss;
     const double K = fmax(v->d->outputs, 2), s = l->label_smoothing, right = 1 - s + s / K, wrong = s / K;
 
-    if (l->kind != CLRNN_CROSS_ENTROPY || s <= 0)
+    if (l->kind != CLRNN_LOSS_CROSS_ENTROPY || s <= 0)
         return 0;
     return -right * log(right) - (K - 1) * wrong * log(wrong);
 }

@@ -50,10 +50,10 @@ static struct forecast make_forecast(const struct doctor *d, bool per_batch, dou
             f.steps++;
             if (s.lr >= tiny)
                 f.tiny_from = f.steps;
-            if (going && per_batch && train.scheduler.kind != CLRNN_SCHED_NONE)
+            if (going && per_batch && train.scheduler.kind != CLRNN_SCHEDULER_NONE)
                 going = clrnn_schedule_step(&s, &train, batches, 0);
         }
-        if (going && !per_batch && train.scheduler.kind != CLRNN_SCHED_NONE)
+        if (going && !per_batch && train.scheduler.kind != CLRNN_SCHEDULER_NONE)
             going = clrnn_schedule_step(&s, &train, batches, 0);
     }
     return f;
@@ -80,12 +80,12 @@ static void check_plateau(struct doctor *d)
 // PyTorch's default; sgd has none, so what works for nets of this kind.
 static double usual_lr(enum clrnn_optimizer_kind kind)
 {
-    return kind == CLRNN_OPT_SGD || kind == CLRNN_OPT_RMSPROP ? 1e-2 : 1e-3;
+    return kind == CLRNN_OPTIMIZER_SGD || kind == CLRNN_OPTIMIZER_RMSPROP ? 1e-2 : 1e-3;
 }
 
 static bool step_is_lr(enum clrnn_optimizer_kind kind)
 {
-    return kind != CLRNN_OPT_SGD;
+    return kind != CLRNN_OPTIMIZER_SGD;
 }
 
 // With the schedule mended, a first lr under the default holds the run back, too.
@@ -93,7 +93,7 @@ static void fix_low_lr(struct doctor *d)
 {
     const struct clrnn_optimizer_config *o = &d->config->train.optimizer;
 
-    if ((o->kind == CLRNN_OPT_ADAM || o->kind == CLRNN_OPT_ADAMW) && o->lr < usual_lr(o->kind))
+    if ((o->kind == CLRNN_OPTIMIZER_ADAM || o->kind == CLRNN_OPTIMIZER_ADAMW) && o->lr < usual_lr(o->kind))
         doctor_fix(d, FIX_LR, 0, usual_lr(o->kind));
 }
 
@@ -141,7 +141,7 @@ static void check_cycles(struct doctor *d, const struct forecast *f)
 {
     const struct clrnn_scheduler_config *c = &d->config->train.scheduler;
 
-    if (c->kind != CLRNN_SCHED_COSINE || !c->per_batch ||
+    if (c->kind != CLRNN_SCHEDULER_COSINE_ANNEALING_LR || !c->per_batch ||
         (double)f->steps < 2 * c->T_max * clrnn_threshold.schedule_cycles)
         return;
     doctor_finding(d, "scheduler-per-batch", CLRNN_SEVERITY_WARNING);
@@ -161,16 +161,16 @@ static void check_schedule(struct doctor *d)
     struct forecast f;
     double share;
 
-    if (kind == CLRNN_SCHED_NONE)
+    if (kind == CLRNN_SCHEDULER_NONE)
         return;
-    if (kind == CLRNN_SCHED_PLATEAU) {
+    if (kind == CLRNN_SCHEDULER_REDUCE_LR_ON_PLATEAU) {
         check_plateau(d);
         return;
     }
     f = make_forecast(d, d->config->train.scheduler.per_batch, tiny);
     share = d->config->train.scheduler.per_batch ? clrnn_threshold.schedule_share
                                                  : clrnn_threshold.schedule_share_epoch;
-    if (kind == CLRNN_SCHED_ONE_CYCLE)
+    if (kind == CLRNN_SCHEDULER_ONE_CYCLE_LR)
         f.most = fmax(f.most, d->config->train.scheduler.max_lr);
     if (f.steps > 1 && f.most > 0 && f.sum < share * (double)f.steps * f.most &&
         f.last < clrnn_threshold.schedule_end * f.most)
@@ -196,8 +196,8 @@ static void check_lr(struct doctor *d)
     const struct clrnn_optimizer_config *o = &d->config->train.optimizer;
     const double weight = typical_weight(d), brake = fmax(1 - o->momentum, 1e-3);
     const bool adaptive = step_is_lr(o->kind),
-               one_cycle = d->config->train.scheduler.kind == CLRNN_SCHED_ONE_CYCLE;
-    const bool plateau = d->config->train.scheduler.kind == CLRNN_SCHED_PLATEAU;
+               one_cycle = d->config->train.scheduler.kind == CLRNN_SCHEDULER_ONE_CYCLE_LR;
+    const bool plateau = d->config->train.scheduler.kind == CLRNN_SCHEDULER_REDUCE_LR_ON_PLATEAU;
     const double peak = one_cycle ? d->config->train.scheduler.max_lr : o->lr;
     const struct forecast f =
         plateau ? (struct forecast){.steps = d->batches * d->config->train.epochs,

@@ -270,7 +270,7 @@ enum clrnn_status doctor_compare_sets(struct doctor *d)
     if (!d->valid || d->train_scan.bad_values || d->valid_scan.bad_values)
         return CLRNN_OK;
     TRY(compare_features(d));
-    if (d->config->train.loss.kind == CLRNN_MSE)
+    if (d->config->train.loss.kind == CLRNN_LOSS_MSE)
         compare_targets(d);
     else if (!d->train_scan.bad_labels && !d->valid_scan.bad_labels)
         compare_classes(d);

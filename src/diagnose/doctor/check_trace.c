@@ -106,7 +106,7 @@ static void judge_exploding(struct visit *v, const struct course *c)
 {
     const struct activity *s = &v->start;
     struct doctor *d = v->d;
-    const double scale = d->config->train.loss.kind == CLRNN_MSE ? fmax(1, sqrt(v->chance)) : 1;
+    const double scale = d->config->train.loss.kind == CLRNN_LOSS_MSE ? fmax(1, sqrt(v->chance)) : 1;
     const double limit = clrnn_threshold.exploding_norm * scale;
     double most = v->initial_norm, time = NAN;
     bool infinite = !isfinite(v->initial_norm);
@@ -208,7 +208,7 @@ static void judge_updates(struct visit *v, struct course *c)
                         fastest, c->update_most[0]);
         doctor_cost(d, "the weights stay where they were drawn");
         doctor_remedy(d, "a larger lr%s",
-                      d->config->train.scheduler.kind == CLRNN_SCHED_NONE
+                      d->config->train.scheduler.kind == CLRNN_SCHEDULER_NONE
                           ? ""
                           : ", or a schedule that does not take it away");
     }
@@ -305,7 +305,8 @@ static double quality_error(const struct visit *v, double quality)
 {
     const double p = fmin(fmax(quality, 0.02), 0.98);
 
-    return v->d->config->train.loss.kind == CLRNN_MSE ? 0.02 : sqrt(p * (1 - p) / fmax(v->valid_rows, 1));
+    return v->d->config->train.loss.kind == CLRNN_LOSS_MSE ? 0.02
+                                                           : sqrt(p * (1 - p) / fmax(v->valid_rows, 1));
 }
 
 static bool linear_is_better(const struct visit *v, const struct course *c)
@@ -319,7 +320,7 @@ static bool linear_is_better(const struct visit *v, const struct course *c)
 static void judge_linear(struct visit *v, const struct course *c)
 {
     struct doctor *d = v->d;
-    const bool mse = d->config->train.loss.kind == CLRNN_MSE;
+    const bool mse = d->config->train.loss.kind == CLRNN_LOSS_MSE;
 
     if (!c->finite || still_falling(c) || !linear_is_better(v, c))
         return;
@@ -471,7 +472,7 @@ static bool at_chance(const struct visit *v, double quality)
     const struct doctor_scan *s = &v->d->valid_scan;
     double total = 0, largest = 0;
 
-    if (v->d->config->train.loss.kind == CLRNN_MSE)
+    if (v->d->config->train.loss.kind == CLRNN_LOSS_MSE)
         return quality < 0.05;
     for (uint32_t k = 0; k < s->classes; k++) {
         total += (double)s->count[k];

@@ -77,20 +77,20 @@ static void apply_setting(struct clrnn_config *c, const struct doctor_fix *fix)
         layer->dropout = fix->value;
         break;
     case FIX_POOL_FINAL:
-        layer->over = CLRNN_OVER_FINAL;
+        layer->over = CLRNN_POOL_FINAL;
         break;
     case FIX_BATCHNORM:
         layer->track_running_stats = true;
         layer->momentum = 0.1;
         break;
     case FIX_LOSS_CROSS_ENTROPY:
-        c->train.loss.kind = CLRNN_CROSS_ENTROPY;
+        c->train.loss.kind = CLRNN_LOSS_CROSS_ENTROPY;
         break;
     case FIX_PER_EPOCH:
         c->train.scheduler.per_batch = false;
         break;
     case FIX_NO_SCHEDULER:
-        c->train.scheduler.kind = CLRNN_SCHED_NONE;
+        c->train.scheduler.kind = CLRNN_SCHEDULER_NONE;
         break;
     case FIX_LR:
         c->train.optimizer.lr = fix->value;

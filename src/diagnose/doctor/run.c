@@ -17,16 +17,16 @@ static double expected_loss(const struct doctor *d)
     const struct doctor_scan *s = &d->train_scan;
 
     switch (l->kind) {
-    case CLRNN_CROSS_ENTROPY:
+    case CLRNN_LOSS_CROSS_ENTROPY:
         return log(fmax(d->outputs, 2));
-    case CLRNN_NLL:
+    case CLRNN_LOSS_NLL:
         return NAN;
-    case CLRNN_BCE_WITH_LOGITS: {
+    case CLRNN_LOSS_BCE_WITH_LOGITS: {
         const double ones = (double)s->count[1] / fmax((double)(s->count[0] + s->count[1]), 1);
 
         return log(2) * (1 - ones + ones * (l->weight ? l->weight[0] : 1));
     }
-    case CLRNN_MSE:
+    case CLRNN_LOSS_MSE:
         break;
     }
     return s->y_square;

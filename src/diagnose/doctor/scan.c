@@ -246,12 +246,12 @@ static void finish_features(struct pass *p)
 static bool label_fits(const struct doctor *d, const struct doctor_scan *s, double value)
 {
     switch (d->config->train.loss.kind) {
-    case CLRNN_CROSS_ENTROPY:
-    case CLRNN_NLL:
+    case CLRNN_LOSS_CROSS_ENTROPY:
+    case CLRNN_LOSS_NLL:
         return value >= 0 && value < s->classes && value == floor(value);
-    case CLRNN_BCE_WITH_LOGITS:
+    case CLRNN_LOSS_BCE_WITH_LOGITS:
         return value >= 0 && value <= 1;
-    case CLRNN_MSE:
+    case CLRNN_LOSS_MSE:
         break;
     }
     return isfinite(value);
@@ -268,7 +268,7 @@ static void take_labels(struct doctor *d, struct pass *p, struct labels *l, uint
 {
     struct doctor_scan *s = p->s;
     const struct clrnn_loss_config *loss = &d->config->train.loss;
-    const bool classes = loss->kind == CLRNN_CROSS_ENTROPY || loss->kind == CLRNN_NLL;
+    const bool classes = loss->kind == CLRNN_LOSS_CROSS_ENTROPY || loss->kind == CLRNN_LOSS_NLL;
     const uint32_t steps = s->info->y_steps ? clrnn_dataset_length(s->set, row) : 1;
 
     clrnn_dataset_targets(s->set, row, p->y);
@@ -287,7 +287,7 @@ static void take_labels(struct doctor *d, struct pass *p, struct labels *l, uint
             }
             continue;
         }
-        if (loss->kind != CLRNN_MSE)
+        if (loss->kind != CLRNN_LOSS_MSE)
             s->count[classes ? (uint32_t)value : value > 0.5]++;
         l->sum += value;
         l->squares += value * value;
@@ -315,7 +315,7 @@ static void finish_labels(const struct doctor *d, struct doctor_scan *s, const s
     s->y_std = sqrt(fmax(s->y_square - s->y_mean * s->y_mean, 0));
     s->y_least = s->least_label;
     s->y_most = s->most_label;
-    if (d->config->train.loss.kind == CLRNN_MSE) {
+    if (d->config->train.loss.kind == CLRNN_LOSS_MSE) {
         s->changes = 0;
         if (l->pairs > 1 && s->y_std > 0)
             s->y_autocorrelation =
@@ -339,7 +339,7 @@ enum clrnn_status doctor_scan_data(struct doctor *d, const struct clrnn_dataset 
     s->set = set;
     s->info = clrnn_dataset_info(set);
     s->C = MAX2(s->info->C, 1u);
-    s->classes = loss == CLRNN_MSE ? 0 : loss == CLRNN_BCE_WITH_LOGITS ? 2 : d->outputs;
+    s->classes = loss == CLRNN_LOSS_MSE ? 0 : loss == CLRNN_LOSS_BCE_WITH_LOGITS ? 2 : d->outputs;
     s->least_label = INFINITY;
     s->most_label = -INFINITY;
     st = allocate(d, &p);

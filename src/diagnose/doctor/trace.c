@@ -178,7 +178,8 @@ static enum clrnn_status run_epoch(struct visit *v, struct course *c, struct upd
     c->epochs++;
     if (!c->finite)
         return CLRNN_OK;
-    if (epoch % look == look - 1 || epoch + 1 == t->epochs || t->scheduler.kind == CLRNN_SCHED_PLATEAU)
+    if (epoch % look == look - 1 || epoch + 1 == t->epochs ||
+        t->scheduler.kind == CLRNN_SCHEDULER_REDUCE_LR_ON_PLATEAU)
         TRY(validate(v, c));
     trial_end_epoch(&v->trial, c->valid_count ? c->valid_loss[c->valid_count - 1] : c->loss[c->steps - 1]);
     return CLRNN_OK;

@@ -133,7 +133,7 @@ static double skill_of(const struct clrnn_climb *c, const struct clrnn_practice_
 {
     const double count = clrnn_dataset_info(c->look_train)->S;
 
-    if (c->config->train.loss.kind == CLRNN_MSE) {
+    if (c->config->train.loss.kind == CLRNN_LOSS_MSE) {
         *error = 0.0;
         return r->spread > 0.0 ? 1.0 - r->loss / r->spread : 0.0;
     }
@@ -141,7 +141,7 @@ static double skill_of(const struct clrnn_climb *c, const struct clrnn_practice_
     return c->constant < 1.0 ? (r->accuracy - c->constant) / (1.0 - c->constant) : 0.0;
 }
 
-static enum clrnn_status train(struct clrnn_climb *c, struct clrnn_practice *p, struct clrnn_rung *rung,
+static enum clrnn_status train(struct clrnn_climb *c, struct clrnn_practice *p, struct clrnn_grow_stage *rung,
                                uint32_t steps, struct clrnn_rung_outcome *o)
 {
     const double started = clrnn_clock();
@@ -175,7 +175,7 @@ static enum clrnn_status train(struct clrnn_climb *c, struct clrnn_practice *p, 
 // on a plateau now and then.
 static enum clrnn_status train_and_judge(struct clrnn_climb *c, const struct clrnn_config *variant,
                                          const char *init, const struct clrnn_rung_outcome *below,
-                                         const struct clrnn_part *part, struct clrnn_rung *rung,
+                                         const struct clrnn_part *part, struct clrnn_grow_stage *rung,
                                          struct clrnn_rung_outcome *o)
 {
     const uint32_t steps = c->params->train_steps ? c->params->train_steps : DEFAULT_TRAIN_STEPS;
@@ -208,7 +208,7 @@ static enum clrnn_status train_and_judge(struct clrnn_climb *c, const struct clr
 
 static enum clrnn_status try_out(struct clrnn_climb *c, const struct clrnn_config *variant, const char *init,
                                  const struct clrnn_rung_outcome *below, const struct clrnn_part *part,
-                                 struct clrnn_rung *rung, struct clrnn_rung_outcome *o)
+                                 struct clrnn_grow_stage *rung, struct clrnn_rung_outcome *o)
 {
     const struct clrnn_overfit_task task = {
         .config = variant,
@@ -232,21 +232,21 @@ static enum clrnn_status try_out(struct clrnn_climb *c, const struct clrnn_confi
 // ---------------------------------------------------------------- climbing
 
 static enum clrnn_status new_rung(struct clrnn_climb *c, const char *name, const struct clrnn_config *variant,
-                                  struct clrnn_rung **rung, struct clrnn_rung_outcome **outcome)
+                                  struct clrnn_grow_stage **rung, struct clrnn_rung_outcome **outcome)
 {
     struct clrnn_grow_result *g = c->result;
-    struct clrnn_rung *rungs = realloc(g->rung, (g->count + 1) * sizeof(*rungs));
+    struct clrnn_grow_stage *rungs = realloc(g->stage, (g->count + 1) * sizeof(*rungs));
     struct clrnn_rung_outcome *outcomes;
 
     if (rungs)
-        g->rung = rungs;
+        g->stage = rungs;
     outcomes = realloc(c->outcome, (g->count + 1) * sizeof(*outcomes));
     if (outcomes)
         c->outcome = outcomes;
     if (!rungs || !outcomes)
         return clrnn_error_memory(c->log, (g->count + 1) * sizeof(*rungs), "the ladder");
     outcomes[g->count] = (struct clrnn_rung_outcome){0};
-    rungs[g->count] = (struct clrnn_rung){
+    rungs[g->count] = (struct clrnn_grow_stage){
         .name = clrnn_format("%s", name),
         .description = clrnn_layers_text(variant),
         .overfit_loss = NAN,
@@ -266,12 +266,12 @@ static enum clrnn_status climb(struct clrnn_climb *c, const char *name, const st
                                const char *init, const struct clrnn_part *part)
 {
     const struct clrnn_rung_outcome *below;
-    struct clrnn_rung *rung = NULL;
+    struct clrnn_grow_stage *rung = NULL;
     struct clrnn_rung_outcome *o = NULL;
     enum clrnn_status st;
 
     TRY(new_rung(c, name, variant, &rung, &o));
-    below = c->below >= 0 && c->result->rung[c->below].learns ? &c->outcome[c->below] : NULL;
+    below = c->below >= 0 && c->result->stage[c->below].learns ? &c->outcome[c->below] : NULL;
     st = try_out(c, variant, init, below, part, rung, o);
     if (st != CLRNN_OK && st != CLRNN_ERR_CONFIG)
         return st;
@@ -321,13 +321,13 @@ static enum clrnn_status climb_all(struct clrnn_climb *c)
 
     TRY(climb_base(c));
     for (size_t i = 0; i < l->count; i++) {
-        const struct clrnn_rung *rung;
+        const struct clrnn_grow_stage *rung;
 
         if (l->part[i].kind == CLRNN_PART_INIT && clrnn_ladder_lacks_weights(l))
             continue;
         with_init = l->part[i].kind == CLRNN_PART_INIT;
         TRY(climb_parts(c, i + 1, l->part[i].name, with_init ? c->params->init : NULL));
-        rung = &c->result->rung[c->result->count - 1];
+        rung = &c->result->stage[c->result->count - 1];
         l->part[i].off = rung->breaks;
         off |= rung->breaks;
     }
@@ -372,10 +372,10 @@ enum clrnn_status clrnn_grow(struct clrnn_device *device, const struct clrnn_con
 void clrnn_grow_finish(struct clrnn_grow_result *result)
 {
     for (size_t i = 0; i < result->count; i++) {
-        free(result->rung[i].name);
-        free(result->rung[i].description);
+        free(result->stage[i].name);
+        free(result->stage[i].description);
     }
-    free(result->rung);
+    free(result->stage);
     free(result->cause);
     *result = (struct clrnn_grow_result){.first_broken = -1};
 }

@@ -70,7 +70,7 @@ char *clrnn_layers_text(const struct clrnn_config *config);
 
 // ---------------------------------------------------------------- rungs
 
-/** What a rung came to, beyond what struct clrnn_rung shows. */
+/** What a rung came to, beyond what struct clrnn_grow_stage shows. */
 struct clrnn_rung_outcome {
     struct clrnn_overfit_result overfit; // without the curve
     bool ran;                            // the model could be run at all

@@ -64,7 +64,7 @@ static bool keeps_skill(const struct clrnn_climb *c, const struct clrnn_rung_out
 static void judge_by_training(const struct clrnn_climb *c, struct clrnn_rung_outcome *o,
                               const struct clrnn_rung_outcome *below)
 {
-    const bool moved = o->travel >= (o->optimizer == CLRNN_OPT_SGD ? TRAVEL_SGD : TRAVEL_ADAM);
+    const bool moved = o->travel >= (o->optimizer == CLRNN_OPTIMIZER_SGD ? TRAVEL_SGD : TRAVEL_ADAM);
 
     o->by_training = o->finite;
     if (!o->finite || !below)
@@ -91,7 +91,7 @@ static char *reason(const struct clrnn_climb *c, size_t rung)
 {
     const struct clrnn_rung_outcome *o = &c->outcome[rung];
     const struct clrnn_overfit_result *r = &o->overfit;
-    const struct clrnn_rung *it = &c->result->rung[rung];
+    const struct clrnn_grow_stage *it = &c->result->stage[rung];
 
     if (!o->ran)
         return clrnn_format("it cannot be run (the message above says why)");
@@ -117,7 +117,7 @@ static char *reason(const struct clrnn_climb *c, size_t rung)
 }
 
 // The part that a rung added: rungs that break carry its name.
-static const struct clrnn_part *part_of(const struct clrnn_climb *c, const struct clrnn_rung *rung)
+static const struct clrnn_part *part_of(const struct clrnn_climb *c, const struct clrnn_grow_stage *rung)
 {
     for (size_t i = 0; i < c->ladder.count; i++)
         if (c->ladder.part[i].off && !strcmp(c->ladder.part[i].name, rung->name))
@@ -137,11 +137,11 @@ static char *append(char *text, char *more)
 // "'+ round' (config.yaml:16)"
 static char *name_part(const struct clrnn_climb *c, size_t rung)
 {
-    const struct clrnn_part *part = part_of(c, &c->result->rung[rung]);
+    const struct clrnn_part *part = part_of(c, &c->result->stage[rung]);
 
     if (part && part->line && c->config->path)
         return clrnn_format("'%s' (%s:%d)", part->name, c->config->path, part->line);
-    return clrnn_format("'%s'", c->result->rung[rung].name);
+    return clrnn_format("'%s'", c->result->stage[rung].name);
 }
 
 static char *cause_of_part(const struct clrnn_climb *c, size_t first)
@@ -150,7 +150,7 @@ static char *cause_of_part(const struct clrnn_climb *c, size_t first)
 
     text = append(text, reason(c, first));
     for (size_t i = first + 1; i < c->result->count && text; i++) {
-        if (!c->result->rung[i].breaks)
+        if (!c->result->stage[i].breaks)
             continue;
         text = append(text, clrnn_format("; by itself so does "));
         text = append(text, name_part(c, i));
@@ -165,10 +165,10 @@ static char *cause_of_base(const struct clrnn_climb *c, size_t rung)
     char *text =
         rung
             ? clrnn_format("'%s' breaks learning, before any other part of the config; '%s' learns: ",
-                           c->result->rung[rung].name, c->result->rung[0].name)
+                           c->result->stage[rung].name, c->result->stage[0].name)
             : clrnn_format("No rung learns, so that no single part is to blame; look at the data and at what "
                            "is asked of the model (`clrnn doctor` does). '%s': ",
-                           c->result->rung[c->result->count - 1].name);
+                           c->result->stage[c->result->count - 1].name);
 
     text = append(text, reason(c, rung ? rung : c->result->count - 1));
     return append(text, clrnn_format("."));
@@ -178,7 +178,7 @@ static char *cause_of_base(const struct clrnn_climb *c, size_t rung)
 static bool any_learns(const struct clrnn_climb *c)
 {
     for (size_t i = 0; i < c->result->count; i++)
-        if (c->result->rung[i].learns && (c->outcome[i].far || c->outcome[i].skill >= SKILL_BELOW))
+        if (c->result->stage[i].learns && (c->outcome[i].far || c->outcome[i].skill >= SKILL_BELOW))
             return true;
     return false;
 }
@@ -189,10 +189,10 @@ enum clrnn_status clrnn_find_cause(struct clrnn_climb *c)
     const size_t base = c->ladder.recurrent >= 0 ? 1 : 0;
 
     g->first_broken = -1;
-    if (g->rung[g->count - 1].learns && any_learns(c))
+    if (g->stage[g->count - 1].learns && any_learns(c))
         return CLRNN_OK; // the config learns, whatever was slow on the way
     for (size_t i = base + 1; i < g->count && g->first_broken < 0; i++)
-        if (g->rung[i].breaks)
+        if (g->stage[i].breaks)
             g->first_broken = (int)i;
     if (g->first_broken >= 0) {
         g->cause = cause_of_part(c, (size_t)g->first_broken);

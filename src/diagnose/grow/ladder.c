@@ -58,9 +58,9 @@ static void describe_layer(const struct clrnn_layer *layer, char *text, size_t s
         snprintf(text, size, "dropout %g", layer->p);
     else if (layer->kind == CLRNN_LAYER_POOL)
         snprintf(text, size, "%s",
-                 layer->over == CLRNN_OVER_LAST    ? "last step"
-                 : layer->over == CLRNN_OVER_FINAL ? "final state"
-                 : layer->over == CLRNN_OVER_MEAN  ? "mean over time"
+                 layer->over == CLRNN_POOL_LAST    ? "last step"
+                 : layer->over == CLRNN_POOL_FINAL ? "final state"
+                 : layer->over == CLRNN_POOL_MEAN  ? "mean over time"
                                                    : "max over time");
     else
         snprintf(text, size, "%s", clrnn_layer_word(layer->kind));
@@ -215,7 +215,7 @@ static enum clrnn_status find_dropouts(struct clrnn_ladder *l)
 
 static enum clrnn_status find_tail(struct clrnn_ladder *l)
 {
-    const bool nll = l->config->train.loss.kind == CLRNN_NLL;
+    const bool nll = l->config->train.loss.kind == CLRNN_LOSS_NLL;
     const size_t tail = tail_of(l), layers = l->config->layer_count;
     struct clrnn_part *part = NULL;
     size_t with_nll = layers; // the activation that goes with nll: the last one
@@ -248,7 +248,7 @@ static bool is_base_optimizer(const struct clrnn_train_config *t)
 {
     const struct clrnn_optimizer_config *o = &t->optimizer;
 
-    return o->kind == CLRNN_OPT_ADAM && o->lr == BASE_LR && o->beta1 == 0.9 && o->beta2 == 0.999 &&
+    return o->kind == CLRNN_OPTIMIZER_ADAM && o->lr == BASE_LR && o->beta1 == 0.9 && o->beta2 == 0.999 &&
            o->eps == 1e-8 && o->weight_decay == 0.0 && !o->amsgrad && base_clip(t->clip_grad_norm);
 }
 
@@ -257,14 +257,14 @@ static enum clrnn_status find_training_parts(struct clrnn_ladder *l, const char 
     const struct clrnn_train_config *t = &l->config->train;
     struct clrnn_part *part = NULL;
 
-    if (t->loss.kind != CLRNN_NLL && (t->loss.weight_count || t->loss.label_smoothing > 0)) {
+    if (t->loss.kind != CLRNN_LOSS_NLL && (t->loss.weight_count || t->loss.label_smoothing > 0)) {
         TRY(add(l, CLRNN_PART_LOSS, 0, 0, &part));
         if (t->loss.label_smoothing > 0)
             snprintf(part->name, sizeof(part->name), "+ label smoothing %g%s", t->loss.label_smoothing,
                      t->loss.weight_count ? ", class weights" : "");
         else
             snprintf(part->name, sizeof(part->name), "+ %s",
-                     t->loss.kind == CLRNN_BCE_WITH_LOGITS ? "pos_weight" : "class weights");
+                     t->loss.kind == CLRNN_LOSS_BCE_WITH_LOGITS ? "pos_weight" : "class weights");
     }
     if (!is_base_optimizer(t)) {
         size_t used;
@@ -278,7 +278,7 @@ static enum clrnn_status find_training_parts(struct clrnn_ladder *l, const char 
         if (!base_clip(t->clip_grad_norm))
             snprintf(part->name + used, sizeof(part->name) - used, ", clip %g", t->clip_grad_norm);
     }
-    if (t->scheduler.kind != CLRNN_SCHED_NONE) {
+    if (t->scheduler.kind != CLRNN_SCHEDULER_NONE) {
         TRY(add(l, CLRNN_PART_SCHEDULER, 0, 0, &part));
         snprintf(part->name, sizeof(part->name), "+ %s per %s", clrnn_scheduler_word(t->scheduler.kind),
                  t->scheduler.per_batch ? "batch" : "epoch");
@@ -410,9 +410,9 @@ static enum clrnn_status keep_layers(const struct clrnn_log *log, struct clrnn_c
 static void fit_pools(struct clrnn_config *c)
 {
     for (size_t i = 0; i < c->layer_count; i++)
-        if (c->layer[i].kind == CLRNN_LAYER_POOL && c->layer[i].over == CLRNN_OVER_FINAL &&
+        if (c->layer[i].kind == CLRNN_LAYER_POOL && c->layer[i].over == CLRNN_POOL_FINAL &&
             (i == 0 || !is_recurrent(&c->layer[i - 1])))
-            c->layer[i].over = CLRNN_OVER_LAST;
+            c->layer[i].over = CLRNN_POOL_LAST;
 }
 
 // Puts a linear layer last, but for activations and dropouts.
@@ -444,16 +444,20 @@ static void fit_training(const struct clrnn_ladder *l, size_t parts, struct clrn
         t->loss.weight_count = 0;
         t->loss.label_smoothing = 0.0;
     }
-    if (t->loss.kind == CLRNN_NLL && !in[CLRNN_PART_NLL])
-        t->loss.kind = CLRNN_CROSS_ENTROPY;
+    if (t->loss.kind == CLRNN_LOSS_NLL && !in[CLRNN_PART_NLL])
+        t->loss.kind = CLRNN_LOSS_CROSS_ENTROPY;
     if (!in[CLRNN_PART_OPTIMIZER]) {
-        t->optimizer = (struct clrnn_optimizer_config){
-            .kind = CLRNN_OPT_ADAM, .lr = BASE_LR, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .alpha = 0.99};
+        t->optimizer = (struct clrnn_optimizer_config){.kind = CLRNN_OPTIMIZER_ADAM,
+                                                       .lr = BASE_LR,
+                                                       .beta1 = 0.9,
+                                                       .beta2 = 0.999,
+                                                       .eps = 1e-8,
+                                                       .alpha = 0.99};
         if (!base_clip(t->clip_grad_norm))
             t->clip_grad_norm = 0.0;
     }
     if (!in[CLRNN_PART_SCHEDULER])
-        t->scheduler.kind = CLRNN_SCHED_NONE;
+        t->scheduler.kind = CLRNN_SCHEDULER_NONE;
     if (!in[CLRNN_PART_ORDER])
         t->shuffle = true;
 }
@@ -476,7 +480,7 @@ static enum clrnn_status make_variant(const struct clrnn_ladder *l, size_t parts
         keep[i] = is_in(l, parts, i) && !(linear && is_recurrent(&c->layer[i]));
         fit_layer(l, parts, i, &c->layer[i]);
         if (linear && c->layer[i].kind == CLRNN_LAYER_POOL)
-            c->layer[i].over = CLRNN_OVER_MEAN;
+            c->layer[i].over = CLRNN_POOL_MEAN;
     }
     for (size_t i = 0; i < parts; i++)
         headless |= l->part[i].kind == CLRNN_PART_HEADLESS && !l->part[i].off;
