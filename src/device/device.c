@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Opening and closing a device: context, queue, settings from the environment.
-#include "device/device.h"
-
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
+#include "device/internal.h"
+#include "device/program/cache.h"
+#include "device/program/program.h"
 #include "device/tune/choice.h"
 #include "device/tune/tune.h"
 
@@ -29,7 +29,7 @@ static enum clrnn_status read_settings(struct clrnn_device *d, const struct clrn
     d->profile = params->profile;
     read_chain_after(d);
     d->no_tune = params->no_tune;
-    d->spoil_scratch = scratch && *scratch && strcmp(scratch, "0") != 0;
+    d->poison_scratch = scratch && *scratch && strcmp(scratch, "0") != 0;
     if (!gemm || !*gemm || strcmp(gemm, "auto") == 0)
         d->gemm = CLRNN_GEMM_AUTO;
     else if (strcmp(gemm, "own") == 0)
@@ -67,6 +67,7 @@ static enum clrnn_status open_opencl(struct clrnn_device *d, const char *select)
     TRY(clrnn_list_opencl(d->log, d->list));
     TRY(clrnn_list_select(d->log, d->list, select, &row));
     d->info = d->list->info[row];
+    d->quirks = clrnn_quirks_of(&d->info);
     d->handles = ((struct clrnn_list_private *)d->list->strings_)->handles[row];
     d->cpu_form = takes_cpu_form(&d->info);
     properties[1] = (cl_context_properties)d->handles.platform;
@@ -79,7 +80,7 @@ static enum clrnn_status open_opencl(struct clrnn_device *d, const char *select)
     if (!d->queue)
         return clrnn_cl_error(d->log, error, "clCreateCommandQueue", "device %d:%d %s cannot be opened",
                               d->info.platform, d->info.device, d->info.name);
-    if (!d->info.is_pocl) // PoCL caches by itself, and asking it for binaries makes it compile again
+    if (!d->quirks.caches_programs)
         d->cache_dir = clrnn_cache_folder();
     if (!d->no_tune)
         clrnn_tune_load(&d->info, &d->tune);
@@ -139,51 +140,4 @@ void clrnn_device_destroy(struct clrnn_device **device)
     free(d->kernel_dir);
     free(d->cache_dir);
     free(d);
-}
-
-const struct clrnn_device_info *clrnn_device_info(const struct clrnn_device *device)
-{
-    return &device->info;
-}
-
-const struct clrnn_log *clrnn_device_log(const struct clrnn_device *device)
-{
-    return device->log;
-}
-
-void clrnn_device_memory(const struct clrnn_device *device, uint64_t *now_bytes, uint64_t *peak_bytes)
-{
-    if (now_bytes)
-        *now_bytes = device->held_bytes;
-    if (peak_bytes)
-        *peak_bytes = device->peak_bytes;
-}
-
-double clrnn_device_build_seconds(const struct clrnn_device *device, unsigned *built, unsigned *cached)
-{
-    if (built)
-        *built = device->built;
-    if (cached)
-        *cached = device->cached;
-    return device->build_seconds;
-}
-
-bool clrnn_device_is_cpu(const struct clrnn_device *device)
-{
-    return device->info.type == CLRNN_DEVICE_CPU;
-}
-
-bool clrnn_device_cpu_form(const struct clrnn_device *device)
-{
-    return device->cpu_form;
-}
-
-double clrnn_device_loop_rounds(const struct clrnn_device *device)
-{
-    return device->info.name && strstr(device->info.name, "llvmpipe") ? 65535 : INFINITY;
-}
-
-bool clrnn_device_is_ref(const struct clrnn_device *device)
-{
-    return device->ref;
 }

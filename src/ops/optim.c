@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 // The gradients' norm and the optimisers' update.
-#include <math.h>
 #include <stdio.h>
 
 #include "base/array.h"
@@ -57,11 +56,11 @@ enum clrnn_status clrnn_grad_norm(struct clrnn_launches *launches, const struct 
                          clrnn_out(graph, op, GRAD_NORM_NORM), clrnn_out(graph, op, GRAD_NORM_RECORD));
 }
 
-// On CPUs an item sums the squares of its gradients while it has them at hand; but llvmpipe builds a kernel
-// that does both for minutes.
+// On CPUs an item sums the squares of its gradients while it has them at hand, unless a kernel that does both
+// takes minutes to build.
 static bool sums_along(const struct clrnn_launches *l)
 {
-    return clrnn_on_cpu(l) && isinf(clrnn_device_loop_rounds(clrnn_launches_device(l)));
+    return clrnn_on_cpu(l) && !clrnn_device_quirks(clrnn_launches_device(l))->builds_slowly;
 }
 
 enum clrnn_status clrnn_optim(struct clrnn_launches *launches, const struct clrnn_graph *graph,

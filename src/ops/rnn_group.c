@@ -72,7 +72,7 @@ static bool give_rows(const struct clrnn_launches *l, const struct clrnn_rnn *r,
     c->state_bytes = (size_t)rows * c->parts * c->part * sizeof(float);
     c->sum_bytes = (size_t)c->parts * rows * c->columns * wide(c) * sizeof(float);
     return used <= (rows == 1 ? 2 * most : most) && c->state_bytes + c->sum_bytes <= local_bytes &&
-           rounds_of(r, c) <= clrnn_device_loop_rounds(device);
+           rounds_of(r, c) <= clrnn_device_quirks(device)->loop_rounds;
 }
 
 // Sizes of a group that the layer can be cut for: `count` powers of two from 64 << `first` on.

@@ -84,7 +84,7 @@ static double rounds_of(const struct clrnn_rnn *r, const struct tiling *t, uint3
 bool clrnn_rnn_sequence_fits(const struct clrnn_launches *l, const struct clrnn_rnn *r)
 {
     const struct tiling forward = tiling_of(l, r, false), backward = tiling_of(l, r, true);
-    const double most = clrnn_device_loop_rounds(clrnn_launches_device(l));
+    const double most = clrnn_device_quirks(clrnn_launches_device(l))->loop_rounds;
 
     if (r->walk == CLRNN_WALK_SHARED && cores_each(l, r) == 1) // nobody to share with
         return false;

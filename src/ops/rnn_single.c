@@ -45,7 +45,7 @@ bool clrnn_rnn_single_fits(const struct clrnn_launches *l, const struct clrnn_rn
 
     return r->T == 1 && clrnn_on_cpu(l) && !r->lengths && r->N <= MOST_ROWS && products <= MOST_PRODUCTS &&
            panel <= MOST_PANEL && panel * sizeof(float) <= clrnn_device_info(device)->local_bytes &&
-           isinf(clrnn_device_loop_rounds(device));
+           isinf(clrnn_device_quirks(device)->loop_rounds);
 }
 
 static struct clrnn_cost cost_of(const struct clrnn_rnn *r, double multiplies)

@@ -39,7 +39,8 @@ static int setup_trial(void **state)
 /** Whether the device makes chains: CPUs, but llvmpipe not. */
 static bool chains(const struct test_launches *f)
 {
-    return clrnn_device_is_cpu(f->d) && clrnn_device_cpu_form(f->d) && isinf(clrnn_device_loop_rounds(f->d));
+    return clrnn_device_is_cpu(f->d) && clrnn_device_cpu_form(f->d) &&
+           isinf(clrnn_device_quirks(f->d)->loop_rounds);
 }
 
 static enum clrnn_status note(struct test_launches *f, struct clrnn_buffer *cursor,

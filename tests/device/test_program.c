@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "device/device.h"
+#include "device/program/cache.h"
 #include "device/device_test.h"
 #include "device/program/sources.h"
 #include "slots.h"

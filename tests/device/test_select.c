@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The rules by which a text names a device, on made-up lists.
-#include "device/device.h"
+#include "device/find/find.h"
 #include "device/device_test.h"
 
 struct row {

@@ -4,8 +4,9 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "device/device.h"
 #include "device/find/drivers.h"
+#include "device/find/find.h"
+#include "device/quirks.h"
 
 #define MAX_PLATFORMS 64
 #define MAX_DEVICES 64 // of one platform
@@ -207,8 +208,7 @@ static enum clrnn_status add_platform(const struct clrnn_log *log, struct clrnn_
         clrnn_list_keep(list, trimmed(clrnn_cl_platform_text(id, CL_PLATFORM_VERSION)));
     if (!platform.platform_name || !platform.platform_version)
         return clrnn_error_memory(log, 256, "the list of devices");
-    platform.is_pocl = strstr(platform.platform_name, "Portable Computing Language") ||
-                       strstr(platform.platform_version, "PoCL") || strstr(platform.platform_version, "pocl");
+    platform.is_pocl = clrnn_quirks_of(&platform).is_pocl;
 
     error = clGetDeviceIDs(id, CL_DEVICE_TYPE_ALL, MAX_DEVICES, devices, &count);
     count = error == CL_SUCCESS ? count < MAX_DEVICES ? count : MAX_DEVICES : 0;
@@ -239,11 +239,11 @@ static enum clrnn_status add_trouble(const struct clrnn_log *log, struct clrnn_d
 
     TRY(clrnn_list_row(log, list, (struct clrnn_handles){NULL, NULL}, &row));
     row->platform = platform;
-    row->is_pocl = strstr(name, "Portable Computing Language") != NULL;
     row->platform_name = clrnn_list_keep(list, clrnn_format("%s", name));
     row->trouble = clrnn_list_keep(list, clrnn_format("%s", trouble));
     if (!row->platform_name || !row->trouble)
         return clrnn_error_memory(log, 256, "the list of devices");
+    row->is_pocl = clrnn_quirks_of(row).is_pocl;
     return CLRNN_OK;
 }
 

@@ -9,7 +9,7 @@
 #include "base/array.h"
 #include "base/child.h"
 #include "base/file.h"
-#include "device/device.h"
+#include "device/find/find.h"
 
 #define PATIENCE_S 120 // of the whole listing; single drivers are watched with less
 #define TEXT_BYTES ((size_t)1 << 20)

@@ -6,7 +6,8 @@
 #include <strings.h>
 
 #include "base/file.h"
-#include "device/device.h"
+#include "device/find/find.h"
+#include "device/quirks.h"
 
 // From the headers of extensions that not every OpenCL-Headers package has.
 #define PCI_BUS_INFO_KHR 0x410F // 4 cl_uint: domain, bus, device, function
@@ -17,19 +18,6 @@
 static bool usable(const struct clrnn_device_info *i)
 {
     return !i->trouble && i->type != CLRNN_DEVICE_REF;
-}
-
-/** Which platform to prefer for one and the same device: the vendor's own first, a simulator last. */
-static int platform_rank(const struct clrnn_device_info *i)
-{
-    static const char *const later[] = {"rusticl", "Clover", "Oclgrind"};
-
-    if (i->is_pocl)
-        return 1;
-    for (int k = 0; k < 3; k++)
-        if (strcasestr(i->platform_name, later[k]))
-            return 2 + k;
-    return 0;
 }
 
 /** Domain, bus, device and function of a GPU as one number, 0 where the driver does not tell. */
@@ -149,7 +137,7 @@ static bool better(const struct clrnn_device_list *list, size_t a, size_t b)
         return order[x->type] < order[y->type];
     if (x->type != CLRNN_DEVICE_CPU && !same_device(list, a, b))
         return speed(x) > speed(y);
-    return platform_rank(x) < platform_rank(y);
+    return clrnn_quirks_of(x).rank < clrnn_quirks_of(y).rank;
 }
 
 static enum clrnn_status select_default(const struct clrnn_log *log, const struct clrnn_device_list *list,

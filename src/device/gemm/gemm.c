@@ -2,23 +2,8 @@
 // The door of matrix multiplies: checks, then chooses who does it.
 #include "device/gemm/gemm.h"
 
-#include <stdio.h>
-
 #include "device/list/internal.h"
 #include "device/tune/tune.h"
-
-void clrnn_gemm_shape(const struct clrnn_gemm *gemm, char shape[64])
-{
-    snprintf(shape, 64, "%ux%ux%u %c%c", (unsigned)gemm->M, (unsigned)gemm->N, (unsigned)gemm->K,
-             gemm->transpose_a ? 'T' : 'N', gemm->transpose_b ? 'T' : 'N');
-}
-
-struct clrnn_cost clrnn_gemm_cost(const struct clrnn_gemm *gemm)
-{
-    const double M = gemm->M, N = gemm->N, K = gemm->K;
-
-    return (struct clrnn_cost){2 * M * N * K, 4 * (M * K + K * N + M * N * (gemm->beta == 0 ? 1 : 2))};
-}
 
 /** One matrix as stored: rows x columns at `offset` with rows `ld` apart; or anywhere, as `index` says. */
 static enum clrnn_status check_matrix(const struct clrnn_device *d, const char *letter,

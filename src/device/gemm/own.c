@@ -9,7 +9,7 @@
 // The tile in registers and the panels in cache that a device gets; names as in cl/gemm.cl.
 struct tiling {
     uint32_t width, tile, panel, kc, block;
-    // Loops end early (clrnn_device_loop_rounds): then an item makes one tile, over at most BRIEF_K.
+    // Loops end early (loop_rounds in device/quirks.h): then an item makes one tile, over at most BRIEF_K.
     bool brief;
 };
 enum {
@@ -41,7 +41,7 @@ static struct tiling choose_tiling(const struct clrnn_device *device)
 {
     const struct clrnn_device_info *info = clrnn_device_info(device);
     struct tiling t = {
-        .tile = 6, .kc = 256, .block = 192, .brief = isfinite(clrnn_device_loop_rounds(device))};
+        .tile = 6, .kc = 256, .block = 192, .brief = isfinite(clrnn_device_quirks(device)->loop_rounds)};
 
     // 24 sums of 32 registers with AVX-512, 12 of 16 with AVX, SSE and (leaving some unused) NEON.
     t.width = info->float_vector_width >= 16 ? 16 : info->float_vector_width >= 8 ? 8 : 4;

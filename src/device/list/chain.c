@@ -8,6 +8,7 @@
 
 #include "base/array.h"
 #include "base/clock.h"
+#include "device/program/program.h"
 #include "slots.h"
 
 // When replays become chains; and of their trial the windows, and how long one lasts: so many runs or
@@ -40,8 +41,7 @@ static size_t aligned(size_t bytes)
 static bool can_chain(const struct clrnn_device *device)
 {
     return !device->ref && !device->profile && device->chain_after != UINT64_MAX &&
-           device->info.type == CLRNN_DEVICE_CPU && device->cpu_form &&
-           isinf(clrnn_device_loop_rounds(device));
+           device->info.type == CLRNN_DEVICE_CPU && device->cpu_form && isinf(device->quirks.loop_rounds);
 }
 
 // ---------------------------------------------------------------- what fits

@@ -6,8 +6,9 @@
 
 #include "base/array.h"
 #include "base/file.h"
-#include "device/tune/choice.h"
 #include "device/list/internal.h"
+#include "device/program/program.h"
+#include "device/tune/choice.h"
 
 static const char *const ARG_WORDS[] = {
     [CLRNN_ARG_BUFFER] = "a buffer", [CLRNN_ARG_UINT] = "a uint",        [CLRNN_ARG_INT] = "an int",

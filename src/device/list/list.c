@@ -201,7 +201,8 @@ enum clrnn_status clrnn_launches_scratch(struct clrnn_launches *launches, size_t
     TRY(st);
     *buffer = launches->scratch[launches->scratch_count++] = clrnn_buffer_retain(d->scratch[slot]);
     launches->scratch_next++;
-    return d->spoil_scratch && !d->ref ? launch_fill(launches, "spoil", *buffer, CLRNN_UNWRITTEN) : CLRNN_OK;
+    return d->poison_scratch && !d->ref ? launch_fill(launches, "poison", *buffer, CLRNN_UNWRITTEN)
+                                        : CLRNN_OK;
 }
 
 // ---------------------------------------------------------------- times

@@ -147,15 +147,4 @@ size_t clrnn_launches_count(const struct clrnn_launches *launches);
 enum clrnn_status clrnn_launches_profile(struct clrnn_launches *launches);
 const struct clrnn_launch_info *clrnn_launches_info(const struct clrnn_launches *launches, size_t index);
 
-/** What an op's launcher may decide by: CPU or GPU, width of float vectors, work-group limits. */
-bool clrnn_device_is_cpu(const struct clrnn_device *device);
-/** Whether kernels split their work as for a CPU: on CPUs, unless environment CLRNN_KERNEL_FORM says
- * otherwise. */
-bool clrnn_device_cpu_form(const struct clrnn_device *device);
-bool clrnn_device_is_ref(const struct clrnn_device *device);
-
-/** Rounds that all loops of a work-item together may make; infinite but on Mesa's llvmpipe, which leaves
- *  loops, without a word, after 65,535 (LP_MAX_TGSI_LOOP_ITERATIONS), and unrolls none. */
-double clrnn_device_loop_rounds(const struct clrnn_device *device);
-
 #endif

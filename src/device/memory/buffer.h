@@ -3,8 +3,7 @@
 #ifndef CLRNN_SRC_DEVICE_MEMORY_BUFFER_H
 #define CLRNN_SRC_DEVICE_MEMORY_BUFFER_H
 
-#include "base/log.h"
-#include "clrnn/device.h"
+#include "device/device.h"
 
 enum clrnn_type { CLRNN_REAL, CLRNN_I32, CLRNN_U32 };
 
@@ -60,12 +59,7 @@ enum clrnn_status clrnn_buffer_copy(struct clrnn_buffer *to, size_t to_first, st
  */
 enum clrnn_status clrnn_buffer_write_async(struct clrnn_buffer *b, size_t first, size_t count,
                                            const float *data, uint64_t *token);
+/** Waits for a write without copy. */
 enum clrnn_status clrnn_device_wait(struct clrnn_device *device, uint64_t token);
-
-/** Waits until everything queued is done; the only other waits are the reads. */
-enum clrnn_status clrnn_device_finish(struct clrnn_device *device);
-/** Hands what is queued to the device without waiting. */
-enum clrnn_status clrnn_device_flush(struct clrnn_device *device);
-const struct clrnn_log *clrnn_device_log(const struct clrnn_device *device);
 
 #endif

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/array.h"
-#include "device/device.h"
+#include "device/internal.h"
 
 /** Whether [first, first + count) lies in a buffer of one of the types that `reals` wants. */
 static enum clrnn_status check(const struct clrnn_buffer *b, size_t first, size_t count, bool reals,

@@ -4,6 +4,8 @@
 // files are written beside and renamed, so concurrent writers leave one whole file; whatever does not
 // read back exactly, or might be another user's work, counts as missing. What was used longest ago goes
 // where the folder outgrows its limit.
+#include "device/program/cache.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +17,7 @@
 
 #include "base/file.h"
 #include "base/hash.h"
-#include "device/device.h"
+#include "clrnn/device.h"
 
 #define MOST_BYTES ((uint64_t)256 << 20) // of a folder, unless CLRNN_CACHE_BYTES says otherwise
 #define ABANDONED_S 3600                 // age of a temporary file whose writer must be dead

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Programs: built once per stem and defines, kept in memory and, as binaries, on disk.
+#include "device/program/program.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,11 +10,19 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/hash.h"
-#include "device/device.h"
+#include "device/internal.h"
+#include "device/program/cache.h"
 #include "device/program/sources.h"
 
 // Denormals cost CPUs a hundredfold and carry nothing here. No relaxed maths: see the numbers' contract.
 #define OPTIONS "-cl-std=CL1.2 -cl-denorms-are-zero -cl-kernel-arg-info"
+
+/** A program built from a stem and defines. */
+struct clrnn_program {
+    char *key; // "rnn -D H=64"
+    cl_program program;
+    struct clrnn_program *next;
+};
 
 /** "-cl-std=CL1.2 ... -D H=64 -D RELU=1" in fresh memory. NULL: no memory. */
 static char *make_options(struct clrnn_defines defines)
@@ -51,17 +61,15 @@ static char *build_log(const struct clrnn_device *d, cl_program program)
 
 static void cache_key(const struct clrnn_device *d, const char *source, const char *options, char key[33])
 {
-    // What drivers add to the options by themselves.
-    static const char *const added[] = {"AMD_OCL_BUILD_OPTIONS", "AMD_OCL_BUILD_OPTIONS_APPEND",
-                                        "OCLGRIND_BUILD_OPTIONS", "POCL_EXTRA_BUILD_FLAGS"};
+    const char *variable;
     struct clrnn_hash h;
 
     clrnn_hash_init(&h);
     clrnn_hash_add_text(&h, "clrnn program 2");
     clrnn_hash_add_text(&h, source);
     clrnn_hash_add_text(&h, options);
-    for (size_t i = 0; i < ARRAY_SIZE(added); i++)
-        clrnn_hash_add_text(&h, getenv(added[i]));
+    for (size_t i = 0; (variable = clrnn_quirks_build_variable(i)) != NULL; i++)
+        clrnn_hash_add_text(&h, getenv(variable));
     clrnn_hash_add_text(&h, d->info.name);
     clrnn_hash_add_text(&h, d->info.vendor);
     clrnn_hash_add_text(&h, d->info.version);

@@ -12,15 +12,6 @@
 #include "device/list/internal.h"
 #include "device/tune/internal.h"
 
-uint32_t clrnn_tune_size(uint32_t size)
-{
-    uint32_t power = 1;
-
-    while (power < size && power < 1u << 31)
-        power *= 2;
-    return power;
-}
-
 void clrnn_launches_class(struct clrnn_launches *launches, const char *text)
 {
     snprintf(launches->class, sizeof(launches->class), "%s", text);
@@ -117,14 +108,6 @@ enum clrnn_status clrnn_device_force_environment(struct clrnn_device *device)
         rest += used + (rest[used] == ',');
     }
     return CLRNN_OK;
-}
-
-const struct clrnn_log *clrnn_device_set_log(struct clrnn_device *device, const struct clrnn_log *log)
-{
-    const struct clrnn_log *former = device->log;
-
-    device->log = log;
-    return former;
 }
 
 // ---------------------------------------------------------------- the file

@@ -7,7 +7,7 @@
 #ifndef CLRNN_SRC_DEVICE_TUNE_CHOICE_H
 #define CLRNN_SRC_DEVICE_TUNE_CHOICE_H
 
-#include "device/list/list.h"
+#include "device/tune/tune.h"
 
 #define CLRNN_CHOICE_MOST 8    // alternatives
 #define CLRNN_CHOICE_KEY 160   // bytes, the end included
@@ -15,9 +15,6 @@
 
 /** What following launches compute, and of which sizes, rounded as clrnn_tune_size does. */
 void clrnn_launches_class(struct clrnn_launches *launches, const char *text);
-
-/** The next power of two: sizes of one class are near enough for the same launches to be fastest. */
-uint32_t clrnn_tune_size(uint32_t size);
 
 /**
  * Which of `count` alternatives the launches that follow are to use: an index. What was measured on this
@@ -43,10 +40,6 @@ enum clrnn_status clrnn_device_force(struct clrnn_device *device, const char *ke
 
 /** Forces what environment CLRNN_CHOICES says: "walk=steps,group=128". CLRNN_ERR_ARG: it cannot be read. */
 enum clrnn_status clrnn_device_force_environment(struct clrnn_device *device);
-
-/** Sends the device's messages elsewhere, and gives where they went before: a launch that is only tried may
- * fail. */
-const struct clrnn_log *clrnn_device_set_log(struct clrnn_device *device, const struct clrnn_log *log);
 
 /** What was measured of a choice: milliseconds by alternative; NaN: not measured, infinite: it fails. */
 struct clrnn_choice_ms {

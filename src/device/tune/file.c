@@ -7,8 +7,8 @@
 
 #include "base/file.h"
 #include "base/hash.h"
-#include "device/tune/choice.h"
 #include "device/gemm/gemm.h"
+#include "device/program/cache.h"
 #include "device/tune/internal.h"
 
 #include <clblast_c.h>
@@ -17,6 +17,15 @@ struct clrnn_tune {
     json_t *root;
     bool applied;
 };
+
+uint32_t clrnn_tune_size(uint32_t size)
+{
+    uint32_t power = 1;
+
+    while (power < size && power < 1u << 31)
+        power *= 2;
+    return power;
+}
 
 char *clrnn_tune_path(const struct clrnn_device_info *info)
 {

@@ -5,7 +5,7 @@
 
 #include <jansson.h>
 
-#include "device/device.h"
+#include "device/internal.h"
 #include "device/tune/tune.h"
 
 #define CLRNN_TUNE_VERSION 1

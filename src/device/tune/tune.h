@@ -7,6 +7,9 @@
 
 #include "device/list/list.h"
 
+/** The next power of two: sizes of one class are near enough for the same launches to be fastest. */
+uint32_t clrnn_tune_size(uint32_t size);
+
 /** What a device's file says, as multiplies need it. Opaque. */
 struct clrnn_tune;
 

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+// Facts of an open device.
+#include "device/internal.h"
+
+const struct clrnn_device_info *clrnn_device_info(const struct clrnn_device *device)
+{
+    return &device->info;
+}
+
+const struct clrnn_log *clrnn_device_log(const struct clrnn_device *device)
+{
+    return device->log;
+}
+
+const struct clrnn_log *clrnn_device_set_log(struct clrnn_device *device, const struct clrnn_log *log)
+{
+    const struct clrnn_log *former = device->log;
+
+    device->log = log;
+    return former;
+}
+
+void clrnn_device_memory(const struct clrnn_device *device, uint64_t *now_bytes, uint64_t *peak_bytes)
+{
+    if (now_bytes)
+        *now_bytes = device->held_bytes;
+    if (peak_bytes)
+        *peak_bytes = device->peak_bytes;
+}
+
+double clrnn_device_build_seconds(const struct clrnn_device *device, unsigned *built, unsigned *cached)
+{
+    if (built)
+        *built = device->built;
+    if (cached)
+        *cached = device->cached;
+    return device->build_seconds;
+}
+
+bool clrnn_device_is_cpu(const struct clrnn_device *device)
+{
+    return device->info.type == CLRNN_DEVICE_CPU;
+}
+
+bool clrnn_device_cpu_form(const struct clrnn_device *device)
+{
+    return device->cpu_form;
+}
+
+const struct clrnn_quirks *clrnn_device_quirks(const struct clrnn_device *device)
+{
+    return &device->quirks;
+}
+
+bool clrnn_device_is_ref(const struct clrnn_device *device)
+{
+    return device->ref;
+}

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+// Lists of devices inside: making them, and picking a row.
+#ifndef CLRNN_SRC_DEVICE_FIND_FIND_H
+#define CLRNN_SRC_DEVICE_FIND_FIND_H
+
+#include "clrnn/device.h"
+#include "device/opencl.h"
+
+/** The driver's handles of a row of a device list. */
+struct clrnn_handles {
+    cl_platform_id platform;
+    cl_device_id id;
+};
+
+/** What a list's `strings_` points to. */
+struct clrnn_list_private {
+    char **string;
+    size_t string_count, string_room, info_room;
+    struct clrnn_handles *handles; // one a row of the list
+};
+
+#define CLRNN_NO_DEVICES "no devices" // the trouble of a sound platform without any
+
+/** Fills `list` with all platforms and devices that OpenCL knows (not ref), in clinfo's order. */
+enum clrnn_status clrnn_list_opencl(const struct clrnn_log *log, struct clrnn_device_list *list);
+enum clrnn_status clrnn_list_init(const struct clrnn_log *log, struct clrnn_device_list **list);
+/** Appends a row. Texts are NULL until set. */
+enum clrnn_status clrnn_list_row(const struct clrnn_log *log, struct clrnn_device_list *list,
+                                 struct clrnn_handles handles, struct clrnn_device_info **row);
+/** Hands fresh text (NULL: no memory) over to the list, which returns it, or NULL. */
+const char *clrnn_list_keep(struct clrnn_device_list *list, char *text);
+/** Fills in `same_as`. */
+void clrnn_list_mark_same(struct clrnn_device_list *list);
+enum clrnn_status clrnn_list_ref(const struct clrnn_log *log, struct clrnn_device_list *list);
+
+/** Finds the row that `select` (NULL: the default) means. */
+enum clrnn_status clrnn_list_select(const struct clrnn_log *log, const struct clrnn_device_list *list,
+                                    const char *select, size_t *row);
+
+#endif

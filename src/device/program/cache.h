@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: MIT
+// The folder of program binaries; what a user does with it is in clrnn/device.h.
+#ifndef CLRNN_SRC_DEVICE_PROGRAM_CACHE_H
+#define CLRNN_SRC_DEVICE_PROGRAM_CACHE_H
+
+#include <stddef.h>
+
+/** The folder for binaries in fresh memory; NULL where there is none (no HOME, no memory). */
+char *clrnn_cache_folder(void);
+/** A binary by its key, in fresh memory; NULL where none is there or it is damaged. */
+unsigned char *clrnn_cache_read(const char *folder, const char *key, size_t *size);
+/** Keeps a binary; failing costs only time, so it is not told. */
+void clrnn_cache_write(const char *folder, const char *key, const unsigned char *data, size_t size);
+
+#endif

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+// The drivers' quirks. A new one is a row here, and a field in quirks.h where none fits.
+#include "device/quirks.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/array.h"
+
+// A row holds for a device where its name, or its platform's name or version, has the word in it.
+static const struct {
+    const char *word;
+    struct clrnn_quirks quirks;
+} table[] = {
+    {"Portable Computing Language", {.is_pocl = true, .caches_programs = true, .rank = 1}},
+    {"PoCL", {.is_pocl = true, .caches_programs = true, .rank = 1}},
+    {"rusticl", {.rank = 2}},
+    {"Clover", {.rank = 3}},
+    {"Oclgrind", {.rank = 4}}, // a simulator
+    // Mesa's CPU device leaves loops, without a word, after LP_MAX_TGSI_LOOP_ITERATIONS, and unrolls none.
+    {"llvmpipe", {.builds_slowly = true, .loop_rounds = 65535}},
+};
+
+static bool has(const char *text, const char *word)
+{
+    return text && strcasestr(text, word);
+}
+
+struct clrnn_quirks clrnn_quirks_of(const struct clrnn_device_info *info)
+{
+    struct clrnn_quirks all = {.loop_rounds = INFINITY};
+
+    for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+        const struct clrnn_quirks *q = &table[i].quirks;
+
+        if (!has(info->platform_name, table[i].word) && !has(info->platform_version, table[i].word) &&
+            !has(info->name, table[i].word))
+            continue;
+        all.is_pocl |= q->is_pocl;
+        all.caches_programs |= q->caches_programs;
+        all.builds_slowly |= q->builds_slowly;
+        all.loop_rounds = q->loop_rounds > 0 ? fmin(all.loop_rounds, q->loop_rounds) : all.loop_rounds;
+        all.rank = MAX2(all.rank, q->rank);
+    }
+    return all;
+}
+
+const char *clrnn_quirks_build_variable(size_t index)
+{
+    static const char *const name[] = {"AMD_OCL_BUILD_OPTIONS", "AMD_OCL_BUILD_OPTIONS_APPEND",
+                                       "OCLGRIND_BUILD_OPTIONS", "POCL_EXTRA_BUILD_FLAGS"};
+
+    return index < ARRAY_SIZE(name) ? name[index] : NULL;
+}
