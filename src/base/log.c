@@ -5,7 +5,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "base/text.h"
 #include "config_version.h"
 
 const char *clrnn_status_text(enum clrnn_status status)
@@ -37,6 +39,20 @@ const char *clrnn_version(void)
     return CLRNN_VERSION;
 }
 
+// Names in a message come from outside: none may move the cursor, clear the screen or begin a line.
+static void pass_on(const struct clrnn_log *log, enum clrnn_log_level level, const char *line)
+{
+    char *escaped;
+
+    if (clrnn_text_is_clean(line, CLRNN_TEXT_SHOWN)) {
+        log->fn(log->user, level, line);
+        return;
+    }
+    escaped = clrnn_text_escape(line, CLRNN_TEXT_SHOWN);
+    log->fn(log->user, level, escaped ? escaped : "(a message that there is no memory for)");
+    free(escaped);
+}
+
 static CLRNN_PRINTF(3, 0) void log_va(const struct clrnn_log *log, enum clrnn_log_level level,
                                       const char *format, va_list arguments)
 {
@@ -54,7 +70,7 @@ static CLRNN_PRINTF(3, 0) void log_va(const struct clrnn_log *log, enum clrnn_lo
             vsnprintf(longer, (size_t)length + 1, format, again);
     }
     va_end(again);
-    log->fn(log->user, level, longer ? longer : line);
+    pass_on(log, level, longer ? longer : line);
     free(longer);
 }
 
@@ -75,6 +91,14 @@ void clrnn_log(const struct clrnn_log *log, enum clrnn_log_level level, const ch
     va_start(arguments, format);
     log_va(log, level, format, arguments);
     va_end(arguments);
+}
+
+void clrnn_log_lines(const struct clrnn_log *log, enum clrnn_log_level level, const char *text)
+{
+    for (size_t length; *text; text += length + (text[length] == '\n')) {
+        length = strcspn(text, "\n");
+        clrnn_log(log, level, "%.*s", (int)length, text);
+    }
 }
 
 enum clrnn_status clrnn_error_memory(const struct clrnn_log *log, size_t bytes, const char *what)

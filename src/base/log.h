@@ -9,9 +9,12 @@
 enum clrnn_status clrnn_error(const struct clrnn_log *log, enum clrnn_status status, const char *format, ...)
     CLRNN_PRINTF(3, 4);
 
-/** Logs a message at any level. */
+/** Logs a message at any level, a single line: what a terminal would obey in it is escaped (base/text.h). */
 void clrnn_log(const struct clrnn_log *log, enum clrnn_log_level level, const char *format, ...)
     CLRNN_PRINTF(3, 4);
+
+/** Logs each line of a text as a message of its own. */
+void clrnn_log_lines(const struct clrnn_log *log, enum clrnn_log_level level, const char *text);
 
 /** The error of a failed allocation of `bytes` for `what` ("the optimiser's moments"). */
 enum clrnn_status clrnn_error_memory(const struct clrnn_log *log, size_t bytes, const char *what);

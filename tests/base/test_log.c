@@ -86,6 +86,20 @@ static void test_long_lines(void **state)
     }
 }
 
+static void test_outside_text(void **state)
+{
+    struct kept kept = {0};
+    const struct clrnn_log log = {keep, &kept, CLRNN_LOG_INFO};
+
+    (void)state;
+    clrnn_error(&log, CLRNN_ERR_DATA, "%s: no such tensor", "\033[2J\nclrnn: error: \xff");
+    assert_string_equal(kept.last, "\\x1b[2J\\x0aclrnn: error: \\xff: no such tensor");
+    assert_int_equal(kept.lines, 1);
+    clrnn_log_lines(&log, CLRNN_LOG_INFO, "one\ntwo\t\n");
+    assert_int_equal(kept.lines, 3);
+    assert_string_equal(kept.last, "two\\x09");
+}
+
 static enum clrnn_status tries(enum clrnn_status first, int *reached)
 {
     TRY(first);
@@ -127,8 +141,9 @@ static void test_statuses(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_levels),     cmocka_unit_test(test_error), cmocka_unit_test(test_silence),
-        cmocka_unit_test(test_long_lines), cmocka_unit_test(test_try),   cmocka_unit_test(test_statuses),
+        cmocka_unit_test(test_outside_text), cmocka_unit_test(test_levels),     cmocka_unit_test(test_error),
+        cmocka_unit_test(test_silence),      cmocka_unit_test(test_long_lines), cmocka_unit_test(test_try),
+        cmocka_unit_test(test_statuses),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

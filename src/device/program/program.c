@@ -128,18 +128,20 @@ static enum clrnn_status from_source(struct clrnn_device *d, const char *stem, c
                               d->info.name);
     error = clBuildProgram(*program, 1, &d->handles.id, options, NULL, NULL);
     log = build_log(d, *program);
+    if (log && *log) {
+        const enum clrnn_log_level level = error == CL_SUCCESS ? CLRNN_LOG_DEBUG : CLRNN_LOG_WARNING;
+
+        clrnn_log(d->log, level, "cl/%s.cl with \"%s\": the compiler says:", stem, options);
+        clrnn_log_lines(d->log, level, log);
+    }
     if (error != CL_SUCCESS) {
-        st = clrnn_error(
-            d->log, CLRNN_ERR_BUILD,
-            "cl/%s.cl does not build on %s (%s, driver %s) with \"%s\": clBuildProgram failed with %s "
-            "(%d); the compiler says:\n%s",
-            stem, d->info.name, d->info.platform_name, d->info.driver, options, clrnn_cl_error_name(error),
-            (int)error, log && *log ? log : "(nothing)");
+        st = clrnn_error(d->log, CLRNN_ERR_BUILD,
+                         "cl/%s.cl does not build on %s (%s, driver %s) with \"%s\": clBuildProgram failed "
+                         "with %s (%d)",
+                         stem, d->info.name, d->info.platform_name, d->info.driver, options,
+                         clrnn_cl_error_name(error), (int)error);
         clReleaseProgram(*program);
         *program = NULL;
-    } else if (log && *log) {
-        clrnn_log(d->log, CLRNN_LOG_DEBUG, "cl/%s.cl with \"%s\": the compiler says:\n%s", stem, options,
-                  log);
     }
     free(log);
     return st;

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT
+// Escapes for text from outside.
+#include "base/text.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+// The bytes of the UTF-8 character at `at` and its code point; 0 where there is none.
+static size_t character(const unsigned char *at, uint32_t *code)
+{
+    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+    const size_t length = at[0] < 0x80   ? 1
+                          : at[0] < 0xc0 ? 0
+                          : at[0] < 0xe0 ? 2
+                          : at[0] < 0xf0 ? 3
+                          : at[0] < 0xf8 ? 4
+                                         : 0;
+
+    if (length < 2) {
+        *code = at[0];
+        return length;
+    }
+    *code = at[0] & (0x7fu >> length);
+    for (size_t i = 1; i < length; i++) {
+        if ((at[i] & 0xc0) != 0x80)
+            return 0;
+        *code = *code << 6 | (at[i] & 0x3f);
+    }
+    return *code < least[length] || *code > 0x10ffff || (*code >= 0xd800 && *code < 0xe000) ? 0 : length;
+}
+
+// Whether a terminal would obey the character instead of showing it.
+static bool is_control(uint32_t code)
+{
+    return code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0x061c || // Arabic letter mark
+           (code >= 0x200e && code < 0x2010) ||
+           (code >= 0x2028 && code < 0x202f) ||                 // marks, lines, overrides
+           (code >= 0x2066 && code < 0x206a) || code == 0xfeff; // isolates, BOM
+}
+
+static int hex_digit(char c)
+{
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
+}
+
+static bool is_escape(const char *at)
+{
+    return at[0] == '\\' && at[1] == 'x' && hex_digit(at[2]) >= 0 && hex_digit(at[3]) >= 0;
+}
+
+// The bytes at `at` that stay together, and whether they stay as they are.
+static size_t piece(const char *at, enum clrnn_text_escape what, bool *stays)
+{
+    uint32_t code;
+    const size_t length = character((const unsigned char *)at, &code);
+
+    *stays = length && !(what == CLRNN_TEXT_SHOWN && is_control(code)) &&
+             !(what == CLRNN_TEXT_STORED && is_escape(at));
+    return length ? length : 1;
+}
+
+bool clrnn_text_is_clean(const char *text, enum clrnn_text_escape what)
+{
+    bool stays = true;
+
+    while (*text && stays)
+        text += piece(text, what, &stays);
+    return stays;
+}
+
+char *clrnn_text_escape(const char *text, enum clrnn_text_escape what)
+{
+    char *escaped = malloc(4 * strlen(text) + 1), *to = escaped;
+
+    while (escaped && *text) {
+        bool stays;
+        size_t length = piece(text, what, &stays);
+
+        if (stays) {
+            memcpy(to, text, length);
+            to += length;
+            text += length;
+        } else {
+            for (; length; length--)
+                to += sprintf(to, "\\x%02x", (unsigned char)*text++);
+        }
+    }
+    if (escaped)
+        *to = '\0';
+    return escaped;
+}
+
+void clrnn_text_unescape(char *text)
+{
+    char *to = text;
+
+    while (*text)
+        if (is_escape(text)) {
+            *to++ = (char)(hex_digit(text[2]) * 16 + hex_digit(text[3]));
+            text += 4;
+        } else {
+            *to++ = *text++;
+        }
+    *to = '\0';
+}
+
+json_t *clrnn_json_text(const char *text)
+{
+    char *escaped = text ? clrnn_text_escape(text, CLRNN_TEXT_STORED) : NULL;
+    json_t *value = text ? (escaped ? json_string(escaped) : NULL) : json_null();
+
+    free(escaped);
+    return value;
+}
+
+char *clrnn_json_dump(const json_t *value, size_t flags)
+{
+    char *text = value ? json_dumps(value, flags) : NULL, *safe, *to;
+
+    if (!text || (safe = to = malloc(6 * strlen(text) + 1)) == NULL) {
+        free(text);
+        return NULL;
+    }
+    for (const char *at = text; *at;) { // outside of strings JSON is ASCII: newlines alone are to stay
+        uint32_t code;
+        const size_t length = character((const unsigned char *)at, &code);
+
+        if (*at != '\n' && is_control(code)) {
+            to += sprintf(to, "\\u%04x", (unsigned)code);
+        } else {
+            memcpy(to, at, length);
+            to += length;
+        }
+        at += length;
+    }
+    *to = '\0';
+    free(text);
+    return safe;
+}

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+// Escapes: what is escaped, what stays, and that every byte comes back.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/array.h"
+#include "base/text.h"
+
+static const struct {
+    const char *text, *stored, *shown;
+} cases[] = {
+    {"", "", ""},
+    {"gr\xc3\xb6\xc3\x9f"
+     "e \xe6\x95\xb0 \xf0\x9f\x98\x80 a\\b",
+     "gr\xc3\xb6\xc3\x9f"
+     "e \xe6\x95\xb0 \xf0\x9f\x98\x80 a\\b",
+     "gr\xc3\xb6\xc3\x9f"
+     "e \xe6\x95\xb0 \xf0\x9f\x98\x80 a\\b"},
+    {"a\033[2Jb\n\t\r\x7f", "a\033[2Jb\n\t\r\x7f", "a\\x1b[2Jb\\x0a\\x09\\x0d\\x7f"},
+    {"\xc2\x9b"
+     "2J",
+     "\xc2\x9b"
+     "2J",
+     "\\xc2\\x9b2J"}, // C1: CSI
+    {"\xe2\x80\xae"
+     "gpj \xe2\x80\xa8",
+     "\xe2\x80\xae"
+     "gpj \xe2\x80\xa8",
+     "\\xe2\\x80\\xaegpj \\xe2\\x80\\xa8"},
+    {"\xff\xfe", "\\xff\\xfe", "\\xff\\xfe"},
+    {"\xc0\xaf \xed\xa0\x80 \xf4\x90\x80\x80", "\\xc0\\xaf \\xed\\xa0\\x80 \\xf4\\x90\\x80\\x80",
+     "\\xc0\\xaf \\xed\\xa0\\x80 \\xf4\\x90\\x80\\x80"}, // too long, a surrogate, too large
+    {"cut \xe2\x82", "cut \\xe2\\x82", "cut \\xe2\\x82"},
+    {"\\x41 \\x4 \\\\x41", "\\x5cx41 \\x4 \\\\x5cx41", "\\x41 \\x4 \\\\x41"},
+};
+
+static void test_known(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        char *stored = clrnn_text_escape(cases[i].text, CLRNN_TEXT_STORED);
+        char *shown = clrnn_text_escape(cases[i].text, CLRNN_TEXT_SHOWN);
+
+        assert_string_equal(stored, cases[i].stored);
+        assert_string_equal(shown, cases[i].shown);
+        assert_int_equal(clrnn_text_is_clean(cases[i].text, CLRNN_TEXT_STORED),
+                         !strcmp(stored, cases[i].text));
+        assert_int_equal(clrnn_text_is_clean(cases[i].text, CLRNN_TEXT_SHOWN), !strcmp(shown, cases[i].text));
+        free(stored);
+        free(shown);
+    }
+}
+
+// Texts over an alphabet in which everything that matters meets everything else.
+static void test_round_trip(void **state)
+{
+    static const char alphabet[] = "\\x4aZ\n\033\x7f\xc2\x9b\xe2\x80\xae\xff";
+    uint32_t draw = 1;
+
+    (void)state;
+    for (int n = 0; n < 20000; n++) {
+        char text[9] = "", *escaped;
+
+        for (size_t i = 0; i + 1 < sizeof(text); i++) {
+            draw = draw * 1664525u + 1013904223u;
+            text[i] = alphabet[(draw >> 16) % sizeof(alphabet)]; // with the end of the text among them
+        }
+        escaped = clrnn_text_escape(text, CLRNN_TEXT_STORED);
+        assert_true(clrnn_text_is_clean(escaped, CLRNN_TEXT_BYTES));
+        clrnn_text_unescape(escaped);
+        assert_string_equal(escaped, text);
+        free(escaped);
+    }
+}
+
+static void test_json(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        json_t *array = json_pack("[o]", clrnn_json_text(cases[i].text)), *read;
+        char *text = clrnn_json_dump(array, JSON_INDENT(1));
+
+        assert_non_null(text);
+        for (const char *at = text; *at; at++)
+            assert_true(*at == '\n' || ((unsigned char)*at >= 0x20 && *at != 0x7f));
+        assert_null(strstr(text, "\xc2\x9b"));
+        assert_null(strstr(text, "\xe2\x80\xae"));
+        read = json_loads(text, 0, NULL);
+        assert_string_equal(json_string_value(json_array_get(read, 0)), cases[i].stored);
+        json_decref(read);
+        json_decref(array);
+        free(text);
+    }
+    assert_true(json_is_null(clrnn_json_text(NULL)));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_known), cmocka_unit_test(test_round_trip),
+                                       cmocka_unit_test(test_json)};
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
