@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/text.h"
 
 extern char **environ;
 
@@ -31,49 +32,53 @@ static char *find_gnuplot(void)
     return NULL;
 }
 
-// gnuplot's quoted text: a quote inside is doubled.
-static void write_quoted(FILE *script, const char *text)
+static void write_head(FILE *script)
 {
-    fputc('\'', script);
-    for (; *text; text++)
-        fprintf(script, *text == '\'' ? "''" : "%c", *text);
-    fputc('\'', script);
-}
-
-static void write_head(FILE *script, const char *picture)
-{
-    fprintf(script, "set terminal svg size 800,500 font 'sans-serif,14' background '#ffffff'\nset output ");
-    write_quoted(script, picture);
-    fprintf(script, "\nset border 3 linecolor '#606060'\nset tics nomirror textcolor '#303030'\n"
+    fprintf(script, "set terminal svg noenhanced size 800,500 font 'sans-serif,14' background '#ffffff'\n"
+                    "set border 3 linecolor '#606060'\nset tics nomirror textcolor '#303030'\n"
                     "set grid linecolor '#e0e0e0'\n");
 }
 
-// A script in, a picture out; the picture takes its place only when it is whole.
-static bool draw(const char *gnuplot, FILE *script, const char *temporary, const char *picture)
+// Runs a script and keeps what it draws in `svg`. gnuplot opens no file by name: it would run "|command".
+static bool draw(const char *gnuplot, FILE *script, FILE *svg)
 {
-    char *arguments[] = {(char *)(uintptr_t)gnuplot, (char *)(uintptr_t) "-", NULL};
+    char *arguments[] = {(char *)(uintptr_t)gnuplot, (char *)(uintptr_t) "-d", (char *)(uintptr_t) "-", NULL};
     posix_spawn_file_actions_t actions;
     bool drawn = false;
-    pid_t child;
+    pid_t child, ended;
     int status;
 
     if (fflush(script) || fseek(script, 0, SEEK_SET) || posix_spawn_file_actions_init(&actions))
         return false;
     if (!posix_spawn_file_actions_adddup2(&actions, fileno(script), STDIN_FILENO) &&
-        !posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0) &&
+        !posix_spawn_file_actions_adddup2(&actions, fileno(svg), STDOUT_FILENO) &&
         !posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0) &&
         !posix_spawn(&child, gnuplot, &actions, NULL, arguments, environ)) {
-        pid_t ended;
-
         while ((ended = waitpid(child, &status, 0)) < 0 && errno == EINTR)
             ;
-        drawn = ended == child && WIFEXITED(status) && WEXITSTATUS(status) == 0 &&
-                rename(temporary, picture) == 0;
+        drawn = ended == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
     }
     posix_spawn_file_actions_destroy(&actions);
-    if (!drawn)
-        unlink(temporary);
     return drawn;
+}
+
+// Copies what was drawn to the picture's place, where it appears only when it is whole.
+static bool keep(FILE *svg, const char *path)
+{
+    char part[4096];
+    struct clrnn_out *out;
+    size_t got, size = 0;
+
+    rewind(svg);
+    if (clrnn_out_open(NULL, path, &out) != CLRNN_OK)
+        return false;
+    for (; (got = fread(part, 1, sizeof(part), svg)); size += got)
+        clrnn_out_write(out, part, got);
+    if (!size || ferror(svg)) {
+        clrnn_out_abort(&out);
+        return false;
+    }
+    return clrnn_out_commit(&out) == CLRNN_OK;
 }
 
 // ---------------------------------------------------------------- a picture
@@ -81,9 +86,10 @@ static bool draw(const char *gnuplot, FILE *script, const char *temporary, const
 bool clrnn_picture_possible(void)
 {
     char *gnuplot = find_gnuplot();
+    const bool possible = gnuplot;
 
     free(gnuplot);
-    return gnuplot;
+    return possible;
 }
 
 static void finish(struct clrnn_picture *p)
@@ -92,7 +98,6 @@ static void finish(struct clrnn_picture *p)
         fclose(p->script);
     free(p->gnuplot);
     free(p->path);
-    free(p->temporary);
     *p = (struct clrnn_picture){0};
 }
 
@@ -102,10 +107,9 @@ bool clrnn_picture_begin(const char *path, struct clrnn_picture *p)
         .script = tmpfile(),
         .gnuplot = find_gnuplot(),
         .path = clrnn_format("%s", path),
-        .temporary = clrnn_format("%s.plotxx", path), // cleaned up as any torn file
     };
-    if (p->script && p->gnuplot && p->path && p->temporary) {
-        write_head(p->script, p->temporary);
+    if (p->script && p->gnuplot && p->path) {
+        write_head(p->script);
         return true;
     }
     finish(p);
@@ -114,13 +118,22 @@ bool clrnn_picture_begin(const char *path, struct clrnn_picture *p)
 
 bool clrnn_picture_end(struct clrnn_picture *p)
 {
-    const bool drawn = draw(p->gnuplot, p->script, p->temporary, p->path);
+    FILE *svg = tmpfile();
+    const bool drawn = svg && draw(p->gnuplot, p->script, svg) && keep(svg, p->path);
 
+    if (svg)
+        fclose(svg);
     finish(p);
     return drawn;
 }
 
 void clrnn_picture_text(const struct clrnn_picture *picture, const char *text)
 {
-    write_quoted(picture->script, text);
+    char *shown = clrnn_text_escape(text, CLRNN_TEXT_SHOWN); // a newline would end the quotes
+
+    fputc('\'', picture->script);
+    for (const char *at = shown ? shown : ""; *at; at++)
+        fputs((char[]){*at, *at == '\'' ? '\'' : '\0', '\0'}, picture->script);
+    fputc('\'', picture->script);
+    free(shown);
 }

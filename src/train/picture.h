@@ -8,7 +8,7 @@
 
 struct clrnn_picture {
     FILE *script; // takes gnuplot's commands
-    char *gnuplot, *path, *temporary;
+    char *gnuplot, *path;
 };
 
 /** Whether gnuplot is on the PATH. */
@@ -19,6 +19,7 @@ bool clrnn_picture_begin(const char *path, struct clrnn_picture *picture);
 /** Draws it. The file takes its place only when it is whole; false: gnuplot could not. */
 bool clrnn_picture_end(struct clrnn_picture *picture);
 
-/** Text in gnuplot's quotes. */
+/** Text of any bytes in gnuplot's single quotes, where nothing is expanded. Not for labels of set xtics,
+ * which are formats. */
 void clrnn_picture_text(const struct clrnn_picture *picture, const char *text);
 #endif
