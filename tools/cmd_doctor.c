@@ -6,6 +6,7 @@
 
 #include "base/array.h"
 #include "base/file.h"
+#include "base/words.h"
 #include "clrnn/diagnose.h"
 #include "tools/cli.h"
 #include "tools/interrupt.h"
@@ -14,14 +15,15 @@ static const char *const severity_word[] = {"error", "warning", "note"};
 
 // ---------------------------------------------------------------- text and JSON
 
-// Prints a text under a heading, broken between words so that lines stay under 100 columns.
-static void print_wrapped(const char *heading, const char *text)
+// Prints a text beside a heading of `left` columns, broken between words so that lines stay under 100
+// columns.
+static void print_beside(size_t left, const char *heading, const char *text)
 {
-    const size_t left = 12, width = 100;
+    const size_t width = 100;
     size_t column = left;
     bool space = false; // due before the next word of this line
 
-    printf("  %-10s", heading);
+    printf("%-*s", (int)left, heading);
     while (*text) {
         const size_t word = strcspn(text, " \n");
 
@@ -42,6 +44,14 @@ static void print_wrapped(const char *heading, const char *text)
         text += *text != 0;
     }
     putchar('\n');
+}
+
+static void print_wrapped(const char *heading, const char *text)
+{
+    char indented[16];
+
+    snprintf(indented, sizeof(indented), "  %s", heading);
+    print_beside(12, indented, text);
 }
 
 static void print_text(const struct clrnn_doctor_result *r, bool colour)
@@ -113,10 +123,69 @@ static enum clrnn_status report(const struct cli *cli, const struct clrnn_doctor
     return all_is_well(result) ? CLRNN_OK : CLRNN_FAILED;
 }
 
+// ---------------------------------------------------------------- the table of findings
+
+static json_t *row_json(const struct clrnn_finding_info *row)
+{
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "id", row->id, "severity",
+                     severity_word[row->severity], "meaning", row->meaning, "cost", row->cost, "remedy",
+                     row->remedy, "page", row->page);
+}
+
+static enum clrnn_status list(const struct cli *cli)
+{
+    size_t count;
+    const struct clrnn_finding_info *table = clrnn_findings(&count);
+    json_t *rows = json_array();
+
+    for (size_t i = 0; i < count; i++) {
+        char heading[48];
+
+        cli_json_append(&rows, row_json(&table[i]));
+        snprintf(heading, sizeof(heading), "%-8s %s", severity_word[table[i].severity], table[i].id);
+        if (!cli->json)
+            print_beside(40, heading, table[i].meaning);
+    }
+    if (cli->json)
+        return cli_print_json(cli, json_pack("{s:o}", "findings", rows));
+    json_decref(rows);
+    return CLRNN_OK;
+}
+
+static enum clrnn_status explain(const struct cli *cli, const char *id)
+{
+    size_t count, distance, least = SIZE_MAX;
+    const struct clrnn_finding_info *table = clrnn_findings(&count), *row = NULL;
+    char page[128];
+
+    for (size_t i = 0; i < count && least; i++) {
+        distance = clrnn_word_distance(id, table[i].id);
+        if (distance < least) {
+            least = distance;
+            row = &table[i];
+        }
+    }
+    if (!row || strcmp(id, row->id)) {
+        cli_usage(cli, "--explain %s: there is no such finding%s%s%s; `clrnn doctor --list` names all", id,
+                  row ? ", did you mean " : "", row ? row->id : "", row ? "?" : "");
+        return CLRNN_ERR_ARG;
+    }
+    if (cli->json)
+        return cli_print_json(cli, row_json(row));
+    printf("%s %s\n", severity_word[row->severity], row->id);
+    print_wrapped("means", row->meaning);
+    print_wrapped("costs", row->cost);
+    print_wrapped("remedy", row->remedy);
+    snprintf(page, sizeof(page), "doc/%s", row->page);
+    print_wrapped("read", page);
+    return CLRNN_OK;
+}
+
 int cmd_doctor(int argc, char **argv)
 {
     struct clrnn_doctor_params params = {0};
-    const char *fix = NULL;
+    const char *fix = NULL, *finding = NULL;
+    bool listing = false;
     const struct cli_option options[] = {
         {"static", CLI_FLAG, NULL, "look at config and data alone", &params.static_only},
         {"no-train", CLI_FLAG, NULL, "probes of a few steps, no short training", &params.no_train},
@@ -124,21 +193,23 @@ int cmd_doctor(int argc, char **argv)
         {"fix", CLI_TEXT, "OUT.yaml", "write the config with the sure remedies applied", &fix},
         {"plot", CLI_TEXT, "DIR", "draw gradient norms by time step and layer into DIR", &params.plot},
         {"seconds", CLI_REAL, "S", "aim to end by then (45)", &params.seconds},
+        {"list", CLI_FLAG, NULL, "name all that can be found; takes no config", &listing},
+        {"explain", CLI_TEXT, "ID", "what a finding means, costs, and what helps; takes no config", &finding},
     };
     const struct cli_spec spec = {
-        .usage = "CONFIG.yaml [options]",
+        .usage = "CONFIG.yaml [options] | --list | --explain ID",
         .text =
             "Why does this model not learn? Looks at config and data, probes the model with a few steps and\n"
             "trains it shortly. Each finding comes with its evidence in numbers, what it costs, and a remedy\n"
             "to paste into the config. Exit status 0: no error or warning; 1: there are some.",
-        .least = 1,
         .most = 1,
         .takes_json = true,
         .option_count = ARRAY_SIZE(options),
         .option = options,
         .examples = "  clrnn doctor examples/seed-broken.yaml\n"
                     "  clrnn doctor examples/seed-broken.yaml --fix fixed.yaml\n"
-                    "  clrnn doctor my.yaml --static --json\n",
+                    "  clrnn doctor my.yaml --static --json\n"
+                    "  clrnn doctor --explain single-time-step\n",
     };
     struct clrnn_doctor_result result = {0};
     struct clrnn_device *device = NULL;
@@ -149,6 +220,13 @@ int cmd_doctor(int argc, char **argv)
 
     if (!cli_parse(&cli, &spec, argc, argv, &status))
         return status;
+    if (listing || finding) {
+        if (cli.argument_count || (listing && finding))
+            return cli_usage(&cli, "--%s stands by itself", listing ? "list" : "explain");
+        return cli_finish(&cli, listing ? list(&cli) : explain(&cli, finding));
+    }
+    if (!cli.argument_count)
+        return cli_usage(&cli, "an argument is missing: clrnn doctor %s", spec.usage);
     params.stop = interrupt_catch();
     st = cli_open(&cli, &config, &device);
     if (st == CLRNN_OK)

@@ -96,9 +96,20 @@ CLRNN_API void clrnn_grow_finish(struct clrnn_grow_result *result);
 /** How grave a finding is: it cannot learn so; it learns badly; worth knowing. */
 enum clrnn_severity { CLRNN_SEVERITY_ERROR, CLRNN_SEVERITY_WARNING, CLRNN_SEVERITY_NOTE };
 
+/** A row of the table of all that the doctor can find; everything in it is static. */
+struct clrnn_finding_info {
+    const char *id;               // "softmax-before-cross-entropy"
+    enum clrnn_severity severity; // the gravest that it is reported with
+    const char *meaning, *cost, *remedy;
+    const char *page; // where to read on, under doc/: "config.md#trainloss"
+};
+
+/** The table of findings, *count rows. */
+CLRNN_API const struct clrnn_finding_info *clrnn_findings(size_t *count);
+
 /** One thing that the doctor found; its texts are the result's. */
 struct clrnn_finding {
-    const char *id; // "softmax-before-cross-entropy"; static
+    const char *id; // of a row of clrnn_findings(); static
     enum clrnn_severity severity;
     char *where;    // "model.layers[5] (softmax), config.yaml:9"
     char *evidence; // numbers from this very model and data

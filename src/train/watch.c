@@ -28,16 +28,9 @@
 #define FLAT_ACCURACY 0.03   // above the commonest class: not flat
 #define MOST_SAMPLED 16384u  // weights of a matrix that are looked at
 
-static const char *const ids[CLRNN_WATCH_FINDINGS] = {
-    [CLRNN_WATCH_NOT_FINITE] = "loss-not-finite",  [CLRNN_WATCH_EXPLODING] = "exploding-gradient",
-    [CLRNN_WATCH_ZERO_GRADIENT] = "zero-gradient", [CLRNN_WATCH_LR_LOST] = "update-too-small",
-    [CLRNN_WATCH_TOO_LARGE] = "update-too-large",  [CLRNN_WATCH_FLAT] = "loss-flat",
-};
-
-static void tell(struct clrnn_watch *w, enum clrnn_watch_finding finding, const char *id, const char *format,
-                 ...) CLRNN_PRINTF(4, 5);
-static void tell(struct clrnn_watch *w, enum clrnn_watch_finding finding, const char *id, const char *format,
-                 ...)
+static void tell(struct clrnn_watch *w, enum clrnn_finding_kind finding, const char *format, ...)
+    CLRNN_PRINTF(3, 4);
+static void tell(struct clrnn_watch *w, enum clrnn_finding_kind finding, const char *format, ...)
 {
     char what[400];
     va_list arguments;
@@ -48,8 +41,8 @@ static void tell(struct clrnn_watch *w, enum clrnn_watch_finding finding, const 
     va_start(arguments, format);
     vsnprintf(what, sizeof(what), format, arguments);
     va_end(arguments);
-    clrnn_log(w->log, CLRNN_LOG_WARNING, "%s: %s; `clrnn doctor %s` explains", id ? id : ids[finding], what,
-              w->config->path ? w->config->path : "CONFIG.yaml");
+    clrnn_log(w->log, CLRNN_LOG_WARNING, "%s: %s; `clrnn doctor %s` explains",
+              clrnn_finding_table[finding].id, what, w->config->path ? w->config->path : "CONFIG.yaml");
 }
 
 // ---------------------------------------------------------------- before the run
@@ -120,16 +113,16 @@ void clrnn_watch_step(struct clrnn_watch *w, const double record[RECORD_FIELDS],
     if (record[RECORD_WEIGHT] == 0.0)
         return; // no label counted: PyTorch's loss is NaN there as well, and nothing moves
     if (!isfinite(loss)) {
-        tell(w, CLRNN_WATCH_NOT_FINITE, NULL, "the loss of step %llu is %s", (unsigned long long)w->steps,
+        tell(w, CLRNN_FINDING_LOSS_NOT_FINITE, "the loss of step %llu is %s", (unsigned long long)w->steps,
              isnan(loss) ? "NaN" : "infinite");
         return;
     }
-    if (!(norm <= EXPLODED_NORM) && !w->told[CLRNN_WATCH_NOT_FINITE])
-        tell(w, CLRNN_WATCH_EXPLODING, NULL, "the gradient's norm is %.3g in step %llu", norm,
+    if (!(norm <= EXPLODED_NORM) && !w->told[CLRNN_FINDING_LOSS_NOT_FINITE])
+        tell(w, CLRNN_FINDING_EXPLODING_GRADIENT, "the gradient's norm is %.3g in step %llu", norm,
              (unsigned long long)w->steps);
     w->still = norm == 0.0 && fabs(loss) > LEARNT_LOSS ? w->still + 1 : 0;
     if (w->still >= STILL_STEPS)
-        tell(w, CLRNN_WATCH_ZERO_GRADIENT, NULL, "the gradient is exactly 0 in steps %llu to %llu, loss %.4g",
+        tell(w, CLRNN_FINDING_ZERO_GRADIENT, "the gradient is exactly 0 in steps %llu to %llu, loss %.4g",
              (unsigned long long)(w->steps + 1 - w->still), (unsigned long long)w->steps, loss);
     w->y += record[RECORD_Y];
     w->yy += record[RECORD_YY];
@@ -201,21 +194,27 @@ static double smallest_scale(const struct clrnn_model *m, const float *values)
     return least;
 }
 
+// What a tiny lr is called: by what made it so.
+static enum clrnn_finding_kind lost_lr(const struct clrnn_watch *w)
+{
+    const struct clrnn_scheduler_config *scheduler = &w->config->train.scheduler;
+
+    return scheduler->kind == CLRNN_SCHEDULER_NONE ? CLRNN_FINDING_LR_OUT_OF_RANGE
+           : scheduler->per_batch                  ? CLRNN_FINDING_SCHEDULER_PER_BATCH
+                                                   : CLRNN_FINDING_UPDATE_TOO_SMALL;
+}
+
 // Adam and RMSprop move a weight by about lr, whatever the gradient is; SGD's steps depend on it and are not
 // judged here. A schedule that is spent near the run's end is meant so.
 static bool lr_may_be_lost(const struct clrnn_watch *w)
 {
-    return w->config->train.optimizer.kind != CLRNN_OPTIMIZER_SGD && !w->told[CLRNN_WATCH_LR_LOST] &&
-           w->steps && w->last_lr < TINY_LR && (w->asked_lr == 0.0 || w->last_lr < 0.5 * w->asked_lr) &&
+    return w->config->train.optimizer.kind != CLRNN_OPTIMIZER_SGD && !w->told[lost_lr(w)] && w->steps &&
+           w->last_lr < TINY_LR && (w->asked_lr == 0.0 || w->last_lr < 0.5 * w->asked_lr) &&
            (double)w->steps < LAST_PART * (double)w->total;
 }
 
 static enum clrnn_status look_at_lr(struct clrnn_watch *w, const struct clrnn_model *m)
 {
-    const struct clrnn_scheduler_config *scheduler = &w->config->train.scheduler;
-    const char *id = scheduler->kind == CLRNN_SCHEDULER_NONE ? "lr-out-of-range"
-                     : scheduler->per_batch                  ? "scheduler-per-batch"
-                                                             : NULL;
     double scale;
     float *values;
     size_t count;
@@ -225,7 +224,7 @@ static enum clrnn_status look_at_lr(struct clrnn_watch *w, const struct clrnn_mo
     free(values);
     w->asked_lr = w->last_lr;
     if (isfinite(scale) && w->last_lr < HALF_ULP * scale)
-        tell(w, CLRNN_WATCH_LR_LOST, id,
+        tell(w, lost_lr(w),
              "the lr is %.2g in step %llu of %llu, under half a float32 ulp of weights of %.2g: updates "
              "round to nothing",
              w->last_lr, (unsigned long long)w->steps, (unsigned long long)w->total, scale);
@@ -295,17 +294,17 @@ void clrnn_watch_epoch(struct clrnn_watch *w, const struct clrnn_epoch_row *row)
     if (!w->on || !isfinite(row->train_loss) || !isfinite(idle))
         return;
     if (row->train_loss >= idle && w->ratio > LARGE_UPDATE)
-        tell(w, CLRNN_WATCH_TOO_LARGE, NULL,
+        tell(w, CLRNN_FINDING_UPDATE_TOO_LARGE,
              "the first steps changed the weights by %.2g of their size each, and the loss is %.4g after "
              "epoch %llu",
              w->ratio, row->train_loss, (unsigned long long)row->epoch);
     // after what explains it there is nothing to add
-    for (int i = 0; i < CLRNN_WATCH_FLAT; i++)
-        if (w->told[i])
+    for (int i = 0; i < CLRNN_FINDING_COUNT; i++)
+        if (w->told[i] && i != CLRNN_FINDING_LOSS_FLAT)
             return;
     w->flat = is_flat(w, row, idle) ? w->flat + 1 : 0;
     if (w->flat >= FLAT_IN_A_ROW)
-        tell(w, CLRNN_WATCH_FLAT, NULL,
+        tell(w, CLRNN_FINDING_LOSS_FLAT,
              "the training loss is %.4g after %llu epochs, and an answer that does not look at X has %.4g",
              row->train_loss, (unsigned long long)row->epoch, idle);
 }

@@ -5,18 +5,8 @@
 
 #include "model/model.h"
 #include "train/dataset.h"
+#include "train/findings.h"
 #include "train/run_folder.h"
-
-/** What it warns of; the ids are the doctor's. */
-enum clrnn_watch_finding {
-    CLRNN_WATCH_NOT_FINITE,
-    CLRNN_WATCH_EXPLODING,
-    CLRNN_WATCH_ZERO_GRADIENT,
-    CLRNN_WATCH_LR_LOST,
-    CLRNN_WATCH_TOO_LARGE,
-    CLRNN_WATCH_FLAT,
-    CLRNN_WATCH_FINDINGS
-};
 
 struct clrnn_watch {
     bool on, resumed;
@@ -32,7 +22,7 @@ struct clrnn_watch {
     float *sample;         // weights after the first look, for the update ratio; then gone
     uint64_t sample_steps; // steps done by then
     double ratio;          // update over weight per step at the start, NaN: not measured
-    bool told[CLRNN_WATCH_FINDINGS];
+    bool told[CLRNN_FINDING_COUNT];
 };
 
 /** `on` false: it does nothing. `steps`: of the run so far, where it is resumed. CLRNN_ERR_MEMORY. */

@@ -22,7 +22,7 @@ BELOW = {
     "diagnose": ["base", "formats", "device", "ops", "reference", "model", "train"],
     "verify": ["base", "formats", "device", "ops", "reference", "model", "train", "diagnose"],
 }
-SOURCE = {".c", ".h", ".cl", ".py", ".build", ""}
+SOURCE = {".c", ".h", ".def", ".cl", ".py", ".build", ""}
 WIDEST = 120
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
 

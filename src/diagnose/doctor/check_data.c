@@ -17,27 +17,23 @@ static void check_finite(struct doctor *d)
     if (t->bad_tokens || v->bad_tokens) {
         const struct doctor_scan *b = t->bad_tokens ? t : v;
 
-        doctor_finding(d, "token-range", CLRNN_SEVERITY_ERROR);
+        doctor_finding(d, CLRNN_FINDING_TOKEN_RANGE, CLRNN_SEVERITY_ERROR);
         doctor_where(d, "data.%s X", b->info->name);
         doctor_evidence(d, "%llu tokens lie outside 0 to num_embeddings - 1 = %u, first in row %u",
                         (unsigned long long)b->bad_tokens, d->config->layer[0].num_embeddings - 1,
                         b->bad_token_row);
-        doctor_cost(d, "training refuses such data");
-        doctor_remedy(d, "set num_embeddings to the vocabulary's size, or correct the rows");
         d->no_dynamic = true;
         d->no_dynamic_reason = "some tokens have no row in the embedding.";
     }
     if (!t->bad_values && !v->bad_values)
         return;
-    doctor_finding(d, "non-finite-input", CLRNN_SEVERITY_ERROR);
+    doctor_finding(d, CLRNN_FINDING_NON_FINITE_INPUT, CLRNN_SEVERITY_ERROR);
     doctor_where(d, "data.%s X, row %u, step %u, feature %u", bad->info->name, bad->bad_row, bad->bad_step,
                  bad->bad_feature);
     doctor_evidence(d, "%llu values of %s%llu in train, %llu in valid; the first is %g",
                     (unsigned long long)(t->bad_values + v->bad_values),
                     "X are NaN or infinite: ", (unsigned long long)t->bad_values,
                     (unsigned long long)v->bad_values, bad->bad_value);
-    doctor_cost(d, "the first batch that holds one turns loss, gradients and all weights into NaN");
-    doctor_remedy(d, "repair or remove these rows (for example set missing values to the feature's mean)");
     d->no_dynamic = true;
     d->no_dynamic_reason = "its inputs are not finite.";
 }
@@ -87,7 +83,7 @@ static void check_scale(struct doctor *d)
         return;
     if (s->rms[largest] == 0)
         return; // constant
-    doctor_finding(d, "unscaled-input", CLRNN_SEVERITY_WARNING);
+    doctor_finding(d, CLRNN_FINDING_UNSCALED_INPUT, CLRNN_SEVERITY_WARNING);
     doctor_where(d, "data.train X");
     doctor_evidence(
         d,
@@ -98,7 +94,6 @@ static void check_scale(struct doctor *d)
     doctor_cost(d, s->rms[largest] < 1
                        ? "the inputs hardly move any unit, and weights on them get tiny gradients"
                        : "units sit at their ends or never switch, and gradients are as large as the inputs");
-    doctor_remedy(d, "data.normalize=standard");
     doctor_fix(d, FIX_NORMALIZE, 0, 0);
 }
 
@@ -113,7 +108,7 @@ static void check_constant(struct doctor *d)
         count += s->least[c] == s->most[c];
     if (!count)
         return;
-    doctor_finding(d, "constant-features",
+    doctor_finding(d, CLRNN_FINDING_CONSTANT_FEATURES,
                    count >= clrnn_threshold.constant_share * s->C ? CLRNN_SEVERITY_WARNING
                                                                   : CLRNN_SEVERITY_NOTE);
     doctor_where(d, "data.train X");
@@ -122,8 +117,6 @@ static void check_constant(struct doctor *d)
         if (s->least[c] == s->most[c])
             doctor_evidence(d, "%s %u (%.4g)", shown++ ? "," : "", c, s->least[c]);
     doctor_evidence(d, "%s", count > shown ? ", ..." : "");
-    doctor_cost(d, "they say nothing, and their weights act as biases that validation data may upset");
-    doctor_remedy(d, "leave these columns out of X");
 }
 
 static void check_padding(struct doctor *d)
@@ -132,16 +125,13 @@ static void check_padding(struct doctor *d)
 
     if (s->pad_rows < clrnn_threshold.padding_rows || s->pad_share < clrnn_threshold.padding_share)
         return;
-    doctor_finding(d, "padding-without-lengths", CLRNN_SEVERITY_WARNING);
+    doctor_finding(d, CLRNN_FINDING_PADDING_WITHOUT_LENGTHS, CLRNN_SEVERITY_WARNING);
     doctor_where(d, "data.train");
     doctor_evidence(
         d,
         "%.0f%% of the rows end in the same repeated step, on average the last %.1f of T = %u, each row for "
         "another while; no `lengths` are given",
         100 * s->pad_rows, s->pad_share * s->info->T, s->info->T);
-    doctor_cost(d, "`over: last` reads padding, means and statistics are diluted by it");
-    doctor_remedy(
-        d, "give the rows' lengths: data.train.lengths=lengths_train.npy (N integers), for valid, too");
 }
 
 static void check_count(struct doctor *d)
@@ -157,7 +147,7 @@ static void check_count(struct doctor *d)
         classes += s->count[k] > 0;
     wanted = mse || s->info->y_steps ? least : fmax(least, clrnn_threshold.samples_per_class * classes);
     if (!d->batches) {
-        doctor_finding(d, "too-few-samples", CLRNN_SEVERITY_ERROR);
+        doctor_finding(d, CLRNN_FINDING_TOO_FEW_SAMPLES, CLRNN_SEVERITY_ERROR);
         doctor_where(d, "train.batch_size");
         doctor_evidence(
             d, "%u samples do not fill one batch of %u, and drop_last drops what is left: there is no batch",
@@ -171,14 +161,13 @@ static void check_count(struct doctor *d)
     }
     if (S >= wanted || (s->info->y_steps && s->info->T > 1))
         return;
-    doctor_finding(d, "too-few-samples", CLRNN_SEVERITY_WARNING);
+    doctor_finding(d, CLRNN_FINDING_TOO_FEW_SAMPLES, CLRNN_SEVERITY_WARNING);
     doctor_where(d, "data.train");
     doctor_evidence(d, "%u samples of C = %u features in %u step%s, %llu batch%s an epoch", S, s->info->C,
                     s->info->T, s->info->T == 1 ? "" : "s", (unsigned long long)d->batches,
                     d->batches == 1 ? "" : "es");
     if (!mse)
         doctor_evidence(d, "; %.1f a class", classes ? (double)S / classes : 0);
-    doctor_cost(d, "any net learns them by heart; nothing says how it does on others");
     doctor_remedy(d, "more data (at least %.0f samples), or a linear model", wanted);
 }
 
@@ -200,7 +189,7 @@ static void check_range(struct doctor *d)
 
     if (!t->bad_labels && !v->bad_labels)
         return;
-    doctor_finding(d, "label-range", CLRNN_SEVERITY_ERROR);
+    doctor_finding(d, CLRNN_FINDING_LABEL_RANGE, CLRNN_SEVERITY_ERROR);
     doctor_where(d, "data.%s y, row %u", bad->info->name, bad->bad_label_row);
     doctor_evidence(
         d,
@@ -215,7 +204,6 @@ static void check_range(struct doctor *d)
         doctor_evidence(
             d, "expected whole numbers from 0 to %u (the last layer has %u outputs) or ignore_index %d",
             d->outputs - 1, d->outputs, (int)d->config->train.loss.ignore_index);
-    doctor_cost(d, "training refuses such labels (PyTorch stops, or on a GPU reads past the outputs)");
     if ((loss == CLRNN_LOSS_CROSS_ENTROPY || loss == CLRNN_LOSS_NLL) && t->least_label == 1 &&
         t->most_label == d->outputs)
         doctor_remedy(d, "classes count from 0: subtract 1 from every label");
@@ -247,14 +235,12 @@ static void check_balance(struct doctor *d)
         total += (double)s->count[k];
     }
     if (loss->kind == CLRNN_LOSS_MSE ? s->y_std == 0 && s->labels > 1 : present == 1 && total > 1) {
-        doctor_finding(d, "single-class", CLRNN_SEVERITY_ERROR);
+        doctor_finding(d, CLRNN_FINDING_SINGLE_CLASS, CLRNN_SEVERITY_ERROR);
         doctor_where(d, "data.train y");
         if (loss->kind == CLRNN_LOSS_MSE)
             doctor_evidence(d, "all %llu targets are %.9g", (unsigned long long)s->labels, s->y_mean);
         else
             doctor_evidence(d, "all %.0f labels are class %u", total, common);
-        doctor_cost(d, "the loss falls to nothing and nothing is learnt");
-        doctor_remedy(d, "check how y was made; every class must occur");
         return;
     }
     if (present < 2)
@@ -262,7 +248,8 @@ static void check_balance(struct doctor *d)
     share = (double)s->count[rare] / total;
     if (share > clrnn_threshold.rare_share || share * present > clrnn_threshold.rare_of_balanced)
         return;
-    doctor_finding(d, "class-imbalance", loss->weight ? CLRNN_SEVERITY_NOTE : CLRNN_SEVERITY_WARNING);
+    doctor_finding(d, CLRNN_FINDING_CLASS_IMBALANCE,
+                   loss->weight ? CLRNN_SEVERITY_NOTE : CLRNN_SEVERITY_WARNING);
     doctor_where(d, "data.train y");
     doctor_evidence(
         d,
@@ -271,7 +258,6 @@ static void check_balance(struct doctor *d)
         rare, (unsigned long long)s->count[rare], total, 100 * share, common,
         (unsigned long long)s->count[common], common, 100 * (double)s->count[common] / total,
         loss->weight ? "; the loss has weights" : "");
-    doctor_cost(d, "accuracy looks good while the rare class is never answered");
     if (loss->kind == CLRNN_LOSS_BCE_WITH_LOGITS) {
         doctor_remedy(
             d,

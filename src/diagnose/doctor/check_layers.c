@@ -30,7 +30,7 @@ static void softmax_before_cross_entropy(struct doctor *d, size_t at)
 {
     const uint32_t K = MAX2(d->outputs, 2u);
 
-    doctor_finding(d, "softmax-before-cross-entropy", CLRNN_SEVERITY_ERROR);
+    doctor_finding(d, CLRNN_FINDING_SOFTMAX_BEFORE_CROSS_ENTROPY, CLRNN_SEVERITY_ERROR);
     doctor_where_layer(d, at);
     doctor_evidence(
         d,
@@ -39,13 +39,12 @@ static void softmax_before_cross_entropy(struct doctor *d, size_t at)
         K - 1, log1p((K - 1) * exp(-1.0)));
     doctor_cost(d, "the loss never falls below %.4f; learning is slower or stops",
                 log1p((K - 1) * exp(-1.0)));
-    doctor_remedy(d, "take the softmax out of model.layers; for probabilities use `clrnn predict --probs`");
     doctor_fix(d, FIX_REMOVE_LAYER, at, 0);
 }
 
 static void mismatch(struct doctor *d, size_t at, enum clrnn_severity severity)
 {
-    doctor_finding(d, "activation-loss-mismatch", severity);
+    doctor_finding(d, CLRNN_FINDING_ACTIVATION_LOSS_MISMATCH, severity);
     if (at < d->config->layer_count)
         doctor_where_layer(d, at);
     else
@@ -195,15 +194,13 @@ static void check_round(struct doctor *d, size_t at)
     if (!below)
         return;
     d->gradient_blocked = true;
-    doctor_finding(d, "non-differentiable-op", CLRNN_SEVERITY_ERROR);
+    doctor_finding(d, CLRNN_FINDING_NON_DIFFERENTIABLE_OP, CLRNN_SEVERITY_ERROR);
     doctor_where_layer(d, at);
     doctor_evidence(
         d,
         "round() is flat between its steps: its gradient is 0 everywhere, and the %zu layer%s with "
         "weights below it get%s none",
         below, below == 1 ? "" : "s", below == 1 ? "s" : "");
-    doctor_cost(d, "nothing below this layer ever learns, whatever the optimizer");
-    doctor_remedy(d, "take the round out of model.layers; round predictions after the model, not in it");
     doctor_fix(d, FIX_REMOVE_LAYER, at, 0);
 }
 
@@ -216,15 +213,13 @@ static void check_recurrent(struct doctor *d, size_t at)
     if (T == 1) {
         const bool from_data = d->T == 1;
 
-        doctor_finding(d, "single-time-step", CLRNN_SEVERITY_WARNING);
+        doctor_finding(d, CLRNN_FINDING_SINGLE_TIME_STEP, CLRNN_SEVERITY_WARNING);
         doctor_where_layer(d, at);
         doctor_evidence(
             d,
             "%s: with T = 1 and h0 = 0 the layer never recurs; the gradient of its %u weight_hh is exactly 0",
             from_data ? "X has one time step" : "the pool before it leaves one step",
             l->num_layers * (l->bidirectional ? 2 : 1));
-        doctor_cost(d,
-                    "the layer is a dense layer with idle weights; its order and memory of time are unused");
         if (from_data)
             doctor_remedy(
                 d,
@@ -235,34 +230,28 @@ static void check_recurrent(struct doctor *d, size_t at)
             doctor_remedy(d, "put the layer before the pool, or use `linear` instead");
     }
     if (l->kind == CLRNN_LAYER_RNN && T >= clrnn_threshold.long_sequence) {
-        doctor_finding(d, "sequence-too-long", CLRNN_SEVERITY_WARNING);
+        doctor_finding(d, CLRNN_FINDING_SEQUENCE_TOO_LONG, CLRNN_SEVERITY_WARNING);
         doctor_where_layer(d, at);
         doctor_evidence(d,
                         "a plain rnn runs over T = %u steps; a gradient that shrinks by 5%% a step reaches "
                         "the first with "
                         "%.1e of its size, one that grows by 5%% with %.1e",
                         T, pow(1 - ends, T), pow(1 + ends, T));
-        doctor_cost(d, "what lies more than some tens of steps back is not learnt, or the gradient explodes");
-        doctor_remedy(
-            d, "use `lstm` or `gru` instead of `rnn`, shorten the sequences, or `pool: {over: mean}` with "
-               "`train.clip_grad_norm: 1.0`");
     }
     if (l->dropout > 0 && l->num_layers == 1) {
-        doctor_finding(d, "dropout-one-layer", CLRNN_SEVERITY_NOTE);
+        doctor_finding(d, CLRNN_FINDING_DROPOUT_ONE_LAYER, CLRNN_SEVERITY_NOTE);
         doctor_where_layer(d, at);
         doctor_evidence(d, "dropout: %g stands between the layers of a stack, but num_layers is 1",
                         l->dropout);
-        doctor_cost(d, "nothing: it does nothing");
         doctor_remedy(d, "take the argument out, or put `- dropout: {p: %g}` after the layer", l->dropout);
         doctor_fix(d, FIX_LAYER_DROPOUT, at, 0);
     }
     if (l->dropout >= clrnn_threshold.dropout_p && l->num_layers > 1) {
-        doctor_finding(d, "dropout-too-high", CLRNN_SEVERITY_WARNING);
+        doctor_finding(d, CLRNN_FINDING_DROPOUT_TOO_HIGH, CLRNN_SEVERITY_WARNING);
         doctor_where_layer(d, at);
         doctor_evidence(d, "dropout: %g leaves on average %.1f of %u units between the layers", l->dropout,
                         (1 - l->dropout) * l->hidden_size * (l->bidirectional ? 2 : 1),
                         l->hidden_size * (l->bidirectional ? 2 : 1));
-        doctor_cost(d, "too little gets through to learn from");
         doctor_remedy(d, "model.layers.%zu.%s.dropout=0.3", at, clrnn_layer_word(l->kind));
         doctor_fix(d, FIX_LAYER_DROPOUT, at, 0.3);
     }
@@ -291,11 +280,10 @@ static void check_dropout(struct doctor *d, size_t at)
     size_t next = at + 1;
 
     if (p >= clrnn_threshold.dropout_p) {
-        doctor_finding(d, "dropout-too-high", CLRNN_SEVERITY_WARNING);
+        doctor_finding(d, CLRNN_FINDING_DROPOUT_TOO_HIGH, CLRNN_SEVERITY_WARNING);
         doctor_where_layer(d, at);
         doctor_evidence(d, "p: %g leaves on average %.1f of %u features", p, (1 - p) * width_at(d, at),
                         width_at(d, at));
-        doctor_cost(d, "too little gets through to learn from; the loss is mostly noise");
         doctor_remedy(d, "model.layers.%zu.dropout.p=0.5 or less", at);
         doctor_fix(d, FIX_LAYER_P, at, 0.5);
     }
@@ -306,15 +294,13 @@ static void check_dropout(struct doctor *d, size_t at)
         next++;
     if (p <= 0 || next >= c->layer_count || c->layer[next].kind != CLRNN_LAYER_BATCHNORM)
         return;
-    doctor_finding(d, "dropout-before-batchnorm", CLRNN_SEVERITY_WARNING);
+    doctor_finding(d, CLRNN_FINDING_DROPOUT_BEFORE_BATCHNORM, CLRNN_SEVERITY_WARNING);
     doctor_where_layer(d, at);
     doctor_evidence(
         d,
         "dropout %g multiplies the variance that the batchnorm at layers[%zu] learns by up to %.2g; in eval "
         "mode there is no dropout, and the running variance is wrong",
         p, next, 1 / fmax(1 - p, 1e-3));
-    doctor_cost(d, "train and eval mode are different functions (Li et al. 2019, variance shift)");
-    doctor_remedy(d, "put the dropout after the batchnorm");
     if (next == at + 1)
         doctor_fix(d, FIX_SWAP_LAYERS, at, 0);
 }
@@ -329,16 +315,15 @@ static void check_batchnorm(struct doctor *d, size_t at)
     while (below > 0 && c->layer[below - 1].kind == CLRNN_LAYER_POOL)
         below--;
     if (below > 0 && c->layer[below - 1].kind == CLRNN_LAYER_LINEAR && c->layer[below - 1].bias) {
-        doctor_finding(d, "dead-bias", CLRNN_SEVERITY_NOTE);
+        doctor_finding(d, CLRNN_FINDING_DEAD_BIAS, CLRNN_SEVERITY_NOTE);
         doctor_where_layer(d, below - 1);
         doctor_evidence(d, "its %u biases are taken out again with the mean by the batchnorm at layers[%zu]",
                         c->layer[below - 1].out_features, at);
-        doctor_cost(d, "nothing but room: they get gradient 0");
         doctor_remedy(d, "model.layers.%zu.linear.bias=false", below - 1);
     }
     if (T > 1 || (B != 1 && rest != 1))
         return;
-    doctor_finding(d, "batch-of-one-batchnorm", CLRNN_SEVERITY_ERROR);
+    doctor_finding(d, CLRNN_FINDING_BATCH_OF_ONE_BATCHNORM, CLRNN_SEVERITY_ERROR);
     doctor_where_layer(d, at);
     if (B == 1) {
         doctor_evidence(d, "batch_size is 1 and the layer sees one step: the batch's variance is 0");
@@ -349,9 +334,6 @@ static void check_batchnorm(struct doctor *d, size_t at)
         return;
     }
     doctor_evidence(d, "%u samples in batches of %u leave a last batch of 1, whose variance is 0", S, B);
-    doctor_cost(
-        d, "PyTorch stops there; else that row's input is thrown away and spoils the running statistics");
-    doctor_remedy(d, "train.drop_last=true, or another batch_size");
     doctor_fix(d, FIX_DROP_LAST, 0, 1);
 }
 
@@ -367,7 +349,7 @@ static void check_pool(struct doctor *d, size_t at)
         from--;
     if (!from-- || !c->layer[from].bidirectional)
         return;
-    doctor_finding(d, "pool-ignores-sequence", CLRNN_SEVERITY_WARNING);
+    doctor_finding(d, CLRNN_FINDING_POOL_IGNORES_SEQUENCE, CLRNN_SEVERITY_WARNING);
     doctor_where_layer(d, at);
     doctor_evidence(
         d,

@@ -25,7 +25,7 @@ static void check_initial_loss(struct visit *v)
     if (!isfinite(expected))
         return;
     if (!isfinite(loss)) {
-        doctor_finding(d, "loss-not-finite", CLRNN_SEVERITY_ERROR);
+        doctor_finding(d, CLRNN_FINDING_LOSS_NOT_FINITE, CLRNN_SEVERITY_ERROR);
         doctor_where(d, "the first batch");
         doctor_evidence(d, "the loss is %g before any training, expected about %.4g", loss, expected);
         doctor_cost(d, "no step can be made from there");
@@ -34,13 +34,12 @@ static void check_initial_loss(struct visit *v)
     }
     if (loss <= clrnn_threshold.initial_loss * expected + clrnn_threshold.initial_slack * fmax(v->chance, 0))
         return;
-    doctor_finding(d, "initial-loss-off", CLRNN_SEVERITY_WARNING);
+    doctor_finding(d, CLRNN_FINDING_INITIAL_LOSS_OFF, CLRNN_SEVERITY_WARNING);
     doctor_where(d, "the first batches");
     doctor_evidence(d, "before any training the loss is %.4g; an answer that prefers nothing has %.4g", loss,
                     expected);
     if (d->config->train.loss.kind == CLRNN_LOSS_CROSS_ENTROPY)
         doctor_evidence(d, " (ln %u)", d->outputs);
-    doctor_cost(d, "the first epochs go into unlearning confident wrong answers");
     doctor_remedy(d, d->params->init
                          ? "check the weights in the --init file, above all the last layer's scale"
                          : "scale the inputs (data.normalize=standard), or the targets for mse");
@@ -75,7 +74,7 @@ static bool explained(const struct visit *v, const struct clrnn_entry *e)
         return false;
     if (doctor_steps_at(v->d, e->layer) == 1)
         return true;
-    return doctor_found(v->d, "pool-ignores-sequence") && strstr(name, "_reverse");
+    return doctor_found(v->d, CLRNN_FINDING_POOL_IGNORES_SEQUENCE) && strstr(name, "_reverse");
 }
 
 static void report_zero(struct visit *v, const struct clrnn_model *m, const double *most)
@@ -91,7 +90,7 @@ static void report_zero(struct visit *v, const struct clrnn_model *m, const doub
     v->no_gradient = trained && zero == trained;
     if (!zero || zero == hidden)
         return;
-    doctor_finding(d, "zero-gradient", CLRNN_SEVERITY_ERROR);
+    doctor_finding(d, CLRNN_FINDING_ZERO_GRADIENT, CLRNN_SEVERITY_ERROR);
     doctor_where(d, "model parameters");
     doctor_evidence(d,
                     "%zu of %zu parameters have gradient exactly 0, at the start and after %u steps:", zero,
@@ -142,7 +141,7 @@ static enum clrnn_status check_leak(struct visit *v)
     TRY(st);
     if (n == others || !(most > clrnn_threshold.leak_output * fmax(scale, 1e-6)))
         return CLRNN_OK;
-    doctor_finding(d, "batch-leak", CLRNN_SEVERITY_ERROR);
+    doctor_finding(d, CLRNN_FINDING_BATCH_LEAK, CLRNN_SEVERITY_ERROR);
     doctor_where(d, "eval mode");
     doctor_evidence(
         d,
@@ -153,7 +152,6 @@ static enum clrnn_status check_leak(struct visit *v)
         if (d->config->layer[i].kind == CLRNN_LAYER_BATCHNORM && !d->config->layer[i].track_running_stats)
             doctor_evidence(
                 d, "; layers[%zu] (batchnorm) has track_running_stats: false and normalises by the batch", i);
-    doctor_cost(d, "predictions depend on what else is asked, and validation on its batch size");
     doctor_remedy(d, "keep running statistics:");
     for (size_t i = 0; i < d->config->layer_count; i++)
         if (d->config->layer[i].kind == CLRNN_LAYER_BATCHNORM && !d->config->layer[i].track_running_stats) {
@@ -233,7 +231,8 @@ void visit_report_overfit(struct visit *v, bool harmless)
     if (!v->no_gradient && (v->overfits || !v->overfit_still ||
                             v->overfit_lowest - v->overfit_floor < clrnn_threshold.overfit_share * start))
         return;
-    doctor_finding(d, "cannot-overfit-one-batch", harmless ? CLRNN_SEVERITY_NOTE : CLRNN_SEVERITY_ERROR);
+    doctor_finding(d, CLRNN_FINDING_CANNOT_OVERFIT_ONE_BATCH,
+                   harmless ? CLRNN_SEVERITY_NOTE : CLRNN_SEVERITY_ERROR);
     doctor_where(d, "one batch of %u samples", v->overfit_rows);
     doctor_evidence(
         d, "%u steps on the same batch bring the loss from %.4g to %.4g (lowest %.4g), where it stands",
@@ -247,7 +246,6 @@ void visit_report_overfit(struct visit *v, bool harmless)
         return;
     }
     doctor_cost(d, "a net that cannot learn %u samples by heart will not learn all", v->overfit_rows);
-    doctor_remedy(d, "mend what stands above; `clrnn grow` names the part that breaks it");
 }
 
 static enum clrnn_status overfit_steps(struct visit *v, struct overfit *o, double seconds)

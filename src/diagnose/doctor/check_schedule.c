@@ -65,7 +65,7 @@ static void check_plateau(struct doctor *d)
 
     if (!c->per_batch || (uint64_t)MAX2(c->patience, 0) >= 3 * d->batches)
         return;
-    doctor_finding(d, "scheduler-per-batch", CLRNN_SEVERITY_WARNING);
+    doctor_finding(d, CLRNN_FINDING_SCHEDULER_PER_BATCH, CLRNN_SEVERITY_WARNING);
     doctor_where(d, "train.scheduler.reduce_lr_on_plateau");
     doctor_evidence(
         d,
@@ -104,7 +104,8 @@ static void spent_schedule(struct doctor *d, const struct forecast *f, double we
     const char *word = clrnn_scheduler_word(c->kind);
     const double share = f->sum / ((double)f->steps * f->most);
 
-    doctor_finding(d, c->per_batch ? "scheduler-per-batch" : "lr-out-of-range", CLRNN_SEVERITY_ERROR);
+    doctor_finding(d, c->per_batch ? CLRNN_FINDING_SCHEDULER_PER_BATCH : CLRNN_FINDING_LR_OUT_OF_RANGE,
+                   CLRNN_SEVERITY_ERROR);
     doctor_where(d, "train.scheduler.%s", word);
     doctor_evidence(d,
                     "stepped per %s it takes lr from %.3g to %.3g over %llu steps of %llu epochs of %llu "
@@ -119,7 +120,6 @@ static void spent_schedule(struct doctor *d, const struct forecast *f, double we
             "; from step %llu on an update (about lr) is under half a float32 ulp of a weight of %.2g and "
             "changes nothing",
             (unsigned long long)f->tiny_from + 1, weight);
-    doctor_cost(d, "training stops early while the loss is still high; all further epochs are wasted");
     if (c->per_batch) {
         const struct forecast epochs = make_forecast(d, false, 0);
 
@@ -144,7 +144,7 @@ static void check_cycles(struct doctor *d, const struct forecast *f)
     if (c->kind != CLRNN_SCHEDULER_COSINE_ANNEALING_LR || !c->per_batch ||
         (double)f->steps < 2 * c->T_max * clrnn_threshold.schedule_cycles)
         return;
-    doctor_finding(d, "scheduler-per-batch", CLRNN_SEVERITY_WARNING);
+    doctor_finding(d, CLRNN_FINDING_SCHEDULER_PER_BATCH, CLRNN_SEVERITY_WARNING);
     doctor_where(d, "train.scheduler.cosine_annealing_lr");
     doctor_evidence(d, "stepped per batch with T_max: %g it falls and rises again %.0f times over %llu steps",
                     c->T_max, (double)f->steps / (2 * c->T_max), (unsigned long long)f->steps);
@@ -183,7 +183,7 @@ static void odd_lr(struct doctor *d, bool high)
 {
     const struct clrnn_optimizer_config *o = &d->config->train.optimizer;
 
-    doctor_finding(d, "lr-out-of-range", CLRNN_SEVERITY_ERROR);
+    doctor_finding(d, CLRNN_FINDING_LR_OUT_OF_RANGE, CLRNN_SEVERITY_ERROR);
     doctor_where(d, "train.optimizer.%s.lr", clrnn_optimizer_word(o->kind));
     doctor_remedy(d, "train.optimizer.%s.lr=%g", clrnn_optimizer_word(o->kind), usual_lr(o->kind));
     doctor_fix(d, FIX_LR, 0, usual_lr(o->kind));
@@ -212,7 +212,8 @@ static void check_lr(struct doctor *d)
         odd_lr(d, true);
         doctor_evidence(d, "lr %g with momentum %g adds up to %g times the gradient", peak, o->momentum,
                         peak / brake);
-    } else if (adaptive && !doctor_found(d, "scheduler-per-batch") && f.sum < clrnn_threshold.travel_low) {
+    } else if (adaptive && !doctor_found(d, CLRNN_FINDING_SCHEDULER_PER_BATCH) &&
+               f.sum < clrnn_threshold.travel_low) {
         odd_lr(d, false);
         doctor_evidence(d,
                         "%s moves a weight by at most the sum of lr, %.2g over all %llu steps; weights here "
@@ -221,7 +222,7 @@ static void check_lr(struct doctor *d)
         if (o->lr < clrnn_threshold.half_ulp * weight)
             doctor_evidence(d, ", and a step of %.2g is under half a float32 ulp of them: it changes nothing",
                             o->lr);
-    } else if (!adaptive && !doctor_found(d, "scheduler-per-batch") &&
+    } else if (!adaptive && !doctor_found(d, CLRNN_FINDING_SCHEDULER_PER_BATCH) &&
                f.sum / brake < clrnn_threshold.sgd_travel_low) {
         odd_lr(d, false);
         doctor_evidence(d, "over all %llu steps the weights move by %.2g times the mean gradient",
@@ -240,7 +241,7 @@ static void check_shuffle(struct doctor *d)
     if (t->shuffle)
         return;
     if (classes || targets) {
-        doctor_finding(d, "no-shuffle-sorted-labels", CLRNN_SEVERITY_ERROR);
+        doctor_finding(d, CLRNN_FINDING_NO_SHUFFLE_SORTED_LABELS, CLRNN_SEVERITY_ERROR);
         if (classes)
             doctor_evidence(
                 d,
@@ -252,14 +253,12 @@ static void check_shuffle(struct doctor *d)
                 d,
                 "neighbouring rows' targets correlate by %.2f: each batch of %u holds one part of the range",
                 s->y_autocorrelation, t->batch_size);
-        doctor_cost(d, "every batch pulls all outputs to its own class, and the next one undoes it");
     } else {
-        doctor_finding(d, "no-shuffle-sorted-labels", CLRNN_SEVERITY_NOTE);
+        doctor_finding(d, CLRNN_FINDING_NO_SHUFFLE_SORTED_LABELS, CLRNN_SEVERITY_NOTE);
         doctor_evidence(d, "every epoch takes the rows in the order of the file; their labels are mixed");
         doctor_cost(d, "little: the same batches each time");
     }
     doctor_where(d, "train.shuffle");
-    doctor_remedy(d, "train.shuffle=true");
     if (classes || targets || d->fix_count)
         doctor_fix(d, FIX_SHUFFLE, 0, 0);
 }

@@ -66,7 +66,7 @@ static void check_duplicates(struct doctor *d, uint32_t duplicates, bool telling
 
     if (!duplicates || duplicates < clrnn_threshold.duplicate_share * S / 4)
         return;
-    doctor_finding(d, "duplicate-rows",
+    doctor_finding(d, CLRNN_FINDING_DUPLICATE_ROWS,
                    telling && duplicates >= clrnn_threshold.duplicate_share * S ? CLRNN_SEVERITY_WARNING
                                                                                 : CLRNN_SEVERITY_NOTE);
     doctor_where(d, "data.train X");
@@ -74,7 +74,6 @@ static void check_duplicates(struct doctor *d, uint32_t duplicates, bool telling
                     S - duplicates);
     doctor_cost(d, "the net sees %u samples, some of them often; a split puts copies on both sides",
                 S - duplicates);
-    doctor_remedy(d, "keep one of each before splitting off validation data");
 }
 
 static void check_leak(struct doctor *d, uint32_t leaked, bool telling)
@@ -83,13 +82,11 @@ static void check_leak(struct doctor *d, uint32_t leaked, bool telling)
 
     if (!leaked || leaked < clrnn_threshold.leak_share * V / 4)
         return;
-    doctor_finding(d, "train-valid-leak",
+    doctor_finding(d, CLRNN_FINDING_TRAIN_VALID_LEAK,
                    telling && leaked >= clrnn_threshold.leak_share * V ? CLRNN_SEVERITY_WARNING
                                                                        : CLRNN_SEVERITY_NOTE);
     doctor_where(d, "data.valid X");
     doctor_evidence(d, "%u of %u validation rows stand in the training set, too", leaked, V);
-    doctor_cost(d, "validation measures what was learnt by heart");
-    doctor_remedy(d, "take these rows out of one of the two");
 }
 
 static enum clrnn_status compare_rows(struct doctor *d)
@@ -161,12 +158,8 @@ static double ks_limit(double n, double m, double alpha)
 
 static void shifted(struct doctor *d, const char *where)
 {
-    doctor_finding(d, "train-valid-shift", CLRNN_SEVERITY_WARNING);
+    doctor_finding(d, CLRNN_FINDING_TRAIN_VALID_SHIFT, CLRNN_SEVERITY_WARNING);
     doctor_where(d, "%s", where);
-    doctor_cost(d, "validation says little about training, and the other way round");
-    doctor_remedy(
-        d, "draw both sets from the same data (data.valid_fraction), and scale both with the same numbers "
-           "(data.normalize=standard)");
 }
 
 static enum clrnn_status compare_features(struct doctor *d)

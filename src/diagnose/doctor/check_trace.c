@@ -11,8 +11,8 @@ static bool tiny_lr(const struct visit *v)
 {
     const struct clrnn_optimizer_config *o = &v->d->config->train.optimizer;
 
-    return doctor_found(v->d, "scheduler-per-batch") ||
-           (doctor_found(v->d, "lr-out-of-range") && o->lr < 1e-2);
+    return doctor_found(v->d, CLRNN_FINDING_SCHEDULER_PER_BATCH) ||
+           (doctor_found(v->d, CLRNN_FINDING_LR_OUT_OF_RANGE) && o->lr < 1e-2);
 }
 
 static double lowest_window(const struct course *c)
@@ -78,7 +78,7 @@ static void judge_vanishing(struct visit *v, const struct course *c)
     if (!(by_time < clrnn_threshold.vanishing_time) &&
         !(by_layer < clrnn_threshold.vanishing_layer && s->first_norm > 0))
         return;
-    doctor_finding(d, "vanishing-gradient", CLRNN_SEVERITY_WARNING);
+    doctor_finding(d, CLRNN_FINDING_VANISHING_GRADIENT, CLRNN_SEVERITY_WARNING);
     if (by_time < clrnn_threshold.vanishing_time) {
         doctor_where(d, "time steps of the first recurrent layer");
         doctor_evidence(
@@ -120,7 +120,7 @@ static void judge_exploding(struct visit *v, const struct course *c)
         time = s->time[0] / s->time[s->T - 1];
     if (!infinite && !(most > limit) && !(time > clrnn_threshold.exploding_time && most > 0.1 * limit))
         return;
-    doctor_finding(d, "exploding-gradient",
+    doctor_finding(d, CLRNN_FINDING_EXPLODING_GRADIENT,
                    d->config->train.clip_grad_norm > 0 && c->finite ? CLRNN_SEVERITY_NOTE
                                                                     : CLRNN_SEVERITY_ERROR);
     doctor_where(d, "gradient norm before clipping");
@@ -129,7 +129,6 @@ static void judge_exploding(struct visit *v, const struct course *c)
     if (time > clrnn_threshold.exploding_time)
         doctor_evidence(d, "; the input at step 1 gets %.2g, at step %u %.2g", s->time[0], s->T,
                         s->time[s->T - 1]);
-    doctor_cost(d, "single steps throw the weights far away");
     doctor_remedy(d, "train.clip_grad_norm=1.0, a smaller lr%s",
                   d->params->init ? ", and other initial weights than those in --init" : "");
 }
@@ -146,7 +145,7 @@ static void judge_units(struct visit *v, const struct course *c)
 
         if (high &&
             (first->saturated >= clrnn_threshold.saturated || last->saturated >= clrnn_threshold.saturated)) {
-            doctor_finding(d, "saturated-units", CLRNN_SEVERITY_WARNING);
+            doctor_finding(d, CLRNN_FINDING_SATURATED_UNITS, CLRNN_SEVERITY_WARNING);
             doctor_where(d, "layer %s",
                          first->saturated >= clrnn_threshold.saturated ? first->layer : last->layer);
             doctor_evidence(
@@ -154,17 +153,16 @@ static void judge_units(struct visit *v, const struct course *c)
                 "%.0f%% of its values stand at their ends before training, %.0f%% (layer %s) after %u steps; "
                 "the loss stays at %.4g",
                 100 * first->saturated, 100 * last->saturated, last->layer, c->steps, lowest_window(c));
-            doctor_cost(d, "a unit at its end has next to no gradient");
-            doctor_remedy(d, doctor_found(d, "unscaled-input") ? "data.normalize=standard"
-                             : d->params->init                 ? "other initial weights than those in --init"
-                                                               : "a smaller lr, or data.normalize=standard");
+            doctor_remedy(d, doctor_found(d, CLRNN_FINDING_UNSCALED_INPUT) ? "data.normalize=standard"
+                             : d->params->init ? "other initial weights than those in --init"
+                                               : "a smaller lr, or data.normalize=standard");
         }
     }
     if (s->worst_dead != SIZE_MAX && e->worst_dead != SIZE_MAX) {
         const struct activity_units *first = &s->unit[s->worst_dead], *last = &e->unit[e->worst_dead];
 
         if (first->dead >= clrnn_threshold.dead || last->dead >= clrnn_threshold.dead) {
-            doctor_finding(d, "dead-units",
+            doctor_finding(d, CLRNN_FINDING_DEAD_UNITS,
                            high || first->dead > 0.8 ? CLRNN_SEVERITY_WARNING : CLRNN_SEVERITY_NOTE);
             doctor_where(d, "layer %s", first->dead >= clrnn_threshold.dead ? first->layer : last->layer);
             doctor_evidence(
@@ -172,7 +170,6 @@ static void judge_units(struct visit *v, const struct course *c)
                 "%.0f%% of its relu units are on for none of %u samples before training, %.0f%% (layer %s) "
                 "after %u steps",
                 100 * first->dead, v->probe.N, 100 * last->dead, last->layer, c->steps);
-            doctor_cost(d, "a relu that is never on has gradient 0 and never comes back");
             doctor_remedy(d, d->params->init ? "other initial weights than those in --init"
                                              : "a smaller lr, or `tanh`");
         }
@@ -199,14 +196,13 @@ static void judge_updates(struct visit *v, struct course *c)
     fastest = course_median(most + (n > first + 4 ? first : 0), n > first + 4 ? n - first : n);
     if (fastest < clrnn_threshold.update_small && c->finite &&
         (stuck(v, c, clrnn_threshold.stuck) || fastest < clrnn_threshold.half_ulp)) {
-        doctor_finding(d, "update-too-small", CLRNN_SEVERITY_WARNING);
+        doctor_finding(d, CLRNN_FINDING_UPDATE_TOO_SMALL, CLRNN_SEVERITY_WARNING);
         doctor_where(d, "updates over %s", of_run(c, run));
         doctor_evidence(d,
                         "in a step even the fastest parameter changes by %.2g of its size (median), at the "
                         "start by %.2g; "
                         "about 1e-3 is usual, and under 6e-8 float32 rounds it away",
                         fastest, c->update_most[0]);
-        doctor_cost(d, "the weights stay where they were drawn");
         doctor_remedy(d, "a larger lr%s",
                       d->config->train.scheduler.kind == CLRNN_SCHEDULER_NONE
                           ? ""
@@ -215,13 +211,12 @@ static void judge_updates(struct visit *v, struct course *c)
     if (start > clrnn_threshold.update_large || (first && early[first - 1] > 1)) {
         const bool harm = !c->finite || c->trained.loss > 0.3 * v->chance;
 
-        doctor_finding(d, "update-too-large", harm ? CLRNN_SEVERITY_WARNING : CLRNN_SEVERITY_NOTE);
+        doctor_finding(d, CLRNN_FINDING_UPDATE_TOO_LARGE,
+                       harm ? CLRNN_SEVERITY_WARNING : CLRNN_SEVERITY_NOTE);
         doctor_where(d, "updates of the first %zu steps", first);
         doctor_evidence(
             d, "a step changes a parameter by %.2g of its size (median), up to %.2g; about 1e-3 is usual",
             start, early[MAX2(first, 1) - 1]);
-        doctor_cost(d, "the net forgets what it held with every step");
-        doctor_remedy(d, "a tenth of the lr, or train.clip_grad_norm=1.0");
     }
 }
 
@@ -231,14 +226,12 @@ static void judge_finite(struct visit *v, const struct course *c)
 {
     struct doctor *d = v->d;
 
-    if (c->finite || doctor_found(d, "loss-not-finite"))
+    if (c->finite || doctor_found(d, CLRNN_FINDING_LOSS_NOT_FINITE))
         return;
-    doctor_finding(d, "loss-not-finite", CLRNN_SEVERITY_ERROR);
+    doctor_finding(d, CLRNN_FINDING_LOSS_NOT_FINITE, CLRNN_SEVERITY_ERROR);
     doctor_where(d, "step %u of %llu", c->steps, (unsigned long long)c->wanted);
     doctor_evidence(d, "the loss starts at %.4g and is %g at step %u, the gradient norm %.3g",
                     v->initial_loss, c->loss[c->steps - 1], c->steps, c->norm[c->steps - 1]);
-    doctor_cost(d, "from there on every weight is NaN, and the run is lost");
-    doctor_remedy(d, "a smaller lr (a tenth, then again), and train.clip_grad_norm=1.0");
 }
 
 static void judge_flat(struct visit *v, const struct course *c)
@@ -256,11 +249,10 @@ static void judge_flat(struct visit *v, const struct course *c)
             c->window[0] - lowest < (1 - clrnn_threshold.flat) * 0.3 * v->chance;
     if (!high && !still)
         return;
-    doctor_finding(d, "loss-flat", CLRNN_SEVERITY_WARNING);
+    doctor_finding(d, CLRNN_FINDING_LOSS_FLAT, CLRNN_SEVERITY_WARNING);
     doctor_where(d, "training loss over %s", of_run(c, run));
     doctor_evidence(d, "it goes from %.4g to %.4g (lowest %.4g); answering the same to every input has %.4g",
                     c->window[0], c->window[c->window_count - 1], lowest_window(c), v->chance);
-    doctor_cost(d, "nothing is learnt");
     doctor_remedy(
         d, v->overfits
                ? "one batch is learnt by heart, all are not: more steps, another lr, or a task and labels "
@@ -279,14 +271,13 @@ static void judge_oscillation(struct visit *v, const struct course *c)
         rises += fmax(c->window[w] - c->window[w - 1], 0) / (c->window_count - 1);
     if (!(rises > clrnn_threshold.oscillation * v->chance))
         return;
-    doctor_finding(d, "loss-oscillates", CLRNN_SEVERITY_WARNING);
+    doctor_finding(d, CLRNN_FINDING_LOSS_OSCILLATES, CLRNN_SEVERITY_WARNING);
     doctor_where(d, "training loss by epoch");
     doctor_evidence(
         d,
         "counting rises alone it climbs by %.3g an epoch; it ranges around %.4g and ends at %.4g, the best "
         "constant answer has %.4g",
         rises, median_window(c), c->window[c->window_count - 1], v->chance);
-    doctor_cost(d, "where training ends is chance");
     doctor_remedy(d, "a tenth of the lr%s", d->config->train.shuffle ? "" : ", and train.shuffle=true");
 }
 
@@ -324,12 +315,10 @@ static void judge_linear(struct visit *v, const struct course *c)
 
     if (!c->finite || still_falling(c) || !linear_is_better(v, c))
         return;
-    doctor_finding(d, "worse-than-linear", CLRNN_SEVERITY_WARNING);
+    doctor_finding(d, CLRNN_FINDING_WORSE_THAN_LINEAR, CLRNN_SEVERITY_WARNING);
     doctor_where(d, "validation %s", mse ? "R2" : "accuracy");
     doctor_evidence(d, "a linear model on the same inputs reaches %.3f, this net at best %.3f",
                     c->linear.quality, best_quality(c));
-    doctor_cost(d, "the net hides what a straight line finds");
-    doctor_remedy(d, "start from `linear` alone and add one part at a time (`clrnn grow`)");
 }
 
 static void judge_underfitting(struct visit *v, const struct course *c)
@@ -338,16 +327,15 @@ static void judge_underfitting(struct visit *v, const struct course *c)
     const struct clrnn_optimizer_config *o = &d->config->train.optimizer;
     char run[64];
 
-    if (!c->finite || !(v->chance > 0) || still_falling(c) || doctor_found(d, "single-class") ||
+    if (!c->finite || !(v->chance > 0) || still_falling(c) || doctor_found(d, CLRNN_FINDING_SINGLE_CLASS) ||
         !(c->trained.loss > clrnn_threshold.underfit * v->chance))
         return;
-    doctor_finding(d, "underfitting", CLRNN_SEVERITY_WARNING);
+    doctor_finding(d, CLRNN_FINDING_UNDERFITTING, CLRNN_SEVERITY_WARNING);
     doctor_where(d, "training loss after %s", of_run(c, run));
     doctor_evidence(d, "on its own training rows the net has %.4g; the best constant answer has %.4g",
                     c->trained.loss, v->chance);
     if (o->weight_decay >= 0.1)
         doctor_evidence(d, "; weight_decay %g pulls every weight to 0", o->weight_decay);
-    doctor_cost(d, "the model does not even fit what it sees");
     doctor_remedy(d,
                   o->weight_decay >= 0.1 ? "train.optimizer.%s.weight_decay=0"
                                          : "more units or layers, more epochs, or a larger lr%.0s",
@@ -374,12 +362,10 @@ static void judge_overfitting(struct visit *v, const struct course *c)
     if (!(last > clrnn_threshold.overfit_ratio * lowest) ||
         !(last - lowest > clrnn_threshold.overfit_rise * v->chance) || !(c->trained.loss < 0.5 * last))
         return;
-    doctor_finding(d, "overfitting", CLRNN_SEVERITY_WARNING);
+    doctor_finding(d, CLRNN_FINDING_OVERFITTING, CLRNN_SEVERITY_WARNING);
     doctor_where(d, "validation loss");
     doctor_evidence(d, "it rises from %.4g (after %zu of %zu looks) to %.4g while the training loss is %.4g",
                     lowest, at + 1, c->valid_count, last, c->trained.loss);
-    doctor_cost(d, "the later epochs learn the training rows by heart and get worse on others");
-    doctor_remedy(d, "train.early_stopping={monitor: valid_loss, patience: 5}, dropout, or more data");
 }
 
 // ---------------------------------------------------------------- what it looks at
@@ -405,13 +391,12 @@ static void judge_modes(struct visit *v, const struct course *c)
         return;
     if (norm && slowest >= 0.05 && c->steps * slowest < 5)
         return; // they are still on their way
-    doctor_finding(d, "train-eval-mismatch", CLRNN_SEVERITY_ERROR);
+    doctor_finding(d, CLRNN_FINDING_TRAIN_EVAL_MISMATCH, CLRNN_SEVERITY_ERROR);
     doctor_where(d, "train and eval mode");
     doctor_evidence(d, "the same training rows have loss %.4g in train mode and %.4g in eval mode",
                     c->train_mode, c->trained.loss);
     if (norm)
         doctor_evidence(d, "; a batchnorm has momentum %g", slowest);
-    doctor_cost(d, "what is validated and used is not what was trained");
     doctor_remedy(d, norm ? "momentum 0.1 for the batchnorm:"
                           : "look for a layer that behaves otherwise in eval mode");
     for (size_t i = 0; norm && i < d->config->layer_count; i++) {
@@ -432,35 +417,30 @@ static void judge_inputs(struct visit *v, const struct course *c)
     const bool blank = c->blank.loss <= c->trained.loss + slack;
     const bool time = c->shuffled.loss <= c->trained.loss + slack;
 
-    if (!c->finite || !(v->chance > 0) || v->no_gradient || doctor_found(d, "single-class"))
+    if (!c->finite || !(v->chance > 0) || v->no_gradient || doctor_found(d, CLRNN_FINDING_SINGLE_CLASS))
         return;
     if (blank && high) {
-        doctor_finding(d, "inputs-ignored", CLRNN_SEVERITY_WARNING);
+        doctor_finding(d, CLRNN_FINDING_INPUTS_IGNORED, CLRNN_SEVERITY_WARNING);
         doctor_where(d, "model");
         doctor_evidence(d, "with every input replaced by its mean the loss is %.4g, with the real ones %.4g",
                         c->blank.loss, c->trained.loss);
-        doctor_cost(d, "the net answers the same whatever it sees");
-        doctor_remedy(d, "look for a layer that throws its input away (layernorm of one feature, units at "
-                         "their ends, dead "
-                         "relus); `clrnn grow` finds it");
     }
     if (time && (high || linear_is_better(v, c))) {
-        doctor_finding(d, "time-ignored", CLRNN_SEVERITY_WARNING);
+        doctor_finding(d, CLRNN_FINDING_TIME_IGNORED, CLRNN_SEVERITY_WARNING);
         doctor_where(d, "model");
         doctor_evidence(
             d, "with the time steps of every row shuffled the loss is %.4g, in their order %.4g (T = %u)",
             c->shuffled.loss, c->trained.loss, d->T);
-        doctor_cost(d, "the order of the steps, which a sequence is about, is not used");
-        doctor_remedy(d, "a recurrent layer before the pool (`gru`, `lstm`), or one that learns");
     } else if (time) {
-        doctor_finding(d, "time-ignored", CLRNN_SEVERITY_NOTE);
+        doctor_finding(d, CLRNN_FINDING_TIME_IGNORED, CLRNN_SEVERITY_NOTE);
         doctor_where(d, "model");
         doctor_evidence(d,
                         "with the time steps of every row shuffled the loss is %.4g, in their order %.4g: "
                         "these labels do "
                         "not need the order",
                         c->shuffled.loss, c->trained.loss);
-        doctor_cost(d, "a net without recurrence would do");
+        doctor_cost(d, "nothing: a net without recurrence would do");
+        doctor_remedy(d, "`pool: {over: mean}` and `linear`, if a smaller net is wanted");
     }
 }
 
@@ -489,9 +469,10 @@ bool course_wants_shuffled(const struct visit *v, const struct course *c)
 
     // a batch need not be learnt to the end to show that the net can
     if (!c->finite || !(v->overfits || v->overfit_lowest < 0.5 * v->chance) || v->no_gradient || tiny_lr(v) ||
-        doctor_found(d, "lr-out-of-range") || doctor_found(d, "single-class") || c->steps < 20 || d->per_step)
+        doctor_found(d, CLRNN_FINDING_LR_OUT_OF_RANGE) || doctor_found(d, CLRNN_FINDING_SINGLE_CLASS) ||
+        c->steps < 20 || d->per_step)
         return false;
-    if (doctor_found(d, "train-valid-shift"))
+    if (doctor_found(d, CLRNN_FINDING_TRAIN_VALID_SHIFT))
         return false; // validation says nothing
     return c->valid_count && at_chance(v, c->valid_quality[c->valid_count - 1]) &&
            !(c->linear.done && !at_chance(v, c->linear.quality));
@@ -499,12 +480,14 @@ bool course_wants_shuffled(const struct visit *v, const struct course *c)
 
 static void judge_labels(struct visit *v, const struct course *c)
 {
-    static const char *const broken[] = {
-        "saturated-units",          "dead-units",         "zero-gradient",
-        "unscaled-input",           "exploding-gradient", "non-differentiable-op",
-        "padding-without-lengths",  "sequence-too-long",  "pool-ignores-sequence",
-        "no-shuffle-sorted-labels", "initial-loss-off",   "dropout-too-high",
-        "update-too-small",         "update-too-large",
+    static const enum clrnn_finding_kind broken[] = {
+        CLRNN_FINDING_SATURATED_UNITS,         CLRNN_FINDING_DEAD_UNITS,
+        CLRNN_FINDING_ZERO_GRADIENT,           CLRNN_FINDING_UNSCALED_INPUT,
+        CLRNN_FINDING_EXPLODING_GRADIENT,      CLRNN_FINDING_NON_DIFFERENTIABLE_OP,
+        CLRNN_FINDING_PADDING_WITHOUT_LENGTHS, CLRNN_FINDING_SEQUENCE_TOO_LONG,
+        CLRNN_FINDING_POOL_IGNORES_SEQUENCE,   CLRNN_FINDING_NO_SHUFFLE_SORTED_LABELS,
+        CLRNN_FINDING_INITIAL_LOSS_OFF,        CLRNN_FINDING_DROPOUT_TOO_HIGH,
+        CLRNN_FINDING_UPDATE_TOO_SMALL,        CLRNN_FINDING_UPDATE_TOO_LARGE,
     };
     struct doctor *d = v->d;
 
@@ -514,7 +497,7 @@ static void judge_labels(struct visit *v, const struct course *c)
     for (size_t i = 0; i < ARRAY_SIZE(broken); i++)
         if (doctor_found(d, broken[i]))
             return; // with such a net no labels are learnt
-    doctor_finding(d, "labels-look-random", CLRNN_SEVERITY_WARNING);
+    doctor_finding(d, CLRNN_FINDING_LABELS_LOOK_RANDOM, CLRNN_SEVERITY_WARNING);
     doctor_where(d, "data.train y");
     doctor_evidence(
         d,
@@ -523,8 +506,6 @@ static void judge_labels(struct visit *v, const struct course *c)
         c->random_steps, c->real_loss, c->random_loss, c->valid_quality[c->valid_count - 1]);
     if (c->linear.done)
         doctor_evidence(d, ", a linear model %.3f", c->linear.quality);
-    doctor_cost(d, "there is nothing to learn, or labels and rows do not belong together");
-    doctor_remedy(d, "check that y was not sorted, shuffled or cut apart from X: look at some rows by eye");
 }
 
 // Whether the training went well enough that one batch by heart is not the question: a small net, or noisy
@@ -532,8 +513,8 @@ static void judge_labels(struct visit *v, const struct course *c)
 static bool went_well(const struct visit *v, const struct course *c)
 {
     return c->finite && c->trained.loss < clrnn_threshold.underfit * v->chance && !linear_is_better(v, c) &&
-           !doctor_found(v->d, "softmax-before-cross-entropy") &&
-           !doctor_found(v->d, "activation-loss-mismatch");
+           !doctor_found(v->d, CLRNN_FINDING_SOFTMAX_BEFORE_CROSS_ENTROPY) &&
+           !doctor_found(v->d, CLRNN_FINDING_ACTIVATION_LOSS_MISMATCH);
 }
 
 void course_judge(struct visit *v, struct course *c)

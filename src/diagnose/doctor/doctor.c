@@ -47,7 +47,7 @@ static void out_of_memory(struct doctor *d)
         d->status = clrnn_error_memory(d->log, 4096, "the doctor's findings");
 }
 
-void doctor_finding(struct doctor *d, const char *id, enum clrnn_severity severity)
+void doctor_finding(struct doctor *d, enum clrnn_finding_kind kind, enum clrnn_severity severity)
 {
     struct clrnn_doctor_result *r = d->result;
     struct clrnn_finding *grown = realloc(r->finding, (r->count + 1) * sizeof(*grown));
@@ -57,7 +57,7 @@ void doctor_finding(struct doctor *d, const char *id, enum clrnn_severity severi
         return;
     }
     r->finding = grown;
-    grown[r->count++] = (struct clrnn_finding){.id = id, .severity = severity};
+    grown[r->count++] = (struct clrnn_finding){.id = clrnn_finding_table[kind].id, .severity = severity};
 }
 
 // Appends to a text of the last finding.
@@ -131,10 +131,11 @@ void doctor_fix(struct doctor *d, enum doctor_fix_kind kind, size_t layer, doubl
         d->fix[d->fix_count++] = fix;
 }
 
-bool doctor_found(const struct doctor *d, const char *id)
+bool doctor_found(const struct doctor *d, enum clrnn_finding_kind kind)
 {
     for (size_t i = 0; i < d->result->count; i++)
-        if (!strcmp(d->result->finding[i].id, id) && d->result->finding[i].severity != CLRNN_SEVERITY_NOTE)
+        if (d->result->finding[i].id == clrnn_finding_table[kind].id &&
+            d->result->finding[i].severity != CLRNN_SEVERITY_NOTE)
             return true;
     return false;
 }
@@ -179,17 +180,28 @@ static char *make_verdict(const struct doctor *d)
                         d->no_dynamic ? d->no_dynamic_reason : "");
 }
 
+// Every text is there, so that readers need not look: the table's where the check gave none.
+static enum clrnn_status complete(struct doctor *d, struct clrnn_finding *f)
+{
+    char **const text[] = {&f->where, &f->evidence, &f->cost, &f->remedy};
+    const struct clrnn_finding_info *row = clrnn_finding_table;
+
+    while (row->id != f->id)
+        row++;
+    for (size_t k = 0; k < ARRAY_SIZE(text); k++) {
+        const char *const standard[] = {"", "", row->cost, row->remedy};
+
+        if (!*text[k] && !(*text[k] = clrnn_format("%s", standard[k])))
+            return clrnn_error_memory(d->log, 256, "the doctor's findings");
+    }
+    return CLRNN_OK;
+}
+
 static enum clrnn_status conclude(struct doctor *d)
 {
     TRY(d->status);
-    for (size_t i = 0; i < d->result->count; i++) { // every text is there, so that readers need not look
-        struct clrnn_finding *f = &d->result->finding[i];
-        char **const text[] = {&f->where, &f->evidence, &f->cost, &f->remedy};
-
-        for (size_t k = 0; k < ARRAY_SIZE(text); k++)
-            if (!*text[k] && !(*text[k] = clrnn_format("%s", "")))
-                return clrnn_error_memory(d->log, 1, "the doctor's findings");
-    }
+    for (size_t i = 0; i < d->result->count; i++)
+        TRY(complete(d, &d->result->finding[i]));
     sort_findings(d->result);
     d->result->verdict = make_verdict(d);
     if (!d->result->verdict)

@@ -6,6 +6,7 @@
 #include "clrnn/diagnose.h"
 #include "diagnose/thresholds.h"
 #include "train/dataset.h"
+#include "train/findings.h"
 
 /** A change of the config that undoes a fault for sure. */
 enum doctor_fix_kind {
@@ -84,8 +85,9 @@ struct doctor {
 
 // ---------------------------------------------------------------- findings
 
-/** Begins a finding; the functions below fill in the last one. Running out of memory shows in d->status. */
-void doctor_finding(struct doctor *d, const char *id, enum clrnn_severity severity);
+/** Begins a finding; the functions below fill in the last one, and what of cost and remedy they leave empty
+ * is the table's. Running out of memory shows in d->status. */
+void doctor_finding(struct doctor *d, enum clrnn_finding_kind kind, enum clrnn_severity severity);
 void doctor_where(struct doctor *d, const char *format, ...) CLRNN_PRINTF(2, 3);
 /** "model.layers[5] (softmax), config.yaml:9" */
 void doctor_where_layer(struct doctor *d, size_t layer);
@@ -94,8 +96,8 @@ void doctor_cost(struct doctor *d, const char *format, ...) CLRNN_PRINTF(2, 3);
 void doctor_remedy(struct doctor *d, const char *format, ...) CLRNN_PRINTF(2, 3);
 /** Adds a sure remedy to the last finding: to what `fixed` holds, and to `set`. */
 void doctor_fix(struct doctor *d, enum doctor_fix_kind kind, size_t layer, double value);
-/** Whether an error or warning with this id was found. */
-bool doctor_found(const struct doctor *d, const char *id);
+/** Whether an error or warning of this kind was found. */
+bool doctor_found(const struct doctor *d, enum clrnn_finding_kind kind);
 
 /** Whether params.stop is set. */
 bool doctor_stopped(const struct doctor *d);

@@ -161,7 +161,7 @@ static enum clrnn_status run_epoch(struct visit *v, struct course *c, struct upd
     const uint32_t B = MAX2(t->batch_size, 1u);
     const uint32_t rest = v->train_rows % B;
     // a last batch that batchnorm cannot take was reported; the others are worth a look
-    const bool drop = t->drop_last || (rest == 1 && doctor_found(v->d, "batch-of-one-batchnorm"));
+    const bool drop = t->drop_last || (rest == 1 && doctor_found(v->d, CLRNN_FINDING_BATCH_OF_ONE_BATCHNORM));
     const uint32_t rows = drop ? v->train_rows - rest : v->train_rows;
     const uint64_t look = MAX2(t->epochs / VALID_LOOKS, 1u);
 
