@@ -163,7 +163,7 @@ static bool is_padding(const struct clrnn_check *c, size_t row)
     return c->lengths_slot >= 0 && (int32_t)(row / c->op.N) >= c->in[c->lengths_slot].word[row % c->op.N];
 }
 
-void clrnn_check_spoil_padding(struct clrnn_check *c, int slot, uint32_t row_size)
+void clrnn_check_poison_padding(struct clrnn_check *c, int slot, uint32_t row_size)
 {
     for (size_t i = 0; !c->no_memory && i < c->in[slot].count; i++)
         if (is_padding(c, i / row_size))

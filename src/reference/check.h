@@ -80,7 +80,7 @@ float *clrnn_check_updated(struct clrnn_check *c, int slot, size_t count, double
 void clrnn_check_updated_input(struct clrnn_check *c, int slot, int in_slot, double tolerance);
 
 /** Puts NaN into the padding rows of a REAL input. */
-void clrnn_check_spoil_padding(struct clrnn_check *c, int slot, uint32_t row_size);
+void clrnn_check_poison_padding(struct clrnn_check *c, int slot, uint32_t row_size);
 
 uint32_t clrnn_check_u32(struct clrnn_check *c);
 float clrnn_check_normal(struct clrnn_check *c);

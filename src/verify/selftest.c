@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "device/find/list_child.h"
 #include "reference/bound.h"
+#include "reference/cases.h"
 
 #define NOISE_RUNS 3
 #define PATIENCE_S 120.0 // a compiler may take its time
@@ -19,13 +20,22 @@
 
 _Static_assert((int)CLRNN_OP_COUNT <= CLRNN_SELFTEST_OPS, "every op has a row");
 
+struct selftest {
+    struct clrnn_check check;
+    const struct clrnn_selftest_params *params;
+    struct clrnn_selftest_result *result;
+    double deadline; // by the monotonic clock: cases after it are left out
+};
+
 static bool stopped(const struct selftest *s)
 {
     return s->params->stop && *s->params->stop;
 }
 
-enum clrnn_status selftest_run(struct selftest *s)
+// Runs the case that stands in `check` with the bounds of its op, and records it.
+static enum clrnn_status run_case(void *user)
 {
+    struct selftest *s = user;
     struct clrnn_check *c = &s->check;
     struct clrnn_selftest_op *row = &s->result->op[c->op.kind];
     char what[120];
@@ -53,6 +63,15 @@ enum clrnn_status selftest_run(struct selftest *s)
     return CLRNN_OK;
 }
 
+// Sizes of 1 to 7: always run whole. Then around the widths of vectors and tiles, and wide and tall ones.
+static const struct clrnn_case_size smallest = {.T = 3, .N = 5, .C = 7, .H = 6, .D = 2, .padded = true};
+static const struct clrnn_case_size awkward[] = {
+    {.T = 5, .N = 17, .C = 33, .H = 31, .D = 1, .padded = true},
+    {.T = 1, .N = 65, .C = 40, .H = 66, .D = 2},
+    {.T = 1, .N = 9, .C = 601, .H = 15, .sums = true},
+    {.T = 40, .N = 33, .C = 3, .H = 2, .sums = true},
+};
+
 enum clrnn_status clrnn_selftest(struct clrnn_device *device, const struct clrnn_selftest_params *params,
                                  struct clrnn_selftest_result *result)
 {
@@ -65,6 +84,7 @@ enum clrnn_status clrnn_selftest(struct clrnn_device *device, const struct clrnn
         .result = result,
         .deadline = INFINITY,
     };
+    struct clrnn_cases cases = {&s.check, run_case, &s};
 
     *result = (struct clrnn_selftest_result){.ok = true, .op_count = CLRNN_OP_COUNT};
     if (clrnn_device_is_ref(device))
@@ -72,10 +92,10 @@ enum clrnn_status clrnn_selftest(struct clrnn_device *device, const struct clrnn
                            "ref is what devices are tested against; name a device");
     for (int i = 0; i < CLRNN_OP_COUNT; i++)
         snprintf(result->op[i].op, sizeof(result->op[i].op), "%s", clrnn_op_name((enum clrnn_op_kind)i));
-    st = selftest_smallest(&s);
+    st = clrnn_cases_run(&cases, &smallest);
     s.deadline = start + (s.params->seconds > 0 ? s.params->seconds : SECONDS);
-    if (st == CLRNN_OK)
-        st = selftest_awkward(&s);
+    for (size_t i = 0; st == CLRNN_OK && i < ARRAY_SIZE(awkward); i++)
+        st = clrnn_cases_run(&cases, &awkward[i]);
     result->seconds = clrnn_clock() - start;
     clrnn_check_finish(&s.check);
     return st;

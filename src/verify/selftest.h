@@ -6,21 +6,6 @@
 #include "clrnn/diagnose.h"
 #include "reference/check.h"
 
-struct selftest {
-    struct clrnn_check check;
-    const struct clrnn_selftest_params *params;
-    struct clrnn_selftest_result *result;
-    double deadline; // by the monotonic clock: cases after it are left out
-};
-
-/** Runs the case that stands in `check` with the bounds of its op, and records it. */
-enum clrnn_status selftest_run(struct selftest *s);
-
-/** Every op once or more at sizes of 1 to 7. */
-enum clrnn_status selftest_smallest(struct selftest *s);
-/** Every op around the widths of vectors and tiles; lengths, many rows, many features. */
-enum clrnn_status selftest_awkward(struct selftest *s);
-
 /** In a child that is to open the device with that number: reads kernels from where CLRNN_TEST_KERNEL_DIRS
  *  ("0:0=FOLDER,1:0=FOLDER"), which only tests set, says. */
 void selftest_take_kernel_dir(const char *spec);

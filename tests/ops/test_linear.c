@@ -25,7 +25,7 @@ static void forward(struct clrnn_check *t, uint32_t T, uint32_t N, uint32_t C, u
         clrnn_check_real(t, LINEAR_BIAS, O);
     if (padded) {
         clrnn_check_lengths(t, LINEAR_LENGTHS);
-        clrnn_check_spoil_padding(t, LINEAR_X, C);
+        clrnn_check_poison_padding(t, LINEAR_X, C);
     }
     clrnn_check_out_rows(t, LINEAR_Y, O, dot_tolerance(C));
     op_test_run(t);
@@ -42,8 +42,8 @@ static void backward(struct clrnn_check *t, uint32_t T, uint32_t N, uint32_t C, 
     clrnn_check_real(t, LINEAR_BWD_DY, (size_t)T * N * O);
     if (padded) {
         clrnn_check_lengths(t, LINEAR_BWD_LENGTHS);
-        clrnn_check_spoil_padding(t, LINEAR_BWD_X, C);
-        clrnn_check_spoil_padding(t, LINEAR_BWD_DY, O);
+        clrnn_check_poison_padding(t, LINEAR_BWD_X, C);
+        clrnn_check_poison_padding(t, LINEAR_BWD_DY, O);
     }
     if (bias) // the first layer needs no dx; here, that without bias
         clrnn_check_out_rows(t, LINEAR_DX, C, dot_tolerance(O));

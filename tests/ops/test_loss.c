@@ -51,9 +51,9 @@ static void set_up(struct clrnn_check *t, uint32_t T, uint32_t N, uint32_t C, co
     clrnn_check_counter(t, LOSS_COUNTER, 17, SLOT);
     if (v->padded) {
         clrnn_check_lengths(t, LOSS_LENGTHS);
-        clrnn_check_spoil_padding(t, LOSS_X, C);
+        clrnn_check_poison_padding(t, LOSS_X, C);
         if (!classes)
-            clrnn_check_spoil_padding(t, LOSS_TARGET, 1);
+            clrnn_check_poison_padding(t, LOSS_TARGET, 1);
     }
     if (!v->evaluation)
         clrnn_check_out_rows(t, LOSS_DX, C, tolerance);

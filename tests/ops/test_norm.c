@@ -40,7 +40,7 @@ static void batchnorm(struct clrnn_check *t, uint32_t T, uint32_t N, uint32_t C,
     }
     if (v->padded) {
         clrnn_check_lengths(t, BATCHNORM_LENGTHS);
-        clrnn_check_spoil_padding(t, BATCHNORM_X, C);
+        clrnn_check_poison_padding(t, BATCHNORM_X, C);
     }
     clrnn_check_out_rows(t, BATCHNORM_Y, C, tolerance(v));
     clrnn_check_out(t, BATCHNORM_MEAN, CLRNN_REAL, C, 1e-6);
@@ -78,7 +78,7 @@ static void batchnorm_eval(struct clrnn_check *t, uint32_t T, uint32_t N, uint32
     }
     if (v->padded) {
         clrnn_check_lengths(t, BATCHNORM_LENGTHS);
-        clrnn_check_spoil_padding(t, BATCHNORM_X, C);
+        clrnn_check_poison_padding(t, BATCHNORM_X, C);
     }
     clrnn_check_out_rows(t, BATCHNORM_Y, C, 1e-6);
     op_test_run(t);
@@ -101,7 +101,7 @@ static void layernorm(struct clrnn_check *t, uint32_t T, uint32_t N, uint32_t C,
     }
     if (v->padded) {
         clrnn_check_lengths(t, LAYERNORM_LENGTHS);
-        clrnn_check_spoil_padding(t, LAYERNORM_X, C);
+        clrnn_check_poison_padding(t, LAYERNORM_X, C);
     }
     // With one feature or two nearly equal ones the rounding of the mean is scaled by up to eps^-1/2.
     clrnn_check_out_rows(t, LAYERNORM_Y, C, tolerance(v) * (C < 4 ? 100 : 1));
@@ -138,8 +138,8 @@ static void backward(struct clrnn_check *t, enum clrnn_op_kind kind, uint32_t T,
     }
     if (v->padded) {
         clrnn_check_lengths(t, BATCHNORM_BWD_LENGTHS);
-        clrnn_check_spoil_padding(t, BATCHNORM_BWD_X, C);
-        clrnn_check_spoil_padding(t, BATCHNORM_BWD_DY, C);
+        clrnn_check_poison_padding(t, BATCHNORM_BWD_X, C);
+        clrnn_check_poison_padding(t, BATCHNORM_BWD_DY, C);
     }
     clrnn_check_out_rows(t, BATCHNORM_DX, C, batch ? 2e-6 : 3e-6);
     op_test_run(t);

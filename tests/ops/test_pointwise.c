@@ -29,7 +29,7 @@ static void forward(struct clrnn_check *t, enum clrnn_function f, uint32_t T, ui
     for (size_t i = 0; i < (size_t)T * N * C; i++)
         x[i] *= 3;
     if (padded)
-        clrnn_check_spoil_padding(t, POINTWISE_X, C);
+        clrnn_check_poison_padding(t, POINTWISE_X, C);
     clrnn_check_out_rows(t, POINTWISE_Y, C, f == CLRNN_ROUND || f == CLRNN_RELU ? 0 : 1e-6);
     op_test_run(t);
 }
@@ -57,9 +57,9 @@ static void backward(struct clrnn_check *t, enum clrnn_function f, uint32_t T, u
                                         : x[i] - logf(sum);
     }
     if (padded) {
-        clrnn_check_spoil_padding(t, POINTWISE_BWD_X, C);
-        clrnn_check_spoil_padding(t, POINTWISE_BWD_Y, C);
-        clrnn_check_spoil_padding(t, POINTWISE_BWD_DY, C);
+        clrnn_check_poison_padding(t, POINTWISE_BWD_X, C);
+        clrnn_check_poison_padding(t, POINTWISE_BWD_Y, C);
+        clrnn_check_poison_padding(t, POINTWISE_BWD_DY, C);
     }
     // y is rounded: 1 - y^2 loses what y cannot hold; row sums grow with C.
     clrnn_check_out_rows(t, POINTWISE_DX, C, 1e-6 + (f >= CLRNN_SOFTMAX ? 1e-8 * C : 0));

@@ -18,7 +18,7 @@ static void forward(struct clrnn_check *t, enum clrnn_pool_over over, uint32_t T
         t->in[POOL_X].real[i] = 1;
     if (padded) {
         clrnn_check_lengths(t, POOL_LENGTHS);
-        clrnn_check_spoil_padding(t, POOL_X, C);
+        clrnn_check_poison_padding(t, POOL_X, C);
     }
     clrnn_check_out(t, POOL_Y, CLRNN_REAL, (size_t)N * C, over == CLRNN_POOL_MEAN ? 2e-7 : 0);
     if (over == CLRNN_POOL_MAX && !evaluation)

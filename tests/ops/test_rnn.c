@@ -46,7 +46,7 @@ static void set_up(struct clrnn_check *t, enum clrnn_op_kind kind, const struct 
     uniform(t, RNN_X, (size_t)a->T * a->N * a->C, a->amplitude > 0 ? a->amplitude : 1);
     if (a->padded) {
         clrnn_check_lengths(t, RNN_LENGTHS);
-        clrnn_check_spoil_padding(t, RNN_X, a->C);
+        clrnn_check_poison_padding(t, RNN_X, a->C);
     }
     for (int d = 0; d < (int)a->D; d++) {
         uniform(t, RNN_WEIGHT_IH + 4 * d, gates * a->C, root);
@@ -109,7 +109,7 @@ static void backward(struct clrnn_check *t, const struct layer *a)
     }
     uniform(t, RNN_BWD_DY, states, 1);
     if (a->padded)
-        clrnn_check_spoil_padding(t, RNN_BWD_DY, a->D * a->H);
+        clrnn_check_poison_padding(t, RNN_BWD_DY, a->D * a->H);
     if (!a->first) {
         out(t, a, RNN_DX, rows * a->C, tolerance);
         t->out[RNN_DX].row_size = a->C;

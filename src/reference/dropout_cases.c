@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+// Cases of dropout, which is where a device draws random numbers.
+#include <stdio.h>
+
+#include "base/log.h"
+#include "reference/cases.h"
+
+static enum clrnn_status dropout(struct clrnn_cases *s, const struct clrnn_case_size *z, double p)
+{
+    struct clrnn_check *c = s->check;
+
+    for (int backward = 0; backward < 2; backward++) {
+        clrnn_case_begin(s, backward ? CLRNN_OP_DROPOUT_BWD : CLRNN_OP_DROPOUT_FWD, z, z->C);
+        snprintf(c->what, sizeof(c->what), "p=%g", p);
+        c->op.dropout.p = p;
+        c->op.dropout.stream = 3;
+        clrnn_check_real(c, DROPOUT_X, clrnn_case_rows(z) * z->C);
+        clrnn_check_counter(c, DROPOUT_COUNTER, 41, 0);
+        clrnn_case_out(s, DROPOUT_Y, clrnn_case_rows(z) * z->C);
+        TRY(clrnn_case_run(s));
+    }
+    return CLRNN_OK;
+}
+
+enum clrnn_status clrnn_dropout_cases(struct clrnn_cases *s, const struct clrnn_case_size *z)
+{
+    return z->T > 1 && z->sums ? CLRNN_OK : dropout(s, z, z->sums ? 0.1 : 0.5);
+}

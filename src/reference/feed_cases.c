@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+// Cases of the feed: features and tokens, padded or not.
+#include <stdio.h>
+
+#include "base/log.h"
+#include "reference/cases.h"
+
+static enum clrnn_status feed(struct clrnn_cases *s, const struct clrnn_case_size *z, bool tokens,
+                              bool target_real)
+{
+    struct clrnn_check *c = s->check;
+    const uint32_t S = z->N + 4, T_data = z->T + 2;
+    const size_t count = (size_t)S * T_data * (tokens ? 1 : z->C);
+
+    clrnn_case_begin(s, CLRNN_OP_FEED, z, z->C);
+    snprintf(c->what, sizeof(c->what), "tokens=%d", tokens);
+    c->op.feed.S = S;
+    c->op.feed.T_data = T_data;
+    c->op.feed.tokens = tokens;
+    c->op.feed.target = true;
+    c->op.feed.target_real = target_real;
+    c->op.feed.target_steps = z->padded;
+    clrnn_check_int(c, FEED_INDEX, z->N, 0, (int32_t)S - 1);
+    c->in[FEED_INDEX].type = CLRNN_U32;
+    if (tokens)
+        clrnn_check_int(c, FEED_X, count, 0, 99);
+    else
+        clrnn_check_real(c, FEED_X, count);
+    if (target_real)
+        clrnn_check_real(c, FEED_Y, z->padded ? (size_t)S * T_data : S);
+    else
+        clrnn_check_int(c, FEED_Y, z->padded ? (size_t)S * T_data : S, 0, 9);
+    if (!tokens) {
+        clrnn_check_real(c, FEED_MEAN, z->C);
+        clrnn_case_positive(clrnn_check_real(c, FEED_STD, z->C), z->C, 0.5f);
+    }
+    if (z->padded)
+        clrnn_check_int(c, FEED_LENGTHS, S, 1, (int32_t)T_data);
+    clrnn_check_out(c, FEED_OUT_X, tokens ? CLRNN_I32 : CLRNN_REAL, clrnn_case_rows(z) * (tokens ? 1 : z->C),
+                    0);
+    clrnn_check_out(c, FEED_OUT_Y, target_real ? CLRNN_REAL : CLRNN_I32,
+                    z->padded ? clrnn_case_rows(z) : z->N, 0);
+    if (z->padded)
+        clrnn_check_out(c, FEED_OUT_LENGTHS, CLRNN_I32, z->N, 0);
+    return clrnn_case_run(s);
+}
+
+enum clrnn_status clrnn_feed_cases(struct clrnn_cases *s, const struct clrnn_case_size *z)
+{
+    if (z->sums)
+        return CLRNN_OK;
+    TRY(feed(s, z, false, true));
+    return feed(s, z, true, false);
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT
+// Cases of batch and layer normalisation.
+#include <stdio.h>
+
+#include "base/log.h"
+#include "reference/cases.h"
+
+static enum clrnn_status batchnorm(struct clrnn_cases *s, const struct clrnn_case_size *z, bool batch_stats)
+{
+    struct clrnn_check *c = s->check;
+
+    clrnn_case_begin(s, CLRNN_OP_BATCHNORM_FWD, z, z->C);
+    snprintf(c->what, sizeof(c->what), "batch_stats=%d padded=%d", batch_stats, z->padded);
+    c->op.norm.eps = 1e-5;
+    c->op.norm.momentum = 0.1;
+    c->op.norm.batch_stats = batch_stats;
+    clrnn_check_real(c, BATCHNORM_X, clrnn_case_rows(z) * z->C);
+    clrnn_check_real(c, BATCHNORM_WEIGHT, z->C);
+    clrnn_check_real(c, BATCHNORM_BIAS, z->C);
+    clrnn_check_real(c, BATCHNORM_RUNNING_MEAN, z->C);
+    clrnn_case_positive(clrnn_check_real(c, BATCHNORM_RUNNING_VAR, z->C), z->C, 0.1f);
+    clrnn_case_lengths(s, z, BATCHNORM_LENGTHS);
+    clrnn_case_poison(s, z, BATCHNORM_X, z->C);
+    clrnn_check_out_rows(c, BATCHNORM_Y, z->C, 0);
+    if (batch_stats) {
+        clrnn_case_out(s, BATCHNORM_MEAN, z->C);
+        clrnn_case_out(s, BATCHNORM_INVSTD, z->C);
+        clrnn_check_updated_input(c, BATCHNORM_NEW_MEAN, BATCHNORM_RUNNING_MEAN, 0);
+        clrnn_check_updated_input(c, BATCHNORM_NEW_VAR, BATCHNORM_RUNNING_VAR, 0);
+    }
+    return clrnn_case_run(s);
+}
+
+// Batch and layer normalisation have their backward's slots in the same order.
+static enum clrnn_status norm_backward(struct clrnn_cases *s, const struct clrnn_case_size *z,
+                                       enum clrnn_op_kind kind)
+{
+    struct clrnn_check *c = s->check;
+    const size_t groups = kind == CLRNN_OP_BATCHNORM_BWD ? z->C : clrnn_case_rows(z);
+
+    clrnn_case_begin(s, kind, z, z->C);
+    c->op.norm.batch_stats = true;
+    clrnn_check_real(c, BATCHNORM_BWD_X, clrnn_case_rows(z) * z->C);
+    clrnn_check_real(c, BATCHNORM_BWD_DY, clrnn_case_rows(z) * z->C);
+    clrnn_check_real(c, BATCHNORM_BWD_WEIGHT, z->C);
+    clrnn_check_real(c, BATCHNORM_BWD_MEAN, groups);
+    clrnn_case_positive(clrnn_check_real(c, BATCHNORM_BWD_INVSTD, groups), groups, 0.5f);
+    clrnn_case_lengths(s, z, BATCHNORM_BWD_LENGTHS);
+    clrnn_case_poison(s, z, BATCHNORM_BWD_X, z->C);
+    clrnn_case_poison(s, z, BATCHNORM_BWD_DY, z->C);
+    clrnn_check_out_rows(c, BATCHNORM_DX, z->C, 0);
+    clrnn_case_out(s, BATCHNORM_DWEIGHT, z->C);
+    clrnn_case_out(s, BATCHNORM_DBIAS, z->C);
+    return clrnn_case_run(s);
+}
+
+static enum clrnn_status layernorm(struct clrnn_cases *s, const struct clrnn_case_size *z)
+{
+    struct clrnn_check *c = s->check;
+
+    clrnn_case_begin(s, CLRNN_OP_LAYERNORM_FWD, z, z->C);
+    c->op.norm.eps = 1e-5;
+    clrnn_check_real(c, LAYERNORM_X, clrnn_case_rows(z) * z->C);
+    clrnn_check_real(c, LAYERNORM_WEIGHT, z->C);
+    clrnn_check_real(c, LAYERNORM_BIAS, z->C);
+    clrnn_case_lengths(s, z, LAYERNORM_LENGTHS);
+    clrnn_case_poison(s, z, LAYERNORM_X, z->C);
+    clrnn_check_out_rows(c, LAYERNORM_Y, z->C, 0);
+    clrnn_case_out(s, LAYERNORM_MEAN, clrnn_case_rows(z));
+    clrnn_case_out(s, LAYERNORM_INVSTD, clrnn_case_rows(z));
+    return clrnn_case_run(s);
+}
+
+enum clrnn_status clrnn_norm_cases(struct clrnn_cases *s, const struct clrnn_case_size *z)
+{
+    TRY(batchnorm(s, z, true));
+    TRY(batchnorm(s, z, false));
+    TRY(norm_backward(s, z, CLRNN_OP_BATCHNORM_BWD));
+    TRY(layernorm(s, z));
+    return norm_backward(s, z, CLRNN_OP_LAYERNORM_BWD);
+}
