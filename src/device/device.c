@@ -58,11 +58,18 @@ static bool takes_cpu_form(const struct clrnn_device_info *info)
     return (form && strcmp(form, "cpu") == 0) || info->type == CLRNN_DEVICE_CPU;
 }
 
+static enum clrnn_status open_ref(struct clrnn_device *d)
+{
+    TRY(clrnn_list_ref(d->log, d->list));
+    d->info = d->list->info[0];
+    d->poison_scratch = false; // there is none
+    d->backend = &clrnn_backend_ref;
+    return d->backend->open(d);
+}
+
 static enum clrnn_status open_opencl(struct clrnn_device *d, const char *select)
 {
-    cl_context_properties properties[] = {CL_CONTEXT_PLATFORM, 0, 0};
     size_t row;
-    cl_int error;
 
     TRY(clrnn_list_opencl(d->log, d->list));
     TRY(clrnn_list_select(d->log, d->list, select, &row));
@@ -70,16 +77,8 @@ static enum clrnn_status open_opencl(struct clrnn_device *d, const char *select)
     d->quirks = clrnn_quirks_of(&d->info);
     d->handles = ((struct clrnn_list_private *)d->list->strings_)->handles[row];
     d->cpu_form = takes_cpu_form(&d->info);
-    properties[1] = (cl_context_properties)d->handles.platform;
-    d->context = clCreateContext(properties, 1, &d->handles.id, NULL, NULL, &error);
-    if (!d->context)
-        return clrnn_cl_error(d->log, error, "clCreateContext", "device %d:%d %s cannot be opened",
-                              d->info.platform, d->info.device, d->info.name);
-    d->queue =
-        clCreateCommandQueue(d->context, d->handles.id, d->profile ? CL_QUEUE_PROFILING_ENABLE : 0, &error);
-    if (!d->queue)
-        return clrnn_cl_error(d->log, error, "clCreateCommandQueue", "device %d:%d %s cannot be opened",
-                              d->info.platform, d->info.device, d->info.name);
+    d->backend = &clrnn_backend_opencl;
+    TRY(d->backend->open(d));
     if (!d->quirks.caches_programs)
         d->cache_dir = clrnn_cache_folder();
     if (!d->no_tune)
@@ -101,17 +100,11 @@ enum clrnn_status clrnn_device_open(const struct clrnn_device_params *params, st
         return clrnn_error_memory(params->log, sizeof(*d), "a device");
     d->log = params->log;
     select = params->select ? params->select : getenv("CLRNN_DEVICE");
-    d->ref = select && strcmp(select, "ref") == 0;
     st = read_settings(d, params);
     if (st == CLRNN_OK)
         st = clrnn_list_init(d->log, &d->list);
-    if (st == CLRNN_OK && d->ref) {
-        st = clrnn_list_ref(d->log, d->list);
-        if (st == CLRNN_OK)
-            d->info = d->list->info[0];
-    } else if (st == CLRNN_OK) {
-        st = open_opencl(d, select);
-    }
+    if (st == CLRNN_OK)
+        st = select && strcmp(select, "ref") == 0 ? open_ref(d) : open_opencl(d, select);
     if (st != CLRNN_OK)
         clrnn_device_destroy(&d);
     *device = d;
@@ -125,17 +118,14 @@ void clrnn_device_destroy(struct clrnn_device **device)
     *device = NULL;
     if (!d)
         return;
-    clrnn_transfers_finish(d);
     for (size_t i = 0; i < d->scratch_count; i++)
         clrnn_buffer_destroy(&d->scratch[i]);
     free(d->scratch);
     clrnn_programs_finish(d);
     clrnn_tune_destroy(&d->tune);
     json_decref(d->forced);
-    if (d->queue)
-        clReleaseCommandQueue(d->queue);
-    if (d->context)
-        clReleaseContext(d->context);
+    if (d->backend)
+        d->backend->close(d);
     clrnn_device_list_destroy(&d->list);
     free(d->kernel_dir);
     free(d->cache_dir);

@@ -54,5 +54,5 @@ const struct clrnn_quirks *clrnn_device_quirks(const struct clrnn_device *device
 
 bool clrnn_device_is_ref(const struct clrnn_device *device)
 {
-    return device->ref;
+    return device->info.type == CLRNN_DEVICE_REF;
 }

@@ -5,32 +5,22 @@
 
 #include <jansson.h>
 
+#include "device/backend.h"
 #include "device/device.h"
 #include "device/find/find.h"
 #include "device/memory/buffer.h"
 
 enum clrnn_gemm_choice { CLRNN_GEMM_AUTO, CLRNN_GEMM_OWN, CLRNN_GEMM_CLBLAST };
 
-/** Host memory of a write under way; the queue is in order, so the ring's oldest ends first. */
-struct clrnn_staging {
-    void *memory;
-    size_t room;
-    cl_event event; // NULL: free
-};
-#define CLRNN_STAGING_SLOTS 256
-
-/** A host's write without copy that nobody has waited for. */
-struct clrnn_pending_write {
-    uint64_t token;
-    cl_event event;
-};
+struct clrnn_transfers; // of backend_opencl.c
 
 struct clrnn_device {
+    const struct clrnn_backend *backend;
     const struct clrnn_log *log;
     struct clrnn_device_info info;
     struct clrnn_device_list *list; // owns the strings of info
     struct clrnn_quirks quirks;
-    bool ref, profile, no_tune;
+    bool profile, no_tune;
     bool poison_scratch;  // CLRNN_TEST_SCRATCH: each op finds its scratch memory unwritten
     bool cpu_form;        // whether kernels take the CPUs' form
     bool chain_forced;    // CLRNN_CHAIN_AFTER is set
@@ -45,15 +35,9 @@ struct clrnn_device {
     struct clrnn_handles handles;
     cl_context context;
     cl_command_queue queue;
+    struct clrnn_transfers *transfers;
 
     uint64_t held_bytes, peak_bytes;
-
-    struct clrnn_staging staging[CLRNN_STAGING_SLOTS];
-    size_t staging_first, staging_count; // the ring's busy part
-    size_t staging_bytes;                // of all slots
-    uint64_t next_token;
-    struct clrnn_pending_write *pending;
-    size_t pending_count, pending_room;
 
     struct clrnn_program *programs;
     double build_seconds;
@@ -69,12 +53,12 @@ struct clrnn_buffer {
     enum clrnn_type type;
     size_t count, bytes, first_byte;
     unsigned references;
-    cl_mem mem;
+    cl_mem mem; // OpenCL
     void *host; // ref
     char what[48];
 };
 
-/** Waits for all, then frees staging memory and tokens. */
-void clrnn_transfers_finish(struct clrnn_device *device);
+/** Says that memory for the buffer cannot be had, and `why`; returns CLRNN_ERR_MEMORY. */
+enum clrnn_status clrnn_buffer_error_memory(const struct clrnn_buffer *buffer, const char *why);
 
 #endif

@@ -117,7 +117,7 @@ static bool is_twin(const struct clrnn_gemm *g, const struct clrnn_gemm *twin)
 
 bool clrnn_device_gathers(const struct clrnn_device *device)
 {
-    return !device->ref && device->info.type == CLRNN_DEVICE_CPU && device->gemm != CLRNN_GEMM_CLBLAST;
+    return device->info.type == CLRNN_DEVICE_CPU && device->gemm != CLRNN_GEMM_CLBLAST;
 }
 
 enum clrnn_status clrnn_launch_gemm(struct clrnn_launches *launches, const struct clrnn_gemm *gemm)
@@ -129,7 +129,7 @@ enum clrnn_status clrnn_launch_gemm(struct clrnn_launches *launches, const struc
 
     if (gemm->finished)
         *gemm->finished = false;
-    if (d->ref)
+    if (clrnn_device_is_ref(d))
         return clrnn_error(d->log, CLRNN_ERR_ARG, "gemm: multiplies do not run on ref");
     if (gemm->twin && !is_twin(gemm, gemm->twin))
         return clrnn_error(d->log, CLRNN_ERR_ARG, "gemm: the twin of a multiply %ux%ux%u differs in shape",

@@ -40,8 +40,8 @@ static size_t aligned(size_t bytes)
 // A CPU whose loops end when they should; unless it is told not to.
 static bool can_chain(const struct clrnn_device *device)
 {
-    return !device->ref && !device->profile && device->chain_after != UINT64_MAX &&
-           device->info.type == CLRNN_DEVICE_CPU && device->cpu_form && isinf(device->quirks.loop_rounds);
+    return !device->profile && device->chain_after != UINT64_MAX && device->info.type == CLRNN_DEVICE_CPU &&
+           device->cpu_form && isinf(device->quirks.loop_rounds);
 }
 
 // ---------------------------------------------------------------- what fits

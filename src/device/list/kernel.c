@@ -263,7 +263,7 @@ enum clrnn_status clrnn_launch_kernel(struct clrnn_launches *launches, const cha
     cl_int error;
     enum clrnn_status st;
 
-    if (d->ref)
+    if (clrnn_device_is_ref(d))
         return clrnn_error(d->log, CLRNN_ERR_ARG, "cl/%s.cl %s: kernels do not run on ref", stem, name);
     TRY(clrnn_program_get(d, stem, defines, &program));
     TRY(clrnn_launches_add(launches, clrnn_kernel_run, "", cost, &l));

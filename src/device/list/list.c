@@ -121,18 +121,7 @@ void clrnn_launches_cut(struct clrnn_launches *launches, size_t count)
 
 static enum clrnn_status run_fill(struct clrnn_launches *launches, struct clrnn_launch *l, cl_event *event)
 {
-    struct clrnn_device *d = launches->device;
-    struct clrnn_buffer *b = l->fill.buffer;
-    cl_int error;
-
-    if (d->ref)
-        return clrnn_buffer_zero(b);
-    error = clEnqueueFillBuffer(d->queue, b->mem, &l->fill.word, sizeof(l->fill.word), 0, b->bytes, 0, NULL,
-                                event);
-    return error == CL_SUCCESS
-               ? CLRNN_OK
-               : clrnn_cl_error(d->log, error, "clEnqueueFillBuffer", "%s: %zu elements of %s, on %s",
-                                l->info.op, b->count, b->what, d->info.name);
+    return launches->device->backend->fill(l->fill.buffer, l->fill.word, event);
 }
 
 static enum clrnn_status run_host(struct clrnn_launches *launches, struct clrnn_launch *l, cl_event *event)
@@ -146,7 +135,7 @@ enum clrnn_status clrnn_launch_host(struct clrnn_launches *launches, clrnn_host_
 {
     struct clrnn_launch *l;
 
-    if (!launches->device->ref)
+    if (!clrnn_device_is_ref(launches->device))
         return clrnn_error(launches->device->log, CLRNN_ERR_ARG, "host calls run on ref only, not on %s",
                            launches->device->info.name);
     TRY(clrnn_launches_add(launches, run_host, "host", (struct clrnn_cost){0, 0}, &l));
@@ -201,8 +190,7 @@ enum clrnn_status clrnn_launches_scratch(struct clrnn_launches *launches, size_t
     TRY(st);
     *buffer = launches->scratch[launches->scratch_count++] = clrnn_buffer_retain(d->scratch[slot]);
     launches->scratch_next++;
-    return d->poison_scratch && !d->ref ? launch_fill(launches, "poison", *buffer, CLRNN_UNWRITTEN)
-                                        : CLRNN_OK;
+    return d->poison_scratch ? launch_fill(launches, "poison", *buffer, CLRNN_UNWRITTEN) : CLRNN_OK;
 }
 
 // ---------------------------------------------------------------- times
@@ -257,18 +245,18 @@ static enum clrnn_status keep_time(struct clrnn_launches *launches, size_t launc
 
 static enum clrnn_status run_one(struct clrnn_launches *launches, size_t at)
 {
-    struct clrnn_device *d = launches->device;
+    const bool profile = launches->device->profile;
     struct clrnn_launch *l = &launches->launch[at];
     cl_event event = NULL;
-    double start = 0;
+    const double start = profile ? clrnn_clock() : 0;
 
-    if (d->profile && d->ref)
-        start = clrnn_clock();
-    TRY(l->run(launches, l, d->profile && !d->ref ? &event : NULL));
-    if (d->profile && d->ref)
-        l->info.seconds += clrnn_clock() - start;
+    TRY(l->run(launches, l, profile ? &event : NULL));
     l->info.runs++;
-    return event ? keep_time(launches, at, event) : CLRNN_OK;
+    if (event)
+        return keep_time(launches, at, event);
+    if (profile) // what leaves no event is done
+        l->info.seconds += clrnn_clock() - start;
+    return CLRNN_OK;
 }
 
 enum clrnn_status clrnn_launches_run_part(struct clrnn_launches *launches, size_t first, size_t last)

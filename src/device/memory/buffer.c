@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Device memory: creating, dividing and counting it. Transfers are in transfer.c.
+// Device memory: creating, dividing, zeroing and counting it. Transfers are in transfer.c.
 #include "device/memory/buffer.h"
 
 #include <stdio.h>
@@ -11,7 +11,7 @@
 
 size_t clrnn_type_bytes(const struct clrnn_device *device, enum clrnn_type type)
 {
-    return device->ref && type == CLRNN_REAL ? sizeof(double) : 4;
+    return type == CLRNN_REAL ? device->backend->real_bytes : 4;
 }
 
 size_t clrnn_buffer_align(const struct clrnn_device *device)
@@ -33,9 +33,10 @@ static struct clrnn_buffer *buffer_alloc(struct clrnn_device *device, enum clrnn
     return b;
 }
 
-static enum clrnn_status error_memory(const struct clrnn_device *d, const struct clrnn_buffer *b,
-                                      const char *why)
+enum clrnn_status clrnn_buffer_error_memory(const struct clrnn_buffer *b, const char *why)
 {
+    const struct clrnn_device *d = b->device;
+
     return clrnn_error(
         d->log, CLRNN_ERR_MEMORY,
         "%s: %zu bytes of device memory cannot be had (%s): %llu are held, %s has %llu, at most "
@@ -48,7 +49,6 @@ enum clrnn_status clrnn_buffer_create(struct clrnn_device *device, enum clrnn_ty
                                       const char *what, struct clrnn_buffer **buffer)
 {
     struct clrnn_buffer *b;
-    cl_int error = CL_SUCCESS;
     enum clrnn_status st;
 
     count = MAX2(count, 1);
@@ -59,51 +59,24 @@ enum clrnn_status clrnn_buffer_create(struct clrnn_device *device, enum clrnn_ty
     snprintf(b->what, sizeof(b->what), "%s", what ? what : "buffer");
     if (!clrnn_mul_size(count, clrnn_type_bytes(device, type), &b->bytes)) {
         b->bytes = SIZE_MAX;
-        st = error_memory(device, b, "more than there are addresses");
-        goto fail;
-    }
-    if (device->ref) {
-        // the alignment of aligned_alloc, and zeros
-        const size_t align = clrnn_buffer_align(device);
-
-        if (b->bytes <= PTRDIFF_MAX - align)
-            b->host = aligned_alloc(align, (b->bytes + align - 1) / align * align);
-        if (!b->host) {
-            st = error_memory(device, b, "the host's memory is spent");
-            goto fail;
-        }
-        memset(b->host, 0, b->bytes);
+        st = clrnn_buffer_error_memory(b, "more than there are addresses");
     } else if (b->bytes > device->info.max_alloc_bytes) {
-        st = error_memory(device, b, "more than the device gives in one piece");
-        goto fail;
+        st = clrnn_buffer_error_memory(b, "more than the device gives in one piece");
     } else if (b->bytes > device->info.global_bytes - MIN2(device->held_bytes, device->info.global_bytes)) {
-        st = error_memory(device, b, "more than is left");
-        goto fail;
+        st = clrnn_buffer_error_memory(b, "more than is left");
     } else {
-        b->mem = clCreateBuffer(device->context, CL_MEM_READ_WRITE, b->bytes, NULL, &error);
-        if (!b->mem) {
-            st = error == CL_MEM_OBJECT_ALLOCATION_FAILURE || error == CL_OUT_OF_HOST_MEMORY ||
-                         error == CL_OUT_OF_RESOURCES || error == CL_INVALID_BUFFER_SIZE
-                     ? error_memory(device, b, clrnn_cl_error_name(error))
-                     : clrnn_cl_error(device->log, error, "clCreateBuffer", "%s, %zu bytes, on %s", b->what,
-                                      b->bytes, device->info.name);
-            goto fail;
-        }
+        st = device->backend->buffer_create(b);
+    }
+    if (st != CLRNN_OK) {
+        free(b);
+        return st;
     }
     device->held_bytes += b->bytes;
     device->peak_bytes = MAX2(device->peak_bytes, device->held_bytes);
-    if (!device->ref) {
-        st = clrnn_buffer_zero(b); // many drivers take memory only now
-        if (st != CLRNN_OK) {
-            clrnn_buffer_destroy(&b);
-            return st;
-        }
-    }
+    st = clrnn_buffer_zero(b); // many drivers take memory only now
+    if (st != CLRNN_OK)
+        clrnn_buffer_destroy(&b);
     *buffer = b;
-    return CLRNN_OK;
-
-fail:
-    free(b);
     return st;
 }
 
@@ -113,7 +86,7 @@ enum clrnn_status clrnn_buffer_sub(struct clrnn_buffer *parent, size_t first_byt
     struct clrnn_device *d = parent->device;
     struct clrnn_buffer *b;
     size_t bytes;
-    cl_int error;
+    enum clrnn_status st;
 
     *buffer = NULL;
     count = MAX2(count, 1);
@@ -134,20 +107,13 @@ enum clrnn_status clrnn_buffer_sub(struct clrnn_buffer *parent, size_t first_byt
     memcpy(b->what, parent->what, sizeof(b->what));
     b->bytes = bytes;
     b->first_byte = first_byte;
-    if (d->ref) {
-        b->host = (char *)parent->host + first_byte;
-    } else {
-        const cl_buffer_region region = {first_byte, bytes};
-
-        b->mem =
-            clCreateSubBuffer(parent->mem, CL_MEM_READ_WRITE, CL_BUFFER_CREATE_TYPE_REGION, &region, &error);
-        if (!b->mem) {
-            free(b);
-            return clrnn_cl_error(d->log, error, "clCreateSubBuffer", "%s, %zu bytes at %zu of %zu, on %s",
-                                  parent->what, bytes, first_byte, parent->bytes, d->info.name);
-        }
+    b->parent = parent;
+    st = d->backend->buffer_sub(b);
+    if (st != CLRNN_OK) {
+        free(b);
+        return st;
     }
-    b->parent = clrnn_buffer_retain(parent);
+    clrnn_buffer_retain(parent);
     *buffer = b;
     return CLRNN_OK;
 }
@@ -166,15 +132,17 @@ void clrnn_buffer_destroy(struct clrnn_buffer **buffer)
     *buffer = NULL;
     if (!b || --b->references)
         return;
-    if (b->mem)
-        clReleaseMemObject(b->mem); // the driver keeps it until what is queued is done
-    if (b->parent) {
+    b->device->backend->buffer_destroy(b);
+    if (b->parent)
         clrnn_buffer_destroy(&b->parent);
-    } else {
+    else
         b->device->held_bytes -= b->bytes;
-        free(b->host);
-    }
     free(b);
+}
+
+enum clrnn_status clrnn_buffer_zero(struct clrnn_buffer *b)
+{
+    return b->device->backend->fill(b, 0, NULL);
 }
 
 enum clrnn_type clrnn_buffer_type(const struct clrnn_buffer *buffer)

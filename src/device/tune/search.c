@@ -548,10 +548,10 @@ enum clrnn_status clrnn_tune_run(struct clrnn_device *device, const struct clrnn
     struct search s = {.device = device, .shape = shape, .count = count};
     enum clrnn_status st;
 
-    if (device->ref || !device->no_tune)
+    if (clrnn_device_is_ref(device) || !device->no_tune)
         return clrnn_error(device->log, CLRNN_ERR_ARG, "%s cannot be tuned%s", device->info.name,
-                           device->ref ? ": the reference has nothing to choose"
-                                       : " with what was remembered in use");
+                           clrnn_device_is_ref(device) ? ": the reference has nothing to choose"
+                                                       : " with what was remembered in use");
     for (size_t i = 0; i < count; i++)
         shape[i].default_ms = shape[i].clblast_ms = shape[i].own_ms = NAN;
     s.path = clrnn_tune_path(&device->info);

@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: MIT
+// The backend of OpenCL devices: a context and an in-order queue. Writes go through a ring of staging memory,
+// so that they neither wait for the device nor need the caller's memory later.
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "device/internal.h"
+
+#define STAGING_SLOTS 256
+
+/** Host memory of a write under way; the queue is in order, so the ring's oldest ends first. */
+struct staging {
+    void *memory;
+    size_t capacity;
+    cl_event event; // NULL: free
+};
+
+/** A host's write without copy that nobody has waited for. */
+struct pending_write {
+    uint64_t token;
+    cl_event event;
+};
+
+struct clrnn_transfers {
+    struct staging staging[STAGING_SLOTS];
+    size_t first, count; // the ring's busy part
+    size_t bytes;        // of all slots
+    uint64_t next_token;
+    struct pending_write *pending;
+    size_t pending_count, pending_capacity;
+};
+
+// ---------------------------------------------------------------- device
+
+static enum clrnn_status device_open(struct clrnn_device *d)
+{
+    const cl_context_properties properties[] = {CL_CONTEXT_PLATFORM,
+                                                (cl_context_properties)d->handles.platform, 0};
+    const char *call = "clCreateContext";
+    cl_int error;
+
+    d->transfers = calloc(1, sizeof(*d->transfers));
+    if (!d->transfers)
+        return clrnn_error_memory(d->log, sizeof(*d->transfers), "a device");
+    d->context = clCreateContext(properties, 1, &d->handles.id, NULL, NULL, &error);
+    if (d->context) {
+        call = "clCreateCommandQueue";
+        d->queue = clCreateCommandQueue(d->context, d->handles.id, d->profile ? CL_QUEUE_PROFILING_ENABLE : 0,
+                                        &error);
+    }
+    return d->queue ? CLRNN_OK
+                    : clrnn_cl_error(d->log, error, call, "device %d:%d %s cannot be opened",
+                                     d->info.platform, d->info.device, d->info.name);
+}
+
+// clFinish alone is not enough: Mesa 22.3's waits for nothing after a clFlush.
+static cl_int wait_for_queue(cl_command_queue queue)
+{
+    cl_event last = NULL;
+    cl_int error = clEnqueueMarkerWithWaitList(queue, 0, NULL, &last), finished;
+
+    if (error == CL_SUCCESS)
+        error = clWaitForEvents(1, &last);
+    if (last)
+        clReleaseEvent(last);
+    finished = clFinish(queue);
+    return error == CL_SUCCESS ? finished : error;
+}
+
+static enum clrnn_status device_finish(struct clrnn_device *d)
+{
+    const cl_int error = wait_for_queue(d->queue);
+
+    return error == CL_SUCCESS
+               ? CLRNN_OK
+               : clrnn_cl_error(d->log, error, "clFinish", "the work queued on %s", d->info.name);
+}
+
+static enum clrnn_status device_flush(struct clrnn_device *d)
+{
+    const cl_int error = clFlush(d->queue);
+
+    return error == CL_SUCCESS
+               ? CLRNN_OK
+               : clrnn_cl_error(d->log, error, "clFlush", "the work queued on %s", d->info.name);
+}
+
+static void device_close(struct clrnn_device *d)
+{
+    struct clrnn_transfers *t = d->transfers;
+
+    if (d->queue)
+        wait_for_queue(d->queue); // staging memory may still be read from
+    for (size_t i = 0; t && i < STAGING_SLOTS; i++) {
+        if (t->staging[i].event)
+            clReleaseEvent(t->staging[i].event);
+        free(t->staging[i].memory);
+    }
+    for (size_t i = 0; t && i < t->pending_count; i++)
+        clReleaseEvent(t->pending[i].event);
+    if (t)
+        free(t->pending);
+    free(t);
+    if (d->queue)
+        clReleaseCommandQueue(d->queue);
+    if (d->context)
+        clReleaseContext(d->context);
+}
+
+// ---------------------------------------------------------------- memory
+
+static enum clrnn_status buffer_create(struct clrnn_buffer *b)
+{
+    const struct clrnn_device *d = b->device;
+    cl_int error;
+
+    b->mem = clCreateBuffer(d->context, CL_MEM_READ_WRITE, b->bytes, NULL, &error);
+    if (b->mem)
+        return CLRNN_OK;
+    return error == CL_MEM_OBJECT_ALLOCATION_FAILURE || error == CL_OUT_OF_HOST_MEMORY ||
+                   error == CL_OUT_OF_RESOURCES || error == CL_INVALID_BUFFER_SIZE
+               ? clrnn_buffer_error_memory(b, clrnn_cl_error_name(error))
+               : clrnn_cl_error(d->log, error, "clCreateBuffer", "%s, %zu bytes, on %s", b->what, b->bytes,
+                                d->info.name);
+}
+
+static enum clrnn_status buffer_sub(struct clrnn_buffer *b)
+{
+    const cl_buffer_region region = {b->first_byte, b->bytes};
+    cl_int error;
+
+    b->mem =
+        clCreateSubBuffer(b->parent->mem, CL_MEM_READ_WRITE, CL_BUFFER_CREATE_TYPE_REGION, &region, &error);
+    return b->mem ? CLRNN_OK
+                  : clrnn_cl_error(b->device->log, error, "clCreateSubBuffer",
+                                   "%s, %zu bytes at %zu of %zu, on %s", b->what, b->bytes, b->first_byte,
+                                   b->parent->bytes, b->device->info.name);
+}
+
+static void buffer_destroy(struct clrnn_buffer *b)
+{
+    clReleaseMemObject(b->mem); // the driver keeps it until what is queued is done
+}
+
+// ---------------------------------------------------------------- transfers
+
+static enum clrnn_status error_transfer(const struct clrnn_buffer *b, cl_int error, const char *call,
+                                        size_t first, size_t count)
+{
+    return clrnn_cl_error(b->device->log, error, call, "%s, %zu elements from %zu on of %zu, on %s", b->what,
+                          count, first, b->count, b->device->info.name);
+}
+
+/** How far an event is: CL_COMPLETE, a state above it, or an error below 0. */
+static cl_int event_state(cl_event event)
+{
+    cl_int state = CL_COMPLETE;
+    const cl_int error =
+        clGetEventInfo(event, CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof(state), &state, NULL);
+
+    return error == CL_SUCCESS ? state : error;
+}
+
+static void staging_free(struct clrnn_transfers *t, struct staging *s)
+{
+    t->bytes -= s->capacity;
+    free(s->memory);
+    s->memory = NULL;
+    s->capacity = 0;
+}
+
+/** Waits for the oldest write. Its memory moves to the slot that comes next; what is large and does not
+ *  suit the next write of `bytes` goes. */
+static enum clrnn_status staging_retire(struct clrnn_device *d, size_t bytes)
+{
+    enum { KEPT = 1 << 16 };
+    struct clrnn_transfers *t = d->transfers;
+    struct staging *s = &t->staging[t->first], *next, kept;
+    const cl_int error = clWaitForEvents(1, &s->event);
+
+    clReleaseEvent(s->event);
+    s->event = NULL;
+    t->first = (t->first + 1) % STAGING_SLOTS;
+    t->count--;
+    if (s->capacity > KEPT && (s->capacity < bytes || s->capacity / 2 > bytes))
+        staging_free(t, s);
+    next = &t->staging[(t->first + t->count) % STAGING_SLOTS];
+    if (s->capacity > next->capacity) {
+        kept = *s;
+        *s = *next;
+        *next = kept;
+    }
+    if (error != CL_SUCCESS)
+        return clrnn_cl_error(d->log, error, "clWaitForEvents", "an earlier write to %s", d->info.name);
+    return CLRNN_OK;
+}
+
+/** Staging memory of at least `bytes`, its slot free of work. Waits only where the ring is full or holds
+ *  too much. */
+static enum clrnn_status staging_get(struct clrnn_device *d, size_t bytes, struct staging **slot)
+{
+    enum { MOST = 1 << 26 }; // bytes under way, beyond the write itself
+    struct clrnn_transfers *t = d->transfers;
+    struct staging *s;
+
+    while (t->count && (t->count == STAGING_SLOTS || t->bytes > MOST ||
+                        event_state(t->staging[t->first].event) <= CL_COMPLETE))
+        TRY(staging_retire(d, bytes));
+    s = &t->staging[(t->first + t->count) % STAGING_SLOTS];
+    if (s->capacity < bytes) {
+        void *memory;
+
+        staging_free(t, s);
+        memory = malloc(bytes);
+        if (!memory)
+            return clrnn_error_memory(d->log, bytes, "a write to the device");
+        s->memory = memory;
+        s->capacity = bytes;
+        t->bytes += bytes;
+    }
+    *slot = s;
+    return CLRNN_OK;
+}
+
+/** Queues a write of what was put into the slot. */
+static enum clrnn_status staging_send(struct clrnn_buffer *b, size_t first, size_t count,
+                                      struct staging *slot)
+{
+    struct clrnn_device *d = b->device;
+    const cl_int error = clEnqueueWriteBuffer(d->queue, b->mem, CL_FALSE, first * 4, count * 4, slot->memory,
+                                              0, NULL, &slot->event);
+
+    if (error != CL_SUCCESS) {
+        slot->event = NULL;
+        return error_transfer(b, error, "clEnqueueWriteBuffer", first, count);
+    }
+    d->transfers->count++;
+    return CLRNN_OK;
+}
+
+static enum clrnn_status buffer_write(struct clrnn_buffer *b, size_t first, size_t count,
+                                      enum clrnn_host_type type, const void *data)
+{
+    struct staging *slot = NULL;
+    const double *from = data;
+    float *to;
+
+    TRY(staging_get(b->device, count * 4, &slot));
+    to = slot->memory;
+    if (type == CLRNN_HOST_F64)
+        for (size_t i = 0; i < count; i++)
+            to[i] = (float)from[i];
+    else
+        memcpy(to, data, count * 4);
+    return staging_send(b, first, count, slot);
+}
+
+static enum clrnn_status buffer_read(struct clrnn_buffer *b, size_t first, size_t count,
+                                     enum clrnn_host_type type, void *data)
+{
+    float *words = type == CLRNN_HOST_F64 ? (float *)data + count : data; // the upper half of the memory
+    double *to = data;
+    const cl_int error =
+        clEnqueueReadBuffer(b->device->queue, b->mem, CL_TRUE, first * 4, count * 4, words, 0, NULL, NULL);
+
+    if (error != CL_SUCCESS)
+        return error_transfer(b, error, "clEnqueueReadBuffer", first, count);
+    for (size_t i = 0; type == CLRNN_HOST_F64 && i < count; i++) { // to[i] ends before words[i + 1] begins
+        float word;
+        double value;
+
+        memcpy(&word, words + i, sizeof(word));
+        value = word;
+        memcpy(to + i, &value, sizeof(value));
+    }
+    return CLRNN_OK;
+}
+
+static enum clrnn_status buffer_fill(struct clrnn_buffer *b, cl_uint word, cl_event *event)
+{
+    const cl_int error =
+        clEnqueueFillBuffer(b->device->queue, b->mem, &word, sizeof(word), 0, b->bytes, 0, NULL, event);
+
+    return error == CL_SUCCESS ? CLRNN_OK : error_transfer(b, error, "clEnqueueFillBuffer", 0, b->count);
+}
+
+static enum clrnn_status buffer_copy(struct clrnn_buffer *to, size_t to_first, struct clrnn_buffer *from,
+                                     size_t from_first, size_t count)
+{
+    const cl_int error = clEnqueueCopyBuffer(to->device->queue, from->mem, to->mem, from_first * 4,
+                                             to_first * 4, count * 4, 0, NULL, NULL);
+
+    return error == CL_SUCCESS ? CLRNN_OK : error_transfer(to, error, "clEnqueueCopyBuffer", to_first, count);
+}
+
+static enum clrnn_status buffer_write_async(struct clrnn_buffer *b, size_t first, size_t count,
+                                            const float *data, uint64_t *token)
+{
+    const struct clrnn_device *d = b->device;
+    struct clrnn_transfers *t = d->transfers;
+    cl_event event;
+    cl_int error;
+
+    if (t->pending_count == t->pending_capacity) {
+        const size_t capacity = t->pending_capacity ? 2 * t->pending_capacity : 8;
+        struct pending_write *p = realloc(t->pending, capacity * sizeof(*p));
+
+        if (!p)
+            return clrnn_error_memory(d->log, capacity * sizeof(*p), "a write to the device");
+        t->pending = p;
+        t->pending_capacity = capacity;
+    }
+    error = clEnqueueWriteBuffer(d->queue, b->mem, CL_FALSE, first * 4, count * 4, data, 0, NULL, &event);
+    if (error != CL_SUCCESS)
+        return error_transfer(b, error, "clEnqueueWriteBuffer", first, count);
+    *token = ++t->next_token;
+    t->pending[t->pending_count++] = (struct pending_write){*token, event};
+    return CLRNN_OK;
+}
+
+static enum clrnn_status device_wait(struct clrnn_device *device, uint64_t token)
+{
+    struct clrnn_transfers *t = device->transfers;
+
+    for (size_t i = 0; i < t->pending_count; i++) {
+        const cl_event event = t->pending[i].event;
+        cl_int error;
+
+        if (t->pending[i].token != token)
+            continue;
+        error = clWaitForEvents(1, &event);
+        clReleaseEvent(event);
+        memmove(&t->pending[i], &t->pending[i + 1], (--t->pending_count - i) * sizeof(t->pending[0]));
+        if (error != CL_SUCCESS)
+            return clrnn_cl_error(device->log, error, "clWaitForEvents", "a write to %s", device->info.name);
+        break;
+    }
+    return CLRNN_OK; // a token that is not pending is done
+}
+
+const struct clrnn_backend clrnn_backend_opencl = {
+    .real_bytes = sizeof(cl_float),
+    .open = device_open,
+    .close = device_close,
+    .buffer_create = buffer_create,
+    .buffer_sub = buffer_sub,
+    .buffer_destroy = buffer_destroy,
+    .write = buffer_write,
+    .write_async = buffer_write_async,
+    .wait = device_wait,
+    .read = buffer_read,
+    .fill = buffer_fill,
+    .copy = buffer_copy,
+    .finish = device_finish,
+    .flush = device_flush,
+};
