@@ -82,7 +82,7 @@ static enum clrnn_status open_opencl(struct clrnn_device *d, const char *select)
     if (!d->quirks.caches_programs)
         d->cache_dir = clrnn_cache_folder();
     if (!d->no_tune)
-        clrnn_tune_load(&d->info, &d->tune);
+        clrnn_tune_load(d->log, &d->info, &d->tune);
     return CLRNN_OK;
 }
 

@@ -40,24 +40,23 @@ def test_remembers(command):
     assert len(walks) == 3 and any("use_ms" in walk for walk in walks), result["choices"]
     assert is_tuned(command, env)
 
-    # what the file says is done
+    # a changed file is not believed: one warning, and the run is the untuned one
     text = path.read_text()
+    command.run("train", "config.yaml", "--out", "untuned", "--quiet", "--no-tune", env=env)
     content = json.loads(text)
     for key, choice in content["choices"].items():
         if key.endswith(" walk"):
             choice["use"] = "steps"
-    path.write_text(json.dumps(content))
-    stepping = kernels(command, env)
-    assert ("rnn_fwd", "rnn_step_fwd") in stepping
-    command.run("train", "config.yaml", "--out", "steps", "--quiet", env=env)
-    for choice in content["choices"].values():
-        choice["use"] = choice["standard"]
-    content["shapes"] = {}
+    setting = {"WGD": 7, "MDIMCD": 8, "NDIMCD": 8, "MDIMAD": 8, "NDIMBD": 8, "KWID": 2, "VWMD": 0, "VWND": 1,
+               "PADA": 0, "PADB": 0}
+    content["use"] = {"GemmRoutine": {"XGEMM_MIN_INDIRECT_SIZE": 60000}, "XgemmDirect": setting}
+    for shape in content["shapes"].values():
+        shape["use"] = "clblast"
     path.write_text(json.dumps(content))
     assert kernels(command, env) == untuned
-    command.run("train", "config.yaml", "--out", "standard", "--quiet", env=env)
-    for one, other in zip(command.epochs("steps"), command.epochs("standard")):
-        assert abs(one["train_loss"] - other["train_loss"]) < 1e-3, (one, other)
+    _, err = command.run("train", "config.yaml", "--out", "changed", "--quiet", "--no-plot", env=env)
+    assert err.count("\n") == 1 and str(path) in err and "run `clrnn tune` again" in err, err
+    assert command.bytes("changed") == command.bytes("untuned")
 
     # a second call takes from there what the first one measured; --no-tune takes nothing, nor do damaged files
     path.write_text(text)
@@ -66,10 +65,33 @@ def test_remembers(command):
     now = {choice["choice"]: choice["use"] for choice in again["choices"] if "use_ms" in choice}
     assert known.items() <= now.items()
     assert kernels(command, env, "--no-tune") == untuned
-    for damaged in ("", text[: len(text) // 2], text.replace("{", "[", 3), '{"version": 1, "choices": 3, "use": []}'):
+    old = json.loads(text)
+    del old["hash"]
+    for damaged in ("", text[: len(text) // 2], text.replace("{", "[", 3), '{"version": 1, "choices": 3, "use": []}',
+                    json.dumps(old), json.dumps({**old, "version": 1})):
         path.write_text(damaged)
         assert kernels(command, env) == untuned, damaged
         assert not is_tuned(command, env)
+
+
+def test_together(command):
+    """Two calls at once: the file holds what both have measured."""
+    env, _ = remembered(command)
+    command.write("other.yaml", harness.CONFIG.replace("hidden_size: 8", "hidden_size: 24"))
+    calls = [command.start("tune", name, "--seconds", "6", "--settings", "1", "--json", env=env)
+             for name in ("config.yaml", "other.yaml")]
+    results = []
+    for call in calls:
+        out, err = call.communicate(timeout=300)
+        assert call.returncode == 0, err
+        results.append(json.loads(out))
+    content = json.loads(pathlib.Path(results[0]["file"]).read_text())
+    for result in results:
+        assert result["shapes"]
+        for shape in result["shapes"]:
+            assert shape["shape"] in content["shapes"], (shape, content["shapes"].keys())
+        for choice in result["choices"]:
+            assert "use_ms" not in choice or choice["choice"] in content["choices"], choice
 
 
 def test_refuses(command):
@@ -82,4 +104,4 @@ def test_refuses(command):
 
 
 if __name__ == "__main__":
-    sys.exit(harness.main([test_remembers, test_refuses]))
+    sys.exit(harness.main([test_remembers, test_together, test_refuses]))

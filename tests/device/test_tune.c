@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 // Tuning: what is remembered, what is used of it, and that damage costs speed only.
 #include <math.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "device/device_test.h"
-#include "device/tune/tune.h"
+#include "device/tune/internal.h"
 
 static char cache[] = "/tmp/clrnn-test-tune-XXXXXX";
 
@@ -61,8 +63,34 @@ static void put(const char *text)
     free(path);
 }
 
+// JSON with the hash that the file wants.
+static void put_sealed(const struct clrnn_device_info *of, const char *text)
+{
+    char *path = clrnn_tune_path(of), *folder = clrnn_path_folder(path);
+    json_t *root = json_loads(text, 0, NULL);
+
+    assert_non_null(root);
+    assert_int_equal(clrnn_make_folder(NULL, folder), CLRNN_OK);
+    assert_int_equal(clrnn_tune_save(NULL, path, root), CLRNN_OK);
+    json_decref(root);
+    free(folder);
+    free(path);
+}
+
+static char *read_text(void)
+{
+    char *path = clrnn_tune_path(&info), *text;
+    struct clrnn_map map;
+
+    assert_int_equal(clrnn_map_open(NULL, path, &map), CLRNN_OK);
+    text = clrnn_format("%.*s", (int)map.size, (const char *)map.data);
+    clrnn_map_close(&map);
+    free(path);
+    return text;
+}
+
 #define FILE_TEXT \
-    "{\"version\": 1, \"use\": {}, \"tried\": [], \"shapes\": {" \
+    "{\"version\": 2, \"use\": {}, \"tried\": {}, \"choices\": {}, \"shapes\": {" \
     "\"64x128x2474 NT\": {\"use\": \"own\"}, \"60x100x2000 NT\": {\"use\": \"clblast\"}, " \
     "\"64x128x2474 NN\": {\"use\": \"clblast\"}, \"odd\": 3, \"1x1x1 NN\": {}}}"
 
@@ -81,9 +109,9 @@ static void test_classes(void **state)
     (void)state;
     own_cache(true);
     assert_false(clrnn_device_is_tuned(&info));
-    put(FILE_TEXT);
+    put_sealed(&info, FILE_TEXT);
     assert_true(clrnn_device_is_tuned(&info));
-    clrnn_tune_load(&info, &tune);
+    clrnn_tune_load(&test_print_log, &info, &tune);
     assert_non_null(tune);
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         const struct clrnn_gemm g = {
@@ -100,31 +128,206 @@ static void test_classes(void **state)
     own_cache(false);
 }
 
-/** Every cut and every turned bit: loads or not, but does no harm. */
+// Nothing is taken from the file, and one sentence says so.
+static void expect_refused(const char *why)
+{
+    struct test_log log;
+    struct clrnn_tune *tune;
+
+    test_log_init(&log);
+    clrnn_tune_load(&log.log, &info, &tune);
+    assert_null(tune);
+    assert_int_equal(log.errors, 0);
+    if (!strstr(log.text, why) || !strstr(log.text, "run `clrnn tune` again"))
+        fail_msg("\"%s\" is not in: %s", why, log.text);
+}
+
+/** Every cut, every changed byte and every file of another user or version is refused. */
 static void test_damage(void **state)
 {
-    const struct clrnn_gemm g = {.M = 64, .N = 128, .K = 2474, .transpose_b = true};
-    char text[] = FILE_TEXT, *path;
-    struct clrnn_tune *tune;
+    char *text, *path = NULL;
+    size_t size;
 
     (void)state;
     own_cache(true);
-    for (size_t at = 0; at < sizeof(text) - 1; at += 3) {
+    put_sealed(&info, FILE_TEXT);
+    text = read_text();
+    size = strlen(text);
+    for (size_t at = 0; at < size; at += 7) {
         const char kept = text[at];
 
         text[at] = at % 2 ? 0 : (char)(kept ^ 4);
         put(text);
-        clrnn_tune_load(&info, &tune);
-        clrnn_tune_prefers_own(tune, &g);
-        clrnn_tune_destroy(&tune);
+        expect_refused("since");
         text[at] = kept;
     }
-    put("{\"version\": 2, \"shapes\": {\"1x1x1 NN\": {}}}");
+    put("");
+    expect_refused("it is empty");
+    put("{\"version\": 1, \"use\": {}, \"tried\": [], \"shapes\": {\"1x1x1 NN\": {\"use\": \"own\"}}}");
+    expect_refused("an earlier version");
+    put_sealed(&info, "{\"version\": 3, \"use\": {}, \"tried\": {}, \"choices\": {}, \"shapes\": {}}");
+    expect_refused("another version");
+    put_sealed(&info, "{\"version\": 2, \"use\": [], \"tried\": {}, \"choices\": {}, \"shapes\": {}}");
+    expect_refused("another version");
     assert_false(clrnn_device_is_tuned(&info));
+    put(text);
+    assert_true(clrnn_device_is_tuned(&info));
     path = clrnn_tune_path(&info);
+    assert_int_equal(chmod(path, 0666), 0);
+    expect_refused("another user");
     unlink(path);
     free(path);
+    free(text);
     own_cache(false);
+}
+
+/** Processes that measure at the same time lose nothing of each other's. */
+static void test_together(void **state)
+{
+    enum { WRITERS = 4, ENTRIES = 12 };
+    char *path, *lock;
+    json_t *root;
+    int status;
+
+    (void)state;
+    own_cache(true);
+    path = clrnn_tune_path(&info);
+    lock = clrnn_format("%s.lock", path);
+    for (int writer = 0; writer < WRITERS; writer++)
+        if (fork() == 0) {
+            enum clrnn_status st = CLRNN_OK;
+
+            root = NULL;
+            for (int i = 0; st == CLRNN_OK && i < ENTRIES; i++) {
+                char key[32];
+                json_t *changes;
+
+                snprintf(key, sizeof(key), "%d of %d", i, writer);
+                changes = json_pack("{s:{s:{s:s}}, s:{s:{s:{s:f}}}}", "choices", key, "use", "quick", "tried",
+                                    "one", "ms", key, 1.5);
+                st = clrnn_tune_update(NULL, &info, false, changes, &root);
+                json_decref(changes);
+            }
+            _exit(st != CLRNN_OK);
+        }
+    for (int writer = 0; writer < WRITERS; writer++) {
+        assert_true(wait(&status) > 0);
+        assert_int_equal(status, 0);
+    }
+    root = clrnn_tune_load_file(NULL, path);
+    assert_int_equal(json_object_size(json_object_get(root, "choices")), WRITERS * ENTRIES);
+    assert_int_equal(
+        json_object_size(json_object_get(json_object_get(json_object_get(root, "tried"), "one"), "ms")),
+        WRITERS * ENTRIES);
+    json_decref(root);
+    assert_int_equal(access(lock, F_OK), -1); // nothing is left behind
+    unlink(path);
+    free(path);
+    free(lock);
+    own_cache(false);
+}
+
+#define DIRECT(wgd, vwmd) \
+    "\"XgemmDirect\": {\"WGD\": " wgd ", \"MDIMCD\": 8, \"NDIMCD\": 8, \"MDIMAD\": 8, \"NDIMBD\": 8, " \
+    "\"KWID\": 2, \"VWMD\": " vwmd ", \"VWND\": 1, \"PADA\": 0, \"PADB\": 0}"
+#define ROUTINE(min) "\"GemmRoutine\": {\"XGEMM_MIN_INDIRECT_SIZE\": " min "}"
+
+/** Settings that do not suit the device or compute wrong are dropped, and the multiply is right all the same.
+ *  In a process of its own: what CLBlast was given it keeps. */
+static int multiply_with(const char *use, const char *warning)
+{
+    struct clrnn_device_params params = {.select = getenv("CLRNN_DEVICE") ? NULL : "cpu", .gemm = "clblast"};
+    struct clrnn_device *device = NULL;
+    struct test_log log;
+    char *text;
+    bool right = false;
+
+    test_log_init(&log);
+    params.log = &log.log;
+    params.no_tune = true;
+    if (clrnn_device_open(&params, &device) != CLRNN_OK)
+        return 77;
+    own_cache(true);
+    text =
+        clrnn_format("{\"version\": 2, \"use\": {%s}, \"tried\": {}, \"choices\": {}, \"shapes\": {}}", use);
+    put_sealed(&device->info, text);
+    free(text);
+    clrnn_tune_load(&log.log, &device->info, &device->tune);
+    if (!device->tune)
+        return 2;
+    clrnn_tune_apply(device->tune, device);
+    fprintf(stderr, "# %s\n", log.text);
+    if (log.errors || (warning ? !strstr(log.text, warning) : log.text[0]))
+        return 3;
+    if (clrnn_setting_check(device, &right) != CLRNN_OK || !right)
+        return 4;
+    clrnn_device_destroy(&device);
+    return 0;
+}
+
+/** The check finds a setting with which CLBlast computes wrong, and that it computes right again after. */
+static int check_wrong(const char *use, const char *unused)
+{
+    struct clrnn_device_params params = {
+        .select = getenv("CLRNN_DEVICE") ? NULL : "cpu", .gemm = "clblast", .no_tune = true};
+    struct clrnn_device *device = NULL;
+    bool right[2] = {true, false};
+    json_t *root = json_loads(use, 0, NULL), *setting;
+    bool is_direct;
+
+    (void)unused;
+    if (clrnn_device_open(&params, &device) != CLRNN_OK)
+        return 77;
+    if (!clrnn_setting_get(&device->info, 1, &is_direct, &setting) || !is_direct ||
+        !clrnn_setting_route(device, true) ||
+        !clrnn_setting_override(device, "XgemmDirect", json_object_get(root, "XgemmDirect")))
+        return 2;
+    clrnn_setting_check(device, &right[0]); // it may run or not
+    if (right[0] || !clrnn_setting_override(device, "XgemmDirect", setting) ||
+        clrnn_setting_check(device, &right[1]) != CLRNN_OK || !right[1])
+        return 3;
+    json_decref(setting);
+    json_decref(root);
+    clrnn_device_destroy(&device);
+    return 0;
+}
+
+static void expect_in_child(int (*work)(const char *, const char *), const char *use, const char *warning)
+{
+    int status;
+    pid_t child;
+
+    fflush(NULL);
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        _exit(work(use, warning));
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    if (WEXITSTATUS(status) == 77)
+        skip();
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void expect_multiply(const char *use, const char *warning)
+{
+    expect_in_child(multiply_with, use, warning);
+}
+
+static void test_settings(void **state)
+{
+    (void)state;
+    if (getenv("CLRNN_TEST_SMALL"))
+        skip(); // CLBlast is slow to build and slower to run there
+    expect_multiply(ROUTINE("60000") ", " DIRECT("16", "1"), NULL);
+    expect_multiply(ROUTINE("60000") ", " DIRECT("7", "1"), "XgemmDirect does not suit the device");
+    expect_multiply(ROUTINE("60000") ", " DIRECT("0", "1"), "XgemmDirect does not suit the device");
+    expect_multiply(ROUTINE("60000") ", " DIRECT("16", "0"), "XgemmDirect does not suit the device");
+    expect_multiply(ROUTINE("60000") ", " DIRECT("\"16\"", "1"), "XgemmDirect does not suit the device");
+    expect_multiply(ROUTINE("60000") ", \"XgemmDirect\": 3", "XgemmDirect does not suit the device");
+    expect_multiply(ROUTINE("-1") ", " DIRECT("16", "1"), "XGEMM_MIN_INDIRECT_SIZE");
+    expect_multiply(DIRECT("16", "1"), "XGEMM_MIN_INDIRECT_SIZE");
+    expect_in_child(check_wrong, "{" DIRECT("7", "1") "}", NULL);
 }
 
 /** Before the first setting it keeps what is measured, and goes on from there. */
@@ -169,6 +372,7 @@ static void test_search(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_classes), cmocka_unit_test(test_damage),
+                                       cmocka_unit_test(test_together), cmocka_unit_test(test_settings),
                                        cmocka_unit_test(test_search)};
 
     return cmocka_run_group_tests_name("tune", tests, setup_group, teardown_group);

@@ -56,13 +56,12 @@ static uint64_t most_bytes(void)
     return *end ? MOST_BYTES : value;
 }
 
-/** Whether nobody else can have written it: a binary runs with this user's rights. */
 static bool is_ours(const struct stat *st)
 {
     return st->st_uid == geteuid() && !(st->st_mode & S_IWOTH);
 }
 
-static bool path_is_ours(const char *path)
+bool clrnn_cache_is_ours(const char *path)
 {
     struct stat st;
 
@@ -93,8 +92,8 @@ unsigned char *clrnn_cache_read(const char *folder, const char *key, size_t *siz
     struct header found, expected;
     unsigned char *data = NULL;
 
-    if (path && path_is_ours(folder) && path_is_ours(path) && clrnn_map_open(NULL, path, &map) == CLRNN_OK &&
-        map.size > sizeof(found)) {
+    if (path && clrnn_cache_is_ours(folder) && clrnn_cache_is_ours(path) &&
+        clrnn_map_open(NULL, path, &map) == CLRNN_OK && map.size > sizeof(found)) {
         memcpy(&found, map.data, sizeof(found));
         make_header(&expected, map.data + sizeof(found), map.size - sizeof(found));
         if (memcmp(&found, &expected, sizeof(found)) == 0 && (data = malloc(map.size - sizeof(found)))) {
@@ -163,7 +162,7 @@ static bool entries_add(struct entries *e, const char *folder, const char *name)
 /** All entries and temporary files. A folder that is not there or not ours has none. */
 static enum clrnn_status entries_read(const struct clrnn_log *log, const char *folder, struct entries *e)
 {
-    DIR *dir = path_is_ours(folder) ? opendir(folder) : NULL;
+    DIR *dir = clrnn_cache_is_ours(folder) ? opendir(folder) : NULL;
     bool enough = true;
 
     *e = (struct entries){NULL, 0, 0, 0};
@@ -217,7 +216,7 @@ void clrnn_cache_write(const char *folder, const char *key, const unsigned char 
     struct header h;
 
     make_header(&h, data, size);
-    if (path && clrnn_make_folder(NULL, folder) == CLRNN_OK && path_is_ours(folder) &&
+    if (path && clrnn_make_folder(NULL, folder) == CLRNN_OK && clrnn_cache_is_ours(folder) &&
         clrnn_out_open(NULL, path, &out) == CLRNN_OK) {
         clrnn_out_write(out, &h, sizeof(h));
         clrnn_out_write(out, data, size);
@@ -241,7 +240,7 @@ enum clrnn_status clrnn_cache_info(const struct clrnn_log *log, struct clrnn_cac
     }
     info->programs = e.count;
     info->bytes = e.bytes;
-    info->is_foreign = access(info->folder, F_OK) == 0 && !path_is_ours(info->folder);
+    info->is_foreign = access(info->folder, F_OK) == 0 && !clrnn_cache_is_ours(info->folder);
     entries_finish(&e);
     return CLRNN_OK;
 }

@@ -3,10 +3,13 @@
 #ifndef CLRNN_SRC_DEVICE_PROGRAM_CACHE_H
 #define CLRNN_SRC_DEVICE_PROGRAM_CACHE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /** The folder for binaries in fresh memory; NULL where there is none (no HOME, no memory). */
 char *clrnn_cache_folder(void);
+/** Whether nobody else can have written the file or folder: a binary runs with this user's rights. */
+bool clrnn_cache_is_ours(const char *path);
 /** A binary by its key, in fresh memory; NULL where none is there or it is damaged. */
 unsigned char *clrnn_cache_read(const char *folder, const char *key, size_t *size);
 /** Keeps a binary; failing costs only time, so it is not told. */

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "base/array.h"
-#include "base/file.h"
 #include "base/hash.h"
 #include "device/list/internal.h"
 #include "device/tune/internal.h"
@@ -114,8 +113,8 @@ enum clrnn_status clrnn_device_force_environment(struct clrnn_device *device)
 
 struct clrnn_choice_file {
     const struct clrnn_log *log;
+    const struct clrnn_device_info *info;
     json_t *root;
-    char *path;
     char use[17]; // of CLBlast's parameters in use, as hexadecimal digits
 };
 
@@ -124,24 +123,20 @@ enum clrnn_status clrnn_choice_file_open(struct clrnn_device *device, struct clr
     struct clrnn_choice_file *f = *file = calloc(1, sizeof(*f));
     char *use = NULL, hex[33];
     struct clrnn_hash h;
+    enum clrnn_status st;
 
     if (!f)
         return clrnn_error_memory(device->log, sizeof(*f), "tuning");
     f->log = device->log;
-    f->path = clrnn_tune_path(&device->info);
-    f->root = clrnn_tune_read(&device->info);
-    if (f->root && !json_is_object(json_object_get(f->root, "choices")))
-        json_object_set_new(f->root, "choices", json_object());
-    if (!f->path || !json_is_object(json_object_get(f->root, "choices"))) {
-        const bool place = f->path != NULL;
-
-        clrnn_choice_file_close(file);
-        return place
-                   ? clrnn_error_memory(device->log, 4096, "tuning")
-                   : clrnn_error(device->log, CLRNN_ERR_DISK,
-                                 "there is no folder to remember in: neither XDG_CACHE_HOME nor HOME is set");
-    }
+    f->info = &device->info;
+    st = clrnn_tune_update(device->log, &device->info, false, NULL, &f->root); // it can be kept
     use = json_dumps(json_object_get(f->root, "use"), JSON_SORT_KEYS | JSON_COMPACT);
+    if (st == CLRNN_OK && !use)
+        st = clrnn_error(device->log, CLRNN_ERR_MEMORY, "out of memory for what was measured");
+    if (st != CLRNN_OK) {
+        clrnn_choice_file_close(file);
+        return st;
+    }
     clrnn_hash_init(&h);
     clrnn_hash_add_text(&h, use);
     clrnn_hash_hex(&h, hex);
@@ -155,7 +150,6 @@ void clrnn_choice_file_close(struct clrnn_choice_file **file)
     if (!*file)
         return;
     json_decref((*file)->root);
-    free((*file)->path);
     free(*file);
     *file = NULL;
 }
@@ -185,7 +179,9 @@ enum clrnn_status clrnn_choice_file_put(struct clrnn_choice_file *file, const st
 {
     json_t *times = json_object();
     json_t *entry = json_pack("{s:s, s:s, s:o}", "use", choice->option[use], "standard",
-                              choice->option[choice->standard], "ms", times);
+                              choice->option[choice->standard], "ms", times),
+           *changes;
+    enum clrnn_status st;
     bool whole = entry != NULL;
 
     for (unsigned i = 0; whole && i < choice->count; i++)
@@ -194,10 +190,11 @@ enum clrnn_status clrnn_choice_file_put(struct clrnn_choice_file *file, const st
                                         isinf(ms->ms[i]) ? json_null() : json_real(ms->ms[i])) == 0;
     if (whole && multiplies)
         whole = json_object_set_new(entry, "multiplies", json_string(file->use)) == 0;
-    if (!whole || json_object_set(json_object_get(file->root, "choices"), choice->key, entry)) {
-        json_decref(entry);
-        return clrnn_error_memory(file->log, 256, file->path);
-    }
+    changes = whole ? json_pack("{s:{s:O}}", "choices", choice->key, entry) : NULL;
     json_decref(entry);
-    return clrnn_tune_save(file->log, file->path, file->root);
+    if (!changes)
+        return clrnn_error(file->log, CLRNN_ERR_MEMORY, "out of memory for what was measured");
+    st = clrnn_tune_update(file->log, file->info, false, changes, &file->root);
+    json_decref(changes);
+    return st;
 }

@@ -1,31 +1,17 @@
 // SPDX-License-Identifier: MIT
-// The file of measured choices, $XDG_CACHE_HOME/clrnn/tune/<device>.json, and making use of it.
-#include <math.h>
-#include <stdio.h>
+// The file of measured choices, $XDG_CACHE_HOME/clrnn/tune/<device>.json: JSON whose first key is the hash of
+// all text behind it. What others may have written, or does not read back exactly, is not used.
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
 #include "base/hash.h"
-#include "device/gemm/gemm.h"
+#include "base/lock.h"
 #include "device/program/cache.h"
 #include "device/tune/internal.h"
 
-#include <clblast_c.h>
-
-struct clrnn_tune {
-    json_t *root;
-    bool applied;
-};
-
-uint32_t clrnn_tune_size(uint32_t size)
-{
-    uint32_t power = 1;
-
-    while (power < size && power < 1u << 31)
-        power *= 2;
-    return power;
-}
+#define HASH_DIGITS 32
+static const char hash_key[] = "{\"hash\": \""; // then the digits, "," and what they are the hash of
 
 char *clrnn_tune_path(const struct clrnn_device_info *info)
 {
@@ -49,157 +35,130 @@ char *clrnn_tune_path(const struct clrnn_device_info *info)
     return path;
 }
 
-// "64x128x4096 NT": sizes rounded up to powers of two.
-static void class_of(const struct clrnn_gemm *gemm, char text[64])
+static void hash_text(const char *text, size_t size, char hex[HASH_DIGITS + 1])
 {
-    const struct clrnn_gemm rounded = {.transpose_a = gemm->transpose_a,
-                                       .transpose_b = gemm->transpose_b,
-                                       .M = clrnn_tune_size(gemm->M),
-                                       .N = clrnn_tune_size(gemm->N),
-                                       .K = clrnn_tune_size(gemm->K)};
+    struct clrnn_hash h;
 
-    clrnn_gemm_shape(&rounded, text);
+    clrnn_hash_init(&h);
+    clrnn_hash_add(&h, text, size);
+    clrnn_hash_hex(&h, hex);
 }
 
-/** The file where it is ours, whole and of this version; else NULL. */
-static json_t *load(const struct clrnn_device_info *info)
+// The parsed text, without its hash; NULL: `why` says what is wrong.
+static json_t *parse(const char *text, size_t size, const char **why)
 {
-    char *path = clrnn_tune_path(info);
-    json_t *root = path ? json_load_file(path, 0, NULL) : NULL;
+    const size_t at = strlen(hash_key), rest = at + HASH_DIGITS + 2; // behind the digits: a quote, a comma
+    char hex[HASH_DIGITS + 1];
+    json_t *root;
 
-    free(path);
-    if (root && json_integer_value(json_object_get(root, "version")) != CLRNN_TUNE_VERSION) {
-        json_decref(root);
-        root = NULL;
+    *why = "it is damaged or was written by an earlier version";
+    if (size <= rest || memcmp(text, hash_key, at) != 0)
+        return NULL;
+    hash_text(text + rest, size - rest, hex);
+    *why = "it was changed or is damaged";
+    if (memcmp(text + at, hex, HASH_DIGITS) != 0)
+        return NULL;
+    root = json_loadb(text, size, JSON_REJECT_DUPLICATES, NULL);
+    if (root && json_integer_value(json_object_get(root, "version")) == CLRNN_TUNE_VERSION &&
+        json_is_object(json_object_get(root, "choices")) && json_is_object(json_object_get(root, "shapes")) &&
+        json_is_object(json_object_get(root, "tried")) && json_is_object(json_object_get(root, "use"))) {
+        json_object_del(root, "hash");
+        return root;
     }
+    json_decref(root);
+    *why = "it was written by another version";
+    return NULL;
+}
+
+json_t *clrnn_tune_load_file(const struct clrnn_log *log, const char *path)
+{
+    char *folder = path ? clrnn_path_folder(path) : NULL;
+    const char *why = "it is empty";
+    struct clrnn_map map = {NULL, 0, -1};
+    json_t *root = NULL;
+
+    if (folder && clrnn_map_open(NULL, path, &map) == CLRNN_OK) {
+        if (!clrnn_cache_is_ours(folder) || !clrnn_cache_is_ours(path))
+            why = "another user owns it or may write it";
+        else if (map.data)
+            root = parse((const char *)map.data, map.size, &why);
+        if (!root)
+            clrnn_log(log, CLRNN_LOG_WARNING,
+                      "%s: what was measured is not used, since %s: run `clrnn tune` again", path, why);
+    }
+    clrnn_map_close(&map);
+    free(folder);
     return root;
 }
 
-json_t *clrnn_tune_read(const struct clrnn_device_info *info)
+// An empty file's content. NULL: no memory.
+static json_t *make_root(const struct clrnn_device_info *info)
 {
-    json_t *root = load(info);
-
-    if (root && json_is_array(json_object_get(root, "tried")) &&
-        json_is_object(json_object_get(root, "shapes")))
-        return root;
-    json_decref(root);
-    return json_pack("{s:i, s:s, s:s, s:s, s:{}, s:{}, s:[]}", "version", CLRNN_TUNE_VERSION, "device",
+    return json_pack("{s:i, s:s, s:s, s:s, s:{}, s:{}, s:{}, s:{}}", "version", CLRNN_TUNE_VERSION, "device",
                      info->name, "platform", info->platform_name, "driver", info->driver, "use", "shapes",
-                     "tried");
+                     "tried", "choices");
 }
 
 enum clrnn_status clrnn_tune_save(const struct clrnn_log *log, const char *path, const json_t *root)
 {
-    char *text = json_dumps(root, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
-    char *folder = clrnn_path_folder(path);
-    enum clrnn_status st = text && folder ? CLRNN_OK : clrnn_error_memory(log, 1 << 16, path);
+    char *text = json_dumps(root, JSON_INDENT(1) | JSON_REAL_PRECISION(6)), hex[HASH_DIGITS + 1];
+    struct clrnn_out *out;
+    enum clrnn_status st;
 
-    if (st == CLRNN_OK)
-        st = clrnn_make_folder(log, folder);
-    if (st == CLRNN_OK)
-        st = clrnn_write_text(log, path, text);
+    if (!text)
+        return clrnn_error(log, CLRNN_ERR_MEMORY, "out of memory for %s", path);
+    hash_text(text + 1, strlen(text + 1), hex);
+    st = clrnn_out_open(log, path, &out);
+    if (st == CLRNN_OK) {
+        clrnn_out_printf(out, "%s%s\",", hash_key, hex);
+        clrnn_out_write(out, text + 1, strlen(text + 1)); // commit reports
+        st = clrnn_out_commit(&out);
+    }
     free(text);
-    free(folder);
     return st;
 }
 
-void clrnn_tune_load(const struct clrnn_device_info *info, struct clrnn_tune **tune)
+static int merge(json_t *root, const json_t *changes)
 {
-    json_t *root = load(info);
+    json_t *use = json_object_get(changes, "use"), *tried = json_object_get(changes, "tried"),
+           *shapes = json_object_get(changes, "shapes"), *choices = json_object_get(changes, "choices");
 
-    *tune = root ? calloc(1, sizeof(**tune)) : NULL;
-    if (*tune)
-        (*tune)->root = root;
-    else
-        json_decref(root);
+    return (use && json_object_set(root, "use", use)) ||
+           (tried && json_object_update_recursive(json_object_get(root, "tried"), tried)) ||
+           (shapes && json_object_update(json_object_get(root, "shapes"), shapes)) ||
+           (choices && json_object_update(json_object_get(root, "choices"), choices));
 }
 
-void clrnn_tune_destroy(struct clrnn_tune **tune)
+enum clrnn_status clrnn_tune_update(const struct clrnn_log *log, const struct clrnn_device_info *info,
+                                    bool restart, const json_t *changes, json_t **root)
 {
-    if (*tune)
-        json_decref((*tune)->root);
-    free(*tune);
-    *tune = NULL;
-}
+    char *path = clrnn_tune_path(info), *folder = path ? clrnn_path_folder(path) : NULL;
+    struct clrnn_lock lock = {NULL, -1};
+    enum clrnn_status st = CLRNN_OK;
+    json_t *now = NULL;
 
-bool clrnn_device_is_tuned(const struct clrnn_device_info *info)
-{
-    json_t *root = info->type == CLRNN_DEVICE_REF ? NULL : load(info);
-    const bool tuned = json_object_size(json_object_get(root, "shapes")) > 0 ||
-                       json_object_size(json_object_get(root, "choices")) > 0;
-
-    json_decref(root);
-    return tuned;
-}
-
-const char *clrnn_tune_option(const struct clrnn_tune *tune, const char *key)
-{
-    const json_t *choices = tune ? json_object_get(tune->root, "choices") : NULL;
-
-    return json_string_value(json_object_get(json_object_get(choices, key), "use"));
-}
-
-int clrnn_tune_prefers_own(const struct clrnn_tune *tune, const struct clrnn_gemm *gemm)
-{
-    json_t *shapes = tune ? json_object_get(tune->root, "shapes") : NULL;
-    char class[64], other[64];
-    const char *key;
-    json_t *entry;
-    int found = -1;
-
-    if (!shapes)
-        return -1;
-    class_of(gemm, class);
-    json_object_foreach(shapes, key, entry)
-    {
-        struct clrnn_gemm measured = {0};
-        char a = 0, b = 0;
-
-        if (sscanf(key, "%ux%ux%u %c%c", &measured.M, &measured.N, &measured.K, &a, &b) != 5)
-            continue;
-        measured.transpose_a = a == 'T';
-        measured.transpose_b = b == 'T';
-        class_of(&measured, other);
-        if (strcmp(class, other) == 0) {
-            const json_t *use = json_object_get(entry, "use");
-
-            found = json_is_string(use) ? strcmp(json_string_value(use), "own") == 0 : -1;
-            if (measured.M == gemm->M && measured.N == gemm->N && measured.K == gemm->K)
-                break; // no better match
-        }
+    if (!folder)
+        st = clrnn_error(log, CLRNN_ERR_DISK,
+                         "there is no folder to remember in: neither XDG_CACHE_HOME nor HOME is set");
+    if (st == CLRNN_OK)
+        st = clrnn_make_folder(log, folder);
+    if (st == CLRNN_OK)
+        st = clrnn_lock_take(log, path, &lock);
+    if (st == CLRNN_OK) {
+        now = restart ? NULL : clrnn_tune_load_file(log, path);
+        now = now ? now : make_root(info);
+        st = now && merge(now, changes) == 0
+                 ? clrnn_tune_save(log, path, now)
+                 : clrnn_error(log, CLRNN_ERR_MEMORY, "out of memory for %s", path);
     }
-    return found;
-}
-
-bool clrnn_tune_override(struct clrnn_device *device, const char *kernel, const json_t *parameters)
-{
-    const char *name[CLRNN_TUNE_MOST_PARAMETERS], *key;
-    size_t value[CLRNN_TUNE_MOST_PARAMETERS], count = 0;
-    json_t *v;
-
-    json_object_foreach((json_t *)parameters, key, v)
-    {
-        if (count == CLRNN_TUNE_MOST_PARAMETERS || !json_is_integer(v) || json_integer_value(v) < 0)
-            return false;
-        name[count] = key;
-        value[count++] = (size_t)json_integer_value(v);
+    clrnn_lock_release(&lock);
+    free(folder);
+    free(path);
+    if (st == CLRNN_OK) {
+        json_decref(*root);
+        *root = now;
+    } else {
+        json_decref(now);
     }
-    return CLBlastOverrideParameters(device->handles.id, kernel, CLBlastPrecisionSingle, count, name,
-                                     value) == CLBlastSuccess;
-}
-
-void clrnn_tune_apply(struct clrnn_tune *tune, struct clrnn_device *device)
-{
-    const char *kernel;
-    json_t *parameters;
-
-    if (!tune || tune->applied)
-        return;
-    tune->applied = true;
-    json_object_foreach(json_object_get(tune->root, "use"), kernel, parameters)
-    {
-        if (!clrnn_tune_override(device, kernel, parameters))
-            clrnn_log(device->log, CLRNN_LOG_DEBUG, "CLBlast does not take what was remembered for %s",
-                      kernel);
-    }
+    return st;
 }

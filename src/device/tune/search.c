@@ -10,30 +10,12 @@
 
 #include "base/array.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "device/gemm/gemm.h"
 #include "device/list/internal.h"
 #include "device/tune/internal.h"
 
-enum { DIRECT_PARAMETERS = 10, INDIRECT_PARAMETERS = 16, SETTINGS = 160, RUNS = 100 };
-
-static const char *const direct_names[DIRECT_PARAMETERS] = {"WGD",  "MDIMCD", "NDIMCD", "MDIMAD", "NDIMBD",
-                                                            "KWID", "VWMD",   "VWND",   "PADA",   "PADB"};
-static const char *const indirect_names[INDIRECT_PARAMETERS] = {
-    "MWG", "NWG", "KWG", "MDIMC", "NDIMC", "MDIMA", "NDIMB", "KWI",
-    "VWM", "VWN", "SA",  "SB",    "STRM",  "STRN",  "GEMMK", "KREG"};
-
-// Tried first. Few large items with a tile in registers suit CPUs, many small ones GPUs.
-static const uint8_t direct_first[][DIRECT_PARAMETERS] = {
-    {32, 8, 8, 8, 8, 2, 4, 4, 0, 0}, {64, 8, 8, 8, 8, 2, 1, 1, 0, 0},     {32, 16, 8, 16, 8, 2, 2, 2, 1, 1},
-    {16, 8, 8, 8, 8, 2, 1, 1, 0, 0}, {64, 16, 16, 16, 16, 2, 4, 4, 0, 0}, {32, 8, 8, 8, 8, 8, 4, 4, 0, 0},
-};
-static const uint8_t indirect_first[][INDIRECT_PARAMETERS] = {
-    {64, 64, 32, 8, 8, 8, 8, 8, 8, 8, 0, 0, 0, 0, 0, 1},
-    {64, 64, 16, 8, 8, 8, 8, 2, 8, 8, 0, 0, 0, 0, 0, 1},
-    {64, 32, 32, 8, 4, 8, 4, 8, 8, 8, 0, 0, 0, 0, 0, 1},
-    {64, 64, 16, 8, 8, 8, 8, 2, 4, 4, 1, 1, 0, 0, 0, 1},
-    {128, 64, 32, 16, 8, 16, 16, 2, 4, 4, 1, 1, 0, 0, 0, 1},
-};
+enum { SETTINGS = 160, RUNS = 100 };
 
 struct search {
     struct clrnn_device *device;
@@ -43,7 +25,6 @@ struct search {
     struct clrnn_launches **clblast, **own; // one a shape
     float **expected;                       // C, by our kernels where they serve
     json_t *root;
-    char *path;
 };
 
 static struct clrnn_gemm gemm_of(const struct search *s, size_t i)
@@ -69,99 +50,6 @@ static void shape_text(const struct search *s, size_t i, char text[64])
     const struct clrnn_gemm g = gemm_of(s, i);
 
     clrnn_gemm_shape(&g, text);
-}
-
-// ---------------------------------------------------------------- settings
-
-static uint32_t draw(uint64_t *state, uint32_t below)
-{
-    *state = *state * 6364136223846793005u + 1442695040888963407u;
-    return (uint32_t)(*state >> 33) % below;
-}
-#define DRAW(state, ...) ((const uint8_t[]){__VA_ARGS__})[draw(state, sizeof((const uint8_t[]){__VA_ARGS__}))]
-
-// Multiples that the kernels' loops and vectors need, after CLBlast's own tuners.
-static bool direct_fits(const uint8_t *v, const struct clrnn_device_info *info)
-{
-    const unsigned wgd = v[0], mc = v[1], nc = v[2], ma = v[3], nb = v[4], items = mc * nc;
-
-    return wgd % v[5] == 0 && wgd % (mc * v[6]) == 0 && wgd % (nc * v[7]) == 0 && wgd % (ma * v[6]) == 0 &&
-           wgd % (nb * v[7]) == 0 && items % ma == 0 && items % nb == 0 && wgd % (items / ma) == 0 &&
-           wgd % (items / nb) == 0 && items <= info->max_work_group_size &&
-           4 * (wgd * (wgd + v[8]) + wgd * (wgd + v[9])) <= info->local_bytes;
-}
-
-static bool indirect_fits(const uint8_t *v, const struct clrnn_device_info *info)
-{
-    const unsigned mwg = v[0], nwg = v[1], kwg = v[2], items = (unsigned)v[3] * v[4];
-
-    return mwg % (v[3] * v[8]) == 0 && nwg % (v[4] * v[9]) == 0 && mwg % (v[5] * v[8]) == 0 &&
-           nwg % (v[6] * v[9]) == 0 && kwg % v[7] == 0 && items % v[5] == 0 && items % v[6] == 0 &&
-           kwg % (items / v[5]) == 0 && kwg % (items / v[6]) == 0 && items <= info->max_work_group_size &&
-           4 * kwg * (v[10] * mwg + v[11] * nwg) <= info->local_bytes;
-}
-
-/** Setting `index` of a fixed sequence: both kernels in turn, the chosen ones first, then drawn ones.
- *  False where it does not suit the device. */
-static bool setting(size_t index, const struct clrnn_device_info *info, bool *direct,
-                    uint8_t v[INDIRECT_PARAMETERS])
-{
-    const size_t at = index / 2;
-    uint64_t state = index + 1;
-
-    *direct = index % 2 != 0;
-    if (*direct && at < ARRAY_SIZE(direct_first)) {
-        memcpy(v, direct_first[at], sizeof(direct_first[at]));
-        return direct_fits(v, info);
-    }
-    if (!*direct && at < ARRAY_SIZE(indirect_first)) {
-        memcpy(v, indirect_first[at], sizeof(indirect_first[at]));
-        return indirect_fits(v, info);
-    }
-    for (int tries = 0; tries < 10000; tries++) {
-        if (*direct) {
-            const uint8_t drawn[DIRECT_PARAMETERS] = {DRAW(&state, 8, 16, 32, 64), DRAW(&state, 8, 16, 32),
-                                                      DRAW(&state, 8, 16, 32),     DRAW(&state, 8, 16, 32),
-                                                      DRAW(&state, 8, 16, 32),     DRAW(&state, 2, 8, 16),
-                                                      DRAW(&state, 1, 2, 4, 8),    DRAW(&state, 1, 2, 4, 8),
-                                                      DRAW(&state, 0, 1),          DRAW(&state, 0, 1)};
-
-            memcpy(v, drawn, sizeof(drawn));
-            if (direct_fits(v, info))
-                return true;
-        } else {
-            const uint8_t drawn[INDIRECT_PARAMETERS] = {DRAW(&state, 16, 32, 64, 128),
-                                                        DRAW(&state, 16, 32, 64, 128),
-                                                        DRAW(&state, 16, 32),
-                                                        DRAW(&state, 2, 4, 8, 16, 32),
-                                                        DRAW(&state, 2, 4, 8, 16, 32),
-                                                        DRAW(&state, 4, 8, 16, 32),
-                                                        DRAW(&state, 4, 8, 16, 32),
-                                                        DRAW(&state, 2, 8),
-                                                        DRAW(&state, 1, 2, 4, 8, 16),
-                                                        DRAW(&state, 1, 2, 4, 8),
-                                                        DRAW(&state, 0, 1),
-                                                        DRAW(&state, 0, 1),
-                                                        0,
-                                                        0,
-                                                        0,
-                                                        1};
-
-            memcpy(v, drawn, sizeof(drawn));
-            if (indirect_fits(v, info))
-                return true;
-        }
-    }
-    return false;
-}
-
-static json_t *setting_json(bool direct, const uint8_t *v)
-{
-    json_t *o = json_object();
-
-    for (size_t i = 0; o && i < (direct ? DIRECT_PARAMETERS : INDIRECT_PARAMETERS); i++)
-        json_object_set_new(o, direct ? direct_names[i] : indirect_names[i], json_integer(v[i]));
-    return o;
 }
 
 // ---------------------------------------------------------------- measuring
@@ -266,25 +154,27 @@ static enum clrnn_status measure_defaults(struct search *s, double end)
         if (!json_is_object(entry)) {
             entry = json_object();
             if (!entry || json_object_set_new(shapes, text, entry))
-                return clrnn_error_memory(s->device->log, 256, s->path);
+                return clrnn_error(s->device->log, CLRNN_ERR_MEMORY, "out of memory for what was measured");
         }
         TRY(measure_default(s, i, entry, text));
     }
     return CLRNN_OK;
 }
 
-/** What was measured of these parameters, or NULL. */
-static json_t *find_tried(const struct search *s, const json_t *parameters)
+// "XgemmDirect WGD=32 MDIMCD=8 ...": the key of a setting among those tried. NULL: no memory.
+static char *setting_key(bool direct, json_t *parameters)
 {
-    json_t *tried = json_object_get(s->root, "tried"), *entry;
-    size_t i;
+    char *key = clrnn_format(direct ? "XgemmDirect" : "Xgemm"), *longer;
+    const char *name;
+    json_t *v;
 
-    json_array_foreach(tried, i, entry)
+    json_object_foreach(parameters, name, v)
     {
-        if (json_equal(json_object_get(entry, "parameters"), parameters))
-            return entry;
+        longer = key ? clrnn_format("%s %s=%d", key, name, (int)json_integer_value(v)) : NULL;
+        free(key);
+        key = longer;
     }
-    return NULL;
+    return key;
 }
 
 static bool has_all_shapes(const struct search *s, const json_t *entry)
@@ -308,15 +198,13 @@ static bool has_all_shapes(const struct search *s, const json_t *entry)
 static enum clrnn_status try_setting(struct search *s, bool direct, const json_t *parameters, json_t *entry)
 {
     const struct clrnn_log *log = s->device->log, silent = {NULL, NULL, CLRNN_LOG_ERROR};
-    json_t *ms = json_object_get(entry, "ms"),
-           *min = json_pack("{s:i}", "XGEMM_MIN_INDIRECT_SIZE", direct ? CLRNN_TUNE_NEVER : 0);
+    json_t *ms = json_object_get(entry, "ms");
     const char *trouble = NULL;
     double total = 0;
 
-    if (!clrnn_tune_override(s->device, direct ? "XgemmDirect" : "Xgemm", parameters) ||
-        !clrnn_tune_override(s->device, "GemmRoutine", min))
+    if (!clrnn_setting_override(s->device, direct ? "XgemmDirect" : "Xgemm", parameters) ||
+        !clrnn_setting_route(s->device, direct))
         trouble = "CLBlast does not take it";
-    json_decref(min);
     for (size_t i = 0; !trouble && i < s->count; i++) {
         enum clrnn_status st;
         bool right = false;
@@ -354,9 +242,9 @@ static const json_t *best_of(const struct search *s, const char *kernel)
     json_t *tried = json_object_get(s->root, "tried"), *entry;
     const json_t *best = NULL;
     double least = INFINITY;
-    size_t i;
+    const char *key;
 
-    json_array_foreach(tried, i, entry)
+    json_object_foreach(tried, key, entry)
     {
         const char *of = json_string_value(json_object_get(entry, "kernel"));
         double total = 0;
@@ -403,31 +291,29 @@ static double total_ms(const struct search *s, const json_t *direct, const json_
     return total;
 }
 
-/** Writes what is best so far to "use" and to each shape's entry. */
-static enum clrnn_status choose(struct search *s)
+// What to use by kernel, in fresh JSON, and its times of all shapes. NULL: no memory.
+static json_t *best_use(const struct search *s, double *ms)
 {
     const json_t *direct = best_of(s, "XgemmDirect"), *indirect = best_of(s, "Xgemm");
-    json_t *use = json_object(), *shapes = json_object_get(s->root, "shapes");
-    double least = 0, min = -1, *ms = calloc(s->count + 1, sizeof(*ms));
+    json_t *use = json_object();
+    double least = 0, min = -1;
 
-    if (!use || !ms || json_object_set_new(s->root, "use", use)) {
-        free(ms);
-        return clrnn_error_memory(s->device->log, 256, s->path);
-    }
     for (size_t i = 0; i < s->count; i++) {
         ms[i] = s->shape[i].default_ms;
         least += ms[i] * s->shape[i].count;
     }
     for (size_t i = 0; i < s->count + 2; i++) {
-        const double cut = i < s->count ? ceil(size_of(&s->shape[i])) : i == s->count ? 0 : CLRNN_TUNE_NEVER;
-        const double total = total_ms(s, direct, indirect, cut, NULL);
+        const double bound = i < s->count    ? ceil(size_of(&s->shape[i]))
+                             : i == s->count ? 0
+                                             : CLRNN_TUNE_NEVER;
+        const double total = total_ms(s, direct, indirect, bound, NULL);
 
         if (total < least) {
             least = total;
-            min = cut;
+            min = bound;
         }
     }
-    if (min >= 0) {
+    if (use && min >= 0) {
         total_ms(s, direct, indirect, min, ms);
         json_object_set_new(use, "GemmRoutine", json_pack("{s:i}", "XGEMM_MIN_INDIRECT_SIZE", (int)min));
         if (direct)
@@ -435,24 +321,40 @@ static enum clrnn_status choose(struct search *s)
         if (indirect)
             json_object_set(use, "Xgemm", json_object_get(indirect, "parameters"));
     }
-    for (size_t i = 0; i < s->count; i++) {
+    return use;
+}
+
+// Writes what was measured of the shapes and in `tried` (or NULL), and what is best so far, to the file.
+static enum clrnn_status choose(struct search *s, json_t *tried)
+{
+    json_t *measured = json_object_get(s->root, "shapes"), *shapes = json_object(), *use, *changes;
+    double *ms = calloc(s->count + 1, sizeof(*ms));
+    enum clrnn_status st;
+
+    use = ms ? best_use(s, ms) : NULL;
+    for (size_t i = 0; use && i < s->count; i++) {
         struct clrnn_tune_shape *h = &s->shape[i];
         json_t *entry;
         char text[64];
 
         shape_text(s, i, text);
         h->clblast_ms = ms[i];
-        entry = json_object_get(shapes, text);
+        entry = json_object_get(measured, text);
         json_object_set_new(entry, "clblast_ms", json_real(ms[i]));
         json_object_set_new(entry, "use", json_string(h->own_ms < ms[i] ? "own" : "clblast"));
+        json_object_set(shapes, text, entry);
     }
+    changes = json_pack("{s:o, s:o, s:O*}", "use", use, "shapes", shapes, "tried", tried);
+    st = changes ? clrnn_tune_update(s->device->log, &s->device->info, false, changes, &s->root)
+                 : clrnn_error(s->device->log, CLRNN_ERR_MEMORY, "out of memory for what was measured");
+    json_decref(changes);
     free(ms);
-    return clrnn_tune_save(s->device->log, s->path, s->root);
+    return st;
 }
 
 // ---------------------------------------------------------------- the whole of it
 
-static enum clrnn_status fill(struct clrnn_device *device, uint64_t state, size_t count,
+static enum clrnn_status fill(struct clrnn_device *device, size_t seed, size_t count,
                               struct clrnn_buffer **buffer)
 {
     float *data = malloc(count * sizeof(*data));
@@ -461,7 +363,7 @@ static enum clrnn_status fill(struct clrnn_device *device, uint64_t state, size_
     if (!data)
         return clrnn_error_memory(device->log, count * sizeof(*data), "a matrix");
     for (size_t i = 0; i < count; i++)
-        data[i] = (float)draw(&state, 2001) / 1000.0f - 1;
+        data[i] = (float)((i * 7919 + seed * 104729) % 2001) / 1000.0f - 1;
     st = clrnn_buffer_create(device, CLRNN_REAL, count, "a matrix", buffer);
     if (st == CLRNN_OK)
         st = clrnn_buffer_write_f32(*buffer, 0, count, data);
@@ -497,47 +399,56 @@ static enum clrnn_status prepare(struct search *s)
     return CLRNN_OK;
 }
 
+// Measures one setting unless that was done, and writes it down; *measured: whether it was done now.
+static enum clrnn_status take_setting(struct search *s, bool direct, json_t *parameters, bool *measured)
+{
+    char *key = setting_key(direct, parameters);
+    json_t *entry = key ? json_incref(json_object_get(json_object_get(s->root, "tried"), key)) : NULL;
+    enum clrnn_status st = CLRNN_OK;
+
+    *measured = !entry || !has_all_shapes(s, entry);
+    if (!entry)
+        entry = json_pack("{s:s, s:O, s:{}}", "kernel", direct ? "XgemmDirect" : "Xgemm", "parameters",
+                          parameters, "ms");
+    if (!key || !entry || json_object_set(json_object_get(s->root, "tried"), key, entry))
+        st = clrnn_error(s->device->log, CLRNN_ERR_MEMORY, "out of memory for what was measured");
+    else if (*measured)
+        st = try_setting(s, direct, parameters, entry);
+    if (st == CLRNN_OK && *measured) {
+        json_t *tried = json_pack("{s:O}", key, entry);
+
+        st = choose(s, tried);
+        json_decref(tried);
+    }
+    json_decref(entry);
+    free(key);
+    return st;
+}
+
 static enum clrnn_status search(struct search *s, const struct clrnn_tune_params *params)
 {
     const double end = clrnn_clock() + (params->seconds > 0 ? params->seconds : 120);
     size_t settings = 0;
 
     TRY(measure_defaults(s, end));
-    TRY(choose(s));
+    TRY(choose(s, NULL));
     if (params->defaults_only)
         return CLRNN_OK;
     for (size_t index = 0; index < SETTINGS; index++) {
-        uint8_t v[INDIRECT_PARAMETERS];
-        json_t *parameters, *entry;
+        json_t *parameters;
         enum clrnn_status st;
-        bool direct;
+        bool direct, measured = false;
 
         if (clrnn_clock() >= end || (params->stop && *params->stop) ||
             (params->most_settings && settings == params->most_settings))
             break;
-        if (!setting(index, &s->device->info, &direct, v))
+        if (!clrnn_setting_get(&s->device->info, index, &direct, &parameters))
             continue;
-        parameters = setting_json(direct, v);
-        if (!parameters)
-            return clrnn_error_memory(s->device->log, 256, s->path);
-        entry = find_tried(s, parameters);
-        if (entry && has_all_shapes(s, entry)) {
-            json_decref(parameters);
-            continue;
-        }
-        if (!entry) {
-            entry = json_pack("{s:s, s:O, s:{}}", "kernel", direct ? "XgemmDirect" : "Xgemm", "parameters",
-                              parameters, "ms");
-            if (!entry || json_array_append_new(json_object_get(s->root, "tried"), entry)) {
-                json_decref(parameters);
-                return clrnn_error_memory(s->device->log, 256, s->path);
-            }
-        }
-        st = try_setting(s, direct, parameters, entry);
+        st = parameters ? take_setting(s, direct, parameters, &measured)
+                        : clrnn_error(s->device->log, CLRNN_ERR_MEMORY, "out of memory for a setting");
         json_decref(parameters);
         TRY(st);
-        TRY(choose(s));
-        settings++;
+        settings += measured;
     }
     return CLRNN_OK;
 }
@@ -554,22 +465,14 @@ enum clrnn_status clrnn_tune_run(struct clrnn_device *device, const struct clrnn
                                                        : " with what was remembered in use");
     for (size_t i = 0; i < count; i++)
         shape[i].default_ms = shape[i].clblast_ms = shape[i].own_ms = NAN;
-    s.path = clrnn_tune_path(&device->info);
-    if (!s.path)
-        return clrnn_error(device->log, CLRNN_ERR_DISK,
-                           "there is no folder to remember in: neither XDG_CACHE_HOME nor HOME is set");
-    s.root = clrnn_tune_read(&device->info);
+    // first of all it is written: what cannot be kept need not be measured
+    TRY(clrnn_tune_update(device->log, &device->info, params->restart, NULL, &s.root));
     s.clblast = calloc(count + 1, sizeof(*s.clblast));
     s.own = calloc(count + 1, sizeof(*s.own));
     s.expected = calloc(count + 1, sizeof(*s.expected));
-    if (!s.root || !s.clblast || !s.own || !s.expected) {
-        st = clrnn_error_memory(device->log, 4096, "tuning");
+    if (!s.clblast || !s.own || !s.expected) {
+        st = clrnn_error_memory(device->log, (count + 1) * sizeof(*s.own), "tuning");
     } else {
-        if (params->restart) {
-            json_array_clear(json_object_get(s.root, "tried"));
-            json_object_clear(json_object_get(s.root, "shapes"));
-            json_object_clear(json_object_get(s.root, "choices"));
-        }
         st = prepare(&s);
         if (st == CLRNN_OK)
             st = search(&s, params);
@@ -588,7 +491,6 @@ enum clrnn_status clrnn_tune_run(struct clrnn_device *device, const struct clrnn
     free(s.clblast);
     free(s.own);
     free(s.expected);
-    free(s.path);
     json_decref(s.root);
     return st;
 }
