@@ -75,8 +75,10 @@ enum clrnn_status clrnn_practice_first_batch(struct clrnn_device *device, const 
     if (st == CLRNN_OK)
         st = clrnn_feed_create(model, data->train, &params, &feed);
     if (st == CLRNN_OK)
-        st = clrnn_dataset_subset(data->train, clrnn_feed_order(feed),
-                                  MIN2(count ? count : data->batch, info->S), "one batch", batch);
+        st = clrnn_dataset_view(data->train,
+                                &(struct clrnn_view){.row = clrnn_feed_order(feed),
+                                                     .count = MIN2(count ? count : data->batch, info->S)},
+                                "one batch", batch);
     clrnn_feed_destroy(&feed);
     clrnn_model_destroy(&model);
     return st;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Reading an opened data set: samples, subsets, class counts, moments and fingerprint.
+// Reading an opened data set: samples, class counts, moments and fingerprint.
 #include "train/dataset.h"
 
 #include <float.h>
@@ -33,7 +33,10 @@ void clrnn_dataset_close(struct clrnn_dataset **dataset)
         return;
     if (d->parent)
         clrnn_dataset_close(&d->parent);
-    free(d->order);
+    free(d->row);
+    free(d->label_row);
+    free(d->blank);
+    free(d->permutation);
     clrnn_npy_close(&d->x);
     clrnn_npy_close(&d->y);
     clrnn_csv_destroy(&d->csv);
@@ -45,15 +48,6 @@ void clrnn_dataset_close(struct clrnn_dataset **dataset)
     free(d);
 }
 
-// The set that holds the values, and the sample's number there.
-static const struct clrnn_dataset *find_root(const struct clrnn_dataset *d, uint32_t *sample)
-{
-    if (!d->parent)
-        return d;
-    *sample = d->order[*sample];
-    return d->parent;
-}
-
 double clrnn_dataset_cell(const struct clrnn_dataset *root, uint32_t sample, size_t feature)
 {
     const size_t column = root->label >= 0 && feature >= (size_t)root->label ? feature + 1 : feature;
@@ -61,11 +55,14 @@ double clrnn_dataset_cell(const struct clrnn_dataset *root, uint32_t sample, siz
     return root->csv->values[sample * root->csv->columns + column];
 }
 
-double clrnn_dataset_y(const struct clrnn_dataset *root, uint32_t sample, uint32_t step)
+double clrnn_dataset_y(const struct clrnn_dataset *dataset, uint32_t sample, uint32_t step)
 {
-    const size_t index = root->info.y_steps ? (size_t)sample * root->info.T + step : sample;
+    const struct clrnn_dataset *root = dataset;
+    size_t index;
     double value;
 
+    for (; root->parent; root = root->parent)
+        sample = root->label_row ? root->label_row[sample] : root->row[sample];
     if (root->synthetic) {
         const struct clrnn_random r = {root->seed, RANDOM_SYNTH, sample, DRAW_Y};
 
@@ -75,45 +72,9 @@ double clrnn_dataset_y(const struct clrnn_dataset *root, uint32_t sample, uint32
     }
     if (root->csv)
         return root->csv->values[sample * root->csv->columns + (size_t)root->label];
+    index = root->info.y_steps ? (size_t)sample * root->info.T + step : sample;
     clrnn_npy_read_f64(root->y, index, 1, &value);
     return value;
-}
-
-static void synthetic_x(const struct clrnn_dataset *root, uint32_t sample, float *x)
-{
-    const struct clrnn_random r = {root->seed, RANDOM_SYNTH, sample, DRAW_X};
-    const size_t count = (size_t)root->info.T * root->info.C;
-    const float root_3 = 1.7320508f; // half the width of a uniform number with variance 1
-    uint32_t words[4];
-
-    for (size_t i = 0; i < count; i++) {
-        if (i % 4 == 0)
-            clrnn_random_block(&r, (uint32_t)(i / 4), words);
-        x[i] = ((float)(words[i % 4] >> 8) * 0x1p-23f - 1.0f) * root_3;
-    }
-}
-
-const float *clrnn_dataset_x_mapped(const struct clrnn_dataset *dataset, uint32_t sample)
-{
-    const struct clrnn_dataset *root = find_root(dataset, &sample);
-    const float *x = root->x && !root->info.tokens ? clrnn_npy_f32(root->x) : NULL;
-
-    return x ? x + (size_t)sample * root->info.T * root->info.C : NULL;
-}
-
-void clrnn_dataset_x(const struct clrnn_dataset *dataset, uint32_t sample, float *x)
-{
-    const struct clrnn_dataset *root = find_root(dataset, &sample);
-    const size_t count = (size_t)root->info.T * root->info.C;
-
-    if (root->synthetic) {
-        synthetic_x(root, sample, x);
-    } else if (root->csv) {
-        for (size_t i = 0; i < count; i++)
-            x[i] = (float)clrnn_dataset_cell(root, sample, i);
-    } else {
-        clrnn_npy_read_f32(root->x, sample * count, count, x);
-    }
 }
 
 // Beyond int32, and NaN: padding and unchecked sets may hold anything.
@@ -122,64 +83,140 @@ static int32_t to_i32(double value)
     return !(value > (double)INT32_MIN) ? INT32_MIN : value >= (double)INT32_MAX ? INT32_MAX : (int32_t)value;
 }
 
+static void synthetic_x(const struct clrnn_dataset *root, uint32_t sample, size_t first, size_t count,
+                        float *x)
+{
+    const struct clrnn_random r = {root->seed, RANDOM_SYNTH, sample, DRAW_X};
+    const float root_3 = 1.7320508f; // half the width of a uniform number with variance 1
+    uint32_t words[4];
+
+    for (size_t i = first; i < first + count; i++) {
+        if (i == first || i % 4 == 0)
+            clrnn_random_block(&r, (uint32_t)(i / 4), words);
+        x[i - first] = ((float)(words[i % 4] >> 8) * 0x1p-23f - 1.0f) * root_3;
+    }
+}
+
+// Numbers [first, first + count) of a sample of a set that is no view.
+static void root_x(const struct clrnn_dataset *root, uint32_t sample, size_t first, size_t count, float *x)
+{
+    if (root->synthetic)
+        synthetic_x(root, sample, first, count, x);
+    else if (root->csv)
+        for (size_t i = 0; i < count; i++)
+            x[i] = (float)clrnn_dataset_cell(root, sample, first + i);
+    else
+        clrnn_npy_read_f32(root->x, (size_t)sample * root->info.T * root->info.C + first, count, x);
+}
+
+static void root_tokens(const struct clrnn_dataset *root, uint32_t sample, uint32_t first, uint32_t count,
+                        int32_t *tokens)
+{
+    const struct clrnn_random r = {root->seed, RANDOM_SYNTH, sample, DRAW_X};
+    const size_t at = (size_t)sample * root->info.T + first;
+    double values[64];
+
+    if (root->synthetic || root->csv) {
+        for (uint32_t t = 0; t < count; t++)
+            tokens[t] = root->csv ? to_i32(clrnn_dataset_cell(root, sample, first + t))
+                                  : (int32_t)(clrnn_random_u32(&r, first + t) % root->goal.vocabulary);
+        return;
+    }
+    for (uint32_t t = 0; t < count; t += ARRAY_SIZE(values)) {
+        const uint32_t some = MIN2(count - t, (uint32_t)ARRAY_SIZE(values));
+
+        clrnn_npy_read_f64(root->x, at + t, some, values);
+        for (uint32_t i = 0; i < some; i++)
+            tokens[t + i] = to_i32(values[i]);
+    }
+}
+
+// Steps [first, first + count) of a sample: float32 features, or tokens as int32.
+static void read_steps(const struct clrnn_dataset *d, uint32_t sample, uint32_t first, uint32_t count,
+                       void *steps)
+{
+    const size_t C = MAX2(d->info.C, 1u);
+    uint32_t length;
+
+    if (!d->parent && d->info.tokens) {
+        root_tokens(d, sample, first, count, steps);
+    } else if (!d->parent) {
+        root_x(d, sample, first * C, count * C, steps);
+    } else if (d->blanked) {
+        for (size_t i = 0; i < count * C; i++)
+            if (d->info.tokens)
+                ((int32_t *)steps)[i] = 0;
+            else
+                ((float *)steps)[i] = (float)d->blank[i % C];
+    } else if (!d->permutation) {
+        read_steps(d->parent, d->row[sample], first, count, steps);
+    } else {
+        const struct clrnn_random r = {d->seed, RANDOM_PROBE, d->row[sample], 1};
+
+        length = clrnn_dataset_length(d, sample);
+        clrnn_random_permutation(&r, length, d->permutation);
+        for (uint32_t t = first; t < first + count; t++)
+            read_steps(d->parent, d->row[sample], t < length ? d->permutation[t] : t, 1,
+                       (uint32_t *)steps + (t - first) * C);
+    }
+}
+
+const float *clrnn_dataset_x_mapped(const struct clrnn_dataset *dataset, uint32_t sample)
+{
+    const struct clrnn_dataset *root = dataset;
+    const float *x;
+
+    for (; root->parent; root = root->parent) {
+        if (root->blanked || root->permutation)
+            return NULL;
+        sample = root->row[sample];
+    }
+    x = root->x && !root->info.tokens ? clrnn_npy_f32(root->x) : NULL;
+    return x ? x + (size_t)sample * root->info.T * root->info.C : NULL;
+}
+
+void clrnn_dataset_x(const struct clrnn_dataset *dataset, uint32_t sample, float *x)
+{
+    read_steps(dataset, sample, 0, dataset->info.T, x);
+}
+
 void clrnn_dataset_tokens(const struct clrnn_dataset *dataset, uint32_t sample, int32_t *tokens)
 {
-    const struct clrnn_dataset *root = find_root(dataset, &sample);
-    const uint32_t T = root->info.T;
-
-    if (root->synthetic) {
-        const struct clrnn_random r = {root->seed, RANDOM_SYNTH, sample, DRAW_X};
-
-        for (uint32_t t = 0; t < T; t++)
-            tokens[t] = (int32_t)(clrnn_random_u32(&r, t) % root->goal.vocabulary);
-    } else if (root->csv) {
-        for (uint32_t t = 0; t < T; t++)
-            tokens[t] = to_i32(clrnn_dataset_cell(root, sample, t));
-    } else {
-        double values[64];
-
-        for (uint32_t t = 0; t < T; t += ARRAY_SIZE(values)) {
-            const uint32_t count = MIN2(T - t, (uint32_t)ARRAY_SIZE(values));
-
-            clrnn_npy_read_f64(root->x, (size_t)sample * T + t, count, values);
-            for (uint32_t i = 0; i < count; i++)
-                tokens[t + i] = to_i32(values[i]);
-        }
-    }
+    read_steps(dataset, sample, 0, dataset->info.T, tokens);
 }
 
 void clrnn_dataset_classes(const struct clrnn_dataset *dataset, uint32_t sample, int32_t *y)
 {
-    const struct clrnn_dataset *root = find_root(dataset, &sample);
+    for (uint32_t t = 0; t < (dataset->info.y_steps ? dataset->info.T : 1); t++) {
+        const double value = clrnn_dataset_y(dataset, sample, t);
 
-    for (uint32_t t = 0; t < (root->info.y_steps ? root->info.T : 1); t++) {
-        const double value = clrnn_dataset_y(root, sample, t);
-
-        y[t] = root->goal.binary ? value > 0.5 : to_i32(value);
+        y[t] = dataset->goal.binary ? value > 0.5 : to_i32(value);
     }
 }
 
 void clrnn_dataset_targets(const struct clrnn_dataset *dataset, uint32_t sample, float *y)
 {
-    const struct clrnn_dataset *root = find_root(dataset, &sample);
-
-    for (uint32_t t = 0; t < (root->info.y_steps ? root->info.T : 1); t++)
-        y[t] = (float)clrnn_dataset_y(root, sample, t);
+    for (uint32_t t = 0; t < (dataset->info.y_steps ? dataset->info.T : 1); t++)
+        y[t] = (float)clrnn_dataset_y(dataset, sample, t);
 }
 
 uint32_t clrnn_dataset_length(const struct clrnn_dataset *dataset, uint32_t sample)
 {
-    const struct clrnn_dataset *root = find_root(dataset, &sample);
+    const struct clrnn_dataset *root = dataset;
 
-    return root->length ? (uint32_t)root->length[sample] : root->info.T;
+    for (; root->parent; root = root->parent)
+        sample = root->row[sample];
+    return root->length ? MIN2((uint32_t)root->length[sample], dataset->info.T) : dataset->info.T;
 }
 
 void clrnn_dataset_release(const struct clrnn_dataset *dataset)
 {
-    const struct clrnn_dataset *root = dataset->parent ? dataset->parent : dataset;
+    const struct clrnn_dataset *root = dataset;
     const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
     uintptr_t first, last;
 
+    while (root->parent)
+        root = root->parent;
     if (!root->x)
         return;
     first = ((uintptr_t)root->x->data + page - 1) / page * page;
@@ -195,148 +232,6 @@ void clrnn_dataset_passed(const struct clrnn_dataset *dataset, uint32_t sample)
 
     if (sample % often == often - 1)
         clrnn_dataset_release(dataset);
-}
-
-// ---------------------------------------------------------------- subsets
-
-enum clrnn_status clrnn_dataset_subset(struct clrnn_dataset *dataset, const uint32_t *samples, uint32_t count,
-                                       const char *name, struct clrnn_dataset **subset)
-{
-    struct clrnn_dataset *root = dataset->parent ? dataset->parent : dataset;
-    struct clrnn_dataset *d = calloc(1, sizeof(*d));
-    uint32_t *order = malloc(MAX2(count, 1u) * sizeof(*order));
-    char *copy = clrnn_format("%s", name);
-
-    *subset = NULL;
-    if (!d || !order || !copy) {
-        free(d);
-        free(order);
-        free(copy);
-        return clrnn_error_memory(dataset->log, sizeof(*d) + count * sizeof(*order), name);
-    }
-    for (uint32_t i = 0; i < count; i++)
-        order[i] = dataset->parent ? dataset->order[samples[i]] : samples[i];
-    d->log = dataset->log;
-    d->goal = root->goal;
-    d->info = root->info;
-    d->info.S = count;
-    d->info.bytes = (uint64_t)count * root->info.T * MAX2(root->info.C, 1u) * sizeof(float);
-    d->info.name = d->name = copy;
-    d->label = -1;
-    d->references = 1;
-    d->parent = root;
-    d->order = order;
-    root->references++;
-    *subset = d;
-    return CLRNN_OK;
-}
-
-// How many of each stratum's samples go to the validation part: its share, rounded so that the sum fits
-// (largest remainders first; the lower stratum among equals).
-static void share_out(const uint32_t *counts, uint32_t strata, double fraction, uint32_t total,
-                      uint32_t *takes, double *remainders)
-{
-    uint32_t given = 0;
-
-    for (uint32_t k = 0; k < strata; k++) {
-        const double share = counts[k] * fraction;
-
-        takes[k] = (uint32_t)share;
-        remainders[k] = share - takes[k];
-        given += takes[k];
-    }
-    for (; given < total; given++) {
-        uint32_t best = 0;
-
-        for (uint32_t k = 1; k < strata; k++)
-            if (remainders[k] > remainders[best])
-                best = k;
-        if (remainders[best] <= 0.0)
-            break;
-        takes[best]++;
-        remainders[best] = 0.0;
-    }
-}
-
-// The stratum of each sample: its class, the last for ignored labels.
-static void find_strata(const struct clrnn_dataset *dataset, uint32_t strata, uint32_t *stratum,
-                        uint32_t *counts)
-{
-    for (uint32_t s = 0; s < dataset->info.S; s++) {
-        int32_t label = 0;
-
-        if (strata > 1)
-            clrnn_dataset_classes(dataset, s, &label);
-        stratum[s] = label < 0 || (uint32_t)label >= strata ? strata - 1 : (uint32_t)label;
-        counts[stratum[s]]++;
-    }
-}
-
-// Marks the samples that go to the validation part: of each stratum the first ones of a permutation.
-static void draw_strata(const uint32_t *counts, const uint32_t *takes, uint32_t strata,
-                        const uint32_t *members, uint64_t seed, uint32_t *order, unsigned char *taken)
-{
-    for (uint32_t k = 0; k < strata; k++) {
-        const struct clrnn_random r = {seed, RANDOM_SPLIT, k, 0};
-
-        clrnn_random_permutation(&r, counts[k], order);
-        for (uint32_t i = 0; i < takes[k]; i++)
-            taken[members[order[i]]] = 1;
-        members += counts[k];
-    }
-}
-
-enum clrnn_status clrnn_dataset_split(struct clrnn_dataset *dataset, double fraction, uint64_t seed,
-                                      struct clrnn_dataset **train, struct clrnn_dataset **valid)
-{
-    const uint32_t S = dataset->info.S, total = (uint32_t)llround(fraction * S);
-    const bool stratified = dataset->info.has_y && dataset->info.classes && !dataset->info.y_steps;
-    const uint32_t strata = stratified ? dataset->info.classes + 1 : 1;
-    uint32_t *samples = malloc(3 * (size_t)S * sizeof(*samples)), *kept = samples, *order = samples + S;
-    uint32_t *members = samples + 2 * (size_t)S, *stratum = samples;
-    uint32_t *counts = calloc(3 * (size_t)strata, sizeof(*counts)), *takes = counts + strata;
-    uint32_t *next = counts + 2 * (size_t)strata, kept_count = 0, taken_count = 0;
-    double *remainders = malloc(strata * sizeof(*remainders));
-    unsigned char *taken = calloc(S, 1);
-    enum clrnn_status st = CLRNN_OK;
-
-    *train = *valid = NULL;
-    if (!samples || !counts || !remainders || !taken) {
-        st = clrnn_error_memory(dataset->log, 13 * (size_t)S, "splitting off data.valid_fraction");
-        goto done;
-    }
-    find_strata(dataset, strata, stratum, counts);
-    share_out(counts, strata, fraction, total, takes, remainders);
-    for (uint32_t k = 1; k < strata; k++)
-        next[k] = next[k - 1] + counts[k - 1];
-    for (uint32_t s = 0; s < S; s++) // stratum by stratum, each in the order of the file
-        members[next[stratum[s]]++] = s;
-    draw_strata(counts, takes, strata, members, seed, order, taken);
-    for (uint32_t s = 0; s < S; s++) // both parts in the order of the file
-        if (!taken[s])
-            kept[kept_count++] = s;
-        else
-            order[taken_count++] = s;
-    if (!kept_count || !taken_count) {
-        st = clrnn_error(
-            dataset->log, CLRNN_ERR_DATA,
-            "data.valid_fraction %g of the %u samples of %s leaves %u to train and %u to validate: "
-            "both need at least one",
-            fraction, S, dataset->name, kept_count, taken_count);
-        goto done;
-    }
-    st = clrnn_dataset_subset(dataset, kept, kept_count, dataset->name, train);
-    if (st == CLRNN_OK)
-        st = clrnn_dataset_subset(dataset, order, taken_count, "valid", valid);
-    if (st != CLRNN_OK)
-        clrnn_dataset_close(train);
-
-done:
-    free(samples);
-    free(counts);
-    free(remainders);
-    free(taken);
-    return st;
 }
 
 // ---------------------------------------------------------------- figures over the whole set
@@ -422,8 +317,6 @@ enum clrnn_status clrnn_dataset_fingerprint(const struct clrnn_dataset *dataset,
     for (uint32_t s = 0; s < info->S; s++) { // padding does not count
         const uint32_t length = clrnn_dataset_length(dataset, s);
         const float *mapped = clrnn_dataset_x_mapped(dataset, s);
-        uint32_t inside = s;
-        const struct clrnn_dataset *root = find_root(dataset, &inside);
 
         if (info->has_lengths)
             clrnn_hash_add(&h, &length, sizeof(length));
@@ -437,7 +330,7 @@ enum clrnn_status clrnn_dataset_fingerprint(const struct clrnn_dataset *dataset,
             clrnn_hash_add(&h, row, (size_t)length * info->C * sizeof(*row));
         }
         for (uint32_t t = 0; info->has_y && t < (info->y_steps ? length : 1); t++) {
-            const double y = clrnn_dataset_y(root, inside, t);
+            const double y = clrnn_dataset_y(dataset, s, t);
 
             clrnn_hash_add(&h, &y, sizeof(y));
         }

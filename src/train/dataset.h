@@ -41,9 +41,21 @@ enum clrnn_status clrnn_dataset_open_named(const struct clrnn_log *log, const st
 void clrnn_dataset_close(struct clrnn_dataset **dataset);
 const struct clrnn_dataset_info *clrnn_dataset_info(const struct clrnn_dataset *dataset);
 
-/** The same set with only some of its samples, in the given order (copied). Holds its parent open. */
-enum clrnn_status clrnn_dataset_subset(struct clrnn_dataset *dataset, const uint32_t *samples, uint32_t count,
-                                       const char *name, struct clrnn_dataset **subset);
+/** What a view changes; zeros change nothing. Arrays are copied. */
+struct clrnn_view {
+    const uint32_t *row;       // [count] samples, in this order; NULL: the first `count`
+    uint32_t count;            // 0 without rows: all
+    const uint32_t *label_row; // [samples of the view] whose y each takes; NULL: its own
+    const double *blank;       // [C] stands in place of every step of X; of tokens: 0 does
+    bool shuffle_time;         // valid steps in an order of each sample's own, drawn from `seed`
+    uint64_t seed;
+    uint32_t steps; // of a sample at most; 0: all
+};
+
+/** The same set seen through a view; holds `dataset` open, which may be a view itself. Shuffled time is read
+ *  through memory of the view: not by two threads at once. CLRNN_ERR_MEMORY. */
+enum clrnn_status clrnn_dataset_view(struct clrnn_dataset *dataset, const struct clrnn_view *view,
+                                     const char *name, struct clrnn_dataset **result);
 
 /** Splits off a stratified, seeded fraction (data.valid_fraction). */
 enum clrnn_status clrnn_dataset_split(struct clrnn_dataset *dataset, double fraction, uint64_t seed,
@@ -57,7 +69,7 @@ void clrnn_dataset_classes(const struct clrnn_dataset *dataset, uint32_t sample,
 void clrnn_dataset_targets(const struct clrnn_dataset *dataset, uint32_t sample, float *y); // 1 or T
 uint32_t clrnn_dataset_length(const struct clrnn_dataset *dataset, uint32_t sample);        // T where none
 
-/** X of a sample where it lies in a mapped file as float32 in C order (samples of a set that is no subset
+/** X of a sample where it lies in a mapped file as float32 in C order (samples of a set that is no view
  *  follow each other), else NULL. */
 const float *clrnn_dataset_x_mapped(const struct clrnn_dataset *dataset, uint32_t sample);
 /** Lets go of the mapped pages that were read so far; they come back from the file when touched. */

@@ -23,8 +23,11 @@ struct clrnn_dataset {
     char *name; // what info.name shows
     unsigned references;
 
-    struct clrnn_dataset *parent; // a subset: the set that `order` picks from, itself no subset
-    uint32_t *order;              // [S]
+    struct clrnn_dataset *parent; // a view: the set that it changes, as struct clrnn_view says
+    uint32_t *row, *label_row;    // [S] of the parent; label_row NULL: y of `row`
+    bool blanked;
+    double *blank;         // [C]
+    uint32_t *permutation; // [T] where time is shuffled: that of the sample read last
 
     struct clrnn_npy *x, *y;
     char *x_path, *y_path, *lengths_path; // for messages
@@ -32,12 +35,12 @@ struct clrnn_dataset {
     struct clrnn_csv *csv;
     int label; // column of y, -1: none
     bool synthetic;
-    uint64_t seed;
+    uint64_t seed; // of synthetic numbers, or a view's shuffled time
     uint32_t synthetic_classes;
 };
 
-/** y at a step (0 unless y_steps) of a sample of a set that is no subset. */
-double clrnn_dataset_y(const struct clrnn_dataset *root, uint32_t sample, uint32_t step);
+/** y at a step (0 unless y_steps) of a sample. */
+double clrnn_dataset_y(const struct clrnn_dataset *dataset, uint32_t sample, uint32_t step);
 
 /** A cell of a CSV row without its label column. */
 double clrnn_dataset_cell(const struct clrnn_dataset *root, uint32_t sample, size_t feature);

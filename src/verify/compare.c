@@ -352,7 +352,8 @@ static enum clrnn_status choose_judged(struct compare *c, struct clrnn_dataset *
         return clrnn_error_memory(c->log, S * sizeof(*order), "the comparison");
     c->result->judged = MIN2(S, JUDGED);
     clrnn_random_permutation(&r, S, order);
-    st = clrnn_dataset_subset(from, order, c->result->judged, "judged", &c->judged);
+    st = clrnn_dataset_view(from, &(struct clrnn_view){.row = order, .count = c->result->judged}, "judged",
+                            &c->judged);
     free(order);
     return st;
 }

@@ -376,7 +376,8 @@ static void test_split(void **state)
     for (int i = 0; i < ALL; i++)
         assert_int_equal(seen[i], 1);
     clrnn_dataset_close(&set); // the parts hold it
-    assert_int_equal(clrnn_dataset_subset(valid, pick, 2, "pick", &again), CLRNN_OK);
+    assert_int_equal(clrnn_dataset_view(valid, &(struct clrnn_view){.row = pick, .count = 2}, "pick", &again),
+                     CLRNN_OK);
     clrnn_dataset_x(valid, 1, &value);
     clrnn_dataset_x(again, 0, &same);
     assert_true(value == same);

@@ -37,7 +37,7 @@ static enum clrnn_status spread(const struct clrnn_climb *c, struct clrnn_datase
         return clrnn_error_memory(c->log, count * sizeof(*samples), name);
     for (uint32_t i = 0; i < count; i++)
         samples[i] = (uint32_t)((uint64_t)i * S / count);
-    st = clrnn_dataset_subset(set, samples, count, name, look);
+    st = clrnn_dataset_view(set, &(struct clrnn_view){.row = samples, .count = count}, name, look);
     free(samples);
     return st;
 }

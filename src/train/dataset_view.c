@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: MIT
+// Views of a data set: some of its samples, with other labels, inputs or order in time; and splitting one.
+#include <math.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/file.h"
+#include "base/random.h"
+#include "train/dataset_private.h"
+
+static void *copy_of(const void *from, size_t bytes)
+{
+    void *to = from ? malloc(MAX2(bytes, 1)) : NULL;
+
+    return to ? memcpy(to, from, bytes) : NULL;
+}
+
+enum clrnn_status clrnn_dataset_view(struct clrnn_dataset *dataset, const struct clrnn_view *view,
+                                     const char *name, struct clrnn_dataset **result)
+{
+    const uint32_t count = view->row || view->count ? view->count : dataset->info.S;
+    const size_t C = MAX2(dataset->info.C, 1u);
+    struct clrnn_dataset *d = calloc(1, sizeof(*d));
+
+    *result = NULL;
+    if (!d)
+        return clrnn_error_memory(dataset->log, sizeof(*d), name);
+    d->log = dataset->log;
+    d->goal = dataset->goal;
+    d->info = dataset->info;
+    d->info.S = count;
+    d->info.T = view->steps ? MIN2(view->steps, dataset->info.T) : dataset->info.T;
+    d->info.bytes = (uint64_t)count * d->info.T * C * sizeof(float);
+    d->info.name = d->name = clrnn_format("%s", name);
+    d->label = -1;
+    d->references = 1;
+    d->parent = dataset;
+    d->row =
+        view->row ? copy_of(view->row, count * sizeof(*d->row)) : malloc(MAX2(count, 1u) * sizeof(*d->row));
+    d->label_row = copy_of(view->label_row, count * sizeof(*d->label_row));
+    d->blanked = view->blank;
+    d->blank = copy_of(view->blank, C * sizeof(*d->blank));
+    d->seed = view->seed;
+    d->permutation = view->shuffle_time ? malloc(d->info.T * sizeof(*d->permutation)) : NULL;
+    dataset->references++;
+    if (!d->name || !d->row || (view->label_row && !d->label_row) || (view->blank && !d->blank) ||
+        (view->shuffle_time && !d->permutation)) {
+        clrnn_dataset_close(&d);
+        return clrnn_error_memory(dataset->log, count * sizeof(*d->row), name);
+    }
+    for (uint32_t i = 0; i < count && !view->row; i++)
+        d->row[i] = i;
+    *result = d;
+    return CLRNN_OK;
+}
+
+// ---------------------------------------------------------------- splitting
+
+// How many of each stratum's samples go to the validation part: its share, rounded so that the sum fits
+// (largest remainders first; the lower stratum among equals).
+static void share_out(const uint32_t *counts, uint32_t strata, double fraction, uint32_t total,
+                      uint32_t *takes, double *remainders)
+{
+    uint32_t given = 0;
+
+    for (uint32_t k = 0; k < strata; k++) {
+        const double share = counts[k] * fraction;
+
+        takes[k] = (uint32_t)share;
+        remainders[k] = share - takes[k];
+        given += takes[k];
+    }
+    for (; given < total; given++) {
+        uint32_t best = 0;
+
+        for (uint32_t k = 1; k < strata; k++)
+            if (remainders[k] > remainders[best])
+                best = k;
+        if (remainders[best] <= 0.0)
+            break;
+        takes[best]++;
+        remainders[best] = 0.0;
+    }
+}
+
+// The stratum of each sample: its class, the last for ignored labels.
+static void find_strata(const struct clrnn_dataset *dataset, uint32_t strata, uint32_t *stratum,
+                        uint32_t *counts)
+{
+    for (uint32_t s = 0; s < dataset->info.S; s++) {
+        int32_t label = 0;
+
+        if (strata > 1)
+            clrnn_dataset_classes(dataset, s, &label);
+        stratum[s] = label < 0 || (uint32_t)label >= strata ? strata - 1 : (uint32_t)label;
+        counts[stratum[s]]++;
+    }
+}
+
+// Marks the samples that go to the validation part: of each stratum the first ones of a permutation.
+static void draw_strata(const uint32_t *counts, const uint32_t *takes, uint32_t strata,
+                        const uint32_t *members, uint64_t seed, uint32_t *order, unsigned char *taken)
+{
+    for (uint32_t k = 0; k < strata; k++) {
+        const struct clrnn_random r = {seed, RANDOM_SPLIT, k, 0};
+
+        clrnn_random_permutation(&r, counts[k], order);
+        for (uint32_t i = 0; i < takes[k]; i++)
+            taken[members[order[i]]] = 1;
+        members += counts[k];
+    }
+}
+
+enum clrnn_status clrnn_dataset_split(struct clrnn_dataset *dataset, double fraction, uint64_t seed,
+                                      struct clrnn_dataset **train, struct clrnn_dataset **valid)
+{
+    const uint32_t S = dataset->info.S, total = (uint32_t)llround(fraction * S);
+    const bool stratified = dataset->info.has_y && dataset->info.classes && !dataset->info.y_steps;
+    const uint32_t strata = stratified ? dataset->info.classes + 1 : 1;
+    uint32_t *samples = malloc(3 * (size_t)S * sizeof(*samples)), *kept = samples, *order = samples + S;
+    uint32_t *members = samples + 2 * (size_t)S, *stratum = samples;
+    uint32_t *counts = calloc(3 * (size_t)strata, sizeof(*counts)), *takes = counts + strata;
+    uint32_t *next = counts + 2 * (size_t)strata, kept_count = 0, taken_count = 0;
+    double *remainders = malloc(strata * sizeof(*remainders));
+    unsigned char *taken = calloc(S, 1);
+    enum clrnn_status st = CLRNN_OK;
+
+    *train = *valid = NULL;
+    if (!samples || !counts || !remainders || !taken) {
+        st = clrnn_error_memory(dataset->log, 13 * (size_t)S, "splitting off data.valid_fraction");
+        goto done;
+    }
+    find_strata(dataset, strata, stratum, counts);
+    share_out(counts, strata, fraction, total, takes, remainders);
+    for (uint32_t k = 1; k < strata; k++)
+        next[k] = next[k - 1] + counts[k - 1];
+    for (uint32_t s = 0; s < S; s++) // stratum by stratum, each in the order of the file
+        members[next[stratum[s]]++] = s;
+    draw_strata(counts, takes, strata, members, seed, order, taken);
+    for (uint32_t s = 0; s < S; s++) // both parts in the order of the file
+        if (!taken[s])
+            kept[kept_count++] = s;
+        else
+            order[taken_count++] = s;
+    if (!kept_count || !taken_count) {
+        st = clrnn_error(
+            dataset->log, CLRNN_ERR_DATA,
+            "data.valid_fraction %g of the %u samples of %s leaves %u to train and %u to validate: "
+            "both need at least one",
+            fraction, S, dataset->name, kept_count, taken_count);
+        goto done;
+    }
+    st = clrnn_dataset_view(dataset, &(struct clrnn_view){.row = kept, .count = kept_count}, dataset->name,
+                            train);
+    if (st == CLRNN_OK)
+        st = clrnn_dataset_view(dataset, &(struct clrnn_view){.row = order, .count = taken_count}, "valid",
+                                valid);
+    if (st != CLRNN_OK)
+        clrnn_dataset_close(train);
+
+done:
+    free(samples);
+    free(counts);
+    free(remainders);
+    free(taken);
+    return st;
+}
