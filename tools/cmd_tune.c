@@ -10,7 +10,7 @@
 #include "device/tune/tune.h"
 #include "tools/cli.h"
 #include "tools/interrupt.h"
-#include "train/one_batch.h"
+#include "train/session.h"
 #include "train/tune.h"
 
 enum { MOST_SHAPES = 12 }; // those with the most work
@@ -92,13 +92,12 @@ static void plan_shapes(const struct clrnn_plan *plan, struct shapes *s)
 static enum clrnn_status config_shapes(struct clrnn_device *device, const struct clrnn_config *config,
                                        struct shapes *s)
 {
-    struct clrnn_one_batch batch = {.plan = NULL};
-    enum clrnn_status st = clrnn_one_batch_init(device, config, CLRNN_MODE_TRAIN, &batch);
+    struct clrnn_session *session;
 
-    if (st == CLRNN_OK)
-        plan_shapes(batch.plan, s);
-    clrnn_one_batch_finish(&batch);
-    return st;
+    TRY(clrnn_session_of_one_batch(device, config, CLRNN_MODE_TRAIN, &session));
+    plan_shapes(session->plan, s);
+    clrnn_session_close(&session);
+    return CLRNN_OK;
 }
 
 // Without a config: one layer of each kind, in common sizes.

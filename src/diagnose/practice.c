@@ -7,6 +7,7 @@
 
 #include "base/array.h"
 #include "base/log.h"
+#include "train/session.h"
 
 #define EVALUATED_AT_ONCE 64u
 #define RESIDENT_BYTES (32u << 20) // larger sets are staged batch by batch: practice sees little of them
@@ -52,36 +53,13 @@ void clrnn_practice_data_close(struct clrnn_practice_data *data)
 
 // ---------------------------------------------------------------- one batch
 
-// The order of an epoch is the feed's business: it sorts by length, too, where data.bucket is set.
 enum clrnn_status clrnn_practice_first_batch(struct clrnn_device *device, const struct clrnn_config *config,
                                              const struct clrnn_practice_data *data, uint32_t count,
                                              struct clrnn_dataset **batch)
 {
-    const struct clrnn_dataset_info *info = clrnn_dataset_info(data->train);
-    const struct clrnn_data_shape shape = {.features = info->C, .tokens = info->tokens};
-    const struct clrnn_feed_params params = {
-        .batch_size = config->train.batch_size,
-        .shuffle = config->train.shuffle,
-        .bucket = config->data.bucket,
-        .seed = config->train.seed,
-        .resident_bytes = 1,
-    };
-    struct clrnn_model *model = NULL;
-    struct clrnn_feed *feed = NULL;
-    enum clrnn_status st;
-
-    *batch = NULL;
-    st = clrnn_model_create(device, config, &shape, &model);
-    if (st == CLRNN_OK)
-        st = clrnn_feed_create(model, data->train, &params, &feed);
-    if (st == CLRNN_OK)
-        st = clrnn_dataset_view(data->train,
-                                &(struct clrnn_view){.row = clrnn_feed_order(feed),
-                                                     .count = MIN2(count ? count : data->batch, info->S)},
-                                "one batch", batch);
-    clrnn_feed_destroy(&feed);
-    clrnn_model_destroy(&model);
-    return st;
+    return clrnn_data_sets_first_batch(clrnn_device_log(device), config,
+                                       &(struct clrnn_data_sets){.train = data->train, .batch = data->batch},
+                                       count, batch);
 }
 
 enum clrnn_status clrnn_practice_plain(const struct clrnn_log *log, const struct clrnn_config *config,

@@ -69,6 +69,10 @@ const char *clrnn_moment_word(int k);
  *  CLRNN_RECORD_SLOTS: where the record goes. COUNTER_STEP is model->steps. Waits for nothing. */
 enum clrnn_status clrnn_model_begin_step(struct clrnn_model *model, uint32_t slot, bool training);
 
+/** One step of the config's scheduler, if there is one; false where a one cycle is over: its last lr stays.
+ */
+bool clrnn_model_step_schedule(struct clrnn_model *model, double metric);
+
 /** CLRNN_ERR_DATA where the config says `normalize: standard` and the model has no mean and deviation. */
 enum clrnn_status clrnn_model_check_normalization(const struct clrnn_model *model);
 #endif

@@ -256,7 +256,6 @@ struct clrnn_plan_cost clrnn_plan_cost(const struct clrnn_plan *plan)
 
 struct clrnn_plan_cache {
     struct clrnn_model *model;
-    struct clrnn_plan_data data;
     uint64_t clock;
     size_t count;
     struct {
@@ -265,24 +264,12 @@ struct clrnn_plan_cache {
     } slot[CACHE_PLANS];
 };
 
-enum { DATA_BUFFERS = 4 };
-
-static struct clrnn_buffer **data_buffer(struct clrnn_plan_data *d, int i)
-{
-    return i == 0 ? &d->x : i == 1 ? &d->y : i == 2 ? &d->lengths : &d->index;
-}
-
-enum clrnn_status clrnn_plan_cache_create(struct clrnn_model *model, const struct clrnn_plan_data *data,
-                                          struct clrnn_plan_cache **cache)
+enum clrnn_status clrnn_plan_cache_create(struct clrnn_model *model, struct clrnn_plan_cache **cache)
 {
     *cache = calloc(1, sizeof(**cache));
     if (!*cache)
         return clrnn_error_memory(model->log, sizeof(**cache), "the plan cache");
     (*cache)->model = model;
-    (*cache)->data = *data;
-    for (int i = 0; i < DATA_BUFFERS; i++)
-        if (*data_buffer(&(*cache)->data, i))
-            clrnn_buffer_retain(*data_buffer(&(*cache)->data, i));
     return CLRNN_OK;
 }
 
@@ -295,8 +282,8 @@ static bool same(const struct clrnn_plan_params *a, const struct clrnn_plan_para
            a->data.y_steps == b->data.y_steps;
 }
 
-enum clrnn_status clrnn_plan_cache_find(struct clrnn_plan_cache *cache,
-                                        const struct clrnn_plan_params *params, struct clrnn_plan **plan)
+enum clrnn_status clrnn_plan_cache_get(struct clrnn_plan_cache *cache, const struct clrnn_plan_params *params,
+                                       struct clrnn_plan **plan)
 {
     struct clrnn_plan *fresh;
     size_t oldest = 0, at;
@@ -320,22 +307,12 @@ enum clrnn_status clrnn_plan_cache_find(struct clrnn_plan_cache *cache,
     return CLRNN_OK;
 }
 
-enum clrnn_status clrnn_plan_cache_get(struct clrnn_plan_cache *cache, enum clrnn_mode mode, uint32_t N,
-                                       uint32_t T, struct clrnn_plan **plan)
-{
-    const struct clrnn_plan_params params = {.mode = mode, .N = N, .T = T, .data = cache->data};
-
-    return clrnn_plan_cache_find(cache, &params, plan);
-}
-
 void clrnn_plan_cache_destroy(struct clrnn_plan_cache **cache)
 {
     if (!*cache)
         return;
     for (size_t i = 0; i < (*cache)->count; i++)
         clrnn_plan_destroy(&(*cache)->slot[i].plan);
-    for (int i = 0; i < DATA_BUFFERS; i++)
-        clrnn_buffer_destroy(data_buffer(&(*cache)->data, i));
     free(*cache);
     *cache = NULL;
 }

@@ -67,15 +67,11 @@ struct clrnn_plan_cost {
 };
 struct clrnn_plan_cost clrnn_plan_cost(const struct clrnn_plan *plan);
 
-/** Plans by (mode, N, T), made when first asked for; the least recently used go beyond 32. A plan stays
- *  the cache's and lives until 32 others were asked for; the cache holds the data's buffers. */
+/** Plans by their parameters, made when first asked for; the least recently used go beyond 32. A plan stays
+ *  the cache's and lives until 32 others were asked for. */
 struct clrnn_plan_cache;
-enum clrnn_status clrnn_plan_cache_create(struct clrnn_model *model, const struct clrnn_plan_data *data,
-                                          struct clrnn_plan_cache **cache);
-enum clrnn_status clrnn_plan_cache_get(struct clrnn_plan_cache *cache, enum clrnn_mode mode, uint32_t N,
-                                       uint32_t T, struct clrnn_plan **plan);
-/** The same for other parameters than the cache's own data, all of them compared. */
-enum clrnn_status clrnn_plan_cache_find(struct clrnn_plan_cache *cache,
-                                        const struct clrnn_plan_params *params, struct clrnn_plan **plan);
+enum clrnn_status clrnn_plan_cache_create(struct clrnn_model *model, struct clrnn_plan_cache **cache);
+enum clrnn_status clrnn_plan_cache_get(struct clrnn_plan_cache *cache, const struct clrnn_plan_params *params,
+                                       struct clrnn_plan **plan);
 void clrnn_plan_cache_destroy(struct clrnn_plan_cache **cache);
 #endif

@@ -112,7 +112,6 @@ static enum clrnn_status make_stage(struct clrnn_model *m, uint32_t rows, uint32
                                     struct clrnn_stage *s)
 {
     const enum clrnn_type x = m->shape.tokens ? CLRNN_I32 : CLRNN_REAL;
-    const struct clrnn_plan_data none = {0};
     size_t elements;
     enum clrnn_status st;
     int32_t *index;
@@ -126,7 +125,7 @@ static enum clrnn_status make_stage(struct clrnn_model *m, uint32_t rows, uint32
                             "a batch's y", &s->y));
     TRY(clrnn_buffer_create(m->device, CLRNN_I32, samples, "a batch's lengths", &s->lengths));
     TRY(clrnn_buffer_create(m->device, CLRNN_U32, samples, "a batch's index", &s->index));
-    TRY(clrnn_plan_cache_create(m, &none, &s->cache));
+    TRY(clrnn_plan_cache_create(m, &s->cache));
     index = malloc(samples * sizeof(*index));
     if (!index)
         return clrnn_error_memory(m->log, samples * sizeof(*index), "a batch's index");
@@ -189,7 +188,7 @@ static enum clrnn_status stage(struct clrnn_model *m, const struct clrnn_batch *
         .y_real = real_targets(m),
         .y_steps = m->per_step,
     };
-    return clrnn_plan_cache_find(s->cache, &params, plan);
+    return clrnn_plan_cache_get(s->cache, &params, plan);
 }
 
 // ---------------------------------------------------------------- step and prediction
@@ -206,17 +205,32 @@ enum clrnn_status clrnn_model_read_result(struct clrnn_model *m, struct clrnn_st
     return CLRNN_OK;
 }
 
-static enum clrnn_status step_schedule(struct clrnn_model *m, double loss)
+bool clrnn_model_step_schedule(struct clrnn_model *m, double metric)
 {
     const struct clrnn_train_config *train = &m->config->train;
 
-    if (train->scheduler.kind == CLRNN_SCHEDULER_NONE ||
-        clrnn_schedule_step(&m->schedule, train, m->steps_per_epoch, loss))
+    return train->scheduler.kind == CLRNN_SCHEDULER_NONE ||
+           clrnn_schedule_step(&m->schedule, train, m->steps_per_epoch, metric);
+}
+
+static enum clrnn_status step_schedule(struct clrnn_model *m, double loss)
+{
+    if (clrnn_model_step_schedule(m, loss))
         return CLRNN_OK;
     return clrnn_error(m->log, CLRNN_ERR_CONFIG,
                        "train.scheduler.%s was stepped more often than its total_steps, at step %" PRIu64
                        ": give it total_steps that cover the run",
-                       clrnn_scheduler_word(train->scheduler.kind), m->steps);
+                       clrnn_scheduler_word(m->config->train.scheduler.kind), m->steps);
+}
+
+// Checks a batch, stages it and queues a pass over it.
+static enum clrnn_status queue(struct clrnn_model *m, const struct clrnn_batch *batch, enum clrnn_mode mode,
+                               struct clrnn_plan **plan)
+{
+    TRY(check(m, batch, mode != CLRNN_MODE_PREDICT));
+    TRY(stage(m, batch, mode, plan));
+    TRY(clrnn_model_begin_step(m, 0, mode == CLRNN_MODE_TRAIN));
+    return clrnn_plan_run(*plan);
 }
 
 enum clrnn_status clrnn_model_step(struct clrnn_model *model, const struct clrnn_batch *batch,
@@ -227,10 +241,7 @@ enum clrnn_status clrnn_model_step(struct clrnn_model *model, const struct clrnn
     struct clrnn_step_result got = {.loss = NAN, .lr = model->schedule.lr};
     struct clrnn_plan *plan;
 
-    TRY(check(model, batch, true));
-    TRY(stage(model, batch, CLRNN_MODE_TRAIN, &plan));
-    TRY(clrnn_model_begin_step(model, 0, true));
-    TRY(clrnn_plan_run(plan));
+    TRY(queue(model, batch, CLRNN_MODE_TRAIN, &plan));
     TRY(clrnn_device_flush(model->device));
     if (result || (plateau && train->scheduler.per_batch))
         TRY(clrnn_model_read_result(model, &got));
@@ -251,10 +262,7 @@ enum clrnn_status clrnn_model_evaluate(struct clrnn_model *model, const struct c
 {
     struct clrnn_plan *plan;
 
-    TRY(check(model, batch, true));
-    TRY(stage(model, batch, CLRNN_MODE_EVAL, &plan));
-    TRY(clrnn_model_begin_step(model, 0, false));
-    TRY(clrnn_plan_run(plan));
+    TRY(queue(model, batch, CLRNN_MODE_EVAL, &plan));
     *result = (struct clrnn_step_result){.lr = NAN};
     TRY(clrnn_model_read_result(model, result));
     result->grad_norm = NAN;
@@ -265,9 +273,6 @@ enum clrnn_status clrnn_model_predict(struct clrnn_model *model, const struct cl
 {
     struct clrnn_plan *plan;
 
-    TRY(check(model, batch, false));
-    TRY(stage(model, batch, CLRNN_MODE_PREDICT, &plan));
-    TRY(clrnn_model_begin_step(model, 0, false));
-    TRY(clrnn_plan_run(plan));
+    TRY(queue(model, batch, CLRNN_MODE_PREDICT, &plan));
     return clrnn_plan_read_output(plan, out);
 }

@@ -7,19 +7,9 @@
 #include "base/array.h"
 #include "base/clock.h"
 #include "clrnn/train.h"
-#include "train/feed.h"
-#include "train/loop.h"
+#include "train/session.h"
 
 enum { MOST_REPS = 64, FEWEST_REPS = 5 };
-
-struct bench {
-    struct clrnn_device *device;
-    struct clrnn_model *model;
-    struct clrnn_feed *feed;
-    uint64_t epoch;
-    enum clrnn_mode mode;
-    struct clrnn_plan *plan; // of the last pass
-};
 
 static double thread_seconds(void)
 {
@@ -29,30 +19,16 @@ static double thread_seconds(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-// Queues one pass over the next batch, through the epochs for ever.
-static enum clrnn_status pass(struct bench *b)
-{
-    uint32_t samples;
-
-    TRY(clrnn_feed_next(b->feed, b->mode, &b->plan, &samples));
-    if (!b->plan) {
-        TRY(clrnn_feed_start(b->feed, ++b->epoch, 0));
-        TRY(clrnn_feed_next(b->feed, b->mode, &b->plan, &samples));
-    }
-    TRY(clrnn_model_begin_step(b->model, 0, b->mode == CLRNN_MODE_TRAIN));
-    TRY(clrnn_plan_run(b->plan));
-    return clrnn_device_flush(b->device);
-}
-
 // `count` passes and the wait for them; seconds of wall clock, and of this thread's processor.
-static enum clrnn_status window(struct bench *b, uint32_t count, double *seconds, double *host_seconds)
+static enum clrnn_status window(struct clrnn_session *s, enum clrnn_mode mode, uint32_t count,
+                                double *seconds, double *host_seconds)
 {
     const double start = clrnn_clock(), host_start = thread_seconds();
 
     for (uint32_t i = 0; i < count; i++)
-        TRY(pass(b));
+        TRY(clrnn_session_queue(s, mode, 0));
     *host_seconds = thread_seconds() - host_start;
-    TRY(clrnn_device_finish(b->device));
+    TRY(clrnn_device_finish(s->device));
     *seconds = clrnn_clock() - start;
     return CLRNN_OK;
 }
@@ -65,7 +41,7 @@ static int by_size(const void *a, const void *b)
 }
 
 // Windows of about a thirtieth of the time each, until it is spent.
-static enum clrnn_status measure(struct bench *b, enum clrnn_mode mode,
+static enum clrnn_status measure(struct clrnn_session *s, enum clrnn_mode mode,
                                  const struct clrnn_bench_params *params, struct clrnn_timing *ms,
                                  double *host_ms)
 {
@@ -74,17 +50,16 @@ static enum clrnn_status measure(struct bench *b, enum clrnn_mode mode,
     uint64_t passes = 0;
     uint32_t count;
 
-    b->mode = mode;
-    TRY(pass(b));
-    TRY(clrnn_launches_chain(b->plan->launches)); // what long runs come to
-    while (!clrnn_launches_settled(b->plan->launches))
-        TRY(pass(b));
-    TRY(window(b, params->warm_up ? params->warm_up : 10, &seconds, &host));
-    TRY(window(b, 3, &seconds, &host));
+    TRY(clrnn_session_queue(s, mode, 0));
+    TRY(clrnn_launches_chain(s->plan->launches)); // what long runs come to
+    while (!clrnn_launches_settled(s->plan->launches))
+        TRY(clrnn_session_queue(s, mode, 0));
+    TRY(window(s, mode, params->warm_up ? params->warm_up : 10, &seconds, &host));
+    TRY(window(s, mode, 3, &seconds, &host));
     count = (uint32_t)fmin(fmax(wanted / 30 / (seconds / 3), 1), 1000);
     *ms = (struct clrnn_timing){.reps = 0};
     while (ms->reps < MOST_REPS && (spent < wanted || ms->reps < FEWEST_REPS)) {
-        TRY(window(b, count, &seconds, &host));
+        TRY(window(s, mode, count, &seconds, &host));
         each[ms->reps++] = 1e3 * seconds / count;
         spent += seconds;
         host_sum += host;
@@ -98,67 +73,59 @@ static enum clrnn_status measure(struct bench *b, enum clrnn_mode mode,
     return CLRNN_OK;
 }
 
+static enum clrnn_status measure_both(struct clrnn_session *s, const struct clrnn_bench_params *params,
+                                      struct clrnn_bench_result *r)
+{
+    struct clrnn_plan_cost cost;
+    double unused;
+
+    TRY(measure(s, CLRNN_MODE_TRAIN, params, &r->train_ms, &r->host_ms_per_step));
+    cost = clrnn_plan_cost(s->plan);
+    r->launches_per_step = cost.launches;
+    r->queued_per_step = cost.queued;
+    r->flops = cost.flops;
+    r->bytes = cost.bytes;
+    r->gflops = 1e-6 * cost.flops / r->train_ms.median;
+    r->gb_per_s = 1e-6 * cost.bytes / r->train_ms.median;
+    r->samples_per_s = 1e3 * s->config->train.batch_size / r->train_ms.median;
+    TRY(measure(s, CLRNN_MODE_PREDICT, params, &r->infer_ms, &unused));
+    cost = clrnn_plan_cost(s->plan);
+    r->infer_flops = cost.flops;
+    r->infer_gflops = 1e-6 * cost.flops / r->infer_ms.median;
+    clrnn_device_memory(s->device, &(uint64_t){0}, &r->peak_device_bytes);
+    return CLRNN_OK;
+}
+
 enum clrnn_status clrnn_bench(struct clrnn_device *device, const struct clrnn_config *config,
                               const struct clrnn_bench_params *params, struct clrnn_bench_result *result)
 {
     const struct clrnn_log *log = clrnn_device_log(device);
     const double start = clrnn_clock();
-    const struct clrnn_feed_params feeding = {
-        .batch_size = config->train.batch_size, .drop_last = true, .seed = config->train.seed};
-    struct bench b = {.device = device, .mode = CLRNN_MODE_TRAIN};
-    struct clrnn_dataset *dataset = NULL;
+    struct clrnn_session_params session = {.config = config, .feed = {.drop_last = true}, .endless = true};
     const struct clrnn_dataset_info *info;
-    struct clrnn_data_shape shape;
-    struct clrnn_plan_cost cost;
-    double unused;
+    struct clrnn_session *s = NULL;
     enum clrnn_status st;
 
     *result = (struct clrnn_bench_result){.batch = config->train.batch_size};
-    st = clrnn_dataset_open(log, config, &config->data.train, config->folder, "train", CLRNN_CHECK_ALL,
-                            &dataset);
-    if (st != CLRNN_OK)
-        return st;
-    info = clrnn_dataset_info(dataset);
-    if (info->S < config->train.batch_size) {
+    TRY(clrnn_dataset_open(log, config, &config->data.train, config->folder, "train", CLRNN_CHECK_ALL,
+                           &session.set));
+    info = clrnn_dataset_info(session.set);
+    result->steps = info->T;
+    result->features = info->C;
+    if (info->S < config->train.batch_size)
         st =
             clrnn_error(log, CLRNN_ERR_DATA, "bench needs one whole batch of %u samples, the data set has %u",
                         config->train.batch_size, info->S);
-        goto end;
-    }
-    shape = (struct clrnn_data_shape){.features = info->C, .tokens = info->tokens};
-    if ((st = clrnn_model_create(device, config, &shape, &b.model)) != CLRNN_OK)
-        goto end;
-    if ((st = clrnn_feed_create(b.model, dataset, &feeding, &b.feed)) != CLRNN_OK)
-        goto end;
-    if ((st = clrnn_feed_start(b.feed, 0, 0)) != CLRNN_OK)
-        goto end;
-    if ((st = pass(&b)) != CLRNN_OK || (st = clrnn_device_finish(device)) != CLRNN_OK)
-        goto end;
+    else
+        st = clrnn_session_open(device, &session, &s);
+    if (st == CLRNN_OK)
+        st = clrnn_session_queue(s, CLRNN_MODE_TRAIN, 0);
+    if (st == CLRNN_OK)
+        st = clrnn_device_finish(device);
     result->first_step_s = clrnn_clock() - start;
-
-    if ((st = measure(&b, CLRNN_MODE_TRAIN, params, &result->train_ms, &result->host_ms_per_step)) !=
-        CLRNN_OK)
-        goto end;
-    cost = clrnn_plan_cost(b.plan);
-    result->steps = info->T;
-    result->features = info->C;
-    result->launches_per_step = cost.launches;
-    result->queued_per_step = cost.queued;
-    result->flops = cost.flops;
-    result->bytes = cost.bytes;
-    result->gflops = 1e-6 * cost.flops / result->train_ms.median;
-    result->gb_per_s = 1e-6 * cost.bytes / result->train_ms.median;
-    result->samples_per_s = 1e3 * config->train.batch_size / result->train_ms.median;
-    if ((st = measure(&b, CLRNN_MODE_PREDICT, params, &result->infer_ms, &unused)) != CLRNN_OK)
-        goto end;
-    cost = clrnn_plan_cost(b.plan);
-    result->infer_flops = cost.flops;
-    result->infer_gflops = 1e-6 * cost.flops / result->infer_ms.median;
-    clrnn_device_memory(device, &(uint64_t){0}, &result->peak_device_bytes);
-
-end:
-    clrnn_feed_destroy(&b.feed);
-    clrnn_model_destroy(&b.model);
-    clrnn_dataset_close(&dataset);
+    if (st == CLRNN_OK)
+        st = measure_both(s, params, result);
+    clrnn_session_close(&s);
+    clrnn_dataset_close(&session.set);
     return st;
 }

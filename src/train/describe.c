@@ -8,7 +8,7 @@
 #include "base/array.h"
 #include "base/log.h"
 #include "clrnn/train.h"
-#include "train/one_batch.h"
+#include "train/session.h"
 
 // "x [32, 64, 2474]" of every tensor in the slots, into text.
 static void tensors_text(const struct clrnn_graph *graph, const int *slots, size_t count, char *text,
@@ -168,13 +168,12 @@ static enum clrnn_status in_memory(const struct clrnn_plan *plan, bool json, cha
 enum clrnn_status clrnn_plan_text(struct clrnn_device *device, const struct clrnn_config *config,
                                   bool predict, bool json, char **text)
 {
-    struct clrnn_one_batch batch = {.plan = NULL};
+    struct clrnn_session *s;
     enum clrnn_status st;
 
     *text = NULL;
-    st = clrnn_one_batch_init(device, config, predict ? CLRNN_MODE_PREDICT : CLRNN_MODE_TRAIN, &batch);
-    if (st == CLRNN_OK)
-        st = in_memory(batch.plan, json, text);
-    clrnn_one_batch_finish(&batch);
+    TRY(clrnn_session_of_one_batch(device, config, predict ? CLRNN_MODE_PREDICT : CLRNN_MODE_TRAIN, &s));
+    st = in_memory(s->plan, json, text);
+    clrnn_session_close(&s);
     return st;
 }

@@ -44,7 +44,7 @@ struct score {
 
 struct evaluation {
     struct clrnn_model *model;
-    const struct clrnn_dataset *dataset;
+    struct clrnn_dataset *dataset;
     struct clrnn_eval_result *result;
     uint32_t outputs, y_steps; // y_steps: targets a sample has
     double loss, weight;       // numerators and denominators
@@ -96,20 +96,13 @@ static enum clrnn_status count_row(struct evaluation *e, const float *x, uint32_
     return add_score(e, loss->kind == CLRNN_LOSS_BCE_WITH_LOGITS ? x[0] : (double)x[1] - x[0], truth == 1);
 }
 
-static enum clrnn_status count_batch(struct evaluation *e, struct clrnn_feed *feed, struct clrnn_plan *plan,
-                                     uint32_t samples)
+static enum clrnn_status count_batch(struct evaluation *e, const struct clrnn_session *s)
 {
-    const uint32_t steps = plan->output_steps;
-    double record[RECORD_FIELDS];
+    const uint32_t steps = s->plan->output_steps;
 
-    TRY(clrnn_model_begin_step(e->model, 0, false));
-    TRY(clrnn_plan_run(plan));
-    TRY(clrnn_plan_read_output(plan, e->out));
-    TRY(clrnn_model_read_records(e->model, 0, 1, record));
-    e->loss += record[RECORD_LOSS];
-    e->weight += record[RECORD_WEIGHT];
-    for (uint32_t n = 0; n < samples; n++) {
-        const uint32_t sample = clrnn_feed_order(feed)[n];
+    TRY(clrnn_plan_read_output(s->plan, e->out));
+    for (uint32_t n = 0; n < s->samples; n++) {
+        const uint32_t sample = clrnn_feed_samples(s->feed)[n];
         const uint32_t length = e->model->per_step ? clrnn_dataset_length(e->dataset, sample) : 1;
 
         if (e->classes)
@@ -223,24 +216,26 @@ static enum clrnn_status prepare(struct evaluation *e)
 
 static enum clrnn_status run(struct evaluation *e)
 {
-    const struct clrnn_feed_params params = {.batch_size = e->model->config->train.batch_size,
-                                             .resident_bytes = 1}; // one pass: staged, batch by batch
+    // one pass: staged, batch by batch
+    const struct clrnn_session_params params = {
+        .model = e->model, .set = e->dataset, .feed = {.resident_bytes = 1}};
     struct clrnn_eval_result *r = e->result;
-    struct clrnn_feed *feed = NULL;
+    struct clrnn_session *s = NULL;
     enum clrnn_status st = prepare(e);
 
     if (st == CLRNN_OK)
-        st = clrnn_feed_create(e->model, e->dataset, &params, &feed);
+        st = clrnn_session_open(e->model->device, &params, &s);
     while (st == CLRNN_OK) {
-        struct clrnn_plan *plan;
-        uint32_t samples;
+        struct clrnn_session_record record;
 
-        st = clrnn_feed_next(feed, CLRNN_MODE_EVAL, &plan, &samples);
-        if (st != CLRNN_OK || !plan)
+        st = clrnn_session_step(s, CLRNN_MODE_EVAL, &record);
+        if (st != CLRNN_OK || !s->plan)
             break;
-        st = count_batch(e, feed, plan, samples);
+        e->loss += record.sum[RECORD_LOSS];
+        e->weight += record.sum[RECORD_WEIGHT];
+        st = count_batch(e, s);
     }
-    clrnn_feed_destroy(&feed);
+    clrnn_session_close(&s);
     if (st != CLRNN_OK)
         return st;
     r->samples = clrnn_dataset_info(e->dataset)->S;

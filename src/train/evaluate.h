@@ -3,7 +3,7 @@
 #ifndef CLRNN_SRC_TRAIN_EVALUATE_H
 #define CLRNN_SRC_TRAIN_EVALUATE_H
 
-#include "train/feed.h"
+#include "train/session.h"
 
 /** Opens the data that a model is to run on; their features must be the model's. */
 enum clrnn_status clrnn_open_for(struct clrnn_model *model, const struct clrnn_source *source,

@@ -297,7 +297,7 @@ enum clrnn_status clrnn_feed_create(struct clrnn_model *model, const struct clrn
     f->y_width = info->y_steps ? info->T : 1;
     st = fill(f, batch);
     if (st == CLRNN_OK)
-        st = clrnn_plan_cache_create(model, &f->data, &f->cache);
+        st = clrnn_plan_cache_create(model, &f->cache);
     if (st == CLRNN_OK)
         st = clrnn_feed_start(f, 0, 0);
     if (st != CLRNN_OK) {
@@ -336,7 +336,7 @@ uint32_t clrnn_feed_batches(const struct clrnn_feed *feed)
     return feed->batches;
 }
 
-const uint32_t *clrnn_feed_order(const struct clrnn_feed *feed)
+const uint32_t *clrnn_feed_samples(const struct clrnn_feed *feed)
 {
     return feed->current;
 }
@@ -359,26 +359,28 @@ static void sort_by_length(const struct clrnn_dataset *dataset, uint32_t T, uint
 
 // Sorts by length inside chunks of the order, so that a batch holds samples of like length; where the
 // order is shuffled, so are then the whole batches (the last, smaller one stays last).
-static enum clrnn_status bucket(struct clrnn_feed *f, uint64_t epoch)
+static enum clrnn_status bucket(const struct clrnn_log *log, const struct clrnn_dataset *dataset,
+                                const struct clrnn_feed_params *params, uint64_t epoch, uint32_t *order)
 {
-    const uint32_t B = f->params.batch_size, T = clrnn_dataset_info(f->dataset)->T, full = f->S / B;
-    const uint32_t chunk = (uint32_t)MIN2((uint64_t)B * BUCKET_BATCHES, f->S);
-    const struct clrnn_random r = {f->params.seed, RANDOM_SHUFFLE, (uint32_t)epoch, 1};
+    const uint32_t S = clrnn_dataset_info(dataset)->S, T = clrnn_dataset_info(dataset)->T;
+    const uint32_t B = MAX2(params->batch_size, 1u), full = S / B;
+    const uint32_t chunk = (uint32_t)MIN2((uint64_t)B * BUCKET_BATCHES, S);
+    const struct clrnn_random r = {params->seed, RANDOM_SHUFFLE, (uint32_t)epoch, 1};
     uint32_t *starts = malloc(((size_t)T + 2) * sizeof(*starts));
-    uint32_t *sorted = malloc(f->S * sizeof(*sorted)), *batches = malloc(MAX2(full, 1u) * sizeof(*batches));
+    uint32_t *sorted = malloc(S * sizeof(*sorted)), *batches = malloc(MAX2(full, 1u) * sizeof(*batches));
     enum clrnn_status st = CLRNN_OK;
 
     if (!starts || !sorted || !batches) {
-        st = clrnn_error_memory(f->log, 8 * (size_t)f->S, "data.bucket");
+        st = clrnn_error_memory(log, 8 * (size_t)S, "data.bucket");
         goto done;
     }
-    for (uint32_t s = 0; s < f->S; s += MIN2(chunk, f->S - s))
-        sort_by_length(f->dataset, T, f->order + s, MIN2(chunk, f->S - s), starts, sorted);
-    if (f->params.shuffle) {
+    for (uint32_t s = 0; s < S; s += MIN2(chunk, S - s))
+        sort_by_length(dataset, T, order + s, MIN2(chunk, S - s), starts, sorted);
+    if (params->shuffle) {
         clrnn_random_permutation(&r, full, batches);
-        memcpy(sorted, f->order, f->S * sizeof(*sorted));
+        memcpy(sorted, order, S * sizeof(*sorted));
         for (uint32_t i = 0; i < full; i++)
-            memcpy(f->order + (size_t)i * B, sorted + (size_t)batches[i] * B, B * sizeof(*sorted));
+            memcpy(order + (size_t)i * B, sorted + (size_t)batches[i] * B, B * sizeof(*sorted));
     }
 
 done:
@@ -388,18 +390,25 @@ done:
     return st;
 }
 
+enum clrnn_status clrnn_feed_order(const struct clrnn_log *log, const struct clrnn_dataset *dataset,
+                                   const struct clrnn_feed_params *params, uint64_t epoch, uint32_t *order)
+{
+    const struct clrnn_dataset_info *info = clrnn_dataset_info(dataset);
+    const struct clrnn_random r = {params->seed, RANDOM_SHUFFLE, (uint32_t)epoch, 0};
+
+    if (params->shuffle)
+        clrnn_random_permutation(&r, info->S, order);
+    else
+        for (uint32_t s = 0; s < info->S; s++)
+            order[s] = s;
+    return params->bucket && info->has_lengths ? bucket(log, dataset, params, epoch, order) : CLRNN_OK;
+}
+
 enum clrnn_status clrnn_feed_start(struct clrnn_feed *f, uint64_t epoch, uint32_t batch)
 {
-    const struct clrnn_random r = {f->params.seed, RANDOM_SHUFFLE, (uint32_t)epoch, 0};
-
-    if (f->params.shuffle)
-        clrnn_random_permutation(&r, f->S, f->order);
-    else
-        for (uint32_t s = 0; s < f->S; s++)
-            f->order[s] = s;
     f->batch = MIN2(batch, f->batches);
     f->current = f->order;
-    return f->params.bucket && f->data.lengths ? bucket(f, epoch) : CLRNN_OK;
+    return clrnn_feed_order(f->log, f->dataset, &f->params, epoch, f->order);
 }
 
 // ---------------------------------------------------------------- batches
@@ -410,7 +419,7 @@ static uint32_t batch_steps(const struct clrnn_feed *f, uint32_t N)
     const uint32_t T = f->data.T_data, grain = (T + STEP_SIZES - 1) / STEP_SIZES;
     uint32_t longest = 1;
 
-    if (!f->data.lengths)
+    if (!f->data.lengths || f->params.whole_steps)
         return T;
     for (uint32_t i = 0; i < N; i++)
         longest = MAX2(longest, clrnn_dataset_length(f->dataset, f->current[i]));
@@ -440,6 +449,7 @@ enum clrnn_status clrnn_feed_next(struct clrnn_feed *f, enum clrnn_mode mode, st
                                   uint32_t *samples)
 {
     const size_t first = (size_t)f->batch * f->params.batch_size;
+    struct clrnn_plan_params params = {.mode = mode, .data = f->data, .separate = f->params.keep_tensors};
 
     *plan = NULL;
     *samples = 0;
@@ -448,7 +458,10 @@ enum clrnn_status clrnn_feed_next(struct clrnn_feed *f, enum clrnn_mode mode, st
     *samples = (uint32_t)MIN2(f->params.batch_size, f->S - first);
     f->current = f->order + first;
     f->batch++;
-    TRY(clrnn_plan_cache_get(f->cache, mode, *samples, batch_steps(f, *samples), plan));
+    params.N = *samples;
+    params.T = batch_steps(f, *samples);
+    params.input_grad = f->params.keep_tensors && mode == CLRNN_MODE_GRADIENT;
+    TRY(clrnn_plan_cache_get(f->cache, &params, plan));
     if (f->staged)
         return stage(f, *samples);
     return clrnn_buffer_write_i32(f->data.index, 0, *samples, (const int32_t *)(const void *)f->current);

@@ -12,6 +12,8 @@ struct clrnn_feed_params {
     uint64_t seed;
     uint64_t resident_bytes; // at most this much on the device; 0: CLRNN_RESIDENT_BYTES from
                              //   the environment, or what doc/environment.md says
+    bool whole_steps;        // batches of short samples have the data's T all the same
+    bool keep_tensors;       // every tensor of a pass stays readable, and there is a gradient of x
 };
 
 /** Batches that an epoch of S samples has. */
@@ -39,5 +41,9 @@ enum clrnn_status clrnn_feed_next(struct clrnn_feed *feed, enum clrnn_mode mode,
                                   uint32_t *samples);
 
 /** The samples of the batch made ready last, in its order. */
-const uint32_t *clrnn_feed_order(const struct clrnn_feed *feed);
+const uint32_t *clrnn_feed_samples(const struct clrnn_feed *feed);
+
+/** The samples of an epoch in the order in which a feed would take them, [S]. CLRNN_ERR_MEMORY. */
+enum clrnn_status clrnn_feed_order(const struct clrnn_log *log, const struct clrnn_dataset *dataset,
+                                   const struct clrnn_feed_params *params, uint64_t epoch, uint32_t *order);
 #endif

@@ -46,7 +46,7 @@ static enum clrnn_status note_pace(struct clrnn_loop *l, double seconds, uint32_
 
 static void fill_progress(const struct clrnn_loop *l, struct clrnn_progress *p)
 {
-    const uint64_t batches = clrnn_feed_batches(l->train_feed),
+    const uint64_t batches = clrnn_feed_batches(l->train->feed),
                    steps_left = batches * l->config->train.epochs - l->done;
     const double now = clrnn_clock(), run = now - l->started;
 
@@ -56,7 +56,7 @@ static void fill_progress(const struct clrnn_loop *l, struct clrnn_progress *p)
         .batch = (uint32_t)l->state.step_in_epoch,
         .batches = (uint32_t)batches,
         .samples = (uint64_t)l->state.weight_sum,
-        .samples_total = clrnn_dataset_info(l->train)->S,
+        .samples_total = clrnn_dataset_info(l->data.train)->S,
         .step = l->done,
         .loss = l->last_loss,
         .lr = l->state.last_lr,
@@ -124,111 +124,49 @@ static enum clrnn_status look(struct clrnn_loop *l)
     TRY(clrnn_watch_weights(&l->watch, l->model));
     if (l->profile.on)
         TRY(clrnn_profile_fetch(&l->profile));
-    show(l, l->state.step_in_epoch == clrnn_feed_batches(l->train_feed));
+    show(l, l->state.step_in_epoch == clrnn_feed_batches(l->train->feed));
     return CLRNN_OK;
 }
 
 // ---------------------------------------------------------------- training
 
-static enum clrnn_status step_schedule(struct clrnn_loop *l, double metric)
-{
-    if (clrnn_schedule_step(&l->model->schedule, &l->config->train, clrnn_feed_batches(l->train_feed),
-                            metric))
-        return CLRNN_OK;
-    return clrnn_error(l->log, CLRNN_ERR_CONFIG, "%s was stepped beyond its total_steps at step %llu",
-                       clrnn_scheduler_word(l->config->train.scheduler.kind),
-                       (unsigned long long)l->model->steps);
-}
-
-static enum clrnn_status train_step(struct clrnn_loop *l, struct clrnn_plan *plan, uint32_t samples)
+static enum clrnn_status train_step(struct clrnn_loop *l, double lr)
 {
     const struct clrnn_scheduler_config *scheduler = &l->config->train.scheduler;
     struct clrnn_loop_queue *q = &l->queue;
 
-    q->samples[q->count] = samples;
-    q->lr[q->count] = l->model->schedule.lr;
-    TRY(clrnn_model_begin_step(l->model, q->count, true));
-    TRY(clrnn_plan_run(plan));
-    q->count++;
-    TRY(clrnn_device_flush(l->device));
-    clrnn_profile_add(&l->profile, plan);
-    if (scheduler->per_batch && scheduler->kind == CLRNN_SCHEDULER_REDUCE_LR_ON_PLATEAU) {
+    q->samples[q->count] = l->train->samples;
+    q->lr[q->count++] = lr;
+    clrnn_profile_add(&l->profile, l->train->plan);
+    if (scheduler->per_batch && scheduler->kind == CLRNN_SCHEDULER_REDUCE_LR_ON_PLATEAU)
         TRY(look(l)); // it wants the batch's loss
-        return step_schedule(l, l->last_loss);
-    }
-    if (scheduler->per_batch && scheduler->kind != CLRNN_SCHEDULER_NONE)
-        TRY(step_schedule(l, 0.0));
+    if (scheduler->per_batch)
+        clrnn_model_step_schedule(l->model, l->last_loss);
     return q->count >= q->limit ? look(l) : CLRNN_OK;
 }
 
 static enum clrnn_status train_epoch(struct clrnn_loop *l)
 {
-    struct clrnn_plan *plan;
-    uint32_t samples;
-
-    TRY(clrnn_feed_start(l->train_feed, l->state.epoch, (uint32_t)l->state.step_in_epoch));
+    TRY(clrnn_session_begin_epoch(l->train, l->state.epoch, (uint32_t)l->state.step_in_epoch));
     while (!asked_to_stop(l)) {
-        TRY(clrnn_feed_next(l->train_feed, CLRNN_MODE_TRAIN, &plan, &samples));
-        if (!plan)
+        const double lr = l->model->schedule.lr;
+
+        TRY(clrnn_session_queue(l->train, CLRNN_MODE_TRAIN, l->queue.count));
+        if (!l->train->plan)
             break;
-        TRY(train_step(l, plan, samples));
+        TRY(train_step(l, lr));
     }
     return look(l);
 }
 
-// ---------------------------------------------------------------- validation
-
-static enum clrnn_status take_sums(struct clrnn_loop *l, struct clrnn_loop_sums *sums)
-{
-    struct clrnn_loop_queue *q = &l->queue;
-
-    if (!q->count)
-        return CLRNN_OK;
-    TRY(clrnn_model_read_records(l->model, 0, q->count, q->record));
-    for (uint32_t i = 0; i < q->count; i++) {
-        const double *r = q->record + (size_t)i * RECORD_FIELDS;
-
-        sums->loss += r[RECORD_LOSS];
-        sums->weight += r[RECORD_WEIGHT];
-        sums->correct += r[RECORD_CORRECT];
-        sums->counted += r[RECORD_COUNT];
-        sums->absolute += r[RECORD_ABS];
-    }
-    q->count = 0;
-    return CLRNN_OK;
-}
-
-static enum clrnn_status validate(struct clrnn_loop *l, struct clrnn_loop_sums *sums)
-{
-    struct clrnn_loop_queue *q = &l->queue;
-    struct clrnn_plan *plan;
-    uint32_t samples;
-
-    *sums = (struct clrnn_loop_sums){0};
-    if (!l->valid_feed)
-        return CLRNN_OK;
-    TRY(clrnn_feed_start(l->valid_feed, 0, 0));
-    while (!asked_to_stop(l)) {
-        TRY(clrnn_feed_next(l->valid_feed, CLRNN_MODE_EVAL, &plan, &samples));
-        if (!plan)
-            break;
-        TRY(clrnn_model_begin_step(l->model, q->count, false));
-        TRY(clrnn_plan_run(plan));
-        q->count++;
-        TRY(clrnn_device_flush(l->device));
-        if (q->count >= q->limit)
-            TRY(take_sums(l, sums));
-    }
-    return take_sums(l, sums);
-}
-
 // ---------------------------------------------------------------- the end of an epoch
 
-static void make_row(const struct clrnn_loop *l, const struct clrnn_loop_sums *valid,
+static void make_row(const struct clrnn_loop *l, const struct clrnn_session_record *valid,
                      struct clrnn_epoch_row *row)
 {
+    const double *sum = valid->sum;
     const struct clrnn_progress_state *s = &l->state;
-    const bool regression = is_regression(l), validated = l->valid_feed;
+    const bool regression = is_regression(l), validated = l->valid;
     const double seconds = clrnn_clock() - l->epoch_started;
 
     *row = (struct clrnn_epoch_row){
@@ -236,16 +174,16 @@ static void make_row(const struct clrnn_loop *l, const struct clrnn_loop_sums *v
         .step = l->done,
         .train_loss = s->loss_sum / s->weight_sum,
         .train_accuracy = regression ? NAN : s->correct / s->counted,
-        .valid_loss = validated ? valid->loss / valid->weight : NAN,
-        .valid_accuracy = validated && !regression ? valid->correct / valid->counted : NAN,
+        .valid_loss = validated ? valid->loss : NAN,
+        .valid_accuracy = validated ? valid->accuracy : NAN,
         .lr = l->state.last_lr,
         .grad_norm = l->state.last_norm,
         .seconds = seconds,
         .samples_per_s = (double)l->epoch_samples / fmax(l->train_seconds, 1e-9),
         .train_mae = regression ? s->correct / s->counted : NAN,
-        .valid_mae = regression && validated ? valid->absolute / valid->counted : NAN,
-        .valid_rmse = regression && validated ? sqrt(valid->loss / valid->weight) : NAN,
-        .valid_r2 = regression && validated ? 1.0 - valid->loss / l->valid_variation : NAN,
+        .valid_mae = regression && validated ? sum[RECORD_ABS] / sum[RECORD_COUNT] : NAN,
+        .valid_rmse = regression && validated ? sqrt(valid->loss) : NAN,
+        .valid_r2 = regression && validated ? 1.0 - sum[RECORD_LOSS] / l->valid_variation : NAN,
     };
 }
 
@@ -308,18 +246,16 @@ static void show_epoch(struct clrnn_loop *l, const struct clrnn_epoch_row *row, 
 
 // Metrics first, last.safetensors last: a run killed in between resumes from the epoch before, and what
 // is written by then is written again with the same content.
-static enum clrnn_status end_epoch(struct clrnn_loop *l, const struct clrnn_loop_sums *valid)
+static enum clrnn_status end_epoch(struct clrnn_loop *l, const struct clrnn_session_record *valid)
 {
-    const struct clrnn_scheduler_config *scheduler = &l->config->train.scheduler;
     struct clrnn_progress_state *s = &l->state;
     struct clrnn_epoch_row row;
     double judged;
     bool best, early;
 
     make_row(l, valid, &row);
-    judged = l->valid_feed ? row.valid_loss : row.train_loss;
-    if (!scheduler->per_batch && scheduler->kind != CLRNN_SCHEDULER_NONE)
-        TRY(step_schedule(l, judged));
+    judged = l->valid ? row.valid_loss : row.train_loss;
+    clrnn_session_end_epoch(l->train, judged);
     early = stops_early(l, &row);
     best = isfinite(judged) && (!s->best_epoch || judged < s->best_value);
     if (best) {
@@ -359,7 +295,7 @@ static enum clrnn_status interrupt(struct clrnn_loop *l)
 
 enum clrnn_status clrnn_loop_run(struct clrnn_loop *l)
 {
-    struct clrnn_loop_sums valid;
+    struct clrnn_session_record valid = {0};
 
     l->queue.limit = 1;
     l->started = clrnn_clock();
@@ -372,7 +308,8 @@ enum clrnn_status clrnn_loop_run(struct clrnn_loop *l)
         l->samples_here += l->epoch_samples;
         if (asked_to_stop(l))
             return interrupt(l);
-        TRY(validate(l, &valid));
+        if (l->valid)
+            TRY(clrnn_session_pass(l->valid, l->params->stop, &valid));
         if (asked_to_stop(l))
             return interrupt(l);
         TRY(end_epoch(l, &valid));

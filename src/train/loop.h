@@ -4,18 +4,12 @@
 #define CLRNN_SRC_TRAIN_LOOP_H
 
 #include "model/checkpoint.h"
-#include "train/feed.h"
 #include "train/profile.h"
 #include "train/run_folder.h"
+#include "train/session.h"
 #include "train/watch.h"
 
 #define LOOP_QUEUE 64u // most steps between two looks at the records: bounds the queue and Ctrl-C's delay
-
-/** Sums over an epoch's records. */
-struct clrnn_loop_sums {
-    double loss, weight; // of the loss function: numerators and denominators
-    double correct, counted, absolute;
-};
 
 /** Steps that are queued and whose records were not read yet. */
 struct clrnn_loop_queue {
@@ -31,8 +25,8 @@ struct clrnn_loop {
     struct clrnn_device *device;
     const struct clrnn_config *config; // the model's, once there is one
     struct clrnn_model *model;
-    struct clrnn_dataset *train, *valid; // valid: or NULL
-    struct clrnn_feed *train_feed, *valid_feed;
+    struct clrnn_data_sets data;
+    struct clrnn_session *train, *valid; // of the model; valid: or NULL
     struct clrnn_run_folder folder;
     struct clrnn_profile profile;
     struct clrnn_watch watch;

@@ -11,7 +11,7 @@
 
 struct prediction {
     struct clrnn_model *model;
-    const struct clrnn_dataset *dataset;
+    struct clrnn_dataset *dataset;
     enum clrnn_predict_kind kind;
     enum { FROM_LOGITS, FROM_LOG_PROBS, FROM_PROBS } from; // what the last layer puts out
     bool binary, per_step;
@@ -131,32 +131,30 @@ static enum clrnn_status write_sample(struct prediction *p, uint32_t sample, con
 
 // ---------------------------------------------------------------- running
 
-static enum clrnn_status write_batches(struct prediction *p, struct clrnn_feed *feed)
+static enum clrnn_status write_batches(struct prediction *p, struct clrnn_session *s)
 {
     for (;;) {
-        struct clrnn_plan *plan;
-        uint32_t samples;
-
-        TRY(clrnn_feed_next(feed, CLRNN_MODE_PREDICT, &plan, &samples));
-        if (!plan)
+        TRY(clrnn_session_queue(s, CLRNN_MODE_PREDICT, 0));
+        if (!s->plan)
             return CLRNN_OK;
-        TRY(clrnn_model_begin_step(p->model, 0, false));
-        TRY(clrnn_plan_run(plan));
-        TRY(clrnn_plan_read_output(plan, p->out));
-        for (uint32_t n = 0; n < samples; n++)
-            TRY(write_sample(p, clrnn_feed_order(feed)[n],
-                             p->out + (size_t)n * plan->output_steps * p->outputs, plan->output_steps));
+        TRY(clrnn_plan_read_output(s->plan, p->out));
+        for (uint32_t n = 0; n < s->samples; n++)
+            TRY(write_sample(p, clrnn_feed_samples(s->feed)[n],
+                             p->out + (size_t)n * s->plan->output_steps * p->outputs, s->plan->output_steps));
     }
 }
 
 static enum clrnn_status run(struct prediction *p, const char *path)
 {
     const struct clrnn_dataset_info *info = clrnn_dataset_info(p->dataset);
-    const struct clrnn_feed_params params = {.batch_size = p->model->config->train.batch_size,
-                                             .resident_bytes = 1}; // staged: only a batch on the device
-    const size_t batch = MIN2(MAX2(params.batch_size, 1u), info->S);
+    const struct clrnn_session_params params = {
+        .model = p->model,
+        .set = p->dataset,
+        .feed = {.resident_bytes = 1}, // staged: only a batch on the device
+    };
+    const size_t batch = MIN2(MAX2(p->model->config->train.batch_size, 1u), info->S);
     const bool csv = ends_in(path, ".csv");
-    struct clrnn_feed *feed = NULL;
+    struct clrnn_session *session = NULL;
     enum clrnn_status st;
 
     p->per_step = p->model->per_step;
@@ -169,15 +167,15 @@ static enum clrnn_status run(struct prediction *p, const char *path)
     p->classes = malloc(p->T * sizeof(*p->classes));
     if (!p->out || !p->row || !p->classes)
         return clrnn_error_memory(p->model->log, batch * p->T * p->outputs * sizeof(*p->out), "predictions");
-    TRY(clrnn_feed_create(p->model, p->dataset, &params, &feed));
+    TRY(clrnn_session_open(p->model->device, &params, &session));
     st = csv ? open_csv(p, path) : open_npy(p, info->S, path);
     if (st == CLRNN_OK)
-        st = write_batches(p, feed);
+        st = write_batches(p, session);
     if (st == CLRNN_OK)
         st = csv ? clrnn_out_commit(&p->csv) : clrnn_npy_commit(&p->npy);
     clrnn_npy_abort(&p->npy);
     clrnn_out_abort(&p->csv);
-    clrnn_feed_destroy(&feed);
+    clrnn_session_close(&session);
     return st;
 }
 

@@ -61,18 +61,18 @@ static enum clrnn_status describe(const struct clrnn_loop *l, const struct clrnn
 
 static enum clrnn_status identify(const struct clrnn_loop *l, struct clrnn_data_identity *identity)
 {
-    *identity = (struct clrnn_data_identity){.train_samples = clrnn_dataset_info(l->train)->S};
-    TRY(clrnn_dataset_fingerprint(l->train, identity->train));
-    if (!l->valid)
+    *identity = (struct clrnn_data_identity){.train_samples = clrnn_dataset_info(l->data.train)->S};
+    TRY(clrnn_dataset_fingerprint(l->data.train, identity->train));
+    if (!l->data.valid)
         return CLRNN_OK;
-    identity->valid_samples = clrnn_dataset_info(l->valid)->S;
-    return clrnn_dataset_fingerprint(l->valid, identity->valid);
+    identity->valid_samples = clrnn_dataset_info(l->data.valid)->S;
+    return clrnn_dataset_fingerprint(l->data.valid, identity->valid);
 }
 
 // mse: what R2 measures the squared error against.
 static enum clrnn_status find_variation(struct clrnn_loop *l)
 {
-    const struct clrnn_dataset_info *info = l->valid ? clrnn_dataset_info(l->valid) : NULL;
+    const struct clrnn_dataset_info *info = l->data.valid ? clrnn_dataset_info(l->data.valid) : NULL;
     double mean = 0.0, count = 0.0;
     float *y;
 
@@ -83,9 +83,9 @@ static enum clrnn_status find_variation(struct clrnn_loop *l)
         return clrnn_error_memory(l->log, info->T * sizeof(*y), "targets");
     for (int pass = 0; pass < 2; pass++) {
         for (uint32_t s = 0; s < info->S; s++) {
-            const uint32_t steps = info->y_steps ? clrnn_dataset_length(l->valid, s) : 1;
+            const uint32_t steps = info->y_steps ? clrnn_dataset_length(l->data.valid, s) : 1;
 
-            clrnn_dataset_targets(l->valid, s, y);
+            clrnn_dataset_targets(l->data.valid, s, y);
             for (uint32_t t = 0; t < steps; t++)
                 if (pass)
                     l->valid_variation += (y[t] - mean) * (y[t] - mean);
@@ -99,34 +99,13 @@ static enum clrnn_status find_variation(struct clrnn_loop *l)
     return CLRNN_OK;
 }
 
-// ---------------------------------------------------------------- model and feeds
-
-static enum clrnn_status normalize(struct clrnn_loop *l)
-{
-    const uint32_t C = clrnn_dataset_info(l->train)->C;
-    double *mean = malloc(2 * (size_t)C * sizeof(*mean));
-    enum clrnn_status st;
-
-    if (!mean)
-        return clrnn_error_memory(l->log, 2 * (size_t)C * sizeof(*mean), "data.normalize");
-    st = clrnn_dataset_moments(l->train, mean, mean + C);
-    if (st == CLRNN_OK)
-        st = clrnn_model_set_normalization(l->model, mean, mean + C);
-    free(mean);
-    return st;
-}
+// ---------------------------------------------------------------- model and sessions
 
 static enum clrnn_status make_model(struct clrnn_loop *l, const struct clrnn_config *config)
 {
-    const struct clrnn_dataset_info *info = clrnn_dataset_info(l->train);
-    const struct clrnn_data_shape shape = {.features = info->C, .tokens = info->tokens};
-
-    TRY(clrnn_model_create(l->device, config, &shape, &l->model));
+    TRY(clrnn_session_model(l->device, config, l->data.train, l->params->init, l->params->init_partial,
+                            &l->data, &l->model));
     l->config = l->model->config;
-    if (l->params->init)
-        TRY(clrnn_model_init(l->model, l->params->init, l->params->init_partial));
-    if (config->data.standard && !info->tokens)
-        TRY(normalize(l));
     l->state.stop_best = config->train.early_stopping.mode_max ? -INFINITY : INFINITY;
     l->state.best_value = INFINITY;
     l->state.last_lr = l->state.last_norm = NAN;
@@ -167,7 +146,7 @@ static enum clrnn_status take_over(struct clrnn_loop *l, const struct clrnn_conf
 static enum clrnn_status resume_model(struct clrnn_loop *l, const struct clrnn_config *config,
                                       const char *path)
 {
-    const struct clrnn_dataset_info *info = clrnn_dataset_info(l->train);
+    const struct clrnn_dataset_info *info = clrnn_dataset_info(l->data.train);
 
     TRY(clrnn_checkpoint_read(l->device, path, &l->model, &l->state));
     l->config = l->model->config;
@@ -179,21 +158,19 @@ static enum clrnn_status resume_model(struct clrnn_loop *l, const struct clrnn_c
     return take_over(l, config);
 }
 
-static enum clrnn_status make_feeds(struct clrnn_loop *l)
+static enum clrnn_status open_sessions(struct clrnn_loop *l)
 {
-    const struct clrnn_train_config *train = &l->config->train;
-    const struct clrnn_feed_params training = {
-        .batch_size = train->batch_size,
-        .shuffle = train->shuffle,
-        .drop_last = train->drop_last,
-        .bucket = l->config->data.bucket,
-        .seed = train->seed,
+    const struct clrnn_session_params train = {
+        .model = l->model,
+        .set = l->data.train,
+        .feed = {.shuffle = l->config->train.shuffle,
+                 .drop_last = l->config->train.drop_last,
+                 .bucket = l->config->data.bucket},
     };
-    const struct clrnn_feed_params validation = {.batch_size = train->batch_size};
+    const struct clrnn_session_params valid = {.model = l->model, .set = l->data.valid};
 
-    TRY(clrnn_batch_check(l->log, clrnn_dataset_info(l->train)->S, train->batch_size, train->drop_last));
-    TRY(clrnn_feed_create(l->model, l->train, &training, &l->train_feed));
-    return l->valid ? clrnn_feed_create(l->model, l->valid, &validation, &l->valid_feed) : CLRNN_OK;
+    TRY(clrnn_session_open(l->device, &train, &l->train));
+    return l->data.valid ? clrnn_session_open(l->device, &valid, &l->valid) : CLRNN_OK;
 }
 
 static enum clrnn_status check_monitor(const struct clrnn_loop *l, const struct clrnn_config *config)
@@ -203,7 +180,7 @@ static enum clrnn_status check_monitor(const struct clrnn_loop *l, const struct 
 
     if (!c->on)
         return CLRNN_OK;
-    if (!strncmp(monitor, "valid", 5) && !l->valid)
+    if (!strncmp(monitor, "valid", 5) && !l->data.valid)
         return clrnn_error(
             l->log, CLRNN_ERR_CONFIG,
             "train.early_stopping monitors %s, but there are no validation data: name data.valid or "
@@ -221,7 +198,7 @@ static enum clrnn_status check_monitor(const struct clrnn_loop *l, const struct 
 static enum clrnn_status check_cycle(const struct clrnn_loop *l)
 {
     const struct clrnn_train_config *train = &l->config->train;
-    const uint64_t batches = clrnn_feed_batches(l->train_feed);
+    const uint64_t batches = clrnn_feed_batches(l->train->feed);
     const uint64_t left = train->epochs > l->state.epoch ? train->epochs - l->state.epoch : 0;
     const uint64_t steps =
         train->scheduler.per_batch ? left * batches - MIN2(l->state.step_in_epoch, left * batches) : left;
@@ -258,8 +235,8 @@ static enum clrnn_status begin(struct clrnn_loop *l, const struct clrnn_config *
     enum clrnn_status st;
 
     TRY(make_model(l, config));
-    TRY(make_feeds(l));
-    clrnn_model_start_schedule(l->model, clrnn_feed_batches(l->train_feed));
+    TRY(open_sessions(l));
+    clrnn_model_start_schedule(l->model, clrnn_feed_batches(l->train->feed));
     TRY(check_cycle(l));
     TRY(identify(l, &identity));
     name = run_name(config);
@@ -283,7 +260,7 @@ static enum clrnn_status take_up(struct clrnn_loop *l, const struct clrnn_config
     struct clrnn_data_identity identity;
 
     TRY(resume_model(l, config, path));
-    TRY(make_feeds(l));
+    TRY(open_sessions(l));
     TRY(check_cycle(l));
     TRY(identify(l, &identity));
     TRY(clrnn_run_folder_resume(l->log, l->params->resume, l->state.epoch, l->done, &l->folder));
@@ -332,13 +309,13 @@ static enum clrnn_status prepare(struct clrnn_loop *l)
         st = clrnn_error(l->log, CLRNN_ERR_ARG, "no config and no run to resume");
     }
     if (st == CLRNN_OK)
-        st = clrnn_dataset_open_named(l->log, config, CLRNN_CHECK_ALL, &l->train, &l->valid);
+        st = clrnn_data_sets_open(l->log, config, CLRNN_CHECK_ALL, &l->data);
     if (st == CLRNN_OK)
         st = check_monitor(l, config);
     if (st == CLRNN_OK)
-        st = describe(l, l->train);
-    if (st == CLRNN_OK && l->valid)
-        st = describe(l, l->valid);
+        st = describe(l, l->data.train);
+    if (st == CLRNN_OK && l->data.valid)
+        st = describe(l, l->data.valid);
     if (st == CLRNN_OK)
         st = there ? take_up(l, config, checkpoint) : begin(l, config, p->resume ? p->resume : p->out);
     if (st == CLRNN_OK) {
@@ -420,8 +397,8 @@ enum clrnn_status clrnn_train(struct clrnn_device *device, const struct clrnn_tr
 
     st = prepare(&l);
     if (st == CLRNN_OK)
-        st = clrnn_watch_init(&l.watch, !params->no_watch, l.model, l.train, clrnn_feed_batches(l.train_feed),
-                              l.done);
+        st = clrnn_watch_init(&l.watch, !params->no_watch, l.model, l.data.train,
+                              clrnn_feed_batches(l.train->feed), l.done);
     if (st == CLRNN_OK)
         st = clrnn_loop_run(&l);
     fill_result(&l, started, r);
@@ -433,16 +410,15 @@ enum clrnn_status clrnn_train(struct clrnn_device *device, const struct clrnn_tr
     if (st == CLRNN_OK && (!nothing_done || isnan(r->ms_per_step_median)))
         st = clrnn_run_folder_summary(&l.folder, clrnn_device_info(device), r);
     if (st == CLRNN_OK)
-        clrnn_plot(&l.folder, l.train, params->plot);
+        clrnn_plot(&l.folder, l.data.train, params->plot);
 
     free(l.pace);
     clrnn_watch_finish(&l.watch);
     clrnn_run_folder_finish(&l.folder);
-    clrnn_feed_destroy(&l.train_feed);
-    clrnn_feed_destroy(&l.valid_feed);
+    clrnn_session_close(&l.train);
+    clrnn_session_close(&l.valid);
     clrnn_model_destroy(&l.model);
-    clrnn_dataset_close(&l.train);
-    clrnn_dataset_close(&l.valid);
+    clrnn_data_sets_close(&l.data);
     if (result)
         *result = own;
     return st;

@@ -10,8 +10,7 @@
 #include "base/array.h"
 #include "base/clock.h"
 #include "reference/bound.h"
-#include "train/feed.h"
-#include "train/loop.h"
+#include "train/session.h"
 
 enum { MOST_RUNS = 100, FEWEST_RUNS = 3, TURNS = 3 };
 
@@ -371,17 +370,11 @@ static enum clrnn_status tune_op(struct tuning *t, const struct clrnn_graph *gra
     }
 }
 
-static enum clrnn_status tune_step(struct tuning *t, struct clrnn_model *model, struct clrnn_feed *feed,
-                                   enum clrnn_mode mode)
+// Tunes a plan's ops one after the other, each on what the ones before it wrote.
+static enum clrnn_status tune_plan(void *user, struct clrnn_plan *plan)
 {
-    struct clrnn_plan *plan;
-    uint32_t samples;
+    struct tuning *t = user;
 
-    TRY(clrnn_feed_start(feed, 0, 0));
-    TRY(clrnn_feed_next(feed, mode, &plan, &samples));
-    if (!plan)
-        return clrnn_error(t->log, CLRNN_ERR_DATA, "the training data hold no batch to tune with");
-    TRY(clrnn_model_begin_step(model, 0, mode == CLRNN_MODE_TRAIN));
     for (size_t i = 0; i < plan->graph->op_count; i++) {
         TRY(tune_op(t, plan->graph, &plan->graph->op[i]));
         TRY(clrnn_launches_run_part(plan->launches, plan->op_launch[i], plan->op_launch[i + 1]));
@@ -394,38 +387,31 @@ enum clrnn_status clrnn_tune_choices(struct clrnn_device *device, const struct c
                                      struct clrnn_tuned_list *list)
 {
     const struct clrnn_log *log = clrnn_device_log(device);
-    const struct clrnn_feed_params feeding = {.batch_size = config->train.batch_size,
-                                              .seed = config->train.seed};
+    struct clrnn_session_params session = {.config = config, .endless = true};
     struct tuning t = {.device = device,
                        .log = log,
                        .stop = params->stop,
                        .list = list,
                        .end = clrnn_clock() + params->seconds};
-    struct clrnn_dataset *dataset = NULL;
-    struct clrnn_model *model = NULL;
-    struct clrnn_feed *feed = NULL;
-    const struct clrnn_dataset_info *info;
+    struct clrnn_session *s = NULL;
     enum clrnn_status st;
 
     TRY(clrnn_choice_file_open(device, &t.file));
     st = clrnn_dataset_open(log, config, &config->data.train, config->folder, "train", CLRNN_CHECK_ALL,
-                            &dataset);
-    if (st != CLRNN_OK)
-        goto end;
-    info = clrnn_dataset_info(dataset);
-    st = clrnn_model_create(device, config,
-                            &(struct clrnn_data_shape){.features = info->C, .tokens = info->tokens}, &model);
+                            &session.set);
     if (st == CLRNN_OK)
-        st = clrnn_feed_create(model, dataset, &feeding, &feed);
+        st = clrnn_session_open(device, &session, &s);
+    if (st == CLRNN_OK) {
+        s->hook = tune_plan;
+        s->user = &t;
+        st = clrnn_session_queue(s, CLRNN_MODE_TRAIN, 0);
+    }
     if (st == CLRNN_OK)
-        st = tune_step(&t, model, feed, CLRNN_MODE_TRAIN);
+        st = clrnn_session_begin_epoch(s, 0, 0);
     if (st == CLRNN_OK)
-        st = tune_step(&t, model, feed, CLRNN_MODE_PREDICT);
-
-end:
-    clrnn_feed_destroy(&feed);
-    clrnn_model_destroy(&model);
-    clrnn_dataset_close(&dataset);
+        st = clrnn_session_queue(s, CLRNN_MODE_PREDICT, 0);
+    clrnn_session_close(&s);
+    clrnn_dataset_close(&session.set);
     clrnn_choice_file_close(&t.file);
     return st;
 }

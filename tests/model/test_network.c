@@ -312,26 +312,32 @@ static void test_refusals(void **state)
     scene_close(&s);
 }
 
+static struct clrnn_plan *cached(struct clrnn_plan_cache *cache, const struct scene *s, enum clrnn_mode mode,
+                                 uint32_t N)
+{
+    const struct clrnn_plan_params params = {.mode = mode, .N = N, .T = 1, .data = s->data};
+    struct clrnn_plan *plan;
+
+    assert_int_equal(clrnn_plan_cache_get(cache, &params, &plan), CLRNN_OK);
+    return plan;
+}
+
 static void test_cache(void **state)
 {
-    struct clrnn_plan *plan[40], *again;
+    struct clrnn_plan *plan[32];
     struct clrnn_plan_cache *cache;
     struct scene s;
 
     (void)state;
     scene_open(&s, "- linear: {out_features: 2}\n", TRAIN, (struct clrnn_data_shape){5, false, 2}, 40, 1,
                false);
-    assert_int_equal(clrnn_plan_cache_create(s.m, &s.data, &cache), CLRNN_OK);
+    assert_int_equal(clrnn_plan_cache_create(s.m, &cache), CLRNN_OK);
     for (uint32_t n = 0; n < 32; n++)
-        assert_int_equal(clrnn_plan_cache_get(cache, CLRNN_MODE_EVAL, n + 1, 1, &plan[n]), CLRNN_OK);
-    assert_int_equal(clrnn_plan_cache_get(cache, CLRNN_MODE_EVAL, 1, 1, &again), CLRNN_OK);
-    assert_ptr_equal(again, plan[0]);
-    assert_int_equal(clrnn_plan_cache_get(cache, CLRNN_MODE_EVAL, 33, 1, &again),
-                     CLRNN_OK); // 2 goes, 1 stays
-    assert_int_equal(clrnn_plan_cache_get(cache, CLRNN_MODE_EVAL, 1, 1, &again), CLRNN_OK);
-    assert_ptr_equal(again, plan[0]);
-    assert_int_equal(clrnn_plan_cache_get(cache, CLRNN_MODE_PREDICT, 1, 1, &again), CLRNN_OK);
-    assert_ptr_not_equal(again, plan[0]);
+        plan[n] = cached(cache, &s, CLRNN_MODE_EVAL, n + 1);
+    assert_ptr_equal(cached(cache, &s, CLRNN_MODE_EVAL, 1), plan[0]);
+    cached(cache, &s, CLRNN_MODE_EVAL, 33); // 2 goes, 1 stays
+    assert_ptr_equal(cached(cache, &s, CLRNN_MODE_EVAL, 1), plan[0]);
+    assert_ptr_not_equal(cached(cache, &s, CLRNN_MODE_PREDICT, 1), plan[0]);
     clrnn_plan_cache_destroy(&cache);
     clrnn_plan_cache_destroy(&cache);
     scene_close(&s);

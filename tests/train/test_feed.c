@@ -70,7 +70,7 @@ static uint32_t walk(struct clrnn_feed *feed, uint64_t epoch, uint32_t batch, ui
         assert_int_equal(plan->params.N, samples);
         for (uint32_t i = 0; i < samples; i++) {
             steps[count] = plan->params.T;
-            order[count++] = clrnn_feed_order(feed)[i];
+            order[count++] = clrnn_feed_samples(feed)[i];
         }
     }
 }

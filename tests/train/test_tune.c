@@ -10,7 +10,7 @@
 #include "base/file.h"
 #include "clrnn/train.h"
 #include "device/tune/internal.h"
-#include "train/one_batch.h"
+#include "train/session.h"
 #include "train/tune.h"
 
 static const char config[] =
@@ -50,17 +50,17 @@ static void open_again(struct scratch *s, bool no_tune)
 static char *kernels(struct scratch *s)
 {
     struct clrnn_config *parsed = scratch_config(s, config);
-    struct clrnn_one_batch batch = {.plan = NULL};
+    struct clrnn_session *session;
     char *all = clrnn_format("%s", "");
 
-    assert_int_equal(clrnn_one_batch_init(s->device, parsed, CLRNN_MODE_TRAIN, &batch), CLRNN_OK);
-    for (size_t i = 0; i < clrnn_launches_count(batch.plan->launches); i++) {
-        char *longer = clrnn_format("%s %s", all, clrnn_launches_info(batch.plan->launches, i)->kernel);
+    assert_int_equal(clrnn_session_of_one_batch(s->device, parsed, CLRNN_MODE_TRAIN, &session), CLRNN_OK);
+    for (size_t i = 0; i < clrnn_launches_count(session->plan->launches); i++) {
+        char *longer = clrnn_format("%s %s", all, clrnn_launches_info(session->plan->launches, i)->kernel);
 
         free(all);
         all = longer;
     }
-    clrnn_one_batch_finish(&batch);
+    clrnn_session_close(&session);
     clrnn_config_destroy(&parsed);
     return all;
 }

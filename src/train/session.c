@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: MIT
+// Sessions: models stepped over the batches of a data set.
+#include "train/session.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/array.h"
+#include "base/clock.h"
+
+#define QUEUE 64u         // most passes between two reads of their records
+#define QUEUE_SECONDS 0.1 // so that `stop` is heard
+#define EVALUATED_AT_ONCE 64u
+#define RESIDENT_BYTES (32u << 20) // of a set that is evaluated once: larger ones are staged batch by batch
+
+// ---------------------------------------------------------------- data
+
+enum clrnn_status clrnn_data_sets_open(const struct clrnn_log *log, const struct clrnn_config *config,
+                                       enum clrnn_dataset_check check, struct clrnn_data_sets *data)
+{
+    const struct clrnn_train_config *train = &config->train;
+    uint32_t S;
+
+    *data = (struct clrnn_data_sets){0};
+    TRY(clrnn_dataset_open_named(log, config, check, &data->train, &data->valid));
+    S = clrnn_dataset_info(data->train)->S;
+    data->batch = MIN2(MAX2(train->batch_size, 1u), S);
+    data->batches = MAX2(clrnn_batch_count(S, train->batch_size, train->drop_last), 1u);
+    return CLRNN_OK;
+}
+
+void clrnn_data_sets_close(struct clrnn_data_sets *data)
+{
+    clrnn_dataset_close(&data->train);
+    clrnn_dataset_close(&data->valid);
+    free(data->mean);
+    *data = (struct clrnn_data_sets){0};
+}
+
+enum clrnn_status clrnn_data_sets_moments(const struct clrnn_log *log, struct clrnn_data_sets *data)
+{
+    const size_t C = clrnn_dataset_info(data->train)->C;
+    enum clrnn_status st;
+
+    if (data->mean)
+        return CLRNN_OK;
+    data->mean = malloc(2 * C * sizeof(*data->mean));
+    if (!data->mean)
+        return clrnn_error_memory(log, 2 * C * sizeof(*data->mean), "data.normalize");
+    data->std = data->mean + C;
+    st = clrnn_dataset_moments(data->train, data->mean, data->std);
+    if (st != CLRNN_OK) {
+        free(data->mean);
+        data->mean = NULL;
+    }
+    return st;
+}
+
+enum clrnn_status clrnn_data_sets_first_batch(const struct clrnn_log *log, const struct clrnn_config *config,
+                                              const struct clrnn_data_sets *data, uint32_t count,
+                                              struct clrnn_dataset **batch)
+{
+    const uint32_t S = clrnn_dataset_info(data->train)->S;
+    const struct clrnn_feed_params params = {.batch_size = config->train.batch_size,
+                                             .shuffle = config->train.shuffle,
+                                             .bucket = config->data.bucket,
+                                             .seed = config->train.seed};
+    uint32_t *order = malloc(S * sizeof(*order));
+    enum clrnn_status st;
+
+    *batch = NULL;
+    if (!order)
+        return clrnn_error_memory(log, S * sizeof(*order), "one batch");
+    st = clrnn_feed_order(log, data->train, &params, 0, order);
+    if (st == CLRNN_OK)
+        st = clrnn_dataset_view(
+            data->train, &(struct clrnn_view){.row = order, .count = MIN2(count ? count : data->batch, S)},
+            "one batch", batch);
+    free(order);
+    return st;
+}
+
+// ---------------------------------------------------------------- opening
+
+enum clrnn_status clrnn_session_model(struct clrnn_device *device, const struct clrnn_config *config,
+                                      const struct clrnn_dataset *set, const char *init, bool partial,
+                                      struct clrnn_data_sets *data, struct clrnn_model **model)
+{
+    const struct clrnn_dataset_info *info = clrnn_dataset_info(set);
+    const struct clrnn_data_shape shape = {.features = info->C, .tokens = info->tokens};
+    enum clrnn_status st = clrnn_model_create(device, config, &shape, model);
+
+    if (st == CLRNN_OK && init)
+        st = clrnn_model_init(*model, init, partial);
+    if (st == CLRNN_OK && data && config->data.standard && !info->tokens) {
+        st = clrnn_data_sets_moments(clrnn_device_log(device), data);
+        if (st == CLRNN_OK)
+            st = clrnn_model_set_normalization(*model, data->mean, data->std);
+    }
+    if (st != CLRNN_OK)
+        clrnn_model_destroy(model);
+    return st;
+}
+
+static enum clrnn_status open(struct clrnn_session *s, const struct clrnn_session_params *p)
+{
+    struct clrnn_feed_params feed = p->feed;
+    const struct clrnn_log *log = clrnn_device_log(s->device);
+
+    TRY(clrnn_dataset_view(p->set, &p->view, clrnn_dataset_info(p->set)->name, &s->set));
+    s->model = p->model;
+    s->owns_model = !p->model;
+    if (s->owns_model)
+        TRY(clrnn_session_model(s->device, p->config, s->set, p->init, false, p->data, &s->model));
+    s->config = s->model->config;
+    feed.seed = s->config->train.seed;
+    if (!feed.batch_size)
+        feed.batch_size = s->config->train.batch_size;
+    TRY(clrnn_batch_check(log, clrnn_dataset_info(s->set)->S, feed.batch_size, feed.drop_last));
+    TRY(clrnn_feed_create(s->model, s->set, &feed, &s->feed));
+    s->batches = p->data ? p->data->batches : clrnn_feed_batches(s->feed);
+    if (s->owns_model)
+        clrnn_model_start_schedule(s->model, s->batches);
+    return CLRNN_OK;
+}
+
+enum clrnn_status clrnn_session_open(struct clrnn_device *device, const struct clrnn_session_params *params,
+                                     struct clrnn_session **session)
+{
+    struct clrnn_session *s = calloc(1, sizeof(*s));
+    enum clrnn_status st;
+
+    *session = NULL;
+    if (!s)
+        return clrnn_error_memory(clrnn_device_log(device), sizeof(*s), "a session");
+    s->device = device;
+    s->endless = params->endless;
+    st = open(s, params);
+    if (st != CLRNN_OK)
+        clrnn_session_close(&s);
+    *session = s;
+    return st;
+}
+
+enum clrnn_status clrnn_session_of_one_batch(struct clrnn_device *device, const struct clrnn_config *config,
+                                             enum clrnn_mode mode, struct clrnn_session **session)
+{
+    struct clrnn_session_params params = {.config = config, .feed = {.whole_steps = true}};
+    enum clrnn_status st;
+
+    *session = NULL;
+    TRY(clrnn_dataset_open(clrnn_device_log(device), config, &config->data.train, config->folder, "train",
+                           CLRNN_CHECK_SHAPES_ONLY, &params.set));
+    params.view.count = MIN2(MAX2(config->train.batch_size, 1u), clrnn_dataset_info(params.set)->S);
+    st = clrnn_session_open(device, &params, session);
+    if (st == CLRNN_OK)
+        st = clrnn_session_plan(*session, mode);
+    if (st != CLRNN_OK)
+        clrnn_session_close(session);
+    clrnn_dataset_close(&params.set);
+    return st;
+}
+
+void clrnn_session_close(struct clrnn_session **session)
+{
+    struct clrnn_session *s = *session;
+
+    *session = NULL;
+    if (!s)
+        return;
+    clrnn_feed_destroy(&s->feed);
+    if (s->owns_model)
+        clrnn_model_destroy(&s->model);
+    clrnn_dataset_close(&s->set);
+    free(s);
+}
+
+// ---------------------------------------------------------------- passes
+
+enum clrnn_status clrnn_session_begin_epoch(struct clrnn_session *s, uint64_t epoch, uint32_t batch)
+{
+    s->epoch = epoch;
+    return clrnn_feed_start(s->feed, epoch, batch);
+}
+
+enum clrnn_status clrnn_session_plan(struct clrnn_session *s, enum clrnn_mode mode)
+{
+    TRY(clrnn_feed_next(s->feed, mode, &s->plan, &s->samples));
+    if (s->plan || !s->endless)
+        return CLRNN_OK;
+    TRY(clrnn_session_begin_epoch(s, s->epoch + 1, 0));
+    return clrnn_feed_next(s->feed, mode, &s->plan, &s->samples);
+}
+
+enum clrnn_status clrnn_session_queue(struct clrnn_session *s, enum clrnn_mode mode, uint32_t slot)
+{
+    TRY(clrnn_session_plan(s, mode));
+    if (!s->plan)
+        return CLRNN_OK;
+    TRY(clrnn_model_begin_step(s->model, slot, mode == CLRNN_MODE_TRAIN || mode == CLRNN_MODE_GRADIENT));
+    TRY(s->hook ? s->hook(s->user, s->plan) : clrnn_plan_run(s->plan));
+    return clrnn_device_flush(s->device);
+}
+
+static void conclude(const struct clrnn_session *s, struct clrnn_session_record *r)
+{
+    r->loss = r->sum[RECORD_LOSS] / r->sum[RECORD_WEIGHT];
+    r->accuracy =
+        s->config->train.loss.kind == CLRNN_LOSS_MSE ? NAN : r->sum[RECORD_CORRECT] / r->sum[RECORD_COUNT];
+    r->grad_norm = NAN;
+}
+
+enum clrnn_status clrnn_session_step(struct clrnn_session *s, enum clrnn_mode mode,
+                                     struct clrnn_session_record *record)
+{
+    record->lr = s->model->schedule.lr;
+    TRY(clrnn_session_queue(s, mode, 0));
+    if (!s->plan)
+        return CLRNN_OK;
+    TRY(clrnn_model_read_records(s->model, 0, 1, record->sum));
+    conclude(s, record);
+    if (mode == CLRNN_MODE_TRAIN || mode == CLRNN_MODE_GRADIENT)
+        record->grad_norm = record->sum[RECORD_NORM];
+    if (mode != CLRNN_MODE_TRAIN)
+        return CLRNN_OK;
+    s->step++;
+    if (s->config->train.scheduler.per_batch)
+        clrnn_model_step_schedule(s->model, record->loss);
+    else if (s->endless && s->step % s->batches == 0)
+        clrnn_session_end_epoch(s, record->loss);
+    return CLRNN_OK;
+}
+
+void clrnn_session_end_epoch(struct clrnn_session *s, double metric)
+{
+    if (!s->config->train.scheduler.per_batch)
+        clrnn_model_step_schedule(s->model, metric);
+}
+
+// ---------------------------------------------------------------- evaluation
+
+static enum clrnn_status add_records(struct clrnn_session *s, uint32_t count, double sum[RECORD_FIELDS])
+{
+    double record[QUEUE * RECORD_FIELDS];
+
+    TRY(clrnn_model_read_records(s->model, 0, count, record));
+    for (uint32_t i = 0; i < count; i++)
+        for (uint32_t field = 0; field < RECORD_FIELDS; field++)
+            sum[field] += record[i * RECORD_FIELDS + field];
+    return CLRNN_OK;
+}
+
+enum clrnn_status clrnn_session_pass(struct clrnn_session *s, const volatile sig_atomic_t *stop,
+                                     struct clrnn_session_record *record)
+{
+    double since = clrnn_clock();
+    uint32_t queued = 0, limit = 1;
+
+    *record = (struct clrnn_session_record){.lr = s->model->schedule.lr};
+    TRY(clrnn_session_begin_epoch(s, 0, 0));
+    do {
+        const bool stopped = stop && *stop;
+
+        s->plan = NULL;
+        if (!stopped)
+            TRY(clrnn_session_queue(s, CLRNN_MODE_EVAL, queued));
+        queued += s->plan != NULL;
+        if (queued && (!s->plan || queued == limit)) {
+            TRY(add_records(s, queued, record->sum));
+            limit =
+                (uint32_t)fmin(fmax(QUEUE_SECONDS * queued / fmax(clrnn_clock() - since, 1e-9), 1), QUEUE);
+            since = clrnn_clock();
+            queued = 0;
+        }
+    } while (s->plan);
+    conclude(s, record);
+    return CLRNN_OK;
+}
+
+enum clrnn_status clrnn_session_evaluate(struct clrnn_session *session, struct clrnn_dataset *set,
+                                         const volatile sig_atomic_t *stop,
+                                         struct clrnn_session_record *record)
+{
+    const struct clrnn_session_params params = {
+        .model = session->model,
+        .set = set,
+        .feed = {.batch_size = MAX2(session->config->train.batch_size, EVALUATED_AT_ONCE),
+                 .bucket = session->config->data.bucket,
+                 .resident_bytes = RESIDENT_BYTES},
+    };
+    struct clrnn_session *s;
+    enum clrnn_status st;
+
+    TRY(clrnn_session_open(session->device, &params, &s));
+    s->hook = session->hook;
+    s->user = session->user;
+    st = clrnn_session_pass(s, stop, record);
+    clrnn_session_close(&s);
+    return st;
+}
+
+enum clrnn_status clrnn_session_read(const struct clrnn_session *s, int tensor, double **values)
+{
+    const struct clrnn_tensor *t = &s->plan->graph->tensor[tensor];
+
+    *values = malloc(MAX2(t->count, 1) * sizeof(**values));
+    if (!*values)
+        return clrnn_error_memory(s->model->log, t->count * sizeof(**values), t->name);
+    return clrnn_buffer_read_f64(t->buffer, 0, t->count, *values);
+}
