@@ -12,12 +12,12 @@
 
 enum { NAME_WIDTH = 26 };
 
-// ---------------------------------------------------------------- the table, rung by rung
+// ---------------------------------------------------------------- the table, stage by stage
 
 static void print_head(void)
 {
     printf("%-*s %-17s %-17s %-17s %s\n", NAME_WIDTH, "", "one batch", "train", "valid", "");
-    printf("%-*s %-17s %-8s %-8s %-8s %-8s %s\n", NAME_WIDTH, "rung", "by heart", "loss", "accuracy", "loss",
+    printf("%-*s %-17s %-8s %-8s %-8s %-8s %s\n", NAME_WIDTH, "stage", "by heart", "loss", "accuracy", "loss",
            "accuracy", "layers");
     fflush(stdout);
 }
@@ -30,21 +30,21 @@ static void print_number(double value)
         printf(" %-8.4g", value);
 }
 
-static void print_rung(void *user, const struct clrnn_grow_stage *rung)
+static void print_stage(void *user, const struct clrnn_grow_stage *stage)
 {
     char batch[32];
-    const bool bold = *(const bool *)user && rung->breaks;
+    const bool bold = *(const bool *)user && stage->breaks;
 
-    if (rung->overfits)
-        cli_count(rung->overfit_steps, "step", batch);
+    if (stage->overfits)
+        cli_count(stage->overfit_steps, "step", batch);
     else
-        snprintf(batch, sizeof(batch), "no, %.4g", rung->overfit_loss);
-    printf("%s%-*s %-17s", bold ? "\033[1;31m" : "", NAME_WIDTH, rung->name, batch);
-    print_number(rung->train_loss);
-    print_number(rung->train_accuracy);
-    print_number(rung->valid_loss);
-    print_number(rung->valid_accuracy);
-    printf(" %s%s%s\n", rung->description, rung->breaks ? "  <- breaks" : "", bold ? "\033[0m" : "");
+        snprintf(batch, sizeof(batch), "no, %.4g", stage->overfit_loss);
+    printf("%s%-*s %-17s", bold ? "\033[1;31m" : "", NAME_WIDTH, stage->name, batch);
+    print_number(stage->train_loss);
+    print_number(stage->train_accuracy);
+    print_number(stage->valid_loss);
+    print_number(stage->valid_accuracy);
+    printf(" %s%s%s\n", stage->description, stage->breaks ? "  <- breaks" : "", bold ? "\033[0m" : "");
     fflush(stdout);
 }
 
@@ -62,22 +62,22 @@ static void print_verdict(const struct clrnn_grow_result *r)
 static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_grow_result *r)
 {
     const char *broken = r->first_broken < 0 ? NULL : r->stage[r->first_broken].name;
-    json_t *rungs = json_array(), *all;
+    json_t *stages = json_array(), *all;
 
     for (size_t i = 0; i < r->count; i++) {
         const struct clrnn_grow_stage *g = &r->stage[i];
 
-        cli_json_append(&rungs, json_pack("{s:s, s:s, s:b, s:I, s:o, s:o, s:o, s:o, s:o, s:b, s:b}", "name",
-                                          g->name, "description", g->description, "overfits",
-                                          (int)g->overfits, "overfit_steps", (json_int_t)g->overfit_steps,
-                                          "overfit_loss", cli_json_number(g->overfit_loss), "train_loss",
-                                          cli_json_number(g->train_loss), "train_accuracy",
-                                          cli_json_number(g->train_accuracy), "valid_loss",
-                                          cli_json_number(g->valid_loss), "valid_accuracy",
-                                          cli_json_number(g->valid_accuracy), "learns", (int)g->learns,
-                                          "breaks", (int)g->breaks));
+        cli_json_append(&stages, json_pack("{s:s, s:s, s:b, s:I, s:o, s:o, s:o, s:o, s:o, s:b, s:b}", "name",
+                                           g->name, "description", g->description, "overfits",
+                                           (int)g->overfits, "overfit_steps", (json_int_t)g->overfit_steps,
+                                           "overfit_loss", cli_json_number(g->overfit_loss), "train_loss",
+                                           cli_json_number(g->train_loss), "train_accuracy",
+                                           cli_json_number(g->train_accuracy), "valid_loss",
+                                           cli_json_number(g->valid_loss), "valid_accuracy",
+                                           cli_json_number(g->valid_accuracy), "learns", (int)g->learns,
+                                           "breaks", (int)g->breaks));
     }
-    all = json_pack("{s:o, s:o, s:o, s:o}", "rungs", rungs, "first_broken",
+    all = json_pack("{s:o, s:o, s:o, s:o}", "rungs", stages, "first_broken",
                     broken ? json_integer(r->first_broken) : json_null(), "broken_rung",
                     cli_json_text(broken), "cause", cli_json_text(r->cause));
     return cli_print_json(cli, all);
@@ -87,8 +87,9 @@ int cmd_grow(int argc, char **argv)
 {
     struct clrnn_grow_params params = {0};
     const struct cli_option options[] = {
-        {"steps", CLI_UINT, "N", "steps at most to learn one batch by heart, each rung (500)", &params.steps},
-        {"train-steps", CLI_UINT, "N", "steps of the short training, each rung (300)", &params.train_steps},
+        {"steps", CLI_UINT, "N", "steps at most to learn one batch by heart, each stage (500)",
+         &params.steps},
+        {"train-steps", CLI_UINT, "N", "steps of the short training, each stage (300)", &params.train_steps},
         {"init", CLI_TEXT, "FILE", "the config starts from the weights in a safetensors file", &params.init},
     };
     const struct cli_spec spec = {
@@ -96,9 +97,9 @@ int cmd_grow(int argc, char **argv)
         .text =
             "Climbs from a linear model over one recurrent layer with a linear one to the config itself, one\n"
             "part at a time: layers, direction, normalisation, further blocks, dropout, final activations,\n"
-            "loss, optimiser, scheduler. Each rung learns one batch by heart and is then trained for a\n"
-            "moment. The first part with which learning breaks is the likely cause; the rungs after it go\n"
-            "without it, so that each part is judged by itself. Below the rung of the optimiser all rungs\n"
+            "loss, optimiser, scheduler. Each stage learns one batch by heart and is then trained for a\n"
+            "moment. The first part with which learning breaks is the likely cause; the stages after it go\n"
+            "without it, so that each part is judged by itself. Below the stage of the optimiser all stages\n"
             "use Adam at 1e-3.",
         .least = 1,
         .most = 1,
@@ -122,7 +123,7 @@ int cmd_grow(int argc, char **argv)
     params.progress_user = &colour;
     st = cli_open(&cli, &config, &device);
     if (st == CLRNN_OK && !cli.json) {
-        params.progress = print_rung;
+        params.progress = print_stage;
         print_head();
     }
     if (st == CLRNN_OK)

@@ -70,7 +70,7 @@ struct clrnn_grow_params {
     const volatile sig_atomic_t *stop;
 };
 
-/** The ladder as it was climbed. Finish it with clrnn_grow_finish. */
+/** The ladder as it was gone through. Finish it with clrnn_grow_finish. */
 struct clrnn_grow_result {
     size_t count;
     struct clrnn_grow_stage *stage;

@@ -20,7 +20,7 @@
 
 // ---------------------------------------------------------------- when to end
 
-struct course {
+struct clrnn_trace {
     struct clrnn_practice *practice;
     const struct clrnn_overfit_task *task;
     struct clrnn_overfit_result *r;
@@ -36,7 +36,7 @@ static bool decays(const struct clrnn_practice *t)
     return t->config->train.optimizer.weight_decay != 0.0;
 }
 
-static bool ends(struct course *c, double grad_norm)
+static bool ends(struct clrnn_trace *c, double grad_norm)
 {
     struct clrnn_overfit_result *r = c->r;
     const bool never = c->still == r->steps; // had a gradient
@@ -95,7 +95,7 @@ static bool still_falls(const struct clrnn_overfit_result *r)
            before - last > 3.0 * sqrt(noise[0] + noise[1]);
 }
 
-static enum clrnn_status keep(struct course *c, double loss)
+static enum clrnn_status keep(struct clrnn_trace *c, double loss)
 {
     struct clrnn_overfit_result *r = c->r;
 
@@ -112,7 +112,7 @@ static enum clrnn_status keep(struct course *c, double loss)
     return CLRNN_OK;
 }
 
-static enum clrnn_status run(struct course *c)
+static enum clrnn_status run(struct clrnn_trace *c)
 {
     const struct clrnn_overfit_task *task = c->task;
     struct clrnn_overfit_result *r = c->r;
@@ -166,7 +166,7 @@ enum clrnn_status clrnn_overfit_batch(struct clrnn_device *device, const struct 
         .batch_size = clrnn_dataset_info(task->batch)->S,
         .init = task->init,
     };
-    struct course c = {.task = task, .r = result};
+    struct clrnn_trace c = {.task = task, .r = result};
     struct clrnn_loss_floor floor;
     enum clrnn_status st;
 

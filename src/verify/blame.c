@@ -13,8 +13,8 @@
 #define NOISE_RUNS 3
 
 struct search {
-    const struct compare *c;
-    struct compare_board *board;
+    const struct clrnn_compare *c;
+    struct clrnn_compare_block *block;
     uint32_t pass, wanted; // passes so far; the one to look into, 0: every evaluating one
     bool differs;          // the passes before gave other losses than in the run itself
 };
@@ -89,7 +89,7 @@ static enum clrnn_status take_results(struct clrnn_check *c, const struct clrnn_
 
 // ---------------------------------------------------------------- op by op
 
-static void keep_blame(struct compare_board *b, const struct clrnn_graph *g, const struct clrnn_op *op,
+static void keep_blame(struct clrnn_compare_block *b, const struct clrnn_graph *g, const struct clrnn_op *op,
                        const struct clrnn_check *c)
 {
     const struct clrnn_tensor *t = c->fault_slot < 0 ? NULL : &g->tensor[op->out[c->fault_slot]];
@@ -113,7 +113,7 @@ static enum clrnn_status check_op(struct search *s, struct clrnn_plan *p, size_t
 {
     const struct clrnn_op *op = &p->graph->op[at];
 
-    clrnn_child_doing(&s->board->report, "checking %s %s", clrnn_op_name(op->kind), op->layer);
+    clrnn_child_doing(&s->block->report, "checking %s %s", clrnn_op_name(op->kind), op->layer);
     clrnn_check_begin(c, op->kind, op->T, op->N, op->C, at);
     c->op = *op;
     TRY(take_values(c, p->graph, op));
@@ -122,7 +122,7 @@ static enum clrnn_status check_op(struct search *s, struct clrnn_plan *p, size_t
     clrnn_bound_apply(c);
     TRY(clrnn_check_judge(c));
     if (c->fault[0])
-        keep_blame(s->board, p->graph, op, c);
+        keep_blame(s->block, p->graph, op, c);
     return CLRNN_OK;
 }
 
@@ -137,7 +137,7 @@ static enum clrnn_status look_into(struct search *s, const struct clrnn_plan *li
     params.separate = true;
     TRY(clrnn_plan_create(m, &params, &p));
     st = CLRNN_OK;
-    for (size_t i = 0; st == CLRNN_OK && i < p->graph->op_count && !s->board->blamed; i++)
+    for (size_t i = 0; st == CLRNN_OK && i < p->graph->op_count && !s->block->blamed; i++)
         st = check_op(s, p, i, &c);
     clrnn_check_finish(&c);
     clrnn_plan_destroy(&p);
@@ -150,7 +150,7 @@ static enum clrnn_status run_pass(void *user, struct clrnn_plan *plan)
     const bool training = plan->params.mode == CLRNN_MODE_TRAIN;
 
     s->pass += training;
-    if (s->board->blamed || (training ? s->pass != s->wanted : s->wanted != 0))
+    if (s->block->blamed || (training ? s->pass != s->wanted : s->wanted != 0))
         return clrnn_plan_run(plan);
     return look_into(s, plan); // the last step of all: nobody needs what comes after the op to blame
 }
@@ -161,31 +161,31 @@ static enum clrnn_status replay(struct search *s, struct clrnn_practice *t)
     const uint32_t steps = s->wanted ? s->wanted : s->c->steps;
     struct clrnn_practice_record record;
 
-    for (uint32_t i = 0; i < steps && !s->board->blamed; i++) {
-        clrnn_child_doing(&s->board->report, "repeating training step %u", i + 1);
+    for (uint32_t i = 0; i < steps && !s->block->blamed; i++) {
+        clrnn_child_doing(&s->block->report, "repeating training step %u", i + 1);
         TRY(clrnn_practice_step(t, CLRNN_MODE_TRAIN, &record));
-        if (i + 1 != s->wanted && compare_deviation(record.loss, s->board->curve[i], 1e-30) > 0)
+        if (i + 1 != s->wanted && clrnn_compare_deviation(record.loss, s->block->curve[i], 1e-30) > 0)
             s->differs = true;
     }
     return s->wanted ? CLRNN_OK : clrnn_practice_evaluate(t, s->c->judged, NULL, &record);
 }
 
-enum clrnn_status compare_blame(const struct compare *c, struct clrnn_device *device, uint32_t step,
-                                struct compare_board *board)
+enum clrnn_status clrnn_compare_blame(const struct clrnn_compare *c, struct clrnn_device *device,
+                                      uint32_t step, struct clrnn_compare_block *block)
 {
-    struct search s = {.c = c, .board = board, .wanted = step};
+    struct search s = {.c = c, .block = block, .wanted = step};
     struct clrnn_practice *t;
     enum clrnn_status st;
 
-    clrnn_child_doing(&board->report, "making the model again");
-    TRY(compare_practice(c, device, &t));
+    clrnn_child_doing(&block->report, "making the model again");
+    TRY(clrnn_compare_practice(c, device, &t));
     t->run = run_pass;
     t->run_user = &s;
     st = replay(&s, t);
     clrnn_practice_destroy(&t);
-    if (st != CLRNN_OK || board->blamed)
+    if (st != CLRNN_OK || block->blamed)
         return st;
-    snprintf(board->blame, sizeof(board->blame), "%s",
+    snprintf(block->blame, sizeof(block->blame), "%s",
              s.differs
                  ? "a second run of the same steps gives other numbers: the device does not repeat itself"
                  : "each op of that step is within its bound when run alone: what is wrong comes from their "

@@ -18,13 +18,13 @@
 #define JUDGED 512u // samples of the final loss: the reference is slow
 #define PATIENCE_S 120.0
 
-// ---------------------------------------------------------------- boards
+// ---------------------------------------------------------------- shared blocks
 
-static struct compare_board *board_create(const struct compare *c)
+static struct clrnn_compare_block *block_create(const struct clrnn_compare *c)
 {
     const size_t size =
-        sizeof(struct compare_board) + (c->steps + c->logit_room + c->grad_count) * sizeof(double);
-    struct compare_board *b = clrnn_shared_create(size);
+        sizeof(struct clrnn_compare_block) + (c->steps + c->logit_room + c->grad_count) * sizeof(double);
+    struct clrnn_compare_block *b = clrnn_shared_create(size);
 
     if (!b)
         return NULL;
@@ -41,23 +41,23 @@ static struct compare_board *board_create(const struct compare *c)
     return b;
 }
 
-static void board_destroy(struct compare_board **board)
+static void block_destroy(struct clrnn_compare_block **block)
 {
-    if (*board)
-        clrnn_shared_destroy(*board, (*board)->size);
-    *board = NULL;
+    if (*block)
+        clrnn_shared_destroy(*block, (*block)->size);
+    *block = NULL;
 }
 
 // ---------------------------------------------------------------- children
 
-enum errand_kind { RUN, START, SELF_TEST };
+enum job_kind { RUN, START, SELF_TEST };
 
-struct errand {
-    const struct compare *c;
-    enum errand_kind kind;
+struct job {
+    const struct clrnn_compare *c;
+    enum job_kind kind;
     const char *spec;
     uint32_t disturb;
-    struct compare_board *board;
+    struct clrnn_compare_block *block;
     struct clrnn_selftest_result *test; // SELF_TEST: shared
     bool *tested;
 };
@@ -67,26 +67,26 @@ static void say(void *user, const char *what)
     clrnn_child_doing(user, "running %s", what);
 }
 
-static enum clrnn_status run_device(const struct errand *e, struct clrnn_device *device)
+static enum clrnn_status run_device(const struct job *e, struct clrnn_device *device)
 {
-    struct compare_board *b = e->board;
-    const struct compare *c = e->c;
+    struct clrnn_compare_block *b = e->block;
+    const struct clrnn_compare *c = e->c;
 
-    TRY(compare_course_run(c, device, e->disturb, b));
+    TRY(clrnn_compare_run(c, device, e->disturb, b));
     if (clrnn_device_is_ref(device))
         return CLRNN_OK;
-    b->leaves = compare_find_leaving(c, b);
-    if (b->leaves || !compare_first_step_agrees(c, b))
-        return compare_blame(c, device, compare_first_step_agrees(c, b) ? b->leaves : 1, b);
-    if (compare_deviation(b->final_loss, c->ref->final_loss, COMPARE_LOSS_FLOOR) <= c->final_bound)
+    b->leaves = clrnn_compare_find_leaving(c, b);
+    if (b->leaves || !clrnn_compare_first_step_agrees(c, b))
+        return clrnn_compare_blame(c, device, clrnn_compare_first_step_agrees(c, b) ? b->leaves : 1, b);
+    if (clrnn_compare_deviation(b->final_loss, c->ref->final_loss, COMPARE_LOSS_FLOOR) <= c->final_bound)
         return CLRNN_OK;
-    return compare_blame(c, device, 0, b);
+    return clrnn_compare_blame(c, device, 0, b);
 }
 
 static void in_child(void *user)
 {
-    const struct errand *e = user;
-    struct clrnn_child_report *report = &e->board->report;
+    const struct job *e = user;
+    struct clrnn_child_report *report = &e->block->report;
     const struct clrnn_log log = {clrnn_child_log, report, CLRNN_LOG_ERROR};
     const struct clrnn_device_params open = {
         .select = e->spec, .log = &log, .gemm = e->c->params->gemm, .no_tune = e->c->params->no_tune};
@@ -96,31 +96,31 @@ static void in_child(void *user)
 
     if (e->kind == START)
         clrnn_caches_keep_in(e->c->caches);
-    selftest_take_kernel_dir(e->spec);
+    clrnn_selftest_take_kernel_dir(e->spec);
     clrnn_child_doing(report, "opening the device");
     if (clrnn_device_open(&open, &device) != CLRNN_OK)
         return;
     if (e->kind == SELF_TEST)
         *e->tested = clrnn_selftest(device, &test, e->test) == CLRNN_OK;
     else
-        st = e->kind == START ? compare_course_start(e->c, device, e->board) : run_device(e, device);
+        st = e->kind == START ? clrnn_compare_run_start(e->c, device, e->block) : run_device(e, device);
     if (st == CLRNN_INTERRUPTED)
         clrnn_error(&log, st, "it was interrupted");
     clrnn_child_doing(report, "closing the device");
     clrnn_device_destroy(&device);
 }
 
-static double patience(const struct compare *c)
+static double patience(const struct clrnn_compare *c)
 {
     return c->params->timeout_s > 0 ? c->params->timeout_s : PATIENCE_S;
 }
 
-static enum clrnn_status stopped(const struct compare *c)
+static enum clrnn_status stopped(const struct clrnn_compare *c)
 {
     return c->params->stop && *c->params->stop ? CLRNN_INTERRUPTED : CLRNN_OK;
 }
 
-static void CLRNN_PRINTF(2, 3) progress(const struct compare *c, const char *format, ...)
+static void CLRNN_PRINTF(2, 3) progress(const struct clrnn_compare *c, const char *format, ...)
 {
     char text[256];
     va_list arguments;
@@ -136,11 +136,11 @@ static void CLRNN_PRINTF(2, 3) progress(const struct compare *c, const char *for
 // ---------------------------------------------------------------- the reference
 
 // All runs of the reference at once, as many as there are processors.
-static enum clrnn_status run_reference(struct compare *c)
+static enum clrnn_status run_reference(struct clrnn_compare *c)
 {
     const long processors = sysconf(_SC_NPROCESSORS_ONLN);
     const uint32_t runs = 1 + COMPARE_NOISE_RUNS, lanes = processors > 1 ? (uint32_t)processors : 1;
-    struct errand errands[1 + COMPARE_NOISE_RUNS];
+    struct job jobs[1 + COMPARE_NOISE_RUNS];
     char ending[CLRNN_ENDING_SIZE];
     enum clrnn_status st = CLRNN_OK;
 
@@ -151,16 +151,16 @@ static enum clrnn_status run_reference(struct compare *c)
         struct clrnn_child child[1 + COMPARE_NOISE_RUNS];
 
         for (uint32_t i = first; i < last; i++) {
-            struct compare_board *b = i ? c->noise[i - 1] : c->ref;
+            struct clrnn_compare_block *b = i ? c->noise[i - 1] : c->ref;
 
-            errands[i] = (struct errand){.c = c, .kind = RUN, .spec = "ref", .disturb = i, .board = b};
+            jobs[i] = (struct job){.c = c, .kind = RUN, .spec = "ref", .disturb = i, .block = b};
             child[i] = (struct clrnn_child){.pid = -1, .report = &b->report};
             if (st == CLRNN_OK)
-                st = clrnn_child_start(c->log, in_child, &errands[i], &b->report, &child[i]);
+                st = clrnn_child_start(c->log, in_child, &jobs[i], &b->report, &child[i]);
         }
         for (uint32_t i = first; i < last; i++) {
             clrnn_child_wait(&child[i], patience(c), c->params->stop, ending);
-            if (st == CLRNN_OK && (st = stopped(c)) == CLRNN_OK && (ending[0] || !errands[i].board->finished))
+            if (st == CLRNN_OK && (st = stopped(c)) == CLRNN_OK && (ending[0] || !jobs[i].block->finished))
                 st = clrnn_error(c->log, CLRNN_ERR_CONFIG, "the run on the reference: %s",
                                  ending[0] ? ending : "it ended without a result");
         }
@@ -170,30 +170,31 @@ static enum clrnn_status run_reference(struct compare *c)
 
 // ---------------------------------------------------------------- a device
 
-static enum clrnn_status run_errand(const struct compare *c, struct errand *e, char ending[CLRNN_ENDING_SIZE])
+static enum clrnn_status run_job(const struct clrnn_compare *c, struct job *e, char ending[CLRNN_ENDING_SIZE])
 {
     struct clrnn_child child;
 
-    TRY(clrnn_child_start(c->log, in_child, e, &e->board->report, &child));
+    TRY(clrnn_child_start(c->log, in_child, e, &e->block->report, &child));
     clrnn_child_wait(&child, patience(c), c->params->stop, ending);
     return stopped(c);
 }
 
-static enum clrnn_status with_board(const struct compare *c, struct errand *e, char ending[CLRNN_ENDING_SIZE])
+static enum clrnn_status run_with_block(const struct clrnn_compare *c, struct job *e,
+                                        char ending[CLRNN_ENDING_SIZE])
 {
-    e->board = board_create(c);
-    if (!e->board)
+    e->block = block_create(c);
+    if (!e->block)
         return clrnn_error_memory(c->log, c->grad_count * sizeof(double), "a device's results");
-    return run_errand(c, e, ending);
+    return run_job(c, e, ending);
 }
 
-static enum clrnn_status self_test(const struct compare *c, struct clrnn_compare_row *row)
+static enum clrnn_status self_test(const struct clrnn_compare *c, struct clrnn_compare_row *row)
 {
     struct {
         struct clrnn_selftest_result result;
         bool tested;
     } *shared = clrnn_shared_create(sizeof(*shared));
-    struct errand e = {.c = c, .kind = SELF_TEST, .spec = row->spec};
+    struct job e = {.c = c, .kind = SELF_TEST, .spec = row->spec};
     char ending[CLRNN_ENDING_SIZE];
     enum clrnn_status st;
 
@@ -201,27 +202,27 @@ static enum clrnn_status self_test(const struct compare *c, struct clrnn_compare
         return clrnn_error_memory(c->log, sizeof(*shared), "a device's self-test");
     e.test = &shared->result;
     e.tested = &shared->tested;
-    st = with_board(c, &e, ending);
+    st = run_with_block(c, &e, ending);
     if (st == CLRNN_OK)
-        selftest_judge(&shared->result, shared->tested, ending, &row->test);
-    board_destroy(&e.board);
+        clrnn_selftest_judge(&shared->result, shared->tested, ending, &row->test);
+    block_destroy(&e.block);
     clrnn_shared_destroy(shared, sizeof(*shared));
     return st;
 }
 
 // What a first step costs beyond a later one, with empty kernel caches and then with what that left there.
-static enum clrnn_status measure_builds(struct compare *c, struct clrnn_compare_row *row)
+static enum clrnn_status measure_builds(struct clrnn_compare *c, struct clrnn_compare_row *row)
 {
     enum clrnn_status st = clrnn_temporary_folder(c->log, "clrnn-caches", &c->caches);
 
     for (int warm = 0; warm < 2 && st == CLRNN_OK; warm++) {
-        struct errand e = {.c = c, .kind = START, .spec = row->spec};
+        struct job e = {.c = c, .kind = START, .spec = row->spec};
         char ending[CLRNN_ENDING_SIZE];
 
-        st = with_board(c, &e, ending);
-        if (st == CLRNN_OK && e.board->finished)
-            *(warm ? &row->build_warm_s : &row->build_cold_s) = fmax(e.board->first_s - e.board->step_s, 0);
-        board_destroy(&e.board);
+        st = run_with_block(c, &e, ending);
+        if (st == CLRNN_OK && e.block->finished)
+            *(warm ? &row->build_warm_s : &row->build_cold_s) = fmax(e.block->first_s - e.block->step_s, 0);
+        block_destroy(&e.block);
     }
     clrnn_remove_folder(c->caches);
     free(c->caches);
@@ -229,15 +230,15 @@ static enum clrnn_status measure_builds(struct compare *c, struct clrnn_compare_
     return st;
 }
 
-static enum clrnn_status run_row(struct compare *c, struct clrnn_compare_row *row)
+static enum clrnn_status run_row(struct clrnn_compare *c, struct clrnn_compare_row *row)
 {
-    struct errand e = {.c = c, .kind = RUN, .spec = row->spec};
+    struct job e = {.c = c, .kind = RUN, .spec = row->spec};
     char ending[CLRNN_ENDING_SIZE];
     enum clrnn_status st;
 
     if (row->is_ref) {
         row->verdict = CLRNN_VERDICT_OK;
-        compare_take(c, c->ref, row);
+        clrnn_compare_take(c, c->ref, row);
         return CLRNN_OK;
     }
     if (!c->params->no_test) {
@@ -245,12 +246,12 @@ static enum clrnn_status run_row(struct compare *c, struct clrnn_compare_row *ro
         TRY(self_test(c, row));
     }
     progress(c, "%s %s: %u step%s", row->spec, row->name, c->steps, c->steps == 1 ? "" : "s");
-    st = with_board(c, &e, ending);
+    st = run_with_block(c, &e, ending);
     if (st == CLRNN_OK) {
-        compare_take(c, e.board, row);
-        compare_judge(c, e.board, ending, row);
+        clrnn_compare_take(c, e.block, row);
+        clrnn_compare_judge(c, e.block, ending, row);
     }
-    board_destroy(&e.board);
+    block_destroy(&e.block);
     if (st == CLRNN_OK && row->verdict != CLRNN_VERDICT_BROKEN && !c->params->no_speed) {
         progress(c, "%s %s: building with empty caches", row->spec, row->name);
         st = measure_builds(c, row);
@@ -276,7 +277,7 @@ static bool usable(const struct clrnn_device_info *info)
     return !info->trouble && info->device >= 0;
 }
 
-static enum clrnn_status choose_rows(struct compare *c, const struct clrnn_device_list *list)
+static enum clrnn_status choose_rows(struct clrnn_compare *c, const struct clrnn_device_list *list)
 {
     struct clrnn_compare_result *r = c->result;
     bool *chosen = calloc(list->count, sizeof(*chosen));
@@ -307,7 +308,7 @@ static enum clrnn_status choose_rows(struct compare *c, const struct clrnn_devic
 // ---------------------------------------------------------------- the run
 
 // What the model is made of; on ref, which needs no driver.
-static enum clrnn_status learn_shapes(struct compare *c)
+static enum clrnn_status learn_shapes(struct clrnn_compare *c)
 {
     const struct clrnn_device_params open = {.select = "ref", .log = c->log};
     const struct clrnn_dataset_info *info = clrnn_dataset_info(c->data.train);
@@ -341,7 +342,7 @@ static enum clrnn_status learn_shapes(struct compare *c)
 }
 
 // Some samples of `from` at random, as files are often sorted by class; the same each time.
-static enum clrnn_status choose_judged(struct compare *c, struct clrnn_dataset *from)
+static enum clrnn_status choose_judged(struct clrnn_compare *c, struct clrnn_dataset *from)
 {
     const struct clrnn_random r = {c->config->train.seed, RANDOM_PROBE, 0, 0};
     const uint32_t S = clrnn_dataset_info(from)->S;
@@ -358,7 +359,7 @@ static enum clrnn_status choose_judged(struct compare *c, struct clrnn_dataset *
     return st;
 }
 
-static enum clrnn_status open_data(struct compare *c)
+static enum clrnn_status open_data(struct clrnn_compare *c)
 {
     const struct clrnn_dataset_info *info;
 
@@ -372,15 +373,15 @@ static enum clrnn_status open_data(struct compare *c)
     return choose_judged(c, c->data.valid ? c->data.valid : c->data.train);
 }
 
-static enum clrnn_status make_room(struct compare *c)
+static enum clrnn_status make_room(struct clrnn_compare *c)
 {
     struct clrnn_compare_result *r = c->result;
 
     r->bound = calloc(c->steps, sizeof(*r->bound));
     r->deviation = calloc(r->row_count * c->steps, sizeof(*r->deviation));
-    c->ref = board_create(c);
+    c->ref = block_create(c);
     for (uint32_t i = 0; i < COMPARE_NOISE_RUNS; i++)
-        c->noise[i] = board_create(c);
+        c->noise[i] = block_create(c);
     for (size_t i = 0; i < r->row_count; i++) {
         r->row[i].gradient = calloc(MAX2(r->param_count, 1), sizeof(*r->row[i].gradient));
         r->row[i].curve = calloc(c->steps, sizeof(*r->row[i].curve));
@@ -395,7 +396,7 @@ static enum clrnn_status make_room(struct compare *c)
                : clrnn_error_memory(c->log, c->grad_count * sizeof(double), "the comparison");
 }
 
-static void conclude(struct compare *c)
+static void conclude(struct clrnn_compare *c)
 {
     struct clrnn_compare_result *r = c->result;
 
@@ -405,12 +406,12 @@ static void conclude(struct compare *c)
         for (uint32_t s = 0; s < c->steps; s++)
             r->deviation[i * c->steps + s] =
                 s < r->row[i].steps
-                    ? compare_deviation(r->row[i].curve[s], c->ref->curve[s], COMPARE_LOSS_FLOOR)
+                    ? clrnn_compare_deviation(r->row[i].curve[s], c->ref->curve[s], COMPARE_LOSS_FLOOR)
                     : NAN;
     }
 }
 
-static enum clrnn_status compare_all(struct compare *c)
+static enum clrnn_status compare_all(struct clrnn_compare *c)
 {
     struct clrnn_device_list *list = NULL;
     enum clrnn_status st;
@@ -423,7 +424,7 @@ static enum clrnn_status compare_all(struct compare *c)
     TRY(st);
     TRY(make_room(c));
     TRY(run_reference(c));
-    compare_find_bounds(c);
+    clrnn_compare_find_bounds(c);
     for (size_t i = 0; i < c->result->row_count; i++)
         TRY(run_row(c, &c->result->row[i]));
     conclude(c);
@@ -435,7 +436,7 @@ enum clrnn_status clrnn_compare(const struct clrnn_log *log, const struct clrnn_
                                 struct clrnn_compare_result *result)
 {
     static const struct clrnn_compare_params defaults = {0};
-    struct compare c = {
+    struct clrnn_compare c = {
         .log = log, .config = config, .params = params ? params : &defaults, .result = result};
     enum clrnn_status st;
 
@@ -445,9 +446,9 @@ enum clrnn_status clrnn_compare(const struct clrnn_log *log, const struct clrnn_
                                             .noise_runs = COMPARE_NOISE_RUNS,
                                             .speed = !c.params->no_speed};
     st = compare_all(&c);
-    board_destroy(&c.ref);
+    block_destroy(&c.ref);
     for (uint32_t i = 0; i < COMPARE_NOISE_RUNS; i++)
-        board_destroy(&c.noise[i]);
+        block_destroy(&c.noise[i]);
     free(c.grad_first);
     clrnn_dataset_close(&c.judged);
     clrnn_practice_data_close(&c.data);

@@ -10,7 +10,7 @@
 #define COMPARE_NOISE_RUNS 4u
 
 /** What a child leaves behind, in shared memory: as far as it came. */
-struct compare_board {
+struct clrnn_compare_block {
     struct clrnn_child_report report;
     size_t size;                    // of all, in bytes
     volatile uint32_t steps;        // done
@@ -29,7 +29,7 @@ struct compare_board {
 };
 
 /** The run, the same for every device. */
-struct compare {
+struct clrnn_compare {
     const struct clrnn_log *log;
     const struct clrnn_config *config;
     const struct clrnn_compare_params *params;
@@ -40,7 +40,7 @@ struct compare {
     size_t *grad_first; // [param_count] where each parameter's gradient begins in `grads`
     struct clrnn_compare_result *result;
 
-    struct compare_board *ref, *noise[COMPARE_NOISE_RUNS];
+    struct clrnn_compare_block *ref, *noise[COMPARE_NOISE_RUNS];
     double final_bound; // of the final loss
     char *caches;       // a folder for kernel caches while builds are measured, or NULL
 };
@@ -49,39 +49,40 @@ struct compare {
 
 /** |value - reference| over the larger of |reference| and `floor`; 0 where both are NaN or the same infinity.
  */
-double compare_deviation(double value, double reference, double floor);
+double clrnn_compare_deviation(double value, double reference, double floor);
 /** The floor of losses: below it they are held together absolutely. */
 #define COMPARE_LOSS_FLOOR 0.01
 
 /** The bounds of the curve and the final loss, once the reference and its disturbed runs are there. */
-void compare_find_bounds(struct compare *c);
+void clrnn_compare_find_bounds(struct clrnn_compare *c);
 /** The first step whose loss is beyond its bound, from 1; 0: none. */
-uint32_t compare_find_leaving(const struct compare *c, const struct compare_board *b);
+uint32_t clrnn_compare_find_leaving(const struct clrnn_compare *c, const struct clrnn_compare_block *b);
 /** Whether logits and gradients of the first step are within their bounds. */
-bool compare_first_step_agrees(const struct compare *c, const struct compare_board *b);
-/** What a board holds, and how far it is from the reference, into a row. */
-void compare_take(const struct compare *c, const struct compare_board *b, struct clrnn_compare_row *row);
+bool clrnn_compare_first_step_agrees(const struct clrnn_compare *c, const struct clrnn_compare_block *b);
+/** What a block holds, and how far it is from the reference, into a row. */
+void clrnn_compare_take(const struct clrnn_compare *c, const struct clrnn_compare_block *b,
+                        struct clrnn_compare_row *row);
 /** The row's verdict; `ending`: how its child ended. */
-void compare_judge(const struct compare *c, const struct compare_board *b, const char *ending,
-                   struct clrnn_compare_row *row);
+void clrnn_compare_judge(const struct clrnn_compare *c, const struct clrnn_compare_block *b,
+                         const char *ending, struct clrnn_compare_row *row);
 
 // ---------------------------------------------------------------- compare_course.c: the run in a child
 
 /** A model at the start of the run, on ref with the float32 values that devices start from. */
-enum clrnn_status compare_practice(const struct compare *c, struct clrnn_device *device,
-                                   struct clrnn_practice **practice);
+enum clrnn_status clrnn_compare_practice(const struct clrnn_compare *c, struct clrnn_device *device,
+                                         struct clrnn_practice **practice);
 /** The whole run; `disturb` 0, or on ref a number of its own for each disturbed run. */
-enum clrnn_status compare_course_run(const struct compare *c, struct clrnn_device *device, uint32_t disturb,
-                                     struct compare_board *board);
+enum clrnn_status clrnn_compare_run(const struct clrnn_compare *c, struct clrnn_device *device,
+                                    uint32_t disturb, struct clrnn_compare_block *block);
 /** Only the first two steps: for the time of building. */
-enum clrnn_status compare_course_start(const struct compare *c, struct clrnn_device *device,
-                                       struct compare_board *board);
+enum clrnn_status clrnn_compare_run_start(const struct clrnn_compare *c, struct clrnn_device *device,
+                                          struct clrnn_compare_block *block);
 
 // ---------------------------------------------------------------- compare_blame.c
 
 /** Repeats the run up to the step (from 1) that left its bound and runs that one op by op against the
  *  reference, fed with what the device itself had; `step` 0: the forward pass over the judged samples. */
-enum clrnn_status compare_blame(const struct compare *c, struct clrnn_device *device, uint32_t step,
-                                struct compare_board *board);
+enum clrnn_status clrnn_compare_blame(const struct clrnn_compare *c, struct clrnn_device *device,
+                                      uint32_t step, struct clrnn_compare_block *block);
 
 #endif

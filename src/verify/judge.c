@@ -12,7 +12,7 @@
 #define LOGIT_FLOOR 0.01
 #define GRADIENT_FLOOR 1e-4 // of the largest gradient of all
 
-double compare_deviation(double value, double reference, double floor)
+double clrnn_compare_deviation(double value, double reference, double floor)
 {
     if ((isnan(value) && isnan(reference)) || value == reference)
         return 0;
@@ -36,16 +36,16 @@ static double apart(const double *got, const double *want, size_t count, double 
     double most = 0;
 
     for (size_t i = 0; i < count; i++)
-        most = fmax(most, compare_deviation(got[i], want[i], scale));
+        most = fmax(most, clrnn_compare_deviation(got[i], want[i], scale));
     return most;
 }
 
-static size_t grad_size(const struct compare *c, size_t i)
+static size_t grad_size(const struct clrnn_compare *c, size_t i)
 {
     return (i + 1 < c->result->param_count ? c->grad_first[i + 1] : c->grad_count) - c->grad_first[i];
 }
 
-static double apart_gradient(const struct compare *c, const struct compare_board *b, size_t i)
+static double apart_gradient(const struct clrnn_compare *c, const struct clrnn_compare_block *b, size_t i)
 {
     const double all = largest(c->ref->grads, c->grad_count, 1e-30);
 
@@ -58,7 +58,7 @@ static double bound_of(double drift)
     return DRIFT_FACTOR * drift + LEAST_BOUND;
 }
 
-static double logits_bound(const struct compare *c)
+static double logits_bound(const struct clrnn_compare *c)
 {
     double drift = 0;
 
@@ -67,7 +67,7 @@ static double logits_bound(const struct compare *c)
     return bound_of(drift);
 }
 
-static double gradient_bound(const struct compare *c, size_t param)
+static double gradient_bound(const struct clrnn_compare *c, size_t param)
 {
     double drift = 0;
 
@@ -77,29 +77,30 @@ static double gradient_bound(const struct compare *c, size_t param)
 }
 
 // Bounds of the curve: a difference, once there, may stay, so that they never shrink.
-void compare_find_bounds(struct compare *c)
+void clrnn_compare_find_bounds(struct clrnn_compare *c)
 {
     double drift = 0;
 
     for (uint32_t s = 0; s < c->steps; s++) {
         for (uint32_t i = 0; i < COMPARE_NOISE_RUNS; i++)
-            drift =
-                fmax(drift, compare_deviation(c->noise[i]->curve[s], c->ref->curve[s], COMPARE_LOSS_FLOOR));
+            drift = fmax(
+                drift, clrnn_compare_deviation(c->noise[i]->curve[s], c->ref->curve[s], COMPARE_LOSS_FLOOR));
         c->result->bound[s] = bound_of(drift);
     }
     for (uint32_t i = 0; i < COMPARE_NOISE_RUNS; i++)
-        drift =
-            fmax(drift, compare_deviation(c->noise[i]->final_loss, c->ref->final_loss, COMPARE_LOSS_FLOOR));
+        drift = fmax(
+            drift, clrnn_compare_deviation(c->noise[i]->final_loss, c->ref->final_loss, COMPARE_LOSS_FLOOR));
     c->final_bound = bound_of(drift);
 }
 
 // ---------------------------------------------------------------- held together
 
 // The first step whose loss is beyond its bound, from 1; 0: none.
-uint32_t compare_find_leaving(const struct compare *c, const struct compare_board *b)
+uint32_t clrnn_compare_find_leaving(const struct clrnn_compare *c, const struct clrnn_compare_block *b)
 {
     for (uint32_t i = 0; i < b->steps; i++)
-        if (!(compare_deviation(b->curve[i], c->ref->curve[i], COMPARE_LOSS_FLOOR) <= c->result->bound[i]))
+        if (!(clrnn_compare_deviation(b->curve[i], c->ref->curve[i], COMPARE_LOSS_FLOOR) <=
+              c->result->bound[i]))
             return i + 1;
     return 0;
 }
@@ -109,7 +110,7 @@ static bool within(struct clrnn_deviation d)
     return d.error <= d.bound; // false for NaN
 }
 
-bool compare_first_step_agrees(const struct compare *c, const struct compare_board *b)
+bool clrnn_compare_first_step_agrees(const struct clrnn_compare *c, const struct clrnn_compare_block *b)
 {
     bool agrees = b->logit_count == c->ref->logit_count &&
                   apart(b->logits, c->ref->logits, c->ref->logit_count, LOGIT_FLOOR) <= logits_bound(c);
@@ -119,13 +120,13 @@ bool compare_first_step_agrees(const struct compare *c, const struct compare_boa
     return agrees;
 }
 
-static void hold_first_step(const struct compare *c, const struct compare_board *b,
+static void hold_first_step(const struct clrnn_compare *c, const struct clrnn_compare_block *b,
                             struct clrnn_compare_row *row)
 {
     double worst = -1;
 
-    row->loss = (struct clrnn_deviation){compare_deviation(b->curve[0], c->ref->curve[0], COMPARE_LOSS_FLOOR),
-                                         c->result->bound[0]};
+    row->loss = (struct clrnn_deviation){
+        clrnn_compare_deviation(b->curve[0], c->ref->curve[0], COMPARE_LOSS_FLOOR), c->result->bound[0]};
     row->logits = (struct clrnn_deviation){apart(b->logits, c->ref->logits, c->ref->logit_count, LOGIT_FLOOR),
                                            logits_bound(c)};
     for (size_t i = 0; i < c->result->param_count; i++) {
@@ -137,7 +138,8 @@ static void hold_first_step(const struct compare *c, const struct compare_board 
     }
 }
 
-static void copy_board(const struct compare *c, const struct compare_board *b, struct clrnn_compare_row *row)
+static void copy_block(const struct clrnn_compare *c, const struct clrnn_compare_block *b,
+                       struct clrnn_compare_row *row)
 {
     row->steps = b->steps;
     memcpy(row->curve, b->curve, c->steps * sizeof(*row->curve));
@@ -158,17 +160,18 @@ static void copy_board(const struct compare *c, const struct compare_board *b, s
     row->peak_device_bytes = b->peak_bytes;
 }
 
-void compare_take(const struct compare *c, const struct compare_board *b, struct clrnn_compare_row *row)
+void clrnn_compare_take(const struct clrnn_compare *c, const struct clrnn_compare_block *b,
+                        struct clrnn_compare_row *row)
 {
-    copy_board(c, b, row);
+    copy_block(c, b, row);
     if (b->steps)
         hold_first_step(c, b, row);
     if (b->finished)
         row->final = (struct clrnn_deviation){
-            compare_deviation(b->final_loss, c->ref->final_loss, COMPARE_LOSS_FLOOR), c->final_bound};
+            clrnn_compare_deviation(b->final_loss, c->ref->final_loss, COMPARE_LOSS_FLOOR), c->final_bound};
 }
 
-static void say_wrong(const struct compare *c, struct clrnn_compare_row *row)
+static void say_wrong(const struct clrnn_compare *c, struct clrnn_compare_row *row)
 {
     const struct clrnn_deviation *g = &row->gradient[row->worst_gradient];
     char where[160] = "";
@@ -195,8 +198,8 @@ static void say_wrong(const struct compare *c, struct clrnn_compare_row *row)
                                                                               : CLRNN_VERDICT_WRONG;
 }
 
-void compare_judge(const struct compare *c, const struct compare_board *b, const char *ending,
-                   struct clrnn_compare_row *row)
+void clrnn_compare_judge(const struct clrnn_compare *c, const struct clrnn_compare_block *b,
+                         const char *ending, struct clrnn_compare_row *row)
 {
     row->verdict = CLRNN_VERDICT_OK;
     if (ending[0] || !b->finished) {

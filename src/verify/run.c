@@ -36,8 +36,8 @@ static enum clrnn_status round_weights(struct clrnn_model *m)
     return CLRNN_OK;
 }
 
-enum clrnn_status compare_practice(const struct compare *c, struct clrnn_device *device,
-                                   struct clrnn_practice **practice)
+enum clrnn_status clrnn_compare_practice(const struct clrnn_compare *c, struct clrnn_device *device,
+                                         struct clrnn_practice **practice)
 {
     const struct clrnn_practice_params params = {
         .config = c->config,
@@ -59,7 +59,7 @@ enum clrnn_status compare_practice(const struct compare *c, struct clrnn_device 
 // ---------------------------------------------------------------- the reference, op by op
 
 struct disturbed {
-    struct compare_board *board;
+    struct clrnn_compare_block *block;
     uint32_t run;   // 0: undisturbed
     uint32_t count; // of passes so far
 };
@@ -88,7 +88,7 @@ static enum clrnn_status run_on_ref(void *user, struct clrnn_plan *p)
         const struct clrnn_op *op = &p->graph->op[i];
         struct clrnn_random r = {d->run, RANDOM_PROBE, d->count, (uint32_t)i};
 
-        clrnn_child_doing(&d->board->report, "running %s %s on the reference", clrnn_op_name(op->kind),
+        clrnn_child_doing(&d->block->report, "running %s %s on the reference", clrnn_op_name(op->kind),
                           op->layer);
         TRY(clrnn_launches_run_part(p->launches, p->op_launch[i], p->op_launch[i + 1]));
         if (d->run)
@@ -101,8 +101,8 @@ static enum clrnn_status run_on_ref(void *user, struct clrnn_plan *p)
 
 // ---------------------------------------------------------------- the run
 
-static enum clrnn_status keep_first_step(const struct compare *c, struct clrnn_practice *t,
-                                         struct compare_board *b)
+static enum clrnn_status keep_first_step(const struct clrnn_compare *c, struct clrnn_practice *t,
+                                         struct clrnn_compare_block *b)
 {
     const struct clrnn_tensor *out = &t->plan->graph->tensor[t->plan->output];
     struct clrnn_model *m = t->model;
@@ -124,7 +124,8 @@ static int by_size(const void *a, const void *b)
 }
 
 // Times of the steps after the first, in seconds, as one step a window.
-static void time_steps(const struct clrnn_practice *t, double *each, uint32_t count, struct compare_board *b)
+static void time_steps(const struct clrnn_practice *t, double *each, uint32_t count,
+                       struct clrnn_compare_block *b)
 {
     const struct clrnn_plan_cost cost = clrnn_plan_cost(t->plan);
 
@@ -140,8 +141,8 @@ static void time_steps(const struct clrnn_practice *t, double *each, uint32_t co
     b->samples_per_s = t->plan->params.N / b->step_s;
 }
 
-static enum clrnn_status run_steps(const struct compare *c, struct clrnn_practice *t, struct compare_board *b,
-                                   double *each)
+static enum clrnn_status run_steps(const struct clrnn_compare *c, struct clrnn_practice *t,
+                                   struct clrnn_compare_block *b, double *each)
 {
     struct clrnn_practice_record record;
 
@@ -169,8 +170,8 @@ static enum clrnn_status run_steps(const struct compare *c, struct clrnn_practic
 }
 
 // In windows of many steps without waiting in between, where the device is not too slow for that.
-static enum clrnn_status measure_speed(const struct compare *c, struct clrnn_device *device,
-                                       struct compare_board *b)
+static enum clrnn_status measure_speed(const struct clrnn_compare *c, struct clrnn_device *device,
+                                       struct clrnn_compare_block *b)
 {
     const struct clrnn_bench_params params = {.seconds = BENCH_SECONDS, .warm_up = 3};
     struct clrnn_bench_result bench;
@@ -188,10 +189,10 @@ static enum clrnn_status measure_speed(const struct compare *c, struct clrnn_dev
     return clrnn_device_peak(device, &b->peak);
 }
 
-enum clrnn_status compare_course_run(const struct compare *c, struct clrnn_device *device, uint32_t run,
-                                     struct compare_board *b)
+enum clrnn_status clrnn_compare_run(const struct clrnn_compare *c, struct clrnn_device *device, uint32_t run,
+                                    struct clrnn_compare_block *b)
 {
-    struct disturbed d = {.board = b, .run = run};
+    struct disturbed d = {.block = b, .run = run};
     struct clrnn_practice *t = NULL;
     double *each = malloc(MAX2(c->steps, 1u) * sizeof(*each));
     enum clrnn_status st =
@@ -200,7 +201,7 @@ enum clrnn_status compare_course_run(const struct compare *c, struct clrnn_devic
 
     clrnn_child_doing(&b->report, "making the model");
     if (st == CLRNN_OK)
-        st = compare_practice(c, device, &t);
+        st = clrnn_compare_practice(c, device, &t);
     if (st == CLRNN_OK && clrnn_device_is_ref(device)) {
         t->run = run_on_ref;
         t->run_user = &d;
@@ -214,8 +215,8 @@ enum clrnn_status compare_course_run(const struct compare *c, struct clrnn_devic
     return st;
 }
 
-enum clrnn_status compare_course_start(const struct compare *c, struct clrnn_device *device,
-                                       struct compare_board *b)
+enum clrnn_status clrnn_compare_run_start(const struct clrnn_compare *c, struct clrnn_device *device,
+                                          struct clrnn_compare_block *b)
 {
     struct clrnn_practice *t = NULL;
     struct clrnn_practice_record record;
@@ -223,7 +224,7 @@ enum clrnn_status compare_course_start(const struct compare *c, struct clrnn_dev
     enum clrnn_status st;
 
     clrnn_child_doing(&b->report, "building for the first step");
-    st = compare_practice(c, device, &t);
+    st = clrnn_compare_practice(c, device, &t);
     start = clrnn_clock();
     if (st == CLRNN_OK)
         st = clrnn_practice_step(t, CLRNN_MODE_TRAIN, &record);

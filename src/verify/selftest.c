@@ -20,14 +20,14 @@
 
 _Static_assert((int)CLRNN_OP_COUNT <= CLRNN_SELFTEST_OPS, "every op has a row");
 
-struct selftest {
+struct clrnn_selftest_run {
     struct clrnn_check check;
     const struct clrnn_selftest_params *params;
     struct clrnn_selftest_result *result;
     double deadline; // by the monotonic clock: cases after it are left out
 };
 
-static bool stopped(const struct selftest *s)
+static bool stopped(const struct clrnn_selftest_run *s)
 {
     return s->params->stop && *s->params->stop;
 }
@@ -35,7 +35,7 @@ static bool stopped(const struct selftest *s)
 // Runs the case that stands in `check` with the bounds of its op, and records it.
 static enum clrnn_status run_case(void *user)
 {
-    struct selftest *s = user;
+    struct clrnn_selftest_run *s = user;
     struct clrnn_check *c = &s->check;
     struct clrnn_selftest_op *row = &s->result->op[c->op.kind];
     char what[120];
@@ -78,7 +78,7 @@ enum clrnn_status clrnn_selftest(struct clrnn_device *device, const struct clrnn
     static const struct clrnn_selftest_params defaults = {0};
     const double start = clrnn_clock();
     enum clrnn_status st;
-    struct selftest s = {
+    struct clrnn_selftest_run s = {
         .check = {.device = device, .log = clrnn_device_log(device), .noise_runs = NOISE_RUNS},
         .params = params ? params : &defaults,
         .result = result,
@@ -103,14 +103,14 @@ enum clrnn_status clrnn_selftest(struct clrnn_device *device, const struct clrnn
 
 // ---------------------------------------------------------------- every device in a child
 
-struct board {
+struct block {
     struct clrnn_child_report report;
     bool done;
     struct clrnn_selftest_result result;
 };
 
-struct errand {
-    struct board *board;
+struct job {
+    struct block *block;
     const char *spec;
     double seconds;
 };
@@ -120,7 +120,7 @@ static void say(void *user, const char *what)
     clrnn_child_doing(user, "running %s", what);
 }
 
-void selftest_take_kernel_dir(const char *spec)
+void clrnn_selftest_take_kernel_dir(const char *spec)
 {
     const char *dirs = getenv("CLRNN_TEST_KERNEL_DIRS");
     const size_t length = strlen(spec);
@@ -135,15 +135,15 @@ void selftest_take_kernel_dir(const char *spec)
 
 static void test_in_child(void *user)
 {
-    const struct errand *e = user;
-    struct board *b = e->board;
+    const struct job *e = user;
+    struct block *b = e->block;
     const struct clrnn_log log = {clrnn_child_log, &b->report, CLRNN_LOG_ERROR};
     const struct clrnn_device_params open = {.select = e->spec, .log = &log};
     const struct clrnn_selftest_params params = {
         .seconds = e->seconds, .doing = say, .doing_user = &b->report};
     struct clrnn_device *device;
 
-    selftest_take_kernel_dir(e->spec);
+    clrnn_selftest_take_kernel_dir(e->spec);
     clrnn_child_doing(&b->report, "opening the device");
     if (clrnn_device_open(&open, &device) != CLRNN_OK)
         return;
@@ -152,8 +152,8 @@ static void test_in_child(void *user)
     clrnn_device_destroy(&device);
 }
 
-void selftest_judge(const struct clrnn_selftest_result *result, bool done, const char *ending,
-                    struct clrnn_device_test *test)
+void clrnn_selftest_judge(const struct clrnn_selftest_result *result, bool done, const char *ending,
+                          struct clrnn_device_test *test)
 {
     test->result = *result;
     test->reason[0] = 0;
@@ -171,23 +171,23 @@ static enum clrnn_status test_device(const struct clrnn_log *log, const struct c
                                      const struct clrnn_device_info *info, struct clrnn_device_test *test)
 {
     char spec[24], ending[CLRNN_ENDING_SIZE];
-    struct errand e = {.spec = clrnn_device_spec(info, spec), .seconds = params->seconds};
+    struct job e = {.spec = clrnn_device_spec(info, spec), .seconds = params->seconds};
     struct clrnn_child child;
     enum clrnn_status st;
 
     if (params->progress)
         params->progress(params->progress_user, info);
-    e.board = clrnn_shared_create(sizeof(*e.board));
-    if (!e.board)
-        return clrnn_error_memory(log, sizeof(*e.board), "a device's self-test");
-    st = clrnn_child_start(log, test_in_child, &e, &e.board->report, &child);
+    e.block = clrnn_shared_create(sizeof(*e.block));
+    if (!e.block)
+        return clrnn_error_memory(log, sizeof(*e.block), "a device's self-test");
+    st = clrnn_child_start(log, test_in_child, &e, &e.block->report, &child);
     if (st == CLRNN_OK) {
         clrnn_child_wait(&child, params->timeout_s > 0 ? params->timeout_s : PATIENCE_S, params->stop,
                          ending);
-        selftest_judge(&e.board->result, e.board->done, ending, test);
+        clrnn_selftest_judge(&e.block->result, e.block->done, ending, test);
         st = params->stop && *params->stop ? CLRNN_INTERRUPTED : CLRNN_OK;
     }
-    clrnn_shared_destroy(e.board, sizeof(*e.board));
+    clrnn_shared_destroy(e.block, sizeof(*e.block));
     return st;
 }
 

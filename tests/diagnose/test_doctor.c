@@ -472,7 +472,7 @@ static void constant_loss(void **state)
 static void linear_yardstick(void **state)
 {
     struct clrnn_dataset *train, *valid;
-    struct linear_result r;
+    struct clrnn_linear_result r;
     struct clrnn_config *config;
     struct scratch s;
 
@@ -485,7 +485,7 @@ static void linear_yardstick(void **state)
     assert_int_equal(
         clrnn_dataset_open(&s.log, config, &config->data.valid, s.folder, "valid", CLRNN_CHECK_ALL, &valid),
         CLRNN_OK);
-    assert_int_equal(linear_fit(&s.log, config, train, valid, 2, 10, &r), CLRNN_OK);
+    assert_int_equal(clrnn_linear_fit(&s.log, config, train, valid, 2, 10, &r), CLRNN_OK);
     print_message("# accuracy %g in %u iterations\n", r.quality, r.iterations);
     assert_true(r.done);
     assert_true(r.quality > 0.8); // 64 rows, 18 inputs, one of which decides

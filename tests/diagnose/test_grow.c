@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Growing: which rungs a config gets and what stands on them, the part that is blamed on broken configs, and
+// Growing: which stages a config gets and what stands on them, the part that is blamed on broken configs, and
 // silence on healthy ones.
 #include <math.h>
 
@@ -9,7 +9,7 @@
 
 // ---------------------------------------------------------------- the ladder
 
-// "name: layers" of every rung, a line each.
+// "name: layers" of every stage, a line each.
 static void ladder_text(struct scratch *s, const struct clrnn_config *config, uint32_t outputs,
                         const char *init, char *text, size_t size)
 {
@@ -30,7 +30,7 @@ static void ladder_text(struct scratch *s, const struct clrnn_config *config, ui
         used += (size_t)snprintf(text + used, size - used, "%s: %s\n", i ? ladder.part[i - 1].name : "base",
                                  layers);
         free(layers);
-        if (i == ladder.count && !init) { // the last rung is the config itself, but for names
+        if (i == ladder.count && !init) { // the last stage is the config itself, but for names
             char *a, *b;
 
             for (size_t k = 0; k < variant->layer_count; k++) {
@@ -114,7 +114,7 @@ static void ladders(void **state)
     scratch_close(&s);
 }
 
-// What stands below the rung of the optimiser: Adam at 1e-3, no scheduler, shuffled, plain loss.
+// What stands below the stage of the optimiser: Adam at 1e-3, no scheduler, shuffled, plain loss.
 static void base_training(void **state)
 {
     struct clrnn_ladder ladder;
@@ -153,25 +153,25 @@ static void base_training(void **state)
     scratch_close(&s);
 }
 
-// ---------------------------------------------------------------- climbing
+// ---------------------------------------------------------------- stage by stage
 
 struct seen {
     size_t count;
     char names[1024];
 };
 
-static void watch(void *user, const struct clrnn_grow_stage *rung)
+static void watch(void *user, const struct clrnn_grow_stage *stage)
 {
     struct seen *seen = user;
     const size_t used = strlen(seen->names);
 
     seen->count++;
-    snprintf(seen->names + used, sizeof(seen->names) - used, "%s%s; ", rung->name,
-             rung->breaks ? " BREAKS" : "");
+    snprintf(seen->names + used, sizeof(seen->names) - used, "%s%s; ", stage->name,
+             stage->breaks ? " BREAKS" : "");
 }
 
-static struct clrnn_grow_result climb(struct scratch *s, const char *layers, const char *train,
-                                      struct seen *seen)
+static struct clrnn_grow_result grow(struct scratch *s, const char *layers, const char *train,
+                                     struct seen *seen)
 {
     struct clrnn_grow_params params = {
         .steps = 400, .train_steps = 60, .progress = watch, .progress_user = seen};
@@ -214,7 +214,7 @@ static void healthy(void **state)
     (void)state;
     if (!make_data(&s))
         return;
-    r = climb(&s, HEALTHY, "loss: cross_entropy, optimizer: {adam: {lr: 0.005}}", &seen);
+    r = grow(&s, HEALTHY, "loss: cross_entropy, optimizer: {adam: {lr: 0.005}}", &seen);
     assert_int_equal(r.first_broken, -1);
     assert_null(r.cause);
     assert_string_equal(seen.names, "linear alone; gru + linear; + bidirectional; + adam, lr 0.005; ");
@@ -227,7 +227,7 @@ static void healthy(void **state)
     scratch_close(&s);
 }
 
-// The question's faults, each a rung of its own and each found although the others are there.
+// The question's faults, each a stage of its own and each found although the others are there.
 static void broken(void **state)
 {
     struct scratch s;
@@ -237,10 +237,10 @@ static void broken(void **state)
     (void)state;
     if (!make_data(&s))
         return;
-    r = climb(&s, HEALTHY ", softmax, round",
-              "loss: cross_entropy, optimizer: {adam: {lr: 0.002}}, "
-              "scheduler: {exponential_lr: {gamma: 0.7, interval: batch}}",
-              &seen);
+    r = grow(&s, HEALTHY ", softmax, round",
+             "loss: cross_entropy, optimizer: {adam: {lr: 0.002}}, "
+             "scheduler: {exponential_lr: {gamma: 0.7, interval: batch}}",
+             &seen);
     assert_string_equal(seen.names,
                         "linear alone; gru + linear; + bidirectional; + softmax BREAKS; + round BREAKS; "
                         "+ adam, lr 0.002; + exponential_lr per batch BREAKS; the config itself; ");
@@ -252,14 +252,14 @@ static void broken(void **state)
     assert_false(r.stage[r.count - 1].learns);
     clrnn_grow_finish(&r);
 
-    r = climb(&s, HEALTHY, "loss: cross_entropy, optimizer: {adam: {lr: 1.0e-9}}", &seen);
+    r = grow(&s, HEALTHY, "loss: cross_entropy, optimizer: {adam: {lr: 1.0e-9}}", &seen);
     assert_int_equal(r.first_broken, 3);
     assert_string_equal(r.stage[3].name, "+ adam, lr 1e-09");
     clrnn_grow_finish(&r);
     scratch_close(&s);
 }
 
-// A batchnorm over one sample cannot be run in train mode: that is an outcome of its rung, not of the climb.
+// A batchnorm over one sample cannot be run in train mode: that is an outcome of its stage, not of the grow.
 static void cannot_run(void **state)
 {
     struct scratch s;
@@ -271,7 +271,7 @@ static void cannot_run(void **state)
         return;
     scratch_problem(&s, "train", 97, 1, 6, 2, false, 3); // 97 = 6 * 16 + 1
     scratch_problem(&s, "valid", 48, 1, 6, 2, false, 4);
-    r = climb(
+    r = grow(
         &s, "{pool: {over: last}}, {linear: {out_features: 8}}, batchnorm, relu, {linear: {out_features: 2}}",
         "loss: cross_entropy, optimizer: {adam: {lr: 0.01}}", &seen);
     assert_true(r.first_broken > 0);
@@ -299,10 +299,10 @@ static void nothing_learns(void **state)
         scratch_f32(&s, part ? "X_train.npy" : "X_valid.npy", x, 64, 2, 0);
         scratch_i64(&s, part ? "y_train.npy" : "y_valid.npy", y, 64, 0);
     }
-    r = climb(&s, "{rnn: {hidden_size: 4}}, {pool: {over: last}}, {linear: {out_features: 2}}",
-              "loss: cross_entropy, optimizer: {adam: {lr: 0.001}}", &seen);
+    r = grow(&s, "{rnn: {hidden_size: 4}}, {pool: {over: last}}, {linear: {out_features: 2}}",
+             "loss: cross_entropy, optimizer: {adam: {lr: 0.001}}", &seen);
     assert_int_equal(r.first_broken, 0);
-    assert_non_null(strstr(r.cause, "No rung learns"));
+    assert_non_null(strstr(r.cause, "No stage learns"));
     clrnn_grow_finish(&r);
     scratch_close(&s);
 }

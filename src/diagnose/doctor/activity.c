@@ -12,11 +12,11 @@
 #define GATE_END 4.595  // sigmoid(4.595) = 0.99
 #define TANH_END 0.99
 
-void activity_finish(struct activity *a)
+void clrnn_activity_finish(struct clrnn_activity *a)
 {
     free(a->time);
     free(a->layer_norm);
-    *a = (struct activity){0};
+    *a = (struct clrnn_activity){0};
 }
 
 // ---------------------------------------------------------------- gradients
@@ -27,7 +27,7 @@ static bool weighs(enum clrnn_layer_kind kind)
            kind == CLRNN_LAYER_LINEAR || kind == CLRNN_LAYER_EMBEDDING;
 }
 
-enum clrnn_status visit_read_grad(struct clrnn_model *model, size_t entry, double **gradient)
+enum clrnn_status clrnn_doctor_read_grad(struct clrnn_model *model, size_t entry, double **gradient)
 {
     const struct clrnn_param *p = &model->entry[entry].param;
     enum clrnn_status st;
@@ -53,7 +53,7 @@ static enum clrnn_status norm_of_layer(struct clrnn_model *m, size_t layer, doub
 
         if (m->entry[i].layer != layer || !p->trained)
             continue;
-        TRY(visit_read_grad(m, i, &g));
+        TRY(clrnn_doctor_read_grad(m, i, &g));
         for (size_t k = 0; k < p->count; k++)
             sum += g[k] * g[k];
         free(g);
@@ -62,7 +62,7 @@ static enum clrnn_status norm_of_layer(struct clrnn_model *m, size_t layer, doub
     return CLRNN_OK;
 }
 
-static enum clrnn_status measure_layers(struct clrnn_model *m, struct activity *a)
+static enum clrnn_status measure_layers(struct clrnn_model *m, struct clrnn_activity *a)
 {
     const struct clrnn_config *c = m->config;
 
@@ -86,7 +86,7 @@ static enum clrnn_status measure_layers(struct clrnn_model *m, struct activity *
 }
 
 // dx [T, N, C] of the first recurrent layer.
-static enum clrnn_status measure_time(const struct probe *p, struct activity *a)
+static enum clrnn_status measure_time(const struct probe *p, struct clrnn_activity *a)
 {
     const struct clrnn_graph *g = p->plan->graph;
     const struct clrnn_op *op = NULL;
@@ -126,7 +126,7 @@ static bool is_valid(const int32_t *lengths, uint32_t t, uint32_t n)
 
 // Share of values at the ends of tanh or sigmoid; share of columns that a relu never lets through.
 static void count_values(const double *y, uint32_t T, uint32_t N, uint32_t C, const int32_t *lengths,
-                         enum clrnn_function function, struct activity_units *u)
+                         enum clrnn_function function, struct clrnn_activity_units *u)
 {
     double ends = 0, total = 0, never = 0;
 
@@ -193,7 +193,7 @@ static double gate(const struct clrnn_op *op, const struct gate_weights *w, size
 
 // The gates of an lstm (i, f, o) or gru (r, z), computed again from the layer's input and output.
 static enum clrnn_status count_gates(const struct probe *p, const struct clrnn_op *op, const double *x,
-                                     const double *y, const int32_t *lengths, struct activity_units *u)
+                                     const double *y, const int32_t *lengths, struct clrnn_activity_units *u)
 {
     const uint32_t H = op->rnn.H, D = op->rnn.D, N = op->N, T = op->T;
     const uint32_t samples = MAX2(1u, MIN2(N, GATE_ROWS / T)),
@@ -226,14 +226,14 @@ static enum clrnn_status count_gates(const struct probe *p, const struct clrnn_o
 }
 
 static enum clrnn_status measure_op(const struct probe *p, const struct clrnn_op *op, const int32_t *lengths,
-                                    struct activity_units *u)
+                                    struct clrnn_activity_units *u)
 {
     const bool recurrent = op->kind == CLRNN_OP_RNN_FWD;
     const uint32_t C = recurrent ? op->rnn.H * op->rnn.D : op->C;
     double *x = NULL, *y = NULL;
     enum clrnn_status st = probe_read(p, op->out[0], &y);
 
-    *u = (struct activity_units){.saturated = NAN, .dead = NAN};
+    *u = (struct clrnn_activity_units){.saturated = NAN, .dead = NAN};
     snprintf(u->layer, sizeof(u->layer), "%s", op->layer);
     if (st == CLRNN_OK && recurrent && op->rnn.cell != CLRNN_CELL_RNN) {
         st = probe_read(p, op->in[RNN_X], &x);
@@ -251,7 +251,8 @@ static enum clrnn_status measure_op(const struct probe *p, const struct clrnn_op
     return st;
 }
 
-static enum clrnn_status measure_units(struct visit *v, struct activity *a, const int32_t *lengths)
+static enum clrnn_status measure_units(struct clrnn_examination *v, struct clrnn_activity *a,
+                                       const int32_t *lengths)
 {
     const struct clrnn_graph *g = v->probe.plan->graph;
 
@@ -278,12 +279,12 @@ static enum clrnn_status measure_units(struct visit *v, struct activity *a, cons
     return CLRNN_OK;
 }
 
-enum clrnn_status activity_measure(struct visit *v, struct activity *a)
+enum clrnn_status clrnn_activity_measure(struct clrnn_examination *v, struct clrnn_activity *a)
 {
     struct clrnn_step_result result;
     struct clrnn_batch batch;
 
-    activity_finish(a);
+    clrnn_activity_finish(a);
     TRY(trial_gather(&v->trial, &v->train, v->rows, v->probe.N, &batch));
     TRY(probe_run(&v->probe, &batch, &result));
     a->loss = result.loss;

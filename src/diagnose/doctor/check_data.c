@@ -9,37 +9,37 @@
 
 // ---------------------------------------------------------------- X
 
-static void check_finite(struct doctor *d)
+static void check_finite(struct clrnn_doctor *d)
 {
-    const struct doctor_scan *t = &d->train_scan, *v = &d->valid_scan;
-    const struct doctor_scan *bad = t->bad_values ? t : v;
+    const struct clrnn_scan *t = &d->train_scan, *v = &d->valid_scan;
+    const struct clrnn_scan *bad = t->bad_values ? t : v;
 
     if (t->bad_tokens || v->bad_tokens) {
-        const struct doctor_scan *b = t->bad_tokens ? t : v;
+        const struct clrnn_scan *b = t->bad_tokens ? t : v;
 
-        doctor_finding(d, CLRNN_FINDING_TOKEN_RANGE, CLRNN_SEVERITY_ERROR);
-        doctor_where(d, "data.%s X", b->info->name);
-        doctor_evidence(d, "%llu tokens lie outside 0 to num_embeddings - 1 = %u, first in row %u",
-                        (unsigned long long)b->bad_tokens, d->config->layer[0].num_embeddings - 1,
-                        b->bad_token_row);
+        clrnn_doctor_finding(d, CLRNN_FINDING_TOKEN_RANGE, CLRNN_SEVERITY_ERROR);
+        clrnn_doctor_where(d, "data.%s X", b->info->name);
+        clrnn_doctor_evidence(d, "%llu tokens lie outside 0 to num_embeddings - 1 = %u, first in row %u",
+                              (unsigned long long)b->bad_tokens, d->config->layer[0].num_embeddings - 1,
+                              b->bad_token_row);
         d->no_dynamic = true;
         d->no_dynamic_reason = "some tokens have no row in the embedding.";
     }
     if (!t->bad_values && !v->bad_values)
         return;
-    doctor_finding(d, CLRNN_FINDING_NON_FINITE_INPUT, CLRNN_SEVERITY_ERROR);
-    doctor_where(d, "data.%s X, row %u, step %u, feature %u", bad->info->name, bad->bad_row, bad->bad_step,
-                 bad->bad_feature);
-    doctor_evidence(d, "%llu values of %s%llu in train, %llu in valid; the first is %g",
-                    (unsigned long long)(t->bad_values + v->bad_values),
-                    "X are NaN or infinite: ", (unsigned long long)t->bad_values,
-                    (unsigned long long)v->bad_values, bad->bad_value);
+    clrnn_doctor_finding(d, CLRNN_FINDING_NON_FINITE_INPUT, CLRNN_SEVERITY_ERROR);
+    clrnn_doctor_where(d, "data.%s X, row %u, step %u, feature %u", bad->info->name, bad->bad_row,
+                       bad->bad_step, bad->bad_feature);
+    clrnn_doctor_evidence(d, "%llu values of %s%llu in train, %llu in valid; the first is %g",
+                          (unsigned long long)(t->bad_values + v->bad_values),
+                          "X are NaN or infinite: ", (unsigned long long)t->bad_values,
+                          (unsigned long long)v->bad_values, bad->bad_value);
     d->no_dynamic = true;
     d->no_dynamic_reason = "its inputs are not finite.";
 }
 
 // Whether a layer that takes scale and offset out stands before everything that minds them.
-static bool scales_itself(const struct doctor *d)
+static bool scales_itself(const struct clrnn_doctor *d)
 {
     for (size_t i = 0; i < d->config->layer_count; i++) {
         const enum clrnn_layer_kind kind = d->config->layer[i].kind;
@@ -59,9 +59,9 @@ static int compare_double(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static void check_scale(struct doctor *d)
+static void check_scale(struct clrnn_doctor *d)
 {
-    const struct doctor_scan *s = &d->train_scan;
+    const struct clrnn_scan *s = &d->train_scan;
     uint32_t large = 0, largest = 0;
     double *sorted, median;
 
@@ -83,23 +83,24 @@ static void check_scale(struct doctor *d)
         return;
     if (s->rms[largest] == 0)
         return; // constant
-    doctor_finding(d, CLRNN_FINDING_UNSCALED_INPUT, CLRNN_SEVERITY_WARNING);
-    doctor_where(d, "data.train X");
-    doctor_evidence(
+    clrnn_doctor_finding(d, CLRNN_FINDING_UNSCALED_INPUT, CLRNN_SEVERITY_WARNING);
+    clrnn_doctor_where(d, "data.train X");
+    clrnn_doctor_evidence(
         d,
         "%u of %u features have a root mean square over %g; median %.3g, largest %.3g (feature %u, values "
         "%.4g to %.4g, mean %.4g)",
         large, s->C, clrnn_threshold.feature_rms, median, s->rms[largest], largest, s->least[largest],
         s->most[largest], s->mean[largest]);
-    doctor_cost(d, s->rms[largest] < 1
-                       ? "the inputs hardly move any unit, and weights on them get tiny gradients"
-                       : "units sit at their ends or never switch, and gradients are as large as the inputs");
-    doctor_fix(d, FIX_NORMALIZE, 0, 0);
+    clrnn_doctor_cost(
+        d, s->rms[largest] < 1
+               ? "the inputs hardly move any unit, and weights on them get tiny gradients"
+               : "units sit at their ends or never switch, and gradients are as large as the inputs");
+    clrnn_doctor_fix(d, FIX_NORMALIZE, 0, 0);
 }
 
-static void check_constant(struct doctor *d)
+static void check_constant(struct clrnn_doctor *d)
 {
-    const struct doctor_scan *s = &d->train_scan;
+    const struct clrnn_scan *s = &d->train_scan;
     uint32_t count = 0, shown = 0;
 
     if (s->info->tokens || s->info->S < 2)
@@ -108,35 +109,35 @@ static void check_constant(struct doctor *d)
         count += s->least[c] == s->most[c];
     if (!count)
         return;
-    doctor_finding(d, CLRNN_FINDING_CONSTANT_FEATURES,
-                   count >= clrnn_threshold.constant_share * s->C ? CLRNN_SEVERITY_WARNING
-                                                                  : CLRNN_SEVERITY_NOTE);
-    doctor_where(d, "data.train X");
-    doctor_evidence(d, "%u of %u features hold one value in every row and step:", count, s->C);
+    clrnn_doctor_finding(d, CLRNN_FINDING_CONSTANT_FEATURES,
+                         count >= clrnn_threshold.constant_share * s->C ? CLRNN_SEVERITY_WARNING
+                                                                        : CLRNN_SEVERITY_NOTE);
+    clrnn_doctor_where(d, "data.train X");
+    clrnn_doctor_evidence(d, "%u of %u features hold one value in every row and step:", count, s->C);
     for (uint32_t c = 0; c < s->C && shown < 6; c++)
         if (s->least[c] == s->most[c])
-            doctor_evidence(d, "%s %u (%.4g)", shown++ ? "," : "", c, s->least[c]);
-    doctor_evidence(d, "%s", count > shown ? ", ..." : "");
+            clrnn_doctor_evidence(d, "%s %u (%.4g)", shown++ ? "," : "", c, s->least[c]);
+    clrnn_doctor_evidence(d, "%s", count > shown ? ", ..." : "");
 }
 
-static void check_padding(struct doctor *d)
+static void check_padding(struct clrnn_doctor *d)
 {
-    const struct doctor_scan *s = &d->train_scan;
+    const struct clrnn_scan *s = &d->train_scan;
 
     if (s->pad_rows < clrnn_threshold.padding_rows || s->pad_share < clrnn_threshold.padding_share)
         return;
-    doctor_finding(d, CLRNN_FINDING_PADDING_WITHOUT_LENGTHS, CLRNN_SEVERITY_WARNING);
-    doctor_where(d, "data.train");
-    doctor_evidence(
+    clrnn_doctor_finding(d, CLRNN_FINDING_PADDING_WITHOUT_LENGTHS, CLRNN_SEVERITY_WARNING);
+    clrnn_doctor_where(d, "data.train");
+    clrnn_doctor_evidence(
         d,
         "%.0f%% of the rows end in the same repeated step, on average the last %.1f of T = %u, each row for "
         "another while; no `lengths` are given",
         100 * s->pad_rows, s->pad_share * s->info->T, s->info->T);
 }
 
-static void check_count(struct doctor *d)
+static void check_count(struct clrnn_doctor *d)
 {
-    const struct doctor_scan *s = &d->train_scan;
+    const struct clrnn_scan *s = &d->train_scan;
     const struct clrnn_train_config *t = &d->config->train;
     const bool mse = t->loss.kind == CLRNN_LOSS_MSE;
     const uint32_t S = s->info->S, least = (uint32_t)clrnn_threshold.samples;
@@ -147,31 +148,31 @@ static void check_count(struct doctor *d)
         classes += s->count[k] > 0;
     wanted = mse || s->info->y_steps ? least : fmax(least, clrnn_threshold.samples_per_class * classes);
     if (!d->batches) {
-        doctor_finding(d, CLRNN_FINDING_TOO_FEW_SAMPLES, CLRNN_SEVERITY_ERROR);
-        doctor_where(d, "train.batch_size");
-        doctor_evidence(
+        clrnn_doctor_finding(d, CLRNN_FINDING_TOO_FEW_SAMPLES, CLRNN_SEVERITY_ERROR);
+        clrnn_doctor_where(d, "train.batch_size");
+        clrnn_doctor_evidence(
             d, "%u samples do not fill one batch of %u, and drop_last drops what is left: there is no batch",
             S, t->batch_size);
-        doctor_cost(d, "no step is ever made");
-        doctor_remedy(d, "train.drop_last=false, or a batch_size of at most %u", S);
-        doctor_fix(d, FIX_DROP_LAST, 0, 0);
+        clrnn_doctor_cost(d, "no step is ever made");
+        clrnn_doctor_remedy(d, "train.drop_last=false, or a batch_size of at most %u", S);
+        clrnn_doctor_fix(d, FIX_DROP_LAST, 0, 0);
         d->no_dynamic = true;
         d->no_dynamic_reason = "an epoch has no batch.";
         return;
     }
     if (S >= wanted || (s->info->y_steps && s->info->T > 1))
         return;
-    doctor_finding(d, CLRNN_FINDING_TOO_FEW_SAMPLES, CLRNN_SEVERITY_WARNING);
-    doctor_where(d, "data.train");
-    doctor_evidence(d, "%u samples of C = %u features in %u step%s, %llu batch%s an epoch", S, s->info->C,
-                    s->info->T, s->info->T == 1 ? "" : "s", (unsigned long long)d->batches,
-                    d->batches == 1 ? "" : "es");
+    clrnn_doctor_finding(d, CLRNN_FINDING_TOO_FEW_SAMPLES, CLRNN_SEVERITY_WARNING);
+    clrnn_doctor_where(d, "data.train");
+    clrnn_doctor_evidence(d, "%u samples of C = %u features in %u step%s, %llu batch%s an epoch", S,
+                          s->info->C, s->info->T, s->info->T == 1 ? "" : "s", (unsigned long long)d->batches,
+                          d->batches == 1 ? "" : "es");
     if (!mse)
-        doctor_evidence(d, "; %.1f a class", classes ? (double)S / classes : 0);
-    doctor_remedy(d, "more data (at least %.0f samples), or a linear model", wanted);
+        clrnn_doctor_evidence(d, "; %.1f a class", classes ? (double)S / classes : 0);
+    clrnn_doctor_remedy(d, "more data (at least %.0f samples), or a linear model", wanted);
 }
 
-void doctor_check_inputs(struct doctor *d)
+void clrnn_doctor_check_inputs(struct clrnn_doctor *d)
 {
     check_finite(d);
     check_scale(d);
@@ -182,44 +183,45 @@ void doctor_check_inputs(struct doctor *d)
 
 // ---------------------------------------------------------------- y
 
-static void check_range(struct doctor *d)
+static void check_range(struct clrnn_doctor *d)
 {
-    const struct doctor_scan *t = &d->train_scan, *v = &d->valid_scan, *bad = t->bad_labels ? t : v;
+    const struct clrnn_scan *t = &d->train_scan, *v = &d->valid_scan, *bad = t->bad_labels ? t : v;
     const enum clrnn_loss_kind loss = d->config->train.loss.kind;
 
     if (!t->bad_labels && !v->bad_labels)
         return;
-    doctor_finding(d, CLRNN_FINDING_LABEL_RANGE, CLRNN_SEVERITY_ERROR);
-    doctor_where(d, "data.%s y, row %u", bad->info->name, bad->bad_label_row);
-    doctor_evidence(
+    clrnn_doctor_finding(d, CLRNN_FINDING_LABEL_RANGE, CLRNN_SEVERITY_ERROR);
+    clrnn_doctor_where(d, "data.%s y, row %u", bad->info->name, bad->bad_label_row);
+    clrnn_doctor_evidence(
         d,
         "%llu labels in train and %llu in valid do not fit, the first is %.9g; labels lie in [%.9g, %.9g], ",
         (unsigned long long)t->bad_labels, (unsigned long long)v->bad_labels, bad->bad_label, t->least_label,
         t->most_label);
     if (loss == CLRNN_LOSS_MSE)
-        doctor_evidence(d, "expected finite numbers");
+        clrnn_doctor_evidence(d, "expected finite numbers");
     else if (loss == CLRNN_LOSS_BCE_WITH_LOGITS)
-        doctor_evidence(d, "expected 0 to 1");
+        clrnn_doctor_evidence(d, "expected 0 to 1");
     else
-        doctor_evidence(
+        clrnn_doctor_evidence(
             d, "expected whole numbers from 0 to %u (the last layer has %u outputs) or ignore_index %d",
             d->outputs - 1, d->outputs, (int)d->config->train.loss.ignore_index);
     if ((loss == CLRNN_LOSS_CROSS_ENTROPY || loss == CLRNN_LOSS_NLL) && t->least_label == 1 &&
         t->most_label == d->outputs)
-        doctor_remedy(d, "classes count from 0: subtract 1 from every label");
+        clrnn_doctor_remedy(d, "classes count from 0: subtract 1 from every label");
     else if ((loss == CLRNN_LOSS_CROSS_ENTROPY || loss == CLRNN_LOSS_NLL) && t->least_label >= 0)
-        doctor_remedy(d, "give the last layer out_features: %.0f, or correct the labels", t->most_label + 1);
+        clrnn_doctor_remedy(d, "give the last layer out_features: %.0f, or correct the labels",
+                            t->most_label + 1);
     else
-        doctor_remedy(
+        clrnn_doctor_remedy(
             d, "correct these labels, or set train.loss.%s.ignore_index to the value that is to be skipped",
             clrnn_loss_word(loss));
     d->no_dynamic = true;
     d->no_dynamic_reason = "some labels do not fit its outputs.";
 }
 
-static void check_balance(struct doctor *d)
+static void check_balance(struct clrnn_doctor *d)
 {
-    const struct doctor_scan *s = &d->train_scan;
+    const struct clrnn_scan *s = &d->train_scan;
     const struct clrnn_loss_config *loss = &d->config->train.loss;
     uint32_t present = 0, rare = 0, common = 0;
     double total = 0, share;
@@ -235,12 +237,12 @@ static void check_balance(struct doctor *d)
         total += (double)s->count[k];
     }
     if (loss->kind == CLRNN_LOSS_MSE ? s->y_std == 0 && s->labels > 1 : present == 1 && total > 1) {
-        doctor_finding(d, CLRNN_FINDING_SINGLE_CLASS, CLRNN_SEVERITY_ERROR);
-        doctor_where(d, "data.train y");
+        clrnn_doctor_finding(d, CLRNN_FINDING_SINGLE_CLASS, CLRNN_SEVERITY_ERROR);
+        clrnn_doctor_where(d, "data.train y");
         if (loss->kind == CLRNN_LOSS_MSE)
-            doctor_evidence(d, "all %llu targets are %.9g", (unsigned long long)s->labels, s->y_mean);
+            clrnn_doctor_evidence(d, "all %llu targets are %.9g", (unsigned long long)s->labels, s->y_mean);
         else
-            doctor_evidence(d, "all %.0f labels are class %u", total, common);
+            clrnn_doctor_evidence(d, "all %.0f labels are class %u", total, common);
         return;
     }
     if (present < 2)
@@ -248,10 +250,10 @@ static void check_balance(struct doctor *d)
     share = (double)s->count[rare] / total;
     if (share > clrnn_threshold.rare_share || share * present > clrnn_threshold.rare_of_balanced)
         return;
-    doctor_finding(d, CLRNN_FINDING_CLASS_IMBALANCE,
-                   loss->weight ? CLRNN_SEVERITY_NOTE : CLRNN_SEVERITY_WARNING);
-    doctor_where(d, "data.train y");
-    doctor_evidence(
+    clrnn_doctor_finding(d, CLRNN_FINDING_CLASS_IMBALANCE,
+                         loss->weight ? CLRNN_SEVERITY_NOTE : CLRNN_SEVERITY_WARNING);
+    clrnn_doctor_where(d, "data.train y");
+    clrnn_doctor_evidence(
         d,
         "class %u has %llu of %.0f labels (%.2g%%), class %u has %llu; always answering %u is right in "
         "%.1f%%%s",
@@ -259,19 +261,20 @@ static void check_balance(struct doctor *d)
         (unsigned long long)s->count[common], common, 100 * (double)s->count[common] / total,
         loss->weight ? "; the loss has weights" : "");
     if (loss->kind == CLRNN_LOSS_BCE_WITH_LOGITS) {
-        doctor_remedy(
+        clrnn_doctor_remedy(
             d,
             "train.loss.bce_with_logits.pos_weight=[%.3g], and judge by `clrnn eval`'s recall of each class",
             (double)s->count[0] / (double)s->count[1]);
         return;
     }
-    doctor_remedy(d, "train.loss.%s.weight=[", clrnn_loss_word(loss->kind));
+    clrnn_doctor_remedy(d, "train.loss.%s.weight=[", clrnn_loss_word(loss->kind));
     for (uint32_t k = 0; k < s->classes; k++)
-        doctor_remedy(d, "%s%.3g", k ? ", " : "", s->count[k] ? total / present / (double)s->count[k] : 1.0);
-    doctor_remedy(d, "], and judge by `clrnn eval`'s recall of each class");
+        clrnn_doctor_remedy(d, "%s%.3g", k ? ", " : "",
+                            s->count[k] ? total / present / (double)s->count[k] : 1.0);
+    clrnn_doctor_remedy(d, "], and judge by `clrnn eval`'s recall of each class");
 }
 
-void doctor_check_labels(struct doctor *d)
+void clrnn_doctor_check_labels(struct clrnn_doctor *d)
 {
     check_range(d);
     if (!d->train_scan.bad_labels) // else shares mean little

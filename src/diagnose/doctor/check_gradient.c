@@ -13,7 +13,7 @@
 #define CHECK_FLOPS 1e9 // the reference does about half of that in a second
 
 struct check {
-    struct visit *v;
+    struct clrnn_examination *v;
     struct clrnn_device *ref;
     struct trial_params params; // of the model on ref
     struct trial here, there;
@@ -132,8 +132,8 @@ static enum clrnn_status difference(struct check *c, double *slope)
 
 static enum clrnn_status report(struct check *c)
 {
-    struct doctor *d = c->v->d;
-    const struct activity *a = &c->v->start;
+    struct clrnn_doctor *d = c->v->d;
+    const struct clrnn_activity *a = &c->v->start;
     // 1 - y and y (1 - y) of a unit at its end are what float32 leaves of it
     const bool at_ends = a->worst_saturated != SIZE_MAX && a->unit[a->worst_saturated].saturated > 0.2;
     double slope;
@@ -141,14 +141,15 @@ static enum clrnn_status report(struct check *c)
     if (!(c->worst_error > (at_ends ? 5 : 1) * clrnn_threshold.gradient_error))
         return CLRNN_OK;
     TRY(difference(c, &slope));
-    doctor_finding(d, CLRNN_FINDING_GRADIENT_CHECK_FAILED, CLRNN_SEVERITY_ERROR);
-    doctor_where(d, "%s", c->here.model->entry[c->worst].param.name);
-    doctor_evidence(d,
-                    "on %s its gradient differs from the reference in double by %.2g of its norm, most %.9g "
-                    "against %.9g; "
-                    "finite differences of the loss give %.9g (%u samples, %u steps)",
-                    clrnn_device_info(d->device)->name, c->worst_error, c->device_value, c->ref_value, slope,
-                    c->batch.N, c->batch.T);
+    clrnn_doctor_finding(d, CLRNN_FINDING_GRADIENT_CHECK_FAILED, CLRNN_SEVERITY_ERROR);
+    clrnn_doctor_where(d, "%s", c->here.model->entry[c->worst].param.name);
+    clrnn_doctor_evidence(
+        d,
+        "on %s its gradient differs from the reference in double by %.2g of its norm, most %.9g "
+        "against %.9g; "
+        "finite differences of the loss give %.9g (%u samples, %u steps)",
+        clrnn_device_info(d->device)->name, c->worst_error, c->device_value, c->ref_value, slope, c->batch.N,
+        c->batch.T);
     return CLRNN_OK;
 }
 
@@ -176,7 +177,7 @@ static enum clrnn_status prepare(struct check *c)
     return probe_create(c->there.model, rows, data.steps, c->v->lengths, &c->far);
 }
 
-enum clrnn_status visit_check_gradient(struct visit *v)
+enum clrnn_status clrnn_doctor_check_gradient(struct clrnn_examination *v)
 {
     struct check c = {.v = v};
     enum clrnn_status st;

@@ -26,32 +26,32 @@ static size_t last_activation(const struct clrnn_config *c)
 
 // ---------------------------------------------------------------- the loss and what stands before it
 
-static void softmax_before_cross_entropy(struct doctor *d, size_t at)
+static void softmax_before_cross_entropy(struct clrnn_doctor *d, size_t at)
 {
     const uint32_t K = MAX2(d->outputs, 2u);
 
-    doctor_finding(d, CLRNN_FINDING_SOFTMAX_BEFORE_CROSS_ENTROPY, CLRNN_SEVERITY_ERROR);
-    doctor_where_layer(d, at);
-    doctor_evidence(
+    clrnn_doctor_finding(d, CLRNN_FINDING_SOFTMAX_BEFORE_CROSS_ENTROPY, CLRNN_SEVERITY_ERROR);
+    clrnn_doctor_where_layer(d, at);
+    clrnn_doctor_evidence(
         d,
         "cross_entropy applies its own softmax; on top of this one its logits lie in [0, 1], so that even "
         "a perfect answer costs ln(1 + %u/e) = %.4f, and gradients shrink with the softmax's slope",
         K - 1, log1p((K - 1) * exp(-1.0)));
-    doctor_cost(d, "the loss never falls below %.4f; learning is slower or stops",
-                log1p((K - 1) * exp(-1.0)));
-    doctor_fix(d, FIX_REMOVE_LAYER, at, 0);
+    clrnn_doctor_cost(d, "the loss never falls below %.4f; learning is slower or stops",
+                      log1p((K - 1) * exp(-1.0)));
+    clrnn_doctor_fix(d, FIX_REMOVE_LAYER, at, 0);
 }
 
-static void mismatch(struct doctor *d, size_t at, enum clrnn_severity severity)
+static void mismatch(struct clrnn_doctor *d, size_t at, enum clrnn_severity severity)
 {
-    doctor_finding(d, CLRNN_FINDING_ACTIVATION_LOSS_MISMATCH, severity);
+    clrnn_doctor_finding(d, CLRNN_FINDING_ACTIVATION_LOSS_MISMATCH, severity);
     if (at < d->config->layer_count)
-        doctor_where_layer(d, at);
+        clrnn_doctor_where_layer(d, at);
     else
-        doctor_where(d, "train.loss");
+        clrnn_doctor_where(d, "train.loss");
 }
 
-static void check_cross_entropy(struct doctor *d, size_t at, enum clrnn_layer_kind kind)
+static void check_cross_entropy(struct clrnn_doctor *d, size_t at, enum clrnn_layer_kind kind)
 {
     const double width = kind == CLRNN_LAYER_TANH ? 2.0 : 1.0;
     const uint32_t K = MAX2(d->outputs, 2u);
@@ -60,86 +60,87 @@ static void check_cross_entropy(struct doctor *d, size_t at, enum clrnn_layer_ki
         softmax_before_cross_entropy(d, at);
     } else if (kind == CLRNN_LAYER_SIGMOID || kind == CLRNN_LAYER_TANH) {
         mismatch(d, at, CLRNN_SEVERITY_ERROR);
-        doctor_evidence(
+        clrnn_doctor_evidence(
             d,
             "cross_entropy wants logits of any size; a %s keeps them within %g of each other, so that even "
             "a perfect answer costs %.4f",
             clrnn_layer_word(kind), width, log1p((K - 1) * exp(-width)));
-        doctor_cost(d, "the loss cannot fall below that, and saturated outputs get no gradient");
-        doctor_remedy(d, "take the %s out of model.layers", clrnn_layer_word(kind));
-        doctor_fix(d, FIX_REMOVE_LAYER, at, 0);
+        clrnn_doctor_cost(d, "the loss cannot fall below that, and saturated outputs get no gradient");
+        clrnn_doctor_remedy(d, "take the %s out of model.layers", clrnn_layer_word(kind));
+        clrnn_doctor_fix(d, FIX_REMOVE_LAYER, at, 0);
     } else if (kind == CLRNN_LAYER_LOG_SOFTMAX) {
         mismatch(d, at, CLRNN_SEVERITY_NOTE);
-        doctor_evidence(
+        clrnn_doctor_evidence(
             d,
             "cross_entropy applies its own log-softmax; the log-softmax of a log-softmax is the same again");
-        doctor_cost(d, "nothing but the time to compute it");
-        doctor_remedy(d, "take it out, or use the loss nll");
+        clrnn_doctor_cost(d, "nothing but the time to compute it");
+        clrnn_doctor_remedy(d, "take it out, or use the loss nll");
     } else if (kind == CLRNN_LAYER_RELU) {
         mismatch(d, at, CLRNN_SEVERITY_NOTE);
-        doctor_evidence(
+        clrnn_doctor_evidence(
             d, "a relu before cross_entropy leaves no logit below 0, and a class whose logit is at 0 gets no "
                "gradient through it");
-        doctor_cost(d, "slower learning, outputs that can die");
-        doctor_remedy(d, "take the relu out of model.layers");
+        clrnn_doctor_cost(d, "slower learning, outputs that can die");
+        clrnn_doctor_remedy(d, "take the relu out of model.layers");
     }
 }
 
-static void check_nll(struct doctor *d, size_t at, enum clrnn_layer_kind kind)
+static void check_nll(struct clrnn_doctor *d, size_t at, enum clrnn_layer_kind kind)
 {
     if (kind == CLRNN_LAYER_LOG_SOFTMAX)
         return;
     mismatch(d, at, CLRNN_SEVERITY_ERROR);
-    doctor_evidence(
+    clrnn_doctor_evidence(
         d,
         "nll wants log-probabilities, as log_softmax gives them; it gets %s, and its loss is minus the "
         "value of the target's output",
         at < d->config->layer_count ? clrnn_layer_word(kind) : "the raw output of the last layer");
-    doctor_cost(d, at < d->config->layer_count
-                       ? "the outputs are no longer pushed towards the right class alone"
-                       : "the loss has no lower bound: all outputs grow, no class is learnt");
-    doctor_remedy(d,
-                  at < d->config->layer_count
-                      ? "take the %s out and use `loss: cross_entropy`%s"
-                      : "%s`loss: cross_entropy`, or a log_softmax as the last layer%s",
-                  at < d->config->layer_count ? clrnn_layer_word(kind) : "", "");
+    clrnn_doctor_cost(d, at < d->config->layer_count
+                             ? "the outputs are no longer pushed towards the right class alone"
+                             : "the loss has no lower bound: all outputs grow, no class is learnt");
+    clrnn_doctor_remedy(d,
+                        at < d->config->layer_count
+                            ? "take the %s out and use `loss: cross_entropy`%s"
+                            : "%s`loss: cross_entropy`, or a log_softmax as the last layer%s",
+                        at < d->config->layer_count ? clrnn_layer_word(kind) : "", "");
     if (at < d->config->layer_count)
-        doctor_fix(d, FIX_REMOVE_LAYER, at, 0);
-    doctor_fix(d, FIX_LOSS_CROSS_ENTROPY, 0, 0);
+        clrnn_doctor_fix(d, FIX_REMOVE_LAYER, at, 0);
+    clrnn_doctor_fix(d, FIX_LOSS_CROSS_ENTROPY, 0, 0);
 }
 
-static void check_bce(struct doctor *d, size_t at, enum clrnn_layer_kind kind)
+static void check_bce(struct clrnn_doctor *d, size_t at, enum clrnn_layer_kind kind)
 {
     if (at >= d->config->layer_count)
         return;
     mismatch(d, at, CLRNN_SEVERITY_ERROR);
     if (kind == CLRNN_LAYER_SIGMOID)
-        doctor_evidence(
+        clrnn_doctor_evidence(
             d,
             "bce_with_logits applies its own sigmoid; on top of this one probabilities lie in [0.5, 0.731]: "
             "0 is never answered, and a perfect answer costs 0.6931 for each 0 and 0.3133 for each 1");
     else if (kind == CLRNN_LAYER_SOFTMAX)
-        doctor_evidence(d, "a softmax over one output is 1 whatever the weights are: the loss is a constant");
+        clrnn_doctor_evidence(
+            d, "a softmax over one output is 1 whatever the weights are: the loss is a constant");
     else if (kind == CLRNN_LAYER_LOG_SOFTMAX)
-        doctor_evidence(
+        clrnn_doctor_evidence(
             d, "a log-softmax over one output is 0 whatever the weights are: the loss is a constant");
     else if (kind == CLRNN_LAYER_RELU)
-        doctor_evidence(
+        clrnn_doctor_evidence(
             d, "bce_with_logits wants a logit of any sign; behind a relu no probability is under 0.5");
     else
-        doctor_evidence(
+        clrnn_doctor_evidence(
             d, "bce_with_logits wants a logit of any size; behind a tanh probabilities lie in [0.27, 0.73]");
-    doctor_cost(d, kind == CLRNN_LAYER_SOFTMAX || kind == CLRNN_LAYER_LOG_SOFTMAX
-                       ? "no parameter gets a gradient"
-                       : "the loss cannot fall to 0");
-    doctor_remedy(d, "take the %s out of model.layers", clrnn_layer_word(kind));
-    doctor_fix(d, FIX_REMOVE_LAYER, at, 0);
+    clrnn_doctor_cost(d, kind == CLRNN_LAYER_SOFTMAX || kind == CLRNN_LAYER_LOG_SOFTMAX
+                             ? "no parameter gets a gradient"
+                             : "the loss cannot fall to 0");
+    clrnn_doctor_remedy(d, "take the %s out of model.layers", clrnn_layer_word(kind));
+    clrnn_doctor_fix(d, FIX_REMOVE_LAYER, at, 0);
 }
 
 // Targets that the last activation can never put out.
-static void check_mse(struct doctor *d, size_t at, enum clrnn_layer_kind kind)
+static void check_mse(struct clrnn_doctor *d, size_t at, enum clrnn_layer_kind kind)
 {
-    const struct doctor_scan *s = &d->train_scan;
+    const struct clrnn_scan *s = &d->train_scan;
     const double low = kind == CLRNN_LAYER_TANH ? -1 : kind == CLRNN_LAYER_LOG_SOFTMAX ? -INFINITY : 0;
     const double high = kind == CLRNN_LAYER_RELU ? INFINITY : kind == CLRNN_LAYER_LOG_SOFTMAX ? 0 : 1;
     const double slack = 0.05 * s->y_std;
@@ -147,14 +148,14 @@ static void check_mse(struct doctor *d, size_t at, enum clrnn_layer_kind kind)
     if (at >= d->config->layer_count || (s->y_least >= low - slack && s->y_most <= high + slack))
         return;
     mismatch(d, at, CLRNN_SEVERITY_WARNING);
-    doctor_evidence(d, "targets lie in [%.4g, %.4g], but a %s puts out [%g, %g]", s->y_least, s->y_most,
-                    clrnn_layer_word(kind), low, high);
-    doctor_cost(d, "targets outside are never reached, and pull units to their ends");
-    doctor_remedy(d, "take the %s out of model.layers, or scale the targets", clrnn_layer_word(kind));
-    doctor_fix(d, FIX_REMOVE_LAYER, at, 0);
+    clrnn_doctor_evidence(d, "targets lie in [%.4g, %.4g], but a %s puts out [%g, %g]", s->y_least, s->y_most,
+                          clrnn_layer_word(kind), low, high);
+    clrnn_doctor_cost(d, "targets outside are never reached, and pull units to their ends");
+    clrnn_doctor_remedy(d, "take the %s out of model.layers, or scale the targets", clrnn_layer_word(kind));
+    clrnn_doctor_fix(d, FIX_REMOVE_LAYER, at, 0);
 }
 
-static void check_loss(struct doctor *d)
+static void check_loss(struct clrnn_doctor *d)
 {
     const size_t at = last_activation(d->config);
     const enum clrnn_layer_kind kind =
@@ -180,12 +181,12 @@ static void check_loss(struct doctor *d)
 
 static bool has_weights(const struct clrnn_layer *layer)
 {
-    return doctor_is_recurrent(layer) || layer->kind == CLRNN_LAYER_LINEAR ||
+    return clrnn_layer_is_recurrent(layer) || layer->kind == CLRNN_LAYER_LINEAR ||
            layer->kind == CLRNN_LAYER_EMBEDDING ||
            ((layer->kind == CLRNN_LAYER_BATCHNORM || layer->kind == CLRNN_LAYER_LAYERNORM) && layer->affine);
 }
 
-static void check_round(struct doctor *d, size_t at)
+static void check_round(struct clrnn_doctor *d, size_t at)
 {
     size_t below = 0;
 
@@ -194,76 +195,78 @@ static void check_round(struct doctor *d, size_t at)
     if (!below)
         return;
     d->gradient_blocked = true;
-    doctor_finding(d, CLRNN_FINDING_NON_DIFFERENTIABLE_OP, CLRNN_SEVERITY_ERROR);
-    doctor_where_layer(d, at);
-    doctor_evidence(
+    clrnn_doctor_finding(d, CLRNN_FINDING_NON_DIFFERENTIABLE_OP, CLRNN_SEVERITY_ERROR);
+    clrnn_doctor_where_layer(d, at);
+    clrnn_doctor_evidence(
         d,
         "round() is flat between its steps: its gradient is 0 everywhere, and the %zu layer%s with "
         "weights below it get%s none",
         below, below == 1 ? "" : "s", below == 1 ? "s" : "");
-    doctor_fix(d, FIX_REMOVE_LAYER, at, 0);
+    clrnn_doctor_fix(d, FIX_REMOVE_LAYER, at, 0);
 }
 
-static void check_recurrent(struct doctor *d, size_t at)
+static void check_recurrent(struct clrnn_doctor *d, size_t at)
 {
     const struct clrnn_layer *l = &d->config->layer[at];
-    const uint32_t T = doctor_steps_at(d, at);
+    const uint32_t T = clrnn_doctor_steps_at(d, at);
     const double ends = 0.05;
 
     if (T == 1) {
         const bool from_data = d->T == 1;
 
-        doctor_finding(d, CLRNN_FINDING_SINGLE_TIME_STEP, CLRNN_SEVERITY_WARNING);
-        doctor_where_layer(d, at);
-        doctor_evidence(
+        clrnn_doctor_finding(d, CLRNN_FINDING_SINGLE_TIME_STEP, CLRNN_SEVERITY_WARNING);
+        clrnn_doctor_where_layer(d, at);
+        clrnn_doctor_evidence(
             d,
             "%s: with T = 1 and h0 = 0 the layer never recurs; the gradient of its %u weight_hh is exactly 0",
             from_data ? "X has one time step" : "the pool before it leaves one step",
             l->num_layers * (l->bidirectional ? 2 : 1));
         if (from_data)
-            doctor_remedy(
+            clrnn_doctor_remedy(
                 d,
                 "fold the C = %u features into time steps, X as (N, T, C / T) (for CSV: `steps: T`), or use "
                 "`linear` with `tanh` instead",
                 clrnn_dataset_info(d->train)->C);
         else
-            doctor_remedy(d, "put the layer before the pool, or use `linear` instead");
+            clrnn_doctor_remedy(d, "put the layer before the pool, or use `linear` instead");
     }
     if (l->kind == CLRNN_LAYER_RNN && T >= clrnn_threshold.long_sequence) {
-        doctor_finding(d, CLRNN_FINDING_SEQUENCE_TOO_LONG, CLRNN_SEVERITY_WARNING);
-        doctor_where_layer(d, at);
-        doctor_evidence(d,
-                        "a plain rnn runs over T = %u steps; a gradient that shrinks by 5%% a step reaches "
-                        "the first with "
-                        "%.1e of its size, one that grows by 5%% with %.1e",
-                        T, pow(1 - ends, T), pow(1 + ends, T));
+        clrnn_doctor_finding(d, CLRNN_FINDING_SEQUENCE_TOO_LONG, CLRNN_SEVERITY_WARNING);
+        clrnn_doctor_where_layer(d, at);
+        clrnn_doctor_evidence(
+            d,
+            "a plain rnn runs over T = %u steps; a gradient that shrinks by 5%% a step reaches "
+            "the first with "
+            "%.1e of its size, one that grows by 5%% with %.1e",
+            T, pow(1 - ends, T), pow(1 + ends, T));
     }
     if (l->dropout > 0 && l->num_layers == 1) {
-        doctor_finding(d, CLRNN_FINDING_DROPOUT_ONE_LAYER, CLRNN_SEVERITY_NOTE);
-        doctor_where_layer(d, at);
-        doctor_evidence(d, "dropout: %g stands between the layers of a stack, but num_layers is 1",
-                        l->dropout);
-        doctor_remedy(d, "take the argument out, or put `- dropout: {p: %g}` after the layer", l->dropout);
-        doctor_fix(d, FIX_LAYER_DROPOUT, at, 0);
+        clrnn_doctor_finding(d, CLRNN_FINDING_DROPOUT_ONE_LAYER, CLRNN_SEVERITY_NOTE);
+        clrnn_doctor_where_layer(d, at);
+        clrnn_doctor_evidence(d, "dropout: %g stands between the layers of a stack, but num_layers is 1",
+                              l->dropout);
+        clrnn_doctor_remedy(d, "take the argument out, or put `- dropout: {p: %g}` after the layer",
+                            l->dropout);
+        clrnn_doctor_fix(d, FIX_LAYER_DROPOUT, at, 0);
     }
     if (l->dropout >= clrnn_threshold.dropout_p && l->num_layers > 1) {
-        doctor_finding(d, CLRNN_FINDING_DROPOUT_TOO_HIGH, CLRNN_SEVERITY_WARNING);
-        doctor_where_layer(d, at);
-        doctor_evidence(d, "dropout: %g leaves on average %.1f of %u units between the layers", l->dropout,
-                        (1 - l->dropout) * l->hidden_size * (l->bidirectional ? 2 : 1),
-                        l->hidden_size * (l->bidirectional ? 2 : 1));
-        doctor_remedy(d, "model.layers.%zu.%s.dropout=0.3", at, clrnn_layer_word(l->kind));
-        doctor_fix(d, FIX_LAYER_DROPOUT, at, 0.3);
+        clrnn_doctor_finding(d, CLRNN_FINDING_DROPOUT_TOO_HIGH, CLRNN_SEVERITY_WARNING);
+        clrnn_doctor_where_layer(d, at);
+        clrnn_doctor_evidence(d, "dropout: %g leaves on average %.1f of %u units between the layers",
+                              l->dropout, (1 - l->dropout) * l->hidden_size * (l->bidirectional ? 2 : 1),
+                              l->hidden_size * (l->bidirectional ? 2 : 1));
+        clrnn_doctor_remedy(d, "model.layers.%zu.%s.dropout=0.3", at, clrnn_layer_word(l->kind));
+        clrnn_doctor_fix(d, FIX_LAYER_DROPOUT, at, 0.3);
     }
 }
 
 // Features of a layer's input where the config says so, else those of the data.
-static uint32_t width_at(const struct doctor *d, size_t at)
+static uint32_t width_at(const struct clrnn_doctor *d, size_t at)
 {
     for (size_t i = at; i-- > 0;) {
         const struct clrnn_layer *l = &d->config->layer[i];
 
-        if (doctor_is_recurrent(l))
+        if (clrnn_layer_is_recurrent(l))
             return l->hidden_size * (l->bidirectional ? 2 : 1);
         if (l->kind == CLRNN_LAYER_LINEAR)
             return l->out_features;
@@ -273,19 +276,19 @@ static uint32_t width_at(const struct doctor *d, size_t at)
     return MAX2(clrnn_dataset_info(d->train)->C, 1u);
 }
 
-static void check_dropout(struct doctor *d, size_t at)
+static void check_dropout(struct clrnn_doctor *d, size_t at)
 {
     const struct clrnn_config *c = d->config;
     const double p = c->layer[at].p;
     size_t next = at + 1;
 
     if (p >= clrnn_threshold.dropout_p) {
-        doctor_finding(d, CLRNN_FINDING_DROPOUT_TOO_HIGH, CLRNN_SEVERITY_WARNING);
-        doctor_where_layer(d, at);
-        doctor_evidence(d, "p: %g leaves on average %.1f of %u features", p, (1 - p) * width_at(d, at),
-                        width_at(d, at));
-        doctor_remedy(d, "model.layers.%zu.dropout.p=0.5 or less", at);
-        doctor_fix(d, FIX_LAYER_P, at, 0.5);
+        clrnn_doctor_finding(d, CLRNN_FINDING_DROPOUT_TOO_HIGH, CLRNN_SEVERITY_WARNING);
+        clrnn_doctor_where_layer(d, at);
+        clrnn_doctor_evidence(d, "p: %g leaves on average %.1f of %u features", p, (1 - p) * width_at(d, at),
+                              width_at(d, at));
+        clrnn_doctor_remedy(d, "model.layers.%zu.dropout.p=0.5 or less", at);
+        clrnn_doctor_fix(d, FIX_LAYER_P, at, 0.5);
     }
     // what works on each number alone hands the changed variance on; a linear layer's batchnorm behind it
     // meets it, too, but that stack is common and learns
@@ -294,80 +297,85 @@ static void check_dropout(struct doctor *d, size_t at)
         next++;
     if (p <= 0 || next >= c->layer_count || c->layer[next].kind != CLRNN_LAYER_BATCHNORM)
         return;
-    doctor_finding(d, CLRNN_FINDING_DROPOUT_BEFORE_BATCHNORM, CLRNN_SEVERITY_WARNING);
-    doctor_where_layer(d, at);
-    doctor_evidence(
+    clrnn_doctor_finding(d, CLRNN_FINDING_DROPOUT_BEFORE_BATCHNORM, CLRNN_SEVERITY_WARNING);
+    clrnn_doctor_where_layer(d, at);
+    clrnn_doctor_evidence(
         d,
         "dropout %g multiplies the variance that the batchnorm at layers[%zu] learns by up to %.2g; in eval "
         "mode there is no dropout, and the running variance is wrong",
         p, next, 1 / fmax(1 - p, 1e-3));
     if (next == at + 1)
-        doctor_fix(d, FIX_SWAP_LAYERS, at, 0);
+        clrnn_doctor_fix(d, FIX_SWAP_LAYERS, at, 0);
 }
 
-static void check_batchnorm(struct doctor *d, size_t at)
+static void check_batchnorm(struct clrnn_doctor *d, size_t at)
 {
     const struct clrnn_config *c = d->config;
-    const uint32_t S = clrnn_dataset_info(d->train)->S, B = c->train.batch_size, T = doctor_steps_at(d, at);
+    const uint32_t S = clrnn_dataset_info(d->train)->S, B = c->train.batch_size,
+                   T = clrnn_doctor_steps_at(d, at);
     const uint32_t rest = c->train.drop_last || B == 0 ? 0 : S % B;
     size_t below = at;
 
     while (below > 0 && c->layer[below - 1].kind == CLRNN_LAYER_POOL)
         below--;
     if (below > 0 && c->layer[below - 1].kind == CLRNN_LAYER_LINEAR && c->layer[below - 1].bias) {
-        doctor_finding(d, CLRNN_FINDING_DEAD_BIAS, CLRNN_SEVERITY_NOTE);
-        doctor_where_layer(d, below - 1);
-        doctor_evidence(d, "its %u biases are taken out again with the mean by the batchnorm at layers[%zu]",
-                        c->layer[below - 1].out_features, at);
-        doctor_remedy(d, "model.layers.%zu.linear.bias=false", below - 1);
+        clrnn_doctor_finding(d, CLRNN_FINDING_DEAD_BIAS, CLRNN_SEVERITY_NOTE);
+        clrnn_doctor_where_layer(d, below - 1);
+        clrnn_doctor_evidence(
+            d, "its %u biases are taken out again with the mean by the batchnorm at layers[%zu]",
+            c->layer[below - 1].out_features, at);
+        clrnn_doctor_remedy(d, "model.layers.%zu.linear.bias=false", below - 1);
     }
     if (T > 1 || (B != 1 && rest != 1))
         return;
-    doctor_finding(d, CLRNN_FINDING_BATCH_OF_ONE_BATCHNORM, CLRNN_SEVERITY_ERROR);
-    doctor_where_layer(d, at);
+    clrnn_doctor_finding(d, CLRNN_FINDING_BATCH_OF_ONE_BATCHNORM, CLRNN_SEVERITY_ERROR);
+    clrnn_doctor_where_layer(d, at);
     if (B == 1) {
-        doctor_evidence(d, "batch_size is 1 and the layer sees one step: the batch's variance is 0");
-        doctor_cost(d, "every output is the layer's bias, whatever the input; PyTorch refuses to train");
-        doctor_remedy(d, "train.batch_size=32, or layernorm instead");
+        clrnn_doctor_evidence(d, "batch_size is 1 and the layer sees one step: the batch's variance is 0");
+        clrnn_doctor_cost(d,
+                          "every output is the layer's bias, whatever the input; PyTorch refuses to train");
+        clrnn_doctor_remedy(d, "train.batch_size=32, or layernorm instead");
         d->no_dynamic = true;
         d->no_dynamic_reason = "a batch of one row has no variance to normalise by.";
         return;
     }
-    doctor_evidence(d, "%u samples in batches of %u leave a last batch of 1, whose variance is 0", S, B);
-    doctor_fix(d, FIX_DROP_LAST, 0, 1);
+    clrnn_doctor_evidence(d, "%u samples in batches of %u leave a last batch of 1, whose variance is 0", S,
+                          B);
+    clrnn_doctor_fix(d, FIX_DROP_LAST, 0, 1);
 }
 
 // A bidirectional layer whose reverse direction is read where it has seen one step only.
-static void check_pool(struct doctor *d, size_t at)
+static void check_pool(struct clrnn_doctor *d, size_t at)
 {
     const struct clrnn_config *c = d->config;
     size_t from = at;
 
     if (c->layer[at].over != CLRNN_POOL_LAST || d->T == 1)
         return;
-    while (from > 0 && !doctor_is_recurrent(&c->layer[from - 1]))
+    while (from > 0 && !clrnn_layer_is_recurrent(&c->layer[from - 1]))
         from--;
     if (!from-- || !c->layer[from].bidirectional)
         return;
-    doctor_finding(d, CLRNN_FINDING_POOL_IGNORES_SEQUENCE, CLRNN_SEVERITY_WARNING);
-    doctor_where_layer(d, at);
-    doctor_evidence(
+    clrnn_doctor_finding(d, CLRNN_FINDING_POOL_IGNORES_SEQUENCE, CLRNN_SEVERITY_WARNING);
+    clrnn_doctor_where_layer(d, at);
+    clrnn_doctor_evidence(
         d,
         "`over: last` takes step %u of %u; there the reverse direction of layers[%zu] has read one step, and "
         "its weight_hh_l%u_reverse gets gradient 0",
         d->T, d->T, from, c->layer[from].num_layers - 1);
-    doctor_cost(d, "half of the layer, %u units, knows the last step alone", c->layer[from].hidden_size);
-    doctor_remedy(d,
-                  from + 1 == at
-                      ? "model.layers.%zu.pool.over=final (h_n: both directions after all they read)"
-                      : "use `over: mean` or `over: max` in layers[%zu], or `over: final` directly after "
-                        "the recurrent layer",
-                  at);
+    clrnn_doctor_cost(d, "half of the layer, %u units, knows the last step alone",
+                      c->layer[from].hidden_size);
+    clrnn_doctor_remedy(
+        d,
+        from + 1 == at ? "model.layers.%zu.pool.over=final (h_n: both directions after all they read)"
+                       : "use `over: mean` or `over: max` in layers[%zu], or `over: final` directly after "
+                         "the recurrent layer",
+        at);
     if (from + 1 == at)
-        doctor_fix(d, FIX_POOL_FINAL, at, 0);
+        clrnn_doctor_fix(d, FIX_POOL_FINAL, at, 0);
 }
 
-void doctor_check_layers(struct doctor *d)
+void clrnn_doctor_check_layers(struct clrnn_doctor *d)
 {
     check_loss(d);
     for (size_t i = 0; i < d->config->layer_count; i++) {
@@ -385,7 +393,7 @@ void doctor_check_layers(struct doctor *d)
             check_pool(d, i);
             break;
         default:
-            if (doctor_is_recurrent(&d->config->layer[i]))
+            if (clrnn_layer_is_recurrent(&d->config->layer[i]))
                 check_recurrent(d, i);
         }
     }

@@ -11,38 +11,39 @@
 #include "diagnose/doctor/run.h"
 
 #define OVERFIT_STEPS 600u
-#define SETTLE_STEPS 5u // after which a parameter that still has no gradient never had a chance
+#define ZERO_STEPS 5u // after which a parameter that still has no gradient never had a chance
 #define OVERFIT_TARGET 0.01
 #define NAMES_SHOWN 6u
 
 // ---------------------------------------------------------------- the first loss
 
-static void check_initial_loss(struct visit *v)
+static void check_initial_loss(struct clrnn_examination *v)
 {
-    struct doctor *d = v->d;
+    struct clrnn_doctor *d = v->d;
     const double loss = v->initial_loss, expected = v->expected;
 
     if (!isfinite(expected))
         return;
     if (!isfinite(loss)) {
-        doctor_finding(d, CLRNN_FINDING_LOSS_NOT_FINITE, CLRNN_SEVERITY_ERROR);
-        doctor_where(d, "the first batch");
-        doctor_evidence(d, "the loss is %g before any training, expected about %.4g", loss, expected);
-        doctor_cost(d, "no step can be made from there");
-        doctor_remedy(d, "check the initial weights and the scale of the inputs (data.normalize=standard)");
+        clrnn_doctor_finding(d, CLRNN_FINDING_LOSS_NOT_FINITE, CLRNN_SEVERITY_ERROR);
+        clrnn_doctor_where(d, "the first batch");
+        clrnn_doctor_evidence(d, "the loss is %g before any training, expected about %.4g", loss, expected);
+        clrnn_doctor_cost(d, "no step can be made from there");
+        clrnn_doctor_remedy(
+            d, "check the initial weights and the scale of the inputs (data.normalize=standard)");
         return;
     }
     if (loss <= clrnn_threshold.initial_loss * expected + clrnn_threshold.initial_slack * fmax(v->chance, 0))
         return;
-    doctor_finding(d, CLRNN_FINDING_INITIAL_LOSS_OFF, CLRNN_SEVERITY_WARNING);
-    doctor_where(d, "the first batches");
-    doctor_evidence(d, "before any training the loss is %.4g; an answer that prefers nothing has %.4g", loss,
-                    expected);
+    clrnn_doctor_finding(d, CLRNN_FINDING_INITIAL_LOSS_OFF, CLRNN_SEVERITY_WARNING);
+    clrnn_doctor_where(d, "the first batches");
+    clrnn_doctor_evidence(d, "before any training the loss is %.4g; an answer that prefers nothing has %.4g",
+                          loss, expected);
     if (d->config->train.loss.kind == CLRNN_LOSS_CROSS_ENTROPY)
-        doctor_evidence(d, " (ln %u)", d->outputs);
-    doctor_remedy(d, d->params->init
-                         ? "check the weights in the --init file, above all the last layer's scale"
-                         : "scale the inputs (data.normalize=standard), or the targets for mse");
+        clrnn_doctor_evidence(d, " (ln %u)", d->outputs);
+    clrnn_doctor_remedy(d, d->params->init
+                               ? "check the weights in the --init file, above all the last layer's scale"
+                               : "scale the inputs (data.normalize=standard), or the targets for mse");
 }
 
 // ---------------------------------------------------------------- gradients that are zero
@@ -56,7 +57,7 @@ static enum clrnn_status largest_gradients(struct clrnn_model *m, double *most)
 
         if (!p->trained)
             continue;
-        TRY(visit_read_grad(m, i, &g));
+        TRY(clrnn_doctor_read_grad(m, i, &g));
         for (size_t k = 0; k < p->count; k++)
             most[i] = fmax(most[i], isnan(g[k]) ? INFINITY : fabs(g[k]));
         free(g);
@@ -65,21 +66,21 @@ static enum clrnn_status largest_gradients(struct clrnn_model *m, double *most)
 }
 
 // Whether another finding says already why this parameter gets none.
-static bool explained(const struct visit *v, const struct clrnn_entry *e)
+static bool explained(const struct clrnn_examination *v, const struct clrnn_entry *e)
 {
     const struct clrnn_config *c = v->d->config;
     const char *name = strrchr(e->param.name, '.');
 
-    if (!name || !doctor_is_recurrent(&c->layer[e->layer]) || strncmp(name, ".weight_hh", 10))
+    if (!name || !clrnn_layer_is_recurrent(&c->layer[e->layer]) || strncmp(name, ".weight_hh", 10))
         return false;
-    if (doctor_steps_at(v->d, e->layer) == 1)
+    if (clrnn_doctor_steps_at(v->d, e->layer) == 1)
         return true;
-    return doctor_found(v->d, CLRNN_FINDING_POOL_IGNORES_SEQUENCE) && strstr(name, "_reverse");
+    return clrnn_doctor_found(v->d, CLRNN_FINDING_POOL_IGNORES_SEQUENCE) && strstr(name, "_reverse");
 }
 
-static void report_zero(struct visit *v, const struct clrnn_model *m, const double *most)
+static void report_zero(struct clrnn_examination *v, const struct clrnn_model *m, const double *most)
 {
-    struct doctor *d = v->d;
+    struct clrnn_doctor *d = v->d;
     size_t trained = 0, zero = 0, shown = 0, hidden = 0;
 
     for (size_t i = 0; i < m->entry_count; i++) {
@@ -90,33 +91,34 @@ static void report_zero(struct visit *v, const struct clrnn_model *m, const doub
     v->no_gradient = trained && zero == trained;
     if (!zero || zero == hidden)
         return;
-    doctor_finding(d, CLRNN_FINDING_ZERO_GRADIENT, CLRNN_SEVERITY_ERROR);
-    doctor_where(d, "model parameters");
-    doctor_evidence(d,
-                    "%zu of %zu parameters have gradient exactly 0, at the start and after %u steps:", zero,
-                    trained, SETTLE_STEPS);
+    clrnn_doctor_finding(d, CLRNN_FINDING_ZERO_GRADIENT, CLRNN_SEVERITY_ERROR);
+    clrnn_doctor_where(d, "model parameters");
+    clrnn_doctor_evidence(
+        d, "%zu of %zu parameters have gradient exactly 0, at the start and after %u steps:", zero, trained,
+        ZERO_STEPS);
     for (size_t i = 0; i < m->entry_count && shown < NAMES_SHOWN; i++)
         if (m->entry[i].param.trained && most[i] == 0)
-            doctor_evidence(d, "%s %s", shown++ ? "," : "", m->entry[i].param.name);
+            clrnn_doctor_evidence(d, "%s %s", shown++ ? "," : "", m->entry[i].param.name);
     if (zero > shown)
-        doctor_evidence(d, ", ...");
+        clrnn_doctor_evidence(d, ", ...");
     if (d->gradient_blocked)
-        doctor_evidence(d, "; the round above them lets none through");
-    doctor_cost(d, v->no_gradient ? "nothing is learnt at all: the loss stands still whatever the lr"
-                                  : "these parameters stay what they were drawn");
-    doctor_remedy(d, d->gradient_blocked ? "take the round out of model.layers"
-                     : v->start.worst_dead != SIZE_MAX &&
-                             v->start.unit[v->start.worst_dead].dead >= clrnn_threshold.dead
-                         ? "the relu units above them are never on: start from other weights, or use `tanh`"
-                         : "look for a layer above them whose output does not depend on its input");
+        clrnn_doctor_evidence(d, "; the round above them lets none through");
+    clrnn_doctor_cost(d, v->no_gradient ? "nothing is learnt at all: the loss stands still whatever the lr"
+                                        : "these parameters stay what they were drawn");
+    clrnn_doctor_remedy(
+        d,
+        d->gradient_blocked ? "take the round out of model.layers"
+        : v->start.worst_dead != SIZE_MAX && v->start.unit[v->start.worst_dead].dead >= clrnn_threshold.dead
+            ? "the relu units above them are never on: start from other weights, or use `tanh`"
+            : "look for a layer above them whose output does not depend on its input");
 }
 
 // ---------------------------------------------------------------- batch-mates
 
 // A row's output in eval mode next to itself alone, and next to others.
-static enum clrnn_status check_leak(struct visit *v)
+static enum clrnn_status check_leak(struct clrnn_examination *v)
 {
-    struct doctor *d = v->d;
+    struct clrnn_doctor *d = v->d;
     const uint32_t n = MIN2(v->train_rows, 8u), others = MIN2(v->trial.room, v->train_rows);
     const size_t T = v->trial.model->per_step ? d->T : 1, width = T * v->trial.model->outputs;
     float *alone = malloc((n + others) * width * sizeof(*alone)), *together = alone + n * width;
@@ -141,29 +143,29 @@ static enum clrnn_status check_leak(struct visit *v)
     TRY(st);
     if (n == others || !(most > clrnn_threshold.leak_output * fmax(scale, 1e-6)))
         return CLRNN_OK;
-    doctor_finding(d, CLRNN_FINDING_BATCH_LEAK, CLRNN_SEVERITY_ERROR);
-    doctor_where(d, "eval mode");
-    doctor_evidence(
+    clrnn_doctor_finding(d, CLRNN_FINDING_BATCH_LEAK, CLRNN_SEVERITY_ERROR);
+    clrnn_doctor_where(d, "eval mode");
+    clrnn_doctor_evidence(
         d,
         "the outputs of the same %u rows move by up to %.3g (largest output %.3g) when %u other rows share "
         "their batch",
         n, most, scale, others - n);
     for (size_t i = 0; i < d->config->layer_count; i++)
         if (d->config->layer[i].kind == CLRNN_LAYER_BATCHNORM && !d->config->layer[i].track_running_stats)
-            doctor_evidence(
+            clrnn_doctor_evidence(
                 d, "; layers[%zu] (batchnorm) has track_running_stats: false and normalises by the batch", i);
-    doctor_remedy(d, "keep running statistics:");
+    clrnn_doctor_remedy(d, "keep running statistics:");
     for (size_t i = 0; i < d->config->layer_count; i++)
         if (d->config->layer[i].kind == CLRNN_LAYER_BATCHNORM && !d->config->layer[i].track_running_stats) {
-            doctor_remedy(d, " model.layers.%zu.batchnorm.track_running_stats=true", i);
-            doctor_fix(d, FIX_BATCHNORM, i, 0);
+            clrnn_doctor_remedy(d, " model.layers.%zu.batchnorm.track_running_stats=true", i);
+            clrnn_doctor_fix(d, FIX_BATCHNORM, i, 0);
         }
     return CLRNN_OK;
 }
 
-enum clrnn_status visit_probe(struct visit *v)
+enum clrnn_status clrnn_doctor_probe(struct clrnn_examination *v)
 {
-    TRY(activity_measure(v, &v->start));
+    TRY(clrnn_activity_measure(v, &v->start));
     v->initial_loss = v->start.loss;
     v->initial_norm = v->start.norm;
     clrnn_log(v->d->log, CLRNN_LOG_DEBUG,
@@ -173,7 +175,7 @@ enum clrnn_status visit_probe(struct visit *v)
               v->start.last_norm, v->expected, v->chance);
     check_initial_loss(v);
     TRY(check_leak(v));
-    return visit_check_gradient(v);
+    return clrnn_doctor_check_gradient(v);
 }
 
 // ---------------------------------------------------------------- one batch by heart
@@ -189,7 +191,7 @@ struct overfit {
 };
 
 // The lowest loss that label smoothing allows; others reach 0 if the net can.
-static double smoothing_floor(const struct visit *v)
+static double smoothing_floor(const struct clrnn_examination *v)
 {
     const struct clrnn_loss_config *l = &v->d->config->train.loss;
     const double K = fmax(v->d->outputs, 2), s = l->label_smoothing, right = 1 - s + s / K, wrong = s / K;
@@ -208,7 +210,7 @@ static double mean_of(const double *x, size_t from, size_t to)
     return sum / (double)MAX2(to - from, 1);
 }
 
-static void settle_overfit(struct visit *v, const struct overfit *o)
+static void conclude_overfit(struct clrnn_examination *v, const struct overfit *o)
 {
     const uint32_t n = v->overfit_steps;
     const size_t eighth = n / 8;
@@ -221,9 +223,9 @@ static void settle_overfit(struct visit *v, const struct overfit *o)
     v->overfit_still = n >= 40 && last > (1 - clrnn_threshold.overfit_still) * before;
 }
 
-void visit_report_overfit(struct visit *v, bool harmless)
+void clrnn_doctor_report_overfit(struct clrnn_examination *v, bool harmless)
 {
-    struct doctor *d = v->d;
+    struct clrnn_doctor *d = v->d;
     const double start = fmax(v->chance, v->overfit_first);
 
     if (!v->overfit_steps)
@@ -231,24 +233,24 @@ void visit_report_overfit(struct visit *v, bool harmless)
     if (!v->no_gradient && (v->overfits || !v->overfit_still ||
                             v->overfit_lowest - v->overfit_floor < clrnn_threshold.overfit_share * start))
         return;
-    doctor_finding(d, CLRNN_FINDING_CANNOT_OVERFIT_ONE_BATCH,
-                   harmless ? CLRNN_SEVERITY_NOTE : CLRNN_SEVERITY_ERROR);
-    doctor_where(d, "one batch of %u samples", v->overfit_rows);
-    doctor_evidence(
+    clrnn_doctor_finding(d, CLRNN_FINDING_CANNOT_OVERFIT_ONE_BATCH,
+                         harmless ? CLRNN_SEVERITY_NOTE : CLRNN_SEVERITY_ERROR);
+    clrnn_doctor_where(d, "one batch of %u samples", v->overfit_rows);
+    clrnn_doctor_evidence(
         d, "%u steps on the same batch bring the loss from %.4g to %.4g (lowest %.4g), where it stands",
         v->overfit_steps, v->overfit_first, v->overfit_last, v->overfit_lowest);
     if (v->no_gradient)
-        doctor_evidence(d, ": no parameter has a gradient, what moves is dropout");
+        clrnn_doctor_evidence(d, ": no parameter has a gradient, what moves is dropout");
     if (harmless) {
-        doctor_evidence(d, "; over all rows it learns well enough");
-        doctor_cost(d, "nothing, where rows are noisy or the net is meant to be small");
-        doctor_remedy(d, "more units, if more is wanted");
+        clrnn_doctor_evidence(d, "; over all rows it learns well enough");
+        clrnn_doctor_cost(d, "nothing, where rows are noisy or the net is meant to be small");
+        clrnn_doctor_remedy(d, "more units, if more is wanted");
         return;
     }
-    doctor_cost(d, "a net that cannot learn %u samples by heart will not learn all", v->overfit_rows);
+    clrnn_doctor_cost(d, "a net that cannot learn %u samples by heart will not learn all", v->overfit_rows);
 }
 
-static enum clrnn_status overfit_steps(struct visit *v, struct overfit *o, double seconds)
+static enum clrnn_status overfit_steps(struct clrnn_examination *v, struct overfit *o, double seconds)
 {
     const double target = fmax(o->floor + 0.02, OVERFIT_TARGET);
     struct clrnn_step_result r;
@@ -258,17 +260,17 @@ static enum clrnn_status overfit_steps(struct visit *v, struct overfit *o, doubl
     TRY(probe_run(&o->probe, &o->batch, &r));
     TRY(largest_gradients(o->trial.model, o->most));
     v->overfit_first = r.loss;
-    while (i < OVERFIT_STEPS && clrnn_clock() < until && !doctor_stopped(v->d)) {
+    while (i < OVERFIT_STEPS && clrnn_clock() < until && !clrnn_doctor_stopped(v->d)) {
         TRY(trial_step(&o->trial, &o->batch, &r));
         o->loss[i++] = r.loss;
         lowest = fmin(lowest, r.loss);
-        if (i == SETTLE_STEPS) {
+        if (i == ZERO_STEPS) {
             TRY(probe_run(&o->probe, &o->batch, &r));
             TRY(largest_gradients(o->trial.model, o->most));
             report_zero(v, o->trial.model, o->most);
             until = clrnn_clock() + seconds; // from here on: kernels may have been built before
         }
-        if (i >= SETTLE_STEPS && (r.loss < target || !isfinite(r.loss)))
+        if (i >= ZERO_STEPS && (r.loss < target || !isfinite(r.loss)))
             break;
         if (v->no_gradient && i >= 40)
             break; // nothing will change
@@ -281,7 +283,7 @@ static enum clrnn_status overfit_steps(struct visit *v, struct overfit *o, doubl
     return CLRNN_OK;
 }
 
-enum clrnn_status visit_overfit(struct visit *v)
+enum clrnn_status clrnn_doctor_overfit(struct clrnn_examination *v)
 {
     const struct clrnn_train_config *t = &v->d->config->train;
     struct overfit o = {.floor = smoothing_floor(v), .rows = MIN2(MAX2(t->batch_size, 1u), v->train_rows)};
@@ -306,7 +308,7 @@ enum clrnn_status visit_overfit(struct visit *v)
     if (st == CLRNN_OK)
         st = overfit_steps(v, &o, 0.2 * v->d->seconds);
     if (st == CLRNN_OK && v->overfit_steps)
-        settle_overfit(v, &o);
+        conclude_overfit(v, &o);
     probe_finish(&o.probe);
     trial_finish(&o.trial);
     free(o.loss);

@@ -16,14 +16,14 @@ struct forecast {
 };
 
 // A typical weight: PyTorch draws within 1/sqrt(fan).
-static double typical_weight(const struct doctor *d)
+static double typical_weight(const struct clrnn_doctor *d)
 {
     double fan = 1;
 
     for (size_t i = 0; i < d->config->layer_count; i++) {
         const struct clrnn_layer *l = &d->config->layer[i];
 
-        if (doctor_is_recurrent(l))
+        if (clrnn_layer_is_recurrent(l))
             fan = fmax(fan, l->hidden_size);
         else if (l->kind == CLRNN_LAYER_LINEAR && i == 0)
             fan = fmax(fan, clrnn_dataset_info(d->train)->C);
@@ -31,7 +31,7 @@ static double typical_weight(const struct doctor *d)
     return 1 / sqrt(3 * fan); // root mean square of uniform within 1/sqrt(fan)
 }
 
-static struct forecast make_forecast(const struct doctor *d, bool per_batch, double tiny)
+static struct forecast make_forecast(const struct clrnn_doctor *d, bool per_batch, double tiny)
 {
     struct clrnn_train_config train = d->config->train;
     const uint64_t batches = MAX2(d->batches, 1), epochs = MAX2(train.epochs, 1u);
@@ -59,22 +59,22 @@ static struct forecast make_forecast(const struct doctor *d, bool per_batch, dou
     return f;
 }
 
-static void check_plateau(struct doctor *d)
+static void check_plateau(struct clrnn_doctor *d)
 {
     const struct clrnn_scheduler_config *c = &d->config->train.scheduler;
 
     if (!c->per_batch || (uint64_t)MAX2(c->patience, 0) >= 3 * d->batches)
         return;
-    doctor_finding(d, CLRNN_FINDING_SCHEDULER_PER_BATCH, CLRNN_SEVERITY_WARNING);
-    doctor_where(d, "train.scheduler.reduce_lr_on_plateau");
-    doctor_evidence(
+    clrnn_doctor_finding(d, CLRNN_FINDING_SCHEDULER_PER_BATCH, CLRNN_SEVERITY_WARNING);
+    clrnn_doctor_where(d, "train.scheduler.reduce_lr_on_plateau");
+    clrnn_doctor_evidence(
         d,
         "it judges single batches' losses, with a patience of %lld batches where an epoch has %llu: their "
         "scatter alone lowers the lr",
         (long long)c->patience, (unsigned long long)d->batches);
-    doctor_cost(d, "the lr falls by %g again and again while the net still learns", c->factor);
-    doctor_remedy(d, "train.scheduler.reduce_lr_on_plateau.interval=epoch");
-    doctor_fix(d, FIX_PER_EPOCH, 0, 0);
+    clrnn_doctor_cost(d, "the lr falls by %g again and again while the net still learns", c->factor);
+    clrnn_doctor_remedy(d, "train.scheduler.reduce_lr_on_plateau.interval=epoch");
+    clrnn_doctor_fix(d, FIX_PER_EPOCH, 0, 0);
 }
 
 // PyTorch's default; sgd has none, so what works for nets of this kind.
@@ -89,33 +89,33 @@ static bool step_is_lr(enum clrnn_optimizer_kind kind)
 }
 
 // With the schedule mended, a first lr under the default holds the run back, too.
-static void fix_low_lr(struct doctor *d)
+static void fix_low_lr(struct clrnn_doctor *d)
 {
     const struct clrnn_optimizer_config *o = &d->config->train.optimizer;
 
     if ((o->kind == CLRNN_OPTIMIZER_ADAM || o->kind == CLRNN_OPTIMIZER_ADAMW) && o->lr < usual_lr(o->kind))
-        doctor_fix(d, FIX_LR, 0, usual_lr(o->kind));
+        clrnn_doctor_fix(d, FIX_LR, 0, usual_lr(o->kind));
 }
 
-static void spent_schedule(struct doctor *d, const struct forecast *f, double weight)
+static void spent_schedule(struct clrnn_doctor *d, const struct forecast *f, double weight)
 {
     const struct clrnn_scheduler_config *c = &d->config->train.scheduler;
     const struct clrnn_optimizer_config *o = &d->config->train.optimizer;
     const char *word = clrnn_scheduler_word(c->kind);
     const double share = f->sum / ((double)f->steps * f->most);
 
-    doctor_finding(d, c->per_batch ? CLRNN_FINDING_SCHEDULER_PER_BATCH : CLRNN_FINDING_LR_OUT_OF_RANGE,
-                   CLRNN_SEVERITY_ERROR);
-    doctor_where(d, "train.scheduler.%s", word);
-    doctor_evidence(d,
-                    "stepped per %s it takes lr from %.3g to %.3g over %llu steps of %llu epochs of %llu "
-                    "batches: the run "
-                    "gets %.2g%% of what a constant lr of %.3g would give",
-                    c->per_batch ? "batch" : "epoch", f->first, f->last, (unsigned long long)f->steps,
-                    (unsigned long long)d->config->train.epochs, (unsigned long long)d->batches, 100 * share,
-                    f->most);
+    clrnn_doctor_finding(d, c->per_batch ? CLRNN_FINDING_SCHEDULER_PER_BATCH : CLRNN_FINDING_LR_OUT_OF_RANGE,
+                         CLRNN_SEVERITY_ERROR);
+    clrnn_doctor_where(d, "train.scheduler.%s", word);
+    clrnn_doctor_evidence(
+        d,
+        "stepped per %s it takes lr from %.3g to %.3g over %llu steps of %llu epochs of %llu "
+        "batches: the run "
+        "gets %.2g%% of what a constant lr of %.3g would give",
+        c->per_batch ? "batch" : "epoch", f->first, f->last, (unsigned long long)f->steps,
+        (unsigned long long)d->config->train.epochs, (unsigned long long)d->batches, 100 * share, f->most);
     if (step_is_lr(o->kind) && f->tiny_from < f->steps)
-        doctor_evidence(
+        clrnn_doctor_evidence(
             d,
             "; from step %llu on an update (about lr) is under half a float32 ulp of a weight of %.2g and "
             "changes nothing",
@@ -123,38 +123,39 @@ static void spent_schedule(struct doctor *d, const struct forecast *f, double we
     if (c->per_batch) {
         const struct forecast epochs = make_forecast(d, false, 0);
 
-        doctor_remedy(d, "train.scheduler.%s.interval=epoch (%.0f%% of a constant lr's)", word,
-                      100 * epochs.sum / ((double)epochs.steps * fmax(epochs.most, DBL_MIN)));
+        clrnn_doctor_remedy(d, "train.scheduler.%s.interval=epoch (%.0f%% of a constant lr's)", word,
+                            100 * epochs.sum / ((double)epochs.steps * fmax(epochs.most, DBL_MIN)));
         if (epochs.sum / ((double)epochs.steps * epochs.most) >= clrnn_threshold.schedule_share)
-            doctor_fix(d, FIX_PER_EPOCH, 0, 0);
+            clrnn_doctor_fix(d, FIX_PER_EPOCH, 0, 0);
         else
-            doctor_fix(d, FIX_NO_SCHEDULER, 0, 0);
+            clrnn_doctor_fix(d, FIX_NO_SCHEDULER, 0, 0);
         fix_low_lr(d);
     } else {
-        doctor_remedy(d, "train.scheduler=null, or spread its steps over the %u epochs",
-                      d->config->train.epochs);
-        doctor_fix(d, FIX_NO_SCHEDULER, 0, 0);
+        clrnn_doctor_remedy(d, "train.scheduler=null, or spread its steps over the %u epochs",
+                            d->config->train.epochs);
+        clrnn_doctor_fix(d, FIX_NO_SCHEDULER, 0, 0);
     }
 }
 
-static void check_cycles(struct doctor *d, const struct forecast *f)
+static void check_cycles(struct clrnn_doctor *d, const struct forecast *f)
 {
     const struct clrnn_scheduler_config *c = &d->config->train.scheduler;
 
     if (c->kind != CLRNN_SCHEDULER_COSINE_ANNEALING_LR || !c->per_batch ||
         (double)f->steps < 2 * c->T_max * clrnn_threshold.schedule_cycles)
         return;
-    doctor_finding(d, CLRNN_FINDING_SCHEDULER_PER_BATCH, CLRNN_SEVERITY_WARNING);
-    doctor_where(d, "train.scheduler.cosine_annealing_lr");
-    doctor_evidence(d, "stepped per batch with T_max: %g it falls and rises again %.0f times over %llu steps",
-                    c->T_max, (double)f->steps / (2 * c->T_max), (unsigned long long)f->steps);
-    doctor_cost(d, "the lr never settles; training ends wherever the last turn stands");
-    doctor_remedy(d, "train.scheduler.cosine_annealing_lr.interval=epoch, or T_max: %llu",
-                  (unsigned long long)f->steps);
-    doctor_fix(d, FIX_PER_EPOCH, 0, 0);
+    clrnn_doctor_finding(d, CLRNN_FINDING_SCHEDULER_PER_BATCH, CLRNN_SEVERITY_WARNING);
+    clrnn_doctor_where(d, "train.scheduler.cosine_annealing_lr");
+    clrnn_doctor_evidence(
+        d, "stepped per batch with T_max: %g it falls and rises again %.0f times over %llu steps", c->T_max,
+        (double)f->steps / (2 * c->T_max), (unsigned long long)f->steps);
+    clrnn_doctor_cost(d, "the lr never settles; training ends wherever the last turn stands");
+    clrnn_doctor_remedy(d, "train.scheduler.cosine_annealing_lr.interval=epoch, or T_max: %llu",
+                        (unsigned long long)f->steps);
+    clrnn_doctor_fix(d, FIX_PER_EPOCH, 0, 0);
 }
 
-static void check_schedule(struct doctor *d)
+static void check_schedule(struct clrnn_doctor *d)
 {
     const double weight = typical_weight(d), tiny = clrnn_threshold.half_ulp * weight;
     const enum clrnn_scheduler_kind kind = d->config->train.scheduler.kind;
@@ -179,19 +180,19 @@ static void check_schedule(struct doctor *d)
         check_cycles(d, &f);
 }
 
-static void odd_lr(struct doctor *d, bool high)
+static void odd_lr(struct clrnn_doctor *d, bool high)
 {
     const struct clrnn_optimizer_config *o = &d->config->train.optimizer;
 
-    doctor_finding(d, CLRNN_FINDING_LR_OUT_OF_RANGE, CLRNN_SEVERITY_ERROR);
-    doctor_where(d, "train.optimizer.%s.lr", clrnn_optimizer_word(o->kind));
-    doctor_remedy(d, "train.optimizer.%s.lr=%g", clrnn_optimizer_word(o->kind), usual_lr(o->kind));
-    doctor_fix(d, FIX_LR, 0, usual_lr(o->kind));
-    doctor_cost(d, high ? "every step throws away what the weights held"
-                        : "the weights stay what they were drawn");
+    clrnn_doctor_finding(d, CLRNN_FINDING_LR_OUT_OF_RANGE, CLRNN_SEVERITY_ERROR);
+    clrnn_doctor_where(d, "train.optimizer.%s.lr", clrnn_optimizer_word(o->kind));
+    clrnn_doctor_remedy(d, "train.optimizer.%s.lr=%g", clrnn_optimizer_word(o->kind), usual_lr(o->kind));
+    clrnn_doctor_fix(d, FIX_LR, 0, usual_lr(o->kind));
+    clrnn_doctor_cost(d, high ? "every step throws away what the weights held"
+                              : "the weights stay what they were drawn");
 }
 
-static void check_lr(struct doctor *d)
+static void check_lr(struct clrnn_doctor *d)
 {
     const struct clrnn_optimizer_config *o = &d->config->train.optimizer;
     const double weight = typical_weight(d), brake = fmax(1 - o->momentum, 1e-3);
@@ -206,34 +207,35 @@ static void check_lr(struct doctor *d)
 
     if (adaptive && peak > clrnn_threshold.adam_lr_high) {
         odd_lr(d, true);
-        doctor_evidence(d, "%s moves each weight by up to lr = %g a step; weights here are about %.2g",
-                        clrnn_optimizer_word(o->kind), peak, weight);
+        clrnn_doctor_evidence(d, "%s moves each weight by up to lr = %g a step; weights here are about %.2g",
+                              clrnn_optimizer_word(o->kind), peak, weight);
     } else if (!adaptive && peak / brake > clrnn_threshold.sgd_lr_high) {
         odd_lr(d, true);
-        doctor_evidence(d, "lr %g with momentum %g adds up to %g times the gradient", peak, o->momentum,
-                        peak / brake);
-    } else if (adaptive && !doctor_found(d, CLRNN_FINDING_SCHEDULER_PER_BATCH) &&
+        clrnn_doctor_evidence(d, "lr %g with momentum %g adds up to %g times the gradient", peak, o->momentum,
+                              peak / brake);
+    } else if (adaptive && !clrnn_doctor_found(d, CLRNN_FINDING_SCHEDULER_PER_BATCH) &&
                f.sum < clrnn_threshold.travel_low) {
         odd_lr(d, false);
-        doctor_evidence(d,
-                        "%s moves a weight by at most the sum of lr, %.2g over all %llu steps; weights here "
-                        "are about %.2g",
-                        clrnn_optimizer_word(o->kind), f.sum, (unsigned long long)f.steps, weight);
+        clrnn_doctor_evidence(
+            d,
+            "%s moves a weight by at most the sum of lr, %.2g over all %llu steps; weights here "
+            "are about %.2g",
+            clrnn_optimizer_word(o->kind), f.sum, (unsigned long long)f.steps, weight);
         if (o->lr < clrnn_threshold.half_ulp * weight)
-            doctor_evidence(d, ", and a step of %.2g is under half a float32 ulp of them: it changes nothing",
-                            o->lr);
-    } else if (!adaptive && !doctor_found(d, CLRNN_FINDING_SCHEDULER_PER_BATCH) &&
+            clrnn_doctor_evidence(
+                d, ", and a step of %.2g is under half a float32 ulp of them: it changes nothing", o->lr);
+    } else if (!adaptive && !clrnn_doctor_found(d, CLRNN_FINDING_SCHEDULER_PER_BATCH) &&
                f.sum / brake < clrnn_threshold.sgd_travel_low) {
         odd_lr(d, false);
-        doctor_evidence(d, "over all %llu steps the weights move by %.2g times the mean gradient",
-                        (unsigned long long)f.steps, f.sum / brake);
+        clrnn_doctor_evidence(d, "over all %llu steps the weights move by %.2g times the mean gradient",
+                              (unsigned long long)f.steps, f.sum / brake);
     }
 }
 
-static void check_shuffle(struct doctor *d)
+static void check_shuffle(struct clrnn_doctor *d)
 {
     const struct clrnn_train_config *t = &d->config->train;
-    const struct doctor_scan *s = &d->train_scan;
+    const struct clrnn_scan *s = &d->train_scan;
     const bool classes =
         s->changes_expected > 4 && s->changes < clrnn_threshold.sorted_share * s->changes_expected;
     const bool targets = s->y_autocorrelation > 0.9 && s->info->S >= 20;
@@ -241,29 +243,30 @@ static void check_shuffle(struct doctor *d)
     if (t->shuffle)
         return;
     if (classes || targets) {
-        doctor_finding(d, CLRNN_FINDING_NO_SHUFFLE_SORTED_LABELS, CLRNN_SEVERITY_ERROR);
+        clrnn_doctor_finding(d, CLRNN_FINDING_NO_SHUFFLE_SORTED_LABELS, CLRNN_SEVERITY_ERROR);
         if (classes)
-            doctor_evidence(
+            clrnn_doctor_evidence(
                 d,
                 "from row to row the label changes %.0f times in %u rows, where a random order changes %.0f "
                 "times: batches of %u hold next to one class each",
                 s->changes, s->info->S, s->changes_expected, t->batch_size);
         else
-            doctor_evidence(
+            clrnn_doctor_evidence(
                 d,
                 "neighbouring rows' targets correlate by %.2f: each batch of %u holds one part of the range",
                 s->y_autocorrelation, t->batch_size);
     } else {
-        doctor_finding(d, CLRNN_FINDING_NO_SHUFFLE_SORTED_LABELS, CLRNN_SEVERITY_NOTE);
-        doctor_evidence(d, "every epoch takes the rows in the order of the file; their labels are mixed");
-        doctor_cost(d, "little: the same batches each time");
+        clrnn_doctor_finding(d, CLRNN_FINDING_NO_SHUFFLE_SORTED_LABELS, CLRNN_SEVERITY_NOTE);
+        clrnn_doctor_evidence(d,
+                              "every epoch takes the rows in the order of the file; their labels are mixed");
+        clrnn_doctor_cost(d, "little: the same batches each time");
     }
-    doctor_where(d, "train.shuffle");
+    clrnn_doctor_where(d, "train.shuffle");
     if (classes || targets || d->fix_count)
-        doctor_fix(d, FIX_SHUFFLE, 0, 0);
+        clrnn_doctor_fix(d, FIX_SHUFFLE, 0, 0);
 }
 
-void doctor_check_training(struct doctor *d)
+void clrnn_doctor_check_training(struct clrnn_doctor *d)
 {
     check_schedule(d);
     check_lr(d);

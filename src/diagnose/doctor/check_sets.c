@@ -32,9 +32,9 @@ static int compare_double(const void *a, const void *b)
 
 // Natural logarithm of how many different rows there can be, from the values seen of each feature: with few
 // short rows of few values, equal ones mean nothing.
-static enum clrnn_status row_room(struct doctor *d, double *room)
+static enum clrnn_status row_room(struct clrnn_doctor *d, double *room)
 {
-    const struct doctor_scan *s = &d->train_scan;
+    const struct clrnn_scan *s = &d->train_scan;
     const uint32_t n = s->sample_count;
     float *column;
 
@@ -60,38 +60,38 @@ static enum clrnn_status row_room(struct doctor *d, double *room)
     return CLRNN_OK;
 }
 
-static void check_duplicates(struct doctor *d, uint32_t duplicates, bool telling)
+static void check_duplicates(struct clrnn_doctor *d, uint32_t duplicates, bool telling)
 {
     const uint32_t S = d->train_scan.info->S;
 
     if (!duplicates || duplicates < clrnn_threshold.duplicate_share * S / 4)
         return;
-    doctor_finding(d, CLRNN_FINDING_DUPLICATE_ROWS,
-                   telling && duplicates >= clrnn_threshold.duplicate_share * S ? CLRNN_SEVERITY_WARNING
-                                                                                : CLRNN_SEVERITY_NOTE);
-    doctor_where(d, "data.train X");
-    doctor_evidence(d, "%u of %u rows repeat an earlier one bit for bit; %u are different", duplicates, S,
-                    S - duplicates);
-    doctor_cost(d, "the net sees %u samples, some of them often; a split puts copies on both sides",
-                S - duplicates);
+    clrnn_doctor_finding(d, CLRNN_FINDING_DUPLICATE_ROWS,
+                         telling && duplicates >= clrnn_threshold.duplicate_share * S ? CLRNN_SEVERITY_WARNING
+                                                                                      : CLRNN_SEVERITY_NOTE);
+    clrnn_doctor_where(d, "data.train X");
+    clrnn_doctor_evidence(d, "%u of %u rows repeat an earlier one bit for bit; %u are different", duplicates,
+                          S, S - duplicates);
+    clrnn_doctor_cost(d, "the net sees %u samples, some of them often; a split puts copies on both sides",
+                      S - duplicates);
 }
 
-static void check_leak(struct doctor *d, uint32_t leaked, bool telling)
+static void check_leak(struct clrnn_doctor *d, uint32_t leaked, bool telling)
 {
     const uint32_t V = d->valid_scan.info->S;
 
     if (!leaked || leaked < clrnn_threshold.leak_share * V / 4)
         return;
-    doctor_finding(d, CLRNN_FINDING_TRAIN_VALID_LEAK,
-                   telling && leaked >= clrnn_threshold.leak_share * V ? CLRNN_SEVERITY_WARNING
-                                                                       : CLRNN_SEVERITY_NOTE);
-    doctor_where(d, "data.valid X");
-    doctor_evidence(d, "%u of %u validation rows stand in the training set, too", leaked, V);
+    clrnn_doctor_finding(d, CLRNN_FINDING_TRAIN_VALID_LEAK,
+                         telling && leaked >= clrnn_threshold.leak_share * V ? CLRNN_SEVERITY_WARNING
+                                                                             : CLRNN_SEVERITY_NOTE);
+    clrnn_doctor_where(d, "data.valid X");
+    clrnn_doctor_evidence(d, "%u of %u validation rows stand in the training set, too", leaked, V);
 }
 
-static enum clrnn_status compare_rows(struct doctor *d)
+static enum clrnn_status compare_rows(struct clrnn_doctor *d)
 {
-    struct doctor_scan *t = &d->train_scan, *v = &d->valid_scan;
+    struct clrnn_scan *t = &d->train_scan, *v = &d->valid_scan;
     const uint32_t S = t->info->S;
     uint32_t duplicates = 0, leaked = 0;
     uint64_t(*sorted)[2] = malloc(S * sizeof(*sorted));
@@ -156,15 +156,15 @@ static double ks_limit(double n, double m, double alpha)
     return fmax(clrnn_threshold.shift_ks, sqrt(-0.5 * log(alpha / 2)) * sqrt((n + m) / (n * m)));
 }
 
-static void shifted(struct doctor *d, const char *where)
+static void shifted(struct clrnn_doctor *d, const char *where)
 {
-    doctor_finding(d, CLRNN_FINDING_TRAIN_VALID_SHIFT, CLRNN_SEVERITY_WARNING);
-    doctor_where(d, "%s", where);
+    clrnn_doctor_finding(d, CLRNN_FINDING_TRAIN_VALID_SHIFT, CLRNN_SEVERITY_WARNING);
+    clrnn_doctor_where(d, "%s", where);
 }
 
-static enum clrnn_status compare_features(struct doctor *d)
+static enum clrnn_status compare_features(struct clrnn_doctor *d)
 {
-    const struct doctor_scan *t = &d->train_scan, *v = &d->valid_scan;
+    const struct clrnn_scan *t = &d->train_scan, *v = &d->valid_scan;
     const uint32_t n = t->sample_count, m = v->sample_count, C = t->C;
     // steps of one row are not independent of each other: rows count
     const double limit = ks_limit(MIN2(n, t->info->S), MIN2(m, v->info->S), clrnn_threshold.shift_alpha / C);
@@ -194,7 +194,7 @@ static enum clrnn_status compare_features(struct doctor *d)
     if (!over)
         return CLRNN_OK;
     shifted(d, "data.valid X");
-    doctor_evidence(
+    clrnn_doctor_evidence(
         d,
         "%u of %u features are distributed otherwise (Kolmogorov-Smirnov distance over %.2f); feature %u by "
         "%.2f: mean %.4g in train, %.4g in valid, root mean square %.4g and %.4g",
@@ -202,9 +202,9 @@ static enum clrnn_status compare_features(struct doctor *d)
     return CLRNN_OK;
 }
 
-static void compare_classes(struct doctor *d)
+static void compare_classes(struct clrnn_doctor *d)
 {
-    const struct doctor_scan *t = &d->train_scan, *v = &d->valid_scan;
+    const struct clrnn_scan *t = &d->train_scan, *v = &d->valid_scan;
     double n = 0, m = 0, worst = 0;
     uint32_t at = 0;
 
@@ -232,13 +232,13 @@ static void compare_classes(struct doctor *d)
             return;
     }
     shifted(d, "data.valid y");
-    doctor_evidence(d, "class %u has %.1f%% of the labels in train and %.1f%% in valid", at,
-                    100 * (double)t->count[at] / n, 100 * (double)v->count[at] / m);
+    clrnn_doctor_evidence(d, "class %u has %.1f%% of the labels in train and %.1f%% in valid", at,
+                          100 * (double)t->count[at] / n, 100 * (double)v->count[at] / m);
 }
 
-static void compare_targets(struct doctor *d)
+static void compare_targets(struct clrnn_doctor *d)
 {
-    struct doctor_scan *t = &d->train_scan, *v = &d->valid_scan;
+    struct clrnn_scan *t = &d->train_scan, *v = &d->valid_scan;
     const uint32_t n = t->y_sample_count, m = v->y_sample_count;
     double ks;
 
@@ -250,14 +250,14 @@ static void compare_targets(struct doctor *d)
     if (ks <= ks_limit(n, m, clrnn_threshold.shift_alpha))
         return;
     shifted(d, "data.valid y");
-    doctor_evidence(
+    clrnn_doctor_evidence(
         d,
         "the targets are distributed otherwise (Kolmogorov-Smirnov distance %.2f): mean %.4g in train, %.4g "
         "in valid",
         ks, t->y_mean, v->y_mean);
 }
 
-enum clrnn_status doctor_compare_sets(struct doctor *d)
+enum clrnn_status clrnn_doctor_compare_sets(struct clrnn_doctor *d)
 {
     TRY(compare_rows(d));
     if (!d->valid || d->train_scan.bad_values || d->valid_scan.bad_values)

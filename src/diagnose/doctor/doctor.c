@@ -20,18 +20,18 @@ const struct clrnn_thresholds clrnn_threshold = {
 #undef X
 };
 
-bool doctor_stopped(const struct doctor *d)
+bool clrnn_doctor_stopped(const struct clrnn_doctor *d)
 {
     return d->params->stop && *d->params->stop;
 }
 
-bool doctor_is_recurrent(const struct clrnn_layer *layer)
+bool clrnn_layer_is_recurrent(const struct clrnn_layer *layer)
 {
     return layer->kind == CLRNN_LAYER_RNN || layer->kind == CLRNN_LAYER_LSTM ||
            layer->kind == CLRNN_LAYER_GRU;
 }
 
-uint32_t doctor_steps_at(const struct doctor *d, size_t layer)
+uint32_t clrnn_doctor_steps_at(const struct clrnn_doctor *d, size_t layer)
 {
     for (size_t i = 0; i < layer; i++)
         if (d->config->layer[i].kind == CLRNN_LAYER_POOL)
@@ -41,13 +41,13 @@ uint32_t doctor_steps_at(const struct doctor *d, size_t layer)
 
 // ---------------------------------------------------------------- findings
 
-static void out_of_memory(struct doctor *d)
+static void out_of_memory(struct clrnn_doctor *d)
 {
     if (d->status == CLRNN_OK)
         d->status = clrnn_error_memory(d->log, 4096, "the doctor's findings");
 }
 
-void doctor_finding(struct doctor *d, enum clrnn_finding_kind kind, enum clrnn_severity severity)
+void clrnn_doctor_finding(struct clrnn_doctor *d, enum clrnn_finding_kind kind, enum clrnn_severity severity)
 {
     struct clrnn_doctor_result *r = d->result;
     struct clrnn_finding *grown = realloc(r->finding, (r->count + 1) * sizeof(*grown));
@@ -62,7 +62,7 @@ void doctor_finding(struct doctor *d, enum clrnn_finding_kind kind, enum clrnn_s
 
 // Appends to a text of the last finding.
 static void CLRNN_PRINTF(3, 0)
-    add_text(struct doctor *d, size_t offset, const char *format, va_list arguments)
+    add_text(struct clrnn_doctor *d, size_t offset, const char *format, va_list arguments)
 {
     char **text, *more, *joined;
 
@@ -83,7 +83,7 @@ static void CLRNN_PRINTF(3, 0)
 }
 
 #define TEXT_FUNCTION(field) \
-    void doctor_##field(struct doctor *d, const char *format, ...) \
+    void clrnn_doctor_##field(struct clrnn_doctor *d, const char *format, ...) \
     { \
         va_list arguments; \
 \
@@ -96,8 +96,8 @@ TEXT_FUNCTION(evidence)
 TEXT_FUNCTION(cost)
 TEXT_FUNCTION(remedy)
 
-static void add_set(struct doctor *d, const char *format, ...) CLRNN_PRINTF(2, 3);
-static void add_set(struct doctor *d, const char *format, ...)
+static void add_set(struct clrnn_doctor *d, const char *format, ...) CLRNN_PRINTF(2, 3);
+static void add_set(struct clrnn_doctor *d, const char *format, ...)
 {
     va_list arguments;
 
@@ -106,23 +106,23 @@ static void add_set(struct doctor *d, const char *format, ...)
     va_end(arguments);
 }
 
-void doctor_where_layer(struct doctor *d, size_t layer)
+void clrnn_doctor_where_layer(struct clrnn_doctor *d, size_t layer)
 {
     const struct clrnn_layer *l = &d->config->layer[layer];
 
-    doctor_where(d, "model.layers[%zu] (%s%s%s)", layer, clrnn_layer_word(l->kind), l->name ? " " : "",
-                 l->name ? l->name : "");
+    clrnn_doctor_where(d, "model.layers[%zu] (%s%s%s)", layer, clrnn_layer_word(l->kind), l->name ? " " : "",
+                       l->name ? l->name : "");
     if (d->config->path && l->line > 0)
-        doctor_where(d, ", %s:%d", d->config->path, l->line);
+        clrnn_doctor_where(d, ", %s:%d", d->config->path, l->line);
 }
 
-void doctor_fix(struct doctor *d, enum doctor_fix_kind kind, size_t layer, double value)
+void clrnn_doctor_fix(struct clrnn_doctor *d, enum clrnn_fix_kind kind, size_t layer, double value)
 {
-    const struct doctor_fix fix = {kind, layer, value};
+    const struct clrnn_doctor_fix fix = {kind, layer, value};
     const struct clrnn_finding *last = d->result->count ? &d->result->finding[d->result->count - 1] : NULL;
     char text[160];
 
-    doctor_fix_text(d->config, &fix, text, sizeof(text));
+    clrnn_doctor_fix_text(d->config, &fix, text, sizeof(text));
     add_set(d, "%s%s", last && last->set ? "\n" : "", text);
     for (size_t i = 0; i < d->fix_count; i++)
         if (d->fix[i].kind == kind && d->fix[i].layer == layer)
@@ -131,7 +131,7 @@ void doctor_fix(struct doctor *d, enum doctor_fix_kind kind, size_t layer, doubl
         d->fix[d->fix_count++] = fix;
 }
 
-bool doctor_found(const struct doctor *d, enum clrnn_finding_kind kind)
+bool clrnn_doctor_found(const struct clrnn_doctor *d, enum clrnn_finding_kind kind)
 {
     for (size_t i = 0; i < d->result->count; i++)
         if (d->result->finding[i].id == clrnn_finding_table[kind].id &&
@@ -155,7 +155,7 @@ static void sort_findings(struct clrnn_doctor_result *r)
     }
 }
 
-static char *make_verdict(const struct doctor *d)
+static char *make_verdict(const struct clrnn_doctor *d)
 {
     const struct clrnn_doctor_result *r = d->result;
     size_t count[3] = {0};
@@ -181,7 +181,7 @@ static char *make_verdict(const struct doctor *d)
 }
 
 // Every text is there, so that readers need not look: the table's where the check gave none.
-static enum clrnn_status complete(struct doctor *d, struct clrnn_finding *f)
+static enum clrnn_status complete(struct clrnn_doctor *d, struct clrnn_finding *f)
 {
     char **const text[] = {&f->where, &f->evidence, &f->cost, &f->remedy};
     const struct clrnn_finding_info *row = clrnn_finding_table;
@@ -197,7 +197,7 @@ static enum clrnn_status complete(struct doctor *d, struct clrnn_finding *f)
     return CLRNN_OK;
 }
 
-static enum clrnn_status conclude(struct doctor *d)
+static enum clrnn_status conclude(struct clrnn_doctor *d)
 {
     TRY(d->status);
     for (size_t i = 0; i < d->result->count; i++)
@@ -206,20 +206,20 @@ static enum clrnn_status conclude(struct doctor *d)
     d->result->verdict = make_verdict(d);
     if (!d->result->verdict)
         return clrnn_error_memory(d->log, 512, "the doctor's verdict");
-    return d->fix_count ? doctor_apply_fixes(d, &d->result->fixed) : CLRNN_OK;
+    return d->fix_count ? clrnn_doctor_apply_fixes(d, &d->result->fixed) : CLRNN_OK;
 }
 
 // ---------------------------------------------------------------- data
 
 // Features of the last layer where no layer sets them: those of the data.
-static uint32_t count_outputs(const struct doctor *d)
+static uint32_t count_outputs(const struct clrnn_doctor *d)
 {
     uint32_t width = MAX2(clrnn_dataset_info(d->train)->C, 1u);
 
     for (size_t i = 0; i < d->config->layer_count; i++) {
         const struct clrnn_layer *l = &d->config->layer[i];
 
-        if (doctor_is_recurrent(l))
+        if (clrnn_layer_is_recurrent(l))
             width = l->hidden_size * (l->bidirectional ? 2 : 1);
         else if (l->kind == CLRNN_LAYER_LINEAR)
             width = l->out_features;
@@ -229,7 +229,7 @@ static uint32_t count_outputs(const struct doctor *d)
     return width;
 }
 
-static enum clrnn_status examine(struct doctor *d)
+static enum clrnn_status examine(struct clrnn_doctor *d)
 {
     const struct clrnn_train_config *t = &d->config->train;
     const struct clrnn_dataset_info *info;
@@ -238,26 +238,26 @@ static enum clrnn_status examine(struct doctor *d)
     info = clrnn_dataset_info(d->train);
     d->T = info->T;
     d->outputs = count_outputs(d);
-    d->per_step = doctor_steps_at(d, d->config->layer_count) != 1;
+    d->per_step = clrnn_doctor_steps_at(d, d->config->layer_count) != 1;
     d->batches = clrnn_batch_count(info->S, t->batch_size, t->drop_last);
-    TRY(doctor_scan_data(d, d->train, &d->train_scan));
+    TRY(clrnn_doctor_scan_data(d, d->train, &d->train_scan));
     if (d->valid)
-        TRY(doctor_scan_data(d, d->valid, &d->valid_scan));
-    doctor_check_layers(d);
-    doctor_check_training(d);
-    doctor_check_inputs(d);
-    doctor_check_labels(d);
-    TRY(doctor_compare_sets(d));
+        TRY(clrnn_doctor_scan_data(d, d->valid, &d->valid_scan));
+    clrnn_doctor_check_layers(d);
+    clrnn_doctor_check_training(d);
+    clrnn_doctor_check_inputs(d);
+    clrnn_doctor_check_labels(d);
+    TRY(clrnn_doctor_compare_sets(d));
     TRY(d->status);
-    if (d->params->static_only || d->no_dynamic || doctor_stopped(d))
+    if (d->params->static_only || d->no_dynamic || clrnn_doctor_stopped(d))
         return CLRNN_OK;
-    return doctor_run_model(d);
+    return clrnn_doctor_run_model(d);
 }
 
 enum clrnn_status clrnn_doctor(struct clrnn_device *device, const struct clrnn_config *config,
                                const struct clrnn_doctor_params *params, struct clrnn_doctor_result *result)
 {
-    struct doctor d = {
+    struct clrnn_doctor d = {
         .device = device,
         .log = clrnn_device_log(device),
         .config = config,
@@ -270,9 +270,9 @@ enum clrnn_status clrnn_doctor(struct clrnn_device *device, const struct clrnn_c
     *result = (struct clrnn_doctor_result){0};
     st = examine(&d);
     if (st == CLRNN_OK)
-        st = doctor_stopped(&d) ? CLRNN_INTERRUPTED : conclude(&d);
-    doctor_scan_finish(&d.train_scan);
-    doctor_scan_finish(&d.valid_scan);
+        st = clrnn_doctor_stopped(&d) ? CLRNN_INTERRUPTED : conclude(&d);
+    clrnn_doctor_scan_finish(&d.train_scan);
+    clrnn_doctor_scan_finish(&d.valid_scan);
     clrnn_dataset_close(&d.train);
     clrnn_dataset_close(&d.valid);
     if (st != CLRNN_OK)

@@ -9,7 +9,7 @@
 #include "train/findings.h"
 
 /** A change of the config that undoes a fault for sure. */
-enum doctor_fix_kind {
+enum clrnn_fix_kind {
     FIX_REMOVE_LAYER,  // layer
     FIX_SWAP_LAYERS,   // layer and the next
     FIX_LAYER_P,       // dropout's p = value
@@ -25,14 +25,14 @@ enum doctor_fix_kind {
     FIX_NORMALIZE,
 };
 
-struct doctor_fix {
-    enum doctor_fix_kind kind;
+struct clrnn_doctor_fix {
+    enum clrnn_fix_kind kind;
     size_t layer;
     double value;
 };
 
 /** What one pass over a data set tells; arrays belong to it. */
-struct doctor_scan {
+struct clrnn_scan {
     const struct clrnn_dataset *set;
     const struct clrnn_dataset_info *info;
     uint32_t C; // features; 1 for tokens
@@ -60,7 +60,7 @@ struct doctor_scan {
     double y_autocorrelation;         // mse: of neighbouring rows
 };
 
-struct doctor {
+struct clrnn_doctor {
     struct clrnn_device *device;
     const struct clrnn_log *log;
     const struct clrnn_config *config;
@@ -70,7 +70,7 @@ struct doctor {
     double seconds;           // params.seconds, or the default
 
     struct clrnn_dataset *train, *valid; // valid may be NULL
-    struct doctor_scan train_scan, valid_scan;
+    struct clrnn_scan train_scan, valid_scan;
     uint32_t outputs; // classes or columns that the last layer puts out
     bool per_step;
     uint32_t T;       // steps of the training data
@@ -80,51 +80,51 @@ struct doctor {
     bool gradient_blocked; // a layer lets no gradient through
 
     size_t fix_count;
-    struct doctor_fix fix[64];
+    struct clrnn_doctor_fix fix[64];
 };
 
 // ---------------------------------------------------------------- findings
 
 /** Begins a finding; the functions below fill in the last one, and what of cost and remedy they leave empty
  * is the table's. Running out of memory shows in d->status. */
-void doctor_finding(struct doctor *d, enum clrnn_finding_kind kind, enum clrnn_severity severity);
-void doctor_where(struct doctor *d, const char *format, ...) CLRNN_PRINTF(2, 3);
+void clrnn_doctor_finding(struct clrnn_doctor *d, enum clrnn_finding_kind kind, enum clrnn_severity severity);
+void clrnn_doctor_where(struct clrnn_doctor *d, const char *format, ...) CLRNN_PRINTF(2, 3);
 /** "model.layers[5] (softmax), config.yaml:9" */
-void doctor_where_layer(struct doctor *d, size_t layer);
-void doctor_evidence(struct doctor *d, const char *format, ...) CLRNN_PRINTF(2, 3);
-void doctor_cost(struct doctor *d, const char *format, ...) CLRNN_PRINTF(2, 3);
-void doctor_remedy(struct doctor *d, const char *format, ...) CLRNN_PRINTF(2, 3);
+void clrnn_doctor_where_layer(struct clrnn_doctor *d, size_t layer);
+void clrnn_doctor_evidence(struct clrnn_doctor *d, const char *format, ...) CLRNN_PRINTF(2, 3);
+void clrnn_doctor_cost(struct clrnn_doctor *d, const char *format, ...) CLRNN_PRINTF(2, 3);
+void clrnn_doctor_remedy(struct clrnn_doctor *d, const char *format, ...) CLRNN_PRINTF(2, 3);
 /** Adds a sure remedy to the last finding: to what `fixed` holds, and to `set`. */
-void doctor_fix(struct doctor *d, enum doctor_fix_kind kind, size_t layer, double value);
+void clrnn_doctor_fix(struct clrnn_doctor *d, enum clrnn_fix_kind kind, size_t layer, double value);
 /** Whether an error or warning of this kind was found. */
-bool doctor_found(const struct doctor *d, enum clrnn_finding_kind kind);
+bool clrnn_doctor_found(const struct clrnn_doctor *d, enum clrnn_finding_kind kind);
 
 /** Whether params.stop is set. */
-bool doctor_stopped(const struct doctor *d);
+bool clrnn_doctor_stopped(const struct clrnn_doctor *d);
 
-bool doctor_is_recurrent(const struct clrnn_layer *layer);
+bool clrnn_layer_is_recurrent(const struct clrnn_layer *layer);
 /** Steps that reach a layer: T, or 1 behind a pool. */
-uint32_t doctor_steps_at(const struct doctor *d, size_t layer);
+uint32_t clrnn_doctor_steps_at(const struct clrnn_doctor *d, size_t layer);
 
 /** The config with every fix carried out, as fresh YAML text; NULL in *text where there is none. */
-enum clrnn_status doctor_apply_fixes(const struct doctor *d, char **text);
+enum clrnn_status clrnn_doctor_apply_fixes(const struct clrnn_doctor *d, char **text);
 /** A fix as a --set assignment or "delete model.layers.5". */
-void doctor_fix_text(const struct clrnn_config *config, const struct doctor_fix *fix, char *text,
-                     size_t size);
+void clrnn_doctor_fix_text(const struct clrnn_config *config, const struct clrnn_doctor_fix *fix, char *text,
+                           size_t size);
 
 // ---------------------------------------------------------------- stages
 
-void doctor_check_layers(struct doctor *d);
-void doctor_check_training(struct doctor *d);
+void clrnn_doctor_check_layers(struct clrnn_doctor *d);
+void clrnn_doctor_check_training(struct clrnn_doctor *d);
 
-enum clrnn_status doctor_scan_data(struct doctor *d, const struct clrnn_dataset *set,
-                                   struct doctor_scan *scan);
-void doctor_scan_finish(struct doctor_scan *scan);
-void doctor_check_inputs(struct doctor *d);
-void doctor_check_labels(struct doctor *d);
-enum clrnn_status doctor_compare_sets(struct doctor *d);
+enum clrnn_status clrnn_doctor_scan_data(struct clrnn_doctor *d, const struct clrnn_dataset *set,
+                                         struct clrnn_scan *scan);
+void clrnn_doctor_scan_finish(struct clrnn_scan *scan);
+void clrnn_doctor_check_inputs(struct clrnn_doctor *d);
+void clrnn_doctor_check_labels(struct clrnn_doctor *d);
+enum clrnn_status clrnn_doctor_compare_sets(struct clrnn_doctor *d);
 
 /** Stages 2 and 3. */
-enum clrnn_status doctor_run_model(struct doctor *d);
+enum clrnn_status clrnn_doctor_run_model(struct clrnn_doctor *d);
 
 #endif

@@ -8,7 +8,8 @@
 #include "base/words.h"
 #include "diagnose/doctor/doctor.h"
 
-void doctor_fix_text(const struct clrnn_config *config, const struct doctor_fix *fix, char *text, size_t size)
+void clrnn_doctor_fix_text(const struct clrnn_config *config, const struct clrnn_doctor_fix *fix, char *text,
+                           size_t size)
 {
     const struct clrnn_train_config *t = &config->train;
     const char *scheduler = clrnn_scheduler_word(t->scheduler.kind);
@@ -65,7 +66,7 @@ void doctor_fix_text(const struct clrnn_config *config, const struct doctor_fix 
 }
 
 // What changes settings; layers keep their places, so that every fix finds its own.
-static void apply_setting(struct clrnn_config *c, const struct doctor_fix *fix)
+static void apply_setting(struct clrnn_config *c, const struct clrnn_doctor_fix *fix)
 {
     struct clrnn_layer *layer = fix->layer < c->layer_count ? &c->layer[fix->layer] : NULL;
 
@@ -117,7 +118,7 @@ static void remove_layer(struct clrnn_config *c, size_t at)
     c->layer_count--;
 }
 
-static bool removed(const struct doctor *d, size_t layer)
+static bool removed(const struct clrnn_doctor *d, size_t layer)
 {
     for (size_t i = 0; i < d->fix_count; i++)
         if (d->fix[i].kind == FIX_REMOVE_LAYER && d->fix[i].layer == layer)
@@ -125,7 +126,7 @@ static bool removed(const struct doctor *d, size_t layer)
     return false;
 }
 
-enum clrnn_status doctor_apply_fixes(const struct doctor *d, char **text)
+enum clrnn_status clrnn_doctor_apply_fixes(const struct clrnn_doctor *d, char **text)
 {
     struct clrnn_config *c = NULL;
 

@@ -236,9 +236,9 @@ static uint32_t descend(struct fit *f, double seconds)
     return i;
 }
 
-enum clrnn_status linear_fit(const struct clrnn_log *log, const struct clrnn_config *config,
-                             const struct clrnn_dataset *train, const struct clrnn_dataset *valid,
-                             uint32_t classes, double seconds, struct linear_result *result)
+enum clrnn_status clrnn_linear_fit(const struct clrnn_log *log, const struct clrnn_config *config,
+                                   const struct clrnn_dataset *train, const struct clrnn_dataset *valid,
+                                   uint32_t classes, double seconds, struct clrnn_linear_result *result)
 {
     const struct clrnn_dataset_info *info = clrnn_dataset_info(train);
     const size_t width = (size_t)info->T * info->C;
@@ -246,7 +246,7 @@ enum clrnn_status linear_fit(const struct clrnn_log *log, const struct clrnn_con
     enum clrnn_status st;
     uint32_t stride;
 
-    *result = (struct linear_result){.quality = NAN};
+    *result = (struct clrnn_linear_result){.quality = NAN};
     if (info->tokens || (info->y_steps && info->T > 1) || !f.K || width + 1 > MOST_CELLS / 64 ||
         clrnn_dataset_info(valid)->tokens || width * f.K > MOST_CELLS)
         return CLRNN_OK;

@@ -7,15 +7,15 @@
 #include "clrnn/config.h"
 #include "train/dataset.h"
 
-struct linear_result {
+struct clrnn_linear_result {
     bool done;      // false: data that it cannot take (tokens, a label for each step, too large)
     double quality; // accuracy on valid (mse: R2)
     uint32_t iterations;
 };
 
 /** Fits on train, judges on valid; inputs are standardised. `seconds`: the most it may take. */
-enum clrnn_status linear_fit(const struct clrnn_log *log, const struct clrnn_config *config,
-                             const struct clrnn_dataset *train, const struct clrnn_dataset *valid,
-                             uint32_t classes, double seconds, struct linear_result *result);
+enum clrnn_status clrnn_linear_fit(const struct clrnn_log *log, const struct clrnn_config *config,
+                                   const struct clrnn_dataset *train, const struct clrnn_dataset *valid,
+                                   uint32_t classes, double seconds, struct clrnn_linear_result *result);
 
 #endif

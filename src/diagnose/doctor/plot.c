@@ -47,7 +47,7 @@ static void write_both(FILE *script, const double *before, const double *after, 
         write_series(script, after, count);
 }
 
-static void write_time(FILE *script, const struct visit *v)
+static void write_time(FILE *script, const struct clrnn_examination *v)
 {
     fprintf(script,
             "set title 'Gradient at the first recurrent layer' textcolor '#303030'\n"
@@ -56,7 +56,7 @@ static void write_time(FILE *script, const struct visit *v)
     write_both(script, v->start.time, v->end.time, v->start.T, "lines linewidth 2");
 }
 
-static void write_layers(FILE *script, const struct visit *v)
+static void write_layers(FILE *script, const struct clrnn_examination *v)
 {
     const struct clrnn_config *c = v->d->config;
 
@@ -71,7 +71,8 @@ static void write_layers(FILE *script, const struct visit *v)
                "linespoints linewidth 2 pointtype 7 pointsize 0.7");
 }
 
-static bool draw(const struct visit *v, const char *name, void (*write)(FILE *, const struct visit *))
+static bool draw(const struct clrnn_examination *v, const char *name,
+                 void (*write)(FILE *, const struct clrnn_examination *))
 {
     char *path = clrnn_path_join(v->d->params->plot, name);
     struct clrnn_picture picture;
@@ -84,9 +85,9 @@ static bool draw(const struct visit *v, const char *name, void (*write)(FILE *, 
     return clrnn_picture_end(&picture);
 }
 
-enum clrnn_status visit_plot(const struct visit *v)
+enum clrnn_status clrnn_doctor_plot(const struct clrnn_examination *v)
 {
-    const struct doctor *d = v->d;
+    const struct clrnn_doctor *d = v->d;
     bool drawn = true;
 
     if (!d->params->plot)

@@ -11,10 +11,10 @@
 #define PROBE_ROWS 128u
 #define PROBE_VALUES 4000000u // of X in a probe
 
-static double expected_loss(const struct doctor *d)
+static double expected_loss(const struct clrnn_doctor *d)
 {
     const struct clrnn_loss_config *l = &d->config->train.loss;
-    const struct doctor_scan *s = &d->train_scan;
+    const struct clrnn_scan *s = &d->train_scan;
 
     switch (l->kind) {
     case CLRNN_LOSS_CROSS_ENTROPY:
@@ -32,9 +32,9 @@ static double expected_loss(const struct doctor *d)
     return s->y_square;
 }
 
-static enum clrnn_status prepare(struct visit *v)
+static enum clrnn_status prepare(struct clrnn_examination *v)
 {
-    struct doctor *d = v->d;
+    struct clrnn_doctor *d = v->d;
     const struct clrnn_dataset_info *info = clrnn_dataset_info(d->train);
     const struct clrnn_random r = {d->config->train.seed, RANDOM_PROBE, 0, 0};
     const size_t width = MAX2((size_t)info->T * MAX2(info->C, 1u), 1);
@@ -72,23 +72,23 @@ static enum clrnn_status prepare(struct visit *v)
     return probe_create(v->trial.model, rows, info->T, info->has_lengths, &v->probe);
 }
 
-enum clrnn_status doctor_run_model(struct doctor *d)
+enum clrnn_status clrnn_doctor_run_model(struct clrnn_doctor *d)
 {
-    struct visit v = {.d = d};
+    struct clrnn_examination v = {.d = d};
     enum clrnn_status st = prepare(&v);
 
     if (st == CLRNN_OK)
-        st = visit_probe(&v);
-    if (st == CLRNN_OK && !doctor_stopped(d))
-        st = visit_overfit(&v);
-    if (st == CLRNN_OK && !d->params->no_train && !v.no_gradient && !doctor_stopped(d))
-        st = visit_train(&v);
+        st = clrnn_doctor_probe(&v);
+    if (st == CLRNN_OK && !clrnn_doctor_stopped(d))
+        st = clrnn_doctor_overfit(&v);
+    if (st == CLRNN_OK && !d->params->no_train && !v.no_gradient && !clrnn_doctor_stopped(d))
+        st = clrnn_doctor_train(&v);
     else if (st == CLRNN_OK)
-        visit_report_overfit(&v, false);
+        clrnn_doctor_report_overfit(&v, false);
     if (st == CLRNN_OK)
-        st = visit_plot(&v);
-    activity_finish(&v.start);
-    activity_finish(&v.end);
+        st = clrnn_doctor_plot(&v);
+    clrnn_activity_finish(&v.start);
+    clrnn_activity_finish(&v.end);
     probe_finish(&v.probe);
     trial_finish(&v.trial);
     free(v.rows);

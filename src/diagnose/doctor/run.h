@@ -7,14 +7,14 @@
 #include "diagnose/trial.h"
 
 /** Units of one op: how many sit at their ends, how many relus never switch on. */
-struct activity_units {
+struct clrnn_activity_units {
     char layer[48];   // "lstm", "rnn.l1", "3"
     double saturated; // share of values; NaN: the op has no ends
     double dead;      // share of units; NaN: no relu
 };
 
 /** What one pass in train mode shows. */
-struct activity {
+struct clrnn_activity {
     double loss, norm;              // of the batch; total gradient norm
     double *layer_norm;             // [config.layer_count] of their parameters' gradients
     size_t first_layer, last_layer; // with weights; config layers
@@ -22,12 +22,12 @@ struct activity {
     uint32_t T;
     double *time; // [T] gradient of the first recurrent layer's input by step; NULL: none
     size_t unit_count;
-    struct activity_units unit[64];
+    struct clrnn_activity_units unit[64];
     size_t worst_saturated, worst_dead; // unit_count: none
 };
 
-struct visit {
-    struct doctor *d;
+struct clrnn_examination {
+    struct clrnn_doctor *d;
     struct trial_params params;
     double *moments; // [2, C] of data.normalize, or NULL
     struct trial_data train, valid;
@@ -39,7 +39,7 @@ struct visit {
 
     struct trial trial; // of the short training
     struct probe probe; // on it
-    struct activity start, end;
+    struct clrnn_activity start, end;
     double initial_loss, initial_norm;
 
     bool no_gradient; // not one parameter has one
@@ -50,21 +50,21 @@ struct visit {
 };
 
 /** The gradient of a model's entry in fresh memory: free() it. */
-enum clrnn_status visit_read_grad(struct clrnn_model *model, size_t entry, double **gradient);
+enum clrnn_status clrnn_doctor_read_grad(struct clrnn_model *model, size_t entry, double **gradient);
 /** Gradients by layer and time, saturated and dead units, on a batch of the trial's. */
-enum clrnn_status activity_measure(struct visit *v, struct activity *a);
-void activity_finish(struct activity *a);
+enum clrnn_status clrnn_activity_measure(struct clrnn_examination *v, struct clrnn_activity *a);
+void clrnn_activity_finish(struct clrnn_activity *a);
 
 /** Device against double, on a small batch. */
-enum clrnn_status visit_check_gradient(struct visit *v);
+enum clrnn_status clrnn_doctor_check_gradient(struct clrnn_examination *v);
 
 /** Stage 2 and stage 3. */
-enum clrnn_status visit_probe(struct visit *v);
-enum clrnn_status visit_overfit(struct visit *v);
+enum clrnn_status clrnn_doctor_probe(struct clrnn_examination *v);
+enum clrnn_status clrnn_doctor_overfit(struct clrnn_examination *v);
 /** Its finding; `harmless`: a note only. */
-void visit_report_overfit(struct visit *v, bool harmless);
-enum clrnn_status visit_train(struct visit *v);
+void clrnn_doctor_report_overfit(struct clrnn_examination *v, bool harmless);
+enum clrnn_status clrnn_doctor_train(struct clrnn_examination *v);
 /** Pictures into params.plot. */
-enum clrnn_status visit_plot(const struct visit *v);
+enum clrnn_status clrnn_doctor_plot(const struct clrnn_examination *v);
 
 #endif

@@ -18,7 +18,7 @@
 
 // Sums of one pass, and where the sample of values is taken.
 struct pass {
-    struct doctor_scan *s;
+    struct clrnn_scan *s;
     float *x;              // [T, C] of the row at hand
     int32_t *tokens;       // [T]
     float *y;              // [1 or T]
@@ -29,9 +29,9 @@ struct pass {
     uint64_t step;         // (row, step) pairs so far
 };
 
-static enum clrnn_status allocate(struct doctor *d, struct pass *p)
+static enum clrnn_status allocate(struct clrnn_doctor *d, struct pass *p)
 {
-    struct doctor_scan *s = p->s;
+    struct clrnn_scan *s = p->s;
     const size_t S = s->info->S, T = s->info->T, C = s->C;
     const size_t rows = MIN2((size_t)SAMPLE_ROWS, MAX2(SAMPLE_VALUES / C, 1));
 
@@ -70,7 +70,7 @@ static void release(struct pass *p)
     free(p->end_run);
 }
 
-void doctor_scan_finish(struct doctor_scan *s)
+void clrnn_doctor_scan_finish(struct clrnn_scan *s)
 {
     free(s->mean);
     free(s->rms);
@@ -80,14 +80,14 @@ void doctor_scan_finish(struct doctor_scan *s)
     free(s->hash);
     free(s->count);
     free(s->y_sample);
-    *s = (struct doctor_scan){0};
+    *s = (struct clrnn_scan){0};
 }
 
 // ---------------------------------------------------------------- X
 
 static void take_values(struct pass *p, uint32_t row, uint32_t step, const float *x)
 {
-    struct doctor_scan *s = p->s;
+    struct clrnn_scan *s = p->s;
 
     for (uint32_t c = 0; c < s->C; c++) {
         const double value = x[c];
@@ -121,7 +121,7 @@ static uint64_t step_hash(const struct pass *p, uint32_t step)
 
 static void read_row(struct pass *p, uint32_t row)
 {
-    const struct doctor_scan *s = p->s;
+    const struct clrnn_scan *s = p->s;
 
     if (!s->info->tokens) {
         clrnn_dataset_x(s->set, row, p->x);
@@ -132,9 +132,9 @@ static void read_row(struct pass *p, uint32_t row)
         p->x[t] = (float)p->tokens[t];
 }
 
-static void take_row(struct doctor *d, struct pass *p, uint32_t row)
+static void take_row(struct clrnn_doctor *d, struct pass *p, uint32_t row)
 {
-    struct doctor_scan *s = p->s;
+    struct clrnn_scan *s = p->s;
     const uint32_t length = clrnn_dataset_length(s->set, row), C = s->C;
     const size_t width = C * sizeof(float);
     struct clrnn_hash h;
@@ -195,9 +195,9 @@ static double usual_run(struct pass *p, uint64_t common)
 }
 
 // Rows that end in the step which most rows end in, and how much of them it takes up.
-static enum clrnn_status find_padding(struct doctor *d, struct pass *p)
+static enum clrnn_status find_padding(struct clrnn_doctor *d, struct pass *p)
 {
-    struct doctor_scan *s = p->s;
+    struct clrnn_scan *s = p->s;
     const uint32_t S = s->info->S, T = s->info->T;
     uint64_t *sorted = malloc(S * sizeof(*sorted)), common = 0, steps = 0, rows = 0;
     uint32_t most = 0, shortest = UINT32_MAX, longest = 0;
@@ -233,7 +233,7 @@ static enum clrnn_status find_padding(struct doctor *d, struct pass *p)
 
 static void finish_features(struct pass *p)
 {
-    struct doctor_scan *s = p->s;
+    struct clrnn_scan *s = p->s;
 
     for (uint32_t c = 0; c < s->C; c++) {
         s->mean[c] = p->finite[c] ? p->sum[c] / (double)p->finite[c] : 0;
@@ -243,7 +243,7 @@ static void finish_features(struct pass *p)
 
 // ---------------------------------------------------------------- y
 
-static bool label_fits(const struct doctor *d, const struct doctor_scan *s, double value)
+static bool label_fits(const struct clrnn_doctor *d, const struct clrnn_scan *s, double value)
 {
     switch (d->config->train.loss.kind) {
     case CLRNN_LOSS_CROSS_ENTROPY:
@@ -264,9 +264,9 @@ struct labels {
     bool has_last;
 };
 
-static void take_labels(struct doctor *d, struct pass *p, struct labels *l, uint32_t row)
+static void take_labels(struct clrnn_doctor *d, struct pass *p, struct labels *l, uint32_t row)
 {
-    struct doctor_scan *s = p->s;
+    struct clrnn_scan *s = p->s;
     const struct clrnn_loss_config *loss = &d->config->train.loss;
     const bool classes = loss->kind == CLRNN_LOSS_CROSS_ENTROPY || loss->kind == CLRNN_LOSS_NLL;
     const uint32_t steps = s->info->y_steps ? clrnn_dataset_length(s->set, row) : 1;
@@ -305,7 +305,7 @@ static void take_labels(struct doctor *d, struct pass *p, struct labels *l, uint
         s->y_sample[s->y_sample_count++] = p->y[0];
 }
 
-static void finish_labels(const struct doctor *d, struct doctor_scan *s, const struct labels *l)
+static void finish_labels(const struct clrnn_doctor *d, struct clrnn_scan *s, const struct labels *l)
 {
     const double good = (double)(s->labels - s->bad_labels);
     double same = 0, all = 0;
@@ -329,7 +329,8 @@ static void finish_labels(const struct doctor *d, struct doctor_scan *s, const s
     s->changes_expected = l->pairs ? (double)l->pairs * (1 - same) : 0;
 }
 
-enum clrnn_status doctor_scan_data(struct doctor *d, const struct clrnn_dataset *set, struct doctor_scan *s)
+enum clrnn_status clrnn_doctor_scan_data(struct clrnn_doctor *d, const struct clrnn_dataset *set,
+                                         struct clrnn_scan *s)
 {
     const enum clrnn_loss_kind loss = d->config->train.loss.kind;
     struct labels labels = {0};
@@ -352,7 +353,7 @@ enum clrnn_status doctor_scan_data(struct doctor *d, const struct clrnn_dataset 
         take_labels(d, &p, &labels, row);
         if (row % RELEASE_ROWS == RELEASE_ROWS - 1)
             clrnn_dataset_release(set);
-        if (doctor_stopped(d))
+        if (clrnn_doctor_stopped(d))
             break;
     }
     if (st == CLRNN_OK) {

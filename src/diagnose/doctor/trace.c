@@ -44,7 +44,7 @@ static int compare_double(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-double course_median(double *values, size_t count)
+double clrnn_median(double *values, size_t count)
 {
     if (!count)
         return NAN;
@@ -74,7 +74,7 @@ static size_t ratios(const struct clrnn_model *m, const double *before, const do
     return count;
 }
 
-static enum clrnn_status note_update(struct visit *v, struct course *c, struct updates *u,
+static enum clrnn_status note_update(struct clrnn_examination *v, struct clrnn_trace *c, struct updates *u,
                                      const double *before)
 {
     struct clrnn_model *m = v->trial.model;
@@ -89,7 +89,7 @@ static enum clrnn_status note_update(struct visit *v, struct course *c, struct u
     if (st == CLRNN_OK && c->update_count < ARRAY_SIZE(c->update_median)) {
         count = ratios(m, before, after, ratio);
         if (count) {
-            c->update_median[c->update_count] = course_median(ratio, count);
+            c->update_median[c->update_count] = clrnn_median(ratio, count);
             c->update_most[c->update_count] = ratio[count - 1];
             c->update_early += c->steps < MIN2(MAX2(v->d->batches, 10), (uint64_t)EARLY_UPDATES);
             c->update_count++;
@@ -101,7 +101,7 @@ static enum clrnn_status note_update(struct visit *v, struct course *c, struct u
 
 // ---------------------------------------------------------------- the run
 
-static enum clrnn_status validate(struct visit *v, struct course *c)
+static enum clrnn_status validate(struct clrnn_examination *v, struct clrnn_trace *c)
 {
     struct trial_score score;
 
@@ -113,7 +113,8 @@ static enum clrnn_status validate(struct visit *v, struct course *c)
     return CLRNN_OK;
 }
 
-static enum clrnn_status allocate(struct visit *v, struct course *c, struct updates *u, uint32_t **order)
+static enum clrnn_status allocate(struct clrnn_examination *v, struct clrnn_trace *c, struct updates *u,
+                                  uint32_t **order)
 {
     const uint64_t wanted = v->d->batches * MAX2(v->d->config->train.epochs, 1u);
 
@@ -133,8 +134,8 @@ static enum clrnn_status allocate(struct visit *v, struct course *c, struct upda
     return clrnn_error_memory(v->d->log, u->count * sizeof(double), "a short training");
 }
 
-static enum clrnn_status course_step(struct visit *v, struct course *c, struct updates *u,
-                                     const uint32_t *rows, uint32_t count)
+static enum clrnn_status trace_step(struct clrnn_examination *v, struct clrnn_trace *c, struct updates *u,
+                                    const uint32_t *rows, uint32_t count)
 {
     const uint32_t stride = MAX2(c->room / LATE_UPDATES, 1u);
     const bool watch = c->steps < EARLY_UPDATES || c->steps % stride == 0;
@@ -154,14 +155,15 @@ static enum clrnn_status course_step(struct visit *v, struct course *c, struct u
     return CLRNN_OK;
 }
 
-static enum clrnn_status run_epoch(struct visit *v, struct course *c, struct updates *u, uint32_t *order,
-                                   uint64_t epoch, double seconds)
+static enum clrnn_status run_epoch(struct clrnn_examination *v, struct clrnn_trace *c, struct updates *u,
+                                   uint32_t *order, uint64_t epoch, double seconds)
 {
     const struct clrnn_train_config *t = &v->d->config->train;
     const uint32_t B = MAX2(t->batch_size, 1u);
     const uint32_t rest = v->train_rows % B;
     // a last batch that batchnorm cannot take was reported; the others are worth a look
-    const bool drop = t->drop_last || (rest == 1 && doctor_found(v->d, CLRNN_FINDING_BATCH_OF_ONE_BATCHNORM));
+    const bool drop =
+        t->drop_last || (rest == 1 && clrnn_doctor_found(v->d, CLRNN_FINDING_BATCH_OF_ONE_BATCHNORM));
     const uint32_t rows = drop ? v->train_rows - rest : v->train_rows;
     const uint64_t look = MAX2(t->epochs / VALID_LOOKS, 1u);
 
@@ -169,11 +171,11 @@ static enum clrnn_status run_epoch(struct visit *v, struct course *c, struct upd
     for (uint32_t first = 0; first < rows && c->steps < c->room && c->finite; first += B) {
         if (c->steps == BUILD_STEPS)
             c->until = clrnn_clock() + seconds;
-        if ((c->steps > BUILD_STEPS && clrnn_clock() > c->until) || doctor_stopped(v->d)) {
+        if ((c->steps > BUILD_STEPS && clrnn_clock() > c->until) || clrnn_doctor_stopped(v->d)) {
             c->cut = true;
             return CLRNN_OK;
         }
-        TRY(course_step(v, c, u, order + first, MIN2(B, rows - first)));
+        TRY(trace_step(v, c, u, order + first, MIN2(B, rows - first)));
     }
     c->epochs++;
     if (!c->finite)
@@ -185,7 +187,7 @@ static enum clrnn_status run_epoch(struct visit *v, struct course *c, struct upd
     return CLRNN_OK;
 }
 
-static void course_finish(struct course *c)
+static void trace_finish(struct clrnn_trace *c)
 {
     free(c->loss);
     free(c->norm);
@@ -193,11 +195,11 @@ static void course_finish(struct course *c)
     free(c->window);
     free(c->valid_loss);
     free(c->valid_quality);
-    *c = (struct course){0};
+    *c = (struct clrnn_trace){0};
 }
 
 // Mean losses of epochs; of equal parts of the run where there are few epochs.
-static enum clrnn_status make_windows(struct visit *v, struct course *c)
+static enum clrnn_status make_windows(struct clrnn_examination *v, struct clrnn_trace *c)
 {
     const uint32_t by_epoch = (uint32_t)MIN2(c->epochs, (uint64_t)c->steps), parts = MIN2(c->steps, 10u);
     const uint32_t count = by_epoch >= 5 ? by_epoch : parts;
@@ -221,7 +223,7 @@ static enum clrnn_status make_windows(struct visit *v, struct course *c)
 }
 
 // Losses in train and eval mode over the same rows, without inputs, and with time shuffled.
-static enum clrnn_status look_at_trained(struct visit *v, struct course *c)
+static enum clrnn_status look_at_trained(struct clrnn_examination *v, struct clrnn_trace *c)
 {
     const uint32_t N = v->probe.N, batches = MIN2(MAX2(v->train_rows / N, 1u), 4u);
     struct trial_data blank = v->train, shuffled = v->train;
@@ -246,16 +248,16 @@ static enum clrnn_status look_at_trained(struct visit *v, struct course *c)
     c->shuffled.loss = NAN;
     if (v->d->T > 2 && !v->trial.model->per_step)
         TRY(trial_evaluate(&v->trial, &shuffled, v->rows, batches * N, &c->shuffled));
-    return activity_measure(v, &v->end);
+    return clrnn_activity_measure(v, &v->end);
 }
 
-static enum clrnn_status run(struct visit *v, struct course *c, double seconds)
+static enum clrnn_status run(struct clrnn_examination *v, struct clrnn_trace *c, double seconds)
 {
     struct updates u = {0};
     uint32_t *order = NULL;
     enum clrnn_status st;
 
-    *c = (struct course){.finite = true};
+    *c = (struct clrnn_trace){.finite = true};
     st = allocate(v, c, &u, &order);
     for (uint64_t e = 0; st == CLRNN_OK && c->steps < c->room && c->finite && !c->cut; e++)
         st = run_epoch(v, c, &u, order, e, seconds);
@@ -270,7 +272,7 @@ static enum clrnn_status run(struct visit *v, struct course *c, double seconds)
 }
 
 // The same training on labels of other rows, for as many steps as fit; the losses of both at that step.
-static enum clrnn_status run_shuffled(struct visit *v, struct course *c)
+static enum clrnn_status run_shuffled(struct clrnn_examination *v, struct clrnn_trace *c)
 {
     const struct clrnn_random r = {v->d->config->train.seed, RANDOM_PROBE, 0, 2};
     const double until = clrnn_clock() + 0.2 * v->d->seconds;
@@ -316,7 +318,7 @@ static enum clrnn_status run_shuffled(struct visit *v, struct course *c)
     return st;
 }
 
-static void tell(const struct visit *v, const struct course *c)
+static void tell(const struct clrnn_examination *v, const struct clrnn_trace *c)
 {
     clrnn_log(v->d->log, CLRNN_LOG_DEBUG,
               "%u of %llu steps%s: epoch loss %.6g to %.6g; train mode %.6g, eval mode %.6g "
@@ -332,24 +334,24 @@ static void tell(const struct visit *v, const struct course *c)
               c->linear.iterations, c->real_loss, c->random_loss, c->random_steps);
 }
 
-enum clrnn_status visit_train(struct visit *v)
+enum clrnn_status clrnn_doctor_train(struct clrnn_examination *v)
 {
-    struct course c = {0};
+    struct clrnn_trace c = {0};
     enum clrnn_status st = run(v, &c, 0.5 * v->d->seconds);
 
     c.real_loss = c.random_loss = NAN;
-    c.linear = (struct linear_result){.quality = NAN};
+    c.linear = (struct clrnn_linear_result){.quality = NAN};
     if (st == CLRNN_OK && c.finite)
         st = look_at_trained(v, &c);
     if (st == CLRNN_OK && v->valid.set)
-        st = linear_fit(v->d->log, v->d->config, v->d->train, v->d->valid, v->d->train_scan.classes,
-                        0.1 * v->d->seconds, &c.linear);
-    if (st == CLRNN_OK && course_wants_shuffled(v, &c))
+        st = clrnn_linear_fit(v->d->log, v->d->config, v->d->train, v->d->valid, v->d->train_scan.classes,
+                              0.1 * v->d->seconds, &c.linear);
+    if (st == CLRNN_OK && clrnn_doctor_wants_shuffled(v, &c))
         st = run_shuffled(v, &c);
     if (st == CLRNN_OK)
         tell(v, &c);
     if (st == CLRNN_OK)
-        course_judge(v, &c);
-    course_finish(&c);
+        clrnn_doctor_check_trace(v, &c);
+    trace_finish(&c);
     return st;
 }

@@ -7,7 +7,7 @@
 #include "diagnose/doctor/linear.h"
 #include "diagnose/doctor/run.h"
 
-struct course {
+struct clrnn_trace {
     uint32_t steps, room;
     uint64_t wanted;              // steps that the config asks for
     uint64_t epochs;              // whole ones
@@ -24,17 +24,17 @@ struct course {
 
     double train_mode;                           // losses after training: in train mode,
     struct trial_score trained, blank, shuffled; // eval mode, inputs replaced by their mean, time shuffled
-    struct linear_result linear;
+    struct clrnn_linear_result linear;
     double real_loss,
         random_loss; // with real labels and with shuffled ones, after as many steps; NaN: not tried
     uint32_t random_steps;
 };
 
-double course_median(double *values, size_t count); // sorts them
+double clrnn_median(double *values, size_t count); // sorts them
 
 /** Whether labels may be random, so that a training with shuffled ones is worth its time. */
-bool course_wants_shuffled(const struct visit *v, const struct course *c);
+bool clrnn_doctor_wants_shuffled(const struct clrnn_examination *v, const struct clrnn_trace *c);
 /** The findings. */
-void course_judge(struct visit *v, struct course *c);
+void clrnn_doctor_check_trace(struct clrnn_examination *v, struct clrnn_trace *c);
 
 #endif

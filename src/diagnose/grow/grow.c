@@ -14,11 +14,11 @@
 
 #define DEFAULT_STEPS 500u
 #define DEFAULT_TRAIN_STEPS 300u
-#define OVERFIT_SECONDS 12.0 // of one rung, so that a ladder of large models ends too
+#define OVERFIT_SECONDS 12.0 // of one stage, so that a ladder of large models ends too
 #define TRAIN_SECONDS 6.0
 #define LOOK_SAMPLES 1024u // of each set, for the losses after the short training
 
-static bool stopped(const struct clrnn_climb *c)
+static bool stopped(const struct clrnn_grow *c)
 {
     return c->params->stop && *c->params->stop;
 }
@@ -26,7 +26,7 @@ static bool stopped(const struct clrnn_climb *c)
 // ---------------------------------------------------------------- data
 
 // Samples spread over the whole set, so that a sorted file shows all of its classes.
-static enum clrnn_status spread(const struct clrnn_climb *c, struct clrnn_dataset *set, const char *name,
+static enum clrnn_status spread(const struct clrnn_grow *c, struct clrnn_dataset *set, const char *name,
                                 struct clrnn_dataset **look)
 {
     const uint32_t S = clrnn_dataset_info(set)->S, count = MIN2(S, LOOK_SAMPLES);
@@ -43,7 +43,7 @@ static enum clrnn_status spread(const struct clrnn_climb *c, struct clrnn_datase
 }
 
 // How many classes occur among the samples of a batch.
-static enum clrnn_status count_classes(const struct clrnn_climb *c, const struct clrnn_dataset *set,
+static enum clrnn_status count_classes(const struct clrnn_grow *c, const struct clrnn_dataset *set,
                                        uint32_t *classes)
 {
     uint64_t *counts = calloc(c->classes, sizeof(*counts));
@@ -59,7 +59,7 @@ static enum clrnn_status count_classes(const struct clrnn_climb *c, const struct
     return st;
 }
 
-static enum clrnn_status look_at_classes(struct clrnn_climb *c)
+static enum clrnn_status look_at_classes(struct clrnn_grow *c)
 {
     const uint32_t count = clrnn_dataset_info(c->look_train)->classes;
     uint64_t total = 0, most = 0;
@@ -79,7 +79,7 @@ static enum clrnn_status look_at_classes(struct clrnn_climb *c)
 }
 
 // The batch that `clrnn overfit` takes, unless that holds one class only: then a shuffled one.
-static enum clrnn_status take_batch(struct clrnn_climb *c)
+static enum clrnn_status take_batch(struct clrnn_grow *c)
 {
     uint32_t in_batch, in_all;
 
@@ -101,7 +101,7 @@ static enum clrnn_status take_batch(struct clrnn_climb *c)
     return CLRNN_OK;
 }
 
-static enum clrnn_status prepare(struct clrnn_climb *c)
+static enum clrnn_status prepare(struct clrnn_grow *c)
 {
     const struct clrnn_dataset_info *info;
     struct clrnn_data_shape shape;
@@ -127,9 +127,9 @@ static enum clrnn_status prepare(struct clrnn_climb *c)
     return take_batch(c);
 }
 
-// ---------------------------------------------------------------- one rung
+// ---------------------------------------------------------------- one stage
 
-static double skill_of(const struct clrnn_climb *c, const struct clrnn_practice_record *r, double *error)
+static double skill_of(const struct clrnn_grow *c, const struct clrnn_practice_record *r, double *error)
 {
     const double count = clrnn_dataset_info(c->look_train)->S;
 
@@ -141,8 +141,8 @@ static double skill_of(const struct clrnn_climb *c, const struct clrnn_practice_
     return c->constant < 1.0 ? (r->accuracy - c->constant) / (1.0 - c->constant) : 0.0;
 }
 
-static enum clrnn_status train(struct clrnn_climb *c, struct clrnn_practice *p, struct clrnn_grow_stage *rung,
-                               uint32_t steps, struct clrnn_rung_outcome *o)
+static enum clrnn_status train(struct clrnn_grow *c, struct clrnn_practice *p, struct clrnn_grow_stage *stage,
+                               uint32_t steps, struct clrnn_stage_outcome *o)
 {
     const double started = clrnn_clock();
     struct clrnn_practice_record r;
@@ -157,26 +157,26 @@ static enum clrnn_status train(struct clrnn_climb *c, struct clrnn_practice *p, 
         o->finite = isfinite(r.loss) && isfinite(r.grad_norm);
     }
     TRY(clrnn_practice_evaluate(p, c->look_train, c->params->stop, &r));
-    rung->train_loss = r.loss;
-    rung->train_accuracy = r.accuracy;
+    stage->train_loss = r.loss;
+    stage->train_accuracy = r.accuracy;
     o->skill = skill_of(c, &r, &o->skill_error);
     o->loss_ratio = r.loss / trial_constant_loss(p->config, c->classes, c->counts, r.spread);
     o->optimizer = p->config->train.optimizer.kind;
     o->finite = o->finite && isfinite(r.loss);
     if (c->look_valid) {
         TRY(clrnn_practice_evaluate(p, c->look_valid, c->params->stop, &r));
-        rung->valid_loss = r.loss;
-        rung->valid_accuracy = r.accuracy;
+        stage->valid_loss = r.loss;
+        stage->valid_accuracy = r.accuracy;
     }
     return stopped(c) ? CLRNN_INTERRUPTED : CLRNN_OK;
 }
 
 // The short training. One that is behind gets twice as long again before it is said to be broken: nets rest
 // on a plateau now and then.
-static enum clrnn_status train_and_judge(struct clrnn_climb *c, const struct clrnn_config *variant,
-                                         const char *init, const struct clrnn_rung_outcome *below,
-                                         const struct clrnn_part *part, struct clrnn_grow_stage *rung,
-                                         struct clrnn_rung_outcome *o)
+static enum clrnn_status train_and_judge(struct clrnn_grow *c, const struct clrnn_config *variant,
+                                         const char *init, const struct clrnn_stage_outcome *below,
+                                         const struct clrnn_part *part, struct clrnn_grow_stage *stage,
+                                         struct clrnn_stage_outcome *o)
 {
     const uint32_t steps = c->params->train_steps ? c->params->train_steps : DEFAULT_TRAIN_STEPS;
     const struct clrnn_practice_params params = {
@@ -192,23 +192,23 @@ static enum clrnn_status train_and_judge(struct clrnn_climb *c, const struct clr
     double travel;
 
     TRY(clrnn_practice_create(c->device, &params, &practice));
-    st = train(c, practice, rung, steps, o);
+    st = train(c, practice, stage, steps, o);
     travel = o->travel;
     if (st == CLRNN_OK)
-        rung->learns = clrnn_rung_learns(c, o, below, part);
+        stage->learns = clrnn_stage_learns(c, o, below, part);
     if (st == CLRNN_OK && o->by_heart && o->finite && !o->by_training) {
-        st = train(c, practice, rung, 2 * steps, o);
+        st = train(c, practice, stage, 2 * steps, o);
         o->travel = travel;
-        rung->learns = st == CLRNN_OK && clrnn_rung_learns(c, o, below, part);
+        stage->learns = st == CLRNN_OK && clrnn_stage_learns(c, o, below, part);
     }
     clrnn_practice_destroy(&practice);
     o->ran = st == CLRNN_OK;
     return st;
 }
 
-static enum clrnn_status try_out(struct clrnn_climb *c, const struct clrnn_config *variant, const char *init,
-                                 const struct clrnn_rung_outcome *below, const struct clrnn_part *part,
-                                 struct clrnn_grow_stage *rung, struct clrnn_rung_outcome *o)
+static enum clrnn_status try_out(struct clrnn_grow *c, const struct clrnn_config *variant, const char *init,
+                                 const struct clrnn_stage_outcome *below, const struct clrnn_part *part,
+                                 struct clrnn_grow_stage *stage, struct clrnn_stage_outcome *o)
 {
     const struct clrnn_overfit_task task = {
         .config = variant,
@@ -223,30 +223,30 @@ static enum clrnn_status try_out(struct clrnn_climb *c, const struct clrnn_confi
 
     free(o->overfit.curve);
     o->overfit.curve = NULL;
-    rung->overfits = o->overfit.reached;
-    rung->overfit_steps = o->overfit.steps;
-    rung->overfit_loss = o->overfit.lowest_loss;
-    return st == CLRNN_OK ? train_and_judge(c, variant, init, below, part, rung, o) : st;
+    stage->overfits = o->overfit.reached;
+    stage->overfit_steps = o->overfit.steps;
+    stage->overfit_loss = o->overfit.lowest_loss;
+    return st == CLRNN_OK ? train_and_judge(c, variant, init, below, part, stage, o) : st;
 }
 
-// ---------------------------------------------------------------- climbing
+// ---------------------------------------------------------------- stage by stage
 
-static enum clrnn_status new_rung(struct clrnn_climb *c, const char *name, const struct clrnn_config *variant,
-                                  struct clrnn_grow_stage **rung, struct clrnn_rung_outcome **outcome)
+static enum clrnn_status new_stage(struct clrnn_grow *c, const char *name, const struct clrnn_config *variant,
+                                   struct clrnn_grow_stage **stage, struct clrnn_stage_outcome **outcome)
 {
     struct clrnn_grow_result *g = c->result;
-    struct clrnn_grow_stage *rungs = realloc(g->stage, (g->count + 1) * sizeof(*rungs));
-    struct clrnn_rung_outcome *outcomes;
+    struct clrnn_grow_stage *stages = realloc(g->stage, (g->count + 1) * sizeof(*stages));
+    struct clrnn_stage_outcome *outcomes;
 
-    if (rungs)
-        g->stage = rungs;
+    if (stages)
+        g->stage = stages;
     outcomes = realloc(c->outcome, (g->count + 1) * sizeof(*outcomes));
     if (outcomes)
         c->outcome = outcomes;
-    if (!rungs || !outcomes)
-        return clrnn_error_memory(c->log, (g->count + 1) * sizeof(*rungs), "the ladder");
-    outcomes[g->count] = (struct clrnn_rung_outcome){0};
-    rungs[g->count] = (struct clrnn_grow_stage){
+    if (!stages || !outcomes)
+        return clrnn_error_memory(c->log, (g->count + 1) * sizeof(*stages), "the ladder");
+    outcomes[g->count] = (struct clrnn_stage_outcome){0};
+    stages[g->count] = (struct clrnn_grow_stage){
         .name = clrnn_format("%s", name),
         .description = clrnn_layers_text(variant),
         .overfit_loss = NAN,
@@ -255,48 +255,48 @@ static enum clrnn_status new_rung(struct clrnn_climb *c, const char *name, const
         .train_accuracy = NAN,
         .valid_accuracy = NAN,
     };
-    *rung = &rungs[g->count];
+    *stage = &stages[g->count];
     *outcome = &outcomes[g->count];
     g->count++;
-    return (*rung)->name && (*rung)->description ? CLRNN_OK : clrnn_error_memory(c->log, 256, "the ladder");
+    return (*stage)->name && (*stage)->description ? CLRNN_OK : clrnn_error_memory(c->log, 256, "the ladder");
 }
 
 // Tries a variant out. A config that cannot be run is an outcome as well: its error is logged.
-static enum clrnn_status climb(struct clrnn_climb *c, const char *name, const struct clrnn_config *variant,
-                               const char *init, const struct clrnn_part *part)
+static enum clrnn_status try_stage(struct clrnn_grow *c, const char *name, const struct clrnn_config *variant,
+                                   const char *init, const struct clrnn_part *part)
 {
-    const struct clrnn_rung_outcome *below;
-    struct clrnn_grow_stage *rung = NULL;
-    struct clrnn_rung_outcome *o = NULL;
+    const struct clrnn_stage_outcome *below;
+    struct clrnn_grow_stage *stage = NULL;
+    struct clrnn_stage_outcome *o = NULL;
     enum clrnn_status st;
 
-    TRY(new_rung(c, name, variant, &rung, &o));
+    TRY(new_stage(c, name, variant, &stage, &o));
     below = c->below >= 0 && c->result->stage[c->below].learns ? &c->outcome[c->below] : NULL;
-    st = try_out(c, variant, init, below, part, rung, o);
+    st = try_out(c, variant, init, below, part, stage, o);
     if (st != CLRNN_OK && st != CLRNN_ERR_CONFIG)
         return st;
-    rung->breaks = part && below && !rung->learns;
-    if (!rung->breaks)
+    stage->breaks = part && below && !stage->learns;
+    if (!stage->breaks)
         c->below = (int)c->result->count - 1;
     if (c->params->progress)
-        c->params->progress(c->params->progress_user, rung);
+        c->params->progress(c->params->progress_user, stage);
     return CLRNN_OK;
 }
 
-// A rung of the first `parts` parts.
-static enum clrnn_status climb_parts(struct clrnn_climb *c, size_t parts, const char *name, const char *init)
+// A stage of the first `parts` parts.
+static enum clrnn_status try_parts(struct clrnn_grow *c, size_t parts, const char *name, const char *init)
 {
     const struct clrnn_part *part = parts ? &c->ladder.part[parts - 1] : NULL;
     struct clrnn_config *variant;
     enum clrnn_status st;
 
     TRY(clrnn_ladder_variant(&c->ladder, parts, &variant));
-    st = climb(c, name, variant, init, part);
+    st = try_stage(c, name, variant, init, part);
     clrnn_config_destroy(&variant);
     return st;
 }
 
-static enum clrnn_status climb_base(struct clrnn_climb *c)
+static enum clrnn_status try_base(struct clrnn_grow *c)
 {
     const long recurrent = c->ladder.recurrent;
     struct clrnn_config *linear;
@@ -304,36 +304,36 @@ static enum clrnn_status climb_base(struct clrnn_climb *c)
     char name[64];
 
     TRY(clrnn_ladder_linear(&c->ladder, &linear));
-    st = climb(c, "linear alone", linear, NULL, NULL);
+    st = try_stage(c, "linear alone", linear, NULL, NULL);
     clrnn_config_destroy(&linear);
     TRY(st);
     if (recurrent < 0)
         return CLRNN_OK;
     c->below = -1; // a linear model may rightly do better or worse than a recurrent one
     snprintf(name, sizeof(name), "%s + linear", clrnn_layer_word(c->config->layer[recurrent].kind));
-    return climb_parts(c, 0, name, NULL);
+    return try_parts(c, 0, name, NULL);
 }
 
-static enum clrnn_status climb_all(struct clrnn_climb *c)
+static enum clrnn_status try_all(struct clrnn_grow *c)
 {
     struct clrnn_ladder *l = &c->ladder;
     bool off = false, with_init = false;
 
-    TRY(climb_base(c));
+    TRY(try_base(c));
     for (size_t i = 0; i < l->count; i++) {
-        const struct clrnn_grow_stage *rung;
+        const struct clrnn_grow_stage *stage;
 
         if (l->part[i].kind == CLRNN_PART_INIT && clrnn_ladder_lacks_weights(l))
             continue;
         with_init = l->part[i].kind == CLRNN_PART_INIT;
-        TRY(climb_parts(c, i + 1, l->part[i].name, with_init ? c->params->init : NULL));
-        rung = &c->result->stage[c->result->count - 1];
-        l->part[i].off = rung->breaks;
-        off |= rung->breaks;
+        TRY(try_parts(c, i + 1, l->part[i].name, with_init ? c->params->init : NULL));
+        stage = &c->result->stage[c->result->count - 1];
+        l->part[i].off = stage->breaks;
+        off |= stage->breaks;
     }
     if (!off && (with_init || !c->params->init))
-        return CLRNN_OK; // the last rung was the config
-    return climb(c, "the config itself", c->config, c->params->init, NULL);
+        return CLRNN_OK; // the last stage was the config
+    return try_stage(c, "the config itself", c->config, c->params->init, NULL);
 }
 
 // ---------------------------------------------------------------- the whole
@@ -341,7 +341,7 @@ static enum clrnn_status climb_all(struct clrnn_climb *c)
 enum clrnn_status clrnn_grow(struct clrnn_device *device, const struct clrnn_config *config,
                              const struct clrnn_grow_params *params, struct clrnn_grow_result *result)
 {
-    struct clrnn_climb c = {
+    struct clrnn_grow c = {
         .device = device,
         .log = clrnn_device_log(device),
         .config = config,
@@ -354,9 +354,9 @@ enum clrnn_status clrnn_grow(struct clrnn_device *device, const struct clrnn_con
     *result = (struct clrnn_grow_result){.first_broken = -1};
     st = prepare(&c);
     if (st == CLRNN_OK)
-        st = climb_all(&c);
+        st = try_all(&c);
     if (st == CLRNN_OK)
-        st = clrnn_find_cause(&c);
+        st = clrnn_grow_find_cause(&c);
     free(c.outcome);
     free(c.counts);
     clrnn_ladder_finish(&c.ladder);

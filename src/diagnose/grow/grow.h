@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Inside of growing: the ladder of parts from a linear model to a config, and what came out on its rungs.
+// Inside of growing: the ladder of parts from a linear model to a config, and what came out on its stages.
 #ifndef CLRNN_SRC_DIAGNOSE_GROW_GROW_H
 #define CLRNN_SRC_DIAGNOSE_GROW_GROW_H
 
@@ -10,8 +10,8 @@
  * of it, one direction, tanh), the embedding and the pool as configured, and the last linear layer; plain
  * cross_entropy, bce_with_logits or mse; Adam at PyTorch's 1e-3 without weight decay, no scheduler,
  * shuffled batches. That base is the same whatever the config says of optimiser and lr, so that these are
- * rungs of their own and a bad lr is not blamed on a layer. A clip_grad_norm from 0.1 up is part of the
- * base: nets that need it need it on every rung.
+ * stages of their own and a bad lr is not blamed on a layer. A clip_grad_norm from 0.1 up is part of the
+ * base: nets that need it need it on every stage.
  */
 enum clrnn_part_kind {
     CLRNN_PART_LAYERS,        // num_layers of the first recurrent layer
@@ -68,10 +68,10 @@ bool clrnn_ladder_lacks_weights(const struct clrnn_ladder *ladder);
 /** "birnn 64 x 2, batchnorm, linear 2" in fresh memory. NULL: no memory. */
 char *clrnn_layers_text(const struct clrnn_config *config);
 
-// ---------------------------------------------------------------- rungs
+// ---------------------------------------------------------------- stages
 
-/** What a rung came to, beyond what struct clrnn_grow_stage shows. */
-struct clrnn_rung_outcome {
+/** What a stage came to, beyond what struct clrnn_grow_stage shows. */
+struct clrnn_stage_outcome {
     struct clrnn_overfit_result overfit; // without the curve
     bool ran;                            // the model could be run at all
     bool by_heart, by_training;          // whether it learns, by the two
@@ -83,8 +83,8 @@ struct clrnn_rung_outcome {
     bool finite;
 };
 
-/** The whole climb. */
-struct clrnn_climb {
+/** The whole grow. */
+struct clrnn_grow {
     struct clrnn_device *device;
     const struct clrnn_log *log;
     const struct clrnn_config *config;
@@ -96,15 +96,15 @@ struct clrnn_climb {
     uint32_t classes;
     double constant; // accuracy of the best constant answer on look_train; mse: 0
     struct clrnn_grow_result *result;
-    struct clrnn_rung_outcome *outcome; // of each rung
-    int below;                          // the last rung that learns, else the last one; -1: none yet
+    struct clrnn_stage_outcome *outcome; // of each stage
+    int below;                           // the last stage that learns, else the last one; -1: none yet
 };
 
-/** Judges a rung by the one below (NULL: there is none that learns) and the part that it adds (or NULL). */
-bool clrnn_rung_learns(const struct clrnn_climb *climb, struct clrnn_rung_outcome *outcome,
-                       const struct clrnn_rung_outcome *below, const struct clrnn_part *part);
+/** Judges a stage by the one below (NULL: there is none that learns) and the part that it adds (or NULL). */
+bool clrnn_stage_learns(const struct clrnn_grow *grow, struct clrnn_stage_outcome *outcome,
+                        const struct clrnn_stage_outcome *below, const struct clrnn_part *part);
 
-/** Fills in first_broken and cause once all rungs were tried. CLRNN_ERR_MEMORY. */
-enum clrnn_status clrnn_find_cause(struct clrnn_climb *climb);
+/** Fills in first_broken and cause once all stages were tried. CLRNN_ERR_MEMORY. */
+enum clrnn_status clrnn_grow_find_cause(struct clrnn_grow *grow);
 
 #endif

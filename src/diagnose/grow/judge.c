@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Whether a rung of the ladder learns, and the sentence on the one with which learning breaks.
+// Whether a stage of the ladder learns, and the sentence on the one with which learning breaks.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,14 +8,14 @@
 #include "base/log.h"
 #include "diagnose/grow/grow.h"
 
-// A rung that did not come under the target has learnt where the loss fell under this share of its start, or
-// under twice what the rung below came to. Dropout keeps the loss of a training step up.
+// A stage that did not come under the target has learnt where the loss fell under this share of its start, or
+// under twice what the stage below came to. Dropout keeps the loss of a training step up.
 #define FAR_SHARE 0.05
 #define FAR_SHARE_DROPOUT 0.2
 #define FLOOR_SHARE 0.5 // a floor above it, as equal rows with different labels make, leaves nothing to learn
 
-// The short training breaks with a part where the rung below is at least so much better than the constant
-// answer (skill: 0 no better, 1 perfect) and this one loses that share of it. A rung with a smaller lr, by
+// The short training breaks with a part where the stage below is at least so much better than the constant
+// answer (skill: 0 no better, 1 perfect) and this one loses that share of it. A stage with a smaller lr, by
 // the sum of lr over the steps, may be behind further, and one that hardly moves is not judged by it: a
 // warm-up, or a small lr with which one batch is learnt, is slow, not broken. A larger lr has no such excuse.
 #define SKILL_BELOW 0.3
@@ -31,7 +31,7 @@
 
 // ---------------------------------------------------------------- judging
 
-static void judge_by_heart(struct clrnn_rung_outcome *o, const struct clrnn_rung_outcome *below,
+static void judge_by_heart(struct clrnn_stage_outcome *o, const struct clrnn_stage_outcome *below,
                            bool adds_dropout)
 {
     const struct clrnn_overfit_result *r = &o->overfit;
@@ -48,8 +48,8 @@ static void judge_by_heart(struct clrnn_rung_outcome *o, const struct clrnn_rung
     o->by_heart = r->falling || excess < limit;
 }
 
-static bool keeps_skill(const struct clrnn_climb *c, const struct clrnn_rung_outcome *o,
-                        const struct clrnn_rung_outcome *below)
+static bool keeps_skill(const struct clrnn_grow *c, const struct clrnn_stage_outcome *o,
+                        const struct clrnn_stage_outcome *below)
 {
     const double kept = o->travel > 1.01 * below->travel   ? SKILL_KEPT_FASTER
                         : o->travel < 0.99 * below->travel ? SKILL_KEPT_SLOWER
@@ -61,8 +61,8 @@ static bool keeps_skill(const struct clrnn_climb *c, const struct clrnn_rung_out
            below->skill - o->skill < SKILL_ERRORS * (o->skill_error + below->skill_error);
 }
 
-static void judge_by_training(const struct clrnn_climb *c, struct clrnn_rung_outcome *o,
-                              const struct clrnn_rung_outcome *below)
+static void judge_by_training(const struct clrnn_grow *c, struct clrnn_stage_outcome *o,
+                              const struct clrnn_stage_outcome *below)
 {
     const bool moved = o->travel >= (o->optimizer == CLRNN_OPTIMIZER_SGD ? TRAVEL_SGD : TRAVEL_ADAM);
 
@@ -75,8 +75,8 @@ static void judge_by_training(const struct clrnn_climb *c, struct clrnn_rung_out
         o->by_training = false;
 }
 
-bool clrnn_rung_learns(const struct clrnn_climb *c, struct clrnn_rung_outcome *o,
-                       const struct clrnn_rung_outcome *below, const struct clrnn_part *part)
+bool clrnn_stage_learns(const struct clrnn_grow *c, struct clrnn_stage_outcome *o,
+                        const struct clrnn_stage_outcome *below, const struct clrnn_part *part)
 {
     judge_by_heart(o, below,
                    part && (part->kind == CLRNN_PART_DROPOUT || part->kind == CLRNN_PART_INNER_DROPOUT));
@@ -86,12 +86,12 @@ bool clrnn_rung_learns(const struct clrnn_climb *c, struct clrnn_rung_outcome *o
 
 // ---------------------------------------------------------------- the cause
 
-// Why a rung does not learn, as the end of a sentence.
-static char *reason(const struct clrnn_climb *c, size_t rung)
+// Why a stage does not learn, as the end of a sentence.
+static char *reason(const struct clrnn_grow *c, size_t stage)
 {
-    const struct clrnn_rung_outcome *o = &c->outcome[rung];
+    const struct clrnn_stage_outcome *o = &c->outcome[stage];
     const struct clrnn_overfit_result *r = &o->overfit;
-    const struct clrnn_grow_stage *it = &c->result->stage[rung];
+    const struct clrnn_grow_stage *it = &c->result->stage[stage];
 
     if (!o->ran)
         return clrnn_format("it cannot be run (the message above says why)");
@@ -116,11 +116,11 @@ static char *reason(const struct clrnn_climb *c, size_t rung)
         it->train_accuracy, it->train_loss);
 }
 
-// The part that a rung added: rungs that break carry its name.
-static const struct clrnn_part *part_of(const struct clrnn_climb *c, const struct clrnn_grow_stage *rung)
+// The part that a stage added: stages that break carry its name.
+static const struct clrnn_part *part_of(const struct clrnn_grow *c, const struct clrnn_grow_stage *stage)
 {
     for (size_t i = 0; i < c->ladder.count; i++)
-        if (c->ladder.part[i].off && !strcmp(c->ladder.part[i].name, rung->name))
+        if (c->ladder.part[i].off && !strcmp(c->ladder.part[i].name, stage->name))
             return &c->ladder.part[i];
     return NULL;
 }
@@ -135,16 +135,16 @@ static char *append(char *text, char *more)
 }
 
 // "'+ round' (config.yaml:16)"
-static char *name_part(const struct clrnn_climb *c, size_t rung)
+static char *name_part(const struct clrnn_grow *c, size_t stage)
 {
-    const struct clrnn_part *part = part_of(c, &c->result->stage[rung]);
+    const struct clrnn_part *part = part_of(c, &c->result->stage[stage]);
 
     if (part && part->line && c->config->path)
         return clrnn_format("'%s' (%s:%d)", part->name, c->config->path, part->line);
-    return clrnn_format("'%s'", c->result->stage[rung].name);
+    return clrnn_format("'%s'", c->result->stage[stage].name);
 }
 
-static char *cause_of_part(const struct clrnn_climb *c, size_t first)
+static char *cause_of_part(const struct clrnn_grow *c, size_t first)
 {
     char *text = append(name_part(c, first), clrnn_format(" breaks learning: "));
 
@@ -160,22 +160,22 @@ static char *cause_of_part(const struct clrnn_climb *c, size_t first)
     return append(text, clrnn_format("."));
 }
 
-static char *cause_of_base(const struct clrnn_climb *c, size_t rung)
+static char *cause_of_base(const struct clrnn_grow *c, size_t stage)
 {
     char *text =
-        rung
-            ? clrnn_format("'%s' breaks learning, before any other part of the config; '%s' learns: ",
-                           c->result->stage[rung].name, c->result->stage[0].name)
-            : clrnn_format("No rung learns, so that no single part is to blame; look at the data and at what "
-                           "is asked of the model (`clrnn doctor` does). '%s': ",
-                           c->result->stage[c->result->count - 1].name);
+        stage ? clrnn_format("'%s' breaks learning, before any other part of the config; '%s' learns: ",
+                             c->result->stage[stage].name, c->result->stage[0].name)
+              : clrnn_format(
+                    "No stage learns, so that no single part is to blame; look at the data and at what "
+                    "is asked of the model (`clrnn doctor` does). '%s': ",
+                    c->result->stage[c->result->count - 1].name);
 
-    text = append(text, reason(c, rung ? rung : c->result->count - 1));
+    text = append(text, reason(c, stage ? stage : c->result->count - 1));
     return append(text, clrnn_format("."));
 }
 
-// Whether any rung came somewhere by itself, and not merely further than the one below.
-static bool any_learns(const struct clrnn_climb *c)
+// Whether any stage came somewhere by itself, and not merely further than the one below.
+static bool any_learns(const struct clrnn_grow *c)
 {
     for (size_t i = 0; i < c->result->count; i++)
         if (c->result->stage[i].learns && (c->outcome[i].far || c->outcome[i].skill >= SKILL_BELOW))
@@ -183,7 +183,7 @@ static bool any_learns(const struct clrnn_climb *c)
     return false;
 }
 
-enum clrnn_status clrnn_find_cause(struct clrnn_climb *c)
+enum clrnn_status clrnn_grow_find_cause(struct clrnn_grow *c)
 {
     struct clrnn_grow_result *g = c->result;
     const size_t base = c->ladder.recurrent >= 0 ? 1 : 0;
