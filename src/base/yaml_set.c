@@ -7,6 +7,7 @@
 
 #include "base/array.h"
 #include "base/file.h"
+#include "base/text.h"
 #include "base/words.h"
 
 #define NAME "--set" // the file that nodes set from the command line come from; line 0
@@ -137,7 +138,7 @@ static enum clrnn_status set_path(const struct clrnn_log *log, struct clrnn_node
 enum clrnn_status clrnn_node_set(const struct clrnn_log *log, struct clrnn_node *root, const char *assignment)
 {
     const char *equals = strchr(assignment, '=');
-    char *key = NULL, *name = NULL, *step[64], *rest;
+    char *key = NULL, *name = NULL, *text = NULL, *step[64], *rest;
     struct clrnn_node *value = NULL;
     enum clrnn_status st;
     size_t count = 0;
@@ -161,11 +162,14 @@ enum clrnn_status clrnn_node_set(const struct clrnn_log *log, struct clrnn_node 
         }
         step[count++] = word;
     }
-    st = clrnn_yaml_parse(log, equals + 1, name, &value);
+    text = clrnn_text_escape(equals + 1, CLRNN_TEXT_BYTES); // a path on the command line may hold any
+    st = text ? clrnn_yaml_parse(log, text, name, &value)
+              : clrnn_error_memory(log, 4 * strlen(assignment), assignment);
     if (st == CLRNN_OK)
         st = set_path(log, root, assignment, step, count, &value);
 done:
     clrnn_yaml_destroy(&value);
+    free(text);
     free(name);
     free(key);
     return st;

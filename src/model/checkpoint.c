@@ -12,6 +12,7 @@
 #include "base/array.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "model/weights.h"
 
 #define FORMAT_VERSION "1"
@@ -171,8 +172,11 @@ static enum clrnn_status put_config(struct clrnn_bundle *b)
     free(text);
     if (st == CLRNN_OK && config->folder) {
         char *folder = realpath(config->folder, NULL); // so that a later run finds the data from anywhere
+        char *escaped = clrnn_text_escape(folder ? folder : config->folder, CLRNN_TEXT_STORED);
 
-        st = clrnn_safetensors_add_metadata(b->writer, "clrnn.folder", folder ? folder : config->folder);
+        st = escaped ? clrnn_safetensors_add_metadata(b->writer, "clrnn.folder", escaped)
+                     : clrnn_error_memory(b->model->log, 4 * strlen(config->folder), "the data's folder");
+        free(escaped);
         free(folder);
     }
     return st;
@@ -269,8 +273,8 @@ static enum clrnn_status parse_config(const struct clrnn_log *log, const struct 
                                       struct clrnn_config **config)
 {
     const char *text = clrnn_safetensors_metadata(file, "clrnn.config");
-    const char *folder = clrnn_safetensors_metadata(file, "clrnn.folder");
-    char *why = NULL;
+    const char *escaped = clrnn_safetensors_metadata(file, "clrnn.folder");
+    char *folder = NULL, *why = NULL;
     const struct clrnn_log quiet = {.fn = keep_line, .user = &why, .level = CLRNN_LOG_ERROR};
     enum clrnn_status st;
 
@@ -278,10 +282,17 @@ static enum clrnn_status parse_config(const struct clrnn_log *log, const struct 
     if (!text)
         return clrnn_error(log, CLRNN_ERR_DATA,
                            "%s: its metadata lack clrnn.config; it is no complete model file", file->path);
+    if (escaped) {
+        folder = strdup(escaped);
+        if (!folder)
+            return clrnn_error_memory(log, strlen(escaped) + 1, file->path);
+        clrnn_text_unescape(folder);
+    }
     st = clrnn_config_parse(&quiet, text, folder, config);
     if (st != CLRNN_OK)
         st = clrnn_error(log, st == CLRNN_ERR_MEMORY ? st : CLRNN_ERR_DATA,
                          "%s: the config inside is wrong: %s", file->path, why ? why : clrnn_status_text(st));
+    free(folder);
     free(why);
     return st;
 }

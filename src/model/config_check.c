@@ -8,6 +8,7 @@
 
 #include "base/array.h"
 #include "base/file.h"
+#include "base/text.h"
 #include "model/options.h"
 
 struct check {
@@ -153,6 +154,8 @@ static enum clrnn_status check_name(const struct check *c, size_t index)
     if (!layer->name)
         return CLRNN_OK;
     layer_path(c, index, "name", path);
+    if (!clrnn_text_is_clean(layer->name, CLRNN_TEXT_BYTES))
+        return fail(c, path, "\"%s\" is not UTF-8, which the names in a model file are", layer->name);
     for (const char *p = layer->name; *p; p++) {
         if (*p == '.' || isspace((unsigned char)*p) || iscntrl((unsigned char)*p))
             return fail(c, path, "\"%s\" holds a point or a space, which a state dict's prefix cannot",

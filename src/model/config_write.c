@@ -52,6 +52,7 @@ static struct clrnn_node *write_row(const struct clrnn_config *config, const str
 {
     const void *at = (const char *)object + o->offset;
     struct clrnn_node *node;
+    char *path;
 
     if (clrnn_option_is_null(o, object))
         return clrnn_node_scalar("null");
@@ -68,13 +69,9 @@ static struct clrnn_node *write_row(const struct clrnn_config *config, const str
         }
         return node;
     case CLRNN_OPTION_PATH:
-        node = clrnn_option_write(o, object);
-        if (node) {
-            free(node->text);
-            node->text = absolute(config->folder, *(char *const *)at);
-            if (!node->text)
-                clrnn_yaml_destroy(&node);
-        }
+        path = absolute(config->folder, *(char *const *)at);
+        node = path ? clrnn_option_write_text(path) : NULL;
+        free(path);
         return node;
     default:
         return clrnn_option_write(o, object);

@@ -95,6 +95,8 @@ void clrnn_layer_default(struct clrnn_layer *layer, enum clrnn_layer_kind kind);
 enum clrnn_status clrnn_option_read(const struct clrnn_option *option, const struct clrnn_node *value,
                                     void *object, char *wrong, size_t wrong_size);
 
+/** A scalar that holds any bytes of a text, escaped (base/text.h). NULL: no memory. */
+struct clrnn_node *clrnn_option_write_text(const char *text);
 /** The value as a fresh node, text fit to be read back; NULL: no memory. Not for GROUP, ONE_OF, LAYERS. */
 struct clrnn_node *clrnn_option_write(const struct clrnn_option *option, const void *object);
 /** Whether the row holds what null stands for. */

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "base/text.h"
 #include "base/words.h"
 
 #define MAX_LIST 1000000
@@ -243,6 +244,7 @@ static enum clrnn_status read_text(const struct clrnn_option *o, const struct cl
     fresh = strdup(value->text);
     if (!fresh)
         return CLRNN_ERR_MEMORY;
+    clrnn_text_unescape(fresh);
     free(*at);
     *at = fresh;
     return CLRNN_OK;
@@ -433,10 +435,20 @@ static struct clrnn_node *numbers_node(const double *value, size_t count, bool w
     return list;
 }
 
+struct clrnn_node *clrnn_option_write_text(const char *text)
+{
+    char *escaped = clrnn_text_escape(text, CLRNN_TEXT_STORED);
+    struct clrnn_node *node = escaped ? clrnn_node_scalar("%s", escaped) : NULL;
+
+    free(escaped);
+    if (node)
+        node->quoted = clrnn_null_word(node->text); // a column may be called "null"
+    return node;
+}
+
 struct clrnn_node *clrnn_option_write(const struct clrnn_option *o, const void *object)
 {
     const void *at = const_field(object, o->offset);
-    struct clrnn_node *node;
 
     if (clrnn_option_is_null(o, object))
         return clrnn_node_scalar("null");
@@ -457,10 +469,7 @@ struct clrnn_node *clrnn_option_write(const struct clrnn_option *o, const void *
         return number_node(*(const double *)at, false);
     case CLRNN_OPTION_TEXT:
     case CLRNN_OPTION_PATH:
-        node = clrnn_node_scalar("%s", *(char *const *)at ? *(char *const *)at : "");
-        if (node)
-            node->quoted = clrnn_null_word(node->text); // a column may be called "null"
-        return node;
+        return clrnn_option_write_text(*(char *const *)at ? *(char *const *)at : "");
     case CLRNN_OPTION_CHOICE:
         return clrnn_node_scalar("%s", o->words[*(const unsigned *)at]);
     case CLRNN_OPTION_FLAG:
