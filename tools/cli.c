@@ -11,6 +11,7 @@
 
 #include "base/array.h"
 #include "base/log.h"
+#include "base/text.h"
 
 static void print_message(void *user, enum clrnn_log_level level, const char *line)
 {
@@ -33,7 +34,8 @@ int cli_usage(const struct cli *cli, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(sentence, sizeof(sentence), format, arguments);
     va_end(arguments);
-    fprintf(stderr, "clrnn: error: %s: %s (see `clrnn %s --help`)\n", cli->command, sentence, cli->command);
+    fprintf(stderr, "clrnn: error: %s: %s (see `clrnn %s --help`)\n", cli->command, cli_shown(sentence),
+            cli->command);
     return clrnn_status_exit(CLRNN_ERR_ARG);
 }
 
@@ -287,11 +289,6 @@ json_t *cli_json_number(double value)
     return isfinite(value) ? json_real(value) : json_null();
 }
 
-json_t *cli_json_text(const char *text)
-{
-    return text ? json_string(text) : json_null();
-}
-
 void cli_json_append(json_t **array, json_t *value)
 {
     if (!*array) {
@@ -305,7 +302,7 @@ void cli_json_append(json_t **array, json_t *value)
 enum clrnn_status cli_print_json(const struct cli *cli, json_t *value)
 {
     // 15 digits: 0.1 stays 0.1, which 17 would make 0.10000000000000001
-    char *text = value ? json_dumps(value, JSON_INDENT(1) | JSON_REAL_PRECISION(15)) : NULL;
+    char *text = clrnn_json_dump(value, JSON_INDENT(1) | JSON_REAL_PRECISION(15));
 
     json_decref(value);
     if (!text)
@@ -315,12 +312,37 @@ enum clrnn_status cli_print_json(const struct cli *cli, json_t *value)
     return CLRNN_OK;
 }
 
+const char *cli_shown(const char *text)
+{
+    static char *kept[8];
+    static size_t next;
+    char **at = &kept[next++ % ARRAY_SIZE(kept)];
+
+    if (!text || clrnn_text_is_clean(text, CLRNN_TEXT_SHOWN))
+        return text ? text : "";
+    free(*at);
+    *at = clrnn_text_escape(text, CLRNN_TEXT_SHOWN);
+    return *at ? *at : "?";
+}
+
+void cli_print_lines(const char *text)
+{
+    for (size_t length; *text; text += length + (text[length] == '\n')) {
+        char *line;
+
+        length = strcspn(text, "\n");
+        line = strndup(text, length);
+        puts(line ? cli_shown(line) : "?");
+        free(line);
+    }
+}
+
 int cli_finish(const struct cli *cli, enum clrnn_status status)
 {
     if (fflush(stdout) || ferror(stdout)) {
         fprintf(stderr, "clrnn: error: %s: standard output cannot be written: %s\n", cli->command,
                 strerror(errno));
-        if (status == CLRNN_OK)
+        if (status == CLRNN_OK || status == CLRNN_FAILED)
             status = CLRNN_ERR_DISK;
     }
     return clrnn_status_exit(status);

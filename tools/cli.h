@@ -82,15 +82,19 @@ int cli_close(const struct cli *cli, enum clrnn_status status, struct clrnn_conf
 
 /** null for NaN and infinity, which JSON cannot say. */
 json_t *cli_json_number(double value);
-/** null for NULL. */
-json_t *cli_json_text(const char *text);
 /** Appends a value and drops the reference. Without memory for it the array goes, and *array is NULL from
  * then on: json_pack and cli_print_json take that for what it is. */
 void cli_json_append(json_t **array, json_t *value);
 /** Prints a result as JSON and drops the reference; NULL, or no memory for the text, is CLRNN_ERR_MEMORY. */
 enum clrnn_status cli_print_json(const struct cli *cli, json_t *value);
 
-/** Flushes stdout; a failure (a full disk, a closed pipe) turns status 0 into 5. */
+/** A text from outside as it may stand in a result: escaped (base/text.h), in memory that the eighth call
+ * after this one takes back. NULL is "". */
+const char *cli_shown(const char *text);
+/** Prints a text of several lines, each escaped. */
+void cli_print_lines(const char *text);
+
+/** Flushes stdout; a failure (a full disk, a closed pipe) turns status 0 or 1 into 5. */
 int cli_finish(const struct cli *cli, enum clrnn_status status);
 
 /** "1.4 GB", "12.5 kB" into text; returns it. */

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The clrnn command: finds the subcommand.
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tools/cli.h"
 
@@ -30,24 +32,38 @@ static int run(const char *name, int argc, char **argv)
     for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
         if (!strcmp(name, commands[i].name))
             return commands[i].run(argc, argv);
-    fprintf(stderr, "clrnn: error: unknown command \"%s\"; `clrnn --help` lists them\n", name);
+    fprintf(stderr, "clrnn: error: unknown command \"%s\"; `clrnn --help` lists them\n", cli_shown(name));
     return clrnn_status_exit(CLRNN_ERR_ARG);
+}
+
+// A file opened as a closed standard descriptor would receive messages.
+static void open_standard_descriptors(void)
+{
+    int fd;
+
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
 }
 
 int main(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "";
+    const struct cli cli = {.command = name};
     char help[] = "--help";
 
+    open_standard_descriptors();
     if (!strcmp(name, "--version")) {
         printf("clrnn %s\n", clrnn_version());
-        return 0;
+        return cli_finish(&cli, CLRNN_OK);
     }
     if (!strcmp(name, "help") && argc > 2) // as git has it
         return run(argv[2], 2, (char *[]){argv[2], help, NULL});
     if (!strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help")) {
         print_help(stdout);
-        return 0;
+        return cli_finish(&cli, CLRNN_OK);
     }
     if (argc > 1)
         return run(name, argc - 1, argv + 1);

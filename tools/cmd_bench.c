@@ -12,6 +12,7 @@
 #include "base/array.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "device/find/list_child.h"
 #include "tools/cli.h"
 
@@ -92,14 +93,16 @@ static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_de
                                     const struct start *cold, const struct start *warm, uint64_t host_bytes)
 {
     json_t *all = json_pack(
-        "{s:s, s:i, s:i, s:i, s:o, s:o, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:f, s:o, s:o, s:o, s:I, s:I}",
-        "device", clrnn_device_info(device)->name, "batch", (int)r->batch, "steps", (int)r->steps, "features",
-        (int)r->features, "train_ms", timing(&r->train_ms), "infer_ms", timing(&r->infer_ms), "samples_per_s",
-        r->samples_per_s, "gflops", r->gflops, "gb_per_s", r->gb_per_s, "infer_gflops", r->infer_gflops,
-        "peak_gflops", peak->gflops, "peak_gb_per_s", peak->gb_per_s, "launches_per_step",
-        (json_int_t)r->launches_per_step, "queued_per_step", (json_int_t)r->queued_per_step,
-        "host_ms_per_step", r->host_ms_per_step, "build_cold_s", cli_json_number(cold->build_s),
-        "build_warm_s", cli_json_number(warm->build_s), "first_step_s",
+        "{s:o, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:o, s:o, s:o, s:o, s:I, s:I}",
+        "device", clrnn_json_text(clrnn_device_info(device)->name), "batch", (int)r->batch, "steps",
+        (int)r->steps, "features", (int)r->features, "train_ms", timing(&r->train_ms), "infer_ms",
+        timing(&r->infer_ms), "samples_per_s", cli_json_number(r->samples_per_s), "gflops",
+        cli_json_number(r->gflops), "gb_per_s", cli_json_number(r->gb_per_s), "infer_gflops",
+        cli_json_number(r->infer_gflops), "peak_gflops", cli_json_number(peak->gflops), "peak_gb_per_s",
+        cli_json_number(peak->gb_per_s), "launches_per_step", (json_int_t)r->launches_per_step,
+        "queued_per_step", (json_int_t)r->queued_per_step, "host_ms_per_step",
+        cli_json_number(r->host_ms_per_step), "build_cold_s", cli_json_number(cold->build_s), "build_warm_s",
+        cli_json_number(warm->build_s), "first_step_s",
         cli_json_number(isfinite(warm->first_step_s) ? warm->first_step_s : r->first_step_s),
         "peak_host_bytes", (json_int_t)host_bytes, "peak_device_bytes", (json_int_t)r->peak_device_bytes);
 
@@ -112,7 +115,7 @@ static void print_text(const struct clrnn_device *device, const struct clrnn_ben
 {
     char steps[32], features[32], host[32], on_device[32];
 
-    printf("%s: batch %u, %s, %s\n", clrnn_device_info(device)->name, r->batch,
+    printf("%s: batch %u, %s, %s\n", cli_shown(clrnn_device_info(device)->name), r->batch,
            cli_count(r->steps, "time step", steps), cli_count(r->features, "feature", features));
     printf(
         "training step  %9.3f ms (%.3f to %.3f, %u windows)  %.0f samples/s  %llu launches, queued as %llu\n",

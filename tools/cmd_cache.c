@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/text.h"
 #include "tools/cli.h"
 
 static enum clrnn_status show(const struct cli *cli)
@@ -15,14 +16,14 @@ static enum clrnn_status show(const struct cli *cli)
 
     TRY(clrnn_cache_info(&cli->log, &info));
     if (cli->json) {
-        st = cli_print_json(cli, json_pack("{s:s, s:I, s:I, s:I, s:b}", "folder", info.folder, "programs",
-                                           (json_int_t)info.programs, "bytes", (json_int_t)info.bytes,
-                                           "most_bytes", (json_int_t)info.most_bytes, "foreign",
-                                           (int)info.is_foreign));
+        st = cli_print_json(
+            cli, json_pack("{s:o, s:I, s:I, s:I, s:b}", "folder", clrnn_json_text(info.folder), "programs",
+                           (json_int_t)info.programs, "bytes", (json_int_t)info.bytes, "most_bytes",
+                           (json_int_t)info.most_bytes, "foreign", (int)info.is_foreign));
         free(info.folder);
         return st;
     }
-    printf("%s: %s, %s, at most %s\n", info.folder, cli_count(info.programs, "program", programs),
+    printf("%s: %s, %s, at most %s\n", cli_shown(info.folder), cli_count(info.programs, "program", programs),
            cli_bytes((double)info.bytes, bytes), cli_bytes((double)info.most_bytes, most));
     if (info.is_foreign)
         printf("It belongs to another user, or all may write to it: it is not used.\n");

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "base/log.h"
+#include "base/text.h"
 #include "device/find/list_child.h"
 #include "tools/compare.h"
 #include "tools/interrupt.h"
@@ -79,7 +81,7 @@ static void print_ops(const struct clrnn_selftest_result *r, bool all)
         printf("        %-14s %3u cases, largest error %.1e, %5.1f%% of what rounding explains%s\n", op->op,
                op->cases, op->error, 100 * op->share, op->wrong ? ": WRONG" : "");
         if (op->wrong)
-            printf("            %s\n", op->fault);
+            printf("            %s\n", cli_shown(op->fault));
     }
 }
 
@@ -104,7 +106,7 @@ static void print_test(const struct clrnn_device_test *test, bool verbose)
         printf("      self-test WRONG: do not trust what this device computes\n");
         break;
     case CLRNN_VERDICT_BROKEN:
-        printf("      self-test BROKEN: %s\n", test->reason);
+        printf("      self-test BROKEN: %s\n", cli_shown(test->reason));
         break;
     }
     print_ops(r, verbose);
@@ -118,23 +120,24 @@ static void print_device(const struct clrnn_device_list *list, size_t i, const s
 
     clrnn_device_spec(info, spec);
     if (info->device < 0 && !is_ref(info)) {
-        printf("%-5s %s: %s\n", spec, info->platform_name, info->trouble ? info->trouble : "no devices");
+        printf("%-5s %s: %s\n", spec, cli_shown(info->platform_name),
+               cli_shown(info->trouble ? info->trouble : "no devices"));
         return;
     }
-    printf("%-5s %s\n", spec, info->name);
+    printf("%-5s %s\n", spec, cli_shown(info->name));
     if (is_ref(info)) {
         printf("      plain C in double precision, for checking; slow\n");
         return;
     }
-    printf("      %s, %s, driver %s, %s\n", type_word(info->type), info->platform_name, info->driver,
-           info->opencl_c_version);
+    printf("      %s, %s, driver %s, %s\n", type_word(info->type), cli_shown(info->platform_name),
+           cli_shown(info->driver), cli_shown(info->opencl_c_version));
     printf("      %u compute units, %s memory, local memory %u kB\n", info->compute_units,
            cli_bytes((double)info->global_bytes, memory), (unsigned)(info->local_bytes / 1024));
     print_extensions(info);
     if (info->same_as >= 0)
         printf("      the same hardware as %s\n", clrnn_device_spec(&list->info[info->same_as], other));
     if (info->trouble)
-        printf("      BROKEN: %s\n", info->trouble);
+        printf("      BROKEN: %s\n", cli_shown(info->trouble));
     if (clrnn_device_is_tuned(info))
         printf("      tuned by `clrnn tune`\n");
     print_test(test, verbose);
@@ -160,17 +163,19 @@ static json_t *device_json(const struct clrnn_device_list *list, size_t i,
     char spec[24], other[24];
 
     return json_pack(
-        "{s:s, s:i, s:i, s:s, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:o, s:I, s:I, s:I, s:I, s:b, "
-        "s:b, s:s?, s:s?, s:s?, s:s?, s:o}",
+        "{s:s, s:i, s:i, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:b, "
+        "s:b, s:o, s:s?, s:s?, s:o, s:o}",
         "device", clrnn_device_spec(info, spec), "platform_number", info->platform, "device_number",
-        info->device, "type", type_word(info->type), "name", info->name, "vendor", info->vendor, "platform",
-        info->platform_name, "driver", info->driver, "opencl", info->version, "opencl_c",
-        info->opencl_c_version, "extensions", info->extensions, "features", features_json(info),
-        "compute_units", (json_int_t)info->compute_units, "global_bytes", (json_int_t)info->global_bytes,
-        "max_alloc_bytes", (json_int_t)info->max_alloc_bytes, "local_bytes", (json_int_t)info->local_bytes,
-        "fp64", (int)info->has_fp64, "tuned", (int)clrnn_device_is_tuned(info), "trouble", info->trouble,
-        "same_as", same ? clrnn_device_spec(same, other) : NULL, "verdict", compare_verdict(test->verdict),
-        "reason", test->reason[0] ? test->reason : NULL, "self_test",
+        info->device, "type", type_word(info->type), "name", clrnn_json_text(info->name), "vendor",
+        clrnn_json_text(info->vendor), "platform", clrnn_json_text(info->platform_name), "driver",
+        clrnn_json_text(info->driver), "opencl", clrnn_json_text(info->version), "opencl_c",
+        clrnn_json_text(info->opencl_c_version), "extensions", clrnn_json_text(info->extensions), "features",
+        features_json(info), "compute_units", (json_int_t)info->compute_units, "global_bytes",
+        (json_int_t)info->global_bytes, "max_alloc_bytes", (json_int_t)info->max_alloc_bytes, "local_bytes",
+        (json_int_t)info->local_bytes, "fp64", (int)info->has_fp64, "tuned", (int)clrnn_device_is_tuned(info),
+        "trouble", clrnn_json_text(info->trouble), "same_as", same ? clrnn_device_spec(same, other) : NULL,
+        "verdict", compare_verdict(test->verdict), "reason",
+        clrnn_json_text(test->reason[0] ? test->reason : NULL), "self_test",
         test->verdict == CLRNN_VERDICT_NONE ? json_null() : compare_selftest_json(&test->result));
 }
 
@@ -196,7 +201,7 @@ static void show_progress(void *user, const struct clrnn_device_info *info)
         return;
     snprintf(line, sizeof(line), "testing %s %s (%s)", clrnn_device_spec(info, spec), info->name,
              info->platform_name);
-    cli->log.fn(cli->log.user, CLRNN_LOG_INFO, line);
+    clrnn_log(&cli->log, CLRNN_LOG_INFO, "%s", line);
 }
 
 static enum clrnn_status show(const struct cli *cli, const struct clrnn_device_list *list,

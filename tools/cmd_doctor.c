@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 // clrnn doctor: why does this model not learn? Findings with evidence, cost and remedy.
 #include <jansson.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/array.h"
 #include "base/file.h"
+#include "base/text.h"
 #include "base/words.h"
 #include "clrnn/diagnose.h"
 #include "tools/cli.h"
@@ -25,17 +27,21 @@ static void print_beside(size_t left, const char *heading, const char *text)
 
     printf("%-*s", (int)left, heading);
     while (*text) {
-        const size_t word = strcspn(text, " \n");
+        const size_t length = strcspn(text, " \n");
+        char *piece = strndup(text, length);
+        const char *shown = piece ? cli_shown(piece) : "?";
+        const size_t word = strlen(shown);
 
         if (column > left && column + space + word >= width) {
             printf("\n%*s", (int)left, "");
             column = left;
             space = false;
         }
-        printf("%s%.*s", space ? " " : "", (int)word, text);
+        printf("%s%s", space ? " " : "", shown);
+        free(piece);
         column += space + word;
         space = true;
-        text += word;
+        text += length;
         if (*text == '\n') {
             printf("\n%*s", (int)left, "");
             column = left;
@@ -74,7 +80,7 @@ static void print_text(const struct clrnn_doctor_result *r, bool colour)
             print_wrapped("change", f->set);
         putchar('\n');
     }
-    printf("%s\n", r->verdict);
+    printf("%s\n", cli_shown(r->verdict));
 }
 
 static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_doctor_result *r)
@@ -85,11 +91,13 @@ static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_do
         const struct clrnn_finding *f = &r->finding[i];
 
         cli_json_append(&findings,
-                        json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s?}", "id", f->id, "severity",
-                                  severity_word[f->severity], "where", f->where, "evidence", f->evidence,
-                                  "cost", f->cost, "remedy", f->remedy, "set", f->set));
+                        json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "id", f->id, "severity",
+                                  severity_word[f->severity], "where", clrnn_json_text(f->where), "evidence",
+                                  clrnn_json_text(f->evidence), "cost", clrnn_json_text(f->cost), "remedy",
+                                  clrnn_json_text(f->remedy), "set", clrnn_json_text(f->set)));
     }
-    return cli_print_json(cli, json_pack("{s:o, s:s}", "findings", findings, "verdict", r->verdict));
+    return cli_print_json(
+        cli, json_pack("{s:o, s:o}", "findings", findings, "verdict", clrnn_json_text(r->verdict)));
 }
 
 static bool all_is_well(const struct clrnn_doctor_result *r)
@@ -114,9 +122,9 @@ static enum clrnn_status report(const struct cli *cli, const struct clrnn_doctor
     if (fix && result->fixed) {
         st = clrnn_write_text(&cli->log, fix, result->fixed);
         if (st == CLRNN_OK && !cli->json && !cli->quiet)
-            printf("%s holds the config with the changes above.\n", fix);
+            printf("%s holds the config with the changes above.\n", cli_shown(fix));
     } else if (fix && !cli->json && !cli->quiet) {
-        printf("No sure remedy: %s was not written.\n", fix);
+        printf("No sure remedy: %s was not written.\n", cli_shown(fix));
     }
     if (st != CLRNN_OK)
         return st;

@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "base/array.h"
+#include "base/text.h"
 #include "tools/source.h"
 
 static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_eval_result *r)

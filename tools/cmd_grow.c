@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/array.h"
+#include "base/text.h"
 #include "tools/cli.h"
 #include "tools/interrupt.h"
 
@@ -39,12 +40,13 @@ static void print_stage(void *user, const struct clrnn_grow_stage *stage)
         cli_count(stage->overfit_steps, "step", batch);
     else
         snprintf(batch, sizeof(batch), "no, %.4g", stage->overfit_loss);
-    printf("%s%-*s %-17s", bold ? "\033[1;31m" : "", NAME_WIDTH, stage->name, batch);
+    printf("%s%-*s %-17s", bold ? "\033[1;31m" : "", NAME_WIDTH, cli_shown(stage->name), batch);
     print_number(stage->train_loss);
     print_number(stage->train_accuracy);
     print_number(stage->valid_loss);
     print_number(stage->valid_accuracy);
-    printf(" %s%s%s\n", stage->description, stage->breaks ? "  <- breaks" : "", bold ? "\033[0m" : "");
+    printf(" %s%s%s\n", cli_shown(stage->description), stage->breaks ? "  <- breaks" : "",
+           bold ? "\033[0m" : "");
     fflush(stdout);
 }
 
@@ -52,7 +54,7 @@ static void print_verdict(const struct clrnn_grow_result *r)
 {
     printf("\n");
     if (r->cause)
-        printf("%s\n", r->cause);
+        printf("%s\n", cli_shown(r->cause));
     else
         printf("Nothing breaks: every part of the config learns.\n");
 }
@@ -67,19 +69,19 @@ static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_gr
     for (size_t i = 0; i < r->count; i++) {
         const struct clrnn_grow_stage *g = &r->stage[i];
 
-        cli_json_append(&stages, json_pack("{s:s, s:s, s:b, s:I, s:o, s:o, s:o, s:o, s:o, s:b, s:b}", "name",
-                                           g->name, "description", g->description, "overfits",
-                                           (int)g->overfits, "overfit_steps", (json_int_t)g->overfit_steps,
-                                           "overfit_loss", cli_json_number(g->overfit_loss), "train_loss",
-                                           cli_json_number(g->train_loss), "train_accuracy",
-                                           cli_json_number(g->train_accuracy), "valid_loss",
-                                           cli_json_number(g->valid_loss), "valid_accuracy",
-                                           cli_json_number(g->valid_accuracy), "learns", (int)g->learns,
-                                           "breaks", (int)g->breaks));
+        cli_json_append(
+            &stages,
+            json_pack("{s:o, s:o, s:b, s:I, s:o, s:o, s:o, s:o, s:o, s:b, s:b}", "name",
+                      clrnn_json_text(g->name), "description", clrnn_json_text(g->description), "overfits",
+                      (int)g->overfits, "overfit_steps", (json_int_t)g->overfit_steps, "overfit_loss",
+                      cli_json_number(g->overfit_loss), "train_loss", cli_json_number(g->train_loss),
+                      "train_accuracy", cli_json_number(g->train_accuracy), "valid_loss",
+                      cli_json_number(g->valid_loss), "valid_accuracy", cli_json_number(g->valid_accuracy),
+                      "learns", (int)g->learns, "breaks", (int)g->breaks));
     }
     all = json_pack("{s:o, s:o, s:o, s:o}", "rungs", stages, "first_broken",
                     broken ? json_integer(r->first_broken) : json_null(), "broken_rung",
-                    cli_json_text(broken), "cause", cli_json_text(r->cause));
+                    clrnn_json_text(broken), "cause", clrnn_json_text(r->cause));
     return cli_print_json(cli, all);
 }
 

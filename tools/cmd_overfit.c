@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "base/text.h"
 #include "tools/cli.h"
 #include "tools/interrupt.h"
 
@@ -112,11 +113,11 @@ static void print_text(const struct clrnn_overfit_result *r)
     make_verdict(r, verdict, sizeof(verdict));
     printf("one batch of %s, up to a loss under %.4g\n", cli_count(r->samples, "sample", samples), r->target);
     if (r->floor_reason && isfinite(r->floor))
-        printf("the loss cannot fall under %.4f: %s\n", r->floor, r->floor_reason);
+        printf("the loss cannot fall under %.4f: %s\n", r->floor, cli_shown(r->floor_reason));
     else if (r->floor_reason)
-        printf("%s\n", r->floor_reason);
+        printf("%s\n", cli_shown(r->floor_reason));
     plot(r);
-    printf("%s\n", verdict);
+    printf("%s\n", cli_shown(verdict));
 }
 
 static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_overfit_result *r)
@@ -127,15 +128,15 @@ static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_ov
     make_verdict(r, verdict, sizeof(verdict));
     for (size_t i = 0; i < r->curve_count; i++)
         cli_json_append(&curve, cli_json_number(r->curve[i]));
-    all = json_pack("{s:b, s:I, s:I, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:s, s:o}",
+    all = json_pack("{s:b, s:I, s:I, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:o}",
                     "reached", (int)r->reached, "samples", (json_int_t)r->samples, "steps",
                     (json_int_t)r->steps, "target", cli_json_number(r->target), "floor",
-                    cli_json_number(r->floor), "floor_reason", cli_json_text(r->floor_reason), "cannot",
+                    cli_json_number(r->floor), "floor_reason", clrnn_json_text(r->floor_reason), "cannot",
                     (int)r->cannot, "first_loss", cli_json_number(r->first_loss), "lowest_loss",
                     cli_json_number(r->lowest_loss), "last_loss", cli_json_number(r->last_loss), "accuracy",
                     cli_json_number(r->accuracy), "grad_norm_first", cli_json_number(r->grad_norm_first),
-                    "falling", (int)r->falling, "ended", cli_json_text(r->ended), "verdict", verdict, "curve",
-                    curve);
+                    "falling", (int)r->falling, "ended", clrnn_json_text(r->ended), "verdict",
+                    clrnn_json_text(verdict), "curve", curve);
     return cli_print_json(cli, all);
 }
 

@@ -38,8 +38,10 @@ int cmd_plan(int argc, char **argv)
     st = cli_open(&cli, &config, &device);
     if (st == CLRNN_OK)
         st = clrnn_plan_text(device, config, predict, cli.json, &text);
-    if (st == CLRNN_OK)
+    if (st == CLRNN_OK && cli.json)
         fputs(text, stdout);
+    else if (st == CLRNN_OK)
+        cli_print_lines(text);
     free(text);
     return cli_close(&cli, st, &config, &device);
 }

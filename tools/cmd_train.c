@@ -44,7 +44,7 @@ static void print_text(const struct clrnn_train_result *r)
 {
     char epochs[32], steps[32], took[32], memory[32];
 
-    printf("%s: %s, %s in %s, %.3g ms per step, peak %s on the device\n", r->folder,
+    printf("%s: %s, %s in %s, %.3g ms per step, peak %s on the device\n", cli_shown(r->folder),
            cli_count(r->epochs, "epoch", epochs), cli_count(r->steps, "step", steps),
            cli_duration(r->seconds, took), r->ms_per_step_median,
            cli_bytes((double)r->peak_device_bytes, memory));

@@ -7,6 +7,7 @@
 
 #include "base/array.h"
 #include "base/clock.h"
+#include "base/text.h"
 #include "device/tune/tune.h"
 #include "tools/cli.h"
 #include "tools/interrupt.h"
@@ -158,7 +159,7 @@ static void print_tables(const struct work *w)
             printf("%-62s %12.4g %12.4g   %s%s\n", t->key, t->standard_ms, t->use_ms, t->use,
                    strcmp(t->use, t->standard) ? "" : ", the standard");
     }
-    printf("remembered in %s\n", w->path);
+    printf("remembered in %s\n", cli_shown(w->path));
     if (left)
         printf("%zu more %s not measured for lack of time: call it again\n", left,
                left == 1 ? "was" : "were");
@@ -185,8 +186,8 @@ static enum clrnn_status print_json(const struct cli *cli, const struct work *w)
 {
     const struct shapes *s = &w->shapes;
     json_t *array = json_array();
-    json_t *all =
-        json_pack("{s:s, s:o, s:o}", "file", w->path, "shapes", array, "choices", choices_json(&w->tuned));
+    json_t *all = json_pack("{s:o, s:o, s:o}", "file", clrnn_json_text(w->path), "shapes", array, "choices",
+                            choices_json(&w->tuned));
 
     for (size_t i = 0; all && i < s->count; i++) {
         const struct clrnn_tune_shape *h = &s->shape[i];

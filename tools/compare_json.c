@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "tools/compare.h"
 
 #define SLOWER 1.1 // times the earlier median, and beyond both runs' spread
@@ -21,6 +22,12 @@ const char *compare_verdict(enum clrnn_verdict verdict)
     return words[verdict];
 }
 
+// null for "".
+static json_t *text_or_null(const char *text)
+{
+    return clrnn_json_text(text[0] ? text : NULL);
+}
+
 json_t *compare_selftest_json(const struct clrnn_selftest_result *result)
 {
     json_t *ops = json_array();
@@ -28,22 +35,16 @@ json_t *compare_selftest_json(const struct clrnn_selftest_result *result)
     for (uint32_t i = 0; i < result->op_count; i++) {
         const struct clrnn_selftest_op *op = &result->op[i];
 
-        cli_json_append(&ops,
-                        json_pack("{s:s, s:I, s:I, s:o, s:o, s:s?}", "op", op->op, "cases",
-                                  (json_int_t)op->cases, "wrong", (json_int_t)op->wrong, "error",
-                                  cli_json_number(op->error), "share_of_bound", cli_json_number(op->share),
-                                  "fault", op->fault[0] ? op->fault : NULL));
+        cli_json_append(&ops, json_pack("{s:s, s:I, s:I, s:o, s:o, s:o}", "op", op->op, "cases",
+                                        (json_int_t)op->cases, "wrong", (json_int_t)op->wrong, "error",
+                                        cli_json_number(op->error), "share_of_bound",
+                                        cli_json_number(op->share), "fault", text_or_null(op->fault)));
     }
     return json_pack("{s:f, s:b, s:o}", "seconds", result->seconds, "shortened", (int)result->shortened,
                      "ops", ops);
 }
 
 // ---------------------------------------------------------------- writing
-
-static const char *text_or_null(const char *text)
-{
-    return text[0] ? text : NULL;
-}
 
 static json_t *deviation(struct clrnn_deviation d)
 {
@@ -68,9 +69,9 @@ static json_t *first_step(const struct clrnn_compare_result *r, const struct clr
     gradients = json_object();
     for (size_t i = 0; i < r->param_count; i++)
         json_object_set_new(gradients, r->param[i], deviation(row->gradient[i]));
-    return json_pack("{s:o, s:o, s:o, s:s?}", "loss", deviation(row->loss), "logits", deviation(row->logits),
+    return json_pack("{s:o, s:o, s:o, s:o}", "loss", deviation(row->loss), "logits", deviation(row->logits),
                      "gradients", gradients, "worst_gradient",
-                     r->param_count ? r->param[row->worst_gradient] : NULL);
+                     clrnn_json_text(r->param_count ? r->param[row->worst_gradient] : NULL));
 }
 
 static json_t *timing(const struct clrnn_timing *t)
@@ -84,19 +85,20 @@ static json_t *row_json(const struct clrnn_compare_result *r, size_t at)
 {
     const struct clrnn_compare_row *row = &r->row[at];
     json_t *all = json_pack(
-        "{s:s, s:s, s:s, s:s, s:s, s:s?, s:s?, s:s?, s:s?, s:o}", "device", row->spec, "name", row->name,
-        "platform", row->platform, "driver", row->driver, "opencl", row->opencl, "verdict",
+        "{s:s, s:o, s:o, s:o, s:o, s:s?, s:o, s:s?, s:o, s:o}", "device", row->spec, "name",
+        clrnn_json_text(row->name), "platform", clrnn_json_text(row->platform), "driver",
+        clrnn_json_text(row->driver), "opencl", clrnn_json_text(row->opencl), "verdict",
         compare_verdict(row->verdict), "reason", text_or_null(row->reason), "self_test_verdict",
         compare_verdict(row->test.verdict), "self_test_reason", text_or_null(row->test.reason), "self_test",
         row->test.verdict == CLRNN_VERDICT_NONE ? json_null() : compare_selftest_json(&row->test.result));
-    json_t *more = json_pack(
-        "{s:o, s:I, s:o, s:o, s:o, s:s?, s:s?, s:s?, s:o, s:o, s:o}", "first_step", first_step(r, row),
-        "steps", (json_int_t)row->steps, "loss", numbers(row->curve, row->steps), "deviation",
-        numbers(r->deviation + at * r->steps, row->steps), "leaves_at_step",
-        row->leaves ? json_integer(row->leaves) : json_null(), "blamed_op", text_or_null(row->blamed_op),
-        "blamed_tensor", text_or_null(row->blamed_tensor), "blame", text_or_null(row->blame), "final_loss",
-        cli_json_number(row->final_loss), "final_accuracy", cli_json_number(row->final_accuracy), "final",
-        deviation(row->final));
+    json_t *more =
+        json_pack("{s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "first_step", first_step(r, row),
+                  "steps", (json_int_t)row->steps, "loss", numbers(row->curve, row->steps), "deviation",
+                  numbers(r->deviation + at * r->steps, row->steps), "leaves_at_step",
+                  row->leaves ? json_integer(row->leaves) : json_null(), "blamed_op",
+                  text_or_null(row->blamed_op), "blamed_tensor", text_or_null(row->blamed_tensor), "blame",
+                  text_or_null(row->blame), "final_loss", cli_json_number(row->final_loss), "final_accuracy",
+                  cli_json_number(row->final_accuracy), "final", deviation(row->final));
     json_t *speed = json_pack(
         "{s:o, s:o, s:o, s:o, s:f, s:f, s:o, s:o, s:o, s:o, s:I, s:I}", "build_cold_s",
         cli_json_number(row->build_cold_s), "build_warm_s", cli_json_number(row->build_warm_s), "step_ms",
@@ -139,11 +141,12 @@ json_t *compare_json(const struct clrnn_config *config, const struct clrnn_compa
     config_key(config, key);
     for (size_t i = 0; i < r->row_count; i++)
         cli_json_append(&rows, row_json(r, i));
-    all = json_pack("{s:s, s:s?, s:s, s:b, s:b, s:I, s:I, s:I, s:s, s:I, s:o, s:o}", "clrnn", clrnn_version(),
-                    "config", config->path, "config_key", key, "agree", (int)r->agree, "speed", (int)r->speed,
-                    "steps", (json_int_t)r->steps, "batch", (json_int_t)r->batch, "judged_samples",
-                    (json_int_t)r->judged, "judged", r->judged_valid ? "valid" : "train", "noise_runs",
-                    (json_int_t)r->noise_runs, "loss_bound", numbers(r->bound, r->steps), "devices", rows);
+    all = json_pack("{s:s, s:o, s:s, s:b, s:b, s:I, s:I, s:I, s:s, s:I, s:o, s:o}", "clrnn", clrnn_version(),
+                    "config", clrnn_json_text(config->path), "config_key", key, "agree", (int)r->agree,
+                    "speed", (int)r->speed, "steps", (json_int_t)r->steps, "batch", (json_int_t)r->batch,
+                    "judged_samples", (json_int_t)r->judged, "judged", r->judged_valid ? "valid" : "train",
+                    "noise_runs", (json_int_t)r->noise_runs, "loss_bound", numbers(r->bound, r->steps),
+                    "devices", rows);
     if (all && baseline && json_object_set(all, "baseline", baseline)) {
         json_decref(all);
         all = NULL;
@@ -154,8 +157,7 @@ json_t *compare_json(const struct clrnn_config *config, const struct clrnn_compa
 
 enum clrnn_status compare_write_json(const struct cli *cli, const char *path, const json_t *json)
 {
-    char *text = json ? json_dumps(json, JSON_INDENT(1)) : NULL,
-         *line = text ? clrnn_format("%s\n", text) : NULL;
+    char *text = clrnn_json_dump(json, JSON_INDENT(1)), *line = text ? clrnn_format("%s\n", text) : NULL;
     enum clrnn_status st;
 
     if (line && strcmp(path, "-") == 0) {
@@ -188,7 +190,7 @@ static void CLRNN_PRINTF(2, 3) note(struct beside *b, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(text, sizeof(text), format, arguments);
     va_end(arguments);
-    cli_json_append(&b->lines, json_string(text));
+    cli_json_append(&b->lines, clrnn_json_text(text));
 }
 
 // A number of the earlier run; NaN where it has none.
@@ -291,7 +293,8 @@ static void print_changes(const struct clrnn_compare_row *row, const json_t *lin
 
     if (!json_array_size(lines))
         printf("%-8s nothing changed\n", row->spec);
-    json_array_foreach(lines, i, line) printf("%-8s %s\n", i ? "" : row->spec, json_string_value(line));
+    json_array_foreach(lines, i, line)
+        printf("%-8s %s\n", i ? "" : row->spec, cli_shown(json_string_value(line)));
 }
 
 enum clrnn_status compare_baseline_read(const struct cli *cli, const char *path, json_t **then)
@@ -322,7 +325,7 @@ json_t *compare_baseline(const char *path, const json_t *then, const struct clrn
     same_run = then_key && !strcmp(then_key, key) &&
                json_integer_value(json_object_get(then, "steps")) == (json_int_t)r->steps;
     if (print)
-        printf("\nAgainst %s%s\n", path,
+        printf("\nAgainst %s%s\n", cli_shown(path),
                same_run ? "" : " (of another config or other steps: losses are not compared)");
     for (size_t i = 0; i < r->row_count; i++) {
         struct beside b = {.then = find_then(devices, &r->row[i]),
@@ -341,8 +344,8 @@ json_t *compare_baseline(const char *path, const json_t *then, const struct clrn
         }
         if (print)
             print_changes(&r->row[i], b.lines);
-        cli_json_append(&changes, json_pack("{s:s, s:s, s:o}", "device", r->row[i].spec, "name",
-                                            r->row[i].name, "changes", b.lines));
+        cli_json_append(&changes, json_pack("{s:s, s:o, s:o}", "device", r->row[i].spec, "name",
+                                            clrnn_json_text(r->row[i].name), "changes", b.lines));
     }
     return changes;
 }

@@ -124,8 +124,8 @@ static void print_devices(const struct clrnn_compare_result *r)
         if (row->is_ref)
             printf("%-8s plain C in double precision\n", row->spec);
         else
-            printf("%-8s %s; %s, driver %s, %s\n", row->spec, row->name, row->platform, row->driver,
-                   row->opencl);
+            printf("%-8s %s; %s, driver %s, %s\n", row->spec, cli_shown(row->name), cli_shown(row->platform),
+                   cli_shown(row->driver), cli_shown(row->opencl));
     }
 }
 
@@ -149,9 +149,9 @@ void compare_print(const struct clrnn_compare_result *r)
 
         if (!row->reason[0])
             continue;
-        printf("\n%s %s: %s\n", row->spec, short_verdict(row), row->reason);
+        printf("\n%s %s: %s\n", row->spec, short_verdict(row), cli_shown(row->reason));
         if (row->blame[0])
-            printf("    %s\n", row->blame);
+            printf("    %s\n", cli_shown(row->blame));
     }
     printf("\n%s\n", r->agree ? "All devices agree." : "The devices do not agree.");
 }

@@ -7,6 +7,7 @@
 
 #include "base/array.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "clrnn/train.h"
 #include "train/session.h"
 
@@ -95,7 +96,8 @@ static json_t *slots_json(const struct clrnn_graph *graph, const int *slots, siz
         dims = json_array();
         for (unsigned d = 0; d < t->ndim; d++)
             json_array_append_new(dims, json_integer(t->dims[d]));
-        json_array_append_new(array, json_pack("{s:s, s:o}", "name", t->name, "shape", dims));
+        json_array_append_new(array,
+                              json_pack("{s:o, s:o}", "name", clrnn_json_text(t->name), "shape", dims));
     }
     return array;
 }
@@ -120,17 +122,18 @@ static enum clrnn_status write_json(FILE *out, const struct clrnn_plan *plan)
                                                       info->cost.bytes));
         }
         json_array_append_new(ops,
-                              json_pack("{s:s, s:s, s:f, s:f, s:o, s:o, s:o}", "op", clrnn_op_name(op->kind),
-                                        "layer", op->layer, "flops", c.flops, "bytes", c.bytes, "in",
-                                        slots_json(graph, op->in, CLRNN_OP_MAX_IN), "out",
+                              json_pack("{s:s, s:o, s:f, s:f, s:o, s:o, s:o}", "op", clrnn_op_name(op->kind),
+                                        "layer", clrnn_json_text(op->layer), "flops", c.flops, "bytes",
+                                        c.bytes, "in", slots_json(graph, op->in, CLRNN_OP_MAX_IN), "out",
                                         slots_json(graph, op->out, CLRNN_OP_MAX_OUT), "launches", launches));
     }
-    all = json_pack("{s:s, s:i, s:i, s:f, s:f, s:I, s:I, s:I, s:I, s:o}", "device",
-                    clrnn_device_info(plan->model->device)->name, "batch", (int)plan->params.N, "steps",
-                    (int)plan->params.T, "flops", cost.flops, "bytes", cost.bytes, "launches",
-                    (json_int_t)cost.launches, "queued", (json_int_t)cost.queued, "arena_bytes",
-                    (json_int_t)cost.arena_bytes, "param_bytes", (json_int_t)cost.param_bytes, "ops", ops);
-    text = all ? json_dumps(all, JSON_INDENT(1)) : NULL;
+    all =
+        json_pack("{s:o, s:i, s:i, s:f, s:f, s:I, s:I, s:I, s:I, s:o}", "device",
+                  clrnn_json_text(clrnn_device_info(plan->model->device)->name), "batch", (int)plan->params.N,
+                  "steps", (int)plan->params.T, "flops", cost.flops, "bytes", cost.bytes, "launches",
+                  (json_int_t)cost.launches, "queued", (json_int_t)cost.queued, "arena_bytes",
+                  (json_int_t)cost.arena_bytes, "param_bytes", (json_int_t)cost.param_bytes, "ops", ops);
+    text = clrnn_json_dump(all, JSON_INDENT(1));
     json_decref(all);
     if (!text)
         return clrnn_error_memory(plan->model->log, 65536, "a plan as JSON");

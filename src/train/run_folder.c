@@ -16,6 +16,7 @@
 
 #include "base/array.h"
 #include "base/file.h"
+#include "base/text.h"
 
 // What a run leaves beside metrics.jsonl; the folder may hold anything else, which stays.
 static const char *const run_files[] = {"config.yaml",  "data.json", "last.safetensors", "best.safetensors",
@@ -331,7 +332,7 @@ static enum clrnn_status write_json(const struct clrnn_run_folder *f, const char
     char *path = clrnn_path_join(f->path, name), *text, *line;
     enum clrnn_status st;
 
-    text = object ? json_dumps(object, JSON_INDENT(2) | JSON_PRESERVE_ORDER) : NULL;
+    text = clrnn_json_dump(object, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
     line = text ? clrnn_format("%s\n", text) : NULL;
     st = path && line ? clrnn_write_text(f->log, path, line) : clrnn_error_memory(f->log, 4096, name);
     json_decref(object);
@@ -402,15 +403,17 @@ enum clrnn_status clrnn_run_folder_summary(const struct clrnn_run_folder *f,
                                            const struct clrnn_train_result *r)
 {
     json_t *object = json_pack(
-        "{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:s}", "device",
-        device->name ? device->name : "", "platform", device->platform_name ? device->platform_name : "",
-        "driver", device->driver ? device->driver : "", "parameters", (json_int_t)r->parameters, "epochs",
-        (json_int_t)r->epochs, "steps", (json_int_t)r->steps, "best_epoch", (json_int_t)r->best_epoch,
-        "train_loss", real_or_null(r->train_loss), "train_accuracy", real_or_null(r->train_accuracy),
-        "valid_loss", real_or_null(r->valid_loss), "valid_accuracy", real_or_null(r->valid_accuracy),
-        "seconds", real_or_null(r->seconds), "ms_per_step_median", real_or_null(r->ms_per_step_median),
-        "samples_per_s", real_or_null(r->samples_per_s), "build_seconds", real_or_null(r->build_seconds),
-        "peak_device_bytes", (json_int_t)r->peak_device_bytes, "version", clrnn_version());
+        "{s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:s}", "device",
+        clrnn_json_text(device->name ? device->name : ""), "platform",
+        clrnn_json_text(device->platform_name ? device->platform_name : ""), "driver",
+        clrnn_json_text(device->driver ? device->driver : ""), "parameters", (json_int_t)r->parameters,
+        "epochs", (json_int_t)r->epochs, "steps", (json_int_t)r->steps, "best_epoch",
+        (json_int_t)r->best_epoch, "train_loss", real_or_null(r->train_loss), "train_accuracy",
+        real_or_null(r->train_accuracy), "valid_loss", real_or_null(r->valid_loss), "valid_accuracy",
+        real_or_null(r->valid_accuracy), "seconds", real_or_null(r->seconds), "ms_per_step_median",
+        real_or_null(r->ms_per_step_median), "samples_per_s", real_or_null(r->samples_per_s), "build_seconds",
+        real_or_null(r->build_seconds), "peak_device_bytes", (json_int_t)r->peak_device_bytes, "version",
+        clrnn_version());
 
     return write_json(f, "summary.json", object);
 }
