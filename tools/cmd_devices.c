@@ -221,6 +221,22 @@ static enum clrnn_status show(const struct cli *cli, const struct clrnn_device_l
     return st;
 }
 
+static void print_warning(void *user, enum clrnn_log_level level, const char *line)
+{
+    const struct cli *cli = user;
+
+    (void)level;
+    cli->log.fn(cli->log.user, CLRNN_LOG_WARNING, line);
+}
+
+// That there is no device but ref must not pass without a word; the listing itself has not failed.
+static void warn_without_device(struct cli *cli, const struct clrnn_device_list *list)
+{
+    const struct clrnn_log log = {print_warning, cli, CLRNN_LOG_ERROR};
+
+    clrnn_device_list_check(&log, list);
+}
+
 int cmd_devices(int argc, char **argv)
 {
     struct clrnn_devices_params params = {0};
@@ -232,9 +248,9 @@ int cmd_devices(int argc, char **argv)
     const struct cli_spec spec = {
         .usage = "[--device SPEC] [--no-test] [--json]",
         .text =
-            "Lists every OpenCL device under the number that clinfo gives it, platforms without devices and\n"
-            "drivers that fail included, and at the end the reference device. The number, or part of a name,\n"
-            "is what --device takes; `clinfo -d P:D` tells more of one.\n"
+            "Lists every OpenCL device under the number that clinfo gives it, platforms without devices,\n"
+            "drivers that fail or do not load (with the reason), and at the end the reference device. The\n"
+            "number, or part of a name, is what --device takes; `clinfo -d P:D` tells more of one.\n"
             "\n"
             "Each device runs a self-test in a process of its own, so that one that crashes or hangs is a row:\n"
             "every kernel at small and awkward sizes against the reference in double precision. --verbose\n"
@@ -263,6 +279,8 @@ int cmd_devices(int argc, char **argv)
     st = clrnn_devices_test(&cli.log, &params, &list, &tests, &only);
     if (st == CLRNN_OK)
         st = show(&cli, list, tests, only);
+    if (list)
+        warn_without_device(&cli, list);
     free(tests);
     clrnn_device_list_destroy(&list);
     return cli_finish(&cli, st);

@@ -57,6 +57,15 @@ static void print_text(const struct clrnn_train_result *r)
     printf("\n");
 }
 
+static void say_device(const struct cli *cli, const struct clrnn_device_info *info)
+{
+    if (info->type == CLRNN_DEVICE_REF)
+        clrnn_log(&cli->log, CLRNN_LOG_INFO, "on ref: %s", info->platform_name);
+    else
+        clrnn_log(&cli->log, CLRNN_LOG_INFO, "on %d:%d %s (%s)", info->platform, info->device, info->name,
+                  info->platform_name);
+}
+
 int cmd_train(int argc, char **argv)
 {
     bool plot = false, no_plot = false, profile = false;
@@ -121,6 +130,8 @@ int cmd_train(int argc, char **argv)
         st = cli_config(&cli, resumed ? resumed : cli.argument[0], &config);
     if (st == CLRNN_OK)
         st = cli_device(&cli, profile, &device);
+    if (st == CLRNN_OK)
+        say_device(&cli, clrnn_device_info(device));
     params.config = config;
     if (st == CLRNN_OK)
         st = clrnn_train(device, &params, &result);

@@ -295,6 +295,10 @@ static enum clrnn_status choose_rows(struct clrnn_compare *c, const struct clrnn
         chosen[i] = info->type == CLRNN_DEVICE_REF || (c->params->device_count ? chosen[i] : usable(info));
         r->row_count += chosen[i];
     }
+    if (st == CLRNN_OK && !c->params->device_count && r->row_count < 2)
+        st = clrnn_error(c->log, CLRNN_ERR_DEVICE,
+                         "nothing to compare: no OpenCL device can be used beside the reference; `clrnn "
+                         "devices` says why, and what to install");
     r->row = st == CLRNN_OK ? calloc(MAX2(r->row_count, 1), sizeof(*r->row)) : NULL;
     if (st == CLRNN_OK && !r->row)
         st = clrnn_error_memory(c->log, r->row_count * sizeof(*r->row), "the comparison");

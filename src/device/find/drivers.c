@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,111 @@
 #endif
 #define MAX_PLATFORMS 64
 #define MAX_DRIVERS 64
+#define TROUBLE_SIZE sizeof(((struct clrnn_probe_trouble *)NULL)->text)
+#define STANDARD_FOLDER "/etc/OpenCL/vendors"
+
+// ---------------------------------------------------------------- driver files
+
+/** What the loader would load. */
+struct driver {
+    char *path;    // of the .icd file, absolute where it exists; NULL: OCL_ICD_VENDORS names the library
+    char *library; // what it names; "": nothing; NULL: it cannot be read
+};
+struct drivers {
+    struct driver driver[MAX_DRIVERS]; // in the order of their names
+    size_t count;
+};
+
+static void drivers_finish(struct drivers *d)
+{
+    for (size_t i = 0; i < d->count; i++) {
+        free(d->driver[i].path);
+        free(d->driver[i].library);
+    }
+    d->count = 0;
+}
+
+static const char *driver_name(const struct driver *d)
+{
+    return d->path ? d->path : d->library;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(driver_name(a), driver_name(b));
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+    const size_t a = strlen(text), b = strlen(end);
+
+    return a >= b && strcmp(text + a - b, end) == 0;
+}
+
+/** The library that an .icd file names, in fresh memory: its first line. */
+static char *read_icd(const char *path)
+{
+    struct clrnn_map map;
+    char *name = NULL;
+
+    if (clrnn_map_open(NULL, path, &map) != CLRNN_OK)
+        return NULL;
+    name = clrnn_format("%.*s", (int)MIN2(map.size, PATH_MAX), map.data ? (const char *)map.data : "");
+    if (name)
+        name[strcspn(name, "\r\n")] = 0;
+    clrnn_map_close(&map);
+    return name;
+}
+
+/** Takes over `path`, of an .icd file. */
+static void add_icd(struct drivers *d, char *path)
+{
+    char *absolute = path ? realpath(path, NULL) : NULL;
+
+    if (absolute) {
+        free(path);
+        path = absolute;
+    }
+    if (path && d->count < MAX_DRIVERS)
+        d->driver[d->count++] = (struct driver){path, read_icd(path)};
+    else
+        free(path);
+}
+
+const char *clrnn_drivers_place(void)
+{
+    const char *named = getenv("OCL_ICD_VENDORS");
+
+    if (!named || !*named)
+        named = getenv("OPENCL_VENDOR_PATH");
+    return named && *named ? named : STANDARD_FOLDER;
+}
+
+/** The drivers that the loader finds, by ocl-icd's rules: those of a folder, of one .icd file (without a
+ * slash in the standard folder), or one library. */
+static void drivers_find(struct drivers *d)
+{
+    const char *named = clrnn_drivers_place();
+    DIR *folder = opendir(named);
+    struct dirent *entry;
+
+    d->count = 0;
+    if (!folder && ends_with(named, ".icd")) {
+        add_icd(d, clrnn_path_join(strchr(named, '/') ? "" : STANDARD_FOLDER, named));
+    } else if (!folder && getenv("OCL_ICD_VENDORS") && strcmp(named, getenv("OCL_ICD_VENDORS")) == 0) {
+        d->driver[0] = (struct driver){NULL, clrnn_format("%s", named)};
+        d->count = d->driver[0].library != NULL;
+    }
+    if (!folder)
+        return;
+    while ((entry = readdir(folder)))
+        if (ends_with(entry->d_name, ".icd"))
+            add_icd(d, clrnn_path_join(named, entry->d_name));
+    closedir(folder);
+    qsort(d->driver, d->count, sizeof(d->driver[0]), by_name);
+}
+
+// ---------------------------------------------------------------- children
 
 /** Where a child stands, in memory that it shares: written before each step that may be its last. */
 struct board {
@@ -27,13 +133,51 @@ struct board {
     bool skip[MAX_PLATFORMS];
     volatile int platform; // -1: the drivers are being loaded
     char name[240];
+    const struct drivers *drivers; // to find out why they give no platform
+    bool broken[MAX_DRIVERS];      // those that are not to be loaded
+    char why[MAX_DRIVERS][TROUBLE_SIZE];
 };
+
+/** In the child, once the loader has done its part: why a driver gives no platform; "" where it gives one. */
+static void examine(const struct driver *d, char why[TROUBLE_SIZE])
+{
+    cl_int(CL_API_CALL * platforms)(cl_uint, cl_platform_id *, cl_uint *);
+    void *(*extension)(const char *);
+    void *library, *address;
+    cl_uint count = 0;
+    cl_int error;
+
+    why[0] = 0;
+    if (!d->library || !*d->library) {
+        snprintf(why, TROUBLE_SIZE, d->library ? "it names no library" : "it cannot be read");
+        return;
+    }
+    library = dlopen(d->library, RTLD_LAZY | RTLD_LOCAL);
+    if (!library) {
+        snprintf(why, TROUBLE_SIZE, "its library does not load: %s", dlerror());
+        return;
+    }
+    address = dlsym(library, "clGetExtensionFunctionAddress");
+    memcpy(&extension, &address, sizeof(extension)); // C has no cast for this
+    address = address ? extension("clIcdGetPlatformIDsKHR") : NULL;
+    if (!address) {
+        snprintf(why, TROUBLE_SIZE, "its library %s is no OpenCL driver: it lacks %s", d->library,
+                 dlsym(library, "clGetExtensionFunctionAddress") ? "clIcdGetPlatformIDsKHR"
+                                                                 : "clGetExtensionFunctionAddress");
+        return;
+    }
+    memcpy(&platforms, &address, sizeof(platforms));
+    error = platforms(0, NULL, &count);
+    if (error != CL_SUCCESS || !count)
+        snprintf(why, TROUBLE_SIZE, "its driver %s finds no platform: clIcdGetPlatformIDsKHR gives %s (%d)",
+                 d->library, error == CL_SUCCESS ? "none" : clrnn_cl_error_name(error), (int)error);
+}
 
 static void child_says(struct board *b, int platform, const char *name)
 {
     snprintf(b->name, sizeof(b->name), "%s", name);
     b->platform = platform;
-    clrnn_child_doing(&b->report, "being asked for its devices");
+    clrnn_child_doing(&b->report, platform < 0 ? "being loaded" : "being asked for its devices");
 }
 
 /** In the child: touches every platform that is not skipped as listing will touch it. */
@@ -47,7 +191,7 @@ static void try_platforms(void *user)
 
     child_says(b, -1, "");
     if (clGetPlatformIDs(MAX_PLATFORMS, platforms, &count) != CL_SUCCESS)
-        return;
+        count = 0;
     for (cl_uint i = 0; i < MIN2(count, MAX_PLATFORMS); i++) {
         if (b->skip[i])
             continue;
@@ -63,6 +207,10 @@ static void try_platforms(void *user)
             clGetDeviceInfo(devices[j], CL_DRIVER_VERSION, sizeof(text) - 1, text, NULL);
         }
     }
+    child_says(b, -1, "");
+    for (size_t i = 0; i < b->drivers->count; i++)
+        if (!b->broken[i])
+            examine(&b->drivers->driver[i], b->why[i]);
 }
 
 /** How a child ended. */
@@ -72,8 +220,19 @@ struct outcome {
     char text[160]; // "its driver crashed ..."
 };
 
-/** Runs one child. True where it ended well or could not be started. */
-static bool run_child(const bool *skip, struct outcome *outcome)
+/** What is known of platforms and drivers. */
+struct found {
+    struct drivers drivers;
+    bool skip[MAX_PLATFORMS];            // they break who asks for their devices
+    bool broken[MAX_DRIVERS];            // they break who loads them
+    char why[MAX_DRIVERS][TROUBLE_SIZE]; // of others: why they give no platform
+};
+
+#define ALL SIZE_MAX
+/** Runs one child. True where it ended well or could not be started. It leaves alone what `found` says, and
+ *  finds out why drivers give no platform; `only`: of this driver alone, which the loader must be pointed at.
+ */
+static bool run_child(struct found *found, size_t only, struct outcome *outcome)
 {
     struct board *b = clrnn_shared_create(sizeof(*b));
     char ending[CLRNN_ENDING_SIZE] = "";
@@ -82,7 +241,11 @@ static bool run_child(const bool *skip, struct outcome *outcome)
     *outcome = (struct outcome){.platform = -1};
     if (!b)
         return true;
-    memcpy(b->skip, skip, sizeof(b->skip));
+    b->drivers = &found->drivers;
+    if (only == ALL)
+        memcpy(b->skip, found->skip, sizeof(b->skip));
+    for (size_t i = 0; i < found->drivers.count; i++)
+        b->broken[i] = only == ALL ? found->broken[i] : i != only;
     b->platform = -1;
     if (clrnn_child_start(NULL, try_platforms, b, &b->report, &child) == CLRNN_OK)
         clrnn_child_wait(&child, PATIENCE_MS * 1e-3, NULL, ending);
@@ -90,6 +253,7 @@ static bool run_child(const bool *skip, struct outcome *outcome)
     outcome->platform = b->platform >= 0 && b->platform < MAX_PLATFORMS ? b->platform : -1;
     snprintf(outcome->name, sizeof(outcome->name), "%s", b->name);
     snprintf(outcome->text, sizeof(outcome->text), "its driver %.140s", ending);
+    memcpy(found->why, b->why, sizeof(found->why));
     clrnn_shared_destroy(b, sizeof(*b));
     return !ending[0];
 }
@@ -109,110 +273,29 @@ static enum clrnn_status add_trouble(const struct clrnn_log *log, struct clrnn_p
     return CLRNN_OK;
 }
 
-// ---------------------------------------------------------------- driver files
-
-struct drivers {
-    char *path[MAX_DRIVERS]; // absolute, in the order of their names
-    size_t count;
-};
-
-static void drivers_finish(struct drivers *d)
-{
-    for (size_t i = 0; i < d->count; i++)
-        free(d->path[i]);
-    d->count = 0;
-}
-
-static int by_name(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static bool ends_with(const char *text, const char *end)
-{
-    const size_t a = strlen(text), b = strlen(end);
-
-    return a >= b && strcmp(text + a - b, end) == 0;
-}
-
-/** The loader's .icd files; none where OCL_ICD_VENDORS names a library or nothing is found. */
-static void drivers_find(struct drivers *d)
-{
-    const char *named = getenv("OCL_ICD_VENDORS");
-    struct dirent *entry;
-    DIR *folder;
-
-    d->count = 0;
-    if (!named || !*named)
-        named = getenv("OPENCL_VENDOR_PATH");
-    if (!named || !*named)
-        named = "/etc/OpenCL/vendors";
-    if (ends_with(named, ".icd")) {
-        d->path[0] = realpath(named, NULL);
-        d->count = d->path[0] != NULL;
-        return;
-    }
-    folder = opendir(named);
-    if (!folder)
-        return;
-    while (d->count < MAX_DRIVERS && (entry = readdir(folder))) {
-        char *path;
-
-        if (!ends_with(entry->d_name, ".icd"))
-            continue;
-        path = clrnn_path_join(named, entry->d_name);
-        if (path && (d->path[d->count] = realpath(path, NULL)))
-            d->count++;
-        free(path);
-    }
-    closedir(folder);
-    qsort(d->path, d->count, sizeof(d->path[0]), by_name);
-}
-
-/** The library that an .icd file names, in fresh memory, or NULL. */
-static char *driver_library(const char *path)
-{
-    struct clrnn_map map;
-    char *name = NULL;
-
-    if (clrnn_map_open(NULL, path, &map) != CLRNN_OK)
-        return NULL;
-    if (map.data) {
-        size_t length = 0;
-
-        while (length < map.size && map.data[length] != '\n' && map.data[length] != '\r')
-            length++;
-        name = clrnn_format("%.*s", (int)length, (const char *)map.data);
-    }
-    clrnn_map_close(&map);
-    return name;
-}
-
 /** Whether this process has loaded a driver: then they are known to load, and a fork would be unsafe. */
 static bool drivers_loaded(const struct drivers *d)
 {
     bool loaded = false;
 
     for (size_t i = 0; i < d->count && !loaded; i++) {
-        char *name = driver_library(d->path[i]);
+        const char *name = d->driver[i].library;
         void *library = name && *name ? dlopen(name, RTLD_LAZY | RTLD_NOLOAD) : NULL;
 
         if (library) {
-            loaded = true;
+            loaded = dlsym(library, "clGetExtensionFunctionAddress") != NULL; // else no driver
             dlclose(library);
         }
-        free(name);
     }
     return loaded;
 }
 
-/** Finds which driver files cannot be loaded and makes a folder of links to the others. */
+/** Finds which drivers cannot be loaded and makes a folder of links to the others. */
 static enum clrnn_status hide_broken(const struct clrnn_log *log, struct clrnn_probe *probe,
-                                     const struct drivers *d)
+                                     struct found *found)
 {
-    const bool no_skip[MAX_PLATFORMS] = {false};
+    const struct drivers *d = &found->drivers;
     const char *kept = getenv("OCL_ICD_VENDORS");
-    bool broken[MAX_DRIVERS] = {false};
     struct outcome last;
 
     probe->kept_vendors = kept ? clrnn_format("%s", kept) : NULL;
@@ -220,52 +303,63 @@ static enum clrnn_status hide_broken(const struct clrnn_log *log, struct clrnn_p
         return clrnn_error_memory(log, strlen(kept), "the list of devices");
     TRY(clrnn_temporary_folder(log, "clrnn-icd", &probe->folder));
     for (size_t i = 0; i < d->count; i++) {
-        setenv("OCL_ICD_VENDORS", d->path[i], 1);
+        setenv("OCL_ICD_VENDORS", driver_name(&d->driver[i]), 1);
         // also one that fails only when asked for devices: the loader asks when there are several drivers
-        broken[i] = !run_child(no_skip, &last);
-        if (broken[i])
-            TRY(add_trouble(log, probe, -1, last.name[0] ? last.name : d->path[i], last.text));
+        found->broken[i] = !run_child(found, i, &last);
+        if (found->broken[i])
+            TRY(add_trouble(log, probe, -1, last.name[0] ? last.name : driver_name(&d->driver[i]),
+                            last.text));
     }
     setenv("OCL_ICD_VENDORS", probe->folder, 1);
     for (size_t i = 0; i < d->count; i++) {
-        char *link = broken[i] ? NULL : clrnn_format("%s/%03zu.icd", probe->folder, i);
+        const char *path = d->driver[i].path;
+        char *link = found->broken[i] || !path ? NULL : clrnn_format("%s/%03zu.icd", probe->folder, i);
 
-        if (link && symlink(d->path[i], link))
-            clrnn_log(log, CLRNN_LOG_WARNING, "%s: cannot be linked to: %s", d->path[i], strerror(errno));
+        if (link && symlink(path, link))
+            clrnn_log(log, CLRNN_LOG_WARNING, "%s: cannot be linked to: %s", path, strerror(errno));
         free(link);
     }
     return CLRNN_OK;
 }
 
-enum clrnn_status clrnn_probe_create(const struct clrnn_log *log, struct clrnn_probe **probe)
+/** Runs children until one ends well: each other adds a platform to skip, or the drivers are sorted out. */
+static enum clrnn_status try_all(const struct clrnn_log *log, struct clrnn_probe *p, struct found *found)
 {
-    struct clrnn_probe *p = calloc(1, sizeof(*p));
-    bool skip[MAX_PLATFORMS] = {false};
-    struct drivers d;
     struct outcome last;
-    enum clrnn_status st = CLRNN_OK;
 
-    *probe = p;
-    if (!p)
-        return clrnn_error_memory(log, sizeof(*p), "the list of devices");
-    drivers_find(&d);
-    if (drivers_loaded(&d))
-        goto end;
-    // a child ends well, or one more platform is skipped, or the drivers are sorted out once
-    for (int tries = 0; st == CLRNN_OK && tries < MAX_PLATFORMS && !run_child(skip, &last); tries++) {
+    for (int tries = 0; tries < MAX_PLATFORMS && !run_child(found, ALL, &last); tries++) {
         if (last.platform >= 0) {
-            skip[last.platform] = true;
-            st = add_trouble(log, p, last.platform, last.name[0] ? last.name : "unnamed", last.text);
-        } else if (!p->folder && d.count) {
-            st = hide_broken(log, p, &d);
+            found->skip[last.platform] = true;
+            TRY(add_trouble(log, p, last.platform, last.name[0] ? last.name : "unnamed", last.text));
+        } else if (!p->folder && found->drivers.count) {
+            TRY(hide_broken(log, p, found));
         } else {
-            st = clrnn_error(log, CLRNN_ERR_DEVICE, "OpenCL's drivers cannot be loaded: %s; see clinfo",
-                             last.text);
+            return clrnn_error(log, CLRNN_ERR_DEVICE, "OpenCL's drivers cannot be loaded: %s; see clinfo",
+                               last.text);
         }
     }
+    for (size_t i = 0; i < found->drivers.count; i++)
+        if (found->why[i][0])
+            TRY(add_trouble(log, p, -1, driver_name(&found->drivers.driver[i]), found->why[i]));
+    return CLRNN_OK;
+}
 
-end:
-    drivers_finish(&d);
+enum clrnn_status clrnn_probe_create(const struct clrnn_log *log, struct clrnn_probe **probe)
+{
+    struct clrnn_probe *p = *probe = calloc(1, sizeof(*p));
+    struct found *found = calloc(1, sizeof(*found));
+    enum clrnn_status st = CLRNN_OK;
+
+    if (!p || !found) {
+        free(found);
+        clrnn_probe_destroy(probe);
+        return clrnn_error_memory(log, sizeof(*found), "the list of devices");
+    }
+    drivers_find(&found->drivers);
+    if (!drivers_loaded(&found->drivers))
+        st = try_all(log, p, found);
+    drivers_finish(&found->drivers);
+    free(found);
     if (st != CLRNN_OK)
         clrnn_probe_destroy(probe);
     return st;

@@ -5,10 +5,11 @@
 
 #include "base/log.h"
 
-/** A platform that broke its child, or (platform -1) a driver file that broke it while being loaded. */
+/** A platform that broke its child, or (platform -1) a driver that broke it while being loaded, or gave no
+ *  platform; `name` is its .icd file's then, or its library's. */
 struct clrnn_probe_trouble {
     int platform;
-    char name[256], text[160];
+    char name[256], text[400];
 };
 
 struct clrnn_probe {
@@ -26,6 +27,9 @@ struct clrnn_probe {
 enum clrnn_status clrnn_probe_create(const struct clrnn_log *log, struct clrnn_probe **probe);
 void clrnn_probe_restore(struct clrnn_probe *probe);
 void clrnn_probe_destroy(struct clrnn_probe **probe);
+
+/** Where the loader looks for drivers: a folder, an .icd file, or a library. */
+const char *clrnn_drivers_place(void);
 
 /** What is wrong with a platform, or NULL. */
 const struct clrnn_probe_trouble *clrnn_probe_find(const struct clrnn_probe *probe, int platform);

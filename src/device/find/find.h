@@ -19,6 +19,9 @@ struct clrnn_list_private {
     struct clrnn_handles *handles; // one a row of the list
 };
 
+#define CLRNN_INSTALL_DRIVER \
+    "install a driver (Debian, for the CPU: pocl-opencl-icd; for GPUs: the vendor's OpenCL package, or " \
+    "mesa-opencl-icd)"
 #define CLRNN_NO_DEVICES "no devices" // the trouble of a sound platform without any
 
 /** Fills `list` with all platforms and devices that OpenCL knows (not ref), in clinfo's order. */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/text.h"
 #include "device/find/drivers.h"
 #include "device/find/find.h"
 #include "device/quirks.h"
@@ -239,8 +240,8 @@ static enum clrnn_status add_trouble(const struct clrnn_log *log, struct clrnn_d
 
     TRY(clrnn_list_row(log, list, (struct clrnn_handles){NULL, NULL}, &row));
     row->platform = platform;
-    row->platform_name = clrnn_list_keep(list, clrnn_format("%s", name));
-    row->trouble = clrnn_list_keep(list, clrnn_format("%s", trouble));
+    row->platform_name = clrnn_list_keep(list, clrnn_text_escape(name, CLRNN_TEXT_SHOWN));
+    row->trouble = clrnn_list_keep(list, clrnn_text_escape(trouble, CLRNN_TEXT_SHOWN));
     if (!row->platform_name || !row->trouble)
         return clrnn_error_memory(log, 256, "the list of devices");
     row->is_pocl = clrnn_quirks_of(row).is_pocl;

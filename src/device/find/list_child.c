@@ -130,6 +130,8 @@ const char *clrnn_device_spec(const struct clrnn_device_info *info, char text[24
 {
     if (info->type == CLRNN_DEVICE_REF)
         snprintf(text, 24, "ref");
+    else if (info->platform < 0)
+        snprintf(text, 24, "-");
     else if (info->device < 0)
         snprintf(text, 24, "%d:-", info->platform);
     else

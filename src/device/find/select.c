@@ -6,7 +6,9 @@
 #include <strings.h>
 
 #include "base/file.h"
+#include "device/find/drivers.h"
 #include "device/find/find.h"
+#include "device/find/list_child.h"
 #include "device/quirks.h"
 
 // From the headers of extensions that not every OpenCL-Headers package has.
@@ -140,6 +142,15 @@ static bool better(const struct clrnn_device_list *list, size_t a, size_t b)
     return clrnn_quirks_of(x).rank < clrnn_quirks_of(y).rank;
 }
 
+/** Whether no driver gave a row, be it one of trouble. */
+static bool is_empty(const struct clrnn_device_list *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (list->info[i].type != CLRNN_DEVICE_REF)
+            return false;
+    return true;
+}
+
 static enum clrnn_status select_default(const struct clrnn_log *log, const struct clrnn_device_list *list,
                                         size_t *row)
 {
@@ -154,18 +165,28 @@ static enum clrnn_status select_default(const struct clrnn_log *log, const struc
         *row = best;
         return CLRNN_OK;
     }
-    if (!list->count)
-        return clrnn_error(
-            log, CLRNN_ERR_DEVICE,
-            "no OpenCL platform found: install a driver (Debian, for the CPU: pocl-opencl-icd; "
-            "for GPUs: the vendor's OpenCL package, or mesa-opencl-icd), or use --device ref");
     there = listing(list);
-    st = clrnn_error(log, CLRNN_ERR_DEVICE,
-                     "no OpenCL device can be used (there is: %s): install a driver (Debian, for the CPU: "
-                     "pocl-opencl-icd), or use --device ref",
-                     there ? there : "?");
+    if (is_empty(list))
+        st = clrnn_error(log, CLRNN_ERR_DEVICE,
+                         "no OpenCL driver is found in %s: " CLRNN_INSTALL_DRIVER ", or use --device ref",
+                         clrnn_drivers_place());
+    else
+        st = clrnn_error(log, CLRNN_ERR_DEVICE,
+                         "no OpenCL device can be used (there is: %s): " CLRNN_INSTALL_DRIVER
+                         ", or use --device ref",
+                         there ? there : "?");
     free(there);
     return st;
+}
+
+enum clrnn_status clrnn_device_list_check(const struct clrnn_log *log, const struct clrnn_device_list *list)
+{
+    size_t row;
+
+    for (size_t i = 0; i < list->count; i++)
+        if (usable(&list->info[i]))
+            return CLRNN_OK;
+    return select_default(log, list, &row);
 }
 
 /** "3:1" as numbers. */
@@ -197,7 +218,7 @@ static bool fits(const struct clrnn_device_info *i, const char *select)
 static enum clrnn_status nothing_fits(const struct clrnn_log *log, const struct clrnn_device_list *list,
                                       const char *select)
 {
-    if (!list->count)
+    if (is_empty(list))
         return select_default(log, list, NULL); // says what to install
     for (size_t i = 0; i < list->count; i++) {
         const struct clrnn_device_info *d = &list->info[i];
@@ -231,7 +252,7 @@ enum clrnn_status clrnn_list_select(const struct clrnn_log *log, const struct cl
             *row = i;
             return CLRNN_OK;
         }
-        return list->count ? no_match(log, list, select, "is not there") : select_default(log, list, row);
+        return is_empty(list) ? select_default(log, list, row) : no_match(log, list, select, "is not there");
     }
     for (size_t i = 0; i < list->count; i++)
         if (fits(&list->info[i], select) && (best == list->count || better(list, i, best)))
