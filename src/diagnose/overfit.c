@@ -21,7 +21,7 @@
 // ---------------------------------------------------------------- when to end
 
 struct clrnn_trace {
-    struct clrnn_practice *practice;
+    struct clrnn_session *session;
     const struct clrnn_overfit_task *task;
     struct clrnn_overfit_result *r;
     size_t room;       // of the curve
@@ -31,7 +31,7 @@ struct clrnn_trace {
 };
 
 // Weight decay moves weights without a gradient.
-static bool decays(const struct clrnn_practice *t)
+static bool decays(const struct clrnn_session *t)
 {
     return t->config->train.optimizer.weight_decay != 0.0;
 }
@@ -48,7 +48,7 @@ static bool ends(struct clrnn_trace *c, double grad_norm)
         r->ended = isfinite(r->last_loss) ? "the gradient is not finite" : "the loss is not finite";
         return true;
     }
-    if (c->still >= (never ? STILL_STEPS : LATE_STILL_STEPS) && !decays(c->practice)) {
+    if (c->still >= (never ? STILL_STEPS : LATE_STILL_STEPS) && !decays(c->session)) {
         r->ended = "the gradient is exactly 0: no step changes a weight";
         return true;
     }
@@ -104,7 +104,7 @@ static enum clrnn_status keep(struct clrnn_trace *c, double loss)
         double *grown = realloc(r->curve, room * sizeof(*grown));
 
         if (!grown)
-            return clrnn_error_memory(c->practice->model->log, room * sizeof(*grown), "the loss curve");
+            return clrnn_error_memory(c->session->model->log, room * sizeof(*grown), "the loss curve");
         r->curve = grown;
         c->room = room;
     }
@@ -120,11 +120,11 @@ static enum clrnn_status run(struct clrnn_trace *c)
     r->lowest_loss = INFINITY;
     c->started = clrnn_clock();
     while (r->steps < task->steps) {
-        struct clrnn_practice_record record;
+        struct clrnn_session_record record;
 
         if (task->stop && *task->stop)
             return CLRNN_INTERRUPTED;
-        TRY(clrnn_practice_step(c->practice, CLRNN_MODE_TRAIN, &record));
+        TRY(clrnn_session_step(c->session, CLRNN_MODE_TRAIN, &record));
         if (!r->steps) {
             r->first_loss = record.loss;
             r->grad_norm_first = record.grad_norm;
@@ -159,27 +159,29 @@ static void choose_target(const struct clrnn_overfit_task *task, const struct cl
 enum clrnn_status clrnn_overfit_batch(struct clrnn_device *device, const struct clrnn_overfit_task *task,
                                       struct clrnn_overfit_result *result)
 {
-    const struct clrnn_practice_params params = {
+    const struct clrnn_session_params params = {
         .config = task->config,
+        .init = task->init,
         .data = task->data,
         .set = task->batch,
-        .batch_size = clrnn_dataset_info(task->batch)->S,
-        .init = task->init,
+        .feed = {.batch_size = clrnn_dataset_info(task->batch)->S, .bucket = task->config->data.bucket},
+        .endless = true,
     };
     struct clrnn_trace c = {.task = task, .r = result};
     struct clrnn_loss_floor floor;
     enum clrnn_status st;
 
-    *result = (struct clrnn_overfit_result){.samples = params.batch_size, .accuracy = NAN, .last_loss = NAN};
-    st = clrnn_practice_create(device, &params, &c.practice);
+    *result =
+        (struct clrnn_overfit_result){.samples = params.feed.batch_size, .accuracy = NAN, .last_loss = NAN};
+    st = clrnn_session_open(device, &params, &c.session);
     if (st == CLRNN_OK)
-        st = clrnn_loss_floor(c.practice->model, task->batch, &floor);
+        st = clrnn_loss_floor(c.session->model, task->batch, &floor);
     if (st == CLRNN_OK) {
         choose_target(task, &floor, result);
         result->classes = floor.classes;
         st = run(&c);
     }
-    clrnn_practice_destroy(&c.practice);
+    clrnn_session_close(&c.session);
     return st;
 }
 
@@ -197,12 +199,12 @@ static enum clrnn_status overfit(struct clrnn_device *device, const struct clrnn
         .target = params->target,
         .stop = params->stop,
     };
-    struct clrnn_practice_data data;
+    struct clrnn_data_sets data;
     enum clrnn_status st;
 
-    TRY(clrnn_practice_data_open(log, config, &data));
+    TRY(clrnn_data_sets_open(log, config, CLRNN_CHECK_ALL, &data));
     task.data = &data;
-    st = clrnn_practice_first_batch(device, config, &data, params->samples, &task.batch);
+    st = clrnn_data_sets_first_batch(log, config, &data, params->samples, &task.batch);
     if (st == CLRNN_OK)
         st = clrnn_overfit_batch(device, &task, result);
     if (st == CLRNN_OK && result->classes == 1)
@@ -211,8 +213,24 @@ static enum clrnn_status overfit(struct clrnn_device *device, const struct clrnn
                   "answer learns by heart: set train.shuffle=true, or take more by --samples",
                   result->samples);
     clrnn_dataset_close(&task.batch);
-    clrnn_practice_data_close(&data);
+    clrnn_data_sets_close(&data);
     return st;
+}
+
+// A copy of a config without dropout and scheduler.
+static enum clrnn_status make_plain(const struct clrnn_log *log, const struct clrnn_config *config,
+                                    struct clrnn_config **plain)
+{
+    TRY(clrnn_config_copy(log, config, plain));
+    for (size_t i = 0; i < (*plain)->layer_count; i++) {
+        struct clrnn_layer *layer = &(*plain)->layer[i];
+
+        if (layer->kind == CLRNN_LAYER_DROPOUT)
+            layer->p = 0.0;
+        layer->dropout = 0.0;
+    }
+    (*plain)->train.scheduler.kind = CLRNN_SCHEDULER_NONE;
+    return CLRNN_OK;
 }
 
 enum clrnn_status clrnn_overfit(struct clrnn_device *device, const struct clrnn_config *config,
@@ -224,7 +242,7 @@ enum clrnn_status clrnn_overfit(struct clrnn_device *device, const struct clrnn_
 
     *result = (struct clrnn_overfit_result){0};
     if (params->plain)
-        st = clrnn_practice_plain(clrnn_device_log(device), config, &plain);
+        st = make_plain(clrnn_device_log(device), config, &plain);
     if (st == CLRNN_OK)
         st = overfit(device, plain ? plain : config, params, result);
     clrnn_config_destroy(&plain);

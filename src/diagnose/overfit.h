@@ -4,11 +4,11 @@
 #define CLRNN_SRC_DIAGNOSE_OVERFIT_H
 
 #include "clrnn/diagnose.h"
-#include "diagnose/practice.h"
+#include "train/session.h"
 
 struct clrnn_overfit_task {
     const struct clrnn_config *config; // of the model: the run's, or a variant
-    const struct clrnn_practice_data *data;
+    struct clrnn_data_sets *data;
     struct clrnn_dataset *batch;
     const char *init; // or NULL
     uint32_t steps;   // at most

@@ -11,7 +11,7 @@
 #define QUEUE 64u         // most passes between two reads of their records
 #define QUEUE_SECONDS 0.1 // so that `stop` is heard
 #define EVALUATED_AT_ONCE 64u
-#define RESIDENT_BYTES (32u << 20) // of a set that is evaluated once: larger ones are staged batch by batch
+#define RESIDENT_BYTES (32u << 20) // of a set that is seen little of: larger ones are staged batch by batch
 
 // ---------------------------------------------------------------- data
 
@@ -140,6 +140,25 @@ enum clrnn_status clrnn_session_open(struct clrnn_device *device, const struct c
         clrnn_session_close(&s);
     *session = s;
     return st;
+}
+
+enum clrnn_status clrnn_session_open_training(struct clrnn_device *device, const struct clrnn_config *config,
+                                              const char *init, struct clrnn_data_sets *data,
+                                              struct clrnn_session **session)
+{
+    const struct clrnn_session_params params = {
+        .config = config,
+        .init = init,
+        .data = data,
+        .set = data->train,
+        .feed = {.shuffle = config->train.shuffle,
+                 .drop_last = config->train.drop_last,
+                 .bucket = config->data.bucket,
+                 .resident_bytes = RESIDENT_BYTES},
+        .endless = true,
+    };
+
+    return clrnn_session_open(device, &params, session);
 }
 
 enum clrnn_status clrnn_session_of_one_batch(struct clrnn_device *device, const struct clrnn_config *config,

@@ -78,6 +78,11 @@ struct clrnn_session_record {
 /** Opens at the beginning of epoch 0. Errors: clrnn_session_model's, clrnn_batch_check's, those of feeds. */
 enum clrnn_status clrnn_session_open(struct clrnn_device *device, const struct clrnn_session_params *params,
                                      struct clrnn_session **session);
+/** One that goes on and on as training does, for who looks at some of its steps: endless, with batches of
+ *  data->train as the config orders them. */
+enum clrnn_status clrnn_session_open_training(struct clrnn_device *device, const struct clrnn_config *config,
+                                              const char *init, struct clrnn_data_sets *data,
+                                              struct clrnn_session **session);
 void clrnn_session_close(struct clrnn_session **session);
 
 /** Starts an epoch (counted from 0) at one of its batches. */

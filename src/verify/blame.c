@@ -156,33 +156,33 @@ static enum clrnn_status run_pass(void *user, struct clrnn_plan *plan)
 }
 
 // Steps before the wanted one give the same bits as in the run, or the device does not repeat itself.
-static enum clrnn_status replay(struct search *s, struct clrnn_practice *t)
+static enum clrnn_status replay(struct search *s, struct clrnn_session *t)
 {
     const uint32_t steps = s->wanted ? s->wanted : s->c->steps;
-    struct clrnn_practice_record record;
+    struct clrnn_session_record record;
 
     for (uint32_t i = 0; i < steps && !s->block->blamed; i++) {
         clrnn_child_doing(&s->block->report, "repeating training step %u", i + 1);
-        TRY(clrnn_practice_step(t, CLRNN_MODE_TRAIN, &record));
+        TRY(clrnn_session_step(t, CLRNN_MODE_TRAIN, &record));
         if (i + 1 != s->wanted && clrnn_compare_deviation(record.loss, s->block->curve[i], 1e-30) > 0)
             s->differs = true;
     }
-    return s->wanted ? CLRNN_OK : clrnn_practice_evaluate(t, s->c->judged, NULL, &record);
+    return s->wanted ? CLRNN_OK : clrnn_session_evaluate(t, s->c->judged, NULL, &record);
 }
 
 enum clrnn_status clrnn_compare_blame(const struct clrnn_compare *c, struct clrnn_device *device,
                                       uint32_t step, struct clrnn_compare_block *block)
 {
     struct search s = {.c = c, .block = block, .wanted = step};
-    struct clrnn_practice *t;
+    struct clrnn_session *t;
     enum clrnn_status st;
 
     clrnn_child_doing(&block->report, "making the model again");
-    TRY(clrnn_compare_practice(c, device, &t));
-    t->run = run_pass;
-    t->run_user = &s;
+    TRY(clrnn_compare_open(c, device, &t));
+    t->hook = run_pass;
+    t->user = &s;
     st = replay(&s, t);
-    clrnn_practice_destroy(&t);
+    clrnn_session_close(&t);
     if (st != CLRNN_OK || block->blamed)
         return st;
     snprintf(block->blame, sizeof(block->blame), "%s",

@@ -367,8 +367,10 @@ static enum clrnn_status open_data(struct clrnn_compare *c)
 {
     const struct clrnn_dataset_info *info;
 
-    TRY(clrnn_practice_data_open(c->log, c->config, &c->data));
+    TRY(clrnn_data_sets_open(c->log, c->config, CLRNN_CHECK_ALL, &c->data));
     info = clrnn_dataset_info(c->data.train);
+    if (c->config->data.standard && !info->tokens)
+        TRY(clrnn_data_sets_moments(c->log, &c->data));
     for (uint32_t k = 0; c->data.mean && k < info->C; k++) { // devices hold them as float32
         c->data.mean[k] = (float)c->data.mean[k];
         c->data.std[k] = (float)c->data.std[k];
@@ -455,7 +457,7 @@ enum clrnn_status clrnn_compare(const struct clrnn_log *log, const struct clrnn_
         block_destroy(&c.noise[i]);
     free(c.grad_first);
     clrnn_dataset_close(&c.judged);
-    clrnn_practice_data_close(&c.data);
+    clrnn_data_sets_close(&c.data);
     if (st != CLRNN_OK)
         clrnn_compare_finish(result);
     return st;

@@ -5,7 +5,7 @@
 
 #include "base/child.h"
 #include "clrnn/diagnose.h"
-#include "diagnose/practice.h"
+#include "train/session.h"
 
 #define COMPARE_NOISE_RUNS 4u
 
@@ -33,7 +33,7 @@ struct clrnn_compare {
     const struct clrnn_log *log;
     const struct clrnn_config *config;
     const struct clrnn_compare_params *params;
-    struct clrnn_practice_data data;
+    struct clrnn_data_sets data;
     struct clrnn_dataset *judged; // what final loss and accuracy are taken over
     uint32_t steps;
     size_t logit_room, grad_count;
@@ -45,7 +45,7 @@ struct clrnn_compare {
     char *caches;       // a folder for kernel caches while builds are measured, or NULL
 };
 
-// ---------------------------------------------------------------- compare_judge.c: held together
+// ---------------------------------------------------------------- judge.c: held together
 
 /** |value - reference| over the larger of |reference| and `floor`; 0 where both are NaN or the same infinity.
  */
@@ -66,11 +66,11 @@ void clrnn_compare_take(const struct clrnn_compare *c, const struct clrnn_compar
 void clrnn_compare_judge(const struct clrnn_compare *c, const struct clrnn_compare_block *b,
                          const char *ending, struct clrnn_compare_row *row);
 
-// ---------------------------------------------------------------- compare_course.c: the run in a child
+// ---------------------------------------------------------------- run.c: the run in a child
 
 /** A model at the start of the run, on ref with the float32 values that devices start from. */
-enum clrnn_status clrnn_compare_practice(const struct clrnn_compare *c, struct clrnn_device *device,
-                                         struct clrnn_practice **practice);
+enum clrnn_status clrnn_compare_open(const struct clrnn_compare *c, struct clrnn_device *device,
+                                     struct clrnn_session **session);
 /** The whole run; `disturb` 0, or on ref a number of its own for each disturbed run. */
 enum clrnn_status clrnn_compare_run(const struct clrnn_compare *c, struct clrnn_device *device,
                                     uint32_t disturb, struct clrnn_compare_block *block);
@@ -78,7 +78,7 @@ enum clrnn_status clrnn_compare_run(const struct clrnn_compare *c, struct clrnn_
 enum clrnn_status clrnn_compare_run_start(const struct clrnn_compare *c, struct clrnn_device *device,
                                           struct clrnn_compare_block *block);
 
-// ---------------------------------------------------------------- compare_blame.c
+// ---------------------------------------------------------------- blame.c
 
 /** Repeats the run up to the step (from 1) that left its bound and runs that one op by op against the
  *  reference, fed with what the device itself had; `step` 0: the forward pass over the judged samples. */

@@ -36,23 +36,16 @@ static enum clrnn_status round_weights(struct clrnn_model *m)
     return CLRNN_OK;
 }
 
-enum clrnn_status clrnn_compare_practice(const struct clrnn_compare *c, struct clrnn_device *device,
-                                         struct clrnn_practice **practice)
+enum clrnn_status clrnn_compare_open(const struct clrnn_compare *c, struct clrnn_device *device,
+                                     struct clrnn_session **session)
 {
-    const struct clrnn_practice_params params = {
-        .config = c->config,
-        .data = &c->data,
-        .set = c->data.train,
-        .shuffle = c->config->train.shuffle,
-        .drop_last = c->config->train.drop_last,
-        .init = c->params->init,
-    };
+    struct clrnn_data_sets data = c->data;
     enum clrnn_status st;
 
-    TRY(clrnn_practice_create(device, &params, practice));
-    st = clrnn_device_is_ref(device) ? round_weights((*practice)->model) : CLRNN_OK;
+    TRY(clrnn_session_open_training(device, c->config, c->params->init, &data, session));
+    st = clrnn_device_is_ref(device) ? round_weights((*session)->model) : CLRNN_OK;
     if (st != CLRNN_OK)
-        clrnn_practice_destroy(practice);
+        clrnn_session_close(session);
     return st;
 }
 
@@ -101,7 +94,7 @@ static enum clrnn_status run_on_ref(void *user, struct clrnn_plan *p)
 
 // ---------------------------------------------------------------- the run
 
-static enum clrnn_status keep_first_step(const struct clrnn_compare *c, struct clrnn_practice *t,
+static enum clrnn_status keep_first_step(const struct clrnn_compare *c, struct clrnn_session *t,
                                          struct clrnn_compare_block *b)
 {
     const struct clrnn_tensor *out = &t->plan->graph->tensor[t->plan->output];
@@ -124,7 +117,7 @@ static int by_size(const void *a, const void *b)
 }
 
 // Times of the steps after the first, in seconds, as one step a window.
-static void time_steps(const struct clrnn_practice *t, double *each, uint32_t count,
+static void time_steps(const struct clrnn_session *t, double *each, uint32_t count,
                        struct clrnn_compare_block *b)
 {
     const struct clrnn_plan_cost cost = clrnn_plan_cost(t->plan);
@@ -141,16 +134,16 @@ static void time_steps(const struct clrnn_practice *t, double *each, uint32_t co
     b->samples_per_s = t->plan->params.N / b->step_s;
 }
 
-static enum clrnn_status run_steps(const struct clrnn_compare *c, struct clrnn_practice *t,
+static enum clrnn_status run_steps(const struct clrnn_compare *c, struct clrnn_session *t,
                                    struct clrnn_compare_block *b, double *each)
 {
-    struct clrnn_practice_record record;
+    struct clrnn_session_record record;
 
     for (uint32_t i = 0; i < c->steps; i++) {
         const double start = clrnn_clock();
 
         clrnn_child_doing(&b->report, "running training step %u", i + 1);
-        TRY(clrnn_practice_step(t, CLRNN_MODE_TRAIN, &record));
+        TRY(clrnn_session_step(t, CLRNN_MODE_TRAIN, &record));
         if (i == 0)
             b->first_s = clrnn_clock() - start;
         else
@@ -162,7 +155,7 @@ static enum clrnn_status run_steps(const struct clrnn_compare *c, struct clrnn_p
     }
     time_steps(t, each, c->steps - 1, b);
     clrnn_child_doing(&b->report, "evaluating");
-    TRY(clrnn_practice_evaluate(t, c->judged, NULL, &record));
+    TRY(clrnn_session_evaluate(t, c->judged, NULL, &record));
     b->final_loss = record.loss;
     b->final_accuracy = record.accuracy;
     b->finished = true;
@@ -193,7 +186,7 @@ enum clrnn_status clrnn_compare_run(const struct clrnn_compare *c, struct clrnn_
                                     struct clrnn_compare_block *b)
 {
     struct disturbed d = {.block = b, .run = run};
-    struct clrnn_practice *t = NULL;
+    struct clrnn_session *t = NULL;
     double *each = malloc(MAX2(c->steps, 1u) * sizeof(*each));
     enum clrnn_status st =
         each ? CLRNN_OK
@@ -201,14 +194,14 @@ enum clrnn_status clrnn_compare_run(const struct clrnn_compare *c, struct clrnn_
 
     clrnn_child_doing(&b->report, "making the model");
     if (st == CLRNN_OK)
-        st = clrnn_compare_practice(c, device, &t);
+        st = clrnn_compare_open(c, device, &t);
     if (st == CLRNN_OK && clrnn_device_is_ref(device)) {
-        t->run = run_on_ref;
-        t->run_user = &d;
+        t->hook = run_on_ref;
+        t->user = &d;
     }
     if (st == CLRNN_OK)
         st = run_steps(c, t, b, each);
-    clrnn_practice_destroy(&t);
+    clrnn_session_close(&t);
     if (st == CLRNN_OK)
         st = measure_speed(c, device, b);
     free(each);
@@ -218,22 +211,22 @@ enum clrnn_status clrnn_compare_run(const struct clrnn_compare *c, struct clrnn_
 enum clrnn_status clrnn_compare_run_start(const struct clrnn_compare *c, struct clrnn_device *device,
                                           struct clrnn_compare_block *b)
 {
-    struct clrnn_practice *t = NULL;
-    struct clrnn_practice_record record;
+    struct clrnn_session *t = NULL;
+    struct clrnn_session_record record;
     double start, second;
     enum clrnn_status st;
 
     clrnn_child_doing(&b->report, "building for the first step");
-    st = clrnn_compare_practice(c, device, &t);
+    st = clrnn_compare_open(c, device, &t);
     start = clrnn_clock();
     if (st == CLRNN_OK)
-        st = clrnn_practice_step(t, CLRNN_MODE_TRAIN, &record);
+        st = clrnn_session_step(t, CLRNN_MODE_TRAIN, &record);
     second = clrnn_clock();
     if (st == CLRNN_OK)
-        st = clrnn_practice_step(t, CLRNN_MODE_TRAIN, &record);
+        st = clrnn_session_step(t, CLRNN_MODE_TRAIN, &record);
     b->first_s = second - start;
     b->step_s = clrnn_clock() - second;
     b->finished = st == CLRNN_OK;
-    clrnn_practice_destroy(&t);
+    clrnn_session_close(&t);
     return st;
 }

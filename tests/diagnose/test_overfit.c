@@ -6,7 +6,7 @@
 #include "base/array.h"
 #include "clrnn/diagnose.h"
 #include "diagnose/floor.h"
-#include "diagnose/practice.h"
+#include "train/session.h"
 #include "tests/train/scratch.h"
 
 // ---------------------------------------------------------------- helpers
@@ -253,7 +253,7 @@ static void floors(void **state)
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         const struct clrnn_data_shape shape = {.features = 3};
         struct clrnn_loss_floor floor;
-        struct clrnn_practice_data data;
+        struct clrnn_data_sets data;
         struct clrnn_model *model;
         struct clrnn_config *config;
         char layers[256], train[128];
@@ -261,7 +261,7 @@ static void floors(void **state)
         snprintf(layers, sizeof(layers), "{pool: {over: last}}, %s", cases[i].layers);
         snprintf(train, sizeof(train), "loss: %s", cases[i].loss);
         config = make_config(&s, layers, train);
-        assert_int_equal(clrnn_practice_data_open(&s.log, config, &data), CLRNN_OK);
+        assert_int_equal(clrnn_data_sets_open(&s.log, config, CLRNN_CHECK_ALL, &data), CLRNN_OK);
         assert_int_equal(clrnn_model_create(s.device, config, &shape, &model), CLRNN_OK);
         assert_int_equal(clrnn_loss_floor(model, data.train, &floor), CLRNN_OK);
         if (floor.blocked != cases[i].blocked || !floor.reason != (cases[i].floor == 0) ||
@@ -270,7 +270,7 @@ static void floors(void **state)
                      cases[i].loss, floor.floor, floor.blocked, floor.reason ? floor.reason : "none",
                      cases[i].floor, cases[i].blocked);
         clrnn_model_destroy(&model);
-        clrnn_practice_data_close(&data);
+        clrnn_data_sets_close(&data);
         clrnn_config_destroy(&config);
     }
     scratch_close(&s);
@@ -356,11 +356,11 @@ static void first_batch(void **state)
         struct clrnn_config *config = make_config(&s, BODY,
                                                   shuffle ? "loss: cross_entropy, shuffle: true, seed: 9"
                                                           : "loss: cross_entropy, seed: 9");
-        struct clrnn_practice_data data;
+        struct clrnn_data_sets data;
         struct clrnn_dataset *batch;
 
-        assert_int_equal(clrnn_practice_data_open(&s.log, config, &data), CLRNN_OK);
-        assert_int_equal(clrnn_practice_first_batch(s.device, config, &data, 0, &batch), CLRNN_OK);
+        assert_int_equal(clrnn_data_sets_open(&s.log, config, CLRNN_CHECK_ALL, &data), CLRNN_OK);
+        assert_int_equal(clrnn_data_sets_first_batch(&s.log, config, &data, 0, &batch), CLRNN_OK);
         assert_int_equal(clrnn_dataset_info(batch)->S, 16);
         for (uint32_t n = 0; n < 16; n++) {
             clrnn_dataset_x(data.train, shuffle ? shuffled[n] : n, want);
@@ -368,7 +368,7 @@ static void first_batch(void **state)
             assert_memory_equal(want, got, sizeof(want));
         }
         clrnn_dataset_close(&batch);
-        clrnn_practice_data_close(&data);
+        clrnn_data_sets_close(&data);
         clrnn_config_destroy(&config);
     }
     scratch_close(&s);

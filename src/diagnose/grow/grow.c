@@ -84,7 +84,7 @@ static enum clrnn_status take_batch(struct clrnn_grow *c)
     uint32_t in_batch, in_all;
 
     TRY(look_at_classes(c));
-    TRY(clrnn_practice_first_batch(c->device, c->config, &c->data, 0, &c->batch));
+    TRY(clrnn_data_sets_first_batch(c->log, c->config, &c->data, 0, &c->batch));
     TRY(count_classes(c, c->batch, &in_batch));
     TRY(count_classes(c, c->look_train, &in_all));
     if (in_batch == 1 && in_all > 1 && !c->config->train.shuffle) {
@@ -94,7 +94,7 @@ static enum clrnn_status take_batch(struct clrnn_grow *c)
         TRY(clrnn_config_copy(c->log, c->config, &shuffled));
         shuffled->train.shuffle = true;
         clrnn_dataset_close(&c->batch);
-        st = clrnn_practice_first_batch(c->device, shuffled, &c->data, 0, &c->batch);
+        st = clrnn_data_sets_first_batch(c->log, shuffled, &c->data, 0, &c->batch);
         clrnn_config_destroy(&shuffled);
         return st;
     }
@@ -110,7 +110,7 @@ static enum clrnn_status prepare(struct clrnn_grow *c)
     bool per_step;
     enum clrnn_status st;
 
-    TRY(clrnn_practice_data_open(c->log, c->config, &c->data));
+    TRY(clrnn_data_sets_open(c->log, c->config, CLRNN_CHECK_ALL, &c->data));
     info = clrnn_dataset_info(c->data.train);
     TRY(clrnn_batch_check(c->log, info->S, c->config->train.batch_size, c->config->train.drop_last));
     shape = (struct clrnn_data_shape){.features = info->C, .tokens = info->tokens};
@@ -129,42 +129,50 @@ static enum clrnn_status prepare(struct clrnn_grow *c)
 
 // ---------------------------------------------------------------- one stage
 
-static double skill_of(const struct clrnn_grow *c, const struct clrnn_practice_record *r, double *error)
+// mse: the variance of the targets.
+static double spread_of(const struct clrnn_session_record *r)
 {
-    const double count = clrnn_dataset_info(c->look_train)->S;
+    const double mean = r->sum[RECORD_Y] / r->sum[RECORD_COUNT];
+
+    return r->sum[RECORD_YY] / r->sum[RECORD_COUNT] - mean * mean;
+}
+
+static double skill_of(const struct clrnn_grow *c, const struct clrnn_session_record *r, double *error)
+{
+    const double count = clrnn_dataset_info(c->look_train)->S, spread = spread_of(r);
 
     if (c->config->train.loss.kind == CLRNN_LOSS_MSE) {
         *error = 0.0;
-        return r->spread > 0.0 ? 1.0 - r->loss / r->spread : 0.0;
+        return spread > 0.0 ? 1.0 - r->loss / spread : 0.0;
     }
     *error = c->constant < 1.0 ? sqrt(0.25 / count) / (1.0 - c->constant) : 1.0;
     return c->constant < 1.0 ? (r->accuracy - c->constant) / (1.0 - c->constant) : 0.0;
 }
 
-static enum clrnn_status train(struct clrnn_grow *c, struct clrnn_practice *p, struct clrnn_grow_stage *stage,
+static enum clrnn_status train(struct clrnn_grow *c, struct clrnn_session *s, struct clrnn_grow_stage *stage,
                                uint32_t steps, struct clrnn_stage_outcome *o)
 {
     const double started = clrnn_clock();
-    struct clrnn_practice_record r;
+    struct clrnn_session_record r;
 
     o->finite = true;
     o->travel = 0.0;
     for (uint32_t i = 0; i < steps && o->finite && clrnn_clock() - started < TRAIN_SECONDS; i++) {
         if (stopped(c))
             return CLRNN_INTERRUPTED;
-        TRY(clrnn_practice_step(p, CLRNN_MODE_TRAIN, &r));
+        TRY(clrnn_session_step(s, CLRNN_MODE_TRAIN, &r));
         o->travel += r.lr;
         o->finite = isfinite(r.loss) && isfinite(r.grad_norm);
     }
-    TRY(clrnn_practice_evaluate(p, c->look_train, c->params->stop, &r));
+    TRY(clrnn_session_evaluate(s, c->look_train, c->params->stop, &r));
     stage->train_loss = r.loss;
     stage->train_accuracy = r.accuracy;
     o->skill = skill_of(c, &r, &o->skill_error);
-    o->loss_ratio = r.loss / trial_constant_loss(p->config, c->classes, c->counts, r.spread);
-    o->optimizer = p->config->train.optimizer.kind;
+    o->loss_ratio = r.loss / trial_constant_loss(s->config, c->classes, c->counts, spread_of(&r));
+    o->optimizer = s->config->train.optimizer.kind;
     o->finite = o->finite && isfinite(r.loss);
     if (c->look_valid) {
-        TRY(clrnn_practice_evaluate(p, c->look_valid, c->params->stop, &r));
+        TRY(clrnn_session_evaluate(s, c->look_valid, c->params->stop, &r));
         stage->valid_loss = r.loss;
         stage->valid_accuracy = r.accuracy;
     }
@@ -179,29 +187,21 @@ static enum clrnn_status train_and_judge(struct clrnn_grow *c, const struct clrn
                                          struct clrnn_stage_outcome *o)
 {
     const uint32_t steps = c->params->train_steps ? c->params->train_steps : DEFAULT_TRAIN_STEPS;
-    const struct clrnn_practice_params params = {
-        .config = variant,
-        .data = &c->data,
-        .set = c->data.train,
-        .shuffle = variant->train.shuffle,
-        .drop_last = variant->train.drop_last,
-        .init = init,
-    };
-    struct clrnn_practice *practice;
+    struct clrnn_session *session;
     enum clrnn_status st;
     double travel;
 
-    TRY(clrnn_practice_create(c->device, &params, &practice));
-    st = train(c, practice, stage, steps, o);
+    TRY(clrnn_session_open_training(c->device, variant, init, &c->data, &session));
+    st = train(c, session, stage, steps, o);
     travel = o->travel;
     if (st == CLRNN_OK)
         stage->learns = clrnn_stage_learns(c, o, below, part);
     if (st == CLRNN_OK && o->by_heart && o->finite && !o->by_training) {
-        st = train(c, practice, stage, 2 * steps, o);
+        st = train(c, session, stage, 2 * steps, o);
         o->travel = travel;
         stage->learns = st == CLRNN_OK && clrnn_stage_learns(c, o, below, part);
     }
-    clrnn_practice_destroy(&practice);
+    clrnn_session_close(&session);
     o->ran = st == CLRNN_OK;
     return st;
 }
@@ -363,7 +363,7 @@ enum clrnn_status clrnn_grow(struct clrnn_device *device, const struct clrnn_con
     clrnn_dataset_close(&c.batch);
     clrnn_dataset_close(&c.look_train);
     clrnn_dataset_close(&c.look_valid);
-    clrnn_practice_data_close(&c.data);
+    clrnn_data_sets_close(&c.data);
     if (st != CLRNN_OK)
         clrnn_grow_finish(result);
     return st;

@@ -90,7 +90,7 @@ struct clrnn_grow {
     const struct clrnn_config *config;
     const struct clrnn_grow_params *params;
     struct clrnn_ladder ladder;
-    struct clrnn_practice_data data;
+    struct clrnn_data_sets data;
     struct clrnn_dataset *batch, *look_train, *look_valid; // look_valid: or NULL
     uint64_t *counts; // labels of each class on look_train, two classes at least
     uint32_t classes;
