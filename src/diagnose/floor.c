@@ -312,7 +312,7 @@ static void end_reals(const struct targets *t, const struct value_range *r, cons
 
     if (g->count == 0)
         return;
-    if (loss->kind == CLRNN_LOSS_MSE) {
+    if (clrnn_loss_is_regression(loss->kind)) {
         const double mean = g->sum / g->count, off = clamp(r, mean) - mean;
 
         layers = g->count * off * off;
@@ -362,7 +362,7 @@ static const char *layer_reason(const struct clrnn_model *m, const struct value_
     const enum clrnn_layer_kind kind = r->layer >= 0 ? m->config->layer[r->layer].kind : CLRNN_LAYER_LINEAR;
     const bool cross_entropy = m->config->train.loss.kind == CLRNN_LOSS_CROSS_ENTROPY;
 
-    if (m->config->train.loss.kind == CLRNN_LOSS_MSE)
+    if (clrnn_loss_is_regression(m->config->train.loss.kind))
         return r->whole ? "round leaves whole numbers, which the targets are not"
                         : "the last activation does not reach the targets";
     if (kind == CLRNN_LAYER_SOFTMAX && cross_entropy)
@@ -400,7 +400,7 @@ static enum clrnn_status sum_up(struct targets *t, const struct value_range *r, 
         s.weight = s.count;
     if (s.weight <= 0)
         return CLRNN_OK; // no label counts
-    if (loss->kind == CLRNN_LOSS_MSE) {
+    if (clrnn_loss_is_regression(loss->kind)) {
         const double variance = s.yy / s.count - s.y * s.y / (s.count * s.count);
 
         f->scale = variance > 1e-12 * s.yy / s.count ? variance : s.yy > 0 ? s.yy / s.count : 1.0;

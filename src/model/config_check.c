@@ -9,6 +9,7 @@
 #include "base/array.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "model/layer.h"
 #include "model/options.h"
 
 struct check {
@@ -125,25 +126,9 @@ static enum clrnn_status check_rows(const struct check *c, const struct clrnn_op
     return CLRNN_OK;
 }
 
-static bool recurrent(const struct clrnn_layer *layer)
-{
-    return layer->kind == CLRNN_LAYER_RNN || layer->kind == CLRNN_LAYER_LSTM ||
-           layer->kind == CLRNN_LAYER_GRU;
-}
-
 uint32_t clrnn_config_outputs(const struct clrnn_config *config)
 {
-    for (size_t i = config->layer_count; i-- > 0;) {
-        const struct clrnn_layer *layer = &config->layer[i];
-
-        if (recurrent(layer))
-            return layer->hidden_size * (layer->bidirectional ? 2 : 1);
-        if (layer->kind == CLRNN_LAYER_LINEAR)
-            return layer->out_features;
-        if (layer->kind == CLRNN_LAYER_EMBEDDING)
-            return layer->embedding_dim;
-    }
-    return 0;
+    return clrnn_layers_width(config, config->layer_count, 0);
 }
 
 static enum clrnn_status check_name(const struct check *c, size_t index)
@@ -199,7 +184,7 @@ static enum clrnn_status check_layers(const struct check *c)
             (layer->padding_idx < -1 || layer->padding_idx >= (int64_t)layer->num_embeddings))
             return fail(c, layer_path(c, i, "padding_idx", path),
                         "does not lie among the num_embeddings = %u tokens", layer->num_embeddings);
-        if (recurrent(layer))
+        if (clrnn_layer_is_recurrent(layer))
             pooled = SIZE_MAX; // behind a pool it reads one step, and puts one out
         if (layer->kind == CLRNN_LAYER_POOL && pooled != SIZE_MAX)
             return fail(c, layer_path(c, i, NULL, path),
@@ -207,7 +192,7 @@ static enum clrnn_status check_layers(const struct check *c)
         if (layer->kind != CLRNN_LAYER_POOL)
             continue;
         pooled = i;
-        if (layer->over == CLRNN_POOL_FINAL && (i == 0 || !recurrent(&config->layer[i - 1])))
+        if (layer->over == CLRNN_POOL_FINAL && (i == 0 || !clrnn_layer_is_recurrent(&config->layer[i - 1])))
             return fail(c, layer_path(c, i, "over", path),
                         "final is h_n and must directly follow an rnn, lstm or gru, but follows %s; "
                         "move it up or use last",
@@ -276,7 +261,7 @@ static enum clrnn_status check_training(const struct check *c)
         return fail(c, "train.early_stopping.monitor",
                     "is %s, but there is neither data.valid nor data.valid_fraction",
                     t->early_stopping.monitor);
-    if (t->early_stopping.on && t->loss.kind == CLRNN_LOSS_MSE &&
+    if (t->early_stopping.on && clrnn_loss_is_regression(t->loss.kind) &&
         strstr(t->early_stopping.monitor, "accuracy"))
         return fail(c, "train.early_stopping.monitor", "is %s, but mse has no accuracy",
                     t->early_stopping.monitor);

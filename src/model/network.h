@@ -3,6 +3,7 @@
 #ifndef CLRNN_SRC_MODEL_NETWORK_H
 #define CLRNN_SRC_MODEL_NETWORK_H
 
+#include "model/layer.h"
 #include "model/plan.h"
 
 /** What one layer makes of its input, and where its rows of the table and its dropouts stand. */
@@ -21,8 +22,6 @@ const char *clrnn_layer_prefix(const struct clrnn_config *config, size_t index, 
 
 /** The cell of a recurrent layer. */
 enum clrnn_cell clrnn_layer_cell(enum clrnn_layer_kind kind);
-/** Whether a loss takes real targets (bce_with_logits, mse), not classes. */
-bool clrnn_loss_is_real(enum clrnn_loss_kind kind);
 
 /** Follows the features through the layers and checks each against the one before, the data and the
  *  loss; fills shapes[layer_count] but for the entries. CLRNN_ERR_CONFIG. */

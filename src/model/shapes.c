@@ -40,16 +40,6 @@ enum clrnn_cell clrnn_layer_cell(enum clrnn_layer_kind kind)
                                      : CLRNN_CELL_RNN;
 }
 
-bool clrnn_loss_is_real(enum clrnn_loss_kind kind)
-{
-    return kind == CLRNN_LOSS_BCE_WITH_LOGITS || kind == CLRNN_LOSS_MSE;
-}
-
-static bool is_recurrent(enum clrnn_layer_kind kind)
-{
-    return kind == CLRNN_LAYER_RNN || kind == CLRNN_LAYER_LSTM || kind == CLRNN_LAYER_GRU;
-}
-
 struct walk {
     const struct clrnn_log *log;
     const struct clrnn_config *config;
@@ -119,7 +109,7 @@ static enum clrnn_status walk_embedding(struct walk *w, const struct clrnn_layer
 static enum clrnn_status walk_pool(struct walk *w, const struct clrnn_layer *layer,
                                    const struct clrnn_layer_shape *before, struct clrnn_layer_shape *s)
 {
-    const bool follows = before && is_recurrent(w->config->layer[w->at - 1].kind);
+    const bool follows = before && clrnn_layer_is_recurrent(&w->config->layer[w->at - 1]);
 
     TRY(check_time(w));
     s->D = follows ? before->D : 0;

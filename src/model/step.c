@@ -199,8 +199,9 @@ enum clrnn_status clrnn_model_read_result(struct clrnn_model *m, struct clrnn_st
 
     TRY(clrnn_model_read_records(m, 0, 1, record));
     result->loss = record[RECORD_LOSS] / record[RECORD_WEIGHT];
-    result->accuracy =
-        m->config->train.loss.kind == CLRNN_LOSS_MSE ? NAN : record[RECORD_CORRECT] / record[RECORD_COUNT];
+    result->accuracy = clrnn_loss_is_regression(m->config->train.loss.kind)
+                           ? NAN
+                           : record[RECORD_CORRECT] / record[RECORD_COUNT];
     result->grad_norm = record[RECORD_NORM];
     return CLRNN_OK;
 }

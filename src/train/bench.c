@@ -6,6 +6,7 @@
 
 #include "base/array.h"
 #include "base/clock.h"
+#include "base/stats.h"
 #include "clrnn/train.h"
 #include "train/session.h"
 
@@ -33,13 +34,6 @@ static enum clrnn_status window(struct clrnn_session *s, enum clrnn_mode mode, u
     return CLRNN_OK;
 }
 
-static int by_size(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
 // Windows of about a thirtieth of the time each, until it is spent.
 static enum clrnn_status measure(struct clrnn_session *s, enum clrnn_mode mode,
                                  const struct clrnn_bench_params *params, struct clrnn_timing *ms,
@@ -65,8 +59,7 @@ static enum clrnn_status measure(struct clrnn_session *s, enum clrnn_mode mode,
         host_sum += host;
         passes += count;
     }
-    qsort(each, ms->reps, sizeof(*each), by_size);
-    ms->median = ms->reps % 2 ? each[ms->reps / 2] : (each[ms->reps / 2 - 1] + each[ms->reps / 2]) / 2;
+    ms->median = clrnn_median(each, ms->reps);
     ms->min = each[0];
     ms->max = each[ms->reps - 1];
     *host_ms = 1e3 * host_sum / (double)passes;

@@ -7,6 +7,7 @@
 
 #include "base/array.h"
 #include "clrnn/train.h"
+#include "model/layer.h"
 
 enum clrnn_status clrnn_open_for(struct clrnn_model *model, const struct clrnn_source *source,
                                  struct clrnn_dataset **dataset)
@@ -76,7 +77,7 @@ static enum clrnn_status count_row(struct evaluation *e, const float *x, uint32_
     struct clrnn_eval_result *r = e->result;
     uint32_t truth, guess;
 
-    if (loss->kind == CLRNN_LOSS_MSE) {
+    if (clrnn_loss_is_regression(loss->kind)) {
         const double y = e->targets[step], error = x[0] - y;
 
         e->absolute += fabs(error);
@@ -198,11 +199,11 @@ static enum clrnn_status prepare(struct evaluation *e)
     e->outputs = e->model->outputs;
     e->y_steps = info->y_steps ? info->T : 1;
     e->out = malloc(batch * steps * e->outputs * sizeof(*e->out));
-    if (loss == CLRNN_LOSS_MSE)
+    if (clrnn_loss_is_regression(loss))
         e->targets = malloc(e->y_steps * sizeof(*e->targets));
     else
         e->classes = malloc(e->y_steps * sizeof(*e->classes));
-    if (loss != CLRNN_LOSS_MSE) {
+    if (!clrnn_loss_is_regression(loss)) {
         r->classes = loss == CLRNN_LOSS_BCE_WITH_LOGITS ? 2 : e->outputs;
         r->confusion = calloc((size_t)r->classes * r->classes, sizeof(*r->confusion));
         r->per_class = calloc(r->classes, sizeof(*r->per_class));

@@ -9,6 +9,7 @@
 #include "base/array.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "model/layer.h"
 
 #define LOOK_SECONDS 0.1 // between two looks at the records, where steps allow it
 #define SHOW_SECONDS 0.1 // between two calls of the progress callback
@@ -21,7 +22,7 @@ static bool asked_to_stop(const struct clrnn_loop *l)
 
 static bool is_regression(const struct clrnn_loop *l)
 {
-    return l->config->train.loss.kind == CLRNN_LOSS_MSE;
+    return clrnn_loss_is_regression(l->config->train.loss.kind);
 }
 
 // ---------------------------------------------------------------- looking at records

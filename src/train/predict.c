@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "clrnn/train.h"
 #include "formats/npy.h"
+#include "model/layer.h"
 #include "train/evaluate.h"
 
 struct prediction {
@@ -189,7 +190,7 @@ enum clrnn_status clrnn_predict(struct clrnn_model *model, const struct clrnn_so
 
     if (!ends_in(out, ".npy") && !ends_in(out, ".csv"))
         return clrnn_error(model->log, CLRNN_ERR_ARG, "%s: predictions are written as .npy or .csv", out);
-    if (kind != CLRNN_PREDICT_LOGITS && model->config->train.loss.kind == CLRNN_LOSS_MSE)
+    if (kind != CLRNN_PREDICT_LOGITS && clrnn_loss_is_regression(model->config->train.loss.kind))
         return clrnn_error(model->log, CLRNN_ERR_ARG,
                            "a model trained with mse predicts numbers: it has no %s, ask for "
                            "what the last layer puts out",

@@ -7,6 +7,7 @@
 
 #include "base/array.h"
 #include "base/clock.h"
+#include "model/layer.h"
 
 #define QUEUE 64u         // most passes between two reads of their records
 #define QUEUE_SECONDS 0.1 // so that `stop` is heard
@@ -224,8 +225,9 @@ enum clrnn_status clrnn_session_queue(struct clrnn_session *s, enum clrnn_mode m
 static void conclude(const struct clrnn_session *s, struct clrnn_session_record *r)
 {
     r->loss = r->sum[RECORD_LOSS] / r->sum[RECORD_WEIGHT];
-    r->accuracy =
-        s->config->train.loss.kind == CLRNN_LOSS_MSE ? NAN : r->sum[RECORD_CORRECT] / r->sum[RECORD_COUNT];
+    r->accuracy = clrnn_loss_is_regression(s->config->train.loss.kind)
+                      ? NAN
+                      : r->sum[RECORD_CORRECT] / r->sum[RECORD_COUNT];
     r->grad_norm = NAN;
 }
 

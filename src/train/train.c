@@ -11,6 +11,7 @@
 #include "base/array.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "model/layer.h"
 #include "train/loop.h"
 
 #define MOST_CLASSES_SHOWN 12u
@@ -76,7 +77,7 @@ static enum clrnn_status find_variation(struct clrnn_loop *l)
     double mean = 0.0, count = 0.0;
     float *y;
 
-    if (!info || l->config->train.loss.kind != CLRNN_LOSS_MSE)
+    if (!info || !clrnn_loss_is_regression(l->config->train.loss.kind))
         return CLRNN_OK;
     y = malloc((info->y_steps ? info->T : 1) * sizeof(*y));
     if (!y)
@@ -186,7 +187,7 @@ static enum clrnn_status check_monitor(const struct clrnn_loop *l, const struct 
             "train.early_stopping monitors %s, but there are no validation data: name data.valid or "
             "data.valid_fraction, or monitor train_loss",
             monitor);
-    if (strstr(monitor, "accuracy") && config->train.loss.kind == CLRNN_LOSS_MSE)
+    if (strstr(monitor, "accuracy") && clrnn_loss_is_regression(config->train.loss.kind))
         return clrnn_error(l->log, CLRNN_ERR_CONFIG,
                            "train.early_stopping monitors %s, which mse does not have: "
                            "monitor a loss",
@@ -319,7 +320,7 @@ static enum clrnn_status prepare(struct clrnn_loop *l)
     if (st == CLRNN_OK)
         st = there ? take_up(l, config, checkpoint) : begin(l, config, p->resume ? p->resume : p->out);
     if (st == CLRNN_OK) {
-        l->folder.regression = l->config->train.loss.kind == CLRNN_LOSS_MSE;
+        l->folder.regression = clrnn_loss_is_regression(l->config->train.loss.kind);
         st = find_variation(l);
     }
 

@@ -9,6 +9,7 @@
 
 #include "base/array.h"
 #include "base/log.h"
+#include "model/layer.h"
 
 // Every line is drawn so that healthy runs stay silent; the doctor looks closer.
 #define FIRST_STEPS 10u   // whose mean loss is the run's start
@@ -55,7 +56,7 @@ static enum clrnn_status find_constant(struct clrnn_watch *w, const struct clrnn
     uint64_t *counts, total = 0, most = 0;
     enum clrnn_status st;
 
-    if (loss->kind == CLRNN_LOSS_MSE || !classes)
+    if (clrnn_loss_is_regression(loss->kind) || !classes)
         return CLRNN_OK;
     counts = calloc(classes, sizeof(*counts));
     if (!counts)
@@ -267,7 +268,7 @@ enum clrnn_status clrnn_watch_weights(struct clrnn_watch *w, struct clrnn_model 
 // in the first steps.
 static double idle_loss(const struct clrnn_watch *w)
 {
-    if (w->config->train.loss.kind == CLRNN_LOSS_MSE)
+    if (clrnn_loss_is_regression(w->config->train.loss.kind))
         return w->count > 0.0 ? w->yy / w->count - w->y / w->count * (w->y / w->count) : NAN;
     return !isnan(w->constant) ? w->constant : w->first_count ? w->first_loss : NAN;
 }

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "base/stats.h"
 #include "verify/compare.h"
 
 #define DISTURBANCE 0x1p-21 // 4 units in the last place of float32
@@ -109,13 +110,6 @@ static enum clrnn_status keep_first_step(const struct clrnn_compare *c, struct c
     return CLRNN_OK;
 }
 
-static int by_size(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
 // Times of the steps after the first, in seconds, as one step a window.
 static void time_steps(const struct clrnn_session *t, double *each, uint32_t count,
                        struct clrnn_compare_block *b)
@@ -128,8 +122,7 @@ static void time_steps(const struct clrnn_session *t, double *each, uint32_t cou
     clrnn_device_memory(t->device, NULL, &b->peak_bytes);
     if (!count)
         return;
-    qsort(each, count, sizeof(*each), by_size);
-    b->step_s = count % 2 ? each[count / 2] : (each[count / 2 - 1] + each[count / 2]) / 2;
+    b->step_s = clrnn_median(each, count);
     b->step_ms = (struct clrnn_timing){1e3 * b->step_s, 1e3 * each[0], 1e3 * each[count - 1], count};
     b->samples_per_s = t->plan->params.N / b->step_s;
 }

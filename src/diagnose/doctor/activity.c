@@ -21,12 +21,6 @@ void clrnn_activity_finish(struct clrnn_activity *a)
 
 // ---------------------------------------------------------------- gradients
 
-static bool weighs(enum clrnn_layer_kind kind)
-{
-    return kind == CLRNN_LAYER_RNN || kind == CLRNN_LAYER_LSTM || kind == CLRNN_LAYER_GRU ||
-           kind == CLRNN_LAYER_LINEAR || kind == CLRNN_LAYER_EMBEDDING;
-}
-
 enum clrnn_status clrnn_doctor_read_grad(struct clrnn_model *model, size_t entry, double **gradient)
 {
     const struct clrnn_param *p = &model->entry[entry].param;
@@ -72,7 +66,7 @@ static enum clrnn_status measure_layers(struct clrnn_model *m, struct clrnn_acti
         return clrnn_error_memory(m->log, c->layer_count * sizeof(*a->layer_norm), "gradients by layer");
     for (size_t i = 0; i < c->layer_count; i++) {
         TRY(norm_of_layer(m, i, &a->layer_norm[i]));
-        if (!weighs(c->layer[i].kind))
+        if (!clrnn_layer_has_weights(&c->layer[i]))
             continue;
         if (a->first_layer == SIZE_MAX)
             a->first_layer = i;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/array.h"
+#include "base/stats.h"
 #include "diagnose/doctor/doctor.h"
 
 // ---------------------------------------------------------------- X
@@ -52,13 +53,6 @@ static bool scales_itself(const struct clrnn_doctor *d)
     return false;
 }
 
-static int compare_double(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
 static void check_scale(struct clrnn_doctor *d)
 {
     const struct clrnn_scan *s = &d->train_scan;
@@ -76,8 +70,7 @@ static void check_scale(struct clrnn_doctor *d)
         if (s->rms[c] > s->rms[largest])
             largest = c;
     }
-    qsort(sorted, s->C, sizeof(*sorted), compare_double);
-    median = sorted[s->C / 2];
+    median = clrnn_median(sorted, s->C);
     free(sorted);
     if (!large && median <= clrnn_threshold.median_rms && s->rms[largest] >= clrnn_threshold.tiny_rms)
         return;
@@ -139,7 +132,7 @@ static void check_count(struct clrnn_doctor *d)
 {
     const struct clrnn_scan *s = &d->train_scan;
     const struct clrnn_train_config *t = &d->config->train;
-    const bool mse = t->loss.kind == CLRNN_LOSS_MSE;
+    const bool mse = clrnn_loss_is_regression(t->loss.kind);
     const uint32_t S = s->info->S, least = (uint32_t)clrnn_threshold.samples;
     uint32_t classes = 0;
     double wanted;
@@ -197,7 +190,7 @@ static void check_range(struct clrnn_doctor *d)
         "%llu labels in train and %llu in valid do not fit, the first is %.9g; labels lie in [%.9g, %.9g], ",
         (unsigned long long)t->bad_labels, (unsigned long long)v->bad_labels, bad->bad_label, t->least_label,
         t->most_label);
-    if (loss == CLRNN_LOSS_MSE)
+    if (clrnn_loss_is_regression(loss))
         clrnn_doctor_evidence(d, "expected finite numbers");
     else if (loss == CLRNN_LOSS_BCE_WITH_LOGITS)
         clrnn_doctor_evidence(d, "expected 0 to 1");
@@ -236,10 +229,10 @@ static void check_balance(struct clrnn_doctor *d)
         present++;
         total += (double)s->count[k];
     }
-    if (loss->kind == CLRNN_LOSS_MSE ? s->y_std == 0 && s->labels > 1 : present == 1 && total > 1) {
+    if (clrnn_loss_is_regression(loss->kind) ? s->y_std == 0 && s->labels > 1 : present == 1 && total > 1) {
         clrnn_doctor_finding(d, CLRNN_FINDING_SINGLE_CLASS, CLRNN_SEVERITY_ERROR);
         clrnn_doctor_where(d, "data.train y");
-        if (loss->kind == CLRNN_LOSS_MSE)
+        if (clrnn_loss_is_regression(loss->kind))
             clrnn_doctor_evidence(d, "all %llu targets are %.9g", (unsigned long long)s->labels, s->y_mean);
         else
             clrnn_doctor_evidence(d, "all %.0f labels are class %u", total, common);

@@ -5,17 +5,11 @@
 #include "base/array.h"
 #include "diagnose/doctor/doctor.h"
 
-static bool is_activation(enum clrnn_layer_kind kind)
-{
-    return kind == CLRNN_LAYER_RELU || kind == CLRNN_LAYER_TANH || kind == CLRNN_LAYER_SIGMOID ||
-           kind == CLRNN_LAYER_SOFTMAX || kind == CLRNN_LAYER_LOG_SOFTMAX;
-}
-
 // The activation whose values reach the loss, through what keeps their range; SIZE_MAX: none.
 static size_t last_activation(const struct clrnn_config *c)
 {
     for (size_t i = c->layer_count; i-- > 0;) {
-        if (is_activation(c->layer[i].kind))
+        if (clrnn_layer_is_activation(&c->layer[i]))
             return i;
         if (c->layer[i].kind != CLRNN_LAYER_DROPOUT && c->layer[i].kind != CLRNN_LAYER_ROUND &&
             c->layer[i].kind != CLRNN_LAYER_POOL)
@@ -179,11 +173,9 @@ static void check_loss(struct clrnn_doctor *d)
 
 // ---------------------------------------------------------------- layer by layer
 
-static bool has_weights(const struct clrnn_layer *layer)
+static bool is_affine_norm(const struct clrnn_layer *layer)
 {
-    return clrnn_layer_is_recurrent(layer) || layer->kind == CLRNN_LAYER_LINEAR ||
-           layer->kind == CLRNN_LAYER_EMBEDDING ||
-           ((layer->kind == CLRNN_LAYER_BATCHNORM || layer->kind == CLRNN_LAYER_LAYERNORM) && layer->affine);
+    return (layer->kind == CLRNN_LAYER_BATCHNORM || layer->kind == CLRNN_LAYER_LAYERNORM) && layer->affine;
 }
 
 static void check_round(struct clrnn_doctor *d, size_t at)
@@ -191,7 +183,7 @@ static void check_round(struct clrnn_doctor *d, size_t at)
     size_t below = 0;
 
     for (size_t i = 0; i < at; i++)
-        below += has_weights(&d->config->layer[i]);
+        below += clrnn_layer_has_weights(&d->config->layer[i]) || is_affine_norm(&d->config->layer[i]);
     if (!below)
         return;
     d->gradient_blocked = true;
@@ -208,7 +200,7 @@ static void check_round(struct clrnn_doctor *d, size_t at)
 static void check_recurrent(struct clrnn_doctor *d, size_t at)
 {
     const struct clrnn_layer *l = &d->config->layer[at];
-    const uint32_t T = clrnn_doctor_steps_at(d, at);
+    const uint32_t T = clrnn_layers_steps(d->config, at, d->T);
     const double ends = 0.05;
 
     if (T == 1) {
@@ -226,7 +218,7 @@ static void check_recurrent(struct clrnn_doctor *d, size_t at)
                 d,
                 "fold the C = %u features into time steps, X as (N, T, C / T) (for CSV: `steps: T`), or use "
                 "`linear` with `tanh` instead",
-                clrnn_dataset_info(d->train)->C);
+                d->train_scan.info->C);
         else
             clrnn_doctor_remedy(d, "put the layer before the pool, or use `linear` instead");
     }
@@ -260,22 +252,6 @@ static void check_recurrent(struct clrnn_doctor *d, size_t at)
     }
 }
 
-// Features of a layer's input where the config says so, else those of the data.
-static uint32_t width_at(const struct clrnn_doctor *d, size_t at)
-{
-    for (size_t i = at; i-- > 0;) {
-        const struct clrnn_layer *l = &d->config->layer[i];
-
-        if (clrnn_layer_is_recurrent(l))
-            return l->hidden_size * (l->bidirectional ? 2 : 1);
-        if (l->kind == CLRNN_LAYER_LINEAR)
-            return l->out_features;
-        if (l->kind == CLRNN_LAYER_EMBEDDING)
-            return l->embedding_dim;
-    }
-    return MAX2(clrnn_dataset_info(d->train)->C, 1u);
-}
-
 static void check_dropout(struct clrnn_doctor *d, size_t at)
 {
     const struct clrnn_config *c = d->config;
@@ -283,17 +259,18 @@ static void check_dropout(struct clrnn_doctor *d, size_t at)
     size_t next = at + 1;
 
     if (p >= clrnn_threshold.dropout_p) {
+        const uint32_t width = clrnn_layers_width(c, at, d->train_scan.C);
+
         clrnn_doctor_finding(d, CLRNN_FINDING_DROPOUT_TOO_HIGH, CLRNN_SEVERITY_WARNING);
         clrnn_doctor_where_layer(d, at);
-        clrnn_doctor_evidence(d, "p: %g leaves on average %.1f of %u features", p, (1 - p) * width_at(d, at),
-                              width_at(d, at));
+        clrnn_doctor_evidence(d, "p: %g leaves on average %.1f of %u features", p, (1 - p) * width, width);
         clrnn_doctor_remedy(d, "model.layers.%zu.dropout.p=0.5 or less", at);
         clrnn_doctor_fix(d, FIX_LAYER_P, at, 0.5);
     }
     // what works on each number alone hands the changed variance on; a linear layer's batchnorm behind it
     // meets it, too, but that stack is common and learns
     while (next < c->layer_count &&
-           (is_activation(c->layer[next].kind) || c->layer[next].kind == CLRNN_LAYER_POOL))
+           (clrnn_layer_is_activation(&c->layer[next]) || c->layer[next].kind == CLRNN_LAYER_POOL))
         next++;
     if (p <= 0 || next >= c->layer_count || c->layer[next].kind != CLRNN_LAYER_BATCHNORM)
         return;
@@ -311,8 +288,8 @@ static void check_dropout(struct clrnn_doctor *d, size_t at)
 static void check_batchnorm(struct clrnn_doctor *d, size_t at)
 {
     const struct clrnn_config *c = d->config;
-    const uint32_t S = clrnn_dataset_info(d->train)->S, B = c->train.batch_size,
-                   T = clrnn_doctor_steps_at(d, at);
+    const uint32_t S = d->train_scan.info->S, B = c->train.batch_size,
+                   T = clrnn_layers_steps(d->config, at, d->T);
     const uint32_t rest = c->train.drop_last || B == 0 ? 0 : S % B;
     size_t below = at;
 

@@ -73,7 +73,7 @@ static bool explained(const struct clrnn_examination *v, const struct clrnn_entr
 
     if (!name || !clrnn_layer_is_recurrent(&c->layer[e->layer]) || strncmp(name, ".weight_hh", 10))
         return false;
-    if (clrnn_doctor_steps_at(v->d, e->layer) == 1)
+    if (clrnn_layers_steps(c, e->layer, v->d->T) == 1)
         return true;
     return clrnn_doctor_found(v->d, CLRNN_FINDING_POOL_IGNORES_SEQUENCE) && strstr(name, "_reverse");
 }

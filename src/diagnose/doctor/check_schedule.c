@@ -26,7 +26,7 @@ static double typical_weight(const struct clrnn_doctor *d)
         if (clrnn_layer_is_recurrent(l))
             fan = fmax(fan, l->hidden_size);
         else if (l->kind == CLRNN_LAYER_LINEAR && i == 0)
-            fan = fmax(fan, clrnn_dataset_info(d->train)->C);
+            fan = fmax(fan, d->train_scan.info->C);
     }
     return 1 / sqrt(3 * fan); // root mean square of uniform within 1/sqrt(fan)
 }

@@ -7,6 +7,7 @@
 
 #include "base/array.h"
 #include "base/log.h"
+#include "base/stats.h"
 #include "diagnose/doctor/doctor.h"
 
 static int compare_hash(const void *a, const void *b)
@@ -14,47 +15,33 @@ static int compare_hash(const void *a, const void *b)
     return memcmp(a, b, 2 * sizeof(uint64_t));
 }
 
-static int compare_float(const void *a, const void *b)
-{
-    const float x = *(const float *)a, y = *(const float *)b;
-
-    return (x > y) - (x < y);
-}
-
-static int compare_double(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
 // ---------------------------------------------------------------- equal rows
 
 // Natural logarithm of how many different rows there can be, from the values seen of each feature: with few
 // short rows of few values, equal ones mean nothing.
-static enum clrnn_status row_room(struct clrnn_doctor *d, double *room)
+static enum clrnn_status row_entropy(struct clrnn_doctor *d, double *nats)
 {
     const struct clrnn_scan *s = &d->train_scan;
     const uint32_t n = s->sample_count;
-    float *column;
+    double *column;
 
-    *room = 0;
+    *nats = 0;
     if (s->info->tokens) {
-        *room = s->info->T * log(fmax(d->config->layer[0].num_embeddings, 2));
+        *nats = s->info->T * log(fmax(d->config->layer[0].num_embeddings, 2));
         return CLRNN_OK;
     }
     column = malloc(n * sizeof(*column));
     if (!column)
         return clrnn_error_memory(d->log, n * sizeof(*column), "comparing rows");
-    for (uint32_t c = 0; c < s->C && *room < 100; c++) {
+    for (uint32_t c = 0; c < s->C && *nats < 100; c++) {
         uint32_t different = 1;
 
         for (uint32_t i = 0; i < n; i++)
             column[i] = s->sample[(size_t)i * s->C + c];
-        qsort(column, n, sizeof(*column), compare_float);
+        clrnn_sort(column, n);
         for (uint32_t i = 1; i < n; i++)
             different += column[i] != column[i - 1];
-        *room += s->info->T * log(different);
+        *nats += s->info->T * log(different);
     }
     free(column);
     return CLRNN_OK;
@@ -95,7 +82,7 @@ static enum clrnn_status compare_rows(struct clrnn_doctor *d)
     const uint32_t S = t->info->S;
     uint32_t duplicates = 0, leaked = 0;
     uint64_t(*sorted)[2] = malloc(S * sizeof(*sorted));
-    double room;
+    double nats;
     bool telling;
 
     if (!sorted)
@@ -107,8 +94,8 @@ static enum clrnn_status compare_rows(struct clrnn_doctor *d)
     for (uint32_t i = 0; d->valid && i < v->info->S; i++)
         leaked += bsearch(v->hash[i], sorted, S, sizeof(*sorted), compare_hash) != NULL;
     free(sorted);
-    TRY(row_room(d, &room));
-    telling = room > log(clrnn_threshold.discrete_room * S);
+    TRY(row_entropy(d, &nats));
+    telling = nats > log(clrnn_threshold.discrete_room * S);
     check_duplicates(d, duplicates, telling);
     if (d->valid)
         check_leak(d, leaked, telling);
@@ -117,43 +104,10 @@ static enum clrnn_status compare_rows(struct clrnn_doctor *d)
 
 // ---------------------------------------------------------------- distributions
 
-// Largest distance of the two sorted samples' distribution functions.
-static double ks_float(const float *a, uint32_t n, const float *b, uint32_t m)
-{
-    double most = 0;
-
-    for (uint32_t i = 0, j = 0; i < n && j < m;) {
-        const float x = a[i] < b[j] ? a[i] : b[j];
-
-        while (i < n && a[i] <= x)
-            i++;
-        while (j < m && b[j] <= x)
-            j++;
-        most = fmax(most, fabs((double)i / n - (double)j / m));
-    }
-    return most;
-}
-
-static double ks_double(const double *a, uint32_t n, const double *b, uint32_t m)
-{
-    double most = 0;
-
-    for (uint32_t i = 0, j = 0; i < n && j < m;) {
-        const double x = fmin(a[i], b[j]);
-
-        while (i < n && a[i] <= x)
-            i++;
-        while (j < m && b[j] <= x)
-            j++;
-        most = fmax(most, fabs((double)i / n - (double)j / m));
-    }
-    return most;
-}
-
-// Distance that chance exceeds with probability `alpha`, for n and m independent samples (Smirnov).
+// What chance does not exceed, and no less than what is worth telling.
 static double ks_limit(double n, double m, double alpha)
 {
-    return fmax(clrnn_threshold.shift_ks, sqrt(-0.5 * log(alpha / 2)) * sqrt((n + m) / (n * m)));
+    return fmax(clrnn_threshold.shift_ks, clrnn_ks_limit(n, m, alpha));
 }
 
 static void shifted(struct clrnn_doctor *d, const char *where)
@@ -168,7 +122,7 @@ static enum clrnn_status compare_features(struct clrnn_doctor *d)
     const uint32_t n = t->sample_count, m = v->sample_count, C = t->C;
     // steps of one row are not independent of each other: rows count
     const double limit = ks_limit(MIN2(n, t->info->S), MIN2(m, v->info->S), clrnn_threshold.shift_alpha / C);
-    float *a = malloc((n + m) * sizeof(*a)), *b = a ? a + n : NULL;
+    double *a = malloc((n + m) * sizeof(*a)), *b = a ? a + n : NULL;
     uint32_t over = 0, worst = 0;
     double worst_ks = 0;
 
@@ -181,9 +135,9 @@ static enum clrnn_status compare_features(struct clrnn_doctor *d)
             a[i] = t->sample[(size_t)i * C + c];
         for (uint32_t i = 0; i < m; i++)
             b[i] = v->sample[(size_t)i * C + c];
-        qsort(a, n, sizeof(*a), compare_float);
-        qsort(b, m, sizeof(*b), compare_float);
-        ks = ks_float(a, n, b, m);
+        clrnn_sort(a, n);
+        clrnn_sort(b, m);
+        ks = clrnn_ks_distance(a, n, b, m);
         over += ks > limit;
         if (ks > worst_ks) {
             worst_ks = ks;
@@ -244,9 +198,9 @@ static void compare_targets(struct clrnn_doctor *d)
 
     if (!n || !m)
         return;
-    qsort(t->y_sample, n, sizeof(double), compare_double);
-    qsort(v->y_sample, m, sizeof(double), compare_double);
-    ks = ks_double(t->y_sample, n, v->y_sample, m);
+    clrnn_sort(t->y_sample, n);
+    clrnn_sort(v->y_sample, m);
+    ks = clrnn_ks_distance(t->y_sample, n, v->y_sample, m);
     if (ks <= ks_limit(n, m, clrnn_threshold.shift_alpha))
         return;
     shifted(d, "data.valid y");
@@ -263,7 +217,7 @@ enum clrnn_status clrnn_doctor_compare_sets(struct clrnn_doctor *d)
     if (!d->valid || d->train_scan.bad_values || d->valid_scan.bad_values)
         return CLRNN_OK;
     TRY(compare_features(d));
-    if (d->config->train.loss.kind == CLRNN_LOSS_MSE)
+    if (clrnn_loss_is_regression(d->config->train.loss.kind))
         compare_targets(d);
     else if (!d->train_scan.bad_labels && !d->valid_scan.bad_labels)
         compare_classes(d);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/array.h"
+#include "base/stats.h"
 #include "diagnose/doctor/trace.h"
 
 static bool tiny_lr(const struct clrnn_examination *v)
@@ -106,7 +107,7 @@ static void judge_exploding(struct clrnn_examination *v, const struct clrnn_trac
 {
     const struct clrnn_activity *s = &v->start;
     struct clrnn_doctor *d = v->d;
-    const double scale = d->config->train.loss.kind == CLRNN_LOSS_MSE ? fmax(1, sqrt(v->chance)) : 1;
+    const double scale = clrnn_loss_is_regression(d->config->train.loss.kind) ? fmax(1, sqrt(v->chance)) : 1;
     const double limit = clrnn_threshold.exploding_norm * scale;
     double most = v->initial_norm, time = NAN;
     bool infinite = !isfinite(v->initial_norm);
@@ -300,8 +301,9 @@ static double quality_error(const struct clrnn_examination *v, double quality)
 {
     const double p = fmin(fmax(quality, 0.02), 0.98);
 
-    return v->d->config->train.loss.kind == CLRNN_LOSS_MSE ? 0.02
-                                                           : sqrt(p * (1 - p) / fmax(v->valid_rows, 1));
+    return clrnn_loss_is_regression(v->d->config->train.loss.kind)
+               ? 0.02
+               : sqrt(p * (1 - p) / fmax(v->valid_rows, 1));
 }
 
 static bool linear_is_better(const struct clrnn_examination *v, const struct clrnn_trace *c)
@@ -315,7 +317,7 @@ static bool linear_is_better(const struct clrnn_examination *v, const struct clr
 static void judge_linear(struct clrnn_examination *v, const struct clrnn_trace *c)
 {
     struct clrnn_doctor *d = v->d;
-    const bool mse = d->config->train.loss.kind == CLRNN_LOSS_MSE;
+    const bool mse = clrnn_loss_is_regression(d->config->train.loss.kind);
 
     if (!c->finite || still_falling(c) || !linear_is_better(v, c))
         return;
@@ -460,7 +462,7 @@ static bool at_chance(const struct clrnn_examination *v, double quality)
     const struct clrnn_scan *s = &v->d->valid_scan;
     double total = 0, largest = 0;
 
-    if (v->d->config->train.loss.kind == CLRNN_LOSS_MSE)
+    if (clrnn_loss_is_regression(v->d->config->train.loss.kind))
         return quality < 0.05;
     for (uint32_t k = 0; k < s->classes; k++) {
         total += (double)s->count[k];

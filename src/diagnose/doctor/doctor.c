@@ -14,132 +14,6 @@
 
 #define DEFAULT_SECONDS 45.0
 
-const struct clrnn_thresholds clrnn_threshold = {
-#define X(name, value, source) .name = value,
-    CLRNN_THRESHOLD_LIST(X)
-#undef X
-};
-
-bool clrnn_doctor_stopped(const struct clrnn_doctor *d)
-{
-    return d->params->stop && *d->params->stop;
-}
-
-bool clrnn_layer_is_recurrent(const struct clrnn_layer *layer)
-{
-    return layer->kind == CLRNN_LAYER_RNN || layer->kind == CLRNN_LAYER_LSTM ||
-           layer->kind == CLRNN_LAYER_GRU;
-}
-
-uint32_t clrnn_doctor_steps_at(const struct clrnn_doctor *d, size_t layer)
-{
-    for (size_t i = 0; i < layer; i++)
-        if (d->config->layer[i].kind == CLRNN_LAYER_POOL)
-            return 1;
-    return d->T;
-}
-
-// ---------------------------------------------------------------- findings
-
-static void out_of_memory(struct clrnn_doctor *d)
-{
-    if (d->status == CLRNN_OK)
-        d->status = clrnn_error_memory(d->log, 4096, "the doctor's findings");
-}
-
-void clrnn_doctor_finding(struct clrnn_doctor *d, enum clrnn_finding_kind kind, enum clrnn_severity severity)
-{
-    struct clrnn_doctor_result *r = d->result;
-    struct clrnn_finding *grown = realloc(r->finding, (r->count + 1) * sizeof(*grown));
-
-    if (!grown) {
-        out_of_memory(d);
-        return;
-    }
-    r->finding = grown;
-    grown[r->count++] = (struct clrnn_finding){.id = clrnn_finding_table[kind].id, .severity = severity};
-}
-
-// Appends to a text of the last finding.
-static void CLRNN_PRINTF(3, 0)
-    add_text(struct clrnn_doctor *d, size_t offset, const char *format, va_list arguments)
-{
-    char **text, *more, *joined;
-
-    if (d->status != CLRNN_OK || !d->result->count)
-        return;
-    text = (char **)((char *)&d->result->finding[d->result->count - 1] + offset);
-    more = clrnn_format_va(format, arguments);
-    joined = more && *text ? clrnn_format("%s%s", *text, more) : more;
-    if (!more || !joined) {
-        free(more);
-        out_of_memory(d);
-        return;
-    }
-    if (joined != more)
-        free(more);
-    free(*text);
-    *text = joined;
-}
-
-#define TEXT_FUNCTION(field) \
-    void clrnn_doctor_##field(struct clrnn_doctor *d, const char *format, ...) \
-    { \
-        va_list arguments; \
-\
-        va_start(arguments, format); \
-        add_text(d, offsetof(struct clrnn_finding, field), format, arguments); \
-        va_end(arguments); \
-    }
-TEXT_FUNCTION(where)
-TEXT_FUNCTION(evidence)
-TEXT_FUNCTION(cost)
-TEXT_FUNCTION(remedy)
-
-static void add_set(struct clrnn_doctor *d, const char *format, ...) CLRNN_PRINTF(2, 3);
-static void add_set(struct clrnn_doctor *d, const char *format, ...)
-{
-    va_list arguments;
-
-    va_start(arguments, format);
-    add_text(d, offsetof(struct clrnn_finding, set), format, arguments);
-    va_end(arguments);
-}
-
-void clrnn_doctor_where_layer(struct clrnn_doctor *d, size_t layer)
-{
-    const struct clrnn_layer *l = &d->config->layer[layer];
-
-    clrnn_doctor_where(d, "model.layers[%zu] (%s%s%s)", layer, clrnn_layer_word(l->kind), l->name ? " " : "",
-                       l->name ? l->name : "");
-    if (d->config->path && l->line > 0)
-        clrnn_doctor_where(d, ", %s:%d", d->config->path, l->line);
-}
-
-void clrnn_doctor_fix(struct clrnn_doctor *d, enum clrnn_fix_kind kind, size_t layer, double value)
-{
-    const struct clrnn_doctor_fix fix = {kind, layer, value};
-    const struct clrnn_finding *last = d->result->count ? &d->result->finding[d->result->count - 1] : NULL;
-    char text[160];
-
-    clrnn_doctor_fix_text(d->config, &fix, text, sizeof(text));
-    add_set(d, "%s%s", last && last->set ? "\n" : "", text);
-    for (size_t i = 0; i < d->fix_count; i++)
-        if (d->fix[i].kind == kind && d->fix[i].layer == layer)
-            return;
-    if (d->fix_count < ARRAY_SIZE(d->fix))
-        d->fix[d->fix_count++] = fix;
-}
-
-bool clrnn_doctor_found(const struct clrnn_doctor *d, enum clrnn_finding_kind kind)
-{
-    for (size_t i = 0; i < d->result->count; i++)
-        if (d->result->finding[i].id == clrnn_finding_table[kind].id &&
-            d->result->finding[i].severity != CLRNN_SEVERITY_NOTE)
-            return true;
-    return false;
-}
-
 // ---------------------------------------------------------------- the result
 
 // Errors, warnings, notes; within each as found, causes before what follows from them.
@@ -211,24 +85,6 @@ static enum clrnn_status conclude(struct clrnn_doctor *d)
 
 // ---------------------------------------------------------------- data
 
-// Features of the last layer where no layer sets them: those of the data.
-static uint32_t count_outputs(const struct clrnn_doctor *d)
-{
-    uint32_t width = MAX2(clrnn_dataset_info(d->train)->C, 1u);
-
-    for (size_t i = 0; i < d->config->layer_count; i++) {
-        const struct clrnn_layer *l = &d->config->layer[i];
-
-        if (clrnn_layer_is_recurrent(l))
-            width = l->hidden_size * (l->bidirectional ? 2 : 1);
-        else if (l->kind == CLRNN_LAYER_LINEAR)
-            width = l->out_features;
-        else if (l->kind == CLRNN_LAYER_EMBEDDING)
-            width = l->embedding_dim;
-    }
-    return width;
-}
-
 static enum clrnn_status examine(struct clrnn_doctor *d)
 {
     const struct clrnn_train_config *t = &d->config->train;
@@ -237,8 +93,8 @@ static enum clrnn_status examine(struct clrnn_doctor *d)
     TRY(clrnn_dataset_open_named(d->log, d->config, CLRNN_CHECK_SHAPES_ONLY, &d->train, &d->valid));
     info = clrnn_dataset_info(d->train);
     d->T = info->T;
-    d->outputs = count_outputs(d);
-    d->per_step = clrnn_doctor_steps_at(d, d->config->layer_count) != 1;
+    d->outputs = clrnn_layers_width(d->config, d->config->layer_count, MAX2(info->C, 1u));
+    d->per_step = clrnn_layers_steps(d->config, d->config->layer_count, d->T) != 1;
     d->batches = clrnn_batch_count(info->S, t->batch_size, t->drop_last);
     TRY(clrnn_doctor_scan_data(d, d->train, &d->train_scan));
     if (d->valid)

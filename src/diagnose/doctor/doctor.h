@@ -5,6 +5,7 @@
 
 #include "clrnn/diagnose.h"
 #include "diagnose/thresholds.h"
+#include "model/layer.h"
 #include "train/dataset.h"
 #include "train/findings.h"
 
@@ -101,10 +102,6 @@ bool clrnn_doctor_found(const struct clrnn_doctor *d, enum clrnn_finding_kind ki
 
 /** Whether params.stop is set. */
 bool clrnn_doctor_stopped(const struct clrnn_doctor *d);
-
-bool clrnn_layer_is_recurrent(const struct clrnn_layer *layer);
-/** Steps that reach a layer: T, or 1 behind a pool. */
-uint32_t clrnn_doctor_steps_at(const struct clrnn_doctor *d, size_t layer);
 
 /** The config with every fix carried out, as fresh YAML text; NULL in *text where there is none. */
 enum clrnn_status clrnn_doctor_apply_fixes(const struct clrnn_doctor *d, char **text);

@@ -28,7 +28,7 @@ struct fit {
 
 static bool regression(const struct fit *f)
 {
-    return f->config->train.loss.kind == CLRNN_LOSS_MSE;
+    return clrnn_loss_is_regression(f->config->train.loss.kind);
 }
 
 static void finish(struct fit *f)
@@ -242,7 +242,7 @@ enum clrnn_status clrnn_linear_fit(const struct clrnn_log *log, const struct clr
 {
     const struct clrnn_dataset_info *info = clrnn_dataset_info(train);
     const size_t width = (size_t)info->T * info->C;
-    struct fit f = {.config = config, .K = config->train.loss.kind == CLRNN_LOSS_MSE ? 1 : classes};
+    struct fit f = {.config = config, .K = clrnn_loss_is_regression(config->train.loss.kind) ? 1 : classes};
     enum clrnn_status st;
     uint32_t stride;
 

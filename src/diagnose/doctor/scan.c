@@ -287,7 +287,7 @@ static void take_labels(struct clrnn_doctor *d, struct pass *p, struct labels *l
             }
             continue;
         }
-        if (loss->kind != CLRNN_LOSS_MSE)
+        if (!clrnn_loss_is_regression(loss->kind))
             s->count[classes ? (uint32_t)value : value > 0.5]++;
         l->sum += value;
         l->squares += value * value;
@@ -315,7 +315,7 @@ static void finish_labels(const struct clrnn_doctor *d, struct clrnn_scan *s, co
     s->y_std = sqrt(fmax(s->y_square - s->y_mean * s->y_mean, 0));
     s->y_least = s->least_label;
     s->y_most = s->most_label;
-    if (d->config->train.loss.kind == CLRNN_LOSS_MSE) {
+    if (clrnn_loss_is_regression(d->config->train.loss.kind)) {
         s->changes = 0;
         if (l->pairs > 1 && s->y_std > 0)
             s->y_autocorrelation =
@@ -340,7 +340,7 @@ enum clrnn_status clrnn_doctor_scan_data(struct clrnn_doctor *d, const struct cl
     s->set = set;
     s->info = clrnn_dataset_info(set);
     s->C = MAX2(s->info->C, 1u);
-    s->classes = loss == CLRNN_LOSS_MSE ? 0 : loss == CLRNN_LOSS_BCE_WITH_LOGITS ? 2 : d->outputs;
+    s->classes = clrnn_loss_is_regression(loss) ? 0 : loss == CLRNN_LOSS_BCE_WITH_LOGITS ? 2 : d->outputs;
     s->least_label = INFINITY;
     s->most_label = -INFINITY;
     st = allocate(d, &p);

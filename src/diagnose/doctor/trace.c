@@ -7,6 +7,7 @@
 #include "base/array.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/stats.h"
 #include "diagnose/doctor/trace.h"
 
 #define EARLY_UPDATES 20u // steps of the first epoch whose updates are measured,
@@ -35,21 +36,6 @@ static enum clrnn_status read_params(struct clrnn_model *m, double *values)
         at += m->entry[i].param.count;
     }
     return CLRNN_OK;
-}
-
-static int compare_double(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
-double clrnn_median(double *values, size_t count)
-{
-    if (!count)
-        return NAN;
-    qsort(values, count, sizeof(*values), compare_double);
-    return count % 2 ? values[count / 2] : 0.5 * (values[count / 2 - 1] + values[count / 2]);
 }
 
 // |change| / |weight| of each matrix into ratio[]. Vectors are left out: biases start at 0 or near it, where

@@ -30,8 +30,6 @@ struct clrnn_trace {
     uint32_t random_steps;
 };
 
-double clrnn_median(double *values, size_t count); // sorts them
-
 /** Whether labels may be random, so that a training with shuffled ones is worth its time. */
 bool clrnn_doctor_wants_shuffled(const struct clrnn_examination *v, const struct clrnn_trace *c);
 /** The findings. */

@@ -141,7 +141,7 @@ static double skill_of(const struct clrnn_grow *c, const struct clrnn_session_re
 {
     const double count = clrnn_dataset_info(c->look_train)->S, spread = spread_of(r);
 
-    if (c->config->train.loss.kind == CLRNN_LOSS_MSE) {
+    if (clrnn_loss_is_regression(c->config->train.loss.kind)) {
         *error = 0.0;
         return spread > 0.0 ? 1.0 - r->loss / spread : 0.0;
     }

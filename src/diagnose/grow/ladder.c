@@ -9,34 +9,15 @@
 #include "base/array.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "model/layer.h"
 
 #define BASE_LR 1e-3  // torch.optim.Adam's default
 #define SANE_CLIP 0.1 // a smaller clip_grad_norm is a suspect itself
 
-static bool is_recurrent(const struct clrnn_layer *layer)
-{
-    return layer->kind == CLRNN_LAYER_RNN || layer->kind == CLRNN_LAYER_LSTM ||
-           layer->kind == CLRNN_LAYER_GRU;
-}
-
+// What changes values and has no weights; round counts here, though it lets no gradient through.
 static bool is_activation(const struct clrnn_layer *layer)
 {
-    switch (layer->kind) {
-    case CLRNN_LAYER_RELU:
-    case CLRNN_LAYER_TANH:
-    case CLRNN_LAYER_SIGMOID:
-    case CLRNN_LAYER_SOFTMAX:
-    case CLRNN_LAYER_LOG_SOFTMAX:
-    case CLRNN_LAYER_ROUND:
-        return true;
-    default:
-        return false;
-    }
-}
-
-static bool has_weights(const struct clrnn_layer *layer)
-{
-    return is_recurrent(layer) || layer->kind == CLRNN_LAYER_LINEAR || layer->kind == CLRNN_LAYER_EMBEDDING;
+    return clrnn_layer_is_activation(layer) || layer->kind == CLRNN_LAYER_ROUND;
 }
 
 // ---------------------------------------------------------------- descriptions
@@ -47,7 +28,7 @@ static void describe_layer(const struct clrnn_layer *layer, char *text, size_t s
 
     if (layer->num_layers > 1)
         snprintf(times, sizeof(times), " x %u", layer->num_layers);
-    if (is_recurrent(layer))
+    if (clrnn_layer_is_recurrent(layer))
         snprintf(text, size, "%s%s%s %u%s", layer->bidirectional ? "bi" : "", layer->relu ? "relu-" : "",
                  clrnn_layer_word(layer->kind), layer->hidden_size, times);
     else if (layer->kind == CLRNN_LAYER_LINEAR)
@@ -128,9 +109,9 @@ static void find_ends(struct clrnn_ladder *l)
 
     l->recurrent = l->head = -1;
     for (size_t i = 0; i < l->config->layer_count; i++) {
-        if (is_recurrent(&l->config->layer[i]) && l->recurrent < 0)
+        if (clrnn_layer_is_recurrent(&l->config->layer[i]) && l->recurrent < 0)
             l->recurrent = (long)i;
-        if (has_weights(&l->config->layer[i]))
+        if (clrnn_layer_has_weights(&l->config->layer[i]))
             last = (long)i;
     }
     if (last >= 0 && l->config->layer[last].kind == CLRNN_LAYER_LINEAR)
@@ -142,7 +123,7 @@ static size_t tail_of(const struct clrnn_ladder *l)
 {
     size_t at = l->config->layer_count;
 
-    while (at > 0 && !has_weights(&l->config->layer[at - 1]))
+    while (at > 0 && !clrnn_layer_has_weights(&l->config->layer[at - 1]))
         at--;
     return at;
 }
@@ -178,7 +159,7 @@ static enum clrnn_status find_layer_parts(struct clrnn_ladder *l)
             l->config->layer[i].kind == CLRNN_LAYER_LAYERNORM)
             TRY(add_layers(l, CLRNN_PART_NORM, i, 1));
     for (size_t i = 0; i < l->config->layer_count; i++)
-        if (is_recurrent(&l->config->layer[i]) && (long)i != l->recurrent)
+        if (clrnn_layer_is_recurrent(&l->config->layer[i]) && (long)i != l->recurrent)
             TRY(add_layers(l, CLRNN_PART_RECURRENT, i, 1));
     for (size_t i = 0; i < tail; i++) {
         const struct clrnn_layer *layer = &l->config->layer[i];
@@ -204,7 +185,7 @@ static enum clrnn_status find_dropouts(struct clrnn_ladder *l)
 
         if (layer->kind == CLRNN_LAYER_DROPOUT && layer->p > 0)
             TRY(add_layers(l, CLRNN_PART_DROPOUT, i, 1));
-        if (!is_recurrent(layer) || layer->num_layers < 2 || !(layer->dropout > 0))
+        if (!clrnn_layer_is_recurrent(layer) || layer->num_layers < 2 || !(layer->dropout > 0))
             continue;
         TRY(add(l, CLRNN_PART_INNER_DROPOUT, i, 1, &part));
         snprintf(part->name, sizeof(part->name), "+ dropout %g in %s", layer->dropout,
@@ -368,7 +349,7 @@ static bool is_in(const struct clrnn_ladder *l, size_t parts, size_t layer)
 
 static void fit_layer(const struct clrnn_ladder *l, size_t parts, size_t index, struct clrnn_layer *layer)
 {
-    if (!is_recurrent(layer))
+    if (!clrnn_layer_is_recurrent(layer))
         return;
     if (!has(l, parts, CLRNN_PART_INNER_DROPOUT, index))
         layer->dropout = 0.0;
@@ -411,7 +392,7 @@ static void fit_pools(struct clrnn_config *c)
 {
     for (size_t i = 0; i < c->layer_count; i++)
         if (c->layer[i].kind == CLRNN_LAYER_POOL && c->layer[i].over == CLRNN_POOL_FINAL &&
-            (i == 0 || !is_recurrent(&c->layer[i - 1])))
+            (i == 0 || !clrnn_layer_is_recurrent(&c->layer[i - 1])))
             c->layer[i].over = CLRNN_POOL_LAST;
 }
 
@@ -477,7 +458,7 @@ static enum clrnn_status make_variant(const struct clrnn_ladder *l, size_t parts
     if (st != CLRNN_OK)
         goto done;
     for (size_t i = 0; i < layers; i++) {
-        keep[i] = is_in(l, parts, i) && !(linear && is_recurrent(&c->layer[i]));
+        keep[i] = is_in(l, parts, i) && !(linear && clrnn_layer_is_recurrent(&c->layer[i]));
         fit_layer(l, parts, i, &c->layer[i]);
         if (linear && c->layer[i].kind == CLRNN_LAYER_POOL)
             c->layer[i].over = CLRNN_POOL_MEAN;

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+// What kinds of layers and losses have in common.
+#include "model/layer.h"
+
+bool clrnn_layer_is_recurrent(const struct clrnn_layer *layer)
+{
+    return layer->kind == CLRNN_LAYER_RNN || layer->kind == CLRNN_LAYER_LSTM ||
+           layer->kind == CLRNN_LAYER_GRU;
+}
+
+bool clrnn_layer_is_activation(const struct clrnn_layer *layer)
+{
+    return layer->kind == CLRNN_LAYER_RELU || layer->kind == CLRNN_LAYER_TANH ||
+           layer->kind == CLRNN_LAYER_SIGMOID || layer->kind == CLRNN_LAYER_SOFTMAX ||
+           layer->kind == CLRNN_LAYER_LOG_SOFTMAX;
+}
+
+bool clrnn_layer_has_weights(const struct clrnn_layer *layer)
+{
+    return clrnn_layer_is_recurrent(layer) || layer->kind == CLRNN_LAYER_LINEAR ||
+           layer->kind == CLRNN_LAYER_EMBEDDING;
+}
+
+uint32_t clrnn_layers_width(const struct clrnn_config *config, size_t count, uint32_t C)
+{
+    for (size_t i = count; i-- > 0;) {
+        const struct clrnn_layer *layer = &config->layer[i];
+
+        if (clrnn_layer_is_recurrent(layer))
+            return layer->hidden_size * (layer->bidirectional ? 2 : 1);
+        if (layer->kind == CLRNN_LAYER_LINEAR)
+            return layer->out_features;
+        if (layer->kind == CLRNN_LAYER_EMBEDDING)
+            return layer->embedding_dim;
+    }
+    return C;
+}
+
+uint32_t clrnn_layers_steps(const struct clrnn_config *config, size_t count, uint32_t T)
+{
+    for (size_t i = 0; i < count; i++)
+        if (config->layer[i].kind == CLRNN_LAYER_POOL)
+            return 1;
+    return T;
+}
+
+bool clrnn_loss_is_real(enum clrnn_loss_kind kind)
+{
+    return kind == CLRNN_LOSS_BCE_WITH_LOGITS || kind == CLRNN_LOSS_MSE;
+}
+
+bool clrnn_loss_is_regression(enum clrnn_loss_kind kind)
+{
+    return kind == CLRNN_LOSS_MSE;
+}
