@@ -47,6 +47,7 @@ struct clrnn_train_result {
     uint64_t epochs, steps, best_epoch, parameters, peak_device_bytes;
     double train_loss, train_accuracy, valid_loss, valid_accuracy; // of the last epoch
     double seconds, ms_per_step_median, samples_per_s, build_seconds;
+    bool chained; // the last whole batch ran as chains of launches
 };
 
 /**

@@ -171,6 +171,8 @@ enum clrnn_status clrnn_plan_create(struct clrnn_model *model, const struct clrn
         st = place(p);
     if (st == CLRNN_OK)
         st = make_launches(p);
+    if (st == CLRNN_OK)
+        st = clrnn_replay_create(p->launches, &p->replay);
     if (st != CLRNN_OK) {
         clrnn_plan_destroy(&p);
         return st;
@@ -185,6 +187,7 @@ void clrnn_plan_destroy(struct clrnn_plan **plan)
 
     if (!p)
         return;
+    clrnn_replay_destroy(&p->replay);
     clrnn_launches_destroy(&p->launches);
     free(p->calls);
     free(p->op_launch);
@@ -197,7 +200,7 @@ void clrnn_plan_destroy(struct clrnn_plan **plan)
 
 enum clrnn_status clrnn_plan_run(struct clrnn_plan *plan)
 {
-    TRY(clrnn_launches_replay(plan->launches));
+    TRY(clrnn_replay_run(plan->replay));
     if (plan->params.mode == CLRNN_MODE_TRAIN)
         plan->model->steps++;
     return CLRNN_OK;
@@ -239,7 +242,7 @@ struct clrnn_plan_cost clrnn_plan_cost(const struct clrnn_plan *plan)
 {
     struct clrnn_plan_cost cost = {.launches = clrnn_launches_count(plan->launches),
                                    .ops = plan->graph->op_count,
-                                   .queued = clrnn_launches_queued(plan->launches),
+                                   .queued = clrnn_replay_queued(plan->replay),
                                    .arena_bytes = plan->graph->arena_bytes};
 
     for (size_t i = 0; i < plan->graph->op_count; i++) {

@@ -3,6 +3,7 @@
 #ifndef CLRNN_SRC_MODEL_PLAN_H
 #define CLRNN_SRC_MODEL_PLAN_H
 
+#include "device/list/replay.h"
 #include "model/model.h"
 
 enum clrnn_mode {
@@ -35,6 +36,7 @@ struct clrnn_plan {
     struct clrnn_plan_params params;
     struct clrnn_graph *graph;
     struct clrnn_launches *launches;
+    struct clrnn_replay *replay;   // of the launches
     int output;                    // tensor id: what the last layer puts out, [T or 1, N, outputs]
     uint32_t output_steps;         // T, or 1 after a pool
     size_t *op_launch;             // [op_count + 1]: launches of op i are op_launch[i] to [i + 1]

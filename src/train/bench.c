@@ -45,8 +45,8 @@ static enum clrnn_status measure(struct clrnn_session *s, enum clrnn_mode mode,
     uint32_t count;
 
     TRY(clrnn_session_queue(s, mode, 0));
-    TRY(clrnn_launches_chain(s->plan->launches)); // what long runs come to
-    while (!clrnn_launches_settled(s->plan->launches))
+    TRY(clrnn_replay_chain(s->plan->replay)); // what long runs come to
+    while (!clrnn_replay_settled(s->plan->replay))
         TRY(clrnn_session_queue(s, mode, 0));
     TRY(window(s, mode, params->warm_up ? params->warm_up : 10, &seconds, &host));
     TRY(window(s, mode, 3, &seconds, &host));

@@ -138,6 +138,10 @@ static enum clrnn_status train_step(struct clrnn_loop *l, double lr)
 
     q->samples[q->count] = l->train->samples;
     q->lr[q->count++] = lr;
+    if (l->train->samples >= l->largest_batch) { // not a short last one
+        l->largest_batch = l->train->samples;
+        l->chained = clrnn_replay_chained(l->train->plan->replay);
+    }
     clrnn_profile_add(&l->profile, l->train->plan);
     if (scheduler->per_batch && scheduler->kind == CLRNN_SCHEDULER_REDUCE_LR_ON_PLATEAU)
         TRY(look(l)); // it wants the batch's loss

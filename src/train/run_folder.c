@@ -403,8 +403,8 @@ enum clrnn_status clrnn_run_folder_summary(const struct clrnn_run_folder *f,
                                            const struct clrnn_train_result *r)
 {
     json_t *object = json_pack(
-        "{s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:s}", "device",
-        clrnn_json_text(device->name ? device->name : ""), "platform",
+        "{s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:I, s:s}",
+        "device", clrnn_json_text(device->name ? device->name : ""), "platform",
         clrnn_json_text(device->platform_name ? device->platform_name : ""), "driver",
         clrnn_json_text(device->driver ? device->driver : ""), "parameters", (json_int_t)r->parameters,
         "epochs", (json_int_t)r->epochs, "steps", (json_int_t)r->steps, "best_epoch",
@@ -412,8 +412,8 @@ enum clrnn_status clrnn_run_folder_summary(const struct clrnn_run_folder *f,
         real_or_null(r->train_accuracy), "valid_loss", real_or_null(r->valid_loss), "valid_accuracy",
         real_or_null(r->valid_accuracy), "seconds", real_or_null(r->seconds), "ms_per_step_median",
         real_or_null(r->ms_per_step_median), "samples_per_s", real_or_null(r->samples_per_s), "build_seconds",
-        real_or_null(r->build_seconds), "peak_device_bytes", (json_int_t)r->peak_device_bytes, "version",
-        clrnn_version());
+        real_or_null(r->build_seconds), "chained", r->chained, "peak_device_bytes",
+        (json_int_t)r->peak_device_bytes, "version", clrnn_version());
 
     return write_json(f, "summary.json", object);
 }
@@ -425,6 +425,7 @@ void clrnn_run_folder_former(const struct clrnn_run_folder *f, struct clrnn_trai
 
     r->ms_per_step_median = number_of(object, "ms_per_step_median");
     r->samples_per_s = number_of(object, "samples_per_s");
+    r->chained = json_is_true(json_object_get(object, "chained"));
     json_decref(object);
     free(path);
 }

@@ -375,6 +375,7 @@ static void fill_result(struct clrnn_loop *l, double started, struct clrnn_train
     r->valid_accuracy = row ? row->valid_accuracy : NAN;
     r->seconds = l->former_seconds + clrnn_clock() - started;
     r->ms_per_step_median = median_ms(l);
+    r->chained = l->chained;
     r->samples_per_s = l->samples_here ? (double)l->samples_here / l->train_seconds_here : NAN;
     r->build_seconds = clrnn_device_build_seconds(l->device, &built, &cached);
     clrnn_device_memory(l->device, &now, &r->peak_device_bytes);

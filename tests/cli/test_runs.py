@@ -25,7 +25,7 @@ def run_folder(c):
     assert [s["step"] for s in c.steps("run")] == [2, 4, 6, 8, 10, 12, 14]
     summary = json.loads((c.folder / "run" / "summary.json").read_text())
     for key in ("device", "platform", "driver", "parameters", "epochs", "steps", "best_epoch", "valid_loss",
-                "valid_accuracy", "seconds", "ms_per_step_median", "samples_per_s", "build_seconds",
+                "valid_accuracy", "seconds", "ms_per_step_median", "samples_per_s", "build_seconds", "chained",
                 "peak_device_bytes"):
         assert key in summary, key
     tensors, metadata = read_safetensors(c.folder / "run" / "last.safetensors")

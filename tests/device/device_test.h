@@ -16,10 +16,10 @@
 
 #include "device/list/list.h"
 
-/** The errors and warnings said last. */
+/** The error or warning said last, and all of them. */
 struct test_log {
     struct clrnn_log log; // first: the log's user is this struct
-    char text[16384];
+    char text[16384], all[16384];
     int errors;
 };
 
@@ -30,6 +30,7 @@ static inline void test_log_fn(void *user, enum clrnn_log_level level, const cha
     if (level == CLRNN_LOG_ERROR)
         t->errors++;
     snprintf(t->text, sizeof(t->text), "%s", line);
+    snprintf(t->all + strlen(t->all), sizeof(t->all) - strlen(t->all), "%s\n", line);
 }
 
 static inline void test_log_init(struct test_log *t)

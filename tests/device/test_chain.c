@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "device/device_test.h"
+#include "device/list/replay.h"
 
 static const struct clrnn_cost FREE = {0, 0};
 
@@ -54,6 +55,7 @@ static enum clrnn_status note(struct test_launches *f, struct clrnn_buffer *curs
 static void test_order(void **state)
 {
     struct test_launches *f = test_launches_need(state);
+    struct clrnn_replay *r;
     struct clrnn_buffer *cursor = test_buffer(f, CLRNN_U32, 1), *order = test_buffer(f, CLRNN_I32, 64);
     const int32_t expected[] = {5, 6, -7};
     int32_t got[3], used;
@@ -64,16 +66,19 @@ static void test_order(void **state)
     assert_int_equal(note(f, cursor, order, 5), CLRNN_OK);
     assert_int_equal(note(f, cursor, order, 6), CLRNN_OK);
     assert_int_equal(note(f, cursor, order, -7), CLRNN_OK);
-    assert_int_equal(clrnn_launches_queued(f->l), chains(f) ? 3 : 6);
-    assert_int_equal(clrnn_launches_chain(f->l), CLRNN_OK);
-    assert_int_equal(clrnn_launches_chain(f->l), CLRNN_OK);
+    assert_int_equal(clrnn_replay_create(f->l, &r), CLRNN_OK);
+    assert_int_equal(clrnn_replay_queued(r), chains(f) ? 3 : 6);
+    assert_int_equal(clrnn_replay_chain(r), CLRNN_OK);
+    assert_int_equal(clrnn_replay_chain(r), CLRNN_OK);
+    assert_int_equal(clrnn_replay_chained(r), chains(f));
     for (int i = 0; i < 4; i++)
-        assert_int_equal(clrnn_launches_replay(f->l), CLRNN_OK);
+        assert_int_equal(clrnn_replay_run(r), CLRNN_OK);
     assert_int_equal(clrnn_buffer_read_i32(cursor, 0, 1, &used), CLRNN_OK);
     assert_int_equal(used, 20);
     assert_int_equal(clrnn_buffer_read_i32(order, 17, 3, got), CLRNN_OK); // what the last fill left
     assert_memory_equal(got, expected, sizeof(expected));
     assert_int_equal(clrnn_launches_info(f->l, 4)->runs, 4);
+    clrnn_replay_destroy(&r);
     clrnn_buffer_destroy(&cursor);
     clrnn_buffer_destroy(&order);
 }
@@ -83,6 +88,7 @@ static void test_arguments(void **state)
 {
     enum { COUNT = 1000, PART = 512 };
     struct test_launches *f = test_launches_need(state);
+    struct clrnn_replay *r;
     struct clrnn_buffer *a = test_buffer(f, CLRNN_REAL, COUNT), *sum = test_buffer(f, CLRNN_REAL, 2 * COUNT),
                         *part, *answer = test_buffer(f, CLRNN_I32, 1), *first = test_buffer(f, CLRNN_I32, 3),
                         *second = test_buffer(f, CLRNN_I32, 3);
@@ -105,9 +111,10 @@ static void test_arguments(void **state)
     assert_int_equal(
         clrnn_launch_kernel(f->l, "probe", "constants", NO_DEFINES, RANGE1(1), FREE, ARGS(BUF(second))),
         CLRNN_OK);
-    assert_int_equal(clrnn_launches_chain(f->l), CLRNN_OK);
+    assert_int_equal(clrnn_replay_create(f->l, &r), CLRNN_OK);
+    assert_int_equal(clrnn_replay_chain(r), CLRNN_OK);
     for (int i = 0; i < 50; i++)
-        assert_int_equal(clrnn_launches_replay(f->l), CLRNN_OK);
+        assert_int_equal(clrnn_replay_run(r), CLRNN_OK);
     assert_int_equal(clrnn_buffer_read_f32(part, 0, COUNT, got), CLRNN_OK);
     for (int i = 0; i < COUNT; i++)
         assert_true(got[i] == (i < COUNT - 1 ? x[i] - 0.5f * x[i] : 0));
@@ -118,6 +125,7 @@ static void test_arguments(void **state)
     assert_int_equal(value[1], 12);
     assert_int_equal(clrnn_buffer_read_i32(second, 0, 3, value), CLRNN_OK);
     assert_int_equal(value[0], 0);
+    clrnn_replay_destroy(&r);
     clrnn_buffer_destroy(&part);
     clrnn_buffer_destroy(&sum);
     clrnn_buffer_destroy(&a);
@@ -132,6 +140,7 @@ static void test_stages_wait(void **state)
 {
     enum { COUNT = 4096, STAGES = 40 };
     struct test_launches *f = test_launches_need(state);
+    struct clrnn_replay *r;
     struct clrnn_buffer *even = test_buffer(f, CLRNN_REAL, COUNT), *odd = test_buffer(f, CLRNN_REAL, COUNT);
     float got[COUNT];
 
@@ -144,10 +153,11 @@ static void test_stages_wait(void **state)
                                              ARGS(BUF(from), BUF(to), UINT(COUNT))),
                          CLRNN_OK);
     }
-    assert_int_equal(clrnn_launches_chain(f->l), CLRNN_OK);
+    assert_int_equal(clrnn_replay_create(f->l, &r), CLRNN_OK);
+    assert_int_equal(clrnn_replay_chain(r), CLRNN_OK);
     for (int run = 0; run < 20; run++) {
         assert_int_equal(clrnn_buffer_write_f32(even, 0, COUNT, got), CLRNN_OK);
-        assert_int_equal(clrnn_launches_replay(f->l), CLRNN_OK);
+        assert_int_equal(clrnn_replay_run(r), CLRNN_OK);
         assert_int_equal(clrnn_buffer_read_f32(even, 0, COUNT, got), CLRNN_OK);
         for (int i = 0; i < COUNT; i++) {
             if (got[i] != 1 + (float)STAGES)
@@ -155,6 +165,7 @@ static void test_stages_wait(void **state)
             got[i] = 1;
         }
     }
+    clrnn_replay_destroy(&r);
     clrnn_buffer_destroy(&even);
     clrnn_buffer_destroy(&odd);
 }
@@ -163,19 +174,22 @@ static void test_stages_wait(void **state)
 static void test_after(void **state)
 {
     struct test_launches *f = test_launches_need(state);
+    struct clrnn_replay *r;
     struct clrnn_buffer *cursor = test_buffer(f, CLRNN_U32, 1), *order = test_buffer(f, CLRNN_I32, 64);
     unsigned before, built;
 
     assert_int_equal(note(f, cursor, order, 1), CLRNN_OK);
     assert_int_equal(note(f, cursor, order, 2), CLRNN_OK);
     clrnn_device_build_seconds(f->d, &before, &(unsigned){0});
+    assert_int_equal(clrnn_replay_create(f->l, &r), CLRNN_OK);
     for (int run = 0; run < 8; run++) {
         unsigned cached;
 
-        assert_int_equal(clrnn_launches_replay(f->l), CLRNN_OK);
+        assert_int_equal(clrnn_replay_run(r), CLRNN_OK);
         clrnn_device_build_seconds(f->d, &built, &cached);
         assert_int_equal(built, before + (chains(f) && run >= 5));
     }
+    clrnn_replay_destroy(&r);
     clrnn_buffer_destroy(&cursor);
     clrnn_buffer_destroy(&order);
 }
@@ -183,13 +197,16 @@ static void test_after(void **state)
 static void test_never(void **state)
 {
     struct test_launches *f = test_launches_need(state);
+    struct clrnn_replay *r;
     struct clrnn_buffer *cursor = test_buffer(f, CLRNN_U32, 1), *order = test_buffer(f, CLRNN_I32, 64);
 
     assert_int_equal(note(f, cursor, order, 1), CLRNN_OK);
     assert_int_equal(note(f, cursor, order, 2), CLRNN_OK);
-    assert_int_equal(clrnn_launches_chain(f->l), CLRNN_OK);
-    assert_int_equal(clrnn_launches_queued(f->l), 2);
-    assert_true(clrnn_launches_settled(f->l));
+    assert_int_equal(clrnn_replay_create(f->l, &r), CLRNN_OK);
+    assert_int_equal(clrnn_replay_chain(r), CLRNN_OK);
+    assert_int_equal(clrnn_replay_queued(r), 2);
+    assert_true(clrnn_replay_settled(r) && !clrnn_replay_chained(r));
+    clrnn_replay_destroy(&r);
     clrnn_buffer_destroy(&cursor);
     clrnn_buffer_destroy(&order);
 }
@@ -199,6 +216,7 @@ static void test_trial(void **state)
 {
     enum { MOST = 400 };
     struct test_launches *f = test_launches_need(state);
+    struct clrnn_replay *r;
     struct clrnn_buffer *cursor = test_buffer(f, CLRNN_U32, 1),
                         *order = test_buffer(f, CLRNN_I32, 2 * MOST + 2);
     int32_t got[2 * MOST], used;
@@ -206,20 +224,22 @@ static void test_trial(void **state)
 
     assert_int_equal(note(f, cursor, order, 1), CLRNN_OK);
     assert_int_equal(note(f, cursor, order, 2), CLRNN_OK);
-    assert_int_equal(clrnn_launches_chain(f->l), CLRNN_OK);
-    while (!clrnn_launches_settled(f->l) && runs < MOST) {
-        assert_int_equal(clrnn_launches_replay(f->l), CLRNN_OK);
+    assert_int_equal(clrnn_replay_create(f->l, &r), CLRNN_OK);
+    assert_int_equal(clrnn_replay_chain(r), CLRNN_OK);
+    while (!clrnn_replay_settled(r) && runs < MOST) {
+        assert_int_equal(clrnn_replay_run(r), CLRNN_OK);
         runs++;
     }
-    print_message("# settled after %d runs, as %zu\n", runs, clrnn_launches_queued(f->l));
+    print_message("# settled after %d runs, as %zu\n", runs, clrnn_replay_queued(r));
     assert_true(runs < MOST && (runs > 2) == chains(f));
-    assert_int_equal(clrnn_launches_replay(f->l), CLRNN_OK);
+    assert_int_equal(clrnn_replay_run(r), CLRNN_OK);
     assert_int_equal(clrnn_buffer_read_i32(cursor, 0, 1, &used), CLRNN_OK);
     assert_int_equal(used, 2 * runs + 2);
     assert_int_equal(clrnn_buffer_read_i32(order, 0, 2 * (size_t)runs, got), CLRNN_OK);
     for (int i = 0; i < 2 * runs; i++)
         assert_int_equal(got[i], 1 + i % 2);
     assert_int_equal(clrnn_launches_info(f->l, 1)->runs, runs + 1);
+    clrnn_replay_destroy(&r);
     clrnn_buffer_destroy(&cursor);
     clrnn_buffer_destroy(&order);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Making chains of a list's kernels, and queueing them.
+// Making chains of a list's kernels, and queueing them. When they are worth it is replay.c's to decide.
 #include "device/list/chain.h"
 
 #include <math.h>
@@ -7,15 +7,8 @@
 #include <string.h>
 
 #include "base/array.h"
-#include "base/clock.h"
 #include "device/program/program.h"
 #include "slots.h"
-
-// When replays become chains; and of their trial the windows, and how long one lasts: so many runs or
-// seconds.
-enum { CHAIN_AFTER = 32, TRIAL_WINDOWS = 6, TRIAL_RUNS = 32 };
-#define CHAIN_AFTER_S 1.0
-#define TRIAL_S 0.02
 
 // PORTIONS: in how many a group takes its part of a stage's items.
 enum { ARG_WORDS = 2, LOCAL_ALIGN = 128, MOST_SLOTS = 64, PORTIONS = 16 };
@@ -261,21 +254,19 @@ static enum clrnn_status make(struct making *m, struct clrnn_chain *c)
     return set_args(m, c);
 }
 
-// Makes a chain of launches first..last-1 and appends it to the list's.
-static enum clrnn_status append(struct making *m)
+// Makes a chain of launches first..last-1 and appends it.
+static enum clrnn_status append(struct making *m, struct clrnn_chains *chains)
 {
-    struct clrnn_launches *l = m->launches;
-    struct clrnn_chain *more = realloc(l->chain, (l->chain_count + 1) * sizeof(*more)),
-                       chain = {.first = m->first};
+    struct clrnn_chain *more = realloc(chains->chain, (chains->count + 1) * sizeof(*more)),
+                       chain = {.first = m->first, .last = m->last};
     enum clrnn_status st;
 
     if (!more)
-        return clrnn_error_memory(l->device->log, (l->chain_count + 1) * sizeof(*more), "a chain");
-    l->chain = more;
-    chain.last = m->last;
+        return clrnn_error_memory(m->launches->device->log, (chains->count + 1) * sizeof(*more), "a chain");
+    chains->chain = more;
     st = make(m, &chain);
     if (st == CLRNN_OK)
-        l->chain[l->chain_count++] = chain;
+        chains->chain[chains->count++] = chain;
     else
         destroy(&chain);
     free(m->function);
@@ -301,48 +292,42 @@ static bool next(struct clrnn_launches *launches, size_t at, struct making *m)
     return false;
 }
 
-enum clrnn_status clrnn_launches_chain(struct clrnn_launches *launches)
+enum clrnn_status clrnn_chains_create(struct clrnn_launches *launches, struct clrnn_chains *chains)
 {
     struct making m = {.last = 0};
 
-    if (launches->chained)
-        return CLRNN_OK;
-    launches->chained = true;
-    while (next(launches, m.last, &m))
-        TRY(append(&m));
-    launches->trial.over = launches->chain_count == 0 || launches->device->chain_forced;
+    while (next(launches, m.last, &m)) {
+        const enum clrnn_status st = append(&m, chains);
+
+        if (st != CLRNN_OK) {
+            clrnn_chains_destroy(chains);
+            return st;
+        }
+    }
     return CLRNN_OK;
 }
 
-bool clrnn_launches_settled(const struct clrnn_launches *launches)
-{
-    return launches->chained && launches->trial.over;
-}
-
-size_t clrnn_launches_queued(struct clrnn_launches *launches)
+size_t clrnn_chains_queued(struct clrnn_launches *launches)
 {
     struct making m = {.last = 0};
     size_t count = launches->count;
 
-    for (size_t i = 0; i < launches->chain_count; i++)
-        count -= launches->chain[i].last - launches->chain[i].first - 1;
-    while (!launches->chained && next(launches, m.last, &m))
+    while (next(launches, m.last, &m))
         count -= m.last - m.first - 1;
     return count;
 }
 
-void clrnn_chains_destroy(struct clrnn_launches *launches)
+void clrnn_chains_destroy(struct clrnn_chains *chains)
 {
-    for (size_t i = 0; i < launches->chain_count; i++)
-        destroy(&launches->chain[i]);
-    free(launches->chain);
-    launches->chain = NULL;
-    launches->chain_count = 0;
+    for (size_t i = 0; i < chains->count; i++)
+        destroy(&chains->chain[i]);
+    free(chains->chain);
+    *chains = (struct clrnn_chains){NULL, 0};
 }
 
 // ---------------------------------------------------------------- running
 
-static enum clrnn_status run_chain(struct clrnn_launches *launches, const struct clrnn_chain *chain)
+static enum clrnn_status run_chain(const struct clrnn_chain *chain, struct clrnn_launches *launches)
 {
     const struct clrnn_device *d = launches->device;
     const size_t one = 1;
@@ -360,78 +345,15 @@ static enum clrnn_status run_chain(struct clrnn_launches *launches, const struct
                                                 launches->launch[chain->last - 1].info.kernel, d->info.name);
 }
 
-static enum clrnn_status run_list(struct clrnn_launches *launches, bool chained)
+enum clrnn_status clrnn_chains_run(const struct clrnn_chains *chains, struct clrnn_launches *launches)
 {
     size_t at = 0;
 
-    for (size_t i = 0; chained && i < launches->chain_count; i++) {
-        TRY(clrnn_launches_run_part(launches, at, launches->chain[i].first));
-        TRY(run_chain(launches, &launches->chain[i]));
-        at = launches->chain[i].last;
+    for (size_t i = 0; i < chains->count; i++) {
+        TRY(clrnn_launches_run_part(launches, at, chains->chain[i].first));
+        TRY(run_chain(&chains->chain[i], launches));
+        at = chains->chain[i].last;
     }
     TRY(clrnn_launches_run_part(launches, at, launches->count));
     return clrnn_device_flush(launches->device);
-}
-
-// Chains that are slower than the launches by themselves, by more than chance, go.
-static void end_trial(struct clrnn_launches *l)
-{
-    const double *taken = l->trial.taken;
-
-    l->trial.over = true;
-    clrnn_log(l->device->log, CLRNN_LOG_DEBUG, "%u runs of %zu launches each take %.3f s, as chains %.3f s",
-              l->trial.size * (TRIAL_WINDOWS - 2) / 2, l->count, taken[0], taken[1]);
-    if (taken[1] > 1.25 * taken[0])
-        clrnn_chains_destroy(l);
-}
-
-// One of the runs that show whether chains pay, in windows with chains and without in turn: one for drivers
-// to build in, one to see how long a run takes, then those that count. A window in which another list was
-// replayed does not.
-static enum clrnn_status run_trial(struct clrnn_launches *l)
-{
-    const struct clrnn_device *d = l->device;
-    const bool chained = l->trial.window % 2 == 0;
-    double seconds;
-
-    if (l->trial.runs == 0) {
-        TRY(clrnn_device_finish(l->device));
-        l->trial.start = clrnn_clock();
-        l->trial.start_replays = d->replays;
-    }
-    TRY(run_list(l, chained));
-    if (d->replays - l->trial.start_replays != l->trial.runs++) {
-        l->trial.runs = 0;
-        return CLRNN_OK;
-    }
-    if (l->trial.window >= 2 && l->trial.runs < l->trial.size)
-        return CLRNN_OK;
-    TRY(clrnn_device_finish(l->device));
-    seconds = clrnn_clock() - l->trial.start;
-    l->trial.runs = 0;
-    if (l->trial.window < 2)
-        l->trial.size = (unsigned)fmin(fmax(TRIAL_S / seconds, 1), TRIAL_RUNS);
-    else
-        l->trial.taken[chained] += seconds;
-    if (++l->trial.window == TRIAL_WINDOWS)
-        end_trial(l);
-    return CLRNN_OK;
-}
-
-// A build takes as long as thousands of small launches: short trainings are better off without.
-static bool worth_chaining(struct clrnn_launches *l)
-{
-    if (l->replay.count++ == 0)
-        l->replay.first = clrnn_clock();
-    if (l->device->chain_forced)
-        return l->replay.count > l->device->chain_after;
-    return l->replay.count > CHAIN_AFTER && clrnn_clock() - l->replay.first > CHAIN_AFTER_S;
-}
-
-enum clrnn_status clrnn_launches_replay(struct clrnn_launches *launches)
-{
-    launches->device->replays++;
-    if (!launches->chained && worth_chaining(launches))
-        TRY(clrnn_launches_chain(launches));
-    return launches->chained && !launches->trial.over ? run_trial(launches) : run_list(launches, true);
 }

@@ -18,6 +18,27 @@ enum clrnn_status clrnn_chain_source(const struct clrnn_device *device,
                                      const struct clrnn_chain_function *function, size_t count,
                                      uint32_t slots, char **source);
 
-void clrnn_chains_destroy(struct clrnn_launches *launches);
+/** Launches first..last-1 as one. */
+struct clrnn_chain {
+    size_t first, last;
+    struct clrnn_buffer *state, *stages, *args; // owned
+    cl_kernel kernel;                           // owned
+    size_t groups;
+};
+
+/** Those of a list, in order; launches in none are queued by themselves. */
+struct clrnn_chains {
+    struct clrnn_chain *chain;
+    size_t count;
+};
+
+/** Makes all chains of a list into the empty `chains`. Errors: as clrnn_launch_kernel; then it stays empty.
+ */
+enum clrnn_status clrnn_chains_create(struct clrnn_launches *launches, struct clrnn_chains *chains);
+void clrnn_chains_destroy(struct clrnn_chains *chains);
+/** Queues the list, as chains where it has them. */
+enum clrnn_status clrnn_chains_run(const struct clrnn_chains *chains, struct clrnn_launches *launches);
+/** Commands that the list would become: launches outside of chains, and chains. */
+size_t clrnn_chains_queued(struct clrnn_launches *launches);
 
 #endif

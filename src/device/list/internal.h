@@ -43,14 +43,6 @@ struct clrnn_launch_event {
     size_t launch;
 };
 
-/** Launches first..last-1 as one. */
-struct clrnn_chain {
-    size_t first, last;
-    struct clrnn_buffer *state, *stages, *args; // owned
-    cl_kernel kernel;                           // owned
-    size_t groups;
-};
-
 struct clrnn_launches {
     struct clrnn_device *device;
     struct clrnn_launch *launch;
@@ -64,19 +56,6 @@ struct clrnn_launches {
     size_t choice_count;
     struct clrnn_launch_event *timing;
     size_t timing_count, timing_room;
-    struct {
-        uint64_t count; // replays so far
-        double first;   // when the first one was
-    } replay;
-    bool chained;              // then launches that are in no chain are queued by themselves
-    struct clrnn_chain *chain; // in order
-    size_t chain_count;
-    struct {
-        bool over;
-        unsigned window, runs, size; // which one; its runs so far, and in all from the third on
-        uint64_t start_replays;      // the device's, when it began
-        double start, taken[2];      // seconds: when it began; of those without chains, and with
-    } trial;
 };
 
 /** Appends an empty launch of the current op. */

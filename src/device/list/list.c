@@ -9,7 +9,7 @@
 #include "base/array.h"
 #include "base/clock.h"
 #include "base/file.h"
-#include "device/list/chain.h"
+#include "device/list/internal.h"
 
 // Makes room for one more element of `size` bytes in an array.
 static enum clrnn_status make_room(const struct clrnn_log *log, void **array, size_t count, size_t *room,
@@ -47,7 +47,6 @@ void clrnn_launches_destroy(struct clrnn_launches **launches)
     for (size_t i = 0; i < l->timing_count; i++)
         clReleaseEvent(l->timing[i].event);
     free(l->timing);
-    clrnn_chains_destroy(l);
     clrnn_launches_cut(l, 0);
     free(l->launch);
     for (size_t i = 0; i < l->op_count; i++)

@@ -118,19 +118,6 @@ enum clrnn_status clrnn_launches_scratch(struct clrnn_launches *launches, size_t
 
 /** Queues every launch once, in order; waits for nothing. CLRNN_ERR_DEVICE names launch and op. */
 enum clrnn_status clrnn_launches_run(struct clrnn_launches *launches);
-/**
- * As clrnn_launches_run, for lists that run over and over. On CPUs runs of kernels then become one launch
- * each, a chain (doc/kernels.md), when the list has run often and long enough to be worth a build, and stay
- * so unless a few timed runs show that it is slower. Not where launches are timed. CLRNN_CHAIN_AFTER says
- * when, and spares the trial.
- */
-enum clrnn_status clrnn_launches_replay(struct clrnn_launches *launches);
-/** Makes the chains at once; replays go on to the trial. */
-enum clrnn_status clrnn_launches_chain(struct clrnn_launches *launches);
-/** Whether the chains are made and the trial is over. */
-bool clrnn_launches_settled(const struct clrnn_launches *launches);
-/** Commands that a replay queues; before clrnn_launches_chain, what it would make of them. */
-size_t clrnn_launches_queued(struct clrnn_launches *launches);
 /** Queues launches first..last-1 only (op by op checking), each by itself. */
 enum clrnn_status clrnn_launches_run_part(struct clrnn_launches *launches, size_t first, size_t last);
 

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: MIT
+// Replaying a list, and deciding whether it runs as chains.
+#include "device/list/replay.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "device/list/chain.h"
+
+// A build takes as long as thousands of small launches: short trainings are better off without.
+enum { CHAIN_AFTER = 32 };
+#define CHAIN_AFTER_S 1.0
+
+// The trial: so many windows, with chains and without in turn, of so many runs or seconds each. The first is
+// for drivers to build in, the second tells how long a run takes, the others count. Chains that take longer
+// by more than MOST_SLOWDOWN, which is more than chance on a busy machine, are given up.
+enum { TRIAL_WINDOWS = 6, TRIAL_RUNS = 32 };
+#define TRIAL_S 0.02
+#define MOST_SLOWDOWN 1.25
+
+struct clrnn_replay {
+    struct clrnn_launches *launches;
+    struct clrnn_chains chains; // none before they are made, and where they were given up
+    enum { REPLAY_OPEN, REPLAY_TRIAL, REPLAY_SETTLED } state;
+    size_t queued; // commands of a run as chains
+    uint64_t count;
+    double first_s; // when the first run was
+    struct {
+        unsigned window, runs, size; // which one; its runs so far, and in all from the third on
+        uint64_t start_replays;      // the device's, when it began
+        double start_s, taken_s[2];  // when it began; of the windows without chains, and with
+    } trial;
+};
+
+enum clrnn_status clrnn_replay_create(struct clrnn_launches *launches, struct clrnn_replay **replay)
+{
+    struct clrnn_replay *r = *replay = calloc(1, sizeof(*r));
+
+    if (!r)
+        return clrnn_error_memory(launches->device->log, sizeof(*r), "a list of launches");
+    r->launches = launches;
+    r->queued = clrnn_chains_queued(launches);
+    r->state = r->queued < launches->count ? REPLAY_OPEN : REPLAY_SETTLED;
+    return CLRNN_OK;
+}
+
+void clrnn_replay_destroy(struct clrnn_replay **replay)
+{
+    if (*replay)
+        clrnn_chains_destroy(&(*replay)->chains);
+    free(*replay);
+    *replay = NULL;
+}
+
+enum clrnn_status clrnn_replay_chain(struct clrnn_replay *r)
+{
+    enum clrnn_status st;
+
+    if (r->state != REPLAY_OPEN)
+        return CLRNN_OK;
+    st = clrnn_chains_create(r->launches, &r->chains);
+    r->state = st != CLRNN_OK || r->launches->device->chain_forced ? REPLAY_SETTLED : REPLAY_TRIAL;
+    return st;
+}
+
+bool clrnn_replay_settled(const struct clrnn_replay *r)
+{
+    return r->state == REPLAY_SETTLED;
+}
+
+bool clrnn_replay_chained(const struct clrnn_replay *r)
+{
+    return r->chains.count > 0;
+}
+
+size_t clrnn_replay_queued(const struct clrnn_replay *r)
+{
+    return r->state == REPLAY_SETTLED && !r->chains.count ? r->launches->count : r->queued;
+}
+
+static enum clrnn_status run(struct clrnn_replay *r, bool chained)
+{
+    return chained ? clrnn_chains_run(&r->chains, r->launches) : clrnn_launches_run(r->launches);
+}
+
+static void end_trial(struct clrnn_replay *r)
+{
+    const double *taken_s = r->trial.taken_s;
+
+    r->state = REPLAY_SETTLED;
+    clrnn_log(r->launches->device->log, CLRNN_LOG_DEBUG,
+              "%u runs of %zu launches each take %.3f s, as chains %.3f s",
+              r->trial.size * (TRIAL_WINDOWS - 2) / 2, r->launches->count, taken_s[0], taken_s[1]);
+    if (taken_s[1] > MOST_SLOWDOWN * taken_s[0])
+        clrnn_chains_destroy(&r->chains);
+}
+
+// One run of the trial. A window in which another list was replayed begins anew.
+static enum clrnn_status run_trial(struct clrnn_replay *r)
+{
+    struct clrnn_device *d = r->launches->device;
+    const bool chained = r->trial.window % 2 == 0;
+    double seconds;
+
+    if (r->trial.runs == 0) {
+        TRY(clrnn_device_finish(d));
+        r->trial.start_s = clrnn_clock();
+        r->trial.start_replays = d->replays;
+    }
+    TRY(run(r, chained));
+    if (d->replays - r->trial.start_replays != r->trial.runs++) {
+        r->trial.runs = 0;
+        return CLRNN_OK;
+    }
+    if (r->trial.window >= 2 && r->trial.runs < r->trial.size)
+        return CLRNN_OK;
+    TRY(clrnn_device_finish(d));
+    seconds = clrnn_clock() - r->trial.start_s;
+    r->trial.runs = 0;
+    if (r->trial.window < 2)
+        r->trial.size = (unsigned)fmin(fmax(TRIAL_S / seconds, 1), TRIAL_RUNS);
+    else
+        r->trial.taken_s[chained] += seconds;
+    if (++r->trial.window == TRIAL_WINDOWS)
+        end_trial(r);
+    return CLRNN_OK;
+}
+
+static bool worth_chaining(const struct clrnn_replay *r)
+{
+    const struct clrnn_device *d = r->launches->device;
+
+    return d->chain_forced ? r->count > d->chain_after
+                           : r->count > CHAIN_AFTER && clrnn_clock() - r->first_s > CHAIN_AFTER_S;
+}
+
+enum clrnn_status clrnn_replay_run(struct clrnn_replay *r)
+{
+    r->launches->device->replays++;
+    if (r->state == REPLAY_OPEN) {
+        if (r->count++ == 0)
+            r->first_s = clrnn_clock();
+        if (worth_chaining(r))
+            TRY(clrnn_replay_chain(r));
+    }
+    return r->state == REPLAY_TRIAL ? run_trial(r) : run(r, r->chains.count > 0);
+}

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+// A list of launches that runs over and over, and the decision whether it runs as chains (doc/kernels.md).
+#ifndef CLRNN_SRC_DEVICE_LIST_REPLAY_H
+#define CLRNN_SRC_DEVICE_LIST_REPLAY_H
+
+#include "device/list/list.h"
+
+/**
+ * On CPUs runs of kernels can be carried out as one launch each, a chain. A replay makes the chains once the
+ * list has run often and long enough to be worth a build, times a few runs with and without them, and keeps
+ * what is faster. No chains on GPUs, and none where launches are timed one by one. CLRNN_CHAIN_AFTER says
+ * when instead, and no trial follows.
+ */
+struct clrnn_replay;
+
+/** `launches` must be complete, and outlive the replay. */
+enum clrnn_status clrnn_replay_create(struct clrnn_launches *launches, struct clrnn_replay **replay);
+void clrnn_replay_destroy(struct clrnn_replay **replay);
+
+/** Queues every launch once, in order; waits for nothing but in a trial. Errors: as clrnn_launches_run, and,
+ *  when chains are made, as clrnn_launch_kernel. */
+enum clrnn_status clrnn_replay_run(struct clrnn_replay *replay);
+
+/** Makes the chains now, whatever their build costs; the trial follows as usual. */
+enum clrnn_status clrnn_replay_chain(struct clrnn_replay *replay);
+/** Whether nothing is left to decide: there are no chains to make, or their trial is over. */
+bool clrnn_replay_settled(const struct clrnn_replay *replay);
+/** Whether runs go as chains now. */
+bool clrnn_replay_chained(const struct clrnn_replay *replay);
+/** Commands that a run queues, as far as is known: as chains, unless they were given up. */
+size_t clrnn_replay_queued(const struct clrnn_replay *replay);
+
+#endif
