@@ -130,26 +130,46 @@ static enum clrnn_status difference(struct check *c, double *slope)
     return st;
 }
 
-static enum clrnn_status report(struct check *c)
+// 1 - y and y (1 - y) of a unit at its end are what float32 leaves of it
+static bool is_off(const struct clrnn_examination *v, double error)
 {
-    struct clrnn_doctor *d = c->v->d;
-    const struct clrnn_activity *a = &c->v->start;
-    // 1 - y and y (1 - y) of a unit at its end are what float32 leaves of it
+    const struct clrnn_activity *a = &v->start;
     const bool at_ends = a->worst_saturated != SIZE_MAX && a->unit[a->worst_saturated].saturated > 0.2;
-    double slope;
 
-    if (!(c->worst_error > (at_ends ? 5 : 1) * clrnn_threshold.gradient_error))
-        return CLRNN_OK;
-    TRY(difference(c, &slope));
+    return error > (at_ends ? 5 : 1) * clrnn_threshold.gradient_error;
+}
+
+void clrnn_doctor_check_gradient_error(struct clrnn_examination *v, const struct clrnn_gradient_error *e)
+{
+    struct clrnn_doctor *d = v->d;
+
+    if (!is_off(v, e->error))
+        return;
     clrnn_doctor_finding(d, CLRNN_FINDING_GRADIENT_CHECK_FAILED, CLRNN_SEVERITY_ERROR);
-    clrnn_doctor_where(d, "%s", c->here.model->entry[c->worst].param.name);
+    clrnn_doctor_where(d, "%s", e->param);
     clrnn_doctor_evidence(
         d,
-        "on %s its gradient differs from the reference in double by %.2g of its norm, most %.9g "
-        "against %.9g; "
-        "finite differences of the loss give %.9g (%u samples, %u steps)",
-        clrnn_device_info(d->device)->name, c->worst_error, c->device_value, c->ref_value, slope, c->batch.N,
-        c->batch.T);
+        "on %s its gradient differs from the reference in double by %.2g of its norm, most "
+        "%.9g against %.9g; finite differences of the loss give %.9g (%u samples, %u steps)",
+        e->device, e->error, e->device_value, e->ref_value, e->slope, e->N, e->T);
+}
+
+static enum clrnn_status report(struct check *c)
+{
+    struct clrnn_gradient_error e = {
+        .param = c->here.model->entry[c->worst].param.name,
+        .device = clrnn_device_info(c->v->d->device)->name,
+        .error = c->worst_error,
+        .device_value = c->device_value,
+        .ref_value = c->ref_value,
+        .slope = NAN,
+        .N = c->batch.N,
+        .T = c->batch.T,
+    };
+
+    if (is_off(c->v, e.error))
+        TRY(difference(c, &e.slope));
+    clrnn_doctor_check_gradient_error(c->v, &e);
     return CLRNN_OK;
 }
 

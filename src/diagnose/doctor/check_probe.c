@@ -17,7 +17,7 @@
 
 // ---------------------------------------------------------------- the first loss
 
-static void check_initial_loss(struct clrnn_examination *v)
+void clrnn_doctor_check_initial_loss(struct clrnn_examination *v)
 {
     struct clrnn_doctor *d = v->d;
     const double loss = v->initial_loss, expected = v->expected;
@@ -78,7 +78,8 @@ static bool explained(const struct clrnn_examination *v, const struct clrnn_entr
     return clrnn_doctor_found(v->d, CLRNN_FINDING_POOL_IGNORES_SEQUENCE) && strstr(name, "_reverse");
 }
 
-static void report_zero(struct clrnn_examination *v, const struct clrnn_model *m, const double *most)
+void clrnn_doctor_check_zero_gradient(struct clrnn_examination *v, const struct clrnn_model *m,
+                                      const double *most)
 {
     struct clrnn_doctor *d = v->d;
     size_t trained = 0, zero = 0, shown = 0, hidden = 0;
@@ -115,56 +116,64 @@ static void report_zero(struct clrnn_examination *v, const struct clrnn_model *m
 
 // ---------------------------------------------------------------- batch-mates
 
-// A row's output in eval mode next to itself alone, and next to others.
-static enum clrnn_status check_leak(struct clrnn_examination *v)
+void clrnn_doctor_check_leak(struct clrnn_examination *v, const struct clrnn_leak *leak)
 {
     struct clrnn_doctor *d = v->d;
-    const uint32_t n = MIN2(v->train_rows, 8u), others = MIN2(v->trial.room, v->train_rows);
-    const size_t T = v->trial.model->per_step ? d->T : 1, width = T * v->trial.model->outputs;
-    float *alone = malloc((n + others) * width * sizeof(*alone)), *together = alone + n * width;
-    double most = 0, scale = 0;
-    struct clrnn_batch batch;
-    enum clrnn_status st;
+    uint32_t named = 0;
 
-    if (!alone)
-        return clrnn_error_memory(d->log, (n + others) * width * sizeof(*alone), "a probe");
-    st = trial_gather(&v->trial, &v->train, v->rows, n, &batch);
-    if (st == CLRNN_OK)
-        st = clrnn_model_predict(v->trial.model, &batch, alone);
-    if (st == CLRNN_OK)
-        st = trial_gather(&v->trial, &v->train, v->rows, others, &batch);
-    if (st == CLRNN_OK)
-        st = clrnn_model_predict(v->trial.model, &batch, together);
-    for (size_t i = 0; st == CLRNN_OK && i < n * width; i++) {
-        most = fmax(most, fabs((double)alone[i] - together[i]));
-        scale = fmax(scale, fabs((double)alone[i]));
-    }
-    free(alone);
-    TRY(st);
-    if (n == others || !(most > clrnn_threshold.leak_output * fmax(scale, 1e-6)))
-        return CLRNN_OK;
+    if (!leak->others || !(leak->most > clrnn_threshold.leak_output * fmax(leak->scale, 1e-6)))
+        return;
     clrnn_doctor_finding(d, CLRNN_FINDING_BATCH_LEAK, CLRNN_SEVERITY_ERROR);
     clrnn_doctor_where(d, "eval mode");
     clrnn_doctor_evidence(
         d,
         "the outputs of the same %u rows move by up to %.3g (largest output %.3g) when %u other rows share "
         "their batch",
-        n, most, scale, others - n);
-    for (size_t i = 0; i < d->config->layer_count; i++)
-        if (d->config->layer[i].kind == CLRNN_LAYER_BATCHNORM && !d->config->layer[i].track_running_stats)
-            clrnn_doctor_evidence(
-                d, "; layers[%zu] (batchnorm) has track_running_stats: false and normalises by the batch", i);
-    clrnn_doctor_remedy(d, "keep running statistics:");
-    for (size_t i = 0; i < d->config->layer_count; i++)
-        if (d->config->layer[i].kind == CLRNN_LAYER_BATCHNORM && !d->config->layer[i].track_running_stats) {
-            clrnn_doctor_remedy(d, " model.layers.%zu.batchnorm.track_running_stats=true", i);
-            clrnn_doctor_fix(d, FIX_BATCHNORM, i, 0);
-        }
-    return CLRNN_OK;
+        leak->rows, leak->most, leak->scale, leak->others);
+    for (size_t i = 0; i < d->config->layer_count; i++) {
+        const struct clrnn_layer *l = &d->config->layer[i];
+
+        if (l->kind != CLRNN_LAYER_BATCHNORM || l->track_running_stats)
+            continue;
+        clrnn_doctor_evidence(
+            d, "; layers[%zu] (batchnorm) has track_running_stats: false and normalises by the batch", i);
+        clrnn_doctor_remedy(d, "%s model.layers.%zu.batchnorm.track_running_stats=true",
+                            named++ ? "" : "keep running statistics:", i);
+        clrnn_doctor_fix(d, FIX_BATCHNORM, i, 0);
+    }
+}
+
+// A row's output in eval mode next to itself alone, and next to others.
+static enum clrnn_status measure_leak(struct clrnn_examination *v, struct clrnn_leak *leak)
+{
+    const uint32_t n = MIN2(v->train_rows, 8u), all = MIN2(v->trial.room, v->train_rows);
+    const size_t T = v->trial.model->per_step ? v->d->T : 1, width = T * v->trial.model->outputs;
+    float *alone = malloc((n + all) * width * sizeof(*alone)), *together = alone + n * width;
+    struct clrnn_batch batch;
+    enum clrnn_status st;
+
+    *leak = (struct clrnn_leak){.rows = n, .others = all - n};
+    if (!alone)
+        return clrnn_error_memory(v->d->log, (n + all) * width * sizeof(*alone), "a probe");
+    st = trial_gather(&v->trial, &v->train, v->rows, n, &batch);
+    if (st == CLRNN_OK)
+        st = clrnn_model_predict(v->trial.model, &batch, alone);
+    if (st == CLRNN_OK)
+        st = trial_gather(&v->trial, &v->train, v->rows, all, &batch);
+    if (st == CLRNN_OK)
+        st = clrnn_model_predict(v->trial.model, &batch, together);
+    for (size_t i = 0; st == CLRNN_OK && i < n * width; i++) {
+        leak->most = fmax(leak->most, fabs((double)alone[i] - together[i]));
+        leak->scale = fmax(leak->scale, fabs((double)alone[i]));
+    }
+    free(alone);
+    return st;
 }
 
 enum clrnn_status clrnn_doctor_probe(struct clrnn_examination *v)
 {
+    struct clrnn_leak leak;
+
     TRY(clrnn_activity_measure(v, &v->start));
     v->initial_loss = v->start.loss;
     v->initial_norm = v->start.norm;
@@ -173,8 +182,9 @@ enum clrnn_status clrnn_doctor_probe(struct clrnn_examination *v)
               "loss %.6g, best constant answer %.6g",
               v->start.loss, v->start.norm, v->start.first_layer, v->start.first_norm, v->start.last_layer,
               v->start.last_norm, v->expected, v->chance);
-    check_initial_loss(v);
-    TRY(check_leak(v));
+    clrnn_doctor_check_initial_loss(v);
+    TRY(measure_leak(v, &leak));
+    clrnn_doctor_check_leak(v, &leak);
     return clrnn_doctor_check_gradient(v);
 }
 
@@ -267,7 +277,7 @@ static enum clrnn_status overfit_steps(struct clrnn_examination *v, struct overf
         if (i == ZERO_STEPS) {
             TRY(probe_run(&o->probe, &o->batch, &r));
             TRY(largest_gradients(o->trial.model, o->most));
-            report_zero(v, o->trial.model, o->most);
+            clrnn_doctor_check_zero_gradient(v, o->trial.model, o->most);
             until = clrnn_clock() + seconds; // from here on: kernels may have been built before
         }
         if (i >= ZERO_STEPS && (r.loss < target || !isfinite(r.loss)))

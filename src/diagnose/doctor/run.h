@@ -55,6 +55,29 @@ enum clrnn_status clrnn_doctor_read_grad(struct clrnn_model *model, size_t entry
 enum clrnn_status clrnn_activity_measure(struct clrnn_examination *v, struct clrnn_activity *a);
 void clrnn_activity_finish(struct clrnn_activity *a);
 
+/** How far outputs of rows move in eval mode when others share their batch. */
+struct clrnn_leak {
+    uint32_t rows, others;
+    double most, scale; // the largest move; the largest output
+};
+
+/** The parameter whose gradient on the device differs most from the reference's in double. */
+struct clrnn_gradient_error {
+    const char *param, *device;
+    double error;                   // of the gradient's norm
+    double device_value, ref_value; // of the element that differs most,
+    double slope;                   //   and what finite differences give for it; NaN: not asked
+    uint32_t N, T;
+};
+
+// What the checks make of numbers: no device is asked.
+void clrnn_doctor_check_initial_loss(struct clrnn_examination *v);
+void clrnn_doctor_check_leak(struct clrnn_examination *v, const struct clrnn_leak *leak);
+/** most [m->entry_count]: the largest gradient of each; sets v->no_gradient. */
+void clrnn_doctor_check_zero_gradient(struct clrnn_examination *v, const struct clrnn_model *m,
+                                      const double *most);
+void clrnn_doctor_check_gradient_error(struct clrnn_examination *v, const struct clrnn_gradient_error *error);
+
 /** Device against double, on a small batch. */
 enum clrnn_status clrnn_doctor_check_gradient(struct clrnn_examination *v);
 
