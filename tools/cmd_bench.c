@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "base/array.h"
-#include "base/file.h"
+#include "base/temporary.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "device/find/list_child.h"
@@ -74,7 +74,7 @@ static enum clrnn_status measure_starts(const struct cli *cli, int argc, char **
 {
     char *folder;
 
-    TRY(clrnn_temporary_folder(&cli->log, "clrnn-bench", &folder));
+    TRY(clrnn_temporary_folder(&cli->log, &folder));
     *cold = measure_start(argc, argv, folder);
     *warm = measure_start(argc, argv, folder);
     clrnn_remove_folder(folder);

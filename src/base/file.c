@@ -4,12 +4,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "base/temporary.h"
 
 enum clrnn_status clrnn_map_open(const struct clrnn_log *log, const char *path, struct clrnn_map *map)
 {
@@ -76,9 +77,14 @@ void clrnn_map_read(const struct clrnn_map *map, size_t first, size_t size, void
     memcpy(to, map->data + first, size);
 }
 
+// ---------------------------------------------------------------- writing
+
+#define MOST_LINKS 40 // as the kernel has it
+
 struct clrnn_out {
     const struct clrnn_log *log;
-    char *path, *temporary;
+    char *path, *target;               // as it was named; what it leads to
+    struct clrnn_temporary *temporary; // NULL: bytes go to the target at once
     FILE *file;
     enum clrnn_status status; // of the first failure
 };
@@ -90,39 +96,118 @@ static enum clrnn_status out_fail(struct clrnn_out *out, int error, const char *
     return out->status;
 }
 
+// A descriptor of this process that a path such as /dev/stdout or /dev/fd/3 stands for, else -1.
+static int descriptor_of(const char *path)
+{
+    const char *name = strrchr(path, '/');
+    char *folder = clrnn_path_folder(path), *found = folder ? realpath(folder, NULL) : NULL, own[64];
+    int fd = -1;
+
+    snprintf(own, sizeof(own), "/proc/%ld/fd", (long)getpid());
+    if (found && name && !strcmp(found, own))
+        fd = atoi(name + 1);
+    free(folder);
+    free(found);
+    return fd;
+}
+
+// Follows links, also to where nothing is yet. *fd: a descriptor that they led to, else -1. 0 or an errno.
+static int follow(const char *path, char **target, int *fd)
+{
+    char link[4096], *folder, *next;
+
+    *target = clrnn_format("%s", path);
+    for (int links = 0; *target; links++) {
+        ssize_t length;
+
+        *fd = descriptor_of(*target);
+        length = *fd < 0 ? readlink(*target, link, sizeof(link) - 1) : -1;
+        if (length < 0)
+            return 0; // no link, or nothing at all
+        if (links == MOST_LINKS)
+            return ELOOP;
+        link[length] = 0;
+        folder = clrnn_path_folder(*target);
+        next = folder ? clrnn_path_join(folder, link) : NULL;
+        free(folder);
+        free(*target);
+        *target = next;
+    }
+    return ENOMEM;
+}
+
+static int dup_descriptor(int fd)
+{
+    const int flags = fcntl(fd, F_GETFL);
+
+    if (flags >= 0 && (flags & O_ACCMODE) == O_RDONLY) {
+        errno = EBADF;
+        return -1;
+    }
+    return fcntl(fd, F_DUPFD_CLOEXEC, 0);
+}
+
+static int open_beside(struct clrnn_out *o, const struct stat *former)
+{
+    char *folder = clrnn_path_folder(o->target);
+    int error = folder ? 0 : ENOMEM, fd;
+
+    if (former && faccessat(AT_FDCWD, o->target, W_OK, AT_EACCESS))
+        error = errno;
+    if (!error)
+        error = clrnn_temporary_create(folder, false, &o->temporary);
+    free(folder);
+    if (!error && former && fchmod(o->temporary->fd, former->st_mode & 0777))
+        error = errno;
+    fd = error ? -1 : fcntl(o->temporary->fd, F_DUPFD_CLOEXEC, 0);
+    if (error)
+        errno = error;
+    return fd;
+}
+
+static enum clrnn_status out_start(struct clrnn_out *o)
+{
+    int through = -1, fd, error = follow(o->path, &o->target, &through);
+    struct stat st;
+    bool there;
+
+    if (error)
+        return out_fail(o, error, "cannot be written");
+    there = !stat(o->target, &st);
+    if (through < 0 && there && !S_ISREG(st.st_mode) && !S_ISCHR(st.st_mode) && !S_ISFIFO(st.st_mode))
+        return clrnn_error(o->log, CLRNN_ERR_DISK, "%s: is %s, expected a file", o->path,
+                           S_ISDIR(st.st_mode)   ? "a folder"
+                           : S_ISBLK(st.st_mode) ? "a block device"
+                                                 : "a socket");
+    if (through >= 0)
+        fd = dup_descriptor(through);
+    else if (there && !S_ISREG(st.st_mode))
+        fd = open(o->target, O_WRONLY | O_NOCTTY | O_CLOEXEC);
+    else
+        fd = open_beside(o, there ? &st : NULL);
+    if (fd < 0 || !(o->file = fdopen(fd, "wb"))) {
+        out_fail(o, errno, "cannot be written");
+        if (fd >= 0)
+            close(fd);
+    }
+    return o->status;
+}
+
 enum clrnn_status clrnn_out_open(const struct clrnn_log *log, const char *path, struct clrnn_out **out)
 {
     struct clrnn_out *o = calloc(1, sizeof(*o));
     enum clrnn_status st;
-    int fd;
 
     *out = NULL;
     if (!o)
         return clrnn_error_memory(log, sizeof(*o), path);
     o->log = log;
     o->path = clrnn_format("%s", path);
-    o->temporary = clrnn_format("%s.XXXXXX", path);
-    if (!o->path || !o->temporary) {
-        st = clrnn_error_memory(log, strlen(path) + 8, path);
-        goto fail;
-    }
-    fd = mkstemp(o->temporary);
-    if (fd < 0) {
-        st = out_fail(o, errno, "cannot be written");
-        free(o->temporary);
-        o->temporary = NULL;
-        goto fail;
-    }
-    if (fchmod(fd, 0644) || !(o->file = fdopen(fd, "wb"))) {
-        st = out_fail(o, errno, "cannot be written");
-        close(fd);
-        goto fail;
-    }
-    *out = o;
-    return CLRNN_OK;
-
-fail:
-    clrnn_out_abort(&o);
+    st = o->path ? out_start(o) : clrnn_error_memory(log, strlen(path) + 1, path);
+    if (st == CLRNN_OK)
+        *out = o;
+    else
+        clrnn_out_abort(&o);
     return st;
 }
 
@@ -162,19 +247,20 @@ enum clrnn_status clrnn_out_commit(struct clrnn_out **out)
 {
     struct clrnn_out *o = *out;
     enum clrnn_status st;
+    int error;
 
     *out = NULL;
-    if (o->status == CLRNN_OK && (fflush(o->file) || fsync(fileno(o->file))))
+    if (o->status == CLRNN_OK && (fflush(o->file) || (o->temporary && fsync(fileno(o->file)))))
         out_fail(o, errno, "cannot be written");
     if (fclose(o->file))
         out_fail(o, errno, "cannot be written");
     o->file = NULL;
-    if (o->status == CLRNN_OK && rename(o->temporary, o->path))
-        out_fail(o, errno, "cannot be put in place");
-    if (o->status == CLRNN_OK) {
-        sync_folder(o->path);
-        free(o->temporary); // it is `path` now
-        o->temporary = NULL;
+    if (o->status == CLRNN_OK && o->temporary) {
+        error = clrnn_temporary_rename(&o->temporary, o->target);
+        if (error)
+            out_fail(o, error, "cannot be put in place");
+        else
+            sync_folder(o->target);
     }
     st = o->status;
     clrnn_out_abort(&o);
@@ -190,9 +276,8 @@ void clrnn_out_abort(struct clrnn_out **out)
         return;
     if (o->file)
         fclose(o->file);
-    if (o->temporary)
-        unlink(o->temporary);
-    free(o->temporary);
+    clrnn_temporary_remove(&o->temporary);
+    free(o->target);
     free(o->path);
     free(o);
 }
@@ -204,6 +289,13 @@ enum clrnn_status clrnn_write_text(const struct clrnn_log *log, const char *path
     TRY(clrnn_out_open(log, path, &out));
     clrnn_out_write(out, text, strlen(text)); // commit reports
     return clrnn_out_commit(&out);
+}
+
+bool clrnn_same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+
+    return !stat(a, &x) && !stat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
 enum clrnn_status clrnn_make_folder(const struct clrnn_log *log, const char *path)
@@ -233,37 +325,6 @@ enum clrnn_status clrnn_make_folder(const struct clrnn_log *log, const char *pat
         status = clrnn_error(log, CLRNN_ERR_DISK, "%s: is a file, expected a folder", path);
     free(part);
     return status;
-}
-
-enum clrnn_status clrnn_temporary_folder(const struct clrnn_log *log, const char *stem, char **path)
-{
-    const char *base = getenv("TMPDIR");
-    enum clrnn_status st;
-
-    *path = clrnn_format("%s/%s-XXXXXX", base && *base ? base : "/tmp", stem);
-    if (!*path)
-        return clrnn_error_memory(log, strlen(stem), stem);
-    if (mkdtemp(*path))
-        return CLRNN_OK;
-    st = clrnn_error(log, CLRNN_ERR_DISK, "%s: the folder cannot be made: %s", *path, strerror(errno));
-    free(*path);
-    *path = NULL;
-    return st;
-}
-
-static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *walk)
-{
-    (void)st;
-    (void)type;
-    (void)walk;
-    remove(path); // what cannot be removed stays; the rest goes all the same
-    return 0;
-}
-
-void clrnn_remove_folder(const char *path)
-{
-    if (path)
-        nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 }
 
 char *clrnn_path_join(const char *dir, const char *name)

@@ -24,10 +24,16 @@ void clrnn_map_close(struct clrnn_map *map);
 void clrnn_map_read(const struct clrnn_map *map, size_t first, size_t size, void *out);
 
 /**
- * A file that becomes visible whole or not at all: bytes go to a temporary file in the same folder;
- * commit flushes, syncs, renames over `path` and syncs the folder; abort removes it. Every write is
- * checked; the first failure is logged (CLRNN_ERR_DISK: path, what the system says) and remembered, so
- * that a caller may write on and look at the commit alone.
+ * A file that becomes visible whole or not at all: bytes go to a temporary file in the same folder
+ * (base/temporary.h); commit flushes, syncs, renames over `path` and syncs the folder; abort removes it.
+ * Every write is checked; the first failure is logged (CLRNN_ERR_DISK: path, what the system says) and
+ * remembered, so that a caller may write on and look at the commit alone.
+ *
+ * What `path` leads to by symbolic links is replaced, also where it does not exist yet; the links stay. A new
+ * file has the permissions that the umask leaves, one in place of another has those of the other. Terminals,
+ * pipes and other devices that take bytes in their order are written to as they are, and so is a descriptor
+ * of this process (/dev/stdout); folders, block devices, sockets and files that may not be written are
+ * refused.
  */
 struct clrnn_out;
 enum clrnn_status clrnn_out_open(const struct clrnn_log *log, const char *path, struct clrnn_out **out);
@@ -39,16 +45,11 @@ void clrnn_out_abort(struct clrnn_out **out);               // nothing to abort 
 /** Writes a whole text file that way. */
 enum clrnn_status clrnn_write_text(const struct clrnn_log *log, const char *path, const char *text);
 
+/** Whether both paths lead to the same file, by whatever names. */
+bool clrnn_same_file(const char *a, const char *b);
+
 /** Makes a folder and its parents; one that exists is fine. CLRNN_ERR_DISK. */
 enum clrnn_status clrnn_make_folder(const struct clrnn_log *log, const char *path);
-
-/**
- * Makes an empty folder "<stem>-XXXXXX" below $TMPDIR, or /tmp, that only this user may enter; *path is fresh
- * memory. Errors: CLRNN_ERR_DISK, CLRNN_ERR_MEMORY; *path is NULL then.
- */
-enum clrnn_status clrnn_temporary_folder(const struct clrnn_log *log, const char *stem, char **path);
-/** Removes a folder with all that is in it; links are removed, not followed. NULL: nothing to remove. */
-void clrnn_remove_folder(const char *path);
 
 /** "dir/name" in fresh memory; `name` alone where it is absolute or `dir` is NULL or "". NULL: no memory. */
 char *clrnn_path_join(const char *dir, const char *name);

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/array.h"
-#include "base/file.h"
+#include "base/temporary.h"
 #include "base/random.h"
 #include "device/find/list_child.h"
 #include "verify/selftest.h"
@@ -213,7 +213,7 @@ static enum clrnn_status self_test(const struct clrnn_compare *c, struct clrnn_c
 // What a first step costs beyond a later one, with empty kernel caches and then with what that left there.
 static enum clrnn_status measure_builds(struct clrnn_compare *c, struct clrnn_compare_row *row)
 {
-    enum clrnn_status st = clrnn_temporary_folder(c->log, "clrnn-caches", &c->caches);
+    enum clrnn_status st = clrnn_temporary_folder(c->log, &c->caches);
 
     for (int warm = 0; warm < 2 && st == CLRNN_OK; warm++) {
         struct job e = {.c = c, .kind = START, .spec = row->spec};

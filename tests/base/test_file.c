@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Files: mapping, writing whole or not at all, folders and paths.
 #include <dirent.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -9,13 +10,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/array.h"
 #include "base/file.h"
+#include "base/temporary.h"
 
 static char *folder;    // of the running test
 static char error[512]; // what was logged last
@@ -33,7 +38,7 @@ static int setup(void **state)
 {
     (void)state;
     error[0] = 0;
-    return clrnn_temporary_folder(&messages, "clrnn-test-file", &folder) == CLRNN_OK ? 0 : -1;
+    return clrnn_temporary_folder(&messages, &folder) == CLRNN_OK ? 0 : -1;
 }
 
 static size_t count_entries(const char *path)
@@ -84,7 +89,6 @@ static void test_write_and_map(void **state)
 {
     char *path = in_folder("a.txt");
     struct clrnn_out *out;
-    struct stat st;
 
     (void)state;
     assert_int_equal(clrnn_out_open(&messages, path, &out), CLRNN_OK);
@@ -95,8 +99,6 @@ static void test_write_and_map(void **state)
     assert_int_equal(clrnn_out_commit(&out), CLRNN_OK);
     assert_null(out);
     check_content(path, "one two 3");
-    assert_int_equal(stat(path, &st), 0);
-    assert_int_equal(st.st_mode & 0777, 0644);
     assert_int_equal(clrnn_write_text(&messages, path, "other"), CLRNN_OK); // replaces
     check_content(path, "other");
     assert_int_equal(clrnn_write_text(&messages, path, ""), CLRNN_OK);
@@ -120,6 +122,193 @@ static void test_abort(void **state)
     check_content(path, "before");
     assert_int_equal(count_entries(folder), 1);
     free(path);
+}
+
+// Runs in a child that ends without removing anything, as one that was killed. False where `work` failed.
+static bool in_killed_child(bool (*work)(void))
+{
+    const pid_t child = fork();
+    int status = 1;
+
+    if (child == 0)
+        _exit(work() ? 0 : 1);
+    assert_true(child > 0);
+    assert_int_equal(child, waitpid(child, &status, 0));
+    return status == 0;
+}
+
+static bool half_written(void)
+{
+    char *path = in_folder("a.txt");
+    struct clrnn_temporary *t;
+    struct clrnn_out *out;
+
+    return clrnn_out_open(&messages, path, &out) == CLRNN_OK && clrnn_out_printf(out, "half") == CLRNN_OK &&
+           clrnn_temporary_create(folder, true, &t) == 0 && count_entries(folder) == 3;
+}
+
+// What a killed process leaves goes when the next one writes there, and nothing else does.
+static void test_leftovers(void **state)
+{
+    char *path = in_folder("a.txt"), *other = in_folder("b.txt"), *foreign = in_folder(".clrnn-tm-1-1");
+    struct clrnn_out *out;
+
+    (void)state;
+    assert_int_equal(clrnn_write_text(&messages, path, "before"), CLRNN_OK);
+    assert_true(in_killed_child(half_written));
+    assert_int_equal(count_entries(folder), 3);
+    check_content(path, "before");
+    assert_int_equal(clrnn_out_open(&messages, path, &out), CLRNN_OK);
+    assert_int_equal(count_entries(folder), 2); // a.txt and what was opened
+    assert_int_equal(clrnn_write_text(&messages, foreign, "mine"), CLRNN_OK);
+    assert_int_equal(clrnn_write_text(&messages, other, "meanwhile"), CLRNN_OK);
+    assert_int_equal(clrnn_out_printf(out, "after"), CLRNN_OK); // that of a live process stayed
+    assert_int_equal(clrnn_out_commit(&out), CLRNN_OK);
+    check_content(path, "after");
+    check_content(foreign, "mine");
+    assert_int_equal(count_entries(folder), 3);
+    free(path);
+    free(other);
+    free(foreign);
+}
+
+static bool ends_at_once(void)
+{
+    struct clrnn_temporary *t;
+
+    if (clrnn_temporary_create(folder, true, &t) || clrnn_temporary_create(folder, false, &t) ||
+        count_entries(folder) != 2)
+        return false;
+    clrnn_temporary_remove_all();
+    return access(folder, F_OK) != 0; // with all in it: it is one itself
+}
+
+static void test_end_at_once(void **state)
+{
+    (void)state;
+    assert_true(in_killed_child(ends_at_once));
+}
+
+static void test_permissions(void **state)
+{
+    const mode_t masks[] = {0, 022, 027, 077};
+    char *path = in_folder("a.txt");
+    struct stat st;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(masks); i++) {
+        const mode_t before = umask(masks[i]);
+
+        unlink(path);
+        assert_int_equal(clrnn_write_text(&messages, path, "1"), CLRNN_OK);
+        umask(before);
+        assert_int_equal(stat(path, &st), 0);
+        assert_int_equal(st.st_mode & 07777, 0666 & ~masks[i]);
+    }
+    assert_int_equal(chmod(path, 0640), 0); // what is replaced keeps who may read it
+    assert_int_equal(clrnn_write_text(&messages, path, "2"), CLRNN_OK);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0640);
+    assert_int_equal(chmod(path, 0440), 0);
+    if (access(path, W_OK)) { // root may
+        assert_int_equal(clrnn_write_text(&messages, path, "3"), CLRNN_ERR_DISK);
+        check_content(path, "2");
+    }
+    free(path);
+}
+
+static void check_link(const char *link, const char *to)
+{
+    char text[256];
+    const ssize_t length = readlink(link, text, sizeof(text) - 1);
+
+    assert_true(length > 0);
+    text[length] = 0;
+    assert_string_equal(text, to);
+}
+
+static void test_links(void **state)
+{
+    char *real = in_folder("real/a.txt"), *sub = in_folder("real"), *one = in_folder("one"),
+         *two = in_folder("two"), *round = in_folder("round"), *hard = in_folder("hard");
+
+    (void)state;
+    assert_int_equal(clrnn_make_folder(&messages, sub), CLRNN_OK);
+    assert_int_equal(symlink("real/a.txt", one), 0); // dangling at first
+    assert_int_equal(symlink(one, two), 0);
+    assert_int_equal(symlink("round", round), 0);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(clrnn_write_text(&messages, two, i ? "again" : "first"), CLRNN_OK);
+        check_content(real, i ? "again" : "first");
+        check_link(one, "real/a.txt");
+        check_link(two, one);
+        assert_int_equal(count_entries(sub), 1);
+        assert_int_equal(count_entries(folder), 4);
+    }
+    assert_int_equal(clrnn_write_text(&messages, round, "x"), CLRNN_ERR_DISK);
+    assert_int_equal(link(real, hard), 0);
+    assert_true(clrnn_same_file(real, two));
+    assert_true(clrnn_same_file(hard, two));
+    assert_false(clrnn_same_file(hard, sub));
+    assert_false(clrnn_same_file(round, round));
+    free(real);
+    free(sub);
+    free(one);
+    free(two);
+    free(round);
+    free(hard);
+}
+
+static void test_special_files(void **state)
+{
+    char *pipe_path = in_folder("pipe"), *socket_path = in_folder("socket"), *kept = in_folder("kept"),
+         *by_link = in_folder("link"), own[64], text[16] = "";
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct stat st;
+    int fd;
+
+    (void)state;
+    assert_int_equal(clrnn_write_text(&messages, "/dev/null", "lost"), CLRNN_OK);
+    assert_true(!stat("/dev/null", &st) && S_ISCHR(st.st_mode));
+    assert_int_equal(clrnn_write_text(&messages, "/dev/full", "lost"), CLRNN_ERR_DISK);
+    assert_non_null(strstr(error, "/dev/full"));
+    assert_true(!stat("/dev/full", &st) && S_ISCHR(st.st_mode));
+
+    assert_int_equal(mkfifo(pipe_path, 0600), 0);
+    assert_int_equal(symlink(pipe_path, by_link), 0);
+    fd = open(pipe_path, O_RDWR);
+    assert_true(fd >= 0);
+    assert_int_equal(clrnn_write_text(&messages, by_link, "through"), CLRNN_OK);
+    assert_int_equal(read(fd, text, sizeof(text) - 1), 7);
+    assert_string_equal(text, "through");
+    close(fd);
+    assert_true(!lstat(pipe_path, &st) && S_ISFIFO(st.st_mode));
+
+    // a descriptor, here of a file: goes on where it stands
+    fd = open(kept, O_RDWR | O_CREAT, 0666);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, "head, ", 6), 6);
+    snprintf(own, sizeof(own), "/dev/fd/%d", fd);
+    assert_int_equal(clrnn_write_text(&messages, own, "body"), CLRNN_OK);
+    assert_int_equal(write(fd, ", tail", 6), 6);
+    close(fd);
+    check_content(kept, "head, body, tail");
+    assert_int_equal(clrnn_write_text(&messages, own, "body"), CLRNN_ERR_DISK); // closed
+
+    fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    if (fd >= 0 && strlen(socket_path) < sizeof(address.sun_path)) {
+        memcpy(address.sun_path, socket_path, strlen(socket_path) + 1);
+        assert_int_equal(bind(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+        assert_int_equal(clrnn_write_text(&messages, socket_path, "x"), CLRNN_ERR_DISK);
+        assert_non_null(strstr(error, "a socket, expected a file"));
+        assert_true(!lstat(socket_path, &st) && S_ISSOCK(st.st_mode));
+    }
+    if (fd >= 0)
+        close(fd);
+    free(pipe_path);
+    free(socket_path);
+    free(kept);
+    free(by_link);
 }
 
 // A disk that takes no more, by a limit on the size of files.
@@ -222,9 +411,9 @@ static void test_temporary_folder(void **state)
     assert_int_equal(CLRNN_OK, clrnn_make_folder(&messages, kept));
     assert_int_equal(CLRNN_OK, clrnn_write_text(&messages, file, "1"));
     setenv("TMPDIR", folder, 1);
-    assert_int_equal(CLRNN_OK, clrnn_temporary_folder(&messages, "stem", &other));
+    assert_int_equal(CLRNN_OK, clrnn_temporary_folder(&messages, &other));
     assert_non_null(strstr(other, folder));
-    assert_non_null(strstr(other, "/stem-"));
+    assert_non_null(strstr(other, CLRNN_TEMPORARY_PREFIX));
     assert_int_equal(0, stat(other, &st));
     assert_int_equal(0700, st.st_mode & 0777);
 
@@ -241,10 +430,9 @@ static void test_temporary_folder(void **state)
     free(other);
 
     setenv("TMPDIR", file, 1);
-    assert_int_equal(CLRNN_ERR_DISK, clrnn_temporary_folder(&messages, "stem", &other));
+    assert_int_equal(CLRNN_ERR_DISK, clrnn_temporary_folder(&messages, &other));
     assert_null(other);
-    assert_non_null(strstr(error, "kept/file/stem-"));
-    assert_non_null(strstr(error, ": the folder cannot be made: Not a directory"));
+    assert_non_null(strstr(error, "kept/file: a temporary folder cannot be made there: Not a directory"));
     unsetenv("TMPDIR");
     free(link);
     free(deep);
@@ -272,6 +460,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_write_and_map, setup, teardown),
         cmocka_unit_test_setup_teardown(test_abort, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_leftovers, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_end_at_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_permissions, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_links, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_special_files, setup, teardown),
         cmocka_unit_test_setup_teardown(test_full_disk, setup, teardown),
         cmocka_unit_test_setup_teardown(test_cannot_be_written, setup, teardown),
         cmocka_unit_test_setup_teardown(test_cannot_be_read, setup, teardown),

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/temporary.h"
 #include "device/tune/choice.h"
 #include "device/device_test.h"
 #include "device/tune/internal.h"
@@ -15,7 +16,7 @@ static const char *const words[] = {"slow", "quick", "broken"};
 static int setup_group(void **state)
 {
     (void)state;
-    return clrnn_temporary_folder(NULL, "clrnn-choice", &cache) == CLRNN_OK ? 0 : -1;
+    return clrnn_temporary_folder(NULL, &cache) == CLRNN_OK ? 0 : -1;
 }
 
 static int teardown_group(void **state)

@@ -11,6 +11,7 @@
 
 #include "base/array.h"
 #include "base/file.h"
+#include "base/temporary.h"
 #include "formats/csv.h"
 #include "formats/npy.h"
 #include "formats/safetensors.h"
@@ -365,7 +366,7 @@ static void safetensors_refuses(void **state)
 static int make_folder(void **state)
 {
     (void)state;
-    return clrnn_temporary_folder(&log_, "clrnn-formats", &folder) == CLRNN_OK ? 0 : -1;
+    return clrnn_temporary_folder(&log_, &folder) == CLRNN_OK ? 0 : -1;
 }
 
 static int remove_folder(void **state)

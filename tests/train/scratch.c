@@ -3,7 +3,7 @@
 #include "scratch.h"
 
 #include "base/array.h"
-#include "base/file.h"
+#include "base/temporary.h"
 
 static void listen(void *user, enum clrnn_log_level level, const char *line)
 {
@@ -25,7 +25,7 @@ bool scratch_open(struct scratch *s, const char *select)
 
     memset(s, 0, sizeof(*s));
     s->log = (struct clrnn_log){.fn = listen, .user = s, .level = CLRNN_LOG_INFO};
-    assert_int_equal(CLRNN_OK, clrnn_temporary_folder(&s->log, "clrnn-train", &s->folder));
+    assert_int_equal(CLRNN_OK, clrnn_temporary_folder(&s->log, &s->folder));
     params.select = select ? select : getenv("CLRNN_DEVICE") ? NULL : "cpu";
     if (select && !*select)
         return true;

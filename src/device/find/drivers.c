@@ -14,6 +14,7 @@
 #include "base/array.h"
 #include "base/child.h"
 #include "base/file.h"
+#include "base/temporary.h"
 #include "device/opencl.h"
 
 #ifndef PATIENCE_MS // tests have less
@@ -301,7 +302,7 @@ static enum clrnn_status hide_broken(const struct clrnn_log *log, struct clrnn_p
     probe->kept_vendors = kept ? clrnn_format("%s", kept) : NULL;
     if (kept && !probe->kept_vendors)
         return clrnn_error_memory(log, strlen(kept), "the list of devices");
-    TRY(clrnn_temporary_folder(log, "clrnn-icd", &probe->folder));
+    TRY(clrnn_temporary_folder(log, &probe->folder));
     for (size_t i = 0; i < d->count; i++) {
         setenv("OCL_ICD_VENDORS", driver_name(&d->driver[i]), 1);
         // also one that fails only when asked for devices: the loader asks when there are several drivers

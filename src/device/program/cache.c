@@ -20,7 +20,6 @@
 #include "clrnn/device.h"
 
 #define MOST_BYTES ((uint64_t)256 << 20) // of a folder, unless CLRNN_CACHE_BYTES says otherwise
-#define ABANDONED_S 3600                 // age of a temporary file whose writer must be dead
 
 struct header {
     char magic[16];
@@ -113,7 +112,6 @@ struct entry {
     char *path;
     uint64_t bytes;
     struct timespec used;
-    bool is_temporary;
 };
 struct entries {
     struct entry *entry;
@@ -136,7 +134,7 @@ static bool entries_add(struct entries *e, const char *folder, const char *name)
     struct stat st;
     char *path;
 
-    if (!suffix || (suffix[4] && suffix[4] != '.'))
+    if (!suffix || suffix[4])
         return true;
     if (e->count == e->room) {
         const size_t room = e->room ? 2 * e->room : 64;
@@ -154,12 +152,12 @@ static bool entries_add(struct entries *e, const char *folder, const char *name)
         free(path);
         return true;
     }
-    e->entry[e->count++] = (struct entry){path, (uint64_t)st.st_size, st.st_mtim, suffix[4] != 0};
+    e->entry[e->count++] = (struct entry){path, (uint64_t)st.st_size, st.st_mtim};
     e->bytes += (uint64_t)st.st_size;
     return true;
 }
 
-/** All entries and temporary files. A folder that is not there or not ours has none. */
+/** All entries. A folder that is not there or not ours has none. */
 static enum clrnn_status entries_read(const struct clrnn_log *log, const char *folder, struct entries *e)
 {
     DIR *dir = clrnn_cache_is_ours(folder) ? opendir(folder) : NULL;
@@ -191,7 +189,6 @@ static int by_use(const void *a, const void *b)
 static void prune(const char *folder)
 {
     const uint64_t most = most_bytes();
-    const time_t now = time(NULL);
     struct entries e;
 
     if (entries_read(NULL, folder, &e) != CLRNN_OK)
@@ -201,7 +198,7 @@ static void prune(const char *folder)
     for (size_t i = 0; i < e.count; i++) {
         const struct entry *old = &e.entry[i];
 
-        if (old->is_temporary ? now - old->used.tv_sec > ABANDONED_S : e.bytes > most) {
+        if (e.bytes > most) {
             unlink(old->path);
             e.bytes -= old->bytes;
         }

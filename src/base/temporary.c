@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: MIT
+// Naming, locking and removing temporary files and folders.
+#include "base/temporary.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+
+#define MOST_TRIES 1000 // names taken by other processes, or by those of another machine with the same folder
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct clrnn_temporary *all; // that this process has; under `lock`
+static unsigned counter;            // under `lock`
+
+static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *place)
+{
+    (void)st;
+    (void)type;
+    (void)place;
+    remove(path); // what cannot be removed stays; the rest goes all the same
+    return 0;
+}
+
+// A folder with all that is in it, or a file; links are removed, not followed.
+static void remove_tree(const char *path)
+{
+    nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+// ---------------------------------------------------------------- what killed processes left
+
+static void remove_leftover(int parent, const char *folder, const char *name)
+{
+    const int fd = openat(parent, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    char *path = clrnn_path_join(folder, name);
+    struct stat st;
+
+    if (fd >= 0 && path && !fstat(fd, &st) && st.st_uid == geteuid() &&
+        (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)) && !flock(fd, LOCK_EX | LOCK_NB))
+        remove_tree(path);
+    if (fd >= 0)
+        close(fd);
+    free(path);
+}
+
+static void remove_leftovers(const char *folder)
+{
+    DIR *dir = opendir(folder);
+
+    if (!dir)
+        return;
+    for (const struct dirent *e; (e = readdir(dir));)
+        if (!strncmp(e->d_name, CLRNN_TEMPORARY_PREFIX, sizeof(CLRNN_TEMPORARY_PREFIX) - 1))
+            remove_leftover(dirfd(dir), folder, e->d_name);
+    closedir(dir);
+}
+
+// ---------------------------------------------------------------- making
+
+static int open_new(const char *path, bool is_folder)
+{
+    if (!is_folder)
+        return open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    return mkdir(path, 0700) ? -1 : open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+// Whether it is this process's: another one may have found it before it was locked, and removed it.
+static bool take(int fd)
+{
+    struct stat st;
+
+    if (flock(fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK) // not all file systems can lock
+        return false;
+    return !fstat(fd, &st) && st.st_nlink > 0;
+}
+
+int clrnn_temporary_create(const char *folder, bool is_folder, struct clrnn_temporary **temporary)
+{
+    struct clrnn_temporary *t = calloc(1, sizeof(*t));
+    int error = t ? EEXIST : ENOMEM;
+
+    *temporary = NULL;
+    remove_leftovers(folder);
+    pthread_mutex_lock(&lock);
+    for (int i = 0; i < MOST_TRIES && error == EEXIST; i++) {
+        t->path = clrnn_format("%s%s" CLRNN_TEMPORARY_PREFIX "%ld-%u", folder,
+                               folder[strlen(folder) - 1] == '/' ? "" : "/", (long)getpid(), counter++);
+        t->fd = t->path ? open_new(t->path, is_folder) : -1;
+        error = !t->path ? ENOMEM : t->fd < 0 ? errno : take(t->fd) ? 0 : EEXIST;
+        if (!error)
+            break;
+        if (t->fd >= 0)
+            close(t->fd);
+        free(t->path);
+    }
+    if (error) {
+        free(t);
+    } else {
+        t->next = all;
+        all = *temporary = t;
+    }
+    pthread_mutex_unlock(&lock);
+    return error;
+}
+
+// ---------------------------------------------------------------- ending
+
+// Under `lock`.
+static void forget(struct clrnn_temporary **temporary)
+{
+    struct clrnn_temporary *t = *temporary, **at = &all;
+
+    *temporary = NULL;
+    while (*at != t)
+        at = &(*at)->next;
+    *at = t->next;
+    close(t->fd);
+    free(t->path);
+    free(t);
+}
+
+void clrnn_temporary_remove(struct clrnn_temporary **temporary)
+{
+    if (!*temporary)
+        return;
+    pthread_mutex_lock(&lock);
+    remove_tree((*temporary)->path);
+    forget(temporary);
+    pthread_mutex_unlock(&lock);
+}
+
+int clrnn_temporary_rename(struct clrnn_temporary **temporary, const char *path)
+{
+    int error = 0;
+
+    pthread_mutex_lock(&lock);
+    if (rename((*temporary)->path, path))
+        error = errno;
+    else
+        forget(temporary);
+    pthread_mutex_unlock(&lock);
+    return error;
+}
+
+void clrnn_temporary_remove_all(void)
+{
+    pthread_mutex_lock(&lock); // for good
+    for (const struct clrnn_temporary *t = all; t; t = t->next)
+        remove_tree(t->path);
+}
+
+enum clrnn_status clrnn_temporary_folder(const struct clrnn_log *log, char **path)
+{
+    const char *base = getenv("TMPDIR");
+    const char *const parent = base && *base ? base : "/tmp";
+    struct clrnn_temporary *t;
+    const int error = clrnn_temporary_create(parent, true, &t);
+
+    *path = error ? NULL : clrnn_format("%s", t->path);
+    if (*path)
+        return CLRNN_OK;
+    clrnn_temporary_remove(&t);
+    if (error && error != ENOMEM)
+        return clrnn_error(log, CLRNN_ERR_DISK, "%s: a temporary folder cannot be made there: %s", parent,
+                           strerror(error));
+    return clrnn_error_memory(log, strlen(parent) + 32, parent);
+}
+
+void clrnn_remove_folder(const char *path)
+{
+    struct clrnn_temporary *t;
+
+    if (!path)
+        return;
+    pthread_mutex_lock(&lock);
+    remove_tree(path);
+    for (t = all; t && strcmp(t->path, path) != 0; t = t->next)
+        ;
+    if (t)
+        forget(&t);
+    pthread_mutex_unlock(&lock);
+}
