@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "tools/cli.h"
+#include "tools/interrupt.h"
 
 static const struct {
     const char *name, *help;
@@ -55,6 +56,7 @@ int main(int argc, char **argv)
     char help[] = "--help";
 
     open_standard_descriptors();
+    interrupt_start();
     if (!strcmp(name, "--version")) {
         printf("clrnn %s\n", clrnn_version());
         return cli_finish(&cli, CLRNN_OK);

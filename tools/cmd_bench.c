@@ -3,8 +3,10 @@
 #include <fcntl.h>
 #include <jansson.h>
 #include <math.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -30,6 +32,7 @@ static _Noreturn void start_again(int argc, char **argv, const char *cache, int 
 
     if (!arguments || silence < 0 || dup2(out, STDOUT_FILENO) < 0 || dup2(silence, STDERR_FILENO) < 0)
         _exit(127);
+    prctl(PR_SET_PDEATHSIG, SIGKILL); // the folder of caches ends with its parent
     memcpy(arguments, first, sizeof(first));
     for (int i = 1; i < argc; i++)
         arguments[ARRAY_SIZE(first) + (size_t)i - 1] = argv[i];

@@ -113,7 +113,7 @@ int cmd_compare(int argc, char **argv)
     }
     params.gemm = cli.gemm;
     params.no_tune = cli.no_tune;
-    params.stop = interrupt_catch();
+    params.stop = interrupt_flag();
     params.progress = show_progress;
     params.progress_user = &cli;
     st = cli_config(&cli, cli.argument[0], &config);

@@ -273,7 +273,7 @@ int cmd_devices(int argc, char **argv)
     if (!cli_parse(&cli, &spec, argc, argv, &status))
         return status;
     params.select = cli.device;
-    params.stop = interrupt_catch();
+    params.stop = interrupt_flag();
     params.progress = show_progress;
     params.progress_user = &cli;
     st = clrnn_devices_test(&cli.log, &params, &list, &tests, &only);

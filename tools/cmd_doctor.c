@@ -235,7 +235,7 @@ int cmd_doctor(int argc, char **argv)
     }
     if (!cli.argument_count)
         return cli_usage(&cli, "an argument is missing: clrnn doctor %s", spec.usage);
-    params.stop = interrupt_catch();
+    params.stop = interrupt_flag();
     st = cli_open(&cli, &config, &device);
     if (st == CLRNN_OK)
         st = clrnn_doctor(device, config, &params, &result);

@@ -121,7 +121,7 @@ int cmd_grow(int argc, char **argv)
 
     if (!cli_parse(&cli, &spec, argc, argv, &status))
         return status;
-    params.stop = interrupt_catch();
+    params.stop = interrupt_flag();
     params.progress_user = &colour;
     st = cli_open(&cli, &config, &device);
     if (st == CLRNN_OK && !cli.json) {

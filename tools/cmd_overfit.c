@@ -176,7 +176,7 @@ int cmd_overfit(int argc, char **argv)
 
     if (!cli_parse(&cli, &spec, argc, argv, &status))
         return status;
-    params.stop = interrupt_catch();
+    params.stop = interrupt_flag();
     st = cli_open(&cli, &config, &device);
     if (st == CLRNN_OK)
         st = clrnn_overfit(device, config, &params, &result);

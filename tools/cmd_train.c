@@ -122,7 +122,7 @@ int cmd_train(int argc, char **argv)
     params.profile = profile;
     params.progress = progress_show;
     params.progress_user = &view;
-    params.stop = interrupt_catch();
+    params.stop = interrupt_flag();
 
     if (!cli.argument_count && !(resumed = clrnn_path_join(params.resume, "config.yaml")))
         st = CLRNN_ERR_MEMORY;

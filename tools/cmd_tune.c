@@ -305,7 +305,7 @@ int cmd_tune(int argc, char **argv)
     if (!(w.params.seconds > 0))
         return cli_usage(&cli, "--seconds: expected a number above 0");
     w.params.most_settings = settings;
-    w.params.stop = interrupt_catch();
+    w.params.stop = interrupt_flag();
     cli.no_tune = true;
     cli.gemm = "clblast"; // so that a plan lists each multiply once
     st = cli_device(&cli, false, &device);

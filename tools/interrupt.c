@@ -1,45 +1,74 @@
 // SPDX-License-Identifier: MIT
-// A thread that waits for SIGINT and SIGTERM.
+// A thread that waits for SIGINT, SIGTERM and SIGHUP.
 #include "tools/interrupt.h"
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stddef.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/temporary.h"
 #include "clrnn/base.h"
 
-static volatile sig_atomic_t asked;
+static sigset_t awaited;
+static volatile sig_atomic_t asked, is_watched; // is_watched: somebody looks at `asked`
+
+// Whoever looks at `asked` may be waiting for a device that does not answer.
+static void say_that_it_waits(void)
+{
+    static const char text[] =
+        "clrnn: asked to stop, but still waiting for the device; interrupt again to end at once\n";
+
+    if (write(STDERR_FILENO, text, sizeof(text) - 1) < 0)
+        return; // nobody listens
+}
 
 static void *wait_for_signals(void *unused)
 {
-    sigset_t set;
+    const struct timespec patience = {.tv_sec = 3};
     int number;
 
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    while (sigwait(&set, &number) == 0) {
-        if (asked)
-            _exit(clrnn_status_exit(CLRNN_INTERRUPTED));
+    sigwait(&awaited, &number);
+    if (is_watched) {
         asked = 1;
+        if (sigtimedwait(&awaited, NULL, &patience) < 0) {
+            say_that_it_waits();
+            sigwait(&awaited, &number);
+        }
     }
+    clrnn_temporary_remove_all();
+    _exit(clrnn_status_exit(CLRNN_INTERRUPTED));
     return unused;
 }
 
-const volatile sig_atomic_t *interrupt_catch(void)
+static bool is_ignored(int number)
+{
+    struct sigaction action;
+
+    return sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
+void interrupt_start(void)
 {
     pthread_t thread;
-    sigset_t set;
 
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    if (pthread_sigmask(SIG_BLOCK, &set, NULL))
-        return NULL;
-    if (pthread_create(&thread, NULL, wait_for_signals, NULL)) {
-        pthread_sigmask(SIG_UNBLOCK, &set, NULL);
-        return NULL;
-    }
-    pthread_detach(thread);
+    signal(SIGXFSZ, SIG_IGN);
+    sigemptyset(&awaited);
+    sigaddset(&awaited, SIGINT);
+    sigaddset(&awaited, SIGTERM);
+    if (!is_ignored(SIGHUP))
+        sigaddset(&awaited, SIGHUP);
+    if (pthread_sigmask(SIG_BLOCK, &awaited, NULL))
+        return;
+    if (pthread_create(&thread, NULL, wait_for_signals, NULL))
+        pthread_sigmask(SIG_UNBLOCK, &awaited, NULL);
+    else
+        pthread_detach(thread);
+}
+
+const volatile sig_atomic_t *interrupt_flag(void)
+{
+    is_watched = 1;
     return &asked;
 }

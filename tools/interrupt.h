@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: MIT
-// Ctrl-C as a request to stop after the current step.
+// Signals: Ctrl-C and the like as a request to stop.
 #ifndef CLRNN_TOOLS_INTERRUPT_H
 #define CLRNN_TOOLS_INTERRUPT_H
 
 #include <signal.h>
 
 /**
- * From now on SIGINT and SIGTERM set the flag that is returned; a second one ends the program at once with
- * status 130. Call it before a device is opened: the signals are blocked in every thread and taken by one of
- * their own, because the compilers inside OpenCL drivers install handlers (LLVM's removes the files that a
- * build is just writing). NULL where no thread can be made; then the signals keep their usual effect.
+ * To be called before anything else: from now on SIGINT, SIGTERM and SIGHUP (unless it was ignored, as under
+ * nohup) end the program with status 130, without its temporary files. They are blocked in every thread and
+ * taken by one of their own, because the compilers inside OpenCL drivers install handlers (LLVM's removes the
+ * files that a build is just writing). Where no thread can be made, they keep their usual effect. SIGXFSZ is
+ * ignored: a file that grows beyond `ulimit -f` is then a failed write, with a sentence that says so.
  */
-const volatile sig_atomic_t *interrupt_catch(void);
+void interrupt_start(void);
+
+/** From now on the first of these signals only sets the flag that is returned; the next one ends the program.
+ */
+const volatile sig_atomic_t *interrupt_flag(void);
 
 #endif

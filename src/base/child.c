@@ -63,6 +63,7 @@ static void be_child(pid_t parent)
     for (size_t i = 0; i < sizeof(deadly) / sizeof(*deadly); i++)
         signal(deadly[i], SIG_DFL);
     signal(SIGINT, SIG_IGN); // the parent decides when to stop
+    signal(SIGHUP, SIG_IGN);
     if (!freopen("/dev/null", "r", stdin) || !freopen("/dev/null", "w", stdout) ||
         !freopen("/dev/null", "w", stderr)) // drivers chatter
         _exit(2);
