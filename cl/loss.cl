@@ -4,14 +4,11 @@
 //
 // Shapes: x, dx [rows, C]; target [rows], int or real; weight [C] (class weights) or [1] (pos_weight).
 // A batch is cut into blocks of rows. Several blocks: loss_weights, loss_rows, loss_finish; one: loss_whole.
+#include "enums.h"
 #include "slots.h"
 #include "vector.h"
 
-#define CROSS_ENTROPY 0
-#define NLL 1
-#define BCE_WITH_LOGITS 2
-#define MSE 3
-#define CLASSES (LOSS_KIND == CROSS_ENTROPY || LOSS_KIND == NLL)
+#define CLASSES (LOSS_KIND == LOSS_CROSS_ENTROPY || LOSS_KIND == LOSS_NLL)
 
 #if CLASSES
 typedef int target_type;
@@ -130,7 +127,7 @@ static inline void class_row(const task *t, uint r, real whole, record_sums *s, 
         beaten += WHERE((realv)(0.0f), (realv)(1.0f),
                         (index < own && !(v < own_x)) || (index > own && !(v <= own_x)));
     }
-#if LOSS_KIND == CROSS_ENTROPY
+#if LOSS_KIND == LOSS_CROSS_ENTROPY
     top = ROW_MAX(max_of(part), room);
     part = 0.0f;
     for (uint c = FIRST_COLUMN; c < end; c += COLUMN_STEP) {
@@ -174,7 +171,7 @@ static inline void class_row(const task *t, uint r, real whole, record_sums *s, 
 
         if (smooth)
             g += share * class_weight(t, c);
-#if LOSS_KIND == CROSS_ENTROPY
+#if LOSS_KIND == LOSS_CROSS_ENTROPY
         g = pull * (load(dx, n) * inverse) - g; // exp(x - top) lies there
 #else
         g = -g;
@@ -196,7 +193,7 @@ static inline void real_row(const task *t, uint r, real whole, record_sums *s)
     y = target_of(t, r);
     add(s, RECORD_WEIGHT, 1.0f);
     add(s, RECORD_COUNT, 1.0f);
-#if LOSS_KIND == BCE_WITH_LOGITS
+#if LOSS_KIND == LOSS_BCE_WITH_LOGITS
     const real positive = t->weight != 0 ? t->weight[0] : 1.0f;
     const real softplus = log1p(exp(-fabs(x))) + fmax(-x, 0.0f);
 

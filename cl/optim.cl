@@ -2,13 +2,9 @@
 // The norm of all gradients, and the optimisers over flat parameters: torch.optim 1.13's formulas in its
 // order of operations. With -DOPTIM_KIND the update; it needs, as 0 or 1, -DNESTEROV -DAMSGRAD -DCENTERED
 // -DMOMENTUM -DSQUARES (whether it sums the gradients' squares on its way). Without it the norm.
+#include "enums.h"
 #include "slots.h"
 #include "vector.h"
-
-#define SGD 0
-#define ADAM 1
-#define ADAMW 2
-#define RMSPROP 3
 
 #define WAYS 4 // sums side by side, so that additions need not wait for each other
 
@@ -123,12 +119,12 @@ static inline realv update_at(const struct update *u, size_t e, uint n)
     const realv plain = load(u->grads + e, n);
     realv p = load(u->params + e, n), g = plain * u->clip;
 
-#if OPTIM_KIND == ADAMW
+#if OPTIM_KIND == OPTIMIZER_ADAMW
     p *= 1.0f - u->lr * u->weight_decay;
 #else
     g += u->weight_decay * p;
 #endif
-#if OPTIM_KIND == SGD
+#if OPTIM_KIND == OPTIMIZER_SGD
 #if MOMENTUM
     const realv buffer = u->first_step ? g : u->momentum * load(u->m + e, n) + u->dampening_rest * g;
 
@@ -140,7 +136,7 @@ static inline realv update_at(const struct update *u, size_t e, uint n)
 #endif
 #endif
     p -= u->lr * g;
-#elif OPTIM_KIND == RMSPROP
+#elif OPTIM_KIND == OPTIMIZER_RMSPROP
     const realv square = u->decay2 * load(u->v + e, n) + u->decay2_rest * (g * g);
     realv root;
 

@@ -1,23 +1,17 @@
 // SPDX-License-Identifier: MIT
 // Functions of single numbers and of rows (softmax), with their gradients. Needs -DFUNCTION.
 // x, y, dy, dx [rows, C]; lengths may be NULL; room: memory for LANES numbers, for rows.
+#include "enums.h"
 #include "vector.h"
 
-#define RELU 0
-#define TANH 1
-#define SIGMOID 2
-#define ROUND 3
-#define SOFTMAX 4
-#define LOG_SOFTMAX 5
-
-#if FUNCTION < SOFTMAX
+#if FUNCTION < FUNCTION_SOFTMAX
 static inline realv value(realv x)
 {
-#if FUNCTION == RELU
+#if FUNCTION == FUNCTION_RELU
     return WHERE(x, (realv)(0.0f), x < 0.0f); // NaN stays
-#elif FUNCTION == TANH
+#elif FUNCTION == FUNCTION_TANH
     return tanh(x);
-#elif FUNCTION == SIGMOID
+#elif FUNCTION == FUNCTION_SIGMOID
     return 1.0f / (1.0f + exp(-x));
 #else
     return rint(x);
@@ -26,11 +20,11 @@ static inline realv value(realv x)
 
 static inline realv gradient(realv y, realv dy)
 {
-#if FUNCTION == RELU
+#if FUNCTION == FUNCTION_RELU
     return WHERE((realv)(0.0f), dy, y > 0.0f);
-#elif FUNCTION == TANH
+#elif FUNCTION == FUNCTION_TANH
     return dy * (1.0f - y * y);
-#elif FUNCTION == SIGMOID
+#elif FUNCTION == FUNCTION_SIGMOID
     return dy * (1.0f - y) * y;
 #else
     return (realv)(0.0f);
@@ -101,19 +95,19 @@ kernel void pointwise_fwd(global const real *x, global const int *lengths, globa
             const realv v = exp(load_or(a + c, C - c, -INFINITY) - top);
 
             part += v;
-#if FUNCTION == SOFTMAX
+#if FUNCTION == FUNCTION_SOFTMAX
             store(v, b + c, C - c);
 #endif
         }
         sum = LANE_SUM(sum_of(part), room);
-#if FUNCTION == LOG_SOFTMAX
+#if FUNCTION == FUNCTION_LOG_SOFTMAX
         sum = log(sum);
 #endif
         for (uint c = LANE * WIDTH; c < C; c += LANES * WIDTH) {
             realv v = 0.0f;
 
             if (valid)
-#if FUNCTION == SOFTMAX
+#if FUNCTION == FUNCTION_SOFTMAX
                 v = load(b + c, C - c) / sum;
 #else
                 v = (load(a + c, C - c) - top) - sum;
@@ -137,7 +131,7 @@ kernel void pointwise_bwd(global const int *lengths, global const real *y, globa
         real sum;
 
         for (uint c = LANE * WIDTH; c < end; c += LANES * WIDTH)
-#if FUNCTION == SOFTMAX
+#if FUNCTION == FUNCTION_SOFTMAX
             part += load(a + c, C - c) * load(b + c, C - c);
 #else
             part += load(b + c, C - c);
@@ -147,7 +141,7 @@ kernel void pointwise_bwd(global const int *lengths, global const real *y, globa
             realv v = 0.0f;
 
             if (valid)
-#if FUNCTION == SOFTMAX
+#if FUNCTION == FUNCTION_SOFTMAX
                 v = load(a + c, C - c) * (load(b + c, C - c) - sum);
 #else
                 v = load(b + c, C - c) - exp(load(a + c, C - c)) * sum;

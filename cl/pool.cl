@@ -1,19 +1,15 @@
 // SPDX-License-Identifier: MIT
 // Pooling over time. Needs -DOVER. x, dx [T, N, C]; y, dy [N, C]; argmax [N, C] or NULL; lengths [N] or
-// NULL; `forward_features` is C, or for FINAL those of the forward direction.
+// NULL; `forward_features` is C, or for POOL_FINAL those of the forward direction.
+#include "enums.h"
 #include "vector.h"
-
-#define LAST 0
-#define FINAL 1
-#define MEAN 2
-#define MAX 3
 
 static inline uint valid_steps(global const int *lengths, uint n, uint T)
 {
     return lengths == 0 ? T : (uint)clamp(lengths[n], 1, (int)T);
 }
 
-#if OVER == LAST || OVER == FINAL
+#if OVER == POOL_LAST || OVER == POOL_FINAL
 // The step that features c to c + WIDTH - 1 come from.
 static inline intv step_of(uint c, uint length, uint forward_features)
 {
@@ -31,13 +27,13 @@ kernel void pool_fwd(global const real *x, global const int *lengths, global rea
     if (c >= C || n >= N)
         return;
     length = valid_steps(lengths, n, T);
-#if OVER == LAST || OVER == FINAL
+#if OVER == POOL_LAST || OVER == POOL_FINAL
     {
         const realv first = load(x + at, room), last = load(x + at + (length - 1) * stride, room);
 
         store(WHERE(first, last, step_of(c, length, forward_features) == (int)length - 1), y + at, room);
     }
-#elif OVER == MEAN
+#elif OVER == POOL_MEAN
     {
         kahan sum = kahan_zero();
 
@@ -78,13 +74,13 @@ kernel void pool_bwd(global const int *lengths, global const int *argmax, global
         return;
     length = valid_steps(lengths, n, T);
     g = load(dy + at, room);
-#if OVER == MEAN
+#if OVER == POOL_MEAN
     g /= (real)length;
     for (uint t = first; t < last; t++)
         store(t < length ? g : (realv)(0.0f), dx + at + t * stride, room);
 #else
     {
-#if OVER == MAX
+#if OVER == POOL_MAX
         const intv step = load_int(argmax + at, room);
 #else
         const intv step = step_of(c, length, forward_features);

@@ -348,17 +348,17 @@ static enum clrnn_status add_layer(struct clrnn_build *b, size_t index)
     case CLRNN_LAYER_DROPOUT:
         return add_dropout(b, layer->p, s->stream);
     case CLRNN_LAYER_RELU:
-        return add_pointwise(b, CLRNN_RELU);
+        return add_pointwise(b, CLRNN_FUNCTION_RELU);
     case CLRNN_LAYER_TANH:
-        return add_pointwise(b, CLRNN_TANH);
+        return add_pointwise(b, CLRNN_FUNCTION_TANH);
     case CLRNN_LAYER_SIGMOID:
-        return add_pointwise(b, CLRNN_SIGMOID);
+        return add_pointwise(b, CLRNN_FUNCTION_SIGMOID);
     case CLRNN_LAYER_SOFTMAX:
-        return add_pointwise(b, CLRNN_SOFTMAX);
+        return add_pointwise(b, CLRNN_FUNCTION_SOFTMAX);
     case CLRNN_LAYER_LOG_SOFTMAX:
-        return add_pointwise(b, CLRNN_LOG_SOFTMAX);
+        return add_pointwise(b, CLRNN_FUNCTION_LOG_SOFTMAX);
     case CLRNN_LAYER_ROUND:
-        return add_pointwise(b, CLRNN_ROUND);
+        return add_pointwise(b, CLRNN_FUNCTION_ROUND);
     case CLRNN_LAYER_POOL:
         return add_pool(b, layer, s->D);
     case CLRNN_LAYER_KINDS:

@@ -4,11 +4,6 @@
 #include "ops/graph.h"
 #include "ops/split.h"
 
-// The kernels' LOSS_KIND is the enum.
-_Static_assert(CLRNN_LOSS_CROSS_ENTROPY == 0 && CLRNN_LOSS_NLL == 1 && CLRNN_LOSS_BCE_WITH_LOGITS == 2 &&
-                   CLRNN_LOSS_MSE == 3,
-               "cl/loss.cl counts losses the same way");
-
 // From so many classes on the lanes of a group share a row.
 enum { MANY_CLASSES = 32, CPU_NUMBERS = 4096, GPU_ROWS = 512 };
 

@@ -7,11 +7,6 @@
 #include "ops/graph.h"
 #include "ops/split.h"
 
-// The kernels' OPTIM_KIND is the enum.
-_Static_assert(CLRNN_OPTIMIZER_SGD == 0 && CLRNN_OPTIMIZER_ADAM == 1 && CLRNN_OPTIMIZER_ADAMW == 2 &&
-                   CLRNN_OPTIMIZER_RMSPROP == 3,
-               "cl/optim.cl counts optimisers the same way");
-
 enum { NORM_BLOCK = 8192, CPU_UPDATE = 4096 };
 
 // Blocks' sums of squares on their way to the norm.

@@ -3,16 +3,11 @@
 #include "ops/graph.h"
 #include "ops/split.h"
 
-// The kernels' FUNCTION is the enum.
-_Static_assert(CLRNN_RELU == 0 && CLRNN_TANH == 1 && CLRNN_SIGMOID == 2 && CLRNN_ROUND == 3 &&
-                   CLRNN_SOFTMAX == 4 && CLRNN_LOG_SOFTMAX == 5,
-               "cl/pointwise.cl counts functions the same way");
-
 static struct clrnn_split split(struct clrnn_launches *l, const struct clrnn_op *op, bool ragged)
 {
     const size_t rows = (size_t)op->T * op->N;
 
-    if (op->pointwise.function < CLRNN_SOFTMAX)
+    if (op->pointwise.function < CLRNN_FUNCTION_SOFTMAX)
         return clrnn_split_elements(l, rows, op->C, ragged);
     return clrnn_split_rows(l, rows, op->C);
 }
@@ -39,7 +34,7 @@ enum clrnn_status clrnn_pointwise_bwd(struct clrnn_launches *launches, const str
 
     if (op->out[POINTWISE_DX] < 0)
         return CLRNN_OK;
-    if (op->pointwise.function == CLRNN_ROUND)
+    if (op->pointwise.function == CLRNN_FUNCTION_ROUND)
         return clrnn_launch_zero(launches, clrnn_out(graph, op, POINTWISE_DX));
     return clrnn_launch_kernel(
         launches, "pointwise", "pointwise_bwd",
@@ -56,12 +51,15 @@ static double fwd_flops(const struct clrnn_op *op)
 {
     const enum clrnn_function f = op->pointwise.function;
 
-    return (f >= CLRNN_SOFTMAX ? 4.0 : f == CLRNN_SIGMOID ? 3.0 : 1.0) * op->T * op->N * op->C;
+    return (f >= CLRNN_FUNCTION_SOFTMAX   ? 4.0
+            : f == CLRNN_FUNCTION_SIGMOID ? 3.0
+                                          : 1.0) *
+           op->T * op->N * op->C;
 }
 
 static double bwd_flops(const struct clrnn_op *op)
 {
-    return (op->pointwise.function == CLRNN_ROUND ? 0.0 : 4.0) * op->T * op->N * op->C;
+    return (op->pointwise.function == CLRNN_FUNCTION_ROUND ? 0.0 : 4.0) * op->T * op->N * op->C;
 }
 
 static const struct clrnn_op_backward backward = {

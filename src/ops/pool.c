@@ -4,10 +4,6 @@
 #include "ops/graph.h"
 #include "ops/split.h"
 
-// The kernels' OVER is the enum.
-_Static_assert(CLRNN_POOL_LAST == 0 && CLRNN_POOL_FINAL == 1 && CLRNN_POOL_MEAN == 2 && CLRNN_POOL_MAX == 3,
-               "cl/pool.cl counts pools the same way");
-
 static uint32_t forward_features(const struct clrnn_op *op)
 {
     return op->pool.over == CLRNN_POOL_FINAL ? op->C / MAX2(op->pool.D, 1) : op->C;

@@ -6,27 +6,27 @@
 
 static void row_fwd(enum clrnn_function function, const double *x, double *y, size_t C)
 {
-    const bool normalised = function == CLRNN_SOFTMAX || function == CLRNN_LOG_SOFTMAX;
+    const bool normalised = function == CLRNN_FUNCTION_SOFTMAX || function == CLRNN_FUNCTION_LOG_SOFTMAX;
     const struct ref_logsumexp total = normalised ? ref_logsumexp(x, C) : (struct ref_logsumexp){0, 0};
 
     for (size_t c = 0; c < C; c++)
         switch (function) {
-        case CLRNN_RELU:
+        case CLRNN_FUNCTION_RELU:
             y[c] = x[c] < 0 ? 0 : x[c];
             break;
-        case CLRNN_TANH:
+        case CLRNN_FUNCTION_TANH:
             y[c] = tanh(x[c]);
             break;
-        case CLRNN_SIGMOID:
+        case CLRNN_FUNCTION_SIGMOID:
             y[c] = 1 / (1 + exp(-x[c]));
             break;
-        case CLRNN_ROUND:
+        case CLRNN_FUNCTION_ROUND:
             y[c] = nearbyint(x[c]);
             break;
-        case CLRNN_SOFTMAX:
+        case CLRNN_FUNCTION_SOFTMAX:
             y[c] = exp(ref_log_softmax(x[c], total));
             break;
-        case CLRNN_LOG_SOFTMAX:
+        case CLRNN_FUNCTION_LOG_SOFTMAX:
             y[c] = ref_log_softmax(x[c], total);
             break;
         }
@@ -37,25 +37,25 @@ static void row_bwd(enum clrnn_function function, const double *y, const double 
     double sum = 0;
 
     for (size_t c = 0; c < C; c++)
-        sum += function == CLRNN_SOFTMAX ? dy[c] * y[c] : dy[c];
+        sum += function == CLRNN_FUNCTION_SOFTMAX ? dy[c] * y[c] : dy[c];
     for (size_t c = 0; c < C; c++)
         switch (function) {
-        case CLRNN_RELU:
+        case CLRNN_FUNCTION_RELU:
             dx[c] = y[c] > 0 ? dy[c] : 0;
             break;
-        case CLRNN_TANH:
+        case CLRNN_FUNCTION_TANH:
             dx[c] = dy[c] * (1 - y[c] * y[c]);
             break;
-        case CLRNN_SIGMOID:
+        case CLRNN_FUNCTION_SIGMOID:
             dx[c] = dy[c] * y[c] * (1 - y[c]);
             break;
-        case CLRNN_ROUND:
+        case CLRNN_FUNCTION_ROUND:
             dx[c] = 0;
             break;
-        case CLRNN_SOFTMAX:
+        case CLRNN_FUNCTION_SOFTMAX:
             dx[c] = y[c] * (dy[c] - sum);
             break;
-        case CLRNN_LOG_SOFTMAX:
+        case CLRNN_FUNCTION_LOG_SOFTMAX:
             dx[c] = dy[c] - exp(y[c]) * sum;
             break;
         }

@@ -9,17 +9,17 @@
 static float function_of(enum clrnn_function f, float x, float sum)
 {
     switch (f) {
-    case CLRNN_RELU:
+    case CLRNN_FUNCTION_RELU:
         return fmaxf(x, 0);
-    case CLRNN_TANH:
+    case CLRNN_FUNCTION_TANH:
         return tanhf(x);
-    case CLRNN_SIGMOID:
+    case CLRNN_FUNCTION_SIGMOID:
         return 1 / (1 + expf(-x));
-    case CLRNN_ROUND:
+    case CLRNN_FUNCTION_ROUND:
         return rintf(x);
-    case CLRNN_SOFTMAX:
+    case CLRNN_FUNCTION_SOFTMAX:
         return expf(x) / sum;
-    case CLRNN_LOG_SOFTMAX:
+    case CLRNN_FUNCTION_LOG_SOFTMAX:
         break;
     }
     return x - logf(sum);
@@ -70,7 +70,8 @@ static enum clrnn_status pointwise(struct clrnn_cases *s, const struct clrnn_cas
 
 enum clrnn_status clrnn_pointwise_cases(struct clrnn_cases *s, const struct clrnn_case_size *z)
 {
-    for (int f = z->sums ? CLRNN_LOG_SOFTMAX : CLRNN_RELU; f <= CLRNN_LOG_SOFTMAX; f++)
+    for (int f = z->sums ? CLRNN_FUNCTION_LOG_SOFTMAX : CLRNN_FUNCTION_RELU; f <= CLRNN_FUNCTION_LOG_SOFTMAX;
+         f++)
         TRY(pointwise(s, z, (enum clrnn_function)f));
     return CLRNN_OK;
 }

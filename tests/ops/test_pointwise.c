@@ -30,7 +30,7 @@ static void forward(struct clrnn_check *t, enum clrnn_function f, uint32_t T, ui
         x[i] *= 3;
     if (padded)
         clrnn_check_poison_padding(t, POINTWISE_X, C);
-    clrnn_check_out_rows(t, POINTWISE_Y, C, f == CLRNN_ROUND || f == CLRNN_RELU ? 0 : 1e-6);
+    clrnn_check_out_rows(t, POINTWISE_Y, C, f == CLRNN_FUNCTION_ROUND || f == CLRNN_FUNCTION_RELU ? 0 : 1e-6);
     op_test_run(t);
 }
 
@@ -49,12 +49,12 @@ static void backward(struct clrnn_check *t, enum clrnn_function f, uint32_t T, u
         for (size_t i = r * C; i < (r + 1) * C; i++)
             sum += expf(x[i]);
         for (size_t i = r * C; i < (r + 1) * C; i++)
-            y[i] = f == CLRNN_RELU      ? fmaxf(x[i], 0)
-                   : f == CLRNN_TANH    ? tanhf(x[i])
-                   : f == CLRNN_SIGMOID ? 1 / (1 + expf(-x[i]))
-                   : f == CLRNN_ROUND   ? rintf(x[i])
-                   : f == CLRNN_SOFTMAX ? expf(x[i]) / sum
-                                        : x[i] - logf(sum);
+            y[i] = f == CLRNN_FUNCTION_RELU      ? fmaxf(x[i], 0)
+                   : f == CLRNN_FUNCTION_TANH    ? tanhf(x[i])
+                   : f == CLRNN_FUNCTION_SIGMOID ? 1 / (1 + expf(-x[i]))
+                   : f == CLRNN_FUNCTION_ROUND   ? rintf(x[i])
+                   : f == CLRNN_FUNCTION_SOFTMAX ? expf(x[i]) / sum
+                                                 : x[i] - logf(sum);
     }
     if (padded) {
         clrnn_check_poison_padding(t, POINTWISE_BWD_X, C);
@@ -62,7 +62,7 @@ static void backward(struct clrnn_check *t, enum clrnn_function f, uint32_t T, u
         clrnn_check_poison_padding(t, POINTWISE_BWD_DY, C);
     }
     // y is rounded: 1 - y^2 loses what y cannot hold; row sums grow with C.
-    clrnn_check_out_rows(t, POINTWISE_DX, C, 1e-6 + (f >= CLRNN_SOFTMAX ? 1e-8 * C : 0));
+    clrnn_check_out_rows(t, POINTWISE_DX, C, 1e-6 + (f >= CLRNN_FUNCTION_SOFTMAX ? 1e-8 * C : 0));
     op_test_run(t);
 }
 
@@ -73,7 +73,7 @@ static void shapes(void **state)
     const size_t count = op_test_small() ? 5 : ARRAY_SIZE(shape);
 
     for (size_t i = 0; i < count; i++)
-        for (int f = CLRNN_RELU; f <= CLRNN_LOG_SOFTMAX; f++)
+        for (int f = CLRNN_FUNCTION_RELU; f <= CLRNN_FUNCTION_LOG_SOFTMAX; f++)
             for (int padded = 0; padded < 2; padded++) {
                 const uint32_t *s = shape[i];
 
@@ -90,7 +90,7 @@ static void accuracy(void **state)
                                  -87,     89,       -89,   1e4f,   -1e4f, 3e38f, -3e38f};
     struct clrnn_check *t = *state;
 
-    for (int f = CLRNN_TANH; f <= CLRNN_ROUND; f++) {
+    for (int f = CLRNN_FUNCTION_TANH; f <= CLRNN_FUNCTION_ROUND; f++) {
         const size_t count = 400;
         float *x;
 
@@ -104,7 +104,7 @@ static void accuracy(void **state)
         for (size_t i = 0; i < count; i++) {
             const double got = t->got[POINTWISE_Y][i], want = t->want[POINTWISE_Y][i];
             // tanh may be 5 ulp off by the standard, exp 3; what underflows may be flushed.
-            const double bound = f == CLRNN_ROUND ? 0 : 6 * ldexp(fabs(want), -23) + 1.2e-38;
+            const double bound = f == CLRNN_FUNCTION_ROUND ? 0 : 6 * ldexp(fabs(want), -23) + 1.2e-38;
 
             if (!(fabs(got - want) <= bound))
                 fail_msg("%s(%.9g): got %.9g, want %.9g", name[f], x[i], got, want);
@@ -117,7 +117,7 @@ static void extreme_rows(void **state)
     static const float value[] = {0, 88, -88, 104, 1e4f, -1e4f, 1e6f, -1e6f, 1e18f, -1e18f};
     struct clrnn_check *t = *state;
 
-    for (int f = CLRNN_SOFTMAX; f <= CLRNN_LOG_SOFTMAX; f++) {
+    for (int f = CLRNN_FUNCTION_SOFTMAX; f <= CLRNN_FUNCTION_LOG_SOFTMAX; f++) {
         set_up(t, CLRNN_OP_POINTWISE_FWD, (enum clrnn_function)f, 1, 50, 5, false);
         clrnn_check_real(t, POINTWISE_X, 250);
         for (size_t i = 0; i < 250; i++)

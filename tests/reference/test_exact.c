@@ -200,7 +200,7 @@ static void test_ties_of_huge_logits(void **state)
     struct clrnn_op op = {.kind = CLRNN_OP_POINTWISE_FWD, .layer = "softmax", .T = 1, .N = ROWS, .C = C};
 
     (void)state;
-    op.pointwise.function = CLRNN_SOFTMAX;
+    op.pointwise.function = CLRNN_FUNCTION_SOFTMAX;
     run(&op, (void *[CLRNN_OP_MAX_IN]){x}, (void *[CLRNN_OP_MAX_OUT]){y});
     check_near("softmax", y, share, COUNT, 0);
     op.kind = CLRNN_OP_POINTWISE_BWD;
@@ -209,7 +209,7 @@ static void test_ties_of_huge_logits(void **state)
     check_near("softmax dx", dx, (double[]){0.25, -0.25, 0, -0.25, 0.25, 0, -0.25, 0, 0.25}, COUNT, 0);
 
     op.kind = CLRNN_OP_POINTWISE_FWD;
-    op.pointwise.function = CLRNN_LOG_SOFTMAX;
+    op.pointwise.function = CLRNN_FUNCTION_LOG_SOFTMAX;
     run(&op, (void *[CLRNN_OP_MAX_IN]){x}, (void *[CLRNN_OP_MAX_OUT]){y});
     check_near("log_softmax", y, (double[]){-half, -half, -1e17, -half, -half, -2e17, -half, -2e300, -half},
                COUNT, 0);

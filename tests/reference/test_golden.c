@@ -159,9 +159,9 @@ static void test_layernorm(void **state)
 static void test_pointwise(void **state)
 {
     static const double *const want[] = {
-        [CLRNN_RELU] = golden_relu,       [CLRNN_TANH] = golden_tanh,
-        [CLRNN_SIGMOID] = golden_sigmoid, [CLRNN_ROUND] = golden_round,
-        [CLRNN_SOFTMAX] = golden_softmax, [CLRNN_LOG_SOFTMAX] = golden_log_softmax,
+        [CLRNN_FUNCTION_RELU] = golden_relu,       [CLRNN_FUNCTION_TANH] = golden_tanh,
+        [CLRNN_FUNCTION_SIGMOID] = golden_sigmoid, [CLRNN_FUNCTION_ROUND] = golden_round,
+        [CLRNN_FUNCTION_SOFTMAX] = golden_softmax, [CLRNN_FUNCTION_LOG_SOFTMAX] = golden_log_softmax,
     };
 
     (void)state;

@@ -292,7 +292,7 @@ static void test_linear(void **state)
 static void test_pointwise(void **state)
 {
     (void)state;
-    for (int function = CLRNN_RELU; function <= CLRNN_LOG_SOFTMAX; function++)
+    for (int function = CLRNN_FUNCTION_RELU; function <= CLRNN_FUNCTION_LOG_SOFTMAX; function++)
         for (int padded = 0; padded < 2; padded++) {
             struct check c;
 

@@ -135,12 +135,12 @@ static void count_values(const double *y, uint32_t T, uint32_t N, uint32_t C, co
                     continue;
                 total++;
                 on = on || value > 0;
-                ends += function == CLRNN_TANH ? fabs(value) > TANH_END
-                                               : value < 1 - TANH_END || value > TANH_END;
+                ends += function == CLRNN_FUNCTION_TANH ? fabs(value) > TANH_END
+                                                        : value < 1 - TANH_END || value > TANH_END;
             }
         never += !on;
     }
-    if (function == CLRNN_RELU)
+    if (function == CLRNN_FUNCTION_RELU)
         u->dead = never / C;
     else
         u->saturated = ends / fmax(total, 1);
@@ -236,8 +236,8 @@ static enum clrnn_status measure_op(const struct probe *p, const struct clrnn_op
     } else if (st == CLRNN_OK) {
         count_values(y, op->T, op->N, C, lengths,
                      !recurrent     ? op->pointwise.function
-                     : op->rnn.relu ? CLRNN_RELU
-                                    : CLRNN_TANH,
+                     : op->rnn.relu ? CLRNN_FUNCTION_RELU
+                                    : CLRNN_FUNCTION_TANH,
                      u);
     }
     free(x);
@@ -255,8 +255,8 @@ static enum clrnn_status measure_units(struct clrnn_examination *v, struct clrnn
         const struct clrnn_op *op = &g->op[i];
         const bool pointwise =
             op->kind == CLRNN_OP_POINTWISE_FWD &&
-            (op->pointwise.function == CLRNN_RELU || op->pointwise.function == CLRNN_TANH ||
-             op->pointwise.function == CLRNN_SIGMOID);
+            (op->pointwise.function == CLRNN_FUNCTION_RELU || op->pointwise.function == CLRNN_FUNCTION_TANH ||
+             op->pointwise.function == CLRNN_FUNCTION_SIGMOID);
 
         if (op->kind == CLRNN_OP_RNN_FWD || pointwise)
             TRY(measure_op(&v->probe, op, lengths, &a->unit[a->unit_count++]));
