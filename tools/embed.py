@@ -5,8 +5,9 @@
     embed.py OUTPUT COMPILER... -- FILE...
 
 FILE appears under its base name. Of a C header outside cl/ the enums appear, in "enums.h", as macros:
-CLRNN_POOL_LAST as POOL_LAST, so that kernels and the host count alike. Random123's headers, found
-where COMPILER finds them, appear under "Random123/...". Texts stay as they are: includes are resolved when a program is made.
+CLRNN_POOL_LAST as POOL_LAST, so that kernels and the host count alike. Random123's headers, found where
+COMPILER finds them, appear under "Random123/...". Texts stay as they are: includes are resolved when a
+program is made.
 """
 import os
 import re
