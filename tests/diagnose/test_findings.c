@@ -1,0 +1,585 @@
+// SPDX-License-Identifier: MIT
+// Every finding of the table from made-up numbers: scans of data and traces of a training that nobody read or
+// ran. Each case plants one fault in numbers that are healthy without it; no device and no file is used.
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/array.h"
+#include "base/random.h"
+#include "diagnose/doctor/trace.h"
+#include "model/model.h"
+
+enum { S = 64, T = 6, C = 3, K = 2, SAMPLES = 128, STEPS = 100, WINDOWS = 10, LOOKS = 10, PARAMS = 2 };
+
+/** The arrays behind one scan. */
+struct data {
+    struct clrnn_dataset_info info;
+    double mean[C], rms[C], least[C], most[C];
+    float sample[SAMPLES * C];
+    uint64_t hash[S][2], count[K];
+};
+
+/** All that the checks read. */
+struct made {
+    struct clrnn_doctor_params params;
+    struct clrnn_doctor_result result;
+    struct clrnn_config *config;
+    struct clrnn_doctor d;
+    struct clrnn_examination v;
+    struct clrnn_trace trace;
+    struct data train, valid;
+    double loss[STEPS], norm[STEPS], window[WINDOWS], valid_loss[LOOKS], valid_quality[LOOKS], time[T];
+    struct clrnn_leak leak;
+    struct clrnn_gradient_error gradient;
+    struct clrnn_entry entry[PARAMS];
+    double largest[PARAMS]; // gradient of each parameter
+};
+
+// ---------------------------------------------------------------- healthy numbers
+
+static void make_scan(struct data *data, const char *name, uint64_t seed, struct clrnn_scan *scan)
+{
+    const struct clrnn_random r = {seed, RANDOM_PROBE, 0, 0};
+
+    data->info = (struct clrnn_dataset_info){
+        .name = name, .S = S, .T = T, .C = C, .has_y = true, .classes = K, .bytes = S * T * C * 4};
+    for (int c = 0; c < C; c++) {
+        data->rms[c] = 1;
+        data->least[c] = -3;
+        data->most[c] = 3;
+    }
+    for (uint32_t i = 0; i < SAMPLES * C; i++)
+        data->sample[i] = (float)clrnn_random_normal(&r, i);
+    for (uint64_t i = 0; i < S; i++)
+        data->hash[i][0] = data->hash[i][1] = seed * 1000 + i;
+    data->count[0] = data->count[1] = S / 2;
+    *scan = (struct clrnn_scan){
+        .info = &data->info,
+        .C = C,
+        .steps = S * T,
+        .mean = data->mean,
+        .rms = data->rms,
+        .least = data->least,
+        .most = data->most,
+        .sample_count = SAMPLES,
+        .sample = data->sample,
+        .hash = data->hash,
+        .labels = S,
+        .most_label = 1,
+        .classes = K,
+        .count = data->count,
+        .changes = 30,
+        .changes_expected = 31.5,
+    };
+}
+
+static struct clrnn_activity make_activity(double *time)
+{
+    return (struct clrnn_activity){
+        .loss = 0.7,
+        .norm = 1,
+        .last_layer = 2,
+        .first_norm = 1,
+        .last_norm = 1,
+        .T = T,
+        .time = time,
+        .unit_count = 2,
+        .unit = {{"gru", 0.05, NAN}, {"relu", NAN, 0.1}},
+        .worst_dead = 1,
+    };
+}
+
+// 100 steps that bring the loss from ln 2 to 0.03, and validation with it.
+static void make_trace(struct made *m)
+{
+    m->trace = (struct clrnn_trace){
+        .steps = STEPS,
+        .wanted = STEPS,
+        .epochs = WINDOWS,
+        .finite = true,
+        .complete = true,
+        .loss = m->loss,
+        .norm = m->norm,
+        .window_count = WINDOWS,
+        .window = m->window,
+        .valid_count = LOOKS,
+        .valid_loss = m->valid_loss,
+        .valid_quality = m->valid_quality,
+        .update_count = 20,
+        .update_early = 10,
+        .train_mode = 0.03,
+        .trained = {.loss = 0.03, .quality = 0.99},
+        .blank = {.loss = 0.8, .quality = 0.5},
+        .shuffled = {.loss = 0.6, .quality = 0.6},
+        .linear = {.done = true, .quality = 0.8},
+        .real_loss = NAN,
+        .random_loss = NAN,
+    };
+    for (int i = 0; i < STEPS; i++) {
+        m->loss[i] = 0.7 * pow(0.97, i);
+        m->norm[i] = 1;
+    }
+    for (int i = 0; i < WINDOWS; i++) {
+        m->window[i] = 0.7 * pow(0.7, i);
+        m->valid_loss[i] = 0.7 * pow(0.8, i);
+        m->valid_quality[i] = 0.5 + 0.045 * i;
+    }
+    for (int i = 0; i < 20; i++) {
+        m->trace.update_median[i] = 1e-3;
+        m->trace.update_most[i] = 2e-3;
+    }
+    for (int t = 0; t < T; t++)
+        m->time[t] = 1;
+}
+
+static void make(struct made *m, const char *layers, const char *train)
+{
+    const struct clrnn_log silent = {0};
+    char text[1024];
+
+    *m = (struct made){0};
+    snprintf(text, sizeof(text), "{model: {layers: [%s]}, train: {%s}}", layers, train);
+    assert_int_equal(clrnn_config_parse(&silent, text, NULL, &m->config), CLRNN_OK);
+    make_trace(m);
+    m->d = (struct clrnn_doctor){
+        .config = m->config,
+        .params = &m->params,
+        .result = &m->result,
+        .outputs = K,
+        .T = T,
+        .batches = S / 16,
+        .valid = (struct clrnn_dataset *)&m->valid, // is only asked whether it is there
+    };
+    make_scan(&m->train, "train", 1, &m->d.train_scan);
+    make_scan(&m->valid, "valid", 2, &m->d.valid_scan);
+    m->v = (struct clrnn_examination){
+        .d = &m->d,
+        .train_rows = S,
+        .valid_rows = S,
+        .chance = log(2),
+        .expected = log(2),
+        .start = make_activity(m->time),
+        .end = make_activity(m->time),
+        .initial_loss = 0.7,
+        .initial_norm = 1,
+        .overfits = true,
+        .overfit_steps = 100,
+        .overfit_rows = 16,
+        .overfit_first = 0.7,
+        .overfit_lowest = 0.005,
+        .overfit_last = 0.005,
+    };
+    m->leak = (struct clrnn_leak){.rows = 8, .others = 56, .most = 1e-7, .scale = 1};
+    m->gradient = (struct clrnn_gradient_error){
+        .param = "0.weight_ih_l0", .device = "a device", .error = 1e-6, .slope = NAN, .N = 8, .T = T};
+    m->entry[0] = (struct clrnn_entry){.param = {.name = "0.weight_ih_l0", .trained = true}};
+    m->entry[1] = (struct clrnn_entry){.param = {.name = "2.weight", .trained = true}, .layer = 2};
+    m->largest[0] = m->largest[1] = 0.1;
+}
+
+// In the order of the doctor.
+static void judge(struct made *m)
+{
+    const struct clrnn_model model = {.entry = m->entry, .entry_count = PARAMS};
+
+    clrnn_doctor_check_layers(&m->d);
+    clrnn_doctor_check_training(&m->d);
+    clrnn_doctor_check_inputs(&m->d);
+    clrnn_doctor_check_labels(&m->d);
+    assert_int_equal(clrnn_doctor_compare_sets(&m->d), CLRNN_OK);
+    clrnn_doctor_check_initial_loss(&m->v);
+    clrnn_doctor_check_leak(&m->v, &m->leak);
+    clrnn_doctor_check_gradient_error(&m->v, &m->gradient);
+    clrnn_doctor_check_zero_gradient(&m->v, &model, m->largest);
+    clrnn_doctor_check_trace(&m->v, &m->trace);
+    assert_int_equal(m->d.status, CLRNN_OK);
+}
+
+static void finish(struct made *m)
+{
+    clrnn_doctor_finish(&m->result);
+    clrnn_config_destroy(&m->config);
+}
+
+// ---------------------------------------------------------------- faults
+
+static void one_step(struct made *m)
+{
+    m->d.T = m->train.info.T = m->valid.info.T = 1;
+}
+
+static void long_rows(struct made *m)
+{
+    m->d.T = m->train.info.T = m->valid.info.T = 200;
+}
+
+static void last_batch_of_one(struct made *m)
+{
+    m->train.info.S = S - 15; // 49 = 3 * 16 + 1
+}
+
+static void sorted(struct made *m)
+{
+    m->d.train_scan.changes = 1;
+}
+
+static void not_a_number(struct made *m)
+{
+    m->d.train_scan.bad_values = 1;
+    m->d.train_scan.bad_value = NAN;
+}
+
+static void token_beyond(struct made *m)
+{
+    m->d.train_scan.bad_tokens = 3;
+}
+
+static void times_ten_thousand(struct made *m)
+{
+    for (int c = 0; c < C; c++)
+        m->train.rms[c] = m->valid.rms[c] = 1e4;
+}
+
+static void one_value(struct made *m)
+{
+    m->train.least[1] = m->train.most[1] = 2.5;
+}
+
+static void padded(struct made *m)
+{
+    m->d.train_scan.pad_rows = 0.9;
+    m->d.train_scan.pad_share = 0.4;
+}
+
+static void no_batch(struct made *m)
+{
+    m->d.batches = 0;
+}
+
+static void labels_from_one(struct made *m)
+{
+    m->d.train_scan.bad_labels = 32;
+    m->d.train_scan.bad_label = 2;
+    m->d.train_scan.least_label = 1;
+    m->d.train_scan.most_label = 2;
+}
+
+static void counts(struct made *m, uint64_t zeros)
+{
+    m->train.count[0] = m->valid.count[0] = zeros;
+    m->train.count[1] = m->valid.count[1] = S - zeros;
+}
+
+static void one_class(struct made *m)
+{
+    counts(m, S);
+}
+
+static void rare_class(struct made *m)
+{
+    counts(m, S - 1);
+}
+
+static void each_twice(struct made *m)
+{
+    for (int i = 0; i < S; i++)
+        memcpy(m->train.hash[i], m->train.hash[i / 2], sizeof(m->train.hash[i]));
+}
+
+static void same_rows(struct made *m)
+{
+    memcpy(m->valid.hash, m->train.hash, sizeof(m->valid.hash));
+}
+
+static void moved(struct made *m)
+{
+    for (int i = 0; i < SAMPLES * C; i++)
+        m->valid.sample[i] += 5;
+}
+
+static void no_first_loss(struct made *m)
+{
+    m->v.initial_loss = NAN;
+}
+
+static void lost_at_step_50(struct made *m)
+{
+    m->trace.finite = false;
+    m->trace.steps = 50;
+    m->loss[49] = NAN;
+}
+
+static void confident_start(struct made *m)
+{
+    m->v.initial_loss = 9;
+}
+
+static void leaks(struct made *m)
+{
+    m->leak.most = 0.1;
+}
+
+static void wrong_backward(struct made *m)
+{
+    m->gradient.error = 1;
+}
+
+static void no_gradient(struct made *m)
+{
+    m->largest[0] = 0;
+}
+
+// As a net that learns nothing leaves it.
+static void stuck(struct made *m)
+{
+    for (int i = 0; i < WINDOWS; i++)
+        m->window[i] = m->valid_loss[i] = log(2);
+    m->trace.trained.loss = m->trace.train_mode = log(2);
+    m->trace.blank.loss = m->trace.shuffled.loss = 0.8;
+}
+
+static void stands_on_one_batch(struct made *m)
+{
+    stuck(m);
+    m->v.overfits = false;
+    m->v.overfit_still = true;
+    m->v.overfit_lowest = m->v.overfit_last = 0.6;
+}
+
+static void updates(struct made *m, double size)
+{
+    for (size_t i = 0; i < m->trace.update_count; i++)
+        m->trace.update_median[i] = m->trace.update_most[i] = size;
+}
+
+static void tiny_updates(struct made *m)
+{
+    updates(m, 1e-9);
+}
+
+static void huge_updates(struct made *m)
+{
+    updates(m, 0.5);
+    m->trace.trained.loss = m->trace.train_mode = 0.4;
+}
+
+static void explodes(struct made *m)
+{
+    m->norm[10] = 1e7;
+}
+
+static void vanishes(struct made *m)
+{
+    stuck(m);
+    m->time[0] = 1e-9;
+}
+
+static void at_their_ends(struct made *m)
+{
+    stuck(m);
+    m->v.start.unit[0].saturated = m->v.end.unit[0].saturated = 0.9;
+}
+
+static void never_on(struct made *m)
+{
+    m->v.start.unit[1].dead = m->v.end.unit[1].dead = 0.9;
+}
+
+static void up_and_down(struct made *m)
+{
+    for (int i = 0; i < WINDOWS; i++)
+        m->window[i] = i % 2 ? 0.9 : 0.1;
+}
+
+static void other_in_eval_mode(struct made *m)
+{
+    m->trace.trained.loss = 2;
+}
+
+static void as_good_as_shuffled(struct made *m)
+{
+    m->trace.real_loss = m->trace.random_loss = 0.6;
+    m->trace.random_steps = 50;
+}
+
+static void blank_does_as_well(struct made *m)
+{
+    stuck(m);
+    m->trace.blank.loss = log(2);
+}
+
+static void order_does_not_matter(struct made *m)
+{
+    stuck(m);
+    m->trace.shuffled.loss = log(2);
+}
+
+static void order_is_not_needed(struct made *m)
+{
+    m->trace.shuffled.loss = m->trace.trained.loss;
+}
+
+static void linear_wins(struct made *m)
+{
+    for (int i = 0; i < LOOKS; i++)
+        m->valid_quality[i] = 0.5;
+    m->trace.linear.quality = 0.95;
+}
+
+static void validation_rises(struct made *m)
+{
+    for (int i = 0; i < LOOKS; i++)
+        m->valid_loss[i] = 0.4 + 0.1 * i;
+}
+
+// ---------------------------------------------------------------- cases
+
+#define GRU "gru: {hidden_size: 8}"
+#define LAST "pool: {over: last}"
+#define HEAD "linear: {out_features: 2}"
+#define NET GRU ", " LAST ", " HEAD
+#define ADAM "loss: cross_entropy, optimizer: {adam: {lr: 0.001}}, epochs: 20, batch_size: 16"
+#define TRAIN ADAM ", shuffle: true"
+#define WANT(ident, severity) CLRNN_FINDING_##ident, CLRNN_SEVERITY_##severity
+
+static const struct fault {
+    enum clrnn_finding_kind kind;
+    enum clrnn_severity severity;
+    const char *layers, *train;
+    void (*plant)(struct made *m);
+} faults[] = {
+    {WANT(SOFTMAX_BEFORE_CROSS_ENTROPY, ERROR), NET ", softmax", TRAIN, NULL},
+    {WANT(ACTIVATION_LOSS_MISMATCH, ERROR), NET ", sigmoid", TRAIN, NULL},
+    {WANT(ACTIVATION_LOSS_MISMATCH, NOTE), NET ", log_softmax", TRAIN, NULL},
+    {WANT(NON_DIFFERENTIABLE_OP, ERROR), NET ", round", TRAIN, NULL},
+    {WANT(SINGLE_TIME_STEP, WARNING), NET, TRAIN, one_step},
+    {WANT(SEQUENCE_TOO_LONG, WARNING), "rnn: {hidden_size: 8}, " LAST ", " HEAD, TRAIN, long_rows},
+    {WANT(DROPOUT_ONE_LAYER, NOTE), "lstm: {hidden_size: 8, dropout: 0.3}, " LAST ", " HEAD, TRAIN, NULL},
+    {WANT(DROPOUT_TOO_HIGH, WARNING), GRU ", " LAST ", dropout: {p: 0.9}, " HEAD, TRAIN, NULL},
+    {WANT(DROPOUT_BEFORE_BATCHNORM, WARNING), GRU ", " LAST ", dropout, batchnorm, " HEAD, TRAIN, NULL},
+    {WANT(DEAD_BIAS, NOTE), GRU ", " LAST ", linear: {out_features: 4}, batchnorm, " HEAD, TRAIN, NULL},
+    {WANT(BATCH_OF_ONE_BATCHNORM, ERROR), GRU ", " LAST ", batchnorm, " HEAD, TRAIN, last_batch_of_one},
+    {WANT(POOL_IGNORES_SEQUENCE, WARNING), "gru: {hidden_size: 8, bidirectional: true}, " LAST ", " HEAD,
+     TRAIN, NULL},
+    {WANT(SCHEDULER_PER_BATCH, ERROR), NET,
+     TRAIN ", scheduler: {step_lr: {step_size: 3, gamma: 0.1, interval: batch}}", NULL},
+    {WANT(LR_OUT_OF_RANGE, ERROR), NET,
+     "loss: cross_entropy, optimizer: {adam: {lr: 1.0}}, epochs: 20, batch_size: 16, shuffle: true", NULL},
+    {WANT(NO_SHUFFLE_SORTED_LABELS, ERROR), NET, ADAM, sorted},
+    {WANT(NO_SHUFFLE_SORTED_LABELS, NOTE), NET, ADAM, NULL},
+    {WANT(NON_FINITE_INPUT, ERROR), NET, TRAIN, not_a_number},
+    {WANT(TOKEN_RANGE, ERROR), "embedding: {num_embeddings: 9, embedding_dim: 4}, " NET, TRAIN, token_beyond},
+    {WANT(UNSCALED_INPUT, WARNING), NET, TRAIN, times_ten_thousand},
+    {WANT(CONSTANT_FEATURES, WARNING), NET, TRAIN, one_value},
+    {WANT(PADDING_WITHOUT_LENGTHS, WARNING), NET, TRAIN, padded},
+    {WANT(TOO_FEW_SAMPLES, ERROR), NET, TRAIN, no_batch},
+    {WANT(LABEL_RANGE, ERROR), NET, TRAIN, labels_from_one},
+    {WANT(SINGLE_CLASS, ERROR), NET, TRAIN, one_class},
+    {WANT(CLASS_IMBALANCE, WARNING), NET, TRAIN, rare_class},
+    {WANT(DUPLICATE_ROWS, WARNING), NET, TRAIN, each_twice},
+    {WANT(TRAIN_VALID_LEAK, WARNING), NET, TRAIN, same_rows},
+    {WANT(TRAIN_VALID_SHIFT, WARNING), NET, TRAIN, moved},
+    {WANT(LOSS_NOT_FINITE, ERROR), NET, TRAIN, no_first_loss},
+    {WANT(LOSS_NOT_FINITE, ERROR), NET, TRAIN, lost_at_step_50},
+    {WANT(INITIAL_LOSS_OFF, WARNING), NET, TRAIN, confident_start},
+    {WANT(BATCH_LEAK, ERROR), GRU ", batchnorm: {track_running_stats: false}, " LAST ", " HEAD, TRAIN, leaks},
+    {WANT(GRADIENT_CHECK_FAILED, ERROR), NET, TRAIN, wrong_backward},
+    {WANT(ZERO_GRADIENT, ERROR), NET, TRAIN, no_gradient},
+    {WANT(CANNOT_OVERFIT_ONE_BATCH, ERROR), NET, TRAIN, stands_on_one_batch},
+    {WANT(UPDATE_TOO_SMALL, WARNING), NET, TRAIN, tiny_updates},
+    {WANT(UPDATE_TOO_LARGE, WARNING), NET, TRAIN, huge_updates},
+    {WANT(EXPLODING_GRADIENT, ERROR), NET, TRAIN, explodes},
+    {WANT(EXPLODING_GRADIENT, NOTE), NET, TRAIN ", clip_grad_norm: 1.0", explodes},
+    {WANT(VANISHING_GRADIENT, WARNING), NET, TRAIN, vanishes},
+    {WANT(SATURATED_UNITS, WARNING), NET, TRAIN, at_their_ends},
+    {WANT(DEAD_UNITS, WARNING), NET, TRAIN, never_on},
+    {WANT(LOSS_FLAT, WARNING), NET, TRAIN, stuck},
+    {WANT(LOSS_OSCILLATES, WARNING), NET, TRAIN, up_and_down},
+    {WANT(TRAIN_EVAL_MISMATCH, ERROR), NET, TRAIN, other_in_eval_mode},
+    {WANT(LABELS_LOOK_RANDOM, WARNING), NET, TRAIN, as_good_as_shuffled},
+    {WANT(UNDERFITTING, WARNING), NET, TRAIN, stuck},
+    {WANT(INPUTS_IGNORED, WARNING), NET, TRAIN, blank_does_as_well},
+    {WANT(TIME_IGNORED, WARNING), NET, TRAIN, order_does_not_matter},
+    {WANT(TIME_IGNORED, NOTE), NET, TRAIN, order_is_not_needed},
+    {WANT(WORSE_THAN_LINEAR, WARNING), NET, TRAIN, linear_wins},
+    {WANT(OVERFITTING, WARNING), NET, TRAIN, validation_rises},
+};
+
+static void print_findings(const struct made *m)
+{
+    for (size_t i = 0; i < m->result.count; i++)
+        print_message("# severity %d, %s: %s\n", (int)m->result.finding[i].severity, m->result.finding[i].id,
+                      m->result.finding[i].evidence);
+}
+
+static void healthy(void **state)
+{
+    struct made m;
+
+    (void)state;
+    make(&m, NET, TRAIN);
+    judge(&m);
+    print_findings(&m);
+    assert_int_equal(m.result.count, 0);
+    finish(&m);
+}
+
+static void planted(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(faults); i++) {
+        const char *id = clrnn_finding_table[faults[i].kind].id;
+        const struct clrnn_finding *f = NULL;
+        struct made m;
+
+        make(&m, faults[i].layers, faults[i].train);
+        if (faults[i].plant)
+            faults[i].plant(&m);
+        judge(&m);
+        for (size_t k = 0; k < m.result.count && !f; k++)
+            if (m.result.finding[k].id == id)
+                f = &m.result.finding[k];
+        if (!f || f->severity != faults[i].severity) {
+            print_findings(&m);
+            fail_msg("case %zu: expected %s of severity %d", i, id, (int)faults[i].severity);
+        }
+        assert_true(f->severity >= clrnn_finding_table[faults[i].kind].severity); // the table has the gravest
+        assert_non_null(f->evidence);
+        finish(&m);
+    }
+}
+
+// A finding that somebody adds to the table comes with a fault here.
+static void all_have_a_fault(void **state)
+{
+    (void)state;
+    for (int kind = 0; kind < CLRNN_FINDING_COUNT; kind++) {
+        bool gravest = false;
+
+        for (size_t i = 0; i < ARRAY_SIZE(faults); i++)
+            gravest = gravest || ((int)faults[i].kind == kind &&
+                                  faults[i].severity == clrnn_finding_table[kind].severity);
+        if (!gravest)
+            fail_msg("%s: no fault is planted that shows it as gravely as its table says",
+                     clrnn_finding_table[kind].id);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(healthy),
+        cmocka_unit_test(planted),
+        cmocka_unit_test(all_have_a_fault),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
