@@ -80,7 +80,7 @@ static enum clrnn_status measure_layers(struct clrnn_model *m, struct clrnn_acti
 }
 
 // dx [T, N, C] of the first recurrent layer.
-static enum clrnn_status measure_time(const struct probe *p, struct clrnn_activity *a)
+static enum clrnn_status measure_time(const struct clrnn_session *p, struct clrnn_activity *a)
 {
     const struct clrnn_graph *g = p->plan->graph;
     const struct clrnn_op *op = NULL;
@@ -92,7 +92,7 @@ static enum clrnn_status measure_time(const struct probe *p, struct clrnn_activi
             op = &g->op[i];
     if (!op || op->T < 2)
         return CLRNN_OK;
-    st = probe_read(p, op->out[RNN_DX], &dx);
+    st = clrnn_session_read(p, op->out[RNN_DX], &dx);
     if (st == CLRNN_OK)
         a->time = calloc(op->T, sizeof(*a->time));
     if (st == CLRNN_OK && !a->time)
@@ -113,14 +113,16 @@ static enum clrnn_status measure_time(const struct probe *p, struct clrnn_activi
 
 // ---------------------------------------------------------------- units
 
-static bool is_valid(const int32_t *lengths, uint32_t t, uint32_t n)
+// `lengths`: the set whose samples are the batch's, or NULL where none is padded.
+static bool is_valid(const struct clrnn_dataset *lengths, uint32_t t, uint32_t n)
 {
-    return !lengths || t < (uint32_t)lengths[n];
+    return !lengths || t < clrnn_dataset_length(lengths, n);
 }
 
 // Share of values at the ends of tanh or sigmoid; share of columns that a relu never lets through.
-static void count_values(const double *y, uint32_t T, uint32_t N, uint32_t C, const int32_t *lengths,
-                         enum clrnn_function function, struct clrnn_activity_units *u)
+static void count_values(const double *y, uint32_t T, uint32_t N, uint32_t C,
+                         const struct clrnn_dataset *lengths, enum clrnn_function function,
+                         struct clrnn_activity_units *u)
 {
     double ends = 0, total = 0, never = 0;
 
@@ -158,17 +160,17 @@ static void free_weights(struct gate_weights *w)
     free(w->bias_hh);
 }
 
-static enum clrnn_status read_weights(const struct probe *p, const struct clrnn_op *op, uint32_t direction,
-                                      struct gate_weights *w)
+static enum clrnn_status read_weights(const struct clrnn_session *p, const struct clrnn_op *op,
+                                      uint32_t direction, struct gate_weights *w)
 {
     const int *in = op->in + 4 * direction;
 
-    TRY(probe_read(p, in[RNN_WEIGHT_IH], &w->ih));
-    TRY(probe_read(p, in[RNN_WEIGHT_HH], &w->hh));
+    TRY(clrnn_session_read(p, in[RNN_WEIGHT_IH], &w->ih));
+    TRY(clrnn_session_read(p, in[RNN_WEIGHT_HH], &w->hh));
     if (in[RNN_BIAS_IH] < 0)
         return CLRNN_OK;
-    TRY(probe_read(p, in[RNN_BIAS_IH], &w->bias_ih));
-    return probe_read(p, in[RNN_BIAS_HH], &w->bias_hh);
+    TRY(clrnn_session_read(p, in[RNN_BIAS_IH], &w->bias_ih));
+    return clrnn_session_read(p, in[RNN_BIAS_HH], &w->bias_hh);
 }
 
 // Pre-activation of gate row j: what decides whether a sigmoid gate stands at 0 or 1.
@@ -186,8 +188,9 @@ static double gate(const struct clrnn_op *op, const struct gate_weights *w, size
 }
 
 // The gates of an lstm (i, f, o) or gru (r, z), computed again from the layer's input and output.
-static enum clrnn_status count_gates(const struct probe *p, const struct clrnn_op *op, const double *x,
-                                     const double *y, const int32_t *lengths, struct clrnn_activity_units *u)
+static enum clrnn_status count_gates(const struct clrnn_session *p, const struct clrnn_op *op,
+                                     const double *x, const double *y, const struct clrnn_dataset *lengths,
+                                     struct clrnn_activity_units *u)
 {
     const uint32_t H = op->rnn.H, D = op->rnn.D, N = op->N, T = op->T;
     const uint32_t samples = MAX2(1u, MIN2(N, GATE_ROWS / T)),
@@ -219,18 +222,18 @@ static enum clrnn_status count_gates(const struct probe *p, const struct clrnn_o
     return CLRNN_OK;
 }
 
-static enum clrnn_status measure_op(const struct probe *p, const struct clrnn_op *op, const int32_t *lengths,
-                                    struct clrnn_activity_units *u)
+static enum clrnn_status measure_op(const struct clrnn_session *p, const struct clrnn_op *op,
+                                    const struct clrnn_dataset *lengths, struct clrnn_activity_units *u)
 {
     const bool recurrent = op->kind == CLRNN_OP_RNN_FWD;
     const uint32_t C = recurrent ? op->rnn.H * op->rnn.D : op->C;
     double *x = NULL, *y = NULL;
-    enum clrnn_status st = probe_read(p, op->out[0], &y);
+    enum clrnn_status st = clrnn_session_read(p, op->out[0], &y);
 
     *u = (struct clrnn_activity_units){.saturated = NAN, .dead = NAN};
     snprintf(u->layer, sizeof(u->layer), "%s", op->layer);
     if (st == CLRNN_OK && recurrent && op->rnn.cell != CLRNN_CELL_RNN) {
-        st = probe_read(p, op->in[RNN_X], &x);
+        st = clrnn_session_read(p, op->in[RNN_X], &x);
         if (st == CLRNN_OK)
             st = count_gates(p, op, x, y, lengths, u);
     } else if (st == CLRNN_OK) {
@@ -245,10 +248,11 @@ static enum clrnn_status measure_op(const struct probe *p, const struct clrnn_op
     return st;
 }
 
-static enum clrnn_status measure_units(struct clrnn_examination *v, struct clrnn_activity *a,
-                                       const int32_t *lengths)
+static enum clrnn_status measure_units(struct clrnn_examination *v, struct clrnn_activity *a)
 {
-    const struct clrnn_graph *g = v->probe.plan->graph;
+    const struct clrnn_graph *g = v->probe->plan->graph;
+    const struct clrnn_dataset *lengths =
+        clrnn_dataset_info(v->probe->set)->has_lengths ? v->probe->set : NULL;
 
     a->unit_count = 0;
     for (size_t i = 0; i < g->op_count && a->unit_count < ARRAY_SIZE(a->unit); i++) {
@@ -259,7 +263,7 @@ static enum clrnn_status measure_units(struct clrnn_examination *v, struct clrnn
              op->pointwise.function == CLRNN_FUNCTION_SIGMOID);
 
         if (op->kind == CLRNN_OP_RNN_FWD || pointwise)
-            TRY(measure_op(&v->probe, op, lengths, &a->unit[a->unit_count++]));
+            TRY(measure_op(v->probe, op, lengths, &a->unit[a->unit_count++]));
     }
     a->worst_saturated = a->worst_dead = SIZE_MAX;
     for (size_t i = 0; i < a->unit_count; i++) {
@@ -275,15 +279,13 @@ static enum clrnn_status measure_units(struct clrnn_examination *v, struct clrnn
 
 enum clrnn_status clrnn_activity_measure(struct clrnn_examination *v, struct clrnn_activity *a)
 {
-    struct clrnn_step_result result;
-    struct clrnn_batch batch;
+    struct clrnn_session_record record;
 
     clrnn_activity_finish(a);
-    TRY(trial_gather(&v->trial, &v->train, v->rows, v->probe.N, &batch));
-    TRY(probe_run(&v->probe, &batch, &result));
-    a->loss = result.loss;
-    a->norm = result.grad_norm;
-    TRY(measure_layers(v->trial.model, a));
-    TRY(measure_time(&v->probe, a));
-    return measure_units(v, a, batch.lengths);
+    TRY(clrnn_doctor_again(v->probe, CLRNN_MODE_GRADIENT, &record));
+    a->loss = record.loss;
+    a->norm = record.grad_norm;
+    TRY(measure_layers(v->probe->model, a));
+    TRY(measure_time(v->probe, a));
+    return measure_units(v, a);
 }

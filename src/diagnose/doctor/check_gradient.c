@@ -15,12 +15,9 @@
 struct check {
     struct clrnn_examination *v;
     struct clrnn_device *ref;
-    struct trial_params params; // of the model on ref
-    struct trial here, there;
-    struct probe near, far; // on the device, on ref
-    struct clrnn_batch batch;
-    size_t worst;             // entry that differs most
-    double worst_error, most; // of that gradient's norm; the largest norm of all
+    struct clrnn_session *here, *there; // on the device, on ref
+    size_t worst;                       // entry that differs most
+    double worst_error, most;           // of that gradient's norm; the largest norm of all
     double device_value, ref_value;
 };
 
@@ -44,17 +41,17 @@ static enum clrnn_status copy_values(struct clrnn_model *from, struct clrnn_mode
 
 static enum clrnn_status compare_entry(struct check *c, size_t i, bool find_most)
 {
-    const struct clrnn_param *p = &c->here.model->entry[i].param;
+    const struct clrnn_param *p = &c->here->model->entry[i].param;
     double *a = malloc(2 * p->count * sizeof(*a)), *b = a ? a + p->count : NULL;
     double norm = 0, error = 0, largest = -1;
     size_t at = 0;
     enum clrnn_status st;
 
     if (!a)
-        return clrnn_error_memory(c->here.model->log, 2 * p->count * sizeof(*a), p->name);
-    st = clrnn_model_read_grad(c->here.model, i, a);
+        return clrnn_error_memory(c->here->model->log, 2 * p->count * sizeof(*a), p->name);
+    st = clrnn_model_read_grad(c->here->model, i, a);
     if (st == CLRNN_OK)
-        st = clrnn_model_read_grad(c->there.model, i, b);
+        st = clrnn_model_read_grad(c->there->model, i, b);
     for (size_t k = 0; st == CLRNN_OK && k < p->count; k++) {
         const double off = isnan(a[k] - b[k]) ? INFINITY : fabs(a[k] - b[k]);
 
@@ -83,15 +80,15 @@ static enum clrnn_status compare_entry(struct check *c, size_t i, bool find_most
 
 static enum clrnn_status compare(struct check *c)
 {
-    struct clrnn_step_result near, far;
+    struct clrnn_session_record near, far;
 
-    TRY(probe_run(&c->near, &c->batch, &near));
-    TRY(probe_run(&c->far, &c->batch, &far));
+    TRY(clrnn_doctor_again(c->here, CLRNN_MODE_GRADIENT, &near));
+    TRY(clrnn_doctor_again(c->there, CLRNN_MODE_GRADIENT, &far));
     if (!isfinite(far.loss) || !isfinite(far.grad_norm) || far.grad_norm > 1e6)
         return CLRNN_OK; // float32 has no room for it, and other findings say so
     for (int pass = 0; pass < 2; pass++)
-        for (size_t i = 0; i < c->here.model->entry_count; i++)
-            if (c->here.model->entry[i].param.trained)
+        for (size_t i = 0; i < c->here->model->entry_count; i++)
+            if (c->here->model->entry[i].param.trained)
                 TRY(compare_entry(c, i, pass == 0));
     return CLRNN_OK;
 }
@@ -99,7 +96,7 @@ static enum clrnn_status compare(struct check *c)
 // (L(w + h) - L(w - h)) / 2h in double for the parameter that differs most, at its element that does.
 static enum clrnn_status difference(struct check *c, double *slope)
 {
-    struct clrnn_model *m = c->there.model;
+    struct clrnn_model *m = c->there->model;
     const struct clrnn_param *p = &m->entry[c->worst].param;
     double *values = malloc(p->count * sizeof(*values)), *grad = malloc(p->count * sizeof(*grad)), kept,
            loss[2];
@@ -115,12 +112,12 @@ static enum clrnn_status difference(struct check *c, double *slope)
         st = clrnn_model_read(m, c->worst, values);
     kept = st == CLRNN_OK ? values[at] : 0;
     for (int side = 0; st == CLRNN_OK && side < 2; side++) {
-        struct clrnn_step_result r;
+        struct clrnn_session_record r;
 
         values[at] = kept + (side ? -1e-5 : 1e-5);
         st = clrnn_model_write(m, c->worst, values);
         if (st == CLRNN_OK)
-            st = probe_run(&c->far, &c->batch, &r);
+            st = clrnn_doctor_again(c->there, CLRNN_MODE_GRADIENT, &r);
         loss[side] = st == CLRNN_OK ? r.loss : 0;
     }
     if (st == CLRNN_OK)
@@ -157,14 +154,14 @@ void clrnn_doctor_check_gradient_error(struct clrnn_examination *v, const struct
 static enum clrnn_status report(struct check *c)
 {
     struct clrnn_gradient_error e = {
-        .param = c->here.model->entry[c->worst].param.name,
+        .param = c->here->model->entry[c->worst].param.name,
         .device = clrnn_device_info(c->v->d->device)->name,
         .error = c->worst_error,
         .device_value = c->device_value,
         .ref_value = c->ref_value,
         .slope = NAN,
-        .N = c->batch.N,
-        .T = c->batch.T,
+        .N = c->here->samples,
+        .T = clrnn_dataset_info(c->here->set)->T,
     };
 
     if (is_off(c->v, e.error))
@@ -176,25 +173,20 @@ static enum clrnn_status report(struct check *c)
 static enum clrnn_status prepare(struct check *c)
 {
     const struct clrnn_device_params params = {.select = "ref", .log = c->v->d->log};
-    struct trial_data data = c->v->train;
-    const uint32_t rows = MIN2(CHECK_ROWS, c->v->train_rows);
-    double scale = 1;
-
-    data.shorten = true;
-    data.steps = MIN2(CHECK_STEPS, c->v->d->T);
-    TRY(clrnn_device_open(&params, &c->ref));
-    c->params = c->v->params;
-    c->params.device = c->ref;
-    TRY(trial_create(&c->v->params, &c->here));
+    const uint32_t rows = MIN2(CHECK_ROWS, c->v->train_rows), steps = MIN2(CHECK_STEPS, c->v->d->T);
     // cheap enough for a reference: a weight is used once a step and sample, three times over
-    scale = 6.0 * (double)clrnn_model_size(c->here.model) * rows * data.steps / CHECK_FLOPS;
-    if (scale > 1)
-        data.steps = (uint32_t)MAX2((double)data.steps / scale, 1.0);
-    TRY(trial_create(&c->params, &c->there));
-    TRY(copy_values(c->here.model, c->there.model));
-    TRY(trial_gather(&c->here, &data, c->v->rows, rows, &c->batch));
-    TRY(probe_create(c->here.model, rows, data.steps, c->v->lengths, &c->near));
-    return probe_create(c->there.model, rows, data.steps, c->v->lengths, &c->far);
+    const double scale = 6.0 * (double)clrnn_model_size(c->v->session->model) * rows * steps / CHECK_FLOPS;
+    const struct clrnn_session_params session = {
+        .view = {.row = c->v->rows,
+                 .count = rows,
+                 .steps = scale > 1 ? (uint32_t)MAX2((double)steps / scale, 1.0) : steps},
+        .feed = {.batch_size = rows, .keep_tensors = true},
+    };
+
+    TRY(clrnn_device_open(&params, &c->ref));
+    TRY(clrnn_doctor_session(c->v, c->v->d->device, session, &c->here));
+    TRY(clrnn_doctor_session(c->v, c->ref, session, &c->there));
+    return copy_values(c->here->model, c->there->model);
 }
 
 enum clrnn_status clrnn_doctor_check_gradient(struct clrnn_examination *v)
@@ -209,10 +201,8 @@ enum clrnn_status clrnn_doctor_check_gradient(struct clrnn_examination *v)
         st = compare(&c);
     if (st == CLRNN_OK)
         st = report(&c);
-    probe_finish(&c.near);
-    probe_finish(&c.far);
-    trial_finish(&c.here);
-    trial_finish(&c.there);
+    clrnn_session_close(&c.here);
+    clrnn_session_close(&c.there);
     clrnn_device_destroy(&c.ref);
     return st;
 }

@@ -143,25 +143,37 @@ void clrnn_doctor_check_leak(struct clrnn_examination *v, const struct clrnn_lea
     }
 }
 
+static enum clrnn_status predict(struct clrnn_examination *v, uint32_t count, float *out)
+{
+    struct clrnn_session *s;
+    enum clrnn_status st;
+
+    TRY(clrnn_doctor_session(v, v->d->device,
+                             (struct clrnn_session_params){.model = v->session->model,
+                                                           .view = {.row = v->rows, .count = count},
+                                                           .feed = {.batch_size = count}},
+                             &s));
+    st = clrnn_session_queue(s, CLRNN_MODE_PREDICT, 0);
+    if (st == CLRNN_OK)
+        st = clrnn_plan_read_output(s->plan, out);
+    clrnn_session_close(&s);
+    return st;
+}
+
 // A row's output in eval mode next to itself alone, and next to others.
 static enum clrnn_status measure_leak(struct clrnn_examination *v, struct clrnn_leak *leak)
 {
-    const uint32_t n = MIN2(v->train_rows, 8u), all = MIN2(v->trial.room, v->train_rows);
-    const size_t T = v->trial.model->per_step ? v->d->T : 1, width = T * v->trial.model->outputs;
+    const uint32_t n = MIN2(v->train_rows, 8u), all = MIN2(v->eval_rows, v->train_rows);
+    const size_t T = v->session->model->per_step ? v->d->T : 1, width = T * v->session->model->outputs;
     float *alone = malloc((n + all) * width * sizeof(*alone)), *together = alone + n * width;
-    struct clrnn_batch batch;
     enum clrnn_status st;
 
     *leak = (struct clrnn_leak){.rows = n, .others = all - n};
     if (!alone)
         return clrnn_error_memory(v->d->log, (n + all) * width * sizeof(*alone), "a probe");
-    st = trial_gather(&v->trial, &v->train, v->rows, n, &batch);
+    st = predict(v, n, alone);
     if (st == CLRNN_OK)
-        st = clrnn_model_predict(v->trial.model, &batch, alone);
-    if (st == CLRNN_OK)
-        st = trial_gather(&v->trial, &v->train, v->rows, all, &batch);
-    if (st == CLRNN_OK)
-        st = clrnn_model_predict(v->trial.model, &batch, together);
+        st = predict(v, all, together);
     for (size_t i = 0; st == CLRNN_OK && i < n * width; i++) {
         leak->most = fmax(leak->most, fabs((double)alone[i] - together[i]));
         leak->scale = fmax(leak->scale, fabs((double)alone[i]));
@@ -191,9 +203,9 @@ enum clrnn_status clrnn_doctor_probe(struct clrnn_examination *v)
 // ---------------------------------------------------------------- one batch by heart
 
 struct overfit {
-    struct trial trial;
-    struct probe probe;
-    struct clrnn_batch batch;
+    struct clrnn_dataset *batch;
+    struct clrnn_session *session;
+    struct clrnn_session *probe; // its model on the same batch, tensors kept
     uint32_t rows;
     double *loss; // of each step
     double *most; // largest gradient of each parameter so far
@@ -263,21 +275,21 @@ void clrnn_doctor_report_overfit(struct clrnn_examination *v, bool harmless)
 static enum clrnn_status overfit_steps(struct clrnn_examination *v, struct overfit *o, double seconds)
 {
     const double target = fmax(o->floor + 0.02, OVERFIT_TARGET);
-    struct clrnn_step_result r;
+    struct clrnn_session_record r;
     double lowest = INFINITY, until = INFINITY;
     uint32_t i = 0;
 
-    TRY(probe_run(&o->probe, &o->batch, &r));
-    TRY(largest_gradients(o->trial.model, o->most));
+    TRY(clrnn_doctor_again(o->probe, CLRNN_MODE_GRADIENT, &r));
+    TRY(largest_gradients(o->session->model, o->most));
     v->overfit_first = r.loss;
     while (i < OVERFIT_STEPS && clrnn_clock() < until && !clrnn_doctor_stopped(v->d)) {
-        TRY(trial_step(&o->trial, &o->batch, &r));
+        TRY(clrnn_doctor_again(o->session, CLRNN_MODE_TRAIN, &r));
         o->loss[i++] = r.loss;
         lowest = fmin(lowest, r.loss);
         if (i == ZERO_STEPS) {
-            TRY(probe_run(&o->probe, &o->batch, &r));
-            TRY(largest_gradients(o->trial.model, o->most));
-            clrnn_doctor_check_zero_gradient(v, o->trial.model, o->most);
+            TRY(clrnn_doctor_again(o->probe, CLRNN_MODE_GRADIENT, &r));
+            TRY(largest_gradients(o->session->model, o->most));
+            clrnn_doctor_check_zero_gradient(v, o->session->model, o->most);
             until = clrnn_clock() + seconds; // from here on: kernels may have been built before
         }
         if (i >= ZERO_STEPS && (r.loss < target || !isfinite(r.loss)))
@@ -293,36 +305,35 @@ static enum clrnn_status overfit_steps(struct clrnn_examination *v, struct overf
     return CLRNN_OK;
 }
 
+static enum clrnn_status overfit(struct clrnn_examination *v, struct overfit *o)
+{
+    struct clrnn_session_params params = {.set = o->batch, .feed = {.batch_size = o->rows}};
+
+    TRY(clrnn_doctor_session(v, v->d->device, params, &o->session));
+    params.model = o->session->model;
+    params.feed.keep_tensors = true;
+    TRY(clrnn_doctor_session(v, v->d->device, params, &o->probe));
+    o->loss = malloc(OVERFIT_STEPS * sizeof(*o->loss));
+    o->most = calloc(MAX2(o->session->model->entry_count, 1), sizeof(*o->most));
+    if (!o->loss || !o->most)
+        return clrnn_error_memory(v->d->log, OVERFIT_STEPS * sizeof(*o->loss), "learning a batch by heart");
+    TRY(overfit_steps(v, o, 0.2 * v->d->seconds));
+    if (v->overfit_steps)
+        conclude_overfit(v, o);
+    return CLRNN_OK;
+}
+
 enum clrnn_status clrnn_doctor_overfit(struct clrnn_examination *v)
 {
-    const struct clrnn_train_config *t = &v->d->config->train;
-    struct overfit o = {.floor = smoothing_floor(v), .rows = MIN2(MAX2(t->batch_size, 1u), v->train_rows)};
-    uint32_t *order = malloc(v->train_rows * sizeof(*order));
-    enum clrnn_status st =
-        order ? CLRNN_OK : clrnn_error_memory(v->d->log, v->train_rows * sizeof(*order), "a batch");
+    struct overfit o = {.floor = smoothing_floor(v), .rows = v->data.batch};
+    enum clrnn_status st = clrnn_data_sets_first_batch(v->d->log, v->d->config, &v->data, 0, &o.batch);
 
     if (st == CLRNN_OK)
-        st = trial_create(&v->params, &o.trial);
-    if (st == CLRNN_OK) {
-        o.loss = malloc(OVERFIT_STEPS * sizeof(*o.loss));
-        o.most = calloc(MAX2(o.trial.model->entry_count, 1), sizeof(*o.most));
-        if (!o.loss || !o.most)
-            st = clrnn_error_memory(v->d->log, OVERFIT_STEPS * sizeof(*o.loss), "learning a batch by heart");
-    }
-    if (st == CLRNN_OK) {
-        trial_order(v->d->config, v->train_rows, 0, order);
-        st = trial_gather(&o.trial, &v->train, order, o.rows, &o.batch);
-    }
-    if (st == CLRNN_OK)
-        st = probe_create(o.trial.model, o.rows, o.batch.T, o.batch.lengths != NULL, &o.probe);
-    if (st == CLRNN_OK)
-        st = overfit_steps(v, &o, 0.2 * v->d->seconds);
-    if (st == CLRNN_OK && v->overfit_steps)
-        conclude_overfit(v, &o);
-    probe_finish(&o.probe);
-    trial_finish(&o.trial);
+        st = overfit(v, &o);
+    clrnn_session_close(&o.probe);
+    clrnn_session_close(&o.session);
+    clrnn_dataset_close(&o.batch);
     free(o.loss);
     free(o.most);
-    free(order);
     return st;
 }

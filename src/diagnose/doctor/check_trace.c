@@ -172,7 +172,7 @@ static void judge_units(struct clrnn_examination *v, const struct clrnn_trace *c
                 d,
                 "%.0f%% of its relu units are on for none of %u samples before training, %.0f%% (layer %s) "
                 "after %u steps",
-                100 * first->dead, v->probe.N, 100 * last->dead, last->layer, c->steps);
+                100 * first->dead, v->probe_rows, 100 * last->dead, last->layer, c->steps);
             clrnn_doctor_remedy(d, d->params->init ? "other initial weights than those in --init"
                                                    : "a smaller lr, or `tanh`");
         }

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "diagnose/doctor/run.h"
+#include "diagnose/constant.h"
 
 #define PROBE_ROWS 128u
 #define PROBE_VALUES 4000000u // of X in a probe
@@ -32,44 +33,59 @@ static double expected_loss(const struct clrnn_doctor *d)
     return s->y_square;
 }
 
+enum clrnn_status clrnn_doctor_session(struct clrnn_examination *v, struct clrnn_device *device,
+                                       struct clrnn_session_params params, struct clrnn_session **session)
+{
+    params.config = v->d->config;
+    params.init = v->d->params->init;
+    params.data = &v->data;
+    params.set = params.set ? params.set : v->d->train;
+    params.feed.whole_steps = true;
+    return clrnn_session_open(device, &params, session);
+}
+
+enum clrnn_status clrnn_doctor_again(struct clrnn_session *session, enum clrnn_mode mode,
+                                     struct clrnn_session_record *record)
+{
+    TRY(clrnn_session_begin_epoch(session, 0, 0));
+    return clrnn_session_step(session, mode, record);
+}
+
 static enum clrnn_status prepare(struct clrnn_examination *v)
 {
     struct clrnn_doctor *d = v->d;
+    const struct clrnn_train_config *t = &d->config->train;
     const struct clrnn_dataset_info *info = clrnn_dataset_info(d->train);
-    const struct clrnn_random r = {d->config->train.seed, RANDOM_PROBE, 0, 0};
+    const struct clrnn_random r = {t->seed, RANDOM_PROBE, 0, 0};
+    struct clrnn_session_params training = {.feed = {.shuffle = t->shuffle}};
+    struct clrnn_session_params probe = {.feed = {.keep_tensors = true}};
     const size_t width = MAX2((size_t)info->T * MAX2(info->C, 1u), 1);
     const uint32_t most = (uint32_t)MAX2(PROBE_VALUES / width, 8);
-    const uint32_t batch = MIN2(MAX2(d->config->train.batch_size, 1u), info->S);
+    const uint32_t batch = MIN2(MAX2(t->batch_size, 1u), info->S);
     const uint32_t rows = MIN2(info->S, MIN2(MAX2(PROBE_ROWS, batch), MAX2(most, batch)));
 
     v->train_rows = info->S;
     v->valid_rows = d->valid ? clrnn_dataset_info(d->valid)->S : 0;
-    v->train.set = d->train;
-    v->valid.set = d->valid;
-    v->lengths = info->has_lengths;
-    v->chance = trial_constant_loss(d->config, d->train_scan.classes, d->train_scan.count,
+    v->probe_rows = rows;
+    v->eval_rows = MAX2(batch, rows);
+    v->data = (struct clrnn_data_sets){
+        .train = d->train, .valid = d->valid, .batch = batch, .batches = MAX2(d->batches, 1)};
+    // a last batch that batchnorm cannot take was reported; the others are worth a look
+    v->drop_last = t->drop_last || (info->S > batch && info->S % batch == 1 &&
+                                    clrnn_doctor_found(d, CLRNN_FINDING_BATCH_OF_ONE_BATCHNORM));
+    v->chance = clrnn_constant_loss(d->config, d->train_scan.classes, d->train_scan.count,
                                     d->train_scan.y_std * d->train_scan.y_std);
     v->expected = expected_loss(d);
     v->rows = malloc(info->S * sizeof(*v->rows));
     if (!v->rows)
         return clrnn_error_memory(d->log, info->S * sizeof(*v->rows), "the doctor's rows");
     clrnn_random_permutation(&r, info->S, v->rows);
-    v->params = (struct trial_params){.device = d->device,
-                                      .config = d->config,
-                                      .train = d->train,
-                                      .init = d->params->init,
-                                      .batches = MAX2(d->batches, 1),
-                                      .room = MAX2(batch, rows)};
-    if (d->config->data.standard && !info->tokens) {
-        v->moments = malloc(2 * (size_t)info->C * sizeof(*v->moments));
-        if (!v->moments)
-            return clrnn_error_memory(d->log, 2 * (size_t)info->C * sizeof(*v->moments), "data.normalize");
-        TRY(clrnn_dataset_moments(d->train, v->moments, v->moments + info->C));
-        v->params.mean = v->moments;
-        v->params.std = v->moments + info->C;
-    }
-    TRY(trial_create(&v->params, &v->trial));
-    return probe_create(v->trial.model, rows, info->T, info->has_lengths, &v->probe);
+    training.feed.drop_last = v->drop_last;
+    TRY(clrnn_doctor_session(v, d->device, training, &v->session));
+    probe.model = v->session->model;
+    probe.view = (struct clrnn_view){.row = v->rows, .count = MIN2(MAX2(info->S / rows, 1u), 4u) * rows};
+    probe.feed.batch_size = rows;
+    return clrnn_doctor_session(v, d->device, probe, &v->probe);
 }
 
 enum clrnn_status clrnn_doctor_run_model(struct clrnn_doctor *d)
@@ -89,9 +105,9 @@ enum clrnn_status clrnn_doctor_run_model(struct clrnn_doctor *d)
         st = clrnn_doctor_plot(&v);
     clrnn_activity_finish(&v.start);
     clrnn_activity_finish(&v.end);
-    probe_finish(&v.probe);
-    trial_finish(&v.trial);
+    clrnn_session_close(&v.probe);
+    clrnn_session_close(&v.session);
     free(v.rows);
-    free(v.moments);
+    free(v.data.mean);
     return st == CLRNN_OK ? d->status : st;
 }

@@ -4,7 +4,7 @@
 #define CLRNN_SRC_DIAGNOSE_DOCTOR_RUN_H
 
 #include "diagnose/doctor/doctor.h"
-#include "diagnose/trial.h"
+#include "train/session.h"
 
 /** Units of one op: how many sit at their ends, how many relus never switch on. */
 struct clrnn_activity_units {
@@ -28,17 +28,16 @@ struct clrnn_activity {
 
 struct clrnn_examination {
     struct clrnn_doctor *d;
-    struct trial_params params;
-    double *moments; // [2, C] of data.normalize, or NULL
-    struct trial_data train, valid;
+    struct clrnn_data_sets data; // the doctor's
     uint32_t train_rows, valid_rows;
-    uint32_t *rows; // [S] a fixed random order of the training rows
-    bool lengths;
-    double chance;   // loss of the best constant answer
-    double expected; // loss of an answer that prefers nothing
+    uint32_t *rows;                 // [S] a fixed random order of the training rows
+    uint32_t probe_rows, eval_rows; // of a batch of the probe; of one that is evaluated
+    bool drop_last;                 // as configured, or because batchnorm cannot take the last batch
+    double chance;                  // loss of the best constant answer
+    double expected;                // loss of an answer that prefers nothing
 
-    struct trial trial; // of the short training
-    struct probe probe; // on it
+    struct clrnn_session *session; // of the short training
+    struct clrnn_session *probe;   // its model over the first of `rows`, tensors kept: GRADIENT passes
     struct clrnn_activity start, end;
     double initial_loss, initial_norm;
 
@@ -49,9 +48,16 @@ struct clrnn_examination {
     bool overfit_still; // the loss did not fall any more at the end
 };
 
+/** A session on the training set with the model of params.model or one made from the config. T is always the
+ * data's. */
+enum clrnn_status clrnn_doctor_session(struct clrnn_examination *v, struct clrnn_device *device,
+                                       struct clrnn_session_params params, struct clrnn_session **session);
+/** A session's only batch once more. */
+enum clrnn_status clrnn_doctor_again(struct clrnn_session *session, enum clrnn_mode mode,
+                                     struct clrnn_session_record *record);
 /** The gradient of a model's entry in fresh memory: free() it. */
 enum clrnn_status clrnn_doctor_read_grad(struct clrnn_model *model, size_t entry, double **gradient);
-/** Gradients by layer and time, saturated and dead units, on a batch of the trial's. */
+/** Gradients by layer and time, saturated and dead units, on the probe's first batch. */
 enum clrnn_status clrnn_activity_measure(struct clrnn_examination *v, struct clrnn_activity *a);
 void clrnn_activity_finish(struct clrnn_activity *a);
 

@@ -63,7 +63,7 @@ static size_t ratios(const struct clrnn_model *m, const double *before, const do
 static enum clrnn_status note_update(struct clrnn_examination *v, struct clrnn_trace *c, struct updates *u,
                                      const double *before)
 {
-    struct clrnn_model *m = v->trial.model;
+    struct clrnn_model *m = v->session->model;
     double *after = malloc((u->count + m->entry_count) * sizeof(*after)),
            *ratio = after ? after + u->count : NULL;
     enum clrnn_status st;
@@ -87,20 +87,72 @@ static enum clrnn_status note_update(struct clrnn_examination *v, struct clrnn_t
 
 // ---------------------------------------------------------------- the run
 
-static enum clrnn_status validate(struct clrnn_examination *v, struct clrnn_trace *c)
+// mse: sum of (y - mean of y)^2.
+static enum clrnn_status find_variation(const struct clrnn_session *s, double *variation)
 {
-    struct trial_score score;
+    const struct clrnn_dataset_info *info = clrnn_dataset_info(s->set);
+    double sum = 0, squares = 0, count = 0;
+    float *y = malloc((info->y_steps ? info->T : 1) * sizeof(*y));
 
-    if (!v->valid.set || c->valid_count == c->valid_room)
+    if (!y)
+        return clrnn_error_memory(s->model->log, info->T * sizeof(*y), "targets");
+    for (uint32_t n = 0; n < info->S; n++) {
+        const uint32_t steps = s->model->per_step ? clrnn_dataset_length(s->set, n) : 1;
+
+        clrnn_dataset_targets(s->set, n, y);
+        for (uint32_t t = 0; t < steps; t++) {
+            sum += (double)y[t];
+            squares += (double)y[t] * y[t];
+        }
+        count += steps;
+    }
+    free(y);
+    *variation = squares - sum * sum / fmax(count, 1);
+    return CLRNN_OK;
+}
+
+static enum clrnn_status evaluate(struct clrnn_session *s, struct clrnn_doctor_score *score)
+{
+    struct clrnn_session_record record;
+    double variation = 0;
+
+    TRY(clrnn_session_pass(s, NULL, &record));
+    score->loss = record.loss;
+    score->quality = record.accuracy;
+    if (s->config->train.loss.kind != CLRNN_LOSS_MSE)
         return CLRNN_OK;
-    TRY(trial_evaluate(&v->trial, &v->valid, NULL, MIN2(v->valid_rows, VALID_ROWS), &score));
+    TRY(find_variation(s, &variation));
+    score->quality = 1 - record.sum[RECORD_LOSS] / fmax(variation, 1e-300);
+    return CLRNN_OK;
+}
+
+static enum clrnn_status evaluate_view(struct clrnn_examination *v, struct clrnn_view view,
+                                       struct clrnn_doctor_score *score)
+{
+    const struct clrnn_session_params params = {
+        .model = v->session->model, .view = view, .feed = {.batch_size = v->eval_rows}};
+    struct clrnn_session *s;
+    enum clrnn_status st;
+
+    TRY(clrnn_doctor_session(v, v->d->device, params, &s));
+    st = evaluate(s, score);
+    clrnn_session_close(&s);
+    return st;
+}
+
+static enum clrnn_status validate(struct clrnn_trace *c)
+{
+    struct clrnn_doctor_score score;
+
+    if (!c->valid || c->valid_count == c->valid_room)
+        return CLRNN_OK;
+    TRY(evaluate(c->valid, &score));
     c->valid_loss[c->valid_count] = score.loss;
     c->valid_quality[c->valid_count++] = score.quality;
     return CLRNN_OK;
 }
 
-static enum clrnn_status allocate(struct clrnn_examination *v, struct clrnn_trace *c, struct updates *u,
-                                  uint32_t **order)
+static enum clrnn_status prepare(struct clrnn_examination *v, struct clrnn_trace *c, struct updates *u)
 {
     const uint64_t wanted = v->d->batches * MAX2(v->d->config->train.epochs, 1u);
 
@@ -112,64 +164,64 @@ static enum clrnn_status allocate(struct clrnn_examination *v, struct clrnn_trac
     c->weight = malloc(MAX2(c->room, 1u) * sizeof(*c->weight));
     c->valid_loss = malloc(c->valid_room * sizeof(*c->valid_loss));
     c->valid_quality = malloc(c->valid_room * sizeof(*c->valid_quality));
-    u->count = (size_t)clrnn_model_size(v->trial.model);
+    u->count = (size_t)clrnn_model_size(v->session->model);
     u->before = malloc(MAX2(u->count, 1) * sizeof(*u->before));
-    *order = malloc(v->train_rows * sizeof(**order));
-    if (c->loss && c->norm && c->weight && c->valid_loss && c->valid_quality && u->before && *order)
+    if (!c->loss || !c->norm || !c->weight || !c->valid_loss || !c->valid_quality || !u->before)
+        return clrnn_error_memory(v->d->log, u->count * sizeof(double), "a short training");
+    if (!v->d->valid)
         return CLRNN_OK;
-    return clrnn_error_memory(v->d->log, u->count * sizeof(double), "a short training");
+    return clrnn_doctor_session(
+        v, v->d->device,
+        (struct clrnn_session_params){.model = v->session->model,
+                                      .set = v->d->valid,
+                                      .view = {.count = MIN2(v->valid_rows, VALID_ROWS)},
+                                      .feed = {.batch_size = v->eval_rows}},
+        &c->valid);
 }
 
-static enum clrnn_status trace_step(struct clrnn_examination *v, struct clrnn_trace *c, struct updates *u,
-                                    const uint32_t *rows, uint32_t count)
+static enum clrnn_status trace_step(struct clrnn_examination *v, struct clrnn_trace *c, struct updates *u)
 {
     const uint32_t stride = MAX2(c->room / LATE_UPDATES, 1u);
     const bool watch = c->steps < EARLY_UPDATES || c->steps % stride == 0;
-    struct clrnn_step_result r;
-    struct clrnn_batch batch;
+    struct clrnn_session_record r;
 
-    TRY(trial_gather(&v->trial, &v->train, rows, count, &batch));
     if (watch)
-        TRY(read_params(v->trial.model, u->before));
-    TRY(trial_step(&v->trial, &batch, &r));
+        TRY(read_params(v->session->model, u->before));
+    TRY(clrnn_session_step(v->session, CLRNN_MODE_TRAIN, &r));
     if (watch)
         TRY(note_update(v, c, u, u->before));
     c->loss[c->steps] = r.loss;
     c->norm[c->steps] = r.grad_norm;
-    c->weight[c->steps++] = count;
+    c->weight[c->steps++] = v->session->samples;
     c->finite = c->finite && isfinite(r.loss) && fabs(r.loss) < FINITE_LOSS && !isnan(r.grad_norm);
     return CLRNN_OK;
 }
 
 static enum clrnn_status run_epoch(struct clrnn_examination *v, struct clrnn_trace *c, struct updates *u,
-                                   uint32_t *order, uint64_t epoch, double seconds)
+                                   uint64_t epoch, double seconds)
 {
     const struct clrnn_train_config *t = &v->d->config->train;
-    const uint32_t B = MAX2(t->batch_size, 1u);
-    const uint32_t rest = v->train_rows % B;
-    // a last batch that batchnorm cannot take was reported; the others are worth a look
-    const bool drop =
-        t->drop_last || (rest == 1 && clrnn_doctor_found(v->d, CLRNN_FINDING_BATCH_OF_ONE_BATCHNORM));
-    const uint32_t rows = drop ? v->train_rows - rest : v->train_rows;
+    const uint32_t batches = clrnn_feed_batches(v->session->feed);
     const uint64_t look = MAX2(t->epochs / VALID_LOOKS, 1u);
 
-    trial_order(v->d->config, v->train_rows, epoch, order);
-    for (uint32_t first = 0; first < rows && c->steps < c->room && c->finite; first += B) {
+    TRY(clrnn_session_begin_epoch(v->session, epoch, 0));
+    for (uint32_t i = 0; i < batches && c->steps < c->room && c->finite; i++) {
         if (c->steps == BUILD_STEPS)
             c->until = clrnn_clock() + seconds;
         if ((c->steps > BUILD_STEPS && clrnn_clock() > c->until) || clrnn_doctor_stopped(v->d)) {
             c->cut = true;
             return CLRNN_OK;
         }
-        TRY(trace_step(v, c, u, order + first, MIN2(B, rows - first)));
+        TRY(trace_step(v, c, u));
     }
     c->epochs++;
     if (!c->finite)
         return CLRNN_OK;
     if (epoch % look == look - 1 || epoch + 1 == t->epochs ||
         t->scheduler.kind == CLRNN_SCHEDULER_REDUCE_LR_ON_PLATEAU)
-        TRY(validate(v, c));
-    trial_end_epoch(&v->trial, c->valid_count ? c->valid_loss[c->valid_count - 1] : c->loss[c->steps - 1]);
+        TRY(validate(c));
+    clrnn_session_end_epoch(v->session,
+                            c->valid_count ? c->valid_loss[c->valid_count - 1] : c->loss[c->steps - 1]);
     return CLRNN_OK;
 }
 
@@ -181,6 +233,7 @@ static void trace_finish(struct clrnn_trace *c)
     free(c->window);
     free(c->valid_loss);
     free(c->valid_quality);
+    clrnn_session_close(&c->valid);
     *c = (struct clrnn_trace){0};
 }
 
@@ -211,49 +264,44 @@ static enum clrnn_status make_windows(struct clrnn_examination *v, struct clrnn_
 // Losses in train and eval mode over the same rows, without inputs, and with time shuffled.
 static enum clrnn_status look_at_trained(struct clrnn_examination *v, struct clrnn_trace *c)
 {
-    const uint32_t N = v->probe.N, batches = MIN2(MAX2(v->train_rows / N, 1u), 4u);
-    struct trial_data blank = v->train, shuffled = v->train;
-    double weight = 0;
+    const uint32_t batches = clrnn_feed_batches(v->probe->feed);
+    struct clrnn_view view = {.row = v->rows, .count = clrnn_dataset_info(v->probe->set)->S};
+    struct clrnn_session_record record;
 
     c->train_mode = 0;
+    TRY(clrnn_session_begin_epoch(v->probe, 0, 0));
     for (uint32_t i = 0; i < batches; i++) {
-        struct clrnn_step_result r;
-        struct clrnn_batch batch;
-
-        TRY(trial_gather(&v->trial, &v->train, v->rows + (size_t)i * N, N, &batch));
-        TRY(probe_run(&v->probe, &batch, &r));
-        c->train_mode += r.loss;
-        weight++;
+        TRY(clrnn_session_step(v->probe, CLRNN_MODE_GRADIENT, &record));
+        c->train_mode += record.loss;
     }
-    c->train_mode /= weight;
-    TRY(trial_evaluate(&v->trial, &v->train, v->rows, batches * N, &c->trained));
-    blank.blank = v->d->train_scan.mean;
-    blank.blank_tokens = true;
-    TRY(trial_evaluate(&v->trial, &blank, v->rows, batches * N, &c->blank));
-    shuffled.shuffle_time = true;
+    c->train_mode /= batches;
+    TRY(evaluate_view(v, view, &c->trained));
+    view.blank = v->d->train_scan.mean;
+    TRY(evaluate_view(v, view, &c->blank));
+    view.blank = NULL;
+    view.shuffle_time = true;
+    view.seed = v->d->config->train.seed;
     c->shuffled.loss = NAN;
-    if (v->d->T > 2 && !v->trial.model->per_step)
-        TRY(trial_evaluate(&v->trial, &shuffled, v->rows, batches * N, &c->shuffled));
+    if (v->d->T > 2 && !v->session->model->per_step)
+        TRY(evaluate_view(v, view, &c->shuffled));
     return clrnn_activity_measure(v, &v->end);
 }
 
 static enum clrnn_status run(struct clrnn_examination *v, struct clrnn_trace *c, double seconds)
 {
     struct updates u = {0};
-    uint32_t *order = NULL;
     enum clrnn_status st;
 
     *c = (struct clrnn_trace){.finite = true};
-    st = allocate(v, c, &u, &order);
+    st = prepare(v, c, &u);
     for (uint64_t e = 0; st == CLRNN_OK && c->steps < c->room && c->finite && !c->cut; e++)
-        st = run_epoch(v, c, &u, order, e, seconds);
+        st = run_epoch(v, c, &u, e, seconds);
     if (st == CLRNN_OK && c->finite && c->cut)
-        st = validate(v, c);
+        st = validate(c);
     if (st == CLRNN_OK)
         st = make_windows(v, c);
     c->complete = c->steps >= c->wanted;
     free(u.before);
-    free(order);
     return st;
 }
 
@@ -262,44 +310,42 @@ static enum clrnn_status run_shuffled(struct clrnn_examination *v, struct clrnn_
 {
     const struct clrnn_random r = {v->d->config->train.seed, RANDOM_PROBE, 0, 2};
     const double until = clrnn_clock() + 0.2 * v->d->seconds;
-    const uint32_t most = MIN2(c->steps, 400u), B = MAX2(v->d->config->train.batch_size, 1u);
-    uint32_t *labels = malloc(2 * (size_t)v->train_rows * sizeof(*labels)), *order, done = 0;
-    struct trial_data data = v->train;
-    struct trial trial = {0};
+    const uint32_t most = MIN2(c->steps, 400u);
+    uint32_t *labels = malloc(v->train_rows * sizeof(*labels)), done = 0;
+    struct clrnn_session *s = NULL;
     double real = 0, random = 0;
     enum clrnn_status st;
 
     if (!labels)
-        return clrnn_error_memory(v->d->log, 2 * v->train_rows * sizeof(*labels), "shuffled labels");
-    order = labels + v->train_rows;
+        return clrnn_error_memory(v->d->log, v->train_rows * sizeof(*labels), "shuffled labels");
     clrnn_random_permutation(&r, v->train_rows, labels);
-    data.labels_from = labels;
-    st = trial_create(&v->params, &trial);
+    st = clrnn_doctor_session(v, v->d->device,
+                              (struct clrnn_session_params){.view = {.label_row = labels},
+                                                            .feed = {.shuffle = v->d->config->train.shuffle,
+                                                                     .drop_last = v->drop_last}},
+                              &s);
     for (uint64_t e = 0; st == CLRNN_OK && done < most && clrnn_clock() < until; e++) {
-        trial_order(v->d->config, v->train_rows, e, order);
-        for (uint32_t first = 0; st == CLRNN_OK && first < v->train_rows && done < most; first += B) {
-            struct clrnn_step_result result;
-            struct clrnn_batch batch;
+        st = clrnn_session_begin_epoch(s, e, 0);
+        while (st == CLRNN_OK && done < most) {
+            struct clrnn_session_record record;
 
-            st = trial_gather(&trial, &data, order + first, MIN2(B, v->train_rows - first), &batch);
-            if (st == CLRNN_OK)
-                st = trial_step(&trial, &batch, &result);
-            if (st != CLRNN_OK)
+            st = clrnn_session_step(s, CLRNN_MODE_TRAIN, &record);
+            if (st != CLRNN_OK || !s->plan)
                 break;
             if (done >= most - most / 4) {
-                random += result.loss;
+                random += record.loss;
                 real += c->loss[done];
             }
             done++;
         }
-        trial_end_epoch(&trial, random);
+        clrnn_session_end_epoch(s, random);
     }
     c->random_steps = done;
     if (st == CLRNN_OK && done >= most) {
         c->real_loss = real / fmax(most / 4, 1);
         c->random_loss = random / fmax(most / 4, 1);
     }
-    trial_finish(&trial);
+    clrnn_session_close(&s);
     free(labels);
     return st;
 }
@@ -329,7 +375,7 @@ enum clrnn_status clrnn_doctor_train(struct clrnn_examination *v)
     c.linear = (struct clrnn_linear_result){.quality = NAN};
     if (st == CLRNN_OK && c.finite)
         st = look_at_trained(v, &c);
-    if (st == CLRNN_OK && v->valid.set)
+    if (st == CLRNN_OK && v->d->valid)
         st = clrnn_linear_fit(v->d->log, v->d->config, v->d->train, v->d->valid, v->d->train_scan.classes,
                               0.1 * v->d->seconds, &c.linear);
     if (st == CLRNN_OK && clrnn_doctor_wants_shuffled(v, &c))

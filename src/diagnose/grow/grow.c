@@ -9,7 +9,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "diagnose/grow/grow.h"
-#include "diagnose/trial.h"
+#include "diagnose/constant.h"
 #include "model/network.h"
 
 #define DEFAULT_STEPS 500u
@@ -168,7 +168,7 @@ static enum clrnn_status train(struct clrnn_grow *c, struct clrnn_session *s, st
     stage->train_loss = r.loss;
     stage->train_accuracy = r.accuracy;
     o->skill = skill_of(c, &r, &o->skill_error);
-    o->loss_ratio = r.loss / trial_constant_loss(s->config, c->classes, c->counts, spread_of(&r));
+    o->loss_ratio = r.loss / clrnn_constant_loss(s->config, c->classes, c->counts, spread_of(&r));
     o->optimizer = s->config->train.optimizer.kind;
     o->finite = o->finite && isfinite(r.loss);
     if (c->look_valid) {

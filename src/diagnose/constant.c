@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+// The loss of the best answer that is the same for every input.
+#include "diagnose/constant.h"
+
+#include <math.h>
+
+static double constant_cross_entropy(const struct clrnn_loss_config *l, uint32_t K, const uint64_t *counts)
+{
+    double total = 0, weight = 0, all = 0, loss = 0;
+
+    for (uint32_t k = 0; k < K; k++)
+        total += (double)counts[k];
+    for (uint32_t pass = 0; pass < 2;
+         pass++) // the answer's shares are those of the weighted, smoothed targets
+        for (uint32_t k = 0; k < K; k++) {
+            const double w = l->weight ? l->weight[k] : 1, share = (double)counts[k] / total;
+            const double smooth = l->kind == CLRNN_LOSS_CROSS_ENTROPY ? l->label_smoothing : 0;
+            const double target = w * ((1 - smooth) * share + smooth / K);
+
+            if (!pass) {
+                all += target;
+                weight += w * share;
+            } else if (target > 0) {
+                loss -= target * log(target / all);
+            }
+        }
+    return loss / weight;
+}
+
+double clrnn_constant_loss(const struct clrnn_config *config, uint32_t classes, const uint64_t *counts,
+                           double target_variance)
+{
+    const struct clrnn_loss_config *l = &config->train.loss;
+    double ones, zeros, share;
+
+    switch (l->kind) {
+    case CLRNN_LOSS_CROSS_ENTROPY:
+        return constant_cross_entropy(l, classes, counts);
+    case CLRNN_LOSS_NLL:
+        return config->layer_count && config->layer[config->layer_count - 1].kind == CLRNN_LAYER_LOG_SOFTMAX
+                   ? constant_cross_entropy(l, classes, counts)
+                   : NAN;
+    case CLRNN_LOSS_BCE_WITH_LOGITS:
+        ones = (double)counts[1] / (double)(counts[0] + counts[1]);
+        zeros = 1 - ones;
+        ones *= l->weight ? l->weight[0] : 1;
+        share = ones / (ones + zeros);
+        return share > 0 && share < 1 ? -ones * log(share) - zeros * log(1 - share) : 0;
+    case CLRNN_LOSS_MSE:
+        break;
+    }
+    return target_variance;
+}
