@@ -9,5 +9,6 @@
 #include "clrnn/diagnose.h"
 #include "clrnn/model.h"
 #include "clrnn/train.h"
+#include "clrnn/version.h"
 
 #endif

@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "clrnn/version.h"
+
 #if defined(__GNUC__)
 #define CLRNN_API __attribute__((visibility("default")))
 #define CLRNN_PRINTF(text, first) __attribute__((format(printf, text, first)))
@@ -14,6 +16,16 @@
 #define CLRNN_API
 #define CLRNN_PRINTF(text, first)
 #endif
+
+#ifdef __cplusplus
+#define CLRNN_BEGIN extern "C" {
+#define CLRNN_END }
+#else
+#define CLRNN_BEGIN
+#define CLRNN_END
+#endif
+
+CLRNN_BEGIN
 
 // X(name, exit status of the clrnn command, text)
 #define CLRNN_STATUS_LIST(X) \
@@ -66,5 +78,7 @@ struct clrnn_log {
     void *user;
     enum clrnn_log_level level; // messages above it are not made
 };
+
+CLRNN_END
 
 #endif

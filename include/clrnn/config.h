@@ -5,6 +5,8 @@
 
 #include "clrnn/base.h"
 
+CLRNN_BEGIN
+
 /** Kinds of layers, as model.layers names them. */
 enum clrnn_layer_kind {
     CLRNN_LAYER_RNN,
@@ -210,6 +212,25 @@ CLRNN_API enum clrnn_status clrnn_config_copy(const struct clrnn_log *log, const
  *  back bit for bit. NULL: no memory. */
 CLRNN_API char *clrnn_config_text(const struct clrnn_config *config);
 
+/** A key of the config; texts belong to the list that it stands in. */
+struct clrnn_config_key {
+    const char *path;    // "train.optimizer.adam.lr", "model.layers.lstm.bias"; a layer's without its index
+    const char *expects; // what fits: "a number from 0 to 1", "a map"
+    const char
+        *standard; // the default as YAML; NULL: required, or one of several maps ("train.optimizer.adam")
+    bool required;
+    const char *help; // what it means, in one line
+};
+
+/**
+ * Every key that a config can hold, a map before what it holds.
+ *
+ * Owner   the caller: free(*keys), with which all texts go.
+ * Errors  CLRNN_ERR_MEMORY. *keys is then NULL.
+ */
+CLRNN_API enum clrnn_status clrnn_config_keys(const struct clrnn_log *log, struct clrnn_config_key **keys,
+                                              size_t *count);
+
 /** A layer's word in a config, "rnn"; static. NULL: no such kind. */
 CLRNN_API const char *clrnn_layer_word(enum clrnn_layer_kind kind);
 /** A loss's word, "cross_entropy"; static. NULL: no such kind. */
@@ -218,5 +239,7 @@ CLRNN_API const char *clrnn_loss_word(enum clrnn_loss_kind kind);
 CLRNN_API const char *clrnn_optimizer_word(enum clrnn_optimizer_kind kind);
 /** A scheduler's word, "step_lr"; static. NULL for none. */
 CLRNN_API const char *clrnn_scheduler_word(enum clrnn_scheduler_kind kind);
+
+CLRNN_END
 
 #endif

@@ -5,6 +5,8 @@
 
 #include "clrnn/base.h"
 
+CLRNN_BEGIN
+
 /** What kind of processor a device is. */
 enum clrnn_device_type {
     CLRNN_DEVICE_CPU,
@@ -102,5 +104,7 @@ struct clrnn_peak {
 /** Measures what a device can do; takes about a second. CLRNN_ERR_BUILD, CLRNN_ERR_MEMORY,
  *  CLRNN_ERR_DEVICE. */
 CLRNN_API enum clrnn_status clrnn_device_peak(struct clrnn_device *device, struct clrnn_peak *peak);
+
+CLRNN_END
 
 #endif

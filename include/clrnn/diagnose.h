@@ -10,6 +10,8 @@
 #include "clrnn/device.h"
 #include "clrnn/train.h"
 
+CLRNN_BEGIN
+
 // ---------------------------------------------------------------- overfit
 
 /** What to learn by heart, and for how long. Zeroed: one training batch, 1000 steps, loss 0.01. */
@@ -290,5 +292,7 @@ CLRNN_API enum clrnn_status clrnn_compare(const struct clrnn_log *log, const str
                                           struct clrnn_compare_result *result);
 /** Frees what the result holds; a second call does nothing. */
 CLRNN_API void clrnn_compare_finish(struct clrnn_compare_result *result);
+
+CLRNN_END
 
 #endif

@@ -6,6 +6,8 @@
 #include "clrnn/config.h"
 #include "clrnn/device.h"
 
+CLRNN_BEGIN
+
 /** What the data looks like: needed to size the first layer and to check the last. */
 struct clrnn_data_shape {
     uint32_t features; // C; for tokens 0
@@ -204,5 +206,7 @@ CLRNN_API enum clrnn_status clrnn_model_evaluate(struct clrnn_model *model, cons
  */
 CLRNN_API enum clrnn_status clrnn_model_predict(struct clrnn_model *model, const struct clrnn_batch *batch,
                                                 float *out);
+
+CLRNN_END
 
 #endif

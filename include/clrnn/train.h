@@ -7,6 +7,8 @@
 
 #include "clrnn/model.h"
 
+CLRNN_BEGIN
+
 /** Where a run stands; passed to the progress callback after batches and epochs. */
 struct clrnn_progress {
     bool epoch_end;                  // an epoch's line: train_loss to valid_r2 hold
@@ -169,5 +171,7 @@ struct clrnn_synth_params {
  */
 CLRNN_API enum clrnn_status clrnn_synth(const struct clrnn_log *log, const struct clrnn_synth_params *params,
                                         const char *folder);
+
+CLRNN_END
 
 #endif

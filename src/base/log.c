@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "config_version.h"
 
 const char *clrnn_status_text(enum clrnn_status status)
 {
@@ -36,7 +35,9 @@ int clrnn_status_exit(enum clrnn_status status)
 
 const char *clrnn_version(void)
 {
-    return CLRNN_VERSION;
+#define TEXT(number) #number
+#define VERSION(major, minor, patch) TEXT(major) "." TEXT(minor) "." TEXT(patch)
+    return VERSION(CLRNN_VERSION_MAJOR, CLRNN_VERSION_MINOR, CLRNN_VERSION_PATCH);
 }
 
 // Names in a message come from outside: none may move the cursor, clear the screen or begin a line.

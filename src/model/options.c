@@ -4,7 +4,6 @@
 
 #include <float.h>
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/array.h"
@@ -21,7 +20,7 @@
 #define L(member) offsetof(struct clrnn_layer, member)
 #define LAYER_NAME \
     {"name", CLRNN_OPTION_TEXT, .offset = L(name), .def = "null", .null = "", .quiet = true, \
-     .help = "prefix in the state dict; without it the layer's index"}
+     .help = "prefix in the state dict, without a point; without it the layer's index, as in nn.Sequential"}
 #define HIDDEN \
     {"hidden_size", CLRNN_OPTION_U32, .required = true, .offset = L(hidden_size), .min = 1, .max = MAX_SIZE, \
      .help = "features of the hidden state, H"}, \
@@ -31,7 +30,7 @@
      .help = "also run backwards in time; 2*H features come out"}, \
     {"bias", CLRNN_OPTION_BOOL, .offset = L(bias), .def = "true", .help = "have bias_ih and bias_hh"}, \
     {"dropout", CLRNN_OPTION_NUMBER, .offset = L(dropout), .def = "0.0", .min = 0, .max = 1, \
-     .help = "dropout between stacked layers (none after the last)"}
+     .help = "dropout between the stacked layers; none after the last"}
 #define EPS {"eps", CLRNN_OPTION_NUMBER, .offset = L(eps), .def = "1.0e-05", .min = 0, .max = DBL_MAX, \
              .help = "added to the variance, inside the root"}
 
@@ -48,10 +47,10 @@ static const struct clrnn_option batchnorm_rows[] = {
     LAYER_NAME, EPS,
     {"momentum", CLRNN_OPTION_NUMBER, .offset = L(momentum), .second = L(cumulative), .def = "0.1",
      .null = "", .null_flag = true, .min = 0, .max = 1,
-     .help = "share of the new batch in the running statistics; null: their mean"},
+     .help = "share of the new batch in the running statistics; null: the mean over all batches"},
     {"affine", CLRNN_OPTION_BOOL, .offset = L(affine), .def = "true", .help = "have weight and bias"},
     {"track_running_stats", CLRNN_OPTION_BOOL, .offset = L(track_running_stats), .def = "true",
-     .help = "keep running statistics for eval mode; false: the batch's own"},
+     .help = "keep running statistics for eval mode; false: the batch's own there, too"},
 };
 static const struct clrnn_option layernorm_rows[] = {
     LAYER_NAME, EPS,
@@ -67,7 +66,7 @@ static const struct clrnn_option linear_rows[] = {
 static const struct clrnn_option embedding_rows[] = {
     LAYER_NAME,
     {"num_embeddings", CLRNN_OPTION_U32, .required = true, .offset = L(num_embeddings), .min = 1,
-     .max = 2147483647, .help = "number of different tokens; they count from 0"},
+     .max = 2147483647, .help = "number of tokens, which count from 0"},
     {"embedding_dim", CLRNN_OPTION_U32, .required = true, .offset = L(embedding_dim), .min = 1,
      .max = MAX_SIZE, .help = "features of a token's vector"},
     {"padding_idx", CLRNN_OPTION_I32, .offset = L(padding_idx), .def = "null", .null = "-1",
@@ -169,7 +168,7 @@ static const struct clrnn_option sgd_rows[] = {
     OPT("momentum", momentum, "0.0", .help = "share of the last step that is kept"),
     {"dampening", CLRNN_OPTION_NUMBER, .offset = O(dampening), .def = "0.0", .min = -DBL_MAX, .max = DBL_MAX,
      .help = "the gradient counts 1 - dampening in the momentum"},
-    SWITCH("nesterov", nesterov, "Nesterov's momentum"),
+    SWITCH("nesterov", nesterov, "Nesterov's momentum; needs a momentum, and dampening 0"),
     OPT("weight_decay", weight_decay, "0.0", .help = DECAY),
 };
 static const struct clrnn_option adam_rows[] = {
@@ -262,7 +261,7 @@ static const struct clrnn_option one_cycle_rows[] = {
     {"anneal_strategy", CLRNN_OPTION_FLAG, .offset = S(linear_anneal), .def = "cos", .words = anneals,
      .help = "shape of rise and fall"},
     {"cycle_momentum", CLRNN_OPTION_BOOL, .offset = S(cycle_momentum), .def = "true",
-     .help = "drive momentum, or beta1, against the learning rate"},
+     .help = "drive momentum (Adam: beta1) against the learning rate"},
     NUM("base_momentum", base_momentum, "0.85", DBL_MAX, "momentum where lr is largest"),
     NUM("max_momentum", max_momentum, "0.95", DBL_MAX, "momentum at the start"),
     {"div_factor", CLRNN_OPTION_NUMBER, .offset = S(div_factor), .def = "25.0", .min = 0, .max = DBL_MAX,
@@ -336,13 +335,13 @@ static const struct clrnn_option train_rows[] = {
     {"batch_size", CLRNN_OPTION_U32, .offset = T(batch_size), .def = "32", .min = 1, .max = 2147483647,
      .help = "samples of a step, N"},
     {"shuffle", CLRNN_OPTION_BOOL, .offset = T(shuffle), .def = "false",
-     .help = "a new order for each epoch"},
+     .help = "a new order for each epoch, drawn from seed"},
     {"drop_last", CLRNN_OPTION_BOOL, .offset = T(drop_last), .def = "false",
-     .help = "leave out the last, smaller batch"},
+     .help = "leave out the last, smaller batch of training"},
     {"seed", CLRNN_OPTION_U64, .offset = T(seed), .def = "0", .min = 0, .max = 18446744073709551615.0,
-     .help = "of weights, order and dropout"},
+     .help = "of weights, order and dropout; up to 2^64 - 1"},
     {"clip_grad_norm", CLRNN_OPTION_NUMBER, .offset = T(clip_grad_norm), .def = "null", .null = "0", .min = 0,
-     .max = DBL_MAX, .help = "largest norm of all gradients together; null or 0: no clipping"},
+     .max = DBL_MAX, .help = "largest norm of all gradients together, as clip_grad_norm_; null or 0: no clipping"},
     {"log_every", CLRNN_OPTION_U32, .offset = T(log_every), .def = "0", .min = 0, .max = 4294967295.0,
      .help = "a line in metrics.jsonl every so many steps; 0: none"},
     {"early_stopping", CLRNN_OPTION_GROUP, .offset = T(early_stopping), .second = T(early_stopping.on),
@@ -358,10 +357,10 @@ static const struct clrnn_option_group train_group = {"train", 0, CLRNN_NO_LINE,
     {key_, CLRNN_OPTION_PATH, .offset = D(member), .def = "null", .null = "", .quiet = true, .help = help_}
 static const struct clrnn_option synthetic_rows[] = {
     {"samples", CLRNN_OPTION_U32, .required = true, .offset = D(samples), .min = 1, .max = 2147483647,
-     .help = "N"},
-    {"steps", CLRNN_OPTION_U32, .offset = D(steps), .def = "1", .min = 1, .max = MAX_SIZE, .help = "T"},
+     .help = "number of samples, N"},
+    {"steps", CLRNN_OPTION_U32, .offset = D(steps), .def = "1", .min = 1, .max = MAX_SIZE, .help = "time steps, T"},
     {"features", CLRNN_OPTION_U32, .required = true, .offset = D(features), .min = 1, .max = MAX_SIZE,
-     .help = "C"},
+     .help = "features, C"},
     {"classes", CLRNN_OPTION_U32, .offset = D(classes), .def = "2", .min = 1, .max = MAX_SIZE,
      .help = "different labels"},
     {"seed", CLRNN_OPTION_U64, .offset = D(seed), .def = "0", .min = 0, .max = 18446744073709551615.0,
@@ -372,10 +371,11 @@ static const struct clrnn_option_group synthetic_group = {"synthetic", 0, CLRNN_
 static const struct clrnn_option_group *const synthetic_groups[] = {&synthetic_group, NULL};
 
 static const struct clrnn_option source_rows[] = {
-    FILE_ROW("x", x, ".npy: numbers (N, T, C) or (N, C), or integers (N, T) for an embedding"),
-    FILE_ROW("y", y, ".npy: (N), (N, 1) or (N, T)"),
-    FILE_ROW("lengths", lengths, ".npy: (N), valid steps of each sample"),
-    FILE_ROW("csv", csv, ".csv with a header, in place of x and y"),
+    FILE_ROW("x", x, ".npy: numbers (N, T, C), or (N, C) with T = 1; for an embedding integers (N, T)"),
+    FILE_ROW("y", y, ".npy: (N) or (N, 1), or (N, T) for a label per step"),
+    FILE_ROW("lengths", lengths,
+             ".npy: (N), valid steps of each sample; the rest is padding and takes part in nothing"),
+    FILE_ROW("csv", csv, ".csv with a header, one sample a row, in place of x and y"),
     {"label", CLRNN_OPTION_TEXT, .offset = D(label), .def = "null", .null = "", .quiet = true,
      .help = "csv: the column that holds y"},
     {"steps", CLRNN_OPTION_U32, .offset = D(csv_steps), .def = "null", .null = "0", .quiet = true, .min = 1,
@@ -395,14 +395,16 @@ static const char *const normalizations[] = {"none", "standard", NULL};
 static const struct clrnn_option data_rows[] = {
     SOURCE(train, "the training set"),
     SOURCE(valid, "the validation set, looked at after each epoch"),
-    SOURCE(test, "a set for eval"),
+    SOURCE(test, "a set for clrnn eval"),
     {"valid_fraction", CLRNN_OPTION_NUMBER, .offset = A(valid_fraction), .def = "null", .null = "0", .min = 0,
      .max = 1, .below = true,
-     .help = "share of the training set kept for validation, where there is no valid"},
+     .help = "share of the training set kept for validation (stratified, drawn from seed) "
+             "where there is no valid"},
     {"normalize", CLRNN_OPTION_FLAG, .offset = A(standard), .def = "none", .words = normalizations,
-     .help = "standard: mean 0 and deviation 1 per feature, measured on the training set"},
+     .help = "standard: mean 0 and deviation 1 for each feature, measured on the training set and kept in the model; "
+             "without effect on tokens"},
     {"bucket", CLRNN_OPTION_BOOL, .offset = A(bucket), .def = "false",
-     .help = "batches of samples of like length: less padding"},
+     .help = "batches of samples of like length: less padding, another order"},
 };
 static const struct clrnn_option_group data_group = {"data", 0, CLRNN_NO_LINE, ROWS(data_rows),
                                                      "what it learns from"};
@@ -439,32 +441,4 @@ const struct clrnn_option_group *clrnn_options_word(const struct clrnn_option_gr
             return groups[i];
     }
     return NULL;
-}
-
-static void visit_group(clrnn_options_visit_fn *visit, void *user, const char *path,
-                        const struct clrnn_option_group *group)
-{
-    char below[256], named[256];
-
-    for (size_t i = 0; i < group->count; i++) {
-        const struct clrnn_option *o = &group->option[i];
-
-        snprintf(below, sizeof(below), "%s%s%s", path, *path ? "." : "", o->key);
-        visit(user, below, o, group);
-        for (size_t g = 0; o->groups && o->groups[g]; g++) {
-            if (o->type == CLRNN_OPTION_GROUP) {
-                visit_group(visit, user, below, o->groups[g]);
-                continue;
-            }
-            snprintf(named, sizeof(named), "%.200s%s.%s", below, o->type == CLRNN_OPTION_LAYERS ? ".N" : "",
-                     o->groups[g]->word);
-            visit(user, named, NULL, o->groups[g]);
-            visit_group(visit, user, named, o->groups[g]);
-        }
-    }
-}
-
-void clrnn_options_visit(clrnn_options_visit_fn *visit, void *user)
-{
-    visit_group(visit, user, "", &clrnn_options_root);
 }

@@ -72,13 +72,6 @@ const struct clrnn_option_group *clrnn_options_kind(const struct clrnn_option_gr
 const struct clrnn_option_group *clrnn_options_word(const struct clrnn_option_group *const *groups,
                                                     const char *word);
 
-/** Calls `visit` for each row with its dotted path ("train.optimizer.adam.lr", "model.layers.N.lstm.bias"),
- *  groups before what they hold. `group`: for ONE_OF and LAYERS, also once for each of theirs, with
- *  option NULL. */
-typedef void clrnn_options_visit_fn(void *user, const char *path, const struct clrnn_option *option,
-                                    const struct clrnn_option_group *group);
-void clrnn_options_visit(clrnn_options_visit_fn *visit, void *user);
-
 /** "a number from 0 to 1", "true or false", "one of tanh, relu": what fits, in words. */
 void clrnn_option_expects(const struct clrnn_option *option, char *text, size_t size);
 

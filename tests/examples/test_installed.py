@@ -54,6 +54,20 @@ def exports(folder):
     assert not stray, f"exported without our prefix: {stray}"
     assert exported == declared(), f"exported but in no public header: {sorted(exported - declared())}; " \
                                    f"declared but not exported: {sorted(declared() - exported)}"
+    listed = re.findall(r"^    (\w+);$", (ROOT / "src" / "clrnn.syms").read_text(encoding="utf-8"), re.M)
+    assert listed == sorted(declared()), f"src/clrnn.syms lacks {sorted(declared() - set(listed))}, " \
+                                         f"has too many {sorted(set(listed) - declared())}, or is not sorted"
+    api = re.search(r"CLRNN_API_VERSION (\d+)", (ROOT / "include/clrnn/version.h").read_text(encoding="utf-8"))[1]
+    assert f"libclrnn.so.{api}" in run("readelf", "-d", libraries[0]), "the soname is not the API's number"
+
+
+def uninstalled(_):
+    """pkg-config finds headers and library in the build folder."""
+    if not shutil.which("pkg-config"):
+        raise Skip("pkg-config is not installed")
+    environment = {**os.environ, "PKG_CONFIG_PATH": str(BUILD / "meson-uninstalled")}
+    flags = run("pkg-config", "--cflags", "clrnn", env=environment).split()
+    assert any((pathlib.Path(flag[2:]) / "clrnn.h").is_file() for flag in flags if flag.startswith("-I")), flags
 
 
 def program(folder):
@@ -87,7 +101,7 @@ def headers(folder):
 
 
 def main():
-    tests = (exports, headers, program)
+    tests = (exports, headers, program, uninstalled)
     failed = 0
     print(f"1..{len(tests)}")
     with tempfile.TemporaryDirectory(prefix="clrnn-installed-") as name:

@@ -453,65 +453,28 @@ static void test_words(void **state)
         assert_non_null(clrnn_layer_word((enum clrnn_layer_kind)kind));
 }
 
-struct visited {
-    int rows, groups;
-    bool lr;
-};
-
-static void visit(void *user, const char *path, const struct clrnn_option *option,
-                  const struct clrnn_option_group *group)
+static void test_keys(void **state)
 {
-    struct visited *v = user;
-    char expected[384];
+    struct clrnn_config_key *keys;
+    size_t count, maps = 0;
+    bool lr = false;
 
-    v->rows += option != NULL;
-    v->groups += !option;
-    v->lr |= !strcmp(path, "train.optimizer.adam.lr");
-    if (!option ? !group->help : !option->help || !*option->help)
-        fail_msg("%s has no help", path);
-    if (option && !option->required && !option->def)
-        fail_msg("%s has no default and is not required", path);
-    if (option) {
-        clrnn_option_expects(option, expected, sizeof(expected));
-        if (!*expected)
-            fail_msg("%s: nothing is said of what fits", path);
+    (void)state;
+    assert_int_equal(clrnn_config_keys(&log_, &keys, &count), CLRNN_OK);
+    for (size_t i = 0; i < count; i++) {
+        const struct clrnn_config_key *k = &keys[i];
+        const bool map = !strcmp(k->expects, "a map") && !k->standard && !k->required;
+
+        maps += map;
+        lr |= !strcmp(k->path, "train.optimizer.adam.lr") && !strcmp(k->standard, "0.001");
+        if (!*k->help || !*k->expects || (!map && !k->required && !k->standard))
+            fail_msg("%s lacks its help, what fits, or its default", k->path);
+        for (size_t j = 0; j < i; j++)
+            assert_string_not_equal(k->path, keys[j].path);
     }
-}
-
-static void test_tables(void **state)
-{
-    struct visited v = {0};
-
-    (void)state;
-    clrnn_options_visit(visit, &v);
-    assert_int_equal(v.groups, 15 + 4 + 4 + 7);
-    assert_true(v.rows > 100 && v.lr);
-}
-
-static void visit_doc(void *user, const char *path, const struct clrnn_option *option,
-                      const struct clrnn_option_group *group)
-{
-    char *word = clrnn_format("`%s`", option ? option->key : group->word);
-
-    assert_non_null(word);
-    if (strcmp(path, "model") && strcmp(path, "train") && strcmp(path, "data") &&
-        strcmp(path, "model.layers") && !strstr(user, word))
-        fail_msg("doc/config.md does not name %s of %s", word, path);
-    free(word);
-}
-
-static void test_doc(void **state)
-{
-    struct clrnn_map map;
-    char *text;
-
-    (void)state;
-    assert_int_equal(clrnn_map_open(&log_, SOURCE_ROOT "/doc/config.md", &map), CLRNN_OK);
-    text = clrnn_format("%.*s", (int)map.size, (const char *)map.data);
-    clrnn_map_close(&map);
-    assert_non_null(text);
-    clrnn_options_visit(visit_doc, text);
-    free(text);
+    assert_int_equal(maps, 15 + 4 + 4 + 7);
+    assert_true(count > 100 && lr);
+    free(keys);
 }
 
 // Reads and writes every config that lies in the folder or in the folders in it; their number.
@@ -577,8 +540,7 @@ int main(void)
         cmocka_unit_test(test_absolute_paths),
         cmocka_unit_test(test_made_in_code),
         cmocka_unit_test(test_words),
-        cmocka_unit_test(test_tables),
-        cmocka_unit_test(test_doc),
+        cmocka_unit_test(test_keys),
         cmocka_unit_test(test_examples),
         cmocka_unit_test(test_recorded),
     };
