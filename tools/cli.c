@@ -12,6 +12,8 @@
 #include "base/array.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "base/words.h"
+#include "tools/manual.h"
 
 static void print_message(void *user, enum clrnn_log_level level, const char *line)
 {
@@ -41,11 +43,54 @@ int cli_usage(const struct cli *cli, const char *format, ...)
 
 // ---------------------------------------------------------------- tables
 
+const struct cli_command cli_commands[] = {
+#define X(name, help) {#name, help, cmd_##name},
+    CLI_COMMANDS(X)
+#undef X
+        {NULL, NULL, NULL},
+};
+const size_t cli_command_count = ARRAY_SIZE(cli_commands) - 1;
+
+const struct cli_command *cli_command(const char *name)
+{
+    for (const struct cli_command *c = cli_commands; c->name; c++)
+        if (!strcmp(c->name, name))
+            return c;
+    return NULL;
+}
+
+const char *cli_suggest(const char *word, const char *const *words, size_t stride, size_t count)
+{
+    size_t nearest = SIZE_MAX;
+    const char *best = NULL;
+
+    for (size_t i = 0; i < count; i++) {
+        const char *candidate = *(const char *const *)((const char *)words + i * stride);
+        const size_t distance = clrnn_word_distance(word, candidate);
+
+        if (distance < nearest) {
+            nearest = distance;
+            best = candidate;
+        }
+    }
+    return best;
+}
+
+int cli_unknown_command(const char *name)
+{
+    const char *like = cli_suggest(name, &cli_commands[0].name, sizeof(*cli_commands), cli_command_count);
+
+    fprintf(stderr, "clrnn: error: unknown command \"%s\"%s%s%s (`clrnn help` lists them)\n", cli_shown(name),
+            like ? "; did you mean \"" : "", like ? like : "", like ? "\"?" : "");
+    return clrnn_status_exit(CLRNN_ERR_ARG);
+}
+
 // What every command understands.
 struct common {
     struct cli_option option[9];
     size_t count;
     bool help, version;
+    const char *format; // of the help
 };
 
 static void common_init(struct common *c, struct cli *cli, const struct cli_spec *spec)
@@ -63,7 +108,7 @@ static void common_init(struct common *c, struct cli *cli, const struct cli_spec
         {"json", CLI_FLAG, NULL, "the result as JSON", &cli->json},
     };
 
-    *c = (struct common){.count = ARRAY_SIZE(options) - !spec->takes_json};
+    *c = (struct common){.count = ARRAY_SIZE(options) - !spec->takes_json, .format = "text"};
     memcpy(c->option, options, sizeof(options));
 }
 
@@ -77,39 +122,23 @@ static bool is_idle(const struct cli *cli, const struct cli_spec *spec, const st
            (spec->without_config && target == &cli->set);
 }
 
-static void print_options(const struct cli *cli, const struct cli_spec *spec, const struct cli_option *option,
-                          size_t count)
+// Prints the help; false where there is no such format.
+static bool print_help(const struct cli *cli, const struct cli_spec *spec, const struct common *common)
 {
-    for (size_t i = 0; i < count; i++) {
-        char left[64];
+    struct cli_page page = {.command = cli_command(cli->command), .spec = spec};
 
-        if (is_idle(cli, spec, &option[i]))
-            continue;
-        snprintf(left, sizeof(left), "--%s%s%s", option[i].name, option[i].value ? " " : "",
-                 option[i].value ? option[i].value : "");
-        printf("  %-22s  %s\n", left, option[i].help);
-    }
-}
-
-static void print_help(const struct cli *cli, const struct cli_spec *spec, const struct common *common)
-{
-    printf("usage: clrnn %s %s\n\n%s\n", cli->command, spec->usage, spec->text);
-    if (spec->option_count) {
-        printf("\nOptions\n");
-        print_options(cli, spec, spec->option, spec->option_count);
-    }
-    printf("\nCommon options\n");
-    print_options(cli, spec, common->option, common->count);
-    if (spec->examples)
-        printf("\nExamples\n%s", spec->examples);
-    printf("\nExit status: 0 done; 1 the work failed; 2 wrong usage or config; 3 bad data or model file;\n"
-           "4 OpenCL device or driver; 5 out of memory or disk; 130 interrupted, checkpoint written.\n");
+    while (page.own < spec->option_count)
+        page.option[page.count++] = spec->option[page.own++];
+    for (size_t i = 0; i < common->count; i++)
+        if (!is_idle(cli, spec, &common->option[i]))
+            page.option[page.count++] = common->option[i];
+    return manual_print(&page, common->format);
 }
 
 // ---------------------------------------------------------------- parsing
 
-static const struct cli_option *find(const struct cli_option *option, size_t count, const char *name,
-                                     size_t length)
+static const struct cli_option *find_option(const struct cli_option *option, size_t count, const char *name,
+                                            size_t length)
 {
     for (size_t i = 0; i < count; i++)
         if (strlen(option[i].name) == length && !memcmp(option[i].name, name, length))
@@ -120,10 +149,11 @@ static const struct cli_option *find(const struct cli_option *option, size_t cou
 // Stores one value; false where it does not fit, with the expectation in *expected.
 static bool store(const struct cli_option *o, const char *value, const char **expected)
 {
-    unsigned long long number;
-    char *end;
+    struct cli_list *list = o->target;
+    uint64_t number;
+    bool negative;
+    double real;
 
-    errno = 0;
     switch (o->kind) {
     case CLI_FLAG:
         *(bool *)o->target = true;
@@ -131,20 +161,17 @@ static bool store(const struct cli_option *o, const char *value, const char **ex
     case CLI_TEXT:
         *(const char **)o->target = value;
         return true;
-    case CLI_LIST: {
-        struct cli_list *list = o->target;
-
+    case CLI_LIST:
         *expected = "at most 64 of them";
-        if (list->count == ARRAY_SIZE(list->item))
+        if (list->count < ARRAY_SIZE(list->item))
+            list->item[list->count++] = value;
+        else
             return false;
-        list->item[list->count++] = value;
         return true;
-    }
     case CLI_UINT:
     case CLI_SEED:
         *expected = o->kind == CLI_UINT ? "a whole number from 1 to 4294967295" : "a whole number from 0";
-        number = strtoull(value, &end, 10);
-        if (errno || end == value || *end || strchr(value, '-') ||
+        if (!clrnn_integer_parse(value, &negative, &number) || negative ||
             (o->kind == CLI_UINT && (number == 0 || number > UINT32_MAX)))
             return false;
         if (o->kind == CLI_UINT)
@@ -152,17 +179,30 @@ static bool store(const struct cli_option *o, const char *value, const char **ex
         else
             *(uint64_t *)o->target = number;
         return true;
-    case CLI_REAL: {
-        const double real = strtod(value, &end);
-
+    case CLI_REAL:
         *expected = "a number above 0";
-        if (end == value || *end || !(real > 0 && isfinite(real)))
+        if (!clrnn_number_parse(value, &real) || !(real > 0 && isfinite(real)))
             return false;
         *(double *)o->target = real;
         return true;
     }
-    }
     return false;
+}
+
+static void unknown_option(const struct cli *cli, const struct cli_spec *spec, const struct common *common,
+                           const char *argument)
+{
+    char name[64];
+    const char *like;
+
+    snprintf(name, sizeof(name), "%.*s", (int)strcspn(argument + 2, "="), argument + 2);
+    like = spec->option_count
+               ? cli_suggest(name, &spec->option[0].name, sizeof(*spec->option), spec->option_count)
+               : NULL;
+    if (!like)
+        like = cli_suggest(name, &common->option[0].name, sizeof(*common->option), common->count);
+    cli_usage(cli, "unknown option %s%s%s%s", argument, like ? "; did you mean --" : "", like ? like : "",
+              like ? "?" : "");
 }
 
 // Takes the option argv[*at]; false after reporting what is wrong with it.
@@ -171,12 +211,12 @@ static bool take_option(struct cli *cli, const struct cli_spec *spec, const stru
 {
     const char *name = argv[*at] + 2, *equals = strchr(name, '='), *value = NULL, *expected = "";
     const size_t length = equals ? (size_t)(equals - name) : strlen(name);
-    const struct cli_option *o = find(spec->option, spec->option_count, name, length);
+    const struct cli_option *o = find_option(spec->option, spec->option_count, name, length);
 
     if (!o)
-        o = find(common->option, common->count, name, length);
+        o = find_option(common->option, common->count, name, length);
     if (!o) {
-        cli_usage(cli, "unknown option %s", argv[*at]);
+        unknown_option(cli, spec, common, argv[*at]);
         return false;
     }
     if (o->kind == CLI_FLAG) {
@@ -216,6 +256,9 @@ bool cli_parse(struct cli *cli, const struct cli_spec *spec, int argc, char **ar
             options_end = true;
         } else if (!options_end && !strcmp(argv[i], "-h")) {
             common.help = true;
+        } else if (!options_end && !strncmp(argv[i], "--help=", 7)) {
+            common.help = true;
+            common.format = argv[i] + 7;
         } else if (!options_end && !strncmp(argv[i], "--", 2)) {
             if (!take_option(cli, spec, &common, argc, argv, &i))
                 return false;
@@ -230,10 +273,12 @@ bool cli_parse(struct cli *cli, const struct cli_spec *spec, int argc, char **ar
         }
     }
     if (common.help || common.version) {
-        if (common.help)
-            print_help(cli, spec, &common);
-        else
+        if (!common.help) {
             printf("clrnn %s\n", clrnn_version());
+        } else if (!print_help(cli, spec, &common)) {
+            cli_usage(cli, "--help=%s: expected text, man, bash, zsh or fish", common.format);
+            return false;
+        }
         *status = cli_finish(cli, CLRNN_OK);
         return false;
     }

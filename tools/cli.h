@@ -119,10 +119,27 @@ const char *cli_duration(double seconds, char text[32]);
     X(tune, "measure GEMM and kernel choices for these shapes, remember the best") \
     X(cache, "what built programs are kept on disk; throw them away") \
     X(synth, "make a data set in the seed's shape, or a classic sequence task") \
-    X(export, "weights as safetensors for PyTorch")
+    X(export, "weights as safetensors for PyTorch") \
+    X(help, "what a command does, or what a config key means")
 
 #define X(name, help) int cmd_##name(int argc, char **argv);
 CLI_COMMANDS(X)
 #undef X
+
+struct cli_command {
+    const char *name, *help;
+    int (*run)(int argc, char **argv);
+};
+
+/** The subcommands in the order of the help, `cli_command_count` of them and one without a name. */
+extern const struct cli_command cli_commands[];
+extern const size_t cli_command_count;
+/** The command of that name, or NULL. */
+const struct cli_command *cli_command(const char *name);
+/** Exit status 2 after one sentence on a name that is no command, with the likeliest one. */
+int cli_unknown_command(const char *name);
+
+/** The word of `words` (`count` of them, `stride` bytes apart) that `word` may be a slip for, or NULL. */
+const char *cli_suggest(const char *word, const char *const *words, size_t stride, size_t count);
 
 #endif
