@@ -21,7 +21,8 @@ struct clrnn_node {
 
 /**
  * Reads a file or a text (`name` stands for it in messages). Duplicate keys, several documents, anchors
- * that loop, nesting beyond 64 levels are errors: CLRNN_ERR_CONFIG "file:line:column: ...".
+ * that loop, and what is beyond the limits of doc/config.md are errors: CLRNN_ERR_CONFIG "file:line:column:
+ * ...".
  */
 enum clrnn_status clrnn_yaml_read(const struct clrnn_log *log, const char *path, struct clrnn_node **root);
 enum clrnn_status clrnn_yaml_parse(const struct clrnn_log *log, const char *text, const char *name,
@@ -50,5 +51,10 @@ struct clrnn_node *clrnn_node_map(void);
 struct clrnn_node *clrnn_node_list(void);
 struct clrnn_node *clrnn_node_scalar(const char *format, ...) CLRNN_PRINTF(1, 2);
 struct clrnn_node *clrnn_node_add(struct clrnn_node *parent, const char *key, struct clrnn_node *child);
+/** A node of any kind without content; `name`, which its memory then holds, becomes its file. NULL: no
+ * memory. */
+struct clrnn_node *clrnn_node_create(enum clrnn_node_kind kind, const char *name);
+/** With all below it; NULL is fine. */
+void clrnn_node_destroy(struct clrnn_node *node);
 
 #endif
