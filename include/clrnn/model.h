@@ -94,6 +94,8 @@ CLRNN_API enum clrnn_status clrnn_model_write(struct clrnn_model *model, size_t 
  * it as input.mean and input.std. clrnn_train does this by itself; batches of the caller's need it called
  * once before the first where the config says `normalize: standard`.
  *
+ * A deviation below FLT_MIN is taken as 1: that of a constant feature.
+ *
  * Shapes  mean, std [C]
  * Errors  CLRNN_ERR_ARG: the model reads tokens. CLRNN_ERR_MEMORY, CLRNN_ERR_DEVICE.
  */

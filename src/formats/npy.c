@@ -9,7 +9,7 @@
 #include "base/file.h"
 
 static const char magic[] = "\x93NUMPY";
-enum { MAGIC_BYTES = 6 };
+enum { MAGIC_BYTES = 6, MAX_HEADER_BYTES = 65535 }; // as doc/config.md states it
 
 // ---------------------------------------------------------------- the header: a Python dict literal
 
@@ -161,6 +161,9 @@ static enum clrnn_status parse(const struct clrnn_log *log, struct clrnn_npy *np
     length = bytes[8] | (size_t)bytes[9] << 8;
     if (size_bytes == 4 && map->size >= 12)
         length |= (size_t)bytes[10] << 16 | (size_t)bytes[11] << 24;
+    if (length > MAX_HEADER_BYTES)
+        return clrnn_error(log, CLRNN_ERR_DATA, "%s: its header has %zu bytes, expected at most %d",
+                           npy->path, length, MAX_HEADER_BYTES);
     *start = 8 + size_bytes + length;
     if (*start > map->size)
         return clrnn_error(log, CLRNN_ERR_DATA,

@@ -8,7 +8,8 @@
 #include "base/array.h"
 #include "base/file.h"
 
-enum { MAX_HEADER_BYTES = 100000000 }; // as the format's own library limits it
+// Limits, as doc/library.md states them. What JSON takes in memory follows from its marks, not its bytes.
+enum { MAX_HEADER_BYTES = 16 << 20, MAX_TENSORS = 40960, MAX_HEADER_MARKS = 12 * MAX_TENSORS };
 
 static const char *const dtype_names[] = {
 #define X(name, size, npy, safetensors, word) safetensors,
@@ -118,6 +119,19 @@ static enum clrnn_status check_tiling(const struct clrnn_log *log, const struct 
     return st;
 }
 
+static int by_name(const void *a, const void *b)
+{
+    const struct clrnn_safetensor *const *s = a, *const *t = b;
+
+    return strcmp((*s)->name, (*t)->name);
+}
+
+static int by_key(const void *a, const void *b)
+{
+    return strcmp(((const struct clrnn_safetensors_text *)a)->key,
+                  ((const struct clrnn_safetensors_text *)b)->key);
+}
+
 static enum clrnn_status read_metadata(const struct clrnn_log *log, struct clrnn_safetensors *file,
                                        json_t *metadata)
 {
@@ -125,23 +139,41 @@ static enum clrnn_status read_metadata(const struct clrnn_log *log, struct clrnn
     const char *key;
     json_t *value;
 
-    file->metadata_key = calloc(count + 1, sizeof(char *));
-    file->metadata_value = calloc(count + 1, sizeof(char *));
-    if (!file->metadata_key || !file->metadata_value)
-        return clrnn_error_memory(log, 2 * count * sizeof(char *), file->path);
+    file->metadata = calloc(count + 1, sizeof(*file->metadata));
+    if (!file->metadata)
+        return clrnn_error_memory(log, count * sizeof(*file->metadata), file->path);
     json_object_foreach(metadata, key, value)
     {
-        const size_t i = file->metadata_count;
+        struct clrnn_safetensors_text *text = &file->metadata[file->metadata_count];
 
         if (!json_is_string(value))
             return clrnn_error(log, CLRNN_ERR_DATA, "%s: metadata \"%s\" is no text", file->path, key);
         file->metadata_count++;
-        file->metadata_key[i] = clrnn_format("%s", key);
-        file->metadata_value[i] = clrnn_format("%s", json_string_value(value));
-        if (!file->metadata_key[i] || !file->metadata_value[i])
+        text->key = clrnn_format("%s", key);
+        text->value = clrnn_format("%s", json_string_value(value));
+        if (!text->key || !text->value)
             return clrnn_error_memory(log, strlen(key) + json_string_length(value), file->path);
     }
+    qsort(file->metadata, file->metadata_count, sizeof(*file->metadata), by_key);
     return CLRNN_OK;
+}
+
+// Whether the header's JSON is within the limits, before memory is taken for it.
+static enum clrnn_status check_header(const struct clrnn_log *log, const struct clrnn_safetensors *file,
+                                      const unsigned char *text, size_t length)
+{
+    size_t marks = 0;
+
+    if (length > MAX_HEADER_BYTES)
+        return clrnn_error(log, CLRNN_ERR_DATA, "%s: its header has %zu bytes, expected at most %d",
+                           file->path, length, MAX_HEADER_BYTES);
+    for (size_t i = 0; i < length; i++)
+        marks += text[i] == '{' || text[i] == '[' || text[i] == ',' || text[i] == ':';
+    return marks <= MAX_HEADER_MARKS
+               ? CLRNN_OK
+               : clrnn_error(log, CLRNN_ERR_DATA,
+                             "%s: its header names more than %d tensors, which is the most", file->path,
+                             MAX_TENSORS);
 }
 
 static enum clrnn_status read_header(const struct clrnn_log *log, struct clrnn_safetensors *file,
@@ -156,11 +188,12 @@ static enum clrnn_status read_header(const struct clrnn_log *log, struct clrnn_s
 
     if (map->size >= 8)
         memcpy(&length, map->data, 8);
-    if (map->size < 8 || length > MAX_HEADER_BYTES || length > map->size - 8)
+    if (map->size < 8 || length > map->size - 8)
         return clrnn_error(
             log, CLRNN_ERR_DATA,
             "%s: is no safetensors file: %zu bytes, and its first eight ask for a header of %llu", file->path,
             map->size, (unsigned long long)length);
+    TRY(check_header(log, file, map->data + 8, (size_t)length));
     *header = json_loadb((const char *)map->data + 8, (size_t)length, JSON_REJECT_DUPLICATES, &error);
     if (!json_is_object(*header))
         return clrnn_error(log, CLRNN_ERR_DATA, "%s: its header is no JSON object%s%s", file->path,
@@ -168,7 +201,8 @@ static enum clrnn_status read_header(const struct clrnn_log *log, struct clrnn_s
     data = map->data + 8 + length;
     data_bytes = map->size - 8 - (size_t)length;
     file->tensor = calloc(json_object_size(*header) + 1, sizeof(*file->tensor));
-    if (!file->tensor)
+    file->by_name_ = calloc(json_object_size(*header) + 1, sizeof(*file->by_name_));
+    if (!file->tensor || !file->by_name_)
         return clrnn_error_memory(log, json_object_size(*header) * sizeof(*file->tensor), file->path);
     json_object_foreach(*header, name, entry)
     {
@@ -177,6 +211,9 @@ static enum clrnn_status read_header(const struct clrnn_log *log, struct clrnn_s
         else
             TRY(read_tensor(log, file, name, entry, data, data_bytes, &file->tensor[file->count++]));
     }
+    for (size_t i = 0; i < file->count; i++)
+        file->by_name_[i] = &file->tensor[i];
+    qsort(file->by_name_, file->count, sizeof(*file->by_name_), by_name);
     return check_tiling(log, file, data, data_bytes);
 }
 
@@ -219,33 +256,35 @@ void clrnn_safetensors_close(struct clrnn_safetensors **file)
     for (size_t i = 0; i < f->count; i++)
         free(f->tensor[i].name);
     for (size_t i = 0; i < f->metadata_count; i++) {
-        free(f->metadata_key[i]);
-        free(f->metadata_value[i]);
+        free(f->metadata[i].key);
+        free(f->metadata[i].value);
     }
     if (f->map_)
         clrnn_map_close(f->map_);
     free(f->map_);
     free(f->tensor);
-    free(f->metadata_key);
-    free(f->metadata_value);
+    free(f->by_name_);
+    free(f->metadata);
     free(f->path);
     free(f);
 }
 
 const struct clrnn_safetensor *clrnn_safetensors_find(const struct clrnn_safetensors *file, const char *name)
 {
-    for (size_t i = 0; i < file->count; i++)
-        if (!strcmp(file->tensor[i].name, name))
-            return &file->tensor[i];
-    return NULL;
+    const struct clrnn_safetensor tensor = {.name = (char *)(uintptr_t)name}, *key = &tensor;
+    struct clrnn_safetensor **found =
+        file->count ? bsearch(&key, file->by_name_, file->count, sizeof(*found), by_name) : NULL;
+
+    return found ? *found : NULL;
 }
 
 const char *clrnn_safetensors_metadata(const struct clrnn_safetensors *file, const char *key)
 {
-    for (size_t i = 0; i < file->metadata_count; i++)
-        if (!strcmp(file->metadata_key[i], key))
-            return file->metadata_value[i];
-    return NULL;
+    const struct clrnn_safetensors_text text = {.key = (char *)(uintptr_t)key}, *found = NULL;
+
+    if (file->metadata_count)
+        found = bsearch(&text, file->metadata, file->metadata_count, sizeof(text), by_key);
+    return found ? found->value : NULL;
 }
 
 // ---------------------------------------------------------------- writing

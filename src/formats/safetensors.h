@@ -17,13 +17,18 @@ struct clrnn_safetensor {
     const void *data; // in the mapped file, or the caller's when writing
 };
 
+struct clrnn_safetensors_text {
+    char *key, *value;
+};
+
 struct clrnn_safetensors {
     char *path;
     size_t count;
     struct clrnn_safetensor *tensor; // in the order of the header
-    size_t metadata_count;           // "__metadata__"
-    char **metadata_key, **metadata_value;
-    void *map_; // private
+    size_t metadata_count;           // "__metadata__", sorted by key
+    struct clrnn_safetensors_text *metadata;
+    void *map_;                         // private
+    struct clrnn_safetensor **by_name_; // private: the tensors, sorted
 };
 
 /** Opens and checks everything that the format promises: header length, JSON, dtypes, offsets that lie in

@@ -24,34 +24,44 @@ struct field {
     const char *key;
     enum field_kind kind;
     size_t offset;
+    double least, most; // what a file may hold; both 0: anything, of F64 NaN, too
 };
+
+// Batches, orders and random numbers count epochs and steps in 32 bits.
+#define COUNTER 0, UINT32_MAX
+#define ANYTHING 0, 0
 
 // clang-format off
-#define SCHEDULE(kind, name) {"clrnn.schedule." #name, kind, offsetof(struct clrnn_schedule, name)}
+#define SCHEDULE(kind, name, ...) {"clrnn.schedule." #name, kind, offsetof(struct clrnn_schedule, name), __VA_ARGS__}
 static const struct field schedule_field[] = {
-    SCHEDULE(F64, lr),  SCHEDULE(F64, momentum),      SCHEDULE(I64, count),      SCHEDULE(F64, best),
-    SCHEDULE(I64, bad), SCHEDULE(I64, cooldown_left), SCHEDULE(F64, initial_lr),
+    SCHEDULE(F64, lr, ANYTHING), SCHEDULE(F64, momentum, ANYTHING),
+    SCHEDULE(I64, count, COUNTER),        SCHEDULE(F64, best, ANYTHING),
+    SCHEDULE(I64, bad, COUNTER),          SCHEDULE(I64, cooldown_left, COUNTER),
+    SCHEDULE(F64, initial_lr, ANYTHING),
 };
 
-#define PROGRESS(kind, name) {"clrnn.progress." #name, kind, offsetof(struct clrnn_progress_state, name)}
+#define PROGRESS(kind, name, ...) \
+    {"clrnn.progress." #name, kind, offsetof(struct clrnn_progress_state, name), __VA_ARGS__}
 static const struct field progress_field[] = {
-    PROGRESS(U64, epoch),      PROGRESS(U64, step_in_epoch), PROGRESS(F64, loss_sum),
-    PROGRESS(F64, weight_sum), PROGRESS(F64, correct),       PROGRESS(F64, counted),
-    PROGRESS(F64, best_value), PROGRESS(U64, best_epoch),    PROGRESS(F64, stop_best),
-    PROGRESS(U64, stop_bad),   PROGRESS(BOOL, finished),     PROGRESS(F64, seconds),
-    PROGRESS(F64, last_lr),    PROGRESS(F64, last_norm),
+    PROGRESS(U64, epoch, COUNTER),         PROGRESS(U64, step_in_epoch, COUNTER),
+    PROGRESS(F64, loss_sum, ANYTHING),     PROGRESS(F64, weight_sum, 0, 0x1p64),
+    PROGRESS(F64, correct, ANYTHING),      PROGRESS(F64, counted, 0, 0x1p64),
+    PROGRESS(F64, best_value, ANYTHING),   PROGRESS(U64, best_epoch, COUNTER),
+    PROGRESS(F64, stop_best, ANYTHING),    PROGRESS(U64, stop_bad, COUNTER),
+    PROGRESS(BOOL, finished, ANYTHING),    PROGRESS(F64, seconds, 0, 1e12),
+    PROGRESS(F64, last_lr, ANYTHING),      PROGRESS(F64, last_norm, ANYTHING),
 };
 
 struct counts { // of the model itself
     uint64_t steps, steps_per_epoch, features, tokens, outputs;
 };
-#define COUNT(key, name) {key, U64, offsetof(struct counts, name)}
+#define COUNT(key, name, ...) {key, U64, offsetof(struct counts, name), __VA_ARGS__}
 static const struct field count_field[] = {
-    COUNT("clrnn.steps", steps),
-    COUNT("clrnn.steps_per_epoch", steps_per_epoch),
-    COUNT("clrnn.shape.features", features),
-    COUNT("clrnn.shape.tokens", tokens),
-    COUNT("clrnn.shape.outputs", outputs),
+    COUNT("clrnn.steps", steps, COUNTER),
+    COUNT("clrnn.steps_per_epoch", steps_per_epoch, COUNTER),
+    COUNT("clrnn.shape.features", features, COUNTER),
+    COUNT("clrnn.shape.tokens", tokens, 0, 1),
+    COUNT("clrnn.shape.outputs", outputs, COUNTER),
 };
 // clang-format on
 
@@ -99,7 +109,7 @@ static void print_field(const struct field *f, const void *base, char *text, siz
     }
 }
 
-static bool scan_field(const struct field *f, const char *text, void *base)
+static bool scan_field(const struct field *f, const char *text, void *base, double *value)
 {
     void *at = (char *)base + f->offset;
     unsigned long long u;
@@ -114,17 +124,19 @@ static bool scan_field(const struct field *f, const char *text, void *base)
     case U64:
         u = strtoull(text, &end, 10);
         *(uint64_t *)at = u;
+        *value = (double)u;
         return !*end && !errno && *text != '-';
     case I64:
         i = strtoll(text, &end, 10);
         *(int64_t *)at = i;
+        *value = (double)i;
         return !*end && !errno;
     case F64:
         d = strtod(text, &end); // ERANGE: a denormal, which is fine
-        *(double *)at = d;
+        *(double *)at = *value = d;
         return !*end;
     case BOOL:
-        *(bool *)at = *text == '1';
+        *(bool *)at = !strcmp(text, "1");
         return !strcmp(text, "0") || !strcmp(text, "1");
     }
     return false;
@@ -147,13 +159,18 @@ static enum clrnn_status get_fields(const struct clrnn_log *log, const struct cl
 {
     for (size_t i = 0; i < count; i++) {
         const char *text = clrnn_safetensors_metadata(file, field[i].key);
+        double value = 0;
 
         if (!text)
             return clrnn_error(log, CLRNN_ERR_DATA, "%s: its metadata lack %s; it is no complete model file",
                                file->path, field[i].key);
-        if (!scan_field(&field[i], text, base))
+        if (!scan_field(&field[i], text, base, &value))
             return clrnn_error(log, CLRNN_ERR_DATA, "%s: %s in its metadata is '%.60s', expected %s",
                                file->path, field[i].key, text, field[i].kind == BOOL ? "0 or 1" : "a number");
+        if ((field[i].least < field[i].most) && !(value >= field[i].least && value <= field[i].most))
+            return clrnn_error(log, CLRNN_ERR_DATA,
+                               "%s: %s in its metadata, %.60s, is out of range: expected %.10g to %.10g",
+                               file->path, field[i].key, text, field[i].least, field[i].most);
     }
     return CLRNN_OK;
 }
@@ -318,7 +335,7 @@ static enum clrnn_status load_moments(struct clrnn_model *m, const struct clrnn_
                                    "optimiser's state of that parameter",
                                    file->path, clrnn_moment_word(k), e->param.name,
                                    t ? "wrongly shaped" : "missing");
-            TRY(clrnn_weights_load(m, t, m->moment[k], e->first));
+            TRY(clrnn_weights_load(m, file, t, m->moment[k], e->first));
         }
     return CLRNN_OK;
 }
@@ -365,6 +382,19 @@ static enum clrnn_status load_model(struct clrnn_model *m, const struct clrnn_sa
     return get_fields(m->log, file, schedule_field, ARRAY_SIZE(schedule_field), &m->schedule);
 }
 
+// Each epoch takes at least one step.
+static enum clrnn_status check_progress(const struct clrnn_log *log, const struct clrnn_safetensors *file,
+                                        const struct counts *counts, const struct clrnn_progress_state *p)
+{
+    if (p->epoch <= counts->steps && p->step_in_epoch <= counts->steps - p->epoch &&
+        p->best_epoch <= p->epoch)
+        return CLRNN_OK;
+    return clrnn_error(log, CLRNN_ERR_DATA,
+                       "%s: the counters in its metadata do not fit each other: %" PRIu64 " steps, %" PRIu64
+                       " epochs and %" PRIu64 " steps of the next, the best epoch %" PRIu64,
+                       file->path, counts->steps, p->epoch, p->step_in_epoch, p->best_epoch);
+}
+
 static enum clrnn_status read_file(struct clrnn_device *device, const struct clrnn_safetensors *file,
                                    struct clrnn_model **model, struct clrnn_progress_state *state)
 {
@@ -376,13 +406,10 @@ static enum clrnn_status read_file(struct clrnn_device *device, const struct clr
 
     TRY(check_format(log, file));
     TRY(get_fields(log, file, count_field, ARRAY_SIZE(count_field), &counts));
-    if (counts.features > UINT32_MAX || counts.outputs > UINT32_MAX || counts.tokens > 1)
-        return clrnn_error(log, CLRNN_ERR_DATA,
-                           "%s: the shape in its metadata (%" PRIu64 " features, %" PRIu64
-                           " outputs, tokens %" PRIu64 ") is out of range",
-                           file->path, counts.features, counts.outputs, counts.tokens);
-    if (state)
+    if (state) {
         TRY(get_fields(log, file, progress_field, ARRAY_SIZE(progress_field), state));
+        TRY(check_progress(log, file, &counts, state));
+    }
     shape = (struct clrnn_data_shape){(uint32_t)counts.features, counts.tokens, (uint32_t)counts.outputs};
     TRY(parse_config(log, file, &config));
     st = clrnn_model_describe(device, config, &shape, model);

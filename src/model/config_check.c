@@ -169,6 +169,9 @@ static enum clrnn_status check_layers(const struct check *c)
 
     if (config->layer_count == 0)
         return fail(c, "model.layers", "is empty, expected at least one layer");
+    if (config->layer_count > CLRNN_MAX_LAYERS)
+        return fail(c, "model.layers", "holds %zu layers, expected at most %d", config->layer_count,
+                    CLRNN_MAX_LAYERS);
     for (size_t i = 0; i < config->layer_count; i++) {
         const struct clrnn_layer *layer = &config->layer[i];
 

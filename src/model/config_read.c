@@ -187,6 +187,8 @@ static enum clrnn_status read_layers(const struct reader *r, const struct clrnn_
                     node->kind == CLRNN_NODE_MAP ? "a map (are the dashes missing?)" : "no list");
     if (node->count == 0)
         return fail(r, node, path, "is empty, expected at least one layer");
+    if (node->count > CLRNN_MAX_LAYERS)
+        return fail(r, node, path, "holds %zu layers, expected at most %d", node->count, CLRNN_MAX_LAYERS);
     for (size_t i = 0; i < node->count; i++) {
         const struct clrnn_node *entry = node->child[i], *arguments;
         const struct clrnn_option_group *group;

@@ -2,6 +2,7 @@
 // A model's life: made, looked at, read and written, prepared for a step, destroyed.
 #include "model/network.h"
 
+#include <float.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -36,6 +37,7 @@ void clrnn_model_destroy(struct clrnn_model **model)
         free((char *)(uintptr_t)m->entry[i].param.name);
     }
     free(m->entry);
+    free(m->by_name);
     free(m->layer);
     clrnn_buffer_destroy(&m->params);
     clrnn_buffer_destroy(&m->grads);
@@ -156,6 +158,8 @@ enum clrnn_status clrnn_model_set_normalization(struct clrnn_model *model, const
                                                 const double *std)
 {
     const size_t C = model->shape.features;
+    enum clrnn_status st;
+    double *usable;
 
     if (model->shape.tokens)
         return clrnn_error(model->log, CLRNN_ERR_ARG, "tokens cannot be normalised; expected real features");
@@ -165,8 +169,16 @@ enum clrnn_status clrnn_model_set_normalization(struct clrnn_model *model, const
         TRY(clrnn_buffer_create(model->device, CLRNN_REAL, C, "input.mean", &model->input_mean));
     if (!model->input_std)
         TRY(clrnn_buffer_create(model->device, CLRNN_REAL, C, "input.std", &model->input_std));
-    TRY(clrnn_buffer_write_f64(model->input_mean, 0, C, mean));
-    return clrnn_buffer_write_f64(model->input_std, 0, C, std);
+    usable = malloc(C * sizeof(*usable));
+    if (!usable)
+        return clrnn_error_memory(model->log, C * sizeof(*usable), "input.std");
+    for (size_t i = 0; i < C; i++) // a device may take what is no normal float32 for 0
+        usable[i] = std[i] < (double)FLT_MIN ? 1.0 : std[i];
+    st = clrnn_buffer_write_f64(model->input_mean, 0, C, mean);
+    if (st == CLRNN_OK)
+        st = clrnn_buffer_write_f64(model->input_std, 0, C, usable);
+    free(usable);
+    return st;
 }
 
 enum clrnn_status clrnn_model_check_normalization(const struct clrnn_model *model)

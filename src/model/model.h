@@ -37,8 +37,9 @@ struct clrnn_model {
 
     size_t entry_count;
     struct clrnn_entry *entry;
-    size_t state_count, batches_count; // of the buffers below
-    size_t flat_count;                 // REALs in params, grads and each moment; padding between entries is 0
+    const struct clrnn_entry **by_name; // the same, sorted
+    size_t state_count, batches_count;  // of the buffers below
+    size_t flat_count; // REALs in params, grads and each moment; padding between entries is 0
     struct clrnn_buffer *params, *grads, *moment[3]; // M, V, VMAX as in OPTIM; NULL where not needed
     struct clrnn_buffer *state;                      // running statistics, REAL
     struct clrnn_buffer *batches;                    // I32, one element an entry that is `integer`,
@@ -61,6 +62,9 @@ enum clrnn_status clrnn_model_describe(struct clrnn_device *device, const struct
                                        const struct clrnn_data_shape *shape, struct clrnn_model **model);
 enum clrnn_status clrnn_model_allocate(struct clrnn_model *model);
 enum clrnn_status clrnn_model_draw(struct clrnn_model *model);
+
+/** The entry of that name, or NULL. */
+const struct clrnn_entry *clrnn_model_find(const struct clrnn_model *model, const char *name);
 
 /** What the optimiser's `moment[k]` is called in files: "m", "v", "vmax". */
 const char *clrnn_moment_word(int k);

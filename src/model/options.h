@@ -9,6 +9,8 @@
 #include "base/yaml.h"
 #include "clrnn/config.h"
 
+#define CLRNN_MAX_LAYERS 1024 // entries of model.layers, as doc/config.md states it
+
 enum clrnn_option_type {
     CLRNN_OPTION_BOOL,   // bool
     CLRNN_OPTION_U32,    // uint32_t

@@ -13,6 +13,8 @@
 #include "base/log.h"
 #include "base/random.h"
 
+enum { MAX_TENSORS = 8192 }; // as doc/config.md states it
+
 const char *clrnn_moment_word(int k)
 {
     static const char *const word[3] = {"m", "v", "vmax"};
@@ -76,6 +78,11 @@ static enum clrnn_status add(struct table *t, const char *suffix, size_t d0, siz
     struct clrnn_model *m = t->m;
     struct clrnn_entry e = {.layer = t->layer, .init = init, .bound = bound, .zero_row = -1};
 
+    if (m->entry_count == MAX_TENSORS)
+        return clrnn_error(
+            m->log, CLRNN_ERR_CONFIG,
+            "%s: with this layer the model has more than %d parameter tensors, which is the most", t->prefix,
+            MAX_TENSORS);
     TRY(grow(t));
     e.param.ndim = d0 == 0 ? 0 : d1 == 0 ? 1 : 2;
     e.param.shape[0] = d0;
@@ -168,25 +175,52 @@ static enum clrnn_status add_layer(struct table *t, const struct clrnn_layer *la
     }
 }
 
-static enum clrnn_status check_names(const struct clrnn_model *m)
+static int by_name(const void *a, const void *b)
+{
+    const struct clrnn_entry *const *x = a, *const *y = b;
+    const int order = strcmp((*x)->param.name, (*y)->param.name);
+
+    return order ? order : *x < *y ? -1 : *x > *y;
+}
+
+static int names_entry(const void *name, const void *entry)
+{
+    return strcmp(name, (*(const struct clrnn_entry *const *)entry)->param.name);
+}
+
+const struct clrnn_entry *clrnn_model_find(const struct clrnn_model *model, const char *name)
+{
+    const struct clrnn_entry **found =
+        bsearch(name, model->by_name, model->entry_count, sizeof(*found), names_entry);
+
+    return found ? *found : NULL;
+}
+
+// Sorts the table by name, where equal ones stand beside each other.
+static enum clrnn_status sort_names(struct clrnn_model *m)
 {
     char a[1024], b[1024];
 
-    for (size_t i = 0; i < m->entry_count; i++)
-        for (size_t k = 0; k < i; k++)
-            if (m->entry[i].layer != m->entry[k].layer &&
-                !strcmp(m->entry[i].param.name, m->entry[k].param.name))
-                return clrnn_error(m->log, CLRNN_ERR_CONFIG,
-                                   "%s: %s is already a parameter of %s; give one of "
-                                   "the two layers another name",
-                                   clrnn_layer_label(m->config, m->entry[i].layer, a, sizeof(a)),
-                                   m->entry[i].param.name,
-                                   clrnn_layer_label(m->config, m->entry[k].layer, b, sizeof(b)));
     if (m->flat_count == 0)
         return clrnn_error(m->log, CLRNN_ERR_CONFIG,
                            "%s%smodel.layers has nothing to train; add a recurrent, "
                            "linear, embedding or normalising layer",
                            m->config->path ? m->config->path : "", m->config->path ? ": " : "");
+    m->by_name = malloc(m->entry_count * sizeof(*m->by_name));
+    if (!m->by_name)
+        return clrnn_error_memory(m->log, m->entry_count * sizeof(*m->by_name), "the model's table");
+    for (size_t i = 0; i < m->entry_count; i++)
+        m->by_name[i] = &m->entry[i];
+    qsort(m->by_name, m->entry_count, sizeof(*m->by_name), by_name);
+    for (size_t i = 1; i < m->entry_count; i++) {
+        const struct clrnn_entry *first = m->by_name[i - 1], *second = m->by_name[i];
+
+        if (first->layer != second->layer && !strcmp(first->param.name, second->param.name))
+            return clrnn_error(m->log, CLRNN_ERR_CONFIG,
+                               "%s: %s is already a parameter of %s; give one of the two layers another name",
+                               clrnn_layer_label(m->config, second->layer, a, sizeof(a)), second->param.name,
+                               clrnn_layer_label(m->config, first->layer, b, sizeof(b)));
+    }
     return CLRNN_OK;
 }
 
@@ -206,7 +240,7 @@ static enum clrnn_status make_table(struct clrnn_model *m)
     }
     m->state_count = t.state_count;
     m->batches_count = t.batches_count;
-    return check_names(m);
+    return sort_names(m);
 }
 
 enum clrnn_status clrnn_model_describe(struct clrnn_device *device, const struct clrnn_config *config,

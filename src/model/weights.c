@@ -2,6 +2,8 @@
 // State dicts: what of a file fits the model's table, loading it, and collecting the table for a file.
 #include "model/weights.h"
 
+#include <float.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -20,23 +22,45 @@ bool clrnn_weights_fits(const struct clrnn_safetensor *t, unsigned ndim, const s
 
 // ---------------------------------------------------------------- loading one
 
-enum clrnn_status clrnn_weights_load(struct clrnn_model *model, const struct clrnn_safetensor *t,
-                                     struct clrnn_buffer *buffer, size_t first)
+// Whether all are finite; *first: where the first one stands that is not.
+static bool all_finite(const void *values, bool wide, size_t count, size_t *first, double *value)
+{
+    for (size_t i = 0; i < count; i++) {
+        *first = i;
+        *value = wide ? ((const double *)values)[i] : (double)((const float *)values)[i];
+        if (!isfinite(*value))
+            return false;
+    }
+    return true;
+}
+
+enum clrnn_status clrnn_weights_load(struct clrnn_model *model, const struct clrnn_safetensors *file,
+                                     const struct clrnn_safetensor *t, struct clrnn_buffer *buffer,
+                                     size_t first)
 {
     const bool ref = clrnn_type_bytes(model->device, CLRNN_REAL) == sizeof(double);
     const size_t bytes = MAX2(t->count, 1) * (ref ? sizeof(double) : sizeof(float));
     void *values = malloc(bytes);
     enum clrnn_status st;
+    double value;
+    size_t bad;
 
     if (!values)
         return clrnn_error_memory(model->log, bytes, t->name);
-    if (ref) {
+    if (ref)
         clrnn_dtype_to_f64(t->dtype, t->data, t->count, values);
-        st = clrnn_buffer_write_f64(buffer, first, t->count, values);
-    } else {
+    else
         clrnn_dtype_to_f32(t->dtype, t->data, t->count, values);
+    if (!all_finite(values, ref, t->count, &bad, &value))
+        st = clrnn_error(
+            model->log, CLRNN_ERR_DATA,
+            "%s: the tensor %s holds %g at element %zu (counted from 0), expected finite numbers: the "
+            "run that wrote it diverged; take an earlier checkpoint",
+            file->path, t->name, value, bad);
+    else if (ref)
+        st = clrnn_buffer_write_f64(buffer, first, t->count, values);
+    else
         st = clrnn_buffer_write_f32(buffer, first, t->count, values);
-    }
     free(values);
     return st;
 }
@@ -63,7 +87,7 @@ struct lists {
     size_t size[3], count[3];
     FILE *stream[3];
 };
-enum { MISSING, EXTRA, MISSHAPEN };
+enum { MISSING, EXTRA, MISSHAPEN, MOST_NAMED = 50 };
 
 static bool lists_init(struct lists *l)
 {
@@ -87,7 +111,8 @@ static void lists_finish(struct lists *l)
 
 static void list_name(struct lists *l, int which, const char *name)
 {
-    fprintf(l->stream[which], "%s%s", l->count[which]++ ? ", " : "", name);
+    if (l->count[which]++ < MOST_NAMED)
+        fprintf(l->stream[which], "%s%s", l->count[which] > 1 ? ", " : "", name);
 }
 
 static void list_shape(FILE *stream, unsigned ndim, const size_t *shape)
@@ -96,14 +121,6 @@ static void list_shape(FILE *stream, unsigned ndim, const size_t *shape)
     for (unsigned i = 0; i < ndim; i++)
         fprintf(stream, "%s%zu", i ? ", " : "", shape[i]);
     fputc(']', stream);
-}
-
-static const struct clrnn_entry *find_entry(const struct clrnn_model *m, const char *name)
-{
-    for (size_t i = 0; i < m->entry_count; i++)
-        if (!strcmp(m->entry[i].param.name, name))
-            return &m->entry[i];
-    return NULL;
 }
 
 static bool is_parameter(const struct clrnn_safetensors *file, const char *name)
@@ -129,6 +146,8 @@ static size_t compare(const struct clrnn_model *m, const struct clrnn_safetensor
             list_name(l, MISSING, p->name);
         } else if (!clrnn_weights_fits(t, p->ndim, p->shape)) {
             list_name(l, MISSHAPEN, p->name);
+            if (l->count[MISSHAPEN] > MOST_NAMED)
+                continue;
             fputc(' ', l->stream[MISSHAPEN]);
             list_shape(l->stream[MISSHAPEN], t->ndim, t->shape);
             fputs(" (expected ", l->stream[MISSHAPEN]);
@@ -139,7 +158,7 @@ static size_t compare(const struct clrnn_model *m, const struct clrnn_safetensor
         }
     }
     for (size_t i = 0; i < file->count; i++)
-        if (is_parameter(file, file->tensor[i].name) && !find_entry(m, file->tensor[i].name))
+        if (is_parameter(file, file->tensor[i].name) && !clrnn_model_find(m, file->tensor[i].name))
             list_name(l, EXTRA, file->tensor[i].name);
     return fit;
 }
@@ -160,6 +179,8 @@ static char *describe(struct lists *l)
         if (!l->count[i])
             continue;
         fprintf(stream, "%s%s%s", any ? "; " : "", word[i], l->text[i] ? l->text[i] : "");
+        if (l->count[i] > MOST_NAMED)
+            fprintf(stream, " and %zu more", l->count[i] - MOST_NAMED);
         any = true;
     }
     if (fclose(stream)) {
@@ -212,8 +233,21 @@ enum clrnn_status clrnn_weights_load_all(struct clrnn_model *model, const struct
         if (e->param.integer)
             TRY(load_count(model, file, t, e));
         else
-            TRY(clrnn_weights_load(model, t, e->value, 0));
+            TRY(clrnn_weights_load(model, file, t, e->value, 0));
     }
+    return CLRNN_OK;
+}
+
+// Means [C], then deviations [C].
+static enum clrnn_status check_input(const struct clrnn_model *model, const struct clrnn_safetensors *file,
+                                     const double *values, size_t C)
+{
+    for (size_t i = 0; i < 2 * C; i++)
+        if (!(fabs(values[i]) <= (double)FLT_MAX) || (i >= C && values[i] < 0))
+            return clrnn_error(model->log, CLRNN_ERR_DATA,
+                               "%s: the tensor %s holds %g at element %zu (counted from 0), expected %s",
+                               file->path, i < C ? CLRNN_INPUT_MEAN : CLRNN_INPUT_STD, values[i], i % C,
+                               i < C ? "finite numbers" : "deviations, finite and not negative");
     return CLRNN_OK;
 }
 
@@ -235,7 +269,9 @@ enum clrnn_status clrnn_weights_load_input(struct clrnn_model *model, const stru
         return clrnn_error_memory(model->log, 2 * C * sizeof(*values), CLRNN_INPUT_MEAN);
     clrnn_dtype_to_f64(mean->dtype, mean->data, C, values);
     clrnn_dtype_to_f64(std->dtype, std->data, C, values + C);
-    st = clrnn_model_set_normalization(model, values, values + C);
+    st = check_input(model, file, values, C);
+    if (st == CLRNN_OK)
+        st = clrnn_model_set_normalization(model, values, values + C);
     free(values);
     return st;
 }

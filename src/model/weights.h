@@ -15,12 +15,14 @@
 /** Whether `t` has this shape. */
 bool clrnn_weights_fits(const struct clrnn_safetensor *t, unsigned ndim, const size_t *shape);
 
-/** Copies a tensor into a REAL buffer, from its element `first` on. */
-enum clrnn_status clrnn_weights_load(struct clrnn_model *model, const struct clrnn_safetensor *t,
-                                     struct clrnn_buffer *buffer, size_t first);
+/** Copies a tensor of `file` into a REAL buffer, from its element `first` on. CLRNN_ERR_DATA where it holds
+ * NaN or infinity. */
+enum clrnn_status clrnn_weights_load(struct clrnn_model *model, const struct clrnn_safetensors *file,
+                                     const struct clrnn_safetensor *t, struct clrnn_buffer *buffer,
+                                     size_t first);
 
 /** Copies every parameter and running statistic that the file holds. All of them must be there in the
- *  right shape (CLRNN_ERR_DATA lists all that do not fit in one sentence), unless `partial`. */
+ *  right shape (CLRNN_ERR_DATA lists what does not fit in one sentence), unless `partial`. */
 enum clrnn_status clrnn_weights_load_all(struct clrnn_model *model, const struct clrnn_safetensors *file,
                                          bool partial);
 

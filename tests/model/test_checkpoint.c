@@ -57,14 +57,14 @@ static void check_resume(struct fixture *f)
     struct clrnn_model *half = fixture_model(f, LAYERS, TRAIN, shape), *again;
     struct clrnn_progress_state state =
                                     {
-                                        .epoch = 3,
+                                        .epoch = 1,
                                         .step_in_epoch = 2,
                                         .loss_sum = 0.1,
                                         .weight_sum = 1.0 / 3,
                                         .correct = 7,
                                         .counted = 9,
                                         .best_value = 0x1.fffffffffffffp-1022,
-                                        .best_epoch = 2,
+                                        .best_epoch = 1,
                                         .stop_best = -INFINITY,
                                         .stop_bad = 5,
                                         .finished = true,
@@ -135,7 +135,7 @@ static void test_schedule_numbers(void **state)
     m = fixture_model(&f, LAYERS, TRAIN, shape);
     for (size_t i = 0; i < ARRAY_SIZE(odd); i++) {
         m->schedule.lr = odd[i];
-        m->schedule.count = -3;
+        m->schedule.count = 3;
         assert_int_equal(clrnn_model_save(m, path), CLRNN_OK);
         assert_int_equal(clrnn_model_open(f.device, path, &again), CLRNN_OK);
         assert_memory_equal(&m->schedule, &again->schedule, sizeof(m->schedule));
@@ -308,10 +308,10 @@ static void rewrite(struct fixture *f, const char *path, const char *key, const 
                              CLRNN_OK);
     }
     for (size_t i = 0; i < file->metadata_count; i++) {
-        const char *v = key && !strcmp(file->metadata_key[i], key) ? value : file->metadata_value[i];
+        const char *v = key && !strcmp(file->metadata[i].key, key) ? value : file->metadata[i].value;
 
         if (v)
-            assert_int_equal(clrnn_safetensors_add_metadata(w, file->metadata_key[i], v), CLRNN_OK);
+            assert_int_equal(clrnn_safetensors_add_metadata(w, file->metadata[i].key, v), CLRNN_OK);
     }
     assert_int_equal(clrnn_safetensors_write(w, other), CLRNN_OK);
     clrnn_safetensors_writer_destroy(&w);
@@ -336,6 +336,17 @@ static void test_damaged(void **state)
         {"clrnn.schedule.count", NULL, NULL, "lack clrnn.schedule.count"},
         {"clrnn.shape.features", "5000000000", NULL, "is out of range"},
         {"clrnn.progress.finished", "yes", NULL, "expected 0 or 1"},
+        {"clrnn.steps", "18446744073709551615", NULL, "is out of range: expected 0 to 4294967295"},
+        {"clrnn.schedule.count", "-1", NULL, "clrnn.schedule.count in its metadata, -1, is out of range"},
+        {"clrnn.schedule.bad", "9223372036854775807", NULL, "is out of range"},
+        {"clrnn.schedule.cooldown_left", "-9223372036854775808", NULL, "is out of range"},
+        {"clrnn.progress.epoch", "9000000000", NULL, "is out of range"},
+        {"clrnn.progress.epoch", "1", NULL,
+         "counters in its metadata do not fit each other: 0 steps, 1 epochs"},
+        {"clrnn.progress.step_in_epoch", "4294967295", NULL, "do not fit each other"},
+        {"clrnn.progress.best_epoch", "1", NULL, "do not fit each other"},
+        {"clrnn.progress.seconds", "-1", NULL, "is out of range"},
+        {"clrnn.progress.counted", "nan", NULL, "is out of range"},
         {"clrnn.progress.epoch", NULL, NULL, "lack clrnn.progress.epoch"},
         {NULL, NULL, "fc.bias", "missing fc.bias"},
         {NULL, NULL, "optim.v.fc.bias", "the tensor optim.v.fc.bias is missing"},
@@ -372,6 +383,85 @@ static void test_damaged(void **state)
 }
 
 // A run folder stands for its last weights, which are what training ended with.
+// NaN or infinity in any one number of any one tensor.
+static void test_not_finite(void **state)
+{
+    static const double bad[] = {NAN, INFINITY, -INFINITY};
+    const double mean[4] = {1, 2, 3, 4}, std[4] = {1, 1, 1, 1};
+    struct clrnn_safetensors_writer *w;
+    struct clrnn_safetensors *file;
+    struct clrnn_model *m, *again;
+    char path[4096], other[4200];
+    struct fixture f;
+
+    (void)state;
+    assert_true(fixture_open(&f, "ref"));
+    fixture_path(path, sizeof(path), "finite.safetensors");
+    snprintf(other, sizeof(other), "%s.changed", path);
+    m = fixture_model(&f, LAYERS, TRAIN, shape);
+    assert_int_equal(clrnn_model_set_normalization(m, mean, std), CLRNN_OK);
+    steps(m, 0, 1, NULL);
+    assert_int_equal(clrnn_model_save(m, path), CLRNN_OK);
+    assert_int_equal(clrnn_safetensors_open(&f.log, path, &file), CLRNN_OK);
+    for (size_t i = 0; i < file->count; i++) {
+        const struct clrnn_safetensor *t = &file->tensor[i];
+        double *values = calloc(t->count, sizeof(*values));
+
+        assert_non_null(values);
+        for (size_t k = 0; k < ARRAY_SIZE(bad) && t->dtype == CLRNN_DTYPE_F64; k++) {
+            memcpy(values, t->data, t->count * sizeof(*values));
+            values[t->count - 1] = bad[k];
+            assert_int_equal(clrnn_safetensors_writer_create(&f.log, &w), CLRNN_OK);
+            for (size_t j = 0; j < file->count; j++)
+                assert_int_equal(clrnn_safetensors_add(w, file->tensor[j].name, file->tensor[j].dtype,
+                                                       file->tensor[j].ndim, file->tensor[j].shape,
+                                                       j == i ? values : file->tensor[j].data),
+                                 CLRNN_OK);
+            for (size_t j = 0; j < file->metadata_count; j++)
+                assert_int_equal(
+                    clrnn_safetensors_add_metadata(w, file->metadata[j].key, file->metadata[j].value),
+                    CLRNN_OK);
+            assert_int_equal(clrnn_safetensors_write(w, other), CLRNN_OK);
+            clrnn_safetensors_writer_destroy(&w);
+            f.errors = 0;
+            if (clrnn_model_open(f.device, other, &again) != CLRNN_ERR_DATA)
+                fail_msg("%g in %s was taken", bad[k], t->name);
+            assert_int_equal(f.errors, 1);
+            assert_non_null(strstr(f.error, t->name));
+            assert_non_null(strstr(f.error, other));
+            if (!strncmp(t->name, "optim.", 6) || !strncmp(t->name, "input.", 6))
+                continue;
+            if (clrnn_model_init(m, other, false) != CLRNN_ERR_DATA)
+                fail_msg("%g in %s was taken by --init", bad[k], t->name);
+        }
+        free(values);
+    }
+    clrnn_safetensors_close(&file);
+    clrnn_model_destroy(&m);
+    unlink(path);
+    unlink(other);
+    fixture_close(&f);
+}
+
+// A deviation that a device may take for 0 is that of a constant feature.
+static void test_small_deviation(void **state)
+{
+    static const double mean[4] = {0, 0, 0, 0}, std[4] = {0, 1e-40, 0x1p-126, 2},
+                        want[4] = {1, 1, 0x1p-126, 2};
+    struct clrnn_model *m;
+    struct fixture f;
+    double got[4];
+
+    (void)state;
+    assert_true(fixture_open(&f, "ref"));
+    m = fixture_model(&f, LAYERS, TRAIN, shape);
+    assert_int_equal(clrnn_model_set_normalization(m, mean, std), CLRNN_OK);
+    assert_int_equal(clrnn_buffer_read_f64(m->input_std, 0, 4, got), CLRNN_OK);
+    assert_memory_equal(got, want, sizeof(want));
+    clrnn_model_destroy(&m);
+    fixture_close(&f);
+}
+
 static void test_open_folder(void **state)
 {
     struct clrnn_model *last, *best, *got;
@@ -418,6 +508,8 @@ int main(void)
         cmocka_unit_test(test_init_lenient),
         cmocka_unit_test(test_damaged),
         cmocka_unit_test(test_open_folder),
+        cmocka_unit_test(test_not_finite),
+        cmocka_unit_test(test_small_deviation),
     };
 
     return cmocka_run_group_tests_name("checkpoint", tests, NULL, NULL);
