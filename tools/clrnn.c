@@ -4,6 +4,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
+#include "tools/cli.h"
 #include "tools/interrupt.h"
 #include "tools/manual.h"
 
@@ -30,6 +32,7 @@ int main(int argc, char **argv)
     interrupt_start();
     if (command)
         return command->run(argc - 1, argv + 1);
+    clrnn_map_catch();
     if (!strcmp(name, "--version")) {
         printf("clrnn %s\n", clrnn_version());
         return cli_finish(&cli, CLRNN_OK);

@@ -29,7 +29,7 @@ static void clear_then_print(void *user, enum clrnn_log_level level, const char 
 static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_train_result *r)
 {
     char *path = clrnn_path_join(r->folder, "summary.json");
-    struct clrnn_map map = {NULL, 0, -1};
+    struct clrnn_map map = {0};
     enum clrnn_status st = path ? clrnn_map_open(&cli->log, path, &map)
                                 : clrnn_error_memory(&cli->log, strlen(r->folder), "the result");
 

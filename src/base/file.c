@@ -1,83 +1,15 @@
 // SPDX-License-Identifier: MIT
-// Mapped reading; writing beside, syncing and renaming; folders; paths.
+// Writing beside, syncing and renaming; folders; paths.
 #include "base/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/temporary.h"
-
-enum clrnn_status clrnn_map_open(const struct clrnn_log *log, const char *path, struct clrnn_map *map)
-{
-    struct stat st;
-    void *data;
-    int fd;
-
-    *map = (struct clrnn_map){NULL, 0, -1};
-    fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return clrnn_error(log, CLRNN_ERR_DATA, "%s: cannot be opened: %s", path, strerror(errno));
-    if (fstat(fd, &st)) {
-        const int error = errno;
-
-        close(fd);
-        return clrnn_error(log, CLRNN_ERR_DATA, "%s: cannot be examined: %s", path, strerror(error));
-    }
-    if (!S_ISREG(st.st_mode)) {
-        close(fd);
-        return clrnn_error(log, CLRNN_ERR_DATA, "%s: is %s, expected a file", path,
-                           S_ISDIR(st.st_mode) ? "a folder" : "no regular file");
-    }
-    if (st.st_size == 0) {
-        close(fd);
-        return CLRNN_OK;
-    }
-    data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-    if (data == MAP_FAILED) {
-        const int error = errno;
-
-        close(fd);
-        return clrnn_error(log, error == ENOMEM ? CLRNN_ERR_MEMORY : CLRNN_ERR_DATA,
-                           "%s: %lld bytes cannot be mapped: %s", path, (long long)st.st_size,
-                           strerror(error));
-    }
-    *map = (struct clrnn_map){data, (size_t)st.st_size, fd};
-    return CLRNN_OK;
-}
-
-void clrnn_map_close(struct clrnn_map *map)
-{
-    if (map->data) {
-        munmap((void *)(uintptr_t)map->data, map->size);
-        close(map->file);
-    }
-    *map = (struct clrnn_map){NULL, 0, -1};
-}
-
-void clrnn_map_read(const struct clrnn_map *map, size_t first, size_t size, void *out)
-{
-    char *to = out;
-
-    while (size > 0) {
-        const ssize_t got = pread(map->file, to, size, (off_t)first);
-
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0) // what the system will not read, the mapping may still give
-            break;
-        to += got;
-        first += (size_t)got;
-        size -= (size_t)got;
-    }
-    memcpy(to, map->data + first, size);
-}
-
-// ---------------------------------------------------------------- writing
 
 #define MOST_LINKS 40 // as the kernel has it
 

@@ -12,12 +12,21 @@
 struct clrnn_map {
     const unsigned char *data;
     size_t size;
-    int file; // its descriptor; nothing is open where data is NULL
+    int file;                      // its descriptor; nothing is open where data is NULL
+    struct clrnn_map_range *range; // private
 };
+
+/** For programs, once at their start: pages of mapped files that the file no longer has read as zeros from
+ * then on, where they would end the program by SIGBUS. Other bus errors end as before. */
+void clrnn_map_catch(void);
 
 /** Maps a regular file. Errors: CLRNN_ERR_DATA, with the path and what the system says. */
 enum clrnn_status clrnn_map_open(const struct clrnn_log *log, const char *path, struct clrnn_map *map);
 void clrnn_map_close(struct clrnn_map *map);
+
+/** CLRNN_ERR_DATA where the file has become shorter since it was mapped: what was read of it is worth
+ * nothing. */
+enum clrnn_status clrnn_map_check(const struct clrnn_log *log, const struct clrnn_map *map, const char *path);
 
 /** Copies bytes first to first + size - 1, which the file has, without touching the mapping: pages that are
  * read once would count as the process's memory and cost a fault each. */

@@ -94,7 +94,8 @@ static enum clrnn_status descend(const struct clrnn_log *log, const char *assign
 
         if (*end || !*word || *word == '-' || *word == '+' || index >= parent->count)
             return clrnn_error(log, CLRNN_ERR_CONFIG,
-                               NAME " %s: \"%s\" is no entry of the list, which has %zu, counted from 0",
+                               NAME
+                               " %.100s: \"%.40s\" is no entry of the list, which has %zu, counted from 0",
                                assignment, word, parent->count);
         *at = parent->child[index];
         return CLRNN_OK;
@@ -145,9 +146,10 @@ enum clrnn_status clrnn_node_set(const struct clrnn_log *log, struct clrnn_node 
 
     if (!equals || equals == assignment)
         return clrnn_error(log, CLRNN_ERR_CONFIG,
-                           NAME " %s: expected KEY=VALUE, such as train.optimizer.adam.lr=0.01", assignment);
+                           NAME " %.100s: expected KEY=VALUE, such as train.optimizer.adam.lr=0.01",
+                           assignment);
     key = clrnn_format("%.*s", (int)(equals - assignment), assignment);
-    name = clrnn_format(NAME " %.*s", (int)(equals - assignment), assignment);
+    name = clrnn_format(NAME " %.*s", (int)MIN2(equals - assignment, 100), assignment);
     if (!key || !name) {
         st = clrnn_error_memory(log, (size_t)(equals - assignment) + 1, NAME);
         goto done;
@@ -156,7 +158,7 @@ enum clrnn_status clrnn_node_set(const struct clrnn_log *log, struct clrnn_node 
         char *word = strsep(&rest, ".");
 
         if (!*word || count == ARRAY_SIZE(step)) {
-            st = clrnn_error(log, CLRNN_ERR_CONFIG, NAME " %s: the key %s", assignment,
+            st = clrnn_error(log, CLRNN_ERR_CONFIG, NAME " %.100s: the key %s", assignment,
                              *word ? "has more than 64 parts" : "has an empty part between its dots");
             goto done;
         }

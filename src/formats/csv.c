@@ -9,7 +9,8 @@
 #include "base/array.h"
 #include "base/file.h"
 
-enum { MAX_COLUMNS = 1 << 20 };
+// Limits, as doc/config.md states them.
+enum { MAX_COLUMNS = 1 << 20, MAX_CELL_BYTES = 1 << 20, CHUNK_BYTES = 64 << 10 };
 
 struct reader {
     const struct clrnn_log *log;
@@ -126,33 +127,59 @@ static void end_of_record(int terminator, void *user)
     r->column = 0;
 }
 
+static void fail_parse(struct reader *r, struct csv_parser *parser)
+{
+    r->status = clrnn_error(r->log, CLRNN_ERR_DATA, "%s: row %zu, cell %zu: %s", r->path, r->record,
+                            r->column + 1, csv_strerror(csv_error(parser)));
+}
+
+// Chunk by chunk, until something is wrong.
+static void parse(struct reader *r, struct csv_parser *parser, const struct clrnn_map *map)
+{
+    char *chunk = malloc(CHUNK_BYTES);
+
+    if (!chunk)
+        r->status = clrnn_error_memory(r->log, CHUNK_BYTES, r->path);
+    for (size_t first = 0; r->status == CLRNN_OK && first < map->size; first += CHUNK_BYTES) {
+        const size_t size = MIN2(map->size - first, (size_t)CHUNK_BYTES);
+
+        clrnn_map_read(map, first, size, chunk);
+        if (csv_parse(parser, chunk, size, end_of_cell, end_of_record, r) != size) {
+            if (r->status == CLRNN_OK)
+                fail_parse(r, parser);
+        } else if (r->status == CLRNN_OK && parser->entry_pos > MAX_CELL_BYTES) {
+            r->status = clrnn_error(r->log, CLRNN_ERR_DATA,
+                                    "%s: row %zu, cell %zu has more than %d bytes: is a quote not closed?",
+                                    r->path, r->record, r->column + 1, MAX_CELL_BYTES);
+        }
+    }
+    if (r->status == CLRNN_OK)
+        r->status = clrnn_map_check(r->log, map, r->path);
+    if (r->status == CLRNN_OK && csv_fini(parser, end_of_cell, end_of_record, r) && r->status == CLRNN_OK)
+        fail_parse(r, parser);
+    if (r->status == CLRNN_OK && r->csv->rows == 0)
+        r->status = clrnn_error(r->log, CLRNN_ERR_DATA, "%s: has no rows below its header", r->path);
+    free(chunk);
+}
+
 enum clrnn_status clrnn_csv_read(const struct clrnn_log *log, const char *path, bool missing_as_nan,
                                  struct clrnn_csv **csv)
 {
     struct reader r = {.log = log, .path = path, .missing_as_nan = missing_as_nan};
     struct csv_parser parser;
-    struct clrnn_map map = {NULL, 0, -1};
+    struct clrnn_map map = {0};
 
     *csv = NULL;
     if (csv_init(&parser, CSV_STRICT | CSV_STRICT_FINI | CSV_EMPTY_IS_NULL))
         return clrnn_error_memory(log, sizeof(parser), path);
+    csv_set_blk_size(&parser, CHUNK_BYTES);
     r.csv = calloc(1, sizeof(*r.csv));
     if (!r.csv)
         r.status = clrnn_error_memory(log, sizeof(*r.csv), path);
     if (r.status == CLRNN_OK)
         r.status = clrnn_map_open(log, path, &map);
-    if (r.status == CLRNN_OK) {
-        const size_t parsed =
-            map.size ? csv_parse(&parser, map.data, map.size, end_of_cell, end_of_record, &r) : 0;
-
-        if (parsed != map.size || csv_fini(&parser, end_of_cell, end_of_record, &r)) {
-            if (r.status == CLRNN_OK)
-                r.status = clrnn_error(log, CLRNN_ERR_DATA, "%s: row %zu, cell %zu: %s", path, r.record,
-                                       r.column + 1, csv_strerror(csv_error(&parser)));
-        } else if (r.status == CLRNN_OK && r.csv->rows == 0) {
-            r.status = clrnn_error(log, CLRNN_ERR_DATA, "%s: has no rows below its header", path);
-        }
-    }
+    if (r.status == CLRNN_OK)
+        parse(&r, &parser, &map);
     csv_free(&parser);
     clrnn_map_close(&map);
     if (r.status != CLRNN_OK) {

@@ -285,6 +285,11 @@ static READ(convert_f32, f32, float) READ(clrnn_npy_read_f64, f64, double)
         convert_f32(npy, first, count, out);
 }
 
+enum clrnn_status clrnn_npy_check(const struct clrnn_log *log, const struct clrnn_npy *npy)
+{
+    return clrnn_map_check(log, npy->map_, npy->path);
+}
+
 const float *clrnn_npy_f32(const struct clrnn_npy *npy)
 {
     if (npy->dtype != CLRNN_DTYPE_F32 || npy->fortran_order || (uintptr_t)npy->data % sizeof(float))

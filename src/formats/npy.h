@@ -34,6 +34,10 @@ void clrnn_npy_read_f32(const struct clrnn_npy *npy, size_t first, size_t count,
 void clrnn_npy_read_f64(const struct clrnn_npy *npy, size_t first, size_t count, double *out);
 void clrnn_npy_read_i64(const struct clrnn_npy *npy, size_t first, size_t count, int64_t *out);
 
+/** CLRNN_ERR_DATA where the file has become shorter since it was opened; what was read then is worth nothing.
+ */
+enum clrnn_status clrnn_npy_check(const struct clrnn_log *log, const struct clrnn_npy *npy);
+
 /** The elements themselves where the file holds aligned float32 in C order, else NULL. */
 const float *clrnn_npy_f32(const struct clrnn_npy *npy);
 

@@ -246,6 +246,11 @@ fail:
     return st;
 }
 
+enum clrnn_status clrnn_safetensors_check(const struct clrnn_log *log, const struct clrnn_safetensors *file)
+{
+    return clrnn_map_check(log, file->map_, file->path);
+}
+
 void clrnn_safetensors_close(struct clrnn_safetensors **file)
 {
     struct clrnn_safetensors *f = *file;

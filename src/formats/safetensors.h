@@ -35,6 +35,9 @@ struct clrnn_safetensors {
  *  the file, do not overlap, leave no hole and match the shapes. CLRNN_ERR_DATA. */
 enum clrnn_status clrnn_safetensors_open(const struct clrnn_log *log, const char *path,
                                          struct clrnn_safetensors **file);
+/** CLRNN_ERR_DATA where the file has become shorter since it was opened; what was read then is worth nothing.
+ */
+enum clrnn_status clrnn_safetensors_check(const struct clrnn_log *log, const struct clrnn_safetensors *file);
 void clrnn_safetensors_close(struct clrnn_safetensors **file);
 const struct clrnn_safetensor *clrnn_safetensors_find(const struct clrnn_safetensors *file, const char *name);
 const char *clrnn_safetensors_metadata(const struct clrnn_safetensors *file, const char *key);

@@ -51,7 +51,10 @@ enum clrnn_status clrnn_weights_load(struct clrnn_model *model, const struct clr
         clrnn_dtype_to_f64(t->dtype, t->data, t->count, values);
     else
         clrnn_dtype_to_f32(t->dtype, t->data, t->count, values);
-    if (!all_finite(values, ref, t->count, &bad, &value))
+    st = clrnn_safetensors_check(model->log, file);
+    if (st != CLRNN_OK)
+        ;
+    else if (!all_finite(values, ref, t->count, &bad, &value))
         st = clrnn_error(
             model->log, CLRNN_ERR_DATA,
             "%s: the tensor %s holds %g at element %zu (counted from 0), expected finite numbers: the "

@@ -209,6 +209,17 @@ uint32_t clrnn_dataset_length(const struct clrnn_dataset *dataset, uint32_t samp
     return root->length ? MIN2((uint32_t)root->length[sample], dataset->info.T) : dataset->info.T;
 }
 
+enum clrnn_status clrnn_dataset_whole(const struct clrnn_dataset *dataset)
+{
+    const struct clrnn_dataset *root = dataset;
+
+    while (root->parent)
+        root = root->parent;
+    if (root->x)
+        TRY(clrnn_npy_check(root->log, root->x));
+    return root->y ? clrnn_npy_check(root->log, root->y) : CLRNN_OK;
+}
+
 void clrnn_dataset_release(const struct clrnn_dataset *dataset)
 {
     const struct clrnn_dataset *root = dataset;
@@ -254,7 +265,7 @@ enum clrnn_status clrnn_dataset_class_counts(const struct clrnn_dataset *dataset
                 counts[y[t]]++;
     }
     free(y);
-    return CLRNN_OK;
+    return clrnn_dataset_whole(dataset);
 }
 
 enum clrnn_status clrnn_dataset_moments(const struct clrnn_dataset *dataset, double *mean, double *std)
@@ -298,7 +309,7 @@ enum clrnn_status clrnn_dataset_moments(const struct clrnn_dataset *dataset, dou
     }
     clrnn_dataset_release(dataset);
     free(row);
-    return CLRNN_OK;
+    return clrnn_dataset_whole(dataset);
 }
 
 enum clrnn_status clrnn_dataset_fingerprint(const struct clrnn_dataset *dataset, char hex[33])
@@ -339,5 +350,5 @@ enum clrnn_status clrnn_dataset_fingerprint(const struct clrnn_dataset *dataset,
     clrnn_dataset_release(dataset);
     clrnn_hash_hex(&h, hex);
     free(row);
-    return CLRNN_OK;
+    return clrnn_dataset_whole(dataset);
 }

@@ -72,6 +72,8 @@ uint32_t clrnn_dataset_length(const struct clrnn_dataset *dataset, uint32_t samp
 /** X of a sample where it lies in a mapped file as float32 in C order (samples of a set that is no view
  *  follow each other), else NULL. */
 const float *clrnn_dataset_x_mapped(const struct clrnn_dataset *dataset, uint32_t sample);
+/** CLRNN_ERR_DATA where a file of the set has become shorter since it was opened; for after reading. */
+enum clrnn_status clrnn_dataset_whole(const struct clrnn_dataset *dataset);
 /** Lets go of the mapped pages that were read so far; they come back from the file when touched. */
 void clrnn_dataset_release(const struct clrnn_dataset *dataset);
 

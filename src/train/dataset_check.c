@@ -170,5 +170,7 @@ enum clrnn_status clrnn_dataset_check(struct clrnn_dataset *root, enum clrnn_dat
     else if (check == CLRNN_CHECK_ALL && !root->synthetic &&
              (root->csv || clrnn_dtype_is_float(root->x->dtype)))
         TRY(check_x(root));
-    return root->info.has_y ? check_y(root, check) : CLRNN_OK;
+    if (root->info.has_y)
+        TRY(check_y(root, check));
+    return clrnn_dataset_whole(root);
 }

@@ -151,6 +151,8 @@ static enum clrnn_status open_lengths(struct clrnn_dataset *d)
         }
         d->length[s] = (int32_t)value;
     }
+    if (st == CLRNN_OK)
+        st = clrnn_npy_check(d->log, npy);
 
 done:
     clrnn_npy_close(&npy);

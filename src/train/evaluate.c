@@ -89,6 +89,9 @@ static enum clrnn_status count_row(struct evaluation *e, const float *x, uint32_
     if (loss->kind != CLRNN_LOSS_BCE_WITH_LOGITS && e->classes[step] == loss->ignore_index)
         return CLRNN_OK;
     truth = (uint32_t)e->classes[step];
+    if (truth >= r->classes) // it was checked when the set was opened
+        return clrnn_error(e->model->log, CLRNN_ERR_DATA, "%s: the labels changed while they were read",
+                           clrnn_dataset_info(e->dataset)->name);
     guess = loss->kind == CLRNN_LOSS_BCE_WITH_LOGITS ? x[0] > 0.0f : clrnn_argmax(x, e->outputs);
     r->counted++;
     r->confusion[(size_t)truth * r->classes + guess]++;
@@ -113,7 +116,7 @@ static enum clrnn_status count_batch(struct evaluation *e, const struct clrnn_se
         for (uint32_t t = 0; t < MIN2(length, steps); t++)
             TRY(count_row(e, e->out + ((size_t)n * steps + t) * e->outputs, t));
     }
-    return CLRNN_OK;
+    return clrnn_dataset_whole(e->dataset);
 }
 
 static void find_y_mean(struct evaluation *e)

@@ -156,7 +156,8 @@ static enum clrnn_status upload(struct clrnn_feed *f, uint32_t chunk)
     }
     clrnn_dataset_release(f->dataset);
     f->read_bytes = 0;
-    return clrnn_device_finish(f->device);
+    TRY(clrnn_device_finish(f->device));
+    return clrnn_dataset_whole(f->dataset);
 }
 
 // ---------------------------------------------------------------- making a feed
@@ -442,7 +443,8 @@ static enum clrnn_status stage(struct clrnn_feed *f, uint32_t N)
     }
     count_read(f, N);
     TRY(write_y(f, 0, N, f->current));
-    return write_lengths(f, 0, N, f->current);
+    TRY(write_lengths(f, 0, N, f->current));
+    return clrnn_dataset_whole(f->dataset);
 }
 
 enum clrnn_status clrnn_feed_next(struct clrnn_feed *f, enum clrnn_mode mode, struct clrnn_plan **plan,

@@ -261,7 +261,7 @@ static bool keep_line(struct clrnn_run_folder *f, const char *line, size_t lengt
 static enum clrnn_status cut_metrics(struct clrnn_run_folder *f, uint64_t epochs, uint64_t steps)
 {
     char *path = clrnn_path_join(f->path, "metrics.jsonl");
-    struct clrnn_map map = {NULL, 0, -1};
+    struct clrnn_map map = {0};
     struct clrnn_out *out = NULL;
     enum clrnn_status st;
 

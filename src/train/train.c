@@ -97,7 +97,7 @@ static enum clrnn_status find_variation(struct clrnn_loop *l)
         mean = pass ? mean : mean / count;
     }
     free(y);
-    return CLRNN_OK;
+    return clrnn_dataset_whole(l->data.valid);
 }
 
 // ---------------------------------------------------------------- model and sessions

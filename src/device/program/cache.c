@@ -87,7 +87,7 @@ static void make_header(struct header *h, const unsigned char *data, size_t size
 unsigned char *clrnn_cache_read(const char *folder, const char *key, size_t *size)
 {
     char *path = entry_path(folder, key);
-    struct clrnn_map map = {NULL, 0, -1};
+    struct clrnn_map map = {0};
     struct header found, expected;
     unsigned char *data = NULL;
 

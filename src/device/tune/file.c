@@ -74,7 +74,7 @@ json_t *clrnn_tune_load_file(const struct clrnn_log *log, const char *path)
 {
     char *folder = path ? clrnn_path_folder(path) : NULL;
     const char *why = "it is empty";
-    struct clrnn_map map = {NULL, 0, -1};
+    struct clrnn_map map = {0};
     json_t *root = NULL;
 
     if (folder && clrnn_map_open(NULL, path, &map) == CLRNN_OK) {

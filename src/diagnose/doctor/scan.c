@@ -361,6 +361,8 @@ enum clrnn_status clrnn_doctor_scan_data(struct clrnn_doctor *d, const struct cl
         finish_labels(d, s, &labels);
         st = find_padding(d, &p);
     }
+    if (st == CLRNN_OK)
+        st = clrnn_dataset_whole(set);
     clrnn_dataset_release(set);
     release(&p);
     return st;
