@@ -11,7 +11,7 @@ enum clrnn_status clrnn_embedding_fwd(struct clrnn_launches *launches, const str
     const struct clrnn_split s = clrnn_split_elements(launches, rows, op->C, true);
 
     return clrnn_launch_kernel(launches, "embedding", "embedding_fwd", DEFINES({"WIDTH", s.width}), s.range,
-                               clrnn_op_cost(graph, op),
+                               clrnn_class_cost(&clrnn_embedding_fwd_class, graph, op),
                                ARGS(BUF(clrnn_in(graph, op, EMBEDDING_X)),
                                     BUF(clrnn_in(graph, op, EMBEDDING_WEIGHT)),
                                     BUF(clrnn_out(graph, op, EMBEDDING_Y)), UINT(rows), UINT(op->C),
@@ -31,7 +31,8 @@ enum clrnn_status clrnn_embedding_bwd(struct clrnn_launches *launches, const str
         slices *= 2;
     return clrnn_launch_kernel(
         launches, "embedding", "embedding_bwd", DEFINES({"WIDTH", width}),
-        RANGE2((op->C + columns - 1) / columns, slices), clrnn_op_cost(graph, op),
+        RANGE2((op->C + columns - 1) / columns, slices),
+        clrnn_class_cost(&clrnn_embedding_bwd_class, graph, op),
         ARGS(BUF(clrnn_in(graph, op, EMBEDDING_BWD_X)), BUF(clrnn_in(graph, op, EMBEDDING_BWD_DY)),
              BUF(clrnn_out(graph, op, EMBEDDING_DWEIGHT)), UINT(op->T * op->N), UINT(op->C),
              UINT(op->embedding.V), INT(op->embedding.padding_idx), UINT(slices), UINT(columns)));

@@ -19,7 +19,7 @@ enum clrnn_status clrnn_feed(struct clrnn_launches *launches, const struct clrnn
         launches, "feed", "feed",
         DEFINES({"WIDTH", s.width}, {"TOKENS", op->feed.tokens}, {"TARGET", target},
                 {"TARGET_STEPS", op->feed.target_steps}),
-        cpu ? s.range : RANGE1(rows * C), clrnn_op_cost(graph, op),
+        cpu ? s.range : RANGE1(rows * C), clrnn_class_cost(&clrnn_feed_class, graph, op),
         ARGS(BUF(clrnn_in(graph, op, FEED_X)), BUF(clrnn_in(graph, op, FEED_Y)),
              BUF(clrnn_in(graph, op, FEED_LENGTHS)), BUF(clrnn_in(graph, op, FEED_INDEX)),
              BUF(clrnn_in(graph, op, FEED_MEAN)), BUF(clrnn_in(graph, op, FEED_STD)), BUF(out_x),

@@ -20,7 +20,7 @@ static enum clrnn_status fwd_few(struct clrnn_launches *l, const struct clrnn_gr
 
     return clrnn_launch_kernel(l, "linear", "linear_fwd",
                                DEFINES({"WIDTH", s.width}, {"LANES", s.lanes}, {"OUTPUTS", op->linear.O}),
-                               s.range, clrnn_op_cost(g, op),
+                               s.range, clrnn_class_cost(&clrnn_linear_fwd_class, g, op),
                                ARGS(BUF(clrnn_in(g, op, LINEAR_X)), BUF(clrnn_in(g, op, LINEAR_LENGTHS)),
                                     BUF(clrnn_in(g, op, LINEAR_WEIGHT)), BUF(clrnn_in(g, op, LINEAR_BIAS)),
                                     BUF(clrnn_out(g, op, LINEAR_Y)), UINT(rows), UINT(op->N), UINT(op->C),
@@ -79,7 +79,7 @@ static enum clrnn_status bwd_few(struct clrnn_launches *l, const struct clrnn_gr
     if (to_weight.teams > 1 && dbias != NULL)
         TRY(clrnn_launches_scratch(l, (size_t)to_weight.teams * O, &dbias_blocks));
     TRY(clrnn_launch_kernel(l, "linear", "linear_bwd", DEFINES({"WIDTH", to_x.width}, {"OUTPUTS", O}),
-                            RANGE1(items), clrnn_op_cost(g, op),
+                            RANGE1(items), clrnn_class_cost(&clrnn_linear_bwd_class, g, op),
                             ARGS(BUF(clrnn_in(g, op, LINEAR_BWD_X)), BUF(clrnn_in(g, op, LINEAR_BWD_LENGTHS)),
                                  BUF(clrnn_in(g, op, LINEAR_BWD_WEIGHT)), BUF(clrnn_in(g, op, LINEAR_BWD_DY)),
                                  BUF(dx), BUF(dweight_blocks), BUF(dbias_blocks), UINT(rows), UINT(op->N),

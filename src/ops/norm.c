@@ -57,12 +57,12 @@ static enum clrnn_status train_fwd(struct clrnn_launches *l, const struct clrnn_
 
     TRY(statistics(l, g, op, &mean, &invstd));
     if (s.teams <= 1)
-        return clrnn_launch_kernel(l, "norm", "batchnorm_whole", width, columns, clrnn_op_cost(g, op),
-                                   ARGS(BUF(x), BUF(lengths), BUF(clrnn_in(g, op, BATCHNORM_WEIGHT)),
-                                        BUF(clrnn_in(g, op, BATCHNORM_BIAS)),
-                                        BUF(clrnn_out(g, op, BATCHNORM_Y)), BUF(mean), BUF(invstd),
-                                        BUF(running_mean), BUF(running_var), BUF(batches), UINT(rows),
-                                        UINT(op->N), UINT(C), eps, momentum, cumulative));
+        return clrnn_launch_kernel(
+            l, "norm", "batchnorm_whole", width, columns, clrnn_class_cost(&clrnn_batchnorm_fwd_class, g, op),
+            ARGS(BUF(x), BUF(lengths), BUF(clrnn_in(g, op, BATCHNORM_WEIGHT)),
+                 BUF(clrnn_in(g, op, BATCHNORM_BIAS)), BUF(clrnn_out(g, op, BATCHNORM_Y)), BUF(mean),
+                 BUF(invstd), BUF(running_mean), BUF(running_var), BUF(batches), UINT(rows), UINT(op->N),
+                 UINT(C), eps, momentum, cumulative));
     TRY(clrnn_launches_scratch(l, 3 * (size_t)s.teams * C, &partial));
     TRY(clrnn_launch_kernel(
         l, "norm", "batchnorm_blocks", width, s.range, cost_of((double)rows * C, 4, 1),
@@ -109,7 +109,7 @@ enum clrnn_status clrnn_batchnorm_bwd(struct clrnn_launches *launches, const str
 
     if (s.teams <= 1)
         return clrnn_launch_kernel(launches, "norm", "batchnorm_bwd_whole", width, columns,
-                                   clrnn_op_cost(graph, op),
+                                   clrnn_class_cost(&clrnn_batchnorm_bwd_class, graph, op),
                                    ARGS(x, BUF(lengths), weight, mean, invstd, dy, dx, dweight, dbias,
                                         UINT(rows), UINT(op->N), UINT(C)));
     TRY(clrnn_launches_scratch(launches, 3 * (size_t)s.teams * C, &partial));
@@ -139,7 +139,7 @@ enum clrnn_status clrnn_layernorm_fwd(struct clrnn_launches *launches, const str
 
     return clrnn_launch_kernel(
         launches, "norm", "layernorm_fwd", DEFINES({"WIDTH", s.width}, {"LANES", s.lanes}), s.range,
-        clrnn_op_cost(graph, op),
+        clrnn_class_cost(&clrnn_layernorm_fwd_class, graph, op),
         ARGS(BUF(clrnn_in(graph, op, LAYERNORM_X)), BUF(clrnn_in(graph, op, LAYERNORM_LENGTHS)),
              BUF(clrnn_in(graph, op, LAYERNORM_WEIGHT)), BUF(clrnn_in(graph, op, LAYERNORM_BIAS)),
              BUF(clrnn_out(graph, op, LAYERNORM_Y)), BUF(clrnn_out(graph, op, LAYERNORM_MEAN)),

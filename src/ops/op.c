@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What every op has: its name, its class, its launcher, its cost.
+// The table of all ops: names, classes, launchers.
 #include <stdio.h>
 
 #include "base/array.h"
@@ -57,33 +57,12 @@ enum clrnn_status clrnn_op_launch(struct clrnn_launches *launches, const struct 
     return table[op->kind].launch(launches, graph, op);
 }
 
-// ---------------------------------------------------------------- cost
-
 bool clrnn_op_is_record(const struct clrnn_op *op, int slot)
 {
     return table[op->kind].class->record >> slot & 1;
 }
 
-static double slot_bytes(const struct clrnn_graph *graph, const struct clrnn_op *op, int slot, bool out)
-{
-    const struct clrnn_op_class *class = table[op->kind].class;
-    const int id = out ? op->out[slot] : op->in[slot];
-    const double part = id >= 0 && class->slot_bytes ? class->slot_bytes(graph, op, slot, out) : -1;
-
-    if (id < 0)
-        return 0;
-    return (out && class->updated >> slot & 1 ? 2 : 1) *
-           (part >= 0 ? part : 4 * (double)graph->tensor[id].count);
-}
-
 struct clrnn_cost clrnn_op_cost(const struct clrnn_graph *graph, const struct clrnn_op *op)
 {
-    const struct clrnn_op_class *class = table[op->kind].class;
-    struct clrnn_cost cost = {class->flops ? class->flops(op) : 0, 0};
-
-    for (int i = 0; i < CLRNN_OP_MAX_IN; i++)
-        cost.bytes += slot_bytes(graph, op, i, false);
-    for (int i = 0; i < CLRNN_OP_MAX_OUT; i++)
-        cost.bytes += slot_bytes(graph, op, i, true);
-    return cost;
+    return clrnn_class_cost(table[op->kind].class, graph, op);
 }

@@ -86,6 +86,9 @@ bool clrnn_op_is_record(const struct clrnn_op *op, int slot);
 
 /** FLOPs (a multiply-add is two) and bytes (each tensor touched once) of an op, for any device. */
 struct clrnn_cost clrnn_op_cost(const struct clrnn_graph *graph, const struct clrnn_op *op);
+/** The same for a launcher, which knows its class. */
+struct clrnn_cost clrnn_class_cost(const struct clrnn_op_class *class, const struct clrnn_graph *graph,
+                                   const struct clrnn_op *op);
 
 /**
  * Appends the launches that carry out an op on an OpenCL device. The tensors of the graph have their

@@ -81,7 +81,7 @@ enum clrnn_status clrnn_optim(struct clrnn_launches *launches, const struct clrn
         DEFINES({"WIDTH", s.width}, {"OPTIM_KIND", op->optim.kind}, {"NESTEROV", op->optim.nesterov},
                 {"AMSGRAD", op->optim.amsgrad}, {"CENTERED", op->optim.centered},
                 {"MOMENTUM", op->optim.momentum}, {"SQUARES", along}),
-        s.range, clrnn_op_cost(graph, op),
+        s.range, clrnn_class_cost(&clrnn_optim_class, graph, op),
         ARGS(BUF(clrnn_out(graph, op, OPTIM_PARAMS)), BUF(grads), BUF(clrnn_out(graph, op, OPTIM_M)),
              BUF(clrnn_out(graph, op, OPTIM_V)), BUF(clrnn_out(graph, op, OPTIM_VMAX)),
              BUF(clrnn_in(graph, op, OPTIM_HYPER)), BUF(clips ? clrnn_in(graph, op, OPTIM_NORM) : NULL),
@@ -113,7 +113,7 @@ static double optim_flops(const struct clrnn_op *op)
 static double norm_slot_bytes(const struct clrnn_graph *graph, const struct clrnn_op *op, int slot, bool out)
 {
     (void)graph;
-    return out && clrnn_op_is_record(op, slot) ? 4.0 : -1;
+    return out && slot == (op->kind == CLRNN_OP_OPTIM ? (int)OPTIM_RECORD : (int)GRAD_NORM_RECORD) ? 4.0 : -1;
 }
 
 static void sizes(const struct clrnn_op *op, char *text, size_t size)

@@ -21,7 +21,7 @@ enum clrnn_status clrnn_pointwise_fwd(struct clrnn_launches *launches, const str
     return clrnn_launch_kernel(
         launches, "pointwise", "pointwise_fwd",
         DEFINES({"WIDTH", s.width}, {"LANES", s.lanes}, {"FUNCTION", op->pointwise.function}), s.range,
-        clrnn_op_cost(graph, op),
+        clrnn_class_cost(&clrnn_pointwise_fwd_class, graph, op),
         ARGS(BUF(clrnn_in(graph, op, POINTWISE_X)), BUF(lengths), BUF(clrnn_out(graph, op, POINTWISE_Y)),
              UINT(op->T * op->N), UINT(op->N), UINT(op->C), UINT(s.chunk), ROOM(s)));
 }
@@ -39,7 +39,7 @@ enum clrnn_status clrnn_pointwise_bwd(struct clrnn_launches *launches, const str
     return clrnn_launch_kernel(
         launches, "pointwise", "pointwise_bwd",
         DEFINES({"WIDTH", s.width}, {"LANES", s.lanes}, {"FUNCTION", op->pointwise.function}), s.range,
-        clrnn_op_cost(graph, op),
+        clrnn_class_cost(&clrnn_pointwise_bwd_class, graph, op),
         ARGS(BUF(lengths), BUF(clrnn_in(graph, op, POINTWISE_BWD_Y)),
              BUF(clrnn_in(graph, op, POINTWISE_BWD_DY)), BUF(clrnn_out(graph, op, POINTWISE_DX)),
              UINT(op->T * op->N), UINT(op->N), UINT(op->C), UINT(s.chunk), ROOM(s)));
