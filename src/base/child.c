@@ -138,6 +138,8 @@ void clrnn_child_wait(struct clrnn_child *child, double patience_s, const volati
     ending[0] = 0;
     if (child->pid < 0)
         return;
+    if (patience_s <= 0)
+        patience_s = CLRNN_CHILD_PATIENCE_S;
     ended = watch(child, (int64_t)(patience_s * 1e3), stop, &stopped);
     if (!ended)
         kill(child->pid, SIGKILL);
@@ -159,4 +161,15 @@ void clrnn_child_wait(struct clrnn_child *child, double patience_s, const volati
         snprintf(ending, CLRNN_ENDING_SIZE, "ended the process with status %d%s", WEXITSTATUS(status), doing);
     else if (r->error[0])
         snprintf(ending, CLRNN_ENDING_SIZE, "%.300s", r->error);
+}
+
+enum clrnn_status clrnn_child_run(const struct clrnn_log *log, void (*work)(void *user), void *user,
+                                  struct clrnn_child_report *report, double patience_s,
+                                  const volatile sig_atomic_t *stop, char ending[CLRNN_ENDING_SIZE])
+{
+    struct clrnn_child child;
+
+    TRY(clrnn_child_start(log, work, user, report, &child));
+    clrnn_child_wait(&child, patience_s, stop, ending);
+    return stop && *stop ? CLRNN_INTERRUPTED : CLRNN_OK;
 }

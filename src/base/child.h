@@ -39,12 +39,20 @@ enum clrnn_status clrnn_child_start(const struct clrnn_log *log, void (*work)(vo
                                     struct clrnn_child_report *report, struct clrnn_child *child);
 
 #define CLRNN_ENDING_SIZE 320
+/** How long a child may go without a sign of life where nobody says otherwise: a compiler may take its time.
+ */
+#define CLRNN_CHILD_PATIENCE_S 120.0
 /**
- * Waits until the child ends; kills it `patience_s` seconds after its last sign of life, and at once where
- * `stop` (or NULL) is set. `ending` is "" where it ended well and logged no error, else how it ended:
- * "crashed with signal 11 (Segmentation fault) while building cl/rnn.cl".
+ * Waits until the child ends; kills it `patience_s` seconds (0: CLRNN_CHILD_PATIENCE_S) after its last sign
+ * of life, and at once where `stop` (or NULL) is set. `ending` is "" where it ended well and logged no error,
+ * else how it ended: "crashed with signal 11 (Segmentation fault) while building cl/rnn.cl".
  */
 void clrnn_child_wait(struct clrnn_child *child, double patience_s, const volatile sig_atomic_t *stop,
                       char ending[CLRNN_ENDING_SIZE]);
+
+/** Starts `work` in a child and waits for it. CLRNN_INTERRUPTED: `stop` was set. */
+enum clrnn_status clrnn_child_run(const struct clrnn_log *log, void (*work)(void *user), void *user,
+                                  struct clrnn_child_report *report, double patience_s,
+                                  const volatile sig_atomic_t *stop, char ending[CLRNN_ENDING_SIZE]);
 
 #endif

@@ -16,7 +16,6 @@
 
 #define STEPS 20u
 #define JUDGED 512u // samples of the final loss: the reference is slow
-#define PATIENCE_S 120.0
 
 // ---------------------------------------------------------------- shared blocks
 
@@ -50,7 +49,7 @@ static void block_destroy(struct clrnn_compare_block **block)
 
 // ---------------------------------------------------------------- children
 
-enum job_kind { RUN, START, SELF_TEST };
+enum job_kind { RUN, START };
 
 struct job {
     const struct clrnn_compare *c;
@@ -58,14 +57,7 @@ struct job {
     const char *spec;
     uint32_t disturb;
     struct clrnn_compare_block *block;
-    struct clrnn_selftest_result *test; // SELF_TEST: shared
-    bool *tested;
 };
-
-static void say(void *user, const char *what)
-{
-    clrnn_child_doing(user, "running %s", what);
-}
 
 static enum clrnn_status run_device(const struct job *e, struct clrnn_device *device)
 {
@@ -90,9 +82,8 @@ static void in_child(void *user)
     const struct clrnn_log log = {clrnn_child_log, report, CLRNN_LOG_ERROR};
     const struct clrnn_device_params open = {
         .select = e->spec, .log = &log, .gemm = e->c->params->gemm, .no_tune = e->c->params->no_tune};
-    const struct clrnn_selftest_params test = {.doing = say, .doing_user = report};
     struct clrnn_device *device;
-    enum clrnn_status st = CLRNN_OK;
+    enum clrnn_status st;
 
     if (e->kind == START)
         clrnn_caches_keep_in(e->c->caches);
@@ -100,19 +91,11 @@ static void in_child(void *user)
     clrnn_child_doing(report, "opening the device");
     if (clrnn_device_open(&open, &device) != CLRNN_OK)
         return;
-    if (e->kind == SELF_TEST)
-        *e->tested = clrnn_selftest(device, &test, e->test) == CLRNN_OK;
-    else
-        st = e->kind == START ? clrnn_compare_run_start(e->c, device, e->block) : run_device(e, device);
+    st = e->kind == START ? clrnn_compare_run_start(e->c, device, e->block) : run_device(e, device);
     if (st == CLRNN_INTERRUPTED)
         clrnn_error(&log, st, "it was interrupted");
     clrnn_child_doing(report, "closing the device");
     clrnn_device_destroy(&device);
-}
-
-static double patience(const struct clrnn_compare *c)
-{
-    return c->params->timeout_s > 0 ? c->params->timeout_s : PATIENCE_S;
 }
 
 static enum clrnn_status stopped(const struct clrnn_compare *c)
@@ -159,7 +142,7 @@ static enum clrnn_status run_reference(struct clrnn_compare *c)
                 st = clrnn_child_start(c->log, in_child, &jobs[i], &b->report, &child[i]);
         }
         for (uint32_t i = first; i < last; i++) {
-            clrnn_child_wait(&child[i], patience(c), c->params->stop, ending);
+            clrnn_child_wait(&child[i], c->params->timeout_s, c->params->stop, ending);
             if (st == CLRNN_OK && (st = stopped(c)) == CLRNN_OK && (ending[0] || !jobs[i].block->finished))
                 st = clrnn_error(c->log, CLRNN_ERR_CONFIG, "the run on the reference: %s",
                                  ending[0] ? ending : "it ended without a result");
@@ -170,44 +153,23 @@ static enum clrnn_status run_reference(struct clrnn_compare *c)
 
 // ---------------------------------------------------------------- a device
 
-static enum clrnn_status run_job(const struct clrnn_compare *c, struct job *e, char ending[CLRNN_ENDING_SIZE])
+static enum clrnn_status run_job(const struct clrnn_compare *c, struct job *job,
+                                 char ending[CLRNN_ENDING_SIZE])
 {
-    struct clrnn_child child;
-
-    TRY(clrnn_child_start(c->log, in_child, e, &e->block->report, &child));
-    clrnn_child_wait(&child, patience(c), c->params->stop, ending);
-    return stopped(c);
-}
-
-static enum clrnn_status run_with_block(const struct clrnn_compare *c, struct job *e,
-                                        char ending[CLRNN_ENDING_SIZE])
-{
-    e->block = block_create(c);
-    if (!e->block)
+    job->block = block_create(c);
+    if (!job->block)
         return clrnn_error_memory(c->log, c->grad_count * sizeof(double), "a device's results");
-    return run_job(c, e, ending);
+    return clrnn_child_run(c->log, in_child, job, &job->block->report, c->params->timeout_s, c->params->stop,
+                           ending);
 }
 
 static enum clrnn_status self_test(const struct clrnn_compare *c, struct clrnn_compare_row *row)
 {
-    struct {
-        struct clrnn_selftest_result result;
-        bool tested;
-    } *shared = clrnn_shared_create(sizeof(*shared));
-    struct job e = {.c = c, .kind = SELF_TEST, .spec = row->spec};
-    char ending[CLRNN_ENDING_SIZE];
-    enum clrnn_status st;
+    const struct clrnn_device_params open = {
+        .select = row->spec, .gemm = c->params->gemm, .no_tune = c->params->no_tune};
+    const struct clrnn_devices_params params = {.timeout_s = c->params->timeout_s, .stop = c->params->stop};
 
-    if (!shared)
-        return clrnn_error_memory(c->log, sizeof(*shared), "a device's self-test");
-    e.test = &shared->result;
-    e.tested = &shared->tested;
-    st = run_with_block(c, &e, ending);
-    if (st == CLRNN_OK)
-        clrnn_selftest_judge(&shared->result, shared->tested, ending, &row->test);
-    block_destroy(&e.block);
-    clrnn_shared_destroy(shared, sizeof(*shared));
-    return st;
+    return clrnn_selftest_device(c->log, &open, &params, &row->test);
 }
 
 // What a first step costs beyond a later one, with empty kernel caches and then with what that left there.
@@ -219,7 +181,7 @@ static enum clrnn_status measure_builds(struct clrnn_compare *c, struct clrnn_co
         struct job e = {.c = c, .kind = START, .spec = row->spec};
         char ending[CLRNN_ENDING_SIZE];
 
-        st = run_with_block(c, &e, ending);
+        st = run_job(c, &e, ending);
         if (st == CLRNN_OK && e.block->finished)
             *(warm ? &row->build_warm_s : &row->build_cold_s) = fmax(e.block->first_s - e.block->step_s, 0);
         block_destroy(&e.block);
@@ -246,7 +208,7 @@ static enum clrnn_status run_row(struct clrnn_compare *c, struct clrnn_compare_r
         TRY(self_test(c, row));
     }
     progress(c, "%s %s: %u step%s", row->spec, row->name, c->steps, c->steps == 1 ? "" : "s");
-    st = run_with_block(c, &e, ending);
+    st = run_job(c, &e, ending);
     if (st == CLRNN_OK) {
         clrnn_compare_take(c, e.block, row);
         clrnn_compare_judge(c, e.block, ending, row);

@@ -30,7 +30,7 @@ static double largest(const double *v, size_t count, double floor)
 }
 
 // Largest difference over the largest value of `want`.
-static double apart(const double *got, const double *want, size_t count, double floor)
+static double distance(const double *got, const double *want, size_t count, double floor)
 {
     const double scale = largest(want, count, floor);
     double most = 0;
@@ -45,12 +45,12 @@ static size_t grad_size(const struct clrnn_compare *c, size_t i)
     return (i + 1 < c->result->param_count ? c->grad_first[i + 1] : c->grad_count) - c->grad_first[i];
 }
 
-static double apart_gradient(const struct clrnn_compare *c, const struct clrnn_compare_block *b, size_t i)
+static double gradient_distance(const struct clrnn_compare *c, const struct clrnn_compare_block *b, size_t i)
 {
     const double all = largest(c->ref->grads, c->grad_count, 1e-30);
 
-    return apart(b->grads + c->grad_first[i], c->ref->grads + c->grad_first[i], grad_size(c, i),
-                 GRADIENT_FLOOR * all);
+    return distance(b->grads + c->grad_first[i], c->ref->grads + c->grad_first[i], grad_size(c, i),
+                    GRADIENT_FLOOR * all);
 }
 
 static double bound_of(double drift)
@@ -63,7 +63,7 @@ static double logits_bound(const struct clrnn_compare *c)
     double drift = 0;
 
     for (uint32_t i = 0; i < COMPARE_NOISE_RUNS; i++)
-        drift = fmax(drift, apart(c->noise[i]->logits, c->ref->logits, c->ref->logit_count, LOGIT_FLOOR));
+        drift = fmax(drift, distance(c->noise[i]->logits, c->ref->logits, c->ref->logit_count, LOGIT_FLOOR));
     return bound_of(drift);
 }
 
@@ -72,7 +72,7 @@ static double gradient_bound(const struct clrnn_compare *c, size_t param)
     double drift = 0;
 
     for (uint32_t i = 0; i < COMPARE_NOISE_RUNS; i++)
-        drift = fmax(drift, apart_gradient(c, c->noise[i], param));
+        drift = fmax(drift, gradient_distance(c, c->noise[i], param));
     return bound_of(drift);
 }
 
@@ -113,10 +113,10 @@ static bool within(struct clrnn_deviation d)
 bool clrnn_compare_first_step_agrees(const struct clrnn_compare *c, const struct clrnn_compare_block *b)
 {
     bool agrees = b->logit_count == c->ref->logit_count &&
-                  apart(b->logits, c->ref->logits, c->ref->logit_count, LOGIT_FLOOR) <= logits_bound(c);
+                  distance(b->logits, c->ref->logits, c->ref->logit_count, LOGIT_FLOOR) <= logits_bound(c);
 
     for (size_t i = 0; i < c->result->param_count && agrees; i++)
-        agrees = apart_gradient(c, b, i) <= gradient_bound(c, i);
+        agrees = gradient_distance(c, b, i) <= gradient_bound(c, i);
     return agrees;
 }
 
@@ -127,10 +127,10 @@ static void hold_first_step(const struct clrnn_compare *c, const struct clrnn_co
 
     row->loss = (struct clrnn_deviation){
         clrnn_compare_deviation(b->curve[0], c->ref->curve[0], COMPARE_LOSS_FLOOR), c->result->bound[0]};
-    row->logits = (struct clrnn_deviation){apart(b->logits, c->ref->logits, c->ref->logit_count, LOGIT_FLOOR),
-                                           logits_bound(c)};
+    row->logits = (struct clrnn_deviation){
+        distance(b->logits, c->ref->logits, c->ref->logit_count, LOGIT_FLOOR), logits_bound(c)};
     for (size_t i = 0; i < c->result->param_count; i++) {
-        row->gradient[i] = (struct clrnn_deviation){apart_gradient(c, b, i), gradient_bound(c, i)};
+        row->gradient[i] = (struct clrnn_deviation){gradient_distance(c, b, i), gradient_bound(c, i)};
         if (row->gradient[i].error / row->gradient[i].bound > worst) {
             worst = row->gradient[i].error / row->gradient[i].bound;
             row->worst_gradient = i;

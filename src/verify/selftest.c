@@ -15,7 +15,6 @@
 #include "reference/cases.h"
 
 #define NOISE_RUNS 3
-#define PATIENCE_S 120.0 // a compiler may take its time
 #define SECONDS 10.0
 
 _Static_assert((int)CLRNN_OP_COUNT <= CLRNN_SELFTEST_OPS, "every op has a row");
@@ -111,7 +110,7 @@ struct block {
 
 struct job {
     struct block *block;
-    const char *spec;
+    const struct clrnn_device_params *open;
     double seconds;
 };
 
@@ -138,12 +137,13 @@ static void test_in_child(void *user)
     const struct job *e = user;
     struct block *b = e->block;
     const struct clrnn_log log = {clrnn_child_log, &b->report, CLRNN_LOG_ERROR};
-    const struct clrnn_device_params open = {.select = e->spec, .log = &log};
+    struct clrnn_device_params open = *e->open;
     const struct clrnn_selftest_params params = {
         .seconds = e->seconds, .doing = say, .doing_user = &b->report};
     struct clrnn_device *device;
 
-    clrnn_selftest_take_kernel_dir(e->spec);
+    open.log = &log;
+    clrnn_selftest_take_kernel_dir(open.select);
     clrnn_child_doing(&b->report, "opening the device");
     if (clrnn_device_open(&open, &device) != CLRNN_OK)
         return;
@@ -152,8 +152,8 @@ static void test_in_child(void *user)
     clrnn_device_destroy(&device);
 }
 
-void clrnn_selftest_judge(const struct clrnn_selftest_result *result, bool done, const char *ending,
-                          struct clrnn_device_test *test)
+static void judge(const struct clrnn_selftest_result *result, bool done, const char *ending,
+                  struct clrnn_device_test *test)
 {
     test->result = *result;
     test->reason[0] = 0;
@@ -167,28 +167,34 @@ void clrnn_selftest_judge(const struct clrnn_selftest_result *result, bool done,
         snprintf(test->reason, sizeof(test->reason), "%s", result->op[i].fault);
 }
 
-static enum clrnn_status test_device(const struct clrnn_log *log, const struct clrnn_devices_params *params,
-                                     const struct clrnn_device_info *info, struct clrnn_device_test *test)
+enum clrnn_status clrnn_selftest_device(const struct clrnn_log *log, const struct clrnn_device_params *open,
+                                        const struct clrnn_devices_params *params,
+                                        struct clrnn_device_test *test)
 {
-    char spec[24], ending[CLRNN_ENDING_SIZE];
-    struct job e = {.spec = clrnn_device_spec(info, spec), .seconds = params->seconds};
-    struct clrnn_child child;
+    struct job job = {.open = open, .seconds = params->seconds};
+    char ending[CLRNN_ENDING_SIZE];
     enum clrnn_status st;
+
+    job.block = clrnn_shared_create(sizeof(*job.block));
+    if (!job.block)
+        return clrnn_error_memory(log, sizeof(*job.block), "a device's self-test");
+    st = clrnn_child_run(log, test_in_child, &job, &job.block->report, params->timeout_s, params->stop,
+                         ending);
+    if (st == CLRNN_OK)
+        judge(&job.block->result, job.block->done, ending, test);
+    clrnn_shared_destroy(job.block, sizeof(*job.block));
+    return st;
+}
+
+static enum clrnn_status test_row(const struct clrnn_log *log, const struct clrnn_devices_params *params,
+                                  const struct clrnn_device_info *info, struct clrnn_device_test *test)
+{
+    char spec[24];
+    const struct clrnn_device_params open = {.select = clrnn_device_spec(info, spec)};
 
     if (params->progress)
         params->progress(params->progress_user, info);
-    e.block = clrnn_shared_create(sizeof(*e.block));
-    if (!e.block)
-        return clrnn_error_memory(log, sizeof(*e.block), "a device's self-test");
-    st = clrnn_child_start(log, test_in_child, &e, &e.block->report, &child);
-    if (st == CLRNN_OK) {
-        clrnn_child_wait(&child, params->timeout_s > 0 ? params->timeout_s : PATIENCE_S, params->stop,
-                         ending);
-        clrnn_selftest_judge(&e.block->result, e.block->done, ending, test);
-        st = params->stop && *params->stop ? CLRNN_INTERRUPTED : CLRNN_OK;
-    }
-    clrnn_shared_destroy(e.block, sizeof(*e.block));
-    return st;
+    return clrnn_selftest_device(log, &open, params, test);
 }
 
 enum clrnn_status clrnn_devices_test(const struct clrnn_log *log, const struct clrnn_devices_params *params,
@@ -209,7 +215,7 @@ enum clrnn_status clrnn_devices_test(const struct clrnn_log *log, const struct c
         const struct clrnn_device_info *info = &(*list)->info[i];
 
         if (info->device >= 0 && !info->trouble && (!params->select || i == only))
-            st = test_device(log, params, info, &(*tests)[i]);
+            st = test_row(log, params, info, &(*tests)[i]);
     }
     if (st == CLRNN_OK && row)
         *row = params->select ? only : (*list)->count;

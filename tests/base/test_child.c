@@ -14,7 +14,7 @@
 
 enum deed { END_WELL, FAIL, CRASH, LEAVE, HANG, BE_SLOW };
 
-struct board {
+struct block {
     struct clrnn_child_report report;
     enum deed deed;
     int result;
@@ -22,7 +22,7 @@ struct board {
 
 static void work(void *user)
 {
-    struct board *b = user;
+    struct block *b = user;
     const struct clrnn_log log = {clrnn_child_log, &b->report, CLRNN_LOG_ERROR};
 
     b->result = 1;
@@ -47,14 +47,13 @@ static void work(void *user)
 static void check(enum deed deed, double patience_s, const volatile sig_atomic_t *stop, int result,
                   const char *ending)
 {
-    struct board *b = clrnn_shared_create(sizeof(*b));
-    struct clrnn_child child;
+    struct block *b = clrnn_shared_create(sizeof(*b));
     char text[CLRNN_ENDING_SIZE];
 
     assert_non_null(b);
     b->deed = deed;
-    assert_int_equal(clrnn_child_start(NULL, work, b, &b->report, &child), CLRNN_OK);
-    clrnn_child_wait(&child, patience_s, stop, text);
+    assert_int_equal(clrnn_child_run(NULL, work, b, &b->report, patience_s, stop, text),
+                     stop ? CLRNN_INTERRUPTED : CLRNN_OK);
     assert_string_equal(text, ending);
     assert_int_equal(b->result, result);
     clrnn_shared_destroy(b, sizeof(*b));

@@ -20,7 +20,7 @@ BELOW = {
     "model": ["base", "formats", "device", "ops", "reference"],
     "train": ["base", "formats", "device", "ops", "reference", "model"],
     "diagnose": ["base", "formats", "device", "ops", "reference", "model", "train"],
-    "verify": ["base", "formats", "device", "ops", "reference", "model", "train", "diagnose"],
+    "verify": ["base", "formats", "device", "ops", "reference", "model", "train"],
 }
 SOURCE = {".c", ".h", ".def", ".cl", ".py", ".build", ""}
 WIDEST = 120
