@@ -326,11 +326,88 @@ static void stops(void **state)
     scratch_close(&s);
 }
 
+// ---------------------------------------------------------------- judging, on made-up outcomes
+
+static const struct clrnn_stage_outcome well = {
+    .ran = true,
+    .overfit = {.reached = true, .first_loss = 0.7, .lowest_loss = 0.005, .last_loss = 0.005},
+    .skill = 0.9,
+    .loss_ratio = 0.2,
+    .travel = 0.3,
+    .optimizer = CLRNN_OPTIMIZER_ADAM,
+    .finite = true,
+};
+
+static bool learns(struct clrnn_stage_outcome o, const struct clrnn_stage_outcome *below,
+                   enum clrnn_part_kind kind)
+{
+    const struct clrnn_grow grow = {.constant = 0.5};
+    const struct clrnn_part part = {.kind = kind};
+
+    return clrnn_stage_learns(&grow, &o, below, &part);
+}
+
+// One batch by heart: reached, well on its way, or held up by dropout; a floor that the layers set is no
+// success.
+static void judged_by_heart(void **state)
+{
+    struct clrnn_stage_outcome o = well;
+
+    (void)state;
+    assert_true(learns(o, &well, CLRNN_PART_NORM));
+    o.overfit.reached = false;
+    o.overfit.lowest_loss = o.overfit.last_loss = 0.6;
+    assert_false(learns(o, &well, CLRNN_PART_NORM));
+    o.overfit.falling = true;
+    assert_true(learns(o, &well, CLRNN_PART_NORM));
+    o.overfit.cannot = true;
+    assert_false(learns(o, &well, CLRNN_PART_NORM));
+    o = well;
+    o.overfit.reached = false;
+    o.overfit.lowest_loss = 0.1; // a seventh of the first
+    assert_false(learns(o, &well, CLRNN_PART_NORM));
+    assert_true(learns(o, &well, CLRNN_PART_DROPOUT));
+    o.overfit.last_loss = NAN;
+    assert_false(learns(o, &well, CLRNN_PART_DROPOUT));
+}
+
+// The short training: a stage keeps the skill of the one below, less where its lr is smaller, more where it
+// is larger, and is not asked where it hardly moved.
+static void judged_by_training(void **state)
+{
+    struct clrnn_stage_outcome o = well;
+
+    (void)state;
+    o.skill = 0.3;
+    assert_false(learns(o, &well, CLRNN_PART_NORM));
+    assert_true(learns(o, NULL, CLRNN_PART_NORM));
+    o.travel = 0.1;
+    assert_true(learns(o, &well, CLRNN_PART_OPTIMIZER));
+    o.skill = 0.6;
+    o.travel = 3;
+    assert_false(learns(o, &well, CLRNN_PART_OPTIMIZER));
+    o.skill = 0;
+    o.travel = 1e-3;
+    assert_true(learns(o, &well, CLRNN_PART_OPTIMIZER));
+    o = well;
+    o.loss_ratio = 1.5; // worse than a constant answer, where the one below was far better
+    assert_false(learns(o, &well, CLRNN_PART_NORM));
+    o = well;
+    o.finite = false;
+    assert_false(learns(o, NULL, CLRNN_PART_NORM));
+    o = well;
+    o.skill = 0.3;
+    o.skill_error = 0.4; // few samples: may be chance
+    assert_true(learns(o, &well, CLRNN_PART_NORM));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(ladders), cmocka_unit_test(base_training), cmocka_unit_test(healthy),
-        cmocka_unit_test(broken),  cmocka_unit_test(cannot_run),    cmocka_unit_test(nothing_learns),
+        cmocka_unit_test(judged_by_heart), cmocka_unit_test(judged_by_training),
+        cmocka_unit_test(ladders),         cmocka_unit_test(base_training),
+        cmocka_unit_test(healthy),         cmocka_unit_test(broken),
+        cmocka_unit_test(cannot_run),      cmocka_unit_test(nothing_learns),
         cmocka_unit_test(stops),
     };
 
