@@ -7,7 +7,6 @@
 #include "clrnn/diagnose.h"
 #include "diagnose/doctor/linear.h"
 #include "diagnose/thresholds.h"
-#include "diagnose/constant.h"
 #include "tests/train/scratch.h"
 
 // What is wrong with the data of a case.
@@ -443,34 +442,6 @@ static void missing_data(void **state)
     scratch_close(&s);
 }
 
-// The best constant answer's loss in closed form.
-static void constant_loss(void **state)
-{
-    const uint64_t counts[2] = {75, 25};
-    const double entropy = -0.75 * log(0.75) - 0.25 * log(0.25);
-    double weights[2] = {1, 3};
-    struct clrnn_config *config;
-    struct scratch s;
-
-    (void)state;
-    assert_true(scratch_open(&s, "ref"));
-    config = scratch_config(
-        &s, "model: {layers: [linear: {out_features: 2}]}\ntrain: {loss: cross_entropy, optimizer: "
-            "{adam: {}}, epochs: 1, batch_size: 4}\n");
-    assert_true(fabs(clrnn_constant_loss(config, 2, counts, 0) - entropy) < 1e-12);
-    config->train.loss.weight = weights; // 75 and 3 * 25: balanced
-    config->train.loss.weight_count = 2;
-    assert_true(fabs(clrnn_constant_loss(config, 2, counts, 0) - log(2)) < 1e-12);
-    config->train.loss.weight = NULL;
-    config->train.loss.weight_count = 0;
-    config->train.loss.kind = CLRNN_LOSS_BCE_WITH_LOGITS;
-    assert_true(fabs(clrnn_constant_loss(config, 2, counts, 0) - entropy) < 1e-12);
-    config->train.loss.kind = CLRNN_LOSS_MSE;
-    assert_true(clrnn_constant_loss(config, 0, counts, 2.5) == 2.5);
-    clrnn_config_destroy(&config);
-    scratch_close(&s);
-}
-
 // The linear yardstick finds what is linear.
 static void linear_yardstick(void **state)
 {
@@ -503,8 +474,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(static_findings),     cmocka_unit_test(broken_and_fixed),
         cmocka_unit_test(findings_by_running), cmocka_unit_test(gradients_on_a_device),
-        cmocka_unit_test(missing_data),        cmocka_unit_test(constant_loss),
-        cmocka_unit_test(linear_yardstick),
+        cmocka_unit_test(missing_data),        cmocka_unit_test(linear_yardstick),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,201 +13,7 @@
 #include <cmocka.h>
 
 #include "base/array.h"
-#include "base/random.h"
-#include "diagnose/doctor/trace.h"
-#include "model/model.h"
-
-enum { S = 64, T = 6, C = 3, K = 2, SAMPLES = 128, STEPS = 100, WINDOWS = 10, LOOKS = 10, PARAMS = 2 };
-
-/** The arrays behind one scan. */
-struct data {
-    struct clrnn_dataset_info info;
-    double mean[C], rms[C], least[C], most[C];
-    float sample[SAMPLES * C];
-    uint64_t hash[S][2], count[K];
-};
-
-/** All that the checks read. */
-struct made {
-    struct clrnn_doctor_params params;
-    struct clrnn_doctor_result result;
-    struct clrnn_config *config;
-    struct clrnn_doctor d;
-    struct clrnn_examination v;
-    struct clrnn_trace trace;
-    struct data train, valid;
-    double loss[STEPS], norm[STEPS], window[WINDOWS], valid_loss[LOOKS], valid_quality[LOOKS], time[T];
-    struct clrnn_leak leak;
-    struct clrnn_gradient_error gradient;
-    struct clrnn_entry entry[PARAMS];
-    double largest[PARAMS]; // gradient of each parameter
-};
-
-// ---------------------------------------------------------------- healthy numbers
-
-static void make_scan(struct data *data, const char *name, uint64_t seed, struct clrnn_scan *scan)
-{
-    const struct clrnn_random r = {seed, RANDOM_PROBE, 0, 0};
-
-    data->info = (struct clrnn_dataset_info){
-        .name = name, .S = S, .T = T, .C = C, .has_y = true, .classes = K, .bytes = S * T * C * 4};
-    for (int c = 0; c < C; c++) {
-        data->rms[c] = 1;
-        data->least[c] = -3;
-        data->most[c] = 3;
-    }
-    for (uint32_t i = 0; i < SAMPLES * C; i++)
-        data->sample[i] = (float)clrnn_random_normal(&r, i);
-    for (uint64_t i = 0; i < S; i++)
-        data->hash[i][0] = data->hash[i][1] = seed * 1000 + i;
-    data->count[0] = data->count[1] = S / 2;
-    *scan = (struct clrnn_scan){
-        .info = &data->info,
-        .C = C,
-        .steps = S * T,
-        .mean = data->mean,
-        .rms = data->rms,
-        .least = data->least,
-        .most = data->most,
-        .sample_count = SAMPLES,
-        .sample = data->sample,
-        .hash = data->hash,
-        .labels = S,
-        .most_label = 1,
-        .classes = K,
-        .count = data->count,
-        .changes = 30,
-        .changes_expected = 31.5,
-    };
-}
-
-static struct clrnn_activity make_activity(double *time)
-{
-    return (struct clrnn_activity){
-        .loss = 0.7,
-        .norm = 1,
-        .last_layer = 2,
-        .first_norm = 1,
-        .last_norm = 1,
-        .T = T,
-        .time = time,
-        .unit_count = 2,
-        .unit = {{"gru", 0.05, NAN}, {"relu", NAN, 0.1}},
-        .worst_dead = 1,
-    };
-}
-
-// 100 steps that bring the loss from ln 2 to 0.03, and validation with it.
-static void make_trace(struct made *m)
-{
-    m->trace = (struct clrnn_trace){
-        .steps = STEPS,
-        .wanted = STEPS,
-        .epochs = WINDOWS,
-        .finite = true,
-        .complete = true,
-        .loss = m->loss,
-        .norm = m->norm,
-        .window_count = WINDOWS,
-        .window = m->window,
-        .valid_count = LOOKS,
-        .valid_loss = m->valid_loss,
-        .valid_quality = m->valid_quality,
-        .update_count = 20,
-        .update_early = 10,
-        .train_mode = 0.03,
-        .trained = {.loss = 0.03, .quality = 0.99},
-        .blank = {.loss = 0.8, .quality = 0.5},
-        .shuffled = {.loss = 0.6, .quality = 0.6},
-        .linear = {.done = true, .quality = 0.8},
-        .real_loss = NAN,
-        .random_loss = NAN,
-    };
-    for (int i = 0; i < STEPS; i++) {
-        m->loss[i] = 0.7 * pow(0.97, i);
-        m->norm[i] = 1;
-    }
-    for (int i = 0; i < WINDOWS; i++) {
-        m->window[i] = 0.7 * pow(0.7, i);
-        m->valid_loss[i] = 0.7 * pow(0.8, i);
-        m->valid_quality[i] = 0.5 + 0.045 * i;
-    }
-    for (int i = 0; i < 20; i++) {
-        m->trace.update_median[i] = 1e-3;
-        m->trace.update_most[i] = 2e-3;
-    }
-    for (int t = 0; t < T; t++)
-        m->time[t] = 1;
-}
-
-static void make(struct made *m, const char *layers, const char *train)
-{
-    const struct clrnn_log silent = {0};
-    char text[1024];
-
-    *m = (struct made){0};
-    snprintf(text, sizeof(text), "{model: {layers: [%s]}, train: {%s}}", layers, train);
-    assert_int_equal(clrnn_config_parse(&silent, text, NULL, &m->config), CLRNN_OK);
-    make_trace(m);
-    m->d = (struct clrnn_doctor){
-        .config = m->config,
-        .params = &m->params,
-        .result = &m->result,
-        .outputs = K,
-        .T = T,
-        .batches = S / 16,
-        .valid = (struct clrnn_dataset *)&m->valid, // is only asked whether it is there
-    };
-    make_scan(&m->train, "train", 1, &m->d.train_scan);
-    make_scan(&m->valid, "valid", 2, &m->d.valid_scan);
-    m->v = (struct clrnn_examination){
-        .d = &m->d,
-        .train_rows = S,
-        .valid_rows = S,
-        .chance = log(2),
-        .expected = log(2),
-        .start = make_activity(m->time),
-        .end = make_activity(m->time),
-        .initial_loss = 0.7,
-        .initial_norm = 1,
-        .overfits = true,
-        .overfit_steps = 100,
-        .overfit_rows = 16,
-        .overfit_first = 0.7,
-        .overfit_lowest = 0.005,
-        .overfit_last = 0.005,
-    };
-    m->leak = (struct clrnn_leak){.rows = 8, .others = 56, .most = 1e-7, .scale = 1};
-    m->gradient = (struct clrnn_gradient_error){
-        .param = "0.weight_ih_l0", .device = "a device", .error = 1e-6, .slope = NAN, .N = 8, .T = T};
-    m->entry[0] = (struct clrnn_entry){.param = {.name = "0.weight_ih_l0", .trained = true}};
-    m->entry[1] = (struct clrnn_entry){.param = {.name = "2.weight", .trained = true}, .layer = 2};
-    m->largest[0] = m->largest[1] = 0.1;
-}
-
-// In the order of the doctor.
-static void judge(struct made *m)
-{
-    const struct clrnn_model model = {.entry = m->entry, .entry_count = PARAMS};
-
-    clrnn_doctor_check_layers(&m->d);
-    clrnn_doctor_check_training(&m->d);
-    clrnn_doctor_check_inputs(&m->d);
-    clrnn_doctor_check_labels(&m->d);
-    assert_int_equal(clrnn_doctor_compare_sets(&m->d), CLRNN_OK);
-    clrnn_doctor_check_initial_loss(&m->v);
-    clrnn_doctor_check_leak(&m->v, &m->leak);
-    clrnn_doctor_check_gradient_error(&m->v, &m->gradient);
-    clrnn_doctor_check_zero_gradient(&m->v, &model, m->largest);
-    clrnn_doctor_check_trace(&m->v, &m->trace);
-    assert_int_equal(m->d.status, CLRNN_OK);
-}
-
-static void finish(struct made *m)
-{
-    clrnn_doctor_finish(&m->result);
-    clrnn_config_destroy(&m->config);
-}
+#include "made.h"
 
 // ---------------------------------------------------------------- faults
 
@@ -525,11 +331,11 @@ static void healthy(void **state)
     struct made m;
 
     (void)state;
-    make(&m, NET, TRAIN);
-    judge(&m);
+    made_open(&m, NET, TRAIN);
+    made_judge(&m);
     print_findings(&m);
     assert_int_equal(m.result.count, 0);
-    finish(&m);
+    made_close(&m);
 }
 
 static void planted(void **state)
@@ -540,10 +346,10 @@ static void planted(void **state)
         const struct clrnn_finding *f = NULL;
         struct made m;
 
-        make(&m, faults[i].layers, faults[i].train);
+        made_open(&m, faults[i].layers, faults[i].train);
         if (faults[i].plant)
             faults[i].plant(&m);
-        judge(&m);
+        made_judge(&m);
         for (size_t k = 0; k < m.result.count && !f; k++)
             if (m.result.finding[k].id == id)
                 f = &m.result.finding[k];
@@ -553,7 +359,7 @@ static void planted(void **state)
         }
         assert_true(f->severity >= clrnn_finding_table[faults[i].kind].severity); // the table has the gravest
         assert_non_null(f->evidence);
-        finish(&m);
+        made_close(&m);
     }
 }
 

@@ -378,12 +378,15 @@ enum clrnn_status clrnn_doctor_train(struct clrnn_examination *v)
     if (st == CLRNN_OK && v->d->valid)
         st = clrnn_linear_fit(v->d->log, v->d->config, v->d->train, v->d->valid, v->d->train_scan.classes,
                               0.1 * v->d->seconds, &c.linear);
-    if (st == CLRNN_OK && clrnn_doctor_wants_shuffled(v, &c))
+    if (st == CLRNN_OK && clrnn_trace_wants_shuffled(v, &c))
         st = run_shuffled(v, &c);
     if (st == CLRNN_OK)
         tell(v, &c);
-    if (st == CLRNN_OK)
+    if (st == CLRNN_OK) {
+        clrnn_doctor_report_overfit(v, clrnn_trace_went_well(v, &c));
         clrnn_doctor_check_trace(v, &c);
+        clrnn_doctor_check_quality(v, &c);
+    }
     trace_finish(&c);
     return st;
 }

@@ -37,9 +37,28 @@ struct clrnn_trace {
     uint32_t random_steps;
 };
 
+// ---------------------------------------------------------------- outcome.c: the trace as a whole
+
+/** Lowest and median loss of the windows. */
+double clrnn_trace_lowest(const struct clrnn_trace *c);
+double clrnn_trace_median(const struct clrnn_trace *c);
+/** Time was up while the loss still fell: what it would come to is open. */
+bool clrnn_trace_still_falling(const struct clrnn_trace *c);
+/** The loss stays above this share of the best constant answer's, or did not stay finite. */
+bool clrnn_trace_stuck(const struct clrnn_examination *v, const struct clrnn_trace *c, double share);
+/** "300 of the run's 8825 steps" into text; returns it. */
+const char *clrnn_trace_span(const struct clrnn_trace *c, char text[64]);
+/** Best accuracy (mse: R2) on the validation rows. */
+double clrnn_trace_best_quality(const struct clrnn_trace *c);
+bool clrnn_trace_linear_is_better(const struct clrnn_examination *v, const struct clrnn_trace *c);
 /** Whether labels may be random, so that a training with shuffled ones is worth its time. */
-bool clrnn_doctor_wants_shuffled(const struct clrnn_examination *v, const struct clrnn_trace *c);
-/** The findings. */
+bool clrnn_trace_wants_shuffled(const struct clrnn_examination *v, const struct clrnn_trace *c);
+/** The training went well enough that one batch by heart is not the question. */
+bool clrnn_trace_went_well(const struct clrnn_examination *v, const struct clrnn_trace *c);
+
+// ---------------------------------------------------------------- the findings, in this order
+
 void clrnn_doctor_check_trace(struct clrnn_examination *v, struct clrnn_trace *c);
+void clrnn_doctor_check_quality(struct clrnn_examination *v, struct clrnn_trace *c);
 
 #endif

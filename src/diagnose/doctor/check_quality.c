@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: MIT
+// Stage 3: what the trained net is worth: what it makes of its inputs and of labels, on training rows and
+// others.
+#include <math.h>
+#include <stdio.h>
+
+#include "base/array.h"
+#include "base/stats.h"
+#include "diagnose/doctor/trace.h"
+
+// ---------------------------------------------------------------- how good it became
+
+static void judge_linear(struct clrnn_examination *v, const struct clrnn_trace *c)
+{
+    struct clrnn_doctor *d = v->d;
+    const bool mse = clrnn_loss_is_regression(d->config->train.loss.kind);
+
+    if (!c->finite || clrnn_trace_still_falling(c) || !clrnn_trace_linear_is_better(v, c))
+        return;
+    clrnn_doctor_finding(d, CLRNN_FINDING_WORSE_THAN_LINEAR, CLRNN_SEVERITY_WARNING);
+    clrnn_doctor_where(d, "validation %s", mse ? "R2" : "accuracy");
+    clrnn_doctor_evidence(d, "a linear model on the same inputs reaches %.3f, this net at best %.3f",
+                          c->linear.quality, clrnn_trace_best_quality(c));
+}
+
+static void judge_underfitting(struct clrnn_examination *v, const struct clrnn_trace *c)
+{
+    struct clrnn_doctor *d = v->d;
+    const struct clrnn_optimizer_config *o = &d->config->train.optimizer;
+    char run[64];
+
+    if (!c->finite || !(v->chance > 0) || clrnn_trace_still_falling(c) ||
+        clrnn_doctor_found(d, CLRNN_FINDING_SINGLE_CLASS) ||
+        !(c->trained.loss > clrnn_threshold.underfit * v->chance))
+        return;
+    clrnn_doctor_finding(d, CLRNN_FINDING_UNDERFITTING, CLRNN_SEVERITY_WARNING);
+    clrnn_doctor_where(d, "training loss after %s", clrnn_trace_span(c, run));
+    clrnn_doctor_evidence(d, "on its own training rows the net has %.4g; the best constant answer has %.4g",
+                          c->trained.loss, v->chance);
+    if (o->weight_decay >= 0.1)
+        clrnn_doctor_evidence(d, "; weight_decay %g pulls every weight to 0", o->weight_decay);
+    clrnn_doctor_remedy(d,
+                        o->weight_decay >= 0.1 ? "train.optimizer.%s.weight_decay=0"
+                                               : "more units or layers, more epochs, or a larger lr%.0s",
+                        clrnn_optimizer_word(o->kind));
+}
+
+static void judge_overfitting(struct clrnn_examination *v, const struct clrnn_trace *c)
+{
+    struct clrnn_doctor *d = v->d;
+    const size_t looks = c->valid_count, some = MAX2(looks / 5, 3);
+    double lowest = INFINITY, last, end[64];
+    size_t at = 0;
+
+    if (!c->finite || c->valid_count < 3 || !(v->chance > 0))
+        return;
+    for (size_t i = 0; i < c->valid_count; i++)
+        if (c->valid_loss[i] < lowest) {
+            lowest = c->valid_loss[i];
+            at = i;
+        }
+    for (size_t i = 0; i < some; i++) // not one look's, which may be a spike
+        end[i] = c->valid_loss[looks - some + i];
+    last = clrnn_median(end, some);
+    if (!(last > clrnn_threshold.overfit_ratio * lowest) ||
+        !(last - lowest > clrnn_threshold.overfit_rise * v->chance) || !(c->trained.loss < 0.5 * last))
+        return;
+    clrnn_doctor_finding(d, CLRNN_FINDING_OVERFITTING, CLRNN_SEVERITY_WARNING);
+    clrnn_doctor_where(d, "validation loss");
+    clrnn_doctor_evidence(
+        d, "it rises from %.4g (after %zu of %zu looks) to %.4g while the training loss is %.4g", lowest,
+        at + 1, c->valid_count, last, c->trained.loss);
+}
+
+// ---------------------------------------------------------------- what it looks at
+
+static void judge_modes(struct clrnn_examination *v, const struct clrnn_trace *c)
+{
+    struct clrnn_doctor *d = v->d;
+    double slowest = 1;
+    bool norm = false, frozen;
+
+    for (size_t i = 0; i < d->config->layer_count; i++) {
+        const struct clrnn_layer *l = &d->config->layer[i];
+
+        if (l->kind == CLRNN_LAYER_BATCHNORM && l->track_running_stats && !l->cumulative) {
+            norm = true;
+            slowest = fmin(slowest, l->momentum);
+        }
+    }
+    frozen = norm && c->steps * slowest < 1 && slowest < 0.05; // the running statistics will never get there
+    if (!c->finite || !isfinite(c->trained.loss) ||
+        !(c->trained.loss > (frozen ? 1.5 : clrnn_threshold.mode_ratio) * c->train_mode) ||
+        !(c->trained.loss - c->train_mode > (frozen ? 0.1 : 1) * clrnn_threshold.mode_gap * v->chance))
+        return;
+    if (norm && slowest >= 0.05 && c->steps * slowest < 5)
+        return; // they are still on their way
+    clrnn_doctor_finding(d, CLRNN_FINDING_TRAIN_EVAL_MISMATCH, CLRNN_SEVERITY_ERROR);
+    clrnn_doctor_where(d, "train and eval mode");
+    clrnn_doctor_evidence(d, "the same training rows have loss %.4g in train mode and %.4g in eval mode",
+                          c->train_mode, c->trained.loss);
+    if (norm)
+        clrnn_doctor_evidence(d, "; a batchnorm has momentum %g", slowest);
+    clrnn_doctor_remedy(d, norm ? "momentum 0.1 for the batchnorm:"
+                                : "look for a layer that behaves otherwise in eval mode");
+    for (size_t i = 0; norm && i < d->config->layer_count; i++) {
+        const struct clrnn_layer *l = &d->config->layer[i];
+
+        if (l->kind != CLRNN_LAYER_BATCHNORM || l->cumulative || l->momentum >= 0.05)
+            continue;
+        clrnn_doctor_remedy(d, " model.layers.%zu.batchnorm.momentum=0.1", i);
+        clrnn_doctor_fix(d, FIX_BATCHNORM, i, 0);
+    }
+}
+
+static void judge_inputs(struct clrnn_examination *v, const struct clrnn_trace *c)
+{
+    struct clrnn_doctor *d = v->d;
+    const bool high = clrnn_trace_stuck(v, c, clrnn_threshold.underfit);
+    const double slack = clrnn_threshold.ignored * v->chance;
+    const bool blank = c->blank.loss <= c->trained.loss + slack;
+    const bool time = c->shuffled.loss <= c->trained.loss + slack;
+
+    if (!c->finite || !(v->chance > 0) || v->no_gradient || clrnn_doctor_found(d, CLRNN_FINDING_SINGLE_CLASS))
+        return;
+    if (blank && high) {
+        clrnn_doctor_finding(d, CLRNN_FINDING_INPUTS_IGNORED, CLRNN_SEVERITY_WARNING);
+        clrnn_doctor_where(d, "model");
+        clrnn_doctor_evidence(
+            d, "with every input replaced by its mean the loss is %.4g, with the real ones %.4g",
+            c->blank.loss, c->trained.loss);
+    }
+    if (time && (high || clrnn_trace_linear_is_better(v, c))) {
+        clrnn_doctor_finding(d, CLRNN_FINDING_TIME_IGNORED, CLRNN_SEVERITY_WARNING);
+        clrnn_doctor_where(d, "model");
+        clrnn_doctor_evidence(
+            d, "with the time steps of every row shuffled the loss is %.4g, in their order %.4g (T = %u)",
+            c->shuffled.loss, c->trained.loss, d->T);
+    } else if (time) {
+        clrnn_doctor_finding(d, CLRNN_FINDING_TIME_IGNORED, CLRNN_SEVERITY_NOTE);
+        clrnn_doctor_where(d, "model");
+        clrnn_doctor_evidence(
+            d,
+            "with the time steps of every row shuffled the loss is %.4g, in their order %.4g: "
+            "these labels do "
+            "not need the order",
+            c->shuffled.loss, c->trained.loss);
+        clrnn_doctor_cost(d, "nothing: a net without recurrence would do");
+        clrnn_doctor_remedy(d, "`pool: {over: mean}` and `linear`, if a smaller net is wanted");
+    }
+}
+
+// ---------------------------------------------------------------- labels
+
+static void judge_labels(struct clrnn_examination *v, const struct clrnn_trace *c)
+{
+    static const enum clrnn_finding_kind broken[] = {
+        CLRNN_FINDING_SATURATED_UNITS,         CLRNN_FINDING_DEAD_UNITS,
+        CLRNN_FINDING_ZERO_GRADIENT,           CLRNN_FINDING_UNSCALED_INPUT,
+        CLRNN_FINDING_EXPLODING_GRADIENT,      CLRNN_FINDING_NON_DIFFERENTIABLE_OP,
+        CLRNN_FINDING_PADDING_WITHOUT_LENGTHS, CLRNN_FINDING_SEQUENCE_TOO_LONG,
+        CLRNN_FINDING_POOL_IGNORES_SEQUENCE,   CLRNN_FINDING_NO_SHUFFLE_SORTED_LABELS,
+        CLRNN_FINDING_INITIAL_LOSS_OFF,        CLRNN_FINDING_DROPOUT_TOO_HIGH,
+        CLRNN_FINDING_UPDATE_TOO_SMALL,        CLRNN_FINDING_UPDATE_TOO_LARGE,
+    };
+    struct clrnn_doctor *d = v->d;
+
+    if (!(v->chance - c->real_loss <= clrnn_threshold.random_gain * fmax(v->chance - c->random_loss, 0) +
+                                          clrnn_threshold.random_slack * v->chance))
+        return;
+    for (size_t i = 0; i < ARRAY_SIZE(broken); i++)
+        if (clrnn_doctor_found(d, broken[i]))
+            return; // with such a net no labels are learnt
+    clrnn_doctor_finding(d, CLRNN_FINDING_LABELS_LOOK_RANDOM, CLRNN_SEVERITY_WARNING);
+    clrnn_doctor_where(d, "data.train y");
+    clrnn_doctor_evidence(
+        d,
+        "after %u steps the loss is %.4g with the real labels and %.4g with shuffled ones; on the validation "
+        "rows the net has %.3f",
+        c->random_steps, c->real_loss, c->random_loss, c->valid_quality[c->valid_count - 1]);
+    if (c->linear.done)
+        clrnn_doctor_evidence(d, ", a linear model %.3f", c->linear.quality);
+}
+
+void clrnn_doctor_check_quality(struct clrnn_examination *v, struct clrnn_trace *c)
+{
+    judge_modes(v, c);
+    judge_labels(v, c);
+    judge_underfitting(v, c);
+    judge_inputs(v, c);
+    judge_linear(v, c);
+    judge_overfitting(v, c);
+}

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: MIT
+// What a trace shows as a whole: whether the loss fell, how good the net became, whether a linear model is
+// better.
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/array.h"
+#include "base/stats.h"
+#include "diagnose/doctor/trace.h"
+
+double clrnn_trace_lowest(const struct clrnn_trace *c)
+{
+    double lowest = INFINITY;
+
+    for (uint32_t w = 0; w < c->window_count; w++)
+        lowest = fmin(lowest, c->window[w]);
+    return lowest;
+}
+
+double clrnn_trace_median(const struct clrnn_trace *c)
+{
+    double *sorted = malloc(MAX2(c->window_count, 1u) * sizeof(*sorted)), median;
+
+    if (!sorted)
+        return NAN;
+    for (uint32_t w = 0; w < c->window_count; w++)
+        sorted[w] = c->window[w];
+    median = clrnn_median(sorted, c->window_count);
+    free(sorted);
+    return median;
+}
+
+// Time was up while the loss still fell: what it would come to is open.
+bool clrnn_trace_still_falling(const struct clrnn_trace *c)
+{
+    const uint32_t n = c->window_count;
+
+    return !c->complete && n >= 4 && c->window[n - 1] < 0.99 * c->window[n / 2];
+}
+
+bool clrnn_trace_stuck(const struct clrnn_examination *v, const struct clrnn_trace *c, double share)
+{
+    if (!c->finite)
+        return true;
+    return v->chance > 0 && !clrnn_trace_still_falling(c) && clrnn_trace_lowest(c) > share * v->chance &&
+           !(c->trained.loss < share * v->chance);
+}
+
+const char *clrnn_trace_span(const struct clrnn_trace *c, char text[64])
+{
+    snprintf(text, 64, "%u of the run's %llu steps", c->steps, (unsigned long long)c->wanted);
+    return text;
+}
+
+double clrnn_trace_best_quality(const struct clrnn_trace *c)
+{
+    double best = -INFINITY;
+
+    for (size_t i = 0; i < c->valid_count; i++)
+        best = fmax(best, c->valid_quality[i]);
+    return best;
+}
+
+static double quality_error(const struct clrnn_examination *v, double quality)
+{
+    const double p = fmin(fmax(quality, 0.02), 0.98);
+
+    return clrnn_loss_is_regression(v->d->config->train.loss.kind)
+               ? 0.02
+               : sqrt(p * (1 - p) / fmax(v->valid_rows, 1));
+}
+
+bool clrnn_trace_linear_is_better(const struct clrnn_examination *v, const struct clrnn_trace *c)
+{
+    const double gap = c->linear.quality - clrnn_trace_best_quality(c);
+
+    return c->linear.done && c->valid_count && gap > clrnn_threshold.linear_gap &&
+           gap > clrnn_threshold.linear_sigma * quality_error(v, c->linear.quality);
+}
+
+static bool tiny_lr(const struct clrnn_examination *v)
+{
+    const struct clrnn_optimizer_config *o = &v->d->config->train.optimizer;
+
+    return clrnn_doctor_found(v->d, CLRNN_FINDING_SCHEDULER_PER_BATCH) ||
+           (clrnn_doctor_found(v->d, CLRNN_FINDING_LR_OUT_OF_RANGE) && o->lr < 1e-2);
+}
+
+// Validation no better than chance allows.
+static bool at_chance(const struct clrnn_examination *v, double quality)
+{
+    const struct clrnn_scan *s = &v->d->valid_scan;
+    double total = 0, largest = 0;
+
+    if (clrnn_loss_is_regression(v->d->config->train.loss.kind))
+        return quality < 0.05;
+    for (uint32_t k = 0; k < s->classes; k++) {
+        total += (double)s->count[k];
+        largest = fmax(largest, (double)s->count[k]);
+    }
+    if (total < 1)
+        return false;
+    return quality < largest / total + clrnn_threshold.random_sigma * quality_error(v, largest / total);
+}
+
+bool clrnn_trace_wants_shuffled(const struct clrnn_examination *v, const struct clrnn_trace *c)
+{
+    const struct clrnn_doctor *d = v->d;
+
+    // a batch need not be learnt to the end to show that the net can
+    if (!c->finite || !(v->overfits || v->overfit_lowest < 0.5 * v->chance) || v->no_gradient || tiny_lr(v) ||
+        clrnn_doctor_found(d, CLRNN_FINDING_LR_OUT_OF_RANGE) ||
+        clrnn_doctor_found(d, CLRNN_FINDING_SINGLE_CLASS) || c->steps < 20 || d->per_step)
+        return false;
+    if (clrnn_doctor_found(d, CLRNN_FINDING_TRAIN_VALID_SHIFT))
+        return false; // validation says nothing
+    return c->valid_count && at_chance(v, c->valid_quality[c->valid_count - 1]) &&
+           !(c->linear.done && !at_chance(v, c->linear.quality));
+}
+
+// Whether the training went well enough that one batch by heart is not the question: a small net, or noisy
+// rows, may have no zero to reach.
+bool clrnn_trace_went_well(const struct clrnn_examination *v, const struct clrnn_trace *c)
+{
+    return c->finite && c->trained.loss < clrnn_threshold.underfit * v->chance &&
+           !clrnn_trace_linear_is_better(v, c) &&
+           !clrnn_doctor_found(v->d, CLRNN_FINDING_SOFTMAX_BEFORE_CROSS_ENTROPY) &&
+           !clrnn_doctor_found(v->d, CLRNN_FINDING_ACTIVATION_LOSS_MISMATCH);
+}

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+// Made-up numbers for the doctor's checks: a healthy scan, probes and trace, in which a test then plants a
+// fault.
+#ifndef CLRNN_TESTS_DIAGNOSE_MADE_H
+#define CLRNN_TESTS_DIAGNOSE_MADE_H
+
+#include "diagnose/doctor/trace.h"
+#include "model/model.h"
+
+enum { S = 64, T = 6, C = 3, K = 2, SAMPLES = 128, STEPS = 100, WINDOWS = 10, LOOKS = 10, PARAMS = 2 };
+
+/** The arrays behind one scan. */
+struct data {
+    struct clrnn_dataset_info info;
+    double mean[C], rms[C], least[C], most[C];
+    float sample[SAMPLES * C];
+    uint64_t hash[S][2], count[K];
+};
+
+/** All that the checks read. */
+struct made {
+    struct clrnn_doctor_params params;
+    struct clrnn_doctor_result result;
+    struct clrnn_config *config;
+    struct clrnn_doctor d;
+    struct clrnn_examination v;
+    struct clrnn_trace trace;
+    struct data train, valid;
+    double loss[STEPS], norm[STEPS], window[WINDOWS], valid_loss[LOOKS], valid_quality[LOOKS], time[T];
+    struct clrnn_leak leak;
+    struct clrnn_gradient_error gradient;
+    struct clrnn_entry entry[PARAMS];
+    double largest[PARAMS]; // gradient of each parameter
+};
+
+/** Healthy numbers for a config of these layers and train keys; the test fails where the config is refused.
+ */
+void made_open(struct made *m, const char *layers, const char *train);
+/** All checks in the doctor's order; findings stand in m->result. */
+void made_judge(struct made *m);
+void made_close(struct made *m);
+
+#endif
