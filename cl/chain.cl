@@ -11,12 +11,14 @@
 
 #include "slots.h"
 
-// The two words of an argument: the number itself, bytes into `room`, or a buffer's slot and an offset in words.
+// The two words of an argument: the number itself, bytes into `room`, a buffer's slot and an offset in words, or where
+// in `args` a struct's words are.
 #define ARG_UINT(i) args[2 * (i)]
 #define ARG_INT(i) as_int(args[2 * (i)])
 #define ARG_REAL(i) as_float(args[2 * (i)])
 #define ARG_LOCAL(i) ((local void *)(room + args[2 * (i)]))
 #define ARG_BUFFER(i) buffer_at(base, args + 2 * (i))
+#define ARG_STRUCT(i, type) (*(global const struct type *)(args + args[2 * (i)]))
 
 static inline global void *buffer_at(global uint *const *base, global const uint *arg)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Matrix multiply for CPUs: C = alpha op(A) op(B) + beta C, row-major, any shape, stride and offset.
 //
-// A work-group is one work-item and owns a block of C, for one share of K. It walks K in steps of KC;
-// in each it packs a panel of B, [KC, PANEL], into local memory (on CPUs: the core's cache), transposing
+// A work-group is one work-item and owns a block of C, for one part of K (split-K). It goes through K in steps
+// of KC; in each it packs a panel of B, [KC, PANEL], into local memory (on CPUs: the core's cache), transposing
 // where B is stored (N, K), and runs down the rows with a tile of TILE x PANEL sums held in registers:
 // per k it loads PANEL / WIDTH vectors of B and TILE broadcast numbers of A. A is read in place, or, where
 // it is stored (K, M), packed first, since its next k lies a whole row away.
@@ -13,12 +13,13 @@
 //
 // Defines: WIDTH 4, 8 or 16 floats in a vector; TILE rows, at most 8, and PANEL columns (a multiple of WIDTH) of
 // the tile; KC; PACKED, whether gemm_pack went before; GATHER, whether `rows` counts; TRANSPOSE_A.
-// Every element's sum has a fixed order: by k within KC, then these, then shares of K.
+// Every element's sum has a fixed order: by k within KC, then these, then the parts of K.
 //
 // gemm_dot serves few rows against B stored (N, K), where packing B would cost more than multiplying.
 
 #define VW WIDTH
 #include "rnn_vector.h"
+#include "gemm_args.h"
 #include "transpose.h"
 
 #define vec_load JOIN(vload, WIDTH)
@@ -136,78 +137,69 @@ static inline void store(global real *to, uint step, vec x, uint cols, real beta
     }
 }
 
-// What each element has done to it in the end: 0 no more, else the addends are added, if there are any, and of the
-// result 1 tanh, 2 relu is taken. The addends belong to C's columns: n and on, or, where C is turned, `row`.
-static inline vec finish(vec x, uint how, uint turned, global const real *addend0, global const real *addend1,
-                         uint row, uint n, uint N)
+// The epilogue: bias and activation. The biases belong to C's columns, n and on, or, where C is transposed, to `row`.
+static inline vec apply_epilogue(vec x, uint kind, uint transposed, global const real *bias0,
+                                 global const real *bias1, uint row, uint n, uint N)
 {
-    if (how == 0)
+    if (kind == EPILOGUE_NONE)
         return x;
-    if (addend0 != 0)
-        x += turned ? (vec)(addend0[row] + addend1[row])
-                    : load_units(addend0, n, N) + load_units(addend1, n, N);
-    return how == 1 ? tanh_vec(x) : x < 0.0f ? (vec)(0.0f) : x; // NaN stays
+    if (bias0 != 0)
+        x += transposed ? (vec)(bias0[row] + bias1[row]) : load_units(bias0, n, N) + load_units(bias1, n, N);
+    return kind == EPILOGUE_TANH ? tanh_vec(x) : x < 0.0f ? (vec)(0.0f) : x; // NaN stays
 }
-
-// The multiply's operands; `second` describes another of the same shape, or is not used.
-#define OPERANDS(second)                                                         \
-    global const real *A##second, uint a_offset##second, global const real *B##second, uint b_offset##second, \
-        global real *C##second, uint c_offset##second
 
 #if PACKED
 // B, stored (N, K), packed whole: [panels of PANEL columns, K, PANEL], zeros beyond N. Global size: panels,
-// shares of K.
-kernel void gemm_pack(uint N, uint K, global const real *restrict B, uint b_offset, uint b_ld,
-                      global const uint *b_rows, global real *restrict packed, uint k_share)
+// parts of k_part.
+kernel void gemm_pack(struct gemm_args g, global const real *restrict B, global const uint *b_rows,
+                      global real *restrict packed)
 {
-    const uint n0 = get_global_id(0) * PANEL, k0 = get_global_id(1) * k_share;
+    const uint n0 = get_global_id(0) * PANEL, k0 = get_global_id(1) * g.k_part;
 
-    pack_columns(packed + ((size_t)get_global_id(0) * K + k0) * PANEL,
-                 (struct stored){B + b_offset + k0, b_ld, b_rows}, n0, min(k_share, K - k0),
-                 min((uint)PANEL, N - n0));
+    pack_columns(packed + ((size_t)get_global_id(0) * g.K + k0) * PANEL,
+                 (struct stored){B + g.b_offset[0] + k0, g.b_ld, b_rows}, n0, min(g.k_part, g.K - k0),
+                 min((uint)PANEL, g.N - n0));
 }
 #endif
 
-// Global size: column blocks of n_block (a multiple of PANEL), row blocks of m_block (of TILE), shares of
-// k_share. C's rows lie c_ld apart, its columns c_step; share s writes s * c_share further on. With PACKED,
-// B comes from gemm_pack. Of two multiplies, an item does its blocks of both with one panel (`both`: they
-// have B in common), or the second's row blocks come after the first's. k_step: what is multiplied between two
-// looks at C, at most KC but with PACKED and without TRANSPOSE_A. finish() (`how`, `turned`, addends) needs all of K
-// in one step, and beta 0.
-kernel void gemm(uint M, uint N, uint K, real alpha, OPERANDS(), OPERANDS(2), uint both, uint a_ld,
-                 uint b_ld, global const uint *b_rows, uint transpose_b, real beta, uint c_ld, uint c_step,
-                 uint c_share, uint m_block, uint n_block, uint k_share, uint k_step, uint how, uint turned,
-                 global const real *addend0, global const real *addend1, global const real *addend20,
-                 global const real *addend21, local vec *room)
+// Global size: column blocks of n_block (a multiple of PANEL), row blocks of m_block (of TILE), parts of K; without
+// `paired` the second multiply's row blocks come after the first's. With PACKED, B comes from gemm_pack. k_step is
+// at most KC but with PACKED and without TRANSPOSE_A. The epilogue needs all of K in one step, and beta 0.
+kernel void gemm(struct gemm_args g, global const real *A, global const real *B, global real *C,
+                 global const real *A2, global const real *B2, global real *C2, global const uint *b_rows,
+                 global const real *bias0, global const real *bias1, global const real *bias20,
+                 global const real *bias21, local vec *room)
 {
     local vec *out = room; // [TILE, VECS], then a panel unless PACKED, then the rows of A that are packed
     local real *behind = (local real *)(room + TILE * VECS);
-    const uint blocks = (M + m_block - 1) / m_block;
+    const uint M = g.M, N = g.N, K = g.K, a_ld = g.a_ld, b_ld = g.b_ld, c_ld = g.c_ld, c_step = g.c_step;
+    const uint m_block = g.m_block, paired = g.paired, kind = g.epilogue, blocks = (M + m_block - 1) / m_block;
+    const real alpha = g.alpha;
     const bool second = get_global_id(1) >= blocks;
-    const uint n_first = get_global_id(0) * n_block, n_end = min(n_first + n_block, N);
+    const uint n_first = get_global_id(0) * g.n_block, n_end = min(n_first + g.n_block, N);
     const uint m_first = (get_global_id(1) - (second ? blocks : 0)) * m_block;
     const uint m_end = min(m_first + m_block, M);
-    const uint k_first = get_global_id(2) * k_share, k_end = min(k_first + k_share, K);
+    const uint k_first = get_global_id(2) * g.k_part, k_end = min(k_first + g.k_part, K);
 
-    A += a_offset;
-    B += b_offset;
-    C += c_offset + (size_t)c_share * get_global_id(2);
-    A2 += a_offset2;
-    C2 += c_offset2 + (size_t)c_share * get_global_id(2);
+    A += g.a_offset[0];
+    B += g.b_offset[0];
+    C += g.c_offset[0] + (size_t)g.c_part * get_global_id(2);
+    A2 += g.a_offset[1];
+    C2 += g.c_offset[1] + (size_t)g.c_part * get_global_id(2);
     if (second) {
         A = A2;
-        B = B2 + b_offset2;
+        B = B2 + g.b_offset[1];
         C = C2;
     }
-    for (uint k0 = k_first; k0 < k_end; k0 += k_step) {
-        const uint kc = min(k_step, k_end - k0);
-        const real keep = k0 == k_first ? beta : 1.0f;
+    for (uint k0 = k_first; k0 < k_end; k0 += g.k_step) {
+        const uint kc = min(g.k_step, k_end - k0);
+        const real keep = k0 == k_first ? g.beta : 1.0f;
 
 #if TRANSPOSE_A
         local real *rows = behind + (PACKED ? 0 : KC * PANEL), *rows2 = rows + m_block / TILE * ROWS_SIZE;
 
         pack_tiles(rows, (struct stored){A + m_first, a_ld, 0}, k0, kc, m_end - m_first);
-        if (both)
+        if (paired)
             pack_tiles(rows2, (struct stored){A2 + m_first, a_ld, 0}, k0, kc, m_end - m_first);
 #endif
         for (uint n0 = n_first; n0 < n_end; n0 += PANEL) {
@@ -218,12 +210,12 @@ kernel void gemm(uint M, uint N, uint K, real alpha, OPERANDS(), OPERANDS(2), ui
 #else
             local real *panel = behind;
 
-            if (transpose_b)
+            if (g.transpose_b)
                 pack_columns(panel, (struct stored){B + k0, b_ld, b_rows}, n0, kc, cols);
             else
                 pack_rows(panel, (struct stored){B + n0, b_ld, b_rows}, k0, kc, cols);
 #endif
-            for (uint m1 = m_first; m1 < m_end + (both ? m_block : 0); m1 += TILE) {
+            for (uint m1 = m_first; m1 < m_end + (paired ? m_block : 0); m1 += TILE) {
                 const bool of_second = m1 >= m_first + m_block; // m_block is a multiple of TILE
                 const uint m0 = of_second ? m1 - m_block : m1;
                 global real *to = of_second ? C2 : C;
@@ -278,7 +270,7 @@ kernel void gemm(uint M, uint N, uint K, real alpha, OPERANDS(), OPERANDS(2), ui
                         }
 #endif
                 }
-                if (how == 0 && c_step == 1 && cols == PANEL && m_end - m0 >= TILE) {
+                if (kind == EPILOGUE_NONE && c_step == 1 && cols == PANEL && m_end - m0 >= TILE) {
 #pragma unroll
                     for (int i = 0; i < TILE; i++) {
                         global real *row = to + (size_t)(m0 + i) * c_ld + n0;
@@ -303,39 +295,39 @@ kernel void gemm(uint M, uint N, uint K, real alpha, OPERANDS(), OPERANDS(2), ui
                 for (uint i = 0; i < min((uint)TILE, m_end - m0); i++)
                     for (uint v = 0; v * WIDTH < cols; v++)
                         store(to + (size_t)(m0 + i) * c_ld + (size_t)(n0 + v * WIDTH) * c_step, c_step,
-                              finish(out[i * VECS + v], how, turned, of_second || second ? addend20 : addend0,
-                                     of_second || second ? addend21 : addend1, m0 + i, n0 + v * WIDTH, N),
+                              apply_epilogue(out[i * VECS + v], kind, g.transposed,
+                                             of_second || second ? bias20 : bias0,
+                                             of_second || second ? bias21 : bias1, m0 + i, n0 + v * WIDTH, N),
                               cols - v * WIDTH, keep);
             }
         }
     }
 }
 
-// C = alpha (sum of `shares` matrices [M, N] in P, `share` apart) + beta C, and likewise C2 from what lies
-// M * N further on in P: an item makes n_block columns of m_block rows of `rows`, M or twice as many. C's strides as
-// above, and finish().
-kernel void gemm_sum(uint M, uint N, uint shares, uint share, global const real *restrict P, real alpha,
-                     real beta, global real *C, uint c_offset, global real *C2, uint c_offset2, uint c_ld,
-                     uint c_step, uint how, uint turned, global const real *addend0, global const real *addend1,
-                     global const real *addend20, global const real *addend21, uint n_block, uint m_block, uint rows)
+// C = alpha (sum of the `parts` matrices [count, M, N] in P, c_part apart) + beta C: an item makes n_block columns
+// of m_block rows of count * M. C's strides and the epilogue as above.
+kernel void gemm_sum(struct gemm_args g, global const real *restrict P, global real *C, global real *C2,
+                     global const real *bias0, global const real *bias1, global const real *bias20,
+                     global const real *bias21)
 {
-    const uint n_first = get_global_id(0) * n_block, n_end = min(n_first + n_block, N);
-    const uint m_first = get_global_id(1) * m_block, m_end = min(m_first + m_block, rows);
+    const uint n_first = get_global_id(0) * g.n_block, n_end = min(n_first + g.n_block, g.N);
+    const uint m_first = get_global_id(1) * g.m_block, m_end = min(m_first + g.m_block, g.count * g.M);
 
     for (uint m = m_first; m < m_end; m++) {
-        const bool second = m >= M;
-        const uint row = m - (second ? M : 0);
-        global real *to = (second ? C2 + c_offset2 : C + c_offset) + (size_t)row * c_ld;
+        const bool second = m >= g.M;
+        const uint row = m - (second ? g.M : 0);
+        global real *to = (second ? C2 + g.c_offset[1] : C + g.c_offset[0]) + (size_t)row * g.c_ld;
 
         for (uint n = n_first; n < n_end; n += WIDTH) {
             const uint cols = min((uint)WIDTH, n_end - n);
-            global const real *from = P + (size_t)m * N + n;
+            global const real *from = P + (size_t)m * g.N + n;
             vec sum = 0.0f;
 
-            for (uint s = 0; s < shares; s++, from += share)
+            for (uint s = 0; s < g.parts; s++, from += g.c_part)
                 sum += load_units(from, 0, cols);
-            sum = finish(alpha * sum, how, turned, second ? addend20 : addend0, second ? addend21 : addend1, row, n, N);
-            store(to + (size_t)n * c_step, c_step, sum, cols, beta);
+            sum = apply_epilogue(g.alpha * sum, g.epilogue, g.transposed, second ? bias20 : bias0,
+                                 second ? bias21 : bias1, row, n, g.N);
+            store(to + (size_t)n * g.c_step, g.c_step, sum, cols, g.beta);
         }
     }
 }
@@ -358,15 +350,15 @@ static inline real vec_sum(vec x)
 // products side by side, each in WIDTH parts. Strides as above. Rows past the end are the last once more.
 #define DOT 4
 
-kernel void gemm_dot(uint M, uint N, uint K, real alpha, global const real *restrict A, uint a_offset,
-                     uint a_ld, global const real *restrict B, uint b_offset, uint b_ld, real beta,
-                     global real *restrict C, uint c_offset, uint c_ld, uint c_step, uint n_block)
+kernel void gemm_dot(struct gemm_args g, global const real *restrict A, global const real *restrict B,
+                     global real *restrict C)
 {
-    const uint n_first = get_global_id(0) * n_block, n_end = min(n_first + n_block, N);
+    const uint M = g.M, N = g.N, K = g.K, a_ld = g.a_ld, b_ld = g.b_ld;
+    const uint n_first = get_global_id(0) * g.n_block, n_end = min(n_first + g.n_block, N);
 
-    A += a_offset;
-    B += b_offset;
-    C += c_offset;
+    A += g.a_offset[0];
+    B += g.b_offset[0];
+    C += g.c_offset[0];
     for (uint n0 = n_first; n0 < n_end; n0 += DOT)
         for (uint m0 = 0; m0 < M; m0 += DOT) {
             global const real *a[DOT], *b[DOT];
@@ -409,10 +401,10 @@ kernel void gemm_dot(uint M, uint N, uint K, real alpha, global const real *rest
 #pragma unroll
                 for (int j = 0; j < DOT; j++)
                     if (m0 + i < M && n0 + j < n_end) {
-                        global real *one = C + (size_t)(m0 + i) * c_ld + (size_t)(n0 + j) * c_step;
-                        const real sum = alpha * (vec_sum(part[i][j]) + tail[i][j]);
+                        global real *one = C + (size_t)(m0 + i) * g.c_ld + (size_t)(n0 + j) * g.c_step;
+                        const real sum = g.alpha * (vec_sum(part[i][j]) + tail[i][j]);
 
-                        *one = beta != 0.0f ? fma(beta, *one, sum) : sum;
+                        *one = g.beta != 0.0f ? fma(g.beta, *one, sum) : sum;
                     }
         }
 }

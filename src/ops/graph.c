@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "device/gemm/gemm.h"
 #include "ops/graph.h"
 
 enum clrnn_status clrnn_graph_create(const struct clrnn_log *log, struct clrnn_graph **graph)

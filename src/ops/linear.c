@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/array.h"
+#include "device/gemm/gemm.h"
 #include "device/tune/choice.h"
 #include "ops/columns.h"
 #include "ops/graph.h"

@@ -93,9 +93,11 @@ enum clrnn_status clrnn_rnn_fwd(struct clrnn_launches *launches, const struct cl
 // The two directions' multiplies, those whose result is wanted, side by side.
 static enum clrnn_status launch_both(struct clrnn_launches *l, struct clrnn_gemm m[2])
 {
-    if (m[0].c && m[1].c)
-        m[0].twin = &m[1];
-    return m[0].c || m[1].c ? clrnn_launch_gemm(l, m[0].c ? &m[0] : &m[1]) : CLRNN_OK;
+    bool fused;
+
+    if (!m[0].c && !m[1].c)
+        return CLRNN_OK;
+    return clrnn_launch_gemm_batch(l, m[0].c ? m : &m[1], m[0].c && m[1].c ? 2 : 1, NULL, &fused);
 }
 
 // dW_hh [G*H, H] = dgates^T h_prev. Row r of the gates meets row r - N of y (reverse: r + N), so one

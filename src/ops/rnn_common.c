@@ -38,11 +38,15 @@ uint32_t clrnn_rnn_width(const struct clrnn_launches *l)
 }
 
 enum clrnn_status clrnn_rnn_input_gates(struct clrnn_launches *l, const struct clrnn_rnn *r,
-                                        struct clrnn_buffer *pre, bool *finished)
+                                        struct clrnn_buffer *pre, bool *fused)
 {
+    struct clrnn_epilogue epilogue[2];
     struct clrnn_gemm m[2];
+    bool ignored;
 
-    for (uint32_t d = 0; d < r->D; d++)
+    for (uint32_t d = 0; d < r->D; d++) {
+        epilogue[d] =
+            (struct clrnn_epilogue){r->relu ? EPILOGUE_RELU : EPILOGUE_TANH, {r->bias_ih[d], r->bias_hh[d]}};
         m[d] = (struct clrnn_gemm){
             .transpose_b = true,
             .M = (uint32_t)rows_of(r),
@@ -57,10 +61,7 @@ enum clrnn_status clrnn_rnn_input_gates(struct clrnn_launches *l, const struct c
             .c = pre,
             .c_offset = d * clrnn_rnn_pre_direction(r),
             .c_ld = clrnn_rnn_pre_ld(r),
-            .finish = r->relu ? CLRNN_FINISH_RELU : CLRNN_FINISH_TANH,
-            .addend = {r->bias_ih[d], r->bias_hh[d]},
-            .finished = finished,
         };
-    m[0].twin = r->D > 1 ? &m[1] : NULL;
-    return clrnn_launch_gemm(l, &m[0]);
+    }
+    return clrnn_launch_gemm_batch(l, m, r->D, fused ? epilogue : NULL, fused ? fused : &ignored);
 }

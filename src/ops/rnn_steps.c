@@ -32,15 +32,15 @@ enum clrnn_status clrnn_rnn_steps_fwd(struct clrnn_launches *l, const struct clr
     const bool alone =
         r->T == 1 && r->cell == CLRNN_CELL_RNN && !r->lengths; // nothing but the multiply to do
     struct clrnn_buffer *pre = r->cell == CLRNN_CELL_RNN ? r->y : r->gates, *memory = r->memory;
-    bool finished = false;
+    bool fused = false;
 
     if (!pre)
         TRY(clrnn_launches_scratch(l, r->D * direction, &pre));
     if (!memory && r->cell == CLRNN_CELL_LSTM)
         TRY(clrnn_launches_scratch(l, (size_t)r->D * r->N * H, &memory));
 
-    TRY(clrnn_rnn_input_gates(l, r, pre, alone ? &finished : NULL));
-    if (finished)
+    TRY(clrnn_rnn_input_gates(l, r, pre, alone ? &fused : NULL));
+    if (fused)
         return CLRNN_OK;
     for (uint32_t step = 0; step < r->T; step++) {
         for (uint32_t d = 0; d < r->D && step > 0; d++) {

@@ -3,6 +3,7 @@
 #ifndef CLRNN_SRC_OPS_RNN_VARIANTS_H
 #define CLRNN_SRC_OPS_RNN_VARIANTS_H
 
+#include "device/gemm/gemm.h"
 #include "ops/graph.h"
 
 /** How the time steps run. */
@@ -64,9 +65,9 @@ enum clrnn_status clrnn_rnn_group_fwd(struct clrnn_launches *l, const struct clr
 enum clrnn_status clrnn_rnn_group_bwd(struct clrnn_launches *l, const struct clrnn_rnn *rnn);
 
 /** pre [D, rows, R*H], columns 0 to G*H - 1, = x W_ih^T of every direction; rnn: into y [rows, D*H]. With
- *  `finished`, which is for rnn: biases and activation too, where it then says so. */
+ *  `fused`, which is for rnn: biases and activation too, where it then says so. */
 enum clrnn_status clrnn_rnn_input_gates(struct clrnn_launches *l, const struct clrnn_rnn *rnn,
-                                        struct clrnn_buffer *pre, bool *finished);
+                                        struct clrnn_buffer *pre, bool *fused);
 
 /** Elements between two rows of pre, and between its two directions. */
 uint32_t clrnn_rnn_pre_ld(const struct clrnn_rnn *rnn);

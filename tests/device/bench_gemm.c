@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "device/list/list.h"
+#include "device/gemm/gemm.h"
 
 enum { MOST_RUNS = 200 };
 

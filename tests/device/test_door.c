@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "device/device_test.h"
+#include "device/gemm/gemm.h"
 
 static int setup(void **state)
 {

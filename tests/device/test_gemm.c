@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "base/random.h"
-#include "device/list/list.h"
+#include "device/gemm/gemm.h"
 
 static const float sentinel = -12345.5f;
 
@@ -121,17 +121,18 @@ static struct clrnn_buffer *upload_apart(struct clrnn_device *device, const stru
 
 enum apart { TOGETHER, A_APART, B_APART };
 
-// Whether a multiply was finished, too. Runs it twice and checks every number of C and around it.
-static bool check(struct clrnn_device *device, struct clrnn_gemm g, enum apart apart, size_t gap,
-                  uint64_t seed)
+// Whether the wished epilogue (`kind`) was fused. Runs it twice and checks every number of C and around it.
+static bool check_epilogue(struct clrnn_device *device, struct clrnn_gemm g, int kind, enum apart apart,
+                           size_t gap, uint64_t seed)
 {
     struct clrnn_random r = {.seed = seed};
     struct stored a = make(&r, g.transpose_a ? g.K : g.M, g.transpose_a ? g.M : g.K, g.a_offset, gap, NAN);
     struct stored b = make(&r, g.transpose_b ? g.N : g.K, g.transpose_b ? g.K : g.N, g.b_offset, gap, NAN);
     struct stored c = make(&r, g.M, g.N, g.c_offset, gap, sentinel);
-    struct stored addend[2] = {make(&r, 1, g.N, 0, 0, NAN), make(&r, 1, g.N, 0, 0, NAN)};
-    const bool wanted = g.finish != CLRNN_FINISH_NONE;
-    bool finished = false;
+    struct stored bias[2] = {make(&r, 1, g.N, 0, 0, NAN), make(&r, 1, g.N, 0, 0, NAN)};
+    struct clrnn_epilogue epilogue = {.kind = kind};
+    const bool wanted = kind != EPILOGUE_NONE;
+    bool fused = false;
     float *got = malloc(c.count * sizeof(*got)), *again = malloc(c.count * sizeof(*again));
     struct clrnn_launches *launches = NULL;
     char shape[160];
@@ -152,12 +153,11 @@ static bool check(struct clrnn_device *device, struct clrnn_gemm g, enum apart a
     g.a = apart == A_APART ? upload_apart(device, &a, &g.a_rows) : upload(device, &a);
     g.b = apart == B_APART ? upload_apart(device, &b, &g.b_rows) : upload(device, &b);
     g.c = upload(device, &c);
-    g.finished = wanted ? &finished : NULL;
     for (int i = 0; i < 2 && wanted; i++)
-        g.addend[i] = upload(device, &addend[i]);
+        epilogue.bias[i] = upload(device, &bias[i]);
     assert_int_equal(clrnn_launches_create(device, &launches), CLRNN_OK);
     assert_int_equal(clrnn_launches_op(launches, "test"), CLRNN_OK);
-    assert_int_equal(clrnn_launch_gemm(launches, &g), CLRNN_OK);
+    assert_int_equal(clrnn_launch_gemm_batch(launches, &g, 1, wanted ? &epilogue : NULL, &fused), CLRNN_OK);
     assert_int_equal(clrnn_launches_run(launches), CLRNN_OK);
     assert_int_equal(clrnn_buffer_read_f32(g.c, 0, c.count, got), CLRNN_OK);
     assert_int_equal(clrnn_buffer_write_f32(g.c, 0, c.count, c.data), CLRNN_OK);
@@ -183,12 +183,12 @@ static bool check(struct clrnn_device *device, struct clrnn_gemm g, enum apart a
                 want += (double)g.beta * c.data[where];
                 size += fabs((double)g.beta * c.data[where]);
             }
-            for (int x = 0; x < 2 && finished; x++) {
-                want += addend[x].data[j];
-                size += fabs((double)addend[x].data[j]);
+            for (int x = 0; x < 2 && fused; x++) {
+                want += bias[x].data[j];
+                size += fabs((double)bias[x].data[j]);
             }
-            if (finished) {
-                want = g.finish == CLRNN_FINISH_TANH ? tanh(want) : fmax(want, 0);
+            if (fused) {
+                want = kind == EPILOGUE_TANH ? tanh(want) : fmax(want, 0);
                 size += 1; // tanh itself is right to an ulp or two
             }
             // At most K + 3 roundings of numbers no larger than `size`; in practice far fewer.
@@ -207,15 +207,21 @@ static bool check(struct clrnn_device *device, struct clrnn_gemm g, enum apart a
     clrnn_buffer_destroy(&g.a_rows);
     clrnn_buffer_destroy(&g.b_rows);
     for (int i = 0; i < 2; i++) {
-        clrnn_buffer_destroy(&g.addend[i]);
-        free(addend[i].data);
+        clrnn_buffer_destroy(&epilogue.bias[i]);
+        free(bias[i].data);
     }
     free(a.data);
     free(b.data);
     free(c.data);
     free(got);
     free(again);
-    return finished;
+    return fused;
+}
+
+static void check(struct clrnn_device *device, struct clrnn_gemm g, enum apart apart, size_t gap,
+                  uint64_t seed)
+{
+    check_epilogue(device, g, EPILOGUE_NONE, apart, gap, seed);
 }
 
 // Each size in each place, in random company.
@@ -283,8 +289,8 @@ static void test_shapes_of_training(void **state)
 }
 
 // Two multiplies side by side give what each gives alone, whatever they have in common.
-static void check_twins(struct clrnn_device *device, struct clrnn_gemm g, bool same_a, bool same_b,
-                        uint64_t seed)
+static void check_pair(struct clrnn_device *device, struct clrnn_gemm g, bool same_a, bool same_b,
+                       uint64_t seed)
 {
     const size_t a_count = (size_t)g.M * g.K, b_count = (size_t)g.K * g.N, c_count = (size_t)g.M * g.N;
     struct clrnn_random r = {.seed = seed};
@@ -292,7 +298,8 @@ static void check_twins(struct clrnn_device *device, struct clrnn_gemm g, bool s
     struct stored c = make(&r, 2, c_count, 0, 0, sentinel);
     float *alone = malloc(c.count * sizeof(*alone)), *got = malloc(c.count * sizeof(*got));
     struct clrnn_launches *launches = NULL;
-    struct clrnn_gemm twin;
+    struct clrnn_gemm pair[2];
+    bool fused;
 
     assert_non_null(alone);
     assert_non_null(got);
@@ -302,17 +309,17 @@ static void check_twins(struct clrnn_device *device, struct clrnn_gemm g, bool s
     g.a_ld = g.transpose_a ? g.M : g.K;
     g.b_ld = g.transpose_b ? g.K : g.N;
     g.c_ld = g.N;
-    twin = g;
-    twin.a_offset = same_a ? 0 : a_count;
-    twin.b_offset = same_b ? 0 : b_count;
-    twin.c_offset = c_count;
+    pair[0] = pair[1] = g;
+    pair[1].a_offset = same_a ? 0 : a_count;
+    pair[1].b_offset = same_b ? 0 : b_count;
+    pair[1].c_offset = c_count;
     for (int both = 0; both < 2; both++) {
-        g.twin = both ? &twin : NULL;
         assert_int_equal(clrnn_launches_create(device, &launches), CLRNN_OK);
         assert_int_equal(clrnn_launches_op(launches, "test"), CLRNN_OK);
-        assert_int_equal(clrnn_launch_gemm(launches, &g), CLRNN_OK);
-        if (!both)
-            assert_int_equal(clrnn_launch_gemm(launches, &twin), CLRNN_OK);
+        if (both)
+            assert_int_equal(clrnn_launch_gemm_batch(launches, pair, 2, NULL, &fused), CLRNN_OK);
+        for (int i = 0; i < 2 && !both; i++)
+            assert_int_equal(clrnn_launch_gemm(launches, &pair[i]), CLRNN_OK);
         assert_int_equal(clrnn_buffer_write_f32(g.c, 0, c.count, c.data), CLRNN_OK);
         assert_int_equal(clrnn_launches_run(launches), CLRNN_OK);
         assert_int_equal(clrnn_buffer_read_f32(g.c, 0, c.count, both ? got : alone), CLRNN_OK);
@@ -321,7 +328,7 @@ static void check_twins(struct clrnn_device *device, struct clrnn_gemm g, bool s
     // Terms are at most 1 each: two roundings for every sum of them, in another order
     for (size_t i = 0; i < c.count; i++)
         if (!(fabs((double)got[i] - alone[i]) <= fmin(g.K + 3.0, 40) * 0x1p-23 * (g.K + 2.0)))
-            fail_msg("twins %ux%ux%u %c%c same A %d B %d beta %g: C[%zu] is %.9g, alone %.9g", g.M, g.N, g.K,
+            fail_msg("pair %ux%ux%u %c%c same A %d B %d beta %g: C[%zu] is %.9g, alone %.9g", g.M, g.N, g.K,
                      "NT"[g.transpose_a], "NT"[g.transpose_b], same_a, same_b, (double)g.beta, i,
                      (double)got[i], (double)alone[i]);
     clrnn_buffer_destroy(&g.a);
@@ -334,7 +341,7 @@ static void check_twins(struct clrnn_device *device, struct clrnn_gemm g, bool s
     free(got);
 }
 
-static void test_twins(void **state)
+static void test_pairs(void **state)
 {
     static const uint32_t shapes[][3] = {{7, 9, 5},  {64, 64, 130},  {64, 70, 600},  {64, 500, 64},
                                          {1, 3, 40}, {29, 64, 1300}, {300, 40, 300}, {64, 64, 2474}};
@@ -351,21 +358,21 @@ static void test_twins(void **state)
                                          .alpha = 1,
                                          .beta = kind & 4 ? 1 : 0};
 
-            check_twins(device, g, kind & 8, kind & 16, 100 * i + kind);
+            check_pair(device, g, kind & 8, kind & 16, 100 * i + kind);
         }
 }
 
-// A function and addends at the end, where K is shared out and the shares are summed; either way round.
-static void test_finish(void **state)
+// Bias and activation, with split-K and without, C as it stands and transposed.
+static void test_epilogue(void **state)
 {
     static const uint32_t shapes[][3] = {{64, 60, 1100},
                                          {33, 70, 1700},
                                          {7, 129, 2474},
                                          {130, 5, 1000},
-                                         {700, 1, 1100}}; // whose C is the same turned
+                                         {700, 1, 1100}}; // whose C is the same transposed
     struct clrnn_device *device = need_device(state);
     const size_t count = is_slow(device) ? 1 : sizeof(shapes) / sizeof(shapes[0]);
-    unsigned finished = 0;
+    unsigned fused = 0;
 
     for (size_t i = 0; i < count; i++)
         for (unsigned kind = 0; kind < 12; kind++) {
@@ -374,13 +381,16 @@ static void test_finish(void **state)
                                          .K = shapes[i][2],
                                          .transpose_a = kind & 1,
                                          .transpose_b = kind & 2,
-                                         .alpha = 1,
-                                         .finish = kind / 4 == 1 ? CLRNN_FINISH_RELU : CLRNN_FINISH_TANH};
+                                         .alpha = 1};
 
-            finished += check(device, g, kind / 4 == 2 ? A_APART : kind / 4 ? B_APART : TOGETHER, g.N > 1, i);
+            fused += check_epilogue(device, g, kind / 4 == 1 ? EPILOGUE_RELU : EPILOGUE_TANH,
+                                    kind / 4 == 2 ? A_APART
+                                    : kind / 4    ? B_APART
+                                                  : TOGETHER,
+                                    g.N > 1, i);
         }
     if (!is_slow(device))
-        assert_true(finished >= count * 6);
+        assert_true(fused >= count * 6);
 }
 
 // Without a sum there is beta alone.
@@ -398,7 +408,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_awkward_sizes),  cmocka_unit_test(test_shapes_of_training),
-        cmocka_unit_test(test_twins),          cmocka_unit_test(test_finish),
+        cmocka_unit_test(test_pairs),          cmocka_unit_test(test_epilogue),
         cmocka_unit_test(test_nothing_to_sum),
     };
 

@@ -7,6 +7,7 @@
 
 #include "base/array.h"
 #include "base/log.h"
+#include "device/gemm/gemm.h"
 
 // The seed's model in small: every op of it but fewer numbers.
 #define SMALL_SEED \

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Matrix multiplies by CLBlast, queued without waiting.
-#include "device/gemm/gemm.h"
+#include "device/gemm/internal.h"
 #include "device/list/internal.h"
 
 #include <clblast_c.h>
+#include <stdlib.h>
 
 /** CLBlast's own codes; those above -1000 are OpenCL's. */
 static const char *clblast_error_name(int status)
@@ -50,7 +51,7 @@ static const char *clblast_error_name(int status)
 static enum clrnn_status run_clblast(struct clrnn_launches *launches, struct clrnn_launch *l, cl_event *event)
 {
     struct clrnn_device *d = launches->device;
-    const struct clrnn_gemm *g = &l->gemm;
+    const struct clrnn_gemm *g = l->gemm;
     const CLBlastStatusCode status =
         CLBlastSgemm(CLBlastLayoutRowMajor, g->transpose_a ? CLBlastTransposeYes : CLBlastTransposeNo,
                      g->transpose_b ? CLBlastTransposeYes : CLBlastTransposeNo, g->M, g->N, g->K, g->alpha,
@@ -70,10 +71,19 @@ static enum clrnn_status run_clblast(struct clrnn_launches *launches, struct clr
 
 enum clrnn_status clrnn_gemm_clblast_append(struct clrnn_launches *launches, const struct clrnn_gemm *gemm)
 {
+    struct clrnn_gemm *kept = malloc(sizeof(*kept));
     struct clrnn_launch *l;
+    enum clrnn_status st;
 
-    TRY(clrnn_launches_add(launches, run_clblast, "gemm", clrnn_gemm_cost(gemm), &l));
-    l->gemm = *gemm;
+    if (!kept)
+        return clrnn_error_memory(launches->device->log, sizeof(*kept), "a launch");
+    *kept = *gemm;
+    st = clrnn_launches_add(launches, run_clblast, "gemm", clrnn_gemm_cost(gemm), &l);
+    if (st != CLRNN_OK) {
+        free(kept);
+        return st;
+    }
+    l->gemm = l->owned = kept;
     clrnn_gemm_shape(gemm, l->info.shape);
     return CLRNN_OK;
 }

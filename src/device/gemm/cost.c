@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // A multiply's shape in words, its operations and bytes.
-#include "device/gemm/gemm.h"
+#include "device/gemm/internal.h"
 
 #include <stdio.h>
 

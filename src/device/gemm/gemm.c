@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The door of matrix multiplies: checks, then chooses who does it.
-#include "device/gemm/gemm.h"
+// The door of matrix multiplies: checks, then chooses who does them.
+#include "device/gemm/internal.h"
 
 #include "device/list/internal.h"
 #include "device/tune/tune.h"
@@ -54,21 +54,23 @@ static enum clrnn_status append_scale(struct clrnn_launches *launches, const str
 }
 
 /** Our kernels, their launches listed as what they are together. */
-static enum clrnn_status append_own(struct clrnn_launches *launches, const struct clrnn_gemm *g, bool *taken)
+static enum clrnn_status append_own(struct clrnn_launches *launches, const struct clrnn_gemm *gemm,
+                                    uint32_t count, const struct clrnn_epilogue *epilogue, bool *taken,
+                                    bool *fused)
 {
     const size_t before = launches->count;
     double flops = 0;
 
-    TRY(clrnn_gemm_own_prepare(launches, g, taken));
+    TRY(clrnn_gemm_own_append(launches, gemm, count, epilogue, taken, fused));
     for (size_t i = before; i < launches->count; i++) {
         struct clrnn_launch_info *info = &launches->launch[i].info;
 
         info->kernel = "gemm";
-        clrnn_gemm_shape(g, info->shape);
+        clrnn_gemm_shape(gemm, info->shape);
         flops += info->cost.flops;
     }
     if (launches->count > before && flops == 0)
-        launches->launch[before].info.cost = clrnn_gemm_cost(g);
+        launches->launch[before].info.cost = clrnn_gemm_cost(gemm);
     return CLRNN_OK;
 }
 
@@ -80,7 +82,7 @@ static bool prefers_own(const struct clrnn_device *d, const struct clrnn_gemm *g
     return measured < 0 ? d->info.type == CLRNN_DEVICE_CPU : measured;
 }
 
-/** From its first element to behind its last; rows that lie apart may be anywhere in the buffer. */
+/** From its first element to behind its last; gathered rows may be anywhere in the buffer. */
 static uint64_t reach(const struct clrnn_buffer *b, size_t offset, uint32_t ld, uint32_t rows,
                       uint32_t columns, const struct clrnn_buffer *index)
 {
@@ -106,13 +108,12 @@ static enum clrnn_status check_operands(const struct clrnn_device *d, const stru
     return CLRNN_OK;
 }
 
-static bool is_twin(const struct clrnn_gemm *g, const struct clrnn_gemm *twin)
+static bool same_shape(const struct clrnn_gemm *a, const struct clrnn_gemm *b)
 {
-    return twin->M == g->M && twin->N == g->N && twin->K == g->K && twin->transpose_a == g->transpose_a &&
-           twin->transpose_b == g->transpose_b && twin->alpha == g->alpha && twin->beta == g->beta &&
-           twin->a_ld == g->a_ld && twin->b_ld == g->b_ld && twin->c_ld == g->c_ld &&
-           twin->a_rows == g->a_rows && twin->b_rows == g->b_rows && twin->finish == g->finish &&
-           twin->finished == g->finished && !twin->addend[0] == !g->addend[0] && !twin->twin;
+    return a->M == b->M && a->N == b->N && a->K == b->K && a->transpose_a == b->transpose_a &&
+           a->transpose_b == b->transpose_b && a->alpha == b->alpha && a->beta == b->beta &&
+           a->a_ld == b->a_ld && a->b_ld == b->b_ld && a->c_ld == b->c_ld && a->a_rows == b->a_rows &&
+           a->b_rows == b->b_rows;
 }
 
 bool clrnn_device_gathers(const struct clrnn_device *device)
@@ -120,51 +121,59 @@ bool clrnn_device_gathers(const struct clrnn_device *device)
     return device->info.type == CLRNN_DEVICE_CPU && device->gemm != CLRNN_GEMM_CLBLAST;
 }
 
-enum clrnn_status clrnn_launch_gemm(struct clrnn_launches *launches, const struct clrnn_gemm *gemm)
+static enum clrnn_status check_batch(const struct clrnn_device *d, const struct clrnn_gemm *g, uint32_t count,
+                                     const struct clrnn_epilogue *epilogue)
+{
+    if (clrnn_device_is_ref(d))
+        return clrnn_error(d->log, CLRNN_ERR_ARG, "gemm: multiplies do not run on ref");
+    if (count < 1 || count > 2 ||
+        (count == 2 &&
+         (!same_shape(&g[0], &g[1]) || (epilogue && (epilogue[0].kind != epilogue[1].kind ||
+                                                     !epilogue[0].bias[0] != !epilogue[1].bias[0])))))
+        return clrnn_error(
+            d->log, CLRNN_ERR_ARG,
+            "gemm: a batch of %u multiplies, the first %ux%ux%u, expected one, or two of one shape",
+            (unsigned)count, (unsigned)g->M, (unsigned)g->N, (unsigned)g->K);
+    for (uint32_t i = 0; i < count; i++)
+        TRY(check_operands(d, &g[i]));
+    if (g->M && g->N && (g->a_rows || g->b_rows) && (!clrnn_device_gathers(d) || (g->a_rows && g->b_rows)))
+        return clrnn_error(d->log, CLRNN_ERR_ARG, "gemm: no multiply of %s gathers rows of %s", d->info.name,
+                           g->a_rows && g->b_rows ? "both A and B" : "A or B");
+    return CLRNN_OK;
+}
+
+enum clrnn_status clrnn_launch_gemm_batch(struct clrnn_launches *launches, const struct clrnn_gemm *gemm,
+                                          uint32_t count, const struct clrnn_epilogue *epilogue, bool *fused)
 {
     struct clrnn_device *d = launches->device;
-    struct clrnn_gemm alone = *gemm;
     const bool gathers = gemm->a_rows || gemm->b_rows;
     bool taken = false;
 
-    if (gemm->finished)
-        *gemm->finished = false;
-    if (clrnn_device_is_ref(d))
-        return clrnn_error(d->log, CLRNN_ERR_ARG, "gemm: multiplies do not run on ref");
-    if (gemm->twin && !is_twin(gemm, gemm->twin))
-        return clrnn_error(d->log, CLRNN_ERR_ARG, "gemm: the twin of a multiply %ux%ux%u differs in shape",
-                           (unsigned)gemm->M, (unsigned)gemm->N, (unsigned)gemm->K);
-    TRY(check_operands(d, gemm));
-    if (gemm->twin)
-        TRY(check_operands(d, gemm->twin));
+    *fused = false;
+    TRY(check_batch(d, gemm, count, epilogue));
     if (!gemm->M || !gemm->N)
         return CLRNN_OK;
-    alone.twin = NULL;
-    if (gemm->twin) // else one of them might be finished, and the other not
-        alone.finished = NULL;
-    if (gathers && (!clrnn_device_gathers(d) || (gemm->a_rows && gemm->b_rows)))
-        return clrnn_error(d->log, CLRNN_ERR_ARG, "gemm: no multiply of %s has rows of %s apart",
-                           d->info.name, gemm->a_rows && gemm->b_rows ? "both A and B" : "A or B");
     if (gemm->K &&
-        (gathers || d->gemm == CLRNN_GEMM_OWN || (d->gemm == CLRNN_GEMM_AUTO && prefers_own(d, &alone)))) {
-        TRY(append_own(launches, gemm, &taken));
-        if (!taken && gemm->twin)
-            TRY(append_own(launches, &alone, &taken));
-        else if (taken)
-            return CLRNN_OK;
+        (gathers || d->gemm == CLRNN_GEMM_OWN || (d->gemm == CLRNN_GEMM_AUTO && prefers_own(d, gemm))))
+        TRY(append_own(launches, gemm, count, epilogue, &taken, fused));
+    if (taken)
+        return CLRNN_OK;
+    if (count > 1) {
+        TRY(clrnn_launch_gemm(launches, &gemm[0]));
+        return clrnn_launch_gemm(launches, &gemm[1]);
     }
-    if (gathers && !taken)
+    if (gathers)
         return clrnn_error(d->log, CLRNN_ERR_ARG, "gemm: no multiply of ours takes %ux%ux%u",
                            (unsigned)gemm->M, (unsigned)gemm->N, (unsigned)gemm->K);
-    if (!gemm->K) {
-        TRY(append_scale(launches, gemm));
-    } else if (!taken) {
-        clrnn_tune_apply(d->tune, d);
-        TRY(clrnn_gemm_clblast_append(launches, &alone));
-    }
-    if (!gemm->twin)
-        return CLRNN_OK;
-    alone = *gemm->twin;
-    alone.finished = NULL;
-    return clrnn_launch_gemm(launches, &alone);
+    if (!gemm->K)
+        return append_scale(launches, gemm);
+    clrnn_tune_apply(d->tune, d);
+    return clrnn_gemm_clblast_append(launches, gemm);
+}
+
+enum clrnn_status clrnn_launch_gemm(struct clrnn_launches *launches, const struct clrnn_gemm *gemm)
+{
+    bool fused;
+
+    return clrnn_launch_gemm_batch(launches, gemm, 1, NULL, &fused);
 }

@@ -1,25 +1,47 @@
 // SPDX-License-Identifier: MIT
-// What stands behind clrnn_launch_gemm: kernels of our own and CLBlast. Both are called with arguments
-// that the door has checked: three REAL buffers of one OpenCL device, M, N, K > 0, every element within
-// its buffer, C not overlapping A or B.
+// The door of matrix multiplies: our kernels or CLBlast, whichever suits the device and shape.
 #ifndef CLRNN_SRC_DEVICE_GEMM_GEMM_H
 #define CLRNN_SRC_DEVICE_GEMM_GEMM_H
 
 #include "device/list/list.h"
+#include "gemm_args.h"
 
-/** Appends C = alpha op(A) op(B) + beta C as kernels of cl/gemm.cl, through clrnn_launch_kernel (and
- *  clrnn_launches_scratch). *taken is false, and nothing appended, where no kernel of ours serves the
- *  shape or device. Launches appear in profiles as "gemm" with the shape "MxNxK NT". */
-enum clrnn_status clrnn_gemm_own_prepare(struct clrnn_launches *launches, const struct clrnn_gemm *gemm,
-                                         bool *taken);
+/**
+ * C = alpha op(A) op(B) + beta C, all row-major float32. op(A) is M x K, op(B) is K x N. A is stored (M, K)
+ * or, with transpose_a, (K, M); likewise B. ld counts elements between rows as stored, offset elements from
+ * the buffer's start. beta 0 never reads C. M, N or K of 0: beta alone is applied.
+ *
+ * Rows of A or of B, as stored, are gathered where clrnn_device_gathers: row i is row a_rows[i] then.
+ */
+struct clrnn_gemm {
+    bool transpose_a, transpose_b;
+    uint32_t M, N, K;
+    float alpha, beta;
+    struct clrnn_buffer *a, *b, *c;
+    size_t a_offset, b_offset, c_offset;
+    uint32_t a_ld, b_ld, c_ld;
+    struct clrnn_buffer *a_rows, *b_rows; // U32; NULL both, or one of them
+};
 
-/** Appends it as a call of CLBlastSgemm; serves every shape and device. */
-enum clrnn_status clrnn_gemm_clblast_append(struct clrnn_launches *launches, const struct clrnn_gemm *gemm);
+/** What is done to C before it is stored, for beta 0: both biases are added to every row, then the
+ * activation. */
+struct clrnn_epilogue {
+    int kind;                     // EPILOGUE_TANH or _RELU of cl/gemm_args.h
+    struct clrnn_buffer *bias[2]; // [N] each; NULL both: none
+};
 
-/** "64x128x2474 NT" into shape: M, N, K and whether A and B are transposed. */
-void clrnn_gemm_shape(const struct clrnn_gemm *gemm, char shape[64]);
+/** Appends one multiply. */
+enum clrnn_status clrnn_launch_gemm(struct clrnn_launches *launches, const struct clrnn_gemm *gemm);
 
-/** FLOPs (2 M N K) and bytes (A, B and C once; C twice where beta is not 0). */
-struct clrnn_cost clrnn_gemm_cost(const struct clrnn_gemm *gemm);
+/**
+ * Appends one multiply or, count 2, a batched pair: two that differ in their buffers and offsets alone and
+ * may run at the same time, as two small multiplies keep more cores busy than one. `epilogue` [count], of one
+ * kind, or NULL, is a wish: *fused says whether it was granted, which it is where that costs no launch.
+ */
+enum clrnn_status clrnn_launch_gemm_batch(struct clrnn_launches *launches, const struct clrnn_gemm *gemm,
+                                          uint32_t count, const struct clrnn_epilogue *epilogue, bool *fused);
+
+/** Whether multiplies gather rows of their operands: those of our own kernels do. */
+bool clrnn_device_gathers(const struct clrnn_device *device);
 
 #endif

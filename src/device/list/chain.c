@@ -22,7 +22,7 @@ struct making {
     const struct clrnn_buffer *slot[MOST_SLOTS]; // memory that arguments lie in, whole
     uint32_t slot_count;
     uint32_t *stages, *args;
-    size_t arg_count, local_bytes, most_items;
+    size_t arg_words, local_bytes, most_items;
 };
 
 static size_t aligned(size_t bytes)
@@ -129,13 +129,20 @@ static uint32_t function_of(struct making *m, const struct clrnn_launch *l)
     return (uint32_t)i;
 }
 
+static size_t struct_words(const struct clrnn_arg *a)
+{
+    return a->kind == CLRNN_ARG_STRUCT ? (a->bytes + 3) / 4 : 0;
+}
+
 static void add_args(struct making *m, const struct clrnn_launch *l)
 {
+    const size_t first = m->arg_words;
     size_t room = 0;
 
+    m->arg_words += ARG_WORDS * l->kernel.arg_count; // then structs
     for (size_t i = 0; i < l->kernel.arg_count; i++) {
         const struct clrnn_arg *a = &l->kernel.args[i];
-        uint32_t *word = m->args + ARG_WORDS * m->arg_count++;
+        uint32_t *word = m->args + first + ARG_WORDS * i;
         const float real = (float)a->real;
 
         switch (a->kind) {
@@ -154,6 +161,11 @@ static void add_args(struct making *m, const struct clrnn_launch *l)
             word[0] = (uint32_t)room;
             room += aligned(a->bytes);
             break;
+        case CLRNN_ARG_STRUCT:
+            word[0] = (uint32_t)(m->arg_words - first);
+            memcpy(m->args + m->arg_words, a->data, a->bytes);
+            m->arg_words += struct_words(a);
+            break;
         }
     }
     m->local_bytes = MAX2(m->local_bytes, room);
@@ -170,7 +182,7 @@ static void add_stage(struct making *m, size_t at)
     for (cl_uint k = 0; k < 3; k++)
         stage[STAGE_GLOBAL + k] = k < l->kernel.dims ? (uint32_t)l->kernel.global[k] : 1;
     stage[STAGE_PORTION] = MAX2(items / (PORTIONS * MAX2(cores, 1)), 1);
-    stage[STAGE_ARGS] = (uint32_t)(ARG_WORDS * m->arg_count);
+    stage[STAGE_ARGS] = (uint32_t)m->arg_words;
     m->most_items = MAX2(m->most_items, items);
     add_args(m, l);
 }
@@ -178,15 +190,20 @@ static void add_stage(struct making *m, size_t at)
 static enum clrnn_status gather(struct making *m)
 {
     const size_t count = m->last - m->first;
-    size_t args = 0;
+    size_t words = 0;
 
-    for (size_t i = m->first; i < m->last; i++)
-        args += m->launches->launch[i].kernel.arg_count;
+    for (size_t i = m->first; i < m->last; i++) {
+        const struct clrnn_launch *l = &m->launches->launch[i];
+
+        words += ARG_WORDS * l->kernel.arg_count;
+        for (size_t k = 0; k < l->kernel.arg_count; k++)
+            words += struct_words(&l->kernel.args[k]);
+    }
     m->function = calloc(count, sizeof(*m->function));
     m->stages = calloc(count, STAGE_FIELDS * sizeof(*m->stages));
-    m->args = calloc(args + 1, ARG_WORDS * sizeof(*m->args));
+    m->args = calloc(words + 1, sizeof(*m->args));
     if (!m->function || !m->stages || !m->args)
-        return clrnn_error_memory(m->launches->device->log, (count + args) * 64, "a chain");
+        return clrnn_error_memory(m->launches->device->log, count * 64 + words * 4, "a chain");
     for (size_t i = m->first; i < m->last; i++)
         add_stage(m, i);
     return CLRNN_OK;
@@ -242,7 +259,7 @@ static enum clrnn_status make(struct making *m, struct clrnn_chain *c)
     TRY(gather(m));
     TRY(clrnn_buffer_create(d, CLRNN_U32, CHAIN_LINE * (1 + 2 * count), "a chain's state", &c->state));
     TRY(upload(d, m->stages, STAGE_FIELDS * count, "a chain's stages", &c->stages));
-    TRY(upload(d, m->args, ARG_WORDS * MAX2(m->arg_count, 1), "a chain's arguments", &c->args));
+    TRY(upload(d, m->args, MAX2(m->arg_words, 1), "a chain's arguments", &c->args));
     TRY(clrnn_chain_source(d, m->function, m->function_count, MAX2(m->slot_count, 1), &source));
     st = clrnn_program_of(d, "chain", source, &program);
     free(source);

@@ -88,7 +88,8 @@ static struct word defined_macro(const char *line, size_t length)
 // Files that a program holds once, under their own names: they do not depend on defines.
 static bool is_common(const char *name)
 {
-    static const char *const header[] = {"Random123/", "common.h\"", "slots.h\"", "write.h\""};
+    static const char *const header[] = {"Random123/", "common.h\"", "gemm_args.h\"", "slots.h\"",
+                                         "write.h\""};
 
     for (size_t i = 0; i < ARRAY_SIZE(header); i++)
         if (starts(name, header[i]))
@@ -178,7 +179,10 @@ static void write_call(FILE *out, const struct clrnn_chain_function *function, s
 
     fprintf(out, "case %zu: %s_%zu(item", at, f->name, piece_of(function, at));
     for (size_t i = 0; i < f->arg_count; i++)
-        fprintf(out, ", ARG_%s(%zu)", word[f->args[i].kind], i);
+        if (f->args[i].kind == CLRNN_ARG_STRUCT)
+            fprintf(out, ", ARG_STRUCT(%zu, %s)", i, f->args[i].type);
+        else
+            fprintf(out, ", ARG_%s(%zu)", word[f->args[i].kind], i);
     fputs("); break; \\\n", out);
 }
 

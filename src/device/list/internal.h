@@ -6,6 +6,7 @@
 #include "device/internal.h"
 #include "device/list/list.h"
 
+struct clrnn_gemm;
 struct clrnn_launch;
 
 /** Queues one launch (on ref: does it). `event` is NULL unless times are wanted. */
@@ -14,7 +15,8 @@ typedef enum clrnn_status clrnn_run_fn(struct clrnn_launches *launches, struct c
 
 struct clrnn_launch {
     struct clrnn_launch_info info;
-    char *name; // info.kernel, where it is the launch's own
+    char *name;  // info.kernel, where it is the launch's own
+    void *owned; // freed with the launch: args, gemm
     clrnn_run_fn *run;
     union {
         struct {
@@ -22,10 +24,10 @@ struct clrnn_launch {
             const char *stem, *defines; // within `name`, one after the other: "gemm", "WIDTH=16 TILE=6"
             cl_uint dims;
             size_t global[3], local[3];
-            struct clrnn_arg *args; // owned
+            struct clrnn_arg *args;
             size_t arg_count;
         } kernel;
-        struct clrnn_gemm gemm;
+        const struct clrnn_gemm *gemm;
         struct {
             struct clrnn_buffer *buffer;
             cl_uint word;

@@ -12,7 +12,7 @@
 
 static const char *const ARG_WORDS[] = {
     [CLRNN_ARG_BUFFER] = "a buffer", [CLRNN_ARG_UINT] = "a uint",        [CLRNN_ARG_INT] = "an int",
-    [CLRNN_ARG_REAL] = "a real",     [CLRNN_ARG_LOCAL] = "local memory",
+    [CLRNN_ARG_REAL] = "a real",     [CLRNN_ARG_LOCAL] = "local memory", [CLRNN_ARG_STRUCT] = "a struct",
 };
 
 enum clrnn_status clrnn_kernel_run(struct clrnn_launches *launches, struct clrnn_launch *l, cl_event *event)
@@ -46,6 +46,8 @@ static bool scalar_fits(enum clrnn_arg_kind kind, const char *type)
 
     if (!is_real && !is_uint && !is_int)
         return true;
+    if (kind == CLRNN_ARG_STRUCT)
+        return false;
     return kind == CLRNN_ARG_REAL ? is_real : kind == CLRNN_ARG_UINT ? is_uint : is_int;
 }
 
@@ -125,6 +127,9 @@ static enum clrnn_status set_args(const struct clrnn_device *d, const char *stem
             break;
         case CLRNN_ARG_LOCAL:
             error = clSetKernelArg(kernel, i, a->bytes, NULL);
+            break;
+        case CLRNN_ARG_STRUCT:
+            error = clSetKernelArg(kernel, i, a->bytes, a->data);
             break;
         }
         if (error != CL_SUCCESS)
@@ -244,10 +249,21 @@ static enum clrnn_status name_launch(const struct clrnn_device *d, struct clrnn_
 static enum clrnn_status keep_args(const struct clrnn_device *d, struct clrnn_launch *l, size_t count,
                                    const struct clrnn_arg *args)
 {
-    l->kernel.args = malloc((count + 1) * sizeof(*args));
+    size_t bytes = (count + 1) * sizeof(*args);
+    char *behind;
+
+    for (size_t i = 0; i < count; i++)
+        bytes += args[i].kind == CLRNN_ARG_STRUCT ? args[i].bytes : 0;
+    l->owned = l->kernel.args = malloc(bytes);
     if (!l->kernel.args)
-        return clrnn_error_memory(d->log, count * sizeof(*args), "a launch");
+        return clrnn_error_memory(d->log, bytes, "a launch");
     memcpy(l->kernel.args, args, count * sizeof(*args));
+    behind = (char *)(l->kernel.args + count + 1);
+    for (size_t i = 0; i < count; i++)
+        if (args[i].kind == CLRNN_ARG_STRUCT) { // the caller's is not kept
+            l->kernel.args[i].data = memcpy(behind, args[i].data, args[i].bytes);
+            behind += args[i].bytes;
+        }
     l->kernel.arg_count = count;
     return CLRNN_OK;
 }

@@ -110,9 +110,9 @@ void clrnn_launches_cut(struct clrnn_launches *launches, size_t count)
         if (l->name) { // only kernels have one
             if (l->kernel.kernel)
                 clReleaseKernel(l->kernel.kernel);
-            free(l->kernel.args);
             free(l->name);
         }
+        free(l->owned);
     }
 }
 

@@ -41,19 +41,31 @@ struct clrnn_range {
 #define GROUPS1(g, l) ((struct clrnn_range){1, {(g), 1, 1}, {(l), 1, 1}})
 #define GROUPS2(g0, g1, l0, l1) ((struct clrnn_range){2, {(g0), (g1), 1}, {(l0), (l1), 1}})
 
-enum clrnn_arg_kind { CLRNN_ARG_BUFFER, CLRNN_ARG_UINT, CLRNN_ARG_INT, CLRNN_ARG_REAL, CLRNN_ARG_LOCAL };
+enum clrnn_arg_kind {
+    CLRNN_ARG_BUFFER,
+    CLRNN_ARG_UINT,
+    CLRNN_ARG_INT,
+    CLRNN_ARG_REAL,
+    CLRNN_ARG_LOCAL,
+    CLRNN_ARG_STRUCT
+};
 struct clrnn_arg {
     enum clrnn_arg_kind kind;
     struct clrnn_buffer *buffer; // NULL gives the kernel a NULL pointer
     double real;
     uint32_t word;
-    size_t bytes; // of local memory
+    size_t bytes; // of local memory, or of the struct
+    const void *data;
+    const char *type; // "gemm_args", for a struct of numbers of 32 bits that a header of cl/ declares
 };
 #define BUF(b) ((struct clrnn_arg){.kind = CLRNN_ARG_BUFFER, .buffer = (b)})
 #define UINT(v) ((struct clrnn_arg){.kind = CLRNN_ARG_UINT, .word = (uint32_t)(v)})
 #define INT(v) ((struct clrnn_arg){.kind = CLRNN_ARG_INT, .word = (uint32_t)(int32_t)(v)})
 #define REAL(v) ((struct clrnn_arg){.kind = CLRNN_ARG_REAL, .real = (v)}) // float in the kernel
 #define LOCAL(size) ((struct clrnn_arg){.kind = CLRNN_ARG_LOCAL, .bytes = (size)})
+#define STRUCT(name, pointer) \
+    ((struct clrnn_arg){ \
+        .kind = CLRNN_ARG_STRUCT, .data = (pointer), .bytes = sizeof(struct name), .type = #name})
 #define ARGS(...) \
     sizeof((struct clrnn_arg[]){__VA_ARGS__}) / sizeof(struct clrnn_arg), (struct clrnn_arg[]) \
     { \
@@ -72,36 +84,6 @@ struct clrnn_cost {
 enum clrnn_status clrnn_launch_kernel(struct clrnn_launches *launches, const char *stem, const char *name,
                                       struct clrnn_defines defines, struct clrnn_range range,
                                       struct clrnn_cost cost, size_t arg_count, const struct clrnn_arg *args);
-
-enum clrnn_finish { CLRNN_FINISH_NONE, CLRNN_FINISH_TANH, CLRNN_FINISH_RELU }; // gemm_sum's `how`
-
-/**
- * Appends C = alpha op(A) op(B) + beta C, all row-major float32. op(A) is M x K, op(B) is K x N. A is
- * stored (M, K) or, with transpose_a, (K, M); likewise B. ld counts elements between rows as stored,
- * offset elements from the buffer's start. beta 0 never reads C. M, N or K of 0: beta alone is applied.
- *
- * Rows of A or of B, as stored, may lie apart where clrnn_device_gathers: row i is row a_rows[i] then.
- *
- * With beta 0 and `finished`, C may get more done to it where that costs no launch: the sum of the addends,
- * [N] each, is added to every row, and `finish` taken of the result. *finished says whether that was so.
- */
-struct clrnn_gemm {
-    bool transpose_a, transpose_b;
-    uint32_t M, N, K;
-    float alpha, beta;
-    struct clrnn_buffer *a, *b, *c;
-    size_t a_offset, b_offset, c_offset;
-    uint32_t a_ld, b_ld, c_ld;
-    struct clrnn_buffer *a_rows, *b_rows; // U32; NULL both, or one of them
-    enum clrnn_finish finish;
-    struct clrnn_buffer *addend[2]; // NULL both: nothing to add
-    bool *finished;                 // NULL: not wanted
-    const struct clrnn_gemm *twin;  // NULL, or one that differs in its buffers and offsets alone and may run
-                                    // at the same time: two small multiplies keep more cores busy than one
-};
-enum clrnn_status clrnn_launch_gemm(struct clrnn_launches *launches, const struct clrnn_gemm *gemm);
-/** Whether multiplies take operands whose rows lie apart: those of our own kernels do. */
-bool clrnn_device_gathers(const struct clrnn_device *device);
 
 /** Appends a call of the host; on ref devices only. `context` must outlive the list. */
 typedef enum clrnn_status clrnn_host_fn(const void *context);

@@ -11,7 +11,7 @@
 #include "base/array.h"
 #include "base/clock.h"
 #include "base/file.h"
-#include "device/gemm/gemm.h"
+#include "device/gemm/internal.h"
 #include "device/list/internal.h"
 #include "device/tune/internal.h"
 
@@ -385,14 +385,14 @@ static enum clrnn_status prepare(struct search *s)
     TRY(fill(s->device, 3, c, &s->c));
     for (size_t i = 0; i < s->count; i++) {
         const struct clrnn_gemm g = gemm_of(s, i);
-        bool taken = false;
+        bool taken = false, fused = false;
 
         TRY(clrnn_launches_create(s->device, &s->clblast[i]));
         TRY(clrnn_launches_op(s->clblast[i], "tuning"));
         TRY(clrnn_gemm_clblast_append(s->clblast[i], &g));
         TRY(clrnn_launches_create(s->device, &s->own[i]));
         TRY(clrnn_launches_op(s->own[i], "tuning"));
-        TRY(clrnn_gemm_own_prepare(s->own[i], &g, &taken));
+        TRY(clrnn_gemm_own_append(s->own[i], &g, 1, NULL, &taken, &fused));
         if (!taken)
             clrnn_launches_destroy(&s->own[i]);
     }

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/array.h"
-#include "device/gemm/gemm.h"
+#include "device/gemm/internal.h"
 #include "device/list/internal.h"
 #include "device/tune/internal.h"
 

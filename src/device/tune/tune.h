@@ -5,7 +5,7 @@
 
 #include <signal.h>
 
-#include "device/list/list.h"
+#include "device/gemm/gemm.h"
 
 /** The next power of two: sizes of one class are near enough for the same launches to be fastest. */
 uint32_t clrnn_tune_size(uint32_t size);

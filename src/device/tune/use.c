@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/array.h"
-#include "device/gemm/gemm.h"
+#include "device/gemm/internal.h"
 #include "device/tune/internal.h"
 
 struct clrnn_tune {
