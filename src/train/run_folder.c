@@ -122,6 +122,8 @@ void clrnn_run_folder_finish(struct clrnn_run_folder *f)
     *f = (struct clrnn_run_folder){.metrics = -1};
 }
 
+#define MAX_LINE_BYTES 65536 // of metrics.jsonl; ours have less than 1024
+
 // ---------------------------------------------------------------- lines
 
 // JSON knows no NaN: null stands for it. The fewest digits, from nine on, that read back as the value.
@@ -235,26 +237,39 @@ static double number_of(const json_t *object, const char *key)
     return json_is_number(value) ? json_number_value(value) : NAN;
 }
 
-// Whether the checkpoint knows of a line; an epoch's goes to the rows. A torn last line is no JSON.
+// From 1 to `most`, as a line has it; 0: no such number.
+static uint64_t counter_of(const json_t *object, const char *key, uint64_t most)
+{
+    const json_int_t value = json_integer_value(json_object_get(object, key));
+
+    return value > 0 && (uint64_t)value <= most ? (uint64_t)value : 0;
+}
+
+bool clrnn_metrics_line(const char *line, size_t length, uint64_t epochs, uint64_t steps,
+                        struct clrnn_epoch_row *row)
+{
+    json_t *object = length <= MAX_LINE_BYTES ? json_loadb(line, length, 0, NULL) : NULL;
+    bool keep;
+
+    *row = (struct clrnn_epoch_row){.epoch = counter_of(object, "epoch", epochs),
+                                    .step = counter_of(object, "step", steps)};
+    keep = row->step && (row->epoch || !json_object_get(object, "epoch"));
+#define X(field) row->field = number_of(object, #field);
+    ROW_FIELDS(X)
+    ROW_REGRESSION_FIELDS(X)
+#undef X
+    json_decref(object);
+    return keep;
+}
+
 static bool keep_line(struct clrnn_run_folder *f, const char *line, size_t length, uint64_t epochs,
                       uint64_t steps, enum clrnn_status *st)
 {
-    json_t *object = json_loadb(line, length, 0, NULL);
-    const double step = number_of(object, "step"), epoch = number_of(object, "epoch");
-    bool keep = step <= (double)steps;
+    struct clrnn_epoch_row row;
+    const bool keep = clrnn_metrics_line(line, length, epochs, steps, &row);
 
-    if (keep && !isnan(epoch)) {
-        struct clrnn_epoch_row row = {.epoch = (uint64_t)epoch, .step = (uint64_t)step};
-
-        keep = epoch <= (double)epochs;
-#define X(field) row.field = number_of(object, #field);
-        ROW_FIELDS(X)
-        ROW_REGRESSION_FIELDS(X)
-#undef X
-        if (keep)
-            *st = keep_row(f, &row);
-    }
-    json_decref(object);
+    if (keep && row.epoch)
+        *st = keep_row(f, &row);
     return keep;
 }
 

@@ -24,6 +24,11 @@ struct clrnn_run_folder {
     struct clrnn_epoch_row *row; // every epoch so far, those before a resume included
 };
 
+/** Whether a checkpoint after `epochs` and `steps` knows of a line of metrics.jsonl; fills in what the line
+ * has, epoch 0 for that of a step. A torn line is no JSON. */
+bool clrnn_metrics_line(const char *line, size_t length, uint64_t epochs, uint64_t steps,
+                        struct clrnn_epoch_row *row);
+
 /** What the data were, beside the checkpoint: a resumed run must find the same. */
 struct clrnn_data_identity {
     uint32_t train_samples, valid_samples; // 0: no validation

@@ -31,7 +31,7 @@ def sources(root):
     """Every file of ours that is code, by path from the root."""
     for folder in ("include", "cl", "src", "tools", "tests", "examples"):
         for path in sorted((root / folder).rglob("*")):
-            if path.is_file() and path.suffix in SOURCE and "golden" not in path.parts:
+            if path.is_file() and path.suffix in SOURCE and not {"golden", "corpus"} & set(path.parts):
                 yield path.relative_to(root), path.read_text(encoding="utf-8")
 
 

@@ -44,8 +44,7 @@ static void hash_text(const char *text, size_t size, char hex[HASH_DIGITS + 1])
     clrnn_hash_hex(&h, hex);
 }
 
-// The parsed text, without its hash; NULL: `why` says what is wrong.
-static json_t *parse(const char *text, size_t size, const char **why)
+json_t *clrnn_tune_parse(const char *text, size_t size, const char **why)
 {
     const size_t at = strlen(hash_key), rest = at + HASH_DIGITS + 2; // behind the digits: a quote, a comma
     char hex[HASH_DIGITS + 1];
@@ -81,7 +80,7 @@ json_t *clrnn_tune_load_file(const struct clrnn_log *log, const char *path)
         if (!clrnn_cache_is_ours(folder) || !clrnn_cache_is_ours(path))
             why = "another user owns it or may write it";
         else if (map.data)
-            root = parse((const char *)map.data, map.size, &why);
+            root = clrnn_tune_parse((const char *)map.data, map.size, &why);
         if (!root)
             clrnn_log(log, CLRNN_LOG_WARNING,
                       "%s: what was measured is not used, since %s: run `clrnn tune` again", path, why);

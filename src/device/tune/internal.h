@@ -15,6 +15,8 @@
 // The file's parts, each an object: "use" CLBlast's parameters by kernel, "shapes" what was measured of
 // multiplies, "tried" of settings, "choices" of choices between launches.
 
+/** The parsed text of a file, without its hash; NULL: `why` says what is wrong. */
+json_t *clrnn_tune_parse(const char *text, size_t size, const char **why);
 /** What a file holds; NULL, with a warning that says why, where it cannot be used; NULL without a word where
  *  there is none. */
 json_t *clrnn_tune_load_file(const struct clrnn_log *log, const char *path);

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+// Runs a fuzz target over the files of a folder, where no fuzzer is linked: the corpus as an ordinary test.
+#include <dirent.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "base/file.h"
+#include "fuzz.h"
+
+int main(int argc, char **argv)
+{
+    DIR *folder = argc == 2 ? opendir(argv[1]) : NULL;
+    size_t count = 0;
+
+    if (!folder) {
+        fprintf(stderr, "usage: %s FOLDER\n", argv[0]);
+        return 2;
+    }
+    LLVMFuzzerTestOneInput((const uint8_t *)"", 0);
+    for (struct dirent *entry; (entry = readdir(folder));) {
+        char *path = clrnn_path_join(argv[1], entry->d_name);
+        struct clrnn_map map;
+        struct stat st;
+
+        FUZZ_CHECK(path);
+        if (!stat(path, &st) && S_ISREG(st.st_mode)) {
+            fprintf(stderr, "%s\n", path); // the last one is the one that crashed
+            FUZZ_CHECK(clrnn_map_open(NULL, path, &map) == CLRNN_OK);
+            LLVMFuzzerTestOneInput(map.data, map.size);
+            for (size_t size = 0; size < map.size; size += 1 + map.size / 16) // cut short, too
+                LLVMFuzzerTestOneInput(map.data, size);
+            clrnn_map_close(&map);
+            count++;
+        }
+        free(path);
+    }
+    closedir(folder);
+    printf("%zu inputs\n", count);
+    return count == 0;
+}
