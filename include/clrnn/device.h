@@ -84,6 +84,17 @@ CLRNN_API double clrnn_device_build_seconds(const struct clrnn_device *device, u
 /** Whether `clrnn tune` has measured this device with this driver. */
 CLRNN_API bool clrnn_device_is_tuned(const struct clrnn_device_info *info);
 
+/** A multiply C [M, N] = A [M, K] B [K, N] of one step, and what tuning measured: milliseconds, NaN where
+ * there was no time. */
+struct clrnn_tuned_multiply {
+    bool transpose_a, transpose_b;
+    uint32_t M, N, K;
+    uint32_t count;    // times a step
+    double default_ms; // CLBlast as it comes
+    double clblast_ms; // CLBlast with the settings that are kept
+    double own_ms;     // our kernel
+};
+
 /** The folder of built programs. PoCL keeps its own elsewhere. */
 struct clrnn_cache_info {
     char *folder; // the caller's to free

@@ -155,6 +155,47 @@ CLRNN_API enum clrnn_status clrnn_bench(struct clrnn_device *device, const struc
 CLRNN_API enum clrnn_status clrnn_plan_text(struct clrnn_device *device, const struct clrnn_config *config,
                                             bool predict, bool json, char **text);
 
+/** What to tune, and for how long. Zeroed: the default device, 120 s. */
+struct clrnn_tune_params {
+    const char *select; // as in clrnn_device_params
+    double seconds;     // no measurement is begun after these; 0: 120
+    uint32_t settings;  // of CLBlast, tried at most in this call; 0: any number
+    bool restart;       // forget what was measured before
+    const volatile sig_atomic_t *stop;
+};
+
+/** A choice between ways to carry out an op, and what tuning measured: milliseconds of the whole op, NaN
+ * where there was no time. */
+struct clrnn_tuned_choice {
+    char key[160];              // the op, its sizes, and what is chosen
+    char standard[24], use[24]; // what is taken without tuning, and with it
+    double standard_ms, use_ms;
+};
+
+/** What tuning came to. Finish it with clrnn_tune_finish. */
+struct clrnn_tune_result {
+    char *file; // that remembers it
+    size_t multiply_count, choice_count;
+    struct clrnn_tuned_multiply *multiply;
+    struct clrnn_tuned_choice *choice;
+};
+
+/**
+ * Measures, for a config's training step and inference, matrix multiplies by CLBlast and by our kernels and
+ * the choices between ways to carry out an op; what is fastest is remembered in the user's cache for this
+ * device and driver, and used by devices opened later. To be called in a process that has done no multiply by
+ * CLBlast.
+ *
+ * `config`  NULL: layers of common sizes.
+ * Owner     the caller finishes `result`, also after an error.
+ * Errors    as clrnn_train; CLRNN_ERR_ARG on ref; CLRNN_ERR_DISK: the file.
+ */
+CLRNN_API enum clrnn_status clrnn_tune(const struct clrnn_log *log, const struct clrnn_config *config,
+                                       const struct clrnn_tune_params *params,
+                                       struct clrnn_tune_result *result);
+/** Frees what the result holds; a second call does nothing. */
+CLRNN_API void clrnn_tune_finish(struct clrnn_tune_result *result);
+
 /** Which data set to make up. Zeroed: the seed's. */
 struct clrnn_synth_params {
     const char *task; // NULL or "seed", "adding", "parity", "copy-first"

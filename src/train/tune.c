@@ -1,417 +1,254 @@
 // SPDX-License-Identifier: MIT
-// Timing an op's alternatives: on the values that it meets in a step, each run from the same start.
-#include "train/tune.h"
-
+// Tuning a device for a config: which multiplies it consists of, and what is measured in which order.
+#include <jansson.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/array.h"
 #include "base/clock.h"
-#include "reference/bound.h"
+#include "base/log.h"
+#include "device/tune/tune.h"
 #include "train/session.h"
+#include "train/tune_choices.h"
 
-enum { MOST_RUNS = 100, FEWEST_RUNS = 3, TURNS = 3 };
+enum { MOST_SHAPES = 12 }; // those with the most work
 
-static const double SPENT_S = 0.1;   // on the runs of one alternative, about
-static const double WORTH = 0.97;    // of the standard's time: quieter differences come and go
-static const double WORTH_MS = 1e-3; // likewise
-static const double TOLERANCE =
-    1e-3; // times a tensor's largest magnitude: to find kernels that are wrong, no more
-
-struct tuning {
-    struct clrnn_device *device;
-    const struct clrnn_log *log;
-    struct clrnn_choice_file *file;
-    const volatile sig_atomic_t *stop;
-    double end; // of the clock
-    struct clrnn_tuned_list *list;
-};
-
-// ---------------------------------------------------------------- an op run again and again
-
-// An op, and what it changes as it was before.
-struct subject {
-    const struct clrnn_graph *graph;
-    const struct clrnn_op *op;
+struct shapes {
+    struct clrnn_tuned_multiply shape[64];
     size_t count;
-    struct {
-        struct clrnn_buffer *of, *copy;
-    } saved[CLRNN_OP_MAX_IN + CLRNN_OP_MAX_OUT];
-    float *expected[CLRNN_OP_MAX_OUT]; // as the standard gave them; NULL: not compared
 };
 
-static enum clrnn_status save(struct subject *s, struct clrnn_buffer *of)
+struct work {
+    const struct clrnn_log *log;
+    const struct clrnn_tune_params *params;
+    double seconds;
+    const struct clrnn_config *config[3];
+    struct clrnn_config *standard[3]; // made here
+    size_t config_count;
+    struct shapes shapes;
+    struct clrnn_tuned_list tuned;
+    char *path; // of the device's file
+};
+
+static void add_shape(struct shapes *s, const struct clrnn_tuned_multiply *shape)
 {
-    struct clrnn_buffer *copy = NULL;
+    for (size_t i = 0; i < s->count; i++) {
+        struct clrnn_tuned_multiply *h = &s->shape[i];
 
-    if (!of)
-        return CLRNN_OK;
-    for (size_t i = 0; i < s->count; i++)
-        if (s->saved[i].of == of)
-            return CLRNN_OK;
-    TRY(clrnn_buffer_create(clrnn_buffer_device(of), clrnn_buffer_type(of), clrnn_buffer_count(of),
-                            "a tensor's copy", &copy));
-    s->saved[s->count].of = of;
-    s->saved[s->count++].copy = copy;
-    return clrnn_buffer_copy(copy, 0, of, 0, clrnn_buffer_count(of));
-}
-
-static void finish(struct subject *s)
-{
-    for (size_t i = 0; i < s->count; i++)
-        clrnn_buffer_destroy(&s->saved[i].copy);
-    for (size_t i = 0; i < CLRNN_OP_MAX_OUT; i++)
-        free(s->expected[i]);
-}
-
-// Activations that it reads it may spend; of others it changes those among its outputs.
-static enum clrnn_status prepare(struct subject *s)
-{
-    for (int i = 0; i < CLRNN_OP_MAX_IN; i++)
-        if (s->op->in[i] >= 0 && s->graph->tensor[s->op->in[i]].role == CLRNN_ROLE_ACTIVATION)
-            TRY(save(s, clrnn_in(s->graph, s->op, i)));
-    for (int i = 0; i < CLRNN_OP_MAX_OUT; i++)
-        if (s->op->out[i] >= 0 && s->graph->tensor[s->op->out[i]].role != CLRNN_ROLE_ACTIVATION)
-            TRY(save(s, clrnn_out(s->graph, s->op, i)));
-    return CLRNN_OK;
-}
-
-static enum clrnn_status restore(const struct subject *s)
-{
-    for (size_t i = 0; i < s->count; i++)
-        TRY(clrnn_buffer_copy(s->saved[i].of, 0, s->saved[i].copy, 0, clrnn_buffer_count(s->saved[i].of)));
-    return CLRNN_OK;
-}
-
-static enum clrnn_status launch(struct tuning *t, const struct subject *s, struct clrnn_launches **launches)
-{
-    TRY(clrnn_launches_create(t->device, launches));
-    return clrnn_op_launch(*launches, s->graph, s->op);
-}
-
-// ---------------------------------------------------------------- one alternative
-
-static enum clrnn_status run_once(struct tuning *t, const struct subject *s, struct clrnn_launches *launches,
-                                  double *ms)
-{
-    double start;
-
-    TRY(restore(s));
-    TRY(clrnn_device_finish(t->device));
-    start = clrnn_clock();
-    TRY(clrnn_launches_run(launches));
-    TRY(clrnn_device_finish(t->device));
-    *ms = 1e3 * (clrnn_clock() - start);
-    return CLRNN_OK;
-}
-
-static bool near_by(const float *got, const float *want, size_t count)
-{
-    double largest = 0;
-
-    for (size_t i = 0; i < count; i++)
-        largest = fmax(largest, fabs((double)want[i]));
-    for (size_t i = 0; i < count; i++)
-        if (isnan(got[i]) ? !isnan(want[i]) : fabs((double)got[i] - want[i]) > TOLERANCE * largest)
-            return false;
-    return true;
-}
-
-// Keeps an output as what is expected where nothing is yet, else holds it against that.
-static enum clrnn_status look_at(struct subject *s, int slot, bool *right)
-{
-    struct clrnn_buffer *b = clrnn_out(s->graph, s->op, slot);
-    const size_t count = b ? clrnn_buffer_count(b) : 0;
-    enum clrnn_status st;
-    float *got;
-
-    if (!b || clrnn_buffer_type(b) != CLRNN_REAL || clrnn_bound_get(s->op, slot).internal)
-        return CLRNN_OK;
-    got = malloc(count * sizeof(*got));
-    if (!got)
-        return clrnn_error_memory(s->graph->log, count * sizeof(*got), "a tensor");
-    st = clrnn_buffer_read_f32(b, 0, count, got);
-    if (st == CLRNN_OK && !s->expected[slot]) {
-        s->expected[slot] = got;
-        return CLRNN_OK;
-    }
-    *right = *right && st == CLRNN_OK && near_by(got, s->expected[slot], count);
-    free(got);
-    return st;
-}
-
-// The shortest of several runs, after one that builds and is looked at; infinite where that went wrong.
-static enum clrnn_status measure(struct tuning *t, struct subject *s, struct clrnn_launches *launches,
-                                 double best, double *ms)
-{
-    bool right = true;
-    double spent = 0, one;
-
-    TRY(run_once(t, s, launches, &one));
-    for (int i = 0; i < CLRNN_OP_MAX_OUT; i++)
-        TRY(look_at(s, i, &right));
-    *ms = INFINITY;
-    for (int run = 0; right && run < MOST_RUNS && (run < FEWEST_RUNS || 1e-3 * spent < SPENT_S); run++) {
-        TRY(run_once(t, s, launches, &one));
-        *ms = fmin(*ms, one);
-        spent += one;
-        if (*ms > 3 * best && run > 0) // no hope, and not merely held up
-            break;
-    }
-    return CLRNN_OK;
-}
-
-static void no_message(void *user, enum clrnn_log_level level, const char *line)
-{
-    (void)user;
-    (void)level;
-    (void)line;
-}
-
-// One that fails is no error of the run.
-static double try_alternative(struct tuning *t, struct subject *s, const struct clrnn_choice *c,
-                              unsigned option, double best)
-{
-    const struct clrnn_log silent = {no_message, NULL, CLRNN_LOG_ERROR};
-    const struct clrnn_log *former = clrnn_device_set_log(t->device, &silent);
-    struct clrnn_launches *launches = NULL;
-    double ms = INFINITY;
-    enum clrnn_status st = clrnn_device_force(t->device, c->key, c->option[option]);
-
-    if (st == CLRNN_OK)
-        st = launch(t, s, &launches);
-    if (st == CLRNN_OK)
-        st = measure(t, s, launches, best, &ms);
-    clrnn_launches_destroy(&launches);
-    clrnn_device_set_log(t->device, former);
-    return st == CLRNN_OK ? ms : INFINITY;
-}
-
-// ---------------------------------------------------------------- one choice
-
-static size_t count_multiplies(const struct clrnn_launches *launches)
-{
-    size_t count = 0;
-
-    for (size_t i = 0; i < clrnn_launches_count(launches); i++)
-        count += strcmp(clrnn_launches_info(launches, i)->kernel, "gemm") == 0;
-    return count;
-}
-
-// Whether the alternatives, those that can be made, differ in their multiplies.
-static bool differ_in_multiplies(struct tuning *t, const struct subject *s, const struct clrnn_choice *c)
-{
-    const struct clrnn_log silent = {no_message, NULL, CLRNN_LOG_ERROR};
-    const struct clrnn_log *former = clrnn_device_set_log(t->device, &silent);
-    size_t least = SIZE_MAX, most = 0;
-
-    for (unsigned i = 0; i < c->count; i++) {
-        struct clrnn_launches *launches = NULL;
-
-        if (clrnn_device_force(t->device, c->key, c->option[i]) == CLRNN_OK &&
-            launch(t, s, &launches) == CLRNN_OK) {
-            const size_t count = count_multiplies(launches);
-
-            least = MIN2(least, count);
-            most = MAX2(most, count);
+        if (h->M == shape->M && h->N == shape->N && h->K == shape->K &&
+            h->transpose_a == shape->transpose_a && h->transpose_b == shape->transpose_b) {
+            h->count += shape->count;
+            return;
         }
-        clrnn_launches_destroy(&launches);
     }
-    clrnn_device_set_log(t->device, former);
-    return least < most;
+    if (s->count < ARRAY_SIZE(s->shape))
+        s->shape[s->count++] = *shape;
 }
 
-static unsigned best_of(const struct clrnn_choice *c, const struct clrnn_choice_ms *ms)
+// Forward, gradient of the input and of the weights, as recurrent nets have them.
+static void standard_shapes(struct shapes *s)
 {
-    const double standard = ms->ms[c->standard];
-    unsigned best = c->standard;
+    static const uint32_t layers[][3] = {{64, 128, 2474}, {64, 256, 256}, {1600, 256, 128}, {1600, 512, 256}};
 
-    for (unsigned i = 0; i < c->count; i++)
-        if (ms->ms[i] < ms->ms[best] && ms->ms[i] < WORTH * standard && ms->ms[i] < standard - WORTH_MS)
-            best = i;
-    return best;
-}
+    for (size_t i = 0; i < ARRAY_SIZE(layers); i++) {
+        const uint32_t rows = layers[i][0], out = layers[i][1], in = layers[i][2];
 
-// The standard and what seems better, in turn: something else may have held one of them up. Of the standard
-// the fastest counts, of the other the slowest.
-static enum clrnn_status measure_again(struct tuning *t, struct subject *s, const struct clrnn_choice *c,
-                                       struct clrnn_choice_ms *ms)
-{
-    const unsigned better = best_of(c, ms);
-
-    for (int i = 0; i < 2 * TURNS && best_of(c, ms) == better && better != c->standard; i++) {
-        const unsigned option = i % 2 ? better : c->standard;
-        struct clrnn_launches *launches = NULL;
-        double again = INFINITY;
-        enum clrnn_status st = clrnn_device_force(t->device, c->key, c->option[option]);
-
-        if (st == CLRNN_OK)
-            st = launch(t, s, &launches);
-        if (st == CLRNN_OK)
-            st = measure(t, s, launches, INFINITY, &again);
-        clrnn_launches_destroy(&launches);
-        TRY(st);
-        ms->ms[option] = i % 2 ? fmax(ms->ms[option], again) : fmin(ms->ms[option], again);
+        add_shape(
+            s, &(struct clrnn_tuned_multiply){.M = rows, .N = out, .K = in, .transpose_b = true, .count = 1});
+        add_shape(s, &(struct clrnn_tuned_multiply){.M = rows, .N = in, .K = out, .count = 1});
+        add_shape(
+            s, &(struct clrnn_tuned_multiply){.M = out, .N = in, .K = rows, .transpose_a = true, .count = 1});
     }
-    return CLRNN_OK;
 }
 
-// The standard first, against which the others are held. One that may take the driver down with it stands in
-// the file as failing while it is tried, and is then not tried again.
-static enum clrnn_status measure_choice(struct tuning *t, const struct subject *where,
-                                        const struct clrnn_choice *c, bool multiplies,
-                                        struct clrnn_choice_ms *ms)
+static double work(const struct clrnn_tuned_multiply *h)
 {
-    struct subject s = *where;
-    struct clrnn_launches *launches = NULL;
-    enum clrnn_status st = clrnn_device_force(t->device, c->key, c->option[c->standard]);
-    double best;
+    return (double)h->M * h->N * h->K * h->count;
+}
 
-    if (st == CLRNN_OK)
-        st = prepare(&s);
-    if (st == CLRNN_OK)
-        st = launch(t, &s, &launches);
-    if (st == CLRNN_OK)
-        st = measure(t, &s, launches, INFINITY, &ms->ms[c->standard]);
-    clrnn_launches_destroy(&launches);
-    best = ms->ms[c->standard];
-    for (unsigned i = 0; i < c->count && st == CLRNN_OK && !(t->stop && *t->stop); i++) {
-        if (i == c->standard || isinf(ms->ms[i]))
+static int by_work(const void *a, const void *b)
+{
+    const double x = work(a), y = work(b);
+
+    return (x < y) - (x > y);
+}
+
+static void plan_shapes(const struct clrnn_plan *plan, struct shapes *s)
+{
+    for (size_t i = 0; i < clrnn_launches_count(plan->launches); i++) {
+        const struct clrnn_launch_info *info = clrnn_launches_info(plan->launches, i);
+        struct clrnn_tuned_multiply h = {.count = 1};
+        char a, b;
+
+        if (strcmp(info->kernel, "gemm") ||
+            sscanf(info->shape, "%ux%ux%u %c%c", &h.M, &h.N, &h.K, &a, &b) != 5)
             continue;
-        ms->ms[i] = INFINITY;
-        st = clrnn_choice_file_put(t->file, c, multiplies, ms, best_of(c, ms));
-        if (st == CLRNN_OK)
-            ms->ms[i] = try_alternative(t, &s, c, i, best);
-        best = fmin(best, ms->ms[i]);
+        h.transpose_a = a == 'T';
+        h.transpose_b = b == 'T';
+        add_shape(s, &h);
     }
-    if (st == CLRNN_OK)
-        st = measure_again(t, &s, c, ms);
-    if (st == CLRNN_OK)
-        st = clrnn_choice_file_put(t->file, c, multiplies, ms, best_of(c, ms));
-    if (st == CLRNN_OK)
-        st = restore(&s);
-    finish(&s);
-    return st;
 }
 
-static struct clrnn_tuned *find(const struct tuning *t, const char *key)
+// The multiplies of a training step of the config's batch.
+static enum clrnn_status config_shapes(struct clrnn_device *device, const struct clrnn_config *config,
+                                       struct shapes *s)
 {
-    for (size_t i = 0; i < t->list->count; i++)
-        if (strcmp(t->list->tuned[i].key, key) == 0)
-            return &t->list->tuned[i];
-    return NULL;
-}
+    struct clrnn_session *session;
 
-static enum clrnn_status remember(struct tuning *t, const struct clrnn_choice *c, unsigned use,
-                                  const struct clrnn_choice_ms *ms)
-{
-    struct clrnn_tuned_list *l = t->list;
-    struct clrnn_tuned *larger;
-
-    if (l->count == l->room) {
-        larger = realloc(l->tuned, (2 * l->room + 16) * sizeof(*larger));
-        if (!larger)
-            return clrnn_error_memory(t->log, (2 * l->room + 16) * sizeof(*larger), "what was tuned");
-        l->tuned = larger;
-        l->room = 2 * l->room + 16;
-    }
-    larger = &l->tuned[l->count++];
-    snprintf(larger->key, sizeof(larger->key), "%s", c->key);
-    snprintf(larger->standard, sizeof(larger->standard), "%s", c->option[c->standard]);
-    snprintf(larger->use, sizeof(larger->use), "%s", c->option[use]);
-    larger->standard_ms = ms ? ms->ms[c->standard] : NAN;
-    larger->use_ms = ms ? ms->ms[use] : NAN;
+    TRY(clrnn_session_of_one_batch(device, config, CLRNN_MODE_TRAIN, &session));
+    plan_shapes(session->plan, s);
+    clrnn_session_close(&session);
     return CLRNN_OK;
 }
 
-static enum clrnn_status settle(struct tuning *t, const struct subject *s, const struct clrnn_choice *c)
+// Without a config: one layer of each kind, in common sizes.
+static enum clrnn_status standard_configs(struct work *w)
 {
-    const bool multiplies = differ_in_multiplies(t, s, c);
-    struct clrnn_choice_ms ms;
-    unsigned use;
+    static const char *const cells[] = {"rnn", "lstm", "gru"};
 
-    if (!clrnn_choice_file_get(t->file, c, multiplies, &ms)) {
-        if (clrnn_clock() >= t->end || (t->stop && *t->stop)) {
-            TRY(clrnn_device_force(t->device, c->key, NULL));
-            return remember(t, c, c->taken, NULL);
-        }
-        TRY(measure_choice(t, s, c, multiplies, &ms));
-    }
-    use = best_of(c, &ms);
-    clrnn_log(t->log, CLRNN_LOG_INFO, "%s: standard %s %.3g ms, best %s %.3g ms", c->key,
-              c->option[c->standard], ms.ms[c->standard], c->option[use], ms.ms[use]);
-    TRY(clrnn_device_force(t->device, c->key, c->option[use]));
-    return remember(t, c, use, &ms);
-}
+    for (size_t i = 0; i < ARRAY_SIZE(cells); i++) {
+        char text[512];
+        enum clrnn_status st;
 
-// ---------------------------------------------------------------- the whole of it
-
-// Which choices an op asks for depends on those before: one is settled, then the launches are made again.
-static enum clrnn_status tune_op(struct tuning *t, const struct clrnn_graph *graph, const struct clrnn_op *op)
-{
-    const struct subject s = {.graph = graph, .op = op};
-
-    for (;;) {
-        struct clrnn_launches *launches = NULL;
-        enum clrnn_status st = launch(t, &s, &launches);
-        const struct clrnn_choice *c = NULL;
-        struct clrnn_choice open = {.count = 0};
-
-        for (size_t i = 0; st == CLRNN_OK && (c = clrnn_launches_choice(launches, i)) && find(t, c->key); i++)
-            ;
-        if (c)
-            open = *c;
-        clrnn_launches_destroy(&launches);
-        if (st != CLRNN_OK || !open.count)
+        snprintf(
+            text, sizeof(text),
+            "model:\n  layers:\n    - %s: {hidden_size: 256}\n    - pool: {over: last}\n"
+            "    - linear: {out_features: 2}\n"
+            "train: {loss: cross_entropy, optimizer: {adam: {lr: 1.0e-3}}, epochs: 1, batch_size: 64}\n"
+            "data:\n  train: {synthetic: {samples: 64, steps: 100, features: 128, classes: 2, seed: 1}}\n",
+            cells[i]);
+        st = clrnn_config_parse(w->log, text, NULL, &w->standard[i]);
+        if (st != CLRNN_OK)
             return st;
-        TRY(settle(t, &s, &open));
-    }
-}
-
-// Tunes a plan's ops one after the other, each on what the ones before it wrote.
-static enum clrnn_status tune_plan(void *user, struct clrnn_plan *plan)
-{
-    struct tuning *t = user;
-
-    for (size_t i = 0; i < plan->graph->op_count; i++) {
-        TRY(tune_op(t, plan->graph, &plan->graph->op[i]));
-        TRY(clrnn_launches_run_part(plan->launches, plan->op_launch[i], plan->op_launch[i + 1]));
+        w->config[w->config_count++] = w->standard[i];
     }
     return CLRNN_OK;
 }
 
-enum clrnn_status clrnn_tune_choices(struct clrnn_device *device, const struct clrnn_config *config,
-                                     const struct clrnn_tune_choices_params *params,
-                                     struct clrnn_tuned_list *list)
+// ---------------------------------------------------------------- in which order
+
+static enum clrnn_status open_device(const struct work *w, const char *gemm, bool no_tune,
+                                     struct clrnn_device **device)
 {
-    const struct clrnn_log *log = clrnn_device_log(device);
-    struct clrnn_session_params session = {.config = config, .endless = true};
-    struct tuning t = {.device = device,
-                       .log = log,
-                       .stop = params->stop,
-                       .list = list,
-                       .end = clrnn_clock() + params->seconds};
-    struct clrnn_session *s = NULL;
+    return clrnn_device_open(
+        &(struct clrnn_device_params){
+            .select = w->params->select, .log = w->log, .gemm = gemm, .no_tune = no_tune},
+        device);
+}
+
+// The choices with what is remembered by now in use, until the clock shows `end`.
+static enum clrnn_status measure_choices(struct work *w, double end)
+{
+    struct clrnn_device *device = NULL;
     enum clrnn_status st;
 
-    TRY(clrnn_choice_file_open(device, &t.file));
-    st = clrnn_dataset_open(log, config, &config->data.train, config->folder, "train", CLRNN_CHECK_ALL,
-                            &session.set);
+    w->tuned.count = 0;
+    st = open_device(w, "auto", false, &device);
+    for (size_t i = 0; st == CLRNN_OK && i < w->config_count; i++) {
+        const struct clrnn_tune_choices_params params = {.seconds = fmax(end - clrnn_clock(), 0),
+                                                         .stop = w->params->stop};
+
+        st = clrnn_tune_choices(device, w->config[i], &params, &w->tuned);
+    }
+    clrnn_device_destroy(&device);
+    return st;
+}
+
+// The settings of CLBlast that are in use for the device, as text; NULL: none.
+static char *settings_in_use(const char *path)
+{
+    json_t *root = path ? json_load_file(path, 0, NULL) : NULL;
+    const json_t *use = json_object_get(root, "use");
+    char *text = json_object_size(use) ? json_dumps(use, JSON_SORT_KEYS) : NULL;
+
+    json_decref(root);
+    return text;
+}
+
+/*
+ * First every multiply as it comes, then the choices with the settings of earlier calls, then settings. Where
+ * these changed, choices between multiplies and other kernels are measured again with them. In this order
+ * because CLBlast's own settings do not come back in a process that has tried others.
+ */
+static enum clrnn_status measure_all(struct work *w, struct clrnn_device *device)
+{
+    const double start = clrnn_clock(), seconds = w->seconds;
+    struct clrnn_tune_search first = {
+        .restart = w->params->restart, .most_settings = w->params->settings, .stop = w->params->stop};
+    struct clrnn_tune_search rest = first;
+    char *before, *after;
+    enum clrnn_status st;
+
+    first.seconds = 0.4 * seconds; // the first call of each shape builds CLBlast's kernels
+    first.defaults_only = true;
+    rest.restart = false;
+    st = clrnn_tune_run(device, &first, w->shapes.shape, w->shapes.count);
     if (st == CLRNN_OK)
-        st = clrnn_session_open(device, &session, &s);
+        st = measure_choices(w, fmax(start + 0.7 * seconds, clrnn_clock() + 0.2 * seconds));
+    if (st != CLRNN_OK)
+        return st;
+    before = settings_in_use(w->path);
+    rest.seconds = fmax(start + 0.9 * seconds - clrnn_clock(), 1e-9);
+    st = clrnn_tune_run(device, &rest, w->shapes.shape, w->shapes.count);
+    after = settings_in_use(w->path);
+    if (st == CLRNN_OK && after && (!before || strcmp(before, after)) && clrnn_clock() < start + seconds)
+        st = measure_choices(w, start + seconds);
+    free(before);
+    free(after);
+    return st;
+}
+
+static enum clrnn_status give(struct work *w, struct clrnn_tune_result *result)
+{
+    const size_t bytes = w->shapes.count * sizeof(*result->multiply);
+
+    result->multiply = malloc(MAX2(bytes, 1));
+    if (!result->multiply)
+        return clrnn_error_memory(w->log, bytes, "what was tuned");
+    memcpy(result->multiply, w->shapes.shape, bytes);
+    result->multiply_count = w->shapes.count;
+    return CLRNN_OK;
+}
+
+enum clrnn_status clrnn_tune(const struct clrnn_log *log, const struct clrnn_config *config,
+                             const struct clrnn_tune_params *params, struct clrnn_tune_result *result)
+{
+    struct work w = {.log = log, .params = params, .seconds = params->seconds > 0 ? params->seconds : 120};
+    struct clrnn_device *device = NULL;
+    enum clrnn_status st =
+        open_device(&w, "clblast", true, &device); // so that a plan lists each multiply once
+
+    *result = (struct clrnn_tune_result){.file = NULL};
+    if (st == CLRNN_OK && config) {
+        w.config[w.config_count++] = config;
+        st = config_shapes(device, config, &w.shapes);
+    } else if (st == CLRNN_OK) {
+        standard_shapes(&w.shapes);
+        st = standard_configs(&w);
+    }
+    if (w.shapes.count)
+        qsort(w.shapes.shape, w.shapes.count, sizeof(*w.shapes.shape), by_work);
+    w.shapes.count = MIN2(w.shapes.count, MOST_SHAPES);
     if (st == CLRNN_OK) {
-        s->hook = tune_plan;
-        s->user = &t;
-        st = clrnn_session_queue(s, CLRNN_MODE_TRAIN, 0);
+        w.path = clrnn_tune_path(clrnn_device_info(device));
+        st = measure_all(&w, device);
     }
     if (st == CLRNN_OK)
-        st = clrnn_session_begin_epoch(s, 0, 0);
-    if (st == CLRNN_OK)
-        st = clrnn_session_queue(s, CLRNN_MODE_PREDICT, 0);
-    clrnn_session_close(&s);
-    clrnn_dataset_close(&session.set);
-    clrnn_choice_file_close(&t.file);
+        st = give(&w, result);
+    result->file = w.path;
+    result->choice = w.tuned.tuned;
+    result->choice_count = w.tuned.count;
+    for (size_t i = 0; i < ARRAY_SIZE(w.standard); i++)
+        clrnn_config_destroy(&w.standard[i]);
+    clrnn_device_destroy(&device);
     return st;
+}
+
+void clrnn_tune_finish(struct clrnn_tune_result *result)
+{
+    free(result->file);
+    free(result->multiply);
+    free(result->choice);
+    *result = (struct clrnn_tune_result){.file = NULL};
 }

@@ -24,9 +24,9 @@ int main(int argc, char **argv)
     const struct clrnn_log log = {print_line, NULL, CLRNN_LOG_INFO};
     const struct clrnn_device_params params = {
         .select = getenv("CLRNN_DEVICE") ? NULL : "cpu", .log = &log, .gemm = "clblast", .no_tune = true};
-    const struct clrnn_tune_params tune = {
+    const struct clrnn_tune_search tune = {
         .seconds = 600, .most_settings = argc > 1 ? (size_t)atoi(argv[1]) : 2, .restart = true};
-    struct clrnn_tune_shape shape = {.M = 64, .N = 128, .K = 2474, .transpose_b = true, .count = 1};
+    struct clrnn_tuned_multiply shape = {.M = 64, .N = 128, .K = 2474, .transpose_b = true, .count = 1};
     const double flops = 2.0 * shape.M * shape.N * shape.K;
     char folder[] = "/tmp/clrnn-bench-XXXXXX", *path;
     struct clrnn_device *device = NULL;

@@ -337,9 +337,9 @@ static void test_search(void **state)
                                                .log = &test_print_log,
                                                .gemm = "clblast",
                                                .no_tune = true};
-    struct clrnn_tune_shape shapes[] = {{.M = 8, .N = 12, .K = 20, .transpose_b = true, .count = 3},
-                                        {.M = 5, .N = 7, .K = 9, .transpose_a = true, .count = 1}};
-    struct clrnn_tune_params tune = {.seconds = 60, .defaults_only = true};
+    struct clrnn_tuned_multiply shapes[] = {{.M = 8, .N = 12, .K = 20, .transpose_b = true, .count = 3},
+                                            {.M = 5, .N = 7, .K = 9, .transpose_a = true, .count = 1}};
+    struct clrnn_tune_search tune = {.seconds = 60, .defaults_only = true};
     struct clrnn_device *device = NULL;
     double before;
     char *path;
@@ -357,7 +357,7 @@ static void test_search(void **state)
         assert_true(shapes[i].clblast_ms == shapes[i].default_ms);
     }
     before = shapes[0].default_ms;
-    tune = (struct clrnn_tune_params){.seconds = 60, .most_settings = 1};
+    tune = (struct clrnn_tune_search){.seconds = 60, .most_settings = 1};
     assert_int_equal(clrnn_tune_run(device, &tune, shapes, 2), CLRNN_OK);
     assert_true(fabs(shapes[0].default_ms / before - 1) < 1e-4); // remembered, in six digits
     assert_true(3 * shapes[0].clblast_ms + shapes[1].clblast_ms <=

@@ -11,7 +11,7 @@
 #include "clrnn/train.h"
 #include "device/tune/internal.h"
 #include "train/session.h"
-#include "train/tune.h"
+#include "train/tune_choices.h"
 
 static const char config[] =
     "model: {layers: [{gru: {hidden_size: 12, bidirectional: true}}, batchnorm, {pool: {over: mean}}, "

@@ -19,7 +19,7 @@ enum { SETTINGS = 160, RUNS = 100 };
 
 struct search {
     struct clrnn_device *device;
-    struct clrnn_tune_shape *shape;
+    struct clrnn_tuned_multiply *shape;
     size_t count;
     struct clrnn_buffer *a, *b, *c;
     struct clrnn_launches **clblast, **own; // one a shape
@@ -29,7 +29,7 @@ struct search {
 
 static struct clrnn_gemm gemm_of(const struct search *s, size_t i)
 {
-    const struct clrnn_tune_shape *h = &s->shape[i];
+    const struct clrnn_tuned_multiply *h = &s->shape[i];
 
     return (struct clrnn_gemm){.transpose_a = h->transpose_a,
                                .transpose_b = h->transpose_b,
@@ -117,7 +117,7 @@ static double number(const json_t *object, const char *key)
  *  its key. The results that settings are held to are ours where we have a kernel. */
 static enum clrnn_status measure_default(struct search *s, size_t i, json_t *entry, const char *text)
 {
-    struct clrnn_tune_shape *h = &s->shape[i];
+    struct clrnn_tuned_multiply *h = &s->shape[i];
 
     h->default_ms = number(entry, "default_ms");
     h->own_ms = number(entry, "own_ms");
@@ -265,7 +265,7 @@ static const json_t *best_of(const struct search *s, const char *kernel)
     return best;
 }
 
-static double size_of(const struct clrnn_tune_shape *h)
+static double size_of(const struct clrnn_tuned_multiply *h)
 {
     return cbrt((double)h->M * h->N * h->K);
 }
@@ -333,7 +333,7 @@ static enum clrnn_status choose(struct search *s, json_t *tried)
 
     use = ms ? best_use(s, ms) : NULL;
     for (size_t i = 0; use && i < s->count; i++) {
-        struct clrnn_tune_shape *h = &s->shape[i];
+        struct clrnn_tuned_multiply *h = &s->shape[i];
         json_t *entry;
         char text[64];
 
@@ -425,7 +425,7 @@ static enum clrnn_status take_setting(struct search *s, bool direct, json_t *par
     return st;
 }
 
-static enum clrnn_status search(struct search *s, const struct clrnn_tune_params *params)
+static enum clrnn_status search(struct search *s, const struct clrnn_tune_search *params)
 {
     const double end = clrnn_clock() + (params->seconds > 0 ? params->seconds : 120);
     size_t settings = 0;
@@ -453,8 +453,8 @@ static enum clrnn_status search(struct search *s, const struct clrnn_tune_params
     return CLRNN_OK;
 }
 
-enum clrnn_status clrnn_tune_run(struct clrnn_device *device, const struct clrnn_tune_params *params,
-                                 struct clrnn_tune_shape *shape, size_t count)
+enum clrnn_status clrnn_tune_run(struct clrnn_device *device, const struct clrnn_tune_search *params,
+                                 struct clrnn_tuned_multiply *shape, size_t count)
 {
     struct search s = {.device = device, .shape = shape, .count = count};
     enum clrnn_status st;

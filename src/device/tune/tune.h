@@ -30,15 +30,8 @@ void clrnn_tune_apply(struct clrnn_tune *tune, struct clrnn_device *device);
 /** The device's file in fresh memory; NULL: no folder or no memory. */
 char *clrnn_tune_path(const struct clrnn_device_info *info);
 
-/** One multiply as it is used, and what was measured: milliseconds, NaN where not measured. */
-struct clrnn_tune_shape {
-    bool transpose_a, transpose_b;
-    uint32_t M, N, K;
-    unsigned count;                        // times a step
-    double default_ms, clblast_ms, own_ms; // out: CLBlast untuned and with what is kept, and ours
-};
-
-struct clrnn_tune_params {
+/** How to measure multiplies (struct clrnn_tuned_multiply). */
+struct clrnn_tune_search {
     double seconds;                    // nothing but the first shape is begun after these; 0: 120
     size_t most_settings;              // tried in this call; 0: any number
     bool restart;                      // forget what was measured before, choices (device/tune/choice.h) too
@@ -52,7 +45,7 @@ struct clrnn_tune_params {
  * The device must have been opened with no_tune, and no multiply by CLBlast been done with it. Errors:
  * CLRNN_ERR_DISK, CLRNN_ERR_DEVICE, CLRNN_ERR_MEMORY; CLRNN_ERR_ARG on ref.
  */
-enum clrnn_status clrnn_tune_run(struct clrnn_device *device, const struct clrnn_tune_params *params,
-                                 struct clrnn_tune_shape *shape, size_t count);
+enum clrnn_status clrnn_tune_run(struct clrnn_device *device, const struct clrnn_tune_search *params,
+                                 struct clrnn_tuned_multiply *shape, size_t count);
 
 #endif

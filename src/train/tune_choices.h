@@ -1,24 +1,15 @@
 // SPDX-License-Identifier: MIT
 // Measuring the choices between launches (device/tune/choice.h) in a config's own training step and
 // inference.
-#ifndef CLRNN_SRC_TRAIN_TUNE_H
-#define CLRNN_SRC_TRAIN_TUNE_H
+#ifndef CLRNN_SRC_TRAIN_TUNE_CHOICES_H
+#define CLRNN_SRC_TRAIN_TUNE_CHOICES_H
 
-#include <signal.h>
-
-#include "clrnn/config.h"
+#include "clrnn/train.h"
 #include "device/tune/choice.h"
-
-/** A choice and what came of it. */
-struct clrnn_tuned {
-    char key[CLRNN_CHOICE_KEY];
-    char standard[CLRNN_CHOICE_OPTION], use[CLRNN_CHOICE_OPTION];
-    double standard_ms, use_ms; // of the whole op; NaN: no time was left to measure
-};
 
 struct clrnn_tuned_list {
     size_t count, room;
-    struct clrnn_tuned *tuned;
+    struct clrnn_tuned_choice *tuned;
 };
 
 struct clrnn_tune_choices_params {
