@@ -15,7 +15,6 @@
 #include "base/temporary.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "device/find/list_child.h"
 #include "tools/cli.h"
 
 // What a fresh process needs up to its first step.

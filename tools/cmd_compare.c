@@ -54,7 +54,7 @@ static enum clrnn_status show(const struct cli *cli, const struct clrnn_config *
     }
     json_decref(changes);
     if (st == CLRNN_OK && out->plot)
-        st = compare_plot(cli, out->folder ? out->folder : ".", r);
+        st = clrnn_compare_plot(&cli->log, r, out->folder ? out->folder : ".");
     return st;
 }
 

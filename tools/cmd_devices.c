@@ -6,7 +6,6 @@
 #include "base/array.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "device/find/list_child.h"
 #include "tools/compare.h"
 #include "tools/interrupt.h"
 

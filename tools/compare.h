@@ -24,8 +24,4 @@ enum clrnn_status compare_baseline_read(const struct cli *cli, const char *path,
 json_t *compare_baseline(const char *path, const json_t *then, const struct clrnn_config *config,
                          const struct clrnn_compare_result *r, bool print);
 
-/** compare-loss.svg and compare-speed.svg in `folder`. */
-enum clrnn_status compare_plot(const struct cli *cli, const char *folder,
-                               const struct clrnn_compare_result *r);
-
 #endif

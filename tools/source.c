@@ -3,7 +3,6 @@
 #include "tools/source.h"
 
 #include "base/log.h"
-#include "train/dataset.h"
 
 // Options point at argv, whose text struct clrnn_source does not change.
 static char *borrowed(const char *text)
@@ -36,24 +35,6 @@ bool source_check(const struct cli *cli, struct source_options *s, int *status)
     return true;
 }
 
-// The shape of the data, which a plain state dict does not tell: from the data set itself.
-static enum clrnn_status shape_of(const struct cli *cli, const struct clrnn_config *config,
-                                  const struct clrnn_source *source, struct clrnn_data_shape *shape)
-{
-    struct clrnn_dataset *dataset;
-    const struct clrnn_dataset_info *info;
-
-    enum clrnn_status st =
-        clrnn_dataset_open(&cli->log, config, source, NULL, "data", CLRNN_CHECK_SHAPES_ONLY, &dataset);
-
-    if (st != CLRNN_OK)
-        return st;
-    info = clrnn_dataset_info(dataset);
-    *shape = (struct clrnn_data_shape){.features = info->C, .tokens = info->tokens};
-    clrnn_dataset_close(&dataset);
-    return CLRNN_OK;
-}
-
 enum clrnn_status source_open_model(const struct cli *cli, const struct source_options *source,
                                     struct clrnn_device **device, struct clrnn_model **model)
 {
@@ -67,7 +48,7 @@ enum clrnn_status source_open_model(const struct cli *cli, const struct source_o
         return clrnn_model_open(*device, cli->argument[0], model);
     st = cli_config(cli, source->config, &config);
     if (st == CLRNN_OK)
-        st = shape_of(cli, config, &source->data, &shape);
+        st = clrnn_source_shape(&cli->log, config, &source->data, &shape);
     if (st == CLRNN_OK)
         st = clrnn_model_create(*device, config, &shape, model);
     if (st == CLRNN_OK)

@@ -48,6 +48,13 @@ CLRNN_API enum clrnn_status clrnn_device_list_create(const struct clrnn_log *log
 /** Frees the list and sets *list to NULL; does nothing where it is NULL. */
 CLRNN_API void clrnn_device_list_destroy(struct clrnn_device_list **list);
 
+/** CLRNN_ERR_DEVICE, with what to install, where no device but ref can be used. */
+CLRNN_API enum clrnn_status clrnn_device_list_check(const struct clrnn_log *log,
+                                                    const struct clrnn_device_list *list);
+/** "0:1", "ref", or "0:-" where the platform has no device, "-" for a driver without one, into text; returns
+ *  it. */
+CLRNN_API const char *clrnn_device_spec(const struct clrnn_device_info *info, char text[24]);
+
 /** Which device to open, and how. Zeroed: the fastest one, silently. */
 struct clrnn_device_params {
     const char *select;          // "P:D", "cpu", "gpu", "ref", or part of a name; NULL: CLRNN_DEVICE,
@@ -106,6 +113,10 @@ struct clrnn_cache_info {
 CLRNN_API enum clrnn_status clrnn_cache_info(const struct clrnn_log *log, struct clrnn_cache_info *info);
 /** Removes every built program; how many and how large they were. Also CLRNN_ERR_DISK: one stays. */
 CLRNN_API enum clrnn_status clrnn_cache_clear(const struct clrnn_log *log, size_t *programs, uint64_t *bytes);
+
+/** From now on clRNN, and drivers that this process loads later, keep what they build in this folder and look
+ * for it there: an empty one makes a cold start. For a child process. */
+CLRNN_API void clrnn_caches_keep_in(const char *folder);
 
 /** What a device can do, by a quick measurement: float32 multiply-adds in registers (a multiply-add is two
  *  operations), and copying 64 MB (read and written bytes both count). NaN on ref. */

@@ -290,6 +290,10 @@ struct clrnn_compare_result {
 CLRNN_API enum clrnn_status clrnn_compare(const struct clrnn_log *log, const struct clrnn_config *config,
                                           const struct clrnn_compare_params *params,
                                           struct clrnn_compare_result *result);
+/** Draws compare-loss.svg and, where it was measured, compare-speed.svg into `folder`. CLRNN_ERR_DISK, also
+ * where gnuplot is not installed. */
+CLRNN_API enum clrnn_status clrnn_compare_plot(const struct clrnn_log *log,
+                                               const struct clrnn_compare_result *result, const char *folder);
 /** Frees what the result holds; a second call does nothing. */
 CLRNN_API void clrnn_compare_finish(struct clrnn_compare_result *result);
 

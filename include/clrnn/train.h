@@ -67,6 +67,16 @@ struct clrnn_train_result {
 CLRNN_API enum clrnn_status clrnn_train(struct clrnn_device *device, const struct clrnn_train_params *params,
                                         struct clrnn_train_result *result);
 
+/**
+ * What a data set looks like, from its files' headers: what clrnn_model_create needs for a plain state dict.
+ *
+ * `config`  what the data are for; its folder counts where `source` has relative paths.
+ * Errors    CLRNN_ERR_DATA: no such file, or one that cannot be read. CLRNN_ERR_MEMORY.
+ */
+CLRNN_API enum clrnn_status clrnn_source_shape(const struct clrnn_log *log, const struct clrnn_config *config,
+                                               const struct clrnn_source *source,
+                                               struct clrnn_data_shape *shape);
+
 /** How one class was told from the others. */
 struct clrnn_class_result {
     uint64_t support;             // samples (steps) of the class

@@ -9,6 +9,6 @@
 #define CLRNN_VERSION_PATCH 0
 
 /** Counts the changes of what these headers declare; also the soname's number. meson.build lists them. */
-#define CLRNN_API_VERSION 3
+#define CLRNN_API_VERSION 4
 
 #endif

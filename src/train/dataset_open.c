@@ -5,6 +5,7 @@
 
 #include "base/array.h"
 #include "base/file.h"
+#include "clrnn/train.h"
 #include "train/dataset_private.h"
 
 #define MAX_EXTENT ((size_t)INT32_MAX) // of samples, steps and features: counted in 32 bits
@@ -340,4 +341,17 @@ enum clrnn_status clrnn_dataset_open_named(const struct clrnn_log *log, const st
         clrnn_dataset_close(valid);
     }
     return st;
+}
+
+enum clrnn_status clrnn_source_shape(const struct clrnn_log *log, const struct clrnn_config *config,
+                                     const struct clrnn_source *source, struct clrnn_data_shape *shape)
+{
+    const struct clrnn_dataset_info *info;
+    struct clrnn_dataset *dataset;
+
+    TRY(clrnn_dataset_open(log, config, source, NULL, "data", CLRNN_CHECK_SHAPES_ONLY, &dataset));
+    info = clrnn_dataset_info(dataset);
+    *shape = (struct clrnn_data_shape){.features = info->C, .tokens = info->tokens};
+    clrnn_dataset_close(&dataset);
+    return CLRNN_OK;
 }

@@ -61,6 +61,16 @@ def exports(folder):
     assert f"libclrnn.so.{api}" in run("readelf", "-d", libraries[0]), "the soname is not the API's number"
 
 
+def archive(folder):
+    """The static library has our prefix everywhere, too: it must not collide with what a program calls linear_fit."""
+    if not shutil.which("nm"):
+        raise Skip("nm is not installed")
+    lines = run("nm", "-g", "--defined-only", next(folder.rglob("libclrnn.a"))).splitlines()
+    names = {line.split()[2] for line in lines if len(line.split()) == 3}
+    stray = sorted(name for name in names if not name.startswith("clrnn_") and not NOT_OURS.match(name))
+    assert len(names) > 300 and not stray, f"external symbols without clrnn_: {stray}"
+
+
 def uninstalled(_):
     """pkg-config finds headers and library in the build folder."""
     if not shutil.which("pkg-config"):
@@ -101,7 +111,7 @@ def headers(folder):
 
 
 def main():
-    tests = (exports, headers, program, uninstalled)
+    tests = (exports, archive, headers, program, uninstalled)
     failed = 0
     print(f"1..{len(tests)}")
     with tempfile.TemporaryDirectory(prefix="clrnn-installed-") as name:

@@ -50,6 +50,15 @@ def layers(root):
                 yield f"{path} includes {name}: {layer} stands below {other}"
 
 
+def tools(root):
+    """The command is a program over the public API, with the helpers of src/base."""
+    for path, text in sources(root):
+        if path.parts[0] == "tools" and path.suffix in (".c", ".h"):
+            for name in includes(text):
+                if (root / "src" / name).exists() and not name.startswith("base/"):
+                    yield f"{path} includes {name}: of src/ only base/ may be"
+
+
 def opencl(root):
     for path, text in sources(root):
         if path.parts[:2] == ("src", "device") or path.parts[0] == "tests":
@@ -103,7 +112,7 @@ def formatted(root):
 
 def main():
     root = pathlib.Path(sys.argv[1])
-    checks = (layers, opencl, public, licences, widths, unfinished, formatted)
+    checks = (layers, tools, opencl, public, licences, widths, unfinished, formatted)
     print(f"1..{len(checks)}")
     failed = 0
     for number, check in enumerate(checks, 1):

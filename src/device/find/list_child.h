@@ -12,17 +12,4 @@ enum clrnn_status clrnn_device_list_apart(const struct clrnn_log *log, struct cl
 enum clrnn_status clrnn_device_list_find(const struct clrnn_log *log, const struct clrnn_device_list *list,
                                          const char *spec, size_t *row);
 
-/** CLRNN_ERR_DEVICE, with what to install, where no device but ref can be used. */
-enum clrnn_status clrnn_device_list_check(const struct clrnn_log *log, const struct clrnn_device_list *list);
-
-/** "0:1", "ref", or "0:-" where the platform has no device, "-" for a driver without one, into text; returns
- * it. */
-const char *clrnn_device_spec(const struct clrnn_device_info *info, char text[24]);
-
-/**
- * From now on clRNN, and drivers that this process loads later, keep what they build in this folder and look
- * for it there: an empty one makes a cold start. For a child process.
- */
-void clrnn_caches_keep_in(const char *folder);
-
 #endif

@@ -6,7 +6,7 @@
 #include "base/array.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "tools/compare.h"
+#include "clrnn/diagnose.h"
 #include "train/picture.h"
 
 static const char *const colours[] = {"#1f77b4", "#d62728", "#2ca02c", "#9467bd",
@@ -87,20 +87,19 @@ static bool draw(const char *folder, const char *name, const struct clrnn_compar
     return clrnn_picture_end(&picture);
 }
 
-enum clrnn_status compare_plot(const struct cli *cli, const char *folder,
-                               const struct clrnn_compare_result *r)
+enum clrnn_status clrnn_compare_plot(const struct clrnn_log *log, const struct clrnn_compare_result *r,
+                                     const char *folder)
 {
     bool any = false;
 
     if (!clrnn_picture_possible())
-        return clrnn_error(&cli->log, CLRNN_ERR_DISK,
+        return clrnn_error(log, CLRNN_ERR_DISK,
                            "no pictures: gnuplot is not installed (Debian: gnuplot-nox)");
-    TRY(clrnn_make_folder(&cli->log, folder));
+    TRY(clrnn_make_folder(log, folder));
     for (size_t i = 0; i < r->row_count; i++)
         any = any || (isfinite(r->row[i].samples_per_s) && r->row[i].samples_per_s > 0);
     if (!draw(folder, "compare-loss.svg", r, write_losses) ||
         (any && !draw(folder, "compare-speed.svg", r, write_speeds)))
-        return clrnn_error(&cli->log, CLRNN_ERR_DISK, "%s: gnuplot could not draw the pictures there",
-                           folder);
+        return clrnn_error(log, CLRNN_ERR_DISK, "%s: gnuplot could not draw the pictures there", folder);
     return CLRNN_OK;
 }
