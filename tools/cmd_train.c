@@ -25,16 +25,19 @@ static void clear_then_print(void *user, enum clrnn_log_level level, const char 
     log->next.fn(log->next.user, level, line);
 }
 
-// The JSON that the run folder keeps.
-static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_train_result *r)
+// The JSON that the run folder keeps; gives `st` back where it can be read.
+static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_train_result *r,
+                                    enum clrnn_status st)
 {
     char *path = clrnn_path_join(r->folder, "summary.json");
     struct clrnn_map map = {0};
-    enum clrnn_status st = path ? clrnn_map_open(&cli->log, path, &map)
-                                : clrnn_error_memory(&cli->log, strlen(r->folder), "the result");
+    const enum clrnn_status opened = path ? clrnn_map_open(&cli->log, path, &map)
+                                          : clrnn_error_memory(&cli->log, strlen(r->folder), "the result");
 
-    if (st == CLRNN_OK)
+    if (opened == CLRNN_OK)
         fwrite(map.data, 1, map.size, stdout);
+    else
+        st = opened;
     clrnn_map_close(&map);
     free(path);
     return st;
@@ -125,7 +128,7 @@ int cmd_train(int argc, char **argv)
     params.stop = interrupt_flag();
 
     if (!cli.argument_count && !(resumed = clrnn_path_join(params.resume, "config.yaml")))
-        st = CLRNN_ERR_MEMORY;
+        st = clrnn_error_memory(&cli.log, strlen(params.resume) + sizeof("/config.yaml"), "a path");
     else
         st = cli_config(&cli, resumed ? resumed : cli.argument[0], &config);
     if (st == CLRNN_OK)
@@ -136,9 +139,9 @@ int cmd_train(int argc, char **argv)
     if (st == CLRNN_OK)
         st = clrnn_train(device, &params, &result);
     progress_clear(&view);
-    if (st == CLRNN_OK && cli.json)
-        st = print_json(&cli, &result);
-    else if (st == CLRNN_OK && !cli.quiet)
+    if ((st == CLRNN_OK || st == CLRNN_FAILED) && cli.json)
+        st = print_json(&cli, &result, st);
+    else if ((st == CLRNN_OK || st == CLRNN_FAILED) && !cli.quiet)
         print_text(&result);
     free(resumed);
     return cli_close(&cli, st, &config, &device);

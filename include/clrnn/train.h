@@ -62,6 +62,7 @@ struct clrnn_train_result {
  * Errors    CLRNN_ERR_CONFIG, CLRNN_ERR_DATA, CLRNN_ERR_ARG (another process writes to the folder),
  *           CLRNN_ERR_DISK, CLRNN_ERR_MEMORY, CLRNN_ERR_BUILD, CLRNN_ERR_DEVICE. CLRNN_INTERRUPTED: *stop was
  *           set; the checkpoint is written. No file is ever half-written.
+ *           CLRNN_FAILED: the last epoch's training loss is NaN.
  * Source    doc/config.md, doc/maths.md
  */
 CLRNN_API enum clrnn_status clrnn_train(struct clrnn_device *device, const struct clrnn_train_params *params,

@@ -3,6 +3,7 @@
 #ifndef CLRNN_SRC_BASE_WORDS_H
 #define CLRNN_SRC_BASE_WORDS_H
 
+#include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -25,6 +26,12 @@ bool clrnn_null_word(const char *text);
 #define CLRNN_NUMBER_SIZE 32
 /** The shortest text that reads back as the same bits, always with a point or an exponent. */
 void clrnn_number_text(double value, char text[CLRNN_NUMBER_SIZE]);
+
+/** The value, a NaN without its sign: printf writes "-nan" otherwise. */
+static inline double clrnn_unsigned_nan(double value)
+{
+    return isnan(value) ? fabs(value) : value;
+}
 
 /** Whether `word` may be a slip for `candidate`; smaller is nearer, SIZE_MAX is "no". */
 size_t clrnn_word_distance(const char *word, const char *candidate);

@@ -7,6 +7,7 @@
 
 #include "base/array.h"
 #include "base/log.h"
+#include "base/words.h"
 #include "model/network.h"
 
 // Room for the largest batch so far; the index is 0, 1, 2, ... so that FEED takes the batch as it lies.
@@ -198,11 +199,11 @@ enum clrnn_status clrnn_model_read_result(struct clrnn_model *m, struct clrnn_st
     double record[RECORD_FIELDS];
 
     TRY(clrnn_model_read_records(m, 0, 1, record));
-    result->loss = record[RECORD_LOSS] / record[RECORD_WEIGHT];
+    result->loss = clrnn_unsigned_nan(record[RECORD_LOSS] / record[RECORD_WEIGHT]);
     result->accuracy = clrnn_loss_is_regression(m->config->train.loss.kind)
                            ? NAN
                            : record[RECORD_CORRECT] / record[RECORD_COUNT];
-    result->grad_norm = record[RECORD_NORM];
+    result->grad_norm = clrnn_unsigned_nan(record[RECORD_NORM]);
     return CLRNN_OK;
 }
 

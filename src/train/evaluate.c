@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "base/words.h"
 #include "clrnn/train.h"
 #include "model/layer.h"
 
@@ -243,7 +244,7 @@ static enum clrnn_status run(struct evaluation *e)
     if (st != CLRNN_OK)
         return st;
     r->samples = clrnn_dataset_info(e->dataset)->S;
-    r->loss = e->loss / e->weight;
+    r->loss = clrnn_unsigned_nan(e->loss / e->weight);
     if (e->targets) {
         r->mae = e->absolute / (double)r->counted;
         r->rmse = sqrt(e->squared / (double)r->counted);

@@ -9,6 +9,7 @@
 #include "base/array.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/words.h"
 #include "model/layer.h"
 
 #define LOOK_SECONDS 0.1 // between two looks at the records, where steps allow it
@@ -101,9 +102,9 @@ static enum clrnn_status look(struct clrnn_loop *l)
     for (uint32_t i = 0; i < q->count; i++) {
         const double *r = q->record + (size_t)i * RECORD_FIELDS;
 
-        l->last_loss =
-            r[RECORD_LOSS] / r[RECORD_WEIGHT]; // 0 / 0 where all labels are ignored: NaN, as PyTorch
-        l->state.last_norm = r[RECORD_NORM];
+        // 0 / 0 where all labels are ignored: NaN, as PyTorch
+        l->last_loss = clrnn_unsigned_nan(r[RECORD_LOSS] / r[RECORD_WEIGHT]);
+        l->state.last_norm = clrnn_unsigned_nan(r[RECORD_NORM]);
         l->state.last_lr = q->lr[i];
         clrnn_watch_step(&l->watch, r, l->last_loss, q->lr[i]);
         l->state.loss_sum += l->last_loss * q->samples[i];
@@ -177,7 +178,7 @@ static void make_row(const struct clrnn_loop *l, const struct clrnn_session_reco
     *row = (struct clrnn_epoch_row){
         .epoch = s->epoch + 1,
         .step = l->done,
-        .train_loss = s->loss_sum / s->weight_sum,
+        .train_loss = clrnn_unsigned_nan(s->loss_sum / s->weight_sum),
         .train_accuracy = regression ? NAN : s->correct / s->counted,
         .valid_loss = validated ? valid->loss : NAN,
         .valid_accuracy = validated ? valid->accuracy : NAN,

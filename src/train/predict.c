@@ -5,6 +5,7 @@
 
 #include "base/array.h"
 #include "base/file.h"
+#include "base/words.h"
 #include "clrnn/train.h"
 #include "formats/npy.h"
 #include "model/layer.h"
@@ -124,7 +125,7 @@ static enum clrnn_status write_sample(struct prediction *p, uint32_t sample, con
             clrnn_out_printf(p->csv, ",%lld", (long long)p->classes[t]);
         else
             for (uint32_t k = 0; k < p->outputs; k++)
-                clrnn_out_printf(p->csv, ",%.9g", p->row[(size_t)t * p->outputs + k]);
+                clrnn_out_printf(p->csv, ",%.9g", clrnn_unsigned_nan(p->row[(size_t)t * p->outputs + k]));
         TRY(clrnn_out_printf(p->csv, "\n"));
     }
     return CLRNN_OK;

@@ -7,6 +7,7 @@
 
 #include "base/array.h"
 #include "base/clock.h"
+#include "base/words.h"
 #include "model/layer.h"
 
 #define QUEUE 64u         // most passes between two reads of their records
@@ -224,7 +225,7 @@ enum clrnn_status clrnn_session_queue(struct clrnn_session *s, enum clrnn_mode m
 
 static void conclude(const struct clrnn_session *s, struct clrnn_session_record *r)
 {
-    r->loss = r->sum[RECORD_LOSS] / r->sum[RECORD_WEIGHT];
+    r->loss = clrnn_unsigned_nan(r->sum[RECORD_LOSS] / r->sum[RECORD_WEIGHT]);
     r->accuracy = clrnn_loss_is_regression(s->config->train.loss.kind)
                       ? NAN
                       : r->sum[RECORD_CORRECT] / r->sum[RECORD_COUNT];
@@ -241,7 +242,7 @@ enum clrnn_status clrnn_session_step(struct clrnn_session *s, enum clrnn_mode mo
     TRY(clrnn_model_read_records(s->model, 0, 1, record->sum));
     conclude(s, record);
     if (mode == CLRNN_MODE_TRAIN || mode == CLRNN_MODE_GRADIENT)
-        record->grad_norm = record->sum[RECORD_NORM];
+        record->grad_norm = clrnn_unsigned_nan(record->sum[RECORD_NORM]);
     if (mode != CLRNN_MODE_TRAIN)
         return CLRNN_OK;
     s->step++;

@@ -399,7 +399,7 @@ enum clrnn_status clrnn_train(struct clrnn_device *device, const struct clrnn_tr
 
     st = prepare(&l);
     if (st == CLRNN_OK)
-        st = clrnn_watch_init(&l.watch, !params->no_watch, l.model, l.data.train,
+        st = clrnn_watch_init(&l.watch, !params->no_watch, l.model, l.data.train, l.folder.path,
                               clrnn_feed_batches(l.train->feed), l.done);
     if (st == CLRNN_OK)
         st = clrnn_loop_run(&l);
@@ -413,6 +413,8 @@ enum clrnn_status clrnn_train(struct clrnn_device *device, const struct clrnn_tr
         st = clrnn_run_folder_summary(&l.folder, clrnn_device_info(device), r);
     if (st == CLRNN_OK)
         clrnn_plot(&l.folder, l.data.train, params->plot);
+    if (st == CLRNN_OK && r->epochs && isnan(r->train_loss))
+        st = CLRNN_FAILED; // metrics.jsonl and a warning have said so
 
     free(l.pace);
     clrnn_watch_finish(&l.watch);

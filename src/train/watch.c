@@ -42,8 +42,9 @@ static void tell(struct clrnn_watch *w, enum clrnn_finding_kind finding, const c
     va_start(arguments, format);
     vsnprintf(what, sizeof(what), format, arguments);
     va_end(arguments);
-    clrnn_log(w->log, CLRNN_LOG_WARNING, "%s: %s; `clrnn doctor %s` explains",
-              clrnn_finding_table[finding].id, what, w->config->path ? w->config->path : "CONFIG.yaml");
+    clrnn_log(w->log, CLRNN_LOG_WARNING, "%s: %s; `clrnn doctor %s%s` explains",
+              clrnn_finding_table[finding].id, what, w->config->path ? w->config->path : w->folder,
+              w->config->path ? "" : "/config.yaml");
 }
 
 // ---------------------------------------------------------------- before the run
@@ -79,12 +80,14 @@ static enum clrnn_status find_constant(struct clrnn_watch *w, const struct clrnn
 }
 
 enum clrnn_status clrnn_watch_init(struct clrnn_watch *w, bool on, const struct clrnn_model *model,
-                                   const struct clrnn_dataset *train, uint64_t batches, uint64_t steps)
+                                   const struct clrnn_dataset *train, const char *folder, uint64_t batches,
+                                   uint64_t steps)
 {
     *w = (struct clrnn_watch){
         .on = on,
         .log = model->log,
         .config = model->config,
+        .folder = folder,
         .resumed = steps > 0,
         .steps = steps,
         .total = batches * model->config->train.epochs,

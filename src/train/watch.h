@@ -12,6 +12,7 @@ struct clrnn_watch {
     bool on, resumed;
     const struct clrnn_log *log;
     const struct clrnn_config *config;
+    const char *folder;    // of the run, which holds config.yaml
     uint64_t steps, total; // seen; of the whole run
     double constant, most; // loss and accuracy of the best constant answer; NaN: not known, mse: by records
     double y, yy, count;   // mse: sums over the targets seen
@@ -25,9 +26,11 @@ struct clrnn_watch {
     bool told[CLRNN_FINDING_COUNT];
 };
 
-/** `on` false: it does nothing. `steps`: of the run so far, where it is resumed. CLRNN_ERR_MEMORY. */
+/** `on` false: it does nothing. `folder`, the run's, is kept. `steps`: of the run so far, where it is
+ * resumed. CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_watch_init(struct clrnn_watch *watch, bool on, const struct clrnn_model *model,
-                                   const struct clrnn_dataset *train, uint64_t batches, uint64_t steps);
+                                   const struct clrnn_dataset *train, const char *folder, uint64_t batches,
+                                   uint64_t steps);
 void clrnn_watch_finish(struct clrnn_watch *watch);
 
 /** A step's record, in order. */

@@ -59,7 +59,8 @@ def folders(c):
 def in_yaml(path):
     """A path as a person would write it for --set; bytes that are not UTF-8 as they are, which YAML could not."""
     try:
-        return json.dumps(path.decode().replace("\\x", "\\x5cx")).replace("\\ud83d\\ude00", "😀").encode()  # YAML knows no surrogates
+        text = json.dumps(path.decode().replace("\\x", "\\x5cx"))
+        return text.replace("\\ud83d\\ude00", "😀").encode()  # YAML knows no surrogates
     except UnicodeDecodeError:
         return b"'" + path.replace(b"'", b"''") + b"'"
 

@@ -47,7 +47,7 @@ static void open_stand(struct stand *t, const char *train, bool on, uint64_t ste
                                         CLRNN_CHECK_ALL, &t->set),
                      CLRNN_OK);
     assert_int_equal(clrnn_model_create(t->s.device, t->config, &shape, &t->model), CLRNN_OK);
-    assert_int_equal(clrnn_watch_init(&t->watch, on, t->model, t->set, BATCHES, steps), CLRNN_OK);
+    assert_int_equal(clrnn_watch_init(&t->watch, on, t->model, t->set, "run", BATCHES, steps), CLRNN_OK);
 }
 
 static void close_stand(struct stand *t)
