@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 // A chain: many launches as one, on CPUs, where queueing a small kernel and waking the threads for it takes longer
-// than the kernel. Its text stands behind those of the kernels, which src/device/list/chain_source.c makes functions;
+// than the kernel. Its text follows those of the kernels, which src/device/list/chain_source.c turns into functions;
 // CHAIN_CALLS holds a case for each, CHAIN_SLOTS and CHAIN_BASES the buffers that their arguments lie in.
 //
 // A work-group is one work-item, and a thread carries it to its end. Groups go through the stages, that is, launches,
 // in order: each takes items of the stage as long as there are any, then waits until those that others took are done.
-// Nobody waits for a group that has not begun, since such a group has taken nothing: a single one does all the work.
+// This cannot deadlock, whatever groups the driver runs at the same time: a group waits only for items that a running
+// group has taken, and a single group would do all the work.
 //
-// Who makes an item does not matter to the result, which is that of the launches one by one to the bit.
+// The result does not depend on which group computes an item: it is that of the launches one by one, to the bit.
 
 #include "slots.h"
 

@@ -12,12 +12,11 @@ typedef float4 real4;
 typedef float8 real8;
 typedef float16 real16;
 
-// Has a number and its neighbours brought near. Compilers for the processor itself know this; OpenCL's own word
-// does nothing in PoCL.
+// Prefetches the cache line of *p. Compilers for CPUs have a builtin; OpenCL's own function does nothing in PoCL.
 #if defined(__clang__) && !defined(__SPIR__) && !defined(__SPIR64__)
-#define FETCH(p) __builtin_prefetch(p, 0, 2)
+#define PREFETCH(p) __builtin_prefetch(p, 0, 2)
 #else
-#define FETCH(p) prefetch(p, 1)
+#define PREFETCH(p) prefetch(p, 1)
 #endif
 
 // 1 / (1 + exp(-x)) without overflow: for x < -88 exp(-x) is infinite and the quotient 0.

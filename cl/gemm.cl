@@ -47,7 +47,7 @@ static inline global const real *row_of(struct stored m, uint i)
     return m.at + (size_t)i * m.ld;
 }
 
-// Rows that are read from lie far apart, often a power of two, where no processor foresees the next one.
+// Rows are far apart, often by a power of two, so that the hardware prefetcher misses them: prefetch AHEAD rows ahead.
 #define AHEAD 16
 
 // to[k, j] = from[first + k, j] for k < rows, j < cols; zeros for cols <= j < PANEL.
@@ -58,7 +58,7 @@ static inline void pack_rows(local real *to, struct stored from, uint first, uin
         uint j = 0;
 
         for (; j + WIDTH <= cols; j += WIDTH) {
-            FETCH(ahead + j);
+            PREFETCH(ahead + j);
             *(local vec *)(to + k * PANEL + j) = vec_load(0, row + j);
         }
         for (; j < cols; j++)
@@ -81,7 +81,7 @@ static inline void pack_tiles(local real *to, struct stored from, uint first, ui
         uint j = 0;
 
         for (uint a = 0; a < cols; a += 16)
-            FETCH(ahead + a);
+            PREFETCH(ahead + a);
         for (; j + 8 <= cols; j += TILE, tile += ROWS_SIZE)
             vwrite8(vload8(0, row + j), 0, tile); // the next k's overwrites what is too much
         for (; j < cols; j += TILE, tile += ROWS_SIZE)

@@ -2,10 +2,10 @@
 // The register tile of the whole-sequence recurrent kernels: up to ROWS batch rows times P vectors of VW
 // hidden units, an fma of a broadcast number with each of the packed weights' vectors.
 //
-// A work-item owns some batch rows of one direction, cut into stripes of at most ROWS, and walks over the
-// time steps by itself: rows are independent of each other, so nothing waits. It takes its tiles of units
-// one after the other, all stripes in each: a tile's weights come from far away once at most, and then from
-// the second-level cache. Meanwhile the next tile's are fetched.
+// A work-item owns some batch rows of one direction, in stripes of at most ROWS, and goes through the time
+// steps by itself: rows are independent of each other, so nothing waits. It takes its tiles of units one after
+// the other, all stripes in each: a tile's weights are read from memory at most once a step, then from the
+// second-level cache, and the next tile's are prefetched meanwhile.
 //
 // Defines: VW; P; SLOTS, accumulators of a row in memory; ROWS 1 to 8.
 #ifndef CLRNN_CL_RNN_TILE_H
@@ -35,7 +35,7 @@ static inline __attribute__((always_inline)) void accumulate_rows(real *tile, co
     for (uint k = 0; k < K; k++, w += P * VW, next += VW) {
         vec wk[P];
 
-        FETCH(next);
+        PREFETCH(next);
 #pragma unroll
         for (int p = 0; p < P; p++)
             wk[p] = vec_at(p, w);

@@ -48,7 +48,7 @@ static enum clrnn_status read_settings(struct clrnn_device *d, const struct clrn
     return CLRNN_OK;
 }
 
-// CLRNN_KERNEL_FORM=cpu|gpu overrides what the device's type suggests: so tests try the GPUs' form on CPUs.
+// CLRNN_KERNEL_FORM=cpu|gpu overrides the device's type: tests run the GPUs' form on CPUs.
 static bool takes_cpu_form(const struct clrnn_device_info *info)
 {
     const char *form = getenv("CLRNN_KERNEL_FORM");

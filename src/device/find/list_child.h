@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Looking at devices from a process that loads no driver, so that it may fork children that do.
+// Listing devices in a subprocess, so that the caller loads no driver and may fork children that do.
 #ifndef CLRNN_SRC_DEVICE_FIND_LIST_CHILD_H
 #define CLRNN_SRC_DEVICE_FIND_LIST_CHILD_H
 

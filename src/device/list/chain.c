@@ -10,7 +10,7 @@
 #include "device/program/program.h"
 #include "slots.h"
 
-// PORTIONS: in how many a group takes its part of a stage's items.
+// PORTIONS: into how many a core's part of a stage's items is divided, so that fast cores take more.
 enum { ARG_WORDS = 2, LOCAL_ALIGN = 128, MOST_SLOTS = 64, PORTIONS = 16 };
 
 // What is gathered for a chain of launches first..last-1.
@@ -30,7 +30,7 @@ static size_t aligned(size_t bytes)
     return (bytes + LOCAL_ALIGN - 1) / LOCAL_ALIGN * LOCAL_ALIGN;
 }
 
-// A CPU whose loops end when they should; unless it is told not to.
+// CPUs, unless their loops end early or CLRNN_CHAIN_AFTER forbids chains.
 static bool can_chain(const struct clrnn_device *device)
 {
     return !device->profile && device->chain_after != UINT64_MAX && device->info.type == CLRNN_DEVICE_CPU &&

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
 // The text of a chain: kernels as functions of one program, each with its own defines.
 //
-// A stem's text is taken as it stands, once for each set of defines. What it defines for itself would meet
-// the same names of other stems, so a #define before it gives every such name an ending of its own, and
-// #undef ends all that behind it. A kernel becomes a function that gets its ids as an argument: as it asks
-// for them by get_global_id, which is a macro there. All this rests on how kernels are formatted: definitions
-// begin at the start of a line, kernels with "kernel void NAME(".
+// A stem's text is included unchanged, once for each set of defines. Its definitions would clash with those
+// of other stems, so a #define before it gives every name a suffix, and #undefs follow it. A kernel becomes a
+// function that gets its ids as an argument, since get_global_id is a macro there. All this rests on how
+// kernels are formatted: definitions begin at the start of a line, kernels with "kernel void NAME(".
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -99,7 +98,7 @@ static bool is_common(const char *name)
 
 enum pass { RENAME, TEXT, FORGET };
 
-// One walk over a stem's text, flattened: names before it, the text, the end of the names behind it.
+// One pass over a stem's flattened text: renames before it, the text, or the #undefs after it.
 static void write_pass(FILE *out, const char *text, size_t piece, enum pass pass)
 {
     bool common = false;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Kernel launches: arguments held against the kernel, sizes chosen, queued.
+// Kernel launches: arguments checked against the kernel, sizes chosen, queued.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
