@@ -30,9 +30,9 @@ int main(int argc, char **argv)
 
     open_standard_descriptors();
     interrupt_start();
+    clrnn_map_catch();
     if (command)
         return command->run(argc - 1, argv + 1);
-    clrnn_map_catch();
     if (!strcmp(name, "--version")) {
         printf("clrnn %s\n", clrnn_version());
         return cli_finish(&cli, CLRNN_OK);
