@@ -9,6 +9,7 @@
 
 #include "base/array.h"
 #include "base/log.h"
+#include "base/words.h"
 
 bool clrnn_weights_fits(const struct clrnn_safetensor *t, unsigned ndim, const size_t *shape)
 {
@@ -59,7 +60,7 @@ enum clrnn_status clrnn_weights_load(struct clrnn_model *model, const struct clr
             model->log, CLRNN_ERR_DATA,
             "%s: the tensor %s holds %g at element %zu (counted from 0), expected finite numbers: the "
             "run that wrote it diverged; take an earlier checkpoint",
-            file->path, t->name, value, bad);
+            file->path, t->name, clrnn_unsigned_nan(value), bad);
     else if (ref)
         st = clrnn_buffer_write_f64(buffer, first, t->count, values);
     else
@@ -249,7 +250,8 @@ static enum clrnn_status check_input(const struct clrnn_model *model, const stru
         if (!(fabs(values[i]) <= (double)FLT_MAX) || (i >= C && values[i] < 0))
             return clrnn_error(model->log, CLRNN_ERR_DATA,
                                "%s: the tensor %s holds %g at element %zu (counted from 0), expected %s",
-                               file->path, i < C ? CLRNN_INPUT_MEAN : CLRNN_INPUT_STD, values[i], i % C,
+                               file->path, i < C ? CLRNN_INPUT_MEAN : CLRNN_INPUT_STD,
+                               clrnn_unsigned_nan(values[i]), i % C,
                                i < C ? "finite numbers" : "deviations, finite and not negative");
     return CLRNN_OK;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "base/words.h"
 #include "train/dataset_private.h"
 
 #define MOST_CLASSES 1000000u // of a set that is opened unchecked, whose labels may be anything
@@ -50,7 +51,7 @@ static enum clrnn_status bad_x(const struct clrnn_dataset *d, uint32_t sample, c
 
     while (all_finite(x + index, 1))
         index++;
-    value = value_in_file(d, sample, index);
+    value = clrnn_unsigned_nan(value_in_file(d, sample, index));
     describe_row(d, sample, row, sizeof(row));
     if (d->csv && isfinite(value) == 0)
         return clrnn_error(
@@ -93,7 +94,7 @@ static enum clrnn_status check_tokens(const struct clrnn_dataset *d)
 
     for (uint32_t s = 0; s < d->info.S; s++)
         for (uint32_t t = 0; t < clrnn_dataset_length(d, s); t++) {
-            const double value = value_in_file(d, s, t);
+            const double value = clrnn_unsigned_nan(value_in_file(d, s, t));
 
             if (value >= 0.0 && value < d->goal.vocabulary && value == floor(value))
                 continue;
@@ -110,6 +111,7 @@ static enum clrnn_status bad_y(const struct clrnn_dataset *d, uint32_t sample, u
 {
     char row[64], where[128] = "";
 
+    value = clrnn_unsigned_nan(value);
     describe_row(d, sample, row, sizeof(row));
     if (d->csv)
         snprintf(where, sizeof(where), ", column \"%.100s\"", d->csv->names[d->label]);

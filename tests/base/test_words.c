@@ -5,6 +5,7 @@
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -165,11 +166,23 @@ static void test_guesses(void **state)
     assert_true(clrnn_word_distance("momentum", "weight_decay") == SIZE_MAX);
 }
 
+static void test_unsigned_nan(void **state)
+{
+    char text[64];
+
+    (void)state;
+    snprintf(text, sizeof(text), "%g %g %g", clrnn_unsigned_nan(copysign(NAN, -1.0)), clrnn_unsigned_nan(NAN),
+             clrnn_unsigned_nan(-1.5));
+    assert_string_equal(text, "nan nan -1.5");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_numbers), cmocka_unit_test(test_integers),   cmocka_unit_test(test_bools),
-        cmocka_unit_test(test_locale),  cmocka_unit_test(test_round_trip), cmocka_unit_test(test_guesses),
+        cmocka_unit_test(test_numbers),      cmocka_unit_test(test_integers),
+        cmocka_unit_test(test_bools),        cmocka_unit_test(test_locale),
+        cmocka_unit_test(test_round_trip),   cmocka_unit_test(test_guesses),
+        cmocka_unit_test(test_unsigned_nan),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
