@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/array.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "base/words.h"
@@ -311,6 +312,21 @@ enum clrnn_status cli_device(const struct cli *cli, bool profile, struct clrnn_d
 enum clrnn_status cli_config(const struct cli *cli, const char *path, struct clrnn_config **config)
 {
     return clrnn_config_read(&cli->log, path, cli->set.count, cli->set.item, config);
+}
+
+enum clrnn_status cli_check_out(const struct cli *cli, const char *out, size_t count, const char *const *read)
+{
+    for (size_t i = 0; i < count; i++) {
+        char *inside = read[i] ? clrnn_path_join(read[i], "last.safetensors") : NULL;
+        const bool same =
+            read[i] && (clrnn_same_file(out, read[i]) || (inside && clrnn_same_file(out, inside)));
+
+        free(inside);
+        if (same)
+            return clrnn_error(&cli->log, CLRNN_ERR_ARG,
+                               "%s: is what this command reads: name another file to write", out);
+    }
+    return CLRNN_OK;
 }
 
 enum clrnn_status cli_open(const struct cli *cli, struct clrnn_config **config, struct clrnn_device **device)

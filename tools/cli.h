@@ -70,6 +70,11 @@ enum clrnn_status cli_device(const struct cli *cli, bool profile, struct clrnn_d
 /** Reads a config with the --set assignments. */
 enum clrnn_status cli_config(const struct cli *cli, const char *path, struct clrnn_config **config);
 
+/** CLRNN_ERR_ARG where the file `out` is one of those that the command reads: `count` paths, of which some
+ * may be NULL and some run folders. */
+enum clrnn_status cli_check_out(const struct cli *cli, const char *out, size_t count,
+                                const char *const *read);
+
 /**
  * Reads the config that the first argument names and opens the device: what most commands work on. Where one
  * fails the other may be open: cli_close takes both.

@@ -117,6 +117,8 @@ int cmd_compare(int argc, char **argv)
     params.progress = show_progress;
     params.progress_user = &cli;
     st = cli_config(&cli, cli.argument[0], &config);
+    if (st == CLRNN_OK && out.json)
+        st = cli_check_out(&cli, out.json, 2, (const char *const[]){cli.argument[0], params.init});
     if (st == CLRNN_OK && out.baseline)
         st = compare_baseline_read(&cli, out.baseline, &out.then); // before a long run
     if (st == CLRNN_OK)

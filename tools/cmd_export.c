@@ -39,11 +39,15 @@ int cmd_export(int argc, char **argv)
         return cli_usage(&cli, "--to %s: expected safetensors", format);
     if (!cli.device)
         cli.device = "ref"; // no computing: works without OpenCL
-    st = cli_device(&cli, false, &device);
+    if (!out)
+        out = "model.safetensors";
+    st = cli_check_out(&cli, out, 1, (const char *const[]){cli.argument[0]});
+    if (st == CLRNN_OK)
+        st = cli_device(&cli, false, &device);
     if (st == CLRNN_OK)
         st = clrnn_model_open(device, cli.argument[0], &model);
     if (st == CLRNN_OK)
-        st = clrnn_model_export(model, out ? out : "model.safetensors");
+        st = clrnn_model_export(model, out);
     clrnn_model_destroy(&model);
     clrnn_device_destroy(&device);
     return cli_finish(&cli, st);

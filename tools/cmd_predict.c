@@ -42,7 +42,11 @@ int cmd_predict(int argc, char **argv)
         return cli_usage(&cli, "--logits, --probs and --classes exclude each other");
     if (!source_check(&cli, &source, &status))
         return status;
-    st = source_open_model(&cli, &source, &device, &model);
+    st = cli_check_out(&cli, out, 6,
+                       (const char *const[]){cli.argument_count ? cli.argument[0] : NULL, source.init,
+                                             source.config, source.x, source.lengths, source.csv});
+    if (st == CLRNN_OK)
+        st = source_open_model(&cli, &source, &device, &model);
     if (st == CLRNN_OK)
         st = clrnn_predict(model, &source.data,
                            probs     ? CLRNN_PREDICT_PROBS

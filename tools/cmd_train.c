@@ -108,7 +108,6 @@ int cmd_train(int argc, char **argv)
     struct progress_view view = {.terminal = isatty(STDERR_FILENO)};
     struct bar_log bar = {.view = &view};
     struct cli cli;
-    char *resumed = NULL;
     enum clrnn_status st;
     int status;
 
@@ -127,10 +126,10 @@ int cmd_train(int argc, char **argv)
     params.progress_user = &view;
     params.stop = interrupt_flag();
 
-    if (!cli.argument_count && !(resumed = clrnn_path_join(params.resume, "config.yaml")))
-        st = clrnn_error_memory(&cli.log, strlen(params.resume) + sizeof("/config.yaml"), "a path");
+    if (cli.argument_count)
+        st = cli_config(&cli, cli.argument[0], &config);
     else
-        st = cli_config(&cli, resumed ? resumed : cli.argument[0], &config);
+        st = clrnn_run_config(&cli.log, params.resume, cli.set.count, cli.set.item, &config);
     if (st == CLRNN_OK)
         st = cli_device(&cli, profile, &device);
     if (st == CLRNN_OK)
@@ -143,6 +142,5 @@ int cmd_train(int argc, char **argv)
         st = print_json(&cli, &result, st);
     else if ((st == CLRNN_OK || st == CLRNN_FAILED) && !cli.quiet)
         print_text(&result);
-    free(resumed);
     return cli_close(&cli, st, &config, &device);
 }

@@ -52,6 +52,12 @@ struct clrnn_train_result {
     bool chained; // the last whole batch ran as chains of launches
 };
 
+/** Reads the config of a run folder that `resume` goes on with, and changes it as clrnn_config_read does;
+ * ends what a process that was killed began there. Errors: clrnn_config_read's; CLRNN_ERR_DATA: it is no run
+ *  folder; CLRNN_ERR_ARG: another process writes to it; CLRNN_ERR_DISK. */
+CLRNN_API enum clrnn_status clrnn_run_config(const struct clrnn_log *log, const char *run, size_t set_count,
+                                             const char *const *set, struct clrnn_config **config);
+
 /**
  * Trains as the config says and writes the run folder: config.yaml, metrics.jsonl, last.safetensors,
  * best.safetensors, summary.json, pictures. With `resume` goes on with the run there, bit for bit as if it

@@ -216,7 +216,7 @@ static bool stops_early(struct clrnn_loop *l, const struct clrnn_epoch_row *row)
 
 static enum clrnn_status checkpoint(struct clrnn_loop *l, const char *name)
 {
-    char *path = clrnn_path_join(l->folder.path, name);
+    char *path = clrnn_path_join(l->folder.files, name);
     enum clrnn_status st;
 
     if (!path)
@@ -277,6 +277,7 @@ static enum clrnn_status end_epoch(struct clrnn_loop *l, const struct clrnn_sess
     if (best)
         TRY(checkpoint(l, "best.safetensors"));
     TRY(checkpoint(l, "last.safetensors"));
+    TRY(clrnn_run_folder_publish(&l->folder));
     show_epoch(l, &row, best);
     clrnn_watch_epoch(&l->watch, &row);
     if (early)
@@ -293,6 +294,7 @@ static enum clrnn_status interrupt(struct clrnn_loop *l)
 {
     TRY(clrnn_run_folder_sync(&l->folder));
     TRY(checkpoint(l, "last.safetensors"));
+    TRY(clrnn_run_folder_publish(&l->folder));
     clrnn_log(l->log, CLRNN_LOG_INFO,
               "interrupted in epoch %llu after step %llu; `clrnn train --resume %s` goes on",
               (unsigned long long)l->state.epoch + 1, (unsigned long long)l->done, l->folder.path);

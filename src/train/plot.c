@@ -100,7 +100,7 @@ static void write_classes(FILE *script, const uint64_t *counts, uint32_t classes
 static bool make_picture(const struct clrnn_run_folder *f, const char *name, const uint64_t *counts,
                          uint32_t classes, bool steps)
 {
-    char *path = clrnn_path_join(f->path, name);
+    char *path = clrnn_path_join(f->files, name);
     struct clrnn_picture picture;
     const bool begun = path && clrnn_picture_begin(path, &picture);
 

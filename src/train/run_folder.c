@@ -1,47 +1,22 @@
 // SPDX-License-Identifier: MIT
-// Writing a run folder, and taking one up again.
+// What a run writes into its folder, and what it reads there when it goes on.
 #include "train/run_folder.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/array.h"
 #include "base/file.h"
 #include "base/text.h"
 
-// What a run leaves beside metrics.jsonl; the folder may hold anything else, which stays.
-static const char *const run_files[] = {"config.yaml",  "data.json", "last.safetensors", "best.safetensors",
-                                        "summary.json", "loss.svg",  "classes.svg"};
-
-static char *default_path(const char *name)
+enum clrnn_status clrnn_run_folder_open_metrics(struct clrnn_run_folder *f)
 {
-    const time_t now = time(NULL);
-    struct tm local;
-    char stamp[32];
-    char *path;
-
-    if (!localtime_r(&now, &local) || !strftime(stamp, sizeof(stamp), "%Y%m%d-%H%M%S", &local))
-        snprintf(stamp, sizeof(stamp), "%lld", (long long)now);
-    path = clrnn_format("runs/%s-%s", name, stamp);
-    for (int i = 2; path && access(path, F_OK) == 0 && i < 1000; i++) { // two runs in one second
-        free(path);
-        path = clrnn_format("runs/%s-%s-%d", name, stamp, i);
-    }
-    return path;
-}
-
-static enum clrnn_status open_metrics(struct clrnn_run_folder *f)
-{
-    char *path = clrnn_path_join(f->path, "metrics.jsonl");
+    char *path = clrnn_path_join(f->files, "metrics.jsonl");
     enum clrnn_status st = CLRNN_OK;
 
     if (!path)
@@ -49,77 +24,8 @@ static enum clrnn_status open_metrics(struct clrnn_run_folder *f)
     f->metrics = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
     if (f->metrics < 0)
         st = clrnn_error(f->log, CLRNN_ERR_DISK, "%s: cannot be written: %s", path, strerror(errno));
-    else if (flock(f->metrics, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK) // not all file systems can lock
-        st = clrnn_error(f->log, CLRNN_ERR_ARG,
-                         "%s: another run writes there now; choose another folder (--out) "
-                         "or wait for it to end",
-                         f->path);
     free(path);
     return st;
-}
-
-// "last.safetensors.a1B2c3", which a write that was broken off leaves behind.
-static bool is_torn(const char *entry, const char *file)
-{
-    const size_t length = strlen(file);
-
-    return !strncmp(entry, file, length) && entry[length] == '.' &&
-           strspn(entry + length + 1, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") ==
-               6 &&
-           strlen(entry) == length + 7;
-}
-
-// Removes torn files, and with `former` those of a former run.
-static void clean(const struct clrnn_run_folder *f, bool former)
-{
-    DIR *folder = opendir(f->path);
-    const struct dirent *entry;
-    bool replaced = false;
-
-    while (folder && (entry = readdir(folder)))
-        for (size_t i = 0; i < ARRAY_SIZE(run_files); i++) {
-            const bool torn = is_torn(entry->d_name, run_files[i]);
-
-            if (!torn && !(former && !strcmp(entry->d_name, run_files[i])))
-                continue;
-            if (unlinkat(dirfd(folder), entry->d_name, 0) == 0 && !torn)
-                replaced = true;
-        }
-    if (folder)
-        closedir(folder);
-    if (replaced)
-        clrnn_log(f->log, CLRNN_LOG_WARNING, "%s: held a run; its files are replaced", f->path);
-}
-
-enum clrnn_status clrnn_run_folder_create(const struct clrnn_log *log, const char *path, const char *name,
-                                          struct clrnn_run_folder *f)
-{
-    enum clrnn_status st;
-
-    *f = (struct clrnn_run_folder){.log = log, .metrics = -1};
-    f->path = path ? clrnn_format("%s", path) : default_path(name);
-    if (!f->path)
-        return clrnn_error_memory(log, 4096, "a path");
-    st = clrnn_make_folder(log, f->path);
-    if (st == CLRNN_OK)
-        st = open_metrics(f);
-    if (st == CLRNN_OK && ftruncate(f->metrics, 0))
-        st = clrnn_error(log, CLRNN_ERR_DISK, "%s/metrics.jsonl: cannot be emptied: %s", f->path,
-                         strerror(errno));
-    if (st == CLRNN_OK)
-        clean(f, true);
-    else
-        clrnn_run_folder_finish(f);
-    return st;
-}
-
-void clrnn_run_folder_finish(struct clrnn_run_folder *f)
-{
-    if (f->metrics >= 0)
-        close(f->metrics);
-    free(f->path);
-    free(f->row);
-    *f = (struct clrnn_run_folder){.metrics = -1};
 }
 
 #define MAX_LINE_BYTES 65536 // of metrics.jsonl; ours have less than 1024
@@ -275,7 +181,7 @@ static bool keep_line(struct clrnn_run_folder *f, const char *line, size_t lengt
 
 static enum clrnn_status cut_metrics(struct clrnn_run_folder *f, uint64_t epochs, uint64_t steps)
 {
-    char *path = clrnn_path_join(f->path, "metrics.jsonl");
+    char *path = clrnn_path_join(f->files, "metrics.jsonl");
     struct clrnn_map map = {0};
     struct clrnn_out *out = NULL;
     enum clrnn_status st;
@@ -306,34 +212,17 @@ static enum clrnn_status cut_metrics(struct clrnn_run_folder *f, uint64_t epochs
     return st;
 }
 
-enum clrnn_status clrnn_run_folder_resume(const struct clrnn_log *log, const char *path, uint64_t epochs,
-                                          uint64_t steps, struct clrnn_run_folder *f)
+enum clrnn_status clrnn_run_folder_resume(struct clrnn_run_folder *f, uint64_t epochs, uint64_t steps)
 {
-    enum clrnn_status st;
-
-    *f = (struct clrnn_run_folder){.log = log, .metrics = -1};
-    f->path = clrnn_format("%s", path);
-    if (!f->path)
-        return clrnn_error_memory(log, strlen(path) + 1, "a path");
-    st = open_metrics(f); // takes the folder before anything is changed there
-    if (st == CLRNN_OK)
-        st = cut_metrics(f, epochs, steps);
-    if (st == CLRNN_OK) { // the file is another one now
-        close(f->metrics);
-        st = open_metrics(f);
-    }
-    if (st == CLRNN_OK)
-        clean(f, false);
-    else
-        clrnn_run_folder_finish(f);
-    return st;
+    TRY(cut_metrics(f, epochs, steps));
+    return clrnn_run_folder_open_metrics(f);
 }
 
 // ---------------------------------------------------------------- config, data, summary
 
 enum clrnn_status clrnn_run_folder_config(const struct clrnn_run_folder *f, const struct clrnn_config *config)
 {
-    char *text = clrnn_config_text(config), *path = clrnn_path_join(f->path, "config.yaml");
+    char *text = clrnn_config_text(config), *path = clrnn_path_join(f->files, "config.yaml");
     const enum clrnn_status st =
         text && path ? clrnn_write_text(f->log, path, text) : clrnn_error_memory(f->log, 4096, "config.yaml");
 
@@ -344,7 +233,7 @@ enum clrnn_status clrnn_run_folder_config(const struct clrnn_run_folder *f, cons
 
 static enum clrnn_status write_json(const struct clrnn_run_folder *f, const char *name, json_t *object)
 {
-    char *path = clrnn_path_join(f->path, name), *text, *line;
+    char *path = clrnn_path_join(f->files, name), *text, *line;
     enum clrnn_status st;
 
     text = clrnn_json_dump(object, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
@@ -389,7 +278,7 @@ static enum clrnn_status same_set(const struct clrnn_run_folder *f, const json_t
 enum clrnn_status clrnn_run_folder_same_data(const struct clrnn_run_folder *f,
                                              const struct clrnn_data_identity *identity)
 {
-    char *path = clrnn_path_join(f->path, "data.json");
+    char *path = clrnn_path_join(f->files, "data.json");
     json_t *object = path ? json_load_file(path, 0, NULL) : NULL;
     enum clrnn_status st = CLRNN_OK;
 
@@ -435,7 +324,7 @@ enum clrnn_status clrnn_run_folder_summary(const struct clrnn_run_folder *f,
 
 void clrnn_run_folder_former(const struct clrnn_run_folder *f, struct clrnn_train_result *r)
 {
-    char *path = clrnn_path_join(f->path, "summary.json");
+    char *path = clrnn_path_join(f->files, "summary.json");
     json_t *object = path ? json_load_file(path, 0, NULL) : NULL;
 
     r->ms_per_step_median = number_of(object, "ms_per_step_median");

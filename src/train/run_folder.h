@@ -17,7 +17,9 @@ struct clrnn_epoch_row {
 struct clrnn_run_folder {
     const struct clrnn_log *log;
     char *path;
-    int metrics;     // file descriptor, locked; -1: none
+    char *files;     // where the run's files are written: `path`, or a folder in it until it is published
+    int lock;        // file descriptor of the mark, locked; -1: none
+    int metrics;     // file descriptor; -1: none
     bool regression; // lines have the fields of mse
     bool warned;     // of a number that is not finite
     size_t count, room;
@@ -35,15 +37,29 @@ struct clrnn_data_identity {
     char train[33], valid[33];             // fingerprints, "" where there is none
 };
 
-/** Makes the folder for a fresh run (NULL `path`: runs/<name>-<date>-<time>) and takes it for this
- *  process; what a former run left there is removed. CLRNN_ERR_DISK, CLRNN_ERR_ARG: another process
- *  writes there. */
+/** Whether a fresh run of this config may be written to the folder: it is new, empty or a run's
+ * (run_folder_open.c has what counts as one), and the run would replace nothing that it reads. `init`: as in
+ *  clrnn_train_params. CLRNN_ERR_ARG. */
+enum clrnn_status clrnn_run_folder_check(const struct clrnn_log *log, const char *path,
+                                         const struct clrnn_config *config, const char *init);
+/** Makes the folder (NULL `path`: runs/<name>-<date>-<time>) and takes it for this process. CLRNN_ERR_DISK;
+ *  CLRNN_ERR_ARG: another process writes there, or it holds other things than a run. */
 enum clrnn_status clrnn_run_folder_create(const struct clrnn_log *log, const char *path, const char *name,
                                           struct clrnn_run_folder *folder);
-/** Takes an existing folder; keeps of its metrics what a checkpoint after `epochs` whole epochs and
- *  `steps` steps knows of. */
-enum clrnn_status clrnn_run_folder_resume(const struct clrnn_log *log, const char *path, uint64_t epochs,
-                                          uint64_t steps, struct clrnn_run_folder *folder);
+/** Takes an existing run's folder for this process. CLRNN_ERR_DATA: it is none; CLRNN_ERR_DISK,
+ * CLRNN_ERR_ARG. */
+enum clrnn_status clrnn_run_folder_open(const struct clrnn_log *log, const char *path,
+                                        struct clrnn_run_folder *folder);
+/** Begins a fresh run in a folder that was taken. An earlier run there that has a checkpoint stays until
+ *  publish, which does nothing where there was none. CLRNN_ERR_DISK. */
+enum clrnn_status clrnn_run_folder_begin(struct clrnn_run_folder *folder);
+enum clrnn_status clrnn_run_folder_publish(struct clrnn_run_folder *folder);
+/** Goes on with the run of a folder that was taken; keeps of its metrics what a checkpoint after `epochs`
+ * whole epochs and `steps` steps knows of. */
+enum clrnn_status clrnn_run_folder_resume(struct clrnn_run_folder *folder, uint64_t epochs, uint64_t steps);
+/** Opens metrics.jsonl to append to it; what begin and resume do. */
+enum clrnn_status clrnn_run_folder_open_metrics(struct clrnn_run_folder *folder);
+/** Ends it; a run that was not published leaves the earlier one as it was. */
 void clrnn_run_folder_finish(struct clrnn_run_folder *folder);
 
 /** config.yaml, its data paths made absolute so that it can be read from there; data.json. */

@@ -4,6 +4,8 @@
 // Everything is counted in integers and converted to float32 by at most one multiplication, which IEEE 754
 // rounds alike everywhere: the same seed gives the same bytes on every machine.
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/array.h"
 #include "base/file.h"
@@ -228,6 +230,31 @@ done:
     return st;
 }
 
+#define MARK ".clrnn-synth" // in a folder whose files of these names are this program's to replace
+
+// Refuses to replace data of somebody else; what a link leads to was meant.
+static enum clrnn_status claim(const struct clrnn_log *log, const char *folder)
+{
+    static const char *const names[] = {"X_train.npy", "y_train.npy", "X_test.npy", "y_test.npy"};
+    char *mark = clrnn_path_join(folder, MARK);
+    enum clrnn_status st = mark ? CLRNN_OK : clrnn_error_memory(log, strlen(folder) + 32, folder);
+
+    for (size_t i = 0; st == CLRNN_OK && access(mark, F_OK) && i < ARRAY_SIZE(names); i++) {
+        char *path = clrnn_path_join(folder, names[i]);
+        struct stat file;
+
+        if (path && !lstat(path, &file) && S_ISREG(file.st_mode) && file.st_size)
+            st = clrnn_error(
+                log, CLRNN_ERR_ARG,
+                "%s: is there and was not made by `clrnn synth`: remove it or name another folder", path);
+        free(path);
+    }
+    if (st == CLRNN_OK)
+        st = clrnn_write_text(log, mark, "");
+    free(mark);
+    return st;
+}
+
 // ---------------------------------------------------------------- what is asked for
 
 static enum clrnn_status resolve(struct synth *s, const struct clrnn_synth_params *params, enum task *task)
@@ -292,6 +319,8 @@ enum clrnn_status clrnn_synth(const struct clrnn_log *log, const struct clrnn_sy
         st = prepare_seed(&s);
     if (st == CLRNN_OK)
         st = clrnn_make_folder(log, folder);
+    if (st == CLRNN_OK)
+        st = claim(log, folder);
     for (uint32_t part = 0; part < 2 && st == CLRNN_OK; part++)
         st = write_part(&s, task, part, part ? s.p.test_samples : s.p.samples, folder);
     free(s.row);

@@ -240,15 +240,19 @@ static enum clrnn_status begin(struct clrnn_loop *l, const struct clrnn_config *
     clrnn_model_start_schedule(l->model, clrnn_feed_batches(l->train->feed));
     TRY(check_cycle(l));
     TRY(identify(l, &identity));
-    name = run_name(config);
-    if (!name)
-        return clrnn_error_memory(l->log, 4096, "a path");
-    st = clrnn_run_folder_create(l->log, out, name, &l->folder);
-    free(name);
-    TRY(st);
+    if (!l->folder.path) {
+        name = run_name(config);
+        if (!name)
+            return clrnn_error_memory(l->log, 4096, "a path");
+        st = clrnn_run_folder_create(l->log, out, name, &l->folder);
+        free(name);
+        TRY(st);
+    }
+    TRY(clrnn_run_folder_begin(&l->folder));
     TRY(clrnn_run_folder_config(&l->folder, config));
     TRY(clrnn_run_folder_identity(&l->folder, &identity));
-    path = clrnn_path_join(l->folder.path, "last.safetensors"); // a run killed in its first epoch resumes too
+    path =
+        clrnn_path_join(l->folder.files, "last.safetensors"); // a run killed in its first epoch resumes too
     if (!path)
         return clrnn_error_memory(l->log, 4096, "a path");
     st = clrnn_checkpoint_write(l->model, &l->state, path);
@@ -264,10 +268,10 @@ static enum clrnn_status take_up(struct clrnn_loop *l, const struct clrnn_config
     TRY(open_sessions(l));
     TRY(check_cycle(l));
     TRY(identify(l, &identity));
-    TRY(clrnn_run_folder_resume(l->log, l->params->resume, l->state.epoch, l->done, &l->folder));
+    TRY(clrnn_run_folder_resume(&l->folder, l->state.epoch, l->done));
     TRY(clrnn_run_folder_same_data(&l->folder, &identity));
     for (size_t i = 0; i < l->folder.count; i++)
-        l->former_seconds += l->folder.row[i].seconds;
+        l->former_seconds += l->folder.row[i].seconds > 0.0 ? l->folder.row[i].seconds : 0.0;
     TRY(clrnn_run_folder_config(&l->folder, config));
     clrnn_log(l->log, CLRNN_LOG_INFO, "%s: goes on after epoch %llu, step %llu%s", l->params->resume,
               (unsigned long long)l->state.epoch, (unsigned long long)l->done,
@@ -292,14 +296,10 @@ static enum clrnn_status prepare(struct clrnn_loop *l)
             st = clrnn_error_memory(l->log, 4096, "a path");
             goto done;
         }
-        there = access(checkpoint, F_OK) == 0;
-        if (!there && access(text, F_OK)) {
-            st = clrnn_error(l->log, CLRNN_ERR_DATA,
-                             "%s: is no run folder, it holds neither last.safetensors nor "
-                             "config.yaml",
-                             p->resume);
+        st = clrnn_run_folder_open(l->log, p->resume, &l->folder);
+        if (st != CLRNN_OK)
             goto done;
-        }
+        there = access(checkpoint, F_OK) == 0;
         if (!config) {
             st = clrnn_config_read(l->log, text, 0, NULL, &own);
             config = own;
@@ -308,6 +308,8 @@ static enum clrnn_status prepare(struct clrnn_loop *l)
             clrnn_log(l->log, CLRNN_LOG_WARNING, "%s: has no checkpoint yet, the run begins anew", p->resume);
     } else if (!config) {
         st = clrnn_error(l->log, CLRNN_ERR_ARG, "no config and no run to resume");
+    } else if (p->out) {
+        st = clrnn_run_folder_check(l->log, p->out, config, p->init);
     }
     if (st == CLRNN_OK)
         st = clrnn_data_sets_open(l->log, config, CLRNN_CHECK_ALL, &l->data);
@@ -318,7 +320,7 @@ static enum clrnn_status prepare(struct clrnn_loop *l)
     if (st == CLRNN_OK && l->data.valid)
         st = describe(l, l->data.valid);
     if (st == CLRNN_OK)
-        st = there ? take_up(l, config, checkpoint) : begin(l, config, p->resume ? p->resume : p->out);
+        st = there ? take_up(l, config, checkpoint) : begin(l, config, p->out);
     if (st == CLRNN_OK) {
         l->folder.regression = clrnn_loss_is_regression(l->config->train.loss.kind);
         st = find_variation(l);
@@ -388,7 +390,7 @@ enum clrnn_status clrnn_train(struct clrnn_device *device, const struct clrnn_tr
         .params = params,
         .device = device,
         .log = clrnn_device_log(device),
-        .folder = {.metrics = -1},
+        .folder = {.metrics = -1, .lock = -1},
         .profile = {.on = params->profile},
         .last_loss = NAN,
     };

@@ -1,0 +1,397 @@
+// SPDX-License-Identifier: MIT
+// Taking a folder for a run: what counts as a run's folder, its lock, and replacing an earlier run.
+//
+// A run's folder has the file MARK, which is locked (flock) while a process writes there and is never
+// renamed. A run that replaces another writes into NEW, inside the folder, until its first checkpoint after a
+// step stands. Then NEW becomes READY: the earlier run's files that the new one does not have are removed,
+// READY becomes MOVING, and its files take their places. Whoever takes the folder next ends what was broken
+// off.
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/array.h"
+#include "base/file.h"
+#include "base/temporary.h"
+#include "formats/safetensors.h"
+#include "model/weights.h"
+#include "train/run_folder.h"
+
+#define MARK ".clrnn-run"
+#define NEW ".clrnn-new"
+#define READY ".clrnn-ready"
+#define MOVING ".clrnn-moving"
+
+// What a run consists of; a run's folder may hold anything else, which stays.
+static const char *const run_files[] = {"config.yaml",      "metrics.jsonl", "data.json", "last.safetensors",
+                                        "best.safetensors", "summary.json",  "loss.svg",  "classes.svg"};
+
+static bool exists(const char *folder, const char *name)
+{
+    char *path = clrnn_path_join(folder, name);
+    struct stat st;
+    const bool found = path && !lstat(path, &st);
+
+    free(path);
+    return found;
+}
+
+// ---------------------------------------------------------------- runs of versions that made no mark
+
+static bool has_words(const struct clrnn_map *map, const char *words)
+{
+    return map->size && memmem(map->data, map->size, words, strlen(words));
+}
+
+// Whether a JSON text is an object with these keys, one inside the other; `inner` may be NULL.
+static bool has_key(const void *text, size_t size, const char *key, const char *inner)
+{
+    json_t *object = json_loadb(text, size, 0, NULL), *value = json_object_get(object, key);
+    const bool found = inner ? json_object_get(value, inner) != NULL : value != NULL;
+
+    json_decref(object);
+    return found;
+}
+
+// Whether config.yaml is as a run writes it, with every argument, not as somebody wrote it by hand.
+static bool is_resolved(const char *path, const struct clrnn_map *map, const char *kept)
+{
+    struct clrnn_config *config = NULL;
+    char *text = NULL;
+    bool same = kept && strlen(kept) == map->size && !memcmp(kept, map->data, map->size);
+
+    if (!same && clrnn_config_read(NULL, path, 0, NULL, &config) == CLRNN_OK) {
+        text = clrnn_config_text(config);
+        same = text && strlen(text) == map->size && !memcmp(text, map->data, map->size);
+    }
+    clrnn_config_destroy(&config);
+    free(text);
+    return same;
+}
+
+// Whether a file has what a run writes under that name. `kept`: the config inside last.safetensors.
+static bool is_of_a_run(const char *path, const char *name, const char *kept)
+{
+    const char *line_end;
+    struct clrnn_map map;
+    bool is = true;
+
+    if (clrnn_map_open(NULL, path, &map) != CLRNN_OK)
+        return false;
+    line_end = map.size ? memchr(map.data, '\n', map.size) : NULL;
+    if (!strcmp(name, "config.yaml"))
+        is = is_resolved(path, &map, kept);
+    else if (!strcmp(name, "metrics.jsonl"))
+        is = !map.size ||
+             (line_end && has_key(map.data, (size_t)(line_end - (const char *)map.data), "step", NULL));
+    else if (!strcmp(name, "data.json"))
+        is = has_key(map.data, map.size, "train", "fingerprint");
+    else if (!strcmp(name, "summary.json"))
+        is = has_key(map.data, map.size, "ms_per_step_median", NULL);
+    else if (strstr(name, ".svg"))
+        is = has_words(&map, "GNUPLOT");
+    clrnn_map_close(&map);
+    return is;
+}
+
+static bool is_unmarked_run(const char *folder)
+{
+    char *path = clrnn_path_join(folder, "last.safetensors");
+    struct clrnn_safetensors *model = NULL;
+    const char *kept;
+    bool is = path && clrnn_safetensors_open(NULL, path, &model) == CLRNN_OK &&
+              clrnn_safetensors_metadata(model, CLRNN_FORMAT_KEY);
+
+    free(path);
+    kept = is ? clrnn_safetensors_metadata(model, "clrnn.config") : NULL;
+    for (size_t i = 0; is && i < ARRAY_SIZE(run_files); i++) {
+        if (!exists(folder, run_files[i]))
+            continue;
+        path = clrnn_path_join(folder, run_files[i]);
+        is = path && is_of_a_run(path, run_files[i], kept);
+        free(path);
+    }
+    clrnn_safetensors_close(&model);
+    return is;
+}
+
+static bool is_run(const char *folder)
+{
+    return exists(folder, MARK) || is_unmarked_run(folder);
+}
+
+// ---------------------------------------------------------------- what is in the way
+
+static int is_other(const struct dirent *entry)
+{
+    return strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..") &&
+           strncmp(entry->d_name, CLRNN_TEMPORARY_PREFIX, sizeof(CLRNN_TEMPORARY_PREFIX) - 1);
+}
+
+static enum clrnn_status check_content(const struct clrnn_log *log, const char *folder)
+{
+    struct dirent **entry = NULL;
+    const int count = scandir(folder, &entry, is_other, alphasort);
+    char more[32] = "";
+    enum clrnn_status st = CLRNN_OK;
+
+    if (count > 3)
+        snprintf(more, sizeof(more), " and %d more", count - 3);
+    if (count > 0 && !is_run(folder))
+        st = clrnn_error(
+            log, CLRNN_ERR_ARG,
+            "%s: holds %s%s%s%s%s%s and is no run's folder: name a new or empty folder, or that of "
+            "an earlier run, which is then replaced (--out)",
+            folder, entry[0]->d_name, count > 1 ? ", " : "", count > 1 ? entry[1]->d_name : "",
+            count > 2 ? ", " : "", count > 2 ? entry[2]->d_name : "", more);
+    for (int i = 0; i < count; i++)
+        free(entry[i]);
+    free(entry);
+    return st;
+}
+
+// Whether the run's files are others than `input`, which may be NULL.
+static enum clrnn_status check_input(const struct clrnn_log *log, const char *folder, const char *base,
+                                     const char *input, const char *what)
+{
+    char *from = input ? clrnn_path_join(base, input) : NULL;
+    enum clrnn_status st = CLRNN_OK;
+
+    for (size_t i = 0; from && st == CLRNN_OK && i < ARRAY_SIZE(run_files); i++) {
+        char *to = clrnn_path_join(folder, run_files[i]);
+
+        if (to && clrnn_same_file(to, from))
+            st = clrnn_error(
+                log, CLRNN_ERR_ARG,
+                "%s: is %s that is read, and a run would replace it: name another folder (--out)", to, what);
+        free(to);
+    }
+    free(from);
+    return st;
+}
+
+enum clrnn_status clrnn_run_folder_check(const struct clrnn_log *log, const char *folder,
+                                         const struct clrnn_config *config, const char *init)
+{
+    const struct clrnn_source *const sets[] = {&config->data.train, &config->data.valid, &config->data.test};
+
+    TRY(check_input(log, folder, NULL, config->path, "the config"));
+    TRY(check_input(log, folder, NULL, init, "the model (--init)"));
+    for (size_t i = 0; i < ARRAY_SIZE(sets); i++) {
+        const char *const files[] = {sets[i]->x, sets[i]->y, sets[i]->lengths, sets[i]->csv};
+
+        for (size_t k = 0; k < ARRAY_SIZE(files); k++)
+            TRY(check_input(log, folder, config->folder, files[k], "a data file"));
+    }
+    return check_content(log, folder);
+}
+
+// ---------------------------------------------------------------- replacing an earlier run
+
+// "<folder>/<part>/<name>" becomes "<folder>/<name>", or goes where `part` is NULL. What is not there is
+// fine.
+static enum clrnn_status move(const struct clrnn_run_folder *f, const char *part, const char *name)
+{
+    char *to = clrnn_path_join(f->path, name);
+    char *from = part ? clrnn_format("%s/%s/%s", f->path, part, name) : NULL;
+    enum clrnn_status st = CLRNN_OK;
+
+    if (!to || (part && !from))
+        st = clrnn_error_memory(f->log, strlen(f->path) + 64, "a path");
+    else if ((part ? rename(from, to) : unlink(to)) && errno != ENOENT)
+        st = clrnn_error(f->log, CLRNN_ERR_DISK, "%s: cannot be replaced: %s", to, strerror(errno));
+    free(from);
+    free(to);
+    return st;
+}
+
+static enum clrnn_status rename_part(const struct clrnn_run_folder *f, const char *from, const char *to)
+{
+    char *a = clrnn_path_join(f->path, from), *b = clrnn_path_join(f->path, to);
+    enum clrnn_status st = CLRNN_OK;
+
+    if (!a || !b)
+        st = clrnn_error_memory(f->log, strlen(f->path) + 64, "a path");
+    else if (rename(a, b))
+        st = clrnn_error(f->log, CLRNN_ERR_DISK, "%s: cannot be renamed: %s", a, strerror(errno));
+    free(a);
+    free(b);
+    return st;
+}
+
+static void remove_part(const struct clrnn_run_folder *f, const char *part)
+{
+    char *path = clrnn_path_join(f->path, part);
+
+    clrnn_remove_folder(path);
+    free(path);
+}
+
+// Goes on from READY or MOVING; nothing to do where there is neither.
+static enum clrnn_status replace(const struct clrnn_run_folder *f)
+{
+    if (exists(f->path, READY)) {
+        char *ready = clrnn_path_join(f->path, READY);
+
+        for (size_t i = 0; ready && i < ARRAY_SIZE(run_files); i++)
+            if (!exists(ready, run_files[i])) {
+                const enum clrnn_status st = move(f, NULL, run_files[i]);
+
+                if (st != CLRNN_OK) {
+                    free(ready);
+                    return st;
+                }
+            }
+        if (!ready)
+            return clrnn_error_memory(f->log, strlen(f->path) + 64, "a path");
+        free(ready);
+        TRY(rename_part(f, READY, MOVING));
+    }
+    if (!exists(f->path, MOVING))
+        return CLRNN_OK;
+    for (size_t i = 0; i < ARRAY_SIZE(run_files); i++)
+        TRY(move(f, MOVING, run_files[i]));
+    remove_part(f, MOVING);
+    return CLRNN_OK;
+}
+
+enum clrnn_status clrnn_run_folder_publish(struct clrnn_run_folder *f)
+{
+    char *files;
+
+    if (!strcmp(f->files, f->path))
+        return CLRNN_OK;
+    files = clrnn_format("%s", f->path);
+    if (!files)
+        return clrnn_error_memory(f->log, strlen(f->path) + 1, "a path");
+    TRY(rename_part(f, NEW, READY));
+    free(f->files);
+    f->files = files;
+    return replace(f);
+}
+
+// ---------------------------------------------------------------- taking a folder
+
+static char *default_path(const char *name)
+{
+    const time_t now = time(NULL);
+    struct tm local;
+    char stamp[32];
+    char *path;
+
+    if (!localtime_r(&now, &local) || !strftime(stamp, sizeof(stamp), "%Y%m%d-%H%M%S", &local))
+        snprintf(stamp, sizeof(stamp), "%lld", (long long)now);
+    path = clrnn_format("runs/%s-%s", name, stamp);
+    for (int i = 2; path && access(path, F_OK) == 0 && i < 1000; i++) { // two runs in one second
+        free(path);
+        path = clrnn_format("runs/%s-%s-%d", name, stamp, i);
+    }
+    return path;
+}
+
+// Marks and locks the folder and ends what a killed process began there.
+static enum clrnn_status take(struct clrnn_run_folder *f)
+{
+    char *mark = clrnn_path_join(f->path, MARK);
+    enum clrnn_status st = CLRNN_OK;
+
+    f->files = clrnn_format("%s", f->path);
+    if (!mark || !f->files) {
+        free(mark);
+        return clrnn_error_memory(f->log, strlen(f->path) + 64, "a path");
+    }
+    f->lock = open(mark, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (f->lock < 0)
+        st = clrnn_error(f->log, CLRNN_ERR_DISK, "%s: cannot be written: %s", mark, strerror(errno));
+    else if (flock(f->lock, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK) // not all file systems can lock
+        st = clrnn_error(
+            f->log, CLRNN_ERR_ARG,
+            "%s: another run writes there now; choose another folder (--out) or wait for it to end", f->path);
+    free(mark);
+    TRY(st);
+    remove_part(f, NEW);
+    return replace(f);
+}
+
+enum clrnn_status clrnn_run_folder_create(const struct clrnn_log *log, const char *path, const char *name,
+                                          struct clrnn_run_folder *f)
+{
+    *f = (struct clrnn_run_folder){.log = log, .metrics = -1, .lock = -1};
+    f->path = path ? clrnn_format("%s", path) : default_path(name);
+    if (!f->path)
+        return clrnn_error_memory(log, strlen(path ? path : name) + 32, "a path");
+    TRY(clrnn_make_folder(log, f->path));
+    TRY(check_content(log, f->path));
+    return take(f);
+}
+
+enum clrnn_status clrnn_run_folder_open(const struct clrnn_log *log, const char *path,
+                                        struct clrnn_run_folder *f)
+{
+    *f = (struct clrnn_run_folder){.log = log, .metrics = -1, .lock = -1};
+    if (!is_run(path))
+        return clrnn_error(
+            log, CLRNN_ERR_DATA,
+            "%s: is no run folder: it was not written by `clrnn train`, or holds other files under "
+            "the names of a run's",
+            path);
+    f->path = clrnn_format("%s", path);
+    return f->path ? take(f) : clrnn_error_memory(log, strlen(path) + 1, "a path");
+}
+
+enum clrnn_status clrnn_run_config(const struct clrnn_log *log, const char *run, size_t set_count,
+                                   const char *const *set, struct clrnn_config **config)
+{
+    char *path = clrnn_path_join(run, "config.yaml");
+    struct clrnn_run_folder f;
+    enum clrnn_status st =
+        path ? clrnn_run_folder_open(log, run, &f) : clrnn_error_memory(log, strlen(run) + 16, "a path");
+
+    *config = NULL;
+    if (st == CLRNN_OK)
+        st = clrnn_config_read(log, path, set_count, set, config);
+    if (path)
+        clrnn_run_folder_finish(&f);
+    free(path);
+    return st;
+}
+
+enum clrnn_status clrnn_run_folder_begin(struct clrnn_run_folder *f)
+{
+    char *files;
+
+    if (!exists(f->path, "last.safetensors")) { // nothing, or a run that came to nothing
+        for (size_t i = 0; i < ARRAY_SIZE(run_files); i++)
+            TRY(move(f, NULL, run_files[i]));
+        return clrnn_run_folder_open_metrics(f);
+    }
+    files = clrnn_path_join(f->path, NEW);
+    if (!files)
+        return clrnn_error_memory(f->log, strlen(f->path) + 64, "a path");
+    free(f->files);
+    f->files = files;
+    clrnn_log(f->log, CLRNN_LOG_WARNING,
+              "%s: holds a run, which is replaced when this one has its first checkpoint", f->path);
+    TRY(clrnn_make_folder(f->log, f->files));
+    return clrnn_run_folder_open_metrics(f);
+}
+
+void clrnn_run_folder_finish(struct clrnn_run_folder *f)
+{
+    if (f->files && strcmp(f->files, f->path) != 0)
+        clrnn_remove_folder(f->files); // no checkpoint: the earlier run stays
+    if (f->metrics >= 0)
+        close(f->metrics);
+    if (f->lock >= 0)
+        close(f->lock);
+    free(f->files);
+    free(f->path);
+    free(f->row);
+    *f = (struct clrnn_run_folder){.metrics = -1, .lock = -1};
+}
