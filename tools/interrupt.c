@@ -52,6 +52,7 @@ static bool is_ignored(int number)
 void interrupt_start(void)
 {
     pthread_t thread;
+    sigset_t blocked;
 
     signal(SIGXFSZ, SIG_IGN);
     sigemptyset(&awaited);
@@ -59,7 +60,9 @@ void interrupt_start(void)
     sigaddset(&awaited, SIGTERM);
     if (!is_ignored(SIGHUP))
         sigaddset(&awaited, SIGHUP);
-    if (pthread_sigmask(SIG_BLOCK, &awaited, NULL))
+    blocked = awaited;
+    sigaddset(&blocked, SIGXFSZ); // which LLVM catches and dies of
+    if (pthread_sigmask(SIG_BLOCK, &blocked, NULL))
         return;
     if (pthread_create(&thread, NULL, wait_for_signals, NULL))
         pthread_sigmask(SIG_UNBLOCK, &awaited, NULL);
