@@ -61,20 +61,6 @@ enum clrnn_status clrnn_config_create(const struct clrnn_log *log, struct clrnn_
     return CLRNN_OK;
 }
 
-struct clrnn_layer *clrnn_config_add_layer(struct clrnn_config *config, enum clrnn_layer_kind kind)
-{
-    struct clrnn_layer *grown;
-
-    if ((unsigned)kind >= CLRNN_LAYER_KINDS)
-        return NULL;
-    grown = realloc(config->layer, (config->layer_count + 1) * sizeof(*grown));
-    if (!grown)
-        return NULL;
-    config->layer = grown;
-    clrnn_layer_default(&grown[config->layer_count], kind);
-    return &grown[config->layer_count++];
-}
-
 static double *copy_numbers(const double *from, size_t count)
 {
     double *to = from ? malloc((count ? count : 1) * sizeof(double)) : NULL;
@@ -218,31 +204,4 @@ enum clrnn_status clrnn_config_set(const struct clrnn_log *log, struct clrnn_con
     clrnn_yaml_destroy(&root);
     free(text);
     return st;
-}
-
-static const char *word(const struct clrnn_option_group *const *groups, int kind)
-{
-    const struct clrnn_option_group *group = clrnn_options_kind(groups, kind);
-
-    return group ? group->word : NULL;
-}
-
-const char *clrnn_layer_word(enum clrnn_layer_kind kind)
-{
-    return word(clrnn_options_layers, (int)kind);
-}
-
-const char *clrnn_loss_word(enum clrnn_loss_kind kind)
-{
-    return word(clrnn_options_losses, (int)kind);
-}
-
-const char *clrnn_optimizer_word(enum clrnn_optimizer_kind kind)
-{
-    return word(clrnn_options_optimizers, (int)kind);
-}
-
-const char *clrnn_scheduler_word(enum clrnn_scheduler_kind kind)
-{
-    return word(clrnn_options_schedulers, (int)kind);
 }

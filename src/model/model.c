@@ -1,63 +1,13 @@
 // SPDX-License-Identifier: MIT
-// A model's life: made, looked at, read and written, prepared for a step, destroyed.
+// A model's facts, its parameters read and written, and what a step needs of the host.
 #include "model/network.h"
 
-#include <float.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
-
-enum clrnn_status clrnn_model_create(struct clrnn_device *device, const struct clrnn_config *config,
-                                     const struct clrnn_data_shape *shape, struct clrnn_model **model)
-{
-    enum clrnn_status st = clrnn_model_describe(device, config, shape, model);
-
-    if (st == CLRNN_OK)
-        st = clrnn_model_allocate(*model);
-    if (st == CLRNN_OK)
-        st = clrnn_model_draw(*model);
-    if (st != CLRNN_OK)
-        clrnn_model_destroy(model);
-    return st;
-}
-
-void clrnn_model_destroy(struct clrnn_model **model)
-{
-    struct clrnn_model *m = *model;
-
-    if (!m)
-        return;
-    clrnn_stage_destroy(&m->stage);
-    for (size_t i = 0; i < m->entry_count; i++) {
-        clrnn_buffer_destroy(&m->entry[i].value);
-        clrnn_buffer_destroy(&m->entry[i].grad);
-        free((char *)(uintptr_t)m->entry[i].param.name);
-    }
-    free(m->entry);
-    free(m->by_name);
-    free(m->layer);
-    clrnn_buffer_destroy(&m->params);
-    clrnn_buffer_destroy(&m->grads);
-    for (int k = 0; k < 3; k++)
-        clrnn_buffer_destroy(&m->moment[k]);
-    clrnn_buffer_destroy(&m->state);
-    clrnn_buffer_destroy(&m->batches);
-    clrnn_buffer_destroy(&m->hyper);
-    clrnn_buffer_destroy(&m->counter);
-    clrnn_buffer_destroy(&m->records);
-    clrnn_buffer_destroy(&m->loss_weight);
-    clrnn_buffer_destroy(&m->input_mean);
-    clrnn_buffer_destroy(&m->input_std);
-    clrnn_buffer_destroy(&m->arena);
-    clrnn_config_destroy(&m->config);
-    free(m);
-    *model = NULL;
-}
-
-// ---------------------------------------------------------------- looking
 
 const struct clrnn_config *clrnn_model_config(const struct clrnn_model *model)
 {
@@ -152,33 +102,6 @@ enum clrnn_status clrnn_model_write(struct clrnn_model *model, size_t index, con
                            *values, INT32_MAX);
     batches = (int32_t)*values;
     return clrnn_buffer_write_i32(e->value, 0, 1, &batches);
-}
-
-enum clrnn_status clrnn_model_set_normalization(struct clrnn_model *model, const double *mean,
-                                                const double *std)
-{
-    const size_t C = model->shape.features;
-    enum clrnn_status st;
-    double *usable;
-
-    if (model->shape.tokens)
-        return clrnn_error(model->log, CLRNN_ERR_ARG, "tokens cannot be normalised; expected real features");
-    if (!model->input_mean || !model->input_std)
-        clrnn_stage_destroy(&model->stage); // its plans do not normalise
-    if (!model->input_mean)
-        TRY(clrnn_buffer_create(model->device, CLRNN_REAL, C, "input.mean", &model->input_mean));
-    if (!model->input_std)
-        TRY(clrnn_buffer_create(model->device, CLRNN_REAL, C, "input.std", &model->input_std));
-    usable = malloc(C * sizeof(*usable));
-    if (!usable)
-        return clrnn_error_memory(model->log, C * sizeof(*usable), "input.std");
-    for (size_t i = 0; i < C; i++) // a device may take what is no normal float32 for 0
-        usable[i] = std[i] < (double)FLT_MIN ? 1.0 : std[i];
-    st = clrnn_buffer_write_f64(model->input_mean, 0, C, mean);
-    if (st == CLRNN_OK)
-        st = clrnn_buffer_write_f64(model->input_std, 0, C, usable);
-    free(usable);
-    return st;
 }
 
 enum clrnn_status clrnn_model_check_normalization(const struct clrnn_model *model)

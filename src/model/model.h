@@ -60,6 +60,8 @@ struct clrnn_model {
  *  values. A reader of files goes without the third. */
 enum clrnn_status clrnn_model_describe(struct clrnn_device *device, const struct clrnn_config *config,
                                        const struct clrnn_data_shape *shape, struct clrnn_model **model);
+/** The table of parameters, from the config; no device memory. */
+enum clrnn_status clrnn_model_make_table(struct clrnn_model *model);
 enum clrnn_status clrnn_model_allocate(struct clrnn_model *model);
 enum clrnn_status clrnn_model_draw(struct clrnn_model *model);
 

@@ -9,25 +9,6 @@
 #include "base/array.h"
 #include "base/log.h"
 
-enum clrnn_status clrnn_build_activation(struct clrnn_build *b, const char *layer, const char *what,
-                                         enum clrnn_type type, unsigned ndim, const uint32_t *dims, int *id)
-{
-    char name[128];
-
-    snprintf(name, sizeof(name), "%s %s", layer, what);
-    return clrnn_graph_tensor(b->g, name, CLRNN_ROLE_ACTIVATION, type, ndim, dims, NULL, id);
-}
-
-enum clrnn_status clrnn_build_bound(struct clrnn_build *b, const char *name, enum clrnn_role role,
-                                    struct clrnn_buffer *buffer, int *id)
-{
-    *id = CLRNN_NONE;
-    if (!buffer)
-        return CLRNN_OK;
-    return clrnn_graph_tensor(b->g, name, role, clrnn_buffer_type(buffer), 1,
-                              (uint32_t[]){(uint32_t)clrnn_buffer_count(buffer)}, buffer, id);
-}
-
 // ---------------------------------------------------------------- what lies outside the arena
 
 static enum clrnn_status bind_entries(struct clrnn_build *b)

@@ -224,7 +224,7 @@ static enum clrnn_status sort_names(struct clrnn_model *m)
     return CLRNN_OK;
 }
 
-static enum clrnn_status make_table(struct clrnn_model *m)
+enum clrnn_status clrnn_model_make_table(struct clrnn_model *m)
 {
     const size_t align = clrnn_buffer_align(m->device);
     struct table t = {.m = m,
@@ -241,43 +241,6 @@ static enum clrnn_status make_table(struct clrnn_model *m)
     m->state_count = t.state_count;
     m->batches_count = t.batches_count;
     return sort_names(m);
-}
-
-enum clrnn_status clrnn_model_describe(struct clrnn_device *device, const struct clrnn_config *config,
-                                       const struct clrnn_data_shape *shape, struct clrnn_model **model)
-{
-    const struct clrnn_log *log = clrnn_device_log(device);
-    struct clrnn_model *m = calloc(1, sizeof(*m));
-    enum clrnn_status st;
-
-    *model = NULL;
-    if (!m)
-        return clrnn_error_memory(log, sizeof(*m), "a model");
-    m->device = device;
-    m->log = log;
-    m->shape = *shape;
-    st = clrnn_config_copy(log, config, &m->config);
-    if (st != CLRNN_OK)
-        goto fail;
-    m->layer = calloc(MAX2(config->layer_count, 1), sizeof(*m->layer));
-    if (!m->layer) {
-        st = clrnn_error_memory(log, config->layer_count * sizeof(*m->layer), "the layers");
-        goto fail;
-    }
-    st = clrnn_network_shapes(log, m->config, &m->shape, m->layer, &m->outputs, &m->per_step);
-    if (st == CLRNN_OK) // it may be made in code
-        st = clrnn_config_check(log, config, NULL, config->path ? config->path : "config");
-    if (st == CLRNN_OK)
-        st = make_table(m);
-    if (st != CLRNN_OK)
-        goto fail;
-    clrnn_model_start_schedule(m, 0);
-    *model = m;
-    return CLRNN_OK;
-
-fail:
-    clrnn_model_destroy(&m);
-    return st;
 }
 
 // ---------------------------------------------------------------- buffers

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT
+// A model is made from a config, normalises its input, is destroyed.
+#include <float.h>
+#include <stdlib.h>
+
+#include "base/array.h"
+#include "base/log.h"
+#include "model/network.h"
+#include "model/options.h"
+
+void clrnn_model_destroy(struct clrnn_model **model)
+{
+    struct clrnn_model *m = *model;
+
+    if (!m)
+        return;
+    clrnn_stage_destroy(&m->stage);
+    for (size_t i = 0; i < m->entry_count; i++) {
+        clrnn_buffer_destroy(&m->entry[i].value);
+        clrnn_buffer_destroy(&m->entry[i].grad);
+        free((char *)(uintptr_t)m->entry[i].param.name);
+    }
+    free(m->entry);
+    free(m->by_name);
+    free(m->layer);
+    clrnn_buffer_destroy(&m->params);
+    clrnn_buffer_destroy(&m->grads);
+    for (int k = 0; k < 3; k++)
+        clrnn_buffer_destroy(&m->moment[k]);
+    clrnn_buffer_destroy(&m->state);
+    clrnn_buffer_destroy(&m->batches);
+    clrnn_buffer_destroy(&m->hyper);
+    clrnn_buffer_destroy(&m->counter);
+    clrnn_buffer_destroy(&m->records);
+    clrnn_buffer_destroy(&m->loss_weight);
+    clrnn_buffer_destroy(&m->input_mean);
+    clrnn_buffer_destroy(&m->input_std);
+    clrnn_buffer_destroy(&m->arena);
+    clrnn_config_destroy(&m->config);
+    free(m);
+    *model = NULL;
+}
+
+enum clrnn_status clrnn_model_describe(struct clrnn_device *device, const struct clrnn_config *config,
+                                       const struct clrnn_data_shape *shape, struct clrnn_model **model)
+{
+    const struct clrnn_log *log = clrnn_device_log(device);
+    struct clrnn_model *m = calloc(1, sizeof(*m));
+    enum clrnn_status st;
+
+    *model = NULL;
+    if (!m)
+        return clrnn_error_memory(log, sizeof(*m), "a model");
+    m->device = device;
+    m->log = log;
+    m->shape = *shape;
+    st = clrnn_config_copy(log, config, &m->config);
+    if (st != CLRNN_OK)
+        goto fail;
+    m->layer = calloc(MAX2(config->layer_count, 1), sizeof(*m->layer));
+    if (!m->layer) {
+        st = clrnn_error_memory(log, config->layer_count * sizeof(*m->layer), "the layers");
+        goto fail;
+    }
+    st = clrnn_network_shapes(log, m->config, &m->shape, m->layer, &m->outputs, &m->per_step);
+    if (st == CLRNN_OK) // it may be made in code
+        st = clrnn_config_check(log, config, NULL, config->path ? config->path : "config");
+    if (st == CLRNN_OK)
+        st = clrnn_model_make_table(m);
+    if (st != CLRNN_OK)
+        goto fail;
+    clrnn_model_start_schedule(m, 0);
+    *model = m;
+    return CLRNN_OK;
+
+fail:
+    clrnn_model_destroy(&m);
+    return st;
+}
+
+enum clrnn_status clrnn_model_create(struct clrnn_device *device, const struct clrnn_config *config,
+                                     const struct clrnn_data_shape *shape, struct clrnn_model **model)
+{
+    enum clrnn_status st = clrnn_model_describe(device, config, shape, model);
+
+    if (st == CLRNN_OK)
+        st = clrnn_model_allocate(*model);
+    if (st == CLRNN_OK)
+        st = clrnn_model_draw(*model);
+    if (st != CLRNN_OK)
+        clrnn_model_destroy(model);
+    return st;
+}
+
+enum clrnn_status clrnn_model_set_normalization(struct clrnn_model *model, const double *mean,
+                                                const double *std)
+{
+    const size_t C = model->shape.features;
+    enum clrnn_status st;
+    double *usable;
+
+    if (model->shape.tokens)
+        return clrnn_error(model->log, CLRNN_ERR_ARG, "tokens cannot be normalised; expected real features");
+    if (!model->input_mean || !model->input_std)
+        clrnn_stage_destroy(&model->stage); // its plans do not normalise
+    if (!model->input_mean)
+        TRY(clrnn_buffer_create(model->device, CLRNN_REAL, C, "input.mean", &model->input_mean));
+    if (!model->input_std)
+        TRY(clrnn_buffer_create(model->device, CLRNN_REAL, C, "input.std", &model->input_std));
+    usable = malloc(C * sizeof(*usable));
+    if (!usable)
+        return clrnn_error_memory(model->log, C * sizeof(*usable), "input.std");
+    for (size_t i = 0; i < C; i++) // a device may take what is no normal float32 for 0
+        usable[i] = std[i] < (double)FLT_MIN ? 1.0 : std[i];
+    st = clrnn_buffer_write_f64(model->input_mean, 0, C, mean);
+    if (st == CLRNN_OK)
+        st = clrnn_buffer_write_f64(model->input_std, 0, C, usable);
+    free(usable);
+    return st;
+}
