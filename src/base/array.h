@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define MAX2(a, b) ((a) > (b) ? (a) : (b))
@@ -22,6 +23,30 @@ static inline bool clrnn_mul_size(size_t a, size_t b, size_t *product)
 static inline uint32_t clrnn_divide_up(uint32_t a, uint32_t b)
 {
     return a / b + (a % b != 0);
+}
+
+/**
+ * Makes room for one more element in `array`, which holds `count` and has grown through this alone, from
+ * NULL: it doubles at powers of two, so that its capacity need not be kept. False: no memory; the array is as
+ * it was.
+ */
+#define ARRAY_GROW(array, count) clrnn_array_grow(&(array), (count), sizeof(*(array)))
+
+static inline bool clrnn_array_grow(void *array, size_t count, size_t size)
+{
+    void *old, *grown;
+    size_t bytes;
+
+    if (count & (count - 1))
+        return true;
+    if (count > SIZE_MAX / 2 || !clrnn_mul_size(count ? 2 * count : 1, size, &bytes))
+        return false;
+    memcpy(&old, array, sizeof(old));
+    grown = realloc(old, bytes);
+    if (!grown)
+        return false;
+    memcpy(array, &grown, sizeof(grown));
+    return true;
 }
 
 #endif

@@ -28,7 +28,7 @@ struct clrnn_transfers {
     size_t bytes;        // of all slots
     uint64_t next_token;
     struct pending_write *pending;
-    size_t pending_count, pending_capacity;
+    size_t pending_count;
 };
 
 // ---------------------------------------------------------------- device
@@ -302,15 +302,9 @@ static enum clrnn_status buffer_write_async(struct clrnn_buffer *b, size_t first
     cl_event event;
     cl_int error;
 
-    if (t->pending_count == t->pending_capacity) {
-        const size_t capacity = t->pending_capacity ? 2 * t->pending_capacity : 8;
-        struct pending_write *p = realloc(t->pending, capacity * sizeof(*p));
-
-        if (!p)
-            return clrnn_error_memory(d->log, capacity * sizeof(*p), "a write to the device");
-        t->pending = p;
-        t->pending_capacity = capacity;
-    }
+    if (!ARRAY_GROW(t->pending, t->pending_count))
+        return clrnn_error_memory(d->log, 2 * t->pending_count * sizeof(*t->pending),
+                                  "a write to the device");
     error = clEnqueueWriteBuffer(d->queue, b->mem, CL_FALSE, first * 4, count * 4, data, 0, NULL, &event);
     if (error != CL_SUCCESS)
         return error_transfer(b, error, "clEnqueueWriteBuffer", first, count);

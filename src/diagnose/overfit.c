@@ -24,7 +24,6 @@ struct clrnn_trace {
     struct clrnn_session *session;
     const struct clrnn_overfit_task *task;
     struct clrnn_overfit_result *r;
-    size_t room;       // of the curve
     uint32_t still;    // last steps with a gradient of exactly 0
     uint32_t at_floor; // steps in which the loss was as low as it gets, or lower than makes sense
     double started;
@@ -99,15 +98,9 @@ static enum clrnn_status keep(struct clrnn_trace *c, double loss)
 {
     struct clrnn_overfit_result *r = c->r;
 
-    if (r->curve_count == c->room) {
-        const size_t room = c->room ? 2 * c->room : 256;
-        double *grown = realloc(r->curve, room * sizeof(*grown));
-
-        if (!grown)
-            return clrnn_error_memory(c->session->model->log, room * sizeof(*grown), "the loss curve");
-        r->curve = grown;
-        c->room = room;
-    }
+    if (!ARRAY_GROW(r->curve, r->curve_count))
+        return clrnn_error_memory(c->session->model->log, 2 * r->curve_count * sizeof(*r->curve),
+                                  "the loss curve");
     r->curve[r->curve_count++] = loss;
     return CLRNN_OK;
 }

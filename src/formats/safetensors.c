@@ -297,7 +297,7 @@ const char *clrnn_safetensors_metadata(const struct clrnn_safetensors *file, con
 struct clrnn_safetensors_writer {
     const struct clrnn_log *log;
     json_t *header;
-    size_t count, room, bytes; // bytes: data so far
+    size_t count, bytes; // bytes: data so far
     const void **data;
     size_t *size;
 };
@@ -327,18 +327,8 @@ enum clrnn_status clrnn_safetensors_add(struct clrnn_safetensors_writer *writer,
     json_t *dims = json_array();
     size_t bytes = clrnn_dtype_bytes(dtype);
 
-    if (w->count == w->room) {
-        const size_t room = w->room ? 2 * w->room : 32;
-        const void **more_data = realloc(w->data, room * sizeof(*w->data));
-        size_t *more_size = more_data ? realloc(w->size, room * sizeof(*w->size)) : NULL;
-
-        if (more_data)
-            w->data = more_data;
-        if (!more_size)
-            goto memory;
-        w->size = more_size;
-        w->room = room;
-    }
+    if (!ARRAY_GROW(w->data, w->count) || !ARRAY_GROW(w->size, w->count))
+        goto memory;
     for (unsigned i = 0; i < ndim; i++) {
         bytes *= shape[i]; // in memory already, so it fits
         if (json_array_append_new(dims, json_integer((json_int_t)shape[i])))

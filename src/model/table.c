@@ -43,7 +43,6 @@ static bool moment_used(const struct clrnn_train_config *train, int k)
 
 struct table {
     struct clrnn_model *m;
-    size_t room;
     size_t align_real, align_i32; // in elements
     size_t state_count, batches_count;
     uint32_t layer;
@@ -53,22 +52,6 @@ struct table {
 static size_t round_up(size_t count, size_t multiple)
 {
     return (count + multiple - 1) / multiple * multiple;
-}
-
-static enum clrnn_status grow(struct table *t)
-{
-    struct clrnn_model *m = t->m;
-    const size_t more = MAX2(2 * t->room, 32);
-    struct clrnn_entry *entry;
-
-    if (m->entry_count < t->room)
-        return CLRNN_OK;
-    entry = realloc(m->entry, more * sizeof(*entry));
-    if (!entry)
-        return clrnn_error_memory(m->log, more * sizeof(*entry), "the model's table");
-    m->entry = entry;
-    t->room = more;
-    return CLRNN_OK;
 }
 
 // Appends a row; d0 0: a scalar, d1 0: a vector.
@@ -83,7 +66,8 @@ static enum clrnn_status add(struct table *t, const char *suffix, size_t d0, siz
             m->log, CLRNN_ERR_CONFIG,
             "%s: with this layer the model has more than %d parameter tensors, which is the most", t->prefix,
             MAX_TENSORS);
-    TRY(grow(t));
+    if (!ARRAY_GROW(m->entry, m->entry_count))
+        return clrnn_error_memory(m->log, 2 * m->entry_count * sizeof(*m->entry), "the model's table");
     e.param.ndim = d0 == 0 ? 0 : d1 == 0 ? 1 : 2;
     e.param.shape[0] = d0;
     e.param.shape[1] = d1;

@@ -320,15 +320,8 @@ void clrnn_bundle_finish(struct clrnn_bundle *bundle)
 // Memory that lives as long as the bundle.
 static enum clrnn_status hold(struct clrnn_bundle *b, size_t bytes, const char *name, void **data)
 {
-    if (b->count == b->room) {
-        const size_t more = MAX2(2 * b->room, 32);
-        void **grown = realloc(b->data, more * sizeof(*grown));
-
-        if (!grown)
-            return clrnn_error_memory(b->model->log, more * sizeof(*grown), name);
-        b->data = grown;
-        b->room = more;
-    }
+    if (!ARRAY_GROW(b->data, b->count))
+        return clrnn_error_memory(b->model->log, 2 * b->count * sizeof(*b->data), name);
     *data = malloc(MAX2(bytes, 1));
     if (!*data)
         return clrnn_error_memory(b->model->log, bytes, name);

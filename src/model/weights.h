@@ -36,7 +36,7 @@ struct clrnn_bundle {
     bool single; // reals as float32 on ref, too
     struct clrnn_safetensors_writer *writer;
     void **data;
-    size_t count, room;
+    size_t count;
 };
 enum clrnn_status clrnn_bundle_init(struct clrnn_bundle *bundle, struct clrnn_model *model);
 void clrnn_bundle_finish(struct clrnn_bundle *bundle);

@@ -31,22 +31,6 @@ void clrnn_graph_destroy(struct clrnn_graph **graph)
     *graph = NULL;
 }
 
-// Room for one more element in an array that doubles.
-static bool make_room(void **array, size_t count, size_t *room, size_t size)
-{
-    const size_t more = count == 0 ? 32 : 2 * count;
-    void *grown;
-
-    if (count < *room)
-        return true;
-    grown = realloc(*array, more * size);
-    if (grown == NULL)
-        return false;
-    *array = grown;
-    *room = more;
-    return true;
-}
-
 enum clrnn_status clrnn_graph_tensor(struct clrnn_graph *graph, const char *name, enum clrnn_role role,
                                      enum clrnn_type type, unsigned ndim, const uint32_t *dims,
                                      struct clrnn_buffer *buffer, int *id)
@@ -71,8 +55,7 @@ enum clrnn_status clrnn_graph_tensor(struct clrnn_graph *graph, const char *name
                                "many; make the batch or the sequence smaller",
                                name, dims[i], i + 1, ndim);
     }
-    if (graph->tensor_count >= INT_MAX ||
-        !make_room((void **)&graph->tensor, graph->tensor_count, &graph->tensor_room_, sizeof(t)))
+    if (graph->tensor_count >= INT_MAX || !ARRAY_GROW(graph->tensor, graph->tensor_count))
         return clrnn_error_memory(graph->log, 2 * graph->tensor_count * sizeof(t), "the graph's tensors");
     snprintf(t.name, sizeof(t.name), "%s", name);
     t.buffer = buffer == NULL ? NULL : clrnn_buffer_retain(buffer);
@@ -86,8 +69,7 @@ enum clrnn_status clrnn_graph_op(struct clrnn_graph *graph, enum clrnn_op_kind k
 {
     struct clrnn_op fresh;
 
-    if (graph->op_count >= INT_MAX - 1 ||
-        !make_room((void **)&graph->op, graph->op_count, &graph->op_room_, sizeof(fresh)))
+    if (graph->op_count >= INT_MAX - 1 || !ARRAY_GROW(graph->op, graph->op_count))
         return clrnn_error_memory(graph->log, 2 * graph->op_count * sizeof(fresh), "the graph's ops");
     memset(&fresh, 0, sizeof(fresh));
     fresh.kind = kind;

@@ -33,7 +33,6 @@ struct clrnn_graph {
     struct clrnn_tensor *tensor;
     struct clrnn_op *op;
     size_t arena_bytes; // after clrnn_graph_place
-    size_t tensor_room_, op_room_;
 };
 
 enum clrnn_status clrnn_graph_create(const struct clrnn_log *log, struct clrnn_graph **graph);

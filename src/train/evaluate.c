@@ -52,22 +52,15 @@ struct evaluation {
     double loss, weight;       // numerators and denominators
     double y_mean, absolute, squared, variation;
     struct score *score; // two classes: for the ROC curve
-    size_t score_count, score_room;
+    size_t score_count;
     float *out, *targets;
     int32_t *classes;
 };
 
 static enum clrnn_status add_score(struct evaluation *e, double value, bool positive)
 {
-    if (e->score_count == e->score_room) {
-        const size_t room = e->score_room ? 2 * e->score_room : 1024;
-        struct score *score = realloc(e->score, room * sizeof(*score));
-
-        if (!score)
-            return clrnn_error_memory(e->model->log, room * sizeof(*score), "the ROC curve");
-        e->score = score;
-        e->score_room = room;
-    }
+    if (!ARRAY_GROW(e->score, e->score_count))
+        return clrnn_error_memory(e->model->log, 2 * e->score_count * sizeof(*e->score), "the ROC curve");
     e->score[e->score_count++] = (struct score){value, positive};
     return CLRNN_OK;
 }

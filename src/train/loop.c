@@ -30,18 +30,10 @@ static bool is_regression(const struct clrnn_loop *l)
 
 static enum clrnn_status note_pace(struct clrnn_loop *l, double seconds, uint32_t steps)
 {
-    if (l->pace_count == l->pace_room) {
-        const size_t room = l->pace_room ? 2 * l->pace_room : 256;
-        struct clrnn_loop_pace *pace;
-
-        if (room > MOST_PACES)
-            return CLRNN_OK; // the median of these is good enough
-        pace = realloc(l->pace, room * sizeof(*pace));
-        if (!pace)
-            return clrnn_error_memory(l->log, room * sizeof(*pace), "step times");
-        l->pace = pace;
-        l->pace_room = room;
-    }
+    if (l->pace_count == MOST_PACES)
+        return CLRNN_OK; // the median of these is good enough
+    if (!ARRAY_GROW(l->pace, l->pace_count))
+        return clrnn_error_memory(l->log, 2 * l->pace_count * sizeof(*l->pace), "step times");
     l->pace[l->pace_count++] = (struct clrnn_loop_pace){seconds, steps};
     return CLRNN_OK;
 }

@@ -42,9 +42,9 @@ struct clrnn_loop {
     double train_seconds;                             // of this epoch's training alone
     uint64_t steps_here, samples_here, epoch_samples; // in this process; in this epoch of it
     double train_seconds_here;
-    uint32_t largest_batch;       // of a step so far
-    bool chained;                 // whether the last step of such a batch ran as chains
-    size_t pace_count, pace_room; // one entry a look: seconds a step, and steps
+    uint32_t largest_batch; // of a step so far
+    bool chained;           // whether the last step of such a batch ran as chains
+    size_t pace_count;      // one entry a look: seconds a step, and steps
     struct clrnn_loop_pace {
         double seconds;
         uint32_t steps;

@@ -86,15 +86,8 @@ enum clrnn_status clrnn_run_folder_step(struct clrnn_run_folder *f, uint64_t ste
 
 static enum clrnn_status keep_row(struct clrnn_run_folder *f, const struct clrnn_epoch_row *row)
 {
-    if (f->count == f->room) {
-        const size_t room = f->room ? 2 * f->room : 64;
-        struct clrnn_epoch_row *rows = realloc(f->row, room * sizeof(*rows));
-
-        if (!rows)
-            return clrnn_error_memory(f->log, room * sizeof(*rows), "the epochs' metrics");
-        f->row = rows;
-        f->room = room;
-    }
+    if (!ARRAY_GROW(f->row, f->count))
+        return clrnn_error_memory(f->log, 2 * f->count * sizeof(*f->row), "the epochs' metrics");
     f->row[f->count++] = *row;
     return CLRNN_OK;
 }

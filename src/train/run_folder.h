@@ -22,7 +22,7 @@ struct clrnn_run_folder {
     int metrics;     // file descriptor; -1: none
     bool regression; // lines have the fields of mse
     bool warned;     // of a number that is not finite
-    size_t count, room;
+    size_t count;
     struct clrnn_epoch_row *row; // every epoch so far, those before a resume included
 };
 

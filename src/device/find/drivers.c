@@ -262,12 +262,11 @@ static bool run_child(struct found *found, size_t only, struct outcome *outcome)
 static enum clrnn_status add_trouble(const struct clrnn_log *log, struct clrnn_probe *probe, int platform,
                                      const char *name, const char *text)
 {
-    struct clrnn_probe_trouble *t = realloc(probe->trouble, (probe->count + 1) * sizeof(*t));
+    struct clrnn_probe_trouble *t;
 
-    if (!t)
+    if (!ARRAY_GROW(probe->trouble, probe->count))
         return clrnn_error_memory(log, sizeof(*t), "the list of devices");
-    probe->trouble = t;
-    t += probe->count++;
+    t = &probe->trouble[probe->count++];
     t->platform = platform;
     snprintf(t->name, sizeof(t->name), "%s", name);
     snprintf(t->text, sizeof(t->text), "%s", text);

@@ -15,7 +15,7 @@ struct clrnn_handles {
 /** What a list's `strings_` points to. */
 struct clrnn_list_private {
     char **string;
-    size_t string_count, string_room, info_room;
+    size_t string_count;
     struct clrnn_handles *handles; // one a row of the list
 };
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "device/find/drivers.h"
@@ -49,20 +50,8 @@ enum clrnn_status clrnn_list_row(const struct clrnn_log *log, struct clrnn_devic
 {
     struct clrnn_list_private *p = list->strings_;
 
-    if (list->count == p->info_room) {
-        const size_t room = p->info_room ? 2 * p->info_room : 8;
-        struct clrnn_device_info *info = realloc(list->info, room * sizeof(*info));
-        struct clrnn_handles *h;
-
-        if (info)
-            list->info = info;
-        h = realloc(p->handles, room * sizeof(*h));
-        if (h)
-            p->handles = h;
-        if (!info || !h)
-            return clrnn_error_memory(log, room * sizeof(*info), "the list of devices");
-        p->info_room = room;
-    }
+    if (!ARRAY_GROW(list->info, list->count) || !ARRAY_GROW(p->handles, list->count))
+        return clrnn_error_memory(log, 2 * list->count * sizeof(*list->info), "the list of devices");
     p->handles[list->count] = handles;
     *row = &list->info[list->count++];
     **row = (struct clrnn_device_info){.platform = -1,
@@ -85,16 +74,9 @@ const char *clrnn_list_keep(struct clrnn_device_list *list, char *text)
 
     if (!text)
         return NULL;
-    if (p->string_count == p->string_room) {
-        const size_t room = p->string_room ? 2 * p->string_room : 32;
-        char **string = realloc(p->string, room * sizeof(*string));
-
-        if (!string) {
-            free(text);
-            return NULL;
-        }
-        p->string = string;
-        p->string_room = room;
+    if (!ARRAY_GROW(p->string, p->string_count)) {
+        free(text);
+        return NULL;
     }
     return p->string[p->string_count++] = text;
 }

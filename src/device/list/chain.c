@@ -274,13 +274,11 @@ static enum clrnn_status make(struct making *m, struct clrnn_chain *c)
 // Makes a chain of launches first..last-1 and appends it.
 static enum clrnn_status append(struct making *m, struct clrnn_chains *chains)
 {
-    struct clrnn_chain *more = realloc(chains->chain, (chains->count + 1) * sizeof(*more)),
-                       chain = {.first = m->first, .last = m->last};
+    struct clrnn_chain chain = {.first = m->first, .last = m->last};
     enum clrnn_status st;
 
-    if (!more)
-        return clrnn_error_memory(m->launches->device->log, (chains->count + 1) * sizeof(*more), "a chain");
-    chains->chain = more;
+    if (!ARRAY_GROW(chains->chain, chains->count))
+        return clrnn_error_memory(m->launches->device->log, 2 * chains->count * sizeof(chain), "a chain");
     st = make(m, &chain);
     if (st == CLRNN_OK)
         chains->chain[chains->count++] = chain;

@@ -48,16 +48,16 @@ struct clrnn_launch_event {
 struct clrnn_launches {
     struct clrnn_device *device;
     struct clrnn_launch *launch;
-    size_t count, room;
+    size_t count;
     char **op; // names; the last is the current one
-    size_t op_count, op_room;
-    struct clrnn_buffer **scratch;                    // retained
-    size_t scratch_count, scratch_room, scratch_next; // next: calls since the last clrnn_launches_op
-    char class[112];             // what the current op computes: the first part of its choices' keys
-    struct clrnn_choice *choice; // what was asked so far
+    size_t op_count;
+    struct clrnn_buffer **scratch;      // retained
+    size_t scratch_count, scratch_next; // next: calls since the last clrnn_launches_op
+    char class[112];                    // what the current op computes: the first part of its choices' keys
+    struct clrnn_choice *choice;        // what was asked so far
     size_t choice_count;
     struct clrnn_launch_event *timing;
-    size_t timing_count, timing_room;
+    size_t timing_count;
 };
 
 /** Appends an empty launch of the current op. */

@@ -11,23 +11,6 @@
 #include "base/file.h"
 #include "device/list/internal.h"
 
-// Makes room for one more element of `size` bytes in an array.
-static enum clrnn_status make_room(const struct clrnn_log *log, void **array, size_t count, size_t *room,
-                                   size_t size)
-{
-    const size_t wanted = *room ? 2 * *room : 16;
-    void *larger;
-
-    if (count < *room)
-        return CLRNN_OK;
-    larger = realloc(*array, wanted * size);
-    if (!larger)
-        return clrnn_error_memory(log, wanted * size, "a list of launches");
-    *array = larger;
-    *room = wanted;
-    return CLRNN_OK;
-}
-
 enum clrnn_status clrnn_launches_create(struct clrnn_device *device, struct clrnn_launches **launches)
 {
     *launches = calloc(1, sizeof(**launches));
@@ -68,16 +51,10 @@ enum clrnn_status clrnn_launches_op(struct clrnn_launches *launches, const char 
 {
     const struct clrnn_log *log = launches->device->log;
     char *name = clrnn_format("%s", op);
-    void *array = launches->op;
-    enum clrnn_status st;
 
-    if (!name)
-        return clrnn_error_memory(log, strlen(op) + 1, "a list of launches");
-    st = make_room(log, &array, launches->op_count, &launches->op_room, sizeof(*launches->op));
-    launches->op = array;
-    if (st != CLRNN_OK) {
+    if (!name || !ARRAY_GROW(launches->op, launches->op_count)) {
         free(name);
-        return st;
+        return clrnn_error_memory(log, strlen(op) + 1, "a list of launches");
     }
     launches->op[launches->op_count++] = name;
     launches->class[0] = 0;
@@ -88,12 +65,9 @@ enum clrnn_status clrnn_launches_op(struct clrnn_launches *launches, const char 
 enum clrnn_status clrnn_launches_add(struct clrnn_launches *launches, clrnn_run_fn *run, const char *kernel,
                                      struct clrnn_cost cost, struct clrnn_launch **launch)
 {
-    void *array = launches->launch;
-    const enum clrnn_status st =
-        make_room(launches->device->log, &array, launches->count, &launches->room, sizeof(*launches->launch));
-
-    launches->launch = array;
-    TRY(st);
+    if (!ARRAY_GROW(launches->launch, launches->count))
+        return clrnn_error_memory(launches->device->log, 2 * launches->count * sizeof(**launch),
+                                  "a list of launches");
     *launch = &launches->launch[launches->count++];
     **launch = (struct clrnn_launch){.run = run};
     (*launch)->info.op = launches->op_count ? launches->op[launches->op_count - 1] : "";
@@ -167,26 +141,17 @@ enum clrnn_status clrnn_launches_scratch(struct clrnn_launches *launches, size_t
 {
     struct clrnn_device *d = launches->device;
     const size_t slot = launches->scratch_next;
-    void *array = launches->scratch;
-    enum clrnn_status st;
 
     *buffer = NULL;
-    if (slot == d->scratch_count) {
-        struct clrnn_buffer **larger = realloc(d->scratch, (slot + 1) * sizeof(*larger));
-
-        if (!larger)
-            return clrnn_error_memory(d->log, (slot + 1) * sizeof(*larger), "scratch memory");
-        d->scratch = larger;
+    if ((slot == d->scratch_count && !ARRAY_GROW(d->scratch, slot)) ||
+        !ARRAY_GROW(launches->scratch, launches->scratch_count))
+        return clrnn_error_memory(d->log, 2 * (slot + 1) * sizeof(*buffer), "scratch memory");
+    if (slot == d->scratch_count)
         d->scratch[d->scratch_count++] = NULL;
-    }
     if (!d->scratch[slot] || d->scratch[slot]->count < count) {
         clrnn_buffer_destroy(&d->scratch[slot]); // lists that use it hold it
         TRY(clrnn_buffer_create(d, CLRNN_REAL, count, "scratch memory", &d->scratch[slot]));
     }
-    st = make_room(d->log, &array, launches->scratch_count, &launches->scratch_room,
-                   sizeof(*launches->scratch));
-    launches->scratch = array;
-    TRY(st);
     *buffer = launches->scratch[launches->scratch_count++] = clrnn_buffer_retain(d->scratch[slot]);
     launches->scratch_next++;
     return d->poison_scratch ? launch_fill(launches, "poison", *buffer, CLRNN_UNWRITTEN) : CLRNN_OK;
@@ -223,15 +188,13 @@ static enum clrnn_status read_times(struct clrnn_launches *launches)
 static enum clrnn_status keep_time(struct clrnn_launches *launches, size_t launch, cl_event event)
 {
     enum { MOST = 1 << 14 }; // events held before times are read; each costs the driver memory
-    void *array = launches->timing;
     enum clrnn_status st = CLRNN_OK;
 
     if (launches->timing_count == MOST)
         st = read_times(launches);
-    if (st == CLRNN_OK)
-        st = make_room(launches->device->log, &array, launches->timing_count, &launches->timing_room,
-                       sizeof(*launches->timing));
-    launches->timing = array;
+    if (st == CLRNN_OK && !ARRAY_GROW(launches->timing, launches->timing_count))
+        st = clrnn_error_memory(launches->device->log, 2 * launches->timing_count * sizeof(*launches->timing),
+                                "times of launches");
     if (st != CLRNN_OK) {
         clReleaseEvent(event);
         return st;

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/file.h"
 #include "base/hash.h"
 #include "clrnn/device.h"
@@ -115,7 +116,7 @@ struct entry {
 };
 struct entries {
     struct entry *entry;
-    size_t count, room;
+    size_t count;
     uint64_t bytes;
 };
 
@@ -124,7 +125,7 @@ static void entries_finish(struct entries *e)
     for (size_t i = 0; i < e->count; i++)
         free(e->entry[i].path);
     free(e->entry);
-    *e = (struct entries){NULL, 0, 0, 0};
+    *e = (struct entries){0};
 }
 
 /** Takes what is named as our files are; whether there was memory. */
@@ -136,15 +137,8 @@ static bool entries_add(struct entries *e, const char *folder, const char *name)
 
     if (!suffix || suffix[4])
         return true;
-    if (e->count == e->room) {
-        const size_t room = e->room ? 2 * e->room : 64;
-        struct entry *larger = realloc(e->entry, room * sizeof(*larger));
-
-        if (!larger)
-            return false;
-        e->entry = larger;
-        e->room = room;
-    }
+    if (!ARRAY_GROW(e->entry, e->count))
+        return false;
     path = clrnn_path_join(folder, name);
     if (!path)
         return false;
@@ -163,7 +157,7 @@ static enum clrnn_status entries_read(const struct clrnn_log *log, const char *f
     DIR *dir = clrnn_cache_is_ours(folder) ? opendir(folder) : NULL;
     bool enough = true;
 
-    *e = (struct entries){NULL, 0, 0, 0};
+    *e = (struct entries){0};
     if (!dir)
         return CLRNN_OK;
     for (const struct dirent *d; enough && (d = readdir(dir));)
@@ -245,7 +239,7 @@ enum clrnn_status clrnn_cache_info(const struct clrnn_log *log, struct clrnn_cac
 enum clrnn_status clrnn_cache_clear(const struct clrnn_log *log, size_t *programs, uint64_t *bytes)
 {
     char *folder = clrnn_cache_folder();
-    struct entries e = {NULL, 0, 0, 0};
+    struct entries e = {0};
     enum clrnn_status st;
 
     *programs = 0;

@@ -40,15 +40,11 @@ static unsigned look_up(const struct clrnn_device *d, const struct clrnn_choice 
 // Remembers what was asked, each key once. Without memory nobody can measure it; that costs only speed.
 static void remember(struct clrnn_launches *l, const struct clrnn_choice *c)
 {
-    struct clrnn_choice *larger;
-
     for (size_t i = 0; i < l->choice_count; i++)
         if (strcmp(l->choice[i].key, c->key) == 0)
             return;
-    larger = realloc(l->choice, (l->choice_count + 1) * sizeof(*larger));
-    if (!larger)
+    if (!ARRAY_GROW(l->choice, l->choice_count))
         return;
-    l->choice = larger;
     l->choice[l->choice_count++] = *c;
 }
 

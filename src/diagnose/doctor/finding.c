@@ -27,14 +27,12 @@ static void out_of_memory(struct clrnn_doctor *d)
 void clrnn_doctor_finding(struct clrnn_doctor *d, enum clrnn_finding_kind kind, enum clrnn_severity severity)
 {
     struct clrnn_doctor_result *r = d->result;
-    struct clrnn_finding *grown = realloc(r->finding, (r->count + 1) * sizeof(*grown));
 
-    if (!grown) {
+    if (!ARRAY_GROW(r->finding, r->count)) {
         out_of_memory(d);
         return;
     }
-    r->finding = grown;
-    grown[r->count++] = (struct clrnn_finding){.id = clrnn_finding_table[kind].id, .severity = severity};
+    r->finding[r->count++] = (struct clrnn_finding){.id = clrnn_finding_table[kind].id, .severity = severity};
 }
 
 // Appends to a text of the last finding.

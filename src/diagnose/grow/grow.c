@@ -235,18 +235,11 @@ static enum clrnn_status new_stage(struct clrnn_grow *c, const char *name, const
                                    struct clrnn_grow_stage **stage, struct clrnn_stage_outcome **outcome)
 {
     struct clrnn_grow_result *g = c->result;
-    struct clrnn_grow_stage *stages = realloc(g->stage, (g->count + 1) * sizeof(*stages));
-    struct clrnn_stage_outcome *outcomes;
 
-    if (stages)
-        g->stage = stages;
-    outcomes = realloc(c->outcome, (g->count + 1) * sizeof(*outcomes));
-    if (outcomes)
-        c->outcome = outcomes;
-    if (!stages || !outcomes)
-        return clrnn_error_memory(c->log, (g->count + 1) * sizeof(*stages), "the ladder");
-    outcomes[g->count] = (struct clrnn_stage_outcome){0};
-    stages[g->count] = (struct clrnn_grow_stage){
+    if (!ARRAY_GROW(g->stage, g->count) || !ARRAY_GROW(c->outcome, g->count))
+        return clrnn_error_memory(c->log, 2 * g->count * sizeof(*g->stage), "the ladder");
+    c->outcome[g->count] = (struct clrnn_stage_outcome){0};
+    g->stage[g->count] = (struct clrnn_grow_stage){
         .name = clrnn_format("%s", name),
         .description = clrnn_layers_text(variant),
         .overfit_loss = NAN,
@@ -255,8 +248,8 @@ static enum clrnn_status new_stage(struct clrnn_grow *c, const char *name, const
         .train_accuracy = NAN,
         .valid_accuracy = NAN,
     };
-    *stage = &stages[g->count];
-    *outcome = &outcomes[g->count];
+    *stage = &g->stage[g->count];
+    *outcome = &c->outcome[g->count];
     g->count++;
     return (*stage)->name && (*stage)->description ? CLRNN_OK : clrnn_error_memory(c->log, 256, "the ladder");
 }

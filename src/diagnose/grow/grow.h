@@ -46,7 +46,7 @@ struct clrnn_ladder {
     uint32_t outputs; // of the last layer
     long recurrent;   // index of the first recurrent layer, -1: none
     long head;        // of the last linear layer, -1: none
-    size_t count, room;
+    size_t count;
     struct clrnn_part *part;
 };
 

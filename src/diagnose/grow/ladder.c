@@ -69,15 +69,8 @@ char *clrnn_layers_text(const struct clrnn_config *config)
 static enum clrnn_status add(struct clrnn_ladder *l, enum clrnn_part_kind kind, size_t layer, size_t count,
                              struct clrnn_part **part)
 {
-    if (l->count == l->room) {
-        const size_t room = l->room ? 2 * l->room : 16;
-        struct clrnn_part *grown = realloc(l->part, room * sizeof(*grown));
-
-        if (!grown)
-            return clrnn_error_memory(l->log, room * sizeof(*grown), "the ladder");
-        l->part = grown;
-        l->room = room;
-    }
+    if (!ARRAY_GROW(l->part, l->count))
+        return clrnn_error_memory(l->log, 2 * l->count * sizeof(*l->part), "the ladder");
     *part = &l->part[l->count++];
     **part = (struct clrnn_part){.kind = kind, .layer = layer, .count = count};
     if (count)
