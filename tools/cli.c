@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -296,6 +297,30 @@ bool cli_parse(struct cli *cli, const struct cli_spec *spec, int argc, char **ar
 
 // ---------------------------------------------------------------- what commands need
 
+static char abort_sentence[2048];
+
+// A driver's assertion has failed: it has said which, and this says what it means to the user.
+static void on_abort(int number)
+{
+    const int status = clrnn_status_exit(CLRNN_ERR_DEVICE);
+    ssize_t written = write(STDERR_FILENO, abort_sentence, strlen(abort_sentence));
+
+    (void)number;
+    (void)written;
+    _exit(status);
+}
+
+static void explain_aborts(const struct clrnn_device_info *info)
+{
+    char *hint = clrnn_device_cache_advice(info);
+
+    snprintf(abort_sentence, sizeof(abort_sentence),
+             "clrnn: error: the driver of %s (%s) has ended the process by an abort%s\n", info->name,
+             info->platform_name, hint ? hint : "");
+    free(hint);
+    signal(SIGABRT, on_abort);
+}
+
 enum clrnn_status cli_device(const struct cli *cli, bool profile, struct clrnn_device **device)
 {
     const struct clrnn_device_params params = {
@@ -306,7 +331,10 @@ enum clrnn_status cli_device(const struct cli *cli, bool profile, struct clrnn_d
         .no_tune = cli->no_tune,
     };
 
-    return clrnn_device_open(&params, device);
+    TRY(clrnn_device_open(&params, device));
+    if (clrnn_device_info(*device)->type != CLRNN_DEVICE_REF)
+        explain_aborts(clrnn_device_info(*device));
+    return CLRNN_OK;
 }
 
 enum clrnn_status cli_config(const struct cli *cli, const char *path, struct clrnn_config **config)

@@ -118,8 +118,13 @@ CLRNN_API enum clrnn_status clrnn_cache_clear(const struct clrnn_log *log, size_
  * for it there: an empty one makes a cold start. For a child process. */
 CLRNN_API void clrnn_caches_keep_in(const char *folder);
 
+/** "; PoCL's cache may be damaged: delete ...", the end of a sentence about a driver that has failed in
+ * building, or "" where the driver keeps no cache that we know; in fresh memory. NULL: no memory. */
+CLRNN_API char *clrnn_device_cache_advice(const struct clrnn_device_info *info);
+
 /** What a device can do, by a quick measurement: float32 multiply-adds in registers (a multiply-add is two
- *  operations), and copying 64 MB (read and written bytes both count). NaN on ref. */
+ *  operations), and copying 64 MB, or what there is (read and written bytes both count). NaN on ref, and,
+ * with a warning, where there is no memory. */
 struct clrnn_peak {
     double gflops, gb_per_s;
 };

@@ -56,6 +56,7 @@ struct job {
     enum job_kind kind;
     const char *spec;
     uint32_t disturb;
+    const char *caches; // the folder for all caches; NULL: the drivers' own
     struct clrnn_compare_block *block;
 };
 
@@ -85,8 +86,8 @@ static void in_child(void *user)
     struct clrnn_device *device;
     enum clrnn_status st;
 
-    if (e->kind == START)
-        clrnn_caches_keep_in(e->c->caches);
+    if (e->caches)
+        clrnn_caches_keep_in(e->caches);
     clrnn_selftest_take_kernel_dir(e->spec);
     clrnn_child_doing(report, "opening the device");
     if (clrnn_device_open(&open, &device) != CLRNN_OK)
@@ -153,14 +154,34 @@ static enum clrnn_status run_reference(struct clrnn_compare *c)
 
 // ---------------------------------------------------------------- a device
 
-static enum clrnn_status run_job(const struct clrnn_compare *c, struct job *job,
-                                 char ending[CLRNN_ENDING_SIZE])
+static enum clrnn_status run_once(const struct clrnn_compare *c, struct job *job,
+                                  char ending[CLRNN_ENDING_SIZE])
 {
+    block_destroy(&job->block);
     job->block = block_create(c);
     if (!job->block)
         return clrnn_error_memory(c->log, c->grad_count * sizeof(double), "a device's results");
     return clrnn_child_run(c->log, in_child, job, &job->block->report, c->params->timeout_s, c->params->stop,
                            ending);
+}
+
+// Once more with fresh caches where the driver's own may be damaged.
+static enum clrnn_status run_job(const struct clrnn_compare *c, struct job *job,
+                                 char ending[CLRNN_ENDING_SIZE])
+{
+    char *caches = NULL;
+    enum clrnn_status st = run_once(c, job, ending);
+
+    if (st == CLRNN_OK && !job->caches)
+        st = clrnn_caches_suspect(c->log, job->spec, ending, &caches);
+    if (st == CLRNN_OK && caches) {
+        job->caches = caches;
+        st = run_once(c, job, ending);
+        job->caches = NULL;
+    }
+    clrnn_remove_folder(caches);
+    free(caches);
+    return st;
 }
 
 static enum clrnn_status self_test(const struct clrnn_compare *c, struct clrnn_compare_row *row)
@@ -178,7 +199,7 @@ static enum clrnn_status measure_builds(struct clrnn_compare *c, struct clrnn_co
     enum clrnn_status st = clrnn_temporary_folder(c->log, &c->caches);
 
     for (int warm = 0; warm < 2 && st == CLRNN_OK; warm++) {
-        struct job e = {.c = c, .kind = START, .spec = row->spec};
+        struct job e = {.c = c, .kind = START, .spec = row->spec, .caches = c->caches};
         char ending[CLRNN_ENDING_SIZE];
 
         st = run_job(c, &e, ending);

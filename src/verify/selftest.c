@@ -10,6 +10,7 @@
 #include "base/array.h"
 #include "base/child.h"
 #include "base/clock.h"
+#include "base/temporary.h"
 #include "device/find/list_child.h"
 #include "reference/bound.h"
 #include "reference/cases.h"
@@ -112,6 +113,7 @@ struct job {
     struct block *block;
     const struct clrnn_device_params *open;
     double seconds;
+    const char *caches; // fresh, for the driver; NULL: its own
 };
 
 static void say(void *user, const char *what)
@@ -142,6 +144,8 @@ static void test_in_child(void *user)
         .seconds = e->seconds, .doing = say, .doing_user = &b->report};
     struct clrnn_device *device;
 
+    if (e->caches)
+        clrnn_caches_keep_in(e->caches);
     open.log = &log;
     clrnn_selftest_take_kernel_dir(open.select);
     clrnn_child_doing(&b->report, "opening the device");
@@ -167,21 +171,36 @@ static void judge(const struct clrnn_selftest_result *result, bool done, const c
         snprintf(test->reason, sizeof(test->reason), "%s", result->op[i].fault);
 }
 
+static enum clrnn_status run_job(const struct clrnn_log *log, const struct clrnn_devices_params *params,
+                                 struct job *job, char ending[CLRNN_ENDING_SIZE])
+{
+    memset(job->block, 0, sizeof(*job->block));
+    return clrnn_child_run(log, test_in_child, job, &job->block->report, params->timeout_s, params->stop,
+                           ending);
+}
+
 enum clrnn_status clrnn_selftest_device(const struct clrnn_log *log, const struct clrnn_device_params *open,
                                         const struct clrnn_devices_params *params,
                                         struct clrnn_device_test *test)
 {
     struct job job = {.open = open, .seconds = params->seconds};
-    char ending[CLRNN_ENDING_SIZE];
+    char ending[CLRNN_ENDING_SIZE], *caches = NULL;
     enum clrnn_status st;
 
     job.block = clrnn_shared_create(sizeof(*job.block));
     if (!job.block)
         return clrnn_error_memory(log, sizeof(*job.block), "a device's self-test");
-    st = clrnn_child_run(log, test_in_child, &job, &job.block->report, params->timeout_s, params->stop,
-                         ending);
+    st = run_job(log, params, &job, ending);
+    if (st == CLRNN_OK)
+        st = clrnn_caches_suspect(log, open->select, ending, &caches);
+    if (st == CLRNN_OK && caches) {
+        job.caches = caches;
+        st = run_job(log, params, &job, ending);
+    }
     if (st == CLRNN_OK)
         judge(&job.block->result, job.block->done, ending, test);
+    clrnn_remove_folder(caches);
+    free(caches);
     clrnn_shared_destroy(job.block, sizeof(*job.block));
     return st;
 }

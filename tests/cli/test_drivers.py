@@ -75,5 +75,29 @@ def test_says_device(command):
     assert "on ref" not in err, err
 
 
+def test_pocl_cache(command):
+    """PoCL's own cache damaged, or no folder: exit status 4, and what to delete; builds print nothing."""
+    folder = command.folder / "kernels"
+    env = {"POCL_CACHE_DIR": str(folder), "CLRNN_CHAIN_AFTER": "0", "CLRNN_DEVICE": "pocl"}
+    rows = json.loads(command.run("devices", "--no-test", "--json", env=env)[0])
+    if not any("Portable Computing Language" in row["platform"] and not row["trouble"] for row in rows):
+        raise harness.Skip("PoCL is not there")
+    options = ("--set", "train.epochs=1", "--no-plot", "--no-watch", "--quiet")
+    _, err = command.run("train", "config.yaml", "--out", "good", *options, env=env)
+    assert err == "", err
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert files
+    for text in (b"", b"\x8b" * 100):
+        for path in folder.rglob("*"):
+            if path.is_file():
+                path.write_bytes(text)
+        _, err = command.run("train", "config.yaml", "--out", "damaged", *options, status=4, env=env)
+        assert str(folder) in err and "POCL_CACHE_DIR" in err and "delete" in err, err
+    for path in (command.folder / "config.yaml", "/proc/none", command.folder / "config.yaml" / "below"):
+        _, err = command.run("train", "config.yaml", "--out", "none", *options, status=4,
+                             env={**env, "POCL_CACHE_DIR": str(path)})
+        assert str(path) in err and "POCL_CACHE_DIR" in err and "install" not in err, err
+
+
 if __name__ == "__main__":
-    sys.exit(harness.main([test_reasons, test_forms, test_none, test_says_device]))
+    sys.exit(harness.main([test_reasons, test_forms, test_none, test_says_device, test_pocl_cache]))

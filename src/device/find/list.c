@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "device/find/drivers.h"
 #include "device/find/find.h"
+#include "device/find/pocl.h"
 #include "device/quirks.h"
 
 #define MAX_PLATFORMS 64
@@ -128,6 +129,14 @@ static char *trimmed(char *text)
     return text;
 }
 
+/** Without its cache PoCL has no devices, fails, or ends the process at the first build. */
+static void take_pocl_trouble(struct clrnn_device_list *list, struct clrnn_device_info *row)
+{
+    const char *trouble = row->is_pocl ? clrnn_list_keep(list, clrnn_pocl_cache_trouble()) : NULL;
+
+    row->trouble = trouble ? trouble : row->trouble;
+}
+
 static enum clrnn_status add_device(const struct clrnn_log *log, struct clrnn_device_list *list,
                                     const struct clrnn_device_info *platform, struct clrnn_handles h,
                                     int number)
@@ -175,6 +184,7 @@ static enum clrnn_status add_device(const struct clrnn_log *log, struct clrnn_de
         row->trouble = "its driver says that it is not available";
     else if (!row->trouble && !device_uint(h.id, CL_DEVICE_COMPILER_AVAILABLE))
         row->trouble = "its driver has no OpenCL C compiler";
+    take_pocl_trouble(list, row);
     return CLRNN_OK;
 }
 
@@ -212,6 +222,7 @@ static enum clrnn_status add_platform(const struct clrnn_log *log, struct clrnn_
         if (!row->trouble)
             return clrnn_error_memory(log, 64, "the list of devices");
     }
+    take_pocl_trouble(list, row);
     return CLRNN_OK;
 }
 

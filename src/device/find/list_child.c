@@ -9,7 +9,9 @@
 #include "base/array.h"
 #include "base/child.h"
 #include "base/file.h"
+#include "base/temporary.h"
 #include "device/find/find.h"
+#include "device/find/pocl.h"
 
 #define PATIENCE_S 120 // of the whole listing; single drivers are watched with less
 #define TEXT_BYTES ((size_t)1 << 20)
@@ -146,4 +148,23 @@ void clrnn_caches_keep_in(const char *folder)
 
     for (size_t i = 0; i < ARRAY_SIZE(names); i++)
         setenv(names[i], folder, 1);
+}
+
+enum clrnn_status clrnn_caches_suspect(const struct clrnn_log *log, const char *device, const char *ending,
+                                       char **folder)
+{
+    char *cache;
+
+    *folder = NULL;
+    if (strncmp(ending, "crashed", 7) != 0 && !strstr(ending, "POCL_CACHE_DIR"))
+        return CLRNN_OK;
+    TRY(clrnn_temporary_folder(log, folder));
+    cache = clrnn_pocl_cache_folder();
+    clrnn_log(
+        log, CLRNN_LOG_WARNING,
+        "%s: %s: it is tried once more with fresh caches; where that helps, delete the driver's (PoCL's is "
+        "%s, or what POCL_CACHE_DIR names)",
+        device, ending, cache ? cache : "?");
+    free(cache);
+    return CLRNN_OK;
 }

@@ -12,4 +12,12 @@ enum clrnn_status clrnn_device_list_apart(const struct clrnn_log *log, struct cl
 enum clrnn_status clrnn_device_list_find(const struct clrnn_log *log, const struct clrnn_device_list *list,
                                          const char *spec, size_t *row);
 
+/**
+ * Whether a child that ended so (clrnn_child_wait) is worth another try with fresh caches: its driver
+ * crashed, or made a broken program. If so, a warning says that this is done, and `folder` is a fresh one,
+ * the caller's to remove and free; NULL otherwise.
+ */
+enum clrnn_status clrnn_caches_suspect(const struct clrnn_log *log, const char *device, const char *ending,
+                                       char **folder);
+
 #endif

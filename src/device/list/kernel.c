@@ -6,8 +6,10 @@
 
 #include "base/array.h"
 #include "base/file.h"
+#include "device/find/pocl.h"
 #include "device/list/internal.h"
 #include "device/program/program.h"
+#include "device/program/sources.h"
 #include "device/tune/choice.h"
 
 static const char *const ARG_WORDS[] = {
@@ -268,6 +270,24 @@ static enum clrnn_status keep_args(const struct clrnn_device *d, struct clrnn_la
     return CLRNN_OK;
 }
 
+/** clCreateKernel has failed: the kernel is not in the source, or the driver has lost it. */
+static enum clrnn_status error_no_kernel(const struct clrnn_device *d, const char *stem, const char *name,
+                                         cl_int error)
+{
+    char *source = NULL, *hint = clrnn_device_cache_advice(&d->info);
+    enum clrnn_status st = CLRNN_ERR_DEVICE;
+
+    if (error == CL_INVALID_KERNEL_NAME &&
+        clrnn_source_flatten(NULL, d->kernel_dir, stem, &source) == CLRNN_OK && !strstr(source, name))
+        st = clrnn_error(d->log, CLRNN_ERR_ARG, "cl/%s.cl has no kernel %s", stem, name);
+    else
+        clrnn_error(d->log, st, "the program that %s has made of cl/%s.cl is without kernel %s (%s)%s",
+                    d->info.platform_name, stem, name, clrnn_cl_error_name(error), hint ? hint : "");
+    free(source);
+    free(hint);
+    return st;
+}
+
 enum clrnn_status clrnn_launch_kernel(struct clrnn_launches *launches, const char *stem, const char *name,
                                       struct clrnn_defines defines, struct clrnn_range range,
                                       struct clrnn_cost cost, size_t arg_count, const struct clrnn_arg *args)
@@ -291,10 +311,7 @@ enum clrnn_status clrnn_launch_kernel(struct clrnn_launches *launches, const cha
     l->info.kernel = l->name;
     l->kernel.kernel = clCreateKernel(program, name, &error);
     if (!l->kernel.kernel) {
-        st = error == CL_INVALID_KERNEL_NAME
-                 ? clrnn_error(d->log, CLRNN_ERR_ARG, "cl/%s.cl has no kernel %s", stem, name)
-                 : clrnn_cl_error(d->log, error, "clCreateKernel", "cl/%s.cl %s, on %s", stem, name,
-                                  d->info.name);
+        st = error_no_kernel(d, stem, name, error);
         goto fail;
     }
     st = set_args(d, stem, name, l->kernel.kernel, arg_count, args);

@@ -10,12 +10,19 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "device/find/pocl.h"
 #include "device/internal.h"
 #include "device/program/cache.h"
 #include "device/program/sources.h"
 
 // Denormals cost CPUs a hundredfold and carry nothing here. No relaxed maths: see the numbers' contract.
 #define OPTIONS "-cl-std=CL1.2 -cl-denorms-are-zero -cl-kernel-arg-info"
+
+/** Warnings are for who works on kernels: drivers print them, or their number, behind the user's back. */
+static const char *options_of(const struct clrnn_device *d)
+{
+    return d->kernel_dir ? OPTIONS : OPTIONS " -w";
+}
 
 /** A program built from a stem and defines. */
 struct clrnn_program {
@@ -25,7 +32,7 @@ struct clrnn_program {
 };
 
 /** "-cl-std=CL1.2 ... -D H=64 -D RELU=1" in fresh memory. NULL: no memory. */
-static char *make_options(struct clrnn_defines defines)
+static char *make_options(const struct clrnn_device *d, struct clrnn_defines defines)
 {
     size_t size;
     char *text = NULL;
@@ -33,7 +40,7 @@ static char *make_options(struct clrnn_defines defines)
 
     if (!out)
         return NULL;
-    fputs(OPTIONS, out);
+    fputs(options_of(d), out);
     for (size_t i = 0; i < defines.count; i++)
         fprintf(out, " -D %s=%ld", defines.define[i].name, defines.define[i].value);
     if (fclose(out)) {
@@ -135,11 +142,14 @@ static enum clrnn_status from_source(struct clrnn_device *d, const char *stem, c
         clrnn_log_lines(d->log, level, log);
     }
     if (error != CL_SUCCESS) {
+        char *hint = d->kernel_dir ? NULL : clrnn_device_cache_advice(&d->info);
+
         st = clrnn_error(d->log, CLRNN_ERR_BUILD,
                          "cl/%s.cl does not build on %s (%s, driver %s) with \"%s\": clBuildProgram failed "
-                         "with %s (%d)",
+                         "with %s (%d)%s",
                          stem, d->info.name, d->info.platform_name, d->info.driver, options,
-                         clrnn_cl_error_name(error), (int)error);
+                         clrnn_cl_error_name(error), (int)error, hint ? hint : "");
+        free(hint);
         clReleaseProgram(*program);
         *program = NULL;
     }
@@ -197,7 +207,8 @@ static enum clrnn_status add(struct clrnn_device *d, char *key, const char *stem
 enum clrnn_status clrnn_program_get(struct clrnn_device *device, const char *stem,
                                     struct clrnn_defines defines, cl_program *program)
 {
-    char *options = make_options(defines), *key = options ? clrnn_format("%s %s", stem, options) : NULL;
+    char *options = make_options(device, defines),
+         *key = options ? clrnn_format("%s %s", stem, options) : NULL;
     char *source = NULL;
     enum clrnn_status st = CLRNN_OK;
 
@@ -230,7 +241,7 @@ enum clrnn_status clrnn_program_of(struct clrnn_device *device, const char *stem
     if (!key)
         return clrnn_error_memory(device->log, 64, "a program");
     if (!*program)
-        return add(device, key, stem, source, OPTIONS, program);
+        return add(device, key, stem, source, options_of(device), program);
     free(key);
     return CLRNN_OK;
 }

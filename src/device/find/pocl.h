@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: MIT
+// PoCL's own cache of compiled kernels: where it is, whether it can be used, and what to do where it is
+// damaged.
+#ifndef CLRNN_SRC_DEVICE_FIND_POCL_H
+#define CLRNN_SRC_DEVICE_FIND_POCL_H
+
+#include "clrnn/device.h"
+
+/** Its folder, by PoCL's rules, in fresh memory. NULL: no memory. */
+char *clrnn_pocl_cache_folder(void);
+
+/** Why PoCL cannot use that folder, as a sentence with what to do, in fresh memory. NULL: it can. */
+char *clrnn_pocl_cache_trouble(void);
+
+#endif
