@@ -125,9 +125,16 @@ static void print_text(const struct clrnn_device *device, const struct clrnn_ben
         (unsigned long long)r->launches_per_step, (unsigned long long)r->queued_per_step);
     printf("inference      %9.3f ms (%.3f to %.3f, %u windows)\n", r->infer_ms.median, r->infer_ms.min,
            r->infer_ms.max, r->infer_ms.reps);
-    printf("training       %.1f GFLOP/s, %.0f%% of the %.0f measured; %.1f GB/s, copies reach %.1f\n",
-           r->gflops, 100 * r->gflops / peak->gflops, peak->gflops, r->gb_per_s, peak->gb_per_s);
-    printf("inference      %.1f GFLOP/s, %.0f%%\n", r->infer_gflops, 100 * r->infer_gflops / peak->gflops);
+    if (isfinite(peak->gflops)) {
+        printf("training       %.1f GFLOP/s, %.0f%% of the %.0f measured; %.1f GB/s, copies reach %.1f\n",
+               r->gflops, 100 * r->gflops / peak->gflops, peak->gflops, r->gb_per_s, peak->gb_per_s);
+        printf("inference      %.1f GFLOP/s, %.0f%%\n", r->infer_gflops,
+               100 * r->infer_gflops / peak->gflops);
+    } else {
+        printf("training       %.1f GFLOP/s, %.1f GB/s; the peak is - (no memory to measure it)\n", r->gflops,
+               r->gb_per_s);
+        printf("inference      %.1f GFLOP/s\n", r->infer_gflops);
+    }
     printf("host           %.3f ms a step\n", r->host_ms_per_step);
     if (isfinite(cold->first_step_s))
         printf("first step     %.2f s cold (%.2f s building kernels), %.2f s warm (%.2f s)\n",

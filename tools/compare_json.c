@@ -100,13 +100,13 @@ static json_t *row_json(const struct clrnn_compare_result *r, size_t at)
                   text_or_null(row->blame), "final_loss", cli_json_number(row->final_loss), "final_accuracy",
                   cli_json_number(row->final_accuracy), "final", deviation(row->final));
     json_t *speed = json_pack(
-        "{s:o, s:o, s:o, s:o, s:f, s:f, s:o, s:o, s:o, s:o, s:I, s:I}", "build_cold_s",
+        "{s:o, s:o, s:o, s:o, s:f, s:f, s:o, s:o, s:o, s:o, s:o, s:I, s:I}", "build_cold_s",
         cli_json_number(row->build_cold_s), "build_warm_s", cli_json_number(row->build_warm_s), "step_ms",
         timing(&row->step_ms), "samples_per_s", cli_json_number(row->samples_per_s), "flops_per_step",
         row->flops, "bytes_per_step", row->bytes, "gflops", cli_json_number(row->gflops), "gb_per_s",
         cli_json_number(row->gb_per_s), "peak_gflops", cli_json_number(row->peak.gflops), "peak_gb_per_s",
-        cli_json_number(row->peak.gb_per_s), "launches_per_step", (json_int_t)row->launches_per_step,
-        "peak_device_bytes", (json_int_t)row->peak_device_bytes);
+        cli_json_number(row->peak.gb_per_s), "unmeasured", text_or_null(row->unmeasured), "launches_per_step",
+        (json_int_t)row->launches_per_step, "peak_device_bytes", (json_int_t)row->peak_device_bytes);
 
     if (!all || !more || !speed || json_object_update(all, more) || json_object_update(all, speed)) {
         json_decref(all);

@@ -144,6 +144,10 @@ void compare_print(const struct clrnn_compare_result *r)
            r->judged, r->judged_valid ? "validation" : "training");
     print_speed(r);
     print_devices(r);
+    for (size_t i = 0; i < r->row_count; i++)
+        if (r->row[i].unmeasured[0])
+            printf("%-8s not all of its speed is measured: %s\n", r->row[i].spec,
+                   cli_shown(r->row[i].unmeasured));
     for (size_t i = 0; i < r->row_count; i++) {
         const struct clrnn_compare_row *row = &r->row[i];
 

@@ -248,6 +248,7 @@ struct clrnn_compare_row {
     struct clrnn_timing step_ms; // over windows of training steps
     double samples_per_s, flops, bytes, gflops, gb_per_s;
     struct clrnn_peak peak;
+    char unmeasured[256]; // why speed or peak is NaN, a sentence; "": nothing failed. No verdict on numbers.
     uint64_t launches_per_step, peak_device_bytes;
 };
 

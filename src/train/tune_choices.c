@@ -268,13 +268,16 @@ static enum clrnn_status measure_choice(struct tuning *t, const struct subject *
                                         const struct clrnn_choice *c, bool multiplies,
                                         struct clrnn_choice_ms *ms)
 {
+    const struct clrnn_log silent = {NULL, NULL, CLRNN_LOG_ERROR}, *former;
     struct subject s = *where;
     struct clrnn_launches *launches = NULL;
     enum clrnn_status st = clrnn_device_force(t->device, c->key, c->option[c->standard]);
     double best;
 
+    former = clrnn_device_set_log(t->device, &silent);
     if (st == CLRNN_OK)
-        st = prepare(&s);
+        st = prepare(&s); // without memory for its copies the choice is left as it is
+    clrnn_device_set_log(t->device, former);
     if (st == CLRNN_OK)
         st = launch(t, &s, &launches);
     if (st == CLRNN_OK)
@@ -334,6 +337,7 @@ static enum clrnn_status settle(struct tuning *t, const struct subject *s, const
 {
     const bool multiplies = differ_in_multiplies(t, s, c);
     struct clrnn_choice_ms ms;
+    enum clrnn_status st;
     unsigned use;
 
     if (!clrnn_choice_file_get(t->file, c, multiplies, &ms)) {
@@ -341,7 +345,12 @@ static enum clrnn_status settle(struct tuning *t, const struct subject *s, const
             TRY(clrnn_device_force(t->device, c->key, NULL));
             return remember(t, c, c->taken, NULL);
         }
-        TRY(measure_choice(t, s, c, multiplies, &ms));
+        st = measure_choice(t, s, c, multiplies, &ms);
+        if (st == CLRNN_ERR_MEMORY) { // for copies of what the op changes: it stays as it is
+            TRY(clrnn_device_force(t->device, c->key, NULL));
+            return remember(t, c, c->taken, NULL);
+        }
+        TRY(st);
     }
     use = best_of(c, &ms);
     clrnn_log(t->log, CLRNN_LOG_INFO, "%s: standard %s %.3g ms, best %s %.3g ms", c->key,

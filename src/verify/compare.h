@@ -23,6 +23,7 @@ struct clrnn_compare_block {
     struct clrnn_timing step_ms;
     double samples_per_s, flops, bytes;
     struct clrnn_peak peak;
+    char unmeasured[256]; // why a speed is missing
     uint64_t launches, peak_bytes;
     bool blamed; // an op was found
     char blamed_op[64], blamed_tensor[64], blame[400];

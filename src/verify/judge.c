@@ -156,6 +156,7 @@ static void copy_block(const struct clrnn_compare *c, const struct clrnn_compare
     row->gflops = 1e-6 * b->flops / b->step_ms.median;
     row->gb_per_s = 1e-6 * b->bytes / b->step_ms.median;
     row->peak = b->peak;
+    snprintf(row->unmeasured, sizeof(row->unmeasured), "%s", b->unmeasured);
     row->launches_per_step = b->launches;
     row->peak_device_bytes = b->peak_bytes;
 }

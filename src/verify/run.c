@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The run that is compared, as a child makes it on one device.
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -155,24 +156,44 @@ static enum clrnn_status run_steps(const struct clrnn_compare *c, struct clrnn_s
     return CLRNN_OK;
 }
 
-// In windows of many steps without waiting in between, where the device is not too slow for that.
+static void keep_reason(void *user, enum clrnn_log_level level, const char *line)
+{
+    struct clrnn_compare_block *b = user;
+
+    (void)level;
+    if (!b->unmeasured[0])
+        snprintf(b->unmeasured, sizeof(b->unmeasured), "%s", line);
+}
+
+// In windows of many steps without waiting in between, where the device is not too slow for that. What there
+// is no memory for is left out: that says nothing about the numbers.
 static enum clrnn_status measure_speed(const struct clrnn_compare *c, struct clrnn_device *device,
                                        struct clrnn_compare_block *b)
 {
+    const struct clrnn_log reason = {keep_reason, b, CLRNN_LOG_WARNING}, *log;
     const struct clrnn_bench_params params = {.seconds = BENCH_SECONDS, .warm_up = 3};
     struct clrnn_bench_result bench;
+    enum clrnn_status st = CLRNN_OK;
 
     if (c->params->no_speed || clrnn_device_is_ref(device))
         return CLRNN_OK;
+    log = clrnn_device_set_log(device, &reason);
     if (b->step_s > 0 && b->step_s < SLOW_STEP_S &&
         clrnn_dataset_info(c->data.train)->S >= c->config->train.batch_size) {
         clrnn_child_doing(&b->report, "measuring its speed");
-        TRY(clrnn_bench(device, c->config, &params, &bench));
-        b->step_ms = bench.train_ms;
-        b->samples_per_s = bench.samples_per_s;
+        st = clrnn_bench(device, c->config, &params, &bench);
+        if (st == CLRNN_OK) {
+            b->step_ms = bench.train_ms;
+            b->samples_per_s = bench.samples_per_s;
+        }
     }
     clrnn_child_doing(&b->report, "measuring what it can do at most");
-    return clrnn_device_peak(device, &b->peak);
+    if (st == CLRNN_OK || st == CLRNN_ERR_MEMORY)
+        st = clrnn_device_peak(device, &b->peak);
+    clrnn_device_set_log(device, log);
+    if (st == CLRNN_ERR_MEMORY)
+        return CLRNN_OK;
+    return st == CLRNN_OK ? st : clrnn_error(log, st, "%s", b->unmeasured);
 }
 
 enum clrnn_status clrnn_compare_run(const struct clrnn_compare *c, struct clrnn_device *device, uint32_t run,

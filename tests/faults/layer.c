@@ -211,8 +211,30 @@ CREATE(clCreateContext, cl_context, CONTEXT,
        (p, n, d, f, u, e))
 CREATE(clCreateCommandQueue, cl_command_queue, QUEUE,
        (cl_context c, cl_device_id d, cl_command_queue_properties p, cl_int *e), (c, d, p, e))
-CREATE(clCreateBuffer, cl_mem, MEMORY, (cl_context c, cl_mem_flags f, size_t n, void *h, cl_int *e),
-       (c, f, n, h, e))
+// FAULT_MOST_BYTES: a device that has no more than this for a buffer.
+static bool is_too_large(size_t bytes)
+{
+    const char *most = getenv("FAULT_MOST_BYTES");
+
+    return most && bytes > strtoull(most, NULL, 10);
+}
+
+static cl_mem CL_API_CALL my_clCreateBuffer(cl_context c, cl_mem_flags f, size_t n, void *h, cl_int *e)
+{
+    cl_int error = CL_MEM_OBJECT_ALLOCATION_FAILURE;
+    cl_mem made;
+
+    if (is_too_large(n) || called("clCreateBuffer", &error) == FAIL) {
+        if (e)
+            *e = error;
+        return NULL;
+    }
+    made = layer.next->clCreateBuffer(c, f, n, h, e);
+    if (made)
+        count(MEMORY, false);
+    return made;
+}
+
 CREATE(clCreateSubBuffer, cl_mem, MEMORY,
        (cl_mem m, cl_mem_flags f, cl_buffer_create_type t, const void *i, cl_int *e), (m, f, t, i, e))
 CREATE(clCreateProgramWithSource, cl_program, PROGRAM,

@@ -264,7 +264,22 @@ def test_two_cold_starts_at_once(command):
     assert not [line for line in warm.expected["lines"] if line[2] == "clCreateProgramWithSource"]
 
 
+def test_small_devices(command):
+    """What there is no memory to measure is a dash with a reason, and no verdict on what the device computes."""
+    command.write("model.yaml", MODEL)
+    env = {"OPENCL_LAYERS": LAYER, "OCL_ICD_VENDORS": only("pocl", command.folder), "CLRNN_DEVICE": ""}
+    small = {**env, "FAULT_MOST_BYTES": "60000"}
+    out, _ = command.run("compare", "model.yaml", "--steps", "2", "--no-test", "--quiet", "--json", "-", env=small)
+    row = json.loads(out)["devices"][0]
+    assert row["verdict"] == "ok" and row["peak_gb_per_s"] is None, row
+    assert "no memory" in row["unmeasured"], row
+    for most, is_measured in ((32 << 20, True), (60000, False)):
+        out, _ = command.run("bench", "model.yaml", "--quiet", "--no-start", "--seconds", "0.2",
+                             env={**env, "FAULT_MOST_BYTES": str(most)})
+        assert "nan" not in out and ("no memory to measure" in out) != is_measured, out
+
+
 if __name__ == "__main__":
     sys.exit(harness.main([test_every_call_site_of_a_training_run, test_calls_in_between, test_profiling,
                            test_listing_in_children, test_resuming_leaves_the_run_whole, test_late_and_short,
-                           test_clblast, test_program_cache, test_two_cold_starts_at_once]))
+                           test_clblast, test_program_cache, test_two_cold_starts_at_once, test_small_devices]))

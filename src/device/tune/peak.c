@@ -7,8 +7,9 @@
 #include "device/list/list.h"
 
 enum { TRIES = 5, MOST_ROUNDS = 1 << 15 }; // llvmpipe ends every loop after 65535 rounds
-static const double long_enough = 4e-3;    // seconds of one try, far above a launch's own cost
-static const double too_long = 0.2;        // seconds of tries on a slow device, a simulator say
+enum { LEAST_ELEMENTS = 1 << 14 };
+static const double long_enough = 4e-3; // seconds of one try, far above a launch's own cost
+static const double too_long = 0.2;     // seconds of tries on a slow device, a simulator say
 
 // The shortest of a few runs of the list.
 static enum clrnn_status shortest(struct clrnn_launches *launches, double *seconds)
@@ -97,27 +98,44 @@ static enum clrnn_status measure_copy(struct clrnn_buffer *from, struct clrnn_bu
     return CLRNN_OK;
 }
 
-enum clrnn_status clrnn_device_peak(struct clrnn_device *device, struct clrnn_peak *peak)
+// With buffers of `count` elements.
+static enum clrnn_status measure(struct clrnn_device *device, size_t count, uint32_t width, size_t items,
+                                 struct clrnn_peak *peak)
 {
     struct clrnn_buffer *from = NULL, *to = NULL;
+    enum clrnn_status st;
+
+    if ((st = clrnn_buffer_create(device, CLRNN_REAL, count, "measuring copies", &from)) == CLRNN_OK &&
+        (st = clrnn_buffer_create(device, CLRNN_REAL, count, "measuring copies", &to)) == CLRNN_OK &&
+        (st = measure_fma(to, width, items, &peak->gflops)) == CLRNN_OK)
+        st = measure_copy(from, to, width, items, &peak->gb_per_s);
+    clrnn_buffer_destroy(&from);
+    clrnn_buffer_destroy(&to);
+    return st;
+}
+
+enum clrnn_status clrnn_device_peak(struct clrnn_device *device, struct clrnn_peak *peak)
+{
+    const struct clrnn_log silent = {NULL, NULL, CLRNN_LOG_ERROR}, *log;
     uint32_t width;
-    size_t items, count;
+    size_t items, count = 16 << 20; // 64 MB each: beyond caches of a core, little beside a device's memory
     enum clrnn_status st;
 
     *peak = (struct clrnn_peak){NAN, NAN};
     if (clrnn_device_is_ref(device))
         return CLRNN_OK;
     shape(device, &width, &items);
-    // 64 MB each: beyond caches of a core, little beside a device's memory; a multiple of every chunk
-    count = MAX2((size_t)(16 << 20) / (items * width), 1) * items * width;
-    if ((st = clrnn_buffer_create(device, CLRNN_REAL, count, "measuring copies", &from)) != CLRNN_OK ||
-        (st = clrnn_buffer_create(device, CLRNN_REAL, count, "measuring copies", &to)) != CLRNN_OK ||
-        (st = measure_fma(to, width, items, &peak->gflops)) != CLRNN_OK)
-        goto end;
-    st = measure_copy(from, to, width, items, &peak->gb_per_s);
-
-end:
-    clrnn_buffer_destroy(&from);
-    clrnn_buffer_destroy(&to);
-    return st;
+    log = clrnn_device_set_log(device, &silent);
+    do // with less where the device has less; a multiple of every chunk
+        st = measure(device, MAX2(count / (items * width), 1) * items * width, width, items, peak);
+    while (st == CLRNN_ERR_MEMORY && (count /= 4) >= LEAST_ELEMENTS);
+    clrnn_device_set_log(device, log);
+    if (st == CLRNN_ERR_MEMORY) {
+        clrnn_log(log, CLRNN_LOG_WARNING, "%s has no memory to measure what it can do at most",
+                  clrnn_device_info(device)->name);
+        return CLRNN_OK;
+    }
+    return st == CLRNN_OK ? st
+                          : clrnn_error(log, st, "what %s can do at most cannot be measured",
+                                        clrnn_device_info(device)->name);
 }
