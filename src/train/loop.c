@@ -270,6 +270,7 @@ static enum clrnn_status end_epoch(struct clrnn_loop *l, const struct clrnn_sess
         TRY(checkpoint(l, "best.safetensors"));
     TRY(checkpoint(l, "last.safetensors"));
     TRY(clrnn_run_folder_publish(&l->folder));
+    l->kept_epochs = s->epoch;
     show_epoch(l, &row, best);
     clrnn_watch_epoch(&l->watch, &row);
     if (early)

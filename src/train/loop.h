@@ -34,6 +34,7 @@ struct clrnn_loop {
 
     struct clrnn_loop_queue queue;
     uint64_t done;          // steps whose records were read
+    uint64_t kept_epochs;   // whole epochs that last.safetensors knows of
     double last_loss;       // of the step read last
     double valid_variation; // mse: sum of (y - mean of y)^2 over the validation set
 

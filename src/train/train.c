@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "model/layer.h"
+#include "model/network.h"
 #include "train/loop.h"
 
 #define MOST_CLASSES_SHOWN 12u
@@ -156,6 +157,7 @@ static enum clrnn_status resume_model(struct clrnn_loop *l, const struct clrnn_c
         return clrnn_error(l->log, CLRNN_ERR_CONFIG, "%s: was trained on %u features, the data have %u", path,
                            l->model->shape.features, info->C);
     l->done = l->model->steps;
+    l->kept_epochs = l->state.epoch;
     return take_over(l, config);
 }
 
@@ -192,6 +194,32 @@ static enum clrnn_status check_monitor(const struct clrnn_loop *l, const struct 
                            "train.early_stopping monitors %s, which mse does not have: "
                            "monitor a loss",
                            monitor);
+    return CLRNN_OK;
+}
+
+// A batchnorm refuses a batch of one value per channel: better said before an hour of training.
+static enum clrnn_status check_last_batch(const struct clrnn_loop *l, const struct clrnn_dataset *set,
+                                          bool training)
+{
+    const struct clrnn_dataset_info *info = clrnn_dataset_info(set);
+    const struct clrnn_config *c = l->config;
+    const uint32_t N = MAX2(c->train.batch_size, 1u), rest = training && c->train.drop_last ? 0 : info->S % N;
+    uint32_t T = info->has_lengths ? 0 : info->T;
+    char label[1024];
+
+    if (rest != 1 && N != 1)
+        return CLRNN_OK;
+    for (uint32_t s = 0; info->has_lengths && s < info->S; s++)
+        T = MAX2(T, clrnn_dataset_length(set, s));
+    for (size_t i = 0; i < c->layer_count; i++)
+        if (c->layer[i].kind == CLRNN_LAYER_BATCHNORM && clrnn_layers_steps(c, i, T) == 1 &&
+            (training || !c->layer[i].track_running_stats))
+            return clrnn_error(
+                l->log, CLRNN_ERR_CONFIG,
+                "%s: data.%s: %u samples in batches of %u make a batch of N=1 and T=1, which has one value per "
+                "channel, expected more than 1 where batch statistics are taken: choose another batch_size%s",
+                clrnn_layer_label(c, i, label, sizeof(label)), info->name, info->S, N,
+                training ? ", or drop_last: true" : "");
     return CLRNN_OK;
 }
 
@@ -239,6 +267,9 @@ static enum clrnn_status begin(struct clrnn_loop *l, const struct clrnn_config *
     TRY(open_sessions(l));
     clrnn_model_start_schedule(l->model, clrnn_feed_batches(l->train->feed));
     TRY(check_cycle(l));
+    TRY(check_last_batch(l, l->data.train, true));
+    if (l->data.valid)
+        TRY(check_last_batch(l, l->data.valid, false));
     TRY(identify(l, &identity));
     if (!l->folder.path) {
         name = run_name(config);
@@ -267,6 +298,9 @@ static enum clrnn_status take_up(struct clrnn_loop *l, const struct clrnn_config
     TRY(resume_model(l, config, path));
     TRY(open_sessions(l));
     TRY(check_cycle(l));
+    TRY(check_last_batch(l, l->data.train, true));
+    if (l->data.valid)
+        TRY(check_last_batch(l, l->data.valid, false));
     TRY(identify(l, &identity));
     TRY(clrnn_run_folder_resume(&l->folder, l->state.epoch, l->done));
     TRY(clrnn_run_folder_same_data(&l->folder, &identity));
@@ -383,6 +417,21 @@ static void fill_result(struct clrnn_loop *l, double started, struct clrnn_train
     clrnn_device_memory(l->device, &now, &r->peak_device_bytes);
 }
 
+// After an error in mid-run: what is left of it.
+static void say_what_is_kept(const struct clrnn_loop *l)
+{
+    if (strcmp(l->folder.files, l->folder.path) != 0)
+        clrnn_log(l->log, CLRNN_LOG_WARNING,
+                  "%s: holds the earlier run as it was: this one ended before its first checkpoint",
+                  l->folder.path);
+    else
+        clrnn_log(
+            l->log, CLRNN_LOG_WARNING,
+            "the run broke off after step %llu, its checkpoint is whole: `clrnn train --resume %s` goes "
+            "on from epoch %llu",
+            (unsigned long long)l->done, l->folder.path, (unsigned long long)l->kept_epochs + 1);
+}
+
 enum clrnn_status clrnn_train(struct clrnn_device *device, const struct clrnn_train_params *params,
                               struct clrnn_train_result *result)
 {
@@ -403,8 +452,11 @@ enum clrnn_status clrnn_train(struct clrnn_device *device, const struct clrnn_tr
     if (st == CLRNN_OK)
         st = clrnn_watch_init(&l.watch, !params->no_watch, l.model, l.data.train, l.folder.path,
                               clrnn_feed_batches(l.train->feed), l.done);
-    if (st == CLRNN_OK)
+    if (st == CLRNN_OK) {
         st = clrnn_loop_run(&l);
+        if (st != CLRNN_OK && st != CLRNN_INTERRUPTED)
+            say_what_is_kept(&l);
+    }
     fill_result(&l, started, r);
     nothing_done = st == CLRNN_OK && !l.steps_here && params->resume;
     if (nothing_done)

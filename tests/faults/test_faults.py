@@ -115,7 +115,7 @@ class Walk:
             elif path.suffix == ".json":
                 json.loads(path.read_text())
             else:
-                assert path.name == "config.yaml", f"{path} was left behind"
+                assert path.name in ("config.yaml", ".clrnn-run"), f"{path} was left behind"
 
     def check_numbers(self, name):
         """A run that recovered computed as one without a fault; another way to cut work may round otherwise."""
@@ -223,6 +223,22 @@ def test_resuming_leaves_the_run_whole(command):
     command.run("eval", "plain", "--x", "X_valid.npy", "--y", "y_valid.npy")
 
 
+def test_error_in_mid_run(command):
+    """The driver fails after the first epoch: the run says from which epoch --resume goes on, which it does."""
+    walk = Walk(command, TRAIN)
+    kernels = sum(line[2] == "clEnqueueNDRangeKernel" for line in walk.expected["lines"] if line[0] == "call")
+    result = walk.run("broken", fault=f"clEnqueueNDRangeKernel:{kernels - 2}:-5")
+    assert result["status"] == 4 and result["err"].count("clrnn: error:") == 1, result
+    assert "`clrnn train --resume broken` goes on from epoch 2" in result["err"], result
+    walk.check_folder("broken")
+    assert len(command.epochs("broken")) == 1
+    command.run("train", "--resume", "broken", "--no-plot", "--quiet", env=walk.env)
+    assert command.bytes("broken") == command.bytes("plain")
+    again = walk.run("plain", fault=f"clEnqueueNDRangeKernel:{kernels // 4}:-5")  # in place of a whole run
+    assert again["status"] == 4 and "the earlier run as it was" in again["err"], again
+    assert command.bytes("broken") == command.bytes("plain")
+
+
 def test_late_and_short(command):
     """Late calls change nothing. What a driver keeps back cannot always be noticed, but must not crash."""
     walk = Walk(command, TRAIN)
@@ -281,5 +297,6 @@ def test_small_devices(command):
 
 if __name__ == "__main__":
     sys.exit(harness.main([test_every_call_site_of_a_training_run, test_calls_in_between, test_profiling,
-                           test_listing_in_children, test_resuming_leaves_the_run_whole, test_late_and_short,
-                           test_clblast, test_program_cache, test_two_cold_starts_at_once, test_small_devices]))
+                           test_listing_in_children, test_resuming_leaves_the_run_whole, test_error_in_mid_run,
+                           test_late_and_short, test_clblast, test_program_cache, test_two_cold_starts_at_once,
+                           test_small_devices]))
