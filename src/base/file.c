@@ -230,6 +230,17 @@ bool clrnn_same_file(const char *a, const char *b)
     return !stat(a, &x) && !stat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
+bool clrnn_is_stream(const char *path)
+{
+    char *target = NULL;
+    struct stat st;
+    int fd = -1;
+
+    follow(path, &target, &fd);
+    free(target);
+    return fd >= 0 || (!stat(path, &st) && !S_ISREG(st.st_mode));
+}
+
 enum clrnn_status clrnn_make_folder(const struct clrnn_log *log, const char *path)
 {
     char *part = clrnn_format("%s", path);

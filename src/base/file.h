@@ -57,6 +57,9 @@ enum clrnn_status clrnn_write_text(const struct clrnn_log *log, const char *path
 /** Whether both paths lead to the same file, by whatever names. */
 bool clrnn_same_file(const char *a, const char *b);
 
+/** Whether a path names an open descriptor (/dev/stdin, /dev/fd/63) or a pipe, whose folder says nothing. */
+bool clrnn_is_stream(const char *path);
+
 /** Makes a folder and its parents; one that exists is fine. CLRNN_ERR_DISK. */
 enum clrnn_status clrnn_make_folder(const struct clrnn_log *log, const char *path);
 

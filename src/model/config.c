@@ -148,7 +148,7 @@ enum clrnn_status clrnn_config_read(const struct clrnn_log *log, const char *pat
 
     *config = NULL;
     TRY(clrnn_yaml_read(log, path, &root));
-    folder = clrnn_path_folder(path);
+    folder = clrnn_is_stream(path) ? clrnn_format(".") : clrnn_path_folder(path);
     st = folder ? CLRNN_OK : clrnn_error_memory(log, strlen(path) + 1, "a path");
     for (size_t i = 0; i < set_count && st == CLRNN_OK; i++)
         st = clrnn_node_set(log, root, set[i]);

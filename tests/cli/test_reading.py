@@ -199,5 +199,18 @@ def no_files(c):
         assert name in err, err
 
 
+def streamed(c):
+    """A config that comes through a pipe or a descriptor has its data in the working directory."""
+    text = (c.folder / "config.yaml").read_text()
+    for name in ("/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"):
+        for by_pipe in (True, False):
+            with open(c.folder / "config.yaml", encoding="utf-8") as file:
+                process = subprocess.Popen(
+                    [c.executable, "plan", name, "--device", "ref"], cwd=c.folder, text=True,
+                    stdin=subprocess.PIPE if by_pipe else file, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                _, err = process.communicate(text if by_pipe else None, timeout=60)
+                assert process.returncode == 0, (name, by_pipe, err)
+
+
 if __name__ == "__main__":
-    sys.exit(harness.main([configs, assignments, model_files, tables, metrics, shrinking, no_files]))
+    sys.exit(harness.main([configs, assignments, model_files, tables, metrics, shrinking, no_files, streamed]))
