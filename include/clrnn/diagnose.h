@@ -292,7 +292,7 @@ CLRNN_API enum clrnn_status clrnn_compare(const struct clrnn_log *log, const str
                                           const struct clrnn_compare_params *params,
                                           struct clrnn_compare_result *result);
 /** Draws compare-loss.svg and, where it was measured, compare-speed.svg into `folder`. CLRNN_ERR_DISK, also
- * where gnuplot is not installed. */
+ * where gnuplot is not installed; CLRNN_ERR_ARG where files of these names are there that are not ours. */
 CLRNN_API enum clrnn_status clrnn_compare_plot(const struct clrnn_log *log,
                                                const struct clrnn_compare_result *result, const char *folder);
 /** Frees what the result holds; a second call does nothing. */

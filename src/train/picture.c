@@ -92,6 +92,24 @@ bool clrnn_picture_possible(void)
     return possible;
 }
 
+enum clrnn_status clrnn_picture_check(const struct clrnn_log *log, const char *folder, const char *name)
+{
+    char *path = clrnn_path_join(folder, name), head[1024];
+    FILE *file = path ? fopen(path, "rb") : NULL;
+    size_t size;
+    enum clrnn_status st = path ? CLRNN_OK : clrnn_error_memory(log, strlen(folder) + 64, "a path");
+
+    if (file) {
+        size = fread(head, 1, sizeof(head), file);
+        if (!memmem(head, size, "GNUPLOT", 7))
+            st = clrnn_error(log, CLRNN_ERR_ARG,
+                             "%s: is no picture of ours and would be replaced: name another folder", path);
+        fclose(file);
+    }
+    free(path);
+    return st;
+}
+
 static void finish(struct clrnn_picture *p)
 {
     if (p->script)

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "base/log.h"
+
 struct clrnn_picture {
     FILE *script; // takes gnuplot's commands
     char *gnuplot, *path;
@@ -13,6 +15,9 @@ struct clrnn_picture {
 
 /** Whether gnuplot is on the PATH. */
 bool clrnn_picture_possible(void);
+
+/** CLRNN_ERR_ARG where the file is there and not drawn by gnuplot, as ours are: somebody's own. */
+enum clrnn_status clrnn_picture_check(const struct clrnn_log *log, const char *folder, const char *name);
 
 /** Starts an SVG picture; false: no gnuplot or no memory, and nothing to end. */
 bool clrnn_picture_begin(const char *path, struct clrnn_picture *picture);

@@ -9,6 +9,9 @@
 #include "clrnn/diagnose.h"
 #include "train/picture.h"
 
+#define LOSSES "compare-loss.svg"
+#define SPEEDS "compare-speed.svg"
+
 static const char *const colours[] = {"#1f77b4", "#d62728", "#2ca02c", "#9467bd",
                                       "#ff7f0e", "#17becf", "#8c564b"};
 
@@ -96,10 +99,11 @@ enum clrnn_status clrnn_compare_plot(const struct clrnn_log *log, const struct c
         return clrnn_error(log, CLRNN_ERR_DISK,
                            "no pictures: gnuplot is not installed (Debian: gnuplot-nox)");
     TRY(clrnn_make_folder(log, folder));
+    TRY(clrnn_picture_check(log, folder, LOSSES));
+    TRY(clrnn_picture_check(log, folder, SPEEDS));
     for (size_t i = 0; i < r->row_count; i++)
         any = any || (isfinite(r->row[i].samples_per_s) && r->row[i].samples_per_s > 0);
-    if (!draw(folder, "compare-loss.svg", r, write_losses) ||
-        (any && !draw(folder, "compare-speed.svg", r, write_speeds)))
+    if (!draw(folder, LOSSES, r, write_losses) || (any && !draw(folder, SPEEDS, r, write_speeds)))
         return clrnn_error(log, CLRNN_ERR_DISK, "%s: gnuplot could not draw the pictures there", folder);
     return CLRNN_OK;
 }

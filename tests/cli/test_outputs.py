@@ -66,11 +66,39 @@ def inputs_stay(c):
         refused(c, [out], "predict", "run", "--x", "X_valid.npy", "--out", out, "--device", "ref")
     for out in ("run/last.safetensors", "alias.safetensors"):
         refused(c, [out], "export", "run", "--to", "safetensors", "--out", out)
+    for out in ("config.yaml", "./config.yaml"):
+        refused(c, [out], "doctor", "config.yaml", "--static", "--fix", out, "--device", "ref")
     (c.folder / "mine").mkdir()
     harness.write_npy(c.folder / "mine" / "X_test.npy", "<f4", (1,), [1.0])
     refused(c, ["X_test.npy"], "synth", "mine", "--samples", "4", "--test-samples", "4", "--features", "20")
     for _ in range(2):  # its own are replaced
         c.run("synth", "made", "--samples", "4", "--test-samples", "4", "--features", "20")
+
+
+def pictures(c):
+    """A picture of the user's own is not replaced; one that gnuplot drew, as it draws ours, may be."""
+    picture = c.folder / "gradient-by-time.svg"
+    arguments = ("doctor", "config.yaml", "--no-train", "--quiet", "--device", "ref", "--plot", ".")
+    picture.write_text("<svg>mine</svg>")
+    refused(c, [picture.name], *arguments)
+    picture.write_text("<svg><desc>Produced by GNUPLOT</desc></svg>")
+    process = c.start(*arguments)
+    _, err = process.communicate(timeout=300)
+    assert process.returncode in (0, 1), err
+
+
+def batches_of_one(c):
+    """A batch that batchnorm cannot take is known before the earlier run is replaced."""
+    small = ("--set", "model.layers=[pool: {over: mean}, batchnorm: {}, linear: {out_features: 2}]", *QUIET)
+    c.run("train", "config.yaml", "--out", "run", *small)
+    for changed in (("train.batch_size=69",), ("train.batch_size=1",),
+                    ("train.batch_size=29", "model.layers.1.batchnorm.track_running_stats=false"),):
+        sets = [word for text in changed for word in ("--set", text)]
+        refused(c, ["batchnorm", "N=1"], "train", "config.yaml", "--out", "run", *small, *sets)
+    c.run("train", "config.yaml", "--out", "run", *small, "--set", "train.batch_size=69", "--set",
+          "train.drop_last=true")
+    c.run("train", "config.yaml", "--out", "run", *QUIET, "--set", "train.batch_size=69", "--set",
+          "model.layers.1.batchnorm.momentum=0.1", "--set", "train.epochs=1")  # five steps
 
 
 def earlier_run_stays(c):
@@ -240,5 +268,5 @@ def odd_metrics(c):
 
 
 if __name__ == "__main__":
-    sys.exit(harness.main([foreign_folders, inputs_stay, earlier_run_stays, swap_goes_on, unmarked_runs,
-                           links_and_devices, masks, one_run_at_a_time, signals, limits, odd_metrics]))
+    sys.exit(harness.main([foreign_folders, inputs_stay, pictures, batches_of_one, earlier_run_stays, swap_goes_on,
+                           unmarked_runs, links_and_devices, masks, one_run_at_a_time, signals, limits, odd_metrics]))

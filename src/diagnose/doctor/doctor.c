@@ -124,7 +124,9 @@ enum clrnn_status clrnn_doctor(struct clrnn_device *device, const struct clrnn_c
     enum clrnn_status st;
 
     *result = (struct clrnn_doctor_result){0};
-    st = examine(&d);
+    st = clrnn_doctor_plot_check(&d);
+    if (st == CLRNN_OK)
+        st = examine(&d);
     if (st == CLRNN_OK)
         st = clrnn_doctor_stopped(&d) ? CLRNN_INTERRUPTED : conclude(&d);
     clrnn_doctor_scan_finish(&d.train_scan);

@@ -123,5 +123,6 @@ enum clrnn_status clrnn_doctor_compare_sets(struct clrnn_doctor *d);
 
 /** Stages 2 and 3. */
 enum clrnn_status clrnn_doctor_run_model(struct clrnn_doctor *d);
-
+/** Before the work: CLRNN_ERR_ARG where the pictures would replace files that are not ours. */
+enum clrnn_status clrnn_doctor_plot_check(const struct clrnn_doctor *d);
 #endif

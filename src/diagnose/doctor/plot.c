@@ -10,6 +10,8 @@
 
 #define BEFORE "'#1f77b4'"
 #define AFTER "'#d62728'"
+#define BY_LAYER "gradient-by-layer.svg"
+#define BY_TIME "gradient-by-time.svg"
 
 // One series of points at 1, 2, ...; what is 0 or NaN has no place on a logarithmic axis.
 static void write_series(FILE *script, const double *values, size_t count)
@@ -85,6 +87,14 @@ static bool draw(const struct clrnn_examination *v, const char *name,
     return clrnn_picture_end(&picture);
 }
 
+enum clrnn_status clrnn_doctor_plot_check(const struct clrnn_doctor *d)
+{
+    if (!d->params->plot)
+        return CLRNN_OK;
+    TRY(clrnn_picture_check(d->log, d->params->plot, BY_LAYER));
+    return clrnn_picture_check(d->log, d->params->plot, BY_TIME);
+}
+
 enum clrnn_status clrnn_doctor_plot(const struct clrnn_examination *v)
 {
     const struct clrnn_doctor *d = v->d;
@@ -98,9 +108,9 @@ enum clrnn_status clrnn_doctor_plot(const struct clrnn_examination *v)
         return CLRNN_OK;
     }
     if (any_positive(v->start.layer_norm, d->config->layer_count))
-        drawn = draw(v, "gradient-by-layer.svg", write_layers);
+        drawn = draw(v, BY_LAYER, write_layers);
     if (any_positive(v->start.time, v->start.T))
-        drawn = draw(v, "gradient-by-time.svg", write_time) && drawn;
+        drawn = draw(v, BY_TIME, write_time) && drawn;
     if (!drawn)
         clrnn_log(d->log, CLRNN_LOG_WARNING, "%s: gnuplot could not draw the pictures", d->params->plot);
     return CLRNN_OK;
