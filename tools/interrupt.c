@@ -14,11 +14,11 @@
 static sigset_t awaited;
 static volatile sig_atomic_t asked, is_watched; // is_watched: somebody looks at `asked`
 
-// Whoever looks at `asked` may be waiting for a device that does not answer.
+// Whoever looks at `asked` does so between two steps: the one in progress may never end.
 static void say_that_it_waits(void)
 {
-    static const char text[] =
-        "clrnn: asked to stop, but still waiting for the device; interrupt again to end at once\n";
+    static const char text[] = "clrnn: asked to stop, but still waiting for the device, or for data that are "
+                               "being read; interrupt again to end at once\n";
 
     if (write(STDERR_FILENO, text, sizeof(text) - 1) < 0)
         return; // nobody listens

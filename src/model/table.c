@@ -60,12 +60,13 @@ static enum clrnn_status add(struct table *t, const char *suffix, size_t d0, siz
 {
     struct clrnn_model *m = t->m;
     struct clrnn_entry e = {.layer = t->layer, .init = init, .bound = bound, .zero_row = -1};
+    char label[1024];
 
     if (m->entry_count == MAX_TENSORS)
         return clrnn_error(
             m->log, CLRNN_ERR_CONFIG,
-            "%s: with this layer the model has more than %d parameter tensors, which is the most", t->prefix,
-            MAX_TENSORS);
+            "%s: with this layer the model has more than %d parameter tensors, which is the most",
+            clrnn_layer_label(m->config, t->layer, label, sizeof(label)), MAX_TENSORS);
     if (!ARRAY_GROW(m->entry, m->entry_count))
         return clrnn_error_memory(m->log, 2 * m->entry_count * sizeof(*m->entry), "the model's table");
     e.param.ndim = d0 == 0 ? 0 : d1 == 0 ? 1 : 2;
@@ -91,7 +92,8 @@ static enum clrnn_status add(struct table *t, const char *suffix, size_t d0, siz
     if (m->flat_count > UINT32_MAX)
         return clrnn_error(
             m->log, CLRNN_ERR_CONFIG,
-            "%s: with this layer the model has more than 2^32 - 1 parameters, which is the most", t->prefix);
+            "%s: with this layer the model has more than 2^32 - 1 parameters, which is the most",
+            clrnn_layer_label(m->config, t->layer, label, sizeof(label)));
     return CLRNN_OK;
 }
 
