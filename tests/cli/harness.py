@@ -111,8 +111,8 @@ class Command:
         return name
 
     def start(self, *arguments, env=None, **options):
-        return subprocess.Popen([self.executable, *arguments], cwd=self.folder, stdin=subprocess.DEVNULL,
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+        return subprocess.Popen([self.executable, *arguments], cwd=self.folder, text=True,
                                 env={**os.environ, **(env or {})}, **options)
 
     def run(self, *arguments, status=0, env=None, **options):

@@ -8,6 +8,7 @@ import os
 import random
 import re
 import struct
+import subprocess
 import sys
 
 import harness
@@ -511,9 +512,7 @@ def init_mismatch(c):
 # ---------------------------------------------------------------- much data
 
 def peak_kib(c, *arguments):
-    process = c.start(*arguments)
-    process.stdout.close()
-    process.stderr.close()
+    process = c.start(*arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     assert process.returncode == 0, arguments
