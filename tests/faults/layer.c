@@ -7,8 +7,8 @@
 //     FAULT_COUNTS=FILE    kept up to date even past a crash: 64-bit pairs of objects created (retained) and
 //                          released: contexts, queues, memory, programs, kernels, events
 //     FAULT=[FUNCTION[@SITE]:]N:WHAT   the N-th call (of FUNCTION, from a site that begins so), from 1: an
-//                          error's number, "delay" (0.2 s late) or "short" (success, but the second half of
-//                          what was asked for never arrives)
+//                          error's number, "delay" (0.2 s late), "hang" (for ever) or "short" (success, but
+//                          the second half of what was asked for never arrives)
 //     FAULT_IN=child       counts and fails in processes that do not lead a session, not in the one that does
 //
 // What fails does nothing, but for what waits or releases: that is done, and reported as failed.
@@ -49,7 +49,7 @@ static struct {
     char function[64], site[128]; // "": any
     unsigned long fault_at, calls, matches;
     cl_int error;
-    bool is_delay, is_short;
+    bool is_delay, is_hang, is_short;
 } layer = {.lock = PTHREAD_MUTEX_INITIALIZER, .report = -1};
 
 static void count(enum object object, bool released)
@@ -124,6 +124,8 @@ static enum what called(const char *function, cl_int *error)
                 report("fault", function);
             if (layer.is_delay)
                 nanosleep(&(struct timespec){0, 200000000}, NULL);
+            while (layer.is_hang)
+                pause();
         }
     pthread_mutex_unlock(&layer.lock);
     return what;
@@ -354,6 +356,7 @@ static void read_fault(const char *text)
     layer.fault_at = strtoul(text, &end, 10);
     end += *end == ':';
     layer.is_delay = strcmp(end, "delay") == 0;
+    layer.is_hang = strcmp(end, "hang") == 0;
     layer.is_short = strcmp(end, "short") == 0;
     layer.error = (cl_int)strtol(end, NULL, 10);
 }

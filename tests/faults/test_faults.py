@@ -9,9 +9,11 @@ import concurrent.futures
 import json
 import os
 import pathlib
+import signal
 import struct
 import subprocess
 import sys
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "cli"))
 import harness  # noqa: E402
@@ -239,6 +241,34 @@ def test_error_in_mid_run(command):
     assert command.bytes("broken") == command.bytes("plain")
 
 
+def test_driver_that_hangs(command):
+    """The first interrupt says what it waits for, the second ends; the checkpoint stands and nothing is left behind."""
+    walk = Walk(command, TRAIN)
+    kernels = sum(line[2] == "clEnqueueNDRangeKernel" for line in walk.expected["lines"] if line[0] == "call")
+    report = command.folder / "hung.report"
+    env = {**walk.env, "OPENCL_LAYERS": LAYER, "FAULT": f"clEnqueueNDRangeKernel:{kernels - 2}:hang",
+           "FAULT_REPORT": str(report)}
+    process = command.start(*[a.replace("RUN", "hung") for a in TRAIN], env=env, start_new_session=True)
+    try:
+        end = time.monotonic() + PATIENCE_S
+        while not (report.exists() and "fault" in report.read_text()):
+            assert time.monotonic() < end and process.poll() is None, "no call hung"
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        line = process.stderr.readline()
+        assert "waiting for the device" in line and "interrupt again" in line, line
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=PATIENCE_S)
+        assert process.returncode == 130, process.returncode
+    finally:
+        process.kill()
+        process.communicate()
+    walk.check_folder("hung")
+    command.run("train", "--resume", "hung", "--no-plot", "--quiet", env=walk.env)
+    assert command.bytes("hung") == command.bytes("plain")
+
+
 def test_late_and_short(command):
     """Late calls change nothing. What a driver keeps back cannot always be noticed, but must not crash."""
     walk = Walk(command, TRAIN)
@@ -298,5 +328,5 @@ def test_small_devices(command):
 if __name__ == "__main__":
     sys.exit(harness.main([test_every_call_site_of_a_training_run, test_calls_in_between, test_profiling,
                            test_listing_in_children, test_resuming_leaves_the_run_whole, test_error_in_mid_run,
-                           test_late_and_short, test_clblast, test_program_cache, test_two_cold_starts_at_once,
-                           test_small_devices]))
+                           test_driver_that_hangs, test_late_and_short, test_clblast, test_program_cache,
+                           test_two_cold_starts_at_once, test_small_devices]))
