@@ -33,24 +33,6 @@ static double expected_loss(const struct clrnn_doctor *d)
     return s->y_square;
 }
 
-enum clrnn_status clrnn_doctor_session(struct clrnn_examination *v, struct clrnn_device *device,
-                                       struct clrnn_session_params params, struct clrnn_session **session)
-{
-    params.config = v->d->config;
-    params.init = v->d->params->init;
-    params.data = &v->data;
-    params.set = params.set ? params.set : v->d->train;
-    params.feed.whole_steps = true;
-    return clrnn_session_open(device, &params, session);
-}
-
-enum clrnn_status clrnn_doctor_again(struct clrnn_session *session, enum clrnn_mode mode,
-                                     struct clrnn_session_record *record)
-{
-    TRY(clrnn_session_begin_epoch(session, 0, 0));
-    return clrnn_session_step(session, mode, record);
-}
-
 static enum clrnn_status prepare(struct clrnn_examination *v)
 {
     struct clrnn_doctor *d = v->d;

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+// Paths and formatted text in fresh memory.
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+
+char *clrnn_path_join(const char *dir, const char *name)
+{
+    if (!dir || !*dir || *name == '/')
+        return clrnn_format("%s", name);
+    return clrnn_format("%s%s%s", dir, dir[strlen(dir) - 1] == '/' ? "" : "/", name);
+}
+
+char *clrnn_path_folder(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    if (!slash)
+        return clrnn_format(".");
+    return slash == path ? clrnn_format("/") : clrnn_format("%.*s", (int)(slash - path), path);
+}
+
+char *clrnn_format(const char *format, ...)
+{
+    va_list arguments;
+    char *text;
+
+    va_start(arguments, format);
+    text = clrnn_format_va(format, arguments);
+    va_end(arguments);
+    return text;
+}
+
+char *clrnn_format_va(const char *format, va_list arguments)
+{
+    char *text;
+
+    return vasprintf(&text, format, arguments) < 0 ? NULL : text;
+}
