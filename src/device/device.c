@@ -4,11 +4,11 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "device/internal.h"
+#include "device/core/internal.h"
 #include "device/program/cache.h"
 #include "device/program/program.h"
-#include "device/tune/choice.h"
-#include "device/tune/tune.h"
+#include "device/remember/choice.h"
+#include "device/remember/remember.h"
 
 static void read_chain_after(struct clrnn_device *d)
 {

@@ -5,7 +5,7 @@
 
 #include "base/log.h"
 #include "clrnn/device.h"
-#include "device/quirks.h"
+#include "device/core/quirks.h"
 
 const struct clrnn_log *clrnn_device_log(const struct clrnn_device *device);
 /** Sends the device's messages elsewhere, and returns where they went before: a launch that is only tried may

@@ -4,7 +4,7 @@
 
 #include "base/array.h"
 #include "device/gemm/gemm.h"
-#include "device/tune/choice.h"
+#include "device/remember/choice.h"
 #include "ops/columns.h"
 #include "ops/graph.h"
 #include "ops/split.h"

@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "base/array.h"
-#include "device/tune/choice.h"
+#include "device/remember/choice.h"
 #include "ops/graph.h"
 #include "ops/split.h"
 

@@ -2,7 +2,7 @@
 // The recurrent layer: chooses how its time steps run, and the multiplies over all steps around them.
 #include <stdio.h>
 
-#include "device/tune/choice.h"
+#include "device/remember/choice.h"
 #include "ops/columns.h"
 #include "ops/rnn_variants.h"
 #include "ops/split.h"

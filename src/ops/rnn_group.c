@@ -2,7 +2,7 @@
 // A recurrent layer on GPUs: one launch walks over all time steps, a work-group owning some batch rows
 // (cl/rnn_group_forward.cl, cl/rnn_group_backward.cl).
 #include "base/array.h"
-#include "device/tune/choice.h"
+#include "device/remember/choice.h"
 #include "ops/rnn_variants.h"
 
 // How a layer is cut for a GPU. cl/rnn_group.h explains the words.

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/array.h"
-#include "device/tune/choice.h"
+#include "device/remember/choice.h"
 #include "ops/split.h"
 
 // Numbers that one item of a CPU works through: long enough to outweigh starting it (about 0.1 us),

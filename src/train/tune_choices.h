@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Measuring the choices between launches (device/tune/choice.h) in a config's own training step and
+// Measuring the choices between launches (device/remember/choice.h) in a config's own training step and
 // inference.
 #ifndef CLRNN_SRC_TRAIN_TUNE_CHOICES_H
 #define CLRNN_SRC_TRAIN_TUNE_CHOICES_H
 
 #include "clrnn/train.h"
-#include "device/tune/choice.h"
+#include "device/remember/choice.h"
 
 struct clrnn_tuned_list {
     size_t count, room;

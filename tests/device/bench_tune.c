@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "device/remember/remember.h"
 #include "device/tune/tune.h"
 
 static void print_line(void *user, enum clrnn_log_level level, const char *line)

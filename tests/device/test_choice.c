@@ -6,9 +6,9 @@
 
 #include "base/file.h"
 #include "base/temporary.h"
-#include "device/tune/choice.h"
+#include "device/remember/choice.h"
 #include "device/device_test.h"
-#include "device/tune/internal.h"
+#include "device/remember/internal.h"
 
 static char *cache;
 static const char *const words[] = {"slow", "quick", "broken"};

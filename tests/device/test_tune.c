@@ -7,7 +7,9 @@
 
 #include "base/file.h"
 #include "device/device_test.h"
-#include "device/tune/internal.h"
+#include "device/gemm/internal.h"
+#include "device/remember/internal.h"
+#include "device/tune/tune.h"
 
 static char cache[] = "/tmp/clrnn-test-tune-XXXXXX";
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/hash.h"
-#include "device/tune/internal.h"
+#include "device/remember/internal.h"
 #include "fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

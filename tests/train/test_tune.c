@@ -9,7 +9,7 @@
 #include "base/array.h"
 #include "base/file.h"
 #include "clrnn/train.h"
-#include "device/tune/internal.h"
+#include "device/remember/internal.h"
 #include "train/session.h"
 #include "train/tune_choices.h"
 

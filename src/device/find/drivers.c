@@ -15,7 +15,7 @@
 #include "base/child.h"
 #include "base/file.h"
 #include "base/temporary.h"
-#include "device/opencl.h"
+#include "device/core/opencl.h"
 
 #ifndef PATIENCE_MS // tests have less
 #define PATIENCE_MS 10000

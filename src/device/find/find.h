@@ -4,7 +4,7 @@
 #define CLRNN_SRC_DEVICE_FIND_FIND_H
 
 #include "clrnn/device.h"
-#include "device/opencl.h"
+#include "device/core/opencl.h"
 
 /** The driver's handles of a row of a device list. */
 struct clrnn_handles {

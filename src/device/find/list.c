@@ -9,7 +9,7 @@
 #include "device/find/drivers.h"
 #include "device/find/find.h"
 #include "device/find/pocl.h"
-#include "device/quirks.h"
+#include "device/core/quirks.h"
 
 #define MAX_PLATFORMS 64
 #define MAX_DEVICES 64 // of one platform

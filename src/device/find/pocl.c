@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "device/quirks.h"
+#include "device/core/quirks.h"
 
 char *clrnn_pocl_cache_folder(void)
 {

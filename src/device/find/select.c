@@ -9,7 +9,7 @@
 #include "device/find/drivers.h"
 #include "device/find/find.h"
 #include "device/find/list_child.h"
-#include "device/quirks.h"
+#include "device/core/quirks.h"
 
 // From the headers of extensions that not every OpenCL-Headers package has.
 #define PCI_BUS_INFO_KHR 0x410F // 4 cl_uint: domain, bus, device, function

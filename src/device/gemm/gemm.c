@@ -3,7 +3,7 @@
 #include "device/gemm/internal.h"
 
 #include "device/list/internal.h"
-#include "device/tune/tune.h"
+#include "device/remember/remember.h"
 
 /** One matrix as stored: rows x columns at `offset` with rows `ld` apart; or anywhere, as `index` says. */
 static enum clrnn_status check_matrix(const struct clrnn_device *d, const char *letter,

@@ -8,7 +8,8 @@
 // The tile in registers and the panels in cache that a device gets; names as in cl/gemm.cl.
 struct tile {
     uint32_t width, rows, panel, kc, block;
-    // Loops end early (loop_rounds in device/quirks.h): then an item computes one tile, over at most BRIEF_K.
+    // Loops end early (loop_rounds in device/core/quirks.h): then an item computes one tile, over at most
+    // BRIEF_K.
     bool brief;
 };
 enum {

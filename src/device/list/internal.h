@@ -3,7 +3,7 @@
 #ifndef CLRNN_SRC_DEVICE_LIST_INTERNAL_H
 #define CLRNN_SRC_DEVICE_LIST_INTERNAL_H
 
-#include "device/internal.h"
+#include "device/core/internal.h"
 #include "device/list/list.h"
 
 struct clrnn_gemm;

@@ -10,7 +10,7 @@
 #include "device/list/internal.h"
 #include "device/program/program.h"
 #include "device/program/sources.h"
-#include "device/tune/choice.h"
+#include "device/remember/choice.h"
 
 static const char *const ARG_WORDS[] = {
     [CLRNN_ARG_BUFFER] = "a buffer", [CLRNN_ARG_UINT] = "a uint",        [CLRNN_ARG_INT] = "an int",

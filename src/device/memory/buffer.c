@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/array.h"
-#include "device/internal.h"
+#include "device/core/internal.h"
 
 size_t clrnn_type_bytes(const struct clrnn_device *device, enum clrnn_type type)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Moving numbers between host and device, in queue order: checks, then the device's backend.
-#include "device/internal.h"
+#include "device/core/internal.h"
 
 /** Whether [first, first + count) lies in a buffer of one of the types that `reals` wants. */
 static enum clrnn_status check(const struct clrnn_buffer *b, size_t first, size_t count, bool reals,

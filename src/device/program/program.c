@@ -11,7 +11,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "device/find/pocl.h"
-#include "device/internal.h"
+#include "device/core/internal.h"
 #include "device/program/cache.h"
 #include "device/program/sources.h"
 

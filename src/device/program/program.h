@@ -4,7 +4,7 @@
 #define CLRNN_SRC_DEVICE_PROGRAM_PROGRAM_H
 
 #include "device/list/list.h"
-#include "device/opencl.h"
+#include "device/core/opencl.h"
 
 /** The program of a stem with defines, from memory, disk or the compiler; belongs to the device. */
 enum clrnn_status clrnn_program_get(struct clrnn_device *device, const char *stem,

@@ -13,7 +13,8 @@
 #include "base/file.h"
 #include "device/gemm/internal.h"
 #include "device/list/internal.h"
-#include "device/tune/internal.h"
+#include "device/remember/internal.h"
+#include "device/tune/tune.h"
 
 enum { SETTINGS = 160, RUNS = 100 };
 

@@ -7,12 +7,6 @@
 #include "base/log.h"
 #include "diagnose/doctor/doctor.h"
 
-const struct clrnn_thresholds clrnn_threshold = {
-#define X(name, value, source) .name = value,
-    CLRNN_THRESHOLD_LIST(X)
-#undef X
-};
-
 bool clrnn_doctor_stopped(const struct clrnn_doctor *d)
 {
     return d->params->stop && *d->params->stop;

@@ -5,7 +5,7 @@
 
 #include <jansson.h>
 
-#include "device/backend.h"
+#include "device/core/backend.h"
 #include "device/device.h"
 #include "device/find/find.h"
 #include "device/memory/buffer.h"

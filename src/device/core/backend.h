@@ -4,7 +4,7 @@
 #define CLRNN_SRC_DEVICE_BACKEND_H
 
 #include "device/memory/buffer.h"
-#include "device/opencl.h"
+#include "device/core/opencl.h"
 
 /** Numbers on the host's side of a transfer. */
 enum clrnn_host_type { CLRNN_HOST_F32, CLRNN_HOST_F64, CLRNN_HOST_I32 };

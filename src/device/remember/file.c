@@ -8,7 +8,7 @@
 #include "base/hash.h"
 #include "base/lock.h"
 #include "device/program/cache.h"
-#include "device/tune/internal.h"
+#include "device/remember/internal.h"
 
 #define HASH_DIGITS 32
 static const char hash_key[] = "{\"hash\": \""; // then the digits, "," and what they are the hash of
@@ -160,4 +160,11 @@ enum clrnn_status clrnn_tune_update(const struct clrnn_log *log, const struct cl
         json_decref(now);
     }
     return st;
+}
+
+const char *clrnn_tune_option(const struct clrnn_tune *tune, const char *key)
+{
+    const json_t *choices = tune ? json_object_get(tune->root, "choices") : NULL;
+
+    return json_string_value(json_object_get(json_object_get(choices, key), "use"));
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Facts of an open device.
-#include "device/internal.h"
+#include "device/core/internal.h"
 
 const struct clrnn_device_info *clrnn_device_info(const struct clrnn_device *device)
 {

@@ -8,7 +8,7 @@
 #include "base/array.h"
 #include "device/gemm/internal.h"
 #include "device/list/internal.h"
-#include "device/tune/internal.h"
+#include "device/remember/internal.h"
 
 #include <clblast_c.h>
 

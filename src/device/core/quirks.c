@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The drivers' quirks. A new one is a row here, and a field in quirks.h where none fits.
-#include "device/quirks.h"
+#include "device/core/quirks.h"
 
 #include <math.h>
 #include <string.h>

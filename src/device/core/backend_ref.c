@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "device/internal.h"
+#include "device/core/internal.h"
 
 static enum clrnn_status device_done(struct clrnn_device *device)
 {

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/array.h"
-#include "device/internal.h"
+#include "device/core/internal.h"
 
 #define STAGING_SLOTS 256
 

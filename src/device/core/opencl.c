@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // OpenCL's errors as names and sentences, and its texts.
-#include "device/opencl.h"
+#include "device/core/opencl.h"
 
 #include <stdarg.h>
 #include <stdlib.h>

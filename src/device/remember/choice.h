@@ -7,7 +7,9 @@
 #ifndef CLRNN_SRC_DEVICE_TUNE_CHOICE_H
 #define CLRNN_SRC_DEVICE_TUNE_CHOICE_H
 
-#include "device/tune/tune.h"
+#include "device/remember/remember.h"
+
+struct clrnn_launches;
 
 #define CLRNN_CHOICE_MOST 8    // alternatives
 #define CLRNN_CHOICE_KEY 160   // bytes, the end included

@@ -6,13 +6,7 @@
 
 #include "base/array.h"
 #include "device/gemm/internal.h"
-#include "device/tune/internal.h"
-
-struct clrnn_tune {
-    json_t *root;
-    char *path;
-    bool applied; // CLBlast's settings are with CLBlast, or refused
-};
+#include "device/remember/internal.h"
 
 uint32_t clrnn_tune_size(uint32_t size)
 {
@@ -71,13 +65,6 @@ bool clrnn_device_is_tuned(const struct clrnn_device_info *info)
                      json_object_size(json_object_get(tune->root, "choices")) > 0);
     clrnn_tune_destroy(&tune);
     return tuned;
-}
-
-const char *clrnn_tune_option(const struct clrnn_tune *tune, const char *key)
-{
-    const json_t *choices = tune ? json_object_get(tune->root, "choices") : NULL;
-
-    return json_string_value(json_object_get(json_object_get(choices, key), "use"));
 }
 
 int clrnn_tune_prefers_own(const struct clrnn_tune *tune, const struct clrnn_gemm *gemm)

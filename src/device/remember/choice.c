@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Choices between launches: answering them from the device's file, and writing down what is measured.
-#include "device/tune/choice.h"
+#include "device/remember/choice.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -9,7 +9,7 @@
 #include "base/array.h"
 #include "base/hash.h"
 #include "device/list/internal.h"
-#include "device/tune/internal.h"
+#include "device/remember/internal.h"
 
 void clrnn_launches_class(struct clrnn_launches *launches, const char *text)
 {
