@@ -68,20 +68,15 @@ def count(log):
     return passed, failed, skipped, wrong
 
 
-def run(name, build):
-    """One pass; (passed, failed, skipped)."""
-    suites = [word for suite in PASSES[name]["suites"] or [] for word in ("--suite", suite)]
+def test(name, build, words, env, findings=None):
+    """`meson test` with the words and environment; findings() says what else was found: (passed, failed, skipped)."""
     log = build / "meson-logs" / f"testlog-{name}.json"
     log.unlink(missing_ok=True)
     started = time.monotonic()
-    found = ""
-    with tempfile.TemporaryDirectory(prefix="clrnn-tests-") as folder:
-        env = PASSES[name]["env"] if name != "oclgrind" else oclgrind.environment(build, folder)
-        subprocess.run(["meson", "test", "-C", str(build), "--no-rebuild", "--logbase", f"testlog-{name}",
-                        "--timeout-multiplier", "4", *suites],
-                       env={**os.environ, **env}, check=False)
-        if name == "oclgrind":
-            found = oclgrind.findings(folder)
+    subprocess.run(["meson", "test", "-C", str(build), "--no-rebuild", "--logbase", f"testlog-{name}",
+                    "--timeout-multiplier", "4", *words],
+                   env={**os.environ, **env}, check=False)
+    found = findings() if findings else ""
     if not log.exists():
         print(f"{name}: meson test wrote no log")
         return 0, 1, 0
@@ -94,6 +89,15 @@ def run(name, build):
     print(f"{name}: {passed} passed, {failed} failed, {skipped} skipped in {time.monotonic() - started:.0f} s\n",
           flush=True)
     return passed, failed, skipped
+
+
+def run(name, build):
+    """One pass; (passed, failed, skipped)."""
+    words = [word for suite in PASSES[name]["suites"] or [] for word in ("--suite", suite)]
+    if name != "oclgrind":
+        return test(name, build, words, PASSES[name]["env"])
+    with tempfile.TemporaryDirectory(prefix="clrnn-tests-") as folder:
+        return test(name, build, words, oclgrind.environment(build, folder), lambda: oclgrind.findings(folder))
 
 
 def main():
