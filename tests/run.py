@@ -68,13 +68,14 @@ def count(log):
     return passed, failed, skipped, wrong
 
 
-def test(name, build, words, env, findings=None):
-    """`meson test` with the words and environment; findings() says what else was found: (passed, failed, skipped)."""
+def test(name, build, words, env, findings=None, patience=4):
+    """(passed, failed, skipped) of `meson test` with these words, environment and multiple of the time limits;
+    findings() gives what else was found."""
     log = build / "meson-logs" / f"testlog-{name}.json"
     log.unlink(missing_ok=True)
     started = time.monotonic()
     subprocess.run(["meson", "test", "-C", str(build), "--no-rebuild", "--logbase", f"testlog-{name}",
-                    "--timeout-multiplier", "4", *words],
+                    "--timeout-multiplier", str(patience), *words],
                    env={**os.environ, **env}, check=False)
     found = findings() if findings else ""
     if not log.exists():
