@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <locale.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,17 +35,25 @@ static bool strip(const char *text, char plain[MAX_TEXT])
     return n > 0;
 }
 
-// strtod and snprintf with a point whatever the program's locale is.
-static double c_strtod(const char *text, char **end)
-{
-    locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-    double value;
+static pthread_once_t c_locale_once = PTHREAD_ONCE_INIT;
+static locale_t c_locale; // never freed; 0 where there was no memory for it
 
-    if (!c)
-        return strtod(text, end);
-    value = strtod_l(text, end, c);
-    freelocale(c);
-    return value;
+static void make_c_locale(void)
+{
+    c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+}
+
+// From here to leave_c_locale numbers of this thread have a point, whatever the program's locale is.
+static locale_t enter_c_locale(void)
+{
+    pthread_once(&c_locale_once, make_c_locale);
+    return c_locale ? uselocale(c_locale) : (locale_t)0;
+}
+
+static void leave_c_locale(locale_t before)
+{
+    if (before)
+        uselocale(before);
 }
 
 bool clrnn_number_parse(const char *text, double *value)
@@ -53,6 +62,7 @@ bool clrnn_number_parse(const char *text, double *value)
     const bool sign = *text == '+' || *text == '-';
     const char *digits = text + sign;
     char plain[MAX_TEXT], *end;
+    locale_t before;
 
     for (size_t i = 0; i < ARRAY_SIZE(infinite); i++) {
         if (!strcmp(digits, infinite[i])) {
@@ -65,7 +75,9 @@ bool clrnn_number_parse(const char *text, double *value)
         return false;
     if (!strip(text, plain) || strpbrk(plain, "xXpP"))
         return false;
-    *value = c_strtod(plain, &end);
+    before = enter_c_locale();
+    *value = strtod(plain, &end);
+    leave_c_locale(before);
     return *end == '\0';
 }
 
@@ -121,24 +133,19 @@ bool clrnn_null_word(const char *text)
 
 void clrnn_number_text(double value, char text[CLRNN_NUMBER_SIZE])
 {
-    locale_t c, before = (locale_t)0;
+    locale_t before;
 
     if (!isfinite(value)) {
         strcpy(text, isnan(value) ? ".nan" : value < 0 ? "-.inf" : ".inf");
         return;
     }
-    c = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-    if (c)
-        before = uselocale(c);
+    before = enter_c_locale();
     for (int digits = 1; digits <= 17; digits++) {
         snprintf(text, CLRNN_NUMBER_SIZE, "%.*g", digits, value);
         if (strtod(text, NULL) == value)
             break;
     }
-    if (c) {
-        uselocale(before);
-        freelocale(c);
-    }
+    leave_c_locale(before);
     if (!strchr(text, '.')) { // 1e-05: YAML 1.1 wants 1.0e-05
         const size_t mantissa = strcspn(text, "e");
 
