@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 
 #define LOOK_MS 100 // between two looks at beats and stop
 
@@ -62,6 +63,7 @@ static void be_child(pid_t parent)
     sigprocmask(SIG_SETMASK, &none, NULL);
     for (size_t i = 0; i < sizeof(deadly) / sizeof(*deadly); i++)
         signal(deadly[i], SIG_DFL);
+    clrnn_map_catch();       // what the parent has mapped may shrink while the child reads it
     signal(SIGINT, SIG_IGN); // the parent decides when to stop
     signal(SIGHUP, SIG_IGN);
     if (!freopen("/dev/null", "r", stdin) || !freopen("/dev/null", "w", stdout) ||

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Children that end well, fail, crash and hang: what the parent learns of each.
+// Children that end well, fail, crash, hang and read files that shrink: what the parent learns of each.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "base/child.h"
+#include "base/file.h"
 
 enum deed { END_WELL, FAIL, CRASH, LEAVE, HANG, BE_SLOW };
 
@@ -78,9 +79,48 @@ static void patience(void **state)
     check(BE_SLOW, 0.5, NULL, 2, ""); // each part is a sign of life
 }
 
+struct shrinking {
+    struct clrnn_child_report report;
+    struct clrnn_map map;
+    char last;
+};
+
+static void read_map(void *user)
+{
+    struct shrinking *s = user;
+    const struct clrnn_log log = {clrnn_child_log, &s->report, CLRNN_LOG_ERROR};
+
+    s->last = s->map.data[s->map.size - 1];
+    clrnn_map_check(&log, &s->map, "data.npy");
+}
+
+// A file that shrinks while a child reads what is mapped of it: a sentence, no signal.
+static void shrinking_file(void **state)
+{
+    struct shrinking *s = clrnn_shared_create(sizeof(*s));
+    char path[] = "/tmp/clrnn-child-XXXXXX", text[CLRNN_ENDING_SIZE];
+    const int fd = mkstemp(path);
+
+    (void)state;
+    assert_non_null(s);
+    assert_true(fd >= 0);
+    assert_int_equal(pwrite(fd, "x", 1, 99999), 1);
+    assert_int_equal(clrnn_map_open(NULL, path, &s->map), CLRNN_OK);
+    assert_int_equal(ftruncate(fd, 10), 0);
+    s->last = 'x';
+    assert_int_equal(clrnn_child_run(NULL, read_map, s, &s->report, 20, NULL, text), CLRNN_OK);
+    assert_non_null(strstr(text, "data.npy: became shorter than its 100000 bytes"));
+    assert_int_equal(s->last, 0);
+    clrnn_map_close(&s->map);
+    close(fd);
+    unlink(path);
+    clrnn_shared_destroy(s, sizeof(*s));
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(endings), cmocka_unit_test(patience)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(endings), cmocka_unit_test(patience),
+                                       cmocka_unit_test(shrinking_file)};
 
     return cmocka_run_group_tests_name("base/child", tests, NULL, NULL);
 }
