@@ -113,10 +113,10 @@ int cmd_compare(int argc, char **argv)
     }
     params.gemm = cli.gemm;
     params.no_tune = cli.no_tune;
-    params.stop = interrupt_flag();
     params.progress = show_progress;
     params.progress_user = &cli;
     st = cli_config(&cli, cli.argument[0], &config);
+    params.stop = interrupt_flag();
     if (st == CLRNN_OK && out.json)
         st = cli_check_out(&cli, out.json, 2, (const char *const[]){cli.argument[0], params.init});
     if (st == CLRNN_OK && out.baseline)

@@ -235,10 +235,10 @@ int cmd_doctor(int argc, char **argv)
     }
     if (!cli.argument_count)
         return cli_usage(&cli, "an argument is missing: clrnn doctor %s", spec.usage);
-    params.stop = interrupt_flag();
     st = fix ? cli_check_out(&cli, fix, 2, (const char *const[]){cli.argument[0], params.init}) : CLRNN_OK;
     if (st == CLRNN_OK)
         st = cli_open(&cli, &config, &device);
+    params.stop = interrupt_flag();
     if (st == CLRNN_OK)
         st = clrnn_doctor(device, config, &params, &result);
     if (st == CLRNN_OK)

@@ -121,9 +121,9 @@ int cmd_grow(int argc, char **argv)
 
     if (!cli_parse(&cli, &spec, argc, argv, &status))
         return status;
-    params.stop = interrupt_flag();
     params.progress_user = &colour;
     st = cli_open(&cli, &config, &device);
+    params.stop = interrupt_flag();
     if (st == CLRNN_OK && !cli.json) {
         params.progress = print_stage;
         print_head();

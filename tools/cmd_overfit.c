@@ -176,8 +176,8 @@ int cmd_overfit(int argc, char **argv)
 
     if (!cli_parse(&cli, &spec, argc, argv, &status))
         return status;
-    params.stop = interrupt_flag();
     st = cli_open(&cli, &config, &device);
+    params.stop = interrupt_flag();
     if (st == CLRNN_OK)
         st = clrnn_overfit(device, config, &params, &result);
     if (st == CLRNN_OK && cli.json)

@@ -124,12 +124,12 @@ int cmd_train(int argc, char **argv)
     params.profile = profile;
     params.progress = progress_show;
     params.progress_user = &view;
-    params.stop = interrupt_flag();
 
     if (cli.argument_count)
         st = cli_config(&cli, cli.argument[0], &config);
     else
         st = clrnn_run_config(&cli.log, params.resume, cli.set.count, cli.set.item, &config);
+    params.stop = interrupt_flag();
     if (st == CLRNN_OK)
         st = cli_device(&cli, profile, &device);
     if (st == CLRNN_OK)

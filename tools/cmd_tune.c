@@ -123,9 +123,9 @@ int cmd_tune(int argc, char **argv)
     if (!cli_parse(&cli, &spec, argc, argv, &status))
         return status;
     params.select = cli.device;
-    params.stop = interrupt_flag();
     if (cli.argument_count)
         st = cli_config(&cli, cli.argument[0], &config);
+    params.stop = interrupt_flag();
     if (st == CLRNN_OK)
         st = clrnn_tune(&cli.log, config, &params, &result);
     if (st == CLRNN_OK && cli.json)

@@ -15,7 +15,7 @@
 void interrupt_start(void);
 
 /** From now on the first of these signals only sets the flag that is returned; the next one ends the program.
- */
+ *  To be called once the config is read: that may be a pipe, and nobody looks at the flag while it waits. */
 const volatile sig_atomic_t *interrupt_flag(void);
 
 #endif
