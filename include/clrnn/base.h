@@ -41,7 +41,10 @@ CLRNN_BEGIN
     X(INTERRUPTED, 130, "interrupted")
 
 /** What a function came to. CLRNN_FAILED and CLRNN_INTERRUPTED are outcomes; the CLRNN_ERR_ ones come with
- *  one logged sentence on what went wrong. */
+ *  one logged sentence on what went wrong.
+ *
+ *  A pointer that is NULL where nothing says that it may be is CLRNN_ERR_ARG; functions without a status then
+ *  answer 0, NULL or false; those that destroy or finish do nothing. A NULL log is silence. */
 enum clrnn_status {
 #define X(name, exit_status, text) CLRNN_##name,
     CLRNN_STATUS_LIST(X)

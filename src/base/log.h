@@ -27,4 +27,11 @@ enum clrnn_status clrnn_error_memory(const struct clrnn_log *log, size_t bytes, 
             return try_status_; \
     } while (0)
 
+/** Returns CLRNN_ERR_ARG from a public function where what it was given is NULL and must not be. */
+#define NEED(log, pointer) \
+    do { \
+        if (!(pointer)) \
+            return clrnn_error(log, CLRNN_ERR_ARG, "%s: %s is NULL", __func__, #pointer); \
+    } while (0)
+
 #endif

@@ -88,6 +88,8 @@ static enum clrnn_status open_opencl(struct clrnn_device *d, const char *select)
 
 enum clrnn_status clrnn_device_open(const struct clrnn_device_params *params, struct clrnn_device **device)
 {
+    NEED(params ? params->log : NULL, device);
+
     const struct clrnn_device_params defaults = {0};
     const char *select;
     struct clrnn_device *d = calloc(1, sizeof(*d));
@@ -113,11 +115,11 @@ enum clrnn_status clrnn_device_open(const struct clrnn_device_params *params, st
 
 void clrnn_device_destroy(struct clrnn_device **device)
 {
-    struct clrnn_device *d = *device;
+    struct clrnn_device *d = device ? *device : NULL;
 
-    *device = NULL;
     if (!d)
         return;
+    *device = NULL;
     for (size_t i = 0; i < d->scratch_count; i++)
         clrnn_buffer_destroy(&d->scratch[i]);
     free(d->scratch);

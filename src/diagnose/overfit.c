@@ -230,6 +230,11 @@ enum clrnn_status clrnn_overfit(struct clrnn_device *device, const struct clrnn_
                                 const struct clrnn_overfit_params *params,
                                 struct clrnn_overfit_result *result)
 {
+    NEED(clrnn_device_log(device), device);
+    NEED(clrnn_device_log(device), config);
+    NEED(clrnn_device_log(device), params);
+    NEED(clrnn_device_log(device), result);
+
     struct clrnn_config *plain = NULL;
     enum clrnn_status st = CLRNN_OK;
 
@@ -246,6 +251,9 @@ enum clrnn_status clrnn_overfit(struct clrnn_device *device, const struct clrnn_
 
 void clrnn_overfit_finish(struct clrnn_overfit_result *result)
 {
+    if (!result)
+        return;
+
     free(result->curve);
     *result = (struct clrnn_overfit_result){0};
 }

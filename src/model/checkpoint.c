@@ -438,6 +438,9 @@ enum clrnn_status clrnn_checkpoint_read(struct clrnn_device *device, const char 
 
 enum clrnn_status clrnn_model_save(struct clrnn_model *model, const char *path)
 {
+    NEED(NULL, model);
+    NEED(model->log, path);
+
     return clrnn_checkpoint_write(model, NULL, path);
 }
 
@@ -450,6 +453,11 @@ static bool is_there(const char *path)
 
 enum clrnn_status clrnn_model_open(struct clrnn_device *device, const char *path, struct clrnn_model **model)
 {
+    NEED(clrnn_device_log(device), model);
+    *model = NULL;
+    NEED(clrnn_device_log(device), device);
+    NEED(clrnn_device_log(device), path);
+
     static const char *const name[] = {"last.safetensors", "best.safetensors"};
     const struct clrnn_log *log = clrnn_device_log(device);
     enum clrnn_status st;

@@ -51,6 +51,8 @@ void clrnn_config_destroy(struct clrnn_config **config)
 
 enum clrnn_status clrnn_config_create(const struct clrnn_log *log, struct clrnn_config **config)
 {
+    NEED(log, config);
+
     struct clrnn_config *c = calloc(1, sizeof(*c));
 
     *config = c;
@@ -73,6 +75,10 @@ static double *copy_numbers(const double *from, size_t count)
 enum clrnn_status clrnn_config_copy(const struct clrnn_log *log, const struct clrnn_config *config,
                                     struct clrnn_config **copy)
 {
+    NEED(log, copy);
+    *copy = NULL;
+    NEED(log, config);
+
     struct clrnn_config *c = malloc(sizeof(*c));
     char **slot[OWNED_TEXTS], *text[OWNED_TEXTS];
 
@@ -146,7 +152,13 @@ enum clrnn_status clrnn_config_read(const struct clrnn_log *log, const char *pat
     enum clrnn_status st;
     char *folder;
 
+    NEED(log, config);
     *config = NULL;
+    NEED(log, path);
+    for (size_t i = 0; i < set_count; i++) {
+        NEED(log, set);
+        NEED(log, set[i]);
+    }
     TRY(clrnn_yaml_read(log, path, &root));
     folder = clrnn_is_stream(path) ? clrnn_format(".") : clrnn_path_folder(path);
     st = folder ? CLRNN_OK : clrnn_error_memory(log, strlen(path) + 1, "a path");
@@ -165,7 +177,9 @@ enum clrnn_status clrnn_config_parse(const struct clrnn_log *log, const char *te
     struct clrnn_node *root;
     enum clrnn_status st;
 
+    NEED(log, config);
     *config = NULL;
+    NEED(log, text);
     TRY(clrnn_yaml_parse(log, text, "config", &root));
     st = from_tree(log, root, "config", NULL, folder, config);
     clrnn_yaml_destroy(&root);
@@ -183,6 +197,9 @@ static void keep_lines(const struct clrnn_config *old, struct clrnn_config *fres
 enum clrnn_status clrnn_config_set(const struct clrnn_log *log, struct clrnn_config *config,
                                    const char *assignment)
 {
+    NEED(log, config);
+    NEED(log, assignment);
+
     const char *name = config->path ? config->path : "config";
     char *text = clrnn_config_text(config);
     struct clrnn_config *fresh = NULL, old;

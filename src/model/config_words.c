@@ -8,7 +8,7 @@ struct clrnn_layer *clrnn_config_add_layer(struct clrnn_config *config, enum clr
 {
     struct clrnn_layer *grown;
 
-    if ((unsigned)kind >= CLRNN_LAYER_KINDS)
+    if (!config || (unsigned)kind >= CLRNN_LAYER_KINDS)
         return NULL;
     grown = realloc(config->layer, (config->layer_count + 1) * sizeof(*grown));
     if (!grown)

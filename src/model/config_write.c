@@ -96,7 +96,7 @@ static struct clrnn_node *write_group(const struct clrnn_config *config,
 
 char *clrnn_config_text(const struct clrnn_config *config)
 {
-    struct clrnn_node *root = write_group(config, &clrnn_options_root, config);
+    struct clrnn_node *root = !config ? NULL : write_group(config, &clrnn_options_root, config);
     char *text = root ? clrnn_yaml_text(root) : NULL;
 
     clrnn_yaml_destroy(&root);

@@ -10,7 +10,7 @@
 
 void clrnn_model_destroy(struct clrnn_model **model)
 {
-    struct clrnn_model *m = *model;
+    struct clrnn_model *m = model ? *model : NULL;
 
     if (!m)
         return;
@@ -81,6 +81,12 @@ fail:
 enum clrnn_status clrnn_model_create(struct clrnn_device *device, const struct clrnn_config *config,
                                      const struct clrnn_data_shape *shape, struct clrnn_model **model)
 {
+    NEED(clrnn_device_log(device), model);
+    *model = NULL;
+    NEED(clrnn_device_log(device), device);
+    NEED(clrnn_device_log(device), config);
+    NEED(clrnn_device_log(device), shape);
+
     enum clrnn_status st = clrnn_model_describe(device, config, shape, model);
 
     if (st == CLRNN_OK)
@@ -95,6 +101,10 @@ enum clrnn_status clrnn_model_create(struct clrnn_device *device, const struct c
 enum clrnn_status clrnn_model_set_normalization(struct clrnn_model *model, const double *mean,
                                                 const double *std)
 {
+    NEED(NULL, model);
+    NEED(model->log, mean);
+    NEED(model->log, std);
+
     const size_t C = model->shape.features;
     enum clrnn_status st;
     double *usable;

@@ -11,44 +11,44 @@
 
 const struct clrnn_config *clrnn_model_config(const struct clrnn_model *model)
 {
-    return model->config;
+    return model ? model->config : NULL;
 }
 
 const struct clrnn_data_shape *clrnn_model_shape(const struct clrnn_model *model)
 {
-    return &model->shape;
+    return model ? &model->shape : NULL;
 }
 
 struct clrnn_device *clrnn_model_device(const struct clrnn_model *model)
 {
-    return model->device;
+    return model ? model->device : NULL;
 }
 
 uint32_t clrnn_model_outputs(const struct clrnn_model *model)
 {
-    return model->outputs;
+    return model ? model->outputs : 0;
 }
 
 bool clrnn_model_per_step(const struct clrnn_model *model)
 {
-    return model->per_step;
+    return model && model->per_step;
 }
 
 size_t clrnn_model_param_count(const struct clrnn_model *model)
 {
-    return model->entry_count;
+    return model ? model->entry_count : 0;
 }
 
 const struct clrnn_param *clrnn_model_param(const struct clrnn_model *model, size_t index)
 {
-    return index < model->entry_count ? &model->entry[index].param : NULL;
+    return model && index < model->entry_count ? &model->entry[index].param : NULL;
 }
 
 uint64_t clrnn_model_size(const struct clrnn_model *model)
 {
     uint64_t size = 0;
 
-    for (size_t i = 0; i < model->entry_count; i++)
+    for (size_t i = 0; model && i < model->entry_count; i++)
         if (model->entry[i].param.trained)
             size += model->entry[i].param.count;
     return size;
@@ -68,6 +68,9 @@ static enum clrnn_status find(struct clrnn_model *model, size_t index, struct cl
 
 enum clrnn_status clrnn_model_read(struct clrnn_model *model, size_t index, double *values)
 {
+    NEED(NULL, model);
+    NEED(model->log, values);
+
     struct clrnn_entry *e;
     int32_t batches;
 
@@ -81,6 +84,9 @@ enum clrnn_status clrnn_model_read(struct clrnn_model *model, size_t index, doub
 
 enum clrnn_status clrnn_model_read_grad(struct clrnn_model *model, size_t index, double *values)
 {
+    NEED(NULL, model);
+    NEED(model->log, values);
+
     struct clrnn_entry *e;
 
     TRY(find(model, index, &e));
@@ -91,6 +97,9 @@ enum clrnn_status clrnn_model_read_grad(struct clrnn_model *model, size_t index,
 
 enum clrnn_status clrnn_model_write(struct clrnn_model *model, size_t index, const double *values)
 {
+    NEED(NULL, model);
+    NEED(model->log, values);
+
     struct clrnn_entry *e;
     int32_t batches;
 
@@ -116,13 +125,15 @@ enum clrnn_status clrnn_model_check_normalization(const struct clrnn_model *mode
 
 uint64_t clrnn_model_steps(const struct clrnn_model *model)
 {
-    return model->steps;
+    return model ? model->steps : 0;
 }
 
 // ---------------------------------------------------------------- a step's numbers
 
 void clrnn_model_start_schedule(struct clrnn_model *model, uint64_t steps_per_epoch)
 {
+    if (!model)
+        return;
     model->steps_per_epoch = steps_per_epoch;
     clrnn_schedule_init(&model->schedule, &model->config->train, steps_per_epoch);
 }

@@ -66,6 +66,10 @@ static void add_group(struct pass *p, const char *path, const struct clrnn_optio
 enum clrnn_status clrnn_config_keys(const struct clrnn_log *log, struct clrnn_config_key **keys,
                                     size_t *count)
 {
+    NEED(log, keys);
+    *keys = NULL;
+    NEED(log, count);
+
     struct pass p = {.key = NULL};
     size_t bytes;
 

@@ -238,6 +238,9 @@ static enum clrnn_status queue(struct clrnn_model *m, const struct clrnn_batch *
 enum clrnn_status clrnn_model_step(struct clrnn_model *model, const struct clrnn_batch *batch,
                                    struct clrnn_step_result *result)
 {
+    NEED(NULL, model);
+    NEED(model->log, batch);
+
     const struct clrnn_train_config *train = &model->config->train;
     const bool plateau = train->scheduler.kind == CLRNN_SCHEDULER_REDUCE_LR_ON_PLATEAU;
     struct clrnn_step_result got = {.loss = NAN, .lr = model->schedule.lr};
@@ -254,6 +257,8 @@ enum clrnn_status clrnn_model_step(struct clrnn_model *model, const struct clrnn
 
 enum clrnn_status clrnn_model_end_epoch(struct clrnn_model *model, double loss)
 {
+    NEED(NULL, model);
+
     const struct clrnn_train_config *train = &model->config->train;
 
     return train->scheduler.per_batch ? CLRNN_OK : step_schedule(model, loss);
@@ -262,6 +267,10 @@ enum clrnn_status clrnn_model_end_epoch(struct clrnn_model *model, double loss)
 enum clrnn_status clrnn_model_evaluate(struct clrnn_model *model, const struct clrnn_batch *batch,
                                        struct clrnn_step_result *result)
 {
+    NEED(NULL, model);
+    NEED(model->log, batch);
+    NEED(model->log, result);
+
     struct clrnn_plan *plan;
 
     TRY(queue(model, batch, CLRNN_MODE_EVAL, &plan));
@@ -273,6 +282,10 @@ enum clrnn_status clrnn_model_evaluate(struct clrnn_model *model, const struct c
 
 enum clrnn_status clrnn_model_predict(struct clrnn_model *model, const struct clrnn_batch *batch, float *out)
 {
+    NEED(NULL, model);
+    NEED(model->log, batch);
+    NEED(model->log, out);
+
     struct clrnn_plan *plan;
 
     TRY(queue(model, batch, CLRNN_MODE_PREDICT, &plan));

@@ -283,6 +283,9 @@ enum clrnn_status clrnn_weights_load_input(struct clrnn_model *model, const stru
 
 enum clrnn_status clrnn_model_init(struct clrnn_model *model, const char *path, bool partial)
 {
+    NEED(NULL, model);
+    NEED(model->log, path);
+
     struct clrnn_safetensors *file;
     enum clrnn_status st;
     bool found = false;
@@ -377,6 +380,9 @@ static enum clrnn_status export_weights(struct clrnn_bundle *bundle, const char 
 
 enum clrnn_status clrnn_model_export(struct clrnn_model *model, const char *path)
 {
+    NEED(NULL, model);
+    NEED(model->log, path);
+
     struct clrnn_bundle bundle;
     enum clrnn_status st = clrnn_bundle_init(&bundle, model);
 

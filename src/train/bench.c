@@ -92,6 +92,10 @@ static enum clrnn_status measure_both(struct clrnn_session *s, const struct clrn
 enum clrnn_status clrnn_bench(struct clrnn_device *device, const struct clrnn_config *config,
                               const struct clrnn_bench_params *params, struct clrnn_bench_result *result)
 {
+    NEED(clrnn_device_log(device), device);
+    NEED(clrnn_device_log(device), config);
+    NEED(clrnn_device_log(device), result);
+
     const struct clrnn_log *log = clrnn_device_log(device);
     const double start = clrnn_clock();
     struct clrnn_session_params session = {.config = config, .feed = {.drop_last = true}, .endless = true};

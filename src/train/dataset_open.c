@@ -346,6 +346,10 @@ enum clrnn_status clrnn_dataset_open_named(const struct clrnn_log *log, const st
 enum clrnn_status clrnn_source_shape(const struct clrnn_log *log, const struct clrnn_config *config,
                                      const struct clrnn_source *source, struct clrnn_data_shape *shape)
 {
+    NEED(log, config);
+    NEED(log, source);
+    NEED(log, shape);
+
     const struct clrnn_dataset_info *info;
     struct clrnn_dataset *dataset;
 

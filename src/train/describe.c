@@ -171,6 +171,11 @@ static enum clrnn_status in_memory(const struct clrnn_plan *plan, bool json, cha
 enum clrnn_status clrnn_plan_text(struct clrnn_device *device, const struct clrnn_config *config,
                                   bool predict, bool json, char **text)
 {
+    NEED(clrnn_device_log(device), text);
+    *text = NULL;
+    NEED(clrnn_device_log(device), device);
+    NEED(clrnn_device_log(device), config);
+
     struct clrnn_session *s;
     enum clrnn_status st;
 

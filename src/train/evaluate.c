@@ -253,6 +253,10 @@ static enum clrnn_status run(struct evaluation *e)
 enum clrnn_status clrnn_eval(struct clrnn_model *model, const struct clrnn_source *source,
                              struct clrnn_eval_result *result)
 {
+    NEED(NULL, model);
+    NEED(model->log, source);
+    NEED(model->log, result);
+
     struct evaluation e = {.model = model, .result = result};
     struct clrnn_dataset *dataset = NULL;
     enum clrnn_status st;
@@ -280,6 +284,9 @@ enum clrnn_status clrnn_eval(struct clrnn_model *model, const struct clrnn_sourc
 
 void clrnn_eval_finish(struct clrnn_eval_result *result)
 {
+    if (!result)
+        return;
+
     free(result->confusion);
     free(result->per_class);
     result->confusion = NULL;

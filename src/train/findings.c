@@ -11,6 +11,7 @@ const struct clrnn_finding_info clrnn_finding_table[] = {
 
 const struct clrnn_finding_info *clrnn_findings(size_t *count)
 {
-    *count = CLRNN_FINDING_COUNT;
+    if (count)
+        *count = CLRNN_FINDING_COUNT;
     return clrnn_finding_table;
 }

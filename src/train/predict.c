@@ -184,6 +184,10 @@ static enum clrnn_status run(struct prediction *p, const char *path)
 enum clrnn_status clrnn_predict(struct clrnn_model *model, const struct clrnn_source *source,
                                 enum clrnn_predict_kind kind, const char *out)
 {
+    NEED(NULL, model);
+    NEED(model->log, source);
+    NEED(model->log, out);
+
     struct prediction p = {.model = model, .kind = kind};
     struct clrnn_source inputs = *source;
     struct clrnn_dataset *dataset = NULL;

@@ -348,12 +348,15 @@ enum clrnn_status clrnn_run_folder_open(const struct clrnn_log *log, const char 
 enum clrnn_status clrnn_run_config(const struct clrnn_log *log, const char *run, size_t set_count,
                                    const char *const *set, struct clrnn_config **config)
 {
+    NEED(log, config);
+    *config = NULL;
+    NEED(log, run);
+
     char *path = clrnn_path_join(run, "config.yaml");
     struct clrnn_run_folder f;
     enum clrnn_status st =
         path ? clrnn_run_folder_open(log, run, &f) : clrnn_error_memory(log, strlen(run) + 16, "a path");
 
-    *config = NULL;
     if (st == CLRNN_OK)
         st = clrnn_config_read(log, path, set_count, set, config);
     if (path)

@@ -306,6 +306,9 @@ static enum clrnn_status resolve(struct synth *s, const struct clrnn_synth_param
 enum clrnn_status clrnn_synth(const struct clrnn_log *log, const struct clrnn_synth_params *params,
                               const char *folder)
 {
+    NEED(log, params);
+    NEED(log, folder);
+
     struct synth s = {.log = log};
     enum clrnn_status st;
     enum task task;

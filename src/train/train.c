@@ -435,6 +435,11 @@ static void say_what_is_kept(const struct clrnn_loop *l)
 enum clrnn_status clrnn_train(struct clrnn_device *device, const struct clrnn_train_params *params,
                               struct clrnn_train_result *result)
 {
+    NEED(clrnn_device_log(device), device);
+    NEED(clrnn_device_log(device), params);
+    if (!params->resume)
+        NEED(clrnn_device_log(device), params->config);
+
     struct clrnn_loop l = {
         .params = params,
         .device = device,

@@ -214,6 +214,9 @@ static enum clrnn_status give(struct work *w, struct clrnn_tune_result *result)
 enum clrnn_status clrnn_tune(const struct clrnn_log *log, const struct clrnn_config *config,
                              const struct clrnn_tune_params *params, struct clrnn_tune_result *result)
 {
+    NEED(log, params);
+    NEED(log, result);
+
     struct work w = {.log = log, .params = params, .seconds = params->seconds > 0 ? params->seconds : 120};
     struct clrnn_device *device = NULL;
     enum clrnn_status st =
@@ -247,6 +250,9 @@ enum clrnn_status clrnn_tune(const struct clrnn_log *log, const struct clrnn_con
 
 void clrnn_tune_finish(struct clrnn_tune_result *result)
 {
+    if (!result)
+        return;
+
     free(result->file);
     free(result->multiply);
     free(result->choice);

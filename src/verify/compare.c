@@ -424,6 +424,13 @@ enum clrnn_status clrnn_compare(const struct clrnn_log *log, const struct clrnn_
                                 const struct clrnn_compare_params *params,
                                 struct clrnn_compare_result *result)
 {
+    NEED(log, config);
+    NEED(log, result);
+    for (size_t i = 0; params && i < params->device_count; i++) {
+        NEED(log, params->device);
+        NEED(log, params->device[i]);
+    }
+
     static const struct clrnn_compare_params defaults = {0};
     struct clrnn_compare c = {
         .log = log, .config = config, .params = params ? params : &defaults, .result = result};
@@ -448,6 +455,9 @@ enum clrnn_status clrnn_compare(const struct clrnn_log *log, const struct clrnn_
 
 void clrnn_compare_finish(struct clrnn_compare_result *r)
 {
+    if (!r)
+        return;
+
     for (size_t i = 0; r->row && i < r->row_count; i++) {
         free(r->row[i].gradient);
         free(r->row[i].curve);

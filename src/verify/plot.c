@@ -90,9 +90,12 @@ static bool draw(const char *folder, const char *name, const struct clrnn_compar
     return clrnn_picture_end(&picture);
 }
 
-enum clrnn_status clrnn_compare_plot(const struct clrnn_log *log, const struct clrnn_compare_result *r,
+enum clrnn_status clrnn_compare_plot(const struct clrnn_log *log, const struct clrnn_compare_result *result,
                                      const char *folder)
 {
+    NEED(log, result);
+    NEED(log, folder);
+
     bool any = false;
 
     if (!clrnn_picture_possible())
@@ -101,9 +104,9 @@ enum clrnn_status clrnn_compare_plot(const struct clrnn_log *log, const struct c
     TRY(clrnn_make_folder(log, folder));
     TRY(clrnn_picture_check(log, folder, LOSSES));
     TRY(clrnn_picture_check(log, folder, SPEEDS));
-    for (size_t i = 0; i < r->row_count; i++)
-        any = any || (isfinite(r->row[i].samples_per_s) && r->row[i].samples_per_s > 0);
-    if (!draw(folder, LOSSES, r, write_losses) || (any && !draw(folder, SPEEDS, r, write_speeds)))
+    for (size_t i = 0; i < result->row_count; i++)
+        any = any || (isfinite(result->row[i].samples_per_s) && result->row[i].samples_per_s > 0);
+    if (!draw(folder, LOSSES, result, write_losses) || (any && !draw(folder, SPEEDS, result, write_speeds)))
         return clrnn_error(log, CLRNN_ERR_DISK, "%s: gnuplot could not draw the pictures there", folder);
     return CLRNN_OK;
 }

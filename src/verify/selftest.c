@@ -75,6 +75,9 @@ static const struct clrnn_case_size awkward[] = {
 enum clrnn_status clrnn_selftest(struct clrnn_device *device, const struct clrnn_selftest_params *params,
                                  struct clrnn_selftest_result *result)
 {
+    NEED(clrnn_device_log(device), device);
+    NEED(clrnn_device_log(device), result);
+
     static const struct clrnn_selftest_params defaults = {0};
     const double start = clrnn_clock();
     enum clrnn_status st;
@@ -220,10 +223,15 @@ enum clrnn_status clrnn_devices_test(const struct clrnn_log *log, const struct c
                                      struct clrnn_device_list **list, struct clrnn_device_test **tests,
                                      size_t *row)
 {
+    NEED(log, list);
+    *list = NULL;
+    NEED(log, tests);
+    *tests = NULL;
+    NEED(log, params);
+
     size_t only = 0;
     enum clrnn_status st;
 
-    *tests = NULL;
     TRY(clrnn_device_list_apart(log, list));
     *tests = calloc(MAX2((*list)->count, 1), sizeof(**tests));
     st = *tests ? CLRNN_OK

@@ -44,7 +44,7 @@ static struct clrnn_overfit_result run(struct scratch *s, const char *layers, co
     return r;
 }
 
-#define NEED(s) \
+#define WANT(s) \
     do { \
         if (!scratch_open(&(s), NULL)) \
             return; \
@@ -64,7 +64,7 @@ static void learns(void **state)
     struct clrnn_overfit_result a, b;
 
     (void)state;
-    NEED(s);
+    WANT(s);
     a = run(&s, BODY, TRAIN, (struct clrnn_overfit_params){0});
     assert_true(a.reached && a.last_loss < 0.01 && a.target == 0.01);
     assert_int_equal(a.samples, 16);
@@ -100,7 +100,7 @@ static void softmax_and_round(void **state)
     struct clrnn_overfit_result r;
 
     (void)state;
-    NEED(s);
+    WANT(s);
     r = run(&s, BODY ", softmax, round", TRAIN, (struct clrnn_overfit_params){0});
     assert_false(r.reached);
     assert_true(r.cannot && r.grad_norm_first == 0);
@@ -140,7 +140,7 @@ static void schedulers_and_plain(void **state)
     struct clrnn_overfit_result r;
 
     (void)state;
-    NEED(s);
+    WANT(s);
     r = run(&s, BODY, collapsing, (struct clrnn_overfit_params){.steps = 200});
     assert_false(r.reached);
     assert_false(r.falling);
@@ -163,7 +163,7 @@ static void not_finite(void **state)
     struct clrnn_overfit_result r;
 
     (void)state;
-    NEED(s);
+    WANT(s);
     r = run(&s, "{pool: {over: mean}}, {linear: {out_features: 8}}, {linear: {out_features: 2}}",
             "loss: cross_entropy, optimizer: {sgd: {lr: 1.0e+30}}, seed: 1",
             (struct clrnn_overfit_params){0});
@@ -183,7 +183,7 @@ static void stops_and_errors(void **state)
     struct scratch s;
 
     (void)state;
-    NEED(s);
+    WANT(s);
     config = make_config(&s, BODY, TRAIN);
     assert_int_equal(clrnn_overfit(s.device, config, &params, &r), CLRNN_INTERRUPTED);
     assert_null(r.curve);

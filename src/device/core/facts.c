@@ -4,12 +4,12 @@
 
 const struct clrnn_device_info *clrnn_device_info(const struct clrnn_device *device)
 {
-    return &device->info;
+    return device ? &device->info : NULL;
 }
 
 const struct clrnn_log *clrnn_device_log(const struct clrnn_device *device)
 {
-    return device->log;
+    return device ? device->log : NULL;
 }
 
 const struct clrnn_log *clrnn_device_set_log(struct clrnn_device *device, const struct clrnn_log *log)
@@ -23,18 +23,18 @@ const struct clrnn_log *clrnn_device_set_log(struct clrnn_device *device, const 
 void clrnn_device_memory(const struct clrnn_device *device, uint64_t *now_bytes, uint64_t *peak_bytes)
 {
     if (now_bytes)
-        *now_bytes = device->held_bytes;
+        *now_bytes = device ? device->held_bytes : 0;
     if (peak_bytes)
-        *peak_bytes = device->peak_bytes;
+        *peak_bytes = device ? device->peak_bytes : 0;
 }
 
 double clrnn_device_build_seconds(const struct clrnn_device *device, unsigned *built, unsigned *cached)
 {
     if (built)
-        *built = device->built;
+        *built = device ? device->built : 0;
     if (cached)
-        *cached = device->cached;
-    return device->build_seconds;
+        *cached = device ? device->cached : 0;
+    return device ? device->build_seconds : 0;
 }
 
 bool clrnn_device_is_cpu(const struct clrnn_device *device)

@@ -28,11 +28,11 @@ enum clrnn_status clrnn_list_init(const struct clrnn_log *log, struct clrnn_devi
 
 void clrnn_device_list_destroy(struct clrnn_device_list **list)
 {
-    struct clrnn_device_list *l = *list;
+    struct clrnn_device_list *l = list ? *list : NULL;
 
-    *list = NULL;
     if (!l)
         return;
+    *list = NULL;
     if (l->strings_) {
         struct clrnn_list_private *p = l->strings_;
 
@@ -272,6 +272,8 @@ enum clrnn_status clrnn_list_opencl(const struct clrnn_log *log, struct clrnn_de
 
 enum clrnn_status clrnn_device_list_create(const struct clrnn_log *log, struct clrnn_device_list **list)
 {
+    NEED(log, list);
+
     enum clrnn_status st;
 
     TRY(clrnn_list_init(log, list));

@@ -130,9 +130,11 @@ enum clrnn_status clrnn_device_list_find(const struct clrnn_log *log, const stru
 
 const char *clrnn_device_spec(const struct clrnn_device_info *info, char text[24])
 {
-    if (info->type == CLRNN_DEVICE_REF)
+    if (!text)
+        return NULL;
+    if (info && info->type == CLRNN_DEVICE_REF)
         snprintf(text, 24, "ref");
-    else if (info->platform < 0)
+    else if (!info || info->platform < 0)
         snprintf(text, 24, "-");
     else if (info->device < 0)
         snprintf(text, 24, "%d:-", info->platform);
@@ -146,7 +148,7 @@ void clrnn_caches_keep_in(const char *folder)
     static const char *const names[] = {"XDG_CACHE_HOME",  "POCL_CACHE_DIR", "MESA_SHADER_CACHE_DIR",
                                         "CUDA_CACHE_PATH", "NEO_CACHE_DIR",  "AMD_COMGR_CACHE_DIR"};
 
-    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+    for (size_t i = 0; folder && i < ARRAY_SIZE(names); i++)
         setenv(names[i], folder, 1);
 }
 

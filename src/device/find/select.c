@@ -181,6 +181,8 @@ static enum clrnn_status select_default(const struct clrnn_log *log, const struc
 
 enum clrnn_status clrnn_device_list_check(const struct clrnn_log *log, const struct clrnn_device_list *list)
 {
+    NEED(log, list);
+
     size_t row;
 
     for (size_t i = 0; i < list->count; i++)

@@ -59,7 +59,7 @@ bool clrnn_device_is_tuned(const struct clrnn_device_info *info)
     struct clrnn_tune *tune = NULL;
     bool tuned;
 
-    if (info->type != CLRNN_DEVICE_REF)
+    if (info && info->type != CLRNN_DEVICE_REF)
         clrnn_tune_load(NULL, info, &tune);
     tuned = tune && (json_object_size(json_object_get(tune->root, "shapes")) > 0 ||
                      json_object_size(json_object_get(tune->root, "choices")) > 0);

@@ -219,6 +219,8 @@ void clrnn_cache_write(const char *folder, const char *key, const unsigned char 
 
 enum clrnn_status clrnn_cache_info(const struct clrnn_log *log, struct clrnn_cache_info *info)
 {
+    NEED(log, info);
+
     struct entries e;
 
     *info = (struct clrnn_cache_info){.folder = clrnn_cache_folder(), .most_bytes = most_bytes()};
@@ -238,6 +240,9 @@ enum clrnn_status clrnn_cache_info(const struct clrnn_log *log, struct clrnn_cac
 
 enum clrnn_status clrnn_cache_clear(const struct clrnn_log *log, size_t *programs, uint64_t *bytes)
 {
+    NEED(log, programs);
+    NEED(log, bytes);
+
     char *folder = clrnn_cache_folder();
     struct entries e = {0};
     enum clrnn_status st;

@@ -102,6 +102,9 @@ static enum clrnn_status measure_copy(struct clrnn_buffer *from, struct clrnn_bu
 static enum clrnn_status measure(struct clrnn_device *device, size_t count, uint32_t width, size_t items,
                                  struct clrnn_peak *peak)
 {
+    NEED(clrnn_device_log(device), device);
+    NEED(clrnn_device_log(device), peak);
+
     struct clrnn_buffer *from = NULL, *to = NULL;
     enum clrnn_status st;
 

@@ -113,6 +113,11 @@ static enum clrnn_status examine(struct clrnn_doctor *d)
 enum clrnn_status clrnn_doctor(struct clrnn_device *device, const struct clrnn_config *config,
                                const struct clrnn_doctor_params *params, struct clrnn_doctor_result *result)
 {
+    NEED(clrnn_device_log(device), device);
+    NEED(clrnn_device_log(device), config);
+    NEED(clrnn_device_log(device), params);
+    NEED(clrnn_device_log(device), result);
+
     struct clrnn_doctor d = {
         .device = device,
         .log = clrnn_device_log(device),
@@ -140,6 +145,9 @@ enum clrnn_status clrnn_doctor(struct clrnn_device *device, const struct clrnn_c
 
 void clrnn_doctor_finish(struct clrnn_doctor_result *result)
 {
+    if (!result)
+        return;
+
     for (size_t i = 0; i < result->count; i++) {
         struct clrnn_finding *f = &result->finding[i];
 

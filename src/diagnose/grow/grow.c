@@ -334,6 +334,11 @@ static enum clrnn_status try_all(struct clrnn_grow *c)
 enum clrnn_status clrnn_grow(struct clrnn_device *device, const struct clrnn_config *config,
                              const struct clrnn_grow_params *params, struct clrnn_grow_result *result)
 {
+    NEED(clrnn_device_log(device), device);
+    NEED(clrnn_device_log(device), config);
+    NEED(clrnn_device_log(device), params);
+    NEED(clrnn_device_log(device), result);
+
     struct clrnn_grow c = {
         .device = device,
         .log = clrnn_device_log(device),
@@ -364,6 +369,9 @@ enum clrnn_status clrnn_grow(struct clrnn_device *device, const struct clrnn_con
 
 void clrnn_grow_finish(struct clrnn_grow_result *result)
 {
+    if (!result)
+        return;
+
     for (size_t i = 0; i < result->count; i++) {
         free(result->stage[i].name);
         free(result->stage[i].description);

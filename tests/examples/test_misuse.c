@@ -1,0 +1,360 @@
+// SPDX-License-Identifier: MIT
+// Every public function with NULL in the place of each pointer that must not be NULL: an error that names the
+// function and the parameter, an empty answer, or nothing; never a crash.
+#include <clrnn.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static const char *symbols; // the file that lists what is exported
+static char tried[200][64];
+static size_t tried_count;
+static unsigned errors;
+static char last[512];
+
+static struct clrnn_device *device;
+static struct clrnn_config *config;
+static struct clrnn_model *model;
+
+static void keep(void *user, enum clrnn_log_level level, const char *line)
+{
+    (void)user;
+    if (level != CLRNN_LOG_ERROR)
+        return;
+    errors++;
+    snprintf(last, sizeof(last), "%s", line);
+}
+static const struct clrnn_log log_ = {keep, NULL, CLRNN_LOG_WARNING};
+
+static void note(const char *name)
+{
+    assert_true(tried_count < sizeof(tried) / sizeof(*tried));
+    snprintf(tried[tried_count++], sizeof(*tried), "%s", name);
+}
+
+// The call, in which `parameter` is NULL, is refused in one sentence; or silently, where that was the way to
+// the log.
+#define REFUSED(parameter, function, ...) \
+    do { \
+        errors = 0; \
+        note(#function); \
+        assert_int_equal(function(__VA_ARGS__), CLRNN_ERR_ARG); \
+        assert_int_equal(errors, 1); \
+        assert_string_equal(last, #function ": " parameter " is NULL"); \
+    } while (0)
+#define REFUSED_SILENTLY(function, ...) \
+    do { \
+        errors = 0; \
+        note(#function); \
+        assert_int_equal(function(__VA_ARGS__), CLRNN_ERR_ARG); \
+        assert_int_equal(errors, 0); \
+    } while (0)
+#define GIVES(value, function, ...) \
+    do { \
+        note(#function); \
+        assert_true(function(__VA_ARGS__) == (value)); \
+    } while (0)
+#define NOTHING(function, ...) \
+    do { \
+        note(#function); \
+        function(__VA_ARGS__); \
+    } while (0)
+
+static int set_up(void **state)
+{
+    const struct clrnn_device_params params = {.select = "ref", .log = &log_};
+    const struct clrnn_data_shape shape = {.features = 3};
+
+    (void)state;
+    if (clrnn_device_open(&params, &device) || clrnn_config_create(&log_, &config) ||
+        !clrnn_config_add_layer(config, CLRNN_LAYER_POOL) ||
+        !clrnn_config_add_layer(config, CLRNN_LAYER_LINEAR))
+        return 1;
+    config->layer[1].out_features = 2;
+    return clrnn_model_create(device, config, &shape, &model) != CLRNN_OK;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    clrnn_model_destroy(&model);
+    clrnn_config_destroy(&config);
+    clrnn_device_destroy(&device);
+    return 0;
+}
+
+static void base(void **state)
+{
+    (void)state;
+    note("clrnn_status_text"); // these take no pointers
+    note("clrnn_status_exit");
+    note("clrnn_version");
+    note("clrnn_layer_word");
+    note("clrnn_loss_word");
+    note("clrnn_optimizer_word");
+    note("clrnn_scheduler_word");
+}
+
+static void configs(void **state)
+{
+    const char *const sets[] = {"train.epochs=3", NULL};
+    struct clrnn_config *made = (struct clrnn_config *)&log_;
+    struct clrnn_config_key *keys;
+    struct clrnn_data_shape shape;
+    size_t count;
+
+    (void)state;
+    REFUSED("path", clrnn_config_read, &log_, NULL, 0, NULL, &made);
+    assert_null(made);
+    REFUSED("config", clrnn_config_read, &log_, "c.yaml", 0, NULL, NULL);
+    REFUSED("set", clrnn_config_read, &log_, "c.yaml", 1, NULL, &made);
+    REFUSED("set[i]", clrnn_config_read, &log_, "c.yaml", 2, sets, &made);
+    REFUSED("text", clrnn_config_parse, &log_, NULL, NULL, &made);
+    REFUSED("config", clrnn_config_parse, &log_, "", NULL, NULL);
+    REFUSED("config", clrnn_config_create, &log_, NULL);
+    GIVES(NULL, clrnn_config_add_layer, NULL, CLRNN_LAYER_RNN);
+    REFUSED("config", clrnn_config_set, &log_, NULL, "train.epochs=3");
+    REFUSED("assignment", clrnn_config_set, &log_, config, NULL);
+    REFUSED("config", clrnn_config_copy, &log_, NULL, &made);
+    REFUSED("copy", clrnn_config_copy, &log_, config, NULL);
+    GIVES(NULL, clrnn_config_text, NULL);
+    REFUSED("keys", clrnn_config_keys, &log_, NULL, &count);
+    REFUSED("count", clrnn_config_keys, &log_, &keys, NULL);
+    NOTHING(clrnn_config_destroy, NULL);
+    NOTHING(clrnn_config_destroy, &made);
+    REFUSED("config", clrnn_run_config, &log_, "run", 0, NULL, NULL);
+    REFUSED("run", clrnn_run_config, &log_, NULL, 0, NULL, &made);
+    REFUSED("config", clrnn_source_shape, &log_, NULL, &config->data.train, &shape);
+    REFUSED("source", clrnn_source_shape, &log_, config, NULL, &shape);
+    REFUSED("shape", clrnn_source_shape, &log_, config, &config->data.train, NULL);
+}
+
+static void devices(void **state)
+{
+    const struct clrnn_devices_params params = {.no_test = true};
+    struct clrnn_device_list *list = NULL;
+    struct clrnn_device_test *tests;
+    struct clrnn_selftest_result tested;
+    uint64_t bytes = 1, peak = 1;
+    unsigned built, cached;
+    size_t programs;
+    char text[24];
+
+    (void)state;
+    REFUSED_SILENTLY(clrnn_device_open, NULL, NULL);
+    NOTHING(clrnn_device_destroy, NULL);
+    REFUSED("list", clrnn_device_list_create, &log_, NULL);
+    REFUSED("list", clrnn_device_list_check, &log_, NULL);
+    NOTHING(clrnn_device_list_destroy, NULL);
+    NOTHING(clrnn_device_list_destroy, &list);
+    GIVES(NULL, clrnn_device_spec, clrnn_device_info(device), NULL);
+    assert_string_equal(clrnn_device_spec(NULL, text), "-");
+    GIVES(NULL, clrnn_device_info, NULL);
+    NOTHING(clrnn_device_memory, NULL, &bytes, &peak);
+    assert_int_equal(bytes + peak, 0);
+    NOTHING(clrnn_device_memory, device, NULL, NULL);
+    GIVES(0, clrnn_device_build_seconds, NULL, &built, &cached);
+    assert_int_equal(built + cached, 0);
+    NOTHING(clrnn_device_build_seconds, device, NULL, NULL);
+    GIVES(false, clrnn_device_is_tuned, NULL);
+    REFUSED("info", clrnn_cache_info, &log_, NULL);
+    REFUSED("programs", clrnn_cache_clear, &log_, NULL, &bytes);
+    REFUSED("bytes", clrnn_cache_clear, &log_, &programs, NULL);
+    NOTHING(clrnn_caches_keep_in, NULL);
+    REFUSED_SILENTLY(clrnn_device_peak, NULL, &(struct clrnn_peak){0});
+    REFUSED("peak", clrnn_device_peak, device, NULL);
+    REFUSED_SILENTLY(clrnn_selftest, NULL, NULL, &tested);
+    REFUSED("result", clrnn_selftest, device, NULL, NULL);
+    REFUSED("list", clrnn_devices_test, &log_, &params, NULL, &tests, NULL);
+    REFUSED("tests", clrnn_devices_test, &log_, &params, &list, NULL, NULL);
+    REFUSED("params", clrnn_devices_test, &log_, NULL, &list, &tests, NULL);
+}
+
+static void models(void **state)
+{
+    const struct clrnn_data_shape shape = {.features = 3};
+    const float x[3] = {0};
+    const int32_t classes[1] = {0};
+    const struct clrnn_batch batch = {.N = 1, .T = 1, .x = x, .classes = classes};
+    const struct clrnn_batch no_x = {.N = 1, .T = 1, .classes = classes};
+    const struct clrnn_batch no_classes = {.N = 1, .T = 1, .x = x};
+    struct clrnn_step_result result;
+    struct clrnn_model *made = (struct clrnn_model *)&log_;
+    double values[6] = {0};
+    float out[2];
+
+    (void)state;
+    REFUSED_SILENTLY(clrnn_model_create, NULL, config, &shape, &made);
+    assert_null(made);
+    REFUSED("config", clrnn_model_create, device, NULL, &shape, &made);
+    REFUSED("shape", clrnn_model_create, device, config, NULL, &made);
+    REFUSED("model", clrnn_model_create, device, config, &shape, NULL);
+    NOTHING(clrnn_model_destroy, NULL);
+    NOTHING(clrnn_model_destroy, &made);
+    GIVES(NULL, clrnn_model_config, NULL);
+    GIVES(NULL, clrnn_model_shape, NULL);
+    GIVES(NULL, clrnn_model_device, NULL);
+    GIVES(0, clrnn_model_outputs, NULL);
+    GIVES(false, clrnn_model_per_step, NULL);
+    GIVES(0, clrnn_model_param_count, NULL);
+    GIVES(NULL, clrnn_model_param, NULL, 0);
+    GIVES(0, clrnn_model_size, NULL);
+    GIVES(0, clrnn_model_steps, NULL);
+    NOTHING(clrnn_model_start_schedule, NULL, 1);
+    REFUSED_SILENTLY(clrnn_model_read, NULL, 0, values);
+    REFUSED("values", clrnn_model_read, model, 0, NULL);
+    REFUSED_SILENTLY(clrnn_model_read_grad, NULL, 0, values);
+    REFUSED("values", clrnn_model_read_grad, model, 0, NULL);
+    REFUSED_SILENTLY(clrnn_model_write, NULL, 0, values);
+    REFUSED("values", clrnn_model_write, model, 0, NULL);
+    REFUSED_SILENTLY(clrnn_model_set_normalization, NULL, values, values);
+    REFUSED("mean", clrnn_model_set_normalization, model, NULL, values);
+    REFUSED("std", clrnn_model_set_normalization, model, values, NULL);
+    REFUSED_SILENTLY(clrnn_model_init, NULL, "w", false);
+    REFUSED("path", clrnn_model_init, model, NULL, false);
+    REFUSED_SILENTLY(clrnn_model_export, NULL, "w");
+    REFUSED("path", clrnn_model_export, model, NULL);
+    REFUSED_SILENTLY(clrnn_model_save, NULL, "w");
+    REFUSED("path", clrnn_model_save, model, NULL);
+    assert_int_equal(access("w", F_OK), -1);
+    assert_int_equal(access("(null)", F_OK), -1);
+    REFUSED_SILENTLY(clrnn_model_open, NULL, "w", &made);
+    REFUSED("path", clrnn_model_open, device, NULL, &made);
+    REFUSED("model", clrnn_model_open, device, "w", NULL);
+    REFUSED_SILENTLY(clrnn_model_step, NULL, &batch, &result);
+    REFUSED("batch", clrnn_model_step, model, NULL, &result);
+    REFUSED_SILENTLY(clrnn_model_end_epoch, NULL, 0);
+    REFUSED_SILENTLY(clrnn_model_evaluate, NULL, &batch, &result);
+    REFUSED("batch", clrnn_model_evaluate, model, NULL, &result);
+    REFUSED("result", clrnn_model_evaluate, model, &batch, NULL);
+    REFUSED_SILENTLY(clrnn_model_predict, NULL, &batch, out);
+    REFUSED("batch", clrnn_model_predict, model, NULL, out);
+    REFUSED("out", clrnn_model_predict, model, &batch, NULL);
+    assert_int_equal(clrnn_model_step(model, &no_x, NULL), CLRNN_ERR_ARG);
+    assert_int_equal(clrnn_model_step(model, &no_classes, NULL), CLRNN_ERR_ARG);
+    assert_int_equal(clrnn_model_step(model, &batch, NULL), CLRNN_OK);
+    assert_int_equal(clrnn_model_predict(model, &no_classes, out), CLRNN_OK);
+}
+
+static void training(void **state)
+{
+    const struct clrnn_source source = {
+        .there = true, .synthetic = true, .samples = 4, .steps = 1, .features = 3};
+    const struct clrnn_train_params params = {.config = config}, no_config = {0};
+    const struct clrnn_tune_params tune = {.seconds = 1};
+    const struct clrnn_synth_params synth = {0};
+    struct clrnn_eval_result evaluated;
+    struct clrnn_bench_result benched;
+    struct clrnn_tune_result tuned;
+    char *text;
+
+    (void)state;
+    REFUSED_SILENTLY(clrnn_train, NULL, &params, NULL);
+    REFUSED("params", clrnn_train, device, NULL, NULL);
+    REFUSED("params->config", clrnn_train, device, &no_config, NULL);
+    REFUSED_SILENTLY(clrnn_eval, NULL, &source, &evaluated);
+    REFUSED("source", clrnn_eval, model, NULL, &evaluated);
+    REFUSED("result", clrnn_eval, model, &source, NULL);
+    NOTHING(clrnn_eval_finish, NULL);
+    REFUSED_SILENTLY(clrnn_predict, NULL, &source, CLRNN_PREDICT_LOGITS, "p.npy");
+    REFUSED("source", clrnn_predict, model, NULL, CLRNN_PREDICT_LOGITS, "p.npy");
+    REFUSED("out", clrnn_predict, model, &source, CLRNN_PREDICT_LOGITS, NULL);
+    REFUSED_SILENTLY(clrnn_bench, NULL, config, NULL, &benched);
+    REFUSED("config", clrnn_bench, device, NULL, NULL, &benched);
+    REFUSED("result", clrnn_bench, device, config, NULL, NULL);
+    REFUSED_SILENTLY(clrnn_plan_text, NULL, config, false, false, &text);
+    REFUSED("config", clrnn_plan_text, device, NULL, false, false, &text);
+    REFUSED("text", clrnn_plan_text, device, config, false, false, NULL);
+    REFUSED("params", clrnn_tune, &log_, config, NULL, &tuned);
+    REFUSED("result", clrnn_tune, &log_, config, &tune, NULL);
+    NOTHING(clrnn_tune_finish, NULL);
+    REFUSED("params", clrnn_synth, &log_, NULL, "folder");
+    REFUSED("folder", clrnn_synth, &log_, &synth, NULL);
+}
+
+static void diagnosis(void **state)
+{
+    const struct clrnn_overfit_params overfit = {0};
+    const struct clrnn_grow_params grow = {0};
+    const struct clrnn_doctor_params doctor = {0};
+    const char *const no_spec[1] = {NULL};
+    const struct clrnn_compare_params no_list = {.device_count = 1},
+                                      no_name = {.device_count = 1, .device = no_spec};
+    struct clrnn_overfit_result overfitted;
+    struct clrnn_grow_result grown;
+    struct clrnn_doctor_result examined;
+    struct clrnn_compare_result compared = {0};
+
+    (void)state;
+    REFUSED_SILENTLY(clrnn_overfit, NULL, config, &overfit, &overfitted);
+    REFUSED("config", clrnn_overfit, device, NULL, &overfit, &overfitted);
+    REFUSED("params", clrnn_overfit, device, config, NULL, &overfitted);
+    REFUSED("result", clrnn_overfit, device, config, &overfit, NULL);
+    NOTHING(clrnn_overfit_finish, NULL);
+    REFUSED_SILENTLY(clrnn_grow, NULL, config, &grow, &grown);
+    REFUSED("config", clrnn_grow, device, NULL, &grow, &grown);
+    REFUSED("params", clrnn_grow, device, config, NULL, &grown);
+    REFUSED("result", clrnn_grow, device, config, &grow, NULL);
+    NOTHING(clrnn_grow_finish, NULL);
+    REFUSED_SILENTLY(clrnn_doctor, NULL, config, &doctor, &examined);
+    REFUSED("config", clrnn_doctor, device, NULL, &doctor, &examined);
+    REFUSED("params", clrnn_doctor, device, config, NULL, &examined);
+    REFUSED("result", clrnn_doctor, device, config, &doctor, NULL);
+    NOTHING(clrnn_doctor_finish, NULL);
+    NOTHING(clrnn_findings, NULL);
+    REFUSED("config", clrnn_compare, &log_, NULL, NULL, &compared);
+    REFUSED("result", clrnn_compare, &log_, config, NULL, NULL);
+    REFUSED("params->device", clrnn_compare, &log_, config, &no_list, &compared);
+    REFUSED("params->device[i]", clrnn_compare, &log_, config, &no_name, &compared);
+    REFUSED("result", clrnn_compare_plot, &log_, NULL, ".");
+    REFUSED("folder", clrnn_compare_plot, &log_, &compared, NULL);
+    NOTHING(clrnn_compare_finish, NULL);
+}
+
+// Runs last: what is exported and was not tried above has come without its cases here.
+static void all_were_tried(void **state)
+{
+    FILE *file = fopen(symbols, "r");
+    char line[200], name[64];
+    size_t missing = 0, exported = 0;
+
+    (void)state;
+    assert_non_null(file);
+    while (fgets(line, sizeof(line), file)) {
+        size_t i = 0;
+
+        if (sscanf(line, " %63[a-z0-9_];", name) != 1 || strncmp(name, "clrnn_", 6) != 0)
+            continue;
+        exported++;
+        while (i < tried_count && strcmp(tried[i], name) != 0)
+            i++;
+        if (i == tried_count) {
+            missing++;
+            print_error("%s is exported, but not tried with NULL here\n", name);
+        }
+    }
+    fclose(file);
+    assert_true(exported > 50);
+    assert_int_equal(missing, 0);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(base),           cmocka_unit_test(configs),  cmocka_unit_test(devices),
+        cmocka_unit_test(models),         cmocka_unit_test(training), cmocka_unit_test(diagnosis),
+        cmocka_unit_test(all_were_tried),
+    };
+
+    if (argc < 2)
+        return 2;
+    symbols = argv[1];
+    return cmocka_run_group_tests_name("examples/misuse", tests, set_up, tear_down);
+}
