@@ -104,5 +104,7 @@ void clrnn_log_lines(const struct clrnn_log *log, enum clrnn_log_level level, co
 
 enum clrnn_status clrnn_error_memory(const struct clrnn_log *log, size_t bytes, const char *what)
 {
+    if (bytes == 0)
+        return clrnn_error(log, CLRNN_ERR_MEMORY, "out of memory: there is none left for %s", what);
     return clrnn_error(log, CLRNN_ERR_MEMORY, "out of memory: %zu bytes for %s cannot be had", bytes, what);
 }

@@ -16,7 +16,8 @@ void clrnn_log(const struct clrnn_log *log, enum clrnn_log_level level, const ch
 /** Logs each line of a text as a message of its own. */
 void clrnn_log_lines(const struct clrnn_log *log, enum clrnn_log_level level, const char *text);
 
-/** The error of a failed allocation of `bytes` for `what` ("the optimiser's moments"). */
+/** The error of a failed allocation for `what` ("the optimiser's moments"); `bytes` is 0 where the size is
+ * not known here. */
 enum clrnn_status clrnn_error_memory(const struct clrnn_log *log, size_t bytes, const char *what);
 
 /** Returns from the calling function unless the expression is CLRNN_OK. */

@@ -173,7 +173,7 @@ enum clrnn_status clrnn_temporary_folder(const struct clrnn_log *log, char **pat
     if (error && error != ENOMEM)
         return clrnn_error(log, CLRNN_ERR_DISK, "%s: a temporary folder cannot be made there: %s", parent,
                            strerror(error));
-    return clrnn_error_memory(log, strlen(parent) + 32, parent);
+    return clrnn_error_memory(log, 0, parent);
 }
 
 void clrnn_remove_folder(const char *path)

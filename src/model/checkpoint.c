@@ -192,7 +192,7 @@ static enum clrnn_status put_config(struct clrnn_bundle *b)
         char *escaped = clrnn_text_escape(folder ? folder : config->folder, CLRNN_TEXT_STORED);
 
         st = escaped ? clrnn_safetensors_add_metadata(b->writer, "clrnn.folder", escaped)
-                     : clrnn_error_memory(b->model->log, 4 * strlen(config->folder), "the data's folder");
+                     : clrnn_error_memory(b->model->log, 0, "the data's folder");
         free(escaped);
         free(folder);
     }
@@ -470,7 +470,7 @@ enum clrnn_status clrnn_model_open(struct clrnn_device *device, const char *path
     for (size_t i = 0; i < ARRAY_SIZE(name); i++) {
         inside = clrnn_path_join(path, name[i]);
         if (!inside)
-            return clrnn_error_memory(log, strlen(path), "a path");
+            return clrnn_error_memory(log, 0, "a path");
         if (is_there(inside))
             break;
         free(inside);

@@ -206,7 +206,7 @@ enum clrnn_status clrnn_config_set(const struct clrnn_log *log, struct clrnn_con
     struct clrnn_node *root = NULL;
     enum clrnn_status st;
 
-    st = text ? clrnn_yaml_parse(log, text, name, &root) : clrnn_error_memory(log, 4096, "a config's text");
+    st = text ? clrnn_yaml_parse(log, text, name, &root) : clrnn_error_memory(log, 0, "a config's text");
     if (st == CLRNN_OK)
         st = clrnn_node_set(log, root, assignment);
     if (st == CLRNN_OK)

@@ -167,7 +167,7 @@ static enum clrnn_status open_npy(struct clrnn_dataset *d, const struct clrnn_so
     d->y_path = source->y ? clrnn_path_join(folder, source->y) : NULL;
     d->lengths_path = source->lengths ? clrnn_path_join(folder, source->lengths) : NULL;
     if (!d->x_path || (source->y && !d->y_path) || (source->lengths && !d->lengths_path))
-        return clrnn_error_memory(d->log, 4096, "paths of the data");
+        return clrnn_error_memory(d->log, 0, "paths of the data");
     TRY(clrnn_npy_open(d->log, d->x_path, &d->x));
     TRY(find_shape(d));
     if (d->lengths_path)
@@ -189,7 +189,7 @@ static enum clrnn_status open_csv(struct clrnn_dataset *d, const struct clrnn_so
     d->x_path = clrnn_path_join(folder, source->csv);
     d->y_path = clrnn_path_join(folder, source->csv);
     if (!d->x_path || !d->y_path)
-        return clrnn_error_memory(d->log, 4096, "paths of the data");
+        return clrnn_error_memory(d->log, 0, "paths of the data");
     TRY(clrnn_csv_read(d->log, d->x_path, false, &d->csv));
     if (source->label) {
         d->label = clrnn_csv_column(d->csv, source->label);
@@ -234,7 +234,7 @@ static enum clrnn_status open_synthetic(struct clrnn_dataset *d, const struct cl
     d->info.y_steps = d->goal.per_step;
     d->x_path = clrnn_format("synthetic data");
     d->y_path = clrnn_format("synthetic data");
-    return d->x_path && d->y_path ? CLRNN_OK : clrnn_error_memory(d->log, 32, "synthetic data");
+    return d->x_path && d->y_path ? CLRNN_OK : clrnn_error_memory(d->log, 0, "synthetic data");
 }
 
 enum clrnn_status clrnn_dataset_open(const struct clrnn_log *log, const struct clrnn_config *config,

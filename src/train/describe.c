@@ -136,7 +136,7 @@ static enum clrnn_status write_json(FILE *out, const struct clrnn_plan *plan)
     text = clrnn_json_dump(all, JSON_INDENT(1));
     json_decref(all);
     if (!text)
-        return clrnn_error_memory(plan->model->log, 65536, "a plan as JSON");
+        return clrnn_error_memory(plan->model->log, 0, "a plan as JSON");
     fprintf(out, "%s\n", text);
     free(text);
     return CLRNN_OK;
@@ -157,10 +157,10 @@ static enum clrnn_status in_memory(const struct clrnn_plan *plan, bool json, cha
     enum clrnn_status st;
 
     if (!out)
-        return clrnn_error_memory(plan->model->log, 4096, "a plan's text");
+        return clrnn_error_memory(plan->model->log, 0, "a plan's text");
     st = write_plan(out, plan, json);
     if (fclose(out) && st == CLRNN_OK)
-        st = clrnn_error_memory(plan->model->log, 4096, "a plan's text");
+        st = clrnn_error_memory(plan->model->log, 0, "a plan's text");
     if (st != CLRNN_OK) {
         free(*text);
         *text = NULL;

@@ -219,7 +219,7 @@ static enum clrnn_status make_buffers(struct clrnn_feed *f, uint32_t samples, ui
     d->y_real = info->y_real;
     d->y_steps = info->y_steps;
     if (!clrnn_mul_size(samples, f->x_width, &count))
-        return clrnn_error_memory(f->log, SIZE_MAX, info->name);
+        return clrnn_error_memory(f->log, 0, info->name);
     TRY(clrnn_buffer_create(f->device, info->tokens ? CLRNN_I32 : CLRNN_REAL, count, "X", &d->x));
     if (info->has_y)
         TRY(clrnn_buffer_create(f->device, info->y_real ? CLRNN_REAL : CLRNN_I32, samples * f->y_width, "y",

@@ -212,7 +212,7 @@ static enum clrnn_status checkpoint(struct clrnn_loop *l, const char *name)
     enum clrnn_status st;
 
     if (!path)
-        return clrnn_error_memory(l->log, 4096, "a path");
+        return clrnn_error_memory(l->log, 0, "a path");
     st = clrnn_checkpoint_write(l->model, &l->state, path);
     free(path);
     return st;

@@ -97,7 +97,7 @@ enum clrnn_status clrnn_picture_check(const struct clrnn_log *log, const char *f
     char *path = clrnn_path_join(folder, name), head[1024];
     FILE *file = path ? fopen(path, "rb") : NULL;
     size_t size;
-    enum clrnn_status st = path ? CLRNN_OK : clrnn_error_memory(log, strlen(folder) + 64, "a path");
+    enum clrnn_status st = path ? CLRNN_OK : clrnn_error_memory(log, 0, "a path");
 
     if (file) {
         size = fread(head, 1, sizeof(head), file);

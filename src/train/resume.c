@@ -106,7 +106,7 @@ static enum clrnn_status tree_of(const struct clrnn_log *log, const struct clrnn
 
     *tree = NULL;
     if (!text)
-        return clrnn_error_memory(log, 4096, "a config's text");
+        return clrnn_error_memory(log, 0, "a config's text");
     st = clrnn_yaml_parse(log, text, "config", tree);
     free(text);
     return st;
@@ -127,7 +127,7 @@ enum clrnn_status clrnn_resume_check(const struct clrnn_log *log, const char *fo
     if (st == CLRNN_OK)
         compare(&c, "", a, b);
     if (st == CLRNN_OK && c.no_memory)
-        st = clrnn_error_memory(log, 4096, "comparing configs");
+        st = clrnn_error_memory(log, 0, "comparing configs");
     if (st == CLRNN_OK && c.refused)
         st = clrnn_error(
             log, CLRNN_ERR_CONFIG,

@@ -20,7 +20,7 @@ enum clrnn_status clrnn_run_folder_open_metrics(struct clrnn_run_folder *f)
     enum clrnn_status st = CLRNN_OK;
 
     if (!path)
-        return clrnn_error_memory(f->log, 4096, "a path");
+        return clrnn_error_memory(f->log, 0, "a path");
     f->metrics = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
     if (f->metrics < 0)
         st = clrnn_error(f->log, CLRNN_ERR_DISK, "%s: cannot be written: %s", path, strerror(errno));
@@ -180,7 +180,7 @@ static enum clrnn_status cut_metrics(struct clrnn_run_folder *f, uint64_t epochs
     enum clrnn_status st;
 
     if (!path)
-        return clrnn_error_memory(f->log, 4096, "a path");
+        return clrnn_error_memory(f->log, 0, "a path");
     if (access(path, F_OK)) {
         free(path);
         return CLRNN_OK; // nothing was written yet
@@ -217,7 +217,7 @@ enum clrnn_status clrnn_run_folder_config(const struct clrnn_run_folder *f, cons
 {
     char *text = clrnn_config_text(config), *path = clrnn_path_join(f->files, "config.yaml");
     const enum clrnn_status st =
-        text && path ? clrnn_write_text(f->log, path, text) : clrnn_error_memory(f->log, 4096, "config.yaml");
+        text && path ? clrnn_write_text(f->log, path, text) : clrnn_error_memory(f->log, 0, "config.yaml");
 
     free(text);
     free(path);
@@ -231,7 +231,7 @@ static enum clrnn_status write_json(const struct clrnn_run_folder *f, const char
 
     text = clrnn_json_dump(object, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
     line = text ? clrnn_format("%s\n", text) : NULL;
-    st = path && line ? clrnn_write_text(f->log, path, line) : clrnn_error_memory(f->log, 4096, name);
+    st = path && line ? clrnn_write_text(f->log, path, line) : clrnn_error_memory(f->log, 0, name);
     json_decref(object);
     free(text);
     free(line);

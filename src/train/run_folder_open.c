@@ -203,7 +203,7 @@ static enum clrnn_status move(const struct clrnn_run_folder *f, const char *part
     enum clrnn_status st = CLRNN_OK;
 
     if (!to || (part && !from))
-        st = clrnn_error_memory(f->log, strlen(f->path) + 64, "a path");
+        st = clrnn_error_memory(f->log, 0, "a path");
     else if ((part ? rename(from, to) : unlink(to)) && errno != ENOENT)
         st = clrnn_error(f->log, CLRNN_ERR_DISK, "%s: cannot be replaced: %s", to, strerror(errno));
     free(from);
@@ -217,7 +217,7 @@ static enum clrnn_status rename_part(const struct clrnn_run_folder *f, const cha
     enum clrnn_status st = CLRNN_OK;
 
     if (!a || !b)
-        st = clrnn_error_memory(f->log, strlen(f->path) + 64, "a path");
+        st = clrnn_error_memory(f->log, 0, "a path");
     else if (rename(a, b))
         st = clrnn_error(f->log, CLRNN_ERR_DISK, "%s: cannot be renamed: %s", a, strerror(errno));
     free(a);
@@ -249,7 +249,7 @@ static enum clrnn_status replace(const struct clrnn_run_folder *f)
                 }
             }
         if (!ready)
-            return clrnn_error_memory(f->log, strlen(f->path) + 64, "a path");
+            return clrnn_error_memory(f->log, 0, "a path");
         free(ready);
         TRY(rename_part(f, READY, MOVING));
     }
@@ -304,7 +304,7 @@ static enum clrnn_status take(struct clrnn_run_folder *f)
     f->files = clrnn_format("%s", f->path);
     if (!mark || !f->files) {
         free(mark);
-        return clrnn_error_memory(f->log, strlen(f->path) + 64, "a path");
+        return clrnn_error_memory(f->log, 0, "a path");
     }
     f->lock = open(mark, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (f->lock < 0)
@@ -325,7 +325,7 @@ enum clrnn_status clrnn_run_folder_create(const struct clrnn_log *log, const cha
     *f = (struct clrnn_run_folder){.log = log, .metrics = -1, .lock = -1};
     f->path = path ? clrnn_format("%s", path) : default_path(name);
     if (!f->path)
-        return clrnn_error_memory(log, strlen(path ? path : name) + 32, "a path");
+        return clrnn_error_memory(log, 0, "a path");
     TRY(clrnn_make_folder(log, f->path));
     TRY(check_content(log, f->path));
     return take(f);
@@ -354,8 +354,7 @@ enum clrnn_status clrnn_run_config(const struct clrnn_log *log, const char *run,
 
     char *path = clrnn_path_join(run, "config.yaml");
     struct clrnn_run_folder f;
-    enum clrnn_status st =
-        path ? clrnn_run_folder_open(log, run, &f) : clrnn_error_memory(log, strlen(run) + 16, "a path");
+    enum clrnn_status st = path ? clrnn_run_folder_open(log, run, &f) : clrnn_error_memory(log, 0, "a path");
 
     if (st == CLRNN_OK)
         st = clrnn_config_read(log, path, set_count, set, config);
@@ -376,7 +375,7 @@ enum clrnn_status clrnn_run_folder_begin(struct clrnn_run_folder *f)
     }
     files = clrnn_path_join(f->path, NEW);
     if (!files)
-        return clrnn_error_memory(f->log, strlen(f->path) + 64, "a path");
+        return clrnn_error_memory(f->log, 0, "a path");
     free(f->files);
     f->files = files;
     clrnn_log(f->log, CLRNN_LOG_WARNING,

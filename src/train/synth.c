@@ -237,7 +237,7 @@ static enum clrnn_status claim(const struct clrnn_log *log, const char *folder)
 {
     static const char *const names[] = {"X_train.npy", "y_train.npy", "X_test.npy", "y_test.npy"};
     char *mark = clrnn_path_join(folder, MARK);
-    enum clrnn_status st = mark ? CLRNN_OK : clrnn_error_memory(log, strlen(folder) + 32, folder);
+    enum clrnn_status st = mark ? CLRNN_OK : clrnn_error_memory(log, 0, folder);
 
     for (size_t i = 0; st == CLRNN_OK && access(mark, F_OK) && i < ARRAY_SIZE(names); i++) {
         char *path = clrnn_path_join(folder, names[i]);

@@ -128,7 +128,7 @@ static enum clrnn_status take_over(struct clrnn_loop *l, const struct clrnn_conf
     if (now->monitor) {
         monitor = clrnn_format("%s", now->monitor);
         if (!monitor)
-            return clrnn_error_memory(l->log, 32, "train.early_stopping");
+            return clrnn_error_memory(l->log, 0, "train.early_stopping");
     }
     free(kept->early_stopping.monitor);
     kept->early_stopping = *now;
@@ -274,7 +274,7 @@ static enum clrnn_status begin(struct clrnn_loop *l, const struct clrnn_config *
     if (!l->folder.path) {
         name = run_name(config);
         if (!name)
-            return clrnn_error_memory(l->log, 4096, "a path");
+            return clrnn_error_memory(l->log, 0, "a path");
         st = clrnn_run_folder_create(l->log, out, name, &l->folder);
         free(name);
         TRY(st);
@@ -285,7 +285,7 @@ static enum clrnn_status begin(struct clrnn_loop *l, const struct clrnn_config *
     path =
         clrnn_path_join(l->folder.files, "last.safetensors"); // a run killed in its first epoch resumes too
     if (!path)
-        return clrnn_error_memory(l->log, 4096, "a path");
+        return clrnn_error_memory(l->log, 0, "a path");
     st = clrnn_checkpoint_write(l->model, &l->state, path);
     free(path);
     return st;
@@ -327,7 +327,7 @@ static enum clrnn_status prepare(struct clrnn_loop *l)
         checkpoint = clrnn_path_join(p->resume, "last.safetensors");
         text = clrnn_path_join(p->resume, "config.yaml");
         if (!checkpoint || !text) {
-            st = clrnn_error_memory(l->log, 4096, "a path");
+            st = clrnn_error_memory(l->log, 0, "a path");
             goto done;
         }
         st = clrnn_run_folder_open(l->log, p->resume, &l->folder);

@@ -165,7 +165,7 @@ static enum clrnn_status add_device(const struct clrnn_log *log, struct clrnn_de
     row->extensions = clrnn_list_keep(list, trimmed(clrnn_cl_device_text(h.id, CL_DEVICE_EXTENSIONS)));
     if (!row->name || !row->vendor || !row->version || !row->opencl_c_version || !row->driver ||
         !row->extensions)
-        return clrnn_error_memory(log, 256, "the list of devices");
+        return clrnn_error_memory(log, 0, "the list of devices");
 
     if (clGetDeviceInfo(h.id, CL_DEVICE_MAX_WORK_GROUP_SIZE, sizeof(group), &group, NULL) != CL_SUCCESS)
         group = 1;
@@ -200,7 +200,7 @@ static enum clrnn_status add_platform(const struct clrnn_log *log, struct clrnn_
     platform.platform_version =
         clrnn_list_keep(list, trimmed(clrnn_cl_platform_text(id, CL_PLATFORM_VERSION)));
     if (!platform.platform_name || !platform.platform_version)
-        return clrnn_error_memory(log, 256, "the list of devices");
+        return clrnn_error_memory(log, 0, "the list of devices");
     platform.is_pocl = clrnn_quirks_of(&platform).is_pocl;
 
     error = clGetDeviceIDs(id, CL_DEVICE_TYPE_ALL, MAX_DEVICES, devices, &count);
@@ -220,7 +220,7 @@ static enum clrnn_status add_platform(const struct clrnn_log *log, struct clrnn_
         row->trouble = clrnn_list_keep(
             list, clrnn_format("clGetDeviceIDs failed with %s (%d)", clrnn_cl_error_name(error), (int)error));
         if (!row->trouble)
-            return clrnn_error_memory(log, 64, "the list of devices");
+            return clrnn_error_memory(log, 0, "the list of devices");
     }
     take_pocl_trouble(list, row);
     return CLRNN_OK;
@@ -236,7 +236,7 @@ static enum clrnn_status add_trouble(const struct clrnn_log *log, struct clrnn_d
     row->platform_name = clrnn_list_keep(list, clrnn_text_escape(name, CLRNN_TEXT_SHOWN));
     row->trouble = clrnn_list_keep(list, clrnn_text_escape(trouble, CLRNN_TEXT_SHOWN));
     if (!row->platform_name || !row->trouble)
-        return clrnn_error_memory(log, 256, "the list of devices");
+        return clrnn_error_memory(log, 0, "the list of devices");
     row->is_pocl = clrnn_quirks_of(row).is_pocl;
     return CLRNN_OK;
 }

@@ -79,13 +79,13 @@ static enum clrnn_status copy_list(const struct clrnn_log *log, struct board *b,
         for (int t = 0; t < TEXTS; t++) {
             *text_of(row, t) = clrnn_list_keep(list, clrnn_format("%s", *text_of(&b->info[i], t)));
             if (!*text_of(row, t))
-                return clrnn_error_memory(log, 256, "the list of devices");
+                return clrnn_error_memory(log, 0, "the list of devices");
         }
         if (!row->trouble)
             continue;
         row->trouble = clrnn_list_keep(list, clrnn_format("%s", b->info[i].trouble));
         if (!row->trouble)
-            return clrnn_error_memory(log, 256, "the list of devices");
+            return clrnn_error_memory(log, 0, "the list of devices");
     }
     return CLRNN_OK;
 }

@@ -244,7 +244,7 @@ static enum clrnn_status name_launch(const struct clrnn_device *d, struct clrnn_
     }
     free(l->name);
     l->name = NULL;
-    return clrnn_error_memory(d->log, 64, "a launch");
+    return clrnn_error_memory(d->log, 0, "a launch");
 }
 
 /** For a chain, which gives them to functions. */

@@ -165,7 +165,7 @@ static enum clrnn_status entries_read(const struct clrnn_log *log, const char *f
     closedir(dir);
     if (!enough) {
         entries_finish(e);
-        return clrnn_error_memory(log, 4096, "the program cache");
+        return clrnn_error_memory(log, 0, "the program cache");
     }
     return CLRNN_OK;
 }

@@ -214,7 +214,7 @@ enum clrnn_status clrnn_program_get(struct clrnn_device *device, const char *ste
 
     *program = key ? find(device, key) : NULL;
     if (!key)
-        st = clrnn_error_memory(device->log, 256, "a program");
+        st = clrnn_error_memory(device->log, 0, "a program");
     else if (!*program)
         st = clrnn_source_flatten(device->log, device->kernel_dir, stem, &source);
     if (source) {
@@ -239,7 +239,7 @@ enum clrnn_status clrnn_program_of(struct clrnn_device *device, const char *stem
     key = clrnn_format("%s %s", stem, hex);
     *program = key ? find(device, key) : NULL;
     if (!key)
-        return clrnn_error_memory(device->log, 64, "a program");
+        return clrnn_error_memory(device->log, 0, "a program");
     if (!*program)
         return add(device, key, stem, source, options_of(device), program);
     free(key);

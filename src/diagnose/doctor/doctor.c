@@ -66,7 +66,7 @@ static enum clrnn_status complete(struct clrnn_doctor *d, struct clrnn_finding *
         const char *const standard[] = {"", "", row->cost, row->remedy};
 
         if (!*text[k] && !(*text[k] = clrnn_format("%s", standard[k])))
-            return clrnn_error_memory(d->log, 256, "the doctor's findings");
+            return clrnn_error_memory(d->log, 0, "the doctor's findings");
     }
     return CLRNN_OK;
 }
@@ -79,7 +79,7 @@ static enum clrnn_status conclude(struct clrnn_doctor *d)
     sort_findings(d->result);
     d->result->verdict = make_verdict(d);
     if (!d->result->verdict)
-        return clrnn_error_memory(d->log, 512, "the doctor's verdict");
+        return clrnn_error_memory(d->log, 0, "the doctor's verdict");
     return d->fix_count ? clrnn_doctor_apply_fixes(d, &d->result->fixed) : CLRNN_OK;
 }
 

@@ -15,7 +15,7 @@ bool clrnn_doctor_stopped(const struct clrnn_doctor *d)
 static void out_of_memory(struct clrnn_doctor *d)
 {
     if (d->status == CLRNN_OK)
-        d->status = clrnn_error_memory(d->log, 4096, "the doctor's findings");
+        d->status = clrnn_error_memory(d->log, 0, "the doctor's findings");
 }
 
 void clrnn_doctor_finding(struct clrnn_doctor *d, enum clrnn_finding_kind kind, enum clrnn_severity severity)

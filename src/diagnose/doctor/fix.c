@@ -146,5 +146,5 @@ enum clrnn_status clrnn_doctor_apply_fixes(const struct clrnn_doctor *d, char **
             remove_layer(c, at);
     *text = clrnn_config_text(c);
     clrnn_config_destroy(&c);
-    return *text ? CLRNN_OK : clrnn_error_memory(d->log, 4096, "the repaired config");
+    return *text ? CLRNN_OK : clrnn_error_memory(d->log, 0, "the repaired config");
 }

@@ -251,7 +251,7 @@ static enum clrnn_status new_stage(struct clrnn_grow *c, const char *name, const
     *stage = &g->stage[g->count];
     *outcome = &c->outcome[g->count];
     g->count++;
-    return (*stage)->name && (*stage)->description ? CLRNN_OK : clrnn_error_memory(c->log, 256, "the ladder");
+    return (*stage)->name && (*stage)->description ? CLRNN_OK : clrnn_error_memory(c->log, 0, "the ladder");
 }
 
 // Tries a variant out. A config that cannot be run is an outcome as well: its error is logged.

@@ -200,5 +200,5 @@ enum clrnn_status clrnn_grow_find_cause(struct clrnn_grow *c)
         g->first_broken = any_learns(c) ? (int)base : 0;
         g->cause = cause_of_base(c, (size_t)g->first_broken);
     }
-    return g->cause ? CLRNN_OK : clrnn_error_memory(c->log, 512, "the cause");
+    return g->cause ? CLRNN_OK : clrnn_error_memory(c->log, 0, "the cause");
 }

@@ -374,7 +374,7 @@ static enum clrnn_status keep_layers(const struct clrnn_log *log, struct clrnn_c
             layer.name = clrnn_format("%zu", i);
         c->layer[count++] = layer;
         if (!layer.name)
-            return clrnn_error_memory(log, 24, "a layer's name");
+            return clrnn_error_memory(log, 0, "a layer's name");
     }
     c->layer_count = count;
     return CLRNN_OK;
