@@ -145,7 +145,7 @@ static void devices(void **state)
     uint64_t bytes = 1, peak = 1;
     unsigned built, cached;
     size_t programs;
-    char text[24];
+    char text[24], *advice;
 
     (void)state;
     REFUSED_SILENTLY(clrnn_device_open, NULL, NULL);
@@ -164,6 +164,10 @@ static void devices(void **state)
     assert_int_equal(built + cached, 0);
     NOTHING(clrnn_device_build_seconds, device, NULL, NULL);
     GIVES(false, clrnn_device_is_tuned, NULL);
+    note("clrnn_device_cache_advice");
+    advice = clrnn_device_cache_advice(NULL);
+    assert_string_equal(advice, "");
+    free(advice);
     REFUSED("info", clrnn_cache_info, &log_, NULL);
     REFUSED("programs", clrnn_cache_clear, &log_, NULL, &bytes);
     REFUSED("bytes", clrnn_cache_clear, &log_, &programs, NULL);

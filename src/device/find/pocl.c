@@ -45,7 +45,7 @@ char *clrnn_device_cache_advice(const struct clrnn_device_info *info)
 {
     char *folder, *text;
 
-    if (!clrnn_quirks_of(info).is_pocl)
+    if (!info || !clrnn_quirks_of(info).is_pocl)
         return clrnn_format("%s", "");
     folder = clrnn_pocl_cache_folder();
     text = folder ? clrnn_format("; PoCL's cache may be damaged: delete the folder %s, or name another by "

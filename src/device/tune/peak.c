@@ -102,9 +102,6 @@ static enum clrnn_status measure_copy(struct clrnn_buffer *from, struct clrnn_bu
 static enum clrnn_status measure(struct clrnn_device *device, size_t count, uint32_t width, size_t items,
                                  struct clrnn_peak *peak)
 {
-    NEED(clrnn_device_log(device), device);
-    NEED(clrnn_device_log(device), peak);
-
     struct clrnn_buffer *from = NULL, *to = NULL;
     enum clrnn_status st;
 
@@ -119,6 +116,9 @@ static enum clrnn_status measure(struct clrnn_device *device, size_t count, uint
 
 enum clrnn_status clrnn_device_peak(struct clrnn_device *device, struct clrnn_peak *peak)
 {
+    NEED(clrnn_device_log(device), device);
+    NEED(clrnn_device_log(device), peak);
+
     const struct clrnn_log silent = {NULL, NULL, CLRNN_LOG_ERROR}, *log;
     uint32_t width;
     size_t items, count = 16 << 20; // 64 MB each: beyond caches of a core, little beside a device's memory
