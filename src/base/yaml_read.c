@@ -439,7 +439,7 @@ enum clrnn_status clrnn_yaml_parse(const struct clrnn_log *log, const char *text
 enum clrnn_status clrnn_yaml_read(const struct clrnn_log *log, const char *path, struct clrnn_node **root)
 {
     struct stat about;
-    size_t size = 0, room = 0;
+    size_t size = 0, capacity = 0;
     char *text = NULL;
     enum clrnn_status st;
     FILE *file;
@@ -453,21 +453,21 @@ enum clrnn_status clrnn_yaml_read(const struct clrnn_log *log, const char *path,
     if (!file)
         return clrnn_error(log, CLRNN_ERR_CONFIG, "%s: cannot be opened: %s", path, strerror(errno));
     do { // a pipe's size is not known beforehand
-        if (size == room) {
-            char *grown = room <= MAX_BYTES ? realloc(text, room ? 2 * room : 8192) : NULL;
+        if (size == capacity) {
+            char *grown = capacity <= MAX_BYTES ? realloc(text, capacity ? 2 * capacity : 8192) : NULL;
 
             if (!grown) {
-                st = room <= MAX_BYTES
-                         ? clrnn_error_memory(log, 2 * room, path)
+                st = capacity <= MAX_BYTES
+                         ? clrnn_error_memory(log, 2 * capacity, path)
                          : clrnn_error(log, CLRNN_ERR_CONFIG,
                                        "%s: has more than %zu bytes, which no config has", path, MAX_BYTES);
                 goto done;
             }
             text = grown;
-            room = room ? 2 * room : 8192;
+            capacity = capacity ? 2 * capacity : 8192;
         }
-        size += fread(text + size, 1, room - size, file);
-    } while (size == room);
+        size += fread(text + size, 1, capacity - size, file);
+    } while (size == capacity);
     if (ferror(file)) {
         st = clrnn_error(log, CLRNN_ERR_CONFIG, "%s: cannot be read: %s", path, strerror(errno));
         goto done;

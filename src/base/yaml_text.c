@@ -11,21 +11,21 @@
 
 struct sink {
     char *text;
-    size_t size, room;
+    size_t size, capacity;
 };
 
 static int sink_write(void *user, unsigned char *bytes, size_t size)
 {
     struct sink *s = user;
 
-    if (s->size + size + 1 > s->room) {
-        const size_t room = 2 * (s->size + size + 1);
-        char *grown = realloc(s->text, room);
+    if (s->size + size + 1 > s->capacity) {
+        const size_t capacity = 2 * (s->size + size + 1);
+        char *grown = realloc(s->text, capacity);
 
         if (!grown)
             return 0;
         s->text = grown;
-        s->room = room;
+        s->capacity = capacity;
     }
     memcpy(s->text + s->size, bytes, size);
     s->size += size;

@@ -43,7 +43,7 @@
       "measured: 0.67, 0.89 planted, 0 healthy; a few per cent are usual in real sets") \
     X(leak_share, 0.05, \
       "Barz & Denzler 2020: 3 and 10% in CIFAR 10 and 100; measured: 1.0 planted, 0 healthy") \
-    X(discrete_room, 20.0, \
+    X(discrete_margin, 20.0, \
       "rows that can be told apart at all, for each sample, where equal rows mean something") \
     X(shift_ks, 0.25, "Kolmogorov-Smirnov distance; measured: 1.0 planted, 0.29 healthy in 2,474 features") \
     X(shift_alpha, 1e-6, "significance of it, shared among the features (Bonferroni)") \

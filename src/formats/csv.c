@@ -17,24 +17,24 @@ struct reader {
     const char *path;
     struct clrnn_csv *csv;
     bool missing_as_nan;
-    size_t names_room, values_room; // allocated entries
-    size_t column, record;          // of the cell that comes next; record 0 is the header
-    enum clrnn_status status;       // of the first failure; what follows it is ignored
+    size_t names_capacity, values_capacity; // allocated entries
+    size_t column, record;                  // of the cell that comes next; record 0 is the header
+    enum clrnn_status status;               // of the first failure; what follows it is ignored
 };
 
-// Doubles `*array` where `count` has reached `*room`.
-static bool reserve(void **array, size_t *room, size_t count, size_t element_bytes)
+// Doubles `*array` where `count` has reached `*capacity`.
+static bool reserve(void **array, size_t *capacity, size_t count, size_t element_bytes)
 {
-    const size_t wanted = *room ? 2 * *room : 64;
+    const size_t wanted = *capacity ? 2 * *capacity : 64;
     void *larger;
 
-    if (count < *room)
+    if (count < *capacity)
         return true;
     larger = realloc(*array, wanted * element_bytes);
     if (!larger)
         return false;
     *array = larger;
-    *room = wanted;
+    *capacity = wanted;
     return true;
 }
 
@@ -47,7 +47,7 @@ static void add_name(struct reader *r, const char *text, size_t length)
         r->status = clrnn_error(r->log, CLRNN_ERR_DATA, "%s: has more than %d columns", r->path, MAX_COLUMNS);
         return;
     }
-    if (!reserve(&names, &r->names_room, csv->columns, sizeof(*csv->names))) {
+    if (!reserve(&names, &r->names_capacity, csv->columns, sizeof(*csv->names))) {
         r->status = clrnn_error_memory(r->log, 2 * csv->columns * sizeof(*csv->names), r->path);
         return;
     }
@@ -89,8 +89,8 @@ static void add_value(struct reader *r, const char *text, size_t length)
     }
     if (r->status != CLRNN_OK)
         return;
-    if (!reserve(&values, &r->values_room, csv->rows * csv->columns + r->column, sizeof(double))) {
-        r->status = clrnn_error_memory(r->log, 2 * r->values_room * sizeof(double), r->path);
+    if (!reserve(&values, &r->values_capacity, csv->rows * csv->columns + r->column, sizeof(double))) {
+        r->status = clrnn_error_memory(r->log, 2 * r->values_capacity * sizeof(double), r->path);
         return;
     }
     csv->values = values;

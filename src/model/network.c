@@ -408,7 +408,7 @@ static enum clrnn_status build(struct clrnn_build *b, int *output, uint32_t *out
 enum clrnn_status clrnn_network_build(struct clrnn_model *model, const struct clrnn_plan_params *params,
                                       struct clrnn_graph *graph, int *output, uint32_t *output_steps)
 {
-    const size_t room = MAX2(model->entry_count, 1);
+    const size_t count = MAX2(model->entry_count, 1);
     struct clrnn_build b = {
         .m = model,
         .p = params,
@@ -419,15 +419,15 @@ enum clrnn_status clrnn_network_build(struct clrnn_model *model, const struct cl
         .y = CLRNN_NONE,
         .lengths = CLRNN_NONE,
         .T = params->T,
-        .value = calloc(room, sizeof(int)),
-        .grad = calloc(room, sizeof(int)),
+        .value = calloc(count, sizeof(int)),
+        .grad = calloc(count, sizeof(int)),
     };
     enum clrnn_status st;
 
     if (b.value && b.grad)
         st = build(&b, output, output_steps);
     else
-        st = clrnn_error_memory(graph->log, 2 * room * sizeof(int), "the plan's table");
+        st = clrnn_error_memory(graph->log, 2 * count * sizeof(int), "the plan's table");
     free(b.value);
     free(b.grad);
     return st;

@@ -142,7 +142,7 @@ static enum clrnn_status place(struct clrnn_plan *p)
     enum clrnn_status st;
 
     if (!p->params.separate) {
-        clrnn_graph_spare_copy(p->graph, p->model->device);
+        clrnn_graph_elide_copy(p->graph, p->model->device);
         return clrnn_graph_place(p->graph, p->model->device, false, &p->model->arena);
     }
     // Memory of its own, which other plans of the model do not write; the tensors hold it.

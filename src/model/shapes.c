@@ -40,7 +40,7 @@ enum clrnn_cell clrnn_layer_cell(enum clrnn_layer_kind kind)
                                      : CLRNN_CELL_RNN;
 }
 
-struct walk {
+struct inference {
     const struct clrnn_log *log;
     const struct clrnn_config *config;
     size_t at;         // layer
@@ -50,7 +50,7 @@ struct walk {
     uint32_t stream;
 };
 
-static enum clrnn_status wrong(const struct walk *w, const char *what)
+static enum clrnn_status wrong(const struct inference *w, const char *what)
 {
     char label[1024];
 
@@ -58,7 +58,7 @@ static enum clrnn_status wrong(const struct walk *w, const char *what)
                        clrnn_layer_label(w->config, w->at, label, sizeof(label)), what);
 }
 
-static enum clrnn_status check_width(const struct walk *w, const char *key, uint32_t value)
+static enum clrnn_status check_width(const struct inference *w, const char *key, uint32_t value)
 {
     char what[160];
 
@@ -68,7 +68,7 @@ static enum clrnn_status check_width(const struct walk *w, const char *key, uint
     return wrong(w, what);
 }
 
-static enum clrnn_status check_time(const struct walk *w)
+static enum clrnn_status check_time(const struct inference *w)
 {
     char what[200];
 
@@ -81,8 +81,8 @@ static enum clrnn_status check_time(const struct walk *w)
     return wrong(w, what);
 }
 
-static enum clrnn_status walk_recurrent(struct walk *w, const struct clrnn_layer *layer,
-                                        struct clrnn_layer_shape *s)
+static enum clrnn_status infer_recurrent(struct inference *w, const struct clrnn_layer *layer,
+                                         struct clrnn_layer_shape *s)
 {
     w->again =
         w->pool >= 0; // as PyTorch takes such an input with one step: allowed, and for the doctor to say
@@ -95,8 +95,8 @@ static enum clrnn_status walk_recurrent(struct walk *w, const struct clrnn_layer
     return CLRNN_OK;
 }
 
-static enum clrnn_status walk_embedding(struct walk *w, const struct clrnn_layer *layer,
-                                        struct clrnn_layer_shape *s)
+static enum clrnn_status infer_embedding(struct inference *w, const struct clrnn_layer *layer,
+                                         struct clrnn_layer_shape *s)
 {
     TRY(check_width(w, "num_embeddings", layer->num_embeddings));
     TRY(check_width(w, "embedding_dim", layer->embedding_dim));
@@ -106,8 +106,8 @@ static enum clrnn_status walk_embedding(struct walk *w, const struct clrnn_layer
     return CLRNN_OK;
 }
 
-static enum clrnn_status walk_pool(struct walk *w, const struct clrnn_layer *layer,
-                                   const struct clrnn_layer_shape *before, struct clrnn_layer_shape *s)
+static enum clrnn_status infer_pool(struct inference *w, const struct clrnn_layer *layer,
+                                    const struct clrnn_layer_shape *before, struct clrnn_layer_shape *s)
 {
     const bool follows = before && clrnn_layer_is_recurrent(&w->config->layer[w->at - 1]);
 
@@ -121,8 +121,8 @@ static enum clrnn_status walk_pool(struct walk *w, const struct clrnn_layer *lay
     return CLRNN_OK;
 }
 
-static enum clrnn_status walk_layer(struct walk *w, const struct clrnn_layer *layer,
-                                    const struct clrnn_layer_shape *before, struct clrnn_layer_shape *s)
+static enum clrnn_status infer_layer(struct inference *w, const struct clrnn_layer *layer,
+                                     const struct clrnn_layer_shape *before, struct clrnn_layer_shape *s)
 {
     if (w->at == 0 && w->features == 0 && layer->kind != CLRNN_LAYER_EMBEDDING)
         return wrong(w, "X holds tokens (N, T), which only an embedding reads; put "
@@ -138,17 +138,17 @@ static enum clrnn_status walk_layer(struct walk *w, const struct clrnn_layer *la
     case CLRNN_LAYER_RNN:
     case CLRNN_LAYER_LSTM:
     case CLRNN_LAYER_GRU:
-        TRY(walk_recurrent(w, layer, s));
+        TRY(infer_recurrent(w, layer, s));
         break;
     case CLRNN_LAYER_EMBEDDING:
-        TRY(walk_embedding(w, layer, s));
+        TRY(infer_embedding(w, layer, s));
         break;
     case CLRNN_LAYER_LINEAR:
         TRY(check_width(w, "out_features", layer->out_features));
         s->out = layer->out_features;
         break;
     case CLRNN_LAYER_POOL:
-        TRY(walk_pool(w, layer, before, s));
+        TRY(infer_pool(w, layer, before, s));
         break;
     case CLRNN_LAYER_DROPOUT:
         w->stream++;
@@ -160,7 +160,7 @@ static enum clrnn_status walk_layer(struct walk *w, const struct clrnn_layer *la
     return CLRNN_OK;
 }
 
-static enum clrnn_status check_loss(const struct walk *w, const struct clrnn_data_shape *data)
+static enum clrnn_status check_loss(const struct inference *w, const struct clrnn_data_shape *data)
 {
     const struct clrnn_loss_config *loss = &w->config->train.loss;
     const bool classes = !clrnn_loss_is_real(loss->kind);
@@ -193,7 +193,8 @@ enum clrnn_status clrnn_network_shapes(const struct clrnn_log *log, const struct
                                        const struct clrnn_data_shape *data, struct clrnn_layer_shape *shapes,
                                        uint32_t *outputs, bool *per_step)
 {
-    struct walk w = {.log = log, .config = config, .pool = -1, .features = data->tokens ? 0 : data->features};
+    struct inference w = {
+        .log = log, .config = config, .pool = -1, .features = data->tokens ? 0 : data->features};
 
     if (config->layer_count == 0)
         return clrnn_error(log, CLRNN_ERR_CONFIG, "%s%smodel.layers is empty, expected at least one layer",
@@ -202,7 +203,7 @@ enum clrnn_status clrnn_network_shapes(const struct clrnn_log *log, const struct
         return clrnn_error(log, CLRNN_ERR_CONFIG, "X has %" PRIu32 " features, expected 1 to %u",
                            data->features, MAX_WIDTH);
     for (w.at = 0; w.at < config->layer_count; w.at++)
-        TRY(walk_layer(&w, &config->layer[w.at], w.at ? &shapes[w.at - 1] : NULL, &shapes[w.at]));
+        TRY(infer_layer(&w, &config->layer[w.at], w.at ? &shapes[w.at - 1] : NULL, &shapes[w.at]));
     w.at = config->layer_count - 1;
     TRY(check_loss(&w, data));
     *outputs = w.features;

@@ -106,7 +106,7 @@ static bool all_pick_up(const struct clrnn_graph *graph, int id)
     return !graph->tensor[id].keep;
 }
 
-static void spare(struct clrnn_graph *graph, int id, int source, int index)
+static void elide(struct clrnn_graph *graph, int id, int source, int index)
 {
     if (id < 0)
         return;
@@ -114,7 +114,7 @@ static void spare(struct clrnn_graph *graph, int id, int source, int index)
     graph->tensor[id].rows_index = index;
 }
 
-void clrnn_graph_spare_copy(struct clrnn_graph *graph, const struct clrnn_device *device)
+void clrnn_graph_elide_copy(struct clrnn_graph *graph, const struct clrnn_device *device)
 {
     for (size_t i = 0; i < graph->op_count && clrnn_device_gathers(device); i++) {
         const struct clrnn_op *op = &graph->op[i];
@@ -123,8 +123,8 @@ void clrnn_graph_spare_copy(struct clrnn_graph *graph, const struct clrnn_device
             op->in[FEED_MEAN] != CLRNN_NONE || op->in[FEED_LENGTHS] != CLRNN_NONE ||
             !all_pick_up(graph, op->out[FEED_OUT_X]) || !all_pick_up(graph, op->out[FEED_OUT_Y]))
             continue;
-        spare(graph, op->out[FEED_OUT_X], op->in[FEED_X], op->in[FEED_INDEX]);
-        spare(graph, op->out[FEED_OUT_Y], op->in[FEED_Y], op->in[FEED_INDEX]);
+        elide(graph, op->out[FEED_OUT_X], op->in[FEED_X], op->in[FEED_INDEX]);
+        elide(graph, op->out[FEED_OUT_Y], op->in[FEED_Y], op->in[FEED_INDEX]);
     }
 }
 
@@ -177,7 +177,7 @@ static int lower_first(const void *a, const void *b)
 }
 
 // The lowest gap that holds `p` among those of place[0..placed) that live at the same time. `beside` is
-// room for pointers to them.
+// scratch for pointers to them.
 static void first_fit(struct place *p, struct place *place, size_t placed, bool separate,
                       struct place **beside)
 {
@@ -245,14 +245,14 @@ static enum clrnn_status bind(struct clrnn_graph *graph, const struct place *pla
 enum clrnn_status clrnn_graph_place(struct clrnn_graph *graph, struct clrnn_device *device, bool separate,
                                     struct clrnn_buffer **arena)
 {
-    const size_t room = MAX2(graph->tensor_count, 1);
+    const size_t most = MAX2(graph->tensor_count, 1);
     enum clrnn_status st = CLRNN_OK;
-    struct place *place = calloc(room, sizeof(*place));
-    struct place **beside = calloc(room, sizeof(*beside));
+    struct place *place = calloc(most, sizeof(*place));
+    struct place **beside = calloc(most, sizeof(*beside));
     size_t count;
 
     if (place == NULL || beside == NULL) {
-        st = clrnn_error_memory(graph->log, room * (sizeof(*place) + sizeof(*beside)), "placing activations");
+        st = clrnn_error_memory(graph->log, most * (sizeof(*place) + sizeof(*beside)), "placing activations");
         goto done;
     }
     find_lifetimes(graph);

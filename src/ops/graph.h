@@ -62,7 +62,7 @@ enum clrnn_status clrnn_graph_place(struct clrnn_graph *graph, struct clrnn_devi
  * are, one step, no padding, read by recurrent layers on a device that multiplies rows which lie apart, and
  * by the loss. Before clrnn_graph_place.
  */
-void clrnn_graph_spare_copy(struct clrnn_graph *graph, const struct clrnn_device *device);
+void clrnn_graph_elide_copy(struct clrnn_graph *graph, const struct clrnn_device *device);
 
 /** The buffer of a slot, or NULL for CLRNN_NONE and for a tensor without memory of its own. */
 static inline struct clrnn_buffer *clrnn_in(const struct clrnn_graph *g, const struct clrnn_op *op, int slot)

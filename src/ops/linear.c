@@ -25,7 +25,7 @@ static enum clrnn_status fwd_few(struct clrnn_launches *l, const struct clrnn_gr
                                ARGS(BUF(clrnn_in(g, op, LINEAR_X)), BUF(clrnn_in(g, op, LINEAR_LENGTHS)),
                                     BUF(clrnn_in(g, op, LINEAR_WEIGHT)), BUF(clrnn_in(g, op, LINEAR_BIAS)),
                                     BUF(clrnn_out(g, op, LINEAR_Y)), UINT(rows), UINT(op->N), UINT(op->C),
-                                    UINT(op->linear.O), UINT(s.chunk), ROOM(s)));
+                                    UINT(op->linear.O), UINT(s.chunk), LANE_SUMS(s)));
 }
 
 enum clrnn_status clrnn_linear_fwd(struct clrnn_launches *launches, const struct clrnn_graph *graph,

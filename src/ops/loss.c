@@ -36,18 +36,18 @@ enum clrnn_status clrnn_loss(struct clrnn_launches *launches, const struct clrnn
             launches, "loss", "loss_whole", defines, s.range, clrnn_class_cost(&clrnn_loss_class, graph, op),
             ARGS(BUF(x), BUF(lengths), BUF(target), BUF(index), BUF(weight), BUF(dx), UINT(rows), UINT(op->N),
                  UINT(op->C), REAL(smoothing), INT(op->loss.ignore_index), BUF(counter), UINT(op->loss.slots),
-                 BUF(record), ROOM(s)));
+                 BUF(record), LANE_SUMS(s)));
     TRY(clrnn_launches_scratch(launches, (size_t)s.teams * RECORD_FIELDS, &sums));
     TRY(clrnn_launches_scratch(launches, s.teams, &weights));
     TRY(clrnn_launch_kernel(
         launches, "loss", "loss_weights", defines, s.range, (struct clrnn_cost){rows, 4.0 * rows},
         ARGS(BUF(lengths), BUF(target), BUF(index), BUF(weight), UINT(rows), UINT(op->N), UINT(op->C),
-             INT(op->loss.ignore_index), BUF(weights), UINT(s.chunk), ROOM(s))));
+             INT(op->loss.ignore_index), BUF(weights), UINT(s.chunk), LANE_SUMS(s))));
     TRY(clrnn_launch_kernel(
         launches, "loss", "loss_rows", defines, s.range, clrnn_class_cost(&clrnn_loss_class, graph, op),
         ARGS(BUF(x), BUF(lengths), BUF(target), BUF(index), BUF(weight), BUF(dx), UINT(rows), UINT(op->N),
              UINT(op->C), REAL(smoothing), INT(op->loss.ignore_index), BUF(weights), UINT(s.teams), BUF(sums),
-             UINT(s.chunk), ROOM(s))));
+             UINT(s.chunk), LANE_SUMS(s))));
     return clrnn_launch_kernel(
         launches, "loss", "loss_finish", defines, RANGE1(RECORD_FIELDS),
         (struct clrnn_cost){7.0 * s.teams, 28.0 * s.teams},

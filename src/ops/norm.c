@@ -144,7 +144,7 @@ enum clrnn_status clrnn_layernorm_fwd(struct clrnn_launches *launches, const str
              BUF(clrnn_in(graph, op, LAYERNORM_WEIGHT)), BUF(clrnn_in(graph, op, LAYERNORM_BIAS)),
              BUF(clrnn_out(graph, op, LAYERNORM_Y)), BUF(clrnn_out(graph, op, LAYERNORM_MEAN)),
              BUF(clrnn_out(graph, op, LAYERNORM_INVSTD)), UINT(rows), UINT(op->N), UINT(op->C),
-             REAL(op->norm.eps), UINT(s.chunk), ROOM(s)));
+             REAL(op->norm.eps), UINT(s.chunk), LANE_SUMS(s)));
 }
 
 // Gradients of weight and bias: sums over rows, by blocks where there are many.
@@ -188,7 +188,7 @@ enum clrnn_status clrnn_layernorm_bwd(struct clrnn_launches *launches, const str
                  BUF(clrnn_in(graph, op, LAYERNORM_BWD_WEIGHT)), BUF(clrnn_in(graph, op, LAYERNORM_BWD_MEAN)),
                  BUF(clrnn_in(graph, op, LAYERNORM_BWD_INVSTD)), BUF(clrnn_in(graph, op, LAYERNORM_BWD_DY)),
                  BUF(clrnn_out(graph, op, LAYERNORM_DX)), UINT(rows), UINT(op->N), UINT(op->C), UINT(s.chunk),
-                 ROOM(s))));
+                 LANE_SUMS(s))));
     if (op->out[LAYERNORM_DWEIGHT] < 0 && op->out[LAYERNORM_DBIAS] < 0)
         return CLRNN_OK;
     return layernorm_dparams(launches, graph, op);

@@ -26,7 +26,7 @@ static enum clrnn_status append_blocks(struct clrnn_launches *l, struct clrnn_bu
     TRY(clrnn_launches_scratch(l, 2 * (size_t)MAX2(s.teams, 1), &q->partial));
     return clrnn_launch_kernel(l, "optim", "norm_blocks", DEFINES({"WIDTH", s.width}, {"LANES", s.lanes}),
                                s.range, (struct clrnn_cost){2.0 * count, 4.0 * count},
-                               ARGS(BUF(grads), BUF(q->partial), UINT(count), UINT(s.chunk), ROOM(s)));
+                               ARGS(BUF(grads), BUF(q->partial), UINT(count), UINT(s.chunk), LANE_SUMS(s)));
 }
 
 static enum clrnn_status append_finish(struct clrnn_launches *l, const struct squares *q,

@@ -23,7 +23,7 @@ enum clrnn_status clrnn_pointwise_fwd(struct clrnn_launches *launches, const str
         DEFINES({"WIDTH", s.width}, {"LANES", s.lanes}, {"FUNCTION", op->pointwise.function}), s.range,
         clrnn_class_cost(&clrnn_pointwise_fwd_class, graph, op),
         ARGS(BUF(clrnn_in(graph, op, POINTWISE_X)), BUF(lengths), BUF(clrnn_out(graph, op, POINTWISE_Y)),
-             UINT(op->T * op->N), UINT(op->N), UINT(op->C), UINT(s.chunk), ROOM(s)));
+             UINT(op->T * op->N), UINT(op->N), UINT(op->C), UINT(s.chunk), LANE_SUMS(s)));
 }
 
 enum clrnn_status clrnn_pointwise_bwd(struct clrnn_launches *launches, const struct clrnn_graph *graph,
@@ -42,7 +42,7 @@ enum clrnn_status clrnn_pointwise_bwd(struct clrnn_launches *launches, const str
         clrnn_class_cost(&clrnn_pointwise_bwd_class, graph, op),
         ARGS(BUF(lengths), BUF(clrnn_in(graph, op, POINTWISE_BWD_Y)),
              BUF(clrnn_in(graph, op, POINTWISE_BWD_DY)), BUF(clrnn_out(graph, op, POINTWISE_DX)),
-             UINT(op->T * op->N), UINT(op->N), UINT(op->C), UINT(s.chunk), ROOM(s)));
+             UINT(op->T * op->N), UINT(op->N), UINT(op->C), UINT(s.chunk), LANE_SUMS(s)));
 }
 
 // ---------------------------------------------------------------- class

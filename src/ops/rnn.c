@@ -39,38 +39,38 @@ static struct clrnn_rnn layer_of(const struct clrnn_graph *g, const struct clrnn
     return r;
 }
 
-static bool walk_fits(const struct clrnn_launches *l, const struct clrnn_rnn *r)
+static bool variant_fits(const struct clrnn_launches *l, const struct clrnn_rnn *r)
 {
-    if (r->walk == CLRNN_WALK_STEPS)
+    if (r->variant == CLRNN_RNN_STEPS)
         return true;
-    if (r->walk == CLRNN_WALK_GROUP)
+    if (r->variant == CLRNN_RNN_GROUP)
         return !clrnn_on_cpu(l) && clrnn_rnn_group_fits(l, r);
     return clrnn_on_cpu(l) && clrnn_rnn_sequence_fits(l, r);
 }
 
 // What is measured to be fastest among what fits, else one launch where that fits and, on GPUs, pays. A
 // single step has no recurrent multiply, and so nothing to walk over.
-static enum clrnn_rnn_walk choose_walk(struct clrnn_launches *l, struct clrnn_rnn r)
+static enum clrnn_rnn_variant choose_variant(struct clrnn_launches *l, struct clrnn_rnn r)
 {
     static const char *const word[] = {"steps", "sequence", "shared", "group"};
-    const enum clrnn_rnn_walk wanted = clrnn_on_cpu(l)            ? clrnn_rnn_sequence_standard(l, &r)
-                                       : clrnn_rnn_group_pays(&r) ? CLRNN_WALK_GROUP
-                                                                  : CLRNN_WALK_STEPS;
-    const char *fit[CLRNN_WALKS];
-    enum clrnn_rnn_walk walk[CLRNN_WALKS];
+    const enum clrnn_rnn_variant wanted = clrnn_on_cpu(l)            ? clrnn_rnn_sequence_standard(l, &r)
+                                          : clrnn_rnn_group_pays(&r) ? CLRNN_RNN_GROUP
+                                                                     : CLRNN_RNN_STEPS;
+    const char *fit[CLRNN_RNN_VARIANTS];
+    enum clrnn_rnn_variant variant[CLRNN_RNN_VARIANTS];
     unsigned count = 0, standard = 0;
 
     if (r.T == 1)
-        return CLRNN_WALK_STEPS;
-    for (r.walk = CLRNN_WALK_STEPS; r.walk < CLRNN_WALKS; r.walk++) {
-        if (!walk_fits(l, &r))
+        return CLRNN_RNN_STEPS;
+    for (r.variant = CLRNN_RNN_STEPS; r.variant < CLRNN_RNN_VARIANTS; r.variant++) {
+        if (!variant_fits(l, &r))
             continue;
-        if (r.walk == wanted)
+        if (r.variant == wanted)
             standard = count;
-        walk[count] = r.walk;
-        fit[count++] = word[r.walk];
+        variant[count] = r.variant;
+        fit[count++] = word[r.variant];
     }
-    return walk[clrnn_choose(l, "walk", standard, count, fit)];
+    return variant[clrnn_choose(l, "walk", standard, count, fit)];
 }
 
 enum clrnn_status clrnn_rnn_fwd(struct clrnn_launches *launches, const struct clrnn_graph *graph,
@@ -83,11 +83,11 @@ enum clrnn_status clrnn_rnn_fwd(struct clrnn_launches *launches, const struct cl
     r.memory = clrnn_out(graph, op, RNN_CELL);
     if (clrnn_rnn_single_fits(launches, &r))
         return clrnn_rnn_single_fwd(launches, &r);
-    r.walk = choose_walk(launches, r);
-    if (r.walk == CLRNN_WALK_STEPS)
+    r.variant = choose_variant(launches, r);
+    if (r.variant == CLRNN_RNN_STEPS)
         return clrnn_rnn_steps_fwd(launches, &r);
-    return r.walk == CLRNN_WALK_GROUP ? clrnn_rnn_group_fwd(launches, &r)
-                                      : clrnn_rnn_sequence_fwd(launches, &r);
+    return r.variant == CLRNN_RNN_GROUP ? clrnn_rnn_group_fwd(launches, &r)
+                                        : clrnn_rnn_sequence_fwd(launches, &r);
 }
 
 // The two directions' multiplies, those whose result is wanted, side by side.
@@ -259,10 +259,10 @@ enum clrnn_status clrnn_rnn_bwd(struct clrnn_launches *launches, const struct cl
         if (whole)
             return CLRNN_OK;
     } else {
-        r.walk = choose_walk(launches, r);
-        TRY(r.walk == CLRNN_WALK_STEPS   ? clrnn_rnn_steps_bwd(launches, &r)
-            : r.walk == CLRNN_WALK_GROUP ? clrnn_rnn_group_bwd(launches, &r)
-                                         : clrnn_rnn_sequence_bwd(launches, &r, &bias));
+        r.variant = choose_variant(launches, r);
+        TRY(r.variant == CLRNN_RNN_STEPS   ? clrnn_rnn_steps_bwd(launches, &r)
+            : r.variant == CLRNN_RNN_GROUP ? clrnn_rnn_group_bwd(launches, &r)
+                                           : clrnn_rnn_sequence_bwd(launches, &r, &bias));
     }
     TRY(without_padding(launches, &r));
     TRY(input_weight_gradients(launches, &r));

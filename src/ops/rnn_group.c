@@ -6,7 +6,7 @@
 #include "ops/rnn_variants.h"
 
 // How a layer is cut for a GPU. cl/rnn_group.h explains the words.
-struct cut {
+struct tiling {
     uint32_t K, columns; // of the weights as one direction of the walk meets them
     uint32_t rows, parts, part, lanes, share, items, held;
     size_t state_bytes, sum_bytes; // of local memory
@@ -25,18 +25,18 @@ enum {
     SIZES = 5,                  // of a group: ITEMS_STEP times a power of two
 };
 
-static uint32_t wide(const struct cut *c)
+static uint32_t wide(const struct tiling *c)
 {
     return c->lanes * c->share;
 }
 
-static size_t packed_count(const struct clrnn_rnn *r, const struct cut *c)
+static size_t packed_count(const struct clrnn_rnn *r, const struct tiling *c)
 {
     return (size_t)r->D * c->parts * c->part * c->columns * wide(c);
 }
 
 // Rounds of all loops of an item together, none unrolled; rather too many.
-static double rounds_of(const struct clrnn_rnn *r, const struct cut *c)
+static double rounds_of(const struct clrnn_rnn *r, const struct tiling *c)
 {
     const double pairs = clrnn_divide_up(c->rows * r->H, c->items), units = c->columns * c->share;
 
@@ -46,9 +46,9 @@ static double rounds_of(const struct clrnn_rnn *r, const struct cut *c)
 }
 
 // Shares a step's multiply out among at most `most` items.
-static void share_out(const struct clrnn_rnn *r, bool backward, uint32_t most, struct cut *c)
+static void divide_units(const struct clrnn_rnn *r, bool backward, uint32_t most, struct tiling *c)
 {
-    *c = (struct cut){.K = backward ? r->G * r->H : r->H, .columns = backward ? 1 : r->G};
+    *c = (struct tiling){.K = backward ? r->G * r->H : r->H, .columns = backward ? 1 : r->G};
     c->share = clrnn_divide_up(r->H, most);
     c->lanes = clrnn_divide_up(r->H, c->share);
     c->parts = MAX2(MIN2(most / c->lanes, c->K / FEWEST_K), 1u);
@@ -57,7 +57,8 @@ static void share_out(const struct clrnn_rnn *r, bool backward, uint32_t most, s
 }
 
 // Lets a group own `rows` rows, if it can.
-static bool give_rows(const struct clrnn_launches *l, const struct clrnn_rnn *r, uint32_t rows, struct cut *c)
+static bool give_rows(const struct clrnn_launches *l, const struct clrnn_rnn *r, uint32_t rows,
+                      struct tiling *c)
 {
     const struct clrnn_device *device = clrnn_launches_device(l);
     const uint64_t local_bytes = MIN2(clrnn_device_info(device)->local_bytes, (uint64_t)MOST_LOCAL);
@@ -82,11 +83,11 @@ static unsigned sizes_of(const struct clrnn_launches *l, const struct clrnn_rnn 
     const uint32_t most = clrnn_device_info(clrnn_launches_device(l))->max_work_group_size;
     uint32_t items = 0;
     unsigned count = 0;
-    struct cut c;
+    struct tiling c;
 
     *first = 0;
     for (unsigned i = 0; i < SIZES && (uint32_t)ITEMS_STEP << i <= most; i++) {
-        share_out(r, backward, (uint32_t)ITEMS_STEP << i, &c);
+        divide_units(r, backward, (uint32_t)ITEMS_STEP << i, &c);
         if (count && c.items == items)
             break; // more would idle
         items = c.items;
@@ -109,7 +110,8 @@ bool clrnn_rnn_group_fits(const struct clrnn_launches *l, const struct clrnn_rnn
 
 // As it was measured to be fastest, else: up to 512 items, one row a group unless there are more rows than
 // compute units, weights in registers.
-static void choose_cut(struct clrnn_launches *l, const struct clrnn_rnn *r, bool backward, struct cut *c)
+static void choose_tiling(struct clrnn_launches *l, const struct clrnn_rnn *r, bool backward,
+                          struct tiling *c)
 {
     static const char *const items[SIZES] = {"64", "128", "256", "512", "1024"};
     static const char *const rows[] = {"1", "2", "4", "8"}, *const weights[] = {"registers", "memory"};
@@ -118,8 +120,9 @@ static void choose_cut(struct clrnn_launches *l, const struct clrnn_rnn *r, bool
     unsigned first, count = sizes_of(l, r, backward, &first);
     unsigned standard = MIN2(first < 3 ? 3 - first : 0, count - 1);
 
-    share_out(r, backward,
-              (uint32_t)ITEMS_STEP << (first + clrnn_choose(l, "items", standard, count, items + first)), c);
+    divide_units(r, backward,
+                 (uint32_t)ITEMS_STEP << (first + clrnn_choose(l, "items", standard, count, items + first)),
+                 c);
     standard = 0;
     for (count = 1; count < ARRAY_SIZE(rows) && 1u << (count - 1) < r->N && give_rows(l, r, 1u << count, c);
          count++)
@@ -139,7 +142,7 @@ bool clrnn_rnn_group_pays(const struct clrnn_rnn *r)
 }
 
 // Of one launch; `moved` numbers in memory for each row of a step.
-static struct clrnn_cost group_cost(const struct clrnn_rnn *r, const struct cut *c, double moved)
+static struct clrnn_cost group_cost(const struct clrnn_rnn *r, const struct tiling *c, double moved)
 {
     const double rows = (double)r->T * r->N;
 
@@ -147,7 +150,7 @@ static struct clrnn_cost group_cost(const struct clrnn_rnn *r, const struct cut 
                                4 * (rows * moved + (double)packed_count(r, c))};
 }
 
-static enum clrnn_status pack(struct clrnn_launches *l, const struct clrnn_rnn *r, const struct cut *c,
+static enum clrnn_status pack(struct clrnn_launches *l, const struct clrnn_rnn *r, const struct tiling *c,
                               const char *stem, struct clrnn_defines defines, struct clrnn_buffer **packed)
 {
     TRY(clrnn_launches_scratch(l, packed_count(r, c), packed));
@@ -166,9 +169,9 @@ enum clrnn_status clrnn_rnn_group_fwd(struct clrnn_launches *l, const struct clr
 {
     const bool save = r->gates != NULL;
     struct clrnn_buffer *pre = r->cell == CLRNN_CELL_RNN ? r->y : r->gates, *packed;
-    struct cut c;
+    struct tiling c;
 
-    choose_cut(l, r, false, &c);
+    choose_tiling(l, r, false, &c);
     const struct clrnn_defines defines = CUT_DEFINES(r, c);
 
     if (!pre)
@@ -187,9 +190,9 @@ enum clrnn_status clrnn_rnn_group_fwd(struct clrnn_launches *l, const struct clr
 enum clrnn_status clrnn_rnn_group_bwd(struct clrnn_launches *l, const struct clrnn_rnn *r)
 {
     struct clrnn_buffer *packed;
-    struct cut c;
+    struct tiling c;
 
-    choose_cut(l, r, true, &c);
+    choose_tiling(l, r, true, &c);
     const struct clrnn_defines defines = CUT_DEFINES(r, c);
 
     TRY(pack(l, r, &c, "rnn_group_backward", defines, &packed));

@@ -26,17 +26,17 @@ static uint32_t cores_each(const struct clrnn_launches *l, const struct clrnn_rn
 // each then reads all recurrent weights in every step, and where these exceed a core's own cache (taken as
 // 2 MiB), that takes longer than multiplying a few rows with them. Then the cores share out the hidden
 // units instead, at the price of a launch for each step.
-enum clrnn_rnn_walk clrnn_rnn_sequence_standard(const struct clrnn_launches *l, const struct clrnn_rnn *r)
+enum clrnn_rnn_variant clrnn_rnn_sequence_standard(const struct clrnn_launches *l, const struct clrnn_rnn *r)
 {
     return (size_t)r->G * r->H * r->H * sizeof(float) > 2 * 1024 * 1024 && cores_each(l, r) > 1
-               ? CLRNN_WALK_SHARED
-               : CLRNN_WALK_SEQUENCE;
+               ? CLRNN_RNN_SHARED
+               : CLRNN_RNN_SEQUENCE;
 }
 
 static void employ_cores(const struct clrnn_launches *l, const struct clrnn_rnn *r, struct tiling *t)
 {
     const uint32_t each = cores_each(l, r);
-    const bool shared = r->walk == CLRNN_WALK_SHARED;
+    const bool shared = r->variant == CLRNN_RNN_SHARED;
     const uint32_t tile_items = shared ? MIN2(t->tiles, each) : 1, items = MAX2(each / tile_items, 1u);
 
     t->steps = shared ? 1 : r->T;
@@ -86,7 +86,7 @@ bool clrnn_rnn_sequence_fits(const struct clrnn_launches *l, const struct clrnn_
     const struct tiling forward = tiling_of(l, r, false), backward = tiling_of(l, r, true);
     const double most = clrnn_device_quirks(clrnn_launches_device(l))->loop_rounds;
 
-    if (r->walk == CLRNN_WALK_SHARED && cores_each(l, r) == 1) // nobody to share with
+    if (r->variant == CLRNN_RNN_SHARED && cores_each(l, r) == 1) // nobody to share with
         return false;
     return rounds_of(r, &forward, r->C + r->H) <= most && rounds_of(r, &backward, r->G * r->H) <= most;
 }

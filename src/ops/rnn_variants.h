@@ -7,19 +7,19 @@
 #include "ops/graph.h"
 
 /** How the time steps run. */
-enum clrnn_rnn_walk {
-    CLRNN_WALK_STEPS,    // a multiply and a pointwise kernel a step: any device, any shape
-    CLRNN_WALK_SEQUENCE, // one launch, a work-item walking over the steps of some batch rows: for CPUs
-    CLRNN_WALK_SHARED,   // a launch a step, in which the cores share out the hidden units: likewise
-    CLRNN_WALK_GROUP,    // one launch, a work-group walking over the steps of some batch rows: for GPUs
-    CLRNN_WALKS
+enum clrnn_rnn_variant {
+    CLRNN_RNN_STEPS,    // a multiply and a pointwise kernel a step: any device, any shape
+    CLRNN_RNN_SEQUENCE, // one launch, a work-item walking over the steps of some batch rows: for CPUs
+    CLRNN_RNN_SHARED,   // a launch a step, in which the cores share out the hidden units: likewise
+    CLRNN_RNN_GROUP,    // one launch, a work-group walking over the steps of some batch rows: for GPUs
+    CLRNN_RNN_VARIANTS
 };
 
 /** A layer as its kernels see it. Shapes: src/ops/op.h. Buffers that are absent are NULL. */
 struct clrnn_rnn {
     uint32_t T, N, C, H, D, G, R;
     enum clrnn_cell cell;
-    enum clrnn_rnn_walk walk;
+    enum clrnn_rnn_variant variant;
     bool relu, bias;
     struct clrnn_buffer *x_rows; // with T 1: x is the data set, and these its rows in the batch
     struct clrnn_buffer *x, *lengths, *weight_ih[2], *weight_hh[2], *bias_ih[2], *bias_hh[2];
@@ -34,7 +34,7 @@ struct clrnn_rnn_bias {
     struct clrnn_buffer *partial;
 };
 
-/** All steps forward in CLRNN_WALK_STEPS. */
+/** All steps forward in CLRNN_RNN_STEPS. */
 enum clrnn_status clrnn_rnn_steps_fwd(struct clrnn_launches *l, const struct clrnn_rnn *rnn);
 
 /** All steps backward likewise: leaves the gate gradients in place of the gates. */
@@ -51,7 +51,8 @@ enum clrnn_status clrnn_rnn_single_bwd(struct clrnn_launches *l, const struct cl
 /** All steps in the other walks, for CPUs. _fits: whether the device and the shape are fit for the walk; the
  *  standard one of the two is what reads the recurrent weights least often. */
 bool clrnn_rnn_sequence_fits(const struct clrnn_launches *l, const struct clrnn_rnn *rnn);
-enum clrnn_rnn_walk clrnn_rnn_sequence_standard(const struct clrnn_launches *l, const struct clrnn_rnn *rnn);
+enum clrnn_rnn_variant clrnn_rnn_sequence_standard(const struct clrnn_launches *l,
+                                                   const struct clrnn_rnn *rnn);
 enum clrnn_status clrnn_rnn_sequence_fwd(struct clrnn_launches *l, const struct clrnn_rnn *rnn);
 enum clrnn_status clrnn_rnn_sequence_bwd(struct clrnn_launches *l, const struct clrnn_rnn *rnn,
                                          struct clrnn_rnn_bias *bias);

@@ -15,7 +15,7 @@ struct clrnn_split {
 };
 
 /** The argument `room` of kernels whose lanes add up together. */
-#define ROOM(split) LOCAL((split).lanes * sizeof(float))
+#define LANE_SUMS(split) LOCAL((split).lanes * sizeof(float))
 
 /** `count` numbers, each for itself; chunk counts numbers. */
 struct clrnn_split clrnn_split_flat(const struct clrnn_launches *launches, size_t count);

@@ -15,7 +15,7 @@
 static const uint32_t sentinel = CLRNN_UNWRITTEN;
 enum { PAD = 64, NOISE_FACTOR = 8 };
 
-static void *room(size_t count, size_t size)
+static void *allocate(size_t count, size_t size)
 {
     return calloc(count ? count : 1, size);
 }
@@ -79,7 +79,7 @@ void clrnn_check_begin(struct clrnn_check *c, enum clrnn_op_kind kind, uint32_t 
 
 float *clrnn_check_real(struct clrnn_check *c, int slot, size_t count)
 {
-    float *v = room(count, sizeof(*v));
+    float *v = allocate(count, sizeof(*v));
 
     for (size_t i = 0; v && i < count; i++)
         v[i] = clrnn_check_normal(c);
@@ -96,7 +96,7 @@ void clrnn_check_given(struct clrnn_check *c, int slot, float *values, size_t co
 
 int32_t *clrnn_check_int(struct clrnn_check *c, int slot, size_t count, int32_t low, int32_t high)
 {
-    int32_t *v = room(count, sizeof(*v));
+    int32_t *v = allocate(count, sizeof(*v));
 
     c->no_memory = c->no_memory || !v;
     for (size_t i = 0; v && i < count; i++)
@@ -140,7 +140,7 @@ void clrnn_check_out_rows(struct clrnn_check *c, int slot, uint32_t row_size, do
 
 float *clrnn_check_updated(struct clrnn_check *c, int slot, size_t count, double tolerance)
 {
-    float *v = room(count, sizeof(*v));
+    float *v = allocate(count, sizeof(*v));
 
     c->no_memory = c->no_memory || !v;
     for (size_t i = 0; v && i < count; i++)
@@ -246,7 +246,7 @@ static enum clrnn_status fence(const struct clrnn_check *c, struct fenced *f,
 
     f->pad = (PAD * 4 + align - 1) / align * align / 4;
     f->count = s->count;
-    words = room(2 * f->pad + s->count, sizeof(*words));
+    words = allocate(2 * f->pad + s->count, sizeof(*words));
     if (!words)
         return no_memory(c);
     for (size_t i = 0; i < 2 * f->pad + s->count; i++)
@@ -266,7 +266,7 @@ static enum clrnn_status unfence(struct clrnn_check *c, const struct fenced *f, 
                                  int32_t *bits)
 {
     const size_t all = 2 * f->pad + f->count;
-    int32_t *words = room(all, sizeof(*words));
+    int32_t *words = allocate(all, sizeof(*words));
     enum clrnn_status st = words ? clrnn_buffer_read_i32(f->total, 0, all, words) : no_memory(c);
 
     for (size_t i = 0; st == CLRNN_OK && i < all; i++)
@@ -282,7 +282,7 @@ static enum clrnn_status unfence(struct clrnn_check *c, const struct fenced *f, 
 static enum clrnn_status write_again(const struct clrnn_check *c, const struct fenced *f,
                                      const struct clrnn_check_slot *s)
 {
-    uint32_t *fresh = room(s->count, sizeof(*fresh));
+    uint32_t *fresh = allocate(s->count, sizeof(*fresh));
     enum clrnn_status st;
 
     if (!fresh)
@@ -338,7 +338,7 @@ static enum clrnn_status look_at_input(struct bench *b, int i)
 {
     struct clrnn_check *c = b->c;
     const void *first = c->in[i].real ? (void *)c->in[i].real : (void *)c->in[i].word;
-    int32_t *now = room(c->in[i].count, sizeof(*now));
+    int32_t *now = allocate(c->in[i].count, sizeof(*now));
     enum clrnn_status st = now ? unfence(c, &b->in[i], "input", i, now) : no_memory(c);
 
     if (st == CLRNN_OK && !may_change(c, i) && memcmp(now, first, c->in[i].count * sizeof(*now)) != 0)
@@ -392,8 +392,8 @@ static enum clrnn_status run_on_device(struct clrnn_check *c)
     for (int i = 0; i < CLRNN_OP_MAX_OUT && st == CLRNN_OK; i++) {
         if (!c->out[i].there)
             continue;
-        c->got[i] = room(c->out[i].count, sizeof(float));
-        again[i] = room(c->out[i].count, sizeof(int32_t));
+        c->got[i] = allocate(c->out[i].count, sizeof(float));
+        again[i] = allocate(c->out[i].count, sizeof(int32_t));
         if (!c->got[i] || !again[i])
             st = no_memory(c);
     }
@@ -445,12 +445,12 @@ static void *reference_values(const struct clrnn_check_slot *s, const struct clr
     int32_t *word;
 
     if (s->type != CLRNN_REAL) {
-        word = room(s->count, sizeof(*word));
+        word = allocate(s->count, sizeof(*word));
         if (word && s->word)
             memcpy(word, s->word, s->count * sizeof(*word));
         return word;
     }
-    real = room(s->count, sizeof(*real));
+    real = allocate(s->count, sizeof(*real));
     for (size_t i = 0; real && i < s->count; i++)
         real[i] = !s->real ? NAN : noise ? disturbed(s->real[i], noise, i) : s->real[i];
     return real;
@@ -488,7 +488,7 @@ static enum clrnn_status find_want(struct clrnn_check *c)
     for (int i = 0; i < CLRNN_OP_MAX_OUT && st == CLRNN_OK; i++) {
         if (!c->out[i].there)
             continue;
-        c->want[i] = room(c->out[i].count, sizeof(double));
+        c->want[i] = allocate(c->out[i].count, sizeof(double));
         if (!c->want[i])
             st = no_memory(c);
         for (size_t k = 0; c->want[i] && k < c->out[i].count; k++)
@@ -503,7 +503,7 @@ static enum clrnn_status find_noise(struct clrnn_check *c, double *noise[])
 {
     for (int i = 0; i < CLRNN_OP_MAX_OUT; i++)
         if (c->out[i].there && c->out[i].type == CLRNN_REAL &&
-            !(noise[i] = room(c->out[i].count, sizeof(double))))
+            !(noise[i] = allocate(c->out[i].count, sizeof(double))))
             return no_memory(c);
     for (unsigned run = 1; run <= c->noise_runs; run++) {
         struct sides s;

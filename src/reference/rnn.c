@@ -95,8 +95,8 @@ static void step_fwd(const struct clrnn_op *op, struct trace *s, size_t k)
 }
 
 // Walks over one sample from a zero state.
-static void walk_fwd(const struct clrnn_op *op, const double *x, struct weights w, size_t direction, size_t n,
-                     size_t length, struct trace *s)
+static void run_fwd(const struct clrnn_op *op, const double *x, struct weights w, size_t direction, size_t n,
+                    size_t length, struct trace *s)
 {
     const size_t C = op->C, H = op->rnn.H, GH = gates_of(op) * H;
 
@@ -162,9 +162,8 @@ static void step_bwd(const struct clrnn_op *op, struct trace *s, size_t k)
     }
 }
 
-static void walk_bwd(const struct clrnn_op *op, const double *x, const double *dy, struct weights w,
-                     size_t direction, size_t n, size_t length, struct trace *s, struct weights dw,
-                     double *dx)
+static void run_bwd(const struct clrnn_op *op, const double *x, const double *dy, struct weights w,
+                    size_t direction, size_t n, size_t length, struct trace *s, struct weights dw, double *dx)
 {
     const size_t C = op->C, H = op->rnn.H, GH = gates_of(op) * H, width = op->rnn.D * H;
 
@@ -202,7 +201,7 @@ static bool rnn_fwd(const struct clrnn_op *op, void *const in[], void *const out
         for (size_t n = 0; n < op->N; n++) {
             const size_t length = ref_length(op, in[RNN_LENGTHS], n);
 
-            walk_fwd(op, in[RNN_X], weights_at(in, RNN_WEIGHT_IH, d), d, n, length, &s);
+            run_fwd(op, in[RNN_X], weights_at(in, RNN_WEIGHT_IH, d), d, n, length, &s);
             for (size_t k = 0; k < length; k++)
                 memcpy(y + row_of(op, d, length, k, n) * width + d * H, s.h + (k + 1) * H, H * sizeof(*y));
         }
@@ -229,8 +228,8 @@ static bool rnn_bwd(const struct clrnn_op *op, void *const in[], void *const out
         for (size_t n = 0; n < op->N; n++) {
             const size_t length = ref_length(op, in[RNN_BWD_LENGTHS], n);
 
-            walk_fwd(op, in[RNN_BWD_X], w, d, n, length, &s);
-            walk_bwd(op, in[RNN_BWD_X], in[RNN_BWD_DY], w, d, n, length, &s, dw, out[RNN_DX]);
+            run_fwd(op, in[RNN_BWD_X], w, d, n, length, &s);
+            run_bwd(op, in[RNN_BWD_X], in[RNN_BWD_DY], w, d, n, length, &s, dw, out[RNN_DX]);
         }
     }
     trace_finish(&s);

@@ -317,12 +317,12 @@ static enum clrnn_status remember(struct tuning *t, const struct clrnn_choice *c
     struct clrnn_tuned_list *l = t->list;
     struct clrnn_tuned_choice *larger;
 
-    if (l->count == l->room) {
-        larger = realloc(l->tuned, (2 * l->room + 16) * sizeof(*larger));
+    if (l->count == l->capacity) {
+        larger = realloc(l->tuned, (2 * l->capacity + 16) * sizeof(*larger));
         if (!larger)
-            return clrnn_error_memory(t->log, (2 * l->room + 16) * sizeof(*larger), "what was tuned");
+            return clrnn_error_memory(t->log, (2 * l->capacity + 16) * sizeof(*larger), "what was tuned");
         l->tuned = larger;
-        l->room = 2 * l->room + 16;
+        l->capacity = 2 * l->capacity + 16;
     }
     larger = &l->tuned[l->count++];
     snprintf(larger->key, sizeof(larger->key), "%s", c->key);

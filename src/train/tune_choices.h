@@ -8,7 +8,7 @@
 #include "device/remember/choice.h"
 
 struct clrnn_tuned_list {
-    size_t count, room;
+    size_t count, capacity;
     struct clrnn_tuned_choice *tuned;
 };
 

@@ -22,7 +22,7 @@
 static struct clrnn_compare_block *block_create(const struct clrnn_compare *c)
 {
     const size_t size =
-        sizeof(struct clrnn_compare_block) + (c->steps + c->logit_room + c->grad_count) * sizeof(double);
+        sizeof(struct clrnn_compare_block) + (c->steps + c->logit_capacity + c->grad_count) * sizeof(double);
     struct clrnn_compare_block *b = clrnn_shared_create(size);
 
     if (!b)
@@ -30,7 +30,7 @@ static struct clrnn_compare_block *block_create(const struct clrnn_compare *c)
     b->size = size;
     b->curve = (double *)(void *)(b + 1);
     b->logits = b->curve + c->steps;
-    b->grads = b->logits + c->logit_room;
+    b->grads = b->logits + c->logit_capacity;
     for (uint32_t i = 0; i < c->steps; i++)
         b->curve[i] = NAN;
     b->final_loss = b->final_accuracy = NAN;
@@ -312,7 +312,7 @@ static enum clrnn_status learn_shapes(struct clrnn_compare *c)
     if (st == CLRNN_OK) {
         r->param = calloc(MAX2(m->entry_count, 1), sizeof(*r->param));
         c->grad_first = calloc(MAX2(m->entry_count, 1), sizeof(*c->grad_first));
-        c->logit_room = (size_t)c->data.batch * info->T * m->outputs;
+        c->logit_capacity = (size_t)c->data.batch * info->T * m->outputs;
         if (!r->param || !c->grad_first)
             st = clrnn_error_memory(c->log, m->entry_count * sizeof(*r->param), "the comparison");
     }
@@ -362,7 +362,7 @@ static enum clrnn_status open_data(struct clrnn_compare *c)
     return choose_judged(c, c->data.valid ? c->data.valid : c->data.train);
 }
 
-static enum clrnn_status make_room(struct clrnn_compare *c)
+static enum clrnn_status allocate_rows(struct clrnn_compare *c)
 {
     struct clrnn_compare_result *r = c->result;
 
@@ -411,7 +411,7 @@ static enum clrnn_status compare_all(struct clrnn_compare *c)
     st = choose_rows(c, list);
     clrnn_device_list_destroy(&list);
     TRY(st);
-    TRY(make_room(c));
+    TRY(allocate_rows(c));
     TRY(run_reference(c));
     clrnn_compare_find_bounds(c);
     for (size_t i = 0; i < c->result->row_count; i++)

@@ -16,7 +16,7 @@ struct clrnn_compare_block {
     volatile uint32_t steps;        // done
     volatile bool finished;         // the final loss is there
     uint32_t leaves;                // first step beyond its bound, from 1; 0: none
-    double *curve, *logits, *grads; // behind the struct: [steps], [logit_room], [grad_count]
+    double *curve, *logits, *grads; // behind the struct: [steps], [logit_capacity], [grad_count]
     uint32_t logit_count;
     double final_loss, final_accuracy;
     double first_s, step_s; // of the first step with all its building; of the others, median
@@ -37,7 +37,7 @@ struct clrnn_compare {
     struct clrnn_data_sets data;
     struct clrnn_dataset *judged; // what final loss and accuracy are taken over
     uint32_t steps;
-    size_t logit_room, grad_count;
+    size_t logit_capacity, grad_count;
     size_t *grad_first; // [param_count] where each parameter's gradient begins in `grads`
     struct clrnn_compare_result *result;
 

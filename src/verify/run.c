@@ -103,7 +103,7 @@ static enum clrnn_status keep_first_step(const struct clrnn_compare *c, struct c
     struct clrnn_model *m = t->model;
     size_t trained = 0;
 
-    b->logit_count = (uint32_t)MIN2(out->count, c->logit_room);
+    b->logit_count = (uint32_t)MIN2(out->count, c->logit_capacity);
     TRY(clrnn_buffer_read_f64(out->buffer, 0, b->logit_count, b->logits));
     for (size_t i = 0; i < m->entry_count; i++)
         if (m->entry[i].param.trained)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """An installed PyTorch and clrnn hold the same models: weights go over in both directions and give the same
-predictions, and training takes the same course. Without PyTorch every test is skipped."""
+predictions, and training gives the same losses. Without PyTorch every test is skipped."""
 import json
 import math
 import os
@@ -369,7 +369,7 @@ def loss_of(criterion, net, layers, x, lengths, y):
     return criterion(out, y)
 
 
-def course(train, layers, net, data, valid):
+def torch_curves(train, layers, net, data, valid):
     """Trains in PyTorch; ([(loss, lr) of each step], [(train_loss, valid_loss) of each epoch])."""
     _, criterion = make_loss(train["loss"])
     x, lengths, y = data
@@ -418,7 +418,7 @@ def write_sets(c, name, seed, T, C, per_step=False, with_lengths=False):
     return sets
 
 
-def near_course(c, got_steps, got_epochs, steps, epochs, tolerance):
+def check_curves(c, got_steps, got_epochs, steps, epochs, tolerance):
     assert len(got_steps) == len(steps) and len(got_epochs) == len(epochs)
     for line, (loss, lr) in zip(got_steps, steps):
         assert abs(line["lr"] - lr) <= 1e-6 * lr, f"step {line['step']}: lr {line['lr']}, PyTorch {lr}"
@@ -430,7 +430,7 @@ def near_course(c, got_steps, got_epochs, steps, epochs, tolerance):
                 f"epoch {line['epoch']}: {key} {line[key]}, PyTorch {want}"
 
 
-def same_course(name):
+def same_training(name):
     def test(c):
         if torch is None:
             raise Skip("PyTorch is not installed")
@@ -447,8 +447,8 @@ def same_course(name):
         write_config(c, layers, False, train)
         c.run("train", "config.yaml", "--init", "start.safetensors", "--out", "run", "--quiet", "--no-plot",
               "--no-watch")
-        steps, epochs = course(train, layers, net, *sets)
-        near_course(c, c.steps("run"), c.epochs("run"), steps, epochs, LOSS_TOLERANCE)
+        steps, epochs = torch_curves(train, layers, net, *sets)
+        check_curves(c, c.steps("run"), c.epochs("run"), steps, epochs, LOSS_TOLERANCE)
         weights = load(c.folder / "run" / "last.safetensors")
         for key, want in net.state_dict().items():
             off = ((weights[key] - want).abs().max() / want.abs().max()).item()
@@ -460,7 +460,7 @@ def same_course(name):
 
 # ---------------------------------------------------------------- models drawn by lot
 
-RANDOM_COURSES = 8
+RANDOM_TRAININGS = 8
 RANDOM_TOLERANCE = 2e-3  # of losses and logits: against float64, whatever the draw amplifies in 6 steps
 
 
@@ -528,7 +528,7 @@ def random_train(draw, loss):
     return train
 
 
-def random_course(seed):
+def random_training(seed):
     def test(c):
         if torch is None:
             raise Skip("PyTorch is not installed")
@@ -552,8 +552,8 @@ def random_course(seed):
             wide.load_state_dict(net.state_dict())
             real = lambda t: t.double() if t.is_floating_point() else t
             sets = [tuple(map(real, part)) for part in sets]
-            steps, epochs = course(train, layers, wide, *sets)
-            near_course(c, c.steps("run"), c.epochs("run"), steps, epochs, RANDOM_TOLERANCE)
+            steps, epochs = torch_curves(train, layers, wide, *sets)
+            check_curves(c, c.steps("run"), c.epochs("run"), steps, epochs, RANDOM_TOLERANCE)
             c.run("predict", "run", "--x", "X_valid.npy", "--out", "p.npy", "--quiet",
                   *(["--lengths", "lengths_valid.npy"] if with_lengths else []))
             logits_near(c, "p.npy", wide, layers, *sets[1][:2], RANDOM_TOLERANCE)
@@ -568,5 +568,6 @@ def random_course(seed):
 
 
 if __name__ == "__main__":
-    sys.exit(harness.main([both_ways(name) for name in NETS] + [the_page] + [same_course(name) for name in TRAININGS] +
-                          [random_course(seed) for seed in range(RANDOM_COURSES)]))
+    sys.exit(harness.main([both_ways(name) for name in NETS] + [the_page] +
+                          [same_training(name) for name in TRAININGS] +
+                          [random_training(seed) for seed in range(RANDOM_TRAININGS)]))

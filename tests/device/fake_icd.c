@@ -52,12 +52,12 @@ static cl_int CL_API_CALL platform_info(cl_platform_id id, cl_platform_info what
     return CL_SUCCESS;
 }
 
-static cl_int CL_API_CALL get_devices(cl_platform_id id, cl_device_type type, cl_uint room,
+static cl_int CL_API_CALL get_devices(cl_platform_id id, cl_device_type type, cl_uint capacity,
                                       cl_device_id *devices, cl_uint *count)
 {
     (void)id;
     (void)type;
-    (void)room;
+    (void)capacity;
     (void)devices;
     if (count)
         *count = 0;
@@ -65,14 +65,14 @@ static cl_int CL_API_CALL get_devices(cl_platform_id id, cl_device_type type, cl
     return CL_DEVICE_NOT_FOUND;
 }
 
-static cl_int CL_API_CALL get_platforms(cl_uint room, cl_platform_id *platforms, cl_uint *count)
+static cl_int CL_API_CALL get_platforms(cl_uint capacity, cl_platform_id *platforms, cl_uint *count)
 {
     misbehave("load", "load-hang", "");
     dispatch.clGetPlatformInfo = platform_info;
     dispatch.clGetDeviceIDs = get_devices;
     if (count)
         *count = 1;
-    if (platforms && room)
+    if (platforms && capacity)
         platforms[0] = &platform;
     return CL_SUCCESS;
 }

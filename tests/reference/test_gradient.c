@@ -33,13 +33,13 @@ struct check {
     void *back_in[CLRNN_OP_MAX_IN], *back_out[CLRNN_OP_MAX_OUT];
     int dy_slot, y_slot; // of the backward; y_slot -1: it does not read y
     double *y, *dy;
-    double room[MAX_CELLS];
+    double scratch[MAX_CELLS];
     size_t used;
 };
 
-static double *room(struct check *c, size_t count)
+static double *scratch(struct check *c, size_t count)
 {
-    double *memory = c->room + c->used;
+    double *memory = c->scratch + c->used;
 
     c->used += count;
     assert_true(c->used <= MAX_CELLS);
@@ -51,7 +51,7 @@ static bool is_padding(const struct check *c, size_t row)
     return c->lengths && row / c->fwd.N >= (size_t)c->lengths[row % c->fwd.N];
 }
 
-static void spoil(const struct check *c, double *x, size_t rows, size_t width, double with)
+static void poison(const struct check *c, double *x, size_t rows, size_t width, double with)
 {
     for (size_t r = 0; r < rows; r++)
         for (size_t i = 0; is_padding(c, r) && i < width; i++)
@@ -85,8 +85,8 @@ static void backward(struct check *c)
 // Draws the parts and binds everything; op attributes, y's shape and saved tensors stand already.
 static void prepare(struct check *c)
 {
-    c->y = room(c, c->y_rows * c->y_width);
-    c->dy = room(c, c->y_rows * c->y_width);
+    c->y = scratch(c, c->y_rows * c->y_width);
+    c->dy = scratch(c, c->y_rows * c->y_width);
     c->out[0] = c->y;
     c->back_in[c->dy_slot] = c->dy;
     if (c->y_slot >= 0)
@@ -95,14 +95,14 @@ static void prepare(struct check *c)
     for (size_t i = 0; i < c->part_count; i++) {
         struct part *p = &c->part[i];
 
-        p->value = room(c, p->count);
+        p->value = scratch(c, p->count);
         fill(p->value, p->count, c->seed + 2 + (uint32_t)i, p->scale);
         if (p->in >= 0)
             c->in[p->in] = p->value;
         if (p->back_in >= 0)
             c->back_in[p->back_in] = p->value;
         if (p->gradient >= 0)
-            c->back_out[p->gradient] = p->got = room(c, p->count);
+            c->back_out[p->gradient] = p->got = scratch(c, p->count);
     }
 }
 
@@ -146,9 +146,9 @@ static void run_check(struct check *c)
 
     for (size_t i = 0; i < c->part_count; i++)
         if (c->part[i].row_width)
-            spoil(c, c->part[i].value, c->part[i].count / c->part[i].row_width, c->part[i].row_width, NAN);
+            poison(c, c->part[i].value, c->part[i].count / c->part[i].row_width, c->part[i].row_width, NAN);
     if (!c->y_pooled)
-        spoil(c, c->dy, c->y_rows, c->y_width, NAN);
+        poison(c, c->dy, c->y_rows, c->y_width, NAN);
     forward(c);
     backward(c);
     used = 0;
@@ -248,8 +248,8 @@ static void check_norm(bool layer, bool affine, bool padded, uint32_t seed)
     c.fwd.norm.eps = 1e-2;
     c.fwd.norm.batch_stats = true;
     c.dy_slot = 5;
-    c.out[1] = c.back_in[3] = room(&c, saved);
-    c.out[2] = c.back_in[4] = room(&c, saved);
+    c.out[1] = c.back_in[3] = scratch(&c, saved);
+    c.out[2] = c.back_in[4] = scratch(&c, saved);
     add(&c, 0, 0, 0, rows * C, C, 2);
     if (affine) {
         add(&c, 2, 2, 1, C, 0, 1);

@@ -137,8 +137,8 @@ static void test_wrong_shapes(void **state)
     scratch_close(&s);
 }
 
-// One value in a good file is spoilt; the message must name it.
-static void spoil_x(struct scratch *s, size_t at, float value)
+// One value in a good file is changed; the message must name it.
+static void corrupt_x(struct scratch *s, size_t at, float value)
 {
     float x[N * T * C];
 
@@ -160,15 +160,15 @@ static void test_bad_values(void **state)
     (void)state;
     assert_true(scratch_open(&s, ""));
     write_small(&s);
-    spoil_x(&s, at, NAN);
+    corrupt_x(&s, at, NAN);
     must_refuse(&s, POOLED TRAIN XYL);
     scratch_expect(&s, "x.npy", "row 2", "step 1", "feature 1", "nan", NULL);
     assert_int_equal(open_set(&s, POOLED TRAIN XYL, CLRNN_CHECK_SHAPES_ONLY, &set), CLRNN_OK);
     clrnn_dataset_close(&set);
-    spoil_x(&s, at, -INFINITY);
+    corrupt_x(&s, at, -INFINITY);
     must_refuse(&s, POOLED TRAIN XYL);
     scratch_expect(&s, "row 2", "step 1", "feature 1", "-inf", NULL);
-    spoil_x(&s, at + C, NAN); // padding may hold anything
+    corrupt_x(&s, at + C, NAN); // padding may hold anything
     set = must_open(&s, POOLED TRAIN XYL);
     clrnn_dataset_close(&set);
     must_refuse(&s, POOLED TRAIN XY);

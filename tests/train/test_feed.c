@@ -56,8 +56,8 @@ static struct clrnn_feed *make_feed(struct job *job, struct clrnn_feed_params pa
 }
 
 // The samples of an epoch in their order; its batches' N and T; from `batch` on.
-static uint32_t walk(struct clrnn_feed *feed, uint64_t epoch, uint32_t batch, uint32_t *order,
-                     uint32_t *steps)
+static uint32_t read_epoch(struct clrnn_feed *feed, uint64_t epoch, uint32_t batch, uint32_t *order,
+                           uint32_t *steps)
 {
     struct clrnn_plan *plan;
     uint32_t samples, count = 0;
@@ -89,24 +89,25 @@ static void test_order(void **state)
     make_job(&s, MODEL TRAIN DATA, &job);
     feed = make_feed(&job, (struct clrnn_feed_params){0}); // the order of the file
     assert_int_equal(clrnn_feed_batches(feed), 9);
-    assert_int_equal(walk(feed, 5, 0, order, steps), S);
+    assert_int_equal(read_epoch(feed, 5, 0, order, steps), S);
     for (uint32_t i = 0; i < S; i++)
         assert_true(order[i] == i && steps[i] == 4);
-    assert_int_equal(walk(feed, 0, 8, order, steps), S - 8 * B);
+    assert_int_equal(read_epoch(feed, 0, 8, order, steps), S - 8 * B);
     clrnn_feed_destroy(&feed);
 
     feed = make_feed(&job, (struct clrnn_feed_params){.drop_last = true});
     assert_int_equal(clrnn_feed_batches(feed), 8);
-    assert_int_equal(walk(feed, 0, 0, order, steps), 56);
+    assert_int_equal(read_epoch(feed, 0, 0, order, steps), 56);
     clrnn_feed_destroy(&feed);
 
     feed = make_feed(&job, (struct clrnn_feed_params){.shuffle = true});
     clrnn_random_permutation(&epoch_2, S, want);
-    assert_int_equal(walk(feed, 2, 0, order, steps), S);
+    assert_int_equal(read_epoch(feed, 2, 0, order, steps), S);
     assert_memory_equal(order, want, sizeof(want));
-    assert_int_equal(walk(feed, 2, 3, order, steps), S - 3 * B); // taken up in the middle: the same rest
+    assert_int_equal(read_epoch(feed, 2, 3, order, steps),
+                     S - 3 * B); // taken up in the middle: the same rest
     assert_memory_equal(order, want + 3 * B, (S - 3 * B) * sizeof(*want));
-    assert_int_equal(walk(feed, 3, 0, order, steps), S);
+    assert_int_equal(read_epoch(feed, 3, 0, order, steps), S);
     assert_memory_not_equal(order, want, sizeof(want));
     clrnn_feed_destroy(&feed);
     drop_job(&job);
@@ -127,7 +128,7 @@ static void test_buckets(void **state)
     make_job(&s, MODEL TRAIN LENGTHS, &job);
     for (int bucket = 0; bucket < 2; bucket++) {
         feed = make_feed(&job, (struct clrnn_feed_params){.shuffle = true, .bucket = bucket});
-        assert_int_equal(walk(feed, 1, 0, order, steps), S);
+        assert_int_equal(read_epoch(feed, 1, 0, order, steps), S);
         for (uint32_t i = 0; i < S; i++) {
             assert_true(clrnn_dataset_length(job.set, order[i]) <= steps[i] && steps[i] <= T);
             if (bucket)

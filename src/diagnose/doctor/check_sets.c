@@ -95,7 +95,7 @@ static enum clrnn_status compare_rows(struct clrnn_doctor *d)
         leaked += bsearch(v->hash[i], sorted, S, sizeof(*sorted), compare_hash) != NULL;
     free(sorted);
     TRY(row_entropy(d, &nats));
-    telling = nats > log(clrnn_threshold.discrete_room * S);
+    telling = nats > log(clrnn_threshold.discrete_margin * S);
     check_duplicates(d, duplicates, telling);
     if (d->valid)
         check_leak(d, leaked, telling);

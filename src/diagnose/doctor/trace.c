@@ -144,7 +144,7 @@ static enum clrnn_status validate(struct clrnn_trace *c)
 {
     struct clrnn_doctor_score score;
 
-    if (!c->valid || c->valid_count == c->valid_room)
+    if (!c->valid || c->valid_count == c->valid_capacity)
         return CLRNN_OK;
     TRY(evaluate(c->valid, &score));
     c->valid_loss[c->valid_count] = score.loss;
@@ -156,14 +156,14 @@ static enum clrnn_status prepare(struct clrnn_examination *v, struct clrnn_trace
 {
     const uint64_t wanted = v->d->batches * MAX2(v->d->config->train.epochs, 1u);
 
-    c->room = (uint32_t)MIN2(wanted, (uint64_t)MOST_STEPS);
+    c->capacity = (uint32_t)MIN2(wanted, (uint64_t)MOST_STEPS);
     c->wanted = wanted;
-    c->valid_room = VALID_LOOKS + 2;
-    c->loss = malloc(MAX2(c->room, 1u) * sizeof(*c->loss));
-    c->norm = malloc(MAX2(c->room, 1u) * sizeof(*c->norm));
-    c->weight = malloc(MAX2(c->room, 1u) * sizeof(*c->weight));
-    c->valid_loss = malloc(c->valid_room * sizeof(*c->valid_loss));
-    c->valid_quality = malloc(c->valid_room * sizeof(*c->valid_quality));
+    c->valid_capacity = VALID_LOOKS + 2;
+    c->loss = malloc(MAX2(c->capacity, 1u) * sizeof(*c->loss));
+    c->norm = malloc(MAX2(c->capacity, 1u) * sizeof(*c->norm));
+    c->weight = malloc(MAX2(c->capacity, 1u) * sizeof(*c->weight));
+    c->valid_loss = malloc(c->valid_capacity * sizeof(*c->valid_loss));
+    c->valid_quality = malloc(c->valid_capacity * sizeof(*c->valid_quality));
     u->count = (size_t)clrnn_model_size(v->session->model);
     u->before = malloc(MAX2(u->count, 1) * sizeof(*u->before));
     if (!c->loss || !c->norm || !c->weight || !c->valid_loss || !c->valid_quality || !u->before)
@@ -181,7 +181,7 @@ static enum clrnn_status prepare(struct clrnn_examination *v, struct clrnn_trace
 
 static enum clrnn_status trace_step(struct clrnn_examination *v, struct clrnn_trace *c, struct updates *u)
 {
-    const uint32_t stride = MAX2(c->room / LATE_UPDATES, 1u);
+    const uint32_t stride = MAX2(c->capacity / LATE_UPDATES, 1u);
     const bool watch = c->steps < EARLY_UPDATES || c->steps % stride == 0;
     struct clrnn_session_record r;
 
@@ -205,11 +205,11 @@ static enum clrnn_status run_epoch(struct clrnn_examination *v, struct clrnn_tra
     const uint64_t look = MAX2(t->epochs / VALID_LOOKS, 1u);
 
     TRY(clrnn_session_begin_epoch(v->session, epoch, 0));
-    for (uint32_t i = 0; i < batches && c->steps < c->room && c->finite; i++) {
+    for (uint32_t i = 0; i < batches && c->steps < c->capacity && c->finite; i++) {
         if (c->steps == BUILD_STEPS)
             c->until = clrnn_clock() + seconds;
         if ((c->steps > BUILD_STEPS && clrnn_clock() > c->until) || clrnn_doctor_stopped(v->d)) {
-            c->cut = true;
+            c->timed_out = true;
             return CLRNN_OK;
         }
         TRY(trace_step(v, c, u));
@@ -294,9 +294,9 @@ static enum clrnn_status run(struct clrnn_examination *v, struct clrnn_trace *c,
 
     *c = (struct clrnn_trace){.finite = true};
     st = prepare(v, c, &u);
-    for (uint64_t e = 0; st == CLRNN_OK && c->steps < c->room && c->finite && !c->cut; e++)
+    for (uint64_t e = 0; st == CLRNN_OK && c->steps < c->capacity && c->finite && !c->timed_out; e++)
         st = run_epoch(v, c, &u, e, seconds);
-    if (st == CLRNN_OK && c->finite && c->cut)
+    if (st == CLRNN_OK && c->finite && c->timed_out)
         st = validate(c);
     if (st == CLRNN_OK)
         st = make_windows(v, c);

@@ -13,16 +13,16 @@ struct clrnn_doctor_score {
 };
 
 struct clrnn_trace {
-    uint32_t steps, room;
-    uint64_t wanted;              // steps that the config asks for
-    uint64_t epochs;              // whole ones
-    double until;                 // when time is up
-    bool finite, cut, complete;   // cut: time was up
+    uint32_t steps, capacity;
+    uint64_t wanted; // steps that the config asks for
+    uint64_t epochs; // whole ones
+    double until;    // when time is up
+    bool finite, timed_out, complete;
     double *loss, *norm, *weight; // of each step; weight: samples
     uint32_t window_count;
     double *window;              // mean loss of epochs, or of tenths of the run
     struct clrnn_session *valid; // of the first validation rows, or NULL
-    size_t valid_count, valid_room;
+    size_t valid_count, valid_capacity;
     double *valid_loss, *valid_quality;
 
     size_t update_count, update_early;         // measured updates; those of the first steps come first
