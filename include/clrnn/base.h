@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Status codes, logging and version: what every other public header builds on.
+// Status codes, logging and version. Every other public header includes this one.
 #ifndef CLRNN_BASE_H
 #define CLRNN_BASE_H
 
@@ -40,11 +40,11 @@ CLRNN_BEGIN
     X(ERR_DISK, 5, "a file cannot be written") \
     X(INTERRUPTED, 130, "interrupted")
 
-/** What a function came to. CLRNN_FAILED and CLRNN_INTERRUPTED are outcomes; the CLRNN_ERR_ ones come with
- *  one logged sentence on what went wrong.
+/** The result of a function. CLRNN_FAILED and CLRNN_INTERRUPTED are outcomes; with each CLRNN_ERR_ code the
+ *  function has logged one sentence that says what went wrong.
  *
- *  A pointer that is NULL where nothing says that it may be is CLRNN_ERR_ARG; functions without a status then
- *  answer 0, NULL or false; those that destroy or finish do nothing. A NULL log is silence. */
+ *  A NULL pointer that is not documented as allowed gives CLRNN_ERR_ARG; functions without a status then
+ * return 0, NULL or false, and functions that destroy or finish do nothing. A NULL log means no messages. */
 enum clrnn_status {
 #define X(name, exit_status, text) CLRNN_##name,
     CLRNN_STATUS_LIST(X)
@@ -54,13 +54,13 @@ enum clrnn_status {
 /** One static English phrase for a status. Never NULL. */
 CLRNN_API const char *clrnn_status_text(enum clrnn_status status);
 
-/** The exit status that the clrnn command gives for a status (0 to 5, 130). */
+/** The exit status of the clrnn command for a status (0 to 5, 130). */
 CLRNN_API int clrnn_status_exit(enum clrnn_status status);
 
 /** The library's version, "MAJOR.MINOR.PATCH", static. */
 CLRNN_API const char *clrnn_version(void);
 
-/** How grave a message is, gravest first. */
+/** The severity of a message, most severe first. */
 enum clrnn_log_level {
     CLRNN_LOG_ERROR,
     CLRNN_LOG_WARNING,
@@ -68,18 +68,17 @@ enum clrnn_log_level {
     CLRNN_LOG_DEBUG,
 };
 
-/** Receives one message, a line without its newline, valid during the call only. */
+/** Receives one message, a line without its newline. `line` is valid only during the call. */
 typedef void clrnn_log_fn(void *user, enum clrnn_log_level level, const char *line);
 
-/**
- * Where messages go. Functions take a pointer to one and keep it as long as the object that they make
- * lives; NULL, or a NULL fn, is silence. A failing function logs exactly one sentence at
- * CLRNN_LOG_ERROR, where the facts are, and returns the status that fits.
+/** Where messages go. Functions that create an object keep the pointer for the object's lifetime. NULL, or a
+ * NULL fn: no messages. A function that fails logs exactly one sentence with the facts at CLRNN_LOG_ERROR and
+ * returns the matching status.
  */
 struct clrnn_log {
     clrnn_log_fn *fn;
     void *user;
-    enum clrnn_log_level level; // messages above it are not made
+    enum clrnn_log_level level; // less severe messages are dropped
 };
 
 CLRNN_END

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A run's description: model, training and data, as a YAML file gives it or as code fills it in.
+// The config of a run: model, training and data, read from YAML or filled in by code.
 #ifndef CLRNN_CONFIG_H
 #define CLRNN_CONFIG_H
 
@@ -27,10 +27,10 @@ enum clrnn_layer_kind {
     CLRNN_LAYER_KINDS
 };
 
-/** What a pool makes of the time steps: the last valid one, h_n, their mean, their largest. */
+/** What a pool returns over the time steps: the last valid one, h_n, the mean, the maximum. */
 enum clrnn_pool_over { CLRNN_POOL_LAST, CLRNN_POOL_FINAL, CLRNN_POOL_MEAN, CLRNN_POOL_MAX };
 
-/** One entry of model.layers. Fields that the kind lacks keep their defaults. */
+/** One entry of model.layers. Fields that do not apply to the kind keep their defaults. */
 struct clrnn_layer {
     enum clrnn_layer_kind kind;
     char *name; // state-dict prefix, from malloc; NULL: the layer's index
@@ -81,14 +81,14 @@ struct clrnn_loss_config {
     int32_t ignore_index;
 };
 
-/** train.optimizer and its arguments; those that the kind lacks are not looked at. */
+/** train.optimizer and its arguments; those that do not apply to the kind are ignored. */
 struct clrnn_optimizer_config {
     enum clrnn_optimizer_kind kind;
     double lr, momentum, dampening, weight_decay, beta1, beta2, eps, alpha;
     bool nesterov, amsgrad, centered;
 };
 
-/** train.scheduler and its arguments; those that the kind lacks are not looked at. */
+/** train.scheduler and its arguments; those that do not apply to the kind are ignored. */
 struct clrnn_scheduler_config {
     enum clrnn_scheduler_kind kind;
     bool per_batch;          // interval: batch
@@ -126,7 +126,7 @@ struct clrnn_train_config {
     double clip_grad_norm; // 0: off
 };
 
-/** One data set: npy files, a CSV file, or numbers made on the spot. Paths as written in the config. */
+/** One data set: npy files, a CSV file, or synthetic data. Paths are as written in the config. */
 struct clrnn_source {
     bool there;
     int line;
@@ -146,10 +146,9 @@ struct clrnn_data_config {
     bool bucket;
 };
 
-/**
- * A whole config. Texts and lists inside belong to it and come from malloc: clrnn_config_destroy frees them.
- * Plain numbers may be set at will between making a config and using it; a text is best set by
- * clrnn_config_set. What a value means and may be stands in doc/config.md; it is checked where it is used.
+/** A config. It owns its strings and arrays (allocated with malloc); clrnn_config_destroy frees them. Code
+ * may change numbers directly before the config is used; use clrnn_config_set to change strings.
+ * doc/config.md has the meaning and range of each value; functions that use the config check them.
  */
 struct clrnn_config {
     char *path;   // NULL where made in code
@@ -160,42 +159,38 @@ struct clrnn_config {
     struct clrnn_data_config data;
 };
 
-/**
- * Reads a config file; then carries out `set_count` assignments "train.epochs=3". Checks keys, types,
- * ranges and what can be seen without data. A data section may be absent.
+/** Reads a config file, then applies `set_count` assignments such as "train.epochs=3". Checks keys, types,
+ * ranges, and whatever can be checked without the data. The data section is optional.
  *
  * Owner   the caller: clrnn_config_destroy.
- * Errors  CLRNN_ERR_CONFIG: no such file, or file, line, key, what was found and what fits (a near miss is
- *         suggested). CLRNN_ERR_MEMORY. *config is then NULL.
+ * Errors  CLRNN_ERR_CONFIG: no such file, or an invalid entry; the message has file, line, key, what was
+ * found and what is expected, and suggests a key for a misspelt one. CLRNN_ERR_MEMORY. *config is then NULL.
  * Source  doc/config.md
  */
 CLRNN_API enum clrnn_status clrnn_config_read(const struct clrnn_log *log, const char *path, size_t set_count,
                                               const char *const *set, struct clrnn_config **config);
 
-/** The same from text; `folder` (NULL: the working directory) is what data paths are relative to. */
+/** Like clrnn_config_read, from text. Data paths are relative to `folder` (NULL: the working directory). */
 CLRNN_API enum clrnn_status clrnn_config_parse(const struct clrnn_log *log, const char *text,
                                                const char *folder, struct clrnn_config **config);
 
-/**
- * Makes a config without layers and data and with every other default, for code: clrnn_config_add_layer, then
- * the fields.
+/** Creates a config without layers and data, with defaults for everything else. Add layers with
+ * clrnn_config_add_layer, then set the fields.
  *
  * Owner   the caller: clrnn_config_destroy.
  * Errors  CLRNN_ERR_MEMORY.
  */
 CLRNN_API enum clrnn_status clrnn_config_create(const struct clrnn_log *log, struct clrnn_config **config);
 
-/** Appends a layer with its kind's defaults and returns it; the config's, and lives there until the next
- *  call. NULL: no memory, or no such kind. */
+/** Appends a layer with the defaults of its kind and returns it. The config owns it; the pointer is valid
+ * until the next call. NULL: no memory, or no such kind. */
 CLRNN_API struct clrnn_layer *clrnn_config_add_layer(struct clrnn_config *config, enum clrnn_layer_kind kind);
 
-/**
- * Changes one value of a config that has its layers, as `--set` does: "train.epochs=3",
+/** Changes one value of a config, as `--set` does; its layers must exist: "train.epochs=3",
  * "model.layers.0.rnn.name=rnn", "train.scheduler={step_lr: {step_size: 30}}",
  * "data.train={x: X.npy, y: y.npy}".
- *
- * Effect  pointers into the config (layers, texts) are no longer valid.
- * Errors  CLRNN_ERR_CONFIG: as clrnn_config_read; the config is then as it was. CLRNN_ERR_MEMORY.
+ * Effect  pointers into the config (layers, strings) become invalid.
+ * Errors  CLRNN_ERR_CONFIG: as clrnn_config_read; the config is then unchanged. CLRNN_ERR_MEMORY.
  */
 CLRNN_API enum clrnn_status clrnn_config_set(const struct clrnn_log *log, struct clrnn_config *config,
                                              const char *assignment);
@@ -203,41 +198,40 @@ CLRNN_API enum clrnn_status clrnn_config_set(const struct clrnn_log *log, struct
 /** Frees the config and sets *config to NULL; does nothing where it is NULL. */
 CLRNN_API void clrnn_config_destroy(struct clrnn_config **config);
 
-/** Makes a copy that shares nothing with the original. CLRNN_ERR_MEMORY. */
+/** Makes a deep copy, to be freed with clrnn_config_destroy. CLRNN_ERR_MEMORY. */
 CLRNN_API enum clrnn_status clrnn_config_copy(const struct clrnn_log *log, const struct clrnn_config *config,
                                               struct clrnn_config **copy);
 
-/** The config as resolved, every argument spelt out, as YAML in fresh memory (free() it). Reading it
- *  gives the same config from any folder: data paths are absolute, and doubles are written so that they read
- *  back bit for bit. NULL: no memory. */
+/** Returns the config as YAML with every argument written out; the caller frees it with free(). Reading it
+ * gives the same config from any folder: data paths are absolute, and doubles read back bit for bit. NULL: no
+ *  memory. */
 CLRNN_API char *clrnn_config_text(const struct clrnn_config *config);
 
-/** A key of the config; texts belong to the list that it stands in. */
+/** A key of the config. Its strings are owned by the list that clrnn_config_keys returns. */
 struct clrnn_config_key {
     const char *path;    // "train.optimizer.adam.lr", "model.layers.lstm.bias"; a layer's without its index
-    const char *expects; // what fits: "a number from 0 to 1", "a map"
+    const char *expects; // allowed values: "a number from 0 to 1", "a map"
     const char
         *standard; // the default as YAML; NULL: required, or one of several maps ("train.optimizer.adam")
     bool required;
-    const char *help; // what it means, in one line
+    const char *help; // one-line description
 };
 
-/**
- * Every key that a config can hold, a map before what it holds.
+/** Lists every key that a config can hold, each map before its entries.
  *
- * Owner   the caller: free(*keys), with which all texts go.
+ * Owner   the caller: free(*keys), which also frees all strings.
  * Errors  CLRNN_ERR_MEMORY. *keys is then NULL.
  */
 CLRNN_API enum clrnn_status clrnn_config_keys(const struct clrnn_log *log, struct clrnn_config_key **keys,
                                               size_t *count);
 
-/** A layer's word in a config, "rnn"; static. NULL: no such kind. */
+/** The name of a layer kind in a config, "rnn"; static. NULL: no such kind. */
 CLRNN_API const char *clrnn_layer_word(enum clrnn_layer_kind kind);
-/** A loss's word, "cross_entropy"; static. NULL: no such kind. */
+/** The name of a loss, "cross_entropy"; static. NULL: no such kind. */
 CLRNN_API const char *clrnn_loss_word(enum clrnn_loss_kind kind);
-/** An optimiser's word, "adam"; static. NULL: no such kind. */
+/** The name of an optimiser, "adam"; static. NULL: no such kind. */
 CLRNN_API const char *clrnn_optimizer_word(enum clrnn_optimizer_kind kind);
-/** A scheduler's word, "step_lr"; static. NULL for none. */
+/** The name of a scheduler, "step_lr"; static. NULL for none. */
 CLRNN_API const char *clrnn_scheduler_word(enum clrnn_scheduler_kind kind);
 
 CLRNN_END

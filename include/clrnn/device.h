@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Devices: what there is, and opening one.
+// Listing and opening devices.
 #ifndef CLRNN_DEVICE_H
 #define CLRNN_DEVICE_H
 
@@ -15,7 +15,7 @@ enum clrnn_device_type {
     CLRNN_DEVICE_REF, // src/reference: plain C, double precision, needs no OpenCL
 };
 
-/** Facts of one device; strings live as long as the list or device that they came from. */
+/** Properties of one device. Strings are owned by the list or device that the struct came from. */
 struct clrnn_device_info {
     int platform, device; // clinfo's numbers; -1, -1 for ref
     enum clrnn_device_type type;
@@ -27,109 +27,108 @@ struct clrnn_device_info {
     uint32_t float_vector_width; // native; 16 with AVX-512
     bool local_is_real, has_fp64, unified_memory;
     bool is_pocl;
-    const char *trouble; // NULL, or why the platform or device cannot be used, a sentence
-    int same_as; // row of the list that shows the same physical device through an earlier platform, or -1
+    const char *trouble; // NULL, or a sentence: why the platform or device cannot be used
+    int same_as;         // index in the list of the same physical device on an earlier platform, or -1
 };
 
-/** All devices; private to the caller, freed with clrnn_device_list_destroy. */
+/** All devices; to be freed with clrnn_device_list_destroy. */
 struct clrnn_device_list {
     size_t count;
-    struct clrnn_device_info *info; // OpenCL's in clinfo's order, then ref; broken ones included
+    struct clrnn_device_info *info; // OpenCL devices in clinfo's order, broken ones included, then ref
     void *strings_;                 // private
 };
 
-/**
- * Lists all devices. Each platform is tried in a child process first, so that an ICD that crashes or
- * hangs (10 s) becomes a row with `trouble`. Platforms without devices are left out (device -1 and
- * trouble "no devices" in the list, to be shown as such). Errors: CLRNN_ERR_MEMORY.
+/** Lists all devices. Each platform is first opened in a child process, so that a driver that crashes or
+ * hangs (10 s) becomes an entry with `trouble`. A platform without devices is an entry with device -1 and
+ * trouble "no devices". Errors: CLRNN_ERR_MEMORY.
  */
 CLRNN_API enum clrnn_status clrnn_device_list_create(const struct clrnn_log *log,
                                                      struct clrnn_device_list **list);
 /** Frees the list and sets *list to NULL; does nothing where it is NULL. */
 CLRNN_API void clrnn_device_list_destroy(struct clrnn_device_list **list);
 
-/** CLRNN_ERR_DEVICE, with what to install, where no device but ref can be used. */
+/** CLRNN_ERR_DEVICE if no device except ref can be used; the message says what to install. */
 CLRNN_API enum clrnn_status clrnn_device_list_check(const struct clrnn_log *log,
                                                     const struct clrnn_device_list *list);
-/** "0:1", "ref", or "0:-" where the platform has no device, "-" for a driver without one, into text; returns
- *  it. */
+/** Prints the device's spec into `text`: "0:1", "ref", "0:-" for a platform without devices, "-" for a driver
+ *  without platforms. Returns `text`. */
 CLRNN_API const char *clrnn_device_spec(const struct clrnn_device_info *info, char text[24]);
 
-/** Which device to open, and how. Zeroed: the fastest one, silently. */
+/** Which device to open, and how. Zeroed: the fastest one, without messages. */
 struct clrnn_device_params {
     const char *select;          // "P:D", "cpu", "gpu", "ref", or part of a name; NULL: CLRNN_DEVICE,
                                  // else the fastest GPU, else the CPU
-    const struct clrnn_log *log; // kept
+    const struct clrnn_log *log; // must outlive the device
     bool profile;                // record event times of each launch
     const char *gemm;            // "auto" (NULL), "own" or "clblast"
-    bool no_tune;                // ignore what `clrnn tune` remembered
+    bool no_tune;                // ignore the results of `clrnn tune`
 };
 
-/** Opaque: context and one in-order queue. Not thread-safe; outlives its buffers, models and plans. */
+/** Opaque: a context and one in-order queue. Not thread-safe. Must outlive its buffers, models and plans. */
 struct clrnn_device;
 
-/**
- * Opens a device. Errors: CLRNN_ERR_ARG where `select` fits none or several (the message lists what
- * there is), CLRNN_ERR_DEVICE where it cannot be opened.
+/** Opens a device. Errors: CLRNN_ERR_ARG if `select` matches none or several (the message lists the devices),
+ * CLRNN_ERR_DEVICE if it cannot be opened.
  */
 CLRNN_API enum clrnn_status clrnn_device_open(const struct clrnn_device_params *params,
                                               struct clrnn_device **device);
-/** Waits for what is queued, frees the device and sets *device to NULL; does nothing where it is NULL. Last,
- *  after the models that lie on it. */
+/** Waits for queued work, frees the device and sets *device to NULL; does nothing if it is NULL. Destroy the
+ *  models on the device first. */
 CLRNN_API void clrnn_device_destroy(struct clrnn_device **device);
-/** Facts of the device; the device's, and live as long. */
+/** Properties of the device; owned by the device. */
 CLRNN_API const struct clrnn_device_info *clrnn_device_info(const struct clrnn_device *device);
 
-/** Bytes of device memory held by buffers now and at most so far. */
+/** Bytes of device memory held by buffers: now, and the peak so far. */
 CLRNN_API void clrnn_device_memory(const struct clrnn_device *device, uint64_t *now_bytes,
                                    uint64_t *peak_bytes);
 
-/** Seconds spent so far in building programs, and how many were built and how many came from cache. */
+/** Seconds spent building programs so far, how many were built, and how many came from the cache. */
 CLRNN_API double clrnn_device_build_seconds(const struct clrnn_device *device, unsigned *built,
                                             unsigned *cached);
 
 /** Whether `clrnn tune` has measured this device with this driver. */
 CLRNN_API bool clrnn_device_is_tuned(const struct clrnn_device_info *info);
 
-/** A multiply C [M, N] = A [M, K] B [K, N] of one step, and what tuning measured: milliseconds, NaN where
- * there was no time. */
+/** A multiply C [M, N] = A [M, K] B [K, N] of a step, and its times in milliseconds as tuning measured them;
+ * NaN: not measured. */
 struct clrnn_tuned_multiply {
     bool transpose_a, transpose_b;
     uint32_t M, N, K;
-    uint32_t count;    // times a step
-    double default_ms; // CLBlast as it comes
-    double clblast_ms; // CLBlast with the settings that are kept
+    uint32_t count;    // how many per step
+    double default_ms; // CLBlast with its default settings
+    double clblast_ms; // CLBlast with the tuned settings
     double own_ms;     // our kernel
 };
 
-/** The folder of built programs. PoCL keeps its own elsewhere. */
+/** The cache folder of built programs. PoCL has its own cache elsewhere. */
 struct clrnn_cache_info {
     char *folder; // the caller's to free
     size_t programs;
-    uint64_t bytes, most_bytes; // held; what was used longest ago goes beyond most
-    bool is_foreign;            // another user's, or writable by all: not used
+    uint64_t bytes, most_bytes; // size and limit; beyond the limit the least recently used are removed
+    bool is_foreign;            // owned by another user, or writable by all: not used
 };
-/** Errors: CLRNN_ERR_DISK where neither XDG_CACHE_HOME nor HOME names a place, CLRNN_ERR_MEMORY. */
+/** Describes the cache. Errors: CLRNN_ERR_DISK if neither XDG_CACHE_HOME nor HOME is set;
+ *  CLRNN_ERR_MEMORY. */
 CLRNN_API enum clrnn_status clrnn_cache_info(const struct clrnn_log *log, struct clrnn_cache_info *info);
-/** Removes every built program; how many and how large they were. Also CLRNN_ERR_DISK: one stays. */
+/** Removes every built program; returns how many and their bytes. Errors: as clrnn_cache_info; CLRNN_ERR_DISK
+ *  also if a file cannot be removed. */
 CLRNN_API enum clrnn_status clrnn_cache_clear(const struct clrnn_log *log, size_t *programs, uint64_t *bytes);
 
-/** From now on clRNN, and drivers that this process loads later, keep what they build in this folder and look
- * for it there: an empty one makes a cold start. For a child process. */
+/** Sets the cache folder of clRNN and of drivers that this process loads later. An empty folder gives a cold
+ * start. For child processes. */
 CLRNN_API void clrnn_caches_keep_in(const char *folder);
 
-/** "; PoCL's cache may be damaged: delete ...", the end of a sentence about a driver that has failed in
- * building, or "" where the driver keeps no cache that we know; in fresh memory. NULL: no memory. */
+/** Returns "; PoCL's cache may be damaged: delete ...", to end a message about a failed build, or "" if the
+ *  location of the driver's cache is not known; to be freed. NULL: no memory. */
 CLRNN_API char *clrnn_device_cache_advice(const struct clrnn_device_info *info);
 
-/** What a device can do, by a quick measurement: float32 multiply-adds in registers (a multiply-add is two
- *  operations), and copying 64 MB, or what there is (read and written bytes both count). NaN on ref, and,
- * with a warning, where there is no memory. */
+/** Measured peak of a device: float32 multiply-adds in registers (two operations each), and copying 64 MB, or
+ *  less if memory is short (bytes read and written both count). NaN on ref and, with a warning, without
+ *  memory. */
 struct clrnn_peak {
     double gflops, gb_per_s;
 };
-/** Measures what a device can do; takes about a second. CLRNN_ERR_BUILD, CLRNN_ERR_MEMORY,
- *  CLRNN_ERR_DEVICE. */
+/** Measures the peak; takes about a second. CLRNN_ERR_BUILD, CLRNN_ERR_MEMORY, CLRNN_ERR_DEVICE. */
 CLRNN_API enum clrnn_status clrnn_device_peak(struct clrnn_device *device, struct clrnn_peak *peak);
 
 CLRNN_END

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Why does this model not learn? One batch by heart, growing part by part, findings with evidence; and the
-// same run on several devices held together.
+// Diagnosis of a model that does not learn: overfitting one batch, growing it part by part, findings with
+// evidence. Also the self-test of devices and the comparison of devices.
 #ifndef CLRNN_DIAGNOSE_H
 #define CLRNN_DIAGNOSE_H
 
@@ -14,7 +14,7 @@ CLRNN_BEGIN
 
 // ---------------------------------------------------------------- overfit
 
-/** What to learn by heart, and for how long. Zeroed: one training batch, 1000 steps, loss 0.01. */
+/** What to overfit, and for how long. Zeroed: one training batch, 1000 steps, loss 0.01. */
 struct clrnn_overfit_params {
     const char *init; // safetensors to start from, or NULL
     uint32_t samples; // 0: one training batch
@@ -24,28 +24,28 @@ struct clrnn_overfit_params {
     const volatile sig_atomic_t *stop;
 };
 
-/** How learning one batch by heart went. Finish it with clrnn_overfit_finish. */
+/** The result of overfitting one batch. Freed with clrnn_overfit_finish. */
 struct clrnn_overfit_result {
     bool reached;
     uint32_t samples, steps;                             // steps needed, or done
     double first_loss, lowest_loss, last_loss, accuracy; // accuracy NaN for mse
     double target, floor;                                // floor: the lowest loss that this loss allows, and
     const char *floor_reason;                            //   why it is above 0, or NULL; static
-    bool cannot;       // the layers before the loss hold it above any low target
-    bool falling;      // not reached, but the loss was still on its way down
-    const char *ended; // why it ended before `steps` without reaching, or NULL; static
+    bool cannot;       // the layers before the loss keep it above any low target
+    bool falling;      // not reached, but the loss was still falling
+    const char *ended; // why it ended before `steps` without reaching the target, or NULL; static
     size_t curve_count;
     double *curve; // loss of each step; clrnn_overfit_finish frees it
     double grad_norm_first, last_lr;
     uint32_t classes; // different labels in the batch; 0 for mse
 };
 
-/** Trains on one single batch until the loss is under the target. Returns CLRNN_OK whether it was reached
- *  or not (see `reached`); errors as clrnn_train. */
+/** Trains on one batch until the loss is below the target. Returns CLRNN_OK whether or not it was reached
+ * (see `reached`); errors as clrnn_train. */
 CLRNN_API enum clrnn_status clrnn_overfit(struct clrnn_device *device, const struct clrnn_config *config,
                                           const struct clrnn_overfit_params *params,
                                           struct clrnn_overfit_result *result);
-/** Frees what the result holds; a second call does nothing. */
+/** Frees the contents of the result; a second call does nothing. */
 CLRNN_API void clrnn_overfit_finish(struct clrnn_overfit_result *result);
 
 // ---------------------------------------------------------------- grow
@@ -58,108 +58,107 @@ struct clrnn_grow_stage {
     uint32_t overfit_steps;
     double overfit_loss;
     double train_loss, valid_loss, train_accuracy, valid_accuracy; // after the short training; NaN: none
-    bool learns;                                                   // by both
-    bool breaks; // the stage below learns and this does not: the part is left out from here on
+    bool learns;                                                   // in both tests
+    bool breaks; // the stage before learns and this one does not: later stages leave the part out
 };
 
-/** How long each stage is tried. Zeroed: the defaults. */
+/** How long to train each stage. Zeroed: the defaults. */
 struct clrnn_grow_params {
     const char *init;
-    uint32_t steps;       // of one batch by heart, each stage; 0: 500
-    uint32_t train_steps; // of the short training, each stage; 0: 300
+    uint32_t steps;       // per stage, of overfitting one batch; 0: 500
+    uint32_t train_steps; // per stage, of the short training; 0: 300
     void (*progress)(void *user, const struct clrnn_grow_stage *stage); // after each stage; may be NULL
     void *progress_user;
     const volatile sig_atomic_t *stop;
 };
 
-/** The ladder as it was gone through. Finish it with clrnn_grow_finish. */
+/** The stages that were trained. Freed with clrnn_grow_finish. */
 struct clrnn_grow_result {
     size_t count;
     struct clrnn_grow_stage *stage;
-    int first_broken; // index of the first stage where learning breaks, -1: none, or the config learns
-    char *cause;      // one sentence on it, NULL where nothing breaks
+    int first_broken; // index of the first stage that breaks learning; -1: none, or the config learns
+    char *cause;      // one sentence about it; NULL: none breaks
 };
 
-/**
- * Trains the config's model part by part, from a linear model up, and names the part with which learning
- * breaks. Returns CLRNN_OK whether something breaks or not.
+/** Trains the config's model part by part, starting from a linear model, and names the part that breaks
+ * learning. Returns CLRNN_OK whether or not a part does.
  *
- * Owner   the caller finishes `result`, also after an error.
+ * Owner   the caller frees the contents of `result` with clrnn_grow_finish, also after an error.
  * Errors  as clrnn_train; CLRNN_INTERRUPTED: *stop was set.
  */
 CLRNN_API enum clrnn_status clrnn_grow(struct clrnn_device *device, const struct clrnn_config *config,
                                        const struct clrnn_grow_params *params,
                                        struct clrnn_grow_result *result);
-/** Frees what the result holds; a second call does nothing. */
+/** Frees the contents of the result; a second call does nothing. */
 CLRNN_API void clrnn_grow_finish(struct clrnn_grow_result *result);
 
 // ---------------------------------------------------------------- doctor
 
-/** How grave a finding is: it cannot learn so; it learns badly; worth knowing. */
+/** Severity of a finding: the model cannot learn; it learns badly; worth knowing. */
 enum clrnn_severity { CLRNN_SEVERITY_ERROR, CLRNN_SEVERITY_WARNING, CLRNN_SEVERITY_NOTE };
 
-/** A row of the table of all that the doctor can find; everything in it is static. */
+/** A row of the table of all findings; its strings are static. */
 struct clrnn_finding_info {
     const char *id;               // "softmax-before-cross-entropy"
-    enum clrnn_severity severity; // the gravest that it is reported with
+    enum clrnn_severity severity; // the highest that it is reported with
     const char *meaning, *cost, *remedy;
-    const char *page; // where to read on, under doc/: "config.md#trainloss"
+    const char *page; // documentation under doc/: "config.md#trainloss"
 };
 
 /** The table of findings, *count rows. */
 CLRNN_API const struct clrnn_finding_info *clrnn_findings(size_t *count);
 
-/** One thing that the doctor found; its texts are the result's. */
+/** One finding; its strings are owned by the result. */
 struct clrnn_finding {
     const char *id; // of a row of clrnn_findings(); static
     enum clrnn_severity severity;
     char *where;    // "model.layers[5] (softmax), config.yaml:9"
-    char *evidence; // numbers from this very model and data
+    char *evidence; // numbers from this model and data
     char *cost;     // what it costs
     char *remedy;   // as a config change that can be pasted, or advice
-    char *set;      // the sure remedy as --set assignments and deletions, one a line; NULL: none
+    char *set;      // a certain remedy as --set assignments and deletions, one per line; NULL: none
 };
 
-/** How closely the doctor looks. Zeroed: as closely as 45 seconds allow. */
+/** How much the doctor examines. Zeroed: as much as 45 seconds allow. */
 struct clrnn_doctor_params {
     const char *init;
     const char *plot; // folder for pictures of gradient norms by time step and layer, or NULL
-    bool static_only; // --static: config and data alone
+    bool static_only; // --static: config and data only
     bool no_train;    // skip the short training
     double seconds;   // aim to end by then; 0: 45
     const volatile sig_atomic_t *stop;
 };
 
-/** What the doctor found. Finish it with clrnn_doctor_finish. */
+/** The doctor's findings. Freed with clrnn_doctor_finish. */
 struct clrnn_doctor_result {
     size_t count;
     struct clrnn_finding *finding; // errors first, then warnings, then notes
     char *verdict;                 // one sentence
-    char *fixed;                   // the config with the sure remedies applied, as YAML; NULL: nothing to fix
+    char *fixed;                   // the config with the certain remedies applied, as YAML; NULL: none
 };
 
-/** Examines config, data and, by probes and a short training, the model. Errors: only what keeps it from
- *  looking (no config, no data file, a device that fails); what is wrong with the model is a finding. */
+/** Examines the config, the data and, with probes and a short training, the model. What is wrong with the
+ * model is a finding; errors are only what prevents the examination (no data file, a device that fails). */
 CLRNN_API enum clrnn_status clrnn_doctor(struct clrnn_device *device, const struct clrnn_config *config,
                                          const struct clrnn_doctor_params *params,
                                          struct clrnn_doctor_result *result);
-/** Frees what the result holds; a second call does nothing. */
+/** Frees the contents of the result; a second call does nothing. */
 CLRNN_API void clrnn_doctor_finish(struct clrnn_doctor_result *result);
 
 // ---------------------------------------------------------------- self-test
 
-/** Every kernel of one op, on some shapes. */
+/** The self-test of one op: all its kernels, on several shapes. */
 struct clrnn_selftest_op {
     char op[24]; // "rnn_fwd"
     uint32_t cases, wrong;
-    double error;    // largest difference over its tensor's largest magnitude
-    double share;    // largest difference as a share of what float32 explains; wrong above 1
-    char fault[400]; // the first thing wrong, a sentence, or ""
+    double error;    // largest difference, divided by its tensor's largest magnitude
+    double share;    // largest difference, divided by the bound of float32 rounding; wrong above 1
+    char fault[400]; // a sentence about the first fault, or ""
 };
 
-/** Most ops that a self-test has rows for. */
+/** Capacity of struct clrnn_selftest_result. */
 #define CLRNN_SELFTEST_OPS 32
-/** What a self-test showed, by op. Holds nothing that needs freeing. */
+/** The result of a self-test, by op. Nothing in it needs freeing. */
 struct clrnn_selftest_result {
     bool ok;
     bool shortened; // time ran out before the larger sizes: the device is slow
@@ -168,50 +167,50 @@ struct clrnn_selftest_result {
     double seconds;
 };
 
-/** How long to test. Zeroed: ten seconds, silently. */
+/** How long to test. Zeroed: ten seconds, no progress. */
 struct clrnn_selftest_params {
-    double seconds;                              // for what goes beyond the smallest sizes; 0: 10
+    double seconds;                              // limit for sizes above the smallest; 0: 10
     void (*doing)(void *user, const char *what); // before each case; may be NULL
     void *doing_user;
     const volatile sig_atomic_t *stop;
 };
 
-/** Runs every kernel family at small and awkward sizes against the reference in double: forward, backward,
- *  optimiser, random numbers. What is wrong is in the result; errors are those of a device that fails. */
+/** Compares every kernel family with the double-precision reference at small and irregular sizes: forward,
+ *  backward, optimiser, random numbers. Wrong numbers are in the result; errors are those of a device that
+ *  fails. */
 CLRNN_API enum clrnn_status clrnn_selftest(struct clrnn_device *device,
                                            const struct clrnn_selftest_params *params,
                                            struct clrnn_selftest_result *result);
 
-/** What a test says of a device. */
+/** The verdict on a device. */
 enum clrnn_verdict {
     CLRNN_VERDICT_NONE, // not tested
     CLRNN_VERDICT_OK,
-    CLRNN_VERDICT_WRONG,  // it computes, but not what it should
+    CLRNN_VERDICT_WRONG,  // it computes wrong numbers
     CLRNN_VERDICT_BROKEN, // it fails, crashes or hangs
 };
 
-/** A device's self-test, from a child process. */
+/** A device's self-test, run in a child process. */
 struct clrnn_device_test {
     enum clrnn_verdict verdict;
     char reason[400];                    // of WRONG and BROKEN, a sentence
-    struct clrnn_selftest_result result; // as far as it came
+    struct clrnn_selftest_result result; // as far as it got
 };
 
 /** Which devices to test, and how. Zeroed: all, the defaults. */
 struct clrnn_devices_params {
     const char *select; // test only this one; NULL: all
     bool no_test;
-    double timeout_s; // without a sign of life; 0: 120
+    double timeout_s; // without progress; 0: 120
     double seconds;   // as in clrnn_selftest_params
     const volatile sig_atomic_t *stop;
     void (*progress)(void *user, const struct clrnn_device_info *device); // before each test; may be NULL
     void *progress_user;
 };
 
-/**
- * Lists all devices and tests each in a child process, so that one that crashes or hangs is a row. To be
- * called in a process that has opened no OpenCL device. (*tests)[i] belongs to row i of the list: free() it.
- * *row (or NULL): the row that `select` means, or the list's count.
+/** Lists all devices and tests each in a child process, so that a crash or hang becomes a verdict. Call it in
+ * a process that has opened no OpenCL device. (*tests)[i] is the test of list entry i; free() the array. *row
+ * (may be NULL): the entry that `select` matches, or the list's count.
  */
 CLRNN_API enum clrnn_status clrnn_devices_test(const struct clrnn_log *log,
                                                const struct clrnn_devices_params *params,
@@ -220,12 +219,12 @@ CLRNN_API enum clrnn_status clrnn_devices_test(const struct clrnn_log *log,
 
 // ---------------------------------------------------------------- compare
 
-/** How far a device is from the reference, relative to the largest value, and how far rounding takes it. */
+/** A device's deviation from the reference, relative to the largest value, and the bound of rounding. */
 struct clrnn_deviation {
     double error, bound;
 };
 
-/** What one device made of the run. NaN and 0: it did not come so far. */
+/** One device's results. NaN and 0: it did not get so far. */
 struct clrnn_compare_row {
     char spec[24], name[160], platform[160], driver[160], opencl[160];
     bool is_ref;
@@ -234,7 +233,7 @@ struct clrnn_compare_row {
     struct clrnn_device_test test; // its self-test
 
     struct clrnn_deviation loss, logits, *gradient; // of the first step; gradient [param_count]
-    size_t worst_gradient;                          // nearest to its bound, or farthest beyond
+    size_t worst_gradient;                          // the one with the largest error / bound
     uint32_t steps;                                 // done
     double *curve;                                  // [steps of the result] loss of each step
     uint32_t leaves; // first step, from 1, whose loss is beyond its bound; 0: none
@@ -252,7 +251,7 @@ struct clrnn_compare_row {
     uint64_t launches_per_step, peak_device_bytes;
 };
 
-/** What to hold together. Zeroed: every usable device, 20 steps. */
+/** What to compare. Zeroed: every usable device, 20 steps. */
 struct clrnn_compare_params {
     size_t device_count;
     const char *const *device; // SPECs; count 0: every device that can be used
@@ -260,7 +259,7 @@ struct clrnn_compare_params {
     uint32_t steps;            // 0: 20
     bool no_speed;             // numbers only
     bool no_test;              // no self-tests
-    double timeout_s;          // without a sign of life; 0: 120
+    double timeout_s;          // without progress; 0: 120
     const char *gemm;          // as in clrnn_device_params
     bool no_tune;
     const volatile sig_atomic_t *stop;
@@ -268,12 +267,12 @@ struct clrnn_compare_params {
     void *progress_user;
 };
 
-/** Devices side by side. Finish it with clrnn_compare_finish. */
+/** The result of a comparison. Freed with clrnn_compare_finish. */
 struct clrnn_compare_result {
-    uint32_t steps, batch, judged; // judged: samples that the final loss is taken over
+    uint32_t steps, batch, judged; // judged: samples of the final loss
     bool judged_valid;             // they are validation samples
-    bool speed;                    // times were measured, not only taken along
-    uint32_t noise_runs;           // of the reference with disturbed numbers: the source of bounds
+    bool speed;                    // speed was measured
+    uint32_t noise_runs;           // runs of the reference with perturbed inputs, which give the bounds
     size_t param_count;
     char (*param)[80]; // names of the trained parameters
     double *bound;     // [steps] of |loss - reference| / max(|reference|, 0.01)
@@ -283,19 +282,18 @@ struct clrnn_compare_result {
     bool agree;
 };
 
-/**
- * The same training run on several devices and on ref, each in a child process, held together: see
- * doc/devices.md for what is measured and how bounds are found. To be called in a process that has opened no
- * OpenCL device. Returns CLRNN_OK whether devices agree or not; errors are those of config, data and specs.
+/** Runs the same training on several devices and on ref, each in a child process, and compares the results;
+ * doc/devices.md describes what is measured and how bounds are found. Call it in a process that has opened no
+ * OpenCL device. Returns CLRNN_OK whether or not devices agree; errors are those of config, data and specs.
  */
 CLRNN_API enum clrnn_status clrnn_compare(const struct clrnn_log *log, const struct clrnn_config *config,
                                           const struct clrnn_compare_params *params,
                                           struct clrnn_compare_result *result);
-/** Draws compare-loss.svg and, where it was measured, compare-speed.svg into `folder`. CLRNN_ERR_DISK, also
- * where gnuplot is not installed; CLRNN_ERR_ARG where files of these names are there that are not ours. */
+/** Draws compare-loss.svg and, if speed was measured, compare-speed.svg into `folder`. CLRNN_ERR_DISK, also
+ * if gnuplot is not installed; CLRNN_ERR_ARG if files with these names exist that clRNN did not draw. */
 CLRNN_API enum clrnn_status clrnn_compare_plot(const struct clrnn_log *log,
                                                const struct clrnn_compare_result *result, const char *folder);
-/** Frees what the result holds; a second call does nothing. */
+/** Frees the contents of the result; a second call does nothing. */
 CLRNN_API void clrnn_compare_finish(struct clrnn_compare_result *result);
 
 CLRNN_END

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A model on a device: its parameters, its files, training on batches of the caller's, prediction.
+// A model on a device: parameters, files, and training and prediction on batches that the caller supplies.
 #ifndef CLRNN_MODEL_H
 #define CLRNN_MODEL_H
 
@@ -8,21 +8,19 @@
 
 CLRNN_BEGIN
 
-/** What the data looks like: needed to size the first layer and to check the last. */
+/** The shape of the data: sizes the first layer and is checked against the last. */
 struct clrnn_data_shape {
     uint32_t features; // C; for tokens 0
     bool tokens;       // X holds integers (N, T)
     uint32_t outputs;  // 0, or what the loss needs: classes (checked against the last layer)
 };
 
-/**
- * A model with its optimiser's state. Opaque. Belongs to a device, which must outlive it; copies what it
- * needs of the config. Not thread-safe: one thread at a time uses a device and what belongs to it.
+/** A model with its optimiser state. Opaque. The device must outlive it; the config is copied. Not
+ * thread-safe: a device and its models must be used by one thread at a time.
  */
 struct clrnn_model;
 
-/**
- * Makes a model with freshly drawn parameters (PyTorch's distributions, from train.seed).
+/** Makes a model with random initial parameters (PyTorch's distributions, seeded by train.seed).
  *
  * Owner   the caller: clrnn_model_destroy. `config` and `shape` are copied.
  * Errors  CLRNN_ERR_CONFIG: a value out of range, a layer that does not fit the one before or the data (with
@@ -33,23 +31,24 @@ CLRNN_API enum clrnn_status clrnn_model_create(struct clrnn_device *device, cons
                                                const struct clrnn_data_shape *shape,
                                                struct clrnn_model **model);
 
-/** Frees the model and sets *model to NULL; does nothing where it is NULL. Before the device is. */
+/** Frees the model and sets *model to NULL; does nothing if it is NULL. Call it before the device is freed.
+ */
 CLRNN_API void clrnn_model_destroy(struct clrnn_model **model);
 
-/** The config that the model was made from; the model's, and lives as long. */
+/** The config that the model was made from; owned by the model. */
 CLRNN_API const struct clrnn_config *clrnn_model_config(const struct clrnn_model *model);
-/** The data shape that the model was made for; the model's. */
+/** The data shape that the model was made for; owned by the model. */
 CLRNN_API const struct clrnn_data_shape *clrnn_model_shape(const struct clrnn_model *model);
-/** The device that the model lies on. */
+/** The device that the model is on. */
 CLRNN_API struct clrnn_device *clrnn_model_device(const struct clrnn_model *model);
 /** Features of the last layer's output. */
 CLRNN_API uint32_t clrnn_model_outputs(const struct clrnn_model *model);
-/** Whether there is a prediction for every time step: no layer pools. */
+/** Whether there is a prediction for every time step, that is, no pool layer. */
 CLRNN_API bool clrnn_model_per_step(const struct clrnn_model *model);
 
 // ---------------------------------------------------------------- parameters
 
-/** One parameter or buffer under PyTorch's name. */
+/** A parameter or buffer, with PyTorch's name. */
 struct clrnn_param {
     const char *name;       // "rnn.weight_ih_l0", "norm.running_mean"
     unsigned ndim;          // 0 for num_batches_tracked
@@ -58,11 +57,11 @@ struct clrnn_param {
     bool integer;           // num_batches_tracked
 };
 
-/** Parameters and buffers altogether. */
+/** Number of parameters and buffers. */
 CLRNN_API size_t clrnn_model_param_count(const struct clrnn_model *model);
-/** One of them, in the order of the layers; the model's. NULL: no such index. */
+/** Parameter or buffer `index`, in layer order; owned by the model. NULL: no such index. */
 CLRNN_API const struct clrnn_param *clrnn_model_param(const struct clrnn_model *model, size_t index);
-/** Trained numbers altogether. */
+/** Total number of trained values. */
 CLRNN_API uint64_t clrnn_model_size(const struct clrnn_model *model);
 
 /**
@@ -73,11 +72,10 @@ CLRNN_API uint64_t clrnn_model_size(const struct clrnn_model *model);
  */
 CLRNN_API enum clrnn_status clrnn_model_read(struct clrnn_model *model, size_t index, double *values);
 
-/**
- * Reads a parameter's gradient as the last training step left it, before clipping. Waits for the device.
+/** Reads a parameter's gradient of the last training step, before clipping. Waits for the device.
  *
  * Shapes  values [count], row-major.
- * Errors  CLRNN_ERR_ARG: no such index, or nothing that is trained. CLRNN_ERR_DEVICE.
+ * Errors  CLRNN_ERR_ARG: no such index, or not a trained parameter. CLRNN_ERR_DEVICE.
  */
 CLRNN_API enum clrnn_status clrnn_model_read_grad(struct clrnn_model *model, size_t index, double *values);
 
@@ -89,12 +87,11 @@ CLRNN_API enum clrnn_status clrnn_model_read_grad(struct clrnn_model *model, siz
  */
 CLRNN_API enum clrnn_status clrnn_model_write(struct clrnn_model *model, size_t index, const double *values);
 
-/**
- * Fixes data.normalize: standard. What the model reads from then on is (x - mean) / std; both are saved with
- * it as input.mean and input.std. clrnn_train does this by itself; batches of the caller's need it called
- * once before the first where the config says `normalize: standard`.
+/** Sets mean and deviation for `data.normalize: standard`. From then on inputs become (x - mean) / std; both
+ * are saved with the model as input.mean and input.std. clrnn_train does this itself; a caller that supplies
+ * batches must call it once before the first batch if the config has `normalize: standard`.
  *
- * A deviation below FLT_MIN is taken as 1: that of a constant feature.
+ * A deviation below FLT_MIN (a constant feature) is replaced by 1.
  *
  * Shapes  mean, std [C]
  * Errors  CLRNN_ERR_ARG: the model reads tokens. CLRNN_ERR_MEMORY, CLRNN_ERR_DEVICE.
@@ -104,47 +101,41 @@ CLRNN_API enum clrnn_status clrnn_model_set_normalization(struct clrnn_model *mo
 
 // ---------------------------------------------------------------- files
 
-/**
- * Loads a state dict that safetensors.torch.save_file wrote, or the weights of a model file of ours. Reads
- * F32, F64, F16 and BF16. Optimiser and schedule stay as they are.
- *
- * Errors  CLRNN_ERR_DATA: no safetensors file; missing, extra and wrongly shaped tensors, listed by name in
- *         one sentence. With `partial` what fits is loaded and a warning says what did not; an error only
- *         where nothing fits. CLRNN_ERR_MEMORY, CLRNN_ERR_DEVICE.
- * Source  doc/from-pytorch.md
+/** Loads a state dict written by safetensors.torch.save_file, or the weights of a clRNN model file. Reads
+ * F32, F64, F16 and BF16. Does not change optimiser and schedule. Errors  CLRNN_ERR_DATA: not a safetensors
+ * file; missing, extra and wrongly shaped tensors, listed by name in one sentence. With `partial` the tensors
+ * that match are loaded and a warning lists the others; it is an error only if none matches.
+ * CLRNN_ERR_MEMORY, CLRNN_ERR_DEVICE. Source  doc/from-pytorch.md
  */
 CLRNN_API enum clrnn_status clrnn_model_init(struct clrnn_model *model, const char *path, bool partial);
 
-/**
- * Writes the weights under PyTorch's names as float32, without config and optimiser: what load_state_dict
- * takes. Written beside, synced, renamed.
+/** Writes the weights with PyTorch's names as float32, without config and optimiser, as load_state_dict
+ * expects. The file is written atomically.
  *
  * Errors  CLRNN_ERR_DISK, CLRNN_ERR_MEMORY, CLRNN_ERR_DEVICE.
  */
 CLRNN_API enum clrnn_status clrnn_model_export(struct clrnn_model *model, const char *path);
 
-/**
- * Writes a self-contained model file: weights, config, optimiser's state, schedule and step counter, so that
- * training goes on from it bit for bit. Written beside, synced, renamed.
+/** Writes a self-contained model file: weights, config, optimiser state, schedule and step counter, so that
+ * training can continue bit for bit. The file is written atomically.
  *
  * Errors  CLRNN_ERR_DISK, CLRNN_ERR_MEMORY, CLRNN_ERR_DEVICE.
  */
 CLRNN_API enum clrnn_status clrnn_model_save(struct clrnn_model *model, const char *path);
 
-/**
- * Opens a model file, or of a run folder its last.safetensors, the weights that training ended with (for
- * the best ones name its best.safetensors), else its best.safetensors.
+/** Opens a model file or a run folder. Of a folder it opens last.safetensors, the weights at the end of
+ * training, or best.safetensors if there is no last. For the best weights give the path of best.safetensors.
  *
  * Owner   the caller: clrnn_model_destroy.
- * Errors  CLRNN_ERR_DATA: no such file, damaged, no model file. CLRNN_ERR_MEMORY, CLRNN_ERR_DEVICE. *model
- *         is then NULL.
+ * Errors  CLRNN_ERR_DATA: no such file, a damaged file, or not a model file. CLRNN_ERR_MEMORY,
+ *         CLRNN_ERR_DEVICE. *model is then NULL.
  */
 CLRNN_API enum clrnn_status clrnn_model_open(struct clrnn_device *device, const char *path,
                                              struct clrnn_model **model);
 
-// ---------------------------------------------------------------- batches of the caller's
+// ---------------------------------------------------------------- training and prediction on batches
 
-/** A batch of the caller's: read during the call only. Row-major; what padding holds is not looked at. */
+/** A batch, owned by the caller and read only during the call. Row-major; padding is ignored. */
 struct clrnn_batch {
     uint32_t N, T;          // samples; time steps
     const float *x;         // [N, T, C]
@@ -154,42 +145,39 @@ struct clrnn_batch {
     const float *targets;   // likewise: bce_with_logits, mse
 };
 
-/** What a step or an evaluation shows. */
+/** The result of a step or an evaluation. */
 struct clrnn_step_result {
     double loss;      // of the batch, before the update
-    double accuracy;  // share of the samples (steps) that count; NaN for mse
+    double accuracy;  // fraction of the counted samples (steps); NaN for mse
     double grad_norm; // of all gradients together, before clipping; NaN in evaluation
     double lr;        // that the update used; NaN in evaluation
 };
 
 /**
  * One training step: forward, backward, clipping, update, and the scheduler where its interval is batch.
- *
- * Effect  changes parameters, running statistics, the optimiser's state. The batch size may change from step
- *         to step; a plan is made for each new (N, T) and kept.
- *         Waits for the device only where `result` is not NULL, or the scheduler wants the loss.
- * Errors  CLRNN_ERR_ARG: what the batch lacks, or the first value out of range. CLRNN_ERR_DATA: normalize:
+ * Effect  changes parameters, running statistics and optimiser state. The batch size may change from step to
+ *         step; a plan is made for each new (N, T) and cached.
+ *         Waits for the device only if `result` is not NULL or the scheduler needs the loss.
+ * Errors  CLRNN_ERR_ARG: a missing array, or the first value out of range. CLRNN_ERR_DATA: normalize:
  *         standard without clrnn_model_set_normalization. CLRNN_ERR_CONFIG: the scheduler's total_steps are
  *         used up. CLRNN_ERR_BUILD, CLRNN_ERR_MEMORY, CLRNN_ERR_DEVICE.
  */
 CLRNN_API enum clrnn_status clrnn_model_step(struct clrnn_model *model, const struct clrnn_batch *batch,
                                              struct clrnn_step_result *result);
 
-/**
- * Ends an epoch of steps: the scheduler's step where its interval is epoch; else nothing.
+/** Ends an epoch: steps the scheduler if its interval is epoch; otherwise does nothing.
  *
- * `loss`  what reduce_lr_on_plateau looks at, the validation loss.
+ * `loss`  the metric for reduce_lr_on_plateau: the validation loss.
  * Errors  CLRNN_ERR_CONFIG: the scheduler's total_steps are used up.
  */
 CLRNN_API enum clrnn_status clrnn_model_end_epoch(struct clrnn_model *model, double loss);
 
-/**
- * Starts the learning rate's schedule anew, for a run of so many steps an epoch. Only one_cycle_lr without
+/** Restarts the learning-rate schedule with this number of steps per epoch. Only one_cycle_lr without
  * total_steps needs it, before the first step.
  */
 CLRNN_API void clrnn_model_start_schedule(struct clrnn_model *model, uint64_t steps_per_epoch);
 
-/** Training steps done so far, those before the model was saved included. */
+/** Training steps done so far, including those before the model was saved. */
 CLRNN_API uint64_t clrnn_model_steps(const struct clrnn_model *model);
 
 /**
@@ -200,11 +188,10 @@ CLRNN_API uint64_t clrnn_model_steps(const struct clrnn_model *model);
 CLRNN_API enum clrnn_status clrnn_model_evaluate(struct clrnn_model *model, const struct clrnn_batch *batch,
                                                  struct clrnn_step_result *result);
 
-/**
- * What the last layer puts out in eval mode, before any loss. Changes nothing; waits for the device.
+/** The output of the last layer in eval mode, before the loss. Changes nothing; waits for the device.
  *
- * Shapes  out [N, outputs], or per step [N, T, outputs] with zeros in padding; the caller's.
- * Errors  as clrnn_model_step; targets are not looked at.
+ * Shapes  out [N, outputs], or per step [N, T, outputs] with zeros in padding; owned by the caller.
+ * Errors  as clrnn_model_step; targets are ignored.
  */
 CLRNN_API enum clrnn_status clrnn_model_predict(struct clrnn_model *model, const struct clrnn_batch *batch,
                                                 float *out);

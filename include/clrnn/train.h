@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Training runs, evaluation and prediction over whole data sets, and the folder that a run leaves.
+// Training runs with their folders, evaluation and prediction on data sets, benchmarking and tuning.
 #ifndef CLRNN_TRAIN_H
 #define CLRNN_TRAIN_H
 
@@ -9,9 +9,9 @@
 
 CLRNN_BEGIN
 
-/** Where a run stands; passed to the progress callback after batches and epochs. */
+/** Progress of a run; passed to the callback after batches and epochs. */
 struct clrnn_progress {
-    bool epoch_end;                  // an epoch's line: train_loss to valid_r2 hold
+    bool epoch_end;                  // an epoch has ended: train_loss to valid_r2 are set
     uint32_t epoch, epochs;          // from 1
     uint32_t batch, batches;         // done in this epoch
     uint64_t samples, samples_total; // in this epoch
@@ -24,74 +24,73 @@ struct clrnn_progress {
     double grad_norm, seconds;                                     // of the last step; of this epoch
     bool best;                                                     // this epoch became best.safetensors
 };
-/** Called in the thread that trains, between steps; `progress` is valid during the call only. */
+/** Called in the training thread, between steps; `progress` is valid only during the call. */
 typedef void clrnn_progress_fn(void *user, const struct clrnn_progress *progress);
 
-/** What a training run is asked to do. Zeroed: as `clrnn train` with a config and no options, but without
- *  pictures. All is read during the call only. */
+/** Parameters of a training run. Zeroed: like `clrnn train` with a config and no options, but without
+ * pictures. Read only during the call. */
 struct clrnn_train_params {
     const struct clrnn_config *config;
     const char *out;  // run folder; NULL: runs/<config's name>-<date>-<time>
     const char *init; // safetensors to start from, or NULL
     bool init_partial;
-    const char *resume; // run folder to go on with, or NULL
+    const char *resume; // run folder to resume, or NULL
     int plot;           // 1 yes, 0 no, -1 where gnuplot is installed
     bool no_watch;
     bool profile; // at the end, log the time of each launch at INFO, grouped by op
     clrnn_progress_fn *progress;
     void *progress_user;
-    const volatile sig_atomic_t *stop; // set to non-zero (Ctrl-C): checkpoint, CLRNN_INTERRUPTED
+    const volatile sig_atomic_t *stop; // non-zero (Ctrl-C): write a checkpoint, return CLRNN_INTERRUPTED
 };
 
-/** What a run came to; also in summary.json. NaN where there is none. */
+/** The result of a run, also in summary.json. NaN: no value. */
 struct clrnn_train_result {
     char folder[4096]; // the run folder
     uint64_t epochs, steps, best_epoch, parameters, peak_device_bytes;
     double train_loss, train_accuracy, valid_loss, valid_accuracy; // of the last epoch
     double seconds, ms_per_step_median, samples_per_s, build_seconds;
-    bool chained; // the last whole batch ran as chains of launches
+    bool chained; // the last full batch ran as chains of launches
 };
 
-/** Reads the config of a run folder that `resume` goes on with, and changes it as clrnn_config_read does;
- * ends what a process that was killed began there. Errors: clrnn_config_read's; CLRNN_ERR_DATA: it is no run
- *  folder; CLRNN_ERR_ARG: another process writes to it; CLRNN_ERR_DISK. */
+/** Reads the config of a run folder that is to be resumed and applies assignments like clrnn_config_read.
+ *  Completes a replacement of the run that a killed process left unfinished. Errors: as clrnn_config_read;
+ *  CLRNN_ERR_DATA: not a run folder; CLRNN_ERR_ARG: another process writes to it; CLRNN_ERR_DISK. */
 CLRNN_API enum clrnn_status clrnn_run_config(const struct clrnn_log *log, const char *run, size_t set_count,
                                              const char *const *set, struct clrnn_config **config);
 
 /**
  * Trains as the config says and writes the run folder: config.yaml, metrics.jsonl, last.safetensors,
- * best.safetensors, summary.json, pictures. With `resume` goes on with the run there, bit for bit as if it
- * had never stopped; `config` may then be NULL, or differ in train.epochs, train.log_every and
+ * best.safetensors, summary.json, pictures. With `resume` continues the run there, bit for bit as if it had
+ * never stopped; `config` may then be NULL, or differ in train.epochs, train.log_every and
  * train.early_stopping.
  *
- * `result`  filled, as far as the run came, in any case; may be NULL.
+ * `result`  filled as far as the run got, also after an error; may be NULL.
  * Errors    CLRNN_ERR_CONFIG, CLRNN_ERR_DATA, CLRNN_ERR_ARG (another process writes to the folder),
  *           CLRNN_ERR_DISK, CLRNN_ERR_MEMORY, CLRNN_ERR_BUILD, CLRNN_ERR_DEVICE. CLRNN_INTERRUPTED: *stop was
- *           set; the checkpoint is written. No file is ever half-written.
+ *           set; the checkpoint is written. Files are written atomically.
  *           CLRNN_FAILED: the last epoch's training loss is NaN.
  * Source    doc/config.md, doc/maths.md
  */
 CLRNN_API enum clrnn_status clrnn_train(struct clrnn_device *device, const struct clrnn_train_params *params,
                                         struct clrnn_train_result *result);
 
-/**
- * What a data set looks like, from its files' headers: what clrnn_model_create needs for a plain state dict.
+/** Reads the shape of a data set from its files' headers, for clrnn_model_create.
  *
- * `config`  what the data are for; its folder counts where `source` has relative paths.
- * Errors    CLRNN_ERR_DATA: no such file, or one that cannot be read. CLRNN_ERR_MEMORY.
+ * `config`  the config that the data are for; relative paths in `source` are relative to its folder.
+ * Errors    CLRNN_ERR_DATA: no such file, or a file that cannot be read. CLRNN_ERR_MEMORY.
  */
 CLRNN_API enum clrnn_status clrnn_source_shape(const struct clrnn_log *log, const struct clrnn_config *config,
                                                const struct clrnn_source *source,
                                                struct clrnn_data_shape *shape);
 
-/** How one class was told from the others. */
+/** Precision, recall and F1 of one class. */
 struct clrnn_class_result {
     uint64_t support;             // samples (steps) of the class
     double precision, recall, f1; // NaN where undefined
 };
 /** Loss, accuracy and per-class figures of a model on a data set. */
 struct clrnn_eval_result {
-    uint64_t samples, counted; // counted: without ignored labels; steps where there is a label for each
+    uint64_t samples, counted; // counted: without ignored labels; steps if each step has a label
     double loss, accuracy;     // accuracy NaN for mse
     double mae, rmse, r2;      // mse, else NaN
     double roc_auc;            // two classes, else NaN
@@ -104,32 +103,31 @@ struct clrnn_eval_result {
  * Evaluates a model in eval mode on a data set, batch by batch.
  *
  * `source`  x, y and lengths, or csv and label, or synthetic; paths are relative to the working directory.
- * Owner     the caller finishes `result` with clrnn_eval_finish, also after an error.
+ * Owner     the caller frees the contents of `result` with clrnn_eval_finish, also after an error.
  * Errors    CLRNN_ERR_ARG: no targets. CLRNN_ERR_DATA: the data do not fit the model, or their first bad row.
  *           CLRNN_ERR_BUILD, CLRNN_ERR_MEMORY, CLRNN_ERR_DEVICE.
  * Source    doc/maths.md, "Figures of an evaluation"
  */
 CLRNN_API enum clrnn_status clrnn_eval(struct clrnn_model *model, const struct clrnn_source *source,
                                        struct clrnn_eval_result *result);
-/** Frees what the result holds; a second call does nothing. */
+/** Frees the contents of the result; a second call does nothing. */
 CLRNN_API void clrnn_eval_finish(struct clrnn_eval_result *result);
 
-/** What is predicted: what the last layer puts out, probabilities, or the likeliest class. */
+/** What to predict: the output of the last layer, probabilities, or the most likely class. */
 enum clrnn_predict_kind { CLRNN_PREDICT_LOGITS, CLRNN_PREDICT_PROBS, CLRNN_PREDICT_CLASSES };
 
-/**
- * Streams predictions for `source` (y is not needed) into the file `out`, .npy or .csv by its name, in the
- * memory of one batch.
+/** Writes predictions for `source` (y is not needed) to the file `out`, .npy or .csv by its extension, with
+ * the memory of one batch.
  *
  * Shapes  .npy: (N, outputs) or per step (N, T, outputs) float32, zeros in padding; classes (N) or (N, T)
  *         int64, -1 in padding. .csv: a row for each sample or valid step.
- * Errors  CLRNN_ERR_ARG: another kind of file, or probabilities of an mse model. CLRNN_ERR_DATA,
- *         CLRNN_ERR_DISK (`out` is then as it was), CLRNN_ERR_BUILD, CLRNN_ERR_MEMORY, CLRNN_ERR_DEVICE.
+ * Errors  CLRNN_ERR_ARG: another extension, or probabilities of an mse model. CLRNN_ERR_DATA,
+ *         CLRNN_ERR_DISK (`out` is then unchanged), CLRNN_ERR_BUILD, CLRNN_ERR_MEMORY, CLRNN_ERR_DEVICE.
  */
 CLRNN_API enum clrnn_status clrnn_predict(struct clrnn_model *model, const struct clrnn_source *source,
                                           enum clrnn_predict_kind kind, const char *out);
 
-/** Milliseconds of one thing, measured over `reps` windows of several repetitions each. */
+/** A time in milliseconds, measured over `reps` windows of several repetitions each. */
 struct clrnn_timing {
     double median, min, max;
     uint32_t reps;
@@ -141,13 +139,13 @@ struct clrnn_bench_params {
     uint32_t warm_up; // steps before the first window; 0: 10
 };
 
-/** Times of a warm training step and inference, and the work that they do. */
+/** Times and work of a training step and an inference after warm-up. */
 struct clrnn_bench_result {
     uint32_t batch, steps, features; // N, T, C of the batch
     struct clrnn_timing train_ms;    // forward, backward and update of one batch
     struct clrnn_timing infer_ms;    // one batch in eval mode
     double samples_per_s;            // training
-    double flops, bytes;             // of a training step, by the plan's counts
+    double flops, bytes;             // of a training step, as the plan counts them
     double gflops, gb_per_s;         // these over the median
     double infer_flops, infer_gflops;
     double host_ms_per_step;                     // processor time of the calling thread in a training step
@@ -156,17 +154,15 @@ struct clrnn_bench_result {
     double first_step_s; // from the call to the end of the first training step
 };
 
-/** Measures one training step and one inference of a config's batch on its training data, warm. */
+/** Measures a training step and an inference of one batch of the config's training data, after warm-up. */
 CLRNN_API enum clrnn_status clrnn_bench(struct clrnn_device *device, const struct clrnn_config *config,
                                         const struct clrnn_bench_params *params,
                                         struct clrnn_bench_result *result);
 
-/**
- * What a training step (or with `predict` an inference) of one batch of the config's training data consists
- * of: each op with its tensors, FLOPs and bytes, and the launches that carry it out on the device. Runs
- * nothing.
+/** Describes a training step (with `predict`: an inference) of one batch of the config's training data: each
+ * op with its tensors, FLOPs and bytes, and its launches on the device. Runs nothing.
  *
- * Owner   *text, for people or as JSON, is the caller's to free().
+ * Owner   *text, plain text or JSON, is freed by the caller with free().
  * Errors  as clrnn_train; *text is then NULL.
  */
 CLRNN_API enum clrnn_status clrnn_plan_text(struct clrnn_device *device, const struct clrnn_config *config,
@@ -175,55 +171,52 @@ CLRNN_API enum clrnn_status clrnn_plan_text(struct clrnn_device *device, const s
 /** What to tune, and for how long. Zeroed: the default device, 120 s. */
 struct clrnn_tune_params {
     const char *select; // as in clrnn_device_params
-    double seconds;     // no measurement is begun after these; 0: 120
-    uint32_t settings;  // of CLBlast, tried at most in this call; 0: any number
-    bool restart;       // forget what was measured before
+    double seconds;     // start no measurement after this time; 0: 120
+    uint32_t settings;  // most CLBlast settings to try in this call; 0: no limit
+    bool restart;       // discard earlier measurements
     const volatile sig_atomic_t *stop;
 };
 
-/** A choice between ways to carry out an op, and what tuning measured: milliseconds of the whole op, NaN
- * where there was no time. */
+/** A choice between variants of an op, and the time of the op in milliseconds as tuning measured it; NaN: not
+ * measured. */
 struct clrnn_tuned_choice {
-    char key[160];              // the op, its sizes, and what is chosen
-    char standard[24], use[24]; // what is taken without tuning, and with it
+    char key[160];              // the op, its sizes, and the name of the choice
+    char standard[24], use[24]; // the variant without and with tuning
     double standard_ms, use_ms;
 };
 
-/** What tuning came to. Finish it with clrnn_tune_finish. */
+/** The result of tuning. Freed with clrnn_tune_finish. */
 struct clrnn_tune_result {
-    char *file; // that remembers it
+    char *file; // in which it is stored
     size_t multiply_count, choice_count;
     struct clrnn_tuned_multiply *multiply;
     struct clrnn_tuned_choice *choice;
 };
 
-/**
- * Measures, for a config's training step and inference, matrix multiplies by CLBlast and by our kernels and
- * the choices between ways to carry out an op; what is fastest is remembered in the user's cache for this
- * device and driver, and used by devices opened later. To be called in a process that has done no multiply by
- * CLBlast.
+/** Autotunes a config's training step and inference: measures matrix multiplies with CLBlast and with clRNN's
+ * kernels, and the variants of ops. The fastest are stored in the user's cache for this device and driver,
+ * and used by devices opened later. Call it in a process that has not used CLBlast yet.
  *
  * `config`  NULL: layers of common sizes.
- * Owner     the caller finishes `result`, also after an error.
- * Errors    as clrnn_train; CLRNN_ERR_ARG on ref; CLRNN_ERR_DISK: the file.
+ * Owner     the caller frees the contents of `result` with clrnn_tune_finish, also after an error.
+ * Errors    as clrnn_train; CLRNN_ERR_ARG on ref; CLRNN_ERR_DISK: the file cannot be written.
  */
 CLRNN_API enum clrnn_status clrnn_tune(const struct clrnn_log *log, const struct clrnn_config *config,
                                        const struct clrnn_tune_params *params,
                                        struct clrnn_tune_result *result);
-/** Frees what the result holds; a second call does nothing. */
+/** Frees the contents of the result; a second call does nothing. */
 CLRNN_API void clrnn_tune_finish(struct clrnn_tune_result *result);
 
-/** Which data set to make up. Zeroed: the seed's. */
+/** Which synthetic data set to make. Zeroed: task "seed". */
 struct clrnn_synth_params {
     const char *task; // NULL or "seed", "adding", "parity", "copy-first"
     uint32_t samples, test_samples, steps, features, classes; // 0: the seed's 22644, 5661, 1, 2474, 2
     uint64_t seed;
 };
 
-/**
- * Makes up a data set in the seed's shape, or a classic task over T steps: X_train.npy, y_train.npy,
- * X_test.npy and y_test.npy in `folder`, which is made where it is missing. The same seed gives the same
- * bytes.
+/** Makes a synthetic data set in the shape of the "seed" data, or a classic task over T steps: X_train.npy,
+ * y_train.npy, X_test.npy and y_test.npy in `folder`, which is created if missing. The same seed gives the
+ * same bytes.
  *
  * Errors  CLRNN_ERR_ARG: no such task, or sizes that it does not allow. CLRNN_ERR_DISK, CLRNN_ERR_MEMORY.
  */

@@ -25,10 +25,9 @@ static inline uint32_t clrnn_divide_up(uint32_t a, uint32_t b)
     return a / b + (a % b != 0);
 }
 
-/**
- * Makes room for one more element in `array`, which holds `count` and has grown through this alone, from
- * NULL: it doubles at powers of two, so that its capacity need not be kept. False: no memory; the array is as
- * it was.
+/** Grows `array`, which holds `count` elements, so that it has capacity for one more. The array must start as
+ * NULL and grow only through this macro: the capacity doubles at powers of two and is not stored. Returns
+ * false without memory; the array is then unchanged.
  */
 #define ARRAY_GROW(array, count) clrnn_array_grow(&(array), (count), sizeof(*(array)))
 

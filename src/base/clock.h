@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// The clock that measurements and time limits go by.
+// The clock for measurements and time limits.
 #ifndef CLRNN_SRC_BASE_CLOCK_H
 #define CLRNN_SRC_BASE_CLOCK_H
 
-/** Seconds of the monotonic clock, from some point in the past. */
+/** Seconds on the monotonic clock since an arbitrary start. */
 double clrnn_clock(void);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Making messages, and the two macros that hand a status upwards.
+// Logging messages and returning a status to the caller.
 #ifndef CLRNN_SRC_BASE_LOG_H
 #define CLRNN_SRC_BASE_LOG_H
 
@@ -9,15 +9,15 @@
 enum clrnn_status clrnn_error(const struct clrnn_log *log, enum clrnn_status status, const char *format, ...)
     CLRNN_PRINTF(3, 4);
 
-/** Logs a message at any level, a single line: what a terminal would obey in it is escaped (base/text.h). */
+/** Logs a one-line message. Control characters and invalid UTF-8 are escaped (base/text.h). */
 void clrnn_log(const struct clrnn_log *log, enum clrnn_log_level level, const char *format, ...)
     CLRNN_PRINTF(3, 4);
 
-/** Logs each line of a text as a message of its own. */
+/** Logs each line of a text as a separate message. */
 void clrnn_log_lines(const struct clrnn_log *log, enum clrnn_log_level level, const char *text);
 
-/** The error of a failed allocation for `what` ("the optimiser's moments"); `bytes` is 0 where the size is
- * not known here. */
+/** Logs a failed allocation of `bytes` (0: unknown) for `what` ("the optimiser's moments"); returns
+ *  CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_error_memory(const struct clrnn_log *log, size_t bytes, const char *what);
 
 /** Returns from the calling function unless the expression is CLRNN_OK. */

@@ -8,11 +8,11 @@
 /** Sorts ascending, in place. */
 void clrnn_sort(double *values, size_t count);
 
-/** The median, the mean of the middle two where their number is even; NaN of none. Sorts the values. */
+/** The median; for an even count the mean of the middle two; NaN for none. Sorts the values. */
 double clrnn_median(double *values, size_t count);
 
-/** Kolmogorov-Smirnov distance: the largest difference of the distribution functions of two samples, which
- *  are sorted. 0 where one is empty. */
+/** Kolmogorov-Smirnov distance of two sorted samples: the largest difference of their distribution functions.
+ *  0 if one is empty. */
 double clrnn_ks_distance(const double *a, size_t n, const double *b, size_t m);
 
 /** The distance that independent samples of one distribution exceed with probability `alpha` (Smirnov). */

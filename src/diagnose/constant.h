@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-// What a model has to beat: the best answer that does not look at its input.
+// The baseline of a model: the best constant answer.
 #ifndef CLRNN_SRC_DIAGNOSE_CONSTANT_H
 #define CLRNN_SRC_DIAGNOSE_CONSTANT_H
 
 #include "clrnn/config.h"
 
-/** Its loss, from the shares of classes or the spread of targets;
- *  NaN where there is none (nll of raw outputs). counts [classes]. */
+/** The loss of the best constant answer, from the class counts [classes] or the variance of the targets; NaN:
+ * there is none (nll of raw outputs). */
 double clrnn_constant_loss(const struct clrnn_config *config, uint32_t classes, const uint64_t *counts,
                            double target_variance);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// How low a loss can fall on a given set of samples, whatever the weights are.
+// A lower bound of the loss on a set of samples, for any weights.
 #ifndef CLRNN_SRC_DIAGNOSE_FLOOR_H
 #define CLRNN_SRC_DIAGNOSE_FLOOR_H
 
@@ -8,9 +8,9 @@
 
 struct clrnn_loss_floor {
     double floor;       // the least loss; 0 for most
-    double scale;       // what losses are measured by: 1; for mse the variance of the targets
+    double scale;       // unit of losses: 1; for mse the variance of the targets
     const char *reason; // why it is not 0, static, or NULL
-    bool blocked;       // because of the layers before the loss: no weights bring it near 0
+    bool blocked;       // the layers before the loss keep it well above 0 for any weights
     uint32_t classes;   // different classes among the samples; 0 for mse
 };
 

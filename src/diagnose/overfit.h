@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Learning one batch by heart, for those who have the batch already.
+// Overfitting a given batch.
 #ifndef CLRNN_SRC_DIAGNOSE_OVERFIT_H
 #define CLRNN_SRC_DIAGNOSE_OVERFIT_H
 
@@ -17,7 +17,7 @@ struct clrnn_overfit_task {
     const volatile sig_atomic_t *stop;
 };
 
-/** Errors as clrnn_overfit; finish the result in any case. */
+/** Errors: as clrnn_overfit. Call clrnn_overfit_finish also after an error. */
 enum clrnn_status clrnn_overfit_batch(struct clrnn_device *device, const struct clrnn_overfit_task *task,
                                       struct clrnn_overfit_result *result);
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Where the doctor draws its lines: one table, with the source of each.
+// The doctor's thresholds, each with its source.
 //
 // "measured" means: over about seventy small runs with known faults or none, trained with PyTorch 1.13; the
-// figures are the nearest values on either side of the line.
+// figures are the nearest values on either side of the threshold.
 #ifndef CLRNN_SRC_DIAGNOSE_THRESHOLDS_H
 #define CLRNN_SRC_DIAGNOSE_THRESHOLDS_H
 

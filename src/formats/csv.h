@@ -11,10 +11,9 @@ struct clrnn_csv {
     double *values; // [rows, columns]
 };
 
-/**
- * Reads the whole file. Each cell must be a number (nan and inf are numbers); a missing or wrong cell, a
- * row of another width, a file without header or rows is CLRNN_ERR_DATA with line, row and column name.
- * Empty cells: error "missing value", unless `missing_as_nan`.
+/** Reads the whole file. Each cell must be a number (nan and inf are numbers). A missing or invalid cell, a
+ * row with a different number of cells, or a file without header or rows is CLRNN_ERR_DATA, with line, row
+ * and column name. An empty cell is the error "missing value", or NaN with `missing_as_nan`.
  */
 enum clrnn_status clrnn_csv_read(const struct clrnn_log *log, const char *path, bool missing_as_nan,
                                  struct clrnn_csv **csv);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Element types that files hold, and their conversion.
+// Element types of files and their conversion.
 #ifndef CLRNN_SRC_FORMATS_DTYPE_H
 #define CLRNN_SRC_FORMATS_DTYPE_H
 
@@ -33,7 +33,7 @@ size_t clrnn_dtype_bytes(enum clrnn_dtype dtype);
 const char *clrnn_dtype_word(enum clrnn_dtype dtype);
 bool clrnn_dtype_is_float(enum clrnn_dtype dtype);
 
-/** Converts `count` elements that lie at any alignment. */
+/** Converts `count` elements; `in` may be unaligned. */
 void clrnn_dtype_to_f32(enum clrnn_dtype dtype, const void *in, size_t count, float *out);
 void clrnn_dtype_to_f64(enum clrnn_dtype dtype, const void *in, size_t count, double *out);
 void clrnn_dtype_to_i64(enum clrnn_dtype dtype, const void *in, size_t count, int64_t *out);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// NumPy's .npy files, versions 1 to 3: mapped for reading, streamed for writing.
+// NumPy .npy files, versions 1 to 3: memory-mapped for reading, streamed for writing.
 #ifndef CLRNN_SRC_FORMATS_NPY_H
 #define CLRNN_SRC_FORMATS_NPY_H
 
@@ -8,7 +8,7 @@
 
 #define CLRNN_NPY_MAX_DIMS 8
 
-/** A mapped file. Indices below count elements in C order whatever the file's order is. */
+/** A mapped file. Indices below count elements in C order, also if the file is in Fortran order. */
 struct clrnn_npy {
     char *path;
     enum clrnn_dtype dtype;
@@ -20,32 +20,30 @@ struct clrnn_npy {
     void *map_; // private
 };
 
-/**
- * Opens and checks a file: magic, version, header, little endian, dtype among those of dtype.h, no
- * product of the shape overflows, the file holds exactly that many bytes. CLRNN_ERR_DATA with path and
- * facts. Big-endian, object and structured arrays are refused by name.
+/** Opens and checks a file: magic, version, header, little endian, a dtype of dtype.h, no overflow of the
+ * shape's product, and the exact file size. Errors: CLRNN_ERR_DATA with the path and what is wrong.
+ * Big-endian, object and structured arrays are refused by name.
  */
 enum clrnn_status clrnn_npy_open(const struct clrnn_log *log, const char *path, struct clrnn_npy **npy);
 void clrnn_npy_close(struct clrnn_npy **npy);
 
-/** Elements first..first+count-1 in C order, converted. Nothing is checked for NaN or range here; an
- *  integer read of a float array truncates, one of a value outside int64 saturates. */
+/** Reads elements first to first + count - 1 in C order, converted. NaN and ranges are not checked; reading
+ *  floats as int64 truncates, and values outside int64 saturate. */
 void clrnn_npy_read_f32(const struct clrnn_npy *npy, size_t first, size_t count, float *out);
 void clrnn_npy_read_f64(const struct clrnn_npy *npy, size_t first, size_t count, double *out);
 void clrnn_npy_read_i64(const struct clrnn_npy *npy, size_t first, size_t count, int64_t *out);
 
-/** CLRNN_ERR_DATA where the file has become shorter since it was opened; what was read then is worth nothing.
- */
+/** CLRNN_ERR_DATA if the file became shorter after it was opened: data read from it is then invalid. */
 enum clrnn_status clrnn_npy_check(const struct clrnn_log *log, const struct clrnn_npy *npy);
 
-/** The elements themselves where the file holds aligned float32 in C order, else NULL. */
+/** The mapped elements if the file holds aligned float32 in C order, else NULL. */
 const float *clrnn_npy_f32(const struct clrnn_npy *npy);
 
-/** "float32 (64, 1, 2474)" into a buffer, for messages; returns it. */
+/** Prints "float32 (64, 1, 2474)" into `text`, for messages; returns `text`. */
 const char *clrnn_npy_describe(const struct clrnn_npy *npy, char *text, size_t size);
 
-/** A version-1 file in C order, made as clrnn_out does. The shape is known from the start; commit fails
- *  with CLRNN_ERR_DISK unless exactly its elements were appended. */
+/** Writes a version-1 file in C order, atomically as clrnn_out does. The shape is given at creation; commit
+ *  fails with CLRNN_ERR_DISK unless exactly that many elements were appended. */
 struct clrnn_npy_writer;
 enum clrnn_status clrnn_npy_create(const struct clrnn_log *log, const char *path, enum clrnn_dtype dtype,
                                    unsigned ndim, const size_t *shape, struct clrnn_npy_writer **writer);

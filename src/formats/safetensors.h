@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// safetensors files: mapped for reading, written whole and atomically. The header is JSON (jansson).
+// safetensors files: memory-mapped for reading, written atomically. The header is JSON (jansson).
 #ifndef CLRNN_SRC_FORMATS_SAFETENSORS_H
 #define CLRNN_SRC_FORMATS_SAFETENSORS_H
 
@@ -14,7 +14,7 @@ struct clrnn_safetensor {
     unsigned ndim;
     size_t shape[CLRNN_SAFETENSORS_MAX_DIMS];
     size_t count;
-    const void *data; // in the mapped file, or the caller's when writing
+    const void *data; // in the mapped file; when writing, owned by the caller
 };
 
 struct clrnn_safetensors_text {
@@ -31,19 +31,18 @@ struct clrnn_safetensors {
     struct clrnn_safetensor **by_name_; // private: the tensors, sorted
 };
 
-/** Opens and checks everything that the format promises: header length, JSON, dtypes, offsets that lie in
- *  the file, do not overlap, leave no hole and match the shapes. CLRNN_ERR_DATA. */
+/** Opens a file and checks the header length, the JSON, the dtypes, and that offsets are within the file, do
+ *  not overlap, leave no gap and match the shapes. CLRNN_ERR_DATA. */
 enum clrnn_status clrnn_safetensors_open(const struct clrnn_log *log, const char *path,
                                          struct clrnn_safetensors **file);
-/** CLRNN_ERR_DATA where the file has become shorter since it was opened; what was read then is worth nothing.
- */
+/** CLRNN_ERR_DATA if the file became shorter after it was opened: data read from it is then invalid. */
 enum clrnn_status clrnn_safetensors_check(const struct clrnn_log *log, const struct clrnn_safetensors *file);
 void clrnn_safetensors_close(struct clrnn_safetensors **file);
 const struct clrnn_safetensor *clrnn_safetensors_find(const struct clrnn_safetensors *file, const char *name);
 const char *clrnn_safetensors_metadata(const struct clrnn_safetensors *file, const char *key);
 
-/** Collects tensors (name and shape copied, data borrowed until written) and metadata (copied), then
- *  writes the file: data 8-byte aligned, in the order added. CLRNN_ERR_MEMORY, CLRNN_ERR_DISK. */
+/** Collects tensors (name and shape are copied; data must stay valid until written) and metadata (copied),
+ * then writes the file: data 8-byte aligned, in the order added. CLRNN_ERR_MEMORY, CLRNN_ERR_DISK. */
 struct clrnn_safetensors_writer;
 enum clrnn_status clrnn_safetensors_writer_create(const struct clrnn_log *log,
                                                   struct clrnn_safetensors_writer **writer);

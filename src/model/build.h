@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Building a graph: the state that network.c (feed, forward, loss) and backward.c share.
+// State of a graph that is being built, for network.c (feed, forward, loss) and backward.c.
 #ifndef CLRNN_SRC_MODEL_BUILD_H
 #define CLRNN_SRC_MODEL_BUILD_H
 
@@ -14,11 +14,11 @@ struct clrnn_build {
     int *value, *grad; // tensor of each entry of the model's table
     int counter, records, norm, y;
 
-    // where the walk stands
-    int x, lengths;
-    uint32_t T, C;
-    char layer[64]; // of the op being made
-    size_t entry;   // next row of the table to hand out
+    // the current position
+    int x, lengths; // tensors: the last layer's output; lengths or CLRNN_NONE
+    uint32_t T, C;  // shape of x
+    char layer[64]; // name of the layer whose ops are being added
+    size_t entry;   // next row of the model's table
 };
 
 // clang-format off
@@ -29,14 +29,14 @@ struct clrnn_build {
 /** Adds the activation "layer what". */
 enum clrnn_status clrnn_build_activation(struct clrnn_build *b, const char *layer, const char *what,
                                          enum clrnn_type type, unsigned ndim, const uint32_t *dims, int *id);
-/** Adds a whole buffer from outside the arena, or CLRNN_NONE for no buffer. */
+/** Adds a tensor for a buffer outside the arena; *id is CLRNN_NONE if `buffer` is NULL. */
 enum clrnn_status clrnn_build_bound(struct clrnn_build *b, const char *name, enum clrnn_role role,
                                     struct clrnn_buffer *buffer, int *id);
 
-/** Adds the backward of the forward ops [first, last) in reverse, down to the first that has parameters;
- *  dy: the gradient of the last one's output. */
+/** Adds the backward ops of the forward ops [first, last) in reverse order, down to the first with
+ * parameters. dy: tensor with the gradient of the last one's output. */
 enum clrnn_status clrnn_build_backward(struct clrnn_build *b, size_t first, size_t last, int dy);
-/** Adds the gradient norm, or the update with it. `grads`: the flat gradients. */
+/** Adds the gradient norm; the update with the norm. `grads`: tensor of the flat gradients. */
 enum clrnn_status clrnn_build_norm(struct clrnn_build *b, int grads);
 enum clrnn_status clrnn_build_update(struct clrnn_build *b, int grads);
 #endif

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: MIT
-// Model files: weights under PyTorch's names, config, and all that `--resume` needs to go on bit for bit.
+// Model files: weights with PyTorch's names, config, and the state that `--resume` needs to continue bit for
+// bit.
 #ifndef CLRNN_SRC_MODEL_CHECKPOINT_H
 #define CLRNN_SRC_MODEL_CHECKPOINT_H
 
 #include "model/model.h"
 
-/** What the training loop keeps beside the model. Plain data; text fields are metadata in the file. */
+/** The training loop's state in a checkpoint, stored as metadata of the file. */
 struct clrnn_progress_state {
     uint64_t epoch;                                // epochs finished
     uint64_t step_in_epoch;                        // steps done in the unfinished one
     double loss_sum, weight_sum, correct, counted; // of the unfinished epoch
-    double last_lr, last_norm;                     // that the last step used, and met before clipping
+    double last_lr, last_norm;                     // of the last step; the norm before clipping
     double best_value;                             // of best.safetensors: the lowest valid (else train) loss
     uint64_t best_epoch;                           // 0: none yet
     double stop_best;                              // early stopping
@@ -19,12 +20,12 @@ struct clrnn_progress_state {
     double seconds; // trained so far
 };
 
-/** Writes weights, input.mean/std, optim.* moments, schedule, counters and config; atomically. Tensors
- *  are float32 (float64 on ref). `state` NULL: none. */
+/** Writes weights, input.mean/std, optim.* moments, schedule, counters and config, atomically. Tensors are
+ *  float32 (float64 on ref). `state` may be NULL. */
 enum clrnn_status clrnn_checkpoint_write(struct clrnn_model *model, const struct clrnn_progress_state *state,
                                          const char *path);
 
-/** Makes the model that a file holds; `state` (NULL or filled) and the optimiser come back with it. */
+/** Creates the model of a file with its optimiser state, and fills `state` unless it is NULL. */
 enum clrnn_status clrnn_checkpoint_read(struct clrnn_device *device, const char *path,
                                         struct clrnn_model **model, struct clrnn_progress_state *state);
 

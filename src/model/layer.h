@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: MIT
-// What kinds of layers and losses have in common, asked in many places and answered here.
+// Predicates of layer and loss kinds.
 #ifndef CLRNN_SRC_MODEL_LAYER_H
 #define CLRNN_SRC_MODEL_LAYER_H
 
 #include "clrnn/config.h"
 
-/** rnn, lstm, gru. */
+/** Is it rnn, lstm or gru? */
 bool clrnn_layer_is_recurrent(const struct clrnn_layer *layer);
-/** A differentiable function of each value, or of the features of each step: relu, tanh, softmax, ... */
+/** Is it a differentiable function of each value, or of the features of a step: relu, tanh, softmax, ...? */
 bool clrnn_layer_is_activation(const struct clrnn_layer *layer);
-/** Weight matrices: recurrent, linear and embedding layers. A norm has factors and offsets only. */
+/** Has it weight matrices: recurrent, linear and embedding layers? A norm has only factors and offsets. */
 bool clrnn_layer_has_weights(const struct clrnn_layer *layer);
 
-/** Features behind the first `count` layers where the data have C; clrnn_config_outputs is all of them. */
+/** Features after the first `count` layers for data of C features. clrnn_config_outputs: after all layers. */
 uint32_t clrnn_layers_width(const struct clrnn_config *config, size_t count, uint32_t C);
-/** Time steps behind the first `count` layers where the data have T: 1 behind a pool. */
+/** Time steps after the first `count` layers for data of T steps: 1 after a pool. */
 uint32_t clrnn_layers_steps(const struct clrnn_config *config, size_t count, uint32_t T);
 
-/** Targets are real numbers, not classes: bce_with_logits, mse. */
+/** Are the targets real numbers, not classes: bce_with_logits, mse? */
 bool clrnn_loss_is_real(enum clrnn_loss_kind kind);
-/** Predictions are values, not classes, so that there is no accuracy: mse. */
+/** Are predictions values, not classes, so that there is no accuracy: mse? */
 bool clrnn_loss_is_regression(enum clrnn_loss_kind kind);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Inside of a model: flat buffers and the table of what lies where. For model/, train/ and diagnose/.
+// The model's internals, for model/, train/ and diagnose/: flat buffers and the table of entries in them.
 #ifndef CLRNN_SRC_MODEL_MODEL_H
 #define CLRNN_SRC_MODEL_MODEL_H
 
@@ -9,11 +9,11 @@
 
 enum clrnn_init { CLRNN_INIT_UNIFORM /* +- bound */, CLRNN_INIT_NORMAL, CLRNN_INIT_ONE, CLRNN_INIT_ZERO };
 
-/** A row of the model's table; rows of one layer follow each other. */
+/** A row of the model's table: a parameter or running statistic. Rows of one layer are consecutive. */
 struct clrnn_entry {
     struct clrnn_param param;          // public part; name owned
     uint32_t layer;                    // index in config.layer
-    size_t first;                      // offset in the flat buffer, aligned as sub-buffers need
+    size_t first;                      // offset in the flat buffer, aligned for sub-buffers
     struct clrnn_buffer *value, *grad; // sub-buffers; grad NULL unless trained
     enum clrnn_init init;
     double bound;
@@ -23,7 +23,7 @@ struct clrnn_entry {
 #define CLRNN_RECORD_SLOTS 1024
 
 struct clrnn_layer_shape; // network.h
-struct clrnn_stage;       // step.c: the buffers of the caller's own batches
+struct clrnn_stage;       // step.c: staging buffers for batches from the caller
 
 struct clrnn_model {
     struct clrnn_device *device;
@@ -38,29 +38,29 @@ struct clrnn_model {
     size_t entry_count;
     struct clrnn_entry *entry;
     const struct clrnn_entry **by_name; // the same, sorted
-    size_t state_count, batches_count;  // of the buffers below
+    size_t state_count, batches_count;  // elements of the buffers below
     size_t flat_count; // REALs in params, grads and each moment; padding between entries is 0
     struct clrnn_buffer *params, *grads, *moment[3]; // M, V, VMAX as in OPTIM; NULL where not needed
     struct clrnn_buffer *state;                      // running statistics, REAL
-    struct clrnn_buffer *batches;                    // I32, one element an entry that is `integer`,
-                                                     //   each at its own aligned offset
+    struct clrnn_buffer *batches;                    // I32, one element per `integer` entry, at an
+                                                     // aligned offset
     struct clrnn_buffer *hyper, *counter, *records;  // written by the host, see op.h
-    int32_t counter_there[COUNTER_FIELDS];           // what counter holds: inference does not change it
+    int32_t counter_there[COUNTER_FIELDS];           // the content of counter: written only if it changes
     struct clrnn_buffer *loss_weight;                // or NULL
     struct clrnn_buffer *input_mean, *input_std;     // REAL [C] or NULL
     struct clrnn_buffer *arena;                      // shared by the plans
 
     struct clrnn_schedule schedule; // lr and momentum, in double
-    uint64_t steps_per_epoch;       // as last given to clrnn_schedule_init, 0: not known
+    uint64_t steps_per_epoch;       // last argument of clrnn_schedule_init, 0: unknown
     uint64_t steps;                 // optimiser steps done; a run of a TRAIN plan adds one
     struct clrnn_stage *stage;      // NULL until clrnn_model_step or _predict
 };
 
-/** The three parts of clrnn_model_create: the table (no device memory), the buffers (zeroed), the first
- *  values. A reader of files goes without the third. */
+/** The three parts of clrnn_model_create: _describe makes the table (no device memory), _allocate the zeroed
+ *  buffers, _draw the initial values. Reading a file does not need the third. */
 enum clrnn_status clrnn_model_describe(struct clrnn_device *device, const struct clrnn_config *config,
                                        const struct clrnn_data_shape *shape, struct clrnn_model **model);
-/** The table of parameters, from the config; no device memory. */
+/** Makes the table of parameters from the config; uses no device memory. */
 enum clrnn_status clrnn_model_make_table(struct clrnn_model *model);
 enum clrnn_status clrnn_model_allocate(struct clrnn_model *model);
 enum clrnn_status clrnn_model_draw(struct clrnn_model *model);
@@ -68,17 +68,16 @@ enum clrnn_status clrnn_model_draw(struct clrnn_model *model);
 /** The entry of that name, or NULL. */
 const struct clrnn_entry *clrnn_model_find(const struct clrnn_model *model, const char *name);
 
-/** What the optimiser's `moment[k]` is called in files: "m", "v", "vmax". */
+/** The name of the optimiser's `moment[k]` in files: "m", "v", "vmax". */
 const char *clrnn_moment_word(int k);
 
-/** Queues the writes of the step's hyper (training) and counter vectors. `slot`, below
- *  CLRNN_RECORD_SLOTS: where the record goes. COUNTER_STEP is model->steps. Waits for nothing. */
+/** Queues the writes of the step's hyper (training) and counter vectors. `slot`, below CLRNN_RECORD_SLOTS:
+ * the index of the step's record. COUNTER_STEP is model->steps. Does not wait. */
 enum clrnn_status clrnn_model_begin_step(struct clrnn_model *model, uint32_t slot, bool training);
 
-/** One step of the config's scheduler, if there is one; false where a one cycle is over: its last lr stays.
- */
+/** Steps the config's scheduler, if any. False if one_cycle_lr is past its total; its last lr then stays. */
 bool clrnn_model_step_schedule(struct clrnn_model *model, double metric);
 
-/** CLRNN_ERR_DATA where the config says `normalize: standard` and the model has no mean and deviation. */
+/** CLRNN_ERR_DATA if the config has `normalize: standard` and the model has no mean and deviation. */
 enum clrnn_status clrnn_model_check_normalization(const struct clrnn_model *model);
 #endif

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The config's options as tables. Parser, checks, writer and help all read the same rows.
+// The config's options as tables, used by the parser, the checks, the writer and the help.
 //
-// A group is a map in the config with the struct that it fills ("train", "lstm"); a row is a key of it.
-// Rows may hold further groups, so that clrnn_options_root reaches every key there is.
+// A group describes a map in the config and the struct that it fills ("train", "lstm"); an option is a key of
+// the map. Options may contain groups, so that every key can be reached from clrnn_options_root.
 #ifndef CLRNN_SRC_MODEL_OPTIONS_H
 #define CLRNN_SRC_MODEL_OPTIONS_H
 
@@ -25,7 +25,7 @@ enum clrnn_option_type {
     CLRNN_OPTION_FLAG,   // bool: words[0] is false, words[1] true
     CLRNN_OPTION_PAIR,   // two numbers: doubles at `offset` and `second`
     CLRNN_OPTION_LIST,   // numbers: double *, owned, at `offset`; size_t count at `second`
-    CLRNN_OPTION_GROUP,  // groups[0], on the struct at `offset`; bool "it is there" at `second`, or SIZE_MAX
+    CLRNN_OPTION_GROUP,  // groups[0], on the struct at `offset`; bool "is present" at `second`, or SIZE_MAX
     CLRNN_OPTION_ONE_OF, // one of `groups`, on the struct at `offset`, whose first member is the kind; null:
                          // kind 0
     CLRNN_OPTION_LAYERS, // a list of one of `groups` each: config->layer
@@ -41,19 +41,19 @@ struct clrnn_option {
     bool quiet;               // not written where it is null
     size_t offset, second;    // in the group's struct
     const char *def;          // the default as YAML; NULL: required, or a group
-    const char *null;         // the number that null stands for; "" where it is no number; NULL: no null
+    const char *null;         // the number that null means; "": not a number; NULL: null is not allowed
     bool null_flag;           // numbers: null sets the bool at `second`
-    double min, max;          // numbers, list entries: bounds,
-    bool above, below;        //   which themselves are outside
+    double min, max;          // numbers, list entries: bounds
+    bool above, below;        // min, max are excluded
     const char *const *words; // ended by NULL
     const struct clrnn_option_group *const *groups; // ended by NULL
     const char *help;
 };
 
 struct clrnn_option_group {
-    const char *word; // "lstm"; the key that stands for the group
+    const char *word; // the group's key: "lstm"
     int kind;         // layers, ONE_OF: the enum's value
-    size_t line;      // offset of an int that takes the line, or CLRNN_NO_LINE
+    size_t line;      // offset of an int for the line number, or CLRNN_NO_LINE
     const struct clrnn_option *option;
     size_t count;
     const char *help;
@@ -83,36 +83,35 @@ bool clrnn_options_default(const struct clrnn_option_group *group, void *object)
 /** Turns a layer into a fresh one of `kind` (what it owned is not freed). */
 void clrnn_layer_default(struct clrnn_layer *layer, enum clrnn_layer_kind kind);
 
-/**
- * Reads one value into `object`. CLRNN_ERR_CONFIG with `wrong` filled ("is 2, expected a number from 0
- * to 1"), CLRNN_ERR_MEMORY. Not for GROUP, ONE_OF, LAYERS.
+/** Reads one value into `object`. CLRNN_ERR_CONFIG, not logged, with the reason in `wrong` ("is 2, expected a
+ * number from 0 to 1"); CLRNN_ERR_MEMORY. Not for GROUP, ONE_OF, LAYERS.
  */
 enum clrnn_status clrnn_option_read(const struct clrnn_option *option, const struct clrnn_node *value,
                                     void *object, char *wrong, size_t wrong_size);
 
-/** A scalar that holds any bytes of a text, escaped (base/text.h). NULL: no memory. */
+/** Returns a new scalar node with the escaped text (base/text.h). NULL: no memory. */
 struct clrnn_node *clrnn_option_write_text(const char *text);
-/** The value as a fresh node, text fit to be read back; NULL: no memory. Not for GROUP, ONE_OF, LAYERS. */
+/** Returns the value as a new node that reads back as the same value. NULL: no memory. Not for GROUP, ONE_OF,
+ *  LAYERS. */
 struct clrnn_node *clrnn_option_write(const struct clrnn_option *option, const void *object);
-/** Whether the row holds what null stands for. */
+/** Whether the option has the value that null means. */
 bool clrnn_option_is_null(const struct clrnn_option *option, const void *object);
 
-/** Whether what the row holds is what it may hold; for configs made in code. */
+/** Whether the option's value is allowed; for configs made in code. */
 bool clrnn_option_fits(const struct clrnn_option *option, const void *object);
 
-/** Fills a fresh config (clrnn_config_create) from a tree. */
+/** Fills a new config (clrnn_config_create) from a tree. */
 enum clrnn_status clrnn_config_fill(const struct clrnn_log *log, const struct clrnn_node *root,
                                     const char *name, struct clrnn_config *config);
 
-/**
- * What can be seen of a whole config without data: values out of range, layers that do not fit each other,
- * arguments that exclude each other. Good for configs made in code, too; `root` (or NULL) gives the places of
- * a read one, `name` stands before messages ("config.yaml").
+/** Checks a config as far as possible without data: values out of range, layers that do not fit each other,
+ * arguments that exclude each other. Also for configs made in code. `root` (may be NULL) gives line numbers
+ * for messages, `name` is their prefix ("config.yaml"). CLRNN_ERR_CONFIG.
  */
 enum clrnn_status clrnn_config_check(const struct clrnn_log *log, const struct clrnn_config *config,
                                      const struct clrnn_node *root, const char *name);
 
-/** Features that the last layer puts out, 0 where the data decides (no layer changes them). */
+/** Features of the last layer's output; 0 if they depend on the data (no layer changes them). */
 uint32_t clrnn_config_outputs(const struct clrnn_config *config);
 
 #endif

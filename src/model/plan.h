@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A plan: what a model becomes for one batch shape, as ops and as launches, made once and replayed.
+// A plan: the ops and launches of a model for one batch shape, made once and replayed.
 #ifndef CLRNN_SRC_MODEL_PLAN_H
 #define CLRNN_SRC_MODEL_PLAN_H
 
@@ -8,7 +8,7 @@
 
 enum clrnn_mode {
     CLRNN_MODE_TRAIN,    // forward in train mode, loss, backward, norm, update
-    CLRNN_MODE_GRADIENT, // the same without the update, of running statistics too (probes, gradient checks)
+    CLRNN_MODE_GRADIENT, // TRAIN without updates, also none of running statistics (probes, gradient checks)
     CLRNN_MODE_EVAL,     // forward in eval mode, loss
     CLRNN_MODE_PREDICT,  // forward in eval mode
 };
@@ -27,8 +27,8 @@ struct clrnn_plan_params {
     enum clrnn_mode mode;
     uint32_t N, T; // batch, steps (up to T_data)
     struct clrnn_plan_data data;
-    bool separate;   // every tensor keeps its own memory: op by op checking
-    bool input_grad; // backward goes on to the gradient of the batch's x (there is none of tokens)
+    bool separate;   // tensors do not share memory: for checking op by op
+    bool input_grad; // also compute the gradient of the batch's x (tokens have none)
 };
 
 struct clrnn_plan {
@@ -37,7 +37,7 @@ struct clrnn_plan {
     struct clrnn_graph *graph;
     struct clrnn_launches *launches;
     struct clrnn_replay *replay;   // of the launches
-    int output;                    // tensor id: what the last layer puts out, [T or 1, N, outputs]
+    int output;                    // tensor id of the last layer's output, [T or 1, N, outputs]
     uint32_t output_steps;         // T, or 1 after a pool
     size_t *op_launch;             // [op_count + 1]: launches of op i are op_launch[i] to [i + 1]
     struct clrnn_host_call *calls; // [op_count] on ref, else NULL
@@ -48,29 +48,29 @@ enum clrnn_status clrnn_plan_create(struct clrnn_model *model, const struct clrn
                                     struct clrnn_plan **plan);
 void clrnn_plan_destroy(struct clrnn_plan **plan);
 
-/** Queues one pass. The caller has written index, and hyper and counter by clrnn_model_begin_step. A
- *  TRAIN plan counts the step: model->steps goes up by one. */
+/** Queues one pass. Before it, the caller writes index, and hyper and counter with clrnn_model_begin_step. A
+ * TRAIN plan increments model->steps. */
 enum clrnn_status clrnn_plan_run(struct clrnn_plan *plan);
 
-/** Reads the output as [N, outputs] or, per step, [N, T, outputs]: batch-major, waits. */
+/** Waits and reads the output, batch-major: [N, outputs] or, per step, [N, T, outputs]. */
 enum clrnn_status clrnn_plan_read_output(struct clrnn_plan *plan, float *out);
 
-/** Reads records [first, first + count) of the model, RECORD_FIELDS doubles each; waits. */
+/** Waits and reads records [first, first + count) of the model, RECORD_FIELDS doubles each. */
 enum clrnn_status clrnn_model_read_records(struct clrnn_model *model, uint32_t first, uint32_t count,
                                            double *records);
-/** What record 0 says, lr apart; waits. */
+/** Waits and reads record 0 into `result`, except lr. */
 enum clrnn_status clrnn_model_read_result(struct clrnn_model *model, struct clrnn_step_result *result);
 
 struct clrnn_plan_cost {
     double flops, bytes;
     size_t launches, ops;
-    size_t queued; // commands that the launches become: fewer where some are carried out as one
+    size_t queued; // commands queued for the launches: fewer where chains combine several
     uint64_t arena_bytes, param_bytes;
 };
 struct clrnn_plan_cost clrnn_plan_cost(const struct clrnn_plan *plan);
 
-/** Plans by their parameters, made when first asked for; the least recently used go beyond 32. A plan stays
- *  the cache's and lives until 32 others were asked for. */
+/** A cache of up to 32 plans by their parameters; the least recently used is evicted. A plan is owned by the
+ *  cache and valid until 32 others have been requested. */
 struct clrnn_plan_cache;
 enum clrnn_status clrnn_plan_cache_create(struct clrnn_model *model, struct clrnn_plan_cache **cache);
 enum clrnn_status clrnn_plan_cache_get(struct clrnn_plan_cache *cache, const struct clrnn_plan_params *params,

@@ -5,7 +5,7 @@
 
 #include "clrnn/config.h"
 
-/** Everything that a checkpoint must bring back is in here; plain data. */
+/** The scheduler's whole state, as a checkpoint stores it. */
 struct clrnn_schedule {
     double lr;       // of the next update
     double momentum; // sgd, rmsprop: momentum; adam, adamw: beta1
@@ -15,12 +15,12 @@ struct clrnn_schedule {
     double initial_lr;
 };
 
-/** First values. `steps_per_epoch`, `epochs`: for a one cycle whose total_steps is not given. */
+/** Sets the initial state. `steps_per_epoch`: for one_cycle_lr without total_steps. */
 void clrnn_schedule_init(struct clrnn_schedule *s, const struct clrnn_train_config *train,
                          uint64_t steps_per_epoch);
 
-/** One scheduler.step(); `metric` for reduce_lr_on_plateau. False where PyTorch raises: one cycle
- *  stepped beyond its total. */
+/** Like PyTorch's scheduler.step(); `metric` is for reduce_lr_on_plateau. False where PyTorch raises:
+ * one_cycle_lr past its total. */
 bool clrnn_schedule_step(struct clrnn_schedule *s, const struct clrnn_train_config *train,
                          uint64_t steps_per_epoch, double metric);
 #endif

@@ -1,39 +1,39 @@
 // SPDX-License-Identifier: MIT
-// Between a model's buffers and a safetensors file: what fits, reading it in, collecting it for writing.
+// Loading a model's buffers from a safetensors file, and collecting them for writing.
 #ifndef CLRNN_SRC_MODEL_WEIGHTS_H
 #define CLRNN_SRC_MODEL_WEIGHTS_H
 
 #include "formats/safetensors.h"
 #include "model/model.h"
 
-/** Names in a model file that are no parameters. */
+/** Names in a model file that are not parameters. */
 #define CLRNN_INPUT_MEAN "input.mean"
 #define CLRNN_INPUT_STD "input.std"
 #define CLRNN_OPTIM_PREFIX "optim."
-#define CLRNN_FORMAT_KEY "clrnn.format" // metadata that makes a file a model file of ours
+#define CLRNN_FORMAT_KEY "clrnn.format" // metadata key that identifies a clRNN model file
 
 /** Whether `t` has this shape. */
 bool clrnn_weights_fits(const struct clrnn_safetensor *t, unsigned ndim, const size_t *shape);
 
-/** Copies a tensor of `file` into a REAL buffer, from its element `first` on. CLRNN_ERR_DATA where it holds
- * NaN or infinity. */
+/** Copies a tensor of `file` into a REAL buffer, starting at the buffer's element `first`. CLRNN_ERR_DATA if
+ * the tensor has NaN or infinity. */
 enum clrnn_status clrnn_weights_load(struct clrnn_model *model, const struct clrnn_safetensors *file,
                                      const struct clrnn_safetensor *t, struct clrnn_buffer *buffer,
                                      size_t first);
 
-/** Copies every parameter and running statistic that the file holds. All of them must be there in the
- *  right shape (CLRNN_ERR_DATA lists what does not fit in one sentence), unless `partial`. */
+/** Copies every parameter and running statistic in the file. Unless `partial`, all must be present with the
+ * right shape (CLRNN_ERR_DATA lists those that are not in one sentence). */
 enum clrnn_status clrnn_weights_load_all(struct clrnn_model *model, const struct clrnn_safetensors *file,
                                          bool partial);
 
-/** Takes input.mean and input.std over where the file has both in the right shape; *found says so. */
+/** Loads input.mean and input.std if the file has both in the right shape; sets *found accordingly. */
 enum clrnn_status clrnn_weights_load_input(struct clrnn_model *model, const struct clrnn_safetensors *file,
                                            bool *found);
 
-/** Tensors on their way into a file; owns copies of their values. */
+/** Tensors collected for a file; owns copies of their values. */
 struct clrnn_bundle {
     struct clrnn_model *model;
-    bool single; // reals as float32 on ref, too
+    bool single; // float32 also on ref
     struct clrnn_safetensors_writer *writer;
     void **data;
     size_t count;
@@ -44,6 +44,6 @@ void clrnn_bundle_finish(struct clrnn_bundle *bundle);
  */
 enum clrnn_status clrnn_bundle_real(struct clrnn_bundle *bundle, const char *name, unsigned ndim,
                                     const size_t *shape, struct clrnn_buffer *buffer, size_t first);
-/** Adds every parameter and running statistic under PyTorch's names. */
+/** Adds every parameter and running statistic with PyTorch's names. */
 enum clrnn_status clrnn_bundle_weights(struct clrnn_bundle *bundle);
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Launches that several ops share: sums over rows, and copies without padding.
+// Launches used by several ops: sums over rows, and copies with padding set to zero.
 #ifndef CLRNN_SRC_OPS_COLUMNS_H
 #define CLRNN_SRC_OPS_COLUMNS_H
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A batch picked out of a data set that lies on the device in the order of the file, (S, T_data, C).
+// Gathers a batch from a data set that is on the device in the file's layout, [S, T_data, C].
 #ifndef CLRNN_SRC_OPS_FEED_H
 #define CLRNN_SRC_OPS_FEED_H
 
@@ -13,8 +13,9 @@
     X(FEED, feed, feed)
 // clang-format on
 
-// x is normalised as (x - mean) / std where FEED_MEAN is there, and set to 0 in padding; tokens in padding
-// become -1; targets in padding too (class: INT32_MIN "no target", real: 0).
+// With FEED_MEAN, x becomes (x - mean) / std. Padding is set: x to 0, tokens to -1, class targets to
+// INT32_MIN
+// ("no target"), real targets to 0.
 enum {
     FEED_X,       // REAL [S, T_data, C], or I32 [S, T_data] tokens
     FEED_Y,       // I32 or REAL [S] or [S, T_data]; NONE in prediction

@@ -8,12 +8,12 @@
 // sequences are TIME-MAJOR: [T, N, C], row r = t * N + n. "rows" below is T * N.
 //
 // lengths [N] I32 (1..T), where the op has it, marks padding: step t of sample n is padding if
-// t >= lengths[n]. Padding takes part in nothing: outputs and gradients there are exactly 0, and what
-// inputs hold there (it may be NaN) changes no bit of anything.
+// t >= lengths[n]. Padding is ignored: outputs and gradients there are exactly 0, and input values there
+// (maybe NaN) do not change any result.
 //
-// An op overwrites its outputs (nothing accumulates), except those marked "updated". No output is also
-// an input, except updated ones. An absent tensor is CLRNN_NONE: an output that nobody wants (dx of the
-// first layer), an input that the config turns off (bias: false, no lengths).
+// An op overwrites its outputs, except those marked "updated", which it reads and writes. No other output is
+// also an input. An absent tensor is CLRNN_NONE: an output that is not needed (dx of the first layer), or an
+// input that the config turns off (bias: false, no lengths).
 #ifndef CLRNN_SRC_OPS_OP_H
 #define CLRNN_SRC_OPS_OP_H
 
@@ -47,7 +47,7 @@ struct clrnn_op {
 
 struct clrnn_graph;
 
-/** Where a backward op's tensors come from, by slots of the forward op. */
+/** How a backward op's slots map to the slots of its forward op. */
 struct clrnn_op_backward {
     enum clrnn_op_kind kind;
     int dy, dx; // slots of the backward op; dx CLRNN_NONE: the input has no gradient (tokens)
@@ -61,14 +61,14 @@ struct clrnn_op_backward {
     } grad[8];
 };
 
-/** What holds for every op of a kind; each stem defines one per kind, clrnn_<name>_class. */
+/** Properties of an op kind; each stem defines one per kind, clrnn_<name>_class. */
 struct clrnn_op_class {
     /** Floating-point operations; a multiply-add is two, a transcendental one. NULL: none. */
     double (*flops)(const struct clrnn_op *op);
-    /** Bytes that one touch of a slot's tensor moves, where that is not the whole tensor: negative. NULL:
-     * always. */
+    /** Bytes that one access to a slot's tensor moves; negative: the size of the tensor. NULL: always that.
+     */
     double (*slot_bytes)(const struct clrnn_graph *graph, const struct clrnn_op *op, int slot, bool out);
-    /** Writes the sizes in keys of measured choices, after "T N C". NULL: no others. */
+    /** Prints the sizes that follow "T N C" in the keys of autotuned choices. NULL: none. */
     void (*sizes)(const struct clrnn_op *op, char *text, size_t size);
     unsigned updated;                         // bit per output slot: read as well as written
     unsigned record;                          // bit per output slot: the table of records
@@ -84,15 +84,15 @@ const struct clrnn_op_class *clrnn_op_class(enum clrnn_op_kind kind);
 /** Whether an output is the table of records, of which an op writes some numbers of one row. */
 bool clrnn_op_is_record(const struct clrnn_op *op, int slot);
 
-/** FLOPs (a multiply-add is two) and bytes (each tensor touched once) of an op, for any device. */
+/** FLOPs (a multiply-add is two) and bytes (each tensor accessed once) of an op, independent of the device.
+ */
 struct clrnn_cost clrnn_op_cost(const struct clrnn_graph *graph, const struct clrnn_op *op);
-/** The same for a launcher, which knows its class. */
+/** Like clrnn_op_cost, for a launcher, which knows its class. */
 struct clrnn_cost clrnn_class_cost(const struct clrnn_op_class *class, const struct clrnn_graph *graph,
                                    const struct clrnn_op *op);
 
-/**
- * Appends the launches that carry out an op on an OpenCL device. The tensors of the graph have their
- * buffers. Errors: as clrnn_launch_kernel.
+/** Appends the launches of an op on an OpenCL device. The graph's tensors must have their buffers. Errors: as
+ * clrnn_launch_kernel.
  */
 enum clrnn_status clrnn_op_launch(struct clrnn_launches *launches, const struct clrnn_graph *graph,
                                   const struct clrnn_op *op);

@@ -11,8 +11,7 @@
     X(GRAD_NORM, optim, grad_norm) X(OPTIM, optim, optim)
 // clang-format on
 
-// GRAD_NORM: Euclidean norm of all gradients together, for a plan without OPTIM or one whose OPTIM clips by
-// it.
+// GRAD_NORM: Euclidean norm of all gradients, for a plan without OPTIM, or with an OPTIM that clips.
 enum {
     GRAD_NORM_GRADS, // flat
     GRAD_NORM_COUNTER,
@@ -22,8 +21,8 @@ enum {
     GRAD_NORM_RECORD, // updated
 };
 
-// OPTIM: before the update gradients are scaled by min(1, max_norm / (norm + 1e-6)) where clip_max_norm > 0.
-// Where it need not know the norm before, it computes it on the way, as GRAD_NORM would.
+// OPTIM: with clip_max_norm > 0, gradients are scaled by min(1, max_norm / (norm + 1e-6)) before the update.
+// Without clipping, OPTIM itself computes the norm as GRAD_NORM does.
 // sgd: M momentum buffer. adam(w): M, V, VMAX (amsgrad). rmsprop: V square average, M momentum buffer
 // (momentum > 0), VMAX gradient average (centered).
 enum {
@@ -33,7 +32,7 @@ enum {
     OPTIM_COUNTER,
 };
 enum {
-    OPTIM_PARAMS, // updated, as the moments; moments that the kind lacks: NONE
+    OPTIM_PARAMS, // updated, like the moments; moments that the optimiser does not have: NONE
     OPTIM_M,
     OPTIM_V,
     OPTIM_VMAX,

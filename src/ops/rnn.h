@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// One recurrent layer, both directions. The weights of direction d stand at slot + 4 * d.
+// One recurrent layer, all directions. The weights of direction d are at slot + 4 * d.
 #ifndef CLRNN_SRC_OPS_RNN_H
 #define CLRNN_SRC_OPS_RNN_H
 
@@ -13,9 +13,9 @@
     X(RNN_FWD, rnn, rnn_fwd) X(RNN_BWD, rnn, rnn_bwd)
 // clang-format on
 
-// y is [T, N, D*H], the forward half first. gates [D, rows, R*H], R = 1 (rnn), 4 (lstm i f g o; gru r z n and
-// W_hn h + b_hn): what backward needs, activations; cell [D, rows, H], lstm only. Both are internal to the
-// device (NONE in inference; not compared between devices).
+// y [T, N, D*H], the forward direction first. For backward are kept: gates [D, rows, R*H], after activation,
+// R = 1 (rnn), 4 (lstm: i f g o; gru: r z n and W_hn h + b_hn); cell [D, rows, H], lstm only. Both are
+// internal to the device (NONE in inference; not compared between devices).
 enum {
     RNN_X, // [T, N, C]
     RNN_LENGTHS,

@@ -1,55 +1,56 @@
 // SPDX-License-Identifier: MIT
-// Private to the recurrent op: one layer's buffers by direction, and the ways to run its time steps.
+// Private to the recurrent op: one layer's buffers by direction, and the variants that run its time steps.
 #ifndef CLRNN_SRC_OPS_RNN_VARIANTS_H
 #define CLRNN_SRC_OPS_RNN_VARIANTS_H
 
 #include "device/gemm/gemm.h"
 #include "ops/graph.h"
 
-/** How the time steps run. */
+/** The variants. doc/kernels.md describes them. */
 enum clrnn_rnn_variant {
-    CLRNN_RNN_STEPS,    // a multiply and a pointwise kernel a step: any device, any shape
-    CLRNN_RNN_SEQUENCE, // one launch, a work-item walking over the steps of some batch rows: for CPUs
-    CLRNN_RNN_SHARED,   // a launch a step, in which the cores share out the hidden units: likewise
-    CLRNN_RNN_GROUP,    // one launch, a work-group walking over the steps of some batch rows: for GPUs
+    CLRNN_RNN_STEPS,    // a multiply and a pointwise kernel per step: any device, any shape
+    CLRNN_RNN_SEQUENCE, // persistent kernel for CPUs: a work-item runs all steps of some batch rows
+    CLRNN_RNN_SHARED,   // for CPUs, a launch per step: the hidden units are divided among the cores
+    CLRNN_RNN_GROUP,    // persistent kernel for GPUs: a work-group runs all steps of some batch rows
     CLRNN_RNN_VARIANTS
 };
 
-/** A layer as its kernels see it. Shapes: src/ops/op.h. Buffers that are absent are NULL. */
+/** The sizes and buffers of a layer for its kernels. Shapes: src/ops/op.h. Absent buffers are NULL. */
 struct clrnn_rnn {
     uint32_t T, N, C, H, D, G, R;
     enum clrnn_cell cell;
     enum clrnn_rnn_variant variant;
     bool relu, bias;
-    struct clrnn_buffer *x_rows; // with T 1: x is the data set, and these its rows in the batch
+    struct clrnn_buffer
+        *x_rows; // T = 1 with the batch's copy elided: x is the data set, x_rows the row indices
     struct clrnn_buffer *x, *lengths, *weight_ih[2], *weight_hh[2], *bias_ih[2], *bias_hh[2];
     struct clrnn_buffer *y, *gates, *memory; // memory: the lstm's cell
     struct clrnn_buffer *dy, *dx, *dweight_ih[2], *dweight_hh[2], *dbias_ih[2], *dbias_hh[2]; // backward
 };
 
-/** Sums of gate gradients on their way to the bias gradients: partial [D, blocks, R*H]. */
+/** Partial sums of gate gradients for the bias gradients: partial [D, blocks, R*H]. */
 struct clrnn_rnn_bias {
     bool wanted;
     uint32_t blocks; // 0: not summed yet
     struct clrnn_buffer *partial;
 };
 
-/** All steps forward in CLRNN_RNN_STEPS. */
+/** CLRNN_RNN_STEPS, forward. */
 enum clrnn_status clrnn_rnn_steps_fwd(struct clrnn_launches *l, const struct clrnn_rnn *rnn);
 
-/** All steps backward likewise: leaves the gate gradients in place of the gates. */
+/** CLRNN_RNN_STEPS, backward: overwrites the gates with the gate gradients. */
 enum clrnn_status clrnn_rnn_steps_bwd(struct clrnn_launches *l, const struct clrnn_rnn *rnn);
 
-/** A layer of one step, for CPUs. _fits: whether it is small enough to be multiplied in the same launch.
- * Backward leaves the gate gradients in place of the gates, the bias gradients, and zeros for the recurrent
- * weights'; and says whether that was the whole of it, or the gradients of input and input weights are left
- * to do. */
+/** A layer of one time step, for CPUs: input multiply and gates in one launch. _fits: whether the layer is
+ * small enough for that. _bwd overwrites the gates with the gate gradients, writes the bias gradients, and
+ * sets the gradients of the recurrent weights to zero. *whole: whether it also wrote the gradients of the
+ * input and the input weights; otherwise the caller computes them. */
 bool clrnn_rnn_single_fits(const struct clrnn_launches *l, const struct clrnn_rnn *rnn);
 enum clrnn_status clrnn_rnn_single_fwd(struct clrnn_launches *l, const struct clrnn_rnn *rnn);
 enum clrnn_status clrnn_rnn_single_bwd(struct clrnn_launches *l, const struct clrnn_rnn *rnn, bool *whole);
 
-/** All steps in the other walks, for CPUs. _fits: whether the device and the shape are fit for the walk; the
- *  standard one of the two is what reads the recurrent weights least often. */
+/** CLRNN_RNN_SEQUENCE and CLRNN_RNN_SHARED, by rnn->variant. _fits: whether the device and the shape allow
+ * it. _standard: the one of the two that reads the recurrent weights less often. */
 bool clrnn_rnn_sequence_fits(const struct clrnn_launches *l, const struct clrnn_rnn *rnn);
 enum clrnn_rnn_variant clrnn_rnn_sequence_standard(const struct clrnn_launches *l,
                                                    const struct clrnn_rnn *rnn);
@@ -57,24 +58,25 @@ enum clrnn_status clrnn_rnn_sequence_fwd(struct clrnn_launches *l, const struct 
 enum clrnn_status clrnn_rnn_sequence_bwd(struct clrnn_launches *l, const struct clrnn_rnn *rnn,
                                          struct clrnn_rnn_bias *bias);
 
-/** The same in one launch, a work-group walking over the steps of some batch rows: for GPUs. _fits: whether a
- *  group can hold the layer, and the device carries so many rounds of its loops out. */
+/** CLRNN_RNN_GROUP. _fits: whether a work-group can hold the layer's state, and the number of loop iterations
+ * is within the device's limit (llvmpipe has one). */
 bool clrnn_rnn_group_fits(const struct clrnn_launches *l, const struct clrnn_rnn *rnn);
-/** Whether it may be expected to be faster than going step by step. */
+/** Whether CLRNN_RNN_GROUP is expected to be faster than CLRNN_RNN_STEPS. */
 bool clrnn_rnn_group_pays(const struct clrnn_rnn *rnn);
 enum clrnn_status clrnn_rnn_group_fwd(struct clrnn_launches *l, const struct clrnn_rnn *rnn);
 enum clrnn_status clrnn_rnn_group_bwd(struct clrnn_launches *l, const struct clrnn_rnn *rnn);
 
-/** pre [D, rows, R*H], columns 0 to G*H - 1, = x W_ih^T of every direction; rnn: into y [rows, D*H]. With
- *  `fused`, which is for rnn: biases and activation too, where it then says so. */
+/** Computes the input gates, x W_ih^T of every direction, into columns 0 to G*H - 1 of pre [D, rows, R*H];
+ * for cell rnn into y [rows, D*H]. `fused` (rnn only, else NULL): on return, whether biases and activation
+ * were applied in the multiply's epilogue. */
 enum clrnn_status clrnn_rnn_input_gates(struct clrnn_launches *l, const struct clrnn_rnn *rnn,
                                         struct clrnn_buffer *pre, bool *fused);
 
-/** Elements between two rows of pre, and between its two directions. */
+/** Row stride of pre in elements, and the distance between its two directions. */
 uint32_t clrnn_rnn_pre_ld(const struct clrnn_rnn *rnn);
 size_t clrnn_rnn_pre_direction(const struct clrnn_rnn *rnn);
 
-/** Hidden units in a vector of the kernels: the device's width on CPUs, at most 16; 1 elsewhere. */
+/** Vector width of the kernels in hidden units: the device's width on CPUs, at most 16; otherwise 1. */
 uint32_t clrnn_rnn_width(const struct clrnn_launches *l);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What goes into each op to hold a device against the reference, stem by stem: the self-test runs all of it.
+// Test cases that compare a device with the reference, by stem. The self-test runs all of them.
 #ifndef CLRNN_SRC_REFERENCE_CASES_H
 #define CLRNN_SRC_REFERENCE_CASES_H
 
@@ -7,17 +7,17 @@
 
 enum { CLRNN_CASE_RECORDS = 3, CLRNN_CASE_RECORD = 1 }; // rows of the table of records, and the one written
 
-/** A shape that is tried on every op. */
+/** A shape for the cases of every op. */
 struct clrnn_case_size {
     uint32_t T, N, C, H, D; // H: hidden units, outputs of linear
     bool padded;
-    bool sums; // wide or tall: only for what sums over features or rows
+    bool sums; // wide or tall: only for ops that sum over features or rows
 };
 
-/** Where cases are made, and what runs them. */
+/** The check in which cases are made, and the function that runs them. */
 struct clrnn_cases {
     struct clrnn_check *check;
-    enum clrnn_status (*run)(void *user); // the case that stands in `check`
+    enum clrnn_status (*run)(void *user); // runs the case in `check`
     void *user;
 };
 
@@ -28,7 +28,7 @@ struct clrnn_cases {
 CLRNN_STEM_LIST(X)
 #undef X
 
-/** Every stem's cases at that size. */
+/** Runs every stem's cases at that size. */
 enum clrnn_status clrnn_cases_run(struct clrnn_cases *cases, const struct clrnn_case_size *size);
 
 // ---------------------------------------------------------------- for the stems
@@ -38,14 +38,14 @@ void clrnn_case_begin(struct clrnn_cases *cases, enum clrnn_op_kind kind, const 
                       uint32_t C);
 /** T * N. */
 size_t clrnn_case_rows(const struct clrnn_case_size *size);
-/** Lengths where the shape is padded. */
+/** Adds lengths if the shape is padded. */
 void clrnn_case_lengths(struct clrnn_cases *cases, const struct clrnn_case_size *size, int slot);
-/** NaN in the padding of a REAL input where the shape is padded. */
+/** Poisons the padding of a REAL input with NaN if the shape is padded. */
 void clrnn_case_poison(struct clrnn_cases *cases, const struct clrnn_case_size *size, int slot,
                        uint32_t row_size);
-/** A REAL output. */
+/** Adds a REAL output. */
 void clrnn_case_out(struct clrnn_cases *cases, int slot, size_t count);
-/** v = low + |v|; v * factor. NULL is left alone. */
+/** v = low + |v|; v = v * factor. `v` may be NULL. */
 void clrnn_case_positive(float *v, size_t count, float low);
 void clrnn_case_scale(float *v, size_t count, float factor);
 

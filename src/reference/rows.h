@@ -9,7 +9,7 @@
 
 #include "reference/reference.h"
 
-/** Steps of sample n that are no padding. */
+/** Number of valid steps of sample n. */
 static inline size_t ref_length(const struct clrnn_op *op, const int32_t *lengths, size_t n)
 {
     if (!lengths || lengths[n] > (int64_t)op->T)
@@ -17,7 +17,7 @@ static inline size_t ref_length(const struct clrnn_op *op, const int32_t *length
     return lengths[n] < 0 ? 0 : (size_t)lengths[n];
 }
 
-/** Whether row r = t * N + n is no padding. */
+/** Whether row r = t * N + n is valid, not padding. */
 static inline bool ref_valid(const struct clrnn_op *op, const int32_t *lengths, size_t r)
 {
     return r / op->N < ref_length(op, lengths, r % op->N);
@@ -38,7 +38,8 @@ static inline void ref_zero(double *a, size_t count)
 static inline void ref_matrix_vector(double *y, const double *w, const double *x, size_t O, size_t K)
 {
     for (size_t o = 0; o < O; o++, w += K) {
-        double sum[4] = {0, 0, 0, 0}; // four chains: a single one waits for each addition
+        double sum[4] = {0, 0, 0,
+                         0}; // four independent sums: one alone is limited by the latency of an addition
         size_t k = 0;
 
         for (; k + 4 <= K; k += 4)
@@ -66,7 +67,8 @@ static inline void ref_outer(double *dw, const double *dy, const double *x, size
             dw[k] += dy[o] * x[k];
 }
 
-/** L = ln(sum over a row of e^x), in two parts: a sum of them would lose the logarithm to large logits. */
+/** logsumexp of a row, L = ln(sum of e^x) = top + log_sum. Kept in two parts, because adding a large `top`
+ * would round log_sum away. */
 struct ref_logsumexp {
     double top, log_sum; // the largest x; ln(sum of e^(x - top))
 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Data sets: opened from npy, CSV or made up, checked, and handed to the device whole or in pieces.
+// Data sets from npy or CSV files or synthetic: opening, checking, reading samples, views.
 #ifndef CLRNN_SRC_TRAIN_DATASET_H
 #define CLRNN_SRC_TRAIN_DATASET_H
 
@@ -11,29 +11,28 @@ struct clrnn_dataset;
 
 struct clrnn_dataset_info {
     const char *name; // "train", or the path of X, for messages
-    uint32_t S, T, C; // samples, steps (of the longest), features (0: tokens)
+    uint32_t S, T, C; // samples, steps (the largest), features (0: tokens)
     bool tokens, has_y, has_lengths;
     bool y_real, y_steps; // targets are real (bce, mse), one per step
     uint32_t classes;     // largest class + 1; bce_with_logits: 2; 0: no y, or mse
     uint64_t bytes;       // of x as float32
 };
 
-/** How strictly to look: the doctor wants to open what training would refuse. */
+/** How strictly to check: the doctor opens data sets that training refuses. */
 enum clrnn_dataset_check { CLRNN_CHECK_ALL, CLRNN_CHECK_SHAPES_ONLY };
 
-/**
- * Opens `source`; what y means follows from the config (loss, last layer, pool). Checks N of X and y,
- * NaN and infinity in X (valid steps only) and y, labels against the number of outputs (ignore_index
- * is fine), lengths 1..T, tokens 0..num_embeddings-1: CLRNN_ERR_DATA naming file, first bad row, step and
- * feature, value and what was expected. `folder`: paths are relative to it (NULL: to nothing).
+/** Opens `source`; the config (loss, last layer, pool) determines what y means. Checks that N of X and y
+ * agree, that X (valid steps only) and y have no NaN or infinity, that labels are below the number of outputs
+ * or ignore_index, lengths 1..T, and tokens 0..num_embeddings-1: CLRNN_ERR_DATA with file, first bad row,
+ * step and feature, value and what was expected. Paths are relative to `folder` (NULL: the working
+ * directory).
  */
 enum clrnn_status clrnn_dataset_open(const struct clrnn_log *log, const struct clrnn_config *config,
                                      const struct clrnn_source *source, const char *folder, const char *name,
                                      enum clrnn_dataset_check check, struct clrnn_dataset **dataset);
-/**
- * Opens the sets that a config names, as training takes them: `valid` is data.valid, or what
- * data.valid_fraction splits off, or NULL. Errors: those of opening; CLRNN_ERR_CONFIG where data.train or a
- * set's targets are missing; CLRNN_ERR_DATA where the two have other features. Both are NULL then.
+/** Opens the training and validation sets of a config: `valid` is data.valid, or the part that
+ * data.valid_fraction splits off, or NULL. Errors: as clrnn_dataset_open; CLRNN_ERR_CONFIG if data.train or a
+ * set's targets are missing; CLRNN_ERR_DATA if the sets differ in features. Both are then NULL.
  */
 enum clrnn_status clrnn_dataset_open_named(const struct clrnn_log *log, const struct clrnn_config *config,
                                            enum clrnn_dataset_check check, struct clrnn_dataset **train,
@@ -41,27 +40,27 @@ enum clrnn_status clrnn_dataset_open_named(const struct clrnn_log *log, const st
 void clrnn_dataset_close(struct clrnn_dataset **dataset);
 const struct clrnn_dataset_info *clrnn_dataset_info(const struct clrnn_dataset *dataset);
 
-/** What a view changes; zeros change nothing. Arrays are copied. */
+/** What a view changes; zeroed: nothing. Arrays are copied. */
 struct clrnn_view {
     const uint32_t *row;       // [count] samples, in this order; NULL: the first `count`
     uint32_t count;            // 0 without rows: all
     const uint32_t *label_row; // [samples of the view] whose y each takes; NULL: its own
-    const double *blank;       // [C] stands in place of every step of X; of tokens: 0 does
-    bool shuffle_time;         // valid steps in an order of each sample's own, drawn from `seed`
+    const double *blank;       // [C] replaces every step of X (tokens are replaced by 0)
+    bool shuffle_time;         // shuffle the valid steps of each sample, seeded by `seed`
     uint64_t seed;
-    uint32_t steps; // of a sample at most; 0: all
+    uint32_t steps; // truncate samples to this many steps; 0: no
 };
 
-/** The same set seen through a view; holds `dataset` open, which may be a view itself. Shuffled time is read
- *  through memory of the view: not by two threads at once. CLRNN_ERR_MEMORY. */
+/** Makes a view of a data set, which may itself be a view and is kept open. With shuffle_time the view must
+ * not be read by two threads at once. CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_dataset_view(struct clrnn_dataset *dataset, const struct clrnn_view *view,
                                      const char *name, struct clrnn_dataset **result);
 
-/** Splits off a stratified, seeded fraction (data.valid_fraction). */
+/** Splits a data set into two views: `valid` gets the stratified, seeded fraction (data.valid_fraction). */
 enum clrnn_status clrnn_dataset_split(struct clrnn_dataset *dataset, double fraction, uint64_t seed,
                                       struct clrnn_dataset **train, struct clrnn_dataset **valid);
 
-/** Samples: x [T, C] float32 (T of info, padding as in the file), tokens, y as info says, length. */
+/** Read a sample: x [T, C] as float32 (T of the info, padding as in the file), tokens [T], y, length. */
 void clrnn_dataset_x(const struct clrnn_dataset *dataset, uint32_t sample, float *x);
 void clrnn_dataset_tokens(const struct clrnn_dataset *dataset, uint32_t sample, int32_t *tokens);
 void clrnn_dataset_classes(const struct clrnn_dataset *dataset, uint32_t sample,
@@ -69,15 +68,15 @@ void clrnn_dataset_classes(const struct clrnn_dataset *dataset, uint32_t sample,
 void clrnn_dataset_targets(const struct clrnn_dataset *dataset, uint32_t sample, float *y); // 1 or T
 uint32_t clrnn_dataset_length(const struct clrnn_dataset *dataset, uint32_t sample);        // T where none
 
-/** X of a sample where it lies in a mapped file as float32 in C order (samples of a set that is no view
- *  follow each other), else NULL. */
+/** X of a sample in the mapped file if it is float32 in C order, else NULL. Samples of a set that is not a
+ * view are contiguous. */
 const float *clrnn_dataset_x_mapped(const struct clrnn_dataset *dataset, uint32_t sample);
-/** CLRNN_ERR_DATA where a file of the set has become shorter since it was opened; for after reading. */
+/** CLRNN_ERR_DATA if a file of the set became shorter after it was opened; to be called after reading. */
 enum clrnn_status clrnn_dataset_whole(const struct clrnn_dataset *dataset);
-/** Lets go of the mapped pages that were read so far; they come back from the file when touched. */
+/** Releases the mapped pages read so far (madvise); they are read from the file again when accessed. */
 void clrnn_dataset_release(const struct clrnn_dataset *dataset);
 
-/** Samples (steps) of each class, [classes]. */
+/** Counts the samples (steps) of each class, [classes]. */
 enum clrnn_status clrnn_dataset_class_counts(const struct clrnn_dataset *dataset, uint64_t *counts);
 
 /** Mean and population deviation per feature over valid steps, float64, two passes; deviation 0 becomes 1. */

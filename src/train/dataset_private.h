@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Inside of a data set: shared by what opens, checks and reads it.
+// A data set's internals, for the files that open, check and read it.
 #ifndef CLRNN_SRC_TRAIN_DATASET_PRIVATE_H
 #define CLRNN_SRC_TRAIN_DATASET_PRIVATE_H
 
@@ -7,27 +7,27 @@
 #include "formats/npy.h"
 #include "train/dataset.h"
 
-/** What the config asks of data. */
+/** What the config requires of the data. */
 struct clrnn_data_goal {
     bool tokens, per_step; // embedding comes first; no pool
     bool classes, binary;  // y holds classes; bce_with_logits
     uint32_t vocabulary;   // of the embedding
-    uint32_t outputs;      // classes that the last layer tells apart
-    int32_t ignore;        // label that does not count
+    uint32_t outputs;      // number of classes of the last layer
+    int32_t ignore;        // ignored label
 };
 
 struct clrnn_dataset {
     const struct clrnn_log *log;
     struct clrnn_dataset_info info;
     struct clrnn_data_goal goal;
-    char *name; // what info.name shows
+    char *name; // of info.name
     unsigned references;
 
     struct clrnn_dataset *parent; // a view: the set that it changes, as struct clrnn_view says
     uint32_t *row, *label_row;    // [S] of the parent; label_row NULL: y of `row`
     bool blanked;
     double *blank;         // [C]
-    uint32_t *permutation; // [T] where time is shuffled: that of the sample read last
+    uint32_t *permutation; // [T] with shuffled time: of the sample read last
 
     struct clrnn_npy *x, *y;
     char *x_path, *y_path, *lengths_path; // for messages
@@ -45,10 +45,10 @@ double clrnn_dataset_y(const struct clrnn_dataset *dataset, uint32_t sample, uin
 /** A cell of a CSV row without its label column. */
 double clrnn_dataset_cell(const struct clrnn_dataset *root, uint32_t sample, size_t feature);
 
-/** For passes over all samples in their order: lets go of mapped pages now and then. */
+/** Call after each sample of a pass over all samples: releases mapped pages at intervals. */
 void clrnn_dataset_passed(const struct clrnn_dataset *dataset, uint32_t sample);
 
-/** Looks at every value; fills in info.classes. */
+/** Checks every value and sets info.classes. */
 enum clrnn_status clrnn_dataset_check(struct clrnn_dataset *root, enum clrnn_dataset_check check);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The table of findings (findings.def) by number: what the doctor and the watch of a training run name.
+// The findings of the doctor and of the watch of a training run, from findings.def.
 #ifndef CLRNN_SRC_TRAIN_FINDINGS_H
 #define CLRNN_SRC_TRAIN_FINDINGS_H
 

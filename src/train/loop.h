@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A training run while it goes on: shared by what prepares it, steps it and ends it.
+// The state of a training run, for train.c (preparation and end) and loop.c (steps).
 #ifndef CLRNN_SRC_TRAIN_LOOP_H
 #define CLRNN_SRC_TRAIN_LOOP_H
 
@@ -11,7 +11,7 @@
 
 #define LOOP_QUEUE 64u // most steps between two looks at the records: bounds the queue and Ctrl-C's delay
 
-/** Steps that are queued and whose records were not read yet. */
+/** Steps whose records have not been read yet. */
 struct clrnn_loop_queue {
     uint32_t count, limit;
     uint32_t samples[LOOP_QUEUE];
@@ -52,7 +52,7 @@ struct clrnn_loop {
     } * pace;
 };
 
-/** Trains until the epochs are done, early stopping, or CLRNN_INTERRUPTED with a checkpoint. */
+/** Trains until all epochs are done or early stopping. CLRNN_INTERRUPTED: a checkpoint was written. */
 enum clrnn_status clrnn_loop_run(struct clrnn_loop *loop);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Pictures drawn by gnuplot, all in one style.
+// SVG pictures drawn by gnuplot in a common style.
 #ifndef CLRNN_SRC_TRAIN_PICTURE_H
 #define CLRNN_SRC_TRAIN_PICTURE_H
 
@@ -16,15 +16,15 @@ struct clrnn_picture {
 /** Whether gnuplot is on the PATH. */
 bool clrnn_picture_possible(void);
 
-/** CLRNN_ERR_ARG where the file is there and not drawn by gnuplot, as ours are: somebody's own. */
+/** CLRNN_ERR_ARG if the file exists and was not drawn by gnuplot, as clRNN's pictures are. */
 enum clrnn_status clrnn_picture_check(const struct clrnn_log *log, const char *folder, const char *name);
 
-/** Starts an SVG picture; false: no gnuplot or no memory, and nothing to end. */
+/** Starts a picture. False: no gnuplot or no memory; clrnn_picture_end must then not be called. */
 bool clrnn_picture_begin(const char *path, struct clrnn_picture *picture);
-/** Draws it. The file takes its place only when it is whole; false: gnuplot could not. */
+/** Draws the picture and writes the file atomically. False: gnuplot failed. */
 bool clrnn_picture_end(struct clrnn_picture *picture);
 
-/** Text of any bytes in gnuplot's single quotes, where nothing is expanded. Not for labels of set xtics,
- * which are formats. */
+/** Writes a text to the script in gnuplot's single quotes, in which nothing is expanded. Not for labels of
+ * set xtics, which are formats. */
 void clrnn_picture_text(const struct clrnn_picture *picture, const char *text);
 #endif

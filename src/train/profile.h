@@ -5,9 +5,9 @@
 
 #include "model/plan.h"
 
-#define PROFILE_PLANS 16u // no more than the plan cache keeps alive
+#define PROFILE_PLANS 16u // not more than the capacity of the plan cache
 
-/** The training plans used last. */
+/** The most recently used training plans. */
 struct clrnn_profile {
     bool on;
     size_t count;
@@ -15,7 +15,7 @@ struct clrnn_profile {
 };
 
 void clrnn_profile_add(struct clrnn_profile *profile, struct clrnn_plan *plan);
-/** Takes in the event times so far. */
+/** Reads the event times so far. */
 enum clrnn_status clrnn_profile_fetch(struct clrnn_profile *profile);
 /** Logs the table at INFO. */
 enum clrnn_status clrnn_profile_print(struct clrnn_profile *profile, const struct clrnn_log *log);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Measuring the choices between launches (device/remember/choice.h) in a config's own training step and
+// Autotuning of the choices between variants (device/remember/choice.h) in a config's training step and
 // inference.
 #ifndef CLRNN_SRC_TRAIN_TUNE_CHOICES_H
 #define CLRNN_SRC_TRAIN_TUNE_CHOICES_H
@@ -13,18 +13,17 @@ struct clrnn_tuned_list {
 };
 
 struct clrnn_tune_choices_params {
-    double seconds;                    // no choice is begun after these
-    const volatile sig_atomic_t *stop; // or NULL: ends after the alternative under way
+    double seconds;                    // start no choice after this time
+    const volatile sig_atomic_t *stop; // may be NULL; ends after the current alternative
 };
 
-/**
- * Goes through the ops of one batch of the config's training data, as training and as inference, and times
- * each with every alternative of the choices that its launches ask for. What is fastest, gives what the
- * standard gives and beats it by more than such times vary is written to the device's file; what earlier
- * calls measured is taken from there. The device must have been opened with what is remembered in use.
+/** Times every op of one batch of the config's training data, in training and in inference, with every
+ * alternative of its choices. The fastest alternative is written to the device's file if its results match
+ * those of the standard and the gain is above the timing noise. Choices that are already in the file are not
+ * measured again. The device must have been opened without no_tune.
  *
- * Owner   list->tuned is the caller's to free(); the list must be empty or an earlier call's, to which this
- * adds. Errors  as clrnn_train; CLRNN_ERR_DISK: the file.
+ * Owner   the caller frees list->tuned with free(); entries are appended to the list.
+ * Errors  as clrnn_train; CLRNN_ERR_DISK: the file cannot be written.
  */
 enum clrnn_status clrnn_tune_choices(struct clrnn_device *device, const struct clrnn_config *config,
                                      const struct clrnn_tune_choices_params *params,

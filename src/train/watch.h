@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The watch: cheap checks on what a training run reads back anyway, and one warning for each thing found.
+// The watch: cheap checks of the records that a training run reads back, with at most one warning per
+// finding.
 #ifndef CLRNN_SRC_TRAIN_WATCH_H
 #define CLRNN_SRC_TRAIN_WATCH_H
 
@@ -14,30 +15,30 @@ struct clrnn_watch {
     const struct clrnn_config *config;
     const char *folder;    // of the run, which holds config.yaml
     uint64_t steps, total; // seen; of the whole run
-    double constant, most; // loss and accuracy of the best constant answer; NaN: not known, mse: by records
+    double constant, most; // loss and accuracy of the best constant answer; NaN: unknown (mse: from records)
     double y, yy, count;   // mse: sums over the targets seen
     double first_loss;     // mean of the first FIRST_STEPS steps
-    uint32_t first_count, still, flat; // still, flat: steps, epochs in a row
+    uint32_t first_count, still, flat; // still: consecutive steps; flat: consecutive epochs
     double last_lr;
-    double asked_lr;       // lr at which the weights were last measured for it; 0: never
-    float *sample;         // weights after the first look, for the update ratio; then gone
-    uint64_t sample_steps; // steps done by then
-    double ratio;          // update over weight per step at the start, NaN: not measured
+    double asked_lr;       // lr at which weights were last measured because it is tiny; 0: never
+    float *sample;         // weights at the first measurement of the update ratio; freed after the second
+    uint64_t sample_steps; // steps done at the first measurement
+    double ratio;          // update / weight per step at the start; NaN: not measured
     bool told[CLRNN_FINDING_COUNT];
 };
 
-/** `on` false: it does nothing. `folder`, the run's, is kept. `steps`: of the run so far, where it is
- * resumed. CLRNN_ERR_MEMORY. */
+/** `on` false: the watch does nothing. `folder`: of the run, must outlive the watch. `steps`: done before, if
+ * the run is resumed. CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_watch_init(struct clrnn_watch *watch, bool on, const struct clrnn_model *model,
                                    const struct clrnn_dataset *train, const char *folder, uint64_t batches,
                                    uint64_t steps);
 void clrnn_watch_finish(struct clrnn_watch *watch);
 
-/** A step's record, in order. */
+/** Checks a step's record; to be called in order. */
 void clrnn_watch_step(struct clrnn_watch *watch, const double record[RECORD_FIELDS], double loss, double lr);
 
-/** After some records were read and nothing is queued: reads weights where a check asks for them, which is
- *  twice at the start and once for each halving of an lr that is tiny. */
+/** Reads weights if a check needs them: twice at the start, and once for each halving of a tiny lr. To be
+ * called when records were read and nothing is queued. */
 enum clrnn_status clrnn_watch_weights(struct clrnn_watch *watch, struct clrnn_model *model);
 
 void clrnn_watch_epoch(struct clrnn_watch *watch, const struct clrnn_epoch_row *row);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Inside of the doctor: what its stages share.
+// Internals of the doctor, used by all its stages.
 #ifndef CLRNN_SRC_DIAGNOSE_DOCTOR_DOCTOR_H
 #define CLRNN_SRC_DIAGNOSE_DOCTOR_DOCTOR_H
 
@@ -9,7 +9,7 @@
 #include "train/dataset.h"
 #include "train/findings.h"
 
-/** A change of the config that undoes a fault for sure. */
+/** A change of the config that certainly removes a fault. */
 enum clrnn_fix_kind {
     FIX_REMOVE_LAYER,  // layer
     FIX_SWAP_LAYERS,   // layer and the next
@@ -32,7 +32,7 @@ struct clrnn_doctor_fix {
     double value;
 };
 
-/** What one pass over a data set tells; arrays belong to it. */
+/** Statistics of a data set from one pass over it; owns its arrays. */
 struct clrnn_scan {
     const struct clrnn_dataset *set;
     const struct clrnn_dataset_info *info;
@@ -45,14 +45,14 @@ struct clrnn_scan {
     uint32_t sample_count;
     float *sample;              // [sample_count, C] values spread over rows and steps
     uint64_t (*hash)[2];        // [S] of each row's valid steps
-    double pad_rows, pad_share; // share of rows that end in a repeated common step; of steps
+    double pad_rows, pad_share; // fraction of rows that end in a repeated common step; of such steps
     uint64_t bad_tokens;
     uint32_t bad_token_row;
     // y
     uint64_t labels, bad_labels;
     uint32_t bad_label_row;
     double bad_label, least_label, most_label;
-    uint32_t classes;                                // room of counts: outputs, or 2
+    uint32_t classes;                                // size of `count`: outputs, or 2
     uint64_t *count;                                 // [classes], labels in range
     double y_mean, y_std, y_least, y_most, y_square; // of real targets; y_square: mean of squares
     double *y_sample;                                // mse: [min(S, 4096)]
@@ -76,7 +76,7 @@ struct clrnn_doctor {
     bool per_step;
     uint32_t T;       // steps of the training data
     uint64_t batches; // of an epoch
-    bool no_dynamic;  // found what keeps a model from being run: why, below
+    bool no_dynamic;  // the model cannot be run: no_dynamic_reason
     const char *no_dynamic_reason;
     bool gradient_blocked; // a layer lets no gradient through
 
@@ -86,8 +86,8 @@ struct clrnn_doctor {
 
 // ---------------------------------------------------------------- findings
 
-/** Begins a finding; the functions below fill in the last one, and what of cost and remedy they leave empty
- * is the table's. Running out of memory shows in d->status. */
+/** Adds a finding. The functions below fill in the last one; a cost or remedy that is not set is taken from
+ * the table. Out of memory is reported in d->status. */
 void clrnn_doctor_finding(struct clrnn_doctor *d, enum clrnn_finding_kind kind, enum clrnn_severity severity);
 void clrnn_doctor_where(struct clrnn_doctor *d, const char *format, ...) CLRNN_PRINTF(2, 3);
 /** "model.layers[5] (softmax), config.yaml:9" */
@@ -95,7 +95,7 @@ void clrnn_doctor_where_layer(struct clrnn_doctor *d, size_t layer);
 void clrnn_doctor_evidence(struct clrnn_doctor *d, const char *format, ...) CLRNN_PRINTF(2, 3);
 void clrnn_doctor_cost(struct clrnn_doctor *d, const char *format, ...) CLRNN_PRINTF(2, 3);
 void clrnn_doctor_remedy(struct clrnn_doctor *d, const char *format, ...) CLRNN_PRINTF(2, 3);
-/** Adds a sure remedy to the last finding: to what `fixed` holds, and to `set`. */
+/** Adds a certain remedy to the last finding: to its `set` and to the result's `fixed`. */
 void clrnn_doctor_fix(struct clrnn_doctor *d, enum clrnn_fix_kind kind, size_t layer, double value);
 /** Whether an error or warning of this kind was found. */
 bool clrnn_doctor_found(const struct clrnn_doctor *d, enum clrnn_finding_kind kind);
@@ -103,9 +103,9 @@ bool clrnn_doctor_found(const struct clrnn_doctor *d, enum clrnn_finding_kind ki
 /** Whether params.stop is set. */
 bool clrnn_doctor_stopped(const struct clrnn_doctor *d);
 
-/** The config with every fix carried out, as fresh YAML text; NULL in *text where there is none. */
+/** Makes the YAML text (to be freed) of the config with every fix applied; *text is NULL if there is none. */
 enum clrnn_status clrnn_doctor_apply_fixes(const struct clrnn_doctor *d, char **text);
-/** A fix as a --set assignment or "delete model.layers.5". */
+/** Prints a fix as a --set assignment or as "delete model.layers.5". */
 void clrnn_doctor_fix_text(const struct clrnn_config *config, const struct clrnn_doctor_fix *fix, char *text,
                            size_t size);
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A linear model as the yardstick: softmax regression, or least squares, on all steps and features side by
-// side.
+// A linear baseline: softmax regression or least squares on the T * C inputs of a sample.
 #ifndef CLRNN_SRC_DIAGNOSE_DOCTOR_LINEAR_H
 #define CLRNN_SRC_DIAGNOSE_DOCTOR_LINEAR_H
 
@@ -8,12 +7,12 @@
 #include "train/dataset.h"
 
 struct clrnn_linear_result {
-    bool done;      // false: data that it cannot take (tokens, a label for each step, too large)
+    bool done;      // false: unsuitable data (tokens, a label per step, too large)
     double quality; // accuracy on valid (mse: R2)
     uint32_t iterations;
 };
 
-/** Fits on train, judges on valid; inputs are standardised. `seconds`: the most it may take. */
+/** Fits on `train` with standardised inputs, evaluates on `valid`. `seconds`: time limit. */
 enum clrnn_status clrnn_linear_fit(const struct clrnn_log *log, const struct clrnn_config *config,
                                    const struct clrnn_dataset *train, const struct clrnn_dataset *valid,
                                    uint32_t classes, double seconds, struct clrnn_linear_result *result);

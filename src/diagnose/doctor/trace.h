@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a short training left behind, and judging it.
+// The trace of a short training, and the checks of it.
 #ifndef CLRNN_SRC_DIAGNOSE_DOCTOR_TRACE_H
 #define CLRNN_SRC_DIAGNOSE_DOCTOR_TRACE_H
 
@@ -7,7 +7,7 @@
 #include "diagnose/doctor/linear.h"
 #include "diagnose/doctor/run.h"
 
-/** What a model makes of a set in eval mode. */
+/** A model's result on a set in eval mode. */
 struct clrnn_doctor_score {
     double loss, quality; // accuracy; mse: R2
 };
@@ -16,7 +16,7 @@ struct clrnn_trace {
     uint32_t steps, capacity;
     uint64_t wanted; // steps that the config asks for
     uint64_t epochs; // whole ones
-    double until;    // when time is up
+    double until;    // time limit, on clrnn_clock
     bool finite, timed_out, complete;
     double *loss, *norm, *weight; // of each step; weight: samples
     uint32_t window_count;
@@ -37,23 +37,23 @@ struct clrnn_trace {
     uint32_t random_steps;
 };
 
-// ---------------------------------------------------------------- outcome.c: the trace as a whole
+// ---------------------------------------------------------------- outcome.c: summary of the trace
 
 /** Lowest and median loss of the windows. */
 double clrnn_trace_lowest(const struct clrnn_trace *c);
 double clrnn_trace_median(const struct clrnn_trace *c);
-/** Time was up while the loss still fell: what it would come to is open. */
+/** The time ended while the loss was still falling. */
 bool clrnn_trace_still_falling(const struct clrnn_trace *c);
-/** The loss stays above this share of the best constant answer's, or did not stay finite. */
+/** The loss stays above this fraction of the best constant answer's, or became infinite or NaN. */
 bool clrnn_trace_stuck(const struct clrnn_examination *v, const struct clrnn_trace *c, double share);
-/** "300 of the run's 8825 steps" into text; returns it. */
+/** Prints "300 of the run's 8825 steps" into text; returns it. */
 const char *clrnn_trace_span(const struct clrnn_trace *c, char text[64]);
 /** Best accuracy (mse: R2) on the validation rows. */
 double clrnn_trace_best_quality(const struct clrnn_trace *c);
 bool clrnn_trace_linear_is_better(const struct clrnn_examination *v, const struct clrnn_trace *c);
-/** Whether labels may be random, so that a training with shuffled ones is worth its time. */
+/** Whether labels may be random, so that the training with shuffled labels should be run. */
 bool clrnn_trace_wants_shuffled(const struct clrnn_examination *v, const struct clrnn_trace *c);
-/** The training went well enough that one batch by heart is not the question. */
+/** Whether training went so well that overfitting one batch need not be tried. */
 bool clrnn_trace_went_well(const struct clrnn_examination *v, const struct clrnn_trace *c);
 
 // ---------------------------------------------------------------- the findings, in this order

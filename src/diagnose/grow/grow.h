@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: MIT
-// Inside of growing: the ladder of parts from a linear model to a config, and what came out on its stages.
+// Internals of `clrnn grow`: the parts from a linear model to a config, and the outcome of each stage.
 #ifndef CLRNN_SRC_DIAGNOSE_GROW_GROW_H
 #define CLRNN_SRC_DIAGNOSE_GROW_GROW_H
 
 #include "diagnose/overfit.h"
 
-/**
- * Kinds of parts in the order of the ladder. Below all of them stand the first recurrent layer (one layer
- * of it, one direction, tanh), the embedding and the pool as configured, and the last linear layer; plain
- * cross_entropy, bce_with_logits or mse; Adam at PyTorch's 1e-3 without weight decay, no scheduler,
- * shuffled batches. That base is the same whatever the config says of optimiser and lr, so that these are
- * stages of their own and a bad lr is not blamed on a layer. A clip_grad_norm from 0.1 up is part of the
- * base: nets that need it need it on every stage.
+/** Kinds of parts, in the order in which they are added to the base. The base has the first recurrent layer
+ * (one layer, one direction, tanh), the embedding and the pool as configured, and the last linear layer;
+ * plain cross_entropy, bce_with_logits or mse; Adam with PyTorch's lr of 1e-3 and no weight decay, no
+ * scheduler, shuffled batches. The base does not depend on the config's optimiser and lr: these are stages of
+ * their own, so that a bad lr is not blamed on a layer. A clip_grad_norm of 0.1 or more is part of the base,
+ * because nets that need it need it in every stage.
  */
 enum clrnn_part_kind {
     CLRNN_PART_LAYERS,        // num_layers of the first recurrent layer
@@ -50,40 +49,39 @@ struct clrnn_ladder {
     struct clrnn_part *part;
 };
 
-/** Finds the parts. The caller has made sure that the config fits the data (clrnn_network_shapes).
- *  CLRNN_ERR_MEMORY. */
+/** Finds the parts of a config. The config must fit the data (clrnn_network_shapes). CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_ladder_make(const struct clrnn_log *log, const struct clrnn_config *config,
                                     uint32_t outputs, const char *init, struct clrnn_ladder *ladder);
 void clrnn_ladder_finish(struct clrnn_ladder *ladder);
 
-/** The config with the first `parts` parts, but for those that are off. */
+/** Makes the config with the first `parts` parts, without those that are off. */
 enum clrnn_status clrnn_ladder_variant(const struct clrnn_ladder *ladder, size_t parts,
                                        struct clrnn_config **variant);
-/** A linear layer alone, behind the embedding and the mean over time that it needs. */
+/** Makes the config of a linear model: a linear layer, preceded by embedding and mean over time if needed. */
 enum clrnn_status clrnn_ladder_linear(const struct clrnn_ladder *ladder, struct clrnn_config **variant);
 
-/** Whether parameters of the config are missing where the parts that are off are left out. */
+/** Whether parameters of the config are missing when the parts that are off are left out. */
 bool clrnn_ladder_lacks_weights(const struct clrnn_ladder *ladder);
 
-/** "birnn 64 x 2, batchnorm, linear 2" in fresh memory. NULL: no memory. */
+/** Returns the layers as text, "birnn 64 x 2, batchnorm, linear 2", to be freed. NULL: no memory. */
 char *clrnn_layers_text(const struct clrnn_config *config);
 
 // ---------------------------------------------------------------- stages
 
-/** What a stage came to, beyond what struct clrnn_grow_stage shows. */
+/** The outcome of a stage, in addition to struct clrnn_grow_stage. */
 struct clrnn_stage_outcome {
     struct clrnn_overfit_result overfit; // without the curve
-    bool ran;                            // the model could be run at all
-    bool by_heart, by_training;          // whether it learns, by the two
-    bool far;                            // by heart, and not merely on its way
+    bool ran;                            // the model could be run
+    bool by_heart, by_training;          // whether it learns: overfitting one batch; the short training
+    bool far;                            // the batch was overfitted, not only with a falling loss
     double skill, skill_error;           // on the training set
-    double loss_ratio;                   // loss there over the constant answer's
+    double loss_ratio;                   // loss on the training set, divided by the constant answer's
     double travel;                       // sum of lr
     enum clrnn_optimizer_kind optimizer;
     bool finite;
 };
 
-/** The whole grow. */
+/** The state of clrnn_grow. */
 struct clrnn_grow {
     struct clrnn_device *device;
     const struct clrnn_log *log;
@@ -100,11 +98,12 @@ struct clrnn_grow {
     int below;                           // the last stage that learns, else the last one; -1: none yet
 };
 
-/** Judges a stage by the one below (NULL: there is none that learns) and the part that it adds (or NULL). */
+/** Whether a stage learns, judged against the last one before it that does (`below`, or NULL) and the part
+ * that it adds (or NULL). */
 bool clrnn_stage_learns(const struct clrnn_grow *grow, struct clrnn_stage_outcome *outcome,
                         const struct clrnn_stage_outcome *below, const struct clrnn_part *part);
 
-/** Fills in first_broken and cause once all stages were tried. CLRNN_ERR_MEMORY. */
+/** Sets the result's first_broken and cause after all stages have run. CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_grow_find_cause(struct clrnn_grow *grow);
 
 #endif
