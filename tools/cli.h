@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What all subcommands share: options as tables, messages, opening a device and a config.
+// Helpers of all subcommands: option tables, messages, opening a device and a config.
 #ifndef CLRNN_TOOLS_CLI_H
 #define CLRNN_TOOLS_CLI_H
 
@@ -55,23 +55,23 @@ struct cli_spec {
     const char *examples;
 };
 
-/**
- * Reads the arguments after the command's name. Returns false where the program is to end at once with
- * *status: 0 after --help, 2 after wrong usage (reported).
+/** Parses the arguments after the command's name. Returns false if the program must exit with *status: 0
+ * after
+ * --help, 2 after wrong usage (reported).
  */
 bool cli_parse(struct cli *cli, const struct cli_spec *spec, int argc, char **argv, int *status);
 
-/** Reports wrong usage in one sentence and gives exit status 2. */
+/** Reports wrong usage in one sentence; returns exit status 2. */
 int cli_usage(const struct cli *cli, const char *format, ...) CLRNN_PRINTF(2, 3);
 
-/** Opens the device that --device and CLRNN_DEVICE choose. */
+/** Opens the device selected by --device or CLRNN_DEVICE. */
 enum clrnn_status cli_device(const struct cli *cli, bool profile, struct clrnn_device **device);
 
 /** Reads a config with the --set assignments. */
 enum clrnn_status cli_config(const struct cli *cli, const char *path, struct clrnn_config **config);
 
-/** CLRNN_ERR_ARG where the file `out` is one of those that the command reads: `count` paths, of which some
- * may be NULL and some run folders. */
+/** CLRNN_ERR_ARG if the file `out` is also read by the command: `count` paths, NULL or files or run folders.
+ */
 enum clrnn_status cli_check_out(const struct cli *cli, const char *out, size_t count,
                                 const char *const *read);
 
@@ -81,20 +81,20 @@ enum clrnn_status cli_check_out(const struct cli *cli, const char *out, size_t c
  */
 enum clrnn_status cli_open(const struct cli *cli, struct clrnn_config **config, struct clrnn_device **device);
 
-/** Closes both, NULL being nothing to close, and finishes as cli_finish. */
+/** Closes both (each may be NULL) and returns cli_finish. */
 int cli_close(const struct cli *cli, enum clrnn_status status, struct clrnn_config **config,
               struct clrnn_device **device);
 
-/** null for NaN and infinity, which JSON cannot say. */
+/** A JSON number; null for NaN and infinity. */
 json_t *cli_json_number(double value);
-/** Appends a value and drops the reference. Without memory for it the array goes, and *array is NULL from
- * then on: json_pack and cli_print_json take that for what it is. */
+/** Appends a value and drops its reference. Without memory the array is freed and *array becomes NULL, which
+ * json_pack and cli_print_json report as an error. */
 void cli_json_append(json_t **array, json_t *value);
 /** Prints a result as JSON and drops the reference; NULL, or no memory for the text, is CLRNN_ERR_MEMORY. */
 enum clrnn_status cli_print_json(const struct cli *cli, json_t *value);
 
-/** A text from outside as it may stand in a result: escaped (base/text.h), in memory that the eighth call
- * after this one takes back. NULL is "". */
+/** Returns a text from outside escaped for printing (base/text.h); valid until the eighth call after this
+ * one. NULL gives "". */
 const char *cli_shown(const char *text);
 /** Prints a text of several lines, each escaped. */
 void cli_print_lines(const char *text);
@@ -144,7 +144,7 @@ const struct cli_command *cli_command(const char *name);
 /** Exit status 2 after one sentence on a name that is no command, with the likeliest one. */
 int cli_unknown_command(const char *name);
 
-/** The word of `words` (`count` of them, `stride` bytes apart) that `word` may be a slip for, or NULL. */
+/** The closest word to a misspelt `word` among `count` words, `stride` bytes apart; NULL: none is close. */
 const char *cli_suggest(const char *word, const char *const *words, size_t stride, size_t count);
 
 #endif

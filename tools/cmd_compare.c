@@ -17,7 +17,7 @@ static void show_progress(void *user, const char *what)
     clrnn_log(&cli->log, CLRNN_LOG_INFO, "%s", what);
 }
 
-// Cuts "A,B" into specs, in place.
+// Splits "A,B" into specs, in place.
 static size_t cut(char *text, const char *specs[MOST_DEVICES])
 {
     size_t count = 0;

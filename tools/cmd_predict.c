@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// clrnn predict: what a model says of each sample.
+// clrnn predict: a model's prediction for each sample.
 #include "base/array.h"
 #include "tools/source.h"
 

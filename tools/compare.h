@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What clrnn compare and clrnn devices show of a device: as text, JSON, pictures, and beside an earlier run.
+// Output of clrnn compare and clrnn devices: text, JSON, and the comparison with an earlier run.
 #ifndef CLRNN_TOOLS_COMPARE_H
 #define CLRNN_TOOLS_COMPARE_H
 
@@ -20,7 +20,7 @@ enum clrnn_status compare_write_json(const struct cli *cli, const char *path, co
 
 /** Reads the JSON of an earlier run. CLRNN_ERR_DATA. */
 enum clrnn_status compare_baseline_read(const struct cli *cli, const char *path, json_t **then);
-/** Holds a run against an earlier one: what changed, also printed if `print`; NULL: no memory. */
+/** Compares a run with an earlier one; returns the changes, also printed if `print`. NULL: no memory. */
 json_t *compare_baseline(const char *path, const json_t *then, const struct clrnn_config *config,
                          const struct clrnn_compare_result *r, bool print);
 

@@ -8,13 +8,13 @@
 struct progress_view {
     bool terminal; // stderr is one: the bar is redrawn in place
     bool quiet;
-    int drawn; // columns of the bar that stands on the line now
+    int drawn; // columns of the bar currently shown
 };
 
 /** A clrnn_progress_fn; `user` is a struct progress_view. */
 void progress_show(void *user, const struct clrnn_progress *progress);
 
-/** Removes the bar, so that a message can stand on the line. */
+/** Removes the bar before a message is printed. */
 void progress_clear(struct progress_view *view);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What eval and predict share: which model, which data.
+// Common to eval and predict: selecting the model and the data.
 #ifndef CLRNN_TOOLS_SOURCE_H
 #define CLRNN_TOOLS_SOURCE_H
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Forking, watching and ending children.
+// Starting, monitoring and killing child processes.
 #include "base/child.h"
 
 #include <errno.h>
@@ -16,7 +16,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 
-#define LOOK_MS 100 // between two looks at beats and stop
+#define LOOK_MS 100 // interval of checking the heartbeat and stop
 
 void *clrnn_shared_create(size_t bytes)
 {
@@ -58,7 +58,7 @@ static void be_child(pid_t parent)
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
-        _exit(1); // it is gone already
+        _exit(1); // the parent has already ended
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     for (size_t i = 0; i < sizeof(deadly) / sizeof(*deadly); i++)
@@ -67,7 +67,7 @@ static void be_child(pid_t parent)
     signal(SIGINT, SIG_IGN); // the parent decides when to stop
     signal(SIGHUP, SIG_IGN);
     if (!freopen("/dev/null", "r", stdin) || !freopen("/dev/null", "w", stdout) ||
-        !freopen("/dev/null", "w", stderr)) // drivers chatter
+        !freopen("/dev/null", "w", stderr)) // drivers print messages
         _exit(2);
 }
 
@@ -80,10 +80,10 @@ enum clrnn_status clrnn_child_start(const struct clrnn_log *log, void (*work)(vo
     int fd[2];
 
     *child = (struct clrnn_child){.pid = -1, .report = report, .alive = -1};
-    if (pipe2(fd, O_CLOEXEC)) // nor do compilers that a driver starts keep it open
+    if (pipe2(fd, O_CLOEXEC)) // O_CLOEXEC: compilers that a driver starts must not keep it open
         return clrnn_error(log, CLRNN_ERR_DEVICE, "a pipe to a child process cannot be made: %s",
                            strerror(errno));
-    fflush(NULL); // what stands in buffers is the parent's to write
+    fflush(NULL); // buffered output must not be written twice
     child->pid = fork();
     if (child->pid < 0) {
         close(fd[0]);
@@ -94,7 +94,7 @@ enum clrnn_status clrnn_child_start(const struct clrnn_log *log, void (*work)(vo
         close(fd[0]);
         be_child(parent);
         work(user);
-        _exit(0); // no exit handlers: they are the parent's
+        _exit(0); // without the exit handlers, which belong to the parent
     }
     close(fd[1]);
     child->alive = fd[0];
@@ -106,7 +106,7 @@ static int64_t now_ms(void)
     return (int64_t)(1e3 * clrnn_clock());
 }
 
-// False where it had to be killed.
+// Returns false if the child had to be killed.
 static bool watch(const struct clrnn_child *child, int64_t patience_ms, const volatile sig_atomic_t *stop,
                   bool *stopped)
 {
@@ -118,7 +118,7 @@ static bool watch(const struct clrnn_child *child, int64_t patience_ms, const vo
         const int ready = poll(&end, 1, LOOK_MS);
 
         if (ready > 0 || (ready < 0 && errno != EINTR))
-            return true; // the child's end is closed
+            return true; // the child has closed its end
         if (child->report->beats != beats) {
             beats = child->report->beats;
             deadline = now_ms() + patience_ms;

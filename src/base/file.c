@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Writing beside, syncing and renaming; folders; paths.
+// Atomic writing; folders; paths.
 #include "base/file.h"
 
 #include <errno.h>
@@ -11,12 +11,12 @@
 
 #include "base/temporary.h"
 
-#define MOST_LINKS 40 // as the kernel has it
+#define MOST_LINKS 40 // the kernel's limit
 
 struct clrnn_out {
     const struct clrnn_log *log;
-    char *path, *target;               // as it was named; what it leads to
-    struct clrnn_temporary *temporary; // NULL: bytes go to the target at once
+    char *path, *target;               // as given; after following links
+    struct clrnn_temporary *temporary; // NULL: writes go directly to the target
     FILE *file;
     enum clrnn_status status; // of the first failure
 };
@@ -28,7 +28,7 @@ static enum clrnn_status out_fail(struct clrnn_out *out, int error, const char *
     return out->status;
 }
 
-// A descriptor of this process that a path such as /dev/stdout or /dev/fd/3 stands for, else -1.
+// The descriptor of this process that a path such as /dev/stdout or /dev/fd/3 names, else -1.
 static int descriptor_of(const char *path)
 {
     const char *name = strrchr(path, '/');
@@ -43,7 +43,8 @@ static int descriptor_of(const char *path)
     return fd;
 }
 
-// Follows links, also to where nothing is yet. *fd: a descriptor that they led to, else -1. 0 or an errno.
+// Follows links, also to a file that does not exist. *fd: the descriptor if the target is one, else -1.
+// Returns 0 or an errno.
 static int follow(const char *path, char **target, int *fd)
 {
     char link[4096], *folder, *next;
@@ -55,7 +56,7 @@ static int follow(const char *path, char **target, int *fd)
         *fd = descriptor_of(*target);
         length = *fd < 0 ? readlink(*target, link, sizeof(link) - 1) : -1;
         if (length < 0)
-            return 0; // no link, or nothing at all
+            return 0; // not a link, or does not exist
         if (links == MOST_LINKS)
             return ELOOP;
         link[length] = 0;
@@ -169,7 +170,7 @@ static void sync_folder(const char *path)
     const int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 
     if (fd >= 0) {
-        fsync(fd); // some file systems refuse; the rename stands all the same
+        fsync(fd); // may fail on some file systems; the rename is done anyway
         close(fd);
     }
     free(folder);

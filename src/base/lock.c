@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Locking by flock on a file beside the shared one.
+// Locking with flock on the lock file of a shared file.
 #include "base/lock.h"
 
 #include <errno.h>
@@ -13,7 +13,7 @@
 
 #include "base/file.h"
 
-// Whether the name still stands for the open file: who held the lock before may have removed it.
+// Whether the name still refers to the open file: the previous holder of the lock may have removed it.
 static bool is_current(int fd, const char *path)
 {
     struct stat open_file, named;
@@ -54,7 +54,7 @@ void clrnn_lock_release(struct clrnn_lock *lock)
 {
     if (!lock->path)
         return;
-    unlink(lock->path); // while it is held: who waits for it sees that and makes a new one
+    unlink(lock->path); // before unlocking: a waiting process notices and creates a new file
     close(lock->fd);
     free(lock->path);
     *lock = (struct clrnn_lock){NULL, -1};

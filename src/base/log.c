@@ -40,7 +40,7 @@ const char *clrnn_version(void)
     return VERSION(CLRNN_VERSION_MAJOR, CLRNN_VERSION_MINOR, CLRNN_VERSION_PATCH);
 }
 
-// Names in a message come from outside: none may move the cursor, clear the screen or begin a line.
+// Messages contain names from outside, which must not control the terminal or start a new line.
 static void pass_on(const struct clrnn_log *log, enum clrnn_log_level level, const char *line)
 {
     char *escaped;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Mapped reading, of files that may shrink meanwhile.
+// Memory-mapped reading of files that may be truncated meanwhile.
 #include "base/file.h"
 
 #include <errno.h>
@@ -13,11 +13,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-// Where a file is mapped, for the signal handler, which takes no lock: ranges are never freed but used again.
+// A mapped address range, for the signal handler. The handler takes no lock, so ranges are reused, never
+// freed.
 struct clrnn_map_range {
     atomic_uintptr_t first; // 0: free
     atomic_size_t size;
-    atomic_bool torn; // pages that the file no longer has were read, as zeros
+    atomic_bool torn; // pages beyond the truncated end were read, as zeros
     struct clrnn_map_range *next;
 };
 static _Atomic(struct clrnn_map_range *) ranges;
@@ -44,7 +45,7 @@ static struct clrnn_map_range *range_create(const void *data, size_t size)
     return r;
 }
 
-// A page of a mapped file that the file no longer has becomes zeros, with all behind it.
+// Maps zeros from the faulting page to the end of a truncated file's mapping.
 static void on_bus_error(int signal, siginfo_t *info, void *context)
 {
     const uintptr_t at = (uintptr_t)info->si_addr, page = (uintptr_t)sysconf(_SC_PAGESIZE);
@@ -61,7 +62,8 @@ static void on_bus_error(int signal, siginfo_t *info, void *context)
         atomic_store(&r->torn, true);
         return;
     }
-    sigaction(SIGBUS, &action_before, NULL); // none of ours: comes again, and ends as it would have
+    sigaction(SIGBUS, &action_before,
+              NULL); // not in a mapped file: the access faults again, with the previous action
     if (info->si_code <= 0)
         raise(signal);
 }
@@ -83,7 +85,8 @@ enum clrnn_status clrnn_map_open(const struct clrnn_log *log, const char *path, 
     int fd;
 
     *map = (struct clrnn_map){NULL, 0, -1, NULL};
-    fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); // a pipe without a writer would wait
+    fd = open(path,
+              O_RDONLY | O_CLOEXEC | O_NONBLOCK); // O_NONBLOCK: opening a pipe without a writer would block
     if (fd < 0)
         return clrnn_error(log, CLRNN_ERR_DATA, "%s: cannot be opened: %s", path, strerror(errno));
     if (fstat(fd, &st)) {
@@ -139,12 +142,12 @@ void clrnn_map_read(const struct clrnn_map *map, size_t first, size_t size, void
 
         if (got < 0 && errno == EINTR)
             continue;
-        if (got == 0) { // it has become shorter
+        if (got == 0) { // the file was truncated
             atomic_store(&map->range->torn, true);
             memset(to, 0, size);
             return;
         }
-        if (got < 0) // what the system will not read, the mapping may still give
+        if (got < 0) // pread failed; read through the mapping
             break;
         to += got;
         first += (size_t)got;

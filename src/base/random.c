@@ -58,7 +58,7 @@ void clrnn_random_permutation(const struct clrnn_random *r, uint32_t count, uint
     for (uint32_t i = 0; i < count; i++)
         order[i] = i;
     for (uint32_t i = count; i > 1; i--) {
-        const uint32_t unbiased = UINT32_MAX - UINT32_MAX % i; // draws from here up are thrown away
+        const uint32_t unbiased = UINT32_MAX - UINT32_MAX % i; // larger draws are rejected
         uint32_t draw, kept;
 
         do

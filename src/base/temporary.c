@@ -16,22 +16,23 @@
 
 #include "base/file.h"
 
-#define MOST_TRIES 1000 // names taken by other processes, or by those of another machine with the same folder
+#define MOST_TRIES \
+    1000 // a name may be in use by another process, or by another machine that shares the folder
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct clrnn_temporary *all; // that this process has; under `lock`
-static unsigned counter;            // under `lock`
+static struct clrnn_temporary *all; // those of this process; protected by `lock`
+static unsigned counter;            // protected by `lock`
 
 static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *place)
 {
     (void)st;
     (void)type;
     (void)place;
-    remove(path); // what cannot be removed stays; the rest goes all the same
+    remove(path); // a failure does not stop the removal of the others
     return 0;
 }
 
-// A folder with all that is in it, or a file; links are removed, not followed.
+// Removes a file, or a folder with its contents; links are removed, not followed.
 static void remove_tree(const char *path)
 {
     nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
@@ -74,7 +75,7 @@ static int open_new(const char *path, bool is_folder)
     return mkdir(path, 0700) ? -1 : open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
-// Whether it is this process's: another one may have found it before it was locked, and removed it.
+// Whether the name refers to our file: another process may have removed it before it was locked.
 static bool take(int fd)
 {
     struct stat st;
@@ -115,7 +116,7 @@ int clrnn_temporary_create(const char *folder, bool is_folder, struct clrnn_temp
 
 // ---------------------------------------------------------------- ending
 
-// Under `lock`.
+// The caller holds `lock`.
 static void forget(struct clrnn_temporary **temporary)
 {
     struct clrnn_temporary *t = *temporary, **at = &all;
@@ -154,7 +155,7 @@ int clrnn_temporary_rename(struct clrnn_temporary **temporary, const char *path)
 
 void clrnn_temporary_remove_all(void)
 {
-    pthread_mutex_lock(&lock); // for good
+    pthread_mutex_lock(&lock); // never unlocked
     for (const struct clrnn_temporary *t = all; t; t = t->next)
         remove_tree(t->path);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Escapes for text from outside.
+// Escaping of text from outside.
 #include "base/text.h"
 
 #include <stdint.h>
@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-// The bytes of the UTF-8 character at `at` and its code point; 0 where there is none.
+// Returns the length in bytes of the UTF-8 character at `at` and sets its code point; 0: invalid.
 static size_t character(const unsigned char *at, uint32_t *code)
 {
     static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
@@ -31,7 +31,7 @@ static size_t character(const unsigned char *at, uint32_t *code)
     return *code < least[length] || *code > 0x10ffff || (*code >= 0xd800 && *code < 0xe000) ? 0 : length;
 }
 
-// Whether a terminal would obey the character instead of showing it.
+// Whether the character controls the terminal instead of being shown.
 static bool is_control(uint32_t code)
 {
     return code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0x061c || // Arabic letter mark
@@ -53,7 +53,7 @@ static bool is_escape(const char *at)
     return at[0] == '\\' && at[1] == 'x' && hex_digit(at[2]) >= 0 && hex_digit(at[3]) >= 0;
 }
 
-// The bytes at `at` that stay together, and whether they stay as they are.
+// The length of the next unit at `at`: a character or a single byte; *stays: whether it needs no escape.
 static size_t piece(const char *at, enum clrnn_text_escape what, bool *stays)
 {
     uint32_t code;
@@ -126,7 +126,7 @@ char *clrnn_json_dump(const json_t *value, size_t flags)
         free(text);
         return NULL;
     }
-    for (const char *at = text; *at;) { // outside of strings JSON is ASCII: newlines alone are to stay
+    for (const char *at = text; *at;) { // outside of strings JSON is ASCII; only newlines are kept
         uint32_t code;
         const size_t length = character((const unsigned char *)at, &code);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Numbers and words as people write them.
+// Parsing and printing numbers and words.
 #include "base/words.h"
 
 #include <ctype.h>
@@ -14,9 +14,9 @@
 
 #include "base/array.h"
 
-#define MAX_TEXT 64 // no number is longer, no word worth a guess either
+#define MAX_TEXT 64 // limit for numbers, and for words that get a suggestion
 
-// Copies without underscores that stand between digits; false: too long or an underscore elsewhere.
+// Copies without underscores between digits. False: too long, or an underscore elsewhere.
 static bool strip(const char *text, char plain[MAX_TEXT])
 {
     size_t n = 0;
@@ -36,14 +36,14 @@ static bool strip(const char *text, char plain[MAX_TEXT])
 }
 
 static pthread_once_t c_locale_once = PTHREAD_ONCE_INIT;
-static locale_t c_locale; // never freed; 0 where there was no memory for it
+static locale_t c_locale; // never freed; 0: no memory for it
 
 static void make_c_locale(void)
 {
     c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
 }
 
-// From here to leave_c_locale numbers of this thread have a point, whatever the program's locale is.
+// Sets the C locale for this thread, for numbers with a decimal point, until leave_c_locale.
 static locale_t enter_c_locale(void)
 {
     pthread_once(&c_locale_once, make_c_locale);
@@ -70,7 +70,7 @@ bool clrnn_number_parse(const char *text, double *value)
             return true;
         }
     }
-    // strtod takes "nan", "inf" and hexadecimal, too
+    // strtod also accepts "nan", "inf" and hexadecimal
     if (!isdigit((unsigned char)digits[0]) && !(digits[0] == '.' && isdigit((unsigned char)digits[1])))
         return false;
     if (!strip(text, plain) || strpbrk(plain, "xXpP"))
@@ -146,7 +146,7 @@ void clrnn_number_text(double value, char text[CLRNN_NUMBER_SIZE])
             break;
     }
     leave_c_locale(before);
-    if (!strchr(text, '.')) { // 1e-05: YAML 1.1 wants 1.0e-05
+    if (!strchr(text, '.')) { // 1e-05 is not a number in YAML 1.1; 1.0e-05 is
         const size_t mantissa = strcspn(text, "e");
 
         memmove(text + mantissa + 2, text + mantissa, strlen(text + mantissa) + 1);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Trees of YAML nodes, built by hand.
+// Building trees of YAML nodes.
 #include "base/yaml.h"
 
 #include <stdarg.h>
@@ -8,7 +8,7 @@
 
 #include "base/file.h"
 
-// The memory of a node; a root that was read carries the name that its nodes point to.
+// Memory of a node. A root also stores the file name that its nodes point to.
 struct holder {
     struct clrnn_node node;
     char name[];

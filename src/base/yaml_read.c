@@ -12,7 +12,7 @@
 #include "base/yaml.h"
 
 // Limits, as doc/config.md states them.
-#define MAX_BYTES ((size_t)4 << 20) // a config is a few kilobytes; a data set by mistake is refused
+#define MAX_BYTES ((size_t)4 << 20) // configs have a few kilobytes; a data set given by mistake is refused
 #define MAX_NODES 200000            // aliases of aliases grow exponentially
 #define MAX_DEPTH 64
 #define MAX_KEYS 4096
@@ -23,15 +23,15 @@ struct anchor {
     char *name;
     struct clrnn_node *node;
     yaml_mark_t mark;
-    bool owned; // a key's: no part of the tree
+    bool owned; // of a key, which is not part of the tree
     bool open;  // its node is still being read
 };
 
-// The tree grows with libyaml's events, so that the limits hold before anything beyond them is read; its
-// document loader would read everything first, and is quadratic in nesting and anchors.
+// The tree is built from libyaml's events, so that the limits are checked while reading. libyaml's document
+// loader would read everything first, and is quadratic in nesting and anchors.
 struct loader {
     const struct clrnn_log *log;
-    const char *name, *file; // as the caller says it; the root's own copy of it
+    const char *name, *file; // as given; the root's copy
     yaml_parser_t *parser;
     size_t nodes, bytes; // of texts and keys
     struct anchor anchor[MAX_ANCHORS];
@@ -69,7 +69,7 @@ static enum clrnn_status next_event(const struct loader *l, yaml_event_t *event)
     return yaml_parser_parse(l->parser, event) ? CLRNN_OK : fail_parse(l->log, l->name, l->parser);
 }
 
-// Counts a text of `length` bytes, wherever it is copied.
+// Counts a text of `length` bytes against the limit.
 static enum clrnn_status count_text(struct loader *l, yaml_mark_t mark, size_t length)
 {
     l->bytes += length;
@@ -132,7 +132,7 @@ static enum clrnn_status check_keys(const struct loader *l, const struct clrnn_n
     return st;
 }
 
-// Remembers a node under the event's anchor; *index is SIZE_MAX where it has none.
+// Stores a node under the event's anchor; *index is SIZE_MAX if it has none.
 static enum clrnn_status add_anchor(struct loader *l, const yaml_event_t *event, struct clrnn_node *node,
                                     size_t *index)
 {
@@ -341,7 +341,7 @@ static enum clrnn_status load_node(struct loader *l, const yaml_event_t *event, 
     return st;
 }
 
-// The first event that is none of `a` and `b`, which say nothing.
+// Skips events `a` and `b`.
 static enum clrnn_status skip_events(const struct loader *l, yaml_event_type_t a, yaml_event_type_t b,
                                      yaml_event_t *event)
 {
@@ -452,7 +452,7 @@ enum clrnn_status clrnn_yaml_read(const struct clrnn_log *log, const char *path,
     file = fopen(path, "rbe");
     if (!file)
         return clrnn_error(log, CLRNN_ERR_CONFIG, "%s: cannot be opened: %s", path, strerror(errno));
-    do { // a pipe's size is not known beforehand
+    do { // the size of a pipe is unknown
         if (size == capacity) {
             char *grown = capacity <= MAX_BYTES ? realloc(text, capacity ? 2 * capacity : 8192) : NULL;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Carrying out `--set KEY=VALUE` on a YAML tree.
+// Applying `--set KEY=VALUE` to a YAML tree.
 #include "base/yaml.h"
 
 #include <stdlib.h>
@@ -12,7 +12,7 @@
 
 #define NAME "--set" // the file that nodes set from the command line come from; line 0
 
-// Parents that hold one entry, its name saying what they are; * is any one step.
+// Parents that hold one entry, whose name is their kind; * matches any path component.
 static const char *const one_entry[] = {"train.loss", "train.optimizer", "train.scheduler", "model.layers.*"};
 
 static bool holds_one_entry(char *const *step, size_t count)
@@ -81,7 +81,7 @@ static bool make_map(struct clrnn_node *node)
     return !child || clrnn_node_add(node, NULL, child);
 }
 
-// The child under the last of `count` steps, made where it is missing. CLRNN_ERR_CONFIG or _MEMORY.
+// Finds or creates the child for the last of `count` path components. CLRNN_ERR_CONFIG, CLRNN_ERR_MEMORY.
 static enum clrnn_status descend(const struct clrnn_log *log, const char *assignment, char *const *step,
                                  size_t count, struct clrnn_node **at)
 {
@@ -164,7 +164,7 @@ enum clrnn_status clrnn_node_set(const struct clrnn_log *log, struct clrnn_node 
         }
         step[count++] = word;
     }
-    text = clrnn_text_escape(equals + 1, CLRNN_TEXT_BYTES); // a path on the command line may hold any
+    text = clrnn_text_escape(equals + 1, CLRNN_TEXT_BYTES); // a path on the command line may have any bytes
     st = text ? clrnn_yaml_parse(log, text, name, &value)
               : clrnn_error_memory(log, 4 * strlen(assignment), assignment);
     if (st == CLRNN_OK)

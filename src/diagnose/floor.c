@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The least value of a loss: by smoothed or soft targets, by equal rows with different labels, and by
-// activations that stand between the last weights and the loss.
+// Lower bounds of a loss: from smoothed or soft targets, from equal rows with different labels, and from
+// activations between the last weights and the loss.
 #include "diagnose/floor.h"
 
 #include <math.h>

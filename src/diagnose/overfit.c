@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Can this model learn one single batch by heart? The first question to a model that does not learn.
+// Overfitting one batch: the first test of a model that does not learn.
 #include "diagnose/overfit.h"
 
 #include <math.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A table of numbers out of a CSV file, through libcsv.
+// Reading a CSV file into a table of numbers with libcsv.
 #include "formats/csv.h"
 
 #include <csv.h>
@@ -18,11 +18,11 @@ struct reader {
     struct clrnn_csv *csv;
     bool missing_as_nan;
     size_t names_capacity, values_capacity; // allocated entries
-    size_t column, record;                  // of the cell that comes next; record 0 is the header
-    enum clrnn_status status;               // of the first failure; what follows it is ignored
+    size_t column, record;                  // of the next cell; record 0 is the header
+    enum clrnn_status status;               // of the first failure; later cells are ignored
 };
 
-// Doubles `*array` where `count` has reached `*capacity`.
+// Doubles *array if `count` has reached *capacity.
 static bool reserve(void **array, size_t *capacity, size_t count, size_t element_bytes)
 {
     const size_t wanted = *capacity ? 2 * *capacity : 64;
@@ -133,7 +133,7 @@ static void fail_parse(struct reader *r, struct csv_parser *parser)
                             r->column + 1, csv_strerror(csv_error(parser)));
 }
 
-// Chunk by chunk, until something is wrong.
+// Reads in chunks until the first error.
 static void parse(struct reader *r, struct csv_parser *parser, const struct clrnn_map *map)
 {
     char *chunk = malloc(CHUNK_BYTES);

@@ -34,7 +34,7 @@ bool clrnn_dtype_is_float(enum clrnn_dtype dtype)
     return dtype <= CLRNN_DTYPE_F64;
 }
 
-// IEEE binary16 to binary32, by its fields.
+// Converts IEEE binary16 to binary32.
 static float half_to_float(uint16_t half)
 {
     const uint32_t sign = (uint32_t)(half & 0x8000) << 16, exponent = (half >> 10) & 31;

@@ -14,12 +14,12 @@ enum { MAGIC_BYTES = 6, MAX_HEADER_BYTES = 65535 }; // as doc/config.md states i
 // ---------------------------------------------------------------- the header: a Python dict literal
 
 struct header {
-    const char *text, *end; // what is left to read
+    const char *text, *end; // the unread part
     char descr[32];
     bool has_descr, has_order, has_shape, fortran;
     unsigned ndim;
     size_t shape[CLRNN_NPY_MAX_DIMS];
-    const char *trouble; // what is wrong with it
+    const char *trouble; // what is wrong with the header
 };
 
 static void skip_blanks(struct header *h)
@@ -37,7 +37,7 @@ static bool take(struct header *h, char c)
     return true;
 }
 
-// A quoted word into `word`; false where there is none or it is longer.
+// Reads a quoted string into `word`; false if there is none or it is too long.
 static bool take_string(struct header *h, char *word, size_t size)
 {
     char quote;
@@ -121,7 +121,7 @@ static bool take_header(struct header *h)
     return !h->trouble;
 }
 
-// The dtype of a descriptor such as "<f4"; false where it is none of ours.
+// Finds the dtype of a descriptor such as "<f4"; false if it is not supported.
 static bool find_dtype(const char *descr, enum clrnn_dtype *dtype)
 {
     static const char *const descriptors[] = {
@@ -132,7 +132,7 @@ static bool find_dtype(const char *descr, enum clrnn_dtype *dtype)
 
     for (size_t i = 0; i < ARRAY_SIZE(descriptors); i++) {
         const char *known = descriptors[i];
-        // '=' is native; one byte has no order, whatever is written there
+        // '=' is native; for one byte the order is irrelevant
         const bool order = *known && (*descr == *known || *descr == '=' || *known == '|');
 
         if (order && !strcmp(descr + 1, known + 1)) {
@@ -244,7 +244,7 @@ void clrnn_npy_close(struct clrnn_npy **npy)
 
 // ---------------------------------------------------------------- elements
 
-// Where the C-order element `index` lies in a Fortran-order file.
+// The position of the C-order element `index` in a Fortran-order file.
 static size_t fortran_position(const struct clrnn_npy *npy, size_t index)
 {
     size_t position = 0, stride = npy->count;
@@ -273,7 +273,7 @@ static size_t fortran_position(const struct clrnn_npy *npy, size_t index)
 static READ(convert_f32, f32, float) READ(clrnn_npy_read_f64, f64, double)
     READ(clrnn_npy_read_i64, i64, int64_t)
 
-    // Samples of some size go past the mapping: clrnn_map_read says why.
+    // Large reads do not use the mapping: see clrnn_map_read.
     void clrnn_npy_read_f32(const struct clrnn_npy *npy, size_t first, size_t count, float *out)
 {
     const struct clrnn_map *map = npy->map_;
@@ -314,7 +314,7 @@ struct clrnn_npy_writer {
     const struct clrnn_log *log;
     char *path;
     struct clrnn_out *out;
-    size_t element_bytes, left; // elements still to come
+    size_t element_bytes, left; // elements not yet written
 };
 
 enum clrnn_status clrnn_npy_create(const struct clrnn_log *log, const char *path, enum clrnn_dtype dtype,

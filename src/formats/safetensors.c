@@ -8,7 +8,8 @@
 #include "base/array.h"
 #include "base/file.h"
 
-// Limits, as doc/library.md states them. What JSON takes in memory follows from its marks, not its bytes.
+// Limits, as doc/library.md states them. The memory of parsed JSON depends on its punctuation, not on its
+// bytes.
 enum { MAX_HEADER_BYTES = 16 << 20, MAX_TENSORS = 40960, MAX_HEADER_MARKS = 12 * MAX_TENSORS };
 
 static const char *const dtype_names[] = {
@@ -90,7 +91,7 @@ static int by_place(const void *a, const void *b)
     return (*s)->count < (*t)->count ? -1 : (*s)->count > (*t)->count; // empty ones first
 }
 
-// Tensors must tile the data area: no overlap, no hole.
+// Tensors must cover the data area without overlap or gap.
 static enum clrnn_status check_tiling(const struct clrnn_log *log, const struct clrnn_safetensors *file,
                                       const unsigned char *data, size_t data_bytes)
 {
@@ -158,7 +159,7 @@ static enum clrnn_status read_metadata(const struct clrnn_log *log, struct clrnn
     return CLRNN_OK;
 }
 
-// Whether the header's JSON is within the limits, before memory is taken for it.
+// Whether the header's JSON is within the limits; checked before it is parsed.
 static enum clrnn_status check_header(const struct clrnn_log *log, const struct clrnn_safetensors *file,
                                       const unsigned char *text, size_t length)
 {
@@ -330,7 +331,7 @@ enum clrnn_status clrnn_safetensors_add(struct clrnn_safetensors_writer *writer,
     if (!ARRAY_GROW(w->data, w->count) || !ARRAY_GROW(w->size, w->count))
         goto memory;
     for (unsigned i = 0; i < ndim; i++) {
-        bytes *= shape[i]; // in memory already, so it fits
+        bytes *= shape[i]; // the data is in memory, so this cannot overflow
         if (json_array_append_new(dims, json_integer((json_int_t)shape[i])))
             goto memory;
     }

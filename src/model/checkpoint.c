@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Model files: written whole, and read with nothing taken on trust.
+// Writing and reading model files. Reading validates everything.
 #include "model/checkpoint.h"
 
 #include <errno.h>
@@ -354,7 +354,7 @@ static enum clrnn_status load_input(struct clrnn_model *m, const struct clrnn_sa
     return CLRNN_OK;
 }
 
-// Before any memory is taken by what the config says: a file has room for the weights that it promises.
+// Checks that the file is large enough for the config's weights, before memory is allocated for them.
 static enum clrnn_status check_size(const struct clrnn_model *m, const struct clrnn_safetensors *file)
 {
     uint64_t held = 0;

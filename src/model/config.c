@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A config's life: made, copied, destroyed, read from a file or a text.
+// Creating, copying, destroying and reading configs.
 #include "clrnn/config.h"
 
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A model is made from a config, normalises its input, is destroyed.
+// Creating and destroying a model, and setting its input normalisation.
 #include <float.h>
 #include <stdlib.h>
 

@@ -145,7 +145,7 @@ static enum clrnn_status place(struct clrnn_plan *p)
         clrnn_graph_elide_copy(p->graph, p->model->device);
         return clrnn_graph_place(p->graph, p->model->device, false, &p->model->arena);
     }
-    // Memory of its own, which other plans of the model do not write; the tensors hold it.
+    // A separate arena, which other plans of the model do not use; the tensors retain it.
     st = clrnn_graph_place(p->graph, p->model->device, true, &own);
     clrnn_buffer_destroy(&own);
     return st;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Follows features and time axis through the layers of a config, and says where they do not fit.
+// Shape inference: features and time axis after each layer of a config, with an error where layers do not
+// fit.
 #include "model/network.h"
 
 #include <inttypes.h>
@@ -45,7 +46,7 @@ struct inference {
     const struct clrnn_config *config;
     size_t at;         // layer
     long pool;         // layer that left one time step, -1: none yet
-    bool again;        // a recurrent layer stands behind that pool: it reads one step, and puts one out
+    bool again;        // a recurrent layer follows that pool: it reads one step and returns one
     uint32_t features; // 0: tokens
     uint32_t stream;
 };

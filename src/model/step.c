@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The caller's own batches: checked, staged in buffers of the model's, and run.
+// Batches from the caller: checked, copied to the model's staging buffers, and run.
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -10,7 +10,8 @@
 #include "base/words.h"
 #include "model/network.h"
 
-// Room for the largest batch so far; the index is 0, 1, 2, ... so that FEED takes the batch as it lies.
+// Buffers with the capacity of the largest batch so far; the index is 0, 1, 2, ..., so that FEED keeps the
+// order.
 struct clrnn_stage {
     struct clrnn_buffer *x, *y, *lengths, *index;
     uint32_t rows, samples; // N * T and N that fit

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The model's table: every parameter and buffer under PyTorch's name, and where it lies in the flat buffers.
+// The model's table: every parameter and buffer with PyTorch's name and its offset in the flat buffers.
 #include "model/network.h"
 #include "model/options.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What an op costs, by its class.
+// FLOPs and bytes of an op.
 #include "base/array.h"
 #include "ops/graph.h"
 

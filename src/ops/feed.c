@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Picking a batch out of a data set, in one launch.
+// Gathering a batch from a data set in one launch.
 #include "ops/graph.h"
 #include "ops/split.h"
 
@@ -7,13 +7,13 @@ enum clrnn_status clrnn_feed(struct clrnn_launches *launches, const struct clrnn
                              const struct clrnn_op *op)
 {
     const size_t rows = (size_t)op->T * op->N;
-    const uint32_t C = op->feed.tokens ? 1 : op->C; // a token is one number, whatever it stands for
+    const uint32_t C = op->feed.tokens ? 1 : op->C; // a token is one number
     const struct clrnn_split s = clrnn_split_rows(launches, rows, C);
     const bool cpu = clrnn_on_cpu(launches);
     struct clrnn_buffer *out_x = clrnn_out(graph, op, FEED_OUT_X);
     const int target = !op->feed.target ? 0 : op->feed.target_real ? 2 : 1;
 
-    if (!out_x) // nothing is copied: who reads picks its rows up
+    if (!out_x) // the copy is elided: readers gather the rows
         return CLRNN_OK;
     return clrnn_launch_kernel(
         launches, "feed", "feed",
@@ -34,7 +34,7 @@ static double flops(const struct clrnn_op *op)
     return op->in[FEED_MEAN] >= 0 ? 2.0 * op->T * op->N * op->C : 0;
 }
 
-// Of the data set, the rows of the batch; nothing where its copy is elided.
+// Of the data set, the rows of the batch; 0 if the copy is elided.
 static double slot_bytes(const struct clrnn_graph *graph, const struct clrnn_op *op, int slot, bool out)
 {
     const double rows = (double)op->T * op->N;

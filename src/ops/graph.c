@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Building the list of ops and tensors, finding lifetimes, and packing activations into one arena.
+// Building the list of ops and tensors, computing lifetimes, and packing activations into one arena.
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -86,7 +86,7 @@ enum clrnn_status clrnn_graph_op(struct clrnn_graph *graph, enum clrnn_op_kind k
     return CLRNN_OK;
 }
 
-// ---------------------------------------------------------------- a batch without a copy
+// ---------------------------------------------------------------- eliding the copy of a batch
 
 static bool picks_up(const struct clrnn_op *op, int slot)
 {
@@ -195,7 +195,7 @@ static void first_fit(struct place *p, struct place *place, size_t placed, bool 
     }
 }
 
-// The activations with their lifetimes and rounded sizes.
+// Lists the activations with their lifetimes and rounded sizes.
 static size_t list_activations(const struct clrnn_graph *graph, const struct clrnn_device *device,
                                struct place *place)
 {
@@ -204,7 +204,7 @@ static size_t list_activations(const struct clrnn_graph *graph, const struct clr
 
     for (size_t i = 0; i < graph->tensor_count; i++) {
         const struct clrnn_tensor *t = &graph->tensor[i];
-        const bool whole = t->keep || t->first_op < 0; // one that no op names lives throughout
+        const bool whole = t->keep || t->first_op < 0; // one that no op uses is live throughout
         const size_t bytes = MAX2(t->count, 1) * clrnn_type_bytes(device, t->type);
 
         if (t->role == CLRNN_ROLE_ACTIVATION && t->rows_of == CLRNN_NONE)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Linear layers: a GEMM and its surroundings, or kernels of their own where there are few outputs.
+// Linear layers: a GEMM with bias and masking, or special kernels for few outputs.
 #include <stdio.h>
 
 #include "base/array.h"
@@ -9,8 +9,8 @@
 #include "ops/graph.h"
 #include "ops/split.h"
 
-// Up to so many outputs (the usual classifier) one fused kernel beats a GEMM and its bias: the product
-// is as thin as a vector and bound by reading x.
+// Up to this number of outputs (the usual classifier) one fused kernel is faster than a GEMM with bias: the
+// product has few columns and is bound by reading x.
 enum { FEW_OUTPUTS = 8 };
 
 static enum clrnn_status fwd_few(struct clrnn_launches *l, const struct clrnn_graph *g,
@@ -38,7 +38,7 @@ enum clrnn_status clrnn_linear_fwd(struct clrnn_launches *launches, const struct
 
     if (O <= FEW_OUTPUTS)
         return fwd_few(launches, graph, op);
-    // Padding in x spoils only padding in y, which linear_bias sets to 0.
+    // NaN in padding of x reaches only padding of y, which linear_bias sets to 0.
     TRY(clrnn_launch_gemm(launches, &(struct clrnn_gemm){.transpose_b = true,
                                                          .M = rows,
                                                          .N = O,
@@ -93,7 +93,7 @@ static enum clrnn_status bwd_few(struct clrnn_launches *l, const struct clrnn_gr
     return CLRNN_OK;
 }
 
-// A copy of `*x` without padding takes its place, so that the multiplies meet zeros there.
+// Replaces *x by a copy with zeros in padding, for the multiplies.
 static enum clrnn_status mask(struct clrnn_launches *l, const struct clrnn_op *op, uint32_t C,
                               struct clrnn_buffer *lengths, struct clrnn_buffer **x)
 {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Losses: one launch for a small batch, three where blocks of rows work side by side.
+// Losses: one launch for a small batch, otherwise three, with blocks of rows in parallel.
 #include "base/array.h"
 #include "ops/graph.h"
 #include "ops/split.h"
 
-// From so many classes on the lanes of a group share a row.
+// From this number of classes, the lanes of a work-group divide a row.
 enum { MANY_CLASSES = 32, CPU_NUMBERS = 4096, GPU_ROWS = 512 };
 
 static struct clrnn_split split_loss(struct clrnn_launches *l, const struct clrnn_op *op, bool cooperate)
@@ -61,7 +61,7 @@ static double flops(const struct clrnn_op *op)
     return (op->out[LOSS_DX] >= 0 ? 8.0 : 5.0) * op->T * op->N * op->C;
 }
 
-// Of the records, one but its norm.
+// Of the records, one without its norm.
 static double slot_bytes(const struct clrnn_graph *graph, const struct clrnn_op *op, int slot, bool out)
 {
     (void)graph;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Batch and layer normalisation: one launch for small batches, blocks of rows and a join for large ones.
+// Batch and layer normalisation: one launch for small batches, blocks of rows and a reduction for large ones.
 #include "ops/columns.h"
 #include "ops/graph.h"
 #include "ops/split.h"
@@ -27,7 +27,7 @@ static enum clrnn_status apply(struct clrnn_launches *l, const struct clrnn_grap
              REAL(op->norm.eps), INT(is_invstd), UINT(s.chunk)));
 }
 
-// Mean and invstd of the batch, saved where backward or nobody wants them.
+// Buffers for mean and invstd of the batch: saved for backward, otherwise scratch.
 static enum clrnn_status statistics(struct clrnn_launches *l, const struct clrnn_graph *g,
                                     const struct clrnn_op *op, struct clrnn_buffer **mean,
                                     struct clrnn_buffer **invstd)
@@ -84,7 +84,7 @@ enum clrnn_status clrnn_batchnorm_fwd(struct clrnn_launches *launches, const str
                      clrnn_in(graph, op, BATCHNORM_RUNNING_VAR), false);
     TRY(train_fwd(launches, graph, op));
     if (batches == NULL || !op->norm.cumulative)
-        return CLRNN_OK; // counted along the way
+        return CLRNN_OK; // the kernel counts batches
     return clrnn_launch_kernel(launches, "norm", "batchnorm_count", DEFINES({"WIDTH", 1}), RANGE1(1),
                                (struct clrnn_cost){1, 8}, ARGS(BUF(batches)));
 }
@@ -147,7 +147,7 @@ enum clrnn_status clrnn_layernorm_fwd(struct clrnn_launches *launches, const str
              REAL(op->norm.eps), UINT(s.chunk), LANE_SUMS(s)));
 }
 
-// Gradients of weight and bias: sums over rows, by blocks where there are many.
+// Gradients of weight and bias: sums over rows, in blocks if there are many.
 static enum clrnn_status layernorm_dparams(struct clrnn_launches *l, const struct clrnn_graph *g,
                                            const struct clrnn_op *op)
 {
@@ -196,7 +196,7 @@ enum clrnn_status clrnn_layernorm_bwd(struct clrnn_launches *launches, const str
 
 // ---------------------------------------------------------------- class
 
-// Sum, deviation, its square and their sum; scale, shift.
+// Sum; deviation, its square and their sum; scale and shift.
 static double batchnorm_flops(const struct clrnn_op *op)
 {
     return (op->norm.batch_stats ? 6.0 : 2.0) * op->T * op->N * op->C;

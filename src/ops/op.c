@@ -29,7 +29,7 @@ const struct clrnn_op_class *clrnn_op_class(enum clrnn_op_kind kind)
     return (unsigned)kind < CLRNN_OP_COUNT ? table[kind].class : NULL;
 }
 
-// The op's key in measured choices (device/remember/choice.h): what it computes, then sizes.
+// The op's key in autotuned choices (device/remember/choice.h): its name, then its sizes.
 static void write_key(const struct clrnn_op *op, char text[112])
 {
     int at = snprintf(text, 112, "%s", clrnn_op_name(op->kind));

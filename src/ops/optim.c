@@ -9,7 +9,7 @@
 
 enum { NORM_BLOCK = 8192, CPU_UPDATE = 4096 };
 
-// Blocks' sums of squares on their way to the norm.
+// Partial sums of squares for the norm.
 struct squares {
     uint32_t blocks;
     struct clrnn_buffer *partial; // [blocks, 2]
@@ -51,8 +51,8 @@ enum clrnn_status clrnn_grad_norm(struct clrnn_launches *launches, const struct 
                          clrnn_out(graph, op, GRAD_NORM_NORM), clrnn_out(graph, op, GRAD_NORM_RECORD));
 }
 
-// On CPUs an item sums the squares of its gradients while it has them at hand, unless a kernel that does both
-// takes minutes to build.
+// On CPUs the update's work-items also sum the squares of their gradients, unless the device takes minutes to
+// build such a kernel.
 static bool sums_along(const struct clrnn_launches *l)
 {
     return clrnn_on_cpu(l) && !clrnn_device_quirks(clrnn_launches_device(l))->builds_slowly;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The recurrent layer: chooses how its time steps run, and the multiplies over all steps around them.
+// The recurrent layer: dispatches to a variant for the time steps, and launches the multiplies over all
+// steps.
 #include <stdio.h>
 
 #include "device/remember/choice.h"
@@ -12,7 +13,7 @@ static size_t rows_of(const struct clrnn_rnn *r)
     return (size_t)r->T * r->N;
 }
 
-// What forward and backward share; in[] of both begins alike.
+// Common to forward and backward: their in[] start with the same slots.
 static struct clrnn_rnn layer_of(const struct clrnn_graph *g, const struct clrnn_op *op)
 {
     struct clrnn_rnn r = {
@@ -48,8 +49,8 @@ static bool variant_fits(const struct clrnn_launches *l, const struct clrnn_rnn 
     return clrnn_on_cpu(l) && clrnn_rnn_sequence_fits(l, r);
 }
 
-// What is measured to be fastest among what fits, else one launch where that fits and, on GPUs, pays. A
-// single step has no recurrent multiply, and so nothing to walk over.
+// The autotuned variant among those that fit; otherwise the persistent kernel if it fits and, on GPUs, is
+// expected to be faster. A single step has no recurrent multiply: STEPS.
 static enum clrnn_rnn_variant choose_variant(struct clrnn_launches *l, struct clrnn_rnn r)
 {
     static const char *const word[] = {"steps", "sequence", "shared", "group"};
@@ -90,7 +91,7 @@ enum clrnn_status clrnn_rnn_fwd(struct clrnn_launches *launches, const struct cl
                                         : clrnn_rnn_sequence_fwd(launches, &r);
 }
 
-// The two directions' multiplies, those whose result is wanted, side by side.
+// Launches the multiplies of both directions whose result is needed, as a batched pair if both are.
 static enum clrnn_status launch_both(struct clrnn_launches *l, struct clrnn_gemm m[2])
 {
     bool fused;
@@ -100,8 +101,8 @@ static enum clrnn_status launch_both(struct clrnn_launches *l, struct clrnn_gemm
     return clrnn_launch_gemm_batch(l, m[0].c ? m : &m[1], m[0].c && m[1].c ? 2 : 1, NULL, &fused);
 }
 
-// dW_hh [G*H, H] = dgates^T h_prev. Row r of the gates meets row r - N of y (reverse: r + N), so one
-// multiply over T-1 steps does it. gru: the hidden side's n stands in column block 3 of the gates.
+// dW_hh [G*H, H] = dgates^T h_prev. Row r of the gates belongs to row r - N of y (reverse: r + N), so this is
+// one multiply over T-1 steps. gru: the hidden part of n is column block 3 of the gates.
 static enum clrnn_status hidden_weight_gradients(struct clrnn_launches *l, const struct clrnn_rnn *r)
 {
     const size_t ld = (size_t)r->R * r->H;
@@ -139,7 +140,7 @@ static enum clrnn_status hidden_weight_gradients(struct clrnn_launches *l, const
     return launch_both(l, m);
 }
 
-// Gate gradients are 0 in padding, yet 0 times what x may hold there need not be.
+// Gate gradients are 0 in padding, but x there may be NaN, and 0 * NaN is NaN.
 static enum clrnn_status without_padding(struct clrnn_launches *l, struct clrnn_rnn *r)
 {
     struct clrnn_buffer *clean;
@@ -177,8 +178,8 @@ static enum clrnn_status input_weight_gradients(struct clrnn_launches *l, const 
     return launch_both(l, m);
 }
 
-// Column sums of the gate gradients, in blocks of rows first unless the walk over the steps left such sums
-// or there are few rows.
+// Column sums of the gate gradients: first in blocks of rows, unless the variant has already written these
+// partial sums or there are few rows.
 static enum clrnn_status bias_gradients(struct clrnn_launches *l, const struct clrnn_rnn *r,
                                         struct clrnn_rnn_bias *bias)
 {

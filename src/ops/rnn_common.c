@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the variants of the recurrent layer share: sizes, the layout of the input gates and their multiply.
+// Common to the variants of the recurrent layer: sizes, the layout of the input gates and their multiply.
 #include "ops/rnn_variants.h"
 #include "ops/split.h"
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
-// A recurrent layer on GPUs: one launch walks over all time steps, a work-group owning some batch rows
-// (cl/rnn_group_forward.cl, cl/rnn_group_backward.cl).
+// A recurrent layer on GPUs: a persistent kernel for all time steps, in which a work-group computes some
+// batch rows (cl/rnn_group_forward.cl, cl/rnn_group_backward.cl).
 #include "base/array.h"
 #include "device/remember/choice.h"
 #include "ops/rnn_variants.h"
 
-// How a layer is cut for a GPU. cl/rnn_group.h explains the words.
+// The tiling of a layer on a GPU. cl/rnn_group.h defines the terms.
 struct tiling {
-    uint32_t K, columns; // of the weights as one direction of the walk meets them
+    uint32_t K, columns; // shape of W_hh as traversed by forward or backward
     uint32_t rows, parts, part, lanes, share, items, held;
     size_t state_bytes, sum_bytes; // of local memory
     uint32_t groups;
@@ -15,14 +15,14 @@ struct tiling {
 
 enum {
     ITEMS_STEP = 64, // a multiple of every GPU's sub-group width, 8 to 64
-    FEWEST_K = 16,   // rows of the weights that are worth an item of its own
-    REGISTERS = 96,  // of an item, for what grows with the cut: three quarters of what NVIDIA and AMD
-                     // give each of 512 items, and Intel each at 8 to a sub-group
-    ALL_REGISTERS = 48 * 1024,  // of all items, likewise
-    MOST_HELD = 64,             // weights in an item's registers
-    MOST_LOCAL = 48 * 1024,     // bytes, NVIDIA's
+    FEWEST_K = 16,   // least rows of the weights per work-item
+    REGISTERS = 96,  // per work-item, for values that depend on the tiling: three quarters of those of NVIDIA
+                     // and AMD with 512 work-items, and of Intel with sub-groups of 8
+    ALL_REGISTERS = 48 * 1024,  // of a work-group, likewise
+    MOST_HELD = 64,             // weights in a work-item's registers
+    MOST_LOCAL = 48 * 1024,     // bytes of local memory, NVIDIA's
     MOST_WEIGHTS = 1024 * 1024, // bytes: see clrnn_rnn_group_pays
-    SIZES = 5,                  // of a group: ITEMS_STEP times a power of two
+    SIZES = 5,                  // number of work-group sizes: ITEMS_STEP times a power of two
 };
 
 static uint32_t wide(const struct tiling *c)
@@ -35,7 +35,7 @@ static size_t packed_count(const struct clrnn_rnn *r, const struct tiling *c)
     return (size_t)r->D * c->parts * c->part * c->columns * wide(c);
 }
 
-// Rounds of all loops of an item together, none unrolled; rather too many.
+// Upper estimate of the iterations of all loops of a work-item, none unrolled.
 static double rounds_of(const struct clrnn_rnn *r, const struct tiling *c)
 {
     const double pairs = clrnn_divide_up(c->rows * r->H, c->items), units = c->columns * c->share;
@@ -45,7 +45,7 @@ static double rounds_of(const struct clrnn_rnn *r, const struct tiling *c)
            c->part / 4 * units;
 }
 
-// Shares a step's multiply out among at most `most` items.
+// Divides a step's multiply among at most `most` work-items.
 static void divide_units(const struct clrnn_rnn *r, bool backward, uint32_t most, struct tiling *c)
 {
     *c = (struct tiling){.K = backward ? r->G * r->H : r->H, .columns = backward ? 1 : r->G};
@@ -56,7 +56,7 @@ static void divide_units(const struct clrnn_rnn *r, bool backward, uint32_t most
     c->items = clrnn_divide_up(c->parts * c->lanes, ITEMS_STEP) * ITEMS_STEP;
 }
 
-// Lets a group own `rows` rows, if it can.
+// Sets the tiling for `rows` batch rows per work-group; false if registers or local memory do not suffice.
 static bool give_rows(const struct clrnn_launches *l, const struct clrnn_rnn *r, uint32_t rows,
                       struct tiling *c)
 {
@@ -76,7 +76,7 @@ static bool give_rows(const struct clrnn_launches *l, const struct clrnn_rnn *r,
            rounds_of(r, c) <= clrnn_device_quirks(device)->loop_rounds;
 }
 
-// Sizes of a group that the layer can be cut for: `count` powers of two from 64 << `first` on.
+// Possible work-group sizes for the layer: `count` powers of two starting at 64 << `first`.
 static unsigned sizes_of(const struct clrnn_launches *l, const struct clrnn_rnn *r, bool backward,
                          unsigned *first)
 {
@@ -89,7 +89,7 @@ static unsigned sizes_of(const struct clrnn_launches *l, const struct clrnn_rnn 
     for (unsigned i = 0; i < SIZES && (uint32_t)ITEMS_STEP << i <= most; i++) {
         divide_units(r, backward, (uint32_t)ITEMS_STEP << i, &c);
         if (count && c.items == items)
-            break; // more would idle
+            break; // more work-items would be idle
         items = c.items;
         if (give_rows(l, r, 1, &c))
             count++;
@@ -108,8 +108,8 @@ bool clrnn_rnn_group_fits(const struct clrnn_launches *l, const struct clrnn_rnn
     return sizes_of(l, r, false, &first) && sizes_of(l, r, true, &first);
 }
 
-// As it was measured to be fastest, else: up to 512 items, one row a group unless there are more rows than
-// compute units, weights in registers.
+// The autotuned tiling; otherwise up to 512 work-items, one row per work-group unless there are more rows
+// than compute units, weights in registers.
 static void choose_tiling(struct clrnn_launches *l, const struct clrnn_rnn *r, bool backward,
                           struct tiling *c)
 {
@@ -133,15 +133,15 @@ static void choose_tiling(struct clrnn_launches *l, const struct clrnn_rnn *r, b
         c->held = 0;
 }
 
-// A group reads its weights from the caches in every step, at about 100 GB/s where it has a compute unit to
-// itself (64 bytes a clock). For more than 1 MiB that takes longer than the two launches that a step costs
-// otherwise.
+// A work-group reads its weights from the caches in every step, at about 100 GB/s if it has a compute unit
+// for itself (64 bytes per clock). For more than 1 MiB that takes longer than the two launches per step of
+// CLRNN_RNN_STEPS.
 bool clrnn_rnn_group_pays(const struct clrnn_rnn *r)
 {
     return (size_t)r->G * r->H * r->H * sizeof(float) <= MOST_WEIGHTS;
 }
 
-// Of one launch; `moved` numbers in memory for each row of a step.
+// The cost of one launch; `moved`: values in global memory per row and step.
 static struct clrnn_cost group_cost(const struct clrnn_rnn *r, const struct tiling *c, double moved)
 {
     const double rows = (double)r->T * r->N;

@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: MIT
-// A recurrent layer on CPUs: one launch walks over all time steps (cl/rnn_forward.cl, cl/rnn_backward.cl).
+// A recurrent layer on CPUs: a persistent kernel for all time steps, or a launch per step
+// (cl/rnn_forward.cl, cl/rnn_backward.cl).
 #include "base/array.h"
 #include "ops/rnn_variants.h"
 
-// How a layer is cut for a CPU. cl/rnn_tile.h explains the words.
+// The tiling of a layer on a CPU. cl/rnn_tile.h defines the terms.
 struct tiling {
     uint32_t width, tile, slots, vectors; // vectors of packed weights side by side: P in the kernels
     uint32_t tiles, rows;
-    uint32_t share, items;           // batch rows of a work-item; work-items that share out the rows
-    uint32_t tile_share, tile_items; // likewise tiles
-    uint32_t steps;                  // of one launch
+    uint32_t share, items;           // batch rows per work-item; number of work-items for the rows
+    uint32_t tile_share, tile_items; // likewise for tiles
+    uint32_t steps;                  // per launch
 };
 
-// Rows of an item at most, so that their states stay in the second-level cache beside the weights.
+// Most rows per work-item, so that their states fit in the second-level cache together with the weights.
 enum { MOST_SHARE = 64 };
 
 static uint32_t cores_each(const struct clrnn_launches *l, const struct clrnn_rnn *r)
@@ -22,10 +23,10 @@ static uint32_t cores_each(const struct clrnn_launches *l, const struct clrnn_rn
     return (MAX2(units, 1u) + r->D - 1) / r->D;
 }
 
-// Two ways to employ the cores. Whole walks: each takes some rows over all steps, nothing in between. But
-// each then reads all recurrent weights in every step, and where these exceed a core's own cache (taken as
-// 2 MiB), that takes longer than multiplying a few rows with them. Then the cores share out the hidden
-// units instead, at the price of a launch for each step.
+// SEQUENCE: each core computes some rows over all steps without synchronisation, and reads all recurrent
+// weights in every step. If these exceed a core's own cache (assumed 2 MiB), reading them takes longer than
+// multiplying a few rows. SHARED: the hidden units are divided among the cores instead, at the cost of a
+// launch per step.
 enum clrnn_rnn_variant clrnn_rnn_sequence_standard(const struct clrnn_launches *l, const struct clrnn_rnn *r)
 {
     return (size_t)r->G * r->H * r->H * sizeof(float) > 2 * 1024 * 1024 && cores_each(l, r) > 1
@@ -42,20 +43,20 @@ static void employ_cores(const struct clrnn_launches *l, const struct clrnn_rnn 
     t->steps = shared ? 1 : r->T;
     t->tile_share = clrnn_divide_up(t->tiles, tile_items);
     t->tile_items = clrnn_divide_up(t->tiles, t->tile_share);
-    // below 4 rows an item gets no shorter: reading the weights takes longer than the multiplying
+    // fewer than 4 rows do not make a work-item faster: reading the weights dominates
     t->share = MAX2(clrnn_divide_up(r->N, items), MIN2(r->N, 4u));
     t->share = clrnn_divide_up(t->share, clrnn_divide_up(t->share, MOST_SHARE));
     t->items = clrnn_divide_up(r->N, t->share);
 }
 
-// The tile of accumulators must fit the registers: 32 of 512 bits, else taken as 16.
+// The tile of accumulators must fit in the registers: 32 of 512 bits, otherwise assumed 16.
 static struct tiling tiling_of(const struct clrnn_launches *l, const struct clrnn_rnn *r, bool backward)
 {
     struct tiling t = {.width = clrnn_rnn_width(l)};
     const uint32_t unit_vectors = clrnn_divide_up(r->H, t.width), registers = t.width == 16 ? 24 : 12;
 
-    // The widest tile among those that leave the fewest vectors empty. Backward's K is G times as long: with
-    // more than 2 vectors, two tiles' weights and the gates would crowd the second-level cache.
+    // The widest tile among those with the fewest empty vectors. In backward K is G times as long: with more
+    // than 2 vectors, two tiles' weights and the gates would not fit in the second-level cache.
     for (uint32_t tile = backward ? 2 : 4, least = UINT32_MAX; tile >= 1; tile--) {
         const uint32_t all = clrnn_divide_up(unit_vectors, tile) * tile;
         if (all < least) {
@@ -73,7 +74,7 @@ static struct tiling tiling_of(const struct clrnn_launches *l, const struct clrn
     return t;
 }
 
-// Rounds of all loops of an item of rnn_forward or rnn_backward together, none unrolled; rather too many.
+// Upper estimate of the iterations of all loops of a work-item of rnn_forward or rnn_backward, none unrolled.
 static double rounds_of(const struct clrnn_rnn *r, const struct tiling *t, uint32_t K)
 {
     const double stripes = clrnn_divide_up(t->share, t->rows), row = t->rows * (1.0 + t->vectors);
@@ -86,12 +87,12 @@ bool clrnn_rnn_sequence_fits(const struct clrnn_launches *l, const struct clrnn_
     const struct tiling forward = tiling_of(l, r, false), backward = tiling_of(l, r, true);
     const double most = clrnn_device_quirks(clrnn_launches_device(l))->loop_rounds;
 
-    if (r->variant == CLRNN_RNN_SHARED && cores_each(l, r) == 1) // nobody to share with
+    if (r->variant == CLRNN_RNN_SHARED && cores_each(l, r) == 1) // a single core: same as SEQUENCE
         return false;
     return rounds_of(r, &forward, r->C + r->H) <= most && rounds_of(r, &backward, r->G * r->H) <= most;
 }
 
-// Of one launch: K numbers of input and state, `moved` numbers in memory, for each row of a step.
+// The cost of one launch. Per row and step: K values of input and state, `moved` values in memory.
 static struct clrnn_cost recurrent_cost(const struct clrnn_rnn *r, const struct tiling *t, double K,
                                         double moved)
 {
@@ -100,9 +101,9 @@ static struct clrnn_cost recurrent_cost(const struct clrnn_rnn *r, const struct 
     return (struct clrnn_cost){rows * r->D * r->G * r->H * (2 * K + 10), 4 * rows * moved};
 }
 
-// Whether the input's multiply joins in, so that gates never go through memory before their activation. Its
-// weights then pass by in every step: they must stay in the second-level cache, all of them, or be fetched a
-// tile ahead while enough rows are multiplied.
+// Whether to fuse the input's multiply into the kernel, so that gates are not stored before their activation.
+// The kernel then reads the input weights in every step: they must all fit in the second-level cache, or be
+// prefetched one tile ahead while enough rows are multiplied.
 static bool joins(const struct clrnn_rnn *r, const struct tiling *t)
 {
     const size_t K = (size_t)r->C + r->H, all = K * r->G * r->H * sizeof(float);

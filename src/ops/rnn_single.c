@@ -6,14 +6,14 @@
 #include "ops/rnn_variants.h"
 #include "ops/split.h"
 
-// A small layer's multiplies take no longer than a launch or two; larger ones are better cut by the
-// multiply's own rules. Rows are summed one after the other.
+// Limits for the fused launch: a small layer's multiplies take no longer than one or two launches; for larger
+// ones the GEMM's own tiling is better. The fused kernel sums over rows sequentially.
 enum { MOST_PRODUCTS = 1 << 21, MOST_ROWS = 1024, MOST_PANEL = 1 << 15 };
 
-enum { TILE = 4 }; // rows of an item in the gradient of x
+enum { TILE = 4 }; // rows per work-item in the gradient of x
 
-// Vectors of units that an item of the forward kernel makes: all gates of one, or of rnn as many as its tile
-// is wide.
+// Vectors of units per work-item of the forward kernel: all gates of one vector; for cell rnn the width of
+// its tile.
 static uint32_t parts_of(const struct clrnn_launches *l, const struct clrnn_rnn *r)
 {
     const uint32_t width = clrnn_rnn_width(l);
@@ -60,7 +60,7 @@ enum clrnn_status clrnn_rnn_single_fwd(struct clrnn_launches *l, const struct cl
 {
     const uint32_t blocks = clrnn_divide_up(r->H, clrnn_rnn_width(l) * parts_of(l, r));
     const uint32_t cores = MAX2(clrnn_device_info(clrnn_launches_device(l))->compute_units, 1u);
-    // Each share of rows turns the weights once more: only where cores would be idle else.
+    // Every additional part of rows transposes the weights again: divide rows only if cores would be idle.
     const uint32_t shares = clrnn_divide_up(cores, blocks * r->D),
                    share = clrnn_divide_up(r->N, MIN2(shares, r->N));
     struct clrnn_define define[5];

@@ -11,7 +11,7 @@ static struct clrnn_cost pointwise_cost(const struct clrnn_rnn *r)
     return (struct clrnn_cost){10.0 * r->G * units, 4.0 * (2.0 * r->R + 3) * units};
 }
 
-// On CPUs an item takes whole rows, a few at least, as each costs little; on GPUs one unit of one row.
+// On CPUs a work-item computes several whole rows, as one row is little work; on GPUs one unit of one row.
 static struct clrnn_range step_range(const struct clrnn_launches *l, const struct clrnn_rnn *r)
 {
     const struct clrnn_device_info *info = clrnn_device_info(clrnn_launches_device(l));
@@ -29,8 +29,7 @@ enum clrnn_status clrnn_rnn_steps_fwd(struct clrnn_launches *l, const struct clr
     const uint32_t ld = clrnn_rnn_pre_ld(r);
     const struct clrnn_defines defines =
         DEFINES({"CELL", r->cell}, {"RELU", r->relu}, {"VW", clrnn_rnn_width(l)});
-    const bool alone =
-        r->T == 1 && r->cell == CLRNN_CELL_RNN && !r->lengths; // nothing but the multiply to do
+    const bool alone = r->T == 1 && r->cell == CLRNN_CELL_RNN && !r->lengths; // only the multiply is needed
     struct clrnn_buffer *pre = r->cell == CLRNN_CELL_RNN ? r->y : r->gates, *memory = r->memory;
     bool fused = false;
 
@@ -65,7 +64,7 @@ enum clrnn_status clrnn_rnn_steps_fwd(struct clrnn_launches *l, const struct clr
             if (!gru)
                 continue;
             m.N = r->H;
-            m.beta = 0; // the candidate's hidden part stays apart: the reset gate multiplies it
+            m.beta = 0; // the hidden part of n is kept separate: the reset gate multiplies it
             m.b_offset = 2 * H * H;
             m.c_offset += 3 * H;
             TRY(clrnn_launch_gemm(l, &m));

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
-// The one place that decides how much work an item does.
+// Decides how much work a work-item does.
 #include <string.h>
 
 #include "base/array.h"
 #include "device/remember/choice.h"
 #include "ops/split.h"
 
-// Numbers that one item of a CPU works through: long enough to outweigh starting it (about 0.1 us),
-// short enough that a small layer still fills the cores.
+// Elements per work-item on a CPU: enough to outweigh the cost of starting it (about 0.1 us), few enough that
+// a small layer still uses all cores.
 enum { CPU_CHUNK = 1024, MOST_BLOCKS = 512 };
 
 static size_t groups(size_t count, size_t size)

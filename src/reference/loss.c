@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Losses with their gradients, and what is counted along the way; doc/maths.md, "Losses".
+// Losses with their gradients and counts; doc/maths.md, "Losses".
 #include <math.h>
 
 #include "reference/rows.h"

@@ -83,7 +83,7 @@ static bool optim(const struct clrnn_op *op, void *const in[], void *const out[]
         norm_of(grad, op->optim.count, in[OPTIM_COUNTER], out[OPTIM_NORM_OUT], out[OPTIM_RECORD]);
     if (op->optim.clip_max_norm > 0 && norm)
         scale = op->optim.clip_max_norm / (norm[0] + 1e-6);
-    if (scale > 1) // a norm that is no number spoils all gradients, as in PyTorch
+    if (scale > 1) // a NaN norm makes all gradients NaN, as in PyTorch
         scale = 1;
     for (size_t i = 0; i < op->optim.count; i++) {
         const struct moments s = {m ? m + i : NULL, v ? v + i : NULL, vmax ? vmax + i : NULL};

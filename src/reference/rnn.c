@@ -56,7 +56,7 @@ static struct weights weights_at(void *const slot[], size_t first, size_t direct
     return (struct weights){slot[0], slot[1], slot[2], slot[3]};
 }
 
-// Row of the k-th step of a walk over `length` steps.
+// Row of the k-th of `length` steps, in the direction's order.
 static size_t row_of(const struct clrnn_op *op, size_t direction, size_t length, size_t k, size_t n)
 {
     return (direction ? length - 1 - k : k) * op->N + n;
@@ -94,7 +94,7 @@ static void step_fwd(const struct clrnn_op *op, struct trace *s, size_t k)
     }
 }
 
-// Walks over one sample from a zero state.
+// Runs all steps of one sample from a zero state.
 static void run_fwd(const struct clrnn_op *op, const double *x, struct weights w, size_t direction, size_t n,
                     size_t length, struct trace *s)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Feeding: the order of samples in an epoch, the data set's copy on the device, and staging piece by
-// piece where it does not fit there.
+// Feeds: the order of samples in an epoch, the data set's copy on the device, and staging per batch if it
+// does not fit.
 #include "train/feed.h"
 
 #include <errno.h>

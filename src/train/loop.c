@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The training loop: steps are queued without waiting, their records read every now and then; after each
-// epoch validation, scheduler, early stopping, metrics and checkpoints.
+// The training loop: queues steps without waiting and reads their records at intervals; after each epoch runs
+// validation, scheduler, early stopping, metrics and checkpoints.
 #include "train/loop.h"
 
 #include <math.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What changed between the config of a checkpoint and the one that a run is to go on with.
+// Comparing the config of a checkpoint with the config for resuming.
 #include <string.h>
 
 #include "base/array.h"
@@ -11,10 +11,10 @@ struct comparison {
     const struct clrnn_log *log;
     char *refused; // "train.batch_size (was 64, is 32), ..."
     bool no_memory;
-    bool epochs_shape_lr; // the scheduler's course depends on train.epochs
+    bool epochs_shape_lr; // the schedule depends on train.epochs
 };
 
-// Data sets are held together by their content, not by where they lie.
+// Data sets are compared by content, not by path.
 static bool is_data_set(const char *key)
 {
     return !strncmp(key, "data.train", 10) || !strncmp(key, "data.valid.", 11) ||

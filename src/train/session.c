@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Sessions: models stepped over the batches of a data set.
+// Sessions: stepping a model over the batches of a data set.
 #include "train/session.h"
 
 #include <math.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Timing an op's alternatives: on the values that it meets in a step, each run from the same start.
+// Timing the variants of an op on its inputs in a real step; every run starts from the same values.
 #include "train/tune_choices.h"
 
 #include <math.h>

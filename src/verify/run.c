@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The run that is compared, as a child makes it on one device.
+// The training run of a comparison on one device, in a child process.
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

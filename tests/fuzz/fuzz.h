@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the fuzz targets share: inputs as files that lie in memory, and a log that wants sentences.
+// Helpers of the fuzz targets: inputs as files in memory, and a log that checks that errors are sentences.
 #ifndef CLRNN_TESTS_FUZZ_FUZZ_H
 #define CLRNN_TESTS_FUZZ_FUZZ_H
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the model tests share.
+// Helpers of the model tests.
 #include "fixture.h"
 
 #include <unistd.h>

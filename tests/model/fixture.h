@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the model tests share: a device with a listening log, models from YAML, made-up batches.
+// Helpers of the model tests: a device with a log that stores messages, models from YAML, synthetic batches.
 #ifndef CLRNN_TESTS_MODEL_FIXTURE_H
 #define CLRNN_TESTS_MODEL_FIXTURE_H
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the tests of ops share: the test device, and a check (reference/check.h) whose fault fails the test.
+// Helpers of the op tests: the test device, and a check (reference/check.h) whose fault fails the test.
 //
 //     clrnn_check_begin(t, CLRNN_OP_LINEAR_FWD, T, N, C, seed);
 //     t->op.linear.O = O;

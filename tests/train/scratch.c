@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the training tests share.
+// Helpers of the training tests.
 #include "scratch.h"
 
 #include "base/array.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the training tests share: a folder that vanishes, data files, a log that remembers, a device.
+// Helpers of the training tests: a temporary folder, data files, a log that stores messages, a device.
 #ifndef CLRNN_TESTS_TRAIN_SCRATCH_H
 #define CLRNN_TESTS_TRAIN_SCRATCH_H
 

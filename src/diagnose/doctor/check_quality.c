@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Stage 3: what the trained net is worth: what it makes of its inputs and of labels, on training rows and
-// others.
+// Stage 3: quality of the trained net: whether it uses its inputs and labels, on training and other rows.
 #include <math.h>
 #include <stdio.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Making findings: what every check of the doctor stands on.
+// Adding findings; used by every check of the doctor.
 #include <stdlib.h>
 
 #include "base/array.h"

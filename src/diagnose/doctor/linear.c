@@ -149,7 +149,7 @@ static void gradient(struct fit *f)
     }
 }
 
-// Largest eigenvalue of X^T X / n, by the power method; f->g serves as room.
+// Largest eigenvalue of X^T X / n, by the power method; uses f->g as scratch.
 static double curvature(struct fit *f)
 {
     double *u = f->g, *next = f->v, norm = 1;
