@@ -96,7 +96,8 @@ static void expect_one(const struct stand *t, const char *id)
 
     snprintf(start, sizeof(start), "%s: ", id);
     if (strncmp(t->s.warning, start, strlen(start)) ||
-        !strstr(t->s.warning, "`clrnn doctor CONFIG.yaml` explains") || count_of(t->s.info, "explains") != 1)
+        !strstr(t->s.warning, "`clrnn doctor run/config.yaml` explains") ||
+        count_of(t->s.info, "explains") != 1)
         fail_msg("expected one warning of %s, got: %s", id, t->s.info);
 }
 

@@ -275,10 +275,12 @@ static enum clrnn_status error_no_kernel(const struct clrnn_device *d, const cha
                                          cl_int error)
 {
     char *source = NULL, *hint = clrnn_device_cache_advice(&d->info);
+    char definition[96];
     enum clrnn_status st = CLRNN_ERR_DEVICE;
 
+    snprintf(definition, sizeof(definition), "void %s(", name);
     if (error == CL_INVALID_KERNEL_NAME &&
-        clrnn_source_flatten(NULL, d->kernel_dir, stem, &source) == CLRNN_OK && !strstr(source, name))
+        clrnn_source_flatten(NULL, d->kernel_dir, stem, &source) == CLRNN_OK && !strstr(source, definition))
         st = clrnn_error(d->log, CLRNN_ERR_ARG, "cl/%s.cl has no kernel %s", stem, name);
     else
         clrnn_error(d->log, st, "the program that %s has made of cl/%s.cl is without kernel %s (%s)%s",
