@@ -22,7 +22,7 @@ import time
 import run
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-QUICK = ["base", "formats", "reference", "model", "train", "fuzz", "headers"]
+QUICK = ["base", "formats", "reference", "fuzz", "headers"]
 THREADED = ["base", "device", "train"]
 FUZZ = sorted(folder.name for folder in (ROOT / "tests/fuzz/corpus").iterdir())
 CROSS = {"arm": "arm-linux-gnueabihf", "aarch64": "aarch64-linux-gnu"}
