@@ -65,6 +65,7 @@ enum clrnn_status clrnn_launches_op(struct clrnn_launches *launches, const char 
 enum clrnn_status clrnn_launches_add(struct clrnn_launches *launches, clrnn_run_fn *run, const char *kernel,
                                      struct clrnn_cost cost, struct clrnn_launch **launch)
 {
+    *launch = NULL;
     if (!ARRAY_GROW(launches->launch, launches->count))
         return clrnn_error_memory(launches->device->log, 2 * launches->count * sizeof(**launch),
                                   "a list of launches");
