@@ -64,11 +64,17 @@ static void print_text(const struct clrnn_doctor_result *r, bool colour)
 {
     static const char *const paint[] = {"\033[1;31m", "\033[1;33m", "\033[1;36m"};
 
+    if (*r->first) {
+        print_beside(0, "", r->first);
+        putchar('\n');
+    }
     for (size_t i = 0; i < r->count; i++) {
         const struct clrnn_finding *f = &r->finding[i];
 
         printf("%s%s%s %s\n", colour ? paint[f->severity] : "", severity_word[f->severity],
                colour ? "\033[0m" : "", f->id);
+        if (f->follows_from)
+            print_wrapped("follows", f->follows_from);
         if (*f->where)
             print_wrapped("where", f->where);
         print_wrapped("evidence", f->evidence);
@@ -78,6 +84,8 @@ static void print_text(const struct clrnn_doctor_result *r, bool colour)
             print_wrapped("remedy", f->remedy);
         if (f->set)
             print_wrapped("change", f->set);
+        if (*f->tried)
+            print_wrapped("tried", f->tried);
         putchar('\n');
     }
     printf("%s\n", cli_shown(r->verdict));
@@ -91,13 +99,15 @@ static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_do
         const struct clrnn_finding *f = &r->finding[i];
 
         cli_json_append(&findings,
-                        json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "id", f->id, "severity",
-                                  severity_word[f->severity], "where", clrnn_json_text(f->where), "evidence",
-                                  clrnn_json_text(f->evidence), "cost", clrnn_json_text(f->cost), "remedy",
-                                  clrnn_json_text(f->remedy), "set", clrnn_json_text(f->set)));
+                        json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:i, s:s?, s:o}", "id", f->id,
+                                  "severity", severity_word[f->severity], "where", clrnn_json_text(f->where),
+                                  "evidence", clrnn_json_text(f->evidence), "cost", clrnn_json_text(f->cost),
+                                  "remedy", clrnn_json_text(f->remedy), "set", clrnn_json_text(f->set),
+                                  "order", (int)i + 1, "follows_from", f->follows_from, "tried",
+                                  clrnn_json_text(f->tried)));
     }
-    return cli_print_json(
-        cli, json_pack("{s:o, s:o}", "findings", findings, "verdict", clrnn_json_text(r->verdict)));
+    return cli_print_json(cli, json_pack("{s:o, s:o, s:o}", "findings", findings, "first",
+                                         clrnn_json_text(r->first), "verdict", clrnn_json_text(r->verdict)));
 }
 
 static bool all_is_well(const struct clrnn_doctor_result *r)

@@ -112,11 +112,13 @@ CLRNN_API const struct clrnn_finding_info *clrnn_findings(size_t *count);
 struct clrnn_finding {
     const char *id; // of a row of clrnn_findings(); static
     enum clrnn_severity severity;
-    char *where;    // "model.layers[5] (softmax), config.yaml:9"
-    char *evidence; // numbers from this model and data
-    char *cost;     // what it costs
-    char *remedy;   // as a config change that can be pasted, or advice
-    char *set;      // a certain remedy as --set assignments and deletions, one per line; NULL: none
+    char *where;              // "model.layers[5] (softmax), config.yaml:9"
+    char *evidence;           // numbers from this model and data
+    char *cost;               // what it costs
+    char *remedy;             // as a config change that can be pasted, or advice
+    char *set;                // a certain remedy as --set assignments and deletions, one per line; NULL: none
+    const char *follows_from; // id of the finding of this result that explains it; NULL: a cause by itself
+    char *tried; // what its remedy brought when it was tried, or why it was not; "": nothing to try
 };
 
 /** How much the doctor examines. Zeroed: as much as 45 seconds allow. */
@@ -132,9 +134,11 @@ struct clrnn_doctor_params {
 /** The doctor's findings. Freed with clrnn_doctor_finish. */
 struct clrnn_doctor_result {
     size_t count;
-    struct clrnn_finding *finding; // errors first, then warnings, then notes
-    char *verdict;                 // one sentence
-    char *fixed;                   // the config with the certain remedies applied, as YAML; NULL: none
+    struct clrnn_finding
+        *finding;  // causes first, each followed by what follows from it; gravest causes first
+    char *first;   // what to do first, one sentence; "": nothing need be done
+    char *verdict; // one sentence
+    char *fixed;   // the config with the certain remedies applied, as YAML; NULL: none
 };
 
 /** Examines the config, the data and, with probes and a short training, the model. What is wrong with the

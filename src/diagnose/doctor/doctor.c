@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/array.h"
@@ -15,19 +16,6 @@
 #define DEFAULT_SECONDS 45.0
 
 // ---------------------------------------------------------------- the result
-
-// Errors, warnings, notes; within each as found, causes before what follows from them.
-static void sort_findings(struct clrnn_doctor_result *r)
-{
-    for (size_t i = 1; i < r->count; i++) {
-        const struct clrnn_finding f = r->finding[i];
-        size_t at = i;
-
-        for (; at > 0 && r->finding[at - 1].severity > f.severity; at--)
-            r->finding[at] = r->finding[at - 1];
-        r->finding[at] = f;
-    }
-}
 
 static char *make_verdict(const struct clrnn_doctor *d)
 {
@@ -57,13 +45,13 @@ static char *make_verdict(const struct clrnn_doctor *d)
 // Every text is there, so that readers need not look: the table's where the check gave none.
 static enum clrnn_status complete(struct clrnn_doctor *d, struct clrnn_finding *f)
 {
-    char **const text[] = {&f->where, &f->evidence, &f->cost, &f->remedy};
+    char **const text[] = {&f->where, &f->evidence, &f->cost, &f->remedy, &f->tried};
     const struct clrnn_finding_info *row = clrnn_finding_table;
 
     while (row->id != f->id)
         row++;
     for (size_t k = 0; k < ARRAY_SIZE(text); k++) {
-        const char *const standard[] = {"", "", row->cost, row->remedy};
+        const char *const standard[] = {"", "", row->cost, row->remedy, ""};
 
         if (!*text[k] && !(*text[k] = clrnn_format("%s", standard[k])))
             return clrnn_error_memory(d->log, 0, "the doctor's findings");
@@ -71,16 +59,40 @@ static enum clrnn_status complete(struct clrnn_doctor *d, struct clrnn_finding *
     return CLRNN_OK;
 }
 
+// The config with every change that the findings offer.
+static enum clrnn_status make_fixed(struct clrnn_doctor *d)
+{
+    const struct clrnn_doctor_result *r = d->result;
+    const char **set = calloc(MAX2(r->count, 1), sizeof(*set));
+    struct clrnn_config *changed = NULL;
+    enum clrnn_status st = CLRNN_OK;
+    size_t count = 0;
+
+    if (!set)
+        return clrnn_error_memory(d->log, r->count * sizeof(*set), "the repaired config");
+    for (size_t i = 0; i < r->count; i++)
+        if (r->finding[i].set)
+            set[count++] = r->finding[i].set;
+    if (count)
+        st = clrnn_doctor_apply(d, count, set, &changed);
+    if (st == CLRNN_OK && changed && !(d->result->fixed = clrnn_config_text(changed)))
+        st = clrnn_error_memory(d->log, 0, "the repaired config");
+    clrnn_config_destroy(&changed);
+    free(set);
+    return st;
+}
+
 static enum clrnn_status conclude(struct clrnn_doctor *d)
 {
     TRY(d->status);
     for (size_t i = 0; i < d->result->count; i++)
         TRY(complete(d, &d->result->finding[i]));
-    sort_findings(d->result);
+    TRY(clrnn_doctor_order(d));
     d->result->verdict = make_verdict(d);
-    if (!d->result->verdict)
+    d->result->first = clrnn_doctor_first(d->result);
+    if (!d->result->verdict || !d->result->first)
         return clrnn_error_memory(d->log, 0, "the doctor's verdict");
-    return d->fix_count ? clrnn_doctor_apply_fixes(d, &d->result->fixed) : CLRNN_OK;
+    return make_fixed(d);
 }
 
 // ---------------------------------------------------------------- data
@@ -156,8 +168,10 @@ void clrnn_doctor_finish(struct clrnn_doctor_result *result)
         free(f->cost);
         free(f->remedy);
         free(f->set);
+        free(f->tried);
     }
     free(result->finding);
+    free(result->first);
     free(result->verdict);
     free(result->fixed);
     *result = (struct clrnn_doctor_result){0};

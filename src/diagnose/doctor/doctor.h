@@ -80,8 +80,7 @@ struct clrnn_doctor {
     const char *no_dynamic_reason;
     bool gradient_blocked; // a layer lets no gradient through
 
-    size_t fix_count;
-    struct clrnn_doctor_fix fix[64];
+    size_t fix_count; // changes that findings offer
 };
 
 // ---------------------------------------------------------------- findings
@@ -97,17 +96,28 @@ void clrnn_doctor_cost(struct clrnn_doctor *d, const char *format, ...) CLRNN_PR
 void clrnn_doctor_remedy(struct clrnn_doctor *d, const char *format, ...) CLRNN_PRINTF(2, 3);
 /** Adds a certain remedy to the last finding: to its `set` and to the result's `fixed`. */
 void clrnn_doctor_fix(struct clrnn_doctor *d, enum clrnn_fix_kind kind, size_t layer, double value);
+/** Adds a certain remedy as a --set assignment: "data.normalize=standard". */
+void clrnn_doctor_change(struct clrnn_doctor *d, const char *format, ...) CLRNN_PRINTF(2, 3);
 /** Whether an error or warning of this kind was found. */
 bool clrnn_doctor_found(const struct clrnn_doctor *d, enum clrnn_finding_kind kind);
 
 /** Whether params.stop is set. */
 bool clrnn_doctor_stopped(const struct clrnn_doctor *d);
 
-/** Makes the YAML text (to be freed) of the config with every fix applied; *text is NULL if there is none. */
-enum clrnn_status clrnn_doctor_apply_fixes(const struct clrnn_doctor *d, char **text);
+/** Copies the config and carries out `count` texts of changes, each a finding's `set`; of two changes of one
+ * key the first counts. The copy has been written as YAML and read again.
+ * Owner   the caller: clrnn_config_destroy.
+ * Errors  CLRNN_ERR_CONFIG, not logged: a change that a config does not take. CLRNN_ERR_MEMORY. */
+enum clrnn_status clrnn_doctor_apply(const struct clrnn_doctor *d, size_t count, const char *const *set,
+                                     struct clrnn_config **changed);
 /** Prints a fix as a --set assignment or as "delete model.layers.5". */
 void clrnn_doctor_fix_text(const struct clrnn_config *config, const struct clrnn_doctor_fix *fix, char *text,
                            size_t size);
+
+/** Sets every finding's follows_from by train/causes.def, and puts findings in the order of cause. */
+enum clrnn_status clrnn_doctor_order(struct clrnn_doctor *d);
+/** Makes the sentence on what to do first (to be freed); "" where nothing need be done. NULL: no memory. */
+char *clrnn_doctor_first(const struct clrnn_doctor_result *result);
 
 // ---------------------------------------------------------------- stages
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/log.h"
 #include "base/words.h"
 #include "diagnose/doctor/doctor.h"
@@ -65,86 +66,122 @@ void clrnn_doctor_fix_text(const struct clrnn_config *config, const struct clrnn
     }
 }
 
-// What changes settings; layers keep their places, so that every fix finds its own.
-static void apply_setting(struct clrnn_config *c, const struct clrnn_doctor_fix *fix)
-{
-    struct clrnn_layer *layer = fix->layer < c->layer_count ? &c->layer[fix->layer] : NULL;
+// ---------------------------------------------------------------- carrying out
 
-    switch (fix->kind) {
-    case FIX_LAYER_P:
-        layer->p = fix->value;
-        break;
-    case FIX_LAYER_DROPOUT:
-        layer->dropout = fix->value;
-        break;
-    case FIX_POOL_FINAL:
-        layer->over = CLRNN_POOL_FINAL;
-        break;
-    case FIX_BATCHNORM:
-        layer->track_running_stats = true;
-        layer->momentum = 0.1;
-        break;
-    case FIX_LOSS_CROSS_ENTROPY:
-        c->train.loss.kind = CLRNN_LOSS_CROSS_ENTROPY;
-        break;
-    case FIX_PER_EPOCH:
-        c->train.scheduler.per_batch = false;
-        break;
-    case FIX_NO_SCHEDULER:
-        c->train.scheduler.kind = CLRNN_SCHEDULER_NONE;
-        break;
-    case FIX_LR:
-        c->train.optimizer.lr = fix->value;
-        break;
-    case FIX_SHUFFLE:
-        c->train.shuffle = true;
-        break;
-    case FIX_DROP_LAST:
-        c->train.drop_last = fix->value != 0;
-        break;
-    case FIX_NORMALIZE:
-        c->data.standard = true;
-        break;
-    case FIX_REMOVE_LAYER:
-    case FIX_SWAP_LAYERS:
-        break;
+struct changes {
+    struct clrnn_config *config;
+    size_t layer_count;
+    size_t *order; // [layer_count] of the config's layers, those of exchanges in their new places
+    bool *removed; // [layer_count]
+    char **key;    // of the settings so far
+    size_t key_count;
+};
+
+// A setting, unless an earlier change has set the same key.
+static enum clrnn_status apply_setting(struct changes *c, const char *line)
+{
+    const struct clrnn_log silent = {0};
+    const size_t length = strcspn(line, "=");
+
+    for (size_t i = 0; i < c->key_count; i++)
+        if (strlen(c->key[i]) == length && !strncmp(c->key[i], line, length))
+            return CLRNN_OK;
+    if (!ARRAY_GROW(c->key, c->key_count) || !(c->key[c->key_count] = strndup(line, length)))
+        return CLRNN_ERR_MEMORY;
+    c->key_count++;
+    return clrnn_config_set(&silent, c->config, line);
+}
+
+static enum clrnn_status apply_line(struct changes *c, const char *line)
+{
+    unsigned long at, to;
+
+    if (sscanf(line, "delete model.layers.%lu", &at) == 1) {
+        if (at >= c->layer_count)
+            return CLRNN_ERR_CONFIG;
+        c->removed[at] = true;
+        return CLRNN_OK;
     }
+    if (sscanf(line, "exchange model.layers.%lu (%*[^)]) and model.layers.%lu", &at, &to) == 2) {
+        if (at >= c->layer_count || to >= c->layer_count)
+            return CLRNN_ERR_CONFIG;
+        c->order[at] = to;
+        c->order[to] = at;
+        return CLRNN_OK;
+    }
+    return apply_setting(c, line);
 }
 
-static void remove_layer(struct clrnn_config *c, size_t at)
+static enum clrnn_status apply_text(struct changes *c, const char *set)
 {
-    free(c->layer[at].name);
-    memmove(&c->layer[at], &c->layer[at + 1], (c->layer_count - at - 1) * sizeof(*c->layer));
-    c->layer_count--;
+    enum clrnn_status st = CLRNN_OK;
+
+    while (st == CLRNN_OK && *set) {
+        const size_t length = strcspn(set, "\n");
+        char *line = strndup(set, length);
+
+        st = line ? apply_line(c, line) : CLRNN_ERR_MEMORY;
+        free(line);
+        set += length + (set[length] == '\n');
+    }
+    return st;
 }
 
-static bool removed(const struct clrnn_doctor *d, size_t layer)
+// Exchanges and deletions, after all settings have found their layers by the indices of the file.
+static enum clrnn_status move_layers(struct changes *c)
 {
-    for (size_t i = 0; i < d->fix_count; i++)
-        if (d->fix[i].kind == FIX_REMOVE_LAYER && d->fix[i].layer == layer)
-            return true;
-    return false;
+    struct clrnn_layer *layer = malloc(MAX2(c->layer_count, 1) * sizeof(*layer));
+    size_t kept = 0;
+
+    if (!layer)
+        return CLRNN_ERR_MEMORY;
+    memcpy(layer, c->config->layer, c->layer_count * sizeof(*layer));
+    for (size_t i = 0; i < c->layer_count; i++)
+        if (c->removed[c->order[i]])
+            free(layer[c->order[i]].name);
+        else
+            c->config->layer[kept++] = layer[c->order[i]];
+    c->config->layer_count = kept;
+    free(layer);
+    return kept ? CLRNN_OK : CLRNN_ERR_CONFIG;
 }
 
-enum clrnn_status clrnn_doctor_apply_fixes(const struct clrnn_doctor *d, char **text)
+static enum clrnn_status apply_all(struct changes *c, size_t count, const char *const *set)
 {
-    struct clrnn_config *c = NULL;
+    c->order = calloc(MAX2(c->layer_count, 1), sizeof(*c->order));
+    c->removed = calloc(MAX2(c->layer_count, 1), sizeof(*c->removed));
+    if (!c->order || !c->removed)
+        return CLRNN_ERR_MEMORY;
+    for (size_t i = 0; i < c->layer_count; i++)
+        c->order[i] = i;
+    for (size_t i = 0; i < count; i++)
+        TRY(apply_text(c, set[i]));
+    return move_layers(c);
+}
 
-    *text = NULL;
-    TRY(clrnn_config_copy(d->log, d->config, &c));
-    for (size_t i = 0; i < d->fix_count; i++)
-        apply_setting(c, &d->fix[i]);
-    for (size_t i = 0; i < d->fix_count; i++)
-        if (d->fix[i].kind == FIX_SWAP_LAYERS && d->fix[i].layer + 1 < c->layer_count) {
-            const struct clrnn_layer lower = c->layer[d->fix[i].layer];
+enum clrnn_status clrnn_doctor_apply(const struct clrnn_doctor *d, size_t count, const char *const *set,
+                                     struct clrnn_config **changed)
+{
+    const struct clrnn_log silent = {0};
+    struct changes c = {.layer_count = d->config->layer_count};
+    enum clrnn_status st;
+    char *text = NULL;
 
-            c->layer[d->fix[i].layer] = c->layer[d->fix[i].layer + 1];
-            c->layer[d->fix[i].layer + 1] = lower;
-        }
-    for (size_t at = c->layer_count; at-- > 0;)
-        if (removed(d, at) && c->layer_count > 1)
-            remove_layer(c, at);
-    *text = clrnn_config_text(c);
-    clrnn_config_destroy(&c);
-    return *text ? CLRNN_OK : clrnn_error_memory(d->log, 0, "the repaired config");
+    *changed = NULL;
+    TRY(clrnn_config_copy(d->log, d->config, &c.config));
+    st = apply_all(&c, count, set);
+    if (st == CLRNN_OK && !(text = clrnn_config_text(c.config)))
+        st = CLRNN_ERR_MEMORY;
+    if (st == CLRNN_OK)
+        st = clrnn_config_parse(&silent, text, NULL, changed);
+    if (st == CLRNN_ERR_MEMORY)
+        clrnn_error_memory(d->log, 0, "the repaired config");
+    for (size_t i = 0; i < c.key_count; i++)
+        free(c.key[i]);
+    free(c.key);
+    free(c.order);
+    free(c.removed);
+    free(text);
+    clrnn_config_destroy(&c.config);
+    return st;
 }

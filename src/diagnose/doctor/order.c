@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: MIT
+// The order of findings: causes first, each followed by what follows from it.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "diagnose/doctor/doctor.h"
+
+struct row {
+    const char *id[48]; // the effect, then its causes
+};
+
+static const struct row causes[] = {
+#define X(...) {{__VA_ARGS__}},
+#include "train/causes.def"
+#undef X
+};
+
+// The first finding of this id; only errors and warnings explain others. SIZE_MAX: none.
+static size_t find(const struct clrnn_doctor_result *r, const char *id)
+{
+    for (size_t i = 0; i < r->count; i++)
+        if (r->finding[i].severity != CLRNN_SEVERITY_NOTE && !strcmp(r->finding[i].id, id))
+            return i;
+    return SIZE_MAX;
+}
+
+// The finding that explains this one; SIZE_MAX: none.
+static size_t cause_of(const struct clrnn_doctor_result *r, const struct clrnn_finding *effect)
+{
+    for (size_t k = 0; k < ARRAY_SIZE(causes); k++) {
+        if (strcmp(causes[k].id[0], effect->id))
+            continue;
+        for (size_t i = 1; i < ARRAY_SIZE(causes[k].id) && causes[k].id[i]; i++) {
+            const size_t at = find(r, causes[k].id[i]);
+
+            if (at != SIZE_MAX)
+                return at;
+        }
+    }
+    return SIZE_MAX;
+}
+
+struct order {
+    size_t count;
+    size_t *parent;               // SIZE_MAX: a cause by itself
+    size_t *effects;              // what follows from it, by way of others too
+    enum clrnn_severity *gravest; // of it and its effects
+    bool *placed;
+    struct clrnn_finding *finding; // in the new order
+    size_t done;
+};
+
+static void place(struct order *o, const struct clrnn_doctor_result *r, size_t at)
+{
+    o->finding[o->done++] = r->finding[at];
+    o->placed[at] = true;
+    for (size_t i = 0; i < o->count; i++)
+        if (o->parent[i] == at && !o->placed[i])
+            place(o, r, i);
+}
+
+// How many kinds of findings this one may explain.
+static size_t reach(const char *id)
+{
+    size_t count = 0;
+
+    for (size_t k = 0; k < ARRAY_SIZE(causes); k++)
+        for (size_t i = 1; i < ARRAY_SIZE(causes[k].id) && causes[k].id[i]; i++)
+            count += !strcmp(causes[k].id[i], id);
+    return count;
+}
+
+// Whether cause a comes before b: graver, with more effects, or with more that it may have; as found
+// otherwise.
+static bool before(const struct order *o, const struct clrnn_doctor_result *r, size_t a, size_t b)
+{
+    const size_t reach_a = reach(r->finding[a].id), reach_b = reach(r->finding[b].id);
+
+    if (o->gravest[a] != o->gravest[b])
+        return o->gravest[a] < o->gravest[b];
+    if (o->effects[a] != o->effects[b])
+        return o->effects[a] > o->effects[b];
+    return reach_a != reach_b ? reach_a > reach_b : a < b;
+}
+
+static void arrange(struct order *o, struct clrnn_doctor_result *r)
+{
+    for (size_t i = 0; i < o->count; i++) {
+        o->gravest[i] = r->finding[i].severity;
+        o->parent[i] = cause_of(r, &r->finding[i]);
+        r->finding[i].follows_from = o->parent[i] == SIZE_MAX ? NULL : r->finding[o->parent[i]].id;
+    }
+    for (size_t i = 0; i < o->count; i++)
+        for (size_t at = o->parent[i]; at != SIZE_MAX; at = o->parent[at]) {
+            o->effects[at]++;
+            o->gravest[at] = MIN2(o->gravest[at], r->finding[i].severity);
+        }
+    for (;;) {
+        size_t next = SIZE_MAX;
+
+        for (size_t i = 0; i < o->count; i++)
+            if (o->parent[i] == SIZE_MAX && !o->placed[i] && (next == SIZE_MAX || before(o, r, i, next)))
+                next = i;
+        if (next == SIZE_MAX)
+            break;
+        place(o, r, next);
+    }
+}
+
+enum clrnn_status clrnn_doctor_order(struct clrnn_doctor *d)
+{
+    struct clrnn_doctor_result *r = d->result;
+    const size_t n = MAX2(r->count, 1);
+    struct order o = {
+        .count = r->count,
+        .parent = malloc(n * sizeof(*o.parent)),
+        .effects = calloc(n, sizeof(*o.effects)),
+        .gravest = malloc(n * sizeof(*o.gravest)),
+        .placed = calloc(n, sizeof(*o.placed)),
+        .finding = malloc(n * sizeof(*o.finding)),
+    };
+    const bool there = o.parent && o.effects && o.gravest && o.placed && o.finding;
+
+    if (there) {
+        arrange(&o, r);
+        memcpy(r->finding, o.finding, r->count * sizeof(*r->finding));
+    }
+    free(o.parent);
+    free(o.effects);
+    free(o.gravest);
+    free(o.placed);
+    free(o.finding);
+    return there ? CLRNN_OK : clrnn_error_memory(d->log, 0, "the order of the findings");
+}
+
+// Whether finding `at` follows from finding `cause`, which stands before it.
+static bool follows(const struct clrnn_doctor_result *r, size_t at, size_t cause)
+{
+    const char *id = r->finding[at].id;
+
+    for (size_t steps = 0; steps <= r->count && id; steps++) {
+        const struct clrnn_finding *f = NULL;
+
+        for (size_t i = 0; i < r->count && !f; i++)
+            f = r->finding[i].id == id ? &r->finding[i] : NULL;
+        id = f ? f->follows_from : NULL;
+        if (id == r->finding[cause].id)
+            return true;
+    }
+    return false;
+}
+
+char *clrnn_doctor_first(const struct clrnn_doctor_result *r)
+{
+    const struct clrnn_finding *f = r->count ? &r->finding[0] : NULL;
+    char effects[512] = "";
+    size_t count = 0;
+
+    if (!f || f->severity == CLRNN_SEVERITY_NOTE)
+        return clrnn_format("%s", "");
+    for (size_t i = 1; i < r->count; i++) {
+        const size_t used = strlen(effects);
+
+        if (r->finding[i].severity == CLRNN_SEVERITY_NOTE || !follows(r, i, 0) ||
+            strstr(effects, r->finding[i].id))
+            continue;
+        snprintf(effects + used, sizeof(effects) - used, "%s%s", count++ ? ", " : "", r->finding[i].id);
+    }
+    return clrnn_format("First mend %s at %s%s%s%s.", f->id, f->where, count ? "; from it follow" : "",
+                        count == 1 ? "s "
+                        : count    ? " "
+                                   : "",
+                        effects);
+}
