@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Sums over the rows of a matrix, column by column, in two stages of fixed order.
-#include "vector.h"
+#include "reduce.h"
 
 // x [rows, C]; partial [blocks, C]: sums over the valid rows of block get_global_id(1).
 kernel void column_sum(global const real *x, global const int *lengths, global real *partial, uint rows,

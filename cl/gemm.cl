@@ -17,13 +17,10 @@
 //
 // gemm_dot serves few rows against B stored (N, K), where packing B would cost more than multiplying.
 
-#define VW WIDTH
-#include "rnn_vector.h"
+#include "vector.h"
 #include "gemm_args.h"
 #include "transpose.h"
 
-#define vec_load JOIN(vload, WIDTH)
-#define vec_store JOIN(vwrite, WIDTH)
 #define VECS (PANEL / WIDTH)
 #if PACKED
 #define PANEL_SPACE global
@@ -59,7 +56,7 @@ static inline void pack_rows(local real *to, struct stored from, uint first, uin
 
         for (; j + WIDTH <= cols; j += WIDTH) {
             PREFETCH(ahead + j);
-            *(local vec *)(to + k * PANEL + j) = vec_load(0, row + j);
+            *(local realv *)(to + k * PANEL + j) = vec_load(0, row + j);
         }
         for (; j < cols; j++)
             to[k * PANEL + j] = row[j];
@@ -103,7 +100,7 @@ static inline void pack_columns(PANEL_SPACE real *to, struct stored from, uint f
             for (int i = 0; i < WIDTH; i++)
                 row[i] = row_of(from, first + j0 + i);
             for (; k + WIDTH <= rows; k += WIDTH) {
-                vec x[WIDTH];
+                realv x[WIDTH];
 
 #pragma unroll
                 for (int i = 0; i < WIDTH; i++)
@@ -111,7 +108,7 @@ static inline void pack_columns(PANEL_SPACE real *to, struct stored from, uint f
                 transpose(x);
 #pragma unroll
                 for (int i = 0; i < WIDTH; i++)
-                    *(PANEL_SPACE vec *)(to + (k + i) * PANEL + j0) = x[i];
+                    *(PANEL_SPACE realv *)(to + (k + i) * PANEL + j0) = x[i];
             }
         }
         for (; k < rows; k++)
@@ -121,10 +118,10 @@ static inline void pack_columns(PANEL_SPACE real *to, struct stored from, uint f
 }
 
 // to = x + beta to, at most the first `cols` elements, which lie `step` apart.
-static inline void store(global real *to, uint step, vec x, uint cols, real beta)
+static inline void store_scaled(global real *to, uint step, realv x, uint cols, real beta)
 {
     if (step == 1 && cols >= WIDTH) {
-        vec_store(beta != 0.0f ? fma((vec)beta, vec_load(0, to), x) : x, 0, to);
+        vec_store(beta != 0.0f ? fma((realv)beta, vec_load(0, to), x) : x, 0, to);
     } else {
         real part[WIDTH];
 
@@ -138,14 +135,14 @@ static inline void store(global real *to, uint step, vec x, uint cols, real beta
 }
 
 // The epilogue: bias and activation. The biases belong to C's columns, n and on, or, where C is transposed, to `row`.
-static inline vec apply_epilogue(vec x, uint kind, uint transposed, global const real *bias0,
+static inline realv apply_epilogue(realv x, uint kind, uint transposed, global const real *bias0,
                                  global const real *bias1, uint row, uint n, uint N)
 {
     if (kind == EPILOGUE_NONE)
         return x;
     if (bias0 != 0)
-        x += transposed ? (vec)(bias0[row] + bias1[row]) : load_units(bias0, n, N) + load_units(bias1, n, N);
-    return kind == EPILOGUE_TANH ? tanh_vec(x) : x < 0.0f ? (vec)(0.0f) : x; // NaN stays
+        x += transposed ? (realv)(bias0[row] + bias1[row]) : load_units(bias0, n, N) + load_units(bias1, n, N);
+    return kind == EPILOGUE_TANH ? tanh_vec(x) : x < 0.0f ? (realv)(0.0f) : x; // NaN stays
 }
 
 #if PACKED
@@ -168,9 +165,9 @@ kernel void gemm_pack(struct gemm_args g, global const real *restrict B, global 
 kernel void gemm(struct gemm_args g, global const real *A, global const real *B, global real *C,
                  global const real *A2, global const real *B2, global real *C2, global const uint *b_rows,
                  global const real *bias0, global const real *bias1, global const real *bias20,
-                 global const real *bias21, local vec *room)
+                 global const real *bias21, local realv *room)
 {
-    local vec *out = room; // [TILE, VECS], then a panel unless PACKED, then the rows of A that are packed
+    local realv *out = room; // [TILE, VECS], then a panel unless PACKED, then the rows of A that are packed
     local real *behind = (local real *)(room + TILE * VECS);
     const uint M = g.M, N = g.N, K = g.K, a_ld = g.a_ld, b_ld = g.b_ld, c_ld = g.c_ld, c_step = g.c_step;
     const uint m_block = g.m_block, paired = g.paired, kind = g.epilogue, blocks = (M + m_block - 1) / m_block;
@@ -219,7 +216,7 @@ kernel void gemm(struct gemm_args g, global const real *A, global const real *B,
                 const bool of_second = m1 >= m_first + m_block; // m_block is a multiple of TILE
                 const uint m0 = of_second ? m1 - m_block : m1;
                 global real *to = of_second ? C2 : C;
-                vec sum[TILE][VECS];
+                realv sum[TILE][VECS];
 #if TRANSPOSE_A
                 local const real *a = (of_second ? rows2 : rows) + (m0 - m_first) / TILE * ROWS_SIZE;
 #else
@@ -239,17 +236,17 @@ kernel void gemm(struct gemm_args g, global const real *A, global const real *B,
                         sum[i][v] = 0.0f;
                 for (uint k = 0, stop; k < kc;) {
                     for (stop = min(kc, k + KC); k < stop; k++) {
-                        vec b[VECS];
+                        realv b[VECS];
 
 #pragma unroll
                         for (int v = 0; v < VECS; v++)
-                            b[v] = *(PANEL_SPACE const vec *)(panel + k * PANEL + v * WIDTH);
+                            b[v] = *(PANEL_SPACE const realv *)(panel + k * PANEL + v * WIDTH);
 #pragma unroll
                         for (int i = 0; i < TILE; i++) {
 #if TRANSPOSE_A
-                            const vec x = a[k * TILE + i];
+                            const realv x = a[k * TILE + i];
 #else
-                            const vec x = a[i][k];
+                            const realv x = a[i][k];
 #endif
 #pragma unroll
                             for (int v = 0; v < VECS; v++)
@@ -263,7 +260,7 @@ kernel void gemm(struct gemm_args g, global const real *A, global const real *B,
                     for (int i = 0; i < TILE; i++)
 #pragma unroll
                         for (int v = 0; v < VECS; v++) {
-                            const vec all = k <= KC ? sum[i][v] : sum[i][v] + out[i * VECS + v];
+                            const realv all = k <= KC ? sum[i][v] : sum[i][v] + out[i * VECS + v];
 
                             out[i * VECS + v] = all;
                             sum[i][v] = k < kc ? 0.0f : all;
@@ -277,10 +274,10 @@ kernel void gemm(struct gemm_args g, global const real *A, global const real *B,
 
 #pragma unroll
                         for (int v = 0; v < VECS; v++) {
-                            vec x = alpha * sum[i][v];
+                            realv x = alpha * sum[i][v];
 
                             if (keep != 0.0f)
-                                x = fma((vec)keep, vec_load(v, row), x);
+                                x = fma((realv)keep, vec_load(v, row), x);
                             vec_store(x, v, row);
                         }
                     }
@@ -294,7 +291,7 @@ kernel void gemm(struct gemm_args g, global const real *A, global const real *B,
                         out[i * VECS + v] = alpha * sum[i][v];
                 for (uint i = 0; i < min((uint)TILE, m_end - m0); i++)
                     for (uint v = 0; v * WIDTH < cols; v++)
-                        store(to + (size_t)(m0 + i) * c_ld + (size_t)(n0 + v * WIDTH) * c_step, c_step,
+                        store_scaled(to + (size_t)(m0 + i) * c_ld + (size_t)(n0 + v * WIDTH) * c_step, c_step,
                               apply_epilogue(out[i * VECS + v], kind, g.transposed,
                                              of_second || second ? bias20 : bias0,
                                              of_second || second ? bias21 : bias1, m0 + i, n0 + v * WIDTH, N),
@@ -321,29 +318,15 @@ kernel void gemm_sum(struct gemm_args g, global const real *restrict P, global r
         for (uint n = n_first; n < n_end; n += WIDTH) {
             const uint cols = min((uint)WIDTH, n_end - n);
             global const real *from = P + (size_t)m * g.N + n;
-            vec sum = 0.0f;
+            realv sum = 0.0f;
 
             for (uint s = 0; s < g.parts; s++, from += g.c_part)
                 sum += load_units(from, 0, cols);
             sum = apply_epilogue(g.alpha * sum, g.epilogue, g.transposed, second ? bias20 : bias0,
                                  second ? bias21 : bias1, row, n, g.N);
-            store(to + (size_t)n * g.c_step, g.c_step, sum, cols, g.beta);
+            store_scaled(to + (size_t)n * g.c_step, g.c_step, sum, cols, g.beta);
         }
     }
-}
-
-static inline real vec_sum(vec x)
-{
-#if WIDTH == 16
-    const float8 y = x.lo + upper(x);
-    const float4 z = y.lo + y.hi;
-#elif WIDTH == 8
-    const float4 z = x.lo + x.hi;
-#else
-    const float4 z = x;
-#endif
-
-    return (z.x + z.z) + (z.y + z.w);
 }
 
 // C = alpha A B' + beta C with A (M, K) and B (N, K): an item makes n_block columns of C, DOT x DOT dot
@@ -362,7 +345,7 @@ kernel void gemm_dot(struct gemm_args g, global const real *restrict A, global c
     for (uint n0 = n_first; n0 < n_end; n0 += DOT)
         for (uint m0 = 0; m0 < M; m0 += DOT) {
             global const real *a[DOT], *b[DOT];
-            vec part[DOT][DOT];
+            realv part[DOT][DOT];
             real tail[DOT][DOT];
             uint k = 0;
 
@@ -377,7 +360,7 @@ kernel void gemm_dot(struct gemm_args g, global const real *restrict A, global c
                 }
             }
             for (; k + WIDTH <= K; k += WIDTH) {
-                vec x[DOT], y[DOT];
+                realv x[DOT], y[DOT];
 
 #pragma unroll
                 for (int i = 0; i < DOT; i++) {
@@ -402,7 +385,7 @@ kernel void gemm_dot(struct gemm_args g, global const real *restrict A, global c
                 for (int j = 0; j < DOT; j++)
                     if (m0 + i < M && n0 + j < n_end) {
                         global real *one = C + (size_t)(m0 + i) * g.c_ld + (size_t)(n0 + j) * g.c_step;
-                        const real sum = g.alpha * (vec_sum(part[i][j]) + tail[i][j]);
+                        const real sum = g.alpha * (sum_of(part[i][j]) + tail[i][j]);
 
                         *one = g.beta != 0.0f ? fma(g.beta, *one, sum) : sum;
                     }

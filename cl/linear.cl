@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Linear layers: what surrounds the matrix multiplies, and whole products where there are few outputs.
 // Shapes: x, dx [rows, C]; weight, dweight [O, C]; y, dy [rows, O]; bias, dbias [O].
-#include "vector.h"
+#include "reduce.h"
 
 #ifndef OUTPUTS
 #define OUTPUTS 1

@@ -6,7 +6,7 @@
 // A batch is cut into blocks of rows. Several blocks: loss_weights, loss_rows, loss_finish; one: loss_whole.
 #include "enums.h"
 #include "slots.h"
-#include "vector.h"
+#include "reduce.h"
 
 #define CLASSES (LOSS_KIND == LOSS_CROSS_ENTROPY || LOSS_KIND == LOSS_NLL)
 

@@ -4,7 +4,7 @@
 // Statistics of many rows come from blocks: each block's mean and sum of squared deviations, taken in two
 // passes, then joined (Chan, Golub, LeVeque). Means are counted from x of row 0, which is never padding:
 // so x = 1e4 + noise keeps its variance, as differences of means then are not lost in their rounding.
-#include "vector.h"
+#include "reduce.h"
 
 // ---------------------------------------------------------------- batchnorm
 

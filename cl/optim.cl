@@ -4,7 +4,7 @@
 // -DMOMENTUM -DSQUARES (whether it sums the gradients' squares on its way). Without it the norm.
 #include "enums.h"
 #include "slots.h"
-#include "vector.h"
+#include "reduce.h"
 
 #define WAYS 4 // sums side by side, so that additions need not wait for each other
 

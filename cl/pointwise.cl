@@ -2,7 +2,7 @@
 // Functions of single numbers and of rows (softmax), with their gradients. Needs -DFUNCTION.
 // x, y, dy, dx [rows, C]; lengths may be NULL; room: memory for LANES numbers, for rows.
 #include "enums.h"
-#include "vector.h"
+#include "reduce.h"
 
 #if FUNCTION < FUNCTION_SOFTMAX
 static inline realv value(realv x)

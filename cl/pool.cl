@@ -2,7 +2,7 @@
 // Pooling over time. Needs -DOVER. x, dx [T, N, C]; y, dy [N, C]; argmax [N, C] or NULL; lengths [N] or
 // NULL; `forward_features` is C, or for POOL_FINAL those of the forward direction.
 #include "enums.h"
-#include "vector.h"
+#include "reduce.h"
 
 static inline uint valid_steps(global const int *lengths, uint n, uint T)
 {

@@ -2,7 +2,7 @@
 // One time step of a recurrent layer after its multiplies, forward and backward, and the bias gradients, on
 // any device. Formulas: doc/maths.md.
 //
-// Defines: CELL 0 rnn, 1 lstm, 2 gru; RELU (rnn); VW hidden units in a vector: 1 on GPUs, where an item
+// Defines: CELL; RELU (rnn); WIDTH hidden units in a vector: 1 on GPUs, where an item
 // takes one unit of one row; on CPUs it takes whole rows. Both are loops over what the range leaves.
 //
 // Row r = t * N + n; D directions, the second walks backwards. pre [D, T, N, RESERVE*H]: pre-activations
@@ -14,21 +14,21 @@
 // second direction, which meets padding first, starts from a zero state.
 #include "rnn_cell.h"
 
-#define FOR_UNITS(j, H) for (uint j = get_global_id(0) * VW; j < (H); j += get_global_size(0) * VW)
+#define FOR_UNITS(j, H) for (uint j = get_global_id(0) * WIDTH; j < (H); j += get_global_size(0) * WIDTH)
 #define FOR_ROWS_OF_BATCH(n, N) for (size_t n = get_global_id(1); n < (N); n += get_global_size(1))
 
-kernel void rnn_step_fwd(global real *pre, global const real *bias_ih0, global const real *bias_hh0,
-                         global const real *bias_ih1, global const real *bias_hh1, global real *cell,
-                         global real *y, global const int *lengths, uint T, uint N, uint H, uint D, uint save,
-                         uint step)
+kernel void rnn_step_fwd(struct rnn_args args, global real *pre, global const real *bias_ih0,
+                         global const real *bias_hh0, global const real *bias_ih1, global const real *bias_hh1,
+                         global real *cell, global real *y, global const int *lengths)
 {
+    const uint T = args.T, N = args.N, H = args.H, D = args.D, save = args.save, step = args.first;
     const size_t d = get_global_id(2);
     if (d >= D)
         return;
 
     global const real *ih = d ? bias_ih1 : bias_ih0, *hh = d ? bias_hh1 : bias_hh0;
     const size_t t = d ? T - 1 - step : step, ld = D * H;
-    const vec zero = 0.0f;
+    const realv zero = 0.0f;
 
     FOR_ROWS_OF_BATCH(n, N)
     {
@@ -38,34 +38,34 @@ kernel void rnn_step_fwd(global real *pre, global const real *bias_ih0, global c
 
         FOR_UNITS(j, H)
         {
-#if CELL == 0
-            vec s = load_units(h, j, H);
+#if CELL == CELL_RNN
+            realv s = load_units(h, j, H);
             if (ih)
                 s += load_units(ih, j, H) + load_units(hh, j, H);
             store_units(padding ? zero : rnn_activation(s), h, j, H);
 #else
             const size_t before = d ? row + N : row - N;
             global real *gates = pre + (d * T * N + row) * 4 * H;
-            vec a[4];
+            realv a[4];
 
             for (int g = 0; g < 4; g++)
-                a[g] = CELL == 2 && g == 3 && step == 0 ? zero : load_units(gates + g * H, j, H);
+                a[g] = CELL == CELL_GRU && g == 3 && step == 0 ? zero : load_units(gates + g * H, j, H);
             for (int g = 0; ih && g < 4; g++) {
-                if (CELL == 1 || g < 3)
+                if (CELL == CELL_LSTM || g < 3)
                     a[g] += load_units(ih + g * H, j, H);
-                if (CELL == 1 || g != 2)
+                if (CELL == CELL_LSTM || g != 2)
                     a[g] += load_units(hh + min(g, (int)GATES - 1) * H, j, H);
             }
-#if CELL == 1
+#if CELL == CELL_LSTM
             // without save the past is overwritten
             global real *c = cell + (d * (save ? T : 1) * N + (save ? row : n)) * H;
             global real *past = cell + (d * (save ? T : 1) * N + (save ? before : n)) * H;
-            const vec now = lstm_cell(a, step == 0 ? zero : load_units(past, j, H));
+            const realv now = lstm_cell(a, step == 0 ? zero : load_units(past, j, H));
 
             store_units(padding ? zero : now, c, j, H);
             store_units(padding ? zero : a[3] * tanh_vec(now), h, j, H);
 #else
-            const vec now = gru_cell(a, step == 0 ? zero : load_units(y + before * ld + d * H, j, H));
+            const realv now = gru_cell(a, step == 0 ? zero : load_units(y + before * ld + d * H, j, H));
 
             store_units(padding ? zero : now, h, j, H);
 #endif
@@ -80,16 +80,17 @@ kernel void rnn_step_fwd(global real *pre, global const real *bias_ih0, global c
 // r, z, n and of W_hn h + b_hn. through [D, N, H]: the gradient that reaches h from the step after; gru
 // leaves there what goes past the multiply. carry [D, N, H]: the same for the cell (lstm). step counts from
 // the last one that forward took.
-kernel void rnn_step_bwd(global real *gates, global const real *y, global const real *cell,
-                         global const real *dy, global real *through, global real *carry,
-                         global const int *lengths, uint T, uint N, uint H, uint D, uint step)
+kernel void rnn_step_bwd(struct rnn_args args, global real *gates, global const real *y,
+                         global const real *cell, global const real *dy, global real *through, global real *carry,
+                         global const int *lengths)
 {
+    const uint T = args.T, N = args.N, H = args.H, D = args.D, step = args.first;
     const size_t d = get_global_id(2);
     if (d >= D)
         return;
 
     const size_t t = d ? step : T - 1 - step, ld = D * H;
-    const vec zero = 0.0f;
+    const realv zero = 0.0f;
 
     FOR_ROWS_OF_BATCH(n, N)
     {
@@ -99,29 +100,29 @@ kernel void rnn_step_bwd(global real *gates, global const real *y, global const 
         FOR_UNITS(j, H)
         {
             global real *gate = gates + (d * T * N + row) * RESERVE * H;
-            vec dh = load_units(dy + row * ld + d * H, j, H), da[RESERVE];
+            realv dh = load_units(dy + row * ld + d * H, j, H), da[RESERVE];
 
             if (step > 0)
                 dh += load_units(through + state, j, H);
-#if CELL == 0
+#if CELL == CELL_RNN
             da[0] = rnn_gradient(dh, load_units(y + row * ld + d * H, j, H));
 #else
             const bool last = step + 1 == T; // no step is before it
             const size_t past = d ? row + N : row - N;
-            vec a[RESERVE];
+            realv a[RESERVE];
 
             for (uint g = 0; g < RESERVE; g++)
                 a[g] = load_units(gate + g * H, j, H);
-#if CELL == 1
-            const vec dc = step == 0 ? zero : load_units(carry + state, j, H);
-            const vec c = load_units(cell + (d * T * N + row) * H, j, H);
-            const vec before = last ? zero : load_units(cell + (d * T * N + past) * H, j, H);
-            const vec pass = lstm_gradient(dh, dc, c, before, a, da);
+#if CELL == CELL_LSTM
+            const realv dc = step == 0 ? zero : load_units(carry + state, j, H);
+            const realv c = load_units(cell + (d * T * N + row) * H, j, H);
+            const realv before = last ? zero : load_units(cell + (d * T * N + past) * H, j, H);
+            const realv pass = lstm_gradient(dh, dc, c, before, a, da);
 
             store_units(padding ? zero : pass, carry + state, j, H);
 #else
-            const vec before = last ? zero : load_units(y + past * ld + d * H, j, H);
-            const vec pass = gru_gradient(dh, before, a, da);
+            const realv before = last ? zero : load_units(y + past * ld + d * H, j, H);
+            const realv pass = gru_gradient(dh, before, a, da);
 
             store_units(padding ? zero : pass, through + state, j, H);
 #endif
@@ -136,12 +137,12 @@ kernel void rnn_step_bwd(global real *gates, global const real *y, global const 
 kernel void rnn_bias_partial(global const real *gates, global real *partial, uint rows, uint columns,
                              uint share, uint blocks, uint D)
 {
-    const uint j = get_global_id(0) * VW, block = get_global_id(1);
+    const uint j = get_global_id(0) * WIDTH, block = get_global_id(1);
     const size_t d = get_global_id(2);
     if (j >= columns || block >= blocks || d >= D)
         return;
 
-    vec sum = 0.0f;
+    realv sum = 0.0f;
     for (uint r = block * share; r < min(block * share + share, rows); r++)
         sum += load_units(gates + (d * rows + r) * columns, j, columns);
     store_units(sum, partial + (d * blocks + block) * columns, j, columns);
@@ -151,16 +152,16 @@ kernel void rnn_bias_partial(global const real *gates, global real *partial, uin
 kernel void rnn_bias_sum(global const real *partial, global real *db_ih0, global real *db_hh0,
                          global real *db_ih1, global real *db_hh1, uint H, uint blocks, uint D)
 {
-    const uint j = get_global_id(0) * VW, gate = get_global_id(1);
+    const uint j = get_global_id(0) * WIDTH, gate = get_global_id(1);
     const size_t d = get_global_id(2);
     if (j >= H || gate >= GATES || d >= D)
         return;
 
     // gru: the hidden side's n stands in column block 3
-    const uint hidden = CELL == 2 && gate == 2 ? 3 : gate;
+    const uint hidden = CELL == CELL_GRU && gate == 2 ? 3 : gate;
     global const real *p = partial + d * blocks * RESERVE * H;
     global real *db_ih = d ? db_ih1 : db_ih0, *db_hh = d ? db_hh1 : db_hh0;
-    vec ih = 0.0f, hh = 0.0f;
+    realv ih = 0.0f, hh = 0.0f;
 
     for (uint b = 0; b < blocks; b++, p += RESERVE * H) {
         ih += load_units(p + gate * H, j, H);

@@ -2,32 +2,33 @@
 // A recurrent layer backward through time on CPUs: all time steps in one launch. How: cl/rnn_tile.h;
 // formulas: doc/maths.md; padding: as in cl/rnn.cl.
 //
-// Defines: CELL 0 rnn, 1 lstm, 2 gru; RELU (rnn); VW, ROWS; TILE unit vectors in a tile.
+// Defines: CELL; RELU (rnn); WIDTH, ROWS; TILE unit vectors in a tile.
 #include "rnn_cell.h"
 #define P TILE
 #define SLOTS TILE
-#define TILE_UNITS (TILE * VW)
+#define TILE_UNITS (TILE * WIDTH)
 
 #include "rnn_tile.h"
 
 #define TILES(H) (((H) + TILE_UNITS - 1) / TILE_UNITS)
 
-// packed [D, TILES, GATES*H, P, VW]: the weights w [GATES*H, H] of each direction, cut into tiles; 0 where
+// packed [D, TILES, GATES*H, P, WIDTH]: the weights w [GATES*H, H] of each direction, cut into tiles; 0 where
 // there is no unit. An item copies `share` rows of a tile.
-kernel void rnn_pack_bwd(global const real *w0, global const real *w1, global real *packed, uint H, uint D,
+kernel void rnn_pack_bwd(struct rnn_args args, global const real *w0, global const real *w1, global real *packed,
                          uint share)
 {
+    const uint H = args.H, D = args.D;
     const uint tile = get_global_id(0), first = get_global_id(1) * share, d = get_global_id(2);
     if (tile >= TILES(H) || first >= GATES * H || d >= D)
         return;
 
     global const real *from = d ? w1 : w0;
-    global real *to = packed + ((size_t)(d * TILES(H) + tile) * GATES * H + first) * P * VW;
+    global real *to = packed + ((size_t)(d * TILES(H) + tile) * GATES * H + first) * P * WIDTH;
 
-    for (uint k = first; k < min(first + share, GATES * H); k++, to += P * VW)
+    for (uint k = first; k < min(first + share, GATES * H); k++, to += P * WIDTH)
         for (uint p = 0; p < P; p++) {
-            const uint unit = tile * TILE_UNITS + p * VW;
-            vec_to(unit < H ? load_units(from + (size_t)k * H, unit, H) : (vec)(0.0f), p, to);
+            const uint unit = tile * TILE_UNITS + p * WIDTH;
+            vec_store(unit < H ? load_units(from + (size_t)k * H, unit, H) : (realv)(0.0f), p, to);
         }
 }
 
@@ -46,14 +47,14 @@ static void backward_start(const struct backward *b, uint tile, size_t n, uint r
 
     for (uint r = 0; r < rows; r++)
         for (uint p = 0; p < P; p++) {
-            const uint unit = tile * TILE_UNITS + p * VW;
-            vec dh = 0.0f;
+            const uint unit = tile * TILE_UNITS + p * WIDTH;
+            realv dh = 0.0f;
 
             if (unit < H)
                 dh = load_units(b->dy + (b->t * b->N + n + r) * b->DH, unit, H);
-            if (CELL == 2 && unit < H && b->after != b->t)
+            if (CELL == CELL_GRU && unit < H && b->after != b->t)
                 dh += load_units(b->carry + (n + r) * H, unit, H);
-            vec_to(dh, r * SLOTS + p, acc);
+            vec_store(dh, r * SLOTS + p, acc);
         }
 }
 
@@ -63,39 +64,39 @@ static void backward_skip(const struct backward *b, uint tile, size_t n, uint ro
     const uint H = b->H, first = tile * TILE_UNITS, last = min(first + TILE_UNITS, H);
 
     for (uint r = 0; r < rows; r++)
-        for (uint unit = first; unit < last; unit += VW) {
+        for (uint unit = first; unit < last; unit += WIDTH) {
             for (uint g = 0; g < RESERVE; g++)
-                store_units((vec)(0.0f), b->gates + ((b->t * b->N + n + r) * RESERVE + g) * H, unit, H);
-            if (CELL != 0)
-                store_units((vec)(0.0f), b->carry + (n + r) * H, unit, H);
+                store_units((realv)(0.0f), b->gates + ((b->t * b->N + n + r) * RESERVE + g) * H, unit, H);
+            if (CELL != CELL_RNN)
+                store_units((realv)(0.0f), b->carry + (n + r) * H, unit, H);
         }
 }
 
 // Gate gradients of one row and vector of units from what reaches h; added to sum, too.
-static void backward_unit(const struct backward *b, size_t n, uint unit, vec dh, vec sum[RESERVE])
+static void backward_unit(const struct backward *b, size_t n, uint unit, realv dh, realv sum[RESERVE])
 {
     const uint H = b->H;
     const size_t row = b->t * b->N + n;
     const bool padding = b->lengths && (int)b->t >= b->lengths[n];
     global real *gates = b->gates + row * RESERVE * H;
-    vec da[RESERVE];
-#if CELL == 0
+    realv da[RESERVE];
+#if CELL == CELL_RNN
     da[0] = rnn_gradient(dh, load_units(b->y + row * b->DH, unit, H));
 #else
     global real *carry = b->carry + n * H;
-    const vec zero = 0.0f;
-    vec a[RESERVE], pass;
+    const realv zero = 0.0f;
+    realv a[RESERVE], pass;
 
     for (uint g = 0; g < RESERVE; g++)
         a[g] = load_units(gates + g * H, unit, H);
-#if CELL == 1
-    const vec dc = b->after == b->t ? zero : load_units(carry, unit, H);
-    const vec c = load_units(b->cell + row * H, unit, H);
-    const vec before = b->before == b->t ? zero : load_units(b->cell + (b->before * b->N + n) * H, unit, H);
+#if CELL == CELL_LSTM
+    const realv dc = b->after == b->t ? zero : load_units(carry, unit, H);
+    const realv c = load_units(b->cell + row * H, unit, H);
+    const realv before = b->before == b->t ? zero : load_units(b->cell + (b->before * b->N + n) * H, unit, H);
 
     pass = lstm_gradient(dh, dc, c, before, a, da);
 #else
-    const vec before = b->before == b->t ? zero : load_units(b->y + (b->before * b->N + n) * b->DH, unit, H);
+    const realv before = b->before == b->t ? zero : load_units(b->y + (b->before * b->N + n) * b->DH, unit, H);
 
     pass = gru_gradient(dh, before, a, da);
 #endif
@@ -114,15 +115,15 @@ static void backward_finish(const struct backward *b, uint tile, size_t n, uint 
     const uint H = b->H;
 
     for (uint p = 0; p < P; p++) {
-        const uint unit = tile * TILE_UNITS + p * VW;
-        vec sum[RESERVE];
+        const uint unit = tile * TILE_UNITS + p * WIDTH;
+        realv sum[RESERVE];
 
         if (unit >= H)
             break;
         for (uint g = 0; g < RESERVE; g++)
-            sum[g] = b->bias ? load_units(b->bias + g * H, unit, H) : (vec)(0.0f);
+            sum[g] = b->bias ? load_units(b->bias + g * H, unit, H) : (realv)(0.0f);
         for (uint r = 0; r < rows; r++)
-            backward_unit(b, n + r, unit, vec_at(r * SLOTS + p, acc), sum);
+            backward_unit(b, n + r, unit, vec_load(r * SLOTS + p, acc), sum);
         for (uint g = 0; b->bias && g < RESERVE; g++)
             store_units(sum[g], b->bias + g * H, unit, H);
     }
@@ -131,11 +132,12 @@ static void backward_finish(const struct backward *b, uint tile, size_t n, uint 
 // A stripe's tile. Of the tile `next`, each stripe fetches another vector of all rows.
 static void backward_tile(const struct backward *b, uint tile, size_t n, uint rows, uint next, uint stripe)
 {
-    const uint H = b->H, low = CELL == 2 ? 2 * H : GATES * H; // gru: the hidden side's n stands in column block 3
-    const size_t size = (size_t)GATES * H * P * VW;
+    // gru: the hidden part of n is column block 3
+    const uint H = b->H, low = CELL == CELL_GRU ? 2 * H : GATES * H;
+    const size_t size = (size_t)GATES * H * P * WIDTH;
     global const real *a = b->gates + (b->after * b->N + n) * RESERVE * H;
-    global const real *w = b->packed + tile * size, *ahead = b->packed + next * size + stripe % P * GATES * H * VW;
-    real acc[ROWS * SLOTS * VW];
+    global const real *w = b->packed + tile * size, *ahead = b->packed + next * size + stripe % P * GATES * H * WIDTH;
+    real acc[ROWS * SLOTS * WIDTH];
 
     if (b->lengths && all_padding(b->lengths + n, rows, b->t)) {
         backward_skip(b, tile, n, rows);
@@ -145,7 +147,7 @@ static void backward_tile(const struct backward *b, uint tile, size_t n, uint ro
     if (b->after != b->t)
         accumulate(acc, rows, P - 1, a, RESERVE * H, w, low, ahead);
     if (b->after != b->t && low < GATES * H)
-        accumulate(acc, rows, P - 1, a + 3 * H, RESERVE * H, w + (size_t)low * P * VW, H, ahead + low * VW);
+        accumulate(acc, rows, P - 1, a + 3 * H, RESERVE * H, w + (size_t)low * P * WIDTH, H, ahead + low * WIDTH);
     backward_finish(b, tile, n, rows, acc);
 }
 
@@ -154,11 +156,11 @@ static void backward_tile(const struct backward *b, uint tile, size_t n, uint ro
 // gates [D, T, N, RESERVE*H]: as in rnn_step_bwd of cl/rnn.cl. carry [D, N, H]: what the cell (lstm) or h
 // past the multiply (gru) hands on. bias [D, items, RESERVE*H]: sums of each item's gate gradients, or
 // NULL. lengths may be NULL.
-kernel void rnn_backward(global const real *packed, global real *gates, global const real *y,
-                         global const real *cell, global const real *dy, global real *carry,
-                         global real *bias, global const int *lengths, uint T, uint N, uint H, uint D,
-                         uint share, uint tile_share, uint first, uint last)
+kernel void rnn_backward(struct rnn_args args, global const real *packed, global real *gates,
+                         global const real *y, global const real *cell, global const real *dy, global real *carry,
+                         global real *bias, global const int *lengths)
 {
+    const uint T = args.T, N = args.N, H = args.H, D = args.D, share = args.share, tile_share = args.tile_share;
     const uint n_first = get_global_id(0) * share, tile_first = get_global_id(1) * tile_share;
     const size_t d = get_global_id(2), items = (N + share - 1) / share;
     if (n_first >= N || tile_first >= TILES(H) || d >= D)
@@ -167,7 +169,7 @@ kernel void rnn_backward(global const real *packed, global real *gates, global c
     const uint rows = min(share, N - n_first), tile_last = min(tile_first + tile_share, TILES(H));
     struct backward b;
 
-    b.packed = packed + d * TILES(H) * GATES * H * P * VW;
+    b.packed = packed + d * TILES(H) * GATES * H * P * WIDTH;
     b.y = y + d * H;
     b.cell = cell + d * T * N * H;
     b.dy = dy + d * H;
@@ -178,12 +180,12 @@ kernel void rnn_backward(global const real *packed, global real *gates, global c
     b.N = N;
     b.H = H;
     b.DH = D * H;
-    if (bias && first == 0)
+    if (bias && args.first == 0)
         for (uint g = 0; g < RESERVE; g++)
             for (uint j = tile_first * TILE_UNITS; j < min(tile_last * TILE_UNITS, H); j++)
                 b.bias[g * H + j] = 0.0f;
 
-    for (uint step = first; step < last; step++) {
+    for (uint step = args.first; step < args.last; step++) {
         b.t = d ? step : T - 1 - step;
         b.after = step == 0 ? b.t : d ? b.t - 1 : b.t + 1;
         b.before = step + 1 == T ? b.t : d ? b.t + 1 : b.t - 1;

@@ -2,18 +2,20 @@
 // The cells of recurrent layers and their gradients, on vectors of hidden units; doc/maths.md has the
 // formulas. What the whole-sequence and the step kernels share.
 //
-// Defines: CELL 0 rnn, 1 lstm, 2 gru; RELU (rnn); VW.
+// Defines: CELL; RELU (rnn); WIDTH.
 #ifndef CLRNN_CL_RNN_CELL_H
 #define CLRNN_CL_RNN_CELL_H
 
-#include "rnn_vector.h"
+#include "enums.h"
+#include "rnn_args.h"
+#include "vector.h"
 
 // GATES: blocks of H rows in the weights. RESERVE: blocks of H columns that backward reads and leaves its
 // gradients in; gru: r, z, n and W_hn h + b_hn.
-#if CELL == 0
+#if CELL == CELL_RNN
 #define GATES 1u
 #define RESERVE 1u
-#elif CELL == 1
+#elif CELL == CELL_LSTM
 #define GATES 4u
 #define RESERVE 4u
 #else
@@ -21,26 +23,26 @@
 #define RESERVE 4u
 #endif
 
-static inline vec rnn_activation(vec s)
+static inline realv rnn_activation(realv s)
 {
 #if RELU
-    return s < 0.0f ? (vec)(0.0f) : s; // NaN stays
+    return s < 0.0f ? (realv)(0.0f) : s; // NaN stays
 #else
     return tanh_vec(s);
 #endif
 }
 
-static inline vec rnn_gradient(vec dh, vec h)
+static inline realv rnn_gradient(realv dh, realv h)
 {
 #if RELU
-    return h > 0.0f ? dh : (vec)(0.0f);
+    return h > 0.0f ? dh : (realv)(0.0f);
 #else
     return dh * (1.0f - h * h);
 #endif
 }
 
 // a: i f g o, pre-activations in, activations out. Returns c; h is o tanh(c).
-static inline vec lstm_cell(vec a[4], vec before)
+static inline realv lstm_cell(realv a[4], realv before)
 {
     a[0] = sigmoid_vec(a[0]);
     a[1] = sigmoid_vec(a[1]);
@@ -50,7 +52,7 @@ static inline vec lstm_cell(vec a[4], vec before)
 }
 
 // a: r, z, the input's part of n, W_hn h + b_hn; r, z, n, W_hn h + b_hn out. Returns h.
-static inline vec gru_cell(vec a[4], vec before)
+static inline realv gru_cell(realv a[4], realv before)
 {
     a[0] = sigmoid_vec(a[0]);
     a[1] = sigmoid_vec(a[1]);
@@ -60,9 +62,9 @@ static inline vec gru_cell(vec a[4], vec before)
 
 // da: gradients of the pre-activations, given dh and what the step after hands on to the cell, dc.
 // Returns what goes on to the cell of the step before.
-static inline vec lstm_gradient(vec dh, vec dc, vec c, vec before, const vec a[4], vec da[4])
+static inline realv lstm_gradient(realv dh, realv dc, realv c, realv before, const realv a[4], realv da[4])
 {
-    const vec i = a[0], f = a[1], g = a[2], o = a[3], t = tanh_vec(c);
+    const realv i = a[0], f = a[1], g = a[2], o = a[3], t = tanh_vec(c);
 
     dc += dh * o * (1.0f - t * t);
     da[0] = dc * g * i * (1.0f - i);
@@ -73,9 +75,9 @@ static inline vec lstm_gradient(vec dh, vec dc, vec c, vec before, const vec a[4
 }
 
 // da: gradients of r, z, n and W_hn h + b_hn. Returns what goes past the multiply to the step before.
-static inline vec gru_gradient(vec dh, vec before, const vec a[4], vec da[4])
+static inline realv gru_gradient(realv dh, realv before, const realv a[4], realv da[4])
 {
-    const vec q = a[0], z = a[1], m = a[2], hn = a[3];
+    const realv q = a[0], z = a[1], m = a[2], hn = a[3];
 
     da[2] = dh * (1.0f - z) * (1.0f - m * m);
     da[3] = da[2] * q;

@@ -2,22 +2,23 @@
 // A recurrent layer forward on CPUs: all time steps in one launch. How: cl/rnn_tile.h; formulas:
 // doc/maths.md; padding: as in cl/rnn.cl.
 //
-// Defines: CELL 0 rnn, 1 lstm, 2 gru; RELU (rnn); VW, ROWS; TILE unit vectors in a tile of rnn.
-#if CELL == 0
+// Defines: CELL; RELU (rnn); WIDTH, ROWS; TILE unit vectors in a tile of rnn.
+#include "rnn_cell.h"
+
+#if CELL == CELL_RNN
 #define P TILE
 #define SLOTS TILE
-#define TILE_UNITS (TILE * VW)
-#elif CELL == 1 // the 4 gates of one vector of units: all of a unit meets in one tile
+#define TILE_UNITS (TILE * WIDTH)
+#elif CELL == CELL_LSTM // the 4 gates of one vector of units: all of a unit meets in one tile
 #define P 4
 #define SLOTS 4
-#define TILE_UNITS VW
+#define TILE_UNITS WIDTH
 #else // r, z, n of one vector of units; n's two parts stay apart
 #define P 3
 #define SLOTS 4
-#define TILE_UNITS VW
+#define TILE_UNITS WIDTH
 #endif
 
-#include "rnn_cell.h"
 #include "rnn_tile.h"
 
 #define TILES(H) (((H) + TILE_UNITS - 1) / TILE_UNITS)
@@ -31,38 +32,40 @@ static struct column column_of(uint tile, uint v, uint H)
 {
     struct column c;
 
-    c.gate = CELL == 0 ? 0 : v;
-    c.unit = tile * TILE_UNITS + (CELL == 0 ? v * VW : 0);
-    c.count = c.unit >= H ? 0 : min((uint)VW, H - c.unit);
+    c.gate = CELL == CELL_RNN ? 0 : v;
+    c.unit = tile * TILE_UNITS + (CELL == CELL_RNN ? v * WIDTH : 0);
+    c.count = c.unit >= H ? 0 : min((uint)WIDTH, H - c.unit);
     return c;
 }
 
-// packed [D, TILES, K_all, P, VW]: the weights w [G*H, K] of each direction as rows k_first and on, turned
+// packed [D, TILES, K_all, P, WIDTH]: the weights w [G*H, K] of each direction as rows k_first and on, turned
 // so that a tile's vectors follow each other; 0 where there is no unit. An item turns one vector.
-kernel void rnn_pack_fwd(global const real *w0, global const real *w1, global real *packed, uint H, uint D,
-                         uint K, uint k_first, uint K_all)
+kernel void rnn_pack_fwd(struct rnn_args args, global const real *w0, global const real *w1, global real *packed,
+                         uint K, uint k_first)
 {
+    const uint H = args.H, D = args.D, K_all = args.C + H;
     const uint v = get_global_id(0) % P, tile = get_global_id(0) / P, d = get_global_id(1);
     if (tile >= TILES(H) || d >= D)
         return;
 
     const struct column c = column_of(tile, v, H);
     global const real *from = (d ? w1 : w0) + ((size_t)c.gate * H + c.unit) * K;
-    global real *to = packed + (((size_t)(d * TILES(H) + tile) * K_all + k_first) * P + v) * VW;
+    global real *to = packed + (((size_t)(d * TILES(H) + tile) * K_all + k_first) * P + v) * WIDTH;
 
     for (uint k = 0; k < K; k++) {
-        real column[VW];
+        real column[WIDTH];
 
-        for (uint i = 0; i < VW; i++)
+        for (uint i = 0; i < WIDTH; i++)
             column[i] = i < c.count ? from[(size_t)i * K + k] : 0.0f;
-        vec_to(vec_at(0, column), 0, to + (size_t)k * P * VW);
+        vec_store(vec_load(0, column), 0, to + (size_t)k * P * WIDTH);
     }
 }
 
-// packed [D, TILES, SLOTS, VW]: the biases added up, but for gru's n. An item takes one tile.
-kernel void rnn_pack_bias(global const real *ih0, global const real *hh0, global const real *ih1,
-                          global const real *hh1, global real *packed, uint H, uint D)
+// packed [D, TILES, SLOTS, WIDTH]: the biases added up, but for gru's n. An item takes one tile.
+kernel void rnn_pack_bias(struct rnn_args args, global const real *ih0, global const real *hh0,
+                          global const real *ih1, global const real *hh1, global real *packed)
 {
+    const uint H = args.H, D = args.D;
     const uint tile = get_global_id(0), d = get_global_id(1);
     if (tile >= TILES(H) || d >= D)
         return;
@@ -70,15 +73,15 @@ kernel void rnn_pack_bias(global const real *ih0, global const real *hh0, global
     global const real *ih = d ? ih1 : ih0, *hh = d ? hh1 : hh0;
 
     for (uint s = 0; s < SLOTS; s++) {
-        const struct column c = column_of(tile, CELL == 2 ? min(s, 2u) : s, H);
+        const struct column c = column_of(tile, CELL == CELL_GRU ? min(s, 2u) : s, H);
 
-        for (uint i = 0; i < VW; i++) {
+        for (uint i = 0; i < WIDTH; i++) {
             const uint j = c.gate * H + c.unit + i;
             real b = 0.0f;
 
             if (ih && i < c.count)
-                b = CELL != 2 || s < 2 ? ih[j] + hh[j] : s == 2 ? ih[j] : hh[j];
-            packed[((size_t)(d * TILES(H) + tile) * SLOTS + s) * VW + i] = b;
+                b = CELL != CELL_GRU || s < 2 ? ih[j] + hh[j] : s == 2 ? ih[j] : hh[j];
+            packed[((size_t)(d * TILES(H) + tile) * SLOTS + s) * WIDTH + i] = b;
         }
     }
 }
@@ -96,17 +99,17 @@ static void forward_start(const struct forward *f, uint tile, size_t n, uint row
 {
     for (uint s = 0; s < SLOTS; s++) {
         const struct column c = column_of(tile, s, f->H);
-        const vec b = vec_at(tile * SLOTS + s, f->bias);
+        const realv b = vec_load(tile * SLOTS + s, f->bias);
 
         for (uint r = 0; r < rows; r++) {
-            vec a = b;
+            realv a = b;
 
             if (f->C == 0 && c.count && s < P) {
                 const size_t row = f->t * f->N + n + r;
-                global const real *pre = f->pre + row * (CELL == 0 ? f->DH : 4 * f->H) + c.gate * f->H;
+                global const real *pre = f->pre + row * (CELL == CELL_RNN ? f->DH : 4 * f->H) + c.gate * f->H;
                 a += load_units(pre, c.unit, f->H);
             }
-            vec_to(a, r * SLOTS + s, acc);
+            vec_store(a, r * SLOTS + s, acc);
         }
     }
 }
@@ -118,22 +121,22 @@ static void forward_finish(const struct forward *f, uint tile, size_t n, const r
     const size_t row = f->t * f->N + n;
     const bool padding = f->lengths && (int)f->t >= f->lengths[n];
     global real *y = f->y + row * f->DH;
-#if CELL == 0
-    for (uint p = 0; p < P && unit + p * VW < H; p++) {
-        const vec h = rnn_activation(vec_at(p, acc));
-        store_units(padding ? (vec)(0.0f) : h, y, unit + p * VW, H);
+#if CELL == CELL_RNN
+    for (uint p = 0; p < P && unit + p * WIDTH < H; p++) {
+        const realv h = rnn_activation(vec_load(p, acc));
+        store_units(padding ? (realv)(0.0f) : h, y, unit + p * WIDTH, H);
     }
 #else
     const bool start = f->before == f->t;
-    const vec zero = 0.0f;
-    vec a[4], h;
+    const realv zero = 0.0f;
+    realv a[4], h;
 
     for (int s = 0; s < 4; s++)
-        a[s] = vec_at(s, acc);
-#if CELL == 1
+        a[s] = vec_load(s, acc);
+#if CELL == CELL_LSTM
     const size_t cell_step = f->save ? f->N * H : 0; // nobody needs the past in inference
     global real *cell = f->cell + n * H;
-    const vec now = lstm_cell(a, start ? zero : load_units(cell + f->before * cell_step, unit, H));
+    const realv now = lstm_cell(a, start ? zero : load_units(cell + f->before * cell_step, unit, H));
 
     store_units(padding ? zero : now, cell + f->t * cell_step, unit, H);
     h = a[3] * tanh_vec(now);
@@ -152,10 +155,10 @@ static void forward_skip(const struct forward *f, uint tile, size_t n, uint rows
     const uint H = f->H, first = tile * TILE_UNITS, last = min(first + TILE_UNITS, H);
 
     for (uint r = 0; r < rows; r++)
-        for (uint unit = first; unit < last; unit += VW) {
-            store_units((vec)(0.0f), f->y + (f->t * f->N + n + r) * f->DH, unit, H);
-            if (CELL == 1)
-                store_units((vec)(0.0f), f->cell + (f->save ? f->t * f->N + n + r : n + r) * H, unit, H);
+        for (uint unit = first; unit < last; unit += WIDTH) {
+            store_units((realv)(0.0f), f->y + (f->t * f->N + n + r) * f->DH, unit, H);
+            if (CELL == CELL_LSTM)
+                store_units((realv)(0.0f), f->cell + (f->save ? f->t * f->N + n + r : n + r) * H, unit, H);
         }
 }
 
@@ -163,9 +166,9 @@ static void forward_skip(const struct forward *f, uint tile, size_t n, uint rows
 static void forward_tile(const struct forward *f, uint tile, size_t n, uint rows, uint next, uint stripe)
 {
     const uint C = f->C, H = f->H;
-    const size_t size = (size_t)(C + H) * P * VW;
-    global const real *w = f->packed + tile * size, *ahead = f->packed + next * size + stripe % P * (C + H) * VW;
-    real acc[ROWS * SLOTS * VW];
+    const size_t size = (size_t)(C + H) * P * WIDTH;
+    global const real *w = f->packed + tile * size, *ahead = f->packed + next * size + stripe % P * (C + H) * WIDTH;
+    real acc[ROWS * SLOTS * WIDTH];
 
     if (f->lengths && all_padding(f->lengths + n, rows, f->t)) {
         forward_skip(f, tile, n, rows);
@@ -175,44 +178,44 @@ static void forward_tile(const struct forward *f, uint tile, size_t n, uint rows
     if (C)
         accumulate(acc, rows, P - 1, f->x + (f->t * f->N + n) * C, C, w, C, ahead);
     if (f->before != f->t)
-        accumulate(acc, rows, SLOTS - 1, f->y + (f->before * f->N + n) * f->DH, f->DH, w + (size_t)C * P * VW, H,
-                   ahead + C * VW);
+        accumulate(acc, rows, SLOTS - 1, f->y + (f->before * f->N + n) * f->DH, f->DH, w + (size_t)C * P * WIDTH, H,
+                   ahead + C * WIDTH);
     for (uint r = 0; r < rows; r++)
-        forward_finish(f, tile, n + r, acc + r * SLOTS * VW);
+        forward_finish(f, tile, n + r, acc + r * SLOTS * WIDTH);
 }
 
-// Steps first..last-1 in the order of the walk, of rows [share * id0, ...), tiles [tile_share * id1, ...)
-// and direction id2. More than one step needs all tiles of a row in one item.
+// Steps first..last-1, of rows [share * id0, ...), tiles [tile_share * id1, ...) and direction id2. More than one step
+// needs all tiles of a row in one item.
 //
 // x [T, N, C] if its multiply is done here too; else C is 0 and pre holds the product. pre [D, T, N, 4H]
 // (rnn: y itself) takes the activations if `save`; NULL where neither is so. cell [D, T, N, H], without
 // save [D, N, H] (lstm). lengths may be NULL.
-kernel void rnn_forward(global const real *x, global const real *packed, global const real *bias,
-                        global real *pre, global real *cell, global real *y, global const int *lengths,
-                        uint T, uint N, uint C, uint H, uint D, uint save, uint share, uint tile_share,
-                        uint first, uint last)
+kernel void rnn_forward(struct rnn_args args, global const real *x, global const real *packed,
+                        global const real *bias, global real *pre, global real *cell, global real *y,
+                        global const int *lengths)
 {
-    const uint n_first = get_global_id(0) * share, tile_first = get_global_id(1) * tile_share;
+    const uint T = args.T, N = args.N, C = args.C, H = args.H, D = args.D;
+    const uint n_first = get_global_id(0) * args.share, tile_first = get_global_id(1) * args.tile_share;
     const size_t d = get_global_id(2);
     if (n_first >= N || tile_first >= TILES(H) || d >= D)
         return;
 
-    const uint rows = min(share, N - n_first), tile_last = min(tile_first + tile_share, TILES(H));
+    const uint rows = min(args.share, N - n_first), tile_last = min(tile_first + args.tile_share, TILES(H));
     struct forward f;
 
     f.x = x;
-    f.packed = packed + d * TILES(H) * (C + H) * P * VW;
-    f.bias = bias + d * TILES(H) * SLOTS * VW;
-    f.pre = pre + (CELL == 0 ? d * H : d * T * N * 4 * H);
-    f.cell = cell + d * (save ? T : 1) * N * H;
+    f.packed = packed + d * TILES(H) * (C + H) * P * WIDTH;
+    f.bias = bias + d * TILES(H) * SLOTS * WIDTH;
+    f.pre = pre + (CELL == CELL_RNN ? d * H : d * T * N * 4 * H);
+    f.cell = cell + d * (args.save ? T : 1) * N * H;
     f.y = y + d * H;
     f.lengths = lengths;
     f.N = N;
     f.C = C;
     f.H = H;
     f.DH = D * H;
-    f.save = save;
-    for (uint step = first; step < last; step++) {
+    f.save = args.save;
+    for (uint step = args.first; step < args.last; step++) {
         f.t = d ? T - 1 - step : step;
         f.before = step == 0 ? f.t : d ? f.t + 1 : f.t - 1;
         for (uint tile = tile_first; tile < tile_last; tile++)

@@ -11,7 +11,7 @@
 // The first HELD fours of an item's rows stay in its registers over all steps; the others come from the caches in
 // each.
 //
-// Defines: CELL, RELU, VW as in rnn_cell.h; HIDDEN hidden units; ROWS, PARTS, LANES, SHARE, HELD; PART, a multiple
+// Defines: CELL, RELU, WIDTH as in rnn_cell.h; HIDDEN hidden units; ROWS, PARTS, LANES, SHARE, HELD; PART, a multiple
 // of 4; ITEMS, the work-group's size. Of the including file: K rows and COLUMNS * HIDDEN columns of the matrix,
 // WEIGHT(w, k, p, u) its element in row k and column u of block p.
 #ifndef CLRNN_CL_RNN_GROUP_H

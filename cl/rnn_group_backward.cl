@@ -10,10 +10,11 @@
 // gates [D, T, N, RESERVE*H]: as in rnn_step_bwd of cl/rnn.cl. y, dy [T, N, D*H]; cell [D, T, N, H] (lstm).
 // lengths may be NULL. The state is the gate gradients as the weights meet them (gru: r, z, W_hn h + b_hn).
 kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void
-rnn_group_backward(global const real4 *packed, global real *gates, global const real *y, global const real *cell,
-                   global const real *dy, global const int *lengths, local real4 *state, local real *sums, uint T,
-                   uint N, uint D)
+rnn_group_backward(struct rnn_args args, global const real4 *packed, global real *gates, global const real *y,
+                   global const real *cell, global const real *dy, global const int *lengths, local real4 *state,
+                   local real *sums)
 {
+    const uint T = args.T, N = args.N, D = args.D;
     const uint first_row = get_group_id(0) * ROWS, d = get_global_id(1);
     const uint pairs = min((uint)ROWS, N - first_row) * HIDDEN;
     const uint longest = longest_of(lengths, first_row, N, T);
@@ -28,7 +29,7 @@ rnn_group_backward(global const real4 *packed, global real *gates, global const 
     gates += (size_t)d * T * N * RESERVE * H;
     cell += (size_t)d * T * N * H;
 #define GATE(t, n, g, unit) gates[(((t) * step_rows + (n)) * RESERVE + (g)) * H + (unit)]
-#if CELL == 1
+#if CELL == CELL_LSTM
 #define KEPT(t, n, unit) cell[((t) * step_rows + (n)) * H + (unit)]
 #else
 #define KEPT(t, n, unit) y[((t) * step_rows + (n)) * DH + (unit)]
@@ -40,9 +41,9 @@ rnn_group_backward(global const real4 *packed, global real *gates, global const 
         const size_t t_ = TIME(step_);                                           \
                                                                                  \
         next_dy[q] = dy[(t_ * step_rows + n_) * DH + unit_];                     \
-        for (uint g_ = 0; CELL != 0 && g_ < RESERVE; g_++)                       \
+        for (uint g_ = 0; CELL != CELL_RNN && g_ < RESERVE; g_++)                \
             next[q][g_] = GATE(t_, n_, g_, unit_);                               \
-        if (CELL == 0)                                                           \
+        if (CELL == CELL_RNN)                                                    \
             now[q] = KEPT(t_, n_, unit_);                                        \
         else                                                                     \
             before[q] = (step_) + 1 < longest ? KEPT(TIME((step_) + 1), n_, unit_) : 0.0f; \
@@ -55,7 +56,7 @@ rnn_group_backward(global const real4 *packed, global real *gates, global const 
         carry[q] = 0.0f;
         now[q] = 0.0f;
         if (longest) {
-            if (CELL == 1)
+            if (CELL == CELL_LSTM)
                 now[q] = KEPT(TIME(0), first_row + PAIR_ROW(q), PAIR_UNIT(q));
             LOAD(0, q)
         }
@@ -69,11 +70,11 @@ rnn_group_backward(global const real4 *packed, global real *gates, global const 
         {
             const uint row = PAIR_ROW(q), n = first_row + row, unit = PAIR_UNIT(q);
             const bool padding = t >= steps[q];
-            const real dh = next_dy[q] + sum_of_parts(sums, row, 0, unit) + (CELL == 2 ? carry[q] : 0.0f);
+            const real dh = next_dy[q] + sum_of_parts(sums, row, 0, unit) + (CELL == CELL_GRU ? carry[q] : 0.0f);
             real da[RESERVE];
-#if CELL == 0
+#if CELL == CELL_RNN
             da[0] = rnn_gradient(dh, now[q]);
-#elif CELL == 1
+#elif CELL == CELL_LSTM
             const real pass = lstm_gradient(dh, carry[q], now[q], before[q], next[q], da);
 
             carry[q] = padding ? 0.0f : pass;
@@ -86,8 +87,8 @@ rnn_group_backward(global const real4 *packed, global real *gates, global const 
             for (uint g = 0; g < RESERVE; g++) {
                 da[g] = padding ? 0.0f : da[g];
                 GATE(t, n, g, unit) = da[g];
-                if (CELL != 2 || g != 2)
-                    STATE(row, (CELL == 2 && g == 3 ? 2 : g) * HIDDEN + unit) = da[g];
+                if (CELL != CELL_GRU || g != 2)
+                    STATE(row, (CELL == CELL_GRU && g == 3 ? 2 : g) * HIDDEN + unit) = da[g];
             }
         }
         barrier(CLK_LOCAL_MEM_FENCE);

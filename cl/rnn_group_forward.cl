@@ -10,11 +10,12 @@
 // pre [D, T, N, 4H]: the input's part of the pre-activations in (gru: three of the four), activations out if
 // `save`; rnn: it is y. cell [D, T, N, H], if `save` (lstm). y [T, N, D*H]. bias and lengths may be NULL.
 kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void
-rnn_group_forward(global const real4 *packed, global const real *bias_ih0, global const real *bias_hh0,
-                  global const real *bias_ih1, global const real *bias_hh1, global real *pre, global real *cell,
-                  global real *y, global const int *lengths, local real4 *state, local real *sums, uint T, uint N,
-                  uint D, uint save)
+rnn_group_forward(struct rnn_args args, global const real4 *packed, global const real *bias_ih0,
+                  global const real *bias_hh0, global const real *bias_ih1, global const real *bias_hh1,
+                  global real *pre, global real *cell, global real *y, global const int *lengths,
+                  local real4 *state, local real *sums)
 {
+    const uint T = args.T, N = args.N, D = args.D, save = args.save;
     const uint first_row = get_group_id(0) * ROWS, d = get_global_id(1);
     const uint pairs = min((uint)ROWS, N - first_row) * HIDDEN;
     const uint longest = longest_of(lengths, first_row, N, T);
@@ -25,15 +26,15 @@ rnn_group_forward(global const real4 *packed, global const real *bias_ih0, globa
     uint steps[PAIRS];
 
     y += d * H;
-    pre += CELL == 0 ? d * H : (size_t)d * T * N * 4 * H;
+    pre += CELL == CELL_RNN ? d * H : (size_t)d * T * N * 4 * H;
     cell += (size_t)d * T * N * H;
-#if CELL == 0
+#if CELL == CELL_RNN
 #define PRE(t, n, g, unit) pre[((t) * step_rows + (n)) * DH + (unit)]
 #else
 #define PRE(t, n, g, unit) pre[(((t) * step_rows + (n)) * 4 + (g)) * H + (unit)]
 #endif
 #define TIME(step) ((size_t)(d ? longest - 1 - (step) : (step)))
-#define INPUTS (CELL == 2 ? 3u : RESERVE) // of pre
+#define INPUTS (CELL == CELL_GRU ? 3u : RESERVE) // of pre
 
     weights_load(&w, packed, d);
     FOR_PAIRS(q)
@@ -45,7 +46,7 @@ rnn_group_forward(global const real4 *packed, global const real *bias_ih0, globa
         for (uint g = 0; g < RESERVE; g++) {
             // gru: the candidate's two sides stay apart
             bias[q][g] = !ih                  ? 0.0f
-                         : CELL != 2 || g < 2 ? ih[g * H + unit] + hh[g * H + unit]
+                         : CELL != CELL_GRU || g < 2 ? ih[g * H + unit] + hh[g * H + unit]
                          : g == 2             ? ih[2 * H + unit]
                                               : hh[2 * H + unit];
             next[q][g] = g < INPUTS && longest ? PRE(TIME(0), n, g, unit) : 0.0f;
@@ -64,12 +65,12 @@ rnn_group_forward(global const real4 *packed, global const real *bias_ih0, globa
 
             for (uint g = 0; g < RESERVE; g++) {
                 a[g] = next[q][g] + bias[q][g];
-                if (CELL != 2 || g != 2)
-                    a[g] += sum_of_parts(sums, row, CELL == 2 && g == 3 ? 2 : g, unit);
+                if (CELL != CELL_GRU || g != 2)
+                    a[g] += sum_of_parts(sums, row, CELL == CELL_GRU && g == 3 ? 2 : g, unit);
             }
-#if CELL == 0
+#if CELL == CELL_RNN
             h = rnn_activation(a[0]);
-#elif CELL == 1
+#elif CELL == CELL_LSTM
             past[q] = lstm_cell(a, past[q]);
             h = a[3] * tanh_vec(past[q]);
             past[q] = padding ? 0.0f : past[q];
@@ -82,7 +83,7 @@ rnn_group_forward(global const real4 *packed, global const real *bias_ih0, globa
             h = padding ? 0.0f : h;
             STATE(row, unit) = h;
             y[(t * step_rows + n) * DH + unit] = h;
-#if CELL != 0
+#if CELL != CELL_RNN
             for (uint g = 0; save && g < RESERVE; g++)
                 PRE(t, n, g, unit) = a[g];
 #endif
@@ -106,7 +107,7 @@ rnn_group_forward(global const real4 *packed, global const real *bias_ih0, globa
             const size_t r = t * step_rows + first_row + PAIR_ROW(q);
 
             y[r * DH + PAIR_UNIT(q)] = 0.0f;
-            if (CELL == 1 && save)
+            if (CELL == CELL_LSTM && save)
                 cell[r * H + PAIR_UNIT(q)] = 0.0f;
         }
 }

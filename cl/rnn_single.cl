@@ -5,13 +5,13 @@
 // x [N, C], or where x_rows is not NULL, rows x_rows[n] of a data set; y, dy [N, D*H]; gates, cell as in
 // cl/rnn.cl with T 1. The recurrent weights meet a state of zeros: they take no part.
 //
-// Defines: CELL 0 rnn, 1 lstm, 2 gru; RELU (rnn); VW 4, 8 or 16; PARTS, vectors of units of a forward item
+// Defines: CELL; RELU (rnn); WIDTH 4, 8 or 16; PARTS, vectors of units of a forward item
 // (lstm, gru: 1); TILE, rows of backward's multiplies.
 #include "rnn_cell.h"
 #include "transpose.h"
 
 // The tile of sums in registers: 24 vectors of 32 registers with AVX-512, else 12 of 16.
-#if VW == 16
+#if WIDTH == 16
 #define SUMS 24
 #define P 4 // vectors side by side in backward's multiplies
 #else
@@ -28,55 +28,55 @@ static inline size_t sample(global const uint *x_rows, uint n)
 
 // ---------------------------------------------------------------- forward
 
-// to [C, V, VW], one of the V vectors: rows w [units, C], turned; 0 where there is no unit.
+// to [C, V, WIDTH], one of the V vectors: rows w [units, C], turned; 0 where there is no unit.
 static inline void turn_weights(global const real *w, uint units, uint C, local real *to)
 {
     uint k = 0;
 
-    for (; units >= VW && k + VW <= C; k += VW) {
-        vec block[VW];
+    for (; units >= WIDTH && k + WIDTH <= C; k += WIDTH) {
+        realv block[WIDTH];
 
 #pragma unroll
-        for (int i = 0; i < VW; i++)
-            block[i] = vec_at(0, w + (size_t)i * C + k);
+        for (int i = 0; i < WIDTH; i++)
+            block[i] = vec_load(0, w + (size_t)i * C + k);
         transpose(block);
 #pragma unroll
-        for (int i = 0; i < VW; i++)
-            vec_to(block[i], 0, to + (k + i) * V * VW);
+        for (int i = 0; i < WIDTH; i++)
+            vec_store(block[i], 0, to + (k + i) * V * WIDTH);
     }
     for (; k < C; k++)
-        for (uint i = 0; i < VW; i++)
-            to[k * V * VW + i] = i < units ? w[(size_t)i * C + k] : 0.0f;
+        for (uint i = 0; i < WIDTH; i++)
+            to[k * V * WIDTH + i] = i < units ? w[(size_t)i * C + k] : 0.0f;
 }
 
 // Biases of units j and on: those of input and hidden state added up, but for gru's n, whose parts stay apart.
-static inline void load_biases(global const real *ih, global const real *hh, uint j, uint H, vec bias[4])
+static inline void load_biases(global const real *ih, global const real *hh, uint j, uint H, realv bias[4])
 {
     for (int g = 0; g < 4; g++)
         bias[g] = 0.0f;
-    for (int g = 0; ih && g < (CELL == 0 ? 1 : 4); g++) {
-        if (CELL != 2 || g < 3)
+    for (int g = 0; ih && g < (CELL == CELL_RNN ? 1 : 4); g++) {
+        if (CELL != CELL_GRU || g < 3)
             bias[g] += load_units(ih + g * H, j, H);
-        if (CELL != 2 || g != 2)
+        if (CELL != CELL_GRU || g != 2)
             bias[g] += load_units(hh + min(g, (int)GATES - 1) * H, j, H);
     }
 }
 
 // Activations of units j and on of a row from what its input gives; what they leave behind. The row's y,
 // gates and cell; the last two may be NULL.
-static inline void finish_row(const vec in[GATES], const vec bias[4], global real *y, global real *gates,
+static inline void finish_row(const realv in[GATES], const realv bias[4], global real *y, global real *gates,
                               global real *cell, uint j, uint H)
 {
-#if CELL == 0
+#if CELL == CELL_RNN
     store_units(rnn_activation(in[0] + bias[0]), y, j, H);
 #else
-    const vec zero = 0.0f;
-    vec a[4];
+    const realv zero = 0.0f;
+    realv a[4];
 
     for (int g = 0; g < 4; g++)
         a[g] = g < (int)GATES ? in[g] + bias[g] : bias[g];
-#if CELL == 1
-    const vec now = lstm_cell(a, zero);
+#if CELL == CELL_LSTM
+    const realv now = lstm_cell(a, zero);
 
     if (cell)
         store_units(now, cell, j, H);
@@ -90,31 +90,31 @@ static inline void finish_row(const vec in[GATES], const vec bias[4], global rea
 }
 
 // An item makes PARTS vectors of units, id 0, of `share` rows, id 1, of a direction, id 2. Biases, gates and
-// cell may be NULL. panel: C * V * VW numbers.
-kernel void rnn_single_fwd(global const real *x, global const uint *x_rows, global const real *w0,
-                           global const real *w1, global const real *bias_ih0, global const real *bias_hh0,
-                           global const real *bias_ih1, global const real *bias_hh1, global real *gates,
-                           global real *cell, global real *y, uint N, uint C, uint H, uint D, uint share,
-                           local real *panel)
+// cell may be NULL. panel: C * V * WIDTH numbers.
+kernel void rnn_single_fwd(struct rnn_args args, global const real *x, global const uint *x_rows,
+                           global const real *w0, global const real *w1, global const real *bias_ih0,
+                           global const real *bias_hh0, global const real *bias_ih1, global const real *bias_hh1,
+                           global real *gates, global real *cell, global real *y, local real *panel)
 {
-    const uint j0 = get_global_id(0) * PARTS * VW, first = get_global_id(1) * share, last = min(N, first + share);
+    const uint N = args.N, C = args.C, H = args.H, D = args.D, share = args.share;
+    const uint j0 = get_global_id(0) * PARTS * WIDTH, first = get_global_id(1) * share, last = min(N, first + share);
     const size_t d = get_global_id(2);
     if (j0 >= H || first >= N || d >= D)
         return;
 
-    vec bias[PARTS][4];
+    realv bias[PARTS][4];
 
     for (uint p = 0; p < PARTS; p++) {
-        const uint j = min(j0 + p * VW, H), units = min(j + VW, H) - j;
+        const uint j = min(j0 + p * WIDTH, H), units = min(j + WIDTH, H) - j;
 
         if (units)
             load_biases(d ? bias_ih1 : bias_ih0, d ? bias_hh1 : bias_hh0, j, H, bias[p]);
         for (uint g = 0; g < GATES; g++)
-            turn_weights((d ? w1 : w0) + ((size_t)g * H + j) * C, units, C, panel + (p * GATES + g) * VW);
+            turn_weights((d ? w1 : w0) + ((size_t)g * H + j) * C, units, C, panel + (p * GATES + g) * WIDTH);
     }
     for (uint n = first; n < last; n += ROWS) {
         global const real *row[ROWS]; // those past the last are the last once more, and are dropped
-        vec sum[ROWS][V];
+        realv sum[ROWS][V];
 
 #pragma unroll
         for (int r = 0; r < ROWS; r++) {
@@ -124,14 +124,14 @@ kernel void rnn_single_fwd(global const real *x, global const uint *x_rows, glob
                 sum[r][v] = 0.0f;
         }
         for (uint k = 0; k < C; k++) {
-            vec w[V];
+            realv w[V];
 
 #pragma unroll
             for (int v = 0; v < V; v++)
-                w[v] = vec_at(v, panel + k * V * VW);
+                w[v] = vec_load(v, panel + k * V * WIDTH);
 #pragma unroll
             for (int r = 0; r < ROWS; r++) {
-                const vec one = row[r][k];
+                const realv one = row[r][k];
 
 #pragma unroll
                 for (int v = 0; v < V; v++)
@@ -139,12 +139,12 @@ kernel void rnn_single_fwd(global const real *x, global const uint *x_rows, glob
             }
         }
         for (uint r = 0; r < min((uint)ROWS, last - n); r++)
-            for (uint p = 0; p < PARTS && j0 + p * VW < H; p++) {
+            for (uint p = 0; p < PARTS && j0 + p * WIDTH < H; p++) {
                 const size_t at = n + r;
 
                 finish_row(sum[r] + p * GATES, bias[p], y + at * D * H + d * H,
                            gates ? gates + (d * N + at) * 4 * H : gates, cell ? cell + (d * N + at) * H : cell,
-                           j0 + p * VW, H);
+                           j0 + p * WIDTH, H);
             }
     }
 }
@@ -163,21 +163,21 @@ struct backward {
 };
 
 // Gradients of the gates of units j and on in row n.
-static inline void gate_gradients(const struct backward *b, size_t d, size_t n, uint j, vec da[RESERVE])
+static inline void gate_gradients(const struct backward *b, size_t d, size_t n, uint j, realv da[RESERVE])
 {
     const uint H = b->H;
     const size_t ld = b->D * H;
     const bool padding = b->lengths && b->lengths[n] < 1;
-    const vec zero = 0.0f, dh = load_units(b->dy + n * ld + d * H, j, H);
-#if CELL == 0
+    const realv zero = 0.0f, dh = load_units(b->dy + n * ld + d * H, j, H);
+#if CELL == CELL_RNN
     da[0] = rnn_gradient(dh, load_units(b->y + n * ld + d * H, j, H));
 #else
     global real *gate = b->gates + (d * b->N + n) * RESERVE * H;
-    vec a[RESERVE];
+    realv a[RESERVE];
 
     for (uint g = 0; g < RESERVE; g++)
         a[g] = load_units(gate + g * H, j, H);
-#if CELL == 1
+#if CELL == CELL_LSTM
     lstm_gradient(dh, zero, load_units(b->cell + (d * b->N + n) * H, j, H), zero, a, da);
 #else
     gru_gradient(dh, zero, a, da);
@@ -187,17 +187,17 @@ static inline void gate_gradients(const struct backward *b, size_t d, size_t n, 
         da[g] = padding ? zero : da[g];
 }
 
-// Gate gradients of VW units in all rows, their sums, and zeros for the recurrent weights.
+// Gate gradients of WIDTH units in all rows, their sums, and zeros for the recurrent weights.
 static void unit_gradients(const struct backward *b, size_t d, uint j)
 {
     const uint N = b->N, H = b->H;
-    const vec zero = 0.0f;
-    vec sum[RESERVE], part[RESERVE];
+    const realv zero = 0.0f;
+    realv sum[RESERVE], part[RESERVE];
 
     for (uint g = 0; g < RESERVE; g++)
         sum[g] = part[g] = zero;
     for (size_t n = 0; n < N; n++) {
-        vec da[RESERVE];
+        realv da[RESERVE];
 
         gate_gradients(b, d, n, j, da);
         for (uint g = 0; g < RESERVE; g++) {
@@ -210,14 +210,14 @@ static void unit_gradients(const struct backward *b, size_t d, uint j)
         }
     }
     for (uint g = 0; g < GATES; g++) {
-        const uint hidden = CELL == 2 && g == 2 ? 3 : g; // gru: the hidden side's n
+        const uint hidden = CELL == CELL_GRU && g == 2 ? 3 : g; // gru: the hidden side's n
 
         if (b->db_ih[d])
             store_units(sum[g] + part[g], b->db_ih[d] + g * H, j, H);
         if (b->db_hh[d])
             store_units(sum[hidden] + part[hidden], b->db_hh[d] + g * H, j, H);
-        for (uint i = j; b->dw_hh[d] && i < min(j + VW, H); i++)
-            for (uint k = 0; k < H; k += VW)
+        for (uint i = j; b->dw_hh[d] && i < min(j + WIDTH, H); i++)
+            for (uint k = 0; k < H; k += WIDTH)
                 store_units(zero, b->dw_hh[d] + ((size_t)g * H + i) * H, k, H);
     }
 }
@@ -236,8 +236,8 @@ struct product {
 // From column c on, `vectors` vectors of it.
 static inline __attribute__((always_inline)) void product_tile(const struct product *m, const int vectors, uint c)
 {
-    real out[TILE * P * VW];
-    vec sum[TILE][P];
+    real out[TILE * P * WIDTH];
+    realv sum[TILE][P];
     size_t row[TILE]; // those past the last are the last once more, and are dropped
 
 #pragma unroll
@@ -249,14 +249,14 @@ static inline __attribute__((always_inline)) void product_tile(const struct prod
     }
     for (uint k = 0; k < m->K; k++) {
         global const real *b = m->b + sample(m->index, k) * m->b_ld;
-        vec v[P];
+        realv v[P];
 
 #pragma unroll
         for (int p = 0; p < vectors; p++)
-            v[p] = vectors == 1 ? load_units(b, c, m->columns) : vec_at(p, b + c);
+            v[p] = vectors == 1 ? load_units(b, c, m->columns) : vec_load(p, b + c);
 #pragma unroll
         for (int i = 0; i < TILE; i++) {
-            const vec x = m->a[row[i] + k * m->a_step];
+            const realv x = m->a[row[i] + k * m->a_step];
 
 #pragma unroll
             for (int p = 0; p < vectors; p++)
@@ -267,11 +267,11 @@ static inline __attribute__((always_inline)) void product_tile(const struct prod
     for (int i = 0; i < TILE; i++)
 #pragma unroll
         for (int p = 0; p < vectors; p++)
-            vec_to(sum[i][p], i * vectors + p, out);
+            vec_store(sum[i][p], i * vectors + p, out);
     for (uint i = 0; i < m->rows * vectors; i++) {
         global real *to = m->to + (size_t)(i / vectors) * m->columns;
-        const uint at = c + i % vectors * VW;
-        vec x = vec_at(i, out);
+        const uint at = c + i % vectors * WIDTH;
+        realv x = vec_load(i, out);
 
         if (m->add)
             x += load_units(to, at, m->columns);
@@ -284,16 +284,16 @@ static __attribute__((noinline)) void product(const struct product *m)
 {
     uint c = 0;
 
-    for (; c + P * VW <= m->columns; c += P * VW)
+    for (; c + P * WIDTH <= m->columns; c += P * WIDTH)
         product_tile(m, P, c);
-    for (; c < m->columns; c += VW)
+    for (; c < m->columns; c += WIDTH)
         product_tile(m, 1, c);
 }
 
-// The input weights' gradients of VW units, whose gate gradients are in memory.
+// The input weights' gradients of WIDTH units, whose gate gradients are in memory.
 static void weight_gradients(const struct backward *b, size_t d, uint j)
 {
-    const uint H = b->H, last = min(j + VW, H);
+    const uint H = b->H, last = min(j + WIDTH, H);
 
     for (uint g = 0; g < GATES; g++)
         for (uint i = j; i < last; i += TILE) {
@@ -312,7 +312,7 @@ static void weight_gradients(const struct backward *b, size_t d, uint j)
         }
 }
 
-#if CELL == 0
+#if CELL == CELL_RNN
 // The gradient of TILE rows of x. Their gate gradients are found once more, into through [N, D, H]: those that
 // other items leave in `gates` may not be there yet.
 static void input_gradients(const struct backward *b, uint first)
@@ -322,8 +322,8 @@ static void input_gradients(const struct backward *b, uint first)
 
     for (uint r = 0; r < rows; r++)
         for (size_t d = 0; d < b->D; d++)
-            for (uint j = 0; j < H; j += VW) {
-                vec one[1];
+            for (uint j = 0; j < H; j += WIDTH) {
+                realv one[1];
 
                 gate_gradients(b, d, first + r, j, one);
                 store_units(one[0], da + (r * b->D + d) * H, j, H);
@@ -345,15 +345,16 @@ static void input_gradients(const struct backward *b, uint first)
 }
 #endif
 
-// Of each direction VW units an item; after these, TILE rows of dx an item (rnn). gates: activations in
+// Of each direction WIDTH units an item; after these, TILE rows of dx an item (rnn). gates: activations in
 // (rnn: nothing), their gradients out. lengths may be NULL, and is where dw_ih or dx is not.
-kernel void rnn_single_bwd(global const real *x, global const uint *x_rows, global const real *w0,
-                           global const real *w1, global real *gates, global const real *y,
-                           global const real *cell, global const real *dy, global const int *lengths,
-                           global real *db_ih0, global real *db_hh0, global real *db_ih1, global real *db_hh1,
-                           global real *dw_ih0, global real *dw_ih1, global real *dw_hh0, global real *dw_hh1,
-                           global real *dx, global real *through, uint N, uint C, uint H, uint D)
+kernel void rnn_single_bwd(struct rnn_args args, global const real *x, global const uint *x_rows,
+                           global const real *w0, global const real *w1, global real *gates,
+                           global const real *y, global const real *cell, global const real *dy,
+                           global const int *lengths, global real *db_ih0, global real *db_hh0,
+                           global real *db_ih1, global real *db_hh1, global real *dw_ih0, global real *dw_ih1,
+                           global real *dw_hh0, global real *dw_hh1, global real *dx, global real *through)
 {
+    const uint N = args.N, C = args.C, H = args.H, D = args.D;
     const struct backward b = {x,    y,
                                cell, dy,
                                {w0, w1},
@@ -367,15 +368,15 @@ kernel void rnn_single_bwd(global const real *x, global const uint *x_rows, glob
                                dx,   through,
                                N,    C,
                                H,    D};
-    const uint blocks = (H + VW - 1) / VW, id = get_global_id(0);
+    const uint blocks = (H + WIDTH - 1) / WIDTH, id = get_global_id(0);
 
     if (id < blocks * D) {
-        unit_gradients(&b, id / blocks, id % blocks * VW);
+        unit_gradients(&b, id / blocks, id % blocks * WIDTH);
         if (b.dw_ih[id / blocks])
-            weight_gradients(&b, id / blocks, id % blocks * VW);
+            weight_gradients(&b, id / blocks, id % blocks * WIDTH);
         return;
     }
-#if CELL == 0
+#if CELL == CELL_RNN
     if (dx && (id - blocks * D) * TILE < N)
         input_gradients(&b, (id - blocks * D) * TILE);
 #endif

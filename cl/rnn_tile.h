@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The register tile of the whole-sequence recurrent kernels: up to ROWS batch rows times P vectors of VW
+// The register tile of the whole-sequence recurrent kernels: up to ROWS batch rows times P vectors of WIDTH
 // hidden units, an fma of a broadcast number with each of the packed weights' vectors.
 //
 // A work-item owns some batch rows of one direction, in stripes of at most ROWS, and goes through the time
@@ -7,11 +7,11 @@
 // the other, all stripes in each: a tile's weights are read from memory at most once a step, then from the
 // second-level cache, and the next tile's are prefetched meanwhile.
 //
-// Defines: VW; P; SLOTS, accumulators of a row in memory; ROWS 1 to 8.
+// Defines: WIDTH; P; SLOTS, accumulators of a row in memory; ROWS 1 to 8.
 #ifndef CLRNN_CL_RNN_TILE_H
 #define CLRNN_CL_RNN_TILE_H
 
-#include "rnn_vector.h"
+#include "vector.h"
 
 // Loops over rows run to ROWS and test, as `rows` is a constant only after inlining: compilers then unroll
 // them fully, which keeps the tile in registers.
@@ -24,24 +24,24 @@ static inline __attribute__((always_inline)) void accumulate_rows(real *tile, co
                                                                   global const real *w, uint K,
                                                                   global const real *next)
 {
-    vec acc[ROWS][P];
+    realv acc[ROWS][P];
 
     FOR_ROWS(r)
     {
 #pragma unroll
         for (int p = 0; p < P; p++)
-            acc[r][p] = vec_at(r * SLOTS + (p == P - 1 ? last_slot : p), tile);
+            acc[r][p] = vec_load(r * SLOTS + (p == P - 1 ? last_slot : p), tile);
     }
-    for (uint k = 0; k < K; k++, w += P * VW, next += VW) {
-        vec wk[P];
+    for (uint k = 0; k < K; k++, w += P * WIDTH, next += WIDTH) {
+        realv wk[P];
 
         PREFETCH(next);
 #pragma unroll
         for (int p = 0; p < P; p++)
-            wk[p] = vec_at(p, w);
+            wk[p] = vec_load(p, w);
         FOR_ROWS(r)
         {
-            const vec ak = (vec)(a[r * ld + k]);
+            const realv ak = (realv)(a[r * ld + k]);
 #pragma unroll
             for (int p = 0; p < P; p++)
                 acc[r][p] = FMA(ak, wk[p], acc[r][p]);
@@ -51,7 +51,7 @@ static inline __attribute__((always_inline)) void accumulate_rows(real *tile, co
     {
 #pragma unroll
         for (int p = 0; p < P; p++)
-            vec_to(acc[r][p], r * SLOTS + (p == P - 1 ? last_slot : p), tile);
+            vec_store(acc[r][p], r * SLOTS + (p == P - 1 ? last_slot : p), tile);
     }
 }
 
@@ -63,7 +63,7 @@ static void accumulate(real *tile, uint rows, int last_slot, global const real *
 #define HEIGHT(rows)                                                             \
     case rows:                                                                   \
         if (rows <= ROWS)                                                        \
-            accumulate_rows(tile, rows, last_slot, a, ld, w, K, next);                 \
+            accumulate_rows(tile, rows, last_slot, a, ld, w, K, next);           \
         break;
 
     switch (rows) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// One kernel body for CPUs and GPUs: vectors of WIDTH numbers, partly filled ones at the end of a row,
-// and sums over the LANES work-items of a group in a fixed order.
+// One kernel body for CPUs and GPUs: vectors of WIDTH numbers, partly filled ones at the end of a row, and functions
+// of vectors.
 //
-// CPU: WIDTH 16 and LANES 1, an item does much work. GPU: WIDTH 1 and, for reductions, a group of LANES
-// items that work side by side. Either may be 1. src/ops/split.h chooses.
+// Defines: WIDTH 16 on CPUs, where a work-item does much work, or the device's own 4, 8 or 16 (gemm, rnn); 1 on GPUs.
+// src/ops/split.h chooses.
 #ifndef CLRNN_CL_VECTOR_H
 #define CLRNN_CL_VECTOR_H
 
@@ -11,9 +11,6 @@
 
 #ifndef WIDTH
 #define WIDTH 1
-#endif
-#ifndef LANES
-#define LANES 1
 #endif
 
 #if WIDTH == 1
@@ -25,16 +22,26 @@ typedef int intv;
 #define AS_REALV(v) as_float(v)
 #define WHERE(a, b, c) ((c) ? (b) : (a)) // b where c, else a; c is a comparison of realv or intv
 #define INDEXES 0
+#define vec_load(i, p) ((p)[i])
+#define vec_store(v, i, p) ((p)[i] = (v))
 #else
 #include "write.h"
-typedef real16 realv;
-typedef int16 intv;
-#define TO_INTV(v) convert_int16(v)
-#define TO_REALV(v) convert_float16(v)
-#define AS_INTV(v) as_int16(v)
-#define AS_REALV(v) as_float16(v)
+typedef JOIN(float, WIDTH) realv;
+typedef JOIN(int, WIDTH) intv;
+#define TO_INTV(v) JOIN(convert_int, WIDTH)(v)
+#define TO_REALV(v) JOIN(convert_float, WIDTH)(v)
+#define AS_INTV(v) JOIN(as_int, WIDTH)(v)
+#define AS_REALV(v) JOIN(as_float, WIDTH)(v)
 #define WHERE(a, b, c) select(a, b, c)
 #define INDEXES ((int16)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15))
+#define vec_load(i, p) JOIN(vload, WIDTH)(i, p)
+#define vec_store(v, i, p) JOIN(vwrite, WIDTH)(v, i, p)
+#endif
+
+#ifdef FP_FAST_FMAF
+#define FMA(a, b, c) fma(a, b, c)
+#else
+#define FMA(a, b, c) ((a) * (b) + (c))
 #endif
 
 // The first n <= WIDTH numbers at p; the others are `rest`.
@@ -47,12 +54,14 @@ static inline realv load_or(global const real *p, uint n, real rest)
     uint i = 0;
 
     if (n >= WIDTH)
-        return vload16(0, p);
-    vwrite16((realv)(rest), 0, part);
+        return vec_load(0, p);
+    vec_store((realv)(rest), 0, part);
+#if WIDTH == 16
     if (n & 8) {
         vwrite8(vload8(0, p), 0, part);
         i = 8;
     }
+#endif
     if (n & 4) {
         vwrite4(vload4(0, p + i), 0, part + i);
         i += 4;
@@ -63,7 +72,7 @@ static inline realv load_or(global const real *p, uint n, real rest)
     }
     if (n & 1)
         part[i] = p[i];
-    return vload16(0, part);
+    return vec_load(0, part);
 #endif
 }
 
@@ -78,16 +87,18 @@ static inline void store(realv v, global real *p, uint n)
     *p = v;
 #else
     if (n >= WIDTH) {
-        vwrite16(v, 0, p);
+        vec_store(v, 0, p);
     } else {
         real part[WIDTH];
         uint i = 0;
 
-        vwrite16(v, 0, part);
+        vec_store(v, 0, part);
+#if WIDTH == 16
         if (n & 8) {
             vwrite8(v.lo, 0, p);
             i = 8;
         }
+#endif
         if (n & 4) {
             vwrite4(vload4(0, part + i), 0, p + i);
             i += 4;
@@ -102,6 +113,17 @@ static inline void store(realv v, global real *p, uint n)
 #endif
 }
 
+// Units unit, unit + 1, ... of a row of H; 0 past its end.
+static inline realv load_units(global const real *row, uint unit, uint H)
+{
+    return load(row + unit, H - unit);
+}
+
+static inline void store_units(realv v, global real *row, uint unit, uint H)
+{
+    store(v, row + unit, H - unit);
+}
+
 static inline intv load_int(global const int *p, uint n)
 {
 #if WIDTH == 1
@@ -110,10 +132,10 @@ static inline intv load_int(global const int *p, uint n)
     int part[WIDTH];
 
     if (n >= WIDTH)
-        return vload16(0, p);
+        return vec_load(0, p);
     for (uint i = 0; i < WIDTH; i++)
         part[i] = i < n ? p[i] : 0;
-    return vload16(0, part);
+    return vec_load(0, part);
 #endif
 }
 
@@ -124,7 +146,7 @@ static inline void store_int(intv v, global int *p, uint n)
 #else
     int part[WIDTH];
 
-    vstore16(v, 0, part);
+    JOIN(vstore, WIDTH)(v, 0, part);
     for (uint i = 0; i < min(n, (uint)WIDTH); i++)
         p[i] = part[i];
 #endif
@@ -135,125 +157,56 @@ static inline real sum_of(realv v)
 #if WIDTH == 1
     return v;
 #else
+#if WIDTH == 16
     const real8 a = v.lo + upper(v);
     const real4 b = a.lo + a.hi;
-
+#elif WIDTH == 8
+    const real4 b = v.lo + v.hi;
+#else
+    const real4 b = v;
+#endif
     return (b.x + b.z) + (b.y + b.w);
 #endif
 }
 
-// fmax passes over NaN; where all are NaN the result is NaN.
-static inline real max_of(realv v)
+// exp(x) = 2^n exp(r), |r| <= ln 2 / 2: 2^n goes to *scale, exp(r) - 1 is returned (Cephes' polynomial,
+// relative error below 1e-7 also near 0). -87 <= x <= 88; NaN stays NaN.
+static inline realv exp_parts(realv x, realv *scale)
 {
-#if WIDTH == 1
-    return v;
-#else
-    const real8 a = fmax(v.lo, upper(v));
-    const real4 b = fmax(a.lo, a.hi);
+    const realv shifted = FMA(x, (realv)(1.44269504f), (realv)(12582912.0f)); // n in the low bits
+    const realv n = shifted - 12582912.0f;
+    const realv r = FMA(n, (realv)(2.12194440e-4f), FMA(n, (realv)(-0.693359375f), x));
+    realv p = (realv)(1.9875691500e-4f);
 
-    return fmax(fmax(b.x, b.z), fmax(b.y, b.w));
-#endif
+    p = FMA(p, r, (realv)(1.3981999507e-3f));
+    p = FMA(p, r, (realv)(8.3334519073e-3f));
+    p = FMA(p, r, (realv)(4.1665795894e-2f));
+    p = FMA(p, r, (realv)(1.6666665459e-1f));
+    p = FMA(p, r, (realv)(5.0000001201e-1f));
+    *scale = AS_REALV((AS_INTV(shifted) << 23) + 0x3f800000);
+    return FMA(p, r * r, r);
 }
 
-// A sum in runs of RUN numbers and over runs: the error grows with RUN + count / RUN, not with count, and
-// an addition waits for one other only.
-#define RUN 32
-
-typedef struct {
-    realv sum, part;
-} total;
-
-static inline total total_zero(void)
+// The comparisons are false for NaN, which therefore passes through.
+static inline realv sigmoid_vec(realv x)
 {
-    total t;
+    realv scale;
 
-    t.sum = 0.0f;
-    t.part = 0.0f;
-    return t;
+    x = x > 87.0f ? (realv)(87.0f) : x;
+    x = x < -88.0f ? (realv)(-88.0f) : x;
+    const realv e = exp_parts(-x, &scale);
+    return 1.0f / (1.0f + FMA(scale, e, scale));
 }
 
-static inline total total_add(total t, realv v)
+// (exp(2|x|) - 1) / (exp(2|x|) + 1), with exp - 1 taken without cancellation.
+static inline realv tanh_vec(realv x)
 {
-    t.part += v;
-    return t;
-}
+    realv scale, z = fabs(x);
 
-// At the end of each run.
-static inline total total_run(total t)
-{
-    t.sum += t.part;
-    t.part = 0.0f;
-    return t;
-}
-
-// A running sum that keeps what rounding cuts off (Kahan): error of a few units in the last place
-// however many numbers are added. Needs strict float arithmetic.
-typedef struct {
-    realv sum, lost;
-} kahan;
-
-static inline kahan kahan_zero(void)
-{
-    kahan k;
-
-    k.sum = 0.0f;
-    k.lost = 0.0f;
-    return k;
-}
-
-static inline kahan kahan_add(kahan k, realv v)
-{
-    const realv corrected = v - k.lost, sum = k.sum + corrected;
-
-    k.lost = WHERE((sum - k.sum) - corrected, (realv)(0.0f), isinf(sum)); // infinite stays infinite
-    k.sum = sum;
-    return k;
-}
-
-// Sums and maxima over the LANES items of a group, all of which must call. `room` holds LANES numbers; it
-// is a kernel argument, as PoCL 3.1 lets groups that run at the same time share an array declared inside.
-#if LANES == 1
-#define LANE 0u
-#define TEAM ((uint)get_global_id(0))
-#define LANE_SUM(v, room) (v)
-#define LANE_MAX(v, room) (v)
-#else
-#define LANE ((uint)get_local_id(0))
-#define TEAM ((uint)get_group_id(0))
-#define LANE_SUM(v, room) lane_sum(v, room)
-#define LANE_MAX(v, room) lane_max(v, room)
-
-static inline real lane_sum(real v, local real *room)
-{
-    barrier(CLK_LOCAL_MEM_FENCE); // the last use of `room` is over
-    room[LANE] = v;
-    barrier(CLK_LOCAL_MEM_FENCE);
-    for (uint half_ = LANES / 2; half_ > 0; half_ /= 2) {
-        if (LANE < half_)
-            room[LANE] += room[LANE + half_];
-        barrier(CLK_LOCAL_MEM_FENCE);
-    }
-    return room[0];
-}
-
-static inline real lane_max(real v, local real *room)
-{
-    barrier(CLK_LOCAL_MEM_FENCE);
-    room[LANE] = v;
-    barrier(CLK_LOCAL_MEM_FENCE);
-    for (uint half_ = LANES / 2; half_ > 0; half_ /= 2) {
-        if (LANE < half_)
-            room[LANE] = fmax(room[LANE], room[LANE + half_]);
-        barrier(CLK_LOCAL_MEM_FENCE);
-    }
-    return room[0];
-}
-#endif
-
-// Whether row r = t * N + n is no padding. lengths may be absent (NULL).
-static inline bool row_valid(global const int *lengths, uint N, uint r)
-{
-    return lengths == 0 || (int)(r / N) < lengths[r % N];
+    z = z > 10.0f ? (realv)(10.0f) : z; // 1 from 9.02 on
+    const realv e = exp_parts(2.0f * z, &scale);
+    const realv m = FMA(scale, e, scale - 1.0f);
+    return copysign(m / (m + 2.0f), x);
 }
 
 #endif

@@ -184,7 +184,7 @@ static enum clrnn_status bias_gradients(struct clrnn_launches *l, const struct c
                                         struct clrnn_rnn_bias *bias)
 {
     const uint32_t rows = (uint32_t)rows_of(r), columns = r->R * r->H, width = clrnn_rnn_width(l);
-    const struct clrnn_defines defines = DEFINES({"CELL", r->cell}, {"RELU", r->relu}, {"VW", width});
+    const struct clrnn_defines defines = DEFINES({"CELL", r->cell}, {"RELU", r->relu}, {"WIDTH", width});
 
     if (!bias->wanted)
         return CLRNN_OK;

@@ -18,6 +18,18 @@ static size_t rows_of(const struct clrnn_rnn *r)
     return (size_t)r->T * r->N;
 }
 
+struct rnn_args clrnn_rnn_args(const struct clrnn_rnn *r)
+{
+    return (struct rnn_args){.T = r->T,
+                             .N = r->N,
+                             .C = r->C,
+                             .H = r->H,
+                             .D = r->D,
+                             .save = r->gates != NULL,
+                             .last = r->T,
+                             .share = r->N};
+}
+
 uint32_t clrnn_rnn_pre_ld(const struct clrnn_rnn *r)
 {
     return r->cell == CLRNN_CELL_RNN ? r->D * r->H : r->R * r->H;

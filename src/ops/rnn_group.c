@@ -160,19 +160,20 @@ static enum clrnn_status pack(struct clrnn_launches *l, const struct clrnn_rnn *
         ARGS(BUF(r->weight_hh[0]), BUF(r->weight_hh[1]), BUF(*packed), UINT(r->D)));
 }
 
-#define CUT_DEFINES(r, c) \
-    DEFINES({"CELL", (r)->cell}, {"RELU", (r)->relu}, {"VW", 1}, {"HIDDEN", (r)->H}, {"ROWS", (c).rows}, \
+#define TILING_DEFINES(r, c) \
+    DEFINES({"CELL", (r)->cell}, {"RELU", (r)->relu}, {"WIDTH", 1}, {"HIDDEN", (r)->H}, {"ROWS", (c).rows}, \
             {"PARTS", (c).parts}, {"PART", (c).part}, {"LANES", (c).lanes}, {"SHARE", (c).share}, \
             {"ITEMS", (c).items}, {"HELD", (c).held})
 
 enum clrnn_status clrnn_rnn_group_fwd(struct clrnn_launches *l, const struct clrnn_rnn *r)
 {
     const bool save = r->gates != NULL;
+    const struct rnn_args args = clrnn_rnn_args(r);
     struct clrnn_buffer *pre = r->cell == CLRNN_CELL_RNN ? r->y : r->gates, *packed;
     struct tiling c;
 
     choose_tiling(l, r, false, &c);
-    const struct clrnn_defines defines = CUT_DEFINES(r, c);
+    const struct clrnn_defines defines = TILING_DEFINES(r, c);
 
     if (!pre)
         TRY(clrnn_launches_scratch(l, (size_t)r->D * r->T * r->N * r->R * r->H, &pre));
@@ -182,24 +183,25 @@ enum clrnn_status clrnn_rnn_group_fwd(struct clrnn_launches *l, const struct clr
         l, "rnn_group_forward", "rnn_group_forward", defines,
         GROUPS2((size_t)c.groups * c.items, r->D, c.items, 1),
         group_cost(r, &c, r->D * r->H * (r->G + 1.0 + (save ? r->R : 0) + (save && r->memory ? 1 : 0))),
-        ARGS(BUF(packed), BUF(r->bias_ih[0]), BUF(r->bias_hh[0]), BUF(r->bias_ih[1]), BUF(r->bias_hh[1]),
-             BUF(pre), BUF(r->memory), BUF(r->y), BUF(r->lengths), LOCAL(c.state_bytes), LOCAL(c.sum_bytes),
-             UINT(r->T), UINT(r->N), UINT(r->D), UINT(save)));
+        ARGS(STRUCT(rnn_args, &args), BUF(packed), BUF(r->bias_ih[0]), BUF(r->bias_hh[0]), BUF(r->bias_ih[1]),
+             BUF(r->bias_hh[1]), BUF(pre), BUF(r->memory), BUF(r->y), BUF(r->lengths), LOCAL(c.state_bytes),
+             LOCAL(c.sum_bytes)));
 }
 
 enum clrnn_status clrnn_rnn_group_bwd(struct clrnn_launches *l, const struct clrnn_rnn *r)
 {
+    const struct rnn_args args = clrnn_rnn_args(r);
     struct clrnn_buffer *packed;
     struct tiling c;
 
     choose_tiling(l, r, true, &c);
-    const struct clrnn_defines defines = CUT_DEFINES(r, c);
+    const struct clrnn_defines defines = TILING_DEFINES(r, c);
 
     TRY(pack(l, r, &c, "rnn_group_backward", defines, &packed));
     return clrnn_launch_kernel(
         l, "rnn_group_backward", "rnn_group_backward", defines,
         GROUPS2((size_t)c.groups * c.items, r->D, c.items, 1),
         group_cost(r, &c, r->D * r->H * (2.0 * r->R + 2 + (r->cell == CLRNN_CELL_RNN ? 0 : 1))),
-        ARGS(BUF(packed), BUF(r->gates), BUF(r->y), BUF(r->memory), BUF(r->dy), BUF(r->lengths),
-             LOCAL(c.state_bytes), LOCAL(c.sum_bytes), UINT(r->T), UINT(r->N), UINT(r->D)));
+        ARGS(STRUCT(rnn_args, &args), BUF(packed), BUF(r->gates), BUF(r->y), BUF(r->memory), BUF(r->dy),
+             BUF(r->lengths), LOCAL(c.state_bytes), LOCAL(c.sum_bytes)));
 }

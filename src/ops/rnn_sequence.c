@@ -112,6 +112,17 @@ static bool joins(const struct clrnn_rnn *r, const struct tiling *t)
     return all <= 3 * 512 * 1024 || (tile <= 512 * 1024 && t->share >= 16);
 }
 
+// Those of the first launch.
+static struct rnn_args args_of(const struct clrnn_rnn *r, const struct tiling *t)
+{
+    struct rnn_args args = clrnn_rnn_args(r);
+
+    args.last = t->steps;
+    args.share = t->share;
+    args.tile_share = t->tile_share;
+    return args;
+}
+
 enum clrnn_status clrnn_rnn_sequence_fwd(struct clrnn_launches *l, const struct clrnn_rnn *r)
 {
     const size_t rows = (size_t)r->T * r->N;
@@ -119,9 +130,10 @@ enum clrnn_status clrnn_rnn_sequence_fwd(struct clrnn_launches *l, const struct 
     const struct tiling t = tiling_of(l, r, false);
     const bool fused = joins(r, &t);
     const uint32_t C = fused ? r->C : 0, K = C + r->H;
+    struct rnn_args args = args_of(r, &t);
     const double moved = C + r->D * r->H * (1.0 + (fused ? 0 : r->G) + (save ? r->R : 0));
     const struct clrnn_defines defines =
-        DEFINES({"CELL", r->cell}, {"RELU", r->relu}, {"VW", t.width}, {"ROWS", t.rows}, {"TILE", t.tile});
+        DEFINES({"CELL", r->cell}, {"RELU", r->relu}, {"WIDTH", t.width}, {"ROWS", t.rows}, {"TILE", t.tile});
     struct clrnn_buffer *pre = r->cell == CLRNN_CELL_RNN ? r->y : r->gates, *memory = r->memory, *packed,
                         *bias;
 
@@ -132,28 +144,27 @@ enum clrnn_status clrnn_rnn_sequence_fwd(struct clrnn_launches *l, const struct 
     if (!memory && r->cell == CLRNN_CELL_LSTM)
         TRY(clrnn_launches_scratch(l, (size_t)r->D * r->N * r->H, &memory));
 
+    args.C = C;
     if (fused)
         TRY(clrnn_launch_kernel(l, "rnn_forward", "rnn_pack_fwd", defines, RANGE2(t.tiles * t.vectors, r->D),
                                 (struct clrnn_cost){0, 8.0 * r->D * r->G * r->H * C},
-                                ARGS(BUF(r->weight_ih[0]), BUF(r->weight_ih[1]), BUF(packed), UINT(r->H),
-                                     UINT(r->D), UINT(C), UINT(0), UINT(K))));
+                                ARGS(STRUCT(rnn_args, &args), BUF(r->weight_ih[0]), BUF(r->weight_ih[1]),
+                                     BUF(packed), UINT(C), UINT(0))));
     else
         TRY(clrnn_rnn_input_gates(l, r, pre, NULL));
     TRY(clrnn_launch_kernel(l, "rnn_forward", "rnn_pack_fwd", defines, RANGE2(t.tiles * t.vectors, r->D),
                             (struct clrnn_cost){0, 8.0 * r->D * r->G * r->H * r->H},
-                            ARGS(BUF(r->weight_hh[0]), BUF(r->weight_hh[1]), BUF(packed), UINT(r->H),
-                                 UINT(r->D), UINT(r->H), UINT(C), UINT(K))));
+                            ARGS(STRUCT(rnn_args, &args), BUF(r->weight_hh[0]), BUF(r->weight_hh[1]),
+                                 BUF(packed), UINT(r->H), UINT(C))));
     TRY(clrnn_launch_kernel(l, "rnn_forward", "rnn_pack_bias", defines, RANGE2(t.tiles, r->D),
                             (struct clrnn_cost){(double)r->D * r->G * r->H, 12.0 * r->D * r->G * r->H},
-                            ARGS(BUF(r->bias_ih[0]), BUF(r->bias_hh[0]), BUF(r->bias_ih[1]),
-                                 BUF(r->bias_hh[1]), BUF(bias), UINT(r->H), UINT(r->D))));
-    for (uint32_t step = 0; step < r->T; step += t.steps)
+                            ARGS(STRUCT(rnn_args, &args), BUF(r->bias_ih[0]), BUF(r->bias_hh[0]),
+                                 BUF(r->bias_ih[1]), BUF(r->bias_hh[1]), BUF(bias))));
+    for (; args.first < r->T; args.first = args.last, args.last += t.steps)
         TRY(clrnn_launch_kernel(l, "rnn_forward", "rnn_forward", defines, RANGE3(t.items, t.tile_items, r->D),
                                 recurrent_cost(r, &t, K, moved),
-                                ARGS(BUF(r->x), BUF(packed), BUF(bias), BUF(pre), BUF(memory), BUF(r->y),
-                                     BUF(r->lengths), UINT(r->T), UINT(r->N), UINT(C), UINT(r->H), UINT(r->D),
-                                     UINT(save), UINT(t.share), UINT(t.tile_share), UINT(step),
-                                     UINT(MIN2(step + t.steps, r->T)))));
+                                ARGS(STRUCT(rnn_args, &args), BUF(r->x), BUF(packed), BUF(bias), BUF(pre),
+                                     BUF(memory), BUF(r->y), BUF(r->lengths))));
     return CLRNN_OK;
 }
 
@@ -163,7 +174,8 @@ enum clrnn_status clrnn_rnn_sequence_bwd(struct clrnn_launches *l, const struct 
     const struct tiling t = tiling_of(l, r, true);
     const uint32_t K = r->G * r->H, pack_share = 64;
     const struct clrnn_defines defines =
-        DEFINES({"CELL", r->cell}, {"RELU", r->relu}, {"VW", t.width}, {"ROWS", t.rows}, {"TILE", t.tile});
+        DEFINES({"CELL", r->cell}, {"RELU", r->relu}, {"WIDTH", t.width}, {"ROWS", t.rows}, {"TILE", t.tile});
+    struct rnn_args args = args_of(r, &t);
     struct clrnn_buffer *packed, *carry = NULL;
 
     TRY(clrnn_launches_scratch(l, (size_t)r->D * t.tiles * K * t.vectors * t.width, &packed));
@@ -177,14 +189,13 @@ enum clrnn_status clrnn_rnn_sequence_bwd(struct clrnn_launches *l, const struct 
     TRY(clrnn_launch_kernel(l, "rnn_backward", "rnn_pack_bwd", defines,
                             RANGE3(t.tiles, clrnn_divide_up(K, pack_share), r->D),
                             (struct clrnn_cost){0, 8.0 * r->D * K * r->H},
-                            ARGS(BUF(r->weight_hh[0]), BUF(r->weight_hh[1]), BUF(packed), UINT(r->H),
-                                 UINT(r->D), UINT(pack_share))));
-    for (uint32_t step = 0; step < r->T; step += t.steps)
+                            ARGS(STRUCT(rnn_args, &args), BUF(r->weight_hh[0]), BUF(r->weight_hh[1]),
+                                 BUF(packed), UINT(pack_share))));
+    for (; args.first < r->T; args.first = args.last, args.last += t.steps)
         TRY(clrnn_launch_kernel(
             l, "rnn_backward", "rnn_backward", defines, RANGE3(t.items, t.tile_items, r->D),
             recurrent_cost(r, &t, r->H, r->D * r->H * (2.0 * r->R + 3)),
-            ARGS(BUF(packed), BUF(r->gates), BUF(r->y), BUF(r->memory), BUF(r->dy), BUF(carry),
-                 BUF(bias->partial), BUF(r->lengths), UINT(r->T), UINT(r->N), UINT(r->H), UINT(r->D),
-                 UINT(t.share), UINT(t.tile_share), UINT(step), UINT(MIN2(step + t.steps, r->T)))));
+            ARGS(STRUCT(rnn_args, &args), BUF(packed), BUF(r->gates), BUF(r->y), BUF(r->memory), BUF(r->dy),
+                 BUF(carry), BUF(bias->partial), BUF(r->lengths))));
     return CLRNN_OK;
 }

@@ -31,7 +31,7 @@ static struct clrnn_defines defines_of(const struct clrnn_launches *l, const str
 {
     define[0] = (struct clrnn_define){"CELL", r->cell};
     define[1] = (struct clrnn_define){"RELU", r->relu};
-    define[2] = (struct clrnn_define){"VW", clrnn_rnn_width(l)};
+    define[2] = (struct clrnn_define){"WIDTH", clrnn_rnn_width(l)};
     define[3] = (struct clrnn_define){"PARTS", parts_of(l, r)};
     define[4] = (struct clrnn_define){"TILE", TILE};
     return (struct clrnn_defines){5, define};
@@ -63,21 +63,23 @@ enum clrnn_status clrnn_rnn_single_fwd(struct clrnn_launches *l, const struct cl
     // Every additional part of rows transposes the weights again: divide rows only if cores would be idle.
     const uint32_t shares = clrnn_divide_up(cores, blocks * r->D),
                    share = clrnn_divide_up(r->N, MIN2(shares, r->N));
+    struct rnn_args args = clrnn_rnn_args(r);
     struct clrnn_define define[5];
 
+    args.share = share;
     return clrnn_launch_kernel(l, "rnn_single", "rnn_single_fwd", defines_of(l, r, define),
                                RANGE3(blocks, clrnn_divide_up(r->N, share), r->D), cost_of(r, 1),
-                               ARGS(BUF(r->x), BUF(r->x_rows), BUF(r->weight_ih[0]), BUF(r->weight_ih[1]),
-                                    BUF(r->bias_ih[0]), BUF(r->bias_hh[0]), BUF(r->bias_ih[1]),
-                                    BUF(r->bias_hh[1]), BUF(r->gates), BUF(r->memory), BUF(r->y), UINT(r->N),
-                                    UINT(r->C), UINT(r->H), UINT(r->D), UINT(share),
-                                    LOCAL(panel_of(l, r) * sizeof(float))));
+                               ARGS(STRUCT(rnn_args, &args), BUF(r->x), BUF(r->x_rows), BUF(r->weight_ih[0]),
+                                    BUF(r->weight_ih[1]), BUF(r->bias_ih[0]), BUF(r->bias_hh[0]),
+                                    BUF(r->bias_ih[1]), BUF(r->bias_hh[1]), BUF(r->gates), BUF(r->memory),
+                                    BUF(r->y), LOCAL(panel_of(l, r) * sizeof(float))));
 }
 
 enum clrnn_status clrnn_rnn_single_bwd(struct clrnn_launches *l, const struct clrnn_rnn *r, bool *whole)
 {
     const uint32_t width = clrnn_rnn_width(l), units = clrnn_divide_up(r->H, width) * r->D;
     const bool fits = clrnn_rnn_single_fits(l, r), dx = fits && r->dx && r->cell == CLRNN_CELL_RNN;
+    const struct rnn_args args = clrnn_rnn_args(r);
     struct clrnn_buffer *through = NULL;
     struct clrnn_define define[5];
 
@@ -87,9 +89,9 @@ enum clrnn_status clrnn_rnn_single_bwd(struct clrnn_launches *l, const struct cl
     return clrnn_launch_kernel(
         l, "rnn_single", "rnn_single_bwd", defines_of(l, r, define),
         RANGE1(units + (dx ? clrnn_divide_up(r->N, TILE) : 0)), cost_of(r, *whole ? 1 + dx : 0),
-        ARGS(BUF(r->x), BUF(r->x_rows), BUF(r->weight_ih[0]), BUF(r->weight_ih[1]), BUF(r->gates), BUF(r->y),
-             BUF(r->memory), BUF(r->dy), BUF(r->lengths), BUF(r->dbias_ih[0]), BUF(r->dbias_hh[0]),
-             BUF(r->dbias_ih[1]), BUF(r->dbias_hh[1]), BUF(*whole ? r->dweight_ih[0] : NULL),
-             BUF(*whole ? r->dweight_ih[1] : NULL), BUF(r->dweight_hh[0]), BUF(r->dweight_hh[1]),
-             BUF(dx ? r->dx : NULL), BUF(through), UINT(r->N), UINT(r->C), UINT(r->H), UINT(r->D)));
+        ARGS(STRUCT(rnn_args, &args), BUF(r->x), BUF(r->x_rows), BUF(r->weight_ih[0]), BUF(r->weight_ih[1]),
+             BUF(r->gates), BUF(r->y), BUF(r->memory), BUF(r->dy), BUF(r->lengths), BUF(r->dbias_ih[0]),
+             BUF(r->dbias_hh[0]), BUF(r->dbias_ih[1]), BUF(r->dbias_hh[1]),
+             BUF(*whole ? r->dweight_ih[0] : NULL), BUF(*whole ? r->dweight_ih[1] : NULL),
+             BUF(r->dweight_hh[0]), BUF(r->dweight_hh[1]), BUF(dx ? r->dx : NULL), BUF(through)));
 }

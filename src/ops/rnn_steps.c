@@ -25,10 +25,11 @@ static struct clrnn_range step_range(const struct clrnn_launches *l, const struc
 enum clrnn_status clrnn_rnn_steps_fwd(struct clrnn_launches *l, const struct clrnn_rnn *r)
 {
     const size_t H = r->H, direction = clrnn_rnn_pre_direction(r);
-    const bool gru = r->cell == CLRNN_CELL_GRU, save = r->gates != NULL;
+    const bool gru = r->cell == CLRNN_CELL_GRU;
+    struct rnn_args args = clrnn_rnn_args(r);
     const uint32_t ld = clrnn_rnn_pre_ld(r);
     const struct clrnn_defines defines =
-        DEFINES({"CELL", r->cell}, {"RELU", r->relu}, {"VW", clrnn_rnn_width(l)});
+        DEFINES({"CELL", r->cell}, {"RELU", r->relu}, {"WIDTH", clrnn_rnn_width(l)});
     const bool alone = r->T == 1 && r->cell == CLRNN_CELL_RNN && !r->lengths; // only the multiply is needed
     struct clrnn_buffer *pre = r->cell == CLRNN_CELL_RNN ? r->y : r->gates, *memory = r->memory;
     bool fused = false;
@@ -41,7 +42,7 @@ enum clrnn_status clrnn_rnn_steps_fwd(struct clrnn_launches *l, const struct clr
     TRY(clrnn_rnn_input_gates(l, r, pre, alone ? &fused : NULL));
     if (fused)
         return CLRNN_OK;
-    for (uint32_t step = 0; step < r->T; step++) {
+    for (uint32_t step = args.first; step < r->T; args.first = ++step) {
         for (uint32_t d = 0; d < r->D && step > 0; d++) {
             const size_t t = d ? r->T - 1 - step : step, before = d ? t + 1 : t - 1;
             struct clrnn_gemm m = {
@@ -70,9 +71,9 @@ enum clrnn_status clrnn_rnn_steps_fwd(struct clrnn_launches *l, const struct clr
             TRY(clrnn_launch_gemm(l, &m));
         }
         TRY(clrnn_launch_kernel(l, "rnn", "rnn_step_fwd", defines, step_range(l, r), pointwise_cost(r),
-                                ARGS(BUF(pre), BUF(r->bias_ih[0]), BUF(r->bias_hh[0]), BUF(r->bias_ih[1]),
-                                     BUF(r->bias_hh[1]), BUF(memory), BUF(r->y), BUF(r->lengths), UINT(r->T),
-                                     UINT(r->N), UINT(r->H), UINT(r->D), UINT(save), UINT(step))));
+                                ARGS(STRUCT(rnn_args, &args), BUF(pre), BUF(r->bias_ih[0]),
+                                     BUF(r->bias_hh[0]), BUF(r->bias_ih[1]), BUF(r->bias_hh[1]), BUF(memory),
+                                     BUF(r->y), BUF(r->lengths))));
     }
     return CLRNN_OK;
 }
@@ -83,14 +84,15 @@ enum clrnn_status clrnn_rnn_steps_bwd(struct clrnn_launches *l, const struct clr
     const uint32_t ld = r->R * r->H;
     const bool gru = r->cell == CLRNN_CELL_GRU;
     const struct clrnn_defines defines =
-        DEFINES({"CELL", r->cell}, {"RELU", r->relu}, {"VW", clrnn_rnn_width(l)});
+        DEFINES({"CELL", r->cell}, {"RELU", r->relu}, {"WIDTH", clrnn_rnn_width(l)});
+    struct rnn_args args = clrnn_rnn_args(r);
     struct clrnn_buffer *through, *carry = NULL;
 
     TRY(clrnn_launches_scratch(l, r->D * state, &through));
     if (r->cell == CLRNN_CELL_LSTM)
         TRY(clrnn_launches_scratch(l, r->D * state, &carry));
 
-    for (uint32_t step = 0; step < r->T; step++) {
+    for (uint32_t step = args.first; step < r->T; args.first = ++step) {
         for (uint32_t d = 0; d < r->D && step > 0; d++) {
             const size_t after = d ? step - 1 : r->T - step;
             struct clrnn_gemm m = {
@@ -117,9 +119,8 @@ enum clrnn_status clrnn_rnn_steps_bwd(struct clrnn_launches *l, const struct clr
             TRY(clrnn_launch_gemm(l, &m));
         }
         TRY(clrnn_launch_kernel(l, "rnn", "rnn_step_bwd", defines, step_range(l, r), pointwise_cost(r),
-                                ARGS(BUF(r->gates), BUF(r->y), BUF(r->memory), BUF(r->dy), BUF(through),
-                                     BUF(carry), BUF(r->lengths), UINT(r->T), UINT(r->N), UINT(r->H),
-                                     UINT(r->D), UINT(step))));
+                                ARGS(STRUCT(rnn_args, &args), BUF(r->gates), BUF(r->y), BUF(r->memory),
+                                     BUF(r->dy), BUF(through), BUF(carry), BUF(r->lengths))));
     }
     return CLRNN_OK;
 }

@@ -5,6 +5,7 @@
 
 #include "device/gemm/gemm.h"
 #include "ops/graph.h"
+#include "rnn_args.h"
 
 /** The variants. doc/kernels.md describes them. */
 enum clrnn_rnn_variant {
@@ -34,6 +35,9 @@ struct clrnn_rnn_bias {
     uint32_t blocks; // 0: not summed yet
     struct clrnn_buffer *partial;
 };
+
+/** The sizes of a layer as its kernels get them; all of its rows and steps. */
+struct rnn_args clrnn_rnn_args(const struct clrnn_rnn *rnn);
 
 /** CLRNN_RNN_STEPS, forward. */
 enum clrnn_status clrnn_rnn_steps_fwd(struct clrnn_launches *l, const struct clrnn_rnn *rnn);

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: MIT
+// Sums and maxima with a fixed order: in a work-item, and over the LANES work-items of a group.
+//
+// Defines: WIDTH as in vector.h; LANES, 1 on CPUs; on GPUs a group of LANES work-items reduces together.
+#ifndef CLRNN_CL_REDUCE_H
+#define CLRNN_CL_REDUCE_H
+
+#include "vector.h"
+
+#ifndef LANES
+#define LANES 1
+#endif
+
+// fmax passes over NaN; where all are NaN the result is NaN.
+static inline real max_of(realv v)
+{
+#if WIDTH == 1
+    return v;
+#else
+    const real8 a = fmax(v.lo, upper(v));
+    const real4 b = fmax(a.lo, a.hi);
+
+    return fmax(fmax(b.x, b.z), fmax(b.y, b.w));
+#endif
+}
+
+// A sum in runs of RUN numbers and over runs: the error grows with RUN + count / RUN, not with count, and
+// an addition waits for one other only.
+#define RUN 32
+
+typedef struct {
+    realv sum, part;
+} total;
+
+static inline total total_zero(void)
+{
+    total t;
+
+    t.sum = 0.0f;
+    t.part = 0.0f;
+    return t;
+}
+
+static inline total total_add(total t, realv v)
+{
+    t.part += v;
+    return t;
+}
+
+// At the end of each run.
+static inline total total_run(total t)
+{
+    t.sum += t.part;
+    t.part = 0.0f;
+    return t;
+}
+
+// A running sum that keeps what rounding cuts off (Kahan): error of a few units in the last place
+// however many numbers are added. Needs strict float arithmetic.
+typedef struct {
+    realv sum, lost;
+} kahan;
+
+static inline kahan kahan_zero(void)
+{
+    kahan k;
+
+    k.sum = 0.0f;
+    k.lost = 0.0f;
+    return k;
+}
+
+static inline kahan kahan_add(kahan k, realv v)
+{
+    const realv corrected = v - k.lost, sum = k.sum + corrected;
+
+    k.lost = WHERE((sum - k.sum) - corrected, (realv)(0.0f), isinf(sum)); // infinite stays infinite
+    k.sum = sum;
+    return k;
+}
+
+// Sums and maxima over the LANES items of a group, all of which must call. `room` holds LANES numbers; it
+// is a kernel argument, as PoCL 3.1 lets groups that run at the same time share an array declared inside.
+#if LANES == 1
+#define LANE 0u
+#define TEAM ((uint)get_global_id(0))
+#define LANE_SUM(v, room) (v)
+#define LANE_MAX(v, room) (v)
+#else
+#define LANE ((uint)get_local_id(0))
+#define TEAM ((uint)get_group_id(0))
+#define LANE_SUM(v, room) lane_sum(v, room)
+#define LANE_MAX(v, room) lane_max(v, room)
+
+static inline real lane_sum(real v, local real *room)
+{
+    barrier(CLK_LOCAL_MEM_FENCE); // the last use of `room` is over
+    room[LANE] = v;
+    barrier(CLK_LOCAL_MEM_FENCE);
+    for (uint half_ = LANES / 2; half_ > 0; half_ /= 2) {
+        if (LANE < half_)
+            room[LANE] += room[LANE + half_];
+        barrier(CLK_LOCAL_MEM_FENCE);
+    }
+    return room[0];
+}
+
+static inline real lane_max(real v, local real *room)
+{
+    barrier(CLK_LOCAL_MEM_FENCE);
+    room[LANE] = v;
+    barrier(CLK_LOCAL_MEM_FENCE);
+    for (uint half_ = LANES / 2; half_ > 0; half_ /= 2) {
+        if (LANE < half_)
+            room[LANE] = fmax(room[LANE], room[LANE + half_]);
+        barrier(CLK_LOCAL_MEM_FENCE);
+    }
+    return room[0];
+}
+#endif
+
+// Whether row r = t * N + n is no padding. lengths may be absent (NULL).
+static inline bool row_valid(global const int *lengths, uint N, uint r)
+{
+    return lengths == 0 || (int)(r / N) < lengths[r % N];
+}
+
+#endif
