@@ -77,6 +77,7 @@ struct clrnn_loss_config {
     enum clrnn_loss_kind kind;
     size_t weight_count; // cross_entropy, nll: classes; bce: 1 or 0
     double *weight;      // class weights or pos_weight
+    bool balanced;       // weight: balanced; without `weight` it is still to be measured on a training set
     double label_smoothing;
     int32_t ignore_index;
 };
@@ -143,6 +144,7 @@ struct clrnn_data_config {
     struct clrnn_source train, valid, test;
     double valid_fraction; // 0: none
     bool standard;         // normalize: standard
+    bool standard_targets; // normalize_targets: standard
     bool bucket;
 };
 

@@ -99,6 +99,19 @@ CLRNN_API enum clrnn_status clrnn_model_write(struct clrnn_model *model, size_t 
 CLRNN_API enum clrnn_status clrnn_model_set_normalization(struct clrnn_model *model, const double *mean,
                                                           const double *std);
 
+/** Sets mean and deviation for `data.normalize_targets: standard`. From then on the model learns (y - mean) /
+ * std, while losses and outputs stay in the units of y; both are saved with the model as target.mean and
+ * target.std. clrnn_train does this itself; a caller that supplies batches must call it once before the first
+ * batch.
+ *
+ * A deviation below FLT_MIN is replaced by 1.
+ *
+ * Shapes  mean, std [outputs]
+ * Errors  CLRNN_ERR_ARG: the loss takes classes. CLRNN_ERR_MEMORY.
+ */
+CLRNN_API enum clrnn_status clrnn_model_set_target_normalization(struct clrnn_model *model,
+                                                                 const double *mean, const double *std);
+
 // ---------------------------------------------------------------- files
 
 /** Loads a state dict written by safetensors.torch.save_file, or the weights of a clRNN model file. Reads

@@ -6,14 +6,17 @@
 
 static double constant_cross_entropy(const struct clrnn_loss_config *l, uint32_t K, const uint64_t *counts)
 {
-    double total = 0, weight = 0, all = 0, loss = 0;
+    double total = 0, present = 0, weight = 0, all = 0, loss = 0;
 
-    for (uint32_t k = 0; k < K; k++)
+    for (uint32_t k = 0; k < K; k++) {
         total += (double)counts[k];
+        present += counts[k] > 0;
+    }
     for (uint32_t pass = 0; pass < 2;
          pass++) // the answer's shares are those of the weighted, smoothed targets
         for (uint32_t k = 0; k < K; k++) {
-            const double w = l->weight ? l->weight[k] : 1, share = (double)counts[k] / total;
+            const double share = (double)counts[k] / total;
+            const double w = l->weight ? l->weight[k] : l->balanced && counts[k] ? 1 / (share * present) : 1;
             const double smooth = l->kind == CLRNN_LOSS_CROSS_ENTROPY ? l->label_smoothing : 0;
             const double target = w * ((1 - smooth) * share + smooth / K);
 
@@ -43,7 +46,7 @@ double clrnn_constant_loss(const struct clrnn_config *config, uint32_t classes, 
     case CLRNN_LOSS_BCE_WITH_LOGITS:
         ones = (double)counts[1] / (double)(counts[0] + counts[1]);
         zeros = 1 - ones;
-        ones *= l->weight ? l->weight[0] : 1;
+        ones *= l->weight ? l->weight[0] : l->balanced && ones > 0 ? zeros / ones : 1;
         share = ones / (ones + zeros);
         return share > 0 && share < 1 ? -ones * log(share) - zeros * log(1 - share) : 0;
     case CLRNN_LOSS_MSE:

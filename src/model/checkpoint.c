@@ -3,6 +3,7 @@
 #include "model/checkpoint.h"
 
 #include <errno.h>
+#include <float.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -202,6 +203,7 @@ static enum clrnn_status put_config(struct clrnn_bundle *b)
 static enum clrnn_status put_tensors(struct clrnn_bundle *b)
 {
     const struct clrnn_model *m = b->model;
+    const struct clrnn_loss_config *loss = &m->config->train.loss;
     const size_t C = m->shape.features;
     enum clrnn_status st;
 
@@ -210,6 +212,12 @@ static enum clrnn_status put_tensors(struct clrnn_bundle *b)
         TRY(clrnn_bundle_real(b, CLRNN_INPUT_MEAN, 1, &C, m->input_mean, 0));
         TRY(clrnn_bundle_real(b, CLRNN_INPUT_STD, 1, &C, m->input_std, 0));
     }
+    if (m->target_mean) {
+        TRY(clrnn_bundle_doubles(b, CLRNN_TARGET_MEAN, m->outputs, m->target_mean));
+        TRY(clrnn_bundle_doubles(b, CLRNN_TARGET_STD, m->outputs, m->target_std));
+    }
+    if (loss->balanced && loss->weight)
+        TRY(clrnn_bundle_doubles(b, CLRNN_LOSS_WEIGHT, loss->weight_count, loss->weight));
     for (int k = 0; k < 3; k++)
         for (size_t i = 0; m->moment[k] && i < m->entry_count; i++) {
             const struct clrnn_entry *e = &m->entry[i];
@@ -340,17 +348,22 @@ static enum clrnn_status load_moments(struct clrnn_model *m, const struct clrnn_
     return CLRNN_OK;
 }
 
-static enum clrnn_status load_input(struct clrnn_model *m, const struct clrnn_safetensors *file)
+static enum clrnn_status load_moments_of_data(struct clrnn_model *m, const struct clrnn_safetensors *file)
 {
-    const bool wanted = m->config->data.standard && !m->shape.tokens;
     bool found;
 
-    TRY(clrnn_weights_load_input(m, file, &found));
-    if (wanted && !found)
+    TRY(clrnn_weights_load_moments(m, file, false, &found));
+    if (m->config->data.standard && !m->shape.tokens && !found)
         return clrnn_error(m->log, CLRNN_ERR_DATA,
                            "%s: the config inside says 'normalize: standard', but "
                            "input.mean and input.std of %" PRIu32 " numbers each are not there",
                            file->path, m->shape.features);
+    TRY(clrnn_weights_load_moments(m, file, true, &found));
+    if (clrnn_model_wants_target_normalization(m) && !found)
+        return clrnn_error(m->log, CLRNN_ERR_DATA,
+                           "%s: the config inside says 'normalize_targets: standard', but "
+                           "target.mean and target.std of %" PRIu32 " numbers each are not there",
+                           file->path, m->outputs);
     return CLRNN_OK;
 }
 
@@ -369,13 +382,41 @@ static enum clrnn_status check_size(const struct clrnn_model *m, const struct cl
     return CLRNN_OK;
 }
 
+// What `weight: balanced` came to; the config inside has the word.
+static enum clrnn_status load_balanced(const struct clrnn_model *m, const struct clrnn_safetensors *file)
+{
+    const struct clrnn_safetensor *t = clrnn_safetensors_find(file, CLRNN_LOSS_WEIGHT);
+    struct clrnn_loss_config *loss = &m->config->train.loss;
+    const size_t count = loss->kind == CLRNN_LOSS_BCE_WITH_LOGITS ? 1 : m->outputs;
+
+    if (!loss->balanced)
+        return CLRNN_OK;
+    loss->weight = malloc(count * sizeof(*loss->weight));
+    if (!loss->weight)
+        return clrnn_error_memory(m->log, count * sizeof(*loss->weight), CLRNN_LOSS_WEIGHT);
+    loss->weight_count = count;
+    for (size_t i = 0; i < count; i++)
+        loss->weight[i] = NAN;
+    if (t && clrnn_weights_fits(t, 1, &count))
+        clrnn_dtype_to_f64(t->dtype, t->data, count, loss->weight);
+    for (size_t i = 0; i < count; i++)
+        if (!(loss->weight[i] >= 0 && loss->weight[i] <= (double)FLT_MAX))
+            return clrnn_error(
+                m->log, CLRNN_ERR_DATA,
+                "%s: the config inside has balanced weights, but loss.weight of %zu finite numbers "
+                "from 0 is not there",
+                file->path, count);
+    return CLRNN_OK;
+}
+
 static enum clrnn_status load_model(struct clrnn_model *m, const struct clrnn_safetensors *file,
                                     const struct counts *counts)
 {
     TRY(check_size(m, file));
+    TRY(load_balanced(m, file));
     TRY(clrnn_model_allocate(m));
     TRY(clrnn_weights_load_all(m, file, false));
-    TRY(load_input(m, file));
+    TRY(load_moments_of_data(m, file));
     TRY(load_moments(m, file));
     m->steps = counts->steps;
     m->steps_per_epoch = counts->steps_per_epoch;

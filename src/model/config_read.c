@@ -7,6 +7,7 @@
 #include "base/array.h"
 #include "base/file.h"
 #include "base/words.h"
+#include "model/layer.h"
 #include "model/options.h"
 
 #define PATH_SIZE 256
@@ -301,6 +302,11 @@ static void settle(const struct clrnn_log *log, const struct clrnn_node *root, c
     if (config->data.standard && config->layer[0].kind == CLRNN_LAYER_EMBEDDING) {
         clrnn_log(log, CLRNN_LOG_WARNING, "%s: data.normalize: standard has no effect on tokens", name);
         config->data.standard = false;
+    }
+    if (config->data.standard_targets && !clrnn_loss_is_regression(config->train.loss.kind)) {
+        clrnn_log(log, CLRNN_LOG_WARNING, "%s: data.normalize_targets: standard has no effect on classes",
+                  name);
+        config->data.standard_targets = false;
     }
     for (size_t i = 0; i < config->layer_count; i++) {
         struct clrnn_layer *layer = &config->layer[i];

@@ -115,12 +115,16 @@ enum clrnn_status clrnn_model_write(struct clrnn_model *model, size_t index, con
 
 enum clrnn_status clrnn_model_check_normalization(const struct clrnn_model *model)
 {
-    if (!model->config->data.standard || model->shape.tokens || (model->input_mean && model->input_std))
+    const bool inputs =
+        model->config->data.standard && !model->shape.tokens && !(model->input_mean && model->input_std);
+    const char *what = inputs ? "input" : "target";
+
+    if (!inputs && (!clrnn_model_wants_target_normalization(model) || model->target_mean))
         return CLRNN_OK;
-    return clrnn_error(
-        model->log, CLRNN_ERR_DATA,
-        "the config says 'normalize: standard', but the model has no input.mean and input.std: "
-        "weights alone do not hold them; take the model file of a run, or give them");
+    return clrnn_error(model->log, CLRNN_ERR_DATA,
+                       "the config says '%s: standard', but the model has no %s.mean and %s.std: "
+                       "weights alone do not hold them; take the model file of a run, or give them",
+                       inputs ? "normalize" : "normalize_targets", what, what);
 }
 
 uint64_t clrnn_model_steps(const struct clrnn_model *model)

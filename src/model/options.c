@@ -120,9 +120,11 @@ static const struct clrnn_option_group model_group = {"model", 0, CLRNN_NO_LINE,
 
 // Rows of the losses
 #define C(member) offsetof(struct clrnn_loss_config, member)
+static const char *const balanced[] = {"balanced", NULL};
 #define CLASS_WEIGHT \
-    {"weight", CLRNN_OPTION_LIST, .offset = C(weight), .second = C(weight_count), .def = "null", .null = "", \
-     .min = 0, .max = DBL_MAX, .help = "a weight for each class"}
+    {"weight", CLRNN_OPTION_LIST, .offset = C(weight), .second = C(weight_count), .third = C(balanced), \
+     .words = balanced, .def = "null", .null = "", .min = 0, .max = DBL_MAX, \
+     .help = "a weight for each class; balanced: n / (k count) of n labels in k classes of the training set"}
 #define IGNORE_INDEX \
     {"ignore_index", CLRNN_OPTION_I32, .offset = C(ignore_index), .def = "-100", .min = -2147483648.0, \
      .max = 2147483647, .help = "labels of this value take no part"}
@@ -135,8 +137,9 @@ static const struct clrnn_option cross_entropy_rows[] = {
 };
 static const struct clrnn_option nll_rows[] = {CLASS_WEIGHT, IGNORE_INDEX};
 static const struct clrnn_option bce_rows[] = {
-    {"pos_weight", CLRNN_OPTION_LIST, .offset = C(weight), .second = C(weight_count), .def = "null",
-     .null = "", .min = 0, .max = DBL_MAX, .help = "weight of the positive class, a list of one"},
+    {"pos_weight", CLRNN_OPTION_LIST, .offset = C(weight), .second = C(weight_count), .third = C(balanced),
+     .words = balanced, .def = "null", .null = "", .min = 0, .max = DBL_MAX,
+     .help = "weight of the positive class, a list of one; balanced: negatives / positives of the training set"},
 };
 static const struct clrnn_option_group loss_ce = {"cross_entropy", CLRNN_LOSS_CROSS_ENTROPY, CLRNN_NO_LINE,
                                                   ROWS(cross_entropy_rows),
@@ -403,6 +406,9 @@ static const struct clrnn_option data_rows[] = {
     {"normalize", CLRNN_OPTION_FLAG, .offset = A(standard), .def = "none", .words = normalizations,
      .help = "standard: mean 0 and deviation 1 for each feature, measured on the training set and kept in the model; "
              "without effect on tokens"},
+    {"normalize_targets", CLRNN_OPTION_FLAG, .offset = A(standard_targets), .def = "none", .words = normalizations,
+     .help = "standard: real targets are learnt with mean 0 and deviation 1, measured on the training set and kept in "
+             "the model; losses, metrics and predictions stay in their units"},
     {"bucket", CLRNN_OPTION_BOOL, .offset = A(bucket), .def = "false",
      .help = "batches of samples of like length: less padding, another order"},
 };

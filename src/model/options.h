@@ -24,7 +24,8 @@ enum clrnn_option_type {
     CLRNN_OPTION_CHOICE, // enum, counting `words`
     CLRNN_OPTION_FLAG,   // bool: words[0] is false, words[1] true
     CLRNN_OPTION_PAIR,   // two numbers: doubles at `offset` and `second`
-    CLRNN_OPTION_LIST,   // numbers: double *, owned, at `offset`; size_t count at `second`
+    CLRNN_OPTION_LIST,   // numbers: double *, owned, at `offset`; size_t count at `second`; or the one of
+                         // `words`, which sets the bool at `third`
     CLRNN_OPTION_GROUP,  // groups[0], on the struct at `offset`; bool "is present" at `second`, or SIZE_MAX
     CLRNN_OPTION_ONE_OF, // one of `groups`, on the struct at `offset`, whose first member is the kind; null:
                          // kind 0
@@ -37,15 +38,15 @@ struct clrnn_option {
     const char *key;
     enum clrnn_option_type type;
     bool required;
-    bool whole_list;          // lists: whole numbers only
-    bool quiet;               // not written where it is null
-    size_t offset, second;    // in the group's struct
-    const char *def;          // the default as YAML; NULL: required, or a group
-    const char *null;         // the number that null means; "": not a number; NULL: null is not allowed
-    bool null_flag;           // numbers: null sets the bool at `second`
-    double min, max;          // numbers, list entries: bounds
-    bool above, below;        // min, max are excluded
-    const char *const *words; // ended by NULL
+    bool whole_list;              // lists: whole numbers only
+    bool quiet;                   // not written where it is null
+    size_t offset, second, third; // in the group's struct
+    const char *def;              // the default as YAML; NULL: required, or a group
+    const char *null;             // the number that null means; "": not a number; NULL: null is not allowed
+    bool null_flag;               // numbers: null sets the bool at `second`
+    double min, max;              // numbers, list entries: bounds
+    bool above, below;            // min, max are excluded
+    const char *const *words;     // ended by NULL
     const struct clrnn_option_group *const *groups; // ended by NULL
     const char *help;
 };

@@ -96,7 +96,8 @@ void clrnn_option_expects(const struct clrnn_option *o, char *text, size_t size)
         snprintf(text, size, "a list of two numbers%s", range);
         break;
     case CLRNN_OPTION_LIST:
-        snprintf(text, size, "a list of %snumbers%s", o->whole_list ? "whole " : "", range);
+        snprintf(text, size, "a list of %snumbers%s%s%s", o->whole_list ? "whole " : "", range,
+                 o->words ? ", or " : "", o->words ? o->words[0] : "");
         break;
     case CLRNN_OPTION_GROUP:
         snprintf(text, size, "a map");
@@ -210,12 +211,47 @@ static bool read_word(const struct clrnn_option *o, const char *text, size_t *in
     return false;
 }
 
+static void set_null(const struct clrnn_option *o, void *object)
+{
+    switch (o->type) {
+    case CLRNN_OPTION_TEXT:
+    case CLRNN_OPTION_PATH:
+        free(*(char **)field(object, o->offset));
+        *(char **)field(object, o->offset) = NULL;
+        break;
+    case CLRNN_OPTION_LIST:
+        free(*(double **)field(object, o->offset));
+        *(double **)field(object, o->offset) = NULL;
+        *(size_t *)field(object, o->second) = 0;
+        if (o->words)
+            *(bool *)field(object, o->third) = false;
+        break;
+    case CLRNN_OPTION_NUMBER:
+        if (o->null_flag)
+            *(bool *)field(object, o->second) = true;
+        else
+            *(double *)field(object, o->offset) = strtod(o->null, NULL);
+        break;
+    default: {
+        const struct clrnn_option wide = {.type = o->type, .min = -INFINITY, .max = INFINITY};
+
+        read_integer(&wide, o->null, field(object, o->offset));
+        break;
+    }
+    }
+}
+
 static enum clrnn_status read_list(const struct clrnn_option *o, const struct clrnn_node *value, void *object,
                                    char *wrong, size_t size)
 {
     double **list = field(object, o->offset), *fresh;
     size_t *count = field(object, o->second);
 
+    if (o->words && value->kind == CLRNN_NODE_SCALAR && !strcmp(value->text, o->words[0])) {
+        set_null(o, object);
+        *(bool *)field(object, o->third) = true;
+        return CLRNN_OK;
+    }
     if (value->kind != CLRNN_NODE_LIST || value->count > MAX_LIST)
         return is_wrong(o, value, wrong, size);
     fresh = malloc((value->count ? value->count : 1) * sizeof(double));
@@ -230,6 +266,8 @@ static enum clrnn_status read_list(const struct clrnn_option *o, const struct cl
     free(*list);
     *list = fresh;
     *count = value->count;
+    if (o->words)
+        *(bool *)field(object, o->third) = false;
     return CLRNN_OK;
 }
 
@@ -248,34 +286,6 @@ static enum clrnn_status read_text(const struct clrnn_option *o, const struct cl
     free(*at);
     *at = fresh;
     return CLRNN_OK;
-}
-
-static void set_null(const struct clrnn_option *o, void *object)
-{
-    switch (o->type) {
-    case CLRNN_OPTION_TEXT:
-    case CLRNN_OPTION_PATH:
-        free(*(char **)field(object, o->offset));
-        *(char **)field(object, o->offset) = NULL;
-        break;
-    case CLRNN_OPTION_LIST:
-        free(*(double **)field(object, o->offset));
-        *(double **)field(object, o->offset) = NULL;
-        *(size_t *)field(object, o->second) = 0;
-        break;
-    case CLRNN_OPTION_NUMBER:
-        if (o->null_flag)
-            *(bool *)field(object, o->second) = true;
-        else
-            *(double *)field(object, o->offset) = strtod(o->null, NULL);
-        break;
-    default: {
-        const struct clrnn_option wide = {.type = o->type, .min = -INFINITY, .max = INFINITY};
-
-        read_integer(&wide, o->null, field(object, o->offset));
-        break;
-    }
-    }
 }
 
 enum clrnn_status clrnn_option_read(const struct clrnn_option *o, const struct clrnn_node *value,
@@ -353,7 +363,7 @@ bool clrnn_option_is_null(const struct clrnn_option *o, const void *object)
     case CLRNN_OPTION_PATH:
         return !*(char *const *)at;
     case CLRNN_OPTION_LIST:
-        return !*(double *const *)at;
+        return !*(double *const *)at && !(o->words && *(const bool *)const_field(object, o->third));
     case CLRNN_OPTION_NUMBER:
         return o->null_flag ? *(const bool *)const_field(object, o->second)
                             : *(const double *)at == strtod(o->null, NULL);
@@ -400,7 +410,7 @@ bool clrnn_option_fits(const struct clrnn_option *o, const void *object)
             if (!*(double *const *)at || !in_bounds(o, (*(double *const *)at)[i]))
                 return false;
         }
-        return *(double *const *)at;
+        return *(double *const *)at || o->words;
     case CLRNN_OPTION_TEXT:
         for (size_t i = 0; i < words; i++) {
             if (*(char *const *)at && !strcmp(*(char *const *)at, o->words[i]))
@@ -480,6 +490,8 @@ struct clrnn_node *clrnn_option_write(const struct clrnn_option *o, const void *
         return numbers_node(pair, 2, false);
     }
     case CLRNN_OPTION_LIST:
+        if (o->words && *(const bool *)const_field(object, o->third))
+            return clrnn_node_scalar("%s", o->words[0]);
         return numbers_node(*(double *const *)at, *(const size_t *)const_field(object, o->second),
                             o->whole_list);
     case CLRNN_OPTION_GROUP:

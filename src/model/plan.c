@@ -213,8 +213,11 @@ enum clrnn_status clrnn_plan_read_output(struct clrnn_plan *plan, float *out)
     enum clrnn_status st;
     float *steps;
 
-    if (T == 1 || N == 1)
-        return clrnn_buffer_read_f32(t->buffer, 0, T * N * C, out);
+    if (T == 1 || N == 1) {
+        TRY(clrnn_buffer_read_f32(t->buffer, 0, T * N * C, out));
+        clrnn_model_restore_targets(plan->model, T * N * C, out);
+        return CLRNN_OK;
+    }
     steps = malloc(T * N * C * sizeof(*steps));
     if (!steps)
         return clrnn_error_memory(plan->model->log, T * N * C * sizeof(*steps), "reading the output");
@@ -223,6 +226,8 @@ enum clrnn_status clrnn_plan_read_output(struct clrnn_plan *plan, float *out)
         for (size_t time = 0; time < T; time++)
             for (size_t n = 0; n < N; n++)
                 memcpy(out + (n * T + time) * C, steps + (time * N + n) * C, C * sizeof(*out));
+    if (st == CLRNN_OK)
+        clrnn_model_restore_targets(plan->model, T * N * C, out);
     free(steps);
     return st;
 }
@@ -234,8 +239,11 @@ enum clrnn_status clrnn_model_read_records(struct clrnn_model *model, uint32_t f
         return clrnn_error(model->log, CLRNN_ERR_ARG,
                            "records %" PRIu32 " to %" PRIu32 " were asked for, but there are %d", first,
                            first + count, CLRNN_RECORD_SLOTS);
-    return clrnn_buffer_read_f64(model->records, (size_t)first * RECORD_FIELDS, (size_t)count * RECORD_FIELDS,
-                                 records);
+    TRY(clrnn_buffer_read_f64(model->records, (size_t)first * RECORD_FIELDS, (size_t)count * RECORD_FIELDS,
+                              records));
+    for (uint32_t i = 0; i < count; i++)
+        clrnn_model_restore_record(model, records + (size_t)i * RECORD_FIELDS);
+    return CLRNN_OK;
 }
 
 struct clrnn_plan_cost clrnn_plan_cost(const struct clrnn_plan *plan)

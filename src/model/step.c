@@ -105,6 +105,12 @@ static enum clrnn_status check(const struct clrnn_model *m, const struct clrnn_b
         return clrnn_error(m->log, CLRNN_ERR_ARG, "the batch has no %s, which train.loss %s needs",
                            real_targets(m) ? "targets" : "classes",
                            clrnn_loss_word(m->config->train.loss.kind));
+    if (m->config->train.loss.balanced && !m->config->train.loss.weight)
+        return clrnn_error(
+            m->log, CLRNN_ERR_CONFIG,
+            "train.loss.%s has balanced weights, which are measured on a training set; give numbers "
+            "where batches are given",
+            clrnn_loss_word(m->config->train.loss.kind));
     return real_targets(m) ? CLRNN_OK : check_classes(m, b);
 }
 
@@ -161,6 +167,24 @@ static enum clrnn_status fit_stage(struct clrnn_model *m, const struct clrnn_bat
     return st;
 }
 
+static enum clrnn_status write_targets(const struct clrnn_model *m, struct clrnn_stage *s, size_t rows,
+                                       const float *targets)
+{
+    float *scaled;
+    enum clrnn_status st;
+
+    if (!m->target_mean)
+        return clrnn_buffer_write_f32(s->y, 0, rows, targets);
+    scaled = malloc(rows * sizeof(*scaled));
+    if (!scaled)
+        return clrnn_error_memory(m->log, rows * sizeof(*scaled), "a batch's y");
+    memcpy(scaled, targets, rows * sizeof(*scaled));
+    clrnn_model_standardise_targets(m, rows, scaled);
+    st = clrnn_buffer_write_f32(s->y, 0, rows, scaled);
+    free(scaled);
+    return st;
+}
+
 static enum clrnn_status stage(struct clrnn_model *m, const struct clrnn_batch *b, enum clrnn_mode mode,
                                struct clrnn_plan **plan)
 {
@@ -177,7 +201,7 @@ static enum clrnn_status stage(struct clrnn_model *m, const struct clrnn_batch *
     if (b->lengths)
         TRY(clrnn_buffer_write_i32(s->lengths, 0, b->N, b->lengths));
     if (mode != CLRNN_MODE_PREDICT && real_targets(m))
-        TRY(clrnn_buffer_write_f32(s->y, 0, targets, b->targets));
+        TRY(write_targets(m, s, targets, b->targets));
     else if (mode != CLRNN_MODE_PREDICT)
         TRY(clrnn_buffer_write_i32(s->y, 0, targets, b->classes));
     params.data = (struct clrnn_plan_data){

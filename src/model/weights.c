@@ -129,7 +129,9 @@ static void list_shape(FILE *stream, unsigned ndim, const size_t *shape)
 
 static bool is_parameter(const struct clrnn_safetensors *file, const char *name)
 {
-    if (!strcmp(name, CLRNN_INPUT_MEAN) || !strcmp(name, CLRNN_INPUT_STD))
+    if (!strcmp(name, CLRNN_INPUT_MEAN) || !strcmp(name, CLRNN_INPUT_STD) ||
+        !strcmp(name, CLRNN_TARGET_MEAN) || !strcmp(name, CLRNN_TARGET_STD) ||
+        !strcmp(name, CLRNN_LOSS_WEIGHT))
         return false;
     return !clrnn_safetensors_metadata(file, CLRNN_FORMAT_KEY) ||
            strncmp(name, CLRNN_OPTIM_PREFIX, strlen(CLRNN_OPTIM_PREFIX)) != 0;
@@ -243,40 +245,43 @@ enum clrnn_status clrnn_weights_load_all(struct clrnn_model *model, const struct
 }
 
 // Means [C], then deviations [C].
-static enum clrnn_status check_input(const struct clrnn_model *model, const struct clrnn_safetensors *file,
-                                     const double *values, size_t C)
+static enum clrnn_status check_moments(const struct clrnn_model *model, const struct clrnn_safetensors *file,
+                                       const struct clrnn_safetensor *const tensor[2], const double *values,
+                                       size_t C)
 {
     for (size_t i = 0; i < 2 * C; i++)
         if (!(fabs(values[i]) <= (double)FLT_MAX) || (i >= C && values[i] < 0))
             return clrnn_error(model->log, CLRNN_ERR_DATA,
                                "%s: the tensor %s holds %g at element %zu (counted from 0), expected %s",
-                               file->path, i < C ? CLRNN_INPUT_MEAN : CLRNN_INPUT_STD,
-                               clrnn_unsigned_nan(values[i]), i % C,
+                               file->path, tensor[i / C]->name, clrnn_unsigned_nan(values[i]), i % C,
                                i < C ? "finite numbers" : "deviations, finite and not negative");
     return CLRNN_OK;
 }
 
-enum clrnn_status clrnn_weights_load_input(struct clrnn_model *model, const struct clrnn_safetensors *file,
-                                           bool *found)
+enum clrnn_status clrnn_weights_load_moments(struct clrnn_model *model, const struct clrnn_safetensors *file,
+                                             bool target, bool *found)
 {
-    const struct clrnn_safetensor *mean = clrnn_safetensors_find(file, CLRNN_INPUT_MEAN);
-    const struct clrnn_safetensor *std = clrnn_safetensors_find(file, CLRNN_INPUT_STD);
-    const size_t C = model->shape.features;
+    const struct clrnn_safetensor *const tensor[2] = {
+        clrnn_safetensors_find(file, target ? CLRNN_TARGET_MEAN : CLRNN_INPUT_MEAN),
+        clrnn_safetensors_find(file, target ? CLRNN_TARGET_STD : CLRNN_INPUT_STD)};
+    const size_t C = target ? model->outputs : model->shape.features;
+    const bool wanted = target ? clrnn_model_wants_target_normalization(model) : !model->shape.tokens;
     enum clrnn_status st;
     double *values;
 
-    *found = mean && std && !model->shape.tokens && clrnn_weights_fits(mean, 1, &C) &&
-             clrnn_weights_fits(std, 1, &C);
+    *found = wanted && tensor[0] && tensor[1] && clrnn_weights_fits(tensor[0], 1, &C) &&
+             clrnn_weights_fits(tensor[1], 1, &C);
     if (!*found)
         return CLRNN_OK;
     values = malloc(2 * C * sizeof(*values));
     if (!values)
-        return clrnn_error_memory(model->log, 2 * C * sizeof(*values), CLRNN_INPUT_MEAN);
-    clrnn_dtype_to_f64(mean->dtype, mean->data, C, values);
-    clrnn_dtype_to_f64(std->dtype, std->data, C, values + C);
-    st = check_input(model, file, values, C);
+        return clrnn_error_memory(model->log, 2 * C * sizeof(*values), tensor[0]->name);
+    for (size_t i = 0; i < 2; i++)
+        clrnn_dtype_to_f64(tensor[i]->dtype, tensor[i]->data, C, values + i * C);
+    st = check_moments(model, file, tensor, values, C);
     if (st == CLRNN_OK)
-        st = clrnn_model_set_normalization(model, values, values + C);
+        st = (target ? clrnn_model_set_target_normalization : clrnn_model_set_normalization)(model, values,
+                                                                                             values + C);
     free(values);
     return st;
 }
@@ -292,8 +297,10 @@ enum clrnn_status clrnn_model_init(struct clrnn_model *model, const char *path, 
 
     TRY(clrnn_safetensors_open(model->log, path, &file));
     st = clrnn_weights_load_all(model, file, partial);
+    if (st == CLRNN_OK)
+        st = clrnn_weights_load_moments(model, file, true, &found);
     if (st == CLRNN_OK && model->config->data.standard)
-        st = clrnn_weights_load_input(model, file, &found);
+        st = clrnn_weights_load_moments(model, file, false, &found);
     else if (st == CLRNN_OK && clrnn_safetensors_find(file, CLRNN_INPUT_MEAN))
         clrnn_log(model->log, CLRNN_LOG_WARNING,
                   "%s was trained on normalised data, but the config has no "
@@ -349,6 +356,16 @@ enum clrnn_status clrnn_bundle_real(struct clrnn_bundle *bundle, const char *nam
         TRY(clrnn_buffer_read_f32(buffer, first, count, data));
     return clrnn_safetensors_add(bundle->writer, name, wide ? CLRNN_DTYPE_F64 : CLRNN_DTYPE_F32, ndim, shape,
                                  data);
+}
+
+enum clrnn_status clrnn_bundle_doubles(struct clrnn_bundle *bundle, const char *name, size_t count,
+                                       const double *values)
+{
+    void *data;
+
+    TRY(hold(bundle, count * sizeof(*values), name, &data));
+    memcpy(data, values, count * sizeof(*values));
+    return clrnn_safetensors_add(bundle->writer, name, CLRNN_DTYPE_F64, 1, &count, data);
 }
 
 enum clrnn_status clrnn_bundle_weights(struct clrnn_bundle *bundle)

@@ -9,6 +9,9 @@
 /** Names in a model file that are not parameters. */
 #define CLRNN_INPUT_MEAN "input.mean"
 #define CLRNN_INPUT_STD "input.std"
+#define CLRNN_TARGET_MEAN "target.mean"
+#define CLRNN_TARGET_STD "target.std"
+#define CLRNN_LOSS_WEIGHT "loss.weight" // what `weight: balanced` came to
 #define CLRNN_OPTIM_PREFIX "optim."
 #define CLRNN_FORMAT_KEY "clrnn.format" // metadata key that identifies a clRNN model file
 
@@ -26,9 +29,10 @@ enum clrnn_status clrnn_weights_load(struct clrnn_model *model, const struct clr
 enum clrnn_status clrnn_weights_load_all(struct clrnn_model *model, const struct clrnn_safetensors *file,
                                          bool partial);
 
-/** Loads input.mean and input.std if the file has both in the right shape; sets *found accordingly. */
-enum clrnn_status clrnn_weights_load_input(struct clrnn_model *model, const struct clrnn_safetensors *file,
-                                           bool *found);
+/** Loads input.mean and input.std (`target`: target.mean and target.std) if the file has both in the right
+ * shape; sets *found accordingly. */
+enum clrnn_status clrnn_weights_load_moments(struct clrnn_model *model, const struct clrnn_safetensors *file,
+                                             bool target, bool *found);
 
 /** Tensors collected for a file; owns copies of their values. */
 struct clrnn_bundle {
@@ -44,6 +48,9 @@ void clrnn_bundle_finish(struct clrnn_bundle *bundle);
  */
 enum clrnn_status clrnn_bundle_real(struct clrnn_bundle *bundle, const char *name, unsigned ndim,
                                     const size_t *shape, struct clrnn_buffer *buffer, size_t first);
+/** Adds `count` doubles as float64. */
+enum clrnn_status clrnn_bundle_doubles(struct clrnn_bundle *bundle, const char *name, size_t count,
+                                       const double *values);
 /** Adds every parameter and running statistic with PyTorch's names. */
 enum clrnn_status clrnn_bundle_weights(struct clrnn_bundle *bundle);
 #endif

@@ -268,6 +268,60 @@ enum clrnn_status clrnn_dataset_class_counts(const struct clrnn_dataset *dataset
     return clrnn_dataset_whole(dataset);
 }
 
+enum clrnn_status clrnn_dataset_balanced_weights(const struct clrnn_dataset *dataset, double **weight,
+                                                 size_t *count)
+{
+    const bool binary = dataset->goal.binary;
+    const uint32_t outputs = binary ? 2 : MAX2(dataset->goal.outputs, dataset->info.classes);
+    uint64_t *counts = calloc(MAX2(outputs, 1u), sizeof(*counts));
+    double total = 0, present = 0;
+    enum clrnn_status st;
+
+    *count = binary ? 1 : dataset->goal.outputs ? dataset->goal.outputs : outputs;
+    *weight = malloc(MAX2(*count, 1u) * sizeof(**weight));
+    st = counts && *weight ? clrnn_dataset_class_counts(dataset, counts)
+                           : clrnn_error_memory(dataset->log, outputs * sizeof(*counts), "class weights");
+    for (uint32_t k = 0; k < outputs && st == CLRNN_OK; k++) {
+        total += (double)counts[k];
+        present += counts[k] > 0;
+    }
+    for (uint32_t k = 0; k < *count && st == CLRNN_OK; k++)
+        (*weight)[k] = binary      ? counts[1] ? (double)counts[0] / (double)counts[1] : 1
+                       : counts[k] ? total / present / (double)counts[k]
+                                   : 1;
+    free(counts);
+    if (st != CLRNN_OK) {
+        free(*weight);
+        *weight = NULL;
+        *count = 0;
+    }
+    return st;
+}
+
+enum clrnn_status clrnn_dataset_target_moments(const struct clrnn_dataset *dataset, double *mean, double *std)
+{
+    const struct clrnn_dataset_info *info = &dataset->info;
+    double sum = 0, squares = 0, count = 0;
+
+    for (int pass = 0; pass < 2; pass++)
+        for (uint32_t s = 0; s < info->S; s++) {
+            const uint32_t steps = info->y_steps ? clrnn_dataset_length(dataset, s) : 1;
+
+            for (uint32_t t = 0; t < steps; t++) {
+                const double y = clrnn_dataset_y(dataset, s, t);
+
+                sum += pass ? 0 : y;
+                squares += pass ? (y - *mean) * (y - *mean) : 0;
+            }
+            count += pass ? 0 : steps;
+            *mean = sum / fmax(count, 1);
+        }
+    *std = sqrt(squares / fmax(count, 1));
+    if (*std <= count * DBL_EPSILON * fabs(*mean))
+        *std = 1.0;
+    return clrnn_dataset_whole(dataset);
+}
+
 enum clrnn_status clrnn_dataset_moments(const struct clrnn_dataset *dataset, double *mean, double *std)
 {
     const struct clrnn_dataset_info *info = &dataset->info;

@@ -79,6 +79,15 @@ void clrnn_dataset_release(const struct clrnn_dataset *dataset);
 /** Counts the samples (steps) of each class, [classes]. */
 enum clrnn_status clrnn_dataset_class_counts(const struct clrnn_dataset *dataset, uint64_t *counts);
 
+/** The weights that `weight: balanced` means, n / (k count) of the n labels in k classes that occur, 1 for a
+ * class that does not; bce_with_logits: negatives / positives. *weight [*count] is to be freed by the caller.
+ */
+enum clrnn_status clrnn_dataset_balanced_weights(const struct clrnn_dataset *dataset, double **weight,
+                                                 size_t *count);
+/** Mean and population deviation of real targets, over valid steps; deviation 0 becomes 1. */
+enum clrnn_status clrnn_dataset_target_moments(const struct clrnn_dataset *dataset, double *mean,
+                                               double *std);
+
 /** Mean and population deviation per feature over valid steps, float64, two passes; deviation 0 becomes 1. */
 enum clrnn_status clrnn_dataset_moments(const struct clrnn_dataset *dataset, double *mean, double *std);
 

@@ -54,6 +54,8 @@ static enum clrnn_status write_y(struct clrnn_feed *f, uint32_t first, uint32_t 
             clrnn_dataset_classes(f->dataset, sample, f->words + i * f->y_width);
     }
     if (f->data.y_real)
+        clrnn_model_standardise_targets(f->model, count * f->y_width, f->reals);
+    if (f->data.y_real)
         return clrnn_buffer_write_f32(f->data.y, samples ? 0 : first * f->y_width, count * f->y_width,
                                       f->reals);
     return clrnn_buffer_write_i32(f->data.y, samples ? 0 : first * f->y_width, count * f->y_width, f->words);

@@ -84,14 +84,51 @@ enum clrnn_status clrnn_data_sets_first_batch(const struct clrnn_log *log, const
 
 // ---------------------------------------------------------------- opening
 
+static enum clrnn_status set_target_moments(struct clrnn_model *m, const struct clrnn_dataset *train)
+{
+    double *values = malloc(2 * m->outputs * sizeof(*values));
+    enum clrnn_status st;
+
+    if (!values)
+        return clrnn_error_memory(m->log, 2 * m->outputs * sizeof(*values), "data.normalize_targets");
+    st = clrnn_dataset_target_moments(train, values, values + m->outputs);
+    if (st == CLRNN_OK)
+        st = clrnn_model_set_target_normalization(m, values, values + m->outputs);
+    free(values);
+    return st;
+}
+
+// A copy of the config with the weights that `balanced` means.
+static enum clrnn_status balance(const struct clrnn_log *log, const struct clrnn_config *config,
+                                 const struct clrnn_dataset *train, struct clrnn_config **balanced)
+{
+    struct clrnn_loss_config *loss;
+    enum clrnn_status st;
+
+    TRY(clrnn_config_copy(log, config, balanced));
+    loss = &(*balanced)->train.loss;
+    st = clrnn_dataset_balanced_weights(train, &loss->weight, &loss->weight_count);
+    if (st != CLRNN_OK)
+        clrnn_config_destroy(balanced);
+    return st;
+}
+
 enum clrnn_status clrnn_session_model(struct clrnn_device *device, const struct clrnn_config *config,
                                       const struct clrnn_dataset *set, const char *init, bool partial,
                                       struct clrnn_data_sets *data, struct clrnn_model **model)
 {
     const struct clrnn_dataset_info *info = clrnn_dataset_info(set);
     const struct clrnn_data_shape shape = {.features = info->C, .tokens = info->tokens};
-    enum clrnn_status st = clrnn_model_create(device, config, &shape, model);
+    const struct clrnn_loss_config *loss = &config->train.loss;
+    struct clrnn_config *balanced = NULL;
+    enum clrnn_status st = CLRNN_OK;
 
+    *model = NULL;
+    if (loss->balanced && !loss->weight)
+        st = balance(clrnn_device_log(device), config, data ? data->train : set, &balanced);
+    if (st == CLRNN_OK)
+        st = clrnn_model_create(device, balanced ? balanced : config, &shape, model);
+    clrnn_config_destroy(&balanced);
     if (st == CLRNN_OK && init)
         st = clrnn_model_init(*model, init, partial);
     if (st == CLRNN_OK && data && config->data.standard && !info->tokens) {
@@ -99,6 +136,8 @@ enum clrnn_status clrnn_session_model(struct clrnn_device *device, const struct 
         if (st == CLRNN_OK)
             st = clrnn_model_set_normalization(*model, data->mean, data->std);
     }
+    if (st == CLRNN_OK && data && clrnn_model_wants_target_normalization(*model))
+        st = set_target_moments(*model, data->train);
     if (st != CLRNN_OK)
         clrnn_model_destroy(model);
     return st;

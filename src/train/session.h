@@ -29,8 +29,10 @@ enum clrnn_status clrnn_data_sets_first_batch(const struct clrnn_log *log, const
                                               struct clrnn_dataset **batch);
 
 /** Creates the config's model for the shape of `set`, with random parameters, or those of the safetensors
- * file `init` (may be NULL; `partial`: missing parameters stay random). data.normalize uses the moments of
- * `data`, which may be NULL if the model is not run. Errors: as clrnn_model_create, clrnn_model_init. */
+ * file `init` (may be NULL; `partial`: missing parameters stay random). data.normalize and normalize_targets
+ * use the moments of `data`, which may be NULL if the model is not run; weight: balanced becomes the weights
+ * by the training set's labels, which the model's config then holds. Errors: as clrnn_model_create,
+ * clrnn_model_init. */
 enum clrnn_status clrnn_session_model(struct clrnn_device *device, const struct clrnn_config *config,
                                       const struct clrnn_dataset *set, const char *init, bool partial,
                                       struct clrnn_data_sets *data, struct clrnn_model **model);

@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import statistics
+import struct
 import sys
 import time
 
@@ -290,6 +291,75 @@ def plans(c):
     assert "rnn" in err and "optim" in err
 
 
+def curve(c, run):
+    return [{key: value for key, value in epoch.items() if key not in ("seconds", "samples_per_s")}
+            for epoch in c.epochs(run)]
+
+
+def normalized_targets(c):
+    """The net learns standardised targets; what is read is in their units, here, in a file and after a resume."""
+    x, _ = harness.write_dataset(c.folder, 70, 5, 3)
+    y = [5000 + 300 * sum(x[n * 15:n * 15 + 15:3]) for n in range(70)]
+    mean = sum(y) / 70
+    std = (sum((v - mean) ** 2 for v in y) / 70) ** 0.5
+    harness.write_npy(c.folder / "y_train.npy", "<f8", (70,), y)
+    harness.write_npy(c.folder / "y_scaled.npy", "<f8", (70,), [(v - mean) / std for v in y])
+    c.write("units.yaml", CONFIG.replace("out_features: 2", "out_features: 1").replace("cross_entropy", "mse").replace(
+        "_valid", "_train") + "  normalize_targets: standard\n")
+    c.run("train", "units.yaml", "--out", "run", "--quiet", "--no-plot")
+    c.run("train", "units.yaml", "--out", "scaled", "--quiet", "--no-plot", "--set",
+          "data.train={x: X_train.npy, y: y_scaled.npy}", "--set", "data.valid={x: X_train.npy, y: y_scaled.npy}")
+    for ours, theirs in zip(c.epochs("run"), c.epochs("scaled")):
+        for key, scale in (("train_loss", std ** 2), ("valid_loss", std ** 2), ("valid_mae", std), ("valid_rmse", std),
+                           ("valid_r2", 1)):
+            assert abs(ours[key] - scale * theirs[key]) < 1e-4 * scale * max(abs(theirs[key]), 1), (key, ours, theirs)
+    tensors, _ = read_safetensors(c.folder / "run" / "last.safetensors")
+    for name, value in (("target.mean", mean), ("target.std", std)):
+        dtype, shape, data = tensors[name]
+        assert shape == [1] and abs(struct.unpack({"F64": "<d", "F32": "<f"}[dtype], data)[0] - value) < 1e-4 * value
+    result = json.loads(c.run("eval", "run", "--x", "X_train.npy", "--y", "y_train.npy", "--json")[0])
+    c.run("predict", "run", "--x", "X_train.npy", "--out", "p.npy", "--quiet")
+    errors = [(p - v) ** 2 for p, v in zip(read_npy(c.folder / "p.npy")[1], y)]
+    assert abs(sum(errors) / 70 - result["loss"]) < 1e-4 * result["loss"], (sum(errors) / 70, result)
+    assert abs(result["rmse"] - result["loss"] ** 0.5) < 1e-4 * result["rmse"]
+    c.run("train", "units.yaml", "--out", "part", "--quiet", "--no-plot", "--set", "train.epochs=2")
+    c.run("train", "--resume", "part", "--quiet", "--no-plot", "--set", "train.epochs=3")
+    assert curve(c, "part") == curve(c, "run") and weights(c, "part") == weights(c, "run")
+    _, err = c.run("train", "config.yaml", "--out", "classes", "--no-plot", "--set", "data.normalize_targets=standard",
+                   "--set", "train.epochs=1", "--set", "data.train={x: X_valid.npy, y: y_valid.npy}")
+    assert "no effect on classes" in err, err
+
+
+def balanced_weights(c):
+    """`balanced` is n / (k count) of the training set without ignored labels: the same run as with these numbers."""
+    _, y = harness.write_dataset(c.folder, 70, 5, 3)
+    y = [-100 if n < 3 else label if n % 3 else 0 for n, label in enumerate(y)]
+    ones, zeros = y.count(1), y.count(0)
+    assert 0 < ones < zeros
+    harness.write_npy(c.folder / "y_train.npy", "<i8", (70,), y)
+    numbers = [(ones + zeros) / 2 / zeros, (ones + zeros) / 2 / ones]
+    for name, weight in (("word", "balanced"), ("list", numbers)):
+        c.run("train", "config.yaml", "--out", name, "--quiet", "--no-plot", "--set",
+              f"train.loss={{cross_entropy: {{weight: {weight}}}}}")
+    assert curve(c, "word") == curve(c, "list")
+    assert "weight: balanced" in (c.folder / "word" / "config.yaml").read_text()
+    evaluate = ["--x", "X_valid.npy", "--y", "y_valid.npy", "--json"]
+    assert c.run("eval", "word", *evaluate)[0] == c.run("eval", "list", *evaluate)[0]
+    c.run("train", "config.yaml", "--out", "part", "--quiet", "--no-plot", "--set", "train.epochs=2", "--set",
+          "train.loss={cross_entropy: {weight: balanced}}")
+    c.run("train", "--resume", "part", "--quiet", "--no-plot", "--set", "train.epochs=3")
+    assert curve(c, "part") == curve(c, "word")
+    c.write("bce.yaml", CONFIG.replace("out_features: 2", "out_features: 1"))
+    harness.write_npy(c.folder / "y_train.npy", "<i8", (70,), [max(label, 0) for label in y])
+    zeros += 3
+    for name, weight in (("bce_word", "balanced"), ("bce_list", [zeros / ones])):
+        c.run("train", "bce.yaml", "--out", name, "--quiet", "--no-plot", "--set",
+              f"train.loss={{bce_with_logits: {{pos_weight: {weight}}}}}")
+    assert curve(c, "bce_word") == curve(c, "bce_list")
+    _, err = c.run("train", "config.yaml", "--set", "train.loss={cross_entropy: {weight: balnced}}", status=2)
+    assert "balanced" in err, err
+
+
 def synthetic_data(c):
     c.run("synth", "d", "--samples", "60", "--test-samples", "20", "--features", "100")
     c.run("synth", "e", "--samples", "60", "--test-samples", "20", "--features", "100")
@@ -315,4 +385,4 @@ def terminal_words(c):
 if __name__ == "__main__":
     sys.exit(harness.main([run_folder, same_twice, broken_as_asked, interrupted, interrupted_early, killed_and_resumed,
                            *[killed_in(name) for name in VARIANTS], resume_changed, resume_refuses, predictions,
-                           plans, synthetic_data, terminal_words]))
+                           plans, normalized_targets, balanced_weights, synthetic_data, terminal_words]))

@@ -221,6 +221,9 @@ static void models(void **state)
     REFUSED_SILENTLY(clrnn_model_set_normalization, NULL, values, values);
     REFUSED("mean", clrnn_model_set_normalization, model, NULL, values);
     REFUSED("std", clrnn_model_set_normalization, model, values, NULL);
+    REFUSED_SILENTLY(clrnn_model_set_target_normalization, NULL, values, values);
+    REFUSED("mean", clrnn_model_set_target_normalization, model, NULL, values);
+    REFUSED("std", clrnn_model_set_target_normalization, model, values, NULL);
     REFUSED_SILENTLY(clrnn_model_init, NULL, "w", false);
     REFUSED("path", clrnn_model_init, model, NULL, false);
     REFUSED_SILENTLY(clrnn_model_export, NULL, "w");
