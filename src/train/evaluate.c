@@ -250,6 +250,24 @@ static enum clrnn_status run(struct evaluation *e)
     return CLRNN_OK;
 }
 
+enum clrnn_status clrnn_eval_set(struct clrnn_model *model, struct clrnn_dataset *dataset,
+                                 struct clrnn_eval_result *result)
+{
+    struct evaluation e = {.model = model, .dataset = dataset, .result = result};
+    enum clrnn_status st;
+
+    *result = (struct clrnn_eval_result){
+        .loss = NAN, .accuracy = NAN, .mae = NAN, .rmse = NAN, .r2 = NAN, .roc_auc = NAN};
+    st = run(&e);
+    free(e.score);
+    free(e.out);
+    free(e.targets);
+    free(e.classes);
+    if (st != CLRNN_OK)
+        clrnn_eval_finish(result);
+    return st;
+}
+
 enum clrnn_status clrnn_eval(struct clrnn_model *model, const struct clrnn_source *source,
                              struct clrnn_eval_result *result)
 {
@@ -257,28 +275,19 @@ enum clrnn_status clrnn_eval(struct clrnn_model *model, const struct clrnn_sourc
     NEED(model->log, source);
     NEED(model->log, result);
 
-    struct evaluation e = {.model = model, .result = result};
     struct clrnn_dataset *dataset = NULL;
     enum clrnn_status st;
 
-    *result = (struct clrnn_eval_result){
-        .loss = NAN, .accuracy = NAN, .mae = NAN, .rmse = NAN, .r2 = NAN, .roc_auc = NAN};
+    *result = (struct clrnn_eval_result){0};
     TRY(clrnn_open_for(model, source, &dataset));
-    e.dataset = dataset;
     if (clrnn_dataset_info(dataset)->has_y)
-        st = run(&e);
+        st = clrnn_eval_set(model, dataset, result);
     else
         st = clrnn_error(model->log, CLRNN_ERR_ARG,
                          "%s: has no targets to evaluate against: name y, or for CSV the "
                          "label",
                          clrnn_dataset_info(dataset)->name);
-    free(e.score);
-    free(e.out);
-    free(e.targets);
-    free(e.classes);
     clrnn_dataset_close(&dataset);
-    if (st != CLRNN_OK)
-        clrnn_eval_finish(result);
     return st;
 }
 

@@ -3,11 +3,16 @@
 #ifndef CLRNN_SRC_TRAIN_EVALUATE_H
 #define CLRNN_SRC_TRAIN_EVALUATE_H
 
+#include "clrnn/train.h"
 #include "train/session.h"
 
 /** Opens a data set for a model. CLRNN_ERR_DATA also if the features differ. */
 enum clrnn_status clrnn_open_for(struct clrnn_model *model, const struct clrnn_source *source,
                                  struct clrnn_dataset **dataset);
+
+/** As clrnn_eval, on an opened data set that has targets. */
+enum clrnn_status clrnn_eval_set(struct clrnn_model *model, struct clrnn_dataset *dataset,
+                                 struct clrnn_eval_result *result);
 
 /** The index of the largest of `count` numbers, the first of equal ones. */
 uint32_t clrnn_argmax(const float *x, uint32_t count);

@@ -9,8 +9,10 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "diagnose/doctor/trial.h"
 #include "train/feed.h"
 
 #define DEFAULT_SECONDS 45.0
@@ -82,13 +84,32 @@ static enum clrnn_status make_fixed(struct clrnn_doctor *d)
     return st;
 }
 
+// Adds to the verdict what all changes together bring.
+static enum clrnn_status say_what_all_bring(const struct clrnn_doctor *d)
+{
+    char *text, *longer;
+
+    if (!d->best.ran || !d->result->verdict)
+        return CLRNN_OK;
+    text = clrnn_trial_text(&d->asked, &d->best, false);
+    longer = text ? clrnn_format("%s With the changes: %s.", d->result->verdict, text) : NULL;
+    free(text);
+    if (!longer)
+        return clrnn_error_memory(d->log, 0, "the doctor's verdict");
+    free(d->result->verdict);
+    d->result->verdict = longer;
+    return CLRNN_OK;
+}
+
 static enum clrnn_status conclude(struct clrnn_doctor *d)
 {
     TRY(d->status);
     for (size_t i = 0; i < d->result->count; i++)
         TRY(complete(d, &d->result->finding[i]));
     TRY(clrnn_doctor_order(d));
+    TRY(clrnn_doctor_try(d));
     d->result->verdict = make_verdict(d);
+    TRY(say_what_all_bring(d));
     d->result->first = clrnn_doctor_first(d->result);
     if (!d->result->verdict || !d->result->first)
         return clrnn_error_memory(d->log, 0, "the doctor's verdict");
@@ -136,6 +157,7 @@ enum clrnn_status clrnn_doctor(struct clrnn_device *device, const struct clrnn_c
         .config = config,
         .params = params,
         .result = result,
+        .started = clrnn_clock(),
         .seconds = params->seconds > 0 ? params->seconds : DEFAULT_SECONDS,
     };
     enum clrnn_status st;
@@ -146,6 +168,8 @@ enum clrnn_status clrnn_doctor(struct clrnn_device *device, const struct clrnn_c
         st = examine(&d);
     if (st == CLRNN_OK)
         st = clrnn_doctor_stopped(&d) ? CLRNN_INTERRUPTED : conclude(&d);
+    clrnn_trial_finish(&d.asked);
+    clrnn_trial_finish(&d.best);
     clrnn_doctor_scan_finish(&d.train_scan);
     clrnn_doctor_scan_finish(&d.valid_scan);
     clrnn_dataset_close(&d.train);

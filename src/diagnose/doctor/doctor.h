@@ -7,6 +7,7 @@
 #include "diagnose/thresholds.h"
 #include "model/layer.h"
 #include "train/dataset.h"
+#include "train/evaluate.h"
 #include "train/findings.h"
 
 /** A change of the config that certainly removes a fault. */
@@ -61,6 +62,22 @@ struct clrnn_scan {
     double y_autocorrelation;         // mse: of neighbouring rows
 };
 
+/** A short training of the config, as asked or changed. Owns its arrays: clrnn_trial_finish. */
+struct clrnn_trial {
+    bool ran;        // to its end
+    bool finite;     // the loss stayed so
+    uint32_t steps;  // done,
+    uint64_t wanted; //   of so many of the run
+    double seconds;  // that it took
+    char why[400];   // it has not run: what is wrong, or ""
+    double *loss;    // [steps] of each training step
+    enum clrnn_loss_kind loss_kind;
+    bool weighted;                         // the loss has weights
+    struct clrnn_eval_result train, valid; // of some thousand rows; counted 0: none
+    uint32_t pairs;
+    float *target, *prediction; // [pairs] regression: of some rows; NULL: none
+};
+
 struct clrnn_doctor {
     struct clrnn_device *device;
     const struct clrnn_log *log;
@@ -81,6 +98,11 @@ struct clrnn_doctor {
     bool gradient_blocked; // a layer lets no gradient through
 
     size_t fix_count; // changes that findings offer
+
+    double started;           // on clrnn_clock
+    bool overfits;            // one batch was learnt by heart
+    struct clrnn_trial asked; // the short training of the config as it is; steps 0: it was not trained
+    struct clrnn_trial best;  // with all changes that were kept; ran false: there are none
 };
 
 // ---------------------------------------------------------------- findings

@@ -63,28 +63,27 @@ static void place(struct order *o, const struct clrnn_doctor_result *r, size_t a
             place(o, r, i);
 }
 
-// How many kinds of findings this one may explain.
-static size_t reach(const char *id)
+// Place among what can stop gradients, where nothing is learnt at all; SIZE_MAX: it does not.
+static size_t rank(const char *id)
 {
-    size_t count = 0;
-
     for (size_t k = 0; k < ARRAY_SIZE(causes); k++)
-        for (size_t i = 1; i < ARRAY_SIZE(causes[k].id) && causes[k].id[i]; i++)
-            count += !strcmp(causes[k].id[i], id);
-    return count;
+        for (size_t i = 1; !strcmp(causes[k].id[0], "zero-gradient") && i < ARRAY_SIZE(causes[k].id); i++)
+            if (causes[k].id[i] && !strcmp(causes[k].id[i], id))
+                return i;
+    return SIZE_MAX;
 }
 
-// Whether cause a comes before b: graver, with more effects, or with more that it may have; as found
+// Whether cause a comes before b: graver, with more effects, or nearer to no gradient at all; as found
 // otherwise.
 static bool before(const struct order *o, const struct clrnn_doctor_result *r, size_t a, size_t b)
 {
-    const size_t reach_a = reach(r->finding[a].id), reach_b = reach(r->finding[b].id);
+    const size_t rank_a = rank(r->finding[a].id), rank_b = rank(r->finding[b].id);
 
     if (o->gravest[a] != o->gravest[b])
         return o->gravest[a] < o->gravest[b];
     if (o->effects[a] != o->effects[b])
         return o->effects[a] > o->effects[b];
-    return reach_a != reach_b ? reach_a > reach_b : a < b;
+    return rank_a != rank_b ? rank_a < rank_b : a < b;
 }
 
 static void arrange(struct order *o, struct clrnn_doctor_result *r)
@@ -170,7 +169,8 @@ char *clrnn_doctor_first(const struct clrnn_doctor_result *r)
             continue;
         snprintf(effects + used, sizeof(effects) - used, "%s%s", count++ ? ", " : "", r->finding[i].id);
     }
-    return clrnn_format("First mend %s at %s%s%s%s.", f->id, f->where, count ? "; from it follow" : "",
+    return clrnn_format("First mend %s at %s: %s%s%s%s.", f->id, f->where, f->remedy,
+                        count ? "; from it follow" : "",
                         count == 1 ? "s "
                         : count    ? " "
                                    : "",

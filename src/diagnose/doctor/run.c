@@ -8,6 +8,7 @@
 #include "base/random.h"
 #include "diagnose/doctor/run.h"
 #include "diagnose/constant.h"
+#include "diagnose/doctor/trial.h"
 
 #define PROBE_ROWS 128u
 #define PROBE_VALUES 4000000u // of X in a probe
@@ -83,6 +84,11 @@ enum clrnn_status clrnn_doctor_run_model(struct clrnn_doctor *d)
         st = clrnn_doctor_train(&v);
     else if (st == CLRNN_OK)
         clrnn_doctor_report_overfit(&v, false);
+    d->overfits = v.overfits;
+    if (st == CLRNN_OK && v.no_gradient && !d->params->no_train) { // as it is, it will stay
+        d->asked = (struct clrnn_trial){.finite = true, .loss_kind = d->config->train.loss.kind};
+        st = clrnn_trial_judge(d, v.session->model, d->train, d->valid, &d->asked);
+    }
     if (st == CLRNN_OK)
         st = clrnn_doctor_plot(&v);
     clrnn_activity_finish(&v.start);

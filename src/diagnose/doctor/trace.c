@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/stats.h"
 #include "diagnose/doctor/trace.h"
+#include "diagnose/doctor/trial.h"
 
 #define EARLY_UPDATES 20u // steps of the first epoch whose updates are measured,
 #define LATE_UPDATES 24u  //   and about so many of the rest
@@ -366,11 +367,34 @@ static void tell(const struct clrnn_examination *v, const struct clrnn_trace *c)
               c->linear.iterations, c->real_loss, c->random_loss, c->random_steps);
 }
 
+// What changes of the config are compared with.
+static enum clrnn_status keep_as_asked(struct clrnn_examination *v, const struct clrnn_trace *c)
+{
+    const struct clrnn_loss_config *loss = &v->d->config->train.loss;
+    struct clrnn_trial *asked = &v->d->asked;
+
+    *asked = (struct clrnn_trial){
+        .finite = c->finite,
+        .steps = c->steps,
+        .wanted = c->wanted,
+        .seconds = c->seconds,
+        .loss = malloc(MAX2(c->steps, 1u) * sizeof(*asked->loss)),
+        .loss_kind = loss->kind,
+        .weighted = loss->weight_count > 0,
+    };
+    if (!asked->loss)
+        return clrnn_error_memory(v->d->log, c->steps * sizeof(*asked->loss), "a short training");
+    memcpy(asked->loss, c->loss, c->steps * sizeof(*asked->loss));
+    return clrnn_trial_judge(v->d, v->session->model, v->d->train, v->d->valid, asked);
+}
+
 enum clrnn_status clrnn_doctor_train(struct clrnn_examination *v)
 {
+    const double started = clrnn_clock();
     struct clrnn_trace c = {0};
     enum clrnn_status st = run(v, &c, 0.5 * v->d->seconds);
 
+    c.seconds = clrnn_clock() - started;
     c.real_loss = c.random_loss = NAN;
     c.linear = (struct clrnn_linear_result){.quality = NAN};
     if (st == CLRNN_OK && c.finite)
@@ -382,6 +406,8 @@ enum clrnn_status clrnn_doctor_train(struct clrnn_examination *v)
         st = run_shuffled(v, &c);
     if (st == CLRNN_OK)
         tell(v, &c);
+    if (st == CLRNN_OK)
+        st = keep_as_asked(v, &c);
     if (st == CLRNN_OK) {
         clrnn_doctor_report_overfit(v, clrnn_trace_went_well(v, &c));
         clrnn_doctor_check_trace(v, &c);

@@ -17,6 +17,7 @@ struct clrnn_trace {
     uint64_t wanted; // steps that the config asks for
     uint64_t epochs; // whole ones
     double until;    // time limit, on clrnn_clock
+    double seconds;  // that the steps took
     bool finite, timed_out, complete;
     double *loss, *norm, *weight; // of each step; weight: samples
     uint32_t window_count;

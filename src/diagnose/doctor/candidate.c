@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: MIT
+// What may help: another lr, scaled inputs, clipping, wider layers, gated ones.
+#include "diagnose/doctor/candidate.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/words.h"
+
+enum kind {
+    NONE,
+    NORMALIZE,
+    CLIP,
+    LR_UP,
+    LR_UP_MORE,
+    LR_DOWN,
+    LR_DOWN_MORE,
+    NO_DECAY,
+    GATED,
+    MEAN,
+    TANH,
+    WIDER,
+    BALANCED
+};
+
+// X(id, changes in the order in which they are tried)
+static const struct row {
+    const char *id;
+    enum kind kind[6];
+} rows[] = {
+    {"loss-not-finite", {CLIP, LR_DOWN, NORMALIZE}},
+    {"exploding-gradient", {CLIP, LR_DOWN}},
+    {"update-too-large", {LR_DOWN, LR_DOWN_MORE}},
+    {"update-too-small", {LR_UP, LR_UP_MORE}},
+    {"loss-oscillates", {LR_DOWN, LR_DOWN_MORE}},
+    {"initial-loss-off", {NORMALIZE}},
+    {"saturated-units", {NORMALIZE, LR_DOWN}},
+    {"dead-units", {NORMALIZE, LR_DOWN, TANH}},
+    {"zero-gradient", {TANH}},
+    {"vanishing-gradient", {GATED, TANH, MEAN, LR_UP}},
+    {"sequence-too-long", {GATED, CLIP, MEAN}},
+    {"class-imbalance", {BALANCED}},
+    {"majority-class-only", {BALANCED, LR_UP}},
+    {"cannot-overfit-one-batch", {NORMALIZE, LR_UP, LR_DOWN, NO_DECAY, WIDER}},
+    {"loss-flat", {NORMALIZE, LR_UP, LR_DOWN, NO_DECAY, GATED, WIDER}},
+    {"inputs-ignored", {NORMALIZE, LR_UP, LR_DOWN, NO_DECAY, WIDER}},
+    {"worse-than-linear", {NORMALIZE, LR_UP, LR_DOWN, NO_DECAY, WIDER}},
+    {"underfitting", {NO_DECAY, NORMALIZE, LR_UP, LR_DOWN, GATED, WIDER}},
+};
+
+static char *other_lr(const struct clrnn_config *c, double factor)
+{
+    const struct clrnn_train_config *t = &c->train;
+    const bool one_cycle = t->scheduler.kind == CLRNN_SCHEDULER_ONE_CYCLE_LR;
+    char number[CLRNN_NUMBER_SIZE];
+
+    // a power of ten of what is written: 0.0001 becomes 0.001, not 0.001000...02
+    snprintf(number, sizeof(number), "%.9g", (one_cycle ? t->scheduler.max_lr : t->optimizer.lr) * factor);
+    if (one_cycle)
+        return clrnn_format("train.scheduler.one_cycle_lr.max_lr=%s", number);
+    return clrnn_format("train.optimizer.%s.lr=%s", clrnn_optimizer_word(t->optimizer.kind), number);
+}
+
+// One line for each layer that `line` wants changed; frees nothing, returns NULL without memory.
+static char *of_layers(const struct clrnn_config *c, char *(*line)(const struct clrnn_config *, size_t))
+{
+    char *text = clrnn_format("%s", "");
+
+    for (size_t i = 0; i < c->layer_count && text; i++) {
+        char *more = line(c, i), *longer;
+
+        if (!more) {
+            free(text);
+            return NULL;
+        }
+        longer = *more ? clrnn_format("%s%s%s", text, *text ? "\n" : "", more) : strdup(text);
+        free(more);
+        free(text);
+        text = longer;
+    }
+    return text;
+}
+
+// A plain rnn as a gru of the same size.
+static char *gated(const struct clrnn_config *c, size_t at)
+{
+    const struct clrnn_layer *l = &c->layer[at];
+
+    if (l->kind != CLRNN_LAYER_RNN)
+        return clrnn_format("%s", "");
+    return clrnn_format("model.layers.%zu={gru: {%s%s%shidden_size: %u, num_layers: %u, bidirectional: %s, "
+                        "dropout: %g}}",
+                        at, l->name ? "name: '" : "", l->name ? l->name : "", l->name ? "', " : "",
+                        l->hidden_size, l->num_layers, l->bidirectional ? "true" : "false", l->dropout);
+}
+
+// Units that stay off or at their ends, as tanh.
+static char *as_tanh(const struct clrnn_config *c, size_t at)
+{
+    const struct clrnn_layer *l = &c->layer[at];
+    bool weights_above = false;
+
+    for (size_t i = at + 1; i < c->layer_count; i++)
+        weights_above = weights_above || clrnn_layer_has_weights(&c->layer[i]);
+    if (l->kind == CLRNN_LAYER_RNN && l->relu)
+        return clrnn_format("model.layers.%zu.rnn.nonlinearity=tanh", at);
+    if ((l->kind == CLRNN_LAYER_RELU || l->kind == CLRNN_LAYER_SIGMOID) && weights_above)
+        return clrnn_format("model.layers.%zu=tanh", at);
+    return clrnn_format("%s", "");
+}
+
+static char *wider(const struct clrnn_config *c, size_t at)
+{
+    const struct clrnn_layer *l = &c->layer[at];
+    bool weights_above = false;
+
+    for (size_t i = at + 1; i < c->layer_count; i++)
+        weights_above = weights_above || clrnn_layer_has_weights(&c->layer[i]);
+    if (clrnn_layer_is_recurrent(l))
+        return clrnn_format("model.layers.%zu.%s.hidden_size=%u", at, clrnn_layer_word(l->kind),
+                            2 * l->hidden_size);
+    if (l->kind == CLRNN_LAYER_LINEAR && weights_above)
+        return clrnn_format("model.layers.%zu.linear.out_features=%u", at, 2 * l->out_features);
+    return clrnn_format("%s", "");
+}
+
+static char *pool_mean(const struct clrnn_config *c, size_t at)
+{
+    if (c->layer[at].kind != CLRNN_LAYER_POOL || c->layer[at].over == CLRNN_POOL_MEAN)
+        return clrnn_format("%s", "");
+    return clrnn_format("model.layers.%zu.pool.over=mean", at);
+}
+
+static char *balanced(const struct clrnn_loss_config *l)
+{
+    if (l->weight_count || clrnn_loss_is_regression(l->kind))
+        return clrnn_format("%s", "");
+    return clrnn_format("train.loss={%s: {%s: balanced}}", clrnn_loss_word(l->kind),
+                        l->kind == CLRNN_LOSS_BCE_WITH_LOGITS ? "pos_weight" : "weight");
+}
+
+static char *make(const struct clrnn_doctor *d, enum kind kind)
+{
+    const struct clrnn_config *c = d->config;
+    const bool new_weights = !d->params->init; // layers of other shapes do not fit given weights
+
+    switch (kind) {
+    case NORMALIZE:
+        return clrnn_format("%s",
+                            c->data.standard || d->train_scan.info->tokens ? "" : "data.normalize=standard");
+    case CLIP:
+        return clrnn_format("%s", c->train.clip_grad_norm > 0 ? "" : "train.clip_grad_norm=1");
+    case LR_UP:
+        return other_lr(c, 10);
+    case LR_UP_MORE:
+        return other_lr(c, 100);
+    case LR_DOWN:
+        return other_lr(c, 0.1);
+    case LR_DOWN_MORE:
+        return other_lr(c, 0.01);
+    case NO_DECAY:
+        return c->train.optimizer.weight_decay > 0
+                   ? clrnn_format("train.optimizer.%s.weight_decay=0",
+                                  clrnn_optimizer_word(c->train.optimizer.kind))
+                   : clrnn_format("%s", "");
+    case GATED:
+        return new_weights ? of_layers(c, gated) : clrnn_format("%s", "");
+    case MEAN:
+        return of_layers(c, pool_mean);
+    case TANH:
+        return of_layers(c, as_tanh);
+    case WIDER:
+        return new_weights ? of_layers(c, wider) : clrnn_format("%s", "");
+    case BALANCED:
+        return balanced(&c->train.loss);
+    case NONE:
+        break;
+    }
+    return clrnn_format("%s", "");
+}
+
+enum clrnn_status clrnn_candidate(const struct clrnn_doctor *d, const char *id, size_t index, char **change)
+{
+    const struct row *row = NULL;
+
+    *change = NULL;
+    for (size_t i = 0; i < ARRAY_SIZE(rows) && !row; i++)
+        row = !strcmp(rows[i].id, id) ? &rows[i] : NULL;
+    if (!row || index >= ARRAY_SIZE(row->kind) || row->kind[index] == NONE)
+        return CLRNN_OK;
+    *change = make(d, row->kind[index]);
+    return *change ? CLRNN_OK : clrnn_error_memory(d->log, 0, "a change to try");
+}

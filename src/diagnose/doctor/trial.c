@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: MIT
+// Short trainings of changed configs, compared with the one of the config as asked.
+#include "diagnose/doctor/trial.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/array.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "model/network.h"
+#include "train/session.h"
+
+#define MOST_ROWS 2048u     // of a set, to judge by
+#define MOST_VALUES 2000000 // of X in these rows
+#define LEAST_ROWS 64u
+#define MOST_PAIRS 256u // targets and predictions that are kept
+#define BUILD_STEPS 2u  // before time counts: kernels are built in them
+#define FINITE_LOSS 1e30
+
+// A change is better or worse by so much, and by this many standard errors of a share.
+#define LEAST_GAIN 0.02
+#define LEAST_ERRORS 1.5
+#define LEAST_R2 0.05
+#define LEAST_RECALL 0.1
+#define LEAST_LOSS 0.1 // or, where both minimise the same, by this share of the training loss
+#define GOOD 0.97      // no change can show much above it
+
+void clrnn_trial_finish(struct clrnn_trial *t)
+{
+    clrnn_eval_finish(&t->train);
+    clrnn_eval_finish(&t->valid);
+    free(t->loss);
+    free(t->target);
+    free(t->prediction);
+    *t = (struct clrnn_trial){0};
+}
+
+// ---------------------------------------------------------------- judging a model
+
+static enum clrnn_status spread(const struct clrnn_doctor *d, struct clrnn_dataset *set,
+                                struct clrnn_dataset **some)
+{
+    const struct clrnn_dataset_info *info = clrnn_dataset_info(set);
+    const double width = fmax((double)info->T * fmax(info->C, 1), 1);
+    const uint32_t count = MIN2(info->S, (uint32_t)fmin(fmax(MOST_VALUES / width, LEAST_ROWS), MOST_ROWS));
+    uint32_t *row = malloc(count * sizeof(*row));
+    enum clrnn_status st;
+
+    if (!row)
+        return clrnn_error_memory(d->log, count * sizeof(*row), "a trial");
+    for (uint32_t i = 0; i < count; i++)
+        row[i] = (uint32_t)((uint64_t)i * info->S / count);
+    st = clrnn_dataset_view(set, &(struct clrnn_view){.row = row, .count = count}, info->name, some);
+    free(row);
+    return st;
+}
+
+// Targets and predictions of some rows: of the last step where each step has one.
+static enum clrnn_status read_pairs(struct clrnn_session *s, struct clrnn_trial *t)
+{
+    const struct clrnn_dataset_info *info = clrnn_dataset_info(s->set);
+    const size_t steps = s->model->per_step ? info->T : 1;
+    float *out = malloc(MOST_PAIRS * steps * s->model->outputs * sizeof(*out)),
+          *y = malloc((info->y_steps ? info->T : 1) * sizeof(*y));
+    enum clrnn_status st = out && y ? CLRNN_OK : CLRNN_ERR_MEMORY;
+
+    t->target = malloc(MOST_PAIRS * sizeof(*t->target));
+    t->prediction = malloc(MOST_PAIRS * sizeof(*t->prediction));
+    if (st == CLRNN_OK && t->target && t->prediction)
+        st = clrnn_session_queue(s, CLRNN_MODE_PREDICT, 0);
+    else
+        st = clrnn_error_memory(s->model->log, 0, "a trial");
+    if (st == CLRNN_OK)
+        st = clrnn_plan_read_output(s->plan, out);
+    for (uint32_t n = 0; st == CLRNN_OK && n < s->samples; n++) {
+        const uint32_t sample = clrnn_feed_samples(s->feed)[n];
+        const size_t last = s->model->per_step ? clrnn_dataset_length(s->set, sample) - 1 : 0;
+
+        clrnn_dataset_targets(s->set, sample, y);
+        t->target[t->pairs] = y[info->y_steps ? last : 0];
+        t->prediction[t->pairs++] =
+            out[((size_t)n * s->plan->output_steps + MIN2(last, s->plan->output_steps - 1)) *
+                s->model->outputs];
+    }
+    free(out);
+    free(y);
+    return st;
+}
+
+static enum clrnn_status predict_pairs(struct clrnn_model *model, struct clrnn_dataset *set,
+                                       struct clrnn_trial *t)
+{
+    const uint32_t count = MIN2(clrnn_dataset_info(set)->S, MOST_PAIRS);
+    struct clrnn_session *s;
+    enum clrnn_status st;
+
+    TRY(clrnn_session_open(model->device,
+                           &(struct clrnn_session_params){.model = model,
+                                                          .set = set,
+                                                          .view = {.count = count},
+                                                          .feed = {.batch_size = count, .resident_bytes = 1}},
+                           &s));
+    st = read_pairs(s, t);
+    clrnn_session_close(&s);
+    return st;
+}
+
+static enum clrnn_status judge_set(const struct clrnn_doctor *d, struct clrnn_model *model,
+                                   struct clrnn_dataset *set, bool pairs, struct clrnn_trial *t,
+                                   struct clrnn_eval_result *result)
+{
+    struct clrnn_dataset *some;
+    enum clrnn_status st;
+
+    TRY(spread(d, set, &some));
+    st = clrnn_eval_set(model, some, result);
+    if (st == CLRNN_OK && pairs && clrnn_loss_is_regression(model->config->train.loss.kind))
+        st = predict_pairs(model, some, t);
+    clrnn_dataset_close(&some);
+    return st;
+}
+
+enum clrnn_status clrnn_trial_judge(const struct clrnn_doctor *d, struct clrnn_model *model,
+                                    struct clrnn_dataset *train, struct clrnn_dataset *valid,
+                                    struct clrnn_trial *t)
+{
+    TRY(judge_set(d, model, train, !valid, t, &t->train));
+    if (valid)
+        TRY(judge_set(d, model, valid, true, t, &t->valid));
+    t->ran = true;
+    return CLRNN_OK;
+}
+
+// ---------------------------------------------------------------- training
+
+// Keeps the first message, which says what is wrong with a config.
+static void keep_message(void *user, enum clrnn_log_level level, const char *message)
+{
+    char *why = user;
+
+    if (level == CLRNN_LOG_ERROR && !*why)
+        snprintf(why, sizeof(((struct clrnn_trial *)0)->why), "%s", message);
+}
+
+// Everything that can be wrong with a config, before the device sees it.
+static enum clrnn_status check(const struct clrnn_log *log, const struct clrnn_config *config,
+                               struct clrnn_data_sets *data)
+{
+    const struct clrnn_dataset_info *info;
+    struct clrnn_layer_shape *layers;
+    enum clrnn_status st;
+    uint32_t outputs;
+    bool per_step;
+
+    TRY(clrnn_data_sets_open(log, config, CLRNN_CHECK_ALL, data));
+    info = clrnn_dataset_info(data->train);
+    TRY(clrnn_batch_check(log, info->S, config->train.batch_size, config->train.drop_last));
+    layers = calloc(MAX2(config->layer_count, 1), sizeof(*layers));
+    if (!layers)
+        return clrnn_error_memory(log, config->layer_count * sizeof(*layers), "the layers");
+    st = clrnn_network_shapes(log, config,
+                              &(struct clrnn_data_shape){.features = info->C, .tokens = info->tokens}, layers,
+                              &outputs, &per_step);
+    free(layers);
+    return st;
+}
+
+static enum clrnn_status end_epoch(struct clrnn_session *s, const struct clrnn_data_sets *data, double loss)
+{
+    struct clrnn_session_record record = {.loss = loss};
+
+    if (s->config->train.scheduler.kind == CLRNN_SCHEDULER_REDUCE_LR_ON_PLATEAU && data->valid)
+        TRY(clrnn_session_evaluate(s, data->valid, NULL, &record));
+    clrnn_session_end_epoch(s, record.loss);
+    return CLRNN_OK;
+}
+
+// Trains until `steps`, the end of time or a loss that is not finite.
+static enum clrnn_status train(const struct clrnn_doctor *d, struct clrnn_session *s,
+                               const struct clrnn_data_sets *data, uint32_t steps, double seconds,
+                               struct clrnn_trial *t)
+{
+    double until = INFINITY;
+    struct clrnn_session_record r = {0};
+
+    for (uint64_t epoch = 0; t->steps < steps && t->finite; epoch++) {
+        TRY(clrnn_session_begin_epoch(s, epoch, 0));
+        while (t->steps < steps && t->finite) {
+            if (clrnn_clock() > until || clrnn_doctor_stopped(d))
+                return CLRNN_OK;
+            TRY(clrnn_session_step(s, CLRNN_MODE_TRAIN, &r));
+            if (!s->plan)
+                break;
+            t->loss[t->steps++] = r.loss;
+            t->finite =
+                !isinf(r.loss) && fabs(isnan(r.loss) ? 0 : r.loss) < FINITE_LOSS && !isnan(r.grad_norm);
+            if (t->steps == BUILD_STEPS)
+                until = clrnn_clock() + seconds;
+        }
+        TRY(end_epoch(s, data, r.loss));
+    }
+    return CLRNN_OK;
+}
+
+static enum clrnn_status train_and_judge(const struct clrnn_doctor *d, const struct clrnn_config *config,
+                                         struct clrnn_data_sets *data, uint32_t steps, double seconds,
+                                         struct clrnn_trial *t)
+{
+    const struct clrnn_session_params params = {
+        .config = config,
+        .init = d->params->init,
+        .data = data,
+        .set = data->train,
+        .feed = {.shuffle = config->train.shuffle, .drop_last = config->train.drop_last, .whole_steps = true},
+    };
+    struct clrnn_session *s = NULL;
+    enum clrnn_status st;
+
+    t->loss_kind = config->train.loss.kind;
+    t->weighted = config->train.loss.weight_count > 0;
+    t->wanted = data->batches * MAX2(config->train.epochs, 1u);
+    t->finite = true;
+    steps = (uint32_t)MIN2(t->wanted, (uint64_t)steps);
+    t->loss = malloc(MAX2(steps, 1u) * sizeof(*t->loss));
+    if (!t->loss)
+        return clrnn_error_memory(d->log, steps * sizeof(*t->loss), "a trial");
+    TRY(clrnn_session_open(d->device, &params, &s));
+    st = train(d, s, data, steps, seconds, t);
+    if (st == CLRNN_OK && t->finite && t->steps < steps)
+        snprintf(t->why, sizeof(t->why), "%u steps take more than %.0f s", steps, seconds);
+    else if (st == CLRNN_OK)
+        st = clrnn_trial_judge(d, s->model, data->train, data->valid, t);
+    clrnn_session_close(&s);
+    return st;
+}
+
+enum clrnn_status clrnn_trial_run(const struct clrnn_doctor *d, const struct clrnn_config *config,
+                                  uint32_t steps, double seconds, struct clrnn_trial *t)
+{
+    const struct clrnn_log log = {.fn = keep_message, .user = t->why, .level = CLRNN_LOG_ERROR};
+    const double started = clrnn_clock();
+    struct clrnn_data_sets data = {0};
+    enum clrnn_status st;
+
+    *t = (struct clrnn_trial){0};
+    st = check(&log, config, &data);
+    if (st == CLRNN_OK)
+        st = train_and_judge(d, config, &data, steps, seconds, t);
+    else if (st != CLRNN_ERR_MEMORY)
+        st = CLRNN_OK; // trial->why says what is wrong
+    clrnn_data_sets_close(&data);
+    t->seconds = clrnn_clock() - started;
+    return st;
+}
+
+// ---------------------------------------------------------------- comparing
+
+static const struct clrnn_eval_result *judged(const struct clrnn_trial *t)
+{
+    return t->valid.counted ? &t->valid : &t->train;
+}
+
+static double least_recall(const struct clrnn_eval_result *r, uint32_t *class)
+{
+    double least = NAN;
+
+    for (uint32_t k = 0; k < r->classes; k++)
+        if (r->per_class[k].support && !(r->per_class[k].recall >= least)) {
+            least = r->per_class[k].recall;
+            *class = k;
+        }
+    return least;
+}
+
+static double quality(const struct clrnn_trial *t, const struct clrnn_eval_result *r, bool recall)
+{
+    uint32_t class;
+
+    if (!t->finite)
+        return -1;
+    if (!r->classes)
+        return fmax(isfinite(r->r2) ? r->r2 : -1, -1);
+    return recall ? least_recall(r, &class) : r->accuracy;
+}
+
+// Better or worse on one set by the gain in accuracy, R2 or recall.
+static enum clrnn_gain compare_set(const struct clrnn_trial *before, const struct clrnn_trial *after,
+                                   const struct clrnn_eval_result *b, const struct clrnn_eval_result *a,
+                                   bool recall)
+{
+    const double was = quality(before, b, recall), is = quality(after, a, recall);
+    const double share = fmin(fmax(was, 0.02), 0.98);
+    const double error = a->classes ? sqrt(share * (1 - share) / fmax((double)a->counted, 1)) : 0;
+    const double least = !a->classes ? LEAST_R2 : recall ? LEAST_RECALL : LEAST_GAIN + LEAST_ERRORS * error;
+
+    return is - was >= least ? CLRNN_GAIN_BETTER : was - is >= least ? CLRNN_GAIN_WORSE : CLRNN_GAIN_NONE;
+}
+
+/** By which figure two trials differ. */
+enum figure { VALID, TRAIN, TRAIN_LOSS };
+
+static enum clrnn_gain compare(const struct clrnn_trial *before, const struct clrnn_trial *after, bool recall,
+                               enum figure *by)
+{
+    enum clrnn_gain gain;
+
+    *by = before->valid.counted && after->valid.counted ? VALID : TRAIN;
+    if (!after->ran || !after->finite)
+        return before->ran && before->finite ? CLRNN_GAIN_WORSE : CLRNN_GAIN_NONE;
+    if (!before->ran || !before->finite)
+        return CLRNN_GAIN_BETTER;
+    gain = compare_set(before, after, judged(before), judged(after), recall);
+    if (gain != CLRNN_GAIN_NONE || recall)
+        return gain;
+    gain = compare_set(before, after, &before->train, &after->train, false);
+    if (gain != CLRNN_GAIN_NONE) {
+        *by = TRAIN;
+        return gain;
+    }
+    if (before->loss_kind != after->loss_kind || before->weighted != after->weighted ||
+        !(after->train.loss < (1 - LEAST_LOSS) * before->train.loss) ||
+        !(judged(after)->loss <= judged(before)->loss))
+        return CLRNN_GAIN_NONE;
+    *by = TRAIN_LOSS;
+    return CLRNN_GAIN_BETTER;
+}
+
+enum clrnn_gain clrnn_trial_compare(const struct clrnn_trial *before, const struct clrnn_trial *after,
+                                    bool recall)
+{
+    enum figure by;
+
+    return compare(before, after, recall, &by);
+}
+
+bool clrnn_trial_is_good(const struct clrnn_trial *t)
+{
+    return t->ran && t->finite && quality(t, judged(t), false) >= GOOD;
+}
+
+static double value_of(const struct clrnn_trial *t, enum figure by, bool recall)
+{
+    return by == TRAIN_LOSS ? t->train.loss : quality(t, by == VALID ? &t->valid : &t->train, recall);
+}
+
+static const char *value_text(const struct clrnn_trial *t, enum figure by, bool recall, char text[32])
+{
+    if (!t->finite)
+        return "not finite";
+    snprintf(text, 32, "%.3g", value_of(t, by, recall));
+    return text;
+}
+
+char *clrnn_trial_text(const struct clrnn_trial *before, const struct clrnn_trial *after, bool recall)
+{
+    char was[32], is[32];
+    const char *what;
+    enum figure by;
+
+    compare(before, after, recall, &by);
+    what = by == TRAIN_LOSS        ? "training loss"
+           : !after->train.classes ? by == VALID ? "valid R2" : "training R2"
+           : recall                ? by == VALID ? "valid recall of the class that is found least"
+                                                 : "training recall of the class that is found least"
+           : by == VALID           ? "valid accuracy"
+                                   : "training accuracy";
+    if (!before->ran)
+        return clrnn_format("as asked it cannot be trained; so it has %s %s after %u steps", what,
+                            value_text(after, by, recall, is), after->steps);
+    return clrnn_format("%s %s -> %s in %s%u steps", what, value_text(before, by, recall, was),
+                        value_text(after, by, recall, is), before->steps == after->steps ? "the same " : "",
+                        after->steps);
+}

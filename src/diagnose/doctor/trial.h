@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+// Short trainings of the config as asked and of changed ones, and what a change brings.
+#ifndef CLRNN_SRC_DIAGNOSE_DOCTOR_TRIAL_H
+#define CLRNN_SRC_DIAGNOSE_DOCTOR_TRIAL_H
+
+#include "diagnose/doctor/doctor.h"
+
+/** What a change brings. */
+enum clrnn_gain { CLRNN_GAIN_WORSE, CLRNN_GAIN_NONE, CLRNN_GAIN_BETTER };
+
+/** Evaluates the trial's model on up to some thousand rows, spread over each set; `valid` may be NULL. */
+enum clrnn_status clrnn_trial_judge(const struct clrnn_doctor *d, struct clrnn_model *model,
+                                    struct clrnn_dataset *train, struct clrnn_dataset *valid,
+                                    struct clrnn_trial *trial);
+/** Trains a config for `steps` steps (fewer where its run is shorter), then judges it. A config that cannot
+ * be run is no error: trial->ran is then false and trial->why says what is wrong.
+ * `seconds`: limit; a training that it ends has not run either. */
+enum clrnn_status clrnn_trial_run(const struct clrnn_doctor *d, const struct clrnn_config *config,
+                                  uint32_t steps, double seconds, struct clrnn_trial *trial);
+void clrnn_trial_finish(struct clrnn_trial *trial);
+
+/** Whether a trial is better than another one of as many steps. `recall`: by the least recall of a class, not
+ * by accuracy. */
+enum clrnn_gain clrnn_trial_compare(const struct clrnn_trial *before, const struct clrnn_trial *after,
+                                    bool recall);
+/** Returns "valid accuracy 0.49 -> 0.95 in the same 300 steps", to be freed. NULL: no memory. */
+char *clrnn_trial_text(const struct clrnn_trial *before, const struct clrnn_trial *after, bool recall);
+/** Whether the trial is so good that no change can show that it helps. */
+bool clrnn_trial_is_good(const struct clrnn_trial *trial);
+
+/** Tries the changes that findings offer, one on top of the other in the findings' order, and writes what
+ * each brought into `tried`. A change that makes things worse, or that no config takes, is withdrawn. */
+enum clrnn_status clrnn_doctor_try(struct clrnn_doctor *d);
+
+#endif
