@@ -8,8 +8,12 @@
 
 #include "base/array.h"
 #include "base/file.h"
+#include "formats/kind.h"
 
 // Limits, as doc/config.md states them.
+#define TEXT_ADVICE \
+    ": leave a column of text out, or number its values from 0, pandas.factorize(table[COLUMN])[0]"
+
 enum { MAX_COLUMNS = 1 << 20, MAX_CELL_BYTES = 1 << 20, CHUNK_BYTES = 64 << 10 };
 
 struct reader {
@@ -69,9 +73,9 @@ static void add_value(struct reader *r, const char *text, size_t length)
     if (r->column >= csv->columns)
         return; // end_of_record counts it and reports
     if (length >= sizeof(cell)) {
-        r->status =
-            clrnn_error(r->log, CLRNN_ERR_DATA, "%s: row %zu, column \"%s\": \"%.20s...\" is no number",
-                        r->path, r->record, csv->names[r->column], text);
+        r->status = clrnn_error(r->log, CLRNN_ERR_DATA,
+                                "%s: row %zu, column \"%s\": \"%.20s...\" is no number" TEXT_ADVICE, r->path,
+                                r->record, csv->names[r->column], text);
         return;
     }
     memcpy(cell, text, length);
@@ -84,8 +88,9 @@ static void add_value(struct reader *r, const char *text, size_t length)
                                     "%s: row %zu, column \"%s\": missing value; fill it in or drop the row",
                                     r->path, r->record, csv->names[r->column]);
     } else if (end != cell + length) {
-        r->status = clrnn_error(r->log, CLRNN_ERR_DATA, "%s: row %zu, column \"%s\": \"%s\" is no number",
-                                r->path, r->record, csv->names[r->column], cell);
+        r->status = clrnn_error(r->log, CLRNN_ERR_DATA, "%s: row %zu, column \"%s\": \"%s\" is no number%s",
+                                r->path, r->record, csv->names[r->column], cell,
+                                *end == ',' ? ": decimals have a point, not a comma" : TEXT_ADVICE);
     }
     if (r->status != CLRNN_OK)
         return;
@@ -110,11 +115,32 @@ static void end_of_cell(void *data, size_t length, void *user)
     r->column++;
 }
 
+// A header that is one cell with other separators in it.
+static void check_separator(struct reader *r)
+{
+    const char *name = r->csv->columns == 1 ? r->csv->names[0] : "";
+    const char *at = strpbrk(name, ";\t|");
+
+    if (at)
+        r->status =
+            clrnn_error(r->log, CLRNN_ERR_DATA,
+                        "%s: its columns are separated by %s, expected commas: "
+                        "pandas.read_csv('FILE', sep='%s').to_csv('FILE', index=False), with decimal=',' "
+                        "where decimals have commas",
+                        r->path,
+                        *at == '\t'  ? "tabs"
+                        : *at == ';' ? "semicolons"
+                                     : "bars",
+                        *at == '\t' ? "\\t" : (const char[]){*at, 0});
+}
+
 static void end_of_record(int terminator, void *user)
 {
     struct reader *r = user;
 
     (void)terminator;
+    if (r->status == CLRNN_OK && r->record == 0)
+        check_separator(r);
     if (r->status == CLRNN_OK && r->record > 0) {
         if (r->column != r->csv->columns)
             r->status =
@@ -136,11 +162,17 @@ static void fail_parse(struct reader *r, struct csv_parser *parser)
 // Reads in chunks until the first error.
 static void parse(struct reader *r, struct csv_parser *parser, const struct clrnn_map *map)
 {
+    static const unsigned char mark[] = {0xef, 0xbb, 0xbf}; // of UTF-8, which spreadsheets write
+    const bool marked = map->size >= sizeof(mark) && !memcmp(map->data, mark, sizeof(mark));
+    const char *kind = marked ? "" : clrnn_file_kind(map->data, map->size);
     char *chunk = malloc(CHUNK_BYTES);
 
     if (!chunk)
         r->status = clrnn_error_memory(r->log, CHUNK_BYTES, r->path);
-    for (size_t first = 0; r->status == CLRNN_OK && first < map->size; first += CHUNK_BYTES) {
+    else if (*kind && strncmp(kind, "it is text:", 11))
+        r->status = clrnn_error(r->log, CLRNN_ERR_DATA, "%s: is no CSV file: %s", r->path, kind);
+    for (size_t first = marked ? sizeof(mark) : 0; r->status == CLRNN_OK && first < map->size;
+         first += CHUNK_BYTES) {
         const size_t size = MIN2(map->size - first, (size_t)CHUNK_BYTES);
 
         clrnn_map_read(map, first, size, chunk);

@@ -7,6 +7,7 @@
 
 #include "base/array.h"
 #include "base/file.h"
+#include "formats/kind.h"
 
 static const char magic[] = "\x93NUMPY";
 enum { MAGIC_BYTES = 6, MAX_HEADER_BYTES = 65535 }; // as doc/config.md states it
@@ -143,6 +144,27 @@ static bool find_dtype(const char *descr, enum clrnn_dtype *dtype)
     return false;
 }
 
+static enum clrnn_status bad_dtype(const struct clrnn_log *log, const char *path, const char *descr)
+{
+    const bool text = strpbrk(descr, "US") != NULL, object = strchr(descr, 'O') != NULL;
+
+    return clrnn_error(
+        log, CLRNN_ERR_DATA,
+        "%s: holds %s \"%s\", expected float16/32/64, int8 to int64, uint8 to uint64 or "
+        "bool, little endian: %s",
+        path,
+        text              ? "text"
+        : object          ? "Python objects"
+        : descr[0] == '>' ? "big-endian data"
+                          : "data of type",
+        descr,
+        text     ? "for labels, numpy.unique(y, return_inverse=True)[1] numbers the classes from 0"
+        : object ? "labels become classes by numpy.unique(y, return_inverse=True)[1]; "
+                   "rows of unequal length must be padded to one array, their lengths saved beside it "
+                   "(data.train.lengths)"
+                 : "convert it with numpy's astype");
+}
+
 // Fills `npy` from the mapped bytes; the data starts at *start.
 static enum clrnn_status parse(const struct clrnn_log *log, struct clrnn_npy *npy,
                                const struct clrnn_map *map, size_t *start)
@@ -151,9 +173,12 @@ static enum clrnn_status parse(const struct clrnn_log *log, struct clrnn_npy *np
     struct header h = {0};
     size_t length, size_bytes, expected;
 
-    if (map->size < 10 || memcmp(bytes, magic, MAGIC_BYTES))
-        return clrnn_error(log, CLRNN_ERR_DATA, "%s: is no .npy file (its first bytes are not \\x93NUMPY)",
-                           npy->path);
+    if (map->size < 10 || memcmp(bytes, magic, MAGIC_BYTES)) {
+        const char *kind = clrnn_file_kind(bytes, map->size);
+
+        return clrnn_error(log, CLRNN_ERR_DATA, "%s: is no .npy file%s%s", npy->path,
+                           *kind ? ": " : " (its first bytes are not \\x93NUMPY)", kind);
+    }
     if (bytes[6] < 1 || bytes[6] > 3)
         return clrnn_error(log, CLRNN_ERR_DATA, "%s: .npy version %d.%d, expected 1, 2 or 3", npy->path,
                            bytes[6], bytes[7]);
@@ -174,14 +199,7 @@ static enum clrnn_status parse(const struct clrnn_log *log, struct clrnn_npy *np
     if (!take_header(&h))
         return clrnn_error(log, CLRNN_ERR_DATA, "%s: %s", npy->path, h.trouble);
     if (!find_dtype(h.descr, &npy->dtype))
-        return clrnn_error(log, CLRNN_ERR_DATA,
-                           "%s: holds %s \"%s\", expected float16/32/64, int8 to int64, uint8 to uint64 or "
-                           "bool, little endian: convert it with numpy's astype",
-                           npy->path,
-                           h.descr[0] == '>'      ? "big-endian data"
-                           : strchr(h.descr, 'O') ? "Python objects"
-                                                  : "data of type",
-                           h.descr);
+        return bad_dtype(log, npy->path, h.descr);
     npy->ndim = h.ndim;
     memcpy(npy->shape, h.shape, sizeof(npy->shape));
     npy->fortran_order = h.fortran && h.ndim > 1;

@@ -7,7 +7,7 @@
 
 #include "base/array.h"
 #include "base/words.h"
-#include "train/dataset_private.h"
+#include "train/dataset_advice.h"
 
 #define MOST_CLASSES 1000000u // of a set that is opened unchecked, whose labels may be anything
 
@@ -107,9 +107,18 @@ static enum clrnn_status check_tokens(const struct clrnn_dataset *d)
     return CLRNN_OK;
 }
 
+// Labels that are all of another kind: from 1, or -1 and 1.
+static enum clrnn_status other_labels(const struct clrnn_dataset *d, const char *row, const char *where,
+                                      double value, const char *advice)
+{
+    return clrnn_error(d->log, CLRNN_ERR_DATA, "%s: %s%s holds the label %.9g, expected %s: %s", d->y_path,
+                       row, where, value,
+                       d->goal.binary ? "0 or 1 for bce_with_logits" : "a class, which count from 0", advice);
+}
+
 static enum clrnn_status bad_y(const struct clrnn_dataset *d, uint32_t sample, uint32_t step, double value)
 {
-    char row[64], where[128] = "";
+    char row[64], where[128] = "", advice[128];
 
     value = clrnn_unsigned_nan(value);
     describe_row(d, sample, row, sizeof(row));
@@ -122,6 +131,8 @@ static enum clrnn_status bad_y(const struct clrnn_dataset *d, uint32_t sample, u
                            "%s: %s%s holds the target %g, expected a finite number: "
                            "repair or remove that row",
                            d->y_path, row, where, value);
+    if (*clrnn_label_advice(d, advice, sizeof(advice)))
+        return other_labels(d, row, where, value, advice);
     if (d->goal.binary)
         return clrnn_error(
             d->log, CLRNN_ERR_DATA,

@@ -6,7 +6,7 @@
 #include "base/array.h"
 #include "base/file.h"
 #include "clrnn/train.h"
-#include "train/dataset_private.h"
+#include "train/dataset_advice.h"
 
 #define MAX_EXTENT ((size_t)INT32_MAX) // of samples, steps and features: counted in 32 bits
 
@@ -73,8 +73,8 @@ static enum clrnn_status find_shape(struct clrnn_dataset *d)
     } else if (x->ndim != 2 && x->ndim != 3) {
         return clrnn_error(
             d->log, CLRNN_ERR_DATA,
-            "%s: holds %s, expected (N, T, C): samples, steps, features; or (N, C), taken as T = 1",
-            d->x_path, text);
+            "%s: holds %s, expected (N, T, C): samples, steps, features; or (N, C), taken as T = 1%s",
+            d->x_path, text, clrnn_x_advice(x));
     }
     for (unsigned i = 0; i < x->ndim; i++)
         if (x->shape[i] == 0 || x->shape[i] > MAX_EXTENT)
@@ -91,7 +91,7 @@ static enum clrnn_status open_y(struct clrnn_dataset *d)
     const struct clrnn_dataset_info *info = &d->info;
     const bool steps = d->goal.per_step;
     const struct clrnn_npy *y;
-    char text[128];
+    char text[128], advice[256];
     unsigned ndim;
 
     TRY(clrnn_npy_open(d->log, d->y_path, &d->y));
@@ -99,8 +99,9 @@ static enum clrnn_status open_y(struct clrnn_dataset *d)
     clrnn_npy_describe(y, text, sizeof(text));
     if (y->ndim < 1 || y->shape[0] != info->S)
         return clrnn_error(d->log, CLRNN_ERR_DATA,
-                           "%s: holds %s, but %s has %u samples: both must have the same number", d->y_path,
-                           text, d->x_path, info->S);
+                           "%s: holds %s, but %s has %u samples: both must have the same number%s", d->y_path,
+                           text, d->x_path, info->S,
+                           clrnn_samples_advice(d->x, y->ndim ? y->shape[0] : 0, advice, sizeof(advice)));
     for (ndim = y->ndim; ndim > 1 && y->shape[ndim - 1] == 1; ndim--)
         ; // (N, 1) is (N), (N, T, 1) is (N, T)
     if (ndim == 1 && (!steps || info->T == 1))
@@ -116,7 +117,7 @@ static enum clrnn_status open_y(struct clrnn_dataset *d)
     return clrnn_error(
         d->log, CLRNN_ERR_DATA, "%s: holds %s, expected one value a sample: (%u) or (%u, 1)%s", d->y_path,
         text, info->S, info->S,
-        ndim == 2 && y->shape[1] == info->T ? "; for a prediction at every step remove the pool layer" : "");
+        clrnn_y_advice(y, info->T, !d->goal.classes && !d->goal.binary, advice, sizeof(advice)));
 }
 
 static enum clrnn_status open_lengths(struct clrnn_dataset *d)
@@ -180,6 +181,14 @@ static enum clrnn_status open_npy(struct clrnn_dataset *d, const struct clrnn_so
     return CLRNN_OK;
 }
 
+static bool is_number(const char *text)
+{
+    char *end;
+
+    strtod(text, &end);
+    return end != text && !*end;
+}
+
 static enum clrnn_status open_csv(struct clrnn_dataset *d, const struct clrnn_source *source,
                                   const char *folder)
 {
@@ -195,10 +204,13 @@ static enum clrnn_status open_csv(struct clrnn_dataset *d, const struct clrnn_so
         d->label = clrnn_csv_column(d->csv, source->label);
         if (d->label < 0)
             return clrnn_error(
-                d->log, CLRNN_ERR_DATA, "%s: has no column %s (label), its columns are %s%s%s%s%s", d->x_path,
-                source->label, d->csv->names[0], d->csv->columns > 1 ? ", " : "",
+                d->log, CLRNN_ERR_DATA, "%s: has no column %s (label), its columns are %s%s%s%s%s%s",
+                d->x_path, source->label, d->csv->names[0], d->csv->columns > 1 ? ", " : "",
                 d->csv->columns > 1 ? d->csv->names[1] : "", d->csv->columns > 2 ? " ... " : "",
-                d->csv->columns > 2 ? d->csv->names[d->csv->columns - 1] : "");
+                d->csv->columns > 2 ? d->csv->names[d->csv->columns - 1] : "",
+                is_number(d->csv->names[0])
+                    ? ": the first line holds numbers, put one with the columns' names above it"
+                    : "");
     }
     columns = d->csv->columns - (d->label >= 0);
     if (d->csv->rows > MAX_EXTENT || columns > MAX_EXTENT)

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Wrong usage, configs, data, models, devices and full disks: one clear sentence and the right status."""
+import json
 import math
 import resource
 import signal
@@ -115,6 +116,75 @@ def damaged(c):
     says(c, 3, ["X_train.npy", "No such file"], "train", "config.yaml")
 
 
+def npy(descr, shape, data):
+    header = f"{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}"
+    header += " " * (63 - (10 + len(header)) % 64) + "\n"
+    return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode() + data
+
+
+def files_people_have(c):
+    """The error says what a file is and what to do, from train as from doctor."""
+    def refused(words, *assignments):
+        arguments = ["config.yaml", "--device", "ref", *(a for s in assignments for a in ("--set", s))]
+        says(c, 3, words, "train", *arguments)
+        says(c, 3, words, "doctor", *arguments)
+
+    floats = b"\0\0\x80?" * (70 * 5 * 3)
+    for shape, words in (((5, 70, 3), ["(T, N, C)", "transpose(1, 0, 2)"]), ((3, 5, 70), ["samples last"]),
+                         ((1050,), ["windows"]), ((70, 5, 3, 1), ["images"])):
+        (c.folder / "X.npy").write_bytes(npy("<f4", shape, floats))
+        refused(["X.npy", *words], "data.train.x=X.npy")
+    for descr, size, words in (("<U3", 12, ["text", "numpy.unique"]), ("|S3", 3, ["text", "numpy.unique"]),
+                               ("|O", 8, ["Python objects", "unequal length"]),
+                               (">i8", 8, ["big-endian", "astype"])):
+        (c.folder / "y.npy").write_bytes(npy(descr, "(70,)", bytes(70 * size)))
+        refused(["y.npy", *words], "data.train.y=y.npy")
+    write_npy(c.folder / "y.npy", "<f8", (70, 2), [float(i % 2) for i in range(70 * 2)])
+    refused(["y.npy", "one-hot", "argmax"], "data.train.y=y.npy")
+
+    rows = [f"{i / 8},{i % 3},{i % 2}" for i in range(70)]
+    text = "\n".join(["a,b,label", *rows]) + "\n"
+    for name, data, words in (
+            ("t.csv", text.replace(",", ";").encode(), ["semicolons", "sep=';'"]),
+            ("t.csv", text.replace(",", "\t").encode(), ["tabs", "sep='\\t'"]),
+            ("t.csv", text.encode("utf-16"), ["UTF-16", "iconv"]),
+            ("t.csv", text.replace(",0\n", ",cat\n").encode(), ["cat", "no number", "pandas.factorize"]),
+            ("t.csv", "\n".join(rows).encode(), ["the first line holds numbers"]),
+            ("t.csv", npy("<f4", (70, 15), floats), ["a .npy file"]),
+            ("t.npz", b"PK\x03\x04" + bytes(99), ["no CSV file", "zip archive", ".npz"])):
+        (c.folder / name).write_bytes(data)
+        refused([name, *words], f"data.train={{csv: {name}, label: label}}")
+    for name, data, words in (("X.npz", b"PK\x03\x04" + bytes(99), ["zip archive", "numpy.load"]),
+                              ("X.h5", b"\x89HDF\r\n" + bytes(99), ["HDF5"]),
+                              ("X.gz", b"\x1f\x8b" + bytes(99), ["gzip"]),
+                              ("X.mat", b"MATLAB 5.0 MAT-file" + bytes(99), ["scipy"]),
+                              ("X.csv", text.encode(), ["it is text", "csv: FILE"])):
+        (c.folder / name).write_bytes(data)
+        refused([name, "no .npy file", *words], f"data.train.x={name}")
+
+    small = ("train", "config.yaml", "--device", "ref", "--quiet", "--no-plot", "--set", "train.epochs=1",
+             "--set", "data.valid=null", "--set", "data.train={csv: t.csv, label: label}")
+    written = []
+    for data in (text.encode(), text.encode("utf-8-sig"), text.replace("\n", "\r\n").encode()):
+        (c.folder / "t.csv").write_bytes(data)
+        c.run(*small, "--out", f"run{len(written)}")
+        written.append((c.folder / f"run{len(written)}/last.safetensors").read_bytes())
+    assert len(set(written)) == 1, "a byte order mark or line ends change what is read"
+
+
+def other_labels(c):
+    """Labels from 1, or -1 and 1: train refuses them, doctor finds them, and both say how to mend them."""
+    for labels, advice in (((1, 2), "y = y - 1"), ((-1, 1), "y = (y + 1) / 2")):
+        write_npy(c.folder / "y.npy", "<i8", (70,), [labels[i % 2] for i in range(70)])
+        c.write("bce.yaml", CONFIG.replace("cross_entropy", "bce_with_logits").replace("features: 2", "features: 1"))
+        for name in ("config.yaml", "bce.yaml"):
+            arguments = (name, "--device", "ref", "--set", "data.train.y=y.npy")
+            says(c, 3, ["y.npy", advice], "train", *arguments)
+            out, _ = c.run("doctor", *arguments, "--json", status=1)
+            found = {f["id"]: f["remedy"] for f in json.loads(out)["findings"]}
+            assert advice in found["label-range"], found
+
+
 def models(c):
     c.run("train", "config.yaml", "--out", "run", "--quiet", "--set", "train.epochs=1")
     file = c.folder / "run" / "last.safetensors"
@@ -154,5 +224,5 @@ def full_disk(c):
 
 
 if __name__ == "__main__":
-    sys.exit(harness.main([usage, options_without_effect, config, shapes, labels, not_finite, damaged, models, devices,
-                           full_disk]))
+    sys.exit(harness.main([usage, options_without_effect, config, shapes, labels, not_finite, damaged,
+                           files_people_have, other_labels, models, devices, full_disk]))

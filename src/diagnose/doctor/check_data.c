@@ -7,6 +7,7 @@
 #include "base/array.h"
 #include "base/stats.h"
 #include "diagnose/doctor/doctor.h"
+#include "train/dataset_advice.h"
 
 // ---------------------------------------------------------------- X
 
@@ -180,6 +181,7 @@ static void check_range(struct clrnn_doctor *d)
 {
     const struct clrnn_scan *t = &d->train_scan, *v = &d->valid_scan, *bad = t->bad_labels ? t : v;
     const enum clrnn_loss_kind loss = d->config->train.loss.kind;
+    char advice[128];
 
     if (!t->bad_labels && !v->bad_labels)
         return;
@@ -198,9 +200,8 @@ static void check_range(struct clrnn_doctor *d)
         clrnn_doctor_evidence(
             d, "expected whole numbers from 0 to %u (the last layer has %u outputs) or ignore_index %d",
             d->outputs - 1, d->outputs, (int)d->config->train.loss.ignore_index);
-    if ((loss == CLRNN_LOSS_CROSS_ENTROPY || loss == CLRNN_LOSS_NLL) && t->least_label == 1 &&
-        t->most_label == d->outputs)
-        clrnn_doctor_remedy(d, "classes count from 0: subtract 1 from every label");
+    if (bad->set && *clrnn_label_advice(bad->set, advice, sizeof(advice)))
+        clrnn_doctor_remedy(d, "%s", advice);
     else if ((loss == CLRNN_LOSS_CROSS_ENTROPY || loss == CLRNN_LOSS_NLL) && t->least_label >= 0)
         clrnn_doctor_remedy(d, "give the last layer out_features: %.0f, or correct the labels",
                             t->most_label + 1);

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: MIT
+// What a file is that is not what it should be, by its first bytes.
+#ifndef CLRNN_SRC_FORMATS_KIND_H
+#define CLRNN_SRC_FORMATS_KIND_H
+
+#include <stddef.h>
+
+/** A clause on what the file is and what to do, " it is a zip archive, as .npz files are: ..."; static. ""
+ * for unknown bytes. */
+const char *clrnn_file_kind(const unsigned char *bytes, size_t size);
+
+#endif

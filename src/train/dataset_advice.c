@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT
+// What files that do not fit look like, and what to do about it.
+#include "train/dataset_advice.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#include "base/array.h"
+
+#define MOST_LOOKED_AT 4096u // rows
+
+// ---------------------------------------------------------------- labels
+
+const char *clrnn_label_advice(const struct clrnn_dataset *d, char *text, size_t size)
+{
+    double least = INFINITY, most = -INFINITY;
+    bool whole = true, zero = false;
+
+    for (uint32_t s = 0; s < d->info.S; s++)
+        for (uint32_t t = 0; t < (d->info.y_steps ? clrnn_dataset_length(d, s) : 1); t++) {
+            const double y = clrnn_dataset_y(d, s, t);
+
+            if (d->goal.classes && y == d->goal.ignore)
+                continue;
+            least = fmin(least, y);
+            most = fmax(most, y);
+            whole = whole && y == floor(y);
+            zero = zero || y == 0;
+        }
+    text[0] = 0;
+    if (!whole || !(least < most))
+        return text;
+    if (least == -1 && most == 1 && !zero)
+        snprintf(text, size, "the labels are -1 and 1: make them 0 and 1, y = (y + 1) / 2");
+    else if (least >= 1 && d->goal.binary && most == least + 1)
+        snprintf(text, size, "the labels are %.0f and %.0f: make them 0 and 1, y = y - %.0f", least, most,
+                 least);
+    else if (least >= 1 && d->goal.classes && most - least < d->goal.outputs)
+        snprintf(text, size, "the labels count from %.0f to %.0f: make them count from 0, y = y - %.0f",
+                 least, most, least);
+    return text;
+}
+
+// ---------------------------------------------------------------- shapes
+
+// Whether each row that is looked at has one 1 and zeros.
+static bool is_one_hot(const struct clrnn_npy *y)
+{
+    const size_t rows = MIN2(y->shape[0], (size_t)MOST_LOOKED_AT), width = y->shape[1];
+
+    for (size_t n = 0; n < rows; n++) {
+        size_t ones = 0;
+
+        for (size_t k = 0; k < width; k++) {
+            double value;
+
+            clrnn_npy_read_f64(y, n * width + k, 1, &value);
+            if (value != 0 && value != 1)
+                return false;
+            ones += value == 1;
+        }
+        if (ones != 1)
+            return false;
+    }
+    return rows > 0;
+}
+
+const char *clrnn_y_advice(const struct clrnn_npy *y, uint32_t T, bool real, char *text, size_t size)
+{
+    text[0] = 0;
+    if (y->ndim != 2 || y->shape[1] < 2)
+        return text;
+    if (is_one_hot(y))
+        snprintf(text, size, "; it is one-hot: y = numpy.argmax(y, axis=1) gives the classes");
+    else if (y->shape[1] == T)
+        snprintf(text, size, "; for a prediction at every step remove the pool layer");
+    else if (real)
+        snprintf(text, size, "; a model has one target: take a column, y[:, 0], and train a model for each");
+    else
+        snprintf(
+            text, size,
+            "; for probabilities of classes take the likeliest, numpy.argmax(y, axis=1); for several labels a "
+            "row train a model for each column");
+    return text;
+}
+
+const char *clrnn_samples_advice(const struct clrnn_npy *x, size_t samples, char *text, size_t size)
+{
+    text[0] = 0;
+    if (x->ndim == 3 && x->shape[1] == samples)
+        snprintf(
+            text, size,
+            "; the second extent of X is %zu: X seems to be (T, N, C), as PyTorch without batch_first has it: "
+            "X = X.transpose(1, 0, 2)",
+            samples);
+    else if (x->ndim >= 2 && x->shape[x->ndim - 1] == samples)
+        snprintf(text, size, "; the last extent of X is %zu: X seems to have its samples last, X = %s",
+                 samples, x->ndim == 3 ? "X.transpose(2, 0, 1) or X.transpose(2, 1, 0)" : "X.T");
+    return text;
+}
+
+const char *clrnn_x_advice(const struct clrnn_npy *x)
+{
+    if (x->ndim == 1)
+        return "; for one series cut it into windows, numpy.lib.stride_tricks.sliding_window_view(X, T)[:, :, "
+               "None]; for one number a sample, X.reshape(-1, 1)";
+    if (x->ndim == 4)
+        return "; images go row by row: X.reshape(N, H, W) of one channel, else X.transpose(0, 2, 3, 1)"
+               ".reshape(N, H, W * C)";
+    return "";
+}
