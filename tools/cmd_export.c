@@ -1,29 +1,66 @@
 // SPDX-License-Identifier: MIT
-// clrnn export: a run's weights for other programs.
+// clrnn export: a run's model for other programs.
 #include <string.h>
 
 #include "base/array.h"
 #include "tools/cli.h"
 
+struct request {
+    const char *format, *out, *name, *type;
+};
+
+// Exit status 0, or that of a usage error.
+static int check(const struct cli *cli, const struct request *r)
+{
+    const bool c = r->format && !strcmp(r->format, "c");
+
+    if (!r->format)
+        return cli_usage(cli, "--to FORMAT is missing: safetensors or c");
+    if (!c && strcmp(r->format, "safetensors"))
+        return cli_usage(cli, "--to %s: expected safetensors or c", r->format);
+    if (!c && (r->name || r->type))
+        return cli_usage(cli, "--%s belongs to --to c", r->name ? "name" : "type");
+    if (c && !r->out)
+        return cli_usage(cli, "--out DIR is missing");
+    if (r->type && strcmp(r->type, "f32") && strcmp(r->type, "int8"))
+        return cli_usage(cli, "--type %s: expected f32 or int8", r->type);
+    return 0;
+}
+
+static enum clrnn_status write_model(struct clrnn_model *model, const struct request *r)
+{
+    if (!strcmp(r->format, "c"))
+        return clrnn_model_export_c(model, r->out, r->name ? r->name : "model",
+                                    r->type && !strcmp(r->type, "int8") ? CLRNN_EXPORT_TYPE_INT8
+                                                                        : CLRNN_EXPORT_TYPE_F32);
+    return clrnn_model_export(model, r->out ? r->out : "model.safetensors");
+}
+
 int cmd_export(int argc, char **argv)
 {
-    const char *format = NULL, *out = NULL;
+    struct request r = {NULL};
     const struct cli_option options[] = {
-        {"to", CLI_TEXT, "FORMAT", "safetensors", &format},
-        {"out", CLI_TEXT, "FILE", "where to (model.safetensors)", &out},
+        {"to", CLI_TEXT, "FORMAT", "safetensors or c", &r.format},
+        {"out", CLI_TEXT, "PATH", "where to: a file (model.safetensors); for C a folder", &r.out},
+        {"name", CLI_TEXT, "NAME", "C: what files and functions are called (model)", &r.name},
+        {"type", CLI_TEXT, "TYPE", "C: weights as f32 (the default) or int8", &r.type},
     };
     const struct cli_spec spec = {
-        .usage = "RUN|MODEL --to safetensors [--out FILE]",
+        .usage = "RUN|MODEL --to FORMAT [--out PATH] [options]",
         .text =
-            "Writes a model's weights under PyTorch's names, without config and optimiser state, so that\n"
+            "safetensors: a model's weights under PyTorch's names, without config and optimiser state, so that\n"
             "    model.load_state_dict(safetensors.torch.load_file(FILE))\n"
-            "takes them.",
+            "takes them.\n"
+            "c: NAME.c and NAME.h, C99 without libraries but math.h, with the weights as constants and the\n"
+            "normalisation inside; NAME_main.c is an example that checks itself with NAME_test.h.\n"
+            "NAME_predict runs a sequence; without bidirectional layers NAME_step runs one step at a time.",
         .least = 1,
         .most = 1,
         .without_config = true,
         .option_count = ARRAY_SIZE(options),
         .option = options,
-        .examples = "  clrnn export runs/seed-fixed --to safetensors --out seed.safetensors\n",
+        .examples = "  clrnn export runs/seed-fixed --to safetensors --out seed.safetensors\n"
+                    "  clrnn export runs/seed-fixed --to c --out firmware/net --name net --type int8\n",
     };
     struct clrnn_device *device = NULL;
     struct clrnn_model *model = NULL;
@@ -33,21 +70,18 @@ int cmd_export(int argc, char **argv)
 
     if (!cli_parse(&cli, &spec, argc, argv, &status))
         return status;
-    if (!format)
-        return cli_usage(&cli, "--to FORMAT is missing: safetensors");
-    if (strcmp(format, "safetensors"))
-        return cli_usage(&cli, "--to %s: expected safetensors", format);
+    status = check(&cli, &r);
+    if (status)
+        return status;
     if (!cli.device)
-        cli.device = "ref"; // no computing: works without OpenCL
-    if (!out)
-        out = "model.safetensors";
-    st = cli_check_out(&cli, out, 1, (const char *const[]){cli.argument[0]});
+        cli.device = "ref"; // hardly any computing: works without OpenCL
+    st = cli_check_out(&cli, r.out ? r.out : "model.safetensors", 1, (const char *const[]){cli.argument[0]});
     if (st == CLRNN_OK)
         st = cli_device(&cli, false, &device);
     if (st == CLRNN_OK)
         st = clrnn_model_open(device, cli.argument[0], &model);
     if (st == CLRNN_OK)
-        st = clrnn_model_export(model, out);
+        st = write_model(model, &r);
     clrnn_model_destroy(&model);
     clrnn_device_destroy(&device);
     return cli_finish(&cli, st);

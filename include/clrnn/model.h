@@ -129,6 +129,21 @@ CLRNN_API enum clrnn_status clrnn_model_init(struct clrnn_model *model, const ch
  */
 CLRNN_API enum clrnn_status clrnn_model_export(struct clrnn_model *model, const char *path);
 
+/** The type of weights in exported C code. */
+enum clrnn_export_type { CLRNN_EXPORT_TYPE_F32, CLRNN_EXPORT_TYPE_INT8 };
+
+/** Writes the model as C99 source into `folder`, which is made where it is missing: NAME.c and NAME.h, an
+ * example NAME_main.c and a test vector NAME_test.h, each atomically. Files of these names that an export
+ * wrote before are replaced. int8 weights have a scale for each row; activations stay float.
+ *
+ * Errors  CLRNN_ERR_ARG: `name` is no C identifier, or a file exists that no export wrote. CLRNN_ERR_CONFIG:
+ * a layer that cannot be exported to C, and why; no file is then written. CLRNN_ERR_DATA: as
+ *         clrnn_model_step, or a weight that is not finite. CLRNN_ERR_DISK, CLRNN_ERR_MEMORY,
+ * CLRNN_ERR_DEVICE. Source  doc/export.md
+ */
+CLRNN_API enum clrnn_status clrnn_model_export_c(struct clrnn_model *model, const char *folder,
+                                                 const char *name, enum clrnn_export_type type);
+
 /** Writes a self-contained model file: weights, config, optimiser state, schedule and step counter, so that
  * training can continue bit for bit. The file is written atomically.
  *

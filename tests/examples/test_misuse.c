@@ -228,6 +228,9 @@ static void models(void **state)
     REFUSED("path", clrnn_model_init, model, NULL, false);
     REFUSED_SILENTLY(clrnn_model_export, NULL, "w");
     REFUSED("path", clrnn_model_export, model, NULL);
+    REFUSED_SILENTLY(clrnn_model_export_c, NULL, "w", "net", CLRNN_EXPORT_TYPE_F32);
+    REFUSED("folder", clrnn_model_export_c, model, NULL, "net", CLRNN_EXPORT_TYPE_F32);
+    REFUSED("name", clrnn_model_export_c, model, "w", NULL, CLRNN_EXPORT_TYPE_F32);
     REFUSED_SILENTLY(clrnn_model_save, NULL, "w");
     REFUSED("path", clrnn_model_save, model, NULL);
     assert_int_equal(access("w", F_OK), -1);

@@ -18,6 +18,7 @@ BELOW = {
     "ops": ["base", "device"],
     "reference": ["base", "device", "ops"],
     "model": ["base", "formats", "device", "ops", "reference"],
+    "export": ["base", "formats", "device", "ops", "reference", "model"],
     "train": ["base", "formats", "device", "ops", "reference", "model"],
     "diagnose": ["base", "formats", "device", "ops", "reference", "model", "train"],
     "verify": ["base", "formats", "device", "ops", "reference", "model", "train"],

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: MIT
+// NAME.h, NAME.c, NAME_main.c and NAME_test.h.
+#include "export/c_files.h"
+
+#include "base/array.h"
+
+enum { LONGEST = 4096 }; // steps that a model with buffered sequences takes unless MAX_T is set
+
+static const char *input_type(const struct clrnn_c_code *code)
+{
+    return code->program.model->shape.tokens ? "int32_t" : "float";
+}
+
+static bool is_buffered(const struct clrnn_c_code *code)
+{
+    return code->passes.sequence[0] || code->passes.sequence[1];
+}
+
+static void put_mark(struct clrnn_c_code *code)
+{
+    clrnn_c_put(&code->text, CLRNN_C_MARK " --to c (clRNN %s). */\n", clrnn_version());
+}
+
+// ---------------------------------------------------------------- header
+
+static void put_summary(struct clrnn_c_code *code)
+{
+    struct clrnn_c_text *t = &code->text;
+    const size_t multiply = !(code->helpers & CLRNN_C_MULTIPLY) ? 0
+                            : code->int8                        ? 2 * (size_t)code->widest
+                                                                : 128;
+    const size_t stack = code->state_bytes + code->pass_bytes + code->cell_bytes + multiply;
+    const size_t step = sizeof(float) * (code->passes.sequence[0] + (size_t)code->passes.sequence[1]);
+
+    clrnn_c_put(t, "/*\n * Weights: %s.\n * Flash: %zu bytes of constants, and a few kB of code.\n",
+                code->int8 ? "int8 with a scale for each row; activations are float" : "float",
+                code->text.constant_bytes);
+    if (is_buffered(code))
+        clrnn_c_put(
+            t,
+            " * RAM: %zu bytes for each of `_MAX_T steps, static (so @_predict is not reentrant),\n"
+            " * and %zu bytes of arrays on the stack. Set `_MAX_T to the longest sequence you have.\n",
+            step, stack);
+    else
+        clrnn_c_put(t,
+                    " * RAM: %zu bytes of arrays on the stack, of which %zu are the state; nothing static.\n",
+                    stack, code->state_bytes);
+    clrnn_c_put(
+        t,
+        " * Input and output belong to the caller. C99, no libraries but math.h; compile with -O3.\n */\n");
+}
+
+static void put_sizes(struct clrnn_c_code *code)
+{
+    const struct clrnn_model *m = code->program.model;
+    struct clrnn_c_text *t = &code->text;
+
+    if (m->shape.tokens)
+        clrnn_c_put(
+            t, "#define `_TOKENS %u /* they count from 0 */\n#define `_FEATURES 1 /* tokens of a step */\n",
+            m->config->layer[0].num_embeddings);
+    else
+        clrnn_c_put(t, "#define `_FEATURES %u /* of a step */\n", m->shape.features);
+    clrnn_c_put(
+        t,
+        "#define `_OUTPUTS %u\n#define `_PER_STEP %d /* 1: outputs for every step, 0: for the sequence */\n",
+        m->outputs, m->per_step);
+    clrnn_c_put(t, "#define `_CAUSAL %d /* 1: has @_step */\n", code->program.causal);
+    if (is_buffered(code))
+        clrnn_c_put(t, "#ifndef `_MAX_T\n#define `_MAX_T %d\n#endif\n", LONGEST);
+}
+
+void clrnn_c_put_header(struct clrnn_c_code *code)
+{
+    const struct clrnn_model *m = code->program.model;
+    struct clrnn_c_text *t = &code->text;
+
+    put_mark(code);
+    put_summary(code);
+    clrnn_c_put(t, "#ifndef `_H\n#define `_H\n\n%s", m->shape.tokens ? "#include <stdint.h>\n\n" : "");
+    put_sizes(code);
+    clrnn_c_put(t, "\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n");
+    clrnn_c_put(
+        t,
+        "/* x [T, %s]%s; out [%s%s]. Returns 0; -1 where T is below 1%s, and out is then unchanged. */\n"
+        "int @_predict(const %s *x, int T, float *out);\n",
+        m->shape.tokens ? "1" : "`_FEATURES",
+        code->program.op[0].kind == CLRNN_EXPORT_NORMALIZE ? ", not normalised: that is done inside" : "",
+        m->per_step ? "T, " : "", "`_OUTPUTS", is_buffered(code) ? " or above `_MAX_T" : "",
+        input_type(code));
+    if (code->program.causal) {
+        clrnn_c_put(t, "\n/* What the model remembers between steps. */\n");
+        clrnn_c_state(code);
+        clrnn_c_put(t, "\n/* Before the first step of a sequence. */\nvoid @_reset(@_state *state);\n\n");
+        clrnn_c_put(t,
+                    "/* One step: x [%s]; out [`_OUTPUTS], %s. */\n"
+                    "void @_step(@_state *state, const %s *x, float *out);\n",
+                    m->shape.tokens ? "1" : "`_FEATURES",
+                    m->per_step ? "of this step" : "of the sequence up to this step", input_type(code));
+    }
+    clrnn_c_put(t, "\n#ifdef __cplusplus\n}\n#endif\n\n#endif\n");
+}
+
+// ---------------------------------------------------------------- source
+
+void clrnn_c_put_source(struct clrnn_c_code *code)
+{
+    struct clrnn_c_text *t = &code->text;
+
+    put_mark(code);
+    clrnn_c_put(t, "#include \"@.h\"\n\n#include <math.h>\n#include <stddef.h>\n%s\n",
+                code->int8 ? "#include <stdint.h>\n" : "");
+    clrnn_c_constants(code); // its errors came up when needs were found
+    clrnn_c_put(t, "\n");
+    clrnn_c_helpers(code);
+    if (!code->program.causal) {
+        clrnn_c_state(code);
+        clrnn_c_put(t, "\n");
+    }
+    for (int i = 0; i < 2; i++)
+        if (code->passes.sequence[i])
+            clrnn_c_put(t, "static float @_sequence%d[(size_t)`_MAX_T * %u];\n%s", i,
+                        code->passes.sequence[i], i || !code->passes.sequence[1] ? "\n" : "");
+    clrnn_c_cells(code);
+    clrnn_c_functions(code);
+}
+
+// ---------------------------------------------------------------- test vector and example
+
+void clrnn_c_put_vector(struct clrnn_c_code *code, const struct clrnn_c_vector *v)
+{
+    struct clrnn_c_text *t = &code->text;
+
+    put_mark(code);
+    clrnn_c_put(
+        t,
+        "/* A sequence, and what clRNN's reference gives for it. */\n#ifndef `_TEST_H\n#define `_TEST_H\n\n");
+    if (v->tokens)
+        clrnn_c_put(t, "#include <stdint.h>\n\n");
+    clrnn_c_put(t, "#define `_TEST_STEPS %u\n#define `_TEST_VALUES %zu\n\n", v->T, v->out_count);
+    if (v->tokens) {
+        clrnn_c_put(t, "static const int32_t @_test_x[%u] = {", v->T);
+        for (uint32_t i = 0; i < v->T; i++)
+            clrnn_c_put(t, "%s%d", i ? ", " : "", v->tokens[i]);
+        clrnn_c_put(t, "};\n");
+    } else {
+        clrnn_c_floats(t, "test_x", v->x, (size_t)v->T * code->program.model->shape.features);
+    }
+    clrnn_c_floats(t, "test_out", v->out, v->out_count);
+    clrnn_c_put(t, "\n#endif\n");
+}
+
+static const char main_head[] = //
+    "/* Example: runs the test vector and says how far the result is from clRNN's. */\n"
+    "#include <math.h>\n#include <stdio.h>\n\n#include \"@.h\"\n#include \"@_test.h\"\n\n"
+    "static float whole[`_TEST_VALUES];\n\n";
+static const char main_steps[] = //
+    "/* The largest difference between the sequence as a whole and step by step. */\n"
+    "static double compare_steps(void)\n"
+    "{\n"
+    "    @_state state;\n"
+    "    float out[`_OUTPUTS];\n"
+    "    double largest = 0.0;\n"
+    "    int t, i;\n"
+    "\n"
+    "    @_reset(&state);\n"
+    "    for (t = 0; t < `_TEST_STEPS; t++) {\n"
+    "        @_step(&state, @_test_x + t * `_FEATURES, out);\n"
+    "        for (i = 0; i < `_OUTPUTS; i++) {\n"
+    "            const int at = `_PER_STEP ? t * `_OUTPUTS + i : i;\n"
+    "\n"
+    "            if (`_PER_STEP || t == `_TEST_STEPS - 1)\n"
+    "                largest = fmax(largest, fabs((double)out[i] - (double)whole[at]));\n"
+    "        }\n"
+    "    }\n"
+    "    return largest;\n"
+    "}\n\n";
+static const char main_body[] = //
+    "int main(void)\n"
+    "{\n"
+    "    double error = 0.0, size = 0.0;\n"
+    "    int i, failed;\n"
+    "\n"
+    "    failed = @_predict(@_test_x, `_TEST_STEPS, whole) != 0;\n"
+    "    for (i = 0; i < `_TEST_VALUES; i++) {\n"
+    "        error = fmax(error, fabs((double)whole[i] - (double)@_test_out[i]));\n"
+    "        size = fmax(size, fabs((double)@_test_out[i]));\n"
+    "        failed |= !(whole[i] - whole[i] == 0.0f); /* not finite */\n"
+    "    }\n"
+    "    printf(\"largest output %%g, largest error %%g\\n\", size, error);\n"
+    "%s"
+    "    return failed;\n"
+    "}\n";
+
+void clrnn_c_put_main(struct clrnn_c_code *code)
+{
+    struct clrnn_c_text *t = &code->text;
+    const char *judge = code->int8 ? "" : "    failed |= !(error <= 1e-5 * size);\n";
+
+    put_mark(code);
+    clrnn_c_template(t, main_head);
+    if (code->program.causal)
+        clrnn_c_template(t, main_steps);
+    if (code->program.causal)
+        clrnn_c_put(t, main_body,
+                    code->int8 ? "    failed |= !(compare_steps() <= 1e-5 * size);\n"
+                               : "    failed |= !(error <= 1e-5 * size);\n"
+                                 "    failed |= !(compare_steps() <= 1e-5 * size);\n");
+    else
+        clrnn_c_put(t, main_body, judge);
+}

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: MIT
+// The helper functions of exported C code: plain loops over arrays, which compilers vectorise.
+#include "base/array.h"
+#include "export/c_code.h"
+
+struct helper {
+    unsigned bit, needs;
+    const char *text;
+};
+
+static const char multiply_f32[] =
+    "/* y += W x. W lies in blocks of 32, 8 and 1 rows, each block column by column. */\n"
+    "static void @_multiply(float *y, const float *w, const float *x, int rows, int cols)\n"
+    "{\n"
+    "    int first = 0, r, c;\n"
+    "\n"
+    "    for (; rows - first >= 32; first += 32) {\n"
+    "        float sum[32];\n"
+    "\n"
+    "        for (r = 0; r < 32; r++)\n"
+    "            sum[r] = y[first + r];\n"
+    "        for (c = 0; c < cols; c++, w += 32)\n"
+    "            for (r = 0; r < 32; r++)\n"
+    "                sum[r] += w[r] * x[c];\n"
+    "        for (r = 0; r < 32; r++)\n"
+    "            y[first + r] = sum[r];\n"
+    "    }\n"
+    "    for (; rows - first >= 8; first += 8) {\n"
+    "        float sum[8];\n"
+    "\n"
+    "        for (r = 0; r < 8; r++)\n"
+    "            sum[r] = y[first + r];\n"
+    "        for (c = 0; c < cols; c++, w += 8)\n"
+    "            for (r = 0; r < 8; r++)\n"
+    "                sum[r] += w[r] * x[c];\n"
+    "        for (r = 0; r < 8; r++)\n"
+    "            y[first + r] = sum[r];\n"
+    "    }\n"
+    "    for (; first < rows; first++, w += cols) {\n"
+    "        float s0 = y[first], s1 = 0.0f, s2 = 0.0f, s3 = 0.0f;\n"
+    "\n"
+    "        for (c = 0; c + 4 <= cols; c += 4) {\n"
+    "            s0 += w[c] * x[c];\n"
+    "            s1 += w[c + 1] * x[c + 1];\n"
+    "            s2 += w[c + 2] * x[c + 2];\n"
+    "            s3 += w[c + 3] * x[c + 3];\n"
+    "        }\n"
+    "        for (; c < cols; c++)\n"
+    "            s0 += w[c] * x[c];\n"
+    "        y[first] = (s0 + s1) + (s2 + s3);\n"
+    "    }\n"
+    "}\n\n";
+
+static const char multiply_int8[] =
+    "/* y += W x with int8 weights: x is quantised to whole numbers up to `levels`, so that sums fit int32. */\n"
+    "static void @_multiply(float *y, const int8_t *w, const float *scale, const float *x, int rows, int cols,\n"
+    "                       float levels)\n"
+    "{\n"
+    "    int16_t q[`_WIDEST];\n"
+    "    float largest = 0.0f, factor;\n"
+    "    int r, c;\n"
+    "\n"
+    "    for (c = 0; c < cols; c++) {\n"
+    "        const float size = x[c] < 0.0f ? -x[c] : x[c];\n"
+    "\n"
+    "        largest = size > largest ? size : largest;\n"
+    "    }\n"
+    "    if (!(largest > 1e-30f))\n"
+    "        return;\n"
+    "    factor = levels / largest;\n"
+    "    for (c = 0; c < cols; c++) {\n"
+    "        float level = x[c] * factor;\n"
+    "\n"
+    "        level = level > -levels ? level : -levels;\n"
+    "        level = level < levels ? level : levels;\n"
+    "        q[c] = (int16_t)(level + (level < 0.0f ? -0.5f : 0.5f));\n"
+    "    }\n"
+    "    factor = largest / levels;\n"
+    "    for (r = 0; r < rows; r++, w += cols) {\n"
+    "        int32_t sum = 0;\n"
+    "\n"
+    "        for (c = 0; c < cols; c++)\n"
+    "            sum += (int32_t)w[c] * q[c];\n"
+    "        y[r] += (float)sum * (scale[r] * factor);\n"
+    "    }\n"
+    "}\n\n";
+
+#define POINTWISE(name, expression) \
+    "static void @_" name \
+    "(float *y, const float *x, int n)\n{\n    int i;\n\n    for (i = 0; i < n; i++)\n" \
+    "        y[i] = " expression ";\n}\n\n"
+
+static const struct helper helpers[] = {
+    {CLRNN_C_COPY, 0, POINTWISE("copy", "x[i]")},
+    {CLRNN_C_ZERO, 0,
+     "static void @_zero(float *y, int n)\n{\n    int i;\n\n    for (i = 0; i < n; i++)\n        y[i] = 0.0f;\n}\n\n"},
+    {CLRNN_C_ADD, 0, POINTWISE("add", "y[i] + x[i]")},
+    {CLRNN_C_LARGEST, 0, POINTWISE("largest", "x[i] > y[i] ? x[i] : y[i]")},
+    {CLRNN_C_AFFINE, 0,
+     "static void @_affine(float *y, const float *x, const float *mean, const float *factor, const float *shift,\n"
+     "                     int n)\n"
+     "{\n    int i;\n\n    for (i = 0; i < n; i++)\n"
+     "        y[i] = (x[i] - mean[i]) * factor[i] + shift[i];\n}\n\n"},
+    {CLRNN_C_LAYERNORM, 0,
+     "/* factor and shift may be NULL. */\n"
+     "static void @_layernorm(float *y, const float *x, const float *factor, const float *shift, float eps, int n)\n"
+     "{\n    float mean = 0.0f, var = 0.0f, scale;\n    int i;\n\n"
+     "    for (i = 0; i < n; i++)\n        mean += x[i];\n"
+     "    mean /= (float)n;\n"
+     "    for (i = 0; i < n; i++)\n        var += (x[i] - mean) * (x[i] - mean);\n"
+     "    scale = 1.0f / sqrtf(var / (float)n + eps);\n"
+     "    for (i = 0; i < n; i++)\n"
+     "        y[i] = (x[i] - mean) * scale * (factor ? factor[i] : 1.0f) + (shift ? shift[i] : 0.0f);\n}\n\n"},
+    {CLRNN_C_TANH1, 0,
+     "/* tanh as a quotient of polynomials, without calls and branches, so that loops over it vectorise; its error\n"
+     "   is below 4e-7. */\n"
+     "static float @_tanh1(float x)\n"
+     "{\n    float s, p, q;\n\n"
+     "    x = x < -7.90531111f ? -7.90531111f : x;\n"
+     "    x = x > 7.90531111f ? 7.90531111f : x;\n"
+     "    s = x * x;\n"
+     "    p = -2.76076847742355e-16f * s + 2.00018790482477e-13f;\n"
+     "    p = p * s - 8.60467152213735e-11f;\n"
+     "    p = p * s + 5.12229709037114e-08f;\n"
+     "    p = p * s + 1.48572235717979e-05f;\n"
+     "    p = p * s + 6.37261928875436e-04f;\n"
+     "    p = p * s + 4.89352455891786e-03f;\n"
+     "    q = 1.19825839466702e-06f * s + 1.18534705686654e-04f;\n"
+     "    q = q * s + 2.26843463243900e-03f;\n"
+     "    q = q * s + 4.89352518554385e-03f;\n"
+     "    return x * p / q;\n}\n\n"},
+    {CLRNN_C_SIGMOID1, CLRNN_C_TANH1,
+     "static float @_sigmoid1(float x)\n{\n    return 0.5f + 0.5f * @_tanh1(0.5f * x);\n}\n\n"},
+    {CLRNN_C_RELU, 0, POINTWISE("relu", "x[i] < 0.0f ? 0.0f : x[i]")},
+    {CLRNN_C_TANH, CLRNN_C_TANH1, POINTWISE("tanh", "@_tanh1(x[i])")},
+    {CLRNN_C_SIGMOID, CLRNN_C_SIGMOID1, POINTWISE("sigmoid", "@_sigmoid1(x[i])")},
+    {CLRNN_C_ROUND, 0, POINTWISE("round", "rintf(x[i])")},
+    {CLRNN_C_SOFTMAX, 0,
+     "static void @_softmax(float *y, const float *x, int n)\n"
+     "{\n    float largest = x[0], sum = 0.0f;\n    int i;\n\n"
+     "    for (i = 1; i < n; i++)\n        largest = x[i] > largest ? x[i] : largest;\n"
+     "    for (i = 0; i < n; i++) {\n        y[i] = expf(x[i] - largest);\n        sum += y[i];\n    }\n"
+     "    for (i = 0; i < n; i++)\n        y[i] /= sum;\n}\n\n"},
+    {CLRNN_C_LOG_SOFTMAX, 0,
+     "static void @_log_softmax(float *y, const float *x, int n)\n"
+     "{\n    float largest = x[0], sum = 0.0f;\n    int i;\n\n"
+     "    for (i = 1; i < n; i++)\n        largest = x[i] > largest ? x[i] : largest;\n"
+     "    for (i = 0; i < n; i++)\n        sum += expf(x[i] - largest);\n"
+     "    sum = logf(sum);\n"
+     "    for (i = 0; i < n; i++)\n        y[i] = x[i] - largest - sum;\n}\n\n"},
+};
+
+static const char embed_f32[] =
+    "/* A token's row of the table [size, n]; zeros for what is no token. */\n"
+    "static void @_embed(float *y, const float *table, int32_t token, int32_t size, int n)\n"
+    "{\n    const int known = token >= 0 && token < size;\n    int i;\n\n"
+    "    for (i = 0; i < n; i++)\n"
+    "        y[i] = known ? table[(size_t)token * (size_t)n + (size_t)i] : 0.0f;\n}\n\n";
+static const char embed_int8[] =
+    "/* A token's row of the table [size, n]; zeros for what is no token. */\n"
+    "static void @_embed(float *y, const int8_t *table, const float *scale, int32_t token, int32_t size, int n)\n"
+    "{\n    const int known = token >= 0 && token < size;\n    int i;\n\n"
+    "    for (i = 0; i < n; i++)\n"
+    "        y[i] = known ? (float)table[(size_t)token * (size_t)n + (size_t)i] * scale[token] : 0.0f;\n}\n\n";
+
+void clrnn_c_helpers(struct clrnn_c_code *code)
+{
+    struct clrnn_c_text *t = &code->text;
+    unsigned wanted = code->helpers;
+
+    for (size_t i = ARRAY_SIZE(helpers); i-- > 0;) // a helper needs only earlier ones
+        if (wanted & helpers[i].bit)
+            wanted |= helpers[i].needs;
+    for (size_t i = 0; i < ARRAY_SIZE(helpers); i++)
+        if (wanted & helpers[i].bit)
+            clrnn_c_template(t, helpers[i].text);
+    if (wanted & CLRNN_C_EMBED)
+        clrnn_c_template(t, code->int8 ? embed_int8 : embed_f32);
+    if (wanted & CLRNN_C_MULTIPLY) {
+        if (code->int8)
+            clrnn_c_put(t, "#define `_WIDEST %u /* columns of a matrix */\n\n", code->widest);
+        clrnn_c_template(t, code->int8 ? multiply_int8 : multiply_f32);
+    }
+}

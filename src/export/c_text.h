@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+// Writing C source: text with the model's name filled in, and arrays of constants.
+#ifndef CLRNN_SRC_EXPORT_C_TEXT_H
+#define CLRNN_SRC_EXPORT_C_TEXT_H
+
+#include <stddef.h>
+
+#include "base/file.h"
+
+/** Where C source goes; out NULL: nowhere, to find out what is needed first. */
+struct clrnn_c_text {
+    struct clrnn_out *out;
+    char name[64], upper[64]; // of the model, and in capitals for macros
+    size_t constant_bytes;    // of the arrays written so far
+    bool failed;              // no memory
+};
+
+/** printf, where each @ in the format stands for the name and each ` for the name in capitals. */
+void clrnn_c_put(struct clrnn_c_text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/** The same of a fixed text, which may hold any other character. */
+void clrnn_c_template(struct clrnn_c_text *t, const char *text);
+
+/** `static const float NAME_<label>[count] = {...};` The values are rounded to float32. */
+void clrnn_c_floats(struct clrnn_c_text *t, const char *label, const double *values, size_t count);
+
+/** A matrix [rows, cols] as NAME_<label>. float32: blocks of 32, 8 and 1 rows, each block column by column,
+ * as NAME_multiply reads them. `int8`: row by row, and NAME_<label>_scale with a factor for each row. */
+void clrnn_c_matrix(struct clrnn_c_text *t, const char *label, const double *values, size_t rows, size_t cols,
+                    bool int8);
+
+/** A string literal; all but printable ASCII is escaped. */
+void clrnn_c_string(struct clrnn_c_text *t, const char *text);
+
+#endif

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: MIT
+// The config's layers become a list of operations, and their parameters are read.
+#include "export/program.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/log.h"
+
+enum clrnn_status clrnn_export_refuse(const struct clrnn_model *model, size_t layer, const char *format,
+                                      const char *why)
+{
+    char label[1024];
+
+    return clrnn_error(model->log, CLRNN_ERR_CONFIG, "%s: cannot be exported to %s: %s",
+                       clrnn_layer_label(model->config, layer, label, sizeof(label)), format, why);
+}
+
+// What a kind of layer becomes, plus 1; 0: nothing that is known here.
+static const int kinds[CLRNN_LAYER_KINDS] = {
+    [CLRNN_LAYER_RNN] = CLRNN_EXPORT_CELL + 1,
+    [CLRNN_LAYER_LSTM] = CLRNN_EXPORT_CELL + 1,
+    [CLRNN_LAYER_GRU] = CLRNN_EXPORT_CELL + 1,
+    [CLRNN_LAYER_BATCHNORM] = CLRNN_EXPORT_BATCHNORM + 1,
+    [CLRNN_LAYER_LAYERNORM] = CLRNN_EXPORT_LAYERNORM + 1,
+    [CLRNN_LAYER_LINEAR] = CLRNN_EXPORT_LINEAR + 1,
+    [CLRNN_LAYER_EMBEDDING] = CLRNN_EXPORT_EMBEDDING + 1,
+    [CLRNN_LAYER_RELU] = CLRNN_EXPORT_RELU + 1,
+    [CLRNN_LAYER_TANH] = CLRNN_EXPORT_TANH + 1,
+    [CLRNN_LAYER_SIGMOID] = CLRNN_EXPORT_SIGMOID + 1,
+    [CLRNN_LAYER_SOFTMAX] = CLRNN_EXPORT_SOFTMAX + 1,
+    [CLRNN_LAYER_LOG_SOFTMAX] = CLRNN_EXPORT_LOG_SOFTMAX + 1,
+    [CLRNN_LAYER_ROUND] = CLRNN_EXPORT_ROUND + 1,
+    [CLRNN_LAYER_POOL] = CLRNN_EXPORT_POOL + 1,
+};
+
+static enum clrnn_status append(struct clrnn_export_program *p, struct clrnn_export_op op)
+{
+    if (!ARRAY_GROW(p->op, p->count))
+        return clrnn_error_memory(p->model->log, 2 * p->count * sizeof(*p->op), "the exported operations");
+    p->op[p->count++] = op;
+    return CLRNN_OK;
+}
+
+static enum clrnn_status append_recurrent(struct clrnn_export_program *p, struct clrnn_export_op op)
+{
+    const struct clrnn_layer *layer = op.layer;
+
+    for (uint32_t l = 0; l < layer->num_layers; l++) {
+        op.level = l;
+        TRY(append(p, op));
+        op.in = op.out;
+        op.entry += op.D * (layer->bias ? 4 : 2);
+    }
+    p->causal &= op.D == 1 || !op.steps;
+    return CLRNN_OK;
+}
+
+static enum clrnn_status append_layer(struct clrnn_export_program *p, size_t index)
+{
+    const struct clrnn_layer *layer = &p->model->config->layer[index];
+    const struct clrnn_layer_shape *s = &p->model->layer[index];
+    struct clrnn_export_op op = {
+        .layer = layer,
+        .index = index,
+        .in = s->in,
+        .out = s->out,
+        .D = MAX2(s->D, 1),
+        .entry = s->first_entry,
+        .steps = s->steps,
+    };
+
+    if (layer->kind == CLRNN_LAYER_DROPOUT || (layer->kind == CLRNN_LAYER_POOL && !s->steps))
+        return CLRNN_OK; // they return their input: in eval mode, and of one step
+    if ((size_t)layer->kind >= ARRAY_SIZE(kinds) || !kinds[layer->kind])
+        return clrnn_export_refuse(p->model, index, "another format",
+                                   "no exporter knows this kind of layer yet");
+    op.kind = (enum clrnn_export_kind)(kinds[layer->kind] - 1);
+    if (op.kind == CLRNN_EXPORT_CELL)
+        return append_recurrent(p, op);
+    if (op.kind == CLRNN_EXPORT_POOL)
+        p->pool = p->count;
+    return append(p, op);
+}
+
+enum clrnn_status clrnn_export_program_init(struct clrnn_export_program *program, struct clrnn_model *model)
+{
+    *program = (struct clrnn_export_program){.model = model, .pool = SIZE_MAX, .causal = true};
+    TRY(clrnn_model_check_normalization(model));
+    if (model->input_mean && model->input_std)
+        TRY(append(program, (struct clrnn_export_op){.kind = CLRNN_EXPORT_NORMALIZE,
+                                                     .in = model->shape.features,
+                                                     .out = model->shape.features,
+                                                     .D = 1,
+                                                     .steps = true}));
+    for (size_t i = 0; i < model->config->layer_count; i++)
+        TRY(append_layer(program, i));
+    if (model->target_mean)
+        TRY(append(program, (struct clrnn_export_op){.kind = CLRNN_EXPORT_RESTORE,
+                                                     .in = model->outputs,
+                                                     .out = model->outputs,
+                                                     .D = 1,
+                                                     .steps = model->per_step}));
+    program->pool = MIN2(program->pool, program->count);
+    return CLRNN_OK;
+}
+
+void clrnn_export_program_finish(struct clrnn_export_program *program)
+{
+    free(program->op);
+    program->op = NULL;
+}
+
+// ---------------------------------------------------------------- parameters
+
+// Reads values that fit float32, in which they are exported.
+static enum clrnn_status read_values(struct clrnn_model *model, size_t entry, double *values)
+{
+    const struct clrnn_param *param = &model->entry[entry].param;
+
+    TRY(clrnn_model_read(model, entry, values));
+    for (size_t i = 0; i < param->count; i++)
+        if (!(fabs(values[i]) <= (double)FLT_MAX))
+            return clrnn_error(model->log, CLRNN_ERR_DATA, "%s: value %zu is %g, expected a finite float32",
+                               param->name, i, values[i]);
+    return CLRNN_OK;
+}
+
+double *clrnn_export_read(struct clrnn_model *model, size_t entry, enum clrnn_status *status)
+{
+    const size_t count = model->entry[entry].param.count;
+    double *values = malloc(count * sizeof(*values));
+
+    *status = values ? read_values(model, entry, values)
+                     : clrnn_error_memory(model->log, count * sizeof(*values), "weights");
+    if (*status != CLRNN_OK) {
+        free(values);
+        values = NULL;
+    }
+    return values;
+}
+
+size_t clrnn_export_cell_entry(const struct clrnn_export_op *op, uint32_t d)
+{
+    return op->entry + (size_t)d * (op->layer->bias ? 4 : 2);
+}
+
+static enum clrnn_status read_affine(struct clrnn_model *model, const struct clrnn_export_op *op,
+                                     double *mean)
+{
+    const size_t C = op->out;
+    double *factor = mean + C, *shift = factor + C;
+    size_t entry = op->entry;
+
+    if (op->kind == CLRNN_EXPORT_NORMALIZE) {
+        TRY(clrnn_buffer_read_f64(model->input_mean, 0, C, mean));
+        TRY(clrnn_buffer_read_f64(model->input_std, 0, C, factor));
+        for (size_t c = 0; c < C; c++) {
+            factor[c] = 1 / factor[c];
+            shift[c] = 0;
+        }
+        return CLRNN_OK;
+    }
+    if (op->kind == CLRNN_EXPORT_RESTORE) {
+        memset(mean, 0, C * sizeof(*mean));
+        memcpy(factor, model->target_std, C * sizeof(*factor));
+        memcpy(shift, model->target_mean, C * sizeof(*shift));
+        return CLRNN_OK;
+    }
+    for (size_t c = 0; c < C; c++) {
+        factor[c] = 1;
+        shift[c] = 0;
+    }
+    if (op->layer->affine) {
+        TRY(read_values(model, entry++, factor));
+        TRY(read_values(model, entry++, shift));
+    }
+    TRY(read_values(model, entry + 1, mean)); // the variance, for now
+    for (size_t c = 0; c < C; c++)
+        factor[c] /= sqrt(mean[c] + op->layer->eps);
+    return read_values(model, entry, mean);
+}
+
+double *clrnn_export_read_affine(struct clrnn_model *model, const struct clrnn_export_op *op,
+                                 enum clrnn_status *status)
+{
+    double *values = calloc(3 * (size_t)op->out, sizeof(*values));
+
+    *status = values ? read_affine(model, op, values)
+                     : clrnn_error_memory(model->log, 24 * (size_t)op->out, "normalisation");
+    if (*status != CLRNN_OK) {
+        free(values);
+        values = NULL;
+    }
+    return values;
+}

@@ -1,0 +1,299 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""`clrnn export --to c`: the C code against `clrnn predict`, for every kind of layer, as TAP.
+
+    test_export_c.py CLRNN ROOT [TEST...]
+
+CLRNN_EXPORT_ALL: every case on every target, and the recorded runs; otherwise a few of them where that takes long."""
+import os
+import pathlib
+import re
+import shutil
+import struct
+import subprocess
+import sys
+
+import export_cases as cases
+from harness import Skip, main, read_npy, write_npy
+
+ROOT = pathlib.Path(sys.argv.pop(2))
+STRICT = ["-Wall", "-Wextra", "-Werror", "-pedantic"]
+TARGETS = {"aarch64": ("aarch64-linux-gnu-gcc", "qemu-aarch64"), "armhf": ("arm-linux-gnueabihf-gcc", "qemu-arm"),
+           "riscv64": ("riscv64-linux-gnu-gcc", "qemu-riscv64")}
+
+# Reads N, T and the inputs, writes what predict gives and then, for causal models, what step gives.
+DRIVER = """
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include "net.h"
+#ifdef NET_TOKENS
+typedef int32_t input;
+#else
+typedef float input;
+#endif
+int main(void)
+{
+    int32_t head[2];
+    int n, t;
+    if (fread(head, 4, 2, stdin) != 2)
+        return 2;
+    for (n = 0; n < head[0]; n++) {
+        const size_t count = (size_t)head[1] * NET_FEATURES;
+        const size_t outs = (size_t)(NET_PER_STEP ? head[1] : 1) * NET_OUTPUTS;
+        input *x = (input *)malloc(count * sizeof(*x));
+        float *out = (float *)malloc(outs * sizeof(*out));
+        if (fread(x, sizeof(*x), count, stdin) != count || net_predict(x, head[1], out))
+            return 3;
+        fwrite(out, sizeof(*out), outs, stdout);
+#if NET_CAUSAL
+        {
+            net_state state;
+            net_reset(&state);
+            for (t = 0; t < head[1]; t++)
+                net_step(&state, x + (size_t)t * NET_FEATURES, NET_PER_STEP ? out + (size_t)t * NET_OUTPUTS : out);
+            fwrite(out, sizeof(*out), outs, stdout);
+        }
+#endif
+        (void)t;
+        free(x);
+        free(out);
+    }
+    return net_predict(NULL, 0, NULL) == -1 ? 0 : 4;
+}
+"""
+
+
+def export(c, *more, run="run", name="net", status=0):
+    return c.run("export", run, "--to", "c", "--out", "c", "--name", name, *more, status=status)
+
+
+def compile_c(c, compiler="gcc", program="driver", source="driver.c", more=()):
+    c.write("c/driver.c", DRIVER)
+    language = [] if "++" in compiler else ["-std=c99"]
+    subprocess.run([compiler, *language, "-O2", *STRICT, *more, "net.c", source, "-o", program, "-lm"],
+                   cwd=c.folder / "c", check=True)
+
+
+def run_c(c, shape, values, tokens, runner=()):
+    """(whole, step by step or None): lists of each sample's outputs, one after the other."""
+    data = struct.pack(f"<2i{len(values)}{'i' if tokens else 'f'}", *shape, *values)
+    out = subprocess.run([*runner, "./driver"], input=data, capture_output=True, cwd=c.folder / "c", check=True).stdout
+    floats = struct.unpack(f"<{len(out) // 4}f", out)
+    if "#define NET_CAUSAL 0" in (c.folder / "c/net.h").read_text():
+        return floats, None
+    size = len(floats) // (2 * shape[0])
+    parts = [floats[i:i + size] for i in range(0, len(floats), size)]
+    return sum(parts[0::2], ()), sum(parts[1::2], ())
+
+
+def check(c, shape, tokens, seed, bound=1e-5, runner=()):
+    values = cases.write_inputs(c.folder / "in.npy", shape, tokens, seed)
+    _, expected = cases.predict(c, "run")
+    whole, steps = run_c(c, shape, values, tokens, runner)
+    assert len(whole) == len(expected), f"{len(whole)} outputs, expected {len(expected)}"
+    error = cases.difference(whole, expected)
+    assert error <= bound, f"{error} of the largest output off, expected {bound}"
+    assert steps is None or cases.difference(steps, whole) <= 1e-6, "step by step is not the whole"
+    return error
+
+
+def every_layer(c):
+    worst = 0
+    for name, (layers, options) in cases.CASES.items():
+        shutil.rmtree(c.folder / "run", ignore_errors=True)
+        shutil.rmtree(c.folder / "c", ignore_errors=True)
+        cases.train(c, layers, options)
+        export(c)
+        compile_c(c)
+        for shape in ((1, 1), (3, 6), (2, 37)):
+            error = check(c, shape, "tokens" in options, shape[1])
+            worst = max(worst, error)
+        compile_c(c, program="example", source="net_main.c")
+        subprocess.run(["./example"], cwd=c.folder / "c", check=True, capture_output=True)
+        causal = "#define NET_CAUSAL 1" in (c.folder / "c/net.h").read_text()
+        assert causal == ("true" not in layers or name == "behind_pool"), name
+    print(f"# largest error {worst:.2g} of the largest output")
+
+
+def cpp(c):
+    if not shutil.which("g++"):
+        raise Skip("no g++")
+    for name in ("lstm_last", "gru_bi_max", "embedding_bi", "dense"):
+        cases.train(c, *cases.CASES[name], run=name)
+        for kind in ("f32", "int8"):
+            export(c, "--type", kind, run=name)
+            subprocess.run(["g++", "-x", "c++", *STRICT, "net.c", "net_main.c", "-o", "cpp", "-lm"],
+                           cwd=c.folder / "c", check=True)
+            subprocess.run(["./cpp"], cwd=c.folder / "c", check=True, capture_output=True)
+
+
+def other_machines(c):
+    found = {name: pair for name, pair in TARGETS.items() if all(map(shutil.which, pair))}
+    if not found:
+        raise Skip("no cross compiler with qemu-user")
+    chosen = cases.CASES if "CLRNN_EXPORT_ALL" in os.environ else ("lstm_last", "gru_bi_max", "embedding_bi")
+    worst = dict.fromkeys(found, 0)
+    for name in chosen:
+        layers, options = cases.CASES[name]
+        shutil.rmtree(c.folder / "run", ignore_errors=True)
+        cases.train(c, layers, options)
+        export(c)
+        for target, (compiler, emulator) in found.items():
+            compile_c(c, compiler, more=["-static"])
+            worst[target] = max(worst[target], check(c, (2, 9), "tokens" in options, 4, runner=[emulator]))
+    print(f"# {', '.join(f'{target}: {error:.2g}' for target, error in worst.items())}")
+
+
+def examples(c):
+    """Every example's model, on made-up data of its shape."""
+    for path in sorted((ROOT / "examples").glob("*.yaml")):
+        text = re.sub(r"#.*", "", path.read_text())
+        shutil.rmtree(c.folder / "run", ignore_errors=True)
+        steps = "pool" not in text
+        tokens = "embedding" in text
+        values = 30 * 4
+        if tokens:
+            write_npy(c.folder / "X.npy", "<i4", (30, 4), [i % 50 for i in range(values)])
+        else:
+            write_npy(c.folder / "X.npy", "<f4", (30, 4, 5), [(i * 37 % 100) / 50 - 1 for i in range(values * 5)])
+        real = "loss: mse" in text
+        shape = (30, 4) if steps else (30,)
+        count = values if steps else 30
+        write_npy(c.folder / "y.npy", "<f4" if real else "<i8", shape,
+                  [float(i % 2) if real else i % 2 for i in range(count)])
+        folder = c.folder
+        c.run("train", str(path), "--device", "ref", "--out", "run", "--quiet",
+              "--set", "train.epochs=1", "--set", "train.batch_size=16",
+              "--set", f"data.train={{x: {folder}/X.npy, y: {folder}/y.npy}}",
+              "--set", f"data.valid={{x: {folder}/X.npy, y: {folder}/y.npy}}")
+        export(c)
+        compile_c(c)
+        check(c, (3, 12), tokens, 2)
+
+
+def recorded(c):
+    """The recorded runs beside the checkout: their models and data."""
+    runs = cases.recorded_runs(ROOT)
+    if not runs:
+        raise Skip("no recorded runs beside this checkout")
+    if "CLRNN_EXPORT_ALL" not in os.environ:
+        raise Skip("CLRNN_EXPORT_ALL is not set")
+    worst, tried = 0, 0
+    for case in runs:
+        shutil.rmtree(c.folder / "run", ignore_errors=True)
+        shutil.rmtree(c.folder / "c", ignore_errors=True)
+        text = cases.train_recorded(c, case)
+        if "track_running_stats: false" in text:
+            export(c, status=2)
+            continue
+        export(c)
+        compile_c(c)
+        shape, values = read_npy_as(case / "X_valid.npy", "embedding" in text)
+        shape, values = (shape[0], 1, shape[1]) if len(shape) == 2 and "embedding" not in text else shape, values
+        _, expected = cases.predict(c, "run", str(case / "X_valid.npy"))
+        whole, steps = run_c(c, shape[:2], values, "embedding" in text)
+        error = cases.difference(whole, expected)
+        if "round" not in text:
+            assert error <= 1e-5, f"{case.name}: {error}"
+            worst = max(worst, error)
+        assert steps is None or cases.difference(steps, whole) <= 1e-6, case.name
+        tried += 1
+    print(f"# {tried} models, largest error {worst:.2g}")
+
+
+def read_npy_as(path, tokens):
+    """(shape, values) of any .npy of integers or reals, by the system's numpy where there is none here."""
+    code = "import sys, numpy; x = numpy.load(sys.argv[1]); print(*x.shape); " \
+           f"sys.stdout.flush(); sys.stdout.buffer.write(x.astype('{'<i4' if tokens else '<f4'}').tobytes())"
+    out = subprocess.run(["/usr/bin/python3", "-c", code, path], capture_output=True, check=True).stdout
+    line, data = out.split(b"\n", 1)
+    return tuple(map(int, line.split())), struct.unpack(f"<{len(data) // 4}{'i' if tokens else 'f'}", data)
+
+
+def int8(c):
+    """int8 weights keep the classes; every kind of layer compiles and steps like the whole."""
+    for name in ("rnn_relu_2", "lstm_bi_last", "gru_max", "embedding_lstm", "embedding_bag", "behind_pool"):
+        layers, options = cases.CASES[name]
+        shutil.rmtree(c.folder / "run", ignore_errors=True)
+        cases.train(c, layers, options)
+        export(c, "--type", "int8")
+        compile_c(c)
+        check(c, (3, 6), "tokens" in options, 1, bound=0.05)
+    c.write("learned.yaml", (c.folder / "config.yaml").read_text().replace("epochs: 3", "epochs: 12"))
+    c.run("train", "learned.yaml", "--device", "ref", "--out", "learned", "--quiet")
+    export(c, "--type", "int8", run="learned")
+    compile_c(c)
+    shape, values = read_npy(c.folder / "X_valid.npy")
+    _, labels = read_npy(c.folder / "y_valid.npy")
+    _, expected = cases.predict(c, "learned", "X_valid.npy")
+    outputs, _ = run_c(c, shape[:2], values, False)
+    rights = [sum((v[2 * n + 1] > v[2 * n]) == label for n, label in enumerate(labels)) for v in (outputs, expected)]
+    assert rights[1] > 0.8 * len(labels), "the float model has learned nothing: this test says nothing"
+    assert rights[0] >= rights[1] - 0.01 * len(labels), f"{rights} of {len(labels)} right"
+
+
+def small(c):
+    """An LSTM 16 -> 64 has under 4 kB of RAM besides its input: stack frames of all functions, and no static data."""
+    c.write("small.yaml", """\
+model: {layers: [lstm: {hidden_size: 64}, pool, linear: {out_features: 6}]}
+train: {loss: cross_entropy, optimizer: {adam: {}}, epochs: 1}
+data:
+  train: {synthetic: {samples: 8, steps: 10, features: 16, classes: 6, seed: 1}}
+  normalize: standard
+""")
+    c.run("train", "small.yaml", "--device", "ref", "--out", "run", "--quiet")
+    for kind in ("f32", "int8"):
+        export(c, "--type", kind)
+        subprocess.run(["gcc", "-std=c99", "-Os", "-fstack-usage", "-c", "net.c"], cwd=c.folder / "c", check=True)
+        stack = sum(int(line.split("\t")[1]) for line in (c.folder / "c/net.su").read_text().splitlines())
+        sizes = subprocess.run(["size", "net.o"], cwd=c.folder / "c", check=True, capture_output=True, text=True).stdout
+        text, data, bss = map(int, sizes.splitlines()[1].split()[:3])
+        print(f"# {kind}: flash {text}, stack {stack}, static {data + bss} bytes")
+        assert data + bss == 0 and stack < 4096, f"stack {stack}, static {data + bss}"
+        claimed = int(re.search(r"RAM: (\d+) bytes", (c.folder / "c/net.h").read_text())[1])
+        assert claimed <= stack <= claimed + 1024, f"the header says {claimed}, the compiler {stack}"
+
+
+def long_sequences(c):
+    """NAME_MAX_T bounds what a bidirectional stack takes; a longer sequence is refused."""
+    cases.train(c, *cases.CASES["gru_bi_max"])
+    export(c)
+    compile_c(c, more=["-DNET_MAX_T=6"])
+    check(c, (1, 6), False, 1)
+    data = struct.pack("<2i", 1, 7) + bytes(4 * 7 * cases.FEATURES)
+    assert subprocess.run(["./driver"], input=data, cwd=c.folder / "c", check=False).returncode == 3
+
+
+def refusals(c):
+    layers = "[gru: {hidden_size: 4}, batchnorm: {track_running_stats: false}, pool, linear: {out_features: 3}]"
+    cases.train(c, layers, "")
+    _, err = export(c, status=2)
+    assert all(word in err for word in ("layers[1] (batchnorm)", "track_running_stats", "cannot be exported to C")), err
+    assert not (c.folder / "c").exists(), "a refused export leaves a folder"
+    cases.train(c, *cases.CASES["dense"], run="good")
+    for name in ("1st", "a-b", "while", "", "a/b", "é", "x" * 70):
+        export(c, run="good", name=name, status=2)
+    assert not (c.folder / "c").exists(), "a refused name leaves a folder"
+    c.run("export", "good", "--to", "c", status=2)
+    c.run("export", "good", "--to", "c", "--out", "c", "--type", "int4", status=2)
+    c.run("export", "good", "--to", "safetensors", "--name", "net", "--out", "w", status=2)
+    export(c, run="good")
+    export(c, run="good")
+    c.write("c/net.h", "mine\n")
+    before = (c.folder / "c/net.c").read_bytes()
+    export(c, run="good", status=2)
+    assert (c.folder / "c/net.h").read_text() == "mine\n" and (c.folder / "c/net.c").read_bytes() == before
+    assert sorted(os.listdir(c.folder / "c")) == ["net.c", "net.h", "net_main.c", "net_test.h"]
+
+
+def same_bytes(c):
+    cases.train(c, *cases.CASES["lstm_last"])
+    export(c)
+    first = {path.name: path.read_bytes() for path in (c.folder / "c").iterdir()}
+    export(c)
+    assert first == {path.name: path.read_bytes() for path in (c.folder / "c").iterdir()}
+
+
+sys.exit(main([every_layer, cpp, other_machines, examples, recorded, int8, small, long_sequences, refusals,
+               same_bytes]))
