@@ -124,7 +124,7 @@ const char *cli_duration(double seconds, char text[32]);
     X(tune, "measure GEMM and kernel choices for these shapes, remember the best") \
     X(cache, "what built programs are kept on disk; throw them away") \
     X(synth, "make a data set in the seed's shape, or a classic sequence task") \
-    X(export, "the model for PyTorch, or as C source") \
+    X(export, "the model for PyTorch, as ONNX, or as C source") \
     X(help, "what a command does, or what a config key means")
 
 #define X(name, help) int cmd_##name(int argc, char **argv);

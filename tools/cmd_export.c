@@ -7,19 +7,22 @@
 
 struct request {
     const char *format, *out, *name, *type;
+    bool states;
 };
 
 // Exit status 0, or that of a usage error.
 static int check(const struct cli *cli, const struct request *r)
 {
-    const bool c = r->format && !strcmp(r->format, "c");
+    const bool c = r->format && !strcmp(r->format, "c"), onnx = r->format && !strcmp(r->format, "onnx");
 
     if (!r->format)
-        return cli_usage(cli, "--to FORMAT is missing: safetensors or c");
-    if (!c && strcmp(r->format, "safetensors"))
-        return cli_usage(cli, "--to %s: expected safetensors or c", r->format);
+        return cli_usage(cli, "--to FORMAT is missing: safetensors, onnx or c");
+    if (!c && !onnx && strcmp(r->format, "safetensors"))
+        return cli_usage(cli, "--to %s: expected safetensors, onnx or c", r->format);
     if (!c && (r->name || r->type))
         return cli_usage(cli, "--%s belongs to --to c", r->name ? "name" : "type");
+    if (!onnx && r->states)
+        return cli_usage(cli, "--states belongs to --to onnx");
     if (c && !r->out)
         return cli_usage(cli, "--out DIR is missing");
     if (r->type && strcmp(r->type, "f32") && strcmp(r->type, "int8"))
@@ -33,16 +36,20 @@ static enum clrnn_status write_model(struct clrnn_model *model, const struct req
         return clrnn_model_export_c(model, r->out, r->name ? r->name : "model",
                                     r->type && !strcmp(r->type, "int8") ? CLRNN_EXPORT_TYPE_INT8
                                                                         : CLRNN_EXPORT_TYPE_F32);
-    return clrnn_model_export(model, r->out ? r->out : "model.safetensors");
+    if (!strcmp(r->format, "onnx"))
+        return clrnn_model_export_onnx(model, r->out, r->states);
+    return clrnn_model_export(model, r->out);
 }
 
 int cmd_export(int argc, char **argv)
 {
-    struct request r = {NULL};
+    struct request r = {0};
     const struct cli_option options[] = {
-        {"to", CLI_TEXT, "FORMAT", "safetensors or c", &r.format},
-        {"out", CLI_TEXT, "PATH", "where to: a file (model.safetensors); for C a folder", &r.out},
+        {"to", CLI_TEXT, "FORMAT", "safetensors, onnx or c", &r.format},
+        {"out", CLI_TEXT, "PATH", "where to: a file (model.safetensors, model.onnx); for C a folder", &r.out},
         {"name", CLI_TEXT, "NAME", "C: what files and functions are called (model)", &r.name},
+        {"states", CLI_FLAG, NULL, "ONNX: h and c as inputs and outputs, to go on where a sequence ended",
+         &r.states},
         {"type", CLI_TEXT, "TYPE", "C: weights as f32 (the default) or int8", &r.type},
     };
     const struct cli_spec spec = {
@@ -51,6 +58,8 @@ int cmd_export(int argc, char **argv)
             "safetensors: a model's weights under PyTorch's names, without config and optimiser state, so that\n"
             "    model.load_state_dict(safetensors.torch.load_file(FILE))\n"
             "takes them.\n"
+            "onnx: opset 17, N and T free, the normalisation inside; lengths are an input where the model was\n"
+            "trained with them.\n"
             "c: NAME.c and NAME.h, C99 without libraries but math.h, with the weights as constants and the\n"
             "normalisation inside; NAME_main.c is an example that checks itself with NAME_test.h.\n"
             "NAME_predict runs a sequence; without bidirectional layers NAME_step runs one step at a time.",
@@ -60,6 +69,7 @@ int cmd_export(int argc, char **argv)
         .option_count = ARRAY_SIZE(options),
         .option = options,
         .examples = "  clrnn export runs/seed-fixed --to safetensors --out seed.safetensors\n"
+                    "  clrnn export runs/seed-fixed --to onnx --out seed.onnx\n"
                     "  clrnn export runs/seed-fixed --to c --out firmware/net --name net --type int8\n",
     };
     struct clrnn_device *device = NULL;
@@ -73,9 +83,11 @@ int cmd_export(int argc, char **argv)
     status = check(&cli, &r);
     if (status)
         return status;
+    if (!r.out)
+        r.out = strcmp(r.format, "onnx") ? "model.safetensors" : "model.onnx";
     if (!cli.device)
         cli.device = "ref"; // hardly any computing: works without OpenCL
-    st = cli_check_out(&cli, r.out ? r.out : "model.safetensors", 1, (const char *const[]){cli.argument[0]});
+    st = cli_check_out(&cli, r.out, 1, (const char *const[]){cli.argument[0]});
     if (st == CLRNN_OK)
         st = cli_device(&cli, false, &device);
     if (st == CLRNN_OK)

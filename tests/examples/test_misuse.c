@@ -231,6 +231,8 @@ static void models(void **state)
     REFUSED_SILENTLY(clrnn_model_export_c, NULL, "w", "net", CLRNN_EXPORT_TYPE_F32);
     REFUSED("folder", clrnn_model_export_c, model, NULL, "net", CLRNN_EXPORT_TYPE_F32);
     REFUSED("name", clrnn_model_export_c, model, "w", NULL, CLRNN_EXPORT_TYPE_F32);
+    REFUSED_SILENTLY(clrnn_model_export_onnx, NULL, "w", false);
+    REFUSED("path", clrnn_model_export_onnx, model, NULL, false);
     REFUSED_SILENTLY(clrnn_model_save, NULL, "w");
     REFUSED("path", clrnn_model_save, model, NULL);
     assert_int_equal(access("w", F_OK), -1);

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT
+// Building an ONNX graph and writing it, by protobuf-c over ONNX's own schema (third_party/onnx).
+//
+// Functions that make something return it, or NULL after an error, and take NULL for what an earlier one did
+// not make; the first error is kept and clrnn_onnx_write returns it. Names and values are copied.
+#ifndef CLRNN_SRC_FORMATS_ONNX_H
+#define CLRNN_SRC_FORMATS_ONNX_H
+
+#include "base/log.h"
+
+/** Opset and version of the format that files are written for (ONNX 1.12). */
+enum { CLRNN_ONNX_OPSET = 17, CLRNN_ONNX_IR = 8 };
+
+/** Types of elements, with ONNX's numbers. */
+enum clrnn_onnx_type {
+    CLRNN_ONNX_FLOAT = 1,
+    CLRNN_ONNX_INT32 = 6,
+    CLRNN_ONNX_INT64 = 7,
+    CLRNN_ONNX_BOOL = 9
+};
+
+struct clrnn_onnx;
+
+/** Owner: the caller, clrnn_onnx_destroy. CLRNN_ERR_MEMORY. */
+enum clrnn_status clrnn_onnx_create(const struct clrnn_log *log, const char *graph_name,
+                                    struct clrnn_onnx **onnx);
+void clrnn_onnx_destroy(struct clrnn_onnx **onnx);
+
+/** An input or output of the graph. A dimension is a number, or where `dim_names` has a name for it, free. */
+const char *clrnn_onnx_input(struct clrnn_onnx *onnx, const char *name, enum clrnn_onnx_type type,
+                             unsigned ndim, const int64_t *dims, const char *const *dim_names);
+void clrnn_onnx_output(struct clrnn_onnx *onnx, const char *name, enum clrnn_onnx_type type, unsigned ndim,
+                       const int64_t *dims, const char *const *dim_names);
+
+/** A constant. `name` NULL: a name is made up. */
+const char *clrnn_onnx_floats(struct clrnn_onnx *onnx, const char *name, unsigned ndim, const int64_t *dims,
+                              const double *values);
+const char *clrnn_onnx_scalar(struct clrnn_onnx *onnx, double value);
+const char *clrnn_onnx_integer(struct clrnn_onnx *onnx, int64_t value);
+const char *clrnn_onnx_integers(struct clrnn_onnx *onnx, unsigned count, const int64_t *values);
+
+/** Appends a node. The inputs follow `op`, ended by NULL ("" is an input left out); gives the first output.
+ * Use CLRNN_ONNX_NODE, which adds the end. */
+const char *clrnn_onnx_node(struct clrnn_onnx *onnx, const char *op, ...) __attribute__((sentinel));
+#define CLRNN_ONNX_NODE(onnx, ...) clrnn_onnx_node(onnx, __VA_ARGS__, (const char *)NULL)
+
+/** Appends a Squeeze or Unsqueeze: the value without, or with one more, dimension at `axis`. */
+const char *clrnn_onnx_squeeze(struct clrnn_onnx *onnx, const char *x, int64_t axis);
+const char *clrnn_onnx_unsqueeze(struct clrnn_onnx *onnx, const char *x, int64_t axis);
+
+/** Gives the last node one more output. */
+const char *clrnn_onnx_more(struct clrnn_onnx *onnx);
+/** Names the first output of the last node, for an output of the graph. */
+void clrnn_onnx_rename(struct clrnn_onnx *onnx, const char *name);
+/** Attributes of the last node. */
+void clrnn_onnx_set_integer(struct clrnn_onnx *onnx, const char *key, int64_t value);
+void clrnn_onnx_set_integers(struct clrnn_onnx *onnx, const char *key, size_t count, const int64_t *values);
+void clrnn_onnx_set_float(struct clrnn_onnx *onnx, const char *key, double value);
+void clrnn_onnx_set_string(struct clrnn_onnx *onnx, const char *key, const char *value);
+/** `count` times the same string. */
+void clrnn_onnx_set_strings(struct clrnn_onnx *onnx, const char *key, size_t count, const char *value);
+
+/** Metadata of the model. */
+void clrnn_onnx_metadata(struct clrnn_onnx *onnx, const char *key, const char *value);
+
+/** Writes the file atomically. CLRNN_ERR_MEMORY, CLRNN_ERR_DISK; CLRNN_ERR_CONFIG: above the 2 GiB that the
+ * format can hold. */
+enum clrnn_status clrnn_onnx_write(struct clrnn_onnx *onnx, const char *path);
+
+#endif
