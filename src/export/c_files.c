@@ -26,9 +26,7 @@ static void put_mark(struct clrnn_c_code *code)
 static void put_summary(struct clrnn_c_code *code)
 {
     struct clrnn_c_text *t = &code->text;
-    const size_t multiply = !(code->helpers & CLRNN_C_MULTIPLY) ? 0
-                            : code->int8                        ? 2 * (size_t)code->widest
-                                                                : 128;
+    const size_t multiply = code->int8 && (code->helpers & CLRNN_C_MULTIPLY) ? 2 * (size_t)code->widest : 0;
     const size_t stack = code->state_bytes + code->pass_bytes + code->cell_bytes + multiply;
     const size_t step = sizeof(float) * (code->passes.sequence[0] + (size_t)code->passes.sequence[1]);
 
@@ -110,6 +108,9 @@ void clrnn_c_put_source(struct clrnn_c_code *code)
     put_mark(code);
     clrnn_c_put(t, "#include \"@.h\"\n\n#include <math.h>\n#include <stddef.h>\n%s\n",
                 code->int8 ? "#include <stdint.h>\n" : "");
+    clrnn_c_put(t, "/* Loops over arrays are to be vectorised, also by -O2. */\n"
+                   "#if defined(__GNUC__) && !defined(__clang__) && defined(__OPTIMIZE__) && "
+                   "!defined(__OPTIMIZE_SIZE__)\n#pragma GCC optimize(\"O3\")\n#endif\n\n");
     clrnn_c_constants(code); // its errors came up when needs were found
     clrnn_c_put(t, "\n");
     clrnn_c_helpers(code);

@@ -10,7 +10,7 @@
 #include "base/array.h"
 #include "base/words.h"
 
-enum { BLOCK = 32, SMALL_BLOCK = 8, PER_LINE = 8, BYTES_PER_LINE = 20 };
+enum { PER_LINE = 8, BYTES_PER_LINE = 20 };
 
 void clrnn_c_template(struct clrnn_c_text *t, const char *text)
 {
@@ -82,26 +82,18 @@ static void put_integers(struct clrnn_c_text *t, const char *label, const int8_t
     clrnn_out_printf(t->out, "\n};\n");
 }
 
-static bool put_blocks(struct clrnn_c_text *t, const char *label, const double *values, size_t rows,
-                       size_t cols)
+static bool put_columns(struct clrnn_c_text *t, const char *label, const double *values, size_t rows,
+                        size_t cols)
 {
-    double *blocked = malloc(rows * cols * sizeof(*blocked));
-    size_t at = 0;
+    double *turned = malloc(rows * cols * sizeof(*turned));
 
-    if (!blocked)
+    if (!turned)
         return false;
-    for (size_t first = 0; first < rows;) {
-        const size_t left = rows - first, height = left >= BLOCK         ? BLOCK
-                                                   : left >= SMALL_BLOCK ? SMALL_BLOCK
-                                                                         : 1;
-
+    for (size_t r = 0; r < rows; r++)
         for (size_t c = 0; c < cols; c++)
-            for (size_t r = 0; r < height; r++)
-                blocked[at++] = values[(first + r) * cols + c];
-        first += height;
-    }
-    clrnn_c_floats(t, label, blocked, rows * cols);
-    free(blocked);
+            turned[c * rows + r] = values[r * cols + c];
+    clrnn_c_floats(t, label, turned, rows * cols);
+    free(turned);
     return true;
 }
 
@@ -142,7 +134,7 @@ void clrnn_c_matrix(struct clrnn_c_text *t, const char *label, const double *val
         t->constant_bytes += int8 ? rows * (cols + sizeof(float)) : rows * cols * sizeof(float);
         return;
     }
-    if (!(int8 ? put_int8 : put_blocks)(t, label, values, rows, cols))
+    if (!(int8 ? put_int8 : put_columns)(t, label, values, rows, cols))
         t->failed = true;
 }
 

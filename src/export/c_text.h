@@ -24,8 +24,8 @@ void clrnn_c_template(struct clrnn_c_text *t, const char *text);
 /** `static const float NAME_<label>[count] = {...};` The values are rounded to float32. */
 void clrnn_c_floats(struct clrnn_c_text *t, const char *label, const double *values, size_t count);
 
-/** A matrix [rows, cols] as NAME_<label>. float32: blocks of 32, 8 and 1 rows, each block column by column,
- * as NAME_multiply reads them. `int8`: row by row, and NAME_<label>_scale with a factor for each row. */
+/** A matrix [rows, cols] as NAME_<label>, in the order in which NAME_multiply reads it: float32 column by
+ * column; `int8` row by row, and NAME_<label>_scale with a factor for each row. */
 void clrnn_c_matrix(struct clrnn_c_text *t, const char *label, const double *values, size_t rows, size_t cols,
                     bool int8);
 
