@@ -210,7 +210,7 @@ static void judge_flat(struct clrnn_examination *v, const struct clrnn_trace *c)
         d, v->overfits
                ? "one batch is learnt by heart, all are not: more steps, another lr, or a task and labels "
                  "that fit together"
-               : "mend what stands above; `clrnn grow` names the part that breaks it");
+               : "mend what it follows from; else scaled inputs, another lr, or more units");
 }
 
 static void judge_oscillation(struct clrnn_examination *v, const struct clrnn_trace *c)

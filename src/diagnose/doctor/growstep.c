@@ -126,7 +126,9 @@ static enum clrnn_status try_without(struct search *s, const struct clrnn_part *
     if (!cured) {
         free(step->change);
         step->change = NULL;
-        return CLRNN_OK;
+        step->remedy = clrnn_format(
+            "start from the parts before '%s', which learn, and add the others one by one", part->name);
+        return step->remedy ? CLRNN_OK : no_memory(s);
     }
     text = clrnn_trial_text(s->asked, &step->trial, false);
     step->remedy = text ? clrnn_format("%s", step->change) : NULL;

@@ -115,23 +115,23 @@ static enum clrnn_status conclude(struct trying *t, struct clrnn_finding *f, str
 {
     const bool recall = by_recall(f);
     const enum clrnn_gain gain = clrnn_trial_compare(now(t), trial, recall);
-    const char *above = t->count ? "on top of the changes above: " : "";
+    const char *above = t->count ? ", on top of the changes above" : "";
     char *text = clrnn_trial_text(now(t), trial, recall);
     enum clrnn_status st;
 
     if (!text)
         return no_memory(t);
     if (gain == CLRNN_GAIN_WORSE) {
-        st = withdraw(t, f, clrnn_format("%sworse, so it is no remedy here: %s", above, text));
+        st = withdraw(t, f, clrnn_format("it makes things worse: %s%s", text, above));
     } else if (gain == CLRNN_GAIN_NONE) {
-        st = say(
-            t, &f->tried,
-            clrnn_format("%s%s: %s", above,
-                         clrnn_trial_is_good(now(t)) ? "it learns without, too" : "no difference by itself",
-                         text));
+        st = say(t, &f->tried,
+                 clrnn_format("%s: %s%s",
+                              clrnn_trial_is_good(now(t)) ? "it learns without it, too"
+                                                          : "no difference by itself",
+                              text, above));
         keep(t, f->set, NULL);
     } else {
-        st = say(t, &f->tried, clrnn_format("%s%s", above, text));
+        st = say(t, &f->tried, clrnn_format("%s%s", text, above));
         keep(t, f->set, trial);
     }
     free(text);
@@ -185,10 +185,16 @@ struct candidates {
 
 static char *in_one_line(const char *change)
 {
-    char *line = strdup(change);
+    char *line = strdup(""), *longer;
 
-    for (char *at = line; at && (at = strchr(at, '\n'));)
-        *at = ' ';
+    while (line && *change) {
+        const size_t length = strcspn(change, "\n");
+
+        longer = clrnn_format("%s%s%.*s", line, *line ? ", " : "", (int)length, change);
+        free(line);
+        line = longer;
+        change += length + (change[length] == '\n');
+    }
     return line;
 }
 
@@ -241,11 +247,11 @@ static enum clrnn_status try_candidates(struct trying *t, struct clrnn_finding *
 static enum clrnn_status adopt(struct trying *t, struct clrnn_finding *f, struct candidates *c)
 {
     const bool helped = c->change != NULL;
-    const char *above = t->count ? "on top of the changes above: " : "";
+    const char *above = t->count ? ", on top of the changes above" : "";
 
     if (!c->list)
         return CLRNN_OK;
-    TRY(say(t, &f->tried, clrnn_format("%s%s", above, c->list)));
+    TRY(say(t, &f->tried, clrnn_format("%s%s", c->list, above)));
     if (!helped)
         return say(t, &f->remedy, clrnn_format("%s", "none of what was tried helps"));
     TRY(say(t, &f->remedy, in_one_line(c->change)));

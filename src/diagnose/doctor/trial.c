@@ -299,6 +299,17 @@ static enum clrnn_gain compare_set(const struct clrnn_trial *before, const struc
     return is - was >= least ? CLRNN_GAIN_BETTER : was - is >= least ? CLRNN_GAIN_WORSE : CLRNN_GAIN_NONE;
 }
 
+// Whether it is better than answering the same to every input.
+static bool beats_constant(const struct clrnn_trial *t)
+{
+    const struct clrnn_eval_result *r = judged(t);
+    double largest = 0;
+
+    for (uint32_t k = 0; k < r->classes; k++)
+        largest = fmax(largest, (double)r->per_class[k].support);
+    return quality(t, r, false) > (r->classes ? largest / fmax((double)r->counted, 1) : 0) + LEAST_GAIN;
+}
+
 /** By which figure two trials differ. */
 enum figure { VALID, TRAIN, TRAIN_LOSS };
 
@@ -312,6 +323,11 @@ static enum clrnn_gain compare(const struct clrnn_trial *before, const struct cl
         return before->ran && before->finite ? CLRNN_GAIN_WORSE : CLRNN_GAIN_NONE;
     if (!before->ran || !before->finite)
         return CLRNN_GAIN_BETTER;
+    if (!recall && !beats_constant(after))
+        return quality(before, judged(before), false) > quality(after, judged(after), false) + LEAST_GAIN &&
+                       beats_constant(before)
+                   ? CLRNN_GAIN_WORSE
+                   : CLRNN_GAIN_NONE;
     gain = compare_set(before, after, judged(before), judged(after), recall);
     if (gain != CLRNN_GAIN_NONE || recall)
         return gain;
@@ -343,7 +359,9 @@ bool clrnn_trial_is_good(const struct clrnn_trial *t)
 
 static double value_of(const struct clrnn_trial *t, enum figure by, bool recall)
 {
-    return by == TRAIN_LOSS ? t->train.loss : quality(t, by == VALID ? &t->valid : &t->train, recall);
+    const struct clrnn_eval_result *r = by == VALID ? &t->valid : &t->train;
+
+    return by == TRAIN_LOSS ? t->train.loss : r->classes ? quality(t, r, recall) : r->r2;
 }
 
 static const char *value_text(const struct clrnn_trial *t, enum figure by, bool recall, char text[32])
