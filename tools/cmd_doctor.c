@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // clrnn doctor: why does this model not learn? Findings with evidence, cost and remedy.
+#include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -199,6 +200,78 @@ static enum clrnn_status explain(const struct cli *cli, const char *id)
     return CLRNN_OK;
 }
 
+// ---------------------------------------------------------------- training scripts
+
+// Runs the doctor of the Python package, which may lie in the source tree or beside the installed program.
+static const char run_python[] =
+    "import sys\n"
+    "try:\n"
+    "    from clrnn.__main__ import main\n"
+    "except ImportError:\n"
+    "    print('clrnn: python3 has no package clrnn: pip install the folder python of '\n"
+    "          'clRNN\\'s sources', file=sys.stderr)\n"
+    "    sys.exit(2)\n"
+    "sys.exit(main())\n";
+
+// Puts the first folder that holds the package at the head of PYTHONPATH.
+static void find_package(void)
+{
+    static const char *const beside[] = {"../../python", "../share/clrnn/python"};
+    const char *before = getenv("PYTHONPATH");
+    char exe[4096], path[2 * sizeof(exe)];
+    const ssize_t length = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+
+    if (length <= 0)
+        return;
+    exe[length] = 0;
+    *strrchr(exe, '/') = 0;
+    for (size_t i = 0; i < ARRAY_SIZE(beside); i++) {
+        snprintf(path, sizeof(path), "%s/%s/clrnn/__main__.py", exe, beside[i]);
+        if (access(path, R_OK) != 0)
+            continue;
+        snprintf(path, sizeof(path), "%s/%s%s%s", exe, beside[i], before ? ":" : "", before ? before : "");
+        setenv("PYTHONPATH", path, 1);
+        return;
+    }
+}
+
+// Replaces the process by `python3 -m clrnn doctor ...`. Returns only where that fails.
+static int doctor_of_script(int argc, char **argv)
+{
+    char **command = calloc((size_t)argc + 4, sizeof(*command));
+
+    if (!command)
+        return clrnn_status_exit(CLRNN_ERR_MEMORY);
+    command[0] = (char *)"python3";
+    command[1] = (char *)"-c";
+    command[2] = (char *)run_python;
+    command[3] = (char *)"doctor";
+    memcpy(command + 4, argv + 1, (size_t)(argc - 1) * sizeof(*command));
+    find_package();
+    fflush(NULL);
+    execvp(command[0], command);
+    free(command);
+    fprintf(stderr, "clrnn: the doctor of scripts needs python3 on the PATH: %s\n", strerror(errno));
+    return clrnn_status_exit(CLRNN_ERR_ARG);
+}
+
+// Whether the first argument that is no option is a Python script.
+static bool is_script(int argc, char **argv)
+{
+    static const char *const with_value[] = {"--steps", "--to-config"};
+
+    for (int i = 1; i < argc; i++) {
+        const size_t length = strlen(argv[i]);
+
+        if (*argv[i] != '-')
+            return length > 3 && !strcmp(argv[i] + length - 3, ".py");
+        for (size_t k = 0; k < ARRAY_SIZE(with_value); k++)
+            if (!strcmp(argv[i], with_value[k]))
+                i++;
+    }
+    return false;
+}
+
 int cmd_doctor(int argc, char **argv)
 {
     struct clrnn_doctor_params params = {0};
@@ -215,11 +288,13 @@ int cmd_doctor(int argc, char **argv)
         {"explain", CLI_TEXT, "ID", "what a finding means, costs, and what helps; takes no config", &finding},
     };
     const struct cli_spec spec = {
-        .usage = "CONFIG.yaml [options] | --list | --explain ID",
+        .usage = "CONFIG.yaml [options] | SCRIPT.py [arguments] | --list | --explain ID",
         .text =
             "Why does this model not learn? Looks at config and data, probes the model with a few steps and\n"
             "trains it shortly. Each finding comes with its evidence in numbers, what it costs, and a remedy\n"
-            "to paste into the config. Exit status 0: no error or warning; 1: there are some.",
+            "to paste into the config. Exit status 0: no error or warning; 1: there are some. A PyTorch\n"
+            "script is run for one epoch under recording, by python3 with torch; it takes --steps N, --json\n"
+            "and --to-config DIR (doc/python.md).",
         .most = 1,
         .takes_json = true,
         .option_count = ARRAY_SIZE(options),
@@ -227,6 +302,7 @@ int cmd_doctor(int argc, char **argv)
         .examples = "  clrnn doctor examples/seed-broken.yaml\n"
                     "  clrnn doctor examples/seed-broken.yaml --fix fixed.yaml\n"
                     "  clrnn doctor my.yaml --static --json\n"
+                    "  clrnn doctor train.py --to-config converted\n"
                     "  clrnn doctor --explain single-time-step\n",
     };
     struct clrnn_doctor_result result = {0};
@@ -236,6 +312,8 @@ int cmd_doctor(int argc, char **argv)
     enum clrnn_status st;
     int status;
 
+    if (is_script(argc, argv))
+        return doctor_of_script(argc, argv);
     if (!cli_parse(&cli, &spec, argc, argv, &status))
         return status;
     if (listing || finding) {

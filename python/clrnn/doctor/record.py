@@ -738,8 +738,9 @@ def _loop_names(node: Any) -> set:
     import ast
     names = {n.id.lower() for n in ast.walk(getattr(node, "target", node)) if isinstance(n, ast.Name)}
     if isinstance(node, ast.For):
-        names |= {n.id.lower() for n in ast.walk(node.iter) if isinstance(n, ast.Name) and "epoch" in n.id.lower()}
-    return {"epoch" if "epoch" in n else n for n in names}
+        names |= {n.id.lower() for n in ast.walk(node.iter) if isinstance(n, ast.Name) and "epoch" in n.id.lower()
+                  and "per" not in n.id.lower()}
+    return {"epoch" if "epoch" in n and "per" not in n else n for n in names}
 
 
 def _light(value: Any, graph: Graph, depth: int = 3) -> Any:
