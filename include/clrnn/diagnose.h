@@ -108,6 +108,10 @@ struct clrnn_finding_info {
 /** The table of findings, *count rows. */
 CLRNN_API const struct clrnn_finding_info *clrnn_findings(size_t *count);
 
+/** What a finding's remedy brought when it was tried. NOTHING: no difference in a whole run that leaves much
+ * to be learnt, so that the finding explains nothing. */
+enum clrnn_tried { CLRNN_TRIED_NOT, CLRNN_TRIED_HELPS, CLRNN_TRIED_NOTHING, CLRNN_TRIED_WORSE };
+
 /** One finding; its strings are owned by the result. */
 struct clrnn_finding {
     const char *id; // of a row of clrnn_findings(); static
@@ -118,6 +122,7 @@ struct clrnn_finding {
     char *remedy;             // as a config change that can be pasted, or advice
     char *set;                // a certain remedy as --set assignments and deletions, one per line; NULL: none
     const char *follows_from; // id of the finding of this result that explains it; NULL: a cause by itself
+    enum clrnn_tried outcome;
     char *tried; // what its remedy brought when it was tried, or why it was not; "": nothing to try
 };
 

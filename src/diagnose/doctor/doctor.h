@@ -138,6 +138,8 @@ void clrnn_doctor_fix_text(const struct clrnn_config *config, const struct clrnn
 
 /** Sets every finding's follows_from by train/causes.def, and puts findings in the order of cause. */
 enum clrnn_status clrnn_doctor_order(struct clrnn_doctor *d);
+/** The same with the follows_from that is there. */
+enum clrnn_status clrnn_doctor_place(struct clrnn_doctor *d);
 /** Makes the sentence on what to do first (to be freed); "" where nothing need be done. NULL: no memory. */
 char *clrnn_doctor_first(const struct clrnn_doctor_result *result);
 

@@ -23,7 +23,8 @@ static const struct row causes[] = {
 static size_t find(const struct clrnn_doctor_result *r, const char *id)
 {
     for (size_t i = 0; i < r->count; i++)
-        if (r->finding[i].severity != CLRNN_SEVERITY_NOTE && !strcmp(r->finding[i].id, id))
+        if (r->finding[i].severity != CLRNN_SEVERITY_NOTE && r->finding[i].outcome < CLRNN_TRIED_NOTHING &&
+            !strcmp(r->finding[i].id, id))
             return i;
     return SIZE_MAX;
 }
@@ -73,24 +74,44 @@ static size_t rank(const char *id)
     return SIZE_MAX;
 }
 
-// Whether cause a comes before b: graver, with more effects, or nearer to no gradient at all; as found
-// otherwise.
+// Whether cause a comes before b: mended by a remedy that helps, graver, not found to explain nothing, with
+// more effects, or nearer to no gradient at all; as found otherwise.
 static bool before(const struct order *o, const struct clrnn_doctor_result *r, size_t a, size_t b)
 {
     const size_t rank_a = rank(r->finding[a].id), rank_b = rank(r->finding[b].id);
 
+    const enum clrnn_tried tried_a = r->finding[a].outcome, tried_b = r->finding[b].outcome;
+
+    if ((tried_a == CLRNN_TRIED_HELPS) != (tried_b == CLRNN_TRIED_HELPS))
+        return tried_a == CLRNN_TRIED_HELPS;
     if (o->gravest[a] != o->gravest[b])
         return o->gravest[a] < o->gravest[b];
+    if ((tried_a < CLRNN_TRIED_NOTHING) != (tried_b < CLRNN_TRIED_NOTHING))
+        return tried_a < CLRNN_TRIED_NOTHING;
     if (o->effects[a] != o->effects[b])
         return o->effects[a] > o->effects[b];
     return rank_a != rank_b ? rank_a < rank_b : a < b;
 }
 
-static void arrange(struct order *o, struct clrnn_doctor_result *r)
+// The place of the finding that this one names; SIZE_MAX: none.
+static size_t named(const struct clrnn_doctor_result *r, const struct clrnn_finding *f)
+{
+    for (size_t i = 0; i < r->count; i++)
+        if (f->follows_from && &r->finding[i] != f && r->finding[i].id == f->follows_from)
+            return i;
+    return SIZE_MAX;
+}
+
+static void arrange(struct order *o, struct clrnn_doctor_result *r, bool find_causes)
 {
     for (size_t i = 0; i < o->count; i++) {
-        o->gravest[i] = r->finding[i].severity;
-        o->parent[i] = cause_of(r, &r->finding[i]);
+        const struct clrnn_finding *f = &r->finding[i];
+
+        o->gravest[i] = f->severity;
+        if (!find_causes)
+            o->parent[i] = named(r, f);
+        else
+            o->parent[i] = f->outcome == CLRNN_TRIED_HELPS ? SIZE_MAX : cause_of(r, f);
         r->finding[i].follows_from = o->parent[i] == SIZE_MAX ? NULL : r->finding[o->parent[i]].id;
     }
     for (size_t i = 0; i < o->count; i++)
@@ -110,7 +131,7 @@ static void arrange(struct order *o, struct clrnn_doctor_result *r)
     }
 }
 
-enum clrnn_status clrnn_doctor_order(struct clrnn_doctor *d)
+static enum clrnn_status reorder(struct clrnn_doctor *d, bool find_causes)
 {
     struct clrnn_doctor_result *r = d->result;
     const size_t n = MAX2(r->count, 1);
@@ -125,7 +146,7 @@ enum clrnn_status clrnn_doctor_order(struct clrnn_doctor *d)
     const bool there = o.parent && o.effects && o.gravest && o.placed && o.finding;
 
     if (there) {
-        arrange(&o, r);
+        arrange(&o, r, find_causes);
         memcpy(r->finding, o.finding, r->count * sizeof(*r->finding));
     }
     free(o.parent);
@@ -134,6 +155,16 @@ enum clrnn_status clrnn_doctor_order(struct clrnn_doctor *d)
     free(o.placed);
     free(o.finding);
     return there ? CLRNN_OK : clrnn_error_memory(d->log, 0, "the order of the findings");
+}
+
+enum clrnn_status clrnn_doctor_order(struct clrnn_doctor *d)
+{
+    return reorder(d, true);
+}
+
+enum clrnn_status clrnn_doctor_place(struct clrnn_doctor *d)
+{
+    return reorder(d, false);
 }
 
 // Whether finding `at` follows from finding `cause`, which stands before it.

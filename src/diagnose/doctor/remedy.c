@@ -104,6 +104,7 @@ static enum clrnn_status withdraw(struct trying *t, struct clrnn_finding *f, cha
 {
     if (!why)
         return no_memory(t);
+    f->outcome = CLRNN_TRIED_WORSE;
     TRY(say(t, &f->remedy,
             clrnn_format("none that was tried; the usual one, %s, does not help here", f->remedy)));
     free(f->set);
@@ -111,11 +112,38 @@ static enum clrnn_status withdraw(struct trying *t, struct clrnn_finding *f, cha
     return say(t, &f->tried, why);
 }
 
+// Whether no parameter has a gradient because of this finding: a fact, whatever a training comes to.
+static bool stops_gradients(const struct trying *t, const struct clrnn_finding *f)
+{
+    const struct clrnn_doctor_result *r = t->d->result;
+
+    for (size_t i = 0; i < r->count; i++)
+        if (!strcmp(r->finding[i].id, "zero-gradient") && r->finding[i].follows_from == f->id)
+            return true;
+    return false;
+}
+
+// A change that helps on top of others which made no difference by themselves may have needed them; it has
+// needed the one without which there is no gradient.
+static void share_success(struct trying *t)
+{
+    struct clrnn_doctor_result *r = t->d->result;
+
+    for (size_t i = 0; i < r->count; i++) {
+        struct clrnn_finding *f = &r->finding[i];
+
+        if (f->set && f->outcome == CLRNN_TRIED_NOT && stops_gradients(t, f))
+            f->outcome = CLRNN_TRIED_HELPS;
+        else if (f->outcome == CLRNN_TRIED_NOTHING)
+            f->outcome = CLRNN_TRIED_NOT;
+    }
+}
+
 static enum clrnn_status conclude(struct trying *t, struct clrnn_finding *f, struct clrnn_trial *trial)
 {
     const bool recall = by_recall(f);
     const enum clrnn_gain gain = clrnn_trial_compare(now(t), trial, recall);
-    const char *above = t->count ? ", on top of the changes above" : "";
+    const char *above = t->count ? ", on top of the other changes" : "";
     char *text = clrnn_trial_text(now(t), trial, recall);
     enum clrnn_status st;
 
@@ -130,12 +158,24 @@ static enum clrnn_status conclude(struct trying *t, struct clrnn_finding *f, str
                                                           : "no difference by itself",
                               text, above));
         keep(t, f->set, NULL);
+        if (trial->steps == trial->wanted && !clrnn_trial_is_good(now(t)) && !recall &&
+            !stops_gradients(t, f))
+            f->outcome = CLRNN_TRIED_NOTHING;
     } else {
+        share_success(t);
+        f->outcome = CLRNN_TRIED_HELPS;
         st = say(t, &f->tried, clrnn_format("%s%s", text, above));
         keep(t, f->set, trial);
     }
     free(text);
     return st;
+}
+
+static enum clrnn_status say_no_time(struct trying *t, struct clrnn_finding *f)
+{
+    return say(t, &f->tried,
+               clrnn_format("not tried for lack of time: %u steps take about %.2g s", t->steps,
+                            expected_seconds(t)));
 }
 
 static enum clrnn_status try_finding(struct trying *t, struct clrnn_finding *f)
@@ -145,8 +185,7 @@ static enum clrnn_status try_finding(struct trying *t, struct clrnn_finding *f)
 
     if (time_is_up(t)) {
         keep(t, f->set, NULL);
-        return say(t, &f->tried,
-                   clrnn_format("not tried: %u steps take about %.0f s", t->steps, expected_seconds(t)));
+        return say_no_time(t, f);
     }
     st = run(t, f->set, &trial);
     if (st == CLRNN_ERR_CONFIG) {
@@ -173,6 +212,13 @@ static enum clrnn_status check_only(struct trying *t, struct clrnn_finding *f, c
     if (st == CLRNN_ERR_CONFIG)
         return withdraw(t, f, clrnn_format("the config does not take it"));
     return st == CLRNN_OK ? say(t, &f->tried, clrnn_format("not tried: %s", why)) : st;
+}
+
+// Whether the changes have at least halved what was wrong: then what only a net that does not learn shows is
+// gone.
+static bool is_mended(const struct trying *t)
+{
+    return t->kept && clrnn_trial_is_far_better(&t->d->asked, &t->now);
 }
 
 // ---------------------------------------------------------------- what else may help
@@ -225,7 +271,7 @@ static enum clrnn_status weigh(struct trying *t, const struct clrnn_finding *f, 
 
 static enum clrnn_status try_candidates(struct trying *t, struct clrnn_finding *f, struct candidates *c)
 {
-    for (size_t i = 0; !time_is_up(t) && !clrnn_trial_is_good(&c->best); i++) {
+    for (size_t i = 0; !clrnn_trial_is_good(&c->best); i++) {
         struct clrnn_trial trial = {0};
         enum clrnn_status st;
         char *change;
@@ -233,6 +279,10 @@ static enum clrnn_status try_candidates(struct trying *t, struct clrnn_finding *
         TRY(clrnn_candidate(t->d, f->id, i, &change));
         if (!change)
             return CLRNN_OK;
+        if (time_is_up(t)) {
+            free(change);
+            return c->list ? CLRNN_OK : say_no_time(t, f);
+        }
         st = *change ? run(t, change, &trial) : CLRNN_OK;
         if (st == CLRNN_OK && trial.ran)
             st = weigh(t, f, change, &trial, c);
@@ -247,7 +297,7 @@ static enum clrnn_status try_candidates(struct trying *t, struct clrnn_finding *
 static enum clrnn_status adopt(struct trying *t, struct clrnn_finding *f, struct candidates *c)
 {
     const bool helped = c->change != NULL;
-    const char *above = t->count ? ", on top of the changes above" : "";
+    const char *above = t->count ? ", on top of the other changes" : "";
 
     if (!c->list)
         return CLRNN_OK;
@@ -255,6 +305,7 @@ static enum clrnn_status adopt(struct trying *t, struct clrnn_finding *f, struct
     if (!helped)
         return say(t, &f->remedy, clrnn_format("%s", "none of what was tried helps"));
     TRY(say(t, &f->remedy, in_one_line(c->change)));
+    f->outcome = CLRNN_TRIED_HELPS;
     f->set = c->change;
     c->change = NULL;
     keep(t, f->set, &c->best);
@@ -297,6 +348,7 @@ static enum clrnn_status grow(struct trying *t, struct clrnn_finding *f)
     if (st == CLRNN_OK && step.remedy)
         st = say(t, &f->remedy, clrnn_format("%s", step.remedy));
     if (st == CLRNN_OK && step.change) {
+        f->outcome = CLRNN_TRIED_HELPS;
         f->set = step.change;
         step.change = NULL;
         keep(t, f->set, &step.trial);
@@ -306,6 +358,25 @@ static enum clrnn_status grow(struct trying *t, struct clrnn_finding *f)
 }
 
 // ---------------------------------------------------------------- effects
+
+// What was measured of a net that does not learn and is still a cause by itself follows from what mended it.
+static void blame_the_mended(struct trying *t)
+{
+    static const char *const ids[] = {
+        "vanishing-gradient", "saturated-units",  "loss-flat",           "underfitting",
+        "inputs-ignored",     "time-ignored",     "worse-than-linear",   "loss-oscillates",
+        "labels-look-random", "update-too-small", "majority-class-only", "cannot-overfit-one-batch"};
+    struct clrnn_doctor_result *r = t->d->result;
+    const char *cause = NULL;
+
+    for (size_t i = r->count; i-- > 0;)
+        if (r->finding[i].outcome == CLRNN_TRIED_HELPS)
+            cause = r->finding[i].id;
+    for (size_t i = 0; i < r->count && cause && is_mended(t); i++)
+        for (size_t k = 0; k < ARRAY_SIZE(ids); k++)
+            if (!strcmp(r->finding[i].id, ids[k]) && !r->finding[i].follows_from && !r->finding[i].set)
+                r->finding[i].follows_from = cause;
+}
 
 // Where what mends the cause was tried and helps, an effect has no remedy of its own.
 static enum clrnn_status point_to_causes(struct trying *t)
@@ -340,7 +411,8 @@ static enum clrnn_status try_all(struct trying *t)
     for (size_t i = 0; i < r->count; i++)
         if (r->finding[i].set)
             TRY(try_finding(t, &r->finding[i]));
-    for (size_t i = 0; i < r->count && now(t)->ran && !clrnn_trial_is_good(now(t)); i++) {
+    TRY(clrnn_doctor_order(t->d)); // what made no difference explains nothing
+    for (size_t i = 0; i < r->count && now(t)->ran && !clrnn_trial_is_good(now(t)) && !is_mended(t); i++) {
         struct clrnn_finding *f = &r->finding[i];
 
         if (!f->set && !f->follows_from && f->severity != CLRNN_SEVERITY_NOTE && !*f->tried)
@@ -350,6 +422,9 @@ static enum clrnn_status try_all(struct trying *t)
         grown = asks_for_growing(&r->finding[i]) ? &r->finding[i] : NULL;
     if (grown && !t->kept && t->d->asked.ran && !time_is_up(t))
         TRY(grow(t, grown));
+    TRY(clrnn_doctor_order(t->d));
+    blame_the_mended(t);
+    TRY(clrnn_doctor_place(t->d));
     return point_to_causes(t);
 }
 

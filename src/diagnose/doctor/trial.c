@@ -357,6 +357,14 @@ bool clrnn_trial_is_good(const struct clrnn_trial *t)
     return t->ran && t->finite && quality(t, judged(t), false) >= GOOD;
 }
 
+bool clrnn_trial_is_far_better(const struct clrnn_trial *before, const struct clrnn_trial *after)
+{
+    if (!after->ran || !after->finite || !beats_constant(after))
+        return false;
+    return !before->ran || !before->finite ||
+           1 - quality(after, judged(after), false) <= 0.5 * (1 - quality(before, judged(before), false));
+}
+
 static double value_of(const struct clrnn_trial *t, enum figure by, bool recall)
 {
     const struct clrnn_eval_result *r = by == VALID ? &t->valid : &t->train;

@@ -28,6 +28,9 @@ char *clrnn_trial_text(const struct clrnn_trial *before, const struct clrnn_tria
 /** Whether the trial is so good that no change can show that it helps. */
 bool clrnn_trial_is_good(const struct clrnn_trial *trial);
 
+/** Whether accuracy or R2 has at least halved its distance to 1. */
+bool clrnn_trial_is_far_better(const struct clrnn_trial *before, const struct clrnn_trial *after);
+
 /** Tries the changes that findings offer, one on top of the other in the findings' order, and writes what
  * each brought into `tried`. A change that makes things worse, or that no config takes, is withdrawn. */
 enum clrnn_status clrnn_doctor_try(struct clrnn_doctor *d);
