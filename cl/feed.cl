@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Picks a batch out of a data set: gathers samples, makes them time-major, normalises, blanks padding.
 // Needs -DTOKENS (x holds ints) -DTARGET (0 none,
-// 1 ints, 2 reals) -DTARGET_STEPS (one for each step).
+// 1 ints, 2 reals) -DTARGET_STEPS (one for each step) -DTARGETS (numbers that each has).
 #include "vector.h"
 
 #if TOKENS
@@ -17,13 +17,15 @@ typedef int target_type;
 #define NO_TARGET INT_MIN
 #endif
 
-// x [S, T_data, C]; y [S] or [S, T_data]; lengths [S]; index [N]; mean, deviation [C];
-// out_x [T, N, C]; out_y [N] or [T, N]; out_lengths [N]. lengths, mean with deviation, y with out_y and
-// out_lengths may be NULL. An item takes `chunk` rows, or with chunk 0 a single number.
+// x [S, T_data, C]; y [S, TARGETS] or [S, T_data, TARGETS]; lengths, weight [S]; index [N]; mean, deviation
+// [C]; out_x [T, N, C]; out_y [N, TARGETS] or [T, N, TARGETS]; out_lengths, out_weight [N]. lengths, mean with
+// deviation, y with out_y, out_lengths and weight with out_weight may be NULL. An item takes `chunk` rows, or
+// with chunk 0 a single number.
 kernel void feed(global const x_type *x, global const target_type *y, global const int *lengths,
                  global const uint *index, global const real *mean, global const real *deviation,
-                 global x_type *out_x, global target_type *out_y, global int *out_lengths, uint T, uint N,
-                 uint C, uint T_data, uint chunk)
+                 global const real *weight, global x_type *out_x, global target_type *out_y,
+                 global int *out_lengths, global real *out_weight, uint T, uint N, uint C, uint T_data,
+                 uint chunk)
 {
     const size_t id = get_global_id(0), rows = (size_t)T * N;
     const size_t first = chunk == 0 ? id / C : id * chunk;
@@ -54,12 +56,15 @@ kernel void feed(global const x_type *x, global const target_type *y, global con
         if (start > 0)
             continue;
 #if TARGET && TARGET_STEPS
-        out_y[r] = valid ? y[source] : NO_TARGET;
+        for (uint o = 0; o < TARGETS; o++)
+            out_y[r * TARGETS + o] = valid ? y[source * TARGETS + o] : NO_TARGET;
 #elif TARGET
-        if (t == 0)
-            out_y[n] = y[s];
+        for (uint o = 0; t == 0 && o < TARGETS; o++)
+            out_y[(size_t)n * TARGETS + o] = y[(size_t)s * TARGETS + o];
 #endif
         if (t == 0 && out_lengths != 0)
             out_lengths[n] = length;
+        if (t == 0 && out_weight != 0)
+            out_weight[n] = weight[s];
     }
 }

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Losses with their gradients and what else a batch leaves behind. Needs -DLOSS_KIND (below),
-// -DCOOPERATE: whether all lanes of a team work on one row at a time (many classes) or each on its own.
+// -DCOOPERATE: whether all lanes of a team work on one row at a time (many classes) or each on its own,
+// -DQUANTILES: the number of quantiles, else 1, -DMISSING: whether NaN targets are left out.
 //
-// Shapes: x, dx [rows, C]; target [rows], int or real; weight [C] (class weights) or [1] (pos_weight).
-// A batch is cut into blocks of rows. Several blocks: loss_weights, loss_rows, loss_finish; one: loss_whole.
+// Shapes: x, dx [rows, C]; target [rows] classes, or real [rows, C / QUANTILES]; weight [C] (class weights,
+// pos_weight) or [QUANTILES]; label_weight [C]; sample_weight [N].
+// A batch is cut into blocks of items: rows where targets are classes, else elements of x. Several blocks:
+// loss_weights, loss_rows, loss_finish; one: loss_whole.
 #include "enums.h"
 #include "slots.h"
 #include "reduce.h"
@@ -43,9 +46,11 @@ typedef struct {
     global const target_type *target;
     global const uint *index; // row r's target is number index[r]; NULL: number r
     global const real *weight;
+    global const real *label_weight;  // or NULL
+    global const real *sample_weight; // or NULL
     global real *dx;
     uint rows, N, C;
-    real smoothing;
+    real parameter; // label smoothing, beta or delta
     int ignore;
 } task;
 
@@ -61,32 +66,43 @@ static inline void add(record_sums *s, uint field, real v)
     s->sum[field] = sum;
 }
 
+static inline uint source_row(const task *t, uint r)
+{
+    return t->index != 0 ? t->index[r] : r;
+}
+
+static inline real sample_weight(const task *t, uint r)
+{
+    return t->sample_weight != 0 ? t->sample_weight[t->index != 0 ? t->index[r] : r % t->N] : 1.0f;
+}
+
+#if CLASSES
 static inline target_type target_of(const task *t, uint r)
 {
-    return t->target[t->index != 0 ? t->index[r] : r];
+    return t->target[source_row(t, r)];
 }
 
-static inline bool row_counts(const task *t, uint r)
+static inline uint item_count(const task *t)
 {
+    return t->rows;
+}
+
+static inline bool item_counts(const task *t, uint r)
+{
+    int target;
+
     if (!row_valid(t->lengths, t->N, r))
         return false;
-#if CLASSES
-    const int target = target_of(t, r);
-
+    target = target_of(t, r);
     return target != t->ignore && target >= 0 && (uint)target < t->C;
-#else
-    return true;
-#endif
 }
 
-// A row's share of the denominator.
-static inline real row_weight(const task *t, uint r)
+// An item's share of the denominator.
+static inline real item_weight(const task *t, uint r)
 {
-#if CLASSES
-    return t->weight != 0 ? t->weight[target_of(t, r)] : 1.0f;
-#else
-    return 1.0f;
-#endif
+    const real weight = t->weight != 0 ? t->weight[target_of(t, r)] : 1.0f;
+
+    return weight * sample_weight(t, r);
 }
 
 static inline void zero_row(const task *t, uint r)
@@ -96,7 +112,6 @@ static inline void zero_row(const task *t, uint r)
             store((realv)(0.0f), t->dx + (size_t)r * t->C + c, t->C - c);
 }
 
-#if CLASSES
 static inline realv class_weight(const task *t, uint c)
 {
     if (t->weight != 0)
@@ -109,12 +124,12 @@ static inline realv class_weight(const task *t, uint c)
 static inline void class_row(const task *t, uint r, real whole, record_sums *s, local real *room)
 {
     global const real *x = t->x + (size_t)r * t->C;
-    const bool counts = row_counts(t, r);
+    const bool counts = item_counts(t, r);
     const uint end = counts ? t->C : 0;
     const int own = counts ? target_of(t, r) : -1;
-    const real own_weight = counts ? row_weight(t, r) : 0.0f, own_x = counts ? x[own] : 0.0f;
-    const bool smooth = t->smoothing > 0.0f;
-    const real share = t->smoothing / (real)t->C;
+    const real own_weight = counts ? item_weight(t, r) : 0.0f, own_x = counts ? x[own] : 0.0f;
+    const bool smooth = t->parameter > 0.0f;
+    const real share = t->parameter / (real)t->C * (counts ? sample_weight(t, r) : 0.0f);
     realv part = -INFINITY, beaten = 0.0f, smooth_cost = 0.0f, smooth_weight = 0.0f;
     real top = 0.0f, log_sum = 0.0f, inverse = 1.0f, cost, weights, lost, pull;
 
@@ -155,9 +170,9 @@ static inline void class_row(const task *t, uint r, real whole, record_sums *s, 
         zero_row(t, r);
         return;
     }
-    pull = (1.0f - t->smoothing) * own_weight + share * weights;
+    pull = (1.0f - t->parameter) * own_weight + share * weights;
     add(s, RECORD_LOSS,
-        (1.0f - t->smoothing) * own_weight * ((top - own_x) + log_sum) +
+        (1.0f - t->parameter) * own_weight * ((top - own_x) + log_sum) +
             (smooth ? share * (cost + log_sum * weights) : 0.0f));
     add(s, RECORD_WEIGHT, own_weight);
     add(s, RECORD_COUNT, 1.0f);
@@ -167,7 +182,7 @@ static inline void class_row(const task *t, uint r, real whole, record_sums *s, 
     for (uint c = FIRST_COLUMN; c < t->C; c += COLUMN_STEP) {
         const uint n = t->C - c;
         global real *dx = t->dx + (size_t)r * t->C + c;
-        realv g = WHERE((realv)(0.0f), (realv)((1.0f - t->smoothing) * own_weight), (int)c + INDEXES == own);
+        realv g = WHERE((realv)(0.0f), (realv)((1.0f - t->parameter) * own_weight), (int)c + INDEXES == own);
 
         if (smooth)
             g += share * class_weight(t, c);
@@ -180,56 +195,119 @@ static inline void class_row(const task *t, uint r, real whole, record_sums *s, 
     }
 }
 #else
-// One output: log(1 + e^-x) without overflow, or the squared difference.
-static inline void real_row(const task *t, uint r, real whole, record_sums *s)
+static inline target_type target_of(const task *t, uint r, uint c)
 {
-    real x, y, loss, g;
+    return t->target[(size_t)source_row(t, r) * (t->C / QUANTILES) + c / QUANTILES];
+}
 
-    if (!row_counts(t, r)) {
-        zero_row(t, r);
+static inline uint item_count(const task *t)
+{
+    return t->rows * t->C;
+}
+
+static inline bool item_counts(const task *t, uint i)
+{
+    const uint r = i / t->C;
+
+    if (!row_valid(t->lengths, t->N, r))
+        return false;
+#if MISSING
+    return !isnan(target_of(t, r, i - r * t->C));
+#else
+    return true;
+#endif
+}
+
+static inline real item_weight(const task *t, uint i)
+{
+    return t->sample_weight != 0 ? sample_weight(t, i / t->C) : 1.0f;
+}
+
+// Keeps NaN, as fabs does.
+static inline real side_of(real d)
+{
+    return d > 0.0f ? 1.0f : d < 0.0f ? -1.0f : d;
+}
+
+// The loss of one output x for the target y; *g: its derivative by x.
+static inline real real_loss(const task *t, uint c, real x, real y, real *g)
+{
+#if LOSS_KIND == LOSS_BCE_WITH_LOGITS // log(1 + e^-x) without overflow
+    const real positive = t->weight != 0 ? t->weight[c] : 1.0f;
+    const real label = t->label_weight != 0 ? t->label_weight[c] : 1.0f;
+    const real softplus = log1p(exp(-fabs(x))) + fmax(-x, 0.0f);
+    const real loss = (1.0f - y) * x + (1.0f + (positive - 1.0f) * y) * softplus;
+
+    *g = label * ((positive * y + 1.0f - y) * sigmoid(x) - positive * y);
+    return label * (isnan(x) ? x : loss); // fmax passes over it
+#else
+    const real d = x - y, size = fabs(d);
+
+#if LOSS_KIND == LOSS_L1
+    *g = side_of(d);
+    return size;
+#elif LOSS_KIND == LOSS_SMOOTH_L1
+    *g = size < t->parameter ? d / t->parameter : side_of(d);
+    return size < t->parameter ? 0.5f * d * d / t->parameter : size - 0.5f * t->parameter;
+#elif LOSS_KIND == LOSS_HUBER
+    *g = size < t->parameter ? d : t->parameter * side_of(d);
+    return size < t->parameter ? 0.5f * d * d : t->parameter * (size - 0.5f * t->parameter);
+#elif LOSS_KIND == LOSS_QUANTILE
+    const real q = t->weight[c % QUANTILES];
+
+    *g = d < 0.0f ? -q : d > 0.0f ? 1.0f - q : 0.5f - q + d;
+    return d > 0.0f ? (1.0f - q) * d : -q * d;
+#else
+    *g = 2.0f * d;
+    return d * d;
+#endif
+#endif
+}
+
+// Item i: output i % C of row i / C.
+static inline void real_item(const task *t, uint i, real whole, record_sums *s)
+{
+    const uint r = i / t->C, c = i - r * t->C;
+    real x, y, w, loss, g;
+
+    if (!item_counts(t, i)) {
+        if (t->dx != 0)
+            t->dx[i] = 0.0f;
         return;
     }
-    x = t->x[r];
-    y = target_of(t, r);
-    add(s, RECORD_WEIGHT, 1.0f);
+    x = t->x[(size_t)r * t->C + c];
+    y = target_of(t, r, c);
+    w = item_weight(t, i);
+    add(s, RECORD_WEIGHT, w);
     add(s, RECORD_COUNT, 1.0f);
+    loss = real_loss(t, c, x, y, &g);
 #if LOSS_KIND == LOSS_BCE_WITH_LOGITS
-    const real positive = t->weight != 0 ? t->weight[0] : 1.0f;
-    const real softplus = log1p(exp(-fabs(x))) + fmax(-x, 0.0f);
-
-    loss = (1.0f - y) * x + (1.0f + (positive - 1.0f) * y) * softplus;
-    loss = isnan(x) ? x : loss; // fmax passes over it
-    g = (positive * y + 1.0f - y) * sigmoid(x) - positive * y;
     add(s, RECORD_CORRECT, (x > 0.0f) == (y > 0.5f) ? 1.0f : 0.0f);
 #else
-    const real d = x - y;
-
-    loss = d * d;
-    g = 2.0f * d;
-    add(s, RECORD_ABS, fabs(d));
+    add(s, RECORD_ABS, fabs(x - y));
     add(s, RECORD_Y, y);
     add(s, RECORD_YY, y * y);
 #endif
-    add(s, RECORD_LOSS, loss);
-    if (t->dx != 0)
-        t->dx[r] = g / whole;
+    add(s, RECORD_LOSS, w * loss);
+    if (t->dx != 0) // 0 stays 0 even where all weights are 0
+        t->dx[i] = w * g == 0.0f ? 0.0f : w * g / whole;
 }
 #endif
 
-// The weights of rows first to last - 1 together.
-static inline real weight_of_rows(const task *t, uint first, uint last, local real *room)
+// The weights of items first to last - 1 together.
+static inline real weight_of_items(const task *t, uint first, uint last, local real *room)
 {
     record_sums s;
 
     s.sum[0] = s.lost[0] = 0.0f;
     for (uint r = first + LANE; r < last; r += LANES)
-        if (row_counts(t, r))
-            add(&s, 0, row_weight(t, r));
+        if (item_counts(t, r))
+            add(&s, 0, item_weight(t, r));
     return LANE_SUM(s.sum[0], room);
 }
 
-// out [SUMS], if not NULL: sums over rows first to last - 1.
-static inline void loss_of_rows(const task *t, uint first, uint last, real whole, global real *out,
+// out [SUMS], if not NULL: sums over items first to last - 1.
+static inline void loss_of_items(const task *t, uint first, uint last, real whole, global real *out,
                                 local real *room)
 {
     record_sums s;
@@ -240,7 +318,7 @@ static inline void loss_of_rows(const task *t, uint first, uint last, real whole
 #if CLASSES
         class_row(t, r, whole, &s, room);
 #else
-        real_row(t, r, whole, &s);
+        real_item(t, r, whole, &s);
 #endif
     for (uint i = 0; i < SUMS; i++) {
         const real sum = TEAM_SUM(s.sum[i], room);
@@ -253,52 +331,55 @@ static inline void loss_of_rows(const task *t, uint first, uint last, real whole
 #define TASK \
     (task) \
     { \
-        x, lengths, target, index, weight, dx, rows, N, C, smoothing, ignore \
+        x, lengths, target, index, weight, label_weight, sample_weight, dx, rows, N, C, parameter, ignore \
     }
 
 // record [slots, RECORD_FIELDS]; a slot out of range writes nowhere. One team works.
 kernel void loss_whole(global const real *x, global const int *lengths, global const target_type *target,
-                       global const uint *index, global const real *weight, global real *dx, uint rows,
-                       uint N, uint C, real smoothing, int ignore, global const uint *counter, uint slots,
+                       global const uint *index, global const real *weight, global const real *label_weight,
+                       global const real *sample_weight, global real *dx, uint rows, uint N, uint C,
+                       real parameter, int ignore, global const uint *counter, uint slots,
                        global real *record, local real *room)
 {
     const task t = TASK;
-    const uint end = TEAM == 0 ? rows : 0, slot = counter[COUNTER_SLOT];
-    const real whole = weight_of_rows(&t, 0, end, room);
+    const uint end = TEAM == 0 ? item_count(&t) : 0, slot = counter[COUNTER_SLOT];
+    const real whole = weight_of_items(&t, 0, end, room);
 
-    loss_of_rows(&t, 0, end, whole, TEAM == 0 && slot < slots ? record + slot * RECORD_FIELDS : 0, room);
+    loss_of_items(&t, 0, end, whole, TEAM == 0 && slot < slots ? record + slot * RECORD_FIELDS : 0, room);
 }
 
 // weights [blocks].
 kernel void loss_weights(global const int *lengths, global const target_type *target,
-                         global const uint *index, global const real *weight, uint rows, uint N, uint C, int ignore,
-                         global real *weights, uint block_rows, local real *room)
+                         global const uint *index, global const real *weight,
+                         global const real *sample_weight, uint rows, uint N, uint C, int ignore,
+                         global real *weights, uint block, local real *room)
 {
-    const task t = {0, lengths, target, index, weight, 0, rows, N, C, 0.0f, ignore};
-    const uint first = TEAM * block_rows;
+    const task t = {0, lengths, target, index, weight, 0, sample_weight, 0, rows, N, C, 0.0f, ignore};
+    const uint first = TEAM * block;
     real sum;
 
-    sum = weight_of_rows(&t, first, min(rows, first + block_rows), room);
-    if (LANE == 0 && first < rows)
+    sum = weight_of_items(&t, first, min(item_count(&t), first + block), room);
+    if (LANE == 0 && first < item_count(&t))
         weights[TEAM] = sum;
 }
 
 // sums [blocks, SUMS].
 kernel void loss_rows(global const real *x, global const int *lengths, global const target_type *target,
-                      global const uint *index, global const real *weight, global real *dx, uint rows,
-                      uint N, uint C, real smoothing, int ignore, global const real *weights, uint blocks,
-                      global real *sums, uint block_rows, local real *room)
+                      global const uint *index, global const real *weight, global const real *label_weight,
+                      global const real *sample_weight, global real *dx, uint rows, uint N, uint C,
+                      real parameter, int ignore, global const real *weights, uint blocks, global real *sums,
+                      uint block, local real *room)
 {
     const task t = TASK;
-    const uint first = TEAM * block_rows;
+    const uint first = TEAM * block;
     record_sums s;
 
     s.sum[0] = s.lost[0] = 0.0f;
     for (uint b = LANE; b < blocks; b += LANES)
         add(&s, 0, weights[b]);
     s.sum[0] = LANE_SUM(s.sum[0], room);
-    loss_of_rows(&t, first, min(rows, first + block_rows), s.sum[0], first < rows ? sums + TEAM * SUMS : 0,
-                 room);
+    loss_of_items(&t, first, min(item_count(&t), first + block), s.sum[0],
+                  first < item_count(&t) ? sums + TEAM * SUMS : 0, room);
 }
 
 // One item a field.

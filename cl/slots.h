@@ -22,11 +22,11 @@ enum {
 enum {
     RECORD_LOSS,    // numerator: sum of weighted losses
     RECORD_WEIGHT,  // denominator: sum of target weights, or count. Batch loss = LOSS / WEIGHT
-    RECORD_CORRECT, // argmax (first of equals) is the target; bce: (x > 0) == (y > 0.5); mse: 0
-    RECORD_COUNT,   // rows that count: neither padding nor ignored
-    RECORD_ABS,     // mse: sum of |x - y|
+    RECORD_CORRECT, // argmax (first of equals) is the target; bce: (x > 0) == (y > 0.5), else 0
+    RECORD_COUNT,   // rows that count (real targets: elements): neither padding, ignored nor missing
+    RECORD_ABS,     // real targets: sum of |x - y|
     RECORD_Y,
-    RECORD_YY,   // mse: sums of y and y squared
+    RECORD_YY,   // real targets: sums of y and y squared
     RECORD_NORM, // gradient norm, by GRAD_NORM
     RECORD_FIELDS
 };

@@ -52,7 +52,16 @@ struct clrnn_layer {
 };
 
 /** Losses, as train.loss names them. */
-enum clrnn_loss_kind { CLRNN_LOSS_CROSS_ENTROPY, CLRNN_LOSS_NLL, CLRNN_LOSS_BCE_WITH_LOGITS, CLRNN_LOSS_MSE };
+enum clrnn_loss_kind {
+    CLRNN_LOSS_CROSS_ENTROPY,
+    CLRNN_LOSS_NLL,
+    CLRNN_LOSS_BCE_WITH_LOGITS,
+    CLRNN_LOSS_MSE,
+    CLRNN_LOSS_L1,
+    CLRNN_LOSS_SMOOTH_L1,
+    CLRNN_LOSS_HUBER,
+    CLRNN_LOSS_QUANTILE
+};
 /** Optimisers, as train.optimizer names them. */
 enum clrnn_optimizer_kind {
     CLRNN_OPTIMIZER_SGD,
@@ -75,11 +84,15 @@ enum clrnn_scheduler_kind {
 /** train.loss and its arguments. */
 struct clrnn_loss_config {
     enum clrnn_loss_kind kind;
-    size_t weight_count; // cross_entropy, nll: classes; bce: 1 or 0
+    size_t weight_count; // cross_entropy, nll: classes; bce: labels; or 0
     double *weight;      // class weights or pos_weight
     bool balanced;       // weight: balanced; without `weight` it is still to be measured on a training set
     double label_smoothing;
     int32_t ignore_index;
+    size_t label_weight_count, quantile_count;
+    double *label_weight; // bce: its weight, one a label, or NULL
+    double beta, delta;   // smooth_l1, huber
+    double *quantile;     // quantile: those to be predicted; NULL: 0.1, 0.5, 0.9
 };
 
 /** train.optimizer and its arguments; those that do not apply to the kind are ignored. */
@@ -131,7 +144,7 @@ struct clrnn_train_config {
 struct clrnn_source {
     bool there;
     int line;
-    char *x, *y, *lengths;
+    char *x, *y, *lengths, *weights;
     char *csv, *label;
     uint32_t csv_steps; // 0: T = 1
     bool synthetic;
@@ -145,6 +158,7 @@ struct clrnn_data_config {
     double valid_fraction; // 0: none
     bool standard;         // normalize: standard
     bool standard_targets; // normalize_targets: standard
+    bool missing_ignore;   // missing_targets: ignore
     bool bucket;
 };
 

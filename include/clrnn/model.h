@@ -182,13 +182,15 @@ struct clrnn_batch {
     const int32_t *tokens;  // [N, T], where the model reads tokens
     const int32_t *lengths; // [N], valid steps of each sample, 1 to T; NULL: all T
     const int32_t *classes; // [N] or per step [N, T]: cross_entropy, nll; NULL in prediction
-    const float *targets;   // likewise: bce_with_logits, mse
+    const float *targets;   // the other losses: [N, targets] or per step [N, T, targets], as many as outputs
+                            // (quantile: outputs / quantiles)
+    const float *weights;   // [N] weights of the samples in the loss; NULL: all 1
 };
 
 /** The result of a step or an evaluation. */
 struct clrnn_step_result {
     double loss;      // of the batch, before the update
-    double accuracy;  // fraction of the counted samples (steps); NaN for mse
+    double accuracy;  // fraction of the counted samples (steps, labels); NaN where targets are values
     double grad_norm; // of all gradients together, before clipping; NaN in evaluation
     double lr;        // that the update used; NaN in evaluation
 };

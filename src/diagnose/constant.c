@@ -50,7 +50,12 @@ double clrnn_constant_loss(const struct clrnn_config *config, uint32_t classes, 
         share = ones / (ones + zeros);
         return share > 0 && share < 1 ? -ones * log(share) - zeros * log(1 - share) : 0;
     case CLRNN_LOSS_MSE:
+        return target_variance;
+    case CLRNN_LOSS_L1: // the best constant is a quantile, which the variance does not tell
+    case CLRNN_LOSS_SMOOTH_L1:
+    case CLRNN_LOSS_HUBER:
+    case CLRNN_LOSS_QUANTILE:
         break;
     }
-    return target_variance;
+    return NAN;
 }

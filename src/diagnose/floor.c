@@ -328,15 +328,14 @@ static void sum_reals(struct targets *t, const struct value_range *r, uint32_t f
     struct real_group g = {0};
 
     for (uint32_t n = first; n < group_end(t, first); n++) {
-        uint32_t steps;
-
         if (t->group[n] != first)
             continue;
-        count_steps(t, n, &steps);
         clrnn_dataset_targets(t->set, n, t->real);
-        for (uint32_t i = 0; i < steps; i++) {
+        for (size_t i = 0; i < clrnn_dataset_y_valid(t->set, n); i++) {
             const double y = t->real[i];
 
+            if (isnan(y)) // missing
+                continue;
             s->y += y;
             s->yy += y * y;
             s->count++;
@@ -353,6 +352,14 @@ static void sum_reals(struct targets *t, const struct value_range *r, uint32_t f
     }
     if (t->steps == 1)
         end_reals(t, r, &g, s);
+}
+
+// Real targets of which this file knows the least loss: one output, mse or bce_with_logits.
+static bool real_floor_known(const struct targets *t)
+{
+    const enum clrnn_loss_kind kind = t->m->config->train.loss.kind;
+
+    return t->m->targets == 1 && (kind == CLRNN_LOSS_MSE || kind == CLRNN_LOSS_BCE_WITH_LOGITS);
 }
 
 // ---------------------------------------------------------------- the whole
@@ -404,7 +411,11 @@ static enum clrnn_status sum_up(struct targets *t, const struct value_range *r, 
         const double variance = s.yy / s.count - s.y * s.y / (s.count * s.count);
 
         f->scale = variance > 1e-12 * s.yy / s.count ? variance : s.yy > 0 ? s.yy / s.count : 1.0;
+        if (loss->kind != CLRNN_LOSS_MSE) // they grow with the error, not with its square
+            f->scale = fmin(f->scale, sqrt(f->scale));
     }
+    if (real && !real_floor_known(t))
+        return CLRNN_OK;
     f->floor = s.floor / s.weight;
     f->blocked = s.layers / s.weight > 1e-3 * f->scale;
     if (f->floor < 1e-6 * f->scale)
@@ -437,8 +448,8 @@ enum clrnn_status clrnn_loss_floor(const struct clrnn_model *model, const struct
             "says nothing";
     }
     t.group = malloc(t.S * sizeof(*t.group));
-    t.y = malloc(t.steps * sizeof(*t.y));
-    t.real = malloc(t.steps * sizeof(*t.real));
+    t.y = malloc(clrnn_dataset_y_count(set) * sizeof(*t.y));
+    t.real = malloc(clrnn_dataset_y_count(set) * sizeof(*t.real));
     t.q = calloc(model->outputs, sizeof(*t.q));
     if (!t.group || !t.y || !t.real || !t.q)
         st = clrnn_error_memory(model->log, t.S * sizeof(*t.group), "the least loss");

@@ -9,10 +9,10 @@ struct clrnn_build {
     struct clrnn_model *m;
     const struct clrnn_plan_params *p;
     struct clrnn_graph *g;
-    bool train;        // layers in train mode, and a backward pass
-    bool update;       // running statistics and parameters change
-    int *value, *grad; // tensor of each entry of the model's table
-    int counter, records, norm, y;
+    bool train;                             // layers in train mode, and a backward pass
+    bool update;                            // running statistics and parameters change
+    int *value, *grad;                      // tensor of each entry of the model's table
+    int counter, records, norm, y, weights; // weights: of samples, or CLRNN_NONE
 
     // the current position
     int x, lengths; // tensors: the last layer's output; lengths or CLRNN_NONE

@@ -9,7 +9,7 @@
 #include "base/file.h"
 #include "model/options.h"
 
-enum { OWNED_TEXTS = 3 + 3 * 5 };
+enum { OWNED_TEXTS = 3 + 3 * 6, OWNED_LISTS = 4 };
 
 // Where a config keeps the texts that it owns, apart from layers' names.
 static void owned_texts(struct clrnn_config *c, char **slot[OWNED_TEXTS])
@@ -24,13 +24,31 @@ static void owned_texts(struct clrnn_config *c, char **slot[OWNED_TEXTS])
         slot[n++] = &source[i]->x;
         slot[n++] = &source[i]->y;
         slot[n++] = &source[i]->lengths;
+        slot[n++] = &source[i]->weights;
         slot[n++] = &source[i]->csv;
         slot[n++] = &source[i]->label;
     }
 }
 
+// The same for lists of numbers, with their counts.
+static void owned_lists(struct clrnn_config *c, double **slot[OWNED_LISTS], size_t count[OWNED_LISTS])
+{
+    size_t n = 0;
+
+    count[n] = c->train.loss.weight_count;
+    slot[n++] = &c->train.loss.weight;
+    count[n] = c->train.loss.label_weight_count;
+    slot[n++] = &c->train.loss.label_weight;
+    count[n] = c->train.loss.quantile_count;
+    slot[n++] = &c->train.loss.quantile;
+    count[n] = c->train.scheduler.milestone_count;
+    slot[n++] = &c->train.scheduler.milestone;
+}
+
 void clrnn_config_destroy(struct clrnn_config **config)
 {
+    double **list[OWNED_LISTS];
+    size_t counts[OWNED_LISTS];
     char **slot[OWNED_TEXTS];
     struct clrnn_config *c;
 
@@ -43,8 +61,9 @@ void clrnn_config_destroy(struct clrnn_config **config)
     for (size_t i = 0; i < c->layer_count; i++)
         free(c->layer[i].name);
     free(c->layer);
-    free(c->train.loss.weight);
-    free(c->train.scheduler.milestone);
+    owned_lists(c, list, counts);
+    for (size_t i = 0; i < OWNED_LISTS; i++)
+        free(*list[i]);
     free(c);
     *config = NULL;
 }
@@ -65,7 +84,7 @@ enum clrnn_status clrnn_config_create(const struct clrnn_log *log, struct clrnn_
 
 static double *copy_numbers(const double *from, size_t count)
 {
-    double *to = from ? malloc((count ? count : 1) * sizeof(double)) : NULL;
+    double *to = malloc((count ? count : 1) * sizeof(double));
 
     if (to && count)
         memcpy(to, from, count * sizeof(double));
@@ -81,6 +100,8 @@ enum clrnn_status clrnn_config_copy(const struct clrnn_log *log, const struct cl
 
     struct clrnn_config *c = malloc(sizeof(*c));
     char **slot[OWNED_TEXTS], *text[OWNED_TEXTS];
+    double **list[OWNED_LISTS], *numbers[OWNED_LISTS];
+    size_t counts[OWNED_LISTS];
 
     *copy = c;
     if (!c)
@@ -88,9 +109,12 @@ enum clrnn_status clrnn_config_copy(const struct clrnn_log *log, const struct cl
     *c = *config;
     c->layer = NULL;
     c->layer_count = 0;
-    c->train.loss.weight = NULL;
-    c->train.scheduler.milestone = NULL;
+    owned_lists(c, list, counts);
     owned_texts(c, slot);
+    for (size_t i = 0; i < OWNED_LISTS; i++) {
+        numbers[i] = *list[i];
+        *list[i] = NULL;
+    }
     for (size_t i = 0; i < OWNED_TEXTS; i++) { // nothing is shared from here on, so that destroy may come
         text[i] = *slot[i];
         *slot[i] = NULL;
@@ -109,12 +133,10 @@ enum clrnn_status clrnn_config_copy(const struct clrnn_log *log, const struct cl
         if (config->layer[i].name && !(c->layer[i].name = strdup(config->layer[i].name)))
             goto fail;
     }
-    c->train.loss.weight = copy_numbers(config->train.loss.weight, config->train.loss.weight_count);
-    c->train.scheduler.milestone =
-        copy_numbers(config->train.scheduler.milestone, config->train.scheduler.milestone_count);
-    if (!c->train.loss.weight != !config->train.loss.weight ||
-        !c->train.scheduler.milestone != !config->train.scheduler.milestone)
-        goto fail;
+    for (size_t i = 0; i < OWNED_LISTS; i++) {
+        if (numbers[i] && !(*list[i] = copy_numbers(numbers[i], counts[i])))
+            goto fail;
+    }
     return CLRNN_OK;
 fail:
     clrnn_config_destroy(copy);

@@ -204,6 +204,27 @@ static enum clrnn_status check_layers(const struct check *c)
     return CLRNN_OK;
 }
 
+static enum clrnn_status check_real_loss(const struct check *c, const struct clrnn_loss_config *loss,
+                                         uint32_t outputs)
+{
+    size_t quantiles;
+
+    if (loss->weight && loss->weight_count != (outputs ? outputs : loss->weight_count))
+        return fail(c, "train.loss.bce_with_logits.pos_weight",
+                    "holds %zu numbers, expected one for each of the last layer's %u outputs%s",
+                    loss->weight_count, outputs, outputs == 1 ? ", such as [2.5]" : "");
+    if (loss->label_weight && loss->label_weight_count != (outputs ? outputs : loss->label_weight_count))
+        return fail(c, "train.loss.bce_with_logits.weight",
+                    "holds %zu numbers, expected one for each of the last layer's %u outputs",
+                    loss->label_weight_count, outputs);
+    if (clrnn_loss_quantiles(loss, &quantiles) && (!quantiles || outputs % quantiles))
+        return fail(c, "train.loss.quantile.quantiles",
+                    "holds %zu numbers, but the last layer puts out %u, expected a multiple: one output for "
+                    "each quantile of each target",
+                    quantiles, outputs);
+    return CLRNN_OK;
+}
+
 static enum clrnn_status check_loss(const struct check *c)
 {
     const struct clrnn_loss_config *loss = &c->config->train.loss;
@@ -215,18 +236,8 @@ static enum clrnn_status check_loss(const struct check *c)
     snprintf(path, sizeof(path), "train.loss.%s.weight", clrnn_loss_word(loss->kind));
     for (size_t i = 0; i < loss->weight_count; i++)
         sum += loss->weight[i];
-    if (!classes) {
-        snprintf(path, sizeof(path), "train.loss.%s.pos_weight", clrnn_loss_word(loss->kind));
-        if (loss->weight && loss->weight_count != 1)
-            return fail(c, path, "holds %zu numbers, expected one, such as [2.5]", loss->weight_count);
-        if (outputs > 1)
-            return fail(c, "train.loss",
-                        "%s wants one output, but the last layer puts out %u; "
-                        "use out_features: 1%s",
-                        clrnn_loss_word(loss->kind), outputs,
-                        loss->kind == CLRNN_LOSS_BCE_WITH_LOGITS ? ", or cross_entropy" : "");
-        return CLRNN_OK;
-    }
+    if (!classes)
+        return check_real_loss(c, loss, outputs);
     if (loss->weight && outputs && loss->weight_count != outputs)
         return fail(c, path, "holds %zu numbers, but the last layer puts out %u classes", loss->weight_count,
                     outputs);
@@ -266,8 +277,8 @@ static enum clrnn_status check_training(const struct check *c)
                     t->early_stopping.monitor);
     if (t->early_stopping.on && clrnn_loss_is_regression(t->loss.kind) &&
         strstr(t->early_stopping.monitor, "accuracy"))
-        return fail(c, "train.early_stopping.monitor", "is %s, but mse has no accuracy",
-                    t->early_stopping.monitor);
+        return fail(c, "train.early_stopping.monitor", "is %s, but %s has no accuracy",
+                    t->early_stopping.monitor, clrnn_loss_word(t->loss.kind));
     return CLRNN_OK;
 }
 
@@ -292,6 +303,8 @@ static enum clrnn_status check_source(const struct check *c, const char *key, co
         return fail(c, path, "has label without csv");
     if (s->lengths && !s->x)
         return fail(c, path, "has lengths without x");
+    if (s->weights && s->synthetic)
+        return fail(c, path, "has weights beside synthetic data");
     if (s->csv_steps && !s->csv)
         return fail(c, path, "has steps without csv; for synthetic data they stand below synthetic");
     return CLRNN_OK;

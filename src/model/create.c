@@ -33,6 +33,7 @@ void clrnn_model_destroy(struct clrnn_model **model)
     clrnn_buffer_destroy(&m->counter);
     clrnn_buffer_destroy(&m->records);
     clrnn_buffer_destroy(&m->loss_weight);
+    clrnn_buffer_destroy(&m->label_weight);
     clrnn_buffer_destroy(&m->input_mean);
     clrnn_buffer_destroy(&m->input_std);
     free(m->target_mean);
@@ -64,6 +65,7 @@ enum clrnn_status clrnn_model_describe(struct clrnn_device *device, const struct
         goto fail;
     }
     st = clrnn_network_shapes(log, m->config, &m->shape, m->layer, &m->outputs, &m->per_step);
+    m->targets = clrnn_loss_targets(&m->config->train.loss, m->outputs);
     if (st == CLRNN_OK) // it may be made in code
         st = clrnn_config_check(log, config, NULL, config->path ? config->path : "config");
     if (st == CLRNN_OK)

@@ -46,10 +46,32 @@ uint32_t clrnn_layers_steps(const struct clrnn_config *config, size_t count, uin
 
 bool clrnn_loss_is_real(enum clrnn_loss_kind kind)
 {
-    return kind == CLRNN_LOSS_BCE_WITH_LOGITS || kind == CLRNN_LOSS_MSE;
+    return kind != CLRNN_LOSS_CROSS_ENTROPY && kind != CLRNN_LOSS_NLL;
 }
 
 bool clrnn_loss_is_regression(enum clrnn_loss_kind kind)
 {
-    return kind == CLRNN_LOSS_MSE;
+    return clrnn_loss_is_real(kind) && kind != CLRNN_LOSS_BCE_WITH_LOGITS;
+}
+
+const double *clrnn_loss_quantiles(const struct clrnn_loss_config *loss, size_t *count)
+{
+    static const double usual[] = {0.1, 0.5, 0.9};
+
+    *count = 0;
+    if (loss->kind != CLRNN_LOSS_QUANTILE)
+        return NULL;
+    *count = loss->quantile ? loss->quantile_count : sizeof(usual) / sizeof(*usual);
+    return loss->quantile ? loss->quantile : usual;
+}
+
+uint32_t clrnn_loss_targets(const struct clrnn_loss_config *loss, uint32_t outputs)
+{
+    size_t quantiles;
+
+    if (!clrnn_loss_is_real(loss->kind))
+        return 1;
+    if (clrnn_loss_quantiles(loss, &quantiles) && quantiles)
+        outputs /= (uint32_t)quantiles;
+    return outputs ? outputs : 1;
 }

@@ -17,9 +17,13 @@ uint32_t clrnn_layers_width(const struct clrnn_config *config, size_t count, uin
 /** Time steps after the first `count` layers for data of T steps: 1 after a pool. */
 uint32_t clrnn_layers_steps(const struct clrnn_config *config, size_t count, uint32_t T);
 
-/** Are the targets real numbers, not classes: bce_with_logits, mse? */
+/** Are the targets real numbers, not classes: all but cross_entropy and nll? */
 bool clrnn_loss_is_real(enum clrnn_loss_kind kind);
-/** Are predictions values, not classes, so that there is no accuracy: mse? */
+/** Are predictions values, not classes or labels, so that there is no accuracy: mse, l1, quantile, ...? */
 bool clrnn_loss_is_regression(enum clrnn_loss_kind kind);
+/** The quantiles that a loss predicts for each target, [*count]; none where it is not `quantile`. */
+const double *clrnn_loss_quantiles(const struct clrnn_loss_config *loss, size_t *count);
+/** Numbers of y that a prediction of `outputs` numbers is compared with: 1 for classes. */
+uint32_t clrnn_loss_targets(const struct clrnn_loss_config *loss, uint32_t outputs);
 
 #endif

@@ -30,7 +30,7 @@ struct clrnn_model {
     const struct clrnn_log *log;
     struct clrnn_config *config;
     struct clrnn_data_shape shape;
-    uint32_t outputs;
+    uint32_t outputs, targets; // targets: numbers of y for each prediction
     bool per_step;
 
     struct clrnn_layer_shape *layer; // [config.layer_count]
@@ -46,7 +46,7 @@ struct clrnn_model {
                                                      // aligned offset
     struct clrnn_buffer *hyper, *counter, *records;  // written by the host, see op.h
     int32_t counter_there[COUNTER_FIELDS];           // the content of counter: written only if it changes
-    struct clrnn_buffer *loss_weight;                // or NULL
+    struct clrnn_buffer *loss_weight, *label_weight; // of LOSS_WEIGHT, LOSS_LABEL_WEIGHT, or NULL
     struct clrnn_buffer *input_mean, *input_std;     // REAL [C] or NULL
     double *target_mean, *target_std;                // [outputs] or NULL; one block
     struct clrnn_buffer *arena;                      // shared by the plans

@@ -45,14 +45,16 @@ static enum clrnn_status add_feed(struct clrnn_build *b)
     const struct clrnn_model *m = b->m;
     const uint32_t N = b->p->N, T = b->p->T;
     const bool tokens = m->shape.tokens, target = b->p->mode != CLRNN_MODE_PREDICT;
-    int x, y = CLRNN_NONE, lengths, index, mean, std;
+    int x, y = CLRNN_NONE, weights = CLRNN_NONE, lengths, index, mean, std;
     struct clrnn_op *op;
 
     b->C = tokens ? 1 : m->shape.features;
     snprintf(b->layer, sizeof(b->layer), "data");
     TRY(clrnn_build_bound(b, "data x", CLRNN_ROLE_DATA, d->x, &x));
-    if (target)
+    if (target) {
         TRY(clrnn_build_bound(b, "data y", CLRNN_ROLE_DATA, d->y, &y));
+        TRY(clrnn_build_bound(b, "data weights", CLRNN_ROLE_DATA, d->weights, &weights));
+    }
     TRY(clrnn_build_bound(b, "data lengths", CLRNN_ROLE_DATA, d->lengths, &lengths));
     TRY(clrnn_build_bound(b, "data index", CLRNN_ROLE_DATA, d->index, &index));
     TRY(clrnn_build_bound(b, "input.mean", CLRNN_ROLE_DATA, m->input_mean, &mean));
@@ -62,7 +64,10 @@ static enum clrnn_status add_feed(struct clrnn_build *b)
                                (uint32_t[]){T, N, b->C}, &b->x));
     if (target)
         TRY(clrnn_build_activation(b, "batch", "y", d->y_real ? CLRNN_REAL : CLRNN_I32,
-                                   DIMS(d->y_steps ? T : 1, N), &b->y));
+                                   m->targets > 1 ? 3 : 2, (uint32_t[]){d->y_steps ? T : 1, N, m->targets},
+                                   &b->y));
+    if (weights != CLRNN_NONE)
+        TRY(clrnn_build_activation(b, "batch", "weights", CLRNN_REAL, DIMS(N), &b->weights));
     if (d->lengths)
         TRY(clrnn_build_activation(b, "batch", "lengths", CLRNN_I32, DIMS(N), &b->lengths));
 
@@ -73,15 +78,18 @@ static enum clrnn_status add_feed(struct clrnn_build *b)
     op->feed.target = target;
     op->feed.target_real = d->y_real;
     op->feed.target_steps = d->y_steps;
+    op->feed.targets = m->targets;
     op->in[FEED_X] = x;
     op->in[FEED_Y] = y;
     op->in[FEED_LENGTHS] = lengths;
     op->in[FEED_INDEX] = index;
     op->in[FEED_MEAN] = mean;
     op->in[FEED_STD] = std;
+    op->in[FEED_WEIGHT] = weights;
     op->out[FEED_OUT_X] = b->x;
     op->out[FEED_OUT_Y] = b->y;
     op->out[FEED_OUT_LENGTHS] = b->lengths;
+    op->out[FEED_OUT_WEIGHT] = b->weights;
     return CLRNN_OK;
 }
 
@@ -355,10 +363,11 @@ static enum clrnn_status add_loss(struct clrnn_build *b, int *dy)
 {
     const struct clrnn_loss_config *loss = &b->m->config->train.loss;
     struct clrnn_op *op;
-    int weight;
+    int weight, label;
 
     snprintf(b->layer, sizeof(b->layer), "loss");
     TRY(clrnn_build_bound(b, "loss weight", CLRNN_ROLE_DATA, b->m->loss_weight, &weight));
+    TRY(clrnn_build_bound(b, "label weight", CLRNN_ROLE_DATA, b->m->label_weight, &label));
     *dy = CLRNN_NONE;
     if (b->train)
         TRY(clrnn_build_activation(b, "loss", "dx", CLRNN_REAL, DIMS(b->T, b->p->N, b->C), dy));
@@ -366,12 +375,19 @@ static enum clrnn_status add_loss(struct clrnn_build *b, int *dy)
     op->loss.kind = loss->kind;
     op->loss.label_smoothing = loss->label_smoothing;
     op->loss.ignore_index = loss->ignore_index;
+    op->loss.beta = loss->beta;
+    op->loss.delta = loss->delta;
+    if (loss->kind == CLRNN_LOSS_QUANTILE)
+        op->loss.quantiles = b->m->outputs / b->m->targets;
+    op->loss.missing = b->m->config->data.missing_ignore;
     op->loss.slots = CLRNN_RECORD_SLOTS;
     op->in[LOSS_X] = b->x;
     op->in[LOSS_LENGTHS] = b->lengths;
     op->in[LOSS_TARGET] = b->y;
     op->in[LOSS_WEIGHT] = weight;
     op->in[LOSS_COUNTER] = b->counter;
+    op->in[LOSS_SAMPLE_WEIGHT] = b->weights;
+    op->in[LOSS_LABEL_WEIGHT] = label;
     op->out[LOSS_DX] = *dy;
     op->out[LOSS_RECORD] = b->records;
     return CLRNN_OK;
@@ -418,6 +434,7 @@ enum clrnn_status clrnn_network_build(struct clrnn_model *model, const struct cl
         .norm = CLRNN_NONE,
         .y = CLRNN_NONE,
         .lengths = CLRNN_NONE,
+        .weights = CLRNN_NONE,
         .T = params->T,
         .value = calloc(count, sizeof(int)),
         .grad = calloc(count, sizeof(int)),

@@ -137,9 +137,26 @@ static const struct clrnn_option cross_entropy_rows[] = {
 };
 static const struct clrnn_option nll_rows[] = {CLASS_WEIGHT, IGNORE_INDEX};
 static const struct clrnn_option bce_rows[] = {
+    {"weight", CLRNN_OPTION_LIST, .offset = C(label_weight), .second = C(label_weight_count), .def = "null",
+     .null = "", .quiet = true, .min = 0, .max = DBL_MAX, .help = "a factor for the loss of each label"},
     {"pos_weight", CLRNN_OPTION_LIST, .offset = C(weight), .second = C(weight_count), .third = C(balanced),
      .words = balanced, .def = "null", .null = "", .min = 0, .max = DBL_MAX,
-     .help = "weight of the positive class, a list of one; balanced: negatives / positives of the training set"},
+     .help = "weight of the positive class, a list of one for each label; balanced: negatives / positives of the "
+             "training set"},
+};
+static const struct clrnn_option smooth_l1_rows[] = {
+    {"beta", CLRNN_OPTION_NUMBER, .offset = C(beta), .def = "1.0", .min = 0, .max = DBL_MAX,
+     .help = "error below which it is a square; 0: l1"},
+};
+static const struct clrnn_option huber_rows[] = {
+    {"delta", CLRNN_OPTION_NUMBER, .offset = C(delta), .def = "1.0", .min = 0, .max = DBL_MAX, .above = true,
+     .help = "error below which it is a square"},
+};
+static const struct clrnn_option quantile_rows[] = {
+    {"quantiles", CLRNN_OPTION_LIST, .offset = C(quantile), .second = C(quantile_count), .def = "null", .null = "",
+     .min = 0, .max = 1, .above = true, .below = true,
+     .help = "the quantiles to predict: output o * Q + q of the last layer is quantile q of target o; "
+             "null: [0.1, 0.5, 0.9]"},
 };
 static const struct clrnn_option_group loss_ce = {"cross_entropy", CLRNN_LOSS_CROSS_ENTROPY, CLRNN_NO_LINE,
                                                   ROWS(cross_entropy_rows),
@@ -148,11 +165,19 @@ static const struct clrnn_option_group loss_nll = {"nll", CLRNN_LOSS_NLL, CLRNN_
     "torch.nn.NLLLoss on log-probabilities (after log_softmax)"};
 static const struct clrnn_option_group loss_bce = {"bce_with_logits", CLRNN_LOSS_BCE_WITH_LOGITS, CLRNN_NO_LINE,
                                                    ROWS(bce_rows),
-    "torch.nn.BCEWithLogitsLoss on one logit, targets 0 and 1"};
+    "torch.nn.BCEWithLogitsLoss on a logit for each label, targets 0 to 1"};
 static const struct clrnn_option_group loss_mse = {"mse", CLRNN_LOSS_MSE, CLRNN_NO_LINE, NO_ROWS,
-                                                   "torch.nn.MSELoss on one output"};
-const struct clrnn_option_group *const clrnn_options_losses[] = {&loss_ce, &loss_nll, &loss_bce, &loss_mse,
-                                                                 NULL};
+                                                   "torch.nn.MSELoss, real targets"};
+static const struct clrnn_option_group loss_l1 = {"l1", CLRNN_LOSS_L1, CLRNN_NO_LINE, NO_ROWS,
+                                                  "torch.nn.L1Loss, real targets"};
+static const struct clrnn_option_group loss_smooth_l1 = {"smooth_l1", CLRNN_LOSS_SMOOTH_L1, CLRNN_NO_LINE,
+    ROWS(smooth_l1_rows), "torch.nn.SmoothL1Loss, real targets"};
+static const struct clrnn_option_group loss_huber = {"huber", CLRNN_LOSS_HUBER, CLRNN_NO_LINE, ROWS(huber_rows),
+                                                     "torch.nn.HuberLoss, real targets"};
+static const struct clrnn_option_group loss_quantile = {"quantile", CLRNN_LOSS_QUANTILE, CLRNN_NO_LINE,
+    ROWS(quantile_rows), "pinball loss: several quantiles of each real target"};
+const struct clrnn_option_group *const clrnn_options_losses[] = {
+    &loss_ce, &loss_nll, &loss_bce, &loss_mse, &loss_l1, &loss_smooth_l1, &loss_huber, &loss_quantile, NULL};
 
 // Rows of the optimisers
 #define O(member) offsetof(struct clrnn_optimizer_config, member)
@@ -375,9 +400,12 @@ static const struct clrnn_option_group *const synthetic_groups[] = {&synthetic_g
 
 static const struct clrnn_option source_rows[] = {
     FILE_ROW("x", x, ".npy: numbers (N, T, C), or (N, C) with T = 1; for an embedding integers (N, T)"),
-    FILE_ROW("y", y, ".npy: (N) or (N, 1), or (N, T) for a label per step"),
+    FILE_ROW("y", y, ".npy: (N), or (N, T) for a label per step; real targets and labels of several outputs "
+                     "(N, O) or (N, T, O)"),
     FILE_ROW("lengths", lengths,
              ".npy: (N), valid steps of each sample; the rest is padding and takes part in nothing"),
+    FILE_ROW("weights", weights,
+             ".npy: (N), weights of the samples in the loss, whose mean divides by their sum; 0 takes one out"),
     FILE_ROW("csv", csv, ".csv with a header, one sample a row, in place of x and y"),
     {"label", CLRNN_OPTION_TEXT, .offset = D(label), .def = "null", .null = "", .quiet = true,
      .help = "csv: the column that holds y"},
@@ -395,6 +423,7 @@ static const struct clrnn_option_group *const source_groups[] = {&source_group, 
     {#key_, CLRNN_OPTION_GROUP, .offset = A(key_), .second = A(key_.there), .def = "null", .null = "", \
      .quiet = true, .groups = source_groups, .help = help_}
 static const char *const normalizations[] = {"none", "standard", NULL};
+static const char *const missings[] = {"error", "ignore", NULL};
 static const struct clrnn_option data_rows[] = {
     SOURCE(train, "the training set"),
     SOURCE(valid, "the validation set, looked at after each epoch"),
@@ -409,6 +438,8 @@ static const struct clrnn_option data_rows[] = {
     {"normalize_targets", CLRNN_OPTION_FLAG, .offset = A(standard_targets), .def = "none", .words = normalizations,
      .help = "standard: real targets are learnt with mean 0 and deviation 1, measured on the training set and kept in "
              "the model; losses, metrics and predictions stay in their units"},
+    {"missing_targets", CLRNN_OPTION_FLAG, .offset = A(missing_ignore), .def = "error", .words = missings,
+     .help = "real targets that are NaN: an error, or left out of loss and metrics"},
     {"bucket", CLRNN_OPTION_BOOL, .offset = A(bucket), .def = "false",
      .help = "batches of samples of like length: less padding, another order"},
 };

@@ -17,8 +17,9 @@ enum clrnn_mode {
 struct clrnn_plan_data {
     uint32_t S, T_data;           // samples and steps of the buffers
     struct clrnn_buffer *x;       // REAL [S, T_data, C] or I32 [S, T_data]
-    struct clrnn_buffer *y;       // I32 or REAL, [S] or [S, T_data]; NULL in prediction
+    struct clrnn_buffer *y;       // I32 or REAL, [S, targets] or [S, T_data, targets]; NULL in prediction
     struct clrnn_buffer *lengths; // I32 [S] or NULL
+    struct clrnn_buffer *weights; // REAL [S] or NULL: those of the loss
     struct clrnn_buffer *index;   // U32 [at least N]
     bool y_real, y_steps;
 };

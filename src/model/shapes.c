@@ -165,11 +165,15 @@ static enum clrnn_status check_loss(const struct inference *w, const struct clrn
 {
     const struct clrnn_loss_config *loss = &w->config->train.loss;
     const bool classes = !clrnn_loss_is_real(loss->kind);
+    size_t quantiles;
     char what[240];
 
-    if (!classes && w->features != 1) {
-        snprintf(what, sizeof(what), "the last layer gives %" PRIu32 " outputs, but train.loss %s expects 1",
-                 w->features, clrnn_loss_word(loss->kind));
+    if (clrnn_loss_quantiles(loss, &quantiles) && (!quantiles || w->features % quantiles)) {
+        snprintf(what, sizeof(what),
+                 "the last layer gives %" PRIu32
+                 " outputs, but train.loss quantile expects a multiple of its "
+                 "%zu quantiles",
+                 w->features, quantiles);
         return wrong(w, what);
     }
     if (classes && data->outputs > w->features) {

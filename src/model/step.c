@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Batches from the caller: checked, copied to the model's staging buffers, and run.
+#include <float.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -13,7 +14,7 @@
 // Buffers with the capacity of the largest batch so far; the index is 0, 1, 2, ..., so that FEED keeps the
 // order.
 struct clrnn_stage {
-    struct clrnn_buffer *x, *y, *lengths, *index;
+    struct clrnn_buffer *x, *y, *lengths, *weights, *index;
     uint32_t rows, samples; // N * T and N that fit
     struct clrnn_plan_cache *cache;
 };
@@ -28,6 +29,7 @@ void clrnn_stage_destroy(struct clrnn_stage **stage)
     clrnn_buffer_destroy(&s->x);
     clrnn_buffer_destroy(&s->y);
     clrnn_buffer_destroy(&s->lengths);
+    clrnn_buffer_destroy(&s->weights);
     clrnn_buffer_destroy(&s->index);
     free(s);
     *stage = NULL;
@@ -101,6 +103,11 @@ static enum clrnn_status check(const struct clrnn_model *m, const struct clrnn_b
         TRY(check_tokens(m, b));
     if (!targets)
         return CLRNN_OK;
+    for (size_t n = 0; b->weights && n < b->N; n++)
+        if (!(b->weights[n] >= 0 && b->weights[n] <= FLT_MAX))
+            return clrnn_error(m->log, CLRNN_ERR_ARG,
+                               "the batch's weight of sample %zu is %g, expected a finite number from 0", n,
+                               clrnn_unsigned_nan(b->weights[n]));
     if (real_targets(m) ? !b->targets : !b->classes)
         return clrnn_error(m->log, CLRNN_ERR_ARG, "the batch has no %s, which train.loss %s needs",
                            real_targets(m) ? "targets" : "classes",
@@ -120,17 +127,19 @@ static enum clrnn_status make_stage(struct clrnn_model *m, uint32_t rows, uint32
                                     struct clrnn_stage *s)
 {
     const enum clrnn_type x = m->shape.tokens ? CLRNN_I32 : CLRNN_REAL;
-    size_t elements;
+    size_t elements, targets;
     enum clrnn_status st;
     int32_t *index;
 
-    if (!clrnn_mul_size(rows, m->shape.tokens ? 1 : m->shape.features, &elements))
+    if (!clrnn_mul_size(rows, m->shape.tokens ? 1 : m->shape.features, &elements) ||
+        !clrnn_mul_size(m->per_step ? rows : samples, m->targets, &targets))
         return clrnn_error(m->log, CLRNN_ERR_ARG, "the batch has more elements than can be counted");
     s->rows = rows;
     s->samples = samples;
     TRY(clrnn_buffer_create(m->device, x, elements, "a batch's x", &s->x));
-    TRY(clrnn_buffer_create(m->device, real_targets(m) ? CLRNN_REAL : CLRNN_I32, m->per_step ? rows : samples,
-                            "a batch's y", &s->y));
+    TRY(clrnn_buffer_create(m->device, real_targets(m) ? CLRNN_REAL : CLRNN_I32, targets, "a batch's y",
+                            &s->y));
+    TRY(clrnn_buffer_create(m->device, CLRNN_REAL, samples, "a batch's weights", &s->weights));
     TRY(clrnn_buffer_create(m->device, CLRNN_I32, samples, "a batch's lengths", &s->lengths));
     TRY(clrnn_buffer_create(m->device, CLRNN_U32, samples, "a batch's index", &s->index));
     TRY(clrnn_plan_cache_create(m, &s->cache));
@@ -188,7 +197,7 @@ static enum clrnn_status write_targets(const struct clrnn_model *m, struct clrnn
 static enum clrnn_status stage(struct clrnn_model *m, const struct clrnn_batch *b, enum clrnn_mode mode,
                                struct clrnn_plan **plan)
 {
-    const size_t rows = (size_t)b->N * b->T, targets = m->per_step ? rows : b->N;
+    const size_t rows = (size_t)b->N * b->T, targets = (m->per_step ? rows : b->N) * m->targets;
     struct clrnn_plan_params params = {.mode = mode, .N = b->N, .T = b->T};
     struct clrnn_stage *s;
 
@@ -200,6 +209,8 @@ static enum clrnn_status stage(struct clrnn_model *m, const struct clrnn_batch *
         TRY(clrnn_buffer_write_f32(s->x, 0, rows * m->shape.features, b->x));
     if (b->lengths)
         TRY(clrnn_buffer_write_i32(s->lengths, 0, b->N, b->lengths));
+    if (mode != CLRNN_MODE_PREDICT && b->weights)
+        TRY(clrnn_buffer_write_f32(s->weights, 0, b->N, b->weights));
     if (mode != CLRNN_MODE_PREDICT && real_targets(m))
         TRY(write_targets(m, s, targets, b->targets));
     else if (mode != CLRNN_MODE_PREDICT)
@@ -210,6 +221,7 @@ static enum clrnn_status stage(struct clrnn_model *m, const struct clrnn_batch *
         .x = s->x,
         .y = s->y,
         .lengths = b->lengths ? s->lengths : NULL,
+        .weights = b->weights && mode != CLRNN_MODE_PREDICT ? s->weights : NULL,
         .index = s->index,
         .y_real = real_targets(m),
         .y_steps = m->per_step,

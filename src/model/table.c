@@ -243,12 +243,23 @@ static enum clrnn_status bind_entry(struct clrnn_model *m, struct clrnn_entry *e
     return CLRNN_OK;
 }
 
+static enum clrnn_status upload(struct clrnn_device *d, const char *what, const double *value, size_t count,
+                                struct clrnn_buffer **buffer)
+{
+    if (!count)
+        return CLRNN_OK;
+    TRY(clrnn_buffer_create(d, CLRNN_REAL, count, what, buffer));
+    return clrnn_buffer_write_f64(*buffer, 0, count, value);
+}
+
 enum clrnn_status clrnn_model_allocate(struct clrnn_model *m)
 {
     static const char *const moment[3] = {"the optimiser's first moments", "the optimiser's second moments",
                                           "the optimiser's third moments"};
     const struct clrnn_loss_config *loss = &m->config->train.loss;
     struct clrnn_device *d = m->device;
+    const double *quantile;
+    size_t quantiles;
 
     TRY(clrnn_buffer_create(d, CLRNN_REAL, m->flat_count, "parameters", &m->params));
     TRY(clrnn_buffer_create(d, CLRNN_REAL, m->flat_count, "gradients", &m->grads));
@@ -263,10 +274,10 @@ enum clrnn_status clrnn_model_allocate(struct clrnn_model *m)
     TRY(clrnn_buffer_create(d, CLRNN_U32, COUNTER_FIELDS, "counters", &m->counter));
     TRY(clrnn_buffer_create(d, CLRNN_REAL, (size_t)CLRNN_RECORD_SLOTS * RECORD_FIELDS, "records",
                             &m->records));
-    if (loss->weight_count) {
-        TRY(clrnn_buffer_create(d, CLRNN_REAL, loss->weight_count, "loss weights", &m->loss_weight));
-        TRY(clrnn_buffer_write_f64(m->loss_weight, 0, loss->weight_count, loss->weight));
-    }
+    quantile = clrnn_loss_quantiles(loss, &quantiles);
+    TRY(upload(d, "loss weights", loss->weight, loss->weight_count, &m->loss_weight));
+    TRY(upload(d, "quantiles", quantile, quantiles, &m->loss_weight));
+    TRY(upload(d, "weights of labels", loss->label_weight, loss->label_weight_count, &m->label_weight));
     for (size_t i = 0; i < m->entry_count; i++)
         TRY(bind_entry(m, &m->entry[i]));
     return CLRNN_OK;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Gathering a batch from a data set in one launch.
+#include "base/array.h"
 #include "ops/graph.h"
 #include "ops/split.h"
 
@@ -18,13 +19,14 @@ enum clrnn_status clrnn_feed(struct clrnn_launches *launches, const struct clrnn
     return clrnn_launch_kernel(
         launches, "feed", "feed",
         DEFINES({"WIDTH", s.width}, {"TOKENS", op->feed.tokens}, {"TARGET", target},
-                {"TARGET_STEPS", op->feed.target_steps}),
+                {"TARGET_STEPS", op->feed.target_steps}, {"TARGETS", MAX2(op->feed.targets, 1)}),
         cpu ? s.range : RANGE1(rows * C), clrnn_class_cost(&clrnn_feed_class, graph, op),
         ARGS(BUF(clrnn_in(graph, op, FEED_X)), BUF(clrnn_in(graph, op, FEED_Y)),
              BUF(clrnn_in(graph, op, FEED_LENGTHS)), BUF(clrnn_in(graph, op, FEED_INDEX)),
-             BUF(clrnn_in(graph, op, FEED_MEAN)), BUF(clrnn_in(graph, op, FEED_STD)), BUF(out_x),
-             BUF(clrnn_out(graph, op, FEED_OUT_Y)), BUF(clrnn_out(graph, op, FEED_OUT_LENGTHS)), UINT(op->T),
-             UINT(op->N), UINT(C), UINT(op->feed.T_data), UINT(cpu ? s.chunk : 0)));
+             BUF(clrnn_in(graph, op, FEED_MEAN)), BUF(clrnn_in(graph, op, FEED_STD)),
+             BUF(clrnn_in(graph, op, FEED_WEIGHT)), BUF(out_x), BUF(clrnn_out(graph, op, FEED_OUT_Y)),
+             BUF(clrnn_out(graph, op, FEED_OUT_LENGTHS)), BUF(clrnn_out(graph, op, FEED_OUT_WEIGHT)),
+             UINT(op->T), UINT(op->N), UINT(C), UINT(op->feed.T_data), UINT(cpu ? s.chunk : 0)));
 }
 
 // ---------------------------------------------------------------- class
@@ -41,11 +43,13 @@ static double slot_bytes(const struct clrnn_graph *graph, const struct clrnn_op 
 
     if (graph->tensor[op->out[FEED_OUT_X]].rows_of != CLRNN_NONE)
         return 0;
-    if (out || slot > FEED_INDEX)
+    if (out || slot == FEED_MEAN || slot == FEED_STD)
         return -1;
     if (slot == FEED_X)
         return 4 * rows * (op->feed.tokens ? 1 : op->C);
-    return 4 * (slot == FEED_Y && op->feed.target_steps ? rows : op->N);
+    if (slot == FEED_Y)
+        return 4.0 * MAX2(op->feed.targets, 1) * (op->feed.target_steps ? rows : op->N);
+    return 4.0 * op->N;
 }
 
 const struct clrnn_op_class clrnn_feed_class = {.flops = flops, .slot_bytes = slot_bytes};

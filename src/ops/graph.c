@@ -91,7 +91,7 @@ enum clrnn_status clrnn_graph_op(struct clrnn_graph *graph, enum clrnn_op_kind k
 static bool picks_up(const struct clrnn_op *op, int slot)
 {
     return op->kind == CLRNN_OP_LOSS
-               ? slot == LOSS_TARGET
+               ? slot == LOSS_TARGET || slot == LOSS_SAMPLE_WEIGHT
                : (op->kind == CLRNN_OP_RNN_FWD || op->kind == CLRNN_OP_RNN_BWD) && slot == RNN_X;
 }
 
@@ -125,6 +125,7 @@ void clrnn_graph_elide_copy(struct clrnn_graph *graph, const struct clrnn_device
             continue;
         elide(graph, op->out[FEED_OUT_X], op->in[FEED_X], op->in[FEED_INDEX]);
         elide(graph, op->out[FEED_OUT_Y], op->in[FEED_Y], op->in[FEED_INDEX]);
+        elide(graph, op->out[FEED_OUT_WEIGHT], op->in[FEED_WEIGHT], op->in[FEED_INDEX]);
     }
 }
 

@@ -7,47 +7,71 @@
 // From this number of classes, the lanes of a work-group divide a row.
 enum { MANY_CLASSES = 32, CPU_NUMBERS = 4096, GPU_ROWS = 512 };
 
+static bool of_classes(const struct clrnn_op *op)
+{
+    return op->loss.kind == CLRNN_LOSS_CROSS_ENTROPY || op->loss.kind == CLRNN_LOSS_NLL;
+}
+
+// Divides rows of classes, or the elements of real outputs.
 static struct clrnn_split split_loss(struct clrnn_launches *l, const struct clrnn_op *op, bool cooperate)
 {
-    const size_t rows = (size_t)op->T * op->N;
+    const uint32_t width = of_classes(op) ? op->C : 1;
+    const size_t items = (size_t)op->T * op->N * (op->C / width);
 
     if (clrnn_on_cpu(l))
-        return clrnn_split_blocks(rows, CPU_NUMBERS / MAX2(op->C, 8), op->C < 16 ? 1 : 16, 1);
-    return clrnn_split_blocks(rows, cooperate ? 1 : GPU_ROWS, 1, clrnn_lanes(l, cooperate ? 64 : 128));
+        return clrnn_split_blocks(items, CPU_NUMBERS / MAX2(width, 8), width < 16 ? 1 : 16, 1);
+    return clrnn_split_blocks(items, cooperate ? 1 : GPU_ROWS, 1, clrnn_lanes(l, cooperate ? 64 : 128));
+}
+
+// What the kernels know as `parameter`.
+static double parameter_of(const struct clrnn_op *op)
+{
+    switch (op->loss.kind) {
+    case CLRNN_LOSS_CROSS_ENTROPY:
+        return op->loss.label_smoothing;
+    case CLRNN_LOSS_SMOOTH_L1:
+        return op->loss.beta;
+    case CLRNN_LOSS_HUBER:
+        return op->loss.delta;
+    default:
+        return 0;
+    }
 }
 
 enum clrnn_status clrnn_loss(struct clrnn_launches *launches, const struct clrnn_graph *graph,
                              const struct clrnn_op *op)
 {
-    const bool cooperate = !clrnn_on_cpu(launches) && op->C > MANY_CLASSES;
+    const bool cooperate = !clrnn_on_cpu(launches) && of_classes(op) && op->C > MANY_CLASSES;
     const struct clrnn_split s = split_loss(launches, op, cooperate);
     const uint32_t rows = op->T * op->N;
     struct clrnn_buffer *x = clrnn_in(graph, op, LOSS_X), *lengths = clrnn_in(graph, op, LOSS_LENGTHS);
     struct clrnn_buffer *index, *target = clrnn_rows(graph, op, LOSS_TARGET, &index),
                                 *weight = clrnn_in(graph, op, LOSS_WEIGHT);
+    struct clrnn_buffer *unused, *samples = clrnn_rows(graph, op, LOSS_SAMPLE_WEIGHT, &unused),
+                                 *labels = clrnn_in(graph, op, LOSS_LABEL_WEIGHT);
     struct clrnn_buffer *counter = clrnn_in(graph, op, LOSS_COUNTER), *dx = clrnn_out(graph, op, LOSS_DX);
     struct clrnn_buffer *record = clrnn_out(graph, op, LOSS_RECORD), *sums, *weights;
-    const double smoothing = op->loss.kind == CLRNN_LOSS_CROSS_ENTROPY ? op->loss.label_smoothing : 0;
-    const struct clrnn_defines defines = DEFINES({"LOSS_KIND", op->loss.kind}, {"COOPERATE", cooperate},
-                                                 {"WIDTH", s.width}, {"LANES", s.lanes});
+    const struct clrnn_defines defines = DEFINES(
+        {"LOSS_KIND", op->loss.kind}, {"COOPERATE", cooperate}, {"WIDTH", s.width}, {"LANES", s.lanes},
+        {"QUANTILES", MAX2(op->loss.quantiles, 1)}, {"MISSING", op->loss.missing});
 
     if (s.teams <= 1)
         return clrnn_launch_kernel(
             launches, "loss", "loss_whole", defines, s.range, clrnn_class_cost(&clrnn_loss_class, graph, op),
-            ARGS(BUF(x), BUF(lengths), BUF(target), BUF(index), BUF(weight), BUF(dx), UINT(rows), UINT(op->N),
-                 UINT(op->C), REAL(smoothing), INT(op->loss.ignore_index), BUF(counter), UINT(op->loss.slots),
-                 BUF(record), LANE_SUMS(s)));
+            ARGS(BUF(x), BUF(lengths), BUF(target), BUF(index), BUF(weight), BUF(labels), BUF(samples),
+                 BUF(dx), UINT(rows), UINT(op->N), UINT(op->C), REAL(parameter_of(op)),
+                 INT(op->loss.ignore_index), BUF(counter), UINT(op->loss.slots), BUF(record), LANE_SUMS(s)));
     TRY(clrnn_launches_scratch(launches, (size_t)s.teams * RECORD_FIELDS, &sums));
     TRY(clrnn_launches_scratch(launches, s.teams, &weights));
     TRY(clrnn_launch_kernel(
         launches, "loss", "loss_weights", defines, s.range, (struct clrnn_cost){rows, 4.0 * rows},
-        ARGS(BUF(lengths), BUF(target), BUF(index), BUF(weight), UINT(rows), UINT(op->N), UINT(op->C),
-             INT(op->loss.ignore_index), BUF(weights), UINT(s.chunk), LANE_SUMS(s))));
+        ARGS(BUF(lengths), BUF(target), BUF(index), BUF(weight), BUF(samples), UINT(rows), UINT(op->N),
+             UINT(op->C), INT(op->loss.ignore_index), BUF(weights), UINT(s.chunk), LANE_SUMS(s))));
     TRY(clrnn_launch_kernel(
         launches, "loss", "loss_rows", defines, s.range, clrnn_class_cost(&clrnn_loss_class, graph, op),
-        ARGS(BUF(x), BUF(lengths), BUF(target), BUF(index), BUF(weight), BUF(dx), UINT(rows), UINT(op->N),
-             UINT(op->C), REAL(smoothing), INT(op->loss.ignore_index), BUF(weights), UINT(s.teams), BUF(sums),
-             UINT(s.chunk), LANE_SUMS(s))));
+        ARGS(BUF(x), BUF(lengths), BUF(target), BUF(index), BUF(weight), BUF(labels), BUF(samples), BUF(dx),
+             UINT(rows), UINT(op->N), UINT(op->C), REAL(parameter_of(op)), INT(op->loss.ignore_index),
+             BUF(weights), UINT(s.teams), BUF(sums), UINT(s.chunk), LANE_SUMS(s))));
     return clrnn_launch_kernel(
         launches, "loss", "loss_finish", defines, RANGE1(RECORD_FIELDS),
         (struct clrnn_cost){7.0 * s.teams, 28.0 * s.teams},

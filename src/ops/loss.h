@@ -11,13 +11,15 @@
     X(LOSS, loss, loss)
 // clang-format on
 
-// Targets: I32 classes for cross_entropy and nll, REAL for bce_with_logits and mse (C = 1).
+// Targets: I32 classes for cross_entropy and nll, else REAL.
 enum {
     LOSS_X, // [rows, C]
     LOSS_LENGTHS,
-    LOSS_TARGET,  // [rows]
-    LOSS_WEIGHT,  // REAL [C] class weights, or [1] pos_weight, or NONE
-    LOSS_COUNTER, // COUNTER_SLOT says which record
+    LOSS_TARGET,        // [rows] classes, or [rows, C]; quantile: [rows, C / quantiles]
+    LOSS_WEIGHT,        // REAL [C] class weights or pos_weight, or NONE; quantile: [quantiles], the quantiles
+    LOSS_COUNTER,       // COUNTER_SLOT says which record
+    LOSS_SAMPLE_WEIGHT, // REAL [N] or NONE
+    LOSS_LABEL_WEIGHT,  // bce_with_logits: REAL [C], its weight, or NONE
 };
 enum {
     LOSS_DX,     // NONE in evaluation
@@ -26,7 +28,9 @@ enum {
 
 struct clrnn_loss_attributes {
     enum clrnn_loss_kind kind;
-    double label_smoothing;
+    double label_smoothing, beta, delta;
+    uint32_t quantiles; // quantile: how many; output o * quantiles + q of target o
+    bool missing;       // targets that are NaN take part in nothing
     int32_t ignore_index;
     uint32_t slots;
 };

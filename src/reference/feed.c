@@ -5,6 +5,7 @@
 static bool feed(const struct clrnn_op *op, void *const in[], void *const out[])
 {
     const size_t T = op->T, N = op->N, C = op->C, T_data = op->feed.T_data;
+    const size_t O = op->feed.targets ? op->feed.targets : 1;
     const int32_t *lengths = in[FEED_LENGTHS];
     const uint32_t *index = in[FEED_INDEX];
     const double *mean = in[FEED_MEAN], *std = in[FEED_STD];
@@ -16,6 +17,8 @@ static bool feed(const struct clrnn_op *op, void *const in[], void *const out[])
 
         if (out_lengths)
             out_lengths[n] = (int32_t)length;
+        if (out[FEED_OUT_WEIGHT])
+            ((double *)out[FEED_OUT_WEIGHT])[n] = ((const double *)in[FEED_WEIGHT])[s];
 
         for (size_t t = 0; t < T; t++) {
             const bool valid = t < length;
@@ -40,10 +43,12 @@ static bool feed(const struct clrnn_op *op, void *const in[], void *const out[])
             const size_t r = t * N + n, from = op->feed.target_steps ? s * T_data + t : s;
             const bool valid = !op->feed.target_steps || t < length;
 
-            if (op->feed.target_real)
-                ((double *)out[FEED_OUT_Y])[r] = valid ? ((const double *)in[FEED_Y])[from] : 0.0;
-            else
-                ((int32_t *)out[FEED_OUT_Y])[r] = valid ? ((const int32_t *)in[FEED_Y])[from] : INT32_MIN;
+            for (size_t o = 0; o < O && op->feed.target_real; o++)
+                ((double *)out[FEED_OUT_Y])[r * O + o] =
+                    valid ? ((const double *)in[FEED_Y])[from * O + o] : 0.0;
+            for (size_t o = 0; o < O && !op->feed.target_real; o++)
+                ((int32_t *)out[FEED_OUT_Y])[r * O + o] =
+                    valid ? ((const int32_t *)in[FEED_Y])[from * O + o] : INT32_MIN;
         }
     }
     return true;

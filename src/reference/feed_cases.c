@@ -8,6 +8,7 @@
 static enum clrnn_status feed(struct clrnn_cases *s, const struct clrnn_case_size *z, bool tokens,
                               bool target_real)
 {
+    const uint32_t targets = target_real && z->N % 2 ? 3 : 1;
     struct clrnn_check *c = s->check;
     const uint32_t S = z->N + 4, T_data = z->T + 2;
     const size_t count = (size_t)S * T_data * (tokens ? 1 : z->C);
@@ -20,6 +21,7 @@ static enum clrnn_status feed(struct clrnn_cases *s, const struct clrnn_case_siz
     c->op.feed.target = true;
     c->op.feed.target_real = target_real;
     c->op.feed.target_steps = z->padded;
+    c->op.feed.targets = targets;
     clrnn_check_int(c, FEED_INDEX, z->N, 0, (int32_t)S - 1);
     c->in[FEED_INDEX].type = CLRNN_U32;
     if (tokens)
@@ -27,7 +29,7 @@ static enum clrnn_status feed(struct clrnn_cases *s, const struct clrnn_case_siz
     else
         clrnn_check_real(c, FEED_X, count);
     if (target_real)
-        clrnn_check_real(c, FEED_Y, z->padded ? (size_t)S * T_data : S);
+        clrnn_check_real(c, FEED_Y, (z->padded ? (size_t)S * T_data : S) * targets);
     else
         clrnn_check_int(c, FEED_Y, z->padded ? (size_t)S * T_data : S, 0, 9);
     if (!tokens) {
@@ -39,7 +41,11 @@ static enum clrnn_status feed(struct clrnn_cases *s, const struct clrnn_case_siz
     clrnn_check_out(c, FEED_OUT_X, tokens ? CLRNN_I32 : CLRNN_REAL, clrnn_case_rows(z) * (tokens ? 1 : z->C),
                     0);
     clrnn_check_out(c, FEED_OUT_Y, target_real ? CLRNN_REAL : CLRNN_I32,
-                    z->padded ? clrnn_case_rows(z) : z->N, 0);
+                    (z->padded ? clrnn_case_rows(z) : z->N) * targets, 0);
+    if (target_real) {
+        clrnn_check_real(c, FEED_WEIGHT, S);
+        clrnn_check_out(c, FEED_OUT_WEIGHT, CLRNN_REAL, z->N, 0);
+    }
     if (z->padded)
         clrnn_check_out(c, FEED_OUT_LENGTHS, CLRNN_I32, z->N, 0);
     return clrnn_case_run(s);

@@ -42,61 +42,96 @@ static struct row_loss class_row(const struct clrnn_op *op, const double *x, siz
     return row;
 }
 
-static struct row_loss bce_row(double x, double y, double pos_weight, double *dx)
+// One real output x with target y: its loss; *g is the derivative by x.
+static double real_loss(const struct clrnn_op *op, size_t c, double x, double y, void *const in[], double *g)
 {
-    const double softplus = log1p(exp(-fabs(x))) + (x < 0 ? -x : 0); // log(1 + e^-x)
+    const double *weight = in[LOSS_WEIGHT], *label = in[LOSS_LABEL_WEIGHT];
+    const double d = x - y, side = d > 0 ? 1 : d < 0 ? -1 : d, own = label ? label[c] : 1;
+    const double beta = op->loss.beta, delta = op->loss.delta;
+    double pos_weight, q;
 
-    if (dx)
-        *dx = (pos_weight * y + 1 - y) / (1 + exp(-x)) - pos_weight * y;
-    return (struct row_loss){(1 - y) * x + (1 + (pos_weight - 1) * y) * softplus, 1, (x > 0) == (y > 0.5)};
+    switch (op->loss.kind) {
+    case CLRNN_LOSS_BCE_WITH_LOGITS:
+        pos_weight = weight ? weight[c] : 1;
+        *g = own * ((pos_weight * y + 1 - y) / (1 + exp(-x)) - pos_weight * y);
+        return own * ((1 - y) * x + (1 + (pos_weight - 1) * y) * (log1p(exp(-fabs(x))) + (x < 0 ? -x : 0)));
+    case CLRNN_LOSS_L1:
+        *g = side;
+        return fabs(d);
+    case CLRNN_LOSS_SMOOTH_L1:
+        *g = fabs(d) < beta ? d / beta : side;
+        return fabs(d) < beta ? d * d / (2 * beta) : fabs(d) - beta / 2;
+    case CLRNN_LOSS_HUBER:
+        *g = fabs(d) < delta ? d : delta * side;
+        return fabs(d) < delta ? d * d / 2 : delta * (fabs(d) - delta / 2);
+    case CLRNN_LOSS_QUANTILE:
+        q = weight[c % op->loss.quantiles];
+        *g = d < 0 ? -q : d > 0 ? 1 - q : 0.5 - q + d;
+        return d > 0 ? (1 - q) * d : -q * d;
+    default:
+        *g = 2 * d;
+        return d * d;
+    }
 }
 
-static struct row_loss mse_row(double x, double y, double *dx)
+// Adds row r's outputs to the record; dx [C], where wanted, is the gradient of the numerator.
+static void real_row(const struct clrnn_op *op, void *const in[], size_t r, double *dx, double *record)
 {
-    if (dx)
-        *dx = 2 * (x - y);
-    return (struct row_loss){(x - y) * (x - y), 1, false};
+    const size_t Q = op->loss.quantiles ? op->loss.quantiles : 1;
+    const double *x = (const double *)in[LOSS_X] + r * op->C, *samples = in[LOSS_SAMPLE_WEIGHT];
+    const double *target = (const double *)in[LOSS_TARGET] + r * (op->C / Q);
+    const double w = samples ? samples[r % op->N] : 1;
+
+    for (size_t c = 0; c < op->C; c++) {
+        const double y = target[c / Q];
+        double g;
+
+        if (op->loss.missing && isnan(y))
+            continue;
+        record[RECORD_LOSS] += w * real_loss(op, c, x[c], y, in, &g);
+        if (dx)
+            dx[c] = w * g;
+        record[RECORD_WEIGHT] += w;
+        record[RECORD_COUNT] += 1;
+        if (op->loss.kind == CLRNN_LOSS_BCE_WITH_LOGITS) {
+            record[RECORD_CORRECT] += (x[c] > 0) == (y > 0.5);
+        } else {
+            record[RECORD_ABS] += fabs(x[c] - y);
+            record[RECORD_Y] += y;
+            record[RECORD_YY] += y * y;
+        }
+    }
+}
+
+// Adds a row of classes to the record, as real_row.
+static void add_class_row(const struct clrnn_op *op, void *const in[], size_t r, double *dx, double *record)
+{
+    const double *samples = in[LOSS_SAMPLE_WEIGHT], w = samples ? samples[r % op->N] : 1;
+    const int32_t target = ((const int32_t *)in[LOSS_TARGET])[r];
+    struct row_loss row;
+
+    if (target == op->loss.ignore_index || target < 0 || (uint32_t)target >= op->C)
+        return;
+    row = class_row(op, (const double *)in[LOSS_X] + r * op->C, (size_t)target, in[LOSS_WEIGHT], dx);
+    for (size_t c = 0; dx && c < op->C; c++)
+        dx[c] *= w;
+    record[RECORD_LOSS] += w * row.loss;
+    record[RECORD_WEIGHT] += w * row.weight;
+    record[RECORD_CORRECT] += row.correct;
+    record[RECORD_COUNT] += 1;
 }
 
 static bool loss(const struct clrnn_op *op, void *const in[], void *const out[])
 {
     const bool classes = op->loss.kind == CLRNN_LOSS_CROSS_ENTROPY || op->loss.kind == CLRNN_LOSS_NLL;
     const uint32_t slot = ((const uint32_t *)in[LOSS_COUNTER])[COUNTER_SLOT];
-    const double *weight = in[LOSS_WEIGHT];
     const size_t rows = ref_rows(op), C = op->C;
     double *dx = out[LOSS_DX], record[RECORD_FIELDS] = {0};
 
     ref_zero(dx, rows * C);
-    for (size_t r = 0; r < rows; r++) {
-        const double *x = (const double *)in[LOSS_X] + r * C;
-        double *d = dx ? dx + r * C : NULL;
-        struct row_loss row;
-
-        if (!ref_valid(op, in[LOSS_LENGTHS], r))
-            continue;
-        if (classes) {
-            const int32_t target = ((const int32_t *)in[LOSS_TARGET])[r];
-
-            if (target == op->loss.ignore_index || target < 0 || (uint32_t)target >= op->C)
-                continue;
-            row = class_row(op, x, (size_t)target, weight, d);
-        } else {
-            const double y = ((const double *)in[LOSS_TARGET])[r];
-
-            if (op->loss.kind == CLRNN_LOSS_MSE) {
-                row = mse_row(*x, y, d);
-                record[RECORD_ABS] += fabs(*x - y);
-                record[RECORD_Y] += y;
-                record[RECORD_YY] += y * y;
-            } else {
-                row = bce_row(*x, y, weight ? weight[0] : 1, d);
-            }
-        }
-        record[RECORD_LOSS] += row.loss;
-        record[RECORD_WEIGHT] += row.weight;
-        record[RECORD_CORRECT] += row.correct;
-        record[RECORD_COUNT] += 1;
-    }
+    for (size_t r = 0; r < rows; r++)
+        if (ref_valid(op, in[LOSS_LENGTHS], r))
+            (classes ? add_class_row : real_row)(op, in, r, dx ? dx + r * C : NULL, record);
     for (size_t i = 0; dx && record[RECORD_COUNT] > 0 && i < rows * C; i++)
         if (dx[i] != 0) // rows that do not count stay 0 even where all weights are 0
             dx[i] /= record[RECORD_WEIGHT];

@@ -41,9 +41,11 @@ void clrnn_dataset_close(struct clrnn_dataset **dataset)
     clrnn_npy_close(&d->y);
     clrnn_csv_destroy(&d->csv);
     free(d->length);
+    free(d->weight);
     free(d->x_path);
     free(d->y_path);
     free(d->lengths_path);
+    free(d->weights_path);
     free(d->name);
     free(d);
 }
@@ -55,10 +57,9 @@ double clrnn_dataset_cell(const struct clrnn_dataset *root, uint32_t sample, siz
     return root->csv->values[sample * root->csv->columns + column];
 }
 
-double clrnn_dataset_y(const struct clrnn_dataset *dataset, uint32_t sample, uint32_t step)
+double clrnn_dataset_y(const struct clrnn_dataset *dataset, uint32_t sample, size_t index)
 {
     const struct clrnn_dataset *root = dataset;
-    size_t index;
     double value;
 
     for (; root->parent; root = root->parent)
@@ -67,13 +68,12 @@ double clrnn_dataset_y(const struct clrnn_dataset *dataset, uint32_t sample, uin
         const struct clrnn_random r = {root->seed, RANDOM_SYNTH, sample, DRAW_Y};
 
         if (!root->goal.classes && !root->goal.binary)
-            return 2.0 * clrnn_random_uniform(&r, step) - 1.0;
-        return clrnn_random_u32(&r, step) % root->synthetic_classes;
+            return 2.0 * clrnn_random_uniform(&r, index) - 1.0;
+        return clrnn_random_u32(&r, (uint32_t)index) % root->synthetic_classes;
     }
     if (root->csv)
         return root->csv->values[sample * root->csv->columns + (size_t)root->label];
-    index = root->info.y_steps ? (size_t)sample * root->info.T + step : sample;
-    clrnn_npy_read_f64(root->y, index, 1, &value);
+    clrnn_npy_read_f64(root->y, sample * clrnn_dataset_y_count(root) + index, 1, &value);
     return value;
 }
 
@@ -187,17 +187,37 @@ void clrnn_dataset_tokens(const struct clrnn_dataset *dataset, uint32_t sample, 
 
 void clrnn_dataset_classes(const struct clrnn_dataset *dataset, uint32_t sample, int32_t *y)
 {
-    for (uint32_t t = 0; t < (dataset->info.y_steps ? dataset->info.T : 1); t++) {
-        const double value = clrnn_dataset_y(dataset, sample, t);
+    for (size_t i = 0; i < clrnn_dataset_y_count(dataset); i++) {
+        const double value = clrnn_dataset_y(dataset, sample, i);
 
-        y[t] = dataset->goal.binary ? value > 0.5 : to_i32(value);
+        y[i] = dataset->goal.binary ? value > 0.5 : to_i32(value);
     }
 }
 
 void clrnn_dataset_targets(const struct clrnn_dataset *dataset, uint32_t sample, float *y)
 {
-    for (uint32_t t = 0; t < (dataset->info.y_steps ? dataset->info.T : 1); t++)
-        y[t] = (float)clrnn_dataset_y(dataset, sample, t);
+    for (size_t i = 0; i < clrnn_dataset_y_count(dataset); i++)
+        y[i] = (float)clrnn_dataset_y(dataset, sample, i);
+}
+
+size_t clrnn_dataset_y_count(const struct clrnn_dataset *dataset)
+{
+    return (size_t)(dataset->info.y_steps ? dataset->info.T : 1) * dataset->info.targets;
+}
+
+size_t clrnn_dataset_y_valid(const struct clrnn_dataset *dataset, uint32_t sample)
+{
+    return (size_t)(dataset->info.y_steps ? clrnn_dataset_length(dataset, sample) : 1) *
+           dataset->info.targets;
+}
+
+double clrnn_dataset_weight(const struct clrnn_dataset *dataset, uint32_t sample)
+{
+    const struct clrnn_dataset *root = dataset;
+
+    for (; root->parent; root = root->parent)
+        sample = root->row[sample];
+    return root->weight ? root->weight[sample] : 1.0;
 }
 
 uint32_t clrnn_dataset_length(const struct clrnn_dataset *dataset, uint32_t sample)
@@ -250,7 +270,7 @@ void clrnn_dataset_passed(const struct clrnn_dataset *dataset, uint32_t sample)
 enum clrnn_status clrnn_dataset_class_counts(const struct clrnn_dataset *dataset, uint64_t *counts)
 {
     const struct clrnn_dataset_info *info = &dataset->info;
-    int32_t *y = malloc((info->y_steps ? info->T : 1) * sizeof(*y));
+    int32_t *y = malloc(clrnn_dataset_y_count(dataset) * sizeof(*y));
 
     if (!y)
         return clrnn_error_memory(dataset->log, info->T * sizeof(*y), "class counts");
@@ -394,10 +414,15 @@ enum clrnn_status clrnn_dataset_fingerprint(const struct clrnn_dataset *dataset,
             clrnn_dataset_x(dataset, s, row);
             clrnn_hash_add(&h, row, (size_t)length * info->C * sizeof(*row));
         }
-        for (uint32_t t = 0; info->has_y && t < (info->y_steps ? length : 1); t++) {
-            const double y = clrnn_dataset_y(dataset, s, t);
+        for (size_t i = 0; info->has_y && i < clrnn_dataset_y_valid(dataset, s); i++) {
+            const double y = clrnn_dataset_y(dataset, s, i);
 
             clrnn_hash_add(&h, &y, sizeof(y));
+        }
+        if (info->has_weights) {
+            const double weight = clrnn_dataset_weight(dataset, s);
+
+            clrnn_hash_add(&h, &weight, sizeof(weight));
         }
         clrnn_dataset_passed(dataset, s);
     }

@@ -116,16 +116,28 @@ static enum clrnn_status other_labels(const struct clrnn_dataset *d, const char 
                        d->goal.binary ? "0 or 1 for bce_with_logits" : "a class, which count from 0", advice);
 }
 
-static enum clrnn_status bad_y(const struct clrnn_dataset *d, uint32_t sample, uint32_t step, double value)
+static enum clrnn_status bad_y(const struct clrnn_dataset *d, uint32_t sample, size_t index, double value)
 {
+    const uint32_t targets = d->info.targets, step = (uint32_t)(index / targets);
+    const uint32_t output = (uint32_t)(index % targets);
     char row[64], where[128] = "", advice[128];
 
     value = clrnn_unsigned_nan(value);
     describe_row(d, sample, row, sizeof(row));
     if (d->csv)
         snprintf(where, sizeof(where), ", column \"%.100s\"", d->csv->names[d->label]);
+    else if (d->info.y_steps && d->info.T > 1 && targets > 1)
+        snprintf(where, sizeof(where), ", step %u, output %u", step, output);
     else if (d->info.y_steps && d->info.T > 1)
         snprintf(where, sizeof(where), ", step %u", step);
+    else if (targets > 1)
+        snprintf(where, sizeof(where), ", output %u", output);
+    if (isnan(value) && !d->goal.classes)
+        return clrnn_error(
+            d->log, CLRNN_ERR_DATA,
+            "%s: %s%s holds the target %g, expected a finite number: repair or remove that row, "
+            "or set data.missing_targets: ignore",
+            d->y_path, row, where, value);
     if (!isfinite(value) || (!d->goal.classes && !d->goal.binary))
         return clrnn_error(d->log, CLRNN_ERR_DATA,
                            "%s: %s%s holds the target %g, expected a finite number: "
@@ -154,6 +166,8 @@ static enum clrnn_status bad_y(const struct clrnn_dataset *d, uint32_t sample, u
 
 static bool y_is_fine(const struct clrnn_data_goal *goal, double value)
 {
+    if (goal->missing && !goal->classes && isnan(value))
+        return true;
     if (goal->classes)
         return (value >= 0.0 && value < goal->outputs && value == floor(value)) || value == goal->ignore;
     return goal->binary ? value >= 0.0 && value <= 1.0 : fabs(value) <= (double)FLT_MAX;
@@ -164,15 +178,15 @@ static enum clrnn_status check_y(struct clrnn_dataset *d, enum clrnn_dataset_che
     uint32_t classes = 0;
 
     for (uint32_t s = 0; s < d->info.S; s++)
-        for (uint32_t t = 0; t < (d->info.y_steps ? clrnn_dataset_length(d, s) : 1); t++) {
-            const double value = clrnn_dataset_y(d, s, t);
+        for (size_t i = 0; i < clrnn_dataset_y_valid(d, s); i++) {
+            const double value = clrnn_dataset_y(d, s, i);
 
             if (check == CLRNN_CHECK_ALL && !y_is_fine(&d->goal, value))
-                return bad_y(d, s, t, value);
+                return bad_y(d, s, i, value);
             if (d->goal.classes && value != d->goal.ignore && value >= classes && value < MOST_CLASSES)
                 classes = (uint32_t)value + 1;
         }
-    d->info.classes = d->goal.binary ? 2 : classes;
+    d->info.classes = d->goal.binary && d->info.targets == 1 ? 2 : classes;
     return CLRNN_OK;
 }
 

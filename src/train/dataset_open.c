@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
 // Opening a data set: what the config asks of it, its files, their shapes.
+#include <float.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/array.h"
 #include "base/file.h"
+#include "base/words.h"
 #include "clrnn/train.h"
+#include "model/layer.h"
 #include "train/dataset_advice.h"
 
 #define MAX_EXTENT ((size_t)INT32_MAX) // of samples, steps and features: counted in 32 bits
@@ -18,6 +21,7 @@ static struct clrnn_data_goal find_goal(const struct clrnn_config *config)
         .classes = loss == CLRNN_LOSS_CROSS_ENTROPY || loss == CLRNN_LOSS_NLL,
         .binary = loss == CLRNN_LOSS_BCE_WITH_LOGITS,
         .ignore = config->train.loss.ignore_index,
+        .missing = config->data.missing_ignore,
     };
 
     if (config->layer_count && config->layer[0].kind == CLRNN_LAYER_EMBEDDING) {
@@ -30,31 +34,9 @@ static struct clrnn_data_goal find_goal(const struct clrnn_config *config)
     return goal;
 }
 
-// Features of the last layer's output where X has C of them.
-static uint32_t count_outputs(const struct clrnn_config *config, uint32_t C)
+static uint32_t count_targets(const struct clrnn_config *config, uint32_t C)
 {
-    uint32_t width = C;
-
-    for (size_t i = 0; i < config->layer_count; i++) {
-        const struct clrnn_layer *layer = &config->layer[i];
-
-        switch (layer->kind) {
-        case CLRNN_LAYER_RNN:
-        case CLRNN_LAYER_LSTM:
-        case CLRNN_LAYER_GRU:
-            width = layer->hidden_size * (layer->bidirectional ? 2 : 1);
-            break;
-        case CLRNN_LAYER_LINEAR:
-            width = layer->out_features;
-            break;
-        case CLRNN_LAYER_EMBEDDING:
-            width = layer->embedding_dim;
-            break;
-        default:
-            break;
-        }
-    }
-    return width;
+    return clrnn_loss_targets(&config->train.loss, clrnn_layers_width(config, config->layer_count, C));
 }
 
 // Shape of X: (N, T, C), or (N, C); of tokens (N, T) or (N, T, 1).
@@ -86,13 +68,30 @@ static enum clrnn_status find_shape(struct clrnn_dataset *d)
     return CLRNN_OK;
 }
 
+// y does not have the last layer's outputs.
+static enum clrnn_status wrong_targets(const struct clrnn_dataset *d, const char *text)
+{
+    const struct clrnn_dataset_info *info = &d->info;
+    char shape[64];
+
+    if (d->goal.per_step && info->T > 1)
+        snprintf(shape, sizeof(shape), "(%u, %u, %u)", info->S, info->T, info->targets);
+    else
+        snprintf(shape, sizeof(shape), "(%u, %u)", info->S, info->targets);
+    return clrnn_error(d->log, CLRNN_ERR_DATA,
+                       "%s: holds %s, expected %s: a target for each of the last layer's outputs; for one "
+                       "target use out_features: 1%s",
+                       d->y_path, text, shape, d->goal.binary ? ", for classes the loss cross_entropy" : "");
+}
+
 static enum clrnn_status open_y(struct clrnn_dataset *d)
 {
     const struct clrnn_dataset_info *info = &d->info;
     const bool steps = d->goal.per_step;
     const struct clrnn_npy *y;
+    size_t expected[3] = {info->S}, has[3] = {0};
+    unsigned ndim = 1, count = 1;
     char text[128], advice[256];
-    unsigned ndim;
 
     TRY(clrnn_npy_open(d->log, d->y_path, &d->y));
     y = d->y;
@@ -102,12 +101,18 @@ static enum clrnn_status open_y(struct clrnn_dataset *d)
                            "%s: holds %s, but %s has %u samples: both must have the same number%s", d->y_path,
                            text, d->x_path, info->S,
                            clrnn_samples_advice(d->x, y->ndim ? y->shape[0] : 0, advice, sizeof(advice)));
-    for (ndim = y->ndim; ndim > 1 && y->shape[ndim - 1] == 1; ndim--)
-        ; // (N, 1) is (N), (N, T, 1) is (N, T)
-    if (ndim == 1 && (!steps || info->T == 1))
+    if (steps && info->T > 1)
+        expected[ndim++] = info->T;
+    if (info->targets > 1)
+        expected[ndim++] = info->targets;
+    for (unsigned i = 1; i < y->ndim; i++) // (N, 1) is (N), (N, T, 1) is (N, T), (N, 1, O) is (N, O)
+        if (y->shape[i] != 1 && count++ < 3)
+            has[count - 1] = y->shape[i];
+    if (count == ndim && has[1] == expected[1] && has[2] == expected[2])
         return CLRNN_OK;
-    if (ndim == 2 && steps && y->shape[1] == info->T)
-        return CLRNN_OK;
+    if (info->targets > 1)
+        return wrong_targets(d, text);
+    ndim = count;
     if (steps && info->T > 1)
         return clrnn_error(
             d->log, CLRNN_ERR_DATA,
@@ -161,8 +166,45 @@ done:
     return st;
 }
 
-static enum clrnn_status open_npy(struct clrnn_dataset *d, const struct clrnn_source *source,
-                                  const char *folder)
+static enum clrnn_status open_weights(struct clrnn_dataset *d, const struct clrnn_source *source,
+                                      const char *folder)
+{
+    struct clrnn_npy *npy = NULL;
+    enum clrnn_status st;
+    char text[128];
+
+    if (!source->weights)
+        return CLRNN_OK;
+    d->info.has_weights = true;
+    d->weights_path = clrnn_path_join(folder, source->weights);
+    if (!d->weights_path)
+        return clrnn_error_memory(d->log, 0, "paths of the data");
+    TRY(clrnn_npy_open(d->log, d->weights_path, &npy));
+    clrnn_npy_describe(npy, text, sizeof(text));
+    d->weight = malloc(d->info.S * sizeof(*d->weight));
+    if (npy->ndim < 1 || npy->shape[0] != d->info.S || npy->count != d->info.S)
+        st = clrnn_error(d->log, CLRNN_ERR_DATA, "%s: holds %s, expected (%u): one weight a sample of %s",
+                         d->weights_path, text, d->info.S, d->x_path);
+    else
+        st = d->weight ? CLRNN_OK
+                       : clrnn_error_memory(d->log, d->info.S * sizeof(*d->weight), d->weights_path);
+    for (uint32_t s = 0; s < d->info.S && st == CLRNN_OK; s++) {
+        clrnn_npy_read_f64(npy, s, 1, &d->weight[s]);
+        if (!(d->weight[s] >= 0.0 && d->weight[s] <= (double)FLT_MAX))
+            st = clrnn_error(
+                d->log, CLRNN_ERR_DATA,
+                "%s: row %u (counted from 0) holds the weight %.9g, expected a finite number of at "
+                "least 0",
+                d->weights_path, s, clrnn_unsigned_nan(d->weight[s]));
+    }
+    if (st == CLRNN_OK)
+        st = clrnn_npy_check(d->log, npy);
+    clrnn_npy_close(&npy);
+    return st;
+}
+
+static enum clrnn_status open_npy(struct clrnn_dataset *d, const struct clrnn_config *config,
+                                  const struct clrnn_source *source, const char *folder)
 {
     d->x_path = clrnn_path_join(folder, source->x);
     d->y_path = source->y ? clrnn_path_join(folder, source->y) : NULL;
@@ -175,6 +217,7 @@ static enum clrnn_status open_npy(struct clrnn_dataset *d, const struct clrnn_so
         TRY(open_lengths(d));
     d->info.has_lengths = d->length;
     d->info.y_steps = d->goal.per_step;
+    d->info.targets = count_targets(config, d->info.C);
     if (d->y_path)
         TRY(open_y(d));
     d->info.has_y = d->y;
@@ -189,8 +232,8 @@ static bool is_number(const char *text)
     return end != text && !*end;
 }
 
-static enum clrnn_status open_csv(struct clrnn_dataset *d, const struct clrnn_source *source,
-                                  const char *folder)
+static enum clrnn_status open_csv(struct clrnn_dataset *d, const struct clrnn_config *config,
+                                  const struct clrnn_source *source, const char *folder)
 {
     const uint32_t steps = MAX2(source->csv_steps, 1u);
     size_t columns;
@@ -226,6 +269,13 @@ static enum clrnn_status open_csv(struct clrnn_dataset *d, const struct clrnn_so
     d->info.C = d->info.tokens ? 0 : (uint32_t)(columns / steps);
     d->info.has_y = d->label >= 0;
     d->info.y_steps = d->goal.per_step && d->info.T == 1;
+    d->info.targets = count_targets(config, d->info.C);
+    if (d->info.has_y && d->info.targets > 1)
+        return clrnn_error(d->log, CLRNN_ERR_DATA,
+                           "%s: has one label a row, but the last layer has outputs for %u targets: use "
+                           "out_features: 1%s, or give the targets as .npy",
+                           d->x_path, d->info.targets,
+                           d->goal.binary ? ", for classes the loss cross_entropy" : "");
     if (d->info.has_y && d->goal.per_step && d->info.T > 1)
         return clrnn_error(
             d->log, CLRNN_ERR_DATA,
@@ -235,7 +285,8 @@ static enum clrnn_status open_csv(struct clrnn_dataset *d, const struct clrnn_so
     return CLRNN_OK;
 }
 
-static enum clrnn_status open_synthetic(struct clrnn_dataset *d, const struct clrnn_source *source)
+static enum clrnn_status open_synthetic(struct clrnn_dataset *d, const struct clrnn_config *config,
+                                        const struct clrnn_source *source)
 {
     d->synthetic = true;
     d->seed = source->seed;
@@ -244,6 +295,7 @@ static enum clrnn_status open_synthetic(struct clrnn_dataset *d, const struct cl
     d->info.C = d->info.tokens ? 0 : MAX2(source->features, 1u);
     d->info.has_y = true;
     d->info.y_steps = d->goal.per_step;
+    d->info.targets = count_targets(config, d->info.C);
     d->x_path = clrnn_format("synthetic data");
     d->y_path = clrnn_format("synthetic data");
     return d->x_path && d->y_path ? CLRNN_OK : clrnn_error_memory(d->log, 0, "synthetic data");
@@ -271,19 +323,21 @@ enum clrnn_status clrnn_dataset_open(const struct clrnn_log *log, const struct c
         goto fail;
     }
     if (source->synthetic)
-        st = open_synthetic(d, source);
+        st = open_synthetic(d, config, source);
     else if (source->csv)
-        st = open_csv(d, source, folder);
+        st = open_csv(d, config, source, folder);
     else if (source->x)
-        st = open_npy(d, source, folder);
+        st = open_npy(d, config, source, folder);
     else
         st = clrnn_error(log, CLRNN_ERR_CONFIG,
                          "%s data: none are named, expected {x, y}, {csv, label} or "
                          "{synthetic}",
                          name);
+    if (st == CLRNN_OK)
+        st = open_weights(d, source, folder);
     if (st != CLRNN_OK)
         goto fail;
-    d->goal.outputs = count_outputs(config, d->info.C);
+    d->goal.outputs = clrnn_layers_width(config, config->layer_count, d->info.C);
     d->synthetic_classes = d->goal.binary ? 2 : source->classes ? source->classes : MAX2(d->goal.outputs, 1u);
     if (d->goal.tokens && !d->goal.vocabulary)
         d->goal.vocabulary = 1;

@@ -14,6 +14,7 @@ struct clrnn_data_goal {
     uint32_t vocabulary;   // of the embedding
     uint32_t outputs;      // number of classes of the last layer
     int32_t ignore;        // ignored label
+    bool missing;          // targets may be NaN
 };
 
 struct clrnn_dataset {
@@ -30,8 +31,9 @@ struct clrnn_dataset {
     uint32_t *permutation; // [T] with shuffled time: of the sample read last
 
     struct clrnn_npy *x, *y;
-    char *x_path, *y_path, *lengths_path; // for messages
-    int32_t *length;                      // [S] or NULL
+    char *x_path, *y_path, *lengths_path, *weights_path; // for messages
+    int32_t *length;                                     // [S] or NULL
+    double *weight;                                      // [S] or NULL
     struct clrnn_csv *csv;
     int label; // column of y, -1: none
     bool synthetic;
@@ -39,8 +41,8 @@ struct clrnn_dataset {
     uint32_t synthetic_classes;
 };
 
-/** y at a step (0 unless y_steps) of a sample. */
-double clrnn_dataset_y(const struct clrnn_dataset *dataset, uint32_t sample, uint32_t step);
+/** A sample's y number `index` of clrnn_dataset_y_count. */
+double clrnn_dataset_y(const struct clrnn_dataset *dataset, uint32_t sample, size_t index);
 
 /** A cell of a CSV row without its label column. */
 double clrnn_dataset_cell(const struct clrnn_dataset *root, uint32_t sample, size_t feature);

@@ -194,7 +194,7 @@ static enum clrnn_status prepare(struct evaluation *e)
     struct clrnn_eval_result *r = e->result;
 
     e->outputs = e->model->outputs;
-    e->y_steps = info->y_steps ? info->T : 1;
+    e->y_steps = (uint32_t)clrnn_dataset_y_count(e->dataset);
     e->out = malloc(batch * steps * e->outputs * sizeof(*e->out));
     if (clrnn_loss_is_regression(loss))
         e->targets = malloc(e->y_steps * sizeof(*e->targets));

@@ -36,7 +36,7 @@ struct clrnn_feed {
     uint64_t token[2];
     unsigned turn;
     int32_t *words;    // tokens, classes, lengths of a batch or chunk
-    float *reals;      // real targets
+    float *reals;      // real targets, weights
     size_t read_bytes; // since pages were let go
 };
 
@@ -69,6 +69,16 @@ static enum clrnn_status write_lengths(struct clrnn_feed *f, uint32_t first, uin
     for (uint32_t i = 0; i < count; i++)
         f->words[i] = (int32_t)clrnn_dataset_length(f->dataset, samples ? samples[i] : first + i);
     return clrnn_buffer_write_i32(f->data.lengths, samples ? 0 : first, count, f->words);
+}
+
+static enum clrnn_status write_weights(struct clrnn_feed *f, uint32_t first, uint32_t count,
+                                       const uint32_t *samples)
+{
+    if (!f->data.weights)
+        return CLRNN_OK;
+    for (uint32_t i = 0; i < count; i++)
+        f->reals[i] = (float)clrnn_dataset_weight(f->dataset, samples ? samples[i] : first + i);
+    return clrnn_buffer_write_f32(f->data.weights, samples ? 0 : first, count, f->reals);
 }
 
 static enum clrnn_status write_tokens(struct clrnn_feed *f, uint32_t first, uint32_t count,
@@ -155,6 +165,7 @@ static enum clrnn_status upload(struct clrnn_feed *f, uint32_t chunk)
 
         TRY(write_y(f, s, count, NULL));
         TRY(write_lengths(f, s, count, NULL));
+        TRY(write_weights(f, s, count, NULL));
     }
     clrnn_dataset_release(f->dataset);
     f->read_bytes = 0;
@@ -228,6 +239,8 @@ static enum clrnn_status make_buffers(struct clrnn_feed *f, uint32_t samples, ui
                                 &d->y));
     if (info->has_lengths)
         TRY(clrnn_buffer_create(f->device, CLRNN_I32, samples, "lengths", &d->lengths));
+    if (info->has_weights && info->has_y)
+        TRY(clrnn_buffer_create(f->device, CLRNN_REAL, samples, "weights", &d->weights));
     return clrnn_buffer_create(f->device, CLRNN_U32, batch, "the batch's samples", &d->index);
 }
 
@@ -239,8 +252,8 @@ static enum clrnn_status make_host_memory(struct clrnn_feed *f, uint32_t chunk, 
 
     f->order = malloc(f->S * sizeof(*f->order));
     f->words = malloc(words * sizeof(*f->words));
-    f->reals = info->y_real ? malloc(chunk * f->y_width * sizeof(*f->reals)) : NULL;
-    if (!f->order || !f->words || (info->y_real && !f->reals))
+    f->reals = malloc(chunk * f->y_width * sizeof(*f->reals));
+    if (!f->order || !f->words || !f->reals)
         return clrnn_error_memory(f->log, f->S * sizeof(*f->order) + words * 8, info->name);
     for (int i = 0; i < 2 && halves && !info->tokens; i++) {
         f->half[i] = malloc(x_bytes);
@@ -297,7 +310,7 @@ enum clrnn_status clrnn_feed_create(struct clrnn_model *model, const struct clrn
     f->S = info->S;
     f->batches = clrnn_batch_count(f->S, f->params.batch_size, params->drop_last);
     f->x_width = (size_t)info->T * (info->tokens ? 1 : info->C);
-    f->y_width = info->y_steps ? info->T : 1;
+    f->y_width = clrnn_dataset_y_count(dataset);
     st = fill(f, batch);
     if (st == CLRNN_OK)
         st = clrnn_plan_cache_create(model, &f->cache);
@@ -327,6 +340,7 @@ void clrnn_feed_destroy(struct clrnn_feed **feed)
     clrnn_buffer_destroy(&f->data.x);
     clrnn_buffer_destroy(&f->data.y);
     clrnn_buffer_destroy(&f->data.lengths);
+    clrnn_buffer_destroy(&f->data.weights);
     clrnn_buffer_destroy(&f->data.index);
     free(f->order);
     free(f->words);
@@ -446,6 +460,7 @@ static enum clrnn_status stage(struct clrnn_feed *f, uint32_t N)
     count_read(f, N);
     TRY(write_y(f, 0, N, f->current));
     TRY(write_lengths(f, 0, N, f->current));
+    TRY(write_weights(f, 0, N, f->current));
     return clrnn_dataset_whole(f->dataset);
 }
 

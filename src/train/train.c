@@ -80,7 +80,7 @@ static enum clrnn_status find_variation(struct clrnn_loop *l)
 
     if (!info || !clrnn_loss_is_regression(l->config->train.loss.kind))
         return CLRNN_OK;
-    y = malloc((info->y_steps ? info->T : 1) * sizeof(*y));
+    y = malloc(clrnn_dataset_y_count(l->data.valid) * sizeof(*y));
     if (!y)
         return clrnn_error_memory(l->log, info->T * sizeof(*y), "targets");
     for (int pass = 0; pass < 2; pass++) {

@@ -271,7 +271,7 @@ enum clrnn_status clrnn_watch_weights(struct clrnn_watch *w, struct clrnn_model 
 // in the first steps.
 static double idle_loss(const struct clrnn_watch *w)
 {
-    if (clrnn_loss_is_regression(w->config->train.loss.kind))
+    if (w->config->train.loss.kind == CLRNN_LOSS_MSE)
         return w->count > 0.0 ? w->yy / w->count - w->y / w->count * (w->y / w->count) : NAN;
     return !isnan(w->constant) ? w->constant : w->first_count ? w->first_loss : NAN;
 }

@@ -113,7 +113,7 @@ struct clrnn_batch fixture_batch(const struct clrnn_model *model, uint32_t N, ui
         tokens = NULL;
     }
     free(real ? (void *)y : (void *)y_real);
-    return (struct clrnn_batch){N, T, x, tokens, length, real ? NULL : y, real ? y_real : NULL};
+    return (struct clrnn_batch){N, T, x, tokens, length, real ? NULL : y, real ? y_real : NULL, NULL};
 }
 
 void fixture_batch_free(struct clrnn_batch *b)

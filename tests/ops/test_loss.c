@@ -18,13 +18,46 @@ struct variant {
     bool weight, padded, evaluation;
     double smoothing;
     int32_t ignore;
+    bool samples, missing; // weights of samples; NaN targets
 };
+
+// bce: pos_weight and weight of each label; quantile: Q of them, which is a divisor of C.
+static void set_up_reals(struct clrnn_check *t, size_t rows, uint32_t C, const struct variant *v)
+{
+    const bool quantile = v->kind == CLRNN_LOSS_QUANTILE, binary = v->kind == CLRNN_LOSS_BCE_WITH_LOGITS;
+    const uint32_t Q = !quantile ? 1 : C % 3 == 0 ? 3 : C % 2 == 0 ? 2 : 1;
+    float *target = clrnn_check_real(t, LOSS_TARGET, rows * (C / Q)), *weight;
+
+    t->op.loss.quantiles = quantile ? Q : 0;
+    t->op.loss.missing = v->missing;
+    t->op.loss.beta = t->op.loss.delta = 0.7;
+    for (size_t i = 0; i < rows * (C / Q); i++) {
+        if (binary)
+            target[i] = clrnn_check_u32(t) % 4 == 0 ? 0.25f : (float)(clrnn_check_u32(t) % 2);
+        if (v->missing && clrnn_check_u32(t) % 3 == 0)
+            target[i] = NAN;
+    }
+    if (quantile) {
+        weight = clrnn_check_real(t, LOSS_WEIGHT, Q);
+        for (uint32_t q = 0; q < Q; q++)
+            weight[q] = ((float)q + 0.6f) / (float)Q;
+    } else if (binary && v->weight) {
+        weight = clrnn_check_real(t, LOSS_WEIGHT, C);
+        for (uint32_t c = 0; c < C; c++)
+            weight[c] = 0.1f + fabsf(weight[c]);
+        weight = clrnn_check_real(t, LOSS_LABEL_WEIGHT, C);
+        for (uint32_t c = 0; c < C; c++)
+            weight[c] = 0.1f + fabsf(weight[c]);
+    }
+    if (v->padded)
+        clrnn_check_poison_padding(t, LOSS_TARGET, C / Q);
+}
 
 static void set_up(struct clrnn_check *t, uint32_t T, uint32_t N, uint32_t C, const struct variant *v)
 {
     const bool classes = v->kind == CLRNN_LOSS_CROSS_ENTROPY || v->kind == CLRNN_LOSS_NLL;
     const size_t rows = (size_t)T * N;
-    float *weight, *target;
+    float *weight;
 
     clrnn_check_begin(t, CLRNN_OP_LOSS, T, N, C, 3000 + C * 31 + rows);
     snprintf(t->what, sizeof(t->what), "loss=%d weight=%d padded=%d eval=%d smoothing=%g", v->kind, v->weight,
@@ -38,23 +71,24 @@ static void set_up(struct clrnn_check *t, uint32_t T, uint32_t N, uint32_t C, co
         clrnn_check_int(t, LOSS_TARGET, rows, 0, (int32_t)C - 1);
         for (size_t r = 1; r < rows; r += 5)
             t->in[LOSS_TARGET].word[r] = r % 2 ? INT32_MIN : v->ignore;
-    } else {
-        target = clrnn_check_real(t, LOSS_TARGET, rows);
-        for (size_t r = 0; v->kind == CLRNN_LOSS_BCE_WITH_LOGITS && r < rows; r++)
-            target[r] = clrnn_check_u32(t) % 4 == 0 ? 0.25f : (float)(clrnn_check_u32(t) % 2);
     }
-    if (v->weight) {
-        weight = clrnn_check_real(t, LOSS_WEIGHT, classes ? C : 1);
-        for (size_t c = 0; c < (classes ? C : 1); c++)
+    if (classes && v->weight) {
+        weight = clrnn_check_real(t, LOSS_WEIGHT, C);
+        for (size_t c = 0; c < C; c++)
             weight[c] = 0.1f + fabsf(weight[c]);
+    }
+    if (v->samples) {
+        weight = clrnn_check_real(t, LOSS_SAMPLE_WEIGHT, N);
+        for (uint32_t n = 0; n < N; n++) // one sample in three is out
+            weight[n] = n % 3 == 2 ? 0 : 0.1f + fabsf(weight[n]);
     }
     clrnn_check_counter(t, LOSS_COUNTER, 17, SLOT);
     if (v->padded) {
         clrnn_check_lengths(t, LOSS_LENGTHS);
         clrnn_check_poison_padding(t, LOSS_X, C);
-        if (!classes)
-            clrnn_check_poison_padding(t, LOSS_TARGET, 1);
     }
+    if (!classes)
+        set_up_reals(t, rows, C, v);
     if (!v->evaluation)
         clrnn_check_out_rows(t, LOSS_DX, C, tolerance);
     clrnn_check_updated(t, LOSS_RECORD, SLOTS * RECORD_FIELDS, 1e-6);
@@ -85,7 +119,8 @@ static void classes(void **state)
                                       .padded = k & 4,
                                       .evaluation = (k + i) % 8 == 5,
                                       .smoothing = k & 8 ? 0.1 : 0,
-                                      .ignore = k & 2 ? -100 : 0};
+                                      .ignore = k & 2 ? -100 : 0,
+                                      .samples = (k + i) % 5 == 1};
 
             set_up(*state, shape[i][0], shape[i][1], shape[i][2], &v);
             op_test_run(*state);
@@ -95,19 +130,24 @@ static void classes(void **state)
 
 static void reals(void **state)
 {
-    static const uint32_t shape[][2] = {{1, 1}, {1, 64}, {13, 17}, {3, 2000}};
-    const size_t count = op_test_small() ? 3 : ARRAY_SIZE(shape);
+    static const uint32_t shape[][3] = {{1, 1, 1},  {1, 64, 1}, {13, 17, 1},  {1, 9, 4},
+                                        {3, 5, 33}, {7, 31, 6}, {3, 2000, 1}, {40, 33, 5}};
+    const size_t count = op_test_small() ? 6 : ARRAY_SIZE(shape);
 
     for (size_t i = 0; i < count; i++)
-        for (unsigned k = 0; k < 8; k++) {
-            const struct variant v = {.kind = k & 1 ? CLRNN_LOSS_MSE : CLRNN_LOSS_BCE_WITH_LOGITS,
-                                      .weight = k & 2 && !(k & 1),
-                                      .padded = k & 4};
+        for (unsigned k = 0; k < 8; k++)
+            for (int kind = CLRNN_LOSS_BCE_WITH_LOGITS; kind <= CLRNN_LOSS_QUANTILE; kind++) {
+                const struct variant v = {.kind = (enum clrnn_loss_kind)kind,
+                                          .weight = k & 1,
+                                          .samples = k & 1,
+                                          .missing = k & 2,
+                                          .padded = k & 4,
+                                          .evaluation = (k + i) % 8 == 5};
 
-            set_up(*state, shape[i][0], shape[i][1], 1, &v);
-            op_test_run(*state);
-            check_record(*state, 1e-6);
-        }
+                set_up(*state, shape[i][0], shape[i][1], shape[i][2], &v);
+                op_test_run(*state);
+                check_record(*state, 1e-6);
+            }
 }
 
 // Logits of any size: no overflow, and the gradient stays within its bounds.
@@ -146,9 +186,30 @@ static void all_ignored(void **state)
     assert_true(t->got[LOSS_RECORD][SLOT * RECORD_FIELDS + RECORD_LOSS] == 0);
 }
 
+// Ties: an error of 0, and one of exactly beta or delta.
+static void corners(void **state)
+{
+    static const float error[] = {0, 0.5f, -0.5f, 0.25f, -2};
+    struct clrnn_check *t = *state;
+
+    for (int kind = CLRNN_LOSS_L1; kind <= CLRNN_LOSS_QUANTILE; kind++) {
+        const struct variant v = {.kind = (enum clrnn_loss_kind)kind};
+
+        set_up(t, 1, 15, 1, &v);
+        t->op.loss.beta = t->op.loss.delta = 0.5;
+        for (size_t i = 0; i < 15; i++) {
+            t->in[LOSS_TARGET].real[i] = (float)i;
+            t->in[LOSS_X].real[i] = (float)i + error[i % ARRAY_SIZE(error)];
+        }
+        op_test_run(t);
+        check_record(t, 1e-6);
+        assert_true(fabs(t->got[LOSS_DX][0] * 15 + (kind == CLRNN_LOSS_QUANTILE ? 0.1 : 0)) < 1e-6);
+    }
+}
+
 static void nan_logits(void **state)
 {
-    for (int kind = CLRNN_LOSS_CROSS_ENTROPY; kind <= CLRNN_LOSS_MSE; kind++) {
+    for (int kind = CLRNN_LOSS_CROSS_ENTROPY; kind <= CLRNN_LOSS_QUANTILE; kind++) {
         const struct variant v = {.kind = (enum clrnn_loss_kind)kind, .ignore = -100};
         struct clrnn_check *t = *state;
 
@@ -195,7 +256,7 @@ int main(void)
     const struct CMUnitTest tests[] = {cmocka_unit_test(classes),    cmocka_unit_test(reals),
                                        cmocka_unit_test(extremes),   cmocka_unit_test(all_ignored),
                                        cmocka_unit_test(nan_logits), cmocka_unit_test(no_such_record),
-                                       cmocka_unit_test(ties)};
+                                       cmocka_unit_test(ties),       cmocka_unit_test(corners)};
 
     return cmocka_run_group_tests_name("ops/loss", tests, op_test_open, op_test_close);
 }

@@ -370,12 +370,14 @@ static void check_loss(enum clrnn_loss_kind kind, double smoothing, bool weighte
 {
     enum { T = 5, N = 3 };
 
-    const uint32_t columns = kind == CLRNN_LOSS_CROSS_ENTROPY || kind == CLRNN_LOSS_NLL ? 4 : 1;
-    double x[T * N * 4], dx[T * N * 4], real[T * N], weight[4], record[RECORD_FIELDS];
+    const bool classes = kind == CLRNN_LOSS_CROSS_ENTROPY || kind == CLRNN_LOSS_NLL;
+    const uint32_t columns = 4, targets = kind == CLRNN_LOSS_QUANTILE ? 2 : 4;
+    double x[T * N * 4], dx[T * N * 4], real[T * N * 4], weight[4], record[RECORD_FIELDS];
+    double label[4], sample[N] = {0.5, 0, 2};
     int32_t class[T * N];
     uint32_t counter[COUNTER_FIELDS] = {0};
     struct clrnn_op op = {.kind = CLRNN_OP_LOSS, .layer = "gradient", .T = T, .N = N, .C = columns};
-    void *target = columns > 1 ? (void *)class : (void *)real;
+    void *target = classes ? (void *)class : (void *)real;
     void *in[CLRNN_OP_MAX_IN] = {x, padded ? some_lengths : NULL, target, weighted ? weight : NULL, counter};
     void *out[CLRNN_OP_MAX_OUT] = {dx, record};
 
@@ -383,18 +385,33 @@ static void check_loss(enum clrnn_loss_kind kind, double smoothing, bool weighte
     op.loss.label_smoothing = smoothing;
     op.loss.ignore_index = 3;
     op.loss.slots = 1;
+    op.loss.beta = 0.8;
+    op.loss.delta = 1.3;
+    op.loss.quantiles = kind == CLRNN_LOSS_QUANTILE ? 2 : 0;
+    op.loss.missing = true;
+    in[LOSS_SAMPLE_WEIGHT] = weighted ? sample : NULL;
+    in[LOSS_LABEL_WEIGHT] = weighted && kind == CLRNN_LOSS_BCE_WITH_LOGITS ? label : NULL;
     fill(x, (size_t)T * N * columns, 900, 3);
+    for (uint32_t i = 0; i < T * N * targets; i++)
+        real[i] = i % 7 == 6 ? NAN : kind == CLRNN_LOSS_BCE_WITH_LOGITS ? (double)(i % 2) : number(901, i);
     for (uint32_t i = 0; i < T * N; i++) {
-        real[i] = kind == CLRNN_LOSS_MSE ? number(901, i) : (double)(i % 2);
         class[i] = (int32_t)(i * 7 % 5); // 4 is out of range and counts as little as 3, which is ignored
         if (padded && i / N >= (uint32_t)some_lengths[i % N]) {
-            real[i] = NAN;
+            for (uint32_t o = 0; o < targets; o++)
+                real[i * targets + o] = NAN;
             for (uint32_t c = 0; c < columns; c++)
                 x[i * columns + c] = NAN;
         }
     }
     for (uint32_t i = 0; i < 4; i++)
         weight[i] = 1.5 + number(902, i);
+    for (uint32_t i = 0; i < 4; i++)
+        label[i] = 0.5 + number(903, i) * number(903, i);
+    if (kind == CLRNN_LOSS_QUANTILE) {
+        weight[0] = 0.2;
+        weight[1] = 0.7;
+        in[LOSS_WEIGHT] = weight;
+    }
     assert_int_equal(clrnn_reference_run(NULL, &op, in, out), CLRNN_OK);
     out[LOSS_DX] = NULL;
     for (size_t i = 0; i < (size_t)T * N * columns; i++) {
@@ -422,7 +439,8 @@ static void test_loss(void **state)
         check_loss(CLRNN_LOSS_CROSS_ENTROPY, 0.3, i & 1, i & 2);
         check_loss(CLRNN_LOSS_NLL, 0, i & 1, i & 2);
         check_loss(CLRNN_LOSS_BCE_WITH_LOGITS, 0, i & 1, i & 2);
-        check_loss(CLRNN_LOSS_MSE, 0, false, i & 2);
+        for (int kind = CLRNN_LOSS_MSE; kind <= CLRNN_LOSS_QUANTILE; kind++)
+            check_loss((enum clrnn_loss_kind)kind, 0, i & 1, i & 2);
     }
 }
 

@@ -165,7 +165,7 @@ static void check_loss(struct clrnn_doctor *d)
     case CLRNN_LOSS_BCE_WITH_LOGITS:
         check_bce(d, at, kind);
         break;
-    case CLRNN_LOSS_MSE:
+    default:
         check_mse(d, at, kind);
         break;
     }

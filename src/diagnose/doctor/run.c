@@ -29,9 +29,14 @@ static double expected_loss(const struct clrnn_doctor *d)
         return log(2) * (1 - ones + ones * (l->weight ? l->weight[0] : 1));
     }
     case CLRNN_LOSS_MSE:
+        return s->y_square;
+    case CLRNN_LOSS_L1:
+    case CLRNN_LOSS_SMOOTH_L1:
+    case CLRNN_LOSS_HUBER:
+    case CLRNN_LOSS_QUANTILE:
         break;
     }
-    return s->y_square;
+    return NAN;
 }
 
 static enum clrnn_status prepare(struct clrnn_examination *v)

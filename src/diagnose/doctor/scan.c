@@ -45,7 +45,7 @@ static enum clrnn_status allocate(struct clrnn_doctor *d, struct pass *p)
     s->y_sample = malloc(MIN2(S, Y_SAMPLE) * sizeof(double));
     p->x = malloc(T * C * sizeof(float));
     p->tokens = malloc(T * sizeof(int32_t));
-    p->y = malloc(T * sizeof(float));
+    p->y = malloc(clrnn_dataset_y_count(p->s->set) * sizeof(float));
     p->sum = calloc(C, sizeof(double));
     p->squares = calloc(C, sizeof(double));
     p->finite = calloc(C, sizeof(uint64_t));
@@ -251,10 +251,9 @@ static bool label_fits(const struct clrnn_doctor *d, const struct clrnn_scan *s,
         return value >= 0 && value < s->classes && value == floor(value);
     case CLRNN_LOSS_BCE_WITH_LOGITS:
         return value >= 0 && value <= 1;
-    case CLRNN_LOSS_MSE:
-        break;
+    default:
+        return isfinite(value);
     }
-    return isfinite(value);
 }
 
 struct labels {
@@ -269,13 +268,13 @@ static void take_labels(struct clrnn_doctor *d, struct pass *p, struct labels *l
     struct clrnn_scan *s = p->s;
     const struct clrnn_loss_config *loss = &d->config->train.loss;
     const bool classes = loss->kind == CLRNN_LOSS_CROSS_ENTROPY || loss->kind == CLRNN_LOSS_NLL;
-    const uint32_t steps = s->info->y_steps ? clrnn_dataset_length(s->set, row) : 1;
+    const size_t count = clrnn_dataset_y_valid(s->set, row);
 
     clrnn_dataset_targets(s->set, row, p->y);
-    for (uint32_t t = 0; t < steps; t++) {
-        const double value = p->y[t];
+    for (size_t i = 0; i < count; i++) {
+        const double value = p->y[i];
 
-        if (classes && value == loss->ignore_index)
+        if (classes ? value == loss->ignore_index : isnan(value) && d->config->data.missing_ignore)
             continue;
         s->labels++;
         s->least_label = fmin(s->least_label, value);
@@ -291,7 +290,7 @@ static void take_labels(struct clrnn_doctor *d, struct pass *p, struct labels *l
             s->count[classes ? (uint32_t)value : value > 0.5]++;
         l->sum += value;
         l->squares += value * value;
-        if (s->info->y_steps && s->info->T > 1)
+        if (clrnn_dataset_y_count(s->set) > 1)
             continue;
         if (l->has_last) {
             s->changes += value != l->last;

@@ -93,19 +93,19 @@ static enum clrnn_status find_variation(const struct clrnn_session *s, double *v
 {
     const struct clrnn_dataset_info *info = clrnn_dataset_info(s->set);
     double sum = 0, squares = 0, count = 0;
-    float *y = malloc((info->y_steps ? info->T : 1) * sizeof(*y));
+    float *y = malloc(clrnn_dataset_y_count(s->set) * sizeof(*y));
 
     if (!y)
         return clrnn_error_memory(s->model->log, info->T * sizeof(*y), "targets");
     for (uint32_t n = 0; n < info->S; n++) {
-        const uint32_t steps = s->model->per_step ? clrnn_dataset_length(s->set, n) : 1;
-
         clrnn_dataset_targets(s->set, n, y);
-        for (uint32_t t = 0; t < steps; t++) {
-            sum += (double)y[t];
-            squares += (double)y[t] * y[t];
+        for (size_t i = 0; i < clrnn_dataset_y_valid(s->set, n); i++) {
+            if (isnan(y[i]))
+                continue;
+            sum += (double)y[i];
+            squares += (double)y[i] * y[i];
+            count++;
         }
-        count += steps;
     }
     free(y);
     *variation = squares - sum * sum / fmax(count, 1);

@@ -143,6 +143,11 @@ static double skill_of(const struct clrnn_grow *c, const struct clrnn_session_re
 
     if (clrnn_loss_is_regression(c->config->train.loss.kind)) {
         *error = 0.0;
+        if (c->config->train.loss.kind != CLRNN_LOSS_MSE) {
+            const double mean_error = r->sum[RECORD_ABS] / r->sum[RECORD_COUNT];
+
+            return spread > 0.0 ? 1.0 - mean_error * mean_error / spread : 0.0;
+        }
         return spread > 0.0 ? 1.0 - r->loss / spread : 0.0;
     }
     *error = c->constant < 1.0 ? sqrt(0.25 / count) / (1.0 - c->constant) : 1.0;
