@@ -4,7 +4,8 @@
 // -DQUANTILES: the number of quantiles, else 1, -DMISSING: whether NaN targets are left out.
 //
 // Shapes: x, dx [rows, C]; target [rows] classes, or real [rows, C / QUANTILES]; weight [C] (class weights,
-// pos_weight) or [QUANTILES]; label_weight [C]; sample_weight [N].
+// pos_weight) or [QUANTILES]; label_weight [C]; sample_weight [N]; scale [2, C / QUANTILES], deviation and mean
+// that standardised targets had: what is recorded is in their units.
 // A batch is cut into blocks of items: rows where targets are classes, else elements of x. Several blocks:
 // loss_weights, loss_rows, loss_finish; one: loss_whole.
 #include "enums.h"
@@ -48,6 +49,7 @@ typedef struct {
     global const real *weight;
     global const real *label_weight;  // or NULL
     global const real *sample_weight; // or NULL
+    global const real *scale;         // or NULL
     global real *dx;
     uint rows, N, C;
     real parameter; // label smoothing, beta or delta
@@ -268,7 +270,7 @@ static inline real real_loss(const task *t, uint c, real x, real y, real *g)
 static inline void real_item(const task *t, uint i, real whole, record_sums *s)
 {
     const uint r = i / t->C, c = i - r * t->C;
-    real x, y, w, loss, g;
+    real x, y, w, error, loss, g;
 
     if (!item_counts(t, i)) {
         if (t->dx != 0)
@@ -277,14 +279,26 @@ static inline void real_item(const task *t, uint i, real whole, record_sums *s)
     }
     x = t->x[(size_t)r * t->C + c];
     y = target_of(t, r, c);
+    error = fabs(x - y);
     w = item_weight(t, i);
     add(s, RECORD_WEIGHT, w);
     add(s, RECORD_COUNT, 1.0f);
     loss = real_loss(t, c, x, y, &g);
+#if LOSS_KIND != LOSS_BCE_WITH_LOGITS
+    if (t->scale != 0) {
+        const uint targets = t->C / QUANTILES, o = c / QUANTILES;
+        real unused;
+
+        x = (x - y) * t->scale[o];
+        loss = real_loss(t, c, x, 0.0f, &unused);
+        y = y * t->scale[o] + t->scale[targets + o];
+        error = fabs(x);
+    }
+#endif
 #if LOSS_KIND == LOSS_BCE_WITH_LOGITS
     add(s, RECORD_CORRECT, (x > 0.0f) == (y > 0.5f) ? 1.0f : 0.0f);
 #else
-    add(s, RECORD_ABS, fabs(x - y));
+    add(s, RECORD_ABS, error);
     add(s, RECORD_Y, y);
     add(s, RECORD_YY, y * y);
 #endif
@@ -331,14 +345,14 @@ static inline void loss_of_items(const task *t, uint first, uint last, real whol
 #define TASK \
     (task) \
     { \
-        x, lengths, target, index, weight, label_weight, sample_weight, dx, rows, N, C, parameter, ignore \
+        x, lengths, target, index, weight, label_weight, sample_weight, scale, dx, rows, N, C, parameter, ignore \
     }
 
 // record [slots, RECORD_FIELDS]; a slot out of range writes nowhere. One team works.
 kernel void loss_whole(global const real *x, global const int *lengths, global const target_type *target,
                        global const uint *index, global const real *weight, global const real *label_weight,
-                       global const real *sample_weight, global real *dx, uint rows, uint N, uint C,
-                       real parameter, int ignore, global const uint *counter, uint slots,
+                       global const real *sample_weight, global const real *scale, global real *dx, uint rows,
+                       uint N, uint C, real parameter, int ignore, global const uint *counter, uint slots,
                        global real *record, local real *room)
 {
     const task t = TASK;
@@ -354,7 +368,7 @@ kernel void loss_weights(global const int *lengths, global const target_type *ta
                          global const real *sample_weight, uint rows, uint N, uint C, int ignore,
                          global real *weights, uint block, local real *room)
 {
-    const task t = {0, lengths, target, index, weight, 0, sample_weight, 0, rows, N, C, 0.0f, ignore};
+    const task t = {0, lengths, target, index, weight, 0, sample_weight, 0, 0, rows, N, C, 0.0f, ignore};
     const uint first = TEAM * block;
     real sum;
 
@@ -366,8 +380,8 @@ kernel void loss_weights(global const int *lengths, global const target_type *ta
 // sums [blocks, SUMS].
 kernel void loss_rows(global const real *x, global const int *lengths, global const target_type *target,
                       global const uint *index, global const real *weight, global const real *label_weight,
-                      global const real *sample_weight, global real *dx, uint rows, uint N, uint C,
-                      real parameter, int ignore, global const real *weights, uint blocks, global real *sums,
+                      global const real *sample_weight, global const real *scale, global real *dx, uint rows,
+                      uint N, uint C, real parameter, int ignore, global const real *weights, uint blocks, global real *sums,
                       uint block, local real *room)
 {
     const task t = TASK;

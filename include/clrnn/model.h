@@ -106,7 +106,7 @@ CLRNN_API enum clrnn_status clrnn_model_set_normalization(struct clrnn_model *mo
  *
  * A deviation below FLT_MIN is replaced by 1.
  *
- * Shapes  mean, std [outputs]
+ * Shapes  mean, std [targets]: as many as outputs (quantile: outputs / quantiles)
  * Errors  CLRNN_ERR_ARG: the loss takes classes. CLRNN_ERR_MEMORY.
  */
 CLRNN_API enum clrnn_status clrnn_model_set_target_normalization(struct clrnn_model *model,

@@ -213,8 +213,8 @@ static enum clrnn_status put_tensors(struct clrnn_bundle *b)
         TRY(clrnn_bundle_real(b, CLRNN_INPUT_STD, 1, &C, m->input_std, 0));
     }
     if (m->target_mean) {
-        TRY(clrnn_bundle_doubles(b, CLRNN_TARGET_MEAN, m->outputs, m->target_mean));
-        TRY(clrnn_bundle_doubles(b, CLRNN_TARGET_STD, m->outputs, m->target_std));
+        TRY(clrnn_bundle_doubles(b, CLRNN_TARGET_MEAN, m->targets, m->target_mean));
+        TRY(clrnn_bundle_doubles(b, CLRNN_TARGET_STD, m->targets, m->target_std));
     }
     if (loss->balanced && loss->weight)
         TRY(clrnn_bundle_doubles(b, CLRNN_LOSS_WEIGHT, loss->weight_count, loss->weight));
@@ -363,7 +363,7 @@ static enum clrnn_status load_moments_of_data(struct clrnn_model *m, const struc
         return clrnn_error(m->log, CLRNN_ERR_DATA,
                            "%s: the config inside says 'normalize_targets: standard', but "
                            "target.mean and target.std of %" PRIu32 " numbers each are not there",
-                           file->path, m->outputs);
+                           file->path, m->targets);
     return CLRNN_OK;
 }
 
@@ -387,7 +387,7 @@ static enum clrnn_status load_balanced(const struct clrnn_model *m, const struct
 {
     const struct clrnn_safetensor *t = clrnn_safetensors_find(file, CLRNN_LOSS_WEIGHT);
     struct clrnn_loss_config *loss = &m->config->train.loss;
-    const size_t count = loss->kind == CLRNN_LOSS_BCE_WITH_LOGITS ? 1 : m->outputs;
+    const size_t count = m->outputs;
 
     if (!loss->balanced)
         return CLRNN_OK;

@@ -34,6 +34,7 @@ void clrnn_model_destroy(struct clrnn_model **model)
     clrnn_buffer_destroy(&m->records);
     clrnn_buffer_destroy(&m->loss_weight);
     clrnn_buffer_destroy(&m->label_weight);
+    clrnn_buffer_destroy(&m->target_scale);
     clrnn_buffer_destroy(&m->input_mean);
     clrnn_buffer_destroy(&m->input_std);
     free(m->target_mean);

@@ -48,7 +48,8 @@ struct clrnn_model {
     int32_t counter_there[COUNTER_FIELDS];           // the content of counter: written only if it changes
     struct clrnn_buffer *loss_weight, *label_weight; // of LOSS_WEIGHT, LOSS_LABEL_WEIGHT, or NULL
     struct clrnn_buffer *input_mean, *input_std;     // REAL [C] or NULL
-    double *target_mean, *target_std;                // [outputs] or NULL; one block
+    double *target_mean, *target_std;                // [targets] or NULL; one block
+    struct clrnn_buffer *target_scale;               // LOSS_SCALE, where there are target_mean and target_std
     struct clrnn_buffer *arena;                      // shared by the plans
 
     struct clrnn_schedule schedule; // lr and momentum, in double
@@ -85,11 +86,9 @@ enum clrnn_status clrnn_model_check_normalization(const struct clrnn_model *mode
 /** Whether targets are to be standardised: `normalize_targets: standard` and a loss of real targets. */
 bool clrnn_model_wants_target_normalization(const struct clrnn_model *model);
 
-/** Makes of `count` targets, rows of [outputs], what is learnt, in place: (y - mean) / std. Does nothing
+/** Makes of `count` targets, rows of [targets], what is learnt, in place: (y - mean) / std. Does nothing
  * without target.mean and target.std. */
 void clrnn_model_standardise_targets(const struct clrnn_model *model, size_t count, float *y);
 /** The opposite, for outputs. */
 void clrnn_model_restore_targets(const struct clrnn_model *model, size_t count, float *y);
-/** Turns a record of standardised targets into one in the user's units. */
-void clrnn_model_restore_record(const struct clrnn_model *model, double record[RECORD_FIELDS]);
 #endif

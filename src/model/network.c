@@ -363,11 +363,12 @@ static enum clrnn_status add_loss(struct clrnn_build *b, int *dy)
 {
     const struct clrnn_loss_config *loss = &b->m->config->train.loss;
     struct clrnn_op *op;
-    int weight, label;
+    int weight, label, scale;
 
     snprintf(b->layer, sizeof(b->layer), "loss");
     TRY(clrnn_build_bound(b, "loss weight", CLRNN_ROLE_DATA, b->m->loss_weight, &weight));
     TRY(clrnn_build_bound(b, "label weight", CLRNN_ROLE_DATA, b->m->label_weight, &label));
+    TRY(clrnn_build_bound(b, "target scale", CLRNN_ROLE_DATA, b->m->target_scale, &scale));
     *dy = CLRNN_NONE;
     if (b->train)
         TRY(clrnn_build_activation(b, "loss", "dx", CLRNN_REAL, DIMS(b->T, b->p->N, b->C), dy));
@@ -388,6 +389,7 @@ static enum clrnn_status add_loss(struct clrnn_build *b, int *dy)
     op->in[LOSS_COUNTER] = b->counter;
     op->in[LOSS_SAMPLE_WEIGHT] = b->weights;
     op->in[LOSS_LABEL_WEIGHT] = label;
+    op->in[LOSS_SCALE] = scale;
     op->out[LOSS_DX] = *dy;
     op->out[LOSS_RECORD] = b->records;
     return CLRNN_OK;

@@ -241,11 +241,8 @@ enum clrnn_status clrnn_model_read_records(struct clrnn_model *model, uint32_t f
         return clrnn_error(model->log, CLRNN_ERR_ARG,
                            "records %" PRIu32 " to %" PRIu32 " were asked for, but there are %d", first,
                            first + count, CLRNN_RECORD_SLOTS);
-    TRY(clrnn_buffer_read_f64(model->records, (size_t)first * RECORD_FIELDS, (size_t)count * RECORD_FIELDS,
-                              records));
-    for (uint32_t i = 0; i < count; i++)
-        clrnn_model_restore_record(model, records + (size_t)i * RECORD_FIELDS);
-    return CLRNN_OK;
+    return clrnn_buffer_read_f64(model->records, (size_t)first * RECORD_FIELDS, (size_t)count * RECORD_FIELDS,
+                                 records);
 }
 
 struct clrnn_plan_cost clrnn_plan_cost(const struct clrnn_plan *plan)

@@ -7,7 +7,7 @@
 #include "base/array.h"
 #include "base/log.h"
 #include "model/layer.h"
-#include "model/model.h"
+#include "model/network.h"
 
 bool clrnn_model_wants_target_normalization(const struct clrnn_model *model)
 {
@@ -21,11 +21,16 @@ enum clrnn_status clrnn_model_set_target_normalization(struct clrnn_model *model
     NEED(model->log, mean);
     NEED(model->log, std);
 
-    const size_t count = model->outputs;
+    const size_t count = model->targets;
+    enum clrnn_status st;
     double *values;
 
     if (!clrnn_loss_is_regression(model->config->train.loss.kind))
         return clrnn_error(model->log, CLRNN_ERR_ARG, "classes cannot be normalised; expected real targets");
+    if (!model->target_scale) {
+        clrnn_stage_destroy(&model->stage); // its plans know of no scale
+        TRY(clrnn_buffer_create(model->device, CLRNN_REAL, 2 * count, "target scale", &model->target_scale));
+    }
     values = malloc(2 * count * sizeof(*values));
     if (!values)
         return clrnn_error_memory(model->log, 2 * count * sizeof(*values), "target.mean");
@@ -33,15 +38,18 @@ enum clrnn_status clrnn_model_set_target_normalization(struct clrnn_model *model
         values[i] = mean[i];
         values[count + i] = std[i] < (double)FLT_MIN ? 1.0 : std[i];
     }
+    st = clrnn_buffer_write_f64(model->target_scale, 0, count, values + count);
+    if (st == CLRNN_OK)
+        st = clrnn_buffer_write_f64(model->target_scale, count, count, values);
     free(model->target_mean);
     model->target_mean = values;
     model->target_std = values + count;
-    return CLRNN_OK;
+    return st;
 }
 
 void clrnn_model_standardise_targets(const struct clrnn_model *model, size_t count, float *y)
 {
-    const size_t width = model->outputs;
+    const size_t width = model->targets;
 
     for (size_t i = 0; model->target_mean && i < count; i++)
         y[i] = (float)((y[i] - model->target_mean[i % width]) / model->target_std[i % width]);
@@ -49,23 +57,11 @@ void clrnn_model_standardise_targets(const struct clrnn_model *model, size_t cou
 
 void clrnn_model_restore_targets(const struct clrnn_model *model, size_t count, float *y)
 {
-    const size_t width = model->outputs;
+    const size_t width = model->outputs, quantiles = width / model->targets;
 
-    for (size_t i = 0; model->target_mean && i < count; i++)
-        y[i] = (float)(y[i] * model->target_std[i % width] + model->target_mean[i % width]);
-}
+    for (size_t i = 0; model->target_mean && i < count; i++) {
+        const size_t o = i % width / quantiles;
 
-void clrnn_model_restore_record(const struct clrnn_model *model, double record[RECORD_FIELDS])
-{
-    double mean, std;
-
-    if (!model->target_mean)
-        return;
-    mean = model->target_mean[0];
-    std = model->target_std[0];
-    record[RECORD_LOSS] *= std * std;
-    record[RECORD_ABS] *= std;
-    record[RECORD_YY] = std * std * record[RECORD_YY] + 2 * std * mean * record[RECORD_Y] +
-                        mean * mean * record[RECORD_COUNT];
-    record[RECORD_Y] = std * record[RECORD_Y] + mean * record[RECORD_COUNT];
+        y[i] = (float)(y[i] * model->target_std[o] + model->target_mean[o]);
+    }
 }

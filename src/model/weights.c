@@ -264,7 +264,7 @@ enum clrnn_status clrnn_weights_load_moments(struct clrnn_model *model, const st
     const struct clrnn_safetensor *const tensor[2] = {
         clrnn_safetensors_find(file, target ? CLRNN_TARGET_MEAN : CLRNN_INPUT_MEAN),
         clrnn_safetensors_find(file, target ? CLRNN_TARGET_STD : CLRNN_INPUT_STD)};
-    const size_t C = target ? model->outputs : model->shape.features;
+    const size_t C = target ? model->targets : model->shape.features;
     const bool wanted = target ? clrnn_model_wants_target_normalization(model) : !model->shape.tokens;
     enum clrnn_status st;
     double *values;

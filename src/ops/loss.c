@@ -48,7 +48,8 @@ enum clrnn_status clrnn_loss(struct clrnn_launches *launches, const struct clrnn
     struct clrnn_buffer *index, *target = clrnn_rows(graph, op, LOSS_TARGET, &index),
                                 *weight = clrnn_in(graph, op, LOSS_WEIGHT);
     struct clrnn_buffer *unused, *samples = clrnn_rows(graph, op, LOSS_SAMPLE_WEIGHT, &unused),
-                                 *labels = clrnn_in(graph, op, LOSS_LABEL_WEIGHT);
+                                 *labels = clrnn_in(graph, op, LOSS_LABEL_WEIGHT),
+                                 *scale = clrnn_in(graph, op, LOSS_SCALE);
     struct clrnn_buffer *counter = clrnn_in(graph, op, LOSS_COUNTER), *dx = clrnn_out(graph, op, LOSS_DX);
     struct clrnn_buffer *record = clrnn_out(graph, op, LOSS_RECORD), *sums, *weights;
     const struct clrnn_defines defines = DEFINES(
@@ -59,7 +60,7 @@ enum clrnn_status clrnn_loss(struct clrnn_launches *launches, const struct clrnn
         return clrnn_launch_kernel(
             launches, "loss", "loss_whole", defines, s.range, clrnn_class_cost(&clrnn_loss_class, graph, op),
             ARGS(BUF(x), BUF(lengths), BUF(target), BUF(index), BUF(weight), BUF(labels), BUF(samples),
-                 BUF(dx), UINT(rows), UINT(op->N), UINT(op->C), REAL(parameter_of(op)),
+                 BUF(scale), BUF(dx), UINT(rows), UINT(op->N), UINT(op->C), REAL(parameter_of(op)),
                  INT(op->loss.ignore_index), BUF(counter), UINT(op->loss.slots), BUF(record), LANE_SUMS(s)));
     TRY(clrnn_launches_scratch(launches, (size_t)s.teams * RECORD_FIELDS, &sums));
     TRY(clrnn_launches_scratch(launches, s.teams, &weights));
@@ -67,11 +68,12 @@ enum clrnn_status clrnn_loss(struct clrnn_launches *launches, const struct clrnn
         launches, "loss", "loss_weights", defines, s.range, (struct clrnn_cost){rows, 4.0 * rows},
         ARGS(BUF(lengths), BUF(target), BUF(index), BUF(weight), BUF(samples), UINT(rows), UINT(op->N),
              UINT(op->C), INT(op->loss.ignore_index), BUF(weights), UINT(s.chunk), LANE_SUMS(s))));
-    TRY(clrnn_launch_kernel(
-        launches, "loss", "loss_rows", defines, s.range, clrnn_class_cost(&clrnn_loss_class, graph, op),
-        ARGS(BUF(x), BUF(lengths), BUF(target), BUF(index), BUF(weight), BUF(labels), BUF(samples), BUF(dx),
-             UINT(rows), UINT(op->N), UINT(op->C), REAL(parameter_of(op)), INT(op->loss.ignore_index),
-             BUF(weights), UINT(s.teams), BUF(sums), UINT(s.chunk), LANE_SUMS(s))));
+    TRY(clrnn_launch_kernel(launches, "loss", "loss_rows", defines, s.range,
+                            clrnn_class_cost(&clrnn_loss_class, graph, op),
+                            ARGS(BUF(x), BUF(lengths), BUF(target), BUF(index), BUF(weight), BUF(labels),
+                                 BUF(samples), BUF(scale), BUF(dx), UINT(rows), UINT(op->N), UINT(op->C),
+                                 REAL(parameter_of(op)), INT(op->loss.ignore_index), BUF(weights),
+                                 UINT(s.teams), BUF(sums), UINT(s.chunk), LANE_SUMS(s))));
     return clrnn_launch_kernel(
         launches, "loss", "loss_finish", defines, RANGE1(RECORD_FIELDS),
         (struct clrnn_cost){7.0 * s.teams, 28.0 * s.teams},

@@ -20,6 +20,8 @@ enum {
     LOSS_COUNTER,       // COUNTER_SLOT says which record
     LOSS_SAMPLE_WEIGHT, // REAL [N] or NONE
     LOSS_LABEL_WEIGHT,  // bce_with_logits: REAL [C], its weight, or NONE
+    LOSS_SCALE,         // REAL [2, targets]: deviation and mean of what became standardised targets, or NONE;
+                        // the record is in their units, the gradient is not
 };
 enum {
     LOSS_DX,     // NONE in evaluation

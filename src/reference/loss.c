@@ -80,23 +80,29 @@ static void real_row(const struct clrnn_op *op, void *const in[], size_t r, doub
     const size_t Q = op->loss.quantiles ? op->loss.quantiles : 1;
     const double *x = (const double *)in[LOSS_X] + r * op->C, *samples = in[LOSS_SAMPLE_WEIGHT];
     const double *target = (const double *)in[LOSS_TARGET] + r * (op->C / Q);
-    const double w = samples ? samples[r % op->N] : 1;
+    const double w = samples ? samples[r % op->N] : 1, *scale = in[LOSS_SCALE];
 
     for (size_t c = 0; c < op->C; c++) {
-        const double y = target[c / Q];
-        double g;
+        double y = target[c / Q], error, loss, g;
 
         if (op->loss.missing && isnan(y))
             continue;
-        record[RECORD_LOSS] += w * real_loss(op, c, x[c], y, in, &g);
+        loss = real_loss(op, c, x[c], y, in, &g);
+        error = x[c] - y;
         if (dx)
             dx[c] = w * g;
+        if (scale) {
+            error *= scale[c / Q];
+            loss = real_loss(op, c, error, 0, in, &g);
+            y = y * scale[c / Q] + scale[op->C / Q + c / Q];
+        }
+        record[RECORD_LOSS] += w * loss;
         record[RECORD_WEIGHT] += w;
         record[RECORD_COUNT] += 1;
         if (op->loss.kind == CLRNN_LOSS_BCE_WITH_LOGITS) {
             record[RECORD_CORRECT] += (x[c] > 0) == (y > 0.5);
         } else {
-            record[RECORD_ABS] += fabs(x[c] - y);
+            record[RECORD_ABS] += fabs(error);
             record[RECORD_Y] += y;
             record[RECORD_YY] += y * y;
         }

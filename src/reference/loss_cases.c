@@ -28,6 +28,8 @@ static void add_reals(struct clrnn_check *c, const struct clrnn_case_size *z, ui
         clrnn_case_positive(weight, C, 0.1f);
     if (binary)
         clrnn_case_positive(clrnn_check_real(c, LOSS_LABEL_WEIGHT, C), C, 0.1f);
+    else if (z->padded)
+        clrnn_case_positive(clrnn_check_real(c, LOSS_SCALE, 2 * targets), 2 * targets, 0.1f);
 }
 
 static enum clrnn_status loss(struct clrnn_cases *s, const struct clrnn_case_size *z,

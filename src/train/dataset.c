@@ -288,28 +288,62 @@ enum clrnn_status clrnn_dataset_class_counts(const struct clrnn_dataset *dataset
     return clrnn_dataset_whole(dataset);
 }
 
-enum clrnn_status clrnn_dataset_balanced_weights(const struct clrnn_dataset *dataset, double **weight,
-                                                 size_t *count)
+// bce: negatives / positives of each label, [targets]; positives are the sum of y.
+static void balance_labels(const struct clrnn_dataset *dataset, double *weight)
 {
-    const bool binary = dataset->goal.binary;
-    const uint32_t outputs = binary ? 2 : MAX2(dataset->goal.outputs, dataset->info.classes);
+    const uint32_t targets = dataset->info.targets;
+
+    for (uint32_t o = 0; o < targets; o++) {
+        double count = 0, positives = 0;
+
+        for (uint32_t s = 0; s < dataset->info.S; s++)
+            for (size_t i = o; i < clrnn_dataset_y_valid(dataset, s); i += targets) {
+                const double y = clrnn_dataset_y(dataset, s, i);
+
+                count += !isnan(y);
+                positives += isnan(y) ? 0 : y;
+            }
+        weight[o] = positives > 0 ? (count - positives) / positives : 1;
+    }
+}
+
+static enum clrnn_status balance_classes(const struct clrnn_dataset *dataset, uint32_t outputs, size_t count,
+                                         double *weight)
+{
     uint64_t *counts = calloc(MAX2(outputs, 1u), sizeof(*counts));
     double total = 0, present = 0;
     enum clrnn_status st;
 
-    *count = binary ? 1 : dataset->goal.outputs ? dataset->goal.outputs : outputs;
-    *weight = malloc(MAX2(*count, 1u) * sizeof(**weight));
-    st = counts && *weight ? clrnn_dataset_class_counts(dataset, counts)
-                           : clrnn_error_memory(dataset->log, outputs * sizeof(*counts), "class weights");
+    if (!counts)
+        return clrnn_error_memory(dataset->log, outputs * sizeof(*counts), "class weights");
+    st = clrnn_dataset_class_counts(dataset, counts);
     for (uint32_t k = 0; k < outputs && st == CLRNN_OK; k++) {
         total += (double)counts[k];
         present += counts[k] > 0;
     }
-    for (uint32_t k = 0; k < *count && st == CLRNN_OK; k++)
-        (*weight)[k] = binary      ? counts[1] ? (double)counts[0] / (double)counts[1] : 1
-                       : counts[k] ? total / present / (double)counts[k]
-                                   : 1;
+    for (size_t k = 0; k < count; k++)
+        weight[k] = counts[k] ? total / present / (double)counts[k] : 1;
     free(counts);
+    return st;
+}
+
+enum clrnn_status clrnn_dataset_balanced_weights(const struct clrnn_dataset *dataset, double **weight,
+                                                 size_t *count)
+{
+    const bool binary = dataset->goal.binary;
+    const uint32_t outputs = MAX2(dataset->goal.outputs, dataset->info.classes);
+    enum clrnn_status st;
+
+    *count = binary ? dataset->info.targets : dataset->goal.outputs ? dataset->goal.outputs : outputs;
+    *weight = malloc(MAX2(*count, 1u) * sizeof(**weight));
+    if (!*weight) {
+        st = clrnn_error_memory(dataset->log, *count * sizeof(**weight), "class weights");
+    } else if (binary) {
+        balance_labels(dataset, *weight);
+        return clrnn_dataset_whole(dataset);
+    } else {
+        st = balance_classes(dataset, outputs, *count, *weight);
+    }
     if (st != CLRNN_OK) {
         free(*weight);
         *weight = NULL;
@@ -320,25 +354,29 @@ enum clrnn_status clrnn_dataset_balanced_weights(const struct clrnn_dataset *dat
 
 enum clrnn_status clrnn_dataset_target_moments(const struct clrnn_dataset *dataset, double *mean, double *std)
 {
-    const struct clrnn_dataset_info *info = &dataset->info;
-    double sum = 0, squares = 0, count = 0;
+    const uint32_t targets = dataset->info.targets;
 
-    for (int pass = 0; pass < 2; pass++)
-        for (uint32_t s = 0; s < info->S; s++) {
-            const uint32_t steps = info->y_steps ? clrnn_dataset_length(dataset, s) : 1;
+    for (uint32_t o = 0; o < targets; o++) {
+        double sum = 0, squares = 0, count = 0;
 
-            for (uint32_t t = 0; t < steps; t++) {
-                const double y = clrnn_dataset_y(dataset, s, t);
+        mean[o] = 0;
+        for (int pass = 0; pass < 2; pass++) {
+            for (uint32_t s = 0; s < dataset->info.S; s++)
+                for (size_t i = o; i < clrnn_dataset_y_valid(dataset, s); i += targets) {
+                    const double y = clrnn_dataset_y(dataset, s, i);
 
-                sum += pass ? 0 : y;
-                squares += pass ? (y - *mean) * (y - *mean) : 0;
-            }
-            count += pass ? 0 : steps;
-            *mean = sum / fmax(count, 1);
+                    if (isnan(y)) // missing
+                        continue;
+                    sum += pass ? 0 : y;
+                    squares += pass ? (y - mean[o]) * (y - mean[o]) : 0;
+                    count += !pass;
+                }
+            mean[o] = sum / fmax(count, 1);
         }
-    *std = sqrt(squares / fmax(count, 1));
-    if (*std <= count * DBL_EPSILON * fabs(*mean))
-        *std = 1.0;
+        std[o] = sqrt(squares / fmax(count, 1));
+        if (std[o] <= count * DBL_EPSILON * fabs(mean[o]))
+            std[o] = 1.0;
+    }
     return clrnn_dataset_whole(dataset);
 }
 

@@ -86,14 +86,14 @@ enum clrnn_status clrnn_data_sets_first_batch(const struct clrnn_log *log, const
 
 static enum clrnn_status set_target_moments(struct clrnn_model *m, const struct clrnn_dataset *train)
 {
-    double *values = malloc(2 * m->outputs * sizeof(*values));
+    double *values = malloc(2 * m->targets * sizeof(*values));
     enum clrnn_status st;
 
     if (!values)
-        return clrnn_error_memory(m->log, 2 * m->outputs * sizeof(*values), "data.normalize_targets");
-    st = clrnn_dataset_target_moments(train, values, values + m->outputs);
+        return clrnn_error_memory(m->log, 2 * m->targets * sizeof(*values), "data.normalize_targets");
+    st = clrnn_dataset_target_moments(train, values, values + m->targets);
     if (st == CLRNN_OK)
-        st = clrnn_model_set_target_normalization(m, values, values + m->outputs);
+        st = clrnn_model_set_target_normalization(m, values, values + m->targets);
     free(values);
     return st;
 }

@@ -49,6 +49,11 @@ static void set_up_reals(struct clrnn_check *t, size_t rows, uint32_t C, const s
         for (uint32_t c = 0; c < C; c++)
             weight[c] = 0.1f + fabsf(weight[c]);
     }
+    if (!binary && v->weight) {
+        weight = clrnn_check_real(t, LOSS_SCALE, 2 * (C / Q));
+        for (uint32_t c = 0; c < 2 * (C / Q); c++)
+            weight[c] = 0.1f + fabsf(weight[c]);
+    }
     if (v->padded)
         clrnn_check_poison_padding(t, LOSS_TARGET, C / Q);
 }
