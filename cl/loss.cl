@@ -381,8 +381,8 @@ kernel void loss_weights(global const int *lengths, global const target_type *ta
 kernel void loss_rows(global const real *x, global const int *lengths, global const target_type *target,
                       global const uint *index, global const real *weight, global const real *label_weight,
                       global const real *sample_weight, global const real *scale, global real *dx, uint rows,
-                      uint N, uint C, real parameter, int ignore, global const real *weights, uint blocks, global real *sums,
-                      uint block, local real *room)
+                      uint N, uint C, real parameter, int ignore, global const real *weights, uint blocks,
+                      global real *sums, uint block, local real *room)
 {
     const task t = TASK;
     const uint first = TEAM * block;

@@ -241,9 +241,11 @@ static void test_mistakes(void **state)
     refuse(LAYERS "train: {epochs: {}}", "is a map, expected a whole number");
     refuse(LAYERS "train: {seed: -1}", "is -1, expected a whole number from 0");
     refuse(LAYERS "train: {loss: quantile}", "holds 3 numbers, but the last layer puts out 2");
-    refuse(LAYERS "train: {loss: {quantile: {quantiles: [0.5, 1]}}}", "entry 1 is 1, expected a number above 0");
+    refuse(LAYERS "train: {loss: {quantile: {quantiles: [0.5, 1]}}}",
+           "entry 1 is 1, expected a number above 0");
     refuse(LAYERS "train: {loss: {huber: {delta: 0}}}", "is 0, expected a number above 0");
-    refuse(LAYERS "train: {loss: {bce_with_logits: {weight: [1]}}}", "holds 1 numbers, expected one for each");
+    refuse(LAYERS "train: {loss: {bce_with_logits: {weight: [1]}}}",
+           "holds 1 numbers, expected one for each");
     refuse(LAYERS "train: {loss: {mse: {weight: [1]}}}", "unknown key (known: none)");
     refuse(LAYERS "train: {loss: {cross_entropy: {weight: [1, 2, 3]}}}",
            "holds 3 numbers, but the last layer");
