@@ -164,9 +164,13 @@ static enum clrnn_status read_affine(struct clrnn_model *model, const struct clr
         return CLRNN_OK;
     }
     if (op->kind == CLRNN_EXPORT_RESTORE) {
-        memset(mean, 0, C * sizeof(*mean));
-        memcpy(factor, model->target_std, C * sizeof(*factor));
-        memcpy(shift, model->target_mean, C * sizeof(*shift));
+        for (size_t c = 0; c < C; c++) { // quantiles of one target follow each other
+            const size_t o = c / (C / model->targets);
+
+            mean[c] = 0;
+            factor[c] = model->target_std[o];
+            shift[c] = model->target_mean[o];
+        }
         return CLRNN_OK;
     }
     for (size_t c = 0; c < C; c++) {

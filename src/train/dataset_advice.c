@@ -17,8 +17,8 @@ const char *clrnn_label_advice(const struct clrnn_dataset *d, char *text, size_t
     bool whole = true, zero = false;
 
     for (uint32_t s = 0; s < d->info.S; s++)
-        for (uint32_t t = 0; t < (d->info.y_steps ? clrnn_dataset_length(d, s) : 1); t++) {
-            const double y = clrnn_dataset_y(d, s, t);
+        for (size_t i = 0; i < clrnn_dataset_y_valid(d, s); i++) {
+            const double y = clrnn_dataset_y(d, s, i);
 
             if (d->goal.classes && y == d->goal.ignore)
                 continue;
