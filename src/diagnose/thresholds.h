@@ -14,8 +14,6 @@
     X(schedule_share, 0.25, \
       "measured: 0.009, 0.02, 0.074 of a constant lr's total in spent schedules, 0.50 healthy") \
     X(schedule_end, 0.02, "and what is left of the lr at the end; measured: 1e-14 and less spent") \
-    X(schedule_share_epoch, 0.04, \
-      "the same for a schedule per epoch, which may rightly end low; measured: 0.02 spent") \
     X(schedule_cycles, 4, \
       "cosine is a single descent in Loshchilov & Hutter 2017; four turns are a unit mistaken") \
     X(half_ulp, 5.96e-8, "float32 has 24 bits: a relative change under 2^-24 rounds away") \
@@ -53,6 +51,16 @@
     X(samples_per_class, 10, "Peduzzi et al. 1996: ten events per variable, taken for a class") \
     X(sorted_share, 0.5, \
       "label changes from row to row, of those a random order has; measured: 0.02 sorted, 0.9 not") \
+    X(front_rows, 0.5, "of the shorter rows; measured: 1.0 in front, 0 behind") \
+    X(axes, 0.4, \
+      "neighbouring features' correlation; measured: 0.78 swapped, 0.4 the largest other of few steps") \
+    X(axes_other, 0.4, "and neighbouring steps', of it; measured: 0.07 swapped, 1.2 and up otherwise") \
+    X(overlap_share, 0.2, "validation rows; measured: 1.0 shuffled windows, 0 cut in time") \
+    X(weights_ratio, 1.5, "a common class's weight over a rare one's, and their counts'") \
+    X(momentum_high, 0.9, \
+      "of a batchnorm; PyTorch's default is 0.1, other frameworks write 0.9 to 0.99 for it") \
+    X(schedule_gone, 0.01, "of the peak lr, under which a step hardly counts,") \
+    X(schedule_part, 0.4, "and the part of the run before; measured: 0.2 spent, 0.94 a cosine") \
     X(padding_rows, 0.3, "rows that end in the same repeated step; measured: 0.99 padded, 0.003 not") \
     X(padding_share, 0.05, "steps so taken up; measured: 0.46 padded, 0.0001 not") \
     /* ---- probes */ \

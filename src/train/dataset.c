@@ -185,6 +185,24 @@ void clrnn_dataset_tokens(const struct clrnn_dataset *dataset, uint32_t sample, 
     read_steps(dataset, sample, 0, dataset->info.T, tokens);
 }
 
+double clrnn_dataset_token(const struct clrnn_dataset *dataset, uint32_t sample, uint32_t step)
+{
+    const struct clrnn_dataset *root = dataset;
+    double value = NAN;
+    int32_t token;
+
+    for (; root->parent; root = root->parent)
+        sample = root->row[sample];
+    if (root->csv)
+        return clrnn_dataset_cell(root, sample, step);
+    if (root->x) {
+        clrnn_npy_read_f64(root->x, (size_t)sample * root->info.T + step, 1, &value);
+        return value;
+    }
+    root_tokens(root, sample, step, 1, &token);
+    return token;
+}
+
 void clrnn_dataset_classes(const struct clrnn_dataset *dataset, uint32_t sample, int32_t *y)
 {
     for (size_t i = 0; i < clrnn_dataset_y_count(dataset); i++) {

@@ -64,6 +64,8 @@ enum clrnn_status clrnn_dataset_split(struct clrnn_dataset *dataset, double frac
 /** Read a sample: x [T, C] as float32 (T of the info, padding as in the file), tokens [T], y, length. */
 void clrnn_dataset_x(const struct clrnn_dataset *dataset, uint32_t sample, float *x);
 void clrnn_dataset_tokens(const struct clrnn_dataset *dataset, uint32_t sample, int32_t *tokens);
+double clrnn_dataset_token(const struct clrnn_dataset *dataset, uint32_t sample,
+                           uint32_t step); // as the file has it
 void clrnn_dataset_classes(const struct clrnn_dataset *dataset, uint32_t sample,
                            int32_t *y); // as many as clrnn_dataset_y_count; bce: y > 0.5
 void clrnn_dataset_targets(const struct clrnn_dataset *dataset, uint32_t sample, float *y); // likewise

@@ -99,8 +99,10 @@ static enum clrnn_status look(struct clrnn_loop *l)
         l->state.last_norm = clrnn_unsigned_nan(r[RECORD_NORM]);
         l->state.last_lr = q->lr[i];
         clrnn_watch_step(&l->watch, r, l->last_loss, q->lr[i]);
-        l->state.loss_sum += l->last_loss * q->samples[i];
-        l->state.weight_sum += q->samples[i];
+        if (r[RECORD_WEIGHT] != 0.0) { // the epoch's mean is that of the batches with labels that count
+            l->state.loss_sum += l->last_loss * q->samples[i];
+            l->state.weight_sum += q->samples[i];
+        }
         l->state.correct += is_regression(l) ? r[RECORD_ABS] : r[RECORD_CORRECT];
         l->state.counted += r[RECORD_COUNT];
         l->state.step_in_epoch++;

@@ -16,6 +16,7 @@ static void check_finite(struct clrnn_doctor *d)
     const struct clrnn_scan *t = &d->train_scan, *v = &d->valid_scan;
     const struct clrnn_scan *bad = t->bad_values ? t : v;
 
+    clrnn_doctor_check_rows(d);
     if (t->bad_tokens || v->bad_tokens) {
         const struct clrnn_scan *b = t->bad_tokens ? t : v;
 
@@ -205,12 +206,44 @@ static void check_range(struct clrnn_doctor *d)
     else if ((loss == CLRNN_LOSS_CROSS_ENTROPY || loss == CLRNN_LOSS_NLL) && t->least_label >= 0)
         clrnn_doctor_remedy(d, "give the last layer out_features: %.0f, or correct the labels",
                             t->most_label + 1);
+    else if (loss == CLRNN_LOSS_BCE_WITH_LOGITS && t->least_label == -1 && t->most_label == 1)
+        clrnn_doctor_remedy(d, "write 0 for -1: y = (y + 1) / 2");
+    else if (loss == CLRNN_LOSS_BCE_WITH_LOGITS || clrnn_loss_is_regression(loss))
+        clrnn_doctor_remedy(d, "correct these labels");
     else
         clrnn_doctor_remedy(
             d, "correct these labels, or set train.loss.%s.ignore_index to the value that is to be skipped",
             clrnn_loss_word(loss));
     d->no_dynamic = true;
     d->no_dynamic_reason = "some labels do not fit its outputs.";
+}
+
+// Weights that make the common class count even more.
+static void check_weights(struct clrnn_doctor *d, uint32_t common, uint32_t rare)
+{
+    const struct clrnn_scan *s = &d->train_scan;
+    const struct clrnn_loss_config *loss = &d->config->train.loss;
+    const bool binary = loss->kind == CLRNN_LOSS_BCE_WITH_LOGITS;
+    const double counts = (double)s->count[common] / (double)s->count[rare];
+    double heavy, light;
+
+    if (!loss->weight)
+        return;
+    heavy = binary ? common ? loss->weight[0] : 1 : loss->weight[common];
+    light = binary ? common ? 1 : loss->weight[0] : loss->weight[rare];
+    if (counts < clrnn_threshold.weights_ratio || !(heavy > clrnn_threshold.weights_ratio * light))
+        return;
+    clrnn_doctor_finding(d, CLRNN_FINDING_CLASS_WEIGHTS_INVERTED, CLRNN_SEVERITY_ERROR);
+    clrnn_doctor_where(d, "train.loss.%s.%s", clrnn_loss_word(loss->kind), binary ? "pos_weight" : "weight");
+    clrnn_doctor_evidence(
+        d,
+        "class %u has %llu labels and weight %.3g, class %u has %llu and %.3g: the common class "
+        "counts %.3g times as much as the rare one",
+        common, (unsigned long long)s->count[common], heavy, rare, (unsigned long long)s->count[rare], light,
+        counts * heavy / fmax(light, 1e-300));
+    clrnn_doctor_remedy(d, "train.loss.%s.%s=balanced", clrnn_loss_word(loss->kind),
+                        binary ? "pos_weight" : "weight");
+    clrnn_doctor_fix(d, FIX_BALANCED, 0, 0);
 }
 
 static void check_balance(struct clrnn_doctor *d)
@@ -241,11 +274,12 @@ static void check_balance(struct clrnn_doctor *d)
     }
     if (present < 2)
         return;
+    check_weights(d, common, rare);
     share = (double)s->count[rare] / total;
     if (share > clrnn_threshold.rare_share || share * present > clrnn_threshold.rare_of_balanced)
         return;
     clrnn_doctor_finding(d, CLRNN_FINDING_CLASS_IMBALANCE,
-                         loss->weight ? CLRNN_SEVERITY_NOTE : CLRNN_SEVERITY_WARNING);
+                         loss->weight || loss->balanced ? CLRNN_SEVERITY_NOTE : CLRNN_SEVERITY_WARNING);
     clrnn_doctor_where(d, "data.train y");
     clrnn_doctor_evidence(
         d,
@@ -253,7 +287,7 @@ static void check_balance(struct clrnn_doctor *d)
         "%.1f%%%s",
         rare, (unsigned long long)s->count[rare], total, 100 * share, common,
         (unsigned long long)s->count[common], common, 100 * (double)s->count[common] / total,
-        loss->weight ? "; the loss has weights" : "");
+        loss->weight || loss->balanced ? "; the loss has weights" : "");
     if (loss->kind == CLRNN_LOSS_BCE_WITH_LOGITS) {
         clrnn_doctor_remedy(
             d,

@@ -112,21 +112,13 @@ static void check_bce(struct clrnn_doctor *d, size_t at, enum clrnn_layer_kind k
             d,
             "bce_with_logits applies its own sigmoid; on top of this one probabilities lie in [0.5, 0.731]: "
             "0 is never answered, and a perfect answer costs 0.6931 for each 0 and 0.3133 for each 1");
-    else if (kind == CLRNN_LAYER_SOFTMAX)
-        clrnn_doctor_evidence(
-            d, "a softmax over one output is 1 whatever the weights are: the loss is a constant");
-    else if (kind == CLRNN_LAYER_LOG_SOFTMAX)
-        clrnn_doctor_evidence(
-            d, "a log-softmax over one output is 0 whatever the weights are: the loss is a constant");
     else if (kind == CLRNN_LAYER_RELU)
         clrnn_doctor_evidence(
             d, "bce_with_logits wants a logit of any sign; behind a relu no probability is under 0.5");
     else
         clrnn_doctor_evidence(
             d, "bce_with_logits wants a logit of any size; behind a tanh probabilities lie in [0.27, 0.73]");
-    clrnn_doctor_cost(d, kind == CLRNN_LAYER_SOFTMAX || kind == CLRNN_LAYER_LOG_SOFTMAX
-                             ? "no parameter gets a gradient"
-                             : "the loss cannot fall to 0");
+    clrnn_doctor_cost(d, "the loss cannot fall to 0");
     clrnn_doctor_remedy(d, "take the %s out of model.layers", clrnn_layer_word(kind));
     clrnn_doctor_fix(d, FIX_REMOVE_LAYER, at, 0);
 }
@@ -149,12 +141,29 @@ static void check_mse(struct clrnn_doctor *d, size_t at, enum clrnn_layer_kind k
     clrnn_doctor_fix(d, FIX_REMOVE_LAYER, at, 0);
 }
 
+// A softmax over one number.
+static void softmax_of_one(struct clrnn_doctor *d, size_t at)
+{
+    const char *word = clrnn_layer_word(d->config->layer[at].kind);
+
+    mismatch(d, at, CLRNN_SEVERITY_ERROR);
+    clrnn_doctor_evidence(d, "a %s over one output is %d whatever the weights are: the loss is a constant",
+                          word, d->config->layer[at].kind == CLRNN_LAYER_SOFTMAX);
+    clrnn_doctor_cost(d, "no parameter gets a gradient");
+    clrnn_doctor_remedy(d, "take the %s out of model.layers", word);
+    clrnn_doctor_fix(d, FIX_REMOVE_LAYER, at, 0);
+}
+
 static void check_loss(struct clrnn_doctor *d)
 {
     const size_t at = last_activation(d->config);
     const enum clrnn_layer_kind kind =
         at < d->config->layer_count ? d->config->layer[at].kind : CLRNN_LAYER_LINEAR;
 
+    if (d->outputs == 1 && (kind == CLRNN_LAYER_SOFTMAX || kind == CLRNN_LAYER_LOG_SOFTMAX)) {
+        softmax_of_one(d, at);
+        return;
+    }
     switch (d->config->train.loss.kind) {
     case CLRNN_LOSS_CROSS_ENTROPY:
         check_cross_entropy(d, at, kind);
@@ -285,6 +294,34 @@ static void check_dropout(struct clrnn_doctor *d, size_t at)
         clrnn_doctor_fix(d, FIX_SWAP_LAYERS, at, 0);
 }
 
+static void check_momentum(struct clrnn_doctor *d, size_t at)
+{
+    const struct clrnn_layer *l = &d->config->layer[at];
+    const double steps = (double)d->batches * MAX2(d->config->train.epochs, 1u);
+    const bool high = l->momentum >= clrnn_threshold.momentum_high, low = l->momentum * steps < 1;
+
+    if (!l->track_running_stats || l->cumulative || (!high && !low))
+        return;
+    clrnn_doctor_finding(d, CLRNN_FINDING_BATCHNORM_MOMENTUM, CLRNN_SEVERITY_WARNING);
+    clrnn_doctor_where_layer(d, at);
+    if (high)
+        clrnn_doctor_evidence(
+            d,
+            "momentum %g: new running statistics are %g of the old ones and %g of the newest batch; "
+            "frameworks that count the old ones' share write %g for this layer's 0.1",
+            l->momentum, 1 - l->momentum, l->momentum, 0.9);
+    else
+        clrnn_doctor_evidence(
+            d,
+            "momentum %g over %.0f steps: the running statistics keep %.0f%% of the mean 0 and "
+            "variance 1 that they were made with",
+            l->momentum, steps, 100 * pow(1 - l->momentum, steps));
+    clrnn_doctor_cost(d, high ? "eval mode normalises by the last few rows alone: validation jumps"
+                              : "eval mode is another function than train mode");
+    clrnn_doctor_remedy(d, "model.layers.%zu.batchnorm.momentum=0.1", at);
+    clrnn_doctor_fix(d, FIX_BATCHNORM, at, 0);
+}
+
 static void check_batchnorm(struct clrnn_doctor *d, size_t at)
 {
     const struct clrnn_config *c = d->config;
@@ -303,6 +340,7 @@ static void check_batchnorm(struct clrnn_doctor *d, size_t at)
             c->layer[below - 1].out_features, at);
         clrnn_doctor_remedy(d, "model.layers.%zu.linear.bias=false", below - 1);
     }
+    check_momentum(d, at);
     if (T > 1 || (B != 1 && rest != 1))
         return;
     clrnn_doctor_finding(d, CLRNN_FINDING_BATCH_OF_ONE_BATCHNORM, CLRNN_SEVERITY_ERROR);

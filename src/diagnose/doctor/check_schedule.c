@@ -11,8 +11,9 @@
 
 /** What a schedule makes of the lr over the run. */
 struct forecast {
-    double first, last, most, sum;
-    uint64_t steps, tiny_from; // tiny_from: the first step after which every lr is under `tiny`; steps: none
+    double first, last, most, sum, peak; // peak: what the schedule is a part of
+    uint64_t steps, kept, tiny_from; // kept: with a lr of 1% of the peak or more; tiny_from: the first step
+                                     // after which every lr is under `tiny`; steps: none
 };
 
 // A typical weight: PyTorch draws within 1/sqrt(fan).
@@ -42,12 +43,15 @@ static struct forecast make_forecast(const struct clrnn_doctor *d, bool per_batc
     train.scheduler.per_batch = per_batch;
     clrnn_schedule_init(&s, &train, batches);
     f.first = s.lr;
+    f.peak =
+        train.scheduler.kind == CLRNN_SCHEDULER_ONE_CYCLE_LR ? train.scheduler.max_lr : train.optimizer.lr;
     for (uint64_t e = 0; e < epochs && f.steps < MOST_STEPS; e++) {
         for (uint64_t b = 0; b < batches && f.steps < MOST_STEPS; b++) {
             f.last = s.lr;
             f.most = fmax(f.most, s.lr);
             f.sum += s.lr;
             f.steps++;
+            f.kept += s.lr >= clrnn_threshold.schedule_gone * f.peak;
             if (s.lr >= tiny)
                 f.tiny_from = f.steps;
             if (going && per_batch && train.scheduler.kind != CLRNN_SCHEDULER_NONE)
@@ -97,15 +101,15 @@ static void fix_low_lr(struct clrnn_doctor *d)
         clrnn_doctor_fix(d, FIX_LR, 0, usual_lr(o->kind));
 }
 
-static void spent_schedule(struct clrnn_doctor *d, const struct forecast *f, double weight)
+static void spent_schedule(struct clrnn_doctor *d, enum clrnn_finding_kind kind, const struct forecast *f,
+                           double weight)
 {
     const struct clrnn_scheduler_config *c = &d->config->train.scheduler;
     const struct clrnn_optimizer_config *o = &d->config->train.optimizer;
     const char *word = clrnn_scheduler_word(c->kind);
-    const double share = f->sum / ((double)f->steps * f->most);
+    const double share = f->sum / ((double)f->steps * f->peak);
 
-    clrnn_doctor_finding(d, c->per_batch ? CLRNN_FINDING_SCHEDULER_PER_BATCH : CLRNN_FINDING_LR_OUT_OF_RANGE,
-                         CLRNN_SEVERITY_ERROR);
+    clrnn_doctor_finding(d, kind, CLRNN_SEVERITY_ERROR);
     clrnn_doctor_where(d, "train.scheduler.%s", word);
     clrnn_doctor_evidence(
         d,
@@ -113,14 +117,14 @@ static void spent_schedule(struct clrnn_doctor *d, const struct forecast *f, dou
         "batches: the run "
         "gets %.2g%% of what a constant lr of %.3g would give",
         c->per_batch ? "batch" : "epoch", f->first, f->last, (unsigned long long)f->steps,
-        (unsigned long long)d->config->train.epochs, (unsigned long long)d->batches, 100 * share, f->most);
+        (unsigned long long)d->config->train.epochs, (unsigned long long)d->batches, 100 * share, f->peak);
     if (step_is_lr(o->kind) && f->tiny_from < f->steps)
         clrnn_doctor_evidence(
             d,
             "; from step %llu on an update (about lr) is under half a float32 ulp of a weight of %.2g and "
             "changes nothing",
             (unsigned long long)f->tiny_from + 1, weight);
-    if (c->per_batch) {
+    if (kind == CLRNN_FINDING_SCHEDULER_PER_BATCH) {
         const struct forecast epochs = make_forecast(d, false, 0);
 
         clrnn_doctor_remedy(d, "train.scheduler.%s.interval=epoch (%.0f%% of a constant lr's)", word,
@@ -131,8 +135,17 @@ static void spent_schedule(struct clrnn_doctor *d, const struct forecast *f, dou
             clrnn_doctor_fix(d, FIX_NO_SCHEDULER, 0, 0);
         fix_low_lr(d);
     } else {
-        clrnn_doctor_remedy(d, "train.scheduler=null, or spread its steps over the %u epochs",
-                            d->config->train.epochs);
+        clrnn_doctor_evidence(d, "; after %.0f%% of the run it is under a hundredth of that",
+                              100 * (double)f->kept / (double)f->steps);
+        clrnn_doctor_remedy(d, "train.scheduler=null");
+        if (c->kind == CLRNN_SCHEDULER_EXPONENTIAL_LR) // a tenth at the end
+            clrnn_doctor_remedy(
+                d, ", or train.scheduler.%s.gamma=%.3g", word,
+                pow(0.1, 1.0 / (double)MAX2(c->per_batch ? f->steps : d->config->train.epochs, 1u)));
+        else if (c->kind == CLRNN_SCHEDULER_LINEAR_LR)
+            clrnn_doctor_remedy(d, ", or train.scheduler.%s.end_factor=1", word);
+        else
+            clrnn_doctor_remedy(d, ", or spread it over the %u epochs", d->config->train.epochs);
         clrnn_doctor_fix(d, FIX_NO_SCHEDULER, 0, 0);
     }
 }
@@ -159,8 +172,9 @@ static void check_schedule(struct clrnn_doctor *d)
 {
     const double weight = typical_weight(d), tiny = clrnn_threshold.half_ulp * weight;
     const enum clrnn_scheduler_kind kind = d->config->train.scheduler.kind;
-    struct forecast f;
-    double share;
+    const bool per_batch = d->config->train.scheduler.per_batch;
+    struct forecast f, epochs;
+    bool spent, gone;
 
     if (kind == CLRNN_SCHEDULER_NONE)
         return;
@@ -168,14 +182,17 @@ static void check_schedule(struct clrnn_doctor *d)
         check_plateau(d);
         return;
     }
-    f = make_forecast(d, d->config->train.scheduler.per_batch, tiny);
-    share = d->config->train.scheduler.per_batch ? clrnn_threshold.schedule_share
-                                                 : clrnn_threshold.schedule_share_epoch;
-    if (kind == CLRNN_SCHEDULER_ONE_CYCLE_LR)
-        f.most = fmax(f.most, d->config->train.scheduler.max_lr);
-    if (f.steps > 1 && f.most > 0 && f.sum < share * (double)f.steps * f.most &&
-        f.last < clrnn_threshold.schedule_end * f.most)
-        spent_schedule(d, &f, weight);
+    f = make_forecast(d, per_batch, tiny);
+    f.peak = fmax(f.peak, f.most);
+    epochs = make_forecast(d, false, 0);
+    spent = f.steps > 1 && f.sum < clrnn_threshold.schedule_share * (double)f.steps * f.peak &&
+            f.last < clrnn_threshold.schedule_end * f.peak;
+    gone = (double)f.kept < clrnn_threshold.schedule_part * (double)f.steps &&
+           f.last < clrnn_threshold.schedule_gone * f.peak;
+    if (per_batch && (spent || (gone && epochs.kept > f.kept)))
+        spent_schedule(d, CLRNN_FINDING_SCHEDULER_PER_BATCH, &f, weight);
+    else if (gone)
+        spent_schedule(d, CLRNN_FINDING_SCHEDULE_EXHAUSTED, &f, weight);
     else
         check_cycles(d, &f);
 }
@@ -205,6 +222,9 @@ static void check_lr(struct clrnn_doctor *d)
                                     .sum = o->lr * (double)(d->batches * d->config->train.epochs)}
                 : make_forecast(d, d->config->train.scheduler.per_batch, 0);
 
+    const bool spent = clrnn_doctor_found(d, CLRNN_FINDING_SCHEDULER_PER_BATCH) ||
+                       clrnn_doctor_found(d, CLRNN_FINDING_SCHEDULE_EXHAUSTED);
+
     if (adaptive && peak > clrnn_threshold.adam_lr_high) {
         odd_lr(d, true);
         clrnn_doctor_evidence(d, "%s moves each weight by up to lr = %g a step; weights here are about %.2g",
@@ -213,8 +233,7 @@ static void check_lr(struct clrnn_doctor *d)
         odd_lr(d, true);
         clrnn_doctor_evidence(d, "lr %g with momentum %g adds up to %g times the gradient", peak, o->momentum,
                               peak / brake);
-    } else if (adaptive && !clrnn_doctor_found(d, CLRNN_FINDING_SCHEDULER_PER_BATCH) &&
-               f.sum < clrnn_threshold.travel_low) {
+    } else if (adaptive && !spent && f.sum < clrnn_threshold.travel_low) {
         odd_lr(d, false);
         clrnn_doctor_evidence(
             d,
@@ -224,8 +243,7 @@ static void check_lr(struct clrnn_doctor *d)
         if (o->lr < clrnn_threshold.half_ulp * weight)
             clrnn_doctor_evidence(
                 d, ", and a step of %.2g is under half a float32 ulp of them: it changes nothing", o->lr);
-    } else if (!adaptive && !clrnn_doctor_found(d, CLRNN_FINDING_SCHEDULER_PER_BATCH) &&
-               f.sum / brake < clrnn_threshold.sgd_travel_low) {
+    } else if (!adaptive && !spent && f.sum / brake < clrnn_threshold.sgd_travel_low) {
         odd_lr(d, false);
         clrnn_doctor_evidence(d, "over all %llu steps the weights move by %.2g times the mean gradient",
                               (unsigned long long)f.steps, f.sum / brake);

@@ -78,6 +78,7 @@ static void check_leak(struct clrnn_doctor *d, uint32_t leaked, bool telling)
 
 static enum clrnn_status compare_rows(struct clrnn_doctor *d)
 {
+    double shared;
     struct clrnn_scan *t = &d->train_scan, *v = &d->valid_scan;
     const uint32_t S = t->info->S;
     uint32_t duplicates = 0, leaked = 0;
@@ -97,8 +98,14 @@ static enum clrnn_status compare_rows(struct clrnn_doctor *d)
     TRY(row_entropy(d, &nats));
     telling = nats > log(clrnn_threshold.discrete_margin * S);
     check_duplicates(d, duplicates, telling);
-    if (d->valid)
-        check_leak(d, leaked, telling);
+    if (!d->valid)
+        return CLRNN_OK;
+    check_leak(d, leaked, telling);
+    // half of a row has to say where it stands
+    if (nats / 2 < log(clrnn_threshold.discrete_margin * S * t->info->T))
+        return CLRNN_OK;
+    TRY(clrnn_doctor_shared_rows(d, &shared));
+    clrnn_doctor_check_overlap(d, shared);
     return CLRNN_OK;
 }
 
@@ -213,7 +220,10 @@ static void compare_targets(struct clrnn_doctor *d)
 
 enum clrnn_status clrnn_doctor_compare_sets(struct clrnn_doctor *d)
 {
-    TRY(compare_rows(d));
+    // rows that are read wrongly are alike
+    if (!clrnn_doctor_found(d, CLRNN_FINDING_NON_INTEGER_TOKENS) &&
+        !clrnn_doctor_found(d, CLRNN_FINDING_PADDING_IN_FRONT))
+        TRY(compare_rows(d));
     if (!d->valid || d->train_scan.bad_values || d->valid_scan.bad_values)
         return CLRNN_OK;
     TRY(compare_features(d));

@@ -25,6 +25,11 @@ enum clrnn_fix_kind {
     FIX_SHUFFLE,
     FIX_DROP_LAST,
     FIX_NORMALIZE,
+    FIX_NORMALIZE_TARGETS,
+    FIX_BALANCED,     // the loss's class weights
+    FIX_BATCH_SIZE,   // value
+    FIX_MOMENTUM,     // sgd's = value
+    FIX_WEIGHT_DECAY, // value
 };
 
 struct clrnn_doctor_fix {
@@ -44,13 +49,21 @@ struct clrnn_scan {
     double bad_value;
     double *mean, *rms, *least, *most; // [C], of finite values
     uint32_t sample_count;
-    float *sample;              // [sample_count, C] values spread over rows and steps
-    uint64_t (*hash)[2];        // [S] of each row's valid steps
-    double pad_rows, pad_share; // fraction of rows that end in a repeated common step; of such steps
-    uint64_t bad_tokens;
-    uint32_t bad_token_row;
+    float *sample;                    // [sample_count, C] values spread over rows and steps
+    uint64_t (*hash)[2];              // [S] of each row's valid steps
+    double pad_rows, pad_share;       // fraction of rows that end in a repeated common step; of such steps
+    uint64_t bad_tokens, real_tokens; // out of range; not whole numbers
+    uint32_t bad_token_row, real_token_row;
+    double real_token; // the first
+    // rows and their neighbours, of a sample of rows
+    double front_rows; // fraction of the rows with a shorter length whose padding stands in front
+    uint32_t counter;  // a feature that counts rows; UINT32_MAX: none
+    double counter_first, counter_last;   // its lowest and highest value
+    double across_features, across_steps; // mean correlation of neighbouring features, of a feature's steps
+    bool series;                          // rows are windows of a series, one or some steps apart
     // y
     uint64_t labels, bad_labels;
+    unsigned char *labelled; // [S] whether a row has a label that counts
     uint32_t bad_label_row;
     double bad_label, least_label, most_label;
     uint32_t classes;                                // size of `count`: outputs, or 2
@@ -154,6 +167,16 @@ void clrnn_doctor_scan_finish(struct clrnn_scan *scan);
 void clrnn_doctor_check_inputs(struct clrnn_doctor *d);
 void clrnn_doctor_check_labels(struct clrnn_doctor *d);
 enum clrnn_status clrnn_doctor_compare_sets(struct clrnn_doctor *d);
+
+/** Reads a row of the scanned set, [T, C]; tokens as numbers. */
+void clrnn_doctor_read_row(const struct clrnn_scan *scan, uint32_t row, float *x);
+/** Fills in what stands in clrnn_scan below "rows and their neighbours". */
+enum clrnn_status clrnn_doctor_look_at_rows(struct clrnn_doctor *d, struct clrnn_scan *scan);
+/** Sets *share to the fraction of validation rows (a sample of them) that have at least half of their steps
+ * in common with one training row, moved by some steps; 0 where equal steps mean little. */
+enum clrnn_status clrnn_doctor_shared_rows(struct clrnn_doctor *d, double *share);
+void clrnn_doctor_check_rows(struct clrnn_doctor *d);
+void clrnn_doctor_check_overlap(struct clrnn_doctor *d, double share);
 
 /** Stages 2 and 3. */
 enum clrnn_status clrnn_doctor_run_model(struct clrnn_doctor *d);

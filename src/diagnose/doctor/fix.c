@@ -63,6 +63,24 @@ void clrnn_doctor_fix_text(const struct clrnn_config *config, const struct clrnn
     case FIX_NORMALIZE:
         snprintf(text, size, "data.normalize=standard");
         break;
+    case FIX_NORMALIZE_TARGETS:
+        snprintf(text, size, "data.normalize_targets=standard");
+        break;
+    case FIX_BALANCED:
+        snprintf(text, size, "train.loss.%s.%s=balanced", clrnn_loss_word(t->loss.kind),
+                 t->loss.kind == CLRNN_LOSS_BCE_WITH_LOGITS ? "pos_weight" : "weight");
+        break;
+    case FIX_BATCH_SIZE:
+        snprintf(text, size, "train.batch_size=%s", number);
+        break;
+    case FIX_MOMENTUM:
+        snprintf(text, size, "train.optimizer.%s.momentum=%s", clrnn_optimizer_word(t->optimizer.kind),
+                 number);
+        break;
+    case FIX_WEIGHT_DECAY:
+        snprintf(text, size, "train.optimizer.%s.weight_decay=%s", clrnn_optimizer_word(t->optimizer.kind),
+                 number);
+        break;
     }
 }
 

@@ -43,6 +43,7 @@ static enum clrnn_status allocate(struct clrnn_doctor *d, struct pass *p)
     s->hash = malloc(S * sizeof(*s->hash));
     s->count = calloc(MAX2(s->classes, 1u), sizeof(*s->count));
     s->y_sample = malloc(MIN2(S, Y_SAMPLE) * sizeof(double));
+    s->labelled = calloc(S, 1);
     p->x = malloc(T * C * sizeof(float));
     p->tokens = malloc(T * sizeof(int32_t));
     p->y = malloc(clrnn_dataset_y_count(p->s->set) * sizeof(float));
@@ -52,8 +53,9 @@ static enum clrnn_status allocate(struct clrnn_doctor *d, struct pass *p)
     p->end_hash = malloc(S * sizeof(uint64_t));
     p->end_run = malloc(S * sizeof(uint32_t));
     s->sample_count = (uint32_t)MIN2(rows, S * T);
-    if (s->mean && s->rms && s->least && s->most && s->sample && s->hash && s->count && s->y_sample && p->x &&
-        p->tokens && p->y && p->sum && p->squares && p->finite && p->end_hash && p->end_run)
+    if (s->mean && s->rms && s->least && s->most && s->sample && s->hash && s->count && s->y_sample &&
+        s->labelled && p->x && p->tokens && p->y && p->sum && p->squares && p->finite && p->end_hash &&
+        p->end_run)
         return CLRNN_OK;
     return clrnn_error_memory(d->log, S * sizeof(*s->hash) + rows * C * sizeof(float), "looking at the data");
 }
@@ -80,6 +82,7 @@ void clrnn_doctor_scan_finish(struct clrnn_scan *s)
     free(s->hash);
     free(s->count);
     free(s->y_sample);
+    free(s->labelled);
     *s = (struct clrnn_scan){0};
 }
 
@@ -132,6 +135,18 @@ static void read_row(struct pass *p, uint32_t row)
         p->x[t] = (float)p->tokens[t];
 }
 
+static void take_token(const struct clrnn_doctor *d, struct clrnn_scan *s, uint32_t row, double token)
+{
+    if (token != floor(token)) {
+        if (!s->real_tokens++) {
+            s->real_token_row = row;
+            s->real_token = token;
+        }
+    } else if ((token < 0 || token >= d->config->layer[0].num_embeddings) && !s->bad_tokens++) {
+        s->bad_token_row = row;
+    }
+}
+
 static void take_row(struct clrnn_doctor *d, struct pass *p, uint32_t row)
 {
     struct clrnn_scan *s = p->s;
@@ -142,9 +157,7 @@ static void take_row(struct clrnn_doctor *d, struct pass *p, uint32_t row)
 
     read_row(p, row);
     for (uint32_t t = 0; s->info->tokens && t < length; t++)
-        if ((p->tokens[t] < 0 || (uint32_t)p->tokens[t] >= d->config->layer[0].num_embeddings) &&
-            !s->bad_tokens++)
-            s->bad_token_row = row;
+        take_token(d, s, row, clrnn_dataset_token(s->set, row, t));
     for (uint32_t t = 0; t < length; t++)
         take_values(p, row, t, p->x + (size_t)t * C);
     clrnn_hash_init(&h);
@@ -277,6 +290,7 @@ static void take_labels(struct clrnn_doctor *d, struct pass *p, struct labels *l
         if (classes ? value == loss->ignore_index : isnan(value) && d->config->data.missing_ignore)
             continue;
         s->labels++;
+        s->labelled[row] = 1;
         s->least_label = fmin(s->least_label, value);
         s->most_label = fmax(s->most_label, value);
         if (!label_fits(d, s, value)) {
@@ -337,6 +351,7 @@ enum clrnn_status clrnn_doctor_scan_data(struct clrnn_doctor *d, const struct cl
     enum clrnn_status st;
 
     s->set = set;
+    s->counter = UINT32_MAX;
     s->info = clrnn_dataset_info(set);
     s->C = MAX2(s->info->C, 1u);
     s->classes = clrnn_loss_is_regression(loss) ? 0 : loss == CLRNN_LOSS_BCE_WITH_LOGITS ? 2 : d->outputs;
@@ -360,6 +375,8 @@ enum clrnn_status clrnn_doctor_scan_data(struct clrnn_doctor *d, const struct cl
         finish_labels(d, s, &labels);
         st = find_padding(d, &p);
     }
+    if (st == CLRNN_OK && !clrnn_doctor_stopped(d))
+        st = clrnn_doctor_look_at_rows(d, s);
     if (st == CLRNN_OK)
         st = clrnn_dataset_whole(set);
     clrnn_dataset_release(set);

@@ -191,9 +191,12 @@ static enum clrnn_status trace_step(struct clrnn_examination *v, struct clrnn_tr
     TRY(clrnn_session_step(v->session, CLRNN_MODE_TRAIN, &r));
     if (watch)
         TRY(note_update(v, c, u, u->before));
+    if (r.sum[RECORD_WEIGHT] ==
+        0) // no label counted: nothing was learnt, and nothing is wrong with the weights
+        r.loss = c->steps ? c->loss[c->steps - 1] : v->initial_loss;
     c->loss[c->steps] = r.loss;
     c->norm[c->steps] = r.grad_norm;
-    c->weight[c->steps++] = v->session->samples;
+    c->weight[c->steps++] = r.sum[RECORD_WEIGHT] == 0 ? 0 : v->session->samples;
     c->finite = c->finite && isfinite(r.loss) && fabs(r.loss) < FINITE_LOSS && !isnan(r.grad_norm);
     return CLRNN_OK;
 }

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: MIT
+// Stage 1: what is said of how rows lie: padding in front, columns that count, axes, batches without a label.
+#include <math.h>
+
+#include "base/array.h"
+#include "diagnose/doctor/doctor.h"
+
+static void check_tokens(struct clrnn_doctor *d)
+{
+    const struct clrnn_scan *t = &d->train_scan, *v = &d->valid_scan, *bad = t->real_tokens ? t : v;
+
+    if (!bad->real_tokens)
+        return;
+    clrnn_doctor_finding(d, CLRNN_FINDING_NON_INTEGER_TOKENS, CLRNN_SEVERITY_ERROR);
+    clrnn_doctor_where(d, "data.%s X, row %u", bad->info->name, bad->real_token_row);
+    clrnn_doctor_evidence(
+        d,
+        "%llu of %llu numbers for the embedding are no whole ones, the first is %g; an embedding takes a number "
+        "for the index of one of its %u rows",
+        (unsigned long long)(t->real_tokens + v->real_tokens), (unsigned long long)(t->steps + v->steps),
+        bad->real_token, d->config->layer[0].num_embeddings);
+    d->no_dynamic = true;
+    d->no_dynamic_reason = "its tokens are no whole numbers.";
+}
+
+static void check_front(struct clrnn_doctor *d)
+{
+    const struct clrnn_scan *t = &d->train_scan, *v = &d->valid_scan;
+    const double share = fmax(t->front_rows, v->front_rows);
+
+    if (share < clrnn_threshold.front_rows)
+        return;
+    clrnn_doctor_finding(d, CLRNN_FINDING_PADDING_IN_FRONT, CLRNN_SEVERITY_ERROR);
+    clrnn_doctor_where(d, "data.%s X and lengths", t->front_rows >= v->front_rows ? "train" : "valid");
+    clrnn_doctor_evidence(
+        d,
+        "of the rows that are shorter than T = %u, %.0f%% begin with as many equal steps as they "
+        "are shorter, and do not end in them: the padding stands in front, while lengths say that "
+        "the first steps count",
+        t->info->T, 100 * share);
+}
+
+static void check_counter(struct clrnn_doctor *d)
+{
+    const struct clrnn_scan *s = &d->train_scan;
+
+    if (s->counter == UINT32_MAX)
+        return;
+    clrnn_doctor_finding(d, CLRNN_FINDING_ROW_NUMBER_FEATURE, CLRNN_SEVERITY_WARNING);
+    clrnn_doctor_where(d, "data.train X, feature %u", s->counter);
+    clrnn_doctor_evidence(
+        d,
+        "sorted, its values go from %.9g to %.9g in equal steps, one for each of the %u rows: it counts them, or "
+        "is a running time stamp",
+        s->counter_first, s->counter_last, s->info->S);
+}
+
+static void check_axes(struct clrnn_doctor *d)
+{
+    const struct clrnn_scan *s = &d->train_scan;
+    const uint32_t T = s->info->T, C = s->info->C;
+
+    if (C < 2 * T || !(s->across_features > clrnn_threshold.axes) ||
+        !(s->across_steps < clrnn_threshold.axes_other * s->across_features))
+        return;
+    clrnn_doctor_finding(d, CLRNN_FINDING_AXES_SWAPPED, CLRNN_SEVERITY_WARNING);
+    clrnn_doctor_where(d, "data.train X");
+    clrnn_doctor_evidence(
+        d,
+        "it is read as %u steps of %u features; neighbouring features correlate by %.2f, as the "
+        "steps of a series do, neighbouring steps by %.2f",
+        T, C, s->across_features, s->across_steps);
+}
+
+// ---------------------------------------------------------------- labels
+
+struct ignored {
+    uint64_t rows;           // without a label that counts
+    uint64_t batches, first; // in the order of the file, that have no other
+    double expected;         // such batches of an epoch in a random order
+};
+
+static struct ignored count_ignored(const struct clrnn_doctor *d)
+{
+    const struct clrnn_scan *s = &d->train_scan;
+    const uint32_t S = s->info->S, B = MIN2(MAX2(d->config->train.batch_size, 1u), S);
+    struct ignored i = {0};
+
+    for (uint32_t row = 0; row < S; row++)
+        i.rows += !s->labelled[row];
+    for (uint64_t b = 0; b < d->batches; b++) {
+        bool any = false;
+
+        for (uint64_t row = b * B; row < (b + 1) * B && row < S; row++)
+            any = any || s->labelled[row];
+        if (!any && !i.batches++)
+            i.first = b;
+    }
+    i.expected = (double)d->batches * pow((double)i.rows / S, B);
+    return i;
+}
+
+static void check_ignored(struct clrnn_doctor *d)
+{
+    const struct clrnn_train_config *t = &d->config->train;
+    const uint32_t S = d->train_scan.info->S;
+    struct ignored i;
+
+    if (t->loss.kind != CLRNN_LOSS_CROSS_ENTROPY && t->loss.kind != CLRNN_LOSS_NLL)
+        return;
+    i = count_ignored(d);
+    if (i.rows < S && (t->shuffle ? i.expected < 0.05 : !i.batches))
+        return;
+    clrnn_doctor_finding(d, CLRNN_FINDING_LABELS_ALL_IGNORED, CLRNN_SEVERITY_ERROR);
+    clrnn_doctor_where(d, "data.train y");
+    clrnn_doctor_evidence(d, "%llu of %u rows have no label but ignore_index %d", (unsigned long long)i.rows,
+                          S, (int)t->loss.ignore_index);
+    if (i.rows == S) {
+        d->no_dynamic = true;
+        d->no_dynamic_reason = "no label counts.";
+        clrnn_doctor_cost(d, "there is nothing to learn from");
+        clrnn_doctor_remedy(d, "check y, and train.loss.%s.ignore_index", clrnn_loss_word(t->loss.kind));
+    } else if (t->shuffle) {
+        clrnn_doctor_evidence(d, ": in a random order about %.2g batches of an epoch have none that counts",
+                              i.expected);
+        clrnn_doctor_remedy(d, "a larger batch_size, or leave these rows out");
+    } else {
+        clrnn_doctor_evidence(
+            d,
+            "; in the order of the file %llu of %llu batches have none that counts, the first is "
+            "batch %llu",
+            (unsigned long long)i.batches, (unsigned long long)d->batches, (unsigned long long)i.first + 1);
+        clrnn_doctor_fix(d, FIX_SHUFFLE, 0, 0);
+    }
+}
+
+void clrnn_doctor_check_rows(struct clrnn_doctor *d)
+{
+    check_tokens(d);
+    check_front(d);
+    check_counter(d);
+    check_axes(d);
+    check_ignored(d);
+}
+
+void clrnn_doctor_check_overlap(struct clrnn_doctor *d, double share)
+{
+    if (share < clrnn_threshold.overlap_share)
+        return;
+    clrnn_doctor_finding(d, CLRNN_FINDING_TRAIN_VALID_OVERLAP, CLRNN_SEVERITY_WARNING);
+    clrnn_doctor_where(d, "data.valid X");
+    clrnn_doctor_evidence(
+        d,
+        "%.0f%% of the validation rows have half of their steps or more in common with one "
+        "training row, moved by some steps: they are windows of the same stretch of a series",
+        100 * share);
+}

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: MIT
+// Stage 1: how rows lie in the file, and next to each other: padding in front, a column that counts them,
+// axes that changed places, windows of one series.
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/log.h"
+#include "diagnose/doctor/doctor.h"
+
+#define ROWS 512u        // looked at,
+#define CELLS 4000000u   //   and no more numbers than these
+#define COUNTERS 8u      // candidates for a column that counts rows
+#define LEAST_STEPS 4u   // of a row in which half can be shared
+#define SERIES_SHARE 0.8 // of neighbouring rows that share steps, in a series
+#define COUNTING 0.1     // of what a line leaves of sorted random values, it leaves of a counter
+
+// Whether as many steps as the row is shorter than T stand in front and are all the same, and the last is
+// not.
+static bool padded_in_front(const struct clrnn_scan *s, uint32_t row, const float *x)
+{
+    const uint32_t T = s->info->T, C = s->C, padding = T - clrnn_dataset_length(s->set, row);
+    uint32_t run = 1;
+
+    while (run < padding && !memcmp(x, x + (size_t)run * C, C * sizeof(*x)))
+        run++;
+    return run == padding && memcmp(x, x + (size_t)(T - 1) * C, C * sizeof(*x));
+}
+
+// By how many steps `next` goes on behind x: its first T - shift steps are the last of x. 0: it does not.
+static uint32_t shift_of(const float *x, const float *next, uint32_t T, size_t width)
+{
+    const char *a = (const char *)x, *b = (const char *)next;
+
+    for (uint32_t shift = 1; shift <= T / 2; shift++)
+        if (!memcmp(a + shift * width, b, (T - shift) * width) && memcmp(b, b + width, width))
+            return shift;
+    return 0;
+}
+
+static void look_along(struct clrnn_scan *s, uint32_t rows, uint32_t stride, float *x)
+{
+    const uint32_t T = s->info->T;
+    const size_t width = s->C * sizeof(*x);
+    float *next = x + (size_t)T * s->C;
+    uint32_t shorter = 0, front = 0, pairs = 0, shared = 0;
+
+    for (uint32_t row = 0; row < rows * stride; row += stride) {
+        clrnn_doctor_read_row(s, row, x);
+        if (s->info->has_lengths && clrnn_dataset_length(s->set, row) < T) {
+            shorter++;
+            front += padded_in_front(s, row, x);
+        }
+        if (T < LEAST_STEPS || s->info->has_lengths || row + 1 >= s->info->S)
+            continue;
+        clrnn_doctor_read_row(s, row + 1, next);
+        pairs++;
+        shared += shift_of(x, next, T, width) > 0;
+    }
+    s->front_rows = shorter ? (double)front / shorter : 0;
+    s->series = pairs >= 10 && shared > SERIES_SHARE * pairs;
+}
+
+// ---------------------------------------------------------------- columns that count
+
+static int ascending(const void *a, const void *b)
+{
+    return (*(const double *)a > *(const double *)b) - (*(const double *)a < *(const double *)b);
+}
+
+// What a line through sorted values leaves of their variation.
+static double left_of_line(const double *value, uint32_t S, double mean)
+{
+    const double n = S;
+    double xy = 0, yy = 0;
+
+    for (uint32_t i = 0; i < S; i++) {
+        xy += (i - (n - 1) / 2) * (value[i] - mean);
+        yy += (value[i] - mean) * (value[i] - mean);
+    }
+    return yy > 0 ? 1 - xy * xy / (yy * n * (n * n - 1) / 12) : 1;
+}
+
+// Whether sorted values lie on a line as no sorted measurements do, or are all different, multiples of one
+// step apart, and not far more of them than rows: a part that was drawn from all rows.
+static bool is_counter(const double *value, uint32_t S, double mean)
+{
+    double step = INFINITY;
+    uint32_t multiples = 0;
+
+    for (uint32_t i = 1; i < S; i++)
+        step = fmin(step, value[i] - value[i - 1]);
+    for (uint32_t i = 1; i < S && step > 0; i++)
+        multiples += fabs((value[i] - value[i - 1]) / step - round((value[i] - value[i - 1]) / step)) < 0.05;
+    return left_of_line(value, S, mean) < COUNTING / S ||
+           (multiples == S - 1 && value[S - 1] - value[0] < 4.0 * S * step);
+}
+
+static enum clrnn_status try_counter(struct clrnn_doctor *d, struct clrnn_scan *s, uint32_t feature, float *x)
+{
+    const uint32_t S = s->info->S;
+    double *value = malloc(S * sizeof(*value)), mean = 0;
+
+    if (!value)
+        return clrnn_error_memory(d->log, S * sizeof(*value), "columns that count");
+    for (uint32_t row = 0; row < S; row++) {
+        clrnn_dataset_x(s->set, row, x);
+        value[row] = x[feature];
+        mean += value[row] / S;
+    }
+    qsort(value, S, sizeof(*value), ascending);
+    if (is_counter(value, S, mean)) {
+        s->counter = feature;
+        s->counter_first = value[0];
+        s->counter_last = value[S - 1];
+    }
+    free(value);
+    return CLRNN_OK;
+}
+
+static enum clrnn_status find_counter(struct clrnn_doctor *d, struct clrnn_scan *s, float *x)
+{
+    uint32_t tried = 0;
+
+    if (s->info->tokens || s->info->S < 20 || (s->C == 1 && s->info->T == 1))
+        return CLRNN_OK;
+    for (uint32_t c = 0; c < s->C && tried < COUNTERS && s->counter == UINT32_MAX; c++) {
+        const double range = s->most[c] - s->least[c], middle = (s->most[c] + s->least[c]) / 2;
+        const double deviation = sqrt(fmax(s->rms[c] * s->rms[c] - s->mean[c] * s->mean[c], 0));
+
+        // evenly spread, as what counts is
+        if (!(deviation > 0) || fabs(range / deviation / sqrt(12) - 1) > 0.1 ||
+            fabs(s->mean[c] - middle) > 0.05 * range)
+            continue;
+        tried++;
+        TRY(try_counter(d, s, c, x));
+    }
+    return CLRNN_OK;
+}
+
+// ---------------------------------------------------------------- neighbouring cells
+
+struct pair_sums {
+    double n, a, b, aa, bb, ab;
+};
+
+static void add_pair(struct pair_sums *p, double a, double b)
+{
+    p->n++;
+    p->a += a;
+    p->b += b;
+    p->aa += a * a;
+    p->bb += b * b;
+    p->ab += a * b;
+}
+
+static double correlation(const struct pair_sums *p)
+{
+    const double va = p->aa - p->a * p->a / p->n, vb = p->bb - p->b * p->b / p->n;
+
+    return va > 1e-9 * p->aa && vb > 1e-9 * p->bb ? (p->ab - p->a * p->b / p->n) / sqrt(va * vb) : 0;
+}
+
+// Of each cell (step, feature) with the next feature, and with the next step; the mean of all.
+static enum clrnn_status correlate(struct clrnn_doctor *d, struct clrnn_scan *s, uint32_t rows,
+                                   uint32_t stride, float *x)
+{
+    const uint32_t T = s->info->T, C = s->C;
+    const size_t cells = (size_t)T * C;
+    struct pair_sums *pair;
+
+    if (T < 2 || C < 2 || cells > CELLS / 64 || s->info->tokens || s->info->has_lengths)
+        return CLRNN_OK;
+    pair = calloc(2 * cells, sizeof(*pair));
+    if (!pair)
+        return clrnn_error_memory(d->log, 2 * cells * sizeof(*pair), "neighbouring features");
+    for (uint32_t i = 0; i < rows; i++) {
+        clrnn_doctor_read_row(s, i * stride, x);
+        for (size_t k = 0; k < cells; k++) {
+            const double value = x[k] - s->mean[k % C];
+
+            if (k % C + 1 < C)
+                add_pair(&pair[k], value, x[k + 1] - s->mean[k % C + 1]);
+            if (k + C < cells)
+                add_pair(&pair[cells + k], value, x[k + C] - s->mean[k % C]);
+        }
+    }
+    for (size_t k = 0; k < cells; k++) {
+        if (k % C + 1 < C)
+            s->across_features += correlation(&pair[k]) / (double)T / (C - 1);
+        if (k + C < cells)
+            s->across_steps += correlation(&pair[cells + k]) / (double)(T - 1) / C;
+    }
+    free(pair);
+    return CLRNN_OK;
+}
+
+void clrnn_doctor_read_row(const struct clrnn_scan *s, uint32_t row, float *x)
+{
+    if (!s->info->tokens) {
+        clrnn_dataset_x(s->set, row, x);
+        return;
+    }
+    for (uint32_t t = 0; t < s->info->T; t++)
+        x[t] = (float)clrnn_dataset_token(s->set, row, t);
+}
+
+enum clrnn_status clrnn_doctor_look_at_rows(struct clrnn_doctor *d, struct clrnn_scan *s)
+{
+    const size_t cells = (size_t)s->info->T * s->C;
+    const uint32_t rows = (uint32_t)MAX2(MIN2(MIN2(s->info->S, ROWS), CELLS / cells), 1u);
+    float *x = malloc(2 * cells * sizeof(*x));
+    enum clrnn_status st = CLRNN_OK;
+
+    if (!x)
+        return clrnn_error_memory(d->log, 2 * cells * sizeof(*x), "neighbouring rows");
+    look_along(s, rows, s->info->S / rows, x);
+    if (!s->bad_values)
+        st = correlate(d, s, rows, s->info->S / rows, x);
+    if (!s->bad_values && st == CLRNN_OK)
+        st = find_counter(d, s, x);
+    free(x);
+    return st;
+}

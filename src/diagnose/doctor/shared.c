@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MIT
+// Stage 1: validation rows that are training rows, moved by some steps: windows of the same stretch of a
+// series.
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "diagnose/doctor/doctor.h"
+
+#define STEPS 4000000u // of training rows that validation rows are looked for in
+#define ROWS 200u      // of the validation set
+#define LEAST_STEPS 4u // of a row in which half can be shared
+
+struct step {
+    uint64_t hash; // of this step and the next
+    uint32_t row, at;
+};
+
+struct search {
+    const struct clrnn_scan *train, *valid;
+    struct step *step; // of all training rows, sorted
+    size_t count;
+    struct step *own;   // [T] of the row at hand
+    struct step *votes; // [room] row and distance of each training step that equals one of them
+    size_t room;
+    float *x; // [T, C]
+};
+
+static int by_hash(const void *a, const void *b)
+{
+    const struct step *x = a, *y = b;
+
+    return x->hash != y->hash ? (x->hash > y->hash) - (x->hash < y->hash)
+           : x->row != y->row ? (x->row > y->row) - (x->row < y->row)
+                              : (x->at > y->at) - (x->at < y->at);
+}
+
+// The steps of a row whose neighbour differs: what stands still says nothing about where it is.
+static size_t take_steps(const struct search *s, const struct clrnn_scan *scan, uint32_t row,
+                         struct step *step)
+{
+    const uint32_t length = clrnn_dataset_length(scan->set, row);
+    const size_t width = scan->C * sizeof(*s->x);
+    size_t count = 0;
+
+    clrnn_doctor_read_row(scan, row, s->x);
+    for (uint32_t t = 0; t + 1 < length; t++) {
+        const float *x = s->x + (size_t)t * scan->C;
+        struct clrnn_hash h;
+
+        if (!memcmp(x, x + scan->C, width))
+            continue;
+        clrnn_hash_init(&h);
+        clrnn_hash_add(&h, x, 2 * width);
+        step[count++] = (struct step){h.lane[0] ^ h.lane[1], row, t};
+    }
+    return count;
+}
+
+// The first training step of this hash, or where it would stand.
+static size_t find(const struct search *s, uint64_t hash)
+{
+    size_t low = 0, high = s->count;
+
+    while (low < high) {
+        const size_t middle = (low + high) / 2;
+
+        if (s->step[middle].hash < hash)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+// The most pairs of steps that the row has in common with one training row at one distance other than 0.
+static size_t most_shared(struct search *s, size_t own_count)
+{
+    size_t used = 0, most = 0, run = 0;
+
+    for (size_t i = 0; i < own_count; i++)
+        for (size_t k = find(s, s->own[i].hash);
+             k < s->count && s->step[k].hash == s->own[i].hash && used < s->room; k++)
+            if (s->step[k].at != s->own[i].at)
+                s->votes[used++] = (struct step){0, s->step[k].row, s->step[k].at - s->own[i].at};
+    qsort(s->votes, used, sizeof(*s->votes), by_hash);
+    for (size_t i = 0; i < used; i++) {
+        run = i && !by_hash(&s->votes[i], &s->votes[i - 1]) ? run + 1 : 1;
+        most = MAX2(most, run);
+    }
+    return most;
+}
+
+static double search(struct search *s, uint32_t taken)
+{
+    const uint32_t rows = MIN2(s->valid->info->S, ROWS), stride = s->valid->info->S / rows;
+    uint32_t shared = 0;
+
+    for (uint32_t row = 0; row < taken; row++)
+        s->count += take_steps(s, s->train, row, s->step + s->count);
+    qsort(s->step, s->count, sizeof(*s->step), by_hash);
+    for (uint32_t row = 0; row < rows * stride; row += stride) {
+        const uint32_t length = clrnn_dataset_length(s->valid->set, row);
+        const size_t steps = take_steps(s, s->valid, row, s->own);
+
+        shared +=
+            length >= LEAST_STEPS && steps >= length / 2 && most_shared(s, steps) + 1 >= (length + 1) / 2;
+    }
+    return (double)shared / rows;
+}
+
+enum clrnn_status clrnn_doctor_shared_rows(struct clrnn_doctor *d, double *share)
+{
+    struct search s = {.train = &d->train_scan, .valid = &d->valid_scan};
+    const uint32_t T = MAX2(s.train->info->T, s.valid->info->T);
+    const uint32_t taken = (uint32_t)MIN2((size_t)s.train->info->S, STEPS / MAX2(s.train->info->T, 1u));
+    bool there;
+
+    *share = 0;
+    if (!s.train->set || !s.valid->set || T < LEAST_STEPS || s.valid->info->C != s.train->info->C ||
+        s.valid->info->tokens != s.train->info->tokens)
+        return CLRNN_OK;
+    s.room = 64 * (size_t)T;
+    s.step = malloc((size_t)taken * s.train->info->T * sizeof(*s.step));
+    s.own = malloc(T * sizeof(*s.own));
+    s.votes = malloc(s.room * sizeof(*s.votes));
+    s.x = malloc((size_t)T * s.train->C * sizeof(*s.x));
+    there = s.step && s.own && s.votes && s.x;
+    if (there) {
+        *share = search(&s, taken);
+        clrnn_dataset_release(s.train->set);
+    }
+    free(s.step);
+    free(s.own);
+    free(s.votes);
+    free(s.x);
+    return there ? CLRNN_OK : clrnn_error_memory(d->log, (size_t)taken * T * sizeof(*s.step), "shared steps");
+}
