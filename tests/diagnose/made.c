@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -29,6 +30,7 @@ static void make_scan(struct data *data, const char *name, uint64_t seed, struct
     for (uint64_t i = 0; i < S; i++)
         data->hash[i][0] = data->hash[i][1] = seed * 1000 + i;
     data->count[0] = data->count[1] = S / 2;
+    memset(data->labelled, 1, S);
     *scan = (struct clrnn_scan){
         .info = &data->info,
         .C = C,
@@ -44,6 +46,8 @@ static void make_scan(struct data *data, const char *name, uint64_t seed, struct
         .most_label = 1,
         .classes = K,
         .count = data->count,
+        .labelled = data->labelled,
+        .counter = UINT32_MAX,
         .changes = 30,
         .changes_expected = 31.5,
     };
@@ -163,6 +167,7 @@ void made_judge(struct made *m)
     clrnn_doctor_check_inputs(&m->d);
     clrnn_doctor_check_labels(&m->d);
     assert_int_equal(clrnn_doctor_compare_sets(&m->d), CLRNN_OK);
+    clrnn_doctor_check_overlap(&m->d, m->shared);
     clrnn_doctor_check_initial_loss(&m->v);
     clrnn_doctor_check_leak(&m->v, &m->leak);
     clrnn_doctor_check_gradient_error(&m->v, &m->gradient);

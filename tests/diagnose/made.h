@@ -15,6 +15,7 @@ struct data {
     double mean[C], rms[C], least[C], most[C];
     float sample[SAMPLES * C];
     uint64_t hash[S][2], count[K];
+    unsigned char labelled[S];
 };
 
 /** All that the checks read. */
@@ -27,6 +28,7 @@ struct made {
     struct clrnn_trace trace;
     struct data train, valid;
     double loss[STEPS], norm[STEPS], window[WINDOWS], valid_loss[LOOKS], valid_quality[LOOKS], time[T];
+    double shared; // validation rows that share steps with training rows
     struct clrnn_leak leak;
     struct clrnn_gradient_error gradient;
     struct clrnn_entry entry[PARAMS];

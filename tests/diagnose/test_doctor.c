@@ -202,7 +202,7 @@ static const struct static_case {
      "  optimizer: {sgd: {lr: 20.0, momentum: 0.9}}\n"
      "  loss: cross_entropy\n" RUN SHUFFLE,
      NULL},
-    {"lr-out-of-range", CLRNN_SEVERITY_ERROR, WELL, NET,
+    {"schedule-exhausted", CLRNN_SEVERITY_ERROR, WELL, NET,
      ADAM "  epochs: 100\n  batch_size: 16\n" SHUFFLE
           "  scheduler: {multistep_lr: {milestones: [1, 2], gamma: 0.001, interval: epoch}}\n",
      NULL},

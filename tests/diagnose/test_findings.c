@@ -43,6 +43,40 @@ static void not_a_number(struct made *m)
     m->d.train_scan.bad_value = NAN;
 }
 
+static void fractions(struct made *m)
+{
+    m->d.train_scan.real_tokens = 3;
+    m->d.train_scan.real_token = 4.7;
+}
+
+static void pads_first(struct made *m)
+{
+    m->d.train_scan.front_rows = 0.9;
+}
+
+static void counted(struct made *m)
+{
+    m->d.train_scan.counter = 1;
+    m->d.train_scan.counter_last = S - 1;
+}
+
+static void turned(struct made *m)
+{
+    m->d.T = m->train.info.T = m->valid.info.T = 1;
+    m->d.train_scan.across_features = 0.8;
+    m->d.train_scan.across_steps = 0.1;
+}
+
+static void third_batch_unlabelled(struct made *m)
+{
+    memset(m->train.labelled + 32, 0, 16);
+}
+
+static void windows_of_one_stretch(struct made *m)
+{
+    m->shared = 0.9;
+}
+
 static void token_beyond(struct made *m)
 {
     m->d.train_scan.bad_tokens = 3;
@@ -63,6 +97,12 @@ static void padded(struct made *m)
 {
     m->d.train_scan.pad_rows = 0.9;
     m->d.train_scan.pad_share = 0.4;
+}
+
+static void one_output(struct made *m)
+{
+    m->d.outputs = 1;
+    m->d.train_scan.y_most = 1;
 }
 
 static void no_batch(struct made *m)
@@ -87,6 +127,11 @@ static void counts(struct made *m, uint64_t zeros)
 static void one_class(struct made *m)
 {
     counts(m, S);
+}
+
+static void three_to_one(struct made *m)
+{
+    counts(m, 3 * S / 4);
 }
 
 static void rare_class(struct made *m)
@@ -273,16 +318,33 @@ static const struct fault {
     {WANT(DROPOUT_BEFORE_BATCHNORM, WARNING), GRU ", " LAST ", dropout, batchnorm, " HEAD, TRAIN, NULL},
     {WANT(DEAD_BIAS, NOTE), GRU ", " LAST ", linear: {out_features: 4}, batchnorm, " HEAD, TRAIN, NULL},
     {WANT(BATCH_OF_ONE_BATCHNORM, ERROR), GRU ", " LAST ", batchnorm, " HEAD, TRAIN, last_batch_of_one},
+    {WANT(ACTIVATION_LOSS_MISMATCH, ERROR), GRU ", " LAST ", linear: {out_features: 1}, softmax",
+     "loss: mse, optimizer: {adam: {lr: 0.001}}, epochs: 20, batch_size: 16, shuffle: true", one_output},
+    {WANT(BATCHNORM_MOMENTUM, WARNING), GRU ", " LAST ", batchnorm: {momentum: 0.99}, " HEAD, TRAIN, NULL},
+    {WANT(BATCHNORM_MOMENTUM, WARNING), GRU ", " LAST ", batchnorm: {momentum: 0.001}, " HEAD, TRAIN, NULL},
+    {WANT(AXES_SWAPPED, WARNING), NET, TRAIN, turned},
     {WANT(POOL_IGNORES_SEQUENCE, WARNING), "gru: {hidden_size: 8, bidirectional: true}, " LAST ", " HEAD,
      TRAIN, NULL},
     {WANT(SCHEDULER_PER_BATCH, ERROR), NET,
      TRAIN ", scheduler: {step_lr: {step_size: 3, gamma: 0.1, interval: batch}}", NULL},
+    {WANT(SCHEDULE_EXHAUSTED, ERROR), NET, TRAIN ", scheduler: {exponential_lr: {gamma: 0.1}}", NULL},
+    {WANT(SCHEDULE_EXHAUSTED, ERROR), NET,
+     TRAIN ", scheduler: {linear_lr: {start_factor: 1.0e-4, end_factor: 1.0e-4, total_iters: 5}}", NULL},
     {WANT(LR_OUT_OF_RANGE, ERROR), NET,
      "loss: cross_entropy, optimizer: {adam: {lr: 1.0}}, epochs: 20, batch_size: 16, shuffle: true", NULL},
     {WANT(NO_SHUFFLE_SORTED_LABELS, ERROR), NET, ADAM, sorted},
     {WANT(NO_SHUFFLE_SORTED_LABELS, NOTE), NET, ADAM, NULL},
     {WANT(NON_FINITE_INPUT, ERROR), NET, TRAIN, not_a_number},
     {WANT(TOKEN_RANGE, ERROR), "embedding: {num_embeddings: 9, embedding_dim: 4}, " NET, TRAIN, token_beyond},
+    {WANT(NON_INTEGER_TOKENS, ERROR), "embedding: {num_embeddings: 9, embedding_dim: 4}, " NET, TRAIN,
+     fractions},
+    {WANT(ROW_NUMBER_FEATURE, WARNING), NET, TRAIN, counted},
+    {WANT(PADDING_IN_FRONT, ERROR), NET, TRAIN, pads_first},
+    {WANT(LABELS_ALL_IGNORED, ERROR), NET, ADAM, third_batch_unlabelled},
+    {WANT(CLASS_WEIGHTS_INVERTED, ERROR), NET,
+     "loss: {cross_entropy: {weight: [0.75, 0.25]}}, epochs: 20, batch_size: 16, shuffle: true",
+     three_to_one},
+    {WANT(TRAIN_VALID_OVERLAP, WARNING), NET, TRAIN, windows_of_one_stretch},
     {WANT(UNSCALED_INPUT, WARNING), NET, TRAIN, times_ten_thousand},
     {WANT(CONSTANT_FEATURES, WARNING), NET, TRAIN, one_value},
     {WANT(PADDING_WITHOUT_LENGTHS, WARNING), NET, TRAIN, padded},
