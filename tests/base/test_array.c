@@ -1,13 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Arrays that grow by one element: what they hold stays, and a size that cannot be counted changes nothing.
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include "base/array.h"
+#include "tests/test.h"
 
 static void test_grow(void **state)
 {

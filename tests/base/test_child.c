@@ -1,17 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Children that end well, fail, crash, hang and read files that shrink: what the parent learns of each.
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 #include "base/child.h"
 #include "base/file.h"
+#include "tests/test.h"
 
 enum deed { END_WELL, FAIL, CRASH, LEAVE, HANG, BE_SLOW };
 

@@ -1,15 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The hash behind cache keys and fingerprints: stable, and sensitive to every bit.
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "base/array.h"
 #include "base/hash.h"
+#include "tests/test.h"
 
 static void hex_of(const void *data, size_t size, char hex[33])
 {

@@ -1,16 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Messages: levels, silence, long lines; status texts and exit statuses.
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "base/array.h"
 #include "base/log.h"
+#include "tests/test.h"
 
 struct kept {
     size_t lines;

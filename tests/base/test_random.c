@@ -1,16 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Philox on the host: Random123's known answers, addressing, distributions, permutations.
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
 
 #include "base/array.h"
 #include "philox_known.h"
+#include "tests/test.h"
 
 static void test_known_answers(void **state)
 {

@@ -1,14 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Medians and the Kolmogorov-Smirnov distance on samples whose answer is known.
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
 
 #include "base/stats.h"
+#include "tests/test.h"
 
 static void medians(void **state)
 {

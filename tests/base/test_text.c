@@ -1,17 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Escapes: what is escaped, what stays, and that every byte comes back.
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "base/array.h"
 #include "base/text.h"
+#include "tests/test.h"
 
 static const struct {
     const char *text, *stored, *shown;

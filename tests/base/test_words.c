@@ -3,16 +3,11 @@
 #include <float.h>
 #include <locale.h>
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <string.h>
-
-#include <cmocka.h>
 
 #include "base/array.h"
 #include "base/random.h"
 #include "base/words.h"
+#include "tests/test.h"
 
 static void test_numbers(void **state)
 {

@@ -1,37 +1,20 @@
 // SPDX-License-Identifier: MIT
 // YAML trees: what they say of places, what they refuse, assignments from the command line, writing.
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 #include "base/array.h"
 #include "base/file.h"
 #include "base/yaml.h"
+#include "tests/test.h"
 
-static char last_message[4096];
-static int messages;
-
-static void keep_message(void *user, enum clrnn_log_level level, const char *line)
-{
-    (void)user;
-    (void)level;
-    messages++;
-    snprintf(last_message, sizeof(last_message), "%s", line);
-}
-
-static const struct clrnn_log log_ = {keep_message, NULL, CLRNN_LOG_DEBUG};
+static struct test_log kept = {.log = {test_log_fn, &kept, CLRNN_LOG_DEBUG}};
 
 static struct clrnn_node *parse(const char *text)
 {
     struct clrnn_node *root;
 
-    if (clrnn_yaml_parse(&log_, text, "t.yaml", &root) != CLRNN_OK)
-        fail_msg("%s\nis refused: %s", text, last_message);
+    if (clrnn_yaml_parse(&kept.log, text, "t.yaml", &root) != CLRNN_OK)
+        fail_msg("%s\nis refused: %s", text, kept.text);
     return root;
 }
 
@@ -40,13 +23,13 @@ static void refuse(const char *text, const char *message)
 {
     struct clrnn_node *root = (struct clrnn_node *)1;
 
-    messages = 0;
-    if (clrnn_yaml_parse(&log_, text, "t.yaml", &root) != CLRNN_ERR_CONFIG)
+    kept.lines = 0;
+    if (clrnn_yaml_parse(&kept.log, text, "t.yaml", &root) != CLRNN_ERR_CONFIG)
         fail_msg("%s\nis taken, expected \"%s\"", text, message);
     assert_null(root);
-    assert_int_equal(messages, 1);
-    if (!strstr(last_message, message))
-        fail_msg("%s\ngives \"%s\", expected \"%s\"", text, last_message, message);
+    assert_int_equal(kept.lines, 1);
+    if (!strstr(kept.text, message))
+        fail_msg("%s\ngives \"%s\", expected \"%s\"", text, kept.text, message);
 }
 
 static void test_places(void **state)
@@ -150,11 +133,11 @@ static void test_files(void **state)
     assert_non_null(mkdtemp(folder));
     path = clrnn_path_join(folder, "c.yaml");
     assert_non_null(path);
-    assert_int_equal(clrnn_yaml_read(&log_, path, &root), CLRNN_ERR_CONFIG);
-    assert_non_null(strstr(last_message, path));
-    assert_non_null(strstr(last_message, "No such file"));
-    assert_int_equal(clrnn_yaml_read(&log_, folder, &root), CLRNN_ERR_CONFIG);
-    assert_non_null(strstr(last_message, "is a folder"));
+    assert_int_equal(clrnn_yaml_read(&kept.log, path, &root), CLRNN_ERR_CONFIG);
+    assert_non_null(strstr(kept.text, path));
+    assert_non_null(strstr(kept.text, "No such file"));
+    assert_int_equal(clrnn_yaml_read(&kept.log, folder, &root), CLRNN_ERR_CONFIG);
+    assert_non_null(strstr(kept.text, "is a folder"));
     assert_null(root);
 
     big = malloc(100000); // more than one block; the end counts
@@ -166,7 +149,7 @@ static void test_files(void **state)
     assert_non_null(file);
     assert_int_equal(fwrite(big, 1, 99999, file), 99999);
     assert_int_equal(fclose(file), 0);
-    assert_int_equal(clrnn_yaml_read(&log_, path, &root), CLRNN_OK);
+    assert_int_equal(clrnn_yaml_read(&kept.log, path, &root), CLRNN_OK);
     assert_string_equal(clrnn_node_find(root, "a")->text, "end");
     assert_string_equal(root->file, path);
     clrnn_yaml_destroy(&root);
@@ -185,10 +168,10 @@ static void check_set(const char *text, const char *assignments, const char *wan
 
     assert_non_null(list);
     while (rest && st == CLRNN_OK)
-        st = clrnn_node_set(&log_, root, strsep(&rest, "|"));
+        st = clrnn_node_set(&kept.log, root, strsep(&rest, "|"));
     free(list);
     if (good != (st == CLRNN_OK))
-        fail_msg("%s with %s: status %d %s", text, assignments, (int)st, last_message);
+        fail_msg("%s with %s: status %d %s", text, assignments, (int)st, kept.text);
     if (good) {
         expected = parse(want);
         got_text = clrnn_yaml_text(root);
@@ -198,8 +181,8 @@ static void check_set(const char *text, const char *assignments, const char *wan
         free(got_text);
         free(want_text);
         clrnn_yaml_destroy(&expected);
-    } else if (!strstr(last_message, want)) {
-        fail_msg("%s with %s: \"%s\", expected \"%s\"", text, assignments, last_message, want);
+    } else if (!strstr(kept.text, want)) {
+        fail_msg("%s with %s: \"%s\", expected \"%s\"", text, assignments, kept.text, want);
     }
     clrnn_yaml_destroy(&root);
 }
@@ -246,7 +229,7 @@ static void test_set_place(void **state)
     const struct clrnn_node *node;
 
     (void)state;
-    assert_int_equal(clrnn_node_set(&log_, root, "a.c=[7]"), CLRNN_OK);
+    assert_int_equal(clrnn_node_set(&kept.log, root, "a.c=[7]"), CLRNN_OK);
     node = clrnn_node_find(clrnn_node_find(root, "a"), "c");
     assert_string_equal(node->file, "--set");
     assert_int_equal(node->line, 0);

@@ -1,52 +1,10 @@
 // SPDX-License-Identifier: MIT
-// For tests that run on a device: opening the one that CLRNN_DEVICE names, else the first CPU; a log that
-// remembers what was said.
+// For tests that run on a device: opening the one that CLRNN_DEVICE names, else the first CPU.
 #ifndef CLRNN_TESTS_DEVICE_DEVICE_TEST_H
 #define CLRNN_TESTS_DEVICE_DEVICE_TEST_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "device/list/list.h"
-
-/** The error or warning said last, and all of them. */
-struct test_log {
-    struct clrnn_log log; // first: the log's user is this struct
-    char text[16384], all[16384];
-    int errors;
-};
-
-static inline void test_log_fn(void *user, enum clrnn_log_level level, const char *line)
-{
-    struct test_log *t = user;
-
-    if (level == CLRNN_LOG_ERROR)
-        t->errors++;
-    snprintf(t->text, sizeof(t->text), "%s", line);
-    snprintf(t->all + strlen(t->all), sizeof(t->all) - strlen(t->all), "%s\n", line);
-}
-
-static inline void test_log_init(struct test_log *t)
-{
-    memset(t, 0, sizeof(*t));
-    t->log = (struct clrnn_log){test_log_fn, t, CLRNN_LOG_WARNING};
-}
-
-/** Prints to stderr: for tests where nothing should be said. */
-static inline void test_print_fn(void *user, enum clrnn_log_level level, const char *line)
-{
-    (void)user;
-    (void)level;
-    fprintf(stderr, "# %s\n", line);
-}
-static const struct clrnn_log test_print_log = {test_print_fn, NULL, CLRNN_LOG_WARNING};
+#include "tests/test.h"
 
 /**
  * Opens the device to test on: CLRNN_DEVICE, else "cpu". Prints which. NULL: there is none, and the

@@ -1,32 +1,17 @@
 // SPDX-License-Identifier: MIT
 // Matrix multiplies of our own against sums in double: awkward sizes, all transposes, strides and offsets.
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
 
 #include "base/random.h"
 #include "device/gemm/gemm.h"
+#include "tests/test.h"
 
 static const float sentinel = -12345.5f;
-
-static void print_line(void *user, enum clrnn_log_level level, const char *line)
-{
-    (void)user;
-    (void)level;
-    print_message("%s\n", line);
-}
-
-static const struct clrnn_log log_ = {print_line, NULL, CLRNN_LOG_WARNING};
 
 static int open_device(void **state)
 {
     const struct clrnn_device_params params = {
-        .select = getenv("CLRNN_DEVICE") ? NULL : "cpu", .log = &log_, .gemm = "own"};
+        .select = getenv("CLRNN_DEVICE") ? NULL : "cpu", .log = &test_print_log, .gemm = "own"};
     struct clrnn_device *device = NULL;
 
     if (clrnn_device_open(&params, &device) != CLRNN_OK)

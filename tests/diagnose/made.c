@@ -3,16 +3,9 @@
 #include "made.h"
 
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <string.h>
-
-#include <cmocka.h>
 
 #include "base/random.h"
+#include "tests/test.h"
 
 static void make_scan(struct data *data, const char *name, uint64_t seed, struct clrnn_scan *scan)
 {

@@ -1,14 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The best constant answer's loss in closed form, for each loss.
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
 
 #include "diagnose/constant.h"
+#include "tests/test.h"
 
 static void constant_loss(void **state)
 {

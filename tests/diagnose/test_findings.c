@@ -2,18 +2,10 @@
 // Every finding of the table from made-up numbers: scans of data and traces of a training that nobody read or
 // ran. Each case plants one fault in numbers that are healthy without it; no device and no file is used.
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
 
 #include "base/array.h"
 #include "made.h"
+#include "tests/test.h"
 
 // ---------------------------------------------------------------- faults
 

@@ -1,13 +1,7 @@
 // SPDX-License-Identifier: MIT
 // File formats: what is written reads back; what is truncated, lying or hostile is refused with the facts.
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 #include "base/array.h"
 #include "base/file.h"
@@ -15,18 +9,11 @@
 #include "formats/csv.h"
 #include "formats/npy.h"
 #include "formats/safetensors.h"
+#include "tests/test.h"
+
+static struct test_log kept = {.log = {test_log_fn, &kept, CLRNN_LOG_ERROR}};
 
 static char *folder;
-static char last_message[4096];
-
-static void keep_message(void *user, enum clrnn_log_level level, const char *line)
-{
-    (void)user;
-    (void)level;
-    snprintf(last_message, sizeof(last_message), "%s", line);
-}
-
-static const struct clrnn_log log_ = {keep_message, NULL, CLRNN_LOG_ERROR};
 
 static char *file_path(const char *name)
 {
@@ -41,7 +28,7 @@ static char *write_file(const char *name, const void *data, size_t size)
     char *path = file_path(name);
     struct clrnn_out *out;
 
-    assert_int_equal(clrnn_out_open(&log_, path, &out), CLRNN_OK);
+    assert_int_equal(clrnn_out_open(&kept.log, path, &out), CLRNN_OK);
     clrnn_out_write(out, data, size);
     assert_int_equal(clrnn_out_commit(&out), CLRNN_OK);
     return path;
@@ -92,7 +79,7 @@ static void npy_versions_and_dtypes(void **state)
             snprintf(header, sizeof(header), "{'descr': '%s', 'fortran_order': False, 'shape': (2, 3), }",
                      cases[i].descr);
             path = write_npy(major, header, 6 * cases[i].bytes);
-            assert_int_equal(clrnn_npy_open(&log_, path, &npy), CLRNN_OK);
+            assert_int_equal(clrnn_npy_open(&kept.log, path, &npy), CLRNN_OK);
             assert_int_equal(npy->ndim, 2);
             assert_int_equal(npy->count, 6);
             clrnn_npy_read_i64(npy, 0, 6, values);
@@ -109,7 +96,7 @@ static void npy_fortran_order(void **state)
     float values[12];
 
     (void)state;
-    assert_int_equal(clrnn_npy_open(&log_, path, &npy), CLRNN_OK);
+    assert_int_equal(clrnn_npy_open(&kept.log, path, &npy), CLRNN_OK);
     clrnn_npy_read_f32(npy, 0, 12, values);
     for (size_t i = 0; i < 2; i++)
         for (size_t j = 0; j < 3; j++)
@@ -141,22 +128,22 @@ static void npy_write_reads_back(void **state)
     char *path = file_path("w.npy");
 
     (void)state;
-    assert_int_equal(clrnn_npy_create(&log_, path, CLRNN_DTYPE_F32, 3, shape, &writer), CLRNN_OK);
+    assert_int_equal(clrnn_npy_create(&kept.log, path, CLRNN_DTYPE_F32, 3, shape, &writer), CLRNN_OK);
     assert_int_equal(clrnn_npy_append(writer, values, 4), CLRNN_OK);
     assert_int_equal(access(path, F_OK), -1); // nothing is there before it is whole
     assert_int_equal(clrnn_npy_append(writer, values + 4, 2), CLRNN_OK);
     assert_int_equal(clrnn_npy_append(writer, values, 1), CLRNN_ERR_ARG);
     assert_int_equal(clrnn_npy_commit(&writer), CLRNN_OK);
-    assert_int_equal(clrnn_npy_open(&log_, path, &npy), CLRNN_OK);
+    assert_int_equal(clrnn_npy_open(&kept.log, path, &npy), CLRNN_OK);
     assert_int_equal(npy->ndim, 3);
     assert_int_equal(npy->shape[2], 2);
     assert_non_null(clrnn_npy_f32(npy));
     assert_memory_equal(clrnn_npy_f32(npy), values, sizeof(values));
     clrnn_npy_close(&npy);
 
-    assert_int_equal(clrnn_npy_create(&log_, path, CLRNN_DTYPE_F32, 3, shape, &writer), CLRNN_OK);
+    assert_int_equal(clrnn_npy_create(&kept.log, path, CLRNN_DTYPE_F32, 3, shape, &writer), CLRNN_OK);
     assert_int_equal(clrnn_npy_commit(&writer), CLRNN_ERR_DISK); // six are missing; the old file stands
-    assert_int_equal(clrnn_npy_open(&log_, path, &npy), CLRNN_OK);
+    assert_int_equal(clrnn_npy_open(&kept.log, path, &npy), CLRNN_OK);
     clrnn_npy_close(&npy);
     free(path);
 }
@@ -191,10 +178,10 @@ static void npy_refuses(void **state)
         char *path = write_npy(1, cases[i].header, cases[i].bytes);
         struct clrnn_npy *npy;
 
-        assert_int_equal(clrnn_npy_open(&log_, path, &npy), CLRNN_ERR_DATA);
-        if (!strstr(last_message, cases[i].message))
-            fail_msg("header %s: \"%s\" lacks \"%s\"", cases[i].header, last_message, cases[i].message);
-        assert_non_null(strstr(last_message, "x.npy"));
+        assert_int_equal(clrnn_npy_open(&kept.log, path, &npy), CLRNN_ERR_DATA);
+        if (!strstr(kept.text, cases[i].message))
+            fail_msg("header %s: \"%s\" lacks \"%s\"", cases[i].header, kept.text, cases[i].message);
+        assert_non_null(strstr(kept.text, "x.npy"));
         free(path);
     }
 }
@@ -212,7 +199,7 @@ static void npy_survives_damage(void **state)
     memcpy(good + 10, header, strlen(header));
     for (size_t length = 0; length < size; length++) {
         path = write_file("damaged.npy", good, length);
-        assert_int_equal(clrnn_npy_open(&log_, path, &npy), CLRNN_ERR_DATA);
+        assert_int_equal(clrnn_npy_open(&kept.log, path, &npy), CLRNN_ERR_DATA);
         free(path);
     }
     for (size_t at = 0; at < 10 + strlen(header); at++)
@@ -240,7 +227,7 @@ static void csv_reads_numbers(void **state)
     struct clrnn_csv *csv;
 
     (void)state;
-    assert_int_equal(clrnn_csv_read(&log_, path, false, &csv), CLRNN_OK);
+    assert_int_equal(clrnn_csv_read(&kept.log, path, false, &csv), CLRNN_OK);
     assert_int_equal(csv->rows, 3);
     assert_int_equal(csv->columns, 3);
     assert_int_equal(clrnn_csv_column(csv, "the, label"), 1);
@@ -269,12 +256,12 @@ static void csv_refuses(void **state)
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         char *path = write_file("bad.csv", cases[i].text, strlen(cases[i].text));
 
-        assert_int_equal(clrnn_csv_read(&log_, path, false, &csv), CLRNN_ERR_DATA);
-        if (!strstr(last_message, cases[i].message))
-            fail_msg("%s: \"%s\" lacks \"%s\"", cases[i].text, last_message, cases[i].message);
+        assert_int_equal(clrnn_csv_read(&kept.log, path, false, &csv), CLRNN_ERR_DATA);
+        if (!strstr(kept.text, cases[i].message))
+            fail_msg("%s: \"%s\" lacks \"%s\"", cases[i].text, kept.text, cases[i].message);
         free(path);
     }
-    assert_int_equal(clrnn_csv_read(&log_, "/nowhere/at.csv", false, &csv), CLRNN_ERR_DATA);
+    assert_int_equal(clrnn_csv_read(&kept.log, "/nowhere/at.csv", false, &csv), CLRNN_ERR_DATA);
 }
 
 static char *write_safetensors(const char *header, size_t data)
@@ -299,14 +286,14 @@ static void safetensors_write_reads_back(void **state)
     double values[6];
 
     (void)state;
-    assert_int_equal(clrnn_safetensors_writer_create(&log_, &writer), CLRNN_OK);
+    assert_int_equal(clrnn_safetensors_writer_create(&kept.log, &writer), CLRNN_OK);
     assert_int_equal(clrnn_safetensors_add_metadata(writer, "config", "model:\n  \"x\": 1\n"), CLRNN_OK);
     assert_int_equal(clrnn_safetensors_add(writer, "fc.weight", CLRNN_DTYPE_F32, 2, shape, a), CLRNN_OK);
     assert_int_equal(clrnn_safetensors_add(writer, "n", CLRNN_DTYPE_I64, 0, NULL, &b), CLRNN_OK);
     assert_int_equal(clrnn_safetensors_write(writer, path), CLRNN_OK);
     clrnn_safetensors_writer_destroy(&writer);
 
-    assert_int_equal(clrnn_safetensors_open(&log_, path, &file), CLRNN_OK);
+    assert_int_equal(clrnn_safetensors_open(&kept.log, path, &file), CLRNN_OK);
     assert_string_equal(clrnn_safetensors_metadata(file, "config"), "model:\n  \"x\": 1\n");
     assert_null(clrnn_safetensors_metadata(file, "nothing"));
     t = clrnn_safetensors_find(file, "fc.weight");
@@ -352,21 +339,21 @@ static void safetensors_refuses(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         path = write_safetensors(cases[i].header, cases[i].data);
-        assert_int_equal(clrnn_safetensors_open(&log_, path, &file), CLRNN_ERR_DATA);
-        if (!strstr(last_message, cases[i].message))
-            fail_msg("%s: \"%s\" lacks \"%s\"", cases[i].header, last_message, cases[i].message);
+        assert_int_equal(clrnn_safetensors_open(&kept.log, path, &file), CLRNN_ERR_DATA);
+        if (!strstr(kept.text, cases[i].message))
+            fail_msg("%s: \"%s\" lacks \"%s\"", cases[i].header, kept.text, cases[i].message);
         free(path);
     }
     path = write_file("huge.safetensors", "\xff\xff\xff\xff\xff\xff\xff\x7f{}", 10);
-    assert_int_equal(clrnn_safetensors_open(&log_, path, &file), CLRNN_ERR_DATA);
-    assert_non_null(strstr(last_message, "no safetensors file"));
+    assert_int_equal(clrnn_safetensors_open(&kept.log, path, &file), CLRNN_ERR_DATA);
+    assert_non_null(strstr(kept.text, "no safetensors file"));
     free(path);
 }
 
 static int make_folder(void **state)
 {
     (void)state;
-    return clrnn_temporary_folder(&log_, &folder) == CLRNN_OK ? 0 : -1;
+    return clrnn_temporary_folder(&kept.log, &folder) == CLRNN_OK ? 0 : -1;
 }
 
 static int remove_folder(void **state)

@@ -3,19 +3,10 @@
 #ifndef CLRNN_TESTS_MODEL_FIXTURE_H
 #define CLRNN_TESTS_MODEL_FIXTURE_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "model/checkpoint.h"
 #include "model/network.h"
 #include "model/plan.h"
+#include "tests/test.h"
 
 struct fixture {
     struct clrnn_log log;

@@ -1,42 +1,25 @@
 // SPDX-License-Identifier: MIT
 // Configs: defaults are PyTorch's, mistakes are named with their place, what is written reads back the same.
 #include <dirent.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 #include "base/array.h"
 #include "base/file.h"
 #include "base/words.h"
 #include "model/options.h"
+#include "tests/test.h"
 
 #define LAYERS "model: {layers: [lstm: {hidden_size: 3}, pool: {over: last}, linear: {out_features: 2}]}\n"
 #define ONE "model: {layers: [linear: {out_features: 1}]}\n"
 
-static char last_message[4096];
-static int messages;
-
-static void keep_message(void *user, enum clrnn_log_level level, const char *line)
-{
-    (void)user;
-    (void)level;
-    messages++;
-    snprintf(last_message, sizeof(last_message), "%s", line);
-}
-
-static const struct clrnn_log log_ = {keep_message, NULL, CLRNN_LOG_WARNING};
+static struct test_log kept = {.log = {test_log_fn, &kept, CLRNN_LOG_WARNING}};
 
 static struct clrnn_config *parse(const char *text)
 {
     struct clrnn_config *config;
 
-    if (clrnn_config_parse(&log_, text, NULL, &config) != CLRNN_OK)
-        fail_msg("%s\nis refused: %s", text, last_message);
+    if (clrnn_config_parse(&kept.log, text, NULL, &config) != CLRNN_OK)
+        fail_msg("%s\nis refused: %s", text, kept.text);
     return config;
 }
 
@@ -44,12 +27,12 @@ static void refuse(const char *text, const char *message)
 {
     struct clrnn_config *config = (struct clrnn_config *)1;
 
-    messages = 0;
-    if (clrnn_config_parse(&log_, text, NULL, &config) != CLRNN_ERR_CONFIG)
+    kept.lines = 0;
+    if (clrnn_config_parse(&kept.log, text, NULL, &config) != CLRNN_ERR_CONFIG)
         fail_msg("%s\nis taken, expected \"%s\"", text, message);
     assert_null(config);
-    if (messages != 1 || !strstr(last_message, message))
-        fail_msg("%s\ngives \"%s\", expected \"%s\"", text, last_message, message);
+    if (kept.lines != 1 || !strstr(kept.text, message))
+        fail_msg("%s\ngives \"%s\", expected \"%s\"", text, kept.text, message);
 }
 
 static void test_defaults(void **state)
@@ -285,7 +268,7 @@ static void test_normalised_tokens(void **state)
 
     (void)state;
     assert_false(c->data.standard);
-    assert_non_null(strstr(last_message, "no effect on tokens"));
+    assert_non_null(strstr(kept.text, "no effect on tokens"));
     clrnn_config_destroy(&c);
 }
 
@@ -294,7 +277,7 @@ static char *write_config(const char *folder, const char *text)
     char *path = clrnn_path_join(folder, "c.yaml");
 
     assert_non_null(path);
-    assert_int_equal(clrnn_write_text(&log_, path, text), CLRNN_OK);
+    assert_int_equal(clrnn_write_text(&kept.log, path, text), CLRNN_OK);
     return path;
 }
 
@@ -309,7 +292,7 @@ static void test_file_and_set(void **state)
     (void)state;
     assert_non_null(mkdtemp(folder));
     path = write_config(folder, LAYERS "train: {optimizer: {adam: {lr: 0.1}}}\n");
-    assert_int_equal(clrnn_config_read(&log_, path, ARRAY_SIZE(set), set, &c), CLRNN_OK);
+    assert_int_equal(clrnn_config_read(&kept.log, path, ARRAY_SIZE(set), set, &c), CLRNN_OK);
     assert_true(c->train.optimizer.kind == CLRNN_OPTIMIZER_SGD && c->train.optimizer.lr == 0.5);
     assert_true(c->layer[0].hidden_size == 7 && c->train.scheduler.step_size == 3 &&
                 c->train.scheduler.per_batch);
@@ -317,19 +300,19 @@ static void test_file_and_set(void **state)
     assert_string_equal(c->folder, folder);
     clrnn_config_destroy(&c);
 
-    assert_int_equal(clrnn_config_read(&log_, path, 1, wrong, &c), CLRNN_ERR_CONFIG);
+    assert_int_equal(clrnn_config_read(&kept.log, path, 1, wrong, &c), CLRNN_ERR_CONFIG);
     assert_null(c);
-    assert_non_null(strstr(last_message, "--set train.epochz: unknown key; did you mean \"epochs\"?"));
+    assert_non_null(strstr(kept.text, "--set train.epochz: unknown key; did you mean \"epochs\"?"));
     free(path);
 
     path = write_config(folder, LAYERS "train: {\n  epochs: x}\n");
-    assert_int_equal(clrnn_config_read(&log_, path, 0, NULL, &c), CLRNN_ERR_CONFIG);
+    assert_int_equal(clrnn_config_read(&kept.log, path, 0, NULL, &c), CLRNN_ERR_CONFIG);
     want = clrnn_format("%s:3:3: train.epochs: is x, expected", path);
-    assert_non_null(strstr(last_message, want));
+    assert_non_null(strstr(kept.text, want));
     free(want);
     unlink(path);
-    assert_int_equal(clrnn_config_read(&log_, path, 0, NULL, &c), CLRNN_ERR_CONFIG);
-    assert_non_null(strstr(last_message, "cannot be opened"));
+    assert_int_equal(clrnn_config_read(&kept.log, path, 0, NULL, &c), CLRNN_ERR_CONFIG);
+    assert_non_null(strstr(kept.text, "cannot be opened"));
     free(path);
     rmdir(folder);
 }
@@ -341,9 +324,9 @@ static void check_round_trip(const struct clrnn_config *config, const char *what
     struct clrnn_config *again, *copy;
 
     assert_non_null(text);
-    if (clrnn_config_parse(&log_, text, "/elsewhere", &again) != CLRNN_OK)
-        fail_msg("%s: what is written is refused: %s\n%s", what, last_message, text);
-    assert_int_equal(clrnn_config_copy(&log_, again, &copy), CLRNN_OK);
+    if (clrnn_config_parse(&kept.log, text, "/elsewhere", &again) != CLRNN_OK)
+        fail_msg("%s: what is written is refused: %s\n%s", what, kept.text, text);
+    assert_int_equal(clrnn_config_copy(&kept.log, again, &copy), CLRNN_OK);
     twice = clrnn_config_text(again);
     clrnn_config_destroy(&again); // the copy does not lean on it
     thrice = clrnn_config_text(copy);
@@ -396,7 +379,7 @@ static void test_absolute_paths(void **state)
     assert_non_null(mkdtemp(folder));
     path = write_config(folder, LAYERS
                         "data: {train: {x: X.npy, y: ./y.npy}, valid: {x: /none/X.npy, y: ../z.npy}}\n");
-    assert_int_equal(clrnn_config_read(&log_, path, 0, NULL, &c), CLRNN_OK);
+    assert_int_equal(clrnn_config_read(&kept.log, path, 0, NULL, &c), CLRNN_OK);
     assert_string_equal(c->data.train.x, "X.npy"); // as written
     text = clrnn_config_text(c);
     real = realpath(folder, NULL);
@@ -424,23 +407,23 @@ static void test_made_in_code(void **state)
     struct clrnn_layer *layer;
 
     (void)state;
-    assert_int_equal(clrnn_config_create(&log_, &c), CLRNN_OK);
-    assert_int_equal(clrnn_config_check(&log_, c, NULL, NULL), CLRNN_ERR_CONFIG);
-    assert_string_equal(last_message, "model.layers: is empty, expected at least one layer");
+    assert_int_equal(clrnn_config_create(&kept.log, &c), CLRNN_OK);
+    assert_int_equal(clrnn_config_check(&kept.log, c, NULL, NULL), CLRNN_ERR_CONFIG);
+    assert_string_equal(kept.text, "model.layers: is empty, expected at least one layer");
     layer = clrnn_config_add_layer(c, CLRNN_LAYER_GRU);
     assert_non_null(layer);
     assert_true(layer->bias && layer->num_layers == 1 && layer->padding_idx == -1);
-    assert_int_equal(clrnn_config_check(&log_, c, NULL, NULL), CLRNN_ERR_CONFIG);
-    assert_non_null(strstr(last_message, "model.layers.0.gru.hidden_size: is 0, expected"));
+    assert_int_equal(clrnn_config_check(&kept.log, c, NULL, NULL), CLRNN_ERR_CONFIG);
+    assert_non_null(strstr(kept.text, "model.layers.0.gru.hidden_size: is 0, expected"));
     layer->hidden_size = 8;
     layer->bidirectional = true;
-    assert_int_equal(clrnn_config_check(&log_, c, NULL, "made"), CLRNN_OK);
+    assert_int_equal(clrnn_config_check(&kept.log, c, NULL, "made"), CLRNN_OK);
     assert_int_equal(clrnn_config_outputs(c), 16);
     check_round_trip(c, "made in code");
 
     c->train.optimizer.kind = (enum clrnn_optimizer_kind)77;
-    assert_int_equal(clrnn_config_check(&log_, c, NULL, "made"), CLRNN_ERR_CONFIG);
-    assert_string_equal(last_message, "made: train.optimizer: is of no known kind (77)");
+    assert_int_equal(clrnn_config_check(&kept.log, c, NULL, "made"), CLRNN_ERR_CONFIG);
+    assert_string_equal(kept.text, "made: train.optimizer: is of no known kind (77)");
     assert_null(clrnn_config_add_layer(c, CLRNN_LAYER_KINDS));
     clrnn_config_destroy(&c);
 }
@@ -464,7 +447,7 @@ static void test_keys(void **state)
     bool lr = false;
 
     (void)state;
-    assert_int_equal(clrnn_config_keys(&log_, &keys, &count), CLRNN_OK);
+    assert_int_equal(clrnn_config_keys(&kept.log, &keys, &count), CLRNN_OK);
     for (size_t i = 0; i < count; i++) {
         const struct clrnn_config_key *k = &keys[i];
         const bool map = !strcmp(k->expects, "a map") && !k->standard && !k->required;
@@ -495,8 +478,8 @@ static int read_all(const char *folder)
         struct clrnn_config *c;
 
         if (*entry->d_name != '.' && access(file, R_OK) == 0) {
-            if (clrnn_config_read(&log_, file, 0, NULL, &c) != CLRNN_OK)
-                fail_msg("%s is refused: %s", file, last_message);
+            if (clrnn_config_read(&kept.log, file, 0, NULL, &c) != CLRNN_OK)
+                fail_msg("%s is refused: %s", file, kept.text);
             check_round_trip(c, file);
             clrnn_config_destroy(&c);
             count++;

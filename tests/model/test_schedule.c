@@ -1,25 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Learning-rate schedulers against numbers recorded from PyTorch (tests/golden/schedules.py).
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include <cmocka.h>
 #include <jansson.h>
 
 #include "base/file.h"
 #include "model/schedule.h"
-
-static void print_message_line(void *user, enum clrnn_log_level level, const char *line)
-{
-    (void)user;
-    (void)level;
-    print_error("%s\n", line);
-}
-
-static const struct clrnn_log log_ = {print_message_line, NULL, CLRNN_LOG_WARNING};
+#include "tests/test.h"
 
 // The recorded `train` section is JSON, which is YAML, too.
 static struct clrnn_config *config_of(const json_t *train)
@@ -30,7 +17,7 @@ static struct clrnn_config *config_of(const json_t *train)
     assert_non_null(json);
     text = clrnn_format("{model: {layers: [linear: {out_features: 2}]}, train: %s}", json);
     assert_non_null(text);
-    assert_int_equal(clrnn_config_parse(&log_, text, NULL, &config), CLRNN_OK);
+    assert_int_equal(clrnn_config_parse(&test_print_log, text, NULL, &config), CLRNN_OK);
     free(text);
     free(json);
     return config;

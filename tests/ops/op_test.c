@@ -2,27 +2,14 @@
 // The test device, and failing a test over a check's fault.
 #include "op_test.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-static void say(void *user, enum clrnn_log_level level, const char *line)
-{
-    (void)user;
-    if (level <= CLRNN_LOG_WARNING)
-        fprintf(stderr, "%s\n", line);
-}
-
-static const struct clrnn_log test_log = {say, NULL, CLRNN_LOG_WARNING};
-
 int op_test_open(void **state)
 {
     struct clrnn_check *t = calloc(1, sizeof(*t));
-    struct clrnn_device_params params = {.log = &test_log, .no_tune = true};
+    struct clrnn_device_params params = {.log = &test_print_log, .no_tune = true};
 
     if (!t)
         return -1;
-    t->log = &test_log;
+    t->log = &test_print_log;
     if (getenv("CLRNN_DEVICE") == NULL)
         params.select = "cpu";
     setenv("CLRNN_TEST_SCRATCH", "1", 1);

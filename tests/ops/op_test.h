@@ -9,13 +9,8 @@
 #ifndef CLRNN_TESTS_OPS_OP_TEST_H
 #define CLRNN_TESTS_OPS_OP_TEST_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-
 #include "reference/check.h"
+#include "tests/test.h"
 
 /** Group setup and teardown: *state becomes a struct clrnn_check with an open device, or the group is
  * skipped. */

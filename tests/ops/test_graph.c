@@ -1,15 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Building graphs and packing activations: what lives at the same time never shares memory.
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-
-#include <string.h>
-
 #include "base/random.h"
 #include "ops/graph.h"
+#include "tests/test.h"
 
 static const struct clrnn_log quiet = {0};
 

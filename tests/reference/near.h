@@ -4,16 +4,10 @@
 #define CLRNN_TESTS_REFERENCE_NEAR_H
 
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
 
 #include "base/array.h"
 #include "reference/reference.h"
+#include "tests/test.h"
 
 /** Fails where |got - want| > tolerance * max(1, |want|) for any element, or either is NaN. */
 static inline void check_near(const char *what, const double *got, const double *want, size_t count,

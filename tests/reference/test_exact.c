@@ -272,22 +272,16 @@ static void test_one_step_does_not_recur(void **state)
     }
 }
 
-static void keep_line(void *user, enum clrnn_log_level level, const char *line)
-{
-    (void)level;
-    snprintf(user, 256, "%s", line);
-}
-
 static void test_unknown_op(void **state)
 {
-    char line[256] = "";
-    const struct clrnn_log log = {keep_line, line, CLRNN_LOG_ERROR};
+    struct test_log kept;
     const struct clrnn_op op = {.kind = CLRNN_OP_COUNT, .layer = "fc7"};
     void *none[CLRNN_OP_MAX_IN] = {NULL};
 
     (void)state;
-    assert_int_equal(clrnn_reference_run(&log, &op, none, none), CLRNN_ERR_ARG);
-    assert_non_null(strstr(line, "fc7"));
+    test_log_init(&kept);
+    assert_int_equal(clrnn_reference_run(&kept.log, &op, none, none), CLRNN_ERR_ARG);
+    assert_non_null(strstr(kept.text, "fc7"));
 }
 
 int main(void)

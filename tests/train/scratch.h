@@ -3,19 +3,10 @@
 #ifndef CLRNN_TESTS_TRAIN_SCRATCH_H
 #define CLRNN_TESTS_TRAIN_SCRATCH_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "base/random.h"
 #include "formats/npy.h"
 #include "train/dataset.h"
+#include "tests/test.h"
 
 struct scratch {
     struct clrnn_log log;

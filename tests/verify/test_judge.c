@@ -2,16 +2,10 @@
 // The verdict of compare on made-up runs: what rounding explains, and each way in which a device can be
 // wrong.
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
 
 #include "base/array.h"
 #include "verify/compare.h"
+#include "tests/test.h"
 
 enum { STEPS = 5, LOGITS = 4, GRADS = 5, PARAMS = 2 };
 

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+// What every test program starts from: cmocka, and a log that remembers what was logged.
+#ifndef CLRNN_TESTS_TEST_H
+#define CLRNN_TESTS_TEST_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/log.h"
+
+/** The error or warning logged last, and all of them. */
+struct test_log {
+    struct clrnn_log log; // first: the log's user is this struct
+    char text[16384], all[16384];
+    int errors, lines;
+};
+
+static inline void test_log_fn(void *user, enum clrnn_log_level level, const char *line)
+{
+    struct test_log *t = user;
+
+    t->errors += level == CLRNN_LOG_ERROR;
+    t->lines++;
+    snprintf(t->text, sizeof(t->text), "%s", line);
+    snprintf(t->all + strlen(t->all), sizeof(t->all) - strlen(t->all), "%s\n", line);
+}
+
+static inline void test_log_init(struct test_log *t)
+{
+    memset(t, 0, sizeof(*t));
+    t->log = (struct clrnn_log){test_log_fn, t, CLRNN_LOG_WARNING};
+}
+
+/** Prints to stderr: for tests where nothing should be logged. */
+static inline void test_print_fn(void *user, enum clrnn_log_level level, const char *line)
+{
+    (void)user;
+    (void)level;
+    fprintf(stderr, "# %s\n", line);
+}
+static const struct clrnn_log test_print_log = {test_print_fn, NULL, CLRNN_LOG_WARNING};
+
+#endif
