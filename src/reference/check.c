@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The comparison of one op on a device with the reference.
+// One op's case: its tensors, and the comparison of what a device gave with the reference.
 #include "reference/check.h"
 
 #include <math.h>
@@ -11,9 +11,7 @@
 #include "base/array.h"
 #include "reference/reference.h"
 
-// Sentinels: so many elements before and behind each tensor, rounded up to the device's alignment.
-static const uint32_t sentinel = CLRNN_UNWRITTEN;
-enum { PAD = 64, NOISE_FACTOR = 8 };
+enum { NOISE_FACTOR = 8 };
 
 static void *allocate(size_t count, size_t size)
 {
@@ -50,7 +48,7 @@ uint32_t clrnn_check_u32(struct clrnn_check *c)
     return clrnn_random_u32(&c->random, c->drawn++);
 }
 
-float clrnn_check_normal(struct clrnn_check *c)
+static float normal(struct clrnn_check *c)
 {
     return clrnn_random_normal_portable(&c->random, c->drawn++);
 }
@@ -82,7 +80,7 @@ float *clrnn_check_real(struct clrnn_check *c, int slot, size_t count)
     float *v = allocate(count, sizeof(*v));
 
     for (size_t i = 0; v && i < count; i++)
-        v[i] = clrnn_check_normal(c);
+        v[i] = normal(c);
     clrnn_check_given(c, slot, v, count);
     return v;
 }
@@ -144,7 +142,7 @@ float *clrnn_check_updated(struct clrnn_check *c, int slot, size_t count, double
 
     c->no_memory = c->no_memory || !v;
     for (size_t i = 0; v && i < count; i++)
-        v[i] = clrnn_check_normal(c);
+        v[i] = normal(c);
     clrnn_check_out(c, slot, CLRNN_REAL, count, tolerance);
     c->out[slot].updated = true;
     c->out[slot].real = v;
@@ -172,8 +170,7 @@ void clrnn_check_poison_padding(struct clrnn_check *c, int slot, uint32_t row_si
 
 // ---------------------------------------------------------------- what is wrong
 
-// Keeps the first fault.
-static void CLRNN_PRINTF(2, 3) blame(struct clrnn_check *c, const char *format, ...)
+void clrnn_check_blame(struct clrnn_check *c, const char *format, ...)
 {
     char text[200];
     va_list arguments;
@@ -187,232 +184,14 @@ static void CLRNN_PRINTF(2, 3) blame(struct clrnn_check *c, const char *format, 
              c->op.T, c->op.N, c->op.C, (unsigned long long)c->random.seed, c->what, text);
 }
 
-static void blame_at(struct clrnn_check *c, int slot, size_t index, double got, double want, const char *why)
+void clrnn_check_blame_at(struct clrnn_check *c, int slot, size_t index, double got, double want,
+                          const char *why)
 {
     if (!c->fault[0]) {
         c->fault_slot = slot;
         c->fault_index = index;
     }
-    blame(c, "output %d [%zu]: got %.9g, want %.9g (%s)", slot, index, got, want, why);
-}
-
-// ---------------------------------------------------------------- the device
-
-// A tensor between sentinels.
-struct fenced {
-    struct clrnn_buffer *total, *part;
-    size_t pad, count; // elements
-};
-
-// What one check needs on the device.
-struct bench {
-    struct clrnn_check *c;
-    struct fenced in[CLRNN_OP_MAX_IN], out[CLRNN_OP_MAX_OUT];
-    struct clrnn_graph *graph;
-    struct clrnn_launches *launches;
-};
-
-static void bench_finish(struct bench *b)
-{
-    clrnn_launches_destroy(&b->launches);
-    clrnn_graph_destroy(&b->graph);
-    for (int i = 0; i < CLRNN_OP_MAX_IN; i++) {
-        clrnn_buffer_destroy(&b->in[i].part);
-        clrnn_buffer_destroy(&b->in[i].total);
-    }
-    for (int i = 0; i < CLRNN_OP_MAX_OUT; i++) {
-        clrnn_buffer_destroy(&b->out[i].part);
-        clrnn_buffer_destroy(&b->out[i].total);
-    }
-}
-
-// Values before the run, or sentinels.
-static void first_values(const struct clrnn_check_slot *s, uint32_t *words)
-{
-    if (s->real || s->word) {
-        memcpy(words, s->real ? (void *)s->real : (void *)s->word, s->count * sizeof(*words));
-        return;
-    }
-    for (size_t i = 0; i < s->count; i++)
-        words[i] = sentinel;
-}
-
-static enum clrnn_status fence(const struct clrnn_check *c, struct fenced *f,
-                               const struct clrnn_check_slot *s)
-{
-    const size_t align = clrnn_buffer_align(c->device);
-    uint32_t *words;
-    enum clrnn_status st;
-
-    f->pad = (PAD * 4 + align - 1) / align * align / 4;
-    f->count = s->count;
-    words = allocate(2 * f->pad + s->count, sizeof(*words));
-    if (!words)
-        return no_memory(c);
-    for (size_t i = 0; i < 2 * f->pad + s->count; i++)
-        words[i] = sentinel;
-    first_values(s, words + f->pad);
-    st = clrnn_buffer_create(c->device, CLRNN_U32, 2 * f->pad + s->count, "check", &f->total);
-    if (st == CLRNN_OK)
-        st = clrnn_buffer_write_i32(f->total, 0, 2 * f->pad + s->count, (const int32_t *)words);
-    if (st == CLRNN_OK)
-        st = clrnn_buffer_sub(f->total, f->pad * 4, s->type, s->count, &f->part);
-    free(words);
-    return st;
-}
-
-// Reads a tensor's bits and looks at its sentinels.
-static enum clrnn_status unfence(struct clrnn_check *c, const struct fenced *f, const char *side, int slot,
-                                 int32_t *bits)
-{
-    const size_t all = 2 * f->pad + f->count;
-    int32_t *words = allocate(all, sizeof(*words));
-    enum clrnn_status st = words ? clrnn_buffer_read_i32(f->total, 0, all, words) : no_memory(c);
-
-    for (size_t i = 0; st == CLRNN_OK && i < all; i++)
-        if ((i < f->pad || i >= f->pad + f->count) && (uint32_t)words[i] != sentinel)
-            blame(c, "%s %d: element %lld, outside of the tensor's %zu, was written", side, slot,
-                  (long long)i - (long long)f->pad, f->count);
-    if (st == CLRNN_OK)
-        memcpy(bits, words + f->pad, f->count * sizeof(*bits));
-    free(words);
-    return st;
-}
-
-static enum clrnn_status write_again(const struct clrnn_check *c, const struct fenced *f,
-                                     const struct clrnn_check_slot *s)
-{
-    uint32_t *fresh = allocate(s->count, sizeof(*fresh));
-    enum clrnn_status st;
-
-    if (!fresh)
-        return no_memory(c);
-    first_values(s, fresh);
-    st = clrnn_buffer_write_i32(f->total, f->pad, s->count, (const int32_t *)fresh);
-    free(fresh);
-    return st;
-}
-
-static enum clrnn_status add_tensor(struct bench *b, const char *name, struct fenced *f,
-                                    const struct clrnn_check_slot *s, int *id)
-{
-    const uint32_t dims[1] = {(uint32_t)s->count};
-
-    TRY(fence(b->c, f, s));
-    return clrnn_graph_tensor(b->graph, name, CLRNN_ROLE_DATA, s->type, 1, dims, f->part, id);
-}
-
-static enum clrnn_status make_graph(struct bench *b)
-{
-    struct clrnn_check *c = b->c;
-    struct clrnn_op ready = c->op, *op;
-
-    TRY(clrnn_graph_create(c->log, &b->graph));
-    for (int i = 0; i < CLRNN_OP_MAX_IN; i++) {
-        ready.in[i] = CLRNN_NONE;
-        if (c->in[i].there)
-            TRY(add_tensor(b, "in", &b->in[i], &c->in[i], &ready.in[i]));
-    }
-    for (int i = 0; i < CLRNN_OP_MAX_OUT; i++) {
-        ready.out[i] = CLRNN_NONE;
-        if (c->out[i].there && c->out[i].same_as >= 0)
-            ready.out[i] = ready.in[c->out[i].same_as];
-        else if (c->out[i].there)
-            TRY(add_tensor(b, "out", &b->out[i], &c->out[i], &ready.out[i]));
-    }
-    TRY(clrnn_graph_op(b->graph, c->op.kind, "check", c->op.T, c->op.N, c->op.C, &op));
-    *op = ready;
-    TRY(clrnn_launches_create(c->device, &b->launches));
-    return clrnn_op_launch(b->launches, b->graph, op);
-}
-
-static bool may_change(const struct clrnn_check *c, int slot)
-{
-    for (int i = 0; i < CLRNN_OP_MAX_OUT; i++)
-        if (c->out[i].there && c->out[i].same_as == slot)
-            return true;
-    return c->in[slot].spent;
-}
-
-static enum clrnn_status look_at_input(struct bench *b, int i)
-{
-    struct clrnn_check *c = b->c;
-    const void *first = c->in[i].real ? (void *)c->in[i].real : (void *)c->in[i].word;
-    int32_t *now = allocate(c->in[i].count, sizeof(*now));
-    enum clrnn_status st = now ? unfence(c, &b->in[i], "input", i, now) : no_memory(c);
-
-    if (st == CLRNN_OK && !may_change(c, i) && memcmp(now, first, c->in[i].count * sizeof(*now)) != 0)
-        blame(c, "input %d was changed", i);
-    free(now);
-    return st;
-}
-
-// One run from the first values; bits of every output, and inputs unchanged.
-static enum clrnn_status run_once(struct bench *b, int32_t *bits[])
-{
-    struct clrnn_check *c = b->c;
-
-    for (int i = 0; i < CLRNN_OP_MAX_IN; i++)
-        if (c->in[i].there)
-            TRY(write_again(c, &b->in[i], &c->in[i]));
-    for (int i = 0; i < CLRNN_OP_MAX_OUT; i++)
-        if (c->out[i].there && c->out[i].same_as < 0)
-            TRY(write_again(c, &b->out[i], &c->out[i]));
-    TRY(clrnn_launches_run(b->launches));
-    for (int i = 0; i < CLRNN_OP_MAX_OUT; i++)
-        if (c->out[i].there)
-            TRY(unfence(c, c->out[i].same_as < 0 ? &b->out[i] : &b->in[c->out[i].same_as], "output", i,
-                        bits[i]));
-    for (int i = 0; i < CLRNN_OP_MAX_IN; i++)
-        if (c->in[i].there)
-            TRY(look_at_input(b, i));
-    return CLRNN_OK;
-}
-
-static void hold_together(struct clrnn_check *c, int slot, const int32_t *again)
-{
-    const int32_t *first = (const int32_t *)(const void *)c->got[slot];
-
-    for (size_t k = 0; k < c->out[slot].count; k++)
-        if (first[k] != again[k]) {
-            float second;
-
-            memcpy(&second, &again[k], sizeof(second));
-            blame(c, "output %d [%zu]: a second run gives other bits, %.9g after %.9g", slot, k, second,
-                  c->got[slot][k]);
-        }
-}
-
-static enum clrnn_status run_on_device(struct clrnn_check *c)
-{
-    struct bench b = {.c = c};
-    int32_t *again[CLRNN_OP_MAX_OUT] = {NULL};
-    enum clrnn_status st = make_graph(&b);
-
-    for (int i = 0; i < CLRNN_OP_MAX_OUT && st == CLRNN_OK; i++) {
-        if (!c->out[i].there)
-            continue;
-        c->got[i] = allocate(c->out[i].count, sizeof(float));
-        again[i] = allocate(c->out[i].count, sizeof(int32_t));
-        if (!c->got[i] || !again[i])
-            st = no_memory(c);
-    }
-    if (st == CLRNN_OK) {
-        const struct clrnn_cost cost = clrnn_op_cost(b.graph, &b.graph->op[0]);
-
-        if (!(cost.flops >= 0 && cost.bytes > 0))
-            blame(c, "it costs %g FLOPs and %g bytes, but an op costs something", cost.flops, cost.bytes);
-        st = run_once(&b, (int32_t **)(void *)c->got);
-    }
-    if (st == CLRNN_OK && !c->once)
-        st = run_once(&b, again);
-    for (int i = 0; i < CLRNN_OP_MAX_OUT; i++) {
-        if (st == CLRNN_OK && !c->once && c->out[i].there && !c->out[i].skip)
-            hold_together(c, i, again[i]);
-        free(again[i]);
-    }
-    bench_finish(&b);
-    return st;
+    clrnn_check_blame(c, "output %d [%zu]: got %.9g, want %.9g (%s)", slot, index, got, want, why);
 }
 
 // ---------------------------------------------------------------- the reference
@@ -528,7 +307,7 @@ static void compare_integers(struct clrnn_check *c, int slot)
         memcpy(&bits, &c->got[slot][i], sizeof(bits));
         if (bits == (int32_t)c->want[slot][i])
             continue;
-        blame_at(c, slot, i, bits, c->want[slot][i], "integers are equal");
+        clrnn_check_blame_at(c, slot, i, bits, c->want[slot][i], "integers are equal");
         c->error = c->share = INFINITY;
     }
 }
@@ -548,16 +327,16 @@ static void compare_reals(struct clrnn_check *c, int slot, const double *noise)
         uint32_t bits;
 
         memcpy(&bits, &c->got[slot][i], sizeof(bits));
-        if (bits == sentinel && !s->updated)
-            blame_at(c, slot, i, got, want, "never written");
+        if (bits == (uint32_t)CLRNN_UNWRITTEN && !s->updated)
+            clrnn_check_blame_at(c, slot, i, got, want, "never written");
         if (s->row_size && is_padding(c, i / s->row_size) && got != 0)
-            blame_at(c, slot, i, got, 0, "padding is exactly 0");
+            clrnn_check_blame_at(c, slot, i, got, 0, "padding is exactly 0");
         if ((isnan(want) && isnan(got)) || (isinf(want) && want == got) || off == 0)
             continue;
         c->error = fmax(c->error, isfinite(off) ? off / fmax(scale, 1e-37) : INFINITY);
         c->share = fmax(c->share, isfinite(off) && allowed > 0 ? off / allowed : INFINITY);
         if (!(off <= allowed))
-            blame_at(c, slot, i, got, want, "too far apart");
+            clrnn_check_blame_at(c, slot, i, got, want, "too far apart");
     }
 }
 
@@ -578,12 +357,4 @@ enum clrnn_status clrnn_check_judge(struct clrnn_check *c)
         free(noise[i]);
     }
     return st;
-}
-
-enum clrnn_status clrnn_check_run(struct clrnn_check *c)
-{
-    if (c->no_memory)
-        return no_memory(c);
-    TRY(run_on_device(c));
-    return clrnn_check_judge(c);
 }
