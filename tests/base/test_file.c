@@ -417,7 +417,8 @@ static void test_temporary_folder(void **state)
     setenv("TMPDIR", file, 1);
     assert_int_equal(CLRNN_ERR_DISK, clrnn_temporary_folder(&heard.log, &other));
     assert_null(other);
-    assert_non_null(strstr(heard.text, "kept/file: a temporary folder cannot be made there: Not a directory"));
+    assert_non_null(
+        strstr(heard.text, "kept/file: a temporary folder cannot be made there: Not a directory"));
     unsetenv("TMPDIR");
     free(link);
     free(deep);
@@ -440,61 +441,6 @@ static void test_paths(void **state)
     check_text(clrnn_format("%s=%d", "epochs", 3), "epochs=3");
 }
 
-// A mapped file that shrinks reads as zeros, and the check says so; another bus error ends as ever.
-static void test_shrinking(void **state)
-{
-    char *path = in_folder("shrinks"), *other = in_folder("whole"), text[3 * 4096 + 1], got[8192];
-    struct clrnn_map map, whole;
-    int status;
-    pid_t child;
-
-    (void)state;
-    memset(text, 'x', sizeof(text));
-    text[sizeof(text) - 1] = 0;
-    assert_int_equal(clrnn_write_text(&heard.log, path, text), CLRNN_OK);
-    assert_int_equal(clrnn_write_text(&heard.log, other, text), CLRNN_OK);
-    assert_int_equal(clrnn_map_open(&heard.log, path, &map), CLRNN_OK);
-    assert_int_equal(clrnn_map_open(&heard.log, other, &whole), CLRNN_OK);
-    assert_int_equal(clrnn_map_check(&heard.log, &map, path), CLRNN_OK);
-    assert_int_equal(truncate(path, 4090), 0); // the last page is still there, but ends early
-    assert_int_equal(clrnn_map_check(&heard.log, &map, path), CLRNN_ERR_DATA);
-    assert_non_null(strstr(heard.text, "shrinks: became shorter than its 12288 bytes while it was read"));
-    clrnn_map_read(&map, 4000, sizeof(got), got);
-    assert_int_equal(got[89], 'x');
-    assert_int_equal(got[90], 0);
-    clrnn_map_catch();
-    assert_int_equal(map.data[4096], 0); // gone
-    assert_int_equal(map.data[12287], 0);
-    assert_int_equal(map.data[0], 'x');
-    assert_int_equal(truncate(path, sizeof(text) - 1), 0); // whole again: what was read is not
-    assert_int_equal(clrnn_map_check(&heard.log, &map, path), CLRNN_ERR_DATA);
-    assert_int_equal(clrnn_map_check(&heard.log, &whole, other), CLRNN_OK);
-    assert_int_equal(whole.data[12287], 'x');
-    clrnn_map_close(&map);
-    clrnn_map_close(&whole);
-    for (int kind = 0; kind < 2; kind++) {
-        child = fork();
-        if (child == 0) {
-            const struct rlimit none = {0, 0};
-            const int fd = open(other, O_RDWR);
-            volatile char *own = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
-
-            setrlimit(RLIMIT_CORE, &none);
-            signal(SIGBUS, SIG_DFL); // not the test library's handler, which would go on with the next test
-            clrnn_map_catch();
-            if (kind)
-                raise(SIGBUS);
-            else if (!ftruncate(fd, 0))
-                (void)own[0];
-            _exit(0);
-        }
-        assert_int_equal(waitpid(child, &status, 0), child);
-        assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS);
-    }
-    free(path);
-    free(other);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -508,7 +454,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_full_disk, setup, teardown),
         cmocka_unit_test_setup_teardown(test_cannot_be_written, setup, teardown),
         cmocka_unit_test_setup_teardown(test_cannot_be_read, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_shrinking, setup, teardown),
         cmocka_unit_test_setup_teardown(test_make_folder, setup, teardown),
         cmocka_unit_test_setup_teardown(test_temporary_folder, setup, teardown),
         cmocka_unit_test(test_paths),

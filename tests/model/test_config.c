@@ -23,18 +23,6 @@ static struct clrnn_config *parse(const char *text)
     return config;
 }
 
-static void refuse(const char *text, const char *message)
-{
-    struct clrnn_config *config = (struct clrnn_config *)1;
-
-    kept.lines = 0;
-    if (clrnn_config_parse(&kept.log, text, NULL, &config) != CLRNN_ERR_CONFIG)
-        fail_msg("%s\nis taken, expected \"%s\"", text, message);
-    assert_null(config);
-    if (kept.lines != 1 || !strstr(kept.text, message))
-        fail_msg("%s\ngives \"%s\", expected \"%s\"", text, kept.text, message);
-}
-
 static void test_defaults(void **state)
 {
     struct clrnn_config *c = parse("model:\n"
@@ -160,105 +148,6 @@ static void test_values(void **state)
     assert_true(c->train.loss.weight_count == 1 && c->train.loss.weight[0] == 2.5);
     assert_true(c->data.train.synthetic && c->data.train.samples == 5 && c->data.train.classes == 2);
     clrnn_config_destroy(&c);
-}
-
-static void test_mistakes(void **state)
-{
-    (void)state;
-    refuse("", "config: is empty");
-    refuse("[1]", "config:1:1: is no map");
-    refuse("train: {}", "config:1:1: model: is missing");
-    refuse("modle: {}",
-           "config:1:1: modle: unknown key; did you mean \"model\"? (known: model, train, data)");
-    refuse("model: {layers: []}", "model.layers: is empty");
-    refuse("model: {layers: }", "model.layers: is no list");
-    refuse("model: {layers: {lstm: 3}}", "are the dashes missing?");
-    refuse("model: {layers: [lstm]}",
-           "config:1:18: model.layers.0.lstm.hidden_size: is missing, expected a whole number");
-    refuse("model: {layers: [lsmt: {}]}", "model.layers.0.lsmt: unknown layer; did you mean \"lstm\"?");
-    refuse("model:\n  layers:\n  - relu\n  - rnn:\n    hidden_size: 3\n",
-           "config:5:5: model.layers.1: \"hidden_size\" stands beside \"rnn\"; its arguments go below it");
-    refuse("model: {layers: [{relu: , tanh: }]}", "names two layers");
-    refuse("model: {layers: [relu: 3]}", "is one value, expected a map");
-    refuse("model: {layers: [lstm: {hidden_size: 3, batch_first: true}]}", "X is always (N, T, C)");
-    refuse("model: {layers: [lstm: {hidden_size: 0}]}", "is 0, expected a whole number from 1");
-    refuse("model: {layers: [lstm: {hidden_size: true}]}", "is true, expected a whole number");
-    refuse("model: {layers: [lstm: {hidden_size: '3'}]}", "is the text \"3\"");
-    refuse("model: {layers: [lstm: {hidden_size: 3, bidirectional: 1}]}", "is 1, expected true or false");
-    refuse("model: {layers: [dropout: {p: 1.5}]}", "is 1.5, expected a number from 0 to 1");
-    refuse("model: {layers: [pool: {over: first}]}", "is first, expected last, final, mean or max");
-    refuse("model: {layers: [tanh: {name: a}, relu: {name: a}]}", "layer 0 is called \"a\", too");
-    refuse("model: {layers: [tanh: {name: '1'}, relu]}", "already the prefix of layer 1");
-    refuse("model: {layers: [tanh: {name: a.b}]}", "holds a point or a space");
-    refuse("model: {layers: [tanh: {name: optim}]}", "kept for the optimiser's state");
-    refuse("model: {layers: [lstm: {hidden_size: 3}, relu, pool: {over: final}]}",
-           "config:1:55: model.layers.2.pool.over: final is h_n and must directly follow");
-    refuse("model: {layers: [pool: {over: final}]}", "but follows nothing");
-    refuse("model: {layers: [pool, gru: {hidden_size: 3}, pool, relu, pool]}",
-           "the pool in layer 2 leaves none");
-    refuse("model: {layers: [pool, pool]}", "the pool in layer 0 leaves none");
-    refuse("model: {layers: [relu, embedding: {num_embeddings: 3, embedding_dim: 3}]}",
-           "must be the first layer");
-    refuse("model: {layers: [embedding: {num_embeddings: 3, embedding_dim: 3, padding_idx: 3}]}",
-           "does not lie");
-    refuse("model: {layers: [embedding: {num_embeddings: 3, embedding_dim: 3, padding_idx: -4}]}",
-           "does not lie");
-
-    refuse(LAYERS "train: {optimizer: {adam: {lrr: 1}}}",
-           "config:2:28: train.optimizer.adam.lrr: unknown key; did you mean \"lr\"? (known: lr, betas, eps, "
-           "weight_decay, amsgrad)");
-    refuse(LAYERS "train: {optimizer: {adam: {learning_rate: 1}}}", "unknown key; write lr");
-    refuse(LAYERS "train: {optimizer: sgd}", "train.optimizer.sgd.lr: is missing");
-    refuse(LAYERS "train: {optimizer: }", "train.optimizer: is empty");
-    refuse(LAYERS "train: {optimizer: [adam]}", "is a list, expected a name or a map");
-    refuse(LAYERS "train: {optimizer: {adam: 3}}", "expected a map such as {lr: ...}");
-    refuse(LAYERS "train: {optimizer: {adam: , lr: 1}}", "\"lr\" stands beside \"adam\"");
-    refuse(LAYERS "train: {optimizer: {adam: {}, sgd: {}}}", "names two optimizers");
-    refuse(LAYERS "train: {optimizer: {adam: {lr: -1}}}", "is -1, expected a number of at least 0");
-    refuse(LAYERS "train: {optimizer: {adam: {lr: .inf}}}", "is .inf, expected a number");
-    refuse(LAYERS "train: {optimizer: {adam: {lr: null}}}", "is empty, expected a number");
-    refuse(LAYERS "train: {optimizer: {adam: {betas: [0.9, 1]}}}", "entry 1 is 1, expected a number");
-    refuse(LAYERS "train: {optimizer: {adam: {betas: [0.9]}}}", "is a list of 1, expected a list of two");
-    refuse(LAYERS "train: {optimizer: {sgd: {lr: 1, nesterov: true}}}", "needs a momentum above 0");
-    refuse(LAYERS "train: {epochs: 3.0}", "is 3.0, expected a whole number");
-    refuse(LAYERS "train: {epochs: {}}", "is a map, expected a whole number");
-    refuse(LAYERS "train: {seed: -1}", "is -1, expected a whole number from 0");
-    refuse(LAYERS "train: {loss: quantile}", "holds 3 numbers, but the last layer puts out 2");
-    refuse(LAYERS "train: {loss: {quantile: {quantiles: [0.5, 1]}}}",
-           "entry 1 is 1, expected a number above 0");
-    refuse(LAYERS "train: {loss: {huber: {delta: 0}}}", "is 0, expected a number above 0");
-    refuse(LAYERS "train: {loss: {bce_with_logits: {weight: [1]}}}",
-           "holds 1 numbers, expected one for each");
-    refuse(LAYERS "train: {loss: {mse: {weight: [1]}}}", "unknown key (known: none)");
-    refuse(LAYERS "train: {loss: {cross_entropy: {weight: [1, 2, 3]}}}",
-           "holds 3 numbers, but the last layer");
-    refuse(LAYERS "train: {loss: {cross_entropy: {weight: [0, 0]}}}", "sums up to 0");
-    refuse(LAYERS "train: {loss: {cross_entropy: {weight: 2}}}", "is 2, expected a list of numbers");
-    refuse(ONE "train: {loss: {bce_with_logits: {pos_weight: [1, 2]}}}", "holds 2 numbers, expected one");
-    refuse(LAYERS "train: {scheduler: step_lr}", "train.scheduler.step_lr.step_size: is missing");
-    refuse(LAYERS "train: {scheduler: {step_lr: {step_size: 2, interval: step}}}",
-           "is step, expected epoch or batch");
-    refuse(LAYERS "train: {scheduler: {multistep_lr: {milestones: [1, 2.5]}}}",
-           "entry 1 is 2.5, expected a whole");
-    refuse(LAYERS "train: {scheduler: {one_cycle_lr: {max_lr: 1, epochs: 3}}}",
-           "epochs without steps_per_epoch");
-    refuse(LAYERS "train: {early_stopping: {monitor: val_loss}}", "is val_loss, expected valid_loss,");
-    refuse(ONE "train: {loss: mse, early_stopping: {monitor: train_accuracy}}", "mse has no accuracy");
-    refuse(LAYERS "train: {early_stopping: {}}\ndata: {train: {x: a, y: b}}", "neither data.valid nor");
-    refuse(LAYERS "train: {scheduler: reduce_lr_on_plateau}\ndata: {train: {x: a, y: b}}",
-           "neither data.valid nor");
-
-    refuse(LAYERS "data: {train: {x: a}}", "config:2:8: data.train: y is missing beside x");
-    refuse(LAYERS "data: {train: {}}", "has no data");
-    refuse(LAYERS "data: {train: {x: a, y: b, csv: c, label: d}}", "several kinds of data");
-    refuse(LAYERS "data: {train: {csv: c}}", "label is missing beside csv");
-    refuse(LAYERS "data: {train: {csv: c, label: y, lengths: l}}", "has lengths without x");
-    refuse(LAYERS "data: {train: {x: a, y: b, steps: 3}}", "has steps without csv");
-    refuse(LAYERS "data: {valid: {synthetic: {samples: 3}}}", "data.valid.synthetic.features: is missing");
-    refuse(LAYERS "data: {train: {x: a, y: b}, valid: {x: a, y: b}, valid_fraction: 0.1}",
-           "keep one of them");
-    refuse(LAYERS "data: {val: {x: a, y: b}}", "unknown key; write valid");
-    refuse(LAYERS "data: {normalize: yes}", "is yes, expected none or standard");
 }
 
 static void test_normalised_tokens(void **state)
@@ -520,7 +409,6 @@ int main(void)
         cmocka_unit_test(test_optimizer_defaults),
         cmocka_unit_test(test_scheduler_defaults),
         cmocka_unit_test(test_values),
-        cmocka_unit_test(test_mistakes),
         cmocka_unit_test(test_normalised_tokens),
         cmocka_unit_test(test_file_and_set),
         cmocka_unit_test(test_text),

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: MIT
+// Runs that are interrupted, killed, resumed: bit for bit as without a break; and resumes that are refused.
+#include "runs.h"
+
+#include <signal.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "base/array.h"
+
+static volatile sig_atomic_t alarmed; // a signal handler reaches nothing else
+
+static void ring(int number)
+{
+    (void)number;
+    alarmed = 1;
+}
+
+// Stopped by a timer, as Ctrl-C would, at another fraction of the whole time in each sitting: in the
+// middle of epochs, in validation, between epochs.
+static enum clrnn_status train_until(struct scratch *s, const char *text, const char *out, bool resume,
+                                     double seconds)
+{
+    const long us = (long)(1e6 * seconds) + 1;
+    const struct itimerval timer = {.it_value = {us / 1000000, us % 1000000}}, off = {.it_value = {0, 0}};
+    struct clrnn_config *config = scratch_config(s, text);
+    struct clrnn_train_params params = {.config = config, .stop = &alarmed};
+    struct clrnn_train_result result;
+    enum clrnn_status st;
+
+    *(resume ? &params.resume : &params.out) = scratch_path(s, out);
+    alarmed = 0;
+    assert_int_equal(setitimer(ITIMER_REAL, &timer, NULL), 0);
+    st = clrnn_train(s->device, &params, &result);
+    setitimer(ITIMER_REAL, &off, NULL);
+    clrnn_config_destroy(&config);
+    return st;
+}
+
+static void check_resume(struct scratch *s, const char *text, int cuts)
+{
+    const struct sigaction action = {.sa_handler = ring};
+    struct clrnn_train_result result;
+    int stops = 0;
+
+    for (int time = 0; time < 2; time++) // the first time may build kernels
+        if (runs_train(s, text, "whole", false, NULL, &result) != CLRNN_OK)
+            fail_msg("%s", s->error);
+    assert_int_equal(sigaction(SIGALRM, &action, NULL), 0);
+    for (int cut = 0; cut < cuts; cut++) {
+        enum clrnn_status st = CLRNN_INTERRUPTED;
+        char name[32];
+
+        snprintf(name, sizeof(name), "cut%d", cut);
+        for (int sitting = 0; st == CLRNN_INTERRUPTED; sitting++) {
+            // A sitting that opens its data and ends before its first step comes no further: the last has
+            // time.
+            const double share = sitting > 4 ? 1000.0 : (cut + 0.5) / cuts * (sitting ? 0.7 : 1.0);
+
+            st = train_until(s, text, name, sitting, share * result.seconds);
+            stops += st == CLRNN_INTERRUPTED;
+        }
+        if (st != CLRNN_OK)
+            fail_msg("cut %d: %s", cut, s->error);
+        for (int best = 0; best < 2; best++) {
+            char a[64], b[64];
+
+            snprintf(a, sizeof(a), "whole/%s.safetensors", best ? "best" : "last");
+            snprintf(b, sizeof(b), "%s/%s.safetensors", name, best ? "best" : "last");
+            runs_same_files(s, a, b);
+        }
+        runs_same_metrics(s, "whole", name);
+    }
+    print_message("# stopped %d times\n", stops); // by the clock: none where the machine is busy elsewhere
+}
+
+// A scheduler and early stopping of each kind that keeps something in mind.
+#define COSINE TRAIN("3", ", log_every: 1, scheduler: {one_cycle_lr: {max_lr: 0.02, interval: batch}}") DATA
+#define PLATEAU \
+    TRAIN("3", \
+          ", log_every: 2, scheduler: {reduce_lr_on_plateau: {patience: 0, factor: 0.5}}, early_stopping: " \
+          "{monitor: valid_loss, patience: 9}, clip_grad_norm: 0.5") \
+    DATA
+#define PLATEAU_BATCH \
+    TRAIN("2", \
+          ", log_every: 1, scheduler: {reduce_lr_on_plateau: {patience: 1, factor: 0.5, interval: batch}}") \
+    DATA
+
+static void test_resume_on_ref(void **state)
+{
+    struct scratch s;
+
+    (void)state;
+    assert_true(scratch_open(&s, "ref"));
+    runs_data(&s);
+    check_resume(&s, MODEL COSINE, 8);
+    check_resume(&s, MODEL PLATEAU, 5);
+    check_resume(&s, MODEL PLATEAU_BATCH, 5);
+    scratch_close(&s);
+}
+
+static void test_resume_on_opencl(void **state)
+{
+    struct scratch s;
+
+    (void)state;
+    if (!scratch_open(&s, NULL))
+        return;
+    runs_data(&s);
+    check_resume(&s, MODEL COSINE, 5);
+    scratch_close(&s);
+}
+
+// kill -9 leaves lines beyond the checkpoint, half a line, and a torn file.
+static void test_resume_after_kill(void **state)
+{
+    struct scratch s;
+    FILE *file;
+
+    (void)state;
+    assert_true(scratch_open(&s, "ref"));
+    runs_data(&s);
+    runs_must_train(&s, MODEL TRAIN("4", ", log_every: 1") DATA, "whole");
+    runs_must_train(&s, MODEL TRAIN("2", ", log_every: 1") DATA, "cut");
+    file = fopen(scratch_path(&s, "cut/metrics.jsonl"), "a");
+    assert_non_null(file);
+    fprintf(file,
+            "{\"step\": 13, \"loss\": 9.5, \"lr\": 0.01}\n{\"epoch\": 3, \"step\": 18}\n{\"step\": 14, \"lo");
+    assert_int_equal(fclose(file), 0);
+    scratch_write(&s, "cut/.clrnn-tmp-1-1", "torn");
+    scratch_write(&s, "cut/notes.txt", "mine");
+    assert_int_equal(runs_train(&s, MODEL TRAIN("4", ", log_every: 1") DATA, "cut", true, NULL, NULL),
+                     CLRNN_OK);
+    assert_non_null(strstr(s.info, "train.epochs was 2, goes on as 4"));
+    runs_same_files(&s, "whole/last.safetensors", "cut/last.safetensors");
+    runs_same_metrics(&s, "whole", "cut");
+    assert_int_not_equal(access(scratch_path(&s, "cut/.clrnn-tmp-1-1"), F_OK), 0);
+    assert_int_equal(access(scratch_path(&s, "cut/notes.txt"), F_OK), 0);
+
+    assert_int_equal(unlink(scratch_path(&s, "cut/last.safetensors")), 0); // killed before the first one
+    assert_int_equal(runs_train(&s, MODEL TRAIN("4", ", log_every: 1") DATA, "cut", true, NULL, NULL),
+                     CLRNN_OK);
+    runs_same_files(&s, "whole/last.safetensors", "cut/last.safetensors");
+    scratch_close(&s);
+}
+
+static void test_refused_resumes(void **state)
+{
+    struct scratch s;
+    const char *text = MODEL TRAIN("2", "") DATA;
+    const char *cycle = MODEL TRAIN("2", ", scheduler: {one_cycle_lr: {max_lr: 0.1, interval: batch}}") DATA;
+
+    (void)state;
+    assert_true(scratch_open(&s, "ref"));
+    runs_data(&s);
+    assert_int_equal(runs_train(&s, text, "none", true, NULL, NULL), CLRNN_ERR_DATA);
+    scratch_expect(&s, "none", "no run folder", NULL);
+    runs_must_train(&s, text, "run");
+    assert_int_equal(runs_train(&s, MODEL TRAIN("2", ", clip_grad_norm: 3") DATA, "run", true, NULL, NULL),
+                     CLRNN_ERR_CONFIG);
+    scratch_expect(&s, "train.clip_grad_norm", "was null, is 3", NULL);
+    assert_int_equal(runs_train(&s,
+                                MODEL "train: {loss: cross_entropy, optimizer: {sgd: {lr: 0.01}}, epochs: 2, "
+                                      "batch_size: 9, shuffle: true, seed: 5}\n" DATA,
+                                "run", true, NULL, NULL),
+                     CLRNN_ERR_CONFIG);
+    scratch_expect(&s, "train.batch_size (was 8, is 9)", "optimizer", NULL);
+    runs_must_train(&s, cycle, "cycle");
+    assert_int_equal(
+        runs_train(&s, MODEL TRAIN("3", ", scheduler: {one_cycle_lr: {max_lr: 0.1, interval: batch}}") DATA,
+                   "cycle", true, NULL, NULL),
+        CLRNN_ERR_CONFIG);
+    scratch_expect(&s, "train.epochs (was 2, is 3)", "one_cycle_lr", NULL);
+    scratch_problem(&s, "b", 21, 5, 3, 3, false, 77);
+    assert_int_equal(runs_train(&s, MODEL TRAIN("3", "") DATA, "run", true, NULL, NULL), CLRNN_ERR_CONFIG);
+    scratch_expect(&s, "valid data", "21", "other content", NULL);
+    scratch_problem(&s, "a", S - 1, 5, 3, 3, false, 1);
+    assert_int_equal(runs_train(&s, MODEL TRAIN("3", "") DATA, "run", true, NULL, NULL), CLRNN_ERR_CONFIG);
+    scratch_expect(&s, "train data", "44", "43", NULL);
+    scratch_close(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_resume_on_ref),
+        cmocka_unit_test(test_resume_on_opencl),
+        cmocka_unit_test(test_resume_after_kill),
+        cmocka_unit_test(test_refused_resumes),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
