@@ -158,12 +158,12 @@ static enum clrnn_status list(const struct cli *cli)
     json_t *rows = json_array();
 
     for (size_t i = 0; i < count; i++) {
-        char heading[48];
+        char heading[64];
 
         cli_json_append(&rows, row_json(&table[i]));
         snprintf(heading, sizeof(heading), "%-8s %s", severity_word[table[i].severity], table[i].id);
         if (!cli->json)
-            print_beside(40, heading, table[i].meaning);
+            print_beside(50, heading, table[i].meaning);
     }
     if (cli->json)
         return cli_print_json(cli, json_pack("{s:o}", "findings", rows));
@@ -283,6 +283,8 @@ int cmd_doctor(int argc, char **argv)
         {"init", CLI_TEXT, "FILE", "start from the weights in a safetensors file", &params.init},
         {"fix", CLI_TEXT, "OUT.yaml", "write the config with the sure remedies applied", &fix},
         {"plot", CLI_TEXT, "DIR", "draw gradient norms by time step and layer into DIR", &params.plot},
+        {"report", CLI_TEXT, "FILE.html", "write findings, pictures and the marked config as one page",
+         &params.report},
         {"seconds", CLI_REAL, "S", "aim to end by then (45)", &params.seconds},
         {"list", CLI_FLAG, NULL, "name all that can be found; takes no config", &listing},
         {"explain", CLI_TEXT, "ID", "what a finding means, costs, and what helps; takes no config", &finding},
@@ -301,6 +303,7 @@ int cmd_doctor(int argc, char **argv)
         .option = options,
         .examples = "  clrnn doctor examples/seed-broken.yaml\n"
                     "  clrnn doctor examples/seed-broken.yaml --fix fixed.yaml\n"
+                    "  clrnn doctor my.yaml --report doctor.html\n"
                     "  clrnn doctor my.yaml --static --json\n"
                     "  clrnn doctor train.py --to-config converted\n"
                     "  clrnn doctor --explain single-time-step\n",
@@ -324,6 +327,8 @@ int cmd_doctor(int argc, char **argv)
     if (!cli.argument_count)
         return cli_usage(&cli, "an argument is missing: clrnn doctor %s", spec.usage);
     st = fix ? cli_check_out(&cli, fix, 2, (const char *const[]){cli.argument[0], params.init}) : CLRNN_OK;
+    if (st == CLRNN_OK && params.report)
+        st = cli_check_out(&cli, params.report, 3, (const char *const[]){cli.argument[0], params.init, fix});
     if (st == CLRNN_OK)
         st = cli_open(&cli, &config, &device);
     params.stop = interrupt_flag();

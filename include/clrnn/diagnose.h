@@ -129,10 +129,11 @@ struct clrnn_finding {
 /** How much the doctor examines. Zeroed: as much as 45 seconds allow. */
 struct clrnn_doctor_params {
     const char *init;
-    const char *plot; // folder for pictures of gradient norms by time step and layer, or NULL
-    bool static_only; // --static: config and data only
-    bool no_train;    // skip the short training
-    double seconds;   // aim to end by then; 0: 45
+    const char *plot;   // folder for pictures of gradient norms by time step and layer, or NULL
+    const char *report; // HTML file to write, or NULL
+    bool static_only;   // --static: config and data only
+    bool no_train;      // skip the short training
+    double seconds;     // aim to end by then; 0: 45
     const volatile sig_atomic_t *stop;
 };
 

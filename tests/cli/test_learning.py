@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """overfit, grow, doctor and the watch from outside: what they print, as text and JSON, and how they end."""
+import html.parser
 import json
 import signal
 import sys
@@ -95,6 +96,68 @@ def doctor(c):
     c.run("doctor", "broken.yaml", "--static", "--fix", "nowhere/fixed.yaml", status=5)
 
 
+class Page(html.parser.HTMLParser):
+    """Tags that close, text, marked lines, and all that names something outside the page."""
+    VOID = ("meta", "line", "path", "circle", "rect")
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.tags, self.outside, self.marked, self.words = [], [], [], [], ""
+        self.feed(text)
+        assert not self.open, self.open
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        if tag not in self.VOID:
+            self.open.append(tag)
+        attributes = dict(attributes)
+        self.outside += [v for k, v in attributes.items() if k in ("src", "href", "xlink:href") and v[0] != "#"]
+        if attributes.get("class") == "marked":
+            self.marked.append("")
+
+    def handle_startendtag(self, tag, attributes):
+        self.tags.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag, (tag, self.open)
+
+    def handle_data(self, data):
+        self.words += data
+        if self.marked and "span" in self.open:
+            self.marked[-1] += data
+
+
+def report(c):
+    """One page that needs nothing else: every finding, pictures, the marked config; names are escaped."""
+    (c.folder / "a & <b>").mkdir()
+    for name in ("X_train.npy", "y_train.npy", "X_valid.npy", "y_valid.npy"):
+        (c.folder / "a & <b>" / name).write_bytes((c.folder / name).read_bytes())
+    slow = BROKEN.replace("lr: 0.01", "lr: 1.0e-9").replace("  - softmax\n  - round", "")
+    for text, words in ((BROKEN, ("Gradient of each layer", "Training loss")),
+                        (slow, ("Training loss", "Answers on validation rows", "with the changes", "by time step"))):
+        c.write("a & <b>/<script>.yaml", text)
+        out, _ = c.run("doctor", "a & <b>/<script>.yaml", "--device", "ref", "--report", "page.html", "--json",
+                       status=1)
+        result = json.loads(out)
+        text = (c.folder / "page.html").read_text(encoding="utf-8")
+        page = Page(text)
+        assert not page.outside and "script" not in page.tags and "http" not in text, page.outside
+        assert "<script>.yaml" in page.words and result["verdict"] in page.words and result["first"] in page.words
+        for finding in result["findings"]:
+            for key in ("id", "where", "evidence", "cost", "remedy", "tried"):
+                assert finding[key] in page.words, (key, finding[key])
+        assert "svg" in page.tags and page.marked
+        for word in words:
+            assert word in page.words, word
+    assert any("lr: 1.0e-9" in line and "lr-out-of-range" in line for line in page.marked), page.marked
+    found = {f["id"]: f for f in result["findings"]}
+    assert found["lr-out-of-range"]["follows_from"] is None and found["lr-out-of-range"]["order"] == 1, result
+    assert " -> " in found["lr-out-of-range"]["tried"] and "in the same " in found["lr-out-of-range"]["tried"], result
+    assert found["update-too-small"]["follows_from"] == "lr-out-of-range", result
+    c.run("doctor", "config.yaml", "--static", "--report", "config.yaml", status=2)
+    c.run("doctor", "config.yaml", "--static", "--report", "nowhere/page.html", status=5)
+
+
 def watch(c):
     c.write("broken.yaml", BROKEN)
     _, err = c.run("train", "broken.yaml", "--out", "a", "--quiet", "--set", "train.epochs=8")
@@ -116,5 +179,5 @@ def usage(c):
 
 
 if __name__ == "__main__":
-    sys.exit(harness.main([overfit, overfit_broken, overfit_init, grow, grow_broken, interrupted, doctor, watch,
-                           usage]))
+    sys.exit(harness.main([overfit, overfit_broken, overfit_init, grow, grow_broken, interrupted, doctor, report,
+                           watch, usage]))

@@ -14,6 +14,7 @@
 enum kind {
     NONE,
     NORMALIZE,
+    NORMALIZE_TARGETS,
     CLIP,
     LR_UP,
     LR_UP_MORE,
@@ -30,26 +31,28 @@ enum kind {
 // X(id, changes in the order in which they are tried)
 static const struct row {
     const char *id;
-    enum kind kind[6];
+    enum kind kind[8];
 } rows[] = {
     {"loss-not-finite", {CLIP, LR_DOWN, NORMALIZE}},
     {"exploding-gradient", {CLIP, LR_DOWN}},
     {"update-too-large", {LR_DOWN, LR_DOWN_MORE}},
     {"update-too-small", {LR_UP, LR_UP_MORE}},
     {"loss-oscillates", {LR_DOWN, LR_DOWN_MORE}},
-    {"initial-loss-off", {NORMALIZE}},
+    {"initial-loss-off", {NORMALIZE_TARGETS, NORMALIZE}},
+    {"unscaled-target", {NORMALIZE_TARGETS}},
     {"saturated-units", {NORMALIZE, LR_DOWN}},
     {"dead-units", {NORMALIZE, LR_DOWN, TANH}},
     {"zero-gradient", {TANH}},
     {"vanishing-gradient", {GATED, TANH, MEAN, LR_UP}},
     {"sequence-too-long", {GATED, CLIP, MEAN}},
+    {"pool-ignores-sequence", {MEAN}},
     {"class-imbalance", {BALANCED}},
     {"majority-class-only", {BALANCED, LR_UP}},
-    {"cannot-overfit-one-batch", {NORMALIZE, LR_UP, LR_DOWN, NO_DECAY, WIDER}},
-    {"loss-flat", {NORMALIZE, LR_UP, LR_DOWN, NO_DECAY, GATED, WIDER}},
-    {"inputs-ignored", {NORMALIZE, LR_UP, LR_DOWN, NO_DECAY, WIDER}},
-    {"worse-than-linear", {NORMALIZE, LR_UP, LR_DOWN, NO_DECAY, WIDER}},
-    {"underfitting", {NO_DECAY, NORMALIZE, LR_UP, LR_DOWN, GATED, WIDER}},
+    {"cannot-overfit-one-batch", {NORMALIZE_TARGETS, NORMALIZE, LR_UP, LR_DOWN, NO_DECAY, WIDER}},
+    {"loss-flat", {NORMALIZE_TARGETS, NORMALIZE, LR_UP, LR_DOWN, NO_DECAY, GATED, WIDER}},
+    {"inputs-ignored", {NORMALIZE_TARGETS, NORMALIZE, LR_UP, LR_DOWN, NO_DECAY, WIDER}},
+    {"worse-than-linear", {NORMALIZE_TARGETS, NORMALIZE, LR_UP, LR_DOWN, NO_DECAY, WIDER}},
+    {"underfitting", {NO_DECAY, NORMALIZE_TARGETS, NORMALIZE, LR_UP, LR_DOWN, GATED, WIDER}},
 };
 
 static char *other_lr(const struct clrnn_config *c, double factor)
@@ -152,6 +155,10 @@ static char *make(const struct clrnn_doctor *d, enum kind kind)
     case NORMALIZE:
         return clrnn_format("%s",
                             c->data.standard || d->train_scan.info->tokens ? "" : "data.normalize=standard");
+    case NORMALIZE_TARGETS:
+        return clrnn_format("%s", c->data.standard_targets || !clrnn_loss_is_regression(c->train.loss.kind)
+                                      ? ""
+                                      : "data.normalize_targets=standard");
     case CLIP:
         return clrnn_format("%s", c->train.clip_grad_norm > 0 ? "" : "train.clip_grad_norm=1");
     case LR_UP:

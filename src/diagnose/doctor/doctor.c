@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "diagnose/doctor/report.h"
 #include "diagnose/doctor/trial.h"
 #include "train/feed.h"
 
@@ -157,6 +158,7 @@ enum clrnn_status clrnn_doctor(struct clrnn_device *device, const struct clrnn_c
         .config = config,
         .params = params,
         .result = result,
+        .chance = NAN,
         .started = clrnn_clock(),
         .seconds = params->seconds > 0 ? params->seconds : DEFAULT_SECONDS,
     };
@@ -168,6 +170,12 @@ enum clrnn_status clrnn_doctor(struct clrnn_device *device, const struct clrnn_c
         st = examine(&d);
     if (st == CLRNN_OK)
         st = clrnn_doctor_stopped(&d) ? CLRNN_INTERRUPTED : conclude(&d);
+    if (st == CLRNN_OK)
+        st = clrnn_doctor_report_page(&d);
+    for (size_t i = 0; i < ARRAY_SIZE(d.gradient); i++) {
+        free(d.gradient[i].layer);
+        free(d.gradient[i].time);
+    }
     clrnn_trial_finish(&d.asked);
     clrnn_trial_finish(&d.best);
     clrnn_doctor_scan_finish(&d.train_scan);

@@ -112,6 +112,11 @@ struct clrnn_doctor {
 
     size_t fix_count; // changes that findings offer
 
+    double chance; // loss of the best constant answer; NaN: not known
+    struct {
+        double *layer, *time; // [layers], [T] gradient norms; NULL: not measured
+        uint32_t T;
+    } gradient[2];            // before and after the short training
     double started;           // on clrnn_clock
     bool overfits;            // one batch was learnt by heart
     struct clrnn_trial asked; // the short training of the config as it is; steps 0: it was not trained

@@ -359,6 +359,21 @@ static enum clrnn_status grow(struct trying *t, struct clrnn_finding *f)
 
 // ---------------------------------------------------------------- effects
 
+// The cause by itself from which a finding follows; one without a cause is its own.
+static const struct clrnn_finding *root_of(const struct clrnn_doctor_result *r, const struct clrnn_finding *f)
+{
+    for (size_t steps = 0; steps < r->count && f->follows_from; steps++) {
+        size_t i = 0;
+
+        while (i < r->count && r->finding[i].id != f->follows_from)
+            i++;
+        if (i == r->count)
+            break;
+        f = &r->finding[i];
+    }
+    return f;
+}
+
 // What was measured of a net that does not learn and is still a cause by itself follows from what mended it.
 static void blame_the_mended(struct trying *t)
 {
@@ -374,7 +389,8 @@ static void blame_the_mended(struct trying *t)
             cause = r->finding[i].id;
     for (size_t i = 0; i < r->count && cause && is_mended(t); i++)
         for (size_t k = 0; k < ARRAY_SIZE(ids); k++)
-            if (!strcmp(r->finding[i].id, ids[k]) && !r->finding[i].follows_from && !r->finding[i].set)
+            if (!strcmp(r->finding[i].id, ids[k]) && r->finding[i].id != cause && !r->finding[i].set &&
+                root_of(r, &r->finding[i])->outcome != CLRNN_TRIED_HELPS)
                 r->finding[i].follows_from = cause;
 }
 
@@ -385,16 +401,9 @@ static enum clrnn_status point_to_causes(struct trying *t)
 
     for (size_t i = 0; i < r->count; i++) {
         struct clrnn_finding *f = &r->finding[i];
-        const struct clrnn_finding *cause = f;
+        const struct clrnn_finding *cause = root_of(r, f);
 
-        for (size_t steps = 0; steps < r->count && cause && cause->follows_from; steps++) {
-            const char *id = cause->follows_from;
-
-            cause = NULL;
-            for (size_t k = 0; k < r->count && !cause; k++)
-                cause = r->finding[k].id == id ? &r->finding[k] : NULL;
-        }
-        if (!f->follows_from || f->set || !cause || !cause->set || !t->kept)
+        if (!f->follows_from || f->set || !cause->set || !t->kept)
             continue;
         TRY(say(t, &f->remedy, clrnn_format("mend %s, from which it follows", cause->id)));
     }
@@ -425,14 +434,21 @@ static enum clrnn_status try_all(struct trying *t)
     TRY(clrnn_doctor_order(t->d));
     blame_the_mended(t);
     TRY(clrnn_doctor_place(t->d));
+    for (size_t i = 0; i < r->count; i++) {
+        struct clrnn_finding *f = &r->finding[i];
+
+        if (f->severity != CLRNN_SEVERITY_NOTE && !f->follows_from && !f->set && !*f->tried)
+            TRY(say(t, &f->tried, clrnn_format("not tried: no change of the config does it")));
+    }
     return point_to_causes(t);
 }
 
 static const char *no_trial(const struct clrnn_doctor *d)
 {
-    return d->params->static_only ? "--static runs no model"
-           : d->params->no_train  ? "--no-train runs no training"
-                                  : NULL;
+    return d->params->static_only                      ? "--static runs no model"
+           : d->params->no_train                       ? "--no-train runs no training"
+           : clrnn_dataset_info(d->train)->targets > 1 ? "trials judge models of one output"
+                                                       : NULL;
 }
 
 static enum clrnn_status try_each(struct trying *t)

@@ -76,6 +76,15 @@ static enum clrnn_status prepare(struct clrnn_examination *v)
     return clrnn_doctor_session(v, d->device, probe, &v->probe);
 }
 
+// For the page, which is made in the end.
+static void keep_gradients(struct clrnn_doctor *d, struct clrnn_activity *a, size_t when)
+{
+    d->gradient[when].layer = a->layer_norm;
+    d->gradient[when].time = a->time;
+    d->gradient[when].T = a->time ? a->T : 0;
+    a->layer_norm = a->time = NULL;
+}
+
 enum clrnn_status clrnn_doctor_run_model(struct clrnn_doctor *d)
 {
     struct clrnn_examination v = {.d = d};
@@ -90,12 +99,15 @@ enum clrnn_status clrnn_doctor_run_model(struct clrnn_doctor *d)
     else if (st == CLRNN_OK)
         clrnn_doctor_report_overfit(&v, false);
     d->overfits = v.overfits;
+    d->chance = v.chance;
     if (st == CLRNN_OK && v.no_gradient && !d->params->no_train) { // as it is, it will stay
         d->asked = (struct clrnn_trial){.finite = true, .loss_kind = d->config->train.loss.kind};
         st = clrnn_trial_judge(d, v.session->model, d->train, d->valid, &d->asked);
     }
     if (st == CLRNN_OK)
         st = clrnn_doctor_plot(&v);
+    keep_gradients(d, &v.start, 0);
+    keep_gradients(d, &v.end, 1);
     clrnn_activity_finish(&v.start);
     clrnn_activity_finish(&v.end);
     clrnn_session_close(&v.probe);

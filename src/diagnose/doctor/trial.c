@@ -127,6 +127,8 @@ enum clrnn_status clrnn_trial_judge(const struct clrnn_doctor *d, struct clrnn_m
                                     struct clrnn_dataset *train, struct clrnn_dataset *valid,
                                     struct clrnn_trial *t)
 {
+    if (clrnn_dataset_info(train)->targets > 1)
+        return CLRNN_OK;
     TRY(judge_set(d, model, train, !valid, t, &t->train));
     if (valid)
         TRY(judge_set(d, model, valid, true, t, &t->valid));

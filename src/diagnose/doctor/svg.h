@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+// Small charts as inline SVG. Colours and fonts come from the page's style sheet, by class.
+#ifndef CLRNN_SRC_DIAGNOSE_DOCTOR_SVG_H
+#define CLRNN_SRC_DIAGNOSE_DOCTOR_SVG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/** Series of a chart; values that are not finite (or not above 0 on a logarithmic axis) are left out. */
+struct clrnn_svg_series {
+    const char *name;    // in the legend
+    const double *value; // [count]; NULL: none
+    size_t count;
+};
+
+struct clrnn_svg_chart {
+    const char *title, *x_label;
+    bool log;                          // the y axis
+    bool dots;                         // a dot at each value
+    double first_x, last_x;            // x of the first and the last value
+    char *const *name;                 // [count of the first series] under the values; NULL: numbers
+    struct clrnn_svg_series series[2]; // drawn in classes s0 and s1
+    double level;                      // a horizontal line; NaN: none
+    const char *level_name;
+};
+
+/** Line chart. */
+void clrnn_svg_lines(FILE *page, const struct clrnn_svg_chart *chart);
+/** Answers by class, [classes, classes], rows are the truth; up to `most` classes are shown. */
+void clrnn_svg_answers(FILE *page, const char *title, const uint64_t *confusion, uint32_t classes);
+/** Target (x) against prediction (y), with the line of right answers. */
+void clrnn_svg_pairs(FILE *page, const char *title, const float *target, const float *prediction,
+                     size_t count);
+/** Writes text escaped for HTML, control characters and invalid UTF-8 as \xNN. */
+void clrnn_html_text(FILE *page, const char *text);
+
+#endif
