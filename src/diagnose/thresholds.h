@@ -61,6 +61,13 @@
       "of a batchnorm; PyTorch's default is 0.1, other frameworks write 0.9 to 0.99 for it") \
     X(schedule_gone, 0.01, "of the peak lr, under which a step hardly counts,") \
     X(schedule_part, 0.4, "and the part of the run before; measured: 0.2 spent, 0.94 a cosine") \
+    X(target_size, 10.0, "mean or deviation of targets; measured: 1.5 healthy, 3,200 planted") \
+    X(sgd_run, 0.3, "the fastest weights' way in the run over their size; measured: 0.04 stuck") \
+    X(hardly_answered, 0.1, "recall of a class") \
+    X(majority_ratio, 2.0, "labels of the commonest class over those of one that is not answered") \
+    X(naive, 0.3, "R2 of the last value, from which it is a forecast") \
+    X(naive_gap, 1.05, "what the last value leaves unexplained, over what the net does") \
+    X(weight_decay, 0.1, "of a weight a step; usual: 0.01 and less; measured: 1 planted") \
     X(padding_rows, 0.3, "rows that end in the same repeated step; measured: 0.99 padded, 0.003 not") \
     X(padding_share, 0.05, "steps so taken up; measured: 0.46 padded, 0.0001 not") \
     /* ---- probes */ \

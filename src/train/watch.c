@@ -205,7 +205,7 @@ static enum clrnn_finding_kind lost_lr(const struct clrnn_watch *w)
 
     return scheduler->kind == CLRNN_SCHEDULER_NONE ? CLRNN_FINDING_LR_OUT_OF_RANGE
            : scheduler->per_batch                  ? CLRNN_FINDING_SCHEDULER_PER_BATCH
-                                                   : CLRNN_FINDING_UPDATE_TOO_SMALL;
+                                                   : CLRNN_FINDING_SCHEDULE_EXHAUSTED;
 }
 
 // Adam and RMSprop move a weight by about lr, whatever the gradient is; SGD's steps depend on it and are not
@@ -238,6 +238,7 @@ static enum clrnn_status look_at_lr(struct clrnn_watch *w, const struct clrnn_mo
 // Update over weight per step between the first two looks.
 static enum clrnn_status measure_ratio(struct clrnn_watch *w, const struct clrnn_model *m)
 {
+    const struct clrnn_optimizer_config *o = &w->config->train.optimizer;
     float *values;
     size_t count;
 
@@ -249,6 +250,8 @@ static enum clrnn_status measure_ratio(struct clrnn_watch *w, const struct clrnn
     }
     w->ratio = root_mean_square(values, w->sample, count) / root_mean_square(w->sample, NULL, count) /
                (double)(w->steps - w->sample_steps);
+    if (o->kind == CLRNN_OPTIMIZER_RMSPROP) // its first steps are larger: the mean of squares begins at 0
+        w->ratio *= sqrt(1 - pow(o->alpha, (double)(w->steps + w->sample_steps + 1) / 2));
     free(values);
     clrnn_watch_finish(w);
     return CLRNN_OK;

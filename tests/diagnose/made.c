@@ -86,6 +86,7 @@ static void make_trace(struct made *m)
         .shuffled = {.loss = 0.6, .quality = 0.6},
         .linear = {.done = true, .quality = 0.8},
         .real_loss = NAN,
+        .naive = NAN,
         .random_loss = NAN,
     };
     for (int i = 0; i < STEPS; i++) {
@@ -142,6 +143,20 @@ void made_open(struct made *m, const char *layers, const char *train)
         .overfit_lowest = 0.005,
         .overfit_last = 0.005,
     };
+    for (int k = 0; k < K; k++)
+        m->answered[k] = m->answered_with_order[k] =
+            (struct clrnn_class_result){.support = S / 2, .precision = 0.99, .recall = 0.99, .f1 = 0.99};
+    m->d.asked = (struct clrnn_trial){.ran = true,
+                                      .finite = true,
+                                      .steps = STEPS,
+                                      .wanted = STEPS,
+                                      .loss_kind = m->config->train.loss.kind,
+                                      .train = {.samples = S,
+                                                .counted = S,
+                                                .loss = 0.03,
+                                                .accuracy = 0.99,
+                                                .classes = K,
+                                                .per_class = m->answered}};
     m->leak = (struct clrnn_leak){.rows = 8, .others = 56, .most = 1e-7, .scale = 1};
     m->gradient = (struct clrnn_gradient_error){
         .param = "0.weight_ih_l0", .device = "a device", .error = 1e-6, .slope = NAN, .N = 8, .T = T};
@@ -167,6 +182,7 @@ void made_judge(struct made *m)
     clrnn_doctor_check_zero_gradient(&m->v, &model, m->largest);
     clrnn_doctor_report_overfit(&m->v, clrnn_trace_went_well(&m->v, &m->trace));
     clrnn_doctor_check_trace(&m->v, &m->trace);
+    clrnn_doctor_check_answers(&m->v, &m->trace);
     clrnn_doctor_check_quality(&m->v, &m->trace);
     assert_int_equal(m->d.status, CLRNN_OK);
 }

@@ -217,7 +217,7 @@ static const struct static_case {
     {"dead-bias", CLRNN_SEVERITY_NOTE, WELL, GRU POOL "  - linear: {out_features: 4}\n  - batchnorm\n" HEAD,
      TRAIN, NULL},
     {"batch-of-one-batchnorm", CLRNN_SEVERITY_ERROR, ODD, GRU POOL "  - batchnorm\n" HEAD, TRAIN, NULL},
-    {"no-shuffle-sorted-labels", CLRNN_SEVERITY_ERROR, SORTED, NET, ADAM RUN, NULL},
+    {"no-shuffle-sorted-labels", CLRNN_SEVERITY_WARNING, SORTED, NET, ADAM RUN, NULL},
     {"no-shuffle-sorted-labels", CLRNN_SEVERITY_NOTE, WELL, NET, ADAM RUN, NULL},
     {"unscaled-input", CLRNN_SEVERITY_WARNING, SCALED, NET, TRAIN, NULL},
     {"constant-features", CLRNN_SEVERITY_WARNING, CONSTANT, NET, TRAIN, NULL},

@@ -29,6 +29,49 @@ static void sorted(struct made *m)
     m->d.train_scan.changes = 1;
 }
 
+// What the same training with shuffled rows comes to.
+static void sorted_to_harm(struct made *m)
+{
+    sorted(m);
+    m->d.asked.train.accuracy = 0.5;
+    for (int k = 0; k < K; k++)
+        m->answered[k].recall = k;
+    m->trace.twin = m->d.asked;
+    m->trace.twin.train.accuracy = 0.99;
+    m->trace.twin.train.per_class = m->answered_with_order;
+}
+
+static void sorted_without_harm(struct made *m)
+{
+    sorted(m);
+    m->trace.twin = m->d.asked;
+}
+
+static void thousands(struct made *m)
+{
+    m->d.outputs = 1;
+    m->d.train_scan.classes = m->d.valid_scan.classes = 0;
+    m->d.train_scan.y_mean = 3000;
+    m->d.train_scan.y_std = 800;
+    m->v.chance = 800 * 800;
+    m->trace.trained.loss = m->trace.train_mode = 9.6e6;
+}
+
+static void zeros_only(struct made *m)
+{
+    m->answered[0].support = 55;
+    m->answered[1].support = 9;
+    m->answered[0].recall = 1;
+    m->answered[1].recall = 0;
+}
+
+static void last_value_does(struct made *m)
+{
+    m->d.outputs = 1;
+    m->d.train_scan.classes = m->d.valid_scan.classes = 0;
+    m->trace.naive = 0.95;
+}
+
 static void not_a_number(struct made *m)
 {
     m->d.train_scan.bad_values = 1;
@@ -289,6 +332,8 @@ static void validation_rises(struct made *m)
 #define LAST "pool: {over: last}"
 #define HEAD "linear: {out_features: 2}"
 #define NET GRU ", " LAST ", " HEAD
+#define ONE GRU ", " LAST ", linear: {out_features: 1}"
+#define MSE "loss: mse, optimizer: {adam: {lr: 0.001}}, epochs: 20, batch_size: 16, shuffle: true"
 #define ADAM "loss: cross_entropy, optimizer: {adam: {lr: 0.001}}, epochs: 20, batch_size: 16"
 #define TRAIN ADAM ", shuffle: true"
 #define WANT(ident, severity) CLRNN_FINDING_##ident, CLRNN_SEVERITY_##severity
@@ -310,8 +355,7 @@ static const struct fault {
     {WANT(DROPOUT_BEFORE_BATCHNORM, WARNING), GRU ", " LAST ", dropout, batchnorm, " HEAD, TRAIN, NULL},
     {WANT(DEAD_BIAS, NOTE), GRU ", " LAST ", linear: {out_features: 4}, batchnorm, " HEAD, TRAIN, NULL},
     {WANT(BATCH_OF_ONE_BATCHNORM, ERROR), GRU ", " LAST ", batchnorm, " HEAD, TRAIN, last_batch_of_one},
-    {WANT(ACTIVATION_LOSS_MISMATCH, ERROR), GRU ", " LAST ", linear: {out_features: 1}, softmax",
-     "loss: mse, optimizer: {adam: {lr: 0.001}}, epochs: 20, batch_size: 16, shuffle: true", one_output},
+    {WANT(ACTIVATION_LOSS_MISMATCH, ERROR), ONE ", softmax", MSE, one_output},
     {WANT(BATCHNORM_MOMENTUM, WARNING), GRU ", " LAST ", batchnorm: {momentum: 0.99}, " HEAD, TRAIN, NULL},
     {WANT(BATCHNORM_MOMENTUM, WARNING), GRU ", " LAST ", batchnorm: {momentum: 0.001}, " HEAD, TRAIN, NULL},
     {WANT(AXES_SWAPPED, WARNING), NET, TRAIN, turned},
@@ -324,7 +368,9 @@ static const struct fault {
      TRAIN ", scheduler: {linear_lr: {start_factor: 1.0e-4, end_factor: 1.0e-4, total_iters: 5}}", NULL},
     {WANT(LR_OUT_OF_RANGE, ERROR), NET,
      "loss: cross_entropy, optimizer: {adam: {lr: 1.0}}, epochs: 20, batch_size: 16, shuffle: true", NULL},
-    {WANT(NO_SHUFFLE_SORTED_LABELS, ERROR), NET, ADAM, sorted},
+    {WANT(NO_SHUFFLE_SORTED_LABELS, ERROR), NET, ADAM, sorted_to_harm},
+    {WANT(NO_SHUFFLE_SORTED_LABELS, WARNING), NET, ADAM, sorted},
+    {WANT(NO_SHUFFLE_SORTED_LABELS, NOTE), NET, ADAM, sorted_without_harm},
     {WANT(NO_SHUFFLE_SORTED_LABELS, NOTE), NET, ADAM, NULL},
     {WANT(NON_FINITE_INPUT, ERROR), NET, TRAIN, not_a_number},
     {WANT(TOKEN_RANGE, ERROR), "embedding: {num_embeddings: 9, embedding_dim: 4}, " NET, TRAIN, token_beyond},
@@ -366,6 +412,9 @@ static const struct fault {
     {WANT(TRAIN_EVAL_MISMATCH, ERROR), NET, TRAIN, other_in_eval_mode},
     {WANT(LABELS_LOOK_RANDOM, WARNING), NET, TRAIN, as_good_as_shuffled},
     {WANT(UNDERFITTING, WARNING), NET, TRAIN, stuck},
+    {WANT(UNSCALED_TARGET, WARNING), ONE, MSE, thousands},
+    {WANT(NO_BETTER_THAN_NAIVE, WARNING), ONE, MSE, last_value_does},
+    {WANT(MAJORITY_CLASS_ONLY, WARNING), NET, TRAIN, zeros_only},
     {WANT(INPUTS_IGNORED, WARNING), NET, TRAIN, blank_does_as_well},
     {WANT(TIME_IGNORED, WARNING), NET, TRAIN, order_does_not_matter},
     {WANT(TIME_IGNORED, NOTE), NET, TRAIN, order_is_not_needed},

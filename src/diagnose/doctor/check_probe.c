@@ -245,6 +245,15 @@ static void conclude_overfit(struct clrnn_examination *v, const struct overfit *
     v->overfit_still = n >= 40 && last > (1 - clrnn_threshold.overfit_still) * before;
 }
 
+static bool has_dropout(const struct clrnn_config *c)
+{
+    for (size_t i = 0; i < c->layer_count; i++)
+        if ((c->layer[i].kind == CLRNN_LAYER_DROPOUT && c->layer[i].p > 0) ||
+            (c->layer[i].dropout > 0 && c->layer[i].num_layers > 1))
+            return true;
+    return false;
+}
+
 void clrnn_doctor_report_overfit(struct clrnn_examination *v, bool harmless)
 {
     struct clrnn_doctor *d = v->d;
@@ -262,7 +271,8 @@ void clrnn_doctor_report_overfit(struct clrnn_examination *v, bool harmless)
         d, "%u steps on the same batch bring the loss from %.4g to %.4g (lowest %.4g), where it stands",
         v->overfit_steps, v->overfit_first, v->overfit_last, v->overfit_lowest);
     if (v->no_gradient)
-        clrnn_doctor_evidence(d, ": no parameter has a gradient, what moves is dropout");
+        clrnn_doctor_evidence(d, ": no parameter has a gradient%s",
+                              has_dropout(d->config) ? ", what moves is dropout" : "");
     if (harmless) {
         clrnn_doctor_evidence(d, "; over all rows it learns well enough");
         clrnn_doctor_cost(d, "nothing, where rows are noisy or the net is meant to be small");

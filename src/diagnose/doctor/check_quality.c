@@ -22,26 +22,50 @@ static void judge_linear(struct clrnn_examination *v, const struct clrnn_trace *
                           c->linear.quality, clrnn_trace_best_quality(c));
 }
 
+// Whether a finding says what keeps the loss high: one that is no mere sight of it.
+static bool explained(const struct clrnn_doctor *d)
+{
+    static const enum clrnn_finding_kind sight[] = {
+        CLRNN_FINDING_LOSS_FLAT,          CLRNN_FINDING_WORSE_THAN_LINEAR,
+        CLRNN_FINDING_INPUTS_IGNORED,     CLRNN_FINDING_TIME_IGNORED,
+        CLRNN_FINDING_OVERFITTING,        CLRNN_FINDING_CANNOT_OVERFIT_ONE_BATCH,
+        CLRNN_FINDING_DUPLICATE_ROWS,     CLRNN_FINDING_TRAIN_VALID_LEAK,
+        CLRNN_FINDING_TRAIN_VALID_SHIFT,  CLRNN_FINDING_TRAIN_VALID_OVERLAP,
+        CLRNN_FINDING_CONSTANT_FEATURES,  CLRNN_FINDING_CLASS_IMBALANCE,
+        CLRNN_FINDING_LABELS_LOOK_RANDOM,
+    };
+
+    for (size_t i = 0; i < d->result->count; i++) {
+        const struct clrnn_finding *f = &d->result->finding[i];
+        bool mere = f->severity == CLRNN_SEVERITY_NOTE;
+
+        for (size_t k = 0; k < ARRAY_SIZE(sight); k++)
+            mere = mere || f->id == clrnn_finding_table[sight[k]].id;
+        if (!mere)
+            return true;
+    }
+    return false;
+}
+
 static void judge_underfitting(struct clrnn_examination *v, const struct clrnn_trace *c)
 {
     struct clrnn_doctor *d = v->d;
     const struct clrnn_optimizer_config *o = &d->config->train.optimizer;
     char run[64];
 
-    if (!c->finite || !(v->chance > 0) || clrnn_trace_still_falling(c) ||
-        clrnn_doctor_found(d, CLRNN_FINDING_SINGLE_CLASS) ||
+    if (!c->finite || !(v->chance > 0) || clrnn_trace_still_falling(c) || explained(d) ||
         !(c->trained.loss > clrnn_threshold.underfit * v->chance))
         return;
     clrnn_doctor_finding(d, CLRNN_FINDING_UNDERFITTING, CLRNN_SEVERITY_WARNING);
     clrnn_doctor_where(d, "training loss after %s", clrnn_trace_span(c, run));
     clrnn_doctor_evidence(d, "on its own training rows the net has %.4g; the best constant answer has %.4g",
                           c->trained.loss, v->chance);
-    if (o->weight_decay >= 0.1)
+    if (o->weight_decay >= clrnn_threshold.weight_decay)
         clrnn_doctor_evidence(d, "; weight_decay %g pulls every weight to 0", o->weight_decay);
-    clrnn_doctor_remedy(d,
-                        o->weight_decay >= 0.1 ? "train.optimizer.%s.weight_decay=0"
-                                               : "more units or layers, more epochs, or a larger lr%.0s",
-                        clrnn_optimizer_word(o->kind));
+    if (o->weight_decay >= clrnn_threshold.weight_decay) {
+        clrnn_doctor_remedy(d, "train.optimizer.%s.weight_decay=0", clrnn_optimizer_word(o->kind));
+        clrnn_doctor_fix(d, FIX_WEIGHT_DECAY, 0, 0);
+    }
 }
 
 static void judge_overfitting(struct clrnn_examination *v, const struct clrnn_trace *c)
@@ -161,6 +185,10 @@ static void judge_labels(struct clrnn_examination *v, const struct clrnn_trace *
         CLRNN_FINDING_POOL_IGNORES_SEQUENCE,   CLRNN_FINDING_NO_SHUFFLE_SORTED_LABELS,
         CLRNN_FINDING_INITIAL_LOSS_OFF,        CLRNN_FINDING_DROPOUT_TOO_HIGH,
         CLRNN_FINDING_UPDATE_TOO_SMALL,        CLRNN_FINDING_UPDATE_TOO_LARGE,
+        CLRNN_FINDING_VANISHING_GRADIENT,      CLRNN_FINDING_AXES_SWAPPED,
+        CLRNN_FINDING_PADDING_IN_FRONT,        CLRNN_FINDING_UNSCALED_TARGET,
+        CLRNN_FINDING_SCHEDULE_EXHAUSTED,      CLRNN_FINDING_LR_OUT_OF_RANGE,
+        CLRNN_FINDING_CLASS_WEIGHTS_INVERTED,  CLRNN_FINDING_NO_BETTER_THAN_NAIVE,
     };
     struct clrnn_doctor *d = v->d;
 
@@ -185,8 +213,9 @@ void clrnn_doctor_check_quality(struct clrnn_examination *v, struct clrnn_trace 
 {
     judge_modes(v, c);
     judge_labels(v, c);
-    judge_underfitting(v, c);
+    clrnn_doctor_check_majority(v, c);
     judge_inputs(v, c);
     judge_linear(v, c);
     judge_overfitting(v, c);
+    judge_underfitting(v, c);
 }

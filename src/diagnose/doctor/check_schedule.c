@@ -250,38 +250,46 @@ static void check_lr(struct clrnn_doctor *d)
     }
 }
 
-static void check_shuffle(struct clrnn_doctor *d)
+void clrnn_doctor_report_order(struct clrnn_doctor *d, enum clrnn_severity severity, const char *harm)
 {
     const struct clrnn_train_config *t = &d->config->train;
+    const struct clrnn_scan *s = &d->train_scan;
+
+    clrnn_doctor_finding(d, CLRNN_FINDING_NO_SHUFFLE_SORTED_LABELS, severity);
+    clrnn_doctor_where(d, "train.shuffle");
+    if (!d->sorted)
+        clrnn_doctor_evidence(d,
+                              "every epoch takes the rows in the order of the file; their labels are mixed");
+    else if (s->changes_expected > 0)
+        clrnn_doctor_evidence(
+            d,
+            "from row to row the label changes %.0f times in %u rows, where a random order changes %.0f times: batches "
+            "of %u hold next to one class each",
+            s->changes, s->info->S, s->changes_expected, t->batch_size);
+    else
+        clrnn_doctor_evidence(
+            d, "neighbouring rows' targets correlate by %.2f: each batch of %u holds one part of the range",
+            s->y_autocorrelation, t->batch_size);
+    if (harm)
+        clrnn_doctor_evidence(d, "; with shuffled rows the same training does better: %s", harm);
+    else if (d->sorted && severity == CLRNN_SEVERITY_NOTE)
+        clrnn_doctor_evidence(d, "; with shuffled rows the same training does no better");
+    if (severity == CLRNN_SEVERITY_NOTE)
+        clrnn_doctor_cost(d, "little: the same batches each time");
+    if (severity != CLRNN_SEVERITY_NOTE || (d->fix_count && !s->series))
+        clrnn_doctor_fix(d, FIX_SHUFFLE, 0, 0);
+}
+
+static void check_shuffle(struct clrnn_doctor *d)
+{
     const struct clrnn_scan *s = &d->train_scan;
     const bool classes =
         s->changes_expected > 4 && s->changes < clrnn_threshold.sorted_share * s->changes_expected;
     const bool targets = s->y_autocorrelation > 0.9 && s->info->S >= 20;
 
-    if (t->shuffle)
-        return;
-    if (classes || targets) {
-        clrnn_doctor_finding(d, CLRNN_FINDING_NO_SHUFFLE_SORTED_LABELS, CLRNN_SEVERITY_ERROR);
-        if (classes)
-            clrnn_doctor_evidence(
-                d,
-                "from row to row the label changes %.0f times in %u rows, where a random order changes %.0f "
-                "times: batches of %u hold next to one class each",
-                s->changes, s->info->S, s->changes_expected, t->batch_size);
-        else
-            clrnn_doctor_evidence(
-                d,
-                "neighbouring rows' targets correlate by %.2f: each batch of %u holds one part of the range",
-                s->y_autocorrelation, t->batch_size);
-    } else {
-        clrnn_doctor_finding(d, CLRNN_FINDING_NO_SHUFFLE_SORTED_LABELS, CLRNN_SEVERITY_NOTE);
-        clrnn_doctor_evidence(d,
-                              "every epoch takes the rows in the order of the file; their labels are mixed");
-        clrnn_doctor_cost(d, "little: the same batches each time");
-    }
-    clrnn_doctor_where(d, "train.shuffle");
-    if (classes || targets || d->fix_count)
-        clrnn_doctor_fix(d, FIX_SHUFFLE, 0, 0);
+    d->sorted = !d->config->train.shuffle && (classes || targets);
+    if (!d->config->train.shuffle && !d->sorted)
+        clrnn_doctor_report_order(d, CLRNN_SEVERITY_NOTE, NULL);
 }
 
 void clrnn_doctor_check_training(struct clrnn_doctor *d)

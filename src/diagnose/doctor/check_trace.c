@@ -22,7 +22,9 @@ static void judge_vanishing(struct clrnn_examination *v, const struct clrnn_trac
         by_time = a->time[0] / most;
     if (s->first_layer != s->last_layer && s->last_norm > 0)
         by_layer = s->first_norm / s->last_norm;
-    if (v->no_gradient || !c->finite || !clrnn_trace_stuck(v, c, clrnn_threshold.stuck))
+    if (v->no_gradient || !c->finite || !clrnn_trace_stuck(v, c, clrnn_threshold.stuck) ||
+        d->config->train.optimizer.weight_decay >=
+            clrnn_threshold.weight_decay) // which leaves nothing to pass
         return;
     if (!(by_time < clrnn_threshold.vanishing_time) &&
         !(by_layer < clrnn_threshold.vanishing_layer && s->first_norm > 0))
@@ -82,6 +84,34 @@ static void judge_exploding(struct clrnn_examination *v, const struct clrnn_trac
                         d->params->init ? ", and other initial weights than those in --init" : "");
 }
 
+static void judge_dead(struct clrnn_examination *v, bool high, uint32_t steps)
+{
+    const struct clrnn_activity *s = &v->start, *e = v->end.unit_count ? &v->end : &v->start;
+    struct clrnn_doctor *d = v->d;
+    const struct clrnn_activity_units *first, *last;
+
+    if (s->worst_dead == SIZE_MAX || e->worst_dead == SIZE_MAX || !s->unit_count)
+        return;
+    first = &s->unit[s->worst_dead];
+    last = &e->unit[e->worst_dead];
+    if (!(first->dead >= clrnn_threshold.dead) && !(last->dead >= clrnn_threshold.dead))
+        return;
+    clrnn_doctor_finding(d, CLRNN_FINDING_DEAD_UNITS,
+                         high || first->dead > 0.8 ? CLRNN_SEVERITY_WARNING : CLRNN_SEVERITY_NOTE);
+    clrnn_doctor_where(d, "layer %s", first->dead >= clrnn_threshold.dead ? first->layer : last->layer);
+    clrnn_doctor_evidence(d, "%.0f%% of its relu units are on for none of %u samples before training",
+                          100 * first->dead, v->probe_rows);
+    if (steps)
+        clrnn_doctor_evidence(d, ", %.0f%% (layer %s) after %u steps", 100 * last->dead, last->layer, steps);
+    clrnn_doctor_remedy(d, d->params->init ? "other initial weights than those in --init"
+                                           : "a smaller lr, or `tanh`");
+}
+
+void clrnn_doctor_check_start(struct clrnn_examination *v)
+{
+    judge_dead(v, true, 0);
+}
+
 static void judge_units(struct clrnn_examination *v, const struct clrnn_trace *c)
 {
     const struct clrnn_activity *s = &v->start, *e = v->end.unit_count ? &v->end : &v->start;
@@ -108,23 +138,7 @@ static void judge_units(struct clrnn_examination *v, const struct clrnn_trace *c
                                                      : "a smaller lr, or data.normalize=standard");
         }
     }
-    if (s->worst_dead != SIZE_MAX && e->worst_dead != SIZE_MAX) {
-        const struct clrnn_activity_units *first = &s->unit[s->worst_dead], *last = &e->unit[e->worst_dead];
-
-        if (first->dead >= clrnn_threshold.dead || last->dead >= clrnn_threshold.dead) {
-            clrnn_doctor_finding(d, CLRNN_FINDING_DEAD_UNITS,
-                                 high || first->dead > 0.8 ? CLRNN_SEVERITY_WARNING : CLRNN_SEVERITY_NOTE);
-            clrnn_doctor_where(d, "layer %s",
-                               first->dead >= clrnn_threshold.dead ? first->layer : last->layer);
-            clrnn_doctor_evidence(
-                d,
-                "%.0f%% of its relu units are on for none of %u samples before training, %.0f%% (layer %s) "
-                "after %u steps",
-                100 * first->dead, v->probe_rows, 100 * last->dead, last->layer, c->steps);
-            clrnn_doctor_remedy(d, d->params->init ? "other initial weights than those in --init"
-                                                   : "a smaller lr, or `tanh`");
-        }
-    }
+    judge_dead(v, high, c->steps);
 }
 
 // ---------------------------------------------------------------- updates
@@ -132,6 +146,7 @@ static void judge_units(struct clrnn_examination *v, const struct clrnn_trace *c
 static void judge_updates(struct clrnn_examination *v, struct clrnn_trace *c)
 {
     struct clrnn_doctor *d = v->d;
+    const struct clrnn_optimizer_config *o = &d->config->train.optimizer;
     double most[64], early[64], start, fastest;
     const size_t n = c->update_count, first = MIN2(c->update_early, n);
     char run[64];
@@ -141,6 +156,9 @@ static void judge_updates(struct clrnn_examination *v, struct clrnn_trace *c)
     for (size_t i = 0; i < n; i++) {
         most[i] = c->update_most[i];
         early[i] = c->update_median[i];
+        // its first steps are larger: the mean of squares begins at 0
+        if (o->kind == CLRNN_OPTIMIZER_RMSPROP && i < first)
+            early[i] *= sqrt(1 - pow(o->alpha, (double)i + 1));
     }
     start = clrnn_median(early, MAX2(first, 1));
     // over the whole run: the first steps were looked at more often than the others

@@ -139,6 +139,8 @@ static enum clrnn_status examine(struct clrnn_doctor *d)
     clrnn_doctor_check_labels(d);
     TRY(clrnn_doctor_compare_sets(d));
     TRY(d->status);
+    if (d->sorted && (d->params->static_only || d->params->no_train || d->no_dynamic))
+        clrnn_doctor_report_order(d, CLRNN_SEVERITY_WARNING, NULL); // it may be, and was not tried
     if (d->params->static_only || d->no_dynamic || clrnn_doctor_stopped(d))
         return CLRNN_OK;
     return clrnn_doctor_run_model(d);

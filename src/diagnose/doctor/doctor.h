@@ -108,6 +108,7 @@ struct clrnn_doctor {
     uint64_t batches; // of an epoch
     bool no_dynamic;  // the model cannot be run: no_dynamic_reason
     const char *no_dynamic_reason;
+    bool sorted; // rows are not shuffled, and those of one label or neighbouring targets stand together
     bool gradient_blocked; // a layer lets no gradient through
 
     size_t fix_count; // changes that findings offer
@@ -182,6 +183,10 @@ enum clrnn_status clrnn_doctor_look_at_rows(struct clrnn_doctor *d, struct clrnn
 enum clrnn_status clrnn_doctor_shared_rows(struct clrnn_doctor *d, double *share);
 void clrnn_doctor_check_rows(struct clrnn_doctor *d);
 void clrnn_doctor_check_overlap(struct clrnn_doctor *d, double share);
+
+/** Reports rows that stand in order and are not shuffled. `harm`: what the same training with shuffled rows
+ * came to, which does better; NULL: it was not tried. */
+void clrnn_doctor_report_order(struct clrnn_doctor *d, enum clrnn_severity severity, const char *harm);
 
 /** Stages 2 and 3. */
 enum clrnn_status clrnn_doctor_run_model(struct clrnn_doctor *d);

@@ -94,10 +94,12 @@ enum clrnn_status clrnn_doctor_run_model(struct clrnn_doctor *d)
         st = clrnn_doctor_probe(&v);
     if (st == CLRNN_OK && !clrnn_doctor_stopped(d))
         st = clrnn_doctor_overfit(&v);
-    if (st == CLRNN_OK && !d->params->no_train && !v.no_gradient && !clrnn_doctor_stopped(d))
+    if (st == CLRNN_OK && !d->params->no_train && !v.no_gradient && !clrnn_doctor_stopped(d)) {
         st = clrnn_doctor_train(&v);
-    else if (st == CLRNN_OK)
+    } else if (st == CLRNN_OK) {
         clrnn_doctor_report_overfit(&v, false);
+        clrnn_doctor_check_start(&v);
+    }
     d->overfits = v.overfits;
     d->chance = v.chance;
     if (st == CLRNN_OK && v.no_gradient && !d->params->no_train) { // as it is, it will stay

@@ -93,6 +93,8 @@ enum clrnn_status clrnn_doctor_overfit(struct clrnn_examination *v);
 /** Reports a failed overfit; `harmless`: as a note only. */
 void clrnn_doctor_report_overfit(struct clrnn_examination *v, bool harmless);
 enum clrnn_status clrnn_doctor_train(struct clrnn_examination *v);
+/** What can be said of units without a training. */
+void clrnn_doctor_check_start(struct clrnn_examination *v);
 /** Draws the pictures into the folder params.plot. */
 enum clrnn_status clrnn_doctor_plot(const struct clrnn_examination *v);
 

@@ -238,6 +238,8 @@ static void trace_finish(struct clrnn_trace *c)
     free(c->valid_loss);
     free(c->valid_quality);
     clrnn_session_close(&c->valid);
+    clrnn_trial_finish(&c->twin);
+    clrnn_trial_finish(&c->plain);
     *c = (struct clrnn_trace){0};
 }
 
@@ -398,7 +400,7 @@ enum clrnn_status clrnn_doctor_train(struct clrnn_examination *v)
     enum clrnn_status st = run(v, &c, 0.5 * v->d->seconds);
 
     c.seconds = clrnn_clock() - started;
-    c.real_loss = c.random_loss = NAN;
+    c.real_loss = c.random_loss = c.naive = NAN;
     c.linear = (struct clrnn_linear_result){.quality = NAN};
     if (st == CLRNN_OK && c.finite)
         st = look_at_trained(v, &c);
@@ -411,9 +413,12 @@ enum clrnn_status clrnn_doctor_train(struct clrnn_examination *v)
         tell(v, &c);
     if (st == CLRNN_OK)
         st = keep_as_asked(v, &c);
+    if (st == CLRNN_OK)
+        st = clrnn_doctor_compare_answers(v, &c);
     if (st == CLRNN_OK) {
         clrnn_doctor_report_overfit(v, clrnn_trace_went_well(v, &c));
         clrnn_doctor_check_trace(v, &c);
+        clrnn_doctor_check_answers(v, &c);
         clrnn_doctor_check_quality(v, &c);
     }
     trace_finish(&c);

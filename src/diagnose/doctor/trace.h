@@ -29,13 +29,19 @@ struct clrnn_trace {
     size_t update_count, update_early;         // measured updates; those of the first steps come first
     double update_median[64], update_most[64]; // of the tensors' |change| / |weight|
 
-    double train_mode; // losses after training: in train mode,
+    double sgd_lr, sgd_momentum; // that do better; 0: none were tried or found
+    double train_mode;           // losses after training: in train mode,
     struct clrnn_doctor_score trained, blank,
         shuffled; // eval mode, inputs replaced by their mean, time shuffled
     struct clrnn_linear_result linear;
     double real_loss,
         random_loss; // with real labels and with shuffled ones, after as many steps; NaN: not tried
     uint32_t random_steps;
+    struct clrnn_trial plain; // with the changes found so far, where there are any: the twin has them, too
+    struct clrnn_trial twin;  // the same training with shuffled rows; ran false: not tried
+    double naive;             // R2 of the best input's last value on validation rows; NaN: not known
+    uint32_t naive_feature;
+    bool naive_equal; // that value is the target
 };
 
 // ---------------------------------------------------------------- outcome.c: summary of the trace
@@ -60,6 +66,11 @@ bool clrnn_trace_went_well(const struct clrnn_examination *v, const struct clrnn
 // ---------------------------------------------------------------- the findings, in this order
 
 void clrnn_doctor_check_trace(struct clrnn_examination *v, struct clrnn_trace *c);
+void clrnn_doctor_check_majority(struct clrnn_examination *v, const struct clrnn_trace *c);
+void clrnn_doctor_check_answers(struct clrnn_examination *v, struct clrnn_trace *c);
 void clrnn_doctor_check_quality(struct clrnn_examination *v, struct clrnn_trace *c);
+/** Trains the twin with shuffled rows, where rows are sorted and not shuffled; finds `naive`; looks for a
+ * larger lr of sgd. */
+enum clrnn_status clrnn_doctor_compare_answers(struct clrnn_examination *v, struct clrnn_trace *c);
 
 #endif

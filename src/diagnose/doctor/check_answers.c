@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: MIT
+// Stage 3: what the short training answers: the common class alone, the last value, far from the targets; and
+// what the same training comes to with shuffled rows, or a larger lr.
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/array.h"
+#include "base/log.h"
+#include "base/stats.h"
+#include "diagnose/doctor/trace.h"
+#include "diagnose/doctor/trial.h"
+
+#define NAIVE_ROWS 2048u
+#define NAIVE_FEATURES 64u
+#define LEAST_SUPPORT 5u // labels of a class, for its recall to mean something
+
+// ---------------------------------------------------------------- trials
+
+static enum clrnn_status try_changes(struct clrnn_examination *v, const struct clrnn_trace *c, size_t count,
+                                     const char *const *set, struct clrnn_trial *trial)
+{
+    struct clrnn_config *config;
+    enum clrnn_status st = clrnn_doctor_apply(v->d, count, set, &config);
+
+    *trial = (struct clrnn_trial){0};
+    if (st == CLRNN_ERR_CONFIG)
+        return CLRNN_OK;
+    TRY(st);
+    st = clrnn_trial_run(v->d, config, c->steps, 0.2 * v->d->seconds, trial);
+    clrnn_config_destroy(&config);
+    return st;
+}
+
+// sgd with a small lr: steps that are small beside the weights, although there is a gradient.
+static bool sgd_may_be_slow(const struct clrnn_examination *v, const struct clrnn_trace *c)
+{
+    const struct clrnn_doctor *d = v->d;
+    double most[64], run;
+
+    if (d->config->train.optimizer.kind != CLRNN_OPTIMIZER_SGD || !c->update_count || !c->finite ||
+        v->no_gradient || clrnn_doctor_found(d, CLRNN_FINDING_LR_OUT_OF_RANGE) ||
+        clrnn_doctor_found(d, CLRNN_FINDING_SCHEDULER_PER_BATCH) ||
+        clrnn_doctor_found(d, CLRNN_FINDING_SCHEDULE_EXHAUSTED) ||
+        !(c->trained.loss > clrnn_threshold.stuck * v->chance))
+        return false;
+    for (size_t i = 0; i < c->update_count; i++)
+        most[i] = c->update_most[i];
+    run = clrnn_median(most, c->update_count) * (double)c->wanted;
+    return run < clrnn_threshold.sgd_run;
+}
+
+static enum clrnn_status find_sgd_lr(struct clrnn_examination *v, struct clrnn_trace *c)
+{
+    static const double factor[] = {10, 50, 250};
+    const double lr = v->d->config->train.optimizer.lr;
+    double least = INFINITY;
+
+    if (!sgd_may_be_slow(v, c))
+        return CLRNN_OK;
+    for (size_t i = 0; i < ARRAY_SIZE(factor); i++) {
+        const double momentum = fmax(v->d->config->train.optimizer.momentum, 0.9);
+        struct clrnn_trial trial;
+        char set[128];
+        const char *const line = set;
+
+        if (lr * factor[i] / (1 - momentum) > clrnn_threshold.sgd_lr_high)
+            break;
+        snprintf(set, sizeof(set), "train.optimizer.sgd.lr=%.9g\ntrain.optimizer.sgd.momentum=%.9g",
+                 lr * factor[i], momentum);
+        TRY(try_changes(v, c, 1, &line, &trial));
+        if (trial.ran && trial.finite && trial.train.loss < least &&
+            trial.train.loss < 0.9 * v->d->asked.train.loss) {
+            least = trial.train.loss;
+            c->sgd_lr = lr * factor[i];
+            c->sgd_momentum = momentum;
+        }
+        clrnn_trial_finish(&trial);
+    }
+    return CLRNN_OK;
+}
+
+// R2 of each feature's last value as an answer.
+static enum clrnn_status find_naive(struct clrnn_examination *v, struct clrnn_trace *c)
+{
+    struct clrnn_doctor *d = v->d;
+    const struct clrnn_scan *s = &d->valid_scan;
+    const uint32_t rows = d->valid ? MIN2(s->info->S, NAIVE_ROWS) : 0, features = MIN2(s->C, NAIVE_FEATURES);
+    double off[NAIVE_FEATURES] = {0}, y = 0, yy = 0;
+    float *x, target;
+
+    if (!rows || !clrnn_loss_is_regression(d->config->train.loss.kind) || d->outputs != 1 ||
+        s->info->y_steps || s->info->tokens || s->bad_values)
+        return CLRNN_OK;
+    x = malloc((size_t)s->info->T * s->C * sizeof(*x));
+    if (!x)
+        return clrnn_error_memory(d->log, s->info->T * s->C * sizeof(*x), "the last values");
+    for (uint32_t row = 0; row < rows; row++) {
+        const float *last = x + (size_t)(clrnn_dataset_length(s->set, row) - 1) * s->C;
+
+        clrnn_dataset_x(s->set, row, x);
+        clrnn_dataset_targets(s->set, row, &target);
+        y += target;
+        yy += (double)target * target;
+        for (uint32_t k = 0; k < features; k++)
+            off[k] += ((double)last[k] - target) * ((double)last[k] - target);
+    }
+    free(x);
+    for (uint32_t k = 1; k < features; k++)
+        if (off[k] < off[c->naive_feature])
+            c->naive_feature = k;
+    c->naive = 1 - off[c->naive_feature] / fmax(yy - y * y / rows, 1e-300);
+    c->naive_equal = off[c->naive_feature] == 0 && rows > 1;
+    return CLRNN_OK;
+}
+
+static bool shuffled_is_better(const struct clrnn_examination *v, const struct clrnn_trace *c)
+{
+    return c->twin.ran &&
+           clrnn_trial_compare(c->plain.ran ? &c->plain : &v->d->asked, &c->twin, false) == CLRNN_GAIN_BETTER;
+}
+
+// The same training with shuffled rows; where that is no better, both with what other findings change.
+static enum clrnn_status train_twin(struct clrnn_examination *v, struct clrnn_trace *c)
+{
+    const struct clrnn_doctor_result *r = v->d->result;
+    const char *set[32] = {"train.shuffle=true"};
+    size_t count = 1;
+
+    TRY(try_changes(v, c, 1, set, &c->twin));
+    for (size_t i = 0; i < r->count && count < ARRAY_SIZE(set); i++)
+        if (r->finding[i].set && r->finding[i].severity != CLRNN_SEVERITY_NOTE)
+            set[count++] = r->finding[i].set;
+    if (count == 1 || shuffled_is_better(v, c))
+        return CLRNN_OK;
+    clrnn_trial_finish(&c->twin);
+    TRY(try_changes(v, c, count - 1, set + 1, &c->plain));
+    return try_changes(v, c, count, set, &c->twin);
+}
+
+enum clrnn_status clrnn_doctor_compare_answers(struct clrnn_examination *v, struct clrnn_trace *c)
+{
+    if (v->d->sorted)
+        TRY(train_twin(v, c));
+    TRY(find_sgd_lr(v, c));
+    return find_naive(v, c);
+}
+
+// ---------------------------------------------------------------- findings
+
+static void judge_order(struct clrnn_examination *v, const struct clrnn_trace *c)
+{
+    struct clrnn_doctor *d = v->d;
+    char *harm;
+
+    if (!d->sorted)
+        return;
+    if (!c->twin.ran) {
+        clrnn_doctor_report_order(d, CLRNN_SEVERITY_WARNING, NULL);
+    } else if (!shuffled_is_better(v, c)) {
+        clrnn_doctor_report_order(d, CLRNN_SEVERITY_NOTE, NULL);
+    } else {
+        harm = clrnn_trial_text(c->plain.ran ? &c->plain : &d->asked, &c->twin, false);
+        clrnn_doctor_report_order(d, CLRNN_SEVERITY_ERROR, harm);
+        free(harm);
+    }
+}
+
+static void judge_sgd(struct clrnn_examination *v, const struct clrnn_trace *c)
+{
+    struct clrnn_doctor *d = v->d;
+    const struct clrnn_optimizer_config *o = &d->config->train.optimizer;
+    double most[64];
+
+    if (!c->sgd_lr)
+        return;
+    for (size_t i = 0; i < c->update_count; i++)
+        most[i] = c->update_most[i];
+    clrnn_doctor_finding(d, CLRNN_FINDING_LR_OUT_OF_RANGE, CLRNN_SEVERITY_ERROR);
+    clrnn_doctor_where(d, "train.optimizer.sgd.lr");
+    clrnn_doctor_evidence(
+        d,
+        "a step of lr %g times gradients of norm %.2g changes even the fastest parameter by %.2g of its size, the "
+        "whole "
+        "run of %llu steps by at most %.2g; the training loss stays at %.4g, the best constant answer has %.4g",
+        o->lr, v->initial_norm, clrnn_median(most, c->update_count), (unsigned long long)c->wanted,
+        clrnn_median(most, c->update_count) * (double)c->wanted, c->trained.loss, v->chance);
+    clrnn_doctor_cost(d, "the weights stay what they were drawn");
+    clrnn_doctor_remedy(d, "train.optimizer.sgd.lr=%g with train.optimizer.sgd.momentum=%g", c->sgd_lr,
+                        c->sgd_momentum);
+    clrnn_doctor_fix(d, FIX_LR, 0, c->sgd_lr);
+    if (c->sgd_momentum > o->momentum)
+        clrnn_doctor_fix(d, FIX_MOMENTUM, 0, c->sgd_momentum);
+}
+
+// The size that the outputs can come to: the sum of lr on a bias, and on each weight of a unit of size 1
+// below.
+static double reach(const struct clrnn_examination *v, const struct clrnn_trace *c)
+{
+    const struct clrnn_config *config = v->d->config;
+    size_t last = config->layer_count;
+    double width = 1;
+
+    while (last > 0 && config->layer[last - 1].kind != CLRNN_LAYER_LINEAR)
+        last--;
+    if (last)
+        width = clrnn_layers_width(config, last - 1, v->d->train_scan.C);
+    return config->train.optimizer.kind == CLRNN_OPTIMIZER_SGD
+               ? INFINITY
+               : config->train.optimizer.lr * (double)c->wanted * (1 + width);
+}
+
+static void judge_target(struct clrnn_examination *v, const struct clrnn_trace *c)
+{
+    struct clrnn_doctor *d = v->d;
+    const struct clrnn_scan *s = &d->train_scan;
+    const double size = fmax(fabs(s->y_mean), s->y_std);
+    bool offset, far;
+
+    if (!clrnn_loss_is_regression(d->config->train.loss.kind) || d->config->data.standard_targets ||
+        !(v->chance > 0) || v->no_gradient || size < clrnn_threshold.target_size ||
+        d->train_scan.bad_labels || clrnn_doctor_found(d, CLRNN_FINDING_ACTIVATION_LOSS_MISMATCH))
+        return;
+    offset = c->finite && c->trained.loss > 1.2 * v->chance && fabs(s->y_mean) > s->y_std;
+    far = c->finite && c->trained.loss > clrnn_threshold.underfit * v->chance && size > 0.2 * reach(v, c);
+    if (c->finite && !far && (!offset || clrnn_trace_still_falling(c)))
+        return;
+    clrnn_doctor_finding(d, CLRNN_FINDING_UNSCALED_TARGET, CLRNN_SEVERITY_WARNING);
+    clrnn_doctor_where(d, "data.train y");
+    clrnn_doctor_evidence(d, "the targets have mean %.4g and deviation %.4g, from %.4g to %.4g; ", s->y_mean,
+                          s->y_std, s->y_least, s->y_most);
+    if (c->finite)
+        clrnn_doctor_evidence(
+            d, "after %u of %llu steps the training loss is %.4g, the best constant answer has %.4g",
+            c->steps, (unsigned long long)c->wanted, c->trained.loss, v->chance);
+    else
+        clrnn_doctor_evidence(
+            d, "gradients are as large as they are, and the loss is not finite after %u steps", c->steps);
+    if (far)
+        clrnn_doctor_evidence(
+            d,
+            "; %s moves a weight by at most lr a step, which brings the outputs to about %.3g in the "
+            "whole run",
+            clrnn_optimizer_word(d->config->train.optimizer.kind), reach(v, c));
+    clrnn_doctor_fix(d, FIX_NORMALIZE_TARGETS, 0, 0);
+}
+
+void clrnn_doctor_check_majority(struct clrnn_examination *v, const struct clrnn_trace *c)
+{
+    struct clrnn_doctor *d = v->d;
+    const struct clrnn_eval_result *r = &d->asked.train;
+    const struct clrnn_loss_config *loss = &d->config->train.loss;
+    uint32_t common = 0, lost = UINT32_MAX, count = 0;
+    double share;
+
+    if (!c->finite || v->no_gradient || r->classes < 2 || !r->counted ||
+        clrnn_doctor_found(d, CLRNN_FINDING_LABELS_LOOK_RANDOM) || clrnn_trace_still_falling(c))
+        return;
+    for (uint32_t k = 0; k < r->classes; k++)
+        if (r->per_class[k].support > r->per_class[common].support)
+            common = k;
+    share = (double)r->per_class[common].support / (double)r->counted;
+    for (uint32_t k = 0; k < r->classes; k++) {
+        const struct clrnn_class_result *p = &r->per_class[k];
+
+        if (p->support < LEAST_SUPPORT || p->recall > clrnn_threshold.hardly_answered ||
+            p->support * clrnn_threshold.majority_ratio > r->per_class[common].support)
+            continue;
+        count++;
+        if (lost == UINT32_MAX || p->support > r->per_class[lost].support)
+            lost = k;
+    }
+    if (!count || r->per_class[common].recall < 0.9)
+        return;
+    clrnn_doctor_finding(d, CLRNN_FINDING_MAJORITY_CLASS_ONLY, CLRNN_SEVERITY_WARNING);
+    clrnn_doctor_where(d, "training rows after %u steps", c->steps);
+    clrnn_doctor_evidence(
+        d,
+        "accuracy is %.3f, and answering class %u always has %.3f; of class %u, %llu of the %llu rows, "
+        "it finds %.0f%%",
+        r->accuracy, common, share, lost, (unsigned long long)r->per_class[lost].support,
+        (unsigned long long)r->counted, 100 * r->per_class[lost].recall);
+    if (count > 1)
+        clrnn_doctor_evidence(d, " (%u classes are found so rarely)", count);
+    if (!loss->weight && !loss->balanced)
+        clrnn_doctor_fix(d, FIX_BALANCED, 0, 0);
+}
+
+static void judge_naive(struct clrnn_examination *v, const struct clrnn_trace *c)
+{
+    struct clrnn_doctor *d = v->d;
+    const double best = clrnn_trace_best_quality(c);
+
+    if (!c->finite || !c->valid_count || !(c->naive > clrnn_threshold.naive) ||
+        (clrnn_trace_still_falling(c) && !c->naive_equal) ||
+        (!c->naive_equal && 1 - c->naive > clrnn_threshold.naive_gap * (1 - best)))
+        return;
+    clrnn_doctor_finding(d, CLRNN_FINDING_NO_BETTER_THAN_NAIVE, CLRNN_SEVERITY_WARNING);
+    clrnn_doctor_where(d, "validation R2");
+    if (c->naive_equal) {
+        clrnn_doctor_evidence(d, "the target is feature %u's last value in every row; the net has %.3f",
+                              c->naive_feature, best);
+        clrnn_doctor_cost(d, "there is nothing to forecast: the answer stands in the inputs");
+        clrnn_doctor_remedy(d, "move the targets ahead of the inputs, or leave feature %u out of X",
+                            c->naive_feature);
+        return;
+    }
+    clrnn_doctor_evidence(d, "repeating feature %u's last value has %.4f, the net at best %.4f",
+                          c->naive_feature, c->naive, best);
+}
+
+void clrnn_doctor_check_answers(struct clrnn_examination *v, struct clrnn_trace *c)
+{
+    judge_order(v, c);
+    judge_sgd(v, c);
+    judge_target(v, c);
+    judge_naive(v, c);
+}
