@@ -178,7 +178,8 @@ static void lost_rates(void **state)
         {ADAM, NULL, 1e-12, 9 * BATCHES}, // the last tenth of the run
         {ADAM ", scheduler: {exponential_lr: {gamma: 0.5, interval: batch}}", "scheduler-per-batch", 1e-10,
          100},
-        {ADAM ", scheduler: {exponential_lr: {gamma: 0.5, interval: epoch}}", "update-too-small", 1e-10, 100},
+        {ADAM ", scheduler: {exponential_lr: {gamma: 0.5, interval: epoch}}", "schedule-exhausted", 1e-10,
+         100},
         {"loss: cross_entropy, optimizer: {sgd: {lr: 0.1}}", NULL, 1e-9,
          0}, // its steps are lr times gradient
     };
