@@ -9,25 +9,37 @@
 
 static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_eval_result *r)
 {
-    json_t *rows = json_array(), *classes = json_array(), *all;
+    json_t *rows = r->confusion ? json_array() : json_null(), *classes = json_array(),
+           *outputs = json_array();
+    json_t *all;
 
     for (uint32_t k = 0; k < r->classes; k++) {
         const struct clrnn_class_result *c = &r->per_class[k];
-        json_t *row = json_array();
 
-        for (uint32_t j = 0; j < r->classes; j++)
-            cli_json_append(&row, json_integer((json_int_t)r->confusion[(size_t)k * r->classes + j]));
-        cli_json_append(&rows, row);
+        if (r->confusion) {
+            json_t *row = json_array();
+
+            for (uint32_t j = 0; j < r->classes; j++)
+                cli_json_append(&row, json_integer((json_int_t)r->confusion[(size_t)k * r->classes + j]));
+            cli_json_append(&rows, row);
+        }
         cli_json_append(&classes,
                         json_pack("{s:i, s:I, s:o, s:o, s:o}", "class", (int)k, "support",
                                   (json_int_t)c->support, "precision", cli_json_number(c->precision),
                                   "recall", cli_json_number(c->recall), "f1", cli_json_number(c->f1)));
     }
-    all = json_pack("{s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "samples", (json_int_t)r->samples,
-                    "counted", (json_int_t)r->counted, "loss", cli_json_number(r->loss), "accuracy",
-                    cli_json_number(r->accuracy), "mae", cli_json_number(r->mae), "rmse",
-                    cli_json_number(r->rmse), "r2", cli_json_number(r->r2), "roc_auc",
-                    cli_json_number(r->roc_auc), "confusion", rows, "classes", classes);
+    for (uint32_t o = 0; o < r->outputs; o++)
+        cli_json_append(&outputs, json_pack("{s:i, s:o, s:o, s:o}", "output", (int)o, "mae",
+                                            cli_json_number(r->per_output[o].mae), "rmse",
+                                            cli_json_number(r->per_output[o].rmse), "r2",
+                                            cli_json_number(r->per_output[o].r2)));
+    all = json_pack("{s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "samples",
+                    (json_int_t)r->samples, "counted", (json_int_t)r->counted, "loss",
+                    cli_json_number(r->loss), "accuracy", cli_json_number(r->accuracy), "mae",
+                    cli_json_number(r->mae), "rmse", cli_json_number(r->rmse), "r2", cli_json_number(r->r2),
+                    "roc_auc", cli_json_number(r->roc_auc), "pr_auc", cli_json_number(r->pr_auc),
+                    "balanced_accuracy", cli_json_number(r->balanced_accuracy), "macro_f1",
+                    cli_json_number(r->macro_f1), "confusion", rows, "classes", classes, "outputs", outputs);
     return cli_print_json(cli, all);
 }
 
@@ -44,15 +56,24 @@ static void print_text(const struct clrnn_eval_result *r)
     char samples[32];
 
     printf("%s  loss %.6f", cli_count(r->samples, "sample", samples), r->loss);
-    if (isnan(r->accuracy))
-        printf("  MAE %.6g  RMSE %.6g  R2 %.4f\n", r->mae, r->rmse, r->r2);
-    else
-        printf("  accuracy %.4f%s", r->accuracy, isnan(r->roc_auc) ? "\n" : "");
+    if (!isnan(r->accuracy))
+        printf("  accuracy %.4f", r->accuracy);
+    else if (!isnan(r->mae))
+        printf("  MAE %.6g  RMSE %.6g  R2 %.4f", r->mae, r->rmse, r->r2);
     if (!isnan(r->roc_auc))
-        printf("  ROC AUC %.4f\n", r->roc_auc);
+        printf("  ROC AUC %.4f", r->roc_auc);
+    printf("\n");
+    if (r->outputs > 1)
+        printf("\n%-10s%12s  %12s  %9s\n", "output", "MAE", "RMSE", "R2");
+    for (uint32_t o = 0; o < r->outputs && r->outputs > 1; o++) {
+        printf("%-10u%12.6g  %12.6g", o, r->per_output[o].mae, r->per_output[o].rmse);
+        print_share(r->per_output[o].r2);
+        printf("\n");
+    }
     if (!r->classes)
         return;
-    printf("\n%-10s%9s  %9s  %9s  %9s\n", "class", "samples", "precision", "recall", "F1");
+    printf("\n%-10s%9s  %9s  %9s  %9s\n", r->confusion ? "class" : "label", "samples", "precision", "recall",
+           "F1");
     for (uint32_t k = 0; k < r->classes; k++) {
         printf("%-10u%9llu", k, (unsigned long long)r->per_class[k].support);
         print_share(r->per_class[k].precision);
@@ -60,7 +81,7 @@ static void print_text(const struct clrnn_eval_result *r)
         print_share(r->per_class[k].f1);
         printf("\n");
     }
-    if (r->classes > 20)
+    if (r->classes > 20 || !r->confusion)
         return; // --json has the whole matrix
     printf("\nconfusion: a row for each true class, a column for each predicted one\n%-10s", "");
     for (uint32_t k = 0; k < r->classes; k++)

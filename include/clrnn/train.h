@@ -88,15 +88,22 @@ struct clrnn_class_result {
     uint64_t support;             // samples (steps) of the class
     double precision, recall, f1; // NaN where undefined
 };
-/** Loss, accuracy and per-class figures of a model on a data set. */
+/** Errors of one output of real targets. */
+struct clrnn_output_result {
+    double mae, rmse, r2; // r2 NaN where the targets do not vary
+};
+
+/** The result of an evaluation; free its contents with clrnn_eval_finish. */
 struct clrnn_eval_result {
     uint64_t samples, counted; // counted: without ignored labels; steps if each step has a label
-    double loss, accuracy;     // accuracy NaN for mse
-    double mae, rmse, r2;      // mse, else NaN
-    double roc_auc;            // two classes, else NaN
-    uint32_t classes;
-    uint64_t *confusion;                  // [classes, classes], row: truth; free with clrnn_eval_finish
+    double loss, accuracy;     // of classes and labels, as the next four; NaN for real targets
+    double balanced_accuracy, macro_f1, roc_auc, pr_auc;
+    double mae, rmse, r2;                 // of real targets, mean over the outputs; NaN for quantile
+    uint32_t classes;                     // several labels: labels
+    uint64_t *confusion;                  // [classes, classes], row: truth; several labels: NULL
     struct clrnn_class_result *per_class; // [classes]
+    uint32_t outputs;
+    struct clrnn_output_result *per_output; // [outputs] of real targets
 };
 
 /**

@@ -275,10 +275,9 @@ static enum clrnn_status check_training(const struct check *c)
         return fail(c, "train.early_stopping.monitor",
                     "is %s, but there is neither data.valid nor data.valid_fraction",
                     t->early_stopping.monitor);
-    if (t->early_stopping.on && clrnn_loss_is_regression(t->loss.kind) &&
-        strstr(t->early_stopping.monitor, "accuracy"))
-        return fail(c, "train.early_stopping.monitor", "is %s, but %s has no accuracy",
-                    t->early_stopping.monitor, clrnn_loss_word(t->loss.kind));
+    if (t->early_stopping.on && !clrnn_loss_has_metric(c->config, strchr(t->early_stopping.monitor, '_') + 1))
+        return fail(c, "train.early_stopping.monitor", "is %s, but %s has no %s", t->early_stopping.monitor,
+                    clrnn_loss_word(t->loss.kind), strchr(t->early_stopping.monitor, '_') + 1);
     return CLRNN_OK;
 }
 

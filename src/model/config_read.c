@@ -298,7 +298,8 @@ static void settle(const struct clrnn_log *log, const struct clrnn_node *root, c
     const struct clrnn_node *written = clrnn_node_find(clrnn_node_find(root, "train"), "early_stopping");
 
     if (early->on && !clrnn_node_find(written, "mode"))
-        early->mode_max = strstr(early->monitor, "accuracy") != NULL;
+        early->mode_max = !strstr(early->monitor, "loss") && !strstr(early->monitor, "mae") &&
+                          !strstr(early->monitor, "rmse");
     if (config->data.standard && config->layer[0].kind == CLRNN_LAYER_EMBEDDING) {
         clrnn_log(log, CLRNN_LOG_WARNING, "%s: data.normalize: standard has no effect on tokens", name);
         config->data.standard = false;

@@ -2,6 +2,8 @@
 // What kinds of layers and losses have in common.
 #include "model/layer.h"
 
+#include <string.h>
+
 bool clrnn_layer_is_recurrent(const struct clrnn_layer *layer)
 {
     return layer->kind == CLRNN_LAYER_RNN || layer->kind == CLRNN_LAYER_LSTM ||
@@ -74,4 +76,17 @@ uint32_t clrnn_loss_targets(const struct clrnn_loss_config *loss, uint32_t outpu
     if (clrnn_loss_quantiles(loss, &quantiles) && quantiles)
         outputs /= (uint32_t)quantiles;
     return outputs ? outputs : 1;
+}
+
+bool clrnn_loss_has_metric(const struct clrnn_config *config, const char *metric)
+{
+    const struct clrnn_loss_config *loss = &config->train.loss;
+    const uint32_t outputs = clrnn_layers_width(config, config->layer_count, 1);
+    const bool value = !strcmp(metric, "mae") || !strcmp(metric, "rmse") || !strcmp(metric, "r2");
+
+    if (!strcmp(metric, "loss"))
+        return true;
+    if (!strcmp(metric, "balanced_accuracy") && clrnn_loss_targets(loss, outputs) > 1)
+        return false; // several labels
+    return loss->kind != CLRNN_LOSS_QUANTILE && value == clrnn_loss_is_regression(loss->kind);
 }

@@ -21,6 +21,8 @@ uint32_t clrnn_layers_steps(const struct clrnn_config *config, size_t count, uin
 bool clrnn_loss_is_real(enum clrnn_loss_kind kind);
 /** Are predictions values, not classes or labels, so that there is no accuracy: mse, l1, quantile, ...? */
 bool clrnn_loss_is_regression(enum clrnn_loss_kind kind);
+/** Has a config's loss this metric: "loss", or one of train/metrics.h? */
+bool clrnn_loss_has_metric(const struct clrnn_config *config, const char *metric);
 /** The quantiles that a loss predicts for each target, [*count]; none where it is not `quantile`. */
 const double *clrnn_loss_quantiles(const struct clrnn_loss_config *loss, size_t *count);
 /** Numbers of y that a prediction of `outputs` numbers is compared with: 1 for classes. */

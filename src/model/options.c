@@ -334,7 +334,9 @@ const struct clrnn_option_group *const clrnn_options_schedulers[] = {
 
 // Rows of train
 #define E(member) offsetof(struct clrnn_early_stopping_config, member)
-static const char *const monitors[] = {"valid_loss", "valid_accuracy", "train_loss", "train_accuracy", NULL};
+static const char *const monitors[] = {"valid_loss", "valid_accuracy", "train_loss", "train_accuracy",
+                                       "valid_balanced_accuracy", "valid_macro_f1", "valid_roc_auc", "valid_pr_auc",
+                                       "valid_mae", "valid_rmse", "valid_r2", NULL};
 static const struct clrnn_option early_stopping_rows[] = {
     {"monitor", CLRNN_OPTION_TEXT, .offset = E(monitor), .def = "valid_loss", .words = monitors,
      .help = "what must get better"},
@@ -343,7 +345,7 @@ static const struct clrnn_option early_stopping_rows[] = {
     {"min_delta", CLRNN_OPTION_NUMBER, .offset = E(min_delta), .def = "0.0", .min = 0, .max = DBL_MAX,
      .help = "what counts as an improvement"},
     {"mode", CLRNN_OPTION_FLAG, .offset = E(mode_max), .def = "min", .words = modes,
-     .help = "whether less or more is better; by itself max for an accuracy, min for a loss"},
+     .help = "whether less or more is better; by itself min for a loss or an error, else max"},
 };
 static const struct clrnn_option_group early_stopping_group = {"early_stopping", 0, CLRNN_NO_LINE,
                                                                ROWS(early_stopping_rows),

@@ -164,7 +164,7 @@ static enum clrnn_status train_epoch(struct clrnn_loop *l)
 static void make_row(const struct clrnn_loop *l, const struct clrnn_session_record *valid,
                      struct clrnn_epoch_row *row)
 {
-    const double *sum = valid->sum;
+    const double *metric = l->metrics.value;
     const struct clrnn_progress_state *s = &l->state;
     const bool regression = is_regression(l), validated = l->valid;
     const double seconds = clrnn_clock() - l->epoch_started;
@@ -180,10 +180,10 @@ static void make_row(const struct clrnn_loop *l, const struct clrnn_session_reco
         .grad_norm = l->state.last_norm,
         .seconds = seconds,
         .samples_per_s = (double)l->epoch_samples / fmax(l->train_seconds, 1e-9),
-        .train_mae = regression ? s->correct / s->counted : NAN,
-        .valid_mae = regression && validated ? sum[RECORD_ABS] / sum[RECORD_COUNT] : NAN,
-        .valid_rmse = regression && validated ? sqrt(valid->loss) : NAN,
-        .valid_r2 = regression && validated ? 1.0 - sum[RECORD_LOSS] / l->valid_variation : NAN,
+        .train_mae = clrnn_loss_has_metric(l->config, "mae") ? s->correct / s->counted : NAN,
+        .valid_mae = validated ? metric[CLRNN_METRIC_mae] : NAN,
+        .valid_rmse = validated ? metric[CLRNN_METRIC_rmse] : NAN,
+        .valid_r2 = validated ? metric[CLRNN_METRIC_r2] : NAN,
     };
 }
 
@@ -192,7 +192,8 @@ static bool stops_early(struct clrnn_loop *l, const struct clrnn_epoch_row *row)
 {
     const struct clrnn_early_stopping_config *c = &l->config->train.early_stopping;
     const char *monitor = c->monitor ? c->monitor : "valid_loss";
-    const double value = !strcmp(monitor, "valid_accuracy")   ? row->valid_accuracy
+    const enum clrnn_metric metric = clrnn_metric_monitored(monitor);
+    const double value = metric < CLRNN_METRIC_COUNT          ? l->metrics.value[metric]
                          : !strcmp(monitor, "train_loss")     ? row->train_loss
                          : !strcmp(monitor, "train_accuracy") ? row->train_accuracy
                                                               : row->valid_loss;
@@ -250,6 +251,8 @@ static enum clrnn_status end_epoch(struct clrnn_loop *l, const struct clrnn_sess
 {
     struct clrnn_progress_state *s = &l->state;
     struct clrnn_epoch_row row;
+    enum clrnn_status st;
+    char *more = NULL;
     double judged;
     bool best, early;
 
@@ -266,7 +269,11 @@ static enum clrnn_status end_epoch(struct clrnn_loop *l, const struct clrnn_sess
     s->step_in_epoch = 0;
     s->loss_sum = s->weight_sum = s->correct = s->counted = 0.0;
     s->finished = early || s->epoch >= l->config->train.epochs;
-    TRY(clrnn_run_folder_epoch(&l->folder, &row));
+    if (l->valid && !(more = clrnn_metrics_json(&l->metrics)))
+        return clrnn_error_memory(l->log, 0, "an epoch's metrics");
+    st = clrnn_run_folder_epoch(&l->folder, &row, more ? more : "");
+    free(more);
+    TRY(st);
     TRY(clrnn_run_folder_sync(&l->folder));
     if (best)
         TRY(checkpoint(l, "best.safetensors"));
@@ -312,7 +319,7 @@ enum clrnn_status clrnn_loop_run(struct clrnn_loop *l)
         if (asked_to_stop(l))
             return interrupt(l);
         if (l->valid)
-            TRY(clrnn_session_pass(l->valid, l->params->stop, &valid));
+            TRY(clrnn_metrics_pass(&l->metrics, l->valid, l->params->stop, &valid));
         if (asked_to_stop(l))
             return interrupt(l);
         TRY(end_epoch(l, &valid));

@@ -4,6 +4,7 @@
 #define CLRNN_SRC_TRAIN_LOOP_H
 
 #include "model/checkpoint.h"
+#include "train/metrics.h"
 #include "train/profile.h"
 #include "train/run_folder.h"
 #include "train/session.h"
@@ -33,10 +34,10 @@ struct clrnn_loop {
     struct clrnn_progress_state state;
 
     struct clrnn_loop_queue queue;
-    uint64_t done;          // steps whose records were read
-    uint64_t kept_epochs;   // whole epochs that last.safetensors knows of
-    double last_loss;       // of the step read last
-    double valid_variation; // mse: sum of (y - mean of y)^2 over the validation set
+    uint64_t done;                // steps whose records were read
+    uint64_t kept_epochs;         // whole epochs that last.safetensors knows of
+    double last_loss;             // of the step read last
+    struct clrnn_metrics metrics; // of the validation set
 
     double started, epoch_started, looked, shown;     // seconds of the monotonic clock
     double former_seconds;                            // of the epochs before a resume

@@ -17,7 +17,8 @@ struct prediction {
     enum clrnn_predict_kind kind;
     enum { FROM_LOGITS, FROM_LOG_PROBS, FROM_PROBS } from; // what the last layer puts out
     bool binary, per_step;
-    uint32_t T, outputs, columns; // steps that the file has for a sample; outputs written for each
+    uint32_t T, outputs,
+        labels; // steps that the file has for a sample; outputs; classes written for each step
     struct clrnn_npy_writer *npy;
     struct clrnn_out *csv;
     float *out, *row;
@@ -50,10 +51,10 @@ static void make_probs(const struct prediction *p, const float *x, float *probs)
 {
     double largest = x[0], sum = 0.0;
 
-    if (p->binary) {
-        probs[0] = (float)(1.0 / (1.0 + exp(-(double)x[0])));
+    for (uint32_t o = 0; o < p->outputs && p->binary; o++)
+        probs[o] = (float)(1.0 / (1.0 + exp(-(double)x[o])));
+    if (p->binary)
         return;
-    }
     if (p->from == FROM_PROBS) {
         memcpy(probs, x, p->outputs * sizeof(*probs));
         return;
@@ -78,7 +79,7 @@ static enum clrnn_status open_npy(struct prediction *p, uint32_t samples, const 
 
     if (p->per_step)
         shape[ndim++] = p->T;
-    if (!classes)
+    if (!classes || p->labels > 1)
         shape[ndim++] = p->outputs;
     return clrnn_npy_create(p->model->log, path, classes ? CLRNN_DTYPE_I64 : CLRNN_DTYPE_F32, ndim, shape,
                             &p->npy);
@@ -86,11 +87,13 @@ static enum clrnn_status open_npy(struct prediction *p, uint32_t samples, const 
 
 static enum clrnn_status open_csv(struct prediction *p, const char *path)
 {
-    const char *word = p->kind == CLRNN_PREDICT_PROBS ? "prob" : "logit";
+    const char *word = p->kind == CLRNN_PREDICT_PROBS    ? "prob"
+                       : p->kind == CLRNN_PREDICT_LOGITS ? "logit"
+                                                         : "label";
 
     TRY(clrnn_out_open(p->model->log, path, &p->csv));
     clrnn_out_printf(p->csv, p->per_step ? "sample,step" : "sample");
-    if (p->kind == CLRNN_PREDICT_CLASSES)
+    if (p->kind == CLRNN_PREDICT_CLASSES && p->labels == 1)
         clrnn_out_printf(p->csv, ",class");
     else
         for (uint32_t k = 0; k < p->outputs; k++)
@@ -104,8 +107,8 @@ static enum clrnn_status write_sample(struct prediction *p, uint32_t sample, con
     const uint32_t length = p->per_step ? MIN2(clrnn_dataset_length(p->dataset, sample), steps) : 1;
 
     memset(p->row, 0, (size_t)p->T * p->outputs * sizeof(*p->row));
-    for (uint32_t t = 0; t < p->T; t++)
-        p->classes[t] = -1;
+    for (size_t i = 0; i < (size_t)p->T * p->labels; i++)
+        p->classes[i] = -1;
     for (uint32_t t = 0; t < length; t++) {
         const float *from = x + (size_t)t * p->outputs;
         float *to = p->row + (size_t)t * p->outputs;
@@ -114,15 +117,19 @@ static enum clrnn_status write_sample(struct prediction *p, uint32_t sample, con
             make_probs(p, from, to);
         else
             memcpy(to, from, p->outputs * sizeof(*to));
-        p->classes[t] = p->binary ? from[0] > 0.0f : clrnn_argmax(from, p->outputs);
+        for (uint32_t o = 0; o < p->labels; o++)
+            p->classes[(size_t)t * p->labels + o] =
+                p->binary ? from[o] > 0.0f : clrnn_argmax(from, p->outputs);
     }
     if (p->npy)
-        return p->kind == CLRNN_PREDICT_CLASSES ? clrnn_npy_append(p->npy, p->classes, p->T)
-                                                : clrnn_npy_append(p->npy, p->row, (size_t)p->T * p->outputs);
+        return p->kind == CLRNN_PREDICT_CLASSES
+                   ? clrnn_npy_append(p->npy, p->classes, (size_t)p->T * p->labels)
+                   : clrnn_npy_append(p->npy, p->row, (size_t)p->T * p->outputs);
     for (uint32_t t = 0; t < length; t++) {
         clrnn_out_printf(p->csv, p->per_step ? "%u,%u" : "%u", sample, t);
         if (p->kind == CLRNN_PREDICT_CLASSES)
-            clrnn_out_printf(p->csv, ",%lld", (long long)p->classes[t]);
+            for (uint32_t o = 0; o < p->labels; o++)
+                clrnn_out_printf(p->csv, ",%lld", (long long)p->classes[(size_t)t * p->labels + o]);
         else
             for (uint32_t k = 0; k < p->outputs; k++)
                 clrnn_out_printf(p->csv, ",%.9g", clrnn_unsigned_nan(p->row[(size_t)t * p->outputs + k]));
@@ -162,11 +169,12 @@ static enum clrnn_status run(struct prediction *p, const char *path)
     p->per_step = p->model->per_step;
     p->outputs = p->model->outputs;
     p->binary = p->model->config->train.loss.kind == CLRNN_LOSS_BCE_WITH_LOGITS;
+    p->labels = p->binary ? p->outputs : 1;
     p->T = p->per_step ? info->T : 1;
     find_what_comes_out(p);
     p->out = malloc(batch * p->T * p->outputs * sizeof(*p->out));
     p->row = malloc((size_t)p->T * p->outputs * sizeof(*p->row));
-    p->classes = malloc(p->T * sizeof(*p->classes));
+    p->classes = malloc((size_t)p->T * p->labels * sizeof(*p->classes));
     if (!p->out || !p->row || !p->classes)
         return clrnn_error_memory(p->model->log, batch * p->T * p->outputs * sizeof(*p->out), "predictions");
     TRY(clrnn_session_open(p->model->device, &params, &session));
@@ -197,8 +205,9 @@ enum clrnn_status clrnn_predict(struct clrnn_model *model, const struct clrnn_so
         return clrnn_error(model->log, CLRNN_ERR_ARG, "%s: predictions are written as .npy or .csv", out);
     if (kind != CLRNN_PREDICT_LOGITS && clrnn_loss_is_regression(model->config->train.loss.kind))
         return clrnn_error(model->log, CLRNN_ERR_ARG,
-                           "a model trained with mse predicts numbers: it has no %s, ask for "
+                           "a model trained with %s predicts numbers: it has no %s, ask for "
                            "what the last layer puts out",
+                           clrnn_loss_word(model->config->train.loss.kind),
                            kind == CLRNN_PREDICT_PROBS ? "probabilities" : "classes");
     inputs.y = NULL; // targets may be wrong or missing here
     TRY(clrnn_open_for(model, &inputs, &dataset));

@@ -98,9 +98,11 @@ static enum clrnn_status keep_row(struct clrnn_run_folder *f, const struct clrnn
     X(train_accuracy) X(valid_loss) X(valid_accuracy) X(lr) X(grad_norm) X(seconds) X(samples_per_s)
 #define ROW_REGRESSION_FIELDS(X) X(train_mae) X(valid_mae) X(valid_rmse) X(valid_r2)
 
-enum clrnn_status clrnn_run_folder_epoch(struct clrnn_run_folder *f, const struct clrnn_epoch_row *row)
+enum clrnn_status clrnn_run_folder_epoch(struct clrnn_run_folder *f, const struct clrnn_epoch_row *row,
+                                         const char *more)
 {
-    char line[1024], text[32];
+    char line[1024], text[32], *whole;
+    enum clrnn_status st;
     size_t used;
 
     TRY(keep_row(f, row));
@@ -115,8 +117,10 @@ enum clrnn_status clrnn_run_folder_epoch(struct clrnn_run_folder *f, const struc
         ROW_REGRESSION_FIELDS(X)
     }
 #undef X
-    snprintf(line + used, sizeof(line) - used, "}\n");
-    return write_line(f, line);
+    whole = clrnn_format("%s%s}\n", line, more);
+    st = whole ? write_line(f, whole) : clrnn_error_memory(f->log, used, "an epoch's metrics");
+    free(whole);
+    return st;
 }
 
 enum clrnn_status clrnn_run_folder_sync(struct clrnn_run_folder *f)

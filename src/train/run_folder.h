@@ -73,7 +73,9 @@ enum clrnn_status clrnn_run_folder_same_data(const struct clrnn_run_folder *fold
 /** Append a line to metrics.jsonl with a single write. CLRNN_ERR_DISK. */
 enum clrnn_status clrnn_run_folder_step(struct clrnn_run_folder *folder, uint64_t step, double loss,
                                         double lr);
-enum clrnn_status clrnn_run_folder_epoch(struct clrnn_run_folder *folder, const struct clrnn_epoch_row *row);
+/** `more`: text of further fields, ", \"valid_macro_f1\": 0.5", or "". */
+enum clrnn_status clrnn_run_folder_epoch(struct clrnn_run_folder *folder, const struct clrnn_epoch_row *row,
+                                         const char *more);
 /** Syncs metrics.jsonl to the disk. */
 enum clrnn_status clrnn_run_folder_sync(struct clrnn_run_folder *folder);
 

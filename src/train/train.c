@@ -71,36 +71,6 @@ static enum clrnn_status identify(const struct clrnn_loop *l, struct clrnn_data_
     return clrnn_dataset_fingerprint(l->data.valid, identity->valid);
 }
 
-// mse: what R2 measures the squared error against.
-static enum clrnn_status find_variation(struct clrnn_loop *l)
-{
-    const struct clrnn_dataset_info *info = l->data.valid ? clrnn_dataset_info(l->data.valid) : NULL;
-    double mean = 0.0, count = 0.0;
-    float *y;
-
-    if (!info || !clrnn_loss_is_regression(l->config->train.loss.kind))
-        return CLRNN_OK;
-    y = malloc(clrnn_dataset_y_count(l->data.valid) * sizeof(*y));
-    if (!y)
-        return clrnn_error_memory(l->log, info->T * sizeof(*y), "targets");
-    for (int pass = 0; pass < 2; pass++) {
-        for (uint32_t s = 0; s < info->S; s++) {
-            const uint32_t steps = info->y_steps ? clrnn_dataset_length(l->data.valid, s) : 1;
-
-            clrnn_dataset_targets(l->data.valid, s, y);
-            for (uint32_t t = 0; t < steps; t++)
-                if (pass)
-                    l->valid_variation += (y[t] - mean) * (y[t] - mean);
-                else
-                    mean += y[t];
-            count += pass ? 0 : steps;
-        }
-        mean = pass ? mean : mean / count;
-    }
-    free(y);
-    return clrnn_dataset_whole(l->data.valid);
-}
-
 // ---------------------------------------------------------------- model and sessions
 
 static enum clrnn_status make_model(struct clrnn_loop *l, const struct clrnn_config *config)
@@ -173,7 +143,10 @@ static enum clrnn_status open_sessions(struct clrnn_loop *l)
     const struct clrnn_session_params valid = {.model = l->model, .set = l->data.valid};
 
     TRY(clrnn_session_open(l->device, &train, &l->train));
-    return l->data.valid ? clrnn_session_open(l->device, &valid, &l->valid) : CLRNN_OK;
+    if (!l->data.valid)
+        return CLRNN_OK;
+    TRY(clrnn_session_open(l->device, &valid, &l->valid));
+    return clrnn_metrics_open(&l->metrics, l->model, l->data.valid);
 }
 
 static enum clrnn_status check_monitor(const struct clrnn_loop *l, const struct clrnn_config *config)
@@ -189,11 +162,6 @@ static enum clrnn_status check_monitor(const struct clrnn_loop *l, const struct 
             "train.early_stopping monitors %s, but there are no validation data: name data.valid or "
             "data.valid_fraction, or monitor train_loss",
             monitor);
-    if (strstr(monitor, "accuracy") && clrnn_loss_is_regression(config->train.loss.kind))
-        return clrnn_error(l->log, CLRNN_ERR_CONFIG,
-                           "train.early_stopping monitors %s, which mse does not have: "
-                           "monitor a loss",
-                           monitor);
     return CLRNN_OK;
 }
 
@@ -355,10 +323,8 @@ static enum clrnn_status prepare(struct clrnn_loop *l)
         st = describe(l, l->data.valid);
     if (st == CLRNN_OK)
         st = there ? take_up(l, config, checkpoint) : begin(l, config, p->out);
-    if (st == CLRNN_OK) {
+    if (st == CLRNN_OK)
         l->folder.regression = clrnn_loss_is_regression(l->config->train.loss.kind);
-        st = find_variation(l);
-    }
 
 done:
     clrnn_config_destroy(&own);
@@ -480,6 +446,7 @@ enum clrnn_status clrnn_train(struct clrnn_device *device, const struct clrnn_tr
     clrnn_run_folder_finish(&l.folder);
     clrnn_session_close(&l.train);
     clrnn_session_close(&l.valid);
+    clrnn_metrics_close(&l.metrics);
     clrnn_model_destroy(&l.model);
     clrnn_data_sets_close(&l.data);
     if (result)

@@ -360,6 +360,49 @@ def balanced_weights(c):
     assert "balanced" in err, err
 
 
+def vector_targets(c):
+    """Three targets a sample, some missing, weighted samples: metrics are those of the predictions; resume is exact."""
+    x, _ = harness.write_dataset(c.folder, 40, 5, 3)
+    y = [float("nan") if (n + 2 * o) % 7 == 0 else (o + 1) * x[n * 15 + o] + n % 2 for n in range(40) for o in range(3)]
+    harness.write_npy(c.folder / "y_train.npy", "<f8", (40, 3), y)
+    harness.write_npy(c.folder / "w.npy", "<f4", (40,), [n % 3 / 2 for n in range(40)])
+    config = CONFIG.replace("out_features: 2", "out_features: 3").replace("_valid", "_train")
+    c.write("v.yaml", config + "  missing_targets: ignore\n")
+    source = "{x: X_train.npy, y: y_train.npy, weights: w.npy}"
+    train = ["--quiet", "--no-plot", "--set", f"data.train={source}", "--set", f"data.valid={source}"]
+    _, err = c.run("train", "v.yaml", "--out", "bad", *train, "--set", "train.loss=mse", "--set",
+                   "data.missing_targets=error", status=3)
+    assert "row 0 (counted from 0), output 0" in err and "missing_targets: ignore" in err, err
+    for loss in ("mse", "l1", "{smooth_l1: {beta: 0.5}}", "{huber: {delta: 0.5}}"):
+        c.run("train", "v.yaml", "--out", "run", *train, "--set", f"train.loss={loss}")
+        last = c.epochs("run")[-1]
+        c.run("predict", "run", "--x", "X_train.npy", "--out", "p.npy", "--quiet")
+        shape, p = read_npy(c.folder / "p.npy")
+        assert shape == (40, 3)
+        sums = [[0, 0] for _ in range(2)]
+        per_output = [[] for _ in range(3)]
+        for i, (a, b) in enumerate(zip(p, y)):
+            if b != b:
+                continue
+            d, w = abs(a - b), i // 3 % 3 / 2
+            value = {"m": d * d, "l": d, "s": d * d if d < 0.5 else d - 0.25,
+                     "h": d * d / 2 if d < 0.5 else 0.5 * (d - 0.25)}[loss.strip("{")[0]]
+            sums[0][0] += w * value
+            sums[0][1] += w
+            per_output[i % 3].append(d)
+        mae = [sum(d) / len(d) for d in per_output]
+        assert abs(last["valid_loss"] - sums[0][0] / sums[0][1]) < 1e-5 * last["valid_loss"], (loss, last)
+        assert all(abs(a - b) < 1e-5 * b for a, b in zip(last["valid_mae_per_output"], mae)), (loss, last, mae)
+        assert abs(last["valid_mae"] - sum(mae) / 3) < 1e-5
+        c.run("train", "v.yaml", "--out", "part", *train, "--set", f"train.loss={loss}", "--set", "train.epochs=2")
+        c.run("train", "--resume", "part", "--quiet", "--no-plot", "--set", "train.epochs=3")
+        assert curve(c, "part") == curve(c, "run") and weights(c, "part") == weights(c, "run")
+    c.run("predict", "run", "--x", "X_train.npy", "--out", "p.npy", "--classes", status=2)
+    c.write("two.yaml", config.replace("out_features: 3", "out_features: 2"))
+    _, err = c.run("train", "two.yaml", "--out", "bad", *train, "--set", "train.loss=mse", status=3)
+    assert "expected (40, 2)" in err, err
+
+
 def synthetic_data(c):
     c.run("synth", "d", "--samples", "60", "--test-samples", "20", "--features", "100")
     c.run("synth", "e", "--samples", "60", "--test-samples", "20", "--features", "100")
@@ -385,4 +428,5 @@ def terminal_words(c):
 if __name__ == "__main__":
     sys.exit(harness.main([run_folder, same_twice, broken_as_asked, interrupted, interrupted_early, killed_and_resumed,
                            *[killed_in(name) for name in VARIANTS], resume_changed, resume_refuses, predictions,
-                           plans, normalized_targets, balanced_weights, synthetic_data, terminal_words]))
+                           plans, normalized_targets, balanced_weights, vector_targets, synthetic_data,
+                           terminal_words]))

@@ -7,6 +7,7 @@
 
 #include "base/array.h"
 #include "clrnn/train.h"
+#include "train/ranking.h"
 #include "train/evaluate.h"
 
 #define CLASSES(k) \
@@ -142,7 +143,7 @@ static void test_classes(void **state)
     assert_memory_equal(r.confusion, confusion, sizeof(confusion));
     assert_true(fabs(r.accuracy - (double)correct / (double)counted) < 1e-12);
     assert_true(fabs(r.loss - loss / (double)counted) < 1e-6);
-    assert_true(isnan(r.roc_auc) && isnan(r.mae) && isnan(r.r2));
+    assert_true(r.roc_auc >= 0 && r.roc_auc <= 1 && isnan(r.mae) && isnan(r.r2));
     for (int k = 0; k < 3; k++) {
         double row = 0, column = 0;
 
@@ -378,12 +379,48 @@ static void test_argmax(void **state)
     assert_int_equal(clrnn_argmax(x, 1), 0);
 }
 
+// Against sums over all pairs and all thresholds, with ties.
+static void test_ranking(void **state)
+{
+    enum { COUNT = 37 };
+
+    (void)state;
+    for (unsigned seed = 1; seed <= 8; seed++) {
+        struct clrnn_score score[COUNT], sorted[COUNT];
+        double pairs = 0, right = 0, average = 0, positives = 0, roc, pr;
+
+        for (unsigned i = 0; i < COUNT; i++)
+            score[i] =
+                (struct clrnn_score){(i * 7 + seed * 13 + i * i) % (5 + seed), (i * seed + i / 3) % 3 == 0};
+        for (int i = 0; i < COUNT; i++) {
+            double above = 0, hits = 0;
+
+            for (int j = 0; j < COUNT; j++) {
+                above += score[j].value >= score[i].value;
+                hits += score[j].value >= score[i].value && score[j].positive;
+                if (!score[i].positive || score[j].positive)
+                    continue;
+                pairs++;
+                right += score[i].value > score[j].value ? 1 : score[i].value < score[j].value ? 0 : 0.5;
+            }
+            if (score[i]
+                    .positive) // each positive brings 1 / positives of recall at its threshold's precision
+                average += hits / above;
+            positives += score[i].positive;
+        }
+        memcpy(sorted, score, sizeof(score));
+        clrnn_ranking(sorted, COUNT, &roc, &pr);
+        assert_true(fabs(roc - right / pairs) < 1e-12 && fabs(pr - average / positives) < 1e-12);
+    }
+    clrnn_ranking(&(struct clrnn_score){1, true}, 1, &(double){0}, &(double){0});
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_classes), cmocka_unit_test(test_auc), cmocka_unit_test(test_regression),
-        cmocka_unit_test(test_steps),   cmocka_unit_test(test_csv), cmocka_unit_test(test_other_width),
-        cmocka_unit_test(test_argmax),
+        cmocka_unit_test(test_ranking),     cmocka_unit_test(test_classes), cmocka_unit_test(test_auc),
+        cmocka_unit_test(test_regression),  cmocka_unit_test(test_steps),   cmocka_unit_test(test_csv),
+        cmocka_unit_test(test_other_width), cmocka_unit_test(test_argmax),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

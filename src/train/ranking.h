@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+// Areas under the ROC curve and the precision-recall curve of scored items.
+#ifndef CLRNN_SRC_TRAIN_RANKING_H
+#define CLRNN_SRC_TRAIN_RANKING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/** An item and what it is. */
+struct clrnn_score {
+    double value;
+    bool positive;
+};
+
+/** Sorts the scores by value and computes *roc, the area under the ROC curve, and *pr, the average precision,
+ * as scikit-learn's roc_auc_score and average_precision_score. Both are NaN where a score is NaN or one of
+ * the two kinds does not occur. */
+void clrnn_ranking(struct clrnn_score *score, size_t count, double *roc, double *pr);
+
+#endif
