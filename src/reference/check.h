@@ -35,6 +35,7 @@ struct clrnn_check {
     struct clrnn_device *device;
     const struct clrnn_log *log;
     unsigned noise_runs; // runs of the reference on perturbed inputs: see clrnn_check_judge
+    unsigned timed;      // runs to take the shortest time of, after those that are compared; 0: none
     bool once;           // no second run: for simulators, which are slow and deterministic
 
     struct clrnn_op op; // the caller fills in the attributes
@@ -53,9 +54,10 @@ struct clrnn_check {
     size_t fault_index;             // element of the fault
     double error;                   // largest difference, divided by its tensor's largest magnitude
     double share;                   // largest difference, divided by its bound
+    double flops, bytes, seconds;   // of one run; seconds only if timed
 };
 
-/** Frees the case and starts a new one; `device`, `log`, `noise_runs` and `once` are kept. */
+/** Frees the case and starts a new one; `device`, `log`, `noise_runs`, `timed` and `once` are kept. */
 void clrnn_check_begin(struct clrnn_check *c, enum clrnn_op_kind kind, uint32_t T, uint32_t N, uint32_t C,
                        uint64_t seed);
 void clrnn_check_finish(struct clrnn_check *c);

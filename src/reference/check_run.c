@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 // One op's case on a device.
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/array.h"
+#include "base/clock.h"
 #include "reference/check.h"
 
 // Sentinels: so many elements before and behind each tensor, rounded up to the device's alignment.
@@ -26,15 +28,15 @@ struct fenced {
     size_t pad, count; // elements
 };
 
-// What one check needs on the device.
-struct bench {
+// What one case needs on the device.
+struct rig {
     struct clrnn_check *c;
     struct fenced in[CLRNN_OP_MAX_IN], out[CLRNN_OP_MAX_OUT];
     struct clrnn_graph *graph;
     struct clrnn_launches *launches;
 };
 
-static void bench_finish(struct bench *b)
+static void rig_finish(struct rig *b)
 {
     clrnn_launches_destroy(&b->launches);
     clrnn_graph_destroy(&b->graph);
@@ -115,7 +117,7 @@ static enum clrnn_status write_again(const struct clrnn_check *c, const struct f
     return st;
 }
 
-static enum clrnn_status add_tensor(struct bench *b, const char *name, struct fenced *f,
+static enum clrnn_status add_tensor(struct rig *b, const char *name, struct fenced *f,
                                     const struct clrnn_check_slot *s, int *id)
 {
     const uint32_t dims[1] = {(uint32_t)s->count};
@@ -124,7 +126,7 @@ static enum clrnn_status add_tensor(struct bench *b, const char *name, struct fe
     return clrnn_graph_tensor(b->graph, name, CLRNN_ROLE_DATA, s->type, 1, dims, f->part, id);
 }
 
-static enum clrnn_status make_graph(struct bench *b)
+static enum clrnn_status make_graph(struct rig *b)
 {
     struct clrnn_check *c = b->c;
     struct clrnn_op ready = c->op, *op;
@@ -156,7 +158,7 @@ static bool may_change(const struct clrnn_check *c, int slot)
     return c->in[slot].spent;
 }
 
-static enum clrnn_status look_at_input(struct bench *b, int i)
+static enum clrnn_status check_input(struct rig *b, int i)
 {
     struct clrnn_check *c = b->c;
     const void *first = c->in[i].real ? (void *)c->in[i].real : (void *)c->in[i].word;
@@ -170,7 +172,7 @@ static enum clrnn_status look_at_input(struct bench *b, int i)
 }
 
 // One run from the first values; bits of every output, and inputs unchanged.
-static enum clrnn_status run_once(struct bench *b, int32_t *bits[])
+static enum clrnn_status run_once(struct rig *b, int32_t *bits[])
 {
     struct clrnn_check *c = b->c;
 
@@ -187,11 +189,11 @@ static enum clrnn_status run_once(struct bench *b, int32_t *bits[])
                         bits[i]));
     for (int i = 0; i < CLRNN_OP_MAX_IN; i++)
         if (c->in[i].there)
-            TRY(look_at_input(b, i));
+            TRY(check_input(b, i));
     return CLRNN_OK;
 }
 
-static void hold_together(struct clrnn_check *c, int slot, const int32_t *again)
+static void compare_runs(struct clrnn_check *c, int slot, const int32_t *again)
 {
     const int32_t *first = (const int32_t *)(const void *)c->got[slot];
 
@@ -205,9 +207,33 @@ static void hold_together(struct clrnn_check *c, int slot, const int32_t *again)
         }
 }
 
+// The shortest of `timed` runs, of 1 ms of launches each.
+static enum clrnn_status time_runs(struct rig *b)
+{
+    struct clrnn_check *c = b->c;
+    unsigned repeats = 1;
+
+    for (unsigned i = 0; i < c->timed;) {
+        const double start = clrnn_clock();
+        double seconds;
+
+        for (unsigned k = 0; k < repeats; k++)
+            TRY(clrnn_launches_run(b->launches));
+        TRY(clrnn_device_finish(c->device));
+        seconds = clrnn_clock() - start;
+        if (seconds < 1e-3 && repeats < 1u << 20) {
+            repeats *= 2;
+            continue;
+        }
+        c->seconds = i ? fmin(c->seconds, seconds / repeats) : seconds / repeats;
+        i++;
+    }
+    return CLRNN_OK;
+}
+
 static enum clrnn_status run_on_device(struct clrnn_check *c)
 {
-    struct bench b = {.c = c};
+    struct rig b = {.c = c};
     int32_t *again[CLRNN_OP_MAX_OUT] = {NULL};
     enum clrnn_status st = make_graph(&b);
 
@@ -222,6 +248,8 @@ static enum clrnn_status run_on_device(struct clrnn_check *c)
     if (st == CLRNN_OK) {
         const struct clrnn_cost cost = clrnn_op_cost(b.graph, &b.graph->op[0]);
 
+        c->flops = cost.flops;
+        c->bytes = cost.bytes;
         if (!(cost.flops >= 0 && cost.bytes > 0))
             clrnn_check_blame(c, "it costs %g FLOPs and %g bytes, but an op costs something", cost.flops,
                               cost.bytes);
@@ -231,10 +259,12 @@ static enum clrnn_status run_on_device(struct clrnn_check *c)
         st = run_once(&b, again);
     for (int i = 0; i < CLRNN_OP_MAX_OUT; i++) {
         if (st == CLRNN_OK && !c->once && c->out[i].there && !c->out[i].skip)
-            hold_together(c, i, again[i]);
+            compare_runs(c, i, again[i]);
         free(again[i]);
     }
-    bench_finish(&b);
+    if (st == CLRNN_OK && c->timed)
+        st = time_runs(&b);
+    rig_finish(&b);
     return st;
 }
 

@@ -2,6 +2,12 @@
 // The test device, and failing a test over a check's fault.
 #include "op_test.h"
 
+// As a benchmark: of each kind of op, the largest case.
+static struct {
+    double flops, bytes, seconds;
+    char what[256];
+} largest[CLRNN_OP_COUNT];
+
 int op_test_open(void **state)
 {
     struct clrnn_check *t = calloc(1, sizeof(*t));
@@ -19,6 +25,7 @@ int op_test_open(void **state)
         exit(0);
     }
     t->once = strcmp(clrnn_device_info(t->device)->platform_name, "Oclgrind") == 0;
+    t->timed = getenv("CLRNN_TEST_BENCH") ? 5 : 0;
     *state = t;
     return 0;
 }
@@ -27,6 +34,11 @@ int op_test_close(void **state)
 {
     struct clrnn_check *t = *state;
 
+    for (int kind = 0; kind < CLRNN_OP_COUNT && t->timed; kind++)
+        if (largest[kind].bytes > 0)
+            printf("# %-16s %8.1f us %8.2f GFLOP/s %8.2f GB/s  %s\n", clrnn_op_name((enum clrnn_op_kind)kind),
+                   1e6 * largest[kind].seconds, 1e-9 * largest[kind].flops / largest[kind].seconds,
+                   1e-9 * largest[kind].bytes / largest[kind].seconds, largest[kind].what);
     clrnn_check_finish(t);
     clrnn_device_destroy(&t->device);
     free(t);
@@ -45,4 +57,11 @@ void op_test_run(struct clrnn_check *t)
     assert_int_equal(clrnn_check_run(t), CLRNN_OK);
     if (t->fault[0])
         fail_msg("%s", t->fault);
+    if (t->timed && t->flops + t->bytes > largest[t->op.kind].flops + largest[t->op.kind].bytes) {
+        largest[t->op.kind].flops = t->flops;
+        largest[t->op.kind].bytes = t->bytes;
+        largest[t->op.kind].seconds = t->seconds;
+        snprintf(largest[t->op.kind].what, sizeof(largest[0].what), "T=%u N=%u C=%u %.160s", t->op.T, t->op.N,
+                 t->op.C, t->what);
+    }
 }
