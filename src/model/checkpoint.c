@@ -14,19 +14,12 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "model/fields.h"
 #include "model/weights.h"
 
 #define FORMAT_VERSION "1"
 
-// ---------------------------------------------------------------- numbers as text
-
-enum field_kind { U64, I64, F64, BOOL };
-struct field {
-    const char *key;
-    enum field_kind kind;
-    size_t offset;
-    double least, most; // what a file may hold; both 0: anything, of F64 NaN, too
-};
+// ---------------------------------------------------------------- numbers in the metadata
 
 // Batches, orders and random numbers count epochs and steps in 32 bits.
 #define COUNTER 0, UINT32_MAX
@@ -34,30 +27,30 @@ struct field {
 
 // clang-format off
 #define SCHEDULE(kind, name, ...) {"clrnn.schedule." #name, kind, offsetof(struct clrnn_schedule, name), __VA_ARGS__}
-static const struct field schedule_field[] = {
-    SCHEDULE(F64, lr, ANYTHING), SCHEDULE(F64, momentum, ANYTHING),
-    SCHEDULE(I64, count, COUNTER),        SCHEDULE(F64, best, ANYTHING),
-    SCHEDULE(I64, bad, COUNTER),          SCHEDULE(I64, cooldown_left, COUNTER),
-    SCHEDULE(F64, initial_lr, ANYTHING),
+static const struct clrnn_field schedule_field[] = {
+    SCHEDULE(CLRNN_FIELD_F64, lr, ANYTHING), SCHEDULE(CLRNN_FIELD_F64, momentum, ANYTHING),
+    SCHEDULE(CLRNN_FIELD_I64, count, COUNTER),        SCHEDULE(CLRNN_FIELD_F64, best, ANYTHING),
+    SCHEDULE(CLRNN_FIELD_I64, bad, COUNTER),          SCHEDULE(CLRNN_FIELD_I64, cooldown_left, COUNTER),
+    SCHEDULE(CLRNN_FIELD_F64, initial_lr, ANYTHING),
 };
 
 #define PROGRESS(kind, name, ...) \
     {"clrnn.progress." #name, kind, offsetof(struct clrnn_progress_state, name), __VA_ARGS__}
-static const struct field progress_field[] = {
-    PROGRESS(U64, epoch, COUNTER),         PROGRESS(U64, step_in_epoch, COUNTER),
-    PROGRESS(F64, loss_sum, ANYTHING),     PROGRESS(F64, weight_sum, 0, 0x1p64),
-    PROGRESS(F64, correct, ANYTHING),      PROGRESS(F64, counted, 0, 0x1p64),
-    PROGRESS(F64, best_value, ANYTHING),   PROGRESS(U64, best_epoch, COUNTER),
-    PROGRESS(F64, stop_best, ANYTHING),    PROGRESS(U64, stop_bad, COUNTER),
-    PROGRESS(BOOL, finished, ANYTHING),    PROGRESS(F64, seconds, 0, 1e12),
-    PROGRESS(F64, last_lr, ANYTHING),      PROGRESS(F64, last_norm, ANYTHING),
+static const struct clrnn_field progress_field[] = {
+    PROGRESS(CLRNN_FIELD_U64, epoch, COUNTER),         PROGRESS(CLRNN_FIELD_U64, step_in_epoch, COUNTER),
+    PROGRESS(CLRNN_FIELD_F64, loss_sum, ANYTHING),     PROGRESS(CLRNN_FIELD_F64, weight_sum, 0, 0x1p64),
+    PROGRESS(CLRNN_FIELD_F64, correct, ANYTHING),      PROGRESS(CLRNN_FIELD_F64, counted, 0, 0x1p64),
+    PROGRESS(CLRNN_FIELD_F64, best_value, ANYTHING),   PROGRESS(CLRNN_FIELD_U64, best_epoch, COUNTER),
+    PROGRESS(CLRNN_FIELD_F64, stop_best, ANYTHING),    PROGRESS(CLRNN_FIELD_U64, stop_bad, COUNTER),
+    PROGRESS(CLRNN_FIELD_BOOL, finished, ANYTHING),    PROGRESS(CLRNN_FIELD_F64, seconds, 0, 1e12),
+    PROGRESS(CLRNN_FIELD_F64, last_lr, ANYTHING),      PROGRESS(CLRNN_FIELD_F64, last_norm, ANYTHING),
 };
 
 struct counts { // of the model itself
     uint64_t steps, steps_per_epoch, features, tokens, outputs;
 };
-#define COUNT(key, name, ...) {key, U64, offsetof(struct counts, name), __VA_ARGS__}
-static const struct field count_field[] = {
+#define COUNT(key, name, ...) {key, CLRNN_FIELD_U64, offsetof(struct counts, name), __VA_ARGS__}
+static const struct clrnn_field count_field[] = {
     COUNT("clrnn.steps", steps, COUNTER),
     COUNT("clrnn.steps_per_epoch", steps_per_epoch, COUNTER),
     COUNT("clrnn.shape.features", features, COUNTER),
@@ -65,116 +58,6 @@ static const struct field count_field[] = {
     COUNT("clrnn.shape.outputs", outputs, COUNTER),
 };
 // clang-format on
-
-// C's hex float with the mantissa as a whole number: exact, and without the locale's decimal point.
-static void print_double(double value, char *text, size_t size)
-{
-    int exponent;
-    double mantissa;
-
-    if (isnan(value) || isinf(value)) {
-        snprintf(text, size, "%s", isnan(value) ? "nan" : value > 0 ? "inf" : "-inf");
-        return;
-    }
-    mantissa = ldexp(frexp(fabs(value), &exponent), 53); // whole
-    snprintf(text, size, "%s0x%" PRIx64 "p%d", signbit(value) ? "-" : "", (uint64_t)mantissa, exponent - 53);
-}
-
-static void print_field(const struct field *f, const void *base, char *text, size_t size)
-{
-    const char *at = (const char *)base + f->offset;
-    union {
-        uint64_t u64;
-        int64_t i64;
-        double f64;
-        bool boolean;
-    } value = {0};
-
-    switch (f->kind) {
-    case U64:
-        memcpy(&value.u64, at, sizeof(value.u64));
-        snprintf(text, size, "%" PRIu64, value.u64);
-        break;
-    case I64:
-        memcpy(&value.i64, at, sizeof(value.i64));
-        snprintf(text, size, "%" PRId64, value.i64);
-        break;
-    case F64:
-        memcpy(&value.f64, at, sizeof(value.f64));
-        print_double(value.f64, text, size);
-        break;
-    case BOOL:
-        memcpy(&value.boolean, at, sizeof(value.boolean));
-        snprintf(text, size, "%d", value.boolean);
-        break;
-    }
-}
-
-static bool scan_field(const struct field *f, const char *text, void *base, double *value)
-{
-    void *at = (char *)base + f->offset;
-    unsigned long long u;
-    long long i;
-    double d;
-    char *end;
-
-    if (!*text || strchr(" \t\n\v\f\r+", *text))
-        return false;
-    errno = 0;
-    switch (f->kind) {
-    case U64:
-        u = strtoull(text, &end, 10);
-        *(uint64_t *)at = u;
-        *value = (double)u;
-        return !*end && !errno && *text != '-';
-    case I64:
-        i = strtoll(text, &end, 10);
-        *(int64_t *)at = i;
-        *value = (double)i;
-        return !*end && !errno;
-    case F64:
-        d = strtod(text, &end); // ERANGE: a denormal, which is fine
-        *(double *)at = *value = d;
-        return !*end;
-    case BOOL:
-        *(bool *)at = !strcmp(text, "1");
-        return !strcmp(text, "0") || !strcmp(text, "1");
-    }
-    return false;
-}
-
-static enum clrnn_status put_fields(struct clrnn_bundle *b, const struct field *field, size_t count,
-                                    const void *base)
-{
-    char text[64];
-
-    for (size_t i = 0; i < count; i++) {
-        print_field(&field[i], base, text, sizeof(text));
-        TRY(clrnn_safetensors_add_metadata(b->writer, field[i].key, text));
-    }
-    return CLRNN_OK;
-}
-
-static enum clrnn_status get_fields(const struct clrnn_log *log, const struct clrnn_safetensors *file,
-                                    const struct field *field, size_t count, void *base)
-{
-    for (size_t i = 0; i < count; i++) {
-        const char *text = clrnn_safetensors_metadata(file, field[i].key);
-        double value = 0;
-
-        if (!text)
-            return clrnn_error(log, CLRNN_ERR_DATA, "%s: its metadata lack %s; it is no complete model file",
-                               file->path, field[i].key);
-        if (!scan_field(&field[i], text, base, &value))
-            return clrnn_error(log, CLRNN_ERR_DATA, "%s: %s in its metadata is '%.60s', expected %s",
-                               file->path, field[i].key, text, field[i].kind == BOOL ? "0 or 1" : "a number");
-        if ((field[i].least < field[i].most) && !(value >= field[i].least && value <= field[i].most))
-            return clrnn_error(log, CLRNN_ERR_DATA,
-                               "%s: %s in its metadata, %.60s, is out of range: expected %.10g to %.10g",
-                               file->path, field[i].key, text, field[i].least, field[i].most);
-    }
-    return CLRNN_OK;
-}
 
 // ---------------------------------------------------------------- writing
 
@@ -245,10 +128,10 @@ static enum clrnn_status put_all(struct clrnn_bundle *b, const struct clrnn_prog
     TRY(clrnn_safetensors_add_metadata(b->writer, CLRNN_FORMAT_KEY, FORMAT_VERSION));
     TRY(clrnn_safetensors_add_metadata(b->writer, "clrnn.version", clrnn_version()));
     TRY(put_config(b));
-    TRY(put_fields(b, count_field, ARRAY_SIZE(count_field), &counts));
-    TRY(put_fields(b, schedule_field, ARRAY_SIZE(schedule_field), &m->schedule));
+    TRY(clrnn_fields_put(b->writer, count_field, ARRAY_SIZE(count_field), &counts));
+    TRY(clrnn_fields_put(b->writer, schedule_field, ARRAY_SIZE(schedule_field), &m->schedule));
     if (state)
-        TRY(put_fields(b, progress_field, ARRAY_SIZE(progress_field), state));
+        TRY(clrnn_fields_put(b->writer, progress_field, ARRAY_SIZE(progress_field), state));
     return put_tensors(b);
 }
 
@@ -420,7 +303,7 @@ static enum clrnn_status load_model(struct clrnn_model *m, const struct clrnn_sa
     TRY(load_moments(m, file));
     m->steps = counts->steps;
     m->steps_per_epoch = counts->steps_per_epoch;
-    return get_fields(m->log, file, schedule_field, ARRAY_SIZE(schedule_field), &m->schedule);
+    return clrnn_fields_get(m->log, file, schedule_field, ARRAY_SIZE(schedule_field), &m->schedule);
 }
 
 // Each epoch takes at least one step.
@@ -446,9 +329,9 @@ static enum clrnn_status read_file(struct clrnn_device *device, const struct clr
     enum clrnn_status st;
 
     TRY(check_format(log, file));
-    TRY(get_fields(log, file, count_field, ARRAY_SIZE(count_field), &counts));
+    TRY(clrnn_fields_get(log, file, count_field, ARRAY_SIZE(count_field), &counts));
     if (state) {
-        TRY(get_fields(log, file, progress_field, ARRAY_SIZE(progress_field), state));
+        TRY(clrnn_fields_get(log, file, progress_field, ARRAY_SIZE(progress_field), state));
         TRY(check_progress(log, file, &counts, state));
     }
     shape = (struct clrnn_data_shape){(uint32_t)counts.features, counts.tokens, (uint32_t)counts.outputs};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// One option's value: read from a node, written as one.
+// One option's value, read from a node.
 #include "model/options.h"
 
 #include <inttypes.h>
@@ -422,82 +422,4 @@ bool clrnn_option_fits(const struct clrnn_option *o, const void *object)
     default:
         return true;
     }
-}
-
-static struct clrnn_node *number_node(double value, bool whole)
-{
-    char text[CLRNN_NUMBER_SIZE];
-
-    if (whole)
-        return clrnn_node_scalar("%.0f", value);
-    clrnn_number_text(value, text);
-    return clrnn_node_scalar("%s", text);
-}
-
-static struct clrnn_node *numbers_node(const double *value, size_t count, bool whole)
-{
-    struct clrnn_node *list = clrnn_node_list();
-
-    for (size_t i = 0; list && i < count; i++) {
-        if (!clrnn_node_add(list, NULL, number_node(value[i], whole)))
-            clrnn_yaml_destroy(&list);
-    }
-    return list;
-}
-
-struct clrnn_node *clrnn_option_write_text(const char *text)
-{
-    char *escaped = clrnn_text_escape(text, CLRNN_TEXT_STORED);
-    struct clrnn_node *node = escaped ? clrnn_node_scalar("%s", escaped) : NULL;
-
-    free(escaped);
-    if (node)
-        node->quoted = clrnn_null_word(node->text); // a column may be called "null"
-    return node;
-}
-
-struct clrnn_node *clrnn_option_write(const struct clrnn_option *o, const void *object)
-{
-    const void *at = const_field(object, o->offset);
-
-    if (clrnn_option_is_null(o, object))
-        return clrnn_node_scalar("null");
-    switch (o->type) {
-    case CLRNN_OPTION_BOOL:
-        return clrnn_node_scalar("%s", *(const bool *)at ? "true" : "false");
-    case CLRNN_OPTION_U32:
-        return clrnn_node_scalar("%" PRIu32, *(const uint32_t *)at);
-    case CLRNN_OPTION_I32:
-        return clrnn_node_scalar("%" PRId32, *(const int32_t *)at);
-    case CLRNN_OPTION_U64:
-        return clrnn_node_scalar("%" PRIu64, *(const uint64_t *)at);
-    case CLRNN_OPTION_I64:
-        return clrnn_node_scalar("%" PRId64, *(const int64_t *)at);
-    case CLRNN_OPTION_WHOLE:
-        return number_node(*(const double *)at, true);
-    case CLRNN_OPTION_NUMBER:
-        return number_node(*(const double *)at, false);
-    case CLRNN_OPTION_TEXT:
-    case CLRNN_OPTION_PATH:
-        return clrnn_option_write_text(*(char *const *)at ? *(char *const *)at : "");
-    case CLRNN_OPTION_CHOICE:
-        return clrnn_node_scalar("%s", o->words[*(const unsigned *)at]);
-    case CLRNN_OPTION_FLAG:
-        return clrnn_node_scalar("%s", o->words[*(const bool *)at]);
-    case CLRNN_OPTION_PAIR: {
-        const double pair[2] = {*(const double *)at, *(const double *)const_field(object, o->second)};
-
-        return numbers_node(pair, 2, false);
-    }
-    case CLRNN_OPTION_LIST:
-        if (o->words && *(const bool *)const_field(object, o->third))
-            return clrnn_node_scalar("%s", o->words[0]);
-        return numbers_node(*(double *const *)at, *(const size_t *)const_field(object, o->second),
-                            o->whole_list);
-    case CLRNN_OPTION_GROUP:
-    case CLRNN_OPTION_ONE_OF:
-    case CLRNN_OPTION_LAYERS:
-        break;
-    }
-    return NULL;
 }

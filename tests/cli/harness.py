@@ -27,6 +27,26 @@ def write_npy(path, descr, shape, values):
         file.write(struct.pack(f"<{len(values)}{code}", *values))
 
 
+QUIET = ("--quiet", "--no-plot", "--no-watch")
+
+
+def f32(value):
+    return struct.unpack("<f", struct.pack("<f", value))[0]
+
+
+def tensors(c, run, name="last.safetensors"):
+    return read_safetensors(c.folder / run / name)[0]
+
+
+def numbers(tensor):
+    dtype, _, data = tensor
+    return struct.unpack(f"<{len(data) // {'F32': 4, 'F64': 8}[dtype]}{ {'F32': 'f', 'F64': 'd'}[dtype]}", data)
+
+
+def near(got, want, tolerance, what):
+    assert abs(got - want) <= tolerance * max(1, abs(want)), f"{what}: {got}, expected {want}"
+
+
 def read_npy(path):
     """(shape, values) of a .npy file in C order."""
     raw = pathlib.Path(path).read_bytes()

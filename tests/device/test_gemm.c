@@ -106,7 +106,36 @@ static struct clrnn_buffer *upload_apart(struct clrnn_device *device, const stru
 
 enum apart { TOGETHER, A_APART, B_APART };
 
-// Whether the wished epilogue (`kind`) was fused. Runs it twice and checks every number of C and around it.
+// Element (i, j) as it must be; *size: the sum of the magnitudes of what is added.
+static double want_at(const struct clrnn_gemm *g, const struct stored *a, const struct stored *b,
+                      double before, const struct stored bias[2], int kind, size_t i, size_t j, double *size)
+{
+    double want = 0;
+
+    *size = 0;
+    for (size_t k = 0; k < g->K; k++) {
+        const double x = (double)at(a, g->transpose_a, i, k) * at(b, g->transpose_b, k, j);
+
+        want += x;
+        *size += fabs(x);
+    }
+    want *= g->alpha;
+    *size *= fabs((double)g->alpha);
+    if (g->beta != 0) {
+        want += (double)g->beta * before;
+        *size += fabs((double)g->beta * before);
+    }
+    if (kind == EPILOGUE_NONE)
+        return want;
+    for (int x = 0; x < 2; x++) {
+        want += bias[x].data[j];
+        *size += fabs((double)bias[x].data[j]);
+    }
+    *size += 1; // tanh itself is right to an ulp or two
+    return kind == EPILOGUE_TANH ? tanh(want) : fmax(want, 0);
+}
+
+// Whether the epilogue `kind` was fused. Runs it twice and checks every number of C and around it.
 static bool check_epilogue(struct clrnn_device *device, struct clrnn_gemm g, int kind, enum apart apart,
                            size_t gap, uint64_t seed)
 {
@@ -154,28 +183,10 @@ static bool check_epilogue(struct clrnn_device *device, struct clrnn_gemm g, int
     for (size_t i = 0; i < g.M; i++)
         for (size_t j = 0; j < g.N; j++) {
             const size_t where = c.offset + i * c.ld + j;
-            double want = 0, size = 0;
+            double size;
+            const double want =
+                want_at(&g, &a, &b, c.data[where], bias, fused ? kind : EPILOGUE_NONE, i, j, &size);
 
-            for (size_t k = 0; k < g.K; k++) {
-                const double x = (double)at(&a, g.transpose_a, i, k) * at(&b, g.transpose_b, k, j);
-
-                want += x;
-                size += fabs(x);
-            }
-            want *= g.alpha;
-            size *= fabs((double)g.alpha);
-            if (g.beta != 0) {
-                want += (double)g.beta * c.data[where];
-                size += fabs((double)g.beta * c.data[where]);
-            }
-            for (int x = 0; x < 2 && fused; x++) {
-                want += bias[x].data[j];
-                size += fabs((double)bias[x].data[j]);
-            }
-            if (fused) {
-                want = kind == EPILOGUE_TANH ? tanh(want) : fmax(want, 0);
-                size += 1; // tanh itself is right to an ulp or two
-            }
             // At most K + 3 roundings of numbers no larger than `size`; in practice far fewer.
             if (!(fabs(got[where] - want) <= fmin(g.K + 3.0, 40) * 0x1p-24 * size))
                 fail_msg("%s: C[%zu, %zu] is %.9g, not %.9g", shape, i, j, (double)got[where], want);

@@ -25,6 +25,7 @@ BELOW = {
 }
 SOURCE = {".c", ".h", ".def", ".cl", ".py", ".build", ""}
 WIDEST = 120
+LONGEST_FILE, LONGEST_FUNCTION = 500, 80
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
 
 
@@ -90,6 +91,20 @@ def widths(root):
                 yield f"{path}:{number} is wider than {WIDEST} columns, ends in blanks or holds a tab"
 
 
+def lengths(root):
+    """No file over 500 lines and no function over 80. Kernels may be longer: compilers keep one's sums in registers."""
+    for path, text in sources(root):
+        lines = text.splitlines()
+        if len(lines) > LONGEST_FILE:
+            yield f"{path} has {len(lines)} lines: split it by what it holds"
+        start = 0
+        for number, line in enumerate(lines, 1):
+            if path.suffix in (".c", ".h") and path.parts[0] != "cl":
+                start = number if line == "{" else start
+                if line == "}" and start and number - start > LONGEST_FUNCTION - 2:
+                    yield f"{path}:{start}: a function of {number - start + 2} lines"
+
+
 def unfinished(root):
     for path, text in sources(root):
         if path.name != pathlib.Path(__file__).name:
@@ -113,7 +128,7 @@ def formatted(root):
 
 def main():
     root = pathlib.Path(sys.argv[1])
-    checks = (layers, tools, opencl, public, licences, widths, unfinished, formatted)
+    checks = (layers, tools, opencl, public, licences, widths, lengths, unfinished, formatted)
     print(f"1..{len(checks)}")
     failed = 0
     for number, check in enumerate(checks, 1):

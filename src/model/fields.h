@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: MIT
+// Numbers of a struct as text in a file's metadata: exact, and checked when they are read.
+#ifndef CLRNN_SRC_MODEL_FIELDS_H
+#define CLRNN_SRC_MODEL_FIELDS_H
+
+#include "formats/safetensors.h"
+
+enum clrnn_field_kind { CLRNN_FIELD_U64, CLRNN_FIELD_I64, CLRNN_FIELD_F64, CLRNN_FIELD_BOOL };
+struct clrnn_field {
+    const char *key;
+    enum clrnn_field_kind kind;
+    size_t offset;
+    double least, most; // what a file may hold; both 0: anything, of F64 NaN, too
+};
+
+enum clrnn_status clrnn_fields_put(struct clrnn_safetensors_writer *writer, const struct clrnn_field *field,
+                                   size_t count, const void *base);
+/** CLRNN_ERR_DATA: one is missing, is no number or out of range. */
+enum clrnn_status clrnn_fields_get(const struct clrnn_log *log, const struct clrnn_safetensors *file,
+                                   const struct clrnn_field *field, size_t count, void *base);
+
+#endif
