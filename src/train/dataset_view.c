@@ -111,6 +111,68 @@ static void draw_strata(const uint32_t *counts, const uint32_t *takes, uint32_t 
     }
 }
 
+// By how many steps row `sample` + 1 goes on behind `sample`: its first T - shift steps are the last of it.
+// 0: it does not. x [2, T, C].
+static uint32_t shift_of(const struct clrnn_dataset *d, uint32_t sample, float *x)
+{
+    const size_t width = d->info.C * sizeof(*x), T = d->info.T;
+    const char *a = (const char *)x, *b = a + T * width;
+
+    clrnn_dataset_x(d, sample, x);
+    clrnn_dataset_x(d, sample + 1, x + T * d->info.C);
+    for (uint32_t shift = 1; shift <= T / 2; shift++)
+        if (!memcmp(a + shift * width, b, (T - shift) * width) && memcmp(b, b + width, width))
+            return shift;
+    return 0;
+}
+
+enum clrnn_status clrnn_dataset_series(const struct clrnn_dataset *dataset, uint32_t *apart)
+{
+    const struct clrnn_dataset_info *info = &dataset->info;
+    const uint32_t pairs = MIN2(info->S ? info->S - 1 : 0, 64u), stride = pairs ? (info->S - 1) / pairs : 1;
+    uint32_t shared = 0, shift = 0;
+    float *x;
+
+    *apart = 0;
+    if (info->tokens || info->has_lengths || info->T < 4 || pairs < 10)
+        return CLRNN_OK;
+    x = malloc(2 * (size_t)info->T * info->C * sizeof(*x));
+    if (!x)
+        return clrnn_error_memory(dataset->log, 2 * (size_t)info->T * info->C * sizeof(*x),
+                                  "neighbouring rows");
+    for (uint32_t i = 0; i < pairs; i++) {
+        const uint32_t by = shift_of(dataset, i * stride, x);
+
+        shared += by > 0;
+        shift = by ? by : shift;
+    }
+    free(x);
+    if (shared > 0.8 * pairs)
+        *apart = (info->T + shift - 1) / shift;
+    return CLRNN_OK;
+}
+
+// Windows of a series: the last ones validate, and those that share steps with them are left out.
+static enum clrnn_status split_series(struct clrnn_dataset *dataset, uint32_t taken, uint32_t apart,
+                                      struct clrnn_dataset **train, struct clrnn_dataset **valid)
+{
+    const uint32_t S = dataset->info.S, first = S - taken, kept = first > apart - 1 ? first - (apart - 1) : 0;
+    uint32_t *row = malloc(taken * sizeof(*row));
+    enum clrnn_status st;
+
+    if (!row)
+        return clrnn_error_memory(dataset->log, taken * sizeof(*row), "splitting off data.valid_fraction");
+    for (uint32_t i = 0; i < taken; i++)
+        row[i] = first + i;
+    st = clrnn_dataset_view(dataset, &(struct clrnn_view){.count = kept}, dataset->name, train);
+    if (st == CLRNN_OK)
+        st = clrnn_dataset_view(dataset, &(struct clrnn_view){.row = row, .count = taken}, "valid", valid);
+    if (st != CLRNN_OK)
+        clrnn_dataset_close(train);
+    free(row);
+    return st;
+}
+
 enum clrnn_status clrnn_dataset_split(struct clrnn_dataset *dataset, double fraction, uint64_t seed,
                                       struct clrnn_dataset **train, struct clrnn_dataset **valid)
 {
@@ -124,10 +186,18 @@ enum clrnn_status clrnn_dataset_split(struct clrnn_dataset *dataset, double frac
     double *remainders = malloc(strata * sizeof(*remainders));
     unsigned char *taken = calloc(S, 1);
     enum clrnn_status st = CLRNN_OK;
+    uint32_t apart = 0;
 
     *train = *valid = NULL;
     if (!samples || !counts || !remainders || !taken) {
         st = clrnn_error_memory(dataset->log, 13 * (size_t)S, "splitting off data.valid_fraction");
+        goto done;
+    }
+    st = clrnn_dataset_series(dataset, &apart);
+    if (st != CLRNN_OK)
+        goto done;
+    if (apart && total && total + apart < S) {
+        st = split_series(dataset, total, apart, train, valid);
         goto done;
     }
     find_strata(dataset, strata, stratum, counts);

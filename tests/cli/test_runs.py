@@ -330,6 +330,21 @@ def normalized_targets(c):
     assert "no effect on classes" in err, err
 
 
+def series_split(c):
+    """valid_fraction of windows of one series takes the last ones, and leaves those out that share steps with them."""
+    draw = random.Random(3)
+    series = [draw.gauss(0, 1) for _ in range(65)]
+    config = CONFIG.replace("out_features: 2", "out_features: 1").replace("cross_entropy", "mse")
+    c.write("series.yaml", config[:config.index("  valid:")] + "  valid_fraction: 0.25\n")
+    harness.write_npy(c.folder / "y_train.npy", "<f4", (60,), [series[n + 5] for n in range(60)])
+    for name, x, left in (("windows", [series[n + t] for n in range(60) for t in range(5)], 60 - 15 - 4),
+                          ("rows", [draw.gauss(0, 1) for _ in range(300)], 60 - 15)):
+        harness.write_npy(c.folder / "X_train.npy", "<f4", (60, 5, 1), x)
+        c.run("train", "series.yaml", "--out", name, "--quiet", "--no-plot")
+        data = json.loads((c.folder / name / "data.json").read_text())
+        assert data["train"]["samples"] == left and data["valid"]["samples"] == 15, data
+
+
 def balanced_weights(c):
     """`balanced` is n / (k count) of the training set without ignored labels: the same run as with these numbers."""
     _, y = harness.write_dataset(c.folder, 70, 5, 3)
@@ -428,5 +443,5 @@ def terminal_words(c):
 if __name__ == "__main__":
     sys.exit(harness.main([run_folder, same_twice, broken_as_asked, interrupted, interrupted_early, killed_and_resumed,
                            *[killed_in(name) for name in VARIANTS], resume_changed, resume_refuses, predictions,
-                           plans, normalized_targets, balanced_weights, vector_targets, synthetic_data,
+                           plans, normalized_targets, series_split, balanced_weights, vector_targets, synthetic_data,
                            terminal_words]))

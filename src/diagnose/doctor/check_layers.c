@@ -328,8 +328,11 @@ static void check_batchnorm(struct clrnn_doctor *d, size_t at)
     const uint32_t S = d->train_scan.info->S, B = c->train.batch_size,
                    T = clrnn_layers_steps(d->config, at, d->T);
     const uint32_t rest = c->train.drop_last || B == 0 ? 0 : S % B;
+    uint32_t larger = MIN2(32u, S);
     size_t below = at;
 
+    while (larger > 2 && S % larger == 1)
+        larger--;
     while (below > 0 && c->layer[below - 1].kind == CLRNN_LAYER_POOL)
         below--;
     if (below > 0 && c->layer[below - 1].kind == CLRNN_LAYER_LINEAR && c->layer[below - 1].bias) {
@@ -349,9 +352,8 @@ static void check_batchnorm(struct clrnn_doctor *d, size_t at)
         clrnn_doctor_evidence(d, "batch_size is 1 and the layer sees one step: the batch's variance is 0");
         clrnn_doctor_cost(d,
                           "every output is the layer's bias, whatever the input; PyTorch refuses to train");
-        clrnn_doctor_remedy(d, "train.batch_size=32, or layernorm instead");
-        d->no_dynamic = true;
-        d->no_dynamic_reason = "a batch of one row has no variance to normalise by.";
+        clrnn_doctor_remedy(d, "train.batch_size=%u, or layernorm instead", larger);
+        clrnn_doctor_fix(d, FIX_BATCH_SIZE, 0, larger);
         return;
     }
     clrnn_doctor_evidence(d, "%u samples in batches of %u leave a last batch of 1, whose variance is 0", S,

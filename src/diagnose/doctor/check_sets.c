@@ -121,6 +121,11 @@ static void shifted(struct clrnn_doctor *d, const char *where)
 {
     clrnn_doctor_finding(d, CLRNN_FINDING_TRAIN_VALID_SHIFT, CLRNN_SEVERITY_WARNING);
     clrnn_doctor_where(d, "%s", where);
+    if (d->train_scan.series || d->valid_scan.series ||
+        d->sorted) // a random split would put it on both sides
+        clrnn_doctor_remedy(
+            d, "scale both sets with the same numbers (data.normalize=standard); a series that drifts is "
+               "learnt better as differences from step to step");
 }
 
 static enum clrnn_status compare_features(struct clrnn_doctor *d)

@@ -119,6 +119,22 @@ static enum clrnn_status conclude(struct clrnn_doctor *d)
 
 // ---------------------------------------------------------------- data
 
+// A batch of one row has no variance to normalise by: what else is wrong is looked for in larger batches.
+static enum clrnn_status enlarge_batches(struct clrnn_doctor *d)
+{
+    const struct clrnn_finding *f = d->result->finding;
+    const char *larger;
+
+    while (strcmp(f->id, clrnn_finding_table[CLRNN_FINDING_BATCH_OF_ONE_BATCHNORM].id))
+        f++;
+    larger = f->set;
+    TRY(clrnn_doctor_apply(d, 1, &larger, &d->enlarged));
+    d->config = d->enlarged;
+    d->batches = clrnn_batch_count(clrnn_dataset_info(d->train)->S, d->config->train.batch_size,
+                                   d->config->train.drop_last);
+    return CLRNN_OK;
+}
+
 static enum clrnn_status examine(struct clrnn_doctor *d)
 {
     const struct clrnn_train_config *t = &d->config->train;
@@ -143,6 +159,8 @@ static enum clrnn_status examine(struct clrnn_doctor *d)
         clrnn_doctor_report_order(d, CLRNN_SEVERITY_WARNING, NULL); // it may be, and was not tried
     if (d->params->static_only || d->no_dynamic || clrnn_doctor_stopped(d))
         return CLRNN_OK;
+    if (t->batch_size == 1 && clrnn_doctor_found(d, CLRNN_FINDING_BATCH_OF_ONE_BATCHNORM))
+        TRY(enlarge_batches(d));
     return clrnn_doctor_run_model(d);
 }
 
@@ -179,6 +197,7 @@ enum clrnn_status clrnn_doctor(struct clrnn_device *device, const struct clrnn_c
         free(d.gradient[i].time);
     }
     clrnn_trial_finish(&d.asked);
+    clrnn_config_destroy(&d.enlarged);
     clrnn_trial_finish(&d.best);
     clrnn_doctor_scan_finish(&d.train_scan);
     clrnn_doctor_scan_finish(&d.valid_scan);

@@ -94,7 +94,8 @@ struct clrnn_trial {
 struct clrnn_doctor {
     struct clrnn_device *device;
     const struct clrnn_log *log;
-    const struct clrnn_config *config;
+    const struct clrnn_config *config; // as asked, or `enlarged`
+    struct clrnn_config *enlarged;     // with batches that its batchnorm can take; NULL: as asked
     const struct clrnn_doctor_params *params;
     struct clrnn_doctor_result *result;
     enum clrnn_status status; // of adding findings: CLRNN_OK or CLRNN_ERR_MEMORY

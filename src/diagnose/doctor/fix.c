@@ -71,7 +71,7 @@ void clrnn_doctor_fix_text(const struct clrnn_config *config, const struct clrnn
                  t->loss.kind == CLRNN_LOSS_BCE_WITH_LOGITS ? "pos_weight" : "weight");
         break;
     case FIX_BATCH_SIZE:
-        snprintf(text, size, "train.batch_size=%s", number);
+        snprintf(text, size, "train.batch_size=%.0f", fix->value);
         break;
     case FIX_MOMENTUM:
         snprintf(text, size, "train.optimizer.%s.momentum=%s", clrnn_optimizer_word(t->optimizer.kind),

@@ -9,12 +9,10 @@
 #include "base/log.h"
 #include "diagnose/doctor/doctor.h"
 
-#define ROWS 512u        // looked at,
-#define CELLS 4000000u   //   and no more numbers than these
-#define COUNTERS 8u      // candidates for a column that counts rows
-#define LEAST_STEPS 4u   // of a row in which half can be shared
-#define SERIES_SHARE 0.8 // of neighbouring rows that share steps, in a series
-#define COUNTING 0.1     // of what a line leaves of sorted random values, it leaves of a counter
+#define ROWS 512u      // looked at,
+#define CELLS 4000000u //   and no more numbers than these
+#define COUNTERS 8u    // candidates for a column that counts rows
+#define COUNTING 0.1   // of what a line leaves of sorted random values, it leaves of a counter
 
 // Whether as many steps as the row is shorter than T stand in front and are all the same, and the last is
 // not.
@@ -28,38 +26,21 @@ static bool padded_in_front(const struct clrnn_scan *s, uint32_t row, const floa
     return run == padding && memcmp(x, x + (size_t)(T - 1) * C, C * sizeof(*x));
 }
 
-// By how many steps `next` goes on behind x: its first T - shift steps are the last of x. 0: it does not.
-static uint32_t shift_of(const float *x, const float *next, uint32_t T, size_t width)
+static enum clrnn_status look_along(struct clrnn_scan *s, uint32_t rows, uint32_t stride, float *x)
 {
-    const char *a = (const char *)x, *b = (const char *)next;
+    uint32_t shorter = 0, front = 0, apart;
 
-    for (uint32_t shift = 1; shift <= T / 2; shift++)
-        if (!memcmp(a + shift * width, b, (T - shift) * width) && memcmp(b, b + width, width))
-            return shift;
-    return 0;
-}
-
-static void look_along(struct clrnn_scan *s, uint32_t rows, uint32_t stride, float *x)
-{
-    const uint32_t T = s->info->T;
-    const size_t width = s->C * sizeof(*x);
-    float *next = x + (size_t)T * s->C;
-    uint32_t shorter = 0, front = 0, pairs = 0, shared = 0;
-
-    for (uint32_t row = 0; row < rows * stride; row += stride) {
-        clrnn_doctor_read_row(s, row, x);
-        if (s->info->has_lengths && clrnn_dataset_length(s->set, row) < T) {
-            shorter++;
-            front += padded_in_front(s, row, x);
-        }
-        if (T < LEAST_STEPS || s->info->has_lengths || row + 1 >= s->info->S)
+    for (uint32_t row = 0; s->info->has_lengths && row < rows * stride; row += stride) {
+        if (clrnn_dataset_length(s->set, row) == s->info->T)
             continue;
-        clrnn_doctor_read_row(s, row + 1, next);
-        pairs++;
-        shared += shift_of(x, next, T, width) > 0;
+        clrnn_doctor_read_row(s, row, x);
+        shorter++;
+        front += padded_in_front(s, row, x);
     }
     s->front_rows = shorter ? (double)front / shorter : 0;
-    s->series = pairs >= 10 && shared > SERIES_SHARE * pairs;
+    TRY(clrnn_dataset_series(s->set, &apart));
+    s->series = apart > 0;
+    return CLRNN_OK;
 }
 
 // ---------------------------------------------------------------- columns that count
@@ -210,13 +191,13 @@ enum clrnn_status clrnn_doctor_look_at_rows(struct clrnn_doctor *d, struct clrnn
 {
     const size_t cells = (size_t)s->info->T * s->C;
     const uint32_t rows = (uint32_t)MAX2(MIN2(MIN2(s->info->S, ROWS), CELLS / cells), 1u);
-    float *x = malloc(2 * cells * sizeof(*x));
-    enum clrnn_status st = CLRNN_OK;
+    float *x = malloc(cells * sizeof(*x));
+    enum clrnn_status st;
 
     if (!x)
-        return clrnn_error_memory(d->log, 2 * cells * sizeof(*x), "neighbouring rows");
-    look_along(s, rows, s->info->S / rows, x);
-    if (!s->bad_values)
+        return clrnn_error_memory(d->log, cells * sizeof(*x), "neighbouring rows");
+    st = look_along(s, rows, s->info->S / rows, x);
+    if (!s->bad_values && st == CLRNN_OK)
         st = correlate(d, s, rows, s->info->S / rows, x);
     if (!s->bad_values && st == CLRNN_OK)
         st = find_counter(d, s, x);
