@@ -142,7 +142,7 @@ static char *balanced(const struct clrnn_loss_config *l)
 {
     if (l->weight_count || clrnn_loss_is_regression(l->kind))
         return clrnn_format("%s", "");
-    return clrnn_format("train.loss={%s: {%s: balanced}}", clrnn_loss_word(l->kind),
+    return clrnn_format("train.loss.%s.%s=balanced", clrnn_loss_word(l->kind),
                         l->kind == CLRNN_LOSS_BCE_WITH_LOGITS ? "pos_weight" : "weight");
 }
 

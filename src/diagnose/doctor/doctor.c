@@ -119,7 +119,7 @@ static enum clrnn_status conclude(struct clrnn_doctor *d)
 
 // ---------------------------------------------------------------- data
 
-// A batch of one row has no variance to normalise by: what else is wrong is looked for in larger batches.
+// A batch of one row has no variance to normalise by: what else is wrong is looked for without such batches.
 static enum clrnn_status enlarge_batches(struct clrnn_doctor *d)
 {
     const struct clrnn_finding *f = d->result->finding;
@@ -159,7 +159,7 @@ static enum clrnn_status examine(struct clrnn_doctor *d)
         clrnn_doctor_report_order(d, CLRNN_SEVERITY_WARNING, NULL); // it may be, and was not tried
     if (d->params->static_only || d->no_dynamic || clrnn_doctor_stopped(d))
         return CLRNN_OK;
-    if (t->batch_size == 1 && clrnn_doctor_found(d, CLRNN_FINDING_BATCH_OF_ONE_BATCHNORM))
+    if (clrnn_doctor_found(d, CLRNN_FINDING_BATCH_OF_ONE_BATCHNORM))
         TRY(enlarge_batches(d));
     return clrnn_doctor_run_model(d);
 }
