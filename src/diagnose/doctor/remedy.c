@@ -178,6 +178,51 @@ static enum clrnn_status say_no_time(struct trying *t, struct clrnn_finding *f)
                             expected_seconds(t)));
 }
 
+// Whether a finding is of the same kind as `f`, behind it and still to be tried: both are tried together.
+static bool goes_with(const struct clrnn_finding *f, const struct clrnn_finding *other)
+{
+    return other > f && other->id == f->id && other->set && !*other->tried;
+}
+
+static enum clrnn_status run_together(const struct trying *t, const struct clrnn_finding *f,
+                                      struct clrnn_trial *trial)
+{
+    const struct clrnn_doctor_result *r = t->d->result;
+    char *set = strdup(f->set), *longer;
+    enum clrnn_status st;
+
+    for (size_t i = 0; i < r->count && set; i++)
+        if (goes_with(f, &r->finding[i])) {
+            longer = clrnn_format("%s\n%s", set, r->finding[i].set);
+            free(set);
+            set = longer;
+        }
+    st = set ? run(t, set, trial) : no_memory(t);
+    free(set);
+    return st;
+}
+
+// What the trial of `f` came to counts for those that were tried with it.
+static enum clrnn_status share(struct trying *t, struct clrnn_finding *f)
+{
+    struct clrnn_doctor_result *r = t->d->result;
+
+    for (size_t i = 0; i < r->count; i++) {
+        struct clrnn_finding *other = &r->finding[i];
+
+        if (!goes_with(f, other))
+            continue;
+        if (!f->set) {
+            TRY(withdraw(t, other, strdup(f->tried)));
+            continue;
+        }
+        other->outcome = f->outcome;
+        keep(t, other->set, NULL);
+        TRY(say(t, &other->tried, strdup(f->tried)));
+    }
+    return CLRNN_OK;
+}
+
 static enum clrnn_status try_finding(struct trying *t, struct clrnn_finding *f)
 {
     struct clrnn_trial trial = {0};
@@ -187,7 +232,7 @@ static enum clrnn_status try_finding(struct trying *t, struct clrnn_finding *f)
         keep(t, f->set, NULL);
         return say_no_time(t, f);
     }
-    st = run(t, f->set, &trial);
+    st = run_together(t, f, &trial);
     if (st == CLRNN_ERR_CONFIG) {
         st = withdraw(t, f, clrnn_format("the config does not take it"));
     } else if (st == CLRNN_OK && !trial.ran) {
@@ -197,6 +242,8 @@ static enum clrnn_status try_finding(struct trying *t, struct clrnn_finding *f)
         t->steps = trial.steps;
         st = conclude(t, f, &trial);
     }
+    if (st == CLRNN_OK)
+        st = share(t, f);
     clrnn_trial_finish(&trial);
     return st;
 }
@@ -212,13 +259,6 @@ static enum clrnn_status check_only(struct trying *t, struct clrnn_finding *f, c
     if (st == CLRNN_ERR_CONFIG)
         return withdraw(t, f, clrnn_format("the config does not take it"));
     return st == CLRNN_OK ? say(t, &f->tried, clrnn_format("not tried: %s", why)) : st;
-}
-
-// Whether the changes have at least halved what was wrong: then what only a net that does not learn shows is
-// gone.
-static bool is_mended(const struct trying *t)
-{
-    return t->kept && clrnn_trial_is_far_better(&t->d->asked, &t->now);
 }
 
 // ---------------------------------------------------------------- what else may help
@@ -286,6 +326,8 @@ static enum clrnn_status try_candidates(struct trying *t, struct clrnn_finding *
         st = *change ? run(t, change, &trial) : CLRNN_OK;
         if (st == CLRNN_OK && trial.ran)
             st = weigh(t, f, change, &trial, c);
+        else if (st == CLRNN_OK && *trial.why)
+            st = say(t, &f->tried, clrnn_format("not tried: %s", trial.why));
         clrnn_trial_finish(&trial);
         free(change);
         if (st != CLRNN_OK && st != CLRNN_ERR_CONFIG)
@@ -357,59 +399,6 @@ static enum clrnn_status grow(struct trying *t, struct clrnn_finding *f)
     return st;
 }
 
-// ---------------------------------------------------------------- effects
-
-// The cause by itself from which a finding follows; one without a cause is its own.
-static const struct clrnn_finding *root_of(const struct clrnn_doctor_result *r, const struct clrnn_finding *f)
-{
-    for (size_t steps = 0; steps < r->count && f->follows_from; steps++) {
-        size_t i = 0;
-
-        while (i < r->count && r->finding[i].id != f->follows_from)
-            i++;
-        if (i == r->count)
-            break;
-        f = &r->finding[i];
-    }
-    return f;
-}
-
-// What was measured of a net that does not learn and is still a cause by itself follows from what mended it.
-static void blame_the_mended(struct trying *t)
-{
-    static const char *const ids[] = {
-        "vanishing-gradient", "saturated-units",  "loss-flat",           "underfitting",
-        "inputs-ignored",     "time-ignored",     "worse-than-linear",   "loss-oscillates",
-        "labels-look-random", "update-too-small", "majority-class-only", "cannot-overfit-one-batch"};
-    struct clrnn_doctor_result *r = t->d->result;
-    const char *cause = NULL;
-
-    for (size_t i = r->count; i-- > 0;)
-        if (r->finding[i].outcome == CLRNN_TRIED_HELPS)
-            cause = r->finding[i].id;
-    for (size_t i = 0; i < r->count && cause && is_mended(t); i++)
-        for (size_t k = 0; k < ARRAY_SIZE(ids); k++)
-            if (!strcmp(r->finding[i].id, ids[k]) && r->finding[i].id != cause && !r->finding[i].set &&
-                root_of(r, &r->finding[i])->outcome != CLRNN_TRIED_HELPS)
-                r->finding[i].follows_from = cause;
-}
-
-// Where what mends the cause was tried and helps, an effect has no remedy of its own.
-static enum clrnn_status point_to_causes(struct trying *t)
-{
-    struct clrnn_doctor_result *r = t->d->result;
-
-    for (size_t i = 0; i < r->count; i++) {
-        struct clrnn_finding *f = &r->finding[i];
-        const struct clrnn_finding *cause = root_of(r, f);
-
-        if (!f->follows_from || f->set || !cause->set || !t->kept)
-            continue;
-        TRY(say(t, &f->remedy, clrnn_format("mend %s, from which it follows", cause->id)));
-    }
-    return CLRNN_OK;
-}
-
 // ---------------------------------------------------------------- the whole
 
 static enum clrnn_status try_all(struct trying *t)
@@ -418,10 +407,12 @@ static enum clrnn_status try_all(struct trying *t)
     struct clrnn_finding *grown = NULL;
 
     for (size_t i = 0; i < r->count; i++)
-        if (r->finding[i].set)
+        if (r->finding[i].set && !*r->finding[i].tried)
             TRY(try_finding(t, &r->finding[i]));
     TRY(clrnn_doctor_order(t->d)); // what made no difference explains nothing
-    for (size_t i = 0; i < r->count && now(t)->ran && !clrnn_trial_is_good(now(t)) && !is_mended(t); i++) {
+    for (size_t i = 0; i < r->count && now(t)->ran && !clrnn_trial_is_good(now(t)) &&
+                       !clrnn_doctor_is_mended(t->d, t->kept ? &t->now : NULL);
+         i++) {
         struct clrnn_finding *f = &r->finding[i];
 
         if (!f->set && !f->follows_from && f->severity != CLRNN_SEVERITY_NOTE && !*f->tried)
@@ -431,16 +422,14 @@ static enum clrnn_status try_all(struct trying *t)
         grown = asks_for_growing(&r->finding[i]) ? &r->finding[i] : NULL;
     if (grown && !t->kept && t->d->asked.ran && !time_is_up(t))
         TRY(grow(t, grown));
-    TRY(clrnn_doctor_order(t->d));
-    blame_the_mended(t);
-    TRY(clrnn_doctor_place(t->d));
+    TRY(clrnn_doctor_settle(t->d, t->kept ? &t->now : NULL));
     for (size_t i = 0; i < r->count; i++) {
         struct clrnn_finding *f = &r->finding[i];
 
         if (f->severity != CLRNN_SEVERITY_NOTE && !f->follows_from && !f->set && !*f->tried)
             TRY(say(t, &f->tried, clrnn_format("not tried: no change of the config does it")));
     }
-    return point_to_causes(t);
+    return CLRNN_OK;
 }
 
 static const char *no_trial(const struct clrnn_doctor *d)

@@ -65,6 +65,22 @@ static void label(FILE *page, double x, double y, const char *anchor, const char
     fputs("</text>\n", page);
 }
 
+// Three digits in few letters: 0.123, 4590, 1.2e6.
+static const char *number(double value, char text[32])
+{
+    const double size = fabs(value);
+    char *exponent;
+
+    snprintf(text, 32, size >= 1000 && size < 1e5 ? "%.0f" : size >= 1e5 ? "%.1e" : "%.3g", value);
+    exponent = strchr(text, 'e');
+    if (exponent) {
+        const int power = atoi(exponent + 1);
+
+        snprintf(exponent, (size_t)(text + 32 - exponent), "e%d", power);
+    }
+    return text;
+}
+
 // ---------------------------------------------------------------- lines
 
 struct axis {
@@ -133,7 +149,10 @@ static void draw_axes(FILE *page, const struct clrnn_svg_chart *c, const struct 
         const double v = a->log ? a->low + i : a->low + (a->high - a->low) * i / ticks;
         const double y = height_of(a, a->log ? pow(10, v) : v);
 
-        snprintf(text, sizeof(text), a->log ? "1e%.0f" : "%.3g", v);
+        if (a->log)
+            snprintf(text, sizeof(text), "1e%.0f", v);
+        else
+            number(v, text);
         fprintf(page, "<line class=\"grid\" x1=\"%g\" x2=\"%g\" y1=\"%.1f\" y2=\"%.1f\"/>\n", LEFT, RIGHT, y,
                 y);
         label(page, LEFT - 6, y + 4, "end", text);
@@ -287,14 +306,14 @@ void clrnn_svg_pairs(FILE *page, const char *title, const float *target, const f
     for (int i = 0; i <= 4; i++) {
         const double v = least + (most - least) * i / 4;
 
-        snprintf(text, sizeof(text), "%.3g", v);
+        number(v, text);
         fprintf(page, "<line class=\"grid\" x1=\"%g\" x2=\"%g\" y1=\"%.1f\" y2=\"%.1f\"/>\n", LEFT, RIGHT,
                 Y_OF(v), Y_OF(v));
         label(page, LEFT - 6, Y_OF(v) + 4, "end", text);
     }
-    snprintf(text, sizeof(text), "%.3g", low);
+    number(low, text);
     label(page, LEFT, BOTTOM + 16, "start", text);
-    snprintf(text, sizeof(text), "%.3g", high);
+    number(high, text);
     label(page, RIGHT, BOTTOM + 16, "end", text);
     label(page, (LEFT + RIGHT) / 2, HEIGHT - 8, "middle", "target");
     label(page, LEFT, 32, "start", "prediction; the line is a right answer");

@@ -31,6 +31,12 @@ bool clrnn_trial_is_good(const struct clrnn_trial *trial);
 /** Whether accuracy or R2 has at least halved its distance to 1. */
 bool clrnn_trial_is_far_better(const struct clrnn_trial *before, const struct clrnn_trial *after);
 
+/** Whether the changes (`best` is their trial, or NULL) have at least halved what was wrong: then what only a
+ * net that does not learn shows is gone. */
+bool clrnn_doctor_is_mended(const struct clrnn_doctor *d, const struct clrnn_trial *best);
+/** Orders the findings again by what the trials have shown; effects of what was mended point to it. */
+enum clrnn_status clrnn_doctor_settle(struct clrnn_doctor *d, const struct clrnn_trial *best);
+
 /** Tries the changes that findings offer, one on top of the other in the findings' order, and writes what
  * each brought into `tried`. A change that makes things worse, or that no config takes, is withdrawn. */
 enum clrnn_status clrnn_doctor_try(struct clrnn_doctor *d);

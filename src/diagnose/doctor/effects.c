@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+// What follows from what, as the trials have shown.
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "diagnose/doctor/trial.h"
+
+// Whether the changes have at least halved what was wrong: then what only a net that does not learn shows is
+// gone.
+bool clrnn_doctor_is_mended(const struct clrnn_doctor *d, const struct clrnn_trial *best)
+{
+    return best && clrnn_trial_is_far_better(&d->asked, best);
+}
+
+// The cause by itself from which a finding follows; one without a cause is its own.
+static const struct clrnn_finding *root_of(const struct clrnn_doctor_result *r, const struct clrnn_finding *f)
+{
+    for (size_t steps = 0; steps < r->count && f->follows_from; steps++) {
+        size_t i = 0;
+
+        while (i < r->count && r->finding[i].id != f->follows_from)
+            i++;
+        if (i == r->count)
+            break;
+        f = &r->finding[i];
+    }
+    return f;
+}
+
+// What was measured of a net that does not learn and is still a cause by itself follows from what mended it.
+static void blame_the_mended(struct clrnn_doctor *d, const struct clrnn_trial *best)
+{
+    static const char *const ids[] = {
+        "vanishing-gradient", "saturated-units",  "loss-flat",           "underfitting",
+        "inputs-ignored",     "time-ignored",     "worse-than-linear",   "loss-oscillates",
+        "labels-look-random", "update-too-small", "majority-class-only", "cannot-overfit-one-batch"};
+    struct clrnn_doctor_result *r = d->result;
+    const char *cause = NULL;
+
+    for (size_t i = r->count; i-- > 0;)
+        if (r->finding[i].outcome == CLRNN_TRIED_HELPS)
+            cause = r->finding[i].id;
+    for (size_t i = 0; i < r->count && cause && clrnn_doctor_is_mended(d, best); i++)
+        for (size_t k = 0; k < ARRAY_SIZE(ids); k++)
+            if (!strcmp(r->finding[i].id, ids[k]) && r->finding[i].id != cause && !r->finding[i].set &&
+                root_of(r, &r->finding[i])->outcome != CLRNN_TRIED_HELPS)
+                r->finding[i].follows_from = cause;
+}
+
+// Where what mends the cause was tried and helps, an effect has no remedy of its own.
+static enum clrnn_status point_to_causes(struct clrnn_doctor *d)
+{
+    struct clrnn_doctor_result *r = d->result;
+
+    for (size_t i = 0; i < r->count; i++) {
+        struct clrnn_finding *f = &r->finding[i];
+        const struct clrnn_finding *cause = root_of(r, f);
+        char *text;
+
+        if (!f->follows_from || f->set || !cause->set)
+            continue;
+        text = clrnn_format("mend %s, from which it follows", cause->id);
+        if (!text)
+            return clrnn_error_memory(d->log, 0, "the doctor's findings");
+        free(f->remedy);
+        f->remedy = text;
+    }
+    return CLRNN_OK;
+}
+
+enum clrnn_status clrnn_doctor_settle(struct clrnn_doctor *d, const struct clrnn_trial *best)
+{
+    TRY(clrnn_doctor_order(d));
+    if (!best)
+        return CLRNN_OK;
+    blame_the_mended(d, best);
+    TRY(clrnn_doctor_place(d));
+    return point_to_causes(d);
+}
