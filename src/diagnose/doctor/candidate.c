@@ -16,6 +16,7 @@ enum kind {
     NORMALIZE,
     NORMALIZE_TARGETS,
     CLIP,
+    LR_USUAL,
     LR_UP,
     LR_UP_MORE,
     LR_DOWN,
@@ -31,12 +32,12 @@ enum kind {
 // X(id, changes in the order in which they are tried)
 static const struct row {
     const char *id;
-    enum kind kind[8];
+    enum kind kind[9];
 } rows[] = {
     {"loss-not-finite", {CLIP, LR_DOWN, NORMALIZE}},
     {"exploding-gradient", {CLIP, LR_DOWN}},
     {"update-too-large", {LR_DOWN, LR_DOWN_MORE}},
-    {"update-too-small", {LR_UP, LR_UP_MORE}},
+    {"update-too-small", {LR_UP, LR_UP_MORE, LR_USUAL}},
     {"loss-oscillates", {LR_DOWN, LR_DOWN_MORE}},
     {"initial-loss-off", {NORMALIZE_TARGETS, NORMALIZE}},
     {"unscaled-target", {NORMALIZE_TARGETS}},
@@ -48,11 +49,11 @@ static const struct row {
     {"pool-ignores-sequence", {MEAN}},
     {"class-imbalance", {BALANCED}},
     {"majority-class-only", {BALANCED, LR_UP}},
-    {"cannot-overfit-one-batch", {NORMALIZE_TARGETS, NORMALIZE, LR_UP, LR_DOWN, NO_DECAY, WIDER}},
-    {"loss-flat", {NORMALIZE_TARGETS, NORMALIZE, LR_UP, LR_DOWN, NO_DECAY, GATED, WIDER}},
-    {"inputs-ignored", {NORMALIZE_TARGETS, NORMALIZE, LR_UP, LR_DOWN, NO_DECAY, WIDER}},
-    {"worse-than-linear", {NORMALIZE_TARGETS, NORMALIZE, LR_UP, LR_DOWN, NO_DECAY, WIDER}},
-    {"underfitting", {NO_DECAY, NORMALIZE_TARGETS, NORMALIZE, LR_UP, LR_DOWN, GATED, WIDER}},
+    {"cannot-overfit-one-batch", {NORMALIZE_TARGETS, NORMALIZE, LR_UP, LR_DOWN, LR_USUAL, NO_DECAY, WIDER}},
+    {"loss-flat", {NORMALIZE_TARGETS, NORMALIZE, LR_UP, LR_DOWN, LR_USUAL, NO_DECAY, GATED, WIDER}},
+    {"inputs-ignored", {NORMALIZE_TARGETS, NORMALIZE, LR_UP, LR_DOWN, LR_USUAL, NO_DECAY, WIDER}},
+    {"worse-than-linear", {NORMALIZE_TARGETS, NORMALIZE, LR_UP, LR_DOWN, LR_USUAL, NO_DECAY, WIDER}},
+    {"underfitting", {NO_DECAY, NORMALIZE_TARGETS, NORMALIZE, LR_UP, LR_DOWN, LR_USUAL, GATED, WIDER}},
 };
 
 static char *other_lr(const struct clrnn_config *c, double factor)
@@ -149,6 +150,9 @@ static char *balanced(const struct clrnn_loss_config *l)
 static char *make(const struct clrnn_doctor *d, enum kind kind)
 {
     const struct clrnn_config *c = d->config;
+    const double lr = c->train.scheduler.kind == CLRNN_SCHEDULER_ONE_CYCLE_LR ? c->train.scheduler.max_lr
+                                                                              : c->train.optimizer.lr;
+    double usual;
     const bool new_weights = !d->params->init; // layers of other shapes do not fit given weights
 
     switch (kind) {
@@ -161,6 +165,10 @@ static char *make(const struct clrnn_doctor *d, enum kind kind)
                                       : "data.normalize_targets=standard");
     case CLIP:
         return clrnn_format("%s", c->train.clip_grad_norm > 0 ? "" : "train.clip_grad_norm=1");
+    case LR_USUAL: // of another size than those that are tried beside it
+        usual = c->train.optimizer.kind == CLRNN_OPTIMIZER_SGD ? 0.1 : 1e-3;
+        return lr > 0 && (usual > 200 * lr || usual < lr / 20) ? other_lr(c, usual / lr)
+                                                               : clrnn_format("%s", "");
     case LR_UP:
         return other_lr(c, 10);
     case LR_UP_MORE:

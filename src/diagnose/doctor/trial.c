@@ -211,12 +211,17 @@ static enum clrnn_status train_and_judge(const struct clrnn_doctor *d, const str
                                          struct clrnn_data_sets *data, uint32_t steps, double seconds,
                                          struct clrnn_trial *t)
 {
+    const uint32_t S = clrnn_dataset_info(data->train)->S;
+    // as in the config's own training, a last batch that batchnorm cannot take is left out
+    const bool drop_last =
+        config->train.drop_last || (S > data->batch && S % data->batch == 1 &&
+                                    clrnn_doctor_found(d, CLRNN_FINDING_BATCH_OF_ONE_BATCHNORM));
     const struct clrnn_session_params params = {
         .config = config,
         .init = d->params->init,
         .data = data,
         .set = data->train,
-        .feed = {.shuffle = config->train.shuffle, .drop_last = config->train.drop_last, .whole_steps = true},
+        .feed = {.shuffle = config->train.shuffle, .drop_last = drop_last, .whole_steps = true},
     };
     struct clrnn_session *s = NULL;
     enum clrnn_status st;
@@ -248,11 +253,18 @@ enum clrnn_status clrnn_trial_run(const struct clrnn_doctor *d, const struct clr
     enum clrnn_status st;
 
     *t = (struct clrnn_trial){0};
+    if (d->params->init && config->layer_count != d->config->layer_count) {
+        snprintf(t->why, sizeof(t->why), "the weights of --init are those of the config as it is");
+        return CLRNN_OK;
+    }
     st = check(&log, config, &data);
     if (st == CLRNN_OK)
         st = train_and_judge(d, config, &data, steps, seconds, t);
-    else if (st != CLRNN_ERR_MEMORY)
-        st = CLRNN_OK; // trial->why says what is wrong
+    if (st == CLRNN_ERR_CONFIG || st == CLRNN_ERR_DATA) { // trial->why says what is wrong
+        if (!*t->why)
+            snprintf(t->why, sizeof(t->why), "the model does not take it");
+        st = CLRNN_OK;
+    }
     clrnn_data_sets_close(&data);
     t->seconds = clrnn_clock() - started;
     return st;
