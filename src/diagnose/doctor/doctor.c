@@ -89,10 +89,14 @@ static enum clrnn_status make_fixed(struct clrnn_doctor *d)
 static enum clrnn_status say_what_all_bring(const struct clrnn_doctor *d)
 {
     char *text, *longer;
+    bool recall = false;
 
     if (!d->best.ran || !d->result->verdict)
         return CLRNN_OK;
-    text = clrnn_trial_text(&d->asked, &d->best, false);
+    for (size_t i = 0; i < d->result->count; i++)
+        recall |= d->result->finding[i].outcome == CLRNN_TRIED_HELPS &&
+                  clrnn_finding_by_recall(&d->result->finding[i]);
+    text = clrnn_trial_text(&d->asked, &d->best, recall);
     longer = text ? clrnn_format("%s With the changes: %s.", d->result->verdict, text) : NULL;
     free(text);
     if (!longer)

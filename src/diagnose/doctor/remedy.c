@@ -46,8 +46,7 @@ static const struct clrnn_trial *now(const struct trying *t)
     return t->kept ? &t->now : &t->d->asked;
 }
 
-// Whether a remedy of this finding is about a class that is not answered.
-static bool by_recall(const struct clrnn_finding *f)
+bool clrnn_finding_by_recall(const struct clrnn_finding *f)
 {
     return !strcmp(f->id, "class-imbalance") || !strcmp(f->id, "majority-class-only") ||
            !strcmp(f->id, "class-weights-inverted");
@@ -141,7 +140,7 @@ static void share_success(struct trying *t)
 
 static enum clrnn_status conclude(struct trying *t, struct clrnn_finding *f, struct clrnn_trial *trial)
 {
-    const bool recall = by_recall(f);
+    const bool recall = clrnn_finding_by_recall(f);
     const enum clrnn_gain gain = clrnn_trial_compare(now(t), trial, recall);
     const char *above = t->count ? ", on top of the other changes" : "";
     char *text = clrnn_trial_text(now(t), trial, recall);
@@ -288,7 +287,7 @@ static char *in_one_line(const char *change)
 static enum clrnn_status weigh(struct trying *t, const struct clrnn_finding *f, const char *change,
                                struct clrnn_trial *trial, struct candidates *c)
 {
-    const bool recall = by_recall(f);
+    const bool recall = clrnn_finding_by_recall(f);
     const struct clrnn_trial *before = c->change ? &c->best : now(t);
     char *text = clrnn_trial_text(now(t), trial, recall), *line = in_one_line(change);
     char *list = text && line

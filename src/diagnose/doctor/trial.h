@@ -31,6 +31,9 @@ bool clrnn_trial_is_good(const struct clrnn_trial *trial);
 /** Whether accuracy or R2 has at least halved its distance to 1. */
 bool clrnn_trial_is_far_better(const struct clrnn_trial *before, const struct clrnn_trial *after);
 
+/** Whether a remedy of this finding is about a class that is not answered: judged by recall, not by accuracy.
+ */
+bool clrnn_finding_by_recall(const struct clrnn_finding *finding);
 /** Whether the changes (`best` is their trial, or NULL) have at least halved what was wrong: then what only a
  * net that does not learn shows is gone. */
 bool clrnn_doctor_is_mended(const struct clrnn_doctor *d, const struct clrnn_trial *best);
