@@ -66,6 +66,25 @@ def test_none(command):
     assert "nothing to compare" in err, err
 
 
+def test_no_library(command):
+    """Where OpenCL's loader or CLBlast does not load, devices says why, ref works, and the others end with status 4."""
+    for library, package in (("libOpenCL.so.1", "ocl-icd-libopencl1"), ("libclblast.so.1", "libclblast1")):
+        folder = command.folder / library.partition(".")[0]
+        folder.mkdir()
+        (folder / library).write_text("no library")
+        env = {"LD_LIBRARY_PATH": str(folder), "CLRNN_DEVICE": ""}
+        command.run("--version", env=env)
+        found = troubles(command, env)
+        assert list(found) == ["OpenCL"] and str(folder / library) in found["OpenCL"], found
+        assert package in found["OpenCL"], found
+        for spec in ("gpu", "0:0", "pocl"):
+            _, err = command.run("train", "config.yaml", "--device", spec, "--out", "none", status=4, env=env)
+            assert str(folder / library) in err and "--device ref" in err and err.count("\n") == 1, err
+        assert not (command.folder / "none").exists()
+        command.run("train", "config.yaml", "--device", "ref", "--out", library, "--no-plot", "--set", "train.epochs=1",
+                    env=env)
+
+
 def test_says_device(command):
     """Training says in one line where it runs, on the standard error output, and not with --quiet."""
     options = ("--device", "ref", "--no-plot", "--set", "train.epochs=1")
@@ -100,4 +119,4 @@ def test_pocl_cache(command):
 
 
 if __name__ == "__main__":
-    sys.exit(harness.main([test_reasons, test_forms, test_none, test_says_device, test_pocl_cache]))
+    sys.exit(harness.main([test_reasons, test_forms, test_none, test_no_library, test_says_device, test_pocl_cache]))

@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: MIT
-// OpenCL's headers, included nowhere else, and its errors as names and sentences.
+// OpenCL's errors as names and sentences.
 #ifndef CLRNN_SRC_DEVICE_OPENCL_H
 #define CLRNN_SRC_DEVICE_OPENCL_H
 
-#define CL_TARGET_OPENCL_VERSION 120
-#include <CL/cl.h>
-#include <CL/cl_ext.h>
-
 #include "base/log.h"
+#include "device/core/loader.h"
 
 /** "CL_INVALID_KERNEL_ARGS"; "unknown error" for a number that no header of ours names. Never NULL. */
 const char *clrnn_cl_error_name(cl_int error);

@@ -22,6 +22,7 @@ struct clrnn_list_private {
 #define CLRNN_INSTALL_DRIVER \
     "install a driver (Debian, for the CPU: pocl-opencl-icd; for GPUs: the vendor's OpenCL package, or " \
     "mesa-opencl-icd)"
+#define CLRNN_NO_OPENCL "OpenCL"      // the platform's name where OpenCL's or CLBlast's library does not load
 #define CLRNN_NO_DEVICES "no devices" // the trouble of a sound platform without any
 
 /** Fills `list` with all platforms and devices that OpenCL knows (not ref), in clinfo's order. */

@@ -244,10 +244,17 @@ static enum clrnn_status add_trouble(const struct clrnn_log *log, struct clrnn_d
 enum clrnn_status clrnn_list_opencl(const struct clrnn_log *log, struct clrnn_device_list *list)
 {
     cl_platform_id platforms[MAX_PLATFORMS];
+    char *why = clrnn_opencl_load();
     struct clrnn_probe *probe;
     cl_uint count = 0;
     enum clrnn_status st;
 
+    if (why) {
+        st = *why ? add_trouble(log, list, -1, CLRNN_NO_OPENCL, why)
+                  : clrnn_error_memory(log, 0, "the libraries of OpenCL");
+        free(why);
+        return st;
+    }
     TRY(clrnn_probe_create(log, &probe)); // first of all: after it only sound drivers are touched
     if (clGetPlatformIDs(MAX_PLATFORMS, platforms, &count) != CL_SUCCESS)
         count = 0; // no driver at all: an empty list

@@ -151,6 +151,16 @@ static bool is_empty(const struct clrnn_device_list *list)
     return true;
 }
 
+/** The row that says that OpenCL itself does not load, or NULL. */
+static const struct clrnn_device_info *no_opencl(const struct clrnn_device_list *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (list->info[i].trouble && list->info[i].platform < 0 &&
+            strcmp(list->info[i].platform_name, CLRNN_NO_OPENCL) == 0)
+            return &list->info[i];
+    return NULL;
+}
+
 static enum clrnn_status select_default(const struct clrnn_log *log, const struct clrnn_device_list *list,
                                         size_t *row)
 {
@@ -165,6 +175,9 @@ static enum clrnn_status select_default(const struct clrnn_log *log, const struc
         *row = best;
         return CLRNN_OK;
     }
+    if (no_opencl(list))
+        return clrnn_error(log, CLRNN_ERR_DEVICE, "OpenCL cannot be used: %s, or use --device ref",
+                           no_opencl(list)->trouble);
     there = listing(list);
     if (is_empty(list))
         st = clrnn_error(log, CLRNN_ERR_DEVICE,
@@ -220,7 +233,7 @@ static bool fits(const struct clrnn_device_info *i, const char *select)
 static enum clrnn_status nothing_fits(const struct clrnn_log *log, const struct clrnn_device_list *list,
                                       const char *select)
 {
-    if (is_empty(list))
+    if (is_empty(list) || no_opencl(list))
         return select_default(log, list, NULL); // says what to install
     for (size_t i = 0; i < list->count; i++) {
         const struct clrnn_device_info *d = &list->info[i];
@@ -254,7 +267,8 @@ enum clrnn_status clrnn_list_select(const struct clrnn_log *log, const struct cl
             *row = i;
             return CLRNN_OK;
         }
-        return is_empty(list) ? select_default(log, list, row) : no_match(log, list, select, "is not there");
+        return is_empty(list) || no_opencl(list) ? select_default(log, list, row)
+                                                 : no_match(log, list, select, "is not there");
     }
     for (size_t i = 0; i < list->count; i++)
         if (fits(&list->info[i], select) && (best == list->count || better(list, i, best)))

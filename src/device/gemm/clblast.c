@@ -3,7 +3,6 @@
 #include "device/gemm/internal.h"
 #include "device/list/internal.h"
 
-#include <clblast_c.h>
 #include <stdlib.h>
 
 /** CLBlast's own codes; those above -1000 are OpenCL's. */

@@ -10,8 +10,6 @@
 #include "device/list/internal.h"
 #include "device/remember/internal.h"
 
-#include <clblast_c.h>
-
 enum { DIRECT_PARAMETERS = 10, INDIRECT_PARAMETERS = 16 };
 
 static const char *const direct_names[DIRECT_PARAMETERS] = {"WGD",  "MDIMCD", "NDIMCD", "MDIMAD", "NDIMBD",

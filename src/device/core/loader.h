@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+// The functions of OpenCL and CLBlast that are used, from libraries loaded at run time: without them the
+// reference device works, and what lacks can be said. Their names stand for pointers into one table.
+#ifndef CLRNN_SRC_DEVICE_LOADER_H
+#define CLRNN_SRC_DEVICE_LOADER_H
+
+#define CL_TARGET_OPENCL_VERSION 120
+#include <CL/cl.h>
+#include <CL/cl_ext.h>
+#include <clblast_c.h>
+
+// clang-format off
+#define CLRNN_LOADED_FUNCTIONS(X) \
+    X(clBuildProgram) X(clCreateBuffer) X(clCreateCommandQueue) X(clCreateContext) X(clCreateKernel) \
+    X(clCreateProgramWithBinary) X(clCreateProgramWithSource) X(clCreateSubBuffer) X(clEnqueueCopyBuffer) \
+    X(clEnqueueFillBuffer) X(clEnqueueMarkerWithWaitList) X(clEnqueueNDRangeKernel) X(clEnqueueReadBuffer) \
+    X(clEnqueueWriteBuffer) X(clFinish) X(clFlush) X(clGetDeviceIDs) X(clGetDeviceInfo) X(clGetEventInfo) \
+    X(clGetEventProfilingInfo) X(clGetKernelArgInfo) X(clGetKernelInfo) X(clGetKernelWorkGroupInfo) \
+    X(clGetPlatformIDs) X(clGetPlatformInfo) X(clGetProgramBuildInfo) X(clGetProgramInfo) \
+    X(clReleaseCommandQueue) X(clReleaseContext) X(clReleaseEvent) X(clReleaseKernel) \
+    X(clReleaseMemObject) X(clReleaseProgram) X(clSetKernelArg) X(clWaitForEvents) \
+    X(CLBlastOverrideParameters) X(CLBlastSgemm)
+// clang-format on
+
+/** A pointer for each of them, all NULL until clrnn_opencl_load has succeeded. */
+struct clrnn_loaded_functions {
+#define X(name) __typeof__(name) *name;
+    CLRNN_LOADED_FUNCTIONS(X)
+#undef X
+};
+extern struct clrnn_loaded_functions clrnn_loaded;
+
+/**
+ * Loads the ICD loader (not yet its drivers) and CLBlast, once in a process, from any thread. Returns NULL,
+ * or in fresh memory why they do not load ("" without memory).
+ */
+char *clrnn_opencl_load(void);
+
+// loader.c itself needs the names
+#ifndef CLRNN_LOADER_C
+#define clBuildProgram clrnn_loaded.clBuildProgram
+#define clCreateBuffer clrnn_loaded.clCreateBuffer
+#define clCreateCommandQueue clrnn_loaded.clCreateCommandQueue
+#define clCreateContext clrnn_loaded.clCreateContext
+#define clCreateKernel clrnn_loaded.clCreateKernel
+#define clCreateProgramWithBinary clrnn_loaded.clCreateProgramWithBinary
+#define clCreateProgramWithSource clrnn_loaded.clCreateProgramWithSource
+#define clCreateSubBuffer clrnn_loaded.clCreateSubBuffer
+#define clEnqueueCopyBuffer clrnn_loaded.clEnqueueCopyBuffer
+#define clEnqueueFillBuffer clrnn_loaded.clEnqueueFillBuffer
+#define clEnqueueMarkerWithWaitList clrnn_loaded.clEnqueueMarkerWithWaitList
+#define clEnqueueNDRangeKernel clrnn_loaded.clEnqueueNDRangeKernel
+#define clEnqueueReadBuffer clrnn_loaded.clEnqueueReadBuffer
+#define clEnqueueWriteBuffer clrnn_loaded.clEnqueueWriteBuffer
+#define clFinish clrnn_loaded.clFinish
+#define clFlush clrnn_loaded.clFlush
+#define clGetDeviceIDs clrnn_loaded.clGetDeviceIDs
+#define clGetDeviceInfo clrnn_loaded.clGetDeviceInfo
+#define clGetEventInfo clrnn_loaded.clGetEventInfo
+#define clGetEventProfilingInfo clrnn_loaded.clGetEventProfilingInfo
+#define clGetKernelArgInfo clrnn_loaded.clGetKernelArgInfo
+#define clGetKernelInfo clrnn_loaded.clGetKernelInfo
+#define clGetKernelWorkGroupInfo clrnn_loaded.clGetKernelWorkGroupInfo
+#define clGetPlatformIDs clrnn_loaded.clGetPlatformIDs
+#define clGetPlatformInfo clrnn_loaded.clGetPlatformInfo
+#define clGetProgramBuildInfo clrnn_loaded.clGetProgramBuildInfo
+#define clGetProgramInfo clrnn_loaded.clGetProgramInfo
+#define clReleaseCommandQueue clrnn_loaded.clReleaseCommandQueue
+#define clReleaseContext clrnn_loaded.clReleaseContext
+#define clReleaseEvent clrnn_loaded.clReleaseEvent
+#define clReleaseKernel clrnn_loaded.clReleaseKernel
+#define clReleaseMemObject clrnn_loaded.clReleaseMemObject
+#define clReleaseProgram clrnn_loaded.clReleaseProgram
+#define clSetKernelArg clrnn_loaded.clSetKernelArg
+#define clWaitForEvents clrnn_loaded.clWaitForEvents
+#define CLBlastOverrideParameters clrnn_loaded.CLBlastOverrideParameters
+#define CLBlastSgemm clrnn_loaded.CLBlastSgemm
+#endif
+
+#endif
