@@ -401,6 +401,14 @@ enum clrnn_status cli_print_json(const struct cli *cli, json_t *value)
     return CLRNN_OK;
 }
 
+static bool lost; // a part of the output, for want of memory
+
+const char *cli_lost(void)
+{
+    lost = true;
+    return "?";
+}
+
 const char *cli_shown(const char *text)
 {
     static char *kept[8];
@@ -411,7 +419,7 @@ const char *cli_shown(const char *text)
         return text ? text : "";
     free(*at);
     *at = clrnn_text_escape(text, CLRNN_TEXT_SHOWN);
-    return *at ? *at : "?";
+    return *at ? *at : cli_lost();
 }
 
 void cli_print_lines(const char *text)
@@ -421,7 +429,7 @@ void cli_print_lines(const char *text)
 
         length = strcspn(text, "\n");
         line = strndup(text, length);
-        puts(line ? cli_shown(line) : "?");
+        puts(line ? cli_shown(line) : cli_lost());
         free(line);
     }
 }
@@ -433,6 +441,11 @@ int cli_finish(const struct cli *cli, enum clrnn_status status)
                 strerror(errno));
         if (status == CLRNN_OK || status == CLRNN_FAILED)
             status = CLRNN_ERR_DISK;
+    }
+    if (lost && (status == CLRNN_OK || status == CLRNN_FAILED)) {
+        fprintf(stderr, "clrnn: error: %s: out of memory: \"?\" stands for some of the output\n",
+                cli->command);
+        status = CLRNN_ERR_MEMORY;
     }
     return clrnn_status_exit(status);
 }

@@ -96,6 +96,8 @@ enum clrnn_status cli_print_json(const struct cli *cli, json_t *value);
 /** Returns a text from outside escaped for printing (base/text.h); valid until the eighth call after this
  * one. NULL gives "". */
 const char *cli_shown(const char *text);
+/** "?", for what cannot be shown without memory: cli_finish then ends with status 5. */
+const char *cli_lost(void);
 /** Prints a text of several lines, each escaped. */
 void cli_print_lines(const char *text);
 

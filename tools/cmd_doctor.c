@@ -30,7 +30,7 @@ static void print_beside(size_t left, const char *heading, const char *text)
     while (*text) {
         const size_t length = strcspn(text, " \n");
         char *piece = strndup(text, length);
-        const char *shown = piece ? cli_shown(piece) : "?";
+        const char *shown = piece ? cli_shown(piece) : cli_lost();
         const size_t word = strlen(shown);
 
         if (column > left && column + space + word >= width) {

@@ -8,6 +8,7 @@
 #include "base/array.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "tools/compare.h"
@@ -299,13 +300,11 @@ static void print_changes(const struct clrnn_compare_row *row, const json_t *lin
 
 enum clrnn_status compare_baseline_read(const struct cli *cli, const char *path, json_t **then)
 {
-    json_error_t error;
-
-    *then = json_load_file(path, 0, &error);
+    TRY(clrnn_json_read(&cli->log, path, then));
     if (json_is_array(json_object_get(*then, "devices")))
         return CLRNN_OK;
-    clrnn_error(&cli->log, CLRNN_ERR_DATA, "%s: %s; expected what `clrnn compare --json FILE` wrote", path,
-                *then ? "it holds no devices" : error.text);
+    clrnn_error(&cli->log, CLRNN_ERR_DATA,
+                "%s: it holds no devices; expected what `clrnn compare --json FILE` wrote", path);
     json_decref(*then);
     *then = NULL;
     return CLRNN_ERR_DATA;

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
+
 // Returns the length in bytes of the UTF-8 character at `at` and sets its code point; 0: invalid.
 static size_t character(const unsigned char *at, uint32_t *code)
 {
@@ -114,6 +116,8 @@ json_t *clrnn_json_text(const char *text)
     char *escaped = text ? clrnn_text_escape(text, CLRNN_TEXT_STORED) : NULL;
     json_t *value = text ? (escaped ? json_string(escaped) : NULL) : json_null();
 
+    if (!value)
+        clrnn_json_lacks_memory();
     free(escaped);
     return value;
 }
@@ -122,7 +126,7 @@ char *clrnn_json_dump(const json_t *value, size_t flags)
 {
     char *text = value ? json_dumps(value, flags) : NULL, *safe, *to;
 
-    if (!text || (safe = to = malloc(6 * strlen(text) + 1)) == NULL) {
+    if (clrnn_json_out_of_memory() || !text || (safe = to = malloc(6 * strlen(text) + 1)) == NULL) {
         free(text);
         return NULL;
     }

@@ -450,6 +450,8 @@ enum clrnn_status clrnn_yaml_read(const struct clrnn_log *log, const char *path,
     if (S_ISDIR(about.st_mode))
         return clrnn_error(log, CLRNN_ERR_CONFIG, "%s: is a folder, expected a YAML file", path);
     file = fopen(path, "rbe");
+    if (!file && errno == ENOMEM)
+        return clrnn_error_memory(log, 0, path);
     if (!file)
         return clrnn_error(log, CLRNN_ERR_CONFIG, "%s: cannot be opened: %s", path, strerror(errno));
     do { // the size of a pipe is unknown

@@ -7,6 +7,7 @@
 
 #include "base/array.h"
 #include "base/file.h"
+#include "base/json.h"
 
 // Limits, as doc/library.md states them. The memory of parsed JSON depends on its punctuation, not on its
 // bytes.
@@ -195,7 +196,9 @@ static enum clrnn_status read_header(const struct clrnn_log *log, struct clrnn_s
             "%s: is no safetensors file: %zu bytes, and its first eight ask for a header of %llu", file->path,
             map->size, (unsigned long long)length);
     TRY(check_header(log, file, map->data + 8, (size_t)length));
-    *header = json_loadb((const char *)map->data + 8, (size_t)length, JSON_REJECT_DUPLICATES, &error);
+    if (clrnn_json_parse(log, file->path, map->data + 8, (size_t)length, JSON_REJECT_DUPLICATES, &error,
+                         header) == CLRNN_ERR_MEMORY)
+        return CLRNN_ERR_MEMORY;
     if (!json_is_object(*header))
         return clrnn_error(log, CLRNN_ERR_DATA, "%s: its header is no JSON object%s%s", file->path,
                            *header ? "" : ": ", *header ? "" : error.text);

@@ -155,11 +155,13 @@ static enum clrnn_status in_memory(const struct clrnn_plan *plan, bool json, cha
     size_t size;
     FILE *out = open_memstream(text, &size);
     enum clrnn_status st;
+    bool whole;
 
     if (!out)
         return clrnn_error_memory(plan->model->log, 0, "a plan's text");
     st = write_plan(out, plan, json);
-    if (fclose(out) && st == CLRNN_OK)
+    whole = !ferror(out);
+    if ((fclose(out) || !whole) && st == CLRNN_OK)
         st = clrnn_error_memory(plan->model->log, 0, "a plan's text");
     if (st != CLRNN_OK) {
         free(*text);

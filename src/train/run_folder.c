@@ -12,6 +12,7 @@
 
 #include "base/array.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/text.h"
 
 enum clrnn_status clrnn_run_folder_open_metrics(struct clrnn_run_folder *f)
@@ -169,9 +170,13 @@ static bool keep_line(struct clrnn_run_folder *f, const char *line, size_t lengt
                       uint64_t steps, enum clrnn_status *st)
 {
     struct clrnn_epoch_row row;
-    const bool keep = clrnn_metrics_line(line, length, epochs, steps, &row);
+    bool keep;
 
-    if (keep && row.epoch)
+    clrnn_json_out_of_memory();
+    keep = clrnn_metrics_line(line, length, epochs, steps, &row);
+    if (clrnn_json_out_of_memory())
+        *st = clrnn_error_memory(f->log, length, "a line of metrics.jsonl");
+    else if (keep && row.epoch)
         *st = keep_row(f, &row);
     return keep;
 }
@@ -276,14 +281,17 @@ enum clrnn_status clrnn_run_folder_same_data(const struct clrnn_run_folder *f,
                                              const struct clrnn_data_identity *identity)
 {
     char *path = clrnn_path_join(f->files, "data.json");
-    json_t *object = path ? json_load_file(path, 0, NULL) : NULL;
-    enum clrnn_status st = CLRNN_OK;
+    json_t *object = NULL;
+    enum clrnn_status st = path ? clrnn_json_read(NULL, path, &object) : CLRNN_ERR_MEMORY;
 
-    if (object) {
+    if (st == CLRNN_ERR_MEMORY) {
+        clrnn_error_memory(f->log, 0, "data.json");
+    } else if (object) {
         st = same_set(f, object, "train", identity->train_samples, identity->train);
         if (st == CLRNN_OK)
             st = same_set(f, object, "valid", identity->valid_samples, identity->valid);
     } else {
+        st = CLRNN_OK;
         clrnn_log(f->log, CLRNN_LOG_WARNING,
                   "%s/data.json: cannot be read: whether the data are the same is not "
                   "known",
@@ -322,8 +330,10 @@ enum clrnn_status clrnn_run_folder_summary(const struct clrnn_run_folder *f,
 void clrnn_run_folder_former(const struct clrnn_run_folder *f, struct clrnn_train_result *r)
 {
     char *path = clrnn_path_join(f->files, "summary.json");
-    json_t *object = path ? json_load_file(path, 0, NULL) : NULL;
+    json_t *object = NULL;
 
+    if (path)
+        clrnn_json_read(NULL, path, &object); // without it the speeds are unknown
     r->ms_per_step_median = number_of(object, "ms_per_step_median");
     r->samples_per_s = number_of(object, "samples_per_s");
     r->chained = json_is_true(json_object_get(object, "chained"));

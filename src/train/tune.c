@@ -7,6 +7,7 @@
 
 #include "base/array.h"
 #include "base/clock.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "device/tune/tune.h"
 #include "train/session.h"
@@ -158,10 +159,14 @@ static enum clrnn_status measure_choices(struct work *w, double end)
 // The settings of CLBlast that are in use for the device, as text; NULL: none.
 static char *settings_in_use(const char *path)
 {
-    json_t *root = path ? json_load_file(path, 0, NULL) : NULL;
-    const json_t *use = json_object_get(root, "use");
-    char *text = json_object_size(use) ? json_dumps(use, JSON_SORT_KEYS) : NULL;
+    json_t *root = NULL;
+    const json_t *use;
+    char *text;
 
+    if (path)
+        clrnn_json_read(NULL, path, &root); // there may be none yet
+    use = json_object_get(root, "use");
+    text = json_object_size(use) ? json_dumps(use, JSON_SORT_KEYS) : NULL;
     json_decref(root);
     return text;
 }

@@ -150,7 +150,7 @@ static void test_file(void **state)
     assert_int_equal(ask(device, "op T4", NULL), 0);
 
     // times beside other multiplies hold no more, failures do
-    root = clrnn_tune_load_file(NULL, path);
+    assert_int_equal(clrnn_tune_load_file(NULL, path, &root), CLRNN_OK);
     json_object_set_new(json_object_get(root, "use"), "Xgemm", json_integer(17));
     assert_int_equal(clrnn_tune_save(NULL, path, root), CLRNN_OK);
     json_decref(root);

@@ -216,7 +216,8 @@ static void test_together(void **state)
         assert_true(wait(&status) > 0);
         assert_int_equal(status, 0);
     }
-    root = clrnn_tune_load_file(NULL, path);
+    root = NULL;
+    assert_int_equal(clrnn_tune_load_file(NULL, path, &root), CLRNN_OK);
     assert_int_equal(json_object_size(json_object_get(root, "choices")), WRITERS * ENTRIES);
     assert_int_equal(
         json_object_size(json_object_get(json_object_get(json_object_get(root, "tried"), "one"), "ms")),

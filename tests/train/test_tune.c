@@ -92,8 +92,9 @@ static void tune(struct scratch *s, double seconds, struct clrnn_tuned_list *lis
 static json_t *read_file(const struct scratch *s)
 {
     char *path = clrnn_tune_path(clrnn_device_info(s->device));
-    json_t *root = clrnn_tune_load_file(NULL, path);
+    json_t *root = NULL;
 
+    assert_int_equal(clrnn_tune_load_file(NULL, path, &root), CLRNN_OK);
     free(path);
     return root;
 }

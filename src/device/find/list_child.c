@@ -21,6 +21,7 @@
 struct board {
     struct clrnn_child_report report;
     bool done;
+    enum clrnn_status status; // of a listing that is not done
     size_t count, used;
     struct clrnn_device_info info[MOST_ROWS];
     char text[TEXT_BYTES];
@@ -56,7 +57,8 @@ static void list_in_child(void *user)
     struct clrnn_device_list *list;
 
     clrnn_child_doing(&b->report, "listing devices");
-    if (clrnn_device_list_create(&log, &list) != CLRNN_OK)
+    b->status = clrnn_device_list_create(&log, &list);
+    if (b->status != CLRNN_OK)
         return;
     for (size_t i = 0; i < MIN2(list->count, MOST_ROWS); i++) {
         b->info[i] = list->info[i];
@@ -103,7 +105,9 @@ enum clrnn_status clrnn_device_list_apart(const struct clrnn_log *log, struct cl
     st = clrnn_child_start(log, list_in_child, b, &b->report, &child);
     if (st == CLRNN_OK) {
         clrnn_child_wait(&child, PATIENCE_S, NULL, ending);
-        if (!b->done)
+        if (!b->done && b->status == CLRNN_ERR_MEMORY)
+            st = clrnn_error(log, b->status, "%s", b->report.error);
+        else if (!b->done)
             st = clrnn_error(log, CLRNN_ERR_DEVICE,
                              "OpenCL's devices cannot be listed: the process %s; see clinfo", ending);
     }

@@ -33,8 +33,10 @@ void clrnn_tune_load(const struct clrnn_log *log, const struct clrnn_device_info
                      struct clrnn_tune **tune)
 {
     char *path = clrnn_tune_path(info);
-    json_t *root = clrnn_tune_load_file(log, path);
+    json_t *root = NULL;
 
+    if (path)
+        clrnn_tune_load_file(log, path, &root); // what is not remembered is not used
     *tune = root ? calloc(1, sizeof(**tune)) : NULL;
     if (*tune) {
         **tune = (struct clrnn_tune){.root = root, .path = path};

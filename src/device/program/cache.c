@@ -29,17 +29,31 @@ struct header {
 };
 static const char MAGIC[16] = "clrnn binary 1\n";
 
-char *clrnn_cache_folder(void)
+// NULL: neither variable is set. *below: the folder's path in it.
+static const char *cache_base(const char **below)
 {
     const char *base = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
 
+    *below = "clrnn/programs";
     if (base && *base == '/') // relative ones are to be ignored, says the XDG specification
-        return clrnn_path_join(base, "clrnn/programs");
-    return home && *home ? clrnn_path_join(home, ".cache/clrnn/programs") : NULL;
+        return base;
+    *below = ".cache/clrnn/programs";
+    return home && *home ? home : NULL;
 }
 
-static enum clrnn_status error_no_folder(const struct clrnn_log *log)
+char *clrnn_cache_folder(void)
 {
+    const char *below, *base = cache_base(&below);
+
+    return base ? clrnn_path_join(base, below) : NULL;
+}
+
+enum clrnn_status clrnn_cache_no_folder(const struct clrnn_log *log)
+{
+    const char *below;
+
+    if (cache_base(&below))
+        return clrnn_error_memory(log, 0, "the cache folder's path");
     return clrnn_error(log, CLRNN_ERR_DISK,
                        "there is no folder for a cache: neither XDG_CACHE_HOME nor HOME is set");
 }
@@ -154,12 +168,14 @@ static bool entries_add(struct entries *e, const char *folder, const char *name)
 /** All entries. A folder that is not there or not ours has none. */
 static enum clrnn_status entries_read(const struct clrnn_log *log, const char *folder, struct entries *e)
 {
-    DIR *dir = clrnn_cache_is_ours(folder) ? opendir(folder) : NULL;
+    DIR *dir;
     bool enough = true;
 
     *e = (struct entries){0};
+    errno = 0;
+    dir = clrnn_cache_is_ours(folder) ? opendir(folder) : NULL;
     if (!dir)
-        return CLRNN_OK;
+        return errno == ENOMEM ? clrnn_error_memory(log, 0, "the program cache") : CLRNN_OK;
     for (const struct dirent *d; enough && (d = readdir(dir));)
         enough = entries_add(e, folder, d->d_name);
     closedir(dir);
@@ -225,7 +241,7 @@ enum clrnn_status clrnn_cache_info(const struct clrnn_log *log, struct clrnn_cac
 
     *info = (struct clrnn_cache_info){.folder = clrnn_cache_folder(), .most_bytes = most_bytes()};
     if (!info->folder)
-        return error_no_folder(log);
+        return clrnn_cache_no_folder(log);
     if (entries_read(log, info->folder, &e) != CLRNN_OK) {
         free(info->folder);
         info->folder = NULL;
@@ -250,7 +266,7 @@ enum clrnn_status clrnn_cache_clear(const struct clrnn_log *log, size_t *program
     *programs = 0;
     *bytes = 0;
     if (!folder)
-        return error_no_folder(log);
+        return clrnn_cache_no_folder(log);
     st = entries_read(log, folder, &e);
     for (size_t i = 0; st == CLRNN_OK && i < e.count; i++) {
         if (unlink(e.entry[i].path) == 0) {

@@ -6,8 +6,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/log.h"
+
 /** The folder for binaries in fresh memory; NULL where there is none (no HOME, no memory). */
 char *clrnn_cache_folder(void);
+/** Says why there is none: CLRNN_ERR_DISK, or CLRNN_ERR_MEMORY. */
+enum clrnn_status clrnn_cache_no_folder(const struct clrnn_log *log);
 /** Whether nobody else can have written the file or folder: a binary runs with this user's rights. */
 bool clrnn_cache_is_ours(const char *path);
 /** A binary by its key, in fresh memory; NULL where none is there or it is damaged. */

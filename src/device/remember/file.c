@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/hash.h"
 #include "base/lock.h"
 #include "device/program/cache.h"
@@ -69,25 +70,29 @@ json_t *clrnn_tune_parse(const char *text, size_t size, const char **why)
     return NULL;
 }
 
-json_t *clrnn_tune_load_file(const struct clrnn_log *log, const char *path)
+enum clrnn_status clrnn_tune_load_file(const struct clrnn_log *log, const char *path, json_t **root)
 {
     char *folder = path ? clrnn_path_folder(path) : NULL;
     const char *why = "it is empty";
     struct clrnn_map map = {0};
-    json_t *root = NULL;
+    enum clrnn_status st = folder ? clrnn_map_open(NULL, path, &map) : CLRNN_ERR_MEMORY;
 
-    if (folder && clrnn_map_open(NULL, path, &map) == CLRNN_OK) {
+    *root = NULL;
+    clrnn_json_out_of_memory();
+    if (st == CLRNN_OK) {
         if (!clrnn_cache_is_ours(folder) || !clrnn_cache_is_ours(path))
             why = "another user owns it or may write it";
         else if (map.data)
-            root = clrnn_tune_parse((const char *)map.data, map.size, &why);
-        if (!root)
+            *root = clrnn_tune_parse((const char *)map.data, map.size, &why);
+        if (clrnn_json_out_of_memory())
+            st = CLRNN_ERR_MEMORY;
+        else if (!*root)
             clrnn_log(log, CLRNN_LOG_WARNING,
                       "%s: what was measured is not used, since %s: run `clrnn tune` again", path, why);
     }
     clrnn_map_close(&map);
     free(folder);
-    return root;
+    return st == CLRNN_ERR_MEMORY ? clrnn_error_memory(log, 0, "what was measured") : CLRNN_OK;
 }
 
 // An empty file's content. NULL: no memory.
@@ -105,7 +110,7 @@ enum clrnn_status clrnn_tune_save(const struct clrnn_log *log, const char *path,
     enum clrnn_status st;
 
     if (!text)
-        return clrnn_error(log, CLRNN_ERR_MEMORY, "out of memory for %s", path);
+        return clrnn_error_memory(log, 0, path);
     hash_text(text + 1, strlen(text + 1), hex);
     st = clrnn_out_open(log, path, &out);
     if (st == CLRNN_OK) {
@@ -137,18 +142,17 @@ enum clrnn_status clrnn_tune_update(const struct clrnn_log *log, const struct cl
     json_t *now = NULL;
 
     if (!folder)
-        st = clrnn_error(log, CLRNN_ERR_DISK,
-                         "there is no folder to remember in: neither XDG_CACHE_HOME nor HOME is set");
+        st = clrnn_cache_no_folder(log);
     if (st == CLRNN_OK)
         st = clrnn_make_folder(log, folder);
     if (st == CLRNN_OK)
         st = clrnn_lock_take(log, path, &lock);
     if (st == CLRNN_OK) {
-        now = restart ? NULL : clrnn_tune_load_file(log, path);
-        now = now ? now : make_root(info);
-        st = now && merge(now, changes) == 0
-                 ? clrnn_tune_save(log, path, now)
-                 : clrnn_error(log, CLRNN_ERR_MEMORY, "out of memory for %s", path);
+        st = restart ? CLRNN_OK : clrnn_tune_load_file(log, path, &now);
+        now = now || st != CLRNN_OK ? now : make_root(info);
+        if (st == CLRNN_OK)
+            st = now && merge(now, changes) == 0 ? clrnn_tune_save(log, path, now)
+                                                 : clrnn_error_memory(log, 0, path);
     }
     clrnn_lock_release(&lock);
     free(folder);

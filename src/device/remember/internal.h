@@ -23,8 +23,8 @@ struct clrnn_tune {
 /** The parsed text of a file, without its hash; NULL: `why` says what is wrong. */
 json_t *clrnn_tune_parse(const char *text, size_t size, const char **why);
 /** What a file holds; NULL, with a warning that says why, where it cannot be used; NULL without a word where
- *  there is none. */
-json_t *clrnn_tune_load_file(const struct clrnn_log *log, const char *path);
+ *  there is none. CLRNN_ERR_MEMORY. */
+enum clrnn_status clrnn_tune_load_file(const struct clrnn_log *log, const char *path, json_t **root);
 
 /** Writes all of it with its hash. Errors: CLRNN_ERR_DISK, CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_tune_save(const struct clrnn_log *log, const char *path, const json_t *root);

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+// Noticing the failed allocations of jansson.
+#include "base/json.h"
+
+static json_malloc_t former_malloc;
+static json_free_t former_free;
+static _Thread_local bool failed;
+
+static void *noticing_malloc(size_t size)
+{
+    void *memory = former_malloc(size);
+
+    failed |= !memory;
+    return memory;
+}
+
+// Whatever an application has set is still called, so that values of before can be freed.
+__attribute__((constructor)) static void notice(void)
+{
+    json_get_alloc_funcs(&former_malloc, &former_free);
+    json_set_alloc_funcs(noticing_malloc, former_free);
+}
+
+void clrnn_json_lacks_memory(void)
+{
+    failed = true;
+}
+
+bool clrnn_json_out_of_memory(void)
+{
+    const bool now = failed;
+
+    failed = false;
+    return now;
+}
