@@ -5,7 +5,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,19 +22,48 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct clrnn_temporary *all; // those of this process; protected by `lock`
 static unsigned counter;            // protected by `lock`
 
-static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *place)
+static bool remove_at(int parent, const char *name);
+
+// Removes the entries of a folder; returns whether any went. Not by opendir, which allocates: temporary files
+// are removed also when there is no memory.
+static bool remove_entries(int folder)
 {
-    (void)st;
-    (void)type;
-    (void)place;
-    remove(path); // a failure does not stop the removal of the others
-    return 0;
+    _Alignas(struct dirent64) char entries[2048];
+    bool some = false;
+    ssize_t size;
+
+    lseek(folder, 0, SEEK_SET);
+    while ((size = getdents64(folder, entries, sizeof(entries))) > 0)
+        for (ssize_t at = 0; at < size;) {
+            const struct dirent64 *e = (const void *)(entries + at);
+
+            at += e->d_reclen;
+            if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+                some |= remove_at(folder, e->d_name);
+        }
+    return some;
 }
 
-// Removes a file, or a folder with its contents; links are removed, not followed.
+// Removes a file, or a folder with its contents; links are removed, not followed. A failure does not stop the
+// removal of the others. Returns whether it is gone.
+static bool remove_at(int parent, const char *name)
+{
+    int folder;
+
+    if (!unlinkat(parent, name, 0))
+        return true;
+    folder = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (folder < 0)
+        return false;
+    while (remove_entries(folder)) // some file systems leave entries out where others were removed
+        ;
+    close(folder);
+    return !unlinkat(parent, name, AT_REMOVEDIR);
+}
+
 static void remove_tree(const char *path)
 {
-    nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    remove_at(AT_FDCWD, path);
 }
 
 // ---------------------------------------------------------------- what killed processes left

@@ -10,6 +10,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -18,6 +20,7 @@
 
 #include "base/array.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/temporary.h"
 #include "formats/safetensors.h"
 #include "model/weights.h"
@@ -32,14 +35,23 @@
 static const char *const run_files[] = {"config.yaml",      "metrics.jsonl", "data.json", "last.safetensors",
                                         "best.safetensors", "summary.json",  "loss.svg",  "classes.svg"};
 
-static bool exists(const char *folder, const char *name)
+// Without allocations: a shortage of memory must neither hide a run nor break off its replacement.
+static const char *join(char path[PATH_MAX], const char *folder, const char *part, const char *name)
 {
-    char *path = clrnn_path_join(folder, name);
-    struct stat st;
-    const bool found = path && !lstat(path, &st);
+    const int length = snprintf(path, PATH_MAX, "%s/%s%s%s", folder, part, *part ? "/" : "", name);
 
-    free(path);
-    return found;
+    if (length >= PATH_MAX)
+        path[0] = '\0'; // names nothing, and the kernel refuses longer ones
+    return path;
+}
+
+static bool exists(const char *folder, const char *part, const char *name)
+{
+    char path[PATH_MAX];
+    struct stat st;
+
+    join(path, folder, part, name);
+    return !lstat(path, &st) || (errno != ENOENT && errno != ENOTDIR);
 }
 
 // ---------------------------------------------------------------- runs of versions that made no mark
@@ -52,9 +64,12 @@ static bool has_words(const struct clrnn_map *map, const char *words)
 // Whether a JSON text is an object with these keys, one inside the other; `inner` may be NULL.
 static bool has_key(const void *text, size_t size, const char *key, const char *inner)
 {
-    json_t *object = json_loadb(text, size, 0, NULL), *value = json_object_get(object, key);
-    const bool found = inner ? json_object_get(value, inner) != NULL : value != NULL;
+    json_t *object, *value;
+    bool found;
 
+    clrnn_json_parse(NULL, key, text, size, 0, NULL, &object);
+    value = json_object_get(object, key);
+    found = inner ? json_object_get(value, inner) != NULL : value != NULL;
     json_decref(object);
     return found;
 }
@@ -111,7 +126,7 @@ static bool is_unmarked_run(const char *folder)
     free(path);
     kept = is ? clrnn_safetensors_metadata(model, "clrnn.config") : NULL;
     for (size_t i = 0; is && i < ARRAY_SIZE(run_files); i++) {
-        if (!exists(folder, run_files[i]))
+        if (!exists(folder, "", run_files[i]))
             continue;
         path = clrnn_path_join(folder, run_files[i]);
         is = path && is_of_a_run(path, run_files[i], kept);
@@ -123,7 +138,7 @@ static bool is_unmarked_run(const char *folder)
 
 static bool is_run(const char *folder)
 {
-    return exists(folder, MARK) || is_unmarked_run(folder);
+    return exists(folder, "", MARK) || is_unmarked_run(folder);
 }
 
 // ---------------------------------------------------------------- what is in the way
@@ -141,6 +156,10 @@ static enum clrnn_status check_content(const struct clrnn_log *log, const char *
     char more[32] = "";
     enum clrnn_status st = CLRNN_OK;
 
+    if (count < 0 && errno == ENOMEM)
+        return clrnn_error_memory(log, 0, folder);
+    if (count < 0 && errno != ENOENT && errno != ENOTDIR)
+        return clrnn_error(log, CLRNN_ERR_DISK, "%s: cannot be read: %s", folder, strerror(errno));
     if (count > 3)
         snprintf(more, sizeof(more), " and %d more", count - 3);
     if (count > 0 && !is_run(folder))
@@ -161,12 +180,14 @@ static enum clrnn_status check_input(const struct clrnn_log *log, const char *fo
                                      const char *input, const char *what)
 {
     char *from = input ? clrnn_path_join(base, input) : NULL;
-    enum clrnn_status st = CLRNN_OK;
+    enum clrnn_status st = input && !from ? clrnn_error_memory(log, 0, "a path") : CLRNN_OK;
 
     for (size_t i = 0; from && st == CLRNN_OK && i < ARRAY_SIZE(run_files); i++) {
         char *to = clrnn_path_join(folder, run_files[i]);
 
-        if (to && clrnn_same_file(to, from))
+        if (!to)
+            st = clrnn_error_memory(log, 0, "a path");
+        else if (clrnn_same_file(to, from))
             st = clrnn_error(
                 log, CLRNN_ERR_ARG,
                 "%s: is %s that is read, and a run would replace it: name another folder (--out)", to, what);
@@ -198,62 +219,40 @@ enum clrnn_status clrnn_run_folder_check(const struct clrnn_log *log, const char
 // fine.
 static enum clrnn_status move(const struct clrnn_run_folder *f, const char *part, const char *name)
 {
-    char *to = clrnn_path_join(f->path, name);
-    char *from = part ? clrnn_format("%s/%s/%s", f->path, part, name) : NULL;
-    enum clrnn_status st = CLRNN_OK;
+    char to[PATH_MAX], from[PATH_MAX];
 
-    if (!to || (part && !from))
-        st = clrnn_error_memory(f->log, 0, "a path");
-    else if ((part ? rename(from, to) : unlink(to)) && errno != ENOENT)
-        st = clrnn_error(f->log, CLRNN_ERR_DISK, "%s: cannot be replaced: %s", to, strerror(errno));
-    free(from);
-    free(to);
-    return st;
+    join(to, f->path, "", name);
+    if ((part ? rename(join(from, f->path, part, name), to) : unlink(to)) && errno != ENOENT)
+        return clrnn_error(f->log, CLRNN_ERR_DISK, "%s: cannot be replaced: %s", to, strerror(errno));
+    return CLRNN_OK;
 }
 
 static enum clrnn_status rename_part(const struct clrnn_run_folder *f, const char *from, const char *to)
 {
-    char *a = clrnn_path_join(f->path, from), *b = clrnn_path_join(f->path, to);
-    enum clrnn_status st = CLRNN_OK;
+    char a[PATH_MAX], b[PATH_MAX];
 
-    if (!a || !b)
-        st = clrnn_error_memory(f->log, 0, "a path");
-    else if (rename(a, b))
-        st = clrnn_error(f->log, CLRNN_ERR_DISK, "%s: cannot be renamed: %s", a, strerror(errno));
-    free(a);
-    free(b);
-    return st;
+    if (rename(join(a, f->path, "", from), join(b, f->path, "", to)))
+        return clrnn_error(f->log, CLRNN_ERR_DISK, "%s: cannot be renamed: %s", a, strerror(errno));
+    return CLRNN_OK;
 }
 
 static void remove_part(const struct clrnn_run_folder *f, const char *part)
 {
-    char *path = clrnn_path_join(f->path, part);
+    char path[PATH_MAX];
 
-    clrnn_remove_folder(path);
-    free(path);
+    clrnn_remove_folder(join(path, f->path, "", part));
 }
 
 // Goes on from READY or MOVING; nothing to do where there is neither.
 static enum clrnn_status replace(const struct clrnn_run_folder *f)
 {
-    if (exists(f->path, READY)) {
-        char *ready = clrnn_path_join(f->path, READY);
-
-        for (size_t i = 0; ready && i < ARRAY_SIZE(run_files); i++)
-            if (!exists(ready, run_files[i])) {
-                const enum clrnn_status st = move(f, NULL, run_files[i]);
-
-                if (st != CLRNN_OK) {
-                    free(ready);
-                    return st;
-                }
-            }
-        if (!ready)
-            return clrnn_error_memory(f->log, 0, "a path");
-        free(ready);
+    if (exists(f->path, "", READY)) {
+        for (size_t i = 0; i < ARRAY_SIZE(run_files); i++)
+            if (!exists(f->path, READY, run_files[i]))
+                TRY(move(f, NULL, run_files[i]));
         TRY(rename_part(f, READY, MOVING));
     }
-    if (!exists(f->path, MOVING))
+    if (!exists(f->path, "", MOVING))
         return CLRNN_OK;
     for (size_t i = 0; i < ARRAY_SIZE(run_files); i++)
         TRY(move(f, MOVING, run_files[i]));
@@ -368,7 +367,7 @@ enum clrnn_status clrnn_run_folder_begin(struct clrnn_run_folder *f)
 {
     char *files;
 
-    if (!exists(f->path, "last.safetensors")) { // nothing, or a run that came to nothing
+    if (!exists(f->path, "", "last.safetensors")) { // nothing, or a run that came to nothing
         for (size_t i = 0; i < ARRAY_SIZE(run_files); i++)
             TRY(move(f, NULL, run_files[i]));
         return clrnn_run_folder_open_metrics(f);
