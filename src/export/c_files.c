@@ -101,7 +101,7 @@ void clrnn_c_put_header(struct clrnn_c_code *code)
 
 // ---------------------------------------------------------------- source
 
-void clrnn_c_put_source(struct clrnn_c_code *code)
+enum clrnn_status clrnn_c_put_source(struct clrnn_c_code *code)
 {
     struct clrnn_c_text *t = &code->text;
 
@@ -111,7 +111,7 @@ void clrnn_c_put_source(struct clrnn_c_code *code)
     clrnn_c_put(t, "/* Loops over arrays are to be vectorised, also by -O2. */\n"
                    "#if defined(__GNUC__) && !defined(__clang__) && defined(__OPTIMIZE__) && "
                    "!defined(__OPTIMIZE_SIZE__)\n#pragma GCC optimize(\"O3\")\n#endif\n\n");
-    clrnn_c_constants(code); // its errors came up when needs were found
+    TRY(clrnn_c_constants(code)); // reads the weights again
     clrnn_c_put(t, "\n");
     clrnn_c_helpers(code);
     if (!code->program.causal) {
@@ -124,6 +124,7 @@ void clrnn_c_put_source(struct clrnn_c_code *code)
                         code->passes.sequence[i], i || !code->passes.sequence[1] ? "\n" : "");
     clrnn_c_cells(code);
     clrnn_c_functions(code);
+    return CLRNN_OK;
 }
 
 // ---------------------------------------------------------------- test vector and example

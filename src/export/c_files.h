@@ -16,7 +16,7 @@ struct clrnn_c_vector {
     size_t out_count;
 };
 
-void clrnn_c_put_source(struct clrnn_c_code *code);
+enum clrnn_status clrnn_c_put_source(struct clrnn_c_code *code);
 void clrnn_c_put_header(struct clrnn_c_code *code);
 void clrnn_c_put_main(struct clrnn_c_code *code);
 void clrnn_c_put_vector(struct clrnn_c_code *code, const struct clrnn_c_vector *vector);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // clrnn_model_export_c: a model as C source in a folder.
 #include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -53,6 +54,8 @@ static enum clrnn_status check_ours(const struct clrnn_log *log, const char *pat
     FILE *file = fopen(path, "rb");
     size_t got;
 
+    if (!file && errno == ENOMEM)
+        return clrnn_error_memory(log, 0, path);
     if (!file)
         return CLRNN_OK; // whatever else is in the way is found when it is opened for writing
     got = fread(line, 1, sizeof(line) - 1, file);
@@ -131,11 +134,12 @@ static enum clrnn_status vector_init(const struct clrnn_c_code *code, struct clr
 
 // ---------------------------------------------------------------- files
 
-static void write_file(struct clrnn_c_code *code, const struct clrnn_c_vector *vector, size_t which)
+static enum clrnn_status write_file(struct clrnn_c_code *code, const struct clrnn_c_vector *vector,
+                                    size_t which)
 {
     switch (which) {
     case 0:
-        clrnn_c_put_source(code);
+        TRY(clrnn_c_put_source(code));
         break;
     case 1:
         clrnn_c_put_header(code);
@@ -147,6 +151,7 @@ static void write_file(struct clrnn_c_code *code, const struct clrnn_c_vector *v
         clrnn_c_put_vector(code, vector);
         break;
     }
+    return code->text.failed ? clrnn_error_memory(code->program.model->log, 0, "C source") : CLRNN_OK;
 }
 
 // All files are complete before the first is put in place.
@@ -169,9 +174,7 @@ static enum clrnn_status write_files(struct clrnn_c_code *code, const struct clr
     for (size_t i = 0; i < FILES && st == CLRNN_OK; i++) {
         code->text.out = out[i];
         code->text.constant_bytes = constants; // writing counts again
-        write_file(code, vector, i);
-        if (code->text.failed)
-            st = clrnn_error_memory(log, 0, "C source");
+        st = write_file(code, vector, i);
     }
     for (size_t i = 0; i < FILES; i++)
         if (st == CLRNN_OK)
