@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: MIT
+"""Makes an allocation of every command fail: it succeeds all the same, or ends with one sentence that says memory, and
+status 5; it never crashes, blames a file or a driver, or leaves anything half written.
+
+    test_memory.py CLRNN SHIM [TEST...]
+
+MEMORY_RUNS=N runs each command N times (24; 0: once for each of its allocations), MEMORY_SEED=N chooses others."""
+import concurrent.futures
+import os
+import pathlib
+import random
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "cli"))
+import harness  # noqa: E402
+
+SHIM = os.path.abspath(sys.argv.pop(2))
+RUNS = int(os.environ.get("MEMORY_RUNS", "24"))
+BLAMED = re.compile(r"no yaml|no json|not json|not yaml|install|invalid|broken|damaged|no safetensors|is no |driver",
+                    re.I)
+VARIES = re.compile(r"[\d.]+ ?m?s\b|/tmp/\S*")  # times; folders of the run
+KEPT = {".clrnn-run", ".clrnn-synth"}
+ON = ("--device", "ref")
+ONE = ("--set", "train.epochs=1", "--set", "model.layers.0.rnn.hidden_size=2")
+
+
+def environment(folder, **more):
+    env = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache"), "TMPDIR": str(folder / "tmp"), "LD_PRELOAD": SHIM,
+           "LC_ALL": "C", "ASAN_OPTIONS": "verify_asan_link_order=0", **more}
+    env.pop("MALLOC_PERTURB_", None)
+    return env
+
+
+def files(folder):
+    return {str(p.relative_to(folder)) for p in folder.rglob("*")}
+
+
+class Sweep:
+    """A folder as each run of a command finds it, and what its runs have shown."""
+
+    def __init__(self, command):
+        self.command, self.runs, self.failed = command, 0, 0
+        (command.folder / "tmp").mkdir()
+
+    def once(self, arguments, outputs, good, statuses, **env):
+        """One run in a copy of the folder: what is wrong with it, or None."""
+        with tempfile.TemporaryDirectory(prefix="clrnn-memory-") as temporary:
+            folder = pathlib.Path(temporary) / "work"
+            shutil.copytree(self.command.folder, folder)
+            before = files(folder)
+            done = subprocess.run([self.command.executable, *arguments], cwd=folder, stdin=subprocess.DEVNULL,
+                                  capture_output=True, timeout=120, check=False, text=True, errors="replace",
+                                  env=environment(folder, **env))
+            made = {output: (folder / output).read_bytes() for output in outputs if (folder / output).is_file()}
+            left = [name for name in files(folder) - before if pathlib.Path(name).name not in KEPT
+                    and pathlib.Path(name).name.startswith(".clrnn-") or name.startswith("tmp/")]
+            made["stdout"] = VARIES.sub("", done.stdout)
+            if good is None:
+                return done, made
+            if done.returncode not in (*statuses, 5):
+                return f"exit status {done.returncode}\n{done.stderr}"
+            errors = [line for line in done.stderr.splitlines() if line.startswith("clrnn: error:")]
+            if done.returncode == 5 and not errors or any("memory" not in line for line in errors):
+                return f"{len(errors)} errors\n{done.stderr}"
+            if BLAMED.search(done.stderr):
+                return f"what is blamed?\n{done.stderr}"
+            if left:
+                return f"left behind: {left}\n{done.stderr}"
+            if done.returncode == 5:
+                del made["stdout"]
+            if any(made[name] != good[name] for name in made) or done.returncode == 0 and set(made) != set(good):
+                return f"outputs {sorted(made)} are not those without a failure\n{done.stderr}"
+            self.failed += done.returncode == 5
+            return None
+
+    def sweep(self, *arguments, outputs=(), own=False, statuses=(0,)):
+        """Fails allocations spread over all that the command makes, alone and with all that follow."""
+        env = {"FAIL_OWN": "1"} if own else {}
+        report = self.command.folder / "report"
+        done, good = self.once(arguments, outputs, None, statuses, FAIL_REPORT=str(report), **env)
+        assert done.returncode in statuses, (arguments, done.stderr)
+        total = int(report.read_text())
+        report.unlink()
+        draw = random.Random(int(os.environ.get("MEMORY_SEED", "1")) * 1000 + total)
+        runs = [(n, then) for then in (False, True) for n in range(1, total + 1)]
+        if RUNS and RUNS < len(runs):
+            runs = [(1 + min(total - 1, int((i // 2 + draw.random()) * total / ((RUNS + 1) // 2))), bool(i % 2))
+                    for i in range(RUNS)]
+
+        def fail(run):
+            then = {"FAIL_ALL": "1"} if run[1] else {}
+            return self.once(arguments, outputs, good, statuses, FAIL_AT=str(run[0]), **then, **env)
+
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+            wrong = list(pool.map(fail, runs))
+        self.runs += len(runs)
+        bad = [(n, then, text) for (n, then), text in zip(runs, wrong) if text]
+        for n, then, text in bad[:20]:
+            print(f"# FAIL_AT={n}{' FAIL_ALL=1' if then else ''} of {total}, {' '.join(arguments)}: {text}")
+        assert not bad, f"{len(bad)} of {len(runs)} runs of {' '.join(arguments)}"
+
+    def finish(self):
+        print(f"# {self.runs} allocations failed, {self.failed} of them ended a command")
+        assert self.failed
+
+
+def test_words(command):
+    """Commands that need no device."""
+    s = Sweep(command)
+    for arguments in (("help",), ("tune", "--help"), ("help", "train.optimizer.adam"), ("--version",),
+                      ("cache", "info"), ("doctor", "--list"), ("help", "--format", "man", "config")):
+        s.sweep(*arguments)
+    s.finish()
+
+
+def test_devices(command):
+    """Listing devices: only the program's own allocations, since drivers take theirs ill."""
+    s = Sweep(command)
+    s.sweep("devices", "--no-test", own=True)
+    s.finish()
+
+
+def test_data(command):
+    """Making data, and plans."""
+    s = Sweep(command)
+    s.sweep("synth", "made", "--samples", "40", outputs=("made/X_train.npy", "made/y_train.npy"))
+    s.sweep("plan", "config.yaml", *ON, *ONE)
+    s.sweep("plan", "config.yaml", *ON, *ONE, "--json")
+    s.finish()
+
+
+def test_train(command):
+    """Training, into a fresh folder and onto a run, and going on with one."""
+    s = Sweep(command)
+    command.run("train", "config.yaml", *ON, *ONE, "--quiet", "--no-plot", "--out", "earlier")
+    for out in ("fresh", "earlier"):
+        s.sweep("train", "config.yaml", *ON, *ONE, "--quiet", "--no-plot", "--out", out)
+    s.sweep("train", "--resume", "earlier", *ON, "--quiet", "--no-plot", "--set", "train.epochs=2")
+    s.finish()
+
+
+def test_use(command):
+    """What is done with a trained model."""
+    s = Sweep(command)
+    command.run("train", "config.yaml", *ON, *ONE, "--quiet", "--no-plot", "--out", "run")
+    s.sweep("eval", "run", *ON, "--x", "X_valid.npy", "--y", "y_valid.npy", "--json")
+    s.sweep("predict", "run", *ON, "--x", "X_valid.npy", "--out", "p.npy", outputs=("p.npy",))
+    s.sweep("predict", "run", *ON, "--x", "X_valid.npy", "--out", "p.csv", outputs=("p.csv",))
+    s.sweep("export", "run", "--to", "safetensors", "--out", "m.safetensors", outputs=("m.safetensors",))
+    s.sweep("export", "run", "--to", "onnx", "--out", "m.onnx", outputs=("m.onnx",))
+    s.sweep("export", "run", "--to", "c", "--out", "c", outputs=("c/model.c", "c/model.h"))
+    s.sweep("overfit", "config.yaml", *ON, *ONE, "--steps", "2", "--quiet", statuses=(0, 1))
+    s.sweep("doctor", "config.yaml", *ON, *ONE, "--static", statuses=(0, 1))
+    s.finish()
+
+
+if __name__ == "__main__":
+    sys.exit(harness.main([test_words, test_devices, test_data, test_train, test_use]))
