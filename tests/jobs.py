@@ -155,6 +155,23 @@ def bench():
                  CLRNN_DEVICE="pocl")
 
 
+def package():
+    """The Python package installs into an environment of its own and passes its tests there."""
+    with tempfile.TemporaryDirectory(prefix="clrnn-python-") as folder:
+        made = subprocess.run([sys.executable, "-m", "venv", "--system-site-packages", f"{folder}/env"],
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        if made.returncode:
+            print("skipped: python3-venv not installed")
+            return SKIPPED
+        own = f"{folder}/env/bin/python"
+        counts = [judge(own, "-m", "pip", "install", "-q", "--no-deps", "./python"),
+                  judge(own, "tests/python/test_package.py", ".", "build-check/src/libclrnn.so")]
+        if subprocess.run([own, "-c", "import torch"], stderr=subprocess.PIPE, check=False).returncode:
+            print("skipped: the doctor of scripts, no torch")
+            return add([*counts, SKIPPED])
+        return add([*counts, judge(own, "tests/python/test_doctor.py", ".")])
+
+
 def dist():
     """The archive of the committed tree builds, and its quick suites pass."""
     with tempfile.TemporaryDirectory(prefix="clrnn-dist-") as folder:
@@ -175,6 +192,7 @@ JOBS = {
     "scripts": scripts,
     "build": functools.partial(build, "check"),
     "tests": tests,
+    "python": package,
     "release": release,
     "arm": functools.partial(cross, "arm"),
     "aarch64": functools.partial(cross, "aarch64"),

@@ -113,7 +113,12 @@ def shuffled_apart(f: Facts) -> None:
                 xs = {k: v for k, v in xs.items() if k not in _orders(inside)}
         only_x = {k: n for k, n in xs.items() if k not in _orders(y, True)}
         only_y = {k: n for k, n in ys.items() if k not in _orders(x, True)}
-        if only_x and only_y or only_y and not only_x or only_x and _is_rows(only_x, x):
+        inside = _left_in_order(call.given, step.index, y)
+        if inside is not None:
+            f.add("labels-shuffled-apart", "error", [inside.line], "the model puts samples in order, and neither the labels are "
+                  "nor the outputs put back")
+            return
+        if only_x or only_y:
             lines = [n.line for n in list(only_x.values()) + list(only_y.values())]
             f.add("labels-shuffled-apart", "error", lines, "samples and labels are put in order by different permutations")
             return
@@ -125,8 +130,24 @@ def shuffled_apart(f: Facts) -> None:
     _shuffled_in_text(f)
 
 
-def _is_rows(orders: dict, x: Node) -> bool:
-    return True
+def _left_in_order(given: Node, step: int, y: Node) -> Optional[Node]:
+    """A sort of samples inside the forward pass that is not undone, and that the labels lack."""
+    done, undone = {}, set()
+    for n in given.ancestors(limit=5000):
+        if n.op not in ("__getitem__", "index_select") or n.step != step or len(n.inputs) < 2:
+            continue
+        index = n.inputs[-1]
+        if index.dtype != torch.int64 or len(index.shape) != 1 or n.shape[:1] != n.inputs[0].shape[:1] or not n.shape:
+            continue
+        direct = through(index)
+        orders = [a for a in index.ancestors(limit=200) if isinstance(a.note, tuple) and a.note[0] == "permutation"
+                  and a.op in ("sort", "argsort") and a.step == step]
+        undone |= {id(a) for a in orders if a is not direct}
+        if orders == [direct] and n.inputs[0].shape[:1] == y.shape[:1] and len(n.shape) > 1:
+            done[id(direct)] = n
+    used = {id(a) for a in y.ancestors(limit=500)}
+    left = [n for key, n in done.items() if key not in undone and key not in used]
+    return left[0] if left else None
 
 
 def _loader(node: Node) -> Optional[tuple]:

@@ -158,9 +158,5 @@ class Facts:
         return math.nan
 
 
-def as_text(source: Any, lines: list) -> str:
-    return ", ".join(source.shown(*line) for line in lines)
-
-
-__all__ = ["Facts", "Finding", "as_text", "CELL_OPS", "LOSS_OPS", "REGRESSION_LOSSES", "RNN_OPS", "SHAPE_OPS",
+__all__ = ["Facts", "Finding", "CELL_OPS", "LOSS_OPS", "REGRESSION_LOSSES", "RNN_OPS", "SHAPE_OPS",
            "Call", "LossCall", "OptimizerLife", "Step", "Node", "through", "ast"]

@@ -281,7 +281,7 @@ class Recorder(TorchFunctionMode):
                          if isinstance(kwargs.get("pos_weight"), torch.Tensor) else None}
             self.step.losses.append(call)
         elif name in ("randperm", "argsort", "sort"):
-            if t.dtype == torch.int64:
+            if t.dtype == torch.int64 and (name != "sort" or index == 1):
                 node.note = ("permutation", t.detach().clone() if t.numel() < 2000000 else None)
                 self.permutations.append(node)
 

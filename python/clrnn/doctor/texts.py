@@ -6,8 +6,6 @@ import sys
 import textwrap
 from typing import Any
 
-from .facts import Finding, as_text
-
 # id: (costs, remedy)
 TEXTS = {
     "zero-grad-missing": ("each step follows the sum of all gradients so far", "call optimizer.zero_grad() before backward()"),
@@ -77,10 +75,10 @@ TEXTS = {
 }
 
 
-def finding(source: Any, f: Finding) -> dict:
+def finding(source: Any, f: Any) -> dict:
     """A finding as the report shows it."""
     costs, remedy = TEXTS.get(f.id, ("", ""))
-    return {"id": f.id, "severity": f.severity, "where": as_text(source, f.lines), "evidence": f.evidence,
+    return {"id": f.id, "severity": f.severity, "where": ", ".join(source.shown(*line) for line in f.lines), "evidence": f.evidence,
             "costs": f.costs or costs, "remedy": f.remedy or remedy}
 
 

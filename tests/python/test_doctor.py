@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: MIT
+"""The doctor of scripts: each script in scripts/ marks its faults by `#! id` at the culprit's line.
+
+    test_doctor.py ROOT
+
+Without torch the test is skipped (exit status 77).
+"""
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+try:
+    import torch
+except ImportError:
+    print("skipped: this Python has no torch")
+    sys.exit(77)
+
+ROOT = pathlib.Path(sys.argv[1]).resolve()
+SCRIPTS = ROOT / "tests/python/scripts"
+ENV = {**os.environ, "PYTHONPATH": str(ROOT / "python"), "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def doctor(script, *options, folder):
+    """The doctor's exit status and result; what the script printed."""
+    p = subprocess.run([sys.executable, "-m", "clrnn", "doctor", str(script), "--json", *options], cwd=folder, env=ENV,
+                       stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+    assert p.returncode in (0, 1), p.stderr
+    return p.returncode, json.loads(p.stdout), p.stderr
+
+
+def marked(script):
+    """(id, line) of a script's marks."""
+    return {(name, number) for number, line in enumerate(script.read_text().splitlines(), 1)
+            for name in re.findall(r"#! ([a-z-]+)", line)}
+
+
+def finds_what_is_marked(script, folder):
+    status, result, _ = doctor(script, folder=folder)
+    want = marked(script)
+    found = {f["id"]: [int(n) for n in re.findall(r":(\d+)", f["where"])] for f in result["findings"]}
+    assert set(found) == {name for name, _ in want}, (script.name, found)
+    for name, line in want:
+        assert any(abs(line - at) <= 3 for at in found[name]), (script.name, name, found[name])
+    assert status == bool(want)
+
+
+def changes_nothing(folder):
+    """The script's own numbers stay, and nothing is written."""
+    script = SCRIPTS / "healthy_mixed.py"
+    plain = subprocess.run([sys.executable, str(script)], cwd=folder, env=ENV, stdout=subprocess.PIPE, text=True,
+                           check=True)
+    assert (folder / "best.pt").exists()
+    (folder / "best.pt").unlink()
+    _, _, said = doctor(script, folder=folder)
+    assert plain.stdout.splitlines()[0] in said.splitlines()
+    assert not list(folder.iterdir())
+
+
+def converts(folder):
+    doctor(SCRIPTS / "shuffled_arrays.py", "--to-config", str(folder / "out"), folder=folder)
+    assert sorted(p.name for p in (folder / "out").iterdir()) == ["X.npy", "config.yaml", "init.safetensors", "y.npy"]
+    text = (folder / "out/config.yaml").read_text()
+    assert "lstm: {name: rnn, hidden_size: 16}" in text and "pool: {over: mean}" in text, text
+
+
+def main():
+    print(f"torch {torch.__version__}")
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        for script in sorted(SCRIPTS.glob("*.py")):
+            finds_what_is_marked(script, folder)
+            print(f"ok {script.name}", flush=True)
+        changes_nothing(folder)
+        print("ok changes nothing")
+        converts(folder)
+        print("ok converts")
+
+
+main()
