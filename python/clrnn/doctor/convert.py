@@ -14,7 +14,7 @@ from torch import nn
 
 from .check_model import _dim, _picked
 from .facts import RNN_OPS, Facts, Node, through
-from .graph import tensors_in
+from .graph import INDEX_OPS, SHAPE_OPS, tensors_in
 
 _SAME = frozenset("contiguous clone float double to cpu cuda type alias data cast expand type_as requires_grad_".split())
 _POINTWISE = {"relu": "relu", "tanh": "tanh", "sigmoid": "sigmoid", "round": "round", "relu_": "relu", "tanh_": "tanh",
@@ -338,7 +338,7 @@ class _Model:
                 break
             if len(hx.shape) < 2:
                 continue                # batch sizes of a packed sequence
-            if any(a.op in RNN_OPS or a.is_param() or a.op in ("randn", "rand") for a in hx.ancestors(limit=200)):
+            if through(hx, SHAPE_OPS | INDEX_OPS).op not in ("zeros", "zeros_like", "new_zeros"):
                 self.refuse(n, "starts from a state")
         packed = self.lengths is not None and len(n.inputs[0].shape) == 2
         if packed and self.input_axes is None:
