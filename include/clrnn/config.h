@@ -136,6 +136,7 @@ struct clrnn_train_config {
     struct clrnn_early_stopping_config early_stopping;
     uint32_t epochs, batch_size, log_every; // log_every 0: no step lines
     bool shuffle, drop_last;
+    bool tensorboard; // write an event file into the run's folder
     uint64_t seed;
     double clip_grad_norm; // 0: off
 };

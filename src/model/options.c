@@ -374,6 +374,8 @@ static const struct clrnn_option train_rows[] = {
      .max = DBL_MAX, .help = "largest norm of all gradients together, as clip_grad_norm_; null or 0: no clipping"},
     {"log_every", CLRNN_OPTION_U32, .offset = T(log_every), .def = "0", .min = 0, .max = 4294967295.0,
      .help = "a line in metrics.jsonl every so many steps; 0: none"},
+    {"tensorboard", CLRNN_OPTION_BOOL, .offset = T(tensorboard), .def = "false",
+     .help = "write metrics, histograms and the config into an event file of the run folder, for TensorBoard"},
     {"early_stopping", CLRNN_OPTION_GROUP, .offset = T(early_stopping), .second = T(early_stopping.on),
      .def = "null", .null = "", .groups = early_stopping_groups,
      .help = "end before the last epoch; null: do not"},

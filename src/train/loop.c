@@ -109,8 +109,10 @@ static enum clrnn_status look(struct clrnn_loop *l)
         l->done++;
         l->steps_here++;
         l->epoch_samples += q->samples[i];
-        if (log_every && l->done % log_every == 0)
+        if (log_every && l->done % log_every == 0) {
             TRY(clrnn_run_folder_step(&l->folder, l->done, l->last_loss, l->state.last_lr));
+            TRY(clrnn_tensorboard_step(l->events, l->done, l->last_loss, l->state.last_lr));
+        }
     }
     now = clrnn_clock();
     TRY(note_pace(l, (now - l->looked) / q->count, q->count));
@@ -274,6 +276,7 @@ static enum clrnn_status end_epoch(struct clrnn_loop *l, const struct clrnn_sess
     st = clrnn_run_folder_epoch(&l->folder, &row, more ? more : "");
     free(more);
     TRY(st);
+    TRY(clrnn_tensorboard_epoch(l->events, &row, l->model));
     TRY(clrnn_run_folder_sync(&l->folder));
     if (best)
         TRY(checkpoint(l, "best.safetensors"));

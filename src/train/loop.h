@@ -8,6 +8,7 @@
 #include "train/profile.h"
 #include "train/run_folder.h"
 #include "train/session.h"
+#include "train/tensorboard.h"
 #include "train/watch.h"
 
 #define LOOP_QUEUE 64u // most steps between two looks at the records: bounds the queue and Ctrl-C's delay
@@ -29,6 +30,7 @@ struct clrnn_loop {
     struct clrnn_data_sets data;
     struct clrnn_session *train, *valid; // of the model; valid: or NULL
     struct clrnn_run_folder folder;
+    struct clrnn_tfevents *events; // NULL without train.tensorboard
     struct clrnn_profile profile;
     struct clrnn_watch watch;
     struct clrnn_progress_state state;

@@ -24,7 +24,7 @@ static bool is_data_set(const char *key)
 static bool may_change(const struct comparison *c, const char *key)
 {
     return (!strcmp(key, "train.epochs") && !c->epochs_shape_lr) || !strcmp(key, "train.log_every") ||
-           !strncmp(key, "train.early_stopping", 20);
+           !strcmp(key, "train.tensorboard") || !strncmp(key, "train.early_stopping", 20);
 }
 
 static void report(struct comparison *c, const char *key, const struct clrnn_node *before,
@@ -131,8 +131,8 @@ enum clrnn_status clrnn_resume_check(const struct clrnn_log *log, const char *fo
     if (st == CLRNN_OK && c.refused)
         st = clrnn_error(
             log, CLRNN_ERR_CONFIG,
-            "%s: cannot be resumed with another config: %s; only train.epochs%s, train.log_every and "
-            "train.early_stopping may change",
+            "%s: cannot be resumed with another config: %s; only train.epochs%s, train.log_every, "
+            "train.tensorboard and train.early_stopping may change",
             folder, c.refused, c.epochs_shape_lr ? " (not with one_cycle_lr, whose course it sets)" : "");
     free(c.refused);
     clrnn_yaml_destroy(&a);

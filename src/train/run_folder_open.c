@@ -24,7 +24,7 @@
 #include "base/temporary.h"
 #include "formats/safetensors.h"
 #include "model/weights.h"
-#include "train/run_folder.h"
+#include "train/tensorboard.h"
 
 #define MARK ".clrnn-run"
 #define NEW ".clrnn-new"
@@ -32,8 +32,9 @@
 #define MOVING ".clrnn-moving"
 
 // What a run consists of; a run's folder may hold anything else, which stays.
-static const char *const run_files[] = {"config.yaml",      "metrics.jsonl", "data.json", "last.safetensors",
-                                        "best.safetensors", "summary.json",  "loss.svg",  "classes.svg"};
+static const char *const run_files[] = {"config.yaml",      "metrics.jsonl",    "data.json",
+                                        "last.safetensors", "best.safetensors", "summary.json",
+                                        "loss.svg",         "classes.svg",      CLRNN_TENSORBOARD_FILE};
 
 // Without allocations: a shortage of memory must neither hide a run nor break off its replacement.
 static const char *join(char path[PATH_MAX], const char *folder, const char *part, const char *name)

@@ -105,6 +105,7 @@ static enum clrnn_status take_over(struct clrnn_loop *l, const struct clrnn_conf
     kept->early_stopping.monitor = monitor;
     kept->epochs = config->train.epochs;
     kept->log_every = config->train.log_every;
+    kept->tensorboard = config->train.tensorboard;
     if (!same) {
         s->stop_best = now->mode_max ? -INFINITY : INFINITY;
         s->stop_bad = 0;
@@ -325,6 +326,8 @@ static enum clrnn_status prepare(struct clrnn_loop *l)
         st = there ? take_up(l, config, checkpoint) : begin(l, config, p->out);
     if (st == CLRNN_OK)
         l->folder.regression = clrnn_loss_is_regression(l->config->train.loss.kind);
+    if (st == CLRNN_OK)
+        st = clrnn_tensorboard_open(&l->folder, config, l->done, &l->events);
 
 done:
     clrnn_config_destroy(&own);
@@ -443,6 +446,7 @@ enum clrnn_status clrnn_train(struct clrnn_device *device, const struct clrnn_tr
 
     free(l.pace);
     clrnn_watch_finish(&l.watch);
+    clrnn_tfevents_close(&l.events);
     clrnn_run_folder_finish(&l.folder);
     clrnn_session_close(&l.train);
     clrnn_session_close(&l.valid);

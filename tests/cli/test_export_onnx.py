@@ -15,42 +15,12 @@ import sys
 
 import export_cases as cases
 from harness import Skip, main, read_npy, write_npy
+from protobuf import fields
 
 ROOT = pathlib.Path(sys.argv.pop(2))
 LENGTHS = ("gru_mean", "gru_max", "lstm_bi_final", "lstm_bi_last", "gru_bi_mean", "rnn_bi_steps", "lstm_steps",
            "embedding_lstm", "embedding_bag", "lstm_last")
 CAUSAL = ("rnn_final", "rnn_relu_2", "lstm_last", "lstm_steps", "embedding_lstm", "regression_scaled")
-
-
-# ---------------------------------------------------------------- protobuf, as far as needed
-
-def varint(data, at):
-    value = shift = 0
-    while True:
-        byte = data[at]
-        value |= (byte & 127) << shift
-        at, shift = at + 1, shift + 7
-        if byte < 128:
-            return value, at
-
-
-def fields(data):
-    """{number: [values]} of a message: integers, or bytes."""
-    found, at = {}, 0
-    while at < len(data):
-        key, at = varint(data, at)
-        kind = key & 7
-        if kind == 0:
-            value, at = varint(data, at)
-        elif kind == 2:
-            size, at = varint(data, at)
-            value, at = data[at:at + size], at + size
-        else:
-            assert kind == 5, f"wire type {kind}"
-            value, at = data[at:at + 4], at + 4
-        found.setdefault(key >> 3, []).append(value)
-    assert at == len(data)
-    return found
 
 
 def value_info(data):
