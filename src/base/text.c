@@ -52,7 +52,8 @@ static int hex_digit(char c)
 
 static bool is_escape(const char *at)
 {
-    return at[0] == '\\' && at[1] == 'x' && hex_digit(at[2]) >= 0 && hex_digit(at[3]) >= 0;
+    return at[0] == '\\' && at[1] == 'x' && hex_digit(at[2]) >= 0 && hex_digit(at[3]) >= 0 &&
+           hex_digit(at[2]) + hex_digit(at[3]) > 0; // no text holds the byte 0
 }
 
 // The length of the next unit at `at`: a character or a single byte; *stays: whether it needs no escape.

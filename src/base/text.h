@@ -23,7 +23,7 @@ bool clrnn_text_is_clean(const char *text, enum clrnn_text_escape what);
 /** Returns the escaped text (to be freed). NULL: no memory. */
 char *clrnn_text_escape(const char *text, enum clrnn_text_escape what);
 
-/** Replaces each \xNN by its byte, in place. */
+/** Replaces each \xNN by its byte, in place; \x00, which would end the text, stays. */
 void clrnn_text_unescape(char *text);
 
 /** A JSON string of any bytes, escaped as CLRNN_TEXT_STORED; null for NULL. NULL: no memory. */

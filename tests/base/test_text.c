@@ -30,6 +30,7 @@ static const struct {
      "\\xc0\\xaf \\xed\\xa0\\x80 \\xf4\\x90\\x80\\x80"}, // too long, a surrogate, too large
     {"cut \xe2\x82", "cut \\xe2\\x82", "cut \\xe2\\x82"},
     {"\\x41 \\x4 \\\\x41", "\\x5cx41 \\x4 \\\\x5cx41", "\\x41 \\x4 \\\\x41"},
+    {"\\x00 \\x000", "\\x00 \\x000", "\\x00 \\x000"},
 };
 
 static void test_known(void **state)
