@@ -68,8 +68,9 @@ static void test_config_checked(void **state)
     config->layer[0].dropout = 1.5;
     assert_refused(f, clrnn_model_create(f->device, config, &shape, &model), CLRNN_ERR_CONFIG, "1.5");
     config->layer[0].dropout = 0;
-    config->train.loss.kind = CLRNN_LOSS_MSE; // three outputs
-    assert_refused(f, clrnn_model_create(f->device, config, &shape, &model), CLRNN_ERR_CONFIG, "mse");
+    config->train.loss.label_smoothing = 1.5;
+    assert_refused(f, clrnn_model_create(f->device, config, &shape, &model), CLRNN_ERR_CONFIG,
+                   "label_smoothing");
     clrnn_config_destroy(&config);
     assert_ok(clrnn_config_create(&f->log, &config)); // no layers
     assert_refused(f, clrnn_model_create(f->device, config, &shape, &model), CLRNN_ERR_CONFIG, "layer");
