@@ -31,7 +31,6 @@ static size_t cut(char *text, const char *specs[MOST_DEVICES])
 
 struct outputs {
     const char *json, *baseline, *folder;
-    json_t *then; // what the baseline holds
     bool plot;
 };
 
@@ -39,20 +38,22 @@ static enum clrnn_status show(const struct cli *cli, const struct clrnn_config *
                               const struct clrnn_compare_result *r, const struct outputs *out)
 {
     const bool print = !out->json || strcmp(out->json, "-");
-    json_t *changes = NULL;
+    struct clrnn_baseline_result changes = {0};
     enum clrnn_status st = CLRNN_OK;
 
     if (print)
         compare_print(r);
-    if (out->then)
-        changes = compare_baseline(out->baseline, out->then, config, r, print);
-    if (out->json) {
-        json_t *json = compare_json(config, r, json_incref(changes));
+    if (out->baseline)
+        st = clrnn_compare_baseline(&cli->log, out->baseline, r, &changes);
+    if (st == CLRNN_OK && out->baseline && print)
+        compare_print_changes(out->baseline, r, &changes);
+    if (st == CLRNN_OK && out->json) {
+        json_t *json = compare_json(config, r, out->baseline ? &changes : NULL);
 
         st = compare_write_json(cli, out->json, json);
         json_decref(json);
     }
-    json_decref(changes);
+    clrnn_baseline_finish(&changes);
     if (st == CLRNN_OK && out->plot)
         st = clrnn_compare_plot(&cli->log, r, out->folder ? out->folder : ".");
     return st;
@@ -120,7 +121,7 @@ int cmd_compare(int argc, char **argv)
     if (st == CLRNN_OK && out.json)
         st = cli_check_out(&cli, out.json, 2, (const char *const[]){cli.argument[0], params.init});
     if (st == CLRNN_OK && out.baseline)
-        st = compare_baseline_read(&cli, out.baseline, &out.then); // before a long run
+        st = clrnn_compare_baseline(&cli.log, out.baseline, NULL, NULL); // before a long run
     if (st == CLRNN_OK)
         st = clrnn_compare(&cli.log, config, &params, &result);
     if (st == CLRNN_OK)
@@ -128,7 +129,6 @@ int cmd_compare(int argc, char **argv)
     if (st == CLRNN_OK && !result.agree)
         st = CLRNN_FAILED;
     clrnn_compare_finish(&result);
-    json_decref(out.then);
     clrnn_config_destroy(&config);
     free(text);
     return cli_finish(&cli, st);

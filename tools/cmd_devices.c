@@ -173,7 +173,7 @@ static json_t *device_json(const struct clrnn_device_list *list, size_t i,
         (json_int_t)info->global_bytes, "max_alloc_bytes", (json_int_t)info->max_alloc_bytes, "local_bytes",
         (json_int_t)info->local_bytes, "fp64", (int)info->has_fp64, "tuned", (int)clrnn_device_is_tuned(info),
         "trouble", clrnn_json_text(info->trouble), "same_as", same ? clrnn_device_spec(same, other) : NULL,
-        "verdict", compare_verdict(test->verdict), "reason",
+        "verdict", clrnn_verdict_word(test->verdict), "reason",
         clrnn_json_text(test->reason[0] ? test->reason : NULL), "self_test",
         test->verdict == CLRNN_VERDICT_NONE ? json_null() : compare_selftest_json(&test->result));
 }

@@ -68,7 +68,7 @@ static void print_numbers(const struct clrnn_compare_result *r)
            "gradients", "of bound", "loss curve", "final loss", "accuracy");
     for (size_t i = 0; i < r->row_count; i++) {
         const struct clrnn_compare_row *row = &r->row[i];
-        const char *test = row->is_ref ? "-" : compare_verdict(row->test.verdict);
+        const char *test = row->is_ref ? "-" : clrnn_verdict_word(row->test.verdict);
         const bool has = row->steps > 0 && !row->is_ref;
         char a[32], b[32], c[32], d[32], e[32], f[32], curve[32];
 
@@ -158,4 +158,19 @@ void compare_print(const struct clrnn_compare_result *r)
             printf("    %s\n", cli_shown(row->blame));
     }
     printf("\n%s\n", r->agree ? "All devices agree." : "The devices do not agree.");
+}
+
+void compare_print_changes(const char *path, const struct clrnn_compare_result *r,
+                           const struct clrnn_baseline_result *changes)
+{
+    printf("\nAgainst %s%s\n", cli_shown(path),
+           changes->same_run ? "" : " (of another config or other steps: losses are not compared)");
+    for (size_t row = 0, at = 0; row < r->row_count; row++) {
+        const size_t first = at;
+
+        for (; at < changes->count && changes->change[at].row == row; at++)
+            printf("%-8s %s\n", at > first ? "" : r->row[row].spec, cli_shown(changes->change[at].text));
+        if (at == first)
+            printf("%-8s nothing changed\n", r->row[row].spec);
+    }
 }

@@ -200,6 +200,9 @@ enum clrnn_verdict {
     CLRNN_VERDICT_BROKEN, // it fails, crashes or hangs
 };
 
+/** "ok", "wrong", "broken"; NULL: not tested. */
+CLRNN_API const char *clrnn_verdict_word(enum clrnn_verdict verdict);
+
 /** A device's self-test, run in a child process. */
 struct clrnn_device_test {
     enum clrnn_verdict verdict;
@@ -290,6 +293,7 @@ struct clrnn_compare_result {
     size_t row_count;
     struct clrnn_compare_row *row; // ref last
     bool agree;
+    char config_key[33]; // a hash of the config, in hexadecimal
 };
 
 /** Runs the same training on several devices and on ref, each in a child process, and compares the results;
@@ -303,6 +307,32 @@ CLRNN_API enum clrnn_status clrnn_compare(const struct clrnn_log *log, const str
  * if gnuplot is not installed; CLRNN_ERR_ARG if files with these names exist that clRNN did not draw. */
 CLRNN_API enum clrnn_status clrnn_compare_plot(const struct clrnn_log *log,
                                                const struct clrnn_compare_result *result, const char *folder);
+
+/** A difference between a device's results and its earlier ones. */
+struct clrnn_baseline_change {
+    size_t row;     // index into `row` of the comparison's result
+    char text[512]; // "SLOWER: 2.100 ms a step, then 1.400 (1.50 times)"
+};
+
+/** What changed since an earlier comparison. Freed with clrnn_baseline_finish. */
+struct clrnn_baseline_result {
+    bool same_run; // both have the same config and steps; otherwise losses are not compared
+    size_t count;
+    struct clrnn_baseline_change *change; // in the order of rows
+};
+
+/** Compares a result with an earlier one: verdicts, drivers, losses and, where both measured it, speed.
+ *
+ * path    the JSON file that `clrnn compare --json` wrote.
+ * result  NULL: the file is only read and checked, as before a long run; `changes` may then be NULL.
+ * Owner   the caller frees the contents of `changes` with clrnn_baseline_finish.
+ * Errors  CLRNN_ERR_DATA: the file holds no comparison; CLRNN_ERR_DISK: it cannot be read; CLRNN_ERR_MEMORY.
+ */
+CLRNN_API enum clrnn_status clrnn_compare_baseline(const struct clrnn_log *log, const char *path,
+                                                   const struct clrnn_compare_result *result,
+                                                   struct clrnn_baseline_result *changes);
+/** Frees the contents; a second call does nothing. */
+CLRNN_API void clrnn_baseline_finish(struct clrnn_baseline_result *changes);
 /** Frees the contents of the result; a second call does nothing. */
 CLRNN_API void clrnn_compare_finish(struct clrnn_compare_result *result);
 

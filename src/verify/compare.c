@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "base/hash.h"
 #include "base/temporary.h"
 #include "base/random.h"
 #include "device/find/list_child.h"
@@ -400,11 +401,27 @@ static void conclude(struct clrnn_compare *c)
     }
 }
 
+// A hash of the config's text.
+static enum clrnn_status find_config_key(const struct clrnn_compare *c)
+{
+    char *text = clrnn_config_text(c->config);
+    struct clrnn_hash h;
+
+    if (!text)
+        return clrnn_error_memory(c->log, 0, "the config as text");
+    clrnn_hash_init(&h);
+    clrnn_hash_add_text(&h, text);
+    clrnn_hash_hex(&h, c->result->config_key);
+    free(text);
+    return CLRNN_OK;
+}
+
 static enum clrnn_status compare_all(struct clrnn_compare *c)
 {
     struct clrnn_device_list *list = NULL;
     enum clrnn_status st;
 
+    TRY(find_config_key(c));
     TRY(open_data(c));
     TRY(learn_shapes(c));
     TRY(clrnn_device_list_apart(c->log, &list));

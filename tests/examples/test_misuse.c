@@ -327,6 +327,11 @@ static void diagnosis(void **state)
     REFUSED("params->device[i]", clrnn_compare, &log_, config, &no_name, &compared);
     REFUSED("result", clrnn_compare_plot, &log_, NULL, ".");
     REFUSED("folder", clrnn_compare_plot, &log_, &compared, NULL);
+    REFUSED("path", clrnn_compare_baseline, &log_, NULL, NULL, NULL);
+    REFUSED("changes", clrnn_compare_baseline, &log_, "baseline.json", &compared, NULL);
+    NOTHING(clrnn_baseline_finish, NULL);
+    assert_null(clrnn_verdict_word((enum clrnn_verdict)100));
+    note("clrnn_verdict_word");
     NOTHING(clrnn_compare_finish, NULL);
 }
 
