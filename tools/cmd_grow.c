@@ -79,8 +79,8 @@ static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_gr
                       cli_json_number(g->valid_loss), "valid_accuracy", cli_json_number(g->valid_accuracy),
                       "learns", (int)g->learns, "breaks", (int)g->breaks));
     }
-    all = json_pack("{s:o, s:o, s:o, s:o}", "rungs", stages, "first_broken",
-                    broken ? json_integer(r->first_broken) : json_null(), "broken_rung",
+    all = json_pack("{s:o, s:o, s:o, s:o}", "stages", stages, "first_broken",
+                    broken ? json_integer(r->first_broken) : json_null(), "broken_stage",
                     clrnn_json_text(broken), "cause", clrnn_json_text(r->cause));
     return cli_print_json(cli, all);
 }

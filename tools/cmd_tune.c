@@ -103,7 +103,7 @@ int cmd_tune(int argc, char **argv)
         .text =
             "Measures, for the config's training step and inference (without one, for common layers): matrix\n"
             "multiplies by CLBlast as it comes, by CLBlast with settings that are searched for, and by our own\n"
-            "kernels; how recurrent layers walk over their steps, in one launch or several a step; and, on\n"
+            "kernels; how recurrent layers run over their steps, in one launch or several a step; and, on\n"
             "GPUs, how large work-groups are. What is fastest is remembered for this device, driver and class\n"
             "of shapes in $XDG_CACHE_HOME/clrnn/tune (or below ~/.cache), as JSON, and used by later runs;\n"
             "--no-tune ignores it. A call that is stopped, or out of time, keeps what it has; the next one\n"

@@ -71,7 +71,7 @@ static enum clrnn_rnn_variant choose_variant(struct clrnn_launches *l, struct cl
         variant[count] = r.variant;
         fit[count++] = word[r.variant];
     }
-    return variant[clrnn_choose(l, "walk", standard, count, fit)];
+    return variant[clrnn_choose(l, "variant", standard, count, fit)];
 }
 
 enum clrnn_status clrnn_rnn_fwd(struct clrnn_launches *launches, const struct clrnn_graph *graph,

@@ -52,9 +52,9 @@ def grow(c):
     at = [out.index(f"\n{name} ") for name in names]
     assert at == sorted(at) and "Nothing breaks" in out, out
     result = json.loads(c.run("grow", "config.yaml", "--json")[0])
-    assert [rung["name"] for rung in result["rungs"]] == names
-    assert result["first_broken"] is None and result["cause"] is None and result["broken_rung"] is None
-    last = result["rungs"][-1]
+    assert [stage["name"] for stage in result["stages"]] == names
+    assert result["first_broken"] is None and result["cause"] is None and result["broken_stage"] is None
+    last = result["stages"][-1]
     assert last["learns"] and last["overfits"] and last["valid_accuracy"] > 0.6
     assert last["description"] == "birnn 8, batchnorm, dropout 0.25, mean over time, linear 2"
 
@@ -65,10 +65,10 @@ def grow_broken(c):
     out, _ = c.run("grow", "broken.yaml", status=1)
     assert "'+ softmax' (broken.yaml:" in out and out.count("<- breaks") == 3, out
     result = json.loads(c.run("grow", "broken.yaml", "--json", status=1)[0])
-    broken = [rung["name"] for rung in result["rungs"] if rung["breaks"]]
+    broken = [stage["name"] for stage in result["stages"] if stage["breaks"]]
     assert broken == ["+ softmax", "+ round", "+ step_lr per batch"], broken
-    assert result["broken_rung"] == "+ softmax" and result["rungs"][result["first_broken"]]["name"] == "+ softmax"
-    assert result["rungs"][-1]["name"] == "the config itself" and not result["rungs"][-1]["learns"]
+    assert result["broken_stage"] == "+ softmax" and result["stages"][result["first_broken"]]["name"] == "+ softmax"
+    assert result["stages"][-1]["name"] == "the config itself" and not result["stages"][-1]["learns"]
 
 
 def interrupted(c):

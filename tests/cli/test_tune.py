@@ -36,8 +36,8 @@ def test_remembers(command):
     path = pathlib.Path(result["file"])
     assert path.parent == folder and len(list(folder.iterdir())) == 1
     assert result["shapes"] and all(shape["default_ms"] > 0 for shape in result["shapes"])
-    walks = [choice for choice in result["choices"] if choice["choice"].endswith(" walk")]
-    assert len(walks) == 3 and any("use_ms" in walk for walk in walks), result["choices"]
+    variants = [choice for choice in result["choices"] if choice["choice"].endswith(" variant")]
+    assert len(variants) == 3 and any("use_ms" in variant for variant in variants), result["choices"]
     assert is_tuned(command, env)
 
     # a changed file is not believed: one warning, and the run is the untuned one
@@ -45,7 +45,7 @@ def test_remembers(command):
     command.run("train", "config.yaml", "--out", "untuned", "--quiet", "--no-tune", env=env)
     content = json.loads(text)
     for key, choice in content["choices"].items():
-        if key.endswith(" walk"):
+        if key.endswith(" variant"):
             choice["use"] = "steps"
     setting = {"WGD": 7, "MDIMCD": 8, "NDIMCD": 8, "MDIMAD": 8, "NDIMBD": 8, "KWID": 2, "VWMD": 0, "VWND": 1,
                "PADA": 0, "PADB": 0}

@@ -126,12 +126,12 @@ static bool prefer(const struct scratch *s, const char *option)
 
 static void test_measured_and_honoured(void **state)
 {
-    static const char *const walk[] = {"steps", "sequence", "shared", "group"};
+    static const char *const variant[] = {"steps", "sequence", "shared", "group"};
     struct clrnn_tuned_list list = {.count = 0};
     char *untuned, *tuned, *path;
     double loss, other = NAN;
     json_t *root;
-    size_t walks = 0, count;
+    size_t variants = 0, count;
     struct scratch s;
 
     (void)state;
@@ -152,9 +152,9 @@ static void test_measured_and_honoured(void **state)
     count = list.count;
     for (size_t k = 0; k < count; k++) {
         assert_true(list.tuned[k].use_ms <= list.tuned[k].standard_ms);
-        walks += strstr(list.tuned[k].key, " walk") != NULL;
+        variants += strstr(list.tuned[k].key, " variant") != NULL;
     }
-    assert_int_equal(walks, 3); // forward, backward, forward of inference
+    assert_int_equal(variants, 3); // forward, backward, forward of inference
     root = read_file(&s);
     open_again(&s, false);
     tune(&s, 0, &list);
@@ -166,18 +166,18 @@ static void test_measured_and_honoured(void **state)
     }
     json_decref(root);
 
-    // every walk, where it fits, as the file says
-    for (size_t w = 0; w < ARRAY_SIZE(walk); w++) {
-        if (!prefer(&s, walk[w]))
+    // every variant, where it fits, as the file says
+    for (size_t w = 0; w < ARRAY_SIZE(variant); w++) {
+        if (!prefer(&s, variant[w]))
             continue;
         open_again(&s, false);
         tuned = kernels(&s);
         if (w == 0)
             assert_non_null(strstr(tuned, "rnn_step_fwd"));
         free(tuned);
-        other = train(&s, walk[w]);
+        other = train(&s, variant[w]);
         if (fabs(other - loss) > 1e-4 * fabs(loss)) // six steps of Adam away from other roundings
-            fail_msg("walk %s: loss %.9g, untuned %.9g", walk[w], other, loss);
+            fail_msg("variant %s: loss %.9g, untuned %.9g", variant[w], other, loss);
     }
     assert_true(train(&s, "again") == other); // the same file, the same bits
 

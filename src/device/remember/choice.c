@@ -97,7 +97,7 @@ enum clrnn_status clrnn_device_force_environment(struct clrnn_device *device)
             (rest[used] && rest[used] != ','))
             return clrnn_error(device->log, CLRNN_ERR_ARG,
                                "CLRNN_CHOICES is \"%s\", expected choices and alternatives as in "
-                               "\"walk=steps,group=128\"",
+                               "\"variant=steps,group=128\"",
                                all);
         TRY(clrnn_device_force(device, name, option));
         rest += used + (rest[used] == ',');

@@ -2,7 +2,7 @@
 // Choices between launches that do the same work: asked while launches are made, settled by measuring.
 //
 // A choice is known by a key: the op and its shape class, which clrnn_launches_class sets, and a name:
-// "rnn_fwd lstm T128 N64 C128 H256 D1 walk". Its alternatives are names too, so that the file of measured
+// "rnn_fwd lstm T128 N64 C128 H256 D1 variant". Its alternatives are names too, so that the file of measured
 // choices (device/tune/tune.h) can be read, and does not mislead where a later version offers others.
 #ifndef CLRNN_SRC_DEVICE_TUNE_CHOICE_H
 #define CLRNN_SRC_DEVICE_TUNE_CHOICE_H
@@ -36,11 +36,11 @@ struct clrnn_choice {
 /** The different choices asked so far, in the order of asking; NULL from their number on. */
 const struct clrnn_choice *clrnn_launches_choice(const struct clrnn_launches *launches, size_t index);
 
-/** From now on `key`, or every choice of which it is the last word ("walk"), is answered with this
+/** From now on `key`, or every choice of which it is the last word ("variant"), is answered with this
  * alternative, where there is one of this name; NULL: as before. For measuring and tests. */
 enum clrnn_status clrnn_device_force(struct clrnn_device *device, const char *key, const char *option);
 
-/** Forces what environment CLRNN_CHOICES says: "walk=steps,group=128". CLRNN_ERR_ARG: it cannot be read. */
+/** Forces what environment CLRNN_CHOICES says: "variant=steps,group=128". CLRNN_ERR_ARG: it cannot be read. */
 enum clrnn_status clrnn_device_force_environment(struct clrnn_device *device);
 
 /** What was measured of a choice: milliseconds by alternative; NaN: not measured, infinite: it fails. */
