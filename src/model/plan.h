@@ -59,8 +59,6 @@ enum clrnn_status clrnn_plan_read_output(struct clrnn_plan *plan, float *out);
 /** Waits and reads records [first, first + count) of the model, RECORD_FIELDS doubles each. */
 enum clrnn_status clrnn_model_read_records(struct clrnn_model *model, uint32_t first, uint32_t count,
                                            double *records);
-/** Waits and reads record 0 into `result`, except lr. */
-enum clrnn_status clrnn_model_read_result(struct clrnn_model *model, struct clrnn_step_result *result);
 
 struct clrnn_plan_cost {
     double flops, bytes;

@@ -231,7 +231,8 @@ static enum clrnn_status stage(struct clrnn_model *m, const struct clrnn_batch *
 
 // ---------------------------------------------------------------- step and prediction
 
-enum clrnn_status clrnn_model_read_result(struct clrnn_model *m, struct clrnn_step_result *result)
+// Waits and reads record 0 into `result`, except lr.
+static enum clrnn_status read_result(struct clrnn_model *m, struct clrnn_step_result *result)
 {
     double record[RECORD_FIELDS];
 
@@ -286,7 +287,7 @@ enum clrnn_status clrnn_model_step(struct clrnn_model *model, const struct clrnn
     TRY(queue(model, batch, CLRNN_MODE_TRAIN, &plan));
     TRY(clrnn_device_flush(model->device));
     if (result || (plateau && train->scheduler.per_batch))
-        TRY(clrnn_model_read_result(model, &got));
+        TRY(read_result(model, &got));
     if (result)
         *result = got;
     return train->scheduler.per_batch ? step_schedule(model, got.loss) : CLRNN_OK;
@@ -312,7 +313,7 @@ enum clrnn_status clrnn_model_evaluate(struct clrnn_model *model, const struct c
 
     TRY(queue(model, batch, CLRNN_MODE_EVAL, &plan));
     *result = (struct clrnn_step_result){.lr = NAN};
-    TRY(clrnn_model_read_result(model, result));
+    TRY(read_result(model, result));
     result->grad_norm = NAN;
     return CLRNN_OK;
 }

@@ -202,6 +202,16 @@ enum clrnn_status clrnn_session_open_training(struct clrnn_device *device, const
     return clrnn_session_open(device, &params, session);
 }
 
+// Creates the plan of the next batch, s->plan, without running it.
+static enum clrnn_status next_plan(struct clrnn_session *s, enum clrnn_mode mode)
+{
+    TRY(clrnn_feed_next(s->feed, mode, &s->plan, &s->samples));
+    if (s->plan || !s->endless)
+        return CLRNN_OK;
+    TRY(clrnn_session_begin_epoch(s, s->epoch + 1, 0));
+    return clrnn_feed_next(s->feed, mode, &s->plan, &s->samples);
+}
+
 enum clrnn_status clrnn_session_of_one_batch(struct clrnn_device *device, const struct clrnn_config *config,
                                              enum clrnn_mode mode, struct clrnn_session **session)
 {
@@ -214,7 +224,7 @@ enum clrnn_status clrnn_session_of_one_batch(struct clrnn_device *device, const 
     params.view.count = MIN2(MAX2(config->train.batch_size, 1u), clrnn_dataset_info(params.set)->S);
     st = clrnn_session_open(device, &params, session);
     if (st == CLRNN_OK)
-        st = clrnn_session_plan(*session, mode);
+        st = next_plan(*session, mode);
     if (st != CLRNN_OK)
         clrnn_session_close(session);
     clrnn_dataset_close(&params.set);
@@ -243,18 +253,9 @@ enum clrnn_status clrnn_session_begin_epoch(struct clrnn_session *s, uint64_t ep
     return clrnn_feed_start(s->feed, epoch, batch);
 }
 
-enum clrnn_status clrnn_session_plan(struct clrnn_session *s, enum clrnn_mode mode)
-{
-    TRY(clrnn_feed_next(s->feed, mode, &s->plan, &s->samples));
-    if (s->plan || !s->endless)
-        return CLRNN_OK;
-    TRY(clrnn_session_begin_epoch(s, s->epoch + 1, 0));
-    return clrnn_feed_next(s->feed, mode, &s->plan, &s->samples);
-}
-
 enum clrnn_status clrnn_session_queue(struct clrnn_session *s, enum clrnn_mode mode, uint32_t slot)
 {
-    TRY(clrnn_session_plan(s, mode));
+    TRY(next_plan(s, mode));
     if (!s->plan)
         return CLRNN_OK;
     TRY(clrnn_model_begin_step(s->model, slot, mode == CLRNN_MODE_TRAIN || mode == CLRNN_MODE_GRADIENT));

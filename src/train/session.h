@@ -110,8 +110,6 @@ enum clrnn_status clrnn_session_evaluate(struct clrnn_session *session, struct c
                                          const volatile sig_atomic_t *stop,
                                          struct clrnn_session_record *record);
 
-/** Creates the plan of the next batch, session->plan, without running it. */
-enum clrnn_status clrnn_session_plan(struct clrnn_session *session, enum clrnn_mode mode);
 /** Opens a session on the first batch of data.train, checking only shapes, and creates its plan in `mode`, to
  * be examined. */
 enum clrnn_status clrnn_session_of_one_batch(struct clrnn_device *device, const struct clrnn_config *config,

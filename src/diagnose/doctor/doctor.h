@@ -138,8 +138,6 @@ void clrnn_doctor_cost(struct clrnn_doctor *d, const char *format, ...) CLRNN_PR
 void clrnn_doctor_remedy(struct clrnn_doctor *d, const char *format, ...) CLRNN_PRINTF(2, 3);
 /** Adds a certain remedy to the last finding: to its `set` and to the result's `fixed`. */
 void clrnn_doctor_fix(struct clrnn_doctor *d, enum clrnn_fix_kind kind, size_t layer, double value);
-/** Adds a certain remedy as a --set assignment: "data.normalize=standard". */
-void clrnn_doctor_change(struct clrnn_doctor *d, const char *format, ...) CLRNN_PRINTF(2, 3);
 /** Whether an error or warning of this kind was found. */
 bool clrnn_doctor_found(const struct clrnn_doctor *d, enum clrnn_finding_kind kind);
 

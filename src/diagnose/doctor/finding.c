@@ -96,19 +96,6 @@ void clrnn_doctor_fix(struct clrnn_doctor *d, enum clrnn_fix_kind kind, size_t l
     d->fix_count++;
 }
 
-void clrnn_doctor_change(struct clrnn_doctor *d, const char *format, ...)
-{
-    const struct clrnn_finding *last = d->result->count ? &d->result->finding[d->result->count - 1] : NULL;
-    va_list arguments;
-
-    if (last && last->set)
-        add_set(d, "\n");
-    va_start(arguments, format);
-    add_text(d, offsetof(struct clrnn_finding, set), format, arguments);
-    va_end(arguments);
-    d->fix_count++;
-}
-
 bool clrnn_doctor_found(const struct clrnn_doctor *d, enum clrnn_finding_kind kind)
 {
     for (size_t i = 0; i < d->result->count; i++)

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Softmax regression and least squares by accelerated gradient descent in double, with a little weight decay.
+//
+// Not a config trained by train/session: the model sees all T * C inputs of a sample at once, standardised
+// one by one, for which there is no layer; the problem is convex, so that the result depends on no learning
+// rate; and a baseline that shares the trainer's code and settings would share their faults.
 #include "diagnose/doctor/linear.h"
 
 #include <math.h>
