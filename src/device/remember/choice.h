@@ -40,7 +40,8 @@ const struct clrnn_choice *clrnn_launches_choice(const struct clrnn_launches *la
  * alternative, where there is one of this name; NULL: as before. For measuring and tests. */
 enum clrnn_status clrnn_device_force(struct clrnn_device *device, const char *key, const char *option);
 
-/** Forces what environment CLRNN_CHOICES says: "variant=steps,group=128". CLRNN_ERR_ARG: it cannot be read. */
+/** Forces what environment CLRNN_CHOICES says: "variant=steps,group=128". CLRNN_ERR_ARG: it cannot be read.
+ */
 enum clrnn_status clrnn_device_force_environment(struct clrnn_device *device);
 
 /** What was measured of a choice: milliseconds by alternative; NaN: not measured, infinite: it fails. */
