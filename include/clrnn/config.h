@@ -141,9 +141,23 @@ struct clrnn_train_config {
     double clip_grad_norm; // 0: off
 };
 
-/** One data set: npy files, a CSV file, or synthetic data. Paths are as written in the config. */
+/** An array of the caller's in C order, read where it lies. */
+struct clrnn_array {
+    const char *dtype; // NumPy's descriptor: "<f4", "<i8", "|b1"
+    unsigned ndim;
+    size_t shape[8];
+    const void *data; // NULL: there is no such array
+};
+
+/** A data set in memory: what the files x, y, lengths and weights of the config hold. */
+struct clrnn_arrays {
+    struct clrnn_array x, y, lengths, weights;
+};
+
+/** One data set: npy files, a CSV file, synthetic data, or arrays. Paths are as written in the config. */
 struct clrnn_source {
     bool there;
+    const struct clrnn_arrays *arrays; // in place of files; the caller's, as are their data. NULL: files
     int line;
     char *x, *y, *lengths, *weights;
     char *csv, *label;
@@ -211,6 +225,17 @@ CLRNN_API struct clrnn_layer *clrnn_config_add_layer(struct clrnn_config *config
  */
 CLRNN_API enum clrnn_status clrnn_config_set(const struct clrnn_log *log, struct clrnn_config *config,
                                              const char *assignment);
+
+/** Makes arrays in memory a data set of the config, in place of files. They are neither copied nor changed.
+ * The config's text names them `memory:x` and so on, which cannot be opened again.
+ *
+ * `set`   "train", "valid" or "test".
+ * Owner   the caller; the arrays must stay as they are while the config or a copy of it is used.
+ * Errors  CLRNN_ERR_ARG: no such set. CLRNN_ERR_CONFIG: as clrnn_config_set, or x or y is missing. Shapes and
+ *         values are checked where the set is opened. CLRNN_ERR_MEMORY.
+ */
+CLRNN_API enum clrnn_status clrnn_config_set_arrays(const struct clrnn_log *log, struct clrnn_config *config,
+                                                    const char *set, const struct clrnn_arrays *arrays);
 
 /** Frees the config and sets *config to NULL; does nothing where it is NULL. */
 CLRNN_API void clrnn_config_destroy(struct clrnn_config **config);

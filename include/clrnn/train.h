@@ -23,6 +23,7 @@ struct clrnn_progress {
     double train_mae, valid_mae, valid_rmse, valid_r2;             // mse only, else NaN
     double grad_norm, seconds;                                     // of the last step; of this epoch
     bool best;                                                     // this epoch became best.safetensors
+    const char *metrics; // this epoch's line of metrics.jsonl, a JSON object; NULL: not the end of an epoch
 };
 /** Called in the training thread, between steps; `progress` is valid only during the call. */
 typedef void clrnn_progress_fn(void *user, const struct clrnn_progress *progress);
@@ -109,8 +110,8 @@ struct clrnn_eval_result {
 /**
  * Evaluates a model in eval mode on a data set, batch by batch.
  *
- * `source`  x, y and lengths, or csv and label, or synthetic; paths are relative to the working directory.
- * Owner     the caller frees the contents of `result` with clrnn_eval_finish, also after an error.
+ * `source`  x, y and lengths, or csv and label, or synthetic, or arrays; paths are relative to the working
+ * directory. Owner     the caller frees the contents of `result` with clrnn_eval_finish, also after an error.
  * Errors    CLRNN_ERR_ARG: no targets. CLRNN_ERR_DATA: the data do not fit the model, or their first bad row.
  *           CLRNN_ERR_BUILD, CLRNN_ERR_MEMORY, CLRNN_ERR_DEVICE.
  * Source    doc/maths.md, "Figures of an evaluation"
@@ -133,6 +134,15 @@ enum clrnn_predict_kind { CLRNN_PREDICT_LOGITS, CLRNN_PREDICT_PROBS, CLRNN_PREDI
  */
 CLRNN_API enum clrnn_status clrnn_predict(struct clrnn_model *model, const struct clrnn_source *source,
                                           enum clrnn_predict_kind kind, const char *out);
+
+/** As clrnn_predict, into memory.
+ *
+ * `out`   float, classes int64_t; shaped as the array that clrnn_predict writes.
+ * `count` numbers that `out` has room for.
+ * Errors  as clrnn_predict; CLRNN_ERR_ARG: `count` is not the number of predictions.
+ */
+CLRNN_API enum clrnn_status clrnn_predict_array(struct clrnn_model *model, const struct clrnn_source *source,
+                                                enum clrnn_predict_kind kind, void *out, size_t count);
 
 /** A time in milliseconds, measured over `reps` windows of several repetitions each. */
 struct clrnn_timing {

@@ -9,7 +9,7 @@ def main() -> int:
     """Runs `doctor SCRIPT.py`; returns the exit status."""
     argv = sys.argv[1:]
     if argv[:1] == ["doctor"]:
-        from .doctor import main as doctor
+        from .scripts import main as doctor
         return doctor(argv[1:])
     print("usage: python3 -m clrnn doctor SCRIPT.py [ARGS...] [--steps N] [--json] [--to-config DIR]", file=sys.stderr)
     return 2

@@ -5,9 +5,12 @@ from __future__ import annotations
 import ctypes
 import ctypes.util
 import glob
+import logging
 import os
 import re
 from typing import Any, Optional
+
+from ._structs import Param
 
 _STATUS = ("OK", "FAILED", "ERR_ARG", "ERR_CONFIG", "ERR_DATA", "ERR_DEVICE", "ERR_BUILD", "ERR_MEMORY", "ERR_DISK",
            "INTERRUPTED")
@@ -43,18 +46,24 @@ _ERRORS = {2: ArgumentError, 3: ConfigError, 4: DataError, 5: DeviceError, 6: De
 LOG_FN = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int, ctypes.c_char_p)
 
 
+_logger = logging.getLogger("clrnn")
+
+
 class Log(ctypes.Structure):
-    """struct clrnn_log that keeps what the library says."""
+    """struct clrnn_log that keeps errors and hands warnings and messages to the logger "clrnn"."""
     _fields_ = [("fn", LOG_FN), ("user", ctypes.c_void_p), ("level", ctypes.c_int)]
 
     def __init__(self) -> None:
         self.errors: list = []
-        self.warnings: list = []
 
         def receive(_user: Any, level: int, line: bytes) -> None:
-            (self.errors if level == 0 else self.warnings).append(line.decode("utf-8", "replace"))
+            text = line.decode("utf-8", "replace")
+            if level == 0:
+                self.errors.append(text)
+            else:
+                _logger.log(logging.WARNING if level == 1 else logging.INFO, "%s", text)
         self.keep = LOG_FN(receive)
-        super().__init__(self.keep, None, 1)
+        super().__init__(self.keep, None, 2)
 
 
 class FindingInfo(ctypes.Structure):
@@ -108,6 +117,14 @@ def library() -> ctypes.CDLL:
         lib.clrnn_version.restype = ctypes.c_char_p
         lib.clrnn_status_text.restype = ctypes.c_char_p
         lib.clrnn_findings.restype = ctypes.POINTER(FindingInfo)
+        for name in ("clrnn_config_text", "clrnn_model_config", "clrnn_device_info"):
+            getattr(lib, name).restype = ctypes.c_void_p
+        for name in ("clrnn_model_param_count", "clrnn_model_size", "clrnn_model_steps"):
+            getattr(lib, name).restype = ctypes.c_uint64
+        lib.clrnn_model_param.restype = ctypes.POINTER(Param)
+        lib.clrnn_model_outputs.restype = ctypes.c_uint32
+        lib.clrnn_model_per_step.restype = lib.clrnn_device_is_tuned.restype = ctypes.c_bool
+        lib.clrnn_device_spec.restype = ctypes.c_char_p
         _loaded = lib
         return lib
     raise ImportError("libclrnn was not found: install clRNN, or name the library in CLRNN_LIBRARY")
@@ -123,6 +140,7 @@ def check(status: int, log: Log) -> None:
     """Raises the exception of a status with the library's sentence."""
     if status in _ERRORS:
         text = log.errors[-1] if log.errors else library().clrnn_status_text(status).decode()
+        log.errors.clear()
         raise _ERRORS[status](text)
     if status == 9:
         raise KeyboardInterrupt
@@ -136,3 +154,14 @@ def findings() -> dict:
     return {table[i].id.decode(): (words[table[i].severity], *(getattr(table[i], k).decode() for k in
                                                               ("meaning", "cost", "remedy", "page")))
             for i in range(count.value)}
+
+
+def text_of(pointer: Optional[int]) -> str:
+    """The text at a pointer from malloc, which is freed."""
+    if not pointer:
+        raise ResourceError("out of memory")
+    text = ctypes.string_at(pointer).decode()
+    free = ctypes.CDLL(None).free
+    free.argtypes = [ctypes.c_void_p]
+    free(pointer)
+    return text

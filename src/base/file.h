@@ -68,6 +68,8 @@ enum clrnn_status clrnn_make_folder(const struct clrnn_log *log, const char *pat
 char *clrnn_path_join(const char *dir, const char *name);
 /** Returns the folder part of a path (to be freed), "." if it has none. NULL: no memory. */
 char *clrnn_path_folder(const char *path);
+/** Whether a config's data path stands for an array in memory: "memory:x". */
+bool clrnn_path_is_memory(const char *path);
 /** printf into allocated memory (to be freed). NULL: no memory. */
 char *clrnn_format(const char *format, ...) CLRNN_PRINTF(1, 2);
 char *clrnn_format_va(const char *format, va_list arguments) CLRNN_PRINTF(1, 0);

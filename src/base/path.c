@@ -12,6 +12,11 @@ char *clrnn_path_join(const char *dir, const char *name)
     return clrnn_format("%s%s%s", dir, dir[strlen(dir) - 1] == '/' ? "" : "/", name);
 }
 
+bool clrnn_path_is_memory(const char *path)
+{
+    return path && !strncmp(path, "memory:", 7);
+}
+
 char *clrnn_path_folder(const char *path)
 {
     const char *slash = strrchr(path, '/');

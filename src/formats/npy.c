@@ -246,6 +246,35 @@ fail:
     return st;
 }
 
+enum clrnn_status clrnn_npy_over(const struct clrnn_log *log, const char *name, const char *dtype,
+                                 unsigned ndim, const size_t *shape, const void *data, struct clrnn_npy **npy)
+{
+    struct clrnn_npy *n = calloc(1, sizeof(*n));
+    enum clrnn_status st = CLRNN_OK;
+
+    *npy = NULL;
+    if (!n || !(n->path = clrnn_format("%s", name))) {
+        clrnn_npy_close(&n);
+        return clrnn_error_memory(log, sizeof(*n), name);
+    }
+    n->data = data;
+    n->ndim = ndim;
+    n->count = 1;
+    if (!find_dtype(dtype, &n->dtype))
+        st = bad_dtype(log, name, dtype);
+    else if (ndim > CLRNN_NPY_MAX_DIMS)
+        st = clrnn_error(log, CLRNN_ERR_DATA, "%s: it has more than 8 dimensions", name);
+    for (unsigned i = 0; i < ndim && st == CLRNN_OK; i++) {
+        n->shape[i] = shape[i];
+        if (!clrnn_mul_size(n->count, shape[i], &n->count))
+            st = clrnn_error(log, CLRNN_ERR_DATA, "%s: the product of its shape overflows", name);
+    }
+    if (st != CLRNN_OK)
+        clrnn_npy_close(&n);
+    *npy = n;
+    return st;
+}
+
 void clrnn_npy_close(struct clrnn_npy **npy)
 {
     struct clrnn_npy *n = *npy;
@@ -296,7 +325,7 @@ static READ(convert_f32, f32, float) READ(clrnn_npy_read_f64, f64, double)
 {
     const struct clrnn_map *map = npy->map_;
 
-    if (npy->dtype == CLRNN_DTYPE_F32 && !npy->fortran_order && count >= 512)
+    if (map && npy->dtype == CLRNN_DTYPE_F32 && !npy->fortran_order && count >= 512)
         clrnn_map_read(map, (size_t)(npy->data - map->data) + first * sizeof(*out), count * sizeof(*out),
                        out);
     else
@@ -305,7 +334,7 @@ static READ(convert_f32, f32, float) READ(clrnn_npy_read_f64, f64, double)
 
 enum clrnn_status clrnn_npy_check(const struct clrnn_log *log, const struct clrnn_npy *npy)
 {
-    return clrnn_map_check(log, npy->map_, npy->path);
+    return npy->map_ ? clrnn_map_check(log, npy->map_, npy->path) : CLRNN_OK;
 }
 
 const float *clrnn_npy_f32(const struct clrnn_npy *npy)

@@ -8,7 +8,8 @@
 
 #define CLRNN_NPY_MAX_DIMS 8
 
-/** A mapped file. Indices below count elements in C order, also if the file is in Fortran order. */
+/** A mapped file, or an array in memory. Indices below count elements in C order, also if the file is in
+ * Fortran order. */
 struct clrnn_npy {
     char *path;
     enum clrnn_dtype dtype;
@@ -17,7 +18,7 @@ struct clrnn_npy {
     size_t count;       // product of shape; 1 for a scalar
     bool fortran_order; // as stored, for ndim > 1
     const unsigned char *data;
-    void *map_; // private
+    void *map_; // private; NULL: the data are the caller's
 };
 
 /** Opens and checks a file: magic, version, header, little endian, a dtype of dtype.h, no overflow of the
@@ -25,6 +26,11 @@ struct clrnn_npy {
  * Big-endian, object and structured arrays are refused by name.
  */
 enum clrnn_status clrnn_npy_open(const struct clrnn_log *log, const char *path, struct clrnn_npy **npy);
+/** As clrnn_npy_open, over an array in memory in C order; `name` stands for the path in messages. The data
+ * are not copied. CLRNN_ERR_DATA: a dtype that is not supported, or more than 8 dimensions. */
+enum clrnn_status clrnn_npy_over(const struct clrnn_log *log, const char *name, const char *dtype,
+                                 unsigned ndim, const size_t *shape, const void *data,
+                                 struct clrnn_npy **npy);
 void clrnn_npy_close(struct clrnn_npy **npy);
 
 /** Reads elements first to first + count - 1 in C order, converted. NaN and ranges are not checked; reading

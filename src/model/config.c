@@ -216,6 +216,16 @@ static void keep_lines(const struct clrnn_config *old, struct clrnn_config *fres
             i < old->layer_count && old->layer[i].kind == fresh->layer[i].kind ? old->layer[i].line : 0;
 }
 
+// Arrays that stay named stay.
+static void keep_arrays(const struct clrnn_config *old, struct clrnn_config *fresh)
+{
+    const struct clrnn_source *from[] = {&old->data.train, &old->data.valid, &old->data.test};
+    struct clrnn_source *to[] = {&fresh->data.train, &fresh->data.valid, &fresh->data.test};
+
+    for (size_t i = 0; i < ARRAY_SIZE(to); i++)
+        to[i]->arrays = clrnn_path_is_memory(to[i]->x) ? from[i]->arrays : NULL;
+}
+
 enum clrnn_status clrnn_config_set(const struct clrnn_log *log, struct clrnn_config *config,
                                    const char *assignment)
 {
@@ -235,6 +245,7 @@ enum clrnn_status clrnn_config_set(const struct clrnn_log *log, struct clrnn_con
         st = from_tree(log, root, name, config->path, config->folder, &fresh);
     if (st == CLRNN_OK) {
         keep_lines(config, fresh);
+        keep_arrays(config, fresh);
         old = *config;
         *config = *fresh;
         *fresh = old;
@@ -242,5 +253,32 @@ enum clrnn_status clrnn_config_set(const struct clrnn_log *log, struct clrnn_con
     clrnn_config_destroy(&fresh);
     clrnn_yaml_destroy(&root);
     free(text);
+    return st;
+}
+
+enum clrnn_status clrnn_config_set_arrays(const struct clrnn_log *log, struct clrnn_config *config,
+                                          const char *set, const struct clrnn_arrays *arrays)
+{
+    NEED(log, config);
+    NEED(log, set);
+    NEED(log, arrays);
+
+    const bool train = !strcmp(set, "train"), valid = !strcmp(set, "valid");
+    char *assignment;
+    enum clrnn_status st;
+
+    if (!train && !valid && strcmp(set, "test") != 0)
+        return clrnn_error(log, CLRNN_ERR_ARG, "there is no data set \"%s\", expected train, valid or test",
+                           set);
+    assignment = clrnn_format("data.%s={%s%s%s%s}", set, arrays->x.data ? "x: \"memory:x\", " : "",
+                              arrays->y.data ? "y: \"memory:y\", " : "",
+                              arrays->lengths.data ? "lengths: \"memory:lengths\", " : "",
+                              arrays->weights.data ? "weights: \"memory:weights\"" : "");
+    if (!assignment)
+        return clrnn_error_memory(log, 0, "a data set");
+    st = clrnn_config_set(log, config, assignment);
+    free(assignment);
+    if (st == CLRNN_OK)
+        (train ? &config->data.train : valid ? &config->data.valid : &config->data.test)->arrays = arrays;
     return st;
 }

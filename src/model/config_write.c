@@ -69,7 +69,8 @@ static struct clrnn_node *write_row(const struct clrnn_config *config, const str
         }
         return node;
     case CLRNN_OPTION_PATH:
-        path = absolute(config->folder, *(char *const *)at);
+        path = clrnn_path_is_memory(*(char *const *)at) ? strdup(*(char *const *)at)
+                                                        : absolute(config->folder, *(char *const *)at);
         node = path ? clrnn_option_write_text(path) : NULL;
         free(path);
         return node;

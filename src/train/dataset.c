@@ -266,7 +266,7 @@ void clrnn_dataset_release(const struct clrnn_dataset *dataset)
 
     while (root->parent)
         root = root->parent;
-    if (!root->x)
+    if (!root->x || !root->x->map_)
         return;
     first = ((uintptr_t)root->x->data + page - 1) / page * page;
     last = ((uintptr_t)root->x->data + root->x->count * clrnn_dtype_bytes(root->x->dtype)) / page * page;

@@ -13,6 +13,37 @@
 
 #define MAX_EXTENT ((size_t)INT32_MAX) // of samples, steps and features: counted in 32 bits
 
+// Opens the file at `path`, or one of the arrays that stand in place of files.
+static enum clrnn_status open_array(const struct clrnn_dataset *d, const struct clrnn_array *array,
+                                    const char *path, struct clrnn_npy **npy)
+{
+    if (array)
+        return clrnn_npy_over(d->log, path, array->dtype ? array->dtype : "", array->ndim, array->shape,
+                              array->data, npy);
+    if (clrnn_path_is_memory(path))
+        return clrnn_error(d->log, CLRNN_ERR_DATA,
+                           "%s: stands for an array in memory of the process that made the config: give the "
+                           "data again",
+                           path);
+    return clrnn_npy_open(d->log, path, npy);
+}
+
+// What messages call an array or a file; NULL where there is none. Sets *status where memory is short.
+static char *name_array(const struct clrnn_dataset *d, const struct clrnn_array *array, const char *folder,
+                        const char *path, const char *word, enum clrnn_status *status)
+{
+    char *name = NULL;
+
+    if (array ? !array->data : !path)
+        return NULL;
+    name = array                        ? clrnn_format("%s %s", d->name, word)
+           : clrnn_path_is_memory(path) ? clrnn_format("%s", path)
+                                        : clrnn_path_join(folder, path);
+    if (!name)
+        *status = clrnn_error_memory(d->log, 0, "paths of the data");
+    return name;
+}
+
 static struct clrnn_data_goal find_goal(const struct clrnn_config *config)
 {
     const enum clrnn_loss_kind loss = config->train.loss.kind;
@@ -84,7 +115,7 @@ static enum clrnn_status wrong_targets(const struct clrnn_dataset *d, const char
                        d->y_path, text, shape, d->goal.binary ? ", for classes the loss cross_entropy" : "");
 }
 
-static enum clrnn_status open_y(struct clrnn_dataset *d)
+static enum clrnn_status open_y(struct clrnn_dataset *d, const struct clrnn_array *array)
 {
     const struct clrnn_dataset_info *info = &d->info;
     const bool steps = d->goal.per_step;
@@ -93,7 +124,7 @@ static enum clrnn_status open_y(struct clrnn_dataset *d)
     unsigned ndim = 1, count = 1;
     char text[128], advice[256];
 
-    TRY(clrnn_npy_open(d->log, d->y_path, &d->y));
+    TRY(open_array(d, array, d->y_path, &d->y));
     y = d->y;
     clrnn_npy_describe(y, text, sizeof(text));
     if (y->ndim < 1 || y->shape[0] != info->S)
@@ -125,13 +156,13 @@ static enum clrnn_status open_y(struct clrnn_dataset *d)
         clrnn_y_advice(y, info->T, !d->goal.classes && !d->goal.binary, advice, sizeof(advice)));
 }
 
-static enum clrnn_status open_lengths(struct clrnn_dataset *d)
+static enum clrnn_status open_lengths(struct clrnn_dataset *d, const struct clrnn_array *array)
 {
     struct clrnn_npy *npy = NULL;
     enum clrnn_status st;
     char text[128];
 
-    TRY(clrnn_npy_open(d->log, d->lengths_path, &npy));
+    TRY(open_array(d, array, d->lengths_path, &npy));
     clrnn_npy_describe(npy, text, sizeof(text));
     if (npy->ndim < 1 || npy->shape[0] != d->info.S || npy->count != d->info.S) {
         st = clrnn_error(d->log, CLRNN_ERR_DATA, "%s: holds %s, expected (%u): one length a sample of %s",
@@ -169,17 +200,16 @@ done:
 static enum clrnn_status open_weights(struct clrnn_dataset *d, const struct clrnn_source *source,
                                       const char *folder)
 {
+    const struct clrnn_array *array = source->arrays ? &source->arrays->weights : NULL;
     struct clrnn_npy *npy = NULL;
-    enum clrnn_status st;
+    enum clrnn_status st = CLRNN_OK;
     char text[128];
 
-    if (!source->weights)
-        return CLRNN_OK;
-    d->info.has_weights = true;
-    d->weights_path = clrnn_path_join(folder, source->weights);
+    d->weights_path = name_array(d, array, folder, source->weights, "weights", &st);
     if (!d->weights_path)
-        return clrnn_error_memory(d->log, 0, "paths of the data");
-    TRY(clrnn_npy_open(d->log, d->weights_path, &npy));
+        return st;
+    d->info.has_weights = true;
+    TRY(open_array(d, array, d->weights_path, &npy));
     clrnn_npy_describe(npy, text, sizeof(text));
     d->weight = malloc(d->info.S * sizeof(*d->weight));
     if (npy->ndim < 1 || npy->shape[0] != d->info.S || npy->count != d->info.S)
@@ -206,20 +236,24 @@ static enum clrnn_status open_weights(struct clrnn_dataset *d, const struct clrn
 static enum clrnn_status open_npy(struct clrnn_dataset *d, const struct clrnn_config *config,
                                   const struct clrnn_source *source, const char *folder)
 {
-    d->x_path = clrnn_path_join(folder, source->x);
-    d->y_path = source->y ? clrnn_path_join(folder, source->y) : NULL;
-    d->lengths_path = source->lengths ? clrnn_path_join(folder, source->lengths) : NULL;
-    if (!d->x_path || (source->y && !d->y_path) || (source->lengths && !d->lengths_path))
-        return clrnn_error_memory(d->log, 0, "paths of the data");
-    TRY(clrnn_npy_open(d->log, d->x_path, &d->x));
+    const struct clrnn_arrays *a = source->arrays;
+    enum clrnn_status st = CLRNN_OK;
+
+    d->x_path = name_array(d, a ? &a->x : NULL, folder, source->x, "X", &st);
+    d->y_path = name_array(d, a ? &a->y : NULL, folder, source->y, "y", &st);
+    d->lengths_path = name_array(d, a ? &a->lengths : NULL, folder, source->lengths, "lengths", &st);
+    TRY(st);
+    if (!d->x_path)
+        return clrnn_error(d->log, CLRNN_ERR_DATA, "%s data: there is no array X", d->name);
+    TRY(open_array(d, a ? &a->x : NULL, d->x_path, &d->x));
     TRY(find_shape(d));
     if (d->lengths_path)
-        TRY(open_lengths(d));
+        TRY(open_lengths(d, a ? &a->lengths : NULL));
     d->info.has_lengths = d->length;
     d->info.y_steps = d->goal.per_step;
     d->info.targets = count_targets(config, d->info.C);
     if (d->y_path)
-        TRY(open_y(d));
+        TRY(open_y(d, a ? &a->y : NULL));
     d->info.has_y = d->y;
     return CLRNN_OK;
 }
@@ -326,7 +360,7 @@ enum clrnn_status clrnn_dataset_open(const struct clrnn_log *log, const struct c
         st = open_synthetic(d, config, source);
     else if (source->csv)
         st = open_csv(d, config, source, folder);
-    else if (source->x)
+    else if (source->x || source->arrays)
         st = open_npy(d, config, source, folder);
     else
         st = clrnn_error(log, CLRNN_ERR_CONFIG,

@@ -15,7 +15,10 @@ enum clrnn_status clrnn_open_for(struct clrnn_model *model, const struct clrnn_s
                                  struct clrnn_dataset **dataset)
 {
     const struct clrnn_dataset_info *info;
-    const char *path = source->csv ? source->csv : source->x ? source->x : "synthetic data";
+    const char *path = source->arrays ? "data"
+                       : source->csv  ? source->csv
+                       : source->x    ? source->x
+                                      : "synthetic data";
 
     TRY(clrnn_dataset_open(model->log, model->config, source, NULL, path, CLRNN_CHECK_ALL, dataset));
     info = clrnn_dataset_info(*dataset);

@@ -244,6 +244,7 @@ static void show_epoch(struct clrnn_loop *l, const struct clrnn_epoch_row *row, 
     progress.samples_per_s = row->samples_per_s;
     progress.seconds = row->seconds;
     progress.best = best;
+    progress.metrics = l->folder.line;
     l->params->progress(l->params->progress_user, &progress);
 }
 

@@ -21,6 +21,8 @@ struct prediction {
         labels; // steps that the file has for a sample; outputs; classes written for each step
     struct clrnn_npy_writer *npy;
     struct clrnn_out *csv;
+    void *array; // in place of a file
+    size_t room; // numbers that it holds
     float *out, *row;
     int64_t *classes;
 };
@@ -101,6 +103,18 @@ static enum clrnn_status open_csv(struct prediction *p, const char *path)
     return clrnn_out_printf(p->csv, "\n");
 }
 
+static enum clrnn_status open_array(const struct prediction *p, uint32_t samples)
+{
+    const size_t count = (size_t)samples * p->T * (p->kind == CLRNN_PREDICT_CLASSES ? p->labels : p->outputs);
+
+    return count == p->room
+               ? CLRNN_OK
+               : clrnn_error(p->model->log, CLRNN_ERR_ARG,
+                             "there is room for %zu numbers, expected %zu: the predictions of %u "
+                             "samples",
+                             p->room, count, samples);
+}
+
 // A sample's predictions of T steps; those beyond its length are zeros, classes there -1, no rows in CSV.
 static enum clrnn_status write_sample(struct prediction *p, uint32_t sample, const float *x, uint32_t steps)
 {
@@ -120,6 +134,15 @@ static enum clrnn_status write_sample(struct prediction *p, uint32_t sample, con
         for (uint32_t o = 0; o < p->labels; o++)
             p->classes[(size_t)t * p->labels + o] =
                 p->binary ? from[o] > 0.0f : clrnn_argmax(from, p->outputs);
+    }
+    if (p->array) {
+        const size_t classes = (size_t)p->T * p->labels, row = (size_t)p->T * p->outputs;
+
+        if (p->kind == CLRNN_PREDICT_CLASSES)
+            memcpy((int64_t *)p->array + sample * classes, p->classes, classes * sizeof(*p->classes));
+        else
+            memcpy((float *)p->array + sample * row, p->row, row * sizeof(*p->row));
+        return CLRNN_OK;
     }
     if (p->npy)
         return p->kind == CLRNN_PREDICT_CLASSES
@@ -162,7 +185,7 @@ static enum clrnn_status run(struct prediction *p, const char *path)
         .feed = {.resident_bytes = 1}, // staged: only a batch on the device
     };
     const size_t batch = MIN2(MAX2(p->model->config->train.batch_size, 1u), info->S);
-    const bool csv = ends_in(path, ".csv");
+    const bool csv = path && ends_in(path, ".csv");
     struct clrnn_session *session = NULL;
     enum clrnn_status st;
 
@@ -178,14 +201,46 @@ static enum clrnn_status run(struct prediction *p, const char *path)
     if (!p->out || !p->row || !p->classes)
         return clrnn_error_memory(p->model->log, batch * p->T * p->outputs * sizeof(*p->out), "predictions");
     TRY(clrnn_session_open(p->model->device, &params, &session));
-    st = csv ? open_csv(p, path) : open_npy(p, info->S, path);
+    st = csv ? open_csv(p, path) : path ? open_npy(p, info->S, path) : open_array(p, info->S);
     if (st == CLRNN_OK)
         st = write_batches(p, session);
-    if (st == CLRNN_OK)
+    if (st == CLRNN_OK && path)
         st = csv ? clrnn_out_commit(&p->csv) : clrnn_npy_commit(&p->npy);
     clrnn_npy_abort(&p->npy);
     clrnn_out_abort(&p->csv);
     clrnn_session_close(&session);
+    return st;
+}
+
+// Into the file `path`, or where it is NULL into p.array.
+static enum clrnn_status predict(struct prediction p, const struct clrnn_source *source, const char *path)
+{
+    const struct clrnn_model *model = p.model;
+    const enum clrnn_predict_kind kind = p.kind;
+    struct clrnn_source inputs = *source;
+    struct clrnn_arrays arrays;
+    struct clrnn_dataset *dataset = NULL;
+    enum clrnn_status st;
+
+    if (kind != CLRNN_PREDICT_LOGITS && clrnn_loss_is_regression(model->config->train.loss.kind))
+        return clrnn_error(model->log, CLRNN_ERR_ARG,
+                           "a model trained with %s predicts numbers: it has no %s, ask for "
+                           "what the last layer puts out",
+                           clrnn_loss_word(model->config->train.loss.kind),
+                           kind == CLRNN_PREDICT_PROBS ? "probabilities" : "classes");
+    inputs.y = NULL; // targets may be wrong or missing here
+    if (source->arrays) {
+        arrays = *source->arrays;
+        arrays.y.data = NULL;
+        inputs.arrays = &arrays;
+    }
+    TRY(clrnn_open_for(p.model, &inputs, &dataset));
+    p.dataset = dataset;
+    st = run(&p, path);
+    free(p.out);
+    free(p.row);
+    free(p.classes);
+    clrnn_dataset_close(&dataset);
     return st;
 }
 
@@ -196,26 +251,18 @@ enum clrnn_status clrnn_predict(struct clrnn_model *model, const struct clrnn_so
     NEED(model->log, source);
     NEED(model->log, out);
 
-    struct prediction p = {.model = model, .kind = kind};
-    struct clrnn_source inputs = *source;
-    struct clrnn_dataset *dataset = NULL;
-    enum clrnn_status st;
-
     if (!ends_in(out, ".npy") && !ends_in(out, ".csv"))
         return clrnn_error(model->log, CLRNN_ERR_ARG, "%s: predictions are written as .npy or .csv", out);
-    if (kind != CLRNN_PREDICT_LOGITS && clrnn_loss_is_regression(model->config->train.loss.kind))
-        return clrnn_error(model->log, CLRNN_ERR_ARG,
-                           "a model trained with %s predicts numbers: it has no %s, ask for "
-                           "what the last layer puts out",
-                           clrnn_loss_word(model->config->train.loss.kind),
-                           kind == CLRNN_PREDICT_PROBS ? "probabilities" : "classes");
-    inputs.y = NULL; // targets may be wrong or missing here
-    TRY(clrnn_open_for(model, &inputs, &dataset));
-    p.dataset = dataset;
-    st = run(&p, out);
-    free(p.out);
-    free(p.row);
-    free(p.classes);
-    clrnn_dataset_close(&dataset);
-    return st;
+    return predict((struct prediction){.model = model, .kind = kind}, source, out);
+}
+
+enum clrnn_status clrnn_predict_array(struct clrnn_model *model, const struct clrnn_source *source,
+                                      enum clrnn_predict_kind kind, void *out, size_t count)
+{
+    NEED(NULL, model);
+    NEED(model->log, source);
+    NEED(model->log, out);
+
+    return predict((struct prediction){.model = model, .kind = kind, .array = out, .room = count}, source,
+                   NULL);
 }

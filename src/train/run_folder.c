@@ -102,8 +102,7 @@ static enum clrnn_status keep_row(struct clrnn_run_folder *f, const struct clrnn
 enum clrnn_status clrnn_run_folder_epoch(struct clrnn_run_folder *f, const struct clrnn_epoch_row *row,
                                          const char *more)
 {
-    char line[1024], text[32], *whole;
-    enum clrnn_status st;
+    char line[1024], text[32];
     size_t used;
 
     TRY(keep_row(f, row));
@@ -118,10 +117,9 @@ enum clrnn_status clrnn_run_folder_epoch(struct clrnn_run_folder *f, const struc
         ROW_REGRESSION_FIELDS(X)
     }
 #undef X
-    whole = clrnn_format("%s%s}\n", line, more);
-    st = whole ? write_line(f, whole) : clrnn_error_memory(f->log, used, "an epoch's metrics");
-    free(whole);
-    return st;
+    free(f->line);
+    f->line = clrnn_format("%s%s}\n", line, more);
+    return f->line ? write_line(f, f->line) : clrnn_error_memory(f->log, used, "an epoch's metrics");
 }
 
 enum clrnn_status clrnn_run_folder_sync(struct clrnn_run_folder *f)

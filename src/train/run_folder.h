@@ -22,6 +22,7 @@ struct clrnn_run_folder {
     int metrics;     // file descriptor; -1: none
     bool regression; // lines have the fields of mse
     bool warned;     // about a number that is not finite
+    char *line;      // of the last epoch, as in metrics.jsonl; NULL: none yet
     size_t count;
     struct clrnn_epoch_row *row; // every epoch so far, those before a resume included
 };

@@ -395,5 +395,6 @@ void clrnn_run_folder_finish(struct clrnn_run_folder *f)
     free(f->files);
     free(f->path);
     free(f->row);
+    free(f->line);
     *f = (struct clrnn_run_folder){.metrics = -1, .lock = -1};
 }

@@ -116,6 +116,9 @@ static void configs(void **state)
     REFUSED("config", clrnn_config_read, &log_, "c.yaml", 0, NULL, NULL);
     REFUSED("set", clrnn_config_read, &log_, "c.yaml", 1, NULL, &made);
     REFUSED("set[i]", clrnn_config_read, &log_, "c.yaml", 2, sets, &made);
+    REFUSED("config", clrnn_config_set_arrays, &log_, NULL, "train", &(struct clrnn_arrays){0});
+    REFUSED("set", clrnn_config_set_arrays, &log_, config, NULL, &(struct clrnn_arrays){0});
+    REFUSED("arrays", clrnn_config_set_arrays, &log_, config, "train", NULL);
     REFUSED("text", clrnn_config_parse, &log_, NULL, NULL, &made);
     REFUSED("config", clrnn_config_parse, &log_, "", NULL, NULL);
     REFUSED("config", clrnn_config_create, &log_, NULL);
@@ -265,6 +268,7 @@ static void training(void **state)
     struct clrnn_eval_result evaluated;
     struct clrnn_bench_result benched;
     struct clrnn_tune_result tuned;
+    float made;
     char *text;
 
     (void)state;
@@ -278,6 +282,9 @@ static void training(void **state)
     REFUSED_SILENTLY(clrnn_predict, NULL, &source, CLRNN_PREDICT_LOGITS, "p.npy");
     REFUSED("source", clrnn_predict, model, NULL, CLRNN_PREDICT_LOGITS, "p.npy");
     REFUSED("out", clrnn_predict, model, &source, CLRNN_PREDICT_LOGITS, NULL);
+    REFUSED_SILENTLY(clrnn_predict_array, NULL, &source, CLRNN_PREDICT_LOGITS, &made, 1);
+    REFUSED("source", clrnn_predict_array, model, NULL, CLRNN_PREDICT_LOGITS, &made, 1);
+    REFUSED("out", clrnn_predict_array, model, &source, CLRNN_PREDICT_LOGITS, NULL, 1);
     REFUSED_SILENTLY(clrnn_bench, NULL, config, NULL, &benched);
     REFUSED("config", clrnn_bench, device, NULL, NULL, &benched);
     REFUSED("result", clrnn_bench, device, config, NULL, NULL);

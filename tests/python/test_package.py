@@ -10,6 +10,12 @@ import pathlib
 import subprocess
 import sys
 
+try:
+    import numpy  # noqa: F401
+except ImportError:
+    print("skipped: this Python has no numpy")
+    sys.exit(77)
+
 ROOT = pathlib.Path(sys.argv[1]).resolve()
 os.environ["CLRNN_LIBRARY"] = sys.argv[2]
 sys.path.insert(0, str(ROOT / "python"))
@@ -21,7 +27,7 @@ from clrnn import _library  # noqa: E402
 def table_holds_all_ids():
     """Every id that a check adds stands in the library's table, with a text of its own."""
     known, added = clrnn.findings(), set()
-    for path in (ROOT / "python/clrnn/doctor").glob("check_*.py"):
+    for path in (ROOT / "python/clrnn/scripts").glob("check_*.py"):
         for n in ast.walk(ast.parse(path.read_text())):
             if isinstance(n, ast.Call) and getattr(n.func, "attr", "") == "add" and n.args:
                 added.update(a.value for a in n.args[:1] if isinstance(a, ast.Constant))

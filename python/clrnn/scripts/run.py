@@ -114,7 +114,7 @@ def examine(script: str, argv: Optional[list] = None, steps: Optional[int] = Non
     if error is not None:
         facts_error = traceback.TracebackException.from_exception(error)
         result_exception = {"type": type(error).__name__, "text": str(error), "where": _where(source, error)}
-        frames = [f for f in facts_error.stack if source.is_users(f.filename) or "clrnn/doctor" not in f.filename]
+        frames = [f for f in facts_error.stack if source.is_users(f.filename) or "clrnn/scripts" not in f.filename]
         print("Traceback (most recent call last):\n" + "".join(traceback.format_list(frames))
               + "".join(facts_error.format_exception_only()), end="", file=sys.stderr)
         _check(facts, check_error.exceptions, error)

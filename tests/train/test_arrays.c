@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+// Data sets over arrays in memory.
+#include "scratch.h"
+
+#define POOLED \
+    "model: {layers: [{rnn: {hidden_size: 4}}, {pool: {over: last}}, {linear: {out_features: 3}}]}\n"
+
+enum { T = 3, C = 2 };
+
+// Arrays in memory are read where they lie, stay as they are, and stay with a config that is changed.
+static void test_arrays(void **state)
+{
+    static float x[2048][T][C]; // several pages: what is read of a file is let go, memory is not
+    static int8_t y[2048];
+    const struct clrnn_arrays given = {.x = {"<f4", 3, {2048, T, C}, x}, .y = {"|i1", 1, {2048}, y}};
+    struct clrnn_arrays wrong = given;
+    struct scratch scratch, *s = &scratch;
+    struct clrnn_config *config;
+    struct clrnn_dataset *set;
+
+    (void)state;
+    assert_true(scratch_open(s, ""));
+    config = scratch_config(s, POOLED);
+    for (size_t i = 0; i < 2048; i++)
+        x[i][0][0] = (float)i;
+    assert_int_equal(clrnn_config_set_arrays(&s->log, config, "train", &given), CLRNN_OK);
+    assert_int_equal(clrnn_config_set(&s->log, config, "train.epochs=3"), CLRNN_OK);
+    assert_int_equal(
+        clrnn_dataset_open(&s->log, config, &config->data.train, s->folder, "train", CLRNN_CHECK_ALL, &set),
+        CLRNN_OK);
+    assert_ptr_equal(clrnn_dataset_x_mapped(set, 7), x[7]);
+    clrnn_dataset_release(set);
+    assert_float_equal(x[2047][0][0], 2047.0f, 0.0f);
+    clrnn_dataset_close(&set);
+    wrong.y.dtype = "<U3";
+    assert_int_equal(clrnn_config_set_arrays(&s->log, config, "valid", &wrong), CLRNN_OK);
+    assert_int_equal(
+        clrnn_dataset_open(&s->log, config, &config->data.valid, s->folder, "valid", CLRNN_CHECK_ALL, &set),
+        CLRNN_ERR_DATA);
+    assert_non_null(strstr(s->error, "valid y: holds text"));
+    assert_int_equal(clrnn_config_set_arrays(&s->log, config, "other", &given), CLRNN_ERR_ARG);
+    assert_int_equal(clrnn_config_set_arrays(&s->log, config, "test", &(struct clrnn_arrays){.x = given.x}),
+                     CLRNN_ERR_CONFIG);
+    clrnn_config_destroy(&config);
+    scratch_close(s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_arrays)};
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
