@@ -1,11 +1,21 @@
 // SPDX-License-Identifier: MIT
 // Functions of single numbers and of rows (softmax), with their gradients. Needs -DFUNCTION.
-// x, y, dy, dx [rows, C]; lengths may be NULL; room: memory for LANES numbers, for rows.
+// x, y, dy, dx [rows, C]; first, second: parameters of the function; lengths may be NULL; room: memory for LANES
+// numbers, for rows.
 #include "enums.h"
 #include "reduce.h"
 
 #if FUNCTION < FUNCTION_SOFTMAX
-static inline realv value(realv x)
+#define GELU_K 0.79788456f // sqrt(2 / pi)
+#define GELU_CUBE 0.044715f
+#define ROOT_HALF 0.70710678f
+
+static inline realv sigmoid_of(realv x)
+{
+    return 1.0f / (1.0f + exp(-x));
+}
+
+static inline realv value(realv x, real a, real b)
 {
 #if FUNCTION == FUNCTION_RELU
     return WHERE(x, (realv)(0.0f), x < 0.0f); // NaN stays
@@ -13,12 +23,25 @@ static inline realv value(realv x)
     return tanh(x);
 #elif FUNCTION == FUNCTION_SIGMOID
     return 1.0f / (1.0f + exp(-x));
+#elif FUNCTION == FUNCTION_LEAKY_RELU
+    return WHERE(a * x, x, x > 0.0f);
+#elif FUNCTION == FUNCTION_ELU
+    return WHERE(a * expm1(x), x, x > 0.0f);
+#elif FUNCTION == FUNCTION_GELU
+    return 0.5f * x * erfc(-ROOT_HALF * x);
+#elif FUNCTION == FUNCTION_GELU_TANH
+    return x * sigmoid_of(2.0f * GELU_K * (x + GELU_CUBE * x * x * x)); // (1 + tanh u) / 2 = sigmoid(2 u)
+#elif FUNCTION == FUNCTION_SILU
+    return x * sigmoid_of(x);
+#elif FUNCTION == FUNCTION_SOFTPLUS
+    return WHERE(log1p(exp(a * x)) / a, x, a * x > b);
 #else
     return rint(x);
 #endif
 }
 
-static inline realv gradient(realv y, realv dy)
+// The first four by y, the others by x.
+static inline realv gradient(realv x, realv y, realv dy, real a, real b)
 {
 #if FUNCTION == FUNCTION_RELU
     return WHERE((realv)(0.0f), dy, y > 0.0f);
@@ -26,6 +49,23 @@ static inline realv gradient(realv y, realv dy)
     return dy * (1.0f - y * y);
 #elif FUNCTION == FUNCTION_SIGMOID
     return dy * (1.0f - y) * y;
+#elif FUNCTION == FUNCTION_LEAKY_RELU
+    return WHERE(a * dy, dy, x > 0.0f);
+#elif FUNCTION == FUNCTION_ELU
+    return WHERE(dy * a * exp(x), dy, x > 0.0f);
+#elif FUNCTION == FUNCTION_GELU
+    return dy * (0.5f * erfc(-ROOT_HALF * x) + 0.5f * GELU_K * x * exp(-0.5f * x * x));
+#elif FUNCTION == FUNCTION_GELU_TANH
+    const realv u = 2.0f * GELU_K * (x + GELU_CUBE * x * x * x), s = sigmoid_of(u);
+    const realv slope = 2.0f * GELU_K * (1.0f + 3.0f * GELU_CUBE * fmin(x * x, (realv)(1e6f))); // 0 * inf is NaN
+
+    return dy * s * (1.0f + x * sigmoid_of(-u) * slope);
+#elif FUNCTION == FUNCTION_SILU
+    const realv s = sigmoid_of(x);
+
+    return dy * s * (1.0f + x * (1.0f - s));
+#elif FUNCTION == FUNCTION_SOFTPLUS
+    return WHERE(dy * sigmoid_of(a * x), dy, a * x > b);
 #else
     return (realv)(0.0f);
 #endif
@@ -41,7 +81,7 @@ static inline size_t run_end(global const int *lengths, uint N, uint C, size_t e
 }
 
 kernel void pointwise_fwd(global const real *x, global const int *lengths, global real *y, uint rows, uint N,
-                          uint C, uint chunk, local real *room)
+                          uint C, real first, real second, uint chunk, local real *room)
 {
     const size_t last = min((size_t)rows * C, ((size_t)get_global_id(0) + 1) * chunk);
     bool valid;
@@ -50,13 +90,15 @@ kernel void pointwise_fwd(global const real *x, global const int *lengths, globa
         const size_t stop = run_end(lengths, N, C, e, last, &valid);
 
         for (; e < stop; e += WIDTH)
-            store(valid ? value(load(x + e, (uint)(stop - e))) : (realv)(0.0f), y + e, (uint)(stop - e));
+            store(valid ? value(load(x + e, (uint)(stop - e)), first, second) : (realv)(0.0f), y + e,
+                  (uint)(stop - e));
         e = stop;
     }
 }
 
-kernel void pointwise_bwd(global const int *lengths, global const real *y, global const real *dy,
-                          global real *dx, uint rows, uint N, uint C, uint chunk, local real *room)
+kernel void pointwise_bwd(global const real *x, global const int *lengths, global const real *y,
+                          global const real *dy, global real *dx, uint rows, uint N, uint C, real first,
+                          real second, uint chunk, local real *room)
 {
     const size_t last = min((size_t)rows * C, ((size_t)get_global_id(0) + 1) * chunk);
     bool valid;
@@ -67,7 +109,13 @@ kernel void pointwise_bwd(global const int *lengths, global const real *y, globa
         for (; e < stop; e += WIDTH) {
             const uint n = (uint)(stop - e);
 
-            store(valid ? gradient(load(y + e, n), load(dy + e, n)) : (realv)(0.0f), dx + e, n);
+#if FUNCTION > FUNCTION_ROUND
+            const realv v = load(x + e, n);
+#else
+            const realv v = 0.0f;
+#endif
+            store(valid ? gradient(v, load(y + e, n), load(dy + e, n), first, second) : (realv)(0.0f), dx + e,
+                  n);
         }
         e = stop;
     }
@@ -75,7 +123,7 @@ kernel void pointwise_bwd(global const int *lengths, global const real *y, globa
 #else
 // A team of LANES items takes `chunk` rows; in padding sums are over nothing.
 kernel void pointwise_fwd(global const real *x, global const int *lengths, global real *y, uint rows, uint N,
-                          uint C, uint chunk, local real *room)
+                          uint C, real first, real second, uint chunk, local real *room)
 {
     const uint last = min(rows, (TEAM + 1) * chunk);
 
@@ -117,8 +165,9 @@ kernel void pointwise_fwd(global const real *x, global const int *lengths, globa
     }
 }
 
-kernel void pointwise_bwd(global const int *lengths, global const real *y, global const real *dy,
-                          global real *dx, uint rows, uint N, uint C, uint chunk, local real *room)
+kernel void pointwise_bwd(global const real *x, global const int *lengths, global const real *y,
+                          global const real *dy, global real *dx, uint rows, uint N, uint C, real first,
+                          real second, uint chunk, local real *room)
 {
     const uint last = min(rows, (TEAM + 1) * chunk);
 

@@ -24,6 +24,11 @@ enum clrnn_layer_kind {
     CLRNN_LAYER_LOG_SOFTMAX,
     CLRNN_LAYER_ROUND,
     CLRNN_LAYER_POOL,
+    CLRNN_LAYER_LEAKY_RELU,
+    CLRNN_LAYER_ELU,
+    CLRNN_LAYER_GELU,
+    CLRNN_LAYER_SILU,
+    CLRNN_LAYER_SOFTPLUS,
     CLRNN_LAYER_KINDS
 };
 
@@ -49,6 +54,8 @@ struct clrnn_layer {
     int32_t padding_idx; // -1: none
     double p;            // dropout
     enum clrnn_pool_over over;
+    double negative_slope, alpha, beta, threshold; // leaky_relu; elu; softplus, the last two
+    bool gelu_tanh;                                // gelu: approximate: tanh
 };
 
 /** Losses, as train.loss names them. */

@@ -14,7 +14,9 @@ bool clrnn_layer_is_activation(const struct clrnn_layer *layer)
 {
     return layer->kind == CLRNN_LAYER_RELU || layer->kind == CLRNN_LAYER_TANH ||
            layer->kind == CLRNN_LAYER_SIGMOID || layer->kind == CLRNN_LAYER_SOFTMAX ||
-           layer->kind == CLRNN_LAYER_LOG_SOFTMAX;
+           layer->kind == CLRNN_LAYER_LOG_SOFTMAX || layer->kind == CLRNN_LAYER_LEAKY_RELU ||
+           layer->kind == CLRNN_LAYER_ELU || layer->kind == CLRNN_LAYER_GELU ||
+           layer->kind == CLRNN_LAYER_SILU || layer->kind == CLRNN_LAYER_SOFTPLUS;
 }
 
 bool clrnn_layer_has_weights(const struct clrnn_layer *layer)

@@ -276,7 +276,8 @@ static enum clrnn_status add_linear(struct clrnn_build *b, const struct clrnn_la
     return CLRNN_OK;
 }
 
-static enum clrnn_status add_pointwise(struct clrnn_build *b, enum clrnn_function function)
+static enum clrnn_status add_pointwise(struct clrnn_build *b, enum clrnn_function function, double first,
+                                       double second)
 {
     struct clrnn_op *op;
     int y;
@@ -284,6 +285,8 @@ static enum clrnn_status add_pointwise(struct clrnn_build *b, enum clrnn_functio
     TRY(clrnn_build_activation(b, b->layer, "y", CLRNN_REAL, DIMS(b->T, b->p->N, b->C), &y));
     TRY(add_op(b, CLRNN_OP_POINTWISE_FWD, &op));
     op->pointwise.function = function;
+    op->pointwise.a = first;
+    op->pointwise.b = second;
     op->in[POINTWISE_X] = b->x;
     op->in[POINTWISE_LENGTHS] = b->lengths;
     op->out[POINTWISE_Y] = y;
@@ -337,17 +340,27 @@ static enum clrnn_status add_layer(struct clrnn_build *b, size_t index)
     case CLRNN_LAYER_DROPOUT:
         return add_dropout(b, layer->p, s->stream);
     case CLRNN_LAYER_RELU:
-        return add_pointwise(b, CLRNN_FUNCTION_RELU);
+        return add_pointwise(b, CLRNN_FUNCTION_RELU, 0, 0);
     case CLRNN_LAYER_TANH:
-        return add_pointwise(b, CLRNN_FUNCTION_TANH);
+        return add_pointwise(b, CLRNN_FUNCTION_TANH, 0, 0);
     case CLRNN_LAYER_SIGMOID:
-        return add_pointwise(b, CLRNN_FUNCTION_SIGMOID);
+        return add_pointwise(b, CLRNN_FUNCTION_SIGMOID, 0, 0);
     case CLRNN_LAYER_SOFTMAX:
-        return add_pointwise(b, CLRNN_FUNCTION_SOFTMAX);
+        return add_pointwise(b, CLRNN_FUNCTION_SOFTMAX, 0, 0);
     case CLRNN_LAYER_LOG_SOFTMAX:
-        return add_pointwise(b, CLRNN_FUNCTION_LOG_SOFTMAX);
+        return add_pointwise(b, CLRNN_FUNCTION_LOG_SOFTMAX, 0, 0);
     case CLRNN_LAYER_ROUND:
-        return add_pointwise(b, CLRNN_FUNCTION_ROUND);
+        return add_pointwise(b, CLRNN_FUNCTION_ROUND, 0, 0);
+    case CLRNN_LAYER_LEAKY_RELU:
+        return add_pointwise(b, CLRNN_FUNCTION_LEAKY_RELU, layer->negative_slope, 0);
+    case CLRNN_LAYER_ELU:
+        return add_pointwise(b, CLRNN_FUNCTION_ELU, layer->alpha, 0);
+    case CLRNN_LAYER_GELU:
+        return add_pointwise(b, layer->gelu_tanh ? CLRNN_FUNCTION_GELU_TANH : CLRNN_FUNCTION_GELU, 0, 0);
+    case CLRNN_LAYER_SILU:
+        return add_pointwise(b, CLRNN_FUNCTION_SILU, 0, 0);
+    case CLRNN_LAYER_SOFTPLUS:
+        return add_pointwise(b, CLRNN_FUNCTION_SOFTPLUS, layer->beta, layer->threshold);
     case CLRNN_LAYER_POOL:
         return add_pool(b, layer, s->D);
     case CLRNN_LAYER_KINDS:

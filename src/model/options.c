@@ -86,6 +86,30 @@ static const struct clrnn_option pool_rows[] = {
              "mean, max: over the valid steps"},
 };
 
+static const struct clrnn_option leaky_relu_rows[] = {
+    LAYER_NAME,
+    {"negative_slope", CLRNN_OPTION_NUMBER, .offset = L(negative_slope), .def = "0.01", .min = -DBL_MAX,
+     .max = DBL_MAX, .help = "slope below 0"},
+};
+static const struct clrnn_option elu_rows[] = {
+    LAYER_NAME,
+    {"alpha", CLRNN_OPTION_NUMBER, .offset = L(alpha), .def = "1.0", .min = -DBL_MAX, .max = DBL_MAX,
+     .help = "it falls to -alpha"},
+};
+static const char *const approximations[] = {"none", "tanh", NULL};
+static const struct clrnn_option gelu_rows[] = {
+    LAYER_NAME,
+    {"approximate", CLRNN_OPTION_FLAG, .offset = L(gelu_tanh), .def = "none", .words = approximations,
+     .help = "tanh: by its tanh in place of the error function"},
+};
+static const struct clrnn_option softplus_rows[] = {
+    LAYER_NAME,
+    {"beta", CLRNN_OPTION_NUMBER, .offset = L(beta), .def = "1.0", .min = 0, .max = DBL_MAX, .above = true,
+     .help = "ln(1 + exp(beta x)) / beta"},
+    {"threshold", CLRNN_OPTION_NUMBER, .offset = L(threshold), .def = "20.0", .min = -DBL_MAX, .max = DBL_MAX,
+     .help = "x itself where beta x is above"},
+};
+
 #define LAYER(id, kind_, rows, text) \
     static const struct clrnn_option_group layer_##id = {#id, CLRNN_LAYER_##kind_, L(line), ROWS(rows), text};
 LAYER(rnn, RNN, rnn_rows, "Elman network, as torch.nn.RNN")
@@ -103,12 +127,17 @@ LAYER(softmax, SOFTMAX, plain_rows, "over features")
 LAYER(log_softmax, LOG_SOFTMAX, plain_rows, "over features")
 LAYER(round, ROUND, plain_rows, "to the nearest whole number, halves to even; its gradient is zero")
 LAYER(pool, POOL, pool_rows, "one vector out of all time steps")
+LAYER(leaky_relu, LEAKY_RELU, leaky_relu_rows, "torch.nn.LeakyReLU")
+LAYER(elu, ELU, elu_rows, "torch.nn.ELU")
+LAYER(gelu, GELU, gelu_rows, "torch.nn.GELU")
+LAYER(silu, SILU, plain_rows, "x / (1 + exp(-x)), as torch.nn.SiLU")
+LAYER(softplus, SOFTPLUS, softplus_rows, "torch.nn.Softplus")
 
 const struct clrnn_option_group *const clrnn_options_layers[] = {
     &layer_rnn, &layer_lstm, &layer_gru, &layer_batchnorm, &layer_layernorm, &layer_linear, &layer_embedding,
     &layer_dropout, &layer_relu, &layer_tanh, &layer_sigmoid, &layer_softmax, &layer_log_softmax,
     &layer_round,
-    &layer_pool, NULL,
+    &layer_pool, &layer_leaky_relu, &layer_elu, &layer_gelu, &layer_silu, &layer_softplus, NULL,
 };
 
 static const struct clrnn_option model_rows[] = {

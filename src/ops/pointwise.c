@@ -23,7 +23,8 @@ enum clrnn_status clrnn_pointwise_fwd(struct clrnn_launches *launches, const str
         DEFINES({"WIDTH", s.width}, {"LANES", s.lanes}, {"FUNCTION", op->pointwise.function}), s.range,
         clrnn_class_cost(&clrnn_pointwise_fwd_class, graph, op),
         ARGS(BUF(clrnn_in(graph, op, POINTWISE_X)), BUF(lengths), BUF(clrnn_out(graph, op, POINTWISE_Y)),
-             UINT(op->T * op->N), UINT(op->N), UINT(op->C), UINT(s.chunk), LANE_SUMS(s)));
+             UINT(op->T * op->N), UINT(op->N), UINT(op->C), REAL(op->pointwise.a), REAL(op->pointwise.b),
+             UINT(s.chunk), LANE_SUMS(s)));
 }
 
 enum clrnn_status clrnn_pointwise_bwd(struct clrnn_launches *launches, const struct clrnn_graph *graph,
@@ -40,9 +41,10 @@ enum clrnn_status clrnn_pointwise_bwd(struct clrnn_launches *launches, const str
         launches, "pointwise", "pointwise_bwd",
         DEFINES({"WIDTH", s.width}, {"LANES", s.lanes}, {"FUNCTION", op->pointwise.function}), s.range,
         clrnn_class_cost(&clrnn_pointwise_bwd_class, graph, op),
-        ARGS(BUF(lengths), BUF(clrnn_in(graph, op, POINTWISE_BWD_Y)),
-             BUF(clrnn_in(graph, op, POINTWISE_BWD_DY)), BUF(clrnn_out(graph, op, POINTWISE_DX)),
-             UINT(op->T * op->N), UINT(op->N), UINT(op->C), UINT(s.chunk), LANE_SUMS(s)));
+        ARGS(BUF(clrnn_in(graph, op, POINTWISE_BWD_X)), BUF(lengths),
+             BUF(clrnn_in(graph, op, POINTWISE_BWD_Y)), BUF(clrnn_in(graph, op, POINTWISE_BWD_DY)),
+             BUF(clrnn_out(graph, op, POINTWISE_DX)), UINT(op->T * op->N), UINT(op->N), UINT(op->C),
+             REAL(op->pointwise.a), REAL(op->pointwise.b), UINT(s.chunk), LANE_SUMS(s)));
 }
 
 // ---------------------------------------------------------------- class
@@ -51,9 +53,9 @@ static double fwd_flops(const struct clrnn_op *op)
 {
     const enum clrnn_function f = op->pointwise.function;
 
-    return (f >= CLRNN_FUNCTION_SOFTMAX   ? 4.0
-            : f == CLRNN_FUNCTION_SIGMOID ? 3.0
-                                          : 1.0) *
+    return (f >= CLRNN_FUNCTION_SOFTMAX                               ? 4.0
+            : f == CLRNN_FUNCTION_SIGMOID || f > CLRNN_FUNCTION_ROUND ? 3.0
+                                                                      : 1.0) *
            op->T * op->N * op->C;
 }
 

@@ -25,12 +25,19 @@ enum clrnn_function {
     CLRNN_FUNCTION_TANH,
     CLRNN_FUNCTION_SIGMOID,
     CLRNN_FUNCTION_ROUND,
+    CLRNN_FUNCTION_LEAKY_RELU,
+    CLRNN_FUNCTION_ELU,
+    CLRNN_FUNCTION_GELU,
+    CLRNN_FUNCTION_GELU_TANH,
+    CLRNN_FUNCTION_SILU,
+    CLRNN_FUNCTION_SOFTPLUS,
     CLRNN_FUNCTION_SOFTMAX,
     CLRNN_FUNCTION_LOG_SOFTMAX
 };
 
 struct clrnn_pointwise_attributes {
     enum clrnn_function function;
+    double a, b; // leaky_relu: slope; elu: alpha; softplus: beta and threshold
 };
 
 #endif

@@ -20,9 +20,10 @@ static float function_of(enum clrnn_function f, float x, float sum)
     case CLRNN_FUNCTION_SOFTMAX:
         return expf(x) / sum;
     case CLRNN_FUNCTION_LOG_SOFTMAX:
-        break;
+        return x - logf(sum);
+    default: // their gradient is by x
+        return x;
     }
-    return x - logf(sum);
 }
 
 static void fill_y(enum clrnn_function f, size_t rows, size_t C, const float *x, float *y)
@@ -46,6 +47,8 @@ static enum clrnn_status pointwise(struct clrnn_cases *s, const struct clrnn_cas
 
     clrnn_case_begin(s, CLRNN_OP_POINTWISE_FWD, z, z->C);
     c->op.pointwise.function = f;
+    c->op.pointwise.a = 0.7;
+    c->op.pointwise.b = 2;
     snprintf(c->what, sizeof(c->what), "function=%d padded=%d", f, z->padded);
     clrnn_case_scale(clrnn_check_real(c, POINTWISE_X, count), count, 3);
     clrnn_case_lengths(s, z, POINTWISE_LENGTHS);
@@ -55,6 +58,8 @@ static enum clrnn_status pointwise(struct clrnn_cases *s, const struct clrnn_cas
 
     clrnn_case_begin(s, CLRNN_OP_POINTWISE_BWD, z, z->C);
     c->op.pointwise.function = f;
+    c->op.pointwise.a = 0.7;
+    c->op.pointwise.b = 2;
     snprintf(c->what, sizeof(c->what), "function=%d padded=%d", f, z->padded);
     x = clrnn_check_real(c, POINTWISE_BWD_X, count);
     y = clrnn_check_real(c, POINTWISE_BWD_Y, count);

@@ -169,6 +169,9 @@ static void test_pointwise(void **state)
         double x[ROWS * C], y[ROWS * C], dy[ROWS * C], dx[ROWS * C];
         struct clrnn_op op = make(CLRNN_OP_POINTWISE_FWD);
 
+        if (!want[i])
+            continue;
+
         print_message("# function %zu\n", i);
         op.pointwise.function = (enum clrnn_function)i;
         fill(x, ROWS * C, 1, 3);

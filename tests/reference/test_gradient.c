@@ -299,6 +299,8 @@ static void test_pointwise(void **state)
             begin(&c, "pointwise", 500 + (uint32_t)function, CLRNN_OP_POINTWISE_FWD, 5, 3, 4,
                   padded ? some_lengths : NULL, POINTWISE_LENGTHS, POINTWISE_BWD_LENGTHS);
             c.fwd.pointwise.function = (enum clrnn_function)function;
+            c.fwd.pointwise.a = 0.7;
+            c.fwd.pointwise.b = 2;
             c.dy_slot = POINTWISE_BWD_DY;
             add(&c, POINTWISE_X, POINTWISE_BWD_X, POINTWISE_DX, 5 * 3 * 4, 4, 3);
             c.y_slot = POINTWISE_BWD_Y;

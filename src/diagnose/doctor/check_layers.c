@@ -9,8 +9,9 @@
 static size_t last_activation(const struct clrnn_config *c)
 {
     for (size_t i = c->layer_count; i-- > 0;) {
-        if (clrnn_layer_is_activation(&c->layer[i]))
-            return i;
+        if (clrnn_layer_is_activation(
+                &c->layer[i])) // leaky_relu and those after it hardly bound their output
+            return c->layer[i].kind < CLRNN_LAYER_LEAKY_RELU ? i : SIZE_MAX;
         if (c->layer[i].kind != CLRNN_LAYER_DROPOUT && c->layer[i].kind != CLRNN_LAYER_ROUND &&
             c->layer[i].kind != CLRNN_LAYER_POOL)
             return SIZE_MAX;
