@@ -8,137 +8,12 @@
 
 #include "base/array.h"
 
-#define MAX_SIZE 16777216 // of one dimension
 #define MAX_COUNT 9007199254740992.0
 #define NO_ROWS NULL, 0
 #define ROWS(rows) rows, ARRAY_SIZE(rows)
 
 // A row is an option; laid out by hand.
 // clang-format off
-
-// Rows of the layers
-#define L(member) offsetof(struct clrnn_layer, member)
-#define LAYER_NAME \
-    {"name", CLRNN_OPTION_TEXT, .offset = L(name), .def = "null", .null = "", .quiet = true, \
-     .help = "prefix in the state dict, without a point; without it the layer's index, as in nn.Sequential"}
-#define HIDDEN \
-    {"hidden_size", CLRNN_OPTION_U32, .required = true, .offset = L(hidden_size), .min = 1, .max = MAX_SIZE, \
-     .help = "features of the hidden state, H"}, \
-    {"num_layers", CLRNN_OPTION_U32, .offset = L(num_layers), .def = "1", .min = 1, .max = 1000, \
-     .help = "recurrent layers stacked on each other"}, \
-    {"bidirectional", CLRNN_OPTION_BOOL, .offset = L(bidirectional), .def = "false", \
-     .help = "also run backwards in time; 2*H features come out"}, \
-    {"bias", CLRNN_OPTION_BOOL, .offset = L(bias), .def = "true", .help = "have bias_ih and bias_hh"}, \
-    {"dropout", CLRNN_OPTION_NUMBER, .offset = L(dropout), .def = "0.0", .min = 0, .max = 1, \
-     .help = "dropout between the stacked layers; none after the last"}
-#define EPS {"eps", CLRNN_OPTION_NUMBER, .offset = L(eps), .def = "1.0e-05", .min = 0, .max = DBL_MAX, \
-             .help = "added to the variance, inside the root"}
-
-static const char *const nonlinearities[] = {"tanh", "relu", NULL};
-static const char *const overs[] = {"last", "final", "mean", "max", NULL};
-
-static const struct clrnn_option rnn_rows[] = {
-    LAYER_NAME, HIDDEN,
-    {"nonlinearity", CLRNN_OPTION_FLAG, .offset = L(relu), .def = "tanh", .words = nonlinearities,
-     .help = "of the cell"},
-};
-static const struct clrnn_option gated_rows[] = {LAYER_NAME, HIDDEN};
-static const struct clrnn_option batchnorm_rows[] = {
-    LAYER_NAME, EPS,
-    {"momentum", CLRNN_OPTION_NUMBER, .offset = L(momentum), .second = L(cumulative), .def = "0.1",
-     .null = "", .null_flag = true, .min = 0, .max = 1,
-     .help = "share of the new batch in the running statistics; null: the mean over all batches"},
-    {"affine", CLRNN_OPTION_BOOL, .offset = L(affine), .def = "true", .help = "have weight and bias"},
-    {"track_running_stats", CLRNN_OPTION_BOOL, .offset = L(track_running_stats), .def = "true",
-     .help = "keep running statistics for eval mode; false: the batch's own there, too"},
-};
-static const struct clrnn_option layernorm_rows[] = {
-    LAYER_NAME, EPS,
-    {"elementwise_affine", CLRNN_OPTION_BOOL, .offset = L(affine), .def = "true",
-     .help = "have weight and bias"},
-};
-static const struct clrnn_option linear_rows[] = {
-    LAYER_NAME,
-    {"out_features", CLRNN_OPTION_U32, .required = true, .offset = L(out_features), .min = 1, .max = MAX_SIZE,
-     .help = "features of the output"},
-    {"bias", CLRNN_OPTION_BOOL, .offset = L(bias), .def = "true", .help = "have a bias"},
-};
-static const struct clrnn_option embedding_rows[] = {
-    LAYER_NAME,
-    {"num_embeddings", CLRNN_OPTION_U32, .required = true, .offset = L(num_embeddings), .min = 1,
-     .max = 2147483647, .help = "number of tokens, which count from 0"},
-    {"embedding_dim", CLRNN_OPTION_U32, .required = true, .offset = L(embedding_dim), .min = 1,
-     .max = MAX_SIZE, .help = "features of a token's vector"},
-    {"padding_idx", CLRNN_OPTION_I32, .offset = L(padding_idx), .def = "null", .null = "-1",
-     .min = -2147483648.0, .max = 2147483647,
-     .help = "the token whose vector is zero and stays so; negative counts from the end"},
-};
-static const struct clrnn_option dropout_rows[] = {
-    LAYER_NAME,
-    {"p", CLRNN_OPTION_NUMBER, .offset = L(p), .def = "0.5", .min = 0, .max = 1,
-     .help = "share of the elements that is set to zero in training"},
-};
-static const struct clrnn_option plain_rows[] = {LAYER_NAME};
-static const struct clrnn_option pool_rows[] = {
-    LAYER_NAME,
-    {"over", CLRNN_OPTION_CHOICE, .offset = L(over), .def = "last", .words = overs,
-     .help = "last: out[:, -1], the last valid step; final: h_n of the top layer; "
-             "mean, max: over the valid steps"},
-};
-
-static const struct clrnn_option leaky_relu_rows[] = {
-    LAYER_NAME,
-    {"negative_slope", CLRNN_OPTION_NUMBER, .offset = L(negative_slope), .def = "0.01", .min = -DBL_MAX,
-     .max = DBL_MAX, .help = "slope below 0"},
-};
-static const struct clrnn_option elu_rows[] = {
-    LAYER_NAME,
-    {"alpha", CLRNN_OPTION_NUMBER, .offset = L(alpha), .def = "1.0", .min = -DBL_MAX, .max = DBL_MAX,
-     .help = "it falls to -alpha"},
-};
-static const char *const approximations[] = {"none", "tanh", NULL};
-static const struct clrnn_option gelu_rows[] = {
-    LAYER_NAME,
-    {"approximate", CLRNN_OPTION_FLAG, .offset = L(gelu_tanh), .def = "none", .words = approximations,
-     .help = "tanh: by its tanh in place of the error function"},
-};
-static const struct clrnn_option softplus_rows[] = {
-    LAYER_NAME,
-    {"beta", CLRNN_OPTION_NUMBER, .offset = L(beta), .def = "1.0", .min = 0, .max = DBL_MAX, .above = true,
-     .help = "ln(1 + exp(beta x)) / beta"},
-    {"threshold", CLRNN_OPTION_NUMBER, .offset = L(threshold), .def = "20.0", .min = -DBL_MAX, .max = DBL_MAX,
-     .help = "x itself where beta x is above"},
-};
-
-#define LAYER(id, kind_, rows, text) \
-    static const struct clrnn_option_group layer_##id = {#id, CLRNN_LAYER_##kind_, L(line), ROWS(rows), text};
-LAYER(rnn, RNN, rnn_rows, "Elman network, as torch.nn.RNN")
-LAYER(lstm, LSTM, gated_rows, "long short-term memory, as torch.nn.LSTM")
-LAYER(gru, GRU, gated_rows, "gated recurrent unit, as torch.nn.GRU")
-LAYER(batchnorm, BATCHNORM, batchnorm_rows, "torch.nn.BatchNorm1d over samples and time steps")
-LAYER(layernorm, LAYERNORM, layernorm_rows, "torch.nn.LayerNorm over features")
-LAYER(linear, LINEAR, linear_rows, "torch.nn.Linear at every time step")
-LAYER(embedding, EMBEDDING, embedding_rows, "torch.nn.Embedding; X holds integers (N, T)")
-LAYER(dropout, DROPOUT, dropout_rows, "torch.nn.Dropout")
-LAYER(relu, RELU, plain_rows, "max(x, 0)")
-LAYER(tanh, TANH, plain_rows, "hyperbolic tangent")
-LAYER(sigmoid, SIGMOID, plain_rows, "1 / (1 + exp(-x))")
-LAYER(softmax, SOFTMAX, plain_rows, "over features")
-LAYER(log_softmax, LOG_SOFTMAX, plain_rows, "over features")
-LAYER(round, ROUND, plain_rows, "to the nearest whole number, halves to even; its gradient is zero")
-LAYER(pool, POOL, pool_rows, "one vector out of all time steps")
-LAYER(leaky_relu, LEAKY_RELU, leaky_relu_rows, "torch.nn.LeakyReLU")
-LAYER(elu, ELU, elu_rows, "torch.nn.ELU")
-LAYER(gelu, GELU, gelu_rows, "torch.nn.GELU")
-LAYER(silu, SILU, plain_rows, "x / (1 + exp(-x)), as torch.nn.SiLU")
-LAYER(softplus, SOFTPLUS, softplus_rows, "torch.nn.Softplus")
-
-const struct clrnn_option_group *const clrnn_options_layers[] = {
-    &layer_rnn, &layer_lstm, &layer_gru, &layer_batchnorm, &layer_layernorm, &layer_linear, &layer_embedding,
-    &layer_dropout, &layer_relu, &layer_tanh, &layer_sigmoid, &layer_softmax, &layer_log_softmax,
-    &layer_round,
-    &layer_pool, &layer_leaky_relu, &layer_elu, &layer_gelu, &layer_silu, &layer_softplus, NULL,
-};
 
 static const struct clrnn_option model_rows[] = {
     {"layers", CLRNN_OPTION_LAYERS, .required = true, .groups = clrnn_options_layers,
@@ -419,10 +294,11 @@ static const struct clrnn_option_group train_group = {"train", 0, CLRNN_NO_LINE,
 static const struct clrnn_option synthetic_rows[] = {
     {"samples", CLRNN_OPTION_U32, .required = true, .offset = D(samples), .min = 1, .max = 2147483647,
      .help = "number of samples, N"},
-    {"steps", CLRNN_OPTION_U32, .offset = D(steps), .def = "1", .min = 1, .max = MAX_SIZE, .help = "time steps, T"},
-    {"features", CLRNN_OPTION_U32, .required = true, .offset = D(features), .min = 1, .max = MAX_SIZE,
+    {"steps", CLRNN_OPTION_U32, .offset = D(steps), .def = "1", .min = 1, .max = CLRNN_MAX_SIZE,
+     .help = "time steps, T"},
+    {"features", CLRNN_OPTION_U32, .required = true, .offset = D(features), .min = 1, .max = CLRNN_MAX_SIZE,
      .help = "features, C"},
-    {"classes", CLRNN_OPTION_U32, .offset = D(classes), .def = "2", .min = 1, .max = MAX_SIZE,
+    {"classes", CLRNN_OPTION_U32, .offset = D(classes), .def = "2", .min = 1, .max = CLRNN_MAX_SIZE,
      .help = "different labels"},
     {"seed", CLRNN_OPTION_U64, .offset = D(seed), .def = "0", .min = 0, .max = 18446744073709551615.0,
      .help = "of the numbers"},
@@ -443,7 +319,7 @@ static const struct clrnn_option source_rows[] = {
     {"label", CLRNN_OPTION_TEXT, .offset = D(label), .def = "null", .null = "", .quiet = true,
      .help = "csv: the column that holds y"},
     {"steps", CLRNN_OPTION_U32, .offset = D(csv_steps), .def = "null", .null = "0", .quiet = true, .min = 1,
-     .max = MAX_SIZE, .help = "csv: fold a row's columns into so many time steps; null: one"},
+     .max = CLRNN_MAX_SIZE, .help = "csv: fold a row's columns into so many time steps; null: one"},
     {"synthetic", CLRNN_OPTION_GROUP, .second = D(synthetic), .def = "null", .null = "", .quiet = true,
      .groups = synthetic_groups, .help = "random numbers in place of files"},
 };

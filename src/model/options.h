@@ -9,7 +9,8 @@
 #include "base/yaml.h"
 #include "clrnn/config.h"
 
-#define CLRNN_MAX_LAYERS 1024 // entries of model.layers, as doc/config.md states it
+#define CLRNN_MAX_SIZE 16777216 // of one dimension
+#define CLRNN_MAX_LAYERS 1024   // entries of model.layers, as doc/config.md states it
 
 enum clrnn_option_type {
     CLRNN_OPTION_BOOL,   // bool
