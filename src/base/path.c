@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Paths and formatted text in fresh memory.
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,4 +43,26 @@ char *clrnn_format_va(const char *format, va_list arguments)
     char *text;
 
     return vasprintf(&text, format, arguments) < 0 ? NULL : text;
+}
+
+FILE *clrnn_text_open(char **text, size_t *size)
+{
+    FILE *stream;
+
+    *text = NULL;
+    stream = open_memstream(text, size);
+    errno = 0;
+    return stream;
+}
+
+bool clrnn_text_close(FILE *stream, char **text)
+{
+    bool whole = errno != ENOMEM && !ferror(stream);
+
+    whole &= !fclose(stream) && *text;
+    if (!whole) {
+        free(*text);
+        *text = NULL;
+    }
+    return whole;
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/words.h"
 
@@ -97,7 +98,7 @@ static bool lists_init(struct lists *l)
 {
     memset(l, 0, sizeof(*l));
     for (int i = 0; i < 3; i++) {
-        l->stream[i] = open_memstream(&l->text[i], &l->size[i]);
+        l->stream[i] = clrnn_text_open(&l->text[i], &l->size[i]);
         if (!l->stream[i])
             return false;
     }
@@ -175,7 +176,7 @@ static char *describe(struct lists *l)
     static const char *const word[3] = {"missing ", "extra ", "wrongly shaped "};
     char *text = NULL;
     size_t size;
-    FILE *stream = open_memstream(&text, &size);
+    FILE *stream = clrnn_text_open(&text, &size);
     bool any = false;
 
     if (!stream)
@@ -189,10 +190,7 @@ static char *describe(struct lists *l)
             fprintf(stream, " and %zu more", l->count[i] - MOST_NAMED);
         any = true;
     }
-    if (fclose(stream)) {
-        free(text);
-        return NULL;
-    }
+    clrnn_text_close(stream, &text);
     return text;
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "clrnn/train.h"
@@ -153,15 +154,15 @@ static enum clrnn_status write_plan(FILE *out, const struct clrnn_plan *plan, bo
 static enum clrnn_status in_memory(const struct clrnn_plan *plan, bool json, char **text)
 {
     size_t size;
-    FILE *out = open_memstream(text, &size);
+    FILE *out = clrnn_text_open(text, &size);
     enum clrnn_status st;
     bool whole;
 
     if (!out)
         return clrnn_error_memory(plan->model->log, 0, "a plan's text");
     st = write_plan(out, plan, json);
-    whole = !ferror(out);
-    if ((fclose(out) || !whole) && st == CLRNN_OK)
+    whole = clrnn_text_close(out, text);
+    if (!whole && st == CLRNN_OK)
         st = clrnn_error_memory(plan->model->log, 0, "a plan's text");
     if (st != CLRNN_OK) {
         free(*text);

@@ -234,12 +234,14 @@ static void compute_values(struct clrnn_metrics *m)
         m->value[CLRNN_METRIC_mae + i] = mean_of(m->group[i], m->groups);
 }
 
-static void compute_areas(struct clrnn_metrics *m)
+static enum clrnn_status compute_areas(struct clrnn_metrics *m)
 {
     struct clrnn_score *column = malloc(MAX2(m->scored, 1) * sizeof(*column));
     double roc_sum = 0, pr_sum = 0, used = 0;
 
-    for (size_t k = 0; column && k < m->scores; k++) {
+    if (!column)
+        return clrnn_error_memory(m->model->log, m->scored * sizeof(*column), "the areas under curves");
+    for (size_t k = 0; k < m->scores; k++) {
         const bool missing = m->model->config->data.missing_ignore;
         size_t count = 0;
         double roc, pr;
@@ -257,9 +259,10 @@ static void compute_areas(struct clrnn_metrics *m)
     free(column);
     m->value[CLRNN_METRIC_roc_auc] = clrnn_unsigned_nan(roc_sum / used);
     m->value[CLRNN_METRIC_pr_auc] = clrnn_unsigned_nan(pr_sum / used);
+    return CLRNN_OK;
 }
 
-static void compute_guesses(struct clrnn_metrics *m)
+static enum clrnn_status compute_guesses(struct clrnn_metrics *m)
 {
     const bool labels = !of_classes(m) && m->targets > 1;
     double recalls = 0, truths = 0, f1 = 0, present = 0;
@@ -279,17 +282,18 @@ static void compute_guesses(struct clrnn_metrics *m)
     if (!labels)
         m->value[CLRNN_METRIC_balanced_accuracy] = clrnn_unsigned_nan(recalls / truths);
     m->value[CLRNN_METRIC_macro_f1] = clrnn_unsigned_nan(f1 / present);
-    compute_areas(m);
+    return compute_areas(m);
 }
 
-void clrnn_metrics_compute(struct clrnn_metrics *m)
+enum clrnn_status clrnn_metrics_compute(struct clrnn_metrics *m)
 {
     for (int i = 0; i < CLRNN_METRIC_COUNT; i++)
         m->value[i] = NAN;
     if (m->groups && of_values(m))
         compute_values(m);
     else if (m->groups)
-        compute_guesses(m);
+        return compute_guesses(m);
+    return CLRNN_OK;
 }
 
 uint64_t clrnn_metrics_support(const struct clrnn_metrics *m, uint32_t group)
@@ -314,7 +318,7 @@ enum clrnn_status clrnn_metrics_pass(struct clrnn_metrics *m, struct clrnn_sessi
     }
     memcpy(record->sum, sum, sizeof(sum));
     record->loss = clrnn_unsigned_nan(sum[RECORD_LOSS] / sum[RECORD_WEIGHT]);
-    clrnn_metrics_compute(m);
+    TRY(clrnn_metrics_compute(m));
     record->accuracy = m->value[CLRNN_METRIC_accuracy];
     record->grad_norm = NAN;
     return CLRNN_OK;

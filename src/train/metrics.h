@@ -48,7 +48,7 @@ void clrnn_metrics_reset(struct clrnn_metrics *m);
 /** Adds the batch that the session evaluated last. */
 enum clrnn_status clrnn_metrics_add(struct clrnn_metrics *m, const struct clrnn_session *session);
 /** Computes `value` and `group` of what was added. */
-void clrnn_metrics_compute(struct clrnn_metrics *m);
+enum clrnn_status clrnn_metrics_compute(struct clrnn_metrics *m);
 
 /** Items of a class, or those that have a label. */
 uint64_t clrnn_metrics_support(const struct clrnn_metrics *m, uint32_t group);

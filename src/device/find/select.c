@@ -83,7 +83,7 @@ static char *listing(const struct clrnn_device_list *list)
 {
     size_t size;
     char *text = NULL;
-    FILE *out = open_memstream(&text, &size);
+    FILE *out = clrnn_text_open(&text, &size);
 
     if (!out)
         return NULL;
@@ -99,10 +99,7 @@ static char *listing(const struct clrnn_device_list *list)
             fprintf(out, "%s: %s; ", d->platform_name, d->trouble);
     }
     fprintf(out, "ref");
-    if (fclose(out)) {
-        free(text);
-        return NULL;
-    }
+    clrnn_text_close(out, &text);
     return text;
 }
 

@@ -192,7 +192,7 @@ enum clrnn_status clrnn_chain_source(const struct clrnn_device *device,
     size_t size;
     char *rest = NULL;
     enum clrnn_status st = CLRNN_OK;
-    FILE *out = open_memstream(source, &size);
+    FILE *out = clrnn_text_open(source, &size);
 
     if (!out)
         return clrnn_error_memory(device->log, 1 << 16, "a chain");
@@ -215,7 +215,7 @@ enum clrnn_status clrnn_chain_source(const struct clrnn_device *device,
         write_call(out, function, i);
     fprintf(out, "\n%s", rest ? rest : "");
     free(rest);
-    if (fclose(out) && st == CLRNN_OK)
+    if (!clrnn_text_close(out, source) && st == CLRNN_OK)
         st = clrnn_error_memory(device->log, size, "a chain");
     if (st != CLRNN_OK) {
         free(*source);

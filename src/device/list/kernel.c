@@ -230,20 +230,18 @@ static enum clrnn_status name_launch(const struct clrnn_device *d, struct clrnn_
                                      const char *name, struct clrnn_defines defines)
 {
     size_t size;
-    FILE *out = open_memstream(&l->name, &size);
+    FILE *out = clrnn_text_open(&l->name, &size);
 
     if (out) {
         fprintf(out, "%s%c%s%c", name, 0, stem, 0);
         for (size_t i = 0; i < defines.count; i++)
             fprintf(out, "%s%s=%ld", i ? " " : "", defines.define[i].name, defines.define[i].value);
-        if (fclose(out) == 0) {
+        if (clrnn_text_close(out, &l->name)) {
             l->kernel.stem = l->name + strlen(name) + 1;
             l->kernel.defines = l->kernel.stem + strlen(stem) + 1;
             return CLRNN_OK;
         }
     }
-    free(l->name);
-    l->name = NULL;
     return clrnn_error_memory(d->log, 0, "a launch");
 }
 

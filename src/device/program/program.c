@@ -36,17 +36,14 @@ static char *make_options(const struct clrnn_device *d, struct clrnn_defines def
 {
     size_t size;
     char *text = NULL;
-    FILE *out = open_memstream(&text, &size);
+    FILE *out = clrnn_text_open(&text, &size);
 
     if (!out)
         return NULL;
     fputs(options_of(d), out);
     for (size_t i = 0; i < defines.count; i++)
         fprintf(out, " -D %s=%ld", defines.define[i].name, defines.define[i].value);
-    if (fclose(out)) {
-        free(text);
-        return NULL;
-    }
+    clrnn_text_close(out, &text);
     return text;
 }
 

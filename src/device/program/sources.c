@@ -160,12 +160,12 @@ enum clrnn_status clrnn_source_flatten(const struct clrnn_log *log, const char *
                          folder ? folder : "");
         goto end;
     }
-    if (!text || !(f.out = open_memstream(source, &size))) {
+    if (!text || !(f.out = clrnn_text_open(source, &size))) {
         st = clrnn_error_memory(log, 1 << 16, stem);
         goto end;
     }
     st = flatten_text(&f, name, text);
-    if (fclose(f.out) && st == CLRNN_OK)
+    if (!clrnn_text_close(f.out, source) && st == CLRNN_OK)
         st = clrnn_error_memory(log, size, stem);
     if (st != CLRNN_OK) {
         free(*source);

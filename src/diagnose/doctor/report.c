@@ -221,13 +221,11 @@ enum clrnn_status clrnn_doctor_report_page(const struct clrnn_doctor *d)
 
     if (!d->params->report)
         return CLRNN_OK;
-    page = open_memstream(&text, &size);
+    page = clrnn_text_open(&text, &size);
     if (page)
         write_page(page, d);
-    if (!page || ferror(page) || fclose(page)) {
-        free(text);
+    if (!page || !clrnn_text_close(page, &text))
         return clrnn_error_memory(d->log, size, d->params->report);
-    }
     st = clrnn_write_text(d->log, d->params->report, text);
     free(text);
     return st;
