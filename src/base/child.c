@@ -55,6 +55,7 @@ static void be_child(pid_t parent)
 {
     static const int deadly[] = {SIGSEGV, SIGABRT, SIGBUS, SIGILL, SIGFPE, SIGTERM, SIGINT};
     sigset_t none;
+    int null;
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
@@ -66,9 +67,9 @@ static void be_child(pid_t parent)
     clrnn_map_catch();       // what the parent has mapped may shrink while the child reads it
     signal(SIGINT, SIG_IGN); // the parent decides when to stop
     signal(SIGHUP, SIG_IGN);
-    if (!freopen("/dev/null", "r", stdin) || !freopen("/dev/null", "w", stdout) ||
-        !freopen("/dev/null", "w", stderr)) // drivers print messages
-        _exit(2);
+    null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    for (int fd = STDIN_FILENO; null >= 0 && fd <= STDERR_FILENO; fd++) // drivers print messages
+        dup2(null, fd);
 }
 
 // ---------------------------------------------------------------- in the parent

@@ -32,8 +32,8 @@ struct clrnn_child {
     int alive; // a pipe's end: the child holds the other
 };
 
-/** Runs `work` in a child, which exits when `work` returns. The child's standard streams are /dev/null; it is
- *  killed when its parent ends. CLRNN_ERR_DEVICE: the fork fails. */
+/** Runs `work` in a child, which exits when `work` returns. The child's standard streams are /dev/null, where
+ *  there is one; it is killed when its parent ends. CLRNN_ERR_DEVICE: the fork fails. */
 enum clrnn_status clrnn_child_start(const struct clrnn_log *log, void (*work)(void *user), void *user,
                                     struct clrnn_child_report *report, struct clrnn_child *child);
 
