@@ -2,6 +2,8 @@
 // Noticing the failed allocations of jansson.
 #include "base/json.h"
 
+#include <stdlib.h>
+
 static json_malloc_t former_malloc;
 static json_free_t former_free;
 static _Thread_local bool failed;
@@ -32,4 +34,14 @@ bool clrnn_json_out_of_memory(void)
 
     failed = false;
     return now;
+}
+
+char *clrnn_json_dumps(const json_t *value, size_t flags)
+{
+    char *text = value ? json_dumps(value, flags) : NULL;
+
+    if (!clrnn_json_out_of_memory())
+        return text;
+    free(text);
+    return NULL;
 }

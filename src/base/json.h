@@ -13,6 +13,10 @@ bool clrnn_json_out_of_memory(void);
 /** Counts as one: an allocation of ours for a value has failed. */
 void clrnn_json_lacks_memory(void);
 
+/** json_dumps, which leaves texts out where memory is short. NULL: no memory (also for what was built in this
+ *  thread since clrnn_json_out_of_memory), or `value` is NULL. */
+char *clrnn_json_dumps(const json_t *value, size_t flags);
+
 /** Parses `size` bytes that come from `name`; *value is NULL on failure. CLRNN_ERR_DATA: not logged, *error
  *  (may be NULL) says what is wrong. CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_json_parse(const struct clrnn_log *log, const char *name, const void *text,

@@ -125,9 +125,9 @@ json_t *clrnn_json_text(const char *text)
 
 char *clrnn_json_dump(const json_t *value, size_t flags)
 {
-    char *text = value ? json_dumps(value, flags) : NULL, *safe, *to;
+    char *text = clrnn_json_dumps(value, flags), *safe, *to;
 
-    if (clrnn_json_out_of_memory() || !text || (safe = to = malloc(6 * strlen(text) + 1)) == NULL) {
+    if (!text || (safe = to = malloc(6 * strlen(text) + 1)) == NULL) {
         free(text);
         return NULL;
     }

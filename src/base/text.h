@@ -29,9 +29,8 @@ void clrnn_text_unescape(char *text);
 /** A JSON string of any bytes, escaped as CLRNN_TEXT_STORED; null for NULL. NULL: no memory. */
 json_t *clrnn_json_text(const char *text);
 
-/** Like json_dumps, but also writes control characters that JSON allows unescaped (DEL, C1) as \uNNNN. To be
- * freed. NULL: no memory (also for what was built
- * into `value` in this thread since clrnn_json_out_of_memory), or `value` is NULL. */
+/** Like clrnn_json_dumps, but also writes control characters that JSON allows unescaped (DEL, C1) as \uNNNN.
+ * To be freed. NULL: as there. */
 char *clrnn_json_dump(const json_t *value, size_t flags);
 
 #endif

@@ -370,7 +370,7 @@ enum clrnn_status clrnn_safetensors_add_metadata(struct clrnn_safetensors_writer
 
 enum clrnn_status clrnn_safetensors_write(struct clrnn_safetensors_writer *writer, const char *path)
 {
-    char *header = json_dumps(writer->header, JSON_COMPACT);
+    char *header = clrnn_json_dumps(writer->header, JSON_COMPACT);
     struct clrnn_out *out = NULL;
     uint64_t length, padded;
     enum clrnn_status st;

@@ -166,7 +166,7 @@ static char *settings_in_use(const char *path)
     if (path)
         clrnn_json_read(NULL, path, &root); // there may be none yet
     use = json_object_get(root, "use");
-    text = json_object_size(use) ? json_dumps(use, JSON_SORT_KEYS) : NULL;
+    text = json_object_size(use) ? clrnn_json_dumps(use, JSON_SORT_KEYS) : NULL;
     json_decref(root);
     return text;
 }

@@ -8,6 +8,7 @@
 
 #include "base/array.h"
 #include "base/hash.h"
+#include "base/json.h"
 #include "device/list/internal.h"
 #include "device/remember/internal.h"
 
@@ -126,7 +127,7 @@ enum clrnn_status clrnn_choice_file_open(struct clrnn_device *device, struct clr
     f->log = device->log;
     f->info = &device->info;
     st = clrnn_tune_update(device->log, &device->info, false, NULL, &f->root); // it can be kept
-    use = json_dumps(json_object_get(f->root, "use"), JSON_SORT_KEYS | JSON_COMPACT);
+    use = clrnn_json_dumps(json_object_get(f->root, "use"), JSON_SORT_KEYS | JSON_COMPACT);
     if (st == CLRNN_OK && !use)
         st = clrnn_error(device->log, CLRNN_ERR_MEMORY, "out of memory for what was measured");
     if (st != CLRNN_OK) {

@@ -105,7 +105,7 @@ static json_t *make_root(const struct clrnn_device_info *info)
 
 enum clrnn_status clrnn_tune_save(const struct clrnn_log *log, const char *path, const json_t *root)
 {
-    char *text = json_dumps(root, JSON_INDENT(1) | JSON_REAL_PRECISION(6)), hex[HASH_DIGITS + 1];
+    char *text = clrnn_json_dumps(root, JSON_INDENT(1) | JSON_REAL_PRECISION(6)), hex[HASH_DIGITS + 1];
     struct clrnn_out *out;
     enum clrnn_status st;
 
