@@ -10,7 +10,7 @@ int cmd_predict(int argc, char **argv)
     bool logits = false, probs = false, classes = false;
     const struct cli_option options[] = {
         SOURCE_X_OPTION(source),
-        {"out", CLI_TEXT, "FILE", "predictions as .npy or .csv", &out},
+        {"out", CLI_TEXT, "FILE", "predictions as .npy or .csv; CSV onto pipes and /dev/stdout", &out},
         SOURCE_OPTIONS(source),
         {"logits", CLI_FLAG, NULL, "what the last layer puts out (the default)", &logits},
         {"probs", CLI_FLAG, NULL, "probabilities: softmax, or sigmoid with bce_with_logits", &probs},

@@ -124,8 +124,8 @@ CLRNN_API void clrnn_eval_finish(struct clrnn_eval_result *result);
 /** What to predict: the output of the last layer, probabilities, or the most likely class. */
 enum clrnn_predict_kind { CLRNN_PREDICT_LOGITS, CLRNN_PREDICT_PROBS, CLRNN_PREDICT_CLASSES };
 
-/** Writes predictions for `source` (y is not needed) to the file `out`, .npy or .csv by its extension, with
- * the memory of one batch.
+/** Writes predictions for `source` (y is not needed) to the file `out`, .npy or .csv by its extension (CSV
+ * onto pipes and devices without one), with the memory of one batch.
  *
  * Shapes  .npy: (N, outputs) or per step (N, T, outputs) float32, zeros in padding; classes (N) or (N, T)
  *         int64, -1 in padding. .csv: a row for each sample or valid step.

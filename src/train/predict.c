@@ -185,7 +185,7 @@ static enum clrnn_status run(struct prediction *p, const char *path)
         .feed = {.resident_bytes = 1}, // staged: only a batch on the device
     };
     const size_t batch = MIN2(MAX2(p->model->config->train.batch_size, 1u), info->S);
-    const bool csv = path && ends_in(path, ".csv");
+    const bool csv = path && !ends_in(path, ".npy");
     struct clrnn_session *session = NULL;
     enum clrnn_status st;
 
@@ -251,8 +251,9 @@ enum clrnn_status clrnn_predict(struct clrnn_model *model, const struct clrnn_so
     NEED(model->log, source);
     NEED(model->log, out);
 
-    if (!ends_in(out, ".npy") && !ends_in(out, ".csv"))
-        return clrnn_error(model->log, CLRNN_ERR_ARG, "%s: predictions are written as .npy or .csv", out);
+    if (!ends_in(out, ".npy") && !ends_in(out, ".csv") && !clrnn_is_stream(out))
+        return clrnn_error(model->log, CLRNN_ERR_ARG,
+                           "%s: predictions are written as .npy or .csv, onto pipes and devices as CSV", out);
     return predict((struct prediction){.model = model, .kind = kind}, source, out);
 }
 

@@ -176,6 +176,8 @@ def links_and_devices(c):
     c.run(*predict, "pipe.npy")
     assert os.read(reader, 6) == b"\x93NUMPY"
     os.close(reader)
+    assert c.run(*predict, "/dev/stdout")[0].startswith("sample,")
+    c.run(*predict, "p.txt", status=2)
     c.run(*export, "far", status=5)
     c.run("synth", "data", "--samples", "4", "--test-samples", "4", "--features", "20")
     (c.folder / "data" / "X_test.npy").rename(c.folder / "far" / "X.npy")
