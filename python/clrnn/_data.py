@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import tempfile
 from typing import Any, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
@@ -14,6 +15,15 @@ from ._structs import Array, Arrays, Source
 
 ConfigLike = Union[Mapping[str, Any], str, "os.PathLike[str]"]
 ArrayLike = Union[np.ndarray, Sequence[Any]]
+
+
+def scratch() -> "tempfile.TemporaryDirectory[str]":
+    """A temporary folder, in memory where there is room: a checkpoint after each epoch need not reach a disk."""
+    place = None
+    if "TMPDIR" not in os.environ and os.access("/dev/shm", os.W_OK):
+        room = os.statvfs("/dev/shm")
+        place = "/dev/shm" if room.f_bavail * room.f_frsize >= 1 << 30 else None
+    return tempfile.TemporaryDirectory(prefix="clrnn-", dir=place)
 
 
 def pad(sequences: Sequence[Any], dtype: Any = np.float32) -> Tuple[np.ndarray, np.ndarray]:

@@ -9,7 +9,7 @@ from typing import Any, Dict, List, Mapping, Optional
 
 import numpy as np
 
-from ._data import ArrayLike, Set
+from ._data import ArrayLike, Set, scratch
 from ._library import Log, check, library, text_of
 from ._structs import DeviceInfo, DeviceList, DeviceParams, EvalResult, Record, plain
 
@@ -58,6 +58,7 @@ class Device:
     _opening = threading.Lock()
 
     def __init__(self, select: Optional[str]) -> None:
+        self.select = select
         self.log, self.handle, self.lock = Log(), ctypes.c_void_p(), threading.RLock()
         params = DeviceParams(select=None if select is None else select.encode(), log=ctypes.addressof(self.log))
         check(library().clrnn_device_open(ctypes.byref(params), ctypes.byref(self.handle)), self.log)
@@ -96,6 +97,14 @@ class Model:
         if getattr(self, "handle", None):
             with self.device.lock:
                 library().clrnn_model_destroy(ctypes.byref(self.handle))
+
+    def __reduce__(self) -> tuple:
+        """Pickles the model file; the copy is on the same device specification."""
+        with scratch() as folder:
+            path = os.path.join(folder, "model.safetensors")
+            self.save(path)
+            with open(path, "rb") as f:
+                return _unpickle, (f.read(), self.device.select)
 
     def __repr__(self) -> str:
         return f"<clrnn.Model: {self.parameters} parameters, {self.steps} steps, on {self.device.spec}>"
@@ -206,6 +215,14 @@ class Model:
     def export(self, path: "str | os.PathLike[str]") -> None:
         """Writes the weights with PyTorch's names as safetensors, for load_state_dict."""
         self.device.call("clrnn_model_export", self.handle, os.fsencode(path))
+
+
+def _unpickle(content: bytes, select: Optional[str]) -> Model:
+    with scratch() as folder:
+        path = os.path.join(folder, "model.safetensors")
+        with open(path, "wb") as f:
+            f.write(content)
+        return load(path, select)
 
 
 def load(path: "str | os.PathLike[str]", device: Optional[str] = None) -> Model:

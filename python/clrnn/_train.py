@@ -5,10 +5,9 @@ from __future__ import annotations
 import ctypes
 import json
 import os
-import tempfile
 from typing import Any, Callable, List, Optional, Sequence
 
-from ._data import ArrayLike, Config, ConfigLike, sets_of
+from ._data import ArrayLike, Config, ConfigLike, scratch, sets_of
 from ._model import Device, Model
 from ._structs import Progress, Record, TrainParams, TrainResult, plain
 
@@ -75,7 +74,7 @@ def train(config: ConfigLike, X: Optional[ArrayLike] = None, y: Optional[ArrayLi
     """
     made = Config(config, **sets_of(X, y, valid, lengths, weights))
     opened, watch, result = Device.get(device), _Watch(callback), TrainResult()
-    temporary = tempfile.TemporaryDirectory(prefix="clrnn-") if out is None else None
+    temporary = scratch() if out is None else None
     folder = os.path.join(temporary.name, "run") if temporary else os.fspath(out)
     params = TrainParams(config=made.handle, out=os.fsencode(folder), init=None if init is None else os.fsencode(init),
                          progress=ctypes.cast(watch.receive, ctypes.c_void_p), stop=ctypes.addressof(watch.stop))
