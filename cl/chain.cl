@@ -12,12 +12,12 @@
 
 #include "slots.h"
 
-// The two words of an argument: the number itself, bytes into `room`, a buffer's slot and an offset in words, or where
-// in `args` a struct's words are.
+// The two words of an argument: the number itself, an offset in bytes into `scratch`, a buffer's slot and
+// an offset in words, or the index in `args` of a struct's first word.
 #define ARG_UINT(i) args[2 * (i)]
 #define ARG_INT(i) as_int(args[2 * (i)])
 #define ARG_REAL(i) as_float(args[2 * (i)])
-#define ARG_LOCAL(i) ((local void *)(room + args[2 * (i)]))
+#define ARG_LOCAL(i) ((local void *)(scratch + args[2 * (i)]))
 #define ARG_BUFFER(i) buffer_at(base, args + 2 * (i))
 #define ARG_STRUCT(i, type) (*(global const struct type *)(args + args[2 * (i)]))
 
@@ -27,16 +27,16 @@ static inline global void *buffer_at(global uint *const *base, global const uint
 }
 
 static inline void run_item(uint function, const uint *item, global uint *const *base, global const uint *args,
-                            local char *room)
+                            local char *scratch)
 {
     switch (function) {
         CHAIN_CALLS
     }
 }
 
-// Item i, counted along the first dimension first, and the next ones up to `last`.
+// Runs the work-items i to last - 1, numbered with the first dimension fastest.
 static inline void run_items(global const uint *stage, uint i, uint last, global uint *const *base,
-                             global const uint *args, local char *room)
+                             global const uint *args, local char *scratch)
 {
     global const uint *size = stage + STAGE_GLOBAL;
 
@@ -44,13 +44,13 @@ static inline void run_items(global const uint *stage, uint i, uint last, global
         const uint row = i / size[0];
         const uint item[6] = {i % size[0], row % size[1], row / size[1], size[0], size[1], size[2]};
 
-        run_item(stage[STAGE_FUNCTION], item, base, args + stage[STAGE_ARGS], room);
+        run_item(stage[STAGE_FUNCTION], item, base, args + stage[STAGE_ARGS], scratch);
     }
 }
 
-// state: zeros, CHAIN_LINE (1 + 2 count) of them, and zeros again in the end. stages [count, STAGE_FIELDS].
+// state [CHAIN_LINE (1 + 2 count)]: zero at the start and again at the end. stages [count, STAGE_FIELDS].
 kernel void chain(global uint *state, global const uint *stages, global const uint *args, uint count,
-                  local char *room, CHAIN_SLOTS)
+                  local char *scratch, CHAIN_SLOTS)
 {
     global uint *const base[] = {CHAIN_BASES};
 
@@ -63,7 +63,7 @@ kernel void chain(global uint *state, global const uint *stages, global const ui
         for (uint i = atomic_add(taken, portion); i < items; i = atomic_add(taken, portion)) {
             const uint last = min(items, i + portion);
 
-            run_items(stage, i, last, base, args, room);
+            run_items(stage, i, last, base, args, scratch);
             mine += last - i;
         }
         mem_fence(CLK_GLOBAL_MEM_FENCE);

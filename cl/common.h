@@ -3,7 +3,7 @@
 #ifndef CLRNN_CL_COMMON_H
 #define CLRNN_CL_COMMON_H
 
-// One name from two, macros in them replaced first.
+// Joins two names after expanding macros in them.
 #define JOIN_(a, b) a##b
 #define JOIN(a, b) JOIN_(a, b)
 
@@ -25,8 +25,8 @@ static inline real sigmoid(real x)
     return 1.0f / (1.0f + exp(-x));
 }
 
-// v.hi by itself: Oclgrind 21.10, which looks for uninitialised values in tests, takes lane 11 of any shuffle
-// for one. Compilers make the same code of both.
+// v.hi without a shuffle: Oclgrind 21.10 takes lane 11 of any shuffle for uninitialised. Compilers generate
+// the same code for both.
 static inline real8 upper(real16 v)
 {
     return (real8)(v.s8, v.s9, v.sa, v.sb, v.sc, v.sd, v.se, v.sf);

@@ -43,7 +43,7 @@ static inline real16 kept(uint16 word, real16 x, uint threshold, real scale)
 }
 #endif
 
-// x, y [count]; an item takes `chunk` elements, a multiple of 64, or with WIDTH 1 of 4.
+// x, y [count]; a work-item computes `chunk` elements: a multiple of 64, with WIDTH 1 of 4.
 kernel void dropout(global const real *x, global const uint *counter, global real *y, uint count, uint stream,
                     uint threshold, real scale, uint chunk)
 {

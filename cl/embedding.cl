@@ -21,9 +21,9 @@ kernel void embedding_fwd(global const int *x, global const real *weight, global
     }
 }
 
-// Item (g, s) owns columns g * columns on, `columns` of them, of those tokens v with v % slices == s (slices:
-// a power of two), and meets the rows in order: a fixed order of additions, and no two items write the same
-// number.
+// Work-item (g, s) computes `columns` columns from g * columns on, for the tokens v with v % slices == s
+// (slices: a power of two). It adds the rows in order, so that the order of additions is fixed and no two
+// work-items write the same number.
 kernel void embedding_bwd(global const int *x, global const real *dy, global real *dweight, uint rows, uint C,
                           uint V, int padding, uint slices, uint columns)
 {

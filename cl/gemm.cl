@@ -28,7 +28,7 @@
 #define PANEL_SPACE local
 #endif
 
-// A matrix as stored, from a column on: row i is `ld` after row i - 1, or row index[i] of them.
+// A stored matrix from some column on: row i is at i * ld, or at index[i] * ld.
 struct stored {
     global const real *at;
     uint ld;
@@ -66,7 +66,7 @@ static inline void pack_rows(local real *to, struct stored from, uint first, uin
 }
 
 #if TRANSPOSE_A
-// A tile's rows, KC steps of K: [KC, TILE], and room for what the last store writes too much.
+// A tile's rows over KC steps of K, [KC, TILE], and padding for the last store, which writes 8 numbers.
 #define ROWS_SIZE (KC * TILE + 8)
 
 // to [tiles, ROWS_SIZE]: of tile t, to[k, i] = from[first + k, t * TILE + i], 0 for cols <= t * TILE + i.
@@ -80,7 +80,7 @@ static inline void pack_tiles(local real *to, struct stored from, uint first, ui
         for (uint a = 0; a < cols; a += 16)
             PREFETCH(ahead + a);
         for (; j + 8 <= cols; j += TILE, tile += ROWS_SIZE)
-            vwrite8(vload8(0, row + j), 0, tile); // the next k's overwrites what is too much
+            vwrite8(vload8(0, row + j), 0, tile); // the store of the next k overwrites the surplus
         for (; j < cols; j += TILE, tile += ROWS_SIZE)
             for (uint i = 0; i < TILE; i++)
                 tile[i] = j + i < cols ? row[j + i] : 0.0f;
@@ -117,7 +117,7 @@ static inline void pack_columns(PANEL_SPACE real *to, struct stored from, uint f
     }
 }
 
-// to = x + beta to, at most the first `cols` elements, which lie `step` apart.
+// to = x + beta * to, for at most `cols` elements, `step` apart.
 static inline void store_scaled(global real *to, uint step, realv x, uint cols, real beta)
 {
     if (step == 1 && cols >= WIDTH) {
@@ -134,7 +134,8 @@ static inline void store_scaled(global real *to, uint step, realv x, uint cols, 
     }
 }
 
-// The epilogue: bias and activation. The biases belong to C's columns, n and on, or, where C is transposed, to `row`.
+// The epilogue: bias and activation. The biases are indexed by columns of C from n on, or by `row` if C is
+// computed transposed.
 static inline realv apply_epilogue(realv x, uint kind, uint transposed, global const real *bias0,
                                  global const real *bias1, uint row, uint n, uint N)
 {
@@ -146,8 +147,8 @@ static inline realv apply_epilogue(realv x, uint kind, uint transposed, global c
 }
 
 #if PACKED
-// B, stored (N, K), packed whole: [panels of PANEL columns, K, PANEL], zeros beyond N. Global size: panels,
-// parts of k_part.
+// Packs all of B, stored (N, K), as [panels of PANEL columns, K, PANEL], with zeros beyond N. Global size:
+// panels, parts of k_part.
 kernel void gemm_pack(struct gemm_args g, global const real *restrict B, global const uint *b_rows,
                       global real *restrict packed)
 {
@@ -165,10 +166,10 @@ kernel void gemm_pack(struct gemm_args g, global const real *restrict B, global 
 kernel void gemm(struct gemm_args g, global const real *A, global const real *B, global real *C,
                  global const real *A2, global const real *B2, global real *C2, global const uint *b_rows,
                  global const real *bias0, global const real *bias1, global const real *bias20,
-                 global const real *bias21, local realv *room)
+                 global const real *bias21, local realv *scratch)
 {
-    local realv *out = room; // [TILE, VECS], then a panel unless PACKED, then the rows of A that are packed
-    local real *behind = (local real *)(room + TILE * VECS);
+    local realv *out = scratch; // [TILE, VECS], then a panel unless PACKED, then the packed rows of A
+    local real *behind = (local real *)(scratch + TILE * VECS);
     const uint M = g.M, N = g.N, K = g.K, a_ld = g.a_ld, b_ld = g.b_ld, c_ld = g.c_ld, c_step = g.c_step;
     const uint m_block = g.m_block, paired = g.paired, kind = g.epilogue, blocks = (M + m_block - 1) / m_block;
     const real alpha = g.alpha;
@@ -220,7 +221,7 @@ kernel void gemm(struct gemm_args g, global const real *A, global const real *B,
 #if TRANSPOSE_A
                 local const real *a = (of_second ? rows2 : rows) + (m0 - m_first) / TILE * ROWS_SIZE;
 #else
-                // Rows below the last are the last once more; their sums are dropped.
+                // Rows beyond the last read the last row again; their sums are not stored.
                 global const real *from = of_second ? A2 : A, *a[TILE];
 
 #pragma unroll
@@ -283,7 +284,8 @@ kernel void gemm(struct gemm_args g, global const real *A, global const real *B,
                     }
                     continue;
                 }
-                // Through memory, so that the code for ragged edges is there once, not per vector.
+                // Through memory, so that the code for partial vectors is generated once, not once for each
+                // vector.
 #pragma unroll
                 for (int i = 0; i < TILE; i++)
 #pragma unroll
@@ -301,8 +303,8 @@ kernel void gemm(struct gemm_args g, global const real *A, global const real *B,
     }
 }
 
-// C = alpha (sum of the `parts` matrices [count, M, N] in P, c_part apart) + beta C: an item makes n_block columns
-// of m_block rows of count * M. C's strides and the epilogue as above.
+// C = alpha (sum of the `parts` matrices [count, M, N] in P, c_part elements apart) + beta C. A work-item
+// computes n_block columns of m_block of the count * M rows. C's strides and the epilogue as above.
 kernel void gemm_sum(struct gemm_args g, global const real *restrict P, global real *C, global real *C2,
                      global const real *bias0, global const real *bias1, global const real *bias20,
                      global const real *bias21)
@@ -329,8 +331,9 @@ kernel void gemm_sum(struct gemm_args g, global const real *restrict P, global r
     }
 }
 
-// C = alpha A B' + beta C with A (M, K) and B (N, K): an item makes n_block columns of C, DOT x DOT dot
-// products side by side, each in WIDTH parts. Strides as above. Rows past the end are the last once more.
+// C = alpha A B' + beta C with A (M, K) and B (N, K). A work-item computes n_block columns of C as DOT x
+// DOT dot products at a time, each in WIDTH partial sums. Strides as above. Rows beyond the last read the
+// last row again.
 #define DOT 4
 
 kernel void gemm_dot(struct gemm_args g, global const real *restrict A, global const real *restrict B,

@@ -4,8 +4,7 @@
 #ifndef CLRNN_CL_GEMM_ARGS_H
 #define CLRNN_CL_GEMM_ARGS_H
 
-// What is done to an element of C before it is stored: nothing, or the biases are added, if there are any, and the
-// activation is taken.
+// The epilogue of a multiply: none, or biases, if there are any, and then an activation.
 enum { EPILOGUE_NONE, EPILOGUE_TANH, EPILOGUE_RELU };
 
 // C = alpha op(A) op(B) + beta C for one multiply, or for a batched pair of the same shape.
@@ -16,9 +15,9 @@ struct gemm_args {
     unsigned int c_ld, c_step; // elements between two rows of C, and between two columns
     unsigned int transpose_b;
     unsigned int m_block, n_block, k_part; // what a work-item owns
-    unsigned int k_step;                   // what it multiplies before it adds to C
+    unsigned int k_step;                   // depth of K between two accumulations into C
     unsigned int parts, c_part;            // split-K: parts of K, and elements between their results
-    unsigned int paired;                   // an item does its block of both multiplies, which have B in common
+    unsigned int paired;                   // a work-item computes its block of both multiplies, which share B
     unsigned int epilogue;
     unsigned int transposed; // C is computed transposed: the biases belong to its rows
 };

@@ -7,7 +7,7 @@
 #define OUTPUTS 1
 #endif
 
-// y, the product x weight^T, gets its bias and zeros in padding. bias may be NULL.
+// Adds the bias (may be NULL) to y, the product x weight^T, and sets padding to zero.
 kernel void linear_bias(global real *y, global const int *lengths, global const real *bias, uint rows, uint N,
                         uint O, uint chunk)
 {
@@ -32,10 +32,10 @@ kernel void linear_bias(global real *y, global const int *lengths, global const 
     }
 }
 
-// Few outputs: a team of LANES items takes a row.
+// For few outputs: LANES work-items compute a row together.
 kernel void linear_fwd(global const real *x, global const int *lengths, global const real *weight,
                        global const real *bias, global real *y, uint rows, uint N, uint C, uint O, uint chunk,
-                       local real *room)
+                       local real *scratch)
 {
     const uint last = min(rows, (TEAM + 1) * chunk);
 
@@ -50,7 +50,7 @@ kernel void linear_fwd(global const real *x, global const int *lengths, global c
             if (valid)
                 for (uint c = LANE * WIDTH; c < C; c += LANES * WIDTH)
                     sum = fma(load(a + c, C - c), load(b + c, C - c), sum);
-            total = LANE_SUM(sum_of(sum), room);
+            total = LANE_SUM(sum_of(sum), scratch);
             if (LANE == 0)
                 y[(size_t)r * O + o] = !valid ? 0.0f : bias != 0 ? total + bias[o] : total;
         }
@@ -129,8 +129,9 @@ static inline void weight_gradient(global const real *x, global const int *lengt
         bias_gradient(lengths, dy, dbias + (size_t)block * OUTPUTS, first, last, N);
 }
 
-// Few outputs, all of backward: dx_items items make dx, the others the gradients of weight and bias, `columns` of
-// them a block of rows. Outputs may be NULL; then dx_items is 0, or nobody comes after them.
+// The whole backward pass for few outputs: the first dx_items work-items compute dx, the others the
+// gradients of weight and bias, `columns` work-items for each block of rows. Outputs may be NULL: without
+// dx, dx_items is 0; without the others, no further work-items are launched.
 kernel void linear_bwd(global const real *x, global const int *lengths, global const real *weight,
                        global const real *dy, global real *dx, global real *dweight, global real *dbias, uint rows,
                        uint N, uint C, uint dx_items, uint chunk, uint columns, uint block_rows)

@@ -25,17 +25,17 @@ typedef real target_type;
 #define ROW_STEP 1
 #define FIRST_COLUMN (LANE * WIDTH)
 #define COLUMN_STEP (LANES * WIDTH)
-#define ROW_SUM(v, room) LANE_SUM(v, room)
-#define ROW_MAX(v, room) LANE_MAX(v, room)
-#define TEAM_SUM(v, room) (v) // every lane has seen every row
+#define ROW_SUM(v, scratch) LANE_SUM(v, scratch)
+#define ROW_MAX(v, scratch) LANE_MAX(v, scratch)
+#define TEAM_SUM(v, scratch) (v) // every lane has seen every row
 #else
 #define FIRST_ROW LANE
 #define ROW_STEP LANES
 #define FIRST_COLUMN 0
 #define COLUMN_STEP WIDTH
-#define ROW_SUM(v, room) (v)
-#define ROW_MAX(v, room) (v)
-#define TEAM_SUM(v, room) LANE_SUM(v, room)
+#define ROW_SUM(v, scratch) (v)
+#define ROW_MAX(v, scratch) (v)
+#define TEAM_SUM(v, scratch) LANE_SUM(v, scratch)
 #endif
 
 #define SUMS RECORD_NORM // the fields that are sums over rows
@@ -45,7 +45,7 @@ typedef struct {
     global const real *x;
     global const int *lengths;
     global const target_type *target;
-    global const uint *index; // row r's target is number index[r]; NULL: number r
+    global const uint *index; // target index of row r; NULL: r itself
     global const real *weight;
     global const real *label_weight;  // or NULL
     global const real *sample_weight; // or NULL
@@ -121,9 +121,9 @@ static inline realv class_weight(const task *t, uint c)
     return WHERE((realv)(0.0f), (realv)(1.0f), (int)c + INDEXES < (int)t->C);
 }
 
-// cost of class c: -log p_c = (top - x_c) + log_sum for logits, -x_c for log-probabilities. A row that does
-// not count goes the same way, as lanes must not part, but reads nothing.
-static inline void class_row(const task *t, uint r, real whole, record_sums *s, local real *room)
+// Cost of class c: -log p_c = (top - x_c) + log_sum for logits, -x_c for log-probabilities. A row that does
+// not count takes the same path, since lanes must not diverge, but reads nothing.
+static inline void class_row(const task *t, uint r, real whole, record_sums *s, local real *scratch)
 {
     global const real *x = t->x + (size_t)r * t->C;
     const bool counts = item_counts(t, r);
@@ -145,7 +145,7 @@ static inline void class_row(const task *t, uint r, real whole, record_sums *s, 
                         (index < own && !(v < own_x)) || (index > own && !(v <= own_x)));
     }
 #if LOSS_KIND == LOSS_CROSS_ENTROPY
-    top = ROW_MAX(max_of(part), room);
+    top = ROW_MAX(max_of(part), scratch);
     part = 0.0f;
     for (uint c = FIRST_COLUMN; c < end; c += COLUMN_STEP) {
         const uint n = t->C - c;
@@ -161,13 +161,13 @@ static inline void class_row(const task *t, uint r, real whole, record_sums *s, 
             smooth_cost += WHERE((realv)(0.0f), w * (top - v), w != 0.0f);
         }
     }
-    inverse = ROW_SUM(sum_of(part), room);
+    inverse = ROW_SUM(sum_of(part), scratch);
     log_sum = log(inverse);
     inverse = 1.0f / inverse;
 #endif
-    cost = ROW_SUM(sum_of(smooth_cost), room);
-    weights = ROW_SUM(sum_of(smooth_weight), room);
-    lost = ROW_SUM(sum_of(beaten), room);
+    cost = ROW_SUM(sum_of(smooth_cost), scratch);
+    weights = ROW_SUM(sum_of(smooth_weight), scratch);
+    lost = ROW_SUM(sum_of(beaten), scratch);
     if (!counts) {
         zero_row(t, r);
         return;
@@ -308,8 +308,8 @@ static inline void real_item(const task *t, uint i, real whole, record_sums *s)
 }
 #endif
 
-// The weights of items first to last - 1 together.
-static inline real weight_of_items(const task *t, uint first, uint last, local real *room)
+// The sum of the weights of items first to last - 1.
+static inline real weight_of_items(const task *t, uint first, uint last, local real *scratch)
 {
     record_sums s;
 
@@ -317,12 +317,12 @@ static inline real weight_of_items(const task *t, uint first, uint last, local r
     for (uint r = first + LANE; r < last; r += LANES)
         if (item_counts(t, r))
             add(&s, 0, item_weight(t, r));
-    return LANE_SUM(s.sum[0], room);
+    return LANE_SUM(s.sum[0], scratch);
 }
 
 // out [SUMS], if not NULL: sums over items first to last - 1.
 static inline void loss_of_items(const task *t, uint first, uint last, real whole, global real *out,
-                                local real *room)
+                                local real *scratch)
 {
     record_sums s;
 
@@ -330,12 +330,12 @@ static inline void loss_of_items(const task *t, uint first, uint last, real whol
         s.sum[i] = s.lost[i] = 0.0f;
     for (uint r = first + FIRST_ROW; r < last; r += ROW_STEP)
 #if CLASSES
-        class_row(t, r, whole, &s, room);
+        class_row(t, r, whole, &s, scratch);
 #else
         real_item(t, r, whole, &s);
 #endif
     for (uint i = 0; i < SUMS; i++) {
-        const real sum = TEAM_SUM(s.sum[i], room);
+        const real sum = TEAM_SUM(s.sum[i], scratch);
 
         if (LANE == 0 && out != 0)
             out[i] = sum;
@@ -353,26 +353,26 @@ kernel void loss_whole(global const real *x, global const int *lengths, global c
                        global const uint *index, global const real *weight, global const real *label_weight,
                        global const real *sample_weight, global const real *scale, global real *dx, uint rows,
                        uint N, uint C, real parameter, int ignore, global const uint *counter, uint slots,
-                       global real *record, local real *room)
+                       global real *record, local real *scratch)
 {
     const task t = TASK;
     const uint end = TEAM == 0 ? item_count(&t) : 0, slot = counter[COUNTER_SLOT];
-    const real whole = weight_of_items(&t, 0, end, room);
+    const real whole = weight_of_items(&t, 0, end, scratch);
 
-    loss_of_items(&t, 0, end, whole, TEAM == 0 && slot < slots ? record + slot * RECORD_FIELDS : 0, room);
+    loss_of_items(&t, 0, end, whole, TEAM == 0 && slot < slots ? record + slot * RECORD_FIELDS : 0, scratch);
 }
 
 // weights [blocks].
 kernel void loss_weights(global const int *lengths, global const target_type *target,
                          global const uint *index, global const real *weight,
                          global const real *sample_weight, uint rows, uint N, uint C, int ignore,
-                         global real *weights, uint block, local real *room)
+                         global real *weights, uint block, local real *scratch)
 {
     const task t = {0, lengths, target, index, weight, 0, sample_weight, 0, 0, rows, N, C, 0.0f, ignore};
     const uint first = TEAM * block;
     real sum;
 
-    sum = weight_of_items(&t, first, min(item_count(&t), first + block), room);
+    sum = weight_of_items(&t, first, min(item_count(&t), first + block), scratch);
     if (LANE == 0 && first < item_count(&t))
         weights[TEAM] = sum;
 }
@@ -382,7 +382,7 @@ kernel void loss_rows(global const real *x, global const int *lengths, global co
                       global const uint *index, global const real *weight, global const real *label_weight,
                       global const real *sample_weight, global const real *scale, global real *dx, uint rows,
                       uint N, uint C, real parameter, int ignore, global const real *weights, uint blocks,
-                      global real *sums, uint block, local real *room)
+                      global real *sums, uint block, local real *scratch)
 {
     const task t = TASK;
     const uint first = TEAM * block;
@@ -391,9 +391,9 @@ kernel void loss_rows(global const real *x, global const int *lengths, global co
     s.sum[0] = s.lost[0] = 0.0f;
     for (uint b = LANE; b < blocks; b += LANES)
         add(&s, 0, weights[b]);
-    s.sum[0] = LANE_SUM(s.sum[0], room);
+    s.sum[0] = LANE_SUM(s.sum[0], scratch);
     loss_of_items(&t, first, min(item_count(&t), first + block), s.sum[0],
-                  first < item_count(&t) ? sums + TEAM * SUMS : 0, room);
+                  first < item_count(&t) ? sums + TEAM * SUMS : 0, scratch);
 }
 
 // One item a field.

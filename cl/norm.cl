@@ -9,11 +9,11 @@
 // ---------------------------------------------------------------- batchnorm
 
 typedef struct {
-    realv mean, squares; // counted from `shift`; sum of squared deviations from the mean
+    realv mean, squares; // relative to `shift`; sum of squared deviations from the mean
     real count;
 } moments;
 
-// Of column group c over the valid rows first to last - 1.
+// Moments of column group c over the valid rows first to last - 1.
 static inline moments block_moments(global const real *x, global const int *lengths, realv shift, uint first,
                                     uint last, uint N, uint C, uint c)
 {
@@ -45,8 +45,8 @@ static inline moments block_moments(global const real *x, global const int *leng
     return m;
 }
 
-// mean, invstd [C] are written, running ones (or NULL) updated. batches: num_batches_tracked before this
-// step, where the average is cumulative.
+// Writes mean and invstd [C] and updates the running statistics (may be NULL). batches: num_batches_tracked
+// before this step, for a cumulative average.
 static inline void keep_statistics(moments m, global real *mean, global real *invstd,
                                    global real *running_mean, global real *running_var, real eps,
                                    real momentum, uint C, uint c)
@@ -79,8 +79,8 @@ static inline void normalise(global const real *x, global const int *lengths, gl
     }
 }
 
-// The momentum of this step. num_batches_tracked goes up here only where no item reads it; else
-// batchnorm_count follows.
+// The momentum of this step. num_batches_tracked is incremented here only if no other work-item reads it;
+// otherwise batchnorm_count does it afterwards.
 static inline real momentum_now(global int *batches, int cumulative, real momentum, uint c)
 {
     if (batches == 0)
@@ -98,7 +98,7 @@ kernel void batchnorm_count(global int *batches)
         batches[0]++;
 }
 
-// All of a small training batch in one launch; item g takes columns g * WIDTH on.
+// A small training batch in a single launch; work-item g computes columns from g * WIDTH on.
 kernel void batchnorm_whole(global const real *x, global const int *lengths, global const real *weight,
                             global const real *bias, global real *y, global real *mean, global real *invstd,
                             global real *running_mean, global real *running_var, global int *batches,
@@ -166,7 +166,7 @@ kernel void batchnorm_finish(global const real *x, global const real *partial, u
                     momentum_now(batches, cumulative, momentum, c), C, c);
 }
 
-// With `second` a variance (evaluation) or, where is_invstd, its inverse root.
+// `second` is a variance (evaluation) or, with is_invstd, 1 / sqrt(variance + eps).
 kernel void batchnorm_apply(global const real *x, global const int *lengths, global const real *weight,
                             global const real *bias, global const real *mean, global const real *second,
                             global real *y, uint rows, uint N, uint C, real eps, int is_invstd,
@@ -319,10 +319,10 @@ kernel void batchnorm_bwd_apply(global const real *x, global const int *lengths,
 
 // ---------------------------------------------------------------- layernorm
 
-// A team of LANES items takes `chunk` rows. mean, invstd [rows] may be NULL.
+// LANES work-items together compute `chunk` rows. mean, invstd [rows] may be NULL.
 kernel void layernorm_fwd(global const real *x, global const int *lengths, global const real *weight,
                           global const real *bias, global real *y, global real *mean, global real *invstd,
-                          uint rows, uint N, uint C, real eps, uint chunk, local real *room)
+                          uint rows, uint N, uint C, real eps, uint chunk, local real *scratch)
 {
     const uint last = min(rows, (TEAM + 1) * chunk);
 
@@ -335,14 +335,14 @@ kernel void layernorm_fwd(global const real *x, global const int *lengths, globa
 
         for (uint c = LANE * WIDTH; c < end; c += LANES * WIDTH)
             part += load(x + at + c, C - c);
-        center = LANE_SUM(sum_of(part), room) / (real)C;
+        center = LANE_SUM(sum_of(part), scratch) / (real)C;
         part = 0.0f;
         for (uint c = LANE * WIDTH; c < end; c += LANES * WIDTH) {
             const realv d = load_or(x + at + c, C - c, center) - center;
 
             part += d * d;
         }
-        scale = LANE_SUM(sum_of(part), room);
+        scale = LANE_SUM(sum_of(part), scratch);
         scale = valid ? 1.0f / sqrt(scale / (real)C + eps) : 0.0f;
         for (uint c = LANE * WIDTH; c < C; c += LANES * WIDTH) {
             realv v = 0.0f;
@@ -372,7 +372,7 @@ static inline realv weighted(global const real *dy, global const real *weight, u
 
 kernel void layernorm_dx(global const real *x, global const int *lengths, global const real *weight,
                          global const real *mean, global const real *invstd, global const real *dy,
-                         global real *dx, uint rows, uint N, uint C, uint chunk, local real *room)
+                         global real *dx, uint rows, uint N, uint C, uint chunk, local real *scratch)
 {
     const uint last = min(rows, (TEAM + 1) * chunk);
 
@@ -390,8 +390,8 @@ kernel void layernorm_dx(global const real *x, global const int *lengths, global
             part += g;
             part_xhat += g * ((load_or(x + at + c, C - c, center) - center) * scale);
         }
-        mean_g = LANE_SUM(sum_of(part), room) / (real)C;
-        mean_g_xhat = LANE_SUM(sum_of(part_xhat), room) / (real)C;
+        mean_g = LANE_SUM(sum_of(part), scratch) / (real)C;
+        mean_g_xhat = LANE_SUM(sum_of(part_xhat), scratch) / (real)C;
         for (uint c = LANE * WIDTH; c < C; c += LANES * WIDTH) {
             realv v = 0.0f;
 

@@ -21,7 +21,7 @@ static inline real scale_for(real v)
 
 // Sum of squares of scaled numbers first to last - 1, and the largest magnitude among them.
 static inline real squares(global const real *grads, uint first, uint last, real scale, real *most,
-                           local real *room)
+                           local real *scratch)
 {
     realv top[WAYS], sum[WAYS];
     uint e = first + LANE * WIDTH;
@@ -41,8 +41,8 @@ static inline real squares(global const real *grads, uint first, uint last, real
         top[0] = fmax(top[0], fabs(v));
         sum[0] = fma(v, v, sum[0]);
     }
-    *most = LANE_MAX(max_of(fmax(fmax(top[0], top[1]), fmax(top[2], top[3]))), room);
-    return LANE_SUM(sum_of((sum[0] + sum[1]) + (sum[2] + sum[3])), room);
+    *most = LANE_MAX(max_of(fmax(fmax(top[0], top[1]), fmax(top[2], top[3]))), scratch);
+    return LANE_SUM(sum_of((sum[0] + sum[1]) + (sum[2] + sum[3])), scratch);
 }
 
 // Whether squares may overflow or vanish.
@@ -51,15 +51,15 @@ static inline bool risky(real most)
     return !(most > 1e-15f && most < 1e15f);
 }
 
-// Into partial [2]: a scale, and the sum of squares of numbers first to last - 1 times that scale.
+// Writes partial [2]: a scale, and the sum of squares of the numbers first to last - 1 times that scale.
 static inline void block_squares(global const real *grads, uint first, uint last, global real *partial,
-                                 local real *room)
+                                 local real *scratch)
 {
     real most, ignored;
-    const real plain = squares(grads, first, last, 1.0f, &most, room);
+    const real plain = squares(grads, first, last, 1.0f, &most, scratch);
     const bool again = risky(most);
     const real scale = again ? scale_for(most) : 1.0f;
-    const real scaled = squares(grads, first, again ? last : first, scale, &ignored, room);
+    const real scaled = squares(grads, first, again ? last : first, scale, &ignored, scratch);
 
     if (LANE == 0) {
         partial[0] = scale;
@@ -71,14 +71,14 @@ static inline void block_squares(global const real *grads, uint first, uint last
 #ifndef OPTIM_KIND
 // partial [blocks, 2]. A team's block starts within count.
 kernel void norm_blocks(global const real *grads, global real *partial, uint count, uint block,
-                        local real *room)
+                        local real *scratch)
 {
     const uint first = TEAM * block;
 
-    block_squares(grads, first, first + min(block, count - first), partial + 2 * TEAM, room);
+    block_squares(grads, first, first + min(block, count - first), partial + 2 * TEAM, scratch);
 }
 
-// norm [1], and the record's RECORD_NORM where record is there. One item.
+// Writes norm [1] and, if record is not NULL, its RECORD_NORM. A single work-item.
 kernel void norm_finish(global const real *partial, uint blocks, global real *norm,
                         global const uint *counter, uint slots, global real *record)
 {
@@ -174,7 +174,7 @@ static inline realv update_at(const struct update *u, size_t e, uint n)
 }
 
 #if SQUARES
-// As block_squares, from sums and largest magnitudes found on the way.
+// Like block_squares, from sums and maxima that the update has computed already.
 static inline void leave_squares(global const real *grads, size_t first, size_t last, const realv sum[WAYS],
                                  const realv top[WAYS], global real *partial)
 {
@@ -189,7 +189,7 @@ static inline void leave_squares(global const real *grads, size_t first, size_t 
 }
 #endif
 
-// norm NULL: no clipping. partial: as norm_blocks', for the items' chunks, where SQUARES.
+// norm NULL: no clipping. With SQUARES, partial is as in norm_blocks, one block per work-item.
 kernel void optim(global real *params, global const real *grads, global real *m, global real *v,
                   global real *vmax, global const real *hyper, global const real *norm, global real *partial,
                   real max_norm, real weight_decay, real dampening_rest, real decay2, real decay2_rest, real eps,

@@ -25,7 +25,8 @@ kernel void peak_fma(global real *out, real a, uint rounds)
     store(all, out + get_global_id(0) * WIDTH, WIDTH);
 }
 
-// Item i copies `chunk` elements, WIDTH at a time, neighbouring items neighbouring ones where chunk is WIDTH.
+// Work-item i copies `chunk` elements, WIDTH at a time; with chunk == WIDTH neighbouring work-items copy
+// neighbouring elements.
 kernel void peak_copy(global const real *from, global real *to, uint chunk)
 {
     const size_t first = (size_t)get_global_id(0) * chunk;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Functions of single numbers and of rows (softmax), with their gradients. Needs -DFUNCTION.
-// x, y, dy, dx [rows, C]; first, second: parameters of the function; lengths may be NULL; room: memory for LANES
+// x, y, dy, dx [rows, C]; first, second: parameters of the function; lengths may be NULL; scratch: memory for LANES
 // numbers, for rows.
 #include "enums.h"
 #include "reduce.h"
@@ -81,7 +81,7 @@ static inline size_t run_end(global const int *lengths, uint N, uint C, size_t e
 }
 
 kernel void pointwise_fwd(global const real *x, global const int *lengths, global real *y, uint rows, uint N,
-                          uint C, real first, real second, uint chunk, local real *room)
+                          uint C, real first, real second, uint chunk, local real *scratch)
 {
     const size_t last = min((size_t)rows * C, ((size_t)get_global_id(0) + 1) * chunk);
     bool valid;
@@ -98,7 +98,7 @@ kernel void pointwise_fwd(global const real *x, global const int *lengths, globa
 
 kernel void pointwise_bwd(global const real *x, global const int *lengths, global const real *y,
                           global const real *dy, global real *dx, uint rows, uint N, uint C, real first,
-                          real second, uint chunk, local real *room)
+                          real second, uint chunk, local real *scratch)
 {
     const size_t last = min((size_t)rows * C, ((size_t)get_global_id(0) + 1) * chunk);
     bool valid;
@@ -123,7 +123,7 @@ kernel void pointwise_bwd(global const real *x, global const int *lengths, globa
 #else
 // A team of LANES items takes `chunk` rows; in padding sums are over nothing.
 kernel void pointwise_fwd(global const real *x, global const int *lengths, global real *y, uint rows, uint N,
-                          uint C, real first, real second, uint chunk, local real *room)
+                          uint C, real first, real second, uint chunk, local real *scratch)
 {
     const uint last = min(rows, (TEAM + 1) * chunk);
 
@@ -137,7 +137,7 @@ kernel void pointwise_fwd(global const real *x, global const int *lengths, globa
 
         for (uint c = LANE * WIDTH; c < end; c += LANES * WIDTH)
             part = fmax(part, load_or(a + c, C - c, -INFINITY));
-        top = LANE_MAX(max_of(part), room);
+        top = LANE_MAX(max_of(part), scratch);
         part = 0.0f;
         for (uint c = LANE * WIDTH; c < end; c += LANES * WIDTH) {
             const realv v = exp(load_or(a + c, C - c, -INFINITY) - top);
@@ -147,7 +147,7 @@ kernel void pointwise_fwd(global const real *x, global const int *lengths, globa
             store(v, b + c, C - c);
 #endif
         }
-        sum = LANE_SUM(sum_of(part), room);
+        sum = LANE_SUM(sum_of(part), scratch);
 #if FUNCTION == FUNCTION_LOG_SOFTMAX
         sum = log(sum);
 #endif
@@ -167,7 +167,7 @@ kernel void pointwise_fwd(global const real *x, global const int *lengths, globa
 
 kernel void pointwise_bwd(global const real *x, global const int *lengths, global const real *y,
                           global const real *dy, global real *dx, uint rows, uint N, uint C, real first,
-                          real second, uint chunk, local real *room)
+                          real second, uint chunk, local real *scratch)
 {
     const uint last = min(rows, (TEAM + 1) * chunk);
 
@@ -185,7 +185,7 @@ kernel void pointwise_bwd(global const real *x, global const int *lengths, globa
 #else
             part += load(b + c, C - c);
 #endif
-        sum = LANE_SUM(sum_of(part), room);
+        sum = LANE_SUM(sum_of(part), scratch);
         for (uint c = LANE * WIDTH; c < C; c += LANES * WIDTH) {
             realv v = 0.0f;
 

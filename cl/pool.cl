@@ -20,7 +20,7 @@ static inline intv step_of(uint c, uint length, uint forward_features)
 kernel void pool_fwd(global const real *x, global const int *lengths, global real *y, global int *argmax,
                      uint T, uint N, uint C, uint forward_features)
 {
-    const uint c = get_global_id(0) * WIDTH, n = get_global_id(1), room = C - c;
+    const uint c = get_global_id(0) * WIDTH, n = get_global_id(1), left = C - c;
     const size_t at = (size_t)n * C + c, stride = (size_t)N * C;
     uint length;
 
@@ -29,42 +29,42 @@ kernel void pool_fwd(global const real *x, global const int *lengths, global rea
     length = valid_steps(lengths, n, T);
 #if OVER == POOL_LAST || OVER == POOL_FINAL
     {
-        const realv first = load(x + at, room), last = load(x + at + (length - 1) * stride, room);
+        const realv first = load(x + at, left), last = load(x + at + (length - 1) * stride, left);
 
-        store(WHERE(first, last, step_of(c, length, forward_features) == (int)length - 1), y + at, room);
+        store(WHERE(first, last, step_of(c, length, forward_features) == (int)length - 1), y + at, left);
     }
 #elif OVER == POOL_MEAN
     {
         kahan sum = kahan_zero();
 
         for (uint t = 0; t < length; t++)
-            sum = kahan_add(sum, load(x + at + t * stride, room));
-        store(sum.sum / (real)length, y + at, room);
+            sum = kahan_add(sum, load(x + at + t * stride, left));
+        store(sum.sum / (real)length, y + at, left);
     }
 #else
     {
-        realv best = load(x + at, room);
+        realv best = load(x + at, left);
         intv step = 0;
 
         for (uint t = 1; t < length; t++) {
-            const realv v = load(x + at + t * stride, room);
+            const realv v = load(x + at + t * stride, left);
             const intv above = AS_INTV(v > best);
 
             best = WHERE(best, v, above);
             step = WHERE(step, (intv)(int)t, above);
         }
-        store(best, y + at, room);
+        store(best, y + at, left);
         if (argmax != 0)
-            store_int(step, argmax + at, room);
+            store_int(step, argmax + at, left);
     }
 #endif
 }
 
-// An item takes `steps` time steps from get_global_id(2) * steps on.
+// A work-item computes `steps` time steps from get_global_id(2) * steps on.
 kernel void pool_bwd(global const int *lengths, global const int *argmax, global const real *dy,
                      global real *dx, uint T, uint N, uint C, uint forward_features, uint steps)
 {
-    const uint c = get_global_id(0) * WIDTH, n = get_global_id(1), room = C - c;
+    const uint c = get_global_id(0) * WIDTH, n = get_global_id(1), left = C - c;
     const uint first = get_global_id(2) * steps, last = min(T, first + steps);
     const size_t at = (size_t)n * C + c, stride = (size_t)N * C;
     uint length;
@@ -73,20 +73,20 @@ kernel void pool_bwd(global const int *lengths, global const int *argmax, global
     if (c >= C || n >= N || first >= T)
         return;
     length = valid_steps(lengths, n, T);
-    g = load(dy + at, room);
+    g = load(dy + at, left);
 #if OVER == POOL_MEAN
     g /= (real)length;
     for (uint t = first; t < last; t++)
-        store(t < length ? g : (realv)(0.0f), dx + at + t * stride, room);
+        store(t < length ? g : (realv)(0.0f), dx + at + t * stride, left);
 #else
     {
 #if OVER == POOL_MAX
-        const intv step = load_int(argmax + at, room);
+        const intv step = load_int(argmax + at, left);
 #else
         const intv step = step_of(c, length, forward_features);
 #endif
         for (uint t = first; t < last; t++)
-            store(WHERE((realv)(0.0f), g, step == (int)t), dx + at + t * stride, room);
+            store(WHERE((realv)(0.0f), g, step == (int)t), dx + at + t * stride, left);
     }
 #endif
 }

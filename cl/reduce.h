@@ -24,8 +24,8 @@ static inline real max_of(realv v)
 #endif
 }
 
-// A sum in runs of RUN numbers and over runs: the error grows with RUN + count / RUN, not with count, and
-// an addition waits for one other only.
+// Sums runs of RUN numbers, then the runs: the error grows with RUN + count / RUN instead of count, and an
+// addition depends on only one other.
 #define RUN 32
 
 typedef struct {
@@ -55,8 +55,8 @@ static inline total total_run(total t)
     return t;
 }
 
-// A running sum that keeps what rounding cuts off (Kahan): error of a few units in the last place
-// however many numbers are added. Needs strict float arithmetic.
+// A running sum that keeps the rounding error (Kahan): accurate to a few units in the last place for any
+// number of additions. Needs strict float arithmetic.
 typedef struct {
     realv sum, lost;
 } kahan;
@@ -79,43 +79,44 @@ static inline kahan kahan_add(kahan k, realv v)
     return k;
 }
 
-// Sums and maxima over the LANES items of a group, all of which must call. `room` holds LANES numbers; it
-// is a kernel argument, as PoCL 3.1 lets groups that run at the same time share an array declared inside.
+// Sums and maxima over the LANES work-items of a group, all of which must call. `scratch` holds LANES
+// numbers; it is a kernel argument, since in PoCL 3.1 work-groups that run at the same time share an array
+// declared inside the kernel.
 #if LANES == 1
 #define LANE 0u
 #define TEAM ((uint)get_global_id(0))
-#define LANE_SUM(v, room) (v)
-#define LANE_MAX(v, room) (v)
+#define LANE_SUM(v, scratch) (v)
+#define LANE_MAX(v, scratch) (v)
 #else
 #define LANE ((uint)get_local_id(0))
 #define TEAM ((uint)get_group_id(0))
-#define LANE_SUM(v, room) lane_sum(v, room)
-#define LANE_MAX(v, room) lane_max(v, room)
+#define LANE_SUM(v, scratch) lane_sum(v, scratch)
+#define LANE_MAX(v, scratch) lane_max(v, scratch)
 
-static inline real lane_sum(real v, local real *room)
+static inline real lane_sum(real v, local real *scratch)
 {
-    barrier(CLK_LOCAL_MEM_FENCE); // the last use of `room` is over
-    room[LANE] = v;
+    barrier(CLK_LOCAL_MEM_FENCE); // the last use of `scratch` is over
+    scratch[LANE] = v;
     barrier(CLK_LOCAL_MEM_FENCE);
     for (uint half_ = LANES / 2; half_ > 0; half_ /= 2) {
         if (LANE < half_)
-            room[LANE] += room[LANE + half_];
+            scratch[LANE] += scratch[LANE + half_];
         barrier(CLK_LOCAL_MEM_FENCE);
     }
-    return room[0];
+    return scratch[0];
 }
 
-static inline real lane_max(real v, local real *room)
+static inline real lane_max(real v, local real *scratch)
 {
     barrier(CLK_LOCAL_MEM_FENCE);
-    room[LANE] = v;
+    scratch[LANE] = v;
     barrier(CLK_LOCAL_MEM_FENCE);
     for (uint half_ = LANES / 2; half_ > 0; half_ /= 2) {
         if (LANE < half_)
-            room[LANE] = fmax(room[LANE], room[LANE + half_]);
+            scratch[LANE] = fmax(scratch[LANE], scratch[LANE + half_]);
         barrier(CLK_LOCAL_MEM_FENCE);
     }
-    return room[0];
+    return scratch[0];
 }
 #endif
 

@@ -133,7 +133,7 @@ kernel void rnn_step_bwd(struct rnn_args args, global real *gates, global const 
     }
 }
 
-// partial [D, blocks, columns]: column sums of gates [D, rows, columns], `share` rows a block.
+// partial [D, blocks, columns]: column sums of gates [D, rows, columns] over blocks of `share` rows.
 kernel void rnn_bias_partial(global const real *gates, global real *partial, uint rows, uint columns,
                              uint share, uint blocks, uint D)
 {
@@ -157,7 +157,7 @@ kernel void rnn_bias_sum(global const real *partial, global real *db_ih0, global
     if (j >= H || gate >= GATES || d >= D)
         return;
 
-    // gru: the hidden side's n stands in column block 3
+    // gru: the hidden part of n is column block 3
     const uint hidden = CELL == CELL_GRU && gate == 2 ? 3 : gate;
     global const real *p = partial + d * blocks * RESERVE * H;
     global real *db_ih = d ? db_ih1 : db_ih0, *db_hh = d ? db_hh1 : db_hh0;

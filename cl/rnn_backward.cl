@@ -12,8 +12,8 @@
 
 #define TILES(H) (((H) + TILE_UNITS - 1) / TILE_UNITS)
 
-// packed [D, TILES, GATES*H, P, WIDTH]: the weights w [GATES*H, H] of each direction, cut into tiles; 0 where
-// there is no unit. An item copies `share` rows of a tile.
+// Packs the weights w [GATES*H, H] of each direction into tiles, packed [D, TILES, GATES*H, P, WIDTH], with
+// zeros where there is no unit. A work-item copies `share` rows of a tile.
 kernel void rnn_pack_bwd(struct rnn_args args, global const real *w0, global const real *w1, global real *packed,
                          uint share)
 {
@@ -37,10 +37,10 @@ struct backward { // of one direction
     global real *gates, *carry, *bias;
     global const int *lengths;
     uint N, H, DH;
-    size_t t, after, before; // this step; the one after it in the forward walk, or t; the one before, or t
+    size_t t, after, before; // this step; the step after it in forward order, or t; the one before, or t
 };
 
-// The gradient that reaches h: from the output, and past the multiply from the step after (gru).
+// The gradient of h: from the output and (gru) the part that the next step's multiply does not include.
 static void backward_start(const struct backward *b, uint tile, size_t n, uint rows, real *acc)
 {
     const uint H = b->H;
@@ -72,7 +72,7 @@ static void backward_skip(const struct backward *b, uint tile, size_t n, uint ro
         }
 }
 
-// Gate gradients of one row and vector of units from what reaches h; added to sum, too.
+// Gate gradients of one row and vector of units from the gradient of h; also added to sum.
 static void backward_unit(const struct backward *b, size_t n, uint unit, realv dh, realv sum[RESERVE])
 {
     const uint H = b->H;
@@ -129,7 +129,8 @@ static void backward_finish(const struct backward *b, uint tile, size_t n, uint 
     }
 }
 
-// A stripe's tile. Of the tile `next`, each stripe fetches another vector of all rows.
+// Computes one tile for a stripe of rows. Each stripe prefetches another vector of all rows of the tile
+// `next`.
 static void backward_tile(const struct backward *b, uint tile, size_t n, uint rows, uint next, uint stripe)
 {
     // gru: the hidden part of n is column block 3

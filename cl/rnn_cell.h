@@ -41,7 +41,7 @@ static inline realv rnn_gradient(realv dh, realv h)
 #endif
 }
 
-// a: i f g o, pre-activations in, activations out. Returns c; h is o tanh(c).
+// a: pre-activations of i, f, g, o in, activations out. Returns c; h is o tanh(c).
 static inline realv lstm_cell(realv a[4], realv before)
 {
     a[0] = sigmoid_vec(a[0]);
@@ -51,7 +51,8 @@ static inline realv lstm_cell(realv a[4], realv before)
     return FMA(a[1], before, a[0] * a[2]);
 }
 
-// a: r, z, the input's part of n, W_hn h + b_hn; r, z, n, W_hn h + b_hn out. Returns h.
+// a: pre-activations r, z, the input's part of n, and W_hn h + b_hn in; r, z, n, W_hn h + b_hn out. Returns
+// h.
 static inline realv gru_cell(realv a[4], realv before)
 {
     a[0] = sigmoid_vec(a[0]);
@@ -60,8 +61,8 @@ static inline realv gru_cell(realv a[4], realv before)
     return FMA(a[1], before - a[2], a[2]);
 }
 
-// da: gradients of the pre-activations, given dh and what the step after hands on to the cell, dc.
-// Returns what goes on to the cell of the step before.
+// da: gradients of the pre-activations, from dh and dc, the gradient of the cell from the next step.
+// Returns the gradient of the previous step's cell.
 static inline realv lstm_gradient(realv dh, realv dc, realv c, realv before, const realv a[4], realv da[4])
 {
     const realv i = a[0], f = a[1], g = a[2], o = a[3], t = tanh_vec(c);
@@ -74,7 +75,8 @@ static inline realv lstm_gradient(realv dh, realv dc, realv c, realv before, con
     return dc * f;
 }
 
-// da: gradients of r, z, n and W_hn h + b_hn. Returns what goes past the multiply to the step before.
+// da: gradients of r, z, n and W_hn h + b_hn. Returns the part of the previous step's gradient that does
+// not go through the multiply.
 static inline realv gru_gradient(realv dh, realv before, const realv a[4], realv da[4])
 {
     const realv q = a[0], z = a[1], m = a[2], hn = a[3];

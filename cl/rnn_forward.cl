@@ -23,7 +23,7 @@
 
 #define TILES(H) (((H) + TILE_UNITS - 1) / TILE_UNITS)
 
-// Where vector v of a tile comes from: rows gate * H + unit and following of the weights, `count` of them.
+// Source of vector v of a tile: rows gate * H + unit and following of the weights, `count` of them.
 struct column {
     uint gate, unit, count;
 };
@@ -38,8 +38,9 @@ static struct column column_of(uint tile, uint v, uint H)
     return c;
 }
 
-// packed [D, TILES, K_all, P, WIDTH]: the weights w [G*H, K] of each direction as rows k_first and on, turned
-// so that a tile's vectors follow each other; 0 where there is no unit. An item turns one vector.
+// Packs the weights w [G*H, K] of each direction, transposed so that a tile's vectors are contiguous, into
+// rows from k_first on of packed [D, TILES, K_all, P, WIDTH], with zeros where there is no unit. A work-
+// item transposes one vector.
 kernel void rnn_pack_fwd(struct rnn_args args, global const real *w0, global const real *w1, global real *packed,
                          uint K, uint k_first)
 {
@@ -61,7 +62,8 @@ kernel void rnn_pack_fwd(struct rnn_args args, global const real *w0, global con
     }
 }
 
-// packed [D, TILES, SLOTS, WIDTH]: the biases added up, but for gru's n. An item takes one tile.
+// packed [D, TILES, SLOTS, WIDTH]: the sums of input and hidden biases, which for gru's n stay separate. A
+// work-item computes one tile.
 kernel void rnn_pack_bias(struct rnn_args args, global const real *ih0, global const real *hh0,
                           global const real *ih1, global const real *hh1, global real *packed)
 {
@@ -91,10 +93,11 @@ struct forward { // of one direction
     global real *pre, *cell, *y;
     global const int *lengths;
     uint N, C, H, DH, save;
-    size_t t, before; // this step and the one that it starts from; the same where there is none
+    size_t t, before; // this step and the previous one in the direction's order; the same at the first
 };
 
-// Pre-activations start from the biases and, where it was multiplied before, from what the input gives.
+// Initialises the accumulators with the biases and, if the input's multiply was a launch before, its
+// result.
 static void forward_start(const struct forward *f, uint tile, size_t n, uint rows, real *acc)
 {
     for (uint s = 0; s < SLOTS; s++) {
@@ -114,7 +117,7 @@ static void forward_start(const struct forward *f, uint tile, size_t n, uint row
     }
 }
 
-// The activations of a row's tile, and what they leave behind.
+// Computes the activations of a row's tile and stores h, the cell and what backward reads.
 static void forward_finish(const struct forward *f, uint tile, size_t n, const real *acc)
 {
     const uint H = f->H, unit = tile * TILE_UNITS;
@@ -162,7 +165,8 @@ static void forward_skip(const struct forward *f, uint tile, size_t n, uint rows
         }
 }
 
-// A stripe's tile. Of the tile `next`, each stripe fetches another vector of all rows.
+// Computes one tile for a stripe of rows. Each stripe prefetches another vector of all rows of the tile
+// `next`.
 static void forward_tile(const struct forward *f, uint tile, size_t n, uint rows, uint next, uint stripe)
 {
     const uint C = f->C, H = f->H;

@@ -21,18 +21,19 @@
 
 #define WIDE (LANES * SHARE)  // units with those past the end
 #define K_WIDE (PARTS * PART) // rows likewise
-#define PAIRS ((ROWS * HIDDEN + ITEMS - 1) / ITEMS) // (row, unit) that an item does the pointwise work of
+#define PAIRS ((ROWS * HIDDEN + ITEMS - 1) / ITEMS) // (row, unit) pairs for which a work-item does the pointwise part
 #define STATE(row, k) (((local real *)state)[(row) * K_WIDE + (k)])
 #define SUM(part, row, p, unit) sums[(((part) * ROWS + (row)) * COLUMNS + (p)) * WIDE + (unit)]
 
-// Pair q of an item: `row` of the group and `unit`. Past the last of `pairs` the body is left out.
+// Loops over the pairs q of a work-item: `row` of the group and `unit`. The body is skipped beyond the last
+// of `pairs`.
 #define FOR_PAIRS(q)                                                             \
     _Pragma("unroll") for (uint q = 0; q < PAIRS; q++) if (PAIR(q) < pairs)
 #define PAIR(q) ((uint)get_local_id(0) + (q) * ITEMS)
 #define PAIR_ROW(q) (PAIR(q) / HIDDEN)
 #define PAIR_UNIT(q) (PAIR(q) % HIDDEN)
 
-// packed [D, K_WIDE / 4, COLUMNS, WIDE]: four rows of the matrix each, 0 past its end.
+// packed [D, K_WIDE / 4, COLUMNS, WIDE]: groups of four rows of the matrix, zero beyond its end.
 kernel void rnn_group_pack(global const real *w0, global const real *w1, global real4 *packed, uint D)
 {
     const uint unit = get_global_id(0), p = get_global_id(1) % COLUMNS, k4 = get_global_id(1) / COLUMNS;
@@ -49,7 +50,7 @@ kernel void rnn_group_pack(global const real *w0, global const real *w1, global 
         (real4)(four[0], four[1], four[2], four[3]);
 }
 
-// Steps that some row of the group takes part in.
+// The number of steps of the group's longest row.
 static inline uint longest_of(global const int *lengths, uint first_row, uint N, uint T)
 {
     uint longest = 0;
@@ -61,7 +62,7 @@ static inline uint longest_of(global const int *lengths, uint first_row, uint N,
     return min(longest, T);
 }
 
-// What an item multiplies with. Every index into `held` is a constant after unrolling.
+// A work-item's weights. All indices into `held` are constants after unrolling.
 struct weights {
 #if HELD
     real4 held[HELD][COLUMNS][SHARE];
@@ -91,7 +92,7 @@ static inline __attribute__((always_inline)) void weights_load(struct weights *w
 #endif
 }
 
-// acc += four rows of the weights, `from`(k4, p, i), times what the state has for them.
+// acc += four rows of the weights, `from`(k4, p, i), times the matching four values of the state.
 #define MULTIPLY4(k4, from)                                                      \
     {                                                                            \
         real4 s[ROWS];                                                           \

@@ -20,7 +20,7 @@ rnn_group_backward(struct rnn_args args, global const real4 *packed, global real
     const uint longest = longest_of(lengths, first_row, N, T);
     const size_t H = HIDDEN, DH = D * HIDDEN, step_rows = N;
     struct weights w;
-    // of the step at hand: activations, dy and h or c; of the step before it in the forward walk: h or c
+    // of this step: activations, dy and h or c; of the step before it in forward order: h or c
     real next[PAIRS][RESERVE], next_dy[PAIRS], now[PAIRS], before[PAIRS], carry[PAIRS];
     uint steps[PAIRS];
 

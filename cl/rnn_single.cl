@@ -28,7 +28,8 @@ static inline size_t sample(global const uint *x_rows, uint n)
 
 // ---------------------------------------------------------------- forward
 
-// to [C, V, WIDTH], one of the V vectors: rows w [units, C], turned; 0 where there is no unit.
+// to [C, V, WIDTH]: writes one of the V vectors, the transposed rows of w [units, C]; zero where there is
+// no unit.
 static inline void turn_weights(global const real *w, uint units, uint C, local real *to)
 {
     uint k = 0;
@@ -49,7 +50,7 @@ static inline void turn_weights(global const real *w, uint units, uint C, local 
             to[k * V * WIDTH + i] = i < units ? w[(size_t)i * C + k] : 0.0f;
 }
 
-// Biases of units j and on: those of input and hidden state added up, but for gru's n, whose parts stay apart.
+// Loads the biases of units from j on: input and hidden biases added, which for gru's n stay separate.
 static inline void load_biases(global const real *ih, global const real *hh, uint j, uint H, realv bias[4])
 {
     for (int g = 0; g < 4; g++)
@@ -62,8 +63,8 @@ static inline void load_biases(global const real *ih, global const real *hh, uin
     }
 }
 
-// Activations of units j and on of a row from what its input gives; what they leave behind. The row's y,
-// gates and cell; the last two may be NULL.
+// Computes the activations of units from j on of a row from the input's product, and stores y, gates and
+// cell of the row; the last two may be NULL.
 static inline void finish_row(const realv in[GATES], const realv bias[4], global real *y, global real *gates,
                               global real *cell, uint j, uint H)
 {
@@ -89,8 +90,8 @@ static inline void finish_row(const realv in[GATES], const realv bias[4], global
 #endif
 }
 
-// An item makes PARTS vectors of units, id 0, of `share` rows, id 1, of a direction, id 2. Biases, gates and
-// cell may be NULL. panel: C * V * WIDTH numbers.
+// A work-item computes PARTS vectors of units (id 0) of `share` rows (id 1) of a direction (id 2). Biases,
+// gates and cell may be NULL. panel: C * V * WIDTH numbers.
 kernel void rnn_single_fwd(struct rnn_args args, global const real *x, global const uint *x_rows,
                            global const real *w0, global const real *w1, global const real *bias_ih0,
                            global const real *bias_hh0, global const real *bias_ih1, global const real *bias_hh1,
@@ -113,7 +114,7 @@ kernel void rnn_single_fwd(struct rnn_args args, global const real *x, global co
             turn_weights((d ? w1 : w0) + ((size_t)g * H + j) * C, units, C, panel + (p * GATES + g) * WIDTH);
     }
     for (uint n = first; n < last; n += ROWS) {
-        global const real *row[ROWS]; // those past the last are the last once more, and are dropped
+        global const real *row[ROWS]; // rows beyond the last read the last row again and are not stored
         realv sum[ROWS][V];
 
 #pragma unroll
@@ -153,7 +154,7 @@ kernel void rnn_single_fwd(struct rnn_args args, global const real *x, global co
 
 #define RUN 32 // rows summed before their sum is added to the others': rounding grows with RUN and N / RUN
 
-// What backward reads and writes; gradients that are not wanted are NULL, the second direction's last.
+// Buffers of the backward pass; unwanted gradients, and those of a missing second direction, are NULL.
 struct backward {
     global const real *x, *y, *cell, *dy, *w[2];
     global const uint *x_rows;
@@ -162,7 +163,7 @@ struct backward {
     uint N, C, H, D;
 };
 
-// Gradients of the gates of units j and on in row n.
+// Gate gradients of units from j on in row n.
 static inline void gate_gradients(const struct backward *b, size_t d, size_t n, uint j, realv da[RESERVE])
 {
     const uint H = b->H;
@@ -222,8 +223,9 @@ static void unit_gradients(const struct backward *b, size_t d, uint j)
     }
 }
 
-// A multiply's result, `rows` <= TILE rows of `columns` numbers: row i is (or is added to by) the sum over k < K of
-// a[i * a_row + k * a_step] times row k of b, which lies b_ld after row k - 1, or is row index[k].
+// The result of a multiply, `rows` <= TILE rows of `columns` numbers: to row i is written (or added) the
+// sum over k < K of a[i * a_row + k * a_step] times row k of b; rows of b are b_ld apart, or row k is row
+// index[k].
 struct product {
     global const real *a, *b;
     size_t a_row, a_step, b_ld;
@@ -233,12 +235,12 @@ struct product {
     bool add;
 };
 
-// From column c on, `vectors` vectors of it.
+// Computes `vectors` vectors of the product from column c on.
 static inline __attribute__((always_inline)) void product_tile(const struct product *m, const int vectors, uint c)
 {
     real out[TILE * P * WIDTH];
     realv sum[TILE][P];
-    size_t row[TILE]; // those past the last are the last once more, and are dropped
+    size_t row[TILE]; // rows beyond the last read the last row again and are not stored
 
 #pragma unroll
     for (int i = 0; i < TILE; i++) {
@@ -279,7 +281,7 @@ static inline __attribute__((always_inline)) void product_tile(const struct prod
     }
 }
 
-// Compilers get it once, not at every call: building takes as long as it is long.
+// Not inlined: compile time grows with the code, which is long.
 static __attribute__((noinline)) void product(const struct product *m)
 {
     uint c = 0;
@@ -290,7 +292,7 @@ static __attribute__((noinline)) void product(const struct product *m)
         product_tile(m, 1, c);
 }
 
-// The input weights' gradients of WIDTH units, whose gate gradients are in memory.
+// Gradients of the input weights of WIDTH units, whose gate gradients are in memory.
 static void weight_gradients(const struct backward *b, size_t d, uint j)
 {
     const uint H = b->H, last = min(j + WIDTH, H);
@@ -313,8 +315,8 @@ static void weight_gradients(const struct backward *b, size_t d, uint j)
 }
 
 #if CELL == CELL_RNN
-// The gradient of TILE rows of x. Their gate gradients are found once more, into through [N, D, H]: those that
-// other items leave in `gates` may not be there yet.
+// The gradient of TILE rows of x. Their gate gradients are computed again, into through [N, D, H], because
+// other work-items may not have written theirs to `gates` yet.
 static void input_gradients(const struct backward *b, uint first)
 {
     const uint rows = min((uint)TILE, b->N - first), H = b->H;
@@ -345,8 +347,8 @@ static void input_gradients(const struct backward *b, uint first)
 }
 #endif
 
-// Of each direction WIDTH units an item; after these, TILE rows of dx an item (rnn). gates: activations in
-// (rnn: nothing), their gradients out. lengths may be NULL, and is where dw_ih or dx is not.
+// The first work-items compute WIDTH units of each direction, the others (rnn only) TILE rows of dx each.
+// gates: activations in (rnn: nothing), gradients out. lengths may be NULL, and is if dw_ih or dx is not.
 kernel void rnn_single_bwd(struct rnn_args args, global const real *x, global const uint *x_rows,
                            global const real *w0, global const real *w1, global real *gates,
                            global const real *y, global const real *cell, global const real *dy,

@@ -17,8 +17,8 @@
 // them fully, which keeps the tile in registers.
 #define FOR_ROWS(r) _Pragma("unroll") for (int r = 0; r < ROWS; r++) if (r < rows)
 
-// tile[r][p] += a[r][0..K) . w[0..K)[p]; the last vector goes to tile[r][last_slot].
-// Meanwhile fetches K vectors from `next` on.
+// tile[r][p] += a[r][0..K) . w[0..K)[p]; the last vector goes to tile[r][last_slot]. Prefetches K vectors
+// from `next` on at the same time.
 static inline __attribute__((always_inline)) void accumulate_rows(real *tile, const int rows, int last_slot,
                                                                   global const real *a, size_t ld,
                                                                   global const real *w, uint K,
@@ -55,8 +55,8 @@ static inline __attribute__((always_inline)) void accumulate_rows(real *tile, co
     }
 }
 
-// The same for any number of rows up to ROWS. A tile rests in memory before and after, so that this is the
-// only code that is there once for each height.
+// The same for any number of rows up to ROWS. The tile is in memory before and after, so that only this
+// code is generated for every number of rows.
 static void accumulate(real *tile, uint rows, int last_slot, global const real *a, size_t ld,
                        global const real *w, uint K, global const real *next)
 {
@@ -88,7 +88,7 @@ static bool all_padding(global const int *lengths, uint rows, uint t)
     return padding;
 }
 
-// An item's rows in as few stripes as possible, of nearly equal height.
+// Splits a work-item's rows into as few stripes as possible, of nearly equal height.
 struct stripe {
     uint row, rows;
 };

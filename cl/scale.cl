@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What is left of a matrix multiply when its inner size is 0.
+// A matrix multiply with inner size 0: C = beta C.
 #include "common.h"
 
 // c [rows, ld], columns 0 to N - 1 from `first` on: multiplied by beta; beta 0 does not read.

@@ -43,7 +43,7 @@ enum {
 enum { CHAIN_LINE = 16 }; // words in a cache line: counters that several cores change have one each
 #define CHAIN_NO_BUFFER 0xffffffffu
 
-// What random numbers are drawn for: the counter's last word. a and b are its second and third word.
+// Purposes of random numbers: the last word of the counter. a and b are its second and third word.
 enum {
     RANDOM_DROPOUT = 1, // a: step, b: the dropout's number in the model; index: element / 4
     RANDOM_SHUFFLE = 2, // a: epoch

@@ -7,7 +7,7 @@
 
 #include "vector.h"
 
-// Lanes of two vectors in turn, from the lower or the upper halves.
+// Interleaves the lower or the upper halves of two vectors.
 #if WIDTH == 16
 #define ZIP_LO (JOIN(uint, WIDTH))(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
 #define ZIP_HI (JOIN(uint, WIDTH))(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
@@ -26,7 +26,7 @@
         to[2 * z + 1] = shuffle2(from[z], from[z + WIDTH / 2], ZIP_HI);          \
     }
 
-// x[i].s[j] and x[j].s[i] change places: log2(WIDTH) rounds of zipping rows i and i + WIDTH / 2.
+// Swaps x[i].s[j] and x[j].s[i], in log2(WIDTH) rounds that interleave rows i and i + WIDTH / 2.
 static inline __attribute__((always_inline)) void transpose(realv x[WIDTH])
 {
     realv y[WIDTH];

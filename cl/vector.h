@@ -44,7 +44,7 @@ typedef JOIN(int, WIDTH) intv;
 #define FMA(a, b, c) ((a) * (b) + (c))
 #endif
 
-// The first n <= WIDTH numbers at p; the others are `rest`.
+// Loads the first n <= WIDTH numbers at p; the other lanes are `rest`.
 static inline realv load_or(global const real *p, uint n, real rest)
 {
 #if WIDTH == 1
@@ -113,7 +113,7 @@ static inline void store(realv v, global real *p, uint n)
 #endif
 }
 
-// Units unit, unit + 1, ... of a row of H; 0 past its end.
+// Loads units unit, unit + 1, ... of a row of H; 0 beyond its end.
 static inline realv load_units(global const real *row, uint unit, uint H)
 {
     return load(row + unit, H - unit);
@@ -198,7 +198,7 @@ static inline realv sigmoid_vec(realv x)
     return 1.0f / (1.0f + FMA(scale, e, scale));
 }
 
-// (exp(2|x|) - 1) / (exp(2|x|) + 1), with exp - 1 taken without cancellation.
+// (exp(2|x|) - 1) / (exp(2|x|) + 1), with exp - 1 computed without cancellation.
 static inline realv tanh_vec(realv x)
 {
     realv scale, z = fabs(x);

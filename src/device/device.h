@@ -8,20 +8,18 @@
 #include "device/core/quirks.h"
 
 const struct clrnn_log *clrnn_device_log(const struct clrnn_device *device);
-/** Sends the device's messages elsewhere, and returns where they went before: a launch that is only tried may
- *  fail. */
+/** Redirects the device's messages and returns the previous log: a trial launch may fail silently. */
 const struct clrnn_log *clrnn_device_set_log(struct clrnn_device *device, const struct clrnn_log *log);
 
 bool clrnn_device_is_cpu(const struct clrnn_device *device);
 bool clrnn_device_is_ref(const struct clrnn_device *device);
-/** Whether kernels split their work as for a CPU: on CPUs, unless environment CLRNN_KERNEL_FORM says
- *  otherwise. */
+/** Whether kernels use the CPU form: on CPUs, unless environment CLRNN_KERNEL_FORM overrides it. */
 bool clrnn_device_cpu_form(const struct clrnn_device *device);
 const struct clrnn_quirks *clrnn_device_quirks(const struct clrnn_device *device);
 
-/** Waits until everything queued is done; the only other waits are the reads. */
+/** Waits until everything queued is done; reads are the only other functions that wait. */
 enum clrnn_status clrnn_device_finish(struct clrnn_device *device);
-/** Hands what is queued to the device without waiting. */
+/** Flushes the queue: submits what is queued, without waiting. */
 enum clrnn_status clrnn_device_flush(struct clrnn_device *device);
 
 #endif

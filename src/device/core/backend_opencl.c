@@ -9,14 +9,15 @@
 
 #define STAGING_SLOTS 256
 
-/** Host memory of a write under way; the queue is in order, so the ring's oldest ends first. */
+/** Host memory of a write in progress; the queue is in order, so the oldest in the ring completes first.
+ * */
 struct staging {
     void *memory;
     size_t capacity;
     cl_event event; // NULL: free
 };
 
-/** A host's write without copy that nobody has waited for. */
+/** A write without a copy on the host whose completion nobody has waited for yet. */
 struct pending_write {
     uint64_t token;
     cl_event event;
@@ -140,7 +141,7 @@ static enum clrnn_status buffer_sub(struct clrnn_buffer *b)
 
 static void buffer_destroy(struct clrnn_buffer *b)
 {
-    clReleaseMemObject(b->mem); // the driver keeps it until what is queued is done
+    clReleaseMemObject(b->mem); // the driver keeps it until queued work is done
 }
 
 // ---------------------------------------------------------------- transfers
@@ -152,7 +153,7 @@ static enum clrnn_status error_transfer(const struct clrnn_buffer *b, cl_int err
                           count, first, b->count, b->device->info.name);
 }
 
-/** How far an event is: CL_COMPLETE, a state above it, or an error below 0. */
+/** The state of an event: CL_COMPLETE, a state above it, or an error below 0. */
 static cl_int event_state(cl_event event)
 {
     cl_int state = CL_COMPLETE;
@@ -170,8 +171,8 @@ static void staging_free(struct clrnn_transfers *t, struct staging *s)
     s->capacity = 0;
 }
 
-/** Waits for the oldest write. Its memory moves to the slot that comes next; what is large and does not
- *  suit the next write of `bytes` goes. */
+/** Waits for the oldest write. Its memory is kept for the next slot, or released if it is large and does
+ * not suit the next write of `bytes`. */
 static enum clrnn_status staging_retire(struct clrnn_device *d, size_t bytes)
 {
     enum { KEPT = 1 << 16 };
@@ -196,8 +197,8 @@ static enum clrnn_status staging_retire(struct clrnn_device *d, size_t bytes)
     return CLRNN_OK;
 }
 
-/** Staging memory of at least `bytes`, its slot free of work. Waits only where the ring is full or holds
- *  too much. */
+/** Returns staging memory of at least `bytes` in a free slot. Waits only if the ring is full or holds too
+ * much. */
 static enum clrnn_status staging_get(struct clrnn_device *d, size_t bytes, struct staging **slot)
 {
     enum { MOST = 1 << 26 }; // bytes under way, beyond the write itself
@@ -223,7 +224,7 @@ static enum clrnn_status staging_get(struct clrnn_device *d, size_t bytes, struc
     return CLRNN_OK;
 }
 
-/** Queues a write of what was put into the slot. */
+/** Queues a write of the slot's contents. */
 static enum clrnn_status staging_send(struct clrnn_buffer *b, size_t first, size_t count,
                                       struct staging *slot)
 {
@@ -330,7 +331,7 @@ static enum clrnn_status device_wait(struct clrnn_device *device, uint64_t token
             return clrnn_cl_error(device->log, error, "clWaitForEvents", "a write to %s", device->info.name);
         break;
     }
-    return CLRNN_OK; // a token that is not pending is done
+    return CLRNN_OK; // a token without a pending write is done
 }
 
 const struct clrnn_backend clrnn_backend_opencl = {

@@ -28,7 +28,7 @@ struct clrnn_device {
     uint64_t chain_after; // its number of replays; UINT64_MAX: never
     enum clrnn_gemm_choice gemm;
     struct clrnn_tune *tune; // NULL: nothing remembered, or not to be used
-    json_t *forced;          // choices by key that are settled whatever the file says; NULL: none
+    json_t *forced;          // choices by key that override the file; NULL: none
     char *kernel_dir;        // CLRNN_KERNEL_DIR or NULL
     char *cache_dir;         // of program binaries, NULL: none
 
@@ -43,7 +43,7 @@ struct clrnn_device {
     double build_seconds;
     unsigned built, cached;
 
-    struct clrnn_buffer **scratch; // one a call of clrnn_launches_scratch within an op
+    struct clrnn_buffer **scratch; // one for each call of clrnn_launches_scratch within an op
     size_t scratch_count;
 };
 
@@ -58,7 +58,7 @@ struct clrnn_buffer {
     char what[48];
 };
 
-/** Says that memory for the buffer cannot be had, and `why`; returns CLRNN_ERR_MEMORY. */
+/** Logs that memory for the buffer cannot be allocated, and `why`; returns CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_buffer_error_memory(const struct clrnn_buffer *buffer, const char *why);
 
 #endif

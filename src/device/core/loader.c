@@ -13,7 +13,8 @@
 #include "base/array.h"
 #include "base/file.h"
 
-// The names that the libraries have had since their first stable versions, and Debian's packages of them.
+// The libraries' file names, unchanged since their first stable versions, and the Debian packages that have
+// them.
 static const char *const libraries[][2] = {{"libOpenCL.so.1", "ocl-icd-libopencl1"},
                                            {"libclblast.so.1", "libclblast1"}};
 
@@ -39,7 +40,7 @@ static char *load(void)
             return errno == ENOMEM ? NULL
                                    : clrnn_format("%s; install it (Debian: %s)", dlerror(), libraries[i][1]);
     for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-        address[i] = dlsym(RTLD_DEFAULT, names[i]); // a preloaded library goes first, as if they were linked
+        address[i] = dlsym(RTLD_DEFAULT, names[i]); // a preloaded library comes first, as if it were linked
         if (!address[i])
             return clrnn_format("%s lacks %s", libraries[strncmp(names[i], "CLBlast", 7) == 0][0], names[i]);
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The functions of OpenCL and CLBlast that are used, from libraries loaded at run time: without them the
-// reference device works, and what lacks can be said. Their names stand for pointers into one table.
+// The functions of OpenCL and CLBlast in use, from libraries loaded at run time: without the libraries the
+// reference device works, and messages can name what is missing. The functions' names are macros for
+// entries of one table.
 #ifndef CLRNN_SRC_DEVICE_LOADER_H
 #define CLRNN_SRC_DEVICE_LOADER_H
 

@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "device/core/loader.h"
 
-/** "CL_INVALID_KERNEL_ARGS"; "unknown error" for a number that no header of ours names. Never NULL. */
+/** "CL_INVALID_KERNEL_ARGS"; "unknown error" for a number that is in none of the headers. Never NULL. */
 const char *clrnn_cl_error_name(cl_int error);
 
 /**

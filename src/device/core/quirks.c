@@ -7,7 +7,7 @@
 
 #include "base/array.h"
 
-// A row holds for a device where its name, or its platform's name or version, has the word in it.
+// A row applies to a device if its name, or its platform's name or version, contains the word.
 static const struct {
     const char *word;
     struct clrnn_quirks quirks;
@@ -17,7 +17,7 @@ static const struct {
     {"rusticl", {.rank = 2}},
     {"Clover", {.rank = 3}},
     {"Oclgrind", {.rank = 4}}, // a simulator
-    // Mesa's CPU device leaves loops, without a word, after LP_MAX_TGSI_LOOP_ITERATIONS, and unrolls none.
+    // Mesa's CPU device silently leaves loops after LP_MAX_TGSI_LOOP_ITERATIONS, and unrolls none.
     {"llvmpipe", {.builds_slowly = true, .loop_rounds = 65535}},
 };
 

@@ -7,16 +7,17 @@
 
 struct clrnn_quirks {
     bool is_pocl;
-    bool caches_programs; // keeps binaries by itself, and compiles once more when asked for them
+    bool caches_programs; // caches binaries by itself, and compiles again when asked for them
     bool builds_slowly;   // takes minutes for kernels that do several things at once
-    double loop_rounds;   // rounds that all loops of a work-item together may make; INFINITY: any number
-    unsigned rank;        // of platforms that offer the same device the lowest is preferred
+    double loop_rounds;   // limit for the iterations of all loops of a work-item; INFINITY: none
+    unsigned rank; // of several platforms with the same device, the one with the lowest rank is preferred
 };
 
-/** Those of a device or platform, by its names. */
+/** The quirks of a device or platform, by its names. */
 struct clrnn_quirks clrnn_quirks_of(const struct clrnn_device_info *info);
 
-/** Environment variables with which drivers add to a program's build options; NULL from their number on. */
+/** Environment variables by which drivers extend a program's build options; NULL for an index beyond the
+ * last. */
 const char *clrnn_quirks_build_variable(size_t index);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Children that try OpenCL drivers, and putting broken drivers out of the loader's sight.
+// Child processes that try OpenCL drivers, and hiding broken drivers from the loader.
 #include "device/find/drivers.h"
 
 #include <dirent.h>
@@ -30,7 +30,7 @@
 /** What the loader would load. */
 struct driver {
     char *path;    // of the .icd file, absolute where it exists; NULL: OCL_ICD_VENDORS names the library
-    char *library; // what it names; "": nothing; NULL: it cannot be read
+    char *library; // that it names; "": none; NULL: the file cannot be read
 };
 struct drivers {
     struct driver driver[MAX_DRIVERS]; // in the order of their names
@@ -102,8 +102,8 @@ const char *clrnn_drivers_place(void)
     return named && *named ? named : STANDARD_FOLDER;
 }
 
-/** The drivers that the loader finds, by ocl-icd's rules: those of a folder, of one .icd file (without a
- * slash in the standard folder), or one library. */
+/** Lists the drivers that the loader finds, by ocl-icd's rules: those of a folder, a single .icd file (a
+ * name without a slash is in the standard folder), or a single library. */
 static void drivers_find(struct drivers *d)
 {
     const char *named = clrnn_drivers_place();
@@ -128,18 +128,19 @@ static void drivers_find(struct drivers *d)
 
 // ---------------------------------------------------------------- children
 
-/** Where a child stands, in memory that it shares: written before each step that may be its last. */
+/** A child's progress, in memory shared with the parent: written before each step that may crash. */
 struct board {
     struct clrnn_child_report report;
     bool skip[MAX_PLATFORMS];
     volatile int platform; // -1: the drivers are being loaded
     char name[240];
-    const struct drivers *drivers; // to find out why they give no platform
+    const struct drivers *drivers; // to be asked why they give no platform
     bool broken[MAX_DRIVERS];      // those that are not to be loaded
     char why[MAX_DRIVERS][TROUBLE_SIZE];
 };
 
-/** In the child, once the loader has done its part: why a driver gives no platform; "" where it gives one. */
+/** In the child, after the loader has loaded the driver: sets `why` to the reason that it gives no
+ * platform, "" if it gives one. */
 static void examine(const struct driver *d, char why[TROUBLE_SIZE])
 {
     cl_int(CL_API_CALL * platforms)(cl_uint, cl_platform_id *, cl_uint *);
@@ -181,7 +182,7 @@ static void child_says(struct board *b, int platform, const char *name)
     clrnn_child_doing(&b->report, platform < 0 ? "being loaded" : "being asked for its devices");
 }
 
-/** In the child: touches every platform that is not skipped as listing will touch it. */
+/** In the child: queries every platform that is not skipped, as listing does. */
 static void try_platforms(void *user)
 {
     struct board *b = user;
@@ -230,9 +231,9 @@ struct found {
 };
 
 #define ALL SIZE_MAX
-/** Runs one child. True where it ended well or could not be started. It leaves alone what `found` says, and
- *  finds out why drivers give no platform; `only`: of this driver alone, which the loader must be pointed at.
- */
+/** Runs one child. Returns true if it ended normally or could not be started. It skips the platforms in
+ * `found` and records why drivers give no platform. `only`: examines this driver alone, to which the loader
+ * must be pointed. */
 static bool run_child(struct found *found, size_t only, struct outcome *outcome)
 {
     struct board *b = clrnn_shared_create(sizeof(*b));
@@ -273,7 +274,7 @@ static enum clrnn_status add_trouble(const struct clrnn_log *log, struct clrnn_p
     return CLRNN_OK;
 }
 
-/** Whether this process has loaded a driver: then they are known to load, and a fork would be unsafe. */
+/** Whether this process has loaded drivers. They are then known to load, and a fork would be unsafe. */
 static bool drivers_loaded(const struct drivers *d)
 {
     bool loaded = false;
@@ -304,7 +305,8 @@ static enum clrnn_status hide_broken(const struct clrnn_log *log, struct clrnn_p
     TRY(clrnn_temporary_folder(log, &probe->folder));
     for (size_t i = 0; i < d->count; i++) {
         setenv("OCL_ICD_VENDORS", driver_name(&d->driver[i]), 1);
-        // also one that fails only when asked for devices: the loader asks when there are several drivers
+        // also a driver that fails only when asked for devices, since the loader asks if there are several
+        // drivers
         found->broken[i] = !run_child(found, i, &last);
         if (found->broken[i])
             TRY(add_trouble(log, probe, -1, last.name[0] ? last.name : driver_name(&d->driver[i]),
@@ -322,7 +324,8 @@ static enum clrnn_status hide_broken(const struct clrnn_log *log, struct clrnn_p
     return CLRNN_OK;
 }
 
-/** Runs children until one ends well: each other adds a platform to skip, or the drivers are sorted out. */
+/** Runs children until one ends normally: each failure adds a platform to skip, or the broken drivers are
+ * hidden. */
 static enum clrnn_status try_all(const struct clrnn_log *log, struct clrnn_probe *p, struct found *found)
 {
     struct outcome last;

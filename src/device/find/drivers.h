@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Trying OpenCL drivers in child processes, so that one that crashes or hangs takes nothing with it.
+// Tries OpenCL drivers in child processes, so that a crash or hang does not affect this process.
 #ifndef CLRNN_SRC_DEVICE_FIND_DRIVERS_H
 #define CLRNN_SRC_DEVICE_FIND_DRIVERS_H
 
 #include "base/log.h"
 
-/** A platform that broke its child, or (platform -1) a driver that broke it while being loaded, or gave no
- *  platform; `name` is its .icd file's then, or its library's. */
+/** A platform that broke its child, or (platform -1) a driver that broke it while being loaded or gave no
+ * platform; `name` is then that of its .icd file or library. */
 struct clrnn_probe_trouble {
     int platform;
     char name[256], text[400];
@@ -15,7 +15,7 @@ struct clrnn_probe_trouble {
 struct clrnn_probe {
     struct clrnn_probe_trouble *trouble;
     size_t count;
-    char *folder;       // of the sound drivers, where some break the loader
+    char *folder;       // of the working drivers, if some break the loader
     char *kept_vendors; // OCL_ICD_VENDORS as it was
 };
 
@@ -28,7 +28,7 @@ enum clrnn_status clrnn_probe_create(const struct clrnn_log *log, struct clrnn_p
 void clrnn_probe_restore(struct clrnn_probe *probe);
 void clrnn_probe_destroy(struct clrnn_probe **probe);
 
-/** Where the loader looks for drivers: a folder, an .icd file, or a library. */
+/** Where the loader searches for drivers: a folder, an .icd file, or a library. */
 const char *clrnn_drivers_place(void);
 
 /** What is wrong with a platform, or NULL. */

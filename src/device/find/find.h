@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Lists of devices inside: making them, and picking a row.
+// Internals of device lists: creating them and selecting a row.
 #ifndef CLRNN_SRC_DEVICE_FIND_FIND_H
 #define CLRNN_SRC_DEVICE_FIND_FIND_H
 
@@ -31,7 +31,7 @@ enum clrnn_status clrnn_list_init(const struct clrnn_log *log, struct clrnn_devi
 /** Appends a row. Texts are NULL until set. */
 enum clrnn_status clrnn_list_row(const struct clrnn_log *log, struct clrnn_device_list *list,
                                  struct clrnn_handles handles, struct clrnn_device_info **row);
-/** Hands fresh text (NULL: no memory) over to the list, which returns it, or NULL. */
+/** Passes ownership of a text (NULL: no memory) to the list; returns it, or NULL. */
 const char *clrnn_list_keep(struct clrnn_device_list *list, char *text);
 /** Fills in `same_as`. */
 void clrnn_list_mark_same(struct clrnn_device_list *list);

@@ -115,7 +115,7 @@ static uint64_t device_ulong(cl_device_id id, cl_device_info what)
     return clGetDeviceInfo(id, what, sizeof(value), &value, NULL) == CL_SUCCESS ? value : 0;
 }
 
-/** Without the blanks that some drivers pad names with. */
+/** A copy without the blanks with which some drivers pad names. */
 static char *trimmed(char *text)
 {
     if (text) {
@@ -129,7 +129,7 @@ static char *trimmed(char *text)
     return text;
 }
 
-/** Without its cache PoCL has no devices, fails, or ends the process at the first build. */
+/** Without a usable cache PoCL has no devices, fails, or ends the process at the first build. */
 static void take_pocl_trouble(struct clrnn_device_list *list, struct clrnn_device_info *row)
 {
     const char *trouble = row->is_pocl ? clrnn_list_keep(list, clrnn_pocl_cache_trouble()) : NULL;
@@ -255,7 +255,7 @@ enum clrnn_status clrnn_list_opencl(const struct clrnn_log *log, struct clrnn_de
         free(why);
         return st;
     }
-    TRY(clrnn_probe_create(log, &probe)); // first of all: after it only sound drivers are touched
+    TRY(clrnn_probe_create(log, &probe)); // first, so that only working drivers are called afterwards
     if (clGetPlatformIDs(MAX_PLATFORMS, platforms, &count) != CL_SUCCESS)
         count = 0; // no driver at all: an empty list
     count = count < MAX_PLATFORMS ? count : MAX_PLATFORMS;

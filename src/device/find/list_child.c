@@ -17,7 +17,7 @@
 #define TEXT_BYTES ((size_t)1 << 20)
 #define MOST_ROWS 256
 
-// Shared memory lies at the same address in parent and child, so that pointers into it hold in both.
+// Shared memory has the same address in parent and child, so that pointers into it are valid in both.
 struct board {
     struct clrnn_child_report report;
     bool done;

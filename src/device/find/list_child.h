@@ -5,18 +5,17 @@
 
 #include "clrnn/device.h"
 
-/** clrnn_device_list_create, done in a child. Errors: CLRNN_ERR_DEVICE where that dies, CLRNN_ERR_MEMORY. */
+/** clrnn_device_list_create in a child process. Errors: CLRNN_ERR_DEVICE if the child dies,
+ * CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_device_list_apart(const struct clrnn_log *log, struct clrnn_device_list **list);
 
-/** The row that a SPEC means, "ref" included. CLRNN_ERR_ARG: none or several. */
+/** The row that a device SPEC selects, "ref" included. CLRNN_ERR_ARG: none or several. */
 enum clrnn_status clrnn_device_list_find(const struct clrnn_log *log, const struct clrnn_device_list *list,
                                          const char *spec, size_t *row);
 
-/**
- * Whether a child that ended so (clrnn_child_wait) is worth another try with fresh caches: its driver
- * crashed, or made a broken program. If so, a warning says that this is done, and `folder` is a fresh one,
- * the caller's to remove and free; NULL otherwise.
- */
+/** Whether a child that ended like this (clrnn_child_wait) should be run again with empty caches: its
+ * driver crashed or built a broken program. If so, logs a warning and sets `folder` to a new cache folder,
+ * which the caller removes and frees; otherwise NULL. */
 enum clrnn_status clrnn_caches_suspect(const struct clrnn_log *log, const char *device, const char *ending,
                                        char **folder);
 

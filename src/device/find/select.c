@@ -22,7 +22,7 @@ static bool usable(const struct clrnn_device_info *i)
     return !i->trouble && i->type != CLRNN_DEVICE_REF;
 }
 
-/** Domain, bus, device and function of a GPU as one number, 0 where the driver does not tell. */
+/** A GPU's PCI domain, bus, device and function as one number, 0 if the driver does not report them. */
 static uint64_t pci_address(cl_device_id id)
 {
     cl_uint khr[4], bus, slot;
@@ -38,7 +38,7 @@ static uint64_t pci_address(cl_device_id id)
     return 0;
 }
 
-/** Whether two rows are one physical device by what their drivers say. */
+/** Whether two rows are one physical device according to their drivers. */
 static bool asked_same(const struct clrnn_device_list *list, size_t a, size_t b)
 {
     const struct clrnn_handles *h = ((const struct clrnn_list_private *)list->strings_)->handles;
@@ -57,7 +57,7 @@ static bool asked_same(const struct clrnn_device_list *list, size_t a, size_t b)
     if (clGetDeviceInfo(h[a].id, CL_DEVICE_VENDOR_ID, sizeof(vendor_x), &vendor_x, NULL) != CL_SUCCESS ||
         clGetDeviceInfo(h[b].id, CL_DEVICE_VENDOR_ID, sizeof(vendor_y), &vendor_y, NULL) != CL_SUCCESS)
         return false;
-    return vendor_x == vendor_y && x->device == y->device; // as near as such drivers let us come
+    return vendor_x == vendor_y && x->device == y->device; // the best guess for such drivers
 }
 
 void clrnn_list_mark_same(struct clrnn_device_list *list)
@@ -139,7 +139,7 @@ static bool better(const struct clrnn_device_list *list, size_t a, size_t b)
     return clrnn_quirks_of(x).rank < clrnn_quirks_of(y).rank;
 }
 
-/** Whether no driver gave a row, be it one of trouble. */
+/** Whether no driver gave a row, not even one with an error. */
 static bool is_empty(const struct clrnn_device_list *list)
 {
     for (size_t i = 0; i < list->count; i++)
@@ -148,7 +148,7 @@ static bool is_empty(const struct clrnn_device_list *list)
     return true;
 }
 
-/** The row that says that OpenCL itself does not load, or NULL. */
+/** The row that reports that OpenCL itself does not load, or NULL. */
 static const struct clrnn_device_info *no_opencl(const struct clrnn_device_list *list)
 {
     for (size_t i = 0; i < list->count; i++)
@@ -210,7 +210,7 @@ static bool numbers(const char *select, int *platform, int *device)
            sscanf(select, "%4d:%4d%n", platform, device, &used) == 2 && !select[used];
 }
 
-/** Whether a row, usable or not, is what the word asks for; a platform that failed as a whole may be. */
+/** Whether a row, usable or not, matches the word; also a platform that failed as a whole. */
 static bool named(const struct clrnn_device_info *i, const char *select)
 {
     if (strcasecmp(select, "cpu") == 0 || strcasecmp(select, "gpu") == 0)
@@ -226,7 +226,7 @@ static bool fits(const struct clrnn_device_info *i, const char *select)
     return usable(i) && named(i, select);
 }
 
-/** Nothing usable fits: the trouble of the first row that would, else what there is. */
+/** Nothing usable matches: logs the error of the first matching row, otherwise the list of devices. */
 static enum clrnn_status nothing_fits(const struct clrnn_log *log, const struct clrnn_device_list *list,
                                       const char *select)
 {

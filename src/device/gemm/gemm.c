@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// The door of matrix multiplies: checks, then chooses who does them.
+// The entry point of matrix multiplies: checks arguments, then dispatches to clRNN's kernels or CLBlast.
 #include "device/gemm/internal.h"
 
 #include "device/list/internal.h"
 #include "device/remember/remember.h"
 
-/** One matrix as stored: rows x columns at `offset` with rows `ld` apart; or anywhere, as `index` says. */
+/** Checks one stored matrix: rows x columns at `offset`, rows `ld` apart, or gathered through `index`. */
 static enum clrnn_status check_matrix(const struct clrnn_device *d, const char *letter,
                                       const struct clrnn_buffer *b, size_t offset, uint32_t ld, uint32_t rows,
                                       uint32_t columns, const struct clrnn_buffer *index)
@@ -29,7 +29,7 @@ static enum clrnn_status check_matrix(const struct clrnn_device *d, const char *
     return CLRNN_OK;
 }
 
-/** Whether the bytes of two matrices can meet: by their first and last elements. */
+/** Whether the byte ranges of two matrices overlap, from their first to their last elements. */
 static bool overlap(const struct clrnn_buffer *c, size_t c_offset, uint64_t c_extent,
                     const struct clrnn_buffer *x, size_t x_offset, uint64_t x_extent)
 {
@@ -40,7 +40,7 @@ static bool overlap(const struct clrnn_buffer *c, size_t c_offset, uint64_t c_ex
     return c_first < x_first + x_extent && x_first < c_first + c_extent;
 }
 
-/** K is 0: what is left is C = beta C. */
+/** K is 0: C = beta C. */
 static enum clrnn_status append_scale(struct clrnn_launches *launches, const struct clrnn_gemm *g)
 {
     const struct clrnn_cost cost = {(double)g->M * g->N, 8.0 * g->M * g->N};
@@ -53,7 +53,7 @@ static enum clrnn_status append_scale(struct clrnn_launches *launches, const str
         ARGS(BUF(g->c), UINT(g->c_offset), UINT(g->c_ld), UINT(g->M), UINT(g->N), REAL(g->beta)));
 }
 
-/** Our kernels, their launches listed as what they are together. */
+/** Appends clRNN's kernels; their launches are listed as one multiply. */
 static enum clrnn_status append_own(struct clrnn_launches *launches, const struct clrnn_gemm *gemm,
                                     uint32_t count, const struct clrnn_epilogue *epilogue, bool *taken,
                                     bool *fused)
@@ -74,7 +74,7 @@ static enum clrnn_status append_own(struct clrnn_launches *launches, const struc
     return CLRNN_OK;
 }
 
-/** Where our kernels were measured to be faster: by `clrnn tune`, else on CPUs, Mesa's too. */
+/** Whether clRNN's kernels are faster: as `clrnn tune` measured, otherwise on CPUs, Mesa's included. */
 static bool prefers_own(const struct clrnn_device *d, const struct clrnn_gemm *g)
 {
     const int measured = clrnn_tune_prefers_own(d->tune, g);
@@ -82,7 +82,7 @@ static bool prefers_own(const struct clrnn_device *d, const struct clrnn_gemm *g
     return measured < 0 ? d->info.type == CLRNN_DEVICE_CPU : measured;
 }
 
-/** From its first element to behind its last; gathered rows may be anywhere in the buffer. */
+/** The size from the first to behind the last element; gathered rows may be anywhere in the buffer. */
 static uint64_t reach(const struct clrnn_buffer *b, size_t offset, uint32_t ld, uint32_t rows,
                       uint32_t columns, const struct clrnn_buffer *index)
 {

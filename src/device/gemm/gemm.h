@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The door of matrix multiplies: our kernels or CLBlast, whichever suits the device and shape.
+// Matrix multiplies: clRNN's kernels or CLBlast, whichever suits the device and shape.
 #ifndef CLRNN_SRC_DEVICE_GEMM_GEMM_H
 #define CLRNN_SRC_DEVICE_GEMM_GEMM_H
 
@@ -33,15 +33,14 @@ struct clrnn_epilogue {
 /** Appends one multiply. */
 enum clrnn_status clrnn_launch_gemm(struct clrnn_launches *launches, const struct clrnn_gemm *gemm);
 
-/**
- * Appends one multiply or, count 2, a batched pair: two that differ in their buffers and offsets alone and
- * may run at the same time, as two small multiplies keep more cores busy than one. `epilogue` [count], of one
- * kind, or NULL, is a wish: *fused says whether it was granted, which it is where that costs no launch.
- */
+/** Appends one multiply or, with count 2, a batched pair: two that differ only in buffers and offsets and
+ * may run at the same time, as two small multiplies keep more cores busy than one. `epilogue` [count], all
+ * of one kind, or NULL, is a request: *fused is whether it was fused, which is done if it costs no launch.
+ * */
 enum clrnn_status clrnn_launch_gemm_batch(struct clrnn_launches *launches, const struct clrnn_gemm *gemm,
                                           uint32_t count, const struct clrnn_epilogue *epilogue, bool *fused);
 
-/** Whether multiplies gather rows of their operands: those of our own kernels do. */
+/** Whether multiplies can gather rows of their operands: clRNN's kernels can. */
 bool clrnn_device_gathers(const struct clrnn_device *device);
 
 #endif

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What stands behind the door: kernels of our own and CLBlast. Both are called with arguments
-// that it has checked: three REAL buffers of one OpenCL device, M, N, K > 0, every element within
-// its buffer, C not overlapping A or B.
+// Implementations of multiplies: clRNN's kernels and CLBlast. Both are called with arguments that gemm.c
+// has checked: three REAL buffers of one OpenCL device, M, N, K > 0, every element within its buffer, C not
+// overlapping A or B.
 #ifndef CLRNN_SRC_DEVICE_GEMM_INTERNAL_H
 #define CLRNN_SRC_DEVICE_GEMM_INTERNAL_H
 
@@ -9,13 +9,14 @@
 
 #include "device/gemm/gemm.h"
 
-/** Appends one or two multiplies as kernels of cl/gemm.cl. *taken is false, and nothing appended, where no
- *  kernel of ours serves the shape or device. The rest as clrnn_launch_gemm_batch; `fused` starts false. */
+/** Appends one or two multiplies as kernels of cl/gemm.cl. *taken is false, and nothing appended, if
+ * these kernels do not support the shape or device. Other arguments as in clrnn_launch_gemm_batch; `fused`
+ * starts false. */
 enum clrnn_status clrnn_gemm_own_append(struct clrnn_launches *launches, const struct clrnn_gemm *gemm,
                                         uint32_t count, const struct clrnn_epilogue *epilogue, bool *taken,
                                         bool *fused);
 
-/** Appends it as a call of CLBlastSgemm; serves every shape and device. */
+/** Appends a call of CLBlastSgemm; supports every shape and device. */
 enum clrnn_status clrnn_gemm_clblast_append(struct clrnn_launches *launches, const struct clrnn_gemm *gemm);
 
 /** "64x128x2474 NT" into shape: M, N, K and whether A and B are transposed. */
@@ -29,20 +30,23 @@ struct clrnn_cost clrnn_gemm_cost(const struct clrnn_gemm *gemm);
 #define CLRNN_TUNE_MOST_PARAMETERS 20
 #define CLRNN_TUNE_NEVER 60000 // XGEMM_MIN_INDIRECT_SIZE that no multiply reaches
 
-/** Setting `index` of a fixed sequence, of XgemmDirect or Xgemm: fresh JSON {"WGD": 32, ...}, NULL: no
- * memory. False where it does not suit the device. */
+/** Setting number `index` of a fixed sequence, for XgemmDirect or Xgemm: new JSON {"WGD": 32, ...}, NULL:
+ * no memory. False if it does not suit the device. */
 bool clrnn_setting_get(const struct clrnn_device_info *info, size_t index, bool *direct, json_t **parameters);
 
-/** Whether parameters are whole and hold to what the kernel ("XgemmDirect", "Xgemm", "GemmRoutine") needs. */
+/** Whether parameters are integers that satisfy the kernel's constraints ("XgemmDirect", "Xgemm",
+ * "GemmRoutine"). */
 bool clrnn_setting_fits(const struct clrnn_device_info *info, const char *kernel, const json_t *parameters);
 
-/** Hands them to CLBlast for a kernel; whether it took them. They hold for the process. */
+/** Passes parameters for a kernel to CLBlast; returns whether CLBlast accepted them. They apply to the
+ * whole process. */
 bool clrnn_setting_override(struct clrnn_device *device, const char *kernel, const json_t *parameters);
 
-/** Has CLBlast do every multiply by XgemmDirect, or by Xgemm. */
+/** Makes CLBlast do every multiply by XgemmDirect, or by Xgemm. */
 bool clrnn_setting_route(struct clrnn_device *device, bool direct);
 
-/** Whether a small multiply by CLBlast gives the right numbers. The status says whether it ran at all. */
+/** Whether a small multiply by CLBlast gives the right numbers. The status tells whether it could be run.
+ * */
 enum clrnn_status clrnn_setting_check(struct clrnn_device *device, bool *right);
 
 #endif

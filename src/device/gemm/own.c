@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
-// Our matrix multiply for CPUs: how a shape is divided into work-items of cl/gemm.cl.
+// clRNN's matrix multiply for CPUs: how a shape is divided into work-items of cl/gemm.cl.
 #include <math.h>
 
 #include "base/array.h"
 #include "device/gemm/internal.h"
 
-// The tile in registers and the panels in cache that a device gets; names as in cl/gemm.cl.
+// The register tile and the panels in cache for a device; names as in cl/gemm.cl.
 struct tile {
     uint32_t width, rows, panel, kc, block;
-    // Loops end early (loop_rounds in device/core/quirks.h): then an item computes one tile, over at most
+    // Loops end early (loop_rounds in device/core/quirks.h): a work-item computes one tile, over at most
     // BRIEF_K.
     bool brief;
 };
@@ -22,17 +22,17 @@ enum {
     MOST_PACKED = 1 << 24
 };
 
-// One way to divide C and K: an item owns m_block rows, n_block columns and k_part of K.
+// One way to divide C and K: a work-item computes m_block rows, n_block columns and k_part of K.
 struct tiling {
     uint32_t m_block, n_block, k_part;
     uint32_t m_count, n_count, parts; // of items; parts above 1: split-K
-    bool packed;                      // B first, as a launch of its own
+    bool packed;                      // B is packed first, by a launch of its own
     bool paired;                      // each item computes its blocks of both multiplies
     double cycles;                    // estimated, for the whole batch
 };
 
-// One or two multiplies of one shape, as the kernels do them. transposed: as C' = op(B)' op(A)', whose rows
-// are C's columns.
+// One or two multiplies of one shape, as the kernels compute them. transposed: as C' = op(B)' op(A)', whose
+// rows are C's columns.
 struct batch {
     struct clrnn_gemm gemm[2];
     uint32_t count;
@@ -40,7 +40,7 @@ struct batch {
     bool transposed;
 };
 
-// Numbers that A's rows of a block take when packed, tile by tile.
+// Size in numbers of a block's rows of A when packed tile by tile.
 static uint32_t packed_rows_size(const struct tile *t)
 {
     return t->block / t->rows * (t->kc * t->rows + 8);
@@ -52,7 +52,7 @@ static struct tile choose_tile(const struct clrnn_device *device)
     struct tile t = {
         .rows = 6, .kc = 256, .block = 192, .brief = isfinite(clrnn_device_quirks(device)->loop_rounds)};
 
-    // 24 sums of 32 registers with AVX-512, 12 of 16 with AVX, SSE and (leaving some unused) NEON.
+    // 24 accumulators of 32 registers with AVX-512, 12 of 16 with AVX, SSE and (leaving some unused) NEON.
     t.width = info->float_vector_width >= 16 ? 16 : info->float_vector_width >= 8 ? 8 : 4;
     t.panel = t.width * (t.width == 16 ? 4 : 2);
     if (info->local_bytes < 4ull * (t.kc * t.panel + packed_rows_size(&t) + t.rows * t.panel)) {
@@ -67,16 +67,18 @@ static bool same_b(const struct batch *b)
     return b->count == 2 && b->gemm[0].b == b->gemm[1].b && b->gemm[0].b_offset == b->gemm[1].b_offset;
 }
 
-// K that an item multiplies before it adds to C. With B packed in a launch of its own and A in place, that
-// needs no local memory: all of K, unless a panel of so much leaves the second-level cache.
+// Depth of K that a work-item multiplies before it accumulates into C. With B packed by a launch of its own
+// and A in place, no local memory is needed: all of K, unless a panel of that depth exceeds the second-
+// level cache.
 static uint32_t step_of(const struct clrnn_gemm *g, const struct tile *t, const struct tiling *c)
 {
     return c->packed && !g->transpose_a && c->k_part <= MOST_STEP ? MAX2(c->k_part, t->kc) : t->kc;
 }
 
-// Estimated cycles; the weights go back to 750 measured tilings of 16 shapes on AVX-512 (two FMA and two
-// loads a cycle) and matter only as proportions. The time is the busiest core's; with several items come the
-// cost of waking threads and, on average, a tenth of an item's time waiting for the last one.
+// Estimated cycles. The weights were fitted to 750 measured tilings of 16 shapes on AVX-512 (two FMA and
+// two loads a cycle); only their proportions matter. The time is that of the busiest core; with several
+// work-items come the cost of waking threads and, on average, a tenth of a work-item's time waiting for the
+// last one.
 static double estimate(const struct batch *b, const struct tile *t, uint32_t cores, const struct tiling *c)
 {
     const struct clrnn_gemm *g = &b->gemm[0];
@@ -100,7 +102,7 @@ static double estimate(const struct batch *b, const struct tile *t, uint32_t cor
     return (items > 1 ? (ceil(items / cores) + 0.1) * item + 4000 : item) + pack_all + sum;
 }
 
-// The counts and the time of dividing so; infinite time where the parts' results would be too large.
+// The counts and the estimated time of a tiling; infinite if split-K's partial results would be too large.
 static struct tiling try_tiling(const struct batch *b, const struct tile *t, uint32_t cores, uint32_t rows,
                                 uint32_t panels, uint32_t parts, bool packed, bool paired)
 {
@@ -122,7 +124,7 @@ static struct tiling try_tiling(const struct batch *b, const struct tile *t, uin
     return c;
 }
 
-// One packed B must serve both multiplies of a pair.
+// A pair's multiplies must share one packed B.
 static bool may_pack(const struct batch *b, const struct tile *t)
 {
     const struct clrnn_gemm *g = &b->gemm[0];
@@ -190,7 +192,7 @@ static struct clrnn_defines defines_of(const struct tile *t, bool transpose_a, b
     return (struct clrnn_defines){7, define};
 }
 
-// The kernels' arguments that the batch alone determines.
+// The kernel arguments that follow from the batch alone.
 static struct gemm_args args_of(const struct batch *b)
 {
     const struct clrnn_gemm *g = &b->gemm[0], *second = &b->gemm[b->count - 1];
@@ -221,7 +223,7 @@ static enum clrnn_status append_dot(struct clrnn_launches *launches, const struc
     const struct clrnn_gemm *g = &b->gemm[0];
     struct gemm_args args = args_of(b);
     struct clrnn_define define[7];
-    // Four items a core, of no less than about 20 microseconds.
+    // Four work-items a core, each of at least about 20 microseconds.
     const uint32_t least = (uint32_t)(1 << 16) / g->K + 1, even = clrnn_divide_up(g->N, 4 * cores);
 
     args.n_block = t->brief ? 4 : clrnn_divide_up(even > least ? even : least, 4) * 4;
@@ -231,7 +233,7 @@ static enum clrnn_status append_dot(struct clrnn_launches *launches, const struc
         ARGS(STRUCT(gemm_args, &args), BUF(g->a), BUF(g->b), BUF(g->c)));
 }
 
-// B' in panels; every item then reads what it needs.
+// Packs B' into panels, from which every work-item then reads.
 static enum clrnn_status append_pack(struct clrnn_launches *launches, const struct batch *b,
                                      const struct tile *t, struct clrnn_defines defines,
                                      struct clrnn_buffer **packed)
@@ -248,7 +250,7 @@ static enum clrnn_status append_pack(struct clrnn_launches *launches, const stru
                                ARGS(STRUCT(gemm_args, &args), BUF(g->b), BUF(g->b_rows), BUF(*packed)));
 }
 
-// The sum of the parts of split-K, with the epilogue.
+// Appends the reduction of split-K, with the epilogue.
 static enum clrnn_status append_sum(struct clrnn_launches *launches, const struct batch *b,
                                     const struct tile *t, struct clrnn_defines defines, struct gemm_args args,
                                     struct clrnn_buffer *partial, struct clrnn_buffer *const bias[4])
@@ -268,7 +270,7 @@ static enum clrnn_status append_sum(struct clrnn_launches *launches, const struc
                                     BUF(bias[3])));
 }
 
-// With split-K each part's results go to `partial`, [parts, count, M, N], and are summed after.
+// With split-K, partial results go to `partial`, [parts, count, M, N], and are reduced afterwards.
 static enum clrnn_status append_tiles(struct clrnn_launches *launches, const struct batch *b,
                                       const struct tile *t, const struct tiling *c, bool *fused)
 {
@@ -326,7 +328,8 @@ static bool counts_in_32_bits(const struct clrnn_gemm *g)
            g->M <= INT32_MAX && g->N <= INT32_MAX && g->K <= INT32_MAX;
 }
 
-// How a batch is done: as it stands or transposed, and with which tiling. Only rows of B can be gathered.
+// Chooses whether a batch is computed as it is or transposed, and its tiling. Only rows of B can be
+// gathered.
 static struct tiling choose(struct batch *b, const struct tile *t, uint32_t cores)
 {
     const struct batch other = transposed(b);
@@ -348,7 +351,7 @@ enum clrnn_status clrnn_gemm_own_append(struct clrnn_launches *launches, const s
     const bool dot = !gemm->transpose_a && gemm->transpose_b && !gemm->a_rows && !gemm->b_rows &&
                      (gemm->M <= 4 || gemm->N <= 4) && !(t.brief && gemm->K > BRIEF_K);
     struct batch b = {.gemm = {gemm[0], gemm[count - 1]}, .count = count, .epilogue = epilogue};
-    double alone = INFINITY; // cycles of one of a pair by itself
+    double alone = INFINITY; // cycles of one multiply of a pair by itself
     struct tiling c;
 
     *taken = counts_in_32_bits(&b.gemm[0]) && counts_in_32_bits(&b.gemm[1]) && !(dot && count == 2);

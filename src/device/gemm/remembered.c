@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Making use of what was measured: which multiplies are ours, which alternatives, CLBlast's settings.
+// Applies what was measured: which multiplies use clRNN's kernels, which variants are used, CLBlast's
+// settings.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,7 +102,8 @@ int clrnn_tune_prefers_own(const struct clrnn_tune *tune, const struct clrnn_gem
     return found;
 }
 
-// The first of the fixed settings that suits the device, for a kernel whose own setting CLBlast has lost.
+// Applies the first of the fixed settings that suits the device to a kernel whose own setting CLBlast has
+// lost.
 static void override_with_first(struct clrnn_device *device, bool direct)
 {
     for (size_t i = 0; i < 16; i++) {
@@ -118,7 +120,7 @@ static void override_with_first(struct clrnn_device *device, bool direct)
     }
 }
 
-// Hands over one kernel's parameters where they suit the device and a small multiply is right with them.
+// Applies one kernel's parameters if they suit the device and a small multiply with them is right.
 static void apply_kernel(const struct clrnn_tune *tune, struct clrnn_device *device, const char *kernel,
                          const json_t *parameters)
 {

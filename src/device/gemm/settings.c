@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// CLBlast's parameters: which settings suit a device, the sequence in which they are tried, handing them to
+// CLBlast's parameters: which settings suit a device, the sequence in which they are tried, passing them to
 // CLBlast, and checking by a small multiply that it computes right with them.
 #include <math.h>
 #include <stdlib.h>
@@ -17,10 +17,10 @@ static const char *const direct_names[DIRECT_PARAMETERS] = {"WGD",  "MDIMCD", "N
 static const char *const indirect_names[INDIRECT_PARAMETERS] = {
     "MWG", "NWG", "KWG", "MDIMC", "NDIMC", "MDIMA", "NDIMB", "KWI",
     "VWM", "VWN", "SA",  "SB",    "STRM",  "STRN",  "GEMMK", "KREG"};
-// Those that may be 0, and are 0 or 1.
+// Parameters that are 0 or 1; all others are positive.
 static const char *const switches[] = {"PADA", "PADB", "SA", "SB", "STRM", "STRN", "GEMMK"};
 
-// Tried first. Few large items with a tile in registers suit CPUs, many small ones GPUs.
+// Tried first. Few large work-items with a register tile suit CPUs, many small ones GPUs.
 static const uint8_t direct_first[][DIRECT_PARAMETERS] = {
     {32, 8, 8, 8, 8, 2, 4, 4, 0, 0}, {64, 8, 8, 8, 8, 2, 1, 1, 0, 0},     {32, 16, 8, 16, 8, 2, 2, 2, 1, 1},
     {16, 8, 8, 8, 8, 2, 1, 1, 0, 0}, {64, 16, 16, 16, 16, 2, 4, 4, 0, 0}, {32, 8, 8, 8, 8, 8, 4, 4, 0, 0},
@@ -40,7 +40,7 @@ static uint32_t draw(uint64_t *state, uint32_t below)
 }
 #define DRAW(state, ...) ((const uint8_t[]){__VA_ARGS__})[draw(state, sizeof((const uint8_t[]){__VA_ARGS__}))]
 
-// Multiples that the kernels' loops and vectors need, after CLBlast's own tuners.
+// Divisibility constraints of the kernels' loops and vectors, as in CLBlast's own tuners.
 static bool direct_fits(const uint8_t *v, const struct clrnn_device_info *info)
 {
     const unsigned wgd = v[0], mc = v[1], nc = v[2], ma = v[3], nb = v[4], items = mc * nc;
@@ -61,8 +61,8 @@ static bool indirect_fits(const uint8_t *v, const struct clrnn_device_info *info
            4 * kwg * (v[10] * mwg + v[11] * nwg) <= info->local_bytes;
 }
 
-// Setting `index` of a fixed sequence: both kernels in turn, the chosen ones first, then drawn ones. False
-// where it does not suit the device.
+// Setting number `index` of a fixed sequence: both kernels in turn, hand-chosen ones first, then random
+// ones. False if it does not suit the device.
 static bool setting(size_t index, const struct clrnn_device_info *info, bool *direct,
                     uint8_t v[INDIRECT_PARAMETERS])
 {
@@ -145,7 +145,7 @@ static bool is_switch(const char *name)
     return false;
 }
 
-// A whole number from `least` to `most`; -1: it is none.
+// A parameter that is an integer from `least` to `most`; otherwise -1.
 static int number(const json_t *parameters, const char *name, int least, int most)
 {
     const json_t *v = json_object_get(parameters, name);
@@ -253,7 +253,7 @@ enum clrnn_status clrnn_setting_check(struct clrnn_device *device, bool *right)
     enum clrnn_status st;
 
     *right = false;
-    device->log = NULL; // what fails here is no error of the run
+    device->log = NULL; // a failure here is no error of the run
     if ((st = make_operand(device, CHECK_M * CHECK_K, &buffer[0])) == CLRNN_OK &&
         (st = make_operand(device, CHECK_N * CHECK_K, &buffer[1])) == CLRNN_OK &&
         (st = make_operand(device, CHECK_M * CHECK_N, &buffer[2])) == CLRNN_OK &&

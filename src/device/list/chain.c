@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Making chains of a list's kernels, and queueing them. When they are worth it is replay.c's to decide.
+// Building chains from a list's kernels, and queueing them. replay.c decides whether they are worth it.
 #include "device/list/chain.h"
 
 #include <math.h>
@@ -10,10 +10,10 @@
 #include "device/program/program.h"
 #include "slots.h"
 
-// PORTIONS: into how many a core's part of a stage's items is divided, so that fast cores take more.
+// PORTIONS: number of parts into which a core's share of a stage is divided, so that fast cores take more.
 enum { ARG_WORDS = 2, LOCAL_ALIGN = 128, MOST_SLOTS = 64, PORTIONS = 16 };
 
-// What is gathered for a chain of launches first..last-1.
+// State while a chain of launches first..last-1 is built.
 struct making {
     struct clrnn_launches *launches;
     size_t first, last;
@@ -30,7 +30,7 @@ static size_t aligned(size_t bytes)
     return (bytes + LOCAL_ALIGN - 1) / LOCAL_ALIGN * LOCAL_ALIGN;
 }
 
-// CPUs, unless their loops end early or CLRNN_CHAIN_AFTER forbids chains.
+// CPUs, unless their loops end early or CLRNN_CHAIN_AFTER disables chains.
 static bool can_chain(const struct clrnn_device *device)
 {
     return !device->profile && device->chain_after != UINT64_MAX && device->info.type == CLRNN_DEVICE_CPU &&
@@ -63,7 +63,7 @@ static double items_of(const struct clrnn_launch *l)
     return items;
 }
 
-// Kernels of one work-item a group, all of whose numbers fit 32 bits.
+// Kernels with one work-item per work-group, all of whose sizes fit in 32 bits.
 static bool fits(const struct clrnn_device *d, const struct clrnn_launch *l)
 {
     if (l->run != clrnn_kernel_run || items_of(l) > INT32_MAX || local_bytes(l) > d->info.local_bytes)
@@ -80,7 +80,7 @@ static bool fits(const struct clrnn_device *d, const struct clrnn_launch *l)
     return true;
 }
 
-// The slot of the memory that a buffer lies in; MOST_SLOTS where there is none left.
+// The slot of a buffer's memory; MOST_SLOTS if no slot is left.
 static uint32_t slot_of(struct making *m, const struct clrnn_buffer *b)
 {
     uint32_t s = 0;
@@ -92,7 +92,7 @@ static uint32_t slot_of(struct making *m, const struct clrnn_buffer *b)
     return s;
 }
 
-// Whether all buffers of a launch have slots; else its new ones are taken back.
+// Assigns slots to all buffers of a launch; if there are too few, releases the new ones and returns false.
 static bool take_slots(struct making *m, const struct clrnn_launch *l)
 {
     const uint32_t before = m->slot_count;
@@ -137,7 +137,7 @@ static size_t struct_words(const struct clrnn_arg *a)
 static void add_args(struct making *m, const struct clrnn_launch *l)
 {
     const size_t first = m->arg_words;
-    size_t room = 0;
+    size_t local_size = 0;
 
     m->arg_words += ARG_WORDS * l->kernel.arg_count; // then structs
     for (size_t i = 0; i < l->kernel.arg_count; i++) {
@@ -158,8 +158,8 @@ static void add_args(struct making *m, const struct clrnn_launch *l)
             memcpy(word, &real, sizeof(real));
             break;
         case CLRNN_ARG_LOCAL:
-            word[0] = (uint32_t)room;
-            room += aligned(a->bytes);
+            word[0] = (uint32_t)local_size;
+            local_size += aligned(a->bytes);
             break;
         case CLRNN_ARG_STRUCT:
             word[0] = (uint32_t)(m->arg_words - first);
@@ -168,7 +168,7 @@ static void add_args(struct making *m, const struct clrnn_launch *l)
             break;
         }
     }
-    m->local_bytes = MAX2(m->local_bytes, room);
+    m->local_bytes = MAX2(m->local_bytes, local_size);
 }
 
 static void add_stage(struct making *m, size_t at)
@@ -271,7 +271,7 @@ static enum clrnn_status make(struct making *m, struct clrnn_chain *c)
     return set_args(m, c);
 }
 
-// Makes a chain of launches first..last-1 and appends it.
+// Builds a chain of launches first..last-1 and appends it.
 static enum clrnn_status append(struct making *m, struct clrnn_chains *chains)
 {
     struct clrnn_chain chain = {.first = m->first, .last = m->last};
@@ -290,7 +290,7 @@ static enum clrnn_status append(struct making *m, struct clrnn_chains *chains)
     return st;
 }
 
-// The next launches from `at` on that can be a chain, at least two; false: there are none.
+// Finds the next launches from `at` on, at least two, that can form a chain; false: there are none.
 static bool next(struct clrnn_launches *launches, size_t at, struct making *m)
 {
     const struct clrnn_device *d = launches->device;

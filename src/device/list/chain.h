@@ -26,19 +26,19 @@ struct clrnn_chain {
     size_t groups;
 };
 
-/** Those of a list, in order; launches in none are queued by themselves. */
+/** A list's chains, in order; launches outside of chains are queued by themselves. */
 struct clrnn_chains {
     struct clrnn_chain *chain;
     size_t count;
 };
 
-/** Makes all chains of a list into the empty `chains`. Errors: as clrnn_launch_kernel; then it stays empty.
- */
+/** Builds all chains of a list into `chains`, which must be empty. Errors: as clrnn_launch_kernel; it
+ * then stays empty. */
 enum clrnn_status clrnn_chains_create(struct clrnn_launches *launches, struct clrnn_chains *chains);
 void clrnn_chains_destroy(struct clrnn_chains *chains);
 /** Queues the list, as chains where it has them. */
 enum clrnn_status clrnn_chains_run(const struct clrnn_chains *chains, struct clrnn_launches *launches);
-/** Commands that the list would become: launches outside of chains, and chains. */
+/** Number of commands that the list would become: chains, and launches outside of them. */
 size_t clrnn_chains_queued(struct clrnn_launches *launches);
 
 #endif

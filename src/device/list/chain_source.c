@@ -142,7 +142,7 @@ static void write_defines(FILE *out, const char *defines, bool begin)
     }
 }
 
-// The first function that shares this one's stem and defines: its number is that of their piece of the text.
+// The first function with the same stem and defines: its number is that of the text they share.
 static size_t piece_of(const struct clrnn_chain_function *function, size_t at)
 {
     size_t first = 0;

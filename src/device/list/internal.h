@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The list of launches inside: what kinds of launches share.
+// Internals of the list of launches, shared by all kinds of launches.
 #ifndef CLRNN_SRC_DEVICE_LIST_INTERNAL_H
 #define CLRNN_SRC_DEVICE_LIST_INTERNAL_H
 
@@ -9,7 +9,7 @@
 struct clrnn_gemm;
 struct clrnn_launch;
 
-/** Queues one launch (on ref: does it). `event` is NULL unless times are wanted. */
+/** Queues one launch (on ref: runs it). `event` is NULL unless times are wanted. */
 typedef enum clrnn_status clrnn_run_fn(struct clrnn_launches *launches, struct clrnn_launch *launch,
                                        cl_event *event);
 
@@ -39,7 +39,7 @@ struct clrnn_launch {
     };
 };
 
-/** An event whose times are still to be read. */
+/** An event whose times have not been read yet. */
 struct clrnn_launch_event {
     cl_event event;
     size_t launch;
