@@ -15,13 +15,13 @@
 
 // ---------------------------------------------------------------- ranges
 
-// What the last layers let through to the loss.
+// The range of values that the last layers can pass to the loss.
 struct value_range {
-    double low, high; // of each output; infinite where nothing bounds it
-    bool simplex;     // a softmax's: the outputs of a row sum to 1
+    double low, high; // of each output; infinite if unbounded
+    bool simplex;     // outputs of a softmax: those of a row sum to 1
     bool log_simplex; // a log_softmax's
     bool whole;       // rounded
-    long layer;       // index of the layer that bounds them, -1: none
+    long layer;       // index of the layer that sets the bounds, -1: none
 };
 
 static double sigmoid(double x)
@@ -29,7 +29,7 @@ static double sigmoid(double x)
     return 1.0 / (1.0 + exp(-x));
 }
 
-// Of one of C outputs of a softmax whose inputs lie at most `width` apart.
+// The range of each of C outputs of a softmax whose inputs differ by at most `width`.
 static void softmax_range(double C, double width, struct value_range *r)
 {
     r->high = C > 1.0 ? 1.0 / (1.0 + (C - 1.0) * exp(-width)) : 1.0;
@@ -50,7 +50,7 @@ static void bounded(struct value_range *r, double low, double high, long layer)
     *r = (struct value_range){.low = low, .high = high, .layer = layer};
 }
 
-// Follows the range of values through the model's layers to the loss.
+// Propagates the range of values through the model's layers to the loss.
 static struct value_range range_to_loss(const struct clrnn_model *model)
 {
     struct value_range r = {.low = -INFINITY, .high = INFINITY, .layer = -1};
@@ -112,12 +112,12 @@ static struct value_range range_to_loss(const struct clrnn_model *model)
 
 // ---------------------------------------------------------------- targets
 
-// The targets that count, group by group: rows of one group are equal and get the same output.
+// The targets that count, by group: rows of one group are equal and get the same output.
 struct targets {
     const struct clrnn_model *m;
     const struct clrnn_dataset *set;
     uint32_t S, steps; // steps: labels a sample has
-    uint32_t *group;   // [S] the first sample that is the same
+    uint32_t *group;   // [S] the first sample with the same row
     int32_t *y;        // [steps] of one sample
     float *real;
     double *q;       // [C] of one group
@@ -125,7 +125,7 @@ struct targets {
     bool soft;       // bce: targets between 0 and 1
 };
 
-// Samples of a group stand at its first one or behind it, below this.
+// The end of a group: its samples are at its first one and behind it, below this index.
 static uint32_t group_end(const struct targets *t, uint32_t first)
 {
     return t->equal_rows ? t->S : first + 1;
@@ -153,7 +153,7 @@ static bool same_row(const struct targets *t, uint32_t a, uint32_t b, void *row)
     return !memcmp(x, x + (size_t)info->T * C, length * C * sizeof(*x));
 }
 
-// Rows of one label each only: labels per step would have to look at what lies around a step.
+// Finds equal rows. Only with one label a row: a label of a step depends on the steps around it.
 static enum clrnn_status find_groups(struct targets *t)
 {
     const struct clrnn_dataset_info *info = clrnn_dataset_info(t->set);
@@ -193,7 +193,7 @@ static enum clrnn_status find_groups(struct targets *t)
 
 // ---------------------------------------------------------------- least losses
 
-// cross_entropy: sum over classes of -q log p, least over the p that the range allows.
+// cross_entropy: the minimum of the sum over classes of -q log p, over all p that the range allows.
 static double class_floor(const struct targets *t, const struct value_range *r, double *from_layers)
 {
     const double C = t->m->outputs, width = r->high - r->low;
@@ -209,8 +209,8 @@ static double class_floor(const struct targets *t, const struct value_range *r, 
     *from_layers = 0;
     if (r->log_simplex || C <= 1.0 || isinf(width))
         return free_floor;
-    // The best that bounded logits do: the top class at their upper end, the others at the lower one (the
-    // outputs of a softmax share out what is left). Better only where the targets are softer than that.
+    // The best bounded logits for hard targets: the target class at the upper end, the others at the lower
+    // one (the outputs of a softmax share the rest). Only softer targets can have a lower loss.
     held = r->simplex ? (1.0 - r->high) / (C - 1.0) - r->high : -width;
     if (top / sum < 1.0 / (1.0 + (C - 1.0) * exp(held)))
         return free_floor;
@@ -245,7 +245,7 @@ static double binary_floor(const struct value_range *r, double a, double b, doub
     return least + *from_layers;
 }
 
-// Sums over the groups: the least loss, how much of it the layers cause, and the losses' denominator.
+// Sums over the groups: the minimum loss, the part of it due to the layers, and the losses' denominator.
 struct sums {
     double floor, layers, weight, y, yy, count;
     double binary[2]; // counts of y > 0.5
@@ -344,7 +344,7 @@ static void sum_reals(struct targets *t, const struct value_range *r, uint32_t f
             g.square += y * y;
             g.count++;
             t->soft |= y > 0 && y < 1;
-            if (t->steps > 1) { // each label is a group of its own
+            if (t->steps > 1) { // each label forms its own group
                 end_reals(t, r, &g, s);
                 g = (struct real_group){0};
             }
@@ -354,7 +354,7 @@ static void sum_reals(struct targets *t, const struct value_range *r, uint32_t f
         end_reals(t, r, &g, s);
 }
 
-// Real targets of which this file knows the least loss: one output, mse or bce_with_logits.
+// Whether the minimum loss of real targets is implemented: one output, mse or bce_with_logits.
 static bool real_floor_known(const struct targets *t)
 {
     const enum clrnn_loss_kind kind = t->m->config->train.loss.kind;
@@ -411,7 +411,7 @@ static enum clrnn_status sum_up(struct targets *t, const struct value_range *r, 
         const double variance = s.yy / s.count - s.y * s.y / (s.count * s.count);
 
         f->scale = variance > 1e-12 * s.yy / s.count ? variance : s.yy > 0 ? s.yy / s.count : 1.0;
-        if (loss->kind != CLRNN_LOSS_MSE) // they grow with the error, not with its square
+        if (loss->kind != CLRNN_LOSS_MSE) // these losses grow linearly with the error, not with its square
             f->scale = fmin(f->scale, sqrt(f->scale));
     }
     if (real && !real_floor_known(t))

@@ -9,7 +9,7 @@
 struct clrnn_loss_floor {
     double floor;       // the least loss; 0 for most
     double scale;       // unit of losses: 1; for mse the variance of the targets
-    const char *reason; // why it is not 0, static, or NULL
+    const char *reason; // why it is above 0, static, or NULL
     bool blocked;       // the layers before the loss keep it well above 0 for any weights
     uint32_t classes;   // different classes among the samples; 0 for mse
 };

@@ -24,8 +24,8 @@ struct clrnn_trace {
     struct clrnn_session *session;
     const struct clrnn_overfit_task *task;
     struct clrnn_overfit_result *r;
-    uint32_t still;    // last steps with a gradient of exactly 0
-    uint32_t at_floor; // steps in which the loss was as low as it gets, or lower than makes sense
+    uint32_t still;    // steps at the end with a gradient of exactly 0
+    uint32_t at_floor; // steps in which the loss was at its lower bound, or below a sensible one
     double started;
 };
 
@@ -80,7 +80,7 @@ static double mean(const double *loss, size_t count, double *variance)
     return m;
 }
 
-// From the third to the last quarter by more than a little, and by more than dropout makes it jump.
+// Whether the loss still fell from the third to the last quarter, by more than dropout's noise.
 static bool still_falls(const struct clrnn_overfit_result *r)
 {
     const size_t quarter = r->curve_count / 4;

@@ -37,8 +37,8 @@ static bool one_of(const char *type, const char *const *names)
     return false;
 }
 
-/** Whether a scalar argument of this kind may go into a parameter of this type; types that no kernel of
- *  ours uses pass. */
+/** Whether a scalar argument of this kind fits a parameter of this type; types that clRNN's kernels do
+ * not use are accepted. */
 static bool scalar_fits(enum clrnn_arg_kind kind, const char *type)
 {
     static const char *const reals[] = {"real", "float", NULL};
@@ -62,7 +62,7 @@ static bool buffer_fits(const struct clrnn_buffer *b, const char *type)
     return (!real && !word) || !b || (b->type == CLRNN_REAL) == real;
 }
 
-/** Holds one argument against what the driver tells of the parameter, where it does. */
+/** Checks one argument against the parameter's type, if the driver reports it. */
 static enum clrnn_status check_type(const struct clrnn_device *d, const char *stem, const char *name,
                                     cl_kernel kernel, cl_uint i, const struct clrnn_arg *arg)
 {
@@ -141,7 +141,8 @@ static enum clrnn_status set_args(const struct clrnn_device *d, const char *stem
     return CLRNN_OK;
 }
 
-/** Items of a work-group: 64, or what was measured to be fastest, no more than `most` nor than there are. */
+/** Work-items per work-group: 64, or what was measured to be fastest, at most `most` and the global size.
+ * */
 static size_t choose_items(struct clrnn_launches *launches, const char *name, const struct clrnn_range *range,
                            size_t most)
 {
@@ -159,9 +160,9 @@ static size_t choose_items(struct clrnn_launches *launches, const char *name, co
     return MIN2(size[clrnn_choose(launches, text, MIN2(2, count - 1), count, word)], MAX2(most, 1));
 }
 
-/** Local sizes where the caller leaves them open: the kernel's own, 1 in the CPUs' form (a work-group is what
- * a CPU driver hands to a thread), else a chosen number of items, along the first dimension as far as it
- * goes. */
+/** Sets local sizes that the caller left open: the kernel's required size; 1 in the CPU form (CPU drivers
+ * run a work-group on one thread); otherwise a chosen number of work-items, along the first dimension as far
+ * as it goes. */
 static void choose_local(struct clrnn_launches *launches, const char *name, cl_kernel kernel,
                          const struct clrnn_range *range, size_t local[3])
 {
@@ -225,7 +226,7 @@ static enum clrnn_status set_range(struct clrnn_launches *launches, struct clrnn
     return CLRNN_OK;
 }
 
-/** Name, stem and defines in one piece of memory, so that one is owned. */
+/** Stores name, stem and defines in one allocation. */
 static enum clrnn_status name_launch(const struct clrnn_device *d, struct clrnn_launch *l, const char *stem,
                                      const char *name, struct clrnn_defines defines)
 {
@@ -245,7 +246,7 @@ static enum clrnn_status name_launch(const struct clrnn_device *d, struct clrnn_
     return clrnn_error_memory(d->log, 0, "a launch");
 }
 
-/** For a chain, which gives them to functions. */
+/** Keeps the arguments for a chain, which passes them to functions. */
 static enum clrnn_status keep_args(const struct clrnn_device *d, struct clrnn_launch *l, size_t count,
                                    const struct clrnn_arg *args)
 {

@@ -58,7 +58,7 @@ enum clrnn_status clrnn_launches_op(struct clrnn_launches *launches, const char 
     }
     launches->op[launches->op_count++] = name;
     launches->class[0] = 0;
-    launches->scratch_next = 0; // the op before is done with its memory
+    launches->scratch_next = 0; // the previous op no longer needs its memory
     return CLRNN_OK;
 }
 
@@ -188,7 +188,7 @@ static enum clrnn_status read_times(struct clrnn_launches *launches)
 
 static enum clrnn_status keep_time(struct clrnn_launches *launches, size_t launch, cl_event event)
 {
-    enum { MOST = 1 << 14 }; // events held before times are read; each costs the driver memory
+    enum { MOST = 1 << 14 }; // events kept before their times are read; each costs the driver memory
     enum clrnn_status st = CLRNN_OK;
 
     if (launches->timing_count == MOST)

@@ -56,7 +56,7 @@ struct clrnn_arg {
     uint32_t word;
     size_t bytes; // of local memory, or of the struct
     const void *data;
-    const char *type; // "gemm_args", for a struct of numbers of 32 bits that a header of cl/ declares
+    const char *type; // "gemm_args", for a struct of 32-bit numbers declared in a header of cl/
 };
 #define BUF(b) ((struct clrnn_arg){.kind = CLRNN_ARG_BUFFER, .buffer = (b)})
 #define UINT(v) ((struct clrnn_arg){.kind = CLRNN_ARG_UINT, .word = (uint32_t)(v)})
@@ -85,7 +85,7 @@ enum clrnn_status clrnn_launch_kernel(struct clrnn_launches *launches, const cha
                                       struct clrnn_defines defines, struct clrnn_range range,
                                       struct clrnn_cost cost, size_t arg_count, const struct clrnn_arg *args);
 
-/** Appends a call of the host; on ref devices only. `context` must outlive the list. */
+/** Appends a host function; on ref devices only. `context` must outlive the list. */
 typedef enum clrnn_status clrnn_host_fn(const void *context);
 enum clrnn_status clrnn_launch_host(struct clrnn_launches *launches, clrnn_host_fn *fn, const void *context);
 
@@ -100,7 +100,7 @@ enum clrnn_status clrnn_launches_scratch(struct clrnn_launches *launches, size_t
 
 /** Queues every launch once, in order; waits for nothing. CLRNN_ERR_DEVICE names launch and op. */
 enum clrnn_status clrnn_launches_run(struct clrnn_launches *launches);
-/** Queues launches first..last-1 only (op by op checking), each by itself. */
+/** Queues launches first..last-1 only, each by itself (for checks op by op). */
 enum clrnn_status clrnn_launches_run_part(struct clrnn_launches *launches, size_t first, size_t last);
 
 /** One row per launch, for `plan`, `--profile` and `bench`. Strings belong to the list. */
@@ -112,7 +112,7 @@ struct clrnn_launch_info {
     uint64_t runs;
 };
 size_t clrnn_launches_count(const struct clrnn_launches *launches);
-/** Fetches event times of what has run (waits for the queue when profiling). */
+/** Reads the event times of past runs (waits for the queue when profiling). */
 enum clrnn_status clrnn_launches_profile(struct clrnn_launches *launches);
 const struct clrnn_launch_info *clrnn_launches_info(const struct clrnn_launches *launches, size_t index);
 

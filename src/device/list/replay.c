@@ -8,28 +8,28 @@
 #include "base/clock.h"
 #include "device/list/chain.h"
 
-// A build takes as long as thousands of small launches: short trainings are better off without.
+// A build costs as much as thousands of small launches: short trainings are faster without chains.
 enum { CHAIN_AFTER = 32 };
 #define CHAIN_AFTER_S 1.0
 
-// The trial: so many windows, with chains and without in turn, of so many runs or seconds each. The first is
-// for drivers to build in, the second tells how long a run takes, the others count. Chains that take longer
-// by more than MOST_SLOWDOWN, which is more than chance on a busy machine, are given up.
+// The trial alternates windows with chains and without, each of so many runs or seconds. In the first
+// window drivers build kernels, the second measures the time of a run, the others count. Chains that are
+// slower by more than MOST_SLOWDOWN, which exceeds the noise of a busy machine, are dropped.
 enum { TRIAL_WINDOWS = 6, TRIAL_RUNS = 32 };
 #define TRIAL_S 0.02
 #define MOST_SLOWDOWN 1.25
 
 struct clrnn_replay {
     struct clrnn_launches *launches;
-    struct clrnn_chains chains; // none before they are made, and where they were given up
+    struct clrnn_chains chains; // empty before they are built and after they are dropped
     enum { REPLAY_OPEN, REPLAY_TRIAL, REPLAY_SETTLED } state;
     size_t queued; // commands of a run as chains
     uint64_t count;
     double first_s; // when the first run was
     struct {
-        unsigned window, runs, size; // which one; its runs so far, and in all from the third on
+        unsigned window, runs, size; // current window; its runs so far; runs per window from the third on
         uint64_t start_replays;      // the device's, when it began
-        double start_s, taken_s[2];  // when it began; of the windows without chains, and with
+        double start_s, taken_s[2];  // start of the window; total of the windows without and with chains
     } trial;
 };
 
@@ -96,7 +96,7 @@ static void end_trial(struct clrnn_replay *r)
         clrnn_chains_destroy(&r->chains);
 }
 
-// One run of the trial. A window in which another list was replayed begins anew.
+// One run of the trial. A window is restarted if another list was replayed during it.
 static enum clrnn_status run_trial(struct clrnn_replay *r)
 {
     struct clrnn_device *d = r->launches->device;

@@ -23,11 +23,11 @@ enum clrnn_status clrnn_replay_run(struct clrnn_replay *replay);
 
 /** Makes the chains now, whatever their build costs; the trial follows as usual. */
 enum clrnn_status clrnn_replay_chain(struct clrnn_replay *replay);
-/** Whether nothing is left to decide: there are no chains to make, or their trial is over. */
+/** Whether the decision is made: there are no chains to build, or their trial is over. */
 bool clrnn_replay_settled(const struct clrnn_replay *replay);
 /** Whether runs go as chains now. */
 bool clrnn_replay_chained(const struct clrnn_replay *replay);
-/** Commands that a run queues, as far as is known: as chains, unless they were given up. */
+/** Number of commands that a run queues, as far as known: as chains, unless they were dropped. */
 size_t clrnn_replay_queued(const struct clrnn_replay *replay);
 
 #endif

@@ -10,13 +10,13 @@ enum clrnn_type { CLRNN_REAL, CLRNN_I32, CLRNN_U32 };
 /** Opaque; reference counted: a sub-buffer holds its parent. Destroy all before the device. */
 struct clrnn_buffer;
 
-/** Fresh memory of `count` elements, zeroed; `what` names it in messages. count 0 is made 1.
- *  Errors: CLRNN_ERR_MEMORY with bytes asked, held and there. */
+/** New memory of `count` elements, zeroed; `what` names it in messages. count 0 is treated as 1. Errors:
+ * CLRNN_ERR_MEMORY with the bytes requested, in use and available. */
 enum clrnn_status clrnn_buffer_create(struct clrnn_device *device, enum clrnn_type type, size_t count,
                                       const char *what, struct clrnn_buffer **buffer);
 
-/** A NaN that no computation makes: what tests put where nothing was written yet. On the simulator, reading
- * it is an error (tests/simulator/layer.c). */
+/** A NaN that no computation produces: tests fill unwritten memory with it. On the simulator, reading it
+ * is an error (tests/simulator/layer.c). */
 #define CLRNN_UNWRITTEN 0x7fc5e417u
 
 /** A part of `parent` (itself no sub-buffer), possibly of another type; `first_byte` as counted by

@@ -2,7 +2,7 @@
 // Moving numbers between host and device, in queue order: checks, then the device's backend.
 #include "device/core/internal.h"
 
-/** Whether [first, first + count) lies in a buffer of one of the types that `reals` wants. */
+/** Checks that [first, first + count) is within a buffer of one of the types that `reals` allows. */
 static enum clrnn_status check(const struct clrnn_buffer *b, size_t first, size_t count, bool reals,
                                const char *verb)
 {

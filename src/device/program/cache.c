@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Program binaries on disk, $XDG_CACHE_HOME/clrnn/programs/<key>.bin: the magic word, the payload's
-// length and hash, the payload. The key hashes all that shapes a binary, so an entry is never outdated;
-// files are written beside and renamed, so concurrent writers leave one whole file; whatever does not
-// read back exactly, or might be another user's work, counts as missing. What was used longest ago goes
-// where the folder outgrows its limit.
+// Program binaries on disk, $XDG_CACHE_HOME/clrnn/programs/<key>.bin: magic word, length and hash of the
+// payload, payload. The key hashes everything that affects a binary, so an entry is never outdated. Files
+// are written under a temporary name and renamed, so concurrent writers leave one complete file. A file
+// that is damaged, or that another user may have written, counts as missing. The least recently used files
+// are removed when the folder exceeds its limit.
 #include "device/program/cache.h"
 
 #include <dirent.h>
@@ -35,7 +35,7 @@ static const char *cache_base(const char **below)
     const char *base = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
 
     *below = "clrnn/programs";
-    if (base && *base == '/') // relative ones are to be ignored, says the XDG specification
+    if (base && *base == '/') // the XDG specification says to ignore relative paths
         return base;
     *below = ".cache/clrnn/programs";
     return home && *home ? home : NULL;
@@ -113,7 +113,8 @@ unsigned char *clrnn_cache_read(const char *folder, const char *key, size_t *siz
         if (memcmp(&found, &expected, sizeof(found)) == 0 && (data = malloc(map.size - sizeof(found)))) {
             *size = map.size - sizeof(found);
             memcpy(data, map.data + sizeof(found), *size);
-            utimensat(AT_FDCWD, path, NULL, 0); // used now; where the folder may not be written, never mind
+            utimensat(AT_FDCWD, path, NULL,
+                      0); // marks it as used now; no matter if the folder is not writable
         }
     }
     clrnn_map_close(&map);
@@ -142,7 +143,7 @@ static void entries_finish(struct entries *e)
     *e = (struct entries){0};
 }
 
-/** Takes what is named as our files are; whether there was memory. */
+/** Adds the files that are named like cache entries; false without memory. */
 static bool entries_add(struct entries *e, const char *folder, const char *name)
 {
     const char *suffix = strstr(name, ".bin");
@@ -165,7 +166,7 @@ static bool entries_add(struct entries *e, const char *folder, const char *name)
     return true;
 }
 
-/** All entries. A folder that is not there or not ours has none. */
+/** Reads all entries. A folder that does not exist or is not ours has none. */
 static enum clrnn_status entries_read(const struct clrnn_log *log, const char *folder, struct entries *e)
 {
     DIR *dir;
@@ -195,7 +196,8 @@ static int by_use(const void *a, const void *b)
     return (x->tv_nsec > y->tv_nsec) - (x->tv_nsec < y->tv_nsec);
 }
 
-/** Brings the folder below its limit; another process may do the same at the same time. */
+/** Removes files until the folder is below its limit; another process may do the same at the same time.
+ * */
 static void prune(const char *folder)
 {
     const uint64_t most = most_bytes();

@@ -15,10 +15,11 @@
 #include "device/program/cache.h"
 #include "device/program/sources.h"
 
-// Denormals cost CPUs a hundredfold and carry nothing here. No relaxed maths: see the numbers' contract.
+// Denormals cost CPUs a factor of a hundred and are not needed here. No relaxed maths: see the numbers'
+// contract.
 #define OPTIONS "-cl-std=CL1.2 -cl-denorms-are-zero -cl-kernel-arg-info"
 
-/** Warnings are for who works on kernels: drivers print them, or their number, behind the user's back. */
+/** Warnings only for kernel developers: drivers print them, or their number, without being asked. */
 static const char *options_of(const struct clrnn_device *d)
 {
     return d->kernel_dir ? OPTIONS : OPTIONS " -w";

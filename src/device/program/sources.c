@@ -73,7 +73,7 @@ static char *included_name(const char *line, size_t length)
 
 static enum clrnn_status flatten_text(struct flatten *f, const char *name, const char *text);
 
-/** Writes the file that `wanted` means in `includer`; *done is false where nobody knows it. */
+/** Writes the file that `wanted` names in `includer`; *done is false if it is unknown. */
 static enum clrnn_status flatten_include(struct flatten *f, const char *includer, const char *wanted,
                                          bool *done)
 {

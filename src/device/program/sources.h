@@ -14,12 +14,10 @@ struct clrnn_source_text {
 extern const struct clrnn_source_text clrnn_source_texts[];
 extern const size_t clrnn_source_text_count;
 
-/**
- * The source of cl/<stem>.cl with every include of a known file carried out (each file once) and #line
- * so that compilers name the real file and line; includes of unknown files stay as they are. Files come
- * from `folder` (CLRNN_KERNEL_DIR) where it is not NULL and has them, else from the table. The text goes
- * to fresh memory. Errors: CLRNN_ERR_ARG: there is no such file. CLRNN_ERR_MEMORY.
- */
+/** The source of cl/<stem>.cl with every include of a known file expanded (each file once) and #line, so
+ * that compilers name the real file and line; includes of unknown files stay as they are. Files come from
+ * `folder` (CLRNN_KERNEL_DIR) if it is not NULL and has them, otherwise from the table. The text is newly
+ * allocated. Errors: CLRNN_ERR_ARG: there is no such file. CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_source_flatten(const struct clrnn_log *log, const char *folder, const char *stem,
                                        char **source);
 

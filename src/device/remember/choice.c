@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Choices between launches: answering them from the device's file, and writing down what is measured.
+// Choices between variants: answered from the device's file, and stored when measured.
 #include "device/remember/choice.h"
 
 #include <math.h>
@@ -38,7 +38,7 @@ static unsigned look_up(const struct clrnn_device *d, const struct clrnn_choice 
     return found < c->count ? found : find_option(c, clrnn_tune_option(d->tune, c->key));
 }
 
-// Remembers what was asked, each key once. Without memory nobody can measure it; that costs only speed.
+// Records the question, each key once. Without memory it cannot be measured, which costs only speed.
 static void remember(struct clrnn_launches *l, const struct clrnn_choice *c)
 {
     for (size_t i = 0; i < l->choice_count; i++)
@@ -112,7 +112,7 @@ struct clrnn_choice_file {
     const struct clrnn_log *log;
     const struct clrnn_device_info *info;
     json_t *root;
-    char use[17]; // of CLBlast's parameters in use, as hexadecimal digits
+    char use[17]; // hexadecimal hash of CLBlast's parameters in use
 };
 
 enum clrnn_status clrnn_choice_file_open(struct clrnn_device *device, struct clrnn_choice_file **file)

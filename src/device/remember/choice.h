@@ -15,33 +15,31 @@ struct clrnn_launches;
 #define CLRNN_CHOICE_KEY 160   // bytes, the end included
 #define CLRNN_CHOICE_OPTION 24 // likewise, of an alternative's name
 
-/** What following launches compute, and of which sizes, rounded as clrnn_tune_size does. */
+/** Sets what the following launches compute, and their sizes, rounded by clrnn_tune_size. */
 void clrnn_launches_class(struct clrnn_launches *launches, const char *text);
 
-/**
- * Which of `count` alternatives the launches that follow are to use: an index. What was measured on this
- * device, else `standard`. Every alternative must be fit for the device and shape. Without a class:
- * `standard`.
- */
+/** Returns the index of the alternative, of `count`, that the following launches should use: the one
+ * measured on this device, otherwise `standard`. Every alternative must work for the device and shape.
+ * Without a class: `standard`. */
 unsigned clrnn_choose(struct clrnn_launches *launches, const char *name, unsigned standard, unsigned count,
                       const char *const *option);
 
-/** A choice that making the list has asked for. */
+/** A choice that was asked for while the list was made. */
 struct clrnn_choice {
     char key[CLRNN_CHOICE_KEY];
     unsigned count, standard, taken;
     char option[CLRNN_CHOICE_MOST][CLRNN_CHOICE_OPTION];
 };
 
-/** The different choices asked so far, in the order of asking; NULL from their number on. */
+/** The different choices asked for so far, in order; NULL for an index beyond the last. */
 const struct clrnn_choice *clrnn_launches_choice(const struct clrnn_launches *launches, size_t index);
 
-/** From now on `key`, or every choice of which it is the last word ("variant"), is answered with this
- * alternative, where there is one of this name; NULL: as before. For measuring and tests. */
+/** Fixes the answer to `key`, or to every choice whose key ends in that word ("variant"), to this
+ * alternative, if it has one of this name; NULL: as before. For measuring and tests. */
 enum clrnn_status clrnn_device_force(struct clrnn_device *device, const char *key, const char *option);
 
-/** Forces what environment CLRNN_CHOICES says: "variant=steps,group=128". CLRNN_ERR_ARG: it cannot be read.
- */
+/** Fixes the choices in environment CLRNN_CHOICES: "variant=steps,group=128". CLRNN_ERR_ARG: syntax
+ * error. */
 enum clrnn_status clrnn_device_force_environment(struct clrnn_device *device);
 
 /** What was measured of a choice: milliseconds by alternative; NaN: not measured, infinite: it fails. */
@@ -54,13 +52,14 @@ struct clrnn_choice_file;
 enum clrnn_status clrnn_choice_file_open(struct clrnn_device *device, struct clrnn_choice_file **file);
 void clrnn_choice_file_close(struct clrnn_choice_file **file);
 
-/** Times that the file holds of the choice. `multiplies`: its alternatives differ in matrix multiplies, so
- * that times count only with what is used for these now. False: not all are there; failures are in any case.
- */
+/** Reads the file's times of a choice. `multiplies`: its alternatives differ in matrix multiplies, so
+ * that times are valid only with the settings that multiplies use now. False: some are missing; failures are
+ * always read. */
 bool clrnn_choice_file_get(const struct clrnn_choice_file *file, const struct clrnn_choice *choice,
                            bool multiplies, struct clrnn_choice_ms *ms);
 
-/** Writes times and the alternative to use, and the file. Errors: CLRNN_ERR_DISK, CLRNN_ERR_MEMORY. */
+/** Stores times and the alternative to use, and writes the file. Errors: CLRNN_ERR_DISK,
+ * CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_choice_file_put(struct clrnn_choice_file *file, const struct clrnn_choice *choice,
                                         bool multiplies, const struct clrnn_choice_ms *ms, unsigned use);
 

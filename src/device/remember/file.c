@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The file of measured choices, $XDG_CACHE_HOME/clrnn/tune/<device>.json: JSON whose first key is the hash of
-// all text behind it. What others may have written, or does not read back exactly, is not used.
+// The file of measured choices, $XDG_CACHE_HOME/clrnn/tune/<device>.json: JSON whose first key is the hash
+// of the text after it. A file that is damaged, or that others may have written, is not used.
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,7 +12,7 @@
 #include "device/remember/internal.h"
 
 #define HASH_DIGITS 32
-static const char hash_key[] = "{\"hash\": \""; // then the digits, "," and what they are the hash of
+static const char hash_key[] = "{\"hash\": \""; // followed by the digits, ",", and the hashed text
 
 char *clrnn_tune_path(const struct clrnn_device_info *info)
 {

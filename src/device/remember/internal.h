@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What reading and searching share: the file's parts, and CLBlast's parameters by name.
+// Shared by reading and searching: the file's parts, and CLBlast's parameters by name.
 #ifndef CLRNN_SRC_DEVICE_REMEMBER_INTERNAL_H
 #define CLRNN_SRC_DEVICE_REMEMBER_INTERNAL_H
 
@@ -20,25 +20,23 @@ struct clrnn_tune {
 // The file's parts, each an object: "use" CLBlast's parameters by kernel, "shapes" what was measured of
 // multiplies, "tried" of settings, "choices" of choices between launches.
 
-/** The parsed text of a file, without its hash; NULL: `why` says what is wrong. */
+/** Parses a file's text, without its hash; NULL: *why is the reason. */
 json_t *clrnn_tune_parse(const char *text, size_t size, const char **why);
-/** What a file holds; NULL, with a warning that says why, where it cannot be used; NULL without a word where
- *  there is none. CLRNN_ERR_MEMORY. */
+/** Reads a file; NULL with a logged warning if it cannot be used, NULL without one if it does not exist.
+ * CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_tune_load_file(const struct clrnn_log *log, const char *path, json_t **root);
 
-/** Writes all of it with its hash. Errors: CLRNN_ERR_DISK, CLRNN_ERR_MEMORY. */
+/** Writes the whole file with its hash. Errors: CLRNN_ERR_DISK, CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_tune_save(const struct clrnn_log *log, const char *path, const json_t *root);
 
-/**
- * Puts `changes` (parts of the file; entries of "shapes", "tried" and "choices" by key, "use" as a whole)
- * into the file as it is now, under a lock: another process may have written it since it was read. `restart`:
- * what it holds is dropped before. *root becomes what the file holds then. Errors: CLRNN_ERR_DISK,
- * CLRNN_ERR_MEMORY.
- */
+/** Merges `changes` (parts of the file; "shapes", "tried" and "choices" entry by entry, "use" as a whole)
+ * into the current file under a lock, since another process may have written it after it was read.
+ * `restart`: discards the old contents first. *root becomes the new contents. Errors: CLRNN_ERR_DISK,
+ * CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_tune_update(const struct clrnn_log *log, const struct clrnn_device_info *info,
                                     bool restart, const json_t *changes, json_t **root);
 
-/** The alternative to use for a choice, by name; NULL: nothing was measured. */
+/** The name of the alternative to use for a choice; NULL: not measured. */
 const char *clrnn_tune_option(const struct clrnn_tune *tune, const char *key);
 
 #endif

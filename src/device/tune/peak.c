@@ -8,8 +8,8 @@
 
 enum { TRIES = 5, MOST_ROUNDS = 1 << 15 }; // llvmpipe ends every loop after 65535 rounds
 enum { LEAST_ELEMENTS = 1 << 14 };
-static const double long_enough = 4e-3; // seconds of one try, far above a launch's own cost
-static const double too_long = 0.2;     // seconds of tries on a slow device, a simulator say
+static const double long_enough = 4e-3; // minimum seconds of a measurement, far above a launch's overhead
+static const double too_long = 0.2; // maximum seconds of measurements on a slow device, such as a simulator
 
 // The shortest of a few runs of the list.
 static enum clrnn_status shortest(struct clrnn_launches *launches, double *seconds)
@@ -86,7 +86,7 @@ static enum clrnn_status copy_part(struct clrnn_buffer *from, struct clrnn_buffe
     return st;
 }
 
-// The whole buffer, unless a part of it takes long already.
+// Copies the whole buffer, unless a part of it already takes long.
 static enum clrnn_status measure_copy(struct clrnn_buffer *from, struct clrnn_buffer *to, uint32_t width,
                                       size_t items, double *gb_per_s)
 {
@@ -121,7 +121,7 @@ enum clrnn_status clrnn_device_peak(struct clrnn_device *device, struct clrnn_pe
 
     const struct clrnn_log silent = {NULL, NULL, CLRNN_LOG_ERROR}, *log;
     uint32_t width;
-    size_t items, count = 16 << 20; // 64 MB each: beyond caches of a core, little beside a device's memory
+    size_t items, count = 16 << 20; // 64 MB each: larger than a core's caches, small for a device's memory
     enum clrnn_status st;
 
     *peak = (struct clrnn_peak){NAN, NAN};

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Measuring: which of CLBlast's parameters, and whether our kernels, are fastest for given multiplies.
-//
-// CLBlast has two ways: "XgemmDirect", one kernel for any shape, and "Xgemm", a faster kernel between copies
-// that pad. Where M N K reaches the cube of XGEMM_MIN_INDIRECT_SIZE ("GemmRoutine") it takes the second.
-// Parameters hold for a device as a whole, so the best are those with the least time over all shapes.
+// Measuring: which of CLBlast's parameters, and whether clRNN's kernels, are fastest for given multiplies.
+// CLBlast has two implementations: "XgemmDirect", one kernel for any shape, and "Xgemm", a faster kernel
+// between copies that pad. From M N K = the cube of XGEMM_MIN_INDIRECT_SIZE ("GemmRoutine") on it uses the
+// second. Parameters apply to a device as a whole, so the best are those with the least total time over all
+// shapes.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,8 +55,8 @@ static void shape_text(const struct search *s, size_t i, char text[64])
 
 // ---------------------------------------------------------------- measuring
 
-/** The fastest of several runs in milliseconds, after one that builds; three slower than `hopeless` are
- *  enough. */
+/** The fastest of several runs in milliseconds, after one for the build; stops after three slower than
+ * `hopeless`. */
 static enum clrnn_status measure(struct clrnn_launches *launches, double hopeless, double *ms)
 {
     struct clrnn_device *d = clrnn_launches_device(launches);
@@ -77,7 +77,7 @@ static enum clrnn_status measure(struct clrnn_launches *launches, double hopeles
         *ms = fmin(*ms, 1e3 * one / inner);
         if (*ms > hopeless && run >= 2) // not one that was merely held up
             break;
-        if (run == 0) // long enough for the clock, short enough to be left alone by other programs
+        if (run == 0) // long enough to be measured, short enough to be seldom interrupted by other programs
             inner = (int)fmin(100, 1 + 0.2 / *ms);
     }
     return CLRNN_OK;
@@ -93,7 +93,7 @@ static enum clrnn_status read_result(struct search *s, size_t i, float **result)
     return clrnn_buffer_read_f32(s->c, 0, count, *result);
 }
 
-/** Whether the last multiply gave what it should: sums of K products of unlike numbers up to 1. */
+/** Whether the last multiply's result is right: sums of K products of different numbers up to 1. */
 static enum clrnn_status is_right(struct search *s, size_t i, bool *right)
 {
     const double bound = 4e-7 * (s->shape[i].K + 16.0);
@@ -114,8 +114,8 @@ static double number(const json_t *object, const char *key)
     return json_is_number(v) ? json_number_value(v) : NAN;
 }
 
-/** One shape with CLBlast as it comes and with our kernels, unless an earlier call has measured it; `text` is
- *  its key. The results that settings are held to are ours where we have a kernel. */
+/** Measures one shape with CLBlast's defaults and with clRNN's kernels, unless an earlier call did;
+ * `text` is its key. Settings are later compared with clRNN's results, if it has a kernel for the shape. */
 static enum clrnn_status measure_default(struct search *s, size_t i, json_t *entry, const char *text)
 {
     struct clrnn_tuned_multiply *h = &s->shape[i];
@@ -137,7 +137,7 @@ static enum clrnn_status measure_default(struct search *s, size_t i, json_t *ent
     return CLRNN_OK;
 }
 
-/** Shapes that time is left for, at least one; the others take no part in this call. */
+/** Measures the shapes for which there is time, at least one; this call leaves the others out. */
 static enum clrnn_status measure_defaults(struct search *s, double end)
 {
     json_t *shapes = json_object_get(s->root, "shapes");
@@ -194,8 +194,8 @@ static bool has_all_shapes(const struct search *s, const json_t *entry)
     return true;
 }
 
-/** Measures one setting with every shape into its entry. What CLBlast or the driver refuses is written down.
- */
+/** Measures one setting with every shape and stores it in its entry. Errors of CLBlast or the driver are
+ * stored, too. */
 static enum clrnn_status try_setting(struct search *s, bool direct, const json_t *parameters, json_t *entry)
 {
     const struct clrnn_log *log = s->device->log, silent = {NULL, NULL, CLRNN_LOG_ERROR};
@@ -271,8 +271,8 @@ static double size_of(const struct clrnn_tuned_multiply *h)
     return cbrt((double)h->M * h->N * h->K);
 }
 
-/** The time over all shapes where those from `min` on go the indirect way, each into ms where that is there.
- */
+/** The total time if shapes from `min` on use the indirect kernel; stores the time of each in ms, if not
+ * NULL. */
 static double total_ms(const struct search *s, const json_t *direct, const json_t *indirect, double min,
                        double *ms)
 {
@@ -292,7 +292,7 @@ static double total_ms(const struct search *s, const json_t *direct, const json_
     return total;
 }
 
-// What to use by kernel, in fresh JSON, and its times of all shapes. NULL: no memory.
+// The best parameters by kernel, as new JSON, and their times for all shapes. NULL: no memory.
 static json_t *best_use(const struct search *s, double *ms)
 {
     const json_t *direct = best_of(s, "XgemmDirect"), *indirect = best_of(s, "Xgemm");
@@ -325,7 +325,8 @@ static json_t *best_use(const struct search *s, double *ms)
     return use;
 }
 
-// Writes what was measured of the shapes and in `tried` (or NULL), and what is best so far, to the file.
+// Writes the measurements of the shapes and in `tried` (or NULL), and the best parameters so far, to the
+// file.
 static enum clrnn_status choose(struct search *s, json_t *tried)
 {
     json_t *measured = json_object_get(s->root, "shapes"), *shapes = json_object(), *use, *changes;
@@ -400,7 +401,7 @@ static enum clrnn_status prepare(struct search *s)
     return CLRNN_OK;
 }
 
-// Measures one setting unless that was done, and writes it down; *measured: whether it was done now.
+// Measures one setting, unless that was done, and stores it; *measured: whether it was measured now.
 static enum clrnn_status take_setting(struct search *s, bool direct, json_t *parameters, bool *measured)
 {
     char *key = setting_key(direct, parameters);
@@ -466,7 +467,7 @@ enum clrnn_status clrnn_tune_run(struct clrnn_device *device, const struct clrnn
                                                        : " with what was remembered in use");
     for (size_t i = 0; i < count; i++)
         shape[i].default_ms = shape[i].clblast_ms = shape[i].own_ms = NAN;
-    // first of all it is written: what cannot be kept need not be measured
+    // written first: if it cannot be stored, nothing need be measured
     TRY(clrnn_tune_update(device->log, &device->info, params->restart, NULL, &s.root));
     s.clblast = calloc(count + 1, sizeof(*s.clblast));
     s.own = calloc(count + 1, sizeof(*s.own));

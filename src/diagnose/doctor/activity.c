@@ -113,13 +113,14 @@ static enum clrnn_status measure_time(const struct clrnn_session *p, struct clrn
 
 // ---------------------------------------------------------------- units
 
-// `lengths`: the set whose samples are the batch's, or NULL where none is padded.
+// Whether a step is valid. `lengths`: the set that the batch's samples come from, or NULL if none is
+// padded.
 static bool is_valid(const struct clrnn_dataset *lengths, uint32_t t, uint32_t n)
 {
     return !lengths || t < clrnn_dataset_length(lengths, n);
 }
 
-// Share of values at the ends of tanh or sigmoid; share of columns that a relu never lets through.
+// Counts the fraction of values at the ends of tanh or sigmoid, and of columns that a relu always zeroes.
 static void count_values(const double *y, uint32_t T, uint32_t N, uint32_t C,
                          const struct clrnn_dataset *lengths, enum clrnn_function function,
                          struct clrnn_activity_units *u)
@@ -173,7 +174,7 @@ static enum clrnn_status read_weights(const struct clrnn_session *p, const struc
     return clrnn_session_read(p, in[RNN_BIAS_HH], &w->bias_hh);
 }
 
-// Pre-activation of gate row j: what decides whether a sigmoid gate stands at 0 or 1.
+// The pre-activation of gate row j, which decides whether a sigmoid gate saturates.
 static double gate(const struct clrnn_op *op, const struct gate_weights *w, size_t j, const double *x,
                    const double *h)
 {
@@ -187,7 +188,7 @@ static double gate(const struct clrnn_op *op, const struct gate_weights *w, size
     return sum;
 }
 
-// The gates of an lstm (i, f, o) or gru (r, z), computed again from the layer's input and output.
+// Counts saturated gates of an lstm (i, f, o) or gru (r, z), recomputed from the layer's input and output.
 static enum clrnn_status count_gates(const struct clrnn_session *p, const struct clrnn_op *op,
                                      const double *x, const double *y, const struct clrnn_dataset *lengths,
                                      struct clrnn_activity_units *u)

@@ -62,14 +62,14 @@ static char *other_lr(const struct clrnn_config *c, double factor)
     const bool one_cycle = t->scheduler.kind == CLRNN_SCHEDULER_ONE_CYCLE_LR;
     char number[CLRNN_NUMBER_SIZE];
 
-    // a power of ten of what is written: 0.0001 becomes 0.001, not 0.001000...02
+    // a power of ten of the number as written: 0.0001 becomes 0.001, not 0.001000...02
     snprintf(number, sizeof(number), "%.9g", (one_cycle ? t->scheduler.max_lr : t->optimizer.lr) * factor);
     if (one_cycle)
         return clrnn_format("train.scheduler.one_cycle_lr.max_lr=%s", number);
     return clrnn_format("train.optimizer.%s.lr=%s", clrnn_optimizer_word(t->optimizer.kind), number);
 }
 
-// One line for each layer that `line` wants changed; frees nothing, returns NULL without memory.
+// Joins the lines of all layers for which `line` gives one; NULL without memory.
 static char *of_layers(const struct clrnn_config *c, char *(*line)(const struct clrnn_config *, size_t))
 {
     char *text = clrnn_format("%s", "");
@@ -89,7 +89,7 @@ static char *of_layers(const struct clrnn_config *c, char *(*line)(const struct 
     return text;
 }
 
-// A plain rnn as a gru of the same size.
+// Replaces a plain rnn by a gru of the same size.
 static char *gated(const struct clrnn_config *c, size_t at)
 {
     const struct clrnn_layer *l = &c->layer[at];
@@ -102,7 +102,7 @@ static char *gated(const struct clrnn_config *c, size_t at)
                         l->hidden_size, l->num_layers, l->bidirectional ? "true" : "false", l->dropout);
 }
 
-// Units that stay off or at their ends, as tanh.
+// Replaces an activation whose units are dead or saturated by tanh.
 static char *as_tanh(const struct clrnn_config *c, size_t at)
 {
     const struct clrnn_layer *l = &c->layer[at];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Stage 3: what the short training answers: the common class alone, the last value, far from the targets; and
-// what the same training comes to with shuffled rows, or a larger lr.
+// Stage 3: whether the short training's model answers only with the common class, with the last value, or
+// far from the targets; and the result of the same training with shuffled rows, or a larger lr.
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,7 +32,7 @@ static enum clrnn_status try_changes(struct clrnn_examination *v, const struct c
     return st;
 }
 
-// sgd with a small lr: steps that are small beside the weights, although there is a gradient.
+// Whether sgd's lr is so small that steps are small relative to the weights, although there is a gradient.
 static bool sgd_may_be_slow(const struct clrnn_examination *v, const struct clrnn_trace *c)
 {
     const struct clrnn_doctor *d = v->d;
@@ -80,7 +80,7 @@ static enum clrnn_status find_sgd_lr(struct clrnn_examination *v, struct clrnn_t
     return CLRNN_OK;
 }
 
-// R2 of each feature's last value as an answer.
+// R2 of predicting the target by a feature's last value, for each feature.
 static enum clrnn_status find_naive(struct clrnn_examination *v, struct clrnn_trace *c)
 {
     struct clrnn_doctor *d = v->d;
@@ -120,7 +120,7 @@ static bool shuffled_is_better(const struct clrnn_examination *v, const struct c
            clrnn_trial_compare(c->plain.ran ? &c->plain : &v->d->asked, &c->twin, false) == CLRNN_GAIN_BETTER;
 }
 
-// The same training with shuffled rows; where that is no better, both with what other findings change.
+// Runs the same training with shuffled rows; if that is no better, both with the changes of other findings.
 static enum clrnn_status train_twin(struct clrnn_examination *v, struct clrnn_trace *c)
 {
     const struct clrnn_doctor_result *r = v->d->result;
@@ -193,8 +193,8 @@ static void judge_sgd(struct clrnn_examination *v, const struct clrnn_trace *c)
         clrnn_doctor_fix(d, FIX_MOMENTUM, 0, c->sgd_momentum);
 }
 
-// The size that the outputs can come to: the sum of lr on a bias, and on each weight of a unit of size 1
-// below.
+// How large the outputs can become: the sum of lr over the steps, for a bias and for each weight of an
+// input of size 1.
 static double reach(const struct clrnn_examination *v, const struct clrnn_trace *c)
 {
     const struct clrnn_config *config = v->d->config;

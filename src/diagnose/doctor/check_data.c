@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Stage 1: what X and y of each set say.
+// Stage 1: checks of X and y of each set.
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,7 +41,7 @@ static void check_finite(struct clrnn_doctor *d)
     d->no_dynamic_reason = "its inputs are not finite.";
 }
 
-// Whether a layer that takes scale and offset out stands before everything that minds them.
+// Whether a layer that removes scale and offset comes before every layer that depends on them.
 static bool scales_itself(const struct clrnn_doctor *d)
 {
     for (size_t i = 0; i < d->config->layer_count; i++) {
@@ -218,7 +218,7 @@ static void check_range(struct clrnn_doctor *d)
     d->no_dynamic_reason = "some labels do not fit its outputs.";
 }
 
-// Weights that make the common class count even more.
+// Class weights that give even more weight to the common class.
 static void check_weights(struct clrnn_doctor *d, uint32_t common, uint32_t rare)
 {
     const struct clrnn_scan *s = &d->train_scan;

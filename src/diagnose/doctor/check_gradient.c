@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Stage 2: the device's gradients against the reference's in double, and that against finite differences of
-// its loss.
+// Stage 2: compares the device's gradients with the reference's in double, and those with finite
+// differences of the loss.
 #include <math.h>
 #include <stdlib.h>
 
@@ -65,7 +65,7 @@ static enum clrnn_status compare_entry(struct check *c, size_t i, bool find_most
     if (st == CLRNN_OK && find_most) {
         c->most = fmax(c->most, sqrt(norm));
     } else if (st == CLRNN_OK) {
-        // what is far smaller than the largest gradients is rounding of larger numbers
+        // values far below the largest gradients are rounding errors of larger numbers
         error = sqrt(error) / (fmax(sqrt(norm), 1e-3 * c->most) + 1e-30);
         if (error > c->worst_error) {
             c->worst_error = error;
@@ -85,7 +85,7 @@ static enum clrnn_status compare(struct check *c)
     TRY(clrnn_doctor_again(c->here, CLRNN_MODE_GRADIENT, &near));
     TRY(clrnn_doctor_again(c->there, CLRNN_MODE_GRADIENT, &far));
     if (!isfinite(far.loss) || !isfinite(far.grad_norm) || far.grad_norm > 1e6)
-        return CLRNN_OK; // float32 has no room for it, and other findings say so
+        return CLRNN_OK; // float32 cannot represent it, and other findings report that
     for (int pass = 0; pass < 2; pass++)
         for (size_t i = 0; i < c->here->model->entry_count; i++)
             if (c->here->model->entry[i].param.trained)
@@ -93,7 +93,7 @@ static enum clrnn_status compare(struct check *c)
     return CLRNN_OK;
 }
 
-// (L(w + h) - L(w - h)) / 2h in double for the parameter that differs most, at its element that does.
+// (L(w + h) - L(w - h)) / 2h in double, for the most deviating element of the most deviating parameter.
 static enum clrnn_status difference(struct check *c, double *slope)
 {
     struct clrnn_model *m = c->there->model;
@@ -127,7 +127,7 @@ static enum clrnn_status difference(struct check *c, double *slope)
     return st;
 }
 
-// 1 - y and y (1 - y) of a unit at its end are what float32 leaves of it
+// 1 - y and y (1 - y) of a saturated unit have only the accuracy that float32 leaves
 static bool is_off(const struct clrnn_examination *v, double error)
 {
     const struct clrnn_activity *a = &v->start;
@@ -174,7 +174,7 @@ static enum clrnn_status prepare(struct check *c)
 {
     const struct clrnn_device_params params = {.select = "ref", .log = c->v->d->log};
     const uint32_t rows = MIN2(CHECK_ROWS, c->v->train_rows), steps = MIN2(CHECK_STEPS, c->v->d->T);
-    // cheap enough for a reference: a weight is used once a step and sample, three times over
+    // small enough for the reference: a weight is used once a step and sample, in three passes
     const double scale = 6.0 * (double)clrnn_model_size(c->v->session->model) * rows * steps / CHECK_FLOPS;
     const struct clrnn_session_params session = {
         .view = {.row = c->v->rows,

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Stage 1: what the list of layers and the loss alone say.
+// Stage 1: checks of the layers and the loss, without data.
 #include <math.h>
 
 #include "base/array.h"
 #include "diagnose/doctor/doctor.h"
 
-// The activation whose values reach the loss, through what keeps their range; SIZE_MAX: none.
+// The activation whose range of values reaches the loss, through layers that keep it; SIZE_MAX: none.
 static size_t last_activation(const struct clrnn_config *c)
 {
     for (size_t i = c->layer_count; i-- > 0;) {
@@ -19,7 +19,7 @@ static size_t last_activation(const struct clrnn_config *c)
     return SIZE_MAX;
 }
 
-// ---------------------------------------------------------------- the loss and what stands before it
+// ---------------------------------------------------------------- the loss and the layer before it
 
 static void softmax_before_cross_entropy(struct clrnn_doctor *d, size_t at)
 {
@@ -124,7 +124,7 @@ static void check_bce(struct clrnn_doctor *d, size_t at, enum clrnn_layer_kind k
     clrnn_doctor_fix(d, FIX_REMOVE_LAYER, at, 0);
 }
 
-// Targets that the last activation can never put out.
+// Targets outside of the last activation's range.
 static void check_mse(struct clrnn_doctor *d, size_t at, enum clrnn_layer_kind kind)
 {
     const struct clrnn_scan *s = &d->train_scan;
@@ -277,8 +277,8 @@ static void check_dropout(struct clrnn_doctor *d, size_t at)
         clrnn_doctor_remedy(d, "model.layers.%zu.dropout.p=0.5 or less", at);
         clrnn_doctor_fix(d, FIX_LAYER_P, at, 0.5);
     }
-    // what works on each number alone hands the changed variance on; a linear layer's batchnorm behind it
-    // meets it, too, but that stack is common and learns
+    // elementwise layers pass the changed variance on; so does a linear layer, to a batchnorm after it, but
+    // that stack is common and learns
     while (next < c->layer_count &&
            (clrnn_layer_is_activation(&c->layer[next]) || c->layer[next].kind == CLRNN_LAYER_POOL))
         next++;
@@ -362,7 +362,7 @@ static void check_batchnorm(struct clrnn_doctor *d, size_t at)
     clrnn_doctor_fix(d, FIX_DROP_LAST, 0, 1);
 }
 
-// A bidirectional layer whose reverse direction is read where it has seen one step only.
+// A bidirectional layer whose reverse direction is read after only one step.
 static void check_pool(struct clrnn_doctor *d, size_t at)
 {
     const struct clrnn_config *c = d->config;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Stage 2: what a few steps show. First loss, gradients that are zero, batch-mates that matter, one batch
-// learnt by heart.
+// Stage 2: what a few steps show: the first loss, zero gradients, samples that affect others of their
+// batch, overfitting one batch.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,7 +65,7 @@ static enum clrnn_status largest_gradients(struct clrnn_model *m, double *most)
     return CLRNN_OK;
 }
 
-// Whether another finding says already why this parameter gets none.
+// Whether another finding already explains why this parameter has no gradient.
 static bool explained(const struct clrnn_examination *v, const struct clrnn_entry *e)
 {
     const struct clrnn_config *c = v->d->config;
@@ -160,7 +160,7 @@ static enum clrnn_status predict(struct clrnn_examination *v, uint32_t count, fl
     return st;
 }
 
-// A row's output in eval mode next to itself alone, and next to others.
+// Compares a row's output in eval mode in a batch by itself with that in a batch with others.
 static enum clrnn_status measure_leak(struct clrnn_examination *v, struct clrnn_leak *leak)
 {
     const uint32_t n = MIN2(v->train_rows, 8u), all = MIN2(v->eval_rows, v->train_rows);
@@ -205,14 +205,14 @@ enum clrnn_status clrnn_doctor_probe(struct clrnn_examination *v)
 struct overfit {
     struct clrnn_dataset *batch;
     struct clrnn_session *session;
-    struct clrnn_session *probe; // its model on the same batch, tensors kept
+    struct clrnn_session *probe; // shares its model, runs the same batch, and keeps tensors
     uint32_t rows;
     double *loss; // of each step
     double *most; // largest gradient of each parameter so far
     double floor;
 };
 
-// The lowest loss that label smoothing allows; others reach 0 if the net can.
+// The lowest loss that label smoothing allows; other losses can reach 0.
 static double smoothing_floor(const struct clrnn_examination *v)
 {
     const struct clrnn_loss_config *l = &v->d->config->train.loss;
@@ -300,7 +300,7 @@ static enum clrnn_status overfit_steps(struct clrnn_examination *v, struct overf
             TRY(clrnn_doctor_again(o->probe, CLRNN_MODE_GRADIENT, &r));
             TRY(largest_gradients(o->session->model, o->most));
             clrnn_doctor_check_zero_gradient(v, o->session->model, o->most);
-            until = clrnn_clock() + seconds; // from here on: kernels may have been built before
+            until = clrnn_clock() + seconds; // the time counts from here, after the kernels were built
         }
         if (i >= ZERO_STEPS && (r.loss < target || !isfinite(r.loss)))
             break;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Stage 3: quality of the trained net: whether it uses its inputs and labels, on training and other rows.
+// Stage 3: quality of the trained model: whether it uses its inputs and labels, on training and other rows.
 #include <math.h>
 #include <stdio.h>
 
@@ -22,7 +22,7 @@ static void judge_linear(struct clrnn_examination *v, const struct clrnn_trace *
                           c->linear.quality, clrnn_trace_best_quality(c));
 }
 
-// Whether a finding says what keeps the loss high: one that is no mere sight of it.
+// Whether a finding explains a high loss, instead of only describing it.
 static bool explained(const struct clrnn_doctor *d)
 {
     static const enum clrnn_finding_kind sight[] = {
@@ -82,7 +82,7 @@ static void judge_overfitting(struct clrnn_examination *v, const struct clrnn_tr
             lowest = c->valid_loss[i];
             at = i;
         }
-    for (size_t i = 0; i < some; i++) // not one look's, which may be a spike
+    for (size_t i = 0; i < some; i++) // mean of several evaluations, since one may be a spike
         end[i] = c->valid_loss[looks - some + i];
     last = clrnn_median(end, some);
     if (!(last > clrnn_threshold.overfit_ratio * lowest) ||
@@ -197,7 +197,7 @@ static void judge_labels(struct clrnn_examination *v, const struct clrnn_trace *
         return;
     for (size_t i = 0; i < ARRAY_SIZE(broken); i++)
         if (clrnn_doctor_found(d, broken[i]))
-            return; // with such a net no labels are learnt
+            return; // then the model could not have learnt any labels
     clrnn_doctor_finding(d, CLRNN_FINDING_LABELS_LOOK_RANDOM, CLRNN_SEVERITY_WARNING);
     clrnn_doctor_where(d, "data.train y");
     clrnn_doctor_evidence(

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Stage 1: what is said of how rows lie: padding in front, columns that count, axes, batches without a label.
+// Stage 1: findings on the order of rows: padding in front, columns that count, swapped axes, batches
+// without a label.
 #include <math.h>
 
 #include "base/array.h"
@@ -76,8 +77,8 @@ static void check_axes(struct clrnn_doctor *d)
 
 struct ignored {
     uint64_t rows;           // without a label that counts
-    uint64_t batches, first; // in the order of the file, that have no other
-    double expected;         // such batches of an epoch in a random order
+    uint64_t batches, first; // batches without a label in the order of the file
+    double expected;         // their expected number in a random order
 };
 
 static struct ignored count_ignored(const struct clrnn_doctor *d)

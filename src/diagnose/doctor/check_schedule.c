@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Stage 1: what the optimizer and the schedule will do over the whole run, without running it.
+// Stage 1: simulates the schedule over the whole run and checks its learning rates.
 #include <float.h>
 #include <math.h>
 
@@ -9,11 +9,11 @@
 
 #define MOST_STEPS 4000000u // of a forecast
 
-/** What a schedule makes of the lr over the run. */
+/** The learning rates of a run. */
 struct forecast {
-    double first, last, most, sum, peak; // peak: what the schedule is a part of
-    uint64_t steps, kept, tiny_from; // kept: with a lr of 1% of the peak or more; tiny_from: the first step
-                                     // after which every lr is under `tiny`; steps: none
+    double first, last, most, sum, peak; // peak: the lr that the schedule scales
+    uint64_t steps, kept, tiny_from; // kept: steps with at least 1% of the peak lr; tiny_from: the first step
+                                     // from which on every lr is below `tiny`; steps: none
 };
 
 // A typical weight: PyTorch draws within 1/sqrt(fan).
@@ -81,7 +81,7 @@ static void check_plateau(struct clrnn_doctor *d)
     clrnn_doctor_fix(d, FIX_PER_EPOCH, 0, 0);
 }
 
-// PyTorch's default; sgd has none, so what works for nets of this kind.
+// PyTorch's default; sgd has none: a value that works for recurrent networks.
 static double usual_lr(enum clrnn_optimizer_kind kind)
 {
     return kind == CLRNN_OPTIMIZER_SGD || kind == CLRNN_OPTIMIZER_RMSPROP ? 1e-2 : 1e-3;
@@ -92,7 +92,8 @@ static bool step_is_lr(enum clrnn_optimizer_kind kind)
     return kind != CLRNN_OPTIMIZER_SGD;
 }
 
-// With the schedule mended, a first lr under the default holds the run back, too.
+// If the initial lr is below the default, it is raised as well, since the corrected schedule starts from
+// it.
 static void fix_low_lr(struct clrnn_doctor *d)
 {
     const struct clrnn_optimizer_config *o = &d->config->train.optimizer;

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Stage 1: rows that occur twice, rows of the validation set in the training set, and whether both sets are
-// drawn alike.
+// Stage 1: duplicate rows, rows in both sets, and whether both sets have the same distribution.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,8 +16,8 @@ static int compare_hash(const void *a, const void *b)
 
 // ---------------------------------------------------------------- equal rows
 
-// Natural logarithm of how many different rows there can be, from the values seen of each feature: with few
-// short rows of few values, equal ones mean nothing.
+// Natural logarithm of the number of possible rows, from the values seen of each feature: if rows are short
+// and have few values, equal rows mean nothing.
 static enum clrnn_status row_entropy(struct clrnn_doctor *d, double *nats)
 {
     const struct clrnn_scan *s = &d->train_scan;
@@ -101,7 +100,7 @@ static enum clrnn_status compare_rows(struct clrnn_doctor *d)
     if (!d->valid)
         return CLRNN_OK;
     check_leak(d, leaked, telling);
-    // half of a row has to say where it stands
+    // half of a row must be enough to identify it
     if (nats / 2 < log(clrnn_threshold.discrete_margin * S * t->info->T))
         return CLRNN_OK;
     TRY(clrnn_doctor_shared_rows(d, &shared));
@@ -111,7 +110,7 @@ static enum clrnn_status compare_rows(struct clrnn_doctor *d)
 
 // ---------------------------------------------------------------- distributions
 
-// What chance does not exceed, and no less than what is worth telling.
+// The Kolmogorov-Smirnov distance that chance does not exceed, at least the smallest worth reporting.
 static double ks_limit(double n, double m, double alpha)
 {
     return fmax(clrnn_threshold.shift_ks, clrnn_ks_limit(n, m, alpha));
@@ -122,7 +121,7 @@ static void shifted(struct clrnn_doctor *d, const char *where)
     clrnn_doctor_finding(d, CLRNN_FINDING_TRAIN_VALID_SHIFT, CLRNN_SEVERITY_WARNING);
     clrnn_doctor_where(d, "%s", where);
     if (d->train_scan.series || d->valid_scan.series ||
-        d->sorted) // a random split would put it on both sides
+        d->sorted) // a random split would put its values into both sets
         clrnn_doctor_remedy(
             d, "scale both sets with the same numbers (data.normalize=standard); a series that drifts is "
                "learnt better as differences from step to step");
@@ -132,7 +131,7 @@ static enum clrnn_status compare_features(struct clrnn_doctor *d)
 {
     const struct clrnn_scan *t = &d->train_scan, *v = &d->valid_scan;
     const uint32_t n = t->sample_count, m = v->sample_count, C = t->C;
-    // steps of one row are not independent of each other: rows count
+    // steps of one row are not independent: the number of rows counts
     const double limit = ks_limit(MIN2(n, t->info->S), MIN2(m, v->info->S), clrnn_threshold.shift_alpha / C);
     double *a = malloc((n + m) * sizeof(*a)), *b = a ? a + n : NULL;
     uint32_t over = 0, worst = 0;
@@ -189,7 +188,7 @@ static void compare_classes(struct clrnn_doctor *d)
         }
     }
     {
-        // labels of steps of one row are not independent of each other: rows count
+        // labels of steps of one row are not independent: the number of rows counts
         const double rows = fmin(n, t->info->S), valid_rows = fmin(m, v->info->S);
         const double share = ((double)t->count[at] + (double)v->count[at]) / (n + m);
         const double error = sqrt(share * (1 - share) * (1 / rows + 1 / valid_rows));

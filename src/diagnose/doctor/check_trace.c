@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Stage 3: what the short training says.
+// Stage 3: checks of the short training's trace.
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -156,12 +156,12 @@ static void judge_updates(struct clrnn_examination *v, struct clrnn_trace *c)
     for (size_t i = 0; i < n; i++) {
         most[i] = c->update_most[i];
         early[i] = c->update_median[i];
-        // its first steps are larger: the mean of squares begins at 0
+        // its first steps are larger: the mean of squares starts at 0
         if (o->kind == CLRNN_OPTIMIZER_RMSPROP && i < first)
             early[i] *= sqrt(1 - pow(o->alpha, (double)i + 1));
     }
     start = clrnn_median(early, MAX2(first, 1));
-    // over the whole run: the first steps were looked at more often than the others
+    // over the whole run: the first steps were measured more often than later ones
     fastest = clrnn_median(most + (n > first + 4 ? first : 0), n > first + 4 ? n - first : n);
     if (fastest < clrnn_threshold.update_small && c->finite &&
         (clrnn_trace_stuck(v, c, clrnn_threshold.stuck) || fastest < clrnn_threshold.half_ulp)) {
@@ -214,7 +214,7 @@ static void judge_flat(struct clrnn_examination *v, const struct clrnn_trace *c)
     if (!c->finite || !(v->chance > 0) || clrnn_trace_still_falling(c) || c->window_count < 2)
         return;
     high = lowest > clrnn_threshold.flat * v->chance;
-    // first weights may happen to be a little better than a constant
+    // initial weights may by chance be slightly better than a constant
     still = lowest > clrnn_threshold.stuck * v->chance &&
             c->window[0] - lowest < (1 - clrnn_threshold.flat) * 0.3 * v->chance;
     if (!high && !still)

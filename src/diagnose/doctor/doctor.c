@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The doctor: looks at config and data, then at the model by probes and a short training, and says what
+// The doctor: examines config and data, then the model by probes and a short training, and reports what
 // keeps it from learning.
 #include "diagnose/doctor/doctor.h"
 
@@ -45,7 +45,7 @@ static char *make_verdict(const struct clrnn_doctor *d)
                         d->no_dynamic ? d->no_dynamic_reason : "");
 }
 
-// Every text is there, so that readers need not look: the table's where the check gave none.
+// Fills in missing texts from the table, so that none is NULL.
 static enum clrnn_status complete(struct clrnn_doctor *d, struct clrnn_finding *f)
 {
     char **const text[] = {&f->where, &f->evidence, &f->cost, &f->remedy, &f->tried};
@@ -62,7 +62,7 @@ static enum clrnn_status complete(struct clrnn_doctor *d, struct clrnn_finding *
     return CLRNN_OK;
 }
 
-// The config with every change that the findings offer.
+// Makes the config with all changes that the findings offer.
 static enum clrnn_status make_fixed(struct clrnn_doctor *d)
 {
     const struct clrnn_doctor_result *r = d->result;
@@ -85,7 +85,7 @@ static enum clrnn_status make_fixed(struct clrnn_doctor *d)
     return st;
 }
 
-// Adds to the verdict what all changes together bring.
+// Adds the effect of all changes together to the verdict.
 static enum clrnn_status say_what_all_bring(const struct clrnn_doctor *d)
 {
     char *text, *longer;
@@ -123,7 +123,7 @@ static enum clrnn_status conclude(struct clrnn_doctor *d)
 
 // ---------------------------------------------------------------- data
 
-// A batch of one row has no variance to normalise by: what else is wrong is looked for without such batches.
+// Batchnorm cannot normalise a batch of one row: other faults are searched for without such batches.
 static enum clrnn_status enlarge_batches(struct clrnn_doctor *d)
 {
     const struct clrnn_finding *f = d->result->finding;

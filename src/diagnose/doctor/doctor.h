@@ -49,18 +49,19 @@ struct clrnn_scan {
     double bad_value;
     double *mean, *rms, *least, *most; // [C], of finite values
     uint32_t sample_count;
-    float *sample;                    // [sample_count, C] values spread over rows and steps
-    uint64_t (*hash)[2];              // [S] of each row's valid steps
-    double pad_rows, pad_share;       // fraction of rows that end in a repeated common step; of such steps
+    float *sample;              // [sample_count, C] values spread over rows and steps
+    uint64_t (*hash)[2];        // [S] of each row's valid steps
+    double pad_rows, pad_share; // fraction of rows that end in a repeated common step; fraction of such steps
     uint64_t bad_tokens, real_tokens; // out of range; not whole numbers
     uint32_t bad_token_row, real_token_row;
     double real_token; // the first
-    // rows and their neighbours, of a sample of rows
+    // rows relative to their neighbours, from a sample of rows
     double front_rows; // fraction of the rows with a shorter length whose padding stands in front
     uint32_t counter;  // a feature that counts rows; UINT32_MAX: none
-    double counter_first, counter_last;   // its lowest and highest value
-    double across_features, across_steps; // mean correlation of neighbouring features, of a feature's steps
-    bool series;                          // rows are windows of a series, one or some steps apart
+    double counter_first, counter_last; // its lowest and highest value
+    double across_features,
+        across_steps; // mean correlation of neighbouring features, and of a feature at neighbouring steps
+    bool series;      // rows are windows of a series, one or some steps apart
     // y
     uint64_t labels, bad_labels;
     unsigned char *labelled; // [S] whether a row has a label that counts
@@ -71,7 +72,7 @@ struct clrnn_scan {
     double y_mean, y_std, y_least, y_most, y_square; // of real targets; y_square: mean of squares
     double *y_sample;                                // mse: [min(S, 4096)]
     uint32_t y_sample_count;
-    double changes, changes_expected; // of the label from row to row; 0 where not meant
+    double changes, changes_expected; // changes of the label from row to row; 0 if not applicable
     double y_autocorrelation;         // mse: of neighbouring rows
 };
 
@@ -82,7 +83,7 @@ struct clrnn_trial {
     uint32_t steps;  // done,
     uint64_t wanted; //   of so many of the run
     double seconds;  // that it took
-    char why[400];   // it has not run: what is wrong, or ""
+    char why[400];   // why it was not run, or ""
     double *loss;    // [steps] of each training step
     enum clrnn_loss_kind loss_kind;
     bool weighted;                         // the loss has weights
@@ -95,7 +96,7 @@ struct clrnn_doctor {
     struct clrnn_device *device;
     const struct clrnn_log *log;
     const struct clrnn_config *config; // as asked, or `enlarged`
-    struct clrnn_config *enlarged;     // with batches that its batchnorm can take; NULL: as asked
+    struct clrnn_config *enlarged;     // with larger batches, as its batchnorm needs; NULL: as configured
     const struct clrnn_doctor_params *params;
     struct clrnn_doctor_result *result;
     enum clrnn_status status; // of adding findings: CLRNN_OK or CLRNN_ERR_MEMORY
@@ -103,13 +104,13 @@ struct clrnn_doctor {
 
     struct clrnn_dataset *train, *valid; // valid may be NULL
     struct clrnn_scan train_scan, valid_scan;
-    uint32_t outputs; // classes or columns that the last layer puts out
+    uint32_t outputs; // classes or columns of the last layer's output
     bool per_step;
     uint32_t T;       // steps of the training data
     uint64_t batches; // of an epoch
     bool no_dynamic;  // the model cannot be run: no_dynamic_reason
     const char *no_dynamic_reason;
-    bool sorted; // rows are not shuffled, and those of one label or neighbouring targets stand together
+    bool sorted; // rows are not shuffled, and rows with one label or similar targets are next to each other
     bool gradient_blocked; // a layer lets no gradient through
 
     size_t fix_count; // changes that findings offer
@@ -121,7 +122,7 @@ struct clrnn_doctor {
     } gradient[2];            // before and after the short training
     double started;           // on clrnn_clock
     bool overfits;            // one batch was learnt by heart
-    struct clrnn_trial asked; // the short training of the config as it is; steps 0: it was not trained
+    struct clrnn_trial asked; // the short training of the config as it is; steps 0: not trained
     struct clrnn_trial best;  // with all changes that were kept; ran false: there are none
 };
 
@@ -175,7 +176,7 @@ enum clrnn_status clrnn_doctor_compare_sets(struct clrnn_doctor *d);
 
 /** Reads a row of the scanned set, [T, C]; tokens as numbers. */
 void clrnn_doctor_read_row(const struct clrnn_scan *scan, uint32_t row, float *x);
-/** Fills in what stands in clrnn_scan below "rows and their neighbours". */
+/** Fills in the fields of clrnn_scan below "rows relative to their neighbours". */
 enum clrnn_status clrnn_doctor_look_at_rows(struct clrnn_doctor *d, struct clrnn_scan *scan);
 /** Sets *share to the fraction of validation rows (a sample of them) that have at least half of their steps
  * in common with one training row, moved by some steps; 0 where equal steps mean little. */
@@ -183,8 +184,8 @@ enum clrnn_status clrnn_doctor_shared_rows(struct clrnn_doctor *d, double *share
 void clrnn_doctor_check_rows(struct clrnn_doctor *d);
 void clrnn_doctor_check_overlap(struct clrnn_doctor *d, double share);
 
-/** Reports rows that stand in order and are not shuffled. `harm`: what the same training with shuffled rows
- * came to, which does better; NULL: it was not tried. */
+/** Reports rows that are sorted and not shuffled. `harm`: the better result of the same training with
+ * shuffled rows; NULL: not tried. */
 void clrnn_doctor_report_order(struct clrnn_doctor *d, enum clrnn_severity severity, const char *harm);
 
 /** Stages 2 and 3. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What follows from what, as the trials have shown.
+// Which finding follows from which, as the trials have shown.
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,14 +8,14 @@
 #include "base/log.h"
 #include "diagnose/doctor/trial.h"
 
-// Whether the changes have at least halved what was wrong: then what only a net that does not learn shows is
-// gone.
+// Whether the changes have at least halved the error, so that findings which only a model that does not
+// learn shows are gone.
 bool clrnn_doctor_is_mended(const struct clrnn_doctor *d, const struct clrnn_trial *best)
 {
     return best && clrnn_trial_is_far_better(&d->asked, best);
 }
 
-// The cause by itself from which a finding follows; one without a cause is its own.
+// The root cause of a finding; a finding without a cause is its own.
 static const struct clrnn_finding *root_of(const struct clrnn_doctor_result *r, const struct clrnn_finding *f)
 {
     for (size_t steps = 0; steps < r->count && f->follows_from; steps++) {
@@ -30,7 +30,8 @@ static const struct clrnn_finding *root_of(const struct clrnn_doctor_result *r, 
     return f;
 }
 
-// What was measured of a net that does not learn and is still a cause by itself follows from what mended it.
+// Findings measured on a model that does not learn, and without a cause yet, follow from the finding whose
+// remedy made it learn.
 static void blame_the_mended(struct clrnn_doctor *d, const struct clrnn_trial *best)
 {
     static const char *const ids[] = {
@@ -50,7 +51,7 @@ static void blame_the_mended(struct clrnn_doctor *d, const struct clrnn_trial *b
                 r->finding[i].follows_from = cause;
 }
 
-// Where what mends the cause was tried and helps, an effect has no remedy of its own.
+// If the remedy of the cause was tried and helps, its effects have no remedy of their own.
 static enum clrnn_status point_to_causes(struct clrnn_doctor *d)
 {
     struct clrnn_doctor_result *r = d->result;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Adding findings; used by every check of the doctor.
+// Adding findings; used by all checks of the doctor.
 #include <stdlib.h>
 
 #include "base/array.h"
@@ -29,7 +29,7 @@ void clrnn_doctor_finding(struct clrnn_doctor *d, enum clrnn_finding_kind kind, 
     r->finding[r->count++] = (struct clrnn_finding){.id = clrnn_finding_table[kind].id, .severity = severity};
 }
 
-// Appends to a text of the last finding.
+// Appends to a text field of the last finding.
 static void CLRNN_PRINTF(3, 0)
     add_text(struct clrnn_doctor *d, size_t offset, const char *format, va_list arguments)
 {

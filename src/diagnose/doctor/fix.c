@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The doctor's sure remedies: as text to paste, and carried out on a copy of the config.
+// Certain remedies: printed as text to paste, and applied to a copy of the config.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,13 +89,13 @@ void clrnn_doctor_fix_text(const struct clrnn_config *config, const struct clrnn
 struct changes {
     struct clrnn_config *config;
     size_t layer_count;
-    size_t *order; // [layer_count] of the config's layers, those of exchanges in their new places
+    size_t *order; // [layer_count] the config's layers in their new order
     bool *removed; // [layer_count]
     char **key;    // of the settings so far
     size_t key_count;
 };
 
-// A setting, unless an earlier change has set the same key.
+// Applies a setting, unless an earlier change has set the same key.
 static enum clrnn_status apply_setting(struct changes *c, const char *line)
 {
     const struct clrnn_log silent = {0};
@@ -145,7 +145,7 @@ static enum clrnn_status apply_text(struct changes *c, const char *set)
     return st;
 }
 
-// Exchanges and deletions, after all settings have found their layers by the indices of the file.
+// Applies swaps and deletions, after all settings, which use the layer indices of the file.
 static enum clrnn_status move_layers(struct changes *c)
 {
     struct clrnn_layer *layer = malloc(MAX2(c->layer_count, 1) * sizeof(*layer));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Which part of the config breaks learning: the ladder of `clrnn grow`, halved.
+// Finds the part of the config that breaks learning: a binary search over the stages of `clrnn grow`.
 #include "diagnose/doctor/growstep.h"
 
 #include <stdlib.h>
@@ -30,7 +30,7 @@ void clrnn_growstep_finish(struct clrnn_growstep *s)
     *s = (struct clrnn_growstep){0};
 }
 
-// Trains a variant; whether it learns better than the config as asked.
+// Trains a variant; *learns: whether it learns better than the config as given.
 static enum clrnn_status learns(struct search *s, enum clrnn_status made, struct clrnn_config **variant,
                                 struct clrnn_trial *trial, bool *yes)
 {
@@ -55,7 +55,7 @@ static enum clrnn_status parts_learn(struct search *s, size_t parts, struct clrn
     return learns(s, st, &variant, trial, yes);
 }
 
-// The change that takes a part out of the config; "" where it is no single one.
+// The change that removes a part from the config; "" if it takes more than one.
 static char *change_of(const struct clrnn_config *c, const struct clrnn_part *part)
 {
     const char *layer = part->count ? clrnn_layer_word(c->layer[part->layer].kind) : "";
@@ -102,7 +102,7 @@ static enum clrnn_status no_memory(const struct search *s)
     return clrnn_error_memory(s->d->log, 0, "a step of growing");
 }
 
-// The config without the part: whether that cures it.
+// Tries the config without the part, to see whether it then learns.
 static enum clrnn_status try_without(struct search *s, const struct clrnn_part *part,
                                      struct clrnn_growstep *step)
 {
@@ -141,7 +141,7 @@ static enum clrnn_status try_without(struct search *s, const struct clrnn_part *
     return step->text ? CLRNN_OK : no_memory(s);
 }
 
-// Halves between the base, which learns, and the config, which does not.
+// Binary search between the base, which learns, and the config, which does not.
 static enum clrnn_status halve(struct search *s, struct clrnn_trial *best, struct clrnn_growstep *step)
 {
     size_t low = 0, high = s->ladder.count;

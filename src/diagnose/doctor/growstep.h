@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The one step of growing a model that names the part which keeps it from learning.
+// Finds the part of the config that keeps the model from learning.
 #ifndef CLRNN_SRC_DIAGNOSE_DOCTOR_GROWSTEP_H
 #define CLRNN_SRC_DIAGNOSE_DOCTOR_GROWSTEP_H
 
@@ -7,14 +7,14 @@
 
 /** Owns its texts and trial: clrnn_growstep_finish. */
 struct clrnn_growstep {
-    char *text;               // what was tried and what it came to; NULL: nothing could be
+    char *text;               // what was tried and its result; NULL: nothing could be tried
     char *remedy;             // NULL: no part is to blame
     char *change;             // as a finding's `set`, tried in `trial`; NULL: none
     struct clrnn_trial trial; // of the config with the change
 };
 
-/** Looks for the part of the config with which learning breaks, by halving the ladder from a linear model to
- * the config; then tries the config without that part. `asked`: the config's own training. */
+/** Finds the part of the config that breaks learning, by a binary search over the stages from a linear
+ * model to the config; then tries the config without that part. `asked`: the config's own training. */
 enum clrnn_status clrnn_growstep(const struct clrnn_doctor *d, const struct clrnn_trial *asked,
                                  uint32_t steps, struct clrnn_growstep *step);
 void clrnn_growstep_finish(struct clrnn_growstep *step);

@@ -25,7 +25,7 @@ struct fit {
     float *x;             // [n, d] standardised
     double *mean, *scale; // [d - 1]
     float *y;             // [n] class or target
-    double *w, *v, *g;    // [K, d] weights, where the gradient is taken, gradient
+    double *w, *v, *g;    // [K, d] weights; the point at which the gradient is computed; gradient
     double *scores;       // [K]
     float *row;           // [T, C]
 };
@@ -66,7 +66,7 @@ static enum clrnn_status allocate(struct fit *f, const struct clrnn_log *log, si
     return clrnn_error_memory(log, (size_t)f->n * f->d * sizeof(float), "the linear yardstick");
 }
 
-// A row's inputs with zeros in padding, and the constant 1.
+// Reads a row's inputs, zero in padding, followed by the constant 1.
 static void read_row(struct fit *f, const struct clrnn_dataset *set, uint32_t row, float *x)
 {
     const struct clrnn_dataset_info *info = clrnn_dataset_info(set);
@@ -115,7 +115,7 @@ static void apply_scale(const struct fit *f, float *x)
         x[j] = (float)fmax(fmin((x[j] - f->mean[j]) * f->scale[j], 10), -10);
 }
 
-// Gradient of the mean loss at f->v into f->g.
+// Computes the gradient of the mean loss at f->v into f->g.
 static void gradient(struct fit *f)
 {
     const size_t weights = (size_t)f->K * f->d;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The order of findings: causes first, each followed by what follows from it.
+// The order of findings: causes first, each followed by its effects.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,7 +48,7 @@ static size_t cause_of(const struct clrnn_doctor_result *r, const struct clrnn_f
 struct order {
     size_t count;
     size_t *parent;               // SIZE_MAX: a cause by itself
-    size_t *effects;              // what follows from it, by way of others too
+    size_t *effects;              // number of its effects, indirect ones included
     enum clrnn_severity *gravest; // of it and its effects
     bool *placed;
     struct clrnn_finding *finding; // in the new order
@@ -64,7 +64,7 @@ static void place(struct order *o, const struct clrnn_doctor_result *r, size_t a
             place(o, r, i);
 }
 
-// Place among what can stop gradients, where nothing is learnt at all; SIZE_MAX: it does not.
+// Position in the list of findings that stop all gradients; SIZE_MAX: not in it.
 static size_t rank(const char *id)
 {
     for (size_t k = 0; k < ARRAY_SIZE(causes); k++)
@@ -74,8 +74,9 @@ static size_t rank(const char *id)
     return SIZE_MAX;
 }
 
-// Whether cause a comes before b: mended by a remedy that helps, graver, not found to explain nothing, with
-// more effects, or nearer to no gradient at all; as found otherwise.
+// Whether cause a comes before b: because its remedy helps, or it is more severe, not found to explain
+// nothing, has more effects, or comes earlier in the list of what stops gradients; otherwise in the order
+// found.
 static bool before(const struct order *o, const struct clrnn_doctor_result *r, size_t a, size_t b)
 {
     const size_t rank_a = rank(r->finding[a].id), rank_b = rank(r->finding[b].id);
@@ -93,7 +94,7 @@ static bool before(const struct order *o, const struct clrnn_doctor_result *r, s
     return rank_a != rank_b ? rank_a < rank_b : a < b;
 }
 
-// The place of the finding that this one names; SIZE_MAX: none.
+// The index of the finding that this one refers to; SIZE_MAX: none.
 static size_t named(const struct clrnn_doctor_result *r, const struct clrnn_finding *f)
 {
     for (size_t i = 0; i < r->count; i++)
@@ -167,7 +168,7 @@ enum clrnn_status clrnn_doctor_place(struct clrnn_doctor *d)
     return reorder(d, false);
 }
 
-// Whether finding `at` follows from finding `cause`, which stands before it.
+// Whether finding `at` follows from finding `cause`, which comes before it.
 static bool follows(const struct clrnn_doctor_result *r, size_t at, size_t cause)
 {
     const char *id = r->finding[at].id;

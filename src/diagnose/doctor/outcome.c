@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a trace shows as a whole: whether the loss fell, how good the net became, whether a linear model is
+// Overall results of a trace: whether the loss fell, how good the model became, whether a linear model is
 // better.
 #include <math.h>
 #include <stdio.h>
@@ -31,7 +31,7 @@ double clrnn_trace_median(const struct clrnn_trace *c)
     return median;
 }
 
-// Time was up while the loss still fell: what it would come to is open.
+// The time limit was reached while the loss was still falling: the final loss is unknown.
 bool clrnn_trace_still_falling(const struct clrnn_trace *c)
 {
     const uint32_t n = c->window_count;
@@ -108,7 +108,7 @@ bool clrnn_trace_wants_shuffled(const struct clrnn_examination *v, const struct 
 {
     const struct clrnn_doctor *d = v->d;
 
-    // a batch need not be learnt to the end to show that the net can
+    // a batch need not be fitted to the end to show that the model can learn it
     if (!c->finite || !(v->overfits || v->overfit_lowest < 0.5 * v->chance) || v->no_gradient || tiny_lr(v) ||
         clrnn_doctor_found(d, CLRNN_FINDING_LR_OUT_OF_RANGE) ||
         clrnn_doctor_found(d, CLRNN_FINDING_SINGLE_CLASS) || c->steps < 20 || d->per_step)
@@ -119,8 +119,8 @@ bool clrnn_trace_wants_shuffled(const struct clrnn_examination *v, const struct 
            !(c->linear.done && !at_chance(v, c->linear.quality));
 }
 
-// Whether the training went well enough that one batch by heart is not the question: a small net, or noisy
-// rows, may have no zero to reach.
+// Whether training went well enough that overfitting one batch does not matter: a small model, or noisy
+// rows, may not reach zero.
 bool clrnn_trace_went_well(const struct clrnn_examination *v, const struct clrnn_trace *c)
 {
     return c->finite && c->trained.loss < clrnn_threshold.underfit * v->chance &&

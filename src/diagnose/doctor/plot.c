@@ -13,7 +13,7 @@
 #define BY_LAYER "gradient-by-layer.svg"
 #define BY_TIME "gradient-by-time.svg"
 
-// One series of points at 1, 2, ...; what is 0 or NaN has no place on a logarithmic axis.
+// Writes one series of points at 1, 2, ...; 0 and NaN cannot be drawn on a logarithmic axis.
 static void write_series(FILE *script, const double *values, size_t count)
 {
     for (size_t i = 0; i < count; i++)
@@ -30,7 +30,7 @@ static bool any_positive(const double *values, size_t count)
     return false;
 }
 
-// Plots before and after; `style` as gnuplot's plot wants it.
+// Plots the series before and after; `style` in gnuplot's syntax.
 static void write_both(FILE *script, const double *before, const double *after, size_t count,
                        const char *style)
 {

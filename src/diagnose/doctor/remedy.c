@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Trying remedies: the changes that findings offer one on top of the other, then what else may help.
+// Trying remedies: the findings' changes, each on top of those before, then candidates.
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +22,7 @@ struct trying {
     const char **set; // changes that are kept
     size_t count;
     struct clrnn_trial now; // with those of them that helped
-    bool kept;              // `now` is a trial of ours, not the config as asked
+    bool kept;              // `now` is the result of changes, not of the config as given
     uint32_t steps;
 };
 
@@ -65,7 +65,7 @@ static bool time_is_up(const struct trying *t)
            clrnn_clock() + expected_seconds(t) > d->started + DOCTOR_SHARE * d->seconds;
 }
 
-// Applies the kept changes and one more (NULL: none) and trains. `trial->why` says why it was not run.
+// Trains with the kept changes and one more (NULL: none). `trial->why`: why it was not run.
 static enum clrnn_status run(const struct trying *t, const char *more, struct clrnn_trial *trial)
 {
     const char **set = malloc((t->count + 1) * sizeof(*set));
@@ -76,7 +76,7 @@ static enum clrnn_status run(const struct trying *t, const char *more, struct cl
     if (!set)
         return no_memory(t);
     if (more)
-        set[0] = more; // of two changes of a key the first counts
+        set[0] = more; // of two changes of one key the first wins
     memcpy(set + (more != NULL), t->set, t->count * sizeof(*set));
     st = clrnn_doctor_apply(t->d, t->count + (more != NULL), set, &changed);
     if (st == CLRNN_OK)
@@ -111,7 +111,7 @@ static enum clrnn_status withdraw(struct trying *t, struct clrnn_finding *f, cha
     return say(t, &f->tried, why);
 }
 
-// Whether no parameter has a gradient because of this finding: a fact, whatever a training comes to.
+// Whether this finding is the reason that no parameter has a gradient, which no training result can refute.
 static bool stops_gradients(const struct trying *t, const struct clrnn_finding *f)
 {
     const struct clrnn_doctor_result *r = t->d->result;
@@ -122,8 +122,8 @@ static bool stops_gradients(const struct trying *t, const struct clrnn_finding *
     return false;
 }
 
-// A change that helps on top of others which made no difference by themselves may have needed them; it has
-// needed the one without which there is no gradient.
+// A change that helps on top of others which made no difference by themselves may depend on them; it does
+// depend on one without which there is no gradient.
 static void share_success(struct trying *t)
 {
     struct clrnn_doctor_result *r = t->d->result;
@@ -177,7 +177,7 @@ static enum clrnn_status say_no_time(struct trying *t, struct clrnn_finding *f)
                             expected_seconds(t)));
 }
 
-// Whether a finding is of the same kind as `f`, behind it and still to be tried: both are tried together.
+// Whether a finding after `f` is of the same kind and still to be tried: both are then tried together.
 static bool goes_with(const struct clrnn_finding *f, const struct clrnn_finding *other)
 {
     return other > f && other->id == f->id && other->set && !*other->tried;
@@ -201,7 +201,7 @@ static enum clrnn_status run_together(const struct trying *t, const struct clrnn
     return st;
 }
 
-// What the trial of `f` came to counts for those that were tried with it.
+// Copies the outcome of `f` to the findings that were tried with it.
 static enum clrnn_status share(struct trying *t, struct clrnn_finding *f)
 {
     struct clrnn_doctor_result *r = t->d->result;
@@ -247,7 +247,7 @@ static enum clrnn_status try_finding(struct trying *t, struct clrnn_finding *f)
     return st;
 }
 
-// Without trials, what the config does not take is withdrawn all the same.
+// Withdraws changes that the config does not accept; also without trials.
 static enum clrnn_status check_only(struct trying *t, struct clrnn_finding *f, const char *why)
 {
     const char *set = f->set;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The doctor's page: verdict, findings with pictures, the config with its lines marked.
+// The doctor's HTML page: verdict, findings with charts, the config with its lines marked.
 #include "diagnose/doctor/report.h"
 
 #include <stdio.h>
@@ -93,7 +93,7 @@ static void write_finding(FILE *page, const struct clrnn_doctor *d, size_t i)
 
 // ---------------------------------------------------------------- the config
 
-// The line of the deepest node on a dotted path, "train.scheduler.step_lr: ..."; 0: none.
+// The line of the deepest existing node on a dotted path, "train.scheduler.step_lr: ..."; 0: none.
 static int line_of(const struct clrnn_node *root, const char *path)
 {
     const struct clrnn_node *node = path[strcspn(path, ".[]=:, ")] == '.' ? root : NULL;
@@ -154,7 +154,7 @@ static void write_line(FILE *page, const struct clrnn_doctor *d, const struct cl
     fputs("</span>", page);
 }
 
-// The config's file with the lines that findings are about marked and linked.
+// Writes the config file, with lines that findings refer to marked and linked.
 static void write_config(FILE *page, const struct clrnn_doctor *d)
 {
     const struct clrnn_log silent = {0};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The doctor's page: one HTML file without anything from outside.
+// The doctor's page: one self-contained HTML file.
 #ifndef CLRNN_SRC_DIAGNOSE_DOCTOR_REPORT_H
 #define CLRNN_SRC_DIAGNOSE_DOCTOR_REPORT_H
 

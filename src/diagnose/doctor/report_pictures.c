@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Which picture goes with which finding, and its numbers.
+// Chooses a chart for each finding, and its numbers.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -94,7 +94,7 @@ static void draw_loss(FILE *page, const struct clrnn_doctor *d)
     double asked[POINTS], best[POINTS];
     size_t n = curve(&d->asked, asked);
     const size_t m = d->best.ran ? curve(&d->best, best) : 0;
-    if (!n && d->asked.ran) { // it has no gradient: it stays where it is
+    if (!n && d->asked.ran) { // it has no gradient and does not change
         asked[0] = asked[1] = d->asked.train.loss;
         n = 2;
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Stage 1: how rows lie in the file, and next to each other: padding in front, a column that counts them,
-// axes that changed places, windows of one series.
+// Stage 1: rows in the file and relative to their neighbours: padding in front, a column that counts them,
+// swapped axes, windows of one series.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,8 +14,7 @@
 #define COUNTERS 8u    // candidates for a column that counts rows
 #define COUNTING 0.1   // of what a line leaves of sorted random values, it leaves of a counter
 
-// Whether as many steps as the row is shorter than T stand in front and are all the same, and the last is
-// not.
+// Whether a row's padding is in front: its first T - length steps are all equal, and the last step differs.
 static bool padded_in_front(const struct clrnn_scan *s, uint32_t row, const float *x)
 {
     const uint32_t T = s->info->T, C = s->C, padding = T - clrnn_dataset_length(s->set, row);
@@ -50,7 +49,7 @@ static int ascending(const void *a, const void *b)
     return (*(const double *)a > *(const double *)b) - (*(const double *)a < *(const double *)b);
 }
 
-// What a line through sorted values leaves of their variation.
+// The fraction of the variation of sorted values that a straight line does not explain.
 static double left_of_line(const double *value, uint32_t S, double mean)
 {
     const double n = S;
@@ -63,8 +62,8 @@ static double left_of_line(const double *value, uint32_t S, double mean)
     return yy > 0 ? 1 - xy * xy / (yy * n * (n * n - 1) / 12) : 1;
 }
 
-// Whether sorted values lie on a line as no sorted measurements do, or are all different, multiples of one
-// step apart, and not far more of them than rows: a part that was drawn from all rows.
+// Whether sorted values are a row number: they lie on a straight line more closely than measurements would,
+// or are all different multiples of one step with few gaps, as in a random part of all rows.
 static bool is_counter(const double *value, uint32_t S, double mean)
 {
     double step = INFINITY;
@@ -143,7 +142,7 @@ static double correlation(const struct pair_sums *p)
     return va > 1e-9 * p->aa && vb > 1e-9 * p->bb ? (p->ab - p->a * p->b / p->n) / sqrt(va * vb) : 0;
 }
 
-// Of each cell (step, feature) with the next feature, and with the next step; the mean of all.
+// Mean correlations of each cell (step, feature) with the next feature and with the next step.
 static enum clrnn_status correlate(struct clrnn_doctor *d, struct clrnn_scan *s, uint32_t rows,
                                    uint32_t stride, float *x)
 {

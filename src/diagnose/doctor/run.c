@@ -58,7 +58,7 @@ static enum clrnn_status prepare(struct clrnn_examination *v)
     v->eval_rows = MAX2(batch, rows);
     v->data = (struct clrnn_data_sets){
         .train = d->train, .valid = d->valid, .batch = batch, .batches = MAX2(d->batches, 1)};
-    // a last batch that batchnorm cannot take was reported; the others are worth a look
+    // a last batch that batchnorm cannot process was reported; the others are still examined
     v->drop_last = t->drop_last || (info->S > batch && info->S % batch == 1 &&
                                     clrnn_doctor_found(d, CLRNN_FINDING_BATCH_OF_ONE_BATCHNORM));
     v->chance = clrnn_constant_loss(d->config, d->train_scan.classes, d->train_scan.count,
@@ -76,7 +76,7 @@ static enum clrnn_status prepare(struct clrnn_examination *v)
     return clrnn_doctor_session(v, d->device, probe, &v->probe);
 }
 
-// For the page, which is made in the end.
+// Copies the gradients for the HTML page, which is written at the end.
 static void keep_gradients(struct clrnn_doctor *d, struct clrnn_activity *a, size_t when)
 {
     d->gradient[when].layer = a->layer_norm;

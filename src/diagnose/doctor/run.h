@@ -9,8 +9,8 @@
 /** Saturated and dead units of one op. */
 struct clrnn_activity_units {
     char layer[48];   // "lstm", "rnn.l1", "3"
-    double saturated; // fraction of values; NaN: the op does not saturate
-    double dead;      // fraction of units that are never on; NaN: no relu
+    double saturated; // fraction of values; NaN: the op cannot saturate
+    double dead;      // fraction of units that are always 0; NaN: no relu
 };
 
 /** Measurements of one pass in train mode. */
@@ -37,7 +37,8 @@ struct clrnn_examination {
     double expected;                // loss of uniform predictions
 
     struct clrnn_session *session; // of the short training
-    struct clrnn_session *probe;   // its model over the first of `rows`, tensors kept: GRADIENT passes
+    struct clrnn_session
+        *probe; // shares its model; runs GRADIENT passes over the first of `rows`, with tensors kept
     struct clrnn_activity start, end;
     double initial_loss, initial_norm;
 
@@ -45,7 +46,7 @@ struct clrnn_examination {
     bool overfits;    // one batch was overfitted
     uint32_t overfit_steps, overfit_rows;
     double overfit_first, overfit_lowest, overfit_last, overfit_floor;
-    bool overfit_still; // the loss did not fall any more at the end
+    bool overfit_still; // the loss had stopped falling at the end
 };
 
 /** Opens a session on the training set with params.model, or a model made from the config. T is always that
@@ -61,7 +62,7 @@ enum clrnn_status clrnn_doctor_read_grad(struct clrnn_model *model, size_t entry
 enum clrnn_status clrnn_activity_measure(struct clrnn_examination *v, struct clrnn_activity *a);
 void clrnn_activity_finish(struct clrnn_activity *a);
 
-/** The change of rows' outputs in eval mode when other rows are in their batch. */
+/** The change of a row's outputs in eval mode due to other rows in its batch. */
 struct clrnn_leak {
     uint32_t rows, others;
     double most, scale; // the largest change; the largest output
@@ -90,10 +91,10 @@ enum clrnn_status clrnn_doctor_check_gradient(struct clrnn_examination *v);
 /** Stage 2 and stage 3. */
 enum clrnn_status clrnn_doctor_probe(struct clrnn_examination *v);
 enum clrnn_status clrnn_doctor_overfit(struct clrnn_examination *v);
-/** Reports a failed overfit; `harmless`: as a note only. */
+/** Reports a failed overfit; `harmless`: only as a note. */
 void clrnn_doctor_report_overfit(struct clrnn_examination *v, bool harmless);
 enum clrnn_status clrnn_doctor_train(struct clrnn_examination *v);
-/** What can be said of units without a training. */
+/** Checks of units that need no training. */
 void clrnn_doctor_check_start(struct clrnn_examination *v);
 /** Draws the pictures into the folder params.plot. */
 enum clrnn_status clrnn_doctor_plot(const struct clrnn_examination *v);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// One pass over a data set: moments and extremes of each feature, hashes of rows, what the labels are, what
-// rows end in, and values spread over it for comparisons.
+// One pass over a data set: moments and extremes of each feature, hashes of rows, kinds of labels, the
+// rows' last steps, and sample values for comparisons.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +16,7 @@
 #define PADDING_ROWS 256u  // looked at again where rows seem to be padded
 #define RELEASE_ROWS 1024u // mapped pages are let go after so many
 
-// Sums of one pass, and where the sample of values is taken.
+// Sums of one pass, and the positions at which values are sampled.
 struct pass {
     struct clrnn_scan *s;
     float *x;              // [T, C] of the row at hand
@@ -25,7 +25,7 @@ struct pass {
     double *sum, *squares; // [C]
     uint64_t *finite;      // [C]
     uint64_t *end_hash;    // [S] of the last step's vector
-    uint32_t *end_run;     // [S] steps at the end that equal it
+    uint32_t *end_run;     // [S] number of equal steps at the end of each row
     uint64_t step;         // (row, step) pairs so far
 };
 
@@ -168,7 +168,7 @@ static void take_row(struct clrnn_doctor *d, struct pass *p, uint32_t row)
            !memcmp(p->x + (size_t)(length - 1) * C, p->x + (size_t)(length - 1 - run) * C, width))
         run++;
     p->end_run[row] = run;
-    // (row, step) pairs at even distances, the same for every feature
+    // samples (row, step) pairs at equal distances, the same for every feature
     for (uint32_t t = 0; t < s->info->T; t++, p->step++) {
         const uint64_t all = (uint64_t)s->info->S * s->info->T;
         const uint64_t at = p->step * s->sample_count / all;
@@ -186,8 +186,8 @@ static int compare_u64(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-// How long that step lasts where it stands inside of rows: with few different values it repeats there, too,
-// and a repeated end is no padding. 0 where it never does.
+// Mean length of runs of that step inside of rows, 0 if there are none: with few different values it also
+// repeats there, and a repeated end is then no padding.
 static double usual_run(struct pass *p, uint64_t common)
 {
     uint64_t runs = 0, steps = 0;
@@ -207,7 +207,7 @@ static double usual_run(struct pass *p, uint64_t common)
     return runs ? (double)steps / (double)runs : 0;
 }
 
-// Rows that end in the step which most rows end in, and how much of them it takes up.
+// Finds the rows that end in the most common last step, and how much of them it fills.
 static enum clrnn_status find_padding(struct clrnn_doctor *d, struct pass *p)
 {
     struct clrnn_scan *s = p->s;

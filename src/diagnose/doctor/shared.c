@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Stage 1: validation rows that are training rows, moved by some steps: windows of the same stretch of a
-// series.
+// Stage 1: validation rows that are training rows shifted in time, such as windows of the same series.
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,7 +22,7 @@ struct search {
     struct step *step; // of all training rows, sorted
     size_t count;
     struct step *own;   // [T] of the row at hand
-    struct step *votes; // [room] row and distance of each training step that equals one of them
+    struct step *votes; // [vote_capacity] row and distance of each training step that equals one of them
     size_t room;
     float *x; // [T, C]
 };
@@ -37,7 +36,7 @@ static int by_hash(const void *a, const void *b)
                               : (x->at > y->at) - (x->at < y->at);
 }
 
-// The steps of a row whose neighbour differs: what stands still says nothing about where it is.
+// The steps of a row that differ from the next one: a constant stretch does not tell its position.
 static size_t take_steps(const struct search *s, const struct clrnn_scan *scan, uint32_t row,
                          struct step *step)
 {
@@ -59,7 +58,7 @@ static size_t take_steps(const struct search *s, const struct clrnn_scan *scan, 
     return count;
 }
 
-// The first training step of this hash, or where it would stand.
+// The index of the first training step with this hash, or of the next larger hash.
 static size_t find(const struct search *s, uint64_t hash)
 {
     size_t low = 0, high = s->count;
@@ -75,7 +74,7 @@ static size_t find(const struct search *s, uint64_t hash)
     return low;
 }
 
-// The most pairs of steps that the row has in common with one training row at one distance other than 0.
+// The largest number of steps that the row shares with one training row at one shift other than 0.
 static size_t most_shared(struct search *s, size_t own_count)
 {
     size_t used = 0, most = 0, run = 0;

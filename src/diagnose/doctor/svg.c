@@ -65,7 +65,7 @@ static void label(FILE *page, double x, double y, const char *anchor, const char
     fputs("</text>\n", page);
 }
 
-// Three digits in few letters: 0.123, 4590, 1.2e6.
+// Three significant digits, as short as possible: 0.123, 4590, 1.2e6.
 static const char *number(double value, char text[32])
 {
     const double size = fabs(value);
@@ -117,7 +117,8 @@ static bool any_positive(const struct clrnn_svg_chart *c)
     return false;
 }
 
-// Whether there is anything to draw. A logarithmic axis on which nothing has a place becomes a linear one.
+// Computes the axes; false: there is nothing to draw. A logarithmic axis without a positive value becomes
+// linear.
 static bool scale(const struct clrnn_svg_chart *c, struct axis *a)
 {
     *a = (struct axis){INFINITY, -INFINITY, c->log && any_positive(c)};

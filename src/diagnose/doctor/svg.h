@@ -20,7 +20,7 @@ struct clrnn_svg_chart {
     bool log;                          // the y axis
     bool dots;                         // a dot at each value
     double first_x, last_x;            // x of the first and the last value
-    char *const *name;                 // [count of the first series] under the values; NULL: numbers
+    char *const *name;                 // [count of the first series] labels under the values; NULL: numbers
     struct clrnn_svg_series series[2]; // drawn in classes s0 and s1
     double level;                      // a horizontal line; NaN: none
     const char *level_name;
@@ -28,9 +28,9 @@ struct clrnn_svg_chart {
 
 /** Line chart. */
 void clrnn_svg_lines(FILE *page, const struct clrnn_svg_chart *chart);
-/** Answers by class, [classes, classes], rows are the truth; up to `most` classes are shown. */
+/** The confusion matrix [classes, classes], rows are the truth; up to `most` classes are shown. */
 void clrnn_svg_answers(FILE *page, const char *title, const uint64_t *confusion, uint32_t classes);
-/** Target (x) against prediction (y), with the line of right answers. */
+/** Target (x) against prediction (y), with the diagonal. */
 void clrnn_svg_pairs(FILE *page, const char *title, const float *target, const float *prediction,
                      size_t count);
 /** Writes text escaped for HTML, control characters and invalid UTF-8 as \xNN. */

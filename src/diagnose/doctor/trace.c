@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Stage 3: a short training as configured, with an eye on losses, updates and gradients.
+// Stage 3: a short training as configured that records losses, updates and gradients.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,8 +39,8 @@ static enum clrnn_status read_params(struct clrnn_model *m, double *values)
     return CLRNN_OK;
 }
 
-// |change| / |weight| of each matrix into ratio[]. Vectors are left out: biases start at 0 or near it, where
-// the ratio says nothing.
+// |change| / |weight| of each matrix into ratio[]. Vectors are left out: biases start at or near 0, where
+// the ratio means nothing.
 static size_t ratios(const struct clrnn_model *m, const double *before, const double *after, double *ratio)
 {
     size_t at = 0, count = 0;
@@ -88,7 +88,7 @@ static enum clrnn_status note_update(struct clrnn_examination *v, struct clrnn_t
 
 // ---------------------------------------------------------------- the run
 
-// mse: sum of (y - mean of y)^2.
+// The sum of (y - mean of y)^2, for losses of real targets.
 static enum clrnn_status find_variation(const struct clrnn_session *s, double *variation)
 {
     const struct clrnn_dataset_info *info = clrnn_dataset_info(s->set);
@@ -191,8 +191,7 @@ static enum clrnn_status trace_step(struct clrnn_examination *v, struct clrnn_tr
     TRY(clrnn_session_step(v->session, CLRNN_MODE_TRAIN, &r));
     if (watch)
         TRY(note_update(v, c, u, u->before));
-    if (r.sum[RECORD_WEIGHT] ==
-        0) // no label counted: nothing was learnt, and nothing is wrong with the weights
+    if (r.sum[RECORD_WEIGHT] == 0) // no label counted: nothing was learnt, but the weights are fine
         r.loss = c->steps ? c->loss[c->steps - 1] : v->initial_loss;
     c->loss[c->steps] = r.loss;
     c->norm[c->steps] = r.grad_norm;
@@ -243,7 +242,7 @@ static void trace_finish(struct clrnn_trace *c)
     *c = (struct clrnn_trace){0};
 }
 
-// Mean losses of epochs; of equal parts of the run where there are few epochs.
+// Mean losses of epochs, or of equal parts of the run if there are few epochs.
 static enum clrnn_status make_windows(struct clrnn_examination *v, struct clrnn_trace *c)
 {
     const uint32_t by_epoch = (uint32_t)MIN2(c->epochs, (uint64_t)c->steps), parts = MIN2(c->steps, 10u);
@@ -267,7 +266,7 @@ static enum clrnn_status make_windows(struct clrnn_examination *v, struct clrnn_
     return CLRNN_OK;
 }
 
-// Losses in train and eval mode over the same rows, without inputs, and with time shuffled.
+// Measures losses in train and eval mode over the same rows, without inputs, and with time shuffled.
 static enum clrnn_status look_at_trained(struct clrnn_examination *v, struct clrnn_trace *c)
 {
     const uint32_t batches = clrnn_feed_batches(v->probe->feed);
@@ -311,7 +310,8 @@ static enum clrnn_status run(struct clrnn_examination *v, struct clrnn_trace *c,
     return st;
 }
 
-// The same training on labels of other rows, for as many steps as fit; the losses of both at that step.
+// Runs the same training with shuffled labels for as many steps as time allows; stores the losses of both
+// at that step.
 static enum clrnn_status run_shuffled(struct clrnn_examination *v, struct clrnn_trace *c)
 {
     const struct clrnn_random r = {v->d->config->train.seed, RANDOM_PROBE, 0, 2};
@@ -372,7 +372,7 @@ static void tell(const struct clrnn_examination *v, const struct clrnn_trace *c)
               c->linear.iterations, c->real_loss, c->random_loss, c->random_steps);
 }
 
-// What changes of the config are compared with.
+// Stores the result of the config as given, with which changes are compared.
 static enum clrnn_status keep_as_asked(struct clrnn_examination *v, const struct clrnn_trace *c)
 {
     const struct clrnn_loss_config *loss = &v->d->config->train.loss;

@@ -26,16 +26,16 @@ struct clrnn_trace {
     size_t valid_count, valid_capacity;
     double *valid_loss, *valid_quality;
 
-    size_t update_count, update_early;         // measured updates; those of the first steps come first
+    size_t update_count, update_early; // measured updates; the first update_early are of the first steps
     double update_median[64], update_most[64]; // of the tensors' |change| / |weight|
 
-    double sgd_lr, sgd_momentum; // that do better; 0: none were tried or found
+    double sgd_lr, sgd_momentum; // values that do better; 0: none tried or found
     double train_mode;           // losses after training: in train mode,
     struct clrnn_doctor_score trained, blank,
         shuffled; // eval mode, inputs replaced by their mean, time shuffled
     struct clrnn_linear_result linear;
     double real_loss,
-        random_loss; // with real labels and with shuffled ones, after as many steps; NaN: not tried
+        random_loss; // with real and with shuffled labels, after the same number of steps; NaN: not tried
     uint32_t random_steps;
     struct clrnn_trial plain; // with the changes found so far, where there are any: the twin has them, too
     struct clrnn_trial twin;  // the same training with shuffled rows; ran false: not tried

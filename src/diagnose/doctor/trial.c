@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Short trainings of changed configs, compared with the one of the config as asked.
+// Short trainings of changed configs, and their comparison with that of the config as given.
 #include "diagnose/doctor/trial.h"
 
 #include <math.h>
@@ -20,7 +20,8 @@
 #define BUILD_STEPS 2u  // before time counts: kernels are built in them
 #define FINITE_LOSS 1e30
 
-// A change is better or worse by so much, and by this many standard errors of a share.
+// A change is better or worse if it differs by these amounts, and by this many standard errors of a
+// fraction.
 #define LEAST_GAIN 0.02
 #define LEAST_ERRORS 1.5
 #define LEAST_R2 0.05
@@ -58,7 +59,7 @@ static enum clrnn_status spread(const struct clrnn_doctor *d, struct clrnn_datas
     return st;
 }
 
-// Targets and predictions of some rows: of the last step where each step has one.
+// Reads targets and predictions of some rows: of the last step if there is one for each step.
 static enum clrnn_status read_pairs(struct clrnn_session *s, struct clrnn_trial *t)
 {
     const struct clrnn_dataset_info *info = clrnn_dataset_info(s->set);
@@ -138,7 +139,7 @@ enum clrnn_status clrnn_trial_judge(const struct clrnn_doctor *d, struct clrnn_m
 
 // ---------------------------------------------------------------- training
 
-// Keeps the first message, which says what is wrong with a config.
+// Keeps the first message, the reason that a config is refused.
 static void keep_message(void *user, enum clrnn_log_level level, const char *message)
 {
     char *why = user;
@@ -147,7 +148,7 @@ static void keep_message(void *user, enum clrnn_log_level level, const char *mes
         snprintf(why, sizeof(((struct clrnn_trial *)0)->why), "%s", message);
 }
 
-// Everything that can be wrong with a config, before the device sees it.
+// Finds every error that a config can have before the device is used.
 static enum clrnn_status check(const struct clrnn_log *log, const struct clrnn_config *config,
                                struct clrnn_data_sets *data)
 {
@@ -180,7 +181,7 @@ static enum clrnn_status end_epoch(struct clrnn_session *s, const struct clrnn_d
     return CLRNN_OK;
 }
 
-// Trains until `steps`, the end of time or a loss that is not finite.
+// Trains until `steps`, the time limit, or a loss that is not finite.
 static enum clrnn_status train(const struct clrnn_doctor *d, struct clrnn_session *s,
                                const struct clrnn_data_sets *data, uint32_t steps, double seconds,
                                struct clrnn_trial *t)
@@ -212,7 +213,7 @@ static enum clrnn_status train_and_judge(const struct clrnn_doctor *d, const str
                                          struct clrnn_trial *t)
 {
     const uint32_t S = clrnn_dataset_info(data->train)->S;
-    // as in the config's own training, a last batch that batchnorm cannot take is left out
+    // as in the config's own training, a last batch that batchnorm cannot process is left out
     const bool drop_last =
         config->train.drop_last || (S > data->batch && S % data->batch == 1 &&
                                     clrnn_doctor_found(d, CLRNN_FINDING_BATCH_OF_ONE_BATCHNORM));
@@ -300,7 +301,7 @@ static double quality(const struct clrnn_trial *t, const struct clrnn_eval_resul
     return recall ? least_recall(r, &class) : r->accuracy;
 }
 
-// Better or worse on one set by the gain in accuracy, R2 or recall.
+// Compares two trials on one set by accuracy, R2 or recall.
 static enum clrnn_gain compare_set(const struct clrnn_trial *before, const struct clrnn_trial *after,
                                    const struct clrnn_eval_result *b, const struct clrnn_eval_result *a,
                                    bool recall)
@@ -313,7 +314,7 @@ static enum clrnn_gain compare_set(const struct clrnn_trial *before, const struc
     return is - was >= least ? CLRNN_GAIN_BETTER : was - is >= least ? CLRNN_GAIN_WORSE : CLRNN_GAIN_NONE;
 }
 
-// Whether it is better than answering the same to every input.
+// Whether it is better than the best constant answer.
 static bool beats_constant(const struct clrnn_trial *t)
 {
     const struct clrnn_eval_result *r = judged(t);

@@ -12,9 +12,9 @@ enum clrnn_gain { CLRNN_GAIN_WORSE, CLRNN_GAIN_NONE, CLRNN_GAIN_BETTER };
 enum clrnn_status clrnn_trial_judge(const struct clrnn_doctor *d, struct clrnn_model *model,
                                     struct clrnn_dataset *train, struct clrnn_dataset *valid,
                                     struct clrnn_trial *trial);
-/** Trains a config for `steps` steps (fewer where its run is shorter), then judges it. A config that cannot
- * be run is no error: trial->ran is then false and trial->why says what is wrong.
- * `seconds`: limit; a training that it ends has not run either. */
+/** Trains a config for `steps` steps (fewer if its run is shorter), then evaluates it. A config that
+ * cannot be run is no error: trial->ran is then false and trial->why is the reason. `seconds`: time limit; a
+ * training that reaches it counts as not run. */
 enum clrnn_status clrnn_trial_run(const struct clrnn_doctor *d, const struct clrnn_config *config,
                                   uint32_t steps, double seconds, struct clrnn_trial *trial);
 void clrnn_trial_finish(struct clrnn_trial *trial);
@@ -34,14 +34,16 @@ bool clrnn_trial_is_far_better(const struct clrnn_trial *before, const struct cl
 /** Whether a remedy of this finding is about a class that is not answered: judged by recall, not by accuracy.
  */
 bool clrnn_finding_by_recall(const struct clrnn_finding *finding);
-/** Whether the changes (`best` is their trial, or NULL) have at least halved what was wrong: then what only a
- * net that does not learn shows is gone. */
+/** Whether the changes (`best` is their trial, or NULL) have at least halved the error, so that findings
+ * which only a model that does not learn shows are gone. */
 bool clrnn_doctor_is_mended(const struct clrnn_doctor *d, const struct clrnn_trial *best);
-/** Orders the findings again by what the trials have shown; effects of what was mended point to it. */
+/** Orders the findings again by the trials' results; effects of a finding whose remedy helped refer to
+ * it. */
 enum clrnn_status clrnn_doctor_settle(struct clrnn_doctor *d, const struct clrnn_trial *best);
 
-/** Tries the changes that findings offer, one on top of the other in the findings' order, and writes what
- * each brought into `tried`. A change that makes things worse, or that no config takes, is withdrawn. */
+/** Tries the findings' changes, each on top of those before, in the findings' order, and writes each
+ * one's effect into `tried`. A change that makes things worse, or that the config does not accept, is
+ * withdrawn. */
 enum clrnn_status clrnn_doctor_try(struct clrnn_doctor *d);
 
 #endif

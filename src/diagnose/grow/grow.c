@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Growing: from a linear model to the config part by part, and at which part learning breaks.
+// Grows a linear model to the config part by part, and finds the part that breaks learning.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +25,7 @@ static bool stopped(const struct clrnn_grow *c)
 
 // ---------------------------------------------------------------- data
 
-// Samples spread over the whole set, so that a sorted file shows all of its classes.
+// Selects samples spread over the whole set, so that a sorted file gives all of its classes.
 static enum clrnn_status spread(const struct clrnn_grow *c, struct clrnn_dataset *set, const char *name,
                                 struct clrnn_dataset **look)
 {
@@ -78,7 +78,7 @@ static enum clrnn_status look_at_classes(struct clrnn_grow *c)
     return CLRNN_OK;
 }
 
-// The batch that `clrnn overfit` takes, unless that holds one class only: then a shuffled one.
+// Takes the batch of `clrnn overfit`, or a shuffled one if that has only one class.
 static enum clrnn_status take_batch(struct clrnn_grow *c)
 {
     uint32_t in_batch, in_all;
@@ -184,8 +184,8 @@ static enum clrnn_status train(struct clrnn_grow *c, struct clrnn_session *s, st
     return stopped(c) ? CLRNN_INTERRUPTED : CLRNN_OK;
 }
 
-// The short training. One that is behind gets twice as long again before it is said to be broken: nets rest
-// on a plateau now and then.
+// Runs the short training. If it does not learn, it is run again with twice the steps before it counts as
+// broken, since training may rest on a plateau.
 static enum clrnn_status train_and_judge(struct clrnn_grow *c, const struct clrnn_config *variant,
                                          const char *init, const struct clrnn_stage_outcome *below,
                                          const struct clrnn_part *part, struct clrnn_grow_stage *stage,
@@ -259,7 +259,7 @@ static enum clrnn_status new_stage(struct clrnn_grow *c, const char *name, const
     return (*stage)->name && (*stage)->description ? CLRNN_OK : clrnn_error_memory(c->log, 0, "the ladder");
 }
 
-// Tries a variant out. A config that cannot be run is an outcome as well: its error is logged.
+// Runs a stage. A config that cannot be run is a result as well: its error is logged.
 static enum clrnn_status try_stage(struct clrnn_grow *c, const char *name, const struct clrnn_config *variant,
                                    const char *init, const struct clrnn_part *part)
 {

@@ -17,11 +17,11 @@ enum clrnn_part_kind {
     CLRNN_PART_DIRECTION,     // bidirectional
     CLRNN_PART_RELU,          // nonlinearity: relu
     CLRNN_PART_NORM,          // a batchnorm or layernorm
-    CLRNN_PART_RECURRENT,     // a further recurrent block as configured, but for its inner dropout
+    CLRNN_PART_RECURRENT,     // a further recurrent block as configured, without its inner dropout
     CLRNN_PART_DENSE,         // a hidden linear with its activation, or an activation between layers
     CLRNN_PART_DROPOUT,       // a dropout layer
     CLRNN_PART_INNER_DROPOUT, // dropout between the layers of a recurrent stack
-    CLRNN_PART_HEADLESS,      // the config has no last linear layer: neither has the ladder from here on
+    CLRNN_PART_HEADLESS,      // the config has no last linear layer: stages from here on have none either
     CLRNN_PART_NLL,           // nll instead of cross_entropy, with the activation that should make it one
     CLRNN_PART_ACTIVATION,    // an activation behind the last linear layer
     CLRNN_PART_LOSS,          // weights and label smoothing
@@ -33,7 +33,7 @@ enum clrnn_part_kind {
 
 struct clrnn_part {
     enum clrnn_part_kind kind;
-    size_t layer, count; // layers of the config that it is about
+    size_t layer, count; // the config's layers that it consists of
     int line;            // in the config file, 0: none
     bool off;            // left out: it broke learning
     char name[72];       // "+ bidirectional"
@@ -54,13 +54,13 @@ enum clrnn_status clrnn_ladder_make(const struct clrnn_log *log, const struct cl
                                     uint32_t outputs, const char *init, struct clrnn_ladder *ladder);
 void clrnn_ladder_finish(struct clrnn_ladder *ladder);
 
-/** Makes the config with the first `parts` parts, without those that are off. */
+/** Makes the config with the first `parts` parts, without those that are disabled. */
 enum clrnn_status clrnn_ladder_variant(const struct clrnn_ladder *ladder, size_t parts,
                                        struct clrnn_config **variant);
 /** Makes the config of a linear model: a linear layer, preceded by embedding and mean over time if needed. */
 enum clrnn_status clrnn_ladder_linear(const struct clrnn_ladder *ladder, struct clrnn_config **variant);
 
-/** Whether parameters of the config are missing when the parts that are off are left out. */
+/** Whether the config without the disabled parts lacks parameters that the file of weights has. */
 bool clrnn_ladder_lacks_weights(const struct clrnn_ladder *ladder);
 
 /** Returns the layers as text, "birnn 64 x 2, batchnorm, linear 2", to be freed. NULL: no memory. */
@@ -73,7 +73,7 @@ struct clrnn_stage_outcome {
     struct clrnn_overfit_result overfit; // without the curve
     bool ran;                            // the model could be run
     bool by_heart, by_training;          // whether it learns: overfitting one batch; the short training
-    bool far;                            // the batch was overfitted, not only with a falling loss
+    bool far;                            // the batch was overfitted, not just with a falling loss
     double skill, skill_error;           // on the training set
     double loss_ratio;                   // loss on the training set, divided by the constant answer's
     double travel;                       // sum of lr

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Whether a stage of the ladder learns, and the sentence on the one with which learning breaks.
+// Whether a stage learns, and the sentence about the part that breaks learning.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,16 +8,17 @@
 #include "base/log.h"
 #include "diagnose/grow/grow.h"
 
-// A stage that did not come under the target has learnt where the loss fell under this share of its start, or
-// under twice what the stage below came to. Dropout keeps the loss of a training step up.
+// A stage that did not reach the target has learnt if the loss fell below this fraction of its start, or
+// below twice the loss of the stage before. Dropout keeps the loss of a training step up.
 #define FAR_SHARE 0.05
 #define FAR_SHARE_DROPOUT 0.2
 #define FLOOR_SHARE 0.5 // a floor above it, as equal rows with different labels make, leaves nothing to learn
 
-// The short training breaks with a part where the stage below is at least so much better than the constant
-// answer (skill: 0 no better, 1 perfect) and this one loses that share of it. A stage with a smaller lr, by
-// the sum of lr over the steps, may be behind further, and one that hardly moves is not judged by it: a
-// warm-up, or a small lr with which one batch is learnt, is slow, not broken. A larger lr has no such excuse.
+// A part breaks the short training if the stage before is better than the constant answer by at least this
+// skill (0: no better, 1: perfect) and this stage loses that fraction of it. A stage with a smaller lr, by
+// the sum of lr over the steps, may be further behind, and one whose weights hardly change is not judged: a
+// warm-up, or a small lr with which one batch can be overfitted, is slow, not broken. This does not apply
+// to a larger lr.
 #define SKILL_BELOW 0.3
 #define SKILL_KEPT 0.5
 #define SKILL_KEPT_SLOWER 0.25
@@ -25,7 +26,7 @@
 #define SKILL_ERRORS 2.0 // and so many standard errors
 #define TRAVEL_ADAM 0.03 // 300 steps at 1e-4
 #define TRAVEL_SGD 3.0
-// It breaks as well where the loss was well below the constant answer's and is now above it.
+// Also broken if the loss was well below the constant answer's and is now above it.
 #define LOSS_BELOW 0.7
 #define LOSS_ABOVE 1.1
 
@@ -116,7 +117,7 @@ static char *reason(const struct clrnn_grow *c, size_t stage)
         it->train_accuracy, it->train_loss);
 }
 
-// The part that a stage added: stages that break carry its name.
+// The part that a stage added, after which a broken stage is named.
 static const struct clrnn_part *part_of(const struct clrnn_grow *c, const struct clrnn_grow_stage *stage)
 {
     for (size_t i = 0; i < c->ladder.count; i++)
@@ -174,7 +175,7 @@ static char *cause_of_base(const struct clrnn_grow *c, size_t stage)
     return append(text, clrnn_format("."));
 }
 
-// Whether any stage came somewhere by itself, and not merely further than the one below.
+// Whether any stage learns by itself, not only better than the one before.
 static bool any_learns(const struct clrnn_grow *c)
 {
     for (size_t i = 0; i < c->result->count; i++)
@@ -190,7 +191,7 @@ enum clrnn_status clrnn_grow_find_cause(struct clrnn_grow *c)
 
     g->first_broken = -1;
     if (g->stage[g->count - 1].learns && any_learns(c))
-        return CLRNN_OK; // the config learns, whatever was slow on the way
+        return CLRNN_OK; // the config learns, even if a stage was slow
     for (size_t i = base + 1; i < g->count && g->first_broken < 0; i++)
         if (g->stage[i].breaks)
             g->first_broken = (int)i;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The parts of a config in the order of the ladder, and the configs that some of them make.
+// The parts of a config in the order of growth, and the configs made of the first of them.
 #include "diagnose/grow/grow.h"
 
 #include <stdio.h>
@@ -14,7 +14,7 @@
 #define BASE_LR 1e-3  // torch.optim.Adam's default
 #define SANE_CLIP 0.1 // a smaller clip_grad_norm is a suspect itself
 
-// What changes values and has no weights; round counts here, though it lets no gradient through.
+// Layers without weights that change values; round counts here, although it passes no gradient.
 static bool is_activation(const struct clrnn_layer *layer)
 {
     return clrnn_layer_is_activation(layer) || layer->kind == CLRNN_LAYER_ROUND;
@@ -111,7 +111,7 @@ static void find_ends(struct clrnn_ladder *l)
         l->head = last;
 }
 
-// First layer that stands behind everything with weights.
+// The first layer after all layers with weights.
 static size_t tail_of(const struct clrnn_ladder *l)
 {
     size_t at = l->config->layer_count;
@@ -192,7 +192,7 @@ static enum clrnn_status find_tail(struct clrnn_ladder *l)
     const bool nll = l->config->train.loss.kind == CLRNN_LOSS_NLL;
     const size_t tail = tail_of(l), layers = l->config->layer_count;
     struct clrnn_part *part = NULL;
-    size_t with_nll = layers; // the activation that goes with nll: the last one
+    size_t with_nll = layers; // the activation that belongs to nll: the last one
 
     if (l->head < 0) {
         TRY(add(l, CLRNN_PART_HEADLESS, 0, 0, &part));
@@ -307,7 +307,7 @@ bool clrnn_ladder_lacks_weights(const struct clrnn_ladder *l)
 
 // ---------------------------------------------------------------- variants
 
-// Whether a part of this kind about this layer is in.
+// Whether a part of this kind for this layer is included.
 static bool has(const struct clrnn_ladder *l, size_t parts, enum clrnn_part_kind kind, size_t layer)
 {
     for (size_t i = 0; i < parts; i++)
@@ -356,8 +356,8 @@ static void fit_layer(const struct clrnn_ladder *l, size_t parts, size_t index, 
         layer->relu = false;
 }
 
-// Keeps the layers for which keep[] says so. Those without a name get the one that they have in the config's
-// state dict: their index there.
+// Keeps the layers with keep[] set. Unnamed ones are named by their index in the config, as in its state
+// dict.
 static enum clrnn_status keep_layers(const struct clrnn_log *log, struct clrnn_config *c, const bool *keep)
 {
     size_t count = 0;
@@ -380,7 +380,7 @@ static enum clrnn_status keep_layers(const struct clrnn_log *log, struct clrnn_c
     return CLRNN_OK;
 }
 
-// A pool over the final state stands behind a recurrent layer only; elsewhere its last step is next to it.
+// pool: final needs a recurrent layer before it; elsewhere pool: last comes closest.
 static void fit_pools(struct clrnn_config *c)
 {
     for (size_t i = 0; i < c->layer_count; i++)
@@ -389,7 +389,7 @@ static void fit_pools(struct clrnn_config *c)
             c->layer[i].over = CLRNN_POOL_LAST;
 }
 
-// Puts a linear layer last, but for activations and dropouts.
+// Appends a linear layer, before final activations and dropouts.
 static enum clrnn_status add_head(const struct clrnn_ladder *l, struct clrnn_config *c)
 {
     struct clrnn_layer head, *added = clrnn_config_add_layer(c, CLRNN_LAYER_LINEAR);
