@@ -114,7 +114,7 @@ static void common_init(struct common *c, struct cli *cli, const struct cli_spec
     memcpy(c->option, options, sizeof(options));
 }
 
-// Whether an option is taken by every command but has no effect on this one.
+// Whether an option is accepted by every command but has no effect on this one.
 static bool is_idle(const struct cli *cli, const struct cli_spec *spec, const struct cli_option *option)
 {
     const void *const target = option->target;
@@ -148,7 +148,7 @@ static const struct cli_option *find_option(const struct cli_option *option, siz
     return NULL;
 }
 
-// Stores one value; false where it does not fit, with the expectation in *expected.
+// Stores one value; if it is invalid, returns false and what was expected in *expected.
 static bool store(const struct cli_option *o, const char *value, const char **expected)
 {
     struct cli_list *list = o->target;
@@ -207,7 +207,7 @@ static void unknown_option(const struct cli *cli, const struct cli_spec *spec, c
               like ? "?" : "");
 }
 
-// Takes the option argv[*at]; false after reporting what is wrong with it.
+// Parses the option argv[*at]; false after reporting an error.
 static bool take_option(struct cli *cli, const struct cli_spec *spec, const struct common *common, int argc,
                         char **argv, int *at)
 {
@@ -299,7 +299,7 @@ bool cli_parse(struct cli *cli, const struct cli_spec *spec, int argc, char **ar
 
 static char abort_sentence[2048];
 
-// A driver's assertion has failed: it has said which, and this says what it means to the user.
+// A driver's assertion has failed and has printed its message: tells the user what that means.
 static void on_abort(int number)
 {
     const int status = clrnn_status_exit(CLRNN_ERR_DEVICE);
@@ -401,7 +401,7 @@ enum clrnn_status cli_print_json(const struct cli *cli, json_t *value)
     return CLRNN_OK;
 }
 
-static bool lost; // a part of the output, for want of memory
+static bool lost; // a part of the output was lost for lack of memory
 
 const char *cli_lost(void)
 {

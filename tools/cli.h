@@ -13,7 +13,7 @@ enum cli_kind {
     CLI_FLAG, // bool: no value; sets it
     CLI_TEXT, // const char *
     CLI_LIST, // struct cli_list: repeatable
-    CLI_UINT, // uint32_t from 1: the library takes 0 for "the default"
+    CLI_UINT, // uint32_t from 1: in the library 0 stands for "the default"
     CLI_SEED, // uint64_t
     CLI_REAL, // double above 0
 };
@@ -31,7 +31,7 @@ struct cli_option {
     void *target;
 };
 
-/** What every command understands; filled in by cli_parse. */
+/** Options that every command understands; filled in by cli_parse. */
 struct cli {
     const char *command;
     const char *device, *gemm;
@@ -49,7 +49,7 @@ struct cli_spec {
     const char *text;   // a few paragraphs
     size_t least, most; // positional arguments
     bool takes_json;
-    bool without_device, without_config; // --device and its like, or --set, change nothing here
+    bool without_device, without_config; // --device etc., or --set, have no effect on this command
     size_t option_count;
     const struct cli_option *option;
     const char *examples;
@@ -87,8 +87,8 @@ int cli_close(const struct cli *cli, enum clrnn_status status, struct clrnn_conf
 
 /** A JSON number; null for NaN and infinity. */
 json_t *cli_json_number(double value);
-/** Appends a value and drops its reference. Without memory the array is freed and *array becomes NULL, which
- * json_pack and cli_print_json report as an error. */
+/** Appends a value and drops its reference. Without memory the array is freed and *array becomes NULL,
+ * which json_pack and cli_print_json report as an error. */
 void cli_json_append(json_t **array, json_t *value);
 /** Prints a result as JSON and drops the reference; NULL, or no memory for the text, is CLRNN_ERR_MEMORY. */
 enum clrnn_status cli_print_json(const struct cli *cli, json_t *value);
@@ -96,7 +96,7 @@ enum clrnn_status cli_print_json(const struct cli *cli, json_t *value);
 /** Returns a text from outside escaped for printing (base/text.h); valid until the eighth call after this
  * one. NULL gives "". */
 const char *cli_shown(const char *text);
-/** "?", for what cannot be shown without memory: cli_finish then ends with status 5. */
+/** "?", for what cannot be printed for lack of memory: cli_finish then ends with status 5. */
 const char *cli_lost(void);
 /** Prints a text of several lines, each escaped. */
 void cli_print_lines(const char *text);
@@ -143,10 +143,11 @@ extern const struct cli_command cli_commands[];
 extern const size_t cli_command_count;
 /** The command of that name, or NULL. */
 const struct cli_command *cli_command(const char *name);
-/** Exit status 2 after one sentence on a name that is no command, with the likeliest one. */
+/** Reports an unknown command with the most similar one; returns exit status 2. */
 int cli_unknown_command(const char *name);
 
-/** The closest word to a misspelt `word` among `count` words, `stride` bytes apart; NULL: none is close. */
+/** The most similar to a misspelt `word` among `count` words, `stride` bytes apart; NULL: none is
+ * similar. */
 const char *cli_suggest(const char *word, const char *const *words, size_t stride, size_t count);
 
 #endif

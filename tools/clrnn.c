@@ -9,7 +9,7 @@
 #include "tools/interrupt.h"
 #include "tools/manual.h"
 
-// A file opened as a closed standard descriptor would receive messages.
+// Opens standard descriptors that are closed: otherwise a file could get their number and receive messages.
 static void open_standard_descriptors(void)
 {
     int fd;

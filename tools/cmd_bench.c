@@ -17,21 +17,21 @@
 #include "base/text.h"
 #include "tools/cli.h"
 
-// What a fresh process needs up to its first step.
+// The time of a new process up to its first step.
 struct start {
     double build_s, first_step_s; // NaN where it was not measured
 };
 
-// Becomes `clrnn bench --start` with the same arguments, its result going to `out`.
+// Replaces the process by `clrnn bench --start` with the same arguments, its output going to `out`.
 static _Noreturn void start_again(int argc, char **argv, const char *cache, int out)
 {
     static const char *const first[] = {"clrnn", "bench", "--start", "--quiet"};
     const char **arguments = calloc((size_t)argc + ARRAY_SIZE(first), sizeof(*arguments));
-    const int silence = open("/dev/null", O_WRONLY); // this process says it too, and once
+    const int silence = open("/dev/null", O_WRONLY); // the parent process prints the same messages
 
     if (!arguments || silence < 0 || dup2(out, STDOUT_FILENO) < 0 || dup2(silence, STDERR_FILENO) < 0)
         _exit(127);
-    prctl(PR_SET_PDEATHSIG, SIGKILL); // the folder of caches ends with its parent
+    prctl(PR_SET_PDEATHSIG, SIGKILL); // the parent removes the folder of caches when it ends
     memcpy(arguments, first, sizeof(first));
     for (int i = 1; i < argc; i++)
         arguments[ARRAY_SIZE(first) + (size_t)i - 1] = argv[i];
@@ -40,7 +40,7 @@ static _Noreturn void start_again(int argc, char **argv, const char *cache, int 
     _exit(127);
 }
 
-// What a process of its own needs that finds its kernel caches in `cache`.
+// Measures the start of a process of its own with kernel caches in `cache`.
 static struct start measure_start(int argc, char **argv, const char *cache)
 {
     struct start start = {NAN, NAN};
@@ -70,7 +70,7 @@ static struct start measure_start(int argc, char **argv, const char *cache)
     return start;
 }
 
-// A cold start with empty caches, then a warm one with what it left there.
+// Measures a cold start with empty caches, then a warm one with the caches that it filled.
 static enum clrnn_status measure_starts(const struct cli *cli, int argc, char **argv, struct start *cold,
                                         struct start *warm)
 {
@@ -143,7 +143,7 @@ static void print_text(const struct clrnn_device *device, const struct clrnn_ben
            cli_bytes((double)r->peak_device_bytes, on_device));
 }
 
-// --start: from nothing to the first step's end, for a process that is measured.
+// --start: measures this process up to the end of its first step.
 static enum clrnn_status run_start(const struct cli *cli, struct clrnn_device *device,
                                    const struct clrnn_config *config)
 {
@@ -166,7 +166,7 @@ static enum clrnn_status run(const struct cli *cli, struct clrnn_device *device,
     uint64_t host_bytes;
 
     TRY(clrnn_bench(device, config, params, &result));
-    getrusage(RUSAGE_SELF, &usage); // before the peak is measured: its buffers are not the run's
+    getrusage(RUSAGE_SELF, &usage); // before the peak is measured, whose buffers do not belong to the run
     host_bytes = (uint64_t)usage.ru_maxrss * 1024;
     TRY(clrnn_device_peak(device, &peak));
     if (cli->json)

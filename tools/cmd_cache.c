@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// clrnn cache: what built programs are kept on disk, and throwing them away.
+// clrnn cache: lists the kernel binaries kept on disk, and removes them.
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>

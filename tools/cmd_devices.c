@@ -9,7 +9,7 @@
 #include "tools/compare.h"
 #include "tools/interrupt.h"
 
-// Extensions that clRNN uses or might, under the words that users know.
+// Extensions that clRNN uses or might use, in words that users know.
 static const struct {
     const char *name, *word;
 } extensions[] = {
@@ -228,7 +228,7 @@ static void print_warning(void *user, enum clrnn_log_level level, const char *li
     cli->log.fn(cli->log.user, CLRNN_LOG_WARNING, line);
 }
 
-// That there is no device but ref must not pass without a word; the listing itself has not failed.
+// Warns that ref is the only device. That is no failure of the listing.
 static void warn_without_device(struct cli *cli, const struct clrnn_device_list *list)
 {
     const struct clrnn_log log = {print_warning, cli, CLRNN_LOG_ERROR};

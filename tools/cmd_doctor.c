@@ -24,7 +24,7 @@ static void print_beside(size_t left, const char *heading, const char *text)
 {
     const size_t width = 100;
     size_t column = left;
-    bool space = false; // due before the next word of this line
+    bool space = false; // a blank is due before the next word of this line
 
     printf("%-*s", (int)left, heading);
     while (*text) {

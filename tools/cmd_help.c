@@ -55,7 +55,7 @@ int cmd_help(int argc, char **argv)
                    ? cli_finish(&cli, CLRNN_OK)
                    : cli_usage(&cli, "--format %s: expected text, man, bash, zsh or fish", format);
     command = cli_command(about);
-    if (command && strcmp(format, "markdown")) // train is a section of the config, too
+    if (command && strcmp(format, "markdown")) // train is also a section of the config
         return print_command(command, format);
     return cli_finish(&cli, manual_keys(&cli, about, format));
 }

@@ -51,7 +51,7 @@ static double height(double loss, double low, double high)
     return high > low ? (x - log(low)) / (log(high) - log(low)) : 0.0;
 }
 
-// The losses' span on a logarithmic axis that includes the target; false where there is none to draw.
+// The range of the losses and the target on a logarithmic axis; false if nothing can be drawn.
 static bool span(const struct clrnn_overfit_result *r, double *low, double *high)
 {
     *low = r->target;

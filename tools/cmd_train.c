@@ -11,7 +11,7 @@
 #include "tools/interrupt.h"
 #include "tools/progress.h"
 
-// Messages must not stand behind the bar: clears it, then hands on to the command's own log.
+// Clears the progress bar before a message, then passes it on to the command's own log.
 struct bar_log {
     struct clrnn_log next;
     struct progress_view *view;
@@ -25,7 +25,7 @@ static void clear_then_print(void *user, enum clrnn_log_level level, const char 
     log->next.fn(log->next.user, level, line);
 }
 
-// The JSON that the run folder keeps; gives `st` back where it can be read.
+// Prints the JSON in the run folder; returns `st` if it can be read.
 static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_train_result *r,
                                     enum clrnn_status st)
 {

@@ -49,7 +49,7 @@ static double share(struct clrnn_deviation d)
     return d.bound > 0 ? d.error / d.bound : NAN;
 }
 
-// Of what rounding explains: the largest of the first step and the whole curve.
+// The largest fraction of the rounding bound, over the first step and the whole curve.
 static double worst_share(const struct clrnn_compare_result *r, size_t at)
 {
     const struct clrnn_compare_row *row = &r->row[at];

@@ -14,7 +14,7 @@
 static sigset_t awaited;
 static volatile sig_atomic_t asked, is_watched; // is_watched: somebody looks at `asked`
 
-// Whoever looks at `asked` does so between two steps: the one in progress may never end.
+// Tells the user that the program ends after the current step, which may take long.
 static void say_that_it_waits(void)
 {
     static const char text[] = "clrnn: asked to stop, but still waiting for the device, or for data that are "

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The pages of commands, out of the tables that read their options: text, man pages and completions.
+// Prints the pages of commands from the tables of their options: text, man pages and completions.
 #include "tools/manual.h"
 
 #include <stdlib.h>
@@ -132,13 +132,13 @@ static void print_man_all(void)
 
 // ---------------------------------------------------------------- completions
 
-// What may follow an option, where that is a fixed choice.
+// The values that an option accepts, if they are a fixed list.
 static const char *choices(const struct cli_option *o)
 {
     return !strcmp(o->name, "device") ? "cpu gpu ref" : !strcmp(o->name, "gemm") ? "auto own clblast" : NULL;
 }
 
-// Text inside single quotes of a shell; zsh takes brackets and colons for its own.
+// Prints text inside single quotes of a shell; zsh gives brackets and colons a meaning.
 static void quoted(const char *text, bool zsh)
 {
     for (const char *c = text; *c; c++) {

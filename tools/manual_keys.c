@@ -24,7 +24,7 @@ static void without_indices(const char *path, char *key, size_t size)
     key[MIN2(used, size - 1)] = 0;
 }
 
-// What the key is called below `parent`, or NULL where it does not stand directly there.
+// The key's name below `parent`, or NULL if it is not a direct child.
 static const char *name_below(const struct clrnn_config_key *key, const char *parent)
 {
     const size_t length = strlen(parent);
@@ -42,7 +42,7 @@ static bool holds_keys(const struct clrnn_config_key *keys, size_t count, const 
     return false;
 }
 
-// " (required): a whole number", " (0.1): a number"; nothing for one of several maps.
+// Prints " (required): a whole number", " (0.1): a number"; nothing for one of several maps.
 static void print_facts(const struct clrnn_config_key *k, void (*put)(const char *))
 {
     if (!k->required && !k->standard)

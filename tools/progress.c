@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The progress bar and its plain form, in the words of the original question.
+// The progress bar and its plain form, in the format of the original question.
 #include "tools/progress.h"
 
 #include <math.h>
@@ -9,7 +9,7 @@
 
 #include "base/array.h"
 
-// A learning rate as the question printed it, [1e-04], with more digits where it has more.
+// A learning rate in the question's format, [1e-04], with more digits if it has more.
 static const char *lr_text(double lr, char text[32])
 {
     double back;
@@ -55,7 +55,7 @@ void progress_clear(struct progress_view *view)
     view->drawn = 0;
 }
 
-// Appends "  train loss 0.123456 accuracy 0.9000 MAE 0.2" to the line, as far as there is something to say.
+// Appends "  train loss 0.123456 accuracy 0.9000 MAE 0.2" to the line, without the values that are unknown.
 static void part(char *line, size_t size, const char *which, double loss, double accuracy, double mae)
 {
     const size_t used = strlen(line);

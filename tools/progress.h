@@ -6,7 +6,7 @@
 #include "tools/cli.h"
 
 struct progress_view {
-    bool terminal; // stderr is one: the bar is redrawn in place
+    bool terminal; // stderr is a terminal: the bar is redrawn in place
     bool quiet;
     int drawn; // columns of the bar currently shown
 };

@@ -4,7 +4,7 @@
 
 #include "base/log.h"
 
-// Options point at argv, whose text struct clrnn_source does not change.
+// Points at argv's text, which struct clrnn_source does not change.
 static char *borrowed(const char *text)
 {
     return (char *)(uintptr_t)text;

@@ -20,7 +20,7 @@ static double thread_seconds(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-// `count` passes and the wait for them; seconds of wall clock, and of this thread's processor.
+// Times `count` passes and the wait for them: seconds of wall clock, and of this thread's CPU time.
 static enum clrnn_status window(struct clrnn_session *s, enum clrnn_mode mode, uint32_t count,
                                 double *seconds, double *host_seconds)
 {
@@ -34,7 +34,7 @@ static enum clrnn_status window(struct clrnn_session *s, enum clrnn_mode mode, u
     return CLRNN_OK;
 }
 
-// Windows of about a thirtieth of the time each, until it is spent.
+// Measures windows of about a thirtieth of the time each, until the time is used up.
 static enum clrnn_status measure(struct clrnn_session *s, enum clrnn_mode mode,
                                  const struct clrnn_bench_params *params, struct clrnn_timing *ms,
                                  double *host_ms)

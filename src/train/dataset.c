@@ -14,10 +14,10 @@
 #include "base/random.h"
 #include "train/dataset_private.h"
 
-// What numbers of a synthetic set are drawn for: the generator's b.
+// Purposes of a synthetic set's random numbers: the generator's b.
 enum { DRAW_X = 100, DRAW_Y };
 
-#define RELEASE_BYTES ((uint64_t)16 << 20) // mapped pages are let go after so many bytes
+#define RELEASE_BYTES ((uint64_t)16 << 20) // mapped pages are released after this many bytes
 
 const struct clrnn_dataset_info *clrnn_dataset_info(const struct clrnn_dataset *dataset)
 {
@@ -77,7 +77,7 @@ double clrnn_dataset_y(const struct clrnn_dataset *dataset, uint32_t sample, siz
     return value;
 }
 
-// Beyond int32, and NaN: padding and unchecked sets may hold anything.
+// Saturates values beyond int32 and NaN, which padding and unchecked sets may hold.
 static int32_t to_i32(double value)
 {
     return !(value > (double)INT32_MIN) ? INT32_MIN : value >= (double)INT32_MAX ? INT32_MAX : (int32_t)value;
@@ -87,7 +87,7 @@ static void synthetic_x(const struct clrnn_dataset *root, uint32_t sample, size_
                         float *x)
 {
     const struct clrnn_random r = {root->seed, RANDOM_SYNTH, sample, DRAW_X};
-    const float root_3 = 1.7320508f; // half the width of a uniform number with variance 1
+    const float root_3 = 1.7320508f; // half the width of a uniform distribution with variance 1
     uint32_t words[4];
 
     for (size_t i = first; i < first + count; i++) {
@@ -97,7 +97,7 @@ static void synthetic_x(const struct clrnn_dataset *root, uint32_t sample, size_
     }
 }
 
-// Numbers [first, first + count) of a sample of a set that is no view.
+// Reads numbers [first, first + count) of a sample of a set that is not a view.
 static void root_x(const struct clrnn_dataset *root, uint32_t sample, size_t first, size_t count, float *x)
 {
     if (root->synthetic)
@@ -131,7 +131,7 @@ static void root_tokens(const struct clrnn_dataset *root, uint32_t sample, uint3
     }
 }
 
-// Steps [first, first + count) of a sample: float32 features, or tokens as int32.
+// Reads steps [first, first + count) of a sample: float32 features, or tokens as int32.
 static void read_steps(const struct clrnn_dataset *d, uint32_t sample, uint32_t first, uint32_t count,
                        void *steps)
 {
@@ -270,7 +270,7 @@ void clrnn_dataset_release(const struct clrnn_dataset *dataset)
         return;
     first = ((uintptr_t)root->x->data + page - 1) / page * page;
     last = ((uintptr_t)root->x->data + root->x->count * clrnn_dtype_bytes(root->x->dtype)) / page * page;
-    if (first < last) // advice only: where it fails the pages just stay
+    if (first < last) // only advice: if it fails, the pages stay mapped
         madvise((void *)first, last - first, MADV_DONTNEED);
 }
 
@@ -306,7 +306,7 @@ enum clrnn_status clrnn_dataset_class_counts(const struct clrnn_dataset *dataset
     return clrnn_dataset_whole(dataset);
 }
 
-// bce: negatives / positives of each label, [targets]; positives are the sum of y.
+// bce: negatives / positives of each label, [targets]; the positives are the sum of y.
 static void balance_labels(const struct clrnn_dataset *dataset, double *weight)
 {
     const uint32_t targets = dataset->info.targets;
@@ -431,7 +431,7 @@ enum clrnn_status clrnn_dataset_moments(const struct clrnn_dataset *dataset, dou
         for (size_t c = 0; c < C; c++)
             if (!pass) {
                 mean[c] /= (double)count;
-            } else { // a constant feature's deviation may come out as the rounding of its sum
+            } else { // a constant feature's deviation may be nonzero through rounding of its sum
                 std[c] = sqrt(std[c] / (double)count);
                 if (std[c] <= (double)count * DBL_EPSILON * fabs(mean[c]))
                     std[c] = 1.0;

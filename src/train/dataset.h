@@ -14,7 +14,7 @@ struct clrnn_dataset_info {
     uint32_t S, T, C; // samples, steps (the largest), features (0: tokens)
     bool tokens, has_y, has_lengths, has_weights;
     bool y_real, y_steps; // targets are real (bce, mse), one per step
-    uint32_t targets;     // numbers of y a sample or step has: outputs of real targets, else 1
+    uint32_t targets;     // numbers of y per sample or step: outputs of real targets, otherwise 1
     uint32_t classes;     // largest class + 1; bce_with_logits of one label: 2; 0: no y, or real targets
     uint64_t bytes;       // of x as float32
 };
@@ -77,7 +77,7 @@ uint32_t clrnn_dataset_length(const struct clrnn_dataset *dataset, uint32_t samp
 double clrnn_dataset_weight(const struct clrnn_dataset *dataset, uint32_t sample);          // 1 where none
 /** Numbers of y that a sample has in memory, [T or 1, targets]. */
 size_t clrnn_dataset_y_count(const struct clrnn_dataset *dataset);
-/** Numbers of y that count of a sample: those of its valid steps, which come first. */
+/** Numbers of y of a sample that count: those of its valid steps, which come first. */
 size_t clrnn_dataset_y_valid(const struct clrnn_dataset *dataset, uint32_t sample);
 
 /** X of a sample in the mapped file if it is float32 in C order, else NULL. Samples of a set that is not a

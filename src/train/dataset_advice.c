@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What files that do not fit look like, and what to do about it.
+// Advice for files that do not fit: what they look like, and how to convert them.
 #include "train/dataset_advice.h"
 
 #include <math.h>
@@ -43,7 +43,7 @@ const char *clrnn_label_advice(const struct clrnn_dataset *d, char *text, size_t
 
 // ---------------------------------------------------------------- shapes
 
-// Whether each row that is looked at has one 1 and zeros.
+// Whether each examined row has a single 1 and otherwise zeros.
 static bool is_one_hot(const struct clrnn_npy *y)
 {
     const size_t rows = MIN2(y->shape[0], (size_t)MOST_LOOKED_AT), width = y->shape[1];

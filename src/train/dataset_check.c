@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Looking at every value of a data set: the first one that cannot be trained on becomes an error.
+// Checks every value of a data set: the first one that training cannot use is reported as an error.
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
@@ -107,7 +107,7 @@ static enum clrnn_status check_tokens(const struct clrnn_dataset *d)
     return CLRNN_OK;
 }
 
-// Labels that are all of another kind: from 1, or -1 and 1.
+// Reports labels that are all in another encoding: from 1, or -1 and 1.
 static enum clrnn_status other_labels(const struct clrnn_dataset *d, const char *row, const char *where,
                                       double value, const char *advice)
 {

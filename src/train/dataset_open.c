@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Opening a data set: what the config asks of it, its files, their shapes.
+// Opening a data set: the config's requirements, its files, their shapes.
 #include <float.h>
 #include <stdio.h>
 #include <string.h>
@@ -70,7 +70,7 @@ static uint32_t count_targets(const struct clrnn_config *config, uint32_t C)
     return clrnn_loss_targets(&config->train.loss, clrnn_layers_width(config, config->layer_count, C));
 }
 
-// Shape of X: (N, T, C), or (N, C); of tokens (N, T) or (N, T, 1).
+// The shape of X: (N, T, C) or (N, C); for tokens (N, T) or (N, T, 1).
 static enum clrnn_status find_shape(struct clrnn_dataset *d)
 {
     const struct clrnn_npy *x = d->x;
@@ -99,7 +99,7 @@ static enum clrnn_status find_shape(struct clrnn_dataset *d)
     return CLRNN_OK;
 }
 
-// y does not have the last layer's outputs.
+// Reports that y does not have the number of outputs of the last layer.
 static enum clrnn_status wrong_targets(const struct clrnn_dataset *d, const char *text)
 {
     const struct clrnn_dataset_info *info = &d->info;

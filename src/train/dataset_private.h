@@ -24,11 +24,11 @@ struct clrnn_dataset {
     char *name; // of info.name
     unsigned references;
 
-    struct clrnn_dataset *parent; // a view: the set that it changes, as struct clrnn_view says
-    uint32_t *row, *label_row;    // [S] of the parent; label_row NULL: y of `row`
+    struct clrnn_dataset *parent; // for a view: the set that it changes
+    uint32_t *row, *label_row;    // [S] samples of the parent; label_row NULL: y of `row`
     bool blanked;
     double *blank;         // [C]
-    uint32_t *permutation; // [T] with shuffled time: of the sample read last
+    uint32_t *permutation; // [T] with shuffled time: of the last sample read
 
     struct clrnn_npy *x, *y;
     char *x_path, *y_path, *lengths_path, *weights_path; // for messages
@@ -37,7 +37,7 @@ struct clrnn_dataset {
     struct clrnn_csv *csv;
     int label; // column of y, -1: none
     bool synthetic;
-    uint64_t seed; // of synthetic numbers, or a view's shuffled time
+    uint64_t seed; // of a synthetic set, or of a view with shuffled time
     uint32_t synthetic_classes;
 };
 

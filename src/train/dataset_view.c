@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Views of a data set: some of its samples, with other labels, inputs or order in time; and splitting one.
+// Views of a data set: a selection of its samples, with changed labels, inputs or order in time; and
+// splitting a set.
 #include <math.h>
 #include <string.h>
 
@@ -56,8 +57,8 @@ enum clrnn_status clrnn_dataset_view(struct clrnn_dataset *dataset, const struct
 
 // ---------------------------------------------------------------- splitting
 
-// How many of each stratum's samples go to the validation part: its share, rounded so that the sum fits
-// (largest remainders first; the lower stratum among equals).
+// How many samples of each stratum go to the validation part: its fraction, rounded so that the sum is
+// right (largest remainders first; the lower stratum among equals).
 static void share_out(const uint32_t *counts, uint32_t strata, double fraction, uint32_t total,
                       uint32_t *takes, double *remainders)
 {
@@ -97,7 +98,7 @@ static void find_strata(const struct clrnn_dataset *dataset, uint32_t strata, ui
     }
 }
 
-// Marks the samples that go to the validation part: of each stratum the first ones of a permutation.
+// Marks the samples that go to the validation part: the first ones of a permutation of each stratum.
 static void draw_strata(const uint32_t *counts, const uint32_t *takes, uint32_t strata,
                         const uint32_t *members, uint64_t seed, uint32_t *order, unsigned char *taken)
 {
@@ -111,8 +112,8 @@ static void draw_strata(const uint32_t *counts, const uint32_t *takes, uint32_t 
     }
 }
 
-// By how many steps row `sample` + 1 goes on behind `sample`: its first T - shift steps are the last of it.
-// 0: it does not. x [2, T, C].
+// The number of steps by which row `sample` + 1 is shifted against row `sample`: its first T - shift steps
+// equal the last ones of that. 0: it is not shifted. x [2, T, C].
 static uint32_t shift_of(const struct clrnn_dataset *d, uint32_t sample, float *x)
 {
     const size_t width = d->info.C * sizeof(*x), T = d->info.T;
@@ -152,7 +153,8 @@ enum clrnn_status clrnn_dataset_series(const struct clrnn_dataset *dataset, uint
     return CLRNN_OK;
 }
 
-// Windows of a series: the last ones validate, and those that share steps with them are left out.
+// Windows of a series: the last ones become the validation part; those that share steps with them are left
+// out.
 static enum clrnn_status split_series(struct clrnn_dataset *dataset, uint32_t taken, uint32_t apart,
                                       struct clrnn_dataset **train, struct clrnn_dataset **valid)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a training step or a prediction consists of, as ops and as launches, for people and as JSON.
+// Describes a training step or a prediction as ops and as launches, as text and as JSON.
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +12,7 @@
 #include "clrnn/train.h"
 #include "train/session.h"
 
-// "x [32, 64, 2474]" of every tensor in the slots, into text.
+// Writes "x [32, 64, 2474]" for every tensor of the slots into text.
 static void tensors_text(const struct clrnn_graph *graph, const int *slots, size_t count, char *text,
                          size_t size)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// How good a model is on a data set: loss, accuracy, confusion matrix, figures of each class, regression.
+// Evaluates a model on a data set: loss, accuracy, confusion matrix, figures of each class, regression.
 #include "train/evaluate.h"
 
 #include <math.h>

@@ -6,7 +6,8 @@
 #include "clrnn/train.h"
 #include "train/session.h"
 
-/** Opens a data set for a model. CLRNN_ERR_DATA also if the features differ. */
+/** Opens a data set for a model. Errors: as clrnn_dataset_open; CLRNN_ERR_DATA also if the features
+ * differ. */
 enum clrnn_status clrnn_open_for(struct clrnn_model *model, const struct clrnn_source *source,
                                  struct clrnn_dataset **dataset);
 

@@ -14,7 +14,7 @@
 #define PIECE_BYTES ((size_t)64 << 20) // of one transfer of a mapped file
 #define CHUNK_BYTES ((size_t)4 << 20)  // of one transfer of converted rows
 #define SHARED_BYTES ((size_t)64 << 20)
-#define RELEASE_BYTES ((size_t)8 << 20) // mapped pages are let go after so many bytes
+#define RELEASE_BYTES ((size_t)8 << 20) // mapped pages are released after this many bytes
 
 struct clrnn_feed {
     struct clrnn_model *model;
@@ -29,7 +29,7 @@ struct clrnn_feed {
     const uint32_t *current;    // of the batch made ready last
     size_t x_width, y_width;    // numbers a sample has
 
-    // Staged: x of a batch is gathered in one half while the device takes in the other. The device's
+    // Staged: the host gathers x of a batch in one half while the device reads the other. The device's
     // buffers are written in queue order, so one set of them is enough.
     bool staged;
     float *half[2];
@@ -89,7 +89,7 @@ static enum clrnn_status write_tokens(struct clrnn_feed *f, uint32_t first, uint
     return clrnn_buffer_write_i32(f->data.x, samples ? 0 : first * f->x_width, count * f->x_width, f->words);
 }
 
-// Samples of the mapped file were read: its pages are let go now and then.
+// Counts samples read from the mapped file, and releases its pages at intervals.
 static void count_read(struct clrnn_feed *f, uint32_t samples)
 {
     f->read_bytes += samples * f->x_width * sizeof(float);
@@ -101,7 +101,7 @@ static void count_read(struct clrnn_feed *f, uint32_t samples)
 
 // ---------------------------------------------------------------- a copy on the device
 
-// Samples of the root set follow each other in the mapped file: it is handed over as it lies.
+// Uploads the mapped file without a copy, if the root set's samples are contiguous in it.
 static enum clrnn_status upload_mapped(struct clrnn_feed *f)
 {
     const uint32_t piece = (uint32_t)MIN2(MAX2(PIECE_BYTES / (f->x_width * sizeof(float)), 1), f->S);
@@ -193,9 +193,9 @@ enum clrnn_status clrnn_batch_check(const struct clrnn_log *log, uint32_t S, uin
         S, batch_size);
 }
 
-// What may lie on the device: at most `resident_bytes`, else the environment's, else half of its memory
-// including what is there already, and where that is the host's memory SHARED_BYTES, since the file's pages
-// lie in it anyway; and no buffer beyond what the device allocates at once.
+// Whether the set fits on the device: at most `resident_bytes`, otherwise the environment's limit,
+// otherwise half of the memory including what is in use; SHARED_BYTES if that is the host's memory, which
+// holds the file's pages anyway; and no buffer above the device's largest allocation.
 static bool fits_device(const struct clrnn_feed *f, size_t needed)
 {
     const struct clrnn_device_info *device = clrnn_device_info(f->device);
@@ -360,7 +360,7 @@ const uint32_t *clrnn_feed_samples(const struct clrnn_feed *feed)
 
 // ---------------------------------------------------------------- the order of an epoch
 
-// Stable: by length, longest first; equals keep their order. Counting sort over lengths 1..T.
+// Sorts by length, longest first, and stably. A counting sort over lengths 1..T.
 static void sort_by_length(const struct clrnn_dataset *dataset, uint32_t T, uint32_t *order, uint32_t count,
                            uint32_t *starts, uint32_t *sorted)
 {
@@ -374,8 +374,8 @@ static void sort_by_length(const struct clrnn_dataset *dataset, uint32_t T, uint
     memcpy(order, sorted, count * sizeof(*order));
 }
 
-// Sorts by length inside chunks of the order, so that a batch holds samples of like length; where the
-// order is shuffled, so are then the whole batches (the last, smaller one stays last).
+// Sorts by length inside chunks of the order, so that a batch has samples of similar length. If the order
+// is shuffled, whole batches are shuffled afterwards (the last, smaller one stays last).
 static enum clrnn_status bucket(const struct clrnn_log *log, const struct clrnn_dataset *dataset,
                                 const struct clrnn_feed_params *params, uint64_t epoch, uint32_t *order)
 {
@@ -430,7 +430,7 @@ enum clrnn_status clrnn_feed_start(struct clrnn_feed *f, uint64_t epoch, uint32_
 
 // ---------------------------------------------------------------- batches
 
-// Steps of the longest sample, rounded up so that few different plans come up.
+// The length of the longest sample, rounded up so that there are few different plans.
 static uint32_t batch_steps(const struct clrnn_feed *f, uint32_t N)
 {
     const uint32_t T = f->data.T_data, grain = (T + STEP_SIZES - 1) / STEP_SIZES;

@@ -81,7 +81,7 @@ static void show(struct clrnn_loop *l, bool now_or_later)
     l->params->progress(l->params->progress_user, &progress);
 }
 
-// Waits for the queued training steps and takes their records in, in their order.
+// Waits for the queued training steps and reads their records, in order.
 static enum clrnn_status look(struct clrnn_loop *l)
 {
     struct clrnn_loop_queue *q = &l->queue;
@@ -94,12 +94,12 @@ static enum clrnn_status look(struct clrnn_loop *l)
     for (uint32_t i = 0; i < q->count; i++) {
         const double *r = q->record + (size_t)i * RECORD_FIELDS;
 
-        // 0 / 0 where all labels are ignored: NaN, as PyTorch
+        // 0 / 0 if all labels are ignored: NaN, as in PyTorch
         l->last_loss = clrnn_unsigned_nan(r[RECORD_LOSS] / r[RECORD_WEIGHT]);
         l->state.last_norm = clrnn_unsigned_nan(r[RECORD_NORM]);
         l->state.last_lr = q->lr[i];
         clrnn_watch_step(&l->watch, r, l->last_loss, q->lr[i]);
-        if (r[RECORD_WEIGHT] != 0.0) { // the epoch's mean is that of the batches with labels that count
+        if (r[RECORD_WEIGHT] != 0.0) { // the epoch's mean leaves out batches without a label that counts
             l->state.loss_sum += l->last_loss * q->samples[i];
             l->state.weight_sum += q->samples[i];
         }
@@ -248,8 +248,8 @@ static void show_epoch(struct clrnn_loop *l, const struct clrnn_epoch_row *row, 
     l->params->progress(l->params->progress_user, &progress);
 }
 
-// Metrics first, last.safetensors last: a run killed in between resumes from the epoch before, and what
-// is written by then is written again with the same content.
+// Writes metrics first and last.safetensors last: a run killed in between resumes from the epoch before and
+// writes the same content again.
 static enum clrnn_status end_epoch(struct clrnn_loop *l, const struct clrnn_session_record *valid)
 {
     struct clrnn_progress_state *s = &l->state;

@@ -44,11 +44,11 @@ struct clrnn_loop {
     double started, epoch_started, looked, shown;     // seconds of the monotonic clock
     double former_seconds;                            // of the epochs before a resume
     double train_seconds;                             // of this epoch's training alone
-    uint64_t steps_here, samples_here, epoch_samples; // in this process; in this epoch of it
+    uint64_t steps_here, samples_here, epoch_samples; // in this process; in this epoch of this process
     double train_seconds_here;
     uint32_t largest_batch; // of a step so far
-    bool chained;           // whether the last step of such a batch ran as chains
-    size_t pace_count;      // one entry a look: seconds a step, and steps
+    bool chained;           // whether the last step of a batch of that size ran as chains
+    size_t pace_count;      // one entry each time records are read: seconds a step, and steps
     struct clrnn_loop_pace {
         double seconds;
         uint32_t steps;

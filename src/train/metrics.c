@@ -137,7 +137,7 @@ static void add_classes(struct clrnn_metrics *m, const float *x, int32_t truth)
     m->scored++;
 }
 
-// One label counts as two classes, several as what each is.
+// Adds a label: a single one counts as two classes, several count as one class each.
 static void add_label(struct clrnn_metrics *m, uint32_t o, float x, float y)
 {
     const bool truth = y > 0.5f, guess = x > 0.0f;
@@ -166,7 +166,7 @@ static void add_value(struct clrnn_metrics *m, uint32_t o, double x, double y)
     sum[SHIFTED_SQUARES] += (y - sum[ORIGIN]) * (y - sum[ORIGIN]);
 }
 
-// Real targets or labels of one row. A missing label's score is NaN, and left out.
+// Adds real targets or labels of one row. The score of a missing label is NaN and left out.
 static void add_reals(struct clrnn_metrics *m, const float *x, const float *y)
 {
     struct clrnn_score *score = m->score + m->scored * m->scores;

@@ -27,10 +27,10 @@ struct clrnn_metrics {
     const struct clrnn_dataset *set;
     uint32_t outputs, targets;
     double value[CLRNN_METRIC_COUNT]; // after clrnn_metrics_finish
-    uint32_t groups;                  // classes, labels, or outputs of real targets; 0: no lists
+    uint32_t groups;                  // classes, labels, or outputs of real targets; 0: no figures of each
     double *group[3];                 // [groups]: precision, recall, F1; or mae, rmse, r2
 
-    uint64_t *confusion;       // the caller's [groups, groups] of classes, or NULL
+    uint64_t *confusion;       // [groups, groups] of classes, owned by the caller, or NULL
     uint64_t items, correct;   // that count
     double *sum;               // [groups, 5]: see metrics.c
     struct clrnn_score *score; // [scored, scores]; too many: none
@@ -50,7 +50,7 @@ enum clrnn_status clrnn_metrics_add(struct clrnn_metrics *m, const struct clrnn_
 /** Computes `value` and `group` of what was added. */
 enum clrnn_status clrnn_metrics_compute(struct clrnn_metrics *m);
 
-/** Items of a class, or those that have a label. */
+/** Number of samples of a class, or of samples that have the label. */
 uint64_t clrnn_metrics_support(const struct clrnn_metrics *m, uint32_t group);
 
 /** As clrnn_session_pass, and computes the metrics. */

@@ -15,7 +15,7 @@
 
 extern char **environ;
 
-// gnuplot on the PATH, in fresh memory; NULL where there is none.
+// Searches gnuplot on the PATH; a new string, or NULL if there is none.
 static char *find_gnuplot(void)
 {
     const char *path = getenv("PATH");
@@ -39,7 +39,7 @@ static void write_head(FILE *script)
                     "set grid linecolor '#e0e0e0'\n");
 }
 
-// Runs a script and keeps what it draws in `svg`. gnuplot opens no file by name: it would run "|command".
+// Runs a script and stores the drawing in `svg`. gnuplot opens no file by name: it would run "|command".
 static bool draw(const char *gnuplot, FILE *script, FILE *svg)
 {
     char *arguments[] = {(char *)(uintptr_t)gnuplot, (char *)(uintptr_t) "-d", (char *)(uintptr_t) "-", NULL};
@@ -62,7 +62,7 @@ static bool draw(const char *gnuplot, FILE *script, FILE *svg)
     return drawn;
 }
 
-// Copies what was drawn to the picture's place, where it appears only when it is whole.
+// Copies the drawing to the picture's path, where it appears only when complete.
 static bool keep(FILE *svg, const char *path)
 {
     char part[4096];

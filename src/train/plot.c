@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The two pictures of a run, drawn by gnuplot: the loss of each epoch, and how many samples a class has.
+// The two pictures of a run, drawn by gnuplot: the loss by epoch, and the number of samples by class.
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -51,7 +51,7 @@ static void write_loss(FILE *script, const struct clrnn_run_folder *f)
     if (least > 0.0 && most > LOG_SCALE_FROM * least)
         fprintf(script, "set logscale y\nset format y '%%.0e'\n");
     else if (most > 0.0 && most <= 4.0 * (most - least))
-        fprintf(script, "set yrange [0:*]\n"); // a curve that stands still is not blown up
+        fprintf(script, "set yrange [0:*]\n"); // so that a constant curve is not magnified
     else if (most > 0.0)
         fprintf(script, "set yrange [0:%g]\n", 1.15 * most);
     if (train)

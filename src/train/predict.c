@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Predictions batch by batch into a .npy or .csv file, in the memory of one batch.
+// Writes predictions batch by batch into a .npy or .csv file, with memory for one batch.
 #include <math.h>
 #include <string.h>
 
@@ -18,7 +18,7 @@ struct prediction {
     enum { FROM_LOGITS, FROM_LOG_PROBS, FROM_PROBS } from; // what the last layer puts out
     bool binary, per_step;
     uint32_t T, outputs,
-        labels; // steps that the file has for a sample; outputs; classes written for each step
+        labels; // steps of a sample in the file; outputs; classes written for each step
     struct clrnn_npy_writer *npy;
     struct clrnn_out *csv;
     void *array; // in place of a file
@@ -34,7 +34,8 @@ static bool ends_in(const char *text, const char *end)
     return length >= tail && !strcmp(text + length - tail, end);
 }
 
-// A model that ends in softmax, as the seed's, puts out probabilities; round and dropout leave them such.
+// Whether the model's outputs are probabilities: it ends in softmax, possibly followed by round and
+// dropout.
 static void find_what_comes_out(struct prediction *p)
 {
     const struct clrnn_config *config = p->model->config;
@@ -115,7 +116,7 @@ static enum clrnn_status open_array(const struct prediction *p, uint32_t samples
                              p->room, count, samples);
 }
 
-// A sample's predictions of T steps; those beyond its length are zeros, classes there -1, no rows in CSV.
+// Writes a sample's predictions of T steps; beyond its length they are zeros, classes -1, and no rows in CSV.
 static enum clrnn_status write_sample(struct prediction *p, uint32_t sample, const float *x, uint32_t steps)
 {
     const uint32_t length = p->per_step ? MIN2(clrnn_dataset_length(p->dataset, sample), steps) : 1;

@@ -29,7 +29,7 @@ enum clrnn_status clrnn_profile_fetch(struct clrnn_profile *profile)
     return CLRNN_OK;
 }
 
-// Adds up the launches of other plans (another N or T) that do the same for the same op.
+// Adds the launches of other plans (with another N or T) that do the same for the same op.
 static void add_up(const struct clrnn_profile *profile, const struct clrnn_launch_info *of, double *seconds,
                    uint64_t *runs)
 {

@@ -26,7 +26,7 @@ void clrnn_ranking(struct clrnn_score *score, size_t count, double *roc, double 
     if (!(positives > 0 && negatives > 0))
         return;
     qsort(score, count, sizeof(*score), by_value);
-    for (size_t end = count; end;) { // from the highest score on, equal ones together
+    for (size_t end = count; end;) { // from the highest score on, equal scores together
         size_t first = end;
         double ties = 0;
 

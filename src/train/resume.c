@@ -38,7 +38,7 @@ static void report(struct comparison *c, const char *key, const struct clrnn_nod
         c->no_memory = true;
         goto done;
     }
-    a[strcspn(a, "\n")] = 0; // of a list or map its beginning is enough
+    a[strcspn(a, "\n")] = 0; // of a list or map only the first line
     b[strcspn(b, "\n")] = 0;
     if (may_change(c, key)) {
         clrnn_log(c->log, CLRNN_LOG_INFO, "%s was %s, goes on as %s", key, a, b);

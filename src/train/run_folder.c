@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a run writes into its folder, and what it reads there when it goes on.
+// Writing a run's files into its folder, and reading them when it is resumed.
 #include "train/run_folder.h"
 
 #include <errno.h>
@@ -33,7 +33,8 @@ enum clrnn_status clrnn_run_folder_open_metrics(struct clrnn_run_folder *f)
 
 // ---------------------------------------------------------------- lines
 
-// JSON knows no NaN: null stands for it. The fewest digits, from nine on, that read back as the value.
+// A number as JSON: null for NaN; otherwise the fewest digits, from nine on, that read back as the same
+// value.
 static const char *number_text(double value, char text[32])
 {
     if (!isfinite(value))
@@ -139,7 +140,7 @@ static double number_of(const json_t *object, const char *key)
     return json_is_number(value) ? json_number_value(value) : NAN;
 }
 
-// From 1 to `most`, as a line has it; 0: no such number.
+// An integer from 1 to `most` of a line; 0: there is none.
 static uint64_t counter_of(const json_t *object, const char *key, uint64_t most)
 {
     const json_int_t value = json_integer_value(json_object_get(object, key));

@@ -2,10 +2,10 @@
 // Taking a folder for a run: what counts as a run's folder, its lock, and replacing an earlier run.
 //
 // A run's folder has the file MARK, which is locked (flock) while a process writes there and is never
-// renamed. A run that replaces another writes into NEW, inside the folder, until its first checkpoint after a
-// step stands. Then NEW becomes READY: the earlier run's files that the new one does not have are removed,
-// READY becomes MOVING, and its files take their places. Whoever takes the folder next ends what was broken
-// off.
+// renamed. A run that replaces another writes into NEW, inside the folder, until it has written its first
+// checkpoint after a step. Then NEW is renamed to READY, the earlier run's files that the new one does not
+// have are removed, READY is renamed to MOVING, and its files are moved into the folder. The next process
+// that takes the folder completes a replacement that was interrupted.
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -31,12 +31,12 @@
 #define READY ".clrnn-ready"
 #define MOVING ".clrnn-moving"
 
-// What a run consists of; a run's folder may hold anything else, which stays.
+// The files of a run; anything else in its folder is left alone.
 static const char *const run_files[] = {"config.yaml",      "metrics.jsonl",    "data.json",
                                         "last.safetensors", "best.safetensors", "summary.json",
                                         "loss.svg",         "classes.svg",      CLRNN_TENSORBOARD_FILE};
 
-// Without allocations: a shortage of memory must neither hide a run nor break off its replacement.
+// Without allocations: a shortage of memory must neither hide a run nor interrupt its replacement.
 static const char *join(char path[PATH_MAX], const char *folder, const char *part, const char *name)
 {
     const int length = snprintf(path, PATH_MAX, "%s/%s%s%s", folder, part, *part ? "/" : "", name);
@@ -62,7 +62,7 @@ static bool has_words(const struct clrnn_map *map, const char *words)
     return map->size && memmem(map->data, map->size, words, strlen(words));
 }
 
-// Whether a JSON text is an object with these keys, one inside the other; `inner` may be NULL.
+// Whether a JSON text is an object with `key` and inside it `inner`, which may be NULL.
 static bool has_key(const void *text, size_t size, const char *key, const char *inner)
 {
     json_t *object, *value;
@@ -75,7 +75,7 @@ static bool has_key(const void *text, size_t size, const char *key, const char *
     return found;
 }
 
-// Whether config.yaml is as a run writes it, with every argument, not as somebody wrote it by hand.
+// Whether config.yaml is complete, as a run writes it, and not written by hand.
 static bool is_resolved(const char *path, const struct clrnn_map *map, const char *kept)
 {
     struct clrnn_config *config = NULL;
@@ -91,7 +91,8 @@ static bool is_resolved(const char *path, const struct clrnn_map *map, const cha
     return same;
 }
 
-// Whether a file has what a run writes under that name. `kept`: the config inside last.safetensors.
+// Whether a file's content is what a run writes under that name. `kept`: the config inside
+// last.safetensors.
 static bool is_of_a_run(const char *path, const char *name, const char *kept)
 {
     const char *line_end;
@@ -176,7 +177,7 @@ static enum clrnn_status check_content(const struct clrnn_log *log, const char *
     return st;
 }
 
-// Whether the run's files are others than `input`, which may be NULL.
+// Fails if `input`, which may be NULL, is one of the run's files.
 static enum clrnn_status check_input(const struct clrnn_log *log, const char *folder, const char *base,
                                      const char *input, const char *what)
 {
@@ -216,8 +217,7 @@ enum clrnn_status clrnn_run_folder_check(const struct clrnn_log *log, const char
 
 // ---------------------------------------------------------------- replacing an earlier run
 
-// "<folder>/<part>/<name>" becomes "<folder>/<name>", or goes where `part` is NULL. What is not there is
-// fine.
+// Moves "<folder>/<part>/<name>" to "<folder>/<name>", or removes it if `part` is NULL. It need not exist.
 static enum clrnn_status move(const struct clrnn_run_folder *f, const char *part, const char *name)
 {
     char to[PATH_MAX], from[PATH_MAX];
@@ -244,7 +244,7 @@ static void remove_part(const struct clrnn_run_folder *f, const char *part)
     clrnn_remove_folder(join(path, f->path, "", part));
 }
 
-// Goes on from READY or MOVING; nothing to do where there is neither.
+// Continues a replacement from READY or MOVING; does nothing if neither exists.
 static enum clrnn_status replace(const struct clrnn_run_folder *f)
 {
     if (exists(f->path, "", READY)) {
@@ -295,7 +295,7 @@ static char *default_path(const char *name)
     return path;
 }
 
-// Marks and locks the folder and ends what a killed process began there.
+// Marks and locks the folder and completes what a killed process began there.
 static enum clrnn_status take(struct clrnn_run_folder *f)
 {
     char *mark = clrnn_path_join(f->path, MARK);
@@ -368,7 +368,7 @@ enum clrnn_status clrnn_run_folder_begin(struct clrnn_run_folder *f)
 {
     char *files;
 
-    if (!exists(f->path, "", "last.safetensors")) { // nothing, or a run that came to nothing
+    if (!exists(f->path, "", "last.safetensors")) { // nothing, or a run without a checkpoint
         for (size_t i = 0; i < ARRAY_SIZE(run_files); i++)
             TRY(move(f, NULL, run_files[i]));
         return clrnn_run_folder_open_metrics(f);

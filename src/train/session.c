@@ -13,7 +13,8 @@
 #define QUEUE 64u         // most passes between two reads of their records
 #define QUEUE_SECONDS 0.1 // so that `stop` is heard
 #define EVALUATED_AT_ONCE 64u
-#define RESIDENT_BYTES (32u << 20) // of a set that is seen little of: larger ones are staged batch by batch
+#define RESIDENT_BYTES \
+    (32u << 20) // for sets of which only a part is read: larger ones are staged batch by batch
 
 // ---------------------------------------------------------------- data
 
@@ -98,7 +99,7 @@ static enum clrnn_status set_target_moments(struct clrnn_model *m, const struct 
     return st;
 }
 
-// A copy of the config with the weights that `balanced` means.
+// Copies the config with `balanced` replaced by the weights.
 static enum clrnn_status balance(const struct clrnn_log *log, const struct clrnn_config *config,
                                  const struct clrnn_dataset *train, struct clrnn_config **balanced)
 {

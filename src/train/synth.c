@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Made-up data sets: a stand-in for the data of the original question, and classic tasks over time.
+// Synthetic data sets: a substitute for the data of the original question, and classic sequence tasks.
 //
-// Everything is counted in integers and converted to float32 by at most one multiplication, which IEEE 754
-// rounds alike everywhere: the same seed gives the same bytes on every machine.
+// Everything is computed in integers and converted to float32 by at most one multiplication, which IEEE 754
+// rounds the same everywhere: the same seed gives the same bytes on every machine.
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,8 +13,8 @@
 #include "clrnn/train.h"
 #include "formats/npy.h"
 
-// Noise is a sum of uniform 16-bit numbers (Irwin-Hall). Of four, doubled, and of sixteen it has the same
-// standard deviation: 2 * 65536 * sqrt(4 / 12) = 65536 * sqrt(16 / 12).
+// Noise is a sum of uniform 16-bit numbers (Irwin-Hall). Twice the sum of four and the sum of sixteen have
+// the same standard deviation: 2 * 65536 * sqrt(4 / 12) = 65536 * sqrt(16 / 12).
 #define SIGMA 75674
 // The informative features, in 1/1000 of that deviation; chosen by trial so that on the test part logistic
 // regression gets about 0.88 and the repaired model of the question about 0.86.
@@ -25,7 +25,7 @@
 #define SPREAD_WEIGHT 700
 #define INFORMATIVE 20 // one feature in so many carries a signal
 
-// What numbers are drawn for: the generator's b; the lowest bit tells training and test apart, a is the
+// Purposes of random numbers: the generator's b, its lowest bit is the part (training or test); a is the
 // sample or class.
 enum { DRAW_PLACE = 0, DRAW_SIGN = 2, DRAW_LABEL = 4, DRAW_NOISE = 6, DRAW_LATENT = 8, DRAW_TASK = 10 };
 
@@ -33,7 +33,7 @@ struct synth {
     const struct clrnn_log *log;
     struct clrnn_synth_params p;
     uint32_t place_count, latents;
-    uint32_t *place;   // [T * C]: a permutation, the informative numbers first
+    uint32_t *place;   // [T * C] a permutation with the informative numbers first
     signed char *sign; // [classes or 1, place_count]
     uint32_t *label;   // [samples]
     float *row;        // [T * C]
@@ -91,8 +91,8 @@ static void fill_noise(const struct synth *s, const struct clrnn_random *r)
     }
 }
 
-// Two classes share one hidden number, up in class 1 and down in class 0; of more classes each has its own,
-// which is up in that class.
+// Two classes share one latent number, high in class 1 and low in class 0; with more classes each has its
+// own, which is high in that class.
 static void add_signal(const struct synth *s, const struct clrnn_random *r, uint32_t label)
 {
     const uint32_t linear = s->place_count - s->place_count / 4;
@@ -232,7 +232,8 @@ done:
 
 #define MARK ".clrnn-synth" // in a folder whose files of these names are this program's to replace
 
-// Refuses to replace data of somebody else; what a link leads to was meant.
+// Refuses to replace files that are not a synthetic data set; a link's target is checked instead of the
+// link.
 static enum clrnn_status claim(const struct clrnn_log *log, const char *folder)
 {
     static const char *const names[] = {"X_train.npy", "y_train.npy", "X_test.npy", "y_test.npy"};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a run tells TensorBoard: metrics, and how weights and gradients are distributed, in the run's folder.
+// Event files for TensorBoard in the run's folder: metrics, and histograms of weights and gradients.
 #ifndef CLRNN_SRC_TRAIN_TENSORBOARD_H
 #define CLRNN_SRC_TRAIN_TENSORBOARD_H
 
@@ -10,9 +10,8 @@
 /** The event file's name; TensorBoard looks for "tfevents". */
 #define CLRNN_TENSORBOARD_FILE "events.out.tfevents.clrnn"
 
-/** Opens the run's event file and removes what is from after step `steps`, as a resumed run needs it; a new
- * file begins with the config. Without train.tensorboard *events is NULL, and the others do nothing.
- *
+/** Opens the run's event file and removes entries after step `steps`, for a resumed run; a new file
+ * starts with the config. Without train.tensorboard *events is NULL, and the other functions do nothing.
  * CLRNN_ERR_DISK, CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_tensorboard_open(const struct clrnn_run_folder *folder,
                                          const struct clrnn_config *config, uint64_t steps,

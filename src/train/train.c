@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A training run from the config to its folder: data, model, feeds; what is said and written around the
-// loop.
+// A training run from the config to its folder: data, model, feeds, and the messages and files before and
+// after the loop.
 #include "clrnn/train.h"
 
 #include <math.h>
@@ -84,7 +84,7 @@ static enum clrnn_status make_model(struct clrnn_loop *l, const struct clrnn_con
     return CLRNN_OK;
 }
 
-// What may change from one sitting to the next goes over to the config that the checkpoint keeps.
+// Copies what may change when a run is resumed into the config of the checkpoint.
 static enum clrnn_status take_over(struct clrnn_loop *l, const struct clrnn_config *config)
 {
     struct clrnn_train_config *kept = &l->model->config->train;
@@ -166,7 +166,8 @@ static enum clrnn_status check_monitor(const struct clrnn_loop *l, const struct 
     return CLRNN_OK;
 }
 
-// A batchnorm refuses a batch of one value per channel: better said before an hour of training.
+// Checks that batchnorm does not get a batch of one value per channel: it would fail only after an hour of
+// training.
 static enum clrnn_status check_last_batch(const struct clrnn_loop *l, const struct clrnn_dataset *set,
                                           bool training)
 {
@@ -192,7 +193,8 @@ static enum clrnn_status check_last_batch(const struct clrnn_loop *l, const stru
     return CLRNN_OK;
 }
 
-// PyTorch raises where a one cycle is stepped beyond its end; better said before an hour of training.
+// Checks that one_cycle_lr is not stepped beyond its end, where PyTorch raises: it would fail only after an
+// hour of training.
 static enum clrnn_status check_cycle(const struct clrnn_loop *l)
 {
     const struct clrnn_train_config *train = &l->config->train;
@@ -251,8 +253,8 @@ static enum clrnn_status begin(struct clrnn_loop *l, const struct clrnn_config *
     TRY(clrnn_run_folder_begin(&l->folder));
     TRY(clrnn_run_folder_config(&l->folder, config));
     TRY(clrnn_run_folder_identity(&l->folder, &identity));
-    path =
-        clrnn_path_join(l->folder.files, "last.safetensors"); // a run killed in its first epoch resumes too
+    path = clrnn_path_join(l->folder.files,
+                           "last.safetensors"); // so that a run killed in its first epoch can be resumed
     if (!path)
         return clrnn_error_memory(l->log, 0, "a path");
     st = clrnn_checkpoint_write(l->model, &l->state, path);
@@ -386,7 +388,7 @@ static void fill_result(struct clrnn_loop *l, double started, struct clrnn_train
     clrnn_device_memory(l->device, &now, &r->peak_device_bytes);
 }
 
-// After an error in mid-run: what is left of it.
+// Logs what is left of a run after an error.
 static void say_what_is_kept(const struct clrnn_loop *l)
 {
     if (strcmp(l->folder.files, l->folder.path) != 0)
@@ -418,7 +420,8 @@ enum clrnn_status clrnn_train(struct clrnn_device *device, const struct clrnn_tr
         .last_loss = NAN,
     };
     const double started = clrnn_clock();
-    struct clrnn_train_result own = {0}, *r = &own; // params may point into the caller's, from the last run
+    struct clrnn_train_result own = {0},
+                              *r = &own; // the caller's params may point into its result of an earlier run
     enum clrnn_status st;
     bool nothing_done;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Tuning a device for a config: which multiplies it consists of, and what is measured in which order.
+// Tunes a device for a config: which multiplies it has, and what is measured in which order.
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
@@ -47,7 +47,8 @@ static void add_shape(struct shapes *s, const struct clrnn_tuned_multiply *shape
         s->shape[s->count++] = *shape;
 }
 
-// Forward, gradient of the input and of the weights, as recurrent nets have them.
+// Multiplies of the forward pass and of the gradients of input and weights, in sizes of usual recurrent
+// networks.
 static void standard_shapes(struct shapes *s)
 {
     static const uint32_t layers[][3] = {{64, 128, 2474}, {64, 256, 256}, {1600, 256, 128}, {1600, 512, 256}};
@@ -91,7 +92,7 @@ static void plan_shapes(const struct clrnn_plan *plan, struct shapes *s)
     }
 }
 
-// The multiplies of a training step of the config's batch.
+// Collects the multiplies of a training step with the config's batch.
 static enum clrnn_status config_shapes(struct clrnn_device *device, const struct clrnn_config *config,
                                        struct shapes *s)
 {
@@ -138,7 +139,7 @@ static enum clrnn_status open_device(const struct work *w, const char *gemm, boo
         device);
 }
 
-// The choices with what is remembered by now in use, until the clock shows `end`.
+// Measures the choices, with what is stored so far in use, until the clock reaches `end`.
 static enum clrnn_status measure_choices(struct work *w, double end)
 {
     struct clrnn_device *device = NULL;
@@ -156,7 +157,7 @@ static enum clrnn_status measure_choices(struct work *w, double end)
     return st;
 }
 
-// The settings of CLBlast that are in use for the device, as text; NULL: none.
+// The settings of CLBlast in use for the device, as text; NULL: none.
 static char *settings_in_use(const char *path)
 {
     json_t *root = NULL;
@@ -171,11 +172,10 @@ static char *settings_in_use(const char *path)
     return text;
 }
 
-/*
- * First every multiply as it comes, then the choices with the settings of earlier calls, then settings. Where
- * these changed, choices between multiplies and other kernels are measured again with them. In this order
- * because CLBlast's own settings do not come back in a process that has tried others.
- */
+/* Measures the multiplies with defaults, then the choices with the settings of earlier calls, then
+ * settings. If the best settings change, choices between multiplies and other kernels are measured again.
+ * The order is fixed because CLBlast cannot return to its defaults in a process that has tried other
+ * settings. */
 static enum clrnn_status measure_all(struct work *w, struct clrnn_device *device)
 {
     const double start = clrnn_clock(), seconds = w->seconds;

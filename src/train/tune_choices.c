@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Timing the variants of an op on its inputs in a real step; every run starts from the same values.
+// Times the variants of an op on its inputs in a real step; every run starts from the same values.
 #include "train/tune_choices.h"
 
 #include <math.h>
@@ -14,11 +14,10 @@
 
 enum { MOST_RUNS = 100, FEWEST_RUNS = 3, TURNS = 3 };
 
-static const double SPENT_S = 0.1;   // on the runs of one alternative, about
-static const double WORTH = 0.97;    // of the standard's time: quieter differences come and go
-static const double WORTH_MS = 1e-3; // likewise
-static const double TOLERANCE =
-    1e-3; // times a tensor's largest magnitude: to find kernels that are wrong, no more
+static const double SPENT_S = 0.1;    // on the runs of one alternative, about
+static const double WORTH = 0.97;     // fraction of the standard's time: smaller gains are within the noise
+static const double WORTH_MS = 1e-3;  // likewise
+static const double TOLERANCE = 1e-3; // times a tensor's largest magnitude: only to detect wrong kernels
 
 _Static_assert(sizeof(((struct clrnn_tuned_choice *)0)->key) == CLRNN_CHOICE_KEY &&
                    sizeof(((struct clrnn_tuned_choice *)0)->use) == CLRNN_CHOICE_OPTION,
@@ -35,7 +34,7 @@ struct tuning {
 
 // ---------------------------------------------------------------- an op run again and again
 
-// An op, and what it changes as it was before.
+// An op, and copies of what it changes.
 struct subject {
     const struct clrnn_graph *graph;
     const struct clrnn_op *op;
@@ -43,7 +42,7 @@ struct subject {
     struct {
         struct clrnn_buffer *of, *copy;
     } saved[CLRNN_OP_MAX_IN + CLRNN_OP_MAX_OUT];
-    float *expected[CLRNN_OP_MAX_OUT]; // as the standard gave them; NULL: not compared
+    float *expected[CLRNN_OP_MAX_OUT]; // results of the standard variant; NULL: not compared
 };
 
 static enum clrnn_status save(struct subject *s, struct clrnn_buffer *of)
@@ -70,7 +69,8 @@ static void finish(struct subject *s)
         free(s->expected[i]);
 }
 
-// Activations that it reads it may spend; of others it changes those among its outputs.
+// Saves what a run may overwrite and the next one reads: input activations, and outputs that are no
+// activations, such as parameters.
 static enum clrnn_status prepare(struct subject *s)
 {
     for (int i = 0; i < CLRNN_OP_MAX_IN; i++)
@@ -123,7 +123,7 @@ static bool near_by(const float *got, const float *want, size_t count)
     return true;
 }
 
-// Keeps an output as what is expected where nothing is yet, else holds it against that.
+// Stores an output as the expected one if there is none yet; otherwise compares it with that.
 static enum clrnn_status look_at(struct subject *s, int slot, bool *right)
 {
     struct clrnn_buffer *b = clrnn_out(s->graph, s->op, slot);
@@ -146,7 +146,7 @@ static enum clrnn_status look_at(struct subject *s, int slot, bool *right)
     return st;
 }
 
-// The shortest of several runs, after one that builds and is looked at; infinite where that went wrong.
+// The fastest of several runs, after a first one that builds and is checked; infinite if it fails.
 static enum clrnn_status measure(struct tuning *t, struct subject *s, struct clrnn_launches *launches,
                                  double best, double *ms)
 {
@@ -174,7 +174,7 @@ static void no_message(void *user, enum clrnn_log_level level, const char *line)
     (void)line;
 }
 
-// One that fails is no error of the run.
+// Measures one alternative. Its failure is no error of the run.
 static double try_alternative(struct tuning *t, struct subject *s, const struct clrnn_choice *c,
                               unsigned option, double best)
 {
@@ -204,7 +204,7 @@ static size_t count_multiplies(const struct clrnn_launches *launches)
     return count;
 }
 
-// Whether the alternatives, those that can be made, differ in their multiplies.
+// Whether the alternatives, as far as they work, have different multiplies.
 static bool differ_in_multiplies(struct tuning *t, const struct subject *s, const struct clrnn_choice *c)
 {
     const struct clrnn_log silent = {no_message, NULL, CLRNN_LOG_ERROR};
@@ -238,8 +238,8 @@ static unsigned best_of(const struct clrnn_choice *c, const struct clrnn_choice_
     return best;
 }
 
-// The standard and what seems better, in turn: something else may have held one of them up. Of the standard
-// the fastest counts, of the other the slowest.
+// Measures the standard and the apparently better alternative in turn, since either may have been
+// interrupted. The standard counts with its fastest run, the alternative with its slowest.
 static enum clrnn_status measure_again(struct tuning *t, struct subject *s, const struct clrnn_choice *c,
                                        struct clrnn_choice_ms *ms)
 {
@@ -262,8 +262,8 @@ static enum clrnn_status measure_again(struct tuning *t, struct subject *s, cons
     return CLRNN_OK;
 }
 
-// The standard first, against which the others are held. One that may take the driver down with it stands in
-// the file as failing while it is tried, and is then not tried again.
+// Measures the standard first, with which the others are compared. An alternative that may crash the driver
+// is stored as failing while it is tried, so that it is not tried again after a crash.
 static enum clrnn_status measure_choice(struct tuning *t, const struct subject *where,
                                         const struct clrnn_choice *c, bool multiplies,
                                         struct clrnn_choice_ms *ms)
@@ -276,7 +276,7 @@ static enum clrnn_status measure_choice(struct tuning *t, const struct subject *
 
     former = clrnn_device_set_log(t->device, &silent);
     if (st == CLRNN_OK)
-        st = prepare(&s); // without memory for its copies the choice is left as it is
+        st = prepare(&s); // without memory for the copies the choice stays as it is
     clrnn_device_set_log(t->device, former);
     if (st == CLRNN_OK)
         st = launch(t, &s, &launches);
@@ -346,7 +346,7 @@ static enum clrnn_status settle(struct tuning *t, const struct subject *s, const
             return remember(t, c, c->taken, NULL);
         }
         st = measure_choice(t, s, c, multiplies, &ms);
-        if (st == CLRNN_ERR_MEMORY) { // for copies of what the op changes: it stays as it is
+        if (st == CLRNN_ERR_MEMORY) { // no memory for copies of what the op changes: it stays as it is
             TRY(clrnn_device_force(t->device, c->key, NULL));
             return remember(t, c, c->taken, NULL);
         }
@@ -361,7 +361,7 @@ static enum clrnn_status settle(struct tuning *t, const struct subject *s, const
 
 // ---------------------------------------------------------------- the whole of it
 
-// Which choices an op asks for depends on those before: one is settled, then the launches are made again.
+// An op's choices may depend on earlier ones: one is decided, then the launches are made again.
 static enum clrnn_status tune_op(struct tuning *t, const struct clrnn_graph *graph, const struct clrnn_op *op)
 {
     const struct subject s = {.graph = graph, .op = op};
@@ -383,7 +383,7 @@ static enum clrnn_status tune_op(struct tuning *t, const struct clrnn_graph *gra
     }
 }
 
-// Tunes a plan's ops one after the other, each on what the ones before it wrote.
+// Tunes a plan's ops one after the other, each on the outputs of those before it.
 static enum clrnn_status tune_plan(void *user, struct clrnn_plan *plan)
 {
     struct tuning *t = user;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What can be seen of a run that does not learn while it runs, from records that are read anyway.
+// Detects a run that does not learn while it runs, from records that are read anyway.
 #include "train/watch.h"
 
 #include <math.h>
@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "model/layer.h"
 
-// Every line is drawn so that healthy runs stay silent; the doctor looks closer.
+// Thresholds are set so that healthy runs give no warning; the doctor examines more closely.
 #define FIRST_STEPS 10u   // whose mean loss is the run's start
 #define STILL_STEPS 20u   // in a row with a gradient of exactly 0
 #define LEARNT_LOSS 1e-3  // below it a gradient of 0 is a success
@@ -49,7 +49,7 @@ static void tell(struct clrnn_watch *w, enum clrnn_finding_kind finding, const c
 
 // ---------------------------------------------------------------- before the run
 
-// Loss and accuracy of the best answer that does not look at X. Weighted or smoothed losses: not known.
+// Computes loss and accuracy of the best constant answer. Unknown for weighted or smoothed losses.
 static enum clrnn_status find_constant(struct clrnn_watch *w, const struct clrnn_dataset *train)
 {
     const struct clrnn_loss_config *loss = &w->config->train.loss;
@@ -115,7 +115,7 @@ void clrnn_watch_step(struct clrnn_watch *w, const double record[RECORD_FIELDS],
     w->steps++;
     w->last_lr = lr;
     if (record[RECORD_WEIGHT] == 0.0)
-        return; // no label counted: PyTorch's loss is NaN there as well, and nothing moves
+        return; // no label counted: PyTorch's loss is NaN as well, and no weight changes
     if (!isfinite(loss)) {
         tell(w, CLRNN_FINDING_LOSS_NOT_FINITE, "the loss of step %llu is %s", (unsigned long long)w->steps,
              isnan(loss) ? "NaN" : "infinite");
@@ -142,7 +142,7 @@ static bool is_matrix(const struct clrnn_entry *e)
     return e->param.trained && e->param.ndim == 2;
 }
 
-// The first weights of each matrix, side by side; *count of them. Fresh memory.
+// Copies the first weights of each matrix into new memory; *count of them.
 static enum clrnn_status sample_weights(const struct clrnn_watch *w, const struct clrnn_model *m,
                                         float **values, size_t *count)
 {
@@ -181,7 +181,7 @@ static double root_mean_square(const float *a, const float *b, size_t count)
     return sqrt(sum / (double)MAX2(count, 1u));
 }
 
-// Of the largest relative change that a step can make to the matrices: the one with the smallest weights.
+// The root mean square of the weights of the matrix with the smallest ones.
 static double smallest_scale(const struct clrnn_model *m, const float *values)
 {
     double least = INFINITY;
@@ -198,7 +198,7 @@ static double smallest_scale(const struct clrnn_model *m, const float *values)
     return least;
 }
 
-// What a tiny lr is called: by what made it so.
+// The finding for a tiny lr, by its cause.
 static enum clrnn_finding_kind lost_lr(const struct clrnn_watch *w)
 {
     const struct clrnn_scheduler_config *scheduler = &w->config->train.scheduler;
@@ -208,8 +208,8 @@ static enum clrnn_finding_kind lost_lr(const struct clrnn_watch *w)
                                                    : CLRNN_FINDING_SCHEDULE_EXHAUSTED;
 }
 
-// Adam and RMSprop move a weight by about lr, whatever the gradient is; SGD's steps depend on it and are not
-// judged here. A schedule that is spent near the run's end is meant so.
+// Whether lr can be judged: Adam and RMSprop change a weight by about lr, whatever the gradient is; the
+// steps of SGD depend on it. A schedule that decays to a tiny lr at the end of the run is intended.
 static bool lr_may_be_lost(const struct clrnn_watch *w)
 {
     return w->config->train.optimizer.kind != CLRNN_OPTIMIZER_SGD && !w->told[lost_lr(w)] && w->steps &&
@@ -235,7 +235,7 @@ static enum clrnn_status look_at_lr(struct clrnn_watch *w, const struct clrnn_mo
     return CLRNN_OK;
 }
 
-// Update over weight per step between the first two looks.
+// Measures update / weight per step between the first two measurements.
 static enum clrnn_status measure_ratio(struct clrnn_watch *w, const struct clrnn_model *m)
 {
     const struct clrnn_optimizer_config *o = &w->config->train.optimizer;
@@ -250,7 +250,7 @@ static enum clrnn_status measure_ratio(struct clrnn_watch *w, const struct clrnn
     }
     w->ratio = root_mean_square(values, w->sample, count) / root_mean_square(w->sample, NULL, count) /
                (double)(w->steps - w->sample_steps);
-    if (o->kind == CLRNN_OPTIMIZER_RMSPROP) // its first steps are larger: the mean of squares begins at 0
+    if (o->kind == CLRNN_OPTIMIZER_RMSPROP) // its first steps are larger: the mean of squares starts at 0
         w->ratio *= sqrt(1 - pow(o->alpha, (double)(w->steps + w->sample_steps + 1) / 2));
     free(values);
     clrnn_watch_finish(w);
@@ -270,8 +270,8 @@ enum clrnn_status clrnn_watch_weights(struct clrnn_watch *w, struct clrnn_model 
 
 // ---------------------------------------------------------------- epochs
 
-// What a model that has learnt nothing loses: as much as a constant answer, or, where that is not known, as
-// in the first steps.
+// The loss of a model that has learnt nothing: the constant answer's or, if that is unknown, that of the
+// first steps.
 static double idle_loss(const struct clrnn_watch *w)
 {
     if (w->config->train.loss.kind == CLRNN_LOSS_MSE)
@@ -305,7 +305,7 @@ void clrnn_watch_epoch(struct clrnn_watch *w, const struct clrnn_epoch_row *row)
              "the first steps changed the weights by %.2g of their size each, and the loss is %.4g after "
              "epoch %llu",
              w->ratio, row->train_loss, (unsigned long long)row->epoch);
-    // after what explains it there is nothing to add
+    // a finding that explains this one was already reported
     for (int i = 0; i < CLRNN_FINDING_COUNT; i++)
         if (w->told[i] && i != CLRNN_FINDING_LOSS_FLAT)
             return;

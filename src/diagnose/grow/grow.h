@@ -60,7 +60,7 @@ enum clrnn_status clrnn_ladder_variant(const struct clrnn_ladder *ladder, size_t
 /** Makes the config of a linear model: a linear layer, preceded by embedding and mean over time if needed. */
 enum clrnn_status clrnn_ladder_linear(const struct clrnn_ladder *ladder, struct clrnn_config **variant);
 
-/** Whether the config without the disabled parts lacks parameters that the file of weights has. */
+/** Whether disabled parts have parameters of their own, which stages then lack. */
 bool clrnn_ladder_lacks_weights(const struct clrnn_ladder *ladder);
 
 /** Returns the layers as text, "birnn 64 x 2, batchnorm, linear 2", to be freed. NULL: no memory. */
