@@ -54,6 +54,9 @@ struct clrnn_layer {
     int32_t padding_idx; // -1: none
     double p;            // dropout
     enum clrnn_pool_over over;
+    uint32_t proj_size;                            // lstm: features of its projected hidden state; 0: none
+    double recurrent_dropout;                      // of the hidden state where it enters the gates
+    bool layer_norm;                               // in the cell
     double negative_slope, alpha, beta, threshold; // leaky_relu; elu; softplus, the last two
     bool gelu_tanh;                                // gelu: approximate: tanh
 };

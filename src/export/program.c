@@ -48,6 +48,10 @@ static enum clrnn_status append_recurrent(struct clrnn_export_program *p, struct
 {
     const struct clrnn_layer *layer = op.layer;
 
+    if (layer->layer_norm || layer->proj_size)
+        return clrnn_export_refuse(p->model, op.index, "another format",
+                                   layer->layer_norm ? "no exporter knows layer_norm in a cell yet"
+                                                     : "no exporter knows proj_size yet");
     for (uint32_t l = 0; l < layer->num_layers; l++) {
         op.level = l;
         TRY(append(p, op));

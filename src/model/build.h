@@ -33,6 +33,12 @@ enum clrnn_status clrnn_build_activation(struct clrnn_build *b, const char *laye
 enum clrnn_status clrnn_build_bound(struct clrnn_build *b, const char *name, enum clrnn_role role,
                                     struct clrnn_buffer *buffer, int *id);
 
+/** Adds dropout, where it is on: in train mode, with p above 0. */
+enum clrnn_status clrnn_build_dropout(struct clrnn_build *b, double p, uint32_t stream);
+/** Adds the levels of a recurrent layer, with dropout between them. */
+enum clrnn_status clrnn_build_recurrent(struct clrnn_build *b, const struct clrnn_layer *layer,
+                                        const struct clrnn_layer_shape *s, const char *prefix);
+
 /** Adds the backward ops of the forward ops [first, last) in reverse order, down to the first with
  * parameters. dy: tensor with the gradient of the last one's output. */
 enum clrnn_status clrnn_build_backward(struct clrnn_build *b, size_t first, size_t last, int dy);

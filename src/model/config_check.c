@@ -187,6 +187,9 @@ static enum clrnn_status check_layers(const struct check *c)
             (layer->padding_idx < -1 || layer->padding_idx >= (int64_t)layer->num_embeddings))
             return fail(c, layer_path(c, i, "padding_idx", path),
                         "does not lie among the num_embeddings = %u tokens", layer->num_embeddings);
+        if (layer->kind == CLRNN_LAYER_LSTM && layer->proj_size >= layer->hidden_size)
+            return fail(c, layer_path(c, i, "proj_size", path), "is %u, expected less than hidden_size = %u",
+                        layer->proj_size, layer->hidden_size);
         if (clrnn_layer_is_recurrent(layer))
             pooled = SIZE_MAX; // behind a pool it reads one step, and puts one out
         if (layer->kind == CLRNN_LAYER_POOL && pooled != SIZE_MAX)

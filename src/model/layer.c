@@ -25,13 +25,18 @@ bool clrnn_layer_has_weights(const struct clrnn_layer *layer)
            layer->kind == CLRNN_LAYER_EMBEDDING;
 }
 
+uint32_t clrnn_layer_state(const struct clrnn_layer *layer)
+{
+    return layer->proj_size ? layer->proj_size : layer->hidden_size;
+}
+
 uint32_t clrnn_layers_width(const struct clrnn_config *config, size_t count, uint32_t C)
 {
     for (size_t i = count; i-- > 0;) {
         const struct clrnn_layer *layer = &config->layer[i];
 
         if (clrnn_layer_is_recurrent(layer))
-            return layer->hidden_size * (layer->bidirectional ? 2 : 1);
+            return clrnn_layer_state(layer) * (layer->bidirectional ? 2 : 1);
         if (layer->kind == CLRNN_LAYER_LINEAR)
             return layer->out_features;
         if (layer->kind == CLRNN_LAYER_EMBEDDING)

@@ -12,6 +12,9 @@ bool clrnn_layer_is_activation(const struct clrnn_layer *layer);
 /** Has it weight matrices: recurrent, linear and embedding layers? A norm has only factors and offsets. */
 bool clrnn_layer_has_weights(const struct clrnn_layer *layer);
 
+/** Features of a recurrent layer's hidden state in one direction: hidden_size, or proj_size. */
+uint32_t clrnn_layer_state(const struct clrnn_layer *layer);
+
 /** Features after the first `count` layers for data of C features. clrnn_config_outputs: after all layers. */
 uint32_t clrnn_layers_width(const struct clrnn_config *config, size_t count, uint32_t C);
 /** Time steps after the first `count` layers for data of T steps: 1 after a pool. */

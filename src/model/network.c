@@ -112,76 +112,6 @@ static enum clrnn_status add_embedding(struct clrnn_build *b, const struct clrnn
     return CLRNN_OK;
 }
 
-static enum clrnn_status add_dropout(struct clrnn_build *b, double p, uint32_t stream)
-{
-    struct clrnn_op *op;
-    int y;
-
-    if (!b->train || p <= 0)
-        return CLRNN_OK;
-    TRY(clrnn_build_activation(b, b->layer, "dropped", CLRNN_REAL, DIMS(b->T, b->p->N, b->C), &y));
-    TRY(add_op(b, CLRNN_OP_DROPOUT_FWD, &op));
-    op->dropout.p = p;
-    op->dropout.stream = stream;
-    op->in[DROPOUT_X] = b->x;
-    op->in[DROPOUT_COUNTER] = b->counter;
-    op->out[DROPOUT_Y] = y;
-    b->x = y;
-    return CLRNN_OK;
-}
-
-static enum clrnn_status add_rnn_level(struct clrnn_build *b, const struct clrnn_layer *layer, uint32_t D)
-{
-    const enum clrnn_cell cell = clrnn_layer_cell(layer->kind);
-    const uint32_t N = b->p->N, H = layer->hidden_size;
-    uint32_t rows;
-    int y, gates = CLRNN_NONE, state = CLRNN_NONE;
-    struct clrnn_op *op;
-
-    TRY(clrnn_build_activation(b, b->layer, "y", CLRNN_REAL, DIMS(b->T, N, D * H), &y));
-    rows = b->T * N; // fits: y has more elements
-    if (b->train)
-        TRY(clrnn_build_activation(b, b->layer, "gates", CLRNN_REAL,
-                                   DIMS(D, rows, clrnn_cell_reserve(cell) * H), &gates));
-    if (b->train && cell == CLRNN_CELL_LSTM)
-        TRY(clrnn_build_activation(b, b->layer, "cell", CLRNN_REAL, DIMS(D, rows, H), &state));
-    TRY(add_op(b, CLRNN_OP_RNN_FWD, &op));
-    op->rnn.cell = cell;
-    op->rnn.relu = layer->relu;
-    op->rnn.bias = layer->bias;
-    op->rnn.H = H;
-    op->rnn.D = D;
-    op->in[RNN_X] = b->x;
-    op->in[RNN_LENGTHS] = b->lengths;
-    for (uint32_t d = 0; d < D; d++) {
-        op->in[RNN_WEIGHT_IH + 4 * d] = b->value[b->entry++];
-        op->in[RNN_WEIGHT_HH + 4 * d] = b->value[b->entry++];
-        if (!layer->bias)
-            continue;
-        op->in[RNN_BIAS_IH + 4 * d] = b->value[b->entry++];
-        op->in[RNN_BIAS_HH + 4 * d] = b->value[b->entry++];
-    }
-    op->out[RNN_Y] = y;
-    op->out[RNN_GATES] = gates;
-    op->out[RNN_CELL] = state;
-    b->x = y;
-    b->C = D * H;
-    return CLRNN_OK;
-}
-
-static enum clrnn_status add_recurrent(struct clrnn_build *b, const struct clrnn_layer *layer,
-                                       const struct clrnn_layer_shape *s, const char *prefix)
-{
-    for (uint32_t l = 0; l < layer->num_layers; l++) {
-        if (layer->num_layers > 1)
-            snprintf(b->layer, sizeof(b->layer), "%.40s.l%" PRIu32, prefix, l);
-        TRY(add_rnn_level(b, layer, s->D));
-        if (l + 1 < layer->num_layers)
-            TRY(add_dropout(b, layer->dropout, s->stream + l));
-    }
-    return CLRNN_OK;
-}
-
 static enum clrnn_status add_batchnorm(struct clrnn_build *b, const struct clrnn_layer *layer, size_t index)
 {
     const bool tracked = layer->track_running_stats, batch_stats = b->train || !tracked;
@@ -328,7 +258,7 @@ static enum clrnn_status add_layer(struct clrnn_build *b, size_t index)
     case CLRNN_LAYER_RNN:
     case CLRNN_LAYER_LSTM:
     case CLRNN_LAYER_GRU:
-        return add_recurrent(b, layer, s, prefix);
+        return clrnn_build_recurrent(b, layer, s, prefix);
     case CLRNN_LAYER_BATCHNORM:
         return add_batchnorm(b, layer, index);
     case CLRNN_LAYER_LAYERNORM:
@@ -338,7 +268,7 @@ static enum clrnn_status add_layer(struct clrnn_build *b, size_t index)
     case CLRNN_LAYER_EMBEDDING:
         return add_embedding(b, layer);
     case CLRNN_LAYER_DROPOUT:
-        return add_dropout(b, layer->p, s->stream);
+        return clrnn_build_dropout(b, layer->p, s->stream);
     case CLRNN_LAYER_RELU:
         return add_pointwise(b, CLRNN_FUNCTION_RELU, 0, 0);
     case CLRNN_LAYER_TANH:

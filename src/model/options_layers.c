@@ -25,6 +25,11 @@
     {"bias", CLRNN_OPTION_BOOL, .offset = L(bias), .def = "true", .help = "have bias_ih and bias_hh"}, \
     {"dropout", CLRNN_OPTION_NUMBER, .offset = L(dropout), .def = "0.0", .min = 0, .max = 1, \
      .help = "dropout between the stacked layers; none after the last"}
+#define INSIDE \
+    {"recurrent_dropout", CLRNN_OPTION_NUMBER, .offset = L(recurrent_dropout), .def = "0.0", .min = 0, .max = 1, \
+     .help = "dropout of the hidden state where it enters the gates, one mask for all time steps of a sample"}, \
+    {"layer_norm", CLRNN_OPTION_BOOL, .offset = L(layer_norm), .def = "false", \
+     .help = "layer normalisation inside the cell, as in haste"}
 #define EPS {"eps", CLRNN_OPTION_NUMBER, .offset = L(eps), .def = "1.0e-05", .min = 0, .max = DBL_MAX, \
              .help = "added to the variance, inside the root"}
 
@@ -32,11 +37,16 @@ static const char *const nonlinearities[] = {"tanh", "relu", NULL};
 static const char *const overs[] = {"last", "final", "mean", "max", NULL};
 
 static const struct clrnn_option rnn_rows[] = {
-    LAYER_NAME, HIDDEN,
+    LAYER_NAME, HIDDEN, INSIDE,
     {"nonlinearity", CLRNN_OPTION_FLAG, .offset = L(relu), .def = "tanh", .words = nonlinearities,
      .help = "of the cell"},
 };
-static const struct clrnn_option gated_rows[] = {LAYER_NAME, HIDDEN};
+static const struct clrnn_option lstm_rows[] = {
+    LAYER_NAME, HIDDEN, INSIDE,
+    {"proj_size", CLRNN_OPTION_U32, .offset = L(proj_size), .def = "0", .min = 0, .max = CLRNN_MAX_SIZE,
+     .help = "features of the hidden state after a projection, below hidden_size; 0: no projection"},
+};
+static const struct clrnn_option gru_rows[] = {LAYER_NAME, HIDDEN, INSIDE};
 static const struct clrnn_option batchnorm_rows[] = {
     LAYER_NAME, EPS,
     {"momentum", CLRNN_OPTION_NUMBER, .offset = L(momentum), .second = L(cumulative), .def = "0.1",
@@ -107,8 +117,8 @@ static const struct clrnn_option softplus_rows[] = {
 #define LAYER(id, kind_, rows, text) \
     static const struct clrnn_option_group layer_##id = {#id, CLRNN_LAYER_##kind_, L(line), ROWS(rows), text};
 LAYER(rnn, RNN, rnn_rows, "Elman network, as torch.nn.RNN")
-LAYER(lstm, LSTM, gated_rows, "long short-term memory, as torch.nn.LSTM")
-LAYER(gru, GRU, gated_rows, "gated recurrent unit, as torch.nn.GRU")
+LAYER(lstm, LSTM, lstm_rows, "long short-term memory, as torch.nn.LSTM")
+LAYER(gru, GRU, gru_rows, "gated recurrent unit, as torch.nn.GRU")
 LAYER(batchnorm, BATCHNORM, batchnorm_rows, "torch.nn.BatchNorm1d over samples and time steps")
 LAYER(layernorm, LAYERNORM, layernorm_rows, "torch.nn.LayerNorm over features")
 LAYER(linear, LINEAR, linear_rows, "torch.nn.Linear at every time step")

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "base/log.h"
+#include "model/layer.h"
 
 // Widest layer: four gates and two directions of it still fit the 32-bit indices of the kernels.
 #define MAX_WIDTH (1u << 28)
@@ -91,8 +92,10 @@ static enum clrnn_status infer_recurrent(struct inference *w, const struct clrnn
     if (layer->num_layers < 1 || layer->num_layers > 1024)
         return wrong(w, "num_layers is out of range, expected 1 to 1024");
     s->D = layer->bidirectional ? 2 : 1;
-    s->out = layer->hidden_size * s->D;
+    s->out = clrnn_layer_state(layer) * s->D;
     w->stream += layer->num_layers - 1;
+    if (layer->recurrent_dropout > 0)
+        w->stream += layer->num_layers * s->D;
     return CLRNN_OK;
 }
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "model/layer.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/random.h"
@@ -97,10 +98,27 @@ static enum clrnn_status add(struct table *t, const char *suffix, size_t d0, siz
     return CLRNN_OK;
 }
 
+// Gains and shift of a normalised cell, with haste's names.
+static enum clrnn_status add_cell_norm(struct table *t, const struct clrnn_layer *layer, uint32_t level,
+                                       const char *reverse)
+{
+    static const char *const word[] = {"gamma_ih", "gamma_hh", "gamma_c", "beta_c"};
+    const size_t H = layer->hidden_size, GH = clrnn_cell_gates(clrnn_layer_cell(layer->kind)) * H;
+    const int count = layer->kind == CLRNN_LAYER_LSTM ? 4 : 2;
+    char suffix[64];
+
+    for (int i = 0; i < count; i++) {
+        snprintf(suffix, sizeof(suffix), "%s_l%" PRIu32 "%s", word[i], level, reverse);
+        TRY(add(t, suffix, i < 2 ? GH : H, 0, i < 3 ? CLRNN_INIT_ONE : CLRNN_INIT_ZERO, 0));
+    }
+    return CLRNN_OK;
+}
+
 static enum clrnn_status add_recurrent(struct table *t, const struct clrnn_layer *layer,
                                        const struct clrnn_layer_shape *s)
 {
-    const size_t H = layer->hidden_size, GH = clrnn_cell_gates(clrnn_layer_cell(layer->kind)) * H;
+    const size_t H = layer->hidden_size, P = clrnn_layer_state(layer),
+                 GH = clrnn_cell_gates(clrnn_layer_cell(layer->kind)) * H;
     const double bound = 1 / sqrt((double)H);
     char suffix[64];
 
@@ -109,15 +127,21 @@ static enum clrnn_status add_recurrent(struct table *t, const struct clrnn_layer
             const char *reverse = d ? "_reverse" : "";
 
             snprintf(suffix, sizeof(suffix), "weight_ih_l%" PRIu32 "%s", l, reverse);
-            TRY(add(t, suffix, GH, l ? H * s->D : s->in, CLRNN_INIT_UNIFORM, bound));
+            TRY(add(t, suffix, GH, l ? P * s->D : s->in, CLRNN_INIT_UNIFORM, bound));
             snprintf(suffix, sizeof(suffix), "weight_hh_l%" PRIu32 "%s", l, reverse);
-            TRY(add(t, suffix, GH, H, CLRNN_INIT_UNIFORM, bound));
-            if (!layer->bias)
-                continue;
-            snprintf(suffix, sizeof(suffix), "bias_ih_l%" PRIu32 "%s", l, reverse);
-            TRY(add(t, suffix, GH, 0, CLRNN_INIT_UNIFORM, bound));
-            snprintf(suffix, sizeof(suffix), "bias_hh_l%" PRIu32 "%s", l, reverse);
-            TRY(add(t, suffix, GH, 0, CLRNN_INIT_UNIFORM, bound));
+            TRY(add(t, suffix, GH, P, CLRNN_INIT_UNIFORM, bound));
+            if (layer->bias) {
+                snprintf(suffix, sizeof(suffix), "bias_ih_l%" PRIu32 "%s", l, reverse);
+                TRY(add(t, suffix, GH, 0, CLRNN_INIT_UNIFORM, bound));
+                snprintf(suffix, sizeof(suffix), "bias_hh_l%" PRIu32 "%s", l, reverse);
+                TRY(add(t, suffix, GH, 0, CLRNN_INIT_UNIFORM, bound));
+            }
+            if (layer->proj_size) {
+                snprintf(suffix, sizeof(suffix), "weight_hr_l%" PRIu32 "%s", l, reverse);
+                TRY(add(t, suffix, P, H, CLRNN_INIT_UNIFORM, bound));
+            }
+            if (layer->layer_norm)
+                TRY(add_cell_norm(t, layer, l, reverse));
         }
     return CLRNN_OK;
 }

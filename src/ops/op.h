@@ -22,8 +22,8 @@
 #include "slots.h"
 
 #define CLRNN_NONE (-1)
-#define CLRNN_OP_MAX_IN 14
-#define CLRNN_OP_MAX_OUT 10
+#define CLRNN_OP_MAX_IN 29
+#define CLRNN_OP_MAX_OUT 19
 
 enum clrnn_op_kind {
 #define X(kind, stem, name) CLRNN_OP_##kind,
@@ -55,10 +55,10 @@ struct clrnn_op_backward {
     struct {
         int to, from;
         bool out; // `from` is an output of the forward
-    } in[13];
+    } in[28];
     struct {
         int to, from; // output slot, and the forward's slot of the parameter that it is the gradient of
-    } grad[8];
+    } grad[18];
 };
 
 /** Properties of an op kind; each stem defines one per kind, clrnn_<name>_class. */

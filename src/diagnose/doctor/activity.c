@@ -88,7 +88,8 @@ static enum clrnn_status measure_time(const struct clrnn_session *p, struct clrn
     enum clrnn_status st;
 
     for (size_t i = 0; i < g->op_count; i++) // backward: the last one is the net's first
-        if (g->op[i].kind == CLRNN_OP_RNN_BWD && g->op[i].out[RNN_DX] >= 0)
+        if ((g->op[i].kind == CLRNN_OP_RNN_BWD || g->op[i].kind == CLRNN_OP_RECURRENT_BWD) &&
+            g->op[i].out[RNN_DX] >= 0) // RECURRENT_DX alike
             op = &g->op[i];
     if (!op || op->T < 2)
         return CLRNN_OK;

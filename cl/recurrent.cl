@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: MIT
+// One time step of a recurrent layer with layer normalisation, a projection or dropout of its hidden state, after its
+// multiplies, forward and backward, and sums for the gradients. Formulas: doc/maths.md.
+//
+// Defines: CELL; RELU (rnn); NORM, with layer_norm; WIDTH and LANES as in reduce.h. A team of LANES work-items takes
+// a row of the batch. A lane reads in loops over H only what it wrote itself: all of them visit units alike.
+//
+// A launch is for one direction d, the second of which walks backwards. Row r = t * N + n; G*H gate columns.
+// input, product [D, rows, G*H]: W_ih x and W_hh h; NORM: normalised out. stats [D, rows, 4]: 1 / deviation of the
+// two, mean and 1 / deviation of the cell. gates [D, rows, 4*H]: activations; gru: r, z, n and W_hn h + b_hn. cell
+// [D, rows, H]. Biases and lengths may be NULL. Padding: h, cell and gradients are written as 0.
+#include "random.h"
+#include "reduce.h"
+#include "rnn_cell.h"
+#include "slots.h"
+
+#define EPS 1e-5f
+#define FOR_LANE(c, C) for (uint c = LANE * WIDTH; c < (C); c += LANES * WIDTH)
+
+// Mean and 1 / sqrt(variance + EPS) of a row of C.
+static inline void moments(global const real *a, uint C, local real *room, real *mean, real *scale)
+{
+    realv part = 0.0f;
+    real sum;
+
+    FOR_LANE(c, C) part += load(a + c, C - c);
+    *mean = LANE_SUM(sum_of(part), room) / (real)C;
+    part = 0.0f;
+    FOR_LANE(c, C)
+    {
+        const realv d = load_or(a + c, C - c, *mean) - *mean;
+
+        part += d * d;
+    }
+    sum = LANE_SUM(sum_of(part), room);
+    *scale = 1.0f / sqrt(sum / (real)C + EPS);
+}
+
+// hidden: h of row r at first + r * ld: y, or the state before its projection.
+kernel void recurrent_step_fwd(global real *input, global real *product, global real *stats,
+                               global const real *bias_ih, global const real *bias_hh,
+                               global const real *gamma_ih, global const real *gamma_hh,
+                               global const real *gamma_c, global const real *beta_c, global real *gates,
+                               global real *cell, global real *hidden, global const int *lengths, uint T, uint N,
+                               uint H, uint d, uint step, uint first, uint ld, local real *room)
+{
+    const uint n = TEAM;
+    if (n >= N)
+        return;
+
+    const uint t = d ? T - 1 - step : step, r = t * N + n, before = d ? r + N : r - N;
+    const size_t row = (size_t)d * T * N + r;
+    global real *h = hidden + first + (size_t)r * ld, *past = hidden + first + (size_t)before * ld;
+    global real *c = cell + row * H, *c_past = cell + ((size_t)d * T * N + before) * H;
+    global real *a = input + row * GATES * H, *b = product + row * GATES * H, *gate = gates + row * 4 * H;
+    global real *stat = stats + row * 4;
+    real mean_a = 0.0f, mean_b = 0.0f, mean_c = 0.0f, scale_a = 1.0f, scale_b = 1.0f, scale_c = 1.0f;
+    const realv zero = 0.0f;
+
+    if (lengths && (int)t >= lengths[n]) {
+        FOR_LANE(j, H)
+        {
+            store_units(zero, h, j, H);
+#if CELL == CELL_LSTM
+            store_units(zero, c, j, H);
+#endif
+        }
+        return;
+    }
+#if NORM
+    moments(a, GATES * H, room, &mean_a, &scale_a);
+    if (step > 0)
+        moments(b, GATES * H, room, &mean_b, &scale_b);
+#endif
+    FOR_LANE(j, H)
+    {
+        realv p[4], q[4];
+
+        for (uint g = 0; g < GATES; g++) {
+            p[g] = load_units(a + g * H, j, H);
+            q[g] = step > 0 ? load_units(b + g * H, j, H) : zero;
+#if NORM
+            p[g] = (p[g] - mean_a) * scale_a;
+            q[g] = (q[g] - mean_b) * scale_b;
+            store_units(p[g], a + g * H, j, H);
+            store_units(q[g], b + g * H, j, H);
+            p[g] *= load_units(gamma_ih + g * H, j, H);
+            q[g] *= load_units(gamma_hh + g * H, j, H);
+#endif
+            if (bias_ih) {
+                p[g] += load_units(bias_ih + g * H, j, H);
+                q[g] += load_units(bias_hh + g * H, j, H);
+            }
+        }
+#if CELL == CELL_RNN
+        store_units(rnn_activation(p[0] + q[0]), h, j, H);
+#elif CELL == CELL_LSTM
+        for (uint g = 0; g < 4; g++)
+            p[g] += q[g];
+        store_units(lstm_cell(p, step > 0 ? load_units(c_past, j, H) : zero), c, j, H);
+#else
+        p[0] += q[0];
+        p[1] += q[1];
+        p[3] = q[2];
+        store_units(gru_cell(p, step > 0 ? load_units(past, j, H) : zero), h, j, H);
+#endif
+#if CELL != CELL_RNN
+        for (uint g = 0; g < 4; g++)
+            store_units(p[g], gate + g * H, j, H);
+#endif
+    }
+#if CELL == CELL_LSTM
+#if NORM
+    moments(c, H, room, &mean_c, &scale_c);
+#endif
+    FOR_LANE(j, H)
+    {
+        realv v = load_units(c, j, H);
+
+#if NORM
+        v = FMA((v - mean_c) * scale_c, load_units(gamma_c, j, H), load_units(beta_c, j, H));
+#endif
+        store_units(load_units(gate + 3 * H, j, H) * tanh_vec(v), h, j, H);
+    }
+#endif
+    if (LANE == 0) {
+        stat[0] = scale_a;
+        stat[1] = scale_b;
+        stat[2] = mean_c;
+        stat[3] = scale_c;
+    }
+}
+
+// dh [D, rows, P] of a step: dy and what reaches h from the step after: through [N, P] by the multiply, times the
+// dropout's mask [N, P] if there is one; carry [N, P] past it (gru). An item takes one number.
+kernel void recurrent_join(global const real *dy, global const real *through, global const real *mask,
+                           global const real *carry, global real *dh, global const int *lengths, uint T, uint N,
+                           uint P, uint D, uint d, uint step)
+{
+    const uint i = get_global_id(0), n = i / P;
+    if (n >= N)
+        return;
+
+    const uint t = d ? step : T - 1 - step, r = t * N + n;
+    real sum = 0.0f;
+
+    if (!lengths || (int)t < lengths[n]) {
+        sum = dy[(size_t)r * D * P + d * P + i % P];
+        if (step > 0)
+            sum += mask ? mask[i] * through[i] : through[i];
+#if CELL == CELL_GRU
+        if (step > 0)
+            sum += carry[i];
+#endif
+    }
+    dh[((size_t)d * T * N + r) * P + i % P] = sum;
+}
+
+// dh at dh_first + n * H: the gradient of h before the projection. carry [N, H]: of the cell, gru of h, from the step
+// after; those for the step before out. da, db [D, rows, G*H]: gradients of the gates' two sums; NORM: ga, gb those of
+// the products, dc [D, rows, H] that of gamma_c times the normalised cell, which overwrites the cell.
+kernel void recurrent_step_bwd(global const real *input, global const real *product, global const real *stats,
+                               global const real *gamma_ih, global const real *gamma_hh,
+                               global const real *gamma_c, global const real *beta_c, global const real *gates,
+                               global real *cell, global const real *y, global const int *lengths,
+                               global const real *dh, global real *carry, global real *da, global real *db,
+                               global real *ga, global real *gb, global real *dc, uint dh_first, uint T, uint N,
+                               uint H, uint D, uint d, uint step, local real *room)
+{
+    const uint n = TEAM;
+    if (n >= N)
+        return;
+
+    const uint t = d ? step : T - 1 - step, r = t * N + n, before = d ? r + N : r - N;
+    const bool start = step + 1 == T; // no step is before it
+    const size_t row = (size_t)d * T * N + r, at = row * GATES * H;
+    global const real *gate = gates + row * 4 * H, *stat = stats + row * 4, *above = dh + dh_first + (size_t)n * H;
+    global real *c = cell + row * H, *c_past = cell + ((size_t)d * T * N + before) * H, *pass = carry + (size_t)n * H;
+    const realv zero = 0.0f;
+
+    if (lengths && (int)t >= lengths[n]) {
+        FOR_LANE(j, H)
+        {
+            for (uint g = 0; g < GATES; g++) {
+                store_units(zero, da + at + g * H, j, H);
+                store_units(zero, db + at + g * H, j, H);
+#if NORM
+                store_units(zero, ga + at + g * H, j, H);
+                store_units(zero, gb + at + g * H, j, H);
+#endif
+            }
+#if NORM && CELL == CELL_LSTM
+            store_units(zero, dc + row * H, j, H);
+#endif
+#if CELL != CELL_RNN
+            store_units(zero, pass, j, H);
+#endif
+        }
+        return;
+    }
+#if NORM && CELL == CELL_LSTM
+    const real mean_c = stat[2], scale_c = stat[3];
+    realv sum = 0.0f, sum_c = 0.0f;
+
+    FOR_LANE(j, H)
+    {
+        const realv hat = (load_units(c, j, H) - mean_c) * scale_c, gamma = load_units(gamma_c, j, H);
+        const realv u = tanh_vec(FMA(hat, gamma, load_units(beta_c, j, H)));
+        const realv g = load_units(above, j, H) * load_units(gate + 3 * H, j, H) * (1.0f - u * u);
+
+        store_units(g, dc + row * H, j, H);
+        sum += g * gamma;
+        sum_c += g * gamma * hat;
+    }
+    const real mean_g = LANE_SUM(sum_of(sum), room) / (real)H, mean_gc = LANE_SUM(sum_of(sum_c), room) / (real)H;
+#endif
+#if NORM
+    realv part_a = 0.0f, part_b = 0.0f, part_ax = 0.0f, part_bx = 0.0f;
+#endif
+    FOR_LANE(j, H)
+    {
+        realv a[4], g4[4];
+        const realv top = load_units(above, j, H);
+
+#if CELL == CELL_RNN
+        g4[0] = rnn_gradient(top, load_units(y + ((size_t)r * D + d) * H, j, H));
+#else
+        for (uint g = 0; g < 4; g++)
+            a[g] = load_units(gate + g * H, j, H);
+#if CELL == CELL_GRU
+        store_units(gru_gradient(top, start ? zero : load_units(y + ((size_t)before * D + d) * H, j, H), a, g4),
+                    pass, j, H);
+#else
+        const realv past = start ? zero : load_units(c_past, j, H), after = step > 0 ? load_units(pass, j, H) : zero;
+#if NORM
+        const realv hat = (load_units(c, j, H) - mean_c) * scale_c, gamma = load_units(gamma_c, j, H);
+        const realv u = tanh_vec(FMA(hat, gamma, load_units(beta_c, j, H)));
+        const realv now =
+            after + scale_c * ((load_units(dc + row * H, j, H) * gamma - mean_g) - hat * mean_gc);
+
+        g4[0] = now * a[2] * a[0] * (1.0f - a[0]);
+        g4[1] = now * past * a[1] * (1.0f - a[1]);
+        g4[2] = now * a[0] * (1.0f - a[2] * a[2]);
+        g4[3] = top * u * a[3] * (1.0f - a[3]);
+        store_units(now * a[1], pass, j, H);
+        store_units(hat, c, j, H);
+#else
+        store_units(lstm_gradient(top, after, load_units(c, j, H), past, a, g4), pass, j, H);
+#endif
+#endif
+#endif
+        for (uint g = 0; g < GATES; g++) {
+            const realv left = g4[g], right = CELL == CELL_GRU && g == 2 ? g4[3] : g4[g];
+
+            store_units(left, da + at + g * H, j, H);
+            store_units(right, db + at + g * H, j, H);
+#if NORM
+            const realv p = left * load_units(gamma_ih + g * H, j, H), q = right * load_units(gamma_hh + g * H, j, H);
+
+            part_a += p;
+            part_b += q;
+            part_ax += p * load_units(input + at + g * H, j, H);
+            part_bx += q * load_units(product + at + g * H, j, H);
+#endif
+        }
+    }
+#if NORM
+    const real C = (real)(GATES * H);
+    const real mean_a = LANE_SUM(sum_of(part_a), room) / C, mean_ax = LANE_SUM(sum_of(part_ax), room) / C;
+    const real mean_b = LANE_SUM(sum_of(part_b), room) / C, mean_bx = LANE_SUM(sum_of(part_bx), room) / C;
+
+    FOR_LANE(j, H)
+    {
+        for (uint g = 0; g < GATES; g++) {
+            const realv p = load_units(da + at + g * H, j, H) * load_units(gamma_ih + g * H, j, H);
+            const realv q = load_units(db + at + g * H, j, H) * load_units(gamma_hh + g * H, j, H);
+
+            store_units(stat[0] * ((p - mean_a) - load_units(input + at + g * H, j, H) * mean_ax), ga + at + g * H,
+                        j, H);
+            store_units(stat[1] * ((q - mean_b) - load_units(product + at + g * H, j, H) * mean_bx),
+                        gb + at + g * H, j, H);
+        }
+    }
+#endif
+}
+
+// dbias, dgain [blocks, C] or NULL: sums over a block's valid rows of g [rows, C] and of g x, both from row `start` on.
+kernel void recurrent_sums(global const real *g, global const real *x, global const int *lengths,
+                           global real *dbias, global real *dgain, uint start, uint rows, uint N, uint C,
+                           uint block_rows)
+{
+    const uint c = get_global_id(0) * WIDTH, block = get_global_id(1), first = block * block_rows;
+    const uint last = min(rows, first + block_rows);
+    total bias_sum = total_zero(), gain_sum = total_zero();
+
+    if (c >= C || first >= rows)
+        return;
+    for (uint r = first; r < last; bias_sum = total_run(bias_sum), gain_sum = total_run(gain_sum))
+        for (const uint stop = min(last, r + RUN); r < stop; r++)
+            if (row_valid(lengths, N, r)) {
+                const size_t at = ((size_t)start + r) * C + c;
+                const realv v = load(g + at, C - c);
+
+                bias_sum = total_add(bias_sum, v);
+                if (dgain)
+                    gain_sum = total_add(gain_sum, v * load(x + at, C - c));
+            }
+    if (dbias)
+        store(bias_sum.sum, dbias + (size_t)block * C + c, C - c);
+    if (dgain)
+        store(gain_sum.sum, dgain + (size_t)block * C + c, C - c);
+}
+
+// mask [count]: 0 or `scale`. An item draws four numbers.
+kernel void recurrent_mask(global const uint *counter, global real *mask, uint count, uint stream, uint threshold,
+                           real scale)
+{
+    const uint index = get_global_id(0);
+    if (index * 4 >= count)
+        return;
+
+    const uint4 word = random_block(counter[COUNTER_SEED_LO], counter[COUNTER_SEED_HI], RANDOM_DROPOUT,
+                                    counter[COUNTER_STEP], stream, index) >> 8;
+    const uint words[4] = {word.x, word.y, word.z, word.w};
+
+    for (uint i = 0; i < 4 && index * 4 + i < count; i++)
+        mask[index * 4 + i] = words[i] >= threshold ? scale : 0.0f;
+}
+
+// out [rows, P] = mask [N, P] times the rows of y [.., D*P] from `first` on. An item takes one number.
+kernel void recurrent_drop(global const real *y, global const real *mask, global real *out, uint first, uint rows,
+                           uint N, uint P, uint ld)
+{
+    const uint i = get_global_id(0), r = i / P;
+    if (r >= rows)
+        return;
+
+    out[i] = mask[r % N * P + i % P] * y[(size_t)first + (size_t)r * ld + i % P];
+}

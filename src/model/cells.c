@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT
+// Recurrent layers, level by level, and dropout become ops.
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/array.h"
+#include "model/build.h"
+#include "model/layer.h"
+
+enum clrnn_status clrnn_build_dropout(struct clrnn_build *b, double p, uint32_t stream)
+{
+    struct clrnn_op *op;
+    int y;
+
+    if (!b->train || p <= 0)
+        return CLRNN_OK;
+    TRY(clrnn_build_activation(b, b->layer, "dropped", CLRNN_REAL, DIMS(b->T, b->p->N, b->C), &y));
+    TRY(clrnn_graph_op(b->g, CLRNN_OP_DROPOUT_FWD, b->layer, b->T, b->p->N, b->C, &op));
+    op->dropout.p = p;
+    op->dropout.stream = stream;
+    op->in[DROPOUT_X] = b->x;
+    op->in[DROPOUT_COUNTER] = b->counter;
+    op->out[DROPOUT_Y] = y;
+    b->x = y;
+    return CLRNN_OK;
+}
+
+static enum clrnn_status add_rnn_level(struct clrnn_build *b, const struct clrnn_layer *layer, uint32_t D)
+{
+    const enum clrnn_cell cell = clrnn_layer_cell(layer->kind);
+    const uint32_t N = b->p->N, H = layer->hidden_size;
+    uint32_t rows;
+    int y, gates = CLRNN_NONE, state = CLRNN_NONE;
+    struct clrnn_op *op;
+
+    TRY(clrnn_build_activation(b, b->layer, "y", CLRNN_REAL, DIMS(b->T, N, D * H), &y));
+    rows = b->T * N; // fits: y has more elements
+    if (b->train)
+        TRY(clrnn_build_activation(b, b->layer, "gates", CLRNN_REAL,
+                                   DIMS(D, rows, clrnn_cell_reserve(cell) * H), &gates));
+    if (b->train && cell == CLRNN_CELL_LSTM)
+        TRY(clrnn_build_activation(b, b->layer, "cell", CLRNN_REAL, DIMS(D, rows, H), &state));
+    TRY(clrnn_graph_op(b->g, CLRNN_OP_RNN_FWD, b->layer, b->T, N, b->C, &op));
+    op->rnn.cell = cell;
+    op->rnn.relu = layer->relu;
+    op->rnn.bias = layer->bias;
+    op->rnn.H = H;
+    op->rnn.D = D;
+    op->in[RNN_X] = b->x;
+    op->in[RNN_LENGTHS] = b->lengths;
+    for (uint32_t d = 0; d < D; d++) {
+        op->in[RNN_WEIGHT_IH + 4 * d] = b->value[b->entry++];
+        op->in[RNN_WEIGHT_HH + 4 * d] = b->value[b->entry++];
+        if (!layer->bias)
+            continue;
+        op->in[RNN_BIAS_IH + 4 * d] = b->value[b->entry++];
+        op->in[RNN_BIAS_HH + 4 * d] = b->value[b->entry++];
+    }
+    op->out[RNN_Y] = y;
+    op->out[RNN_GATES] = gates;
+    op->out[RNN_CELL] = state;
+    b->x = y;
+    b->C = D * H;
+    return CLRNN_OK;
+}
+
+// What backward reads of the level, in the order of RECURRENT_INPUT ...; NONE where nothing is kept.
+static enum clrnn_status add_kept(struct clrnn_build *b, const struct clrnn_layer *layer, uint32_t D,
+                                  int kept[RECURRENT_WIDE])
+{
+    static const char *const what[RECURRENT_WIDE] = {"input", "hidden", "stats", "gates", "cell", "wide"};
+    const enum clrnn_cell cell = clrnn_layer_cell(layer->kind);
+    const uint32_t H = layer->hidden_size, GH = clrnn_cell_gates(cell) * H;
+    const uint32_t width[RECURRENT_WIDE] = {GH,
+                                            GH,
+                                            4,
+                                            cell == CLRNN_CELL_RNN ? 0 : 4 * H,
+                                            cell == CLRNN_CELL_LSTM ? H : 0,
+                                            layer->proj_size ? H : 0};
+
+    for (int i = 0; i < RECURRENT_WIDE; i++) {
+        kept[i] = CLRNN_NONE;
+        if (b->train && width[i])
+            TRY(clrnn_build_activation(b, b->layer, what[i], CLRNN_REAL, DIMS(D, b->T * b->p->N, width[i]),
+                                       &kept[i]));
+    }
+    return CLRNN_OK;
+}
+
+// With layer_norm, proj_size or recurrent_dropout.
+static enum clrnn_status add_cell_level(struct clrnn_build *b, const struct clrnn_layer *layer, uint32_t D,
+                                        uint32_t stream)
+{
+    const enum clrnn_cell cell = clrnn_layer_cell(layer->kind);
+    const double p = b->train ? layer->recurrent_dropout : 0;
+    const uint32_t P = clrnn_layer_state(layer);
+    int y, kept[RECURRENT_WIDE];
+    struct clrnn_op *op;
+
+    TRY(clrnn_build_activation(b, b->layer, "y", CLRNN_REAL, DIMS(b->T, b->p->N, D * P), &y));
+    TRY(add_kept(b, layer, D, kept));
+    TRY(clrnn_graph_op(b->g, CLRNN_OP_RECURRENT_FWD, b->layer, b->T, b->p->N, b->C, &op));
+    op->recurrent = (struct clrnn_recurrent_attributes){
+        .rnn = {.cell = cell, .relu = layer->relu, .bias = layer->bias, .H = layer->hidden_size, .D = D},
+        .layer_norm = layer->layer_norm,
+        .P = P,
+        .p = p,
+        .stream = stream};
+    op->in[RECURRENT_X] = b->x;
+    op->in[RECURRENT_LENGTHS] = b->lengths;
+    op->in[RECURRENT_COUNTER] = p > 0 ? b->counter : CLRNN_NONE;
+    for (uint32_t d = 0; d < D; d++) {
+        int *in = op->in + RECURRENT_WEIGHTS * d;
+
+        in[RECURRENT_WEIGHT_IH] = b->value[b->entry++];
+        in[RECURRENT_WEIGHT_HH] = b->value[b->entry++];
+        if (layer->bias) {
+            in[RECURRENT_BIAS_IH] = b->value[b->entry++];
+            in[RECURRENT_BIAS_HH] = b->value[b->entry++];
+        }
+        if (layer->proj_size)
+            in[RECURRENT_WEIGHT_HR] = b->value[b->entry++];
+        if (!layer->layer_norm)
+            continue;
+        in[RECURRENT_GAMMA_IH] = b->value[b->entry++];
+        in[RECURRENT_GAMMA_HH] = b->value[b->entry++];
+        if (cell != CLRNN_CELL_LSTM)
+            continue;
+        in[RECURRENT_GAMMA_C] = b->value[b->entry++];
+        in[RECURRENT_BETA_C] = b->value[b->entry++];
+    }
+    op->out[RECURRENT_Y] = y;
+    for (int i = 0; i < RECURRENT_WIDE; i++)
+        op->out[RECURRENT_INPUT + i] = kept[i];
+    b->x = y;
+    b->C = D * P;
+    return CLRNN_OK;
+}
+
+enum clrnn_status clrnn_build_recurrent(struct clrnn_build *b, const struct clrnn_layer *layer,
+                                        const struct clrnn_layer_shape *s, const char *prefix)
+{
+    for (uint32_t l = 0; l < layer->num_layers; l++) {
+        if (layer->num_layers > 1)
+            snprintf(b->layer, sizeof(b->layer), "%.40s.l%" PRIu32, prefix, l);
+        if (layer->layer_norm || layer->proj_size || (b->train && layer->recurrent_dropout > 0))
+            TRY(add_cell_level(b, layer, s->D, s->stream + layer->num_layers - 1 + l * s->D));
+        else
+            TRY(add_rnn_level(b, layer, s->D));
+        if (l + 1 < layer->num_layers)
+            TRY(clrnn_build_dropout(b, layer->dropout, s->stream + l));
+    }
+    return CLRNN_OK;
+}

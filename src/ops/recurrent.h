@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+// A recurrent layer with layer normalisation, a projection or dropout of its hidden state, all directions;
+// rnn.h has the plain ones. The weights of direction d are at slot + RECURRENT_WEIGHTS * d.
+#ifndef CLRNN_SRC_OPS_RECURRENT_H
+#define CLRNN_SRC_OPS_RECURRENT_H
+
+#include "ops/rnn.h"
+
+// X(KIND, stem, name)
+// clang-format off
+#define CLRNN_RECURRENT_OPS(X) \
+    X(RECURRENT_FWD, recurrent, recurrent_fwd) X(RECURRENT_BWD, recurrent, recurrent_bwd)
+// clang-format on
+
+// y [T, N, D*P], P features of the hidden state: H, or proj_size. Weights that the layer does not have are
+// NONE.
+enum {
+    RECURRENT_X, // [T, N, C]
+    RECURRENT_LENGTHS,
+    RECURRENT_COUNTER,   // U32 [4], with dropout
+    RECURRENT_WEIGHT_IH, // [G*H, C]
+    RECURRENT_WEIGHT_HH, // [G*H, P]
+    RECURRENT_BIAS_IH,   // [G*H]
+    RECURRENT_BIAS_HH,   // [G*H]
+    RECURRENT_WEIGHT_HR, // [P, H], lstm
+    RECURRENT_GAMMA_IH,  // [G*H], as the next three with layer_norm
+    RECURRENT_GAMMA_HH,  // [G*H]
+    RECURRENT_GAMMA_C,   // [H], lstm
+    RECURRENT_BETA_C,    // [H], lstm
+    RECURRENT_REVERSE_,  // 9 more
+    RECURRENT_WEIGHTS = RECURRENT_REVERSE_ - RECURRENT_WEIGHT_IH
+};
+enum { // all but y are internal to the device: NONE in inference, not compared between devices
+    RECURRENT_Y,
+    RECURRENT_INPUT,  // [D, rows, G*H]: W_ih x, with layer_norm normalised
+    RECURRENT_HIDDEN, // [D, rows, G*H]: W_hh h, with layer_norm normalised
+    RECURRENT_STATS,  // [D, rows, 4]: 1 / deviation of both products, mean and 1 / deviation of the cell
+    RECURRENT_GATES,  // [D, rows, 4*H] after their functions; lstm: i f g o; gru: r z n and W_hn h + b_hn
+    RECURRENT_CELL,   // [D, rows, H], lstm
+    RECURRENT_WIDE    // [D, rows, H]: h before the projection
+};
+enum { // as forward up to the weights; the reference recomputes, kernels read what forward kept
+    RECURRENT_BWD_Y = RECURRENT_WEIGHT_IH + 2 * RECURRENT_WEIGHTS,
+    RECURRENT_BWD_INPUT,
+    RECURRENT_BWD_HIDDEN,
+    RECURRENT_BWD_STATS,
+    RECURRENT_BWD_GATES,
+    RECURRENT_BWD_CELL,
+    RECURRENT_BWD_WIDE,
+    RECURRENT_BWD_DY,
+};
+enum { RECURRENT_DX, RECURRENT_DWEIGHT_IH }; // then the gradients of the other weights in their order
+
+struct clrnn_recurrent_attributes {
+    struct clrnn_rnn_attributes rnn; // first: bounds read it as op->rnn
+    bool layer_norm;
+    uint32_t P;
+    double p; // dropout of h where it enters the gates, one mask [N, P] for all steps; element n * P + i of
+              // stream
+    uint32_t stream; // + d
+};
+
+#endif
