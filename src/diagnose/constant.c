@@ -4,6 +4,9 @@
 
 #include <math.h>
 
+#include "base/stats.h"
+#include "model/layer.h"
+
 static double constant_cross_entropy(const struct clrnn_loss_config *l, uint32_t K, const uint64_t *counts)
 {
     double total = 0, present = 0, weight = 0, all = 0, loss = 0;
@@ -30,6 +33,79 @@ static double constant_cross_entropy(const struct clrnn_loss_config *l, uint32_t
     return loss / weight;
 }
 
+// The loss of one error; q: the quantile.
+static double loss_of(const struct clrnn_loss_config *l, double q, double error)
+{
+    const double size = fabs(error);
+
+    switch (l->kind) {
+    case CLRNN_LOSS_MSE:
+        return error * error;
+    case CLRNN_LOSS_L1:
+        return size;
+    case CLRNN_LOSS_SMOOTH_L1:
+        return size < l->beta ? error * error / (2 * l->beta) : size - l->beta / 2;
+    case CLRNN_LOSS_HUBER:
+        return size < l->delta ? error * error / 2 : l->delta * (size - l->delta / 2);
+    case CLRNN_LOSS_QUANTILE:
+        return error > 0 ? (1 - q) * error : -q * error;
+    default:
+        return NAN;
+    }
+}
+
+static double mean_loss(const struct clrnn_loss_config *l, double q, size_t count, const double *y,
+                        double answer)
+{
+    double sum = 0;
+
+    for (size_t i = 0; i < count; i++)
+        sum += loss_of(l, q, answer - y[i]);
+    return sum / (double)count;
+}
+
+// Every one of these losses is convex in the answer: thirds of the targets' range until nothing is left of
+// it.
+static double least_loss(const struct clrnn_loss_config *l, double q, size_t count, const double *y)
+{
+    double low = y[0], high = y[count - 1];
+
+    for (int i = 0; i < 60; i++) {
+        const double left = low + (high - low) / 3, right = high - (high - low) / 3;
+
+        if (mean_loss(l, q, count, y, left) < mean_loss(l, q, count, y, right))
+            high = right;
+        else
+            low = left;
+    }
+    return mean_loss(l, q, count, y, (low + high) / 2);
+}
+
+double clrnn_constant_target_loss(const struct clrnn_loss_config *l, size_t count, double *y)
+{
+    size_t quantiles;
+    const double *q = clrnn_loss_quantiles(l, &quantiles);
+    double sum = 0;
+
+    if (!count || !clrnn_loss_is_regression(l->kind))
+        return NAN;
+    clrnn_sort(y, count);
+    for (size_t i = 0; i < quantiles; i++)
+        sum += least_loss(l, q[i], count, y) / (double)quantiles;
+    return quantiles ? sum : least_loss(l, 0, count, y);
+}
+
+double clrnn_zero_loss(const struct clrnn_loss_config *l, size_t count, const double *y)
+{
+    size_t quantiles;
+    const double *q = clrnn_loss_quantiles(l, &quantiles);
+    double sum = 0;
+
+    for (size_t i = 0; i < quantiles; i++)
+        sum += mean_loss(l, q[i], count, y, 0) / (double)quantiles;
+    return quantiles ? sum : mean_loss(l, 0, count, y, 0);
+}
+
 double clrnn_constant_loss(const struct clrnn_config *config, uint32_t classes, const uint64_t *counts,
                            double target_variance)
 {
@@ -51,7 +127,7 @@ double clrnn_constant_loss(const struct clrnn_config *config, uint32_t classes, 
         return share > 0 && share < 1 ? -ones * log(share) - zeros * log(1 - share) : 0;
     case CLRNN_LOSS_MSE:
         return target_variance;
-    case CLRNN_LOSS_L1: // the best constant is a quantile, which the variance does not tell
+    case CLRNN_LOSS_L1: // clrnn_constant_target_loss: the variance does not tell
     case CLRNN_LOSS_SMOOTH_L1:
     case CLRNN_LOSS_HUBER:
     case CLRNN_LOSS_QUANTILE:

@@ -55,6 +55,8 @@
     X(axes, 0.4, \
       "neighbouring features' correlation; measured: 0.78 swapped, 0.4 the largest other of few steps") \
     X(axes_other, 0.4, "and neighbouring steps', of it; measured: 0.07 swapped, 1.2 and up otherwise") \
+    X(window_rows, 0.5, \
+      "rows that are the one before, moved by one feature; measured: 0.81 and up, 0 otherwise") \
     X(overlap_share, 0.2, "validation rows; measured: 1.0 shuffled windows, 0 cut in time") \
     X(weights_ratio, 1.5, "a common class's weight over a rare one's, and their counts'") \
     X(momentum_high, 0.9, \
@@ -73,6 +75,7 @@
     /* ---- probes */ \
     X(initial_loss, 2.0, \
       "Karpathy 2019 (verify the loss at init): ln C; measured: 12.6 times planted, 1.25 healthy") \
+    X(harmless, 0.1, "the training loss that it still came down to, of the constant answer's") \
     X(initial_slack, 0.5, "and so much in nats, or in variances of the targets") \
     X(leak_output, 1e-4, "of the largest output; measured: 0.013, 0.04 planted, 1e-7 (rounding) healthy") \
     X(gradient_error, 0.1, \
@@ -88,6 +91,7 @@
     X(vanishing_time, 1e-5, \
       "gradient of the first step's input over the largest step's, after training; measured: 5e-8 " \
       "and less stuck, 0.01 healthy (Pascanu et al. 2013)") \
+    X(fading_time, 1e-2, "the same, under which the mean of all steps is tried where labels look random") \
     X(vanishing_layer, 1e-4, "first over last layer's gradient; measured: 2e-6 planted, 0.03 healthy") \
     X(exploding_norm, 1e3, \
       "gradient norm where the usual clip is 1 to 10 (Pascanu et al. 2013); measured: 4e6 and up " \

@@ -19,6 +19,15 @@ void clrnn_activity_finish(struct clrnn_activity *a)
     *a = (struct clrnn_activity){0};
 }
 
+double clrnn_activity_fading(const struct clrnn_activity *a)
+{
+    double most = 0;
+
+    for (uint32_t t = 0; t < a->T; t++)
+        most = fmax(most, a->time[t]);
+    return a->T > 1 && most > 0 ? a->time[0] / most : NAN;
+}
+
 // ---------------------------------------------------------------- gradients
 
 enum clrnn_status clrnn_doctor_read_grad(struct clrnn_model *model, size_t entry, double **gradient)

@@ -25,6 +25,7 @@ enum kind {
     GATED,
     MEAN,
     TANH,
+    NO_LAST_RELU,
     WIDER,
     BALANCED
 };
@@ -42,8 +43,8 @@ static const struct row {
     {"initial-loss-off", {NORMALIZE_TARGETS, NORMALIZE}},
     {"unscaled-target", {NORMALIZE_TARGETS}},
     {"saturated-units", {NORMALIZE, LR_DOWN}},
-    {"dead-units", {NORMALIZE, LR_DOWN, TANH}},
-    {"zero-gradient", {TANH}},
+    {"dead-units", {NO_LAST_RELU, NORMALIZE, LR_DOWN, TANH}},
+    {"zero-gradient", {NO_LAST_RELU, TANH}},
     {"vanishing-gradient", {GATED, TANH, MEAN, LR_UP}},
     {"sequence-too-long", {GATED, CLIP, MEAN}},
     {"pool-ignores-sequence", {MEAN}},
@@ -117,6 +118,17 @@ static char *as_tanh(const struct clrnn_config *c, size_t at)
     return clrnn_format("%s", "");
 }
 
+// The relu behind the last layer with weights: where it is off for all samples, nothing gets a gradient.
+static char *no_last_relu(const struct clrnn_config *c, size_t at)
+{
+    for (size_t i = at + 1; i < c->layer_count; i++)
+        if (clrnn_layer_has_weights(&c->layer[i]))
+            return clrnn_format("%s", "");
+    if (c->layer[at].kind != CLRNN_LAYER_RELU)
+        return clrnn_format("%s", "");
+    return clrnn_format("delete model.layers.%zu (relu)", at);
+}
+
 static char *wider(const struct clrnn_config *c, size_t at)
 {
     const struct clrnn_layer *l = &c->layer[at];
@@ -188,6 +200,8 @@ static char *make(const struct clrnn_doctor *d, enum kind kind)
         return of_layers(c, pool_mean);
     case TANH:
         return of_layers(c, as_tanh);
+    case NO_LAST_RELU:
+        return new_weights ? of_layers(c, no_last_relu) : clrnn_format("%s", "");
     case WIDER:
         return new_weights ? of_layers(c, wider) : clrnn_format("%s", "");
     case BALANCED:

@@ -8,11 +8,13 @@
 #include "base/array.h"
 #include "base/log.h"
 #include "base/stats.h"
+#include "diagnose/doctor/candidate.h"
 #include "diagnose/doctor/trace.h"
 #include "diagnose/doctor/trial.h"
 
 #define NAIVE_ROWS 2048u
 #define NAIVE_FEATURES 64u
+#define NAIVE_OUTPUTS 16u
 #define LEAST_SUPPORT 5u // labels of a class, for its recall to mean something
 
 // ---------------------------------------------------------------- trials
@@ -80,38 +82,98 @@ static enum clrnn_status find_sgd_lr(struct clrnn_examination *v, struct clrnn_t
     return CLRNN_OK;
 }
 
-// R2 of predicting the target by a feature's last value, for each feature.
+// Where labels look random and the gradient fades over time: what the net learns from the mean of all steps.
+static enum clrnn_status try_mean(struct clrnn_examination *v, struct clrnn_trace *c)
+{
+    const struct clrnn_activity *a = v->end.time ? &v->end : &v->start;
+    enum clrnn_status st;
+    char *set;
+
+    if (!clrnn_trace_looks_random(v, c) || !(clrnn_activity_fading(a) < clrnn_threshold.fading_time))
+        return CLRNN_OK;
+    TRY(clrnn_candidate(v->d, "pool-ignores-sequence", 0, &set));
+    st = set && *set ? try_changes(v, c, 1, (const char *const *)&set, &c->mean) : CLRNN_OK;
+    free(set);
+    if (c->mean.ran && clrnn_trial_compare(&v->d->asked, &c->mean, false) != CLRNN_GAIN_BETTER)
+        clrnn_trial_finish(&c->mean);
+    return st;
+}
+
+struct repeats {
+    double off[NAIVE_OUTPUTS]
+              [NAIVE_FEATURES]; // squared differences of each output's targets and each feature
+    double y, yy, count;
+};
+
+// Adds a row: its last step, or each step where each has a target.
+static void add_repeats(struct repeats *r, const struct clrnn_scan *s, uint32_t row, const float *x,
+                        const float *y)
+{
+    const uint32_t outputs = MAX2(s->info->targets, 1u), features = MIN2(s->C, NAIVE_FEATURES);
+    const size_t count = clrnn_dataset_y_valid(s->set, row);
+
+    for (size_t i = 0; i < count; i++) {
+        const size_t step = s->info->y_steps ? i / outputs : clrnn_dataset_length(s->set, row) - 1;
+
+        if (isnan(y[i]))
+            continue;
+        r->y += y[i];
+        r->yy += (double)y[i] * y[i];
+        r->count++;
+        for (uint32_t k = 0; k < features; k++) {
+            const double off = (double)x[step * s->C + k] - y[i];
+
+            r->off[i % outputs][k] += off * off;
+        }
+    }
+}
+
+// Each output's best feature, and the R2 of all.
+static void sum_up_repeats(struct clrnn_trace *c, const struct repeats *r, uint32_t outputs,
+                           uint32_t features)
+{
+    double off = 0;
+
+    for (uint32_t o = 0; o < outputs; o++) {
+        uint32_t best = 0;
+
+        for (uint32_t k = 1; k < features; k++)
+            if (r->off[o][k] < r->off[o][best])
+                best = k;
+        c->naive_feature = best;
+        off += r->off[o][best];
+    }
+    c->naive = 1 - off / fmax(r->yy - r->y * r->y / fmax(r->count, 1), 1e-300);
+    c->naive_equal = off == 0 && r->count > outputs;
+}
+
+// What repeating inputs comes to, on validation rows or, without them, on training rows.
 static enum clrnn_status find_naive(struct clrnn_examination *v, struct clrnn_trace *c)
 {
     struct clrnn_doctor *d = v->d;
-    const struct clrnn_scan *s = &d->valid_scan;
-    const uint32_t rows = d->valid ? MIN2(s->info->S, NAIVE_ROWS) : 0, features = MIN2(s->C, NAIVE_FEATURES);
-    double off[NAIVE_FEATURES] = {0}, y = 0, yy = 0;
-    float *x, target;
+    const struct clrnn_scan *s = d->valid ? &d->valid_scan : &d->train_scan;
+    const uint32_t outputs = MAX2(s->info->targets, 1u);
+    struct repeats r = {.count = 0};
+    enum clrnn_status st = CLRNN_OK;
+    float *x, *y;
 
-    if (!rows || !clrnn_loss_is_regression(d->config->train.loss.kind) || d->outputs != 1 ||
-        s->info->y_steps || s->info->tokens || s->bad_values)
+    if (!clrnn_loss_is_regression(d->config->train.loss.kind) || outputs > NAIVE_OUTPUTS || s->info->tokens ||
+        s->bad_values)
         return CLRNN_OK;
     x = malloc((size_t)s->info->T * s->C * sizeof(*x));
-    if (!x)
-        return clrnn_error_memory(d->log, s->info->T * s->C * sizeof(*x), "the last values");
-    for (uint32_t row = 0; row < rows; row++) {
-        const float *last = x + (size_t)(clrnn_dataset_length(s->set, row) - 1) * s->C;
-
+    y = malloc(clrnn_dataset_y_count(s->set) * sizeof(*y));
+    if (!x || !y)
+        st = clrnn_error_memory(d->log, s->info->T * s->C * sizeof(*x), "the last values");
+    for (uint32_t row = 0; st == CLRNN_OK && row < MIN2(s->info->S, NAIVE_ROWS); row++) {
         clrnn_dataset_x(s->set, row, x);
-        clrnn_dataset_targets(s->set, row, &target);
-        y += target;
-        yy += (double)target * target;
-        for (uint32_t k = 0; k < features; k++)
-            off[k] += ((double)last[k] - target) * ((double)last[k] - target);
+        clrnn_dataset_targets(s->set, row, y);
+        add_repeats(&r, s, row, x, y);
     }
+    if (st == CLRNN_OK)
+        sum_up_repeats(c, &r, outputs, MIN2(s->C, NAIVE_FEATURES));
     free(x);
-    for (uint32_t k = 1; k < features; k++)
-        if (off[k] < off[c->naive_feature])
-            c->naive_feature = k;
-    c->naive = 1 - off[c->naive_feature] / fmax(yy - y * y / rows, 1e-300);
-    c->naive_equal = off[c->naive_feature] == 0 && rows > 1;
-    return CLRNN_OK;
+    free(y);
+    return st;
 }
 
 static bool shuffled_is_better(const struct clrnn_examination *v, const struct clrnn_trace *c)
@@ -143,6 +205,7 @@ enum clrnn_status clrnn_doctor_compare_answers(struct clrnn_examination *v, stru
     if (v->d->sorted)
         TRY(train_twin(v, c));
     TRY(find_sgd_lr(v, c));
+    TRY(try_mean(v, c));
     return find_naive(v, c);
 }
 
@@ -218,7 +281,7 @@ static void judge_target(struct clrnn_examination *v, const struct clrnn_trace *
     bool offset, far;
 
     if (!clrnn_loss_is_regression(d->config->train.loss.kind) || d->config->data.standard_targets ||
-        !(v->chance > 0) || v->no_gradient || size < clrnn_threshold.target_size ||
+        !(v->chance > 0) || v->no_gradient || size < clrnn_threshold.target_size * (c->finite ? 1 : 10) ||
         d->train_scan.bad_labels || clrnn_doctor_found(d, CLRNN_FINDING_ACTIVATION_LOSS_MISMATCH))
         return;
     offset = c->finite && c->trained.loss > 1.2 * v->chance && fabs(s->y_mean) > s->y_std;
@@ -286,27 +349,60 @@ void clrnn_doctor_check_majority(struct clrnn_examination *v, const struct clrnn
         clrnn_doctor_fix(d, FIX_BALANCED, 0, 0);
 }
 
+// "feature 0's last value", of one target a row.
+static const char *repeated(const struct clrnn_doctor *d, const struct clrnn_trace *c, char text[64])
+{
+    const struct clrnn_dataset_info *info = d->train_scan.info;
+
+    if (info->targets > 1)
+        snprintf(text, 64, "the %s values of the features", info->y_steps ? "step's" : "last");
+    else
+        snprintf(text, 64, "feature %u's %s value", c->naive_feature, info->y_steps ? "present" : "last");
+    return text;
+}
+
 static void judge_naive(struct clrnn_examination *v, const struct clrnn_trace *c)
 {
     struct clrnn_doctor *d = v->d;
-    const double best = clrnn_trace_best_quality(c);
+    const double best = d->valid ? clrnn_trace_best_quality(c) : c->trained.quality;
+    char what[64];
 
-    if (!c->finite || !c->valid_count || !(c->naive > clrnn_threshold.naive) ||
+    if (!c->finite || !isfinite(best) || !(c->naive > clrnn_threshold.naive) ||
         (clrnn_trace_still_falling(c) && !c->naive_equal) ||
         (!c->naive_equal && 1 - c->naive > clrnn_threshold.naive_gap * (1 - best)))
         return;
-    clrnn_doctor_finding(d, CLRNN_FINDING_NO_BETTER_THAN_NAIVE, CLRNN_SEVERITY_WARNING);
-    clrnn_doctor_where(d, "validation R2");
+    clrnn_doctor_finding(d, CLRNN_FINDING_NO_BETTER_THAN_NAIVE,
+                         c->naive_equal ? CLRNN_SEVERITY_ERROR : CLRNN_SEVERITY_WARNING);
+    clrnn_doctor_where(d, "%s R2", d->valid ? "validation" : "training");
     if (c->naive_equal) {
-        clrnn_doctor_evidence(d, "the target is feature %u's last value in every row; the net has %.3f",
-                              c->naive_feature, best);
+        clrnn_doctor_evidence(d, "the target is %s in every row; the net has %.3f", repeated(d, c, what),
+                              best);
         clrnn_doctor_cost(d, "there is nothing to forecast: the answer stands in the inputs");
-        clrnn_doctor_remedy(d, "move the targets ahead of the inputs, or leave feature %u out of X",
-                            c->naive_feature);
+        clrnn_doctor_remedy(d, "move the targets ahead of the inputs, or leave %s out of X",
+                            d->train_scan.info->targets > 1 ? "these features" : "this feature");
         return;
     }
-    clrnn_doctor_evidence(d, "repeating feature %u's last value has %.4f, the net at best %.4f",
-                          c->naive_feature, c->naive, best);
+    clrnn_doctor_evidence(d, "repeating %s has %.4f, the net at best %.4f", repeated(d, c, what), c->naive,
+                          best);
+}
+
+// Not only a repeated value may be as good: a forecast that a linear model makes as well.
+static void judge_as_linear(struct clrnn_examination *v, const struct clrnn_trace *c)
+{
+    struct clrnn_doctor *d = v->d;
+    const double best = clrnn_trace_best_quality(c), linear = c->linear.quality;
+
+    if (!c->finite || !c->linear.done || !c->valid_count || !isfinite(best) ||
+        !clrnn_loss_is_regression(d->config->train.loss.kind) || !(linear > clrnn_threshold.naive) ||
+        1 - linear > clrnn_threshold.naive_gap * (1 - best) || clrnn_trace_still_falling(c) ||
+        clrnn_doctor_found(d, CLRNN_FINDING_NO_BETTER_THAN_NAIVE) || clrnn_trace_linear_is_better(v, c))
+        return;
+    clrnn_doctor_finding(d, CLRNN_FINDING_NO_BETTER_THAN_NAIVE, CLRNN_SEVERITY_NOTE);
+    clrnn_doctor_where(d, "validation R2");
+    clrnn_doctor_evidence(d, "a linear model on the same inputs has %.4f, the net at best %.4f", linear,
+                          best);
+    clrnn_doctor_cost(d, "nothing but time: a straight line says as much");
+    clrnn_doctor_remedy(d, "`linear` alone, unless the net is to learn more than it shows here");
 }
 
 void clrnn_doctor_check_answers(struct clrnn_examination *v, struct clrnn_trace *c)
@@ -315,4 +411,5 @@ void clrnn_doctor_check_answers(struct clrnn_examination *v, struct clrnn_trace 
     judge_sgd(v, c);
     judge_target(v, c);
     judge_naive(v, c);
+    judge_as_linear(v, c);
 }

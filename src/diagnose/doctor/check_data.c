@@ -155,7 +155,7 @@ static void check_count(struct clrnn_doctor *d)
         d->no_dynamic_reason = "an epoch has no batch.";
         return;
     }
-    if (S >= wanted || (s->info->y_steps && s->info->T > 1))
+    if ((s->info->y_steps ? (double)s->labels : S) >= wanted)
         return;
     clrnn_doctor_finding(d, CLRNN_FINDING_TOO_FEW_SAMPLES, CLRNN_SEVERITY_WARNING);
     clrnn_doctor_where(d, "data.train");

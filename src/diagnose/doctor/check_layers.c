@@ -223,7 +223,11 @@ static void check_recurrent(struct clrnn_doctor *d, size_t at)
             "%s: with T = 1 and h0 = 0 the layer never recurs; the gradient of its %u weight_hh is exactly 0",
             from_data ? "X has one time step" : "the pool before it leaves one step",
             l->num_layers * (l->bidirectional ? 2 : 1));
-        if (from_data)
+        if (from_data && d->train_scan.info->C == 1)
+            clrnn_doctor_remedy(
+                d, "give each sample more steps, X as (N, T, 1): of a series s and T = 32 "
+                   "X[i] = s[i:i + 32] with y[i] = s[i + 32]; or use `linear` with `tanh` instead");
+        else if (from_data)
             clrnn_doctor_remedy(
                 d,
                 "fold the C = %u features into time steps, X as (N, T, C / T) (for CSV: `steps: T`), or use "

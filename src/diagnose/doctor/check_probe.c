@@ -17,6 +17,17 @@
 
 // ---------------------------------------------------------------- the first loss
 
+void clrnn_doctor_excuse_initial_loss(struct clrnn_examination *v, double trained)
+{
+    struct clrnn_doctor_result *r = v->d->result;
+
+    if (!(trained < clrnn_threshold.harmless * v->chance) || !(v->initial_loss < 5 * v->expected))
+        return;
+    for (size_t i = 0; i < r->count; i++)
+        if (r->finding[i].id == clrnn_finding_table[CLRNN_FINDING_INITIAL_LOSS_OFF].id)
+            r->finding[i].severity = CLRNN_SEVERITY_NOTE;
+}
+
 void clrnn_doctor_check_initial_loss(struct clrnn_examination *v)
 {
     struct clrnn_doctor *d = v->d;
@@ -89,6 +100,10 @@ void clrnn_doctor_check_zero_gradient(struct clrnn_examination *v, const struct 
         zero += m->entry[i].param.trained && most[i] == 0;
         hidden += m->entry[i].param.trained && most[i] == 0 && explained(v, &m->entry[i]);
     }
+    // one batch may lie where every relu is off, while others do not
+    v->batch_is_off = trained && zero == trained && v->start.norm > 0;
+    if (v->batch_is_off)
+        return;
     v->no_gradient = trained && zero == trained;
     if (!zero || zero == hidden)
         return;
@@ -273,6 +288,10 @@ void clrnn_doctor_report_overfit(struct clrnn_examination *v, bool harmless)
     if (v->no_gradient)
         clrnn_doctor_evidence(d, ": no parameter has a gradient%s",
                               has_dropout(d->config) ? ", what moves is dropout" : "");
+    else if (v->batch_is_off)
+        clrnn_doctor_evidence(
+            d, ": on this batch no parameter has a gradient%s",
+            v->start.worst_dead != SIZE_MAX ? ", as where relu units are off for all of its samples" : "");
     if (harmless) {
         clrnn_doctor_evidence(d, "; over all rows it learns well enough");
         clrnn_doctor_cost(d, "nothing, where rows are noisy or the net is meant to be small");

@@ -192,8 +192,7 @@ static void judge_labels(struct clrnn_examination *v, const struct clrnn_trace *
     };
     struct clrnn_doctor *d = v->d;
 
-    if (!(v->chance - c->real_loss <= clrnn_threshold.random_gain * fmax(v->chance - c->random_loss, 0) +
-                                          clrnn_threshold.random_slack * v->chance))
+    if (!clrnn_trace_looks_random(v, c))
         return;
     for (size_t i = 0; i < ARRAY_SIZE(broken); i++)
         if (clrnn_doctor_found(d, broken[i]))

@@ -61,6 +61,20 @@ static void check_axes(struct clrnn_doctor *d)
     const struct clrnn_scan *s = &d->train_scan;
     const uint32_t T = s->info->T, C = s->info->C;
 
+    if (s->feature_windows > clrnn_threshold.window_rows &&
+        clrnn_doctor_found(d, CLRNN_FINDING_SINGLE_TIME_STEP)) {
+        clrnn_doctor_finding(d, CLRNN_FINDING_AXES_SWAPPED, CLRNN_SEVERITY_WARNING);
+        clrnn_doctor_where(d, "data.train X");
+        clrnn_doctor_evidence(
+            d,
+            "it is read as 1 step of %u features; %.0f%% of the rows are the row before, moved by "
+            "one feature: the features are the steps of a series",
+            C, 100 * s->feature_windows);
+        clrnn_doctor_cost(d, "the recurrent layer never recurs: it sees all of time at once");
+        clrnn_doctor_remedy(d, "store X as (N, T, C) = (%u, %u, 1): X.reshape(-1, %u, 1), for valid, too",
+                            s->info->S, C, C);
+        return;
+    }
     if (C < 2 * T || !(s->across_features > clrnn_threshold.axes) ||
         !(s->across_steps < clrnn_threshold.axes_other * s->across_features))
         return;

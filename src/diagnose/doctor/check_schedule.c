@@ -289,7 +289,7 @@ static void check_shuffle(struct clrnn_doctor *d)
     const bool targets = s->y_autocorrelation > 0.9 && s->info->S >= 20;
 
     d->sorted = !d->config->train.shuffle && (classes || targets);
-    if (!d->config->train.shuffle && !d->sorted)
+    if (!d->config->train.shuffle && !d->sorted && d->batches > 1)
         clrnn_doctor_report_order(d, CLRNN_SEVERITY_NOTE, NULL);
 }
 

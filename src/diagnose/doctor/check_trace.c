@@ -5,32 +5,53 @@
 #include <stdlib.h>
 
 #include "base/array.h"
+#include "base/log.h"
 #include "base/stats.h"
 #include "diagnose/doctor/trace.h"
+#include "diagnose/doctor/trial.h"
 
 // ---------------------------------------------------------------- gradients and units
+
+// What shortens the way from the loss to the first steps, of what is there.
+static void remedy_over_time(struct clrnn_doctor *d)
+{
+    bool plain = false, end = false;
+
+    for (size_t i = 0; i < d->config->layer_count; i++) {
+        const struct clrnn_layer *l = &d->config->layer[i];
+
+        plain = plain || l->kind == CLRNN_LAYER_RNN;
+        end = end || (l->kind == CLRNN_LAYER_POOL && l->over != CLRNN_POOL_MEAN && l->over != CLRNN_POOL_MAX);
+    }
+    clrnn_doctor_remedy(d, "%s%sshorter sequences, or steps left out",
+                        plain ? "`lstm` or `gru` instead of `rnn`, " : "",
+                        end ? "`pool: {over: mean}` or `{over: max}` instead of the last step, " : "");
+}
 
 static void judge_vanishing(struct clrnn_examination *v, const struct clrnn_trace *c)
 {
     const struct clrnn_activity *a = v->end.time ? &v->end : &v->start, *s = &v->start;
     struct clrnn_doctor *d = v->d;
-    double most = 0, by_time = NAN, by_layer = NAN;
+    double most = 0, by_time = clrnn_activity_fading(a), by_layer = NAN;
+    bool over_time;
 
     for (uint32_t t = 0; t < a->T; t++)
         most = fmax(most, a->time[t]);
-    if (a->T > 1 && most > 0)
-        by_time = a->time[0] / most;
+    over_time = by_time < clrnn_threshold.vanishing_time || c->mean.ran;
     if (s->first_layer != s->last_layer && s->last_norm > 0)
         by_layer = s->first_norm / s->last_norm;
-    if (v->no_gradient || !c->finite || !clrnn_trace_stuck(v, c, clrnn_threshold.stuck) ||
+    clrnn_log(d->log, CLRNN_LOG_DEBUG,
+              "gradient of step 1 over the largest: %.3g; of the first layer over the last: %.3g", by_time,
+              by_layer);
+    if (v->no_gradient || !c->finite ||
+        (!clrnn_trace_stuck(v, c, clrnn_threshold.stuck) && !clrnn_trace_looks_random(v, c)) ||
         d->config->train.optimizer.weight_decay >=
             clrnn_threshold.weight_decay) // which leaves nothing to pass
         return;
-    if (!(by_time < clrnn_threshold.vanishing_time) &&
-        !(by_layer < clrnn_threshold.vanishing_layer && s->first_norm > 0))
+    if (!(over_time) && !(by_layer < clrnn_threshold.vanishing_layer && s->first_norm > 0))
         return;
     clrnn_doctor_finding(d, CLRNN_FINDING_VANISHING_GRADIENT, CLRNN_SEVERITY_WARNING);
-    if (by_time < clrnn_threshold.vanishing_time) {
+    if (over_time) {
         clrnn_doctor_where(d, "time steps of the first recurrent layer");
         clrnn_doctor_evidence(
             d,
@@ -41,16 +62,22 @@ static void judge_vanishing(struct clrnn_examination *v, const struct clrnn_trac
         clrnn_doctor_evidence(d, "before training the first layer's gradient is %.2g, the last one's %.2g",
                               s->first_norm, s->last_norm);
     }
+    if (c->mean.ran) {
+        char *text = clrnn_trial_text(&d->asked, &c->mean, false);
+
+        clrnn_doctor_evidence(d, "; with the mean of all steps instead of the last it learns: %s",
+                              text ? text : "");
+        free(text);
+    }
     clrnn_doctor_evidence(d, "; the loss stays at %.4g, the best constant answer has %.4g",
                           clrnn_trace_lowest(c), v->chance);
-    clrnn_doctor_cost(d, by_time < clrnn_threshold.vanishing_time ? "what the early steps say is not learnt"
-                                                                  : "the lower layers hardly move");
-    clrnn_doctor_remedy(
-        d,
-        by_time < clrnn_threshold.vanishing_time
-            ? "`lstm` or `gru` instead of `rnn`, `pool: {over: mean}` or `{over: max}` instead of last, or "
-              "shorter sequences"
-            : "`tanh` or `relu` instead of `sigmoid`, batchnorm between the layers, or fewer layers");
+    clrnn_doctor_cost(d,
+                      over_time ? "what the early steps say is not learnt" : "the lower layers hardly move");
+    if (over_time)
+        remedy_over_time(d);
+    else
+        clrnn_doctor_remedy(
+            d, "`tanh` or `relu` instead of `sigmoid`, batchnorm between the layers, or fewer layers");
 }
 
 static void judge_exploding(struct clrnn_examination *v, const struct clrnn_trace *c)

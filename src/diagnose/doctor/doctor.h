@@ -58,10 +58,10 @@ struct clrnn_scan {
     // rows relative to their neighbours, from a sample of rows
     double front_rows; // fraction of the rows with a shorter length whose padding stands in front
     uint32_t counter;  // a feature that counts rows; UINT32_MAX: none
-    double counter_first, counter_last; // its lowest and highest value
-    double across_features,
-        across_steps; // mean correlation of neighbouring features, and of a feature at neighbouring steps
-    bool series;      // rows are windows of a series, one or some steps apart
+    double counter_first, counter_last;   // its lowest and highest value
+    double across_features, across_steps; // mean correlation of neighbouring features, of a feature's steps
+    bool series;                          // rows are windows of a series, one or some steps apart
+    double feature_windows; // T = 1: fraction of rows that are the one before, moved by one feature
     // y
     uint64_t labels, bad_labels;
     unsigned char *labelled; // [S] whether a row has a label that counts
@@ -159,6 +159,9 @@ void clrnn_doctor_fix_text(const struct clrnn_config *config, const struct clrnn
 enum clrnn_status clrnn_doctor_order(struct clrnn_doctor *d);
 /** The same with the follows_from that is there. */
 enum clrnn_status clrnn_doctor_place(struct clrnn_doctor *d);
+/** Whether config or data alone show what `id`, a pointer of the table, names, and no change of the config
+ * mends it. */
+bool clrnn_doctor_is_fact(const struct clrnn_doctor_result *result, const char *id);
 /** Makes the sentence on what to do first (to be freed); "" where nothing need be done. NULL: no memory. */
 char *clrnn_doctor_first(const struct clrnn_doctor_result *result);
 

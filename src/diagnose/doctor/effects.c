@@ -51,7 +51,7 @@ static void blame_the_mended(struct clrnn_doctor *d, const struct clrnn_trial *b
                 r->finding[i].follows_from = cause;
 }
 
-// If the remedy of the cause was tried and helps, its effects have no remedy of their own.
+// What mends the cause is the remedy of an effect that has no change of its own.
 static enum clrnn_status point_to_causes(struct clrnn_doctor *d)
 {
     struct clrnn_doctor_result *r = d->result;
@@ -61,7 +61,7 @@ static enum clrnn_status point_to_causes(struct clrnn_doctor *d)
         const struct clrnn_finding *cause = root_of(r, f);
         char *text;
 
-        if (!f->follows_from || f->set || !cause->set)
+        if (!f->follows_from || f->set)
             continue;
         text = clrnn_format("mend %s, from which it follows", cause->id);
         if (!text)
@@ -75,9 +75,9 @@ static enum clrnn_status point_to_causes(struct clrnn_doctor *d)
 enum clrnn_status clrnn_doctor_settle(struct clrnn_doctor *d, const struct clrnn_trial *best)
 {
     TRY(clrnn_doctor_order(d));
-    if (!best)
-        return CLRNN_OK;
-    blame_the_mended(d, best);
-    TRY(clrnn_doctor_place(d));
+    if (best) {
+        blame_the_mended(d, best);
+        TRY(clrnn_doctor_place(d));
+    }
     return point_to_causes(d);
 }

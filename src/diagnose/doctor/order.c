@@ -29,7 +29,22 @@ static size_t find(const struct clrnn_doctor_result *r, const char *id)
     return SIZE_MAX;
 }
 
-// The finding that explains this one; SIZE_MAX: none.
+bool clrnn_doctor_is_fact(const struct clrnn_doctor_result *r, const char *id)
+{
+    bool known = false;
+
+    for (size_t k = 0; k < CLRNN_FINDING_LOSS_NOT_FINITE; k++)
+        known = known || clrnn_finding_table[k].id == id;
+    for (size_t i = 0; i < r->count && !known; i++) // that a target is an input is one, too
+        known = r->finding[i].id == id && r->finding[i].severity == CLRNN_SEVERITY_ERROR &&
+                id == clrnn_finding_table[CLRNN_FINDING_NO_BETTER_THAN_NAIVE].id;
+    for (size_t i = 0; i < r->count && known; i++)
+        known = r->finding[i].id != id || !r->finding[i].set;
+    return known;
+}
+
+// The finding that explains this one; SIZE_MAX: none. What has a change of its own that helps is explained
+// only by what no change can mend.
 static size_t cause_of(const struct clrnn_doctor_result *r, const struct clrnn_finding *effect)
 {
     for (size_t k = 0; k < ARRAY_SIZE(causes); k++) {
@@ -38,7 +53,8 @@ static size_t cause_of(const struct clrnn_doctor_result *r, const struct clrnn_f
         for (size_t i = 1; i < ARRAY_SIZE(causes[k].id) && causes[k].id[i]; i++) {
             const size_t at = find(r, causes[k].id[i]);
 
-            if (at != SIZE_MAX)
+            if (at != SIZE_MAX &&
+                (effect->outcome != CLRNN_TRIED_HELPS || clrnn_doctor_is_fact(r, r->finding[at].id)))
                 return at;
         }
     }
@@ -112,7 +128,7 @@ static void arrange(struct order *o, struct clrnn_doctor_result *r, bool find_ca
         if (!find_causes)
             o->parent[i] = named(r, f);
         else
-            o->parent[i] = f->outcome == CLRNN_TRIED_HELPS ? SIZE_MAX : cause_of(r, f);
+            o->parent[i] = cause_of(r, f);
         r->finding[i].follows_from = o->parent[i] == SIZE_MAX ? NULL : r->finding[o->parent[i]].id;
     }
     for (size_t i = 0; i < o->count; i++)

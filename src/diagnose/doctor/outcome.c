@@ -75,7 +75,7 @@ bool clrnn_trace_linear_is_better(const struct clrnn_examination *v, const struc
 {
     const double gap = c->linear.quality - clrnn_trace_best_quality(c);
 
-    return c->linear.done && c->valid_count && gap > clrnn_threshold.linear_gap &&
+    return c->linear.done && c->valid_count && isfinite(gap) && gap > clrnn_threshold.linear_gap &&
            gap > clrnn_threshold.linear_sigma * quality_error(v, c->linear.quality);
 }
 
@@ -94,7 +94,7 @@ static bool at_chance(const struct clrnn_examination *v, double quality)
     double total = 0, largest = 0;
 
     if (clrnn_loss_is_regression(v->d->config->train.loss.kind))
-        return quality < 0.05;
+        return quality < 0.05; // not of quantile, whose quality is NaN
     for (uint32_t k = 0; k < s->classes; k++) {
         total += (double)s->count[k];
         largest = fmax(largest, (double)s->count[k]);
@@ -119,8 +119,14 @@ bool clrnn_trace_wants_shuffled(const struct clrnn_examination *v, const struct 
            !(c->linear.done && !at_chance(v, c->linear.quality));
 }
 
-// Whether training went well enough that overfitting one batch does not matter: a small model, or noisy
-// rows, may not reach zero.
+bool clrnn_trace_looks_random(const struct clrnn_examination *v, const struct clrnn_trace *c)
+{
+    return v->chance - c->real_loss <= clrnn_threshold.random_gain * fmax(v->chance - c->random_loss, 0) +
+                                           clrnn_threshold.random_slack * v->chance;
+}
+
+// Whether the training went well enough that one batch by heart is not the question: a small net, or noisy
+// rows, may have no zero to reach.
 bool clrnn_trace_went_well(const struct clrnn_examination *v, const struct clrnn_trace *c)
 {
     return c->finite && c->trained.loss < clrnn_threshold.underfit * v->chance &&

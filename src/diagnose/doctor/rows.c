@@ -42,6 +42,25 @@ static enum clrnn_status look_along(struct clrnn_scan *s, uint32_t rows, uint32_
     return CLRNN_OK;
 }
 
+// T = 1: how many rows are the one before, moved by one feature: windows of a series that lie in the
+// features.
+static void look_across(struct clrnn_scan *s, uint32_t rows, float *x)
+{
+    const uint32_t C = s->C;
+    uint32_t moved = 0;
+
+    if (s->info->T != 1 || C < 3 || s->info->tokens || rows < 3)
+        return;
+    clrnn_dataset_x(s->set, 0, x);
+    for (uint32_t row = 1; row < rows; row++) {
+        float before[2] = {x[1], x[C - 1]}, first = x[0];
+
+        clrnn_dataset_x(s->set, row, x);
+        moved += x[0] == before[0] && x[C - 2] == before[1] && x[0] != first;
+    }
+    s->feature_windows = (double)moved / (rows - 1);
+}
+
 // ---------------------------------------------------------------- columns that count
 
 static int ascending(const void *a, const void *b)
@@ -196,6 +215,7 @@ enum clrnn_status clrnn_doctor_look_at_rows(struct clrnn_doctor *d, struct clrnn
     if (!x)
         return clrnn_error_memory(d->log, cells * sizeof(*x), "neighbouring rows");
     st = look_along(s, rows, s->info->S / rows, x);
+    look_across(s, rows, x);
     if (!s->bad_values && st == CLRNN_OK)
         st = correlate(d, s, rows, s->info->S / rows, x);
     if (!s->bad_values && st == CLRNN_OK)

@@ -64,6 +64,9 @@ static enum clrnn_status prepare(struct clrnn_examination *v)
     v->chance = clrnn_constant_loss(d->config, d->train_scan.classes, d->train_scan.count,
                                     d->train_scan.y_std * d->train_scan.y_std);
     v->expected = expected_loss(d);
+    if (t->loss.kind != CLRNN_LOSS_MSE || info->targets > 1)
+        TRY(clrnn_loss_is_regression(t->loss.kind) ? clrnn_doctor_target_baseline(v) : CLRNN_OK);
+    d->chance = v->chance;
     v->rows = malloc(info->S * sizeof(*v->rows));
     if (!v->rows)
         return clrnn_error_memory(d->log, info->S * sizeof(*v->rows), "the doctor's rows");
@@ -101,7 +104,6 @@ enum clrnn_status clrnn_doctor_run_model(struct clrnn_doctor *d)
         clrnn_doctor_check_start(&v);
     }
     d->overfits = v.overfits;
-    d->chance = v.chance;
     if (st == CLRNN_OK && v.no_gradient && !d->params->no_train) { // as it is, it will stay
         d->asked = (struct clrnn_trial){.finite = true, .loss_kind = d->config->train.loss.kind};
         st = clrnn_trial_judge(d, v.session->model, d->train, d->valid, &d->asked);

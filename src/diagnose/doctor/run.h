@@ -42,8 +42,9 @@ struct clrnn_examination {
     struct clrnn_activity start, end;
     double initial_loss, initial_norm;
 
-    bool no_gradient; // no parameter has a gradient
-    bool overfits;    // one batch was overfitted
+    bool no_gradient;  // no parameter has a gradient
+    bool batch_is_off; // none has one on the batch that is learnt by heart, although others do
+    bool overfits;     // one batch was overfitted
     uint32_t overfit_steps, overfit_rows;
     double overfit_first, overfit_lowest, overfit_last, overfit_floor;
     bool overfit_still; // the loss had stopped falling at the end
@@ -60,6 +61,8 @@ enum clrnn_status clrnn_doctor_again(struct clrnn_session *session, enum clrnn_m
 enum clrnn_status clrnn_doctor_read_grad(struct clrnn_model *model, size_t entry, double **gradient);
 /** Gradients by layer and time, saturated and dead units, on the probe's first batch. */
 enum clrnn_status clrnn_activity_measure(struct clrnn_examination *v, struct clrnn_activity *a);
+/** The gradient of the first step's input over the largest of a step; NaN: not measured. */
+double clrnn_activity_fading(const struct clrnn_activity *a);
 void clrnn_activity_finish(struct clrnn_activity *a);
 
 /** The change of a row's outputs in eval mode due to other rows in its batch. */
@@ -79,6 +82,8 @@ struct clrnn_gradient_error {
 
 // Checks of given measurements; they use no device.
 void clrnn_doctor_check_initial_loss(struct clrnn_examination *v);
+/** A first loss that was somewhat off is a note where the training loss came down all the same. */
+void clrnn_doctor_excuse_initial_loss(struct clrnn_examination *v, double trained);
 void clrnn_doctor_check_leak(struct clrnn_examination *v, const struct clrnn_leak *leak);
 /** most [m->entry_count]: the largest gradient of each; sets v->no_gradient. */
 void clrnn_doctor_check_zero_gradient(struct clrnn_examination *v, const struct clrnn_model *m,
@@ -87,6 +92,9 @@ void clrnn_doctor_check_gradient_error(struct clrnn_examination *v, const struct
 
 /** Compares the device's gradients with the reference's on a small batch. */
 enum clrnn_status clrnn_doctor_check_gradient(struct clrnn_examination *v);
+
+/** Sets v->chance and v->expected for real targets: the best constant answer, and the answer 0. */
+enum clrnn_status clrnn_doctor_target_baseline(struct clrnn_examination *v);
 
 /** Stage 2 and stage 3. */
 enum clrnn_status clrnn_doctor_probe(struct clrnn_examination *v);

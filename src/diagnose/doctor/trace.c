@@ -120,8 +120,16 @@ static enum clrnn_status evaluate(struct clrnn_session *s, struct clrnn_doctor_s
     TRY(clrnn_session_pass(s, NULL, &record));
     score->loss = record.loss;
     score->quality = record.accuracy;
-    if (s->config->train.loss.kind != CLRNN_LOSS_MSE)
+    if (!clrnn_loss_is_regression(s->config->train.loss.kind))
         return CLRNN_OK;
+    if (s->config->train.loss.kind != CLRNN_LOSS_MSE || clrnn_dataset_info(s->set)->targets > 1) {
+        struct clrnn_eval_result result;
+
+        TRY(clrnn_eval_set(s->model, s->set, &result));
+        score->quality = result.r2; // NaN for quantile
+        clrnn_eval_finish(&result);
+        return CLRNN_OK;
+    }
     TRY(find_variation(s, &variation));
     score->quality = 1 - record.sum[RECORD_LOSS] / fmax(variation, 1e-300);
     return CLRNN_OK;
@@ -239,6 +247,7 @@ static void trace_finish(struct clrnn_trace *c)
     clrnn_session_close(&c->valid);
     clrnn_trial_finish(&c->twin);
     clrnn_trial_finish(&c->plain);
+    clrnn_trial_finish(&c->mean);
     *c = (struct clrnn_trace){0};
 }
 
@@ -416,6 +425,8 @@ enum clrnn_status clrnn_doctor_train(struct clrnn_examination *v)
     if (st == CLRNN_OK)
         st = clrnn_doctor_compare_answers(v, &c);
     if (st == CLRNN_OK) {
+        if (c.finite)
+            clrnn_doctor_excuse_initial_loss(v, c.trained.loss);
         clrnn_doctor_report_overfit(v, clrnn_trace_went_well(v, &c));
         clrnn_doctor_check_trace(v, &c);
         clrnn_doctor_check_answers(v, &c);

@@ -39,7 +39,8 @@ struct clrnn_trace {
     uint32_t random_steps;
     struct clrnn_trial plain; // with the changes found so far, where there are any: the twin has them, too
     struct clrnn_trial twin;  // the same training with shuffled rows; ran false: not tried
-    double naive;             // R2 of the best input's last value on validation rows; NaN: not known
+    struct clrnn_trial mean; // of all steps instead of the last, where that learns and the last step does not
+    double naive;            // R2 of the best input's last value on validation rows; NaN: not known
     uint32_t naive_feature;
     bool naive_equal; // that value is the target
 };
@@ -60,6 +61,8 @@ double clrnn_trace_best_quality(const struct clrnn_trace *c);
 bool clrnn_trace_linear_is_better(const struct clrnn_examination *v, const struct clrnn_trace *c);
 /** Whether labels may be random, so that the training with shuffled labels should be run. */
 bool clrnn_trace_wants_shuffled(const struct clrnn_examination *v, const struct clrnn_trace *c);
+/** Whether shuffled labels were learnt as well as the real ones. */
+bool clrnn_trace_looks_random(const struct clrnn_examination *v, const struct clrnn_trace *c);
 /** Whether training went so well that overfitting one batch need not be tried. */
 bool clrnn_trace_went_well(const struct clrnn_examination *v, const struct clrnn_trace *c);
 

@@ -128,11 +128,11 @@ enum clrnn_status clrnn_trial_judge(const struct clrnn_doctor *d, struct clrnn_m
                                     struct clrnn_dataset *train, struct clrnn_dataset *valid,
                                     struct clrnn_trial *t)
 {
-    if (clrnn_dataset_info(train)->targets > 1)
-        return CLRNN_OK;
-    TRY(judge_set(d, model, train, !valid, t, &t->train));
+    const bool pairs = clrnn_dataset_info(train)->targets <= 1; // pictures show one output
+
+    TRY(judge_set(d, model, train, pairs && !valid, t, &t->train));
     if (valid)
-        TRY(judge_set(d, model, valid, true, t, &t->valid));
+        TRY(judge_set(d, model, valid, pairs, t, &t->valid));
     t->ran = true;
     return CLRNN_OK;
 }
@@ -328,6 +328,19 @@ static bool beats_constant(const struct clrnn_trial *t)
 /** By which figure two trials differ. */
 enum figure { VALID, TRAIN, TRAIN_LOSS };
 
+// By the training loss, where both minimise the same; a worse one on valid is no gain.
+static enum clrnn_gain compare_losses(const struct clrnn_trial *before, const struct clrnn_trial *after)
+{
+    if (before->loss_kind != after->loss_kind || before->weighted != after->weighted)
+        return CLRNN_GAIN_NONE;
+    if (before->train.loss < (1 - LEAST_LOSS) * after->train.loss)
+        return CLRNN_GAIN_WORSE;
+    return after->train.loss < (1 - LEAST_LOSS) * before->train.loss &&
+                   judged(after)->loss <= judged(before)->loss
+               ? CLRNN_GAIN_BETTER
+               : CLRNN_GAIN_NONE;
+}
+
 static enum clrnn_gain compare(const struct clrnn_trial *before, const struct clrnn_trial *after, bool recall,
                                enum figure *by)
 {
@@ -336,8 +349,14 @@ static enum clrnn_gain compare(const struct clrnn_trial *before, const struct cl
     *by = before->valid.counted && after->valid.counted ? VALID : TRAIN;
     if (!after->ran || !after->finite)
         return before->ran && before->finite ? CLRNN_GAIN_WORSE : CLRNN_GAIN_NONE;
-    if (!before->ran || !before->finite)
+    if (!before->ran)
         return CLRNN_GAIN_BETTER;
+    if (!before->finite)
+        return beats_constant(after) ? CLRNN_GAIN_BETTER : CLRNN_GAIN_NONE;
+    if (!before->train.classes && isnan(before->train.r2)) { // quantile has none
+        *by = TRAIN_LOSS;
+        return compare_losses(before, after);
+    }
     if (!recall && !beats_constant(after))
         return quality(before, judged(before), false) > quality(after, judged(after), false) + LEAST_GAIN &&
                        beats_constant(before)
@@ -351,12 +370,11 @@ static enum clrnn_gain compare(const struct clrnn_trial *before, const struct cl
         *by = TRAIN;
         return gain;
     }
-    if (before->loss_kind != after->loss_kind || before->weighted != after->weighted ||
-        !(after->train.loss < (1 - LEAST_LOSS) * before->train.loss) ||
-        !(judged(after)->loss <= judged(before)->loss))
+    gain = compare_losses(before, after);
+    if (gain != CLRNN_GAIN_BETTER)
         return CLRNN_GAIN_NONE;
     *by = TRAIN_LOSS;
-    return CLRNN_GAIN_BETTER;
+    return gain;
 }
 
 enum clrnn_gain clrnn_trial_compare(const struct clrnn_trial *before, const struct clrnn_trial *after,

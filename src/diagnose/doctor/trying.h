@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+// The trials of remedies while they go on, shared by remedy.c and seek.c.
+#ifndef CLRNN_SRC_DIAGNOSE_DOCTOR_TRYING_H
+#define CLRNN_SRC_DIAGNOSE_DOCTOR_TRYING_H
+
+#include "diagnose/doctor/trial.h"
+
+#define TRIAL_SECONDS 10.0 // what takes longer is not tried
+
+struct clrnn_trying {
+    struct clrnn_doctor *d;
+    const char **set; // changes that are kept
+    size_t count;
+    struct clrnn_trial now; // with those of them that helped
+    bool kept;              // `now` is a trial of ours, not the config as asked
+    uint32_t steps;
+    double until; // no trial begins that would end after it, on clrnn_clock
+};
+
+/** The error of a failed allocation. */
+enum clrnn_status clrnn_trying_no_memory(const struct clrnn_trying *t);
+/** Replaces a text of a finding; `text`, which it takes over, NULL: no memory. */
+enum clrnn_status clrnn_trying_say(const struct clrnn_trying *t, char **where, char *text);
+/** The training that the next trial is compared with. */
+const struct clrnn_trial *clrnn_trying_now(const struct clrnn_trying *t);
+bool clrnn_trying_no_time(const struct clrnn_trying *t);
+enum clrnn_status clrnn_trying_say_no_time(struct clrnn_trying *t, struct clrnn_finding *f);
+/** Applies the kept changes and one more (NULL: none) and trains. `trial->why` says why it was not run.
+ * Errors  CLRNN_ERR_CONFIG, not logged: a change that the config does not take. */
+enum clrnn_status clrnn_trying_run(const struct clrnn_trying *t, const char *more, struct clrnn_trial *trial);
+/** Keeps a change, and `trial` with it as what the next one is compared with; NULL: no trial. */
+void clrnn_trying_keep(struct clrnn_trying *t, const char *set, struct clrnn_trial *trial);
+
+/** Tries what may help a finding that offers no change, and keeps the best of it. */
+enum clrnn_status clrnn_trying_seek(struct clrnn_trying *t, struct clrnn_finding *f);
+
+#endif
