@@ -96,6 +96,7 @@ static enum clrnn_status look(struct clrnn_loop *l)
 
         // 0 / 0 if all labels are ignored: NaN, as in PyTorch
         l->last_loss = clrnn_unsigned_nan(r[RECORD_LOSS] / r[RECORD_WEIGHT]);
+        l->last_weight = r[RECORD_WEIGHT];
         l->state.last_norm = clrnn_unsigned_nan(r[RECORD_NORM]);
         l->state.last_lr = q->lr[i];
         clrnn_watch_step(&l->watch, r, l->last_loss, q->lr[i]);
@@ -142,7 +143,9 @@ static enum clrnn_status train_step(struct clrnn_loop *l, double lr)
     clrnn_profile_add(&l->profile, l->train->plan);
     if (scheduler->per_batch && scheduler->kind == CLRNN_SCHEDULER_REDUCE_LR_ON_PLATEAU)
         TRY(look(l)); // it wants the batch's loss
-    if (scheduler->per_batch)
+    // a batch without a label that counts has no loss to judge
+    if (scheduler->per_batch &&
+        (scheduler->kind != CLRNN_SCHEDULER_REDUCE_LR_ON_PLATEAU || l->last_weight != 0.0))
         clrnn_model_step_schedule(l->model, l->last_loss);
     return q->count >= q->limit ? look(l) : CLRNN_OK;
 }

@@ -36,10 +36,10 @@ struct clrnn_loop {
     struct clrnn_progress_state state;
 
     struct clrnn_loop_queue queue;
-    uint64_t done;                // steps whose records were read
-    uint64_t kept_epochs;         // whole epochs that last.safetensors knows of
-    double last_loss;             // of the step read last
-    struct clrnn_metrics metrics; // of the validation set
+    uint64_t done;                 // steps whose records were read
+    uint64_t kept_epochs;          // whole epochs that last.safetensors knows of
+    double last_loss, last_weight; // of the step read last
+    struct clrnn_metrics metrics;  // of the validation set
 
     double started, epoch_started, looked, shown;     // seconds of the monotonic clock
     double former_seconds;                            // of the epochs before a resume

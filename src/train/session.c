@@ -287,9 +287,11 @@ enum clrnn_status clrnn_session_step(struct clrnn_session *s, enum clrnn_mode mo
     if (mode != CLRNN_MODE_TRAIN)
         return CLRNN_OK;
     s->step++;
-    if (s->config->train.scheduler.per_batch)
-        clrnn_model_step_schedule(s->model, record->loss);
-    else if (s->endless && s->step % s->batches == 0)
+    if (s->config->train.scheduler.per_batch) {
+        if (s->config->train.scheduler.kind != CLRNN_SCHEDULER_REDUCE_LR_ON_PLATEAU ||
+            record->sum[RECORD_WEIGHT] != 0.0) // a batch without a label that counts has no loss to judge
+            clrnn_model_step_schedule(s->model, record->loss);
+    } else if (s->endless && s->step % s->batches == 0)
         clrnn_session_end_epoch(s, record->loss);
     return CLRNN_OK;
 }

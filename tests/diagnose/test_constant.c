@@ -2,6 +2,7 @@
 // The best constant answer's loss in closed form, for each loss.
 #include <math.h>
 
+#include "base/array.h"
 #include "diagnose/constant.h"
 #include "tests/test.h"
 
@@ -34,9 +35,38 @@ static void constant_loss(void **state)
     clrnn_config_destroy(&config);
 }
 
+// Of real targets: the mean, the median, a quantile, and what lies between mean and median.
+static void constant_of_targets(void **state)
+{
+    const double sorted[] = {0, 1, 2, 3, 14};
+    double y[ARRAY_SIZE(sorted)], quantile = 0.75;
+    const struct {
+        struct clrnn_loss_config loss;
+        double least, zero;
+    } cases[] = {
+        {{.kind = CLRNN_LOSS_MSE}, 26, 42},                  // at 4
+        {{.kind = CLRNN_LOSS_L1}, 3.2, 4},                   // at 2
+        {{.kind = CLRNN_LOSS_HUBER, .delta = 1000}, 13, 21}, // half of mse
+        {{.kind = CLRNN_LOSS_SMOOTH_L1, .beta = 1000}, 0.013, 0.021},
+        {{.kind = CLRNN_LOSS_QUANTILE, .quantile = &quantile, .quantile_count = 1}, 1.95, 3}, // at 3,
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        for (size_t k = 0; k < ARRAY_SIZE(sorted); k++)
+            y[k] = sorted[ARRAY_SIZE(sorted) - 1 - k];
+        assert_true(fabs(clrnn_zero_loss(&cases[i].loss, ARRAY_SIZE(y), y) - cases[i].zero) < 1e-9);
+        assert_true(fabs(clrnn_constant_target_loss(&cases[i].loss, ARRAY_SIZE(y), y) - cases[i].least) <
+                    1e-9);
+    }
+    assert_true(isnan(clrnn_constant_target_loss(&cases[0].loss, 0, y)));
+    assert_true(isnan(clrnn_constant_target_loss(&(struct clrnn_loss_config){.kind = CLRNN_LOSS_NLL}, 5, y)));
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(constant_loss)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(constant_loss),
+                                       cmocka_unit_test(constant_of_targets)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

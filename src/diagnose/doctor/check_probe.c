@@ -17,15 +17,20 @@
 
 // ---------------------------------------------------------------- the first loss
 
-void clrnn_doctor_excuse_initial_loss(struct clrnn_examination *v, double trained)
+void clrnn_doctor_excuse(struct clrnn_examination *v, double trained)
 {
     struct clrnn_doctor_result *r = v->d->result;
 
-    if (!(trained < clrnn_threshold.harmless * v->chance) || !(v->initial_loss < 5 * v->expected))
-        return;
-    for (size_t i = 0; i < r->count; i++)
-        if (r->finding[i].id == clrnn_finding_table[CLRNN_FINDING_INITIAL_LOSS_OFF].id)
-            r->finding[i].severity = CLRNN_SEVERITY_NOTE;
+    for (size_t i = 0; i < r->count && trained < clrnn_threshold.harmless * v->chance; i++) {
+        struct clrnn_finding *f = &r->finding[i];
+        const bool slight = f->id == clrnn_finding_table[CLRNN_FINDING_INITIAL_LOSS_OFF].id &&
+                            v->initial_loss < 5 * v->expected;
+        const bool by_token = f->id == clrnn_finding_table[CLRNN_FINDING_PADDING_IN_FRONT].id &&
+                              f->severity == CLRNN_SEVERITY_WARNING;
+
+        if (slight || by_token)
+            f->severity = CLRNN_SEVERITY_NOTE;
+    }
 }
 
 void clrnn_doctor_check_initial_loss(struct clrnn_examination *v)

@@ -31,6 +31,21 @@ static void check_front(struct clrnn_doctor *d)
 
     if (share < clrnn_threshold.front_rows)
         return;
+    if (!t->info->has_lengths) {
+        clrnn_doctor_finding(d, CLRNN_FINDING_PADDING_IN_FRONT, CLRNN_SEVERITY_WARNING);
+        clrnn_doctor_where(d, "data.%s X", t->front_rows >= v->front_rows ? "train" : "valid");
+        clrnn_doctor_evidence(
+            d,
+            "of the rows that begin or end in padding_idx %d, %.0f%% have it in front, and no lengths "
+            "are given: the net walks over padding before it sees a token",
+            (int)d->config->layer[0].padding_idx, 100 * share);
+        clrnn_doctor_cost(d,
+                          "the first steps of a row are spent on padding, and `over: mean` is diluted by it");
+        clrnn_doctor_remedy(
+            d, "move the tokens to the front of each row, padding behind, and give the rows' lengths: "
+               "data.train.lengths=lengths_train.npy (N integers), for valid, too");
+        return;
+    }
     clrnn_doctor_finding(d, CLRNN_FINDING_PADDING_IN_FRONT, CLRNN_SEVERITY_ERROR);
     clrnn_doctor_where(d, "data.%s X and lengths", t->front_rows >= v->front_rows ? "train" : "valid");
     clrnn_doctor_evidence(

@@ -18,75 +18,6 @@
 #define LEAST_STEPS 30   // of a training that was cut short for want of time,
 #define LEAST_ROOM 6.0   //   and the seconds that it and its trials get
 
-enum clrnn_status clrnn_trying_no_memory(const struct clrnn_trying *t)
-{
-    return clrnn_error_memory(t->d->log, 0, "the trial of a remedy");
-}
-
-enum clrnn_status clrnn_trying_say(const struct clrnn_trying *t, char **where, char *text)
-{
-    if (!text)
-        return clrnn_trying_no_memory(t);
-    free(*where);
-    *where = text;
-    return CLRNN_OK;
-}
-
-const struct clrnn_trial *clrnn_trying_now(const struct clrnn_trying *t)
-{
-    return t->kept ? &t->now : &t->d->asked;
-}
-
-bool clrnn_finding_by_recall(const struct clrnn_finding *f)
-{
-    return !strcmp(f->id, "class-imbalance") || !strcmp(f->id, "majority-class-only") ||
-           !strcmp(f->id, "class-weights-inverted");
-}
-
-static double expected_seconds(const struct clrnn_trying *t)
-{
-    const struct clrnn_trial *n = clrnn_trying_now(t);
-
-    return n->steps ? n->seconds * t->steps / n->steps : n->seconds;
-}
-
-bool clrnn_trying_no_time(const struct clrnn_trying *t)
-{
-    return expected_seconds(t) > TRIAL_SECONDS || clrnn_doctor_stopped(t->d) ||
-           clrnn_clock() + expected_seconds(t) > t->until;
-}
-
-enum clrnn_status clrnn_trying_run(const struct clrnn_trying *t, const char *more, struct clrnn_trial *trial)
-{
-    const char **set = malloc((t->count + 1) * sizeof(*set));
-    struct clrnn_config *changed = NULL;
-    enum clrnn_status st;
-
-    *trial = (struct clrnn_trial){0};
-    if (!set)
-        return clrnn_trying_no_memory(t);
-    if (more)
-        set[0] = more; // of two changes of one key the first wins
-    memcpy(set + (more != NULL), t->set, t->count * sizeof(*set));
-    st = clrnn_doctor_apply(t->d, t->count + (more != NULL), set, &changed);
-    if (st == CLRNN_OK)
-        st = clrnn_trial_run(t->d, changed, t->steps, TRIAL_SECONDS, trial);
-    clrnn_config_destroy(&changed);
-    free(set);
-    return st;
-}
-
-void clrnn_trying_keep(struct clrnn_trying *t, const char *set, struct clrnn_trial *trial)
-{
-    t->set[t->count++] = set;
-    if (!trial)
-        return;
-    clrnn_trial_finish(&t->now);
-    t->now = *trial;
-    t->kept = true;
-    *trial = (struct clrnn_trial){0};
-}
-
 // ---------------------------------------------------------------- changes that findings offer
 
 static enum clrnn_status withdraw(struct clrnn_trying *t, struct clrnn_finding *f, char *why)
@@ -164,14 +95,7 @@ static enum clrnn_status conclude(struct clrnn_trying *t, struct clrnn_finding *
     return st;
 }
 
-enum clrnn_status clrnn_trying_say_no_time(struct clrnn_trying *t, struct clrnn_finding *f)
-{
-    return clrnn_trying_say(t, &f->tried,
-                            clrnn_format("not tried for lack of time: %u steps take about %.2g s", t->steps,
-                                         expected_seconds(t)));
-}
-
-// Whether a finding after `f` is of the same kind and still to be tried: both are then tried together.
+// Whether a finding is of the same kind as `f`, behind it and still to be tried: both are tried together.
 static bool goes_with(const struct clrnn_finding *f, const struct clrnn_finding *other)
 {
     return other > f && other->id == f->id && other->set && !*other->tried;
@@ -303,7 +227,7 @@ static enum clrnn_status cut_short(struct clrnn_trying *t)
 {
     struct clrnn_doctor *d = t->d;
     const double room = fmax(t->until - clrnn_clock(), LEAST_ROOM);
-    const double steps = t->steps * fmin(room, TRIAL_SECONDS) / 4 / expected_seconds(t);
+    const double steps = t->steps * fmin(room, TRIAL_SECONDS) / 4 / clrnn_trying_seconds(t);
     struct clrnn_trial trial;
 
     if (!d->asked.ran || !d->asked.finite || !clrnn_trying_no_time(t) || !anything_to_try(d->result) ||

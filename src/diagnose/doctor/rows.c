@@ -25,9 +25,35 @@ static bool padded_in_front(const struct clrnn_scan *s, uint32_t row, const floa
     return run == padding && memcmp(x, x + (size_t)(T - 1) * C, C * sizeof(*x));
 }
 
-static enum clrnn_status look_along(struct clrnn_scan *s, uint32_t rows, uint32_t stride, float *x)
+// The token that is padding, without lengths; -1: none is named.
+static int32_t padding_token(const struct clrnn_doctor *d, const struct clrnn_scan *s)
+{
+    const struct clrnn_config *c = d->config;
+
+    return s->info->tokens && !s->info->has_lengths && c->layer_count &&
+                   c->layer[0].kind == CLRNN_LAYER_EMBEDDING
+               ? c->layer[0].padding_idx
+               : -1;
+}
+
+// Rows with padding_idx at an end: at the front of how many of them.
+static void look_for_token(struct clrnn_scan *s, int32_t padding, uint32_t rows, uint32_t stride, float *x)
+{
+    uint32_t padded = 0, front = 0;
+
+    for (uint32_t row = 0; row < rows * stride; row += stride) {
+        clrnn_doctor_read_row(s, row, x);
+        padded += x[0] == padding || x[s->info->T - 1] == padding;
+        front += x[0] == padding && x[s->info->T - 1] != padding;
+    }
+    s->front_rows = padded >= clrnn_threshold.padding_rows * rows ? (double)front / padded : 0;
+}
+
+static enum clrnn_status look_along(const struct clrnn_doctor *d, struct clrnn_scan *s, uint32_t rows,
+                                    uint32_t stride, float *x)
 {
     uint32_t shorter = 0, front = 0, apart;
+    const int32_t padding = padding_token(d, s);
 
     for (uint32_t row = 0; s->info->has_lengths && row < rows * stride; row += stride) {
         if (clrnn_dataset_length(s->set, row) == s->info->T)
@@ -37,6 +63,8 @@ static enum clrnn_status look_along(struct clrnn_scan *s, uint32_t rows, uint32_
         front += padded_in_front(s, row, x);
     }
     s->front_rows = shorter ? (double)front / shorter : 0;
+    if (padding >= 0)
+        look_for_token(s, padding, rows, stride, x);
     TRY(clrnn_dataset_series(s->set, &apart));
     s->series = apart > 0;
     return CLRNN_OK;
@@ -214,7 +242,7 @@ enum clrnn_status clrnn_doctor_look_at_rows(struct clrnn_doctor *d, struct clrnn
 
     if (!x)
         return clrnn_error_memory(d->log, cells * sizeof(*x), "neighbouring rows");
-    st = look_along(s, rows, s->info->S / rows, x);
+    st = look_along(d, s, rows, s->info->S / rows, x);
     look_across(s, rows, x);
     if (!s->bad_values && st == CLRNN_OK)
         st = correlate(d, s, rows, s->info->S / rows, x);

@@ -82,8 +82,9 @@ struct clrnn_gradient_error {
 
 // Checks of given measurements; they use no device.
 void clrnn_doctor_check_initial_loss(struct clrnn_examination *v);
-/** A first loss that was somewhat off is a note where the training loss came down all the same. */
-void clrnn_doctor_excuse_initial_loss(struct clrnn_examination *v, double trained);
+/** A first loss that was somewhat off, and padding in front without lengths, are notes where the training
+ * loss came down all the same. */
+void clrnn_doctor_excuse(struct clrnn_examination *v, double trained);
 void clrnn_doctor_check_leak(struct clrnn_examination *v, const struct clrnn_leak *leak);
 /** most [m->entry_count]: the largest gradient of each; sets v->no_gradient. */
 void clrnn_doctor_check_zero_gradient(struct clrnn_examination *v, const struct clrnn_model *m,

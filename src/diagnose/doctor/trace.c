@@ -426,7 +426,7 @@ enum clrnn_status clrnn_doctor_train(struct clrnn_examination *v)
         st = clrnn_doctor_compare_answers(v, &c);
     if (st == CLRNN_OK) {
         if (c.finite)
-            clrnn_doctor_excuse_initial_loss(v, c.trained.loss);
+            clrnn_doctor_excuse(v, c.trained.loss);
         clrnn_doctor_report_overfit(v, clrnn_trace_went_well(v, &c));
         clrnn_doctor_check_trace(v, &c);
         clrnn_doctor_check_answers(v, &c);

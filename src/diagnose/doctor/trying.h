@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The trials of remedies while they go on, shared by remedy.c and seek.c.
+// The trials of remedies while they go on.
 #ifndef CLRNN_SRC_DIAGNOSE_DOCTOR_TRYING_H
 #define CLRNN_SRC_DIAGNOSE_DOCTOR_TRYING_H
 
@@ -23,6 +23,8 @@ enum clrnn_status clrnn_trying_no_memory(const struct clrnn_trying *t);
 enum clrnn_status clrnn_trying_say(const struct clrnn_trying *t, char **where, char *text);
 /** The training that the next trial is compared with. */
 const struct clrnn_trial *clrnn_trying_now(const struct clrnn_trying *t);
+/** Seconds that the next trial may take; whether there is no time for it. */
+double clrnn_trying_seconds(const struct clrnn_trying *t);
 bool clrnn_trying_no_time(const struct clrnn_trying *t);
 enum clrnn_status clrnn_trying_say_no_time(struct clrnn_trying *t, struct clrnn_finding *f);
 /** Applies the kept changes and one more (NULL: none) and trains. `trial->why` says why it was not run.

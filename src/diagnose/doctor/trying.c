@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+// What trials of remedies have in common: changes that are kept, time, texts.
+#include "diagnose/doctor/trying.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+
+enum clrnn_status clrnn_trying_no_memory(const struct clrnn_trying *t)
+{
+    return clrnn_error_memory(t->d->log, 0, "the trial of a remedy");
+}
+
+enum clrnn_status clrnn_trying_say(const struct clrnn_trying *t, char **where, char *text)
+{
+    if (!text)
+        return clrnn_trying_no_memory(t);
+    free(*where);
+    *where = text;
+    return CLRNN_OK;
+}
+
+const struct clrnn_trial *clrnn_trying_now(const struct clrnn_trying *t)
+{
+    return t->kept ? &t->now : &t->d->asked;
+}
+
+double clrnn_trying_seconds(const struct clrnn_trying *t)
+{
+    const struct clrnn_trial *n = clrnn_trying_now(t);
+
+    return n->steps ? n->seconds * t->steps / n->steps : n->seconds;
+}
+
+bool clrnn_trying_no_time(const struct clrnn_trying *t)
+{
+    return clrnn_trying_seconds(t) > TRIAL_SECONDS || clrnn_doctor_stopped(t->d) ||
+           clrnn_clock() + clrnn_trying_seconds(t) > t->until;
+}
+
+enum clrnn_status clrnn_trying_run(const struct clrnn_trying *t, const char *more, struct clrnn_trial *trial)
+{
+    const char **set = malloc((t->count + 1) * sizeof(*set));
+    struct clrnn_config *changed = NULL;
+    enum clrnn_status st;
+
+    *trial = (struct clrnn_trial){0};
+    if (!set)
+        return clrnn_trying_no_memory(t);
+    if (more)
+        set[0] = more; // of two changes of a key the first counts
+    memcpy(set + (more != NULL), t->set, t->count * sizeof(*set));
+    st = clrnn_doctor_apply(t->d, t->count + (more != NULL), set, &changed);
+    if (st == CLRNN_OK)
+        st = clrnn_trial_run(t->d, changed, t->steps, TRIAL_SECONDS, trial);
+    clrnn_config_destroy(&changed);
+    free(set);
+    return st;
+}
+
+void clrnn_trying_keep(struct clrnn_trying *t, const char *set, struct clrnn_trial *trial)
+{
+    t->set[t->count++] = set;
+    if (!trial)
+        return;
+    clrnn_trial_finish(&t->now);
+    t->now = *trial;
+    t->kept = true;
+    *trial = (struct clrnn_trial){0};
+}
+
+enum clrnn_status clrnn_trying_say_no_time(struct clrnn_trying *t, struct clrnn_finding *f)
+{
+    return clrnn_trying_say(t, &f->tried,
+                            clrnn_format("not tried for lack of time: %u steps take about %.2g s", t->steps,
+                                         clrnn_trying_seconds(t)));
+}
+
+bool clrnn_finding_by_recall(const struct clrnn_finding *f)
+{
+    return !strcmp(f->id, "class-imbalance") || !strcmp(f->id, "majority-class-only") ||
+           !strcmp(f->id, "class-weights-inverted");
+}

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: MIT
+// What the doctor reads from how rows lie: windows of one stretch on both sides of a split, columns that
+// count, windows that lie in the features, padding in front.
+#include <math.h>
+
+#include "base/array.h"
+#include "base/random.h"
+#include "clrnn/diagnose.h"
+#include "tests/train/scratch.h"
+
+enum { ROWS = 120, STEPS = 8, MOST = ROWS * STEPS * 3 };
+
+static double noise(uint32_t stream, uint32_t at)
+{
+    const struct clrnn_random r = {11, RANDOM_PROBE, stream, 0};
+
+    return clrnn_random_normal(&r, at);
+}
+
+static void write_labels(const struct scratch *s, const char *name, uint32_t rows)
+{
+    int64_t y[ROWS];
+
+    for (uint32_t n = 0; n < rows; n++)
+        y[n] = noise(99, n) > 0;
+    scratch_i64(s, name, y, rows, 0);
+}
+
+static struct clrnn_config *config_of(struct scratch *s, const char *layers)
+{
+    char text[1024];
+
+    snprintf(
+        text, sizeof(text),
+        "model:\n  layers:\n%s  - linear: {out_features: 2}\n"
+        "train:\n  loss: cross_entropy\n  optimizer: {adam: {lr: 1.0e-3}}\n  epochs: 4\n  batch_size: 16\n"
+        "  shuffle: true\n"
+        "data:\n  train: {x: X.npy, y: y.npy}\n  valid: {x: X_valid.npy, y: y_valid.npy}\n",
+        layers);
+    return scratch_config(s, text);
+}
+
+// Whether the doctor names `id` from config and data alone.
+static bool finds(struct scratch *s, const char *layers, const char *id)
+{
+    struct clrnn_config *config = config_of(s, layers);
+    struct clrnn_doctor_result r;
+    bool found = false;
+
+    assert_int_equal(clrnn_doctor(s->device, config, &(struct clrnn_doctor_params){.static_only = true}, &r),
+                     CLRNN_OK);
+    for (size_t i = 0; i < r.count; i++)
+        found = found || (!strcmp(r.finding[i].id, id) && r.finding[i].severity != CLRNN_SEVERITY_NOTE);
+    clrnn_doctor_finish(&r);
+    clrnn_config_destroy(&config);
+    return found;
+}
+
+#define GRU "  - gru: {hidden_size: 4}\n"
+#define POOL "  - pool: {over: last}\n"
+
+// ---------------------------------------------------------------- windows of a series
+
+/** Where the window of row n of a set of windows begins in the series. */
+typedef uint32_t start_fn(uint32_t n);
+
+static uint32_t even(uint32_t n)
+{
+    return 2 * n;
+}
+
+static uint32_t odd(uint32_t n)
+{
+    return 2 * n + 1;
+}
+
+static uint32_t far_behind(uint32_t n)
+{
+    return 2 * ROWS + STEPS + n;
+}
+
+static uint32_t same_place(uint32_t n)
+{
+    return 5 * STEPS * n;
+}
+
+// Windows of `C` features of a series in which every `still`th step differs from the one before.
+static void write_windows(const struct scratch *s, const char *name, uint32_t C, uint32_t still,
+                          start_fn *start)
+{
+    float x[MOST];
+
+    for (uint32_t n = 0; n < ROWS; n++)
+        for (uint32_t t = 0; t < STEPS; t++)
+            for (uint32_t c = 0; c < C; c++)
+                x[(n * STEPS + t) * C + c] = (float)noise(c, (start(n) + t) / still);
+    scratch_f32(s, name, x, ROWS, STEPS, C);
+}
+
+static void windows_on_both_sides(void **state)
+{
+    static const struct {
+        uint32_t features, still;
+        start_fn *train, *valid;
+        bool shared;
+    } cases[] = {
+        {1, 1, even, odd, true},
+        {3, 1, even, odd, true},
+        {1, 1, even, far_behind, false},
+        {3, 1, even, far_behind, false},
+        {1, 1, same_place, same_place, false}, // the same rows, not moved
+                                               // than single windows
+        {1, 1000000, even, odd, false},        // one value all along: it says nothing about where it stands
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct scratch s;
+
+        print_message("# case %zu\n", i);
+        assert_true(scratch_open(&s, "ref"));
+        write_windows(&s, "X.npy", cases[i].features, cases[i].still, cases[i].train);
+        write_windows(&s, "X_valid.npy", cases[i].features, cases[i].still, cases[i].valid);
+        write_labels(&s, "y.npy", ROWS);
+        write_labels(&s, "y_valid.npy", ROWS);
+        assert_int_equal(finds(&s, GRU POOL, "train-valid-overlap"), cases[i].shared);
+        scratch_close(&s);
+    }
+}
+
+// ---------------------------------------------------------------- columns
+
+/** Value of a row's feature 1. */
+typedef double column_fn(uint32_t n);
+
+static double row_number(uint32_t n)
+{
+    return n;
+}
+
+static double shuffled_number(uint32_t n)
+{
+    return n * 7 % ROWS; // 7 and ROWS have no common factor
+}
+
+static double time_stamp(uint32_t n)
+{
+    return 1e5 + 60.0 * n;
+}
+
+static double part_of_numbers(uint32_t n)
+{
+    return 3.0 * (n / 2) + n % 2; // 0, 1, 3, 4, 6, 7, ...
+}
+
+static double evenly_drawn(uint32_t n)
+{
+    return erfc(noise(5, n) / sqrt(2)); // uniform
+}
+
+static double of_ten_values(uint32_t n)
+{
+    return n % 10;
+}
+
+static void write_column(const struct scratch *s, const char *name, uint32_t stream, column_fn *column)
+{
+    float x[MOST];
+
+    for (uint32_t n = 0; n < ROWS; n++)
+        for (uint32_t c = 0; c < 3; c++)
+            x[n * 3 + c] = (float)(c == 1 ? column(n) : noise(stream + c, n));
+    scratch_f32(s, name, x, ROWS, 1, 3);
+}
+
+static void columns_that_count(void **state)
+{
+    static const struct {
+        column_fn *column;
+        bool counts;
+    } cases[] = {{row_number, true},      {shuffled_number, true}, {time_stamp, true},
+                 {part_of_numbers, true}, {evenly_drawn, false},   {of_ten_values, false}};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct scratch s;
+
+        print_message("# case %zu\n", i);
+        assert_true(scratch_open(&s, "ref"));
+        write_column(&s, "X.npy", 20, cases[i].column);
+        write_column(&s, "X_valid.npy", 30, cases[i].column);
+        write_labels(&s, "y.npy", ROWS);
+        write_labels(&s, "y_valid.npy", ROWS);
+        assert_int_equal(finds(&s, "  - linear: {out_features: 4}\n  - tanh\n", "row-number-feature"),
+                         cases[i].counts);
+        scratch_close(&s);
+    }
+}
+
+// ---------------------------------------------------------------- windows in the features
+
+static void steps_as_features(void **state)
+{
+    float x[ROWS * 4];
+    struct scratch s;
+
+    (void)state;
+    assert_true(scratch_open(&s, "ref"));
+    write_labels(&s, "y.npy", ROWS);
+    write_labels(&s, "y_valid.npy", ROWS);
+    for (int moved = 0; moved < 2; moved++) {
+        for (uint32_t n = 0; n < ROWS; n++)
+            for (uint32_t c = 0; c < 4; c++)
+                x[n * 4 + c] = (float)noise(40, moved ? n + c : 4 * n + c);
+        scratch_f32(&s, "X.npy", x, ROWS, 1, 4);
+        scratch_f32(&s, "X_valid.npy", x, ROWS, 1, 4);
+        assert_int_equal(finds(&s, GRU POOL, "axes-swapped"), moved);
+        assert_false(
+            finds(&s, "  - linear: {out_features: 4}\n", "axes-swapped")); // lags, as for any regression
+    }
+    scratch_close(&s);
+}
+
+// ---------------------------------------------------------------- padding
+
+static void tokens_behind_padding(void **state)
+{
+    int64_t x[ROWS * STEPS];
+    struct scratch s;
+
+    (void)state;
+    assert_true(scratch_open(&s, "ref"));
+    write_labels(&s, "y.npy", ROWS);
+    write_labels(&s, "y_valid.npy", ROWS);
+    for (int front = 0; front < 2; front++) {
+        for (uint32_t n = 0; n < ROWS; n++)
+            for (uint32_t t = 0; t < STEPS; t++) {
+                const uint32_t length = 3 + n % 5, at = front ? t + length - STEPS : t;
+
+                x[n * STEPS + t] = at < length ? 1 + (int64_t)(fabs(noise(50 + n, t)) * 4) % 9 : 0;
+            }
+        scratch_i64(&s, "X.npy", x, ROWS, STEPS);
+        scratch_i64(&s, "X_valid.npy", x, ROWS, STEPS);
+        assert_int_equal(
+            finds(&s, "  - embedding: {num_embeddings: 10, embedding_dim: 3, padding_idx: 0}\n" GRU POOL,
+                  "padding-in-front"),
+            front);
+        assert_false(finds(&s, "  - embedding: {num_embeddings: 10, embedding_dim: 3}\n" GRU POOL,
+                           "padding-in-front")); // nothing says that 0 is padding
+    }
+    scratch_close(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(windows_on_both_sides),
+        cmocka_unit_test(columns_that_count),
+        cmocka_unit_test(steps_as_features),
+        cmocka_unit_test(tokens_behind_padding),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
