@@ -375,6 +375,22 @@ def balanced_weights(c):
     assert "balanced" in err, err
 
 
+def batches_without_labels(c):
+    """A batch in which no label counts has no loss: the epoch's mean and a plateau of batches pass over it."""
+    _, y = harness.write_dataset(c.folder, 24, 5, 3)
+    harness.write_npy(c.folder / "y_train.npy", "<i8", (24,), [label if n < 4 or n >= 20 else -100
+                                                              for n, label in enumerate(y)])
+    scheduler = "{reduce_lr_on_plateau: {patience: 3, factor: 0.5, interval: batch}}"
+    c.run("train", "config.yaml", "--out", "run", "--quiet", "--no-plot", "--no-watch", "--set", "train.epochs=1",
+          "--set", "train.batch_size=4", "--set", "train.shuffle=false", "--set", "train.log_every=1", "--set",
+          f"train.scheduler={scheduler}")
+    steps, epoch = c.steps("run"), c.epochs("run")[0]
+    losses = [s["loss"] for s in steps if s["loss"] is not None]
+    assert len(steps) == 6 and len(losses) == 2, steps
+    assert abs(epoch["train_loss"] - statistics.mean(losses)) < 1e-6, (epoch, losses)
+    assert epoch["lr"] == steps[0]["lr"], "four batches without a loss are no plateau"
+
+
 def vector_targets(c):
     """Three targets a sample, some missing, weighted samples: metrics are those of the predictions; resume is exact."""
     x, _ = harness.write_dataset(c.folder, 40, 5, 3)
@@ -443,5 +459,5 @@ def terminal_words(c):
 if __name__ == "__main__":
     sys.exit(harness.main([run_folder, same_twice, broken_as_asked, interrupted, interrupted_early, killed_and_resumed,
                            *[killed_in(name) for name in VARIANTS], resume_changed, resume_refuses, predictions,
-                           plans, normalized_targets, series_split, balanced_weights, vector_targets, synthetic_data,
-                           terminal_words]))
+                           plans, normalized_targets, series_split, balanced_weights, batches_without_labels,
+                           vector_targets, synthetic_data, terminal_words]))
