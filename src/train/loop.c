@@ -111,7 +111,8 @@ static enum clrnn_status look(struct clrnn_loop *l)
         l->steps_here++;
         l->epoch_samples += q->samples[i];
         if (log_every && l->done % log_every == 0) {
-            TRY(clrnn_run_folder_step(&l->folder, l->done, l->last_loss, l->state.last_lr));
+            TRY(clrnn_run_folder_step(&l->folder, l->done, l->last_loss, l->last_weight != 0.0,
+                                      l->state.last_lr));
             TRY(clrnn_tensorboard_step(l->events, l->done, l->last_loss, l->state.last_lr));
         }
     }

@@ -76,11 +76,13 @@ static void warn_not_finite(struct clrnn_run_folder *f, const char *what, double
               what, value, (unsigned long long)step);
 }
 
-enum clrnn_status clrnn_run_folder_step(struct clrnn_run_folder *f, uint64_t step, double loss, double lr)
+enum clrnn_status clrnn_run_folder_step(struct clrnn_run_folder *f, uint64_t step, double loss, bool counts,
+                                        double lr)
 {
     char line[128], loss_text[32], lr_text[32];
 
-    warn_not_finite(f, "the loss", loss, step);
+    if (counts)
+        warn_not_finite(f, "the loss", loss, step);
     snprintf(line, sizeof(line), "{\"step\": %llu, \"loss\": %s, \"lr\": %s}\n", (unsigned long long)step,
              number_text(loss, loss_text), number_text(lr, lr_text));
     return write_line(f, line);

@@ -71,9 +71,10 @@ enum clrnn_status clrnn_run_folder_identity(const struct clrnn_run_folder *folde
 enum clrnn_status clrnn_run_folder_same_data(const struct clrnn_run_folder *folder,
                                              const struct clrnn_data_identity *identity);
 
-/** Append a line to metrics.jsonl with a single write. CLRNN_ERR_DISK. */
+/** Append a line to metrics.jsonl with a single write. `counts`: the step had a label that counts; without
+ * one its loss is 0 / 0, and no warning. CLRNN_ERR_DISK. */
 enum clrnn_status clrnn_run_folder_step(struct clrnn_run_folder *folder, uint64_t step, double loss,
-                                        double lr);
+                                        bool counts, double lr);
 /** `more`: text of further fields, ", \"valid_macro_f1\": 0.5", or "". */
 enum clrnn_status clrnn_run_folder_epoch(struct clrnn_run_folder *folder, const struct clrnn_epoch_row *row,
                                          const char *more);

@@ -86,6 +86,7 @@ static void fractions(struct made *m)
 
 static void pads_first(struct made *m)
 {
+    m->train.info.has_lengths = true;
     m->d.train_scan.front_rows = 0.9;
 }
 
