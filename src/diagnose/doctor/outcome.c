@@ -125,8 +125,8 @@ bool clrnn_trace_looks_random(const struct clrnn_examination *v, const struct cl
                                            clrnn_threshold.random_slack * v->chance;
 }
 
-// Whether the training went well enough that one batch by heart is not the question: a small net, or noisy
-// rows, may have no zero to reach.
+// Whether training went well enough that overfitting one batch does not matter: a small model, or noisy
+// rows, may not reach zero.
 bool clrnn_trace_went_well(const struct clrnn_examination *v, const struct clrnn_trace *c)
 {
     return c->finite && c->trained.loss < clrnn_threshold.underfit * v->chance &&

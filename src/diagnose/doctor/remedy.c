@@ -33,7 +33,7 @@ static enum clrnn_status withdraw(struct clrnn_trying *t, struct clrnn_finding *
     return clrnn_trying_say(t, &f->tried, why);
 }
 
-// Whether no parameter has a gradient because of this finding: a fact, whatever a training comes to.
+// Whether this finding is the reason that no parameter has a gradient, which no training result can refute.
 static bool stops_gradients(const struct clrnn_trying *t, const struct clrnn_finding *f)
 {
     const struct clrnn_doctor_result *r = t->d->result;
@@ -44,8 +44,8 @@ static bool stops_gradients(const struct clrnn_trying *t, const struct clrnn_fin
     return false;
 }
 
-// A change that helps on top of others which made no difference by themselves may have needed them; it has
-// needed the one without which there is no gradient.
+// A change that helps on top of others which made no difference by themselves may depend on them; it does
+// depend on one without which there is no gradient.
 static void share_success(struct clrnn_trying *t)
 {
     struct clrnn_doctor_result *r = t->d->result;
@@ -95,7 +95,7 @@ static enum clrnn_status conclude(struct clrnn_trying *t, struct clrnn_finding *
     return st;
 }
 
-// Whether a finding is of the same kind as `f`, behind it and still to be tried: both are tried together.
+// Whether a finding after `f` is of the same kind and still to be tried: both are then tried together.
 static bool goes_with(const struct clrnn_finding *f, const struct clrnn_finding *other)
 {
     return other > f && other->id == f->id && other->set && !*other->tried;
@@ -119,7 +119,7 @@ static enum clrnn_status run_together(const struct clrnn_trying *t, const struct
     return st;
 }
 
-// What the trial of `f` came to counts for those that were tried with it.
+// Copies the outcome of `f` to the findings that were tried with it.
 static enum clrnn_status share(struct clrnn_trying *t, struct clrnn_finding *f)
 {
     struct clrnn_doctor_result *r = t->d->result;
@@ -165,7 +165,7 @@ static enum clrnn_status try_finding(struct clrnn_trying *t, struct clrnn_findin
     return st;
 }
 
-// Without trials, what the config does not take is withdrawn all the same.
+// Withdraws changes that the config does not accept; also without trials.
 static enum clrnn_status check_only(struct clrnn_trying *t, struct clrnn_finding *f, const char *why)
 {
     const char *set = f->set;

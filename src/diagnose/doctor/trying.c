@@ -51,7 +51,7 @@ enum clrnn_status clrnn_trying_run(const struct clrnn_trying *t, const char *mor
     if (!set)
         return clrnn_trying_no_memory(t);
     if (more)
-        set[0] = more; // of two changes of a key the first counts
+        set[0] = more; // of two changes of one key the first wins
     memcpy(set + (more != NULL), t->set, t->count * sizeof(*set));
     st = clrnn_doctor_apply(t->d, t->count + (more != NULL), set, &changed);
     if (st == CLRNN_OK)

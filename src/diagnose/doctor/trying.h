@@ -12,7 +12,7 @@ struct clrnn_trying {
     const char **set; // changes that are kept
     size_t count;
     struct clrnn_trial now; // with those of them that helped
-    bool kept;              // `now` is a trial of ours, not the config as asked
+    bool kept;              // `now` is the result of changes, not of the config as given
     uint32_t steps;
     double until; // no trial begins that would end after it, on clrnn_clock
 };
