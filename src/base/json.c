@@ -16,7 +16,7 @@ static void *noticing_malloc(size_t size)
     return memory;
 }
 
-// Whatever an application has set is still called, so that values of before can be freed.
+// Calls the application's own functions, if it has set any, so that earlier values can be freed.
 __attribute__((constructor)) static void notice(void)
 {
     json_get_alloc_funcs(&former_malloc, &former_free);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Reading JSON, and telling a shortage of memory, which jansson hides, from a mistake in the text.
+// Reading JSON, and telling a shortage of memory, which jansson hides, from a syntax error.
 #ifndef CLRNN_SRC_BASE_JSON_H
 #define CLRNN_SRC_BASE_JSON_H
 
@@ -10,7 +10,7 @@
 /** Whether an allocation of jansson's has failed in this thread since the last call. A value that was built
  *  meanwhile may lack members. */
 bool clrnn_json_out_of_memory(void);
-/** Counts as one: an allocation of ours for a value has failed. */
+/** Records that an allocation for a value has failed. */
 void clrnn_json_lacks_memory(void);
 
 /** json_dumps, which leaves texts out where memory is short. NULL: no memory (also for what was built in this

@@ -28,7 +28,7 @@ enum clrnn_status clrnn_error_memory(const struct clrnn_log *log, size_t bytes, 
             return try_status_; \
     } while (0)
 
-/** Returns CLRNN_ERR_ARG from a public function where what it was given is NULL and must not be. */
+/** Returns CLRNN_ERR_ARG from a public function if a required pointer is NULL. */
 #define NEED(log, pointer) \
     do { \
         if (!(pointer)) \

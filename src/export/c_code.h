@@ -26,14 +26,14 @@ enum clrnn_c_helper {
     CLRNN_C_LARGEST = 1 << 15,
 };
 
-/** What is generated, and what has been found out about it. */
+/** The generated code and what is known about it. */
 struct clrnn_c_code {
     struct clrnn_c_text text;
     struct clrnn_export_program program;
     struct clrnn_c_passes passes;
     bool int8;
     unsigned helpers;
-    uint32_t widest;     // columns of the widest matrix: int8 quantises that many values
+    uint32_t widest;     // columns of the widest matrix: the number of inputs that int8 quantises at a time
     size_t cell_bytes;   // of the largest recurrent cell's local arrays
     size_t pass_bytes;   // of the largest pass's local arrays
     size_t state_bytes;  // of NAME_state
@@ -51,13 +51,14 @@ void clrnn_c_multiply(struct clrnn_c_code *code, const char *y, size_t op, const
 void clrnn_c_cells(struct clrnn_c_code *code);
 /** The members of NAME_state. */
 void clrnn_c_state(struct clrnn_c_code *code);
-/** A function for each pass, NAME_finish behind the pool, NAME_reset, NAME_predict and NAME_step. */
+/** Writes a function for each pass, NAME_finish for what follows the pool, NAME_reset, NAME_predict and
+ * NAME_step. */
 void clrnn_c_functions(struct clrnn_c_code *code);
 
 /** The largest int16 level of an int8 matrix's inputs: sums of `cols` products must fit int32. */
 double clrnn_c_levels(uint32_t cols);
 
-/** Cell `op` writes to a state: true where its h and c are members of NAME_state. */
+/** Whether cell `op` keeps its h and c in NAME_state. */
 bool clrnn_c_has_state(const struct clrnn_c_code *code, size_t op);
 
 #endif

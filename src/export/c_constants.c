@@ -37,7 +37,7 @@ static void put_vector(struct clrnn_c_code *code, size_t op, const char *suffix,
     clrnn_c_floats(&code->text, label, values, count);
 }
 
-// bias_ih + bias_hh; of a GRU's new gate the second part stands apart, behind the others: [4H].
+// bias_ih + bias_hh. For a GRU's new gate the hidden part stays separate, after the others: [4H].
 static enum clrnn_status put_cell_bias(struct clrnn_c_code *code, size_t op, size_t entry, size_t rows,
                                        const char *suffix)
 {
@@ -78,7 +78,7 @@ static enum clrnn_status put_cell(struct clrnn_c_code *code, size_t op, uint32_t
     free(w);
     TRY(st);
     w = clrnn_export_read(code->program.model, entry + 1, &st);
-    if (w) // a GRU's new gate needs its recurrent part apart from the rest
+    if (w) // a GRU's new gate needs its recurrent part separately
         st = put_matrix(code, op, d ? "hh_reverse" : "hh", w, (gru ? 2 : G) * H, (uint32_t)H);
     if (st == CLRNN_OK && gru)
         st = put_matrix(code, op, d ? "hn_reverse" : "hn", w + 2 * H * H, H, (uint32_t)H);
@@ -105,7 +105,7 @@ static enum clrnn_status put_dense(struct clrnn_c_code *code, size_t op)
     return st;
 }
 
-// A table is read a row at a time: float32 rows as they are, int8 rows with their scale.
+// An embedding table is read by rows: float32 rows as they are, int8 rows with a scale each.
 static enum clrnn_status put_embedding(struct clrnn_c_code *code, size_t op)
 {
     const struct clrnn_export_op *o = &code->program.op[op];

@@ -4,7 +4,7 @@
 
 #include "base/array.h"
 
-enum { LONGEST = 4096 }; // steps that a model with buffered sequences takes unless MAX_T is set
+enum { LONGEST = 4096 }; // maximum steps of a model with buffered sequences unless MAX_T is set
 
 static const char *input_type(const struct clrnn_c_code *code)
 {

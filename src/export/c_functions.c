@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The functions of exported C code: one for each pass, what follows the pool, and the public ones.
+// The functions of exported C code: one for each pass, one for what follows the pool, and the public ones.
 #include <stdio.h>
 
 #include "base/array.h"
@@ -9,10 +9,10 @@
 struct emission {
     struct clrnn_c_code *code;
     char value[48];
-    int local;         // the value lies in local array 0 or 1; -1: elsewhere
+    int local;         // index of the local array that holds the value, 0 or 1; -1: elsewhere
     uint32_t width[2]; // of the local arrays; 0: not used
     bool state;        // the function reads or writes its state
-    bool writes;       // text is written; false: only widths are found
+    bool writes;       // false: only computes the widths of arrays
 };
 
 static const char *const local_names[2] = {"a", "b"};
@@ -43,8 +43,8 @@ bool clrnn_c_has_state(const struct clrnn_c_code *code, size_t op)
 
 // ---------------------------------------------------------------- where results go
 
-// Names where an operation writes `width` values: `sink` where it is the last, its input where that may be
-// overwritten, else a local array.
+// Chooses the array into which an operation writes `width` values: `sink` for the last one, its input if
+// that may be overwritten, otherwise a local array.
 static void choose(struct emission *e, const char *sink, bool in_place, uint32_t width, char to[48])
 {
     int local = in_place && e->local >= 0 ? e->local : e->local == 0;
@@ -121,7 +121,7 @@ static void put_layernorm(struct emission *e, size_t op, const char *to)
     e->code->helpers |= CLRNN_C_LAYERNORM;
 }
 
-// `first` of `width` features: the half of a direction.
+// `first` of `width` features: those of one direction.
 static void put_simple(struct emission *e, size_t op, const char *sink, uint32_t first, uint32_t width)
 {
     const struct clrnn_export_op *o = &e->code->program.op[op];
@@ -159,7 +159,7 @@ static void put_simple(struct emission *e, size_t op, const char *sink, uint32_t
     took(e, to, sink);
 }
 
-// A cell whose state lasts from step to step; the state is its result.
+// A cell whose state is kept from step to step; the state is its result.
 static void put_cell(struct emission *e, size_t op, uint32_t d, const char *sink)
 {
     const struct clrnn_export_op *o = &e->code->program.op[op];
@@ -179,7 +179,7 @@ static void put_cell(struct emission *e, size_t op, uint32_t d, const char *sink
     took(e, sink, true);
 }
 
-// A cell behind the pool: its one step starts from zeros, in each direction.
+// A cell after the pool: a single step from a zero state, in each direction.
 static void put_single(struct emission *e, size_t op, const char *sink)
 {
     const struct clrnn_export_op *o = &e->code->program.op[op];
@@ -210,7 +210,7 @@ static enum clrnn_pool_over pool_over(const struct clrnn_c_code *code)
     return code->program.op[code->program.pool].layer->over;
 }
 
-// Whether the pool's result is the state of a cell, so that nothing is kept beside it.
+// Whether the pool's result is the state of a cell, so that no other value need be kept.
 static bool pools_state(const struct clrnn_c_code *code)
 {
     const size_t pool = code->program.pool;
@@ -294,7 +294,7 @@ static void put_finish_body(struct emission *e)
     }
 }
 
-// Writes a function's head and local arrays once the body's needs are known, then its body.
+// Writes a function's head and local arrays, after its body was run once to find them, then its body.
 static void put_function(struct emission *e, struct clrnn_c_pass *pass, size_t number)
 {
     const struct clrnn_export_program *p = &e->code->program;

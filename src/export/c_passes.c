@@ -5,7 +5,7 @@
 #include "base/array.h"
 #include "base/log.h"
 
-// Does it treat features apart, so that half of them can go on alone?
+// Whether it treats features separately, so that it can be applied to half of them.
 static bool is_separable(const struct clrnn_export_op *op)
 {
     switch (op->kind) {
@@ -22,7 +22,7 @@ static bool is_separable(const struct clrnn_export_op *op)
     }
 }
 
-// Is doing it once for each direction cheaper than a buffer?
+// Whether computing it once for each direction is cheaper than a buffer.
 static bool is_cheap(const struct clrnn_export_op *op)
 {
     return op->kind != CLRNN_EXPORT_CELL && op->kind != CLRNN_EXPORT_LINEAR;
@@ -57,7 +57,7 @@ static enum clrnn_status append(const struct clrnn_export_program *p, struct clr
     return CLRNN_OK;
 }
 
-// Where the division stands: operations from `start` on read buffer `from`.
+// State of the division: operations from `start` on read buffer `from`.
 struct division {
     const struct clrnn_export_program *p;
     struct clrnn_c_passes *passes;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// How exported C code walks through time: passes of operations that run one after the other at every step.
+// How exported C code iterates over time: passes, each of which runs its operations at every step.
 #ifndef CLRNN_SRC_EXPORT_C_PASSES_H
 #define CLRNN_SRC_EXPORT_C_PASSES_H
 
@@ -8,8 +8,8 @@
 /** Where a pass puts a step's result. */
 enum clrnn_c_sink { CLRNN_C_TO_OUT, CLRNN_C_TO_SEQUENCE, CLRNN_C_TO_POOL };
 
-/** Operations [first, end) at every step, without a buffer between them. A bidirectional level is two passes,
- * one a direction. */
+/** Operations [first, end) at every step, without a buffer between them. A bidirectional level is two
+ * passes, one for each direction. */
 struct clrnn_c_pass {
     size_t first, end;
     int from, to;       // sequence buffers 0 and 1; from -1: the input
@@ -18,7 +18,7 @@ struct clrnn_c_pass {
     bool once;          // only the last step counts
     enum clrnn_c_sink sink;
     uint32_t width;       // features of `from`
-    uint32_t row, offset; // of the sink: features of a row, and where this pass's begin
+    uint32_t row, offset; // of the sink: features of a row, and offset of this pass's features
 };
 
 struct clrnn_c_passes {
@@ -27,8 +27,8 @@ struct clrnn_c_passes {
     uint32_t sequence[2]; // features of the sequence buffers; 0: not used
 };
 
-/** Orders the operations for C: those that follow the last recurrent level and keep steps apart go behind a
- * `last` pool, so that they run once. */
+/** Reorders operations for C: those after the last recurrent level that treat each step separately are
+ * moved behind a `last` pool, so that they run only once. */
 void clrnn_c_order(struct clrnn_export_program *program);
 
 /** Divides the operations up to the pool into passes. Owner: the caller, free(passes->pass).

@@ -7,18 +7,18 @@
 
 #include "base/file.h"
 
-/** Where C source goes; out NULL: nowhere, to find out what is needed first. */
+/** Destination of C source; out NULL: none, to find out first what is needed. */
 struct clrnn_c_text {
     struct clrnn_out *out;
-    char name[64], upper[64]; // of the model, and in capitals for macros
+    char name[64], upper[64]; // the model's name, and in capitals for macros
     size_t constant_bytes;    // of the arrays written so far
     bool failed;              // no memory
 };
 
-/** printf, where each @ in the format stands for the name and each ` for the name in capitals. */
+/** printf, in which each @ of the format is replaced by the name and each ` by the name in capitals. */
 void clrnn_c_put(struct clrnn_c_text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/** The same of a fixed text, which may hold any other character. */
+/** The same for a fixed text, in which % has no meaning. */
 void clrnn_c_template(struct clrnn_c_text *t, const char *text);
 
 /** `static const float NAME_<label>[count] = {...};` The values are rounded to float32. */

@@ -57,7 +57,7 @@ static enum clrnn_status check_ours(const struct clrnn_log *log, const char *pat
     if (!file && errno == ENOMEM)
         return clrnn_error_memory(log, 0, path);
     if (!file)
-        return CLRNN_OK; // whatever else is in the way is found when it is opened for writing
+        return CLRNN_OK; // anything else that prevents writing is reported when the file is opened
     got = fread(line, 1, sizeof(line) - 1, file);
     fclose(file);
     if (got == sizeof(line) - 1 && !strcmp(line, CLRNN_C_MARK))
@@ -154,7 +154,7 @@ static enum clrnn_status write_file(struct clrnn_c_code *code, const struct clrn
     return code->text.failed ? clrnn_error_memory(code->program.model->log, 0, "C source") : CLRNN_OK;
 }
 
-// All files are complete before the first is put in place.
+// Writes all files completely before the first is renamed to its place.
 static enum clrnn_status write_files(struct clrnn_c_code *code, const struct clrnn_c_vector *vector,
                                      const char *folder)
 {
@@ -184,7 +184,7 @@ static enum clrnn_status write_files(struct clrnn_c_code *code, const struct clr
     return st;
 }
 
-// Everything but the files: what is written, how large it is, and whether it can be.
+// Prepares everything but the files: the contents, their size, and whether the model can be exported.
 static enum clrnn_status prepare(struct clrnn_c_code *code, struct clrnn_model *model)
 {
     TRY(clrnn_export_program_init(&code->program, model));

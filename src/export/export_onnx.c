@@ -3,7 +3,7 @@
 #include "export/onnx_layers.h"
 #include "base/log.h"
 
-// States make sense only where the pieces of a sequence give what the whole gives.
+// States are useful only if parts of a sequence give the same results as the whole.
 static enum clrnn_status check_states(const struct clrnn_export_program *p)
 {
     bool any = false;

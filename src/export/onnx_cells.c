@@ -79,7 +79,7 @@ static enum clrnn_status add_biases(struct clrnn_onnx_build *b, const struct clr
 
 // ---------------------------------------------------------------- states
 
-// "h" where the model has one recurrent layer, else "PREFIX.h".
+// "h" if the model has a single recurrent layer, otherwise "PREFIX.h".
 static void state_name(const struct clrnn_onnx_build *b, const struct clrnn_export_op *op, const char *word,
                        char *text, size_t size)
 {
@@ -95,7 +95,7 @@ static void state_name(const struct clrnn_onnx_build *b, const struct clrnn_expo
                  clrnn_layer_prefix(b->program.model->config, op->index, prefix, sizeof(prefix)), word);
 }
 
-// The level's part [1, N, H] of a layer's state [num_layers, N, H].
+// The level's slice [1, N, H] of a layer's state [num_layers, N, H].
 static const char *add_state(struct clrnn_onnx_build *b, const struct clrnn_export_op *op, const char *word,
                              const char **layer_state)
 {
@@ -115,7 +115,7 @@ static const char *add_state(struct clrnn_onnx_build *b, const struct clrnn_expo
                            clrnn_onnx_integers(b->onnx, 1, (int64_t[]){0}));
 }
 
-// Collects the levels' last states; behind the last level they become an output.
+// Collects the levels' last states, which after the last level become an output.
 static void keep_state(struct clrnn_onnx_build *b, const struct clrnn_export_op *op, const char *word,
                        const char *last, const char **collected)
 {

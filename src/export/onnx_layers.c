@@ -51,7 +51,7 @@ static void add_mask(struct clrnn_onnx_build *b)
     valid = CLRNN_ONNX_NODE(o, "Less", step, clrnn_onnx_unsqueeze(o, b->lengths, 0));
     b->mask = clrnn_onnx_unsqueeze(o, valid, 2);
     zero = b->program.model->shape.tokens ? clrnn_onnx_integer(o, 0) : clrnn_onnx_scalar(o, 0);
-    // padding may hold anything, also NaN and what is no token
+    // padding may hold anything, also NaN and invalid tokens
     b->x = CLRNN_ONNX_NODE(o, "Where", b->program.model->shape.tokens ? valid : b->mask, b->x, zero);
 }
 
@@ -88,8 +88,7 @@ void clrnn_onnx_add_output(struct clrnn_onnx_build *b)
 
 // ---------------------------------------------------------------- operations
 
-// Parameter `entry` as a constant of its own name; `transposed` where it is a matrix that stands on the
-// right.
+// Adds parameter `entry` as a constant of its own name; `transposed` for a matrix that is a right operand.
 static enum clrnn_status add_parameter(struct clrnn_onnx_build *b, size_t entry, bool transposed,
                                        const char **name)
 {
@@ -147,7 +146,7 @@ static enum clrnn_status add_affine(struct clrnn_onnx_build *b, const struct clr
     return CLRNN_OK;
 }
 
-// Batchnorm by the statistics of the batch at hand, padding apart.
+// Adds batchnorm by the statistics of the current batch, padding excluded.
 static enum clrnn_status add_batch_statistics(struct clrnn_onnx_build *b, const struct clrnn_export_op *op)
 {
     struct clrnn_onnx *o = b->onnx;

@@ -6,8 +6,8 @@
 #include "export/program.h"
 #include "formats/onnx.h"
 
-/** The graph so far. Values with a time axis are [T, N, C], as recurrent nodes want them; behind the pool [N,
- * C]. */
+/** The graph so far. Values with a time axis are [T, N, C], as recurrent nodes require; after the pool
+ * [N, C]. */
 struct clrnn_onnx_build {
     struct clrnn_onnx *onnx;
     struct clrnn_export_program program;
@@ -16,7 +16,7 @@ struct clrnn_onnx_build {
     const char *lengths; // int64 [N], or NULL: every sample has T steps
     const char *mask;    // bool [T, N, 1]: the valid steps; NULL without lengths
     const char *h_last;  // [D, N, H] after the last step of the last cell
-    const char *h, *c;   // states of the recurrent layer that is being added
+    const char *h, *c;   // states of the current recurrent layer
     const char *h_out, *c_out;
 };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The config's layers become a list of operations, and their parameters are read.
+// Converts the config's layers into a list of operations, and reads their parameters.
 #include "export/program.h"
 
 #include <float.h>
@@ -18,7 +18,7 @@ enum clrnn_status clrnn_export_refuse(const struct clrnn_model *model, size_t la
                        clrnn_layer_label(model->config, layer, label, sizeof(label)), format, why);
 }
 
-// What a kind of layer becomes, plus 1; 0: nothing that is known here.
+// The operation of a kind of layer, plus 1; 0: the kind is unknown here.
 static const int kinds[CLRNN_LAYER_KINDS] = {
     [CLRNN_LAYER_RNN] = CLRNN_EXPORT_CELL + 1,
     [CLRNN_LAYER_LSTM] = CLRNN_EXPORT_CELL + 1,
@@ -77,7 +77,7 @@ static enum clrnn_status append_layer(struct clrnn_export_program *p, size_t ind
     };
 
     if (layer->kind == CLRNN_LAYER_DROPOUT || (layer->kind == CLRNN_LAYER_POOL && !s->steps))
-        return CLRNN_OK; // they return their input: in eval mode, and of one step
+        return CLRNN_OK; // in eval mode, and for a single step, they return their input
     if ((size_t)layer->kind >= ARRAY_SIZE(kinds) || !kinds[layer->kind])
         return clrnn_export_refuse(p->model, index, "another format",
                                    "no exporter knows this kind of layer yet");
@@ -119,7 +119,7 @@ void clrnn_export_program_finish(struct clrnn_export_program *program)
 
 // ---------------------------------------------------------------- parameters
 
-// Reads values that fit float32, in which they are exported.
+// Reads values and checks that they fit in float32, in which they are exported.
 static enum clrnn_status read_values(struct clrnn_model *model, size_t entry, double *values)
 {
     const struct clrnn_param *param = &model->entry[entry].param;

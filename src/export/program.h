@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A model as a list of operations for export: what an exporter walks through instead of the config's layers.
+// A model as a list of operations, from which exporters write their format.
 #ifndef CLRNN_SRC_EXPORT_PROGRAM_H
 #define CLRNN_SRC_EXPORT_PROGRAM_H
 
@@ -36,8 +36,9 @@ struct clrnn_export_op {
 struct clrnn_export_program {
     struct clrnn_model *model;
     struct clrnn_export_op *op;
-    size_t count, pool; // pool: the first POOL, which ends the time axis; count where there is none
-    bool causal;        // no bidirectional layer reads the time axis
+    size_t count,
+        pool;    // pool: index of the first POOL, which removes the time axis; `count` if there is none
+    bool causal; // no bidirectional layer reads the time axis
 };
 
 /** Makes the list. Owner: the caller, clrnn_export_program_finish, also after an error.
@@ -55,8 +56,8 @@ enum clrnn_status clrnn_export_refuse(const struct clrnn_model *model, size_t la
 /** Reads row `entry` of the model's table into new memory (free). NULL: the error is in *status. */
 double *clrnn_export_read(struct clrnn_model *model, size_t entry, enum clrnn_status *status);
 
-/** The cell's rows for direction d: weight_ih, weight_hh and, where the layer has biases, bias_ih, bias_hh.
- */
+/** The cell's table rows for direction d: weight_ih, weight_hh and, if the layer has biases, bias_ih,
+ * bias_hh. */
 size_t clrnn_export_cell_entry(const struct clrnn_export_op *op, uint32_t d);
 
 /** Reads what BATCHNORM with running statistics, NORMALIZE or RESTORE computes, y = (x - mean) * factor +

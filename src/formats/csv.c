@@ -115,7 +115,7 @@ static void end_of_cell(void *data, size_t length, void *user)
     r->column++;
 }
 
-// A header that is one cell with other separators in it.
+// Reports a header that is a single cell containing other separators.
 static void check_separator(struct reader *r)
 {
     const char *name = r->csv->columns == 1 ? r->csv->names[0] : "";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Kinds of files that people have, by the bytes they begin with.
+// Recognises other kinds of files by their first bytes.
 #include "formats/kind.h"
 
 #include <ctype.h>

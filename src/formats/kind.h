@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a file is that is not what it should be, by its first bytes.
+// Recognises by its first bytes a file of the wrong kind.
 #ifndef CLRNN_SRC_FORMATS_KIND_H
 #define CLRNN_SRC_FORMATS_KIND_H
 

@@ -292,7 +292,7 @@ const char *clrnn_onnx_node(struct clrnn_onnx *o, const char *op, ...)
         APPEND(o, node->input, node->n_input, copy(o, input));
     va_end(inputs);
     while (!o->failed && node->n_input && !*node->input[node->n_input - 1])
-        node->n_input--; // inputs left out at the end need no name, and some runtimes want none
+        node->n_input--; // trailing inputs that are left out need no name, and some runtimes reject one
     node->name = new_name(o, op);
     APPEND(o, node->output, node->n_output, copy(o, node->name));
     return o->failed ? NULL : node->output[0];

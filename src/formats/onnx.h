@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Building an ONNX graph and writing it, by protobuf-c over ONNX's own schema (third_party/onnx).
+// Building an ONNX graph and writing it, by protobuf-c with ONNX's own schema (third_party/onnx).
 //
-// Functions that make something return it, or NULL after an error, and take NULL for what an earlier one did
-// not make; the first error is kept and clrnn_onnx_write returns it. Names and values are copied.
+// Functions that create something return it, or NULL after an error. They accept NULL for the result of a
+// failed one; the first error is kept and returned by clrnn_onnx_write. Names and values are copied.
 #ifndef CLRNN_SRC_FORMATS_ONNX_H
 #define CLRNN_SRC_FORMATS_ONNX_H
 
@@ -26,31 +26,32 @@ enum clrnn_status clrnn_onnx_create(const struct clrnn_log *log, const char *gra
                                     struct clrnn_onnx **onnx);
 void clrnn_onnx_destroy(struct clrnn_onnx **onnx);
 
-/** An input or output of the graph. A dimension is a number, or where `dim_names` has a name for it, free. */
+/** An input or output of the graph. A dimension is a number, or variable if `dim_names` has a name for
+ * it. */
 const char *clrnn_onnx_input(struct clrnn_onnx *onnx, const char *name, enum clrnn_onnx_type type,
                              unsigned ndim, const int64_t *dims, const char *const *dim_names);
 void clrnn_onnx_output(struct clrnn_onnx *onnx, const char *name, enum clrnn_onnx_type type, unsigned ndim,
                        const int64_t *dims, const char *const *dim_names);
 
-/** A constant. `name` NULL: a name is made up. */
+/** A constant. `name` NULL: a name is generated. */
 const char *clrnn_onnx_floats(struct clrnn_onnx *onnx, const char *name, unsigned ndim, const int64_t *dims,
                               const double *values);
 const char *clrnn_onnx_scalar(struct clrnn_onnx *onnx, double value);
 const char *clrnn_onnx_integer(struct clrnn_onnx *onnx, int64_t value);
 const char *clrnn_onnx_integers(struct clrnn_onnx *onnx, unsigned count, const int64_t *values);
 
-/** Appends a node. The inputs follow `op`, ended by NULL ("" is an input left out); gives the first output.
- * Use CLRNN_ONNX_NODE, which adds the end. */
+/** Appends a node and returns its first output. The inputs follow `op`, ended by NULL ("" is an omitted
+ * input). Use CLRNN_ONNX_NODE, which adds the end. */
 const char *clrnn_onnx_node(struct clrnn_onnx *onnx, const char *op, ...) __attribute__((sentinel));
 #define CLRNN_ONNX_NODE(onnx, ...) clrnn_onnx_node(onnx, __VA_ARGS__, (const char *)NULL)
 
-/** Appends a Squeeze or Unsqueeze: the value without, or with one more, dimension at `axis`. */
+/** Appends a Squeeze or Unsqueeze, which removes or inserts a dimension at `axis`. */
 const char *clrnn_onnx_squeeze(struct clrnn_onnx *onnx, const char *x, int64_t axis);
 const char *clrnn_onnx_unsqueeze(struct clrnn_onnx *onnx, const char *x, int64_t axis);
 
 /** Gives the last node one more output. */
 const char *clrnn_onnx_more(struct clrnn_onnx *onnx);
-/** Names the first output of the last node, for an output of the graph. */
+/** Renames the first output of the last node, for an output of the graph. */
 void clrnn_onnx_rename(struct clrnn_onnx *onnx, const char *name);
 /** Attributes of the last node. */
 void clrnn_onnx_set_integer(struct clrnn_onnx *onnx, const char *key, int64_t value);

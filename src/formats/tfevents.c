@@ -56,7 +56,7 @@ static uint64_t get_le(const uint8_t *from, int bytes)
     return value;
 }
 
-// The size of the record at `data`, of which `left` bytes are there; 0: it is damaged or incomplete.
+// The size of the record at `data`, of which `left` bytes exist; 0: it is damaged or incomplete.
 static size_t record_size(const uint8_t *data, size_t left)
 {
     uint64_t size;
@@ -110,7 +110,7 @@ static enum clrnn_status append(struct clrnn_tfevents *e, uint64_t step, ClrnnTf
 
 // ---------------------------------------------------------------- opening
 
-// Whether a record, which is whole, holds an event from before `steps`.
+// Whether a complete record holds an event from before `steps`.
 static bool is_kept(const uint8_t *record, size_t size, uint64_t steps)
 {
     ClrnnTf__Event *event = clrnn_tf__event__unpack(NULL, size - HEAD - TAIL, record + HEAD);

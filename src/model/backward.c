@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "model/build.h"
 
-// The gradient's tensor of the parameter that stands in a slot.
+// The gradient tensor of the parameter in a slot.
 static int grad_of(const struct clrnn_build *b, int value)
 {
     for (size_t i = 0; value >= 0 && i < b->m->entry_count; i++)
@@ -16,10 +16,10 @@ static int grad_of(const struct clrnn_build *b, int value)
     return CLRNN_NONE;
 }
 
-// Backward of the forward op `at`, from the gradient `*dy` of its output to that of its input.
+// Adds the backward of the forward op `at`, from the gradient `*dy` of its output to that of its input.
 static enum clrnn_status add_backward(struct clrnn_build *b, size_t at, bool want_dx, int *dy)
 {
-    const struct clrnn_op f = b->g->op[at]; // a copy: adding an op moves the list
+    const struct clrnn_op f = b->g->op[at]; // a copy, since adding an op may move the list
     const struct clrnn_op_backward *m = clrnn_op_class(f.kind)->backward;
     int dx = CLRNN_NONE;
     struct clrnn_op *op, fresh;

@@ -72,7 +72,8 @@ static enum clrnn_status put_config(struct clrnn_bundle *b)
     st = clrnn_safetensors_add_metadata(b->writer, "clrnn.config", text);
     free(text);
     if (st == CLRNN_OK && config->folder) {
-        char *folder = realpath(config->folder, NULL); // so that a later run finds the data from anywhere
+        char *folder =
+            realpath(config->folder, NULL); // so that a later run finds the data from any working directory
         char *escaped = clrnn_text_escape(folder ? folder : config->folder, CLRNN_TEXT_STORED);
 
         st = escaped ? clrnn_safetensors_add_metadata(b->writer, "clrnn.folder", escaped)
@@ -168,7 +169,7 @@ static enum clrnn_status check_format(const struct clrnn_log *log, const struct 
     return CLRNN_OK;
 }
 
-// Keeps the first error's line, to put the file's name before it.
+// Keeps the first error's text, which is then logged with the file's name.
 static void keep_line(void *user, enum clrnn_log_level level, const char *line)
 {
     char **kept = user;
@@ -265,7 +266,7 @@ static enum clrnn_status check_size(const struct clrnn_model *m, const struct cl
     return CLRNN_OK;
 }
 
-// What `weight: balanced` came to; the config inside has the word.
+// Loads the weights that `weight: balanced` resulted in; the stored config only has the word.
 static enum clrnn_status load_balanced(const struct clrnn_model *m, const struct clrnn_safetensors *file)
 {
     const struct clrnn_safetensor *t = clrnn_safetensors_find(file, CLRNN_LOSS_WEIGHT);

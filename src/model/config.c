@@ -11,7 +11,7 @@
 
 enum { OWNED_TEXTS = 3 + 3 * 6, OWNED_LISTS = 4 };
 
-// Where a config keeps the texts that it owns, apart from layers' names.
+// Lists the strings that a config owns, except layers' names.
 static void owned_texts(struct clrnn_config *c, char **slot[OWNED_TEXTS])
 {
     struct clrnn_source *source[3] = {&c->data.train, &c->data.valid, &c->data.test};
@@ -30,7 +30,7 @@ static void owned_texts(struct clrnn_config *c, char **slot[OWNED_TEXTS])
     }
 }
 
-// The same for lists of numbers, with their counts.
+// Lists the arrays of numbers that it owns, with their counts.
 static void owned_lists(struct clrnn_config *c, double **slot[OWNED_LISTS], size_t count[OWNED_LISTS])
 {
     size_t n = 0;
@@ -115,7 +115,7 @@ enum clrnn_status clrnn_config_copy(const struct clrnn_log *log, const struct cl
         numbers[i] = *list[i];
         *list[i] = NULL;
     }
-    for (size_t i = 0; i < OWNED_TEXTS; i++) { // nothing is shared from here on, so that destroy may come
+    for (size_t i = 0; i < OWNED_TEXTS; i++) { // from here on nothing is shared, so that destroy is safe
         text[i] = *slot[i];
         *slot[i] = NULL;
     }
@@ -143,7 +143,7 @@ fail:
     return clrnn_error_memory(log, sizeof(*c), "a config");
 }
 
-// Makes the config of a tree; takes nothing over.
+// Makes the config of a tree; takes no ownership.
 static enum clrnn_status from_tree(const struct clrnn_log *log, const struct clrnn_node *root,
                                    const char *name, const char *path, const char *folder,
                                    struct clrnn_config **config)
@@ -208,7 +208,7 @@ enum clrnn_status clrnn_config_parse(const struct clrnn_log *log, const char *te
     return st;
 }
 
-// Lines of the config file that a layer keeps where it stays in its place.
+// Copies the line numbers of layers that are still at the same index.
 static void keep_lines(const struct clrnn_config *old, struct clrnn_config *fresh)
 {
     for (size_t i = 0; i < fresh->layer_count; i++)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What can be seen of a whole config without data: parts that do not fit each other.
+// Checks of a whole config without data: parts that do not fit each other.
 #include <ctype.h>
 #include <math.h>
 #include <stdarg.h>
@@ -19,7 +19,7 @@ struct check {
     const char *name;
 };
 
-// The node that a dotted path leads to, or the last one on the way that there is.
+// The node at a dotted path, or the last one on the way that exists.
 static const struct clrnn_node *locate(const struct clrnn_node *node, const char *path)
 {
     while (node && *path) {
@@ -93,7 +93,7 @@ static enum clrnn_status out_of_range(const struct check *c, const struct clrnn_
     return st;
 }
 
-// Each row of a group holds what it may: a config that was read does, one made in code need not.
+// Checks that each option of a group is allowed: a config made in code need not have been checked.
 static enum clrnn_status check_rows(const struct check *c, const struct clrnn_option_group *group,
                                     const void *object, const char *path)
 {
@@ -191,7 +191,7 @@ static enum clrnn_status check_layers(const struct check *c)
             return fail(c, layer_path(c, i, "proj_size", path), "is %u, expected less than hidden_size = %u",
                         layer->proj_size, layer->hidden_size);
         if (clrnn_layer_is_recurrent(layer))
-            pooled = SIZE_MAX; // behind a pool it reads one step, and puts one out
+            pooled = SIZE_MAX; // after a pool it reads and returns a single step
         if (layer->kind == CLRNN_LAYER_POOL && pooled != SIZE_MAX)
             return fail(c, layer_path(c, i, NULL, path),
                         "needs time steps, but the pool in layer %zu leaves none", pooled);

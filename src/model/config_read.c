@@ -18,7 +18,7 @@ struct reader {
     struct clrnn_config *config;
 };
 
-// What people write who come from PyTorch or Keras, and what to do instead.
+// Words of PyTorch and Keras that configs do not have, and what to write instead.
 static const struct {
     const char *key, *advice;
 } foreign[] = {
@@ -61,7 +61,7 @@ static CLRNN_PRINTF(4, 5) enum clrnn_status
     return CLRNN_ERR_CONFIG;
 }
 
-// path.word, or word alone; cut where it gets too long.
+// Joins path.word, or only word; truncated if too long.
 static void join(char below[PATH_SIZE], const char *path, const char *word)
 {
     size_t n = strlen(path);

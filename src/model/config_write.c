@@ -7,8 +7,8 @@
 #include "base/file.h"
 #include "model/options.h"
 
-// Where a data file lies, seen from everywhere: the run folder is not where the config was. Links in
-// the folder are followed; the file itself need not exist.
+// The absolute path of a data file, since the run folder is not the config's. Links in the folder are
+// followed; the file itself need not exist.
 static char *absolute(const char *folder, const char *path)
 {
     char *joined = clrnn_path_join(folder, path), *dir = NULL, *real = NULL, *whole = NULL, *here = NULL;

@@ -125,7 +125,7 @@ enum clrnn_status clrnn_model_set_normalization(struct clrnn_model *model, const
     usable = malloc(C * sizeof(*usable));
     if (!usable)
         return clrnn_error_memory(model->log, C * sizeof(*usable), "input.std");
-    for (size_t i = 0; i < C; i++) // a device may take what is no normal float32 for 0
+    for (size_t i = 0; i < C; i++) // a device may treat a denormal float32 as 0
         usable[i] = std[i] < (double)FLT_MIN ? 1.0 : std[i];
     st = clrnn_buffer_write_f64(model->input_mean, 0, C, mean);
     if (st == CLRNN_OK)

@@ -10,7 +10,7 @@ struct clrnn_field {
     const char *key;
     enum clrnn_field_kind kind;
     size_t offset;
-    double least, most; // what a file may hold; both 0: anything, of F64 NaN, too
+    double least, most; // allowed range; both 0: any value, for F64 also NaN
 };
 
 enum clrnn_status clrnn_fields_put(struct clrnn_safetensors_writer *writer, const struct clrnn_field *field,

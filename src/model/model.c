@@ -142,7 +142,7 @@ void clrnn_model_start_schedule(struct clrnn_model *model, uint64_t steps_per_ep
     clrnn_schedule_init(&model->schedule, &model->config->train, steps_per_epoch);
 }
 
-// What the optimiser's kernel reads, in double as PyTorch's Python code has it.
+// Computes the optimiser kernel's parameters, in double as PyTorch's Python code does.
 static void make_hyper(const struct clrnn_model *m, double *hyper)
 {
     const struct clrnn_optimizer_config *o = &m->config->train.optimizer;

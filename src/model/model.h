@@ -86,8 +86,8 @@ enum clrnn_status clrnn_model_check_normalization(const struct clrnn_model *mode
 /** Whether targets are to be standardised: `normalize_targets: standard` and a loss of real targets. */
 bool clrnn_model_wants_target_normalization(const struct clrnn_model *model);
 
-/** Makes of `count` targets, rows of [targets], what is learnt, in place: (y - mean) / std. Does nothing
- * without target.mean and target.std. */
+/** Converts `count` targets, rows of [targets], to standardised ones in place: (y - mean) / std. Does
+ * nothing without target.mean and target.std. */
 void clrnn_model_standardise_targets(const struct clrnn_model *model, size_t count, float *y);
 /** The opposite, for outputs. */
 void clrnn_model_restore_targets(const struct clrnn_model *model, size_t count, float *y);

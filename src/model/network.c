@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Config layers become ops: feed, forward and loss; build.h says where the rest is.
+// Adds ops for the config's layers: feed, forward and loss; backward.c adds the rest.
 #include "model/build.h"
 
 #include <inttypes.h>

@@ -23,7 +23,7 @@ static const void *const_field(const void *object, size_t offset)
     return (const char *)object + offset;
 }
 
-// What a number must be, after "a number": " from 0 to 1", " above 0". Limits of the type are not said.
+// The range of a number, after "a number": " from 0 to 1", " above 0". Limits of the type are left out.
 static void bounds(const struct clrnn_option *o, char *text, size_t size)
 {
     const bool low = o->min > -1e300, high = o->max < 1e15;
@@ -142,7 +142,7 @@ static enum clrnn_status is_wrong(const struct clrnn_option *o, const struct clr
     return CLRNN_ERR_CONFIG;
 }
 
-// The same for one number of a list or a pair, say "entry 1 is x, expected a number".
+// The same for one number of a list or a pair: "entry 1 is x, expected a number".
 static enum clrnn_status is_wrong_entry(const struct clrnn_option *o, size_t index,
                                         const struct clrnn_node *value, char *wrong, size_t size)
 {

@@ -97,7 +97,8 @@ struct clrnn_node *clrnn_option_write(const struct clrnn_option *o, const void *
     return NULL;
 }
 
-// A default is a word, or for a pair a list of two: parsed without libyaml so that only texts need memory.
+// Sets a default: a word, or a list of two for a pair. Parsed without libyaml, so that only strings need
+// memory.
 static bool set_default(const struct clrnn_option *o, void *object)
 {
     struct clrnn_node value = {.kind = CLRNN_NODE_SCALAR}, pair[2] = {value, value};
@@ -141,7 +142,8 @@ bool clrnn_options_default(const struct clrnn_option_group *group, void *object)
 void clrnn_layer_default(struct clrnn_layer *layer, enum clrnn_layer_kind kind)
 {
     *layer = (struct clrnn_layer){.kind = kind};
-    for (size_t i = 0; clrnn_options_layers[i]; i++) // members of other kinds have defaults, too; no memory
+    for (size_t i = 0; clrnn_options_layers[i];
+         i++) // members of other kinds have defaults as well; they need no memory
         clrnn_options_default(clrnn_options_layers[i], layer);
     clrnn_options_default(clrnn_options_kind(clrnn_options_layers, (int)kind), layer);
 }

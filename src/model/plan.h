@@ -8,7 +8,7 @@
 
 enum clrnn_mode {
     CLRNN_MODE_TRAIN,    // forward in train mode, loss, backward, norm, update
-    CLRNN_MODE_GRADIENT, // TRAIN without updates, also none of running statistics (probes, gradient checks)
+    CLRNN_MODE_GRADIENT, // TRAIN without updates, not even of running statistics (probes, gradient checks)
     CLRNN_MODE_EVAL,     // forward in eval mode, loss
     CLRNN_MODE_PREDICT,  // forward in eval mode
 };
@@ -19,7 +19,7 @@ struct clrnn_plan_data {
     struct clrnn_buffer *x;       // REAL [S, T_data, C] or I32 [S, T_data]
     struct clrnn_buffer *y;       // I32 or REAL, [S, targets] or [S, T_data, targets]; NULL in prediction
     struct clrnn_buffer *lengths; // I32 [S] or NULL
-    struct clrnn_buffer *weights; // REAL [S] or NULL: those of the loss
+    struct clrnn_buffer *weights; // REAL [S] or NULL: weights of samples in the loss
     struct clrnn_buffer *index;   // U32 [at least N]
     bool y_real, y_steps;
 };

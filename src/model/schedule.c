@@ -48,7 +48,7 @@ static void one_cycle(struct clrnn_schedule *s, const struct clrnn_train_config 
 
     while (i < last && step > phase[i].end)
         start = phase[i++].end;
-    // PyTorch divides by zero where a phase has no length (one step rising); there it is at its end
+    // PyTorch divides by zero if a phase has no length (one step rising); here it is complete
     pct = phase[i].end == start ? 1 : (step - start) / (phase[i].end - start);
     s->lr = anneal(c, phase[i].start_lr, phase[i].end_lr, pct);
     if (c->cycle_momentum)

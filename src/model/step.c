@@ -42,7 +42,7 @@ static bool real_targets(const struct clrnn_model *m)
 
 // ---------------------------------------------------------------- checks
 
-// Whether step t of sample n is there.
+// Whether step t of sample n is valid.
 static bool valid(const struct clrnn_batch *b, size_t n, size_t t)
 {
     return !b->lengths || t < (size_t)b->lengths[n];

@@ -206,7 +206,7 @@ const struct clrnn_entry *clrnn_model_find(const struct clrnn_model *model, cons
     return found ? *found : NULL;
 }
 
-// Sorts the table by name, where equal ones stand beside each other.
+// Sorts the table by name, to find duplicates.
 static enum clrnn_status sort_names(struct clrnn_model *m)
 {
     char a[1024], b[1024];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Standardised targets: the net learns (y - mean) / std, everything that is read is in the user's units.
+// Standardised targets: the model learns (y - mean) / std, results are converted back to the user's units.
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>

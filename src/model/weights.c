@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// State dicts: what of a file fits the model's table, loading it, and collecting the table for a file.
+// State dicts: matching a file with the model's table, loading it, and collecting the table for a file.
 #include "model/weights.h"
 
 #include <float.h>
@@ -22,7 +22,7 @@ bool clrnn_weights_fits(const struct clrnn_safetensor *t, unsigned ndim, const s
     return true;
 }
 
-// ---------------------------------------------------------------- loading one
+// Whether all values are finite; *first: the index of the first one that is not.
 
 // Whether all are finite; *first: where the first one stands that is not.
 static bool all_finite(const void *values, bool wide, size_t count, size_t *first, double *value)
@@ -86,7 +86,7 @@ static enum clrnn_status load_count(struct clrnn_model *m, const struct clrnn_sa
 
 // ---------------------------------------------------------------- what fits
 
-// Three lists of names as one sentence grows.
+// Three lists of names, which are joined to one sentence.
 struct lists {
     char *text[3];
     size_t size[3], count[3];
@@ -325,7 +325,7 @@ void clrnn_bundle_finish(struct clrnn_bundle *bundle)
     *bundle = (struct clrnn_bundle){0};
 }
 
-// Memory that lives as long as the bundle.
+// Stores memory in the bundle, which frees it.
 static enum clrnn_status hold(struct clrnn_bundle *b, size_t bytes, const char *name, void **data)
 {
     if (!ARRAY_GROW(b->data, b->count))
@@ -387,7 +387,7 @@ enum clrnn_status clrnn_bundle_weights(struct clrnn_bundle *bundle)
 
 static enum clrnn_status export_weights(struct clrnn_bundle *bundle, const char *path)
 {
-    bundle->single = true; // what PyTorch's modules hold, whichever device opened the model
+    bundle->single = true; // the types of PyTorch's modules, on any device
     TRY(clrnn_bundle_weights(bundle));
     TRY(clrnn_safetensors_add_metadata(bundle->writer, "format", "pt"));
     return clrnn_safetensors_write(bundle->writer, path);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// From an op's bound rules and its shape to tolerances.
+// Computes tolerances from an op's bound rules and its shape.
 #include "reference/bound.h"
 
 #include <math.h>
@@ -47,7 +47,7 @@ void clrnn_bound_apply(struct clrnn_check *c)
         c->out[i].tolerance = b.tolerance;
         c->out[i].each = b.each;
         c->out[i].skip = b.internal;
-        // what float32 flushes to zero, and the sum of a few such
+        // flushed denormals, and sums of a few of them
         c->out[i].absolute = 1e-37;
     }
 }

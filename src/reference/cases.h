@@ -21,8 +21,8 @@ struct clrnn_cases {
     void *user;
 };
 
-// One function a stem, in src/reference/<stem>_cases.c: runs the cases of its ops at that size. Errors:
-// run's.
+// One function a stem, in src/reference/<stem>_cases.c, which runs the cases of its ops at that size.
+// Errors: those of `run`.
 #define X(stem) \
     enum clrnn_status clrnn_##stem##_cases(struct clrnn_cases *cases, const struct clrnn_case_size *size);
 CLRNN_STEM_LIST(X)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// One op's case: its tensors, and the comparison of what a device gave with the reference.
+// A test case of one op: its tensors, and the comparison of a device's results with the reference.
 #include "reference/check.h"
 
 #include <math.h>
@@ -196,7 +196,7 @@ void clrnn_check_blame_at(struct clrnn_check *c, int slot, size_t index, double 
 
 // ---------------------------------------------------------------- the reference
 
-// The values of all slots as the reference takes them: doubles or integers.
+// The values of all slots for the reference: doubles or integers.
 struct sides {
     void *in[CLRNN_OP_MAX_IN], *out[CLRNN_OP_MAX_OUT];
 };
@@ -210,14 +210,14 @@ static void sides_finish(const struct clrnn_check *c, struct sides *s)
         free(s->in[i]);
 }
 
-// Off by a unit in the last place, 2^-23 of the value, up or down.
+// Perturbs by a unit in the last place, 2^-23 of the value, up or down.
 static double disturbed(double value, const struct clrnn_random *noise, uint64_t index)
 {
     return clrnn_random_u32(noise, index / 32) >> index % 32 & 1 ? value * (1 + 0x1p-23)
                                                                  : value * (1 - 0x1p-23);
 }
 
-// The values before the run, NULL where memory lacks; `noise` NULL: as they are.
+// The values before the run, perturbed unless `noise` is NULL; NULL: no memory.
 static void *reference_values(const struct clrnn_check_slot *s, const struct clrnn_random *noise)
 {
     double *real;
@@ -243,7 +243,7 @@ static enum clrnn_status run_on_reference(struct clrnn_check *c, unsigned noise_
     for (int i = 0; i < CLRNN_OP_MAX_IN; i++) {
         const struct clrnn_random noise = {c->random.seed, RANDOM_PROBE, noise_run, (uint32_t)i};
 
-        op.in[i] = c->in[i].there ? i : CLRNN_NONE; // whether it is there is all that counts
+        op.in[i] = c->in[i].there ? i : CLRNN_NONE; // only whether it is present matters
         if (c->in[i].there && !(s->in[i] = reference_values(&c->in[i], noise_run ? &noise : NULL)))
             return no_memory(c);
     }
@@ -277,7 +277,7 @@ static enum clrnn_status find_want(struct clrnn_check *c)
     return st;
 }
 
-// Largest change of each real output under disturbed inputs, into noise[slot][count].
+// Computes the largest change of each real output under perturbed inputs, into noise[slot][count].
 static enum clrnn_status find_noise(struct clrnn_check *c, double *noise[])
 {
     for (int i = 0; i < CLRNN_OP_MAX_OUT; i++)

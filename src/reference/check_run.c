@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "reference/check.h"
 
-// Sentinels: so many elements before and behind each tensor, rounded up to the device's alignment.
+// Sentinels: this many elements before and behind each tensor, rounded up to the device's alignment.
 static const uint32_t sentinel = CLRNN_UNWRITTEN;
 enum { PAD = 64 };
 
@@ -85,7 +85,7 @@ static enum clrnn_status fence(const struct clrnn_check *c, struct fenced *f,
     return st;
 }
 
-// Reads a tensor's bits and looks at its sentinels.
+// Reads a tensor's bits and checks its sentinels.
 static enum clrnn_status unfence(struct clrnn_check *c, const struct fenced *f, const char *side, int slot,
                                  int32_t *bits)
 {
@@ -171,7 +171,7 @@ static enum clrnn_status check_input(struct rig *b, int i)
     return st;
 }
 
-// One run from the first values; bits of every output, and inputs unchanged.
+// One run from the initial values: reads the bits of every output, and checks that inputs are unchanged.
 static enum clrnn_status run_once(struct rig *b, int32_t *bits[])
 {
     struct clrnn_check *c = b->c;
@@ -207,7 +207,7 @@ static void compare_runs(struct clrnn_check *c, int slot, const int32_t *again)
         }
 }
 
-// The shortest of `timed` runs, of 1 ms of launches each.
+// The fastest of `timed` runs, each of launches that take 1 ms.
 static enum clrnn_status time_runs(struct rig *b)
 {
     struct clrnn_check *c = b->c;

@@ -38,7 +38,7 @@ static bool dropout_bwd(const struct clrnn_op *op, void *const in[], void *const
     return !out[DROPOUT_Y] || dropout_fwd(op, in, out); // dx = mask dy / (1 - p), the same map
 }
 
-// One division, and the same mask bit for bit: hence element by element.
+// One division, and the same mask bit by bit: the bound applies to each element.
 const struct clrnn_reference clrnn_dropout_fwd_reference = {dropout_fwd,
                                                             {{ANY_SLOT, 2, TERMS_ONE, OF_ELEMENT}}};
 const struct clrnn_reference clrnn_dropout_bwd_reference = {dropout_bwd,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Cases of dropout, which is where a device draws random numbers.
+// Cases of dropout, the op with random numbers.
 #include <stdio.h>
 
 #include "base/log.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Picks a batch out of a data set and turns it time-major; doc/maths.md, "Feed".
+// Gathers a batch of a data set and makes it time-major; doc/maths.md, "Feed".
 #include "reference/rows.h"
 
 static bool feed(const struct clrnn_op *op, void *const in[], void *const out[])

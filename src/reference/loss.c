@@ -9,14 +9,14 @@ struct row_loss {
     bool correct;
 };
 
-// Classes: loss of one row; dx [C], where wanted, is the gradient of the numerator.
+// Classes: loss of one row; dx [C], if not NULL, receives the gradient of the numerator.
 static struct row_loss class_row(const struct clrnn_op *op, const double *x, size_t target,
                                  const double *weight, double *dx)
 {
     const size_t C = op->C;
     const bool from_logits = op->loss.kind == CLRNN_LOSS_CROSS_ENTROPY;
     const double smooth = from_logits ? op->loss.label_smoothing : 0;
-    // Log-probabilities (nll) stand for themselves: their sum is 1, its logarithm 0.
+    // Log-probabilities (nll) are used as they are: their probabilities sum to 1, whose logarithm is 0.
     const struct ref_logsumexp total = from_logits ? ref_logsumexp(x, C) : (struct ref_logsumexp){0, 0};
     const double own = weight ? weight[target] : 1;
     struct row_loss row = {(1 - smooth) * own * -ref_log_softmax(x[target], total), own, false};
@@ -74,7 +74,7 @@ static double real_loss(const struct clrnn_op *op, size_t c, double x, double y,
     }
 }
 
-// Adds row r's outputs to the record; dx [C], where wanted, is the gradient of the numerator.
+// Adds row r's outputs to the record; dx [C], if not NULL, receives the gradient of the numerator.
 static void real_row(const struct clrnn_op *op, void *const in[], size_t r, double *dx, double *record)
 {
     const size_t Q = op->loss.quantiles ? op->loss.quantiles : 1;
@@ -109,7 +109,7 @@ static void real_row(const struct clrnn_op *op, void *const in[], size_t r, doub
     }
 }
 
-// Adds a row of classes to the record, as real_row.
+// Adds a row of classes to the record, like real_row.
 static void add_class_row(const struct clrnn_op *op, void *const in[], size_t r, double *dx, double *record)
 {
     const double *samples = in[LOSS_SAMPLE_WEIGHT], w = samples ? samples[r % op->N] : 1;
@@ -147,6 +147,6 @@ static bool loss(const struct clrnn_op *op, void *const in[], void *const out[])
     return true;
 }
 
-// exp and log; a record's numbers differ by orders of magnitude: hence element by element.
+// exp and log; a record's numbers differ by orders of magnitude: the bound applies to each element.
 const struct clrnn_reference clrnn_loss_reference = {
     loss, {{LOSS_DX, 16, TERMS_ONE, OF_TENSOR}, {ANY_SLOT, 8, TERMS_ROWS, OF_ELEMENT}}};

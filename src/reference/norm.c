@@ -4,7 +4,7 @@
 
 #include "reference/rows.h"
 
-// Mean and biased variance of x[0], x[stride], ... over the rows that `lengths` leaves.
+// Mean and biased variance of x[0], x[stride], ... over the valid rows.
 static size_t column_moments(const struct clrnn_op *op, const int32_t *lengths, const double *x, double *mean,
                              double *var)
 {

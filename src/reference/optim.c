@@ -4,7 +4,7 @@
 
 #include "reference/rows.h"
 
-// Into norm and, where they are there, the record that counter names.
+// Computes the norm into `norm` and into the record that `counter` selects, if they are not NULL.
 static void norm_of(const double *grad, size_t count, const uint32_t *counter, double *norm, double *record)
 {
     double squares = 0;
@@ -24,7 +24,7 @@ static bool grad_norm(const struct clrnn_op *op, void *const in[], void *const o
     return true;
 }
 
-// Moments of one parameter; NULL where the optimiser lacks them.
+// Moments of one parameter; NULL if the optimiser has none.
 struct moments {
     double *m, *v, *vmax;
 };
@@ -105,6 +105,6 @@ static bool optim(const struct clrnn_op *op, void *const in[], void *const out[]
     return true;
 }
 
-// A sum of squares, compensated or in blocks; a dozen operations on each element alone.
+// A compensated or blocked sum of squares; a dozen operations on each element.
 const struct clrnn_reference clrnn_grad_norm_reference = {grad_norm, {{ANY_SLOT, 16, TERMS_ONE, OF_ELEMENT}}};
 const struct clrnn_reference clrnn_optim_reference = {optim, {{ANY_SLOT, 16, TERMS_ONE, OF_ELEMENT}}};

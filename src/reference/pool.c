@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// From a sequence to one vector; doc/maths.md, "Pool".
+// Pooling of a sequence to one vector; doc/maths.md, "Pool".
 #include "reference/rows.h"
 
-// The one step that feature c of a sample takes, for pools that take one.
+// The step from which feature c of a sample is taken, for pools that take one.
 static size_t step_of(const struct clrnn_op *op, size_t length, size_t c)
 {
     if (op->pool.over == CLRNN_POOL_FINAL && op->pool.D == 2 && c >= op->C / 2)

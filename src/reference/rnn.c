@@ -9,8 +9,8 @@ struct weights {
     double *ih, *hh, *bias_ih, *bias_hh;
 };
 
-// What one sample leaves behind in one direction. Index k counts the steps in the order of the walk;
-// h and c hold the state before step k at k and after it at k + 1.
+// The intermediate values of one sample in one direction. Index k counts steps in the direction's order; h
+// and c hold the state before step k at k and after it at k + 1.
 struct trace {
     double *h, *c;             // [T + 1, H]
     double *gate;              // [T, 4H] after their functions; gru: r, z, n, W_hn h + b_hn
@@ -115,8 +115,8 @@ static void run_fwd(const struct clrnn_op *op, const double *x, struct weights w
     }
 }
 
-// From dh (and lstm dc) after step k: gradients of the pre-activations into input and recurrent, dc and
-// the part of dh that does not go through weight_hh for the step before.
+// Backward of step k, from dh (lstm: and dc) after it: computes the gradients of the pre-activations into
+// input and recurrent, and for the step before dc and the part of dh that does not go through weight_hh.
 static void step_bwd(const struct clrnn_op *op, struct trace *s, size_t k)
 {
     const size_t H = op->rnn.H;
@@ -236,8 +236,8 @@ static bool rnn_bwd(const struct clrnn_op *op, void *const in[], void *const out
     return true;
 }
 
-// Two dot products and up to five activations of 5 units each, every step on the result of the one before;
-// backward the same twice over, and weight gradients summed over rows.
+// Two dot products and up to five activations of 5 units each, where every step depends on the one before;
+// twice that in backward, with weight gradients summed over rows.
 const struct clrnn_reference clrnn_rnn_fwd_reference = {
     rnn_fwd, {{RNN_Y, 8, TERMS_CELL, OF_TENSOR}, {ANY_SLOT, 0, TERMS_ONE, INTERNAL}}};
 const struct clrnn_reference clrnn_rnn_bwd_reference = {rnn_bwd,

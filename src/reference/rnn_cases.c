@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Cases of the recurrent layer: every cell, forward, then backward on what forward left.
+// Cases of the recurrent layer: every cell, forward, then backward on the forward's results.
 #include <math.h>
 #include <stdio.h>
 

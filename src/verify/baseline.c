@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A comparison beside an earlier one, which `clrnn compare --json` wrote.
+// Compares a comparison with an earlier one that `clrnn compare --json` wrote.
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -44,7 +44,7 @@ static void CLRNN_PRINTF(2, 3) note(struct device_pair *b, const char *format, .
     va_end(arguments);
 }
 
-// A number of the earlier run; NaN where it has none.
+// A number of the earlier run; NaN if it has none.
 static double then_number(const struct device_pair *b, const char *key)
 {
     const json_t *value = json_object_get(b->then, key);
@@ -121,7 +121,7 @@ static void compare_speed(struct device_pair *b)
              bytes);
 }
 
-// The same device of the earlier run: by name and platform, since numbers change.
+// Finds the device in the earlier run by name and platform, since device numbers change.
 static const json_t *find_then(const json_t *devices, const struct clrnn_compare_row *row)
 {
     size_t i;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Which op of a step to blame: each runs on the device, and on the reference with what the device fed it.
+// Finds the op of a step to blame: each op runs on the device, and on the reference with the device's
+// inputs.
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,8 +16,8 @@
 struct search {
     const struct clrnn_compare *c;
     struct clrnn_compare_block *block;
-    uint32_t pass, wanted; // passes so far; the one to look into, 0: every evaluating one
-    bool differs;          // the passes before gave other losses than in the run itself
+    uint32_t pass, wanted; // passes so far; the one to examine, 0: all evaluating ones
+    bool differs;          // earlier passes had losses other than in the run itself
 };
 
 // ---------------------------------------------------------------- an op's tensors as a check's slots
@@ -36,7 +37,7 @@ static enum clrnn_status read_tensor(const struct clrnn_tensor *t, const struct 
     return clrnn_buffer_read_i32(t->buffer, 0, t->count, values);
 }
 
-// Outputs outside of the arena, but for gradients, are read as well as written.
+// Outputs outside of the arena, except gradients, are read as well as written.
 static bool is_updated(const struct clrnn_tensor *t)
 {
     return t->role != CLRNN_ROLE_ACTIVATION && t->role != CLRNN_ROLE_GRAD;
@@ -152,10 +153,11 @@ static enum clrnn_status run_pass(void *user, struct clrnn_plan *plan)
     s->pass += training;
     if (s->block->blamed || (training ? s->pass != s->wanted : s->wanted != 0))
         return clrnn_plan_run(plan);
-    return look_into(s, plan); // the last step of all: nobody needs what comes after the op to blame
+    return look_into(s, plan); // the last step: nothing after the op to blame is needed
 }
 
-// Steps before the wanted one give the same bits as in the run, or the device does not repeat itself.
+// Runs the steps before the wanted one, which give the same bits as in the run unless the device is not
+// deterministic.
 static enum clrnn_status replay(struct search *s, struct clrnn_session *t)
 {
     const uint32_t steps = s->wanted ? s->wanted : s->c->steps;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The comparison of devices: the reference and its disturbed runs, each device in its children, the verdict.
+// The comparison of devices: runs the reference and its perturbed runs, each device in child processes, and
+// judges.
 #include "verify/compare.h"
 
 #include <math.h>
@@ -120,7 +121,7 @@ static void CLRNN_PRINTF(2, 3) progress(const struct clrnn_compare *c, const cha
 
 // ---------------------------------------------------------------- the reference
 
-// All runs of the reference at once, as many as there are processors.
+// Runs all runs of the reference in parallel, as many as there are processors.
 static enum clrnn_status run_reference(struct clrnn_compare *c)
 {
     const long processors = sysconf(_SC_NPROCESSORS_ONLN);
@@ -166,7 +167,7 @@ static enum clrnn_status run_once(const struct clrnn_compare *c, struct job *job
                            ending);
 }
 
-// Once more with fresh caches where the driver's own may be damaged.
+// Runs a job, and runs it again with empty caches if the driver's own may be damaged.
 static enum clrnn_status run_job(const struct clrnn_compare *c, struct job *job,
                                  char ending[CLRNN_ENDING_SIZE])
 {
@@ -194,7 +195,8 @@ static enum clrnn_status self_test(const struct clrnn_compare *c, struct clrnn_c
     return clrnn_selftest_device(c->log, &open, &params, &row->test);
 }
 
-// What a first step costs beyond a later one, with empty kernel caches and then with what that left there.
+// Measures how much longer a first step takes than later ones, with empty kernel caches and with those it
+// filled.
 static enum clrnn_status measure_builds(struct clrnn_compare *c, struct clrnn_compare_row *row)
 {
     enum clrnn_status st = clrnn_temporary_folder(c->log, &c->caches);
@@ -295,7 +297,7 @@ static enum clrnn_status choose_rows(struct clrnn_compare *c, const struct clrnn
 
 // ---------------------------------------------------------------- the run
 
-// What the model is made of; on ref, which needs no driver.
+// Finds the sizes of the model's parameters, on ref, which needs no driver.
 static enum clrnn_status learn_shapes(struct clrnn_compare *c)
 {
     const struct clrnn_device_params open = {.select = "ref", .log = c->log};
@@ -329,7 +331,7 @@ static enum clrnn_status learn_shapes(struct clrnn_compare *c)
     return st;
 }
 
-// Some samples of `from` at random, as files are often sorted by class; the same each time.
+// Chooses random samples of `from`, as files are often sorted by class; the same ones each time.
 static enum clrnn_status choose_judged(struct clrnn_compare *c, struct clrnn_dataset *from)
 {
     const struct clrnn_random r = {c->config->train.seed, RANDOM_PROBE, 0, 0};

@@ -9,7 +9,7 @@
 
 #define COMPARE_NOISE_RUNS 4u
 
-/** A child's results in the shared block, as far as it got. */
+/** A child's results in shared memory, as far as it got. */
 struct clrnn_compare_block {
     struct clrnn_child_report report;
     size_t size;                    // in bytes, with the arrays

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Bounds from the reference's disturbed runs, a device's distance from the reference, and the verdict.
+// Bounds from the reference's perturbed runs, a device's deviation from the reference, and the verdict.
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -76,7 +76,7 @@ static double gradient_bound(const struct clrnn_compare *c, size_t param)
     return bound_of(drift);
 }
 
-// Bounds of the curve: a difference, once there, may stay, so that they never shrink.
+// Computes the bounds of the curve. They never shrink, since a difference may persist.
 void clrnn_compare_find_bounds(struct clrnn_compare *c)
 {
     double drift = 0;

@@ -23,7 +23,7 @@ static void label(const struct clrnn_picture *p, const struct clrnn_compare_row 
     clrnn_picture_text(p, text);
 }
 
-// ref last and thin, so that it shows on top of those that agree.
+// ref is drawn last and thin, so that it is visible on top of curves that agree.
 static void write_losses(const struct clrnn_picture *p, const struct clrnn_compare_result *r)
 {
     FILE *f = p->script;

@@ -18,7 +18,7 @@
 
 // ---------------------------------------------------------------- at the start
 
-// A device's weights are float32: so are the reference's first ones.
+// Rounds the reference's initial weights to float32, in which a device stores them.
 static enum clrnn_status round_weights(struct clrnn_model *m)
 {
     for (size_t i = 0; i < m->entry_count; i++) {
@@ -59,7 +59,7 @@ struct disturbed {
     uint32_t count; // of passes so far
 };
 
-// What comes out of an op is off by up to 4 units in the last place, as a float32 device's might be.
+// Perturbs an op's outputs by up to 4 units in the last place, as a float32 device may.
 static void disturb(const struct clrnn_plan *p, const struct clrnn_op *op, struct clrnn_random *r)
 {
     uint64_t drawn = 0;
@@ -111,7 +111,7 @@ static enum clrnn_status keep_first_step(const struct clrnn_compare *c, struct c
     return CLRNN_OK;
 }
 
-// Times of the steps after the first, in seconds, as one step a window.
+// Times of the steps after the first, in seconds, as windows of one step each.
 static void time_steps(const struct clrnn_session *t, double *each, uint32_t count,
                        struct clrnn_compare_block *b)
 {
@@ -165,8 +165,8 @@ static void keep_reason(void *user, enum clrnn_log_level level, const char *line
         snprintf(b->unmeasured, sizeof(b->unmeasured), "%s", line);
 }
 
-// In windows of many steps without waiting in between, where the device is not too slow for that. What there
-// is no memory for is left out: that says nothing about the numbers.
+// Measures windows of many steps without waiting in between, unless the device is too slow for that. A
+// measurement for which there is no memory is left out and affects no verdict.
 static enum clrnn_status measure_speed(const struct clrnn_compare *c, struct clrnn_device *device,
                                        struct clrnn_compare_block *b)
 {

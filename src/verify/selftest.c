@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Running the self-test's cases, and every device's self-test in a child of its own.
+// Runs the self-test's cases, and every device's self-test in a child process.
 #include "verify/selftest.h"
 
 #include <math.h>
@@ -24,7 +24,7 @@ struct clrnn_selftest_run {
     struct clrnn_check check;
     const struct clrnn_selftest_params *params;
     struct clrnn_selftest_result *result;
-    double deadline; // by the monotonic clock: cases after it are left out
+    double deadline; // on the monotonic clock: later cases are left out
 };
 
 static bool stopped(const struct clrnn_selftest_run *s)
@@ -32,7 +32,7 @@ static bool stopped(const struct clrnn_selftest_run *s)
     return s->params->stop && *s->params->stop;
 }
 
-// Runs the case that stands in `check` with the bounds of its op, and records it.
+// Runs the case in `check` with its op's bounds, and records the result.
 static enum clrnn_status run_case(void *user)
 {
     struct clrnn_selftest_run *s = user;
@@ -63,7 +63,8 @@ static enum clrnn_status run_case(void *user)
     return CLRNN_OK;
 }
 
-// Sizes of 1 to 7: always run whole. Then around the widths of vectors and tiles, and wide and tall ones.
+// Sizes of 1 to 7 always run completely. Then sizes around the widths of vectors and tiles, and wide and
+// tall ones.
 static const struct clrnn_case_size smallest = {.T = 3, .N = 5, .C = 7, .H = 6, .D = 2, .padded = true};
 static const struct clrnn_case_size awkward[] = {
     {.T = 5, .N = 17, .C = 33, .H = 31, .D = 1, .padded = true},
