@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What every test program starts from: cmocka, and a log that remembers what was logged.
+// Common to all test programs: cmocka, and a log that stores messages.
 #ifndef CLRNN_TESTS_TEST_H
 #define CLRNN_TESTS_TEST_H
 

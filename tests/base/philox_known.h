@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Random123's known answers: kat_vectors of its distribution (1.14), "philox4x32 10".
+// Random123's known-answer tests: kat_vectors of its distribution (1.14), "philox4x32 10".
 #ifndef CLRNN_TESTS_BASE_PHILOX_KNOWN_H
 #define CLRNN_TESTS_BASE_PHILOX_KNOWN_H
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Arrays that grow by one element: what they hold stays, and a size that cannot be counted changes nothing.
+// Arrays that grow by one element: contents are kept, and a size that overflows changes nothing.
 #include "base/array.h"
 #include "tests/test.h"
 

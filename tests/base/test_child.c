@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Children that end well, fail, crash, hang and read files that shrink: what the parent learns of each.
+// Children that exit, fail, crash, hang and read files that shrink: what the parent finds out about each.
 #include <unistd.h>
 
 #include "base/child.h"
@@ -87,7 +87,7 @@ static void read_map(void *user)
     clrnn_map_check(&log, &s->map, "data.npy");
 }
 
-// A file that shrinks while a child reads what is mapped of it: a sentence, no signal.
+// A mapped file shrinks while a child reads it: an error message, no signal.
 static void shrinking_file(void **state)
 {
     struct shrinking *s = clrnn_shared_create(sizeof(*s));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Files: mapping, writing whole or not at all, folders and paths.
+// Files: mapping, atomic writing, folders and paths.
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -109,7 +109,7 @@ static void test_abort(void **state)
     free(path);
 }
 
-// Runs in a child that ends without removing anything, as one that was killed. False where `work` failed.
+// Runs `work` in a child that exits without removing anything, as if killed. False if `work` failed.
 static bool in_killed_child(bool (*work)(void))
 {
     const pid_t child = fork();
@@ -132,7 +132,7 @@ static bool half_written(void)
            clrnn_temporary_create(folder, true, &t) == 0 && count_entries(folder) == 3;
 }
 
-// What a killed process leaves goes when the next one writes there, and nothing else does.
+// The next process that writes in a folder removes what a killed process left, and nothing else.
 static void test_leftovers(void **state)
 {
     char *path = in_folder("a.txt"), *other = in_folder("b.txt"), *foreign = in_folder(".clrnn-tm-1-1");
@@ -165,7 +165,7 @@ static bool ends_at_once(void)
         count_entries(folder) != 2)
         return false;
     clrnn_temporary_remove_all();
-    return access(folder, F_OK) != 0; // with all in it: it is one itself
+    return access(folder, F_OK) != 0; // and its contents: it is itself temporary
 }
 
 static void test_end_at_once(void **state)
@@ -190,7 +190,7 @@ static void test_permissions(void **state)
         assert_int_equal(stat(path, &st), 0);
         assert_int_equal(st.st_mode & 07777, 0666 & ~masks[i]);
     }
-    assert_int_equal(chmod(path, 0640), 0); // what is replaced keeps who may read it
+    assert_int_equal(chmod(path, 0640), 0); // a replaced file keeps its permissions
     assert_int_equal(clrnn_write_text(&heard.log, path, "2"), CLRNN_OK);
     assert_int_equal(stat(path, &st), 0);
     assert_int_equal(st.st_mode & 07777, 0640);
@@ -269,7 +269,7 @@ static void test_special_files(void **state)
     close(fd);
     assert_true(!lstat(pipe_path, &st) && S_ISFIFO(st.st_mode));
 
-    // a descriptor, here of a file: goes on where it stands
+    // a descriptor, here of a file: writes continue at its position
     fd = open(kept, O_RDWR | O_CREAT, 0666);
     assert_true(fd >= 0);
     assert_int_equal(write(fd, "head, ", 6), 6);
@@ -296,7 +296,7 @@ static void test_special_files(void **state)
     free(by_link);
 }
 
-// A disk that takes no more, by a limit on the size of files.
+// A full disk, simulated by a limit on the size of files.
 static void test_full_disk(void **state)
 {
     const struct rlimit small = {4096, RLIM_INFINITY};

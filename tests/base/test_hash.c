@@ -25,7 +25,7 @@ static void test_form(void **state)
     assert_string_equal(hex, again);
 }
 
-// Fingerprints live in checkpoints: a changed hash would turn resumed runs away.
+// Fingerprints are stored in checkpoints: if the hash changed, runs could not be resumed.
 static void test_stays_as_it_is(void **state)
 {
     char hex[33];
@@ -82,7 +82,7 @@ static void text_hex(const char *first, const char *second, char hex[33])
     clrnn_hash_hex(&h, hex);
 }
 
-// Texts carry their length: where one ends and the next begins matters.
+// Texts are hashed with their length: where one ends and the next begins matters.
 static void test_texts(void **state)
 {
     char hex[5][33];

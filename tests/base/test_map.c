@@ -11,7 +11,8 @@
 #include "base/temporary.h"
 #include "tests/test.h"
 
-// A mapped file that shrinks reads as zeros, and the check says so; another bus error ends as ever.
+// A mapped file that shrinks reads as zeros, and clrnn_map_check reports it; any other bus error still ends
+// the process.
 static void test_shrinking(void **state)
 {
     char *folder, *path, *other, text[3 * 4096 + 1], got[8192];
@@ -57,7 +58,8 @@ static void test_shrinking(void **state)
             volatile char *own = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
 
             setrlimit(RLIMIT_CORE, &none);
-            signal(SIGBUS, SIG_DFL); // not the test library's handler, which would go on with the next test
+            signal(SIGBUS,
+                   SIG_DFL); // not the test library's handler, which would continue with the next test
             clrnn_map_catch();
             if (kind)
                 raise(SIGBUS);

@@ -91,7 +91,7 @@ static void test_distributions(void **state)
     check_moments("portable normal", x, COUNT, 0, 1, 3);
 }
 
-// Worked out from the words by hand in exact fractions: the same bytes on every machine.
+// Computed by hand from the words in exact fractions: the same bytes on every machine.
 static void test_portable_normal_is_exact(void **state)
 {
     const struct clrnn_random r = {42, RANDOM_SYNTH, 1, 2};
@@ -153,7 +153,8 @@ static void test_permutation_is_uniform(void **state)
     for (size_t i = 0; i < ARRAY_SIZE(seen); i++)
         if (seen[i])
             chi2 += ((double)seen[i] - DRAWS / 6.0) * ((double)seen[i] - DRAWS / 6.0) / (DRAWS / 6.0);
-    assert_true(chi2 < 20.5); // five degrees of freedom: one draw in a thousand lies above, and ours is fixed
+    assert_true(chi2 <
+                20.5); // five degrees of freedom: one draw in a thousand is above, and this one is fixed
 }
 
 int main(void)

@@ -17,8 +17,8 @@ static void medians(void **state)
     assert_true(isnan(clrnn_median(one, 0)));
 }
 
-// The distance of samples apart is 1, of a sample from itself 0; of {1, 2, 3, 4} from {3, 4, 5, 6} a half.
-// Ties count once on both sides.
+// The distance of disjoint samples is 1, of a sample from itself 0; of {1, 2, 3, 4} from {3, 4, 5, 6} a
+// half. Ties count once on both sides.
 static void distances(void **state)
 {
     const double a[] = {1, 2, 3, 4}, b[] = {3, 4, 5, 6}, c[] = {10, 11}, ties[] = {2, 2, 2};
@@ -32,7 +32,7 @@ static void distances(void **state)
     assert_true(clrnn_ks_distance(a, 0, b, 4) == 0);
 }
 
-// 1.358 sqrt(2 / n) is the table's limit at 5% for two samples of n.
+// 1.358 sqrt(2 / n) is the tabulated 5% limit for two samples of n.
 static void limits(void **state)
 {
     (void)state;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Escapes: what is escaped, what stays, and that every byte comes back.
+// Escapes: what is escaped, what is kept, and that every byte is restored.
 #include "base/array.h"
 #include "base/text.h"
 #include "tests/test.h"
@@ -50,7 +50,7 @@ static void test_known(void **state)
     }
 }
 
-// Texts over an alphabet in which everything that matters meets everything else.
+// Texts over an alphabet with every character that matters, in all combinations.
 static void test_round_trip(void **state)
 {
     static const char alphabet[] = "\\x4aZ\n\033\x7f\xc2\x9b\xe2\x80\xae\xff";
@@ -62,7 +62,7 @@ static void test_round_trip(void **state)
 
         for (size_t i = 0; i + 1 < sizeof(text); i++) {
             draw = draw * 1664525u + 1013904223u;
-            text[i] = alphabet[(draw >> 16) % sizeof(alphabet)]; // with the end of the text among them
+            text[i] = alphabet[(draw >> 16) % sizeof(alphabet)]; // including the terminating NUL
         }
         escaped = clrnn_text_escape(text, CLRNN_TEXT_STORED);
         assert_true(clrnn_text_is_clean(escaped, CLRNN_TEXT_BYTES));

@@ -123,7 +123,7 @@ static void test_round_trip(void **state)
     assert_string_equal(text, "1.0e-05");
 }
 
-// Where the comma is the decimal point, nothing changes.
+// A locale with a decimal comma changes nothing.
 static void test_locale(void **state)
 {
     static const char *const comma[] = {"de_DE.UTF-8", "de_DE.utf8", "fr_FR.UTF-8", "ru_RU.UTF-8"};

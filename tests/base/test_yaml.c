@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// YAML trees: what they say of places, what they refuse, assignments from the command line, writing.
+// YAML trees: positions, errors, assignments from the command line, writing.
 #include <unistd.h>
 
 #include "base/array.h"

@@ -69,7 +69,7 @@ static enum clrnn_status fill(struct clrnn_device *device, size_t count, struct 
 
 static enum clrnn_status measure(struct clrnn_device *device, struct clrnn_gemm g)
 {
-    // Short multiplies run many times between two looks at the clock.
+    // Short multiplies are repeated many times per measurement.
     const double flops = 2.0 * g.M * g.N * g.K;
     const unsigned inner = flops < 1e8 ? 20 : 1;
     struct clrnn_launches *launches = NULL;

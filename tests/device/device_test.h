@@ -30,7 +30,7 @@ static inline struct clrnn_device *test_device_open(const struct clrnn_log *log)
     return device;
 }
 
-/** A device, a list of launches on it, and what was said: the state of tests of launches. */
+/** A device, a list of launches on it, and the messages logged: the state of tests of launches. */
 struct test_launches {
     struct test_log log;
     struct clrnn_device *d; // NULL: there is none to test on

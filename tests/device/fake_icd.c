@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// An OpenCL driver that misbehaves as FAKE_ICD says: "load" crashes when it is asked for its platforms,
-// "devices" crashes when asked for its devices, "hang" hangs there, "exit" ends the process there,
-// "load-hang" hangs when asked for its platforms; else it is a platform without devices.
+// An OpenCL driver that fails as FAKE_ICD tells it: "load" crashes when asked for its platforms, "devices"
+// crashes when asked for its devices, "hang" hangs there, "exit" ends the process there, "load-hang" hangs
+// when asked for its platforms; otherwise it is a platform without devices.
 #define CL_TARGET_OPENCL_VERSION 120
 #include <CL/cl_icd.h>
 

@@ -95,8 +95,8 @@ static void test_transfers(void **state)
     assert_null(b);
 }
 
-/** Writes keep their order, and the caller's memory may be used again at once, also far ahead of the
- *  device (more writes than the ring has slots). */
+/** Writes keep their order, and the caller may reuse its memory at once, even far ahead of the device
+ * (with more writes than the ring has slots). */
 static void test_many_writes(void **state)
 {
     struct clrnn_device *d = device_of(state);
@@ -119,7 +119,7 @@ static void test_many_writes(void **state)
     clrnn_buffer_destroy(&all);
 }
 
-/** Large writes ahead of the device hold a bounded amount of the host's memory and arrive whole. */
+/** Large writes far ahead of the device use a bounded amount of host memory and arrive complete. */
 static void test_large_writes(void **state)
 {
     struct clrnn_device *d = device_of(state);
@@ -221,7 +221,7 @@ static void test_retain(void **state)
     assert_int_equal(now, 0);
 }
 
-/** A device with a log of its own, for errors. */
+/** A device with its own log, for errors. */
 static struct clrnn_device *reopen(struct clrnn_device *like, struct test_log *log)
 {
     struct clrnn_device *d;

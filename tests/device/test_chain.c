@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Chains: the same as launches one by one, in order, with every kind of argument, replayed.
+// Chains give the same results as single launches, in order, with every kind of argument, when replayed.
 #include <math.h>
 
 #include "device/device_test.h"
@@ -37,7 +37,7 @@ static int setup_trial(void **state)
     return open_after(state, NULL);
 }
 
-/** Whether the device makes chains: CPUs, but llvmpipe not. */
+/** Whether the device builds chains: CPUs, except llvmpipe. */
 static bool chains(const struct test_launches *f)
 {
     return clrnn_device_is_cpu(f->d) && clrnn_device_cpu_form(f->d) &&
@@ -51,7 +51,7 @@ static enum clrnn_status note(struct test_launches *f, struct clrnn_buffer *curs
                                ARGS(BUF(cursor), BUF(order), INT(mark)));
 }
 
-/** Stages in order, replay after replay; a fill between them is no kernel and divides the chain. */
+/** Stages run in order, replay after replay; a fill between them is not a kernel and splits the chain. */
 static void test_order(void **state)
 {
     struct test_launches *f = test_launches_need(state);
@@ -83,7 +83,8 @@ static void test_order(void **state)
     clrnn_buffer_destroy(&order);
 }
 
-/** Arguments of every kind; more items than cores; parts of buffers; one kernel with two sets of defines. */
+/** Arguments of every kind; more work-items than cores; sub-buffers; one kernel with two sets of defines.
+ * */
 static void test_arguments(void **state)
 {
     enum { COUNT = 1000, PART = 512 };
@@ -134,8 +135,8 @@ static void test_arguments(void **state)
     clrnn_buffer_destroy(&second);
 }
 
-/** Items of a stage see all of the stage before, whoever made it: sums that grow by neighbours, many times
- * over. */
+/** Work-items of a stage see all results of the stage before, whichever thread computed them: sums over
+ * neighbours, repeated many times. */
 static void test_stages_wait(void **state)
 {
     enum { COUNT = 4096, STAGES = 40 };
@@ -211,7 +212,7 @@ static void test_never(void **state)
     clrnn_buffer_destroy(&order);
 }
 
-/** While both ways are timed, and after, every run counts, whichever way it goes. */
+/** During the trial and after it every run counts, with or without chains. */
 static void test_trial(void **state)
 {
     enum { MOST = 400 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Choices between launches: asked with a class only, answered from the file or by force, written and read
+// Choices between variants: asked only with a class, answered from the file or by force, written and read
 // again; work-group sizes as the device layer's own choice.
 #include <math.h>
 #include <unistd.h>
@@ -27,7 +27,7 @@ static int teardown_group(void **state)
     return 0;
 }
 
-// Drivers keep their own caches where they were: ours alone is elsewhere.
+// Moves only clRNN's cache; drivers keep their own caches.
 static void own_cache(bool on)
 {
     static char *kept;
@@ -121,7 +121,7 @@ static void test_file(void **state)
     assert_true(c.count == 3 && c.standard == 0 && c.taken == 0);
     assert_string_equal(c.option[2], "broken");
 
-    // by force, and back; a word that is none of the alternatives does nothing
+    // forced, and reset; an unknown alternative has no effect
     assert_int_equal(clrnn_device_force(device, c.key, "quick"), CLRNN_OK);
     assert_int_equal(ask(device, "op T4", NULL), 1);
     assert_int_equal(clrnn_device_force(device, c.key, "other"), CLRNN_OK);
@@ -134,7 +134,7 @@ static void test_file(void **state)
     assert_int_equal(clrnn_device_force(device, c.key, NULL), CLRNN_OK);
     assert_int_equal(clrnn_device_force(device, "way", NULL), CLRNN_OK);
 
-    // written, read again, honoured by devices opened later, but not with no_tune
+    // written, read again, used by devices opened later, but not with no_tune
     put(device, &c, true);
     assert_true(clrnn_device_is_tuned(clrnn_device_info(device)));
     assert_int_equal(clrnn_choice_file_open(device, &file), CLRNN_OK);
@@ -149,7 +149,7 @@ static void test_file(void **state)
     device = open_device(true);
     assert_int_equal(ask(device, "op T4", NULL), 0);
 
-    // times beside other multiplies hold no more, failures do
+    // times measured with other multiplies are not valid, failures are
     assert_int_equal(clrnn_tune_load_file(NULL, path, &root), CLRNN_OK);
     json_object_set_new(json_object_get(root, "use"), "Xgemm", json_integer(17));
     assert_int_equal(clrnn_tune_save(NULL, path, root), CLRNN_OK);
@@ -189,7 +189,8 @@ static void test_environment(void **state)
     unsetenv("CLRNN_CHOICES");
 }
 
-/** Cuts and turned bits: one of the alternatives, and a file that can be gone on with. */
+/** Truncated files and flipped bits: the answer is still one of the alternatives, and the file can be
+ * updated. */
 static void test_damage(void **state)
 {
     struct clrnn_device *device;
@@ -232,7 +233,7 @@ static void test_damage(void **state)
     own_cache(false);
 }
 
-/** In the GPUs' form a kernel whose group is left open takes 64 items, or what is said to be best. */
+/** In the GPU form a kernel with an open work-group size gets 64 work-items, or the measured best. */
 static void test_groups(void **state)
 {
     const char *form = getenv("CLRNN_KERNEL_FORM");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The door of matrix multiplies: what it refuses, what it does at the edges, and CLBlast behind it.
+// The checks of matrix multiplies, their edge cases, and CLBlast.
 #include <math.h>
 
 #include "device/device_test.h"
@@ -59,7 +59,7 @@ static void test_refused(void **state)
     clrnn_buffer_destroy(&i);
 }
 
-/** Without an inner size beta alone is applied, and beta 0 forgets a NaN. Without rows nothing happens. */
+/** With inner size 0 only beta is applied, and beta 0 overwrites a NaN. Without rows nothing happens. */
 static void test_edges(void **state)
 {
     struct test_launches *f = test_launches_need(state);
@@ -114,7 +114,7 @@ static void test_clblast(void **state)
     assert_int_equal(clrnn_buffer_write_f32(a, 0, ROOM, x), CLRNN_OK);
     assert_int_equal(clrnn_buffer_write_f32(b, 0, ROOM, y), CLRNN_OK);
     for (int form = 0; form < 8; form++) {
-        // PoCL compiles each pair of transposes for seconds: there NT and TN must do
+        // PoCL compiles each pair of transposes for seconds: only NT and TN are tested there
         if (clrnn_device_info(f->d)->is_pocl && form != 2 && form != 5)
             continue;
         const bool ta = form & 1, tb = form & 2;

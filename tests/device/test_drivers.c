@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Drivers that crash or hang become rows with their trouble; the others stay usable. Each case runs in a
+// Drivers that crash or hang are listed with their error; the others stay usable. Each case runs in a
 // process of its own, since a process loads drivers once.
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -28,7 +28,7 @@ static int setup_group(void **state)
     if (!mkdtemp(folder))
         return -1;
     write_icd("a.icd", FAKE_ICD_PATH);
-    write_icd("b.icd", "libpocl.so.2"); // where PoCL is not installed, the loader passes over it
+    write_icd("b.icd", "libpocl.so.2"); // the loader ignores it if PoCL is not installed
     return setenv("OCL_ICD_VENDORS", folder, 1);
 }
 
@@ -44,7 +44,7 @@ static int teardown_group(void **state)
     return rmdir(folder);
 }
 
-/** In a child: lists with FAKE_ICD=mode; its exit status says what is wrong, 0 for nothing. */
+/** In a child: lists devices with FAKE_ICD=mode; the exit status tells what is wrong, 0: nothing. */
 static int list_in_child(const char *mode, const char *trouble)
 {
     struct clrnn_device_list *list;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Matrix multiplies of our own against sums in double: awkward sizes, all transposes, strides and offsets.
+// clRNN's matrix multiplies against sums in double: awkward sizes, all transposes, strides and offsets.
 #include <math.h>
 
 #include "base/random.h"
@@ -43,7 +43,7 @@ static struct clrnn_device *need_device(void **state)
     return *state;
 }
 
-// Rows and columns of a matrix as stored; the numbers outside of it are `around`.
+// A stored matrix; the memory around it is filled with `around`.
 struct stored {
     size_t offset, ld, rows, cols, count;
     float *data;
@@ -79,7 +79,7 @@ static struct clrnn_buffer *upload(struct clrnn_device *device, const struct sto
     return b;
 }
 
-// The same with its rows in the opposite order, and where each row lies now.
+// The same matrix with its rows in reverse order, and the row indices.
 static struct clrnn_buffer *upload_apart(struct clrnn_device *device, const struct stored *s,
                                          struct clrnn_buffer **rows)
 {
@@ -106,7 +106,7 @@ static struct clrnn_buffer *upload_apart(struct clrnn_device *device, const stru
 
 enum apart { TOGETHER, A_APART, B_APART };
 
-// Element (i, j) as it must be; *size: the sum of the magnitudes of what is added.
+// The expected element (i, j); *size: the sum of the magnitudes of its terms.
 static double want_at(const struct clrnn_gemm *g, const struct stored *a, const struct stored *b,
                       double before, const struct stored bias[2], int kind, size_t i, size_t j, double *size)
 {
@@ -131,7 +131,7 @@ static double want_at(const struct clrnn_gemm *g, const struct stored *a, const 
         want += bias[x].data[j];
         *size += fabs((double)bias[x].data[j]);
     }
-    *size += 1; // tanh itself is right to an ulp or two
+    *size += 1; // tanh itself has an error of an ulp or two
     return kind == EPILOGUE_TANH ? tanh(want) : fmax(want, 0);
 }
 
@@ -220,7 +220,7 @@ static void check(struct clrnn_device *device, struct clrnn_gemm g, enum apart a
     check_epilogue(device, g, EPILOGUE_NONE, apart, gap, seed);
 }
 
-// Each size in each place, in random company.
+// Each size in each position, combined with random others.
 static void test_awkward_sizes(void **state)
 {
     static const uint32_t sizes[] = {1, 2, 15, 16, 17, 31, 33, 63, 65, 130};
@@ -252,7 +252,7 @@ static void test_awkward_sizes(void **state)
         }
 }
 
-// Long sums over few outputs are shared among items; long and thin ones are turned round.
+// Long sums over few outputs use split-K; long and thin results are computed transposed.
 static void test_shapes_of_training(void **state)
 {
     static const struct {
@@ -284,7 +284,7 @@ static void test_shapes_of_training(void **state)
         }
 }
 
-// Two multiplies side by side give what each gives alone, whatever they have in common.
+// A batched pair gives the same results as two multiplies, whatever operands they share.
 static void check_pair(struct clrnn_device *device, struct clrnn_gemm g, bool same_a, bool same_b,
                        uint64_t seed)
 {
@@ -321,7 +321,7 @@ static void check_pair(struct clrnn_device *device, struct clrnn_gemm g, bool sa
         assert_int_equal(clrnn_buffer_read_f32(g.c, 0, c.count, both ? got : alone), CLRNN_OK);
         clrnn_launches_destroy(&launches);
     }
-    // Terms are at most 1 each: two roundings for every sum of them, in another order
+    // Terms are at most 1: two roundings for every addition, in another order
     for (size_t i = 0; i < c.count; i++)
         if (!(fabs((double)got[i] - alone[i]) <= fmin(g.K + 3.0, 40) * 0x1p-23 * (g.K + 2.0)))
             fail_msg("pair %ux%ux%u %c%c same A %d B %d beta %g: C[%zu] is %.9g, alone %.9g", g.M, g.N, g.K,
@@ -358,7 +358,7 @@ static void test_pairs(void **state)
         }
 }
 
-// Bias and activation, with split-K and without, C as it stands and transposed.
+// Bias and activation, with and without split-K, C as it is and transposed.
 static void test_epilogue(void **state)
 {
     static const uint32_t shapes[][3] = {{64, 60, 1100},

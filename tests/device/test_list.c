@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Launches: arguments held against the kernel, order of replays, sizes, scratch, times.
+// Launches: arguments checked against the kernel, order of replays, sizes, scratch, times.
 #include "base/array.h"
 #include "device/device_test.h"
 
@@ -18,8 +18,8 @@ static enum clrnn_status note(struct test_launches *f, struct clrnn_buffer *curs
                                ARGS(BUF(cursor), BUF(order), INT(mark)));
 }
 
-/** Launches run in order, each with its own arguments though they share a kernel; replays repeat; a part
- *  is a part. */
+/** Launches run in order, each with its own arguments even if they share a kernel; replays repeat them; a
+ * part can be run by itself. */
 static void test_order(void **state)
 {
     struct test_launches *f = test_launches_need(state);
@@ -149,7 +149,7 @@ static void test_groups(void **state)
     for (int i = 0; i < GROUPS * LOCAL_SIZE; i++)
         v[i] = i;
     assert_int_equal(clrnn_buffer_write_i32(values, 0, GROUPS * LOCAL_SIZE, v), CLRNN_OK);
-    // 20 items are rounded up to three groups
+    // 20 work-items are rounded up to three work-groups
     assert_int_equal(clrnn_launch_kernel(f->l, "probe", "group_sum", NO_DEFINES, GROUPS1(20, LOCAL_SIZE),
                                          FREE, ARGS(BUF(values), LOCAL(LOCAL_SIZE * 4), BUF(sums))),
                      CLRNN_OK);
@@ -212,7 +212,7 @@ static void test_scratch(void **state)
     clrnn_launches_destroy(&other);
 }
 
-// For tests of ops, scratch memory can be told from memory that was written.
+// In tests of ops, unwritten scratch memory can be recognised.
 static void test_scratch_unwritten(void **state)
 {
     struct clrnn_device *d;
@@ -279,8 +279,8 @@ static void test_profile(void **state)
     clrnn_device_destroy(&d);
 }
 
-/** Denormal results become zero: they would cost CPUs a hundredfold. The contract asks for the option;
- *  what the driver makes of it is printed, not judged, except on PoCL. */
+/** Denormal results become zero: they would cost CPUs a factor of a hundred. The build option is
+ * required; its effect is printed, and checked only on PoCL. */
 static void test_denormal(void **state)
 {
     struct test_launches *f = test_launches_need(state);

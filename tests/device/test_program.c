@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Programs: includes and lines, defines, failed builds, what is kept in memory and on disk.
+// Programs: includes and lines, defines, failed builds, caching in memory and on disk.
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -155,7 +155,7 @@ static void test_warnings(void **state)
     clrnn_device_destroy(&d);
 }
 
-/** A file's bytes, without the care (and the waiting for the disk) that clrnn_cache_write takes. */
+/** Writes a file's bytes without the checks and the sync of clrnn_cache_write. */
 static void put(const char *path, const unsigned char *bytes, size_t size)
 {
     FILE *f = fopen(path, "wb");
@@ -211,7 +211,7 @@ static void test_cache_file(void **state)
     free(folder);
 }
 
-/** What others may have written is not read; nothing is written among it. */
+/** A folder that others may have written to is neither read nor written. */
 static void test_cache_foreign(void **state)
 {
     const unsigned char data[] = "a program's binary";
@@ -248,7 +248,7 @@ static void test_cache_foreign(void **state)
     free(folder);
 }
 
-/** Beyond its limit the folder loses what was used longest ago, and what dead writers left. */
+/** Above its limit the folder loses the least recently used entries, and files of killed writers. */
 static void test_cache_limit(void **state)
 {
     const unsigned char data[1000] = {1};
@@ -298,7 +298,7 @@ static void test_cache_limit(void **state)
     unsetenv("CLRNN_CACHE_BYTES");
 }
 
-/** Writers and readers at once: what is read is whole, whoever wrote it. */
+/** Concurrent writers and readers: every entry read is complete, whoever wrote it. */
 static void test_cache_race(void **state)
 {
     enum { WRITERS = 3, ROUNDS = 40, SIZE = 20000 };
@@ -340,7 +340,7 @@ static void test_cache_race(void **state)
     free(folder);
 }
 
-/** Runs `constants` on a fresh device; how many programs were built and how many came from disk. */
+/** Runs `constants` on a new device; counts the programs that were built and that came from disk. */
 static void use(long value, unsigned *built, unsigned *cached)
 {
     struct test_log log;
@@ -364,7 +364,7 @@ static void use(long value, unsigned *built, unsigned *cached)
     clrnn_device_destroy(&d);
 }
 
-/** Damages every entry of the program cache; how many there are. */
+/** Damages every entry of the program cache; returns their number. */
 static size_t damage(const char *folder)
 {
     DIR *d = opendir(folder);

@@ -19,7 +19,7 @@ static int close_device(void **state)
     return 0;
 }
 
-/** `count` blocks of a stream from `first` on, by the kernel. */
+/** Draws `count` blocks of a stream from `first` on with the kernel. */
 static void draw(struct clrnn_device *d, const struct clrnn_random *r, uint32_t first, uint32_t count,
                  uint32_t *words)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The rules by which a text names a device, on made-up lists.
+// The rules by which a text selects a device, on made-up lists.
 #include "device/find/find.h"
 #include "device/device_test.h"
 
@@ -50,7 +50,7 @@ static struct clrnn_device_list *make_list(const struct row *const *rows)
     return list;
 }
 
-/** What `select` means among the rows: "P:D", or the status. */
+/** Expects that `select` selects a row, "P:D", or fails with a status. */
 static void expect(const char *select, const struct row *const *rows, int status, const char *text)
 {
     struct clrnn_device_list *list = make_list(rows);

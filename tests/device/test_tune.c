@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Tuning: what is remembered, what is used of it, and that damage costs speed only.
+// Tuning: what is stored, what is used of it, and that damage costs only speed.
 #include <math.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -35,7 +35,7 @@ static int teardown_group(void **state)
     return 0;
 }
 
-// The environment of drivers stays as it was, so that their own caches are warm.
+// Keeps the environment of drivers, so that their own caches are filled.
 static void own_cache(bool on)
 {
     const char *kept = getenv("CLRNN_KEPT_CACHE");
@@ -65,7 +65,7 @@ static void put(const char *text)
     free(path);
 }
 
-// JSON with the hash that the file wants.
+// Writes JSON with the hash that the file requires.
 static void put_sealed(const struct clrnn_device_info *of, const char *text)
 {
     char *path = clrnn_tune_path(of), *folder = clrnn_path_folder(path);
@@ -120,7 +120,7 @@ static void test_classes(void **state)
             .M = cases[i].M, .N = cases[i].N, .K = cases[i].K, .transpose_b = cases[i].b};
         const int own = clrnn_tune_prefers_own(tune, &g);
 
-        if (cases[i].own == -2) // of a class with two measured shapes: either
+        if (cases[i].own == -2) // of a class with two measured shapes: either result is right
             assert_true(own >= 0);
         else
             assert_int_equal(own, cases[i].own);
@@ -130,7 +130,7 @@ static void test_classes(void **state)
     own_cache(false);
 }
 
-// Nothing is taken from the file, and one sentence says so.
+// Expects that nothing is read from the file, with one warning.
 static void expect_refused(const char *why)
 {
     struct test_log log;
@@ -144,7 +144,7 @@ static void expect_refused(const char *why)
         fail_msg("\"%s\" is not in: %s", why, log.text);
 }
 
-/** Every cut, every changed byte and every file of another user or version is refused. */
+/** Every truncation, every changed byte and every file of another user or version is refused. */
 static void test_damage(void **state)
 {
     char *text, *path = NULL;
@@ -183,7 +183,7 @@ static void test_damage(void **state)
     own_cache(false);
 }
 
-/** Processes that measure at the same time lose nothing of each other's. */
+/** Processes that measure at the same time lose no measurements of each other. */
 static void test_together(void **state)
 {
     enum { WRITERS = 4, ENTRIES = 12 };
@@ -235,8 +235,8 @@ static void test_together(void **state)
     "\"KWID\": 2, \"VWMD\": " vwmd ", \"VWND\": 1, \"PADA\": 0, \"PADB\": 0}"
 #define ROUTINE(min) "\"GemmRoutine\": {\"XGEMM_MIN_INDIRECT_SIZE\": " min "}"
 
-/** Settings that do not suit the device or compute wrong are dropped, and the multiply is right all the same.
- *  In a process of its own: what CLBlast was given it keeps. */
+/** Settings that do not suit the device or compute wrong are dropped, and the multiply is still right. In
+ * a process of its own, since CLBlast keeps parameters. */
 static int multiply_with(const char *use, const char *warning)
 {
     struct clrnn_device_params params = {.select = getenv("CLRNN_DEVICE") ? NULL : "cpu", .gemm = "clblast"};
@@ -268,7 +268,8 @@ static int multiply_with(const char *use, const char *warning)
     return 0;
 }
 
-/** The check finds a setting with which CLBlast computes wrong, and that it computes right again after. */
+/** The check detects a setting with which CLBlast computes wrong, and that it computes right again
+ * afterwards. */
 static int check_wrong(const char *use, const char *unused)
 {
     struct clrnn_device_params params = {
@@ -321,7 +322,7 @@ static void test_settings(void **state)
 {
     (void)state;
     if (getenv("CLRNN_TEST_SMALL"))
-        skip(); // CLBlast is slow to build and slower to run there
+        skip(); // CLBlast is slow to build and even slower to run there
     expect_multiply(ROUTINE("60000") ", " DIRECT("16", "1"), NULL);
     expect_multiply(ROUTINE("60000") ", " DIRECT("7", "1"), "XgemmDirect does not suit the device");
     expect_multiply(ROUTINE("60000") ", " DIRECT("0", "1"), "XgemmDirect does not suit the device");
@@ -333,7 +334,7 @@ static void test_settings(void **state)
     expect_in_child(check_wrong, "{" DIRECT("7", "1") "}", NULL);
 }
 
-/** Before the first setting it keeps what is measured, and goes on from there. */
+/** The search stores measurements from the first setting on, and continues from them. */
 static void test_search(void **state)
 {
     const struct clrnn_device_params params = {.select = getenv("CLRNN_DEVICE") ? NULL : "cpu",
@@ -349,7 +350,7 @@ static void test_search(void **state)
 
     (void)state;
     if (getenv("CLRNN_TEST_SMALL"))
-        skip(); // CLBlast is slow to build and slower to run there
+        skip(); // CLBlast is slow to build and even slower to run there
     if (clrnn_device_open(&params, &device) != CLRNN_OK)
         skip();
     own_cache(true);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Healthy numbers that nobody measured, and the doctor's checks on them.
+// Made-up numbers of a healthy training, and the doctor's checks on them.
 #include "made.h"
 
 #include <math.h>
@@ -62,7 +62,7 @@ static struct clrnn_activity make_activity(double *time)
     };
 }
 
-// 100 steps that bring the loss from ln 2 to 0.03, and validation with it.
+// 100 steps in which the loss falls from ln 2 to 0.03, on validation data as well.
 static void make_trace(struct made *m)
 {
     m->trace = (struct clrnn_trace){

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Made-up numbers for the doctor's checks: a healthy scan, probes and trace, in which a test then plants a
+// Made-up numbers for the doctor's checks: a healthy scan, probes and trace, in which a test plants a
 // fault.
 #ifndef CLRNN_TESTS_DIAGNOSE_MADE_H
 #define CLRNN_TESTS_DIAGNOSE_MADE_H
@@ -39,7 +39,7 @@ struct made {
 /** Healthy numbers for a config of these layers and train keys; the test fails where the config is refused.
  */
 void made_open(struct made *m, const char *layers, const char *train);
-/** All checks in the doctor's order; findings stand in m->result. */
+/** Runs all checks in the doctor's order; findings are in m->result. */
 void made_judge(struct made *m);
 void made_close(struct made *m);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The doctor: each finding from config and data on a tiny case made for it, silence on the same case without
-// the fault, probes and the short training on ref, and the repaired config.
+// The doctor: each finding from config and data on a tiny case made for it, no finding on the same case
+// without the fault, probes and the short training on ref, and the fixed config.
 #include <math.h>
 
 #include "base/array.h"
@@ -9,7 +9,7 @@
 #include "diagnose/thresholds.h"
 #include "tests/train/scratch.h"
 
-// What is wrong with the data of a case.
+// The faults in a case's data.
 enum {
     WELL = 0,
     ONE_STEP = 1, // T = 1
@@ -117,7 +117,7 @@ static void write_part(const struct scratch *s, unsigned data, bool valid)
     free(real);
 }
 
-// A config of `layers` and what differs in train; data of the kind asked for.
+// A config of `layers` and extra train keys, with data of the given kind.
 static struct clrnn_config *make_case(struct scratch *s, unsigned data, const char *layers, const char *train,
                                       const char *extra)
 {
@@ -158,7 +158,7 @@ static void tell(const struct clrnn_doctor_result *r)
 #define TRAIN ADAM RUN SHUFFLE
 
 static const struct static_case {
-    const char *id; // that must be found; NULL: neither error nor warning
+    const char *id; // the finding expected; NULL: neither error nor warning
     enum clrnn_severity severity;
     unsigned data;
     const char *layers, *train, *extra;
@@ -256,7 +256,7 @@ static void static_findings(void **state)
         struct clrnn_config *config;
         struct scratch s;
         enum clrnn_severity last =
-            CLRNN_SEVERITY_ERROR; // of causes; the cases have no cause milder than its effect
+            CLRNN_SEVERITY_ERROR; // among causes; in these cases no cause is less severe than its effect
         size_t others = 0;
 
         assert_true(scratch_open(&s, "ref"));
@@ -288,7 +288,8 @@ static void static_findings(void **state)
     }
 }
 
-// The question's net in small: named are its faults and no others, and what --fix gives is free of them.
+// A small version of the question's network: exactly its faults are found, and the result of --fix is free
+// of them.
 static void broken_and_fixed(void **state)
 {
     // in the order of cause
@@ -372,7 +373,7 @@ static const struct run_case {
     {"train-eval-mismatch", LEARNABLE | ONE_STEP | OFFSET,
      "  - linear: {out_features: 8, bias: false}\n  - batchnorm: {momentum: 0.0}\n  - tanh\n" HEAD,
      "  loss: cross_entropy\n  optimizer: {adam: {lr: 0.02}}\n  epochs: 30\n  batch_size: 16\n" SHUFFLE},
-    // batchnorm cannot take the last batch of one: the training on shuffled labels leaves it out as well
+    // batchnorm cannot process the last batch of one: the training on shuffled labels leaves it out as well
     {"labels-look-random", ODD | ONE_STEP, "  - linear: {out_features: 64}\n  - batchnorm\n  - tanh\n" HEAD,
      "  loss: cross_entropy\n  optimizer: {adam: {lr: 0.02}}\n  epochs: 10\n  batch_size: 16\n" SHUFFLE},
     {"loss-not-finite", LEARNABLE | SCALED, "  - rnn: {hidden_size: 6, nonlinearity: relu}\n" POOL HEAD,
@@ -412,7 +413,7 @@ static void findings_by_running(void **state)
     }
 }
 
-// Device gradients hold against the reference's; skipped where there is no OpenCL.
+// Compares a device's gradients with the reference's; skipped without an OpenCL device.
 static void gradients_on_a_device(void **state)
 {
     const struct clrnn_doctor_params params = {.no_train = true};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Every finding of the table from made-up numbers: scans of data and traces of a training that nobody read or
-// ran. Each case plants one fault in numbers that are healthy without it; no device and no file is used.
+// Every finding of the table from made-up numbers: scans and traces without data or training. Each case
+// plants one fault in healthy numbers; no device and no file is used.
 #include <math.h>
 
 #include "base/array.h"
@@ -29,7 +29,7 @@ static void sorted(struct made *m)
     m->d.train_scan.changes = 1;
 }
 
-// What the same training with shuffled rows comes to.
+// The better result of the same training with shuffled rows.
 static void sorted_to_harm(struct made *m)
 {
     sorted(m);
@@ -224,7 +224,7 @@ static void no_gradient(struct made *m)
     m->largest[0] = 0;
 }
 
-// As a net that learns nothing leaves it.
+// The trace of a model that learns nothing.
 static void stuck(struct made *m)
 {
     for (int i = 0; i < WINDOWS; i++)
@@ -467,7 +467,7 @@ static void planted(void **state)
     }
 }
 
-// A finding that somebody adds to the table comes with a fault here.
+// Every finding in the table must have a planted fault here.
 static void all_have_a_fault(void **state)
 {
     (void)state;

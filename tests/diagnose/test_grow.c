@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Growing: which stages a config gets and what stands on them, the part that is blamed on broken configs, and
-// silence on healthy ones.
+// Growing: which stages a config has and what they consist of, the part that is blamed for broken configs,
+// and no blame for healthy ones.
 #include <math.h>
 
 #include "base/array.h"
@@ -30,7 +30,7 @@ static void ladder_text(struct scratch *s, const struct clrnn_config *config, ui
         used += (size_t)snprintf(text + used, size - used, "%s: %s\n", i ? ladder.part[i - 1].name : "base",
                                  layers);
         free(layers);
-        if (i == ladder.count && !init) { // the last stage is the config itself, but for names
+        if (i == ladder.count && !init) { // the last stage is the config itself, except for names
             char *a, *b;
 
             for (size_t k = 0; k < variant->layer_count; k++) {
@@ -73,7 +73,7 @@ static void ladders(void **state)
          "+ step_lr per batch: birnn 64 x 2, batchnorm, rnn 64 x 2, dropout 0.5, linear 2, softmax, round\n"
          "+ order of the file: birnn 64 x 2, batchnorm, rnn 64 x 2, dropout 0.5, linear 2, softmax, round\n",
          2, NULL},
-        // no linear layer at the end, weights from a file; the pool of the final state moves along
+        // no linear layer at the end, weights from a file; the pool of the final state is kept
         {"model: {layers: [{embedding: {num_embeddings: 9, embedding_dim: 5}}, {gru: {hidden_size: 4}}, "
          "layernorm, {lstm: {hidden_size: 3, num_layers: 2, dropout: 0.2}}, {pool: {over: final}}]}\n"
          "train: {loss: cross_entropy, shuffle: true, optimizer: {adam: {lr: 1.0e-3}}}\n",
@@ -85,7 +85,7 @@ static void ladders(void **state)
          "- linear: embedding 5, gru 4, layernorm, lstm 3 x 2, final state\n"
          "+ weights of a.safetensors: embedding 5, gru 4, layernorm, lstm 3 x 2, final state\n",
          3, "some/where/a.safetensors"},
-        // dense layers with their activations; nll with the log_softmax that makes it one; small clipping
+        // dense layers with their activations; nll with its log_softmax; small clipping
         {"model: {layers: [{pool: {over: max}}, {linear: {out_features: 8}}, relu, {linear: {out_features: "
          "6}}, tanh, "
          "{linear: {out_features: 4}}, log_softmax]}\n"
@@ -114,7 +114,7 @@ static void ladders(void **state)
     scratch_close(&s);
 }
 
-// What stands below the stage of the optimiser: Adam at 1e-3, no scheduler, shuffled, plain loss.
+// The training of stages before that of the optimiser: Adam at 1e-3, no scheduler, shuffled, plain loss.
 static void base_training(void **state)
 {
     struct clrnn_ladder ladder;
@@ -140,7 +140,7 @@ static void base_training(void **state)
 
     assert_string_equal(ladder.part[0].name, "+ label smoothing 0.1, class weights");
     assert_string_equal(ladder.part[1].name, "+ sgd, lr 9");
-    ladder.part[1].off = true; // a part that is left out stays out
+    ladder.part[1].off = true; // a disabled part stays out
     assert_int_equal(clrnn_ladder_variant(&ladder, ladder.count, &variant), CLRNN_OK);
     assert_int_equal(variant->train.optimizer.kind, CLRNN_OPTIMIZER_ADAM);
     assert_int_equal(variant->train.scheduler.kind, CLRNN_SCHEDULER_EXPONENTIAL_LR);
@@ -227,7 +227,7 @@ static void healthy(void **state)
     scratch_close(&s);
 }
 
-// The question's faults, each a stage of its own and each found although the others are there.
+// The question's faults, each a stage of its own and each found despite the others.
 static void broken(void **state)
 {
     struct scratch s;
@@ -259,7 +259,7 @@ static void broken(void **state)
     scratch_close(&s);
 }
 
-// A batchnorm over one sample cannot be run in train mode: that is an outcome of its stage, not of the grow.
+// A batchnorm over one sample cannot be run in train mode: a result of its stage, no error of grow.
 static void cannot_run(void **state)
 {
     struct scratch s;
@@ -281,7 +281,7 @@ static void cannot_run(void **state)
     scratch_close(&s);
 }
 
-// Labels that have nothing to do with constant inputs: no part is to blame.
+// Labels unrelated to constant inputs: no part is to blame.
 static void nothing_learns(void **state)
 {
     struct scratch s;
@@ -347,8 +347,8 @@ static bool learns(struct clrnn_stage_outcome o, const struct clrnn_stage_outcom
     return clrnn_stage_learns(&grow, &o, below, &part);
 }
 
-// One batch by heart: reached, well on its way, or held up by dropout; a floor that the layers set is no
-// success.
+// Overfitting one batch: reached, nearly reached, or slowed by dropout; a lower bound due to the layers is
+// no success.
 static void judged_by_heart(void **state)
 {
     struct clrnn_stage_outcome o = well;
@@ -371,8 +371,8 @@ static void judged_by_heart(void **state)
     assert_false(learns(o, &well, CLRNN_PART_DROPOUT));
 }
 
-// The short training: a stage keeps the skill of the one below, less where its lr is smaller, more where it
-// is larger, and is not asked where it hardly moved.
+// The short training: a stage must keep the skill of the one before, less of it with a smaller lr, more
+// with a larger one, and is not judged if its weights hardly change.
 static void judged_by_training(void **state)
 {
     struct clrnn_stage_outcome o = well;
@@ -390,7 +390,7 @@ static void judged_by_training(void **state)
     o.travel = 1e-3;
     assert_true(learns(o, &well, CLRNN_PART_OPTIMIZER));
     o = well;
-    o.loss_ratio = 1.5; // worse than a constant answer, where the one below was far better
+    o.loss_ratio = 1.5; // worse than a constant answer, while the stage before was far better
     assert_false(learns(o, &well, CLRNN_PART_NORM));
     o = well;
     o.finite = false;

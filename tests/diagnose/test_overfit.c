@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// One batch by heart: what learns it, what cannot and why, the least value of each loss, and that the batch
-// is the one that training takes first.
+// Overfitting one batch: which models can, which cannot and why, the lower bound of each loss, and that the
+// batch is training's first.
 #include <math.h>
 
 #include "base/array.h"
@@ -92,7 +92,7 @@ static void learns(void **state)
     scratch_close(&s);
 }
 
-// The question's own two faults: the loss is the floor plus the error rate, and no step changes a thing.
+// The question's two faults: the loss is its lower bound plus the error rate, and no step changes it.
 static void softmax_and_round(void **state)
 {
     const double floor = log(1 + exp(-1));
@@ -124,7 +124,7 @@ static void softmax_and_round(void **state)
 
     r = run(&s, BODY ", round", TRAIN, (struct clrnn_overfit_params){0});
     assert_false(r.reached);
-    assert_false(r.cannot); // whole logits could do it: it is the gradient that is missing
+    assert_false(r.cannot); // integer logits would suffice: it is the gradient that is missing
     assert_non_null(strstr(r.ended, "gradient is exactly 0"));
     clrnn_overfit_finish(&r);
     scratch_close(&s);
@@ -202,8 +202,8 @@ static void stops_and_errors(void **state)
 
 // ---------------------------------------------------------------- floors
 
-// By hand: the least value of each loss for labels 0 and 1 in turn, of a last layer with two outputs (or
-// one).
+// Computed by hand: the lower bound of each loss for alternating labels 0 and 1, of a last layer with two
+// outputs (or one).
 static void floors(void **state)
 {
     const double smooth = -0.95 * log(0.95) - 0.05 * log(0.05), e = exp(1);
@@ -276,7 +276,7 @@ static void floors(void **state)
     scratch_close(&s);
 }
 
-// Rows that are equal but labelled 0, 0, 0, 1: a quarter of the labels cannot be had.
+// Equal rows with labels 0, 0, 0, 1: a quarter of the labels cannot be predicted.
 static void contradictions(void **state)
 {
     const double entropy = -0.75 * log(0.75) - 0.25 * log(0.25);
@@ -313,7 +313,7 @@ static void contradictions(void **state)
     scratch_close(&s);
 }
 
-// Targets of any size: mse is measured by their variance.
+// Targets of any size: mse is relative to their variance.
 static void regression(void **state)
 {
     struct scratch s;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A program over the public headers alone: a device, a log, batches of made-up numbers.
+// A program that uses only the public headers: a device, a log, batches of made-up numbers.
 #ifndef CLRNN_TESTS_EXAMPLES_LIBRARY_H
 #define CLRNN_TESTS_EXAMPLES_LIBRARY_H
 
@@ -123,7 +123,7 @@ static inline bool near(double a, double b, double tolerance)
 
 #define assert_ok(call) assert_int_equal(call, CLRNN_OK)
 
-// A call that must fail with this status and one sentence that holds `word`.
+// Expects that a call fails with this status and one message that contains `word`.
 #define assert_refused(f, call, status, word) \
     do { \
         (f)->errors = 0; \

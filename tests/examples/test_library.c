@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What a program can do through the public headers alone: configs in code, batches of its own, schedules;
-// and how mistakes are reported.
+// What a program can do with the public headers alone: configs in code, its own batches, schedules; and how
+// mistakes are reported.
 #include "library.h"
 
 // ---------------------------------------------------------------- configs
@@ -53,7 +53,7 @@ static void test_config(void **state)
     assert_null(config);
 }
 
-// Fields out of range, set in code, are refused where they are used.
+// Fields out of range that were set in code are refused when used.
 static void test_config_checked(void **state)
 {
     struct fixture *f = *state;
@@ -79,7 +79,7 @@ static void test_config_checked(void **state)
 
 // ---------------------------------------------------------------- batches
 
-// Steps lower the loss of a batch that comes again and again, whatever goes in and out.
+// Repeated steps on one batch lower its loss, for every kind of input and output.
 static void learns(struct fixture *f, const char *layers, const char *train, bool tokens)
 {
     struct clrnn_model *model = make_model(f, layers, train, tokens);
@@ -121,7 +121,7 @@ static void test_kinds_of_batches(void **state)
            "loss: mse, optimizer: {sgd: {lr: 0.1}}", false);
 }
 
-// Padding may hold anything; a shorter T without it says the same.
+// Padding may hold anything; a shorter T without padding gives the same predictions.
 static void test_predictions(void **state)
 {
     struct fixture *f = *state;

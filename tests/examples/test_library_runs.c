@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a program can do through the public headers alone: parameters, model files, whole runs.
+// What a program can do with the public headers alone: parameters, model files, whole runs.
 #include "library.h"
 
 // ---------------------------------------------------------------- parameters and files
@@ -41,7 +41,7 @@ static void test_parameters(void **state)
     clrnn_model_destroy(&model);
 }
 
-// Bit for bit; `single`: as float32, which is what an exported file holds.
+// Compares bit by bit; `single`: as float32, the type of an exported file.
 static void same_parameters(struct clrnn_model *a, struct clrnn_model *b, bool single)
 {
     double x[256], y[256];
@@ -60,8 +60,8 @@ static void same_parameters(struct clrnn_model *a, struct clrnn_model *b, bool s
     }
 }
 
-// Saved in the middle, opened, gone on with: the bits of training without a break. Dropout and order of steps
-// count, too.
+// A model that is saved in the middle, opened and trained on has the same bits as without a break, dropout
+// and order of steps included.
 static void test_saved(void **state)
 {
     static const char layers[] =

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Every public function with NULL in the place of each pointer that must not be NULL: an error that names the
-// function and the parameter, an empty answer, or nothing; never a crash.
+// Every public function with NULL for each pointer that must not be NULL: an error that names the function
+// and the parameter, an empty result, or nothing; never a crash.
 #include <clrnn.h>
 
 #include <setjmp.h>
@@ -39,8 +39,8 @@ static void note(const char *name)
     snprintf(tried[tried_count++], sizeof(*tried), "%s", name);
 }
 
-// The call, in which `parameter` is NULL, is refused in one sentence; or silently, where that was the way to
-// the log.
+// Expects that the call, in which `parameter` is NULL, fails with one message, or silently if the log was
+// in that parameter.
 #define REFUSED(parameter, function, ...) \
     do { \
         errors = 0; \
@@ -342,7 +342,7 @@ static void diagnosis(void **state)
     NOTHING(clrnn_compare_finish, NULL);
 }
 
-// Runs last: what is exported and was not tried above has come without its cases here.
+// Runs last: every exported function must have been tried above.
 static void all_were_tried(void **state)
 {
     FILE *file = fopen(symbols, "r");

@@ -38,7 +38,7 @@ CL_API_ENTRY cl_int CL_API_CALL clInitLayer(cl_uint count, const cl_icd_dispatch
 enum object { CONTEXT, QUEUE, MEMORY, PROGRAM, KERNEL, EVENT, OBJECTS };
 enum what { NOTHING, FAIL, SHORT };
 
-// A layer is loaded once into a process and has no handle to hang its state on.
+// A layer is loaded once per process and has no handle for its state.
 static struct {
     const cl_icd_dispatch *next;
     cl_icd_dispatch table;
@@ -104,7 +104,7 @@ static void report(const char *word, const char *function)
         abort(); // a test without its report proves nothing
 }
 
-// What is to become of this call; *error is set where it is to fail.
+// Decides what happens to this call; *error is set if it is to fail.
 static enum what called(const char *function, cl_int *error)
 {
     enum what what = NOTHING;
@@ -151,7 +151,7 @@ PLAIN(clBuildProgram,
 PLAIN(clSetKernelArg, (cl_kernel k, cl_uint i, size_t n, const void *v), (k, i, n, v))
 PLAIN(clFlush, (cl_command_queue q), (q))
 
-// Half of what was asked for: the size says so, and the rest of the value is as it was.
+// A short read: the returned size is half of that requested, the rest of the value is unchanged.
 #define INFO(name, handle) \
     static cl_int CL_API_CALL my_##name(handle h, cl_uint i, size_t n, void *v, size_t *r) \
     { \
@@ -213,7 +213,7 @@ CREATE(clCreateContext, cl_context, CONTEXT,
        (p, n, d, f, u, e))
 CREATE(clCreateCommandQueue, cl_command_queue, QUEUE,
        (cl_context c, cl_device_id d, cl_command_queue_properties p, cl_int *e), (c, d, p, e))
-// FAULT_MOST_BYTES: a device that has no more than this for a buffer.
+// FAULT_MOST_BYTES: the largest buffer that the device allows.
 static bool is_too_large(size_t bytes)
 {
     const char *most = getenv("FAULT_MOST_BYTES");
@@ -247,7 +247,7 @@ CREATE(clCreateProgramWithBinary, cl_program, PROGRAM,
        (c, n, d, l, b, s, e))
 CREATE(clCreateKernel, cl_kernel, KERNEL, (cl_program p, const char *n, cl_int *e), (p, n, e))
 
-// A release that reports a failure has released all the same.
+// A release that reports a failure has still released the object.
 #define HOLD(retain, release, type, object) \
     static cl_int CL_API_CALL my_##retain(type h) \
     { \

@@ -19,7 +19,7 @@ extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t count, size_t size);
 extern void *__libc_realloc(void *old, size_t size);
 extern void *__libc_memalign(size_t alignment, size_t size);
-// glibc's headers lack these in the form of functions to define
+// glibc's headers do not declare these functions
 void *memalign(size_t alignment, size_t size);
 
 static unsigned long count, fail_at;

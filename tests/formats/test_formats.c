@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// File formats: what is written reads back; what is truncated, lying or hostile is refused with the facts.
+// File formats: written files read back; truncated, inconsistent or malicious ones are refused with the
+// reason.
 #include <math.h>
 #include <unistd.h>
 
@@ -186,7 +187,7 @@ static void npy_refuses(void **state)
     }
 }
 
-// Every prefix of a good file, and every byte of its header changed, is refused or read, never a crash.
+// Every prefix of a valid file, and every changed byte of its header, is refused or read, never a crash.
 static void npy_survives_damage(void **state)
 {
     const char *header = "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }";

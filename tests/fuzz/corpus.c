@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Runs a fuzz target over the files of a folder, where no fuzzer is linked: the corpus as an ordinary test.
+// Runs a fuzz target over the files of a folder, without a fuzzer: the corpus as an ordinary test.
 #include <dirent.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -24,7 +24,7 @@ int main(int argc, char **argv)
 
         FUZZ_CHECK(path);
         if (!stat(path, &st) && S_ISREG(st.st_mode)) {
-            fprintf(stderr, "%s\n", path); // the last one is the one that crashed
+            fprintf(stderr, "%s\n", path); // after a crash, the last line names the input
             FUZZ_CHECK(clrnn_map_open(NULL, path, &map) == CLRNN_OK);
             LLVMFuzzerTestOneInput(map.data, map.size);
             for (size_t size = 0; size < map.size; size += 1 + map.size / 16) // cut short, too

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Inputs as files in memory, and the log of the fuzz targets.
+// Inputs as files in memory, and the fuzz targets' log.
 #include "fuzz.h"
 
 #include <stdio.h>

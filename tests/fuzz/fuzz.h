@@ -11,7 +11,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/** Aborts, for a sanitizer or a debugger to show where, unless `what` holds. */
+/** Aborts unless `what` is true, so that a sanitizer or debugger shows where. */
 #define FUZZ_CHECK(what) ((what) ? (void)0 : abort())
 
 /** Counts errors; fuzz_check_status: a failure has logged one sentence, a success none. */
@@ -22,8 +22,8 @@ void fuzz_check_status(enum clrnn_status status);
 /** The path of a file in memory that holds these bytes, until the next call. */
 const char *fuzz_file(const uint8_t *data, size_t size);
 
-/** Alike, of a safetensors file: bytes that begin with '{' are its header, up to a NUL, and its data behind
- * that. */
+/** The same for a safetensors file: input that begins with '{' is its header, up to a NUL, followed by
+ * its data. */
 const char *fuzz_safetensors(const uint8_t *data, size_t size);
 
 /** The same bytes as a text in fresh memory. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Fuzz target: the lines of a metrics.jsonl, as a run that goes on reads them.
+// Fuzz target: the lines of a metrics.jsonl, as a resumed run reads them.
 #include <string.h>
 
 #include "fuzz.h"

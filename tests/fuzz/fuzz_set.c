@@ -6,13 +6,12 @@
 #include "clrnn/config.h"
 #include "fuzz.h"
 
-// Small, since every assignment writes and reads all of it; a list, lists with one entry and a path are
-// there.
+// Small, since every assignment writes and reads all of it; it has a list, lists with one entry and a path.
 static const char base[] =
     "{model: {layers: [{linear: {out_features: 1}}]}, train: {loss: mse, optimizer: adam}, "
     "data: {train: {x: x.npy, y: y.npy}}}";
 
-// A config is parsed anew only where an input has changed it: a refused assignment leaves it as it was.
+// A config is parsed again only after an input has changed it: a refused assignment leaves it unchanged.
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct clrnn_config *config;

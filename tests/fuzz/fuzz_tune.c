@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Fuzz target: a tune file; the input is what its hash is made of, or the whole file where it begins with
-// '{'.
+// Fuzz target: a tune file; the input is the hashed text, or the whole file if it begins with '{'.
 #include <stdio.h>
 #include <string.h>
 

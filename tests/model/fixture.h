@@ -15,7 +15,7 @@ struct fixture {
     unsigned errors;
 };
 
-/** Opens "ref", or what CLRNN_DEVICE says, else the first CPU ("cpu"). False: there is none. */
+/** Opens "ref", or the device in CLRNN_DEVICE, otherwise the first CPU ("cpu"). False: there is none. */
 bool fixture_open(struct fixture *f, const char *select);
 void fixture_close(struct fixture *f);
 
@@ -24,7 +24,7 @@ struct clrnn_config *fixture_config(struct fixture *f, const char *layers, const
 /** The model of such a config; the test fails where it cannot be made. */
 struct clrnn_model *fixture_model(struct fixture *f, const char *layers, const char *train,
                                   struct clrnn_data_shape shape);
-/** The sentence with which making the model fails (CLRNN_ERR_CONFIG). */
+/** The message with which creating the model fails (CLRNN_ERR_CONFIG). */
 const char *fixture_refusal(struct fixture *f, const char *layers, const char *train,
                             struct clrnn_data_shape shape);
 
@@ -40,11 +40,11 @@ void fixture_data_free(struct clrnn_plan_data *data);
 /** The row of a parameter; the test fails where there is none. */
 size_t fixture_find(const struct clrnn_model *model, const char *name);
 
-/** A path in a fresh folder under the temporary one; fixture_close removes nothing, the caller unlinks. */
+/** A path in a new temporary folder; fixture_close removes nothing, the caller unlinks. */
 void fixture_path(char *path, size_t size, const char *name);
 
-/** Leaves the test, visibly, where the environment has no OpenCL device (cmocka's skip() prints "not ok",
- *  which meson takes for a failure). */
+/** Leaves the test with a message if there is no OpenCL device (cmocka's skip() prints "not ok", which
+ * meson takes for a failure). */
 #define NEED_OPENCL(f) \
     do { \
         if (!fixture_open(&(f), NULL)) { \

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Model files: everything comes back bit for bit; foreign files are refused with the facts.
+// Model files: everything is restored bit by bit; foreign files are refused with the reason.
 #include "fixture.h"
 
 #include <math.h>
@@ -31,7 +31,7 @@ static void steps(struct clrnn_model *m, unsigned from, unsigned to, struct clrn
     }
 }
 
-// Bit for bit; `single`: as float32, which is what an exported file holds.
+// Compares bit by bit; `single`: as float32, the type of an exported file.
 static void check_same_weights(struct clrnn_model *a, struct clrnn_model *b, bool single)
 {
     for (size_t i = 0; i < clrnn_model_param_count(a); i++) {
@@ -50,7 +50,7 @@ static void check_same_weights(struct clrnn_model *a, struct clrnn_model *b, boo
     }
 }
 
-// Three steps, saved and read, three more: the same bits as six steps in one go.
+// Three steps, saved and read, and three more: the same bits as six steps.
 static void check_resume(struct fixture *f)
 {
     struct clrnn_model *whole = fixture_model(f, LAYERS, TRAIN, shape);
@@ -120,7 +120,7 @@ static void test_resume_device(void **state)
     fixture_close(&f);
 }
 
-// Numbers as text come back bit for bit, odd ones too.
+// Numbers stored as text are restored bit by bit, unusual ones too.
 static void test_schedule_numbers(void **state)
 {
     static const double odd[] = {0,        -0.0,      1e-304, 0x1p-1074, 0x1.fffffffffffffp+1023,
@@ -231,7 +231,7 @@ static void test_init(void **state)
     fixture_close(&f);
 }
 
-// A model file of ours gives its weights without its optimiser.
+// Weights are read from a model file of clRNN without its optimiser.
 static void test_init_from_model_file(void **state)
 {
     struct clrnn_model *m, *other;
@@ -255,7 +255,7 @@ static void test_init_from_model_file(void **state)
     fixture_close(&f);
 }
 
-// num_batches_tracked may be absent, as in state dicts from before it; another dtype is converted.
+// num_batches_tracked may be missing, as in old state dicts; other dtypes are converted.
 static void test_init_lenient(void **state)
 {
     const size_t one[1] = {4}, two[2] = {3, 4};
@@ -289,7 +289,7 @@ static void test_init_lenient(void **state)
     fixture_close(&f);
 }
 
-// A deviation that a device may take for 0 is that of a constant feature.
+// A deviation that a device may treat as 0 counts as that of a constant feature.
 static void test_small_deviation(void **state)
 {
     static const double mean[4] = {0, 0, 0, 0}, std[4] = {0, 1e-40, 0x1p-126, 2},

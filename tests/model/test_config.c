@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Configs: defaults are PyTorch's, mistakes are named with their place, what is written reads back the same.
+// Configs: PyTorch's defaults, errors with their position, and written configs that read back the same.
 #include <dirent.h>
 #include <unistd.h>
 
@@ -206,7 +206,7 @@ static void test_file_and_set(void **state)
     rmdir(folder);
 }
 
-// Text of the config, of the config read from that text, and of copies: all the same.
+// The text of the config, of the config read from that text, and of copies are all the same.
 static void check_round_trip(const struct clrnn_config *config, const char *what)
 {
     char *text = clrnn_config_text(config), *twice, *thrice;
@@ -258,7 +258,7 @@ static void test_text(void **state)
     }
 }
 
-// Data paths are written so that they hold from the run folder.
+// Data paths are written so that they are valid from the run folder.
 static void test_absolute_paths(void **state)
 {
     char folder[] = "/tmp/clrnn-config-XXXXXX", *path, *text, *real, *want;
@@ -353,7 +353,7 @@ static void test_keys(void **state)
     free(keys);
 }
 
-// Reads and writes every config that lies in the folder or in the folders in it; their number.
+// Reads and writes every config in the folder and its subfolders; returns their number.
 static int read_all(const char *folder)
 {
     DIR *dir = opendir(folder);
@@ -387,7 +387,7 @@ static void test_examples(void **state)
     assert_true(read_all(SOURCE_ROOT "/examples") >= 2);
 }
 
-// Recorded runs and references that may lie beside the source tree.
+// Recorded runs and references, if they are next to the source tree.
 static void test_recorded(void **state)
 {
     const int count = read_all(SOURCE_ROOT "/../shared/parity/open") +

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Damaged model files, and weights that are not finite: refused, with the file, the place and what is wrong.
+// Damaged model files, and weights that are not finite, are refused with the file, the position and the
+// reason.
 #include "fixture.h"
 
 #include <math.h>
@@ -31,7 +32,7 @@ static void steps(struct clrnn_model *m, unsigned from, unsigned to, struct clrn
     }
 }
 
-// Writes the file anew with one thing changed: a key's value (NULL: left out), or a tensor left out.
+// Rewrites the file with one change: a key's value (NULL: removed), or a tensor removed.
 static void rewrite(struct fixture *f, const char *path, const char *key, const char *value,
                     const char *dropped)
 {
@@ -124,8 +125,7 @@ static void test_damaged(void **state)
     fixture_close(&f);
 }
 
-// A run folder stands for its last weights, which are what training ended with.
-// NaN or infinity in any one number of any one tensor.
+// A run folder means its last weights. NaN or infinity in any one number of any one tensor is refused.
 static void test_not_finite(void **state)
 {
     static const double bad[] = {NAN, INFINITY, -INFINITY};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What ops a model becomes in each mode, and their shapes; no device is needed for more than memory.
+// The ops of a model in each mode, and their shapes; the device is used only for memory.
 #include "fixture.h"
 
 #define SEED_LAYERS \
@@ -170,7 +170,7 @@ static void test_seed_shapes(void **state)
     scene_close(&s);
 }
 
-// lengths reach every op that asks for them until a pool takes the time axis away.
+// lengths reach every op that uses them, up to a pool, which removes the time axis.
 static void test_lengths(void **state)
 {
     struct scene s;
@@ -197,7 +197,7 @@ static void test_lengths(void **state)
     scene_close(&s);
 }
 
-// Dropout between the levels of a stack, not after the last; every instance has its own number.
+// Dropout is between the levels of a stack, not after the last; every instance has its own number.
 static void test_dropout_streams(void **state)
 {
     struct scene s;
@@ -222,7 +222,7 @@ static void test_dropout_streams(void **state)
     scene_close(&s);
 }
 
-// Nothing flows back beyond the first layer with parameters; tokens have no gradient.
+// No gradient is computed below the first layer with parameters, nor of tokens.
 static void test_first_trained(void **state)
 {
     struct scene s;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Plans that run: the loss falls, probes leave no trace, outputs come batch-major, and a device agrees
-// with ref op by op.
+// Plans that run: the loss falls, gradient passes change nothing, outputs are batch-major, and a device
+// agrees with ref op by op.
 #include "fixture.h"
 
 #include <math.h>
@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "device/gemm/gemm.h"
 
-// The seed's model in small: every op of it but fewer numbers.
+// A small version of the seed's model: all of its ops.
 #define SMALL_SEED \
     "- rnn: {name: rnn, hidden_size: 8, num_layers: 2, bidirectional: true}\n" \
     "- batchnorm: {name: norm}\n" \
@@ -97,7 +97,7 @@ static void test_learns_device(void **state)
     fixture_close(&f);
 }
 
-// A gradient pass changes nothing that a later step could see.
+// A gradient pass changes nothing that later steps depend on.
 static void test_gradient_leaves_no_trace(void **state)
 {
     struct clrnn_model *m;
@@ -134,7 +134,7 @@ static void test_gradient_leaves_no_trace(void **state)
     fixture_close(&f);
 }
 
-// Sequences lie time-major inside; the output is read sample by sample.
+// Sequences are time-major internally; the output is read sample by sample.
 static void test_output_order(void **state)
 {
     struct clrnn_model *m;
@@ -217,8 +217,8 @@ static double *read_values(struct clrnn_buffer *b, size_t first, size_t count)
     return v;
 }
 
-// Reserves of recurrent layers are the device's own business; the optimiser's flat buffers are compared
-// parameter by parameter, as padding between them differs.
+// Reserves of recurrent layers depend on the device; the optimiser's flat buffers are compared parameter by
+// parameter, as padding between them differs.
 static bool is_private(const struct clrnn_op *op, int slot)
 {
     return (op->kind == CLRNN_OP_RNN_FWD && slot != RNN_Y) || op->kind == CLRNN_OP_OPTIM;
@@ -360,7 +360,7 @@ static void test_same_bits(void **state)
     fixture_close(&f);
 }
 
-// Losses of three steps over samples in the opposite order.
+// Losses of three steps over samples in reverse order.
 static void losses_of_turned(struct fixture *f, const char *layers, uint32_t C, uint32_t N, double loss[3],
                              bool *copies)
 {
@@ -392,7 +392,7 @@ static void losses_of_turned(struct fixture *f, const char *layers, uint32_t C, 
     free(index);
 }
 
-// A batch of single steps that is not copied out of the data set, in small layers and in one too large for
+// A batch of single steps that is read in place from the data set, in small layers and in one too large for
 // them.
 static void test_batch_without_copy(void **state)
 {

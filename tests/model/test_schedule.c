@@ -8,7 +8,7 @@
 #include "model/schedule.h"
 #include "tests/test.h"
 
-// The recorded `train` section is JSON, which is YAML, too.
+// The recorded `train` section is JSON, which is also YAML.
 static struct clrnn_config *config_of(const json_t *train)
 {
     char *json = json_dumps(train, JSON_SORT_KEYS), *text;
@@ -93,7 +93,7 @@ static void test_golden(void **state)
     assert_int_equal(bad, 0);
 }
 
-// What the seed's run ends with: 25 epochs of 353 batches, a tenth every 30 batches.
+// The end of the seed's run: 25 epochs of 353 batches, a factor of ten every 30 batches.
 static void test_seed(void **state)
 {
     const struct clrnn_train_config train = {
@@ -147,7 +147,7 @@ static void test_plateau_nan(void **state)
     assert_true(s.lr == 0.5);
 }
 
-// PyTorch divides by zero where the rise has no length; here lr starts at its largest.
+// PyTorch divides by zero if the rise has no length; here lr starts at its maximum.
 static void test_one_cycle_without_rise(void **state)
 {
     const struct clrnn_train_config train = {

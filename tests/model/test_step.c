@@ -36,7 +36,7 @@ static void test_learns(void **state)
     fixture_close(&f);
 }
 
-// One sample's prediction does not depend on the batch that it came in, on padding, or on earlier shapes.
+// A sample's prediction does not depend on the rest of the batch, on padding, or on earlier shapes.
 static void check_shapes(struct fixture *f)
 {
     static const struct {
@@ -93,7 +93,7 @@ static void test_shapes_device(void **state)
     fixture_close(&f);
 }
 
-// interval: batch steps after each update, and lr is what the update used.
+// interval: batch steps the scheduler after each update; lr is the one that the update used.
 static void test_schedulers(void **state)
 {
     struct clrnn_step_result result;

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Names, order and shapes of parameters as PyTorch has them; first values; sentences about layers that do
-// not fit.
+// Names, order and shapes of parameters as in PyTorch; initial values; errors about layers that do not fit.
 #include "fixture.h"
 
 #include <math.h>
@@ -212,7 +211,7 @@ static void test_embedding_values(void **state)
     fixture_close(&f);
 }
 
-// The same seed gives the same bits, another seed others, and every parameter draws its own numbers.
+// The same seed gives the same bits, another seed different ones, and every parameter has its own numbers.
 static void test_determinism(void **state)
 {
     struct clrnn_data_shape shape = {7, false, 2};
@@ -264,7 +263,7 @@ static void test_refusals(void **state)
     fixture_close(&f);
 }
 
-// What the config's reader already refuses in files can still come from code.
+// Errors that the config's parser finds in files are also found in configs made in code.
 static void test_refusals_from_code(void **state)
 {
     struct clrnn_data_shape shape = {7, false, 0};

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The test device, and failing a test over a check's fault.
+// The test device, and failing a test with a check's fault.
 #include "op_test.h"
 
-// As a benchmark: of each kind of op, the largest case.
+// For benchmarks: the largest case of each kind of op.
 static struct {
     double flops, bytes, seconds;
     char what[256];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Building graphs and packing activations: what lives at the same time never shares memory.
+// Building graphs and packing activations: tensors with overlapping lifetimes never share memory.
 #include "base/random.h"
 #include "ops/graph.h"
 #include "tests/test.h"
@@ -64,7 +64,7 @@ static bool live_together(const struct clrnn_graph *g, int a, int b)
     return (p->first_op <= q->last_op || q->keep) && (q->first_op <= p->last_op || p->keep);
 }
 
-// A chain needs room for two neighbours only.
+// A chain needs memory for two neighbouring tensors only.
 static void chain(void **state)
 {
     struct clrnn_buffer *arena = NULL;
@@ -94,8 +94,8 @@ static void chain(void **state)
     clrnn_buffer_destroy(&arena);
 }
 
-// Random graphs: no two tensors that live at the same time overlap; kept ones and those that no op names
-// share with nobody after them.
+// Random graphs: no two tensors with overlapping lifetimes overlap in memory; kept and unused ones share it
+// with none after them.
 static void random_graphs(void **state)
 {
     for (uint64_t seed = 1; seed <= 40; seed++) {
@@ -132,7 +132,7 @@ static void random_graphs(void **state)
     }
 }
 
-// An arena that is large enough stays; a larger one replaces it while the first graph keeps its own.
+// An arena that is large enough is reused; a larger one replaces it, while the first graph keeps its own.
 static void arena_grows(void **state)
 {
     struct clrnn_buffer *arena = NULL, *first;

@@ -174,7 +174,7 @@ static void extremes(void **state)
     }
 }
 
-// Nothing counts: 0 / 0, as PyTorch's nan, and gradients of 0.
+// No target counts: 0 / 0, as PyTorch's nan, and gradients of 0.
 static void all_ignored(void **state)
 {
     const struct variant v = {.kind = CLRNN_LOSS_CROSS_ENTROPY, .ignore = 1};

@@ -12,7 +12,7 @@ struct variant {
     float shift; // mean of x
 };
 
-// x is known to within half a unit in the last place of its mean, and so is y, which is of size 1.
+// x is known to half a unit in the last place of its mean, and so is y, which is about 1.
 static double tolerance(const struct variant *v)
 {
     return 2e-6 + 2e-7 * fabsf(v->shift);
@@ -53,7 +53,7 @@ static void batchnorm(struct clrnn_check *t, uint32_t T, uint32_t N, uint32_t C,
             var[c] = fabsf(var[c]);
         clrnn_check_updated_input(t, BATCHNORM_NEW_MEAN, BATCHNORM_RUNNING_MEAN, 1e-6);
         clrnn_check_updated_input(t, BATCHNORM_NEW_VAR, BATCHNORM_RUNNING_VAR, 1e-6);
-        clrnn_check_int(t, CLRNN_OP_MAX_IN - 1, 1, 4, 9); // the counter itself stands in no input slot
+        clrnn_check_int(t, CLRNN_OP_MAX_IN - 1, 1, 4, 9); // the counter is in no input slot
         t->in[CLRNN_OP_MAX_IN - 1].there = true;
         clrnn_check_updated_input(t, BATCHNORM_BATCHES, CLRNN_OP_MAX_IN - 1, 0);
     }
@@ -171,7 +171,7 @@ static void each_shape(void **state)
         }
 }
 
-// A mean of 1e4 with deviation 1: the variance must survive.
+// A mean of 1e4 with deviation 1: the variance must be accurate.
 static void large_mean(void **state)
 {
     const struct variant v = {.affine = true, .running = true, .shift = 1e4f};
@@ -193,7 +193,7 @@ static void many_rows(void **state)
     backward(*state, CLRNN_OP_LAYERNORM_BWD, 1000, 300, 3, &v);
 }
 
-// One valid row: PyTorch refuses; ours stays finite.
+// One valid row: PyTorch refuses it; here results are finite.
 static void one_row(void **state)
 {
     const struct variant v = {.affine = true, .running = true};

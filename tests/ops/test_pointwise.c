@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Pointwise and row-wise functions against the reference, near 0 and far out.
+// Pointwise and row-wise functions against the reference, for small and large arguments.
 #include "op_test.h"
 
 #include <math.h>
@@ -71,7 +71,7 @@ static void backward(struct clrnn_check *t, enum clrnn_function f, uint32_t T, u
         clrnn_check_poison_padding(t, POINTWISE_BWD_Y, C);
         clrnn_check_poison_padding(t, POINTWISE_BWD_DY, C);
     }
-    // y is rounded: 1 - y^2 loses what y cannot hold; row sums grow with C.
+    // y is rounded: 1 - y^2 has the error of y; row sums grow with C.
     clrnn_check_out_rows(t, POINTWISE_DX, C, slack(f) + (f >= CLRNN_FUNCTION_SOFTMAX ? 1e-8 * C : 0));
     op_test_run(t);
 }
@@ -92,7 +92,7 @@ static void shapes(void **state)
             }
 }
 
-// Each value alone, within a few units in the last place of its own size.
+// Each value by itself is within a few units in its last place.
 static void accuracy(void **state)
 {
     static const float edge[] = {0,       -0.0f,    0.5f,  1.5f,   2.5f,  -0.5f, -1.5f, 0.49999997f,

@@ -27,7 +27,7 @@ static void uniform(struct clrnn_check *t, int slot, size_t count, float bound)
         v[i] = bound * (2 * (float)(clrnn_check_u32(t) >> 8) * 0x1p-24f - 1);
 }
 
-// The op and what both directions of it read. The same numbers for forward and backward.
+// The op and the inputs that forward and backward share, with the same numbers for both.
 static void set_up(struct clrnn_check *t, enum clrnn_op_kind kind, const struct layer *a)
 {
     static const char *const cells[] = {"rnn", "lstm", "gru"};
@@ -58,15 +58,15 @@ static void set_up(struct clrnn_check *t, enum clrnn_op_kind kind, const struct 
     }
 }
 
-// Errors are relative to the tensor's largest value, as sums of many products cancel, and to what went in,
-// as gradients of saturated units vanish.
+// Errors are relative to the tensor's largest value, since sums of many products cancel, and to the inputs,
+// since gradients of saturated units vanish.
 static void out(struct clrnn_check *t, const struct layer *a, int slot, size_t count, double tolerance)
 {
     clrnn_check_out(t, slot, CLRNN_REAL, count, tolerance);
     t->out[slot].absolute = tolerance * (a->amplitude > 0 ? a->amplitude : 1e-3);
 }
 
-// What of the forward only the backward reads: the device's own business, and its to overwrite there.
+// Intermediate values for backward: their layout is the device's own, and backward may overwrite them.
 static void reserve(struct clrnn_check *t, const struct layer *a, int slot, size_t count)
 {
     out(t, a, slot, count, 0);
@@ -134,7 +134,7 @@ static void check_layer(struct clrnn_check *t, const struct layer *a)
 
 // ---------------------------------------------------------------- tests
 
-// Every value of every size meets every cell, and most pairs of neighbours meet somewhere.
+// Every value of every size is combined with every cell, and most pairs of sizes occur.
 static void awkward_sizes(void **state)
 {
     static const uint32_t size[] = {1, 2, 15, 16, 17, 31, 33, 63, 65};
@@ -182,7 +182,7 @@ static void padding(void **state)
     }
 }
 
-// One step: the recurrent weights take no part, and their gradient is 0 exactly.
+// One step: the recurrent weights are unused, and their gradient is exactly 0.
 static void one_step(void **state)
 {
     struct clrnn_check *t = *state;
@@ -224,7 +224,7 @@ static void extreme_inputs(void **state)
     }
 }
 
-// More rounds of loops in a walk over all steps than llvmpipe carries out.
+// A sequence with more loop iterations than llvmpipe executes.
 static void many_rounds(void **state)
 {
     const struct layer a = {
@@ -236,7 +236,7 @@ static void many_rounds(void **state)
     check_layer(*state, &a);
 }
 
-// Weights larger than a core's cache: work is cut in another way there.
+// Weights larger than a core's cache, for which work is divided differently.
 static void large_weights(void **state)
 {
     if (op_test_small())
@@ -255,7 +255,7 @@ static void large_weights(void **state)
     }
 }
 
-// More rows than one work-item takes at a time, and no multiple of them.
+// More rows than one work-item computes at a time, and not a multiple of them.
 static void many_rows(void **state)
 {
     if (op_test_small())

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Comparing arrays of doubles, and numbers to fill them with, for the tests of the reference.
+// Comparing arrays of doubles, and numbers to fill them, for the tests of the reference.
 #ifndef CLRNN_TESTS_REFERENCE_NEAR_H
 #define CLRNN_TESTS_REFERENCE_NEAR_H
 
@@ -19,7 +19,7 @@ static inline void check_near(const char *what, const double *got, const double 
                      got[i], want[i], got[i] - want[i], tolerance);
 }
 
-/** Element i of the sequence `seed`, in [-1, 1): what tests/golden/record_reference.py draws too. */
+/** Element i of the sequence `seed`, in [-1, 1); tests/golden/record_reference.py draws the same. */
 static inline double number(uint32_t seed, uint32_t i)
 {
     uint32_t z = i * 2654435761u + seed * 2246822519u + 374761393u;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What doc/maths.md settles exactly: feeding, dropout's mask, records, unknown tokens, edge cases.
+// Results that doc/maths.md defines exactly: feed, dropout masks, records, unknown tokens, edge cases.
 #include <stdio.h>
 
 #include "near.h"
@@ -171,7 +171,7 @@ static void test_large_logits(void **state)
     uint32_t counter[COUNTER_FIELDS] = {0};
     struct clrnn_op op = {.kind = CLRNN_OP_LOSS, .layer = "loss", .T = 2, .N = 1, .C = 2};
 
-    (void)state; // rounding of logits near 1000 leaves 1e-13 in their exponential
+    (void)state; // rounding of logits near 1000 causes an error of 1e-13 in their exponential
     op.loss.ignore_index = -100;
     op.loss.slots = 1;
     run(&op, (void *[CLRNN_OP_MAX_IN]){x, NULL, class, NULL, counter},
@@ -186,7 +186,7 @@ static void test_large_logits(void **state)
     check_near("dx", dx, (double[]){0.5, -0.5}, 2, 1e-12);
 }
 
-// Equal logits share alike however large they are; the values are PyTorch's, in double.
+// Equal logits have equal probabilities, however large they are; the values are PyTorch's, in double.
 static void test_ties_of_huge_logits(void **state)
 {
     enum { ROWS = 3, C = 3, COUNT = ROWS * C };

@@ -20,7 +20,7 @@ static void run(const struct clrnn_op *op, void *const *in, void *const *out)
     assert_int_equal(clrnn_reference_run(NULL, op, in, out), CLRNN_OK);
 }
 
-// Sets padding to NaN: what stands there must not matter.
+// Sets padding to NaN, which must not affect anything.
 static void spoil(double *x, size_t width)
 {
     for (size_t r = 0; r < ROWS; r++)
@@ -75,7 +75,7 @@ RECURRENT_TEST(rnn_relu, 1, op.rnn.cell = CLRNN_CELL_RNN, op.rnn.relu = true)
 RECURRENT_TEST(lstm, 4, op.rnn.cell = CLRNN_CELL_LSTM)
 RECURRENT_TEST(gru, 3, op.rnn.cell = CLRNN_CELL_GRU)
 
-// Two batches, of which the second is compared; then the second again in evaluation.
+// Two training batches, of which the second is compared; then the second again in evaluation.
 static void check_batchnorm(bool cumulative, const double *want_y, const double *want_dx,
                             const double *want_dparams, const double *want_running, const double *want_eval)
 {

@@ -65,7 +65,7 @@ static const char SOURCE[] =
     "        *(global one *)to = *(one *)nothing;\n"
     "}\n";
 
-// What the layer adds to a context. Holds the context, which therefore lives as long as the process.
+// The layer's additions to a context. It retains the context, which therefore lives as long as the process.
 struct addition {
     cl_context context;
     cl_command_queue queue;
@@ -73,7 +73,7 @@ struct addition {
     struct addition *next;
 };
 
-// A layer is loaded once into a process and has no handle to hang its state on.
+// A layer is loaded once per process and has no handle for its state.
 static struct {
     const cl_icd_dispatch *next;
     cl_icd_dispatch table;
@@ -83,7 +83,7 @@ static struct {
     char *log; // OCLGRIND_LOG as it was
 } layer = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-// A check that did not take place must not pass.
+// A check that could not run must not count as passed.
 static void need(cl_int error, const char *what)
 {
     if (error == CL_SUCCESS)
@@ -177,7 +177,7 @@ static cl_int forget(cl_command_queue q, cl_mem to, size_t first, size_t bytes)
     return run(q, kernel, 0, NULL, NULL);
 }
 
-// A buffer whose shadow is as large as itself and defined.
+// A buffer whose shadow has its size and is defined.
 static cl_mem fresh(cl_context context, cl_command_queue q, size_t bytes, const void *data)
 {
     cl_int error;
@@ -234,7 +234,7 @@ static cl_mem CL_API_CALL my_clCreateBuffer(cl_context c, cl_mem_flags f, size_t
     return mem;
 }
 
-// Forgets where `data`, which went to `first` and on, says so.
+// Marks the numbers in `data`, written at `first`, that equal CLRNN_UNWRITTEN as undefined.
 static cl_int forget_unwritten(cl_command_queue q, cl_mem to, size_t first, size_t bytes,
                                const unsigned char *data)
 {
@@ -250,7 +250,7 @@ static cl_int forget_unwritten(cl_command_queue q, cl_mem to, size_t first, size
     return error;
 }
 
-// Whether these are all the bytes of a buffer, and of no other that it is a part of.
+// Whether the range is a whole buffer that is not a sub-buffer.
 static bool is_whole(cl_mem m, size_t o, size_t n)
 {
     cl_mem parent;

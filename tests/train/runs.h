@@ -27,9 +27,9 @@ struct told {
     uint64_t step;
 };
 
-/** Data sets a, of S samples, and b. */
+/** Writes data sets a, of S samples, and b. */
 void runs_data(const struct scratch *s);
-/** Trains into, or resumes, the folder `out`; checks that just an error is logged as one. */
+/** Trains into, or resumes, the folder `out`; checks that an error is logged exactly if the run fails. */
 enum clrnn_status runs_train(struct scratch *s, const char *text, const char *out, bool resume,
                              struct told *told, struct clrnn_train_result *result);
 void runs_must_train(struct scratch *s, const char *text, const char *out);

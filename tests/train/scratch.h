@@ -12,7 +12,7 @@ struct scratch {
     struct clrnn_log log;
     struct clrnn_device *device;
     char *folder;
-    char error[4096], warning[4096], info[16384]; // last error and warning; all that was told
+    char error[4096], warning[4096], info[16384]; // last error and warning; all info messages
     unsigned errors;
 };
 
@@ -23,7 +23,7 @@ void scratch_close(struct scratch *s);
 
 /** "<folder>/<name>", static until eight calls later. */
 const char *scratch_path(const struct scratch *s, const char *name);
-/** The whole file as text, fresh memory, NULL where there is none. */
+/** The content of a file as text, to be freed; NULL if it does not exist. */
 char *scratch_read(const struct scratch *s, const char *name, size_t *size);
 void scratch_write(const struct scratch *s, const char *name, const char *text);
 
@@ -36,7 +36,7 @@ void scratch_i64(const struct scratch *s, const char *name, const int64_t *value
 void scratch_problem(const struct scratch *s, const char *part, uint32_t N, uint32_t T, uint32_t C,
                      uint32_t classes, bool steps, uint64_t seed);
 
-/** A config from text, data paths relative to the folder; the test fails where it is refused. */
+/** A config from text, with data paths relative to the folder; the test fails if it is refused. */
 struct clrnn_config *scratch_config(struct scratch *s, const char *text);
 
 /** Fails unless the last error contains each of the words (NULL ends them). */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Data sets: shapes and types that are read, values that are refused with the facts, parts, figures.
+// Data sets: accepted shapes and types, invalid values with their error messages, splits, statistics.
 #include "scratch.h"
 
 #include <math.h>
@@ -119,7 +119,7 @@ static void test_wrong_shapes(void **state)
     must_refuse(&s, POOLED TRAIN XY);
     scratch_expect(&s, "y.npy", "(5", "4 samples", NULL);
     scratch_i64(&s, "y.npy", y, 4, 0);
-    must_refuse(&s, STEPS TRAIN XY); // a prediction for each step needs a y for each
+    must_refuse(&s, STEPS TRAIN XY); // a prediction for each step needs a y for each step
     scratch_expect(&s, "expected (4, 3)", "pool", NULL);
     scratch_i64(&s, "y.npy", y, 4, 3);
     must_refuse(&s, POOLED TRAIN XY);
@@ -137,7 +137,7 @@ static void test_wrong_shapes(void **state)
     scratch_close(&s);
 }
 
-// One value in a good file is changed; the message must name it.
+// Changes one value in a valid file; the message must name it.
 static void corrupt_x(struct scratch *s, size_t at, float value)
 {
     float x[N * T * C];

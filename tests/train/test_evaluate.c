@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Evaluation and prediction: figures held against brute force over the predictions; files; padding.
+// Evaluation and prediction: figures compared with a direct computation from the predictions; files;
+// padding.
 #include "scratch.h"
 
 #include <math.h>
@@ -57,7 +58,7 @@ static void drop_job(struct job *job)
     clrnn_config_destroy(&job->config);
 }
 
-// Predictions as written; the shape must be as expected (0 ends it).
+// Reads the written predictions and checks their shape (0 ends it).
 static double *predict(struct scratch *s, struct job *job, enum clrnn_predict_kind kind, size_t a, size_t b,
                        size_t c)
 {
@@ -258,8 +259,8 @@ static void test_regression(void **state)
     scratch_close(&s);
 }
 
-// A prediction for every step: padding holds zeros (classes: -1), and what the inputs hold there counts
-// for nothing. The model's own softmax is not applied twice.
+// A prediction for every step: padding is zeros (classes: -1), and inputs in padding have no effect. The
+// model's own softmax is not applied twice.
 static void test_steps(void **state)
 {
     struct scratch s;

@@ -55,7 +55,7 @@ static struct clrnn_feed *make_feed(struct job *job, struct clrnn_feed_params pa
     return feed;
 }
 
-// The samples of an epoch in their order; its batches' N and T; from `batch` on.
+// Collects the samples of an epoch in order, with its batches' N and T, from `batch` on.
 static uint32_t read_epoch(struct clrnn_feed *feed, uint64_t epoch, uint32_t batch, uint32_t *order,
                            uint32_t *steps)
 {
@@ -105,7 +105,7 @@ static void test_order(void **state)
     assert_int_equal(read_epoch(feed, 2, 0, order, steps), S);
     assert_memory_equal(order, want, sizeof(want));
     assert_int_equal(read_epoch(feed, 2, 3, order, steps),
-                     S - 3 * B); // taken up in the middle: the same rest
+                     S - 3 * B); // starting in the middle gives the same rest
     assert_memory_equal(order, want + 3 * B, (S - 3 * B) * sizeof(*want));
     assert_int_equal(read_epoch(feed, 3, 0, order, steps), S);
     assert_memory_not_equal(order, want, sizeof(want));

@@ -131,7 +131,7 @@ static void test_early_stopping(void **state)
     assert_true(scratch_open(&s, "ref"));
     runs_data(&s);
     assert_int_equal(runs_train(&s, still, "run", false, NULL, &result), CLRNN_OK);
-    assert_int_equal(result.epochs, 3); // the first is best, then two without a better one
+    assert_int_equal(result.epochs, 3); // the first epoch is the best, then two without improvement
     assert_int_equal(result.best_epoch, 1);
     assert_non_null(strstr(s.info, "early stopping after epoch 3"));
     assert_int_equal(runs_train(&s, still, "run", true, NULL, &result), CLRNN_OK); // stays stopped
@@ -194,7 +194,7 @@ static void test_refused_runs(void **state)
     scratch_expect(&s, "one_cycle_lr", "12", "total_steps", NULL);
     config =
         scratch_config(&s, MODEL TRAIN("1", ", early_stopping: {monitor: valid_loss, patience: 2}") DATA);
-    config->data.valid.there = false; // as code may describe it; the parser refuses such a file itself
+    config->data.valid.there = false; // as code may set it; the parser refuses such a file itself
     params.config = config;
     params.out = scratch_path(&s, "run");
     assert_int_equal(clrnn_train(s.device, &params, &result), CLRNN_ERR_CONFIG);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Runs that are interrupted, killed, resumed: bit for bit as without a break; and resumes that are refused.
+// Runs that are interrupted, killed and resumed give the same bits as without a break; and resumes that are
+// refused.
 #include "runs.h"
 
 #include <signal.h>
@@ -16,8 +17,8 @@ static void ring(int number)
     alarmed = 1;
 }
 
-// Stopped by a timer, as Ctrl-C would, at another fraction of the whole time in each sitting: in the
-// middle of epochs, in validation, between epochs.
+// Trains with several interruptions by a timer, as by Ctrl-C, each after another fraction of the whole
+// time: in the middle of epochs, in validation, between epochs.
 static enum clrnn_status train_until(struct scratch *s, const char *text, const char *out, bool resume,
                                      double seconds)
 {
@@ -53,8 +54,8 @@ static void check_resume(struct scratch *s, const char *text, int cuts)
 
         snprintf(name, sizeof(name), "cut%d", cut);
         for (int sitting = 0; st == CLRNN_INTERRUPTED; sitting++) {
-            // A sitting that opens its data and ends before its first step comes no further: the last has
-            // time.
+            // If the time ends before the first step, nothing is gained; the last attempt therefore has
+            // enough time.
             const double share = sitting > 4 ? 1000.0 : (cut + 0.5) / cuts * (sitting ? 0.7 : 1.0);
 
             st = train_until(s, text, name, sitting, share * result.seconds);
@@ -71,10 +72,10 @@ static void check_resume(struct scratch *s, const char *text, int cuts)
         }
         runs_same_metrics(s, "whole", name);
     }
-    print_message("# stopped %d times\n", stops); // by the clock: none where the machine is busy elsewhere
+    print_message("# stopped %d times\n", stops); // depends on the clock: none if the machine is busy
 }
 
-// A scheduler and early stopping of each kind that keeps something in mind.
+// A scheduler and early stopping of each kind that has state.
 #define COSINE TRAIN("3", ", log_every: 1, scheduler: {one_cycle_lr: {max_lr: 0.02, interval: batch}}") DATA
 #define PLATEAU \
     TRAIN("3", \
@@ -111,7 +112,7 @@ static void test_resume_on_opencl(void **state)
     scratch_close(&s);
 }
 
-// kill -9 leaves lines beyond the checkpoint, half a line, and a torn file.
+// kill -9 leaves lines after the checkpoint, an incomplete line, and an incomplete file.
 static void test_resume_after_kill(void **state)
 {
     struct scratch s;

@@ -142,7 +142,7 @@ static void test_blank_and_shuffled(void **state)
     job_close(&job);
 }
 
-// A view's samples reach the device: with all inputs blank, outputs are all the same.
+// Views pass through the feed: with all inputs blank, all outputs are the same.
 static void test_view_through_the_feed(void **state)
 {
     const double blank[C] = {0.5, 0.5, 0.5};
@@ -294,7 +294,7 @@ static void test_evaluation(void **state)
     job_close(&job);
 }
 
-// With kept tensors the output and the gradient of x are there after the pass, and no weight has moved.
+// With keep_tensors the output and the gradient of x can be read after the pass, and no weight has changed.
 static void test_tensors(void **state)
 {
     struct clrnn_session_record record;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Made-up data: the same bytes on every machine, balanced classes, tasks that mean what they say.
+// Synthetic data: the same bytes on every machine, balanced classes, tasks as documented.
 #include "scratch.h"
 
 #include <math.h>
@@ -38,7 +38,7 @@ static void file_hash(struct scratch *s, const char *name, char hex[33])
 
 static void test_bytes(void **state)
 {
-    // Recorded on x86-64, gcc 12: another machine or compiler must not make other files.
+    // Recorded on x86-64, gcc 12: other machines and compilers must write the same files.
     static const char *const want[][2] = {{"a/X_train.npy", "55059643bae5c62d4af12f10601f0995"},
                                           {"a/y_train.npy", "6cfc2a70000429fa499b4354e2916d5d"},
                                           {"a/X_test.npy", "9f5befa74e432f2c0016e3df51276fb1"}};

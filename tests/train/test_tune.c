@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Choices measured in a config's own steps: what is written, what later plans make of it, and that a training
-// comes to the same numbers whichever alternative runs.
+// Choices measured in a config's own steps: what is written, how later plans use it, and that training
+// gives the same numbers with every alternative.
 #include "scratch.h"
 
 #include <math.h>
@@ -19,8 +19,8 @@ static const char config[] =
     "train: {loss: cross_entropy, optimizer: {adam: {lr: 0.01}}, epochs: 2, batch_size: 8, seed: 5}\n"
     "data: {train: {x: X_a.npy, y: y_a.npy, lengths: lengths_a.npy}}\n";
 
-// Drivers keep their own caches where they were: ours alone is in the folder, while files of measured choices
-// are read.
+// Moves clRNN's cache to the folder while files of measured choices are read; drivers keep their own
+// caches.
 static void own_cache(const struct scratch *s, bool on)
 {
     static char *kept;
@@ -46,7 +46,7 @@ static void open_again(struct scratch *s, bool no_tune)
     assert_int_equal(clrnn_device_open(&params, &s->device), CLRNN_OK);
 }
 
-// The kernels of a training step, in fresh memory.
+// The kernels of a training step as text, to be freed.
 static char *kernels(struct scratch *s)
 {
     struct clrnn_config *parsed = scratch_config(s, config);
@@ -107,7 +107,7 @@ static void write_file(const struct scratch *s, const json_t *root)
     free(path);
 }
 
-// Says in the file that `option` is to be used wherever it is among the alternatives; false: it is nowhere.
+// Writes into the file that `option` is to be used wherever it is an alternative; false: it is none.
 static bool prefer(const struct scratch *s, const char *option)
 {
     json_t *root = read_file(s), *choices = json_object_get(root, "choices"), *entry;
@@ -143,7 +143,7 @@ static void test_measured_and_honoured(void **state)
     untuned = kernels(&s);
     loss = train(&s, "plain");
 
-    // without time nothing is measured; then all; then all is known
+    // without time nothing is measured; then everything is; then everything is known
     open_again(&s, false);
     tune(&s, 0, &list);
     for (size_t k = 0; k < list.count; k++)
@@ -166,7 +166,7 @@ static void test_measured_and_honoured(void **state)
     }
     json_decref(root);
 
-    // every variant, where it fits, as the file says
+    // every variant that fits, as the file requests it
     for (size_t w = 0; w < ARRAY_SIZE(variant); w++) {
         if (!prefer(&s, variant[w]))
             continue;
@@ -176,12 +176,12 @@ static void test_measured_and_honoured(void **state)
             assert_non_null(strstr(tuned, "rnn_step_fwd"));
         free(tuned);
         other = train(&s, variant[w]);
-        if (fabs(other - loss) > 1e-4 * fabs(loss)) // six steps of Adam away from other roundings
+        if (fabs(other - loss) > 1e-4 * fabs(loss)) // after six steps of Adam with different rounding
             fail_msg("variant %s: loss %.9g, untuned %.9g", variant[w], other, loss);
     }
     assert_true(train(&s, "again") == other); // the same file, the same bits
 
-    // ignored by who does not want it, and by all where it is damaged
+    // ignored with no_tune, and by all if damaged
     open_again(&s, true);
     tuned = kernels(&s);
     assert_string_equal(tuned, untuned);

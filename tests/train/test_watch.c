@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The watch: each warning from records made for it, once; silence on what is healthy; and whole runs.
+// The watch: each warning once, from records made for it; none for healthy records; and whole runs.
 #include "scratch.h"
 
 #include <math.h>
@@ -219,7 +219,7 @@ static void flat_losses(void **state)
     expect_silence(&t);
     close_stand(&t);
 
-    open_stand(&t, ADAM, true, 0); // a high loss, as dropout makes it, but better than the commonest class
+    open_stand(&t, ADAM, true, 0); // a high loss, as with dropout, but better than the most common class
     epochs(&t, 1, EPOCHS, 0.7, 0.6);
     expect_silence(&t);
     close_stand(&t);
@@ -244,7 +244,7 @@ static void flat_losses(void **state)
     expect_one(&t, "loss-flat");
     close_stand(&t);
 
-    // smoothed: the constant answer's loss is not known, the start's is
+    // smoothed: the constant answer's loss is unknown, the initial loss is used
     open_stand(&t, "loss: {cross_entropy: {label_smoothing: 0.2}}, optimizer: {adam: {lr: 0.001}}", true, 0);
     epochs(&t, 1, 1, 0.9, 0.5);
     epochs(&t, 2, EPOCHS, 0.7, 0.5);

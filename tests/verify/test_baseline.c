@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A made-up comparison beside made-up files of earlier ones: what counts as a change.
+// A made-up comparison against made-up files of earlier ones: what is reported as a change.
 #include <math.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -24,7 +24,7 @@ static struct clrnn_compare_row row = {.spec = "0:0",
 static const struct clrnn_compare_result result = {
     .steps = 2, .speed = true, .bound = bound, .row_count = 1, .row = &row, .config_key = "k"};
 
-// The changes against a file with this text.
+// Compares with a file that contains this text.
 static enum clrnn_status against(const char *text, const struct clrnn_compare_result *r,
                                  struct clrnn_baseline_result *changes)
 {

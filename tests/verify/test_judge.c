@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The verdict of compare on made-up runs: what rounding explains, and each way in which a device can be
-// wrong.
+// compare's verdict on made-up runs: what rounding explains, and each way in which a device can be wrong.
 #include <math.h>
 
 #include "base/array.h"
@@ -14,7 +13,7 @@ struct run {
     double curve[STEPS], logits[LOGITS], grads[GRADS];
 };
 
-// A reference, its disturbed runs and a device; two parameters of three and two elements.
+// A reference, its perturbed runs and a device; two parameters of three and two elements.
 struct made {
     struct clrnn_compare c;
     struct clrnn_compare_result result;
@@ -49,7 +48,7 @@ static void make_run(struct run *r, double off)
     };
 }
 
-// Disturbed by 1e-5 at most: bounds are 1e-4 and a little.
+// Perturbed by at most 1e-5: bounds are slightly above 1e-4.
 static void make(struct made *m)
 {
     *m = (struct made){.grad_first = {0, 3}, .param = {"0.weight_ih_l0", "1.bias"}};
@@ -68,7 +67,7 @@ static void make(struct made *m)
     make_run(&m->device, 5e-5);
 }
 
-// As a device's child and its parent do.
+// Judges as a device's child and its parent do.
 static enum clrnn_verdict judge(struct made *m, const char *ending)
 {
     clrnn_compare_find_bounds(&m->c);
@@ -104,7 +103,7 @@ static void rounding_is_fine(void **state)
         assert_true(fabs(m.bound[s] - (1e-4 + 1e-6)) < 1e-9);
 }
 
-// A difference, once there, may stay: bounds never shrink.
+// A difference may persist: bounds never shrink.
 static void bounds_keep(void **state)
 {
     struct made m;

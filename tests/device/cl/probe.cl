@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Small kernels that the device layer is tested with.
+// Small kernels for tests of the device layer.
 #include "common.h"
 #include "random.h"
 #include "slots.h"
@@ -39,7 +39,7 @@ kernel void group_sum(global const int *values, local int *share, global int *su
     }
 }
 
-// to[i] = 1 + the element of `from` as far from the end as i is from the start
+// to[i] = 1 + element count - 1 - i of `from`
 kernel void mirror(global const real *from, global real *to, uint count)
 {
     const uint i = get_global_id(0);
@@ -48,7 +48,7 @@ kernel void mirror(global const real *from, global real *to, uint count)
         to[i] = 1.0f + from[count - 1 - i];
 }
 
-// What a NULL buffer looks like from inside.
+// Whether the kernel sees a NULL buffer as NULL.
 kernel void is_null(global const real *nothing, global int *answer)
 {
     answer[0] = nothing == 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Compiles with a warning, which must not matter.
+// Compiles with a warning, which must not be an error.
 #include "common.h"
 #warning "a warning that nobody minds"
 
