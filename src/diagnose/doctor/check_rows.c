@@ -22,6 +22,7 @@ static void check_tokens(struct clrnn_doctor *d)
         bad->real_token, d->config->layer[0].num_embeddings);
     d->no_dynamic = true;
     d->no_dynamic_reason = "its tokens are no whole numbers.";
+    clrnn_doctor_fix(d, FIX_REMOVE_LAYER, 0, 0);
 }
 
 static void check_front(struct clrnn_doctor *d)

@@ -157,6 +157,7 @@ static enum clrnn_status try_finding(struct clrnn_trying *t, struct clrnn_findin
         clrnn_trying_keep(t, f->set, NULL);
     } else if (st == CLRNN_OK) {
         t->steps = trial.steps;
+        t->pace = trial.seconds / MAX2(trial.steps, 1u);
         st = conclude(t, f, &trial);
     }
     if (st == CLRNN_OK)
@@ -230,8 +231,8 @@ static enum clrnn_status cut_short(struct clrnn_trying *t)
     const double steps = t->steps * fmin(room, TRIAL_SECONDS) / 4 / clrnn_trying_seconds(t);
     struct clrnn_trial trial;
 
-    if (!d->asked.ran || !d->asked.finite || !clrnn_trying_no_time(t) || !anything_to_try(d->result) ||
-        !(steps >= LEAST_STEPS) || clrnn_doctor_stopped(d))
+    if (!d->asked.ran || !d->asked.finite || !d->asked.steps || !clrnn_trying_no_time(t) ||
+        !anything_to_try(d->result) || !(steps >= LEAST_STEPS) || clrnn_doctor_stopped(d))
         return CLRNN_OK;
     TRY(clrnn_trial_run(d, d->config, (uint32_t)steps, TRIAL_SECONDS, &trial));
     if (!trial.ran) {
@@ -301,7 +302,8 @@ static enum clrnn_status try_each(struct clrnn_trying *t)
 
 enum clrnn_status clrnn_doctor_try(struct clrnn_doctor *d)
 {
-    struct clrnn_trying t = {.d = d, .until = d->started + DOCTOR_SHARE * d->seconds};
+    struct clrnn_trying t = {
+        .d = d, .until = fmax(d->started + DOCTOR_SHARE * d->seconds, clrnn_clock() + LEAST_ROOM)};
     enum clrnn_status st;
 
     t.steps = d->asked.finite && d->asked.steps ? d->asked.steps : FREE_STEPS;

@@ -237,7 +237,8 @@ static enum clrnn_status train_and_judge(const struct clrnn_doctor *d, const str
         return clrnn_error_memory(d->log, steps * sizeof(*t->loss), "a trial");
     TRY(clrnn_session_open(d->device, &params, &s));
     st = train(d, s, data, steps, seconds, t);
-    if (st == CLRNN_OK && t->finite && t->steps < steps)
+    if (st == CLRNN_OK && t->finite && t->steps < steps &&
+        d->asked.steps) // else there is no run to compare with
         snprintf(t->why, sizeof(t->why), "%u steps take more than %.0f s", steps, seconds);
     else if (st == CLRNN_OK)
         st = clrnn_trial_judge(d, s->model, data->train, data->valid, t);
@@ -427,7 +428,7 @@ char *clrnn_trial_text(const struct clrnn_trial *before, const struct clrnn_tria
            : by == VALID           ? "valid accuracy"
                                    : "training accuracy";
     if (!before->ran)
-        return clrnn_format("as asked it cannot be trained; so it has %s %s after %u steps", what,
+        return clrnn_format("%s %s after %u steps, where as asked it cannot be trained", what,
                             value_text(after, by, recall, is), after->steps);
     return clrnn_format("%s %s -> %s in %s%u steps", what, value_text(before, by, recall, was),
                         value_text(after, by, recall, is), before->steps == after->steps ? "the same " : "",

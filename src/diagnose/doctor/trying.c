@@ -32,7 +32,7 @@ double clrnn_trying_seconds(const struct clrnn_trying *t)
 {
     const struct clrnn_trial *n = clrnn_trying_now(t);
 
-    return n->steps ? n->seconds * t->steps / n->steps : n->seconds;
+    return n->steps ? n->seconds * t->steps / n->steps : t->pace * t->steps;
 }
 
 bool clrnn_trying_no_time(const struct clrnn_trying *t)
@@ -75,8 +75,10 @@ void clrnn_trying_keep(struct clrnn_trying *t, const char *set, struct clrnn_tri
 enum clrnn_status clrnn_trying_say_no_time(struct clrnn_trying *t, struct clrnn_finding *f)
 {
     return clrnn_trying_say(t, &f->tried,
-                            clrnn_format("not tried for lack of time: %u steps take about %.2g s", t->steps,
-                                         clrnn_trying_seconds(t)));
+                            clrnn_trying_seconds(t) > 0
+                                ? clrnn_format("not tried for lack of time: %u steps take about %.2g s",
+                                               t->steps, clrnn_trying_seconds(t))
+                                : clrnn_format("not tried for lack of time"));
 }
 
 bool clrnn_finding_by_recall(const struct clrnn_finding *f)

@@ -14,6 +14,7 @@ struct clrnn_trying {
     struct clrnn_trial now; // with those of them that helped
     bool kept;              // `now` is the result of changes, not of the config as given
     uint32_t steps;
+    double pace;  // seconds a step of the last trial; 0: there was none
     double until; // no trial begins that would end after it, on clrnn_clock
 };
 
