@@ -99,6 +99,8 @@ static bool before(const struct order *o, const struct clrnn_doctor_result *r, s
 
     const enum clrnn_tried tried_a = r->finding[a].outcome, tried_b = r->finding[b].outcome;
 
+    if ((o->gravest[a] == CLRNN_SEVERITY_NOTE) != (o->gravest[b] == CLRNN_SEVERITY_NOTE))
+        return o->gravest[b] == CLRNN_SEVERITY_NOTE;
     if ((tried_a == CLRNN_TRIED_HELPS) != (tried_b == CLRNN_TRIED_HELPS))
         return tried_a == CLRNN_TRIED_HELPS;
     if (o->gravest[a] != o->gravest[b])
