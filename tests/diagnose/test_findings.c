@@ -65,11 +65,12 @@ static void zeros_only(struct made *m)
     m->answered[1].recall = 0;
 }
 
-static void last_value_does(struct made *m)
+static void last_value_is_target(struct made *m)
 {
     m->d.outputs = 1;
     m->d.train_scan.classes = m->d.valid_scan.classes = 0;
-    m->trace.naive = 0.95;
+    m->trace.naive = 1;
+    m->trace.naive_equal = true;
 }
 
 static void not_a_number(struct made *m)
@@ -414,7 +415,7 @@ static const struct fault {
     {WANT(LABELS_LOOK_RANDOM, WARNING), NET, TRAIN, as_good_as_shuffled},
     {WANT(UNDERFITTING, WARNING), NET, TRAIN, stuck},
     {WANT(UNSCALED_TARGET, WARNING), ONE, MSE, thousands},
-    {WANT(NO_BETTER_THAN_NAIVE, WARNING), ONE, MSE, last_value_does},
+    {WANT(NO_BETTER_THAN_NAIVE, ERROR), ONE, MSE, last_value_is_target},
     {WANT(MAJORITY_CLASS_ONLY, WARNING), NET, TRAIN, zeros_only},
     {WANT(INPUTS_IGNORED, WARNING), NET, TRAIN, blank_does_as_well},
     {WANT(TIME_IGNORED, WARNING), NET, TRAIN, order_does_not_matter},
