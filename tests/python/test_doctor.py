@@ -33,18 +33,21 @@ def doctor(script, *options, folder):
 
 
 def marked(script):
-    """(id, line) of a script's marks."""
-    return {(name, number) for number, line in enumerate(script.read_text().splitlines(), 1)
+    """(id, file, line) of the marks in a script and in the module that it imports from beside it."""
+    imported = re.findall(r"from steps\.(\w+)", script.read_text())
+    return {(name, path.name, number) for path in [script, *(script.parent / f"steps/{i}.py" for i in imported)]
+            for number, line in enumerate(path.read_text().splitlines(), 1)
             for name in re.findall(r"#! ([a-z-]+)", line)}
 
 
 def finds_what_is_marked(script, folder):
     status, result, _ = doctor(script, folder=folder)
     want = marked(script)
-    found = {f["id"]: [int(n) for n in re.findall(r":(\d+)", f["where"])] for f in result["findings"]}
-    assert set(found) == {name for name, _ in want}, (script.name, found)
-    for name, line in want:
-        assert any(abs(line - at) <= 3 for at in found[name]), (script.name, name, found[name])
+    found = {f["id"]: re.findall(r"(\w+\.py):(\d+)", f["where"]) for f in result["findings"]}
+    assert set(found) == {name for name, _, _ in want}, (script.name, found)
+    for name, file, line in want:
+        near = [at for at in found[name] if at[0] == file and abs(line - int(at[1])) <= 3]
+        assert near, (script.name, name, found[name])
     assert status == bool(want)
 
 

@@ -172,7 +172,7 @@ _SHUFFLES = ("shuffle", "permutation", "randperm", "permuted", "sample")
 
 def _shuffled_in_text(f: Facts) -> None:
     """NumPy arrays and lists that two statements shuffle, each with a fresh order."""
-    for body in _bodies(f.source.tree):
+    for body, file in ((b, file) for file, tree in f.source.trees.items() for b in _bodies(tree)):
         named: dict = {}                # variables that hold an order
         before: list = []               # (line, what is shuffled, which order)
         for st in body:
@@ -182,7 +182,7 @@ def _shuffled_in_text(f: Facts) -> None:
             for target, order in _shufflings(st, named):
                 for line, other, its in before:
                     if other != target and its != order and st.lineno - line <= 4 and _pair(f, other, target):
-                        f.add("labels-shuffled-apart", "error", [f.line(line), f.line(st.lineno)],
+                        f.add("labels-shuffled-apart", "error", [(file, line), (file, st.lineno)],
                               f"{other} and {target} are shuffled each in an order of its own")
                         return
                 before.append((st.lineno, target, order))
@@ -309,19 +309,18 @@ def _answers(f: Facts, last: Any) -> Optional[torch.Tensor]:
 
 def leak(f: Facts) -> None:
     """The same samples in training and validation."""
-    train: dict = {}
+    trained: dict = {}                  # by model: another one may have been trained on these samples before
     for c in f.train_calls:
         if c.inputs and (c.epoch == 1 or f.single):
-            for h in _rows(c):
-                train[h] = train.get(h, 0) + 1
-    if len(train) < 8:
-        return
+            trained.setdefault(id(c.module), set()).update(_rows(c))
     groups: dict = {}
     for c in f.eval_calls:
         if c.inputs and id(c.module) in f.used:
-            source = _source_of(c)
-            groups.setdefault(source, []).append(c)
-    for source, calls in groups.items():
+            groups.setdefault((id(c.module), _source_of(c)), []).append(c)
+    for (model, _), calls in groups.items():
+        train = trained.get(model, set())
+        if len(train) < 8:
+            continue
         rows = [h for c in calls for h in set(_rows(c))]
         if len(set(rows)) < 4:
             continue
@@ -335,17 +334,10 @@ def leak(f: Facts) -> None:
             continue
         if len(both) >= 0.97 * len(train) and not re.search(r"val|test|dev|hold", said):
             continue                    # the training set itself, to see how it is learnt
-        calm = sum(1 for n in train.values() if n > 1) / len(train)
-        if share < 3 * calm and f.single is False and calm < 0.9 and not _whole_epoch(f):
-            continue
         lines = _origin(f, calls[0].nodes[0]) + _loader_made(f, calls[0]) + [x for x in calls[0].lines[:3]]
         f.add("data-leak-train-valid", "error", lines,
               f"{100 * share:.0f} % of the {len(set(rows))} samples that are validated on are training samples")
         return
-
-
-def _whole_epoch(f: Facts) -> bool:
-    return True
 
 
 def _rows(call: Any) -> list:
@@ -391,8 +383,8 @@ def _names(f: Facts, calls: list) -> set:
             names.add(name)
     if not names:
         for c in calls[:1]:
-            for _, number in c.lines[:3]:
-                st = f.source.statement_at(number)
+            for place in c.lines[:3]:
+                st = f.source.statement_at(place)
                 if st is not None and not isinstance(st, (ast.FunctionDef, ast.ClassDef, ast.For, ast.With)):
                     names |= {n.id for n in ast.walk(st) if isinstance(n, ast.Name)}
     return names
@@ -405,7 +397,7 @@ def _loader_made(f: Facts, call: Any) -> list:
         return []
     loader = found[0]
     wanted = [n for n, v in f.rec.globals.items() if v is loader or v is getattr(loader, "dataset", loader)]
-    return [f.line(st.lineno) for st in ast.walk(f.source.tree) if isinstance(st, ast.Assign)
+    return [(file, st.lineno) for st, file in f.source.walk() if isinstance(st, ast.Assign)
             and any(isinstance(n, ast.Name) and n.id in wanted for t in st.targets for n in ast.walk(t))]
 
 

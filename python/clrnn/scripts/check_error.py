@@ -92,14 +92,16 @@ def _labels(f: Facts, failure: dict, text: str) -> None:
 
 def _backward(f: Facts, failure: dict, text: str) -> None:
     node = failure["nodes"][0]
-    if "second time" in text or "already been freed" in text:
+    if "second time" in text or "already been freed" in text or "inplace operation" in text:
         step = failure["step"]
         for n in node.ancestors(True, 5000):
             if n.op != "param" and n.step == step:
                 old = [i for i in n.inputs if i.rg and not i.is_param() and i.op != "leaf" and i.step < step]
                 if old:
-                    f.add("hidden-not-detached", "error", [n.line, failure["line"]],
-                          "the second backward() runs into the freed graph of the step before, through the state that is carried")
+                    what = ("goes through the graph of the step before, whose weights the optimizer has changed since"
+                            if "inplace" in text else "runs into the freed graph of the step before")
+                    f.add("hidden-not-detached", "error", [n.line, *(c.line for c in f.rec.step.root[-1:]), failure["line"]],
+                          f"the second backward() {what}, through the state that is carried")
                     return
     elif "does not require grad" in text:
         blind = [n for n in node.ancestors() if n.line and not n.grad_mode and any(i.is_param() for i in n.inputs)]

@@ -55,8 +55,6 @@ def parameters(f: Facts) -> None:
               f"{len(replaced)} trained parameters ({f.name_of(replaced[0][0])}, ...) were made after the optimizer, which "
               "holds the ones that they replaced")
         missed = [p for p in missed if all(p is not q for q, _ in replaced)]
-    teacher = _other_losses(f)
-    missed = [p for p in missed if id(p) not in teacher]
     if missed:
         layers = []
         for p in missed:
@@ -69,11 +67,6 @@ def parameters(f: Facts) -> None:
             lines += layers
         f.add("optimizer-misses-parameters", "error", lines,
               f"{len(missed)} of {len(used)} parameters get a gradient and stand in no optimizer ({f.name_of(missed[0])}, ...)")
-    elif used and not replaced:
-        unregistered = [m for m in _unregistered(f, held)]
-        if unregistered:
-            f.add("optimizer-misses-parameters", "error", [f.optimizers[0].line, *unregistered],
-                  "layers that take part are in no optimizer")
     both = [ids for ids, os in held.items() if len({id(o) for o in os}) > 1]
     if both:
         pair = {id(o): o for i in both for o in held[i]}.values()
@@ -82,14 +75,6 @@ def parameters(f: Facts) -> None:
             lines = [x for o in pair for x in (o.line, o.step_line)]
             f.add("two-optimizers-fight", "error", lines,
                   f"{len(both)} parameters are stepped by {' and '.join(o.name for o in pair)} in the same training step")
-
-
-def _unregistered(f: Facts, held: dict) -> list:
-    return []
-
-
-def _other_losses(f: Facts) -> set:
-    return set()
 
 
 def frozen(f: Facts) -> None:
@@ -137,7 +122,7 @@ def modes(f: Facts) -> None:
         lines += [first.line, *f.steps[min(first.step, len(f.steps) - 1)].backward]
         loop = f.rec.batch_loop
         if loop is not None:
-            lines.append(f.line(f.source.loops[loop].lineno))
+            lines.append(f.source.loops[loop].place)
         kinds = sorted({type(m).__name__ for m in _modal(first.module)})
         f.add("training-in-eval-mode", "error", lines,
               f"from training step {first.step + 1} on the model is in eval mode; {', '.join(kinds)} behave otherwise there")
@@ -149,8 +134,8 @@ def modes(f: Facts) -> None:
             continue
         kinds = sorted({type(m).__name__ for m in _modal(c.module)})
         where = [c.line] + [x for x in c.lines[1:2]]
-        guard = f.source.no_grad_at(c.line[1]) if c.line else None
-        where += [f.line(guard)] if guard else []
+        guard = f.source.no_grad_at(c.line) if c.line else None
+        where += [guard] if guard else []
         f.add("validating-in-train-mode", "error", where,
               f"a forward pass under no_grad, outside training, runs in train mode with {', '.join(kinds)}")
         break
@@ -201,17 +186,17 @@ def _keepers(f: Facts) -> list:
     names = set()
     for s in f.steps[:2]:
         for line in s.backward:
-            st = f.source.statement_at(line[1]) if line else None
+            st = f.source.statement_at(line)
             for n in ast.walk(st) if st else ():
                 if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute) and n.func.attr == "backward":
                     names |= {x.id for x in ast.walk(n.func.value) if isinstance(x, ast.Name)}
     lines = []
-    for n in ast.walk(f.source.tree):
+    for n, file in f.source.walk():
         if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute) and n.func.attr == "append":
             if any(isinstance(a, ast.Name) and a.id in names for a in n.args):
-                lines.append(f.line(n.lineno))
+                lines.append((file, n.lineno))
         elif isinstance(n, ast.AugAssign) and isinstance(n.value, ast.Name) and n.value.id in names:
-            lines.append(f.line(n.lineno))
+            lines.append((file, n.lineno))
     return lines + (f.steps[0].backward if not lines else [])
 
 
@@ -252,9 +237,9 @@ def _carried_state(f: Facts) -> None:
     how = shuffled(f)
     if how:
         detach = [x.line for x in f.rec.ops if x.op in ("detach", "data", "detach_") and x.step > 0 and x.line][:1]
-        loop = f.source.loops[f.rec.batch_loop].lineno if f.rec.batch_loop is not None else None
+        loop = f.source.loops[f.rec.batch_loop].place if f.rec.batch_loop is not None else None
         f.add("hidden-carried-across-shuffled-batches", "error",
-              [line.line, *detach, f.line(loop) if loop else None],
+              [line.line, *detach, loop],
               f"in {hits} steps the state of the batch before starts the next, though {how}")
 
 
@@ -281,7 +266,7 @@ def shuffled(f: Facts) -> str:
     for kind, line, seed, key, n, step in f.rec.random_calls:
         if step > 0 or f.rec.epoch_loop is not None:
             loop = f.source.loops[f.rec.epoch_loop] if f.rec.epoch_loop is not None else None
-            if loop is not None and line and loop.lineno <= line[1] <= (loop.end_lineno or 0):
+            if loop is not None and line and line[0] == loop.place[0] and loop.lineno <= line[1] <= (loop.end_lineno or 0):
                 return "the samples are shuffled in each epoch"
     return ""
 
@@ -316,14 +301,11 @@ def cut(f: Facts) -> None:
 def _guards(f: Facts, nodes: list) -> list:
     lines = []
     for n in sorted(nodes, key=lambda n: n.order):
-        if n.line and n.line[0] == f.source.path:
-            at = f.source.no_grad_at(n.line[1])
-            if at:
-                lines.append(f.line(at))
+        at = f.source.no_grad_at(n.line) if n.line else None
+        if at:
+            lines.append(at)
     if not lines:
-        for call in f.source.calls_of("no_grad", "inference_mode", "set_grad_enabled"):
-            lines.append(f.line(call.lineno))
-        lines = lines[:2]
+        lines = f.source.calls_of("no_grad", "inference_mode", "set_grad_enabled")[:2]
     return lines[:3]
 
 
@@ -373,9 +355,8 @@ def remade(f: Facts) -> None:
                 f.add("weights-reinitialised-each-epoch", "error", [*entry[1][:2]],
                       f"the model of epoch {c.epoch} was made after {entry[3]} training steps; what it replaces is lost")
                 return
-    node = f.source.loops[loop]
     inits = [line for kind, line, step, key in f.rec.events if kind == "init" and step > 0 and line
-             and line[0] == f.source.path]
+             and line[0] in f.source.trees]
     if inits and f.optimizers:
         held = {id(p) for o in f.optimizers for p in o.alive()}
         again = [(line, step) for kind, line, step, key in f.rec.events
@@ -383,7 +364,7 @@ def remade(f: Facts) -> None:
                  f.rec.epoch_ends and key in held]
         if again:
             lines = [x[0] for x in again[:3]]
-            f.add("weights-reinitialised-each-epoch", "error", lines + [f.line(node.lineno)][:0],
+            f.add("weights-reinitialised-each-epoch", "error", lines,
                   f"weights are drawn anew after {again[0][1]} training steps")
 
 

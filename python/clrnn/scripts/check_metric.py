@@ -105,7 +105,7 @@ def _padding(f: Facts, n: Node, answer: Node, users: list) -> None:
 def _denominators(f: Facts) -> None:
     """Sums of right answers over the number of batches, means over the number of samples."""
     values = f.rec.globals
-    for scope in [n for n in ast.walk(f.source.tree) if isinstance(n, (ast.Module, ast.FunctionDef))]:
+    for scope, file in [(n, file) for n, file in f.source.walk() if isinstance(n, (ast.Module, ast.FunctionDef))]:
         sums: dict = {}
         inner = [n for n in ast.walk(scope) if not isinstance(scope, ast.Module) or f.source.enclosing(
             f.source.parent.get(n), (ast.FunctionDef, ast.Lambda)) is None]
@@ -123,10 +123,10 @@ def _denominators(f: Facts) -> None:
             kind, line = sums[n.left.id]
             count = _counted(f, n.right, values)
             if count == "batches" and kind == "sum":
-                f.add("accuracy-computed-wrong", "error", [f.line(n.lineno)],
+                f.add("accuracy-computed-wrong", "error", [(file, n.lineno)],
                       f"a number of right answers is divided by the number of batches, {ast.unparse(n.right)}")
             elif count == "samples" and kind == "mean":
-                f.add("accuracy-computed-wrong", "error", [f.line(n.lineno)],
+                f.add("accuracy-computed-wrong", "error", [(file, n.lineno)],
                       f"a sum of batch means is divided by the number of samples, {ast.unparse(n.right)}")
 
 

@@ -238,7 +238,7 @@ def steps_read(f: Facts) -> None:
                 f.add("batch-axis-mixup", "error", [n.line, *f.made_at(module)[:1]],
                       "the layer is batch_first, and [-1] takes the last sample of the batch, not the last step")
             continue
-        if steps < 2 or packed and padded is None and not _varied(f, rnn):
+        if steps < 2:
             continue
         last = at in (-1, steps - 1)
         if packed and last:
@@ -253,10 +253,6 @@ def steps_read(f: Facts) -> None:
                   "at the last step the backward direction has read one step only")
         elif not module.bidirectional and at in (0, -steps) and whole:
             f.add("wrong-output-step", "error", [n.line], "at the first step the layer has read one step only")
-
-
-def _varied(f: Facts, rnn: Any) -> bool:
-    return True
 
 
 def _picked(n: Node) -> Optional[tuple]:

@@ -23,9 +23,9 @@ def schedules(f: Facts) -> None:
             continue
         per_batch = _per_batch(f, s)
         epochs = max(f.rec.epochs or 1, 1)
-        turns = f.total_steps if per_batch else epochs
-        if f.single:
-            turns = f.total_steps
+        turns = f.total_steps if per_batch or f.single else epochs
+        if per_batch or f.single:       # with gradients of several batches added up, one turn for all of them
+            turns = max(round(turns * min(_rate(s.calls, len(f.steps)), 1.0)), 1)
         if turns < 5 and not per_batch:
             continue
         lrs = _simulate(scheduler, min(turns, 200000))
@@ -48,6 +48,12 @@ def schedules(f: Facts) -> None:
             if used_up < 0.6:
                 f.add("scheduler-without-steps", "error", [s.line, s.step_line],
                       f"the learning rate falls from {top:.3g} below {0.01 * top:.3g} after {low[0]} of {turns} epochs")
+
+
+def _rate(calls: list, steps: int) -> float:
+    """Turns of a schedule for each backward(), from one turn to the last."""
+    apart = [b - a for a, b in zip(calls, calls[1:]) if b > a]
+    return 1 / sorted(apart)[len(apart) // 2] if apart else len(calls) / max(steps, 1)
 
 
 def _per_batch(f: Facts, s: Any) -> bool:
@@ -203,6 +209,15 @@ def explosion(f: Facts) -> None:
         f.add("loss-not-finite", "error", f.steps[bad].backward, f"the loss is {values[bad]} in step {bad + 1}")
 
 
+def nothing(f: Facts) -> None:
+    """No parameter gets a gradient, whatever the loss is."""
+    norms = [s.grad_norm for s in f.steps if not math.isnan(s.grad_norm)]
+    if len(norms) >= 3 and not any(norms):
+        cause = next((c.id for c in f.findings if c.severity == "error"), "")
+        f.add("zero-gradient", "note" if cause else "error", [*f.steps[0].backward, f.optimizers[0].line if f.optimizers else None],
+              f"after each of {len(norms)} backward() every gradient was exactly 0" + (f", which follows from {cause}" if cause else ""))
+
+
 def vanishing(f: Facts) -> None:
     """Early steps get no gradient, and the loss stays high."""
     probe = getattr(f, "time_probe", None)
@@ -218,4 +233,4 @@ def vanishing(f: Facts) -> None:
               f"after {len(f.steps)} steps the loss is {mean:.4g}, where a constant answer has {constant:.4g}")
 
 
-CHECKS = [schedules, clipping, learning_rate, dead_layers, explosion, vanishing]
+CHECKS = [schedules, clipping, learning_rate, dead_layers, explosion, vanishing, nothing]

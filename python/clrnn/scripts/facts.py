@@ -116,9 +116,6 @@ class Facts:
                     return name
         return f"a parameter of shape {tuple(p.shape)}"
 
-    def line(self, number: int) -> tuple:
-        return (self.source.path, number)
-
     # ------------------------------------------------------------ data
 
     def batches(self, limit: int = 100) -> list:

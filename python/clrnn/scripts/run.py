@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import builtins
 import json
 import os
 import sys
 import traceback
 import types
 import warnings
+from importlib.machinery import SourceFileLoader
 from typing import Any, Optional
 
 from . import texts
@@ -61,13 +63,21 @@ def _execute(source: Source, argv: list, rec: Any) -> Optional[BaseException]:
     """Runs the script as __main__; returns the exception that ended it."""
     from .record import Ended
     module = types.ModuleType("__main__")
-    module.__dict__.update(__file__=source.path, __builtins__=__builtins__, **rec.names())
+    module.__dict__.update(__file__=source.path, __builtins__=__builtins__)
     rec.globals = module.__dict__
     saved = (sys.argv, sys.modules.get("__main__"), list(sys.path), sys.stdout)
     sys.argv, sys.modules["__main__"] = [source.path, *argv], module
     sys.path[0:1] = [source.folder]
     sys.stdout = sys.stderr
     error: Optional[BaseException] = None
+    get_code, names = SourceFileLoader.get_code, rec.names()
+
+    def recorded(self: Any, name: str) -> Any:
+        """The user's modules report their loops, as the script does; the code of others is what it was."""
+        path = self.get_filename(name)
+        return source.compile(self.get_data(path), path) if source.is_users(path) else get_code(self, name)
+    SourceFileLoader.get_code = recorded        # type: ignore[method-assign]
+    vars(builtins).update(names)
     try:
         with rec:
             exec(source.code, module.__dict__)
@@ -83,6 +93,9 @@ def _execute(source: Source, argv: list, rec: Any) -> Optional[BaseException]:
         if not rec.shortened:
             error = e
     finally:
+        SourceFileLoader.get_code = get_code    # type: ignore[method-assign]
+        for name in names:
+            delattr(builtins, name)
         sys.stdout.flush()
         sys.argv, sys.path[:], sys.stdout = saved[0], saved[2], saved[3]
         if saved[1] is not None:

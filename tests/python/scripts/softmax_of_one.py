@@ -24,6 +24,6 @@ for epoch in range(6):
     for i in range(0, 640, 32):
         opt.zero_grad()
         loss = loss_fn(net(x[i:i + 32]), y[i:i + 32])
-        loss.backward()
+        loss.backward()  #! zero-gradient
         opt.step()
     print(epoch, loss.item())
