@@ -57,6 +57,8 @@
     X(axes_other, 0.4, "and neighbouring steps', of it; measured: 0.07 swapped, 1.2 and up otherwise") \
     X(window_rows, 0.5, \
       "rows that are the one before, moved by one feature; measured: 0.81 and up, 0 otherwise") \
+    X(reshaped, 0.5, "correlation of steps of different rows; measured: 0.79 reshaped") \
+    X(reshaped_other, 0.2, "and of neighbouring steps of a row; measured: 0.01 reshaped") \
     X(overlap_share, 0.2, "validation rows; measured: 1.0 shuffled windows, 0 cut in time") \
     X(weights_ratio, 1.5, "a common class's weight over a rare one's, and their counts'") \
     X(momentum_high, 0.9, \

@@ -221,6 +221,29 @@ static void steps_as_features(void **state)
     scratch_close(&s);
 }
 
+// Waves whose phase differs from row to row, in memory as (T, N) or as (N, T); noise alone has no axis to
+// exchange.
+static void reshaped_rows(void **state)
+{
+    float x[ROWS * STEPS];
+    struct scratch s;
+
+    (void)state;
+    assert_true(scratch_open(&s, "ref"));
+    write_labels(&s, "y.npy", ROWS);
+    write_labels(&s, "y_valid.npy", ROWS);
+    for (int kind = 0; kind < 3; kind++) {
+        for (uint32_t n = 0; n < ROWS; n++)
+            for (uint32_t t = 0; t < STEPS; t++)
+                x[kind == 0 ? t * ROWS + n : n * STEPS + t] =
+                    (float)(kind == 2 ? noise(70, n * STEPS + t) : sin(0.4 * t + 40 * noise(60, n)));
+        scratch_f32(&s, "X.npy", x, ROWS, STEPS, 1);
+        scratch_f32(&s, "X_valid.npy", x, ROWS, STEPS, 1);
+        assert_int_equal(finds(&s, GRU POOL, "axes-swapped"), kind == 0);
+    }
+    scratch_close(&s);
+}
+
 // ---------------------------------------------------------------- padding
 
 static void tokens_behind_padding(void **state)
@@ -254,9 +277,8 @@ static void tokens_behind_padding(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(windows_on_both_sides),
-        cmocka_unit_test(columns_that_count),
-        cmocka_unit_test(steps_as_features),
+        cmocka_unit_test(windows_on_both_sides), cmocka_unit_test(columns_that_count),
+        cmocka_unit_test(steps_as_features),     cmocka_unit_test(reshaped_rows),
         cmocka_unit_test(tokens_behind_padding),
     };
 

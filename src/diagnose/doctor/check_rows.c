@@ -72,11 +72,39 @@ static void check_counter(struct clrnn_doctor *d)
         s->counter_first, s->counter_last, s->info->S);
 }
 
+// (T, N, C) read as (N, T, C).
+static void report_reshaped(struct clrnn_doctor *d)
+{
+    const struct clrnn_scan *s = &d->train_scan;
+    const uint64_t steps = (uint64_t)s->info->S * s->info->T;
+
+    clrnn_doctor_finding(d, CLRNN_FINDING_AXES_SWAPPED, CLRNN_SEVERITY_WARNING);
+    clrnn_doctor_where(d, "data.train X");
+    clrnn_doctor_evidence(
+        d,
+        "neighbouring steps of a row correlate by %.2f, but steps %u apart, which lie in other rows, "
+        "by %.2f: X was stored as (T, N, C) with N = %u and reshaped to (N, T, C), which exchanges "
+        "no axes",
+        s->reshaped_near, s->reshaped, s->reshaped_far, s->reshaped);
+    clrnn_doctor_cost(d,
+                      "a row holds the same moment of many samples, and its label belongs to none of them");
+    if (steps % s->reshaped)
+        clrnn_doctor_remedy(d,
+                            "exchange the axes before splitting: numpy.swapaxes(X, 0, 1) of X as (T, N, C)");
+    else
+        clrnn_doctor_remedy(d, "numpy.swapaxes(X.reshape(%llu, %u, %u), 0, 1), for valid, too",
+                            (unsigned long long)steps / s->reshaped, s->reshaped, s->C);
+}
+
 static void check_axes(struct clrnn_doctor *d)
 {
     const struct clrnn_scan *s = &d->train_scan;
     const uint32_t T = s->info->T, C = s->info->C;
 
+    if (s->reshaped) {
+        report_reshaped(d);
+        return;
+    }
     if (s->feature_windows > clrnn_threshold.window_rows &&
         clrnn_doctor_found(d, CLRNN_FINDING_SINGLE_TIME_STEP)) {
         clrnn_doctor_finding(d, CLRNN_FINDING_AXES_SWAPPED, CLRNN_SEVERITY_WARNING);

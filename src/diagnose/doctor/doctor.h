@@ -61,6 +61,8 @@ struct clrnn_scan {
     double counter_first, counter_last;   // its lowest and highest value
     double across_features, across_steps; // mean correlation of neighbouring features, of a feature's steps
     bool series;                          // rows are windows of a series, one or some steps apart
+    uint32_t reshaped; // steps that lie so far apart, in different rows, follow each other; 0: none do
+    double reshaped_near, reshaped_far; // correlation of neighbouring steps, and of those
     double feature_windows; // T = 1: fraction of rows that are the one before, moved by one feature
     // y
     uint64_t labels, bad_labels;
@@ -184,6 +186,8 @@ enum clrnn_status clrnn_doctor_look_at_rows(struct clrnn_doctor *d, struct clrnn
 /** Sets *share to the fraction of validation rows (a sample of them) that have at least half of their steps
  * in common with one training row, moved by some steps; 0 where equal steps mean little. */
 enum clrnn_status clrnn_doctor_shared_rows(struct clrnn_doctor *d, double *share);
+/** Fills in `reshaped`. */
+enum clrnn_status clrnn_doctor_find_reshaped(struct clrnn_doctor *d, struct clrnn_scan *scan);
 void clrnn_doctor_check_rows(struct clrnn_doctor *d);
 void clrnn_doctor_check_overlap(struct clrnn_doctor *d, double share);
 

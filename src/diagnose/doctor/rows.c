@@ -248,6 +248,8 @@ enum clrnn_status clrnn_doctor_look_at_rows(struct clrnn_doctor *d, struct clrnn
         st = correlate(d, s, rows, s->info->S / rows, x);
     if (!s->bad_values && st == CLRNN_OK)
         st = find_counter(d, s, x);
+    if (st == CLRNN_OK)
+        st = clrnn_doctor_find_reshaped(d, s);
     free(x);
     return st;
 }
