@@ -128,6 +128,25 @@ static void windows_on_both_sides(void **state)
     }
 }
 
+// Words of few letters have parts in common by chance.
+static void words(void **state)
+{
+    int64_t x[ROWS * STEPS];
+    struct scratch s;
+
+    (void)state;
+    assert_true(scratch_open(&s, "ref"));
+    for (uint32_t set = 0; set < 2; set++) {
+        for (uint32_t i = 0; i < ROWS * STEPS; i++)
+            x[i] = (int64_t)(fabs(noise(80 + set, i)) * 4) % 4;
+        scratch_i64(&s, set ? "X_valid.npy" : "X.npy", x, ROWS, STEPS);
+        write_labels(&s, set ? "y_valid.npy" : "y.npy", ROWS);
+    }
+    assert_false(
+        finds(&s, "  - embedding: {num_embeddings: 60, embedding_dim: 3}\n" GRU POOL, "train-valid-overlap"));
+    scratch_close(&s);
+}
+
 // ---------------------------------------------------------------- columns
 
 /** Value of a row's feature 1. */
@@ -277,9 +296,9 @@ static void tokens_behind_padding(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(windows_on_both_sides), cmocka_unit_test(columns_that_count),
-        cmocka_unit_test(steps_as_features),     cmocka_unit_test(reshaped_rows),
-        cmocka_unit_test(tokens_behind_padding),
+        cmocka_unit_test(windows_on_both_sides), cmocka_unit_test(words),
+        cmocka_unit_test(columns_that_count),    cmocka_unit_test(steps_as_features),
+        cmocka_unit_test(reshaped_rows),         cmocka_unit_test(tokens_behind_padding),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

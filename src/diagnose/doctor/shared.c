@@ -92,6 +92,17 @@ static size_t most_shared(struct search *s, size_t own_count)
     return most;
 }
 
+// Whether steps tell where they stand: of a series a step comes at most once in each window that holds it,
+// while few letters or levels come again everywhere.
+static bool steps_tell(const struct search *s, uint32_t taken)
+{
+    size_t different = s->count > 0;
+
+    for (size_t i = 1; i < s->count; i++)
+        different += s->step[i].hash != s->step[i - 1].hash;
+    return 2.0 * (double)different * ((double)s->count / taken) >= (double)s->count;
+}
+
 static double search(struct search *s, uint32_t taken)
 {
     const uint32_t rows = MIN2(s->valid->info->S, ROWS), stride = s->valid->info->S / rows;
@@ -100,6 +111,8 @@ static double search(struct search *s, uint32_t taken)
     for (uint32_t row = 0; row < taken; row++)
         s->count += take_steps(s, s->train, row, s->step + s->count);
     qsort(s->step, s->count, sizeof(*s->step), by_hash);
+    if (!steps_tell(s, taken))
+        return 0;
     for (uint32_t row = 0; row < rows * stride; row += stride) {
         const uint32_t length = clrnn_dataset_length(s->valid->set, row);
         const size_t steps = take_steps(s, s->valid, row, s->own);
