@@ -100,12 +100,12 @@ static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_do
         const struct clrnn_finding *f = &r->finding[i];
 
         cli_json_append(&findings,
-                        json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:i, s:s?, s:o}", "id", f->id,
+                        json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:s?, s:o}", "id", f->id,
                                   "severity", severity_word[f->severity], "where", clrnn_json_text(f->where),
                                   "evidence", clrnn_json_text(f->evidence), "cost", clrnn_json_text(f->cost),
-                                  "remedy", clrnn_json_text(f->remedy), "set", clrnn_json_text(f->set),
-                                  "order", (int)i + 1, "follows_from", f->follows_from, "tried",
-                                  clrnn_json_text(f->tried)));
+                                  "costs", clrnn_json_text(f->cost), "remedy", clrnn_json_text(f->remedy),
+                                  "set", clrnn_json_text(f->set), "order", (int)i + 1, "follows_from",
+                                  f->follows_from, "tried", clrnn_json_text(f->tried)));
     }
     return cli_print_json(cli, json_pack("{s:o, s:o, s:o}", "findings", findings, "first",
                                          clrnn_json_text(r->first), "verdict", clrnn_json_text(r->verdict)));

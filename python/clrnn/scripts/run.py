@@ -13,6 +13,7 @@ import warnings
 from importlib.machinery import SourceFileLoader
 from typing import Any, Optional
 
+from .._library import library
 from . import texts
 from .source import Source
 
@@ -180,7 +181,10 @@ def main(argv: list) -> int:
     except ImportError:
         _stop("the doctor of scripts needs PyTorch, which this Python does not have: pip install torch")
     try:
+        library()                       # has the table of findings
         result = examine(o.script, o.args, o.steps, o.seconds, o.to_config)
+    except ImportError as e:
+        _stop(str(e))
     except SyntaxError as e:
         _stop(f"{o.script}:{e.lineno}: {e.msg}")
     except OSError as e:
