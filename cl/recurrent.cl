@@ -5,7 +5,7 @@
 // Defines: CELL; RELU (rnn); NORM, with layer_norm; WIDTH and LANES as in reduce.h. A team of LANES work-items takes
 // a row of the batch. A lane reads in loops over H only what it wrote itself: all of them visit units alike.
 //
-// A launch is for one direction d, the second of which walks backwards. Row r = t * N + n; G*H gate columns.
+// A launch is for one direction d, the second of which is in reverse. Row r = t * N + n; G*H gate columns.
 // input, product [D, rows, G*H]: W_ih x and W_hh h; NORM: normalised out. stats [D, rows, 4]: 1 / deviation of the
 // two, mean and 1 / deviation of the cell. gates [D, rows, 4*H]: activations; gru: r, z, n and W_hn h + b_hn. cell
 // [D, rows, H]. Biases and lengths may be NULL. Padding: h, cell and gradients are written as 0.

@@ -5,7 +5,7 @@
 // Defines: CELL; RELU (rnn); WIDTH hidden units in a vector: 1 on GPUs, where an item
 // takes one unit of one row; on CPUs it takes whole rows. Both are loops over what the range leaves.
 //
-// Row r = t * N + n; D directions, the second walks backwards. pre [D, T, N, RESERVE*H]: pre-activations
+// Row r = t * N + n; D directions, the second is in reverse. pre [D, T, N, RESERVE*H]: pre-activations
 // without bias in, activations out (rnn: it is y, [T, N, D*H]); gru: r, z, n hold the input's part, r and z
 // the hidden state's too, column block 3 W_hn h. cell [D, T, N, H], without save [D, N, H].
 // biases and lengths may be NULL.

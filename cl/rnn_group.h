@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The whole-sequence recurrent kernels of GPUs: a work-group owns ROWS batch rows of one direction and walks
+// The whole-sequence recurrent kernels of GPUs: a work-group owns ROWS batch rows of one direction and runs
 // over the time steps by itself. Its items meet at barriers; groups never wait for each other.
 //
 // What a step hands to the next is in local memory: `state` [ROWS, K_WIDE], multiplied with the recurrent
@@ -155,7 +155,7 @@ static inline real sum_of_parts(local const real *sums, uint row, uint p, uint u
 
 // Before the first step: a zero state and no sums. To be called right before the loop over the steps: without a
 // barrier there, compilers thread branches that differ from item to item into the loop's entry, and PoCL 3.1 then
-// walks all items through the branch of the first.
+// runs all work-items through the branch of the first.
 static inline void group_clear(local real4 *state, local real *sums)
 {
     for (uint i = get_local_id(0); i < ROWS * K_WIDE; i += ITEMS)

@@ -47,4 +47,19 @@ static inline void test_print_fn(void *user, enum clrnn_log_level level, const c
 }
 static const struct clrnn_log test_print_log = {test_print_fn, NULL, CLRNN_LOG_WARNING};
 
+/** Moves clRNN's caches to `folder`, or back (NULL). Only around calls of the library: drivers keep their own
+ * caches where they are, and filled. */
+static inline void test_cache_home(const char *folder)
+{
+    static char *kept; // "" if there is none
+    const char *home = getenv("XDG_CACHE_HOME");
+
+    if (!kept)
+        kept = strdup(home ? home : "");
+    if (folder || *kept)
+        setenv("XDG_CACHE_HOME", folder ? folder : kept, 1);
+    else
+        unsetenv("XDG_CACHE_HOME");
+}
+
 #endif

@@ -97,7 +97,7 @@ int cmd_grow(int argc, char **argv)
     const struct cli_spec spec = {
         .usage = "CONFIG.yaml [options]",
         .text =
-            "Climbs from a linear model over one recurrent layer with a linear one to the config itself, one\n"
+            "Grows from a linear model over one recurrent layer with a linear one to the config itself, one\n"
             "part at a time: layers, direction, normalisation, further blocks, dropout, final activations,\n"
             "loss, optimiser, scheduler. Each stage learns one batch by heart and is then trained for a\n"
             "moment. The first part with which learning breaks is the likely cause; the stages after it go\n"

@@ -13,8 +13,8 @@ struct weights {
     double *ih, *hh, *bias_ih, *bias_hh, *hr, *gamma_ih, *gamma_hh, *gamma_c, *beta_c;
 };
 
-// What one sample leaves behind in one direction. Step k counts in the order of the walk; h and c hold the
-// state before step k at k.
+// What one sample leaves behind in one direction. Step k counts in the order of the direction; h and c hold
+// the state before step k at k.
 struct trace {
     double *memory;
     double *h, *c;                         // [T + 1, P], [T + 1, H]

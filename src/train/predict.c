@@ -21,8 +21,8 @@ struct prediction {
         labels; // steps of a sample in the file; outputs; classes written for each step
     struct clrnn_npy_writer *npy;
     struct clrnn_out *csv;
-    void *array; // in place of a file
-    size_t room; // numbers that it holds
+    void *array;     // in place of a file
+    size_t capacity; // in numbers
     float *out, *row;
     int64_t *classes;
 };
@@ -108,12 +108,12 @@ static enum clrnn_status open_array(const struct prediction *p, uint32_t samples
 {
     const size_t count = (size_t)samples * p->T * (p->kind == CLRNN_PREDICT_CLASSES ? p->labels : p->outputs);
 
-    return count == p->room
+    return count == p->capacity
                ? CLRNN_OK
                : clrnn_error(p->model->log, CLRNN_ERR_ARG,
                              "there is room for %zu numbers, expected %zu: the predictions of %u "
                              "samples",
-                             p->room, count, samples);
+                             p->capacity, count, samples);
 }
 
 // Writes a sample's predictions of T steps; beyond its length they are zeros, classes -1, and no rows in CSV.
@@ -265,6 +265,6 @@ enum clrnn_status clrnn_predict_array(struct clrnn_model *model, const struct cl
     NEED(model->log, source);
     NEED(model->log, out);
 
-    return predict((struct prediction){.model = model, .kind = kind, .array = out, .room = count}, source,
+    return predict((struct prediction){.model = model, .kind = kind, .array = out, .capacity = count}, source,
                    NULL);
 }

@@ -111,7 +111,7 @@ static enum clrnn_status run_once(struct tuning *t, const struct subject *s, str
     return CLRNN_OK;
 }
 
-static bool near_by(const float *got, const float *want, size_t count)
+static bool agrees(const float *got, const float *want, size_t count)
 {
     double largest = 0;
 
@@ -141,7 +141,7 @@ static enum clrnn_status look_at(struct subject *s, int slot, bool *right)
         s->expected[slot] = got;
         return CLRNN_OK;
     }
-    *right = *right && st == CLRNN_OK && near_by(got, s->expected[slot], count);
+    *right = *right && st == CLRNN_OK && agrees(got, s->expected[slot], count);
     free(got);
     return st;
 }

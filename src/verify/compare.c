@@ -426,7 +426,7 @@ static enum clrnn_status compare_all(struct clrnn_compare *c)
     TRY(find_config_key(c));
     TRY(open_data(c));
     TRY(learn_shapes(c));
-    TRY(clrnn_device_list_apart(c->log, &list));
+    TRY(clrnn_device_list_in_child(c->log, &list));
     st = choose_rows(c, list);
     clrnn_device_list_destroy(&list);
     TRY(st);

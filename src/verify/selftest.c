@@ -233,7 +233,7 @@ enum clrnn_status clrnn_devices_test(const struct clrnn_log *log, const struct c
     size_t only = 0;
     enum clrnn_status st;
 
-    TRY(clrnn_device_list_apart(log, list));
+    TRY(clrnn_device_list_in_child(log, list));
     *tests = calloc(MAX2((*list)->count, 1), sizeof(**tests));
     st = *tests ? CLRNN_OK
                 : clrnn_error_memory(log, (*list)->count * sizeof(**tests), "the devices' self-tests");

@@ -52,7 +52,7 @@ def drivers(c, *names):
     return {"OCL_ICD_VENDORS": str(folder), "RUSTICL_ENABLE": "llvmpipe"}
 
 
-def spoil(c, name, old, new):
+def damaged(c, name, old, new):
     """A folder with one kernel file changed, as the variable that gives it to device 0:0."""
     folder = c.folder / "spoilt"
     folder.mkdir(exist_ok=True)
@@ -62,8 +62,8 @@ def spoil(c, name, old, new):
     return {"CLRNN_TEST_KERNEL_DIRS": f"0:0={folder}"}
 
 
-SPOILT_LINEAR = ("linear.cl", "total = LANE_SUM(sum_of(sum), room);", "total = 1.001f * LANE_SUM(sum_of(sum), room);")
-SPOILT_ADAM = ("optim.cl", "p -= u->step_size * (mean", "p -= 1.01f * u->step_size * (mean")
+DAMAGED_LINEAR = ("linear.cl", "total = LANE_SUM(sum_of(sum), room);", "total = 1.001f * LANE_SUM(sum_of(sum), room);")
+DAMAGED_ADAM = ("optim.cl", "p -= u->step_size * (mean", "p -= 1.01f * u->step_size * (mean")
 HANGING = ("pool.cl", "// SPDX-License-Identifier: MIT\n",
            "size_t hang(void) { volatile int go = 1; while (go) ; return 0; }\n"
            "#define get_global_id(dimension) hang()\n")
@@ -106,14 +106,14 @@ def self_test(c):
 
 def self_test_finds_a_wrong_kernel(c):
     out, _ = c.run("devices", "--json", "--device", "0:0", status=1,
-                   env={**drivers(c, "pocl"), **spoil(c, *SPOILT_LINEAR)})
+                   env={**drivers(c, "pocl"), **damaged(c, *DAMAGED_LINEAR)})
     row = rows(out)["0:0"]
     assert row["verdict"] == "wrong" and "linear_fwd" in row["reason"], row["reason"]
     assert {op["op"] for op in row["self_test"]["ops"] if op["wrong"]} == {"linear_fwd"}
 
 
 def a_hanging_device_is_a_row(c):
-    out, _ = c.run("devices", "--timeout", "15", status=1, env={**drivers(c, "pocl"), **spoil(c, *HANGING)})
+    out, _ = c.run("devices", "--timeout", "15", status=1, env={**drivers(c, "pocl"), **damaged(c, *HANGING)})
     assert "BROKEN: hung for 15 s while running pool" in out and "ref" in out, out
 
 
@@ -133,7 +133,7 @@ def all_implementations_agree(c):
 def one_wrong_kernel_among_devices(c):
     """Its op is named, and the other device is not blamed."""
     c.write("model.yaml", MODEL)
-    env = {**drivers(c, "pocl", "oclgrind"), **spoil(c, *SPOILT_LINEAR)}
+    env = {**drivers(c, "pocl", "oclgrind"), **damaged(c, *DAMAGED_LINEAR)}
     out, _ = c.run("compare", "model.yaml", "--steps", "2", "--no-speed", "--no-test", "--json", "-", "--quiet",
                    status=1, env=env)
     found = rows(out)
@@ -144,7 +144,7 @@ def one_wrong_kernel_among_devices(c):
 
 def a_wrong_update_shows_later(c):
     c.write("model.yaml", MODEL)
-    env = {**drivers(c, "pocl"), **spoil(c, *SPOILT_ADAM)}
+    env = {**drivers(c, "pocl"), **damaged(c, *DAMAGED_ADAM)}
     out, _ = c.run("compare", "model.yaml", "--no-speed", "--no-test", "--quiet", "--json", "-", status=1, env=env)
     row = rows(out)["0:0"]
     assert row["leaves_at_step"] > 1 and row["blamed_op"].startswith("optim"), (row["leaves_at_step"], row["blame"])
@@ -152,7 +152,7 @@ def a_wrong_update_shows_later(c):
 
 def a_device_that_fails_stops_no_other(c):
     c.write("model.yaml", MODEL)
-    env = {**drivers(c, "pocl", "oclgrind"), **spoil(c, "pool.cl", "kernel void pool_fwd", "kernel void nothing")}
+    env = {**drivers(c, "pocl", "oclgrind"), **damaged(c, "pool.cl", "kernel void pool_fwd", "kernel void nothing")}
     out, _ = c.run("compare", "model.yaml", "--steps", "1", "--no-speed", "--no-test", "--quiet", status=1, env=env)
     assert "0:0 BROKEN: cl/pool.cl" in out and "agrees" in out, out
 

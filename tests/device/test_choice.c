@@ -27,23 +27,6 @@ static int teardown_group(void **state)
     return 0;
 }
 
-// Moves only clRNN's cache; drivers keep their own caches.
-static void own_cache(bool on)
-{
-    static char *kept;
-
-    if (on) {
-        kept = getenv("XDG_CACHE_HOME") ? clrnn_format("%s", getenv("XDG_CACHE_HOME")) : NULL;
-        setenv("XDG_CACHE_HOME", cache, 1);
-        return;
-    }
-    if (kept)
-        setenv("XDG_CACHE_HOME", kept, 1);
-    else
-        unsetenv("XDG_CACHE_HOME");
-    free(kept);
-}
-
 static struct clrnn_device *open_device(bool no_tune)
 {
     const char *named = getenv("CLRNN_DEVICE");
@@ -107,10 +90,10 @@ static void test_file(void **state)
     char *path;
 
     (void)state;
-    own_cache(true);
+    test_cache_home(cache);
     device = open_device(false);
     if (!device) {
-        own_cache(false);
+        test_cache_home(NULL);
         skip();
     }
     path = clrnn_tune_path(clrnn_device_info(device));
@@ -161,7 +144,7 @@ static void test_file(void **state)
     unlink(path);
     free(path);
     clrnn_device_destroy(&device);
-    own_cache(false);
+    test_cache_home(NULL);
 }
 
 static void test_environment(void **state)
@@ -201,10 +184,10 @@ static void test_damage(void **state)
     char *path, *text;
 
     (void)state;
-    own_cache(true);
+    test_cache_home(cache);
     device = open_device(true);
     if (!device) {
-        own_cache(false);
+        test_cache_home(NULL);
         skip();
     }
     ask(device, "op T4", &c);
@@ -230,7 +213,7 @@ static void test_damage(void **state)
     free(path);
     free(text);
     clrnn_device_destroy(&device);
-    own_cache(false);
+    test_cache_home(NULL);
 }
 
 /** In the GPU form a kernel with an open work-group size gets 64 work-items, or the measured best. */

@@ -15,10 +15,8 @@ static char cache[] = "/tmp/clrnn-test-tune-XXXXXX";
 
 static int setup_group(void **state)
 {
-    const char *kept = getenv("XDG_CACHE_HOME");
-
     (void)state;
-    return mkdtemp(cache) ? setenv("CLRNN_KEPT_CACHE", kept ? kept : "", 1) : -1;
+    return mkdtemp(cache) ? 0 : -1;
 }
 
 static int teardown_group(void **state)
@@ -33,19 +31,6 @@ static int teardown_group(void **state)
         free(name);
     }
     return 0;
-}
-
-// Keeps the environment of drivers, so that their own caches are filled.
-static void own_cache(bool on)
-{
-    const char *kept = getenv("CLRNN_KEPT_CACHE");
-
-    if (on)
-        setenv("XDG_CACHE_HOME", cache, 1);
-    else if (*kept)
-        setenv("XDG_CACHE_HOME", kept, 1);
-    else
-        unsetenv("XDG_CACHE_HOME");
 }
 
 static const struct clrnn_device_info info = {.name = "a device",
@@ -109,7 +94,7 @@ static void test_classes(void **state)
     struct clrnn_tune *tune;
 
     (void)state;
-    own_cache(true);
+    test_cache_home(cache);
     assert_false(clrnn_device_is_tuned(&info));
     put_sealed(&info, FILE_TEXT);
     assert_true(clrnn_device_is_tuned(&info));
@@ -127,7 +112,7 @@ static void test_classes(void **state)
     }
     clrnn_tune_destroy(&tune);
     clrnn_tune_destroy(&tune);
-    own_cache(false);
+    test_cache_home(NULL);
 }
 
 // Expects that nothing is read from the file, with one warning.
@@ -151,7 +136,7 @@ static void test_damage(void **state)
     size_t size;
 
     (void)state;
-    own_cache(true);
+    test_cache_home(cache);
     put_sealed(&info, FILE_TEXT);
     text = read_text();
     size = strlen(text);
@@ -180,7 +165,7 @@ static void test_damage(void **state)
     unlink(path);
     free(path);
     free(text);
-    own_cache(false);
+    test_cache_home(NULL);
 }
 
 /** Processes that measure at the same time lose no measurements of each other. */
@@ -192,7 +177,7 @@ static void test_together(void **state)
     int status;
 
     (void)state;
-    own_cache(true);
+    test_cache_home(cache);
     path = clrnn_tune_path(&info);
     lock = clrnn_format("%s.lock", path);
     for (int writer = 0; writer < WRITERS; writer++)
@@ -227,7 +212,7 @@ static void test_together(void **state)
     unlink(path);
     free(path);
     free(lock);
-    own_cache(false);
+    test_cache_home(NULL);
 }
 
 #define DIRECT(wgd, vwmd) \
@@ -250,7 +235,7 @@ static int multiply_with(const char *use, const char *warning)
     params.no_tune = true;
     if (clrnn_device_open(&params, &device) != CLRNN_OK)
         return 77;
-    own_cache(true);
+    test_cache_home(cache);
     text =
         clrnn_format("{\"version\": 2, \"use\": {%s}, \"tried\": {}, \"choices\": {}, \"shapes\": {}}", use);
     put_sealed(&device->info, text);
@@ -353,7 +338,7 @@ static void test_search(void **state)
         skip(); // CLBlast is slow to build and even slower to run there
     if (clrnn_device_open(&params, &device) != CLRNN_OK)
         skip();
-    own_cache(true);
+    test_cache_home(cache);
     assert_int_equal(clrnn_tune_run(device, &tune, shapes, 2), CLRNN_OK);
     assert_true(clrnn_device_is_tuned(clrnn_device_info(device)));
     for (int i = 0; i < 2; i++) {
@@ -369,7 +354,7 @@ static void test_search(void **state)
     path = clrnn_tune_path(clrnn_device_info(device));
     unlink(path);
     free(path);
-    own_cache(false);
+    test_cache_home(NULL);
     clrnn_device_destroy(&device);
 }
 

@@ -29,7 +29,8 @@ struct made {
     struct data train, valid;
     double loss[STEPS], norm[STEPS], window[WINDOWS], valid_loss[LOOKS], valid_quality[LOOKS], time[T];
     double shared; // validation rows that share steps with training rows
-    struct clrnn_class_result answered[K], answered_with_order[K]; // of the training as asked, of its twin
+    struct clrnn_class_result answered[K],
+        answered_with_order[K]; // of the training as asked, with shuffled rows
     struct clrnn_leak leak;
     struct clrnn_gradient_error gradient;
     struct clrnn_entry entry[PARAMS];

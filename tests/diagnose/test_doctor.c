@@ -454,8 +454,8 @@ static void missing_data(void **state)
     scratch_close(&s);
 }
 
-// The linear yardstick finds what is linear.
-static void linear_yardstick(void **state)
+// The linear baseline learns a linear problem.
+static void linear_baseline(void **state)
 {
     struct clrnn_dataset *train, *valid;
     struct clrnn_linear_result r;
@@ -486,7 +486,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(static_findings),     cmocka_unit_test(broken_and_fixed),
         cmocka_unit_test(findings_by_running), cmocka_unit_test(gradients_on_a_device),
-        cmocka_unit_test(missing_data),        cmocka_unit_test(linear_yardstick),
+        cmocka_unit_test(missing_data),        cmocka_unit_test(linear_baseline),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

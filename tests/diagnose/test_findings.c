@@ -36,15 +36,15 @@ static void sorted_to_harm(struct made *m)
     m->d.asked.train.accuracy = 0.5;
     for (int k = 0; k < K; k++)
         m->answered[k].recall = k;
-    m->trace.twin = m->d.asked;
-    m->trace.twin.train.accuracy = 0.99;
-    m->trace.twin.train.per_class = m->answered_with_order;
+    m->trace.shuffled_rows = m->d.asked;
+    m->trace.shuffled_rows.train.accuracy = 0.99;
+    m->trace.shuffled_rows.train.per_class = m->answered_with_order;
 }
 
 static void sorted_without_harm(struct made *m)
 {
     sorted(m);
-    m->trace.twin = m->d.asked;
+    m->trace.shuffled_rows = m->d.asked;
 }
 
 static void thousands(struct made *m)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Model files: everything is restored bit by bit; foreign files are refused with the reason.
-#include "fixture.h"
+#include "files.h"
 
 #include <math.h>
 #include <sys/stat.h>
@@ -8,28 +8,6 @@
 
 #include "base/array.h"
 #include "formats/safetensors.h"
-
-#define LAYERS \
-    "- batchnorm: {name: norm}\n" \
-    "- gru: {name: gru, hidden_size: 5, bidirectional: true}\n" \
-    "- pool: {over: final}\n" \
-    "- dropout: {p: 0.3}\n" \
-    "- linear: {name: fc, out_features: 3}\n"
-#define TRAIN \
-    "loss: cross_entropy, optimizer: {adam: {lr: 0.01, amsgrad: true}}, seed: 11, " \
-    "scheduler: {exponential_lr: {gamma: 0.9, interval: batch}}"
-
-static const struct clrnn_data_shape shape = {4, false, 3};
-
-static void steps(struct clrnn_model *m, unsigned from, unsigned to, struct clrnn_step_result *last)
-{
-    for (unsigned i = from; i < to; i++) {
-        struct clrnn_batch b = fixture_batch(m, 6, 7, true, 100 + i);
-
-        assert_int_equal(clrnn_model_step(m, &b, last), CLRNN_OK);
-        fixture_batch_free(&b);
-    }
-}
 
 // Compares bit by bit; `single`: as float32, the type of an exported file.
 static void check_same_weights(struct clrnn_model *a, struct clrnn_model *b, bool single)

@@ -21,7 +21,7 @@ static void run(const struct clrnn_op *op, void *const *in, void *const *out)
 }
 
 // Sets padding to NaN, which must not affect anything.
-static void spoil(double *x, size_t width)
+static void poison(double *x, size_t width)
 {
     for (size_t r = 0; r < ROWS; r++)
         for (size_t c = 0; c < width; c++)
@@ -41,8 +41,8 @@ static void check_recurrent(struct clrnn_op op, size_t G, const double *want_y, 
     op.rnn.bias = true;
     fill(x, ROWS * C, 1, 1.5);
     fill(dy, ROWS * 2 * H, 2, 1);
-    spoil(x, C);
-    spoil(dy, 2 * H);
+    poison(x, C);
+    poison(dy, 2 * H);
     for (size_t i = 0, first = 0; i < 8; first += sizes[i % 4], i++) {
         fill(weights + first, sizes[i % 4], 10 + (uint32_t)i, 0.8);
         in[RNN_WEIGHT_IH + i] = weights + first;
@@ -93,10 +93,10 @@ static void check_batchnorm(bool cumulative, const double *want_y, const double 
     fill(weight, C, 3, 1);
     fill(bias, C, 4, 1);
     fill(dy, ROWS * C, 5, 1);
-    spoil(dy, C);
+    poison(dy, C);
     for (uint32_t batch = 0; batch < 2; batch++) {
         fill(x, ROWS * C, 1 + batch, 2);
-        spoil(x, C);
+        poison(x, C);
         run(&op, in, out);
     }
     check_near("y", y, want_y, ROWS * C, TOLERANCE);
@@ -144,8 +144,8 @@ static void test_layernorm(void **state)
     fill(weight, C, 3, 1);
     fill(bias, C, 4, 1);
     fill(dy, ROWS * C, 5, 1);
-    spoil(x, C);
-    spoil(dy, C);
+    poison(x, C);
+    poison(dy, C);
     run(&op, (void *[CLRNN_OP_MAX_IN]){x, lengths, weight, bias},
         (void *[CLRNN_OP_MAX_OUT]){y, mean, invstd});
     check_near("y", y, golden_layernorm_y, ROWS * C, TOLERANCE);
@@ -176,8 +176,8 @@ static void test_pointwise(void **state)
         op.pointwise.function = (enum clrnn_function)i;
         fill(x, ROWS * C, 1, 3);
         fill(dy, ROWS * C, 5, 1);
-        spoil(x, C);
-        spoil(dy, C);
+        poison(x, C);
+        poison(dy, C);
         run(&op, (void *[CLRNN_OP_MAX_IN]){x, lengths}, (void *[CLRNN_OP_MAX_OUT]){y});
         check_near("y", y, want[i], ROWS * C, TOLERANCE);
         op.kind = CLRNN_OP_POINTWISE_BWD;

@@ -19,24 +19,6 @@ static const char config[] =
     "train: {loss: cross_entropy, optimizer: {adam: {lr: 0.01}}, epochs: 2, batch_size: 8, seed: 5}\n"
     "data: {train: {x: X_a.npy, y: y_a.npy, lengths: lengths_a.npy}}\n";
 
-// Moves clRNN's cache to the folder while files of measured choices are read; drivers keep their own
-// caches.
-static void own_cache(const struct scratch *s, bool on)
-{
-    static char *kept;
-
-    if (on) {
-        kept = getenv("XDG_CACHE_HOME") ? clrnn_format("%s", getenv("XDG_CACHE_HOME")) : NULL;
-        setenv("XDG_CACHE_HOME", s->folder, 1);
-        return;
-    }
-    if (kept)
-        setenv("XDG_CACHE_HOME", kept, 1);
-    else
-        unsetenv("XDG_CACHE_HOME");
-    free(kept);
-}
-
 static void open_again(struct scratch *s, bool no_tune)
 {
     const struct clrnn_device_params params = {
@@ -138,7 +120,7 @@ static void test_measured_and_honoured(void **state)
     if (!scratch_open(&s, NULL))
         skip();
     scratch_problem(&s, "a", 24, 5, 3, 3, false, 1);
-    own_cache(&s, true);
+    test_cache_home(s.folder);
     open_again(&s, true);
     untuned = kernels(&s);
     loss = train(&s, "plain");
@@ -195,7 +177,7 @@ static void test_measured_and_honoured(void **state)
     free(tuned);
     free(untuned);
     free(list.tuned);
-    own_cache(&s, false);
+    test_cache_home(NULL);
     scratch_close(&s);
 }
 

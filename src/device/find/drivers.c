@@ -129,7 +129,7 @@ static void drivers_find(struct drivers *d)
 // ---------------------------------------------------------------- children
 
 /** A child's progress, in memory shared with the parent: written before each step that may crash. */
-struct board {
+struct progress {
     struct clrnn_child_report report;
     bool skip[MAX_PLATFORMS];
     volatile int platform; // -1: the drivers are being loaded
@@ -175,7 +175,7 @@ static void examine(const struct driver *d, char why[TROUBLE_SIZE])
                  d->library, error == CL_SUCCESS ? "none" : clrnn_cl_error_name(error), (int)error);
 }
 
-static void child_says(struct board *b, int platform, const char *name)
+static void child_says(struct progress *b, int platform, const char *name)
 {
     snprintf(b->name, sizeof(b->name), "%s", name);
     b->platform = platform;
@@ -185,7 +185,7 @@ static void child_says(struct board *b, int platform, const char *name)
 /** In the child: queries every platform that is not skipped, as listing does. */
 static void try_platforms(void *user)
 {
-    struct board *b = user;
+    struct progress *b = user;
     cl_platform_id platforms[MAX_PLATFORMS];
     cl_device_id devices[MAX_PLATFORMS];
     char text[4096] = "";
@@ -236,7 +236,7 @@ struct found {
  * must be pointed. */
 static bool run_child(struct found *found, size_t only, struct outcome *outcome)
 {
-    struct board *b = clrnn_shared_create(sizeof(*b));
+    struct progress *b = clrnn_shared_create(sizeof(*b));
     char ending[CLRNN_ENDING_SIZE] = "";
     struct clrnn_child child;
 

@@ -18,7 +18,7 @@
 #define MOST_ROWS 256
 
 // Shared memory has the same address in parent and child, so that pointers into it are valid in both.
-struct board {
+struct shared_list {
     struct clrnn_child_report report;
     bool done;
     enum clrnn_status status; // of a listing that is not done
@@ -37,7 +37,7 @@ static const char **text_of(struct clrnn_device_info *info, int i)
     return texts[i];
 }
 
-static const char *share(struct board *b, const char *text)
+static const char *share(struct shared_list *b, const char *text)
 {
     const size_t size = text ? strlen(text) + 1 : 0;
     char *to = b->text + b->used;
@@ -52,7 +52,7 @@ static const char *share(struct board *b, const char *text)
 
 static void list_in_child(void *user)
 {
-    struct board *b = user;
+    struct shared_list *b = user;
     const struct clrnn_log log = {clrnn_child_log, &b->report, CLRNN_LOG_ERROR};
     struct clrnn_device_list *list;
 
@@ -70,7 +70,7 @@ static void list_in_child(void *user)
     b->done = true;
 }
 
-static enum clrnn_status copy_list(const struct clrnn_log *log, struct board *b,
+static enum clrnn_status copy_list(const struct clrnn_log *log, struct shared_list *b,
                                    struct clrnn_device_list *list)
 {
     for (size_t i = 0; i < b->count; i++) {
@@ -92,9 +92,9 @@ static enum clrnn_status copy_list(const struct clrnn_log *log, struct board *b,
     return CLRNN_OK;
 }
 
-enum clrnn_status clrnn_device_list_apart(const struct clrnn_log *log, struct clrnn_device_list **list)
+enum clrnn_status clrnn_device_list_in_child(const struct clrnn_log *log, struct clrnn_device_list **list)
 {
-    struct board *b = clrnn_shared_create(sizeof(*b));
+    struct shared_list *b = clrnn_shared_create(sizeof(*b));
     char ending[CLRNN_ENDING_SIZE];
     struct clrnn_child child;
     enum clrnn_status st;

@@ -7,7 +7,7 @@
 
 /** clrnn_device_list_create in a child process. Errors: CLRNN_ERR_DEVICE if the child dies,
  * CLRNN_ERR_MEMORY. */
-enum clrnn_status clrnn_device_list_apart(const struct clrnn_log *log, struct clrnn_device_list **list);
+enum clrnn_status clrnn_device_list_in_child(const struct clrnn_log *log, struct clrnn_device_list **list);
 
 /** The row that a device SPEC selects, "ref" included. CLRNN_ERR_ARG: none or several. */
 enum clrnn_status clrnn_device_list_find(const struct clrnn_log *log, const struct clrnn_device_list *list,

@@ -178,32 +178,32 @@ static enum clrnn_status find_naive(struct clrnn_examination *v, struct clrnn_tr
 
 static bool shuffled_is_better(const struct clrnn_examination *v, const struct clrnn_trace *c)
 {
-    return c->twin.ran &&
-           clrnn_trial_compare(c->plain.ran ? &c->plain : &v->d->asked, &c->twin, false) == CLRNN_GAIN_BETTER;
+    return c->shuffled_rows.ran && clrnn_trial_compare(c->plain.ran ? &c->plain : &v->d->asked,
+                                                       &c->shuffled_rows, false) == CLRNN_GAIN_BETTER;
 }
 
 // Runs the same training with shuffled rows; if that is no better, both with the changes of other findings.
-static enum clrnn_status train_twin(struct clrnn_examination *v, struct clrnn_trace *c)
+static enum clrnn_status train_with_shuffled_rows(struct clrnn_examination *v, struct clrnn_trace *c)
 {
     const struct clrnn_doctor_result *r = v->d->result;
     const char *set[32] = {"train.shuffle=true"};
     size_t count = 1;
 
-    TRY(try_changes(v, c, 1, set, &c->twin));
+    TRY(try_changes(v, c, 1, set, &c->shuffled_rows));
     for (size_t i = 0; i < r->count && count < ARRAY_SIZE(set); i++)
         if (r->finding[i].set && r->finding[i].severity != CLRNN_SEVERITY_NOTE)
             set[count++] = r->finding[i].set;
     if (count == 1 || shuffled_is_better(v, c))
         return CLRNN_OK;
-    clrnn_trial_finish(&c->twin);
+    clrnn_trial_finish(&c->shuffled_rows);
     TRY(try_changes(v, c, count - 1, set + 1, &c->plain));
-    return try_changes(v, c, count, set, &c->twin);
+    return try_changes(v, c, count, set, &c->shuffled_rows);
 }
 
 enum clrnn_status clrnn_doctor_compare_answers(struct clrnn_examination *v, struct clrnn_trace *c)
 {
     if (v->d->sorted)
-        TRY(train_twin(v, c));
+        TRY(train_with_shuffled_rows(v, c));
     TRY(find_sgd_lr(v, c));
     TRY(try_mean(v, c));
     return find_naive(v, c);
@@ -218,12 +218,12 @@ static void judge_order(struct clrnn_examination *v, const struct clrnn_trace *c
 
     if (!d->sorted)
         return;
-    if (!c->twin.ran) {
+    if (!c->shuffled_rows.ran) {
         clrnn_doctor_report_order(d, CLRNN_SEVERITY_WARNING, NULL);
     } else if (!shuffled_is_better(v, c)) {
         clrnn_doctor_report_order(d, CLRNN_SEVERITY_NOTE, NULL);
     } else {
-        harm = clrnn_trial_text(c->plain.ran ? &c->plain : &d->asked, &c->twin, false);
+        harm = clrnn_trial_text(c->plain.ran ? &c->plain : &d->asked, &c->shuffled_rows, false);
         clrnn_doctor_report_order(d, CLRNN_SEVERITY_ERROR, harm);
         free(harm);
     }

@@ -195,7 +195,7 @@ enum clrnn_status clrnn_doctor_check_gradient(struct clrnn_examination *v)
     enum clrnn_status st;
 
     if (clrnn_device_info(v->d->device)->type == CLRNN_DEVICE_REF)
-        return CLRNN_OK; // it is the yardstick itself
+        return CLRNN_OK; // it is the reference itself
     st = prepare(&c);
     if (st == CLRNN_OK)
         st = compare(&c);

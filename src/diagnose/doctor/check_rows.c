@@ -38,7 +38,7 @@ static void check_front(struct clrnn_doctor *d)
         clrnn_doctor_evidence(
             d,
             "of the rows that begin or end in padding_idx %d, %.0f%% have it in front, and no lengths "
-            "are given: the net walks over padding before it sees a token",
+            "are given: the network runs over padding before it sees a token",
             (int)d->config->layer[0].padding_idx, 100 * share);
         clrnn_doctor_cost(d,
                           "the first steps of a row are spent on padding, and `over: mean` is diluted by it");

@@ -63,7 +63,7 @@ static enum clrnn_status allocate(struct fit *f, const struct clrnn_log *log, si
     f->row = malloc(width * sizeof(float));
     if (f->x && f->mean && f->scale && f->y && f->w && f->v && f->g && f->scores && f->row)
         return CLRNN_OK;
-    return clrnn_error_memory(log, (size_t)f->n * f->d * sizeof(float), "the linear yardstick");
+    return clrnn_error_memory(log, (size_t)f->n * f->d * sizeof(float), "the linear baseline");
 }
 
 // Reads a row's inputs, zero in padding, followed by the constant 1.

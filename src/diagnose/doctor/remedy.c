@@ -16,7 +16,7 @@
 #define DOCTOR_SHARE 0.6 // of the doctor's seconds, after which no trial begins
 #define FREE_STEPS 600u  // of a trial where the config as asked was not trained, or not to the end
 #define LEAST_STEPS 30   // of a training that was cut short for want of time,
-#define LEAST_ROOM 6.0   //   and the seconds that it and its trials get
+#define LEAST_LEFT 6.0   //   and the seconds that it and its trials get
 
 // ---------------------------------------------------------------- changes that findings offer
 
@@ -227,8 +227,8 @@ static bool anything_to_try(const struct clrnn_doctor_result *r)
 static enum clrnn_status cut_short(struct clrnn_trying *t)
 {
     struct clrnn_doctor *d = t->d;
-    const double room = fmax(t->until - clrnn_clock(), LEAST_ROOM);
-    const double steps = t->steps * fmin(room, TRIAL_SECONDS) / 4 / clrnn_trying_seconds(t);
+    const double left = fmax(t->until - clrnn_clock(), LEAST_LEFT);
+    const double steps = t->steps * fmin(left, TRIAL_SECONDS) / 4 / clrnn_trying_seconds(t);
     struct clrnn_trial trial;
 
     if (!d->asked.ran || !d->asked.finite || !d->asked.steps || !clrnn_trying_no_time(t) ||
@@ -242,7 +242,7 @@ static enum clrnn_status cut_short(struct clrnn_trying *t)
     clrnn_trial_finish(&d->asked);
     d->asked = trial;
     t->steps = trial.steps;
-    t->until = fmax(t->until, clrnn_clock() + LEAST_ROOM);
+    t->until = fmax(t->until, clrnn_clock() + LEAST_LEFT);
     return CLRNN_OK;
 }
 

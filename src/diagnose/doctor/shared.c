@@ -23,7 +23,7 @@ struct search {
     size_t count;
     struct step *own;   // [T] of the row at hand
     struct step *votes; // [vote_capacity] row and distance of each training step that equals one of them
-    size_t room;
+    size_t vote_capacity;
     float *x; // [T, C]
 };
 
@@ -81,7 +81,7 @@ static size_t most_shared(struct search *s, size_t own_count)
 
     for (size_t i = 0; i < own_count; i++)
         for (size_t k = find(s, s->own[i].hash);
-             k < s->count && s->step[k].hash == s->own[i].hash && used < s->room; k++)
+             k < s->count && s->step[k].hash == s->own[i].hash && used < s->vote_capacity; k++)
             if (s->step[k].at != s->own[i].at)
                 s->votes[used++] = (struct step){0, s->step[k].row, s->step[k].at - s->own[i].at};
     qsort(s->votes, used, sizeof(*s->votes), by_hash);
@@ -134,10 +134,10 @@ enum clrnn_status clrnn_doctor_shared_rows(struct clrnn_doctor *d, double *share
     if (!s.train->set || !s.valid->set || T < LEAST_STEPS || s.valid->info->C != s.train->info->C ||
         s.valid->info->tokens != s.train->info->tokens)
         return CLRNN_OK;
-    s.room = 64 * (size_t)T;
+    s.vote_capacity = 64 * (size_t)T;
     s.step = malloc((size_t)taken * s.train->info->T * sizeof(*s.step));
     s.own = malloc(T * sizeof(*s.own));
-    s.votes = malloc(s.room * sizeof(*s.votes));
+    s.votes = malloc(s.vote_capacity * sizeof(*s.votes));
     s.x = malloc((size_t)T * s.train->C * sizeof(*s.x));
     there = s.step && s.own && s.votes && s.x;
     if (there) {

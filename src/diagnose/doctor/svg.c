@@ -132,10 +132,10 @@ static bool scale(const struct clrnn_svg_chart *c, struct axis *a)
         a->low = floor(a->low);
         a->high = fmax(ceil(a->high), a->low + 1);
     } else {
-        const double room = fmax(0.05 * (a->high - a->low), 1e-3 * fmax(fabs(a->high), 1e-30));
+        const double margin = fmax(0.05 * (a->high - a->low), 1e-3 * fmax(fabs(a->high), 1e-30));
 
-        a->low = a->low >= 0 && a->low <= 0.3 * a->high ? 0 : a->low - room;
-        a->high = a->high > 0 || a->low < 0 ? a->high + room : 1;
+        a->low = a->low >= 0 && a->low <= 0.3 * a->high ? 0 : a->low - margin;
+        a->high = a->high > 0 || a->low < 0 ? a->high + margin : 1;
     }
     return true;
 }
@@ -163,9 +163,9 @@ static void draw_axes(FILE *page, const struct clrnn_svg_chart *c, const struct 
 
 static double place(const struct clrnn_svg_chart *c, size_t i, size_t count)
 {
-    const double room = c->name ? 26 : 8; // beside the first and the last value
+    const double margin = c->name ? 26 : 8; // beside the first and the last value
 
-    return count > 1 ? LEFT + room + (RIGHT - LEFT - 2 * room) * (double)i / (double)(count - 1)
+    return count > 1 ? LEFT + margin + (RIGHT - LEFT - 2 * margin) * (double)i / (double)(count - 1)
                      : (LEFT + RIGHT) / 2;
 }
 

@@ -245,7 +245,7 @@ static void trace_finish(struct clrnn_trace *c)
     free(c->valid_loss);
     free(c->valid_quality);
     clrnn_session_close(&c->valid);
-    clrnn_trial_finish(&c->twin);
+    clrnn_trial_finish(&c->shuffled_rows);
     clrnn_trial_finish(&c->plain);
     clrnn_trial_finish(&c->mean);
     *c = (struct clrnn_trace){0};

@@ -37,8 +37,9 @@ struct clrnn_trace {
     double real_loss,
         random_loss; // with real and with shuffled labels, after the same number of steps; NaN: not tried
     uint32_t random_steps;
-    struct clrnn_trial plain; // with the changes found so far, where there are any: the twin has them, too
-    struct clrnn_trial twin;  // the same training with shuffled rows; ran false: not tried
+    struct clrnn_trial
+        plain; // with the changes found so far, where there are any: shuffled_rows has them, too
+    struct clrnn_trial shuffled_rows; // the same training with shuffled rows; ran false: not tried
     struct clrnn_trial mean; // of all steps instead of the last, where that learns and the last step does not
     double naive;            // R2 of the best input's last value on validation rows; NaN: not known
     uint32_t naive_feature;
@@ -72,7 +73,7 @@ void clrnn_doctor_check_trace(struct clrnn_examination *v, struct clrnn_trace *c
 void clrnn_doctor_check_majority(struct clrnn_examination *v, const struct clrnn_trace *c);
 void clrnn_doctor_check_answers(struct clrnn_examination *v, struct clrnn_trace *c);
 void clrnn_doctor_check_quality(struct clrnn_examination *v, struct clrnn_trace *c);
-/** Trains the twin with shuffled rows, where rows are sorted and not shuffled; finds `naive`; looks for a
+/** Trains with shuffled rows if rows are sorted and not shuffled; finds `naive`; looks for a
  * larger lr of sgd. */
 enum clrnn_status clrnn_doctor_compare_answers(struct clrnn_examination *v, struct clrnn_trace *c);
 

@@ -214,5 +214,5 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_clblast_times, setup_clblast, test_launches_close),
     };
 
-    return cmocka_run_group_tests_name("door", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("multiply", tests, NULL, NULL);
 }
