@@ -303,7 +303,7 @@ static enum clrnn_status try_each(struct clrnn_trying *t)
 enum clrnn_status clrnn_doctor_try(struct clrnn_doctor *d)
 {
     struct clrnn_trying t = {
-        .d = d, .until = fmax(d->started + DOCTOR_SHARE * d->seconds, clrnn_clock() + LEAST_ROOM)};
+        .d = d, .until = fmax(d->started + DOCTOR_SHARE * d->seconds, clrnn_clock() + LEAST_LEFT)};
     enum clrnn_status st;
 
     t.steps = d->asked.finite && d->asked.steps ? d->asked.steps : FREE_STEPS;
