@@ -62,7 +62,8 @@ def damaged(c, name, old, new):
     return {"CLRNN_TEST_KERNEL_DIRS": f"0:0={folder}"}
 
 
-DAMAGED_LINEAR = ("linear.cl", "total = LANE_SUM(sum_of(sum), room);", "total = 1.001f * LANE_SUM(sum_of(sum), room);")
+DAMAGED_LINEAR = ("linear.cl", "total = LANE_SUM(sum_of(sum), scratch);",
+                  "total = 1.001f * LANE_SUM(sum_of(sum), scratch);")
 DAMAGED_ADAM = ("optim.cl", "p -= u->step_size * (mean", "p -= 1.01f * u->step_size * (mean")
 HANGING = ("pool.cl", "// SPDX-License-Identifier: MIT\n",
            "size_t hang(void) { volatile int go = 1; while (go) ; return 0; }\n"
@@ -101,7 +102,7 @@ def self_test(c):
     row = rows(out)["0:0"]
     assert row["verdict"] == "ok", row["reason"]
     ops = {op["op"]: op for op in row["self_test"]["ops"]}
-    assert len(ops) == 20 and all(op["cases"] > 0 and op["share_of_bound"] < 0.5 for op in ops.values()), ops
+    assert len(ops) >= 20 and all(op["cases"] > 0 and op["share_of_bound"] < 0.5 for op in ops.values()), ops
 
 
 def self_test_finds_a_wrong_kernel(c):

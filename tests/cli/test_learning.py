@@ -86,8 +86,8 @@ def doctor(c):
     out, _ = c.run("doctor", "broken.yaml", "--static", "--fix", "elsewhere/fixed.yaml", status=1)
     assert "error non-differentiable-op" in out and "elsewhere/fixed.yaml holds the config" in out, out
     result = json.loads(c.run("doctor", "broken.yaml", "--static", "--json", status=1)[0])
-    assert set(result["findings"][0]) == {"id", "severity", "where", "evidence", "cost", "remedy", "set", "order",
-                                          "follows_from", "tried"}
+    assert set(result["findings"][0]) == {"id", "severity", "where", "evidence", "cost", "costs", "remedy", "set",
+                                          "order", "follows_from", "tried"}
     assert [f["order"] for f in result["findings"]] == list(range(1, len(result["findings"]) + 1))
     assert result["first"].startswith("First mend non-differentiable-op at model.layers["), result["first"]
     out, _ = c.run("doctor", "elsewhere/fixed.yaml", "--static")  # and it finds the data from there

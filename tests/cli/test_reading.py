@@ -170,7 +170,7 @@ def shrinking(c):
     harness.write_dataset(c.folder, 40, t, f, prefix="small")
     c.run("train", "config.yaml", "--device", "ref", "--out", "model", "--set", "train.epochs=1",
           "--set", "data.train={x: X_small.npy, y: y_small.npy}", "--set", "data.valid=null",
-          "--set", "model.layers.0.rnn.hidden_size=64")
+          "--set", "model.layers.0.rnn.hidden_size=256")
     there = set(c.folder.iterdir())
     shrinks(c, c.folder / "X_train.npy", lambda: set(c.folder.iterdir()) - there,  # what is being written
             "predict", "model", "--device", "ref", "--x", "X_train.npy", "--out", "p.npy")
