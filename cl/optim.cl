@@ -6,7 +6,7 @@
 #include "slots.h"
 #include "reduce.h"
 
-#define WAYS 4 // sums side by side, so that additions need not wait for each other
+#define ACCUMULATORS 4 // sums side by side, so that additions need not wait for each other
 
 // ---------------------------------------------------------------- norm
 
@@ -23,13 +23,13 @@ static inline real scale_for(real v)
 static inline real squares(global const real *grads, uint first, uint last, real scale, real *most,
                            local real *scratch)
 {
-    realv top[WAYS], sum[WAYS];
+    realv top[ACCUMULATORS], sum[ACCUMULATORS];
     uint e = first + LANE * WIDTH;
 
-    for (uint k = 0; k < WAYS; k++)
+    for (uint k = 0; k < ACCUMULATORS; k++)
         top[k] = sum[k] = 0.0f;
-    for (; e + (WAYS - 1) * STEP + WIDTH <= last; e += WAYS * STEP)
-        for (uint k = 0; k < WAYS; k++) {
+    for (; e + (ACCUMULATORS - 1) * STEP + WIDTH <= last; e += ACCUMULATORS * STEP)
+        for (uint k = 0; k < ACCUMULATORS; k++) {
             const realv v = load(grads + e + k * STEP, WIDTH) * scale;
 
             top[k] = fmax(top[k], fabs(v));
@@ -175,8 +175,8 @@ static inline realv update_at(const struct update *u, size_t e, uint n)
 
 #if SQUARES
 // Like block_squares, from sums and maxima that the update has computed already.
-static inline void leave_squares(global const real *grads, size_t first, size_t last, const realv sum[WAYS],
-                                 const realv top[WAYS], global real *partial)
+static inline void leave_squares(global const real *grads, size_t first, size_t last, const realv sum[ACCUMULATORS],
+                                 const realv top[ACCUMULATORS], global real *partial)
 {
     const real most = max_of(fmax(fmax(top[0], top[1]), fmax(top[2], top[3])));
 
@@ -197,7 +197,7 @@ kernel void optim(global real *params, global const real *grads, global real *m,
 {
     const size_t first = (size_t)get_global_id(0) * chunk, last = min((size_t)count, first + chunk);
     struct update u;
-    realv g, sum[WAYS], top[WAYS];
+    realv g, sum[ACCUMULATORS], top[ACCUMULATORS];
     size_t e = first;
 
     u.params = params;
@@ -221,10 +221,10 @@ kernel void optim(global real *params, global const real *grads, global real *m,
         u.clip = max_norm / (norm[0] + 1e-6f);
         u.clip = u.clip > 1.0f ? 1.0f : u.clip; // NaN stays
     }
-    for (uint k = 0; k < WAYS; k++)
+    for (uint k = 0; k < ACCUMULATORS; k++)
         sum[k] = top[k] = 0.0f;
-    for (; e + WAYS * WIDTH <= last; e += WAYS * WIDTH)
-        for (uint k = 0; k < WAYS; k++) {
+    for (; e + ACCUMULATORS * WIDTH <= last; e += ACCUMULATORS * WIDTH)
+        for (uint k = 0; k < ACCUMULATORS; k++) {
             g = update_at(&u, e + k * WIDTH, WIDTH);
             sum[k] = fma(g, g, sum[k]);
             top[k] = fmax(top[k], fabs(g));

@@ -18,13 +18,13 @@
 #define FOR_LANE(c, C) for (uint c = LANE * WIDTH; c < (C); c += LANES * WIDTH)
 
 // Mean and 1 / sqrt(variance + EPS) of a row of C.
-static inline void moments(global const real *a, uint C, local real *room, real *mean, real *scale)
+static inline void moments(global const real *a, uint C, local real *scratch, real *mean, real *scale)
 {
     realv part = 0.0f;
     real sum;
 
     FOR_LANE(c, C) part += load(a + c, C - c);
-    *mean = LANE_SUM(sum_of(part), room) / (real)C;
+    *mean = LANE_SUM(sum_of(part), scratch) / (real)C;
     part = 0.0f;
     FOR_LANE(c, C)
     {
@@ -32,7 +32,7 @@ static inline void moments(global const real *a, uint C, local real *room, real 
 
         part += d * d;
     }
-    sum = LANE_SUM(sum_of(part), room);
+    sum = LANE_SUM(sum_of(part), scratch);
     *scale = 1.0f / sqrt(sum / (real)C + EPS);
 }
 
@@ -42,7 +42,7 @@ kernel void recurrent_step_fwd(global real *input, global real *product, global 
                                global const real *gamma_ih, global const real *gamma_hh,
                                global const real *gamma_c, global const real *beta_c, global real *gates,
                                global real *cell, global real *hidden, global const int *lengths, uint T, uint N,
-                               uint H, uint d, uint step, uint first, uint ld, local real *room)
+                               uint H, uint d, uint step, uint first, uint ld, local real *scratch)
 {
     const uint n = TEAM;
     if (n >= N)
@@ -68,9 +68,9 @@ kernel void recurrent_step_fwd(global real *input, global real *product, global 
         return;
     }
 #if NORM
-    moments(a, GATES * H, room, &mean_a, &scale_a);
+    moments(a, GATES * H, scratch, &mean_a, &scale_a);
     if (step > 0)
-        moments(b, GATES * H, room, &mean_b, &scale_b);
+        moments(b, GATES * H, scratch, &mean_b, &scale_b);
 #endif
     FOR_LANE(j, H)
     {
@@ -111,7 +111,7 @@ kernel void recurrent_step_fwd(global real *input, global real *product, global 
     }
 #if CELL == CELL_LSTM
 #if NORM
-    moments(c, H, room, &mean_c, &scale_c);
+    moments(c, H, scratch, &mean_c, &scale_c);
 #endif
     FOR_LANE(j, H)
     {
@@ -165,7 +165,7 @@ kernel void recurrent_step_bwd(global const real *input, global const real *prod
                                global real *cell, global const real *y, global const int *lengths,
                                global const real *dh, global real *carry, global real *da, global real *db,
                                global real *ga, global real *gb, global real *dc, uint dh_first, uint T, uint N,
-                               uint H, uint D, uint d, uint step, local real *room)
+                               uint H, uint D, uint d, uint step, local real *scratch)
 {
     const uint n = TEAM;
     if (n >= N)
@@ -212,7 +212,7 @@ kernel void recurrent_step_bwd(global const real *input, global const real *prod
         sum += g * gamma;
         sum_c += g * gamma * hat;
     }
-    const real mean_g = LANE_SUM(sum_of(sum), room) / (real)H, mean_gc = LANE_SUM(sum_of(sum_c), room) / (real)H;
+    const real mean_g = LANE_SUM(sum_of(sum), scratch) / (real)H, mean_gc = LANE_SUM(sum_of(sum_c), scratch) / (real)H;
 #endif
 #if NORM
     realv part_a = 0.0f, part_b = 0.0f, part_ax = 0.0f, part_bx = 0.0f;
@@ -266,8 +266,8 @@ kernel void recurrent_step_bwd(global const real *input, global const real *prod
     }
 #if NORM
     const real C = (real)(GATES * H);
-    const real mean_a = LANE_SUM(sum_of(part_a), room) / C, mean_ax = LANE_SUM(sum_of(part_ax), room) / C;
-    const real mean_b = LANE_SUM(sum_of(part_b), room) / C, mean_bx = LANE_SUM(sum_of(part_bx), room) / C;
+    const real mean_a = LANE_SUM(sum_of(part_a), scratch) / C, mean_ax = LANE_SUM(sum_of(part_ax), scratch) / C;
+    const real mean_b = LANE_SUM(sum_of(part_b), scratch) / C, mean_bx = LANE_SUM(sum_of(part_bx), scratch) / C;
 
     FOR_LANE(j, H)
     {

@@ -133,9 +133,9 @@ kernel void rnn_step_bwd(struct rnn_args args, global real *gates, global const 
     }
 }
 
-// partial [D, blocks, columns]: column sums of gates [D, rows, columns] over blocks of `share` rows.
+// partial [D, blocks, columns]: column sums of gates [D, rows, columns] over blocks of `block_rows` rows.
 kernel void rnn_bias_partial(global const real *gates, global real *partial, uint rows, uint columns,
-                             uint share, uint blocks, uint D)
+                             uint block_rows, uint blocks, uint D)
 {
     const uint j = get_global_id(0) * WIDTH, block = get_global_id(1);
     const size_t d = get_global_id(2);
@@ -143,7 +143,7 @@ kernel void rnn_bias_partial(global const real *gates, global real *partial, uin
         return;
 
     realv sum = 0.0f;
-    for (uint r = block * share; r < min(block * share + share, rows); r++)
+    for (uint r = block * block_rows; r < min(block * block_rows + block_rows, rows); r++)
         sum += load_units(gates + (d * rows + r) * columns, j, columns);
     store_units(sum, partial + (d * blocks + block) * columns, j, columns);
 }

@@ -8,7 +8,7 @@ struct rnn_args {
     unsigned int T, N, C, H, D;     // C is 0 in rnn_forward if the input's multiply was a launch before
     unsigned int save;              // whether backward will read gates and cell
     unsigned int first, last;       // steps of this launch, counted in the order in which they are taken
-    unsigned int share, tile_share; // batch rows, and tiles of hidden units, per work-item
+    unsigned int item_rows, item_tiles; // batch rows, and tiles of hidden units, per work-item
 };
 
 #endif

@@ -13,19 +13,19 @@
 #define TILES(H) (((H) + TILE_UNITS - 1) / TILE_UNITS)
 
 // Packs the weights w [GATES*H, H] of each direction into tiles, packed [D, TILES, GATES*H, P, WIDTH], with
-// zeros where there is no unit. A work-item copies `share` rows of a tile.
+// zeros where there is no unit. A work-item copies `item_rows` rows of a tile.
 kernel void rnn_pack_bwd(struct rnn_args args, global const real *w0, global const real *w1, global real *packed,
-                         uint share)
+                         uint item_rows)
 {
     const uint H = args.H, D = args.D;
-    const uint tile = get_global_id(0), first = get_global_id(1) * share, d = get_global_id(2);
+    const uint tile = get_global_id(0), first = get_global_id(1) * item_rows, d = get_global_id(2);
     if (tile >= TILES(H) || first >= GATES * H || d >= D)
         return;
 
     global const real *from = d ? w1 : w0;
     global real *to = packed + ((size_t)(d * TILES(H) + tile) * GATES * H + first) * P * WIDTH;
 
-    for (uint k = first; k < min(first + share, GATES * H); k++, to += P * WIDTH)
+    for (uint k = first; k < min(first + item_rows, GATES * H); k++, to += P * WIDTH)
         for (uint p = 0; p < P; p++) {
             const uint unit = tile * TILE_UNITS + p * WIDTH;
             vec_store(unit < H ? load_units(from + (size_t)k * H, unit, H) : (realv)(0.0f), p, to);
@@ -161,13 +161,13 @@ kernel void rnn_backward(struct rnn_args args, global const real *packed, global
                          global const real *y, global const real *cell, global const real *dy, global real *carry,
                          global real *bias, global const int *lengths)
 {
-    const uint T = args.T, N = args.N, H = args.H, D = args.D, share = args.share, tile_share = args.tile_share;
-    const uint n_first = get_global_id(0) * share, tile_first = get_global_id(1) * tile_share;
-    const size_t d = get_global_id(2), items = (N + share - 1) / share;
+    const uint T = args.T, N = args.N, H = args.H, D = args.D, item_rows = args.item_rows, item_tiles = args.item_tiles;
+    const uint n_first = get_global_id(0) * item_rows, tile_first = get_global_id(1) * item_tiles;
+    const size_t d = get_global_id(2), items = (N + item_rows - 1) / item_rows;
     if (n_first >= N || tile_first >= TILES(H) || d >= D)
         return;
 
-    const uint rows = min(share, N - n_first), tile_last = min(tile_first + tile_share, TILES(H));
+    const uint rows = min(item_rows, N - n_first), tile_last = min(tile_first + item_tiles, TILES(H));
     struct backward b;
 
     b.packed = packed + d * TILES(H) * GATES * H * P * WIDTH;

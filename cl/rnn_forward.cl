@@ -188,8 +188,8 @@ static void forward_tile(const struct forward *f, uint tile, size_t n, uint rows
         forward_finish(f, tile, n + r, acc + r * SLOTS * WIDTH);
 }
 
-// Steps first..last-1, of rows [share * id0, ...), tiles [tile_share * id1, ...) and direction id2. More than one step
-// needs all tiles of a row in one item.
+// Steps first..last-1, of rows [item_rows * id0, ...), tiles [item_tiles * id1, ...) and direction id2.
+// More than one step needs all tiles of a row in one item.
 //
 // x [T, N, C] if its multiply is done here too; else C is 0 and pre holds the product. pre [D, T, N, 4H]
 // (rnn: y itself) takes the activations if `save`; NULL where neither is so. cell [D, T, N, H], without
@@ -199,12 +199,12 @@ kernel void rnn_forward(struct rnn_args args, global const real *x, global const
                         global const int *lengths)
 {
     const uint T = args.T, N = args.N, C = args.C, H = args.H, D = args.D;
-    const uint n_first = get_global_id(0) * args.share, tile_first = get_global_id(1) * args.tile_share;
+    const uint n_first = get_global_id(0) * args.item_rows, tile_first = get_global_id(1) * args.item_tiles;
     const size_t d = get_global_id(2);
     if (n_first >= N || tile_first >= TILES(H) || d >= D)
         return;
 
-    const uint rows = min(args.share, N - n_first), tile_last = min(tile_first + args.tile_share, TILES(H));
+    const uint rows = min(args.item_rows, N - n_first), tile_last = min(tile_first + args.item_tiles, TILES(H));
     struct forward f;
 
     f.x = x;

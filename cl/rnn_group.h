@@ -3,24 +3,24 @@
 // over the time steps by itself. Its items meet at barriers; groups never wait for each other.
 //
 // What a step hands to the next is in local memory: `state` [ROWS, K_WIDE], multiplied with the recurrent
-// weights, gives `sums`. The multiply's work is cut twice. Lane l of LANES takes units l, l + LANES, ..., SHARE
-// of them, with all COLUMNS of each (forward: the gates). PARTS teams of LANES items take PART rows of the
-// weights each, so that small layers, too, fill a group; who reads a sum adds the parts up, in their order.
+// weights, gives `sums`. The multiply is divided twice. Lane l of LANES computes units l, l + LANES, ...: LANE_UNITS
+// of them, with all COLUMNS of each (forward: the gates). It is a split-K multiply, so that small layers, too, fill a
+// group: PARTS teams of LANES items take PART rows of the weights each; who reads a sum adds the parts in their order.
 // Four rows of the weights lie together, and units side by side: neighbours read neighbouring 16 bytes.
 //
 // The first HELD fours of an item's rows stay in its registers over all steps; the others come from the caches in
 // each.
 //
-// Defines: CELL, RELU, WIDTH as in rnn_cell.h; HIDDEN hidden units; ROWS, PARTS, LANES, SHARE, HELD; PART, a multiple
-// of 4; ITEMS, the work-group's size. Of the including file: K rows and COLUMNS * HIDDEN columns of the matrix,
-// WEIGHT(w, k, p, u) its element in row k and column u of block p.
+// Defines: CELL, RELU, WIDTH as in rnn_cell.h; HIDDEN hidden units; ROWS, PARTS, LANES, LANE_UNITS, HELD; PART,
+// a multiple of 4; ITEMS, the work-group's size. Of the including file: K rows and COLUMNS * HIDDEN columns of the
+// matrix, WEIGHT(w, k, p, u) its element in row k and column u of block p.
 #ifndef CLRNN_CL_RNN_GROUP_H
 #define CLRNN_CL_RNN_GROUP_H
 
 #include "rnn_cell.h"
 
-#define WIDE (LANES * SHARE)  // units with those past the end
-#define K_WIDE (PARTS * PART) // rows likewise
+#define WIDE (LANES * LANE_UNITS) // units with those past the end
+#define K_WIDE (PARTS * PART)     // rows likewise
 #define PAIRS ((ROWS * HIDDEN + ITEMS - 1) / ITEMS) // (row, unit) pairs for which a work-item does the pointwise part
 #define STATE(row, k) (((local real *)state)[(row) * K_WIDE + (k)])
 #define SUM(part, row, p, unit) sums[(((part) * ROWS + (row)) * COLUMNS + (p)) * WIDE + (unit)]
@@ -65,7 +65,7 @@ static inline uint longest_of(global const int *lengths, uint first_row, uint N,
 // A work-item's weights. All indices into `held` are constants after unrolling.
 struct weights {
 #if HELD
-    real4 held[HELD][COLUMNS][SHARE];
+    real4 held[HELD][COLUMNS][LANE_UNITS];
 #endif
     global const real4 *at; // of its part and lane
 };
@@ -86,7 +86,7 @@ static inline __attribute__((always_inline)) void weights_load(struct weights *w
 #pragma unroll
             for (uint p = 0; p < COLUMNS; p++)
 #pragma unroll
-                for (uint i = 0; i < SHARE; i++)
+                for (uint i = 0; i < LANE_UNITS; i++)
                     w->held[k4][p][i] = WEIGHT4(w, k4, p, i);
     }
 #endif
@@ -100,7 +100,7 @@ static inline __attribute__((always_inline)) void weights_load(struct weights *w
         _Pragma("unroll") for (uint r = 0; r < ROWS; r++) s[r] =                 \
             state[r * (K_WIDE / 4) + TEAM * (PART / 4) + (k4)];                  \
         _Pragma("unroll") for (uint p = 0; p < COLUMNS; p++)                     \
-            _Pragma("unroll") for (uint i = 0; i < SHARE; i++)                   \
+            _Pragma("unroll") for (uint i = 0; i < LANE_UNITS; i++)              \
         {                                                                        \
             const real4 v = from(k4, p, i);                                      \
                                                                                  \
@@ -115,14 +115,14 @@ static inline __attribute__((always_inline)) void weights_load(struct weights *w
 static inline __attribute__((always_inline)) void multiply(const struct weights *w, local const real4 *state,
                                                             local real *sums)
 {
-    real acc[COLUMNS][SHARE][ROWS];
+    real acc[COLUMNS][LANE_UNITS][ROWS];
 
     if (!WORKS)
         return;
 #pragma unroll
     for (uint p = 0; p < COLUMNS; p++)
 #pragma unroll
-        for (uint i = 0; i < SHARE; i++)
+        for (uint i = 0; i < LANE_UNITS; i++)
 #pragma unroll
             for (uint r = 0; r < ROWS; r++)
                 acc[p][i][r] = 0.0f;
@@ -137,7 +137,7 @@ static inline __attribute__((always_inline)) void multiply(const struct weights 
 #pragma unroll
     for (uint p = 0; p < COLUMNS; p++)
 #pragma unroll
-        for (uint i = 0; i < SHARE; i++)
+        for (uint i = 0; i < LANE_UNITS; i++)
 #pragma unroll
             for (uint r = 0; r < ROWS; r++)
                 SUM(TEAM, r, p, LANE + i * LANES) = acc[p][i][r];

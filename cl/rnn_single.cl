@@ -90,15 +90,16 @@ static inline void finish_row(const realv in[GATES], const realv bias[4], global
 #endif
 }
 
-// A work-item computes PARTS vectors of units (id 0) of `share` rows (id 1) of a direction (id 2). Biases,
+// A work-item computes PARTS vectors of units (id 0) of `item_rows` rows (id 1) of a direction (id 2). Biases,
 // gates and cell may be NULL. panel: C * V * WIDTH numbers.
 kernel void rnn_single_fwd(struct rnn_args args, global const real *x, global const uint *x_rows,
                            global const real *w0, global const real *w1, global const real *bias_ih0,
                            global const real *bias_hh0, global const real *bias_ih1, global const real *bias_hh1,
                            global real *gates, global real *cell, global real *y, local real *panel)
 {
-    const uint N = args.N, C = args.C, H = args.H, D = args.D, share = args.share;
-    const uint j0 = get_global_id(0) * PARTS * WIDTH, first = get_global_id(1) * share, last = min(N, first + share);
+    const uint N = args.N, C = args.C, H = args.H, D = args.D, item_rows = args.item_rows;
+    const uint j0 = get_global_id(0) * PARTS * WIDTH;
+    const uint first = get_global_id(1) * item_rows, last = min(N, first + item_rows);
     const size_t d = get_global_id(2);
     if (j0 >= H || first >= N || d >= D)
         return;

@@ -192,14 +192,14 @@ static enum clrnn_status bias_gradients(struct clrnn_launches *l, const struct c
         bias->blocks = rows;
         bias->partial = r->gates;
     } else if (!bias->blocks) {
-        const uint32_t share = rows < 8192 ? 128 : rows / 64 + 1;
+        const uint32_t block_rows = rows < 8192 ? 128 : rows / 64 + 1;
 
-        bias->blocks = (rows + share - 1) / share;
+        bias->blocks = (rows + block_rows - 1) / block_rows;
         TRY(clrnn_launches_scratch(l, (size_t)r->D * bias->blocks * columns, &bias->partial));
         TRY(clrnn_launch_kernel(
             l, "rnn", "rnn_bias_partial", defines, RANGE3((columns + width - 1) / width, bias->blocks, r->D),
             (struct clrnn_cost){(double)r->D * rows * columns, 4.0 * r->D * rows * columns},
-            ARGS(BUF(r->gates), BUF(bias->partial), UINT(rows), UINT(columns), UINT(share),
+            ARGS(BUF(r->gates), BUF(bias->partial), UINT(rows), UINT(columns), UINT(block_rows),
                  UINT(bias->blocks), UINT(r->D))));
     }
     return clrnn_launch_kernel(

@@ -27,7 +27,7 @@ struct rnn_args clrnn_rnn_args(const struct clrnn_rnn *r)
                              .D = r->D,
                              .save = r->gates != NULL,
                              .last = r->T,
-                             .share = r->N};
+                             .item_rows = r->N};
 }
 
 uint32_t clrnn_rnn_pre_ld(const struct clrnn_rnn *r)

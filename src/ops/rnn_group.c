@@ -8,7 +8,7 @@
 // The tiling of a layer on a GPU. cl/rnn_group.h defines the terms.
 struct tiling {
     uint32_t K, columns; // shape of W_hh as traversed by forward or backward
-    uint32_t rows, parts, part, lanes, share, items, held;
+    uint32_t rows, parts, part, lanes, lane_units, items, held;
     size_t state_bytes, sum_bytes; // of local memory
     uint32_t groups;
 };
@@ -27,7 +27,7 @@ enum {
 
 static uint32_t wide(const struct tiling *c)
 {
-    return c->lanes * c->share;
+    return c->lanes * c->lane_units;
 }
 
 static size_t packed_count(const struct clrnn_rnn *r, const struct tiling *c)
@@ -38,7 +38,7 @@ static size_t packed_count(const struct clrnn_rnn *r, const struct tiling *c)
 // Upper estimate of the iterations of all loops of a work-item, none unrolled.
 static double rounds_of(const struct clrnn_rnn *r, const struct tiling *c)
 {
-    const double pairs = clrnn_divide_up(c->rows * r->H, c->items), units = c->columns * c->share;
+    const double pairs = clrnn_divide_up(c->rows * r->H, c->items), units = c->columns * c->lane_units;
 
     return (r->T + 2) * (pairs * (3.0 + r->R * (2.0 + c->parts)) + 2 * units * (1 + c->rows) +
                          c->part / 4 * (1.0 + c->rows * (1 + units) + units)) +
@@ -49,8 +49,8 @@ static double rounds_of(const struct clrnn_rnn *r, const struct tiling *c)
 static void divide_units(const struct clrnn_rnn *r, bool backward, uint32_t most, struct tiling *c)
 {
     *c = (struct tiling){.K = backward ? r->G * r->H : r->H, .columns = backward ? 1 : r->G};
-    c->share = clrnn_divide_up(r->H, most);
-    c->lanes = clrnn_divide_up(r->H, c->share);
+    c->lane_units = clrnn_divide_up(r->H, most);
+    c->lanes = clrnn_divide_up(r->H, c->lane_units);
     c->parts = MAX2(MIN2(most / c->lanes, c->K / FEWEST_K), 1u);
     c->part = clrnn_divide_up(clrnn_divide_up(c->K, c->parts), 4) * 4;
     c->items = clrnn_divide_up(c->parts * c->lanes, ITEMS_STEP) * ITEMS_STEP;
@@ -65,11 +65,12 @@ static bool give_rows(const struct clrnn_launches *l, const struct clrnn_rnn *r,
     const uint32_t pairs = clrnn_divide_up(rows * r->H, c->items),
                    most = MIN2(REGISTERS, ALL_REGISTERS / c->items);
     const uint32_t used =
-        c->columns * c->share * rows + 4 * rows + pairs * (2 * r->R + 2); // sums, state, pairs
+        c->columns * c->lane_units * rows + 4 * rows + pairs * (2 * r->R + 2); // sums, state, pairs
 
     c->rows = rows;
     c->groups = clrnn_divide_up(r->N, rows);
-    c->held = used < most ? MIN2(MIN2(most - used, MOST_HELD) / (4 * c->columns * c->share), c->part / 4) : 0;
+    c->held =
+        used < most ? MIN2(MIN2(most - used, MOST_HELD) / (4 * c->columns * c->lane_units), c->part / 4) : 0;
     c->state_bytes = (size_t)rows * c->parts * c->part * sizeof(float);
     c->sum_bytes = (size_t)c->parts * rows * c->columns * wide(c) * sizeof(float);
     return used <= (rows == 1 ? 2 * most : most) && c->state_bytes + c->sum_bytes <= local_bytes &&
@@ -162,7 +163,7 @@ static enum clrnn_status pack(struct clrnn_launches *l, const struct clrnn_rnn *
 
 #define TILING_DEFINES(r, c) \
     DEFINES({"CELL", (r)->cell}, {"RELU", (r)->relu}, {"WIDTH", 1}, {"HIDDEN", (r)->H}, {"ROWS", (c).rows}, \
-            {"PARTS", (c).parts}, {"PART", (c).part}, {"LANES", (c).lanes}, {"SHARE", (c).share}, \
+            {"PARTS", (c).parts}, {"PART", (c).part}, {"LANES", (c).lanes}, {"LANE_UNITS", (c).lane_units}, \
             {"ITEMS", (c).items}, {"HELD", (c).held})
 
 enum clrnn_status clrnn_rnn_group_fwd(struct clrnn_launches *l, const struct clrnn_rnn *r)

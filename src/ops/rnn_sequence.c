@@ -8,13 +8,13 @@
 struct tiling {
     uint32_t width, tile, slots, vectors; // vectors of packed weights side by side: P in the kernels
     uint32_t tiles, rows;
-    uint32_t share, items;           // batch rows per work-item; number of work-items for the rows
-    uint32_t tile_share, tile_items; // likewise for tiles
+    uint32_t item_rows, items;       // batch rows per work-item; number of work-items for the rows
+    uint32_t item_tiles, tile_items; // likewise for tiles
     uint32_t steps;                  // per launch
 };
 
 // Most rows per work-item, so that their states fit in the second-level cache together with the weights.
-enum { MOST_SHARE = 64 };
+enum { MOST_ITEM_ROWS = 64 };
 
 static uint32_t cores_each(const struct clrnn_launches *l, const struct clrnn_rnn *r)
 {
@@ -41,12 +41,12 @@ static void employ_cores(const struct clrnn_launches *l, const struct clrnn_rnn 
     const uint32_t tile_items = shared ? MIN2(t->tiles, each) : 1, items = MAX2(each / tile_items, 1u);
 
     t->steps = shared ? 1 : r->T;
-    t->tile_share = clrnn_divide_up(t->tiles, tile_items);
-    t->tile_items = clrnn_divide_up(t->tiles, t->tile_share);
+    t->item_tiles = clrnn_divide_up(t->tiles, tile_items);
+    t->tile_items = clrnn_divide_up(t->tiles, t->item_tiles);
     // fewer than 4 rows do not make a work-item faster: reading the weights dominates
-    t->share = MAX2(clrnn_divide_up(r->N, items), MIN2(r->N, 4u));
-    t->share = clrnn_divide_up(t->share, clrnn_divide_up(t->share, MOST_SHARE));
-    t->items = clrnn_divide_up(r->N, t->share);
+    t->item_rows = MAX2(clrnn_divide_up(r->N, items), MIN2(r->N, 4u));
+    t->item_rows = clrnn_divide_up(t->item_rows, clrnn_divide_up(t->item_rows, MOST_ITEM_ROWS));
+    t->items = clrnn_divide_up(r->N, t->item_rows);
 }
 
 // The tile of accumulators must fit in the registers: 32 of 512 bits, otherwise assumed 16.
@@ -77,9 +77,9 @@ static struct tiling tiling_of(const struct clrnn_launches *l, const struct clrn
 // Upper estimate of the iterations of all loops of a work-item of rnn_forward or rnn_backward, none unrolled.
 static double rounds_of(const struct clrnn_rnn *r, const struct tiling *t, uint32_t K)
 {
-    const double stripes = clrnn_divide_up(t->share, t->rows), row = t->rows * (1.0 + t->vectors);
+    const double stripes = clrnn_divide_up(t->item_rows, t->rows), row = t->rows * (1.0 + t->vectors);
 
-    return t->steps * t->tile_share * stripes * (K * (1.0 + t->vectors + row) + 4.0 * row * (r->R + 2));
+    return t->steps * t->item_tiles * stripes * (K * (1.0 + t->vectors + row) + 4.0 * row * (r->R + 2));
 }
 
 bool clrnn_rnn_sequence_fits(const struct clrnn_launches *l, const struct clrnn_rnn *r)
@@ -109,7 +109,7 @@ static bool joins(const struct clrnn_rnn *r, const struct tiling *t)
     const size_t K = (size_t)r->C + r->H, all = K * r->G * r->H * sizeof(float);
     const size_t tile = K * t->vectors * t->width * sizeof(float);
 
-    return all <= 3 * 512 * 1024 || (tile <= 512 * 1024 && t->share >= 16);
+    return all <= 3 * 512 * 1024 || (tile <= 512 * 1024 && t->item_rows >= 16);
 }
 
 // Those of the first launch.
@@ -118,8 +118,8 @@ static struct rnn_args args_of(const struct clrnn_rnn *r, const struct tiling *t
     struct rnn_args args = clrnn_rnn_args(r);
 
     args.last = t->steps;
-    args.share = t->share;
-    args.tile_share = t->tile_share;
+    args.item_rows = t->item_rows;
+    args.item_tiles = t->item_tiles;
     return args;
 }
 
@@ -172,7 +172,7 @@ enum clrnn_status clrnn_rnn_sequence_bwd(struct clrnn_launches *l, const struct 
                                          struct clrnn_rnn_bias *bias)
 {
     const struct tiling t = tiling_of(l, r, true);
-    const uint32_t K = r->G * r->H, pack_share = 64;
+    const uint32_t K = r->G * r->H, pack_rows = 64;
     const struct clrnn_defines defines =
         DEFINES({"CELL", r->cell}, {"RELU", r->relu}, {"WIDTH", t.width}, {"ROWS", t.rows}, {"TILE", t.tile});
     struct rnn_args args = args_of(r, &t);
@@ -187,10 +187,10 @@ enum clrnn_status clrnn_rnn_sequence_bwd(struct clrnn_launches *l, const struct 
     }
 
     TRY(clrnn_launch_kernel(l, "rnn_backward", "rnn_pack_bwd", defines,
-                            RANGE3(t.tiles, clrnn_divide_up(K, pack_share), r->D),
+                            RANGE3(t.tiles, clrnn_divide_up(K, pack_rows), r->D),
                             (struct clrnn_cost){0, 8.0 * r->D * K * r->H},
                             ARGS(STRUCT(rnn_args, &args), BUF(r->weight_hh[0]), BUF(r->weight_hh[1]),
-                                 BUF(packed), UINT(pack_share))));
+                                 BUF(packed), UINT(pack_rows))));
     for (; args.first < r->T; args.first = args.last, args.last += t.steps)
         TRY(clrnn_launch_kernel(
             l, "rnn_backward", "rnn_backward", defines, RANGE3(t.items, t.tile_items, r->D),

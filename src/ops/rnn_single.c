@@ -61,14 +61,14 @@ enum clrnn_status clrnn_rnn_single_fwd(struct clrnn_launches *l, const struct cl
     const uint32_t blocks = clrnn_divide_up(r->H, clrnn_rnn_width(l) * parts_of(l, r));
     const uint32_t cores = MAX2(clrnn_device_info(clrnn_launches_device(l))->compute_units, 1u);
     // Every additional part of rows transposes the weights again: divide rows only if cores would be idle.
-    const uint32_t shares = clrnn_divide_up(cores, blocks * r->D),
-                   share = clrnn_divide_up(r->N, MIN2(shares, r->N));
+    const uint32_t row_items = clrnn_divide_up(cores, blocks * r->D),
+                   item_rows = clrnn_divide_up(r->N, MIN2(row_items, r->N));
     struct rnn_args args = clrnn_rnn_args(r);
     struct clrnn_define define[5];
 
-    args.share = share;
+    args.item_rows = item_rows;
     return clrnn_launch_kernel(l, "rnn_single", "rnn_single_fwd", defines_of(l, r, define),
-                               RANGE3(blocks, clrnn_divide_up(r->N, share), r->D), cost_of(r, 1),
+                               RANGE3(blocks, clrnn_divide_up(r->N, item_rows), r->D), cost_of(r, 1),
                                ARGS(STRUCT(rnn_args, &args), BUF(r->x), BUF(r->x_rows), BUF(r->weight_ih[0]),
                                     BUF(r->weight_ih[1]), BUF(r->bias_ih[0]), BUF(r->bias_hh[0]),
                                     BUF(r->bias_ih[1]), BUF(r->bias_hh[1]), BUF(r->gates), BUF(r->memory),

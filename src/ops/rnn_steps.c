@@ -15,7 +15,7 @@ static struct clrnn_cost pointwise_cost(const struct clrnn_rnn *r)
 static struct clrnn_range step_range(const struct clrnn_launches *l, const struct clrnn_rnn *r)
 {
     const struct clrnn_device_info *info = clrnn_device_info(clrnn_launches_device(l));
-    const uint32_t share = 1 + 512 / r->H, items = (r->N + share - 1) / share;
+    const uint32_t item_rows = 1 + 512 / r->H, items = (r->N + item_rows - 1) / item_rows;
 
     if (!clrnn_on_cpu(l))
         return RANGE3(r->H, r->N, r->D);
