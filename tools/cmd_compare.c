@@ -18,7 +18,7 @@ static void show_progress(void *user, const char *what)
 }
 
 // Splits "A,B" into specs, in place.
-static size_t cut(char *text, const char *specs[MOST_DEVICES])
+static size_t split(char *text, const char *specs[MOST_DEVICES])
 {
     size_t count = 0;
     char *rest = NULL;
@@ -106,7 +106,7 @@ int cmd_compare(int argc, char **argv)
     if (devices || cli.device) {
         text = strdup(devices ? devices : cli.device);
         params.device = specs;
-        params.device_count = text ? cut(text, specs) : 0;
+        params.device_count = text ? split(text, specs) : 0;
         if (text && !params.device_count) {
             free(text);
             return cli_usage(&cli, "--devices names none: expected specs with commas between, as gpu,pocl");

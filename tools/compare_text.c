@@ -14,14 +14,14 @@ static const char *short_verdict(const struct clrnn_compare_row *row)
 }
 
 // How a number is shown; "-" where it is not known.
-enum look { ERROR, SHARE, LOSS, PLACES, WHOLE, SECONDS };
+enum notation { ERROR, SHARE, LOSS, PLACES, WHOLE, SECONDS };
 
-static const char *cell(enum look look, double value, char text[32])
+static const char *cell(enum notation notation, double value, char text[32])
 {
     snprintf(text, 32, "-");
     if (!isfinite(value))
         return text;
-    switch (look) {
+    switch (notation) {
     case ERROR:
         snprintf(text, 32, "%.1e", value);
         break;

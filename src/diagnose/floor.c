@@ -362,7 +362,7 @@ static bool real_floor_known(const struct targets *t)
     return t->m->targets == 1 && (kind == CLRNN_LOSS_MSE || kind == CLRNN_LOSS_BCE_WITH_LOGITS);
 }
 
-// ---------------------------------------------------------------- the whole
+// ---------------------------------------------------------------- the floor of a data set
 
 static const char *layer_reason(const struct clrnn_model *m, const struct value_range *r)
 {

@@ -151,7 +151,7 @@ static enum clrnn_status add_batch_statistics(struct clrnn_onnx_build *b, const 
 {
     struct clrnn_onnx *o = b->onnx;
     const unsigned axes = op->steps ? 2 : 1;
-    const char *mean, *apart, *var, *count = NULL, *parameter, *zero = NULL;
+    const char *mean, *centered, *var, *count = NULL, *parameter, *zero = NULL;
 
     if (op->steps && b->mask) {
         zero = clrnn_onnx_scalar(o, 0);
@@ -161,16 +161,16 @@ static enum clrnn_status add_batch_statistics(struct clrnn_onnx_build *b, const 
     } else {
         mean = reduce(o, "ReduceMean", b->x, axes, true);
     }
-    apart = CLRNN_ONNX_NODE(o, "Sub", b->x, mean);
+    centered = CLRNN_ONNX_NODE(o, "Sub", b->x, mean);
     if (count) {
-        apart = CLRNN_ONNX_NODE(o, "Where", b->mask, apart, zero);
-        var = CLRNN_ONNX_NODE(o, "Div", sum_over(o, CLRNN_ONNX_NODE(o, "Mul", apart, apart), axes, true),
-                              count);
+        centered = CLRNN_ONNX_NODE(o, "Where", b->mask, centered, zero);
+        var = CLRNN_ONNX_NODE(o, "Div",
+                              sum_over(o, CLRNN_ONNX_NODE(o, "Mul", centered, centered), axes, true), count);
     } else {
-        var = reduce(o, "ReduceMean", CLRNN_ONNX_NODE(o, "Mul", apart, apart), axes, true);
+        var = reduce(o, "ReduceMean", CLRNN_ONNX_NODE(o, "Mul", centered, centered), axes, true);
     }
     var = CLRNN_ONNX_NODE(o, "Add", var, clrnn_onnx_scalar(o, op->layer->eps));
-    b->x = CLRNN_ONNX_NODE(o, "Div", apart, CLRNN_ONNX_NODE(o, "Sqrt", var));
+    b->x = CLRNN_ONNX_NODE(o, "Div", centered, CLRNN_ONNX_NODE(o, "Sqrt", var));
     for (size_t i = 0; op->layer->affine && i < 2; i++) {
         TRY(add_parameter(b, op->entry + i, false, &parameter));
         b->x = CLRNN_ONNX_NODE(o, i ? "Add" : "Mul", b->x, parameter);

@@ -121,7 +121,7 @@ static bool is_kept(const uint8_t *record, size_t size, uint64_t steps)
     return kept;
 }
 
-static enum clrnn_status cut(const struct clrnn_tfevents *e, uint64_t steps)
+static enum clrnn_status truncate_after(const struct clrnn_tfevents *e, uint64_t steps)
 {
     struct clrnn_out *out = NULL;
     struct clrnn_map map;
@@ -147,7 +147,7 @@ static enum clrnn_status start(struct clrnn_tfevents *e, uint64_t steps, bool *f
     char version[] = "brain.Event:2";
     struct stat st;
 
-    TRY(cut(e, steps));
+    TRY(truncate_after(e, steps));
     e->file = open(e->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
     if (e->file < 0 || fstat(e->file, &st))
         return clrnn_error(e->log, CLRNN_ERR_DISK, "%s: cannot be written: %s", e->path, strerror(errno));

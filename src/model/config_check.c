@@ -286,15 +286,15 @@ static enum clrnn_status check_training(const struct check *c)
 
 static enum clrnn_status check_source(const struct check *c, const char *key, const struct clrnn_source *s)
 {
-    const int ways = (s->x != NULL) + (s->csv != NULL) + s->synthetic;
+    const int kinds = (s->x != NULL) + (s->csv != NULL) + s->synthetic;
     char path[32];
 
     if (!s->there)
         return CLRNN_OK;
     snprintf(path, sizeof(path), "data.%s", key);
-    if (ways != 1)
+    if (kinds != 1)
         return fail(c, path, "has %s, expected exactly one of x, csv and synthetic",
-                    ways == 0 ? "no data" : "several kinds of data");
+                    kinds == 0 ? "no data" : "several kinds of data");
     if (s->x && !s->y)
         return fail(c, path, "y is missing beside x");
     if (s->y && !s->x)

@@ -99,7 +99,7 @@ static enum clrnn_status fail_unknown(const struct reader *r, const struct clrnn
                                       const char *(*known)(const void *table, size_t index),
                                       const void *table)
 {
-    char list[512] = "none", near[128] = "";
+    char list[512] = "none", hint[128] = "";
     size_t best = SIZE_MAX, n = 0;
     const char *candidate;
 
@@ -108,15 +108,15 @@ static enum clrnn_status fail_unknown(const struct reader *r, const struct clrnn
 
         if (distance < best) {
             best = distance;
-            snprintf(near, sizeof(near), "; did you mean \"%s\"?", candidate);
+            snprintf(hint, sizeof(hint), "; did you mean \"%s\"?", candidate);
         }
         n += (size_t)snprintf(list + n, sizeof(list) - n, "%s%s", i ? ", " : "", candidate);
     }
     for (size_t i = 0; i < ARRAY_SIZE(foreign); i++) {
         if (!strcmp(foreign[i].key, word))
-            snprintf(near, sizeof(near), "; %s", foreign[i].advice);
+            snprintf(hint, sizeof(hint), "; %s", foreign[i].advice);
     }
-    return fail(r, node, path, "unknown %s%s (known: %s)", what, near, list);
+    return fail(r, node, path, "unknown %s%s (known: %s)", what, hint, list);
 }
 
 static enum clrnn_status read_group(const struct reader *r, const struct clrnn_node *node,
@@ -290,9 +290,9 @@ static enum clrnn_status read_group(const struct reader *r, const struct clrnn_n
     return CLRNN_OK;
 }
 
-// What depends on other keys.
-static void settle(const struct clrnn_log *log, const struct clrnn_node *root, const char *name,
-                   struct clrnn_config *config)
+// Sets the defaults that depend on other keys.
+static void set_dependent(const struct clrnn_log *log, const struct clrnn_node *root, const char *name,
+                          struct clrnn_config *config)
 {
     struct clrnn_early_stopping_config *early = &config->train.early_stopping;
     const struct clrnn_node *written = clrnn_node_find(clrnn_node_find(root, "train"), "early_stopping");
@@ -334,6 +334,6 @@ enum clrnn_status clrnn_config_fill(const struct clrnn_log *log, const struct cl
     if (root->kind != CLRNN_NODE_MAP)
         return fail(&r, root, "", "is no map, expected one with model, train and data");
     TRY(read_group(&r, root, &clrnn_options_root, config, ""));
-    settle(log, root, name, config);
+    set_dependent(log, root, name, config);
     return CLRNN_OK;
 }

@@ -338,7 +338,7 @@ static enum clrnn_status add_loss(struct clrnn_build *b, int *dy)
     return CLRNN_OK;
 }
 
-// ---------------------------------------------------------------- the whole
+// ---------------------------------------------------------------- the graph of a model
 
 static enum clrnn_status build(struct clrnn_build *b, int *output, uint32_t *output_steps)
 {

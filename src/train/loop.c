@@ -12,7 +12,7 @@
 #include "base/words.h"
 #include "model/layer.h"
 
-#define LOOK_SECONDS 0.1 // between two looks at the records, where steps allow it
+#define READ_SECONDS 0.1 // between two reads of the records, where steps allow it
 #define SHOW_SECONDS 0.1 // between two calls of the progress callback
 #define MOST_PACES 65536u
 
@@ -82,7 +82,7 @@ static void show(struct clrnn_loop *l, bool now_or_later)
 }
 
 // Waits for the queued training steps and reads their records, in order.
-static enum clrnn_status look(struct clrnn_loop *l)
+static enum clrnn_status read_records(struct clrnn_loop *l)
 {
     struct clrnn_loop_queue *q = &l->queue;
     const uint32_t log_every = l->config->train.log_every;
@@ -118,7 +118,7 @@ static enum clrnn_status look(struct clrnn_loop *l)
     }
     now = clrnn_clock();
     TRY(note_pace(l, (now - l->looked) / q->count, q->count));
-    q->limit = (uint32_t)fmin(fmax(LOOK_SECONDS * q->count / fmax(now - l->looked, 1e-9), 1.0), LOOP_QUEUE);
+    q->limit = (uint32_t)fmin(fmax(READ_SECONDS * q->count / fmax(now - l->looked, 1e-9), 1.0), LOOP_QUEUE);
     l->looked = now;
     q->count = 0;
     TRY(clrnn_watch_weights(&l->watch, l->model));
@@ -143,12 +143,12 @@ static enum clrnn_status train_step(struct clrnn_loop *l, double lr)
     }
     clrnn_profile_add(&l->profile, l->train->plan);
     if (scheduler->per_batch && scheduler->kind == CLRNN_SCHEDULER_REDUCE_LR_ON_PLATEAU)
-        TRY(look(l)); // it wants the batch's loss
+        TRY(read_records(l)); // it wants the batch's loss
     // a batch without a label that counts has no loss to judge
     if (scheduler->per_batch &&
         (scheduler->kind != CLRNN_SCHEDULER_REDUCE_LR_ON_PLATEAU || l->last_weight != 0.0))
         clrnn_model_step_schedule(l->model, l->last_loss);
-    return q->count >= q->limit ? look(l) : CLRNN_OK;
+    return q->count >= q->limit ? read_records(l) : CLRNN_OK;
 }
 
 static enum clrnn_status train_epoch(struct clrnn_loop *l)
@@ -162,7 +162,7 @@ static enum clrnn_status train_epoch(struct clrnn_loop *l)
             break;
         TRY(train_step(l, lr));
     }
-    return look(l);
+    return read_records(l);
 }
 
 // ---------------------------------------------------------------- the end of an epoch

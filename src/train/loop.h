@@ -11,7 +11,7 @@
 #include "train/tensorboard.h"
 #include "train/watch.h"
 
-#define LOOP_QUEUE 64u // most steps between two looks at the records: bounds the queue and Ctrl-C's delay
+#define LOOP_QUEUE 64u // most steps between two reads of the records: bounds the queue and Ctrl-C's delay
 
 /** Steps whose records have not been read yet. */
 struct clrnn_loop_queue {

@@ -133,7 +133,7 @@ enum clrnn_status clrnn_resume_check(const struct clrnn_log *log, const char *fo
             log, CLRNN_ERR_CONFIG,
             "%s: cannot be resumed with another config: %s; only train.epochs%s, train.log_every, "
             "train.tensorboard and train.early_stopping may change",
-            folder, c.refused, c.epochs_shape_lr ? " (not with one_cycle_lr, whose course it sets)" : "");
+            folder, c.refused, c.epochs_shape_lr ? " (not with one_cycle_lr, whose schedule it sets)" : "");
     free(c.refused);
     clrnn_yaml_destroy(&a);
     clrnn_yaml_destroy(&b);

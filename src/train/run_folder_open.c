@@ -143,7 +143,7 @@ static bool is_run(const char *folder)
     return exists(folder, "", MARK) || is_unmarked_run(folder);
 }
 
-// ---------------------------------------------------------------- what is in the way
+// ---------------------------------------------------------------- files that are already in the folder
 
 static int is_other(const struct dirent *entry)
 {

@@ -202,12 +202,12 @@ static enum clrnn_status check_cycle(const struct clrnn_loop *l)
     const uint64_t left = train->epochs > l->state.epoch ? train->epochs - l->state.epoch : 0;
     const uint64_t steps =
         train->scheduler.per_batch ? left * batches - MIN2(l->state.step_in_epoch, left * batches) : left;
-    struct clrnn_schedule course = l->model->schedule;
+    struct clrnn_schedule schedule = l->model->schedule;
 
     if (train->scheduler.kind != CLRNN_SCHEDULER_ONE_CYCLE_LR)
         return CLRNN_OK;
     for (uint64_t i = 0; i < steps; i++)
-        if (!clrnn_schedule_step(&course, train, batches, 0.0))
+        if (!clrnn_schedule_step(&schedule, train, batches, 0.0))
             return clrnn_error(
                 l->log, CLRNN_ERR_CONFIG,
                 "one_cycle_lr ends after %llu of the %llu scheduler steps that %u epochs of %llu batches "
@@ -338,7 +338,7 @@ done:
     return st;
 }
 
-// ---------------------------------------------------------------- the whole run
+// ---------------------------------------------------------------- report and summary
 
 static int by_seconds(const void *a, const void *b)
 {

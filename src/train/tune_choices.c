@@ -333,7 +333,7 @@ static enum clrnn_status remember(struct tuning *t, const struct clrnn_choice *c
     return CLRNN_OK;
 }
 
-static enum clrnn_status settle(struct tuning *t, const struct subject *s, const struct clrnn_choice *c)
+static enum clrnn_status decide(struct tuning *t, const struct subject *s, const struct clrnn_choice *c)
 {
     const bool multiplies = differ_in_multiplies(t, s, c);
     struct clrnn_choice_ms ms;
@@ -359,7 +359,7 @@ static enum clrnn_status settle(struct tuning *t, const struct subject *s, const
     return remember(t, c, use, &ms);
 }
 
-// ---------------------------------------------------------------- the whole of it
+// ---------------------------------------------------------------- all ops
 
 // An op's choices may depend on earlier ones: one is decided, then the launches are made again.
 static enum clrnn_status tune_op(struct tuning *t, const struct clrnn_graph *graph, const struct clrnn_op *op)
@@ -379,7 +379,7 @@ static enum clrnn_status tune_op(struct tuning *t, const struct clrnn_graph *gra
         clrnn_launches_destroy(&launches);
         if (st != CLRNN_OK || !open.count)
             return st;
-        TRY(settle(t, &s, &open));
+        TRY(decide(t, &s, &open));
     }
 }
 

@@ -54,7 +54,7 @@ def drivers(c, *names):
 
 def damaged(c, name, old, new):
     """A folder with one kernel file changed, as the variable that gives it to device 0:0."""
-    folder = c.folder / "spoilt"
+    folder = c.folder / "damaged"
     folder.mkdir(exist_ok=True)
     text = (KERNELS / name).read_text()
     assert old in text, f"cl/{name} has no longer {old!r}: choose another fault"

@@ -183,10 +183,10 @@ def padding(c):
     export(c)
     cases.write_inputs(c.folder / "in.npy", (2, 6), False, 1)
     _, values = read_npy(c.folder / "in.npy")
-    spoilt = [float("nan") if n // cases.FEATURES % 6 >= 3 else v for n, v in enumerate(values)]
-    write_npy(c.folder / "spoilt.npy", "<f4", (2, 6, cases.FEATURES), spoilt)
+    poisoned = [float("nan") if n // cases.FEATURES % 6 >= 3 else v for n, v in enumerate(values)]
+    write_npy(c.folder / "poisoned.npy", "<f4", (2, 6, cases.FEATURES), poisoned)
     write_npy(c.folder / "three.npy", "<i8", (2,), [3, 3])
-    outs = [Runtime.run(c.folder, {"x": x, "lengths": "three.npy"}) for x in ("in.npy", "spoilt.npy")]
+    outs = [Runtime.run(c.folder, {"x": x, "lengths": "three.npy"}) for x in ("in.npy", "poisoned.npy")]
     assert outs[0] == outs[1]
 
 

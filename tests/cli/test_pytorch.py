@@ -263,7 +263,7 @@ def same_training(name):
             off = ((weights[key] - want).abs().max() / want.abs().max()).item()
             assert off <= 1e-3, f"{key} differs by {off:.3g} of its largest value"  # Adam divides by small roots
 
-    test.__name__ = "course_" + name
+    test.__name__ = "schedule_" + name
     return test
 
 

@@ -102,11 +102,11 @@ def resumed(c):
     c.run("train", "config.yaml", "--out", "whole", *ON, "--set", "train.epochs=4")
     expected = events(c, "whole")
     ahead = c.bytes("whole", FILE)
-    for spoil, lost in ((lambda data: data, 0), (lambda data: data + b"\x07" * 40, 0), (lambda data: ahead, 0),
+    for damage, lost in ((lambda data: data, 0), (lambda data: data + b"\x07" * 40, 0), (lambda data: ahead, 0),
                         (lambda data: data[:-9], 0), (lambda data: ahead[:-9], 0), (lambda data: b"", 2)):
         c.run("train", "config.yaml", "--out", "run", *ON, "--set", "train.epochs=2")
         path = c.folder / "run" / FILE
-        path.write_bytes(spoil(path.read_bytes()))
+        path.write_bytes(damage(path.read_bytes()))
         c.run("train", "--resume", "run", "--device", "ref", "--quiet", "--set", "train.epochs=4")
         got = events(c, "run")
         assert {name: got[0][name] for name in METRICS} == {name: expected[0][name][lost:] for name in METRICS}

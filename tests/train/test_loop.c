@@ -116,7 +116,7 @@ static void test_regression(void **state)
     scratch_close(&s);
 }
 
-// ---------------------------------------------------------------- odd courses
+// ---------------------------------------------------------------- unusual runs
 
 static void test_early_stopping(void **state)
 {

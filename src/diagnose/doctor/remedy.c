@@ -212,7 +212,7 @@ static enum clrnn_status grow(struct clrnn_trying *t, struct clrnn_finding *f)
     return st;
 }
 
-// ---------------------------------------------------------------- the whole
+// ---------------------------------------------------------------- all findings
 
 static bool anything_to_try(const struct clrnn_doctor_result *r)
 {

@@ -334,7 +334,7 @@ static enum clrnn_status try_all(struct clrnn_grow *c)
     return try_stage(c, "the config itself", c->config, c->params->init, NULL);
 }
 
-// ---------------------------------------------------------------- the whole
+// ---------------------------------------------------------------- the public function
 
 enum clrnn_status clrnn_grow(struct clrnn_device *device, const struct clrnn_config *config,
                              const struct clrnn_grow_params *params, struct clrnn_grow_result *result)
