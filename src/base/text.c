@@ -98,6 +98,14 @@ char *clrnn_text_escape(const char *text, enum clrnn_text_escape what)
     return escaped;
 }
 
+char *clrnn_text_take(char *text, enum clrnn_text_escape what)
+{
+    char *escaped = text ? clrnn_text_escape(text, what) : NULL;
+
+    free(text);
+    return escaped;
+}
+
 void clrnn_text_unescape(char *text)
 {
     char *to = text;

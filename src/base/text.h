@@ -23,6 +23,9 @@ bool clrnn_text_is_clean(const char *text, enum clrnn_text_escape what);
 /** Returns the escaped text (to be freed). NULL: no memory. */
 char *clrnn_text_escape(const char *text, enum clrnn_text_escape what);
 
+/** The same of a text that it takes over: frees `text` and returns the escaped one. NULL for NULL. */
+char *clrnn_text_take(char *text, enum clrnn_text_escape what);
+
 /** Replaces each \xNN by its byte, in place; \x00, which would end the text, stays. */
 void clrnn_text_unescape(char *text);
 

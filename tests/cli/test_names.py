@@ -107,13 +107,23 @@ def test_every_command(c):
         config = os.path.join(folder, b"config.yaml")
         broken = os.path.join(folder, name + b".yaml")
         pathlib.Path(os.fsdecode(broken)).write_text((c.folder / "config.yaml").read_text().replace(
-            "loss: cross_entropy", "loss: cross_entropy\n  clip_grad_norm: 1.0e-9"))
+            "loss: cross_entropy", "loss: cross_entropy\n  clip_grad_norm: 1.0e-9").replace(
+            "\ntrain:", "\n  - softmax\n  - round\ntrain:"))
         fixed = os.path.join(folder, b"fixed " + name + b".yaml")
         for more in ((), ("--json",)):
             for command in (("plan", config), ("doctor", broken, "--static", "--fix", fixed),
                             ("overfit", config, "--steps", "3")):
                 out, _ = run(c, c.folder, *command, *more, status=(0, 1))
                 assert not more or json.loads(out)
+        report = os.path.join(folder, b"report " + name + b".html")
+        out, _ = run(c, c.folder, "doctor", broken, "--static", "--report", report, status=(1,))
+        lines = [line.strip() for line in out.splitlines()]
+        assert not any(line.startswith((b"!touch", b"clrnn: error: forged")) for line in lines), out
+        page = pathlib.Path(os.fsdecode(report)).read_text()
+        assert "(round)" in page, page
+        assert "\n!touch" not in page, page
+        if b"\n" in name:
+            run(c, c.folder, "grow", broken, "--steps", "2", "--train-steps", "2", status=(0, 1))
         if os.path.exists(fixed):
             run(c, "/", "plan", fixed)
         run(c, folder, "synth", name + b".d", "--samples", "8", "--test-samples", "8", "--features", "3")

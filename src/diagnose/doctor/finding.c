@@ -5,6 +5,7 @@
 #include "base/array.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "diagnose/doctor/doctor.h"
 
 bool clrnn_doctor_stopped(const struct clrnn_doctor *d)
@@ -29,7 +30,8 @@ void clrnn_doctor_finding(struct clrnn_doctor *d, enum clrnn_finding_kind kind, 
     r->finding[r->count++] = (struct clrnn_finding){.id = clrnn_finding_table[kind].id, .severity = severity};
 }
 
-// Appends to a text field of the last finding.
+// Appends to a text field of the last finding. Only `set` has several lines: elsewhere a line break is part
+// of a name.
 static void CLRNN_PRINTF(3, 0)
     add_text(struct clrnn_doctor *d, size_t offset, const char *format, va_list arguments)
 {
@@ -39,6 +41,8 @@ static void CLRNN_PRINTF(3, 0)
         return;
     text = (char **)((char *)&d->result->finding[d->result->count - 1] + offset);
     more = clrnn_format_va(format, arguments);
+    if (offset != offsetof(struct clrnn_finding, set))
+        more = clrnn_text_take(more, CLRNN_TEXT_SHOWN);
     joined = more && *text ? clrnn_format("%s%s", *text, more) : more;
     if (!more || !joined) {
         free(more);

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "diagnose/grow/grow.h"
 
 #define STAGE_SECONDS 10.0
@@ -174,6 +175,7 @@ static enum clrnn_status halve(struct search *s, struct clrnn_trial *best, struc
         step->text = clrnn_format("grown part by part it learns until '%s' comes in: before that, %s",
                                   part->name, text);
     free(text);
+    step->text = clrnn_text_take(step->text, CLRNN_TEXT_SHOWN);
     return step->text ? try_without(s, part, step) : no_memory(s);
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "diagnose/grow/grow.h"
 
 // A stage that did not reach the target has learnt if the loss fell below this fraction of its start, or
@@ -141,7 +142,8 @@ static char *name_part(const struct clrnn_grow *c, size_t stage)
     const struct clrnn_part *part = part_of(c, &c->result->stage[stage]);
 
     if (part && part->line && c->config->path)
-        return clrnn_format("'%s' (%s:%d)", part->name, c->config->path, part->line);
+        return clrnn_text_take(clrnn_format("'%s' (%s:%d)", part->name, c->config->path, part->line),
+                               CLRNN_TEXT_SHOWN);
     return clrnn_format("'%s'", c->result->stage[stage].name);
 }
 
