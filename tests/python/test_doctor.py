@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -63,6 +64,19 @@ def changes_nothing(folder):
     assert not list(folder.iterdir())
 
 
+def shows_no_control_characters(folder):
+    name = os.fsencode(folder) + b"/nl\nerror forged \x1b[2J \xc2\x9b2J \xff.py"
+    missing = subprocess.run([sys.executable, "-m", "clrnn", "doctor", name], env=ENV, capture_output=True, check=False)
+    assert missing.returncode == 2 and b"nl\\x0aerror forged" in missing.stderr, missing.stderr
+    shutil.copy(SCRIPTS / "wrong_target.py", name)
+    found = subprocess.run([sys.executable, "-m", "clrnn", "doctor", name, "--to-config", name + b".d"], cwd=folder,
+                           env=ENV, capture_output=True, check=False)
+    assert found.returncode == 1 and b"error forged" in found.stdout, found
+    for text in (missing.stderr, found.stdout, found.stderr):
+        assert not any(line.lstrip().startswith("error forged") for line in text.decode().splitlines()), text
+        assert not [c for c in text.decode() if (ord(c) < 32 and c != "\n") or 0x7f <= ord(c) < 0xa0], text
+
+
 def converts(folder):
     doctor(SCRIPTS / "shuffled_arrays.py", "--to-config", str(folder / "out"), folder=folder)
     assert sorted(p.name for p in (folder / "out").iterdir()) == ["X.npy", "config.yaml", "init.safetensors", "y.npy"]
@@ -81,6 +95,8 @@ def main():
         print("ok changes nothing")
         converts(folder)
         print("ok converts")
+        shows_no_control_characters(folder)
+        print("ok shows no control characters")
 
 
 main()

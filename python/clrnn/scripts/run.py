@@ -43,7 +43,7 @@ def _arguments(argv: list) -> Any:
 
 
 def _stop(sentence: str, status: int = 2) -> None:
-    print(f"clrnn: {sentence}", file=sys.stderr)
+    print(f"clrnn: {texts.shown(sentence)}", file=sys.stderr)
     sys.exit(status)
 
 

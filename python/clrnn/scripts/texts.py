@@ -2,6 +2,7 @@
 """What a finding costs and what helps, in a script's words, and the report."""
 from __future__ import annotations
 
+import re
 import sys
 import textwrap
 from typing import Any
@@ -46,6 +47,15 @@ def finding(source: Any, f: Any) -> dict:
             "evidence": f.evidence, "cost": costs, "costs": costs, "remedy": f.remedy or remedy}
 
 
+def shown(text: str) -> str:
+    """The text with control characters, line separators, changes of direction and bytes that are no UTF-8 as \\xNN:
+    names come from outside, and a terminal obeys what they hold."""
+    def escape(c: re.Match) -> str:
+        return "".join(f"\\x{byte:02x}" for byte in c.group().encode(errors="surrogateescape"))
+    return re.sub("[\\x00-\\x1f\\x7f-\\x9f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069\\ufeff\\udc80-\\udcff]",
+                  escape, text)
+
+
 def show(result: Any, options: Any) -> None:
     """The report for people."""
     colour = sys.stdout.isatty()
@@ -54,11 +64,11 @@ def show(result: Any, options: Any) -> None:
         print(f"{paint[d['severity']] if colour else ''}{d['severity']}{chr(27) + '[0m' if colour else ''} {d['id']}")
         for key in ("where", "evidence", "costs", "remedy"):
             if d[key]:
-                print(textwrap.fill(f"{d[key]}", 100, initial_indent=f"  {key:<10}", subsequent_indent=" " * 12))
+                print(textwrap.fill(shown(d[key]), 100, initial_indent=f"  {key:<10}", subsequent_indent=" " * 12))
         print()
     if result.exception:
         e = result.exception
-        print(f"The script stopped with {e['type']}" + (f" at {e['where']}" if e["where"] else "") + ".")
+        print(f"The script stopped with {e['type']}" + (f" at {shown(e['where'])}" if e["where"] else "") + ".")
     elif not result.steps:
         print("No training step was seen: no backward() was called.")
     elif not result.findings:
@@ -66,4 +76,5 @@ def show(result: Any, options: Any) -> None:
     else:
         print(f"{len(result.findings)} found in {result.steps} training steps.")
     if options.to_config is not None:
-        print(f"{options.to_config} holds the config." if result.converted else f"Not converted: {result.not_converted}")
+        print(shown(f"{options.to_config} holds the config." if result.converted
+                    else f"Not converted: {result.not_converted}"))
