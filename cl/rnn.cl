@@ -12,14 +12,24 @@
 //
 // Padding: y, cell and gradients are written as 0, so that multiplies over all rows stay clean and the
 // second direction, which meets padding first, starts from a zero state.
+//
+// Initial states, NULL: zero. start [D, N, GATES*H]: h0 W_hh^T, which the first step of a sample adds to its
+// pre-activations. past [D, N, H]: c0 (lstm), h0 (gru).
 #include "rnn_cell.h"
 
 #define FOR_UNITS(j, H) for (uint j = get_global_id(0) * WIDTH; j < (H); j += get_global_size(0) * WIDTH)
 #define FOR_ROWS_OF_BATCH(n, N) for (size_t n = get_global_id(1); n < (N); n += get_global_size(1))
 
+// Whether t is the step that direction d takes first of sample n.
+static inline bool is_first(global const int *lengths, size_t d, size_t n, size_t t, uint T)
+{
+    return t == (d ? (lengths ? (size_t)lengths[n] : (size_t)T) - 1 : 0);
+}
+
 kernel void rnn_step_fwd(struct rnn_args args, global real *pre, global const real *bias_ih0,
                          global const real *bias_hh0, global const real *bias_ih1, global const real *bias_hh1,
-                         global real *cell, global real *y, global const int *lengths)
+                         global real *cell, global real *y, global const int *lengths, global const real *start,
+                         global const real *past)
 {
     const uint T = args.T, N = args.N, H = args.H, D = args.D, save = args.save, step = args.first;
     const size_t d = get_global_id(2);
@@ -34,12 +44,15 @@ kernel void rnn_step_fwd(struct rnn_args args, global real *pre, global const re
     {
         const size_t row = t * N + n;
         global real *h = y + row * ld + d * H;
-        const bool padding = lengths && (int)t >= lengths[n];
+        const bool padding = lengths && (int)t >= lengths[n], first = is_first(lengths, d, n, t, T);
+        global const real *product = start + (d * N + n) * GATES * H, *state = past + (d * N + n) * H;
 
         FOR_UNITS(j, H)
         {
 #if CELL == CELL_RNN
             realv s = load_units(h, j, H);
+            if (start && first)
+                s += load_units(product, j, H);
             if (ih)
                 s += load_units(ih, j, H) + load_units(hh, j, H);
             store_units(padding ? zero : rnn_activation(s), h, j, H);
@@ -56,16 +69,23 @@ kernel void rnn_step_fwd(struct rnn_args args, global real *pre, global const re
                 if (CELL == CELL_LSTM || g != 2)
                     a[g] += load_units(hh + min(g, (int)GATES - 1) * H, j, H);
             }
+            for (int g = 0; start && first && g < 4; g++)
+                if (CELL == CELL_LSTM || g != 2)
+                    a[g] += load_units(product + min(g, (int)GATES - 1) * H, j, H);
 #if CELL == CELL_LSTM
-            // without save the past is overwritten
+            // without save the cell of the step before is overwritten
             global real *c = cell + (d * (save ? T : 1) * N + (save ? row : n)) * H;
-            global real *past = cell + (d * (save ? T : 1) * N + (save ? before : n)) * H;
-            const realv now = lstm_cell(a, step == 0 ? zero : load_units(past, j, H));
+            global real *c_before = cell + (d * (save ? T : 1) * N + (save ? before : n)) * H;
+            const realv now = lstm_cell(a, past && first ? load_units(state, j, H)
+                                           : step == 0   ? zero
+                                                         : load_units(c_before, j, H));
 
             store_units(padding ? zero : now, c, j, H);
             store_units(padding ? zero : a[3] * tanh_vec(now), h, j, H);
 #else
-            const realv now = gru_cell(a, step == 0 ? zero : load_units(y + before * ld + d * H, j, H));
+            const realv now = gru_cell(a, past && first ? load_units(state, j, H)
+                                          : step == 0   ? zero
+                                                        : load_units(y + before * ld + d * H, j, H));
 
             store_units(padding ? zero : now, h, j, H);
 #endif
@@ -78,11 +98,12 @@ kernel void rnn_step_fwd(struct rnn_args args, global real *pre, global const re
 
 // gates [D, T, N, RESERVE*H]: activations in (rnn: nothing), gradients of the pre-activations out, gru: of
 // r, z, n and of W_hn h + b_hn. through [D, N, H]: the gradient that reaches h from the step after; gru
-// leaves there what goes past the multiply. carry [D, N, H]: the same for the cell (lstm). step counts from
-// the last one that forward took.
+// leaves there what goes past the multiply. carry [D, N, H]: the same for the cell (lstm), for gru the part past
+// the multiply once more, or NULL; after the last step they belong to the initial states. carried [D, N, H]: the
+// gradient of the last cell (lstm), or NULL. step counts from the last one that forward took.
 kernel void rnn_step_bwd(struct rnn_args args, global real *gates, global const real *y,
                          global const real *cell, global const real *dy, global real *through, global real *carry,
-                         global const int *lengths)
+                         global const int *lengths, global const real *past, global const real *carried)
 {
     const uint T = args.T, N = args.N, H = args.H, D = args.D, step = args.first;
     const size_t d = get_global_id(2);
@@ -96,6 +117,7 @@ kernel void rnn_step_bwd(struct rnn_args args, global real *gates, global const 
     {
         const size_t row = t * N + n, state = (d * N + n) * H;
         const bool padding = lengths && (int)t >= lengths[n];
+        const bool initial = past && is_first(lengths, d, n, t, T); // its predecessor is the initial state
 
         FOR_UNITS(j, H)
         {
@@ -108,23 +130,31 @@ kernel void rnn_step_bwd(struct rnn_args args, global real *gates, global const 
             da[0] = rnn_gradient(dh, load_units(y + row * ld + d * H, j, H));
 #else
             const bool last = step + 1 == T; // no step is before it
-            const size_t past = d ? row + N : row - N;
+            const size_t row_before = d ? row + N : row - N;
             realv a[RESERVE];
 
             for (uint g = 0; g < RESERVE; g++)
                 a[g] = load_units(gate + g * H, j, H);
 #if CELL == CELL_LSTM
-            const realv dc = step == 0 ? zero : load_units(carry + state, j, H);
+            const realv dc = step > 0  ? load_units(carry + state, j, H)
+                             : carried ? load_units(carried + state, j, H)
+                                       : zero;
             const realv c = load_units(cell + (d * T * N + row) * H, j, H);
-            const realv before = last ? zero : load_units(cell + (d * T * N + past) * H, j, H);
+            const realv before = initial ? load_units(past + state, j, H)
+                                 : last  ? zero
+                                         : load_units(cell + (d * T * N + row_before) * H, j, H);
             const realv pass = lstm_gradient(dh, dc, c, before, a, da);
 
-            store_units(padding ? zero : pass, carry + state, j, H);
+            store_units(padding ? dc : pass, carry + state, j, H);
 #else
-            const realv before = last ? zero : load_units(y + past * ld + d * H, j, H);
+            const realv before = initial ? load_units(past + state, j, H)
+                                 : last  ? zero
+                                         : load_units(y + row_before * ld + d * H, j, H);
             const realv pass = gru_gradient(dh, before, a, da);
 
             store_units(padding ? zero : pass, through + state, j, H);
+            if (carry && !padding)
+                store_units(pass, carry + state, j, H);
 #endif
 #endif
             for (uint g = 0; g < RESERVE; g++)
@@ -171,4 +201,47 @@ kernel void rnn_bias_sum(global const real *partial, global real *db_ih0, global
         store_units(ih, db_ih + gate * H, j, H);
     if (db_hh)
         store_units(hh, db_hh + gate * H, j, H);
+}
+
+// ---------------------------------------------------------------- initial and final states
+
+// out [D, N, W]: the final state of each sample, its last step in the order of direction d (id 1): row r and d of
+// `from` begin at r * ld + d * ld_direction.
+kernel void rnn_final(global const real *from, global const int *lengths, global real *out, uint T, uint N, uint W,
+                      uint D, uint ld, uint ld_direction)
+{
+    const size_t i = get_global_id(0), d = get_global_id(1), n = i / W;
+    if (n >= N || d >= D)
+        return;
+
+    const size_t t = d ? 0 : (lengths ? (size_t)lengths[n] : (size_t)T) - 1;
+    out[d * N * W + i] = from[(t * N + n) * ld + d * ld_direction + i % W];
+}
+
+// out [T, N, D*W]: dy, NULL: zero, and the gradient of the final state, final [D, N, W], where it belongs.
+kernel void rnn_join_final(global const real *dy, global const real *final, global const int *lengths,
+                           global real *out, uint T, uint N, uint W, uint D)
+{
+    const size_t i = get_global_id(0), row = i / (D * W), t = row / N, n = row % N, d = i % (D * W) / W;
+    if (row >= (size_t)T * N)
+        return;
+
+    const size_t length = lengths ? (size_t)lengths[n] : (size_t)T;
+    real sum = t < length && dy ? dy[i] : 0.0f;
+
+    if (t == (d ? 0 : length - 1))
+        sum += final[(d * N + n) * W + i % W];
+    out[i] = sum;
+}
+
+// out [N, W]: the row of each sample that direction d took first, of `from` [rows, W] from element `offset` on.
+kernel void rnn_first(global const real *from, global const int *lengths, global real *out, uint T, uint N, uint W,
+                      uint d, uint offset)
+{
+    const size_t i = get_global_id(0), n = i / W;
+    if (n >= N)
+        return;
+
+    const size_t t = d ? (lengths ? (size_t)lengths[n] : (size_t)T) - 1 : 0;
+    out[i] = from[offset + (t * N + n) * W + i % W];
 }

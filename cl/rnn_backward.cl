@@ -34,10 +34,11 @@ kernel void rnn_pack_bwd(struct rnn_args args, global const real *w0, global con
 
 struct backward { // of one direction
     global const real *packed, *y, *cell, *dy;
+    global const real *past, *carried; // of initial and final states: as in cl/rnn.cl
     global real *gates, *carry, *bias;
     global const int *lengths;
-    uint N, H, DH;
-    size_t t, after, before; // this step; the step after it in forward order, or t; the one before, or t
+    uint T, N, H, DH;
+    size_t d, t, after, before; // this step; the step after it in forward order, or t; the one before, or t
 };
 
 // The gradient of h: from the output and (gru) the part that the next step's multiply does not include.
@@ -58,6 +59,16 @@ static void backward_start(const struct backward *b, uint tile, size_t n, uint r
         }
 }
 
+// The gradient that the step after hands to the cell (lstm), or to h past the multiply (gru).
+static realv handed_on(const struct backward *b, size_t n, uint unit)
+{
+    const uint H = b->H;
+
+    if (b->after != b->t)
+        return load_units(b->carry + n * H, unit, H);
+    return CELL == CELL_LSTM && b->carried ? load_units(b->carried + n * H, unit, H) : (realv)(0.0f);
+}
+
 // What padding leaves behind.
 static void backward_skip(const struct backward *b, uint tile, size_t n, uint rows)
 {
@@ -68,7 +79,7 @@ static void backward_skip(const struct backward *b, uint tile, size_t n, uint ro
             for (uint g = 0; g < RESERVE; g++)
                 store_units((realv)(0.0f), b->gates + ((b->t * b->N + n + r) * RESERVE + g) * H, unit, H);
             if (CELL != CELL_RNN)
-                store_units((realv)(0.0f), b->carry + (n + r) * H, unit, H);
+                store_units(handed_on(b, n + r, unit), b->carry + (n + r) * H, unit, H);
         }
 }
 
@@ -84,23 +95,28 @@ static void backward_unit(const struct backward *b, size_t n, uint unit, realv d
     da[0] = rnn_gradient(dh, load_units(b->y + row * b->DH, unit, H));
 #else
     global real *carry = b->carry + n * H;
-    const realv zero = 0.0f;
+    const realv zero = 0.0f, kept = handed_on(b, n, unit);
+    const bool initial =
+        b->past && b->t == (b->d ? (b->lengths ? (size_t)b->lengths[n] : (size_t)b->T) - 1 : 0);
     realv a[RESERVE], pass;
 
     for (uint g = 0; g < RESERVE; g++)
         a[g] = load_units(gates + g * H, unit, H);
 #if CELL == CELL_LSTM
-    const realv dc = b->after == b->t ? zero : load_units(carry, unit, H);
     const realv c = load_units(b->cell + row * H, unit, H);
-    const realv before = b->before == b->t ? zero : load_units(b->cell + (b->before * b->N + n) * H, unit, H);
+    const realv before = initial             ? load_units(b->past + n * H, unit, H)
+                         : b->before == b->t ? zero
+                                             : load_units(b->cell + (b->before * b->N + n) * H, unit, H);
 
-    pass = lstm_gradient(dh, dc, c, before, a, da);
+    pass = lstm_gradient(dh, kept, c, before, a, da);
 #else
-    const realv before = b->before == b->t ? zero : load_units(b->y + (b->before * b->N + n) * b->DH, unit, H);
+    const realv before = initial             ? load_units(b->past + n * H, unit, H)
+                         : b->before == b->t ? zero
+                                             : load_units(b->y + (b->before * b->N + n) * b->DH, unit, H);
 
     pass = gru_gradient(dh, before, a, da);
 #endif
-    store_units(padding ? zero : pass, carry, unit, H);
+    store_units(padding ? kept : pass, carry, unit, H);
 #endif
     for (uint g = 0; g < RESERVE; g++) {
         if (padding)
@@ -155,11 +171,12 @@ static void backward_tile(const struct backward *b, uint tile, size_t n, uint ro
 // Steps first..last-1, counted from the last one that forward took; the rest as in rnn_forward.
 //
 // gates [D, T, N, RESERVE*H]: as in rnn_step_bwd of cl/rnn.cl. carry [D, N, H]: what the cell (lstm) or h
-// past the multiply (gru) hands on. bias [D, items, RESERVE*H]: sums of each item's gate gradients, or
-// NULL. lengths may be NULL.
+// past the multiply (gru) hands on, at the end to the initial states. bias [D, items, RESERVE*H]: sums of each item's gate gradients, or
+// NULL. lengths, past and carried may be NULL.
 kernel void rnn_backward(struct rnn_args args, global const real *packed, global real *gates,
                          global const real *y, global const real *cell, global const real *dy, global real *carry,
-                         global real *bias, global const int *lengths)
+                         global real *bias, global const int *lengths, global const real *past,
+                         global const real *carried)
 {
     const uint T = args.T, N = args.N, H = args.H, D = args.D, item_rows = args.item_rows, item_tiles = args.item_tiles;
     const uint n_first = get_global_id(0) * item_rows, tile_first = get_global_id(1) * item_tiles;
@@ -178,6 +195,10 @@ kernel void rnn_backward(struct rnn_args args, global const real *packed, global
     b.carry = carry + d * N * H;
     b.bias = bias ? bias + (d * items + get_global_id(0)) * RESERVE * H : bias;
     b.lengths = lengths;
+    b.past = past ? past + d * N * H : past;
+    b.carried = carried ? carried + d * N * H : carried;
+    b.d = d;
+    b.T = T;
     b.N = N;
     b.H = H;
     b.DH = D * H;

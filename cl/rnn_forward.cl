@@ -90,11 +90,18 @@ kernel void rnn_pack_bias(struct rnn_args args, global const real *ih0, global c
 
 struct forward { // of one direction
     global const real *x, *packed, *bias;
+    global const real *start, *past; // of initial states: as in cl/rnn.cl
     global real *pre, *cell, *y;
     global const int *lengths;
-    uint N, C, H, DH, save;
-    size_t t, before; // this step and the previous one in the direction's order; the same at the first
+    uint T, N, C, H, DH, save;
+    size_t d, t, before; // this step and the previous one in the direction's order; the same at the first
 };
+
+// Whether this step is the first of row n.
+static bool is_first(const struct forward *f, size_t n)
+{
+    return f->t == (f->d ? (f->lengths ? (size_t)f->lengths[n] : (size_t)f->T) - 1 : 0);
+}
 
 // Initialises the accumulators with the biases and, if the input's multiply was a launch before, its
 // result.
@@ -112,6 +119,8 @@ static void forward_start(const struct forward *f, uint tile, size_t n, uint row
                 global const real *pre = f->pre + row * (CELL == CELL_RNN ? f->DH : 4 * f->H) + c.gate * f->H;
                 a += load_units(pre, c.unit, f->H);
             }
+            if (f->start && c.count && is_first(f, n + r) && (CELL != CELL_GRU || s != 2))
+                a += load_units(f->start + ((n + r) * GATES + min(c.gate, GATES - 1)) * f->H, c.unit, f->H);
             vec_store(a, r * SLOTS + s, acc);
         }
     }
@@ -130,7 +139,7 @@ static void forward_finish(const struct forward *f, uint tile, size_t n, const r
         store_units(padding ? (realv)(0.0f) : h, y, unit + p * WIDTH, H);
     }
 #else
-    const bool start = f->before == f->t;
+    const bool start = f->before == f->t, initial = f->past && is_first(f, n);
     const realv zero = 0.0f;
     realv a[4], h;
 
@@ -139,12 +148,16 @@ static void forward_finish(const struct forward *f, uint tile, size_t n, const r
 #if CELL == CELL_LSTM
     const size_t cell_step = f->save ? f->N * H : 0; // nobody needs the past in inference
     global real *cell = f->cell + n * H;
-    const realv now = lstm_cell(a, start ? zero : load_units(cell + f->before * cell_step, unit, H));
+    const realv now = lstm_cell(a, initial ? load_units(f->past + n * H, unit, H)
+                                   : start ? zero
+                                           : load_units(cell + f->before * cell_step, unit, H));
 
     store_units(padding ? zero : now, cell + f->t * cell_step, unit, H);
     h = a[3] * tanh_vec(now);
 #else
-    h = gru_cell(a, start ? zero : load_units(f->y + (f->before * f->N + n) * f->DH, unit, H));
+    h = gru_cell(a, initial ? load_units(f->past + n * H, unit, H)
+                    : start ? zero
+                            : load_units(f->y + (f->before * f->N + n) * f->DH, unit, H));
 #endif
     store_units(padding ? zero : h, y, unit, H);
     for (int s = 0; f->save && s < 4; s++)
@@ -193,10 +206,10 @@ static void forward_tile(const struct forward *f, uint tile, size_t n, uint rows
 //
 // x [T, N, C] if its multiply is done here too; else C is 0 and pre holds the product. pre [D, T, N, 4H]
 // (rnn: y itself) takes the activations if `save`; NULL where neither is so. cell [D, T, N, H], without
-// save [D, N, H] (lstm). lengths may be NULL.
+// save [D, N, H] (lstm). lengths, start and past may be NULL.
 kernel void rnn_forward(struct rnn_args args, global const real *x, global const real *packed,
                         global const real *bias, global real *pre, global real *cell, global real *y,
-                        global const int *lengths)
+                        global const int *lengths, global const real *start, global const real *past)
 {
     const uint T = args.T, N = args.N, C = args.C, H = args.H, D = args.D;
     const uint n_first = get_global_id(0) * args.item_rows, tile_first = get_global_id(1) * args.item_tiles;
@@ -214,6 +227,10 @@ kernel void rnn_forward(struct rnn_args args, global const real *x, global const
     f.cell = cell + d * (args.save ? T : 1) * N * H;
     f.y = y + d * H;
     f.lengths = lengths;
+    f.start = start ? start + d * N * GATES * H : start;
+    f.past = past ? past + d * N * H : past;
+    f.d = d;
+    f.T = T;
     f.N = N;
     f.C = C;
     f.H = H;

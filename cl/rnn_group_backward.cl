@@ -8,10 +8,11 @@
 #include "rnn_group.h"
 
 // gates [D, T, N, RESERVE*H]: as in rnn_step_bwd of cl/rnn.cl. y, dy [T, N, D*H]; cell [D, T, N, H] (lstm).
-// lengths may be NULL. The state is the gate gradients as the weights meet them (gru: r, z, W_hn h + b_hn).
+// lengths, and of initial and final states past, carried and carry (cl/rnn.cl) may be NULL. The state is the gate gradients as the weights meet them (gru: r, z, W_hn h + b_hn).
 kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void
 rnn_group_backward(struct rnn_args args, global const real4 *packed, global real *gates, global const real *y,
-                   global const real *cell, global const real *dy, global const int *lengths, local real4 *state,
+                   global const real *cell, global const real *dy, global const int *lengths,
+                   global const real *past, global const real *carried, global real *carry, local real4 *state,
                    local real *sums)
 {
     const uint T = args.T, N = args.N, D = args.D;
@@ -21,7 +22,7 @@ rnn_group_backward(struct rnn_args args, global const real4 *packed, global real
     const size_t H = HIDDEN, DH = D * HIDDEN, step_rows = N;
     struct weights w;
     // of this step: activations, dy and h or c; of the step before it in forward order: h or c
-    real next[PAIRS][RESERVE], next_dy[PAIRS], now[PAIRS], before[PAIRS], carry[PAIRS];
+    real next[PAIRS][RESERVE], next_dy[PAIRS], now[PAIRS], before[PAIRS], pass[PAIRS];
     uint steps[PAIRS];
 
     y += d * H;
@@ -46,14 +47,16 @@ rnn_group_backward(struct rnn_args args, global const real4 *packed, global real
         if (CELL == CELL_RNN)                                                    \
             now[q] = KEPT(t_, n_, unit_);                                        \
         else                                                                     \
-            before[q] = (step_) + 1 < longest ? KEPT(TIME((step_) + 1), n_, unit_) : 0.0f; \
+            before[q] = past && t_ == (d ? steps[q] - 1 : 0) ? past[((size_t)d * N + n_) * H + unit_] \
+                        : (step_) + 1 < longest ? KEPT(TIME((step_) + 1), n_, unit_) \
+                                                : 0.0f;                          \
     }
 
     weights_load(&w, packed, d);
     FOR_PAIRS(q)
     {
         steps[q] = lengths ? (uint)lengths[first_row + PAIR_ROW(q)] : T;
-        carry[q] = 0.0f;
+        pass[q] = carried ? carried[((size_t)d * N + first_row + PAIR_ROW(q)) * H + PAIR_UNIT(q)] : 0.0f;
         now[q] = 0.0f;
         if (longest) {
             if (CELL == CELL_LSTM)
@@ -70,19 +73,19 @@ rnn_group_backward(struct rnn_args args, global const real4 *packed, global real
         {
             const uint row = PAIR_ROW(q), n = first_row + row, unit = PAIR_UNIT(q);
             const bool padding = t >= steps[q];
-            const real dh = next_dy[q] + sum_of_parts(sums, row, 0, unit) + (CELL == CELL_GRU ? carry[q] : 0.0f);
+            const real dh = next_dy[q] + sum_of_parts(sums, row, 0, unit) + (CELL == CELL_GRU ? pass[q] : 0.0f);
             real da[RESERVE];
 #if CELL == CELL_RNN
             da[0] = rnn_gradient(dh, now[q]);
 #elif CELL == CELL_LSTM
-            const real pass = lstm_gradient(dh, carry[q], now[q], before[q], next[q], da);
+            const real handed = lstm_gradient(dh, pass[q], now[q], before[q], next[q], da);
 
-            carry[q] = padding ? 0.0f : pass;
+            pass[q] = padding ? pass[q] : handed;
             now[q] = before[q];
 #else
-            const real pass = gru_gradient(dh, before[q], next[q], da);
+            const real handed = gru_gradient(dh, before[q], next[q], da);
 
-            carry[q] = padding ? 0.0f : pass;
+            pass[q] = padding ? pass[q] : handed;
 #endif
             for (uint g = 0; g < RESERVE; g++) {
                 da[g] = padding ? 0.0f : da[g];
@@ -101,6 +104,11 @@ rnn_group_backward(struct rnn_args args, global const real4 *packed, global real
         barrier(CLK_LOCAL_MEM_FENCE);
     }
 
+    FOR_PAIRS(q)
+    {
+        if (carry)
+            carry[((size_t)d * N + first_row + PAIR_ROW(q)) * H + PAIR_UNIT(q)] = pass[q];
+    }
     for (size_t t = longest; t < T; t++)
         FOR_PAIRS(q)
         {

@@ -8,12 +8,13 @@
 #include "rnn_group.h"
 
 // pre [D, T, N, 4H]: the input's part of the pre-activations in (gru: three of the four), activations out if
-// `save`; rnn: it is y. cell [D, T, N, H], if `save` (lstm). y [T, N, D*H]. bias and lengths may be NULL.
+// `save`; rnn: it is y. cell [D, T, N, H], if `save` (lstm). y [T, N, D*H]. bias and lengths may be NULL,
+// and so may the initial states, start and past (cl/rnn.cl).
 kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void
 rnn_group_forward(struct rnn_args args, global const real4 *packed, global const real *bias_ih0,
                   global const real *bias_hh0, global const real *bias_ih1, global const real *bias_hh1,
                   global real *pre, global real *cell, global real *y, global const int *lengths,
-                  local real4 *state, local real *sums)
+                  global const real *start, global const real *past, local real4 *state, local real *sums)
 {
     const uint T = args.T, N = args.N, D = args.D, save = args.save;
     const uint first_row = get_group_id(0) * ROWS, d = get_global_id(1);
@@ -22,7 +23,7 @@ rnn_group_forward(struct rnn_args args, global const real4 *packed, global const
     const size_t H = HIDDEN, DH = D * HIDDEN, step_rows = N;
     global const real *ih = d ? bias_ih1 : bias_ih0, *hh = d ? bias_hh1 : bias_hh0;
     struct weights w;
-    real bias[PAIRS][RESERVE], next[PAIRS][RESERVE], past[PAIRS];
+    real bias[PAIRS][RESERVE], next[PAIRS][RESERVE], now[PAIRS];
     uint steps[PAIRS];
 
     y += d * H;
@@ -41,7 +42,7 @@ rnn_group_forward(struct rnn_args args, global const real4 *packed, global const
     {
         const uint n = first_row + PAIR_ROW(q), unit = PAIR_UNIT(q);
 
-        past[q] = 0.0f;
+        now[q] = past ? past[((size_t)d * N + n) * H + unit] : 0.0f;
         steps[q] = lengths ? (uint)lengths[n] : T;
         for (uint g = 0; g < RESERVE; g++) {
             // gru: the candidate's two sides stay apart
@@ -67,18 +68,21 @@ rnn_group_forward(struct rnn_args args, global const real4 *packed, global const
                 a[g] = next[q][g] + bias[q][g];
                 if (CELL != CELL_GRU || g != 2)
                     a[g] += sum_of_parts(sums, row, CELL == CELL_GRU && g == 3 ? 2 : g, unit);
+                if (start && t == (d ? steps[q] - 1 : 0) && (CELL != CELL_GRU || g != 2))
+                    a[g] += start[(((size_t)d * N + n) * GATES + min(g, GATES - 1)) * H + unit];
             }
 #if CELL == CELL_RNN
             h = rnn_activation(a[0]);
 #elif CELL == CELL_LSTM
-            past[q] = lstm_cell(a, past[q]);
-            h = a[3] * tanh_vec(past[q]);
-            past[q] = padding ? 0.0f : past[q];
+            const real c = lstm_cell(a, now[q]);
+
+            h = a[3] * tanh_vec(c);
+            now[q] = padding ? now[q] : c;
             if (save)
-                cell[(t * step_rows + n) * H + unit] = past[q];
+                cell[(t * step_rows + n) * H + unit] = padding ? 0.0f : c;
 #else
-            h = past[q] = gru_cell(a, past[q]);
-            past[q] = padding ? 0.0f : past[q];
+            h = gru_cell(a, now[q]);
+            now[q] = padding ? now[q] : h;
 #endif
             h = padding ? 0.0f : h;
             STATE(row, unit) = h;

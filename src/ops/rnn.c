@@ -29,6 +29,7 @@ static struct clrnn_rnn layer_of(const struct clrnn_graph *g, const struct clrnn
         .bias = op->in[RNN_BIAS_IH] != CLRNN_NONE,
         .lengths = clrnn_in(g, op, RNN_LENGTHS),
     };
+    const bool forward = op->kind == CLRNN_OP_RNN_FWD;
 
     r.x = clrnn_rows(g, op, RNN_X, &r.x_rows);
     for (uint32_t d = 0; d < r.D; d++) {
@@ -37,6 +38,8 @@ static struct clrnn_rnn layer_of(const struct clrnn_graph *g, const struct clrnn
         r.bias_ih[d] = clrnn_in(g, op, (int)(RNN_BIAS_IH + 4 * d));
         r.bias_hh[d] = clrnn_in(g, op, (int)(RNN_BIAS_HH + 4 * d));
     }
+    r.h0 = clrnn_in(g, op, forward ? RNN_H0 : RNN_BWD_H0);
+    r.c0 = clrnn_in(g, op, forward ? RNN_C0 : RNN_BWD_C0);
     return r;
 }
 
@@ -82,13 +85,18 @@ enum clrnn_status clrnn_rnn_fwd(struct clrnn_launches *launches, const struct cl
     r.y = clrnn_out(graph, op, RNN_Y);
     r.gates = clrnn_out(graph, op, RNN_GATES);
     r.memory = clrnn_out(graph, op, RNN_CELL);
-    if (clrnn_rnn_single_fits(launches, &r))
-        return clrnn_rnn_single_fwd(launches, &r);
-    r.variant = choose_variant(launches, r);
-    if (r.variant == CLRNN_RNN_STEPS)
-        return clrnn_rnn_steps_fwd(launches, &r);
-    return r.variant == CLRNN_RNN_GROUP ? clrnn_rnn_group_fwd(launches, &r)
-                                        : clrnn_rnn_sequence_fwd(launches, &r);
+    r.hn = clrnn_out(graph, op, RNN_HN);
+    r.cn = clrnn_out(graph, op, RNN_CN);
+    TRY(clrnn_rnn_begin(launches, &r));
+    if (clrnn_rnn_single_fits(launches, &r)) {
+        TRY(clrnn_rnn_single_fwd(launches, &r));
+    } else {
+        r.variant = choose_variant(launches, r);
+        TRY(r.variant == CLRNN_RNN_STEPS   ? clrnn_rnn_steps_fwd(launches, &r)
+            : r.variant == CLRNN_RNN_GROUP ? clrnn_rnn_group_fwd(launches, &r)
+                                           : clrnn_rnn_sequence_fwd(launches, &r));
+    }
+    return clrnn_rnn_end(launches, &r);
 }
 
 // Launches the multiplies of both directions whose result is needed, as a batched pair if both are.
@@ -246,6 +254,10 @@ enum clrnn_status clrnn_rnn_bwd(struct clrnn_launches *launches, const struct cl
     r.memory = clrnn_in(graph, op, RNN_BWD_CELL);
     r.dy = clrnn_in(graph, op, RNN_BWD_DY);
     r.dx = clrnn_out(graph, op, RNN_DX);
+    r.dhn = clrnn_in(graph, op, RNN_BWD_DHN);
+    r.dcn = clrnn_in(graph, op, RNN_BWD_DCN);
+    r.dh0 = clrnn_out(graph, op, RNN_DH0);
+    r.dc0 = clrnn_out(graph, op, RNN_DC0);
     for (uint32_t d = 0; d < r.D; d++) {
         r.dweight_ih[d] = clrnn_out(graph, op, (int)(RNN_DWEIGHT_IH + 4 * d));
         r.dweight_hh[d] = clrnn_out(graph, op, (int)(RNN_DWEIGHT_HH + 4 * d));
@@ -254,7 +266,8 @@ enum clrnn_status clrnn_rnn_bwd(struct clrnn_launches *launches, const struct cl
         bias.wanted |= r.dbias_ih[d] || r.dbias_hh[d];
     }
 
-    single = r.T == 1 && clrnn_on_cpu(launches);
+    TRY(clrnn_rnn_begin_bwd(launches, &r));
+    single = r.T == 1 && clrnn_on_cpu(launches) && !r.h0 && !r.dcn && !r.dc0;
     if (single) {
         TRY(clrnn_rnn_single_bwd(launches, &r, &whole));
         if (whole)
@@ -271,6 +284,7 @@ enum clrnn_status clrnn_rnn_bwd(struct clrnn_launches *launches, const struct cl
         TRY(hidden_weight_gradients(launches, &r));
         TRY(bias_gradients(launches, &r, &bias));
     }
+    TRY(clrnn_rnn_end_bwd(launches, &r));
     return r.dx ? input_gradient(launches, &r) : CLRNN_OK;
 }
 
@@ -307,7 +321,7 @@ static const struct clrnn_op_backward backward = {
     .kind = CLRNN_OP_RNN_BWD,
     .dy = RNN_BWD_DY,
     .dx = RNN_DX,
-    .in_count = 13,
+    .in_count = 15,
     .in = {{RNN_BWD_X, RNN_X, false},
            {RNN_BWD_LENGTHS, RNN_LENGTHS, false},
            {RNN_BWD_WEIGHT_IH, RNN_WEIGHT_IH, false},
@@ -320,7 +334,9 @@ static const struct clrnn_op_backward backward = {
            {RNN_BWD_BIAS_HH + 4, RNN_BIAS_HH + 4, false},
            {RNN_BWD_Y, RNN_Y, true},
            {RNN_BWD_GATES, RNN_GATES, true},
-           {RNN_BWD_CELL, RNN_CELL, true}},
+           {RNN_BWD_CELL, RNN_CELL, true},
+           {RNN_BWD_H0, RNN_H0, false},
+           {RNN_BWD_C0, RNN_C0, false}},
     .grad_count = 8,
     .grad = {{RNN_DWEIGHT_IH, RNN_WEIGHT_IH},
              {RNN_DWEIGHT_HH, RNN_WEIGHT_HH},

@@ -16,6 +16,10 @@
 // y [T, N, D*H], the forward direction first. For backward are kept: gates [D, rows, R*H], after activation,
 // R = 1 (rnn), 4 (lstm: i f g o; gru: r z n and W_hn h + b_hn); cell [D, rows, H], lstm only. Both are
 // internal to the device (NONE in inference; not compared between devices).
+//
+// Initial states h0, c0 [D, N, H] are zero where they are NONE (c0: lstm only, with h0). Final states hn, cn
+// [D, N, H]: of each sample's last valid step in the order of the direction; cn needs GATES and CELL.
+// Backward takes their gradients, NONE: zero, and dy may be NONE where they are not.
 enum {
     RNN_X, // [T, N, C]
     RNN_LENGTHS,
@@ -24,8 +28,10 @@ enum {
     RNN_BIAS_IH,   // [G*H] or NONE
     RNN_BIAS_HH,   // [G*H] or NONE
     RNN_REVERSE_,  // 4 more
+    RNN_H0 = RNN_WEIGHT_IH + 8,
+    RNN_C0,
 };
-enum { RNN_Y, RNN_GATES, RNN_CELL };
+enum { RNN_Y, RNN_GATES, RNN_CELL, RNN_HN, RNN_CN };
 enum { // the reference recomputes from the weights and biases; kernels read GATES
     RNN_BWD_X,
     RNN_BWD_LENGTHS,
@@ -37,6 +43,10 @@ enum { // the reference recomputes from the weights and biases; kernels read GAT
     RNN_BWD_GATES,
     RNN_BWD_CELL,
     RNN_BWD_DY,
+    RNN_BWD_H0,
+    RNN_BWD_C0,
+    RNN_BWD_DHN,
+    RNN_BWD_DCN,
 };
 enum {
     RNN_DX,
@@ -45,6 +55,8 @@ enum {
     RNN_DBIAS_IH,
     RNN_DBIAS_HH, // 4 more at slot + 4
     RNN_DREVERSE_,
+    RNN_DH0 = RNN_DWEIGHT_IH + 8,
+    RNN_DC0,
 };
 
 enum clrnn_cell { CLRNN_CELL_RNN, CLRNN_CELL_LSTM, CLRNN_CELL_GRU };

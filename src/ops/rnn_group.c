@@ -185,8 +185,8 @@ enum clrnn_status clrnn_rnn_group_fwd(struct clrnn_launches *l, const struct clr
         GROUPS2((size_t)c.groups * c.items, r->D, c.items, 1),
         group_cost(r, &c, r->D * r->H * (r->G + 1.0 + (save ? r->R : 0) + (save && r->memory ? 1 : 0))),
         ARGS(STRUCT(rnn_args, &args), BUF(packed), BUF(r->bias_ih[0]), BUF(r->bias_hh[0]), BUF(r->bias_ih[1]),
-             BUF(r->bias_hh[1]), BUF(pre), BUF(r->memory), BUF(r->y), BUF(r->lengths), LOCAL(c.state_bytes),
-             LOCAL(c.sum_bytes)));
+             BUF(r->bias_hh[1]), BUF(pre), BUF(r->memory), BUF(r->y), BUF(r->lengths), BUF(r->start),
+             BUF(r->past), LOCAL(c.state_bytes), LOCAL(c.sum_bytes)));
 }
 
 enum clrnn_status clrnn_rnn_group_bwd(struct clrnn_launches *l, const struct clrnn_rnn *r)
@@ -204,5 +204,6 @@ enum clrnn_status clrnn_rnn_group_bwd(struct clrnn_launches *l, const struct clr
         GROUPS2((size_t)c.groups * c.items, r->D, c.items, 1),
         group_cost(r, &c, r->D * r->H * (2.0 * r->R + 2 + (r->cell == CLRNN_CELL_RNN ? 0 : 1))),
         ARGS(STRUCT(rnn_args, &args), BUF(packed), BUF(r->gates), BUF(r->y), BUF(r->memory), BUF(r->dy),
-             BUF(r->lengths), LOCAL(c.state_bytes), LOCAL(c.sum_bytes)));
+             BUF(r->lengths), BUF(r->past), BUF(r->dcn), BUF(r->carry), LOCAL(c.state_bytes),
+             LOCAL(c.sum_bytes)));
 }

@@ -164,7 +164,7 @@ enum clrnn_status clrnn_rnn_sequence_fwd(struct clrnn_launches *l, const struct 
         TRY(clrnn_launch_kernel(l, "rnn_forward", "rnn_forward", defines, RANGE3(t.items, t.tile_items, r->D),
                                 recurrent_cost(r, &t, K, moved),
                                 ARGS(STRUCT(rnn_args, &args), BUF(r->x), BUF(packed), BUF(bias), BUF(pre),
-                                     BUF(memory), BUF(r->y), BUF(r->lengths))));
+                                     BUF(memory), BUF(r->y), BUF(r->lengths), BUF(r->start), BUF(r->past))));
     return CLRNN_OK;
 }
 
@@ -176,10 +176,10 @@ enum clrnn_status clrnn_rnn_sequence_bwd(struct clrnn_launches *l, const struct 
     const struct clrnn_defines defines =
         DEFINES({"CELL", r->cell}, {"RELU", r->relu}, {"WIDTH", t.width}, {"ROWS", t.rows}, {"TILE", t.tile});
     struct rnn_args args = args_of(r, &t);
-    struct clrnn_buffer *packed, *carry = NULL;
+    struct clrnn_buffer *packed, *carry = r->carry;
 
     TRY(clrnn_launches_scratch(l, (size_t)r->D * t.tiles * K * t.vectors * t.width, &packed));
-    if (r->cell != CLRNN_CELL_RNN)
+    if (r->cell != CLRNN_CELL_RNN && !carry)
         TRY(clrnn_launches_scratch(l, (size_t)r->D * r->N * r->H, &carry));
     if (bias->wanted) {
         bias->blocks = t.items;
@@ -196,6 +196,6 @@ enum clrnn_status clrnn_rnn_sequence_bwd(struct clrnn_launches *l, const struct 
             l, "rnn_backward", "rnn_backward", defines, RANGE3(t.items, t.tile_items, r->D),
             recurrent_cost(r, &t, r->H, r->D * r->H * (2.0 * r->R + 3)),
             ARGS(STRUCT(rnn_args, &args), BUF(packed), BUF(r->gates), BUF(r->y), BUF(r->memory), BUF(r->dy),
-                 BUF(carry), BUF(bias->partial), BUF(r->lengths))));
+                 BUF(carry), BUF(bias->partial), BUF(r->lengths), BUF(r->past), BUF(r->dcn))));
     return CLRNN_OK;
 }

@@ -43,8 +43,9 @@ bool clrnn_rnn_single_fits(const struct clrnn_launches *l, const struct clrnn_rn
     const double products = (double)r->N * r->C * r->G * r->H;
     const size_t panel = panel_of(l, r);
 
-    return r->T == 1 && clrnn_on_cpu(l) && !r->lengths && r->N <= MOST_ROWS && products <= MOST_PRODUCTS &&
-           panel <= MOST_PANEL && panel * sizeof(float) <= clrnn_device_info(device)->local_bytes &&
+    return r->T == 1 && clrnn_on_cpu(l) && !r->lengths && !r->h0 && !r->c0 && r->N <= MOST_ROWS &&
+           products <= MOST_PRODUCTS && panel <= MOST_PANEL &&
+           panel * sizeof(float) <= clrnn_device_info(device)->local_bytes &&
            isinf(clrnn_device_quirks(device)->loop_rounds);
 }
 

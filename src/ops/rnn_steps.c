@@ -30,7 +30,8 @@ enum clrnn_status clrnn_rnn_steps_fwd(struct clrnn_launches *l, const struct clr
     const uint32_t ld = clrnn_rnn_pre_ld(r);
     const struct clrnn_defines defines =
         DEFINES({"CELL", r->cell}, {"RELU", r->relu}, {"WIDTH", clrnn_rnn_width(l)});
-    const bool alone = r->T == 1 && r->cell == CLRNN_CELL_RNN && !r->lengths; // only the multiply is needed
+    const bool alone =
+        r->T == 1 && r->cell == CLRNN_CELL_RNN && !r->lengths && !r->h0; // only the multiply is needed
     struct clrnn_buffer *pre = r->cell == CLRNN_CELL_RNN ? r->y : r->gates, *memory = r->memory;
     bool fused = false;
 
@@ -73,7 +74,7 @@ enum clrnn_status clrnn_rnn_steps_fwd(struct clrnn_launches *l, const struct clr
         TRY(clrnn_launch_kernel(l, "rnn", "rnn_step_fwd", defines, step_range(l, r), pointwise_cost(r),
                                 ARGS(STRUCT(rnn_args, &args), BUF(pre), BUF(r->bias_ih[0]),
                                      BUF(r->bias_hh[0]), BUF(r->bias_ih[1]), BUF(r->bias_hh[1]), BUF(memory),
-                                     BUF(r->y), BUF(r->lengths))));
+                                     BUF(r->y), BUF(r->lengths), BUF(r->start), BUF(r->past))));
     }
     return CLRNN_OK;
 }
@@ -86,10 +87,10 @@ enum clrnn_status clrnn_rnn_steps_bwd(struct clrnn_launches *l, const struct clr
     const struct clrnn_defines defines =
         DEFINES({"CELL", r->cell}, {"RELU", r->relu}, {"WIDTH", clrnn_rnn_width(l)});
     struct rnn_args args = clrnn_rnn_args(r);
-    struct clrnn_buffer *through, *carry = NULL;
+    struct clrnn_buffer *through, *carry = r->carry;
 
     TRY(clrnn_launches_scratch(l, r->D * state, &through));
-    if (r->cell == CLRNN_CELL_LSTM)
+    if (r->cell == CLRNN_CELL_LSTM && !carry)
         TRY(clrnn_launches_scratch(l, r->D * state, &carry));
 
     for (uint32_t step = args.first; step < r->T; args.first = ++step) {
@@ -120,7 +121,8 @@ enum clrnn_status clrnn_rnn_steps_bwd(struct clrnn_launches *l, const struct clr
         }
         TRY(clrnn_launch_kernel(l, "rnn", "rnn_step_bwd", defines, step_range(l, r), pointwise_cost(r),
                                 ARGS(STRUCT(rnn_args, &args), BUF(r->gates), BUF(r->y), BUF(r->memory),
-                                     BUF(r->dy), BUF(through), BUF(carry), BUF(r->lengths))));
+                                     BUF(r->dy), BUF(through), BUF(carry), BUF(r->lengths), BUF(r->past),
+                                     BUF(r->dcn))));
     }
     return CLRNN_OK;
 }

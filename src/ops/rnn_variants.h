@@ -26,7 +26,11 @@ struct clrnn_rnn {
         *x_rows; // T = 1 with the batch's copy elided: x is the data set, x_rows the row indices
     struct clrnn_buffer *x, *lengths, *weight_ih[2], *weight_hh[2], *bias_ih[2], *bias_hh[2];
     struct clrnn_buffer *y, *gates, *memory; // memory: the lstm's cell
+    struct clrnn_buffer *h0, *c0, *hn, *cn;  // initial and final states
+    struct clrnn_buffer *start, *past;       // what kernels read of the initial ones: cl/rnn.cl
     struct clrnn_buffer *dy, *dx, *dweight_ih[2], *dweight_hh[2], *dbias_ih[2], *dbias_hh[2]; // backward
+    struct clrnn_buffer *dh0, *dc0, *dhn, *dcn;
+    struct clrnn_buffer *carry; // [D, N, H]: where kernels leave what they hand on; NULL: nobody wants it
 };
 
 /** Partial sums of gate gradients for the bias gradients: partial [D, blocks, R*H]. */
@@ -38,6 +42,16 @@ struct clrnn_rnn_bias {
 
 /** The sizes of a layer as its kernels get them; all of its rows and steps. */
 struct rnn_args clrnn_rnn_args(const struct clrnn_rnn *rnn);
+
+/** Initial states: what kernels read of them, `start` and `past`. */
+enum clrnn_status clrnn_rnn_begin(struct clrnn_launches *l, struct clrnn_rnn *rnn);
+/** Writes the final states. */
+enum clrnn_status clrnn_rnn_end(struct clrnn_launches *l, const struct clrnn_rnn *rnn);
+/** Before backward: adds the gradient of the final h to dy, sets `carry` and `past`. */
+enum clrnn_status clrnn_rnn_begin_bwd(struct clrnn_launches *l, struct clrnn_rnn *rnn);
+/** After it: gradients of the initial states, and their part of those of the recurrent weights, which are
+ * there. */
+enum clrnn_status clrnn_rnn_end_bwd(struct clrnn_launches *l, const struct clrnn_rnn *rnn);
 
 /** CLRNN_RNN_STEPS, forward. */
 enum clrnn_status clrnn_rnn_steps_fwd(struct clrnn_launches *l, const struct clrnn_rnn *rnn);

@@ -94,14 +94,29 @@ static void step_fwd(const struct clrnn_op *op, struct trace *s, size_t k)
     }
 }
 
-// Runs all steps of one sample from a zero state.
-static void run_fwd(const struct clrnn_op *op, const double *x, struct weights w, size_t direction, size_t n,
-                    size_t length, struct trace *s)
+// Of a state [D, N, H], those of one sample; NULL stays.
+static double *state_of(const struct clrnn_op *op, void *state, size_t direction, size_t n)
+{
+    return state ? (double *)state + (direction * op->N + n) * op->rnn.H : NULL;
+}
+
+// to [H] = from, or 0 where there is none.
+static void take_state(double *to, const double *from, size_t H)
+{
+    if (to && from)
+        memcpy(to, from, H * sizeof(*to));
+    else
+        ref_zero(to, H);
+}
+
+// Runs all steps of one sample from the state h0, c0; NULL: zero.
+static void run_fwd(const struct clrnn_op *op, const double *x, struct weights w, const double *h0,
+                    const double *c0, size_t direction, size_t n, size_t length, struct trace *s)
 {
     const size_t C = op->C, H = op->rnn.H, GH = gates_of(op) * H;
 
-    ref_zero(s->h, H);
-    ref_zero(s->c, H);
+    take_state(s->h, h0, H);
+    take_state(s->c, c0, H);
     for (size_t k = 0; k < length; k++) {
         ref_zero(s->input, GH);
         ref_zero(s->recurrent, GH);
@@ -162,17 +177,18 @@ static void step_bwd(const struct clrnn_op *op, struct trace *s, size_t k)
     }
 }
 
+// From the gradients of the state after the last step in s->dh and s->dc to those of the state before the
+// first.
 static void run_bwd(const struct clrnn_op *op, const double *x, const double *dy, struct weights w,
                     size_t direction, size_t n, size_t length, struct trace *s, struct weights dw, double *dx)
 {
     const size_t C = op->C, H = op->rnn.H, GH = gates_of(op) * H, width = op->rnn.D * H;
 
-    ref_zero(s->dh, H);
-    ref_zero(s->dc, H);
     for (size_t k = length; k-- > 0;) {
         const size_t r = row_of(op, direction, length, k, n);
 
-        ref_add(s->dh, dy + r * width + direction * H, H);
+        if (dy)
+            ref_add(s->dh, dy + r * width + direction * H, H);
         step_bwd(op, s, k);
         if (dw.ih)
             ref_outer(dw.ih, s->input, x + r * C, GH, C);
@@ -201,7 +217,10 @@ static bool rnn_fwd(const struct clrnn_op *op, void *const in[], void *const out
         for (size_t n = 0; n < op->N; n++) {
             const size_t length = ref_length(op, in[RNN_LENGTHS], n);
 
-            run_fwd(op, in[RNN_X], weights_at(in, RNN_WEIGHT_IH, d), d, n, length, &s);
+            run_fwd(op, in[RNN_X], weights_at(in, RNN_WEIGHT_IH, d), state_of(op, in[RNN_H0], d, n),
+                    state_of(op, in[RNN_C0], d, n), d, n, length, &s);
+            take_state(state_of(op, out[RNN_HN], d, n), s.h + length * H, H);
+            take_state(state_of(op, out[RNN_CN], d, n), s.c + length * H, H);
             for (size_t k = 0; k < length; k++)
                 memcpy(y + row_of(op, d, length, k, n) * width + d * H, s.h + (k + 1) * H, H * sizeof(*y));
         }
@@ -228,8 +247,13 @@ static bool rnn_bwd(const struct clrnn_op *op, void *const in[], void *const out
         for (size_t n = 0; n < op->N; n++) {
             const size_t length = ref_length(op, in[RNN_BWD_LENGTHS], n);
 
-            run_fwd(op, in[RNN_BWD_X], w, d, n, length, &s);
+            run_fwd(op, in[RNN_BWD_X], w, state_of(op, in[RNN_BWD_H0], d, n),
+                    state_of(op, in[RNN_BWD_C0], d, n), d, n, length, &s);
+            take_state(s.dh, state_of(op, in[RNN_BWD_DHN], d, n), H);
+            take_state(s.dc, state_of(op, in[RNN_BWD_DCN], d, n), H);
             run_bwd(op, in[RNN_BWD_X], in[RNN_BWD_DY], w, d, n, length, &s, dw, out[RNN_DX]);
+            take_state(state_of(op, out[RNN_DH0], d, n), s.dh, H);
+            take_state(state_of(op, out[RNN_DC0], d, n), s.dc, H);
         }
     }
     trace_finish(&s);

@@ -9,7 +9,7 @@
 
 struct cell {
     enum clrnn_cell kind;
-    bool relu, bias;
+    bool relu, bias, states; // states: initial ones given, final ones wanted
     uint32_t D;
 };
 
@@ -39,6 +39,24 @@ static void rnn_inputs(struct clrnn_cases *s, const struct clrnn_case_size *z, c
         clrnn_case_scale(clrnn_check_real(c, RNN_BIAS_IH + 4 * d, gates), gates, root);
         clrnn_case_scale(clrnn_check_real(c, RNN_BIAS_HH + 4 * d, gates), gates, root);
     }
+    if (!cell->states)
+        return;
+    clrnn_check_real(c, c->op.kind == CLRNN_OP_RNN_FWD ? RNN_H0 : RNN_BWD_H0, cell->D * z->N * z->H);
+    if (cell->kind == CLRNN_CELL_LSTM)
+        clrnn_check_real(c, c->op.kind == CLRNN_OP_RNN_FWD ? RNN_C0 : RNN_BWD_C0, cell->D * z->N * z->H);
+}
+
+// The gradients of the final states in, of the initial ones out.
+static void state_gradients(struct clrnn_cases *s, const struct clrnn_case_size *z, const struct cell *cell)
+{
+    const size_t count = (size_t)cell->D * z->N * z->H;
+
+    clrnn_check_real(s->check, RNN_BWD_DHN, count);
+    clrnn_case_out(s, RNN_DH0, count);
+    if (cell->kind != CLRNN_CELL_LSTM)
+        return;
+    clrnn_check_real(s->check, RNN_BWD_DCN, count);
+    clrnn_case_out(s, RNN_DC0, count);
 }
 
 // After the forward, whose results it reads.
@@ -70,6 +88,8 @@ static enum clrnn_status rnn_backward(struct clrnn_cases *s, const struct clrnn_
         clrnn_case_out(s, RNN_DBIAS_IH + 4 * d, gates);
         clrnn_case_out(s, RNN_DBIAS_HH + 4 * d, gates);
     }
+    if (cell->states)
+        state_gradients(s, z, cell);
     return clrnn_case_run(s);
 }
 
@@ -84,6 +104,10 @@ static enum clrnn_status rnn(struct clrnn_cases *s, const struct clrnn_case_size
     clrnn_case_out(s, RNN_GATES, states * clrnn_cell_reserve(cell->kind));
     if (cell->kind == CLRNN_CELL_LSTM)
         clrnn_case_out(s, RNN_CELL, states);
+    if (cell->states)
+        clrnn_case_out(s, RNN_HN, cell->D * z->N * z->H);
+    if (cell->states && cell->kind == CLRNN_CELL_LSTM)
+        clrnn_case_out(s, RNN_CN, cell->D * z->N * z->H);
     TRY(clrnn_case_run(s));
     return rnn_backward(s, z, cell);
 }
@@ -91,10 +115,9 @@ static enum clrnn_status rnn(struct clrnn_cases *s, const struct clrnn_case_size
 enum clrnn_status clrnn_rnn_cases(struct clrnn_cases *s, const struct clrnn_case_size *z)
 {
     const struct cell cells[] = {
-        {CLRNN_CELL_RNN, false, true, z->D},
-        {CLRNN_CELL_RNN, true, false, 1},
-        {CLRNN_CELL_LSTM, false, true, z->D},
-        {CLRNN_CELL_GRU, false, true, z->D},
+        {CLRNN_CELL_RNN, false, true, false, z->D},  {CLRNN_CELL_RNN, true, false, true, 1},
+        {CLRNN_CELL_LSTM, false, true, false, z->D}, {CLRNN_CELL_LSTM, false, true, true, z->D},
+        {CLRNN_CELL_GRU, false, true, false, z->D},  {CLRNN_CELL_GRU, false, true, true, z->D},
     };
 
     for (size_t i = 0; !z->sums && i < ARRAY_SIZE(cells); i++)

@@ -14,6 +14,7 @@ enum { SEED = 7 };
 struct layer {
     enum clrnn_cell cell;
     bool relu, bias, padded, first, inference; // first: nobody asks for dx
+    bool states, no_dy; // initial states given, final ones wanted; only they have gradients
     uint32_t N, T, C, H, D;
     float amplitude; // of x; 0: 1
 };
@@ -27,6 +28,11 @@ static void uniform(struct clrnn_check *t, int slot, size_t count, float bound)
         v[i] = bound * (2 * (float)(clrnn_check_u32(t) >> 8) * 0x1p-24f - 1);
 }
 
+static size_t state_count(const struct layer *a)
+{
+    return (size_t)a->D * a->N * a->H;
+}
+
 // The op and the inputs that forward and backward share, with the same numbers for both.
 static void set_up(struct clrnn_check *t, enum clrnn_op_kind kind, const struct layer *a)
 {
@@ -35,8 +41,9 @@ static void set_up(struct clrnn_check *t, enum clrnn_op_kind kind, const struct 
     const float root = 1 / sqrtf((float)a->H);
 
     clrnn_check_begin(t, kind, a->T, a->N, a->C, SEED);
-    snprintf(t->what, sizeof(t->what), "%s%s H=%u D=%u bias=%d padded=%d first=%d inference=%d amplitude=%g",
-             cells[a->cell], a->relu ? " relu" : "", a->H, a->D, a->bias, a->padded, a->first, a->inference,
+    snprintf(t->what, sizeof(t->what),
+             "%s%s H=%u D=%u bias=%d padded=%d first=%d inference=%d states=%d amplitude=%g", cells[a->cell],
+             a->relu ? " relu" : "", a->H, a->D, a->bias, a->padded, a->first, a->inference, a->states,
              (double)a->amplitude);
     t->op.rnn.cell = a->cell;
     t->op.rnn.relu = a->relu;
@@ -56,6 +63,10 @@ static void set_up(struct clrnn_check *t, enum clrnn_op_kind kind, const struct 
         uniform(t, RNN_BIAS_IH + 4 * d, gates, root);
         uniform(t, RNN_BIAS_HH + 4 * d, gates, root);
     }
+    if (a->states)
+        uniform(t, kind == CLRNN_OP_RNN_FWD ? RNN_H0 : RNN_BWD_H0, state_count(a), 1);
+    if (a->states && a->cell == CLRNN_CELL_LSTM)
+        uniform(t, kind == CLRNN_OP_RNN_FWD ? RNN_C0 : RNN_BWD_C0, state_count(a), 2);
 }
 
 // Errors are relative to the tensor's largest value, since sums of many products cancel, and to the inputs,
@@ -87,6 +98,10 @@ static void forward(struct clrnn_check *t, const struct layer *a)
         if (a->cell == CLRNN_CELL_LSTM)
             reserve(t, a, RNN_CELL, states);
     }
+    if (a->states)
+        out(t, a, RNN_HN, state_count(a), 1e-5);
+    if (a->states && a->cell == CLRNN_CELL_LSTM && !a->inference)
+        out(t, a, RNN_CN, state_count(a), 1e-5);
     op_test_run(t);
 }
 
@@ -107,9 +122,18 @@ static void backward(struct clrnn_check *t, const struct layer *a)
         clrnn_check_given(t, RNN_BWD_CELL, cell, states);
         t->in[RNN_BWD_CELL].spent = true;
     }
-    uniform(t, RNN_BWD_DY, states, 1);
-    if (a->padded)
+    if (!a->no_dy)
+        uniform(t, RNN_BWD_DY, states, 1);
+    if (a->padded && !a->no_dy)
         clrnn_check_poison_padding(t, RNN_BWD_DY, a->D * a->H);
+    if (a->states) {
+        uniform(t, RNN_BWD_DHN, state_count(a), 1);
+        out(t, a, RNN_DH0, state_count(a), tolerance);
+    }
+    if (a->states && a->cell == CLRNN_CELL_LSTM) {
+        uniform(t, RNN_BWD_DCN, state_count(a), 1);
+        out(t, a, RNN_DC0, state_count(a), tolerance);
+    }
     if (!a->first) {
         out(t, a, RNN_DX, rows * a->C, tolerance);
         t->out[RNN_DX].row_size = a->C;
@@ -176,6 +200,28 @@ static void padding(void **state)
             .C = 3,
             .H = i % 2 ? 5 : 16,
             .D = 1 + i / 3 % 2,
+        };
+
+        check_layer(*state, &a);
+    }
+}
+
+// Initial and final states, padded or not, one step and several, for every variant of the kernels.
+static void states(void **state)
+{
+    for (uint32_t i = 0; i < 24; i++) {
+        const struct layer a = {
+            .cell = (enum clrnn_cell)(i % 3),
+            .bias = i % 4 != 1,
+            .padded = i / 3 % 2,
+            .inference = i % 8 == 5,
+            .states = true,
+            .no_dy = i % 5 == 4,
+            .N = i % 2 ? 9 : 3,
+            .T = i % 7 == 3 ? 1 : 5,
+            .C = 4,
+            .H = i % 2 ? 5 : 18,
+            .D = 1 + i / 6 % 2,
         };
 
         check_layer(*state, &a);
@@ -277,9 +323,9 @@ static void many_rows(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(one_step),      cmocka_unit_test(padding),     cmocka_unit_test(extreme_inputs),
-        cmocka_unit_test(awkward_sizes), cmocka_unit_test(many_rounds), cmocka_unit_test(large_weights),
-        cmocka_unit_test(many_rows),
+        cmocka_unit_test(states),         cmocka_unit_test(one_step),      cmocka_unit_test(padding),
+        cmocka_unit_test(extreme_inputs), cmocka_unit_test(awkward_sizes), cmocka_unit_test(many_rounds),
+        cmocka_unit_test(large_weights),  cmocka_unit_test(many_rows),
     };
 
     return cmocka_run_group_tests_name("ops/rnn", tests, op_test_open, op_test_close);

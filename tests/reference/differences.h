@@ -35,6 +35,10 @@ struct check {
     void *back_in[CLRNN_OP_MAX_IN], *back_out[CLRNN_OP_MAX_OUT];
     int dy_slot, y_slot; // of the backward; y_slot -1: it does not read y
     double *y, *dy;
+    int state_slot[2],
+        dstate_slot[2]; // final states of the forward, their gradients of the backward; 0: none
+    size_t state_count;
+    double *state[2], *dstate[2];
     double scratch[MAX_CELLS];
     size_t used;
 };
@@ -73,6 +77,9 @@ static double forward(struct check *c)
         }
         sum += c->y[i] * c->dy[i];
     }
+    for (int s = 0; s < 2; s++)
+        for (size_t i = 0; c->state[s] && i < c->state_count; i++)
+            sum += c->state[s][i] * c->dstate[s][i];
     return sum;
 }
 
@@ -94,6 +101,13 @@ static void prepare(struct check *c)
     if (c->y_slot >= 0)
         c->back_in[c->y_slot] = c->y;
     fill(c->dy, c->y_rows * c->y_width, c->seed + 1, 1);
+    for (uint32_t s = 0; s < 2; s++) {
+        if (!c->state_slot[s])
+            continue;
+        c->out[c->state_slot[s]] = c->state[s] = scratch(c, c->state_count);
+        c->back_in[c->dstate_slot[s]] = c->dstate[s] = scratch(c, c->state_count);
+        fill(c->dstate[s], c->state_count, c->seed + 50 + s, 1);
+    }
     for (size_t i = 0; i < c->part_count; i++) {
         struct part *p = &c->part[i];
 

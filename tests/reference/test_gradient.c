@@ -4,7 +4,7 @@
 #include "differences.h"
 
 static void check_rnn(const char *what, enum clrnn_cell cell, bool relu, uint32_t D, bool bias, bool padded,
-                      uint32_t seed)
+                      bool states, uint32_t seed)
 {
     const uint32_t T = 5, N = 3, C = 3, H = 2,
                    G = cell == CLRNN_CELL_RNN   ? 1
@@ -32,6 +32,17 @@ static void check_rnn(const char *what, enum clrnn_cell cell, bool relu, uint32_
         add(&c, RNN_BIAS_IH + 4 * d, RNN_BWD_BIAS_IH + 4 * d, RNN_DBIAS_IH + 4 * d, (size_t)G * H, 0, 0.8);
         add(&c, RNN_BIAS_HH + 4 * d, RNN_BWD_BIAS_HH + 4 * d, RNN_DBIAS_HH + 4 * d, (size_t)G * H, 0, 0.8);
     }
+    if (states) {
+        c.state_count = (size_t)D * N * H;
+        c.state_slot[0] = RNN_HN;
+        c.dstate_slot[0] = RNN_BWD_DHN;
+        add(&c, RNN_H0, RNN_BWD_H0, RNN_DH0, c.state_count, 0, 1);
+    }
+    if (states && cell == CLRNN_CELL_LSTM) {
+        c.state_slot[1] = RNN_CN;
+        c.dstate_slot[1] = RNN_BWD_DCN;
+        add(&c, RNN_C0, RNN_BWD_C0, RNN_DC0, c.state_count, 0, 1);
+    }
     finish(&c, CLRNN_OP_RNN_BWD);
 }
 
@@ -41,10 +52,12 @@ static void test_recurrent(void **state)
     for (uint32_t seed = 100; seed < 300; seed += 100)
         for (uint32_t D = 1; D <= 2; D++)
             for (int padded = 0; padded < 2; padded++) {
-                check_rnn("rnn tanh", CLRNN_CELL_RNN, false, D, padded, padded, seed);
-                check_rnn("rnn relu", CLRNN_CELL_RNN, true, D, !padded, padded, seed);
-                check_rnn("lstm", CLRNN_CELL_LSTM, false, D, padded, padded, seed);
-                check_rnn("gru", CLRNN_CELL_GRU, false, D, padded, padded, seed);
+                const bool states = seed > 100;
+
+                check_rnn("rnn tanh", CLRNN_CELL_RNN, false, D, padded, padded, states, seed);
+                check_rnn("rnn relu", CLRNN_CELL_RNN, true, D, !padded, padded, states, seed);
+                check_rnn("lstm", CLRNN_CELL_LSTM, false, D, padded, padded, states, seed);
+                check_rnn("gru", CLRNN_CELL_GRU, false, D, padded, padded, states, seed);
             }
 }
 
