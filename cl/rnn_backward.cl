@@ -171,8 +171,8 @@ static void backward_tile(const struct backward *b, uint tile, size_t n, uint ro
 // Steps first..last-1, counted from the last one that forward took; the rest as in rnn_forward.
 //
 // gates [D, T, N, RESERVE*H]: as in rnn_step_bwd of cl/rnn.cl. carry [D, N, H]: what the cell (lstm) or h
-// past the multiply (gru) hands on, at the end to the initial states. bias [D, items, RESERVE*H]: sums of each item's gate gradients, or
-// NULL. lengths, past and carried may be NULL.
+// past the multiply (gru) hands on, at the end to the initial states. bias [D, items, RESERVE*H]: sums of each
+// item's gate gradients, or NULL. lengths, past and carried may be NULL.
 kernel void rnn_backward(struct rnn_args args, global const real *packed, global real *gates,
                          global const real *y, global const real *cell, global const real *dy, global real *carry,
                          global real *bias, global const int *lengths, global const real *past,

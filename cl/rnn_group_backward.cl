@@ -8,7 +8,8 @@
 #include "rnn_group.h"
 
 // gates [D, T, N, RESERVE*H]: as in rnn_step_bwd of cl/rnn.cl. y, dy [T, N, D*H]; cell [D, T, N, H] (lstm).
-// lengths, and of initial and final states past, carried and carry (cl/rnn.cl) may be NULL. The state is the gate gradients as the weights meet them (gru: r, z, W_hn h + b_hn).
+// lengths, and of initial and final states past, carried and carry (cl/rnn.cl) may be NULL. The state is the gate
+// gradients as the weights meet them (gru: r, z, W_hn h + b_hn).
 kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void
 rnn_group_backward(struct rnn_args args, global const real4 *packed, global real *gates, global const real *y,
                    global const real *cell, global const real *dy, global const int *lengths,
