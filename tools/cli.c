@@ -2,7 +2,6 @@
 // Options, help and messages of the clrnn command.
 #include "tools/cli.h"
 
-#include <errno.h>
 #include <math.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -13,7 +12,6 @@
 #include "base/array.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "base/text.h"
 #include "base/words.h"
 #include "tools/manual.h"
 
@@ -43,49 +41,7 @@ int cli_usage(const struct cli *cli, const char *format, ...)
     return clrnn_status_exit(CLRNN_ERR_ARG);
 }
 
-// ---------------------------------------------------------------- tables
-
-const struct cli_command cli_commands[] = {
-#define X(name, help) {#name, help, cmd_##name},
-    CLI_COMMANDS(X)
-#undef X
-        {NULL, NULL, NULL},
-};
-const size_t cli_command_count = ARRAY_SIZE(cli_commands) - 1;
-
-const struct cli_command *cli_command(const char *name)
-{
-    for (const struct cli_command *c = cli_commands; c->name; c++)
-        if (!strcmp(c->name, name))
-            return c;
-    return NULL;
-}
-
-const char *cli_suggest(const char *word, const char *const *words, size_t stride, size_t count)
-{
-    size_t nearest = SIZE_MAX;
-    const char *best = NULL;
-
-    for (size_t i = 0; i < count; i++) {
-        const char *candidate = *(const char *const *)((const char *)words + i * stride);
-        const size_t distance = clrnn_word_distance(word, candidate);
-
-        if (distance < nearest) {
-            nearest = distance;
-            best = candidate;
-        }
-    }
-    return best;
-}
-
-int cli_unknown_command(const char *name)
-{
-    const char *like = cli_suggest(name, &cli_commands[0].name, sizeof(*cli_commands), cli_command_count);
-
-    fprintf(stderr, "clrnn: error: unknown command \"%s\"%s%s%s (`clrnn help` lists them)\n", cli_shown(name),
-            like ? "; did you mean \"" : "", like ? like : "", like ? "\"?" : "");
-    return clrnn_status_exit(CLRNN_ERR_ARG);
-}
+// ---------------------------------------------------------------- common options
 
 // What every command understands.
 struct common {
@@ -369,115 +325,4 @@ int cli_close(const struct cli *cli, enum clrnn_status status, struct clrnn_conf
     clrnn_config_destroy(config);
     clrnn_device_destroy(device);
     return cli_finish(cli, status);
-}
-
-// ---------------------------------------------------------------- results as JSON
-
-json_t *cli_json_number(double value)
-{
-    return isfinite(value) ? json_real(value) : json_null();
-}
-
-void cli_json_append(json_t **array, json_t *value)
-{
-    if (!*array) {
-        json_decref(value);
-    } else if (json_array_append_new(*array, value)) {
-        json_decref(*array);
-        *array = NULL;
-    }
-}
-
-enum clrnn_status cli_print_json(const struct cli *cli, json_t *value)
-{
-    // 15 digits: 0.1 stays 0.1, which 17 would make 0.10000000000000001
-    char *text = clrnn_json_dump(value, JSON_INDENT(1) | JSON_REAL_PRECISION(15));
-
-    json_decref(value);
-    if (!text)
-        return clrnn_error(&cli->log, CLRNN_ERR_MEMORY, "out of memory while writing the result as JSON");
-    puts(text);
-    free(text);
-    return CLRNN_OK;
-}
-
-static bool lost; // a part of the output was lost for lack of memory
-
-const char *cli_lost(void)
-{
-    lost = true;
-    return "?";
-}
-
-const char *cli_shown(const char *text)
-{
-    static char *kept[8];
-    static size_t next;
-    char **at = &kept[next++ % ARRAY_SIZE(kept)];
-
-    if (!text || clrnn_text_is_clean(text, CLRNN_TEXT_SHOWN))
-        return text ? text : "";
-    free(*at);
-    *at = clrnn_text_escape(text, CLRNN_TEXT_SHOWN);
-    return *at ? *at : cli_lost();
-}
-
-void cli_print_lines(const char *text)
-{
-    for (size_t length; *text; text += length + (text[length] == '\n')) {
-        char *line;
-
-        length = strcspn(text, "\n");
-        line = strndup(text, length);
-        puts(line ? cli_shown(line) : cli_lost());
-        free(line);
-    }
-}
-
-int cli_finish(const struct cli *cli, enum clrnn_status status)
-{
-    if (fflush(stdout) || ferror(stdout)) {
-        fprintf(stderr, "clrnn: error: %s: standard output cannot be written: %s\n", cli->command,
-                strerror(errno));
-        if (status == CLRNN_OK || status == CLRNN_FAILED)
-            status = CLRNN_ERR_DISK;
-    }
-    if (lost && (status == CLRNN_OK || status == CLRNN_FAILED)) {
-        fprintf(stderr, "clrnn: error: %s: out of memory: \"?\" stands for some of the output\n",
-                cli->command);
-        status = CLRNN_ERR_MEMORY;
-    }
-    return clrnn_status_exit(status);
-}
-
-const char *cli_bytes(double bytes, char text[32])
-{
-    static const char *const units[] = {"B", "kB", "MB", "GB", "TB"};
-    size_t unit = 0;
-
-    while (bytes >= 999.5 && unit + 1 < ARRAY_SIZE(units)) {
-        bytes /= 1000;
-        unit++;
-    }
-    snprintf(text, 32, unit && bytes < 99.95 ? "%.1f %s" : "%.0f %s", bytes, units[unit]);
-    return text;
-}
-
-const char *cli_count(uint64_t count, const char *noun, char text[32])
-{
-    snprintf(text, 32, "%llu %s%s", (unsigned long long)count, noun, count == 1 ? "" : "s");
-    return text;
-}
-
-const char *cli_duration(double seconds, char text[32])
-{
-    const long whole = seconds < 1e9 ? (long)(seconds + 0.5) : 0;
-
-    if (whole >= 3600)
-        snprintf(text, 32, "%ldh%02ldm", whole / 3600, whole / 60 % 60);
-    else if (whole >= 60)
-        snprintf(text, 32, "%ldm%02lds", whole / 60, whole % 60);
-    else
-        snprintf(text, 32, "%lds", whole);
-    return text;
 }

@@ -135,7 +135,6 @@ CLI_COMMANDS(X)
 
 struct cli_command {
     const char *name, *help;
-    int (*run)(int argc, char **argv);
 };
 
 /** The subcommands in the order of the help, `cli_command_count` of them and one without a name. */
@@ -143,8 +142,6 @@ extern const struct cli_command cli_commands[];
 extern const size_t cli_command_count;
 /** The command of that name, or NULL. */
 const struct cli_command *cli_command(const char *name);
-/** Reports an unknown command with the most similar one; returns exit status 2. */
-int cli_unknown_command(const char *name);
 
 /** The most similar to a misspelt `word` among `count` words, `stride` bytes apart; NULL: none is
  * similar. */

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT
+// What commands print: results as JSON, texts from outside, numbers with units.
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "tools/cli.h"
+
+json_t *cli_json_number(double value)
+{
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+void cli_json_append(json_t **array, json_t *value)
+{
+    if (!*array) {
+        json_decref(value);
+    } else if (json_array_append_new(*array, value)) {
+        json_decref(*array);
+        *array = NULL;
+    }
+}
+
+enum clrnn_status cli_print_json(const struct cli *cli, json_t *value)
+{
+    // 15 digits: 0.1 stays 0.1, which 17 would make 0.10000000000000001
+    char *text = clrnn_json_dump(value, JSON_INDENT(1) | JSON_REAL_PRECISION(15));
+
+    json_decref(value);
+    if (!text)
+        return clrnn_error(&cli->log, CLRNN_ERR_MEMORY, "out of memory while writing the result as JSON");
+    puts(text);
+    free(text);
+    return CLRNN_OK;
+}
+
+static bool lost; // a part of the output was lost for lack of memory
+
+const char *cli_lost(void)
+{
+    lost = true;
+    return "?";
+}
+
+const char *cli_shown(const char *text)
+{
+    static char *kept[8];
+    static size_t next;
+    char **at = &kept[next++ % ARRAY_SIZE(kept)];
+
+    if (!text || clrnn_text_is_clean(text, CLRNN_TEXT_SHOWN))
+        return text ? text : "";
+    free(*at);
+    *at = clrnn_text_escape(text, CLRNN_TEXT_SHOWN);
+    return *at ? *at : cli_lost();
+}
+
+void cli_print_lines(const char *text)
+{
+    for (size_t length; *text; text += length + (text[length] == '\n')) {
+        char *line;
+
+        length = strcspn(text, "\n");
+        line = strndup(text, length);
+        puts(line ? cli_shown(line) : cli_lost());
+        free(line);
+    }
+}
+
+int cli_finish(const struct cli *cli, enum clrnn_status status)
+{
+    if (fflush(stdout) || ferror(stdout)) {
+        fprintf(stderr, "clrnn: error: %s: standard output cannot be written: %s\n", cli->command,
+                strerror(errno));
+        if (status == CLRNN_OK || status == CLRNN_FAILED)
+            status = CLRNN_ERR_DISK;
+    }
+    if (lost && (status == CLRNN_OK || status == CLRNN_FAILED)) {
+        fprintf(stderr, "clrnn: error: %s: out of memory: \"?\" stands for some of the output\n",
+                cli->command);
+        status = CLRNN_ERR_MEMORY;
+    }
+    return clrnn_status_exit(status);
+}
+
+const char *cli_bytes(double bytes, char text[32])
+{
+    static const char *const units[] = {"B", "kB", "MB", "GB", "TB"};
+    size_t unit = 0;
+
+    while (bytes >= 999.5 && unit + 1 < ARRAY_SIZE(units)) {
+        bytes /= 1000;
+        unit++;
+    }
+    snprintf(text, 32, unit && bytes < 99.95 ? "%.1f %s" : "%.0f %s", bytes, units[unit]);
+    return text;
+}
+
+const char *cli_count(uint64_t count, const char *noun, char text[32])
+{
+    snprintf(text, 32, "%llu %s%s", (unsigned long long)count, noun, count == 1 ? "" : "s");
+    return text;
+}
+
+const char *cli_duration(double seconds, char text[32])
+{
+    const long whole = seconds < 1e9 ? (long)(seconds + 0.5) : 0;
+
+    if (whole >= 3600)
+        snprintf(text, 32, "%ldh%02ldm", whole / 3600, whole / 60 % 60);
+    else if (whole >= 60)
+        snprintf(text, 32, "%ldm%02lds", whole / 60, whole % 60);
+    else
+        snprintf(text, 32, "%lds", whole);
+    return text;
+}
