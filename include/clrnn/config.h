@@ -35,6 +35,34 @@ enum clrnn_layer_kind {
 /** What a pool returns over the time steps: the last valid one, h_n, the mean, the maximum. */
 enum clrnn_pool_over { CLRNN_POOL_LAST, CLRNN_POOL_FINAL, CLRNN_POOL_MEAN, CLRNN_POOL_MAX };
 
+/** Initialisers, as torch.nn.init has them. */
+enum clrnn_initializer_kind {
+    CLRNN_INITIALIZER_DEFAULT, // the layer's own
+    CLRNN_INITIALIZER_ZEROS,
+    CLRNN_INITIALIZER_ONES,
+    CLRNN_INITIALIZER_XAVIER_UNIFORM,
+    CLRNN_INITIALIZER_XAVIER_NORMAL,
+    CLRNN_INITIALIZER_KAIMING_UNIFORM,
+    CLRNN_INITIALIZER_KAIMING_NORMAL,
+    CLRNN_INITIALIZER_ORTHOGONAL,
+    CLRNN_INITIALIZER_UNIFORM, // from `first` to `second`
+    CLRNN_INITIALIZER_NORMAL,  // mean `first`, deviation `second`
+    CLRNN_INITIALIZER_CONSTANT // `first`
+};
+struct clrnn_initializer {
+    enum clrnn_initializer_kind kind;
+    double first, second;
+};
+
+/** `init` of a layer: initialisers by the parameter's name, and of what is not named. */
+struct clrnn_layer_init {
+    bool on;
+    struct clrnn_initializer all, weight, bias, weight_ih, weight_hh, weight_hr, bias_ih, bias_hh; // bias: both
+    struct clrnn_initializer gamma_ih, gamma_hh, gamma_c, beta_c, v;
+    double forget_bias; // is added to the forget gate's part of bias_ih
+    bool forget_default;
+};
+
 /** One entry of model.layers. Fields that do not apply to the kind keep their defaults. */
 struct clrnn_layer {
     enum clrnn_layer_kind kind;
@@ -59,6 +87,7 @@ struct clrnn_layer {
     bool layer_norm;                               // in the cell
     double negative_slope, alpha, beta, threshold; // leaky_relu; elu; softplus, the last two
     bool gelu_tanh;                                // gelu: approximate: tanh
+    struct clrnn_layer_init init;
 };
 
 /** Losses, as train.loss names them. */
@@ -196,6 +225,7 @@ struct clrnn_config {
     char *folder; // data paths are relative to it
     size_t layer_count;
     struct clrnn_layer *layer;
+    bool init_keras; // model.init: keras
     struct clrnn_train_config train;
     struct clrnn_data_config data;
 };

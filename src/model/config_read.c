@@ -121,6 +121,8 @@ static enum clrnn_status fail_unknown(const struct reader *r, const struct clrnn
 
 static enum clrnn_status read_group(const struct reader *r, const struct clrnn_node *node,
                                     const struct clrnn_option_group *group, void *object, const char *path);
+static enum clrnn_status read_row(const struct reader *r, const struct clrnn_node *node,
+                                  const struct clrnn_option *o, void *object, const char *path);
 
 // The one entry of "adam", "adam:" or "{adam: {...}}": its group and its arguments (NULL: none).
 static enum clrnn_status read_choice(const struct reader *r, const struct clrnn_node *node,
@@ -224,6 +226,9 @@ static enum clrnn_status read_nested(const struct reader *r, const struct clrnn_
     }
     if (there)
         *there = true;
+    if (o->groups[0]->count && o->groups[0]->option[0].type == CLRNN_OPTION_INITIALIZER &&
+        clrnn_initializer_is(node))
+        return read_row(r, node, &o->groups[0]->option[0], (char *)object + o->offset, path);
     return read_group(r, node, o->groups[0], (char *)object + o->offset, path);
 }
 

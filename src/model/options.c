@@ -15,9 +15,13 @@
 // A row is an option; laid out by hand.
 // clang-format off
 
+static const char *const inits[] = {"pytorch", "keras", NULL};
 static const struct clrnn_option model_rows[] = {
     {"layers", CLRNN_OPTION_LAYERS, .required = true, .groups = clrnn_options_layers,
      .help = "as torch.nn.Sequential, top to bottom"},
+    {"init", CLRNN_OPTION_FLAG, .offset = offsetof(struct clrnn_config, init_keras), .def = "pytorch", .words = inits,
+     .help = "whose first values of parameters, where a layer's init has no other: pytorch, or keras "
+             "(weights xavier_uniform, weight_hh orthogonal, biases zeros, forget_bias 1)"},
 };
 static const struct clrnn_option_group model_group = {"model", 0, CLRNN_NO_LINE, ROWS(model_rows),
                                                       "what is trained"};

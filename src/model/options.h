@@ -30,6 +30,7 @@ enum clrnn_option_type {
     CLRNN_OPTION_GROUP,  // groups[0], on the struct at `offset`; bool "is present" at `second`, or SIZE_MAX
     CLRNN_OPTION_ONE_OF, // one of `groups`, on the struct at `offset`, whose first member is the kind; null:
                          // kind 0
+    CLRNN_OPTION_INITIALIZER, // struct clrnn_initializer: a name, a number, {uniform: [a, b]} or {normal: [m, s]}
     CLRNN_OPTION_LAYERS, // a list of one of `groups` each: config->layer
 };
 
@@ -78,6 +79,13 @@ const struct clrnn_option_group *clrnn_options_word(const struct clrnn_option_gr
 
 /** "a number from 0 to 1", "true or false", "one of tanh, relu": what fits, in words. */
 void clrnn_option_expects(const struct clrnn_option *option, char *text, size_t size);
+
+/** Whether the node is an initialiser: for a group of them, in place of its first row. */
+bool clrnn_initializer_is(const struct clrnn_node *node);
+/** Reads, writes and checks an initialiser. */
+bool clrnn_initializer_read(const struct clrnn_node *node, struct clrnn_initializer *initializer);
+struct clrnn_node *clrnn_initializer_write(const struct clrnn_initializer *initializer);
+bool clrnn_initializer_fits(const struct clrnn_initializer *initializer);
 
 /** Sets every row of the group in `object` to its default. False: no memory. */
 bool clrnn_options_default(const struct clrnn_option_group *group, void *object);

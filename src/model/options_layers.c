@@ -33,6 +33,45 @@
 #define EPS {"eps", CLRNN_OPTION_NUMBER, .offset = L(eps), .def = "1.0e-05", .min = 0, .max = DBL_MAX, \
              .help = "added to the variance, inside the root"}
 
+// Rows of init
+#define I(member) offsetof(struct clrnn_layer_init, member)
+#define INIT_ROW(member, help_) \
+    {#member, CLRNN_OPTION_INITIALIZER, .offset = I(member), .def = "null", .null = "", .quiet = true, .help = help_}
+#define INIT_ALL \
+    INIT_ROW(all, "of all that no other entry names: biases and factors, too, where it is defined for a vector; " \
+                  "init: NAME is short for it")
+#define INIT_RECURRENT \
+    INIT_ALL, INIT_ROW(weight_ih, "of weight_ih, all gates as one matrix"), \
+    INIT_ROW(weight_hh, "of weight_hh, all gates as one matrix"), INIT_ROW(bias, "of bias_ih and bias_hh"), \
+    INIT_ROW(bias_ih, "of bias_ih"), INIT_ROW(bias_hh, "of bias_hh"), \
+    INIT_ROW(gamma_ih, "of gamma_ih, with layer_norm"), INIT_ROW(gamma_hh, "of gamma_hh, with layer_norm")
+
+static const struct clrnn_option init_recurrent_rows[] = {INIT_RECURRENT};
+static const struct clrnn_option init_lstm_rows[] = {
+    INIT_RECURRENT,
+    INIT_ROW(gamma_c, "of gamma_c, with layer_norm"),
+    INIT_ROW(beta_c, "of beta_c, with layer_norm"),
+    INIT_ROW(weight_hr, "of weight_hr, with proj_size"),
+    {"forget_bias", CLRNN_OPTION_NUMBER, .offset = I(forget_bias), .second = I(forget_default), .def = "null",
+     .null = "", .null_flag = true, .quiet = true, .min = -DBL_MAX, .max = DBL_MAX,
+     .help = "is added to the forget gate's part of bias_ih"},
+};
+static const struct clrnn_option init_weight_bias_rows[] = {
+    INIT_ALL, INIT_ROW(weight, "of weight"), INIT_ROW(bias, "of bias")};
+static const struct clrnn_option init_weight_rows[] = {INIT_ALL, INIT_ROW(weight, "of weight")};
+#define INIT_GROUP(id) \
+    static const struct clrnn_option_group init_##id = {"init", 0, CLRNN_NO_LINE, ROWS(init_##id##_rows), \
+                                                        "first values of the layer's parameters"}; \
+    static const struct clrnn_option_group *const init_##id##_groups[] = {&init_##id, NULL};
+INIT_GROUP(recurrent)
+INIT_GROUP(lstm)
+INIT_GROUP(weight_bias)
+INIT_GROUP(weight)
+#define INIT(id) \
+    {"init", CLRNN_OPTION_GROUP, .offset = L(init), .second = L(init.on), .def = "null", .null = "", .quiet = true, \
+     .groups = init_##id##_groups, \
+     .help = "first values of the parameters: an initialiser for all of them, or a map by their names"}
+
 static const char *const nonlinearities[] = {"tanh", "relu", NULL};
 static const char *const overs[] = {"last", "final", "mean", "max", NULL};
 
@@ -40,13 +79,15 @@ static const struct clrnn_option rnn_rows[] = {
     LAYER_NAME, HIDDEN, INSIDE,
     {"nonlinearity", CLRNN_OPTION_FLAG, .offset = L(relu), .def = "tanh", .words = nonlinearities,
      .help = "of the cell"},
+    INIT(recurrent),
 };
 static const struct clrnn_option lstm_rows[] = {
     LAYER_NAME, HIDDEN, INSIDE,
     {"proj_size", CLRNN_OPTION_U32, .offset = L(proj_size), .def = "0", .min = 0, .max = CLRNN_MAX_SIZE,
      .help = "features of the hidden state after a projection, below hidden_size; 0: no projection"},
+    INIT(lstm),
 };
-static const struct clrnn_option gru_rows[] = {LAYER_NAME, HIDDEN, INSIDE};
+static const struct clrnn_option gru_rows[] = {LAYER_NAME, HIDDEN, INSIDE, INIT(recurrent)};
 static const struct clrnn_option batchnorm_rows[] = {
     LAYER_NAME, EPS,
     {"momentum", CLRNN_OPTION_NUMBER, .offset = L(momentum), .second = L(cumulative), .def = "0.1",
@@ -55,17 +96,20 @@ static const struct clrnn_option batchnorm_rows[] = {
     {"affine", CLRNN_OPTION_BOOL, .offset = L(affine), .def = "true", .help = "have weight and bias"},
     {"track_running_stats", CLRNN_OPTION_BOOL, .offset = L(track_running_stats), .def = "true",
      .help = "keep running statistics for eval mode; false: the batch's own there, too"},
+    INIT(weight_bias),
 };
 static const struct clrnn_option layernorm_rows[] = {
     LAYER_NAME, EPS,
     {"elementwise_affine", CLRNN_OPTION_BOOL, .offset = L(affine), .def = "true",
      .help = "have weight and bias"},
+    INIT(weight_bias),
 };
 static const struct clrnn_option linear_rows[] = {
     LAYER_NAME,
     {"out_features", CLRNN_OPTION_U32, .required = true, .offset = L(out_features), .min = 1, .max = CLRNN_MAX_SIZE,
      .help = "features of the output"},
     {"bias", CLRNN_OPTION_BOOL, .offset = L(bias), .def = "true", .help = "have a bias"},
+    INIT(weight_bias),
 };
 static const struct clrnn_option embedding_rows[] = {
     LAYER_NAME,
@@ -76,6 +120,7 @@ static const struct clrnn_option embedding_rows[] = {
     {"padding_idx", CLRNN_OPTION_I32, .offset = L(padding_idx), .def = "null", .null = "-1",
      .min = -2147483648.0, .max = 2147483647,
      .help = "the token whose vector is zero and stays so; negative counts from the end"},
+    INIT(weight),
 };
 static const struct clrnn_option dropout_rows[] = {
     LAYER_NAME,

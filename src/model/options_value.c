@@ -105,6 +105,11 @@ void clrnn_option_expects(const struct clrnn_option *o, char *text, size_t size)
     case CLRNN_OPTION_ONE_OF:
         snprintf(text, size, "a name or a map with one entry");
         break;
+    case CLRNN_OPTION_INITIALIZER:
+        snprintf(text, size,
+                 "zeros, ones, xavier_uniform, xavier_normal, kaiming_uniform, kaiming_normal, "
+                 "orthogonal, a number, {uniform: [a, b]} or {normal: [mean, std]}");
+        break;
     case CLRNN_OPTION_LAYERS:
         snprintf(text, size, "a list of layers");
         break;
@@ -226,6 +231,9 @@ static void set_null(const struct clrnn_option *o, void *object)
         if (o->words)
             *(bool *)field(object, o->third) = false;
         break;
+    case CLRNN_OPTION_INITIALIZER:
+        *(struct clrnn_initializer *)field(object, o->offset) = (struct clrnn_initializer){0};
+        break;
     case CLRNN_OPTION_NUMBER:
         if (o->null_flag)
             *(bool *)field(object, o->second) = true;
@@ -344,6 +352,9 @@ enum clrnn_status clrnn_option_read(const struct clrnn_option *o, const struct c
         break;
     case CLRNN_OPTION_LIST:
         return read_list(o, value, object, wrong, size);
+    case CLRNN_OPTION_INITIALIZER:
+        good = clrnn_initializer_read(value, at);
+        break;
     case CLRNN_OPTION_GROUP:
     case CLRNN_OPTION_ONE_OF:
     case CLRNN_OPTION_LAYERS:
@@ -376,6 +387,7 @@ bool clrnn_option_is_null(const struct clrnn_option *o, const void *object)
     case CLRNN_OPTION_GROUP:
         return o->second != SIZE_MAX && !*(const bool *)const_field(object, o->second);
     case CLRNN_OPTION_ONE_OF:
+    case CLRNN_OPTION_INITIALIZER: // the kind comes first
         return *(const unsigned *)at == 0;
     default:
         return false;
@@ -419,6 +431,8 @@ bool clrnn_option_fits(const struct clrnn_option *o, const void *object)
         return !words;
     case CLRNN_OPTION_CHOICE:
         return *(const unsigned *)at < words;
+    case CLRNN_OPTION_INITIALIZER:
+        return clrnn_initializer_fits(at);
     default:
         return true;
     }

@@ -89,6 +89,8 @@ struct clrnn_node *clrnn_option_write(const struct clrnn_option *o, const void *
             return clrnn_node_scalar("%s", o->words[0]);
         return numbers_node(*(double *const *)at, *(const size_t *)const_field(object, o->second),
                             o->whole_list);
+    case CLRNN_OPTION_INITIALIZER:
+        return clrnn_initializer_write(at);
     case CLRNN_OPTION_GROUP:
     case CLRNN_OPTION_ONE_OF:
     case CLRNN_OPTION_LAYERS:

@@ -12,7 +12,6 @@
 #include "model/layer.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "base/random.h"
 
 enum { MAX_TENSORS = 8192 }; // as doc/config.md states it
 
@@ -247,6 +246,7 @@ enum clrnn_status clrnn_model_make_table(struct clrnn_model *m)
         m->layer[i].first_entry = m->entry_count;
         TRY(add_layer(&t, &m->config->layer[i], &m->layer[i]));
         m->layer[i].entry_count = m->entry_count - m->layer[i].first_entry;
+        TRY(clrnn_model_choose_init(m, i));
     }
     m->state_count = t.state_count;
     m->batches_count = t.batches_count;
@@ -305,60 +305,4 @@ enum clrnn_status clrnn_model_allocate(struct clrnn_model *m)
     for (size_t i = 0; i < m->entry_count; i++)
         TRY(bind_entry(m, &m->entry[i]));
     return CLRNN_OK;
-}
-
-// ---------------------------------------------------------------- first values
-
-// Values are float32 on every device, ref included, so that all start from the same numbers.
-static void draw(const struct clrnn_model *m, size_t index, float *out)
-{
-    const struct clrnn_entry *e = &m->entry[index];
-    const struct clrnn_random r = {
-        .seed = m->config->train.seed, .stream = RANDOM_INIT, .a = (uint32_t)index};
-    const size_t count = e->param.count;
-    uint32_t words[4];
-
-    switch (e->init) {
-    case CLRNN_INIT_UNIFORM:
-        for (size_t i = 0; i < count; i++) {
-            if (i % 4 == 0)
-                clrnn_random_block(&r, (uint32_t)(i / 4), words);
-            out[i] = (float)((2 * ((double)(words[i % 4] >> 8) * 0x1p-24) - 1) * e->bound);
-        }
-        break;
-    case CLRNN_INIT_NORMAL:
-        for (size_t i = 0; i < count; i++)
-            out[i] = (float)(clrnn_random_normal(&r, i) * e->bound);
-        if (e->zero_row >= 0)
-            memset(out + (size_t)e->zero_row * e->param.shape[1], 0, e->param.shape[1] * sizeof(*out));
-        break;
-    case CLRNN_INIT_ONE:
-        for (size_t i = 0; i < count; i++)
-            out[i] = 1;
-        break;
-    case CLRNN_INIT_ZERO:
-        memset(out, 0, count * sizeof(*out));
-        break;
-    }
-}
-
-enum clrnn_status clrnn_model_draw(struct clrnn_model *m)
-{
-    enum clrnn_status st = CLRNN_OK;
-    size_t most = 1;
-    float *values;
-
-    for (size_t i = 0; i < m->entry_count; i++)
-        most = MAX2(most, m->entry[i].param.count);
-    values = malloc(most * sizeof(*values));
-    if (!values)
-        return clrnn_error_memory(m->log, most * sizeof(*values), "drawing parameters");
-    for (size_t i = 0; i < m->entry_count && st == CLRNN_OK; i++) {
-        if (m->entry[i].param.integer)
-            continue; // made 0
-        draw(m, i, values);
-        st = clrnn_buffer_write_f32(m->entry[i].value, 0, m->entry[i].param.count, values);
-    }
-    free(values);
-    return st;
 }
