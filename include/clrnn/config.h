@@ -49,6 +49,7 @@ enum clrnn_initializer_kind {
     CLRNN_INITIALIZER_NORMAL,  // mean `first`, deviation `second`
     CLRNN_INITIALIZER_CONSTANT // `first`
 };
+/** One initialiser. */
 struct clrnn_initializer {
     enum clrnn_initializer_kind kind;
     double first, second;
@@ -57,7 +58,8 @@ struct clrnn_initializer {
 /** `init` of a layer: initialisers by the parameter's name, and of what is not named. */
 struct clrnn_layer_init {
     bool on;
-    struct clrnn_initializer all, weight, bias, weight_ih, weight_hh, weight_hr, bias_ih, bias_hh; // bias: both
+    struct clrnn_initializer all, weight, bias, weight_ih, weight_hh, weight_hr, bias_ih,
+        bias_hh; // bias: both
     struct clrnn_initializer gamma_ih, gamma_hh, gamma_c, beta_c, v;
     double forget_bias; // is added to the forget gate's part of bias_ih
     bool forget_default;

@@ -66,7 +66,8 @@ enum clrnn_status clrnn_model_describe(struct clrnn_device *device, const struct
                                        const struct clrnn_data_shape *shape, struct clrnn_model **model);
 /** Makes the table of parameters from the config; uses no device memory. */
 enum clrnn_status clrnn_model_make_table(struct clrnn_model *model);
-/** Sets `chosen` and forget_bias of a layer's entries by model.init and the layer's init. CLRNN_ERR_CONFIG. */
+/** Sets `chosen` and forget_bias of a layer's entries by model.init and the layer's init. CLRNN_ERR_CONFIG.
+ */
 enum clrnn_status clrnn_model_choose_init(struct clrnn_model *model, size_t layer);
 enum clrnn_status clrnn_model_allocate(struct clrnn_model *model);
 enum clrnn_status clrnn_model_draw(struct clrnn_model *model);

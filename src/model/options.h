@@ -30,8 +30,9 @@ enum clrnn_option_type {
     CLRNN_OPTION_GROUP,  // groups[0], on the struct at `offset`; bool "is present" at `second`, or SIZE_MAX
     CLRNN_OPTION_ONE_OF, // one of `groups`, on the struct at `offset`, whose first member is the kind; null:
                          // kind 0
-    CLRNN_OPTION_INITIALIZER, // struct clrnn_initializer: a name, a number, {uniform: [a, b]} or {normal: [m, s]}
-    CLRNN_OPTION_LAYERS, // a list of one of `groups` each: config->layer
+    CLRNN_OPTION_INITIALIZER, // struct clrnn_initializer: a name, a number, {uniform: [a, b]} or {normal: [m,
+                              // s]}
+    CLRNN_OPTION_LAYERS,      // a list of one of `groups` each: config->layer
 };
 
 struct clrnn_option_group;
