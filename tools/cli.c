@@ -310,7 +310,7 @@ enum clrnn_status cli_check_out(const struct cli *cli, const char *out, size_t c
             return clrnn_error(&cli->log, CLRNN_ERR_ARG,
                                "%s: is what this command reads: name another file to write", out);
     }
-    return CLRNN_OK;
+    return clrnn_run_check_output(&cli->log, out);
 }
 
 enum clrnn_status cli_open(const struct cli *cli, struct clrnn_config **config, struct clrnn_device **device)

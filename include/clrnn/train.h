@@ -53,6 +53,9 @@ struct clrnn_train_result {
     bool chained; // the last full batch ran as chains of launches
 };
 
+/** Fails where an output that is to be written at `path` would replace a file of a run: CLRNN_ERR_ARG. */
+CLRNN_API enum clrnn_status clrnn_run_check_output(const struct clrnn_log *log, const char *path);
+
 /** Reads the config of a run folder that is to be resumed and applies assignments like clrnn_config_read.
  *  Completes a replacement of the run that a killed process left unfinished. Errors: as clrnn_config_read;
  *  CLRNN_ERR_DATA: not a run folder; CLRNN_ERR_ARG: another process writes to it; CLRNN_ERR_DISK. */

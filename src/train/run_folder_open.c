@@ -12,6 +12,7 @@
 #include <jansson.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -141,6 +142,21 @@ static bool is_unmarked_run(const char *folder)
 static bool is_run(const char *folder)
 {
     return exists(folder, "", MARK) || is_unmarked_run(folder);
+}
+
+enum clrnn_status clrnn_run_check_output(const struct clrnn_log *log, const char *path)
+{
+    char file[PATH_MAX], *name;
+
+    NEED(log, path);
+    if (!realpath(path, file))
+        return CLRNN_OK; // nothing is there; what else hinders, the writer says
+    name = strrchr(file, '/');
+    *name++ = '\0';
+    for (size_t i = 0; i < ARRAY_SIZE(run_files); i++)
+        if (!strcmp(name, run_files[i]) && is_run(file))
+            return clrnn_error(log, CLRNN_ERR_ARG, "%s: belongs to a run: name another file to write", path);
+    return CLRNN_OK;
 }
 
 // ---------------------------------------------------------------- files that are already in the folder

@@ -66,6 +66,14 @@ def inputs_stay(c):
         refused(c, [out], "predict", "run", "--x", "X_valid.npy", "--out", out, "--device", "ref")
     for out in ("run/last.safetensors", "alias.safetensors"):
         refused(c, [out], "export", "run", "--to", "safetensors", "--out", out)
+    (c.folder / "linked.onnx").symlink_to("run/best.safetensors")
+    for out in ("run/best.safetensors", "run/config.yaml", "run/metrics.jsonl", "linked.onnx"):
+        refused(c, [out, "run"], "export", "run", "--to", "onnx", "--out", out)
+        refused(c, [out, "run"], "doctor", "config.yaml", "--static", "--report", out, "--device", "ref")
+        refused(c, [out, "run"], "doctor", "config.yaml", "--static", "--fix", out, "--device", "ref")
+        refused(c, [out, "run"], "compare", "config.yaml", "--no-speed", "--json", out, "--device", "ref")
+    refused(c, ["run/metrics.jsonl", "run"], "predict", "run", "--x", "X_valid.npy", "--out", "run/metrics.jsonl",
+            "--device", "ref")
     for out in ("config.yaml", "./config.yaml"):
         refused(c, [out], "doctor", "config.yaml", "--static", "--fix", out, "--device", "ref")
     (c.folder / "mine").mkdir()

@@ -132,6 +132,7 @@ static void configs(void **state)
     REFUSED("count", clrnn_config_keys, &log_, &keys, NULL);
     NOTHING(clrnn_config_destroy, NULL);
     NOTHING(clrnn_config_destroy, &made);
+    REFUSED("path", clrnn_run_check_output, &log_, NULL);
     REFUSED("config", clrnn_run_config, &log_, "run", 0, NULL, NULL);
     REFUSED("run", clrnn_run_config, &log_, NULL, 0, NULL, &made);
     REFUSED("config", clrnn_source_shape, &log_, NULL, &config->data.train, &shape);
