@@ -319,16 +319,18 @@ kernel void batchnorm_bwd_apply(global const real *x, global const int *lengths,
 
 // ---------------------------------------------------------------- layernorm
 
+// A row of x, [rows, C], is one of `groups` groups of features of a step: weight and bias are [groups, C].
 // LANES work-items together compute `chunk` rows. mean, invstd [rows] may be NULL.
 kernel void layernorm_fwd(global const real *x, global const int *lengths, global const real *weight,
                           global const real *bias, global real *y, global real *mean, global real *invstd,
-                          uint rows, uint N, uint C, real eps, uint chunk, local real *scratch)
+                          uint rows, uint N, uint C, uint groups, real eps, uint chunk, local real *scratch)
 {
     const uint last = min(rows, (TEAM + 1) * chunk);
 
     for (uint r = TEAM * chunk; r < last; r++) {
         const size_t at = (size_t)r * C;
-        const bool valid = row_valid(lengths, N, r);
+        const uint of_group = r % groups * C;
+        const bool valid = row_valid(lengths, N, r / groups);
         const uint end = valid ? C : 0;
         realv part = 0.0f;
         real center, scale;
@@ -350,9 +352,9 @@ kernel void layernorm_fwd(global const real *x, global const int *lengths, globa
             if (valid) {
                 v = (load(x + at + c, C - c) - center) * scale;
                 if (weight != 0)
-                    v *= load(weight + c, C - c);
+                    v *= load(weight + of_group + c, C - c);
                 if (bias != 0)
-                    v += load(bias + c, C - c);
+                    v += load(bias + of_group + c, C - c);
             }
             store(v, y + at + c, C - c);
         }
@@ -363,29 +365,32 @@ kernel void layernorm_fwd(global const real *x, global const int *lengths, globa
     }
 }
 
-static inline realv weighted(global const real *dy, global const real *weight, uint c, uint n)
+// dy and weight of one row from feature c on.
+static inline realv weighted(global const real *dy, global const real *weight, uint of_group, uint c, uint n)
 {
     const realv g = load(dy + c, n);
 
-    return weight != 0 ? g * load(weight + c, n) : g;
+    return weight != 0 ? g * load(weight + of_group + c, n) : g;
 }
 
 kernel void layernorm_dx(global const real *x, global const int *lengths, global const real *weight,
                          global const real *mean, global const real *invstd, global const real *dy,
-                         global real *dx, uint rows, uint N, uint C, uint chunk, local real *scratch)
+                         global real *dx, uint rows, uint N, uint C, uint groups, uint chunk,
+                         local real *scratch)
 {
     const uint last = min(rows, (TEAM + 1) * chunk);
 
     for (uint r = TEAM * chunk; r < last; r++) {
         const size_t at = (size_t)r * C;
-        const bool valid = row_valid(lengths, N, r);
+        const uint of_group = r % groups * C;
+        const bool valid = row_valid(lengths, N, r / groups);
         const uint end = valid ? C : 0;
         const real center = mean[r], scale = invstd[r];
         realv part = 0.0f, part_xhat = 0.0f;
         real mean_g, mean_g_xhat;
 
         for (uint c = LANE * WIDTH; c < end; c += LANES * WIDTH) {
-            const realv g = weighted(dy + at, weight, c, C - c);
+            const realv g = weighted(dy + at, weight, of_group, c, C - c);
 
             part += g;
             part_xhat += g * ((load_or(x + at + c, C - c, center) - center) * scale);
@@ -398,20 +403,22 @@ kernel void layernorm_dx(global const real *x, global const int *lengths, global
             if (valid) {
                 const realv xhat = (load(x + at + c, C - c) - center) * scale;
 
-                v = scale * ((weighted(dy + at, weight, c, C - c) - mean_g) - xhat * mean_g_xhat);
+                v = scale * ((weighted(dy + at, weight, of_group, c, C - c) - mean_g) - xhat * mean_g_xhat);
             }
             store(v, dx + at + c, C - c);
         }
     }
 }
 
-// dweight, dbias [blocks, C] or NULL: sums over the rows of a block.
+// dweight, dbias [blocks, C] or NULL: sums over the rows of a block; mean, invstd [rows, groups], with WIDTH
+// 1 where there is more than one.
 kernel void layernorm_dparams(global const real *x, global const int *lengths, global const real *mean,
                               global const real *invstd, global const real *dy, global real *dweight,
-                              global real *dbias, uint rows, uint N, uint C, uint block_rows)
+                              global real *dbias, uint rows, uint N, uint C, uint groups, uint block_rows)
 {
-    const uint c = get_global_id(0) * WIDTH, block = get_global_id(1), first = block * block_rows;
-    const uint last = min(rows, first + block_rows);
+    const uint c = get_global_id(0) * WIDTH, group = groups > 1 ? c / (C / groups) : 0,
+               block = get_global_id(1);
+    const uint first = block * block_rows, last = min(rows, first + block_rows);
     total weight_sum = total_zero(), bias_sum = total_zero();
 
     if (c >= C || first >= rows)
@@ -419,11 +426,11 @@ kernel void layernorm_dparams(global const real *x, global const int *lengths, g
     for (uint r = first; r < last; weight_sum = total_run(weight_sum), bias_sum = total_run(bias_sum))
         for (const uint stop = min(last, r + RUN); r < stop; r++)
             if (row_valid(lengths, N, r)) {
-                const size_t at = (size_t)r * C + c;
+                const size_t at = (size_t)r * C + c, of = (size_t)r * groups + group;
                 const realv g = load(dy + at, C - c);
 
                 bias_sum = total_add(bias_sum, g);
-                weight_sum = total_add(weight_sum, g * ((load(x + at, C - c) - mean[r]) * invstd[r]));
+                weight_sum = total_add(weight_sum, g * ((load(x + at, C - c) - mean[of]) * invstd[of]));
             }
     if (dweight != 0)
         store(weight_sum.sum, dweight + (size_t)block * C + c, C - c);

@@ -29,6 +29,9 @@ enum clrnn_layer_kind {
     CLRNN_LAYER_GELU,
     CLRNN_LAYER_SILU,
     CLRNN_LAYER_SOFTPLUS,
+    CLRNN_LAYER_RESIDUAL,
+    CLRNN_LAYER_CONCAT,
+    CLRNN_LAYER_GROUPNORM,
     CLRNN_LAYER_KINDS
 };
 
@@ -88,8 +91,13 @@ struct clrnn_layer {
     double recurrent_dropout;                      // of the hidden state where it enters the gates
     bool layer_norm;                               // in the cell
     double negative_slope, alpha, beta, threshold; // leaky_relu; elu; softplus, the last two
+    uint32_t num_groups;                           // groupnorm
     bool gelu_tanh;                                // gelu: approximate: tanh
     struct clrnn_layer_init init;
+    // Layers inside residual and concat follow it in the config's list: `inner` counts all of them, those
+    // inside them as well.
+    size_t inner;
+    uint32_t branches, branch; // concat: how many it has; of a layer directly inside one: which it is in
 };
 
 /** Losses, as train.loss names them. */

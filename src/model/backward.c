@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The second half of a training step: backward in reverse, gradient norm, optimiser.
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/array.h"
@@ -16,32 +17,82 @@ static int grad_of(const struct clrnn_build *b, int value)
     return CLRNN_NONE;
 }
 
-// Adds the backward of the forward op `at`, from the gradient `*dy` of its output to that of its input.
-static enum clrnn_status add_backward(struct clrnn_build *b, size_t at, bool want_dx, int *dy)
+// What backward knows of the forward's tensors.
+struct tape {
+    struct clrnn_build *b;
+    bool *needed;  // a parameter stands before it, or its gradient is wanted itself
+    int *gradient; // the sum of what its readers passed back so far, or CLRNN_NONE
+};
+
+// Adds what one more reader passes back. Readers come in the order of the forward ops, the last one first.
+static enum clrnn_status pass_back(struct tape *t, const char *layer, int tensor, const uint32_t shape[3],
+                                   int dx)
 {
-    const struct clrnn_op f = b->g->op[at]; // a copy, since adding an op may move the list
-    const struct clrnn_op_backward *m = clrnn_op_class(f.kind)->backward;
+    int sum;
+
+    if (dx < 0 || t->gradient[tensor] < 0) {
+        t->gradient[tensor] = dx < 0 ? t->gradient[tensor] : dx;
+        return CLRNN_OK;
+    }
+    TRY(clrnn_build_sum(t->b, layer, "dx sum", shape, t->gradient[tensor], dx, &sum));
+    t->gradient[tensor] = sum;
+    return CLRNN_OK;
+}
+
+static enum clrnn_status add_split(struct tape *t, const struct clrnn_op *f, int dy)
+{
+    struct clrnn_build *b = t->b;
+    int dx[CLRNN_JOIN_MOST];
+    struct clrnn_op *op;
+
+    for (uint32_t i = 0; i < f->join.count; i++) {
+        dx[i] = CLRNN_NONE;
+        if (t->needed[f->in[i]])
+            TRY(clrnn_build_activation(b, f->layer, "dx", CLRNN_REAL, DIMS(f->T, f->N, f->join.width[i]),
+                                       &dx[i]));
+    }
+    TRY(clrnn_graph_op(b->g, CLRNN_OP_CONCAT_BWD, f->layer, f->T, f->N, f->C, &op));
+    op->join = f->join;
+    op->in[CONCAT_BWD_DY] = dy;
+    for (uint32_t i = 0; i < f->join.count; i++)
+        op->out[i] = dx[i];
+    for (uint32_t i = 0; i < f->join.count; i++)
+        TRY(pass_back(t, f->layer, f->in[i], (uint32_t[]){f->T, f->N, f->join.width[i]}, dx[i]));
+    return CLRNN_OK;
+}
+
+// Adds the backward of the forward op `f`, from the gradient `dy` of its output to those of its inputs.
+static enum clrnn_status add_backward(struct tape *t, const struct clrnn_op *f, int dy)
+{
+    const struct clrnn_op_backward *m = clrnn_op_class(f->kind)->backward;
+    const uint32_t shape[3] = {f->T, f->N, f->C};
+    struct clrnn_build *b = t->b;
     int dx = CLRNN_NONE;
     struct clrnn_op *op, fresh;
 
-    if (want_dx)
-        TRY(clrnn_build_activation(b, f.layer, f.kind == CLRNN_OP_DROPOUT_FWD ? "dropped dx" : "dx",
-                                   CLRNN_REAL, DIMS(f.T, f.N, f.C), &dx));
-    TRY(clrnn_graph_op(b->g, m->kind, f.layer, f.T, f.N, f.C, &op));
+    if (f->kind == CLRNN_OP_ADD) { // both terms have the sum's gradient
+        TRY(pass_back(t, f->layer, f->in[ADD_SECOND], shape, t->needed[f->in[ADD_SECOND]] ? dy : CLRNN_NONE));
+        return pass_back(t, f->layer, f->in[ADD_FIRST], shape, t->needed[f->in[ADD_FIRST]] ? dy : CLRNN_NONE);
+    }
+    if (f->kind == CLRNN_OP_CONCAT_FWD)
+        return add_split(t, f, dy);
+    if (t->needed[f->in[0]])
+        TRY(clrnn_build_activation(b, f->layer, f->kind == CLRNN_OP_DROPOUT_FWD ? "dropped dx" : "dx",
+                                   CLRNN_REAL, 3, shape, &dx));
+    TRY(clrnn_graph_op(b->g, m->kind, f->layer, f->T, f->N, f->C, &op));
     fresh = *op;
-    *op = f; // sizes and attributes are the forward's
+    *op = *f; // sizes and attributes are the forward's
     op->kind = m->kind;
     memcpy(op->in, fresh.in, sizeof(op->in));
     memcpy(op->out, fresh.out, sizeof(op->out));
     for (int i = 0; i < m->in_count; i++)
-        op->in[m->in[i].to] = m->in[i].out ? f.out[m->in[i].from] : f.in[m->in[i].from];
+        op->in[m->in[i].to] = m->in[i].out ? f->out[m->in[i].from] : f->in[m->in[i].from];
     for (int i = 0; i < m->grad_count; i++)
-        op->out[m->grad[i].to] = grad_of(b, f.in[m->grad[i].from]);
-    op->in[m->dy] = *dy;
+        op->out[m->grad[i].to] = grad_of(b, f->in[m->grad[i].from]);
+    op->in[m->dy] = dy;
     if (m->dx >= 0)
         op->out[m->dx] = dx;
-    *dy = dx;
-    return CLRNN_OK;
+    return pass_back(t, f->layer, f->in[0], shape, dx);
 }
 
 static bool has_params(const struct clrnn_build *b, const struct clrnn_op *f)
@@ -54,16 +105,51 @@ static bool has_params(const struct clrnn_build *b, const struct clrnn_op *f)
     return false;
 }
 
-// Backward through the ops [first, last) in reverse, down to the first that has parameters.
-enum clrnn_status clrnn_build_backward(struct clrnn_build *b, size_t first, size_t last, int dy)
+// The activations that an op reads: its slot 0, and all terms of a sum or concatenation.
+static size_t inputs_of(const struct clrnn_op *f)
 {
-    const bool to_input = b->p->input_grad && !b->m->shape.tokens;
+    return f->kind == CLRNN_OP_ADD ? 2 : f->kind == CLRNN_OP_CONCAT_FWD ? f->join.count : 1;
+}
 
-    while (!to_input && first < last && !has_params(b, &b->g->op[first]))
-        first++;
-    for (size_t i = last; i > first; i--)
-        TRY(add_backward(b, i - 1, to_input || i - 1 > first, &dy));
+static enum clrnn_status walk_back(struct tape *t, size_t first, size_t last)
+{
+    const struct clrnn_graph *g = t->b->g;
+
+    for (size_t i = first; i < last; i++) {
+        bool needed = has_params(t->b, &g->op[i]);
+
+        for (size_t k = 0; k < inputs_of(&g->op[i]); k++)
+            needed |= t->needed[g->op[i].in[k]];
+        t->needed[g->op[i].out[0]] = needed;
+    }
+    for (size_t i = last; i-- > first;) {
+        const struct clrnn_op f = g->op[i]; // a copy, since adding an op may move the list
+
+        if (t->needed[f.out[0]] && t->gradient[f.out[0]] >= 0)
+            TRY(add_backward(t, &f, t->gradient[f.out[0]]));
+    }
     return CLRNN_OK;
+}
+
+enum clrnn_status clrnn_build_backward(struct clrnn_build *b, size_t first, size_t last, int y, int dy)
+{
+    const size_t count = b->g->tensor_count; // later ones are gradients
+    const bool to_input = b->p->input_grad && !b->m->shape.tokens;
+    struct tape t = {b, calloc(count, sizeof(bool)), malloc(count * sizeof(int))};
+    enum clrnn_status st;
+
+    if (!t.needed || !t.gradient) {
+        st = clrnn_error_memory(b->g->log, count * (sizeof(bool) + sizeof(int)), "the plan's gradients");
+    } else {
+        for (size_t i = 0; i < count; i++)
+            t.gradient[i] = CLRNN_NONE;
+        t.gradient[y] = dy;
+        t.needed[b->batch] = to_input;
+        st = walk_back(&t, first, last);
+    }
+    free(t.needed);
+    free(t.gradient);
+    return st;
 }
 
 // ---------------------------------------------------------------- norm and update

@@ -15,6 +15,7 @@ struct clrnn_build {
     int counter, records, norm, y, weights; // weights: of samples, or CLRNN_NONE
 
     // the current position
+    int batch;      // tensor: x of the batch
     int x, lengths; // tensors: the last layer's output; lengths or CLRNN_NONE
     uint32_t T, C;  // shape of x
     char layer[64]; // name of the layer whose ops are being added
@@ -39,9 +40,18 @@ enum clrnn_status clrnn_build_dropout(struct clrnn_build *b, double p, uint32_t 
 enum clrnn_status clrnn_build_recurrent(struct clrnn_build *b, const struct clrnn_layer *layer,
                                         const struct clrnn_layer_shape *s, const char *prefix);
 
-/** Adds the backward ops of the forward ops [first, last) in reverse order, down to the first with
- * parameters. dy: tensor with the gradient of the last one's output. */
-enum clrnn_status clrnn_build_backward(struct clrnn_build *b, size_t first, size_t last, int dy);
+/** Adds the layers [first, end) of one list. */
+enum clrnn_status clrnn_build_list(struct clrnn_build *b, size_t first, size_t end);
+/** Adds a residual or concat with the layers inside it. */
+enum clrnn_status clrnn_build_residual(struct clrnn_build *b, size_t index);
+enum clrnn_status clrnn_build_concat(struct clrnn_build *b, size_t index);
+/** *sum = first + second, two tensors [T, N, C] of this shape. */
+enum clrnn_status clrnn_build_sum(struct clrnn_build *b, const char *layer, const char *what,
+                                  const uint32_t shape[3], int first, int second, int *sum);
+
+/** Adds the backward ops of the forward ops [first, last) in reverse order, of those that a parameter (or the
+ * batch's x, where its gradient is wanted) stands before. dy: tensor with the gradient of the output `y`. */
+enum clrnn_status clrnn_build_backward(struct clrnn_build *b, size_t first, size_t last, int y, int dy);
 /** Adds the gradient norm; the update with the norm. `grads`: tensor of the flat gradients. */
 enum clrnn_status clrnn_build_norm(struct clrnn_build *b, int grads);
 enum clrnn_status clrnn_build_update(struct clrnn_build *b, int grads);

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "model/layer.h"
+#include "model/nest.h"
 #include "model/options.h"
 
 struct check {
@@ -69,11 +70,24 @@ static CLRNN_PRINTF(3, 4) enum clrnn_status
     return CLRNN_ERR_CONFIG;
 }
 
-// "model.layers.2.pool" or, with a key, "model.layers.2.pool.over"
-static const char *layer_path(const struct check *c, size_t index, const char *key, char path[96])
+enum { LAYER_PATH = 256 };
+
+// "model.layers.2.pool" or, with a key, "model.layers.2.pool.over"; "model.layers.1.concat.branches.0.2.pool"
+static const char *layer_path(const struct check *c, size_t index, const char *key, char path[LAYER_PATH])
 {
-    snprintf(path, 96, "model.layers.%zu.%s%s%s", index, clrnn_layer_word(c->config->layer[index].kind),
-             key ? "." : "", key ? key : "");
+    const size_t parent = clrnn_layer_parent(c->config, index);
+    const struct clrnn_layer *layer = &c->config->layer[index];
+    char list[LAYER_PATH] = "model.layers", branch[16] = "";
+
+    if (parent != SIZE_MAX) {
+        const bool concat = c->config->layer[parent].kind == CLRNN_LAYER_CONCAT;
+
+        if (concat)
+            snprintf(branch, sizeof(branch), ".%u", layer->branch);
+        layer_path(c, parent, concat ? "branches" : "layers", list);
+    }
+    snprintf(path, LAYER_PATH, "%.160s%s.%zu.%.24s%s%.24s", list, branch, clrnn_layer_place(c->config, index),
+             clrnn_layer_word(layer->kind), key ? "." : "", key ? key : "");
     return path;
 }
 
@@ -101,9 +115,9 @@ static enum clrnn_status check_rows(const struct check *c, const struct clrnn_op
         const struct clrnn_option *o = &group->option[i];
         const void *at = (const char *)object + o->offset;
         const struct clrnn_option_group *below = NULL;
-        char key[128], expected[384];
+        char key[300], expected[384];
 
-        snprintf(key, sizeof(key), "%.64s%s%.48s", path, *path ? "." : "", o->key);
+        snprintf(key, sizeof(key), "%.200s%s%.48s", path, *path ? "." : "", o->key);
         if (o->type == CLRNN_OPTION_GROUP) {
             if (!clrnn_option_is_null(o, object))
                 TRY(check_rows(c, o->groups[0], at, key));
@@ -134,7 +148,8 @@ uint32_t clrnn_config_outputs(const struct clrnn_config *config)
 static enum clrnn_status check_name(const struct check *c, size_t index)
 {
     const struct clrnn_layer *layer = &c->config->layer[index];
-    char path[96], prefix[24];
+    const size_t parent = clrnn_layer_parent(c->config, index);
+    char path[LAYER_PATH], prefix[24];
 
     if (!layer->name)
         return CLRNN_OK;
@@ -146,17 +161,21 @@ static enum clrnn_status check_name(const struct check *c, size_t index)
             return fail(c, path, "\"%s\" holds a point or a space, which a state dict's prefix cannot",
                         layer->name);
     }
-    if (!strcmp(layer->name, "optim"))
+    if (parent == SIZE_MAX && !strcmp(layer->name, "optim"))
         return fail(c, path,
                     "\"optim\" is kept for the optimiser's state in model files; choose another name");
     for (size_t i = 0; i < c->config->layer_count; i++) {
-        const char *other = c->config->layer[i].name;
+        const struct clrnn_layer *other = &c->config->layer[i];
+        const size_t place = clrnn_layer_place(c->config, i);
 
-        snprintf(prefix, sizeof(prefix), "%zu", i);
-        if (i < index && other && !strcmp(other, layer->name))
-            return fail(c, path, "layer %zu is called \"%s\", too; names must differ", i, layer->name);
-        if (!other && !strcmp(prefix, layer->name))
-            return fail(c, path, "\"%s\" is already the prefix of layer %zu, which has no name", prefix, i);
+        if (clrnn_layer_parent(c->config, i) != parent || other->branch != layer->branch)
+            continue;
+        snprintf(prefix, sizeof(prefix), "%zu", place);
+        if (i < index && other->name && !strcmp(other->name, layer->name))
+            return fail(c, path, "layer %zu is called \"%s\", too; names must differ", place, layer->name);
+        if (!other->name && !strcmp(prefix, layer->name))
+            return fail(c, path, "\"%s\" is already the prefix of layer %zu, which has no name", prefix,
+                        place);
     }
     return CLRNN_OK;
 }
@@ -164,19 +183,25 @@ static enum clrnn_status check_name(const struct check *c, size_t index)
 static enum clrnn_status check_layers(const struct check *c)
 {
     const struct clrnn_config *config = c->config;
-    size_t pooled = SIZE_MAX;
-    char path[96];
+    size_t pooled = SIZE_MAX; // of model.layers itself
+    char path[LAYER_PATH];
 
     if (config->layer_count == 0)
         return fail(c, "model.layers", "is empty, expected at least one layer");
     if (config->layer_count > CLRNN_MAX_LAYERS)
         return fail(c, "model.layers", "holds %zu layers, expected at most %d", config->layer_count,
                     CLRNN_MAX_LAYERS);
+    for (size_t i = 0; i < config->layer_count; i++)
+        if ((unsigned)config->layer[i].kind >= CLRNN_LAYER_KINDS)
+            return fail(c, "model.layers", "layer %zu is of no known kind (%u)", i,
+                        (unsigned)config->layer[i].kind);
+    if (!clrnn_config_tree_fits(config))
+        return fail(c, "model.layers", "inner, branches and branch of the layers do not describe a tree");
     for (size_t i = 0; i < config->layer_count; i++) {
         const struct clrnn_layer *layer = &config->layer[i];
+        const size_t before = clrnn_layer_before(config, i);
+        const bool inside = clrnn_layer_parent(config, i) != SIZE_MAX;
 
-        if ((unsigned)layer->kind >= CLRNN_LAYER_KINDS)
-            return fail(c, "model.layers", "layer %zu is of no known kind (%u)", i, (unsigned)layer->kind);
         TRY(check_rows(c, clrnn_options_kind(clrnn_options_layers, (int)layer->kind), layer,
                        layer_path(c, i, NULL, path)));
         TRY(check_name(c, i));
@@ -190,19 +215,21 @@ static enum clrnn_status check_layers(const struct check *c)
         if (layer->kind == CLRNN_LAYER_LSTM && layer->proj_size >= layer->hidden_size)
             return fail(c, layer_path(c, i, "proj_size", path), "is %u, expected less than hidden_size = %u",
                         layer->proj_size, layer->hidden_size);
-        if (clrnn_layer_is_recurrent(layer))
+        if (clrnn_layer_is_recurrent(layer) || clrnn_layer_nests(layer))
             pooled = SIZE_MAX; // after a pool it reads and returns a single step
-        if (layer->kind == CLRNN_LAYER_POOL && pooled != SIZE_MAX)
+        if (layer->kind == CLRNN_LAYER_POOL && pooled != SIZE_MAX && !inside)
             return fail(c, layer_path(c, i, NULL, path),
-                        "needs time steps, but the pool in layer %zu leaves none", pooled);
+                        "needs time steps, but the pool in layer %zu leaves none",
+                        clrnn_layer_place(config, pooled));
         if (layer->kind != CLRNN_LAYER_POOL)
             continue;
-        pooled = i;
-        if (layer->over == CLRNN_POOL_FINAL && (i == 0 || !clrnn_layer_is_recurrent(&config->layer[i - 1])))
+        pooled = inside ? pooled : i;
+        if (layer->over == CLRNN_POOL_FINAL &&
+            (before == SIZE_MAX || !clrnn_layer_is_recurrent(&config->layer[before])))
             return fail(c, layer_path(c, i, "over", path),
                         "final is h_n and must directly follow an rnn, lstm or gru, but follows %s; "
                         "move it up or use last",
-                        i == 0 ? "nothing" : clrnn_layer_word(config->layer[i - 1].kind));
+                        before == SIZE_MAX ? "nothing" : clrnn_layer_word(config->layer[before].kind));
     }
     return CLRNN_OK;
 }

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/words.h"
 #include "model/layer.h"
+#include "model/nest.h"
 #include "model/options.h"
 
 #define PATH_SIZE 256
@@ -182,18 +183,57 @@ static enum clrnn_status read_one_of(const struct reader *r, const struct clrnn_
     return read_group(r, arguments ? arguments : node, group, object, below);
 }
 
-static enum clrnn_status read_layers(const struct reader *r, const struct clrnn_node *node,
-                                     const struct clrnn_option *o, const char *path)
+static enum clrnn_status read_layers(const struct reader *r, const struct clrnn_node *node, uint32_t branch,
+                                     unsigned depth, const char *path);
+
+// The layers inside the residual or concat `at`, which stands in the config already.
+static enum clrnn_status read_inner(const struct reader *r, size_t at, const struct clrnn_node *arguments,
+                                    unsigned depth, const char *path)
+{
+    const bool concat = r->config->layer[at].kind == CLRNN_LAYER_CONCAT;
+    const char *key = concat ? "branches" : "layers";
+    const struct clrnn_node *node = clrnn_node_find(arguments, key);
+    char below[PATH_SIZE], index[24];
+
+    join(below, path, key);
+    if (depth == CLRNN_DEEPEST)
+        return fail(r, node, below, "lies inside %d others, expected at most %d", CLRNN_DEEPEST,
+                    CLRNN_DEEPEST - 1);
+    if (!concat) {
+        TRY(read_layers(r, node, 0, depth + 1, below));
+    } else if (node->kind != CLRNN_NODE_LIST || node->count < 1 || node->count > CLRNN_MOST_BRANCHES) {
+        return fail(r, node, below, "is no list of 1 to %d branches such as \"- [lstm: {hidden_size: 64}]\"",
+                    CLRNN_MOST_BRANCHES);
+    }
+    for (size_t b = 0; concat && b < node->count; b++) {
+        char branch[PATH_SIZE];
+
+        snprintf(index, sizeof(index), "%zu", b);
+        join(branch, below, index);
+        if (node->child[b]->kind == CLRNN_NODE_LIST && node->child[b]->count == 0)
+            continue; // passes its input on
+        TRY(read_layers(r, node->child[b], (uint32_t)b, depth + 1, branch));
+    }
+    if (concat)
+        r->config->layer[at].branches = (uint32_t)node->count;
+    r->config->layer[at].inner = r->config->layer_count - at - 1;
+    return CLRNN_OK;
+}
+
+static enum clrnn_status read_layers(const struct reader *r, const struct clrnn_node *node, uint32_t branch,
+                                     unsigned depth, const char *path)
 {
     if (node->kind != CLRNN_NODE_LIST)
         return fail(r, node, path, "is %s, expected a list of layers such as \"- lstm: {hidden_size: 64}\"",
                     node->kind == CLRNN_NODE_MAP ? "a map (are the dashes missing?)" : "no list");
     if (node->count == 0)
         return fail(r, node, path, "is empty, expected at least one layer");
-    if (node->count > CLRNN_MAX_LAYERS)
-        return fail(r, node, path, "holds %zu layers, expected at most %d", node->count, CLRNN_MAX_LAYERS);
+    if (node->count > CLRNN_MAX_LAYERS - r->config->layer_count)
+        return fail(r, node, path, "holds %zu layers, expected at most %d in all", node->count,
+                    CLRNN_MAX_LAYERS);
     for (size_t i = 0; i < node->count; i++) {
         const struct clrnn_node *entry = node->child[i], *arguments;
+        const size_t at = r->config->layer_count;
         const struct clrnn_option_group *group;
         struct clrnn_layer *layer;
         char below[PATH_SIZE], index[24];
@@ -202,13 +242,16 @@ static enum clrnn_status read_layers(const struct reader *r, const struct clrnn_
         join(below, path, index);
         if (is_null(entry))
             return fail(r, entry, below, "is empty, expected a layer");
-        TRY(read_choice(r, entry, o->groups, "layer", below, &group, &arguments));
+        TRY(read_choice(r, entry, clrnn_options_layers, "layer", below, &group, &arguments));
         layer = clrnn_config_add_layer(r->config, (enum clrnn_layer_kind)group->kind);
         if (!layer)
             return clrnn_error_memory(r->log, sizeof(*layer), "a layer");
         join(below, below, group->word);
         TRY(read_group(r, arguments ? arguments : entry, group, layer, below));
         layer->line = entry->line;
+        layer->branch = branch;
+        if (clrnn_layer_nests(layer))
+            TRY(read_inner(r, at, arguments, depth, below));
     }
     return CLRNN_OK;
 }
@@ -244,7 +287,10 @@ static enum clrnn_status read_row(const struct reader *r, const struct clrnn_nod
     case CLRNN_OPTION_ONE_OF:
         return read_one_of(r, node, o, (char *)object + o->offset, path);
     case CLRNN_OPTION_LAYERS:
-        return read_layers(r, node, o, path);
+        return read_layers(r, node, 0, 0, path);
+    case CLRNN_OPTION_INNER:
+    case CLRNN_OPTION_BRANCHES:
+        return CLRNN_OK; // read when the layer itself stands
     default:
         break;
     }
@@ -295,6 +341,18 @@ static enum clrnn_status read_group(const struct reader *r, const struct clrnn_n
     return CLRNN_OK;
 }
 
+// As PyTorch: -1 is the last token; an index too small stays negative, for the check to see.
+static void set_padding_idx(const struct clrnn_node *entry, struct clrnn_layer *layer)
+{
+    const struct clrnn_node *index = clrnn_node_find(clrnn_node_find(entry, "embedding"), "padding_idx");
+
+    if (layer->kind == CLRNN_LAYER_EMBEDDING && index && !is_null(index) && layer->padding_idx < 0) {
+        const int64_t from_end = (int64_t)layer->num_embeddings + layer->padding_idx;
+
+        layer->padding_idx = from_end >= 0 ? (int32_t)from_end : INT32_MIN;
+    }
+}
+
 // Sets the defaults that depend on other keys.
 static void set_dependent(const struct clrnn_log *log, const struct clrnn_node *root, const char *name,
                           struct clrnn_config *config)
@@ -314,18 +372,7 @@ static void set_dependent(const struct clrnn_log *log, const struct clrnn_node *
                   name);
         config->data.standard_targets = false;
     }
-    for (size_t i = 0; i < config->layer_count; i++) {
-        struct clrnn_layer *layer = &config->layer[i];
-        const struct clrnn_node *entry = clrnn_node_find(clrnn_node_find(root, "model"), "layers")->child[i];
-        const struct clrnn_node *index = clrnn_node_find(clrnn_node_find(entry, "embedding"), "padding_idx");
-
-        // as PyTorch: -1 is the last token; an index too small stays negative, for the check to see
-        if (layer->kind == CLRNN_LAYER_EMBEDDING && index && !is_null(index) && layer->padding_idx < 0) {
-            const int64_t from_end = (int64_t)layer->num_embeddings + layer->padding_idx;
-
-            layer->padding_idx = from_end >= 0 ? (int32_t)from_end : INT32_MIN;
-        }
-    }
+    set_padding_idx(clrnn_node_find(clrnn_node_find(root, "model"), "layers")->child[0], &config->layer[0]);
 }
 
 enum clrnn_status clrnn_config_fill(const struct clrnn_log *log, const struct clrnn_node *root,

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "model/nest.h"
 #include "model/options.h"
 
 // The absolute path of a data file, since the run folder is not the config's. Links in the folder are
@@ -47,11 +48,37 @@ static struct clrnn_node *write_choice(const struct clrnn_config *config,
     return map;
 }
 
+// The layers [first, end) of config->layer as a list.
+static struct clrnn_node *write_layers(const struct clrnn_config *config, size_t first, size_t end)
+{
+    struct clrnn_node *list = clrnn_node_list();
+
+    for (size_t i = first; list && i < end; i = clrnn_layer_end(config, i)) {
+        if (!clrnn_node_add(list, NULL, write_choice(config, clrnn_options_layers, &config->layer[i])))
+            clrnn_yaml_destroy(&list);
+    }
+    return list;
+}
+
+static struct clrnn_node *write_branches(const struct clrnn_config *config, size_t concat)
+{
+    struct clrnn_node *list = clrnn_node_list();
+    size_t first, end;
+
+    for (uint32_t b = 0; list && b < config->layer[concat].branches; b++) {
+        clrnn_layer_branch(config, concat, b, &first, &end);
+        if (!clrnn_node_add(list, NULL, write_layers(config, first, end)))
+            clrnn_yaml_destroy(&list);
+    }
+    return list;
+}
+
 static struct clrnn_node *write_row(const struct clrnn_config *config, const struct clrnn_option *o,
                                     const void *object)
 {
     const void *at = (const char *)object + o->offset;
     struct clrnn_node *node;
+    size_t at_layer;
     char *path;
 
     if (clrnn_option_is_null(o, object))
@@ -62,12 +89,12 @@ static struct clrnn_node *write_row(const struct clrnn_config *config, const str
     case CLRNN_OPTION_ONE_OF:
         return write_choice(config, o->groups, at);
     case CLRNN_OPTION_LAYERS:
-        node = clrnn_node_list();
-        for (size_t i = 0; node && i < config->layer_count; i++) {
-            if (!clrnn_node_add(node, NULL, write_choice(config, o->groups, &config->layer[i])))
-                clrnn_yaml_destroy(&node);
-        }
-        return node;
+        return write_layers(config, 0, config->layer_count);
+    case CLRNN_OPTION_INNER:
+        at_layer = (size_t)((const struct clrnn_layer *)object - config->layer);
+        return write_layers(config, at_layer + 1, clrnn_layer_end(config, at_layer));
+    case CLRNN_OPTION_BRANCHES:
+        return write_branches(config, (size_t)((const struct clrnn_layer *)object - config->layer));
     case CLRNN_OPTION_PATH:
         path = clrnn_path_is_memory(*(char *const *)at) ? strdup(*(char *const *)at)
                                                         : absolute(config->folder, *(char *const *)at);

@@ -49,7 +49,8 @@ static bool needs_matrix(enum clrnn_initializer_kind kind)
 // Keras's: glorot_uniform, orthogonal where it recurs, zeros; its embedding is uniform in +-0.05.
 static void set_keras(const struct clrnn_layer *layer, struct clrnn_entry *e)
 {
-    if (layer->kind == CLRNN_LAYER_BATCHNORM || layer->kind == CLRNN_LAYER_LAYERNORM || starts(e, "gamma_"))
+    if (layer->kind == CLRNN_LAYER_BATCHNORM || layer->kind == CLRNN_LAYER_LAYERNORM ||
+        layer->kind == CLRNN_LAYER_GROUPNORM || starts(e, "gamma_"))
         return;
     if (layer->kind == CLRNN_LAYER_EMBEDDING)
         e->chosen = (struct clrnn_initializer){CLRNN_INITIALIZER_UNIFORM, -0.05, 0.05};

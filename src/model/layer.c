@@ -4,6 +4,9 @@
 
 #include <string.h>
 
+#include "base/log.h"
+#include "model/nest.h"
+
 bool clrnn_layer_is_recurrent(const struct clrnn_layer *layer)
 {
     return layer->kind == CLRNN_LAYER_RNN || layer->kind == CLRNN_LAYER_LSTM ||
@@ -30,27 +33,99 @@ uint32_t clrnn_layer_state(const struct clrnn_layer *layer)
     return layer->proj_size ? layer->proj_size : layer->hidden_size;
 }
 
-uint32_t clrnn_layers_width(const struct clrnn_config *config, size_t count, uint32_t C)
-{
-    for (size_t i = count; i-- > 0;) {
-        const struct clrnn_layer *layer = &config->layer[i];
+// What passes between layers.
+struct flow {
+    uint32_t width, steps; // width 0: unknown
+    bool pooled;           // there is no time axis any more
+};
 
-        if (clrnn_layer_is_recurrent(layer))
-            return clrnn_layer_state(layer) * (layer->bidirectional ? 2 : 1);
-        if (layer->kind == CLRNN_LAYER_LINEAR)
-            return layer->out_features;
-        if (layer->kind == CLRNN_LAYER_EMBEDDING)
-            return layer->embedding_dim;
+static void follow_layer(const struct clrnn_layer *layer, struct flow *flow)
+{
+    if (clrnn_layer_is_recurrent(layer))
+        flow->width = clrnn_layer_state(layer) * (layer->bidirectional ? 2 : 1);
+    if (layer->kind == CLRNN_LAYER_LINEAR)
+        flow->width = layer->out_features;
+    if (layer->kind == CLRNN_LAYER_EMBEDDING)
+        flow->width = layer->embedding_dim;
+    if (layer->kind == CLRNN_LAYER_POOL) {
+        flow->steps = 1;
+        flow->pooled = true;
     }
-    return C;
 }
 
-uint32_t clrnn_layers_steps(const struct clrnn_config *config, size_t count, uint32_t T)
+// Follows the layers [first, end) of a list up to the input of layer `stop`.
+static void follow(const struct clrnn_config *config, size_t first, size_t end, size_t stop,
+                   struct flow *flow)
 {
-    for (size_t i = 0; i < count; i++)
-        if (config->layer[i].kind == CLRNN_LAYER_POOL)
-            return 1;
-    return T;
+    for (size_t i = first; i < end && i < stop; i = clrnn_layer_end(config, i)) {
+        const struct clrnn_layer *layer = &config->layer[i];
+        const bool within = stop < clrnn_layer_end(config, i);
+        struct flow sum = {.width = 0};
+
+        if (layer->kind == CLRNN_LAYER_RESIDUAL && within)
+            follow(config, i + 1, clrnn_layer_end(config, i), stop, flow);
+        for (uint32_t b = 0; layer->kind == CLRNN_LAYER_CONCAT && b < layer->branches; b++) {
+            struct flow one = *flow;
+            size_t from, to;
+
+            clrnn_layer_branch(config, i, b, &from, &to);
+            follow(config, from, to, stop, &one);
+            if (within && stop >= from && stop < to) {
+                *flow = one;
+                return;
+            }
+            sum.width = (b && !sum.width) || !one.width ? 0 : sum.width + one.width;
+            sum.steps = one.steps;
+            sum.pooled = one.pooled;
+        }
+        if (layer->kind == CLRNN_LAYER_CONCAT)
+            *flow = sum;
+        else
+            follow_layer(layer, flow);
+    }
+}
+
+uint32_t clrnn_layers_width(const struct clrnn_config *config, size_t index, uint32_t C)
+{
+    struct flow flow = {.width = C};
+
+    follow(config, 0, config->layer_count, index, &flow);
+    return flow.width;
+}
+
+uint32_t clrnn_layers_steps(const struct clrnn_config *config, size_t index, uint32_t T)
+{
+    struct flow flow = {.steps = T};
+
+    follow(config, 0, config->layer_count, index, &flow);
+    return flow.steps;
+}
+
+uint32_t clrnn_layers_steps_between(const struct clrnn_config *config, size_t first, size_t end, uint32_t T)
+{
+    struct flow flow = {.steps = T};
+
+    follow(config, first, end, SIZE_MAX, &flow);
+    return flow.steps;
+}
+
+bool clrnn_layers_per_step(const struct clrnn_config *config)
+{
+    struct flow flow = {.pooled = false};
+
+    follow(config, 0, config->layer_count, config->layer_count, &flow);
+    return !flow.pooled;
+}
+
+enum clrnn_status clrnn_layers_refuse_nested(const struct clrnn_log *log, const struct clrnn_config *config,
+                                             const char *who)
+{
+    for (size_t i = 0; i < config->layer_count; i++)
+        if (clrnn_layer_nests(&config->layer[i]))
+            return clrnn_error(log, CLRNN_ERR_CONFIG,
+                               "model.layers.%zu (%s) has layers inside it, which %s does not look into yet",
+                               clrnn_layer_place(config, i), clrnn_layer_word(config->layer[i].kind), who);
+    return CLRNN_OK;
 }
 
 bool clrnn_loss_is_real(enum clrnn_loss_kind kind)

@@ -15,10 +15,19 @@ bool clrnn_layer_has_weights(const struct clrnn_layer *layer);
 /** Features of a recurrent layer's hidden state in one direction: hidden_size, or proj_size. */
 uint32_t clrnn_layer_state(const struct clrnn_layer *layer);
 
-/** Features after the first `count` layers for data of C features. clrnn_config_outputs: after all layers. */
-uint32_t clrnn_layers_width(const struct clrnn_config *config, size_t count, uint32_t C);
-/** Time steps after the first `count` layers for data of T steps: 1 after a pool. */
-uint32_t clrnn_layers_steps(const struct clrnn_config *config, size_t count, uint32_t T);
+/** Features that layer `index` reads for data of C features; with layer_count those of the output. 0 where
+ * they depend on a C that is 0. clrnn_config_outputs: after all layers. */
+uint32_t clrnn_layers_width(const struct clrnn_config *config, size_t index, uint32_t C);
+/** Time steps that layer `index` reads, or of the output, for data of T steps: 1 after a pool. */
+uint32_t clrnn_layers_steps(const struct clrnn_config *config, size_t index, uint32_t T);
+/** Time steps after the layers [first, end) of one list for an input of T steps. */
+uint32_t clrnn_layers_steps_between(const struct clrnn_config *config, size_t first, size_t end, uint32_t T);
+
+/** Whether the output has a time axis: no pool, attention_pool or flatten took it away. */
+bool clrnn_layers_per_step(const struct clrnn_config *config);
+/** CLRNN_ERR_CONFIG, naming the layer, where layers lie inside others; `who` does not look into them. */
+enum clrnn_status clrnn_layers_refuse_nested(const struct clrnn_log *log, const struct clrnn_config *config,
+                                             const char *who);
 
 /** Are the targets real numbers, not classes: all but cross_entropy and nll? */
 bool clrnn_loss_is_real(enum clrnn_loss_kind kind);

@@ -8,6 +8,7 @@
 
 #include "base/array.h"
 #include "base/log.h"
+#include "model/nest.h"
 
 // ---------------------------------------------------------------- what lies outside the arena
 
@@ -162,18 +163,21 @@ static enum clrnn_status add_batchnorm(struct clrnn_build *b, const struct clrnn
     return CLRNN_OK;
 }
 
-static enum clrnn_status add_layernorm(struct clrnn_build *b, const struct clrnn_layer *layer)
+static enum clrnn_status add_layernorm(struct clrnn_build *b, const struct clrnn_layer *layer,
+                                       uint32_t groups)
 {
+    const uint32_t saved[3] = {b->T, b->p->N, groups};
     int y, mean = CLRNN_NONE, invstd = CLRNN_NONE;
     struct clrnn_op *op;
 
     TRY(clrnn_build_activation(b, b->layer, "y", CLRNN_REAL, DIMS(b->T, b->p->N, b->C), &y));
     if (b->train) {
-        TRY(clrnn_build_activation(b, b->layer, "mean", CLRNN_REAL, DIMS(b->T, b->p->N), &mean));
-        TRY(clrnn_build_activation(b, b->layer, "invstd", CLRNN_REAL, DIMS(b->T, b->p->N), &invstd));
+        TRY(clrnn_build_activation(b, b->layer, "mean", CLRNN_REAL, groups > 1 ? 3 : 2, saved, &mean));
+        TRY(clrnn_build_activation(b, b->layer, "invstd", CLRNN_REAL, groups > 1 ? 3 : 2, saved, &invstd));
     }
     TRY(add_op(b, CLRNN_OP_LAYERNORM_FWD, &op));
     op->norm.eps = layer->eps;
+    op->norm.groups = groups;
     op->in[LAYERNORM_X] = b->x;
     op->in[LAYERNORM_LENGTHS] = b->lengths;
     if (layer->affine) {
@@ -249,7 +253,7 @@ static enum clrnn_status add_layer(struct clrnn_build *b, size_t index)
 {
     const struct clrnn_layer *layer = &b->m->config->layer[index];
     const struct clrnn_layer_shape *s = &b->m->layer[index];
-    char prefix[64];
+    char prefix[sizeof(b->layer)];
 
     clrnn_layer_prefix(b->m->config, index, prefix, sizeof(prefix));
     snprintf(b->layer, sizeof(b->layer), "%s", prefix);
@@ -262,7 +266,9 @@ static enum clrnn_status add_layer(struct clrnn_build *b, size_t index)
     case CLRNN_LAYER_BATCHNORM:
         return add_batchnorm(b, layer, index);
     case CLRNN_LAYER_LAYERNORM:
-        return add_layernorm(b, layer);
+        return add_layernorm(b, layer, 1);
+    case CLRNN_LAYER_GROUPNORM:
+        return add_layernorm(b, layer, layer->num_groups);
     case CLRNN_LAYER_LINEAR:
         return add_linear(b, layer);
     case CLRNN_LAYER_EMBEDDING:
@@ -293,11 +299,22 @@ static enum clrnn_status add_layer(struct clrnn_build *b, size_t index)
         return add_pointwise(b, CLRNN_FUNCTION_SOFTPLUS, layer->beta, layer->threshold);
     case CLRNN_LAYER_POOL:
         return add_pool(b, layer, s->D);
+    case CLRNN_LAYER_RESIDUAL:
+        return clrnn_build_residual(b, index);
+    case CLRNN_LAYER_CONCAT:
+        return clrnn_build_concat(b, index);
     case CLRNN_LAYER_KINDS:
         break;
     }
     return clrnn_error(b->g->log, CLRNN_ERR_ARG, "layers[%zu] is of unknown kind %d", index,
                        (int)layer->kind);
+}
+
+enum clrnn_status clrnn_build_list(struct clrnn_build *b, size_t first, size_t end)
+{
+    for (size_t i = first; i < end; i = clrnn_layer_end(b->m->config, i))
+        TRY(add_layer(b, i));
+    return CLRNN_OK;
 }
 
 // ---------------------------------------------------------------- loss
@@ -349,9 +366,9 @@ static enum clrnn_status build(struct clrnn_build *b, int *output, uint32_t *out
     TRY(clrnn_build_bound(b, "records", CLRNN_ROLE_DATA, b->m->records, &b->records));
     TRY(bind_entries(b));
     TRY(add_feed(b));
+    b->batch = b->x;
     first = b->g->op_count;
-    for (size_t i = 0; i < b->m->config->layer_count; i++)
-        TRY(add_layer(b, i));
+    TRY(clrnn_build_list(b, 0, b->m->config->layer_count));
     last = b->g->op_count;
     *output = b->x;
     *output_steps = b->T;
@@ -361,7 +378,7 @@ static enum clrnn_status build(struct clrnn_build *b, int *output, uint32_t *out
     TRY(add_loss(b, &dy));
     if (!b->train)
         return CLRNN_OK;
-    TRY(clrnn_build_backward(b, first, last, dy));
+    TRY(clrnn_build_backward(b, first, last, *output, dy));
     TRY(clrnn_build_bound(b, "gradients", CLRNN_ROLE_GRAD, b->m->grads, &grads));
     return b->update ? clrnn_build_update(b, grads) : clrnn_build_norm(b, grads);
 }

@@ -33,6 +33,8 @@ enum clrnn_option_type {
     CLRNN_OPTION_INITIALIZER, // struct clrnn_initializer: a name, a number, {uniform: [a, b]} or {normal: [m,
                               // s]}
     CLRNN_OPTION_LAYERS,      // a list of one of `groups` each: config->layer
+    CLRNN_OPTION_INNER,       // a list of layers inside a layer, those that follow it in config->layer
+    CLRNN_OPTION_BRANCHES,    // a list of such lists
 };
 
 struct clrnn_option_group;

@@ -104,6 +104,14 @@ static const struct clrnn_option layernorm_rows[] = {
      .help = "have weight and bias"},
     INIT(weight_bias),
 };
+static const struct clrnn_option groupnorm_rows[] = {
+    LAYER_NAME,
+    {"num_groups", CLRNN_OPTION_U32, .required = true, .offset = L(num_groups), .min = 1, .max = CLRNN_MAX_SIZE,
+     .help = "groups of features with a mean and variance of their own; divides the features"},
+    EPS,
+    {"affine", CLRNN_OPTION_BOOL, .offset = L(affine), .def = "true", .help = "have weight and bias"},
+    INIT(weight_bias),
+};
 static const struct clrnn_option linear_rows[] = {
     LAYER_NAME,
     {"out_features", CLRNN_OPTION_U32, .required = true, .offset = L(out_features), .min = 1, .max = CLRNN_MAX_SIZE,
@@ -159,6 +167,17 @@ static const struct clrnn_option softplus_rows[] = {
      .help = "x itself where beta x is above"},
 };
 
+static const struct clrnn_option residual_rows[] = {
+    LAYER_NAME,
+    {"layers", CLRNN_OPTION_INNER, .required = true,
+     .help = "the layers of f, as in model.layers; what they put out has the shape of their input"},
+};
+static const struct clrnn_option concat_rows[] = {
+    LAYER_NAME,
+    {"branches", CLRNN_OPTION_BRANCHES, .required = true,
+     .help = "a list of lists of layers, each of which reads the same input; [] passes it on"},
+};
+
 #define LAYER(id, kind_, rows, text) \
     static const struct clrnn_option_group layer_##id = {#id, CLRNN_LAYER_##kind_, L(line), ROWS(rows), text};
 LAYER(rnn, RNN, rnn_rows, "Elman network, as torch.nn.RNN")
@@ -181,10 +200,14 @@ LAYER(elu, ELU, elu_rows, "torch.nn.ELU")
 LAYER(gelu, GELU, gelu_rows, "torch.nn.GELU")
 LAYER(silu, SILU, plain_rows, "x / (1 + exp(-x)), as torch.nn.SiLU")
 LAYER(softplus, SOFTPLUS, softplus_rows, "torch.nn.Softplus")
+LAYER(groupnorm, GROUPNORM, groupnorm_rows, "torch.nn.GroupNorm over the features of each step")
+LAYER(residual, RESIDUAL, residual_rows, "x + f(x)")
+LAYER(concat, CONCAT, concat_rows, "the outputs of several branches, side by side in the features")
 
 const struct clrnn_option_group *const clrnn_options_layers[] = {
     &layer_rnn, &layer_lstm, &layer_gru, &layer_batchnorm, &layer_layernorm, &layer_linear, &layer_embedding,
     &layer_dropout, &layer_relu, &layer_tanh, &layer_sigmoid, &layer_softmax, &layer_log_softmax,
     &layer_round,
-    &layer_pool, &layer_leaky_relu, &layer_elu, &layer_gelu, &layer_silu, &layer_softplus, NULL,
+    &layer_pool, &layer_leaky_relu, &layer_elu, &layer_gelu, &layer_silu, &layer_softplus,
+    &layer_residual, &layer_concat, &layer_groupnorm, NULL,
 };

@@ -10,6 +10,7 @@
 #include "base/array.h"
 #include "base/text.h"
 #include "base/words.h"
+#include "model/nest.h"
 
 #define MAX_LIST 1000000
 
@@ -111,7 +112,11 @@ void clrnn_option_expects(const struct clrnn_option *o, char *text, size_t size)
                  "orthogonal, a number, {uniform: [a, b]} or {normal: [mean, std]}");
         break;
     case CLRNN_OPTION_LAYERS:
+    case CLRNN_OPTION_INNER:
         snprintf(text, size, "a list of layers");
+        break;
+    case CLRNN_OPTION_BRANCHES:
+        snprintf(text, size, "a list of up to %d branches, each a list of layers", CLRNN_MOST_BRANCHES);
         break;
     }
     if (o->null) {
@@ -358,6 +363,8 @@ enum clrnn_status clrnn_option_read(const struct clrnn_option *o, const struct c
     case CLRNN_OPTION_GROUP:
     case CLRNN_OPTION_ONE_OF:
     case CLRNN_OPTION_LAYERS:
+    case CLRNN_OPTION_INNER:
+    case CLRNN_OPTION_BRANCHES:
         break;
     }
     return good ? CLRNN_OK : is_wrong(o, value, wrong, size);

@@ -94,6 +94,8 @@ struct clrnn_node *clrnn_option_write(const struct clrnn_option *o, const void *
     case CLRNN_OPTION_GROUP:
     case CLRNN_OPTION_ONE_OF:
     case CLRNN_OPTION_LAYERS:
+    case CLRNN_OPTION_INNER:
+    case CLRNN_OPTION_BRANCHES:
         break;
     }
     return NULL;

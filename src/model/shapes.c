@@ -5,33 +5,58 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "model/layer.h"
+#include "model/nest.h"
 
 // Widest layer: four gates and two directions of it still fit the 32-bit indices of the kernels.
 #define MAX_WIDTH (1u << 28)
 
+// Appends ".word" to a dotted path.
+static void append(char *text, size_t size, const char *word)
+{
+    const size_t used = strlen(text);
+
+    snprintf(text + used, size - used, "%s%s", used ? "." : "", word);
+}
+
+// "2.1": the layer's place in every list from model.layers on, or, with `names`, the names where there are.
+static void path_of(const struct clrnn_config *config, size_t index, bool names, char *text, size_t size)
+{
+    const size_t parent = clrnn_layer_parent(config, index);
+    char word[24];
+
+    *text = '\0';
+    if (parent != SIZE_MAX)
+        path_of(config, parent, names, text, size);
+    if (parent != SIZE_MAX && config->layer[parent].kind == CLRNN_LAYER_CONCAT) {
+        snprintf(word, sizeof(word), "%" PRIu32, config->layer[index].branch);
+        append(text, size, word);
+    }
+    snprintf(word, sizeof(word), "%zu", clrnn_layer_place(config, index));
+    append(text, size, names && config->layer[index].name ? config->layer[index].name : word);
+}
+
 const char *clrnn_layer_label(const struct clrnn_config *config, size_t index, char *text, size_t size)
 {
     const struct clrnn_layer *layer = &config->layer[index];
-    char place[900] = "";
+    char place[900] = "", path[128];
 
+    path_of(config, index, false, path, sizeof(path));
     if (config->path && layer->line > 0)
-        snprintf(place, sizeof(place), "%.800s:%d: ", config->path, layer->line);
+        snprintf(place, sizeof(place), "%.700s:%d: ", config->path, layer->line);
     else if (config->path)
-        snprintf(place, sizeof(place), "%.800s: ", config->path);
-    snprintf(text, size, "%slayers[%zu] (%s%s%s)", place, index, clrnn_layer_word(layer->kind),
+        snprintf(place, sizeof(place), "%.700s: ", config->path);
+    snprintf(text, size, "%slayers[%s] (%s%s%s)", place, path, clrnn_layer_word(layer->kind),
              layer->name ? " " : "", layer->name ? layer->name : "");
     return text;
 }
 
 const char *clrnn_layer_prefix(const struct clrnn_config *config, size_t index, char *text, size_t size)
 {
-    if (config->layer[index].name)
-        snprintf(text, size, "%s", config->layer[index].name);
-    else
-        snprintf(text, size, "%zu", index);
+    path_of(config, index, true, text, size);
     return text;
 }
 
@@ -42,13 +67,19 @@ enum clrnn_cell clrnn_layer_cell(enum clrnn_layer_kind kind)
                                      : CLRNN_CELL_RNN;
 }
 
-struct inference {
-    const struct clrnn_log *log;
-    const struct clrnn_config *config;
-    size_t at;         // layer
+// What a layer reads.
+struct position {
     long pool;         // layer that left one time step, -1: none yet
     bool again;        // a recurrent layer follows that pool: it reads one step and returns one
     uint32_t features; // 0: tokens
+};
+
+struct inference {
+    const struct clrnn_log *log;
+    const struct clrnn_config *config;
+    struct clrnn_layer_shape *shapes;
+    size_t at; // layer
+    struct position now;
     uint32_t stream;
 };
 
@@ -72,22 +103,23 @@ static enum clrnn_status check_width(const struct inference *w, const char *key,
 
 static enum clrnn_status check_time(const struct inference *w)
 {
-    char what[200];
+    char what[320], path[128];
 
-    if (w->pool < 0 || w->again)
+    if (w->now.pool < 0 || w->now.again)
         return CLRNN_OK;
+    path_of(w->config, (size_t)w->now.pool, false, path, sizeof(path));
     snprintf(what, sizeof(what),
-             "its input is (N, C=%" PRIu32 "), for the pool at layers[%ld] took the time "
+             "its input is (N, C=%" PRIu32 "), for the %s at layers[%s] took the time "
              "axis away; expected (N, T, C): take one of them out",
-             w->features, w->pool);
+             w->now.features, clrnn_layer_word(w->config->layer[w->now.pool].kind), path);
     return wrong(w, what);
 }
 
 static enum clrnn_status infer_recurrent(struct inference *w, const struct clrnn_layer *layer,
                                          struct clrnn_layer_shape *s)
 {
-    w->again =
-        w->pool >= 0; // as PyTorch takes such an input with one step: allowed, and for the doctor to say
+    w->now.again =
+        w->now.pool >= 0; // as PyTorch takes such an input with one step: allowed, and for the doctor to say
     TRY(check_width(w, "hidden_size", layer->hidden_size));
     if (layer->num_layers < 1 || layer->num_layers > 1024)
         return wrong(w, "num_layers is out of range, expected 1 to 1024");
@@ -111,33 +143,92 @@ static enum clrnn_status infer_embedding(struct inference *w, const struct clrnn
 }
 
 static enum clrnn_status infer_pool(struct inference *w, const struct clrnn_layer *layer,
-                                    const struct clrnn_layer_shape *before, struct clrnn_layer_shape *s)
+                                    struct clrnn_layer_shape *s)
 {
-    const bool follows = before && clrnn_layer_is_recurrent(&w->config->layer[w->at - 1]);
+    const size_t before = clrnn_layer_before(w->config, w->at);
+    const bool follows = before != SIZE_MAX && clrnn_layer_is_recurrent(&w->config->layer[before]);
 
     TRY(check_time(w));
-    s->D = follows ? before->D : 0;
+    s->D = follows ? w->shapes[before].D : 0;
     if (layer->over == CLRNN_POOL_FINAL && !follows)
         return wrong(w, "'over: final' takes h_n of a recurrent layer and must stand directly after one; "
                         "elsewhere use 'over: last'");
-    w->pool = (long)w->at;
-    w->again = false;
+    w->now.pool = (long)w->at;
+    w->now.again = false;
+    return CLRNN_OK;
+}
+
+static enum clrnn_status check_groups(const struct inference *w, const struct clrnn_layer *layer)
+{
+    char what[160];
+
+    if (layer->num_groups && w->now.features % layer->num_groups == 0)
+        return CLRNN_OK;
+    snprintf(what, sizeof(what),
+             "num_groups is %" PRIu32 ", expected a divisor of the %" PRIu32 " features it reads",
+             layer->num_groups, w->now.features);
+    return wrong(w, what);
+}
+
+static enum clrnn_status infer_list(struct inference *w, size_t first, size_t end);
+
+static enum clrnn_status infer_residual(struct inference *w, size_t at)
+{
+    const struct position before = w->now;
+    char what[200];
+
+    TRY(infer_list(w, at + 1, clrnn_layer_end(w->config, at)));
+    w->at = at;
+    if ((w->now.pool < 0) != (before.pool < 0))
+        return wrong(
+            w, "its layers take the time axis away, expected f(x) of the shape of x: put the pool behind it");
+    snprintf(what, sizeof(what),
+             "its layers give %" PRIu32 " features, but x has %" PRIu32
+             ": expected the same, for both are added",
+             w->now.features, before.features);
+    if (w->now.features != before.features)
+        return wrong(w, what);
+    w->now = before;
+    return CLRNN_OK;
+}
+
+static enum clrnn_status infer_concat(struct inference *w, size_t at, struct clrnn_layer_shape *s)
+{
+    const struct position before = w->now;
+    struct position all = before;
+    size_t first, end;
+
+    s->out = 0;
+    for (uint32_t b = 0; b < w->config->layer[at].branches; b++) {
+        clrnn_layer_branch(w->config, at, b, &first, &end);
+        w->now = before;
+        TRY(infer_list(w, first, end));
+        w->at = at;
+        if (b && (w->now.pool < 0) != (all.pool < 0))
+            return wrong(
+                w, "some of its branches have a pool and others have time steps, expected all of one kind: "
+                   "give each branch a pool, or put one behind the concat");
+        all = w->now;
+        s->out += w->now.features;
+        TRY(check_width(w, "the sum of its branches' features", s->out));
+    }
+    w->now.features = s->out;
     return CLRNN_OK;
 }
 
 static enum clrnn_status infer_layer(struct inference *w, const struct clrnn_layer *layer,
-                                     const struct clrnn_layer_shape *before, struct clrnn_layer_shape *s)
+                                     struct clrnn_layer_shape *s)
 {
-    if (w->at == 0 && w->features == 0 && layer->kind != CLRNN_LAYER_EMBEDDING)
+    if (w->at == 0 && w->now.features == 0 && layer->kind != CLRNN_LAYER_EMBEDDING)
         return wrong(w, "X holds tokens (N, T), which only an embedding reads; put "
                         "'- embedding: {num_embeddings: ..., embedding_dim: ...}' first");
     if (layer->kind == CLRNN_LAYER_EMBEDDING && w->at > 0)
         return wrong(w, "an embedding reads tokens and can only be the first layer");
-    if (layer->kind == CLRNN_LAYER_EMBEDDING && w->features != 0)
+    if (layer->kind == CLRNN_LAYER_EMBEDDING && w->now.features != 0)
         return wrong(w, "an embedding reads integer tokens (N, T), but X is real (N, T, C)");
 
     *s = (struct clrnn_layer_shape){
-        .in = w->features, .out = w->features, .steps = w->pool < 0, .stream = w->stream};
+        .in = w->now.features, .out = w->now.features, .steps = w->now.pool < 0, .stream = w->stream};
     switch (layer->kind) {
     case CLRNN_LAYER_RNN:
     case CLRNN_LAYER_LSTM:
@@ -152,7 +243,16 @@ static enum clrnn_status infer_layer(struct inference *w, const struct clrnn_lay
         s->out = layer->out_features;
         break;
     case CLRNN_LAYER_POOL:
-        TRY(infer_pool(w, layer, before, s));
+        TRY(infer_pool(w, layer, s));
+        break;
+    case CLRNN_LAYER_GROUPNORM:
+        TRY(check_groups(w, layer));
+        break;
+    case CLRNN_LAYER_RESIDUAL:
+        TRY(infer_residual(w, w->at));
+        break;
+    case CLRNN_LAYER_CONCAT:
+        TRY(infer_concat(w, w->at, s));
         break;
     case CLRNN_LAYER_DROPOUT:
         w->stream++;
@@ -160,7 +260,17 @@ static enum clrnn_status infer_layer(struct inference *w, const struct clrnn_lay
     default:
         break;
     }
-    w->features = s->out;
+    w->now.features = s->out;
+    return CLRNN_OK;
+}
+
+// Infers the layers [first, end) of one list.
+static enum clrnn_status infer_list(struct inference *w, size_t first, size_t end)
+{
+    for (size_t i = first; i < end; i = clrnn_layer_end(w->config, i)) {
+        w->at = i;
+        TRY(infer_layer(w, &w->config->layer[i], &w->shapes[i]));
+    }
     return CLRNN_OK;
 }
 
@@ -171,26 +281,26 @@ static enum clrnn_status check_loss(const struct inference *w, const struct clrn
     size_t quantiles;
     char what[240];
 
-    if (clrnn_loss_quantiles(loss, &quantiles) && (!quantiles || w->features % quantiles)) {
+    if (clrnn_loss_quantiles(loss, &quantiles) && (!quantiles || w->now.features % quantiles)) {
         snprintf(what, sizeof(what),
                  "the last layer gives %" PRIu32
                  " outputs, but train.loss quantile expects a multiple of its "
                  "%zu quantiles",
-                 w->features, quantiles);
+                 w->now.features, quantiles);
         return wrong(w, what);
     }
-    if (classes && data->outputs > w->features) {
+    if (classes && data->outputs > w->now.features) {
         snprintf(what, sizeof(what),
                  "the last layer gives %" PRIu32 " outputs, but the labels reach class "
                  "%" PRIu32 ": %s expects at least %" PRIu32,
-                 w->features, data->outputs - 1, clrnn_loss_word(loss->kind), data->outputs);
+                 w->now.features, data->outputs - 1, clrnn_loss_word(loss->kind), data->outputs);
         return wrong(w, what);
     }
-    if (loss->weight_count && loss->weight_count != w->features) {
+    if (loss->weight_count && loss->weight_count != w->now.features) {
         snprintf(what, sizeof(what),
                  "the last layer gives %" PRIu32 " outputs, but train.loss.%s.%s has %zu "
                  "numbers; expected one for each",
-                 w->features, clrnn_loss_word(loss->kind), classes ? "weight" : "pos_weight",
+                 w->now.features, clrnn_loss_word(loss->kind), classes ? "weight" : "pos_weight",
                  loss->weight_count);
         return wrong(w, what);
     }
@@ -202,7 +312,11 @@ enum clrnn_status clrnn_network_shapes(const struct clrnn_log *log, const struct
                                        uint32_t *outputs, bool *per_step)
 {
     struct inference w = {
-        .log = log, .config = config, .pool = -1, .features = data->tokens ? 0 : data->features};
+        .log = log,
+        .config = config,
+        .shapes = shapes,
+        .now = {.pool = -1, .features = data->tokens ? 0 : data->features},
+    };
 
     if (config->layer_count == 0)
         return clrnn_error(log, CLRNN_ERR_CONFIG, "%s%smodel.layers is empty, expected at least one layer",
@@ -210,11 +324,14 @@ enum clrnn_status clrnn_network_shapes(const struct clrnn_log *log, const struct
     if (!data->tokens && (data->features < 1 || data->features > MAX_WIDTH))
         return clrnn_error(log, CLRNN_ERR_CONFIG, "X has %" PRIu32 " features, expected 1 to %u",
                            data->features, MAX_WIDTH);
-    for (w.at = 0; w.at < config->layer_count; w.at++)
-        TRY(infer_layer(&w, &config->layer[w.at], w.at ? &shapes[w.at - 1] : NULL, &shapes[w.at]));
-    w.at = config->layer_count - 1;
+    if (!clrnn_config_tree_fits(config))
+        return clrnn_error(log, CLRNN_ERR_CONFIG,
+                           "%s%sinner, branches and branch of the layers do not describe a tree",
+                           config->path ? config->path : "", config->path ? ": " : "");
+    TRY(infer_list(&w, 0, config->layer_count));
+    w.at = clrnn_layer_last(config);
     TRY(check_loss(&w, data));
-    *outputs = w.features;
-    *per_step = w.pool < 0;
+    *outputs = w.now.features;
+    *per_step = w.now.pool < 0;
     return CLRNN_OK;
 }

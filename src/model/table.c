@@ -46,7 +46,7 @@ struct table {
     size_t align_real, align_i32; // in elements
     size_t state_count, batches_count;
     uint32_t layer;
-    char prefix[256];
+    char prefix[512];
 };
 
 static size_t round_up(size_t count, size_t multiple)
@@ -171,6 +171,7 @@ static enum clrnn_status add_layer(struct table *t, const struct clrnn_layer *la
         return add_recurrent(t, layer, s);
     case CLRNN_LAYER_BATCHNORM:
     case CLRNN_LAYER_LAYERNORM:
+    case CLRNN_LAYER_GROUPNORM:
         return add_norm(t, layer, s->in);
     case CLRNN_LAYER_LINEAR:
         TRY(add(t, "weight", layer->out_features, s->in, CLRNN_INIT_UNIFORM, bound));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Batch and layer normalisation: one launch for small batches, blocks of rows and a reduction for large ones.
+#include "base/array.h"
 #include "ops/columns.h"
 #include "ops/graph.h"
 #include "ops/split.h"
@@ -134,8 +135,8 @@ enum clrnn_status clrnn_batchnorm_bwd(struct clrnn_launches *launches, const str
 enum clrnn_status clrnn_layernorm_fwd(struct clrnn_launches *launches, const struct clrnn_graph *graph,
                                       const struct clrnn_op *op)
 {
-    const uint32_t rows = op->T * op->N;
-    const struct clrnn_split s = clrnn_split_rows(launches, rows, op->C);
+    const uint32_t groups = MAX2(op->norm.groups, 1), rows = op->T * op->N * groups, C = op->C / groups;
+    const struct clrnn_split s = clrnn_split_rows(launches, rows, C);
 
     return clrnn_launch_kernel(
         launches, "norm", "layernorm_fwd", DEFINES({"WIDTH", s.width}, {"LANES", s.lanes}), s.range,
@@ -143,7 +144,7 @@ enum clrnn_status clrnn_layernorm_fwd(struct clrnn_launches *launches, const str
         ARGS(BUF(clrnn_in(graph, op, LAYERNORM_X)), BUF(clrnn_in(graph, op, LAYERNORM_LENGTHS)),
              BUF(clrnn_in(graph, op, LAYERNORM_WEIGHT)), BUF(clrnn_in(graph, op, LAYERNORM_BIAS)),
              BUF(clrnn_out(graph, op, LAYERNORM_Y)), BUF(clrnn_out(graph, op, LAYERNORM_MEAN)),
-             BUF(clrnn_out(graph, op, LAYERNORM_INVSTD)), UINT(rows), UINT(op->N), UINT(op->C),
+             BUF(clrnn_out(graph, op, LAYERNORM_INVSTD)), UINT(rows), UINT(op->N), UINT(C), UINT(groups),
              REAL(op->norm.eps), UINT(s.chunk), LANE_SUMS(s)));
 }
 
@@ -151,12 +152,16 @@ enum clrnn_status clrnn_layernorm_fwd(struct clrnn_launches *launches, const str
 static enum clrnn_status layernorm_dparams(struct clrnn_launches *l, const struct clrnn_graph *g,
                                            const struct clrnn_op *op)
 {
-    const uint32_t rows = op->T * op->N, C = op->C;
-    const struct clrnn_split s = clrnn_split_columns(l, rows, C);
+    const uint32_t rows = op->T * op->N, C = op->C, groups = MAX2(op->norm.groups, 1);
+    struct clrnn_split s = clrnn_split_columns(l, rows, C);
     struct clrnn_buffer *dweight = clrnn_out(g, op, LAYERNORM_DWEIGHT);
     struct clrnn_buffer *dbias = clrnn_out(g, op, LAYERNORM_DBIAS);
     struct clrnn_buffer *dweight_blocks = dweight, *dbias_blocks = dbias;
 
+    if (groups > 1) { // a vector's features may lie in several groups
+        s.width = 1;
+        s.range.global[0] = C;
+    }
     if (s.teams > 1 && dweight != NULL)
         TRY(clrnn_launches_scratch(l, (size_t)s.teams * C, &dweight_blocks));
     if (s.teams > 1 && dbias != NULL)
@@ -166,7 +171,7 @@ static enum clrnn_status layernorm_dparams(struct clrnn_launches *l, const struc
         ARGS(BUF(clrnn_in(g, op, LAYERNORM_BWD_X)), BUF(clrnn_in(g, op, LAYERNORM_BWD_LENGTHS)),
              BUF(clrnn_in(g, op, LAYERNORM_BWD_MEAN)), BUF(clrnn_in(g, op, LAYERNORM_BWD_INVSTD)),
              BUF(clrnn_in(g, op, LAYERNORM_BWD_DY)), BUF(dweight_blocks), BUF(dbias_blocks), UINT(rows),
-             UINT(op->N), UINT(C), UINT(s.chunk))));
+             UINT(op->N), UINT(C), UINT(groups), UINT(s.chunk))));
     if (s.teams > 1 && dweight != NULL)
         TRY(clrnn_launch_block_sum(l, dweight_blocks, 0, s.teams, C, dweight));
     if (s.teams > 1 && dbias != NULL)
@@ -177,18 +182,18 @@ static enum clrnn_status layernorm_dparams(struct clrnn_launches *l, const struc
 enum clrnn_status clrnn_layernorm_bwd(struct clrnn_launches *launches, const struct clrnn_graph *graph,
                                       const struct clrnn_op *op)
 {
-    const uint32_t rows = op->T * op->N;
-    const struct clrnn_split s = clrnn_split_rows(launches, rows, op->C);
+    const uint32_t groups = MAX2(op->norm.groups, 1), rows = op->T * op->N * groups, C = op->C / groups;
+    const struct clrnn_split s = clrnn_split_rows(launches, rows, C);
 
     if (op->out[LAYERNORM_DX] >= 0)
         TRY(clrnn_launch_kernel(
             launches, "norm", "layernorm_dx", DEFINES({"WIDTH", s.width}, {"LANES", s.lanes}), s.range,
-            cost_of((double)rows * op->C, 9, 3),
+            cost_of((double)rows * C, 9, 3),
             ARGS(BUF(clrnn_in(graph, op, LAYERNORM_BWD_X)), BUF(clrnn_in(graph, op, LAYERNORM_BWD_LENGTHS)),
                  BUF(clrnn_in(graph, op, LAYERNORM_BWD_WEIGHT)), BUF(clrnn_in(graph, op, LAYERNORM_BWD_MEAN)),
                  BUF(clrnn_in(graph, op, LAYERNORM_BWD_INVSTD)), BUF(clrnn_in(graph, op, LAYERNORM_BWD_DY)),
-                 BUF(clrnn_out(graph, op, LAYERNORM_DX)), UINT(rows), UINT(op->N), UINT(op->C), UINT(s.chunk),
-                 LANE_SUMS(s))));
+                 BUF(clrnn_out(graph, op, LAYERNORM_DX)), UINT(rows), UINT(op->N), UINT(C), UINT(groups),
+                 UINT(s.chunk), LANE_SUMS(s))));
     if (op->out[LAYERNORM_DWEIGHT] < 0 && op->out[LAYERNORM_DBIAS] < 0)
         return CLRNN_OK;
     return layernorm_dparams(launches, graph, op);

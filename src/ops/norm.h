@@ -44,9 +44,9 @@ enum {
 };
 enum { BATCHNORM_DX, BATCHNORM_DWEIGHT, BATCHNORM_DBIAS };
 
-// LAYERNORM over the C features of each row.
+// LAYERNORM over the C features of each row, or with `groups` over each C / groups of them (groupnorm).
 enum { LAYERNORM_X, LAYERNORM_LENGTHS, LAYERNORM_WEIGHT, LAYERNORM_BIAS };
-enum { LAYERNORM_Y, LAYERNORM_MEAN, LAYERNORM_INVSTD }; // mean, invstd [rows]; NONE in inference
+enum { LAYERNORM_Y, LAYERNORM_MEAN, LAYERNORM_INVSTD }; // mean, invstd [rows, groups]; NONE in inference
 enum {
     LAYERNORM_BWD_X,
     LAYERNORM_BWD_LENGTHS,
@@ -60,6 +60,7 @@ enum { LAYERNORM_DX, LAYERNORM_DWEIGHT, LAYERNORM_DBIAS };
 struct clrnn_norm_attributes {
     double eps, momentum;
     bool cumulative, batch_stats;
+    uint32_t groups; // LAYERNORM; 0 is 1
 };
 
 #endif

@@ -109,12 +109,13 @@ static bool batchnorm_bwd(const struct clrnn_op *op, void *const in[], void *con
 
 static bool layernorm_fwd(const struct clrnn_op *op, void *const in[], void *const out[])
 {
-    const size_t C = op->C;
+    const size_t groups = op->norm.groups ? op->norm.groups : 1, C = op->C / groups;
     const double *weight = in[LAYERNORM_WEIGHT], *bias = in[LAYERNORM_BIAS];
     double *saved_mean = out[LAYERNORM_MEAN], *saved_invstd = out[LAYERNORM_INVSTD];
 
-    for (size_t r = 0; r < ref_rows(op); r++) {
-        const bool valid = ref_valid(op, in[LAYERNORM_LENGTHS], r);
+    for (size_t r = 0; r < ref_rows(op) * groups; r++) {
+        const bool valid = ref_valid(op, in[LAYERNORM_LENGTHS], r / groups);
+        const size_t first = r % groups * C;
         const double *x = (const double *)in[LAYERNORM_X] + r * C;
         double *y = (double *)out[LAYERNORM_Y] + r * C;
         double mean = 0, var = 0, invstd = 0;
@@ -127,7 +128,9 @@ static bool layernorm_fwd(const struct clrnn_op *op, void *const in[], void *con
             invstd = 1 / sqrt(var + op->norm.eps);
         }
         for (size_t c = 0; c < C; c++)
-            y[c] = valid ? (x[c] - mean) * invstd * (weight ? weight[c] : 1) + (bias ? bias[c] : 0) : 0;
+            y[c] = valid ? (x[c] - mean) * invstd * (weight ? weight[first + c] : 1) +
+                               (bias ? bias[first + c] : 0)
+                         : 0;
         if (saved_mean)
             saved_mean[r] = mean;
         if (saved_invstd)
@@ -138,33 +141,34 @@ static bool layernorm_fwd(const struct clrnn_op *op, void *const in[], void *con
 
 static bool layernorm_bwd(const struct clrnn_op *op, void *const in[], void *const out[])
 {
-    const size_t C = op->C;
+    const size_t groups = op->norm.groups ? op->norm.groups : 1, C = op->C / groups;
     const double *mean = in[LAYERNORM_BWD_MEAN], *invstd = in[LAYERNORM_BWD_INVSTD];
     const double *weight = in[LAYERNORM_BWD_WEIGHT];
     double *dx = out[LAYERNORM_DX], *dweight = out[LAYERNORM_DWEIGHT], *dbias = out[LAYERNORM_DBIAS];
 
-    ref_zero(dx, ref_rows(op) * C);
-    ref_zero(dweight, C);
-    ref_zero(dbias, C);
-    for (size_t r = 0; r < ref_rows(op); r++) {
+    ref_zero(dx, ref_rows(op) * op->C);
+    ref_zero(dweight, op->C);
+    ref_zero(dbias, op->C);
+    for (size_t r = 0; r < ref_rows(op) * groups; r++) {
+        const size_t first = r % groups * C;
         const double *x = (const double *)in[LAYERNORM_BWD_X] + r * C;
         const double *dy = (const double *)in[LAYERNORM_BWD_DY] + r * C;
         double sum = 0, sum_xhat = 0;
 
-        if (!ref_valid(op, in[LAYERNORM_BWD_LENGTHS], r))
+        if (!ref_valid(op, in[LAYERNORM_BWD_LENGTHS], r / groups))
             continue;
         for (size_t c = 0; c < C; c++) {
-            const double xhat = (x[c] - mean[r]) * invstd[r], g = dy[c] * (weight ? weight[c] : 1);
+            const double xhat = (x[c] - mean[r]) * invstd[r], g = dy[c] * (weight ? weight[first + c] : 1);
 
             sum += g;
             sum_xhat += g * xhat;
             if (dweight)
-                dweight[c] += dy[c] * xhat;
+                dweight[first + c] += dy[c] * xhat;
             if (dbias)
-                dbias[c] += dy[c];
+                dbias[first + c] += dy[c];
         }
         for (size_t c = 0; dx && c < C; c++) {
-            const double xhat = (x[c] - mean[r]) * invstd[r], g = dy[c] * (weight ? weight[c] : 1);
+            const double xhat = (x[c] - mean[r]) * invstd[r], g = dy[c] * (weight ? weight[first + c] : 1);
 
             dx[r * C + c] = invstd[r] * (g - sum / (double)C - xhat * sum_xhat / (double)C);
         }

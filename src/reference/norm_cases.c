@@ -33,13 +33,15 @@ static enum clrnn_status batchnorm(struct clrnn_cases *s, const struct clrnn_cas
 
 // Batch and layer normalisation have their backward's slots in the same order.
 static enum clrnn_status norm_backward(struct clrnn_cases *s, const struct clrnn_case_size *z,
-                                       enum clrnn_op_kind kind)
+                                       enum clrnn_op_kind kind, uint32_t of_row)
 {
     struct clrnn_check *c = s->check;
-    const size_t groups = kind == CLRNN_OP_BATCHNORM_BWD ? z->C : clrnn_case_rows(z);
+    const size_t groups = kind == CLRNN_OP_BATCHNORM_BWD ? z->C : clrnn_case_rows(z) * of_row;
 
     clrnn_case_begin(s, kind, z, z->C);
     c->op.norm.batch_stats = true;
+    c->op.norm.groups = of_row;
+    snprintf(c->what, sizeof(c->what), "groups=%u", of_row);
     clrnn_check_real(c, BATCHNORM_BWD_X, clrnn_case_rows(z) * z->C);
     clrnn_check_real(c, BATCHNORM_BWD_DY, clrnn_case_rows(z) * z->C);
     clrnn_check_real(c, BATCHNORM_BWD_WEIGHT, z->C);
@@ -54,20 +56,22 @@ static enum clrnn_status norm_backward(struct clrnn_cases *s, const struct clrnn
     return clrnn_case_run(s);
 }
 
-static enum clrnn_status layernorm(struct clrnn_cases *s, const struct clrnn_case_size *z)
+static enum clrnn_status layernorm(struct clrnn_cases *s, const struct clrnn_case_size *z, uint32_t groups)
 {
     struct clrnn_check *c = s->check;
 
     clrnn_case_begin(s, CLRNN_OP_LAYERNORM_FWD, z, z->C);
     c->op.norm.eps = 1e-5;
+    c->op.norm.groups = groups;
+    snprintf(c->what, sizeof(c->what), "groups=%u", groups);
     clrnn_check_real(c, LAYERNORM_X, clrnn_case_rows(z) * z->C);
     clrnn_check_real(c, LAYERNORM_WEIGHT, z->C);
     clrnn_check_real(c, LAYERNORM_BIAS, z->C);
     clrnn_case_lengths(s, z, LAYERNORM_LENGTHS);
     clrnn_case_poison(s, z, LAYERNORM_X, z->C);
     clrnn_check_out_rows(c, LAYERNORM_Y, z->C, 0);
-    clrnn_case_out(s, LAYERNORM_MEAN, clrnn_case_rows(z));
-    clrnn_case_out(s, LAYERNORM_INVSTD, clrnn_case_rows(z));
+    clrnn_case_out(s, LAYERNORM_MEAN, clrnn_case_rows(z) * groups);
+    clrnn_case_out(s, LAYERNORM_INVSTD, clrnn_case_rows(z) * groups);
     return clrnn_case_run(s);
 }
 
@@ -75,7 +79,11 @@ enum clrnn_status clrnn_norm_cases(struct clrnn_cases *s, const struct clrnn_cas
 {
     TRY(batchnorm(s, z, true));
     TRY(batchnorm(s, z, false));
-    TRY(norm_backward(s, z, CLRNN_OP_BATCHNORM_BWD));
-    TRY(layernorm(s, z));
-    return norm_backward(s, z, CLRNN_OP_LAYERNORM_BWD);
+    TRY(norm_backward(s, z, CLRNN_OP_BATCHNORM_BWD, 1));
+    TRY(layernorm(s, z, 1));
+    TRY(norm_backward(s, z, CLRNN_OP_LAYERNORM_BWD, 1));
+    if (z->sums || z->C % 2)
+        return CLRNN_OK;
+    TRY(layernorm(s, z, 2));
+    return norm_backward(s, z, CLRNN_OP_LAYERNORM_BWD, 2);
 }

@@ -48,7 +48,7 @@ static struct clrnn_data_goal find_goal(const struct clrnn_config *config)
 {
     const enum clrnn_loss_kind loss = config->train.loss.kind;
     struct clrnn_data_goal goal = {
-        .per_step = true,
+        .per_step = clrnn_layers_per_step(config),
         .classes = loss == CLRNN_LOSS_CROSS_ENTROPY || loss == CLRNN_LOSS_NLL,
         .binary = loss == CLRNN_LOSS_BCE_WITH_LOGITS,
         .ignore = config->train.loss.ignore_index,
@@ -59,9 +59,6 @@ static struct clrnn_data_goal find_goal(const struct clrnn_config *config)
         goal.tokens = true;
         goal.vocabulary = config->layer[0].num_embeddings;
     }
-    for (size_t i = 0; i < config->layer_count; i++)
-        if (config->layer[i].kind == CLRNN_LAYER_POOL)
-            goal.per_step = false;
     return goal;
 }
 

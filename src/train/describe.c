@@ -10,6 +10,8 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "clrnn/train.h"
+#include "model/nest.h"
+#include "model/network.h"
 #include "train/session.h"
 
 // Writes "x [32, 64, 2474]" for every tensor of the slots into text.
@@ -46,6 +48,26 @@ static const char *short_text(double value, const char *unit, char text[32])
     return text;
 }
 
+// The layers as a tree, where some lie inside others: a line each, with the features that come in and go out.
+static void write_tree(FILE *out, const struct clrnn_model *m)
+{
+    for (size_t i = 0; i < m->config->layer_count; i++) {
+        const struct clrnn_layer_shape *s = &m->layer[i];
+        size_t parent = clrnn_layer_parent(m->config, i);
+        char prefix[512];
+        int depth = 0;
+
+        if (parent != SIZE_MAX && m->config->layer[parent].kind == CLRNN_LAYER_CONCAT)
+            depth++; // below the mark of its branch
+        for (; parent != SIZE_MAX; parent = clrnn_layer_parent(m->config, parent))
+            depth++;
+        fprintf(out, "%*s%s %s  %u -> %u\n", 2 * depth, "",
+                clrnn_layer_prefix(m->config, i, prefix, sizeof(prefix)),
+                clrnn_layer_word(m->config->layer[i].kind), s->in, s->out);
+    }
+    fputc('\n', out);
+}
+
 static void write_text(FILE *out, const struct clrnn_plan *plan)
 {
     const struct clrnn_graph *graph = plan->graph;
@@ -54,6 +76,8 @@ static void write_text(FILE *out, const struct clrnn_plan *plan)
 
     fprintf(out, "batch %u, %u step%s, on %s\n\n", plan->params.N, plan->params.T,
             plan->params.T == 1 ? "" : "s", clrnn_device_info(plan->model->device)->name);
+    if (clrnn_config_nests(plan->model->config))
+        write_tree(out, plan->model);
     for (size_t i = 0; i < graph->op_count; i++) {
         const struct clrnn_op *op = &graph->op[i];
         const struct clrnn_cost c = clrnn_op_cost(graph, op);

@@ -9,6 +9,7 @@
 #include "clrnn/train.h"
 #include "formats/npy.h"
 #include "model/layer.h"
+#include "model/nest.h"
 #include "train/evaluate.h"
 
 struct prediction {
@@ -39,15 +40,15 @@ static bool ends_in(const char *text, const char *end)
 static void find_what_comes_out(struct prediction *p)
 {
     const struct clrnn_config *config = p->model->config;
-    size_t i = config->layer_count;
+    size_t i = clrnn_layer_last(config);
 
-    while (i && (config->layer[i - 1].kind == CLRNN_LAYER_ROUND ||
-                 config->layer[i - 1].kind == CLRNN_LAYER_DROPOUT))
-        i--;
-    p->from = !i                                                     ? FROM_LOGITS
-              : config->layer[i - 1].kind == CLRNN_LAYER_SOFTMAX     ? FROM_PROBS
-              : config->layer[i - 1].kind == CLRNN_LAYER_LOG_SOFTMAX ? FROM_LOG_PROBS
-                                                                     : FROM_LOGITS;
+    while (i != SIZE_MAX &&
+           (config->layer[i].kind == CLRNN_LAYER_ROUND || config->layer[i].kind == CLRNN_LAYER_DROPOUT))
+        i = clrnn_layer_before(config, i);
+    p->from = i == SIZE_MAX                                      ? FROM_LOGITS
+              : config->layer[i].kind == CLRNN_LAYER_SOFTMAX     ? FROM_PROBS
+              : config->layer[i].kind == CLRNN_LAYER_LOG_SOFTMAX ? FROM_LOG_PROBS
+                                                                 : FROM_LOGITS;
 }
 
 static void make_probs(const struct prediction *p, const float *x, float *probs)

@@ -84,14 +84,18 @@ static void batchnorm_eval(struct clrnn_check *t, uint32_t T, uint32_t N, uint32
     op_test_run(t);
 }
 
-static void layernorm(struct clrnn_check *t, uint32_t T, uint32_t N, uint32_t C, const struct variant *v)
+static void layernorm(struct clrnn_check *t, uint32_t T, uint32_t N, uint32_t C, uint32_t groups,
+                      const struct variant *v)
 {
     const size_t rows = (size_t)T * N;
+    const uint32_t width = C / groups;
     float *x;
 
     clrnn_check_begin(t, CLRNN_OP_LAYERNORM_FWD, T, N, C, 14000 + C + rows);
-    snprintf(t->what, sizeof(t->what), "affine=%d padded=%d shift=%g", v->affine, v->padded, v->shift);
+    snprintf(t->what, sizeof(t->what), "groups=%u affine=%d padded=%d shift=%g", groups, v->affine, v->padded,
+             v->shift);
     t->op.norm.eps = 1e-5;
+    t->op.norm.groups = groups;
     x = clrnn_check_real(t, LAYERNORM_X, rows * C);
     for (size_t i = 0; i < rows * C; i++)
         x[i] += v->shift;
@@ -104,26 +108,27 @@ static void layernorm(struct clrnn_check *t, uint32_t T, uint32_t N, uint32_t C,
         clrnn_check_poison_padding(t, LAYERNORM_X, C);
     }
     // With one feature or two nearly equal ones the rounding of the mean is scaled by up to eps^-1/2.
-    clrnn_check_out_rows(t, LAYERNORM_Y, C, tolerance(v) * (C < 4 ? 100 : 1));
-    t->out[LAYERNORM_Y].absolute = C == 1 ? 1e-4 : 0;
+    clrnn_check_out_rows(t, LAYERNORM_Y, C, tolerance(v) * (width < 4 ? 100 : 1));
+    t->out[LAYERNORM_Y].absolute = width == 1 ? 1e-4 : 0;
     if (v->affine) {
-        clrnn_check_out(t, LAYERNORM_MEAN, CLRNN_REAL, rows, 1e-6);
-        clrnn_check_out(t, LAYERNORM_INVSTD, CLRNN_REAL, rows, C < 4 ? 1e-3 : tolerance(v));
+        clrnn_check_out(t, LAYERNORM_MEAN, CLRNN_REAL, rows * groups, 1e-6);
+        clrnn_check_out(t, LAYERNORM_INVSTD, CLRNN_REAL, rows * groups, width < 4 ? 1e-3 : tolerance(v));
     }
     op_test_run(t);
 }
 
 // Batch and layer normalisation have their slots in the same order.
 static void backward(struct clrnn_check *t, enum clrnn_op_kind kind, uint32_t T, uint32_t N, uint32_t C,
-                     const struct variant *v)
+                     uint32_t of_row, const struct variant *v)
 {
     const bool batch = kind == CLRNN_OP_BATCHNORM_BWD;
-    const size_t rows = (size_t)T * N, groups = batch ? C : rows;
+    const size_t rows = (size_t)T * N, groups = batch ? C : rows * of_row;
     float *invstd;
 
     clrnn_check_begin(t, kind, T, N, C, 13000 + C + rows);
-    snprintf(t->what, sizeof(t->what), "affine=%d padded=%d", v->affine, v->padded);
+    snprintf(t->what, sizeof(t->what), "groups=%u affine=%d padded=%d", of_row, v->affine, v->padded);
     t->op.norm.batch_stats = batch;
+    t->op.norm.groups = of_row;
     clrnn_check_real(t, BATCHNORM_BWD_X, rows * C);
     clrnn_check_real(t, BATCHNORM_BWD_DY, rows * C);
     clrnn_check_real(t, BATCHNORM_BWD_MEAN, groups);
@@ -165,9 +170,25 @@ static void each_shape(void **state)
                 continue;
             batchnorm(*state, s[0], s[1], s[2], &v);
             batchnorm_eval(*state, s[0], s[1], s[2], &v);
-            backward(*state, CLRNN_OP_BATCHNORM_BWD, s[0], s[1], s[2], &v);
-            layernorm(*state, s[0], s[1], s[2], &v);
-            backward(*state, CLRNN_OP_LAYERNORM_BWD, s[0], s[1], s[2], &v);
+            backward(*state, CLRNN_OP_BATCHNORM_BWD, s[0], s[1], s[2], 1, &v);
+            layernorm(*state, s[0], s[1], s[2], 1, &v);
+            backward(*state, CLRNN_OP_LAYERNORM_BWD, s[0], s[1], s[2], 1, &v);
+        }
+}
+
+// Group normalisation: features, groups.
+static void groups_of_features(void **state)
+{
+    static const uint32_t shape[][4] = {{3, 2, 6, 2},  {5, 3, 8, 8},    {9, 3, 20, 4},
+                                        {1, 9, 34, 2}, {30, 33, 40, 5}, {2, 2, 96, 3}};
+    const size_t count = op_test_small() ? 3 : ARRAY_SIZE(shape);
+
+    for (size_t i = 0; i < count; i++)
+        for (unsigned k = 0; k < 4; k++) {
+            const struct variant v = {.affine = k & 1, .padded = k & 2};
+
+            layernorm(*state, shape[i][0], shape[i][1], shape[i][2], shape[i][3], &v);
+            backward(*state, CLRNN_OP_LAYERNORM_BWD, shape[i][0], shape[i][1], shape[i][2], shape[i][3], &v);
         }
 }
 
@@ -179,7 +200,7 @@ static void large_mean(void **state)
     batchnorm(*state, 1, 64, 33, &v);
     if (!op_test_small())
         batchnorm(*state, 100, 64, 5, &v);
-    layernorm(*state, 1, 9, 64, &v);
+    layernorm(*state, 1, 9, 64, 1, &v);
 }
 
 static void many_rows(void **state)
@@ -189,8 +210,8 @@ static void many_rows(void **state)
     if (op_test_small())
         skip();
     batchnorm(*state, 1000, 300, 3, &v);
-    backward(*state, CLRNN_OP_BATCHNORM_BWD, 1000, 300, 3, &v);
-    backward(*state, CLRNN_OP_LAYERNORM_BWD, 1000, 300, 3, &v);
+    backward(*state, CLRNN_OP_BATCHNORM_BWD, 1000, 300, 3, 1, &v);
+    backward(*state, CLRNN_OP_LAYERNORM_BWD, 1000, 300, 3, 1, &v);
 }
 
 // One valid row: PyTorch refuses it; here results are finite.
@@ -199,13 +220,14 @@ static void one_row(void **state)
     const struct variant v = {.affine = true, .running = true};
 
     batchnorm(*state, 1, 1, 5, &v);
-    backward(*state, CLRNN_OP_BATCHNORM_BWD, 1, 1, 5, &v);
+    backward(*state, CLRNN_OP_BATCHNORM_BWD, 1, 1, 5, 1, &v);
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(each_shape), cmocka_unit_test(large_mean),
-                                       cmocka_unit_test(many_rows), cmocka_unit_test(one_row)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(each_shape), cmocka_unit_test(groups_of_features),
+                                       cmocka_unit_test(large_mean), cmocka_unit_test(many_rows),
+                                       cmocka_unit_test(one_row)};
 
     return cmocka_run_group_tests_name("ops/norm", tests, op_test_open, op_test_close);
 }

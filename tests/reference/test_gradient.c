@@ -61,10 +61,12 @@ static void test_recurrent(void **state)
             }
 }
 
-static void check_norm(bool layer, bool affine, bool padded, uint32_t seed)
+// groups 0: batchnorm
+static void check_norm(uint32_t groups, bool affine, bool padded, uint32_t seed)
 {
     const uint32_t T = 5, N = 3, C = 4;
-    const size_t rows = (size_t)T * N, saved = layer ? rows : C;
+    const bool layer = groups > 0;
+    const size_t rows = (size_t)T * N, saved = layer ? rows * groups : C;
     struct check c;
 
     begin(&c, layer ? "layernorm" : "batchnorm", seed,
@@ -72,6 +74,7 @@ static void check_norm(bool layer, bool affine, bool padded, uint32_t seed)
           1);
     c.fwd.norm.eps = 1e-2;
     c.fwd.norm.batch_stats = true;
+    c.fwd.norm.groups = groups;
     c.dy_slot = 5;
     c.out[1] = c.back_in[3] = scratch(&c, saved);
     c.out[2] = c.back_in[4] = scratch(&c, saved);
@@ -90,8 +93,8 @@ static void test_norm(void **state)
     assert_true((int)BATCHNORM_BWD_DY == 5 && (int)LAYERNORM_BWD_DY == 5);
     assert_true((int)BATCHNORM_INVSTD == 2 && (int)LAYERNORM_INVSTD == 2);
     (void)state;
-    for (int i = 0; i < 8; i++)
-        check_norm(i & 1, i & 2, i & 4, 300 + (uint32_t)i);
+    for (int i = 0; i < 12; i++)
+        check_norm((uint32_t)i % 3, i / 3 & 1, i / 6, 300 + (uint32_t)i);
 }
 
 static void test_linear(void **state)

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+// Sums of two tensors, and copies of columns from one matrix into another.
+#include "vector.h"
+
+// a, b, y [count]
+kernel void add(global const real *a, global const real *b, global real *y, uint count, uint chunk)
+{
+    const size_t last = min((size_t)count, ((size_t)get_global_id(0) + 1) * chunk);
+
+    for (size_t e = (size_t)get_global_id(0) * chunk; e < last; e += WIDTH)
+        store(load(a + e, (uint)(last - e)) + load(b + e, (uint)(last - e)), y + e, (uint)(last - e));
+}
+
+// Columns from_first to from_first + C - 1 of from [rows, from_width] become those from to_first on of to
+// [rows, to_width].
+kernel void copy_columns(global const real *from, global real *to, uint rows, uint C, uint from_first,
+                         uint from_width, uint to_first, uint to_width, uint chunk)
+{
+    const size_t last = min((size_t)rows * C, ((size_t)get_global_id(0) + 1) * chunk);
+
+    for (size_t e = (size_t)get_global_id(0) * chunk; e < last;) {
+        const uint r = (uint)e / C;
+        const size_t stop = min(last, ((size_t)r + 1) * C);
+        global const real *a = from + (size_t)r * from_width + from_first;
+        global real *b = to + (size_t)r * to_width + to_first;
+
+        for (uint c = (uint)(e - (size_t)r * C); e < stop; e += WIDTH, c += WIDTH)
+            store(load(a + c, (uint)(stop - e)), b + c, (uint)(stop - e));
+        e = stop;
+    }
+}

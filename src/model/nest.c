@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+// Walking the tree of layers.
+#include "model/nest.h"
+
+bool clrnn_layer_nests(const struct clrnn_layer *layer)
+{
+    return layer->kind == CLRNN_LAYER_RESIDUAL || layer->kind == CLRNN_LAYER_CONCAT;
+}
+
+size_t clrnn_layer_end(const struct clrnn_config *config, size_t index)
+{
+    return index + 1 + config->layer[index].inner;
+}
+
+size_t clrnn_layer_parent(const struct clrnn_config *config, size_t index)
+{
+    for (size_t i = index; i-- > 0;)
+        if (clrnn_layer_end(config, i) > index)
+            return i;
+    return SIZE_MAX;
+}
+
+// The first layer of the list that a layer stands in.
+static size_t list_start(const struct clrnn_config *config, size_t index)
+{
+    const size_t parent = clrnn_layer_parent(config, index);
+    size_t first, end;
+
+    if (parent == SIZE_MAX)
+        return 0;
+    if (config->layer[parent].kind != CLRNN_LAYER_CONCAT)
+        return parent + 1;
+    clrnn_layer_branch(config, parent, config->layer[index].branch, &first, &end);
+    return first;
+}
+
+size_t clrnn_layer_before(const struct clrnn_config *config, size_t index)
+{
+    size_t before = SIZE_MAX;
+
+    for (size_t i = list_start(config, index); i < index; i = clrnn_layer_end(config, i))
+        before = i;
+    return before;
+}
+
+size_t clrnn_layer_place(const struct clrnn_config *config, size_t index)
+{
+    size_t place = 0;
+
+    for (size_t i = list_start(config, index); i < index; i = clrnn_layer_end(config, i))
+        place++;
+    return place;
+}
+
+size_t clrnn_layer_last(const struct clrnn_config *config)
+{
+    size_t last = SIZE_MAX;
+
+    for (size_t i = 0; i < config->layer_count; i = clrnn_layer_end(config, i))
+        last = i;
+    return last;
+}
+
+bool clrnn_config_nests(const struct clrnn_config *config)
+{
+    for (size_t i = 0; i < config->layer_count; i++)
+        if (clrnn_layer_nests(&config->layer[i]))
+            return true;
+    return false;
+}
+
+void clrnn_layer_branch(const struct clrnn_config *config, size_t concat, uint32_t branch, size_t *first,
+                        size_t *end)
+{
+    const size_t stop = clrnn_layer_end(config, concat);
+
+    for (*first = concat + 1; *first < stop && config->layer[*first].branch < branch;)
+        *first = clrnn_layer_end(config, *first);
+    for (*end = *first; *end < stop && config->layer[*end].branch == branch;)
+        *end = clrnn_layer_end(config, *end);
+}
+
+// Whether the layers [first, end) fit each other; `branches` of the concat that they stand in, 1 elsewhere.
+static bool list_fits(const struct clrnn_config *config, size_t first, size_t end, uint32_t branches,
+                      unsigned depth)
+{
+    uint32_t branch = 0;
+
+    if (depth > CLRNN_DEEPEST)
+        return false;
+    for (size_t i = first; i < end; i = clrnn_layer_end(config, i)) {
+        const struct clrnn_layer *layer = &config->layer[i];
+        const bool concat = layer->kind == CLRNN_LAYER_CONCAT;
+
+        if (layer->branch < branch || layer->branch >= branches || layer->inner > end - i - 1 ||
+            (layer->inner && !clrnn_layer_nests(layer)) ||
+            (concat && (layer->branches < 1 || layer->branches > CLRNN_MOST_BRANCHES)) ||
+            (layer->inner &&
+             !list_fits(config, i + 1, i + 1 + layer->inner, concat ? layer->branches : 1, depth + 1)))
+            return false;
+        branch = layer->branch;
+    }
+    return true;
+}
+
+bool clrnn_config_tree_fits(const struct clrnn_config *config)
+{
+    return list_fits(config, 0, config->layer_count, 1, 0);
+}

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+// Layers inside layers. config->layer is the tree in preorder: the layers inside a residual or concat follow
+// it, and its `inner` counts all of them.
+#ifndef CLRNN_SRC_MODEL_NEST_H
+#define CLRNN_SRC_MODEL_NEST_H
+
+#include "clrnn/config.h"
+
+#define CLRNN_MOST_BRANCHES 16
+#define CLRNN_DEEPEST 16 // levels of residual and concat
+
+/** Is it residual or concat? */
+bool clrnn_layer_nests(const struct clrnn_layer *layer);
+/** The index after the layer and all that lies inside it: of the next one in the same list. */
+size_t clrnn_layer_end(const struct clrnn_config *config, size_t index);
+/** The residual or concat whose list the layer stands in, or SIZE_MAX: model.layers. */
+size_t clrnn_layer_parent(const struct clrnn_config *config, size_t index);
+/** The layer before it in the same list, or SIZE_MAX. */
+size_t clrnn_layer_before(const struct clrnn_config *config, size_t index);
+/** Its position in its list. */
+size_t clrnn_layer_place(const struct clrnn_config *config, size_t index);
+/** The last layer of model.layers itself, or SIZE_MAX. */
+size_t clrnn_layer_last(const struct clrnn_config *config);
+/** Whether any layer lies inside another one. */
+bool clrnn_config_nests(const struct clrnn_config *config);
+
+/** The layers of a concat's branch: from *first, before *end. */
+void clrnn_layer_branch(const struct clrnn_config *config, size_t concat, uint32_t branch, size_t *first,
+                        size_t *end);
+
+/** Whether `inner`, `branches` and `branch` of all layers fit each other. */
+bool clrnn_config_tree_fits(const struct clrnn_config *config);
+
+#endif
