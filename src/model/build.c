@@ -22,3 +22,16 @@ enum clrnn_status clrnn_build_bound(struct clrnn_build *b, const char *name, enu
     return clrnn_graph_tensor(b->g, name, role, clrnn_buffer_type(buffer), 1,
                               (uint32_t[]){(uint32_t)clrnn_buffer_count(buffer)}, buffer, id);
 }
+
+enum clrnn_status clrnn_build_sum(struct clrnn_build *b, const char *layer, const char *what,
+                                  const uint32_t shape[3], int first, int second, int *sum)
+{
+    struct clrnn_op *op;
+
+    TRY(clrnn_build_activation(b, layer, what, CLRNN_REAL, 3, shape, sum));
+    TRY(clrnn_graph_op(b->g, CLRNN_OP_ADD, layer, shape[0], shape[1], shape[2], &op));
+    op->in[ADD_FIRST] = first;
+    op->in[ADD_SECOND] = second;
+    op->out[ADD_Y] = *sum;
+    return CLRNN_OK;
+}

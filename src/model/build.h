@@ -42,9 +42,6 @@ enum clrnn_status clrnn_build_recurrent(struct clrnn_build *b, const struct clrn
 
 /** Adds the layers [first, end) of one list. */
 enum clrnn_status clrnn_build_list(struct clrnn_build *b, size_t first, size_t end);
-/** Adds a residual or concat with the layers inside it. */
-enum clrnn_status clrnn_build_residual(struct clrnn_build *b, size_t index);
-enum clrnn_status clrnn_build_concat(struct clrnn_build *b, size_t index);
 /** *sum = first + second, two tensors [T, N, C] of this shape. */
 enum clrnn_status clrnn_build_sum(struct clrnn_build *b, const char *layer, const char *what,
                                   const uint32_t shape[3], int first, int second, int *sum);

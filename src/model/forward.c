@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: MIT
+// The forward ops of the config's layers; cells.c has those of recurrent layers and dropout.
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/array.h"
+#include "base/log.h"
+#include "model/build.h"
+#include "model/layer.h"
+#include "model/nest.h"
+
+static enum clrnn_status add_op(struct clrnn_build *b, enum clrnn_op_kind kind, struct clrnn_op **op)
+{
+    return clrnn_graph_op(b->g, kind, b->layer, b->T, b->p->N, b->C, op);
+}
+
+// ---------------------------------------------------------------- forward, one function a family
+
+static enum clrnn_status add_embedding(struct clrnn_build *b, const struct clrnn_layer *layer)
+{
+    struct clrnn_op *op;
+    int y;
+
+    b->C = layer->embedding_dim;
+    TRY(clrnn_build_activation(b, b->layer, "y", CLRNN_REAL, DIMS(b->T, b->p->N, b->C), &y));
+    TRY(add_op(b, CLRNN_OP_EMBEDDING_FWD, &op));
+    op->embedding.V = layer->num_embeddings;
+    op->embedding.padding_idx = layer->padding_idx;
+    op->in[EMBEDDING_X] = b->x;
+    op->in[EMBEDDING_WEIGHT] = b->value[b->entry++];
+    op->out[EMBEDDING_Y] = y;
+    b->x = y;
+    return CLRNN_OK;
+}
+
+static enum clrnn_status add_batchnorm(struct clrnn_build *b, const struct clrnn_layer *layer, size_t index)
+{
+    const bool tracked = layer->track_running_stats, batch_stats = b->train || !tracked;
+    int weight = CLRNN_NONE, bias = CLRNN_NONE, mean = CLRNN_NONE, var = CLRNN_NONE, batches = CLRNN_NONE;
+    int y, batch_mean = CLRNN_NONE, invstd = CLRNN_NONE;
+    struct clrnn_op *op;
+    char label[1024];
+
+    if (batch_stats && (uint64_t)b->T * b->p->N == 1)
+        return clrnn_error(b->g->log, CLRNN_ERR_CONFIG,
+                           "%s: a batch of N=1 and T=1 has one value per channel, expected more than 1 where "
+                           "batch statistics are taken: choose another batch_size, or drop_last: true",
+                           clrnn_layer_label(b->m->config, index, label, sizeof(label)));
+    if (layer->affine) {
+        weight = b->value[b->entry++];
+        bias = b->value[b->entry++];
+    }
+    if (tracked) {
+        mean = b->value[b->entry++];
+        var = b->value[b->entry++];
+        batches = b->value[b->entry++];
+    }
+    TRY(clrnn_build_activation(b, b->layer, "y", CLRNN_REAL, DIMS(b->T, b->p->N, b->C), &y));
+    if (batch_stats) {
+        TRY(clrnn_build_activation(b, b->layer, "mean", CLRNN_REAL, DIMS(b->C), &batch_mean));
+        TRY(clrnn_build_activation(b, b->layer, "invstd", CLRNN_REAL, DIMS(b->C), &invstd));
+    }
+    TRY(add_op(b, CLRNN_OP_BATCHNORM_FWD, &op));
+    op->norm.eps = layer->eps;
+    op->norm.momentum = layer->momentum;
+    op->norm.cumulative = layer->cumulative;
+    op->norm.batch_stats = batch_stats;
+    op->in[BATCHNORM_X] = b->x;
+    op->in[BATCHNORM_LENGTHS] = b->lengths;
+    op->in[BATCHNORM_WEIGHT] = weight;
+    op->in[BATCHNORM_BIAS] = bias;
+    op->in[BATCHNORM_RUNNING_MEAN] = mean;
+    op->in[BATCHNORM_RUNNING_VAR] = var;
+    op->out[BATCHNORM_Y] = y;
+    op->out[BATCHNORM_MEAN] = batch_mean;
+    op->out[BATCHNORM_INVSTD] = invstd;
+    if (b->update) {
+        op->out[BATCHNORM_NEW_MEAN] = mean;
+        op->out[BATCHNORM_NEW_VAR] = var;
+        op->out[BATCHNORM_BATCHES] = batches;
+    }
+    b->x = y;
+    return CLRNN_OK;
+}
+
+static enum clrnn_status add_layernorm(struct clrnn_build *b, const struct clrnn_layer *layer,
+                                       uint32_t groups)
+{
+    const uint32_t saved[3] = {b->T, b->p->N, groups};
+    int y, mean = CLRNN_NONE, invstd = CLRNN_NONE;
+    struct clrnn_op *op;
+
+    TRY(clrnn_build_activation(b, b->layer, "y", CLRNN_REAL, DIMS(b->T, b->p->N, b->C), &y));
+    if (b->train) {
+        TRY(clrnn_build_activation(b, b->layer, "mean", CLRNN_REAL, groups > 1 ? 3 : 2, saved, &mean));
+        TRY(clrnn_build_activation(b, b->layer, "invstd", CLRNN_REAL, groups > 1 ? 3 : 2, saved, &invstd));
+    }
+    TRY(add_op(b, CLRNN_OP_LAYERNORM_FWD, &op));
+    op->norm.eps = layer->eps;
+    op->norm.groups = groups;
+    op->in[LAYERNORM_X] = b->x;
+    op->in[LAYERNORM_LENGTHS] = b->lengths;
+    if (layer->affine) {
+        op->in[LAYERNORM_WEIGHT] = b->value[b->entry++];
+        op->in[LAYERNORM_BIAS] = b->value[b->entry++];
+    }
+    op->out[LAYERNORM_Y] = y;
+    op->out[LAYERNORM_MEAN] = mean;
+    op->out[LAYERNORM_INVSTD] = invstd;
+    b->x = y;
+    return CLRNN_OK;
+}
+
+static enum clrnn_status add_linear(struct clrnn_build *b, const struct clrnn_layer *layer)
+{
+    struct clrnn_op *op;
+    int y;
+
+    TRY(clrnn_build_activation(b, b->layer, "y", CLRNN_REAL, DIMS(b->T, b->p->N, layer->out_features), &y));
+    TRY(add_op(b, CLRNN_OP_LINEAR_FWD, &op));
+    op->linear.O = layer->out_features;
+    op->in[LINEAR_X] = b->x;
+    op->in[LINEAR_LENGTHS] = b->lengths;
+    op->in[LINEAR_WEIGHT] = b->value[b->entry++];
+    if (layer->bias)
+        op->in[LINEAR_BIAS] = b->value[b->entry++];
+    op->out[LINEAR_Y] = y;
+    b->x = y;
+    b->C = layer->out_features;
+    return CLRNN_OK;
+}
+
+static enum clrnn_status add_pointwise(struct clrnn_build *b, enum clrnn_function function, double first,
+                                       double second)
+{
+    struct clrnn_op *op;
+    int y;
+
+    TRY(clrnn_build_activation(b, b->layer, "y", CLRNN_REAL, DIMS(b->T, b->p->N, b->C), &y));
+    TRY(add_op(b, CLRNN_OP_POINTWISE_FWD, &op));
+    op->pointwise.function = function;
+    op->pointwise.a = first;
+    op->pointwise.b = second;
+    op->in[POINTWISE_X] = b->x;
+    op->in[POINTWISE_LENGTHS] = b->lengths;
+    op->out[POINTWISE_Y] = y;
+    b->x = y;
+    return CLRNN_OK;
+}
+
+static enum clrnn_status add_pool(struct clrnn_build *b, const struct clrnn_layer *layer, uint32_t D)
+{
+    int y, argmax = CLRNN_NONE;
+    struct clrnn_op *op;
+
+    TRY(clrnn_build_activation(b, b->layer, "y", CLRNN_REAL, DIMS(1, b->p->N, b->C), &y));
+    if (layer->over == CLRNN_POOL_MAX)
+        TRY(clrnn_build_activation(b, b->layer, "argmax", CLRNN_I32, DIMS(b->p->N, b->C), &argmax));
+    TRY(add_op(b, CLRNN_OP_POOL_FWD, &op));
+    op->pool.over = layer->over;
+    op->pool.D = MAX2(D, 1);
+    op->in[POOL_X] = b->x;
+    op->in[POOL_LENGTHS] = b->lengths;
+    op->out[POOL_Y] = y;
+    op->out[POOL_ARGMAX] = argmax;
+    b->x = y;
+    b->T = 1;
+    b->lengths = CLRNN_NONE;
+    return CLRNN_OK;
+}
+
+// ---------------------------------------------------------------- layers inside layers
+
+static enum clrnn_status wrong_steps(const struct clrnn_build *b, size_t index, uint32_t T, uint32_t first,
+                                     uint32_t second)
+{
+    char label[1024];
+
+    return clrnn_error(b->g->log, CLRNN_ERR_CONFIG,
+                       "%s: of a sequence of %" PRIu32 " steps it would join %" PRIu32 " and %" PRIu32
+                       " steps, expected the same number",
+                       clrnn_layer_label(b->m->config, index, label, sizeof(label)), T, first, second);
+}
+
+// Names the layer again after those inside it.
+static void name_layer(struct clrnn_build *b, size_t index)
+{
+    clrnn_layer_prefix(b->m->config, index, b->layer, sizeof(b->layer));
+}
+
+static enum clrnn_status add_residual(struct clrnn_build *b, size_t index)
+{
+    const struct clrnn_config *config = b->m->config;
+    const size_t end = clrnn_layer_end(config, index);
+    const int x = b->x, lengths = b->lengths;
+    int sum;
+
+    for (uint32_t T = 1; T <= b->T; T++) {
+        const uint32_t after = clrnn_layers_steps_between(config, index + 1, end, T);
+
+        if (after != T)
+            return wrong_steps(b, index, T, T, after);
+    }
+    TRY(clrnn_build_list(b, index + 1, end));
+    name_layer(b, index);
+    TRY(clrnn_build_sum(b, b->layer, "y", (uint32_t[]){b->T, b->p->N, b->C}, x, b->x, &sum));
+    b->x = sum;
+    b->lengths = lengths;
+    return CLRNN_OK;
+}
+
+// Whether all branches leave the same number of steps of any sequence.
+static enum clrnn_status check_branches(const struct clrnn_build *b, size_t index)
+{
+    const struct clrnn_config *config = b->m->config;
+    size_t first, end;
+
+    for (uint32_t T = 1; T <= b->T; T++) {
+        uint32_t steps = 0;
+
+        for (uint32_t i = 0; i < config->layer[index].branches; i++) {
+            uint32_t after;
+
+            clrnn_layer_branch(config, index, i, &first, &end);
+            after = clrnn_layers_steps_between(config, first, end, T);
+            if (i && after != steps)
+                return wrong_steps(b, index, T, steps, after);
+            steps = after;
+        }
+    }
+    return CLRNN_OK;
+}
+
+static enum clrnn_status add_concat(struct clrnn_build *b, size_t index)
+{
+    const uint32_t branches = b->m->config->layer[index].branches;
+    const struct clrnn_build before = *b;
+    struct clrnn_join_attributes join = {.count = branches};
+    int x[CLRNN_JOIN_MOST], y;
+    uint32_t width = 0;
+    struct clrnn_op *op;
+    size_t first, end;
+
+    TRY(check_branches(b, index));
+    for (uint32_t i = 0; i < branches; i++) {
+        b->x = before.x;
+        b->lengths = before.lengths;
+        b->T = before.T;
+        b->C = before.C;
+        clrnn_layer_branch(b->m->config, index, i, &first, &end);
+        TRY(clrnn_build_list(b, first, end));
+        x[i] = b->x;
+        join.width[i] = b->C;
+        width += b->C;
+    }
+    name_layer(b, index);
+    b->C = width;
+    TRY(clrnn_build_activation(b, b->layer, "y", CLRNN_REAL, DIMS(b->T, b->p->N, b->C), &y));
+    TRY(clrnn_graph_op(b->g, CLRNN_OP_CONCAT_FWD, b->layer, b->T, b->p->N, b->C, &op));
+    op->join = join;
+    for (uint32_t i = 0; i < branches; i++)
+        op->in[i] = x[i];
+    op->out[CONCAT_Y] = y;
+    b->x = y;
+    return CLRNN_OK;
+}
+
+// ---------------------------------------------------------------- any layer
+
+static enum clrnn_status add_layer(struct clrnn_build *b, size_t index)
+{
+    const struct clrnn_layer *layer = &b->m->config->layer[index];
+    const struct clrnn_layer_shape *s = &b->m->layer[index];
+    char prefix[sizeof(b->layer)];
+
+    clrnn_layer_prefix(b->m->config, index, prefix, sizeof(prefix));
+    snprintf(b->layer, sizeof(b->layer), "%s", prefix);
+    b->entry = s->first_entry;
+    switch (layer->kind) {
+    case CLRNN_LAYER_RNN:
+    case CLRNN_LAYER_LSTM:
+    case CLRNN_LAYER_GRU:
+        return clrnn_build_recurrent(b, layer, s, prefix);
+    case CLRNN_LAYER_BATCHNORM:
+        return add_batchnorm(b, layer, index);
+    case CLRNN_LAYER_LAYERNORM:
+        return add_layernorm(b, layer, 1);
+    case CLRNN_LAYER_GROUPNORM:
+        return add_layernorm(b, layer, layer->num_groups);
+    case CLRNN_LAYER_LINEAR:
+        return add_linear(b, layer);
+    case CLRNN_LAYER_EMBEDDING:
+        return add_embedding(b, layer);
+    case CLRNN_LAYER_DROPOUT:
+        return clrnn_build_dropout(b, layer->p, s->stream);
+    case CLRNN_LAYER_RELU:
+        return add_pointwise(b, CLRNN_FUNCTION_RELU, 0, 0);
+    case CLRNN_LAYER_TANH:
+        return add_pointwise(b, CLRNN_FUNCTION_TANH, 0, 0);
+    case CLRNN_LAYER_SIGMOID:
+        return add_pointwise(b, CLRNN_FUNCTION_SIGMOID, 0, 0);
+    case CLRNN_LAYER_SOFTMAX:
+        return add_pointwise(b, CLRNN_FUNCTION_SOFTMAX, 0, 0);
+    case CLRNN_LAYER_LOG_SOFTMAX:
+        return add_pointwise(b, CLRNN_FUNCTION_LOG_SOFTMAX, 0, 0);
+    case CLRNN_LAYER_ROUND:
+        return add_pointwise(b, CLRNN_FUNCTION_ROUND, 0, 0);
+    case CLRNN_LAYER_LEAKY_RELU:
+        return add_pointwise(b, CLRNN_FUNCTION_LEAKY_RELU, layer->negative_slope, 0);
+    case CLRNN_LAYER_ELU:
+        return add_pointwise(b, CLRNN_FUNCTION_ELU, layer->alpha, 0);
+    case CLRNN_LAYER_GELU:
+        return add_pointwise(b, layer->gelu_tanh ? CLRNN_FUNCTION_GELU_TANH : CLRNN_FUNCTION_GELU, 0, 0);
+    case CLRNN_LAYER_SILU:
+        return add_pointwise(b, CLRNN_FUNCTION_SILU, 0, 0);
+    case CLRNN_LAYER_SOFTPLUS:
+        return add_pointwise(b, CLRNN_FUNCTION_SOFTPLUS, layer->beta, layer->threshold);
+    case CLRNN_LAYER_POOL:
+        return add_pool(b, layer, s->D);
+    case CLRNN_LAYER_RESIDUAL:
+        return add_residual(b, index);
+    case CLRNN_LAYER_CONCAT:
+        return add_concat(b, index);
+    case CLRNN_LAYER_KINDS:
+        break;
+    }
+    return clrnn_error(b->g->log, CLRNN_ERR_ARG, "layers[%zu] is of unknown kind %d", index,
+                       (int)layer->kind);
+}
+
+enum clrnn_status clrnn_build_list(struct clrnn_build *b, size_t first, size_t end)
+{
+    for (size_t i = first; i < end; i = clrnn_layer_end(b->m->config, i))
+        TRY(add_layer(b, i));
+    return CLRNN_OK;
+}
