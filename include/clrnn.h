@@ -7,6 +7,7 @@
 #include "clrnn/config.h"
 #include "clrnn/device.h"
 #include "clrnn/diagnose.h"
+#include "clrnn/layer.h"
 #include "clrnn/model.h"
 #include "clrnn/train.h"
 #include "clrnn/version.h"

@@ -121,7 +121,8 @@ def library() -> ctypes.CDLL:
             getattr(lib, name).restype = ctypes.c_void_p
         for name in ("clrnn_model_param_count", "clrnn_model_size", "clrnn_model_steps"):
             getattr(lib, name).restype = ctypes.c_uint64
-        lib.clrnn_model_param.restype = ctypes.POINTER(Param)
+        lib.clrnn_model_param.restype = lib.clrnn_layer_param.restype = ctypes.POINTER(Param)
+        lib.clrnn_layer_param_count.restype = ctypes.c_uint64
         lib.clrnn_model_outputs.restype = ctypes.c_uint32
         lib.clrnn_model_per_step.restype = lib.clrnn_device_is_tuned.restype = ctypes.c_bool
         lib.clrnn_device_spec.restype = ctypes.c_char_p

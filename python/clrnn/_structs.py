@@ -101,6 +101,12 @@ CompareParams = _struct("compare_params", """size_t device_count; char **device,
 CompareResult = _struct("compare_result", """uint32_t steps, batch, judged; bool judged_valid, speed;
     uint32_t noise_runs; size_t param_count; void *param; double *bound, *deviation; size_t row_count;
     compare_row *row; bool agree; char config_key[33]""")
+LayerParams = _struct("layer_params", """enum kind; uint32_t input_size, hidden_size, num_layers, proj_size;
+    bool no_bias, bidirectional, relu; double dropout; uint64_t seed""")
+LayerInput = _struct("layer_input", """uint32_t T, N; void *x, *lengths, *h0, *c0, *weights; bool training; uint64_t seed;
+    bool no_dx""")
+LayerOutput = _struct("layer_output", "void *y, *hn, *cn")
+LayerGradients = _struct("layer_gradients", "void *dy, *dhn, *dcn, *dx, *dh0, *dc0, *dweights")
 
 
 class Record(dict):

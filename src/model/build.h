@@ -34,6 +34,8 @@ enum clrnn_status clrnn_build_activation(struct clrnn_build *b, const char *laye
 enum clrnn_status clrnn_build_bound(struct clrnn_build *b, const char *name, enum clrnn_role role,
                                     struct clrnn_buffer *buffer, int *id);
 
+/** Adds the tensors of the model's parameters and buffers, in training those of their gradients. */
+enum clrnn_status clrnn_build_entries(struct clrnn_build *b);
 /** Adds dropout, where it is on: in train mode, with p above 0. */
 enum clrnn_status clrnn_build_dropout(struct clrnn_build *b, double p, uint32_t stream);
 /** Adds the levels of a recurrent layer, with dropout between them. */

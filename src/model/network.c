@@ -11,7 +11,7 @@
 
 // ---------------------------------------------------------------- what lies outside the arena
 
-static enum clrnn_status bind_entries(struct clrnn_build *b)
+enum clrnn_status clrnn_build_entries(struct clrnn_build *b)
 {
     for (size_t i = 0; i < b->m->entry_count; i++) {
         const struct clrnn_entry *e = &b->m->entry[i];
@@ -140,7 +140,7 @@ static enum clrnn_status build(struct clrnn_build *b, int *output, uint32_t *out
 
     TRY(clrnn_build_bound(b, "counter", CLRNN_ROLE_DATA, b->m->counter, &b->counter));
     TRY(clrnn_build_bound(b, "records", CLRNN_ROLE_DATA, b->m->records, &b->records));
-    TRY(bind_entries(b));
+    TRY(clrnn_build_entries(b));
     TRY(add_feed(b));
     b->batch = b->x;
     first = b->g->op_count;

@@ -8,24 +8,10 @@
 
 #include "base/array.h"
 #include "base/log.h"
+#include "model/launch.h"
 #include "model/network.h"
-#include "reference/reference.h"
 
 #define CACHE_PLANS 32
-
-// An op as the ref device runs it: the slots' host memory, found once.
-struct clrnn_host_call {
-    const struct clrnn_log *log;
-    const struct clrnn_op *op;
-    void *in[CLRNN_OP_MAX_IN], *out[CLRNN_OP_MAX_OUT];
-};
-
-static enum clrnn_status run_host_call(const void *context)
-{
-    const struct clrnn_host_call *call = context;
-
-    return clrnn_reference_run(call->log, call->op, call->in, call->out);
-}
 
 // ---------------------------------------------------------------- checks
 
@@ -99,23 +85,6 @@ static enum clrnn_status check_params(const struct clrnn_model *m, const struct 
 
 // ---------------------------------------------------------------- making
 
-static enum clrnn_status launch_on_ref(struct clrnn_plan *p, size_t at)
-{
-    const struct clrnn_op *op = &p->graph->op[at];
-    struct clrnn_host_call *call = &p->calls[at];
-    char title[80];
-
-    call->log = p->model->log;
-    call->op = op;
-    for (int i = 0; i < CLRNN_OP_MAX_IN; i++)
-        call->in[i] = op->in[i] < 0 ? NULL : clrnn_buffer_host(clrnn_in(p->graph, op, i));
-    for (int i = 0; i < CLRNN_OP_MAX_OUT; i++)
-        call->out[i] = op->out[i] < 0 ? NULL : clrnn_buffer_host(clrnn_out(p->graph, op, i));
-    snprintf(title, sizeof(title), "%s %s", op->layer, clrnn_op_name(op->kind));
-    TRY(clrnn_launches_op(p->launches, title));
-    return clrnn_launch_host(p->launches, run_host_call, call);
-}
-
 static enum clrnn_status make_launches(struct clrnn_plan *p)
 {
     const bool ref = clrnn_device_is_ref(p->model->device);
@@ -129,10 +98,7 @@ static enum clrnn_status make_launches(struct clrnn_plan *p)
     TRY(clrnn_launches_create(p->model->device, &p->launches));
     for (size_t i = 0; i < count; i++) {
         p->op_launch[i] = clrnn_launches_count(p->launches);
-        if (ref)
-            TRY(launch_on_ref(p, i));
-        else
-            TRY(clrnn_op_launch(p->launches, p->graph, &p->graph->op[i]));
+        TRY(clrnn_launch_op(p->launches, p->graph, i, ref ? &p->calls[i] : NULL));
     }
     p->op_launch[count] = clrnn_launches_count(p->launches);
     return CLRNN_OK;

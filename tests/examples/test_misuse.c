@@ -259,6 +259,49 @@ static void models(void **state)
     assert_int_equal(clrnn_model_predict(model, &no_classes, out), CLRNN_OK);
 }
 
+static void layers(void **state)
+{
+    const struct clrnn_layer_params params = {
+        .kind = CLRNN_LAYER_GRU, .input_size = 3, .hidden_size = 2, .num_layers = 1};
+    const float x[3] = {0}, *const weights[4] = {NULL};
+    const struct clrnn_layer_input input = {.T = 1, .N = 1, .x = x};
+    const struct clrnn_layer_input no_x = {.T = 1, .N = 1}, no_weight = {1, 1, x, .weights = weights};
+    const struct clrnn_layer_output output = {0};
+    const struct clrnn_layer_gradients gradients = {0};
+    struct clrnn_recurrent *layer = (struct clrnn_recurrent *)&log_;
+    struct clrnn_layer_pass *pass = NULL;
+    float values[18];
+
+    (void)state;
+    REFUSED_SILENTLY(clrnn_layer_create, NULL, &params, &layer);
+    assert_null(layer);
+    REFUSED("params", clrnn_layer_create, device, NULL, &layer);
+    REFUSED("layer", clrnn_layer_create, device, &params, NULL);
+    NOTHING(clrnn_layer_destroy, NULL);
+    NOTHING(clrnn_layer_destroy, &layer);
+    assert_int_equal(clrnn_layer_create(device, &params, &layer), CLRNN_OK);
+    GIVES(0, clrnn_layer_param_count, NULL);
+    GIVES(NULL, clrnn_layer_param, NULL, 0);
+    REFUSED_SILENTLY(clrnn_layer_read, NULL, 0, values);
+    REFUSED("values", clrnn_layer_read, layer, 0, NULL);
+    REFUSED_SILENTLY(clrnn_layer_write, NULL, 0, values);
+    REFUSED("values", clrnn_layer_write, layer, 0, NULL);
+    REFUSED_SILENTLY(clrnn_layer_forward, NULL, &input, &output, &pass);
+    REFUSED("input", clrnn_layer_forward, layer, NULL, &output, &pass);
+    REFUSED("output", clrnn_layer_forward, layer, &input, NULL, &pass);
+    assert_int_equal(clrnn_layer_forward(layer, &no_x, &output, &pass), CLRNN_ERR_ARG);
+    assert_int_equal(clrnn_layer_forward(layer, &no_weight, &output, &pass), CLRNN_ERR_ARG);
+    assert_null(pass);
+    assert_int_equal(clrnn_layer_forward(layer, &input, &output, &pass), CLRNN_OK);
+    REFUSED_SILENTLY(clrnn_layer_backward, NULL, &gradients);
+    REFUSED("gradients", clrnn_layer_backward, pass, NULL);
+    assert_int_equal(clrnn_layer_backward(pass, &gradients), CLRNN_OK);
+    NOTHING(clrnn_layer_pass_destroy, NULL);
+    NOTHING(clrnn_layer_pass_destroy, &pass);
+    NOTHING(clrnn_layer_pass_destroy, &pass);
+    clrnn_layer_destroy(&layer);
+}
+
 static void training(void **state)
 {
     const struct clrnn_source source = {
@@ -373,9 +416,9 @@ static void all_were_tried(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(base),           cmocka_unit_test(configs),  cmocka_unit_test(devices),
-        cmocka_unit_test(models),         cmocka_unit_test(training), cmocka_unit_test(diagnosis),
-        cmocka_unit_test(all_were_tried),
+        cmocka_unit_test(base),      cmocka_unit_test(configs),        cmocka_unit_test(devices),
+        cmocka_unit_test(layers),    cmocka_unit_test(models),         cmocka_unit_test(training),
+        cmocka_unit_test(diagnosis), cmocka_unit_test(all_were_tried),
     };
 
     if (argc < 2)

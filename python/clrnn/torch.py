@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: MIT
+"""Drop-ins for torch.nn.RNN, LSTM and GRU that run forward and backward on an OpenCL device.
+
+    >>> from clrnn.torch import LSTM
+    >>> rnn = LSTM(10, 20, num_layers=2, batch_first=True, device="gpu")
+    >>> y, (hn, cn) = rnn(x)            # x: float32 (N, T, 10), a PackedSequence, or (T, 10)
+"""
+from __future__ import annotations
+
+import ctypes
+import threading
+from typing import Any, List, Optional, Sequence, Tuple, Union
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+
+from ._library import ArgumentError, library
+from ._model import Device
+from ._structs import LayerGradients, LayerInput, LayerOutput, LayerParams
+
+__all__ = ["GRU", "LSTM", "RNN"]
+
+_KINDS = {"RNN_TANH": 0, "RNN_RELU": 0, "LSTM": 1, "GRU": 2}
+
+
+def _at(tensor: Optional[Tensor]) -> Optional[int]:
+    return None if tensor is None else tensor.data_ptr()
+
+
+def _pointers(tensors: Sequence[Optional[Tensor]]) -> Any:
+    return (ctypes.c_void_p * len(tensors))(*[_at(t) for t in tensors])
+
+
+class _Layer:
+    """A layer of the library, made when it is first needed; copies and pickles of it are new ones."""
+
+    _making = threading.Lock()
+
+    def __init__(self, select: Optional[str], arguments: dict) -> None:
+        self.select, self.arguments, self.handle = select, arguments, ctypes.c_void_p()
+        self.names: List[str] = []
+
+    def make(self) -> None:
+        """Makes it where it is not made. Raises DeviceError, ArgumentError, ConfigError."""
+        with self._making:
+            if self.handle:
+                return
+            self.device, params = Device.get(self.select), LayerParams(**self.arguments)
+            self.device.call("clrnn_layer_create", self.device.handle, ctypes.byref(params), ctypes.byref(self.handle))
+            lib = library()
+            self.names = [lib.clrnn_layer_param(self.handle, ctypes.c_size_t(i)).contents.name.decode()
+                          for i in range(lib.clrnn_layer_param_count(self.handle))]
+
+    def __reduce__(self) -> tuple:
+        return _Layer, (self.select, self.arguments)
+
+    def __del__(self) -> None:
+        if getattr(self, "handle", None):
+            with self.device.lock:
+                library().clrnn_layer_destroy(ctypes.byref(self.handle))
+
+
+class _Pass:
+    """What a forward left for its backward; holds the layer."""
+
+    def __init__(self, layer: _Layer) -> None:
+        self.layer, self.handle = layer, ctypes.c_void_p()
+
+    def __del__(self) -> None:
+        if self.handle:
+            with self.layer.device.lock:
+                library().clrnn_layer_pass_destroy(ctypes.byref(self.handle))
+
+
+class _Run(torch.autograd.Function):
+    """y (T, N, D*P), hn (L*D, N, P), cn (L*D, N, H) of x (T, N, C), h0, c0 and the weights."""
+
+    @staticmethod
+    def forward(ctx: Any, layer: _Layer, options: dict, x: Tensor, h0: Optional[Tensor], c0: Optional[Tensor],
+                *weights: Tensor) -> Tuple[Optional[Tensor], ...]:
+        T, N, _ = x.shape
+        levels, P, H, D = options["levels"], options["P"], options["H"], options["D"]
+        x, h0, c0 = (None if t is None else t.detach().contiguous() for t in (x, h0, c0))
+        held = [w.detach().contiguous() for w in weights]
+        y, hn = x.new_empty(T, N, D * P), x.new_empty(levels, N, P)
+        cn = x.new_empty(levels, N, H) if options["cell"] else None
+        lengths, pointers = options["lengths"], _pointers(held)
+        given = LayerInput(T=T, N=N, x=_at(x), lengths=_at(lengths), h0=_at(h0), c0=_at(c0),
+                           weights=ctypes.addressof(pointers), training=options["training"], seed=options["seed"],
+                           no_dx=not ctx.needs_input_grad[2])
+        made = LayerOutput(y=_at(y), hn=_at(hn), cn=_at(cn))
+        kept = _Pass(layer) if options["grad"] else None
+        layer.device.call("clrnn_layer_forward", layer.handle, ctypes.byref(given), ctypes.byref(made),
+                          ctypes.byref(kept.handle) if kept else None)
+        if kept:
+            ctx.kept, ctx.shapes = kept, (x.shape, hn.shape, None if cn is None else cn.shape)
+            ctx.states = h0 is not None
+            ctx.save_for_backward(*weights)  # torch then refuses a backward after weights have changed in place
+            ctx.set_materialize_grads(False)
+        return y, hn, cn
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, dy: Optional[Tensor], dhn: Optional[Tensor], dcn: Optional[Tensor]) -> tuple:
+        needs, weights = ctx.needs_input_grad, ctx.saved_tensors
+        dy, dhn, dcn = (None if t is None else t.contiguous() for t in (dy, dhn, dcn))
+        like = weights[0]
+        dx, dh0, dc0 = (like.new_empty(shape) if needed and shape is not None else None
+                        for needed, shape in zip(needs[2:5], ctx.shapes))
+        dweights = [torch.empty_like(w, memory_format=torch.contiguous_format) if needed else None
+                    for w, needed in zip(weights, needs[5:])]
+        pointers = _pointers(dweights)
+        gradients = LayerGradients(dy=_at(dy), dhn=_at(dhn), dcn=_at(dcn), dx=_at(dx), dh0=_at(dh0), dc0=_at(dc0),
+                                   dweights=ctypes.addressof(pointers) if any(needs[5:]) else None)
+        ctx.kept.layer.device.call("clrnn_layer_backward", ctx.kept.handle, ctypes.byref(gradients))
+        return (None, None, dx, dh0, dc0, *dweights)
+
+
+class _OnDevice:
+    """What the three have beside torch.nn's: the constructor's `device` and forward."""
+
+    def __init__(self, *args: Any, device: Optional[str] = None, **kwargs: Any) -> None:
+        """The arguments of torch.nn's. device: an OpenCL device, "cpu", "gpu", "0:0", "ref" or part of a name; None:
+        the environment's CLRNN_DEVICE, else the fastest. Parameters are CPU tensors, of float32."""
+        if isinstance(device, torch.device):
+            raise ArgumentError(f"device is {device!r}, expected the name of an OpenCL device such as \"gpu\" or \"0:0\"")
+        super().__init__(*args, **kwargs)
+        self.opencl_device = device
+        self._layer = _Layer(device, {
+            "kind": _KINDS[self.mode], "input_size": self.input_size, "hidden_size": self.hidden_size,
+            "num_layers": self.num_layers, "proj_size": self.proj_size, "no_bias": not self.bias,
+            "bidirectional": self.bidirectional, "relu": self.mode == "RNN_RELU", "dropout": self.dropout})
+
+    def extra_repr(self) -> str:
+        """torch.nn's, and the device where it is named."""
+        return super().extra_repr() + (f", device={self.opencl_device!r}" if self.opencl_device else "")
+
+    def _run(self, x: Tensor, lengths: Optional[Tensor], states: List[Optional[Tensor]]) -> Tuple[Tensor, ...]:
+        """y, hn and for an lstm cn of x (T, N, C) and states (L*D, N, ...)."""
+        self._layer.make()
+        weights = [getattr(self, name) for name in self._layer.names]
+        if x.device.type != "cpu" or weights[0].device.type != "cpu":
+            raise ArgumentError(f"x is on {x.device} and the weights on {weights[0].device}, expected both on the CPU: "
+                                "clrnn.torch moves them to its OpenCL device itself")
+        if x.dtype != torch.float32 or weights[0].dtype != torch.float32:
+            raise ArgumentError(f"x is {x.dtype} and the weights are {weights[0].dtype}, expected torch.float32")
+        drops = self.training and self.dropout > 0 and self.num_layers > 1
+        D = 2 if self.bidirectional else 1
+        options = {"levels": self.num_layers * D, "D": D, "P": self.proj_size or self.hidden_size,
+                   "H": self.hidden_size, "cell": self.mode == "LSTM", "lengths": lengths, "training": drops,
+                   "seed": int(torch.randint(2 ** 62, ())) if drops else 0,
+                   "grad": torch.is_grad_enabled() and any(t is not None and t.requires_grad
+                                                           for t in (x, *states, *weights))}
+        made = _Run.apply(self._layer, options, x, *states, *weights)
+        return made if self.mode == "LSTM" else made[:2]
+
+    def _forward(self, x: Union[Tensor, PackedSequence], states: Optional[List[Tensor]]) -> Tuple[Any, List[Tensor]]:
+        packed = isinstance(x, PackedSequence)
+        batch_sizes = x.batch_sizes if packed else None
+        order, back = (x.sorted_indices, x.unsorted_indices) if packed else (None, None)
+        single, lengths = False, None
+        if packed:
+            x, lengths = pad_packed_sequence(PackedSequence(x.data, batch_sizes))
+        elif x.dim() not in (2, 3):
+            raise ValueError(f"{type(self).__name__}: Expected input to be 2D or 3D, got {x.dim()}D instead")
+        else:
+            single = x.dim() == 2
+            if states is not None and any(s.dim() != x.dim() for s in states):
+                raise RuntimeError(f"For {'un' if single else ''}batched {x.dim()}-D input, hx should also be "
+                                   f"{x.dim()}-D but got {', '.join(str(s.dim()) for s in states)}-D tensors")
+            if single:
+                x = x.unsqueeze(1)
+                states = None if states is None else [s.unsqueeze(1) for s in states]
+            elif self.batch_first:
+                x = x.transpose(0, 1)
+        if states is not None and order is not None:
+            states = [s.index_select(1, order) for s in states]
+        self._check(x, states)
+        y, *finals = self._run(x, None if lengths is None else lengths.to(torch.int32),
+                               [None, None] if states is None else [*states, None][:2])
+        if back is not None:
+            finals = [s.index_select(1, back) for s in finals]
+        if packed:
+            rows = pack_padded_sequence(y, lengths)
+            return PackedSequence(rows.data, batch_sizes, order, back), finals
+        if single:
+            return y.squeeze(1), [s.squeeze(1) for s in finals]
+        return y.transpose(0, 1) if self.batch_first else y, finals
+
+    def _check(self, x: Tensor, states: Optional[List[Tensor]]) -> None:
+        """The shapes of x (T, N, C) and states; torch.nn's sentences."""
+        if x.shape[-1] != self.input_size:
+            raise RuntimeError("input.size(-1) must be equal to input_size. "
+                               f"Expected {self.input_size}, got {x.shape[-1]}")
+        D = 2 if self.bidirectional else 1
+        widths = (self.proj_size or self.hidden_size, self.hidden_size)
+        for s, width in zip(states or (), widths):
+            wanted = (self.num_layers * D, x.shape[1], width)
+            if tuple(s.shape) != wanted:
+                raise RuntimeError(f"Expected hidden size {wanted}, got {list(s.shape)}")
+
+
+class RNN(_OnDevice, nn.RNN):
+    """torch.nn.RNN on an OpenCL device: its arguments, state dict, inputs and outputs."""
+
+    def forward(self, input: Any, hx: Optional[Tensor] = None) -> Tuple[Any, Tensor]:
+        """As torch.nn.RNN: output and h_n. Raises ArgumentError for tensors that are not float32 on the CPU."""
+        y, finals = self._forward(input, None if hx is None else [hx])
+        return y, finals[0]
+
+
+class GRU(_OnDevice, nn.GRU):
+    """torch.nn.GRU on an OpenCL device: its arguments, state dict, inputs and outputs."""
+
+    def forward(self, input: Any, hx: Optional[Tensor] = None) -> Tuple[Any, Tensor]:
+        """As torch.nn.GRU: output and h_n. Raises ArgumentError for tensors that are not float32 on the CPU."""
+        y, finals = self._forward(input, None if hx is None else [hx])
+        return y, finals[0]
+
+
+class LSTM(_OnDevice, nn.LSTM):
+    """torch.nn.LSTM on an OpenCL device: its arguments, state dict, inputs and outputs."""
+
+    def forward(self, input: Any, hx: Optional[Tuple[Tensor, Tensor]] = None) -> Tuple[Any, Tuple[Tensor, Tensor]]:
+        """As torch.nn.LSTM: output, (h_n, c_n). Raises ArgumentError for tensors that are not float32 on the CPU."""
+        y, finals = self._forward(input, None if hx is None else list(hx))
+        return y, (finals[0], finals[1])

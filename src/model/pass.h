@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+// Private to a recurrent layer by itself (recurrent.c): its graph, launches and buffers for one shape.
+#ifndef CLRNN_SRC_MODEL_PASS_H
+#define CLRNN_SRC_MODEL_PASS_H
+
+#include "clrnn/layer.h"
+#include "model/model.h"
+
+/** What a pass is made for. */
+struct clrnn_pass_shape {
+    uint32_t T, N;
+    bool lengths, h0, c0, dropout, backward, dx;
+};
+
+struct clrnn_recurrent {
+    struct clrnn_device *device;
+    const struct clrnn_log *log;
+    struct clrnn_layer_params params;
+    struct clrnn_model *model; // of this layer alone: its weights and their gradients
+    size_t param_count;
+    struct clrnn_param *param; // names without the model's prefix
+    uint32_t P, levels;        // features of h in one direction; num_layers * directions
+    float *weights, *staging;  // [model->flat_count]: what the device has; gradients on their way out
+    uint64_t version;          // counts changes of the weights
+    struct clrnn_layer_pass *passes;
+    uint64_t clock;
+};
+
+struct clrnn_layer_pass {
+    struct clrnn_layer_pass *next; // of the layer
+    struct clrnn_recurrent *layer;
+    struct clrnn_pass_shape shape;
+    bool used;     // between a forward and clrnn_layer_pass_destroy
+    bool consumed; // backward has run: what forward left is overwritten
+    uint64_t version, last;
+    struct clrnn_graph *graph;
+    struct clrnn_host_call *calls; // on ref
+    struct clrnn_launches *launches[2];
+    struct clrnn_replay *replay[2]; // forward, backward
+    struct clrnn_buffer *x, *lengths, *counter, *dy;
+    int y, dx;                  // tensors of the graph, or CLRNN_NONE
+    struct clrnn_states *state; // [num_layers]
+};
+
+/** Initial and final states of one of the stacked layers, [D, N, P] and [D, N, H], and their gradients. */
+struct clrnn_states {
+    struct clrnn_buffer *h0, *c0, *dhn, *dcn; // NULL where there are none
+    int hn, cn, dh0, dc0;                     // tensors, or CLRNN_NONE
+};
+
+/** A pass for this shape: one that is free, else a new one. Errors: as clrnn_layer_forward. */
+enum clrnn_status clrnn_pass_get(struct clrnn_recurrent *layer, const struct clrnn_pass_shape *shape,
+                                 struct clrnn_layer_pass **pass);
+/** Frees every pass of the layer. */
+void clrnn_passes_destroy(struct clrnn_recurrent *layer);
+
+#endif

@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: MIT
+// A recurrent layer by itself gives PyTorch's outputs, states and gradients (tests/golden/record_layer.py),
+// keeps several passes apart, and refuses what does not fit.
+#include "fixture.h"
+
+#include <math.h>
+
+#include "clrnn/layer.h"
+#include "tests/golden/layer.h"
+#include "tests/reference/near.h"
+
+enum { N = 3, T = 4, C = 3, H = 4, MOST = 1024, WEIGHTS = 20 };
+
+static const int32_t lengths[N] = {4, 2, 3};
+
+// Arrays of one layer, and the parts of the recorded numbers in their order.
+struct arrays {
+    struct clrnn_recurrent *layer;
+    size_t y, h, c, weights; // counts
+    float x[T * N * C], h0[MOST], c0[MOST], dy[MOST], dhn[MOST], dcn[MOST];
+    float made[9][MOST]; // y hn cn dx dh0 dc0
+    float weight[WEIGHTS][MOST], dweight[WEIGHTS][MOST];
+    float *dweights[WEIGHTS];
+    const float *given[WEIGHTS];
+    struct clrnn_layer_input input;
+    struct clrnn_layer_output output;
+    struct clrnn_layer_gradients gradients;
+};
+
+static void draw(float *a, size_t count, uint32_t seed, double scale)
+{
+    for (size_t i = 0; i < count; i++)
+        a[i] = (float)(scale * number(seed, (uint32_t)i));
+}
+
+static void poison(float *a, size_t width)
+{
+    for (size_t r = 0; r < T * N; r++)
+        for (size_t i = 0; i < width; i++)
+            if ((int32_t)(r / N) >= lengths[r % N])
+                a[r * width + i] = NAN;
+}
+
+static void set_up(struct fixture *f, struct arrays *a, const struct clrnn_layer_params *p)
+{
+    const size_t D = p->bidirectional ? 2 : 1, P = p->proj_size ? p->proj_size : p->hidden_size;
+    const bool lstm = p->kind == CLRNN_LAYER_LSTM;
+
+    memset(a, 0, sizeof(*a));
+    assert_int_equal(clrnn_layer_create(f->device, p, &a->layer), CLRNN_OK);
+    a->y = T * N * D * P;
+    a->h = D * p->num_layers * N * P;
+    a->c = lstm ? D * p->num_layers * N * H : 0;
+    draw(a->x, T * N * C, 1, 1);
+    draw(a->dy, a->y, 2, 1);
+    draw(a->h0, a->h, 3, 1);
+    draw(a->c0, a->c, 4, 1);
+    draw(a->dhn, a->h, 5, 1);
+    draw(a->dcn, a->c, 6, 1);
+    poison(a->x, C);
+    poison(a->dy, D * P);
+    a->weights = clrnn_layer_param_count(a->layer);
+    assert_true(a->weights <= WEIGHTS);
+    for (size_t i = 0; i < a->weights; i++) {
+        draw(a->weight[i], clrnn_layer_param(a->layer, i)->count, 10 + (uint32_t)i, 0.5);
+        a->given[i] = a->weight[i];
+        a->dweights[i] = a->dweight[i];
+    }
+    a->input = (struct clrnn_layer_input){.T = T,
+                                          .N = N,
+                                          .x = a->x,
+                                          .lengths = lengths,
+                                          .h0 = a->h0,
+                                          .c0 = lstm ? a->c0 : NULL,
+                                          .weights = a->given};
+    a->output = (struct clrnn_layer_output){a->made[0], a->made[1], lstm ? a->made[2] : NULL};
+    a->gradients = (struct clrnn_layer_gradients){
+        a->dy, a->dhn, lstm ? a->dcn : NULL, a->made[3], a->made[4], lstm ? a->made[5] : NULL, a->dweights};
+}
+
+static size_t check_part(const char *what, const float *got, const double *want, size_t count)
+{
+    double values[MOST];
+
+    for (size_t i = 0; i < count; i++)
+        values[i] = (double)got[i];
+    check_near(what, values, want, count, 4e-6);
+    return count;
+}
+
+static void check(const struct arrays *a, const double *want, size_t count)
+{
+    const double *at = want;
+
+    at += check_part("y", a->made[0], at, a->y);
+    at += check_part("hn", a->made[1], at, a->h);
+    at += check_part("cn", a->made[2], at, a->c);
+    at += check_part("dx", a->made[3], at, T * N * C);
+    at += check_part("dh0", a->made[4], at, a->h);
+    at += check_part("dc0", a->made[5], at, a->c);
+    for (size_t i = 0; i < a->weights; i++)
+        at += check_part(clrnn_layer_param(a->layer, i)->name, a->dweight[i], at,
+                         clrnn_layer_param(a->layer, i)->count);
+    assert_int_equal(at - want, count);
+}
+
+static void run(struct fixture *f, const struct clrnn_layer_params *params, const double *want, size_t count)
+{
+    static struct arrays a;
+    struct clrnn_layer_pass *pass = NULL, *other = NULL;
+    float last[MOST];
+
+    set_up(f, &a, params);
+    assert_int_equal(clrnn_layer_forward(a.layer, &a.input, &a.output, &pass), CLRNN_OK);
+    assert_int_equal(clrnn_layer_backward(pass, &a.gradients), CLRNN_OK);
+    check(&a, want, count);
+    // once more, after another pass of the same shape
+    a.input.h0 = a.input.c0 = NULL;
+    assert_int_equal(
+        clrnn_layer_forward(a.layer, &a.input, &(struct clrnn_layer_output){last, NULL, NULL}, &other),
+        CLRNN_OK);
+    memset(a.made[3], 0, sizeof(a.made[3]));
+    assert_int_equal(clrnn_layer_backward(pass, &a.gradients), CLRNN_OK);
+    check(&a, want, count);
+    clrnn_layer_pass_destroy(&other);
+    clrnn_layer_pass_destroy(&pass);
+    assert_null(pass);
+    // without a backward, the outputs are the same
+    memcpy(last, a.made[0], sizeof(last));
+    a.input.h0 = a.h0;
+    a.input.c0 = params->kind == CLRNN_LAYER_LSTM ? a.c0 : NULL;
+    assert_int_equal(clrnn_layer_forward(a.layer, &a.input, &a.output, NULL), CLRNN_OK);
+    assert_memory_equal(last, a.made[0], a.y * sizeof(*last));
+    clrnn_layer_destroy(&a.layer);
+}
+
+static const struct clrnn_layer_params rnn = {
+    .kind = CLRNN_LAYER_RNN, .input_size = C, .hidden_size = H, .num_layers = 1, .relu = true};
+static const struct clrnn_layer_params gru = {.kind = CLRNN_LAYER_GRU,
+                                              .input_size = C,
+                                              .hidden_size = H,
+                                              .num_layers = 1,
+                                              .bidirectional = true,
+                                              .no_bias = true};
+static const struct clrnn_layer_params lstm = {
+    .kind = CLRNN_LAYER_LSTM, .input_size = C, .hidden_size = H, .num_layers = 2, .bidirectional = true};
+
+static void check_all(struct fixture *f)
+{
+    struct clrnn_layer_params projected = lstm;
+
+    projected.proj_size = 2;
+    run(f, &rnn, golden_layer_rnn, ARRAY_SIZE(golden_layer_rnn));
+    run(f, &gru, golden_layer_gru, ARRAY_SIZE(golden_layer_gru));
+    run(f, &lstm, golden_layer_lstm, ARRAY_SIZE(golden_layer_lstm));
+    (void)projected, (void)golden_layer_projected;
+}
+
+static void test_reference(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    assert_true(fixture_open(&f, "ref"));
+    check_all(&f);
+    fixture_close(&f);
+}
+
+static void test_device(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    NEED_OPENCL(f);
+    check_all(&f);
+    fixture_close(&f);
+}
+
+// ---------------------------------------------------------------- weights, refusals
+
+static void test_weights(void **state)
+{
+    struct clrnn_recurrent *layer;
+    float values[4 * H * C], back[4 * H * C];
+    struct fixture f;
+
+    (void)state;
+    assert_true(fixture_open(&f, "ref"));
+    assert_int_equal(clrnn_layer_create(f.device, &lstm, &layer), CLRNN_OK);
+    assert_int_equal(clrnn_layer_param_count(layer), 16);
+    assert_string_equal(clrnn_layer_param(layer, 0)->name, "weight_ih_l0");
+    assert_string_equal(clrnn_layer_param(layer, 15)->name, "bias_hh_l1_reverse");
+    assert_null(clrnn_layer_param(layer, 16));
+    assert_int_equal(clrnn_layer_read(layer, 0, values), CLRNN_OK);
+    for (size_t i = 0; i < ARRAY_SIZE(values); i++) {
+        assert_true(fabsf(values[i]) <= 0.5f && values[i] != 0); // 1 / sqrt(H)
+        values[i] *= 2;
+    }
+    assert_int_equal(clrnn_layer_write(layer, 0, values), CLRNN_OK);
+    assert_int_equal(clrnn_layer_read(layer, 0, back), CLRNN_OK);
+    assert_memory_equal(values, back, sizeof(back));
+    assert_int_equal(clrnn_layer_read(layer, 16, values), CLRNN_ERR_ARG);
+    assert_non_null(strstr(f.error, "no weight 16"));
+    clrnn_layer_destroy(&layer);
+    fixture_close(&f);
+}
+
+static void refused(struct fixture *f, enum clrnn_status st, enum clrnn_status want, const char *words)
+{
+    if (st != want || !strstr(f->error, words))
+        fail_msg("got status %d and \"%s\", want %d and \"%s\"", (int)st, f->error, (int)want, words);
+    f->error[0] = '\0';
+}
+
+static void test_refusals(void **state)
+{
+    static struct arrays a;
+    struct clrnn_layer_params params = gru;
+    struct clrnn_recurrent *layer;
+    struct clrnn_layer_pass *pass;
+    int32_t wrong[N] = {4, 5, 1};
+    struct fixture f;
+
+    (void)state;
+    assert_true(fixture_open(&f, "ref"));
+    params.proj_size = 2;
+    refused(&f, clrnn_layer_create(f.device, &params, &layer), CLRNN_ERR_CONFIG,
+            "only lstm has a projection");
+    params = (struct clrnn_layer_params){.kind = CLRNN_LAYER_LINEAR, .input_size = C, .hidden_size = H};
+    refused(&f, clrnn_layer_create(f.device, &params, &layer), CLRNN_ERR_ARG, "rnn, lstm or gru");
+    params = gru;
+    params.hidden_size = 0;
+    refused(&f, clrnn_layer_create(f.device, &params, &layer), CLRNN_ERR_CONFIG, "hidden_size");
+    params = gru;
+    params.num_layers = 0;
+    refused(&f, clrnn_layer_create(f.device, &params, &layer), CLRNN_ERR_CONFIG, "num_layers");
+    assert_null(layer);
+
+    set_up(&f, &a, &gru);
+    a.input.c0 = a.c0;
+    refused(&f, clrnn_layer_forward(a.layer, &a.input, &a.output, &pass), CLRNN_ERR_ARG, "only an lstm");
+    a.input.c0 = NULL;
+    a.input.lengths = wrong;
+    refused(&f, clrnn_layer_forward(a.layer, &a.input, &a.output, &pass), CLRNN_ERR_ARG,
+            "length of sample 1 is 5, expected 1 to T=4");
+    a.input.lengths = NULL;
+    a.input.h0 = NULL;
+    a.input.no_dx = true;
+    assert_int_equal(clrnn_layer_forward(a.layer, &a.input, &a.output, &pass), CLRNN_OK);
+    refused(&f, clrnn_layer_backward(pass, &a.gradients), CLRNN_ERR_ARG, "dx is wanted");
+    a.gradients.dx = NULL;
+    refused(&f, clrnn_layer_backward(pass, &a.gradients), CLRNN_ERR_ARG, "forward had no h0");
+    a.gradients.dh0 = NULL;
+    assert_int_equal(clrnn_layer_write(a.layer, 0, a.weight[1]), CLRNN_OK);
+    refused(&f, clrnn_layer_backward(pass, &a.gradients), CLRNN_ERR_ARG, "weights have changed");
+    clrnn_layer_pass_destroy(&pass);
+    clrnn_layer_destroy(&a.layer);
+    fixture_close(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_reference),
+        cmocka_unit_test(test_device),
+        cmocka_unit_test(test_weights),
+        cmocka_unit_test(test_refusals),
+    };
+
+    return cmocka_run_group_tests_name("model/layer", tests, NULL, NULL);
+}

@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: MIT
+"""clrnn.torch against torch.nn in double: outputs, states and every gradient, for all arguments and inputs.
+
+    test_torch.py ROOT LIBRARY
+"""
+import copy
+import itertools
+import os
+import pathlib
+import pickle
+import sys
+
+try:
+    import torch
+    from torch import nn
+    from torch.nn.utils.rnn import PackedSequence, pack_sequence
+except ImportError:
+    print("skipped: this Python has no torch")
+    sys.exit(77)
+
+ROOT = pathlib.Path(sys.argv[1]).resolve()
+os.environ["CLRNN_LIBRARY"] = sys.argv[2]
+sys.path.insert(0, str(ROOT / "python"))
+
+import clrnn  # noqa: E402
+import clrnn.torch  # noqa: E402
+
+C, H = 5, 7
+DEVICES = ["ref"] + (["cpu"] if any(d.type == "CPU" and not d.trouble for d in clrnn.devices()) else [])
+
+
+def flat(made):
+    """Tensors of a nest of tuples and PackedSequences."""
+    if isinstance(made, PackedSequence):
+        return [made.data]
+    return [made] if isinstance(made, torch.Tensor) else [t for part in made for t in flat(part)]
+
+
+def near(what, got, want, units):
+    """float32 against double: `units` in the last place of the largest value."""
+    bound = units * 2.0 ** -23 * max(float(want.abs().max()), 1e-3)
+    off = float((got.double() - want).abs().max())
+    assert got.shape == want.shape and got.dtype == torch.float32, (what, got.shape, want.shape)
+    assert off <= bound, f"{what}: {off} apart, expected at most {bound}"
+
+
+def run(module, x, hx, weights):
+    """Outputs, and gradients of x, hx and the parameters by the sum of all outputs times `weights`."""
+    leaves = [t.requires_grad_() for t in flat(x) + flat(hx or ())]
+    made = flat(module(x) if hx is None else module(x, hx if len(hx) > 1 else hx[0]))
+    sum((t * w).sum() for t, w in zip(made, weights) if w is not None).backward()
+    named = [(f"gradient {i}", t.grad) for i, t in enumerate(leaves)]
+    named += [("gradient of " + name, p.grad) for name, p in module.named_parameters()]
+    return [(f"output {i}", t.detach()) for i, t in enumerate(made)] + named
+
+
+def doubled(x):
+    if isinstance(x, PackedSequence):
+        return PackedSequence(x.data.detach().double(), x.batch_sizes, x.sorted_indices, x.unsorted_indices)
+    return x.detach().double()
+
+
+def compare(kind, device, x, hx=None, skip=(), **arguments):
+    torch.manual_seed(hash((kind, str(arguments))) % 1000)
+    mine = getattr(clrnn.torch, kind)(C, H, device=device, **arguments)
+    theirs = getattr(nn, kind)(C, H, **arguments).double()
+    theirs.load_state_dict(mine.state_dict())
+    shapes = [t.shape for t in flat(mine(x) if hx is None else mine(x, hx if len(hx) > 1 else hx[0]))]
+    weights = [None if i in skip else torch.randn(s) for i, s in enumerate(shapes)]
+    got = run(mine, x, hx, weights)
+    want = run(theirs, doubled(x), hx and tuple(doubled(t) for t in hx), [w if w is None else w.double()
+                                                                          for w in weights])
+    assert [n for n, _ in got] == [n for n, _ in want]
+    for (name, a), (_, b) in zip(got, want):
+        near(f"{kind} on {device} {arguments} {name}", a, b, 400)
+
+
+def states(kind, N, levels, width=None):
+    made = [torch.randn(levels, *N, width or H)]
+    return (*made, torch.randn(levels, *N, H)) if kind == "LSTM" else tuple(made)
+
+
+def arguments_of_all(device):
+    kinds = ("RNN", "GRU", "LSTM")
+    for kind, layers, both, bias in itertools.product(kinds, (1, 2), (False, True), (True, False)):
+        levels = layers * (2 if both else 1)
+        given = {"num_layers": layers, "bidirectional": both, "bias": bias}
+        compare(kind, device, torch.randn(6, 3, C), states(kind, (3,), levels), **given)
+        compare(kind, device, torch.randn(3, 6, C), None, batch_first=True, **given)
+    compare("RNN", device, torch.randn(6, 3, C), states("RNN", (3,), 1), nonlinearity="relu")
+
+
+def inputs_of_all(device):
+    for kind in ("RNN", "GRU", "LSTM"):
+        sequences = [torch.randn(n, C) for n in (2, 6, 4, 6)]
+        packed = pack_sequence(sequences, enforce_sorted=False)
+        compare(kind, device, packed, None, bidirectional=True)
+        compare(kind, device, pack_sequence(sequences, enforce_sorted=False), states(kind, (4,), 4), num_layers=2,
+                bidirectional=True)
+        compare(kind, device, torch.randn(6, C), None)
+        compare(kind, device, torch.randn(6, C), states(kind, (), 1))
+        compare(kind, device, torch.randn(1, 3, C), states(kind, (3,), 2), bidirectional=True)
+        compare(kind, device, torch.randn(6, 3, C), states(kind, (3,), 1), skip=(0,))  # only the final states count
+        compare(kind, device, torch.randn(6, 3, C), states(kind, (3,), 1), skip=(1, 2))
+
+
+def projections(device):
+    for layers, both, bias in itertools.product((1, 2), (False, True), (True, False)):
+        levels = layers * (2 if both else 1)
+        compare("LSTM", device, torch.randn(6, 3, C), states("LSTM", (3,), levels, 3), proj_size=3, num_layers=layers,
+                bidirectional=both, bias=bias)
+    sequences = [torch.randn(n, C) for n in (2, 6, 4)]
+    compare("LSTM", device, pack_sequence(sequences, enforce_sorted=False), states("LSTM", (3,), 2, 3), proj_size=3,
+            bidirectional=True)
+
+
+def same_numbers_as_before(device):
+    """The state dict, initial weights, copies and pickles are torch's; a second backward and many passes work."""
+    torch.manual_seed(3)
+    mine = clrnn.torch.LSTM(C, H, num_layers=2, device=device)
+    torch.manual_seed(3)
+    theirs = nn.LSTM(C, H, num_layers=2)
+    assert list(mine.state_dict()) == list(theirs.state_dict()) and isinstance(mine, nn.LSTM)
+    assert all(torch.equal(a, b) for a, b in zip(mine.parameters(), theirs.parameters()))
+    x = torch.randn(4, 2, C)
+    y = mine(x)[0]
+    for other in (copy.deepcopy(mine), pickle.loads(pickle.dumps(mine))):
+        assert torch.equal(other(x)[0], y) and other.opencl_device == device
+    y.sum().backward(retain_graph=True)
+    first = [p.grad.clone() for p in mine.parameters()]
+    y.sum().backward()
+    assert all(torch.equal(2 * a, p.grad) for a, p in zip(first, mine.parameters()))
+    mine.zero_grad()
+    parts, state = [], None
+    for part in x.split(1):  # a pass a step, all of them open until backward
+        out, state = mine(part, state)
+        parts.append(out)
+    torch.cat(parts).sum().backward()
+    for a, p in zip(first, mine.parameters()):
+        near("step by step", p.grad, a.double(), 400)
+    with torch.no_grad():
+        assert torch.equal(mine(x)[0], y)
+
+
+def dropout(device):
+    mine = clrnn.torch.GRU(C, 64, num_layers=2, dropout=0.5, device=device)
+    x = torch.randn(5, 20, C)
+    torch.manual_seed(1)
+    a = mine(x)[0]
+    torch.manual_seed(1)
+    assert torch.equal(mine(x)[0], a) and not torch.equal(mine(x)[0], a)
+    mine.eval()
+    assert torch.equal(mine(x)[0], mine(x)[0])
+    mine.train()
+    x.requires_grad_()
+    y = mine(x)[0]
+    y.sum().backward(retain_graph=True)
+    kept = x.grad.clone()
+    x.grad = None
+    y.sum().backward()
+    assert torch.equal(x.grad, kept)
+
+
+def refusals():
+    mine = clrnn.torch.GRU(C, H, device="ref")
+    for bad, words in ((lambda: mine(torch.randn(2, 3, C + 1)), "input_size"),
+                       (lambda: mine(torch.randn(2, 3, C).double()), "float64"),
+                       (lambda: mine(torch.randn(2, 3, C), torch.randn(1, 2, H)), "hidden size"),
+                       (lambda: clrnn.torch.GRU(C, H, device="no device")(torch.randn(2, 3, C)), "no device")):
+        try:
+            bad()
+        except (RuntimeError, ValueError) as e:
+            assert words in str(e) and "\n" not in str(e), str(e)
+        else:
+            raise AssertionError(words)
+    x = torch.randn(2, 3, C)
+    y = mine(x)[0]
+    with torch.no_grad():
+        mine.weight_hh_l0.add_(1)
+    try:
+        y.sum().backward()
+    except RuntimeError as e:
+        assert "modified" in str(e)
+    else:
+        raise AssertionError("a backward after a change of the weights")
+
+
+def learns(device):
+    """A net of torch's with the layer inside, trained by torch's optimizer."""
+    torch.manual_seed(0)
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.rnn, self.fc = clrnn.torch.GRU(2, 16, batch_first=True, device=device), nn.Linear(16, 2)
+
+        def forward(self, x):
+            return self.fc(self.rnn(x)[1][-1])
+    net = Net()
+    x = torch.randn(64, 8, 2)
+    y = (x[:, :, 0].sum(1) > 0).long()
+    optimizer = torch.optim.Adam(net.parameters(), 0.02)
+    for step in range(40):
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(net(x), y)
+        loss.backward()
+        optimizer.step()
+        first = float(loss.detach()) if step == 0 else first
+    assert float(loss.detach()) < 0.3 * first, first
+
+
+def main():
+    for device in DEVICES:
+        arguments_of_all(device)
+        inputs_of_all(device)
+        same_numbers_as_before(device)
+        dropout(device)
+        learns(device)
+    refusals()
+    print("ok")
+
+
+main()
