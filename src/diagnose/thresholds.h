@@ -66,6 +66,8 @@
     X(schedule_gone, 0.01, "of the peak lr, under which a step hardly counts,") \
     X(schedule_part, 0.4, "and the part of the run before; measured: 0.2 spent, 0.94 a cosine") \
     X(target_size, 10.0, "mean or deviation of targets; measured: 1.5 healthy, 3,200 planted") \
+    X(target_some, 3.0, \
+      "the same, where normalised targets are tried: far enough for outputs that start near 0") \
     X(sgd_run, 0.3, "the fastest weights' way in the run over their size; measured: 0.04 stuck") \
     X(hardly_answered, 0.1, "recall of a class") \
     X(majority_ratio, 2.0, "labels of the commonest class over those of one that is not answered") \

@@ -21,6 +21,7 @@ static void medians(void **state)
 // half. Ties count once on both sides.
 static void distances(void **state)
 {
+    const double missing[] = {NAN, NAN};
     const double a[] = {1, 2, 3, 4}, b[] = {3, 4, 5, 6}, c[] = {10, 11}, ties[] = {2, 2, 2};
 
     (void)state;
@@ -30,6 +31,7 @@ static void distances(void **state)
     assert_true(clrnn_ks_distance(ties, 3, a, 4) == 0.5);
     assert_true(clrnn_ks_distance(a, 4, ties, 3) == 0.5);
     assert_true(clrnn_ks_distance(a, 0, b, 4) == 0);
+    assert_true(clrnn_ks_distance(missing, 2, missing, 2) == 0); // and ends
 }
 
 // 1.358 sqrt(2 / n) is the tabulated 5% limit for two samples of n.

@@ -10,12 +10,18 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/words.h"
+#include "diagnose/doctor/trial.h"
+
+#define CLIP_LEAST 0.1 // gradient norms are usually clipped at 1 to 10
+#define BATCH 32u
 
 enum kind {
     NONE,
     NORMALIZE,
     NORMALIZE_TARGETS,
     CLIP,
+    CLIP_USUAL,
+    SMALLER_BATCH,
     LR_USUAL,
     LR_UP,
     LR_UP_MORE,
@@ -33,12 +39,12 @@ enum kind {
 // X(id, changes in the order in which they are tried)
 static const struct row {
     const char *id;
-    enum kind kind[9];
+    enum kind kind[10];
 } rows[] = {
     {"loss-not-finite", {CLIP, LR_DOWN, NORMALIZE}},
     {"exploding-gradient", {CLIP, LR_DOWN}},
     {"update-too-large", {LR_DOWN, LR_DOWN_MORE}},
-    {"update-too-small", {LR_UP, LR_UP_MORE, LR_USUAL}},
+    {"update-too-small", {CLIP_USUAL, LR_UP, LR_UP_MORE, LR_USUAL}},
     {"loss-oscillates", {LR_DOWN, LR_DOWN_MORE}},
     {"initial-loss-off", {NORMALIZE_TARGETS, NORMALIZE}},
     {"unscaled-target", {NORMALIZE_TARGETS}},
@@ -51,10 +57,14 @@ static const struct row {
     {"class-imbalance", {BALANCED}},
     {"majority-class-only", {BALANCED, LR_UP}},
     {"cannot-overfit-one-batch", {NORMALIZE_TARGETS, NORMALIZE, LR_UP, LR_DOWN, LR_USUAL, NO_DECAY, WIDER}},
-    {"loss-flat", {NORMALIZE_TARGETS, NORMALIZE, LR_UP, LR_DOWN, LR_USUAL, NO_DECAY, GATED, WIDER}},
-    {"inputs-ignored", {NORMALIZE_TARGETS, NORMALIZE, LR_UP, LR_DOWN, LR_USUAL, NO_DECAY, WIDER}},
-    {"worse-than-linear", {NORMALIZE_TARGETS, NORMALIZE, LR_UP, LR_DOWN, LR_USUAL, NO_DECAY, WIDER}},
-    {"underfitting", {NO_DECAY, NORMALIZE_TARGETS, NORMALIZE, LR_UP, LR_DOWN, LR_USUAL, GATED, WIDER}},
+    {"loss-flat",
+     {SMALLER_BATCH, NORMALIZE_TARGETS, NORMALIZE, LR_UP, LR_DOWN, LR_USUAL, NO_DECAY, GATED, WIDER}},
+    {"inputs-ignored",
+     {SMALLER_BATCH, NORMALIZE_TARGETS, NORMALIZE, LR_UP, LR_DOWN, LR_USUAL, NO_DECAY, WIDER}},
+    {"worse-than-linear",
+     {SMALLER_BATCH, NORMALIZE_TARGETS, NORMALIZE, LR_UP, LR_DOWN, LR_USUAL, NO_DECAY, WIDER}},
+    {"underfitting",
+     {SMALLER_BATCH, NO_DECAY, NORMALIZE_TARGETS, NORMALIZE, LR_UP, LR_DOWN, LR_USUAL, GATED, WIDER}},
 };
 
 static char *other_lr(const struct clrnn_config *c, double factor)
@@ -177,6 +187,14 @@ static char *make(const struct clrnn_doctor *d, enum kind kind)
                                       : "data.normalize_targets=standard");
     case CLIP:
         return clrnn_format("%s", c->train.clip_grad_norm > 0 ? "" : "train.clip_grad_norm=1");
+    case CLIP_USUAL: // what leaves next to nothing of a gradient
+        return clrnn_format("%s", c->train.clip_grad_norm > 0 && c->train.clip_grad_norm < CLIP_LEAST
+                                      ? "train.clip_grad_norm=1"
+                                      : "");
+    case SMALLER_BATCH:
+        return clrnn_format("%s", d->asked.wanted < CLRNN_FEW_STEPS && c->train.batch_size > 2 * BATCH
+                                      ? "train.batch_size=32"
+                                      : "");
     case LR_USUAL: // of another size than those that are tried beside it
         usual = c->train.optimizer.kind == CLRNN_OPTIMIZER_SGD ? 0.1 : 1e-3;
         return lr > 0 && (usual > 200 * lr || usual < lr / 20) ? other_lr(c, usual / lr)

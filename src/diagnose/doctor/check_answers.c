@@ -82,6 +82,26 @@ static enum clrnn_status find_sgd_lr(struct clrnn_examination *v, struct clrnn_t
     return CLRNN_OK;
 }
 
+// Targets that lie or range some way from 0, and a net that is worse than a straight line or near a constant
+// answer: the same training of normalised targets.
+static enum clrnn_status try_scaled_targets(struct clrnn_examination *v, struct clrnn_trace *c)
+{
+    const struct clrnn_doctor *d = v->d;
+    const struct clrnn_scan *s = &d->train_scan;
+    const char *const set = "data.normalize_targets=standard";
+
+    if (!clrnn_loss_is_regression(d->config->train.loss.kind) || d->config->data.standard_targets ||
+        !c->finite || v->no_gradient || s->bad_labels ||
+        fmax(fabs(s->y_mean), s->y_std) < clrnn_threshold.target_some ||
+        clrnn_doctor_found(d, CLRNN_FINDING_ACTIVATION_LOSS_MISMATCH) ||
+        !(c->trained.loss > clrnn_threshold.stuck * v->chance || clrnn_trace_linear_is_better(v, c)))
+        return CLRNN_OK;
+    TRY(try_changes(v, c, 1, &set, &c->scaled));
+    if (c->scaled.ran && !clrnn_trial_is_far_better(&d->asked, &c->scaled))
+        clrnn_trial_finish(&c->scaled);
+    return CLRNN_OK;
+}
+
 // Where labels look random and the gradient fades over time: what the net learns from the mean of all steps.
 static enum clrnn_status try_mean(struct clrnn_examination *v, struct clrnn_trace *c)
 {
@@ -205,6 +225,7 @@ enum clrnn_status clrnn_doctor_compare_answers(struct clrnn_examination *v, stru
     if (v->d->sorted)
         TRY(train_with_shuffled_rows(v, c));
     TRY(find_sgd_lr(v, c));
+    TRY(try_scaled_targets(v, c));
     TRY(try_mean(v, c));
     return find_naive(v, c);
 }
@@ -281,12 +302,13 @@ static void judge_target(struct clrnn_examination *v, const struct clrnn_trace *
     bool offset, far;
 
     if (!clrnn_loss_is_regression(d->config->train.loss.kind) || d->config->data.standard_targets ||
-        !(v->chance > 0) || v->no_gradient || size < clrnn_threshold.target_size * (c->finite ? 1 : 10) ||
+        !(v->chance > 0) || v->no_gradient ||
+        (!c->scaled.ran && size < clrnn_threshold.target_size * (c->finite ? 1 : 10)) ||
         d->train_scan.bad_labels || clrnn_doctor_found(d, CLRNN_FINDING_ACTIVATION_LOSS_MISMATCH))
         return;
     offset = c->finite && c->trained.loss > 1.2 * v->chance && fabs(s->y_mean) > s->y_std;
     far = c->finite && c->trained.loss > clrnn_threshold.underfit * v->chance && size > 0.2 * reach(v, c);
-    if (c->finite && !far && (!offset || clrnn_trace_still_falling(c)))
+    if (c->finite && !far && !c->scaled.ran && (!offset || clrnn_trace_still_falling(c)))
         return;
     clrnn_doctor_finding(d, CLRNN_FINDING_UNSCALED_TARGET, CLRNN_SEVERITY_WARNING);
     clrnn_doctor_where(d, "data.train y");
@@ -308,6 +330,43 @@ static void judge_target(struct clrnn_examination *v, const struct clrnn_trace *
     clrnn_doctor_fix(d, FIX_NORMALIZE_TARGETS, 0, 0);
 }
 
+// Several labels: those of whose ones hardly any is found.
+static void check_rare_answers(struct clrnn_examination *v, const struct clrnn_trace *c)
+{
+    struct clrnn_doctor *d = v->d;
+    const struct clrnn_eval_result *r = &d->asked.train;
+    const struct clrnn_loss_config *loss = &d->config->train.loss;
+    const double rows = (double)r->counted / MAX2(r->classes, 1u);
+    uint32_t lost = UINT32_MAX, count = 0;
+
+    if (!c->finite || v->no_gradient || !r->counted ||
+        clrnn_doctor_found(d, CLRNN_FINDING_LABELS_LOOK_RANDOM) || clrnn_trace_still_falling(c))
+        return;
+    for (uint32_t k = 0; k < r->classes; k++) {
+        const struct clrnn_class_result *p = &r->per_class[k];
+
+        if (p->support < LEAST_SUPPORT || p->recall > clrnn_threshold.hardly_answered ||
+            (double)p->support * clrnn_threshold.majority_ratio > rows - (double)p->support)
+            continue;
+        count++;
+        if (lost == UINT32_MAX || p->support > r->per_class[lost].support)
+            lost = k;
+    }
+    if (!count)
+        return;
+    clrnn_doctor_finding(d, CLRNN_FINDING_MAJORITY_CLASS_ONLY, CLRNN_SEVERITY_WARNING);
+    clrnn_doctor_where(d, "training rows after %u steps, label %u", c->steps, lost);
+    clrnn_doctor_evidence(
+        d,
+        "of the %llu rows of %.0f in which it is 1 the net finds %.0f%%; answering 0 always is right in %.1f%%",
+        (unsigned long long)r->per_class[lost].support, rows, 100 * r->per_class[lost].recall,
+        100 * (1 - (double)r->per_class[lost].support / rows));
+    if (count > 1)
+        clrnn_doctor_evidence(d, " (%u labels are found so rarely)", count);
+    if (!loss->weight && !loss->balanced)
+        clrnn_doctor_fix(d, FIX_BALANCED, 0, 0);
+}
+
 void clrnn_doctor_check_majority(struct clrnn_examination *v, const struct clrnn_trace *c)
 {
     struct clrnn_doctor *d = v->d;
@@ -316,6 +375,10 @@ void clrnn_doctor_check_majority(struct clrnn_examination *v, const struct clrnn
     uint32_t common = 0, lost = UINT32_MAX, count = 0;
     double share;
 
+    if (d->train_scan.label) {
+        check_rare_answers(v, c);
+        return;
+    }
     if (!c->finite || v->no_gradient || r->classes < 2 || !r->counted ||
         clrnn_doctor_found(d, CLRNN_FINDING_LABELS_LOOK_RANDOM) || clrnn_trace_still_falling(c))
         return;

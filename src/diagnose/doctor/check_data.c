@@ -25,6 +25,13 @@ static void check_finite(struct clrnn_doctor *d)
         clrnn_doctor_evidence(d, "%llu tokens lie outside 0 to num_embeddings - 1 = %u, first in row %u",
                               (unsigned long long)b->bad_tokens, d->config->layer[0].num_embeddings - 1,
                               b->bad_token_row);
+        if (fmin(t->least_token, v->least_token) >= 0 &&
+            !clrnn_doctor_found(d, CLRNN_FINDING_NON_INTEGER_TOKENS)) {
+            const double size = fmax(t->most_token, v->most_token) + 1;
+
+            clrnn_doctor_evidence(d, "; the largest is %.0f", size - 1);
+            clrnn_doctor_remedy(d, "model.layers.0.embedding.num_embeddings=%.0f, or correct the rows", size);
+        }
         d->no_dynamic = true;
         d->no_dynamic_reason = "some tokens have no row in the embedding.";
     }
@@ -66,8 +73,11 @@ static void check_scale(struct clrnn_doctor *d)
     sorted = malloc(s->C * sizeof(*sorted));
     if (!sorted)
         return;
+    largest = s->counter == 0 && s->C > 1;
     for (uint32_t c = 0; c < s->C; c++) {
         sorted[c] = s->rms[c];
+        if (c == s->counter) // which is to be left out, and has a finding of its own
+            continue;
         large += s->rms[c] > clrnn_threshold.feature_rms;
         if (s->rms[c] > s->rms[largest])
             largest = c;
@@ -126,8 +136,11 @@ static void check_padding(struct clrnn_doctor *d)
     clrnn_doctor_evidence(
         d,
         "%.0f%% of the rows end in the same repeated step, on average the last %.1f of T = %u, each row for "
-        "another while; no `lengths` are given",
-        100 * s->pad_rows, s->pad_share * s->info->T, s->info->T);
+        "another while; %s",
+        100 * s->pad_rows, s->pad_share * s->info->T, s->info->T,
+        s->info->has_lengths ? "all `lengths` are T" : "no `lengths` are given");
+    if (s->info->has_lengths)
+        clrnn_doctor_remedy(d, "give each row its own length in data.train.lengths, for valid, too");
 }
 
 static void check_count(struct clrnn_doctor *d)
@@ -159,12 +172,15 @@ static void check_count(struct clrnn_doctor *d)
         return;
     clrnn_doctor_finding(d, CLRNN_FINDING_TOO_FEW_SAMPLES, CLRNN_SEVERITY_WARNING);
     clrnn_doctor_where(d, "data.train");
-    clrnn_doctor_evidence(d, "%u samples of C = %u features in %u step%s, %llu batch%s an epoch", S,
-                          s->info->C, s->info->T, s->info->T == 1 ? "" : "s", (unsigned long long)d->batches,
-                          d->batches == 1 ? "" : "es");
+    clrnn_doctor_evidence(d, "%u sample%s of C = %u features in %u step%s, %llu batch%s an epoch", S,
+                          S == 1 ? "" : "s", s->info->C, s->info->T, s->info->T == 1 ? "" : "s",
+                          (unsigned long long)d->batches, d->batches == 1 ? "" : "es");
+    if (s->info->y_steps)
+        clrnn_doctor_evidence(d, ", %llu targets in all", (unsigned long long)s->labels);
     if (!mse)
         clrnn_doctor_evidence(d, "; %.1f a class", classes ? (double)S / classes : 0);
-    clrnn_doctor_remedy(d, "more data (at least %.0f samples), or a linear model", wanted);
+    clrnn_doctor_remedy(d, "more data (at least %.0f %s), or a linear model", wanted,
+                        s->info->y_steps ? "targets" : "samples");
 }
 
 void clrnn_doctor_check_inputs(struct clrnn_doctor *d)
@@ -272,9 +288,15 @@ static void check_balance(struct clrnn_doctor *d)
             clrnn_doctor_evidence(d, "all %.0f labels are class %u", total, common);
         return;
     }
+    if (s->label) {
+        clrnn_doctor_check_each_label(d);
+        return;
+    }
     if (present < 2)
         return;
     check_weights(d, common, rare);
+    if (s->weight)
+        clrnn_doctor_check_sample_weights(d, common, rare);
     share = (double)s->count[rare] / total;
     if (share > clrnn_threshold.rare_share || share * present > clrnn_threshold.rare_of_balanced)
         return;

@@ -9,14 +9,45 @@
 static size_t last_activation(const struct clrnn_config *c)
 {
     for (size_t i = c->layer_count; i-- > 0;) {
-        if (clrnn_layer_is_activation(
-                &c->layer[i])) // leaky_relu and those after it hardly bound their output
-            return c->layer[i].kind < CLRNN_LAYER_LEAKY_RELU ? i : SIZE_MAX;
+        if (clrnn_layer_is_activation(&c->layer[i]))
+            return c->layer[i].kind == CLRNN_LAYER_LEAKY_RELU ? SIZE_MAX : i; // which bounds nothing
         if (c->layer[i].kind != CLRNN_LAYER_DROPOUT && c->layer[i].kind != CLRNN_LAYER_ROUND &&
             c->layer[i].kind != CLRNN_LAYER_POOL)
             return SIZE_MAX;
     }
     return SIZE_MAX;
+}
+
+// The values that an activation can put out.
+static void range_of(const struct clrnn_layer *l, double *low, double *high)
+{
+    *low = 0;
+    *high = INFINITY;
+    switch (l->kind) {
+    case CLRNN_LAYER_TANH:
+        *low = -1;
+        *high = 1;
+        break;
+    case CLRNN_LAYER_LOG_SOFTMAX:
+        *low = -INFINITY;
+        *high = 0;
+        break;
+    case CLRNN_LAYER_ELU:
+        *low = -l->alpha;
+        break;
+    case CLRNN_LAYER_GELU:
+        *low = -0.17;
+        break;
+    case CLRNN_LAYER_SILU:
+        *low = -0.2785;
+        break;
+    case CLRNN_LAYER_RELU:
+    case CLRNN_LAYER_SOFTPLUS:
+        break;
+    default:
+        *high = 1;
+        break;
+    }
 }
 
 // ---------------------------------------------------------------- the loss and the layer before it
@@ -105,17 +136,28 @@ static void check_nll(struct clrnn_doctor *d, size_t at, enum clrnn_layer_kind k
 
 static void check_bce(struct clrnn_doctor *d, size_t at, enum clrnn_layer_kind kind)
 {
+    double low, high;
+
     if (at >= d->config->layer_count)
         return;
+    range_of(&d->config->layer[at], &low, &high);
     mismatch(d, at, CLRNN_SEVERITY_ERROR);
     if (kind == CLRNN_LAYER_SIGMOID)
         clrnn_doctor_evidence(
             d,
             "bce_with_logits applies its own sigmoid; on top of this one probabilities lie in [0.5, 0.731]: "
             "0 is never answered, and a perfect answer costs 0.6931 for each 0 and 0.3133 for each 1");
-    else if (kind == CLRNN_LAYER_RELU)
+    else if (isinf(high))
         clrnn_doctor_evidence(
-            d, "bce_with_logits wants a logit of any sign; behind a relu no probability is under 0.5");
+            d, "bce_with_logits wants a logit of any size; behind a %s no probability is under %.2g",
+            clrnn_layer_word(kind), 1 / (1 + exp(-low)));
+    else if (kind == CLRNN_LAYER_SOFTMAX || kind == CLRNN_LAYER_LOG_SOFTMAX)
+        clrnn_doctor_evidence(
+            d,
+            "bce_with_logits wants a logit of any size for each label by itself; a %s ties the labels together%s",
+            clrnn_layer_word(kind),
+            kind == CLRNN_LAYER_SOFTMAX ? ", and probabilities lie in [0.5, 0.731]"
+                                        : ", and no probability is over 0.5");
     else
         clrnn_doctor_evidence(
             d, "bce_with_logits wants a logit of any size; behind a tanh probabilities lie in [0.27, 0.73]");
@@ -128,11 +170,13 @@ static void check_bce(struct clrnn_doctor *d, size_t at, enum clrnn_layer_kind k
 static void check_mse(struct clrnn_doctor *d, size_t at, enum clrnn_layer_kind kind)
 {
     const struct clrnn_scan *s = &d->train_scan;
-    const double low = kind == CLRNN_LAYER_TANH ? -1 : kind == CLRNN_LAYER_LOG_SOFTMAX ? -INFINITY : 0;
-    const double high = kind == CLRNN_LAYER_RELU ? INFINITY : kind == CLRNN_LAYER_LOG_SOFTMAX ? 0 : 1;
     const double slack = 0.05 * s->y_std;
+    double low, high;
 
-    if (at >= d->config->layer_count || (s->y_least >= low - slack && s->y_most <= high + slack))
+    if (at >= d->config->layer_count)
+        return;
+    range_of(&d->config->layer[at], &low, &high);
+    if (s->y_least >= low - slack && s->y_most <= high + slack)
         return;
     mismatch(d, at, CLRNN_SEVERITY_WARNING);
     clrnn_doctor_evidence(d, "targets lie in [%.4g, %.4g], but a %s puts out [%g, %g]", s->y_least, s->y_most,
@@ -211,9 +255,10 @@ static void check_recurrent(struct clrnn_doctor *d, size_t at)
 {
     const struct clrnn_layer *l = &d->config->layer[at];
     const uint32_t T = clrnn_layers_steps(d->config, at, d->T);
+    const bool by_lengths = T > 1 && d->train_scan.longest == 1;
     const double ends = 0.05;
 
-    if (T == 1) {
+    if (T == 1 || by_lengths) {
         const bool from_data = d->T == 1;
 
         clrnn_doctor_finding(d, CLRNN_FINDING_SINGLE_TIME_STEP, CLRNN_SEVERITY_WARNING);
@@ -221,9 +266,13 @@ static void check_recurrent(struct clrnn_doctor *d, size_t at)
         clrnn_doctor_evidence(
             d,
             "%s: with T = 1 and h0 = 0 the layer never recurs; the gradient of its %u weight_hh is exactly 0",
-            from_data ? "X has one time step" : "the pool before it leaves one step",
+            by_lengths  ? "data.train.lengths gives every row one step that counts"
+            : from_data ? "X has one time step"
+                        : "the pool before it leaves one step",
             l->num_layers * (l->bidirectional ? 2 : 1));
-        if (from_data && d->train_scan.info->C == 1)
+        if (by_lengths)
+            clrnn_doctor_remedy(d, "correct the lengths: the number of each row's steps, up to T = %u", d->T);
+        else if (from_data && d->train_scan.info->C == 1)
             clrnn_doctor_remedy(
                 d, "give each sample more steps, X as (N, T, 1): of a series s and T = 32 "
                    "X[i] = s[i:i + 32] with y[i] = s[i + 32]; or use `linear` with `tanh` instead");

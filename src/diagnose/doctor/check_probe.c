@@ -38,7 +38,8 @@ void clrnn_doctor_check_initial_loss(struct clrnn_examination *v)
     struct clrnn_doctor *d = v->d;
     const double loss = v->initial_loss, expected = v->expected;
 
-    if (!isfinite(expected))
+    // a batch without a label that counts has the loss 0 / 0
+    if (!isfinite(expected) || (isnan(loss) && clrnn_doctor_found(d, CLRNN_FINDING_LABELS_ALL_IGNORED)))
         return;
     if (!isfinite(loss)) {
         clrnn_doctor_finding(d, CLRNN_FINDING_LOSS_NOT_FINITE, CLRNN_SEVERITY_ERROR);
@@ -89,7 +90,7 @@ static bool explained(const struct clrnn_examination *v, const struct clrnn_entr
 
     if (!name || !clrnn_layer_is_recurrent(&c->layer[e->layer]) || strncmp(name, ".weight_hh", 10))
         return false;
-    if (clrnn_layers_steps(c, e->layer, v->d->T) == 1)
+    if (clrnn_layers_steps(c, e->layer, v->d->T) == 1 || v->d->train_scan.longest == 1)
         return true;
     return clrnn_doctor_found(v->d, CLRNN_FINDING_POOL_IGNORES_SEQUENCE) && strstr(name, "_reverse");
 }

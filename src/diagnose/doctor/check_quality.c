@@ -14,7 +14,8 @@ static void judge_linear(struct clrnn_examination *v, const struct clrnn_trace *
     struct clrnn_doctor *d = v->d;
     const bool mse = clrnn_loss_is_regression(d->config->train.loss.kind);
 
-    if (!c->finite || clrnn_trace_still_falling(c) || !clrnn_trace_linear_is_better(v, c))
+    if (!c->finite || clrnn_trace_still_falling(c) || !clrnn_trace_linear_is_better(v, c) ||
+        c->naive_equal) // which a linear model copies
         return;
     clrnn_doctor_finding(d, CLRNN_FINDING_WORSE_THAN_LINEAR, CLRNN_SEVERITY_WARNING);
     clrnn_doctor_where(d, "validation %s", mse ? "R2" : "accuracy");
@@ -153,7 +154,7 @@ static void judge_inputs(struct clrnn_examination *v, const struct clrnn_trace *
             d, "with every input replaced by its mean the loss is %.4g, with the real ones %.4g",
             c->blank.loss, c->trained.loss);
     }
-    if (time && (high || clrnn_trace_linear_is_better(v, c))) {
+    if (time && (high || (clrnn_trace_linear_is_better(v, c) && !c->naive_equal))) {
         clrnn_doctor_finding(d, CLRNN_FINDING_TIME_IGNORED, CLRNN_SEVERITY_WARNING);
         clrnn_doctor_where(d, "model");
         clrnn_doctor_evidence(
@@ -210,6 +211,7 @@ static void judge_labels(struct clrnn_examination *v, const struct clrnn_trace *
 
 void clrnn_doctor_check_quality(struct clrnn_examination *v, struct clrnn_trace *c)
 {
+    v->d->generalises = clrnn_trace_generalises(v, c);
     judge_modes(v, c);
     judge_labels(v, c);
     clrnn_doctor_check_majority(v, c);

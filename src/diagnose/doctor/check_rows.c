@@ -163,22 +163,34 @@ static void check_ignored(struct clrnn_doctor *d)
 {
     const struct clrnn_train_config *t = &d->config->train;
     const uint32_t S = d->train_scan.info->S;
+    const bool classes = t->loss.kind == CLRNN_LOSS_CROSS_ENTROPY || t->loss.kind == CLRNN_LOSS_NLL;
     struct ignored i;
 
-    if (t->loss.kind != CLRNN_LOSS_CROSS_ENTROPY && t->loss.kind != CLRNN_LOSS_NLL)
+    if (!classes && !d->config->data.missing_ignore && !d->train_scan.info->has_weights)
         return;
     i = count_ignored(d);
     if (i.rows < S && (t->shuffle ? i.expected < 0.05 : !i.batches))
         return;
-    clrnn_doctor_finding(d, CLRNN_FINDING_LABELS_ALL_IGNORED, CLRNN_SEVERITY_ERROR);
+    clrnn_doctor_finding(d, CLRNN_FINDING_LABELS_ALL_IGNORED,
+                         classes || i.rows == S ? CLRNN_SEVERITY_ERROR : CLRNN_SEVERITY_NOTE);
     clrnn_doctor_where(d, "data.train y");
-    clrnn_doctor_evidence(d, "%llu of %u rows have no label but ignore_index %d", (unsigned long long)i.rows,
-                          S, (int)t->loss.ignore_index);
+    clrnn_doctor_evidence(d, "%llu of %u rows have no ", (unsigned long long)i.rows, S);
+    if (classes)
+        clrnn_doctor_evidence(d, "label but ignore_index %d", (int)t->loss.ignore_index);
+    else
+        clrnn_doctor_evidence(d, "target%s", d->config->data.missing_ignore ? " but NaN" : "");
+    if (d->train_scan.info->has_weights)
+        clrnn_doctor_evidence(d, ", or weight 0");
     if (i.rows == S) {
         d->no_dynamic = true;
         d->no_dynamic_reason = "no label counts.";
         clrnn_doctor_cost(d, "there is nothing to learn from");
-        clrnn_doctor_remedy(d, "check y, and train.loss.%s.ignore_index", clrnn_loss_word(t->loss.kind));
+        if (d->train_scan.info->has_weights && d->train_scan.labels)
+            clrnn_doctor_remedy(d, "check the file of weights, data.train.weights");
+        else if (classes)
+            clrnn_doctor_remedy(d, "check y, and train.loss.%s.ignore_index", clrnn_loss_word(t->loss.kind));
+        else
+            clrnn_doctor_remedy(d, "check y: every target is NaN");
     } else if (t->shuffle) {
         clrnn_doctor_evidence(d, ": in a random order about %.2g batches of an epoch have none that counts",
                               i.expected);

@@ -200,6 +200,10 @@ static void judge_updates(struct clrnn_examination *v, struct clrnn_trace *c)
             "start by %.2g; "
             "about 1e-3 is usual, and under 6e-8 float32 rounds it away",
             fastest, c->update_most[0]);
+        if (d->config->train.clip_grad_norm > 0 && c->norm[0] > 10 * d->config->train.clip_grad_norm)
+            clrnn_doctor_evidence(d, "; train.clip_grad_norm=%g leaves %.2g of a gradient of norm %.2g",
+                                  d->config->train.clip_grad_norm,
+                                  d->config->train.clip_grad_norm / c->norm[0], c->norm[0]);
         clrnn_doctor_remedy(d, "a larger lr%s",
                             d->config->train.scheduler.kind == CLRNN_SCHEDULER_NONE
                                 ? ""
@@ -251,8 +255,11 @@ static void judge_flat(struct clrnn_examination *v, const struct clrnn_trace *c)
     clrnn_doctor_evidence(
         d, "it goes from %.4g to %.4g (lowest %.4g); answering the same to every input has %.4g",
         c->window[0], c->window[c->window_count - 1], clrnn_trace_lowest(c), v->chance);
+    if (c->wanted < CLRNN_FEW_STEPS)
+        clrnn_doctor_evidence(d, "; %llu steps are few", (unsigned long long)c->wanted);
     clrnn_doctor_remedy(
-        d, v->overfits
+        d, c->wanted < CLRNN_FEW_STEPS ? "more steps: more train.epochs, or a smaller train.batch_size"
+           : v->overfits
                ? "one batch is learnt by heart, all are not: more steps, another lr, or a task and labels "
                  "that fit together"
                : "mend what it follows from; else scaled inputs, another lr, or more units");

@@ -26,10 +26,12 @@ enum clrnn_fix_kind {
     FIX_DROP_LAST,
     FIX_NORMALIZE,
     FIX_NORMALIZE_TARGETS,
-    FIX_BALANCED,     // the loss's class weights
-    FIX_BATCH_SIZE,   // value
-    FIX_MOMENTUM,     // sgd's = value
-    FIX_WEIGHT_DECAY, // value
+    FIX_BALANCED,          // the loss's class weights
+    FIX_NO_SAMPLE_WEIGHTS, // of the training set
+    FIX_EMBEDDING,         // num_embeddings = value
+    FIX_BATCH_SIZE,        // value
+    FIX_MOMENTUM,          // sgd's = value
+    FIX_WEIGHT_DECAY,      // value
 };
 
 struct clrnn_doctor_fix {
@@ -51,8 +53,10 @@ struct clrnn_scan {
     uint32_t sample_count;
     float *sample;              // [sample_count, C] values spread over rows and steps
     uint64_t (*hash)[2];        // [S] of each row's valid steps
+    uint32_t shortest, longest; // row, in valid steps
     double pad_rows, pad_share; // fraction of rows that end in a repeated common step; fraction of such steps
     uint64_t bad_tokens, real_tokens; // out of range; not whole numbers
+    double least_token, most_token;
     uint32_t bad_token_row, real_token_row;
     double real_token; // the first
     // rows relative to their neighbours, from a sample of rows
@@ -66,11 +70,13 @@ struct clrnn_scan {
     double feature_windows; // T = 1: fraction of rows that are the one before, moved by one feature
     // y
     uint64_t labels, bad_labels;
-    unsigned char *labelled; // [S] whether a row has a label that counts
+    unsigned char *labelled; // [S] whether a row has a label, and a sample weight, that counts
     uint32_t bad_label_row;
     double bad_label, least_label, most_label;
-    uint32_t classes;                                // size of `count`: outputs, or 2
-    uint64_t *count;                                 // [classes], labels in range
+    uint32_t classes;     // size of `count`: outputs, or 2
+    uint64_t *count;      // [classes], labels in range
+    double *weight;       // [classes] sum of the sample weights of these labels; NULL: no sample weights
+    uint64_t (*label)[2]; // [targets] of each label: how many are 0, how many 1; NULL: not several labels
     double y_mean, y_std, y_least, y_most, y_square; // of real targets; y_square: mean of squares
     double *y_sample;                                // mse: [min(S, 4096)]
     uint32_t y_sample_count;
@@ -124,6 +130,7 @@ struct clrnn_doctor {
     } gradient[2];            // before and after the short training
     double started;           // on clrnn_clock
     bool overfits;            // one batch was learnt by heart
+    bool generalises;         // clrnn_trace_generalises
     struct clrnn_trial asked; // the short training of the config as it is; steps 0: not trained
     struct clrnn_trial best;  // with all changes that were kept; ran false: there are none
 };
@@ -193,6 +200,12 @@ void clrnn_doctor_check_overlap(struct clrnn_doctor *d, double share);
 
 /** Reports rows that are sorted and not shuffled. `harm`: the better result of the same training with
  * shuffled rows; NULL: not tried. */
+/** Accuracy of the best constant answer; of several labels its mean. NaN: no labels. */
+double clrnn_scan_constant_accuracy(const struct clrnn_scan *scan);
+/** Several labels with bce: labels that are constant or rare. */
+void clrnn_doctor_check_each_label(struct clrnn_doctor *d);
+/** Mean sample weights of the commonest and the rarest class, where samples have weights. */
+void clrnn_doctor_check_sample_weights(struct clrnn_doctor *d, uint32_t common, uint32_t rare);
 void clrnn_doctor_report_order(struct clrnn_doctor *d, enum clrnn_severity severity, const char *harm);
 
 /** Stages 2 and 3. */

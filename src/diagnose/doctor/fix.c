@@ -70,6 +70,12 @@ void clrnn_doctor_fix_text(const struct clrnn_config *config, const struct clrnn
         snprintf(text, size, "train.loss.%s.%s=balanced", clrnn_loss_word(t->loss.kind),
                  t->loss.kind == CLRNN_LOSS_BCE_WITH_LOGITS ? "pos_weight" : "weight");
         break;
+    case FIX_NO_SAMPLE_WEIGHTS:
+        snprintf(text, size, "data.train.weights=null");
+        break;
+    case FIX_EMBEDDING:
+        snprintf(text, size, "model.layers.%zu.embedding.num_embeddings=%.0f", fix->layer, fix->value);
+        break;
     case FIX_BATCH_SIZE:
         snprintf(text, size, "train.batch_size=%.0f", fix->value);
         break;

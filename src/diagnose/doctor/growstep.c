@@ -205,6 +205,7 @@ static enum clrnn_status search(struct search *s, struct clrnn_growstep *step)
                              text);
         free(text);
         st = step->text ? CLRNN_OK : no_memory(s);
+        step->nothing_learns = !straight;
         if (st == CLRNN_OK && !straight &&
             !(step->remedy = strdup("look at the data: whether rows of X and y belong "
                                     "together, and whether X holds what y asks for")))

@@ -43,6 +43,14 @@ bool clrnn_doctor_is_fact(const struct clrnn_doctor_result *r, const char *id)
     return known;
 }
 
+// Steps that lie in the features of one step reach a net all the same: they explain that it does not recur,
+// not that it does not learn.
+static bool explains(const struct clrnn_doctor_result *r, const char *cause, const char *effect)
+{
+    return strcmp(cause, "axes-swapped") || find(r, "single-time-step") == SIZE_MAX ||
+           !strcmp(effect, "single-time-step") || !strcmp(effect, "time-ignored");
+}
+
 // The finding that explains this one; SIZE_MAX: none. What has a change of its own that helps is explained
 // only by what no change can mend.
 static size_t cause_of(const struct clrnn_doctor_result *r, const struct clrnn_finding *effect)
@@ -53,7 +61,7 @@ static size_t cause_of(const struct clrnn_doctor_result *r, const struct clrnn_f
         for (size_t i = 1; i < ARRAY_SIZE(causes[k].id) && causes[k].id[i]; i++) {
             const size_t at = find(r, causes[k].id[i]);
 
-            if (at != SIZE_MAX &&
+            if (at != SIZE_MAX && explains(r, causes[k].id[i], effect->id) &&
                 (effect->outcome != CLRNN_TRIED_HELPS || clrnn_doctor_is_fact(r, r->finding[at].id)))
                 return at;
         }

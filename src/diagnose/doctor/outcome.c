@@ -91,17 +91,18 @@ static bool tiny_lr(const struct clrnn_examination *v)
 static bool at_chance(const struct clrnn_examination *v, double quality)
 {
     const struct clrnn_scan *s = &v->d->valid_scan;
-    double total = 0, largest = 0;
+    const double constant = clrnn_scan_constant_accuracy(s);
 
     if (clrnn_loss_is_regression(v->d->config->train.loss.kind))
         return quality < 0.05; // not of quantile, whose quality is NaN
-    for (uint32_t k = 0; k < s->classes; k++) {
-        total += (double)s->count[k];
-        largest = fmax(largest, (double)s->count[k]);
-    }
-    if (total < 1)
-        return false;
-    return quality < largest / total + clrnn_threshold.random_sigma * quality_error(v, largest / total);
+    return quality < constant + clrnn_threshold.random_sigma * quality_error(v, constant);
+}
+
+bool clrnn_trace_generalises(const struct clrnn_examination *v, const struct clrnn_trace *c)
+{
+    return c->finite && c->complete && c->valid_count && c->linear.done &&
+           !clrnn_trace_linear_is_better(v, c) && !at_chance(v, c->valid_quality[c->valid_count - 1]) &&
+           c->trained.loss < clrnn_threshold.flat * v->chance;
 }
 
 bool clrnn_trace_wants_shuffled(const struct clrnn_examination *v, const struct clrnn_trace *c)

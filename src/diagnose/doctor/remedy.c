@@ -62,7 +62,7 @@ static void share_success(struct clrnn_trying *t)
 
 static enum clrnn_status conclude(struct clrnn_trying *t, struct clrnn_finding *f, struct clrnn_trial *trial)
 {
-    const bool recall = clrnn_finding_by_recall(f);
+    const bool recall = t->by_recall || clrnn_finding_by_recall(f);
     const enum clrnn_gain gain = clrnn_trial_compare(clrnn_trying_now(t), trial, recall);
     const char *above = t->count ? ", on top of the other changes" : "";
     char *text = clrnn_trial_text(clrnn_trying_now(t), trial, recall);
@@ -90,6 +90,7 @@ static enum clrnn_status conclude(struct clrnn_trying *t, struct clrnn_finding *
         f->outcome = CLRNN_TRIED_HELPS;
         st = clrnn_trying_say(t, &f->tried, clrnn_format("%s%s", text, above));
         clrnn_trying_keep(t, f->set, trial);
+        t->by_recall = recall;
     }
     free(text);
     return st;
@@ -200,7 +201,8 @@ static enum clrnn_status grow(struct clrnn_trying *t, struct clrnn_finding *f)
     if (st == CLRNN_OK && step.text)
         st = clrnn_trying_say(t, &f->tried,
                               clrnn_format("%s%s%s", f->tried, *f->tried ? "; " : "", step.text));
-    if (st == CLRNN_OK && step.remedy)
+    // that a linear model learns shows that the data are not to blame
+    if (st == CLRNN_OK && step.remedy && !(step.nothing_learns && !strcmp(f->id, "worse-than-linear")))
         st = clrnn_trying_say(t, &f->remedy, clrnn_format("%s", step.remedy));
     if (st == CLRNN_OK && step.change) {
         f->outcome = CLRNN_TRIED_HELPS;
@@ -246,6 +248,40 @@ static enum clrnn_status cut_short(struct clrnn_trying *t)
     return CLRNN_OK;
 }
 
+// A net that does on the validation rows as well as a linear model, while nothing that was tried does better:
+// what is left of the loss may be noise in the labels, and their order of no use.
+static enum clrnn_status excuse_noise(struct clrnn_trying *t)
+{
+    struct clrnn_doctor_result *r = t->d->result;
+
+    for (size_t i = 0; i < r->count && t->d->generalises && !t->kept; i++) {
+        struct clrnn_finding *f = &r->finding[i];
+        const bool time = !strcmp(f->id, "time-ignored");
+
+        if ((!time && strcmp(f->id, "underfitting")) || f->set ||
+            (f->follows_from && strcmp(f->follows_from, "underfitting") &&
+             strcmp(f->follows_from, "time-ignored")))
+            continue;
+        f->severity = CLRNN_SEVERITY_NOTE;
+        TRY(clrnn_trying_say(
+            t, &f->cost,
+            clrnn_format(time ? "nothing, where the labels do not depend on the order"
+                              : "nothing, where what is left of the loss is noise in the labels: "
+                                "on validation rows the net is as good as a linear model")));
+        if (time)
+            TRY(clrnn_trying_say(
+                t, &f->remedy,
+                clrnn_format("%s", "`pool: {over: mean}` and `linear`, if a smaller net is wanted")));
+        else
+            TRY(clrnn_trying_say(t, &f->remedy,
+                                 clrnn_format("%s", *f->tried
+                                                        ? "none of what was tried is better; other inputs, "
+                                                          "if there are any that say more about y"
+                                                        : f->remedy)));
+    }
+    return clrnn_doctor_order(t->d);
+}
+
 static enum clrnn_status try_all(struct clrnn_trying *t)
 {
     struct clrnn_doctor_result *r = t->d->result;
@@ -270,6 +306,7 @@ static enum clrnn_status try_all(struct clrnn_trying *t)
         grown = asks_for_growing(&r->finding[i]) ? &r->finding[i] : NULL;
     if (grown && !t->kept && t->d->asked.ran && !clrnn_trying_no_time(t))
         TRY(grow(t, grown));
+    TRY(excuse_noise(t));
     TRY(clrnn_doctor_settle(t->d, t->kept ? &t->now : NULL));
     for (size_t i = 0; i < r->count; i++) {
         struct clrnn_finding *f = &r->finding[i];

@@ -99,7 +99,8 @@ enum clrnn_status clrnn_doctor_find_reshaped(struct clrnn_doctor *d, struct clrn
     float *x;
     bool there;
 
-    if (T < LEAST_STEPS || rows < 20 || s->info->tokens || s->info->has_lengths || s->bad_values)
+    // windows of one series repeat its steps in other rows
+    if (T < LEAST_STEPS || rows < 20 || s->series || s->info->tokens || s->info->has_lengths || s->bad_values)
         return CLRNN_OK;
     x = malloc((size_t)T * s->C * sizeof(*x));
     z.value = malloc((size_t)z.count * z.features * sizeof(*z.value));

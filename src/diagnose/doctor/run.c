@@ -23,13 +23,9 @@ static double expected_loss(const struct clrnn_doctor *d)
         return log(fmax(d->outputs, 2));
     case CLRNN_LOSS_NLL:
         return NAN;
-    case CLRNN_LOSS_BCE_WITH_LOGITS: {
-        const double ones = (double)s->count[1] / fmax((double)(s->count[0] + s->count[1]), 1);
-
-        return log(2) * (1 - ones + ones * (l->weight ? l->weight[0] : 1));
-    }
     case CLRNN_LOSS_MSE:
         return s->y_square;
+    case CLRNN_LOSS_BCE_WITH_LOGITS: // clrnn_doctor_label_baseline
     case CLRNN_LOSS_L1:
     case CLRNN_LOSS_SMOOTH_L1:
     case CLRNN_LOSS_HUBER:
@@ -64,6 +60,8 @@ static enum clrnn_status prepare(struct clrnn_examination *v)
     v->chance = clrnn_constant_loss(d->config, d->train_scan.classes, d->train_scan.count,
                                     d->train_scan.y_std * d->train_scan.y_std);
     v->expected = expected_loss(d);
+    if (t->loss.kind == CLRNN_LOSS_BCE_WITH_LOGITS)
+        clrnn_doctor_label_baseline(v);
     if (t->loss.kind != CLRNN_LOSS_MSE || info->targets > 1)
         TRY(clrnn_loss_is_regression(t->loss.kind) ? clrnn_doctor_target_baseline(v) : CLRNN_OK);
     d->chance = v->chance;

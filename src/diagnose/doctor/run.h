@@ -94,6 +94,8 @@ void clrnn_doctor_check_gradient_error(struct clrnn_examination *v, const struct
 /** Compares the device's gradients with the reference's on a small batch. */
 enum clrnn_status clrnn_doctor_check_gradient(struct clrnn_examination *v);
 
+/** Sets v->expected of bce, and v->chance where it has several labels. */
+void clrnn_doctor_label_baseline(struct clrnn_examination *v);
 /** Sets v->chance and v->expected for real targets: the best constant answer, and the answer 0. */
 enum clrnn_status clrnn_doctor_target_baseline(struct clrnn_examination *v);
 

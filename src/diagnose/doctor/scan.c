@@ -34,6 +34,7 @@ static enum clrnn_status allocate(struct clrnn_doctor *d, struct pass *p)
     struct clrnn_scan *s = p->s;
     const size_t S = s->info->S, T = s->info->T, C = s->C;
     const size_t rows = MIN2((size_t)SAMPLE_ROWS, MAX2(SAMPLE_VALUES / C, 1));
+    const bool labels = d->config->train.loss.kind == CLRNN_LOSS_BCE_WITH_LOGITS && s->info->targets > 1;
 
     s->mean = calloc(C, sizeof(double));
     s->rms = calloc(C, sizeof(double));
@@ -44,6 +45,8 @@ static enum clrnn_status allocate(struct clrnn_doctor *d, struct pass *p)
     s->count = calloc(MAX2(s->classes, 1u), sizeof(*s->count));
     s->y_sample = malloc(MIN2(S, Y_SAMPLE) * sizeof(double));
     s->labelled = calloc(S, 1);
+    s->weight = s->info->has_weights ? calloc(MAX2(s->classes, 1u), sizeof(*s->weight)) : NULL;
+    s->label = labels ? calloc(s->info->targets, sizeof(*s->label)) : NULL;
     p->x = malloc(T * C * sizeof(float));
     p->tokens = malloc(T * sizeof(int32_t));
     p->y = malloc(clrnn_dataset_y_count(p->s->set) * sizeof(float));
@@ -55,7 +58,7 @@ static enum clrnn_status allocate(struct clrnn_doctor *d, struct pass *p)
     s->sample_count = (uint32_t)MIN2(rows, S * T);
     if (s->mean && s->rms && s->least && s->most && s->sample && s->hash && s->count && s->y_sample &&
         s->labelled && p->x && p->tokens && p->y && p->sum && p->squares && p->finite && p->end_hash &&
-        p->end_run)
+        p->end_run && (s->weight || !s->info->has_weights) && (s->label || !labels))
         return CLRNN_OK;
     return clrnn_error_memory(d->log, S * sizeof(*s->hash) + rows * C * sizeof(float), "looking at the data");
 }
@@ -83,6 +86,8 @@ void clrnn_doctor_scan_finish(struct clrnn_scan *s)
     free(s->count);
     free(s->y_sample);
     free(s->labelled);
+    free(s->weight);
+    free(s->label);
     *s = (struct clrnn_scan){0};
 }
 
@@ -137,6 +142,10 @@ static void read_row(struct pass *p, uint32_t row)
 
 static void take_token(const struct clrnn_doctor *d, struct clrnn_scan *s, uint32_t row, double token)
 {
+    if (!s->least_token && !s->most_token && !row)
+        s->least_token = s->most_token = token;
+    s->least_token = fmin(s->least_token, token);
+    s->most_token = fmax(s->most_token, token);
     if (token != floor(token)) {
         if (!s->real_tokens++) {
             s->real_token_row = row;
@@ -155,6 +164,8 @@ static void take_row(struct clrnn_doctor *d, struct pass *p, uint32_t row)
     struct clrnn_hash h;
     uint32_t run = 1;
 
+    s->shortest = MIN2(s->shortest, length);
+    s->longest = MAX2(s->longest, length);
     read_row(p, row);
     for (uint32_t t = 0; s->info->tokens && t < length; t++)
         take_token(d, s, row, clrnn_dataset_token(s->set, row, t));
@@ -236,7 +247,7 @@ static enum clrnn_status find_padding(struct clrnn_doctor *d, struct pass *p)
         shortest = MIN2(shortest, p->end_run[i]);
         longest = MAX2(longest, p->end_run[i]);
     }
-    if (!rows || s->info->has_lengths || T < 2 || longest - shortest < 2 ||
+    if (!rows || s->shortest < T || T < 2 || longest - shortest < 2 ||
         (double)steps < (double)rows * fmax(2, 2 * usual_run(p, common)))
         return CLRNN_OK;
     s->pad_rows = (double)rows / S;
@@ -282,6 +293,7 @@ static void take_labels(struct clrnn_doctor *d, struct pass *p, struct labels *l
     const struct clrnn_loss_config *loss = &d->config->train.loss;
     const bool classes = loss->kind == CLRNN_LOSS_CROSS_ENTROPY || loss->kind == CLRNN_LOSS_NLL;
     const size_t count = clrnn_dataset_y_valid(s->set, row);
+    const double weight = clrnn_dataset_weight(s->set, row);
 
     clrnn_dataset_targets(s->set, row, p->y);
     for (size_t i = 0; i < count; i++) {
@@ -290,7 +302,7 @@ static void take_labels(struct clrnn_doctor *d, struct pass *p, struct labels *l
         if (classes ? value == loss->ignore_index : isnan(value) && d->config->data.missing_ignore)
             continue;
         s->labels++;
-        s->labelled[row] = 1;
+        s->labelled[row] = weight > 0;
         s->least_label = fmin(s->least_label, value);
         s->most_label = fmax(s->most_label, value);
         if (!label_fits(d, s, value)) {
@@ -300,8 +312,13 @@ static void take_labels(struct clrnn_doctor *d, struct pass *p, struct labels *l
             }
             continue;
         }
-        if (!clrnn_loss_is_regression(loss->kind))
+        if (!clrnn_loss_is_regression(loss->kind)) {
             s->count[classes ? (uint32_t)value : value > 0.5]++;
+            if (s->weight)
+                s->weight[classes ? (uint32_t)value : value > 0.5] += weight;
+            if (s->label)
+                s->label[i % s->info->targets][value > 0.5]++;
+        }
         l->sum += value;
         l->squares += value * value;
         if (clrnn_dataset_y_count(s->set) > 1)
@@ -314,7 +331,7 @@ static void take_labels(struct clrnn_doctor *d, struct pass *p, struct labels *l
         l->last = value;
         l->has_last = true;
     }
-    if (row < Y_SAMPLE)
+    if (row < Y_SAMPLE && isfinite(p->y[0]))
         s->y_sample[s->y_sample_count++] = p->y[0];
 }
 
@@ -356,6 +373,7 @@ enum clrnn_status clrnn_doctor_scan_data(struct clrnn_doctor *d, const struct cl
     s->C = MAX2(s->info->C, 1u);
     s->classes = clrnn_loss_is_regression(loss) ? 0 : loss == CLRNN_LOSS_BCE_WITH_LOGITS ? 2 : d->outputs;
     s->least_label = INFINITY;
+    s->shortest = UINT32_MAX;
     s->most_label = -INFINITY;
     st = allocate(d, &p);
     for (uint32_t c = 0; st == CLRNN_OK && c < s->C; c++) {

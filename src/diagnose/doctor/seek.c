@@ -33,7 +33,7 @@ static char *in_one_line(const char *change)
 static enum clrnn_status weigh(struct clrnn_trying *t, const struct clrnn_finding *f, const char *change,
                                struct clrnn_trial *trial, struct candidates *c)
 {
-    const bool recall = clrnn_finding_by_recall(f);
+    const bool recall = t->by_recall || clrnn_finding_by_recall(f);
     const struct clrnn_trial *before = c->change ? &c->best : clrnn_trying_now(t);
     char *text = clrnn_trial_text(clrnn_trying_now(t), trial, recall), *line = in_one_line(change);
     char *list = text && line
@@ -48,6 +48,8 @@ static enum clrnn_status weigh(struct clrnn_trying *t, const struct clrnn_findin
     c->list = list;
     if (clrnn_trial_compare(before, trial, recall) != CLRNN_GAIN_BETTER)
         return CLRNN_OK;
+    if (!strcmp(f->id, "worse-than-linear") && !clrnn_trial_is_better_on_valid(before, trial))
+        return CLRNN_OK; // which is about validation rows
     clrnn_trial_finish(&c->best);
     c->best = *trial;
     *trial = (struct clrnn_trial){0};
@@ -98,7 +100,10 @@ static enum clrnn_status adopt(struct clrnn_trying *t, struct clrnn_finding *f, 
     if (!helped)
         return clrnn_trying_say(
             t, &f->remedy,
-            clrnn_format("none of what was tried helps%s",
+            clrnn_format("none of what was tried helps%s%s",
+                         strcmp(f->id, "worse-than-linear")
+                             ? ""
+                             : ": start from `linear` alone and add one part at a time",
                          is_about_length(f) ? "; not tried, for no change of the config makes them: shorter "
                                               "sequences, or steps left out"
                                             : ""));

@@ -248,6 +248,7 @@ static void trace_finish(struct clrnn_trace *c)
     clrnn_trial_finish(&c->shuffled_rows);
     clrnn_trial_finish(&c->plain);
     clrnn_trial_finish(&c->mean);
+    clrnn_trial_finish(&c->scaled);
     *c = (struct clrnn_trace){0};
 }
 

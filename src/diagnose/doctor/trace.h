@@ -40,6 +40,8 @@ struct clrnn_trace {
     struct clrnn_trial
         plain; // with the changes found so far, where there are any: shuffled_rows has them, too
     struct clrnn_trial shuffled_rows; // the same training with shuffled rows; ran false: not tried
+    struct clrnn_trial
+        scaled;              // of normalised targets, where that is far better; ran false: not tried, or not
     struct clrnn_trial mean; // of all steps instead of the last, where that learns and the last step does not
     double naive;            // R2 of the best input's last value on validation rows; NaN: not known
     uint32_t naive_feature;
@@ -60,6 +62,9 @@ const char *clrnn_trace_span(const struct clrnn_trace *c, char text[64]);
 /** Best accuracy (mse: R2) on the validation rows. */
 double clrnn_trace_best_quality(const struct clrnn_trace *c);
 bool clrnn_trace_linear_is_better(const struct clrnn_examination *v, const struct clrnn_trace *c);
+/** Whether the whole run ended better than chance on the validation rows, and no worse than a linear model.
+ */
+bool clrnn_trace_generalises(const struct clrnn_examination *v, const struct clrnn_trace *c);
 /** Whether labels may be random, so that the training with shuffled labels should be run. */
 bool clrnn_trace_wants_shuffled(const struct clrnn_examination *v, const struct clrnn_trace *c);
 /** Whether shuffled labels were learnt as well as the real ones. */

@@ -237,8 +237,9 @@ static enum clrnn_status train_and_judge(const struct clrnn_doctor *d, const str
         return clrnn_error_memory(d->log, steps * sizeof(*t->loss), "a trial");
     TRY(clrnn_session_open(d->device, &params, &s));
     st = train(d, s, data, steps, seconds, t);
-    if (st == CLRNN_OK && t->finite && t->steps < steps &&
-        d->asked.steps) // else there is no run to compare with
+    // where there is no run to compare with, or that was soon lost, fewer steps will do
+    if (st == CLRNN_OK && t->finite && t->steps < steps && d->asked.steps &&
+        (d->asked.finite || t->steps < 2 * d->asked.steps))
         snprintf(t->why, sizeof(t->why), "%u steps take more than %.0f s", steps, seconds);
     else if (st == CLRNN_OK)
         st = clrnn_trial_judge(d, s->model, data->train, data->valid, t);
@@ -319,11 +320,18 @@ static enum clrnn_gain compare_set(const struct clrnn_trial *before, const struc
 static bool beats_constant(const struct clrnn_trial *t)
 {
     const struct clrnn_eval_result *r = judged(t);
+    const double counted = fmax((double)r->counted, 1);
     double largest = 0;
 
-    for (uint32_t k = 0; k < r->classes; k++)
-        largest = fmax(largest, (double)r->per_class[k].support);
-    return quality(t, r, false) > (r->classes ? largest / fmax((double)r->counted, 1) : 0) + LEAST_GAIN;
+    for (uint32_t k = 0; k < r->classes; k++) {
+        const double ones = (double)r->per_class[k].support;
+
+        if (t->loss_kind == CLRNN_LOSS_BCE_WITH_LOGITS && !r->confusion) // several labels
+            largest += fmax(ones, counted / r->classes - ones);
+        else
+            largest = fmax(largest, ones);
+    }
+    return quality(t, r, false) > (r->classes ? largest / counted : 0) + LEAST_GAIN;
 }
 
 /** By which figure two trials differ. */
@@ -384,6 +392,12 @@ enum clrnn_gain clrnn_trial_compare(const struct clrnn_trial *before, const stru
     enum figure by;
 
     return compare(before, after, recall, &by);
+}
+
+bool clrnn_trial_is_better_on_valid(const struct clrnn_trial *before, const struct clrnn_trial *after)
+{
+    return !before->ran ||
+           compare_set(before, after, judged(before), judged(after), false) == CLRNN_GAIN_BETTER;
 }
 
 bool clrnn_trial_is_good(const struct clrnn_trial *t)

@@ -5,6 +5,8 @@
 
 #include "diagnose/doctor/doctor.h"
 
+#define CLRNN_FEW_STEPS 50u // of a whole run, in which hardly anything is learnt
+
 /** What a change brings. */
 enum clrnn_gain { CLRNN_GAIN_WORSE, CLRNN_GAIN_NONE, CLRNN_GAIN_BETTER };
 
@@ -23,6 +25,8 @@ void clrnn_trial_finish(struct clrnn_trial *trial);
  * by accuracy. */
 enum clrnn_gain clrnn_trial_compare(const struct clrnn_trial *before, const struct clrnn_trial *after,
                                     bool recall);
+/** Whether it is better on the validation rows. */
+bool clrnn_trial_is_better_on_valid(const struct clrnn_trial *before, const struct clrnn_trial *after);
 /** Returns "valid accuracy 0.49 -> 0.95 in the same 300 steps", to be freed. NULL: no memory. */
 char *clrnn_trial_text(const struct clrnn_trial *before, const struct clrnn_trial *after, bool recall);
 /** Whether the trial is so good that no change can show that it helps. */

@@ -9,6 +9,8 @@
 #include "base/file.h"
 #include "base/log.h"
 
+#define LONGER_RUN 300u // steps
+
 enum clrnn_status clrnn_trying_no_memory(const struct clrnn_trying *t)
 {
     return clrnn_error_memory(t->d->log, 0, "the trial of a remedy");
@@ -55,7 +57,9 @@ enum clrnn_status clrnn_trying_run(const struct clrnn_trying *t, const char *mor
     memcpy(set + (more != NULL), t->set, t->count * sizeof(*set));
     st = clrnn_doctor_apply(t->d, t->count + (more != NULL), set, &changed);
     if (st == CLRNN_OK)
-        st = clrnn_trial_run(t->d, changed, t->steps, TRIAL_SECONDS, trial);
+        // a run of few steps is compared with a longer one, of smaller batches
+        st = clrnn_trial_run(t->d, changed, t->d->asked.wanted < CLRNN_FEW_STEPS ? LONGER_RUN : t->steps,
+                             TRIAL_SECONDS, trial);
     clrnn_config_destroy(&changed);
     free(set);
     return st;

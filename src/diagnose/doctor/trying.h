@@ -12,6 +12,7 @@ struct clrnn_trying {
     const char **set; // changes that are kept
     size_t count;
     struct clrnn_trial now; // with those of them that helped
+    bool by_recall;         // a change was kept for the recall of the class that is found least
     bool kept;              // `now` is the result of changes, not of the config as given
     uint32_t steps;
     double pace;  // seconds a step of the last trial; 0: there was none

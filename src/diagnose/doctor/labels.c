@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: MIT
+// Labels and sample weights: baselines of several labels, labels that are always the same or rare, samples
+// that have no weight.
+#include <math.h>
+
+#include "base/array.h"
+#include "diagnose/constant.h"
+#include "diagnose/doctor/run.h"
+
+double clrnn_scan_constant_accuracy(const struct clrnn_scan *s)
+{
+    double total = 0, largest = 0, sum = 0;
+
+    for (uint32_t k = 0; s->label && k < s->info->targets; k++)
+        sum += (double)MAX2(s->label[k][0], s->label[k][1]) /
+               fmax((double)(s->label[k][0] + s->label[k][1]), 1) / s->info->targets;
+    if (s->label)
+        return sum;
+    for (uint32_t k = 0; k < s->classes; k++) {
+        total += (double)s->count[k];
+        largest = fmax(largest, (double)s->count[k]);
+    }
+    return total > 0 ? largest / total : NAN;
+}
+
+// How much a label's ones count in the loss.
+static double positive_weight(const struct clrnn_loss_config *l, uint32_t label, const uint64_t count[2])
+{
+    if (l->weight)
+        return label < l->weight_count ? l->weight[label] : 1;
+    return l->balanced && count[1] ? (double)count[0] / (double)count[1] : 1;
+}
+
+void clrnn_doctor_label_baseline(struct clrnn_examination *v)
+{
+    const struct clrnn_doctor *d = v->d;
+    const struct clrnn_scan *s = &d->train_scan;
+    const uint32_t labels = s->label ? s->info->targets : 1;
+
+    if (s->label)
+        v->chance = 0;
+    v->expected = 0;
+    for (uint32_t k = 0; k < labels; k++) {
+        const uint64_t *count = s->label ? s->label[k] : s->count;
+        const double all = fmax((double)(count[0] + count[1]), 1),
+                     w = positive_weight(&d->config->train.loss, k, count);
+        const double zeros = (double)count[0] / all, ones = (double)count[1] / all * w;
+        const double share = ones / fmax(ones + zeros, 1e-300);
+
+        v->expected += log(2) * (zeros + ones) / labels;
+        if (s->label && share > 0 && share < 1)
+            v->chance -= (ones * log(share) + zeros * log(1 - share)) / labels;
+    }
+}
+
+// ---------------------------------------------------------------- findings
+
+// Labels that are 0, or 1, in every row.
+static void check_constant_labels(struct clrnn_doctor *d)
+{
+    const struct clrnn_scan *s = &d->train_scan;
+    uint32_t count = 0, first = 0;
+
+    for (uint32_t k = 0; k < s->info->targets; k++) {
+        if (s->label[k][0] + s->label[k][1] < 2 || (s->label[k][0] && s->label[k][1]))
+            continue;
+        first = count++ ? first : k;
+    }
+    if (!count)
+        return;
+    clrnn_doctor_finding(d, CLRNN_FINDING_SINGLE_CLASS, CLRNN_SEVERITY_WARNING);
+    clrnn_doctor_where(d, "data.train y, label %u", first);
+    clrnn_doctor_evidence(d, "it is %d in all %llu rows", s->label[first][1] > 0,
+                          (unsigned long long)(s->label[first][0] + s->label[first][1]));
+    if (count > 1)
+        clrnn_doctor_evidence(d, "; %u of %u labels never change", count, s->info->targets);
+    clrnn_doctor_cost(d, "that output learns a constant, and its accuracy of 1 lifts the mean over labels");
+    clrnn_doctor_remedy(d, "leave this column out of y, or check how it was made");
+}
+
+static void check_rare_labels(struct clrnn_doctor *d)
+{
+    const struct clrnn_scan *s = &d->train_scan;
+    const struct clrnn_loss_config *loss = &d->config->train.loss;
+    uint32_t count = 0, rarest = 0;
+    double least = clrnn_threshold.rare_share;
+
+    for (uint32_t k = 0; k < s->info->targets; k++) {
+        const double all = (double)(s->label[k][0] + s->label[k][1]);
+        const double share = (double)MIN2(s->label[k][0], s->label[k][1]) / fmax(all, 1);
+
+        if (!(share > 0) || share > clrnn_threshold.rare_share)
+            continue;
+        count++;
+        if (share <= least) {
+            least = share;
+            rarest = k;
+        }
+    }
+    if (!count)
+        return;
+    clrnn_doctor_finding(d, CLRNN_FINDING_CLASS_IMBALANCE,
+                         loss->weight || loss->balanced ? CLRNN_SEVERITY_NOTE : CLRNN_SEVERITY_WARNING);
+    clrnn_doctor_where(d, "data.train y, label %u", rarest);
+    clrnn_doctor_evidence(d, "it is 1 in %llu rows and 0 in %llu; always answering %d is right in %.1f%%",
+                          (unsigned long long)s->label[rarest][1], (unsigned long long)s->label[rarest][0],
+                          s->label[rarest][1] > s->label[rarest][0], 100 * (1 - least));
+    if (count > 1)
+        clrnn_doctor_evidence(d, "; %u of %u labels are so rare", count, s->info->targets);
+    clrnn_doctor_remedy(d,
+                        "train.loss.bce_with_logits.pos_weight=balanced, and judge by `clrnn eval`'s recall "
+                        "of each label");
+}
+
+void clrnn_doctor_check_each_label(struct clrnn_doctor *d)
+{
+    check_constant_labels(d);
+    check_rare_labels(d);
+}
+
+// Sample weights that favour the common class, or leave nothing of a class.
+void clrnn_doctor_check_sample_weights(struct clrnn_doctor *d, uint32_t common, uint32_t rare)
+{
+    const struct clrnn_scan *s = &d->train_scan;
+    const double heavy = s->weight[common] / (double)s->count[common],
+                 light = s->weight[rare] / (double)s->count[rare];
+    const double counts = (double)s->count[common] / (double)s->count[rare];
+    uint32_t none = UINT32_MAX;
+
+    for (uint32_t k = 0; k < s->classes; k++)
+        if (s->count[k] && s->weight[k] == 0)
+            none = k;
+    if (none != UINT32_MAX && s->weight[common] + s->weight[rare] > 0) {
+        clrnn_doctor_finding(d, CLRNN_FINDING_CLASS_WEIGHTS_INVERTED, CLRNN_SEVERITY_ERROR);
+        clrnn_doctor_where(d, "data.train.weights");
+        clrnn_doctor_evidence(d, "all %llu samples of class %u have weight 0",
+                              (unsigned long long)s->count[none], none);
+        clrnn_doctor_cost(d, "this class is not learnt");
+    } else if (counts >= clrnn_threshold.weights_ratio && heavy > clrnn_threshold.weights_ratio * light) {
+        clrnn_doctor_finding(d, CLRNN_FINDING_CLASS_WEIGHTS_INVERTED, CLRNN_SEVERITY_ERROR);
+        clrnn_doctor_where(d, "data.train.weights");
+        clrnn_doctor_evidence(
+            d,
+            "class %u has %llu samples of weight %.3g on average, class %u has %llu of %.3g: the common class "
+            "counts %.3g times as much as the rare one",
+            common, (unsigned long long)s->count[common], heavy, rare, (unsigned long long)s->count[rare],
+            light, counts * heavy / light);
+    } else {
+        return;
+    }
+    clrnn_doctor_remedy(d,
+                        "data.train.weights=null with train.loss.%s.%s=balanced, or weights that grow as "
+                        "classes get rarer",
+                        clrnn_loss_word(d->config->train.loss.kind),
+                        d->config->train.loss.kind == CLRNN_LOSS_BCE_WITH_LOGITS ? "pos_weight" : "weight");
+    clrnn_doctor_fix(d, FIX_NO_SAMPLE_WEIGHTS, 0, 0);
+}

@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: MIT
+// What the doctor says of several labels, weights of samples, missing targets, lengths that say nothing, and
+// targets of another size; and that it is silent where labels are noisy.
+#include <math.h>
+
+#include "base/array.h"
+#include "base/random.h"
+#include "clrnn/diagnose.h"
+#include "tests/train/scratch.h"
+
+enum { ROWS = 320, STEPS = 6, FEATURES = 3 };
+
+static double noise(uint32_t stream, uint32_t at)
+{
+    const struct clrnn_random r = {12, RANDOM_PROBE, stream, 0};
+
+    return clrnn_random_normal(&r, at);
+}
+
+static void write_x(const struct scratch *s, float x[ROWS * STEPS * FEATURES])
+{
+    for (uint32_t i = 0; i < ROWS * STEPS * FEATURES; i++)
+        x[i] = (float)noise(0, i);
+    scratch_f32(s, "X.npy", x, ROWS, STEPS, FEATURES);
+}
+
+// Runs the doctor on a gru with `outputs` outputs; `data` are keys below data, `train` below train.
+static void examine(struct scratch *s, unsigned outputs, const char *train, const char *data, bool run,
+                    struct clrnn_doctor_result *r)
+{
+    struct clrnn_config *config;
+    char text[1024];
+
+    snprintf(text, sizeof(text),
+             "model:\n  layers:\n  - gru: {hidden_size: 8}\n  - pool: {over: last}\n"
+             "  - linear: {out_features: %u}\n"
+             "train:\n  batch_size: 16\n  shuffle: true\n%sdata:\n%s",
+             outputs, train, data);
+    config = scratch_config(s, text);
+    assert_int_equal(clrnn_doctor(s->device, config, &(struct clrnn_doctor_params){.static_only = !run}, r),
+                     CLRNN_OK);
+    clrnn_config_destroy(&config);
+}
+
+// The finding of this id that is no note; NULL: none.
+static const struct clrnn_finding *finding(const struct clrnn_doctor_result *r, const char *id)
+{
+    for (size_t i = 0; i < r->count; i++)
+        if (!strcmp(r->finding[i].id, id) && r->finding[i].severity != CLRNN_SEVERITY_NOTE)
+            return &r->finding[i];
+    return NULL;
+}
+
+#define DATA "  train: {x: X.npy, y: y.npy}\n"
+#define SPLIT DATA "  valid_fraction: 0.25\n"
+#define WEIGHTS "  train: {x: X.npy, y: y.npy, weights: w.npy}\n"
+#define LENGTHS "  train: {x: X.npy, y: y.npy, lengths: L.npy}\n"
+#define BCE "  loss: bce_with_logits\n  optimizer: {adam: {lr: 0.005}}\n  epochs: 12\n"
+
+// ---------------------------------------------------------------- several labels
+
+// Label 1 of 3 is 1 in every `every`th row; 0: never.
+static void write_three_labels(const struct scratch *s, const float *x, uint32_t every)
+{
+    int64_t y[ROWS * 3];
+
+    for (uint32_t n = 0; n < ROWS; n++) {
+        y[n * 3] = noise(1, n) > 0;
+        y[n * 3 + 1] = every && n % every == 0;
+        y[n * 3 + 2] = x[(n * STEPS + STEPS - 1) * FEATURES] > 0;
+    }
+    scratch_i64(s, "y.npy", y, ROWS, 3);
+}
+
+static void labels_that_never_change_or_are_rare(void **state)
+{
+    static const struct {
+        uint32_t every;
+        const char *id;
+    } cases[] = {{0, "single-class"}, {40, "class-imbalance"}, {2, NULL}};
+    float x[ROWS * STEPS * FEATURES];
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct clrnn_doctor_result r;
+        struct scratch s;
+
+        assert_true(scratch_open(&s, "ref"));
+        write_x(&s, x);
+        write_three_labels(&s, x, cases[i].every);
+        examine(&s, 3, BCE, DATA, false, &r);
+        assert_int_equal(r.count, cases[i].id != NULL);
+        if (cases[i].id) {
+            assert_non_null(finding(&r, cases[i].id));
+            assert_non_null(strstr(r.finding[0].where, "label 1"));
+        }
+        clrnn_doctor_finish(&r);
+        scratch_close(&s);
+    }
+}
+
+// ---------------------------------------------------------------- rows that do not count
+
+static void write_targets(const struct scratch *s, uint32_t present)
+{
+    float y[ROWS];
+
+    for (uint32_t n = 0; n < ROWS; n++)
+        y[n] = n < present ? (float)noise(2, n) : NAN;
+    scratch_f32(s, "y.npy", y, ROWS, 0, 0);
+}
+
+static void targets_that_are_missing(void **state)
+{
+    float x[ROWS * STEPS * FEATURES];
+    struct clrnn_doctor_result r;
+    struct scratch s;
+
+    (void)state;
+    assert_true(scratch_open(&s, "ref"));
+    write_x(&s, x);
+    for (uint32_t present = 0; present <= 200; present += 200) {
+        write_targets(&s, present);
+        examine(&s, 1, "  loss: mse\n", SPLIT "  missing_targets: ignore\n", false, &r);
+        assert_int_equal(finding(&r, "labels-all-ignored") != NULL, !present);
+        clrnn_doctor_finish(&r);
+    }
+    examine(&s, 1, "  loss: mse\n", SPLIT, false, &r); // missing and not ignored
+    assert_non_null(finding(&r, "label-range"));
+    clrnn_doctor_finish(&r);
+    scratch_close(&s);
+}
+
+// Weights 1 of class 0, which is three times as common, and `light` of class 1.
+static void weights_of_samples(void **state)
+{
+    static const struct {
+        float heavy, light;
+        const char *id;
+    } cases[] = {{0, 0, "labels-all-ignored"},
+                 {1, 0, "class-weights-inverted"},
+                 {1, 0.1F, "class-weights-inverted"},
+                 {1, 3, NULL}};
+    float x[ROWS * STEPS * FEATURES], w[ROWS];
+    int64_t y[ROWS];
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct clrnn_doctor_result r;
+        struct scratch s;
+
+        assert_true(scratch_open(&s, "ref"));
+        write_x(&s, x);
+        for (uint32_t n = 0; n < ROWS; n++) {
+            y[n] = n % 4 == 0;
+            w[n] = y[n] ? cases[i].light : cases[i].heavy;
+        }
+        scratch_i64(&s, "y.npy", y, ROWS, 0);
+        scratch_f32(&s, "w.npy", w, ROWS, 0, 0);
+        examine(&s, 2, "  loss: cross_entropy\n", WEIGHTS, false, &r);
+        assert_int_equal(r.count, cases[i].id != NULL);
+        if (cases[i].id)
+            assert_non_null(finding(&r, cases[i].id));
+        clrnn_doctor_finish(&r);
+        scratch_close(&s);
+    }
+}
+
+// ---------------------------------------------------------------- lengths
+
+static void lengths_that_say_nothing(void **state)
+{
+    float x[ROWS * STEPS * FEATURES];
+    int64_t y[ROWS], length[ROWS];
+    struct scratch s;
+
+    (void)state;
+    assert_true(scratch_open(&s, "ref"));
+    for (uint32_t kind = 0; kind < 3; kind++) { // T for every row, 1 for every row, the right ones
+        struct clrnn_doctor_result r;
+
+        for (uint32_t n = 0; n < ROWS; n++) {
+            const uint32_t steps = 2 + n % (STEPS - 1);
+
+            y[n] = n % 2;
+            length[n] = kind == 0 ? STEPS : kind == 1 ? 1 : steps;
+            for (uint32_t i = 0; i < STEPS * FEATURES; i++)
+                x[n * STEPS * FEATURES + i] =
+                    i < steps * FEATURES ? (float)noise(3, n * STEPS * FEATURES + i) : 0;
+        }
+        scratch_f32(&s, "X.npy", x, ROWS, STEPS, FEATURES);
+        scratch_i64(&s, "y.npy", y, ROWS, 0);
+        scratch_i64(&s, "L.npy", length, ROWS, 0);
+        examine(&s, 2, "  loss: cross_entropy\n", LENGTHS, false, &r);
+        assert_int_equal(finding(&r, "padding-without-lengths") != NULL, kind == 0);
+        assert_int_equal(finding(&r, "single-time-step") != NULL, kind == 1);
+        clrnn_doctor_finish(&r);
+    }
+    scratch_close(&s);
+}
+
+// Windows of one series of noise repeat its steps in other rows, and are not reshaped.
+static void windows_of_noise(void **state)
+{
+    float x[ROWS * STEPS];
+    int64_t y[ROWS];
+    struct clrnn_doctor_result r;
+    struct scratch s;
+
+    (void)state;
+    assert_true(scratch_open(&s, "ref"));
+    for (uint32_t n = 0; n < ROWS; n++) {
+        y[n] = n % 2;
+        for (uint32_t t = 0; t < STEPS; t++)
+            x[n * STEPS + t] = (float)noise(4, n + t);
+    }
+    scratch_f32(&s, "X.npy", x, ROWS, STEPS, 1);
+    scratch_i64(&s, "y.npy", y, ROWS, 0);
+    examine(&s, 2, "  loss: cross_entropy\n", DATA, false, &r);
+    assert_null(finding(&r, "axes-swapped"));
+    clrnn_doctor_finish(&r);
+    scratch_close(&s);
+}
+
+// ---------------------------------------------------------------- with training
+
+// Targets some way from 0, which the net does not reach; another size of the same is learnt.
+static void targets_of_another_size(void **state)
+{
+    float x[ROWS * STEPS * FEATURES], y[ROWS];
+    struct clrnn_doctor_result r;
+    struct scratch s;
+
+    (void)state;
+    assert_true(scratch_open(&s, NULL));
+    write_x(&s, x);
+    for (int far = 0; far < 2; far++) {
+        const struct clrnn_finding *f;
+
+        for (uint32_t n = 0; n < ROWS; n++)
+            y[n] = (far ? 60 : 0) + (far ? 10 : 1) * (x[(n * STEPS + STEPS - 1) * FEATURES] +
+                                                      0.5F * x[(n * STEPS + STEPS - 2) * FEATURES + 1]);
+        scratch_f32(&s, "y.npy", y, ROWS, 0, 0);
+        examine(&s, 1, "  loss: huber\n  optimizer: {adam: {lr: 0.01}}\n  epochs: 20\n", SPLIT, true, &r);
+        f = finding(&r, "unscaled-target");
+        assert_int_equal(f != NULL, far);
+        if (f) {
+            assert_string_equal(f->set, "data.normalize_targets=standard");
+            assert_ptr_equal(f, &r.finding[0]);
+        }
+        clrnn_doctor_finish(&r);
+    }
+    scratch_close(&s);
+}
+
+// Labels of which a third is drawn: the net is as good as can be, and nothing keeps it from learning.
+static void noisy_labels(void **state)
+{
+    float x[ROWS * STEPS * FEATURES];
+    int64_t y[ROWS];
+    struct clrnn_doctor_result r;
+    struct scratch s;
+
+    (void)state;
+    assert_true(scratch_open(&s, NULL));
+    write_x(&s, x);
+    for (uint32_t n = 0; n < ROWS; n++)
+        y[n] = x[(n * STEPS + STEPS - 1) * FEATURES] + 0.9 * noise(5, n) > 0;
+    scratch_i64(&s, "y.npy", y, ROWS, 0);
+    examine(&s, 1, "  loss: bce_with_logits\n  optimizer: {adam: {lr: 0.003}}\n  epochs: 10\n", SPLIT, true,
+            &r);
+    for (size_t i = 0; i < r.count; i++)
+        if (r.finding[i].severity != CLRNN_SEVERITY_NOTE)
+            fail_msg("%s: %s", r.finding[i].id, r.finding[i].evidence);
+    clrnn_doctor_finish(&r);
+    scratch_close(&s);
+}
+
+// Gradients clipped to next to nothing.
+static void clipped_to_nothing(void **state)
+{
+    float x[ROWS * STEPS * FEATURES];
+    int64_t y[ROWS];
+    struct clrnn_doctor_result r;
+    const struct clrnn_finding *f;
+    struct scratch s;
+
+    (void)state;
+    assert_true(scratch_open(&s, NULL));
+    write_x(&s, x);
+    for (uint32_t n = 0; n < ROWS; n++)
+        y[n] = x[(n * STEPS + STEPS - 1) * FEATURES] > 0;
+    scratch_i64(&s, "y.npy", y, ROWS, 0);
+    examine(&s, 2,
+            "  loss: cross_entropy\n  optimizer: {sgd: {lr: 0.5}}\n  clip_grad_norm: 1.0e-5\n  epochs: 20\n",
+            SPLIT, true, &r);
+    f = finding(&r, "update-too-small");
+    assert_non_null(f);
+    assert_string_equal(f->set, "train.clip_grad_norm=1");
+    assert_ptr_equal(f, &r.finding[0]);
+    clrnn_doctor_finish(&r);
+    scratch_close(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(labels_that_never_change_or_are_rare),
+        cmocka_unit_test(targets_that_are_missing),
+        cmocka_unit_test(weights_of_samples),
+        cmocka_unit_test(lengths_that_say_nothing),
+        cmocka_unit_test(windows_of_noise),
+        cmocka_unit_test(targets_of_another_size),
+        cmocka_unit_test(noisy_labels),
+        cmocka_unit_test(clipped_to_nothing),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
