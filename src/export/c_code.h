@@ -58,7 +58,4 @@ void clrnn_c_functions(struct clrnn_c_code *code);
 /** The largest int16 level of an int8 matrix's inputs: sums of `cols` products must fit int32. */
 double clrnn_c_levels(uint32_t cols);
 
-/** Whether cell `op` keeps its h and c in NAME_state. */
-bool clrnn_c_has_state(const struct clrnn_c_code *code, size_t op);
-
 #endif

@@ -36,11 +36,6 @@ static void put(struct emission *e, const char *format, ...)
     free(text);
 }
 
-bool clrnn_c_has_state(const struct clrnn_c_code *code, size_t op)
-{
-    return code->program.op[op].kind == CLRNN_EXPORT_CELL && op < code->program.pool;
-}
-
 // ---------------------------------------------------------------- where results go
 
 // Chooses the array into which an operation writes `width` values: `sink` for the last one, its input if

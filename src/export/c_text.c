@@ -2,7 +2,6 @@
 // C source as text.
 #include "export/c_text.h"
 
-#include <ctype.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -136,17 +135,4 @@ void clrnn_c_matrix(struct clrnn_c_text *t, const char *label, const double *val
     }
     if (!(int8 ? put_int8 : put_columns)(t, label, values, rows, cols))
         t->failed = true;
-}
-
-void clrnn_c_string(struct clrnn_c_text *t, const char *text)
-{
-    if (!t->out)
-        return;
-    clrnn_out_printf(t->out, "\"");
-    for (const unsigned char *c = (const unsigned char *)text; *c; c++)
-        if (*c < 0x80 && isprint(*c) && !strchr("\"\\?", *c))
-            clrnn_out_printf(t->out, "%c", *c);
-        else
-            clrnn_out_printf(t->out, "\\%03o", *c);
-    clrnn_out_printf(t->out, "\"");
 }

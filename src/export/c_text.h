@@ -29,7 +29,4 @@ void clrnn_c_floats(struct clrnn_c_text *t, const char *label, const double *val
 void clrnn_c_matrix(struct clrnn_c_text *t, const char *label, const double *values, size_t rows, size_t cols,
                     bool int8);
 
-/** A string literal; all but printable ASCII is escaped. */
-void clrnn_c_string(struct clrnn_c_text *t, const char *text);
-
 #endif

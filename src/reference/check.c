@@ -184,8 +184,7 @@ void clrnn_check_blame(struct clrnn_check *c, const char *format, ...)
              c->op.T, c->op.N, c->op.C, (unsigned long long)c->random.seed, c->what, text);
 }
 
-void clrnn_check_blame_at(struct clrnn_check *c, int slot, size_t index, double got, double want,
-                          const char *why)
+static void blame_at(struct clrnn_check *c, int slot, size_t index, double got, double want, const char *why)
 {
     if (!c->fault[0]) {
         c->fault_slot = slot;
@@ -307,7 +306,7 @@ static void compare_integers(struct clrnn_check *c, int slot)
         memcpy(&bits, &c->got[slot][i], sizeof(bits));
         if (bits == (int32_t)c->want[slot][i])
             continue;
-        clrnn_check_blame_at(c, slot, i, bits, c->want[slot][i], "integers are equal");
+        blame_at(c, slot, i, bits, c->want[slot][i], "integers are equal");
         c->error = c->share = INFINITY;
     }
 }
@@ -328,15 +327,15 @@ static void compare_reals(struct clrnn_check *c, int slot, const double *noise)
 
         memcpy(&bits, &c->got[slot][i], sizeof(bits));
         if (bits == (uint32_t)CLRNN_UNWRITTEN && !s->updated)
-            clrnn_check_blame_at(c, slot, i, got, want, "never written");
+            blame_at(c, slot, i, got, want, "never written");
         if (s->row_size && is_padding(c, i / s->row_size) && got != 0)
-            clrnn_check_blame_at(c, slot, i, got, 0, "padding is exactly 0");
+            blame_at(c, slot, i, got, 0, "padding is exactly 0");
         if ((isnan(want) && isnan(got)) || (isinf(want) && want == got) || off == 0)
             continue;
         c->error = fmax(c->error, isfinite(off) ? off / fmax(scale, 1e-37) : INFINITY);
         c->share = fmax(c->share, isfinite(off) && allowed > 0 ? off / allowed : INFINITY);
         if (!(off <= allowed))
-            clrnn_check_blame_at(c, slot, i, got, want, "too far apart");
+            blame_at(c, slot, i, got, want, "too far apart");
     }
 }
 

@@ -89,10 +89,8 @@ void clrnn_check_poison_padding(struct clrnn_check *c, int slot, uint32_t row_si
 /** Words from the case's random numbers. */
 uint32_t clrnn_check_u32(struct clrnn_check *c);
 
-/** Records what is wrong, printf style; the first fault is kept. _at: an output's element. */
+/** Records what is wrong, printf style; the first fault is kept. */
 void clrnn_check_blame(struct clrnn_check *c, const char *format, ...) CLRNN_PRINTF(2, 3);
-void clrnn_check_blame_at(struct clrnn_check *c, int slot, size_t index, double got, double want,
-                          const char *why);
 
 /** Runs the op on the device, then calls clrnn_check_judge. Wrong results are in `fault`; errors are those of
  * a device that fails (CLRNN_ERR_BUILD, CLRNN_ERR_DEVICE) and CLRNN_ERR_MEMORY. */

@@ -93,7 +93,8 @@ void clrnn_metrics_close(struct clrnn_metrics *m)
     *m = (struct clrnn_metrics){0};
 }
 
-void clrnn_metrics_reset(struct clrnn_metrics *m)
+// Forgets what was added.
+static void reset(struct clrnn_metrics *m)
 {
     m->items = m->correct = 0;
     m->scored = 0;
@@ -184,7 +185,8 @@ static void add_reals(struct clrnn_metrics *m, const float *x, const float *y)
     m->scored++;
 }
 
-enum clrnn_status clrnn_metrics_add(struct clrnn_metrics *m, const struct clrnn_session *s)
+// Adds the batch that the session evaluated last.
+static enum clrnn_status add_batch(struct clrnn_metrics *m, const struct clrnn_session *s)
 {
     const uint32_t steps = s->plan->output_steps;
 
@@ -285,7 +287,8 @@ static enum clrnn_status compute_guesses(struct clrnn_metrics *m)
     return compute_areas(m);
 }
 
-enum clrnn_status clrnn_metrics_compute(struct clrnn_metrics *m)
+// Computes `value` and `group` of what was added.
+static enum clrnn_status compute(struct clrnn_metrics *m)
 {
     for (int i = 0; i < CLRNN_METRIC_COUNT; i++)
         m->value[i] = NAN;
@@ -306,7 +309,7 @@ enum clrnn_status clrnn_metrics_pass(struct clrnn_metrics *m, struct clrnn_sessi
 {
     double sum[RECORD_FIELDS] = {0};
 
-    clrnn_metrics_reset(m);
+    reset(m);
     TRY(clrnn_session_begin_epoch(s, 0, 0));
     while (!stop || !*stop) {
         TRY(clrnn_session_step(s, CLRNN_MODE_EVAL, record));
@@ -314,11 +317,11 @@ enum clrnn_status clrnn_metrics_pass(struct clrnn_metrics *m, struct clrnn_sessi
             break;
         for (uint32_t field = 0; field < RECORD_FIELDS; field++)
             sum[field] += record->sum[field];
-        TRY(clrnn_metrics_add(m, s));
+        TRY(add_batch(m, s));
     }
     memcpy(record->sum, sum, sizeof(sum));
     record->loss = clrnn_unsigned_nan(sum[RECORD_LOSS] / sum[RECORD_WEIGHT]);
-    TRY(clrnn_metrics_compute(m));
+    TRY(compute(m));
     record->accuracy = m->value[CLRNN_METRIC_accuracy];
     record->grad_norm = NAN;
     return CLRNN_OK;

@@ -43,12 +43,6 @@ struct clrnn_metrics {
 enum clrnn_status clrnn_metrics_open(struct clrnn_metrics *m, const struct clrnn_model *model,
                                      const struct clrnn_dataset *set);
 void clrnn_metrics_close(struct clrnn_metrics *m);
-/** Forgets what was added. */
-void clrnn_metrics_reset(struct clrnn_metrics *m);
-/** Adds the batch that the session evaluated last. */
-enum clrnn_status clrnn_metrics_add(struct clrnn_metrics *m, const struct clrnn_session *session);
-/** Computes `value` and `group` of what was added. */
-enum clrnn_status clrnn_metrics_compute(struct clrnn_metrics *m);
 
 /** Number of samples of a class, or of samples that have the label. */
 uint64_t clrnn_metrics_support(const struct clrnn_metrics *m, uint32_t group);

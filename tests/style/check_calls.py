@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""No circles of calls between source files, seen from the symbols of the object files, as TAP.
+"""Calls between source files, seen from the symbols of the object files, as TAP: no circles, nothing without a caller.
 
     check_calls.py ROOT ARCHIVE...
 
@@ -62,15 +62,25 @@ def circles(graph):
     return found
 
 
+def unused(root, defined, wanted):
+    """External functions and tables that no other file uses, no test and no user of the library."""
+    used = set().union(*wanted.values())
+    used |= set(re.findall(r"\w+", (root / "src" / "clrnn.syms").read_text(encoding="utf-8")))
+    for path in (root / "tests").rglob("*.c"):
+        used |= set(re.findall(r"\w+", path.read_text(encoding="utf-8")))
+    return sorted(set(defined) - used - {"main", "cmd_help"})  # declared with the other commands, called in its file
+
+
 def main():
-    defined, wanted = read_symbols(pathlib.Path(sys.argv[1]), sys.argv[2:])
+    root = pathlib.Path(sys.argv[1])
+    defined, wanted = read_symbols(root, sys.argv[2:])
     files = {path: {defined[name] for name in names if name in defined} - {path} for path, names in wanted.items()}
     files = collections.defaultdict(set, files)
     folders = collections.defaultdict(set)
     for path, others in files.items():
         folder = path.rpartition("/")[0]
         folders[folder] |= {other.rpartition("/")[0] for other in others} - {folder}
-    print("1..3")
+    print("1..4")
     failed = 0
     for number, (what, graph) in enumerate((("files", files), ("folders", folders)), 1):
         found = circles(graph)
@@ -78,10 +88,15 @@ def main():
             print(f"# these {what} use each other: {', '.join(group)}")
         failed += bool(found)
         print(f"{'not ok' if found else 'ok'} {number} - no circle of {what}")
+    idle = unused(root, defined, wanted)
+    for name in idle:
+        print(f"# {defined[name]}: nobody else uses {name}: make it static or delete it")
+    failed += bool(idle)
+    print(f"{'not ok' if idle else 'ok'} 3 - every external symbol has a user")
     # what the test would miss: an archive that was not read
     known = len(files) > 100 and len(folders) >= 17
     failed += not known
-    print(f"{'ok' if known else 'not ok'} 3 - read {len(files)} files of {len(folders)} folders")
+    print(f"{'ok' if known else 'not ok'} 4 - read {len(files)} files of {len(folders)} folders")
     return 1 if failed else 0
 
 
