@@ -254,16 +254,16 @@ bool cli_parse(struct cli *cli, const struct cli_spec *spec, int argc, char **ar
 // ---------------------------------------------------------------- what commands need
 
 static char abort_sentence[2048];
+static int abort_status;
 
 // A driver's assertion has failed and has printed its message: tells the user what that means.
 static void on_abort(int number)
 {
-    const int status = clrnn_status_exit(CLRNN_ERR_DEVICE);
     ssize_t written = write(STDERR_FILENO, abort_sentence, strlen(abort_sentence));
 
     (void)number;
     (void)written;
-    _exit(status);
+    _exit(abort_status);
 }
 
 static void explain_aborts(const struct clrnn_device_info *info)
@@ -274,6 +274,7 @@ static void explain_aborts(const struct clrnn_device_info *info)
              "clrnn: error: the driver of %s (%s) has ended the process by an abort%s\n", info->name,
              info->platform_name, hint ? hint : "");
     free(hint);
+    abort_status = clrnn_status_exit(CLRNN_ERR_DEVICE);
     signal(SIGABRT, on_abort);
 }
 

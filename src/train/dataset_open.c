@@ -140,7 +140,6 @@ static enum clrnn_status open_y(struct clrnn_dataset *d, const struct clrnn_arra
         return CLRNN_OK;
     if (info->targets > 1)
         return wrong_targets(d, text);
-    ndim = count;
     if (steps && info->T > 1)
         return clrnn_error(
             d->log, CLRNN_ERR_DATA,
