@@ -113,6 +113,17 @@ def unfinished(root):
                     yield f"{path}:{number} is unfinished by its own words"
 
 
+def design(root):
+    """Files and functions that doc/design.md names exist; paths are from the root or from src/."""
+    text = (root / "doc/design.md").read_text(encoding="utf-8")
+    words = {word for path, code in sources(root) if path.parts[0] != "tests" for word in re.findall(r"\w+", code)}
+    for name in sorted(set(re.findall(r"\b(?:[a-z_]+/)+[a-z_-]+\.(?:c|h|cl|def|py)\b", text))):
+        if not (root / name).is_file() and not (root / "src" / name).is_file():
+            yield f"doc/design.md names {name}, which is not there"
+    for name in sorted(set(re.findall(r"\b[a-z]+_[a-z_]+\b(?!\.)", " ".join(re.findall(r"`([^`]*)`", text)))) - words):
+        yield f"doc/design.md names {name}, which is not in the code"
+
+
 def formatted(root):
     """clang-format with the project's .clang-format changes nothing. Version 14 only: others break lines elsewhere."""
     tool = shutil.which("clang-format-14") or shutil.which("clang-format")
@@ -128,7 +139,7 @@ def formatted(root):
 
 def main():
     root = pathlib.Path(sys.argv[1])
-    checks = (layers, tools, opencl, public, licences, widths, lengths, unfinished, formatted)
+    checks = (layers, tools, opencl, public, licences, widths, lengths, unfinished, design, formatted)
     print(f"1..{len(checks)}")
     failed = 0
     for number, check in enumerate(checks, 1):
