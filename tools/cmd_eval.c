@@ -103,8 +103,7 @@ int cmd_eval(int argc, char **argv)
         .usage = "RUN|MODEL --x FILE --y FILE [options]",
         .text =
             "Evaluates a model in eval mode: loss, accuracy, confusion matrix, precision, recall and F1 of\n"
-            "each class, ROC AUC for two classes; MAE, RMSE and R2 for a regression. A run folder stands for\n"
-            "its last.safetensors.",
+            "each class, ROC AUC for two classes; MAE, RMSE and R2 for a regression.\n" SOURCE_RUN,
         .least = 0,
         .most = 1,
         .takes_json = true,

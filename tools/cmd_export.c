@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 // clrnn export: a run's model for other programs.
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/array.h"
-#include "tools/cli.h"
+#include "tools/source.h"
 
 struct request {
     const char *format, *out, *name, *type;
-    bool states;
+    bool states, best, last;
 };
 
 // Exit status 0, or that of a usage error.
@@ -25,6 +26,8 @@ static int check(const struct cli *cli, const struct request *r)
         return cli_usage(cli, "--states belongs to --to onnx");
     if (c && !r->out)
         return cli_usage(cli, "--out DIR is missing");
+    if (r->best && r->last)
+        return cli_usage(cli, "--best and --last exclude each other");
     if (r->type && strcmp(r->type, "f32") && strcmp(r->type, "int8"))
         return cli_usage(cli, "--type %s: expected f32 or int8", r->type);
     return 0;
@@ -50,6 +53,7 @@ int cmd_export(int argc, char **argv)
         {"name", CLI_TEXT, "NAME", "C: what files and functions are called (model)", &r.name},
         {"states", CLI_FLAG, NULL, "ONNX: h and c as inputs and outputs, to go on where a sequence ended",
          &r.states},
+        CHECKPOINT_OPTIONS(r),
         {"type", CLI_TEXT, "TYPE", "C: weights as f32 (the default) or int8", &r.type},
     };
     const struct cli_spec spec = {
@@ -62,7 +66,8 @@ int cmd_export(int argc, char **argv)
             "trained with them.\n"
             "c: NAME.c and NAME.h, C99 without libraries but math.h, with the weights as constants and the\n"
             "normalisation inside; NAME_main.c is an example that checks itself with NAME_test.h.\n"
-            "NAME_predict runs a sequence; without bidirectional layers NAME_step runs one step at a time.",
+            "NAME_predict runs a sequence; without bidirectional layers NAME_step runs one step at a\n"
+            "time.\n" SOURCE_RUN,
         .least = 1,
         .most = 1,
         .without_config = true,
@@ -74,6 +79,7 @@ int cmd_export(int argc, char **argv)
     };
     struct clrnn_device *device = NULL;
     struct clrnn_model *model = NULL;
+    char *file = NULL;
     struct cli cli;
     enum clrnn_status st;
     int status;
@@ -89,11 +95,14 @@ int cmd_export(int argc, char **argv)
         cli.device = "ref"; // hardly any computing: works without OpenCL
     st = cli_check_out(&cli, r.out, 1, (const char *const[]){cli.argument[0]});
     if (st == CLRNN_OK)
+        st = source_checkpoint(&cli, cli.argument[0], r.best, r.last, &file);
+    if (st == CLRNN_OK)
         st = cli_device(&cli, false, &device);
     if (st == CLRNN_OK)
-        st = clrnn_model_open(device, cli.argument[0], &model);
+        st = clrnn_model_open(device, file, &model);
     if (st == CLRNN_OK)
         st = write_model(model, &r);
+    free(file);
     clrnn_model_destroy(&model);
     clrnn_device_destroy(&device);
     return cli_finish(&cli, st);

@@ -19,7 +19,7 @@ int cmd_predict(int argc, char **argv)
     const struct cli_spec spec = {
         .usage = "RUN|MODEL --x FILE --out FILE [options]",
         .text = "Runs a model in eval mode over a data set, batch by batch: a million samples need no more\n"
-                "memory than one batch. A run folder stands for its last.safetensors.",
+                "memory than one batch.\n" SOURCE_RUN,
         .least = 0,
         .most = 1,
         .option_count = ARRAY_SIZE(options),

@@ -16,6 +16,10 @@ bool source_check(const struct cli *cli, struct source_options *s, int *status)
     if (s->init ? cli->argument_count != 0 || !s->config : cli->argument_count != 1)
         return cli_usage(cli, "name a run folder or model file, or --init FILE with --config CONFIG.yaml"),
                false;
+    if (s->best && s->last)
+        return cli_usage(cli, "--best and --last exclude each other"), false;
+    if (s->init && (s->best || s->last))
+        return cli_usage(cli, "--best and --last go with a run folder, not with --init"), false;
     if (!s->x == !s->csv)
         return cli_usage(cli, "name the data: --x FILE.npy or --csv FILE.csv"), false;
     if (cli->set.count && !s->config)
@@ -35,17 +39,33 @@ bool source_check(const struct cli *cli, struct source_options *s, int *status)
     return true;
 }
 
+enum clrnn_status source_checkpoint(const struct cli *cli, const char *path, bool best, bool last,
+                                    char **file)
+{
+    return clrnn_run_checkpoint(&cli->log, path,
+                                best   ? CLRNN_CHECKPOINT_BEST
+                                : last ? CLRNN_CHECKPOINT_LAST
+                                       : CLRNN_CHECKPOINT_USUAL,
+                                file);
+}
+
 enum clrnn_status source_open_model(const struct cli *cli, const struct source_options *source,
                                     struct clrnn_device **device, struct clrnn_model **model)
 {
     struct clrnn_config *config = NULL;
     struct clrnn_data_shape shape;
-    enum clrnn_status st = cli_device(cli, false, device);
+    char *file = NULL;
+    enum clrnn_status st;
 
-    if (st != CLRNN_OK)
-        return st;
     if (!source->init)
-        return clrnn_model_open(*device, cli->argument[0], model);
+        TRY(source_checkpoint(cli, cli->argument[0], source->best, source->last, &file));
+    st = cli_device(cli, false, device);
+    if (st == CLRNN_OK && file)
+        st = clrnn_model_open(*device, file, model);
+    if (st != CLRNN_OK || file) {
+        free(file);
+        return st;
+    }
     st = cli_config(cli, source->config, &config);
     if (st == CLRNN_OK)
         st = clrnn_source_shape(&cli->log, config, &source->data, &shape);

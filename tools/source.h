@@ -8,24 +8,38 @@
 struct source_options {
     const char *x, *y, *lengths, *csv, *label, *init, *config;
     uint32_t steps;
+    bool best, last;
     struct clrnn_source data; // by source_check
 };
+
+// What the commands' help says.
+#define SOURCE_RUN \
+    "A run folder stands for its best.safetensors where its config has\n" \
+    "early stopping, else for its last.safetensors; --best and --last choose."
 
 // Table rows for a struct source_options named s.
 // clang-format off
 #define SOURCE_X_OPTION(s) {"x", CLI_TEXT, "FILE", "samples as .npy, (N, T, C) or (N, C)", &(s).x}
 #define SOURCE_Y_OPTION(s) {"y", CLI_TEXT, "FILE", "targets as .npy, (N) or (N, T)", &(s).y}
+#define CHECKPOINT_OPTIONS(s)                                                                     \
+    {"best", CLI_FLAG, NULL, "of a run folder best.safetensors", &(s).best},                      \
+    {"last", CLI_FLAG, NULL, "of a run folder last.safetensors", &(s).last}
 #define SOURCE_OPTIONS(s)                                                                         \
     {"lengths", CLI_TEXT, "FILE", "how many steps of each sample count, .npy (N)", &(s).lengths}, \
     {"csv", CLI_TEXT, "FILE", "samples as rows of a CSV file, instead of --x", &(s).csv},         \
     {"label", CLI_TEXT, "COLUMN", "with --csv: the column that holds the target", &(s).label},    \
     {"steps", CLI_UINT, "T", "with --csv: fold the columns into T steps", &(s).steps},            \
     {"init", CLI_TEXT, "FILE", "weights alone (a PyTorch state dict), with --config", &(s).init}, \
-    {"config", CLI_TEXT, "FILE", "the model's config, with --init", &(s).config}
+    {"config", CLI_TEXT, "FILE", "the model's config, with --init", &(s).config},                 \
+    CHECKPOINT_OPTIONS(s)
 // clang-format on
 
 /** Checks that the options name one model and one data set; else reports, false, *status. */
 bool source_check(const struct cli *cli, struct source_options *source, int *status);
+
+/** The model file that `path` means, with --best or --last: see clrnn_run_checkpoint. */
+enum clrnn_status source_checkpoint(const struct cli *cli, const char *path, bool best, bool last,
+                                    char **file);
 
 /** Opens the device and the model: a run or model file, or --init with --config. */
 enum clrnn_status source_open_model(const struct cli *cli, const struct source_options *source,

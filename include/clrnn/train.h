@@ -53,6 +53,24 @@ struct clrnn_train_result {
     bool chained; // the last full batch ran as chains of launches
 };
 
+/** Which checkpoint of a run folder is meant. */
+enum clrnn_checkpoint_choice {
+    CLRNN_CHECKPOINT_USUAL, // the best one where the run stops early, else the last
+    CLRNN_CHECKPOINT_LAST,
+    CLRNN_CHECKPOINT_BEST // with the lowest validation loss (without data.valid: training loss)
+};
+
+/** The model file that a path means: of a run folder last.safetensors or best.safetensors, else the path
+ * itself. Logs one line (CLRNN_LOG_INFO) that says which was taken where the two are of different epochs, and
+ * the loss of both.
+ *
+ *  Owner   the caller: free(*file).
+ *  Errors  CLRNN_ERR_DATA: not a run folder, or it lacks the file; CLRNN_ERR_ARG: a choice for what is no
+ * folder; CLRNN_ERR_MEMORY. *file is then NULL.
+ */
+CLRNN_API enum clrnn_status clrnn_run_checkpoint(const struct clrnn_log *log, const char *path,
+                                                 enum clrnn_checkpoint_choice choice, char **file);
+
 /** Fails where an output that is to be written at `path` would replace a file of a run: CLRNN_ERR_ARG. */
 CLRNN_API enum clrnn_status clrnn_run_check_output(const struct clrnn_log *log, const char *path);
 

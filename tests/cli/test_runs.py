@@ -14,6 +14,34 @@ import harness
 from harness import CONFIG, read_npy, read_safetensors
 
 
+def checkpoints(c):
+    """eval, predict and export take the last checkpoint, or the best one where the run stops early; --best and --last
+    choose, and one line says what the other one is."""
+    c.run("train", "config.yaml", "--device", "ref", "--out", "run", "--no-plot", "--set", "train.epochs=8",
+          "--set", "train.optimizer.adam.lr=0.3")
+    epochs = c.epochs("run")
+    losses = {"best": min(row["valid_loss"] for row in epochs), "last": epochs[-1]["valid_loss"]}
+    assert losses["best"] < losses["last"], losses
+    data = ("--x", "X_valid.npy", "--y", "y_valid.npy", "--device", "ref", "--json")
+    for options, taken in (((), "last"), (("--last",), "last"), (("--best",), "best")):
+        out, err = c.run("eval", "run", *data, *options)
+        assert abs(json.loads(out)["loss"] - losses[taken]) < 1e-6, (options, out)
+        assert f"takes {taken}.safetensors (epoch" in err and f"valid loss {losses[taken]:.4g})" in err, err
+        c.run("predict", "run", *data[:2], "--device", "ref", "--out", f"{taken}.npy", *options)
+        c.run("export", "run", "--to", "safetensors", "--out", f"{taken}.safetensors", *options)
+    assert (c.folder / "best.npy").read_bytes() != (c.folder / "last.npy").read_bytes()
+    tensors = {name: harness.read_safetensors(c.folder / f"{name}.safetensors")[0] for name in losses}
+    assert tensors["last"] != tensors["best"]
+    (c.folder / "run/config.yaml").write_text((c.folder / "run/config.yaml").read_text().replace(
+        "early_stopping: null", "early_stopping: {patience: 5}"))
+    out, _ = c.run("eval", "run", *data)
+    assert abs(json.loads(out)["loss"] - losses["best"]) < 1e-6, out
+    (c.folder / "run/best.safetensors").unlink()
+    c.run("eval", "run", *data, "--best", status=3)
+    c.run("eval", "run/last.safetensors", *data, "--best", status=2)
+    c.run("eval", "run", *data, "--best", "--last", status=2)
+
+
 def run_folder(c):
     out, _ = c.run("train", "config.yaml", "--out", "run", "--set", "train.log_every=2")
     assert "run:" in out
@@ -457,7 +485,8 @@ def terminal_words(c):
 
 
 if __name__ == "__main__":
-    sys.exit(harness.main([run_folder, same_twice, broken_as_asked, interrupted, interrupted_early, killed_and_resumed,
+    sys.exit(harness.main([run_folder, checkpoints, same_twice, broken_as_asked, interrupted, interrupted_early,
+                           killed_and_resumed,
                            *[killed_in(name) for name in VARIANTS], resume_changed, resume_refuses, predictions,
                            plans, normalized_targets, series_split, balanced_weights, batches_without_labels,
                            vector_targets, synthetic_data, terminal_words]))

@@ -108,6 +108,7 @@ static void configs(void **state)
     struct clrnn_config *made = (struct clrnn_config *)&log_;
     struct clrnn_config_key *keys;
     struct clrnn_data_shape shape;
+    char *file = (char *)&shape;
     size_t count;
 
     (void)state;
@@ -133,6 +134,8 @@ static void configs(void **state)
     NOTHING(clrnn_config_destroy, NULL);
     NOTHING(clrnn_config_destroy, &made);
     REFUSED("path", clrnn_run_check_output, &log_, NULL);
+    REFUSED("path", clrnn_run_checkpoint, &log_, NULL, CLRNN_CHECKPOINT_BEST, &file);
+    REFUSED("file", clrnn_run_checkpoint, &log_, "run", CLRNN_CHECKPOINT_BEST, NULL);
     REFUSED("config", clrnn_run_config, &log_, "run", 0, NULL, NULL);
     REFUSED("run", clrnn_run_config, &log_, NULL, 0, NULL, &made);
     REFUSED("config", clrnn_source_shape, &log_, NULL, &config->data.train, &shape);
