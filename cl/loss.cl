@@ -348,7 +348,8 @@ static inline void loss_of_items(const task *t, uint first, uint last, real whol
         x, lengths, target, index, weight, label_weight, sample_weight, scale, dx, rows, N, C, parameter, ignore \
     }
 
-// record [slots, RECORD_FIELDS]; a slot out of range writes nowhere. One team works.
+// One team of LANES work-items computes the whole batch. record [slots, RECORD_FIELDS]: a slot out of range is not
+// written.
 kernel void loss_whole(global const real *x, global const int *lengths, global const target_type *target,
                        global const uint *index, global const real *weight, global const real *label_weight,
                        global const real *sample_weight, global const real *scale, global real *dx, uint rows,

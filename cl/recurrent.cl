@@ -131,8 +131,9 @@ kernel void recurrent_step_fwd(global real *input, global real *product, global 
     }
 }
 
-// dh [D, rows, P] of a step: dy and what reaches h from the step after: through [N, P] by the multiply, times the
-// dropout's mask [N, P] if there is one; carry [N, P] past it (gru). An item takes one number.
+// dh [D, rows, P], the gradient of h at a step, is the sum of dy, of through [N, P] from the multiply of the step
+// after, times the dropout's mask [N, P] if there is one, and of carry [N, P], which does not pass through that
+// multiply (gru). A work-item computes one number.
 kernel void recurrent_join(global const real *dy, global const real *through, global const real *mask,
                            global const real *carry, global real *dh, global const int *lengths, uint T, uint N,
                            uint P, uint D, uint d, uint step)

@@ -18,7 +18,7 @@ enum {
     HYPER_FIELDS = 8
 };
 
-// REAL [slots, RECORD_FIELDS]: what a batch leaves behind, read once per progress tick.
+// REAL [slots, RECORD_FIELDS]: the results of a batch, which the host reads once per progress tick.
 enum {
     RECORD_LOSS,    // numerator: sum of weighted losses
     RECORD_WEIGHT,  // denominator: sum of target weights, or count. Batch loss = LOSS / WEIGHT

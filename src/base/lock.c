@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Locking with flock on the lock file of a shared file.
+// Locks a file that several processes use: flock on a lock file beside it.
 #include "base/lock.h"
 
 #include <errno.h>

@@ -20,7 +20,7 @@
 
 // ---------------------------------------------------------------- when to end
 
-struct clrnn_trace {
+struct overfitting {
     struct clrnn_session *session;
     const struct clrnn_overfit_task *task;
     struct clrnn_overfit_result *r;
@@ -35,7 +35,7 @@ static bool decays(const struct clrnn_session *t)
     return t->config->train.optimizer.weight_decay != 0.0;
 }
 
-static bool ends(struct clrnn_trace *c, double grad_norm)
+static bool ends(struct overfitting *c, double grad_norm)
 {
     struct clrnn_overfit_result *r = c->r;
     const bool never = c->still == r->steps; // had a gradient
@@ -94,7 +94,7 @@ static bool still_falls(const struct clrnn_overfit_result *r)
            before - last > 3.0 * sqrt(noise[0] + noise[1]);
 }
 
-static enum clrnn_status keep(struct clrnn_trace *c, double loss)
+static enum clrnn_status keep(struct overfitting *c, double loss)
 {
     struct clrnn_overfit_result *r = c->r;
 
@@ -105,7 +105,7 @@ static enum clrnn_status keep(struct clrnn_trace *c, double loss)
     return CLRNN_OK;
 }
 
-static enum clrnn_status run(struct clrnn_trace *c)
+static enum clrnn_status run(struct overfitting *c)
 {
     const struct clrnn_overfit_task *task = c->task;
     struct clrnn_overfit_result *r = c->r;
@@ -160,7 +160,7 @@ enum clrnn_status clrnn_overfit_batch(struct clrnn_device *device, const struct 
         .feed = {.batch_size = clrnn_dataset_info(task->batch)->S, .bucket = task->config->data.bucket},
         .endless = true,
     };
-    struct clrnn_trace c = {.task = task, .r = result};
+    struct overfitting c = {.task = task, .r = result};
     struct clrnn_loss_floor floor;
     enum clrnn_status st;
 

@@ -201,7 +201,7 @@ enum clrnn_status clrnn_layernorm_bwd(struct clrnn_launches *launches, const str
 
 // ---------------------------------------------------------------- class
 
-// Sum; deviation, its square and their sum; scale and shift.
+// For each value: the sum for the mean; the deviation, its square and their sum; scale and shift.
 static double batchnorm_flops(const struct clrnn_op *op)
 {
     return (op->norm.batch_stats ? 6.0 : 2.0) * op->T * op->N * op->C;

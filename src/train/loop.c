@@ -26,7 +26,7 @@ static bool is_regression(const struct clrnn_loop *l)
     return clrnn_loss_is_regression(l->config->train.loss.kind);
 }
 
-// ---------------------------------------------------------------- looking at records
+// ---------------------------------------------------------------- reading records
 
 static enum clrnn_status note_pace(struct clrnn_loop *l, double seconds, uint32_t steps)
 {
@@ -117,9 +117,10 @@ static enum clrnn_status read_records(struct clrnn_loop *l)
         }
     }
     now = clrnn_clock();
-    TRY(note_pace(l, (now - l->looked) / q->count, q->count));
-    q->limit = (uint32_t)fmin(fmax(READ_SECONDS * q->count / fmax(now - l->looked, 1e-9), 1.0), LOOP_QUEUE);
-    l->looked = now;
+    TRY(note_pace(l, (now - l->last_read) / q->count, q->count));
+    q->limit =
+        (uint32_t)fmin(fmax(READ_SECONDS * q->count / fmax(now - l->last_read, 1e-9), 1.0), LOOP_QUEUE);
+    l->last_read = now;
     q->count = 0;
     TRY(clrnn_watch_weights(&l->watch, l->model));
     if (l->profile.on)
@@ -318,7 +319,7 @@ enum clrnn_status clrnn_loop_run(struct clrnn_loop *l)
     l->queue.limit = 1;
     l->started = clrnn_clock();
     while (!l->state.finished) {
-        l->epoch_started = l->looked = clrnn_clock();
+        l->epoch_started = l->last_read = clrnn_clock();
         l->epoch_samples = 0;
         TRY(train_epoch(l));
         l->train_seconds = clrnn_clock() - l->epoch_started;

@@ -41,7 +41,7 @@ struct clrnn_loop {
     double last_loss, last_weight; // of the step read last
     struct clrnn_metrics metrics;  // of the validation set
 
-    double started, epoch_started, looked, shown;     // seconds of the monotonic clock
+    double started, epoch_started, last_read, shown;  // seconds of the monotonic clock
     double former_seconds;                            // of the epochs before a resume
     double train_seconds;                             // of this epoch's training alone
     uint64_t steps_here, samples_here, epoch_samples; // in this process; in this epoch of this process

@@ -113,6 +113,17 @@ def unfinished(root):
                     yield f"{path}:{number} is unfinished by its own words"
 
 
+def tags(root):
+    """A struct, enum or union with our prefix is defined once."""
+    found = {}
+    for path, text in sources(root):
+        if path.parts[0] in ("include", "src", "tools") and path.suffix in (".c", ".h"):
+            for tag in re.findall(r"^(?:struct|enum|union) (clrnn_\w+)\s*\{", text, re.M):
+                if tag in found:
+                    yield f"{path} defines {tag}, as {found[tag]} does"
+                found[tag] = path
+
+
 def design(root):
     """Files and functions that doc/design.md names exist; paths are from the root or from src/."""
     text = (root / "doc/design.md").read_text(encoding="utf-8")
@@ -139,7 +150,7 @@ def formatted(root):
 
 def main():
     root = pathlib.Path(sys.argv[1])
-    checks = (layers, tools, opencl, public, licences, widths, lengths, unfinished, design, formatted)
+    checks = (layers, tools, opencl, public, licences, widths, lengths, unfinished, tags, design, formatted)
     print(f"1..{len(checks)}")
     failed = 0
     for number, check in enumerate(checks, 1):
