@@ -4,8 +4,8 @@
 // Not a config trained by train/session: the model sees all T * C inputs of a sample at once, standardised
 // one by one, for which there is no layer; the problem is convex, so that the result depends on no learning
 // rate; and a baseline that shares the trainer's code and settings would share their faults. Measured on 220
-// sequences of 60 steps: this reaches an accuracy of 1.0, Adam with 400 to 1000 steps and three learning rates
-// 0.31 to 0.74; with targets in thousands Adam's R2 is -14, where this has -0.08.
+// sequences of 60 steps: this reaches an accuracy of 1.0, Adam with 400 to 1000 steps and three learning
+// rates 0.31 to 0.74; with targets in thousands Adam's R2 is -14, where this has -0.08.
 #include "diagnose/doctor/linear.h"
 
 #include <math.h>
