@@ -37,7 +37,10 @@ static void examine(struct scratch *s, unsigned outputs, const char *train, cons
              "train:\n  batch_size: 16\n  shuffle: true\n%sdata:\n%s",
              outputs, train, data);
     config = scratch_config(s, text);
-    assert_int_equal(clrnn_doctor(s->device, config, &(struct clrnn_doctor_params){.static_only = !run}, r),
+    assert_int_equal(clrnn_doctor(s->device, config,
+                                  &(struct clrnn_doctor_params){.static_only = !run,
+                                                                .report = scratch_path(s, "page.html")},
+                                  r),
                      CLRNN_OK);
     clrnn_config_destroy(&config);
 }
@@ -224,6 +227,40 @@ static void windows_of_noise(void **state)
 
 // ---------------------------------------------------------------- with training
 
+// A rare label that is hardly found, until balanced weights are tried; the page shows each label.
+static void rare_label(void **state)
+{
+    float x[ROWS * STEPS * FEATURES];
+    int64_t y[ROWS * 2];
+    struct clrnn_doctor_result r;
+    const struct clrnn_finding *f;
+    struct scratch s;
+    char *page;
+
+    (void)state;
+    assert_true(scratch_open(&s, NULL));
+    write_x(&s, x);
+    for (uint32_t n = 0; n < ROWS; n++) {
+        const float *last = x + (n * STEPS + STEPS - 1) * FEATURES;
+
+        y[n * 2] = last[0] > 0;
+        y[n * 2 + 1] = last[1] > 1.4F;
+    }
+    scratch_i64(&s, "y.npy", y, ROWS, 2);
+    examine(&s, 2, "  loss: bce_with_logits\n  optimizer: {adam: {lr: 0.003}}\n  epochs: 8\n", SPLIT, true,
+            &r);
+    f = finding(&r, "majority-class-only");
+    assert_non_null(f);
+    assert_non_null(strstr(f->where, "label 1"));
+    assert_string_equal(f->set, "train.loss.bce_with_logits.pos_weight=balanced");
+    assert_non_null(strstr(f->tried, "recall"));
+    page = scratch_read(&s, "page.html", NULL);
+    assert_non_null(strstr(page, "found where it is 1"));
+    free(page);
+    clrnn_doctor_finish(&r);
+    scratch_close(&s);
+}
+
 // Targets some way from 0, which the net does not reach; another size of the same is learnt.
 static void targets_of_another_size(void **state)
 {
@@ -310,6 +347,7 @@ int main(void)
         cmocka_unit_test(weights_of_samples),
         cmocka_unit_test(lengths_that_say_nothing),
         cmocka_unit_test(windows_of_noise),
+        cmocka_unit_test(rare_label),
         cmocka_unit_test(targets_of_another_size),
         cmocka_unit_test(noisy_labels),
         cmocka_unit_test(clipped_to_nothing),

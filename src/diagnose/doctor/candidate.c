@@ -14,6 +14,7 @@
 
 #define CLIP_LEAST 0.1 // gradient norms are usually clipped at 1 to 10
 #define BATCH 32u
+#define WIDE 16u // units, at least, where more are tried
 
 enum kind {
     NONE,
@@ -146,11 +147,15 @@ static char *wider(const struct clrnn_config *c, size_t at)
 
     for (size_t i = at + 1; i < c->layer_count; i++)
         weights_above = weights_above || clrnn_layer_has_weights(&c->layer[i]);
+    if (clrnn_layer_is_recurrent(l) && l->proj_size)
+        return clrnn_format("model.layers.%zu.%s.hidden_size=%u\nmodel.layers.%zu.%s.proj_size=%u", at,
+                            clrnn_layer_word(l->kind), MAX2(2 * l->hidden_size, 2 * WIDE), at,
+                            clrnn_layer_word(l->kind), MAX2(2 * l->proj_size, WIDE));
     if (clrnn_layer_is_recurrent(l))
         return clrnn_format("model.layers.%zu.%s.hidden_size=%u", at, clrnn_layer_word(l->kind),
-                            2 * l->hidden_size);
+                            MAX2(2 * l->hidden_size, WIDE));
     if (l->kind == CLRNN_LAYER_LINEAR && weights_above)
-        return clrnn_format("model.layers.%zu.linear.out_features=%u", at, 2 * l->out_features);
+        return clrnn_format("model.layers.%zu.linear.out_features=%u", at, MAX2(2 * l->out_features, WIDE));
     return clrnn_format("%s", "");
 }
 

@@ -27,8 +27,8 @@ static const char style[] =
     "dl{display:grid;grid-template-columns:6.5em 1fr;gap:4px 12px;margin:12px 0 0}dt{color:var(--soft)}"
     "dd{margin:0;overflow-wrap:anywhere;white-space:pre-line;min-width:0}\n"
     "code,pre{font:14px/1.5 ui-monospace,monospace}dd code{background:var(--back);padding:1px 4px;"
-    "border-radius:4px;white-space:pre-wrap}\n"
-    ".pictures{display:flex;flex-wrap:wrap;gap:12px;margin-top:12px}figure{margin:0;flex:1 1 300px;max-width:470px}"
+    "border-radius:4px;white-space:pre-wrap;display:inline-block}\n"
+    ".pictures{display:flex;flex-wrap:wrap;gap:12px;margin-top:12px}figure{margin:0;flex:1 1 360px;max-width:470px}"
     "svg{width:100%;height:auto;display:block}\n"
     "svg text{font:12px system-ui,sans-serif;fill:var(--soft)}svg .title{font-size:13px;font-weight:600;"
     "fill:var(--ink)}\n"
@@ -39,7 +39,8 @@ static const char style[] =
     "display:inline-block;width:2.6em;text-align:right;padding-right:.8em}\n"
     ".config span{display:block;padding-right:12px}.config .marked{background:var(--mark)}a{color:var(--b)}\n"
     "@media(max-width:600px){main{padding:8px}section,.first{padding:12px}section.effect{margin-left:8px}"
-    "dl{grid-template-columns:1fr}dt{margin-top:6px}}\n";
+    "dl{grid-template-columns:1fr}dt{margin-top:6px}figure{flex-basis:260px}}\n"
+    ".seen{color:var(--soft);margin:12px 0 0}\n";
 
 // ---------------------------------------------------------------- findings
 
@@ -70,7 +71,8 @@ static size_t place_of(const struct clrnn_doctor_result *r, const char *id)
     return i;
 }
 
-static void write_finding(FILE *page, const struct clrnn_doctor *d, size_t i)
+static void write_finding(FILE *page, const struct clrnn_doctor *d, size_t i,
+                          size_t at[CLRNN_REPORT_PICTURES])
 {
     static const char *const severity[] = {"error", "warning", "note"};
     const struct clrnn_finding *f = &d->result->finding[i];
@@ -87,7 +89,7 @@ static void write_finding(FILE *page, const struct clrnn_doctor *d, size_t i)
     entry(page, "change", f->set, true);
     entry(page, "tried", f->tried, false);
     fputs("</dl>\n", page);
-    clrnn_report_pictures(page, d, f);
+    clrnn_report_pictures(page, d, f, i + 1, at);
     fputs("</section>\n", page);
 }
 
@@ -186,6 +188,7 @@ static void write_config(FILE *page, const struct clrnn_doctor *d)
 static void write_page(FILE *page, const struct clrnn_doctor *d)
 {
     const struct clrnn_doctor_result *r = d->result;
+    size_t at[CLRNN_REPORT_PICTURES] = {0};
 
     fputs("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
           "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>clrnn doctor: ",
@@ -202,11 +205,11 @@ static void write_page(FILE *page, const struct clrnn_doctor *d)
         fputs("</p>\n", page);
     }
     for (size_t i = 0; i < r->count; i++)
-        write_finding(page, d, i);
+        write_finding(page, d, i, at);
     if (!r->count) {
-        fputs("<section><div class=\"pictures\">\n", page);
-        clrnn_report_pictures(page, d, &(struct clrnn_finding){.id = "underfitting"});
-        fputs("</div></section>\n", page);
+        fputs("<section>\n", page);
+        clrnn_report_pictures(page, d, &(struct clrnn_finding){.id = "underfitting"}, 1, at);
+        fputs("</section>\n", page);
     }
     write_config(page, d);
     fputs("</main></body></html>\n", page);

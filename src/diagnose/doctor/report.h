@@ -10,7 +10,11 @@
 /** Writes params.report, if it is set. CLRNN_ERR_DISK, CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_doctor_report_page(const struct clrnn_doctor *d);
 
-/** Draws the pictures of a finding. */
-void clrnn_report_pictures(FILE *page, const struct clrnn_doctor *d, const struct clrnn_finding *f);
+#define CLRNN_REPORT_PICTURES 5 // kinds
+
+/** Draws the pictures of a finding. `at`: in which finding, counted from 1, each kind already is, 0: in none;
+ * these are only referred to. */
+void clrnn_report_pictures(FILE *page, const struct clrnn_doctor *d, const struct clrnn_finding *f,
+                           size_t number, size_t at[CLRNN_REPORT_PICTURES]);
 
 #endif

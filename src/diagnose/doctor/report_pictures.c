@@ -12,6 +12,7 @@
 #define POINTS 100u // of a curve
 
 enum picture { BY_LAYER = 1, BY_TIME = 2, LOSS = 4, ANSWERS = 8, PAIRS = 16, RESULT = ANSWERS | PAIRS };
+#define PICTURES CLRNN_REPORT_PICTURES
 
 static const struct row {
     const char *id;
@@ -148,7 +149,7 @@ static void draw_answers(FILE *page, const struct clrnn_trial *t, const char *wh
                       : NULL;
 
     if (title && r->classes > 1)
-        clrnn_svg_answers(page, title, r->confusion, r->classes);
+        clrnn_svg_answers(page, title, r->per_class, r->classes, !r->confusion);
     free(title);
 }
 
@@ -161,17 +162,8 @@ static void draw_pairs(FILE *page, const struct clrnn_trial *t, const char *whic
     free(title);
 }
 
-void clrnn_report_pictures(FILE *page, const struct clrnn_doctor *d, const struct clrnn_finding *f)
+static void draw(FILE *page, const struct clrnn_doctor *d, unsigned pictures)
 {
-    unsigned pictures = f->outcome == CLRNN_TRIED_HELPS ? LOSS : 0;
-
-    if (f->severity == CLRNN_SEVERITY_NOTE)
-        return;
-    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-        if (!strcmp(rows[i].id, f->id))
-            pictures |= rows[i].pictures;
-    if (!pictures)
-        return;
     fputs("<div class=\"pictures\">\n", page);
     if (pictures & BY_LAYER)
         draw_gradient(page, d, false);
@@ -188,4 +180,40 @@ void clrnn_report_pictures(FILE *page, const struct clrnn_doctor *d, const struc
         draw_pairs(page, &d->best, "with the changes");
     }
     fputs("</div>\n", page);
+}
+
+// A reference to each finding where some of these pictures are.
+static void refer(FILE *page, const struct clrnn_doctor *d, unsigned pictures, const size_t at[PICTURES])
+{
+    bool said = false;
+
+    for (size_t i = 0; i < d->result->count; i++)
+        for (unsigned k = 0; k < PICTURES; k++)
+            if (pictures >> k & 1 && at[k] == i + 1) {
+                fprintf(page, "%s<a href=\"#finding-%zu\">%s</a>",
+                        said ? ", " : "<p class=\"seen\">pictures: see ", i + 1, d->result->finding[i].id);
+                said = true;
+                break;
+            }
+    fputs(said ? "</p>\n" : "", page);
+}
+
+void clrnn_report_pictures(FILE *page, const struct clrnn_doctor *d, const struct clrnn_finding *f,
+                           size_t number, size_t at[CLRNN_REPORT_PICTURES])
+{
+    unsigned pictures = f->outcome == CLRNN_TRIED_HELPS ? LOSS : 0, seen = 0;
+
+    if (f->severity == CLRNN_SEVERITY_NOTE)
+        return;
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+        if (!strcmp(rows[i].id, f->id))
+            pictures |= rows[i].pictures;
+    for (unsigned k = 0; k < PICTURES; k++)
+        if (pictures >> k & 1 && at[k])
+            seen |= 1U << k;
+        else if (pictures >> k & 1)
+            at[k] = number;
+    if (pictures & ~seen)
+        draw(page, d, pictures & ~seen);
+    refer(page, d, seen, at);
 }

@@ -245,7 +245,8 @@ void clrnn_svg_lines(FILE *page, const struct clrnn_svg_chart *c)
 
 // ---------------------------------------------------------------- answers by class
 
-void clrnn_svg_answers(FILE *page, const char *title, const uint64_t *confusion, uint32_t classes)
+void clrnn_svg_answers(FILE *page, const char *title, const struct clrnn_class_result *each, uint32_t classes,
+                       bool labels)
 {
     const uint32_t shown_classes = MIN2(classes, MOST_CLASSES);
     const double step = fmin(22, 216.0 / fmax(shown_classes, 1)), top = 48;
@@ -253,14 +254,13 @@ void clrnn_svg_answers(FILE *page, const char *title, const uint64_t *confusion,
     char text[64];
 
     begin(page, title, height);
-    label(page, 8, 38, "start", "true class");
-    label(page, 84, 38, "start", "answered rightly, and otherwise");
+    label(page, 8, 38, "start", labels ? "label" : "true class");
+    label(page, 84, 38, "start", labels ? "found where it is 1, and not" : "answered rightly, and otherwise");
     for (uint32_t k = 0; k < shown_classes; k++) {
         const double y = top + step * k;
-        uint64_t all = 0, right = confusion[(size_t)k * classes + k];
+        const uint64_t all = each[k].support,
+                       right = all ? (uint64_t)llround(each[k].recall * (double)all) : 0;
 
-        for (uint32_t j = 0; j < classes; j++)
-            all += confusion[(size_t)k * classes + j];
         snprintf(text, sizeof(text), "%u", k);
         label(page, 60, y + step * 0.7, "end", text);
         if (all) {
@@ -275,7 +275,8 @@ void clrnn_svg_answers(FILE *page, const char *title, const uint64_t *confusion,
         label(page, 322, y + step * 0.7, "start", text);
     }
     if (classes > shown_classes) {
-        snprintf(text, sizeof(text), "and %u classes more", classes - shown_classes);
+        snprintf(text, sizeof(text), "and %u %s more", classes - shown_classes,
+                 labels ? "labels" : "classes");
         label(page, 84, height - 8, "start", text);
     }
     end(page);

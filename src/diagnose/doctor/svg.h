@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "clrnn/train.h"
+
 /** Series of a chart; values that are not finite (or not above 0 on a logarithmic axis) are left out. */
 struct clrnn_svg_series {
     const char *name;    // in the legend
@@ -28,8 +30,10 @@ struct clrnn_svg_chart {
 
 /** Line chart. */
 void clrnn_svg_lines(FILE *page, const struct clrnn_svg_chart *chart);
-/** The confusion matrix [classes, classes], rows are the truth; up to `most` classes are shown. */
-void clrnn_svg_answers(FILE *page, const char *title, const uint64_t *confusion, uint32_t classes);
+/** How many samples of each class, or of each of several labels, are answered rightly; the first classes are
+ * shown. */
+void clrnn_svg_answers(FILE *page, const char *title, const struct clrnn_class_result *each, uint32_t classes,
+                       bool labels);
 /** Target (x) against prediction (y), with the diagonal. */
 void clrnn_svg_pairs(FILE *page, const char *title, const float *target, const float *prediction,
                      size_t count);
