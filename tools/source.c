@@ -25,6 +25,8 @@ bool source_check(const struct cli *cli, struct source_options *s, int *status)
     if (cli->set.count && !s->config)
         clrnn_log(&cli->log, CLRNN_LOG_WARNING, "--set changes nothing here: %s has a config of its own",
                   cli->argument[0]);
+    if (s->lengths && s->no_lengths)
+        return cli_usage(cli, "--lengths and --no-lengths exclude each other"), false;
     if (s->csv && (s->lengths || s->y))
         return cli_usage(cli, "--lengths and --y go with --x, not with --csv"), false;
     s->data = (struct clrnn_source){
@@ -49,6 +51,21 @@ enum clrnn_status source_checkpoint(const struct cli *cli, const char *path, boo
                                 file);
 }
 
+// Padding that is taken for data changes every result: a forgotten file of lengths must not go unnoticed.
+static enum clrnn_status check_lengths(const struct cli *cli, const struct source_options *s,
+                                       struct clrnn_model *model)
+{
+    const char *trained = clrnn_model_config(model)->data.train.lengths;
+
+    if (!trained || s->lengths || s->no_lengths)
+        return CLRNN_OK;
+    return clrnn_error(
+        &cli->log, CLRNN_ERR_ARG,
+        "the model was trained with lengths (%s): add --lengths FILE, or --no-lengths where all steps of "
+        "every sample count",
+        trained);
+}
+
 enum clrnn_status source_open_model(const struct cli *cli, const struct source_options *source,
                                     struct clrnn_device **device, struct clrnn_model **model)
 {
@@ -62,6 +79,8 @@ enum clrnn_status source_open_model(const struct cli *cli, const struct source_o
     st = cli_device(cli, false, device);
     if (st == CLRNN_OK && file)
         st = clrnn_model_open(*device, file, model);
+    if (st == CLRNN_OK && file)
+        st = check_lengths(cli, source, *model);
     if (st != CLRNN_OK || file) {
         free(file);
         return st;

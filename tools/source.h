@@ -8,7 +8,7 @@
 struct source_options {
     const char *x, *y, *lengths, *csv, *label, *init, *config;
     uint32_t steps;
-    bool best, last;
+    bool best, last, no_lengths;
     struct clrnn_source data; // by source_check
 };
 
@@ -26,6 +26,8 @@ struct source_options {
     {"last", CLI_FLAG, NULL, "of a run folder last.safetensors", &(s).last}
 #define SOURCE_OPTIONS(s)                                                                         \
     {"lengths", CLI_TEXT, "FILE", "how many steps of each sample count, .npy (N)", &(s).lengths}, \
+    {"no-lengths", CLI_FLAG, NULL, "a model trained with lengths: all steps of every sample count", \
+     &(s).no_lengths},                                                                            \
     {"csv", CLI_TEXT, "FILE", "samples as rows of a CSV file, instead of --x", &(s).csv},         \
     {"label", CLI_TEXT, "COLUMN", "with --csv: the column that holds the target", &(s).label},    \
     {"steps", CLI_UINT, "T", "with --csv: fold the columns into T steps", &(s).steps},            \
@@ -41,7 +43,8 @@ bool source_check(const struct cli *cli, struct source_options *source, int *sta
 enum clrnn_status source_checkpoint(const struct cli *cli, const char *path, bool best, bool last,
                                     char **file);
 
-/** Opens the device and the model: a run or model file, or --init with --config. */
+/** Opens the device and the model: a run or model file, or --init with --config. CLRNN_ERR_ARG: the model was
+ * trained with lengths, and the options neither name some nor say --no-lengths. */
 enum clrnn_status source_open_model(const struct cli *cli, const struct source_options *source,
                                     struct clrnn_device **device, struct clrnn_model **model);
 

@@ -284,6 +284,14 @@ def normalize(c):
           "l.npy", "--out", "b.npy", "--quiet")
     for a, b in zip(read_npy(c.folder / "a.npy")[1], read_npy(c.folder / "b.npy")[1]):
         near(a, b, 1e-5, "logit")
+    # padding taken for data would give other numbers without a word
+    for command in (("predict", "--out", "n.npy"), ("eval", "--y", "y_train.npy")):
+        arguments = (command[0], "run", "--x", "X_train.npy", *command[1:], "--quiet")
+        _, err = c.run(*arguments, status=2)
+        assert "trained with lengths" in err and "--no-lengths" in err, err
+        c.run(*arguments, "--no-lengths")
+        c.run(*arguments, "--no-lengths", "--lengths", "l.npy", status=2)
+    assert read_npy(c.folder / "n.npy") != read_npy(c.folder / "a.npy")
     # a state dict without the statistics cannot be used under a config that wants them
     _, err = c.run("predict", "--init", "plain.safetensors", "--config", "config.yaml", "--x", "X_train.npy", "--out",
                    "c.npy", status=3)
