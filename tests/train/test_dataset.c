@@ -383,6 +383,15 @@ static void test_split(void **state)
     assert_true(value == same);
     clrnn_dataset_close(&again);
 
+    set = must_open(&s, STEPS TRAIN XY); // one step: its label is the sample's
+    assert_int_equal(clrnn_dataset_split(set, 0.2, 7, &again, &other), CLRNN_OK);
+    assert_int_equal(clrnn_dataset_class_counts(other, counts), CLRNN_OK);
+    assert_int_equal(counts[2], 2);
+    assert_in_range(counts[0], 8, 9);
+    clrnn_dataset_close(&again);
+    clrnn_dataset_close(&other);
+    clrnn_dataset_close(&set);
+
     set = must_open(&s, POOLED TRAIN XY);
     assert_int_equal(clrnn_dataset_split(set, 0.2, 8, &again, &other), CLRNN_OK);
     for (uint32_t n = 0; n < 21; n++) {
