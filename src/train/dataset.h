@@ -57,8 +57,8 @@ struct clrnn_view {
 enum clrnn_status clrnn_dataset_view(struct clrnn_dataset *dataset, const struct clrnn_view *view,
                                      const char *name, struct clrnn_dataset **result);
 
-/** Sets *apart to how many rows further a row shares no step with a row any more, where the rows are windows
- * of one series that begin some steps apart; 0: they are not. CLRNN_ERR_MEMORY. */
+/** Whether the rows are overlapping windows of one series: sets *apart to the smallest distance of two rows
+ * that share no step, or to 0 if they are not. CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_dataset_series(const struct clrnn_dataset *dataset, uint32_t *apart);
 /** Splits a data set into two views: `valid` gets the stratified, seeded fraction (data.valid_fraction). Of
  * windows of one series it gets the last ones, and `train` those before that share no step with them. */
