@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What the doctor says of several labels, weights of samples, missing targets, lengths that say nothing, and
-// targets of another size; and that it is silent where labels are noisy.
+// What the doctor says of several labels, weights of samples, missing targets, lengths that say nothing,
+// targets of another size, and layers that leave no gradient; and that it is silent where labels are noisy.
 #include <math.h>
 
 #include "base/array.h"
@@ -24,18 +24,17 @@ static void write_x(const struct scratch *s, float x[ROWS * STEPS * FEATURES])
     scratch_f32(s, "X.npy", x, ROWS, STEPS, FEATURES);
 }
 
-// Runs the doctor on a gru with `outputs` outputs; `data` are keys below data, `train` below train.
-static void examine(struct scratch *s, unsigned outputs, const char *train, const char *data, bool run,
-                    struct clrnn_doctor_result *r)
+// Runs the doctor; `data` are keys below data, `train` below train.
+static void examine_layers(struct scratch *s, const char *layers, const char *train, const char *data,
+                           bool run, struct clrnn_doctor_result *r)
 {
     struct clrnn_config *config;
     char text[1024];
 
     snprintf(text, sizeof(text),
-             "model:\n  layers:\n  - gru: {hidden_size: 8}\n  - pool: {over: last}\n"
-             "  - linear: {out_features: %u}\n"
+             "model:\n  layers:\n%s"
              "train:\n  batch_size: 16\n  shuffle: true\n%sdata:\n%s",
-             outputs, train, data);
+             layers, train, data);
     config = scratch_config(s, text);
     assert_int_equal(clrnn_doctor(s->device, config,
                                   &(struct clrnn_doctor_params){.static_only = !run,
@@ -43,6 +42,17 @@ static void examine(struct scratch *s, unsigned outputs, const char *train, cons
                                   r),
                      CLRNN_OK);
     clrnn_config_destroy(&config);
+}
+
+// Likewise, on a gru with `outputs` outputs.
+static void examine(struct scratch *s, unsigned outputs, const char *train, const char *data, bool run,
+                    struct clrnn_doctor_result *r)
+{
+    char layers[256];
+
+    snprintf(layers, sizeof(layers),
+             "  - gru: {hidden_size: 8}\n  - pool: {over: last}\n  - linear: {out_features: %u}\n", outputs);
+    examine_layers(s, layers, train, data, run, r);
 }
 
 // The finding of this id that is no note; NULL: none.
@@ -313,6 +323,44 @@ static void noisy_labels(void **state)
     scratch_close(&s);
 }
 
+// Parameters without a gradient, with the change that gives them one.
+static void layers_without_gradient(void **state)
+{
+    static const struct {
+        const char *layers, *set;
+    } layered[] = {
+        {"  - gru: {hidden_size: 6, init: zeros}\n  - pool\n  - linear: {out_features: 2, init: zeros}\n",
+         "model.layers.0.gru.init=null\nmodel.layers.2.linear.init=null"},
+        {"  - groupnorm: {num_groups: 3}\n  - gru: {hidden_size: 6}\n  - pool\n  - linear: {out_features: 2}\n",
+         "model.layers.0.groupnorm.num_groups=1"},
+        {"  - linear: {out_features: 1}\n  - layernorm\n  - gru: {hidden_size: 6}\n  - pool\n"
+         "  - linear: {out_features: 2}\n",
+         "delete model.layers.1 (layernorm)"},
+    };
+    float x[ROWS * STEPS * FEATURES];
+    int64_t y[ROWS];
+    struct scratch s;
+
+    (void)state;
+    assert_true(scratch_open(&s, NULL));
+    write_x(&s, x);
+    for (uint32_t n = 0; n < ROWS; n++)
+        y[n] = x[(n * STEPS + STEPS - 1) * FEATURES] > 0;
+    scratch_i64(&s, "y.npy", y, ROWS, 0);
+    for (size_t i = 0; i < ARRAY_SIZE(layered); i++) {
+        struct clrnn_doctor_result r;
+
+        examine_layers(&s, layered[i].layers,
+                       "  loss: cross_entropy\n  optimizer: {adam: {lr: 0.01}}\n  epochs: 15\n", SPLIT, true,
+                       &r);
+        assert_string_equal(r.finding[0].id, "zero-gradient");
+        assert_non_null(r.finding[0].set);
+        assert_string_equal(r.finding[0].set, layered[i].set);
+        clrnn_doctor_finish(&r);
+    }
+    scratch_close(&s);
+}
+
 // Gradients clipped to next to nothing.
 static void clipped_to_nothing(void **state)
 {
@@ -348,6 +396,7 @@ int main(void)
         cmocka_unit_test(lengths_that_say_nothing),
         cmocka_unit_test(windows_of_noise),
         cmocka_unit_test(rare_label),
+        cmocka_unit_test(layers_without_gradient),
         cmocka_unit_test(targets_of_another_size),
         cmocka_unit_test(noisy_labels),
         cmocka_unit_test(clipped_to_nothing),

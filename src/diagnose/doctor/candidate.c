@@ -29,6 +29,7 @@ enum kind {
     LR_DOWN,
     LR_DOWN_MORE,
     NO_DECAY,
+    NO_INIT,
     GATED,
     MEAN,
     TANH,
@@ -40,26 +41,28 @@ enum kind {
 // X(id, changes in the order in which they are tried)
 static const struct row {
     const char *id;
-    enum kind kind[10];
+    enum kind kind[11];
 } rows[] = {
     {"loss-not-finite", {CLIP, LR_DOWN, NORMALIZE}},
-    {"exploding-gradient", {CLIP, LR_DOWN}},
+    {"exploding-gradient", {NO_INIT, CLIP, LR_DOWN}},
     {"update-too-large", {LR_DOWN, LR_DOWN_MORE}},
     {"update-too-small", {CLIP_USUAL, LR_UP, LR_UP_MORE, LR_USUAL}},
     {"loss-oscillates", {LR_DOWN, LR_DOWN_MORE}},
-    {"initial-loss-off", {NORMALIZE_TARGETS, NORMALIZE}},
+    {"initial-loss-off", {NO_INIT, NORMALIZE_TARGETS, NORMALIZE}},
     {"unscaled-target", {NORMALIZE_TARGETS}},
-    {"saturated-units", {NORMALIZE, LR_DOWN}},
-    {"dead-units", {NO_LAST_RELU, NORMALIZE, LR_DOWN, TANH}},
-    {"zero-gradient", {NO_LAST_RELU, TANH}},
-    {"vanishing-gradient", {GATED, TANH, MEAN, LR_UP}},
+    {"saturated-units", {NO_INIT, NORMALIZE, LR_DOWN}},
+    {"dead-units", {NO_INIT, NO_LAST_RELU, NORMALIZE, LR_DOWN, TANH}},
+    {"zero-gradient", {NO_INIT, NO_LAST_RELU, TANH}},
+    {"vanishing-gradient", {NO_INIT, GATED, TANH, MEAN, LR_UP}},
     {"sequence-too-long", {GATED, CLIP, MEAN}},
     {"pool-ignores-sequence", {MEAN}},
     {"class-imbalance", {BALANCED}},
     {"majority-class-only", {BALANCED, LR_UP}},
-    {"cannot-overfit-one-batch", {NORMALIZE_TARGETS, NORMALIZE, LR_UP, LR_DOWN, LR_USUAL, NO_DECAY, WIDER}},
+    {"cannot-overfit-one-batch",
+     {NO_INIT, NORMALIZE_TARGETS, NORMALIZE, LR_UP, LR_DOWN, LR_USUAL, NO_DECAY, WIDER}},
     {"loss-flat",
-     {SMALLER_BATCH, NORMALIZE_TARGETS, NORMALIZE, LR_UP, LR_DOWN, LR_USUAL, NO_DECAY, GATED, WIDER}},
+     {SMALLER_BATCH, NO_INIT, NORMALIZE_TARGETS, NORMALIZE, LR_UP, LR_DOWN, LR_USUAL, NO_DECAY, GATED,
+      WIDER}},
     {"inputs-ignored",
      {SMALLER_BATCH, NORMALIZE_TARGETS, NORMALIZE, LR_UP, LR_DOWN, LR_USUAL, NO_DECAY, WIDER}},
     {"worse-than-linear",
@@ -140,6 +143,13 @@ static char *no_last_relu(const struct clrnn_config *c, size_t at)
     return clrnn_format("delete model.layers.%zu (relu)", at);
 }
 
+static char *own_init(const struct clrnn_config *c, size_t at)
+{
+    return c->layer[at].init.on
+               ? clrnn_format("model.layers.%zu.%s.init=null", at, clrnn_layer_word(c->layer[at].kind))
+               : clrnn_format("%s", "");
+}
+
 static char *wider(const struct clrnn_config *c, size_t at)
 {
     const struct clrnn_layer *l = &c->layer[at];
@@ -217,6 +227,8 @@ static char *make(const struct clrnn_doctor *d, enum kind kind)
                    ? clrnn_format("train.optimizer.%s.weight_decay=0",
                                   clrnn_optimizer_word(c->train.optimizer.kind))
                    : clrnn_format("%s", "");
+    case NO_INIT:
+        return new_weights ? of_layers(c, own_init) : clrnn_format("%s", "");
     case GATED:
         return new_weights ? of_layers(c, gated) : clrnn_format("%s", "");
     case MEAN:

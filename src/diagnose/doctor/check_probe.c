@@ -95,10 +95,47 @@ static bool explained(const struct clrnn_examination *v, const struct clrnn_entr
     return clrnn_doctor_found(v->d, CLRNN_FINDING_POOL_IGNORES_SEQUENCE) && strstr(name, "_reverse");
 }
 
+// A layer that normalises single values, each of which becomes 0 whatever it was; SIZE_MAX: none.
+static size_t norm_of_one(const struct clrnn_doctor *d)
+{
+    const struct clrnn_config *c = d->config;
+
+    for (size_t i = 0; i < c->layer_count; i++) {
+        const uint32_t width = clrnn_layers_width(c, i, d->train_scan.C);
+
+        if ((c->layer[i].kind == CLRNN_LAYER_LAYERNORM && width == 1) ||
+            (c->layer[i].kind == CLRNN_LAYER_GROUPNORM && c->layer[i].num_groups == width))
+            return i;
+    }
+    return SIZE_MAX;
+}
+
+static void blame_norm_of_one(struct clrnn_doctor *d, size_t at)
+{
+    const bool groups = d->config->layer[at].kind == CLRNN_LAYER_GROUPNORM;
+
+    clrnn_doctor_evidence(
+        d, "; layers[%zu] (%s) normalises single values, each of which becomes 0 whatever it was", at,
+        clrnn_layer_word(d->config->layer[at].kind));
+    if (groups && d->config->layer[at].num_groups > 1) {
+        clrnn_doctor_remedy(
+            d,
+            "model.layers.%zu.groupnorm.num_groups=1, or another number of which each group has "
+            "several features",
+            at);
+        clrnn_doctor_fix(d, FIX_GROUPS, at, 1);
+    } else {
+        clrnn_doctor_remedy(d, "take the %s out of model.layers",
+                            clrnn_layer_word(d->config->layer[at].kind));
+        clrnn_doctor_fix(d, FIX_REMOVE_LAYER, at, 0);
+    }
+}
+
 void clrnn_doctor_check_zero_gradient(struct clrnn_examination *v, const struct clrnn_model *m,
                                       const double *most)
 {
     struct clrnn_doctor *d = v->d;
+    const size_t norm = norm_of_one(d);
     size_t trained = 0, zero = 0, shown = 0, hidden = 0;
 
     for (size_t i = 0; i < m->entry_count; i++) {
@@ -127,6 +164,10 @@ void clrnn_doctor_check_zero_gradient(struct clrnn_examination *v, const struct 
         clrnn_doctor_evidence(d, "; the round above them lets none through");
     clrnn_doctor_cost(d, v->no_gradient ? "nothing is learnt at all: the loss stands still whatever the lr"
                                         : "these parameters stay what they were drawn");
+    if (norm != SIZE_MAX) {
+        blame_norm_of_one(d, norm);
+        return;
+    }
     clrnn_doctor_remedy(
         d,
         d->gradient_blocked ? "take the round out of model.layers"

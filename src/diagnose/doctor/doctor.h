@@ -28,6 +28,7 @@ enum clrnn_fix_kind {
     FIX_NORMALIZE_TARGETS,
     FIX_BALANCED,          // the loss's class weights
     FIX_NO_SAMPLE_WEIGHTS, // of the training set
+    FIX_GROUPS,            // groupnorm's num_groups = value
     FIX_EMBEDDING,         // num_embeddings = value
     FIX_BATCH_SIZE,        // value
     FIX_MOMENTUM,          // sgd's = value

@@ -73,6 +73,9 @@ void clrnn_doctor_fix_text(const struct clrnn_config *config, const struct clrnn
     case FIX_NO_SAMPLE_WEIGHTS:
         snprintf(text, size, "data.train.weights=null");
         break;
+    case FIX_GROUPS:
+        snprintf(text, size, "model.layers.%zu.groupnorm.num_groups=%.0f", fix->layer, fix->value);
+        break;
     case FIX_EMBEDDING:
         snprintf(text, size, "model.layers.%zu.embedding.num_embeddings=%.0f", fix->layer, fix->value);
         break;
