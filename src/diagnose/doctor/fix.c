@@ -83,12 +83,9 @@ void clrnn_doctor_fix_text(const struct clrnn_config *config, const struct clrnn
         snprintf(text, size, "train.batch_size=%.0f", fix->value);
         break;
     case FIX_MOMENTUM:
-        snprintf(text, size, "train.optimizer.%s.momentum=%s", clrnn_optimizer_word(t->optimizer.kind),
-                 number);
-        break;
     case FIX_WEIGHT_DECAY:
-        snprintf(text, size, "train.optimizer.%s.weight_decay=%s", clrnn_optimizer_word(t->optimizer.kind),
-                 number);
+        snprintf(text, size, "train.optimizer.%s.%s=%s", clrnn_optimizer_word(t->optimizer.kind),
+                 fix->kind == FIX_MOMENTUM ? "momentum" : "weight_decay", number);
         break;
     }
 }
