@@ -43,9 +43,10 @@ static inline real16 kept(uint16 word, real16 x, uint threshold, real scale)
 }
 #endif
 
-// x, y [count]; a work-item computes `chunk` elements: a multiple of 64, with WIDTH 1 of 4.
-kernel void dropout(global const real *x, global const uint *counter, global real *y, uint count, uint stream,
-                    uint threshold, real scale, uint chunk)
+// x, y [steps, count], with one mask for all steps; a work-item computes `chunk` elements: a multiple of 64,
+// with WIDTH 1 of 4.
+kernel void dropout(global const real *x, global const uint *counter, global real *y, uint count, uint steps,
+                    uint stream, uint threshold, real scale, uint chunk)
 {
     const size_t last = min((size_t)count, ((size_t)get_global_id(0) + 1) * chunk);
     const uint seed_lo = counter[COUNTER_SEED_LO], seed_hi = counter[COUNTER_SEED_HI];
@@ -68,14 +69,16 @@ kernel void dropout(global const real *x, global const uint *counter, global rea
         for (uint i = 0; i < 4 && e < last; i++, e += 16) {
             const uint n = (uint)(last - e);
 
-            store(kept(word[i], load(x + e, n), threshold, scale), y + e, n);
+            for (size_t at = e; at < (size_t)steps * count; at += count)
+                store(kept(word[i], load(x + at, n), threshold, scale), y + at, n);
         }
 #else
         const uint4 word = random_block(seed_lo, seed_hi, RANDOM_DROPOUT, step, stream, index) >> 8;
         const uint words[4] = {word.x, word.y, word.z, word.w};
 
         for (uint i = 0; i < 4 && e < last; i++, e++)
-            y[e] = words[i] >= threshold ? x[e] * scale : 0.0f;
+            for (size_t at = e; at < (size_t)steps * count; at += count)
+                y[at] = words[i] >= threshold ? x[at] * scale : 0.0f;
 #endif
     }
 }

@@ -18,9 +18,9 @@ typedef int target_type;
 #endif
 
 // x [S, T_data, C]; y [S, TARGETS] or [S, T_data, TARGETS]; lengths, weight [S]; index [N]; mean, deviation
-// [C]; out_x [T, N, C]; out_y [N, TARGETS] or [T, N, TARGETS]; out_lengths, out_weight [N]. lengths, mean with
-// deviation, y with out_y, out_lengths and weight with out_weight may be NULL. An item takes `chunk` rows, or
-// with chunk 0 a single number.
+// [C]; out_x [T, N, C]; out_y [N, TARGETS] or [T, N, TARGETS]; out_lengths, out_weight [N]. lengths, mean
+// with deviation, y with out_y, out_lengths and weight with out_weight may be NULL. An item takes `chunk`
+// rows, or with chunk 0 a single number.
 kernel void feed(global const x_type *x, global const target_type *y, global const int *lengths,
                  global const uint *index, global const real *mean, global const real *deviation,
                  global const real *weight, global x_type *out_x, global target_type *out_y,
@@ -67,4 +67,20 @@ kernel void feed(global const x_type *x, global const target_type *y, global con
         if (t == 0 && out_weight != 0)
             out_weight[n] = weight[s];
     }
+}
+
+// y [S, steps_data, TARGETS], out_y [steps, N, TARGETS]: targets with steps of their own, which start at the
+// sample's first one; lengths [S], out_lengths [N] of them, or NULL.
+kernel void feed_targets(global const target_type *y, global const int *lengths, global const uint *index,
+                         global target_type *out_y, global int *out_lengths, uint steps, uint N,
+                         uint steps_data)
+{
+    const uint r = get_global_id(0), t = r / N, n = r % N;
+
+    if (t >= steps)
+        return;
+    for (uint o = 0; o < TARGETS; o++)
+        out_y[(size_t)r * TARGETS + o] = y[((size_t)index[n] * steps_data + t) * TARGETS + o];
+    if (t == 0 && out_lengths != 0)
+        out_lengths[n] = lengths[index[n]];
 }

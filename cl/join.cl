@@ -29,3 +29,19 @@ kernel void copy_columns(global const real *from, global real *to, uint rows, ui
         e = stop;
     }
 }
+
+// to [B, A, C] is from [A, B, C] with its rows in the other order.
+kernel void swap_rows(global const real *from, global real *to, uint A, uint B, uint C, uint chunk)
+{
+    const size_t last = min((size_t)A * B * C, ((size_t)get_global_id(0) + 1) * chunk);
+
+    for (size_t e = (size_t)get_global_id(0) * chunk; e < last;) {
+        const uint r = (uint)(e / C), start = (uint)(e - (size_t)r * C);
+        const size_t stop = min(last, ((size_t)r + 1) * C);
+        global real *row = to + ((size_t)(r % B) * A + r / B) * C;
+
+        for (uint c = start; e < stop; e += WIDTH, c += WIDTH)
+            store(load(from + e, (uint)(stop - e)), row + c, (uint)(stop - e));
+        e = stop;
+    }
+}

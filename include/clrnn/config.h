@@ -32,6 +32,11 @@ enum clrnn_layer_kind {
     CLRNN_LAYER_RESIDUAL,
     CLRNN_LAYER_CONCAT,
     CLRNN_LAYER_GROUPNORM,
+    CLRNN_LAYER_CONV1D,
+    CLRNN_LAYER_MAX_POOL1D,
+    CLRNN_LAYER_AVG_POOL1D,
+    CLRNN_LAYER_ATTENTION_POOL,
+    CLRNN_LAYER_FLATTEN,
     CLRNN_LAYER_KINDS
 };
 
@@ -91,8 +96,14 @@ struct clrnn_layer {
     double recurrent_dropout;                      // of the hidden state where it enters the gates
     bool layer_norm;                               // in the cell
     double negative_slope, alpha, beta, threshold; // leaky_relu; elu; softplus, the last two
-    uint32_t num_groups;                           // groupnorm
-    bool gelu_tanh;                                // gelu: approximate: tanh
+    // conv1d, max_pool1d, avg_pool1d; a stride of 0 is the kernel's size
+    uint32_t out_channels, kernel_size, stride, padding, dilation;
+    bool padding_same;       // conv1d, in place of `padding`
+    bool count_include_pad;  // avg_pool1d
+    uint32_t attention_size; // attention_pool
+    bool variational;        // dropout: one mask for all steps
+    uint32_t num_groups;     // groupnorm
+    bool gelu_tanh;          // gelu: approximate: tanh
     struct clrnn_layer_init init;
     // Layers inside residual and concat follow it in the config's list: `inner` counts all of them, those
     // inside them as well.

@@ -167,7 +167,7 @@ struct clrnn_selftest_op {
 };
 
 /** Capacity of struct clrnn_selftest_result. */
-#define CLRNN_SELFTEST_OPS 32
+#define CLRNN_SELFTEST_OPS 64
 /** The result of a self-test, by op. Nothing in it needs freeing. */
 struct clrnn_selftest_result {
     bool ok;

@@ -13,6 +13,7 @@ struct clrnn_data_shape {
     uint32_t features; // C; for tokens 0
     bool tokens;       // X holds integers (N, T)
     uint32_t outputs;  // 0, or what the loss needs: classes (checked against the last layer)
+    uint32_t steps;    // T, which flatten fixes; 0 where there is none
 };
 
 /** A model with its optimiser state. Opaque. The device must outlive it; the config is copied. Not
@@ -46,13 +47,17 @@ CLRNN_API uint32_t clrnn_model_outputs(const struct clrnn_model *model);
 /** Whether there is a prediction for every time step, that is, no pool layer. */
 CLRNN_API bool clrnn_model_per_step(const struct clrnn_model *model);
 
+/** Steps of the output for inputs of T steps: T, what convolutions and pools over time leave of them, or 1
+ * where there is one prediction a sample. 0: T is too short for a layer. */
+CLRNN_API uint32_t clrnn_model_output_steps(const struct clrnn_model *model, uint32_t T);
+
 // ---------------------------------------------------------------- parameters
 
 /** A parameter or buffer, with PyTorch's name. */
 struct clrnn_param {
     const char *name;       // "rnn.weight_ih_l0", "norm.running_mean"
     unsigned ndim;          // 0 for num_batches_tracked
-    size_t shape[2], count; // count: the product of shape
+    size_t shape[3], count; // count: the product of shape
     bool trained;           // false: running statistics
     bool integer;           // num_batches_tracked
 };

@@ -51,7 +51,7 @@ DeviceInfo = _struct("device_info", """int platform, device; enum type;
     char *trouble; int same_as""")
 DeviceList = _struct("device_list", "size_t count; device_info *info; void *strings_")
 DeviceParams = _struct("device_params", "char *select; void *log; bool profile; char *gemm; bool no_tune")
-Param = _struct("param", "char *name; unsigned ndim; size_t shape[2], count; bool trained, integer")
+Param = _struct("param", "char *name; unsigned ndim; size_t shape[3], count; bool trained, integer")
 Progress = _struct("progress", """bool epoch_end; uint32_t epoch, epochs, batch, batches;
     uint64_t samples, samples_total, step; double loss, lr, samples_per_s, seconds_left, train_loss, train_accuracy,
     valid_loss, valid_accuracy, train_mae, valid_mae, valid_rmse, valid_r2, grad_norm, seconds; bool best;

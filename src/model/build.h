@@ -37,7 +37,7 @@ enum clrnn_status clrnn_build_bound(struct clrnn_build *b, const char *name, enu
 /** Adds the tensors of the model's parameters and buffers, in training those of their gradients. */
 enum clrnn_status clrnn_build_entries(struct clrnn_build *b);
 /** Adds dropout, where it is on: in train mode, with p above 0. */
-enum clrnn_status clrnn_build_dropout(struct clrnn_build *b, double p, uint32_t stream);
+enum clrnn_status clrnn_build_dropout(struct clrnn_build *b, double p, bool variational, uint32_t stream);
 /** Adds the levels of a recurrent layer, with dropout between them. */
 enum clrnn_status clrnn_build_recurrent(struct clrnn_build *b, const struct clrnn_layer *layer,
                                         const struct clrnn_layer_shape *s, const char *prefix);

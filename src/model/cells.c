@@ -7,7 +7,7 @@
 #include "model/build.h"
 #include "model/layer.h"
 
-enum clrnn_status clrnn_build_dropout(struct clrnn_build *b, double p, uint32_t stream)
+enum clrnn_status clrnn_build_dropout(struct clrnn_build *b, double p, bool variational, uint32_t stream)
 {
     struct clrnn_op *op;
     int y;
@@ -17,6 +17,7 @@ enum clrnn_status clrnn_build_dropout(struct clrnn_build *b, double p, uint32_t 
     TRY(clrnn_build_activation(b, b->layer, "dropped", CLRNN_REAL, DIMS(b->T, b->p->N, b->C), &y));
     TRY(clrnn_graph_op(b->g, CLRNN_OP_DROPOUT_FWD, b->layer, b->T, b->p->N, b->C, &op));
     op->dropout.p = p;
+    op->dropout.variational = variational;
     op->dropout.stream = stream;
     op->in[DROPOUT_X] = b->x;
     op->in[DROPOUT_COUNTER] = b->counter;
@@ -148,7 +149,7 @@ enum clrnn_status clrnn_build_recurrent(struct clrnn_build *b, const struct clrn
         else
             TRY(add_rnn_level(b, layer, s->D));
         if (l + 1 < layer->num_layers)
-            TRY(clrnn_build_dropout(b, layer->dropout, s->stream + l));
+            TRY(clrnn_build_dropout(b, layer->dropout, false, s->stream + l));
     }
     return CLRNN_OK;
 }

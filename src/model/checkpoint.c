@@ -47,7 +47,7 @@ static const struct clrnn_field progress_field[] = {
 };
 
 struct counts { // of the model itself
-    uint64_t steps, steps_per_epoch, features, tokens, outputs;
+    uint64_t steps, steps_per_epoch, features, tokens, outputs, T;
 };
 #define COUNT(key, name, ...) {key, CLRNN_FIELD_U64, offsetof(struct counts, name), __VA_ARGS__}
 static const struct clrnn_field count_field[] = {
@@ -57,6 +57,8 @@ static const struct clrnn_field count_field[] = {
     COUNT("clrnn.shape.tokens", tokens, 0, 1),
     COUNT("clrnn.shape.outputs", outputs, COUNTER),
 };
+// of models with a flatten, whose parameters depend on it
+static const struct clrnn_field steps_field[] = {COUNT("clrnn.shape.steps", T, COUNTER)};
 // clang-format on
 
 // ---------------------------------------------------------------- writing
@@ -119,17 +121,27 @@ static enum clrnn_status put_tensors(struct clrnn_bundle *b)
     return CLRNN_OK;
 }
 
+static bool has_flatten(const struct clrnn_config *config)
+{
+    for (size_t i = 0; i < config->layer_count; i++)
+        if (config->layer[i].kind == CLRNN_LAYER_FLATTEN)
+            return true;
+    return false;
+}
+
 static enum clrnn_status put_all(struct clrnn_bundle *b, const struct clrnn_progress_state *state)
 {
     const struct clrnn_model *m = b->model;
-    const struct counts counts = {m->steps, m->steps_per_epoch, m->shape.features, m->shape.tokens,
-                                  m->shape.outputs};
+    const struct counts counts = {m->steps,        m->steps_per_epoch, m->shape.features,
+                                  m->shape.tokens, m->shape.outputs,   m->shape.steps};
 
     TRY(clrnn_safetensors_add_metadata(b->writer, "format", "pt"));
     TRY(clrnn_safetensors_add_metadata(b->writer, CLRNN_FORMAT_KEY, FORMAT_VERSION));
     TRY(clrnn_safetensors_add_metadata(b->writer, "clrnn.version", clrnn_version()));
     TRY(put_config(b));
     TRY(clrnn_fields_put(b->writer, count_field, ARRAY_SIZE(count_field), &counts));
+    if (has_flatten(m->config))
+        TRY(clrnn_fields_put(b->writer, steps_field, ARRAY_SIZE(steps_field), &counts));
     TRY(clrnn_fields_put(b->writer, schedule_field, ARRAY_SIZE(schedule_field), &m->schedule));
     if (state)
         TRY(clrnn_fields_put(b->writer, progress_field, ARRAY_SIZE(progress_field), state));
@@ -326,7 +338,7 @@ static enum clrnn_status read_file(struct clrnn_device *device, const struct clr
     const struct clrnn_log *log = clrnn_device_log(device);
     struct clrnn_config *config;
     struct clrnn_data_shape shape;
-    struct counts counts;
+    struct counts counts = {.T = 0};
     enum clrnn_status st;
 
     TRY(check_format(log, file));
@@ -335,7 +347,10 @@ static enum clrnn_status read_file(struct clrnn_device *device, const struct clr
         TRY(clrnn_fields_get(log, file, progress_field, ARRAY_SIZE(progress_field), state));
         TRY(check_progress(log, file, &counts, state));
     }
-    shape = (struct clrnn_data_shape){(uint32_t)counts.features, counts.tokens, (uint32_t)counts.outputs};
+    if (clrnn_safetensors_metadata(file, steps_field[0].key))
+        TRY(clrnn_fields_get(log, file, steps_field, ARRAY_SIZE(steps_field), &counts));
+    shape = (struct clrnn_data_shape){(uint32_t)counts.features, counts.tokens, (uint32_t)counts.outputs,
+                                      (uint32_t)counts.T};
     TRY(parse_config(log, file, &config));
     st = clrnn_model_describe(device, config, &shape, model);
     clrnn_config_destroy(&config);

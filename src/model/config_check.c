@@ -142,7 +142,7 @@ static enum clrnn_status check_rows(const struct check *c, const struct clrnn_op
 
 uint32_t clrnn_config_outputs(const struct clrnn_config *config)
 {
-    return clrnn_layers_width(config, config->layer_count, 0);
+    return clrnn_layers_width(config, config->layer_count, 0, 0);
 }
 
 static enum clrnn_status check_name(const struct check *c, size_t index)
@@ -180,6 +180,25 @@ static enum clrnn_status check_name(const struct check *c, size_t index)
     return CLRNN_OK;
 }
 
+static enum clrnn_status check_windows(const struct check *c, size_t index)
+{
+    const struct clrnn_layer *layer = &c->config->layer[index];
+    const struct clrnn_windows w = clrnn_layer_windows(layer);
+    char path[LAYER_PATH];
+
+    if (layer->kind == CLRNN_LAYER_CONV1D && layer->padding_same && w.stride != 1)
+        return fail(c, layer_path(c, index, "padding", path),
+                    "is same, which needs a stride of 1, but stride is %u", w.stride);
+    if (layer->kind != CLRNN_LAYER_CONV1D && w.padding > w.kernel / 2)
+        return fail(c, layer_path(c, index, "padding", path),
+                    "is %u, expected at most half of kernel_size = %u", w.padding, w.kernel);
+    if ((uint64_t)w.dilation * (w.kernel - 1) >= CLRNN_MAX_SIZE)
+        return fail(c, layer_path(c, index, "kernel_size", path),
+                    "spans %llu steps with its dilation, expected at most %d",
+                    (unsigned long long)w.dilation * (w.kernel - 1) + 1, CLRNN_MAX_SIZE);
+    return CLRNN_OK;
+}
+
 static enum clrnn_status check_layers(const struct check *c)
 {
     const struct clrnn_config *config = c->config;
@@ -212,19 +231,20 @@ static enum clrnn_status check_layers(const struct check *c)
             (layer->padding_idx < -1 || layer->padding_idx >= (int64_t)layer->num_embeddings))
             return fail(c, layer_path(c, i, "padding_idx", path),
                         "does not lie among the num_embeddings = %u tokens", layer->num_embeddings);
+        if (clrnn_layer_has_windows(layer))
+            TRY(check_windows(c, i));
         if (layer->kind == CLRNN_LAYER_LSTM && layer->proj_size >= layer->hidden_size)
             return fail(c, layer_path(c, i, "proj_size", path), "is %u, expected less than hidden_size = %u",
                         layer->proj_size, layer->hidden_size);
         if (clrnn_layer_is_recurrent(layer) || clrnn_layer_nests(layer))
             pooled = SIZE_MAX; // after a pool it reads and returns a single step
-        if (layer->kind == CLRNN_LAYER_POOL && pooled != SIZE_MAX && !inside)
+        if ((clrnn_layer_pools(layer) || clrnn_layer_has_windows(layer)) && pooled != SIZE_MAX && !inside)
             return fail(c, layer_path(c, i, NULL, path),
-                        "needs time steps, but the pool in layer %zu leaves none",
-                        clrnn_layer_place(config, pooled));
-        if (layer->kind != CLRNN_LAYER_POOL)
-            continue;
-        pooled = inside ? pooled : i;
-        if (layer->over == CLRNN_POOL_FINAL &&
+                        "needs time steps, but the %s in layer %zu leaves none",
+                        clrnn_layer_word(config->layer[pooled].kind), clrnn_layer_place(config, pooled));
+        if (clrnn_layer_pools(layer))
+            pooled = inside ? pooled : i;
+        if (layer->kind == CLRNN_LAYER_POOL && layer->over == CLRNN_POOL_FINAL &&
             (before == SIZE_MAX || !clrnn_layer_is_recurrent(&config->layer[before])))
             return fail(c, layer_path(c, i, "over", path),
                         "final is h_n and must directly follow an rnn, lstm or gru, but follows %s; "

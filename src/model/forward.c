@@ -169,6 +169,152 @@ static enum clrnn_status add_pool(struct clrnn_build *b, const struct clrnn_laye
     return CLRNN_OK;
 }
 
+// ---------------------------------------------------------------- windows over time, and what takes all
+// steps
+
+// *T and *lengths: the steps that the windows leave, in the batch and of each sample.
+static enum clrnn_status add_lengths(struct clrnn_build *b, const struct clrnn_windows *w, uint32_t *T,
+                                     int *lengths)
+{
+    struct clrnn_op *op;
+
+    *T = clrnn_windows_count(w, b->T);
+    *lengths = b->lengths;
+    if (!*T)
+        return clrnn_error(b->g->log, CLRNN_ERR_DATA,
+                           "%s: a batch of %" PRIu32
+                           " steps is too short for windows of %u with %u of padding",
+                           b->layer, b->T, w->dilation * (w->kernel - 1) + 1, w->all_padding);
+    if (b->lengths == CLRNN_NONE || (w->stride == 1 && w->all_padding == w->dilation * (w->kernel - 1)))
+        return CLRNN_OK;
+    TRY(clrnn_build_activation(b, b->layer, "lengths", CLRNN_I32, DIMS(b->p->N), lengths));
+    TRY(add_op(b, CLRNN_OP_WINDOW_LENGTHS, &op));
+    op->window = (struct clrnn_window_attributes){.T_out = *T,
+                                                  .kernel = w->kernel,
+                                                  .stride = w->stride,
+                                                  .dilation = w->dilation,
+                                                  .padding = w->padding};
+    op->in[LENGTHS_OLD] = b->lengths;
+    op->out[LENGTHS_NEW] = *lengths;
+    return CLRNN_OK;
+}
+
+static enum clrnn_status add_conv(struct clrnn_build *b, const struct clrnn_layer *layer)
+{
+    const struct clrnn_windows w = clrnn_layer_windows(layer);
+    uint32_t T;
+    int y, lengths;
+    struct clrnn_op *op;
+
+    TRY(add_lengths(b, &w, &T, &lengths));
+    TRY(clrnn_build_activation(b, b->layer, "y", CLRNN_REAL, DIMS(T, b->p->N, layer->out_channels), &y));
+    TRY(add_op(b, CLRNN_OP_CONV_FWD, &op));
+    op->conv = (struct clrnn_conv_attributes){.O = layer->out_channels,
+                                              .T_out = T,
+                                              .kernel = w.kernel,
+                                              .stride = w.stride,
+                                              .dilation = w.dilation,
+                                              .padding = w.padding};
+    op->in[CONV_X] = b->x;
+    op->in[CONV_LENGTHS] = b->lengths;
+    op->in[CONV_NEW_LENGTHS] = lengths;
+    op->in[CONV_WEIGHT] = b->value[b->entry++];
+    if (layer->bias)
+        op->in[CONV_BIAS] = b->value[b->entry++];
+    op->out[CONV_Y] = y;
+    b->x = y;
+    b->lengths = lengths;
+    b->T = T;
+    b->C = layer->out_channels;
+    return CLRNN_OK;
+}
+
+static enum clrnn_status add_window(struct clrnn_build *b, const struct clrnn_layer *layer)
+{
+    const struct clrnn_windows w = clrnn_layer_windows(layer);
+    const bool mean = layer->kind == CLRNN_LAYER_AVG_POOL1D;
+    uint32_t T;
+    int y, lengths, argmax = CLRNN_NONE;
+    struct clrnn_op *op;
+
+    TRY(add_lengths(b, &w, &T, &lengths));
+    TRY(clrnn_build_activation(b, b->layer, "y", CLRNN_REAL, DIMS(T, b->p->N, b->C), &y));
+    if (b->train && !mean)
+        TRY(clrnn_build_activation(b, b->layer, "argmax", CLRNN_I32, DIMS(T, b->p->N, b->C), &argmax));
+    TRY(add_op(b, CLRNN_OP_WINDOW_FWD, &op));
+    op->window = (struct clrnn_window_attributes){.T_out = T,
+                                                  .kernel = w.kernel,
+                                                  .stride = w.stride,
+                                                  .dilation = w.dilation,
+                                                  .padding = w.padding,
+                                                  .mean = mean,
+                                                  .count_padding = layer->count_include_pad};
+    op->in[WINDOW_X] = b->x;
+    op->in[WINDOW_OLD_LENGTHS] = b->lengths;
+    op->in[WINDOW_NEW_LENGTHS] = lengths;
+    op->out[WINDOW_Y] = y;
+    op->out[WINDOW_ARGMAX] = argmax;
+    b->x = y;
+    b->lengths = lengths;
+    b->T = T;
+    return CLRNN_OK;
+}
+
+static enum clrnn_status add_attention(struct clrnn_build *b, const struct clrnn_layer *layer)
+{
+    int y, hidden = CLRNN_NONE, share = CLRNN_NONE;
+    struct clrnn_op *op;
+
+    TRY(clrnn_build_activation(b, b->layer, "y", CLRNN_REAL, DIMS(1, b->p->N, b->C), &y));
+    if (b->train) {
+        TRY(clrnn_build_activation(b, b->layer, "hidden", CLRNN_REAL,
+                                   DIMS(b->T, b->p->N, layer->attention_size), &hidden));
+        TRY(clrnn_build_activation(b, b->layer, "share", CLRNN_REAL, DIMS(b->T, b->p->N), &share));
+    }
+    TRY(add_op(b, CLRNN_OP_ATTENTION_FWD, &op));
+    op->attention.A = layer->attention_size;
+    op->in[ATTENTION_X] = b->x;
+    op->in[ATTENTION_LENGTHS] = b->lengths;
+    op->in[ATTENTION_WEIGHT] = b->value[b->entry++];
+    op->in[ATTENTION_BIAS] = b->value[b->entry++];
+    op->in[ATTENTION_V] = b->value[b->entry++];
+    op->out[ATTENTION_Y] = y;
+    op->out[ATTENTION_HIDDEN] = hidden;
+    op->out[ATTENTION_SHARE] = share;
+    b->x = y;
+    b->T = 1;
+    b->lengths = CLRNN_NONE;
+    return CLRNN_OK;
+}
+
+static enum clrnn_status add_flatten(struct clrnn_build *b, size_t index)
+{
+    const struct clrnn_layer_shape *s = &b->m->layer[index];
+    char label[1024];
+    struct clrnn_op *op;
+    int y;
+
+    clrnn_layer_label(b->m->config, index, label, sizeof(label));
+    if (b->lengths != CLRNN_NONE)
+        return clrnn_error(
+            b->g->log, CLRNN_ERR_CONFIG,
+            "%s: flatten takes all steps of a sample, so that data with lengths have no place for it: use "
+            "a pool or attention_pool, or take lengths out of the data",
+            label);
+    if ((uint64_t)b->T * b->C != s->out)
+        return clrnn_error(b->g->log, CLRNN_ERR_DATA,
+                           "%s: the model was made for %" PRIu32 " steps here, but the data give %" PRIu32,
+                           label, s->out / MAX2(s->in, 1), b->T);
+    TRY(clrnn_build_activation(b, b->layer, "y", CLRNN_REAL, DIMS(1, b->p->N, s->out), &y));
+    TRY(add_op(b, CLRNN_OP_FLATTEN_FWD, &op));
+    op->in[FLATTEN_X] = b->x;
+    op->out[FLATTEN_Y] = y;
+    b->x = y;
+    b->T = 1;
+    b->C = s->out;
+    return CLRNN_OK;
+}
+
 // ---------------------------------------------------------------- layers inside layers
 
 static enum clrnn_status wrong_steps(const struct clrnn_build *b, size_t index, uint32_t T, uint32_t first,
@@ -292,7 +438,7 @@ static enum clrnn_status add_layer(struct clrnn_build *b, size_t index)
     case CLRNN_LAYER_EMBEDDING:
         return add_embedding(b, layer);
     case CLRNN_LAYER_DROPOUT:
-        return clrnn_build_dropout(b, layer->p, s->stream);
+        return clrnn_build_dropout(b, layer->p, layer->variational, s->stream);
     case CLRNN_LAYER_RELU:
         return add_pointwise(b, CLRNN_FUNCTION_RELU, 0, 0);
     case CLRNN_LAYER_TANH:
@@ -317,6 +463,15 @@ static enum clrnn_status add_layer(struct clrnn_build *b, size_t index)
         return add_pointwise(b, CLRNN_FUNCTION_SOFTPLUS, layer->beta, layer->threshold);
     case CLRNN_LAYER_POOL:
         return add_pool(b, layer, s->D);
+    case CLRNN_LAYER_CONV1D:
+        return add_conv(b, layer);
+    case CLRNN_LAYER_MAX_POOL1D:
+    case CLRNN_LAYER_AVG_POOL1D:
+        return add_window(b, layer);
+    case CLRNN_LAYER_ATTENTION_POOL:
+        return add_attention(b, layer);
+    case CLRNN_LAYER_FLATTEN:
+        return add_flatten(b, index);
     case CLRNN_LAYER_RESIDUAL:
         return add_residual(b, index);
     case CLRNN_LAYER_CONCAT:

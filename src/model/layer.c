@@ -25,7 +25,42 @@ bool clrnn_layer_is_activation(const struct clrnn_layer *layer)
 bool clrnn_layer_has_weights(const struct clrnn_layer *layer)
 {
     return clrnn_layer_is_recurrent(layer) || layer->kind == CLRNN_LAYER_LINEAR ||
-           layer->kind == CLRNN_LAYER_EMBEDDING;
+           layer->kind == CLRNN_LAYER_EMBEDDING || layer->kind == CLRNN_LAYER_CONV1D ||
+           layer->kind == CLRNN_LAYER_ATTENTION_POOL;
+}
+
+bool clrnn_layer_has_windows(const struct clrnn_layer *layer)
+{
+    return layer->kind == CLRNN_LAYER_CONV1D || layer->kind == CLRNN_LAYER_MAX_POOL1D ||
+           layer->kind == CLRNN_LAYER_AVG_POOL1D;
+}
+
+struct clrnn_windows clrnn_layer_windows(const struct clrnn_layer *layer)
+{
+    struct clrnn_windows w = {.kernel = layer->kernel_size,
+                              .stride = layer->stride ? layer->stride : layer->kernel_size,
+                              .dilation = layer->kind == CLRNN_LAYER_AVG_POOL1D ? 1 : layer->dilation,
+                              .padding = layer->padding,
+                              .all_padding = 2 * layer->padding};
+
+    if (layer->kind == CLRNN_LAYER_CONV1D && layer->padding_same) {
+        w.all_padding = w.dilation * (w.kernel - 1);
+        w.padding = w.all_padding / 2;
+    }
+    return w;
+}
+
+uint32_t clrnn_windows_count(const struct clrnn_windows *w, uint32_t T)
+{
+    const int64_t room = (int64_t)T + w->all_padding - (int64_t)w->dilation * (w->kernel - 1) - 1;
+
+    return room < 0 || !T ? 0 : (uint32_t)(room / w->stride + 1);
+}
+
+bool clrnn_layer_pools(const struct clrnn_layer *layer)
+{
+    return layer->kind == CLRNN_LAYER_POOL || layer->kind == CLRNN_LAYER_ATTENTION_POOL ||
+           layer->kind == CLRNN_LAYER_FLATTEN;
 }
 
 uint32_t clrnn_layer_state(const struct clrnn_layer *layer)
@@ -47,8 +82,17 @@ static void follow_layer(const struct clrnn_layer *layer, struct flow *flow)
         flow->width = layer->out_features;
     if (layer->kind == CLRNN_LAYER_EMBEDDING)
         flow->width = layer->embedding_dim;
-    if (layer->kind == CLRNN_LAYER_POOL) {
-        flow->steps = 1;
+    if (layer->kind == CLRNN_LAYER_CONV1D)
+        flow->width = layer->out_channels;
+    if (clrnn_layer_has_windows(layer)) {
+        const struct clrnn_windows w = clrnn_layer_windows(layer);
+
+        flow->steps = clrnn_windows_count(&w, flow->steps);
+    }
+    if (layer->kind == CLRNN_LAYER_FLATTEN)
+        flow->width = (uint64_t)flow->width * flow->steps <= UINT32_MAX ? flow->width * flow->steps : 0;
+    if (clrnn_layer_pools(layer)) {
+        flow->steps = flow->steps ? 1 : 0;
         flow->pooled = true;
     }
 }
@@ -85,9 +129,9 @@ static void follow(const struct clrnn_config *config, size_t first, size_t end, 
     }
 }
 
-uint32_t clrnn_layers_width(const struct clrnn_config *config, size_t index, uint32_t C)
+uint32_t clrnn_layers_width(const struct clrnn_config *config, size_t index, uint32_t C, uint32_t T)
 {
-    struct flow flow = {.width = C};
+    struct flow flow = {.width = C, .steps = T};
 
     follow(config, 0, config->layer_count, index, &flow);
     return flow.width;
@@ -163,7 +207,7 @@ uint32_t clrnn_loss_targets(const struct clrnn_loss_config *loss, uint32_t outpu
 bool clrnn_loss_has_metric(const struct clrnn_config *config, const char *metric)
 {
     const struct clrnn_loss_config *loss = &config->train.loss;
-    const uint32_t outputs = clrnn_layers_width(config, config->layer_count, 1);
+    const uint32_t outputs = clrnn_layers_width(config, config->layer_count, 1, 0);
     const bool value = !strcmp(metric, "mae") || !strcmp(metric, "rmse") || !strcmp(metric, "r2");
 
     if (!strcmp(metric, "loss"))

@@ -15,10 +15,25 @@ bool clrnn_layer_has_weights(const struct clrnn_layer *layer);
 /** Features of a recurrent layer's hidden state in one direction: hidden_size, or proj_size. */
 uint32_t clrnn_layer_state(const struct clrnn_layer *layer);
 
-/** Features that layer `index` reads for data of C features; with layer_count those of the output. 0 where
- * they depend on a C that is 0. clrnn_config_outputs: after all layers. */
-uint32_t clrnn_layers_width(const struct clrnn_config *config, size_t index, uint32_t C);
-/** Time steps that layer `index` reads, or of the output, for data of T steps: 1 after a pool. */
+/** The windows of conv1d, max_pool1d and avg_pool1d over time. */
+struct clrnn_windows {
+    uint32_t kernel, stride, dilation;
+    uint32_t padding, all_padding; // before the first step; in all
+};
+
+/** Is it conv1d, max_pool1d or avg_pool1d? */
+bool clrnn_layer_has_windows(const struct clrnn_layer *layer);
+struct clrnn_windows clrnn_layer_windows(const struct clrnn_layer *layer);
+/** How many windows lie in T steps: PyTorch's formula, 0 where it is below 1. */
+uint32_t clrnn_windows_count(const struct clrnn_windows *windows, uint32_t T);
+/** Does it take the time axis away: pool, attention_pool, flatten? */
+bool clrnn_layer_pools(const struct clrnn_layer *layer);
+
+/** Features that layer `index` reads for data of C features and T steps; with layer_count those of the
+ * output. 0 where they depend on a C or T that is 0. clrnn_config_outputs: after all layers. */
+uint32_t clrnn_layers_width(const struct clrnn_config *config, size_t index, uint32_t C, uint32_t T);
+/** Time steps that layer `index` reads, or of the output, for data of T steps: 1 after a pool, 0 where the
+ * steps are too few for a layer before. */
 uint32_t clrnn_layers_steps(const struct clrnn_config *config, size_t index, uint32_t T);
 /** Time steps after the layers [first, end) of one list for an input of T steps. */
 uint32_t clrnn_layers_steps_between(const struct clrnn_config *config, size_t first, size_t end, uint32_t T);

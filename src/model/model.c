@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "model/layer.h"
 
 const struct clrnn_config *clrnn_model_config(const struct clrnn_model *model)
 {
@@ -32,6 +33,19 @@ uint32_t clrnn_model_outputs(const struct clrnn_model *model)
 bool clrnn_model_per_step(const struct clrnn_model *model)
 {
     return model && model->per_step;
+}
+
+uint32_t clrnn_model_output_steps(const struct clrnn_model *model, uint32_t T)
+{
+    return model ? clrnn_layers_steps(model->config, model->config->layer_count, T) : 0;
+}
+
+bool clrnn_model_changes_steps(const struct clrnn_model *model)
+{
+    for (size_t i = 0; i < model->config->layer_count; i++)
+        if (clrnn_layer_has_windows(&model->config->layer[i]))
+            return true;
+    return false;
 }
 
 size_t clrnn_model_param_count(const struct clrnn_model *model)

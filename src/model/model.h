@@ -72,6 +72,9 @@ enum clrnn_status clrnn_model_choose_init(struct clrnn_model *model, size_t laye
 enum clrnn_status clrnn_model_allocate(struct clrnn_model *model);
 enum clrnn_status clrnn_model_draw(struct clrnn_model *model);
 
+/** Whether a layer changes the number of steps: windows over time. */
+bool clrnn_model_changes_steps(const struct clrnn_model *model);
+
 /** The entry of that name, or NULL. */
 const struct clrnn_entry *clrnn_model_find(const struct clrnn_model *model, const char *name);
 

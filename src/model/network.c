@@ -15,8 +15,9 @@ enum clrnn_status clrnn_build_entries(struct clrnn_build *b)
 {
     for (size_t i = 0; i < b->m->entry_count; i++) {
         const struct clrnn_entry *e = &b->m->entry[i];
-        const uint32_t dims[2] = {e->param.ndim > 0 ? (uint32_t)e->param.shape[0] : 1,
-                                  e->param.ndim > 1 ? (uint32_t)e->param.shape[1] : 1};
+        const uint32_t dims[3] = {e->param.ndim > 0 ? (uint32_t)e->param.shape[0] : 1,
+                                  e->param.ndim > 1 ? (uint32_t)e->param.shape[1] : 1,
+                                  e->param.ndim > 2 ? (uint32_t)e->param.shape[2] : 1};
         const unsigned ndim = MAX2(e->param.ndim, 1);
         char name[80];
 
@@ -45,6 +46,7 @@ static enum clrnn_status add_feed(struct clrnn_build *b)
     const struct clrnn_model *m = b->m;
     const uint32_t N = b->p->N, T = b->p->T;
     const bool tokens = m->shape.tokens, target = b->p->mode != CLRNN_MODE_PREDICT;
+    const uint32_t steps = clrnn_model_output_steps(m, T); // of y, where it has steps
     int x, y = CLRNN_NONE, weights = CLRNN_NONE, lengths, index, mean, std;
     struct clrnn_op *op;
 
@@ -64,8 +66,8 @@ static enum clrnn_status add_feed(struct clrnn_build *b)
                                (uint32_t[]){T, N, b->C}, &b->x));
     if (target)
         TRY(clrnn_build_activation(b, "batch", "y", d->y_real ? CLRNN_REAL : CLRNN_I32,
-                                   m->targets > 1 ? 3 : 2, (uint32_t[]){d->y_steps ? T : 1, N, m->targets},
-                                   &b->y));
+                                   m->targets > 1 ? 3 : 2,
+                                   (uint32_t[]){d->y_steps ? steps : 1, N, m->targets}, &b->y));
     if (weights != CLRNN_NONE)
         TRY(clrnn_build_activation(b, "batch", "weights", CLRNN_REAL, DIMS(N), &b->weights));
     if (d->lengths)
@@ -79,6 +81,10 @@ static enum clrnn_status add_feed(struct clrnn_build *b)
     op->feed.target_real = d->y_real;
     op->feed.target_steps = d->y_steps;
     op->feed.targets = m->targets;
+    if (d->y_steps && clrnn_model_changes_steps(m)) {
+        op->feed.own_steps = steps;
+        op->feed.own_steps_data = d->y_T ? d->y_T : clrnn_model_output_steps(m, d->T_data);
+    }
     op->in[FEED_X] = x;
     op->in[FEED_Y] = y;
     op->in[FEED_LENGTHS] = lengths;

@@ -14,7 +14,7 @@
 
 enum clrnn_option_type {
     CLRNN_OPTION_BOOL,   // bool
-    CLRNN_OPTION_U32,    // uint32_t
+    CLRNN_OPTION_U32,    // uint32_t; or one of `words`: 0, and the bool at `third` is whether it is the first
     CLRNN_OPTION_I32,    // int32_t
     CLRNN_OPTION_U64,    // uint64_t
     CLRNN_OPTION_I64,    // int64_t

@@ -58,6 +58,8 @@ static const struct clrnn_option init_lstm_rows[] = {
 };
 static const struct clrnn_option init_weight_bias_rows[] = {
     INIT_ALL, INIT_ROW(weight, "of weight"), INIT_ROW(bias, "of bias")};
+static const struct clrnn_option init_attention_rows[] = {
+    INIT_ALL, INIT_ROW(weight, "of weight"), INIT_ROW(bias, "of bias"), INIT_ROW(v, "of v")};
 static const struct clrnn_option init_weight_rows[] = {INIT_ALL, INIT_ROW(weight, "of weight")};
 #define INIT_GROUP(id) \
     static const struct clrnn_option_group init_##id = {"init", 0, CLRNN_NO_LINE, ROWS(init_##id##_rows), \
@@ -67,6 +69,7 @@ INIT_GROUP(recurrent)
 INIT_GROUP(lstm)
 INIT_GROUP(weight_bias)
 INIT_GROUP(weight)
+INIT_GROUP(attention)
 #define INIT(id) \
     {"init", CLRNN_OPTION_GROUP, .offset = L(init), .second = L(init.on), .def = "null", .null = "", .quiet = true, \
      .groups = init_##id##_groups, \
@@ -134,6 +137,8 @@ static const struct clrnn_option dropout_rows[] = {
     LAYER_NAME,
     {"p", CLRNN_OPTION_NUMBER, .offset = L(p), .def = "0.5", .min = 0, .max = 1,
      .help = "share of the elements that is set to zero in training"},
+    {"variational", CLRNN_OPTION_BOOL, .offset = L(variational), .def = "false",
+     .help = "one mask for all time steps of a sample"},
 };
 static const struct clrnn_option plain_rows[] = {LAYER_NAME};
 static const struct clrnn_option pool_rows[] = {
@@ -167,6 +172,46 @@ static const struct clrnn_option softplus_rows[] = {
      .help = "x itself where beta x is above"},
 };
 
+static const char *const conv_paddings[] = {"same", "valid", NULL};
+#define KERNEL \
+    {"kernel_size", CLRNN_OPTION_U32, .required = true, .offset = L(kernel_size), .min = 1, .max = CLRNN_MAX_SIZE, \
+     .help = "steps that one output step reads"}
+#define DILATION \
+    {"dilation", CLRNN_OPTION_U32, .offset = L(dilation), .def = "1", .min = 1, .max = CLRNN_MAX_SIZE, \
+     .help = "steps between those that it reads"}
+#define POOL_STRIDE \
+    {"stride", CLRNN_OPTION_U32, .offset = L(stride), .def = "null", .null = "0", .min = 1, .max = CLRNN_MAX_SIZE, \
+     .help = "steps between windows; null: kernel_size"}
+#define POOL_PADDING(what) \
+    {"padding", CLRNN_OPTION_U32, .offset = L(padding), .def = "0", .min = 0, .max = CLRNN_MAX_SIZE, \
+     .help = what " before the first and after the last step, at most half of kernel_size"}
+static const struct clrnn_option max_pool1d_rows[] = {LAYER_NAME, KERNEL, POOL_STRIDE,
+                                                      POOL_PADDING("minus infinities"), DILATION};
+static const struct clrnn_option avg_pool1d_rows[] = {
+    LAYER_NAME, KERNEL, POOL_STRIDE, POOL_PADDING("zeros"),
+    {"count_include_pad", CLRNN_OPTION_BOOL, .offset = L(count_include_pad), .def = "true",
+     .help = "divide by kernel_size everywhere; false: by the steps of the sample in the window"},
+};
+static const struct clrnn_option conv1d_rows[] = {
+    LAYER_NAME,
+    {"out_channels", CLRNN_OPTION_U32, .required = true, .offset = L(out_channels), .min = 1, .max = CLRNN_MAX_SIZE,
+     .help = "features of the output"},
+    KERNEL,
+    {"stride", CLRNN_OPTION_U32, .offset = L(stride), .def = "1", .min = 1, .max = CLRNN_MAX_SIZE,
+     .help = "steps between those for which there is an output"},
+    {"padding", CLRNN_OPTION_U32, .offset = L(padding), .third = L(padding_same), .words = conv_paddings, .def = "0",
+     .min = 0, .max = CLRNN_MAX_SIZE,
+     .help = "zeros before the first and after the last step; valid: none; same: as many as keep the number of steps"},
+    DILATION,
+    {"bias", CLRNN_OPTION_BOOL, .offset = L(bias), .def = "true", .help = "have a bias"},
+    INIT(weight_bias),
+};
+static const struct clrnn_option attention_pool_rows[] = {
+    LAYER_NAME,
+    {"attention_size", CLRNN_OPTION_U32, .required = true, .offset = L(attention_size), .min = 1,
+     .max = CLRNN_MAX_SIZE, .help = "rows of W, A: what the score of a step is made of"},
+    INIT(attention),
+};
 static const struct clrnn_option residual_rows[] = {
     LAYER_NAME,
     {"layers", CLRNN_OPTION_INNER, .required = true,
@@ -201,6 +246,12 @@ LAYER(gelu, GELU, gelu_rows, "torch.nn.GELU")
 LAYER(silu, SILU, plain_rows, "x / (1 + exp(-x)), as torch.nn.SiLU")
 LAYER(softplus, SOFTPLUS, softplus_rows, "torch.nn.Softplus")
 LAYER(groupnorm, GROUPNORM, groupnorm_rows, "torch.nn.GroupNorm over the features of each step")
+LAYER(conv1d, CONV1D, conv1d_rows, "torch.nn.Conv1d over time")
+LAYER(max_pool1d, MAX_POOL1D, max_pool1d_rows, "torch.nn.MaxPool1d over time")
+LAYER(avg_pool1d, AVG_POOL1D, avg_pool1d_rows, "torch.nn.AvgPool1d over time")
+LAYER(attention_pool, ATTENTION_POOL, attention_pool_rows,
+      "a mean of the steps, weighted by the softmax of v^T tanh(W x + b)")
+LAYER(flatten, FLATTEN, plain_rows, "the features of all steps side by side, (N, T, C) to (N, T C)")
 LAYER(residual, RESIDUAL, residual_rows, "x + f(x)")
 LAYER(concat, CONCAT, concat_rows, "the outputs of several branches, side by side in the features")
 
@@ -209,5 +260,6 @@ const struct clrnn_option_group *const clrnn_options_layers[] = {
     &layer_dropout, &layer_relu, &layer_tanh, &layer_sigmoid, &layer_softmax, &layer_log_softmax,
     &layer_round,
     &layer_pool, &layer_leaky_relu, &layer_elu, &layer_gelu, &layer_silu, &layer_softplus,
-    &layer_residual, &layer_concat, &layer_groupnorm, NULL,
+    &layer_residual, &layer_concat, &layer_groupnorm, &layer_conv1d,
+    &layer_max_pool1d, &layer_avg_pool1d, &layer_attention_pool, &layer_flatten, NULL,
 };

@@ -78,7 +78,7 @@ void clrnn_option_expects(const struct clrnn_option *o, char *text, size_t size)
     case CLRNN_OPTION_U64:
     case CLRNN_OPTION_I64:
     case CLRNN_OPTION_WHOLE:
-        snprintf(text, size, "a whole number%s", range);
+        snprintf(text, size, "a whole number%s%s%s", range, o->words ? ", or " : "", o->words ? words : "");
         break;
     case CLRNN_OPTION_NUMBER:
         snprintf(text, size, "a number%s", range);
@@ -318,6 +318,15 @@ enum clrnn_status clrnn_option_read(const struct clrnn_option *o, const struct c
         good = plain && clrnn_bool_parse(value->text, at);
         break;
     case CLRNN_OPTION_U32:
+        if (o->words && value->kind == CLRNN_NODE_SCALAR && read_word(o, value->text, &index)) {
+            *(uint32_t *)at = 0;
+            *(bool *)field(object, o->third) = index == 0;
+            return CLRNN_OK;
+        }
+        good = plain && read_integer(o, value->text, at);
+        if (good && o->words)
+            *(bool *)field(object, o->third) = false;
+        break;
     case CLRNN_OPTION_I32:
     case CLRNN_OPTION_U64:
     case CLRNN_OPTION_I64:

@@ -61,6 +61,8 @@ struct clrnn_node *clrnn_option_write(const struct clrnn_option *o, const void *
     case CLRNN_OPTION_BOOL:
         return clrnn_node_scalar("%s", *(const bool *)at ? "true" : "false");
     case CLRNN_OPTION_U32:
+        if (o->words && *(const bool *)const_field(object, o->third))
+            return clrnn_node_scalar("%s", o->words[0]);
         return clrnn_node_scalar("%" PRIu32, *(const uint32_t *)at);
     case CLRNN_OPTION_I32:
         return clrnn_node_scalar("%" PRId32, *(const int32_t *)at);

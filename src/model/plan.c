@@ -37,8 +37,9 @@ static enum clrnn_status check_targets(const struct clrnn_model *m, const struct
     const enum clrnn_loss_kind loss = m->config->train.loss.kind;
     const bool real = clrnn_loss_is_real(loss);
 
-    TRY(check_buffer(m, d->y, real ? CLRNN_REAL : CLRNN_I32,
-                     (size_t)d->S * (d->y_steps ? d->T_data : 1) * m->targets, "targets"));
+    const uint32_t steps = !d->y_steps ? 1 : d->y_T ? d->y_T : clrnn_model_output_steps(m, d->T_data);
+
+    TRY(check_buffer(m, d->y, real ? CLRNN_REAL : CLRNN_I32, (size_t)d->S * steps * m->targets, "targets"));
     if (d->weights)
         TRY(check_buffer(m, d->weights, CLRNN_REAL, d->S, "weights of samples"));
     if (d->y_real != real)
@@ -255,7 +256,8 @@ static bool same(const struct clrnn_plan_params *a, const struct clrnn_plan_para
            a->input_grad == b->input_grad && a->data.S == b->data.S && a->data.T_data == b->data.T_data &&
            a->data.x == b->data.x && a->data.y == b->data.y && a->data.lengths == b->data.lengths &&
            a->data.weights == b->data.weights && a->data.index == b->data.index &&
-           a->data.y_real == b->data.y_real && a->data.y_steps == b->data.y_steps;
+           a->data.y_real == b->data.y_real && a->data.y_steps == b->data.y_steps &&
+           a->data.y_T == b->data.y_T;
 }
 
 enum clrnn_status clrnn_plan_cache_get(struct clrnn_plan_cache *cache, const struct clrnn_plan_params *params,

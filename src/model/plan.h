@@ -17,11 +17,12 @@ enum clrnn_mode {
 struct clrnn_plan_data {
     uint32_t S, T_data;           // samples and steps of the buffers
     struct clrnn_buffer *x;       // REAL [S, T_data, C] or I32 [S, T_data]
-    struct clrnn_buffer *y;       // I32 or REAL, [S, targets] or [S, T_data, targets]; NULL in prediction
+    struct clrnn_buffer *y;       // I32 or REAL, [S, targets] or [S, y_T, targets]; NULL in prediction
     struct clrnn_buffer *lengths; // I32 [S] or NULL
     struct clrnn_buffer *weights; // REAL [S] or NULL: weights of samples in the loss
     struct clrnn_buffer *index;   // U32 [at least N]
     bool y_real, y_steps;
+    uint32_t y_T; // steps of y in the data, where it has steps; 0: as many as the model puts out for T_data
 };
 
 struct clrnn_plan_params {
@@ -39,7 +40,7 @@ struct clrnn_plan {
     struct clrnn_launches *launches;
     struct clrnn_replay *replay;   // of the launches
     int output;                    // tensor id of the last layer's output, [T or 1, N, outputs]
-    uint32_t output_steps;         // T, or 1 after a pool
+    uint32_t output_steps;         // of the output: T, fewer after windows, 1 after a pool
     size_t *op_launch;             // [op_count + 1]: launches of op i are op_launch[i] to [i + 1]
     struct clrnn_host_call *calls; // [op_count] on ref, else NULL
 };

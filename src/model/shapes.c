@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/log.h"
 #include "model/layer.h"
 #include "model/nest.h"
@@ -80,7 +81,7 @@ struct inference {
     struct clrnn_layer_shape *shapes;
     size_t at; // layer
     struct position now;
-    uint32_t stream;
+    uint32_t stream, steps;
 };
 
 static enum clrnn_status wrong(const struct inference *w, const char *what)
@@ -153,6 +154,45 @@ static enum clrnn_status infer_pool(struct inference *w, const struct clrnn_laye
     if (layer->over == CLRNN_POOL_FINAL && !follows)
         return wrong(w, "'over: final' takes h_n of a recurrent layer and must stand directly after one; "
                         "elsewhere use 'over: last'");
+    w->now.pool = (long)w->at;
+    w->now.again = false;
+    return CLRNN_OK;
+}
+
+static enum clrnn_status infer_windows(struct inference *w, const struct clrnn_layer *layer,
+                                       struct clrnn_layer_shape *s)
+{
+    char what[160];
+
+    TRY(check_time(w));
+    TRY(check_width(w, "kernel_size", layer->kernel_size));
+    if (layer->kind != CLRNN_LAYER_CONV1D)
+        return CLRNN_OK;
+    TRY(check_width(w, "out_channels", layer->out_channels));
+    snprintf(what, sizeof(what),
+             "an output reads %" PRIu32 " features of %" PRIu32 " steps, expected at most %u numbers",
+             w->now.features, layer->kernel_size, MAX_WIDTH);
+    if ((uint64_t)w->now.features * layer->kernel_size > MAX_WIDTH)
+        return wrong(w, what);
+    s->out = layer->out_channels;
+    return CLRNN_OK;
+}
+
+// attention_pool and flatten, which leave no time axis.
+static enum clrnn_status infer_whole(struct inference *w, const struct clrnn_layer *layer,
+                                     struct clrnn_layer_shape *s)
+{
+    TRY(check_time(w));
+    if (layer->kind == CLRNN_LAYER_ATTENTION_POOL)
+        TRY(check_width(w, "attention_size", layer->attention_size));
+    if (layer->kind == CLRNN_LAYER_FLATTEN) {
+        const uint64_t steps = clrnn_layers_steps(w->config, w->at, w->steps);
+
+        if (!steps)
+            return wrong(w, "flatten needs the number of steps, which the data fix, and there are none");
+        s->out = (uint32_t)MIN2(steps * w->now.features, UINT32_MAX);
+        TRY(check_width(w, "the number of features of all steps", s->out));
+    }
     w->now.pool = (long)w->at;
     w->now.again = false;
     return CLRNN_OK;
@@ -248,6 +288,15 @@ static enum clrnn_status infer_layer(struct inference *w, const struct clrnn_lay
     case CLRNN_LAYER_GROUPNORM:
         TRY(check_groups(w, layer));
         break;
+    case CLRNN_LAYER_CONV1D:
+    case CLRNN_LAYER_MAX_POOL1D:
+    case CLRNN_LAYER_AVG_POOL1D:
+        TRY(infer_windows(w, layer, s));
+        break;
+    case CLRNN_LAYER_ATTENTION_POOL:
+    case CLRNN_LAYER_FLATTEN:
+        TRY(infer_whole(w, layer, s));
+        break;
     case CLRNN_LAYER_RESIDUAL:
         TRY(infer_residual(w, w->at));
         break;
@@ -315,6 +364,7 @@ enum clrnn_status clrnn_network_shapes(const struct clrnn_log *log, const struct
         .log = log,
         .config = config,
         .shapes = shapes,
+        .steps = data->steps,
         .now = {.pool = -1, .features = data->tokens ? 0 : data->features},
     };
 

@@ -16,6 +16,7 @@
 struct clrnn_stage {
     struct clrnn_buffer *x, *y, *lengths, *weights, *index;
     uint32_t rows, samples; // N * T and N that fit
+    size_t targets;         // numbers of y that fit
     struct clrnn_plan_cache *cache;
 };
 
@@ -48,6 +49,12 @@ static bool valid(const struct clrnn_batch *b, size_t n, size_t t)
     return !b->lengths || t < (size_t)b->lengths[n];
 }
 
+// Valid steps of the output of sample n.
+static size_t output_length(const struct clrnn_model *m, const struct clrnn_batch *b, size_t n)
+{
+    return clrnn_model_output_steps(m, b->lengths ? (uint32_t)b->lengths[n] : b->T);
+}
+
 static enum clrnn_status check_tokens(const struct clrnn_model *m, const struct clrnn_batch *b)
 {
     const uint32_t V = m->config->layer[0].num_embeddings;
@@ -67,14 +74,15 @@ static enum clrnn_status check_tokens(const struct clrnn_model *m, const struct 
 
 static enum clrnn_status check_classes(const struct clrnn_model *m, const struct clrnn_batch *b)
 {
-    const size_t T = m->per_step ? b->T : 1;
+    const size_t T = m->per_step ? clrnn_model_output_steps(m, b->T) : 1;
     const int32_t ignored = m->config->train.loss.ignore_index;
 
     for (size_t n = 0; n < b->N; n++)
         for (size_t t = 0; t < T; t++) {
             const int32_t y = b->classes[n * T + t];
 
-            if (y != ignored && (!m->per_step || valid(b, n, t)) && (y < 0 || (uint32_t)y >= m->outputs))
+            if (y != ignored && (!m->per_step || t < output_length(m, b, n)) &&
+                (y < 0 || (uint32_t)y >= m->outputs))
                 return clrnn_error(m->log, CLRNN_ERR_ARG,
                                    "the batch's class of sample %zu, step %zu is %" PRId32
                                    ", expected 0 to %" PRIu32 " or %" PRId32 " (ignore_index)",
@@ -99,6 +107,11 @@ static enum clrnn_status check(const struct clrnn_model *m, const struct clrnn_b
             return clrnn_error(m->log, CLRNN_ERR_ARG,
                                "the batch's length of sample %zu is %" PRId32 ", expected 1 to T=%" PRIu32, n,
                                b->lengths[n], b->T);
+    for (size_t n = 0; n < b->N; n++)
+        if (!output_length(m, b, n))
+            return clrnn_error(m->log, CLRNN_ERR_ARG,
+                               "the batch's sample %zu has too few steps for the model's windows over time",
+                               n);
     if (m->shape.tokens)
         TRY(check_tokens(m, b));
     if (!targets)
@@ -123,19 +136,19 @@ static enum clrnn_status check(const struct clrnn_model *m, const struct clrnn_b
 
 // ---------------------------------------------------------------- staging
 
-static enum clrnn_status make_stage(struct clrnn_model *m, uint32_t rows, uint32_t samples,
+static enum clrnn_status make_stage(struct clrnn_model *m, uint32_t rows, uint32_t samples, size_t targets,
                                     struct clrnn_stage *s)
 {
     const enum clrnn_type x = m->shape.tokens ? CLRNN_I32 : CLRNN_REAL;
-    size_t elements, targets;
+    size_t elements;
     enum clrnn_status st;
     int32_t *index;
 
-    if (!clrnn_mul_size(rows, m->shape.tokens ? 1 : m->shape.features, &elements) ||
-        !clrnn_mul_size(m->per_step ? rows : samples, m->targets, &targets))
+    if (!clrnn_mul_size(rows, m->shape.tokens ? 1 : m->shape.features, &elements))
         return clrnn_error(m->log, CLRNN_ERR_ARG, "the batch has more elements than can be counted");
     s->rows = rows;
     s->samples = samples;
+    s->targets = targets;
     TRY(clrnn_buffer_create(m->device, x, elements, "a batch's x", &s->x));
     TRY(clrnn_buffer_create(m->device, real_targets(m) ? CLRNN_REAL : CLRNN_I32, targets, "a batch's y",
                             &s->y));
@@ -153,23 +166,31 @@ static enum clrnn_status make_stage(struct clrnn_model *m, uint32_t rows, uint32
     return st;
 }
 
+// Numbers of y that a sample has.
+static size_t output_count(const struct clrnn_model *m, const struct clrnn_batch *b)
+{
+    return (size_t)(m->per_step ? clrnn_model_output_steps(m, b->T) : 1) * m->targets;
+}
+
 static enum clrnn_status fit_stage(struct clrnn_model *m, const struct clrnn_batch *b)
 {
     uint32_t rows = b->N * b->T, samples = b->N;
+    size_t targets = (size_t)b->N * output_count(m, b);
     struct clrnn_stage *s = m->stage;
     enum clrnn_status st;
 
-    if (s && rows <= s->rows && samples <= s->samples)
+    if (s && rows <= s->rows && samples <= s->samples && targets <= s->targets)
         return CLRNN_OK;
     if (s) {
         rows = MAX2(rows, s->rows);
         samples = MAX2(samples, s->samples);
+        targets = MAX2(targets, s->targets);
     }
     clrnn_stage_destroy(&m->stage);
     s = calloc(1, sizeof(*s));
     if (!s)
         return clrnn_error_memory(m->log, sizeof(*s), "staging a batch");
-    st = make_stage(m, rows, samples, s);
+    st = make_stage(m, rows, samples, targets, s);
     if (st != CLRNN_OK)
         clrnn_stage_destroy(&s);
     m->stage = s;
@@ -197,7 +218,7 @@ static enum clrnn_status write_targets(const struct clrnn_model *m, struct clrnn
 static enum clrnn_status stage(struct clrnn_model *m, const struct clrnn_batch *b, enum clrnn_mode mode,
                                struct clrnn_plan **plan)
 {
-    const size_t rows = (size_t)b->N * b->T, targets = (m->per_step ? rows : b->N) * m->targets;
+    const size_t rows = (size_t)b->N * b->T, targets = b->N * output_count(m, b);
     struct clrnn_plan_params params = {.mode = mode, .N = b->N, .T = b->T};
     struct clrnn_stage *s;
 

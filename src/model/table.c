@@ -159,6 +159,21 @@ static enum clrnn_status add_norm(struct table *t, const struct clrnn_layer *lay
     return CLRNN_OK;
 }
 
+// Kaiming-uniform with a = sqrt 5 over all that an output reads.
+static enum clrnn_status add_conv(struct table *t, const struct clrnn_layer *layer, size_t C)
+{
+    const size_t O = layer->out_channels, K = layer->kernel_size;
+    const double bound = 1 / sqrt((double)C * (double)K);
+    struct clrnn_param *weight;
+
+    TRY(add(t, "weight", O, C * K, CLRNN_INIT_UNIFORM, bound));
+    weight = &t->m->entry[t->m->entry_count - 1].param;
+    weight->ndim = 3;
+    weight->shape[1] = C;
+    weight->shape[2] = K;
+    return layer->bias ? add(t, "bias", O, 0, CLRNN_INIT_UNIFORM, bound) : CLRNN_OK;
+}
+
 static enum clrnn_status add_layer(struct table *t, const struct clrnn_layer *layer,
                                    const struct clrnn_layer_shape *s)
 {
@@ -176,6 +191,13 @@ static enum clrnn_status add_layer(struct table *t, const struct clrnn_layer *la
     case CLRNN_LAYER_LINEAR:
         TRY(add(t, "weight", layer->out_features, s->in, CLRNN_INIT_UNIFORM, bound));
         return layer->bias ? add(t, "bias", layer->out_features, 0, CLRNN_INIT_UNIFORM, bound) : CLRNN_OK;
+    case CLRNN_LAYER_CONV1D:
+        return add_conv(t, layer, s->in);
+    case CLRNN_LAYER_ATTENTION_POOL:
+        TRY(add(t, "weight", layer->attention_size, s->in, CLRNN_INIT_UNIFORM, bound));
+        TRY(add(t, "bias", layer->attention_size, 0, CLRNN_INIT_UNIFORM, bound));
+        return add(t, "v", layer->attention_size, 0, CLRNN_INIT_UNIFORM,
+                   1 / sqrt((double)layer->attention_size));
     case CLRNN_LAYER_EMBEDDING:
         TRY(add(t, "weight", layer->num_embeddings, layer->embedding_dim, CLRNN_INIT_NORMAL, 1));
         t->m->entry[t->m->entry_count - 1].zero_row = layer->padding_idx;

@@ -21,6 +21,7 @@ enum {
 enum { DROPOUT_Y }; // backward: dx
 
 struct clrnn_dropout_attributes {
+    bool variational; // one mask [N, C] for all steps
     double p;
     uint32_t stream;
 };

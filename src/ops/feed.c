@@ -4,6 +4,24 @@
 #include "ops/graph.h"
 #include "ops/split.h"
 
+// Targets with steps of their own.
+static enum clrnn_status feed_targets(struct clrnn_launches *launches, const struct clrnn_graph *graph,
+                                      const struct clrnn_op *op)
+{
+    const size_t rows = (size_t)op->feed.own_steps * op->N;
+    const uint32_t targets = MAX2(op->feed.targets, 1);
+
+    return clrnn_launch_kernel(
+        launches, "feed", "feed_targets",
+        DEFINES({"WIDTH", 1}, {"TOKENS", 0}, {"TARGET", op->feed.target_real ? 2 : 1}, {"TARGET_STEPS", 1},
+                {"TARGETS", targets}),
+        RANGE1(rows), (struct clrnn_cost){0, 8.0 * (double)rows * targets},
+        ARGS(BUF(clrnn_in(graph, op, FEED_Y)), BUF(clrnn_in(graph, op, FEED_Y_LENGTHS)),
+             BUF(clrnn_in(graph, op, FEED_INDEX)), BUF(clrnn_out(graph, op, FEED_OUT_Y)),
+             BUF(clrnn_out(graph, op, FEED_OUT_Y_LENGTHS)), UINT(op->feed.own_steps), UINT(op->N),
+             UINT(op->feed.own_steps_data)));
+}
+
 enum clrnn_status clrnn_feed(struct clrnn_launches *launches, const struct clrnn_graph *graph,
                              const struct clrnn_op *op)
 {
@@ -12,10 +30,13 @@ enum clrnn_status clrnn_feed(struct clrnn_launches *launches, const struct clrnn
     const struct clrnn_split s = clrnn_split_rows(launches, rows, C);
     const bool cpu = clrnn_on_cpu(launches);
     struct clrnn_buffer *out_x = clrnn_out(graph, op, FEED_OUT_X);
-    const int target = !op->feed.target ? 0 : op->feed.target_real ? 2 : 1;
+    const bool own = op->feed.own_steps > 0;
+    const int target = !op->feed.target || own ? 0 : op->feed.target_real ? 2 : 1;
 
     if (!out_x) // the copy is elided: readers gather the rows
         return CLRNN_OK;
+    if (op->feed.target && own)
+        TRY(feed_targets(launches, graph, op));
     return clrnn_launch_kernel(
         launches, "feed", "feed",
         DEFINES({"WIDTH", s.width}, {"TOKENS", op->feed.tokens}, {"TARGET", target},
@@ -48,7 +69,10 @@ static double slot_bytes(const struct clrnn_graph *graph, const struct clrnn_op 
     if (slot == FEED_X)
         return 4 * rows * (op->feed.tokens ? 1 : op->C);
     if (slot == FEED_Y)
-        return 4.0 * MAX2(op->feed.targets, 1) * (op->feed.target_steps ? rows : op->N);
+        return 4.0 * MAX2(op->feed.targets, 1) *
+               (op->feed.own_steps      ? (double)op->feed.own_steps * op->N
+                : op->feed.target_steps ? rows
+                                        : op->N);
     return 4.0 * op->N;
 }
 

@@ -53,6 +53,33 @@ enum clrnn_status clrnn_concat_bwd(struct clrnn_launches *launches, const struct
     return CLRNN_OK;
 }
 
+// Rows (t, n) of [T, N, C] and of [N, T, C] change places, in the direction that `back` says.
+static enum clrnn_status swap_rows(struct clrnn_launches *l, const struct clrnn_op *op,
+                                   struct clrnn_buffer *from, struct clrnn_buffer *to, bool back)
+{
+    const struct clrnn_split s = clrnn_split_elements(l, (size_t)op->T * op->N, op->C, true);
+
+    return clrnn_launch_kernel(l, "join", "swap_rows", DEFINES({"WIDTH", s.width}), s.range,
+                               (struct clrnn_cost){0, 8.0 * op->T * op->N * op->C},
+                               ARGS(BUF(from), BUF(to), UINT(back ? op->N : op->T),
+                                    UINT(back ? op->T : op->N), UINT(op->C), UINT(s.chunk)));
+}
+
+enum clrnn_status clrnn_flatten_fwd(struct clrnn_launches *launches, const struct clrnn_graph *graph,
+                                    const struct clrnn_op *op)
+{
+    return swap_rows(launches, op, clrnn_in(graph, op, FLATTEN_X), clrnn_out(graph, op, FLATTEN_Y), false);
+}
+
+enum clrnn_status clrnn_flatten_bwd(struct clrnn_launches *launches, const struct clrnn_graph *graph,
+                                    const struct clrnn_op *op)
+{
+    if (op->out[FLATTEN_DX] < 0)
+        return CLRNN_OK;
+    return swap_rows(launches, op, clrnn_in(graph, op, FLATTEN_BWD_DY), clrnn_out(graph, op, FLATTEN_DX),
+                     true);
+}
+
 // ---------------------------------------------------------------- class
 
 static double add_flops(const struct clrnn_op *op)
@@ -63,3 +90,9 @@ static double add_flops(const struct clrnn_op *op)
 const struct clrnn_op_class clrnn_add_class = {.flops = add_flops};
 const struct clrnn_op_class clrnn_concat_fwd_class = {.flops = NULL};
 const struct clrnn_op_class clrnn_concat_bwd_class = {.flops = NULL};
+
+static const struct clrnn_op_backward flatten_backward = {
+    .kind = CLRNN_OP_FLATTEN_BWD, .dy = FLATTEN_BWD_DY, .dx = FLATTEN_DX};
+
+const struct clrnn_op_class clrnn_flatten_fwd_class = {.backward = &flatten_backward};
+const struct clrnn_op_class clrnn_flatten_bwd_class = {.flops = NULL};

@@ -12,7 +12,8 @@ static bool dropout_fwd(const struct clrnn_op *op, void *const in[], void *const
     double *y = out[DROPOUT_Y];
     const uint32_t threshold = (uint32_t)ceil(p * 0x1p24);
     const double scale = p < 1 ? 1 / (1 - p) : 0;
-    const size_t count = ref_rows(op) * op->C;
+    const size_t steps = op->dropout.variational ? op->T : 1; // that share a mask
+    const size_t count = ref_rows(op) * op->C / steps;
     const struct clrnn_random random = {
         .seed = (uint64_t)counter[COUNTER_SEED_HI] << 32 | counter[COUNTER_SEED_LO],
         .stream = RANDOM_DROPOUT,
@@ -27,7 +28,8 @@ static bool dropout_fwd(const struct clrnn_op *op, void *const in[], void *const
         for (size_t i = 0; i < 4 && block * 4 + i < count; i++) {
             const size_t e = block * 4 + i;
 
-            y[e] = words[i] >> 8 >= threshold ? x[e] * scale : 0.0;
+            for (size_t t = 0; t < steps; t++)
+                y[t * count + e] = words[i] >> 8 >= threshold ? x[t * count + e] * scale : 0.0;
         }
     }
     return true;

@@ -5,14 +5,16 @@
 #include "base/log.h"
 #include "reference/cases.h"
 
-static enum clrnn_status dropout(struct clrnn_cases *s, const struct clrnn_case_size *z, double p)
+static enum clrnn_status dropout(struct clrnn_cases *s, const struct clrnn_case_size *z, double p,
+                                 bool variational)
 {
     struct clrnn_check *c = s->check;
 
     for (int backward = 0; backward < 2; backward++) {
         clrnn_case_begin(s, backward ? CLRNN_OP_DROPOUT_BWD : CLRNN_OP_DROPOUT_FWD, z, z->C);
-        snprintf(c->what, sizeof(c->what), "p=%g", p);
+        snprintf(c->what, sizeof(c->what), "p=%g variational=%d", p, variational);
         c->op.dropout.p = p;
+        c->op.dropout.variational = variational;
         c->op.dropout.stream = 3;
         clrnn_check_real(c, DROPOUT_X, clrnn_case_rows(z) * z->C);
         clrnn_check_counter(c, DROPOUT_COUNTER, 41, 0);
@@ -24,5 +26,8 @@ static enum clrnn_status dropout(struct clrnn_cases *s, const struct clrnn_case_
 
 enum clrnn_status clrnn_dropout_cases(struct clrnn_cases *s, const struct clrnn_case_size *z)
 {
-    return z->T > 1 && z->sums ? CLRNN_OK : dropout(s, z, z->sums ? 0.1 : 0.5);
+    if (z->T > 1 && z->sums)
+        return CLRNN_OK;
+    TRY(dropout(s, z, z->sums ? 0.1 : 0.5, false));
+    return z->sums ? CLRNN_OK : dropout(s, z, 0.5, true);
 }

@@ -6,6 +6,9 @@ static bool feed(const struct clrnn_op *op, void *const in[], void *const out[])
 {
     const size_t T = op->T, N = op->N, C = op->C, T_data = op->feed.T_data;
     const size_t O = op->feed.targets ? op->feed.targets : 1;
+    const bool own = op->feed.own_steps > 0;
+    const size_t steps = own ? op->feed.own_steps : op->feed.target_steps ? T : 1;
+    const size_t steps_data = own ? op->feed.own_steps_data : op->feed.target_steps ? T_data : 1;
     const int32_t *lengths = in[FEED_LENGTHS];
     const uint32_t *index = in[FEED_INDEX];
     const double *mean = in[FEED_MEAN], *std = in[FEED_STD];
@@ -39,9 +42,11 @@ static bool feed(const struct clrnn_op *op, void *const in[], void *const out[])
 
         if (!op->feed.target || !in[FEED_Y] || !out[FEED_OUT_Y])
             continue;
-        for (size_t t = 0; t < (op->feed.target_steps ? T : 1); t++) {
-            const size_t r = t * N + n, from = op->feed.target_steps ? s * T_data + t : s;
-            const bool valid = !op->feed.target_steps || t < length;
+        if (out[FEED_OUT_Y_LENGTHS])
+            ((int32_t *)out[FEED_OUT_Y_LENGTHS])[n] = ((const int32_t *)in[FEED_Y_LENGTHS])[s];
+        for (size_t t = 0; t < steps; t++) {
+            const size_t r = t * N + n, from = s * steps_data + t;
+            const bool valid = own || !op->feed.target_steps || t < length;
 
             for (size_t o = 0; o < O && op->feed.target_real; o++)
                 ((double *)out[FEED_OUT_Y])[r * O + o] =

@@ -33,9 +33,35 @@ static bool concat_bwd(const struct clrnn_op *op, void *const in[], void *const 
     return true;
 }
 
+static bool flatten_fwd(const struct clrnn_op *op, void *const in[], void *const out[])
+{
+    const double *x = in[FLATTEN_X];
+    double *y = out[FLATTEN_Y];
+
+    for (size_t n = 0; n < op->N; n++)
+        for (size_t t = 0; t < op->T; t++)
+            memcpy(y + (n * op->T + t) * op->C, x + (t * op->N + n) * op->C, op->C * sizeof(*y));
+    return true;
+}
+
+static bool flatten_bwd(const struct clrnn_op *op, void *const in[], void *const out[])
+{
+    const double *dy = in[FLATTEN_BWD_DY];
+    double *dx = out[FLATTEN_DX];
+
+    for (size_t n = 0; dx && n < op->N; n++)
+        for (size_t t = 0; t < op->T; t++)
+            memcpy(dx + (t * op->N + n) * op->C, dy + (n * op->T + t) * op->C, op->C * sizeof(*dx));
+    return true;
+}
+
 // One addition; copies.
 const struct clrnn_reference clrnn_add_reference = {add, {{ANY_SLOT, 1, TERMS_ONE, OF_TENSOR}}};
 const struct clrnn_reference clrnn_concat_fwd_reference = {concat_fwd,
                                                            {{ANY_SLOT, 0, TERMS_ONE, OF_ELEMENT}}};
 const struct clrnn_reference clrnn_concat_bwd_reference = {concat_bwd,
                                                            {{ANY_SLOT, 0, TERMS_ONE, OF_ELEMENT}}};
+const struct clrnn_reference clrnn_flatten_fwd_reference = {flatten_fwd,
+                                                            {{ANY_SLOT, 0, TERMS_ONE, OF_ELEMENT}}};
+const struct clrnn_reference clrnn_flatten_bwd_reference = {flatten_bwd,
+                                                            {{ANY_SLOT, 0, TERMS_ONE, OF_ELEMENT}}};

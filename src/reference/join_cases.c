@@ -43,6 +43,14 @@ enum clrnn_status clrnn_join_cases(struct clrnn_cases *s, const struct clrnn_cas
     clrnn_check_real(c, ADD_SECOND, count);
     clrnn_case_out(s, ADD_Y, count);
     TRY(clrnn_case_run(s));
+    clrnn_case_begin(s, CLRNN_OP_FLATTEN_FWD, z, z->C);
+    clrnn_check_real(c, FLATTEN_X, count);
+    clrnn_case_out(s, FLATTEN_Y, count);
+    TRY(clrnn_case_run(s));
+    clrnn_case_begin(s, CLRNN_OP_FLATTEN_BWD, z, z->C);
+    clrnn_check_real(c, FLATTEN_BWD_DY, count);
+    clrnn_case_out(s, FLATTEN_DX, count);
+    TRY(clrnn_case_run(s));
     for (uint32_t n = 1; n <= 3; n += 2) {
         TRY(concat(s, z, n, false));
         TRY(concat(s, z, n, true));

@@ -14,6 +14,7 @@ struct clrnn_dataset_info {
     uint32_t S, T, C; // samples, steps (the largest), features (0: tokens)
     bool tokens, has_y, has_lengths, has_weights;
     bool y_real, y_steps; // targets are real (bce, mse), one per step
+    uint32_t y_T;         // steps of y in memory, 1 where it has none
     uint32_t targets;     // numbers of y per sample or step: outputs of real targets, otherwise 1
     uint32_t classes;     // largest class + 1; bce_with_logits of one label: 2; 0: no y, or real targets
     uint64_t bytes;       // of x as float32
@@ -75,7 +76,10 @@ void clrnn_dataset_classes(const struct clrnn_dataset *dataset, uint32_t sample,
 void clrnn_dataset_targets(const struct clrnn_dataset *dataset, uint32_t sample, float *y); // likewise
 uint32_t clrnn_dataset_length(const struct clrnn_dataset *dataset, uint32_t sample);        // T where none
 double clrnn_dataset_weight(const struct clrnn_dataset *dataset, uint32_t sample);          // 1 where none
-/** Numbers of y that a sample has in memory, [T or 1, targets]. */
+/** Steps of the model's output for inputs of T steps; for a sample. */
+uint32_t clrnn_dataset_output_steps(const struct clrnn_dataset *dataset, uint32_t T);
+uint32_t clrnn_dataset_output_length(const struct clrnn_dataset *dataset, uint32_t sample);
+/** Numbers of y that a sample has in memory, [y_T, targets]. */
 size_t clrnn_dataset_y_count(const struct clrnn_dataset *dataset);
 /** Numbers of y of a sample that count: those of its valid steps, which come first. */
 size_t clrnn_dataset_y_valid(const struct clrnn_dataset *dataset, uint32_t sample);

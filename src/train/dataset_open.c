@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 // Opening a data set: the config's requirements, its files, their shapes.
-#include <float.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,37 +11,6 @@
 #include "train/dataset_advice.h"
 
 #define MAX_EXTENT ((size_t)INT32_MAX) // of samples, steps and features: counted in 32 bits
-
-// Opens the file at `path`, or one of the arrays that stand in place of files.
-static enum clrnn_status open_array(const struct clrnn_dataset *d, const struct clrnn_array *array,
-                                    const char *path, struct clrnn_npy **npy)
-{
-    if (array)
-        return clrnn_npy_over(d->log, path, array->dtype ? array->dtype : "", array->ndim, array->shape,
-                              array->data, npy);
-    if (clrnn_path_is_memory(path))
-        return clrnn_error(d->log, CLRNN_ERR_DATA,
-                           "%s: stands for an array in memory of the process that made the config: give the "
-                           "data again",
-                           path);
-    return clrnn_npy_open(d->log, path, npy);
-}
-
-// What messages call an array or a file; NULL where there is none. Sets *status where memory is short.
-static char *name_array(const struct clrnn_dataset *d, const struct clrnn_array *array, const char *folder,
-                        const char *path, const char *word, enum clrnn_status *status)
-{
-    char *name = NULL;
-
-    if (array ? !array->data : !path)
-        return NULL;
-    name = array                        ? clrnn_format("%s %s", d->name, word)
-           : clrnn_path_is_memory(path) ? clrnn_format("%s", path)
-                                        : clrnn_path_join(folder, path);
-    if (!name)
-        *status = clrnn_error_memory(d->log, 0, "paths of the data");
-    return name;
-}
 
 static struct clrnn_data_goal find_goal(const struct clrnn_config *config)
 {
@@ -62,9 +30,10 @@ static struct clrnn_data_goal find_goal(const struct clrnn_config *config)
     return goal;
 }
 
-static uint32_t count_targets(const struct clrnn_config *config, uint32_t C)
+static uint32_t count_targets(const struct clrnn_config *config, const struct clrnn_dataset *d)
 {
-    return clrnn_loss_targets(&config->train.loss, clrnn_layers_width(config, config->layer_count, C));
+    return clrnn_loss_targets(&config->train.loss,
+                              clrnn_layers_width(config, config->layer_count, d->info.C, d->info.T));
 }
 
 // The shape of X: (N, T, C) or (N, C); for tokens (N, T) or (N, T, 1).
@@ -102,8 +71,8 @@ static enum clrnn_status wrong_targets(const struct clrnn_dataset *d, const char
     const struct clrnn_dataset_info *info = &d->info;
     char shape[64];
 
-    if (d->goal.per_step && info->T > 1)
-        snprintf(shape, sizeof(shape), "(%u, %u, %u)", info->S, info->T, info->targets);
+    if (d->goal.per_step && info->y_T > 1)
+        snprintf(shape, sizeof(shape), "(%u, %u, %u)", info->S, info->y_T, info->targets);
     else
         snprintf(shape, sizeof(shape), "(%u, %u)", info->S, info->targets);
     return clrnn_error(d->log, CLRNN_ERR_DATA,
@@ -121,7 +90,7 @@ static enum clrnn_status open_y(struct clrnn_dataset *d, const struct clrnn_arra
     unsigned ndim = 1, count = 1;
     char text[128], advice[256];
 
-    TRY(open_array(d, array, d->y_path, &d->y));
+    TRY(clrnn_dataset_open_array(d, array, d->y_path, &d->y));
     y = d->y;
     clrnn_npy_describe(y, text, sizeof(text));
     if (y->ndim < 1 || y->shape[0] != info->S)
@@ -129,8 +98,8 @@ static enum clrnn_status open_y(struct clrnn_dataset *d, const struct clrnn_arra
                            "%s: holds %s, but %s has %u samples: both must have the same number%s", d->y_path,
                            text, d->x_path, info->S,
                            clrnn_samples_advice(d->x, y->ndim ? y->shape[0] : 0, advice, sizeof(advice)));
-    if (steps && info->T > 1)
-        expected[ndim++] = info->T;
+    if (steps && info->y_T > 1)
+        expected[ndim++] = info->y_T;
     if (info->targets > 1)
         expected[ndim++] = info->targets;
     for (unsigned i = 1; i < y->ndim; i++) // (N, 1) is (N), (N, T, 1) is (N, T), (N, 1, O) is (N, O)
@@ -140,93 +109,16 @@ static enum clrnn_status open_y(struct clrnn_dataset *d, const struct clrnn_arra
         return CLRNN_OK;
     if (info->targets > 1)
         return wrong_targets(d, text);
-    if (steps && info->T > 1)
+    if (steps && info->y_T > 1)
         return clrnn_error(
             d->log, CLRNN_ERR_DATA,
             "%s: holds %s, expected (%u, %u): without a pool layer there is a prediction for every "
-            "step, and y needs one for each; for one prediction a sample add `- pool: {over: last}`",
-            d->y_path, text, info->S, info->T);
+            "step%s, and y needs one for each; for one prediction a sample add `- pool: {over: last}`",
+            d->y_path, text, info->S, info->y_T, d->steps ? " that the windows over time leave" : "");
     return clrnn_error(
         d->log, CLRNN_ERR_DATA, "%s: holds %s, expected one value a sample: (%u) or (%u, 1)%s", d->y_path,
         text, info->S, info->S,
         clrnn_y_advice(y, info->T, !d->goal.classes && !d->goal.binary, advice, sizeof(advice)));
-}
-
-static enum clrnn_status open_lengths(struct clrnn_dataset *d, const struct clrnn_array *array)
-{
-    struct clrnn_npy *npy = NULL;
-    enum clrnn_status st;
-    char text[128];
-
-    TRY(open_array(d, array, d->lengths_path, &npy));
-    clrnn_npy_describe(npy, text, sizeof(text));
-    if (npy->ndim < 1 || npy->shape[0] != d->info.S || npy->count != d->info.S) {
-        st = clrnn_error(d->log, CLRNN_ERR_DATA, "%s: holds %s, expected (%u): one length a sample of %s",
-                         d->lengths_path, text, d->info.S, d->x_path);
-        goto done;
-    }
-    d->length = malloc(d->info.S * sizeof(*d->length));
-    if (!d->length) {
-        st = clrnn_error_memory(d->log, d->info.S * sizeof(*d->length), d->lengths_path);
-        goto done;
-    }
-    st = CLRNN_OK;
-    for (uint32_t s = 0; s < d->info.S; s++) {
-        double value;
-
-        clrnn_npy_read_f64(npy, s, 1, &value);
-        if (!(value >= 1.0 && value <= d->info.T) || value != (double)(int32_t)value) {
-            st = clrnn_error(
-                d->log, CLRNN_ERR_DATA,
-                "%s: row %u (counted from 0) holds length %.9g, expected a whole number from 1 to %u, "
-                "the steps of X",
-                d->lengths_path, s, value, d->info.T);
-            break;
-        }
-        d->length[s] = (int32_t)value;
-    }
-    if (st == CLRNN_OK)
-        st = clrnn_npy_check(d->log, npy);
-
-done:
-    clrnn_npy_close(&npy);
-    return st;
-}
-
-static enum clrnn_status open_weights(struct clrnn_dataset *d, const struct clrnn_source *source,
-                                      const char *folder)
-{
-    const struct clrnn_array *array = source->arrays ? &source->arrays->weights : NULL;
-    struct clrnn_npy *npy = NULL;
-    enum clrnn_status st = CLRNN_OK;
-    char text[128];
-
-    d->weights_path = name_array(d, array, folder, source->weights, "weights", &st);
-    if (!d->weights_path)
-        return st;
-    d->info.has_weights = true;
-    TRY(open_array(d, array, d->weights_path, &npy));
-    clrnn_npy_describe(npy, text, sizeof(text));
-    d->weight = malloc(d->info.S * sizeof(*d->weight));
-    if (npy->ndim < 1 || npy->shape[0] != d->info.S || npy->count != d->info.S)
-        st = clrnn_error(d->log, CLRNN_ERR_DATA, "%s: holds %s, expected (%u): one weight a sample of %s",
-                         d->weights_path, text, d->info.S, d->x_path);
-    else
-        st = d->weight ? CLRNN_OK
-                       : clrnn_error_memory(d->log, d->info.S * sizeof(*d->weight), d->weights_path);
-    for (uint32_t s = 0; s < d->info.S && st == CLRNN_OK; s++) {
-        clrnn_npy_read_f64(npy, s, 1, &d->weight[s]);
-        if (!(d->weight[s] >= 0.0 && d->weight[s] <= (double)FLT_MAX))
-            st = clrnn_error(
-                d->log, CLRNN_ERR_DATA,
-                "%s: row %u (counted from 0) holds the weight %.9g, expected a finite number of at "
-                "least 0",
-                d->weights_path, s, clrnn_unsigned_nan(d->weight[s]));
-    }
-    if (st == CLRNN_OK)
-        st = clrnn_npy_check(d->log, npy);
-    clrnn_npy_close(&npy);
-    return st;
 }
 
 static enum clrnn_status open_npy(struct clrnn_dataset *d, const struct clrnn_config *config,
@@ -235,19 +127,21 @@ static enum clrnn_status open_npy(struct clrnn_dataset *d, const struct clrnn_co
     const struct clrnn_arrays *a = source->arrays;
     enum clrnn_status st = CLRNN_OK;
 
-    d->x_path = name_array(d, a ? &a->x : NULL, folder, source->x, "X", &st);
-    d->y_path = name_array(d, a ? &a->y : NULL, folder, source->y, "y", &st);
-    d->lengths_path = name_array(d, a ? &a->lengths : NULL, folder, source->lengths, "lengths", &st);
+    d->x_path = clrnn_dataset_name_array(d, a ? &a->x : NULL, folder, source->x, "X", &st);
+    d->y_path = clrnn_dataset_name_array(d, a ? &a->y : NULL, folder, source->y, "y", &st);
+    d->lengths_path =
+        clrnn_dataset_name_array(d, a ? &a->lengths : NULL, folder, source->lengths, "lengths", &st);
     TRY(st);
     if (!d->x_path)
         return clrnn_error(d->log, CLRNN_ERR_DATA, "%s data: there is no array X", d->name);
-    TRY(open_array(d, a ? &a->x : NULL, d->x_path, &d->x));
+    TRY(clrnn_dataset_open_array(d, a ? &a->x : NULL, d->x_path, &d->x));
     TRY(find_shape(d));
     if (d->lengths_path)
-        TRY(open_lengths(d, a ? &a->lengths : NULL));
+        TRY(clrnn_dataset_open_lengths(d, a ? &a->lengths : NULL));
     d->info.has_lengths = d->length;
     d->info.y_steps = d->goal.per_step;
-    d->info.targets = count_targets(config, d->info.C);
+    TRY(clrnn_dataset_find_steps(d, config));
+    d->info.targets = count_targets(config, d);
     if (d->y_path)
         TRY(open_y(d, a ? &a->y : NULL));
     d->info.has_y = d->y;
@@ -299,7 +193,8 @@ static enum clrnn_status open_csv(struct clrnn_dataset *d, const struct clrnn_co
     d->info.C = d->info.tokens ? 0 : (uint32_t)(columns / steps);
     d->info.has_y = d->label >= 0;
     d->info.y_steps = d->goal.per_step && d->info.T == 1;
-    d->info.targets = count_targets(config, d->info.C);
+    TRY(clrnn_dataset_find_steps(d, config));
+    d->info.targets = count_targets(config, d);
     if (d->info.has_y && d->info.targets > 1)
         return clrnn_error(d->log, CLRNN_ERR_DATA,
                            "%s: has one label a row, but the last layer has outputs for %u targets: use "
@@ -325,10 +220,11 @@ static enum clrnn_status open_synthetic(struct clrnn_dataset *d, const struct cl
     d->info.C = d->info.tokens ? 0 : MAX2(source->features, 1u);
     d->info.has_y = true;
     d->info.y_steps = d->goal.per_step;
-    d->info.targets = count_targets(config, d->info.C);
+    d->info.targets = count_targets(config, d);
     d->x_path = clrnn_format("synthetic data");
     d->y_path = clrnn_format("synthetic data");
-    return d->x_path && d->y_path ? CLRNN_OK : clrnn_error_memory(d->log, 0, "synthetic data");
+    return d->x_path && d->y_path ? clrnn_dataset_find_steps(d, config)
+                                  : clrnn_error_memory(d->log, 0, "synthetic data");
 }
 
 enum clrnn_status clrnn_dataset_open(const struct clrnn_log *log, const struct clrnn_config *config,
@@ -364,10 +260,10 @@ enum clrnn_status clrnn_dataset_open(const struct clrnn_log *log, const struct c
                          "{synthetic}",
                          name);
     if (st == CLRNN_OK)
-        st = open_weights(d, source, folder);
+        st = clrnn_dataset_open_weights(d, source, folder);
     if (st != CLRNN_OK)
         goto fail;
-    d->goal.outputs = clrnn_layers_width(config, config->layer_count, d->info.C);
+    d->goal.outputs = clrnn_layers_width(config, config->layer_count, d->info.C, d->info.T);
     d->synthetic_classes = d->goal.binary ? 2 : source->classes ? source->classes : MAX2(d->goal.outputs, 1u);
     if (d->goal.tokens && !d->goal.vocabulary)
         d->goal.vocabulary = 1;
@@ -451,7 +347,7 @@ enum clrnn_status clrnn_source_shape(const struct clrnn_log *log, const struct c
 
     TRY(clrnn_dataset_open(log, config, source, NULL, "data", CLRNN_CHECK_SHAPES_ONLY, &dataset));
     info = clrnn_dataset_info(dataset);
-    *shape = (struct clrnn_data_shape){.features = info->C, .tokens = info->tokens};
+    *shape = (struct clrnn_data_shape){.features = info->C, .tokens = info->tokens, .steps = info->T};
     clrnn_dataset_close(&dataset);
     return CLRNN_OK;
 }

@@ -24,6 +24,9 @@ struct clrnn_dataset {
     char *name; // of info.name
     unsigned references;
 
+    uint32_t *steps; // [T + 1] of a set with windows over time: steps of the output for inputs of so many;
+                     // else NULL
+
     struct clrnn_dataset *parent; // for a view: the set that it changes
     uint32_t *row, *label_row;    // [S] samples of the parent; label_row NULL: y of `row`
     bool blanked;
@@ -40,6 +43,21 @@ struct clrnn_dataset {
     uint64_t seed; // of a synthetic set, or of a view with shuffled time
     uint32_t synthetic_classes;
 };
+
+/** Opens the file at `path`, or one of the arrays that stand in place of files. */
+enum clrnn_status clrnn_dataset_open_array(const struct clrnn_dataset *d, const struct clrnn_array *array,
+                                           const char *path, struct clrnn_npy **npy);
+/** What messages call an array or a file; NULL where there is none. Sets *status where memory is short. */
+char *clrnn_dataset_name_array(const struct clrnn_dataset *d, const struct clrnn_array *array,
+                               const char *folder, const char *path, const char *word,
+                               enum clrnn_status *status);
+/** Open what stands beside X, whose shape is known. */
+enum clrnn_status clrnn_dataset_open_lengths(struct clrnn_dataset *d, const struct clrnn_array *array);
+enum clrnn_status clrnn_dataset_open_weights(struct clrnn_dataset *d, const struct clrnn_source *source,
+                                             const char *folder);
+/** Finds info.y_T and, where windows over time change the number of steps, `steps`; T and lengths are known.
+ * CLRNN_ERR_DATA where a sample has too few. */
+enum clrnn_status clrnn_dataset_find_steps(struct clrnn_dataset *d, const struct clrnn_config *config);
 
 /** A sample's y number `index` of clrnn_dataset_y_count. */
 double clrnn_dataset_y(const struct clrnn_dataset *dataset, uint32_t sample, size_t index);

@@ -231,6 +231,7 @@ static enum clrnn_status make_buffers(struct clrnn_feed *f, uint32_t samples, ui
     d->T_data = info->T;
     d->y_real = info->y_real;
     d->y_steps = info->y_steps;
+    d->y_T = info->y_T;
     if (!clrnn_mul_size(samples, f->x_width, &count))
         return clrnn_error_memory(f->log, 0, info->name);
     TRY(clrnn_buffer_create(f->device, info->tokens ? CLRNN_I32 : CLRNN_REAL, count, "X", &d->x));

@@ -54,7 +54,8 @@ enum clrnn_status clrnn_metrics_open(struct clrnn_metrics *m, const struct clrnn
 {
     const struct clrnn_dataset_info *info = clrnn_dataset_info(set);
     const size_t batch = MIN2(MAX2(model->config->train.batch_size, 1u), info->S);
-    const size_t steps = model->per_step ? info->T : 1, rows = steps * info->S;
+    const size_t steps = model->per_step ? clrnn_model_output_steps(model, info->T) : 1,
+                 rows = steps * info->S;
     size_t numbers;
 
     *m = (struct clrnn_metrics){
@@ -195,7 +196,7 @@ static enum clrnn_status add_batch(struct clrnn_metrics *m, const struct clrnn_s
     TRY(clrnn_plan_read_output(s->plan, m->out));
     for (uint32_t n = 0; n < s->samples; n++) {
         const uint32_t sample = clrnn_feed_samples(s->feed)[n];
-        const uint32_t length = m->model->per_step ? clrnn_dataset_length(m->set, sample) : 1;
+        const uint32_t length = m->model->per_step ? clrnn_dataset_output_length(m->set, sample) : 1;
         const float *x = m->out + (size_t)n * steps * m->outputs;
 
         if (of_classes(m))

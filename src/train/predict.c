@@ -120,7 +120,7 @@ static enum clrnn_status open_array(const struct prediction *p, uint32_t samples
 // Writes a sample's predictions of T steps; beyond its length they are zeros, classes -1, and no rows in CSV.
 static enum clrnn_status write_sample(struct prediction *p, uint32_t sample, const float *x, uint32_t steps)
 {
-    const uint32_t length = p->per_step ? MIN2(clrnn_dataset_length(p->dataset, sample), steps) : 1;
+    const uint32_t length = p->per_step ? MIN2(clrnn_dataset_output_length(p->dataset, sample), steps) : 1;
 
     memset(p->row, 0, (size_t)p->T * p->outputs * sizeof(*p->row));
     for (size_t i = 0; i < (size_t)p->T * p->labels; i++)
@@ -195,7 +195,7 @@ static enum clrnn_status run(struct prediction *p, const char *path)
     p->outputs = p->model->outputs;
     p->binary = p->model->config->train.loss.kind == CLRNN_LOSS_BCE_WITH_LOGITS;
     p->labels = p->binary ? p->outputs : 1;
-    p->T = p->per_step ? info->T : 1;
+    p->T = p->per_step ? clrnn_model_output_steps(p->model, info->T) : 1;
     find_what_comes_out(p);
     p->out = malloc(batch * p->T * p->outputs * sizeof(*p->out));
     p->row = malloc((size_t)p->T * p->outputs * sizeof(*p->row));

@@ -119,7 +119,7 @@ enum clrnn_status clrnn_session_model(struct clrnn_device *device, const struct 
                                       struct clrnn_data_sets *data, struct clrnn_model **model)
 {
     const struct clrnn_dataset_info *info = clrnn_dataset_info(set);
-    const struct clrnn_data_shape shape = {.features = info->C, .tokens = info->tokens};
+    const struct clrnn_data_shape shape = {.features = info->C, .tokens = info->tokens, .steps = info->T};
     const struct clrnn_loss_config *loss = &config->train.loss;
     struct clrnn_config *balanced = NULL;
     enum clrnn_status st = CLRNN_OK;

@@ -15,7 +15,7 @@
     "loss: cross_entropy, optimizer: {adam: {lr: 0.01, amsgrad: true}}, seed: 11, " \
     "scheduler: {exponential_lr: {gamma: 0.9, interval: batch}}"
 
-static const struct clrnn_data_shape shape = {4, false, 3};
+static const struct clrnn_data_shape shape = {4, false, 3, 0};
 
 // Trains on the batches from, from + 1, ..., to - 1.
 static inline void steps(struct clrnn_model *m, unsigned from, unsigned to, struct clrnn_step_result *last)

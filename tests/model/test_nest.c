@@ -36,7 +36,7 @@ static void test_names(void **state)
 
     (void)state;
     assert_true(fixture_open(&f, "ref"));
-    m = fixture_model(&f, NESTED, TRAIN, (struct clrnn_data_shape){3, false, 2});
+    m = fixture_model(&f, NESTED, TRAIN, (struct clrnn_data_shape){3, false, 2, 0});
     for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
         fixture_find(m, names[i]);
     assert_int_equal(clrnn_model_param_count(m), 2 + 2 + 4 + 4 + 4 + 2 + 2);
@@ -62,8 +62,8 @@ static void test_round_trip(void **state)
     assert_int_equal(clrnn_layer_parent(config, 7), SIZE_MAX);
     assert_int_equal(clrnn_layer_before(config, 5), SIZE_MAX);
     assert_int_equal(clrnn_layer_place(config, 6), 1);
-    assert_int_equal(clrnn_layers_width(config, 6, 3), 3);
-    assert_int_equal(clrnn_layers_width(config, 7, 3), 11);
+    assert_int_equal(clrnn_layers_width(config, 6, 3, 0), 3);
+    assert_int_equal(clrnn_layers_width(config, 7, 3, 0), 11);
     assert_int_equal(clrnn_config_set(&f.log, config, "model.layers.1.concat.branches.1.0.gru.hidden_size=5"),
                      CLRNN_OK);
     assert_int_equal(config->layer[5].hidden_size, 5);
@@ -91,6 +91,8 @@ static void test_refusals(void **state)
          "layers[0] (concat): some of its branches have a pool and others have time steps"},
         {"- linear: {out_features: 6}\n- groupnorm: {num_groups: 4}\n",
          "layers[1] (groupnorm): num_groups is 4, expected a divisor of the 6 features it reads"},
+        {"- concat: {branches: [[conv1d: {out_channels: 2, kernel_size: 3}], [pool: {over: mean}]]}\n",
+         "layers[0] (concat): some of its branches have a pool"},
         {"- pool: {over: mean}\n- residual: {layers: [pool: {over: mean}]}\n- linear: {out_features: 2}\n",
          "layers[1.0] (pool): its input is (N, C=3), for the pool at layers[0] took the time axis away"},
     };
@@ -101,7 +103,7 @@ static void test_refusals(void **state)
         const char *message;
 
         assert_true(fixture_open(&f, "ref"));
-        message = fixture_refusal(&f, wrong[i].layers, TRAIN, (struct clrnn_data_shape){3, false, 2});
+        message = fixture_refusal(&f, wrong[i].layers, TRAIN, (struct clrnn_data_shape){3, false, 2, 0});
         if (!strstr(message, wrong[i].message))
             fail_msg("said \"%s\", expected \"%s\"", message, wrong[i].message);
         fixture_close(&f);
@@ -125,7 +127,7 @@ static void check_gradient(const char *layers, bool lengths)
 
     assert_true(fixture_open(&f, "ref"));
     m = fixture_model(&f, layers, "loss: cross_entropy, optimizer: {sgd: {lr: 0}}, seed: 3",
-                      (struct clrnn_data_shape){3, false, 2});
+                      (struct clrnn_data_shape){3, false, 2, 5});
     batch = fixture_batch(m, 3, 5, lengths, 7);
     assert_int_equal(clrnn_model_step(m, &batch, NULL), CLRNN_OK);
     for (size_t i = 0; i < clrnn_model_param_count(m); i++) {
@@ -174,10 +176,35 @@ static void test_gradient(void **state)
     }
 }
 
+// Windows over time change the steps and lengths of what follows.
+static void test_windows(void **state)
+{
+    (void)state;
+    for (int lengths = 0; lengths < 2; lengths++) {
+        check_gradient("- conv1d: {out_channels: 3, kernel_size: 3, stride: 2, padding: 2, dilation: 2}\n"
+                       "- tanh\n- gru: {hidden_size: 3}\n- attention_pool: {attention_size: 4}\n"
+                       "- linear: {out_features: 2}\n",
+                       lengths);
+        check_gradient("- conv1d: {out_channels: 4, kernel_size: 4, padding: same, bias: false}\n"
+                       "- max_pool1d: {kernel_size: 2, padding: 1}\n"
+                       "- avg_pool1d: {kernel_size: 3, stride: 2, padding: 1, count_include_pad: false}\n"
+                       "- lstm: {hidden_size: 3, bidirectional: true}\n- linear: {out_features: 2}\n",
+                       lengths);
+        check_gradient("- concat: {branches: [[conv1d: {out_channels: 2, kernel_size: 3, padding: 1}],\n"
+                       "    [avg_pool1d: {kernel_size: 3, stride: 1, padding: 1}], []]}\n"
+                       "- residual: {layers: [conv1d: {out_channels: 8, kernel_size: 2, padding: same}]}\n"
+                       "- rnn: {hidden_size: 3}\n- pool: {over: mean}\n- linear: {out_features: 2}\n",
+                       lengths);
+    }
+    check_gradient("- conv1d: {out_channels: 3, kernel_size: 2}\n- flatten\n- linear: {out_features: 2}\n",
+                   false);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_names), cmocka_unit_test(test_round_trip),
-                                       cmocka_unit_test(test_refusals), cmocka_unit_test(test_gradient)};
+                                       cmocka_unit_test(test_refusals), cmocka_unit_test(test_gradient),
+                                       cmocka_unit_test(test_windows)};
 
     return cmocka_run_group_tests_name("model/nest", tests, NULL, NULL);
 }

@@ -101,7 +101,7 @@ static void test_seed_ops(void **state)
     struct scene s;
 
     (void)state;
-    scene_open(&s, SEED_LAYERS, TRAIN, (struct clrnn_data_shape){2474, false, 2}, 4, 1, false);
+    scene_open(&s, SEED_LAYERS, TRAIN, (struct clrnn_data_shape){2474, false, 2, 0}, 4, 1, false);
     assert_int_equal(scene_plan(&s, CLRNN_MODE_TRAIN, 4, 1), CLRNN_OK);
     check_ops(
         &s,
@@ -132,7 +132,7 @@ static void test_seed_shapes(void **state)
     struct scene s;
 
     (void)state;
-    scene_open(&s, SEED_LAYERS, TRAIN, (struct clrnn_data_shape){24, false, 2}, 4, 3, false);
+    scene_open(&s, SEED_LAYERS, TRAIN, (struct clrnn_data_shape){24, false, 2, 0}, 4, 3, false);
     assert_int_equal(scene_plan(&s, CLRNN_MODE_TRAIN, 4, 3), CLRNN_OK);
     op = op_at(&s, "rnn.l1", CLRNN_OP_RNN_FWD);
     assert_int_equal(op->C, 128);
@@ -180,7 +180,7 @@ static void test_lengths(void **state)
     scene_open(&s,
                "- lstm: {name: a, hidden_size: 3}\n- layernorm: {name: b}\n- pool: {name: c, over: max}\n"
                "- linear: {name: d, out_features: 2}\n",
-               TRAIN, (struct clrnn_data_shape){5, false, 2}, 4, 6, true);
+               TRAIN, (struct clrnn_data_shape){5, false, 2, 0}, 4, 6, true);
     assert_int_equal(scene_plan(&s, CLRNN_MODE_TRAIN, 3, 5),
                      CLRNN_OK); // fewer samples and steps than there are
     lengths = op_at(&s, "data", CLRNN_OP_FEED)->out[FEED_OUT_LENGTHS];
@@ -206,7 +206,7 @@ static void test_dropout_streams(void **state)
     scene_open(&s,
                "- dropout: {p: 0.1}\n- gru: {name: g, hidden_size: 3, num_layers: 3, dropout: 0.2}\n"
                "- dropout: {p: 0.0}\n- dropout: {name: d, p: 0.3}\n- linear: {out_features: 2}\n",
-               TRAIN, (struct clrnn_data_shape){5, false, 2}, 4, 2, false);
+               TRAIN, (struct clrnn_data_shape){5, false, 2, 0}, 4, 2, false);
     assert_int_equal(scene_plan(&s, CLRNN_MODE_TRAIN, 4, 2), CLRNN_OK);
     check_ops(
         &s,
@@ -231,7 +231,7 @@ static void test_first_trained(void **state)
     scene_open(&s,
                "- tanh\n- batchnorm: {affine: false}\n- linear: {name: a, out_features: 3}\n- round\n"
                "- linear: {name: b, out_features: 2}\n",
-               TRAIN, (struct clrnn_data_shape){5, false, 2}, 4, 2, false);
+               TRAIN, (struct clrnn_data_shape){5, false, 2, 0}, 4, 2, false);
     assert_int_equal(scene_plan(&s, CLRNN_MODE_TRAIN, 4, 2), CLRNN_OK);
     check_ops(&s, "data feed, 0 pointwise_fwd, 1 batchnorm_fwd, a linear_fwd, 3 pointwise_fwd, b linear_fwd, "
                   "loss loss, b linear_bwd, 3 pointwise_bwd, a linear_bwd, optimizer optim");
@@ -242,7 +242,7 @@ static void test_first_trained(void **state)
     scene_open(&s,
                "- embedding: {name: e, num_embeddings: 9, embedding_dim: 3}\n- pool: {over: mean}\n"
                "- linear: {out_features: 2}\n",
-               TRAIN, (struct clrnn_data_shape){0, true, 2}, 4, 2, true);
+               TRAIN, (struct clrnn_data_shape){0, true, 2, 0}, 4, 2, true);
     assert_int_equal(scene_plan(&s, CLRNN_MODE_TRAIN, 4, 2), CLRNN_OK);
     assert_int_equal(op_at(&s, "e", CLRNN_OP_EMBEDDING_FWD)->C, 3);
     assert_string_equal(name_of(&s, op_at(&s, "e", CLRNN_OP_EMBEDDING_BWD)->out[EMBEDDING_DWEIGHT]),
@@ -273,8 +273,8 @@ static void test_moments(void **state)
     for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
         const struct clrnn_op *op;
 
-        scene_open(&s, "- linear: {out_features: 2}\n", row[i].train, (struct clrnn_data_shape){5, false, 2},
-                   4, 1, false);
+        scene_open(&s, "- linear: {out_features: 2}\n", row[i].train,
+                   (struct clrnn_data_shape){5, false, 2, 0}, 4, 1, false);
         assert_int_equal(scene_plan(&s, CLRNN_MODE_TRAIN, 4, 1), CLRNN_OK);
         op = op_at(&s, "optimizer", CLRNN_OP_OPTIM);
         for (int k = 0; k < 3; k++)
@@ -290,7 +290,7 @@ static void test_refusals(void **state)
 
     (void)state;
     scene_open(&s, "- batchnorm: {name: norm}\n- linear: {out_features: 2}\n", TRAIN,
-               (struct clrnn_data_shape){5, false, 2}, 4, 1, false);
+               (struct clrnn_data_shape){5, false, 2, 0}, 4, 1, false);
     assert_int_equal(scene_plan(&s, CLRNN_MODE_TRAIN, 1, 1), CLRNN_ERR_CONFIG);
     assert_non_null(
         strstr(s.f.error, "layers[0] (batchnorm norm): a batch of N=1 and T=1 has one value per channel"));
@@ -301,7 +301,7 @@ static void test_refusals(void **state)
     assert_null(s.plan);
     scene_close(&s);
 
-    scene_open(&s, "- linear: {out_features: 2}\n", TRAIN, (struct clrnn_data_shape){5, false, 2}, 4, 3,
+    scene_open(&s, "- linear: {out_features: 2}\n", TRAIN, (struct clrnn_data_shape){5, false, 2, 0}, 4, 3,
                false);
     s.data.y_steps = false;
     assert_int_equal(scene_plan(&s, CLRNN_MODE_TRAIN, 4, 3), CLRNN_ERR_CONFIG);
@@ -329,7 +329,7 @@ static void test_cache(void **state)
     struct scene s;
 
     (void)state;
-    scene_open(&s, "- linear: {out_features: 2}\n", TRAIN, (struct clrnn_data_shape){5, false, 2}, 40, 1,
+    scene_open(&s, "- linear: {out_features: 2}\n", TRAIN, (struct clrnn_data_shape){5, false, 2, 0}, 40, 1,
                false);
     assert_int_equal(clrnn_plan_cache_create(s.m, &cache), CLRNN_OK);
     for (uint32_t n = 0; n < 32; n++)
@@ -349,7 +349,7 @@ static void test_cost(void **state)
     struct scene s;
 
     (void)state;
-    scene_open(&s, SEED_LAYERS, TRAIN, (struct clrnn_data_shape){2474, false, 2}, 64, 1, false);
+    scene_open(&s, SEED_LAYERS, TRAIN, (struct clrnn_data_shape){2474, false, 2, 0}, 64, 1, false);
     assert_int_equal(scene_plan(&s, CLRNN_MODE_TRAIN, 64, 1), CLRNN_OK);
     cost = clrnn_plan_cost(s.plan);
     assert_int_equal(cost.ops, s.plan->graph->op_count);

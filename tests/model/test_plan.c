@@ -64,17 +64,17 @@ static void check_all_learn(struct fixture *f)
     check_learns(f,
                  "- rnn: {hidden_size: 8, bidirectional: true}\n- batchnorm\n- pool: {over: last}\n"
                  "- linear: {out_features: 2}\n",
-                 "loss: cross_entropy, optimizer: {adam: {lr: 0.02}}", (struct clrnn_data_shape){5, false, 2},
-                 3, false);
+                 "loss: cross_entropy, optimizer: {adam: {lr: 0.02}}",
+                 (struct clrnn_data_shape){5, false, 2, 0}, 3, false);
     check_learns(f, "- lstm: {hidden_size: 8}\n- layernorm\n- linear: {out_features: 2}\n",
                  "loss: cross_entropy, optimizer: {sgd: {lr: 0.5, momentum: 0.9}}, clip_grad_norm: 1.0",
-                 (struct clrnn_data_shape){5, false, 2}, 3, true);
+                 (struct clrnn_data_shape){5, false, 2, 0}, 3, true);
     check_learns(
         f,
         "- embedding: {num_embeddings: 9, embedding_dim: 6}\n- gru: {hidden_size: 8, num_layers: 2}\n"
         "- pool: {over: max}\n- linear: {out_features: 1}\n",
-        "loss: bce_with_logits, optimizer: {rmsprop: {lr: 0.01}}", (struct clrnn_data_shape){0, true, 0}, 4,
-        true);
+        "loss: bce_with_logits, optimizer: {rmsprop: {lr: 0.01}}", (struct clrnn_data_shape){0, true, 0, 0},
+        4, true);
 }
 
 static void test_learns_ref(void **state)
@@ -109,7 +109,7 @@ static void test_gradient_leaves_no_trace(void **state)
 
     (void)state;
     assert_true(fixture_open(&f, "ref"));
-    m = fixture_model(&f, SMALL_SEED, "loss: cross_entropy", (struct clrnn_data_shape){7, false, 2});
+    m = fixture_model(&f, SMALL_SEED, "loss: cross_entropy", (struct clrnn_data_shape){7, false, 2, 0});
     b = fixture_batch(m, 6, 2, false, 4);
     params.data = fixture_data(m, &b);
     params.mode = CLRNN_MODE_GRADIENT;
@@ -148,7 +148,7 @@ static void test_output_order(void **state)
     (void)state;
     assert_true(fixture_open(&f, "ref"));
     m = fixture_model(&f, "- linear: {name: fc, out_features: 2}\n", "loss: cross_entropy",
-                      (struct clrnn_data_shape){2, false, 2});
+                      (struct clrnn_data_shape){2, false, 2, 0});
     assert_int_equal(clrnn_model_write(m, 0, weight), CLRNN_OK);
     assert_int_equal(clrnn_model_write(m, 1, bias), CLRNN_OK);
     b = fixture_batch(m, 3, 4, false, 9);
@@ -311,9 +311,9 @@ static void test_seed_against_ref(void **state)
     (void)state;
     NEED_OPENCL(f);
     check_against_ref(&f, SMALL_SEED, "loss: cross_entropy, optimizer: adam, seed: 3",
-                      (struct clrnn_data_shape){37, false, 2}, 5, 1, false);
+                      (struct clrnn_data_shape){37, false, 2, 0}, 5, 1, false);
     check_against_ref(&f, SMALL_SEED, "loss: cross_entropy, optimizer: adam, seed: 3, clip_grad_norm: 0.1",
-                      (struct clrnn_data_shape){17, false, 2}, 5, 4, true);
+                      (struct clrnn_data_shape){17, false, 2, 0}, 5, 4, true);
     fixture_close(&f);
 }
 
@@ -327,13 +327,13 @@ static void test_others_against_ref(void **state)
                       "- embedding: {num_embeddings: 11, embedding_dim: 5, padding_idx: 1}\n- layernorm\n"
                       "- gru: {hidden_size: 7, bidirectional: true}\n- tanh\n- pool: {over: mean}\n"
                       "- linear: {out_features: 3}\n- log_softmax\n",
-                      "loss: nll, optimizer: {sgd: {lr: 0.1}}", (struct clrnn_data_shape){0, true, 3}, 6, 5,
-                      true);
+                      "loss: nll, optimizer: {sgd: {lr: 0.1}}", (struct clrnn_data_shape){0, true, 3, 0}, 6,
+                      5, true);
     check_against_ref(&f,
                       "- lstm: {hidden_size: 5, num_layers: 2, dropout: 0.3}\n- relu\n- batchnorm\n"
                       "- linear: {out_features: 1}\n",
                       "loss: mse, optimizer: {rmsprop: {lr: 0.01, momentum: 0.9}}",
-                      (struct clrnn_data_shape){3, false, 0}, 6, 5, true);
+                      (struct clrnn_data_shape){3, false, 0, 0}, 6, 5, true);
     fixture_close(&f);
 }
 
@@ -346,10 +346,10 @@ static void test_same_bits(void **state)
 
     (void)state;
     NEED_OPENCL(f);
-    side_open(&a, &f, SMALL_SEED, "loss: cross_entropy, seed: 3", (struct clrnn_data_shape){17, false, 2}, 5,
-              4, true);
-    side_open(&b, &f, SMALL_SEED, "loss: cross_entropy, seed: 3", (struct clrnn_data_shape){17, false, 2}, 5,
-              4, true);
+    side_open(&a, &f, SMALL_SEED, "loss: cross_entropy, seed: 3", (struct clrnn_data_shape){17, false, 2, 0},
+              5, 4, true);
+    side_open(&b, &f, SMALL_SEED, "loss: cross_entropy, seed: 3", (struct clrnn_data_shape){17, false, 2, 0},
+              5, 4, true);
     x = read_values(a.m->params, 0, a.m->flat_count);
     y = read_values(b.m->params, 0, b.m->flat_count);
     assert_memory_equal(x, y, a.m->flat_count * sizeof(*x));
@@ -365,7 +365,7 @@ static void losses_of_turned(struct fixture *f, const char *layers, uint32_t C, 
                              bool *copies)
 {
     struct clrnn_model *m = fixture_model(f, layers, "loss: cross_entropy, optimizer: {sgd: {lr: 0.1}}",
-                                          (struct clrnn_data_shape){C, false, 2});
+                                          (struct clrnn_data_shape){C, false, 2, 0});
     struct clrnn_batch b = fixture_batch(m, N, 1, false, 5);
     struct clrnn_plan_data data = fixture_data(m, &b);
     const struct clrnn_plan_params params = {.mode = CLRNN_MODE_TRAIN, .N = N, .T = 1, .data = data};

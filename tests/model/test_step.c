@@ -19,7 +19,7 @@ static void test_learns(void **state)
     (void)state;
     assert_true(fixture_open(&f, "ref"));
     m = fixture_model(&f, LAYERS, "loss: cross_entropy, optimizer: {adam: {lr: 0.03}}",
-                      (struct clrnn_data_shape){3, false, 2});
+                      (struct clrnn_data_shape){3, false, 2, 0});
     b = fixture_batch(m, 5, 4, true, 1);
     for (int i = 0; i < 150; i++) {
         assert_int_equal(clrnn_model_step(m, &b, &result), CLRNN_OK);
@@ -43,7 +43,7 @@ static void check_shapes(struct fixture *f)
         uint32_t N, T;
     } row[] = {{2, 3}, {7, 5}, {1, 9}, {3, 2}, {7, 5}};
     struct clrnn_model *m =
-        fixture_model(f, LAYERS, "loss: cross_entropy", (struct clrnn_data_shape){3, false, 2});
+        fixture_model(f, LAYERS, "loss: cross_entropy", (struct clrnn_data_shape){3, false, 2, 0});
 
     for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
         const size_t N = row[i].N, T = row[i].T;
@@ -106,7 +106,7 @@ static void test_schedulers(void **state)
     m = fixture_model(&f, LAYERS,
                       "loss: cross_entropy, optimizer: {sgd: {lr: 0.5}}, "
                       "scheduler: {step_lr: {step_size: 2, gamma: 0.1, interval: batch}}",
-                      (struct clrnn_data_shape){3, false, 2});
+                      (struct clrnn_data_shape){3, false, 2, 0});
     b = fixture_batch(m, 5, 4, false, 1);
     for (int i = 0; i < 5; i++) {
         assert_int_equal(clrnn_model_step(m, &b, i % 2 ? NULL : &result), CLRNN_OK);
@@ -118,7 +118,7 @@ static void test_schedulers(void **state)
     m = fixture_model(&f, LAYERS,
                       "loss: cross_entropy, optimizer: {sgd: {lr: 0.5}}, "
                       "scheduler: {one_cycle_lr: {max_lr: 0.1, total_steps: 3, interval: batch}}",
-                      (struct clrnn_data_shape){3, false, 2});
+                      (struct clrnn_data_shape){3, false, 2, 0});
     for (int i = 0; i < 3; i++)
         assert_int_equal(clrnn_model_step(m, &b, NULL), CLRNN_OK);
     assert_int_equal(clrnn_model_step(m, &b, NULL), CLRNN_ERR_CONFIG);
@@ -148,7 +148,7 @@ static void test_refusals(void **state)
 
     (void)state;
     assert_true(fixture_open(&f, "ref"));
-    m = fixture_model(&f, LAYERS, "loss: cross_entropy", (struct clrnn_data_shape){3, false, 2});
+    m = fixture_model(&f, LAYERS, "loss: cross_entropy", (struct clrnn_data_shape){3, false, 2, 0});
     expect(&f, m, &b, "the batch has no classes, which train.loss cross_entropy needs");
     b.classes = classes;
     expect(&f, m, &b, "class of sample 0, step 1 is 2, expected 0 to 1 or -100");
@@ -165,7 +165,7 @@ static void test_refusals(void **state)
     clrnn_model_destroy(&m);
 
     m = fixture_model(&f, "- embedding: {num_embeddings: 9, embedding_dim: 2}\n- linear: {out_features: 2}\n",
-                      "loss: cross_entropy", (struct clrnn_data_shape){0, true, 2});
+                      "loss: cross_entropy", (struct clrnn_data_shape){0, true, 2, 0});
     expect(&f, m, &b, "the batch has no tokens, which the model reads");
     b.tokens = tokens;
     expect(&f, m, &b, "token of sample 0, step 1 is 9, expected 0 to 8");

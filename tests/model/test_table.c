@@ -78,7 +78,7 @@ static void test_seed_names(void **state)
 
     (void)state;
     assert_true(fixture_open(&f, "ref"));
-    m = fixture_model(&f, SEED_LAYERS, TRAIN, (struct clrnn_data_shape){2474, false, 2});
+    m = fixture_model(&f, SEED_LAYERS, TRAIN, (struct clrnn_data_shape){2474, false, 2, 0});
     check_rows(m, row, sizeof(row) / sizeof(row[0]));
     assert_int_equal(clrnn_model_size(m), 371074); // sum(p.numel() for p in model.parameters())
     assert_int_equal(clrnn_model_outputs(m), 2);
@@ -112,7 +112,7 @@ static void test_other_names(void **state)
                       "- batchnorm: {affine: false, track_running_stats: false}\n"
                       "- layernorm: {elementwise_affine: false}\n"
                       "- linear: {out_features: 3, bias: false}\n",
-                      TRAIN, (struct clrnn_data_shape){0, true, 3});
+                      TRAIN, (struct clrnn_data_shape){0, true, 3, 0});
     check_rows(m, row, sizeof(row) / sizeof(row[0]));
     assert_true(clrnn_model_per_step(m));
     clrnn_model_destroy(&m);
@@ -168,7 +168,7 @@ static void test_first_values(void **state)
 
     (void)state;
     assert_true(fixture_open(&f, "ref"));
-    m = fixture_model(&f, SEED_LAYERS, TRAIN, (struct clrnn_data_shape){2474, false, 2});
+    m = fixture_model(&f, SEED_LAYERS, TRAIN, (struct clrnn_data_shape){2474, false, 2, 0});
     check_uniform(m, "rnn.weight_ih_l0", 1 / sqrt(64));
     check_uniform(m, "rnn.weight_hh_l0_reverse", 1 / sqrt(64));
     check_uniform(m, "rnn.bias_hh_l1", 1 / sqrt(64));
@@ -195,7 +195,7 @@ static void test_embedding_values(void **state)
     m = fixture_model(&f,
                       "- embedding: {name: emb, num_embeddings: 500, embedding_dim: 16, padding_idx: 3}\n"
                       "- pool: {over: mean}\n- linear: {out_features: 2}\n",
-                      TRAIN, (struct clrnn_data_shape){0, true, 2});
+                      TRAIN, (struct clrnn_data_shape){0, true, 2, 0});
     v = values_of(m, "emb.weight", &count);
     assert_int_equal(count, rows * dim);
     for (size_t i = 0; i < count; i++) {
@@ -214,7 +214,7 @@ static void test_embedding_values(void **state)
 // The same seed gives the same bits, another seed different ones, and every parameter has its own numbers.
 static void test_determinism(void **state)
 {
-    struct clrnn_data_shape shape = {7, false, 2};
+    struct clrnn_data_shape shape = {7, false, 2, 0};
     const char *const layers = "- rnn: {name: rnn, hidden_size: 5}\n- pool: {over: last}\n"
                                "- linear: {name: fc, out_features: 2}\n";
     struct clrnn_model *m[3];
@@ -251,7 +251,7 @@ static void expect(struct fixture *f, const char *layers, struct clrnn_data_shap
 
 static void test_refusals(void **state)
 {
-    const struct clrnn_data_shape real = {7, false, 2}, tokens = {0, true, 2};
+    const struct clrnn_data_shape real = {7, false, 2, 0}, tokens = {0, true, 2, 0};
     struct fixture f;
 
     (void)state;
@@ -266,7 +266,7 @@ static void test_refusals(void **state)
 // Errors that the config's parser finds in files are also found in configs made in code.
 static void test_refusals_from_code(void **state)
 {
-    struct clrnn_data_shape shape = {7, false, 0};
+    struct clrnn_data_shape shape = {7, false, 0, 0};
     struct clrnn_config *config;
     struct clrnn_model *model;
     struct clrnn_layer *layer;
@@ -310,7 +310,7 @@ static void test_refusals_from_code(void **state)
 
 static void test_read_write(void **state)
 {
-    struct clrnn_data_shape shape = {3, false, 2};
+    struct clrnn_data_shape shape = {3, false, 2, 0};
     const double written[2] = {0.25, -7}, count = 12, bad = -1;
     double read[2];
     struct fixture f;

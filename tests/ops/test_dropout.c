@@ -24,6 +24,27 @@ static void run(struct clrnn_check *t, enum clrnn_op_kind kind, uint32_t rows, u
                      t->got[DROPOUT_Y][i], t->want[DROPOUT_Y][i]);
 }
 
+// One mask for all steps: that of the first one alone.
+static void variational(void **state)
+{
+    static const uint32_t shape[][3] = {{1, 1, 1}, {3, 2, 3}, {7, 4, 16}, {5, 3, 31}, {2, 65, 33}};
+    struct clrnn_check *t = *state;
+
+    for (size_t i = 0; i < ARRAY_SIZE(shape); i++) {
+        const size_t count = (size_t)shape[i][1] * shape[i][2];
+
+        clrnn_check_begin(t, CLRNN_OP_DROPOUT_FWD, shape[i][0], shape[i][1], shape[i][2], 9500 + i);
+        t->op.dropout.p = 0.4;
+        t->op.dropout.variational = true;
+        clrnn_check_real(t, DROPOUT_X, shape[i][0] * count);
+        clrnn_check_counter(t, DROPOUT_COUNTER, 5, 0);
+        clrnn_check_out(t, DROPOUT_Y, CLRNN_REAL, shape[i][0] * count, 2e-7);
+        op_test_run(t);
+        for (size_t e = 0; e < shape[i][0] * count; e++)
+            assert_int_equal(t->got[DROPOUT_Y][e] == 0, t->got[DROPOUT_Y][e % count] == 0);
+    }
+}
+
 static void shapes(void **state)
 {
     static const uint32_t shape[][2] = {{1, 1}, {1, 3},   {3, 5},   {4, 16},
@@ -55,7 +76,8 @@ static void not_finite(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(shapes), cmocka_unit_test(not_finite)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(shapes), cmocka_unit_test(variational),
+                                       cmocka_unit_test(not_finite)};
 
     return cmocka_run_group_tests_name("ops/dropout", tests, op_test_open, op_test_close);
 }

@@ -15,6 +15,18 @@ static void add(struct clrnn_check *t, uint32_t T, uint32_t N, uint32_t C)
     op_test_run(t);
 }
 
+static void flatten(struct clrnn_check *t, uint32_t T, uint32_t N, uint32_t C)
+{
+    clrnn_check_begin(t, CLRNN_OP_FLATTEN_FWD, T, N, C, 8150 + C);
+    clrnn_check_real(t, FLATTEN_X, (size_t)T * N * C);
+    clrnn_check_out(t, FLATTEN_Y, CLRNN_REAL, (size_t)T * N * C, 0);
+    op_test_run(t);
+    clrnn_check_begin(t, CLRNN_OP_FLATTEN_BWD, T, N, C, 8160 + C);
+    clrnn_check_real(t, FLATTEN_BWD_DY, (size_t)T * N * C);
+    clrnn_check_out(t, FLATTEN_DX, CLRNN_REAL, (size_t)T * N * C, 0);
+    op_test_run(t);
+}
+
 // Branches of width C, 1, 2, ...; backward with every third gradient left out.
 static void concat(struct clrnn_check *t, uint32_t T, uint32_t N, uint32_t C, uint32_t count, bool backward)
 {
@@ -48,6 +60,7 @@ static void shapes(void **state)
 
     for (size_t i = 0; i < count; i++) {
         add(*state, shape[i][0], shape[i][1], shape[i][2]);
+        flatten(*state, shape[i][0], shape[i][1], shape[i][2]);
         for (uint32_t n = 1; n <= CLRNN_JOIN_MOST; n = n * 2 + 1)
             for (int backward = 0; backward < 2; backward++)
                 concat(*state, shape[i][0], shape[i][1], shape[i][2], n, backward);

@@ -157,16 +157,86 @@ static void test_pool(void **state)
         }
 }
 
+// Windows that keep the number of steps; tests/model/test_nest.c has the others.
+static void test_conv(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < 8; i++) {
+        const uint32_t T = 5, N = 3, C = 2, O = 3, K = 1 + i / 2;
+        struct check c;
+
+        begin(&c, "conv", 650 + i, CLRNN_OP_CONV_FWD, T, N, C, i & 1 ? some_lengths : NULL, CONV_LENGTHS,
+              CONV_BWD_LENGTHS);
+        c.fwd.conv = (struct clrnn_conv_attributes){
+            .O = O, .T_out = T, .kernel = K, .stride = 1, .dilation = 2, .padding = K - 1};
+        c.in[CONV_NEW_LENGTHS] = c.back_in[CONV_BWD_NEW_LENGTHS] = c.lengths;
+        c.y_width = O;
+        c.dy_slot = CONV_BWD_DY;
+        add(&c, CONV_X, CONV_BWD_X, CONV_DX, (size_t)T * N * C, C, 1);
+        add(&c, CONV_WEIGHT, CONV_BWD_WEIGHT, CONV_DWEIGHT, (size_t)O * C * K, 0, 1);
+        add(&c, CONV_BIAS, -1, CONV_DBIAS, O, 0, 1);
+        finish(&c, CLRNN_OP_CONV_BWD);
+    }
+}
+
+static void test_window(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < 8; i++) {
+        int32_t argmax[5 * 3 * 2];
+        struct check c;
+
+        begin(&c, "window", 670 + i, CLRNN_OP_WINDOW_FWD, 5, 3, 2, i & 1 ? some_lengths : NULL,
+              WINDOW_OLD_LENGTHS, WINDOW_BWD_OLD_LENGTHS);
+        c.fwd.window = (struct clrnn_window_attributes){.T_out = 5,
+                                                        .kernel = 3,
+                                                        .stride = 1,
+                                                        .dilation = 1,
+                                                        .padding = 1,
+                                                        .mean = i & 2,
+                                                        .count_padding = i & 4};
+        c.in[WINDOW_NEW_LENGTHS] = c.back_in[WINDOW_BWD_NEW_LENGTHS] = c.lengths;
+        c.out[WINDOW_ARGMAX] = c.back_in[WINDOW_BWD_ARGMAX] = argmax;
+        c.dy_slot = WINDOW_BWD_DY;
+        add(&c, WINDOW_X, -1, WINDOW_DX, 5 * 3 * 2, 2, 1);
+        finish(&c, CLRNN_OP_WINDOW_BWD);
+    }
+}
+
+static void test_attention(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < 4; i++) {
+        const uint32_t T = 5, N = 3, C = 4, A = 3;
+        struct check c;
+
+        begin(&c, "attention", 690 + i, CLRNN_OP_ATTENTION_FWD, T, N, C, i & 1 ? some_lengths : NULL,
+              ATTENTION_LENGTHS, ATTENTION_BWD_LENGTHS);
+        c.fwd.attention.A = A;
+        c.y_rows = N;
+        c.y_pooled = true;
+        c.dy_slot = ATTENTION_BWD_DY;
+        c.out[ATTENTION_HIDDEN] = c.back_in[ATTENTION_BWD_HIDDEN] = scratch(&c, (size_t)T * N * A);
+        c.out[ATTENTION_SHARE] = c.back_in[ATTENTION_BWD_SHARE] = scratch(&c, (size_t)T * N);
+        add(&c, ATTENTION_X, ATTENTION_BWD_X, ATTENTION_DX, (size_t)T * N * C, C, 1);
+        add(&c, ATTENTION_WEIGHT, ATTENTION_BWD_WEIGHT, ATTENTION_DWEIGHT, (size_t)A * C, 0, 1);
+        add(&c, ATTENTION_BIAS, -1, ATTENTION_DBIAS, A, 0, 1);
+        add(&c, ATTENTION_V, ATTENTION_BWD_V, ATTENTION_DV, A, 0, 1);
+        finish(&c, CLRNN_OP_ATTENTION_BWD);
+    }
+}
+
 static void test_dropout(void **state)
 {
     uint32_t counter[COUNTER_FIELDS] = {7, 8, 9, 0};
 
     (void)state;
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 8; i++) {
         struct check c;
 
         begin(&c, "dropout", 700, CLRNN_OP_DROPOUT_FWD, 5, 3, 3, NULL, -1, -1);
-        c.fwd.dropout.p = (double[]){0, 0.3, 0.75, 1}[i];
+        c.fwd.dropout.p = (double[]){0, 0.3, 0.75, 1}[i % 4];
+        c.fwd.dropout.variational = i / 4;
         c.fwd.dropout.stream = 2;
         c.in[DROPOUT_COUNTER] = c.back_in[DROPOUT_COUNTER] = counter;
         c.dy_slot = DROPOUT_X;
@@ -277,8 +347,9 @@ static void test_loss(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_recurrent), cmocka_unit_test(test_norm), cmocka_unit_test(test_linear),
-        cmocka_unit_test(test_pointwise), cmocka_unit_test(test_pool), cmocka_unit_test(test_dropout),
+        cmocka_unit_test(test_recurrent), cmocka_unit_test(test_norm),      cmocka_unit_test(test_linear),
+        cmocka_unit_test(test_pointwise), cmocka_unit_test(test_pool),      cmocka_unit_test(test_conv),
+        cmocka_unit_test(test_window),    cmocka_unit_test(test_attention), cmocka_unit_test(test_dropout),
         cmocka_unit_test(test_embedding), cmocka_unit_test(test_loss),
     };
 

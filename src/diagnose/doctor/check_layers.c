@@ -322,7 +322,7 @@ static void check_dropout(struct clrnn_doctor *d, size_t at)
     size_t next = at + 1;
 
     if (p >= clrnn_threshold.dropout_p) {
-        const uint32_t width = clrnn_layers_width(c, at, d->train_scan.C);
+        const uint32_t width = clrnn_layers_width(c, at, d->train_scan.C, 0);
 
         clrnn_doctor_finding(d, CLRNN_FINDING_DROPOUT_TOO_HIGH, CLRNN_SEVERITY_WARNING);
         clrnn_doctor_where_layer(d, at);

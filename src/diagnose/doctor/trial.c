@@ -164,9 +164,10 @@ static enum clrnn_status check(const struct clrnn_log *log, const struct clrnn_c
     layers = calloc(MAX2(config->layer_count, 1), sizeof(*layers));
     if (!layers)
         return clrnn_error_memory(log, config->layer_count * sizeof(*layers), "the layers");
-    st = clrnn_network_shapes(log, config,
-                              &(struct clrnn_data_shape){.features = info->C, .tokens = info->tokens}, layers,
-                              &outputs, &per_step);
+    st = clrnn_network_shapes(
+        log, config,
+        &(struct clrnn_data_shape){.features = info->C, .tokens = info->tokens, .steps = info->T}, layers,
+        &outputs, &per_step);
     free(layers);
     return st;
 }

@@ -113,7 +113,7 @@ static enum clrnn_status prepare(struct clrnn_grow *c)
     TRY(clrnn_data_sets_open(c->log, c->config, CLRNN_CHECK_ALL, &c->data));
     info = clrnn_dataset_info(c->data.train);
     TRY(clrnn_batch_check(c->log, info->S, c->config->train.batch_size, c->config->train.drop_last));
-    shape = (struct clrnn_data_shape){.features = info->C, .tokens = info->tokens};
+    shape = (struct clrnn_data_shape){.features = info->C, .tokens = info->tokens, .steps = info->T};
     layers = calloc(MAX2(c->config->layer_count, 1u), sizeof(*layers));
     if (!layers)
         return clrnn_error_memory(c->log, c->config->layer_count * sizeof(*layers), "the layers");

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+// Convolution over time: what surrounds the matrix multiplies.
+// Shapes: x, dx [T, N, C]; columns [T_out * N, K, C]; weight [O, C, K] and, for the multiplies, [O, K, C].
+#include "vector.h"
+
+// columns[r, k] = x at the step that tap k of output row r reads; 0 outside of the sample.
+kernel void conv_gather(global const real *x, global const int *lengths, global real *columns, uint T, uint N,
+                        uint C, uint T_out, uint K, uint stride, uint dilation, uint padding, uint chunk)
+{
+    const size_t count = (size_t)T_out * N * K * C, last = min(count, ((size_t)get_global_id(0) + 1) * chunk);
+
+    for (size_t e = (size_t)get_global_id(0) * chunk; e < last;) {
+        const size_t tap = e / C;
+        const size_t stop = min(last, (tap + 1) * C);
+        const uint k = (uint)(tap % K), r = (uint)(tap / K), n = r % N;
+        const int t = (int)(r / N * stride + k * dilation) - (int)padding;
+        const int length = lengths != 0 ? min(lengths[n], (int)T) : (int)T;
+
+        if (t >= 0 && t < length) {
+            global const real *from = x + ((size_t)t * N + n) * C + (e - tap * C);
+
+            for (; e < stop; e += WIDTH, from += WIDTH)
+                store(load(from, (uint)(stop - e)), columns + e, (uint)(stop - e));
+        } else {
+            for (; e < stop; e += WIDTH)
+                store((realv)(0.0f), columns + e, (uint)(stop - e));
+        }
+        e = stop;
+    }
+}
+
+// dx: the sum of what the taps that read a step pass back, in the order of k.
+kernel void conv_scatter(global const real *columns, global const int *lengths, global real *dx, uint T,
+                         uint N, uint C, uint T_out, uint K, uint stride, uint dilation, uint padding,
+                         uint chunk)
+{
+    const size_t count = (size_t)T * N * C, last = min(count, ((size_t)get_global_id(0) + 1) * chunk);
+
+    for (size_t e = (size_t)get_global_id(0) * chunk; e < last;) {
+        const uint r = (uint)(e / C), t = r / N, n = r % N;
+        const size_t stop = min(last, ((size_t)r + 1) * C);
+        const bool valid = lengths == 0 || (int)t < lengths[n];
+
+        for (uint c = (uint)(e - (size_t)r * C); e < stop; e += WIDTH, c += WIDTH) {
+            realv sum = 0.0f;
+
+            for (uint k = 0; valid && k < K; k++) {
+                const int from = (int)(t + padding) - (int)(k * dilation);
+
+                if (from >= 0 && from % (int)stride == 0 && (uint)from / stride < T_out)
+                    sum += load(columns + (((size_t)((uint)from / stride) * N + n) * K + k) * C + c,
+                                (uint)(stop - e));
+            }
+            store(sum, dx + e, (uint)(stop - e));
+        }
+        e = stop;
+    }
+}
+
+// out [O, second, first] = in [O, first, second]
+kernel void conv_swap(global const real *in, global real *out, uint O, uint first, uint second)
+{
+    const uint i = get_global_id(0), o = get_global_id(1);
+
+    if (o >= O || i >= first * second)
+        return;
+    out[(size_t)o * first * second + i] = in[(size_t)o * first * second + i % first * second + i / first];
+}

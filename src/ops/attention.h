@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+// Attention pooling over time, [T, N, C] to [N, C].
+#ifndef CLRNN_SRC_OPS_ATTENTION_H
+#define CLRNN_SRC_OPS_ATTENTION_H
+
+#include <stdint.h>
+
+// X(KIND, stem, name)
+// clang-format off
+#define CLRNN_ATTENTION_OPS(X) \
+    X(ATTENTION_FWD, attention, attention_fwd) X(ATTENTION_BWD, attention, attention_bwd)
+// clang-format on
+
+// hidden = tanh(weight x + bias); share = softmax of v . hidden over a sample's valid steps; y = sum of share
+// x.
+enum {
+    ATTENTION_X,
+    ATTENTION_LENGTHS,
+    ATTENTION_WEIGHT, // [A, C]
+    ATTENTION_BIAS,   // [A]
+    ATTENTION_V,      // [A]
+};
+enum {
+    ATTENTION_Y,
+    ATTENTION_HIDDEN, // [rows, A], for backward; NONE in inference, as the next
+    ATTENTION_SHARE,  // [rows]; both are 0 in padding
+};
+enum {
+    ATTENTION_BWD_X,
+    ATTENTION_BWD_LENGTHS,
+    ATTENTION_BWD_WEIGHT,
+    ATTENTION_BWD_V,
+    ATTENTION_BWD_HIDDEN,
+    ATTENTION_BWD_SHARE,
+    ATTENTION_BWD_DY,
+};
+enum { ATTENTION_DX, ATTENTION_DWEIGHT, ATTENTION_DBIAS, ATTENTION_DV };
+
+struct clrnn_attention_attributes {
+    uint32_t A;
+};
+
+#endif

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: MIT
+// Convolution over time: a matrix of what each output step reads, and multiplies with it.
+#include <stdio.h>
+
+#include "base/array.h"
+#include "device/gemm/gemm.h"
+#include "device/remember/choice.h"
+#include "ops/columns.h"
+#include "ops/graph.h"
+#include "ops/split.h"
+
+// x, lengths -> *columns [T_out * N, kernel * C]
+static enum clrnn_status gather(struct clrnn_launches *l, const struct clrnn_op *op, struct clrnn_buffer *x,
+                                struct clrnn_buffer *lengths, struct clrnn_buffer **columns)
+{
+    const struct clrnn_conv_attributes *a = &op->conv;
+    const size_t taps = (size_t)a->T_out * op->N * a->kernel;
+    const struct clrnn_split s = clrnn_split_elements(l, taps, op->C, true);
+
+    TRY(clrnn_launches_scratch(l, taps * op->C, columns));
+    return clrnn_launch_kernel(l, "conv", "conv_gather", DEFINES({"WIDTH", s.width}), s.range,
+                               (struct clrnn_cost){0, 8.0 * (double)taps * op->C},
+                               ARGS(BUF(x), BUF(lengths), BUF(*columns), UINT(op->T), UINT(op->N),
+                                    UINT(op->C), UINT(a->T_out), UINT(a->kernel), UINT(a->stride),
+                                    UINT(a->dilation), UINT(a->padding), UINT(s.chunk)));
+}
+
+// [O, first, second] -> [O, second, first]
+static enum clrnn_status swap(struct clrnn_launches *l, const struct clrnn_op *op, struct clrnn_buffer *in,
+                              uint32_t first, uint32_t second, struct clrnn_buffer *out)
+{
+    const double count = (double)op->conv.O * first * second;
+
+    return clrnn_launch_kernel(l, "conv", "conv_swap", DEFINES({"WIDTH", 1}),
+                               RANGE2(first * second, op->conv.O), (struct clrnn_cost){0, 8 * count},
+                               ARGS(BUF(in), BUF(out), UINT(op->conv.O), UINT(first), UINT(second)));
+}
+
+// The weight as [O, kernel, C].
+static enum clrnn_status order_weight(struct clrnn_launches *l, const struct clrnn_op *op,
+                                      struct clrnn_buffer *weight, struct clrnn_buffer **ordered)
+{
+    *ordered = weight;
+    if (op->conv.kernel == 1 || op->C == 1)
+        return CLRNN_OK;
+    TRY(clrnn_launches_scratch(l, (size_t)op->conv.O * op->C * op->conv.kernel, ordered));
+    return swap(l, op, weight, op->C, op->conv.kernel, *ordered);
+}
+
+enum clrnn_status clrnn_conv_fwd(struct clrnn_launches *launches, const struct clrnn_graph *graph,
+                                 const struct clrnn_op *op)
+{
+    const uint32_t rows = op->conv.T_out * op->N, O = op->conv.O, width = op->C * op->conv.kernel;
+    struct clrnn_buffer *lengths = clrnn_in(graph, op, CONV_NEW_LENGTHS);
+    struct clrnn_buffer *bias = clrnn_in(graph, op, CONV_BIAS), *y = clrnn_out(graph, op, CONV_Y);
+    struct clrnn_buffer *columns, *weight;
+    struct clrnn_split s;
+
+    TRY(gather(launches, op, clrnn_in(graph, op, CONV_X), clrnn_in(graph, op, CONV_LENGTHS), &columns));
+    TRY(order_weight(launches, op, clrnn_in(graph, op, CONV_WEIGHT), &weight));
+    TRY(clrnn_launch_gemm(launches, &(struct clrnn_gemm){.transpose_b = true,
+                                                         .M = rows,
+                                                         .N = O,
+                                                         .K = width,
+                                                         .alpha = 1,
+                                                         .a = columns,
+                                                         .a_ld = width,
+                                                         .b = weight,
+                                                         .b_ld = width,
+                                                         .c = y,
+                                                         .c_ld = O}));
+    if (bias == NULL && lengths == NULL)
+        return CLRNN_OK;
+    s = clrnn_split_elements(launches, rows, O, true);
+    return clrnn_launch_kernel(
+        launches, "linear", "linear_bias", DEFINES({"WIDTH", s.width}), s.range,
+        (struct clrnn_cost){(double)rows * O, 8.0 * rows * O + 4.0 * O},
+        ARGS(BUF(y), BUF(lengths), BUF(bias), UINT(rows), UINT(op->N), UINT(O), UINT(s.chunk)));
+}
+
+// ---------------------------------------------------------------- backward
+
+static enum clrnn_status input_gradient(struct clrnn_launches *l, const struct clrnn_graph *g,
+                                        const struct clrnn_op *op, struct clrnn_buffer *dy)
+{
+    const struct clrnn_conv_attributes *a = &op->conv;
+    const uint32_t rows = a->T_out * op->N, width = op->C * a->kernel;
+    const struct clrnn_split s = clrnn_split_elements(l, (size_t)op->T * op->N, op->C, true);
+    struct clrnn_buffer *columns, *weight;
+
+    TRY(order_weight(l, op, clrnn_in(g, op, CONV_BWD_WEIGHT), &weight));
+    TRY(clrnn_launches_scratch(l, (size_t)rows * width, &columns));
+    TRY(clrnn_launch_gemm(l, &(struct clrnn_gemm){.M = rows,
+                                                  .N = width,
+                                                  .K = a->O,
+                                                  .alpha = 1,
+                                                  .a = dy,
+                                                  .a_ld = a->O,
+                                                  .b = weight,
+                                                  .b_ld = width,
+                                                  .c = columns,
+                                                  .c_ld = width}));
+    return clrnn_launch_kernel(
+        l, "conv", "conv_scatter", DEFINES({"WIDTH", s.width}), s.range,
+        (struct clrnn_cost){(double)rows * width, 4.0 * rows * width + 4.0 * op->T * op->N * op->C},
+        ARGS(BUF(columns), BUF(clrnn_in(g, op, CONV_BWD_LENGTHS)), BUF(clrnn_out(g, op, CONV_DX)),
+             UINT(op->T), UINT(op->N), UINT(op->C), UINT(a->T_out), UINT(a->kernel), UINT(a->stride),
+             UINT(a->dilation), UINT(a->padding), UINT(s.chunk)));
+}
+
+static enum clrnn_status weight_gradient(struct clrnn_launches *l, const struct clrnn_graph *g,
+                                         const struct clrnn_op *op, struct clrnn_buffer *dy)
+{
+    const uint32_t width = op->C * op->conv.kernel, O = op->conv.O;
+    const bool ordered = op->conv.kernel == 1 || op->C == 1;
+    struct clrnn_buffer *dweight = clrnn_out(g, op, CONV_DWEIGHT), *columns, *product = dweight;
+
+    TRY(gather(l, op, clrnn_in(g, op, CONV_BWD_X), clrnn_in(g, op, CONV_BWD_LENGTHS), &columns));
+    if (!ordered)
+        TRY(clrnn_launches_scratch(l, (size_t)O * width, &product));
+    TRY(clrnn_launch_gemm(l, &(struct clrnn_gemm){.transpose_a = true,
+                                                  .M = O,
+                                                  .N = width,
+                                                  .K = op->conv.T_out * op->N,
+                                                  .alpha = 1,
+                                                  .a = dy,
+                                                  .a_ld = O,
+                                                  .b = columns,
+                                                  .b_ld = width,
+                                                  .c = product,
+                                                  .c_ld = width}));
+    return ordered ? CLRNN_OK : swap(l, op, product, op->conv.kernel, op->C, dweight);
+}
+
+enum clrnn_status clrnn_conv_bwd(struct clrnn_launches *launches, const struct clrnn_graph *graph,
+                                 const struct clrnn_op *op)
+{
+    const uint32_t T_out = op->conv.T_out, O = op->conv.O;
+    struct clrnn_buffer *lengths = clrnn_in(graph, op, CONV_BWD_NEW_LENGTHS);
+    struct clrnn_buffer *given = clrnn_in(graph, op, CONV_BWD_DY), *dy = given;
+    struct clrnn_buffer *dbias = clrnn_out(graph, op, CONV_DBIAS);
+
+    if (lengths != NULL) { // zeros in padding, for the multiplies
+        TRY(clrnn_launches_scratch(launches, (size_t)T_out * op->N * O, &dy));
+        TRY(clrnn_launch_mask_rows(launches, given, lengths, T_out, op->N, O, dy));
+    }
+    if (op->out[CONV_DX] >= 0)
+        TRY(input_gradient(launches, graph, op, dy));
+    if (op->out[CONV_DWEIGHT] >= 0)
+        TRY(weight_gradient(launches, graph, op, dy));
+    return dbias != NULL ? clrnn_launch_column_sum(launches, dy, NULL, T_out, op->N, O, dbias) : CLRNN_OK;
+}
+
+// ---------------------------------------------------------------- class
+
+static double product_flops(const struct clrnn_op *op)
+{
+    return 2.0 * op->conv.T_out * op->N * op->C * op->conv.kernel * op->conv.O;
+}
+
+static double fwd_flops(const struct clrnn_op *op)
+{
+    return product_flops(op) + (op->in[CONV_BIAS] >= 0 ? (double)op->conv.T_out * op->N * op->conv.O : 0);
+}
+
+static double bwd_flops(const struct clrnn_op *op)
+{
+    return product_flops(op) * ((op->out[CONV_DX] >= 0) + (op->out[CONV_DWEIGHT] >= 0));
+}
+
+static void sizes(const struct clrnn_op *op, char *text, size_t size)
+{
+    snprintf(text, size, " T%u N%u C%u O%u K%u", (unsigned)clrnn_tune_size(op->T),
+             (unsigned)clrnn_tune_size(op->N), (unsigned)clrnn_tune_size(op->C),
+             (unsigned)clrnn_tune_size(op->conv.O), (unsigned)op->conv.kernel);
+}
+
+static const struct clrnn_op_backward backward = {
+    .kind = CLRNN_OP_CONV_BWD,
+    .dy = CONV_BWD_DY,
+    .dx = CONV_DX,
+    .in_count = 4,
+    .in = {{CONV_BWD_X, CONV_X, false},
+           {CONV_BWD_LENGTHS, CONV_LENGTHS, false},
+           {CONV_BWD_NEW_LENGTHS, CONV_NEW_LENGTHS, false},
+           {CONV_BWD_WEIGHT, CONV_WEIGHT, false}},
+    .grad_count = 2,
+    .grad = {{CONV_DWEIGHT, CONV_WEIGHT}, {CONV_DBIAS, CONV_BIAS}},
+};
+
+const struct clrnn_op_class clrnn_conv_fwd_class = {
+    .flops = fwd_flops, .sizes = sizes, .backward = &backward};
+const struct clrnn_op_class clrnn_conv_bwd_class = {.flops = bwd_flops, .sizes = sizes};
