@@ -101,7 +101,7 @@ static size_t norm_of_one(const struct clrnn_doctor *d)
     const struct clrnn_config *c = d->config;
 
     for (size_t i = 0; i < c->layer_count; i++) {
-        const uint32_t width = clrnn_layers_width(c, i, d->train_scan.C);
+        const uint32_t width = clrnn_layers_width(c, i, d->train_scan.C, d->T);
 
         if ((c->layer[i].kind == CLRNN_LAYER_LAYERNORM && width == 1) ||
             (c->layer[i].kind == CLRNN_LAYER_GROUPNORM && c->layer[i].num_groups == width))
