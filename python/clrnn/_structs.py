@@ -82,7 +82,7 @@ DoctorParams = _struct("doctor_params", """char *init, *plot, *report; bool stat
     void *stop""")
 DoctorResult = _struct("doctor_result", "size_t count; finding *finding; char *first, *verdict, *fixed")
 SelftestOp = _struct("selftest_op", "char op[24]; uint32_t cases, wrong; double error, share; char fault[400]")
-SelftestResult = _struct("selftest_result", """bool ok, shortened; uint32_t op_count; selftest_op op[32];
+SelftestResult = _struct("selftest_result", """bool ok, shortened; uint32_t op_count; selftest_op op[64];
     double seconds""")
 DeviceTest = _struct("device_test", "enum verdict; char reason[400]; selftest_result result")
 DevicesParams = _struct("devices_params", """char *select; bool no_test; double timeout_s, seconds; void *stop,
