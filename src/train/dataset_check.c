@@ -101,8 +101,13 @@ static enum clrnn_status check_tokens(const struct clrnn_dataset *d)
             describe_row(d, s, row, sizeof(row));
             return clrnn_error(d->log, CLRNN_ERR_DATA,
                                "%s: %s, step %u holds token %.9g, expected a whole number from 0 to %u "
-                               "(num_embeddings - 1)",
-                               d->x_path, row, t, value, d->goal.vocabulary - 1);
+                               "(num_embeddings - 1)%s",
+                               d->x_path, row, t, value, d->goal.vocabulary - 1,
+                               value != floor(value)
+                                   ? ": for measurements take the embedding out of model.layers, "
+                                     "and give X as (N, T, C)"
+                               : value > 0 ? ": num_embeddings has to be above the largest token"
+                                           : "");
         }
     return CLRNN_OK;
 }

@@ -141,6 +141,12 @@ def files_people_have(c):
         refused(["y.npy", *words], "data.train.y=y.npy")
     write_npy(c.folder / "y.npy", "<f8", (70, 2), [float(i % 2) for i in range(70 * 2)])
     refused(["y.npy", "one-hot", "argmax"], "data.train.y=y.npy")
+    tokens = "model.layers=[{embedding: {num_embeddings: 4, embedding_dim: 2}}, {gru: {hidden_size: 3}}, pool, " \
+             "{linear: {out_features: 2}}]"
+    for value, words in ((4.4, ["measurements", "take the embedding out"]), (4, ["above the largest token"])):
+        write_npy(c.folder / "tokens.npy", "<f8", (70, 5), [float(value)] * (70 * 5))
+        says(c, 3, ["tokens.npy", *words], "train", "config.yaml", "--device", "ref", "--set", tokens,
+             "--set", "data={train: {x: tokens.npy, y: y_train.npy}}")
 
     rows = [f"{i / 8},{i % 3},{i % 2}" for i in range(70)]
     text = "\n".join(["a,b,label", *rows]) + "\n"

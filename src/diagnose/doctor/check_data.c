@@ -179,6 +179,12 @@ static void check_count(struct clrnn_doctor *d)
         clrnn_doctor_evidence(d, ", %llu targets in all", (unsigned long long)s->labels);
     if (!mse)
         clrnn_doctor_evidence(d, "; %.1f a class", classes ? (double)S / classes : 0);
+    if (S == 1 && s->info->y_steps && s->info->T >= 8)
+        clrnn_doctor_remedy(
+            d,
+            "cut the series into windows, X[i] = x[i:i + %u] with y[i] = y[i:i + %u], the last of "
+            "them for valid; ",
+            s->info->T / 4, s->info->T / 4);
     clrnn_doctor_remedy(d, "more data (at least %.0f %s), or a linear model", wanted,
                         s->info->y_steps ? "targets" : "samples");
 }
