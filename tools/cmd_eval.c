@@ -2,12 +2,33 @@
 // clrnn eval: how good a model is on a data set.
 #include <jansson.h>
 #include <math.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "base/array.h"
 #include "base/text.h"
 #include "tools/source.h"
 
-static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_eval_result *r)
+// A class's name as it can be shown, else `number`, which may be NULL; to be freed.
+static char *class_name(const struct clrnn_model *model, uint32_t k, const char *number)
+{
+    const char *name = clrnn_model_class_name(model, k);
+
+    return name ? clrnn_text_escape(name, CLRNN_TEXT_SHOWN) : number ? strdup(number) : NULL;
+}
+
+static void print_class(const struct clrnn_model *model, uint32_t k, int width)
+{
+    char number[16], *name;
+
+    snprintf(number, sizeof(number), "%u", k);
+    name = class_name(model, k, number);
+    printf(width < 0 ? "%-*.*s" : "  %*.*s", abs(width), abs(width), name ? name : number);
+    free(name);
+}
+
+static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_model *model,
+                                    const struct clrnn_eval_result *r)
 {
     json_t *rows = r->confusion ? json_array() : json_null(), *classes = json_array(),
            *outputs = json_array();
@@ -15,6 +36,7 @@ static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_ev
 
     for (uint32_t k = 0; k < r->classes; k++) {
         const struct clrnn_class_result *c = &r->per_class[k];
+        char *name = class_name(model, k, NULL);
 
         if (r->confusion) {
             json_t *row = json_array();
@@ -24,9 +46,10 @@ static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_ev
             cli_json_append(&rows, row);
         }
         cli_json_append(&classes,
-                        json_pack("{s:i, s:I, s:o, s:o, s:o}", "class", (int)k, "support",
+                        json_pack("{s:i, s:s*, s:I, s:o, s:o, s:o}", "class", (int)k, "name", name, "support",
                                   (json_int_t)c->support, "precision", cli_json_number(c->precision),
                                   "recall", cli_json_number(c->recall), "f1", cli_json_number(c->f1)));
+        free(name);
     }
     for (uint32_t o = 0; o < r->outputs; o++)
         cli_json_append(&outputs, json_pack("{s:i, s:o, s:o, s:o}", "output", (int)o, "mae",
@@ -51,7 +74,7 @@ static void print_share(double value)
         printf("  %9.4f", value);
 }
 
-static void print_text(const struct clrnn_eval_result *r)
+static void print_text(const struct clrnn_model *model, const struct clrnn_eval_result *r)
 {
     char samples[32];
 
@@ -75,7 +98,8 @@ static void print_text(const struct clrnn_eval_result *r)
     printf("\n%-10s%9s  %9s  %9s  %9s\n", r->confusion ? "class" : "label", "samples", "precision", "recall",
            "F1");
     for (uint32_t k = 0; k < r->classes; k++) {
-        printf("%-10u%9llu", k, (unsigned long long)r->per_class[k].support);
+        print_class(model, k, -10);
+        printf("%9llu", (unsigned long long)r->per_class[k].support);
         print_share(r->per_class[k].precision);
         print_share(r->per_class[k].recall);
         print_share(r->per_class[k].f1);
@@ -85,9 +109,10 @@ static void print_text(const struct clrnn_eval_result *r)
         return; // --json has the whole matrix
     printf("\nconfusion: a row for each true class, a column for each predicted one\n%-10s", "");
     for (uint32_t k = 0; k < r->classes; k++)
-        printf("%7u", k);
+        print_class(model, k, 5);
     for (uint32_t k = 0; k < r->classes; k++) {
-        printf("\n%-10u", k);
+        printf("\n");
+        print_class(model, k, -10);
         for (uint32_t j = 0; j < r->classes; j++)
             printf("%7llu", (unsigned long long)r->confusion[(size_t)k * r->classes + j]);
     }
@@ -120,15 +145,15 @@ int cmd_eval(int argc, char **argv)
 
     if (!cli_parse(&cli, &spec, argc, argv, &status) || !source_check(&cli, &source, &status))
         return status;
-    if (source.x ? !source.y : !source.label)
-        return cli_usage(&cli, "name the targets: --y FILE.npy, or --label COLUMN with --csv");
+    if (source.x && !source.y)
+        return cli_usage(&cli, "name the targets: --y FILE.npy");
     st = source_open_model(&cli, &source, &device, &model);
     if (st == CLRNN_OK)
         st = clrnn_eval(model, &source.data, &result);
     if (st == CLRNN_OK && cli.json)
-        st = print_json(&cli, &result);
+        st = print_json(&cli, model, &result);
     else if (st == CLRNN_OK)
-        print_text(&result);
+        print_text(model, &result);
     clrnn_eval_finish(&result);
     clrnn_model_destroy(&model);
     clrnn_device_destroy(&device);

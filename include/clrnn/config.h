@@ -214,6 +214,9 @@ struct clrnn_arrays {
     struct clrnn_array x, y, lengths, weights;
 };
 
+/** A horizon that the config does not give: 1 with target, 0 with label. */
+#define CLRNN_HORIZON_OF_TARGET UINT32_MAX
+
 /** One data set: npy files, a CSV file, synthetic data, or arrays. Paths are as written in the config. */
 struct clrnn_source {
     bool there;
@@ -221,7 +224,14 @@ struct clrnn_source {
     int line;
     char *x, *y, *lengths, *weights;
     char *csv, *label;
-    uint32_t csv_steps; // 0: T = 1
+    char *columns, *target;              // csv: names or numbers of columns, one a line
+    char *delimiter, *comment, *decimal; // csv: one character each; NULL: found by itself, none, a point
+    char *missing;                       // csv: error (NULL), zero, mean or forward
+    char *time, *group;                  // csv: columns
+    uint32_t csv_steps;                  // 0: T = 1
+    uint32_t window, horizon, stride;    // csv: 0: no windows; CLRNN_HORIZON_OF_TARGET; 0: 1
+    bool split;
+    double split_valid; // share of each group's rows, the last ones
     bool synthetic;
     uint32_t samples, steps, features, classes;
     uint64_t seed;

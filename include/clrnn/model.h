@@ -44,6 +44,9 @@ CLRNN_API const struct clrnn_data_shape *clrnn_model_shape(const struct clrnn_mo
 CLRNN_API struct clrnn_device *clrnn_model_device(const struct clrnn_model *model);
 /** Features of the last layer's output. */
 CLRNN_API uint32_t clrnn_model_outputs(const struct clrnn_model *model);
+/** The name of a class, where the model was trained on a table with texts as labels; owned by the model.
+ * NULL: classes are numbers, or there is no such class. */
+CLRNN_API const char *clrnn_model_class_name(const struct clrnn_model *model, uint32_t index);
 /** Whether there is a prediction for every time step, that is, no pool layer. */
 CLRNN_API bool clrnn_model_per_step(const struct clrnn_model *model);
 

@@ -42,8 +42,9 @@ def _struct(name: str, text: str) -> Type[ctypes.Structure]:
 
 Array = _struct("array", "char *dtype; unsigned ndim; size_t shape[8]; void *data")
 Arrays = _struct("arrays", "array x, y, lengths, weights")
-Source = _struct("source", """bool there; arrays *arrays; int line; char *x, *y, *lengths, *weights, *csv, *label;
-    uint32_t csv_steps; bool synthetic; uint32_t samples, steps, features, classes; uint64_t seed""")
+Source = _struct("source", """bool there; arrays *arrays; int line; char *x, *y, *lengths, *weights, *csv, *label,
+    *columns, *target, *delimiter, *comment, *decimal, *missing, *time, *group;
+    uint32_t csv_steps, window, horizon, stride; bool split; double split_valid; bool synthetic; uint32_t samples, steps, features, classes; uint64_t seed""")
 DeviceInfo = _struct("device_info", """int platform, device; enum type;
     char *name, *vendor, *version, *opencl_c_version, *driver, *extensions, *platform_name, *platform_version;
     uint32_t compute_units, max_work_group_size, max_clock_mhz; uint64_t global_bytes, max_alloc_bytes, local_bytes;

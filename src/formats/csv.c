@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Reading a CSV file into a table of numbers with libcsv.
+// Streaming a CSV file's cells with libcsv.
 #include "formats/csv.h"
 
 #include <csv.h>
-#include <math.h>
 #include <string.h>
 
 #include "base/array.h"
@@ -11,95 +10,36 @@
 #include "formats/kind.h"
 
 // Limits, as doc/config.md states them.
-#define TEXT_ADVICE \
-    ": leave a column of text out, or number its values from 0, pandas.factorize(table[COLUMN])[0]"
-
 enum { MAX_COLUMNS = 1 << 20, MAX_CELL_BYTES = 1 << 20, CHUNK_BYTES = 64 << 10 };
+enum { LOOKED_AT_LINES = 8 }; // to find the delimiter
 
 struct reader {
     const struct clrnn_log *log;
     const char *path;
-    struct clrnn_csv *csv;
-    bool missing_as_nan;
-    size_t names_capacity, values_capacity; // allocated entries
-    size_t column, record;                  // of the next cell; record 0 is the header
-    enum clrnn_status status;               // of the first failure; later cells are ignored
+    const struct clrnn_csv_sink *sink;
+    struct clrnn_csv_rules rules;
+    size_t columns;
+    char **names;             // [columns]
+    size_t column, record;    // of the next cell; record 0 is the header
+    bool quoted, commented;   // where the chunk before ended
+    enum clrnn_status status; // of the first failure; later cells are ignored
 };
-
-// Doubles *array if `count` has reached *capacity.
-static bool reserve(void **array, size_t *capacity, size_t count, size_t element_bytes)
-{
-    const size_t wanted = *capacity ? 2 * *capacity : 64;
-    void *larger;
-
-    if (count < *capacity)
-        return true;
-    larger = realloc(*array, wanted * element_bytes);
-    if (!larger)
-        return false;
-    *array = larger;
-    *capacity = wanted;
-    return true;
-}
 
 static void add_name(struct reader *r, const char *text, size_t length)
 {
-    struct clrnn_csv *csv = r->csv;
-    void *names = csv->names;
-
-    if (csv->columns == MAX_COLUMNS) {
+    if (r->columns == MAX_COLUMNS) {
         r->status = clrnn_error(r->log, CLRNN_ERR_DATA, "%s: has more than %d columns", r->path, MAX_COLUMNS);
         return;
     }
-    if (!reserve(&names, &r->names_capacity, csv->columns, sizeof(*csv->names))) {
-        r->status = clrnn_error_memory(r->log, 2 * csv->columns * sizeof(*csv->names), r->path);
+    if (!ARRAY_GROW(r->names, r->columns)) {
+        r->status = clrnn_error_memory(r->log, 2 * r->columns * sizeof(*r->names), r->path);
         return;
     }
-    csv->names = names;
-    csv->names[csv->columns] = clrnn_format("%.*s", (int)MIN2(length, 4096), text);
-    if (!csv->names[csv->columns])
+    r->names[r->columns] = clrnn_format("%.*s", (int)MIN2(length, 4096), text);
+    if (!r->names[r->columns])
         r->status = clrnn_error_memory(r->log, length, r->path);
     else
-        csv->columns++;
-}
-
-static void add_value(struct reader *r, const char *text, size_t length)
-{
-    struct clrnn_csv *csv = r->csv;
-    char cell[64], *end;
-    void *values = csv->values;
-    double value;
-
-    if (r->column >= csv->columns)
-        return; // end_of_record counts it and reports
-    if (length >= sizeof(cell)) {
-        r->status = clrnn_error(r->log, CLRNN_ERR_DATA,
-                                "%s: row %zu, column \"%s\": \"%.20s...\" is no number" TEXT_ADVICE, r->path,
-                                r->record, csv->names[r->column], text);
-        return;
-    }
-    memcpy(cell, text, length);
-    cell[length] = 0;
-    value = strtod(cell, &end);
-    if (length == 0) {
-        value = NAN;
-        if (!r->missing_as_nan)
-            r->status = clrnn_error(r->log, CLRNN_ERR_DATA,
-                                    "%s: row %zu, column \"%s\": missing value; fill it in or drop the row",
-                                    r->path, r->record, csv->names[r->column]);
-    } else if (end != cell + length) {
-        r->status = clrnn_error(r->log, CLRNN_ERR_DATA, "%s: row %zu, column \"%s\": \"%s\" is no number%s",
-                                r->path, r->record, csv->names[r->column], cell,
-                                *end == ',' ? ": decimals have a point, not a comma" : TEXT_ADVICE);
-    }
-    if (r->status != CLRNN_OK)
-        return;
-    if (!reserve(&values, &r->values_capacity, csv->rows * csv->columns + r->column, sizeof(double))) {
-        r->status = clrnn_error_memory(r->log, 2 * r->values_capacity * sizeof(double), r->path);
-        return;
-    }
-    csv->values = values;
-    csv->values[csv->rows * csv->columns + r->column] = value;
+        r->columns++;
 }
 
 static void end_of_cell(void *data, size_t length, void *user)
@@ -110,28 +50,9 @@ static void end_of_cell(void *data, size_t length, void *user)
         return;
     if (r->record == 0)
         add_name(r, data ? data : "", length);
-    else
-        add_value(r, data ? data : "", length);
+    else if (r->column < r->columns) // end_of_record counts the others and reports
+        r->status = r->sink->cell(r->sink->user, r->record, r->column, data ? data : "", data ? length : 0);
     r->column++;
-}
-
-// Reports a header that is a single cell containing other separators.
-static void check_separator(struct reader *r)
-{
-    const char *name = r->csv->columns == 1 ? r->csv->names[0] : "";
-    const char *at = strpbrk(name, ";\t|");
-
-    if (at)
-        r->status =
-            clrnn_error(r->log, CLRNN_ERR_DATA,
-                        "%s: its columns are separated by %s, expected commas: "
-                        "pandas.read_csv('FILE', sep='%s').to_csv('FILE', index=False), with decimal=',' "
-                        "where decimals have commas",
-                        r->path,
-                        *at == '\t'  ? "tabs"
-                        : *at == ';' ? "semicolons"
-                                     : "bars",
-                        *at == '\t' ? "\\t" : (const char[]){*at, 0});
 }
 
 static void end_of_record(int terminator, void *user)
@@ -139,16 +60,19 @@ static void end_of_record(int terminator, void *user)
     struct reader *r = user;
 
     (void)terminator;
-    if (r->status == CLRNN_OK && r->record == 0)
-        check_separator(r);
-    if (r->status == CLRNN_OK && r->record > 0) {
-        if (r->column != r->csv->columns)
-            r->status =
-                clrnn_error(r->log, CLRNN_ERR_DATA, "%s: row %zu has %zu cells, the header names %zu columns",
-                            r->path, r->record, r->column, r->csv->columns);
-        else
-            r->csv->rows++;
-    }
+    if (r->status != CLRNN_OK)
+        return;
+    if (r->record == 0 && r->columns == 1 && strchr(r->names[0], '|'))
+        r->status = clrnn_error(r->log, CLRNN_ERR_DATA,
+                                "%s: its columns are separated by bars: say so by delimiter: \"|\"", r->path);
+    else if (r->record == 0)
+        r->status = r->sink->header(r->sink->user, r->columns, r->names);
+    else if (r->column != r->columns)
+        r->status =
+            clrnn_error(r->log, CLRNN_ERR_DATA, "%s: row %zu has %zu cells, the header names %zu columns",
+                        r->path, r->record, r->column, r->columns);
+    else
+        r->status = r->sink->row(r->sink->user, r->record);
     r->record++;
     r->column = 0;
 }
@@ -157,6 +81,84 @@ static void fail_parse(struct reader *r, struct csv_parser *parser)
 {
     r->status = clrnn_error(r->log, CLRNN_ERR_DATA, "%s: row %zu, cell %zu: %s", r->path, r->record,
                             r->column + 1, csv_strerror(csv_error(parser)));
+}
+
+// ---------------------------------------------------------------- before libcsv
+
+// Takes comments out of a chunk in place; returns its new size.
+static size_t strip_comments(struct reader *r, char *chunk, size_t size)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < size; i++) {
+        const char c = chunk[i];
+
+        if (r->commented && c != '\n' && c != '\r')
+            continue;
+        r->commented = false;
+        if (c == '"')
+            r->quoted = !r->quoted; // a doubled quote toggles twice
+        if (c == r->rules.comment && !r->quoted) {
+            r->commented = true;
+            continue;
+        }
+        chunk[kept++] = c;
+    }
+    return kept;
+}
+
+// The delimiter that stands equally often in each of the first lines, outside quotes; else the one that the
+// header has most of.
+static char find_delimiter(const struct reader *r, const char *text, size_t size)
+{
+    static const char candidate[] = {',', ';', '\t'};
+    size_t count[LOOKED_AT_LINES][ARRAY_SIZE(candidate)] = {{0}}, lines = 0, used = 0;
+    size_t best = 0, best_even = ARRAY_SIZE(candidate);
+    bool quoted = false, comment = false;
+
+    for (size_t i = 0; i < size && lines < LOOKED_AT_LINES; i++) {
+        const bool end = !quoted && (text[i] == '\n' || text[i] == '\r');
+
+        if (text[i] == '"' && !comment)
+            quoted = !quoted;
+        if (!quoted && r->rules.comment && text[i] == r->rules.comment)
+            comment = true;
+        for (size_t k = 0; k < ARRAY_SIZE(candidate) && !quoted && !comment; k++)
+            count[lines][k] += text[i] == candidate[k];
+        used += !end && !comment;
+        if (end) {
+            lines += used > 0;
+            used = 0;
+            comment = false;
+        }
+    }
+    for (size_t k = 0; k < ARRAY_SIZE(candidate); k++) {
+        bool even = count[0][k] > 0;
+
+        for (size_t l = 1; l < lines; l++)
+            even = even && count[l][k] == count[0][k];
+        if (count[0][k] > count[0][best])
+            best = k;
+        if (even && (best_even == ARRAY_SIZE(candidate) || count[0][k] > count[0][best_even]))
+            best_even = k;
+    }
+    return candidate[best_even < ARRAY_SIZE(candidate) ? best_even : best];
+}
+
+// ---------------------------------------------------------------- reading
+
+static void parse_chunk(struct reader *r, struct csv_parser *parser, char *chunk, size_t size)
+{
+    if (r->rules.comment)
+        size = strip_comments(r, chunk, size);
+    if (csv_parse(parser, chunk, size, end_of_cell, end_of_record, r) != size) {
+        if (r->status == CLRNN_OK)
+            fail_parse(r, parser);
+    } else if (r->status == CLRNN_OK && parser->entry_pos > MAX_CELL_BYTES) {
+        r->status = clrnn_error(r->log, CLRNN_ERR_DATA,
+                                "%s: row %zu, cell %zu has more than %d bytes: is a quote not closed?",
+                                r->path, r->record, r->column + 1, MAX_CELL_BYTES);
+    }
 }
 
 // Reads in chunks until the first error.
@@ -176,70 +178,37 @@ static void parse(struct reader *r, struct csv_parser *parser, const struct clrn
         const size_t size = MIN2(map->size - first, (size_t)CHUNK_BYTES);
 
         clrnn_map_read(map, first, size, chunk);
-        if (csv_parse(parser, chunk, size, end_of_cell, end_of_record, r) != size) {
-            if (r->status == CLRNN_OK)
-                fail_parse(r, parser);
-        } else if (r->status == CLRNN_OK && parser->entry_pos > MAX_CELL_BYTES) {
-            r->status = clrnn_error(r->log, CLRNN_ERR_DATA,
-                                    "%s: row %zu, cell %zu has more than %d bytes: is a quote not closed?",
-                                    r->path, r->record, r->column + 1, MAX_CELL_BYTES);
-        }
+        if (first <= sizeof(mark))
+            csv_set_delim(parser, (unsigned char)(r->rules.delimiter ? r->rules.delimiter
+                                                                     : find_delimiter(r, chunk, size)));
+        parse_chunk(r, parser, chunk, size);
     }
     if (r->status == CLRNN_OK)
         r->status = clrnn_map_check(r->log, map, r->path);
     if (r->status == CLRNN_OK && csv_fini(parser, end_of_cell, end_of_record, r) && r->status == CLRNN_OK)
         fail_parse(r, parser);
-    if (r->status == CLRNN_OK && r->csv->rows == 0)
+    if (r->status == CLRNN_OK && r->record < 2)
         r->status = clrnn_error(r->log, CLRNN_ERR_DATA, "%s: has no rows below its header", r->path);
     free(chunk);
 }
 
-enum clrnn_status clrnn_csv_read(const struct clrnn_log *log, const char *path, bool missing_as_nan,
-                                 struct clrnn_csv **csv)
+enum clrnn_status clrnn_csv_stream(const struct clrnn_log *log, const char *path,
+                                   const struct clrnn_csv_rules *rules, const struct clrnn_csv_sink *sink)
 {
-    struct reader r = {.log = log, .path = path, .missing_as_nan = missing_as_nan};
+    struct reader r = {.log = log, .path = path, .rules = *rules, .sink = sink};
     struct csv_parser parser;
     struct clrnn_map map = {0};
 
-    *csv = NULL;
-    if (csv_init(&parser, CSV_STRICT | CSV_STRICT_FINI | CSV_EMPTY_IS_NULL))
+    if (csv_init(&parser, CSV_STRICT | CSV_STRICT_FINI | CSV_EMPTY_IS_NULL | CSV_APPEND_NULL))
         return clrnn_error_memory(log, sizeof(parser), path);
     csv_set_blk_size(&parser, CHUNK_BYTES);
-    r.csv = calloc(1, sizeof(*r.csv));
-    if (!r.csv)
-        r.status = clrnn_error_memory(log, sizeof(*r.csv), path);
-    if (r.status == CLRNN_OK)
-        r.status = clrnn_map_open(log, path, &map);
+    r.status = clrnn_map_open(log, path, &map);
     if (r.status == CLRNN_OK)
         parse(&r, &parser, &map);
     csv_free(&parser);
     clrnn_map_close(&map);
-    if (r.status != CLRNN_OK) {
-        clrnn_csv_destroy(&r.csv);
-        return r.status;
-    }
-    *csv = r.csv;
-    return CLRNN_OK;
-}
-
-void clrnn_csv_destroy(struct clrnn_csv **csv)
-{
-    struct clrnn_csv *c = *csv;
-
-    *csv = NULL;
-    if (!c)
-        return;
-    for (size_t i = 0; i < c->columns; i++)
-        free(c->names[i]);
-    free(c->names);
-    free(c->values);
-    free(c);
-}
-
-int clrnn_csv_column(const struct clrnn_csv *csv, const char *name)
-{
-    for (size_t i = 0; i < csv->columns; i++)
-        if (!strcmp(csv->names[i], name))
-            return (int)i;
-    return -1;
+    for (size_t i = 0; i < r.columns; i++)
+        free(r.names[i]);
+    free(r.names);
+    return r.status;
 }

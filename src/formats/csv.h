@@ -1,25 +1,30 @@
 // SPDX-License-Identifier: MIT
-// A CSV file with a header as a table of numbers, read with libcsv.
+// A CSV file with a header as a stream of cells, read with libcsv.
 #ifndef CLRNN_SRC_FORMATS_CSV_H
 #define CLRNN_SRC_FORMATS_CSV_H
 
 #include "base/log.h"
 
-struct clrnn_csv {
-    size_t rows, columns;
-    char **names;   // [columns], from the header
-    double *values; // [rows, columns]
+/** How the file is written. Zeroed: its delimiter is found by itself, and there are no comments. */
+struct clrnn_csv_rules {
+    char delimiter; // 0: comma, semicolon or tab, whichever the first lines have
+    char comment;   // from here to the end of the line is left out; 0: none
 };
 
-/** Reads the whole file. Each cell must be a number (nan and inf are numbers). A missing or invalid cell, a
- * row with a different number of cells, or a file without header or rows is CLRNN_ERR_DATA, with line, row
- * and column name. An empty cell is the error "missing value", or NaN with `missing_as_nan`.
- */
-enum clrnn_status clrnn_csv_read(const struct clrnn_log *log, const char *path, bool missing_as_nan,
-                                 struct clrnn_csv **csv);
-void clrnn_csv_destroy(struct clrnn_csv **csv);
+/** What gets the cells. A status other than CLRNN_OK ends the reading; the sink has logged the error. */
+struct clrnn_csv_sink {
+    void *user;
+    enum clrnn_status (*header)(void *user, size_t columns, char *const *names);
+    /** Cell `column` of row `row` (of data, from 1); `text` ends in NUL and may hold others. */
+    enum clrnn_status (*cell)(void *user, size_t row, size_t column, const char *text, size_t length);
+    enum clrnn_status (*row)(void *user, size_t row); // after the row's last cell
+};
 
-/** The index of a column, or -1. */
-int clrnn_csv_column(const struct clrnn_csv *csv, const char *name);
+/** Reads the whole file in chunks. A file of another kind, a cell of more than 1 MiB, an open quote, a row
+ * with another number of cells than the header, or a file without header or rows is CLRNN_ERR_DATA, with row
+ * and cell. A byte order mark is skipped.
+ */
+enum clrnn_status clrnn_csv_stream(const struct clrnn_log *log, const char *path,
+                                   const struct clrnn_csv_rules *rules, const struct clrnn_csv_sink *sink);
 
 #endif

@@ -18,6 +18,7 @@
 #include "model/weights.h"
 
 #define FORMAT_VERSION "1"
+#define NAMES_KEY "clrnn.data"
 
 // ---------------------------------------------------------------- numbers in the metadata
 
@@ -86,6 +87,20 @@ static enum clrnn_status put_config(struct clrnn_bundle *b)
     return st;
 }
 
+static enum clrnn_status put_names(struct clrnn_bundle *b)
+{
+    char *text = b->model->names ? clrnn_names_text(b->model->names) : NULL;
+    enum clrnn_status st;
+
+    if (!b->model->names)
+        return CLRNN_OK;
+    if (!text)
+        return clrnn_error_memory(b->model->log, 0, "names of the data's columns");
+    st = clrnn_safetensors_add_metadata(b->writer, NAMES_KEY, text);
+    free(text);
+    return st;
+}
+
 static enum clrnn_status put_tensors(struct clrnn_bundle *b)
 {
     const struct clrnn_model *m = b->model;
@@ -143,6 +158,7 @@ static enum clrnn_status put_all(struct clrnn_bundle *b, const struct clrnn_prog
     if (has_flatten(m->config))
         TRY(clrnn_fields_put(b->writer, steps_field, ARRAY_SIZE(steps_field), &counts));
     TRY(clrnn_fields_put(b->writer, schedule_field, ARRAY_SIZE(schedule_field), &m->schedule));
+    TRY(put_names(b));
     if (state)
         TRY(clrnn_fields_put(b->writer, progress_field, ARRAY_SIZE(progress_field), state));
     return put_tensors(b);
@@ -314,6 +330,8 @@ static enum clrnn_status load_model(struct clrnn_model *m, const struct clrnn_sa
     TRY(clrnn_weights_load_all(m, file, false));
     TRY(load_moments_of_data(m, file));
     TRY(load_moments(m, file));
+    if (clrnn_safetensors_metadata(file, NAMES_KEY))
+        TRY(clrnn_names_parse(m->log, file->path, clrnn_safetensors_metadata(file, NAMES_KEY), &m->names));
     m->steps = counts->steps;
     m->steps_per_epoch = counts->steps_per_epoch;
     return clrnn_fields_get(m->log, file, schedule_field, ARRAY_SIZE(schedule_field), &m->schedule);

@@ -311,7 +311,7 @@ static enum clrnn_status check_training(const struct check *c)
 {
     const struct clrnn_train_config *t = &c->config->train;
     const struct clrnn_data_config *d = &c->config->data;
-    const bool no_valid = d->train.there && !d->valid.there && !(d->valid_fraction > 0);
+    const bool no_valid = d->train.there && !d->valid.there && !(d->valid_fraction > 0) && !d->train.split;
 
     if (t->optimizer.kind == CLRNN_OPTIMIZER_SGD && t->optimizer.nesterov &&
         (!(t->optimizer.momentum > 0) || t->optimizer.dampening != 0))
@@ -331,6 +331,41 @@ static enum clrnn_status check_training(const struct check *c)
     return CLRNN_OK;
 }
 
+// Keys that go with csv, and those of them that go with window.
+static enum clrnn_status check_table(const struct check *c, const char *path, const struct clrnn_source *s)
+{
+    const struct {
+        const char *key;
+        bool there, window;
+    } row[] = {
+        {"label", s->label, false},     {"target", s->target, false},
+        {"columns", s->columns, false}, {"delimiter", s->delimiter, false},
+        {"comment", s->comment, false}, {"decimal", s->decimal, false},
+        {"missing", s->missing, false}, {"window", s->window, false},
+        {"time", s->time, true},        {"group", s->group, true},
+        {"stride", s->stride, true},    {"horizon", s->csv && s->horizon != CLRNN_HORIZON_OF_TARGET, true},
+        {"split", s->split, true}};
+    const char *const sign[] = {s->delimiter, s->comment, s->decimal};
+
+    for (size_t i = 0; i < ARRAY_SIZE(row); i++) {
+        if (row[i].there && !s->csv)
+            return fail(c, path, "has %s without csv", row[i].key);
+        if (row[i].there && row[i].window && !s->window)
+            return fail(c, path, "has %s without window, the steps of a sample", row[i].key);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(sign); i++)
+        if (sign[i] && sign[i][1] && (i > 0 || (strcmp(sign[i], "tab") != 0 && strcmp(sign[i], "\\t") != 0)))
+            return fail(c, path, "has the %s \"%.20s\", expected one character%s", row[3 + i].key, sign[i],
+                        i ? "" : " or tab");
+    if (s->decimal && *s->decimal != '.' && *s->decimal != ',')
+        return fail(c, path, "has the decimal \"%s\", expected . or ,", s->decimal);
+    if (s->decimal && s->delimiter && *s->decimal == *s->delimiter && *s->decimal == ',')
+        return fail(c, path, "has a comma as delimiter and as decimal point");
+    if (s->window && s->csv_steps)
+        return fail(c, path, "has steps and window; keep one of them");
+    return CLRNN_OK;
+}
+
 static enum clrnn_status check_source(const struct check *c, const char *key, const struct clrnn_source *s)
 {
     const int kinds = (s->x != NULL) + (s->csv != NULL) + s->synthetic;
@@ -346,17 +381,19 @@ static enum clrnn_status check_source(const struct check *c, const char *key, co
         return fail(c, path, "y is missing beside x");
     if (s->y && !s->x)
         return fail(c, path, "has y without x");
-    if (s->csv && !s->label)
-        return fail(c, path, "label is missing beside csv: the name of the column that holds y");
-    if (s->label && !s->csv)
-        return fail(c, path, "has label without csv");
+    if (s->csv && !s->label && !s->target)
+        return fail(c, path,
+                    "label is missing beside csv: the name of the column that holds y; or target, a list of "
+                    "columns of numbers");
+    if (s->csv && s->label && s->target)
+        return fail(c, path, "has label and target; keep one of them");
     if (s->lengths && !s->x)
         return fail(c, path, "has lengths without x");
     if (s->weights && s->synthetic)
         return fail(c, path, "has weights beside synthetic data");
     if (s->csv_steps && !s->csv)
         return fail(c, path, "has steps without csv; for synthetic data they stand below synthetic");
-    return CLRNN_OK;
+    return check_table(c, path, s);
 }
 
 static enum clrnn_status check_data(const struct check *c)
@@ -366,6 +403,15 @@ static enum clrnn_status check_data(const struct check *c)
     TRY(check_source(c, "train", &d->train));
     TRY(check_source(c, "valid", &d->valid));
     TRY(check_source(c, "test", &d->test));
+    if (d->valid.split || d->test.split)
+        return fail(c, d->valid.split ? "data.valid" : "data.test", "has split, which stands in data.train");
+    if (d->train.split && (d->valid.there || d->valid_fraction > 0))
+        return fail(c, "data.train.split", "stands beside data.valid%s; keep one of them",
+                    d->valid.there ? "" : "_fraction");
+    if (d->train.window && d->valid_fraction > 0)
+        return fail(c, "data.valid_fraction",
+                    "stands beside window, whose samples share rows: write split: {valid: %g} in data.train",
+                    d->valid_fraction);
     if (d->valid.there && d->valid_fraction > 0)
         return fail(c, "data.valid_fraction", "stands beside data.valid; keep one of them");
     return CLRNN_OK;

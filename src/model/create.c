@@ -39,6 +39,7 @@ void clrnn_model_destroy(struct clrnn_model **model)
     clrnn_buffer_destroy(&m->input_mean);
     clrnn_buffer_destroy(&m->input_std);
     free(m->target_mean);
+    clrnn_names_destroy(&m->names);
     clrnn_buffer_destroy(&m->arena);
     clrnn_config_destroy(&m->config);
     free(m);

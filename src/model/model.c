@@ -30,6 +30,13 @@ uint32_t clrnn_model_outputs(const struct clrnn_model *model)
     return model ? model->outputs : 0;
 }
 
+const char *clrnn_model_class_name(const struct clrnn_model *model, uint32_t index)
+{
+    const struct clrnn_names *names = model ? model->names : NULL;
+
+    return names && index < names->classes.count ? names->classes.text[index] : NULL;
+}
+
 bool clrnn_model_per_step(const struct clrnn_model *model)
 {
     return model && model->per_step;

@@ -4,6 +4,7 @@
 #define CLRNN_SRC_MODEL_MODEL_H
 
 #include "clrnn/model.h"
+#include "model/names.h"
 #include "model/schedule.h"
 #include "ops/graph.h"
 
@@ -50,6 +51,7 @@ struct clrnn_model {
     int32_t counter_there[COUNTER_FIELDS];           // the content of counter: written only if it changes
     struct clrnn_buffer *loss_weight, *label_weight; // of LOSS_WEIGHT, LOSS_LABEL_WEIGHT, or NULL
     struct clrnn_buffer *input_mean, *input_std;     // REAL [C] or NULL
+    struct clrnn_names *names;                       // of the table it was trained on, or NULL
     double *target_mean, *target_std;                // [targets] or NULL; one block
     struct clrnn_buffer *target_scale;               // LOSS_SCALE, where there are target_mean and target_std
     struct clrnn_buffer *arena;                      // shared by the plans

@@ -311,6 +311,21 @@ static const struct clrnn_option_group synthetic_group = {"synthetic", 0, CLRNN_
                                                           "random numbers, for bench and tries"};
 static const struct clrnn_option_group *const synthetic_groups[] = {&synthetic_group, NULL};
 
+static const struct clrnn_option split_rows[] = {
+    {"valid", CLRNN_OPTION_NUMBER, .required = true, .offset = D(split_valid), .min = 0, .max = 1, .above = true,
+     .below = true, .help = "share of the rows of each group, the last ones, that validate"},
+};
+static const struct clrnn_option_group split_group = {"split", 0, CLRNN_NO_LINE, ROWS(split_rows),
+    "split in time: windows of the two parts share no row"};
+static const struct clrnn_option_group *const split_groups[] = {&split_group, NULL};
+static const char *const missing_cells[] = {"error", "zero", "mean", "forward", NULL};
+#define CSV_TEXT(key_, member, type_, help_) \
+    {key_, type_, .offset = D(member), .def = "null", .null = "", .quiet = true, .help = "csv: " help_}
+#define CSV_COUNT(key_, member, null_, least, help_) \
+    {key_, CLRNN_OPTION_U32, .offset = D(member), .def = "null", .null = null_, .quiet = true, .min = least, \
+     .max = CLRNN_MAX_SIZE, .help = "csv: " help_}
+
+
 static const struct clrnn_option source_rows[] = {
     FILE_ROW("x", x, ".npy: numbers (N, T, C), or (N, C) with T = 1; for an embedding integers (N, T)"),
     FILE_ROW("y", y, ".npy: (N), or (N, T) for a label per step; real targets and labels of several outputs "
@@ -320,10 +335,27 @@ static const struct clrnn_option source_rows[] = {
     FILE_ROW("weights", weights,
              ".npy: (N), weights of the samples in the loss, whose mean divides by their sum; 0 takes one out"),
     FILE_ROW("csv", csv, ".csv with a header, one sample a row, in place of x and y"),
-    {"label", CLRNN_OPTION_TEXT, .offset = D(label), .def = "null", .null = "", .quiet = true,
-     .help = "csv: the column that holds y"},
-    {"steps", CLRNN_OPTION_U32, .offset = D(csv_steps), .def = "null", .null = "0", .quiet = true, .min = 1,
-     .max = CLRNN_MAX_SIZE, .help = "csv: fold a row's columns into so many time steps; null: one"},
+    CSV_TEXT("label", label, CLRNN_OPTION_TEXT,
+             "the column that holds y; texts become classes in sorted order, whose names the model keeps"),
+    CSV_TEXT("columns", columns, CLRNN_OPTION_NAMES,
+             "the columns of X, by name or number (from 0); null: all others"),
+    CSV_TEXT("target", target, CLRNN_OPTION_NAMES, "the columns of real targets, in place of label"),
+    CSV_TEXT("delimiter", delimiter, CLRNN_OPTION_TEXT,
+             "what separates cells, one character or tab; null: comma, semicolon or tab, found by itself"),
+    CSV_TEXT("comment", comment, CLRNN_OPTION_TEXT, "the character that starts a comment; null: none"),
+    CSV_TEXT("decimal", decimal, CLRNN_OPTION_TEXT, "the decimal point of numbers, . or ,; null: ."),
+    {"missing", CLRNN_OPTION_TEXT, .offset = D(missing), .def = "null", .null = "", .quiet = true,
+     .words = missing_cells, .help = "csv: an empty cell is an error (null), 0, the mean of its column in the training "
+                                     "set, or the value of the row before in its group"},
+    CSV_COUNT("steps", csv_steps, "0", 1, "fold a row's columns into so many time steps; null: one"),
+    CSV_COUNT("window", window, "0", 1, "cut the rows into samples of so many steps; null: a row is a sample"),
+    CSV_COUNT("horizon", horizon, "4294967295", 0,
+              "rows after a window whose targets are y; 0: those of its last row; null: 1 with target, 0 with label"),
+    CSV_COUNT("stride", stride, "0", 1, "rows from the start of a window to that of the next; null: 1"),
+    CSV_TEXT("time", time, CLRNN_OPTION_TEXT, "the column of times, numbers or dates; windows do not cross gaps"),
+    CSV_TEXT("group", group, CLRNN_OPTION_TEXT, "the column that says which series a row is of"),
+    {"split", CLRNN_OPTION_GROUP, .second = D(split), .def = "null", .null = "", .quiet = true,
+     .groups = split_groups, .help = "csv with window: split in time, in place of a set valid"},
     {"synthetic", CLRNN_OPTION_GROUP, .second = D(synthetic), .def = "null", .null = "", .quiet = true,
      .groups = synthetic_groups, .help = "random numbers in place of files"},
 };

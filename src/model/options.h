@@ -22,6 +22,7 @@ enum clrnn_option_type {
     CLRNN_OPTION_NUMBER, // double
     CLRNN_OPTION_TEXT,   // char *, owned; one of `words` where there are words
     CLRNN_OPTION_PATH,   // char *, owned; a file, relative to the config's folder
+    CLRNN_OPTION_NAMES,  // char *, owned: texts, one a line; a list, or one text
     CLRNN_OPTION_CHOICE, // enum, counting `words`
     CLRNN_OPTION_FLAG,   // bool: words[0] is false, words[1] true
     CLRNN_OPTION_PAIR,   // two numbers: doubles at `offset` and `second`

@@ -89,6 +89,9 @@ void clrnn_option_expects(const struct clrnn_option *o, char *text, size_t size)
     case CLRNN_OPTION_PATH:
         snprintf(text, size, "a file's path");
         break;
+    case CLRNN_OPTION_NAMES:
+        snprintf(text, size, "a name or a list of names");
+        break;
     case CLRNN_OPTION_CHOICE:
     case CLRNN_OPTION_FLAG:
         snprintf(text, size, "%s", words);
@@ -226,6 +229,7 @@ static void set_null(const struct clrnn_option *o, void *object)
     switch (o->type) {
     case CLRNN_OPTION_TEXT:
     case CLRNN_OPTION_PATH:
+    case CLRNN_OPTION_NAMES:
         free(*(char **)field(object, o->offset));
         *(char **)field(object, o->offset) = NULL;
         break;
@@ -301,6 +305,35 @@ static enum clrnn_status read_text(const struct clrnn_option *o, const struct cl
     return CLRNN_OK;
 }
 
+// Joins the names of a list, one a line.
+static enum clrnn_status read_names(const struct clrnn_option *o, const struct clrnn_node *value,
+                                    void *object, char *wrong, size_t size)
+{
+    const bool one = value->kind == CLRNN_NODE_SCALAR;
+    char **at = field(object, o->offset), *joined;
+    size_t bytes = 1, used = 0;
+
+    if (value->kind == CLRNN_NODE_MAP || (!one && (value->count == 0 || value->count > MAX_LIST)))
+        return is_wrong(o, value, wrong, size);
+    for (size_t i = 0; i < (one ? 1 : value->count); i++) {
+        const struct clrnn_node *name = one ? value : value->child[i];
+
+        if (name->kind != CLRNN_NODE_SCALAR || !*name->text || strchr(name->text, '\n'))
+            return is_wrong(o, value, wrong, size);
+        bytes += strlen(name->text) + 1;
+    }
+    joined = malloc(bytes);
+    if (!joined)
+        return CLRNN_ERR_MEMORY;
+    for (size_t i = 0; i < (one ? 1 : value->count); i++)
+        used += (size_t)snprintf(joined + used, bytes - used, "%s%s", i ? "\n" : "",
+                                 (one ? value : value->child[i])->text);
+    clrnn_text_unescape(joined);
+    free(*at);
+    *at = joined;
+    return CLRNN_OK;
+}
+
 enum clrnn_status clrnn_option_read(const struct clrnn_option *o, const struct clrnn_node *value,
                                     void *object, char *wrong, size_t size)
 {
@@ -366,6 +399,8 @@ enum clrnn_status clrnn_option_read(const struct clrnn_option *o, const struct c
         break;
     case CLRNN_OPTION_LIST:
         return read_list(o, value, object, wrong, size);
+    case CLRNN_OPTION_NAMES:
+        return read_names(o, value, object, wrong, size);
     case CLRNN_OPTION_INITIALIZER:
         good = clrnn_initializer_read(value, at);
         break;
@@ -388,6 +423,7 @@ bool clrnn_option_is_null(const struct clrnn_option *o, const void *object)
     switch (o->type) {
     case CLRNN_OPTION_TEXT:
     case CLRNN_OPTION_PATH:
+    case CLRNN_OPTION_NAMES:
         return !*(char *const *)at;
     case CLRNN_OPTION_LIST:
         return !*(double *const *)at && !(o->words && *(const bool *)const_field(object, o->third));

@@ -51,6 +51,25 @@ struct clrnn_node *clrnn_option_write_text(const char *text)
     return node;
 }
 
+// A list of the names, which stand one a line; one name stands for itself.
+static struct clrnn_node *names_node(const char *lines)
+{
+    struct clrnn_node *list = strchr(lines, '\n') ? clrnn_node_list() : NULL;
+
+    if (!strchr(lines, '\n'))
+        return clrnn_option_write_text(lines);
+    while (list && *lines) {
+        const size_t length = strcspn(lines, "\n");
+        char *name = strndup(lines, length);
+
+        if (!name || !clrnn_node_add(list, NULL, clrnn_option_write_text(name)))
+            clrnn_yaml_destroy(&list);
+        free(name);
+        lines += length + (lines[length] == '\n');
+    }
+    return list;
+}
+
 struct clrnn_node *clrnn_option_write(const struct clrnn_option *o, const void *object)
 {
     const void *at = const_field(object, o->offset);
@@ -77,6 +96,8 @@ struct clrnn_node *clrnn_option_write(const struct clrnn_option *o, const void *
     case CLRNN_OPTION_TEXT:
     case CLRNN_OPTION_PATH:
         return clrnn_option_write_text(*(char *const *)at ? *(char *const *)at : "");
+    case CLRNN_OPTION_NAMES:
+        return names_node(*(char *const *)at ? *(char *const *)at : "");
     case CLRNN_OPTION_CHOICE:
         return clrnn_node_scalar("%s", o->words[*(const unsigned *)at]);
     case CLRNN_OPTION_FLAG:

@@ -38,7 +38,8 @@ void clrnn_dataset_close(struct clrnn_dataset **dataset)
     free(d->permutation);
     clrnn_npy_close(&d->x);
     clrnn_npy_close(&d->y);
-    clrnn_csv_destroy(&d->csv);
+    clrnn_series_destroy(&d->windows);
+    clrnn_table_close(&d->table);
     free(d->length);
     free(d->steps);
     free(d->weight);
@@ -48,13 +49,6 @@ void clrnn_dataset_close(struct clrnn_dataset **dataset)
     free(d->weights_path);
     free(d->name);
     free(d);
-}
-
-double clrnn_dataset_cell(const struct clrnn_dataset *root, uint32_t sample, size_t feature)
-{
-    const size_t column = root->label >= 0 && feature >= (size_t)root->label ? feature + 1 : feature;
-
-    return root->csv->values[sample * root->csv->columns + column];
 }
 
 double clrnn_dataset_y(const struct clrnn_dataset *dataset, uint32_t sample, size_t index)
@@ -71,8 +65,8 @@ double clrnn_dataset_y(const struct clrnn_dataset *dataset, uint32_t sample, siz
             return 2.0 * clrnn_random_uniform(&r, index) - 1.0;
         return clrnn_random_u32(&r, (uint32_t)index) % root->synthetic_classes;
     }
-    if (root->csv)
-        return root->csv->values[sample * root->csv->columns + (size_t)root->label];
+    if (root->table)
+        return clrnn_dataset_table_y(root, sample, index);
     clrnn_npy_read_f64(root->y, sample * clrnn_dataset_y_count(root) + index, 1, &value);
     return value;
 }
@@ -102,9 +96,8 @@ static void root_x(const struct clrnn_dataset *root, uint32_t sample, size_t fir
 {
     if (root->synthetic)
         synthetic_x(root, sample, first, count, x);
-    else if (root->csv)
-        for (size_t i = 0; i < count; i++)
-            x[i] = (float)clrnn_dataset_cell(root, sample, first + i);
+    else if (root->table)
+        clrnn_dataset_table_x(root, sample, first, count, x);
     else
         clrnn_npy_read_f32(root->x, (size_t)sample * root->info.T * root->info.C + first, count, x);
 }
@@ -116,10 +109,10 @@ static void root_tokens(const struct clrnn_dataset *root, uint32_t sample, uint3
     const size_t at = (size_t)sample * root->info.T + first;
     double values[64];
 
-    if (root->synthetic || root->csv) {
+    if (root->synthetic || root->table) {
         for (uint32_t t = 0; t < count; t++)
-            tokens[t] = root->csv ? to_i32(clrnn_dataset_cell(root, sample, first + t))
-                                  : (int32_t)(clrnn_random_u32(&r, first + t) % root->goal.vocabulary);
+            tokens[t] = root->table ? to_i32(clrnn_dataset_cell(root, sample, first + t))
+                                    : (int32_t)(clrnn_random_u32(&r, first + t) % root->goal.vocabulary);
         return;
     }
     for (uint32_t t = 0; t < count; t += ARRAY_SIZE(values)) {
@@ -193,7 +186,7 @@ double clrnn_dataset_token(const struct clrnn_dataset *dataset, uint32_t sample,
 
     for (; root->parent; root = root->parent)
         sample = root->row[sample];
-    if (root->csv)
+    if (root->table)
         return clrnn_dataset_cell(root, sample, step);
     if (root->x) {
         clrnn_npy_read_f64(root->x, (size_t)sample * root->info.T + step, 1, &value);

@@ -5,6 +5,7 @@
 
 #include "clrnn/config.h"
 #include "clrnn/model.h"
+#include "model/names.h"
 
 /** An opened data set. Values are read on demand (npy files stay mapped). */
 struct clrnn_dataset;
@@ -32,6 +33,25 @@ enum clrnn_dataset_check { CLRNN_CHECK_ALL, CLRNN_CHECK_SHAPES_ONLY };
 enum clrnn_status clrnn_dataset_open(const struct clrnn_log *log, const struct clrnn_config *config,
                                      const struct clrnn_source *source, const char *folder, const char *name,
                                      enum clrnn_dataset_check check, struct clrnn_dataset **dataset);
+/** How the columns of a CSV file are chosen. Zeroed: as the source says. */
+struct clrnn_open_rules {
+    const struct clrnn_names *names; // of a model or training set: the same columns and classes, or NULL
+    bool by_position;                // of a model without names
+    bool no_targets;                 // for predictions: y is not read
+    bool report;                     // say which columns are not used
+};
+/** clrnn_dataset_open with rules. */
+enum clrnn_status clrnn_dataset_open_by(const struct clrnn_log *log, const struct clrnn_config *config,
+                                        const struct clrnn_source *source, const char *folder,
+                                        const char *name, enum clrnn_dataset_check check,
+                                        const struct clrnn_open_rules *rules, struct clrnn_dataset **dataset);
+/** A source of a CSV file, with what it leaves open as in the config's training set: how the file is written,
+ * windows, and where there are no `names` the columns. Its texts belong to the two. */
+struct clrnn_source clrnn_source_as_trained(const struct clrnn_config *config,
+                                            const struct clrnn_names *names,
+                                            const struct clrnn_source *source);
+/** Makes *names, the names of a CSV file's columns and classes; NULL for other files. CLRNN_ERR_MEMORY. */
+enum clrnn_status clrnn_dataset_names(const struct clrnn_dataset *dataset, struct clrnn_names **names);
 /** Opens the training and validation sets of a config: `valid` is data.valid, or the part that
  * data.valid_fraction splits off, or NULL. Errors: as clrnn_dataset_open; CLRNN_ERR_CONFIG if data.train or a
  * set's targets are missing; CLRNN_ERR_DATA if the sets differ in features. Both are then NULL.

@@ -25,7 +25,7 @@ static bool all_finite(const float *x, size_t count)
 // "row 17 (counted from 0)" or "line 19" of a CSV file.
 static void describe_row(const struct clrnn_dataset *d, uint32_t sample, char *text, size_t size)
 {
-    if (d->csv)
+    if (d->table)
         snprintf(text, size, "data row %u (counted from 1)", sample + 1);
     else
         snprintf(text, size, "row %u (counted from 0)", sample);
@@ -36,7 +36,7 @@ static double value_in_file(const struct clrnn_dataset *d, uint32_t sample, size
     const size_t width = (size_t)d->info.T * MAX2(d->info.C, 1u);
     double value = 0.0;
 
-    if (d->csv)
+    if (d->table)
         return clrnn_dataset_cell(d, sample, index);
     if (d->x)
         clrnn_npy_read_f64(d->x, sample * width + index, 1, &value);
@@ -53,11 +53,6 @@ static enum clrnn_status bad_x(const struct clrnn_dataset *d, uint32_t sample, c
         index++;
     value = clrnn_unsigned_nan(value_in_file(d, sample, index));
     describe_row(d, sample, row, sizeof(row));
-    if (d->csv && isfinite(value) == 0)
-        return clrnn_error(
-            d->log, CLRNN_ERR_DATA,
-            "%s: %s, column \"%s\" holds %g, expected a finite number: repair or remove that row", d->x_path,
-            row, d->csv->names[index + (d->label >= 0 && index >= (size_t)d->label)], value);
     return clrnn_error(d->log, CLRNN_ERR_DATA, "%s: %s, step %zu, feature %zu holds %g, expected %s",
                        d->x_path, row, index / d->info.C, index % d->info.C, value,
                        isfinite(value) ? "a number that float32 can hold (up to 3.4e38): scale that feature"
@@ -86,6 +81,28 @@ static enum clrnn_status check_x(const struct clrnn_dataset *d)
     clrnn_dataset_release(d);
     free(row);
     return st;
+}
+
+// Every row once, though windows share rows.
+static enum clrnn_status check_table_x(const struct clrnn_dataset *d)
+{
+    const struct clrnn_table *t = d->table;
+
+    for (size_t i = 0; i < t->rows; i++)
+        for (size_t k = 0; k < t->features; k++) {
+            const double value = clrnn_table_value(t, i, t->feature[k]);
+
+            if (fabs(value) <= (double)FLT_MAX)
+                continue;
+            return clrnn_error(d->log, CLRNN_ERR_DATA,
+                               "%s: data row %zu (counted from 1), column \"%.100s\" holds %g, expected %s",
+                               d->x_path, i + 1, t->column.text[t->feature[k]], clrnn_unsigned_nan(value),
+                               isfinite(value)
+                                   ? "a number that float32 can hold (up to 3.4e38): scale that column"
+                                   : "a finite number: repair or remove that row, or set missing: zero, "
+                                     "mean or forward");
+        }
+    return CLRNN_OK;
 }
 
 static enum clrnn_status check_tokens(const struct clrnn_dataset *d)
@@ -129,8 +146,9 @@ static enum clrnn_status bad_y(const struct clrnn_dataset *d, uint32_t sample, s
 
     value = clrnn_unsigned_nan(value);
     describe_row(d, sample, row, sizeof(row));
-    if (d->csv)
-        snprintf(where, sizeof(where), ", column \"%.100s\"", d->csv->names[d->label]);
+    if (d->table)
+        snprintf(where, sizeof(where), ", column \"%.100s\"",
+                 d->table->column.text[d->table->target[index % d->table->targets]]);
     else if (d->info.y_steps && d->info.T > 1 && targets > 1)
         snprintf(where, sizeof(where), ", step %u, output %u", step, output);
     else if (d->info.y_steps && d->info.T > 1)
@@ -180,11 +198,13 @@ static bool y_is_fine(const struct clrnn_data_goal *goal, double value)
 
 static enum clrnn_status check_y(struct clrnn_dataset *d, enum clrnn_dataset_check check)
 {
+    const struct clrnn_table *t = d->table;
+    const uint32_t rows = t ? (uint32_t)t->rows : d->info.S; // each once, though windows share them
     uint32_t classes = 0;
 
-    for (uint32_t s = 0; s < d->info.S; s++)
-        for (size_t i = 0; i < clrnn_dataset_y_valid(d, s); i++) {
-            const double value = clrnn_dataset_y(d, s, i);
+    for (uint32_t s = 0; s < rows; s++)
+        for (size_t i = 0; i < (t ? t->targets : clrnn_dataset_y_valid(d, s)); i++) {
+            const double value = t ? clrnn_table_value(t, s, t->target[i]) : clrnn_dataset_y(d, s, i);
 
             if (check == CLRNN_CHECK_ALL && !y_is_fine(&d->goal, value))
                 return bad_y(d, s, i, value);
@@ -200,8 +220,8 @@ enum clrnn_status clrnn_dataset_check(struct clrnn_dataset *root, enum clrnn_dat
     if (check == CLRNN_CHECK_ALL && root->info.tokens)
         TRY(check_tokens(root));
     else if (check == CLRNN_CHECK_ALL && !root->synthetic &&
-             (root->csv || clrnn_dtype_is_float(root->x->dtype)))
-        TRY(check_x(root));
+             (root->table || clrnn_dtype_is_float(root->x->dtype)))
+        TRY(root->table ? check_table_x(root) : check_x(root));
     if (root->info.has_y)
         TRY(check_y(root, check));
     return clrnn_dataset_whole(root);

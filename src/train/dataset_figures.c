@@ -130,6 +130,11 @@ enum clrnn_status clrnn_dataset_moments(const struct clrnn_dataset *dataset, dou
 
     if (!row)
         return clrnn_error_memory(dataset->log, (size_t)info->T * C * sizeof(*row), "data.normalize");
+    if (!dataset->parent && dataset->windows) {
+        clrnn_series_moments(dataset, mean, std);
+        free(row);
+        return CLRNN_OK;
+    }
     memset(mean, 0, C * sizeof(*mean));
     memset(std, 0, C * sizeof(*std));
     for (int pass = 0; pass < 2; pass++) {
@@ -178,7 +183,9 @@ enum clrnn_status clrnn_dataset_fingerprint(const struct clrnn_dataset *dataset,
         return clrnn_error_memory(dataset->log, width * sizeof(*row), "the data's fingerprint");
     clrnn_hash_init(&h);
     clrnn_hash_add(&h, shape, sizeof(shape));
-    for (uint32_t s = 0; s < info->S; s++) { // padding does not count
+    if (!dataset->parent && dataset->windows)
+        clrnn_series_hash(dataset, &h);
+    for (uint32_t s = 0; s < (dataset->windows ? 0 : info->S); s++) { // padding does not count
         const uint32_t length = clrnn_dataset_length(dataset, s);
         const float *mapped = clrnn_dataset_x_mapped(dataset, s);
 

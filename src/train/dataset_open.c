@@ -30,12 +30,6 @@ static struct clrnn_data_goal find_goal(const struct clrnn_config *config)
     return goal;
 }
 
-static uint32_t count_targets(const struct clrnn_config *config, const struct clrnn_dataset *d)
-{
-    return clrnn_loss_targets(&config->train.loss,
-                              clrnn_layers_width(config, config->layer_count, d->info.C, d->info.T));
-}
-
 // The shape of X: (N, T, C) or (N, C); for tokens (N, T) or (N, T, 1).
 static enum clrnn_status find_shape(struct clrnn_dataset *d)
 {
@@ -141,72 +135,10 @@ static enum clrnn_status open_npy(struct clrnn_dataset *d, const struct clrnn_co
     d->info.has_lengths = d->length;
     d->info.y_steps = d->goal.per_step;
     TRY(clrnn_dataset_find_steps(d, config));
-    d->info.targets = count_targets(config, d);
+    d->info.targets = clrnn_dataset_count_targets(config, d);
     if (d->y_path)
         TRY(open_y(d, a ? &a->y : NULL));
     d->info.has_y = d->y;
-    return CLRNN_OK;
-}
-
-static bool is_number(const char *text)
-{
-    char *end;
-
-    strtod(text, &end);
-    return end != text && !*end;
-}
-
-static enum clrnn_status open_csv(struct clrnn_dataset *d, const struct clrnn_config *config,
-                                  const struct clrnn_source *source, const char *folder)
-{
-    const uint32_t steps = MAX2(source->csv_steps, 1u);
-    size_t columns;
-
-    d->x_path = clrnn_path_join(folder, source->csv);
-    d->y_path = clrnn_path_join(folder, source->csv);
-    if (!d->x_path || !d->y_path)
-        return clrnn_error_memory(d->log, 0, "paths of the data");
-    TRY(clrnn_csv_read(d->log, d->x_path, false, &d->csv));
-    if (source->label) {
-        d->label = clrnn_csv_column(d->csv, source->label);
-        if (d->label < 0)
-            return clrnn_error(
-                d->log, CLRNN_ERR_DATA, "%s: has no column %s (label), its columns are %s%s%s%s%s%s",
-                d->x_path, source->label, d->csv->names[0], d->csv->columns > 1 ? ", " : "",
-                d->csv->columns > 1 ? d->csv->names[1] : "", d->csv->columns > 2 ? " ... " : "",
-                d->csv->columns > 2 ? d->csv->names[d->csv->columns - 1] : "",
-                is_number(d->csv->names[0])
-                    ? ": the first line holds numbers, put one with the columns' names above it"
-                    : "");
-    }
-    columns = d->csv->columns - (d->label >= 0);
-    if (d->csv->rows > MAX_EXTENT || columns > MAX_EXTENT)
-        return clrnn_error(d->log, CLRNN_ERR_DATA, "%s: %zu rows of %zu columns are too many", d->x_path,
-                           d->csv->rows, d->csv->columns);
-    if (columns == 0)
-        return clrnn_error(d->log, CLRNN_ERR_DATA, "%s: has no column beside the label", d->x_path);
-    if (!d->info.tokens && columns % steps)
-        return clrnn_error(d->log, CLRNN_ERR_DATA, "%s: %zu columns cannot be folded into %u steps",
-                           d->x_path, columns, steps);
-    d->info.S = (uint32_t)d->csv->rows;
-    d->info.T = d->info.tokens ? (uint32_t)columns : steps;
-    d->info.C = d->info.tokens ? 0 : (uint32_t)(columns / steps);
-    d->info.has_y = d->label >= 0;
-    d->info.y_steps = d->goal.per_step && d->info.T == 1;
-    TRY(clrnn_dataset_find_steps(d, config));
-    d->info.targets = count_targets(config, d);
-    if (d->info.has_y && d->info.targets > 1)
-        return clrnn_error(d->log, CLRNN_ERR_DATA,
-                           "%s: has one label a row, but the last layer has outputs for %u targets: use "
-                           "out_features: 1%s, or give the targets as .npy",
-                           d->x_path, d->info.targets,
-                           d->goal.binary ? ", for classes the loss cross_entropy" : "");
-    if (d->info.has_y && d->goal.per_step && d->info.T > 1)
-        return clrnn_error(
-            d->log, CLRNN_ERR_DATA,
-            "%s: has one label a row, but without a pool layer the model makes a prediction for each "
-            "of %u steps: add `- pool: {over: last}`",
-            d->x_path, d->info.T);
     return CLRNN_OK;
 }
 
@@ -220,7 +152,7 @@ static enum clrnn_status open_synthetic(struct clrnn_dataset *d, const struct cl
     d->info.C = d->info.tokens ? 0 : MAX2(source->features, 1u);
     d->info.has_y = true;
     d->info.y_steps = d->goal.per_step;
-    d->info.targets = count_targets(config, d);
+    d->info.targets = clrnn_dataset_count_targets(config, d);
     d->x_path = clrnn_format("synthetic data");
     d->y_path = clrnn_format("synthetic data");
     return d->x_path && d->y_path ? clrnn_dataset_find_steps(d, config)
@@ -231,6 +163,15 @@ enum clrnn_status clrnn_dataset_open(const struct clrnn_log *log, const struct c
                                      const struct clrnn_source *source, const char *folder, const char *name,
                                      enum clrnn_dataset_check check, struct clrnn_dataset **dataset)
 {
+    return clrnn_dataset_open_by(log, config, source, folder, name, check, &(struct clrnn_open_rules){0},
+                                 dataset);
+}
+
+enum clrnn_status clrnn_dataset_open_by(const struct clrnn_log *log, const struct clrnn_config *config,
+                                        const struct clrnn_source *source, const char *folder,
+                                        const char *name, enum clrnn_dataset_check check,
+                                        const struct clrnn_open_rules *rules, struct clrnn_dataset **dataset)
+{
     struct clrnn_dataset *d = calloc(1, sizeof(*d));
     enum clrnn_status st;
 
@@ -239,7 +180,6 @@ enum clrnn_status clrnn_dataset_open(const struct clrnn_log *log, const struct c
         return clrnn_error_memory(log, sizeof(*d), name);
     d->log = log;
     d->references = 1;
-    d->label = -1;
     d->goal = find_goal(config);
     d->info.tokens = d->goal.tokens;
     d->info.y_real = !d->goal.classes;
@@ -251,7 +191,7 @@ enum clrnn_status clrnn_dataset_open(const struct clrnn_log *log, const struct c
     if (source->synthetic)
         st = open_synthetic(d, config, source);
     else if (source->csv)
-        st = open_csv(d, config, source, folder);
+        st = clrnn_dataset_open_csv(d, config, source, folder, rules);
     else if (source->x || source->arrays)
         st = open_npy(d, config, source, folder);
     else
@@ -281,6 +221,31 @@ fail:
 
 // ---------------------------------------------------------------- what a config names
 
+// Sets what stands for missing cells to the means over the training set, in its table and that of `valid`.
+static enum clrnn_status refill(struct clrnn_dataset *whole, const struct clrnn_dataset *train,
+                                struct clrnn_dataset *valid)
+{
+    if (!whole->table || !whole->table->fill)
+        return CLRNN_OK;
+    TRY(clrnn_dataset_fill(train, whole->table));
+    return valid && valid->table != whole->table ? clrnn_dataset_fill(train, valid->table) : CLRNN_OK;
+}
+
+// Opens data.valid, by the names of the training set's columns and classes where that has any.
+static enum clrnn_status open_beside(const struct clrnn_log *log, const struct clrnn_config *config,
+                                     enum clrnn_dataset_check check, const struct clrnn_dataset *train,
+                                     struct clrnn_dataset **valid)
+{
+    struct clrnn_names *names;
+    enum clrnn_status st;
+
+    TRY(clrnn_dataset_names(train, &names));
+    st = clrnn_dataset_open_by(log, config, &config->data.valid, config->folder, "valid", check,
+                               &(struct clrnn_open_rules){.names = names}, valid);
+    clrnn_names_destroy(&names);
+    return st;
+}
+
 static enum clrnn_status open_valid(const struct clrnn_log *log, const struct clrnn_config *config,
                                     enum clrnn_dataset_check check, struct clrnn_dataset **train,
                                     struct clrnn_dataset **valid)
@@ -290,10 +255,16 @@ static enum clrnn_status open_valid(const struct clrnn_log *log, const struct cl
     enum clrnn_status st;
 
     if (data->valid.there)
-        return clrnn_dataset_open(log, config, &data->valid, config->folder, "valid", check, valid);
+        return open_beside(log, config, check, whole, valid);
+    if (whole->windows && data->train.split) {
+        TRY(clrnn_dataset_split_time(whole, &data->train, valid));
+        return refill(whole, whole, *valid);
+    }
     if (data->valid_fraction <= 0.0)
         return CLRNN_OK;
     st = clrnn_dataset_split(whole, data->valid_fraction, config->train.seed, train, valid);
+    if (st == CLRNN_OK)
+        st = refill(whole, *train, NULL);
     clrnn_dataset_close(&whole); // its parts hold it open
     return st;
 }
@@ -324,7 +295,8 @@ enum clrnn_status clrnn_dataset_open_named(const struct clrnn_log *log, const st
         return clrnn_error(log, CLRNN_ERR_CONFIG,
                            "%s: data.train is missing: expected {x, y}, {csv, label} or {synthetic}",
                            config->path ? config->path : "config");
-    TRY(clrnn_dataset_open(log, config, &config->data.train, config->folder, "train", check, train));
+    TRY(clrnn_dataset_open_by(log, config, &config->data.train, config->folder, "train", check,
+                              &(struct clrnn_open_rules){.report = true}, train));
     st = open_valid(log, config, check, train, valid);
     if (st == CLRNN_OK)
         st = check_together(log, *train, *valid);
@@ -342,10 +314,11 @@ enum clrnn_status clrnn_source_shape(const struct clrnn_log *log, const struct c
     NEED(log, source);
     NEED(log, shape);
 
+    const struct clrnn_source whole = clrnn_source_as_trained(config, NULL, source);
     const struct clrnn_dataset_info *info;
     struct clrnn_dataset *dataset;
 
-    TRY(clrnn_dataset_open(log, config, source, NULL, "data", CLRNN_CHECK_SHAPES_ONLY, &dataset));
+    TRY(clrnn_dataset_open(log, config, &whole, NULL, "data", CLRNN_CHECK_SHAPES_ONLY, &dataset));
     info = clrnn_dataset_info(dataset);
     *shape = (struct clrnn_data_shape){.features = info->C, .tokens = info->tokens, .steps = info->T};
     clrnn_dataset_close(&dataset);

@@ -3,9 +3,10 @@
 #ifndef CLRNN_SRC_TRAIN_DATASET_PRIVATE_H
 #define CLRNN_SRC_TRAIN_DATASET_PRIVATE_H
 
-#include "formats/csv.h"
+#include "base/hash.h"
 #include "formats/npy.h"
 #include "train/dataset.h"
+#include "train/series.h"
 
 /** What the config requires of the data. */
 struct clrnn_data_goal {
@@ -37,8 +38,8 @@ struct clrnn_dataset {
     char *x_path, *y_path, *lengths_path, *weights_path; // for messages
     int32_t *length;                                     // [S] or NULL
     double *weight;                                      // [S] or NULL
-    struct clrnn_csv *csv;
-    int label; // column of y, -1: none
+    struct clrnn_table *table;                           // of a CSV file, or NULL
+    struct clrnn_series *windows;                        // cut from its rows, or NULL: a row is a sample
     bool synthetic;
     uint64_t seed; // of a synthetic set, or of a view with shuffled time
     uint32_t synthetic_classes;
@@ -62,8 +63,28 @@ enum clrnn_status clrnn_dataset_find_steps(struct clrnn_dataset *d, const struct
 /** A sample's y number `index` of clrnn_dataset_y_count. */
 double clrnn_dataset_y(const struct clrnn_dataset *dataset, uint32_t sample, size_t index);
 
-/** A cell of a CSV row without its label column. */
-double clrnn_dataset_cell(const struct clrnn_dataset *root, uint32_t sample, size_t feature);
+/** Number `index` of X of a sample from a table. */
+double clrnn_dataset_cell(const struct clrnn_dataset *root, uint32_t sample, size_t index);
+/** Numbers [first, first + count) of X, and number `index` of y, of a sample from a table. */
+void clrnn_dataset_table_x(const struct clrnn_dataset *root, uint32_t sample, size_t first, size_t count,
+                           float *x);
+double clrnn_dataset_table_y(const struct clrnn_dataset *root, uint32_t sample, size_t index);
+/** As clrnn_dataset_moments, each row of the windows once. */
+void clrnn_series_moments(const struct clrnn_dataset *dataset, double *mean, double *std);
+/** Adds the rows of the windows to a fingerprint. */
+void clrnn_series_hash(const struct clrnn_dataset *dataset, struct clrnn_hash *hash);
+
+/** Numbers of y for a prediction of the config's model on these data. */
+uint32_t clrnn_dataset_count_targets(const struct clrnn_config *config, const struct clrnn_dataset *d);
+/** Opens source->csv into `d`. */
+enum clrnn_status clrnn_dataset_open_csv(struct clrnn_dataset *d, const struct clrnn_config *config,
+                                         const struct clrnn_source *source, const char *folder,
+                                         const struct clrnn_open_rules *rules);
+/** Sets table->fill to the means of the columns over the set's rows, where data.missing is `mean`. */
+enum clrnn_status clrnn_dataset_fill(const struct clrnn_dataset *dataset, struct clrnn_table *table);
+/** Splits windows in time: `train` keeps those before the cut, *valid gets those behind it. */
+enum clrnn_status clrnn_dataset_split_time(struct clrnn_dataset *train, const struct clrnn_source *source,
+                                           struct clrnn_dataset **valid);
 
 /** Call after each sample of a pass over all samples: releases mapped pages at intervals. */
 void clrnn_dataset_passed(const struct clrnn_dataset *dataset, uint32_t sample);

@@ -34,7 +34,6 @@ enum clrnn_status clrnn_dataset_view(struct clrnn_dataset *dataset, const struct
     d->info.y_T = dataset->info.y_steps ? clrnn_dataset_output_steps(dataset, d->info.T) : dataset->info.y_T;
     d->info.bytes = (uint64_t)count * d->info.T * C * sizeof(float);
     d->info.name = d->name = clrnn_format("%s", name);
-    d->label = -1;
     d->references = 1;
     d->parent = dataset;
     d->row =
@@ -136,6 +135,12 @@ enum clrnn_status clrnn_dataset_series(const struct clrnn_dataset *dataset, uint
     float *x;
 
     *apart = 0;
+    if (!dataset->parent && dataset->windows) {
+        const struct clrnn_series *w = dataset->windows;
+
+        *apart = clrnn_divide_up(w->window + w->after, w->stride);
+        return CLRNN_OK;
+    }
     if (info->tokens || info->has_lengths || info->T < 4 || pairs < 10)
         return CLRNN_OK;
     x = malloc(2 * (size_t)info->T * info->C * sizeof(*x));

@@ -11,16 +11,20 @@
 #include "model/layer.h"
 #include "train/metrics.h"
 
-enum clrnn_status clrnn_open_for(struct clrnn_model *model, const struct clrnn_source *source,
+enum clrnn_status clrnn_open_for(struct clrnn_model *model, const struct clrnn_source *source, bool targets,
                                  struct clrnn_dataset **dataset)
 {
+    const struct clrnn_source whole = clrnn_source_as_trained(model->config, model->names, source);
+    const struct clrnn_open_rules rules = {
+        .names = model->names, .by_position = !model->names, .no_targets = !targets};
     const struct clrnn_dataset_info *info;
     const char *path = source->arrays ? "data"
                        : source->csv  ? source->csv
                        : source->x    ? source->x
                                       : "synthetic data";
 
-    TRY(clrnn_dataset_open(model->log, model->config, source, NULL, path, CLRNN_CHECK_ALL, dataset));
+    TRY(clrnn_dataset_open_by(model->log, model->config, &whole, NULL, path, CLRNN_CHECK_ALL, &rules,
+                              dataset));
     info = clrnn_dataset_info(*dataset);
     if (info->C != model->shape.features || info->tokens != model->shape.tokens)
         clrnn_error(model->log, CLRNN_ERR_DATA, "%s: has %u features, but the model was trained on %u", path,
@@ -124,7 +128,7 @@ enum clrnn_status clrnn_eval(struct clrnn_model *model, const struct clrnn_sourc
     enum clrnn_status st;
 
     *result = (struct clrnn_eval_result){0};
-    TRY(clrnn_open_for(model, source, &dataset));
+    TRY(clrnn_open_for(model, source, true, &dataset));
     if (clrnn_dataset_info(dataset)->has_y)
         st = clrnn_eval_set(model, dataset, result);
     else

@@ -117,6 +117,26 @@ static enum clrnn_status open_array(const struct prediction *p, uint32_t samples
                              p->capacity, count, samples);
 }
 
+// A class by its name where it has one, in quotes where CSV needs them.
+static void write_class(struct prediction *p, int64_t index)
+{
+    const char *name =
+        p->labels == 1 && index >= 0 ? clrnn_model_class_name(p->model, (uint32_t)index) : NULL;
+
+    if (!name) {
+        clrnn_out_printf(p->csv, ",%lld", (long long)index);
+        return;
+    }
+    if (!name[strcspn(name, ",;\t\"\r\n")]) {
+        clrnn_out_printf(p->csv, ",%s", name);
+        return;
+    }
+    clrnn_out_printf(p->csv, ",\"");
+    for (; *name; name++)
+        clrnn_out_printf(p->csv, *name == '"' ? "\"\"" : "%c", *name);
+    clrnn_out_printf(p->csv, "\"");
+}
+
 // Writes a sample's predictions of T steps; beyond its length they are zeros, classes -1, and no rows in CSV.
 static enum clrnn_status write_sample(struct prediction *p, uint32_t sample, const float *x, uint32_t steps)
 {
@@ -154,7 +174,7 @@ static enum clrnn_status write_sample(struct prediction *p, uint32_t sample, con
         clrnn_out_printf(p->csv, p->per_step ? "%u,%u" : "%u", sample, t);
         if (p->kind == CLRNN_PREDICT_CLASSES)
             for (uint32_t o = 0; o < p->labels; o++)
-                clrnn_out_printf(p->csv, ",%lld", (long long)p->classes[(size_t)t * p->labels + o]);
+                write_class(p, p->classes[(size_t)t * p->labels + o]);
         else
             for (uint32_t k = 0; k < p->outputs; k++)
                 clrnn_out_printf(p->csv, ",%.9g", clrnn_unsigned_nan(p->row[(size_t)t * p->outputs + k]));
@@ -236,7 +256,7 @@ static enum clrnn_status predict(struct prediction p, const struct clrnn_source 
         arrays.y.data = NULL;
         inputs.arrays = &arrays;
     }
-    TRY(clrnn_open_for(p.model, &inputs, &dataset));
+    TRY(clrnn_open_for(p.model, &inputs, false, &dataset));
     p.dataset = dataset;
     st = run(&p, path);
     free(p.out);

@@ -130,6 +130,8 @@ enum clrnn_status clrnn_session_model(struct clrnn_device *device, const struct 
     if (st == CLRNN_OK)
         st = clrnn_model_create(device, balanced ? balanced : config, &shape, model);
     clrnn_config_destroy(&balanced);
+    if (st == CLRNN_OK)
+        st = clrnn_dataset_names(data ? data->train : set, &(*model)->names);
     if (st == CLRNN_OK && init)
         st = clrnn_model_init(*model, init, partial);
     if (st == CLRNN_OK && data && config->data.standard && !info->tokens) {

@@ -214,6 +214,7 @@ static void models(void **state)
     GIVES(NULL, clrnn_model_device, NULL);
     GIVES(0, clrnn_model_outputs, NULL);
     GIVES(0, clrnn_model_output_steps, NULL, 3);
+    GIVES(NULL, clrnn_model_class_name, NULL, 0);
     GIVES(false, clrnn_model_per_step, NULL);
     GIVES(0, clrnn_model_param_count, NULL);
     GIVES(NULL, clrnn_model_param, NULL, 0);

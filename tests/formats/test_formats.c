@@ -7,7 +7,6 @@
 #include "base/array.h"
 #include "base/file.h"
 #include "base/temporary.h"
-#include "formats/csv.h"
 #include "formats/npy.h"
 #include "formats/safetensors.h"
 #include "tests/test.h"
@@ -221,50 +220,6 @@ static void npy_survives_damage(void **state)
         }
 }
 
-static void csv_reads_numbers(void **state)
-{
-    const char *text = "a,\"the, label\",c\n1,0,2.5\n-1e3,1,nan\n0x10,0,7";
-    char *path = write_file("t.csv", text, strlen(text));
-    struct clrnn_csv *csv;
-
-    (void)state;
-    assert_int_equal(clrnn_csv_read(&kept.log, path, false, &csv), CLRNN_OK);
-    assert_int_equal(csv->rows, 3);
-    assert_int_equal(csv->columns, 3);
-    assert_int_equal(clrnn_csv_column(csv, "the, label"), 1);
-    assert_int_equal(clrnn_csv_column(csv, "b"), -1);
-    assert_true(csv->values[3] == -1000 && isnan(csv->values[5]) && csv->values[8] == 7);
-    clrnn_csv_destroy(&csv);
-    free(path);
-}
-
-static void csv_refuses(void **state)
-{
-    static const struct {
-        const char *text, *message;
-    } cases[] = {
-        {"a,b\n1,\n", "row 1, column \"b\": missing value"},
-        {"a,b\n1,2\n3,x\n", "row 2, column \"b\": \"x\" is no number"},
-        {"a,b\n1,2,3\n", "row 1 has 3 cells, the header names 2"},
-        {"a,b\n1\n", "row 1 has 1 cells"},
-        {"a,b\n", "no rows"},
-        {"", "no rows"},
-        {"a,b\n1,\"2\n", "row 1"},
-    };
-    struct clrnn_csv *csv;
-
-    (void)state;
-    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-        char *path = write_file("bad.csv", cases[i].text, strlen(cases[i].text));
-
-        assert_int_equal(clrnn_csv_read(&kept.log, path, false, &csv), CLRNN_ERR_DATA);
-        if (!strstr(kept.text, cases[i].message))
-            fail_msg("%s: \"%s\" lacks \"%s\"", cases[i].text, kept.text, cases[i].message);
-        free(path);
-    }
-    assert_int_equal(clrnn_csv_read(&kept.log, "/nowhere/at.csv", false, &csv), CLRNN_ERR_DATA);
-}
-
 static char *write_safetensors(const char *header, size_t data)
 {
     unsigned char file[4096] = {0};
@@ -374,8 +329,6 @@ int main(void)
         cmocka_unit_test(npy_write_reads_back),
         cmocka_unit_test(npy_refuses),
         cmocka_unit_test(npy_survives_damage),
-        cmocka_unit_test(csv_reads_numbers),
-        cmocka_unit_test(csv_refuses),
         cmocka_unit_test(safetensors_write_reads_back),
         cmocka_unit_test(safetensors_refuses),
     };

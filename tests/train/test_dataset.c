@@ -289,7 +289,7 @@ static void test_csv(void **state)
     assert_int_equal(y, 2);
     clrnn_dataset_close(&set);
     must_refuse(&s, POOLED TRAIN "data: {train: {csv: d.csv, label: lable}}\n");
-    scratch_expect(&s, "d.csv", "no column lable", "a, b ... d", NULL);
+    scratch_expect(&s, "d.csv", "no column lable", "a, b, label, c, d", NULL);
     must_refuse(&s, POOLED TRAIN "data: {train: {csv: d.csv, label: label, steps: 3}}\n");
     scratch_expect(&s, "4 columns", "3 steps", NULL);
     must_refuse(&s, STEPS TRAIN "data: {train: {csv: d.csv, label: label, steps: 2}}\n");

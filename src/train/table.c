@@ -1,0 +1,464 @@
+// SPDX-License-Identifier: MIT
+// Reading a CSV file into a table: cells become numbers, classes, groups and times.
+#include "train/table.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/file.h"
+#include "formats/cell.h"
+#include "formats/csv.h"
+
+#define TEXT_ADVICE \
+    ": leave a column of text out by `columns`, or number its values from 0, " \
+    "pandas.factorize(table[COLUMN])[0]"
+#define MOST_TEXTS 1000000u // different classes or groups
+
+// Finds texts by hash: open addressing over the indices of `texts`.
+struct index {
+    struct clrnn_texts *texts;
+    uint32_t *slot; // [size] index + 1, 0: free
+    size_t size;    // a power of two, or 0
+};
+
+struct loader {
+    const struct clrnn_log *log;
+    const struct clrnn_table_wish *wish;
+    struct clrnn_table *table;
+    struct clrnn_place *place; // [width]
+    size_t *first, *next;      // [columns] first place of a column + 1, [width] next of the same column + 1
+    size_t capacity;           // numbers allocated
+    struct index classes, groups;
+    bool text_label; // labels are texts
+    bool again;      // read once more: a label turned out to be a text
+};
+
+// ---------------------------------------------------------------- texts
+
+static size_t hash_of(const char *text)
+{
+    uint64_t h = 14695981039346656037u;
+
+    for (; *text; text++)
+        h = (h ^ (unsigned char)*text) * 1099511628211u;
+    return (size_t)(h ^ (h >> 29));
+}
+
+static bool grow_index(struct index *x)
+{
+    const size_t size = x->size ? 2 * x->size : 64;
+    uint32_t *slot = calloc(size, sizeof(*slot));
+
+    if (!slot)
+        return false;
+    for (size_t i = 0; i < x->texts->count; i++) {
+        size_t at = hash_of(x->texts->text[i]) & (size - 1);
+
+        while (slot[at])
+            at = (at + 1) & (size - 1);
+        slot[at] = (uint32_t)i + 1;
+    }
+    free(x->slot);
+    x->slot = slot;
+    x->size = size;
+    return true;
+}
+
+// The index of a text, which is added unless `fixed`; SIZE_MAX: no memory, or not there.
+static size_t intern(struct index *x, const char *text, bool fixed)
+{
+    size_t at;
+
+    if (2 * (x->texts->count + 1) > x->size && !grow_index(x))
+        return SIZE_MAX;
+    for (at = hash_of(text) & (x->size - 1); x->slot[at]; at = (at + 1) & (x->size - 1))
+        if (!strcmp(x->texts->text[x->slot[at] - 1], text))
+            return x->slot[at] - 1;
+    if (fixed || !clrnn_texts_add(x->texts, text))
+        return SIZE_MAX;
+    x->slot[at] = (uint32_t)x->texts->count;
+    return x->texts->count - 1;
+}
+
+// ---------------------------------------------------------------- cells
+
+static const char *name_of(const struct loader *l, size_t place)
+{
+    return l->table->column.text[place];
+}
+
+static CLRNN_PRINTF(4, 5) enum clrnn_status
+    bad(const struct loader *l, size_t row, size_t place, const char *format, ...)
+{
+    va_list arguments;
+    char *text;
+
+    va_start(arguments, format);
+    text = clrnn_format_va(format, arguments);
+    va_end(arguments);
+    clrnn_error(l->log, CLRNN_ERR_DATA, "%s: row %zu, column \"%s\": %s", l->wish->path, row,
+                name_of(l, place), text ? text : "is wrong");
+    free(text);
+    return CLRNN_ERR_DATA;
+}
+
+static char decimal_of(const struct loader *l)
+{
+    return l->wish->source->decimal ? *l->wish->source->decimal : '.';
+}
+
+static enum clrnn_status no_number(const struct loader *l, size_t row, size_t place, const char *text)
+{
+    const bool comma = strchr(text, ',') && decimal_of(l) == '.';
+    double value;
+
+    if (comma && clrnn_cell_number(text, strlen(text), ',', &value))
+        return bad(l, row, place, "\"%.20s\" is no number: where decimals have a comma, say decimal: \",\"",
+                   text);
+    return bad(l, row, place, "\"%.20s%s\" is no number%s", text, strlen(text) > 20 ? "..." : "",
+               TEXT_ADVICE);
+}
+
+static enum clrnn_status read_number(const struct loader *l, size_t row, size_t place, const char *text,
+                                     size_t length, double *value)
+{
+    const bool feature = l->place[place].kind == CLRNN_PLACE_FEATURE;
+    const enum clrnn_missing missing =
+        !feature && l->wish->missing_targets ? CLRNN_MISSING_MEAN : clrnn_source_missing(l->wish->source);
+
+    if (missing != CLRNN_MISSING_ERROR ? clrnn_cell_is_missing(text, length) : !length) {
+        *value = missing == CLRNN_MISSING_ZERO ? 0.0 : (double)NAN;
+        if (missing == CLRNN_MISSING_ERROR)
+            return bad(l, row, place,
+                       "missing value; fill it in, drop the row, or set missing: zero, mean or forward%s",
+                       feature ? "" : ", or data.missing_targets: ignore for real targets");
+        return CLRNN_OK;
+    }
+    return clrnn_cell_number(text, length, decimal_of(l), value) ? CLRNN_OK : no_number(l, row, place, text);
+}
+
+static enum clrnn_status read_label(struct loader *l, size_t row, size_t place, const char *text,
+                                    size_t length, double *value)
+{
+    const bool fixed = l->wish->names && l->wish->names->classes.count;
+    size_t index;
+
+    if (!length)
+        return bad(l, row, place, "missing value; fill the label in or drop the row");
+    if (!l->text_label && clrnn_cell_number(text, length, decimal_of(l), value))
+        return CLRNN_OK;
+    if (!l->text_label && l->wish->names)
+        return bad(l, row, place, "\"%.40s\" is no number, and the model was trained with numbers as classes",
+                   text);
+    if (!l->text_label) {
+        l->text_label = true;
+        l->again = row > 1;
+        if (l->again)
+            return CLRNN_ERR_DATA; // not logged: the file is read once more
+    }
+    index = intern(&l->classes, text, fixed);
+    if (index == SIZE_MAX && fixed)
+        return bad(l, row, place, "\"%.40s\" is none of the model's %zu classes, which are %.40s ... %.40s",
+                   text, l->classes.texts->count, l->classes.texts->text[0],
+                   l->classes.texts->text[l->classes.texts->count - 1]);
+    if (index == SIZE_MAX)
+        return clrnn_error_memory(l->log, length, l->wish->path);
+    *value = (double)index;
+    if (index >= MOST_TEXTS)
+        return bad(l, row, place, "is the label number %u that differs: is it the right column?", MOST_TEXTS);
+    return CLRNN_OK;
+}
+
+static enum clrnn_status read_cell(void *user, size_t row, size_t column, const char *text, size_t length)
+{
+    struct loader *l = user;
+    struct clrnn_table *t = l->table;
+
+    for (size_t at = l->first[column]; at; at = l->next[at - 1]) {
+        struct clrnn_place *p = &l->place[at - 1];
+        double *value = &t->values[t->rows * t->width + at - 1];
+        size_t index;
+
+        switch (p->kind) {
+        case CLRNN_PLACE_FEATURE:
+        case CLRNN_PLACE_TARGET:
+            TRY(read_number(l, row, at - 1, text, length, value));
+            if (p->row_count && *value != t->values[at - 1] + (double)t->rows)
+                p->row_count = false;
+            break;
+        case CLRNN_PLACE_LABEL:
+            TRY(read_label(l, row, at - 1, text, length, value));
+            break;
+        case CLRNN_PLACE_TIME:
+            if (!clrnn_cell_time(text, length, value))
+                return bad(l, row, at - 1,
+                           "\"%.40s\" is no time, expected a number or a date such as 2024-05-31 12:00:00",
+                           text);
+            break;
+        case CLRNN_PLACE_GROUP:
+            index = intern(&l->groups, text, false);
+            if (index == SIZE_MAX)
+                return clrnn_error_memory(l->log, length, l->wish->path);
+            if (index >= MOST_TEXTS)
+                return bad(l, row, at - 1, "is the group number %u that differs: is it the right column?",
+                           MOST_TEXTS);
+            *value = (double)index;
+            break;
+        }
+    }
+    return CLRNN_OK;
+}
+
+// Makes room for the row `rows`.
+static enum clrnn_status make_room(struct loader *l)
+{
+    struct clrnn_table *t = l->table;
+    const size_t needed = (t->rows + 1) * t->width, capacity = MAX2(2 * l->capacity, 64 * t->width);
+    double *larger;
+
+    if (needed <= l->capacity)
+        return CLRNN_OK;
+    larger = realloc(t->values, capacity * sizeof(*larger));
+    if (!larger)
+        return clrnn_error_memory(l->log, capacity * sizeof(*larger), l->wish->path);
+    t->values = larger;
+    l->capacity = capacity;
+    return CLRNN_OK;
+}
+
+static enum clrnn_status end_row(void *user, size_t row)
+{
+    struct loader *l = user;
+
+    (void)row;
+    l->table->rows++;
+    return make_room(l);
+}
+
+static enum clrnn_status read_header(void *user, size_t columns, char *const *names)
+{
+    struct loader *l = user;
+
+    if (l->place) // the second reading
+        return make_room(l);
+    TRY(clrnn_table_choose(l->log, l->wish, columns, names, l->table, &l->place));
+    l->first = calloc(columns, sizeof(*l->first));
+    l->next = calloc(l->table->width, sizeof(*l->next));
+    if (!l->first || !l->next)
+        return clrnn_error_memory(l->log, columns * sizeof(*l->first), l->wish->path);
+    for (size_t i = l->table->width; i-- > 0;) {
+        l->next[i] = l->first[l->place[i].column];
+        l->first[l->place[i].column] = i + 1;
+    }
+    return make_room(l);
+}
+
+// ---------------------------------------------------------------- afterwards
+
+static int compare_texts(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+// Classes count in sorted order: renumbers the labels, which count in the order of the file.
+static enum clrnn_status sort_classes(struct loader *l)
+{
+    struct clrnn_table *t = l->table;
+    const size_t place = t->target[0];
+    char **sorted;
+
+    if (!l->text_label || !t->targets || l->wish->names)
+        return CLRNN_OK;
+    sorted = malloc(t->classes.count * sizeof(*sorted));
+    if (!sorted)
+        return clrnn_error_memory(l->log, t->classes.count * sizeof(*sorted), l->wish->path);
+    memcpy(sorted, t->classes.text, t->classes.count * sizeof(*sorted));
+    qsort(sorted, t->classes.count, sizeof(*sorted), compare_texts);
+    for (size_t i = 0; i < t->rows; i++) {
+        double *value = &t->values[i * t->width + place];
+        char *const *found = bsearch(&t->classes.text[(size_t)*value], sorted, t->classes.count,
+                                     sizeof(*sorted), compare_texts);
+
+        *value = (double)(found - sorted);
+    }
+    free(t->classes.text);
+    t->classes.text = sorted;
+    return CLRNN_OK;
+}
+
+// Carries the last value of a group forward into missing cells.
+static enum clrnn_status fill_forward(const struct loader *l)
+{
+    const struct clrnn_table *t = l->table;
+    const size_t groups = MAX2(t->groups.count, 1u), numbers = t->features + t->targets;
+    double *last;
+    enum clrnn_status st = CLRNN_OK;
+
+    if (clrnn_source_missing(l->wish->source) != CLRNN_MISSING_FORWARD)
+        return CLRNN_OK;
+    last = malloc(groups * t->width * sizeof(*last));
+    if (!last)
+        return clrnn_error_memory(l->log, groups * t->width * sizeof(*last), l->wish->path);
+    for (size_t i = 0; i < groups * t->width; i++)
+        last[i] = NAN;
+    for (size_t i = 0; i < t->rows && st == CLRNN_OK; i++) {
+        double *row = &t->values[i * t->width], *before = last;
+
+        if (t->group != SIZE_MAX)
+            before += (size_t)row[t->group] * t->width;
+        for (size_t k = 0; k < numbers && st == CLRNN_OK; k++) {
+            const size_t at = k < t->features ? t->feature[k] : t->target[k - t->features];
+
+            if (l->place[at].kind == CLRNN_PLACE_TARGET && l->wish->missing_targets)
+                continue;
+            if (!isnan(row[at]))
+                before[at] = row[at];
+            else if (isnan(before[at]))
+                st = bad(l, i + 1, at,
+                         "missing value, and none before it%s to carry forward: fill it in, drop the "
+                         "row, or set missing: mean or zero",
+                         t->group != SIZE_MAX ? " in its group" : "");
+            else
+                row[at] = before[at];
+        }
+    }
+    free(last);
+    return st;
+}
+
+// Leaves out features without a name that count the rows.
+static void drop_row_counts(struct loader *l)
+{
+    struct clrnn_table *t = l->table;
+    size_t kept = 0;
+
+    for (size_t i = 0; i < t->features; i++) {
+        const size_t at = t->feature[i];
+
+        if (!l->place[at].row_count || t->rows < 2 || t->features - i + kept < 2) {
+            t->feature[kept++] = at;
+            continue;
+        }
+        clrnn_log(
+            l->log, CLRNN_LOG_WARNING,
+            "%s: column %zu (\"%s\") has no name and counts the rows: left out; name it by `columns` to "
+            "use it",
+            l->wish->path, l->place[at].column, name_of(l, at));
+    }
+    t->features = kept;
+}
+
+static enum clrnn_status fill_from_names(const struct loader *l)
+{
+    const struct clrnn_names *names = l->wish->names;
+    struct clrnn_table *t = l->table;
+
+    if (!names || !names->fill || clrnn_source_missing(l->wish->source) != CLRNN_MISSING_MEAN)
+        return CLRNN_OK;
+    t->fill = malloc(t->width * sizeof(*t->fill));
+    if (!t->fill)
+        return clrnn_error_memory(l->log, t->width * sizeof(*t->fill), l->wish->path);
+    for (size_t i = 0; i < t->width; i++)
+        t->fill[i] = NAN;
+    for (size_t i = 0; i < t->features; i++)
+        t->fill[t->feature[i]] = names->fill[i];
+    for (size_t i = 0; i < t->targets && !l->wish->missing_targets; i++)
+        t->fill[t->target[i]] = names->fill[t->features + i];
+    return CLRNN_OK;
+}
+
+static enum clrnn_status load(struct loader *l)
+{
+    const struct clrnn_source *s = l->wish->source;
+    const struct clrnn_csv_rules rules = {clrnn_source_delimiter(s), s->comment ? *s->comment : 0};
+    const struct clrnn_csv_sink sink = {l, read_header, read_cell, end_row};
+    const struct clrnn_names *names = l->wish->names;
+    enum clrnn_status st;
+
+    for (size_t i = 0; names && i < names->classes.count; i++)
+        if (intern(&l->classes, names->classes.text[i], false) == SIZE_MAX)
+            return clrnn_error_memory(l->log, 0, l->wish->path);
+    l->text_label = l->classes.texts->count;
+    st = clrnn_csv_stream(l->log, l->wish->path, &rules, &sink);
+    if (l->again) {
+        l->table->rows = 0;
+        clrnn_log(l->log, CLRNN_LOG_WARNING,
+                  "%s: the labels of column \"%s\" are numbers and texts: all are taken as texts",
+                  l->wish->path, name_of(l, l->table->target[0]));
+        st = clrnn_csv_stream(l->log, l->wish->path, &rules, &sink);
+    }
+    TRY(st);
+    TRY(sort_classes(l));
+    TRY(fill_forward(l));
+    drop_row_counts(l);
+    return fill_from_names(l);
+}
+
+enum clrnn_status clrnn_table_read(const struct clrnn_log *log, const struct clrnn_table_wish *wish,
+                                   struct clrnn_table **table)
+{
+    struct clrnn_table *t = calloc(1, sizeof(*t));
+    struct loader l = {.log = log, .wish = wish, .table = t};
+    enum clrnn_status st;
+
+    *table = NULL;
+    if (!t)
+        return clrnn_error_memory(log, sizeof(*t), wish->path);
+    t->references = 1;
+    l.classes.texts = &t->classes;
+    l.groups.texts = &t->groups;
+    st = load(&l);
+    free(l.classes.slot);
+    free(l.groups.slot);
+    free(l.place);
+    free(l.first);
+    free(l.next);
+    if (st != CLRNN_OK)
+        clrnn_table_close(&t);
+    *table = t;
+    return st;
+}
+
+void clrnn_table_close(struct clrnn_table **table)
+{
+    struct clrnn_table *t = *table;
+
+    *table = NULL;
+    if (!t || --t->references)
+        return;
+    clrnn_texts_finish(&t->column);
+    clrnn_texts_finish(&t->classes);
+    clrnn_texts_finish(&t->groups);
+    free(t->values);
+    free(t->fill);
+    free(t->feature);
+    free(t->target);
+    free(t);
+}
+
+struct clrnn_names *clrnn_table_names(const struct clrnn_table *table)
+{
+    struct clrnn_names *n = calloc(1, sizeof(*n));
+    const size_t numbers = table->features + table->targets;
+    bool good = n;
+
+    if (good && table->fill) {
+        n->fill = malloc(numbers * sizeof(*n->fill));
+        good = n->fill;
+    }
+    for (size_t i = 0; i < numbers && good; i++) {
+        const bool feature = i < table->features;
+        const size_t at = feature ? table->feature[i] : table->target[i - table->features];
+
+        good = clrnn_texts_add(feature ? &n->columns : &n->targets, table->column.text[at]);
+        if (n->fill)
+            n->fill[i] = isnan(table->fill[at]) ? 0 : table->fill[at];
+    }
+    for (size_t i = 0; i < table->classes.count && good; i++)
+        good = clrnn_texts_add(&n->classes, table->classes.text[i]);
+    if (!good)
+        clrnn_names_destroy(&n);
+    return n;
+}

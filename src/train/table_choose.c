@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: MIT
+// Choosing a table's columns from a CSV file's header.
+#include <stdio.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/file.h"
+#include "base/words.h"
+#include "train/table.h"
+
+struct chooser {
+    const struct clrnn_log *log;
+    const struct clrnn_table_wish *wish;
+    size_t columns;
+    char *const *names;
+    struct clrnn_table *table;
+    struct clrnn_place *place;
+    unsigned char *used; // [columns] 1: of a feature, 2: of anything else
+};
+
+uint32_t clrnn_source_horizon(const struct clrnn_source *source)
+{
+    return source->horizon != CLRNN_HORIZON_OF_TARGET ? source->horizon : source->target != NULL;
+}
+
+enum clrnn_missing clrnn_source_missing(const struct clrnn_source *source)
+{
+    static const char *const word[] = {"error", "zero", "mean", "forward"};
+
+    for (size_t i = 1; i < ARRAY_SIZE(word) && source->missing; i++)
+        if (!strcmp(source->missing, word[i]))
+            return (enum clrnn_missing)i;
+    return CLRNN_MISSING_ERROR;
+}
+
+char clrnn_source_delimiter(const struct clrnn_source *source)
+{
+    if (!source->delimiter)
+        return 0;
+    return !strcmp(source->delimiter, "tab") || !strcmp(source->delimiter, "\\t") ? '\t' : *source->delimiter;
+}
+
+// ---------------------------------------------------------------- finding one column
+
+// The column of that name, or of that number counted from 0; SIZE_MAX: none. `nth`: the nth of the name.
+static size_t find(const struct chooser *c, const char *name, size_t nth)
+{
+    bool negative;
+    uint64_t number;
+
+    for (size_t i = 0; i < c->columns; i++)
+        if (!strcmp(c->names[i], name) && nth-- == 0)
+            return i;
+    if (!c->wish->names && clrnn_integer_parse(name, &negative, &number) && !negative && number < c->columns)
+        return (size_t)number;
+    return SIZE_MAX;
+}
+
+static enum clrnn_status no_column(const struct chooser *c, const char *name, const char *what)
+{
+    char list[256] = "", hint[128] = "", *end;
+    size_t best = SIZE_MAX, n = 0;
+
+    for (size_t i = 0; i < c->columns; i++) {
+        const size_t distance = clrnn_word_distance(name, c->names[i]);
+
+        if (distance < best) {
+            best = distance;
+            snprintf(hint, sizeof(hint), "; did you mean \"%.80s\"?", c->names[i]);
+        }
+        if (n < sizeof(list) && (i < 8 || i + 1 == c->columns))
+            n += (size_t)snprintf(list + n, sizeof(list) - n, "%s%.40s",
+                                  !i      ? ""
+                                  : i > 8 ? " ... "
+                                          : ", ",
+                                  c->names[i]);
+    }
+    strtod(c->names[0], &end);
+    return clrnn_error(c->log, CLRNN_ERR_DATA, "%s: has no column %s (%s)%s, its columns are %s%s",
+                       c->wish->path, name, what, hint, list,
+                       end != c->names[0] && !*end
+                           ? ": the first line holds numbers, put one with the columns' names above it"
+                           : "");
+}
+
+// ---------------------------------------------------------------- adding it
+
+static bool add_index(size_t **list, size_t *count, size_t value)
+{
+    if (!ARRAY_GROW(*list, *count))
+        return false;
+    (*list)[(*count)++] = value;
+    return true;
+}
+
+static enum clrnn_status add(struct chooser *c, enum clrnn_place_kind kind, size_t column)
+{
+    struct clrnn_table *t = c->table;
+    const size_t at = t->width;
+    bool good = ARRAY_GROW(c->place, at);
+
+    if (good)
+        c->place[at] = (struct clrnn_place){kind, column, false};
+    if (good && kind == CLRNN_PLACE_FEATURE)
+        good = add_index(&t->feature, &t->features, at);
+    if (good && (kind == CLRNN_PLACE_TARGET || kind == CLRNN_PLACE_LABEL))
+        good = add_index(&t->target, &t->targets, at);
+    if (kind == CLRNN_PLACE_TIME)
+        t->time = at;
+    if (kind == CLRNN_PLACE_GROUP)
+        t->group = at;
+    if (!good || !clrnn_texts_add(&t->column, c->names[column]))
+        return clrnn_error_memory(c->log, t->width * sizeof(*c->place), c->wish->path);
+    c->used[column] |= kind == CLRNN_PLACE_FEATURE ? 1 : 2;
+    t->width++;
+    return CLRNN_OK;
+}
+
+static enum clrnn_status add_named(struct chooser *c, enum clrnn_place_kind kind, const char *name,
+                                   size_t nth, const char *what)
+{
+    const size_t column = find(c, name, nth);
+
+    return column == SIZE_MAX ? no_column(c, name, what) : add(c, kind, column);
+}
+
+// The names in a list of one a line. False: no memory.
+static bool split_lines(const char *lines, struct clrnn_texts *names)
+{
+    while (*lines) {
+        const size_t length = strcspn(lines, "\n");
+        char *name = clrnn_format("%.*s", (int)length, lines);
+        const bool good = name && clrnn_texts_add(names, name);
+
+        free(name);
+        if (!good)
+            return false;
+        lines += length + (lines[length] == '\n');
+    }
+    return true;
+}
+
+// Where a name stands several times, the nth of the list is the nth of the file.
+static enum clrnn_status add_texts(struct chooser *c, enum clrnn_place_kind kind,
+                                   const struct clrnn_texts *names, const char *what)
+{
+    for (size_t i = 0; i < names->count; i++) {
+        size_t nth = 0;
+
+        for (size_t k = 0; k < i; k++)
+            nth += !strcmp(names->text[k], names->text[i]);
+        TRY(add_named(c, kind, names->text[i], nth, what));
+    }
+    return CLRNN_OK;
+}
+
+static enum clrnn_status add_lines(struct chooser *c, enum clrnn_place_kind kind, const char *lines,
+                                   const char *what)
+{
+    struct clrnn_texts names = {0};
+    enum clrnn_status st = split_lines(lines, &names) ? add_texts(c, kind, &names, what)
+                                                      : clrnn_error_memory(c->log, 0, c->wish->path);
+
+    clrnn_texts_finish(&names);
+    return st;
+}
+
+static enum clrnn_status choose_targets(struct chooser *c)
+{
+    const struct clrnn_source *s = c->wish->source;
+    const struct clrnn_names *model = s->label || s->target ? NULL : c->wish->names;
+    const bool several = model ? model->targets.count > 1 : !s->label && s->target && strchr(s->target, '\n');
+    const enum clrnn_place_kind kind = c->wish->classes && !several ? CLRNN_PLACE_LABEL : CLRNN_PLACE_TARGET;
+    struct clrnn_texts names = {0};
+    enum clrnn_status st = CLRNN_OK;
+
+    if (c->wish->targets && model)
+        return add_texts(c, kind, &model->targets, "the target that the model was trained on");
+    if (c->wish->targets && s->label)
+        return add_named(c, kind, s->label, 0, "label");
+    if (c->wish->targets)
+        return s->target ? add_lines(c, kind, s->target, "target") : CLRNN_OK;
+    if ((s->label && !clrnn_texts_add(&names, s->label)) || (s->target && !split_lines(s->target, &names)))
+        st = clrnn_error_memory(c->log, 0, c->wish->path);
+    for (size_t i = 0; i < names.count; i++) { // not read, but no features either
+        const size_t column = find(c, names.text[i], 0);
+
+        if (column != SIZE_MAX)
+            c->used[column] |= 2;
+    }
+    clrnn_texts_finish(&names);
+    return st;
+}
+
+static enum clrnn_status choose_features(struct chooser *c)
+{
+    const struct clrnn_source *s = c->wish->source;
+    const bool past = s->window && clrnn_source_horizon(s); // of targets, which is known
+
+    if (c->wish->names)
+        return add_texts(c, CLRNN_PLACE_FEATURE, &c->wish->names->columns, "that the model was trained on");
+    if (s->columns)
+        return add_lines(c, CLRNN_PLACE_FEATURE, s->columns, "columns");
+    for (size_t i = 0; i < c->columns; i++) {
+        const bool target = c->table->targets && past && c->place[c->table->target[0]].column == i;
+        bool wanted = !c->used[i] || target;
+
+        for (size_t k = 1; k < c->table->targets && past && !wanted; k++)
+            wanted = c->place[c->table->target[k]].column == i;
+        if (!wanted)
+            continue;
+        TRY(add(c, CLRNN_PLACE_FEATURE, i));
+        c->place[c->table->width - 1].row_count =
+            !c->wish->by_position && (!*c->names[i] || !strncmp(c->names[i], "Unnamed: ", 9));
+    }
+    return CLRNN_OK;
+}
+
+static void report_unused(const struct chooser *c)
+{
+    char list[256] = "";
+    size_t n = 0, count = 0;
+
+    for (size_t i = 0; i < c->columns; i++)
+        if (!c->used[i] && count++ < 8 && n < sizeof(list))
+            n += (size_t)snprintf(list + n, sizeof(list) - n, "%s%.40s", count > 1 ? ", " : "",
+                                  *c->names[i] ? c->names[i] : "\"\"");
+    if (count)
+        clrnn_log(c->log, CLRNN_LOG_INFO, "%s: %zu %s not used: %s%s", c->wish->path, count,
+                  count == 1 ? "column is" : "columns are", list, count > 8 ? ", ..." : "");
+}
+
+enum clrnn_status clrnn_table_choose(const struct clrnn_log *log, const struct clrnn_table_wish *wish,
+                                     size_t columns, char *const *names, struct clrnn_table *table,
+                                     struct clrnn_place **place)
+{
+    const struct clrnn_source *s = wish->source;
+    struct chooser c = {.log = log, .wish = wish, .columns = columns, .names = names, .table = table};
+    enum clrnn_status st = CLRNN_OK;
+
+    *place = NULL;
+    table->time = table->group = SIZE_MAX;
+    c.used = calloc(columns, 1);
+    if (!c.used)
+        return clrnn_error_memory(log, columns, wish->path);
+    st = choose_targets(&c);
+    if (st == CLRNN_OK && s->time)
+        st = add_named(&c, CLRNN_PLACE_TIME, s->time, 0, "time");
+    if (st == CLRNN_OK && s->group)
+        st = add_named(&c, CLRNN_PLACE_GROUP, s->group, 0, "group");
+    if (st == CLRNN_OK)
+        st = choose_features(&c);
+    if (st == CLRNN_OK && !table->features)
+        st = clrnn_error(log, CLRNN_ERR_DATA, "%s: has no column beside the label", wish->path);
+    if (st == CLRNN_OK && wish->report)
+        report_unused(&c);
+    free(c.used);
+    *place = c.place;
+    return st;
+}

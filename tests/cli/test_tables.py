@@ -1,0 +1,151 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""People's own CSV files, seen from outside: dialects, names of columns and classes, missing cells, series."""
+import json
+import math
+import random
+import sys
+
+import harness
+from harness import QUIET, read_npy, tensors
+
+CLASSES = """\
+model: {layers: [{gru: {hidden_size: 8}}, {pool: {over: last}}, {linear: {out_features: 3}}]}
+train: {loss: cross_entropy, optimizer: {adam: {lr: 0.02}}, epochs: 4, batch_size: 16}
+data: {train: {csv: a.csv, label: kind}, valid: {csv: b.csv, label: kind}, normalize: standard}
+"""
+NAMES = ["long", "short", "wide, flat"]
+
+
+def flowers(seed, rows):
+    draw = random.Random(seed)
+    kinds = [draw.randrange(3) for _ in range(rows)]
+    return [([2 * k + draw.gauss(0, 1), draw.gauss(0, 1), draw.gauss(0, 1) - k], NAMES[k]) for k in kinds]
+
+
+def write(c, name, rows, order=(0, 1, 2), sep=",", decimal=".", before="", label=True):
+    lines = [before + sep.join([*("abc"[i] for i in order), *(["kind"] if label else [])])]
+    for values, kind in rows:
+        cells = [f"{values[i]:.6f}".replace(".", decimal) for i in order]
+        lines.append(sep.join([*cells, *([f'"{kind}"'] if label else [])]))
+    (c.folder / name).write_text("\n".join(lines) + "\n")
+
+
+def text_labels(c):
+    """Texts become classes in sorted order, and the model keeps their names."""
+    rows = flowers(1, 120)
+    write(c, "a.csv", rows)
+    write(c, "b.csv", flowers(2, 60), order=(2, 0, 1))
+    c.write("c.yaml", CLASSES)
+    c.run("train", "c.yaml", "--out", "run", *QUIET)
+    c.run("predict", "run", "--csv", "a.csv", "--out", "p.csv", "--classes", "--quiet")
+    lines = (c.folder / "p.csv").read_text().splitlines()
+    assert lines[0] == "sample,class" and len(lines) == 121
+    assert {line.split(",", 1)[1] for line in lines[1:]} <= {"long", "short", '"wide, flat"'}
+    c.run("predict", "run", "--csv", "a.csv", "--out", "p.npy", "--classes", "--quiet")
+    classes = read_npy(c.folder / "p.npy")[1]
+    assert [line.split(",", 1)[1].strip('"') for line in lines[1:]] == [NAMES[k] for k in classes]
+    result = json.loads(c.run("eval", "run", "--csv", "a.csv", "--json")[0])
+    assert [k["name"] for k in result["classes"]] == NAMES
+    assert [k["support"] for k in result["classes"]] == [sum(kind == n for _, kind in rows) for n in NAMES]
+    right = sum(NAMES[k] == kind for k, (_, kind) in zip(classes, rows))
+    harness.near(result["accuracy"], right / len(rows), 1e-9, "accuracy")
+    assert "wide, flat" in c.run("eval", "run", "--csv", "a.csv")[0]
+
+
+def by_name(c):
+    """Columns go by name after training: in another order, with others beside them, without the label."""
+    rows = flowers(1, 120)
+    write(c, "a.csv", rows)
+    write(c, "b.csv", flowers(2, 60))
+    c.write("c.yaml", CLASSES)
+    c.run("train", "c.yaml", "--out", "run", *QUIET)
+    want = c.run("eval", "run", "--csv", "a.csv", "--json")[0]
+    c.run("predict", "run", "--csv", "a.csv", "--out", "p.npy", "--quiet")
+    write(c, "t.csv", rows, order=(2, 1, 0))
+    assert c.run("eval", "run", "--csv", "t.csv", "--json")[0] == want
+    write(c, "t.csv", rows, order=(1, 2, 0), sep=";", label=False)
+    c.run("predict", "run", "--csv", "t.csv", "--out", "q.npy", "--quiet")
+    assert read_npy(c.folder / "p.npy") == read_npy(c.folder / "q.npy")
+    (c.folder / "t.csv").write_text("a,B,c,kind\n1,2,3,long\n")
+    for command in (("predict", "run", "--csv", "t.csv", "--out", "q.npy"), ("eval", "run", "--csv", "t.csv")):
+        err = c.run(*command, status=3)[1]
+        assert "no column b (that the model was trained on)" in err and 'did you mean "B"' in err, err
+    (c.folder / "t.csv").write_text("a,b,c,kind\n1,2,3,longer\n")
+    err = c.run("eval", "run", "--csv", "t.csv", status=3)[1]
+    assert 'row 1, column "kind": "longer" is none of the model\'s 3 classes' in err, err
+
+
+def dialects(c):
+    """The same numbers in another dialect give the same model."""
+    rows = flowers(1, 120)
+    write(c, "a.csv", rows)
+    write(c, "b.csv", rows)
+    c.write("c.yaml", CLASSES)
+    c.run("train", "c.yaml", "--out", "run", *QUIET)
+    for number, (keys, arguments) in enumerate((
+            ("", {"sep": ";"}), ("", {"sep": "\t", "before": "\ufeff"}), ("delimiter: '|'", {"sep": "|"}),
+            ("decimal: ','", {"sep": ";", "decimal": ","}), ("comment: '#'", {"before": "# made, by; hand\n\n"}))):
+        write(c, "t.csv", rows, **arguments)
+        c.run("train", "c.yaml", "--out", f"run{number}", *QUIET, "--set",
+              f"data.train={{csv: t.csv, label: kind, {keys}}}")
+        assert tensors(c, f"run{number}") == tensors(c, "run"), keys
+        assert c.run("eval", f"run{number}", "--csv", "t.csv")[0] == c.run("eval", "run", "--csv", "a.csv")[0]
+
+
+SERIES = """\
+model: {layers: [{gru: {hidden_size: 8}}, {pool: {over: last}}, {linear: {out_features: 3}}]}
+train: {loss: mse, optimizer: {adam: {lr: 0.01}}, epochs: 2, batch_size: 16}
+data: {train: {csv: s.csv, columns: [v, w], target: v, time: day, window: 10, horizon: 3, split: {valid: 0.25}},
+       normalize: standard}
+"""
+
+
+def series(c):
+    """A series trains with the bits that windows cut by hand give; predictions need no rows behind the window."""
+    draw = random.Random(3)
+    rows = [(harness.f32(math.sin(i / 5)), harness.f32(draw.gauss(0, 1))) for i in range(120)]
+    days = [f"2024-{m:02d}-{d:02d}" for m in range(1, 5) for d in range(1, (31, 29, 31, 30)[m - 1] + 1)]
+    (c.folder / "s.csv").write_text("day,v,w\n" + "".join(f"{d},{v!r},{w!r}\n" for d, (v, w) in zip(days, rows)))
+    c.write("s.yaml", SERIES.replace(", normalize: standard", "").replace(",\n       normalize: standard", ""))
+    for part, first, end in (("train", 0, 90), ("valid", 90, 120)):
+        starts = range(first, end - 12)
+        harness.write_npy(c.folder / f"X_{part}.npy", "<f4", (len(starts), 10, 2),
+                          [n for s in starts for row in rows[s:s + 10] for n in row])
+        harness.write_npy(c.folder / f"y_{part}.npy", "<f4", (len(starts), 3),
+                          [rows[s + 10 + h][0] for s in starts for h in range(3)])
+    c.run("train", "s.yaml", "--out", "csv", *QUIET)
+    c.run("train", "s.yaml", "--out", "npy", *QUIET, "--set", "data.train={x: X_train.npy, y: y_train.npy}",
+          "--set", "data.valid={x: X_valid.npy, y: y_valid.npy}")
+    assert tensors(c, "csv") == tensors(c, "npy")
+    assert [e["valid_loss"] for e in c.epochs("csv")] == [e["valid_loss"] for e in c.epochs("npy")]
+    c.write("s.yaml", SERIES)
+    c.run("train", "s.yaml", "--out", "run", *QUIET)
+    values = harness.numbers(tensors(c, "run")["input.mean"])
+    harness.near(values[0], sum(v for v, _ in rows[:90]) / 90, 1e-6, "mean over the rows before the cut")
+    c.run("predict", "run", "--csv", "s.csv", "--out", "p.npy", "--quiet")
+    assert read_npy(c.folder / "p.npy")[0] == (111, 3)
+    lines = [f"{w!r},{v!r},{d}\n" for d, (v, w) in zip(days[108:], rows[108:])]
+    (c.folder / "new.csv").write_text("w,v,day\n" + "".join(lines))
+    c.run("predict", "run", "--csv", "new.csv", "--out", "q.npy", "--quiet")
+    assert read_npy(c.folder / "q.npy")[1] == read_npy(c.folder / "p.npy")[1][-9:]
+
+
+def wrong_configs(c):
+    """Keys that do not fit each other: the config's status, and which."""
+    c.write("s.yaml", SERIES)
+    for change, words in ((("window: 10, ", ""), "without window"),
+                          (("csv: s.csv", "x: x.npy, y: y.npy"), "without csv"),
+                          (("target: v", "target: v, label: w"), "label and target"),
+                          (("time: day", "delimiter: ab"), "one character or tab"),
+                          (("time: day", "decimal: x"), "expected . or ,"),
+                          (("time: day", "missing: guess"), "error, zero, mean or forward"),
+                          (("normalize", "valid_fraction: 0.2, normalize"), "keep one of them"),
+                          (("split: {valid: 0.25}", "steps: 2"), "steps and window")):
+        c.write("s.yaml", SERIES.replace(*change))
+        err = c.run("train", "s.yaml", "--out", "run", *QUIET, status=2)[1]
+        assert words in err, f"{change}: {err}"
+
+
+if __name__ == "__main__":
+    sys.exit(harness.main([text_labels, by_name, dialects, series, wrong_configs]))

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: MIT
+// CSV files as streams of cells, and cells as numbers and times.
+#include "base/array.h"
+#include "base/file.h"
+#include "base/temporary.h"
+#include "formats/cell.h"
+#include "formats/csv.h"
+#include "tests/test.h"
+
+static struct test_log kept = {.log = {test_log_fn, &kept, CLRNN_LOG_ERROR}};
+
+static char *folder;
+
+static char *file_path(const char *name)
+{
+    char *path = clrnn_path_join(folder, name);
+
+    assert_non_null(path);
+    return path;
+}
+
+static char *write_file(const char *name, const void *data, size_t size)
+{
+    char *path = file_path(name);
+    struct clrnn_out *out;
+
+    assert_int_equal(clrnn_out_open(&kept.log, path, &out), CLRNN_OK);
+    clrnn_out_write(out, data, size);
+    assert_int_equal(clrnn_out_commit(&out), CLRNN_OK);
+    return path;
+}
+
+// The cells of a file as text: each in brackets, a line for each row.
+struct cells {
+    char text[512];
+};
+
+static void put(struct cells *c, char open, const char *text, char close)
+{
+    const size_t n = strlen(c->text);
+
+    snprintf(c->text + n, sizeof(c->text) - n, "%c%s%c", open, text, close);
+}
+
+static enum clrnn_status take_header(void *user, size_t columns, char *const *names)
+{
+    for (size_t i = 0; i < columns; i++)
+        put(user, '<', names[i], '>');
+    return CLRNN_OK;
+}
+
+static enum clrnn_status take_cell(void *user, size_t row, size_t column, const char *text, size_t length)
+{
+    (void)row;
+    (void)column;
+    assert_int_equal(strlen(text), length);
+    put(user, '[', text, ']');
+    return CLRNN_OK;
+}
+
+static enum clrnn_status take_row(void *user, size_t row)
+{
+    struct cells *c = user;
+    const size_t n = strlen(c->text);
+
+    (void)row;
+    snprintf(c->text + n, sizeof(c->text) - n, "|");
+    return CLRNN_OK;
+}
+
+static enum clrnn_status read_csv(const char *text, struct clrnn_csv_rules rules, struct cells *cells)
+{
+    const struct clrnn_csv_sink sink = {cells, take_header, take_cell, take_row};
+    char *path = write_file("t.csv", text, strlen(text));
+    enum clrnn_status st;
+
+    *cells->text = 0;
+    st = clrnn_csv_stream(&kept.log, path, &rules, &sink);
+    free(path);
+    return st;
+}
+
+static void csv_streams_cells(void **state)
+{
+    static const struct {
+        const char *text, *cells;
+        struct clrnn_csv_rules rules;
+    } cases[] = {
+        {"a,\"the, label\",c\n1,0,2.5\n-1e3,1,nan\n0x10,,7",
+         "<a><the, label><c>[1][0][2.5]|[-1e3][1][nan]|[0x10][][7]|",
+         {0, 0}},
+        {"\xef\xbb\xbf"
+         "a;b\r\n1,5;2\r\n",
+         "<a><b>[1,5][2]|",
+         {0, 0}},
+        {"a\tb\n1,5\tx y\n", "<a><b>[1,5][x y]|", {0, 0}},
+        {"time;a, b\n1;2\n", "<time><a, b>[1][2]|", {0, 0}},
+        {"a,b;c\n1,2;3\n", "<a><b;c>[1][2;3]|", {',', 0}},
+        {"a|b\n1|2\n", "<a><b>[1][2]|", {'|', 0}},
+        {"# one, two, three\na;b\n1;\"#2\"\n#x\n3;4 # five\n", "<a><b>[1][#2]|[3][4]|", {0, '#'}},
+        {"one\n1\n2\n", "<one>[1]|[2]|", {0, 0}},
+        {"a,b\n\"1\"\"\",2\n", "<a><b>[1\"][2]|", {0, 0}},
+    };
+    struct cells cells;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        assert_int_equal(read_csv(cases[i].text, cases[i].rules, &cells), CLRNN_OK);
+        assert_string_equal(cells.text, cases[i].cells);
+    }
+}
+
+static void csv_refuses(void **state)
+{
+    static const struct {
+        const char *text, *message;
+    } cases[] = {
+        {"a,b\n1,2,3\n", "row 1 has 3 cells, the header names 2"},
+        {"a,b\n1\n", "row 1 has 1 cells"},
+        {"a,b\n", "no rows"},
+        {"", "no rows"},
+        {"a,b\n1,\"2\n", "row 1"},
+        {"a|b\n1|2\n", "delimiter: \"|\""},
+    };
+    const struct clrnn_csv_rules rules = {0, 0};
+    struct cells cells;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        assert_int_equal(read_csv(cases[i].text, rules, &cells), CLRNN_ERR_DATA);
+        if (!strstr(kept.text, cases[i].message))
+            fail_msg("%s: \"%s\" lacks \"%s\"", cases[i].text, kept.text, cases[i].message);
+    }
+    assert_int_equal(clrnn_csv_stream(&kept.log, "/nowhere/at.csv", &rules, &(struct clrnn_csv_sink){0}),
+                     CLRNN_ERR_DATA);
+}
+
+static void cells_are_numbers(void **state)
+{
+    static const char *const numbers[] = {"0",
+                                          "-0",
+                                          "12.5",
+                                          ".5",
+                                          "5.",
+                                          "1e3",
+                                          "0.1",
+                                          "123456789012345",
+                                          "-17",
+                                          "3.14159265358979",
+                                          "2.2250738585072014e-308",
+                                          "1234567890123456789"};
+    static const char *const none[] = {"", "-", ".", "1,5", "1.2.3", "1 2", "x", "1x"};
+    double value;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
+        assert_true(clrnn_cell_number(numbers[i], strlen(numbers[i]), '.', &value));
+        assert_true(value == strtod(numbers[i], NULL)); // the same bits
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(none); i++)
+        assert_false(clrnn_cell_number(none[i], strlen(none[i]), '.', &value));
+    assert_true(clrnn_cell_number("-1,25e2", 7, ',', &value) && value == -125);
+    assert_false(clrnn_cell_number("1.25", 4, ',', &value));
+    assert_true(clrnn_cell_is_missing("", 0) && clrnn_cell_is_missing("NaN", 3) &&
+                !clrnn_cell_is_missing("0", 1));
+}
+
+static void cells_are_times(void **state)
+{
+    static const struct {
+        const char *text;
+        double seconds;
+    } cases[] = {
+        {"1970-01-01", 0},
+        {"1970-01-02 00:00:01", 86401},
+        {"2024-02-29T12:30:00.5Z", 1709209800.5},
+        {"1949-02", -660009600},
+        {"2000/03/01", 951868800},
+        {"31.12.1999 23:59", 946684740},
+        {"17.5", 17.5},
+        {"2024-05-31T00:00:00+02:00", 1717106400},
+    };
+    static const char *const none[] = {
+        "", "2023-02-29", "2024-13-01", "monday", "2024-05-31x", "2024-05-31 25:00", "nan"};
+    double value;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        if (!clrnn_cell_time(cases[i].text, strlen(cases[i].text), &value) || value != cases[i].seconds)
+            fail_msg("%s: %.3f", cases[i].text, value);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(none); i++)
+        if (clrnn_cell_time(none[i], strlen(none[i]), &value))
+            fail_msg("%s is a time", none[i]);
+}
+
+static int make_folder(void **state)
+{
+    (void)state;
+    return clrnn_temporary_folder(&kept.log, &folder) == CLRNN_OK ? 0 : -1;
+}
+
+static int remove_folder(void **state)
+{
+    (void)state;
+    clrnn_remove_folder(folder);
+    free(folder);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(csv_streams_cells),
+        cmocka_unit_test(csv_refuses),
+        cmocka_unit_test(cells_are_numbers),
+        cmocka_unit_test(cells_are_times),
+    };
+
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}

@@ -1,0 +1,384 @@
+// SPDX-License-Identifier: MIT
+// Tables: columns by name and number, dialects, missing cells, text labels; windows cut from them.
+#include "scratch.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#include "base/array.h"
+
+#define MODEL(outputs) \
+    "model: {layers: [{rnn: {hidden_size: 4}}, {pool: {over: last}}, {linear: {out_features: " #outputs \
+    "}}]}\n"
+#define CLASSES MODEL(3) "train: {loss: cross_entropy}\n"
+#define MSE(outputs) MODEL(outputs) "train: {loss: mse}\n"
+
+static struct clrnn_dataset *open_set(struct scratch *s, const char *text,
+                                      const struct clrnn_open_rules *rules)
+{
+    struct clrnn_config *config = scratch_config(s, text);
+    struct clrnn_dataset *set = NULL;
+
+    s->errors = 0;
+    clrnn_dataset_open_by(&s->log, config, &config->data.train, s->folder, "train", CLRNN_CHECK_ALL, rules,
+                          &set);
+    clrnn_config_destroy(&config);
+    assert_int_equal(s->errors, set == NULL);
+    return set;
+}
+
+// The rows of a set as text: "1 2:0|" is x 1, 2 and y 0.
+static const char *show(const struct clrnn_dataset *set)
+{
+    static char text[1024];
+    const struct clrnn_dataset_info *info = clrnn_dataset_info(set);
+    float x[64], y[16];
+    size_t n = 0;
+
+    for (uint32_t s = 0; s < info->S; s++) {
+        clrnn_dataset_x(set, s, x);
+        for (uint32_t i = 0; i < info->T * info->C; i++)
+            n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%g", i ? " " : "", (double)x[i]);
+        if (info->has_y)
+            clrnn_dataset_targets(set, s, y);
+        for (size_t i = 0; info->has_y && i < clrnn_dataset_y_count(set); i++)
+            n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%g", i ? " " : ":", (double)y[i]);
+        n += (size_t)snprintf(text + n, sizeof(text) - n, "|");
+    }
+    return text;
+}
+
+static void reads(struct scratch *s, const char *table, const char *config, const char *expected)
+{
+    struct clrnn_dataset *set;
+
+    scratch_write(s, "d.csv", table);
+    set = open_set(s, config, &(struct clrnn_open_rules){.report = true});
+    if (!set)
+        fail_msg("%s: %s", config, s->error);
+    if (strcmp(show(set), expected) != 0)
+        fail_msg("%s: %s, expected %s", config, show(set), expected);
+    clrnn_dataset_close(&set);
+}
+
+static void refuses(struct scratch *s, const char *table, const char *config, const char *a, const char *b)
+{
+    scratch_write(s, "d.csv", table);
+    assert_null(open_set(s, config, &(struct clrnn_open_rules){0}));
+    scratch_expect(s, "d.csv", a, b, NULL);
+}
+
+#define DATA(keys) "data: {train: {csv: d.csv, " keys "}}\n"
+
+static void test_columns(void **state)
+{
+    static const char table[] = "a,b,c,d\n1,2,3,0\n4,5,6,1\n";
+    struct scratch s;
+
+    (void)state;
+    assert_true(scratch_open(&s, ""));
+    reads(&s, table, CLASSES DATA("label: d"), "1 2 3:0|4 5 6:1|");
+    reads(&s, table, CLASSES DATA("label: d, columns: [c, a]"), "3 1:0|6 4:1|");
+    reads(&s, table, CLASSES DATA("label: 3, columns: [2, b]"), "3 2:0|6 5:1|");
+    reads(&s, table, MSE(2) DATA("target: [b, a]"), "3 0:2 1|6 1:5 4|");
+    reads(&s, table, MSE(1) DATA("target: a, columns: b"), "2:1|5:4|");
+    assert_non_null(strstr(s.info, "2 columns are not used: c, d"));
+    refuses(&s, table, CLASSES DATA("label: d, columns: [a, bb]"), "no column bb (columns)",
+            "did you mean \"b\"");
+    refuses(&s, table, MSE(3) DATA("target: [b, a]"), "2 target columns", "set its out_features to 2");
+    refuses(&s, "a,b\n1,x\n", MSE(1) DATA("target: a"), "row 1, column \"b\": \"x\" is no number",
+            "`columns`");
+    refuses(&s, "a;b\n1;2,5\n", MSE(1) DATA("target: a"), "row 1, column \"b\"", "decimal: \",\"");
+    reads(&s, "a;b\n1;2,5\n", MSE(1) DATA("target: a, decimal: \",\""), "2.5:1|");
+    scratch_close(&s);
+}
+
+static void test_row_counts(void **state)
+{
+    struct scratch s;
+
+    (void)state;
+    assert_true(scratch_open(&s, ""));
+    *s.warning = 0;
+    reads(&s, ",a,y\n0,7,1\n1,8,2\n", MSE(1) DATA("target: y"), "7:1|8:2|");
+    assert_non_null(strstr(s.warning, "counts the rows: left out"));
+    reads(&s, "Unnamed: 0,a,y\n5,7,1\n6,8,2\n", MSE(1) DATA("target: y"), "7:1|8:2|");
+    reads(&s, ",a,y\n0,7,1\n2,8,2\n", MSE(1) DATA("target: y"), "0 7:1|2 8:2|");
+    reads(&s, ",a,y\n0,7,1\n1,8,2\n", MSE(1) DATA("target: y, columns: [0, a]"), "0 7:1|1 8:2|");
+    scratch_close(&s);
+}
+
+static void test_missing(void **state)
+{
+    static const char table[] = "a,b,y\n1,2,1\n,4,2\n7,NA,3\n";
+    struct scratch s;
+
+    (void)state;
+    assert_true(scratch_open(&s, ""));
+    refuses(&s, table, MSE(1) DATA("target: y"), "row 2, column \"a\": missing value", "forward");
+    reads(&s, table, MSE(1) DATA("target: y, missing: zero"), "1 2:1|0 4:2|7 0:3|");
+    reads(&s, table, MSE(1) DATA("target: y, missing: mean"), "1 2:1|4 4:2|7 3:3|");
+    reads(&s, table, MSE(1) DATA("target: y, missing: forward"), "1 2:1|1 4:2|7 4:3|");
+    refuses(&s, "a,y\n,1\n2,3\n", MSE(1) DATA("target: y, missing: forward"), "row 1, column \"a\"",
+            "none before it");
+    refuses(&s, "a,y\n1,\n2,3\n", MSE(1) DATA("target: y"), "row 1, column \"y\"", "missing_targets: ignore");
+    reads(&s, "a,y\n1,\n2,3\n", MSE(1) "data: {missing_targets: ignore, train: {csv: d.csv, target: y}}\n",
+          "1:nan|2:3|");
+    refuses(&s, "a,y\n1,\n2,3\n", CLASSES DATA("label: y, missing: zero"), "row 1, column \"y\"",
+            "fill the label in");
+    scratch_close(&s);
+}
+
+static void test_text_labels(void **state)
+{
+    struct clrnn_names *names = NULL;
+    struct clrnn_dataset *set;
+    struct scratch s;
+
+    (void)state;
+    assert_true(scratch_open(&s, ""));
+    reads(&s, "a,k\n1,pear\n2,apple\n3,fig\n4,apple\n", CLASSES DATA("label: k"), "1:2|2:0|3:1|4:0|");
+    reads(&s, "a,k\n1,1\n2,10\n3,x\n", CLASSES DATA("label: k"), "1:0|2:1|3:2|");
+    assert_non_null(strstr(s.warning, "numbers and texts"));
+    refuses(&s, "a,k\n1,a\n2,b\n3,c\n4,d\n", CLASSES DATA("label: k"), "class 3", "3 outputs");
+
+    scratch_write(&s, "d.csv", "b,a,k\n5,1,pear\n6,2,apple\n7,3,fig\n");
+    set = open_set(&s, CLASSES DATA("label: k"), &(struct clrnn_open_rules){0});
+    assert_int_equal(clrnn_dataset_names(set, &names), CLRNN_OK);
+    clrnn_dataset_close(&set);
+    assert_string_equal(names->columns.text[0], "b");
+    assert_string_equal(names->targets.text[0], "k");
+    assert_string_equal(names->classes.text[2], "pear");
+    { // written and read, then used on a table whose columns stand elsewhere
+        char *text = clrnn_names_text(names);
+
+        clrnn_names_destroy(&names);
+        assert_int_equal(clrnn_names_parse(&s.log, "m", text, &names), CLRNN_OK);
+        free(text);
+    }
+    scratch_write(&s, "d.csv", "k,a,new,b\npear,1,9,5\n");
+    set = open_set(&s, CLASSES DATA("label: k"), &(struct clrnn_open_rules){.names = names});
+    assert_string_equal(show(set), "5 1:2|");
+    clrnn_dataset_close(&set);
+    scratch_write(&s, "d.csv", "k,a,B\npear,1,9\n");
+    assert_null(open_set(&s, CLASSES DATA("label: k"), &(struct clrnn_open_rules){.names = names}));
+    scratch_expect(&s, "no column b (that the model was trained on)", "did you mean \"B\"", NULL);
+    scratch_write(&s, "d.csv", "k,a,b\nplum,1,9\n");
+    assert_null(open_set(&s, CLASSES DATA("label: k"), &(struct clrnn_open_rules){.names = names}));
+    scratch_expect(&s, "row 1, column \"k\": \"plum\" is none of the model's 3 classes", NULL);
+    set = open_set(&s, CLASSES DATA("label: k"),
+                   &(struct clrnn_open_rules){.names = names, .no_targets = true});
+    assert_string_equal(show(set), "9 1|");
+    clrnn_dataset_close(&set);
+    clrnn_names_destroy(&names);
+    scratch_close(&s);
+}
+
+static void test_windows(void **state)
+{
+    static const char table[] = "t,a,y\n0,1,10\n1,2,20\n2,3,30\n3,4,40\n4,5,50\n";
+    static const char gap[] = "t,a,y\n0,1,10\n1,2,20\n2,3,30\n7,4,40\n8,5,50\n";
+    static const char groups[] = "t,g,a\n0,u,1\n0,v,11\n1,u,2\n1,v,12\n2,u,3\n2,v,13\n";
+    struct scratch s;
+
+    (void)state;
+    assert_true(scratch_open(&s, ""));
+    reads(&s, table, MSE(1) DATA("target: y, columns: a, window: 3"), "1 2 3:40|2 3 4:50|");
+    reads(&s, table, MSE(2) DATA("target: y, columns: a, window: 3, horizon: 2"), "1 2 3:40 50|");
+    reads(&s, table, MSE(4) DATA("target: [y, a], columns: a, window: 3, horizon: 2"), "1 2 3:40 4 50 5|");
+    reads(&s, table, MSE(1) DATA("target: y, columns: a, window: 2, horizon: 0, stride: 2"),
+          "1 2:20|3 4:40|");
+    reads(&s, table, MSE(1) DATA("target: y, window: 3, time: t"), "1 10 2 20 3 30:40|2 20 3 30 4 40:50|");
+    reads(&s, gap, MSE(1) DATA("target: y, columns: a, window: 2, horizon: 0, time: t"),
+          "1 2:20|2 3:30|4 5:50|");
+    reads(&s, groups, MSE(1) DATA("target: a, group: g, time: t, window: 2"), "1 2:3|11 12:13|");
+    reads(&s, "a,k\n1,x\n2,y\n3,z\n", CLASSES DATA("label: k, window: 2"), "1 2:1|2 3:2|");
+    refuses(&s, table, MSE(1) DATA("target: y, window: 6"), "at most 5 rows", "choose a smaller window");
+    refuses(&s, gap, MSE(1) DATA("target: y, window: 4, horizon: 0, time: t"), "at most 3 rows", "1 gaps");
+    refuses(&s, "t,y\n1,2\n0,2\n", MSE(1) DATA("target: y, window: 1, time: t"),
+            "row 2, column \"t\": earlier", "sort the rows");
+    refuses(&s, "t,y\n1,2\n1,2\n", MSE(1) DATA("target: y, window: 1, time: t"), "the same time as in row 1",
+            "`group`");
+    refuses(&s, "t,y\n1,2\nmonday,2\n", MSE(1) DATA("target: y, window: 1, time: t"), "row 2, column \"t\"",
+            "\"monday\" is no time");
+    refuses(&s, "g,y\nu,1\nu,2\nv,1\n", MSE(1) DATA("target: y, group: g, window: 1"),
+            "the group \"v\" has 1 row", "smaller window");
+    scratch_close(&s);
+}
+
+// ---------------------------------------------------------------- windows by counters
+
+enum { MOST_ROWS = 400, GROUPS = 3, STEP = 1000000, JUMP = 100 };
+
+struct planted {
+    uint32_t rows[GROUPS], window, horizon, stride;
+    bool interleaved;
+    double counter[GROUPS][MOST_ROWS]; // a multiple of STEP, counting on, with a jump at a gap
+    uint32_t row_of[GROUPS][4 * MOST_ROWS + JUMP * 20];
+};
+
+static uint32_t below(struct clrnn_random *r, uint32_t *at, uint32_t limit)
+{
+    return clrnn_random_u32(r, (*at)++) % limit;
+}
+
+static void plant(struct scratch *s, struct planted *p, uint64_t seed)
+{
+    struct clrnn_random r = {seed, RANDOM_SYNTH, 7, 7};
+    uint32_t next[GROUPS] = {0}, at = 0, left = 0;
+    char *text = malloc((size_t)GROUPS * MOST_ROWS * 48 + 64);
+    size_t n = (size_t)sprintf(text, "noise,when,which,counter\n");
+
+    p->window = 1 + below(&r, &at, 12);
+    p->horizon = below(&r, &at, 5);
+    p->stride = 1 + below(&r, &at, 4);
+    p->interleaved = below(&r, &at, 2);
+    for (uint32_t g = 0; g < GROUPS; g++) {
+        uint32_t counter = 0;
+
+        p->rows[g] = 150 + below(&r, &at, 200);
+        left += p->rows[g];
+        for (uint32_t i = 0; i < p->rows[g]; i++) {
+            counter += i && below(&r, &at, 40) == 0 ? 2 + below(&r, &at, JUMP - 2) : 1;
+            p->counter[g][i] = (double)g * STEP + counter;
+            p->row_of[g][counter] = i;
+        }
+    }
+    for (; left; left--) {
+        uint32_t g = p->interleaved ? below(&r, &at, GROUPS) : 0;
+
+        while (next[g] == p->rows[g])
+            g = (g + 1) % GROUPS;
+        n += (size_t)sprintf(text + n, "0.5,%.0f,g%u,%.0f\n", fmod(p->counter[g][next[g]], STEP), g,
+                             p->counter[g][next[g]]);
+        next[g]++;
+    }
+    scratch_write(s, "d.csv", text);
+    free(text);
+}
+
+// How many windows rows [first, end) of a group hold.
+static uint32_t count_windows(const struct planted *p, uint32_t g, uint32_t first, uint32_t end)
+{
+    uint32_t count = 0, start = first;
+
+    for (uint32_t i = first; i < end; i++) {
+        const bool last = i + 1 == end || p->counter[g][i + 1] != p->counter[g][i] + 1;
+
+        if (!last)
+            continue;
+        for (uint32_t at = start; at + p->window + p->horizon <= i + 1; at += p->stride)
+            count++;
+        start = i + 1;
+    }
+    return count;
+}
+
+// Checks every sample of a set and marks its rows in `seen` by `mark`.
+static void check_samples(const struct clrnn_dataset *set, const struct planted *p,
+                          unsigned char seen[GROUPS][MOST_ROWS], unsigned char mark)
+{
+    float x[2 * 16], y[8];
+
+    for (uint32_t s = 0; s < clrnn_dataset_info(set)->S; s++) {
+        uint32_t g;
+
+        clrnn_dataset_x(set, s, x);
+        clrnn_dataset_targets(set, s, y);
+        g = (uint32_t)(x[0] / STEP);
+        assert_true(g < GROUPS);
+        for (uint32_t t = 0; t < p->window + p->horizon; t++) {
+            const double value = t < p->window ? (double)x[t] : (double)y[t - p->window];
+
+            assert_true(value == (double)x[0] + t);
+            seen[g][p->row_of[g][(uint32_t)value - g * STEP]] |= mark;
+        }
+        if (!p->horizon)
+            assert_true(y[0] == x[p->window - 1]);
+    }
+}
+
+static void test_planted_counters(void **state)
+{
+    static struct planted p;
+    static unsigned char seen[GROUPS][MOST_ROWS];
+    struct clrnn_dataset *train, *valid;
+    struct scratch s;
+    char text[512];
+
+    (void)state;
+    assert_true(scratch_open(&s, ""));
+    for (uint64_t seed = 0; seed < 60; seed++) {
+        struct clrnn_config *config;
+        uint32_t before = 0, behind = 0;
+
+        plant(&s, &p, seed);
+        snprintf(
+            text, sizeof(text),
+            "model: {layers: [{rnn: {hidden_size: 2}}, {pool: {over: last}}, {linear: {out_features: %u}}]}\n"
+            "train: {loss: mse}\n"
+            "data: {train: {csv: d.csv, columns: counter, target: counter, time: when, group: which, "
+            "window: %u, horizon: %u, stride: %u, split: {valid: 0.3}}}\n",
+            MAX2(p.horizon, 1u), p.window, p.horizon, p.stride);
+        config = scratch_config(&s, text);
+        free(config->folder);
+        config->folder = strdup(s.folder);
+        if (clrnn_dataset_open_named(&s.log, config, CLRNN_CHECK_ALL, &train, &valid) != CLRNN_OK)
+            fail_msg("seed %u: %s", (unsigned)seed, s.error);
+        clrnn_config_destroy(&config);
+        for (uint32_t g = 0; g < GROUPS; g++) {
+            const uint32_t cut = p.rows[g] - (uint32_t)llround(0.3 * p.rows[g]);
+
+            before += count_windows(&p, g, 0, cut);
+            behind += count_windows(&p, g, cut, p.rows[g]);
+        }
+        assert_int_equal(clrnn_dataset_info(train)->S, before);
+        assert_int_equal(clrnn_dataset_info(valid)->S, behind);
+        memset(seen, 0, sizeof(seen));
+        check_samples(train, &p, seen, 1);
+        check_samples(valid, &p, seen, 2);
+        for (uint32_t i = 0; i < GROUPS * MOST_ROWS; i++)
+            assert_true(seen[i / MOST_ROWS][i % MOST_ROWS] != 3); // of both
+        clrnn_dataset_close(&train);
+        clrnn_dataset_close(&valid);
+    }
+    scratch_close(&s);
+}
+
+static void test_split_means(void **state)
+{
+    struct clrnn_dataset *train, *valid;
+    struct clrnn_config *config;
+    double mean, std;
+    struct scratch s;
+
+    (void)state;
+    assert_true(scratch_open(&s, ""));
+    scratch_write(&s, "d.csv", "a,y\n1,0\n2,0\n,0\n6,0\n100,0\n,0\n100,0\n100,0\n");
+    config =
+        scratch_config(&s, MSE(1) "data: {train: {csv: d.csv, columns: a, target: y, window: 2, horizon: 0, "
+                                  "missing: mean, split: {valid: 0.5}}}\n");
+    free(config->folder);
+    config->folder = strdup(s.folder);
+    assert_int_equal(clrnn_dataset_open_named(&s.log, config, CLRNN_CHECK_ALL, &train, &valid), CLRNN_OK);
+    assert_string_equal(show(train), "1 2:0|2 3:0|3 6:0|"); // the mean of the rows before the cut
+    assert_string_equal(show(valid), "100 3:0|3 100:0|100 100:0|");
+    assert_int_equal(clrnn_dataset_moments(train, &mean, &std), CLRNN_OK);
+    assert_true(mean == 3 && fabs(std - sqrt(3.5)) < 1e-12); // each row once
+    clrnn_config_destroy(&config);
+    clrnn_dataset_close(&train);
+    clrnn_dataset_close(&valid);
+    scratch_close(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_columns),     cmocka_unit_test(test_row_counts),
+        cmocka_unit_test(test_missing),     cmocka_unit_test(test_text_labels),
+        cmocka_unit_test(test_windows),     cmocka_unit_test(test_planted_counters),
+        cmocka_unit_test(test_split_means),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
