@@ -9,6 +9,9 @@
 // input, product [D, rows, G*H]: W_ih x and W_hh h; NORM: normalised out. stats [D, rows, 4]: 1 / deviation of the
 // two, mean and 1 / deviation of the cell. gates [D, rows, 4*H]: activations; gru: r, z, n and W_hn h + b_hn. cell
 // [D, rows, H]. Biases and lengths may be NULL. Padding: h, cell and gradients are written as 0.
+//
+// Initial states of the direction, NULL: zero. begin [N, G*H]: W_hh h0, the product of a sample's first step. state
+// [D, N, H]: c0 (lstm), h0 (gru).
 #include "random.h"
 #include "reduce.h"
 #include "rnn_cell.h"
@@ -16,6 +19,12 @@
 
 #define EPS 1e-5f
 #define FOR_LANE(c, C) for (uint c = LANE * WIDTH; c < (C); c += LANES * WIDTH)
+
+// Whether t is the step that direction d takes first of sample n.
+static inline bool takes_first(global const int *lengths, uint d, uint n, uint t, uint T)
+{
+    return t == (d ? (lengths ? (uint)lengths[n] : T) - 1 : 0);
+}
 
 // Mean and 1 / sqrt(variance + EPS) of a row of C.
 static inline void moments(global const real *a, uint C, local real *scratch, real *mean, real *scale)
@@ -41,8 +50,9 @@ kernel void recurrent_step_fwd(global real *input, global real *product, global 
                                global const real *bias_ih, global const real *bias_hh,
                                global const real *gamma_ih, global const real *gamma_hh,
                                global const real *gamma_c, global const real *beta_c, global real *gates,
-                               global real *cell, global real *hidden, global const int *lengths, uint T, uint N,
-                               uint H, uint d, uint step, uint first, uint ld, local real *scratch)
+                               global real *cell, global real *hidden, global const int *lengths,
+                               global const real *begin, global const real *state, uint T, uint N, uint H, uint d,
+                               uint step, uint first, uint ld, local real *scratch)
 {
     const uint n = TEAM;
     if (n >= N)
@@ -55,6 +65,9 @@ kernel void recurrent_step_fwd(global real *input, global real *product, global 
     global real *a = input + row * GATES * H, *b = product + row * GATES * H, *gate = gates + row * 4 * H;
     global real *stat = stats + row * 4;
     real mean_a = 0.0f, mean_b = 0.0f, mean_c = 0.0f, scale_a = 1.0f, scale_b = 1.0f, scale_c = 1.0f;
+    const bool initial = takes_first(lengths, d, n, t, T), given = begin && initial, multiplied = given || step > 0;
+    global const real *past_product = given ? begin + (size_t)n * GATES * H : b;
+    global const real *past_state = state && initial ? state + ((size_t)d * N + n) * H : state;
     const realv zero = 0.0f;
 
     if (lengths && (int)t >= lengths[n]) {
@@ -69,8 +82,8 @@ kernel void recurrent_step_fwd(global real *input, global real *product, global 
     }
 #if NORM
     moments(a, GATES * H, scratch, &mean_a, &scale_a);
-    if (step > 0)
-        moments(b, GATES * H, scratch, &mean_b, &scale_b);
+    if (multiplied)
+        moments(past_product, GATES * H, scratch, &mean_b, &scale_b);
 #endif
     FOR_LANE(j, H)
     {
@@ -78,7 +91,7 @@ kernel void recurrent_step_fwd(global real *input, global real *product, global 
 
         for (uint g = 0; g < GATES; g++) {
             p[g] = load_units(a + g * H, j, H);
-            q[g] = step > 0 ? load_units(b + g * H, j, H) : zero;
+            q[g] = multiplied ? load_units(past_product + g * H, j, H) : zero;
 #if NORM
             p[g] = (p[g] - mean_a) * scale_a;
             q[g] = (q[g] - mean_b) * scale_b;
@@ -97,12 +110,18 @@ kernel void recurrent_step_fwd(global real *input, global real *product, global 
 #elif CELL == CELL_LSTM
         for (uint g = 0; g < 4; g++)
             p[g] += q[g];
-        store_units(lstm_cell(p, step > 0 ? load_units(c_past, j, H) : zero), c, j, H);
+        store_units(lstm_cell(p, state && initial ? load_units(past_state, j, H)
+                                 : step > 0       ? load_units(c_past, j, H)
+                                                  : zero),
+                    c, j, H);
 #else
         p[0] += q[0];
         p[1] += q[1];
         p[3] = q[2];
-        store_units(gru_cell(p, step > 0 ? load_units(past, j, H) : zero), h, j, H);
+        store_units(gru_cell(p, state && initial ? load_units(past_state, j, H)
+                                : step > 0       ? load_units(past, j, H)
+                                                 : zero),
+                    h, j, H);
 #endif
 #if CELL != CELL_RNN
         for (uint g = 0; g < 4; g++)
@@ -132,11 +151,11 @@ kernel void recurrent_step_fwd(global real *input, global real *product, global 
 }
 
 // dh [D, rows, P], the gradient of h at a step, is the sum of dy, of through [N, P] from the multiply of the step
-// after, times the dropout's mask [N, P] if there is one, and of carry [N, P], which does not pass through that
-// multiply (gru). A work-item computes one number.
+// after, times the dropout's mask [N, P] if there is one, and of carry [N, P] from carry_first on, which
+// does not pass through that multiply (gru). A work-item computes one number.
 kernel void recurrent_join(global const real *dy, global const real *through, global const real *mask,
                            global const real *carry, global real *dh, global const int *lengths, uint T, uint N,
-                           uint P, uint D, uint d, uint step)
+                           uint P, uint D, uint d, uint step, uint carry_first)
 {
     const uint i = get_global_id(0), n = i / P;
     if (n >= N)
@@ -151,22 +170,24 @@ kernel void recurrent_join(global const real *dy, global const real *through, gl
             sum += mask ? mask[i] * through[i] : through[i];
 #if CELL == CELL_GRU
         if (step > 0)
-            sum += carry[i];
+            sum += carry[carry_first + i];
 #endif
     }
     dh[((size_t)d * T * N + r) * P + i % P] = sum;
 }
 
-// dh at dh_first + n * H: the gradient of h before the projection. carry [N, H]: of the cell, gru of h, from the step
-// after; those for the step before out. da, db [D, rows, G*H]: gradients of the gates' two sums; NORM: ga, gb those of
+// dh at dh_first + n * H: the gradient of h before the projection. carry [N, H] from carry_first on: of the cell, gru
+// of h, from the step after; those for the step before out, at the end for the initial state. carried [D, N, H]: of the
+// last cell, or NULL. da, db [D, rows, G*H]: gradients of the gates' two sums; NORM: ga, gb those of
 // the products, dc [D, rows, H] that of gamma_c times the normalised cell, which overwrites the cell.
 kernel void recurrent_step_bwd(global const real *input, global const real *product, global const real *stats,
                                global const real *gamma_ih, global const real *gamma_hh,
                                global const real *gamma_c, global const real *beta_c, global const real *gates,
                                global real *cell, global const real *y, global const int *lengths,
                                global const real *dh, global real *carry, global real *da, global real *db,
-                               global real *ga, global real *gb, global real *dc, uint dh_first, uint T, uint N,
-                               uint H, uint D, uint d, uint step, local real *scratch)
+                               global real *ga, global real *gb, global real *dc, global const real *state,
+                               global const real *carried, uint carry_first, uint dh_first, uint T, uint N, uint H,
+                               uint D, uint d, uint step, local real *scratch)
 {
     const uint n = TEAM;
     if (n >= N)
@@ -176,7 +197,10 @@ kernel void recurrent_step_bwd(global const real *input, global const real *prod
     const bool start = step + 1 == T; // no step is before it
     const size_t row = (size_t)d * T * N + r, at = row * GATES * H;
     global const real *gate = gates + row * 4 * H, *stat = stats + row * 4, *above = dh + dh_first + (size_t)n * H;
-    global real *c = cell + row * H, *c_past = cell + ((size_t)d * T * N + before) * H, *pass = carry + (size_t)n * H;
+    global real *c = cell + row * H, *c_past = cell + ((size_t)d * T * N + before) * H;
+    global real *pass = carry + carry_first + (size_t)n * H;
+    global const real *past_state = state + ((size_t)d * N + n) * H, *last = carried + ((size_t)d * N + n) * H;
+    const bool initial = state && takes_first(lengths, d, n, t, T);
     const realv zero = 0.0f;
 
     if (lengths && (int)t >= lengths[n]) {
@@ -194,7 +218,8 @@ kernel void recurrent_step_bwd(global const real *input, global const real *prod
             store_units(zero, dc + row * H, j, H);
 #endif
 #if CELL != CELL_RNN
-            store_units(zero, pass, j, H);
+            if (step == 0)
+                store_units(CELL == CELL_LSTM && carried ? load_units(last, j, H) : zero, pass, j, H);
 #endif
         }
         return;
@@ -229,10 +254,14 @@ kernel void recurrent_step_bwd(global const real *input, global const real *prod
         for (uint g = 0; g < 4; g++)
             a[g] = load_units(gate + g * H, j, H);
 #if CELL == CELL_GRU
-        store_units(gru_gradient(top, start ? zero : load_units(y + ((size_t)before * D + d) * H, j, H), a, g4),
+        store_units(gru_gradient(top, initial ? load_units(past_state, j, H)
+                                      : start ? zero
+                                              : load_units(y + ((size_t)before * D + d) * H, j, H),
+                                 a, g4),
                     pass, j, H);
 #else
-        const realv past = start ? zero : load_units(c_past, j, H), after = step > 0 ? load_units(pass, j, H) : zero;
+        const realv past = initial ? load_units(past_state, j, H) : start ? zero : load_units(c_past, j, H);
+        const realv after = step > 0 ? load_units(pass, j, H) : carried ? load_units(last, j, H) : zero;
 #if NORM
         const realv hat = (load_units(c, j, H) - mean_c) * scale_c, gamma = load_units(gamma_c, j, H);
         const realv u = tanh_vec(FMA(hat, gamma, load_units(beta_c, j, H)));
@@ -337,4 +366,16 @@ kernel void recurrent_drop(global const real *y, global const real *mask, global
         return;
 
     out[i] = mask[r % N * P + i % P] * y[(size_t)first + (size_t)r * ld + i % P];
+}
+
+// dh0 [N, P] from `first` on: `through`, times the dropout's mask if there is one; to what is there if `add`.
+kernel void recurrent_initial(global const real *through, global const real *mask, global real *dh0, uint count,
+                              uint first, uint add)
+{
+    const uint i = get_global_id(0);
+    if (i >= count)
+        return;
+
+    const real v = mask ? mask[i] * through[i] : through[i];
+    dh0[first + i] = add ? dh0[first + i] + v : v;
 }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/array.h"
 #include "base/log.h"
 #include "device/list/replay.h"
 #include "model/build.h"
@@ -16,9 +17,29 @@ enum { MOST_FREE = 32 }; // passes kept for the next forward of their shape
 
 // ---------------------------------------------------------------- graph
 
+// The slots of states, of h; those of c follow. Two kinds of ops have them.
+struct slots {
+    enum clrnn_op_kind forward, backward;
+    int h0, hn, dhn, dx, dh0; // of forward the first two
+};
+static const struct slots slots[] = {
+    {CLRNN_OP_RNN_FWD, CLRNN_OP_RNN_BWD, RNN_H0, RNN_HN, RNN_BWD_DHN, RNN_DX, RNN_DH0},
+    {CLRNN_OP_RECURRENT_FWD, CLRNN_OP_RECURRENT_BWD, RECURRENT_H0, RECURRENT_HN, RECURRENT_BWD_DHN,
+     RECURRENT_DX, RECURRENT_DH0},
+};
+
+// Those of an op; NULL: it is no recurrent one.
+static const struct slots *slots_of(const struct clrnn_build *b, size_t op)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(slots); i++)
+        if (b->g->op[op].kind == slots[i].forward || b->g->op[op].kind == slots[i].backward)
+            return &slots[i];
+    return NULL;
+}
+
 // Initial states in, final states out, of the forward op of a level.
 static enum clrnn_status add_states(struct clrnn_build *b, struct clrnn_layer_pass *p, size_t op,
-                                    struct clrnn_states *s)
+                                    const struct slots *at, struct clrnn_states *s)
 {
     const struct clrnn_layer_params *l = &p->layer->params;
     const uint32_t D = l->bidirectional ? 2 : 1, P = p->layer->P, N = p->shape.N;
@@ -31,10 +52,10 @@ static enum clrnn_status add_states(struct clrnn_build *b, struct clrnn_layer_pa
     if (lstm)
         TRY(clrnn_build_activation(b, b->g->op[op].layer, "cn", CLRNN_REAL, DIMS(D, N, l->hidden_size),
                                    &s->cn));
-    b->g->op[op].in[RNN_H0] = h0;
-    b->g->op[op].in[RNN_C0] = c0;
-    b->g->op[op].out[RNN_HN] = s->hn;
-    b->g->op[op].out[RNN_CN] = s->cn;
+    b->g->op[op].in[at->h0] = h0;
+    b->g->op[op].in[at->h0 + 1] = c0;
+    b->g->op[op].out[at->hn] = s->hn;
+    b->g->op[op].out[at->hn + 1] = s->cn;
     b->g->tensor[s->hn].keep = true;
     if (lstm)
         b->g->tensor[s->cn].keep = true;
@@ -43,7 +64,7 @@ static enum clrnn_status add_states(struct clrnn_build *b, struct clrnn_layer_pa
 
 // Their gradients, of the backward op of a level.
 static enum clrnn_status add_state_gradients(struct clrnn_build *b, struct clrnn_layer_pass *p, size_t op,
-                                             struct clrnn_states *s)
+                                             const struct slots *at, struct clrnn_states *s)
 {
     const struct clrnn_layer_params *l = &p->layer->params;
     const uint32_t D = l->bidirectional ? 2 : 1, N = p->shape.N;
@@ -57,20 +78,15 @@ static enum clrnn_status add_state_gradients(struct clrnn_build *b, struct clrnn
     if (s->c0)
         TRY(clrnn_build_activation(b, b->g->op[op].layer, "dc0", CLRNN_REAL, DIMS(D, N, l->hidden_size),
                                    &s->dc0));
-    b->g->op[op].in[RNN_BWD_DHN] = dhn;
-    b->g->op[op].in[RNN_BWD_DCN] = dcn;
-    b->g->op[op].out[RNN_DH0] = s->dh0;
-    b->g->op[op].out[RNN_DC0] = s->dc0;
+    b->g->op[op].in[at->dhn] = dhn;
+    b->g->op[op].in[at->dhn + 1] = dcn;
+    b->g->op[op].out[at->dh0] = s->dh0;
+    b->g->op[op].out[at->dh0 + 1] = s->dc0;
     if (s->dh0 >= 0)
         b->g->tensor[s->dh0].keep = true;
     if (s->dc0 >= 0)
         b->g->tensor[s->dc0].keep = true;
     return CLRNN_OK;
-}
-
-static bool is_level(const struct clrnn_build *b, size_t op, bool backward)
-{
-    return b->g->op[op].kind == (backward ? CLRNN_OP_RNN_BWD : CLRNN_OP_RNN_FWD);
 }
 
 // *forward: number of ops of the forward.
@@ -94,8 +110,8 @@ static enum clrnn_status build(struct clrnn_build *b, struct clrnn_layer_pass *p
     p->y = b->x;
     b->g->tensor[p->y].keep = true;
     for (size_t i = 0; i < *forward; i++)
-        if (is_level(b, i, false))
-            TRY(add_states(b, p, i, &p->state[level++]));
+        if (slots_of(b, i))
+            TRY(add_states(b, p, i, slots_of(b, i), &p->state[level++]));
     if (!p->shape.backward)
         return CLRNN_OK;
     TRY(clrnn_graph_tensor(b->g, "dy", CLRNN_ROLE_DATA, CLRNN_REAL, 3, (uint32_t[]){b->T, p->shape.N, b->C},
@@ -103,10 +119,12 @@ static enum clrnn_status build(struct clrnn_build *b, struct clrnn_layer_pass *p
     TRY(clrnn_build_backward(b, 0, *forward, p->y, dy));
     level = levels;
     for (size_t i = *forward; i < b->g->op_count; i++) {
-        if (!is_level(b, i, true))
+        const struct slots *at = slots_of(b, i);
+
+        if (!at)
             continue;
-        p->dx = b->g->op[i].out[RNN_DX]; // of the first level, which comes last
-        TRY(add_state_gradients(b, p, i, &p->state[--level]));
+        p->dx = b->g->op[i].out[at->dx]; // of the first level, which comes last
+        TRY(add_state_gradients(b, p, i, at, &p->state[--level]));
     }
     if (p->dx >= 0)
         b->g->tensor[p->dx].keep = true;

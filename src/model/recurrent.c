@@ -21,8 +21,6 @@ static enum clrnn_status check_params(const struct clrnn_log *log, const struct 
     if (p->proj_size && p->kind != CLRNN_LAYER_LSTM)
         return clrnn_error(log, CLRNN_ERR_CONFIG, "proj_size is %" PRIu32 ", but only lstm has a projection",
                            p->proj_size);
-    if (p->proj_size)
-        return clrnn_error(log, CLRNN_ERR_CONFIG, "a layer by itself has no proj_size");
     return CLRNN_OK;
 }
 

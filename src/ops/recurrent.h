@@ -28,16 +28,21 @@ enum {
     RECURRENT_GAMMA_C,   // [H], lstm
     RECURRENT_BETA_C,    // [H], lstm
     RECURRENT_REVERSE_,  // 9 more
-    RECURRENT_WEIGHTS = RECURRENT_REVERSE_ - RECURRENT_WEIGHT_IH
+    RECURRENT_WEIGHTS = RECURRENT_REVERSE_ - RECURRENT_WEIGHT_IH,
+    RECURRENT_H0 = RECURRENT_WEIGHT_IH + 2 * RECURRENT_WEIGHTS, // [D, N, P], states as in rnn.h
+    RECURRENT_C0                                                // [D, N, H], lstm
 };
-enum { // all but y are internal to the device: NONE in inference, not compared between devices
+enum { // all but y and the final states are internal to the device: NONE in inference, not compared between
+       // devices
     RECURRENT_Y,
     RECURRENT_INPUT,  // [D, rows, G*H]: W_ih x, with layer_norm normalised
     RECURRENT_HIDDEN, // [D, rows, G*H]: W_hh h, with layer_norm normalised
     RECURRENT_STATS,  // [D, rows, 4]: 1 / deviation of both products, mean and 1 / deviation of the cell
     RECURRENT_GATES,  // [D, rows, 4*H] after their functions; lstm: i f g o; gru: r z n and W_hn h + b_hn
     RECURRENT_CELL,   // [D, rows, H], lstm
-    RECURRENT_WIDE    // [D, rows, H]: h before the projection
+    RECURRENT_WIDE,   // [D, rows, H]: h before the projection
+    RECURRENT_HN,
+    RECURRENT_CN
 };
 enum { // as forward up to the weights; the reference recomputes, kernels read what forward kept
     RECURRENT_BWD_Y = RECURRENT_WEIGHT_IH + 2 * RECURRENT_WEIGHTS,
@@ -48,8 +53,17 @@ enum { // as forward up to the weights; the reference recomputes, kernels read w
     RECURRENT_BWD_CELL,
     RECURRENT_BWD_WIDE,
     RECURRENT_BWD_DY,
+    RECURRENT_BWD_H0,
+    RECURRENT_BWD_C0,
+    RECURRENT_BWD_DHN,
+    RECURRENT_BWD_DCN,
 };
-enum { RECURRENT_DX, RECURRENT_DWEIGHT_IH }; // then the gradients of the other weights in their order
+enum {
+    RECURRENT_DX,
+    RECURRENT_DWEIGHT_IH, // then the gradients of the other weights in their order
+    RECURRENT_DH0 = RECURRENT_DWEIGHT_IH + 2 * RECURRENT_WEIGHTS,
+    RECURRENT_DC0
+};
 
 struct clrnn_recurrent_attributes {
     struct clrnn_rnn_attributes rnn; // first: bounds read it as op->rnn

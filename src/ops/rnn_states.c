@@ -3,19 +3,15 @@
 // of each sample, so that they read initial states in one place only.
 #include "device/gemm/gemm.h"
 #include "ops/rnn_variants.h"
+#include "ops/rnn_states.h"
 
 static struct clrnn_cost moves(double count)
 {
     return (struct clrnn_cost){count, 8 * count};
 }
 
-static struct clrnn_defines defines_of(const struct clrnn_rnn *r, struct clrnn_define define[3])
-{
-    define[0] = (struct clrnn_define){"CELL", r->cell};
-    define[1] = (struct clrnn_define){"RELU", r->relu};
-    define[2] = (struct clrnn_define){"WIDTH", 1};
-    return (struct clrnn_defines){3, define};
-}
+// What kernels that do not depend on the cell are built for.
+#define PLAIN DEFINES({"CELL", CLRNN_CELL_RNN}, {"RELU", 0}, {"WIDTH", 1})
 
 enum clrnn_status clrnn_rnn_begin(struct clrnn_launches *l, struct clrnn_rnn *r)
 {
@@ -42,63 +38,72 @@ enum clrnn_status clrnn_rnn_begin(struct clrnn_launches *l, struct clrnn_rnn *r)
     return CLRNN_OK;
 }
 
-// Rows of `from` are ld apart, directions ld_direction.
-static enum clrnn_status take_final(struct clrnn_launches *l, const struct clrnn_rnn *r,
-                                    struct clrnn_buffer *from, size_t ld, size_t ld_direction,
-                                    struct clrnn_buffer *to)
+enum clrnn_status clrnn_launch_final(struct clrnn_launches *l, const struct clrnn_state_size *z,
+                                     struct clrnn_buffer *lengths, struct clrnn_buffer *from, size_t ld,
+                                     size_t ld_direction, struct clrnn_buffer *to)
 {
-    struct clrnn_define define[3];
-
     if (!to)
         return CLRNN_OK;
-    return clrnn_launch_kernel(l, "rnn", "rnn_final", defines_of(r, define),
-                               RANGE2((size_t)r->N * r->H, r->D), moves((double)r->D * r->N * r->H),
-                               ARGS(BUF(from), BUF(r->lengths), BUF(to), UINT(r->T), UINT(r->N), UINT(r->H),
-                                    UINT(r->D), UINT(ld), UINT(ld_direction)));
+    return clrnn_launch_kernel(l, "rnn", "rnn_final", PLAIN, RANGE2((size_t)z->N * z->W, z->D),
+                               moves((double)z->D * z->N * z->W),
+                               ARGS(BUF(from), BUF(lengths), BUF(to), UINT(z->T), UINT(z->N), UINT(z->W),
+                                    UINT(z->D), UINT(ld), UINT(ld_direction)));
+}
+
+enum clrnn_status clrnn_launch_join_final(struct clrnn_launches *l, const struct clrnn_state_size *z,
+                                          struct clrnn_buffer *lengths, struct clrnn_buffer *dhn,
+                                          struct clrnn_buffer **dy)
+{
+    const size_t count = (size_t)z->T * z->N * z->D * z->W;
+    struct clrnn_buffer *given = *dy;
+
+    if (!dhn && given)
+        return CLRNN_OK;
+    TRY(clrnn_launches_scratch(l, count, dy));
+    if (!dhn)
+        return clrnn_launch_zero(l, *dy);
+    return clrnn_launch_kernel(
+        l, "rnn", "rnn_join_final", PLAIN, RANGE1(count), moves((double)count),
+        ARGS(BUF(given), BUF(dhn), BUF(lengths), BUF(*dy), UINT(z->T), UINT(z->N), UINT(z->W), UINT(z->D)));
+}
+
+enum clrnn_status clrnn_launch_first(struct clrnn_launches *l, const struct clrnn_state_size *z, uint32_t d,
+                                     struct clrnn_buffer *lengths, struct clrnn_buffer **rows, size_t *offset)
+{
+    const size_t direction = d * (size_t)z->T * z->N * z->W;
+    struct clrnn_buffer *from = *rows;
+
+    *offset = direction + (d ? (size_t)(z->T - 1) * z->N * z->W : 0);
+    if (!d || !lengths)
+        return CLRNN_OK;
+    *offset = 0;
+    TRY(clrnn_launches_scratch(l, (size_t)z->N * z->W, rows));
+    return clrnn_launch_kernel(l, "rnn", "rnn_first", PLAIN, RANGE1((size_t)z->N * z->W),
+                               moves((double)z->N * z->W),
+                               ARGS(BUF(from), BUF(lengths), BUF(*rows), UINT(z->T), UINT(z->N), UINT(z->W),
+                                    UINT(d), UINT(direction)));
+}
+
+static struct clrnn_state_size size_of(const struct clrnn_rnn *r)
+{
+    return (struct clrnn_state_size){r->T, r->N, r->H, r->D};
 }
 
 enum clrnn_status clrnn_rnn_end(struct clrnn_launches *l, const struct clrnn_rnn *r)
 {
-    TRY(take_final(l, r, r->y, (size_t)r->D * r->H, r->H, r->hn));
-    return take_final(l, r, r->memory, r->H, (size_t)r->T * r->N * r->H, r->cn);
+    const struct clrnn_state_size z = size_of(r);
+
+    TRY(clrnn_launch_final(l, &z, r->lengths, r->y, (size_t)r->D * r->H, r->H, r->hn));
+    return clrnn_launch_final(l, &z, r->lengths, r->memory, r->H, (size_t)r->T * r->N * r->H, r->cn);
 }
 
 enum clrnn_status clrnn_rnn_begin_bwd(struct clrnn_launches *l, struct clrnn_rnn *r)
 {
-    const size_t count = (size_t)r->T * r->N * r->D * r->H;
-    struct clrnn_buffer *dy = r->dy;
-    struct clrnn_define define[3];
+    const struct clrnn_state_size z = size_of(r);
 
     r->past = r->cell == CLRNN_CELL_LSTM ? r->c0 : r->cell == CLRNN_CELL_GRU ? r->h0 : NULL;
     r->carry = r->cell == CLRNN_CELL_LSTM ? r->dc0 : r->cell == CLRNN_CELL_GRU ? r->dh0 : NULL;
-    if (!r->dhn && r->dy)
-        return CLRNN_OK;
-    TRY(clrnn_launches_scratch(l, count, &r->dy));
-    if (!r->dhn)
-        return clrnn_launch_zero(l, r->dy);
-    return clrnn_launch_kernel(l, "rnn", "rnn_join_final", defines_of(r, define), RANGE1(count),
-                               moves((double)count),
-                               ARGS(BUF(dy), BUF(r->dhn), BUF(r->lengths), BUF(r->dy), UINT(r->T), UINT(r->N),
-                                    UINT(r->H), UINT(r->D)));
-}
-
-// The gate gradients of each sample's first step in direction d: [N, R*H] from *offset on.
-static enum clrnn_status first_gradients(struct clrnn_launches *l, const struct clrnn_rnn *r, uint32_t d,
-                                         struct clrnn_buffer **first, size_t *offset)
-{
-    const size_t W = (size_t)r->R * r->H, direction = d * (size_t)r->T * r->N * W;
-    struct clrnn_define define[3];
-
-    *first = r->gates;
-    *offset = direction + (d ? (size_t)(r->T - 1) * r->N * W : 0);
-    if (!d || !r->lengths)
-        return CLRNN_OK;
-    *offset = 0;
-    TRY(clrnn_launches_scratch(l, r->N * W, first));
-    return clrnn_launch_kernel(l, "rnn", "rnn_first", defines_of(r, define), RANGE1(r->N * W),
-                               moves((double)r->N * (double)W),
-                               ARGS(BUF(r->gates), BUF(r->lengths), BUF(*first), UINT(r->T), UINT(r->N),
-                                    UINT(W), UINT(d), UINT(direction)));
+    return clrnn_launch_join_final(l, &z, r->lengths, r->dhn, &r->dy);
 }
 
 // Of the gates [begin, begin + count), whose gradients are in column block `column` of `first`: dh0 (added to
@@ -141,12 +146,13 @@ static enum clrnn_status multiply_gates(struct clrnn_launches *l, const struct c
 enum clrnn_status clrnn_rnn_end_bwd(struct clrnn_launches *l, const struct clrnn_rnn *r)
 {
     const bool gru = r->cell == CLRNN_CELL_GRU;
+    const struct clrnn_state_size gates = {r->T, r->N, r->R * r->H, r->D};
 
     for (uint32_t d = 0; d < r->D && r->h0; d++) {
-        struct clrnn_buffer *first;
+        struct clrnn_buffer *first = r->gates;
         size_t offset;
 
-        TRY(first_gradients(l, r, d, &first, &offset));
+        TRY(clrnn_launch_first(l, &gates, d, r->lengths, &first, &offset));
         // gru: kernels have left in dh0 what goes past the multiply
         TRY(multiply_gates(l, r, d, first, offset, 0, gru ? 2 : r->G, 0, gru));
         if (gru)

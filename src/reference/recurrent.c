@@ -174,17 +174,17 @@ static void cell_fwd(const struct clrnn_op *op, struct trace *s, struct weights 
         wide[j] = gate[3 * H + j] * tanh(w.gamma_c ? w.gamma_c[j] * hat[j] + w.beta_c[j] : hat[j]);
 }
 
-// Runs all steps of one sample from a zero state.
-static void run_fwd(const struct clrnn_op *op, void *const in[], size_t d, size_t n, size_t length,
-                    struct trace *s)
+// Runs all steps of one sample from the state h0, c0; NULL: zero.
+static void run_fwd(const struct clrnn_op *op, void *const in[], const double *h0, const double *c0, size_t d,
+                    size_t n, size_t length, struct trace *s)
 {
     const size_t C = op->C, H = op->rnn.H, P = op->recurrent.P, GH = rows_of_gates(op);
     const struct weights w = weights_at(in, RECURRENT_WEIGHT_IH, d);
     const double *x = in[RECURRENT_X];
 
     draw_mask(op, in[RECURRENT_COUNTER], d, n, s->mask);
-    ref_zero(s->h, P);
-    ref_zero(s->c, H);
+    ref_take(s->h, h0, P);
+    ref_take(s->c, c0, H);
     for (size_t k = 0; k < length; k++) {
         double *h = s->h + k * P, *input = s->input + k * GH, *hidden = s->hidden + k * GH;
 
@@ -275,6 +275,8 @@ static void product_back(const struct clrnn_op *op, double *g, const double *hat
         normalise_back(g, hat, scale, GH);
 }
 
+// From the gradients of the state after the last step in s->dh and s->dc to those of the state before the
+// first.
 static void run_bwd(const struct clrnn_op *op, void *const in[], size_t d, size_t n, size_t length,
                     struct trace *s, struct weights dw, double *dx)
 {
@@ -282,12 +284,11 @@ static void run_bwd(const struct clrnn_op *op, void *const in[], size_t d, size_
     const struct weights w = weights_at(in, RECURRENT_WEIGHT_IH, d);
     const double *x = in[RECURRENT_X], *dy = in[RECURRENT_BWD_DY];
 
-    ref_zero(s->dh, P);
-    ref_zero(s->dc, H);
     for (size_t k = length; k-- > 0;) {
         const size_t r = row_of(op, d, length, k, n);
 
-        ref_add(s->dh, dy + r * width + d * P, P);
+        if (dy)
+            ref_add(s->dh, dy + r * width + d * P, P);
         ref_zero(s->dwide, H);
         if (w.hr)
             ref_matrix_vector_back(s->dwide, w.hr, s->dh, P, H);
@@ -316,7 +317,7 @@ static void run_bwd(const struct clrnn_op *op, void *const in[], size_t d, size_
 
 static bool recurrent_fwd(const struct clrnn_op *op, void *const in[], void *const out[])
 {
-    const size_t P = op->recurrent.P, width = op->rnn.D * P;
+    const size_t P = op->recurrent.P, H = op->rnn.H, width = op->rnn.D * P;
     double *y = out[RECURRENT_Y];
     struct trace s;
 
@@ -327,7 +328,10 @@ static bool recurrent_fwd(const struct clrnn_op *op, void *const in[], void *con
         for (size_t n = 0; n < op->N; n++) {
             const size_t length = ref_length(op, in[RECURRENT_LENGTHS], n);
 
-            run_fwd(op, in, d, n, length, &s);
+            run_fwd(op, in, ref_state(op, in[RECURRENT_H0], d, n, P),
+                    ref_state(op, in[RECURRENT_C0], d, n, H), d, n, length, &s);
+            ref_take(ref_state(op, out[RECURRENT_HN], d, n, P), s.h + length * P, P);
+            ref_take(ref_state(op, out[RECURRENT_CN], d, n, H), s.c + length * H, H);
             for (size_t k = 0; k < length; k++)
                 memcpy(y + row_of(op, d, length, k, n) * width + d * P, s.h + (k + 1) * P, P * sizeof(*y));
         }
@@ -352,6 +356,7 @@ static void zero_weights(const struct clrnn_op *op, struct weights dw)
 
 static bool recurrent_bwd(const struct clrnn_op *op, void *const in[], void *const out[])
 {
+    const size_t P = op->recurrent.P, H = op->rnn.H;
     struct trace s;
 
     if (!trace_init(op, &s))
@@ -364,8 +369,13 @@ static bool recurrent_bwd(const struct clrnn_op *op, void *const in[], void *con
         for (size_t n = 0; n < op->N; n++) {
             const size_t length = ref_length(op, in[RECURRENT_LENGTHS], n);
 
-            run_fwd(op, in, d, n, length, &s);
+            run_fwd(op, in, ref_state(op, in[RECURRENT_BWD_H0], d, n, P),
+                    ref_state(op, in[RECURRENT_BWD_C0], d, n, H), d, n, length, &s);
+            ref_take(s.dh, ref_state(op, in[RECURRENT_BWD_DHN], d, n, P), P);
+            ref_take(s.dc, ref_state(op, in[RECURRENT_BWD_DCN], d, n, H), H);
             run_bwd(op, in, d, n, length, &s, dw, out[RECURRENT_DX]);
+            ref_take(ref_state(op, out[RECURRENT_DH0], d, n, P), s.dh, P);
+            ref_take(ref_state(op, out[RECURRENT_DC0], d, n, H), s.dc, H);
         }
     }
     free(s.memory);

@@ -13,6 +13,7 @@ struct cell {
     bool relu, bias, norm, projected;
     double p;
     uint32_t D;
+    bool states; // initial ones given, final ones wanted
 };
 
 // How many numbers weight `slot` of a direction has; 0: the layer has none.
@@ -36,6 +37,19 @@ static size_t weight_count(const struct clrnn_case_size *z, const struct cell *c
     default:
         return cell->norm && cell->kind == CLRNN_CELL_LSTM ? H : 0;
     }
+}
+
+// Initial or final states, or their gradients, from slot `h` on: inputs, or outputs.
+static void add_states(struct clrnn_cases *s, const struct clrnn_case_size *z, const struct cell *cell, int h,
+                       bool out)
+{
+    const size_t H = z->H, P = cell->projected ? (H + 1) / 2 : H, samples = (size_t)cell->D * z->N;
+
+    for (int i = 0; cell->states && i < (cell->kind == CLRNN_CELL_LSTM ? 2 : 1); i++)
+        if (out)
+            clrnn_case_out(s, h + i, samples * (i ? H : P));
+        else
+            clrnn_check_real(s->check, h + i, samples * (i ? H : P));
 }
 
 static void recurrent_inputs(struct clrnn_cases *s, const struct clrnn_case_size *z, const struct cell *cell)
@@ -66,6 +80,7 @@ static void recurrent_inputs(struct clrnn_cases *s, const struct clrnn_case_size
                              : slot >= RECURRENT_GAMMA_IH && slot <= RECURRENT_GAMMA_C ? 1
                                                                                        : root);
     }
+    add_states(s, z, cell, c->op.kind == CLRNN_OP_RECURRENT_FWD ? RECURRENT_H0 : RECURRENT_BWD_H0, false);
 }
 
 // After the forward, whose results it reads.
@@ -98,6 +113,8 @@ static enum clrnn_status backward(struct clrnn_cases *s, const struct clrnn_case
         if (numbers)
             clrnn_case_out(s, RECURRENT_DWEIGHT_IH + i, numbers);
     }
+    add_states(s, z, cell, RECURRENT_BWD_DHN, false);
+    add_states(s, z, cell, RECURRENT_DH0, true);
     return clrnn_case_run(s);
 }
 
@@ -119,6 +136,7 @@ static enum clrnn_status recurrent(struct clrnn_cases *s, const struct clrnn_cas
         clrnn_case_out(s, RECURRENT_CELL, rows * z->H);
     if (cell->projected)
         clrnn_case_out(s, RECURRENT_WIDE, rows * z->H);
+    add_states(s, z, cell, RECURRENT_HN, true);
     TRY(clrnn_case_run(s));
     return backward(s, z, cell);
 }
@@ -126,14 +144,15 @@ static enum clrnn_status recurrent(struct clrnn_cases *s, const struct clrnn_cas
 enum clrnn_status clrnn_recurrent_cases(struct clrnn_cases *s, const struct clrnn_case_size *z)
 {
     const struct cell cells[] = {
-        {CLRNN_CELL_RNN, false, true, true, false, 0, z->D},
-        {CLRNN_CELL_RNN, true, false, true, false, 0.3, 1},
-        {CLRNN_CELL_LSTM, false, true, false, true, 0, z->D},
-        {CLRNN_CELL_LSTM, false, true, true, false, 0, 1},
-        {CLRNN_CELL_LSTM, false, false, true, true, 0.4, z->D},
-        {CLRNN_CELL_LSTM, false, true, false, false, 0.5, 1},
-        {CLRNN_CELL_GRU, false, true, true, false, 0, z->D},
-        {CLRNN_CELL_GRU, false, false, false, false, 0.2, z->D},
+        {CLRNN_CELL_RNN, false, true, true, false, 0, z->D, true},
+        {CLRNN_CELL_RNN, true, false, true, false, 0.3, 1, false},
+        {CLRNN_CELL_LSTM, false, true, false, true, 0, z->D, true},
+        {CLRNN_CELL_LSTM, false, true, true, false, 0, 1, true},
+        {CLRNN_CELL_LSTM, false, false, true, true, 0.4, z->D, true},
+        {CLRNN_CELL_LSTM, false, true, false, true, 0.5, 1, false},
+        {CLRNN_CELL_GRU, false, true, true, false, 0, z->D, false},
+        {CLRNN_CELL_GRU, false, true, true, false, 0, z->D, true},
+        {CLRNN_CELL_GRU, false, false, false, false, 0.2, z->D, true},
     };
 
     // Normalised, two numbers are -1 and 1 whatever they were: gradients are what rounding leaves.

@@ -94,29 +94,14 @@ static void step_fwd(const struct clrnn_op *op, struct trace *s, size_t k)
     }
 }
 
-// Of a state [D, N, H], those of one sample; NULL stays.
-static double *state_of(const struct clrnn_op *op, void *state, size_t direction, size_t n)
-{
-    return state ? (double *)state + (direction * op->N + n) * op->rnn.H : NULL;
-}
-
-// to [H] = from, or 0 where there is none.
-static void take_state(double *to, const double *from, size_t H)
-{
-    if (to && from)
-        memcpy(to, from, H * sizeof(*to));
-    else
-        ref_zero(to, H);
-}
-
 // Runs all steps of one sample from the state h0, c0; NULL: zero.
 static void run_fwd(const struct clrnn_op *op, const double *x, struct weights w, const double *h0,
                     const double *c0, size_t direction, size_t n, size_t length, struct trace *s)
 {
     const size_t C = op->C, H = op->rnn.H, GH = gates_of(op) * H;
 
-    take_state(s->h, h0, H);
-    take_state(s->c, c0, H);
+    ref_take(s->h, h0, H);
+    ref_take(s->c, c0, H);
     for (size_t k = 0; k < length; k++) {
         ref_zero(s->input, GH);
         ref_zero(s->recurrent, GH);
@@ -217,10 +202,10 @@ static bool rnn_fwd(const struct clrnn_op *op, void *const in[], void *const out
         for (size_t n = 0; n < op->N; n++) {
             const size_t length = ref_length(op, in[RNN_LENGTHS], n);
 
-            run_fwd(op, in[RNN_X], weights_at(in, RNN_WEIGHT_IH, d), state_of(op, in[RNN_H0], d, n),
-                    state_of(op, in[RNN_C0], d, n), d, n, length, &s);
-            take_state(state_of(op, out[RNN_HN], d, n), s.h + length * H, H);
-            take_state(state_of(op, out[RNN_CN], d, n), s.c + length * H, H);
+            run_fwd(op, in[RNN_X], weights_at(in, RNN_WEIGHT_IH, d), ref_state(op, in[RNN_H0], d, n, H),
+                    ref_state(op, in[RNN_C0], d, n, H), d, n, length, &s);
+            ref_take(ref_state(op, out[RNN_HN], d, n, H), s.h + length * H, H);
+            ref_take(ref_state(op, out[RNN_CN], d, n, H), s.c + length * H, H);
             for (size_t k = 0; k < length; k++)
                 memcpy(y + row_of(op, d, length, k, n) * width + d * H, s.h + (k + 1) * H, H * sizeof(*y));
         }
@@ -247,13 +232,13 @@ static bool rnn_bwd(const struct clrnn_op *op, void *const in[], void *const out
         for (size_t n = 0; n < op->N; n++) {
             const size_t length = ref_length(op, in[RNN_BWD_LENGTHS], n);
 
-            run_fwd(op, in[RNN_BWD_X], w, state_of(op, in[RNN_BWD_H0], d, n),
-                    state_of(op, in[RNN_BWD_C0], d, n), d, n, length, &s);
-            take_state(s.dh, state_of(op, in[RNN_BWD_DHN], d, n), H);
-            take_state(s.dc, state_of(op, in[RNN_BWD_DCN], d, n), H);
+            run_fwd(op, in[RNN_BWD_X], w, ref_state(op, in[RNN_BWD_H0], d, n, H),
+                    ref_state(op, in[RNN_BWD_C0], d, n, H), d, n, length, &s);
+            ref_take(s.dh, ref_state(op, in[RNN_BWD_DHN], d, n, H), H);
+            ref_take(s.dc, ref_state(op, in[RNN_BWD_DCN], d, n, H), H);
             run_bwd(op, in[RNN_BWD_X], in[RNN_BWD_DY], w, d, n, length, &s, dw, out[RNN_DX]);
-            take_state(state_of(op, out[RNN_DH0], d, n), s.dh, H);
-            take_state(state_of(op, out[RNN_DC0], d, n), s.dc, H);
+            ref_take(ref_state(op, out[RNN_DH0], d, n, H), s.dh, H);
+            ref_take(ref_state(op, out[RNN_DC0], d, n, H), s.dc, H);
         }
     }
     trace_finish(&s);

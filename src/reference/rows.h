@@ -93,6 +93,21 @@ static inline double ref_log_softmax(double x, struct ref_logsumexp total)
     return (x - total.top) - total.log_sum;
 }
 
+/** Of a state [D, N, W] of an op, that of one sample; NULL stays. */
+static inline double *ref_state(const struct clrnn_op *op, void *state, size_t direction, size_t n, size_t W)
+{
+    return state ? (double *)state + (direction * op->N + n) * W : NULL;
+}
+
+/** to [W] = from, or 0 where there is none; nothing where `to` is NULL. */
+static inline void ref_take(double *to, const double *from, size_t W)
+{
+    if (to && from)
+        memcpy(to, from, W * sizeof(*to));
+    else
+        ref_zero(to, W);
+}
+
 static inline void ref_add(double *a, const double *b, size_t count)
 {
     for (size_t i = 0; i < count; i++)

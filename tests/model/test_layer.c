@@ -153,7 +153,7 @@ static void check_all(struct fixture *f)
     run(f, &rnn, golden_layer_rnn, ARRAY_SIZE(golden_layer_rnn));
     run(f, &gru, golden_layer_gru, ARRAY_SIZE(golden_layer_gru));
     run(f, &lstm, golden_layer_lstm, ARRAY_SIZE(golden_layer_lstm));
-    (void)projected, (void)golden_layer_projected;
+    run(f, &projected, golden_layer_projected, ARRAY_SIZE(golden_layer_projected));
 }
 
 static void test_reference(void **state)

@@ -213,6 +213,7 @@ def main():
     for device in DEVICES:
         arguments_of_all(device)
         inputs_of_all(device)
+        projections(device)
         same_numbers_as_before(device)
         dropout(device)
         learns(device)

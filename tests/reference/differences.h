@@ -28,7 +28,7 @@ struct check {
     struct clrnn_op fwd, bwd;
     int32_t *lengths;
     size_t part_count;
-    struct part part[20];
+    struct part part[24];
     size_t y_rows, y_width; // of the forward's output 0; y_rows = T * N: padding as in x
     bool y_pooled;
     void *in[CLRNN_OP_MAX_IN], *out[CLRNN_OP_MAX_OUT];
@@ -37,7 +37,7 @@ struct check {
     double *y, *dy;
     int state_slot[2],
         dstate_slot[2]; // final states of the forward, their gradients of the backward; 0: none
-    size_t state_count;
+    size_t state_count[2];
     double *state[2], *dstate[2];
     double scratch[MAX_CELLS];
     size_t used;
@@ -78,7 +78,7 @@ static double forward(struct check *c)
         sum += c->y[i] * c->dy[i];
     }
     for (int s = 0; s < 2; s++)
-        for (size_t i = 0; c->state[s] && i < c->state_count; i++)
+        for (size_t i = 0; c->state[s] && i < c->state_count[s]; i++)
             sum += c->state[s][i] * c->dstate[s][i];
     return sum;
 }
@@ -104,9 +104,9 @@ static void prepare(struct check *c)
     for (uint32_t s = 0; s < 2; s++) {
         if (!c->state_slot[s])
             continue;
-        c->out[c->state_slot[s]] = c->state[s] = scratch(c, c->state_count);
-        c->back_in[c->dstate_slot[s]] = c->dstate[s] = scratch(c, c->state_count);
-        fill(c->dstate[s], c->state_count, c->seed + 50 + s, 1);
+        c->out[c->state_slot[s]] = c->state[s] = scratch(c, c->state_count[s]);
+        c->back_in[c->dstate_slot[s]] = c->dstate[s] = scratch(c, c->state_count[s]);
+        fill(c->dstate[s], c->state_count[s], c->seed + 50 + s, 1);
     }
     for (size_t i = 0; i < c->part_count; i++) {
         struct part *p = &c->part[i];

@@ -10,7 +10,7 @@ struct cell {
     double p;
 };
 
-static void check_cell(const struct cell *cell, uint32_t D, bool padded, uint32_t seed)
+static void check_cell(const struct cell *cell, uint32_t D, bool padded, bool states, uint32_t seed)
 {
     static uint32_t counter[COUNTER_FIELDS] = {7, 0, 3};
     const uint32_t T = 5, N = 3, C = 3, H = 4, P = cell->projected ? 2 : H,
@@ -44,6 +44,12 @@ static void check_cell(const struct cell *cell, uint32_t D, bool padded, uint32_
         if (count[i % RECURRENT_WEIGHTS])
             add(&c, RECURRENT_WEIGHT_IH + i, RECURRENT_WEIGHT_IH + i, RECURRENT_DWEIGHT_IH + i,
                 count[i % RECURRENT_WEIGHTS], 0, 0.8);
+    for (int i = 0; states && i < (cell->kind == CLRNN_CELL_LSTM ? 2 : 1); i++) {
+        c.state_count[i] = (size_t)D * N * (i ? H : P);
+        c.state_slot[i] = RECURRENT_HN + i;
+        c.dstate_slot[i] = RECURRENT_BWD_DHN + i;
+        add(&c, RECURRENT_H0 + i, RECURRENT_BWD_H0 + i, RECURRENT_DH0 + i, c.state_count[i], 0, 1);
+    }
     finish(&c, CLRNN_OP_RECURRENT_BWD);
 }
 
@@ -63,7 +69,8 @@ static void test_cells(void **state)
     for (size_t i = 0; i < sizeof(cells) / sizeof(*cells); i++)
         for (uint32_t D = 1; D <= 2; D++)
             for (int padded = 0; padded < 2; padded++)
-                check_cell(&cells[i], D, padded, 400 + (uint32_t)i);
+                for (int states = 0; states < 2; states++)
+                    check_cell(&cells[i], D, padded, states, 400 + (uint32_t)(10 * states) + (uint32_t)i);
 }
 
 int main(void)

@@ -33,15 +33,15 @@ static void check_rnn(const char *what, enum clrnn_cell cell, bool relu, uint32_
         add(&c, RNN_BIAS_HH + 4 * d, RNN_BWD_BIAS_HH + 4 * d, RNN_DBIAS_HH + 4 * d, (size_t)G * H, 0, 0.8);
     }
     if (states) {
-        c.state_count = (size_t)D * N * H;
+        c.state_count[0] = c.state_count[1] = (size_t)D * N * H;
         c.state_slot[0] = RNN_HN;
         c.dstate_slot[0] = RNN_BWD_DHN;
-        add(&c, RNN_H0, RNN_BWD_H0, RNN_DH0, c.state_count, 0, 1);
+        add(&c, RNN_H0, RNN_BWD_H0, RNN_DH0, c.state_count[0], 0, 1);
     }
     if (states && cell == CLRNN_CELL_LSTM) {
         c.state_slot[1] = RNN_CN;
         c.dstate_slot[1] = RNN_BWD_DCN;
-        add(&c, RNN_C0, RNN_BWD_C0, RNN_DC0, c.state_count, 0, 1);
+        add(&c, RNN_C0, RNN_BWD_C0, RNN_DC0, c.state_count[0], 0, 1);
     }
     finish(&c, CLRNN_OP_RNN_BWD);
 }

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+// What forward and backward of the recurrent op share: the buffers of a direction, dropout of its state.
+#include "ops/recurrent_direction.h"
+
+#include <math.h>
+
+// Their in[] start with the same slots.
+struct clrnn_recurrent_direction clrnn_recurrent_layer(struct clrnn_launches *l, const struct clrnn_graph *g,
+                                                       const struct clrnn_op *op)
+{
+    const struct clrnn_recurrent_attributes *a = &op->recurrent;
+    struct clrnn_recurrent_direction r = {.T = op->T,
+                                          .N = op->N,
+                                          .C = op->C,
+                                          .H = a->rnn.H,
+                                          .P = a->P,
+                                          .D = a->rnn.D,
+                                          .G = clrnn_cell_gates(a->rnn.cell),
+                                          .op = op,
+                                          .x = clrnn_in(g, op, RECURRENT_X),
+                                          .lengths = clrnn_in(g, op, RECURRENT_LENGTHS),
+                                          .counter = clrnn_in(g, op, RECURRENT_COUNTER)};
+    const bool forward = op->kind == CLRNN_OP_RECURRENT_FWD;
+
+    r.h0 = clrnn_in(g, op, forward ? RECURRENT_H0 : RECURRENT_BWD_H0);
+    r.c0 = clrnn_in(g, op, forward ? RECURRENT_C0 : RECURRENT_BWD_C0);
+    r.state = a->rnn.cell == CLRNN_CELL_LSTM ? r.c0 : a->rnn.cell == CLRNN_CELL_GRU ? r.h0 : NULL;
+
+    r.split = clrnn_split_rows(l, op->N, a->rnn.H);
+    r.split.range =
+        r.split.lanes == 1 ? RANGE1(op->N) : GROUPS1((size_t)op->N * r.split.lanes, r.split.lanes);
+    return r;
+}
+
+void clrnn_recurrent_take(struct clrnn_recurrent_direction *r, const struct clrnn_graph *g, uint32_t d)
+{
+    r->d = d;
+    for (uint32_t i = 0; i < RECURRENT_WEIGHTS; i++) {
+        r->weight[i] = clrnn_in(g, r->op, (int)(RECURRENT_WEIGHT_IH + RECURRENT_WEIGHTS * d + i));
+        r->gradient[i] = r->op->kind == CLRNN_OP_RECURRENT_FWD
+                             ? NULL
+                             : clrnn_out(g, r->op, (int)(RECURRENT_DWEIGHT_IH + RECURRENT_WEIGHTS * d + i));
+    }
+}
+enum clrnn_status clrnn_recurrent_scratch(struct clrnn_launches *l, size_t count,
+                                          struct clrnn_buffer **buffer)
+{
+    return *buffer || !count ? CLRNN_OK : clrnn_launches_scratch(l, count, buffer);
+}
+
+enum clrnn_status clrnn_recurrent_mask(struct clrnn_launches *l, struct clrnn_recurrent_direction *r)
+{
+    const double p = r->op->recurrent.p;
+    const uint32_t count = r->N * r->P;
+
+    if (p <= 0)
+        return CLRNN_OK;
+    if (!r->mask)
+        TRY(clrnn_launches_scratch(l, count, &r->mask));
+    return clrnn_launch_kernel(l, "recurrent", "recurrent_mask", DEFINES_OF(r, r->split),
+                               RANGE1((count + 3) / 4), clrnn_recurrent_cost(count, 1, 1),
+                               ARGS(BUF(r->counter), BUF(r->mask), UINT(count),
+                                    UINT(r->op->recurrent.stream + r->d), UINT(ceil(p * 0x1p24)),
+                                    REAL(p < 1 ? 1 / (1 - p) : 0)));
+}
+
+// out [rows, P]: the mask times rows of h that are ld apart.
+static enum clrnn_status drop_rows(struct clrnn_launches *l, const struct clrnn_recurrent_direction *r,
+                                   struct clrnn_buffer *h, size_t first, size_t ld, size_t rows,
+                                   struct clrnn_buffer *out)
+{
+    return clrnn_launch_kernel(
+        l, "recurrent", "recurrent_drop", DEFINES_OF(r, r->split), RANGE1(rows * r->P),
+        clrnn_recurrent_cost((double)rows * r->P, 1, 3),
+        ARGS(BUF(h), BUF(r->mask), BUF(out), UINT(first), UINT(rows), UINT(r->N), UINT(r->P), UINT(ld)));
+}
+
+enum clrnn_status clrnn_recurrent_drop(struct clrnn_launches *l, const struct clrnn_recurrent_direction *r,
+                                       size_t row, size_t rows, struct clrnn_buffer *out)
+{
+    return drop_rows(l, r, r->y, (row * r->D + r->d) * r->P, (size_t)r->D * r->P, rows, out);
+}
+
+enum clrnn_status clrnn_recurrent_initial(struct clrnn_launches *l, const struct clrnn_recurrent_direction *r,
+                                          struct clrnn_buffer **h, size_t *offset)
+{
+    const size_t first = (size_t)r->d * r->N * r->P;
+
+    *h = r->h0;
+    *offset = first;
+    if (!r->mask)
+        return CLRNN_OK;
+    *offset = 0;
+    TRY(clrnn_launches_scratch(l, (size_t)r->N * r->P, h));
+    return drop_rows(l, r, r->h0, first, r->P, r->N, *h);
+}

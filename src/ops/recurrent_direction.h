@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT
+// Private to the recurrent op: the buffers of one direction, for forward (recurrent.c) and backward.
+#ifndef CLRNN_SRC_OPS_RECURRENT_DIRECTION_H
+#define CLRNN_SRC_OPS_RECURRENT_DIRECTION_H
+
+#include "ops/graph.h"
+#include "ops/split.h"
+
+/** The sizes and buffers of one direction. Shapes: ops/recurrent.h. Absent buffers are NULL. */
+struct clrnn_recurrent_direction {
+    uint32_t T, N, C, H, P, D, G, d;
+    const struct clrnn_op *op;
+    struct clrnn_split split; // a team for each row of the batch
+    struct clrnn_buffer *x, *lengths, *counter, *weight[RECURRENT_WEIGHTS], *gradient[RECURRENT_WEIGHTS];
+    struct clrnn_buffer *y, *input, *hidden, *stats, *gates, *cell, *wide, *mask;
+    struct clrnn_buffer *dy, *dx;                                   // backward
+    struct clrnn_buffer *h0, *c0, *begin, *state, *dh0, *dc0, *dcn; // cl/recurrent.cl has begin and state
+};
+
+/** By the layer and how its rows or columns are divided. */
+#define DEFINES_OF(r, split) \
+    DEFINES({"CELL", (r)->op->rnn.cell}, {"RELU", (r)->op->rnn.relu}, \
+            {"NORM", (r)->op->recurrent.layer_norm}, {"WIDTH", (split).width}, {"LANES", (split).lanes})
+#define WEIGHT(name) weight[RECURRENT_##name - RECURRENT_WEIGHT_IH]
+#define GRADIENT(name) gradient[RECURRENT_##name - RECURRENT_WEIGHT_IH]
+
+static inline size_t clrnn_recurrent_rows(const struct clrnn_recurrent_direction *r)
+{
+    return (size_t)r->T * r->N;
+}
+
+static inline uint32_t clrnn_recurrent_columns(const struct clrnn_recurrent_direction *r)
+{
+    return r->G * r->H;
+}
+
+static inline struct clrnn_cost clrnn_recurrent_cost(double numbers, double flops, double touches)
+{
+    return (struct clrnn_cost){flops * numbers, 4 * touches * numbers};
+}
+
+/** What forward and backward have in common; take a direction next. */
+struct clrnn_recurrent_direction clrnn_recurrent_layer(struct clrnn_launches *l, const struct clrnn_graph *g,
+                                                       const struct clrnn_op *op);
+void clrnn_recurrent_take(struct clrnn_recurrent_direction *r, const struct clrnn_graph *g, uint32_t d);
+
+/** Scratch, unless the buffer is there or count is 0. */
+enum clrnn_status clrnn_recurrent_scratch(struct clrnn_launches *l, size_t count,
+                                          struct clrnn_buffer **buffer);
+
+/** The dropout's mask of the direction: none where nothing is dropped. */
+enum clrnn_status clrnn_recurrent_mask(struct clrnn_launches *l, struct clrnn_recurrent_direction *r);
+/** out [rows, P]: the mask times the rows of y from `row` on. */
+enum clrnn_status clrnn_recurrent_drop(struct clrnn_launches *l, const struct clrnn_recurrent_direction *r,
+                                       size_t row, size_t rows, struct clrnn_buffer *out);
+/** h0 of the direction as it enters the gates, in *h from *offset on: times the mask if there is one. */
+enum clrnn_status clrnn_recurrent_initial(struct clrnn_launches *l, const struct clrnn_recurrent_direction *r,
+                                          struct clrnn_buffer **h, size_t *offset);
+
+#endif
