@@ -19,8 +19,9 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 from ._library import ArgumentError, library
 from ._model import Device
 from ._structs import LayerGradients, LayerInput, LayerOutput, LayerParams
+from .scripts.module import to_config
 
-__all__ = ["GRU", "LSTM", "RNN"]
+__all__ = ["GRU", "LSTM", "RNN", "to_config"]
 
 _KINDS = {"RNN_TANH": 0, "RNN_RELU": 0, "LSTM": 1, "GRU": 2}
 

@@ -209,7 +209,40 @@ def learns(device):
     assert float(loss.detach()) < 0.3 * first, first
 
 
+class Classifier(nn.Module):
+    """What to_config converts."""
+
+    def __init__(self, cell):
+        super().__init__()
+        self.rnn, self.drop, self.fc = cell, nn.Dropout(0.3), nn.Linear(cell.hidden_size, 4)
+
+    def forward(self, x):
+        return self.fc(self.drop(self.rnn(x)[0][:, -1]))
+
+
+def modules_as_configs():
+    """The config and weights of a module make a model with its predictions; the module stays as it was."""
+    for cell in (nn.LSTM(C, H, 2, batch_first=True), clrnn.torch.GRU(C, H, batch_first=True, device="ref")):
+        net = Classifier(cell)
+        before = {k: v.clone() for k, v in net.state_dict().items()}
+        optimizer = torch.optim.SGD(net.parameters(), 0.1)
+        text, weights = clrnn.torch.to_config(net, loss="cross_entropy", optimizer=optimizer)
+        assert "sgd: {lr: 0.1" in text and "hidden_size: 7" in text and "dropout: {p: 0.3}" in text
+        assert all(torch.equal(v, before[k]) for k, v in net.state_dict().items()) and net.fc.weight.grad is None
+        x, y = torch.randn(6, 5, C), torch.zeros(6, dtype=torch.int64)
+        made = clrnn.train(text + "  epochs: 1\n", x.numpy(), y.numpy(), device="ref").model
+        made.load_state_dict(weights)
+        near("to_config", torch.from_numpy(made.predict(x.numpy())), net.eval()(x).detach().double(), 64)
+    try:
+        clrnn.torch.to_config(nn.Bilinear(2, 2, 2), torch.randn(1, 2))
+    except clrnn.ConfigError as e:
+        assert "Bilinear" in str(e) and "\n" not in str(e), e
+    else:
+        raise AssertionError("a module that is no chain")
+
+
 def main():
+    modules_as_configs()
     for device in DEVICES:
         arguments_of_all(device)
         inputs_of_all(device)

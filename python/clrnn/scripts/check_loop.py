@@ -143,7 +143,7 @@ def modes(f: Facts) -> None:
 
 def _judged(f: Facts, call: Any) -> bool:
     """Whether an output is compared, or enters a loss, outside training."""
-    from .record import LOSS_OPS
+    from .graph import LOSS_OPS
     outputs = {id(n) for n in call.outputs}
     kinds = {"eq", "__eq__", "argmax", "max", "gt", "__gt__", "round", "sub", "__sub__", "topk", "ge", "lt"} | set(LOSS_OPS)
     for n in f.rec.ops:

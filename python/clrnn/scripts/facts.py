@@ -9,7 +9,8 @@ from typing import Any, Iterable, Optional
 import torch
 
 from .graph import CELL_OPS, LOSS_OPS, REGRESSION_LOSSES, RNN_OPS, SHAPE_OPS, Node, through
-from .record import Call, LossCall, OptimizerLife, Recorder, Step
+from .record import Recorder
+from .seen import Call, LossCall, OptimizerLife, Step
 
 
 class Finding:

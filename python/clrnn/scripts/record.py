@@ -2,20 +2,20 @@
 """Records a training script: torch calls by a function mode, modules and optimizers by their public hooks."""
 from __future__ import annotations
 
-import random
 import sys
 import time
 import weakref
-from typing import Any, Callable, Optional
+from typing import Any, Optional
 
-import numpy as np
 import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from torch.overrides import TorchFunctionMode
-from torch.utils.data import DataLoader
 
-from .graph import CELL_OPS, LOSS_OPS, RNN_OPS, Graph, Node, tensors_in
+from .graph import LOSS_OPS, RNN_OPS, Graph, Node, tensors_in
+from .loops import Loops
+from .seen import Call, Ended, LossCall, OptimizerLife, Step
 from .source import LOOP, WHILE, WHILE_END, Source
+from .wraps import Wraps
 
 DETAILED = 60           # steps whose gradients and weights are looked at
 PASSIVE = frozenset("""shape dtype device is_cuda requires_grad is_leaf ndim layout is_sparse grad_fn size dim numel
@@ -24,94 +24,7 @@ PASSIVE = frozenset("""shape dtype device is_cuda requires_grad is_leaf ndim lay
     is_complex __format__ __repr__ __hash__ is_pinned is_mps is_xpu _backward_hooks""".split())
 
 
-class Ended(BaseException):
-    """Raised inside the script when the recording is over."""
-
-
-class LoopRun:
-    """A loop of the script while it runs."""
-
-    def __init__(self, number: int, node: Any, length: Optional[int]) -> None:
-        self.number, self.node, self.length = number, node, length
-        self.turn = self.steps = 0      # turns begun; training steps inside
-
-
-class Step:
-    """What happened between one backward() and the next."""
-
-    def __init__(self, index: int) -> None:
-        self.index = index
-        self.backward: list = []        # lines
-        self.root: list = []            # root module calls
-        self.losses: list = []          # LossCall
-        self.loss: Optional[Node] = None
-        self.loss_value = float("nan")
-        self.epoch = 1
-        self.no_grad_params: set = set()
-        self.grad_norm = float("nan")
-        self.stepped: list = []
-
-
-class Call:
-    """A call of a module that no other module called."""
-
-    def __init__(self, module: Any, line: Any) -> None:
-        self.module, self.line = module, line
-        self.training, self.grad = module.training, torch.is_grad_enabled()
-        self.inputs: list = []          # tensors, copied
-        self.nodes: list = []
-        self.outputs: list = []
-        self.rows: list = []            # hashes of the samples
-        self.step = 0
-        self.epoch = 1
-        self.used = False               # a backward followed
-        self.after_training = False
-        self.lengths: Any = None
-
-
-class LossCall:
-    """A call of one of torch's losses."""
-
-    def __init__(self, node: Node, given: Node, wanted: Node) -> None:
-        self.node, self.given, self.wanted = node, given, wanted
-        self.input: Any = None
-        self.target: Any = None
-        self.value = float("nan")
-
-
-class OptimizerLife:
-    """An optimizer and its steps."""
-
-    def __init__(self, optimizer: Any, line: Any, order: int) -> None:
-        self.ref, self.line, self.order = weakref.ref(optimizer), line, order
-        self.cls, self.name = type(optimizer), type(optimizer).__name__
-        self.lr = [g.get("lr", 0.0) for g in optimizer.param_groups]
-        self.params = [weakref.ref(p) for g in optimizer.param_groups for p in g["params"]]
-        self.defaults = dict(optimizer.defaults)
-        self.step_line: Any = None
-        self.steps = 0
-        self.closure = False
-        self.clean: Optional[bool] = None   # whether a backward of this interval began with clean gradients
-        self.intervals: list = []           # clean, for each step
-        self.wiped: list = []               # steps whose gradients were cleared between backward() and step()
-        self.movement: list = []            # relative change of the weights
-        self.lrs: list = []
-        self.key = id(optimizer)
-
-    def alive(self) -> list:
-        return [p for p in (r() for r in self.params) if p is not None]
-
-
-class Scheduler:
-    def __init__(self, scheduler: Any, line: Any) -> None:
-        self.ref, self.line = weakref.ref(scheduler), line
-        self.name = type(scheduler).__name__
-        self.step_line: Any = None
-        self.calls: list = []           # training steps done at each step()
-        self.start: Any = None
-
-
-class Recorder(TorchFunctionMode):
+class Recorder(Loops, Wraps, TorchFunctionMode):
     """Runs the script and keeps what the checks look at."""
 
     def __init__(self, source: Source, steps: Optional[int], seconds: float) -> None:
@@ -373,91 +286,6 @@ class Recorder(TorchFunctionMode):
         self._limit()
         return result
 
-    def _epoch_of_step(self) -> None:
-        """Names the loops over epochs and batches by the loops that run now."""
-        runs = [r for r in self.loop_stack]
-        if not runs:
-            return
-        named = [r for r in runs if _loop_names(r.node) & _EPOCH_WORDS]
-        if named:
-            epoch = named[-1]
-            inner = [r for r in runs if runs.index(r) > runs.index(epoch)]
-            batch = inner[0] if inner else epoch
-        elif len(runs) > 1:
-            epoch, batch = runs[-2], runs[-1]
-        else:
-            epoch = batch = runs[-1]
-        self.epoch_loop, self.batch_loop = epoch.number, batch.number
-        self.epochs = epoch.length
-        if epoch is not batch:
-            if epoch.turn > self.epoch and self.steps and not self.over:
-                self.epoch_ends.append(len(self.steps))
-            self.epoch = max(epoch.turn, 1)
-
-    def _limit(self) -> None:
-        done = len(self.steps)
-        single = self.epoch_loop == self.batch_loop
-        second = sum(1 for s in self.steps[-8:] if s.epoch > 1) if not single else 0
-        if self.over:
-            inside = any(r.steps for r in self.loop_stack)
-            if not inside or done > self.over_at + 50:
-                raise Ended()
-        elif ((self.max_steps and done >= self.max_steps) or second >= 3 or (single and done >= 60)
-              or time.monotonic() - self.started > self.seconds):
-            self.over, self.over_at = True, done
-            self.shortened = True
-            self.over_time = time.monotonic()
-            if not any(r.steps for r in self.loop_stack):
-                raise Ended()
-
-    # ------------------------------------------------------------ loops
-
-    def loop(self, number: int, iterable: Any) -> Any:
-        """Yields what a loop of the script runs over."""
-        try:
-            length: Optional[int] = len(iterable)
-        except Exception:
-            length = None
-        run = LoopRun(number, self.source.loops[number], length)
-        run.iterable = iterable
-        iterator = iter(iterable)
-        self.loop_stack.append(run)
-        try:
-            while True:
-                if run in self.loop_stack:
-                    del self.loop_stack[self.loop_stack.index(run) + 1:]
-                else:                           # a generator's loop that goes on
-                    self.loop_stack.append(run)
-                if self.over and run.steps:
-                    break
-                try:
-                    item = next(iterator)
-                except StopIteration:
-                    break
-                run.turn += 1
-                yield item
-        finally:
-            if run in self.loop_stack:
-                del self.loop_stack[self.loop_stack.index(run):]
-            if run.steps:
-                self.loop_runs.setdefault(number, []).append(run)
-
-    def while_(self, number: int) -> bool:
-        run = next((r for r in self.loop_stack if r.number == number), None)
-        if run is None:
-            run = LoopRun(number, self.source.loops[number], None)
-            self.loop_stack.append(run)
-        else:
-            del self.loop_stack[self.loop_stack.index(run) + 1:]
-        run.turn += 1
-        return not (self.over and run.steps)
-
-    def while_end(self, number: int) -> bool:
-        run = next((r for r in self.loop_stack if r.number == number), None)
-        if run is not None:
-            del self.loop_stack[self.loop_stack.index(run):]
-        return False
-
     # ------------------------------------------------------------ hooks
 
     def _pre_forward(self, module: Any, args: tuple) -> None:
@@ -555,131 +383,6 @@ class Recorder(TorchFunctionMode):
             self.optimizers[id(optimizer)] = life
         return life
 
-    # ------------------------------------------------------------ what has no public hook: wrapped, and put back
-
-    def _patch(self, owner: Any, name: str, make: Callable) -> None:
-        old = owner.__dict__.get(name, getattr(owner, name)) if isinstance(owner, type) else getattr(owner, name)
-        new = make(old)
-        for k in ("__name__", "__doc__", "__module__", "__qualname__"):
-            try:
-                setattr(new, k, getattr(old, k))
-            except (AttributeError, TypeError):
-                pass
-        new.__wrapped__ = old
-        self.saved.append((owner, name, old))
-        setattr(owner, name, new)
-
-    def _patch_all(self) -> None:
-        rec = self
-
-        def module_init(old: Callable) -> Callable:
-            def __init__(self: Any, *args: Any, **kw: Any) -> None:
-                old(self, *args, **kw)
-                rec.graph.count += 1
-                f: Any = sys._getframe(1)
-                lines = []
-                while f is not None:
-                    if rec.source.is_users(f.f_code.co_filename):
-                        if not (f.f_locals.get("self") is self and f.f_code.co_name == "__init__"):
-                            lines.append((f.f_code.co_filename, f.f_lineno))
-                    f = f.f_back
-                rec.made[id(self)] = (weakref.ref(self), lines, rec.graph.count, len(rec.steps),
-                                      [(r.number, r.turn) for r in rec.loop_stack])
-            return __init__
-
-        def optimizer_init(old: Callable) -> Callable:
-            def __init__(self: Any, *args: Any, **kw: Any) -> None:
-                old(self, *args, **kw)
-                rec._life(self)
-            return __init__
-
-        def module_train(old: Callable) -> Callable:
-            def train(self: Any, mode: bool = True) -> Any:
-                line = rec.where()
-                rec.modes.append((line, bool(mode), id(self), len(rec.steps)))
-                return old(self, mode)
-            return train
-
-        def scheduler_step(old: Callable) -> Callable:
-            def step(self: Any, *args: Any, **kw: Any) -> Any:
-                life = rec.schedulers.get(id(self))
-                fresh = life is None or life.ref() is not self
-                if fresh:
-                    life = rec.schedulers[id(self)] = Scheduler(self, rec.where())
-                    life.in_init = True
-                outer = getattr(life, "inside", False)
-                life.inside = True
-                try:
-                    result = old(self, *args, **kw)
-                finally:
-                    life.inside = outer
-                if not outer and rec._outside_init(self):
-                    if life.start is None:
-                        life.start = True
-                    life.calls.append(len(rec.steps))
-                    life.step_line = rec.where() or life.step_line
-                return result
-            return step
-
-        def clip(old: Callable) -> Callable:
-            def clip_(parameters: Any, max_norm: float, *args: Any, **kw: Any) -> Any:
-                parameters = list(parameters) if not isinstance(parameters, torch.Tensor) else parameters
-                rec.quiet += 1
-                try:
-                    result = old(parameters, max_norm, *args, **kw)
-                finally:
-                    rec.quiet -= 1
-                rec.clips.append((rec.where(), "norm", float(max_norm), float(result), len(rec.steps)))
-                return result
-            return clip_
-
-        def clip_value(old: Callable) -> Callable:
-            def clip_(parameters: Any, clip_value: float, *args: Any, **kw: Any) -> Any:
-                parameters = list(parameters) if not isinstance(parameters, torch.Tensor) else parameters
-                rec.clips.append((rec.where(), "value", float(clip_value), float("nan"), len(rec.steps)))
-                return old(parameters, clip_value, *args, **kw)
-            return clip_
-
-        def loader_iter(old: Callable) -> Callable:
-            def __iter__(self: Any) -> Any:
-                number = len(rec.loaders)
-                rec.loaders.append((weakref.ref(self), rec.where(), len(rec.steps), number))
-                return _LoaderIterator(rec, old(self), self, number)
-            return __iter__
-
-        self._patch(torch.nn.Module, "__init__", module_init)
-        self._patch(torch.nn.Module, "train", module_train)
-        self._patch(torch.optim.Optimizer, "__init__", optimizer_init)
-        for cls in _schedulers():
-            if "step" in cls.__dict__:
-                self._patch(cls, "step", scheduler_step)
-        for owner in (torch.nn.utils, torch.nn.utils.clip_grad):
-            self._patch(owner, "clip_grad_norm_", clip)
-            self._patch(owner, "clip_grad_value_", clip_value)
-        self._patch(DataLoader, "__iter__", loader_iter)
-        self._patch(random, "shuffle", self._shuffler("random", lambda: hash(random.getstate()[1])))
-        self._patch(np.random, "shuffle", self._shuffler("numpy", lambda: hash(np.random.get_state()[1].tobytes())))
-
-    def _shuffler(self, kind: str, state: Callable) -> Callable:
-        def make(old: Callable) -> Callable:
-            def shuffle(x: Any, *args: Any, **kw: Any) -> Any:
-                seed = hash((state(), len(x)))
-                result = old(x, *args, **kw)
-                self.random_calls.append((kind, self.where(), seed, id(x), len(x), len(self.steps)))
-                return result
-            return shuffle
-        return make
-
-    @staticmethod
-    def _outside_init(scheduler: Any) -> bool:
-        f: Any = sys._getframe(2)
-        depth = 0
-        while f is not None and depth < 8:
-            if f.f_code.co_name in ("__init__", "_initial_step") and f.f_locals.get("self") is scheduler:
-                return False
-            f, depth = f.f_back, depth + 1
-        return True
-
     # ------------------------------------------------------------ running
 
     def names(self) -> dict:
@@ -706,43 +409,7 @@ class Recorder(TorchFunctionMode):
         self.saved, self.handles = [], []
 
 
-class _LoaderIterator:
-    """A DataLoader's iterator whose batches are marked with their loader."""
-
-    def __init__(self, rec: Recorder, inner: Any, loader: Any, number: int) -> None:
-        self.rec, self.inner, self.loader, self.number = rec, inner, weakref.ref(loader), number
-
-    def __iter__(self) -> "_LoaderIterator":
-        return self
-
-    def __len__(self) -> int:
-        return len(self.inner)
-
-    def __next__(self) -> Any:
-        batch = next(self.inner)
-        tensors = list(tensors_in(batch))
-        for i, t in enumerate(tensors):
-            node = self.rec.graph.node(t)
-            node.note = ("batch", self.loader, self.number, i, len(tensors))
-        return batch
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.inner, name)
-
-
 _user: dict = {}
-_EPOCH_WORDS = {"epoch", "epochs", "ep", "epoch_idx", "n_epoch", "epoch_i", "e", "iepoch", "epoch_num", "round_", "epoka"}
-
-
-def _loop_names(node: Any) -> set:
-    import ast
-    names = {n.id.lower() for n in ast.walk(getattr(node, "target", node)) if isinstance(n, ast.Name)}
-    if isinstance(node, ast.For):
-        names |= {n.id.lower() for n in ast.walk(node.iter) if isinstance(n, ast.Name) and "epoch" in n.id.lower()
-                  and "per" not in n.id.lower()}
-    return {"epoch" if "epoch" in n and "per" not in n else n for n in names}
-
-
 def _light(value: Any, graph: Graph, depth: int = 3) -> Any:
     """A call's argument without holding its tensors."""
     if isinstance(value, torch.Tensor):
@@ -752,18 +419,3 @@ def _light(value: Any, graph: Graph, depth: int = 3) -> Any:
     if isinstance(value, (int, float, bool, str, slice, type(None), type(Ellipsis), torch.dtype)):
         return value
     return type(value).__name__
-
-
-def _schedulers() -> list:
-    """The scheduler classes that have a step of their own."""
-    base = getattr(torch.optim.lr_scheduler, "LRScheduler", torch.optim.lr_scheduler._LRScheduler)
-    found, todo = [], [base, torch.optim.lr_scheduler.ReduceLROnPlateau]
-    while todo:
-        cls = todo.pop()
-        if cls not in found:
-            found.append(cls)
-            todo += cls.__subclasses__()
-    return found
-
-
-__all__ = ["Recorder", "Ended", "Step", "Call", "LossCall", "CELL_OPS"]

@@ -62,7 +62,7 @@ class Result:
 
 def _execute(source: Source, argv: list, rec: Any) -> Optional[BaseException]:
     """Runs the script as __main__; returns the exception that ended it."""
-    from .record import Ended
+    from .seen import Ended
     module = types.ModuleType("__main__")
     module.__dict__.update(__file__=source.path, __builtins__=__builtins__)
     rec.globals = module.__dict__
