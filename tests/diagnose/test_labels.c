@@ -361,6 +361,34 @@ static void layers_without_gradient(void **state)
     scratch_close(&s);
 }
 
+// Layers without a nonlinear one, on labels that no linear model learns.
+static void linear_net(void **state)
+{
+    float x[ROWS * STEPS * FEATURES];
+    int64_t y[ROWS];
+    struct clrnn_doctor_result r;
+    struct scratch s;
+
+    (void)state;
+    assert_true(scratch_open(&s, NULL));
+    write_x(&s, x);
+    for (uint32_t n = 0; n < ROWS; n++) {
+        const float *last = x + (n * STEPS + STEPS - 1) * FEATURES;
+
+        y[n] = last[0] * last[1] > 0;
+    }
+    scratch_i64(&s, "y.npy", y, ROWS, 0);
+    examine_layers(&s,
+                   "  - linear: {out_features: 12}\n  - linear: {out_features: 12}\n  - pool\n"
+                   "  - linear: {out_features: 2}\n",
+                   "  loss: cross_entropy\n  optimizer: {adam: {lr: 0.01}}\n  epochs: 10\n", SPLIT, true, &r);
+    assert_null(finding(&r, "labels-look-random"));
+    assert_non_null(strstr(r.finding[0].evidence, "one linear model"));
+    assert_non_null(strstr(r.finding[0].remedy, "nonlinear"));
+    clrnn_doctor_finish(&r);
+    scratch_close(&s);
+}
+
 // Gradients clipped to next to nothing.
 static void clipped_to_nothing(void **state)
 {
@@ -396,6 +424,7 @@ int main(void)
         cmocka_unit_test(lengths_that_say_nothing),
         cmocka_unit_test(windows_of_noise),
         cmocka_unit_test(rare_label),
+        cmocka_unit_test(linear_net),
         cmocka_unit_test(layers_without_gradient),
         cmocka_unit_test(targets_of_another_size),
         cmocka_unit_test(noisy_labels),

@@ -18,6 +18,31 @@ static size_t last_activation(const struct clrnn_config *c)
     return SIZE_MAX;
 }
 
+bool clrnn_doctor_is_linear(const struct clrnn_config *c)
+{
+    for (size_t i = 0; i < c->layer_count; i++) {
+        const struct clrnn_layer *l = &c->layer[i];
+        const bool linear = l->kind == CLRNN_LAYER_LINEAR || l->kind == CLRNN_LAYER_CONV1D ||
+                            l->kind == CLRNN_LAYER_BATCHNORM || l->kind == CLRNN_LAYER_DROPOUT ||
+                            l->kind == CLRNN_LAYER_FLATTEN || l->kind == CLRNN_LAYER_AVG_POOL1D ||
+                            (l->kind == CLRNN_LAYER_POOL && l->over != CLRNN_POOL_MAX);
+
+        if (!linear && !(clrnn_layer_is_activation(l) && i + 1 == c->layer_count))
+            return false;
+    }
+    return true;
+}
+
+bool clrnn_doctor_blame_linear(struct clrnn_doctor *d)
+{
+    if (!d->only_linear)
+        return false;
+    clrnn_doctor_evidence(d, "; no layer is nonlinear: whatever their number, they are one linear model");
+    clrnn_doctor_remedy(d,
+                        "put a nonlinear layer between the others: `relu` or `tanh`, or `gru` for sequences");
+    return true;
+}
+
 // The values that an activation can put out.
 static void range_of(const struct clrnn_layer *l, double *low, double *high)
 {

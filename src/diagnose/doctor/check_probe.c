@@ -346,6 +346,8 @@ void clrnn_doctor_report_overfit(struct clrnn_examination *v, bool harmless)
         return;
     }
     clrnn_doctor_cost(d, "a net that cannot learn %u samples by heart will not learn all", v->overfit_rows);
+    if (!v->no_gradient)
+        clrnn_doctor_blame_linear(d);
 }
 
 static enum clrnn_status overfit_steps(struct clrnn_examination *v, struct overfit *o, double seconds)

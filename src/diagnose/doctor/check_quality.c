@@ -61,6 +61,8 @@ static void judge_underfitting(struct clrnn_examination *v, const struct clrnn_t
     clrnn_doctor_where(d, "training loss after %s", clrnn_trace_span(c, run));
     clrnn_doctor_evidence(d, "on its own training rows the net has %.4g; the best constant answer has %.4g",
                           c->trained.loss, v->chance);
+    if (o->weight_decay < clrnn_threshold.weight_decay && clrnn_doctor_blame_linear(d))
+        return;
     if (o->weight_decay >= clrnn_threshold.weight_decay)
         clrnn_doctor_evidence(d, "; weight_decay %g pulls every weight to 0", o->weight_decay);
     if (o->weight_decay >= clrnn_threshold.weight_decay) {
@@ -193,7 +195,8 @@ static void judge_labels(struct clrnn_examination *v, const struct clrnn_trace *
     };
     struct clrnn_doctor *d = v->d;
 
-    if (!clrnn_trace_looks_random(v, c))
+    // a linear model may not be able to learn the real labels either
+    if (!clrnn_trace_looks_random(v, c) || d->only_linear)
         return;
     for (size_t i = 0; i < ARRAY_SIZE(broken); i++)
         if (clrnn_doctor_found(d, broken[i]))

@@ -257,6 +257,8 @@ static void judge_flat(struct clrnn_examination *v, const struct clrnn_trace *c)
         c->window[0], c->window[c->window_count - 1], clrnn_trace_lowest(c), v->chance);
     if (c->wanted < CLRNN_FEW_STEPS)
         clrnn_doctor_evidence(d, "; %llu steps are few", (unsigned long long)c->wanted);
+    if (clrnn_doctor_blame_linear(d))
+        return;
     clrnn_doctor_remedy(
         d, c->wanted < CLRNN_FEW_STEPS ? "more steps: more train.epochs, or a smaller train.batch_size"
            : v->overfits

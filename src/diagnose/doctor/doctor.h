@@ -131,6 +131,7 @@ struct clrnn_doctor {
     } gradient[2];            // before and after the short training
     double started;           // on clrnn_clock
     bool overfits;            // one batch was learnt by heart
+    bool only_linear;         // it has no nonlinear layer, and a fitted linear model is no better
     bool generalises;         // clrnn_trace_generalises
     struct clrnn_trial asked; // the short training of the config as it is; steps 0: not trained
     struct clrnn_trial best;  // with all changes that were kept; ran false: there are none
@@ -201,6 +202,10 @@ void clrnn_doctor_check_overlap(struct clrnn_doctor *d, double share);
 
 /** Reports rows that are sorted and not shuffled. `harm`: the better result of the same training with
  * shuffled rows; NULL: not tried. */
+/** Whether no layer before the last activation is nonlinear, so that the net is a linear model. */
+bool clrnn_doctor_is_linear(const struct clrnn_config *config);
+/** Where d->only_linear, adds that to the last finding's evidence, with its remedy; whether it did. */
+bool clrnn_doctor_blame_linear(struct clrnn_doctor *d);
 /** Accuracy of the best constant answer; of several labels its mean. NaN: no labels. */
 double clrnn_scan_constant_accuracy(const struct clrnn_scan *scan);
 /** Several labels with bce: labels that are constant or rare. */

@@ -303,7 +303,9 @@ static enum clrnn_status try_all(struct clrnn_trying *t)
             TRY(clrnn_trying_seek(t, f));
     }
     for (size_t i = 0; i < r->count && !grown; i++)
-        grown = asks_for_growing(&r->finding[i]) ? &r->finding[i] : NULL;
+        grown = asks_for_growing(&r->finding[i]) && !clrnn_finding_by_linear_net(t->d, &r->finding[i])
+                    ? &r->finding[i]
+                    : NULL;
     if (grown && !t->kept && t->d->asked.ran && !clrnn_trying_no_time(t))
         TRY(grow(t, grown));
     TRY(excuse_noise(t));

@@ -118,7 +118,11 @@ static enum clrnn_status adopt(struct clrnn_trying *t, struct clrnn_finding *f, 
 enum clrnn_status clrnn_trying_seek(struct clrnn_trying *t, struct clrnn_finding *f)
 {
     struct candidates c = {0};
-    enum clrnn_status st = try_candidates(t, f, &c);
+    enum clrnn_status st;
+
+    if (clrnn_finding_by_linear_net(t->d, f))
+        return clrnn_trying_say(t, &f->tried, clrnn_format("not tried: no change of a key puts a layer in"));
+    st = try_candidates(t, f, &c);
 
     if (st == CLRNN_OK)
         st = adopt(t, f, &c);

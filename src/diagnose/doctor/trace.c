@@ -417,6 +417,9 @@ enum clrnn_status clrnn_doctor_train(struct clrnn_examination *v)
     if (st == CLRNN_OK && v->d->valid)
         st = clrnn_linear_fit(v->d->log, v->d->config, v->d->train, v->d->valid, v->d->train_scan.classes,
                               0.1 * v->d->seconds, &c.linear);
+    v->d->only_linear = c.linear.done && clrnn_doctor_is_linear(v->d->config) &&
+                        v->d->config->train.optimizer.weight_decay < clrnn_threshold.weight_decay &&
+                        !clrnn_trace_linear_is_better(v, &c);
     if (st == CLRNN_OK && clrnn_trace_wants_shuffled(v, &c))
         st = run_shuffled(v, &c);
     if (st == CLRNN_OK)

@@ -85,6 +85,12 @@ enum clrnn_status clrnn_trying_say_no_time(struct clrnn_trying *t, struct clrnn_
                                 : clrnn_format("not tried for lack of time"));
 }
 
+bool clrnn_finding_by_linear_net(const struct clrnn_doctor *d, const struct clrnn_finding *f)
+{
+    return d->only_linear && (!strcmp(f->id, "loss-flat") || !strcmp(f->id, "underfitting") ||
+                              !strcmp(f->id, "cannot-overfit-one-batch"));
+}
+
 bool clrnn_finding_by_recall(const struct clrnn_finding *f)
 {
     return !strcmp(f->id, "class-imbalance") || !strcmp(f->id, "majority-class-only") ||

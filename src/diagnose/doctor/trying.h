@@ -35,6 +35,9 @@ enum clrnn_status clrnn_trying_run(const struct clrnn_trying *t, const char *mor
 /** Keeps a change, and `trial` with it as what the next one is compared with; NULL: no trial. */
 void clrnn_trying_keep(struct clrnn_trying *t, const char *set, struct clrnn_trial *trial);
 
+/** Whether this finding says that the net is but a linear model, which no change of a key mends. */
+bool clrnn_finding_by_linear_net(const struct clrnn_doctor *d, const struct clrnn_finding *f);
+
 /** Tries what may help a finding that offers no change, and keeps the best of it. */
 enum clrnn_status clrnn_trying_seek(struct clrnn_trying *t, struct clrnn_finding *f);
 
