@@ -120,6 +120,7 @@ const char *cli_duration(double seconds, char text[32]);
     X(overfit, "can this model learn one single batch by heart?") \
     X(grow, "from one RNN layer + linear, add one part at a time") \
     X(doctor, "why does this not learn: findings, evidence, remedy") \
+    X(data, "what is read: files, columns, classes, first samples") \
     X(plan, "the launches a training step consists of: shapes, FLOPs, bytes") \
     X(compare, "the same run on every device: same numbers? how fast?") \
     X(bench, "speed on one device") \

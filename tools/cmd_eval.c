@@ -32,7 +32,7 @@ static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_mo
 {
     json_t *rows = r->confusion ? json_array() : json_null(), *classes = json_array(),
            *outputs = json_array();
-    json_t *all;
+    json_t *naive = json_array(), *all;
 
     for (uint32_t k = 0; k < r->classes; k++) {
         const struct clrnn_class_result *c = &r->per_class[k];
@@ -63,6 +63,15 @@ static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_mo
                     "roc_auc", cli_json_number(r->roc_auc), "pr_auc", cli_json_number(r->pr_auc),
                     "balanced_accuracy", cli_json_number(r->balanced_accuracy), "macro_f1",
                     cli_json_number(r->macro_f1), "confusion", rows, "classes", classes, "outputs", outputs);
+    for (uint32_t i = 0; i < r->naive.count; i++)
+        cli_json_append(&naive, json_pack("{s:s, s:o, s:o, s:o}", "name", r->naive.result[i].name, "mae",
+                                          cli_json_number(r->naive.result[i].mae), "rmse",
+                                          cli_json_number(r->naive.result[i].rmse), "accuracy",
+                                          cli_json_number(r->naive.result[i].accuracy)));
+    if (all && r->naive.count)
+        json_object_set_new(all, "baselines", naive);
+    else
+        json_decref(naive);
     return cli_print_json(cli, all);
 }
 
@@ -72,6 +81,20 @@ static void print_share(double value)
         printf("  %9s", "-");
     else
         printf("  %9.4f", value);
+}
+
+// What predictions without a model are worth, each on a line.
+static void print_naive(const struct clrnn_naive *naive)
+{
+    for (uint32_t i = 0; i < naive->count; i++) {
+        const struct clrnn_naive_result *r = &naive->result[i];
+
+        printf("baseline %s: ", r->name);
+        if (isnan(r->accuracy))
+            printf("MAE %.6g  RMSE %.6g\n", r->mae, r->rmse);
+        else
+            printf("accuracy %.4f\n", r->accuracy);
+    }
 }
 
 static void print_text(const struct clrnn_model *model, const struct clrnn_eval_result *r)
@@ -86,6 +109,7 @@ static void print_text(const struct clrnn_model *model, const struct clrnn_eval_
     if (!isnan(r->roc_auc))
         printf("  ROC AUC %.4f", r->roc_auc);
     printf("\n");
+    print_naive(&r->naive);
     if (r->outputs > 1)
         printf("\n%-10s%12s  %12s  %9s\n", "output", "MAE", "RMSE", "R2");
     for (uint32_t o = 0; o < r->outputs && r->outputs > 1; o++) {

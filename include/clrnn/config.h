@@ -230,6 +230,7 @@ struct clrnn_source {
     char *time, *group;                  // csv: columns
     uint32_t csv_steps;                  // 0: T = 1
     uint32_t window, horizon, stride;    // csv: 0: no windows; CLRNN_HORIZON_OF_TARGET; 0: 1
+    uint32_t season;                     // csv: rows, of the seasonal baseline; 0: none
     bool split;
     double split_valid; // share of each group's rows, the last ones
     bool synthetic;

@@ -44,13 +44,26 @@ struct clrnn_train_params {
     const volatile sig_atomic_t *stop; // non-zero (Ctrl-C): write a checkpoint, return CLRNN_INTERRUPTED
 };
 
+/** What predictions without a model are worth on a series: of real targets the last value, the season before
+ * (`season` in the data) and a line through the window, of classes the commonest. */
+struct clrnn_naive_result {
+    const char *name;           // "last value", "seasonal", "linear", "commonest class"; static
+    double mae, rmse, accuracy; // as those of an evaluation; NaN: no value
+};
+/** Those of a set; none where its samples are not cut from a series. */
+struct clrnn_naive {
+    uint32_t count;
+    struct clrnn_naive_result result[3];
+};
+
 /** The result of a run, also in summary.json. NaN: no value. */
 struct clrnn_train_result {
     char folder[4096]; // the run folder
     uint64_t epochs, steps, best_epoch, parameters, peak_device_bytes;
     double train_loss, train_accuracy, valid_loss, valid_accuracy; // of the last epoch
     double seconds, ms_per_step_median, samples_per_s, build_seconds;
-    bool chained; // the last full batch ran as chains of launches
+    bool chained;             // the last full batch ran as chains of launches
+    struct clrnn_naive naive; // of the validation set, else of the training set
 };
 
 /** Which checkpoint of a run folder is meant. */
@@ -105,6 +118,15 @@ CLRNN_API enum clrnn_status clrnn_source_shape(const struct clrnn_log *log, cons
                                                const struct clrnn_source *source,
                                                struct clrnn_data_shape *shape);
 
+/** Describes what is read from a config's data: of each set its file, rows, columns with least, mean and
+ * largest value and missing cells, classes, lengths, the first samples, and of series the naive predictions.
+ *
+ * Owner   *text, plain text or JSON, is freed by the caller with free().
+ * Errors  as clrnn_train where data cannot be read; *text is then NULL.
+ */
+CLRNN_API enum clrnn_status clrnn_data_text(const struct clrnn_log *log, const struct clrnn_config *config,
+                                            bool json, char **text);
+
 /** Precision, recall and F1 of one class. */
 struct clrnn_class_result {
     uint64_t support;             // samples (steps) of the class
@@ -126,6 +148,7 @@ struct clrnn_eval_result {
     struct clrnn_class_result *per_class; // [classes]
     uint32_t outputs;
     struct clrnn_output_result *per_output; // [outputs] of real targets
+    struct clrnn_naive naive;
 };
 
 /**

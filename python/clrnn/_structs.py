@@ -44,7 +44,8 @@ Array = _struct("array", "char *dtype; unsigned ndim; size_t shape[8]; void *dat
 Arrays = _struct("arrays", "array x, y, lengths, weights")
 Source = _struct("source", """bool there; arrays *arrays; int line; char *x, *y, *lengths, *weights, *csv, *label,
     *columns, *target, *delimiter, *comment, *decimal, *missing, *time, *group;
-    uint32_t csv_steps, window, horizon, stride; bool split; double split_valid; bool synthetic; uint32_t samples, steps, features, classes; uint64_t seed""")
+    uint32_t csv_steps, window, horizon, stride, season; bool split; double split_valid; bool synthetic;
+    uint32_t samples, steps, features, classes; uint64_t seed""")
 DeviceInfo = _struct("device_info", """int platform, device; enum type;
     char *name, *vendor, *version, *opencl_c_version, *driver, *extensions, *platform_name, *platform_version;
     uint32_t compute_units, max_work_group_size, max_clock_mhz; uint64_t global_bytes, max_alloc_bytes, local_bytes;
@@ -59,14 +60,16 @@ Progress = _struct("progress", """bool epoch_end; uint32_t epoch, epochs, batch,
     char *metrics""")
 TrainParams = _struct("train_params", """void *config; char *out, *init; bool init_partial; char *resume; int plot;
     bool no_watch, profile; void *progress, *progress_user, *stop""")
+NaiveResult = _struct("naive_result", "char *name; double mae, rmse, accuracy")
+Naive = _struct("naive", "uint32_t count; naive_result result[3]")
 TrainResult = _struct("train_result", """char folder[4096]; uint64_t epochs, steps, best_epoch, parameters,
     peak_device_bytes; double train_loss, train_accuracy, valid_loss, valid_accuracy, seconds, ms_per_step_median,
-    samples_per_s, build_seconds; bool chained""")
+    samples_per_s, build_seconds; bool chained; naive naive""")
 ClassResult = _struct("class_result", "uint64_t support; double precision, recall, f1")
 OutputResult = _struct("output_result", "double mae, rmse, r2")
 EvalResult = _struct("eval_result", """uint64_t samples, counted; double loss, accuracy, balanced_accuracy, macro_f1,
     roc_auc, pr_auc, mae, rmse, r2; uint32_t classes; uint64_t *confusion; class_result *per_class; uint32_t outputs;
-    output_result *per_output""")
+    output_result *per_output; naive naive""")
 OverfitParams = _struct("overfit_params", """char *init; uint32_t samples, steps; double target; bool plain;
     void *stop""")
 OverfitResult = _struct("overfit_result", """bool reached; uint32_t samples, steps; double first_loss, lowest_loss,

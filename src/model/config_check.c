@@ -344,7 +344,7 @@ static enum clrnn_status check_table(const struct check *c, const char *path, co
         {"missing", s->missing, false}, {"window", s->window, false},
         {"time", s->time, true},        {"group", s->group, true},
         {"stride", s->stride, true},    {"horizon", s->csv && s->horizon != CLRNN_HORIZON_OF_TARGET, true},
-        {"split", s->split, true}};
+        {"split", s->split, true},      {"season", s->season, true}};
     const char *const sign[] = {s->delimiter, s->comment, s->decimal};
 
     for (size_t i = 0; i < ARRAY_SIZE(row); i++) {
@@ -361,6 +361,9 @@ static enum clrnn_status check_table(const struct check *c, const char *path, co
         return fail(c, path, "has the decimal \"%s\", expected . or ,", s->decimal);
     if (s->decimal && s->delimiter && *s->decimal == *s->delimiter && *s->decimal == ',')
         return fail(c, path, "has a comma as delimiter and as decimal point");
+    if (s->season > s->window)
+        return fail(c, path, "has a season of %u rows, expected at most the %u of the window", s->season,
+                    s->window);
     if (s->window && s->csv_steps)
         return fail(c, path, "has steps and window; keep one of them");
     return CLRNN_OK;

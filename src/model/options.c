@@ -352,6 +352,8 @@ static const struct clrnn_option source_rows[] = {
     CSV_COUNT("horizon", horizon, "4294967295", 0,
               "rows after a window whose targets are y; 0: those of its last row; null: 1 with target, 0 with label"),
     CSV_COUNT("stride", stride, "0", 1, "rows from the start of a window to that of the next; null: 1"),
+    CSV_COUNT("season", season, "0", 1,
+              "rows of a season, which the seasonal baseline repeats; null: no such baseline"),
     CSV_TEXT("time", time, CLRNN_OPTION_TEXT, "the column of times, numbers or dates; windows do not cross gaps"),
     CSV_TEXT("group", group, CLRNN_OPTION_TEXT, "the column that says which series a row is of"),
     {"split", CLRNN_OPTION_GROUP, .second = D(split), .def = "null", .null = "", .quiet = true,

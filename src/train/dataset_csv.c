@@ -131,6 +131,7 @@ struct clrnn_source clrnn_source_as_trained(const struct clrnn_config *config,
         s.horizon = clrnn_source_horizon(t);
         s.window = t->window;
         s.stride = t->stride;
+        s.season = t->season;
     }
     return s;
 }

@@ -10,6 +10,7 @@
 #include "clrnn/train.h"
 #include "model/layer.h"
 #include "train/metrics.h"
+#include "train/naive.h"
 
 enum clrnn_status clrnn_open_for(struct clrnn_model *model, const struct clrnn_source *source, bool targets,
                                  struct clrnn_dataset **dataset)
@@ -87,6 +88,7 @@ static enum clrnn_status run(struct clrnn_metrics *m, struct clrnn_session *s, s
     if ((!r->per_output && !r->per_class) || (!values && !labels && !r->confusion))
         return clrnn_error_memory(model->log, groups * groups * sizeof(*r->confusion), "an evaluation");
     TRY(clrnn_metrics_pass(m, s, NULL, &record));
+    TRY(clrnn_naive_eval(m->set, &r->naive));
     r->samples = clrnn_dataset_info(m->set)->S;
     r->counted = (uint64_t)record.sum[RECORD_COUNT];
     r->loss = record.loss;

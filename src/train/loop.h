@@ -28,6 +28,7 @@ struct clrnn_loop {
     const struct clrnn_config *config; // the model's, once there is one
     struct clrnn_model *model;
     struct clrnn_data_sets data;
+    struct clrnn_naive naive;            // of the validation set, else of the training set
     struct clrnn_session *train, *valid; // of the model; valid: or NULL
     struct clrnn_run_folder folder;
     struct clrnn_tfevents *events; // NULL without train.tensorboard

@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "train/naive.h"
 
 enum clrnn_status clrnn_run_folder_open_metrics(struct clrnn_run_folder *f)
 {
@@ -325,6 +326,8 @@ enum clrnn_status clrnn_run_folder_summary(const struct clrnn_run_folder *f,
         real_or_null(r->build_seconds), "chained", r->chained, "peak_device_bytes",
         (json_int_t)r->peak_device_bytes, "version", clrnn_version());
 
+    if (object && r->naive.count)
+        json_object_set_new(object, "baselines", clrnn_naive_json(&r->naive));
     return write_json(f, "summary.json", object);
 }
 

@@ -214,6 +214,7 @@ enum clrnn_status clrnn_series_make(const struct clrnn_log *log, const char *pat
         return clrnn_error_memory(log, sizeof(*f.w), path);
     f.w->window = source->window;
     f.w->after = after;
+    f.w->season = source->season;
     f.w->stride = MAX2(source->stride, 1u);
     st = find(&f);
     if (st != CLRNN_OK)

@@ -130,6 +130,7 @@ static enum clrnn_status read_number(const struct loader *l, size_t row, size_t 
 
     if (missing != CLRNN_MISSING_ERROR ? clrnn_cell_is_missing(text, length) : !length) {
         *value = missing == CLRNN_MISSING_ZERO ? 0.0 : (double)NAN;
+        l->table->missing[place]++;
         if (missing == CLRNN_MISSING_ERROR)
             return bad(l, row, place,
                        "missing value; fill it in, drop the row, or set missing: zero, mean or forward%s",
@@ -246,7 +247,8 @@ static enum clrnn_status read_header(void *user, size_t columns, char *const *na
     TRY(clrnn_table_choose(l->log, l->wish, columns, names, l->table, &l->place));
     l->first = calloc(columns, sizeof(*l->first));
     l->next = calloc(l->table->width, sizeof(*l->next));
-    if (!l->first || !l->next)
+    l->table->missing = calloc(l->table->width, sizeof(*l->table->missing));
+    if (!l->first || !l->next || !l->table->missing)
         return clrnn_error_memory(l->log, columns * sizeof(*l->first), l->wish->path);
     for (size_t i = l->table->width; i-- > 0;) {
         l->next[i] = l->first[l->place[i].column];
@@ -384,6 +386,7 @@ static enum clrnn_status load(struct loader *l)
     st = clrnn_csv_stream(l->log, l->wish->path, &rules, &sink);
     if (l->again) {
         l->table->rows = 0;
+        memset(l->table->missing, 0, l->table->width * sizeof(*l->table->missing));
         clrnn_log(l->log, CLRNN_LOG_WARNING,
                   "%s: the labels of column \"%s\" are numbers and texts: all are taken as texts",
                   l->wish->path, name_of(l, l->table->target[0]));
@@ -432,6 +435,7 @@ void clrnn_table_close(struct clrnn_table **table)
     clrnn_texts_finish(&t->classes);
     clrnn_texts_finish(&t->groups);
     free(t->values);
+    free(t->missing);
     free(t->fill);
     free(t->feature);
     free(t->target);

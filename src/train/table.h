@@ -24,6 +24,7 @@ struct clrnn_table {
     unsigned references;
     size_t rows, width;
     double *values;            // [rows, width]; NaN: missing, to be filled by `fill`
+    uint64_t *missing;         // [width] cells that were missing
     double *fill;              // [width] what stands for a missing cell, or NULL: nothing does
     size_t features, targets;  // counts
     size_t *feature, *target;  // their places

@@ -14,12 +14,28 @@
 #include "model/layer.h"
 #include "model/network.h"
 #include "train/loop.h"
+#include "train/naive.h"
 
 #define MOST_CLASSES_SHOWN 12u
 
 // ---------------------------------------------------------------- data
 
 // "train: 22644 samples, T 1, C 2474; classes 0: 11322 (50.0%), 1: 11322 (50.0%)"
+// What predictions without a model are worth on a series.
+static enum clrnn_status compare_naive(struct clrnn_loop *l, const struct clrnn_dataset *set)
+{
+    char *text;
+
+    TRY(clrnn_naive_eval(set, &l->naive));
+    text = clrnn_naive_text(&l->naive);
+    if (!text)
+        return clrnn_error_memory(l->log, 0, "baselines");
+    if (*text)
+        clrnn_log(l->log, CLRNN_LOG_INFO, "%s, baselines: %s", clrnn_dataset_info(set)->name, text);
+    free(text);
+    return CLRNN_OK;
+}
+
 static enum clrnn_status describe(const struct clrnn_loop *l, const struct clrnn_dataset *set)
 {
     const struct clrnn_dataset_info *info = clrnn_dataset_info(set);
@@ -325,6 +341,8 @@ static enum clrnn_status prepare(struct clrnn_loop *l)
     if (st == CLRNN_OK && l->data.valid)
         st = describe(l, l->data.valid);
     if (st == CLRNN_OK)
+        st = compare_naive(l, l->data.valid ? l->data.valid : l->data.train);
+    if (st == CLRNN_OK)
         st = there ? take_up(l, config, checkpoint) : begin(l, config, p->out);
     if (st == CLRNN_OK)
         l->folder.regression = clrnn_loss_is_regression(l->config->train.loss.kind);
@@ -383,6 +401,7 @@ static void fill_result(struct clrnn_loop *l, double started, struct clrnn_train
     r->seconds = l->former_seconds + clrnn_clock() - started;
     r->ms_per_step_median = median_ms(l);
     r->chained = l->chained;
+    r->naive = l->naive;
     r->samples_per_s = l->samples_here ? (double)l->samples_here / l->train_seconds_here : NAN;
     r->build_seconds = clrnn_device_build_seconds(l->device, &built, &cached);
     clrnn_device_memory(l->device, &now, &r->peak_device_bytes);

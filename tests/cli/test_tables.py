@@ -131,6 +131,70 @@ def series(c):
     assert read_npy(c.folder / "q.npy")[1] == read_npy(c.folder / "p.npy")[1][-9:]
 
 
+def line_through(past, step):
+    """Least squares through the window, `step` rows behind its last."""
+    middle, mean = (len(past) - 1) / 2, sum(past) / len(past)
+    squares = sum((t - middle) ** 2 for t in range(len(past)))
+    slope = sum((t - middle) * (v - mean) for t, v in enumerate(past)) / squares
+    return mean + slope * (len(past) - 1 + step - middle)
+
+
+def by_hand(values, predict):
+    """MAE and RMSE of windows of 10 and horizon 3, means over the outputs."""
+    errors = [[predict(values[s:s + 10], h) - values[s + 10 + h] for s in range(len(values) - 12)] for h in range(3)]
+    return (sum(sum(map(abs, e)) / len(e) for e in errors) / 3,
+            sum(math.sqrt(sum(v * v for v in e) / len(e)) for e in errors) / 3)
+
+
+def baselines(c):
+    """What a result stands beside: the last value, the season before, a straight line; of classes the commonest."""
+    draw = random.Random(4)
+    values = [math.sin(i / 3) * 5 + draw.gauss(0, 1) + 100 for i in range(80)]
+    kinds = [draw.choice("aab") for _ in values]
+    (c.folder / "s.csv").write_text("v,w,k\n" + "".join(f"{v!r},1,{k}\n" for v, k in zip(values, kinds)))
+    c.write("s.yaml", SERIES.replace("time: day, ", "season: 7, "))
+    wanted = {"last value": lambda past, h: past[-1], "seasonal": lambda past, h: past[3 + h],
+              "linear": lambda past, h: line_through(past, h + 1)}
+    _, err = c.run("train", "s.yaml", "--out", "run", "--no-plot", "--no-watch")
+    assert "valid, baselines: last value MAE" in err
+    summary = json.loads((c.folder / "run/summary.json").read_text())
+    evaluated = json.loads(c.run("eval", "run", "--csv", "s.csv", "--json")[0])
+    described = json.loads(c.run("data", "s.yaml", "--json")[0])
+    for rows, found in ((values[60:], summary["baselines"]), (values, evaluated["baselines"]),
+                        (values[:60], described["train"]["baselines"]), (values[60:], described["valid"]["baselines"])):
+        assert [r["name"] for r in found] == list(wanted)
+        for r in found:
+            mae, rmse = by_hand(rows, wanted[r["name"]])
+            harness.near(r["mae"], mae, 1e-6, r["name"])
+            harness.near(r["rmse"], rmse, 1e-6, r["name"])
+    assert "baseline seasonal: MAE" in c.run("eval", "run", "--csv", "s.csv")[0]
+    c.write("s.yaml", CLASSES[:CLASSES.index("data:")] + "data: {train: {csv: s.csv, label: k, window: 4}}\n")
+    found = json.loads(c.run("data", "s.yaml", "--json")[0])["train"]
+    harness.near(found["baselines"][0]["accuracy"], kinds[3:].count("a") / 77, 1e-9, "commonest class")
+    assert [(k["name"], k["samples"]) for k in found["classes"]] == [(k, kinds[3:].count(k)) for k in "ab"]
+
+
+def description(c):
+    """What `clrnn data` says of a table and of arrays."""
+    (c.folder / "a.csv").write_text("a,b,kind\n1,,x\n2,4,y\n6,8,x\n")
+    c.write("c.yaml", CLASSES.replace("valid: {csv: b.csv, label: kind}, ", "")
+            .replace("label: kind}", "label: kind, missing: forward}").replace("forward", "mean"))
+    found = json.loads(c.run("data", "c.yaml", "--json")[0])["train"]
+    assert found["rows"] == 3 and found["samples"] == 3 and found["features"] == 2
+    assert found["columns"][1] == {"name": "b", "role": "feature", "min": 4, "mean": 6, "max": 8, "missing": 1}
+    assert found["first"][0] == {"x": [[1, 6]], "y": [0]}
+    text = c.run("data", "c.yaml")[0]
+    for words in ("3 rows, 3 samples of 1 steps, 2 features", "class 1     y", "sample 1: 2 4 -> 1"):
+        assert words in text, text
+    harness.write_npy(c.folder / "X.npy", "<f4", (2, 3, 2), [0, 1, 2, 3, 9, 9, 4, 5, 6, 7, 8, 9])
+    harness.write_npy(c.folder / "y.npy", "<i8", (2,), [0, 2])
+    harness.write_npy(c.folder / "l.npy", "<i8", (2,), [2, 3])
+    found = json.loads(c.run("data", "c.yaml", "--json", "--set",
+                             "data.train={x: X.npy, y: y.npy, lengths: l.npy}")[0])["train"]
+    assert found["lengths"] == {"min": 2, "mean": 2.5, "max": 3}
+    assert [col["max"] for col in found["columns"]] == [8, 9]  # padding does not count
+
+
 def wrong_configs(c):
     """Keys that do not fit each other: the config's status, and which."""
     c.write("s.yaml", SERIES)
@@ -141,11 +205,12 @@ def wrong_configs(c):
                           (("time: day", "decimal: x"), "expected . or ,"),
                           (("time: day", "missing: guess"), "error, zero, mean or forward"),
                           (("normalize", "valid_fraction: 0.2, normalize"), "keep one of them"),
-                          (("split: {valid: 0.25}", "steps: 2"), "steps and window")):
+                          (("split: {valid: 0.25}", "steps: 2"), "steps and window"),
+                          (("time: day", "season: 12"), "season of 12 rows, expected at most the 10")):
         c.write("s.yaml", SERIES.replace(*change))
         err = c.run("train", "s.yaml", "--out", "run", *QUIET, status=2)[1]
         assert words in err, f"{change}: {err}"
 
 
 if __name__ == "__main__":
-    sys.exit(harness.main([text_labels, by_name, dialects, series, wrong_configs]))
+    sys.exit(harness.main([text_labels, by_name, dialects, series, baselines, description, wrong_configs]))

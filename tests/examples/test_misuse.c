@@ -337,6 +337,8 @@ static void training(void **state)
     REFUSED_SILENTLY(clrnn_bench, NULL, config, NULL, &benched);
     REFUSED("config", clrnn_bench, device, NULL, NULL, &benched);
     REFUSED("result", clrnn_bench, device, config, NULL, NULL);
+    REFUSED("config", clrnn_data_text, &log_, NULL, false, &text);
+    REFUSED("text", clrnn_data_text, &log_, config, false, NULL);
     REFUSED_SILENTLY(clrnn_plan_text, NULL, config, false, false, &text);
     REFUSED("config", clrnn_plan_text, device, NULL, false, false, &text);
     REFUSED("text", clrnn_plan_text, device, config, false, false, NULL);
