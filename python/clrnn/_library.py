@@ -97,6 +97,7 @@ def api() -> int:
 
 
 _loaded: Optional[ctypes.CDLL] = None
+_needed: list = []      # what a wheel's library links to
 
 
 def library() -> ctypes.CDLL:
@@ -108,6 +109,8 @@ def library() -> ctypes.CDLL:
         if os.sep in path and not os.path.exists(path):
             continue
         try:
+            for needed in sorted(glob.glob(os.path.join(os.path.dirname(path), "needed", "*.so*"))):
+                _needed.append(ctypes.CDLL(needed))     # the linker takes a library that is loaded by its name
             lib = ctypes.CDLL(path)
         except OSError:
             continue
