@@ -169,7 +169,7 @@ def package():
         own = f"{folder}/env/bin/python"
         library, command = "build-check/src/libclrnn.so", str(ROOT / "build-check/tools/clrnn")
         tests = {"package": [library], "structs": ["cc"], "library": [library, command], "sklearn": [library],
-                 "torch": [library], "doctor": []}
+                 "torch": [library], "doctor": [], "walkthrough": [library, command]}
         return add([judge(own, "-m", "pip", "install", "-q", "--no-deps", "./python"),
                     *(judge(own, f"tests/python/test_{name}.py", ".", *words) for name, words in tests.items())])
 
