@@ -15,7 +15,7 @@ from .graph import LOSS_OPS, RNN_OPS, Graph, Node, tensors_in
 from .loops import Loops
 from .seen import Call, Ended, LossCall, OptimizerLife, Step
 from .source import LOOP, WHILE, WHILE_END, Source
-from .wraps import Wraps
+from .wraps import Wraps, put_back
 
 DETAILED = 60           # steps whose gradients and weights are looked at
 PASSIVE = frozenset("""shape dtype device is_cuda requires_grad is_leaf ndim layout is_sparse grad_fn size dim numel
@@ -402,8 +402,7 @@ class Recorder(Loops, Wraps, TorchFunctionMode):
 
     def __exit__(self, *exc: Any) -> None:
         super().__exit__(*exc)
-        for owner, name, old in reversed(self.saved):
-            setattr(owner, name, old)
+        put_back(self.saved)
         for h in self.handles:
             h.remove()
         self.saved, self.handles = [], []

@@ -9,6 +9,7 @@ from typing import Any, Callable
 
 import numpy as np
 import torch
+from torch.overrides import TorchFunctionMode, handle_torch_function, has_torch_function
 from torch.utils.data import DataLoader
 
 from .graph import tensors_in
@@ -29,7 +30,8 @@ class Wraps:
             except (AttributeError, TypeError):
                 pass
         new.__wrapped__ = old
-        self.saved.append((owner, name, old))
+        own = not isinstance(owner, type) or name in owner.__dict__
+        self.saved.append((owner, name, old if own else _INHERITED))
         setattr(owner, name, new)
 
     def _patch_all(self) -> None:
@@ -42,6 +44,9 @@ class Wraps:
         for owner in (torch.nn.utils, torch.nn.utils.clip_grad):
             self._patch(owner, "clip_grad_norm_", self._clip)
             self._patch(owner, "clip_grad_value_", self._clip_value)
+        if not _sees_indexing():
+            self._patch(torch.Tensor, "__getitem__", self._indexing)
+            self._patch(torch.Tensor, "__setitem__", self._indexing)
         self._patch(DataLoader, "__iter__", self._loader_iter)
         self._patch(random, "shuffle", self._shuffler("random", lambda: hash(random.getstate()[1])))
         self._patch(np.random, "shuffle", self._shuffler("numpy", lambda: hash(np.random.get_state()[1].tobytes())))
@@ -121,6 +126,14 @@ class Wraps:
             return _LoaderIterator(rec, old(self), self, number)
         return __iter__
 
+    @staticmethod
+    def _indexing(old: Callable) -> Callable:
+        def index(self: torch.Tensor, *args: Any) -> Any:
+            if has_torch_function((self,)):
+                return handle_torch_function(old, (self,), self, *args)
+            return old(self, *args)
+        return index
+
     def _shuffler(self, kind: str, state: Callable) -> Callable:
         def make(old: Callable) -> Callable:
             def shuffle(x: Any, *args: Any, **kw: Any) -> Any:
@@ -140,6 +153,32 @@ class Wraps:
                 return False
             f, depth = f.f_back, depth + 1
         return True
+
+
+_INHERITED = object()       # in place of an attribute that the class did not have
+
+
+def put_back(saved: list) -> None:
+    """Undoes what _patch did."""
+    for owner, name, old in reversed(saved):
+        if old is _INHERITED:
+            delattr(owner, name)
+        else:
+            setattr(owner, name, old)
+
+
+def _sees_indexing() -> bool:
+    """Whether function modes are told of t[i]: those of torch 2.0 are not."""
+    class Mode(TorchFunctionMode):
+        seen = False
+
+        def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: Any = None) -> Any:
+            self.seen = self.seen or getattr(func, "__name__", "") == "__getitem__"
+            return func(*args, **(kwargs or {}))
+    t = torch.zeros(1)
+    with Mode() as mode:
+        t[0]
+    return mode.seen
 
 
 class _LoaderIterator:
