@@ -79,7 +79,8 @@ for ii in range(EPOCHS):
         optimizer.step()
         lr_scheduler.step()
 
-        print(f"\rBatch {i}/{X_train.size()[0]//BATCH_SIZE+1} Trained: {i*BATCH_SIZE}/{X_train.size()[0]} Loss: {single_loss.item():10.8f} Step: {lr_scheduler.get_lr()}", end="")
+        print(f"\rBatch {i}/{X_train.size()[0]//BATCH_SIZE+1} Trained: {i*BATCH_SIZE}/{X_train.size()[0]} "
+              f"Loss: {single_loss.item():10.8f} Step: {lr_scheduler.get_lr()}", end="")
 
     epoch_loss.append(single_loss.item())
     print(f'\nepoch: {ii:3} loss: {single_loss.item():10.8f}')
