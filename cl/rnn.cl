@@ -205,43 +205,55 @@ kernel void rnn_bias_sum(global const real *partial, global real *db_ih0, global
 
 // ---------------------------------------------------------------- initial and final states
 
-// out [D, N, W]: the final state of each sample, its last step in the order of direction d (id 1): row r and d of
+// An item takes a row, on GPUs one number of it: id 0 and its range.
+#define FOR_ROW(j, W) for (uint j = get_global_id(0); j < (W); j += get_global_size(0))
+
+// out [D, N, W]: the final state of sample id 1, its last step in the order of direction d, id 2: row r and d of
 // `from` begin at r * ld + d * ld_direction.
 kernel void rnn_final(global const real *from, global const int *lengths, global real *out, uint T, uint N, uint W,
                       uint D, uint ld, uint ld_direction)
 {
-    const size_t i = get_global_id(0), d = get_global_id(1), n = i / W;
+    const size_t n = get_global_id(1), d = get_global_id(2);
     if (n >= N || d >= D)
         return;
 
     const size_t t = d ? 0 : (lengths ? (size_t)lengths[n] : (size_t)T) - 1;
-    out[d * N * W + i] = from[(t * N + n) * ld + d * ld_direction + i % W];
+    global const real *row = from + (t * N + n) * ld + d * ld_direction;
+
+    FOR_ROW(j, W) out[(d * N + n) * W + j] = row[j];
 }
 
-// out [T, N, D*W]: dy, NULL: zero, and the gradient of the final state, final [D, N, W], where it belongs.
+// out [T, N, D*W]: dy, NULL: zero, and the gradient of the final state, final [D, N, W], where it belongs. id 1: row;
+// id 2: direction.
 kernel void rnn_join_final(global const real *dy, global const real *final, global const int *lengths,
                            global real *out, uint T, uint N, uint W, uint D)
 {
-    const size_t i = get_global_id(0), row = i / (D * W), t = row / N, n = row % N, d = i % (D * W) / W;
-    if (row >= (size_t)T * N)
+    const size_t row = get_global_id(1), d = get_global_id(2), t = row / N, n = row % N, at = (row * D + d) * W;
+    if (t >= T || d >= D)
         return;
 
     const size_t length = lengths ? (size_t)lengths[n] : (size_t)T;
-    real sum = t < length && dy ? dy[i] : 0.0f;
+    const bool given = t < length && dy, last = t == (d ? 0 : length - 1);
 
-    if (t == (d ? 0 : length - 1))
-        sum += final[(d * N + n) * W + i % W];
-    out[i] = sum;
+    FOR_ROW(j, W)
+    {
+        real sum = given ? dy[at + j] : 0.0f;
+
+        if (last)
+            sum += final[(d * N + n) * W + j];
+        out[at + j] = sum;
+    }
 }
 
-// out [N, W]: the row of each sample that direction d took first, of `from` [rows, W] from element `offset` on.
+// out [N, W]: the row of sample id 1 that direction d took first, of `from` [rows, W] from element `offset` on.
 kernel void rnn_first(global const real *from, global const int *lengths, global real *out, uint T, uint N, uint W,
                       uint d, uint offset)
 {
-    const size_t i = get_global_id(0), n = i / W;
+    const size_t n = get_global_id(1);
     if (n >= N)
         return;
 
     const size_t t = d ? (lengths ? (size_t)lengths[n] : (size_t)T) - 1 : 0;
-    out[i] = from[offset + (t * N + n) * W + i % W];
+
+    FOR_ROW(j, W) out[n * W + j] = from[offset + (t * N + n) * W + j];
 }

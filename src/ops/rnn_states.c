@@ -4,6 +4,7 @@
 #include "device/gemm/gemm.h"
 #include "ops/rnn_variants.h"
 #include "ops/rnn_states.h"
+#include "ops/split.h"
 
 static struct clrnn_cost moves(double count)
 {
@@ -12,6 +13,13 @@ static struct clrnn_cost moves(double count)
 
 // What kernels that do not depend on the cell are built for.
 #define PLAIN DEFINES({"CELL", CLRNN_CELL_RNN}, {"RELU", 0}, {"WIDTH", 1})
+
+// A work-item a row on CPUs, where each is a work-group; one a number on GPUs.
+static struct clrnn_range rows_of(const struct clrnn_launches *l, const struct clrnn_state_size *z,
+                                  size_t rows, size_t directions)
+{
+    return RANGE3(clrnn_on_cpu(l) ? 1 : z->W, rows, directions);
+}
 
 enum clrnn_status clrnn_rnn_begin(struct clrnn_launches *l, struct clrnn_rnn *r)
 {
@@ -44,7 +52,7 @@ enum clrnn_status clrnn_launch_final(struct clrnn_launches *l, const struct clrn
 {
     if (!to)
         return CLRNN_OK;
-    return clrnn_launch_kernel(l, "rnn", "rnn_final", PLAIN, RANGE2((size_t)z->N * z->W, z->D),
+    return clrnn_launch_kernel(l, "rnn", "rnn_final", PLAIN, rows_of(l, z, z->N, z->D),
                                moves((double)z->D * z->N * z->W),
                                ARGS(BUF(from), BUF(lengths), BUF(to), UINT(z->T), UINT(z->N), UINT(z->W),
                                     UINT(z->D), UINT(ld), UINT(ld_direction)));
@@ -63,7 +71,7 @@ enum clrnn_status clrnn_launch_join_final(struct clrnn_launches *l, const struct
     if (!dhn)
         return clrnn_launch_zero(l, *dy);
     return clrnn_launch_kernel(
-        l, "rnn", "rnn_join_final", PLAIN, RANGE1(count), moves((double)count),
+        l, "rnn", "rnn_join_final", PLAIN, rows_of(l, z, (size_t)z->T * z->N, z->D), moves((double)count),
         ARGS(BUF(given), BUF(dhn), BUF(lengths), BUF(*dy), UINT(z->T), UINT(z->N), UINT(z->W), UINT(z->D)));
 }
 
@@ -78,7 +86,7 @@ enum clrnn_status clrnn_launch_first(struct clrnn_launches *l, const struct clrn
         return CLRNN_OK;
     *offset = 0;
     TRY(clrnn_launches_scratch(l, (size_t)z->N * z->W, rows));
-    return clrnn_launch_kernel(l, "rnn", "rnn_first", PLAIN, RANGE1((size_t)z->N * z->W),
+    return clrnn_launch_kernel(l, "rnn", "rnn_first", PLAIN, rows_of(l, z, z->N, 1),
                                moves((double)z->N * z->W),
                                ARGS(BUF(from), BUF(lengths), BUF(*rows), UINT(z->T), UINT(z->N), UINT(z->W),
                                     UINT(d), UINT(direction)));
