@@ -259,9 +259,11 @@ static inline real real_loss(const task *t, uint c, real x, real y, real *g)
 
     *g = d < 0.0f ? -q : d > 0.0f ? 1.0f - q : 0.5f - q + d;
     return d > 0.0f ? (1.0f - q) * d : -q * d;
-#else
+#elif LOSS_KIND == LOSS_MSE
     *g = 2.0f * d;
     return d * d;
+#else
+#error "a loss of real targets without its formula"
 #endif
 #endif
 }

@@ -10,8 +10,8 @@
 double clrnn_constant_loss(const struct clrnn_config *config, uint32_t classes, const uint64_t *counts,
                            double target_variance);
 
-/** The loss of the best constant answer for real targets, whatever the loss; sorts `y` [count]. quantile: the
- * mean over its quantiles. NaN: no target, or no loss of real targets. */
+/** The lowest value of a regression loss that one constant answer reaches on the targets y [count]; sorts y.
+ * quantile: the mean over its quantiles. NaN: count is 0, or the loss is for classes or labels. */
 double clrnn_constant_target_loss(const struct clrnn_loss_config *loss, size_t count, double *y);
 /** The mean loss of the answer 0; y [count]. */
 double clrnn_zero_loss(const struct clrnn_loss_config *loss, size_t count, const double *y);

@@ -17,7 +17,8 @@ struct clrnn_overfit_task {
     const volatile sig_atomic_t *stop;
 };
 
-/** Errors: as clrnn_overfit. Call clrnn_overfit_finish also after an error. */
+/** Trains on task->batch alone until the loss reaches task->target or a limit is met. Errors: as
+ * clrnn_overfit. Call clrnn_overfit_finish also after an error. */
 enum clrnn_status clrnn_overfit_batch(struct clrnn_device *device, const struct clrnn_overfit_task *task,
                                       struct clrnn_overfit_result *result);
 

@@ -68,9 +68,12 @@ static double real_loss(const struct clrnn_op *op, size_t c, double x, double y,
         q = weight[c % op->loss.quantiles];
         *g = d < 0 ? -q : d > 0 ? 1 - q : 0.5 - q + d;
         return d > 0 ? (1 - q) * d : -q * d;
-    default:
+    case CLRNN_LOSS_MSE:
         *g = 2 * d;
         return d * d;
+    default: // classes
+        *g = NAN;
+        return NAN;
     }
 }
 

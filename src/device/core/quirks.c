@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The drivers' quirks. A new one is a row here, and a field in quirks.h where none fits.
+// The drivers' quirks. A new one is a row here, and a row of QUIRK_FIELDS in quirks.h where no field fits.
+// Who has a device reads them by clrnn_device_quirks(device)->FIELD; a kernel gets them as a define of its
+// build options. What costs nothing on other drivers needs no quirk: the workaround stands in the code, with
+// a comment that names the driver.
 #include "device/core/quirks.h"
 
 #include <math.h>
@@ -26,6 +29,11 @@ static bool has(const char *text, const char *word)
     return text && strcasestr(text, word);
 }
 
+// 0: the row does not set the field.
+#define EITHER(all, row) ((all) || (row))
+#define LEAST(all, row) ((row) > 0 ? MIN2(all, row) : (all))
+#define MOST(all, row) MAX2(all, row)
+
 struct clrnn_quirks clrnn_quirks_of(const struct clrnn_device_info *info)
 {
     struct clrnn_quirks all = {.loop_rounds = INFINITY};
@@ -36,11 +44,9 @@ struct clrnn_quirks clrnn_quirks_of(const struct clrnn_device_info *info)
         if (!has(info->platform_name, table[i].word) && !has(info->platform_version, table[i].word) &&
             !has(info->name, table[i].word))
             continue;
-        all.is_pocl |= q->is_pocl;
-        all.caches_programs |= q->caches_programs;
-        all.builds_slowly |= q->builds_slowly;
-        all.loop_rounds = q->loop_rounds > 0 ? fmin(all.loop_rounds, q->loop_rounds) : all.loop_rounds;
-        all.rank = MAX2(all.rank, q->rank);
+#define X(type, field, merge) all.field = merge(all.field, q->field);
+        QUIRK_FIELDS(X)
+#undef X
     }
     return all;
 }

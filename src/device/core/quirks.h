@@ -5,12 +5,22 @@
 
 #include "clrnn/device.h"
 
+// X(type, field, how the rows that apply to a device are merged)
+#define QUIRK_FIELDS(X) \
+    X(bool, is_pocl, EITHER) \
+    /* caches binaries by itself, and compiles again when asked for them */ \
+    X(bool, caches_programs, EITHER) \
+    /* takes minutes for kernels that do several things at once */ \
+    X(bool, builds_slowly, EITHER) \
+    /* limit for the iterations of all loops of a work-item; INFINITY: none */ \
+    X(double, loop_rounds, LEAST) \
+    /* of several platforms with the same device, the one with the lowest rank is preferred */ \
+    X(unsigned, rank, MOST)
+
 struct clrnn_quirks {
-    bool is_pocl;
-    bool caches_programs; // caches binaries by itself, and compiles again when asked for them
-    bool builds_slowly;   // takes minutes for kernels that do several things at once
-    double loop_rounds;   // limit for the iterations of all loops of a work-item; INFINITY: none
-    unsigned rank; // of several platforms with the same device, the one with the lowest rank is preferred
+#define X(type, field, merge) type field;
+    QUIRK_FIELDS(X)
+#undef X
 };
 
 /** The quirks of a device or platform, by its names. */

@@ -354,7 +354,7 @@ static enum clrnn_status choose(struct search *s, json_t *tried)
     return st;
 }
 
-// ---------------------------------------------------------------- all shapes
+// ---------------------------------------------------------------- matrices, and a search over all shapes
 
 static enum clrnn_status fill(struct clrnn_device *device, size_t seed, size_t count,
                               struct clrnn_buffer **buffer)

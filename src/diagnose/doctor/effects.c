@@ -8,8 +8,8 @@
 #include "base/log.h"
 #include "diagnose/doctor/trial.h"
 
-// Whether the changes have at least halved the error, so that findings which only a model that does not
-// learn shows are gone.
+// Whether the best trial has at least halved the error. Findings that appear only where a model does not
+// learn do not hold any more then.
 bool clrnn_doctor_is_mended(const struct clrnn_doctor *d, const struct clrnn_trial *best)
 {
     return best && clrnn_trial_is_far_better(&d->asked, best);

@@ -148,7 +148,7 @@ static void keep_message(void *user, enum clrnn_log_level level, const char *mes
         snprintf(why, sizeof(((struct clrnn_trial *)0)->why), "%s", message);
 }
 
-// Finds every error that a config can have before the device is used.
+// Checks config and data for all errors that can be found without a device.
 static enum clrnn_status check(const struct clrnn_log *log, const struct clrnn_config *config,
                                struct clrnn_data_sets *data)
 {

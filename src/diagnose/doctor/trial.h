@@ -38,8 +38,8 @@ bool clrnn_trial_is_far_better(const struct clrnn_trial *before, const struct cl
 /** Whether a remedy of this finding is about a class that is not answered: judged by recall, not by accuracy.
  */
 bool clrnn_finding_by_recall(const struct clrnn_finding *finding);
-/** Whether the changes (`best` is their trial, or NULL) have at least halved the error, so that findings
- * which only a model that does not learn shows are gone. */
+/** Whether the best trial, which may be NULL, has at least halved the error. Findings that appear only where
+ * a model does not learn do not hold any more then. */
 bool clrnn_doctor_is_mended(const struct clrnn_doctor *d, const struct clrnn_trial *best);
 /** Orders the findings again by the trials' results; effects of a finding whose remedy helped refer to
  * it. */
