@@ -56,13 +56,14 @@ static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_mo
                                             cli_json_number(r->per_output[o].mae), "rmse",
                                             cli_json_number(r->per_output[o].rmse), "r2",
                                             cli_json_number(r->per_output[o].r2)));
-    all = json_pack("{s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "samples",
-                    (json_int_t)r->samples, "counted", (json_int_t)r->counted, "loss",
+    all = json_pack("{s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+                    "samples", (json_int_t)r->samples, "counted", (json_int_t)r->counted, "loss",
                     cli_json_number(r->loss), "accuracy", cli_json_number(r->accuracy), "mae",
                     cli_json_number(r->mae), "rmse", cli_json_number(r->rmse), "r2", cli_json_number(r->r2),
                     "roc_auc", cli_json_number(r->roc_auc), "pr_auc", cli_json_number(r->pr_auc),
                     "balanced_accuracy", cli_json_number(r->balanced_accuracy), "macro_f1",
-                    cli_json_number(r->macro_f1), "confusion", rows, "classes", classes, "outputs", outputs);
+                    cli_json_number(r->macro_f1), "cer", cli_json_number(r->cer), "wer",
+                    cli_json_number(r->wer), "confusion", rows, "classes", classes, "outputs", outputs);
     for (uint32_t i = 0; i < r->naive.count; i++)
         cli_json_append(&naive, json_pack("{s:s, s:o, s:o, s:o}", "name", r->naive.result[i].name, "mae",
                                           cli_json_number(r->naive.result[i].mae), "rmse",
@@ -106,6 +107,8 @@ static void print_text(const struct clrnn_model *model, const struct clrnn_eval_
         printf("  accuracy %.4f", r->accuracy);
     else if (!isnan(r->mae))
         printf("  MAE %.6g  RMSE %.6g  R2 %.4f", r->mae, r->rmse, r->r2);
+    if (!isnan(r->cer))
+        printf("  CER %.4f  WER %.4f", r->cer, r->wer);
     if (!isnan(r->roc_auc))
         printf("  ROC AUC %.4f", r->roc_auc);
     printf("\n");
@@ -147,7 +150,7 @@ int cmd_eval(int argc, char **argv)
 {
     struct source_options source = {0};
     const struct cli_option options[] = {SOURCE_X_OPTION(source), SOURCE_Y_OPTION(source),
-                                         SOURCE_OPTIONS(source)};
+                                         SOURCE_Y_LENGTHS_OPTION(source), SOURCE_OPTIONS(source)};
     const struct cli_spec spec = {
         .usage = "RUN|MODEL --x FILE --y FILE [options]",
         .text =

@@ -1,12 +1,32 @@
 // SPDX-License-Identifier: MIT
 // clrnn predict: a model's prediction for each sample.
+#include <stdlib.h>
+#include <string.h>
+
 #include "base/array.h"
 #include "tools/source.h"
+
+// Reads "greedy" (beam 0) or "beam:8".
+static bool decode_option(const char *text, uint32_t *beam)
+{
+    char *end;
+    unsigned long width;
+
+    *beam = 0;
+    if (!strcmp(text, "greedy"))
+        return true;
+    if (strncmp(text, "beam:", 5) != 0 || text[5] < '1' || text[5] > '9')
+        return false;
+    width = strtoul(text + 5, &end, 10);
+    *beam = (uint32_t)width;
+    return !*end && width <= 100000;
+}
 
 int cmd_predict(int argc, char **argv)
 {
     struct source_options source = {0};
-    const char *out = NULL;
+    const char *out = NULL, *decode = NULL;
+    uint32_t beam = 0;
     bool logits = false, probs = false, classes = false;
     const struct cli_option options[] = {
         SOURCE_X_OPTION(source),
@@ -15,6 +35,7 @@ int cmd_predict(int argc, char **argv)
         {"logits", CLI_FLAG, NULL, "what the last layer puts out (the default)", &logits},
         {"probs", CLI_FLAG, NULL, "probabilities: softmax, or sigmoid with bce_with_logits", &probs},
         {"classes", CLI_FLAG, NULL, "the likeliest class", &classes},
+        {"decode", CLI_TEXT, "HOW", "ctc: the labels of each sample, greedy or beam:WIDTH", &decode},
     };
     const struct cli_spec spec = {
         .usage = "RUN|MODEL --x FILE --out FILE [options]",
@@ -38,8 +59,10 @@ int cmd_predict(int argc, char **argv)
         return status;
     if (!out)
         return cli_usage(&cli, "--out FILE is missing");
-    if (logits + probs + classes > 1)
-        return cli_usage(&cli, "--logits, --probs and --classes exclude each other");
+    if (logits + probs + classes + !!decode > 1)
+        return cli_usage(&cli, "--logits, --probs, --classes and --decode exclude each other");
+    if (decode && !decode_option(decode, &beam))
+        return cli_usage(&cli, "--decode is greedy or beam:WIDTH, such as beam:8");
     if (!source_check(&cli, &source, &status))
         return status;
     st = cli_check_out(&cli, out, 6,
@@ -47,7 +70,9 @@ int cmd_predict(int argc, char **argv)
                                              source.config, source.x, source.lengths, source.csv});
     if (st == CLRNN_OK)
         st = source_open_model(&cli, &source, &device, &model);
-    if (st == CLRNN_OK)
+    if (st == CLRNN_OK && decode)
+        st = clrnn_predict_labels(model, &source.data, beam, out);
+    else if (st == CLRNN_OK)
         st = clrnn_predict(model, &source.data,
                            probs     ? CLRNN_PREDICT_PROBS
                            : classes ? CLRNN_PREDICT_CLASSES

@@ -34,6 +34,7 @@ bool source_check(const struct cli *cli, struct source_options *s, int *status)
         .x = borrowed(s->x),
         .y = borrowed(s->y),
         .lengths = borrowed(s->lengths),
+        .y_lengths = borrowed(s->y_lengths),
         .csv = borrowed(s->csv),
         .label = borrowed(s->label),
         .csv_steps = s->steps,

@@ -6,7 +6,7 @@
 #include "tools/cli.h"
 
 struct source_options {
-    const char *x, *y, *lengths, *csv, *label, *init, *config;
+    const char *x, *y, *lengths, *y_lengths, *csv, *label, *init, *config;
     uint32_t steps;
     bool best, last, no_lengths;
     struct clrnn_source data; // by source_check
@@ -21,6 +21,8 @@ struct source_options {
 // clang-format off
 #define SOURCE_X_OPTION(s) {"x", CLI_TEXT, "FILE", "samples as .npy, (N, T, C) or (N, C)", &(s).x}
 #define SOURCE_Y_OPTION(s) {"y", CLI_TEXT, "FILE", "targets as .npy, (N) or (N, T)", &(s).y}
+#define SOURCE_Y_LENGTHS_OPTION(s) \
+    {"y-lengths", CLI_TEXT, "FILE", "ctc: how many labels each sample has in y, .npy (N)", &(s).y_lengths}
 #define CHECKPOINT_OPTIONS(s)                                                                     \
     {"best", CLI_FLAG, NULL, "of a run folder best.safetensors", &(s).best},                      \
     {"last", CLI_FLAG, NULL, "of a run folder last.safetensors", &(s).last}

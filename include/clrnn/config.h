@@ -120,7 +120,8 @@ enum clrnn_loss_kind {
     CLRNN_LOSS_L1,
     CLRNN_LOSS_SMOOTH_L1,
     CLRNN_LOSS_HUBER,
-    CLRNN_LOSS_QUANTILE
+    CLRNN_LOSS_QUANTILE,
+    CLRNN_LOSS_CTC
 };
 /** Optimisers, as train.optimizer names them. */
 enum clrnn_optimizer_kind {
@@ -153,6 +154,8 @@ struct clrnn_loss_config {
     double *label_weight; // bce: its weight, one a label, or NULL
     double beta, delta;   // smooth_l1, huber
     double *quantile;     // quantile: those to be predicted; NULL: 0.1, 0.5, 0.9
+    uint32_t blank;       // ctc: the class of no label
+    bool zero_infinity;   // ctc: targets that no path reaches have no loss
 };
 
 /** train.optimizer and its arguments; those that do not apply to the kind are ignored. */
@@ -211,7 +214,7 @@ struct clrnn_array {
 
 /** A data set in memory: what the files x, y, lengths and weights of the config hold. */
 struct clrnn_arrays {
-    struct clrnn_array x, y, lengths, weights;
+    struct clrnn_array x, y, lengths, weights, y_lengths;
 };
 
 /** A horizon that the config does not give: 1 with target, 0 with label. */
@@ -222,7 +225,7 @@ struct clrnn_source {
     bool there;
     const struct clrnn_arrays *arrays; // in place of files; the caller's, as are their data. NULL: files
     int line;
-    char *x, *y, *lengths, *weights;
+    char *x, *y, *lengths, *weights, *y_lengths;
     char *csv, *label;
     char *columns, *target;              // csv: names or numbers of columns, one a line
     char *delimiter, *comment, *decimal; // csv: one character each; NULL: found by itself, none, a point

@@ -193,6 +193,8 @@ struct clrnn_batch {
     const float *targets;   // the other losses: [N, targets] or per step [N, T, targets], as many as outputs
                             // (quantile: outputs / quantiles)
     const float *weights;   // [N] weights of the samples in the loss; NULL: all 1
+    uint32_t y_steps;       // ctc: L, where classes are [N, L]
+    const int32_t *y_lengths; // ctc: [N] labels of each sample, 0 to L
 };
 
 /** The result of a step or an evaluation. */

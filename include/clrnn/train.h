@@ -143,6 +143,7 @@ struct clrnn_eval_result {
     double loss, accuracy;     // of classes and labels, as the next four; NaN for real targets
     double balanced_accuracy, macro_f1, roc_auc, pr_auc;
     double mae, rmse, r2;                 // of real targets, mean over the outputs; NaN for quantile
+    double cer, wer;                      // of ctc: edits by label, share of samples with an edit
     uint32_t classes;                     // several labels: labels
     uint64_t *confusion;                  // [classes, classes], row: truth; several labels: NULL
     struct clrnn_class_result *per_class; // [classes]
@@ -187,6 +188,16 @@ CLRNN_API enum clrnn_status clrnn_predict(struct clrnn_model *model, const struc
  */
 CLRNN_API enum clrnn_status clrnn_predict_array(struct clrnn_model *model, const struct clrnn_source *source,
                                                 enum clrnn_predict_kind kind, void *out, size_t count);
+
+/** Writes the label sequences that a model trained with ctc finds in each sample.
+ *
+ * `beam`  prefixes that a beam search keeps at each step; 0: greedy, the likeliest class of each step, equal
+ * neighbours merged and blanks dropped. Shapes  .npy: integers (N, longest), -1 after the end; .csv: a row
+ * for each label: sample, position, class. Errors  as clrnn_predict; CLRNN_ERR_ARG: the model was not trained
+ * with ctc.
+ */
+CLRNN_API enum clrnn_status clrnn_predict_labels(struct clrnn_model *model, const struct clrnn_source *source,
+                                                 uint32_t beam, const char *out);
 
 /** A time in milliseconds, measured over `reps` windows of several repetitions each. */
 struct clrnn_timing {

@@ -41,8 +41,8 @@ def _struct(name: str, text: str) -> Type[ctypes.Structure]:
 
 
 Array = _struct("array", "char *dtype; unsigned ndim; size_t shape[8]; void *data")
-Arrays = _struct("arrays", "array x, y, lengths, weights")
-Source = _struct("source", """bool there; arrays *arrays; int line; char *x, *y, *lengths, *weights, *csv, *label,
+Arrays = _struct("arrays", "array x, y, lengths, weights, y_lengths")
+Source = _struct("source", """bool there; arrays *arrays; int line; char *x, *y, *lengths, *weights, *y_lengths, *csv, *label,
     *columns, *target, *delimiter, *comment, *decimal, *missing, *time, *group;
     uint32_t csv_steps, window, horizon, stride, season; bool split; double split_valid; bool synthetic;
     uint32_t samples, steps, features, classes; uint64_t seed""")
@@ -68,8 +68,8 @@ TrainResult = _struct("train_result", """char folder[4096]; uint64_t epochs, ste
 ClassResult = _struct("class_result", "uint64_t support; double precision, recall, f1")
 OutputResult = _struct("output_result", "double mae, rmse, r2")
 EvalResult = _struct("eval_result", """uint64_t samples, counted; double loss, accuracy, balanced_accuracy, macro_f1,
-    roc_auc, pr_auc, mae, rmse, r2; uint32_t classes; uint64_t *confusion; class_result *per_class; uint32_t outputs;
-    output_result *per_output; naive naive""")
+    roc_auc, pr_auc, mae, rmse, r2, cer, wer; uint32_t classes; uint64_t *confusion; class_result *per_class;
+    uint32_t outputs; output_result *per_output; naive naive""")
 OverfitParams = _struct("overfit_params", """char *init; uint32_t samples, steps; double target; bool plain;
     void *stop""")
 OverfitResult = _struct("overfit_result", """bool reached; uint32_t samples, steps; double first_loss, lowest_loss,

@@ -131,6 +131,7 @@ double clrnn_constant_loss(const struct clrnn_config *config, uint32_t classes, 
     case CLRNN_LOSS_SMOOTH_L1:
     case CLRNN_LOSS_HUBER:
     case CLRNN_LOSS_QUANTILE:
+    case CLRNN_LOSS_CTC:
         break;
     }
     return NAN;

@@ -13,6 +13,7 @@ struct clrnn_build {
     bool update;                            // running statistics and parameters change
     int *value, *grad;                      // tensor of each entry of the model's table
     int counter, records, norm, y, weights; // weights: of samples, or CLRNN_NONE
+    int y_lengths;                          // ctc: of targets
 
     // the current position
     int batch;      // tensor: x of the batch

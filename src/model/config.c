@@ -9,7 +9,7 @@
 #include "base/file.h"
 #include "model/options.h"
 
-enum { OWNED_TEXTS = 3 + 3 * 14, OWNED_LISTS = 4 };
+enum { OWNED_TEXTS = 3 + 3 * 15, OWNED_LISTS = 4 };
 
 // Lists the strings that a config owns, except layers' names.
 static void owned_texts(struct clrnn_config *c, char **slot[OWNED_TEXTS])
@@ -25,6 +25,7 @@ static void owned_texts(struct clrnn_config *c, char **slot[OWNED_TEXTS])
         slot[n++] = &source[i]->y;
         slot[n++] = &source[i]->lengths;
         slot[n++] = &source[i]->weights;
+        slot[n++] = &source[i]->y_lengths;
         slot[n++] = &source[i]->csv;
         slot[n++] = &source[i]->label;
         slot[n++] = &source[i]->columns;
@@ -278,10 +279,11 @@ enum clrnn_status clrnn_config_set_arrays(const struct clrnn_log *log, struct cl
     if (!train && !valid && strcmp(set, "test") != 0)
         return clrnn_error(log, CLRNN_ERR_ARG, "there is no data set \"%s\", expected train, valid or test",
                            set);
-    assignment = clrnn_format("data.%s={%s%s%s%s}", set, arrays->x.data ? "x: \"memory:x\", " : "",
+    assignment = clrnn_format("data.%s={%s%s%s%s%s}", set, arrays->x.data ? "x: \"memory:x\", " : "",
                               arrays->y.data ? "y: \"memory:y\", " : "",
                               arrays->lengths.data ? "lengths: \"memory:lengths\", " : "",
-                              arrays->weights.data ? "weights: \"memory:weights\"" : "");
+                              arrays->weights.data ? "weights: \"memory:weights\", " : "",
+                              arrays->y_lengths.data ? "y_lengths: \"memory:y_lengths\"" : "");
     if (!assignment)
         return clrnn_error_memory(log, 0, "a data set");
     st = clrnn_config_set(log, config, assignment);

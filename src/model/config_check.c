@@ -283,6 +283,13 @@ static enum clrnn_status check_loss(const struct check *c)
     char path[96];
     double sum = 0;
 
+    if (loss->kind == CLRNN_LOSS_CTC && !clrnn_layers_per_step(c->config))
+        return fail(c, "train.loss.ctc",
+                    "finds labels in a sequence of predictions, but the layers leave one a sample: "
+                    "take the pool out");
+    if (loss->kind == CLRNN_LOSS_CTC && outputs && loss->blank >= outputs)
+        return fail(c, "train.loss.ctc.blank", "is %u, but the last layer puts out classes 0 to %u",
+                    loss->blank, outputs - 1);
     snprintf(path, sizeof(path), "train.loss.%s.weight", clrnn_loss_word(loss->kind));
     for (size_t i = 0; i < loss->weight_count; i++)
         sum += loss->weight[i];
@@ -392,6 +399,15 @@ static enum clrnn_status check_source(const struct check *c, const char *key, co
         return fail(c, path, "has label and target; keep one of them");
     if (s->lengths && !s->x)
         return fail(c, path, "has lengths without x");
+    if (s->y_lengths && !s->x)
+        return fail(c, path, "has y_lengths without x");
+    if (s->y_lengths && c->config->train.loss.kind != CLRNN_LOSS_CTC)
+        return fail(c, path, "has y_lengths, which only train.loss: ctc reads");
+    if (!s->y_lengths && s->y && c->config->train.loss.kind == CLRNN_LOSS_CTC)
+        return fail(c, path,
+                    "y_lengths is missing beside y: with train.loss: ctc, how many labels each sample has");
+    if (!s->x && c->config->train.loss.kind == CLRNN_LOSS_CTC)
+        return fail(c, path, "has no x: train.loss: ctc needs x, y and y_lengths as .npy");
     if (s->weights && s->synthetic)
         return fail(c, path, "has weights beside synthetic data");
     if (s->csv_steps && !s->csv)

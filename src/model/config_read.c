@@ -362,7 +362,8 @@ static void set_dependent(const struct clrnn_log *log, const struct clrnn_node *
 
     if (early->on && !clrnn_node_find(written, "mode"))
         early->mode_max = !strstr(early->monitor, "loss") && !strstr(early->monitor, "mae") &&
-                          !strstr(early->monitor, "rmse");
+                          !strstr(early->monitor, "rmse") && !strstr(early->monitor, "cer") &&
+                          !strstr(early->monitor, "wer");
     if (config->data.standard && config->layer[0].kind == CLRNN_LAYER_EMBEDDING) {
         clrnn_log(log, CLRNN_LOG_WARNING, "%s: data.normalize: standard has no effect on tokens", name);
         config->data.standard = false;

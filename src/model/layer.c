@@ -161,9 +161,11 @@ bool clrnn_layers_per_step(const struct clrnn_config *config)
     return !flow.pooled;
 }
 
-enum clrnn_status clrnn_layers_refuse_nested(const struct clrnn_log *log, const struct clrnn_config *config,
-                                             const char *who)
+enum clrnn_status clrnn_diagnosis_refuse(const struct clrnn_log *log, const struct clrnn_config *config,
+                                         const char *who)
 {
+    if (config->train.loss.kind == CLRNN_LOSS_CTC)
+        return clrnn_error(log, CLRNN_ERR_CONFIG, "train.loss: ctc is a loss that %s does not know yet", who);
     for (size_t i = 0; i < config->layer_count; i++)
         if (clrnn_layer_nests(&config->layer[i]))
             return clrnn_error(log, CLRNN_ERR_CONFIG,
@@ -174,7 +176,7 @@ enum clrnn_status clrnn_layers_refuse_nested(const struct clrnn_log *log, const 
 
 bool clrnn_loss_is_real(enum clrnn_loss_kind kind)
 {
-    return kind != CLRNN_LOSS_CROSS_ENTROPY && kind != CLRNN_LOSS_NLL;
+    return kind != CLRNN_LOSS_CROSS_ENTROPY && kind != CLRNN_LOSS_NLL && kind != CLRNN_LOSS_CTC;
 }
 
 bool clrnn_loss_is_regression(enum clrnn_loss_kind kind)
@@ -212,6 +214,10 @@ bool clrnn_loss_has_metric(const struct clrnn_config *config, const char *metric
 
     if (!strcmp(metric, "loss"))
         return true;
+    if (!strcmp(metric, "cer") || !strcmp(metric, "wer"))
+        return loss->kind == CLRNN_LOSS_CTC;
+    if (loss->kind == CLRNN_LOSS_CTC)
+        return !strcmp(metric, "accuracy");
     if (!strcmp(metric, "balanced_accuracy") && clrnn_loss_targets(loss, outputs) > 1)
         return false; // several labels
     return loss->kind != CLRNN_LOSS_QUANTILE && value == clrnn_loss_is_regression(loss->kind);

@@ -46,8 +46,9 @@ static enum clrnn_status add_feed(struct clrnn_build *b)
     const struct clrnn_model *m = b->m;
     const uint32_t N = b->p->N, T = b->p->T;
     const bool tokens = m->shape.tokens, target = b->p->mode != CLRNN_MODE_PREDICT;
-    const uint32_t steps = clrnn_model_output_steps(m, T); // of y, where it has steps
-    int x, y = CLRNN_NONE, weights = CLRNN_NONE, lengths, index, mean, std;
+    const bool ctc = m->config->train.loss.kind == CLRNN_LOSS_CTC;
+    const uint32_t steps = ctc ? d->y_T : clrnn_model_output_steps(m, T); // of y, where it has steps
+    int x, y = CLRNN_NONE, weights = CLRNN_NONE, y_lengths = CLRNN_NONE, lengths, index, mean, std;
     struct clrnn_op *op;
 
     b->C = tokens ? 1 : m->shape.features;
@@ -56,6 +57,7 @@ static enum clrnn_status add_feed(struct clrnn_build *b)
     if (target) {
         TRY(clrnn_build_bound(b, "data y", CLRNN_ROLE_DATA, d->y, &y));
         TRY(clrnn_build_bound(b, "data weights", CLRNN_ROLE_DATA, d->weights, &weights));
+        TRY(clrnn_build_bound(b, "data y_lengths", CLRNN_ROLE_DATA, d->y_lengths, &y_lengths));
     }
     TRY(clrnn_build_bound(b, "data lengths", CLRNN_ROLE_DATA, d->lengths, &lengths));
     TRY(clrnn_build_bound(b, "data index", CLRNN_ROLE_DATA, d->index, &index));
@@ -68,6 +70,8 @@ static enum clrnn_status add_feed(struct clrnn_build *b)
         TRY(clrnn_build_activation(b, "batch", "y", d->y_real ? CLRNN_REAL : CLRNN_I32,
                                    m->targets > 1 ? 3 : 2,
                                    (uint32_t[]){d->y_steps ? steps : 1, N, m->targets}, &b->y));
+    if (y_lengths != CLRNN_NONE)
+        TRY(clrnn_build_activation(b, "batch", "y_lengths", CLRNN_I32, DIMS(N), &b->y_lengths));
     if (weights != CLRNN_NONE)
         TRY(clrnn_build_activation(b, "batch", "weights", CLRNN_REAL, DIMS(N), &b->weights));
     if (d->lengths)
@@ -81,7 +85,7 @@ static enum clrnn_status add_feed(struct clrnn_build *b)
     op->feed.target_real = d->y_real;
     op->feed.target_steps = d->y_steps;
     op->feed.targets = m->targets;
-    if (d->y_steps && clrnn_model_changes_steps(m)) {
+    if (d->y_steps && (ctc || clrnn_model_changes_steps(m))) {
         op->feed.own_steps = steps;
         op->feed.own_steps_data = d->y_T ? d->y_T : clrnn_model_output_steps(m, d->T_data);
     }
@@ -92,14 +96,41 @@ static enum clrnn_status add_feed(struct clrnn_build *b)
     op->in[FEED_MEAN] = mean;
     op->in[FEED_STD] = std;
     op->in[FEED_WEIGHT] = weights;
+    op->in[FEED_Y_LENGTHS] = y_lengths;
     op->out[FEED_OUT_X] = b->x;
     op->out[FEED_OUT_Y] = b->y;
     op->out[FEED_OUT_LENGTHS] = b->lengths;
     op->out[FEED_OUT_WEIGHT] = b->weights;
+    op->out[FEED_OUT_Y_LENGTHS] = b->y_lengths;
     return CLRNN_OK;
 }
 
 // ---------------------------------------------------------------- loss
+
+static enum clrnn_status add_ctc(struct clrnn_build *b, int *dy)
+{
+    const struct clrnn_loss_config *loss = &b->m->config->train.loss;
+    struct clrnn_op *op;
+
+    snprintf(b->layer, sizeof(b->layer), "loss");
+    *dy = CLRNN_NONE;
+    if (b->train)
+        TRY(clrnn_build_activation(b, "loss", "dx", CLRNN_REAL, DIMS(b->T, b->p->N, b->C), dy));
+    TRY(add_op(b, CLRNN_OP_CTC, &op));
+    op->ctc = (struct clrnn_ctc_attributes){.L = b->p->data.y_T,
+                                            .blank = loss->blank,
+                                            .slots = CLRNN_RECORD_SLOTS,
+                                            .zero_infinity = loss->zero_infinity};
+    op->in[CTC_X] = b->x;
+    op->in[CTC_LENGTHS] = b->lengths;
+    op->in[CTC_TARGET] = b->y;
+    op->in[CTC_TARGET_LENGTHS] = b->y_lengths;
+    op->in[CTC_COUNTER] = b->counter;
+    op->in[CTC_SAMPLE_WEIGHT] = b->weights;
+    op->out[CTC_DX] = *dy;
+    op->out[CTC_RECORD] = b->records;
+    return CLRNN_OK;
+}
 
 static enum clrnn_status add_loss(struct clrnn_build *b, int *dy)
 {
@@ -157,7 +188,7 @@ static enum clrnn_status build(struct clrnn_build *b, int *output, uint32_t *out
     b->g->tensor[b->x].keep = true;
     if (b->p->mode == CLRNN_MODE_PREDICT)
         return CLRNN_OK;
-    TRY(add_loss(b, &dy));
+    TRY(b->m->config->train.loss.kind == CLRNN_LOSS_CTC ? add_ctc(b, &dy) : add_loss(b, &dy));
     if (!b->train)
         return CLRNN_OK;
     TRY(clrnn_build_backward(b, first, last, *output, dy));
@@ -179,6 +210,7 @@ enum clrnn_status clrnn_network_build(struct clrnn_model *model, const struct cl
         .y = CLRNN_NONE,
         .lengths = CLRNN_NONE,
         .weights = CLRNN_NONE,
+        .y_lengths = CLRNN_NONE,
         .T = params->T,
         .value = calloc(count, sizeof(int)),
         .grad = calloc(count, sizeof(int)),

@@ -84,8 +84,17 @@ static const struct clrnn_option_group loss_huber = {"huber", CLRNN_LOSS_HUBER, 
                                                      "torch.nn.HuberLoss, real targets"};
 static const struct clrnn_option_group loss_quantile = {"quantile", CLRNN_LOSS_QUANTILE, CLRNN_NO_LINE,
     ROWS(quantile_rows), "pinball loss: several quantiles of each real target"};
+static const struct clrnn_option ctc_rows[] = {
+    {"blank", CLRNN_OPTION_U32, .offset = C(blank), .def = "0", .min = 0, .max = CLRNN_MAX_SIZE,
+     .help = "the class that stands for no label"},
+    {"zero_infinity", CLRNN_OPTION_BOOL, .offset = C(zero_infinity), .def = "false",
+     .help = "targets with too many labels for their steps have loss and gradient 0; they count in the mean"},
+};
+static const struct clrnn_option_group loss_ctc = {"ctc", CLRNN_LOSS_CTC, CLRNN_NO_LINE, ROWS(ctc_rows),
+    "torch.nn.CTCLoss on the log-softmax of each step: labels without their places"};
 const struct clrnn_option_group *const clrnn_options_losses[] = {
-    &loss_ce, &loss_nll, &loss_bce, &loss_mse, &loss_l1, &loss_smooth_l1, &loss_huber, &loss_quantile, NULL};
+    &loss_ce, &loss_nll, &loss_bce, &loss_mse, &loss_l1, &loss_smooth_l1, &loss_huber, &loss_quantile,
+    &loss_ctc, NULL};
 
 // Rows of the optimisers
 #define O(member) offsetof(struct clrnn_optimizer_config, member)
@@ -244,7 +253,7 @@ const struct clrnn_option_group *const clrnn_options_schedulers[] = {
 #define E(member) offsetof(struct clrnn_early_stopping_config, member)
 static const char *const monitors[] = {"valid_loss", "valid_accuracy", "train_loss", "train_accuracy",
                                        "valid_balanced_accuracy", "valid_macro_f1", "valid_roc_auc", "valid_pr_auc",
-                                       "valid_mae", "valid_rmse", "valid_r2", NULL};
+                                       "valid_mae", "valid_rmse", "valid_r2", "valid_cer", "valid_wer", NULL};
 static const struct clrnn_option early_stopping_rows[] = {
     {"monitor", CLRNN_OPTION_TEXT, .offset = E(monitor), .def = "valid_loss", .words = monitors,
      .help = "what must get better"},
@@ -334,6 +343,7 @@ static const struct clrnn_option source_rows[] = {
              ".npy: (N), valid steps of each sample; the rest is padding and takes part in nothing"),
     FILE_ROW("weights", weights,
              ".npy: (N), weights of the samples in the loss, whose mean divides by their sum; 0 takes one out"),
+    FILE_ROW("y_lengths", y_lengths, ".npy: (N), ctc: labels of each sample in y (N, L)"),
     FILE_ROW("csv", csv, ".csv with a header, one sample a row, in place of x and y"),
     CSV_TEXT("label", label, CLRNN_OPTION_TEXT,
              "the column that holds y; texts become classes in sorted order, whose names the model keeps"),

@@ -40,6 +40,8 @@ static enum clrnn_status check_targets(const struct clrnn_model *m, const struct
     const uint32_t steps = !d->y_steps ? 1 : d->y_T ? d->y_T : clrnn_model_output_steps(m, d->T_data);
 
     TRY(check_buffer(m, d->y, real ? CLRNN_REAL : CLRNN_I32, (size_t)d->S * steps * m->targets, "targets"));
+    if (loss == CLRNN_LOSS_CTC)
+        TRY(check_buffer(m, d->y_lengths, CLRNN_I32, d->S, "lengths of targets"));
     if (d->weights)
         TRY(check_buffer(m, d->weights, CLRNN_REAL, d->S, "weights of samples"));
     if (d->y_real != real)
@@ -255,9 +257,9 @@ static bool same(const struct clrnn_plan_params *a, const struct clrnn_plan_para
     return a->mode == b->mode && a->N == b->N && a->T == b->T && a->separate == b->separate &&
            a->input_grad == b->input_grad && a->data.S == b->data.S && a->data.T_data == b->data.T_data &&
            a->data.x == b->data.x && a->data.y == b->data.y && a->data.lengths == b->data.lengths &&
-           a->data.weights == b->data.weights && a->data.index == b->data.index &&
-           a->data.y_real == b->data.y_real && a->data.y_steps == b->data.y_steps &&
-           a->data.y_T == b->data.y_T;
+           a->data.weights == b->data.weights && a->data.y_lengths == b->data.y_lengths &&
+           a->data.index == b->data.index && a->data.y_real == b->data.y_real &&
+           a->data.y_steps == b->data.y_steps && a->data.y_T == b->data.y_T;
 }
 
 enum clrnn_status clrnn_plan_cache_get(struct clrnn_plan_cache *cache, const struct clrnn_plan_params *params,

@@ -15,12 +15,13 @@ enum clrnn_mode {
 
 /** A data set on the device that the plan's FEED reads. The plan holds the buffers. */
 struct clrnn_plan_data {
-    uint32_t S, T_data;           // samples and steps of the buffers
-    struct clrnn_buffer *x;       // REAL [S, T_data, C] or I32 [S, T_data]
-    struct clrnn_buffer *y;       // I32 or REAL, [S, targets] or [S, y_T, targets]; NULL in prediction
-    struct clrnn_buffer *lengths; // I32 [S] or NULL
-    struct clrnn_buffer *weights; // REAL [S] or NULL: weights of samples in the loss
-    struct clrnn_buffer *index;   // U32 [at least N]
+    uint32_t S, T_data;             // samples and steps of the buffers
+    struct clrnn_buffer *x;         // REAL [S, T_data, C] or I32 [S, T_data]
+    struct clrnn_buffer *y;         // I32 or REAL, [S, targets] or [S, y_T, targets]; NULL in prediction
+    struct clrnn_buffer *lengths;   // I32 [S] or NULL
+    struct clrnn_buffer *weights;   // REAL [S] or NULL: weights of samples in the loss
+    struct clrnn_buffer *y_lengths; // I32 [S], with ctc: labels of each sample
+    struct clrnn_buffer *index;     // U32 [at least N]
     bool y_real, y_steps;
     uint32_t y_T; // steps of y in the data, where it has steps; 0: as many as the model puts out for T_data
 };

@@ -14,7 +14,7 @@
 // Buffers with the capacity of the largest batch so far; the index is 0, 1, 2, ..., so that FEED keeps the
 // order.
 struct clrnn_stage {
-    struct clrnn_buffer *x, *y, *lengths, *weights, *index;
+    struct clrnn_buffer *x, *y, *lengths, *weights, *y_lengths, *index;
     uint32_t rows, samples; // N * T and N that fit
     size_t targets;         // numbers of y that fit
     struct clrnn_plan_cache *cache;
@@ -31,6 +31,7 @@ void clrnn_stage_destroy(struct clrnn_stage **stage)
     clrnn_buffer_destroy(&s->y);
     clrnn_buffer_destroy(&s->lengths);
     clrnn_buffer_destroy(&s->weights);
+    clrnn_buffer_destroy(&s->y_lengths);
     clrnn_buffer_destroy(&s->index);
     free(s);
     *stage = NULL;
@@ -69,6 +70,36 @@ static enum clrnn_status check_tokens(const struct clrnn_model *m, const struct 
                                    ", expected 0 to %" PRIu32,
                                    n, t, token, V - 1);
         }
+    return CLRNN_OK;
+}
+
+static bool is_ctc(const struct clrnn_model *m)
+{
+    return m->config->train.loss.kind == CLRNN_LOSS_CTC;
+}
+
+static enum clrnn_status check_labels(const struct clrnn_model *m, const struct clrnn_batch *b)
+{
+    if (!b->y_lengths || !b->y_steps)
+        return clrnn_error(
+            m->log, CLRNN_ERR_ARG,
+            "the batch has no y_steps and y_lengths, which train.loss ctc needs: classes are [N, y_steps]");
+    for (size_t n = 0; n < b->N; n++) {
+        if (b->y_lengths[n] < 0 || (uint32_t)b->y_lengths[n] > b->y_steps)
+            return clrnn_error(m->log, CLRNN_ERR_ARG,
+                               "the batch's sample %zu has %" PRId32
+                               " labels, expected 0 to y_steps=%" PRIu32,
+                               n, b->y_lengths[n], b->y_steps);
+        for (size_t i = 0; i < (size_t)b->y_lengths[n]; i++) {
+            const int32_t y = b->classes[n * b->y_steps + i];
+
+            if (y < 0 || (uint32_t)y >= m->outputs || (uint32_t)y == m->config->train.loss.blank)
+                return clrnn_error(m->log, CLRNN_ERR_ARG,
+                                   "the batch's label %zu of sample %zu is %" PRId32
+                                   ", expected 0 to %" PRIu32 " other than the blank, %" PRIu32,
+                                   i, n, y, m->outputs - 1, m->config->train.loss.blank);
+        }
+    }
     return CLRNN_OK;
 }
 
@@ -131,7 +162,7 @@ static enum clrnn_status check(const struct clrnn_model *m, const struct clrnn_b
             "train.loss.%s has balanced weights, which are measured on a training set; give numbers "
             "where batches are given",
             clrnn_loss_word(m->config->train.loss.kind));
-    return real_targets(m) ? CLRNN_OK : check_classes(m, b);
+    return real_targets(m) ? CLRNN_OK : is_ctc(m) ? check_labels(m, b) : check_classes(m, b);
 }
 
 // ---------------------------------------------------------------- staging
@@ -154,6 +185,8 @@ static enum clrnn_status make_stage(struct clrnn_model *m, uint32_t rows, uint32
                             &s->y));
     TRY(clrnn_buffer_create(m->device, CLRNN_REAL, samples, "a batch's weights", &s->weights));
     TRY(clrnn_buffer_create(m->device, CLRNN_I32, samples, "a batch's lengths", &s->lengths));
+    if (is_ctc(m))
+        TRY(clrnn_buffer_create(m->device, CLRNN_I32, samples, "a batch's y_lengths", &s->y_lengths));
     TRY(clrnn_buffer_create(m->device, CLRNN_U32, samples, "a batch's index", &s->index));
     TRY(clrnn_plan_cache_create(m, &s->cache));
     index = malloc(samples * sizeof(*index));
@@ -169,6 +202,8 @@ static enum clrnn_status make_stage(struct clrnn_model *m, uint32_t rows, uint32
 // Numbers of y that a sample has.
 static size_t output_count(const struct clrnn_model *m, const struct clrnn_batch *b)
 {
+    if (is_ctc(m))
+        return MAX2(b->y_steps, 1u); // 1: of a prediction, which has none
     return (size_t)(m->per_step ? clrnn_model_output_steps(m, b->T) : 1) * m->targets;
 }
 
@@ -236,6 +271,8 @@ static enum clrnn_status stage(struct clrnn_model *m, const struct clrnn_batch *
         TRY(write_targets(m, s, targets, b->targets));
     else if (mode != CLRNN_MODE_PREDICT)
         TRY(clrnn_buffer_write_i32(s->y, 0, targets, b->classes));
+    if (mode != CLRNN_MODE_PREDICT && is_ctc(m))
+        TRY(clrnn_buffer_write_i32(s->y_lengths, 0, b->N, b->y_lengths));
     params.data = (struct clrnn_plan_data){
         .S = b->N,
         .T_data = b->T,
@@ -246,6 +283,8 @@ static enum clrnn_status stage(struct clrnn_model *m, const struct clrnn_batch *
         .index = s->index,
         .y_real = real_targets(m),
         .y_steps = m->per_step,
+        .y_T = is_ctc(m) ? MAX2(b->y_steps, 1u) : 0,
+        .y_lengths = mode == CLRNN_MODE_PREDICT ? NULL : s->y_lengths,
     };
     return clrnn_plan_cache_get(s->cache, &params, plan);
 }

@@ -41,6 +41,8 @@ void clrnn_dataset_close(struct clrnn_dataset **dataset)
     clrnn_series_destroy(&d->windows);
     clrnn_table_close(&d->table);
     free(d->length);
+    free(d->y_length);
+    free(d->y_lengths_path);
     free(d->steps);
     free(d->weight);
     free(d->x_path);
@@ -218,6 +220,13 @@ size_t clrnn_dataset_y_count(const struct clrnn_dataset *dataset)
 
 size_t clrnn_dataset_y_valid(const struct clrnn_dataset *dataset, uint32_t sample)
 {
+    const struct clrnn_dataset *root = dataset;
+    uint32_t row = sample;
+
+    for (; root->parent; root = root->parent)
+        row = root->label_row ? root->label_row[row] : root->row[row];
+    if (root->y_length)
+        return (size_t)root->y_length[row];
     return (size_t)(dataset->info.y_steps ? clrnn_dataset_output_length(dataset, sample) : 1) *
            dataset->info.targets;
 }

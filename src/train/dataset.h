@@ -14,6 +14,7 @@ struct clrnn_dataset_info {
     const char *name; // "train", or the path of X, for messages
     uint32_t S, T, C; // samples, steps (the largest), features (0: tokens)
     bool tokens, has_y, has_lengths, has_weights;
+    bool has_y_lengths;   // of ctc: y is (N, y_T), and each sample has its own number of labels
     bool y_real, y_steps; // targets are real (bce, mse), one per step
     uint32_t y_T;         // steps of y in memory, 1 where it has none
     uint32_t targets;     // numbers of y per sample or step: outputs of real targets, otherwise 1

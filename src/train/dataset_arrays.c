@@ -83,6 +83,23 @@ enum clrnn_status clrnn_dataset_open_lengths(struct clrnn_dataset *d, const stru
     return open_counts(d, array, d->lengths_path, 1, d->info.T, "steps of X", &d->length);
 }
 
+enum clrnn_status clrnn_dataset_open_y_lengths(struct clrnn_dataset *d, const struct clrnn_source *source,
+                                               const char *folder)
+{
+    const struct clrnn_array *array = source->arrays ? &source->arrays->y_lengths : NULL;
+    enum clrnn_status st = CLRNN_OK;
+
+    d->y_lengths_path = clrnn_dataset_name_array(d, array, folder, source->y_lengths, "y_lengths", &st);
+    if (st == CLRNN_OK && !d->y_lengths_path)
+        return clrnn_error(
+            d->log, CLRNN_ERR_DATA,
+            "%s: with train.loss: ctc it needs y_lengths (N) beside it: how many labels each sample has",
+            d->y_path);
+    TRY(st);
+    d->info.has_y_lengths = true;
+    return open_counts(d, array, d->y_lengths_path, 0, d->info.y_T, "columns of y", &d->y_length);
+}
+
 enum clrnn_status clrnn_dataset_open_weights(struct clrnn_dataset *d, const struct clrnn_source *source,
                                              const char *folder)
 {

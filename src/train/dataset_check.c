@@ -146,6 +146,11 @@ static enum clrnn_status bad_y(const struct clrnn_dataset *d, uint32_t sample, s
 
     value = clrnn_unsigned_nan(value);
     describe_row(d, sample, row, sizeof(row));
+    if (d->goal.ctc)
+        return clrnn_error(
+            d->log, CLRNN_ERR_DATA,
+            "%s: %s, label %u holds %.9g, expected a class from 0 to %u other than the blank, %u", d->y_path,
+            row, step, value, d->goal.outputs - 1, d->goal.blank);
     if (d->table)
         snprintf(where, sizeof(where), ", column \"%.100s\"",
                  d->table->column.text[d->table->target[index % d->table->targets]]);
@@ -191,6 +196,8 @@ static bool y_is_fine(const struct clrnn_data_goal *goal, double value)
 {
     if (goal->missing && !goal->classes && isnan(value))
         return true;
+    if (goal->ctc)
+        return value >= 0.0 && value < goal->outputs && value == floor(value) && value != goal->blank;
     if (goal->classes)
         return (value >= 0.0 && value < goal->outputs && value == floor(value)) || value == goal->ignore;
     return goal->binary ? value >= 0.0 && value <= 1.0 : fabs(value) <= (double)FLT_MAX;
@@ -208,7 +215,8 @@ static enum clrnn_status check_y(struct clrnn_dataset *d, enum clrnn_dataset_che
 
             if (check == CLRNN_CHECK_ALL && !y_is_fine(&d->goal, value))
                 return bad_y(d, s, i, value);
-            if (d->goal.classes && value != d->goal.ignore && value >= classes && value < MOST_CLASSES)
+            if (d->goal.classes && (d->goal.ctc || value != d->goal.ignore) && value >= classes &&
+                value < MOST_CLASSES)
                 classes = (uint32_t)value + 1;
         }
     d->info.classes = d->goal.binary && d->info.targets == 1 ? 2 : classes;

@@ -17,7 +17,9 @@ static struct clrnn_data_goal find_goal(const struct clrnn_config *config)
     const enum clrnn_loss_kind loss = config->train.loss.kind;
     struct clrnn_data_goal goal = {
         .per_step = clrnn_layers_per_step(config),
-        .classes = loss == CLRNN_LOSS_CROSS_ENTROPY || loss == CLRNN_LOSS_NLL,
+        .classes = !clrnn_loss_is_real(loss),
+        .ctc = loss == CLRNN_LOSS_CTC,
+        .blank = config->train.loss.blank,
         .binary = loss == CLRNN_LOSS_BCE_WITH_LOGITS,
         .ignore = config->train.loss.ignore_index,
         .missing = config->data.missing_ignore,
@@ -92,6 +94,16 @@ static enum clrnn_status open_y(struct clrnn_dataset *d, const struct clrnn_arra
                            "%s: holds %s, but %s has %u samples: both must have the same number%s", d->y_path,
                            text, d->x_path, info->S,
                            clrnn_samples_advice(d->x, y->ndim ? y->shape[0] : 0, advice, sizeof(advice)));
+    if (d->goal.ctc) {
+        if (y->ndim != 2 || y->shape[1] < 1 || y->shape[1] > MAX_EXTENT)
+            return clrnn_error(
+                d->log, CLRNN_ERR_DATA,
+                "%s: holds %s, expected (%u, L): with train.loss: ctc the labels of each sample, of which "
+                "the first y_lengths count",
+                d->y_path, text, info->S);
+        d->info.y_T = (uint32_t)y->shape[1];
+        return CLRNN_OK;
+    }
     if (steps && info->y_T > 1)
         expected[ndim++] = info->y_T;
     if (info->targets > 1)
@@ -138,6 +150,8 @@ static enum clrnn_status open_npy(struct clrnn_dataset *d, const struct clrnn_co
     d->info.targets = clrnn_dataset_count_targets(config, d);
     if (d->y_path)
         TRY(open_y(d, a ? &a->y : NULL));
+    if (d->y_path && d->goal.ctc)
+        TRY(clrnn_dataset_open_y_lengths(d, source, folder));
     d->info.has_y = d->y;
     return CLRNN_OK;
 }

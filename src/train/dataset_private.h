@@ -16,6 +16,8 @@ struct clrnn_data_goal {
     uint32_t outputs;      // number of classes of the last layer
     int32_t ignore;        // ignored label
     bool missing;          // targets may be NaN
+    bool ctc;              // y holds labels without their steps
+    uint32_t blank;        // of ctc
 };
 
 struct clrnn_dataset {
@@ -38,8 +40,10 @@ struct clrnn_dataset {
     char *x_path, *y_path, *lengths_path, *weights_path; // for messages
     int32_t *length;                                     // [S] or NULL
     double *weight;                                      // [S] or NULL
-    struct clrnn_table *table;                           // of a CSV file, or NULL
-    struct clrnn_series *windows;                        // cut from its rows, or NULL: a row is a sample
+    char *y_lengths_path;
+    int32_t *y_length;            // [S] or NULL
+    struct clrnn_table *table;    // of a CSV file, or NULL
+    struct clrnn_series *windows; // cut from its rows, or NULL: a row is a sample
     bool synthetic;
     uint64_t seed; // of a synthetic set, or of a view with shuffled time
     uint32_t synthetic_classes;
@@ -54,6 +58,9 @@ char *clrnn_dataset_name_array(const struct clrnn_dataset *d, const struct clrnn
                                enum clrnn_status *status);
 /** Open what stands beside X, whose shape is known. */
 enum clrnn_status clrnn_dataset_open_lengths(struct clrnn_dataset *d, const struct clrnn_array *array);
+/** The lengths of y [N, L], which is open. */
+enum clrnn_status clrnn_dataset_open_y_lengths(struct clrnn_dataset *d, const struct clrnn_source *source,
+                                               const char *folder);
 enum clrnn_status clrnn_dataset_open_weights(struct clrnn_dataset *d, const struct clrnn_source *source,
                                              const char *folder);
 /** Finds info.y_T and, where windows over time change the number of steps, `steps`; T and lengths are known.

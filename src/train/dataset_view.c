@@ -31,7 +31,9 @@ enum clrnn_status clrnn_dataset_view(struct clrnn_dataset *dataset, const struct
     d->info = dataset->info;
     d->info.S = count;
     d->info.T = view->steps ? MIN2(view->steps, dataset->info.T) : dataset->info.T;
-    d->info.y_T = dataset->info.y_steps ? clrnn_dataset_output_steps(dataset, d->info.T) : dataset->info.y_T;
+    d->info.y_T = dataset->info.y_steps && !dataset->info.has_y_lengths
+                      ? clrnn_dataset_output_steps(dataset, d->info.T)
+                      : dataset->info.y_T;
     d->info.bytes = (uint64_t)count * d->info.T * C * sizeof(float);
     d->info.name = d->name = clrnn_format("%s", name);
     d->references = 1;

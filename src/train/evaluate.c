@@ -36,16 +36,6 @@ enum clrnn_status clrnn_open_for(struct clrnn_model *model, const struct clrnn_s
     return CLRNN_ERR_DATA;
 }
 
-uint32_t clrnn_argmax(const float *x, uint32_t count)
-{
-    uint32_t best = 0;
-
-    for (uint32_t k = 1; k < count; k++)
-        if (x[k] > x[best] || (isnan(x[k]) && !isnan(x[best]))) // PyTorch takes NaN for the largest
-            best = k;
-    return best;
-}
-
 // ---------------------------------------------------------------- one pass over the data
 
 static void take_metrics(const struct clrnn_metrics *m, struct clrnn_eval_result *r)
@@ -60,6 +50,8 @@ static void take_metrics(const struct clrnn_metrics *m, struct clrnn_eval_result
     r->mae = m->value[CLRNN_METRIC_mae];
     r->rmse = m->value[CLRNN_METRIC_rmse];
     r->r2 = m->value[CLRNN_METRIC_r2];
+    r->cer = m->value[CLRNN_METRIC_cer];
+    r->wer = m->value[CLRNN_METRIC_wer];
     for (uint32_t k = 0; k < m->groups && !values; k++)
         r->per_class[k] = (struct clrnn_class_result){.support = clrnn_metrics_support(m, k),
                                                       .precision = m->group[0][k],
@@ -75,6 +67,7 @@ static enum clrnn_status run(struct clrnn_metrics *m, struct clrnn_session *s, s
     const struct clrnn_model *model = m->model;
     const bool values = clrnn_loss_is_regression(model->config->train.loss.kind);
     const bool labels = model->config->train.loss.kind == CLRNN_LOSS_BCE_WITH_LOGITS && model->targets > 1;
+    const bool labelled = model->config->train.loss.kind == CLRNN_LOSS_CTC;
     const size_t groups = m->groups;
     struct clrnn_session_record record;
 
@@ -82,10 +75,10 @@ static enum clrnn_status run(struct clrnn_metrics *m, struct clrnn_session *s, s
     if (values)
         r->per_output = calloc(MAX2(groups, 1), sizeof(*r->per_output));
     else
-        r->per_class = calloc(groups, sizeof(*r->per_class));
-    if (!values && !labels)
+        r->per_class = calloc(MAX2(groups, 1), sizeof(*r->per_class));
+    if (!values && !labels && !labelled)
         m->confusion = r->confusion = calloc(groups * groups, sizeof(*r->confusion));
-    if ((!r->per_output && !r->per_class) || (!values && !labels && !r->confusion))
+    if ((!r->per_output && !r->per_class) || (!values && !labels && !labelled && !r->confusion))
         return clrnn_error_memory(model->log, groups * groups * sizeof(*r->confusion), "an evaluation");
     TRY(clrnn_metrics_pass(m, s, NULL, &record));
     TRY(clrnn_naive_eval(m->set, &r->naive));

@@ -16,6 +16,4 @@ enum clrnn_status clrnn_open_for(struct clrnn_model *model, const struct clrnn_s
 enum clrnn_status clrnn_eval_set(struct clrnn_model *model, struct clrnn_dataset *dataset,
                                  struct clrnn_eval_result *result);
 
-/** The index of the largest of `count` numbers, the first of equal ones. */
-uint32_t clrnn_argmax(const float *x, uint32_t count);
 #endif

@@ -61,14 +61,19 @@ static enum clrnn_status write_y(struct clrnn_feed *f, uint32_t first, uint32_t 
     return clrnn_buffer_write_i32(f->data.y, samples ? 0 : first * f->y_width, count * f->y_width, f->words);
 }
 
+// The lengths of samples and, with ctc, of their targets.
 static enum clrnn_status write_lengths(struct clrnn_feed *f, uint32_t first, uint32_t count,
                                        const uint32_t *samples)
 {
-    if (!f->data.lengths)
-        return CLRNN_OK;
-    for (uint32_t i = 0; i < count; i++)
+    const size_t at = samples ? 0 : first;
+
+    for (uint32_t i = 0; i < count && f->data.lengths; i++)
         f->words[i] = (int32_t)clrnn_dataset_length(f->dataset, samples ? samples[i] : first + i);
-    return clrnn_buffer_write_i32(f->data.lengths, samples ? 0 : first, count, f->words);
+    if (f->data.lengths)
+        TRY(clrnn_buffer_write_i32(f->data.lengths, at, count, f->words));
+    for (uint32_t i = 0; i < count && f->data.y_lengths; i++)
+        f->words[i] = (int32_t)clrnn_dataset_y_valid(f->dataset, samples ? samples[i] : first + i);
+    return f->data.y_lengths ? clrnn_buffer_write_i32(f->data.y_lengths, at, count, f->words) : CLRNN_OK;
 }
 
 static enum clrnn_status write_weights(struct clrnn_feed *f, uint32_t first, uint32_t count,
@@ -240,6 +245,8 @@ static enum clrnn_status make_buffers(struct clrnn_feed *f, uint32_t samples, ui
                                 &d->y));
     if (info->has_lengths)
         TRY(clrnn_buffer_create(f->device, CLRNN_I32, samples, "lengths", &d->lengths));
+    if (info->has_y_lengths)
+        TRY(clrnn_buffer_create(f->device, CLRNN_I32, samples, "lengths of targets", &d->y_lengths));
     if (info->has_weights && info->has_y)
         TRY(clrnn_buffer_create(f->device, CLRNN_REAL, samples, "weights", &d->weights));
     return clrnn_buffer_create(f->device, CLRNN_U32, batch, "the batch's samples", &d->index);
@@ -342,6 +349,7 @@ void clrnn_feed_destroy(struct clrnn_feed **feed)
     clrnn_buffer_destroy(&f->data.y);
     clrnn_buffer_destroy(&f->data.lengths);
     clrnn_buffer_destroy(&f->data.weights);
+    clrnn_buffer_destroy(&f->data.y_lengths);
     clrnn_buffer_destroy(&f->data.index);
     free(f->order);
     free(f->words);

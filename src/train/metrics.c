@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "base/words.h"
 #include "model/layer.h"
+#include "train/decode.h"
 #include "train/ranking.h"
 
 #define MOST_SCORES ((size_t)1 << 24) // kept for the areas under curves
@@ -30,6 +31,11 @@ static const char *const words[] = {
 static bool of_classes(const struct clrnn_metrics *m)
 {
     return !clrnn_loss_is_real(m->model->config->train.loss.kind);
+}
+
+static bool of_labels(const struct clrnn_metrics *m)
+{
+    return m->model->config->train.loss.kind == CLRNN_LOSS_CTC;
 }
 
 static bool of_values(const struct clrnn_metrics *m)
@@ -60,14 +66,16 @@ enum clrnn_status clrnn_metrics_open(struct clrnn_metrics *m, const struct clrnn
 
     *m = (struct clrnn_metrics){
         .model = model, .set = set, .outputs = model->outputs, .targets = model->targets};
-    if (model->config->train.loss.kind != CLRNN_LOSS_QUANTILE)
+    if (model->config->train.loss.kind != CLRNN_LOSS_QUANTILE && !of_labels(m))
         m->groups = of_classes(m) || of_values(m) || m->targets > 1 ? m->outputs : 2;
-    if (!of_values(m)) // one score for two classes and for one label
+    if (!of_values(m) && !of_labels(m)) // one score for two classes and for one label
         m->scores = of_classes(m) && m->outputs == 2 ? 1 : m->outputs;
     numbers = batch * steps * m->outputs;
     m->out = malloc(numbers * sizeof(*m->out));
     m->real = malloc(clrnn_dataset_y_count(set) * sizeof(*m->real));
     m->class = malloc(clrnn_dataset_y_count(set) * sizeof(*m->class));
+    m->labels = malloc(steps * sizeof(*m->labels));
+    m->row = malloc((clrnn_dataset_y_count(set) + 1) * sizeof(*m->row));
     m->sum = calloc(MAX2(m->groups, 1u), WIDTH * sizeof(*m->sum));
     for (int i = 0; i < 3; i++)
         m->group[i] = malloc(MAX2(m->groups, 1u) * sizeof(double));
@@ -75,8 +83,8 @@ enum clrnn_status clrnn_metrics_open(struct clrnn_metrics *m, const struct clrnn
         m->scores = 0;
     if (m->scores)
         m->score = malloc(rows * m->scores * sizeof(*m->score));
-    if (m->out && m->real && m->class && m->sum && m->group[0] && m->group[1] && m->group[2] &&
-        (m->score || !m->scores))
+    if (m->out && m->real && m->class && m->labels && m->row && m->sum && m->group[0] && m->group[1] &&
+        m->group[2] && (m->score || !m->scores))
         return CLRNN_OK;
     clrnn_metrics_close(m);
     return clrnn_error_memory(model->log, numbers * sizeof(*m->out), "the metrics");
@@ -87,6 +95,8 @@ void clrnn_metrics_close(struct clrnn_metrics *m)
     free(m->out);
     free(m->real);
     free(m->class);
+    free(m->labels);
+    free(m->row);
     free(m->sum);
     free(m->score);
     for (int i = 0; i < 3; i++)
@@ -98,6 +108,7 @@ void clrnn_metrics_close(struct clrnn_metrics *m)
 static void reset(struct clrnn_metrics *m)
 {
     m->items = m->correct = 0;
+    m->edits = m->truth = m->wrong = 0;
     m->scored = 0;
     memset(m->sum, 0, MAX2(m->groups, 1u) * WIDTH * sizeof(*m->sum));
 }
@@ -187,11 +198,25 @@ static void add_reals(struct clrnn_metrics *m, const float *x, const float *y)
 }
 
 // Adds the batch that the session evaluated last.
+// The greedy decoding of a sample against its labels.
+static void add_labels(struct clrnn_metrics *m, const float *x, uint32_t steps, uint32_t sample)
+{
+    const uint32_t truth = (uint32_t)clrnn_dataset_y_valid(m->set, sample);
+    const uint32_t found =
+        clrnn_decode_greedy(x, steps, m->outputs, m->model->config->train.loss.blank, m->labels);
+    const uint32_t edits = clrnn_edit_distance(m->labels, found, m->class, truth, m->row);
+
+    m->items++;
+    m->edits += edits;
+    m->truth += truth;
+    m->wrong += edits > 0;
+}
+
 static enum clrnn_status add_batch(struct clrnn_metrics *m, const struct clrnn_session *s)
 {
     const uint32_t steps = s->plan->output_steps;
 
-    if (!m->groups)
+    if (!m->groups && !of_labels(m))
         return CLRNN_OK;
     TRY(clrnn_plan_read_output(s->plan, m->out));
     for (uint32_t n = 0; n < s->samples; n++) {
@@ -203,6 +228,10 @@ static enum clrnn_status add_batch(struct clrnn_metrics *m, const struct clrnn_s
             clrnn_dataset_classes(m->set, sample, m->class);
         else
             clrnn_dataset_targets(m->set, sample, m->real);
+        if (of_labels(m)) {
+            add_labels(m, x, MIN2(length, steps), sample);
+            continue;
+        }
         for (uint32_t t = 0; t < MIN2(length, steps); t++)
             if (of_classes(m))
                 add_classes(m, x + (size_t)t * m->outputs, m->class[t]);
@@ -293,6 +322,12 @@ static enum clrnn_status compute(struct clrnn_metrics *m)
 {
     for (int i = 0; i < CLRNN_METRIC_COUNT; i++)
         m->value[i] = NAN;
+    if (of_labels(m)) {
+        m->value[CLRNN_METRIC_cer] = clrnn_unsigned_nan((double)m->edits / (double)m->truth);
+        m->value[CLRNN_METRIC_wer] = clrnn_unsigned_nan((double)m->wrong / (double)m->items);
+        m->value[CLRNN_METRIC_accuracy] = 1 - m->value[CLRNN_METRIC_wer];
+        return CLRNN_OK;
+    }
     if (m->groups && of_values(m))
         compute_values(m);
     else if (m->groups)
@@ -350,8 +385,9 @@ char *clrnn_metrics_json(const struct clrnn_metrics *m)
     if (!text)
         return NULL;
     *at = 0;
-    for (unsigned i = CLRNN_METRIC_balanced_accuracy; i < CLRNN_METRIC_mae; i++)
-        if (clrnn_loss_has_metric(m->model->config, words[i])) {
+    for (unsigned i = CLRNN_METRIC_balanced_accuracy; i < CLRNN_METRIC_COUNT; i++)
+        if ((i < CLRNN_METRIC_mae || i >= CLRNN_METRIC_cer) &&
+            clrnn_loss_has_metric(m->model->config, words[i])) {
             at += sprintf(at, ", \"valid_%s\": ", words[i]);
             at += number(at, m->value[i]);
         }

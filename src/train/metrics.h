@@ -10,7 +10,7 @@
 // Metrics of one number, in their order in metrics.jsonl. Those that a loss does not have
 // (clrnn_loss_has_metric) are NaN.
 #define CLRNN_METRICS(X) \
-    X(accuracy) X(balanced_accuracy) X(macro_f1) X(roc_auc) X(pr_auc) X(mae) X(rmse) X(r2)
+    X(accuracy) X(balanced_accuracy) X(macro_f1) X(roc_auc) X(pr_auc) X(mae) X(rmse) X(r2) X(cer) X(wer)
 
 enum clrnn_metric {
 #define X(name) CLRNN_METRIC_##name,
@@ -37,6 +37,10 @@ struct clrnn_metrics {
     size_t scores, scored;
     float *out, *real;
     int32_t *class;
+    // ctc: decodings, their edits and labels, samples with an edit
+    int32_t *labels;
+    uint32_t *row; // scratch
+    uint64_t edits, truth, wrong;
 };
 
 /** Makes the metrics of a model on a set with targets; finish frees the contents. CLRNN_ERR_MEMORY. */

@@ -10,12 +10,22 @@
 #include "formats/npy.h"
 #include "model/layer.h"
 #include "model/nest.h"
+#include "train/decode.h"
 #include "train/evaluate.h"
+
+// What decoding found in a sample.
+struct clrnn_labels {
+    uint32_t count;
+    int32_t *label;
+};
 
 struct prediction {
     struct clrnn_model *model;
     struct clrnn_dataset *dataset;
     enum clrnn_predict_kind kind;
+    bool decode; // labels by greedy decoding, or with `beam` by beam search
+    uint32_t beam;
+    struct clrnn_labels *found;                            // [samples]
     enum { FROM_LOGITS, FROM_LOG_PROBS, FROM_PROBS } from; // what the last layer puts out
     bool binary, per_step;
     uint32_t T, outputs,
@@ -183,6 +193,63 @@ static enum clrnn_status write_sample(struct prediction *p, uint32_t sample, con
     return CLRNN_OK;
 }
 
+// ---------------------------------------------------------------- decoding
+
+static enum clrnn_status decode_sample(struct prediction *p, uint32_t sample, const float *x, uint32_t steps)
+{
+    const uint32_t length = MIN2(clrnn_dataset_output_length(p->dataset, sample), steps);
+    const uint32_t blank = p->model->config->train.loss.blank;
+    struct clrnn_labels *found = &p->found[sample];
+
+    found->label = malloc(length * sizeof(*found->label));
+    if (!found->label)
+        return clrnn_error_memory(p->model->log, length * sizeof(*found->label), "a decoding");
+    if (p->beam)
+        return clrnn_decode_beam(p->model->log, x, length, p->outputs, blank, p->beam, found->label,
+                                 &found->count);
+    found->count = clrnn_decode_greedy(x, length, p->outputs, blank, found->label);
+    return CLRNN_OK;
+}
+
+static enum clrnn_status write_labels_npy(struct prediction *p, uint32_t samples, const char *path)
+{
+    enum clrnn_status st;
+    uint32_t longest = 0;
+    int64_t *row;
+
+    for (uint32_t s = 0; s < samples; s++)
+        longest = MAX2(longest, p->found[s].count);
+    row = malloc(MAX2(longest, 1u) * sizeof(*row));
+    if (!row)
+        return clrnn_error_memory(p->model->log, longest * sizeof(*row), "a decoding");
+    st = clrnn_npy_create(p->model->log, path, CLRNN_DTYPE_I64, 2, (size_t[]){samples, longest}, &p->npy);
+    for (uint32_t s = 0; s < samples && st == CLRNN_OK; s++) {
+        for (uint32_t i = 0; i < longest; i++)
+            row[i] = i < p->found[s].count ? p->found[s].label[i] : -1;
+        st = clrnn_npy_append(p->npy, row, longest);
+    }
+    if (st == CLRNN_OK)
+        st = clrnn_npy_commit(&p->npy);
+    clrnn_npy_abort(&p->npy);
+    free(row);
+    return st;
+}
+
+static enum clrnn_status write_labels_csv(struct prediction *p, uint32_t samples, const char *path)
+{
+    enum clrnn_status st = clrnn_out_open(p->model->log, path, &p->csv);
+
+    if (st == CLRNN_OK)
+        st = clrnn_out_printf(p->csv, "sample,position,class\n");
+    for (uint32_t s = 0; s < samples; s++)
+        for (uint32_t i = 0; i < p->found[s].count && st == CLRNN_OK; i++)
+            st = clrnn_out_printf(p->csv, "%u,%u,%d\n", s, i, (int)p->found[s].label[i]);
+    if (st == CLRNN_OK)
+        st = clrnn_out_commit(&p->csv);
+    clrnn_out_abort(&p->csv);
+    return st;
+}
+
 // ---------------------------------------------------------------- running
 
 static enum clrnn_status write_batches(struct prediction *p, struct clrnn_session *s)
@@ -193,8 +260,9 @@ static enum clrnn_status write_batches(struct prediction *p, struct clrnn_sessio
             return CLRNN_OK;
         TRY(clrnn_plan_read_output(s->plan, p->out));
         for (uint32_t n = 0; n < s->samples; n++)
-            TRY(write_sample(p, clrnn_feed_samples(s->feed)[n],
-                             p->out + (size_t)n * s->plan->output_steps * p->outputs, s->plan->output_steps));
+            TRY((p->decode ? decode_sample : write_sample)(
+                p, clrnn_feed_samples(s->feed)[n], p->out + (size_t)n * s->plan->output_steps * p->outputs,
+                s->plan->output_steps));
     }
 }
 
@@ -220,13 +288,20 @@ static enum clrnn_status run(struct prediction *p, const char *path)
     p->out = malloc(batch * p->T * p->outputs * sizeof(*p->out));
     p->row = malloc((size_t)p->T * p->outputs * sizeof(*p->row));
     p->classes = malloc((size_t)p->T * p->labels * sizeof(*p->classes));
-    if (!p->out || !p->row || !p->classes)
+    if (p->decode)
+        p->found = calloc(info->S, sizeof(*p->found));
+    if (!p->out || !p->row || !p->classes || (p->decode && !p->found))
         return clrnn_error_memory(p->model->log, batch * p->T * p->outputs * sizeof(*p->out), "predictions");
     TRY(clrnn_session_open(p->model->device, &params, &session));
-    st = csv ? open_csv(p, path) : path ? open_npy(p, info->S, path) : open_array(p, info->S);
+    if (p->decode)
+        st = CLRNN_OK; // the file follows when the longest is known
+    else
+        st = csv ? open_csv(p, path) : path ? open_npy(p, info->S, path) : open_array(p, info->S);
     if (st == CLRNN_OK)
         st = write_batches(p, session);
-    if (st == CLRNN_OK && path)
+    if (st == CLRNN_OK && p->decode)
+        st = (csv ? write_labels_csv : write_labels_npy)(p, info->S, path);
+    else if (st == CLRNN_OK && path)
         st = csv ? clrnn_out_commit(&p->csv) : clrnn_npy_commit(&p->npy);
     clrnn_npy_abort(&p->npy);
     clrnn_out_abort(&p->csv);
@@ -250,10 +325,10 @@ static enum clrnn_status predict(struct prediction p, const struct clrnn_source 
                            "what the last layer puts out",
                            clrnn_loss_word(model->config->train.loss.kind),
                            kind == CLRNN_PREDICT_PROBS ? "probabilities" : "classes");
-    inputs.y = NULL; // targets may be wrong or missing here
+    inputs.y = inputs.y_lengths = NULL; // targets may be wrong or missing here
     if (source->arrays) {
         arrays = *source->arrays;
-        arrays.y.data = NULL;
+        arrays.y.data = arrays.y_lengths.data = NULL;
         inputs.arrays = &arrays;
     }
     TRY(clrnn_open_for(p.model, &inputs, false, &dataset));
@@ -262,8 +337,19 @@ static enum clrnn_status predict(struct prediction p, const struct clrnn_source 
     free(p.out);
     free(p.row);
     free(p.classes);
+    for (uint32_t s = 0; p.found && s < clrnn_dataset_info(dataset)->S; s++)
+        free(p.found[s].label);
+    free(p.found);
     clrnn_dataset_close(&dataset);
     return st;
+}
+
+static enum clrnn_status check_name(const struct clrnn_log *log, const char *out)
+{
+    if (!ends_in(out, ".npy") && !ends_in(out, ".csv") && !clrnn_is_stream(out))
+        return clrnn_error(log, CLRNN_ERR_ARG,
+                           "%s: predictions are written as .npy or .csv, onto pipes and devices as CSV", out);
+    return CLRNN_OK;
 }
 
 enum clrnn_status clrnn_predict(struct clrnn_model *model, const struct clrnn_source *source,
@@ -273,10 +359,24 @@ enum clrnn_status clrnn_predict(struct clrnn_model *model, const struct clrnn_so
     NEED(model->log, source);
     NEED(model->log, out);
 
-    if (!ends_in(out, ".npy") && !ends_in(out, ".csv") && !clrnn_is_stream(out))
-        return clrnn_error(model->log, CLRNN_ERR_ARG,
-                           "%s: predictions are written as .npy or .csv, onto pipes and devices as CSV", out);
+    TRY(check_name(model->log, out));
     return predict((struct prediction){.model = model, .kind = kind}, source, out);
+}
+
+enum clrnn_status clrnn_predict_labels(struct clrnn_model *model, const struct clrnn_source *source,
+                                       uint32_t beam, const char *out)
+{
+    NEED(NULL, model);
+    NEED(model->log, source);
+    NEED(model->log, out);
+
+    if (model->config->train.loss.kind != CLRNN_LOSS_CTC)
+        return clrnn_error(
+            model->log, CLRNN_ERR_ARG,
+            "a model trained with %s has nothing to decode: only ctc leaves labels without their steps",
+            clrnn_loss_word(model->config->train.loss.kind));
+    TRY(check_name(model->log, out));
+    return predict((struct prediction){.model = model, .decode = true, .beam = beam}, source, out);
 }
 
 enum clrnn_status clrnn_predict_array(struct clrnn_model *model, const struct clrnn_source *source,

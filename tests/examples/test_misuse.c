@@ -334,6 +334,9 @@ static void training(void **state)
     REFUSED_SILENTLY(clrnn_predict_array, NULL, &source, CLRNN_PREDICT_LOGITS, &made, 1);
     REFUSED("source", clrnn_predict_array, model, NULL, CLRNN_PREDICT_LOGITS, &made, 1);
     REFUSED("out", clrnn_predict_array, model, &source, CLRNN_PREDICT_LOGITS, NULL, 1);
+    REFUSED_SILENTLY(clrnn_predict_labels, NULL, &source, 0, "p.npy");
+    REFUSED("source", clrnn_predict_labels, model, NULL, 0, "p.npy");
+    REFUSED("out", clrnn_predict_labels, model, &source, 0, NULL);
     REFUSED_SILENTLY(clrnn_bench, NULL, config, NULL, &benched);
     REFUSED("config", clrnn_bench, device, NULL, NULL, &benched);
     REFUSED("result", clrnn_bench, device, config, NULL, NULL);

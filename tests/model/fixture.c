@@ -113,7 +113,13 @@ struct clrnn_batch fixture_batch(const struct clrnn_model *model, uint32_t N, ui
         tokens = NULL;
     }
     free(real ? (void *)y : (void *)y_real);
-    return (struct clrnn_batch){N, T, x, tokens, length, real ? NULL : y, real ? y_real : NULL, NULL};
+    return (struct clrnn_batch){.N = N,
+                                .T = T,
+                                .x = x,
+                                .tokens = tokens,
+                                .lengths = length,
+                                .classes = real ? NULL : y,
+                                .targets = real ? y_real : NULL};
 }
 
 void fixture_batch_free(struct clrnn_batch *b)

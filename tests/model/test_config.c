@@ -348,7 +348,7 @@ static void test_keys(void **state)
         for (size_t j = 0; j < i; j++)
             assert_string_not_equal(k->path, keys[j].path);
     }
-    assert_int_equal(maps, CLRNN_LAYER_KINDS + 8 + 4 + 7);
+    assert_int_equal(maps, CLRNN_LAYER_KINDS + 9 + 4 + 7);
     assert_true(count > 100 && lr);
     free(keys);
 }

@@ -8,6 +8,7 @@
 
 #include "base/array.h"
 #include "clrnn/train.h"
+#include "train/decode.h"
 #include "train/ranking.h"
 #include "train/evaluate.h"
 

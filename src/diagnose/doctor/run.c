@@ -30,6 +30,7 @@ static double expected_loss(const struct clrnn_doctor *d)
     case CLRNN_LOSS_SMOOTH_L1:
     case CLRNN_LOSS_HUBER:
     case CLRNN_LOSS_QUANTILE:
+    case CLRNN_LOSS_CTC:
         break;
     }
     return NAN;

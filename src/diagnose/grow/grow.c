@@ -355,7 +355,7 @@ enum clrnn_status clrnn_grow(struct clrnn_device *device, const struct clrnn_con
     enum clrnn_status st;
 
     *result = (struct clrnn_grow_result){.first_broken = -1};
-    TRY(clrnn_layers_refuse_nested(c.log, config, "clrnn grow"));
+    TRY(clrnn_diagnosis_refuse(c.log, config, "clrnn grow"));
     st = prepare(&c);
     if (st == CLRNN_OK)
         st = try_all(&c);

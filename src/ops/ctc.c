@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+// Connectionist temporal classification: statistics of each row, samples in parallel, one record.
+#include <stdio.h>
+
+#include "base/array.h"
+#include "device/remember/choice.h"
+#include "ops/graph.h"
+#include "ops/split.h"
+
+enum clrnn_status clrnn_ctc(struct clrnn_launches *launches, const struct clrnn_graph *graph,
+                            const struct clrnn_op *op)
+{
+    const uint32_t T = op->T, N = op->N, C = op->C, rows = T * N, width = 2 * op->ctc.L + 1;
+    const uint32_t lanes = clrnn_on_cpu(launches) ? 1 : clrnn_lanes(launches, 64);
+    const struct clrnn_split s = clrnn_split_blocks(N, 1, 1, lanes);
+    struct clrnn_buffer *x = clrnn_in(graph, op, CTC_X), *lengths = clrnn_in(graph, op, CTC_LENGTHS);
+    struct clrnn_buffer *weight = clrnn_in(graph, op, CTC_SAMPLE_WEIGHT);
+    struct clrnn_buffer *stats, *best, *alpha, *beta, *result;
+
+    TRY(clrnn_launches_scratch(launches, 2 * (size_t)rows, &stats));
+    TRY(clrnn_launches_scratch(launches, rows, &best));
+    TRY(clrnn_launches_scratch(launches, (size_t)rows * width, &alpha));
+    TRY(clrnn_launches_scratch(launches, 2 * (size_t)N * width, &beta));
+    TRY(clrnn_launches_scratch(launches, 2 * (size_t)N, &result));
+    TRY(clrnn_launch_kernel(launches, "ctc", "ctc_rows", DEFINES({"WIDTH", 1}, {"LANES", 1}), RANGE1(rows),
+                            (struct clrnn_cost){3.0 * rows * C, 4.0 * rows * C},
+                            ARGS(BUF(x), BUF(lengths), BUF(stats), BUF(best), UINT(rows), UINT(N), UINT(C))));
+    TRY(clrnn_launch_kernel(
+        launches, "ctc", "ctc_samples", DEFINES({"WIDTH", 1}, {"LANES", s.lanes}), s.range,
+        clrnn_class_cost(&clrnn_ctc_class, graph, op),
+        ARGS(BUF(x), BUF(stats), BUF(best), BUF(lengths), BUF(clrnn_in(graph, op, CTC_TARGET)),
+             BUF(clrnn_in(graph, op, CTC_TARGET_LENGTHS)), BUF(weight), BUF(clrnn_out(graph, op, CTC_DX)),
+             BUF(alpha), BUF(beta), BUF(result), UINT(T), UINT(N), UINT(C), UINT(op->ctc.L),
+             UINT(op->ctc.blank), UINT(op->ctc.zero_infinity), UINT(s.chunk), LANE_SUMS(s))));
+    return clrnn_launch_kernel(launches, "ctc", "ctc_finish", DEFINES({"WIDTH", 1}, {"LANES", 1}), RANGE1(1),
+                               (struct clrnn_cost){3.0 * N, 12.0 * N},
+                               ARGS(BUF(result), BUF(weight), BUF(clrnn_in(graph, op, CTC_COUNTER)),
+                                    BUF(clrnn_out(graph, op, CTC_RECORD)), UINT(N), UINT(op->ctc.slots)));
+}
+
+// ---------------------------------------------------------------- class
+
+// Three additions of logarithms a state, forward and backward.
+static double flops(const struct clrnn_op *op)
+{
+    return (double)op->T * op->N *
+           (3.0 * op->C + (op->out[CTC_DX] >= 0 ? 30.0 : 15.0) * (2.0 * op->ctc.L + 1));
+}
+
+static void sizes(const struct clrnn_op *op, char *text, size_t size)
+{
+    snprintf(text, size, " T%u N%u C%u L%u", (unsigned)clrnn_tune_size(op->T),
+             (unsigned)clrnn_tune_size(op->N), (unsigned)clrnn_tune_size(op->C),
+             (unsigned)clrnn_tune_size(op->ctc.L));
+}
+
+// Of the records, one without its norm.
+static double slot_bytes(const struct clrnn_graph *graph, const struct clrnn_op *op, int slot, bool out)
+{
+    (void)graph;
+    (void)op;
+    return out && slot == CTC_RECORD ? 4.0 * (RECORD_FIELDS - 1) : -1;
+}
+
+const struct clrnn_op_class clrnn_ctc_class = {
+    .flops = flops, .slot_bytes = slot_bytes, .sizes = sizes, .record = 1u << CTC_RECORD};
