@@ -172,7 +172,7 @@ int cmd_eval(int argc, char **argv)
 
     if (!cli_parse(&cli, &spec, argc, argv, &status) || !source_check(&cli, &source, &status))
         return status;
-    if (source.x && !source.y)
+    if (source.x && !source.y && !source_is_ts(source.x))
         return cli_usage(&cli, "name the targets: --y FILE.npy");
     st = source_open_model(&cli, &source, &device, &model);
     if (st == CLRNN_OK)

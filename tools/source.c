@@ -2,12 +2,21 @@
 // Opening the model and naming the data that eval and predict work on.
 #include "tools/source.h"
 
+#include <string.h>
+
 #include "base/log.h"
 
 // Points at argv's text, which struct clrnn_source does not change.
 static char *borrowed(const char *text)
 {
     return (char *)(uintptr_t)text;
+}
+
+bool source_is_ts(const char *path)
+{
+    const size_t length = strlen(path);
+
+    return length > 3 && !strcmp(path + length - 3, ".ts");
 }
 
 bool source_check(const struct cli *cli, struct source_options *s, int *status)
@@ -37,6 +46,7 @@ bool source_check(const struct cli *cli, struct source_options *s, int *status)
         .y_lengths = borrowed(s->y_lengths),
         .csv = borrowed(s->csv),
         .label = borrowed(s->label),
+        .label_from = borrowed(s->label_from),
         .csv_steps = s->steps,
     };
     return true;

@@ -6,7 +6,7 @@
 #include "tools/cli.h"
 
 struct source_options {
-    const char *x, *y, *lengths, *y_lengths, *csv, *label, *init, *config;
+    const char *x, *y, *lengths, *y_lengths, *csv, *label, *label_from, *init, *config;
     uint32_t steps;
     bool best, last, no_lengths;
     struct clrnn_source data; // by source_check
@@ -32,11 +32,15 @@ struct source_options {
      &(s).no_lengths},                                                                            \
     {"csv", CLI_TEXT, "FILE", "samples as rows of a CSV file, instead of --x", &(s).csv},         \
     {"label", CLI_TEXT, "COLUMN", "with --csv: the column that holds the target", &(s).label},    \
+    {"label-from", CLI_TEXT, "FILE", "with --csv \"*.csv\": the table of labels", &(s).label_from}, \
     {"steps", CLI_UINT, "T", "with --csv: fold the columns into T steps", &(s).steps},            \
     {"init", CLI_TEXT, "FILE", "weights alone (a PyTorch state dict), with --config", &(s).init}, \
     {"config", CLI_TEXT, "FILE", "the model's config, with --init", &(s).config},                 \
     CHECKPOINT_OPTIONS(s)
 // clang-format on
+
+/** Whether a file holds targets as well as samples: .ts. */
+bool source_is_ts(const char *path);
 
 /** Checks that the options name one model and one data set; else reports, false, *status. */
 bool source_check(const struct cli *cli, struct source_options *source, int *status);

@@ -229,6 +229,8 @@ struct clrnn_source {
     char *csv, *label;
     char *columns, *target;              // csv: names or numbers of columns, one a line
     char *delimiter, *comment, *decimal; // csv: one character each; NULL: found by itself, none, a point
+    char *label_from;                    // csv of several files: a table of their labels
+    char *ts;                            // a .ts file, in place of x and csv
     char *missing;                       // csv: error (NULL), zero, mean or forward
     char *time, *group;                  // csv: columns
     uint32_t csv_steps;                  // 0: T = 1

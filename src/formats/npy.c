@@ -221,13 +221,19 @@ static enum clrnn_status parse(const struct clrnn_log *log, struct clrnn_npy *np
 
 enum clrnn_status clrnn_npy_open(const struct clrnn_log *log, const char *path, struct clrnn_npy **npy)
 {
+    return clrnn_npy_open_as(log, path, path, npy);
+}
+
+enum clrnn_status clrnn_npy_open_as(const struct clrnn_log *log, const char *path, const char *name,
+                                    struct clrnn_npy **npy)
+{
     struct clrnn_npy *n = calloc(1, sizeof(*n));
     struct clrnn_map *map = calloc(1, sizeof(*map));
     enum clrnn_status st;
     size_t start;
 
     *npy = NULL;
-    if (!n || !map || !(n->path = clrnn_format("%s", path))) {
+    if (!n || !map || !(n->path = clrnn_format("%s", name))) {
         st = clrnn_error_memory(log, sizeof(*n) + sizeof(*map), path);
         free(map);
         goto fail;

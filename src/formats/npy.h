@@ -26,6 +26,9 @@ struct clrnn_npy {
  * Big-endian, object and structured arrays are refused by name.
  */
 enum clrnn_status clrnn_npy_open(const struct clrnn_log *log, const char *path, struct clrnn_npy **npy);
+/** As clrnn_npy_open, of a file that messages call `name`. */
+enum clrnn_status clrnn_npy_open_as(const struct clrnn_log *log, const char *path, const char *name,
+                                    struct clrnn_npy **npy);
 /** As clrnn_npy_open, over an array in memory in C order; `name` stands for the path in messages. The data
  * are not copied. CLRNN_ERR_DATA: a dtype that is not supported, or more than 8 dimensions. */
 enum clrnn_status clrnn_npy_over(const struct clrnn_log *log, const char *name, const char *dtype,

@@ -9,7 +9,7 @@
 #include "base/file.h"
 #include "model/options.h"
 
-enum { OWNED_TEXTS = 3 + 3 * 15, OWNED_LISTS = 4 };
+enum { OWNED_TEXTS = 3 + 3 * 17, OWNED_LISTS = 4 };
 
 // Lists the strings that a config owns, except layers' names.
 static void owned_texts(struct clrnn_config *c, char **slot[OWNED_TEXTS])
@@ -33,6 +33,8 @@ static void owned_texts(struct clrnn_config *c, char **slot[OWNED_TEXTS])
         slot[n++] = &source[i]->delimiter;
         slot[n++] = &source[i]->comment;
         slot[n++] = &source[i]->decimal;
+        slot[n++] = &source[i]->label_from;
+        slot[n++] = &source[i]->ts;
         slot[n++] = &source[i]->missing;
         slot[n++] = &source[i]->time;
         slot[n++] = &source[i]->group;

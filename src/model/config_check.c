@@ -344,14 +344,22 @@ static enum clrnn_status check_table(const struct check *c, const char *path, co
     const struct {
         const char *key;
         bool there, window;
-    } row[] = {
-        {"label", s->label, false},     {"target", s->target, false},
-        {"columns", s->columns, false}, {"delimiter", s->delimiter, false},
-        {"comment", s->comment, false}, {"decimal", s->decimal, false},
-        {"missing", s->missing, false}, {"window", s->window, false},
-        {"time", s->time, true},        {"group", s->group, true},
-        {"stride", s->stride, true},    {"horizon", s->csv && s->horizon != CLRNN_HORIZON_OF_TARGET, true},
-        {"split", s->split, true},      {"season", s->season, true}};
+    } row[] = {{"label", s->label, false},
+               {"label_from", s->label_from, false},
+               {"target", s->target, false},
+               {"columns", s->columns, false},
+               {"delimiter", s->delimiter, false},
+               {"comment", s->comment, false},
+               {"decimal", s->decimal, false},
+               {"missing", s->missing && !s->ts, false},
+               {"window", s->window, false},
+               {"time", s->time, true},
+               {"group", s->group, true},
+               {"stride", s->stride, true},
+               {"horizon", s->csv && s->horizon != CLRNN_HORIZON_OF_TARGET, true},
+               {"split", s->split, true},
+               {"season", s->season, true}};
+    static const char *const sign_key[] = {"delimiter", "comment", "decimal"};
     const char *const sign[] = {s->delimiter, s->comment, s->decimal};
 
     for (size_t i = 0; i < ARRAY_SIZE(row); i++) {
@@ -362,7 +370,7 @@ static enum clrnn_status check_table(const struct check *c, const char *path, co
     }
     for (size_t i = 0; i < ARRAY_SIZE(sign); i++)
         if (sign[i] && sign[i][1] && (i > 0 || (strcmp(sign[i], "tab") != 0 && strcmp(sign[i], "\\t") != 0)))
-            return fail(c, path, "has the %s \"%.20s\", expected one character%s", row[3 + i].key, sign[i],
+            return fail(c, path, "has the %s \"%.20s\", expected one character%s", sign_key[i], sign[i],
                         i ? "" : " or tab");
     if (s->decimal && *s->decimal != '.' && *s->decimal != ',')
         return fail(c, path, "has the decimal \"%s\", expected . or ,", s->decimal);
@@ -378,20 +386,29 @@ static enum clrnn_status check_table(const struct check *c, const char *path, co
 
 static enum clrnn_status check_source(const struct check *c, const char *key, const struct clrnn_source *s)
 {
-    const int kinds = (s->x != NULL) + (s->csv != NULL) + s->synthetic;
+    const int kinds = (s->x != NULL) + (s->csv != NULL) + (s->ts != NULL) + s->synthetic;
     char path[32];
 
     if (!s->there)
         return CLRNN_OK;
     snprintf(path, sizeof(path), "data.%s", key);
     if (kinds != 1)
-        return fail(c, path, "has %s, expected exactly one of x, csv and synthetic",
+        return fail(c, path, "has %s, expected exactly one of x, csv, ts and synthetic",
                     kinds == 0 ? "no data" : "several kinds of data");
-    if (s->x && !s->y)
+    if (s->x && !s->y && !(strlen(s->x) > 3 && !strcmp(s->x + strlen(s->x) - 3, ".ts")))
         return fail(c, path, "y is missing beside x");
     if (s->y && !s->x)
         return fail(c, path, "has y without x");
-    if (s->csv && !s->label && !s->target)
+    if (s->label_from && (s->label || s->target))
+        return fail(c, path, "has label_from and %s; keep one of them", s->label ? "label" : "target");
+    if (s->label_from && (s->window || s->csv_steps))
+        return fail(c, path, "has label_from, one label a file, and %s, which cuts files",
+                    s->window ? "window" : "steps");
+    if (s->csv && !s->label && !s->target && strpbrk(s->csv, "*?[") && !s->label_from)
+        return fail(
+            c, path,
+            "label_from is missing beside csv of several files: a table with the columns file and label");
+    if (s->csv && !s->label && !s->target && !s->label_from)
         return fail(c, path,
                     "label is missing beside csv: the name of the column that holds y; or target, a list of "
                     "columns of numbers");

@@ -336,7 +336,8 @@ static const char *const missing_cells[] = {"error", "zero", "mean", "forward", 
 
 
 static const struct clrnn_option source_rows[] = {
-    FILE_ROW("x", x, ".npy: numbers (N, T, C), or (N, C) with T = 1; for an embedding integers (N, T)"),
+    FILE_ROW("x", x,
+             ".npy, or FILE.npz:NAME: numbers (N, T, C), or (N, C) with T = 1; for an embedding integers (N, T)"),
     FILE_ROW("y", y, ".npy: (N), or (N, T) for a label per step; real targets and labels of several outputs "
                      "(N, O) or (N, T, O)"),
     FILE_ROW("lengths", lengths,
@@ -344,7 +345,11 @@ static const struct clrnn_option source_rows[] = {
     FILE_ROW("weights", weights,
              ".npy: (N), weights of the samples in the loss, whose mean divides by their sum; 0 takes one out"),
     FILE_ROW("y_lengths", y_lengths, ".npy: (N), ctc: labels of each sample in y (N, L)"),
-    FILE_ROW("csv", csv, ".csv with a header, one sample a row, in place of x and y"),
+    FILE_ROW("csv", csv,
+             ".csv with a header, one sample a row, in place of x and y; or several files by a pattern, one sequence "
+             "each"),
+    FILE_ROW("label_from", label_from, "csv of several files: a .csv with the columns file and label"),
+    FILE_ROW("ts", ts, "the UCR and UEA archives' .ts, in place of x and y"),
     CSV_TEXT("label", label, CLRNN_OPTION_TEXT,
              "the column that holds y; texts become classes in sorted order, whose names the model keeps"),
     CSV_TEXT("columns", columns, CLRNN_OPTION_NAMES,

@@ -190,7 +190,7 @@ static enum clrnn_status describe(const struct clrnn_dataset *d, json_t *object)
         set(object, "rows", json_integer((json_int_t)root->table->rows));
         set(object, "groups", json_integer((json_int_t)root->table->groups.count));
     }
-    if (root->windows)
+    if (root->windows && !root->windows->sequences)
         set(object, "windows",
             json_pack("{s:i, s:i, s:i}", "window", (int)root->windows->window, "horizon",
                       (int)root->windows->after, "stride", (int)root->windows->stride));

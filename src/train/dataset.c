@@ -38,6 +38,7 @@ void clrnn_dataset_close(struct clrnn_dataset **dataset)
     free(d->permutation);
     clrnn_npy_close(&d->x);
     clrnn_npy_close(&d->y);
+    free(d->label);
     clrnn_series_destroy(&d->windows);
     clrnn_table_close(&d->table);
     free(d->length);
@@ -67,6 +68,8 @@ double clrnn_dataset_y(const struct clrnn_dataset *dataset, uint32_t sample, siz
             return 2.0 * clrnn_random_uniform(&r, index) - 1.0;
         return clrnn_random_u32(&r, (uint32_t)index) % root->synthetic_classes;
     }
+    if (root->label)
+        return root->label[sample];
     if (root->table)
         return clrnn_dataset_table_y(root, sample, index);
     clrnn_npy_read_f64(root->y, sample * clrnn_dataset_y_count(root) + index, 1, &value);

@@ -10,6 +10,7 @@
 #include "base/words.h"
 #include "model/layer.h"
 #include "model/nest.h"
+#include "formats/npz.h"
 #include "train/dataset_private.h"
 
 enum clrnn_status clrnn_dataset_open_array(const struct clrnn_dataset *d, const struct clrnn_array *array,
@@ -23,7 +24,7 @@ enum clrnn_status clrnn_dataset_open_array(const struct clrnn_dataset *d, const 
                            "%s: stands for an array in memory of the process that made the config: give the "
                            "data again",
                            path);
-    return clrnn_npy_open(d->log, path, npy);
+    return clrnn_npz_member(path) ? clrnn_npz_open(d->log, path, npy) : clrnn_npy_open(d->log, path, npy);
 }
 
 char *clrnn_dataset_name_array(const struct clrnn_dataset *d, const struct clrnn_array *array,

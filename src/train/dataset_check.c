@@ -151,7 +151,7 @@ static enum clrnn_status bad_y(const struct clrnn_dataset *d, uint32_t sample, s
             d->log, CLRNN_ERR_DATA,
             "%s: %s, label %u holds %.9g, expected a class from 0 to %u other than the blank, %u", d->y_path,
             row, step, value, d->goal.outputs - 1, d->goal.blank);
-    if (d->table)
+    if (d->table && !d->label)
         snprintf(where, sizeof(where), ", column \"%.100s\"",
                  d->table->column.text[d->table->target[index % d->table->targets]]);
     else if (d->info.y_steps && d->info.T > 1 && targets > 1)
@@ -205,7 +205,7 @@ static bool y_is_fine(const struct clrnn_data_goal *goal, double value)
 
 static enum clrnn_status check_y(struct clrnn_dataset *d, enum clrnn_dataset_check check)
 {
-    const struct clrnn_table *t = d->table;
+    const struct clrnn_table *t = d->label ? NULL : d->table;
     const uint32_t rows = t ? (uint32_t)t->rows : d->info.S; // each once, though windows share them
     uint32_t classes = 0;
 

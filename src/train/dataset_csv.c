@@ -162,7 +162,10 @@ static void mark_rows(const struct clrnn_dataset *d, unsigned char *marked)
 
         for (; root->parent; root = root->parent)
             sample = root->row[sample];
-        for (uint32_t t = 0; t < (root->windows ? root->windows->window : 1); t++)
+        for (uint32_t t = 0, T = root->windows
+                                     ? root->length ? (uint32_t)root->length[sample] : root->windows->window
+                                     : 1;
+             t < T; t++)
             marked[root->windows
                        ? clrnn_series_row(root->windows, clrnn_series_start(root->windows, sample) + t)
                        : sample] = 1;

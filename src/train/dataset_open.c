@@ -8,7 +8,9 @@
 #include "base/words.h"
 #include "clrnn/train.h"
 #include "model/layer.h"
+#include "train/archive.h"
 #include "train/dataset_advice.h"
+#include "train/recordings.h"
 
 #define MAX_EXTENT ((size_t)INT32_MAX) // of samples, steps and features: counted in 32 bits
 
@@ -204,6 +206,10 @@ enum clrnn_status clrnn_dataset_open_by(const struct clrnn_log *log, const struc
     }
     if (source->synthetic)
         st = open_synthetic(d, config, source);
+    else if (clrnn_source_ts(source))
+        st = clrnn_dataset_open_ts(d, config, source, folder, rules);
+    else if (clrnn_source_is_files(source))
+        st = clrnn_dataset_open_files(d, config, source, folder, rules);
     else if (source->csv)
         st = clrnn_dataset_open_csv(d, config, source, folder, rules);
     else if (source->x || source->arrays)

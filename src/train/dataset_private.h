@@ -43,6 +43,7 @@ struct clrnn_dataset {
     char *y_lengths_path;
     int32_t *y_length;            // [S] or NULL
     struct clrnn_table *table;    // of a CSV file, or NULL
+    double *label;                // [S] of whole sequences, or NULL
     struct clrnn_series *windows; // cut from its rows, or NULL: a row is a sample
     bool synthetic;
     uint64_t seed; // of a synthetic set, or of a view with shuffled time

@@ -2,6 +2,7 @@
 // Reading samples of a data set from a table: its rows, or windows cut from them.
 #include <float.h>
 #include <math.h>
+#include <string.h>
 
 #include "base/array.h"
 #include "train/dataset_private.h"
@@ -17,6 +18,8 @@ double clrnn_dataset_cell(const struct clrnn_dataset *root, uint32_t sample, siz
 {
     const size_t C = MAX2(root->info.C, 1u), column = root->windows ? index % C : index;
 
+    if (root->windows && root->windows->sequences && index / C >= (size_t)root->length[sample])
+        return 0; // padding
     return clrnn_table_value(root->table, table_row(root, sample, index / C), root->table->feature[column]);
 }
 
@@ -37,6 +40,13 @@ void clrnn_dataset_table_x(const struct clrnn_dataset *root, uint32_t sample, si
     size_t step = root->windows ? first / t->features : 0, column = first - step * t->features;
     size_t row = root->windows ? clrnn_series_row(root->windows, start + step) : start;
 
+    if (root->windows && root->windows->sequences) { // padding behind the last step
+        const size_t length = (size_t)root->length[sample] * t->features;
+        const size_t there = first < length ? MIN2(count, length - first) : 0;
+
+        memset(x + there, 0, (count - there) * sizeof(*x));
+        count = there;
+    }
     for (size_t i = 0; i < count; i++) {
         x[i] = (float)clrnn_table_value(t, row, t->feature[column]);
         if (++column < t->features || i + 1 == count)
@@ -84,6 +94,8 @@ void clrnn_series_hash(const struct clrnn_dataset *d, struct clrnn_hash *hash)
     const struct clrnn_series *w = d->windows;
     const struct clrnn_table *t = d->table;
 
+    if (d->label)
+        clrnn_hash_add(hash, d->label, d->info.S * sizeof(*d->label));
     clrnn_hash_add(hash, &(const uint32_t[]){w->window, w->after, w->stride}, 3 * sizeof(uint32_t));
     for (size_t k = 0; k < w->count; k++) {
         clrnn_hash_add(hash, &w->span[k].rows, sizeof(w->span[k].rows));

@@ -137,6 +137,8 @@ enum clrnn_status clrnn_dataset_series(const struct clrnn_dataset *dataset, uint
     float *x;
 
     *apart = 0;
+    if (!dataset->parent && dataset->windows && dataset->windows->sequences)
+        return CLRNN_OK;
     if (!dataset->parent && dataset->windows) {
         const struct clrnn_series *w = dataset->windows;
 

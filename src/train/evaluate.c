@@ -21,6 +21,7 @@ enum clrnn_status clrnn_open_for(struct clrnn_model *model, const struct clrnn_s
     const struct clrnn_dataset_info *info;
     const char *path = source->arrays ? "data"
                        : source->csv  ? source->csv
+                       : source->ts   ? source->ts
                        : source->x    ? source->x
                                       : "synthetic data";
 

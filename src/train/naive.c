@@ -137,7 +137,7 @@ enum clrnn_status clrnn_naive_eval(const struct clrnn_dataset *dataset, struct c
     *naive = (struct clrnn_naive){0};
     while (root->parent)
         root = root->parent;
-    if (!root->windows || !dataset->info.has_y)
+    if (!root->windows || root->windows->sequences || !dataset->info.has_y)
         return CLRNN_OK;
     if (dataset->info.classes)
         return eval_classes(dataset, naive);

@@ -14,6 +14,7 @@ struct clrnn_span {
 struct clrnn_series {
     uint32_t window, after, stride; // after: rows that the targets need behind a window
     uint32_t samples, season;
+    bool sequences;  // each span is one sample; window: the longest
     uint32_t *order; // [rows] the table's rows group by group, or NULL: as they stand
     size_t count;
     struct clrnn_span *span; // [count] those with at least one window

@@ -5,6 +5,7 @@ import json
 import math
 import random
 import sys
+import zipfile
 
 import harness
 from harness import QUIET, read_npy, tensors
@@ -195,6 +196,107 @@ def description(c):
     assert [col["max"] for col in found["columns"]] == [8, 9]  # padding does not count
 
 
+RECORDINGS = """\
+model: {layers: [{gru: {hidden_size: 8}}, {pool: {over: last}}, {linear: {out_features: 2}}]}
+train: {loss: cross_entropy, optimizer: {adam: {lr: 0.02}}, epochs: 3, batch_size: 8}
+data: {train: {csv: "rec/*.csv", columns: [x, y], label_from: labels.csv}}
+"""
+
+
+def recordings(c):
+    """A file for each sequence and a table of labels: the model that padded arrays with lengths give."""
+    draw = random.Random(5)
+    kinds, lengths = [draw.choice(["walk", "run"]) for _ in range(24)], [draw.randint(3, 8) for _ in range(24)]
+    lengths[0] = 8
+    values, lines = [], ["file,label"]
+    (c.folder / "rec").mkdir()
+    for n, (kind, length) in enumerate(zip(kinds, lengths)):
+        rows = [(harness.f32(draw.gauss(1 if kind == "run" else -1, 1)), harness.f32(draw.gauss(0, 1)))
+                for _ in range(length)]
+        text = "t,y,x\n" + "".join(f"{t},{y!r},{x!r}\n" for t, (x, y) in enumerate(rows))
+        (c.folder / f"rec/r{n:02}.csv").write_text(text)
+        values += [v for row in rows + [(0, 0)] * (8 - length) for v in row]
+        lines.insert(1, f"r{n:02}.csv,{kind}")
+    (c.folder / "labels.csv").write_text("\n".join(lines) + "\n")
+    harness.write_npy(c.folder / "X.npy", "<f4", (24, 8, 2), values)
+    harness.write_npy(c.folder / "y.npy", "<i8", (24,), [int(k == "walk") for k in kinds])
+    harness.write_npy(c.folder / "l.npy", "<i8", (24,), lengths)
+    c.write("c.yaml", RECORDINGS)
+    c.run("train", "c.yaml", "--out", "files", *QUIET)
+    c.run("train", "c.yaml", "--out", "arrays", *QUIET, "--set", "data.train={x: X.npy, y: y.npy, lengths: l.npy}")
+    assert tensors(c, "files") == tensors(c, "arrays")
+    result = json.loads(c.run("eval", "files", "--csv", "rec/*.csv", "--label-from", "labels.csv", "--json")[0])
+    assert [k["name"] for k in result["classes"]] == ["run", "walk"] and result["samples"] == 24
+    c.run("predict", "files", "--csv", "rec/r0*.csv", "--out", "p.csv", "--classes", "--quiet")
+    assert len((c.folder / "p.csv").read_text().splitlines()) == 11
+
+    def refused(*words):
+        err = c.run("train", "c.yaml", "--out", "bad", *QUIET, status=3)[1]
+        assert all(word in err for word in words), err
+
+    (c.folder / "labels.csv").write_text("\n".join([*lines, "r99.csv,run"]) + "\n")
+    refused("row 25 names the recording r99.csv", "the 24 files of")
+    (c.folder / "labels.csv").write_text("\n".join(lines[:-1]) + "\n")
+    refused("has no row for the recording", "r00.csv")
+    (c.folder / "labels.csv").write_text("\n".join([*lines, lines[1]]) + "\n")
+    refused("names the recording r23 twice, in rows 1 and 25")
+    (c.folder / "labels.csv").write_text("name,label\na,b\n")
+    refused("has no column file")
+    (c.folder / "labels.csv").write_text("\n".join(lines) + "\n")
+    (c.folder / "rec/r07.csv").write_text("t,y,z\n0,1,2\n")
+    refused("r07.csv", "no column x")
+    c.write("c.yaml", RECORDINGS.replace("rec/", "none/"))
+    refused("none/*.csv: no file has such a name")
+
+
+ARCHIVE = """\
+# made by hand
+@problemName Made
+@timeStamps false
+@classLabel true b a
+@data
+"""
+
+
+def archives(c):
+    """A .ts file is a set with the names of its classes; an array of an .npz file goes for a .npy file."""
+    draw = random.Random(6)
+    kinds = [draw.choice("ba") for _ in range(20)]
+    samples = [[[harness.f32(draw.gauss(k == "a", 1)) for _ in range(4)] for _ in range(2)] for k in kinds]
+    (c.folder / "m.ts").write_text(ARCHIVE + "".join(
+        ":".join([*(",".join(map(repr, d)) for d in s), k]) + "\n" for s, k in zip(samples, kinds)))
+    harness.write_npy(c.folder / "X.npy", "<f4", (20, 4, 2),
+                      [s[d][t] for s in samples for t in range(4) for d in (0, 1)])
+    harness.write_npy(c.folder / "y.npy", "<i8", (20,), [int(k == "b") for k in kinds])
+    harness.write_npy(c.folder / "l.npy", "<i8", (20,), [4] * 20)
+    with zipfile.ZipFile(c.folder / "d.npz", "w", zipfile.ZIP_DEFLATED) as file:
+        for name in ("X", "y"):
+            file.write(c.folder / f"{name}.npy", f"{name}.npy")
+    c.write("c.yaml", RECORDINGS)
+    for out, keys in (("ts", "ts: m.ts"), ("x", "x: m.ts"), ("npy", "x: X.npy, y: y.npy, lengths: l.npy")):
+        c.run("train", "c.yaml", "--out", out, *QUIET, "--set", f"data.train={{{keys}}}")
+    assert tensors(c, "ts") == tensors(c, "npy") == tensors(c, "x")
+    result = json.loads(c.run("eval", "ts", "--x", "m.ts", "--json")[0])
+    assert [(k["name"], k["support"]) for k in result["classes"]] == [(k, kinds.count(k)) for k in "ab"]
+    for text, words in ((ARCHIVE + "1,2:3:a\n", "line 6: dimension 1 has 1 steps, those before have 2"),
+                        (ARCHIVE + "1,x:3,4:a\n", 'dimension 0, step 1: "x" is no number'),
+                        (ARCHIVE + "1,?:3,4:a\n", "case 1, dimension 0, step 1: missing value"),
+                        (ARCHIVE.replace("Stamps false", "Stamps true"), "time stamps"),
+                        ("1,2\n", "stands before @data"), (ARCHIVE, "no case below @data")):
+        (c.folder / "bad.ts").write_text(text)
+        err = c.run("data", "c.yaml", "--set", "data.train={ts: bad.ts}", status=3)[1]
+        assert words in err, err
+    process = c.start("data", "c.yaml", "--set", "data.train={x: 'd.npz:X', y: 'd.npz:y'}")
+    if "no libzip" in process.communicate(timeout=300)[1]:
+        raise harness.Skip("built without libzip")
+    c.run("train", "c.yaml", "--out", "npz", *QUIET, "--set", "data.train={x: 'd.npz:X', y: 'd.npz:y', lengths: l.npy}")
+    assert tensors(c, "npz") == tensors(c, "npy")
+    err = c.run("data", "c.yaml", "--set", "data.train={x: 'd.npz:Z', y: 'd.npz:y'}", status=3)[1]
+    assert "no array of that name, it holds X, y" in err, err
+    (c.folder / "d.npz").write_bytes(b"PK and then nothing")
+    assert "d.npz" in c.run("data", "c.yaml", "--set", "data.train={x: 'd.npz:X', y: 'd.npz:y'}", status=3)[1]
+
+
 def wrong_configs(c):
     """Keys that do not fit each other: the config's status, and which."""
     c.write("s.yaml", SERIES)
@@ -213,4 +315,5 @@ def wrong_configs(c):
 
 
 if __name__ == "__main__":
-    sys.exit(harness.main([text_labels, by_name, dialects, series, baselines, description, wrong_configs]))
+    sys.exit(harness.main([text_labels, by_name, dialects, series, baselines, description, recordings, archives,
+                           wrong_configs]))

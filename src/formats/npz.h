@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: MIT
+// Arrays inside .npz files, named FILE.npz:NAME.
+#ifndef CLRNN_SRC_FORMATS_NPZ_H
+#define CLRNN_SRC_FORMATS_NPZ_H
+
+#include "formats/npy.h"
+
+/** The array's name in such a path; NULL: the path names a file. */
+const char *clrnn_npz_member(const char *path);
+
+/** Opens an array of an .npz file, which is unpacked into a temporary file without a name. Errors: as
+ * clrnn_npy_open; CLRNN_ERR_DISK. */
+enum clrnn_status clrnn_npz_open(const struct clrnn_log *log, const char *path, struct clrnn_npy **npy);
+
+#endif
