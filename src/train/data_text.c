@@ -69,7 +69,7 @@ static void table_columns(const struct clrnn_table *t, json_t *columns)
         const size_t place = feature ? t->feature[k] : t->target[k - t->features];
         struct figures f = {0};
 
-        for (size_t i = 0; i < t->rows; i++)
+        for (size_t i = 0; i < t->rows; clrnn_table_passed(t, i++))
             take(&f, t->values[i * t->width + place]);
         f.missing = t->missing[place];
         append(columns, column(t->column.text[place], feature ? "feature" : "target", &f));

@@ -283,6 +283,8 @@ void clrnn_dataset_release(const struct clrnn_dataset *dataset)
 
     while (root->parent)
         root = root->parent;
+    if (root->table)
+        clrnn_table_release(root->table);
     if (!root->x || !root->x->map_)
         return;
     first = ((uintptr_t)root->x->data + page - 1) / page * page;

@@ -88,7 +88,7 @@ static enum clrnn_status check_table_x(const struct clrnn_dataset *d)
 {
     const struct clrnn_table *t = d->table;
 
-    for (size_t i = 0; i < t->rows; i++)
+    for (size_t i = 0; i < t->rows; clrnn_table_passed(t, i++))
         for (size_t k = 0; k < t->features; k++) {
             const double value = clrnn_table_value(t, i, t->feature[k]);
 
@@ -209,7 +209,7 @@ static enum clrnn_status check_y(struct clrnn_dataset *d, enum clrnn_dataset_che
     const uint32_t rows = t ? (uint32_t)t->rows : d->info.S; // each once, though windows share them
     uint32_t classes = 0;
 
-    for (uint32_t s = 0; s < rows; s++)
+    for (uint32_t s = 0; s < rows; t ? clrnn_table_passed(t, s++) : (void)s++)
         for (size_t i = 0; i < (t ? t->targets : clrnn_dataset_y_valid(d, s)); i++) {
             const double value = t ? clrnn_table_value(t, s, t->target[i]) : clrnn_dataset_y(d, s, i);
 

@@ -185,7 +185,7 @@ enum clrnn_status clrnn_dataset_fill(const struct clrnn_dataset *d, struct clrnn
         return clrnn_error_memory(d->log, from->rows, "means of columns");
     }
     mark_rows(d, marked);
-    for (size_t i = 0; i < from->rows; i++)
+    for (size_t i = 0; i < from->rows; clrnn_table_passed(from, i++))
         for (size_t k = 0; k < width && marked[i]; k++) {
             const double value = from->values[i * width + k];
 

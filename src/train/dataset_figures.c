@@ -24,6 +24,7 @@ enum clrnn_status clrnn_dataset_class_counts(const struct clrnn_dataset *dataset
             if (y[t] >= 0 && (uint32_t)y[t] < info->classes &&
                 (dataset->goal.binary || y[t] != dataset->goal.ignore))
                 counts[y[t]]++;
+        clrnn_dataset_passed(dataset, s);
     }
     free(y);
     return clrnn_dataset_whole(dataset);
@@ -102,7 +103,7 @@ enum clrnn_status clrnn_dataset_target_moments(const struct clrnn_dataset *datas
 
         mean[o] = 0;
         for (int pass = 0; pass < 2; pass++) {
-            for (uint32_t s = 0; s < dataset->info.S; s++)
+            for (uint32_t s = 0; s < dataset->info.S; clrnn_dataset_passed(dataset, s++))
                 for (size_t i = o; i < clrnn_dataset_y_valid(dataset, s); i += targets) {
                     const double y = clrnn_dataset_y(dataset, s, i);
 

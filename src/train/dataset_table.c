@@ -61,6 +61,7 @@ void clrnn_dataset_table_x(const struct clrnn_dataset *root, uint32_t sample, si
 // A feature of the row at a place in the windows' order, as it is read.
 static double feature_at(const struct clrnn_dataset *d, size_t at, size_t feature)
 {
+    clrnn_table_passed(d->table, at);
     return (float)clrnn_table_value(d->table, clrnn_series_row(d->windows, at), d->table->feature[feature]);
 }
 
@@ -102,6 +103,7 @@ void clrnn_series_hash(const struct clrnn_dataset *d, struct clrnn_hash *hash)
         for (size_t i = 0; i < w->span[k].rows; i++) {
             const size_t row = clrnn_series_row(w, w->span[k].first + i);
 
+            clrnn_table_passed(t, row);
             for (size_t n = 0; n < t->features + t->targets; n++) {
                 const size_t place = n < t->features ? t->feature[n] : t->target[n - t->features];
                 const double value = clrnn_table_value(t, row, place);

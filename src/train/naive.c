@@ -98,8 +98,10 @@ static enum clrnn_status eval_values(const struct clrnn_dataset *d, const struct
         if (kind == NAIVE_SEASON && !w->season)
             continue;
         memset(sums, 0, 3 * outputs * sizeof(*sums));
-        for (uint32_t s = 0; s < d->info.S; s++)
+        for (uint32_t s = 0; s < d->info.S; s++) {
             add_sample(d, s, kind, sums + 3 * outputs, &scale);
+            clrnn_dataset_passed(d, s);
+        }
         *r = (struct clrnn_naive_result){.name = naive_name[kind], .accuracy = NAN};
         for (size_t o = 0; o < outputs; o++) { // the mean over the outputs, as that of the model
             r->mae += scale.absolute[o] / scale.count[o] / (double)outputs;

@@ -46,6 +46,7 @@ static enum clrnn_status find_order(struct finder *f)
 
         apart = apart || group < last;
         last = group;
+        clrnn_table_passed(t, i);
     }
     if (!apart)
         return CLRNN_OK;
@@ -73,7 +74,7 @@ static size_t group_end(const struct finder *f, size_t first)
     if (f->table->group == SIZE_MAX)
         return f->table->rows;
     while (end < f->table->rows && value_at(f, end, f->table->group) == value_at(f, first, f->table->group))
-        end++;
+        clrnn_table_passed(f->table, end++);
     return end;
 }
 
@@ -85,6 +86,7 @@ static enum clrnn_status check_times(const struct finder *f)
         const double now = value_at(f, i, time), before = value_at(f, i - 1, time);
         const bool grouped = group != SIZE_MAX;
 
+        clrnn_table_passed(f->table, i);
         if ((grouped && value_at(f, i, group) != value_at(f, i - 1, group)) || now > before)
             continue;
         return clrnn_error(
@@ -116,7 +118,7 @@ static enum clrnn_status find_usual(struct finder *f)
 
     if (!difference)
         return clrnn_error_memory(f->log, t->rows / stride * sizeof(*difference), f->path);
-    for (size_t i = 1; i < t->rows; i += stride)
+    for (size_t i = 1, n = 0; i < t->rows; i += stride, clrnn_table_passed(t, 1024 * ++n - 1))
         if (t->group == SIZE_MAX || value_at(f, i, t->group) == value_at(f, i - 1, t->group))
             difference[count++] = value_at(f, i, t->time) - value_at(f, i - 1, t->time);
     qsort(difference, count, sizeof(*difference), compare_doubles);
@@ -160,7 +162,7 @@ static enum clrnn_status add_group(struct finder *f, size_t first, size_t end)
     if (f->part == CLRNN_PART_VALID)
         from = end - behind;
     start = from;
-    for (size_t i = from + 1; i < to && f->table->time != SIZE_MAX; i++)
+    for (size_t i = from + 1; i < to && f->table->time != SIZE_MAX; clrnn_table_passed(f->table, i++))
         if (value_at(f, i, f->table->time) - value_at(f, i - 1, f->table->time) > GAP * f->usual) {
             TRY(add_span(f, start, i));
             start = i;

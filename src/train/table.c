@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "formats/cell.h"
 #include "formats/csv.h"
+#include "train/table_file.h"
 
 #define TEXT_ADVICE \
     ": leave a column of text out by `columns`, or number its values from 0, " \
@@ -30,6 +31,8 @@ struct loader {
     struct clrnn_place *place; // [width]
     size_t *first, *next;      // [columns] first place of a column + 1, [width] next of the same column + 1
     size_t capacity;           // numbers allocated
+    struct clrnn_table_file *file; // of a large CSV file: the rows go there, one by one
+    double *row;                   // [width] of the file's next row
     struct index classes, groups;
     bool text_label; // labels are texts
     bool again;      // read once more: a label turned out to be a text
@@ -179,15 +182,16 @@ static enum clrnn_status read_cell(void *user, size_t row, size_t column, const 
 
     for (size_t at = l->first[column]; at; at = l->next[at - 1]) {
         struct clrnn_place *p = &l->place[at - 1];
-        double *value = &t->values[t->rows * t->width + at - 1];
+        double *value = l->file ? &l->row[at - 1] : &t->values[t->rows * t->width + at - 1];
         size_t index;
 
         switch (p->kind) {
         case CLRNN_PLACE_FEATURE:
         case CLRNN_PLACE_TARGET:
             TRY(read_number(l, row, at - 1, text, length, value));
-            if (p->row_count && *value != t->values[at - 1] + (double)t->rows)
-                p->row_count = false;
+            if (!t->rows)
+                p->first = *value;
+            p->row_count = p->row_count && *value == p->first + (double)t->rows;
             break;
         case CLRNN_PLACE_LABEL:
             TRY(read_label(l, row, at - 1, text, length, value));
@@ -219,7 +223,7 @@ static enum clrnn_status make_room(struct loader *l)
     const size_t needed = (t->rows + 1) * t->width, capacity = MAX2(2 * l->capacity, 64 * t->width);
     double *larger;
 
-    if (needed <= l->capacity)
+    if (needed <= l->capacity || l->file)
         return CLRNN_OK;
     larger = realloc(t->values, capacity * sizeof(*larger));
     if (!larger)
@@ -229,11 +233,22 @@ static enum clrnn_status make_room(struct loader *l)
     return CLRNN_OK;
 }
 
+static enum clrnn_status no_room(const struct loader *l)
+{
+    return clrnn_error(
+        l->log, CLRNN_ERR_DISK,
+        "%s: there is no room for its table in the cache folder: free some, or name another by "
+        "XDG_CACHE_HOME",
+        l->wish->path);
+}
+
 static enum clrnn_status end_row(void *user, size_t row)
 {
     struct loader *l = user;
 
     (void)row;
+    if (l->file && !clrnn_table_file_append(l->file, l->row, l->table->width))
+        return no_room(l);
     l->table->rows++;
     return make_room(l);
 }
@@ -242,13 +257,15 @@ static enum clrnn_status read_header(void *user, size_t columns, char *const *na
 {
     struct loader *l = user;
 
+    l->file = clrnn_table_file_begin(l->wish);
     if (l->place) // the second reading
         return make_room(l);
     TRY(clrnn_table_choose(l->log, l->wish, columns, names, l->table, &l->place));
     l->first = calloc(columns, sizeof(*l->first));
     l->next = calloc(l->table->width, sizeof(*l->next));
+    l->row = calloc(l->table->width, sizeof(*l->row));
     l->table->missing = calloc(l->table->width, sizeof(*l->table->missing));
-    if (!l->first || !l->next || !l->table->missing)
+    if (!l->first || !l->next || !l->row || !l->table->missing)
         return clrnn_error_memory(l->log, columns * sizeof(*l->first), l->wish->path);
     for (size_t i = l->table->width; i-- > 0;) {
         l->next[i] = l->first[l->place[i].column];
@@ -284,6 +301,7 @@ static enum clrnn_status sort_classes(struct loader *l)
                                      sizeof(*sorted), compare_texts);
 
         *value = (double)(found - sorted);
+        clrnn_table_passed(t, i);
     }
     free(t->classes.text);
     t->classes.text = sorted;
@@ -325,6 +343,7 @@ static enum clrnn_status fill_forward(const struct loader *l)
             else
                 row[at] = before[at];
         }
+        clrnn_table_passed(t, i);
     }
     free(last);
     return st;
@@ -385,6 +404,7 @@ static enum clrnn_status load(struct loader *l)
     l->text_label = l->classes.texts->count;
     st = clrnn_csv_stream(l->log, l->wish->path, &rules, &sink);
     if (l->again) {
+        clrnn_table_file_abort(&l->file);
         l->table->rows = 0;
         memset(l->table->missing, 0, l->table->width * sizeof(*l->table->missing));
         clrnn_log(l->log, CLRNN_LOG_WARNING,
@@ -393,20 +413,32 @@ static enum clrnn_status load(struct loader *l)
         st = clrnn_csv_stream(l->log, l->wish->path, &rules, &sink);
     }
     TRY(st);
+    if (l->file && !clrnn_table_file_map(l->file, l->table))
+        return no_room(l);
     TRY(sort_classes(l));
     TRY(fill_forward(l));
     drop_row_counts(l);
+    if (l->file && !clrnn_table_file_commit(&l->file, l->table))
+        return no_room(l);
     return fill_from_names(l);
 }
 
 enum clrnn_status clrnn_table_read(const struct clrnn_log *log, const struct clrnn_table_wish *wish,
                                    struct clrnn_table **table)
 {
-    struct clrnn_table *t = calloc(1, sizeof(*t));
-    struct loader l = {.log = log, .wish = wish, .table = t};
+    struct clrnn_table *t;
+    struct loader l = {.log = log, .wish = wish};
     enum clrnn_status st;
 
-    *table = NULL;
+    TRY(clrnn_table_find(log, wish, table));
+    if (*table) {
+        l.table = *table;
+        st = fill_from_names(&l);
+        if (st != CLRNN_OK)
+            clrnn_table_close(table);
+        return st;
+    }
+    l.table = t = calloc(1, sizeof(*t));
     if (!t)
         return clrnn_error_memory(log, sizeof(*t), wish->path);
     t->references = 1;
@@ -418,51 +450,10 @@ enum clrnn_status clrnn_table_read(const struct clrnn_log *log, const struct clr
     free(l.place);
     free(l.first);
     free(l.next);
+    free(l.row);
+    clrnn_table_file_abort(&l.file);
     if (st != CLRNN_OK)
         clrnn_table_close(&t);
     *table = t;
     return st;
-}
-
-void clrnn_table_close(struct clrnn_table **table)
-{
-    struct clrnn_table *t = *table;
-
-    *table = NULL;
-    if (!t || --t->references)
-        return;
-    clrnn_texts_finish(&t->column);
-    clrnn_texts_finish(&t->classes);
-    clrnn_texts_finish(&t->groups);
-    free(t->values);
-    free(t->missing);
-    free(t->fill);
-    free(t->feature);
-    free(t->target);
-    free(t);
-}
-
-struct clrnn_names *clrnn_table_names(const struct clrnn_table *table)
-{
-    struct clrnn_names *n = calloc(1, sizeof(*n));
-    const size_t numbers = table->features + table->targets;
-    bool good = n;
-
-    if (good && table->fill) {
-        n->fill = malloc(numbers * sizeof(*n->fill));
-        good = n->fill;
-    }
-    for (size_t i = 0; i < numbers && good; i++) {
-        const bool feature = i < table->features;
-        const size_t at = feature ? table->feature[i] : table->target[i - table->features];
-
-        good = clrnn_texts_add(feature ? &n->columns : &n->targets, table->column.text[at]);
-        if (n->fill)
-            n->fill[i] = isnan(table->fill[at]) ? 0 : table->fill[at];
-    }
-    for (size_t i = 0; i < table->classes.count && good; i++)
-        good = clrnn_texts_add(&n->classes, table->classes.text[i]);
-    if (!good)
-        clrnn_names_destroy(&n);
-    return n;
 }

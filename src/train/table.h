@@ -5,6 +5,7 @@
 #define CLRNN_SRC_TRAIN_TABLE_H
 
 #include "clrnn/config.h"
+#include "base/file.h"
 #include "model/names.h"
 
 /** What is wanted of a file. */
@@ -23,6 +24,10 @@ struct clrnn_table_wish {
 struct clrnn_table {
     unsigned references;
     size_t rows, width;
+    void *base;     // of a mapped file that values lie in
+    size_t on_disk; // its bytes, or 0
+    bool mapped;    // by `map`, for reading only
+    struct clrnn_map map;
     double *values;            // [rows, width]; NaN: missing, to be filled by `fill`
     uint64_t *missing;         // [width] cells that were missing
     double *fill;              // [width] what stands for a missing cell, or NULL: nothing does
@@ -44,6 +49,7 @@ enum clrnn_place_kind {
 struct clrnn_place {
     enum clrnn_place_kind kind;
     size_t column;  // of the file
+    double first;   // value in the first row
     bool row_count; // has no name and counted the rows so far
 };
 
@@ -56,6 +62,11 @@ enum clrnn_status clrnn_table_choose(const struct clrnn_log *log, const struct c
 /** Reads a file. CLRNN_ERR_DATA with row, column, what stood there, and what would mend it. */
 enum clrnn_status clrnn_table_read(const struct clrnn_log *log, const struct clrnn_table_wish *wish,
                                    struct clrnn_table **table);
+/** Lets go of the values. */
+void clrnn_table_unmap(struct clrnn_table *table);
+/** Releases the mapped pages read so far; they are read from the file again when accessed. */
+void clrnn_table_release(const struct clrnn_table *table);
+
 /** Gives up one reference. */
 void clrnn_table_close(struct clrnn_table **table);
 
@@ -68,6 +79,13 @@ char clrnn_source_delimiter(const struct clrnn_source *source);
 
 /** The horizon of a source with a window: that of the config, else 1 with target and 0 with label. */
 uint32_t clrnn_source_horizon(const struct clrnn_source *source);
+
+/** Call after each row of a pass over all rows: releases mapped pages at intervals. */
+static inline void clrnn_table_passed(const struct clrnn_table *table, size_t row)
+{
+    if (table->on_disk && row % 65536 == 65535)
+        clrnn_table_release(table);
+}
 
 /** A cell, filled where it is missing. */
 static inline double clrnn_table_value(const struct clrnn_table *table, size_t row, size_t place)

@@ -100,7 +100,7 @@ static enum clrnn_status add(struct chooser *c, enum clrnn_place_kind kind, size
     bool good = ARRAY_GROW(c->place, at);
 
     if (good)
-        c->place[at] = (struct clrnn_place){kind, column, false};
+        c->place[at] = (struct clrnn_place){.kind = kind, .column = column};
     if (good && kind == CLRNN_PLACE_FEATURE)
         good = add_index(&t->feature, &t->features, at);
     if (good && (kind == CLRNN_PLACE_TARGET || kind == CLRNN_PLACE_LABEL))

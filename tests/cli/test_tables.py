@@ -297,6 +297,37 @@ def archives(c):
     assert "d.npz" in c.run("data", "c.yaml", "--set", "data.train={x: 'd.npz:X', y: 'd.npz:y'}", status=3)[1]
 
 
+def kept_tables(c):
+    """The table of a large file is kept in the cache folder, and made anew where it or the file is another."""
+    draw = random.Random(7)
+    lines = ["g,a,b,k"]
+    lines += [f"{n % 3},{draw.gauss(0, 1)!r},{draw.gauss(0, 1)!r},{draw.choice('xyz')}" for n in range(220000)]
+    (c.folder / "big.csv").write_text("\n".join(lines) + "\n")
+    assert (c.folder / "big.csv").stat().st_size > 8 << 20
+    c.write("c.yaml", CLASSES[:CLASSES.index("data:")] +
+            "data: {train: {csv: big.csv, label: k, group: g, window: 5, stride: 100, missing: forward}}\n")
+
+    def described(cache):
+        return c.run("data", "c.yaml", "--json", env={"XDG_CACHE_HOME": str(cache)})[0]
+
+    def kept():
+        return list((c.folder / "cache/clrnn/tables").glob("*.table"))
+
+    (c.folder / "no").write_text("is no folder")
+    want = described(c.folder / "no")
+    assert [described(c.folder / "cache") for _ in range(2)] == [want, want] and len(kept()) == 1
+    whole = kept()[0].read_bytes()
+    for at in (20, len(whole) // 2, len(whole) - 3):
+        kept()[0].write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1:])
+        assert described(c.folder / "cache") == want and kept()[0].read_bytes() == whole
+    kept()[0].write_bytes(whole[:5000])
+    assert described(c.folder / "cache") == want and kept()[0].read_bytes() == whole
+    lines[1] = "0,7.5,7.5,x"
+    (c.folder / "big.csv").write_text("\n".join(lines) + "\n")
+    other = described(c.folder / "cache")
+    assert other != want and other == described(c.folder / "no") and len(kept()) == 1
+
+
 def wrong_configs(c):
     """Keys that do not fit each other: the config's status, and which."""
     c.write("s.yaml", SERIES)
@@ -316,4 +347,4 @@ def wrong_configs(c):
 
 if __name__ == "__main__":
     sys.exit(harness.main([text_labels, by_name, dialects, series, baselines, description, recordings, archives,
-                           wrong_configs]))
+                           kept_tables, wrong_configs]))

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+// A table's values, in memory or in a mapped file; giving a table up; its names.
+#include <math.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "train/table.h"
+
+void clrnn_table_unmap(struct clrnn_table *t)
+{
+    if (t->mapped)
+        clrnn_map_close(&t->map);
+    else if (t->on_disk)
+        munmap(t->base, t->on_disk);
+    else
+        free(t->values);
+    t->values = NULL;
+    t->mapped = false;
+    t->on_disk = 0;
+}
+
+void clrnn_table_release(const struct clrnn_table *t)
+{
+    if (t->on_disk) // only advice; the file keeps what was written
+        madvise(t->base, t->on_disk, MADV_DONTNEED);
+}
+
+void clrnn_table_close(struct clrnn_table **table)
+{
+    struct clrnn_table *t = *table;
+
+    *table = NULL;
+    if (!t || --t->references)
+        return;
+    clrnn_texts_finish(&t->column);
+    clrnn_texts_finish(&t->classes);
+    clrnn_texts_finish(&t->groups);
+    clrnn_table_unmap(t);
+    free(t->missing);
+    free(t->fill);
+    free(t->feature);
+    free(t->target);
+    free(t);
+}
+
+struct clrnn_names *clrnn_table_names(const struct clrnn_table *table)
+{
+    struct clrnn_names *n = calloc(1, sizeof(*n));
+    const size_t numbers = table->features + table->targets;
+    bool good = n;
+
+    if (good && table->fill) {
+        n->fill = malloc(numbers * sizeof(*n->fill));
+        good = n->fill;
+    }
+    for (size_t i = 0; i < numbers && good; i++) {
+        const bool feature = i < table->features;
+        const size_t at = feature ? table->feature[i] : table->target[i - table->features];
+
+        good = clrnn_texts_add(feature ? &n->columns : &n->targets, table->column.text[at]);
+        if (n->fill)
+            n->fill[i] = isnan(table->fill[at]) ? 0 : table->fill[at];
+    }
+    for (size_t i = 0; i < table->classes.count && good; i++)
+        good = clrnn_texts_add(&n->classes, table->classes.text[i]);
+    if (!good)
+        clrnn_names_destroy(&n);
+    return n;
+}
