@@ -47,7 +47,7 @@ static void print_text(const struct cli_page *p)
     print_options("Common options", p->option + p->own, p->count - p->own);
     if (p->spec->examples)
         printf("\nExamples\n%s", p->spec->examples);
-    if (!strcmp(name, "train")) { // also a section of the config
+    if (!strcmp(name, "train") || !strcmp(name, "data")) { // also sections of the config
         printf("\nConfig\n");
         manual_keys(&(struct cli){.command = name}, name, "text");
     }

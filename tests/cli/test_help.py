@@ -49,6 +49,7 @@ def document(_):
         below.setdefault(parent, []).append(name)
     for parent, names in below.items():
         alike = re.sub(r"^data\.(valid|test)\b", "data.train", parent)  # three of one kind
+        alike = re.sub(r"^model\.layers\.\w+\.init$", "model.layers.lstm.init", alike)  # the widest of its kind
         assert names == ["name"] or parent in ("", "model") or alike in shown, f"no table of {parent}"
 
 
@@ -56,8 +57,8 @@ def each_key(c):
     """Each key has its help, with layers' indices, too; names that are none are refused with the likeliest."""
     for key in keys():
         lines = help_text(key).splitlines()
-        assert re.match(re.escape(key) + r"( \(.+\): .+)?$", lines[0]) or key == "train", lines[0]
-        assert key == "train" or lines[1].strip(), key
+        assert re.match(re.escape(key) + r"( \(.+\): .+)?$", lines[0]) or key in ("train", "data"), lines[0]
+        assert key in ("train", "data") or lines[1].strip(), key
     assert len(keys()) > 150
     assert "max_lr (required): a number" in help_text("train.scheduler.one_cycle_lr")
     assert help_text("model.layers.0.lstm") == help_text("model.layers.N.lstm") == help_text("model.layers.lstm")
