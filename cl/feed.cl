@@ -2,6 +2,7 @@
 // Picks a batch out of a data set: gathers samples, makes them time-major, normalises, blanks padding.
 // Needs -DTOKENS (x holds ints) -DTARGET (0 none,
 // 1 ints, 2 reals) -DTARGET_STEPS (one for each step) -DTARGETS (numbers that each has).
+#include "slots.h"
 #include "vector.h"
 
 #if TOKENS
@@ -20,22 +21,23 @@ typedef int target_type;
 // x [S, T_data, C]; y [S, TARGETS] or [S, T_data, TARGETS]; lengths, weight [S]; index [N]; mean, deviation
 // [C]; out_x [T, N, C]; out_y [N, TARGETS] or [T, N, TARGETS]; out_lengths, out_weight [N]. lengths, mean
 // with deviation, y with out_y, out_lengths and weight with out_weight may be NULL. An item takes `chunk`
-// rows, or with chunk 0 a single number.
+// rows, or with chunk 0 a single number. With counter, the batch begins at step COUNTER_FIRST of the samples.
 kernel void feed(global const x_type *x, global const target_type *y, global const int *lengths,
                  global const uint *index, global const real *mean, global const real *deviation,
-                 global const real *weight, global x_type *out_x, global target_type *out_y,
-                 global int *out_lengths, global real *out_weight, uint T, uint N, uint C, uint T_data,
+                 global const real *weight, global const uint *counter,
+                 global x_type *out_x, global target_type *out_y, global int *out_lengths, global real *out_weight, uint T, uint N, uint C, uint T_data,
                  uint chunk)
 {
     const size_t id = get_global_id(0), rows = (size_t)T * N;
     const size_t first = chunk == 0 ? id / C : id * chunk;
     const size_t last = min(rows, chunk == 0 ? first + 1 : first + chunk);
+    const uint begin = counter ? counter[COUNTER_FIRST] : 0;
     const uint start = chunk == 0 ? (uint)(id - first * C) : 0, stop = chunk == 0 ? start + 1 : C;
 
     for (size_t r = first; r < last; r++) {
         const uint t = (uint)r / N, n = (uint)r % N, s = index[n];
-        const size_t source = (size_t)s * T_data + t;
-        const int length = lengths != 0 ? min(lengths[s], (int)T) : (int)T;
+        const size_t source = (size_t)s * T_data + begin + t;
+        const int length = lengths != 0 ? clamp(lengths[s] - (int)begin, 0, (int)T) : (int)T;
         const bool valid = (int)t < length;
 
 #if TOKENS

@@ -209,18 +209,20 @@ kernel void rnn_bias_sum(global const real *partial, global real *db_ih0, global
 #define FOR_ROW(j, W) for (uint j = get_global_id(0); j < (W); j += get_global_size(0))
 
 // out [D, N, W]: the final state of sample id 1, its last step in the order of direction d, id 2: row r and d of
-// `from` begin at r * ld + d * ld_direction.
-kernel void rnn_final(global const real *from, global const int *lengths, global real *out, uint T, uint N, uint W,
-                      uint D, uint ld, uint ld_direction)
+// `from` begin at r * ld + d * ld_direction. A sample without steps keeps its initial state [D, N, W], NULL: zero.
+kernel void rnn_final(global const real *from, global const int *lengths, global const real *initial,
+                      global real *out, uint T, uint N, uint W, uint D, uint ld, uint ld_direction)
 {
     const size_t n = get_global_id(1), d = get_global_id(2);
     if (n >= N || d >= D)
         return;
 
-    const size_t t = d ? 0 : (lengths ? (size_t)lengths[n] : (size_t)T) - 1;
+    const size_t length = lengths ? (size_t)lengths[n] : (size_t)T, t = d || length == 0 ? 0 : length - 1;
     global const real *row = from + (t * N + n) * ld + d * ld_direction;
 
-    FOR_ROW(j, W) out[(d * N + n) * W + j] = row[j];
+    if (length == 0)
+        row = initial ? initial + (d * N + n) * W : initial;
+    FOR_ROW(j, W) out[(d * N + n) * W + j] = row ? row[j] : 0.0f;
 }
 
 // out [T, N, D*W]: dy, NULL: zero, and the gradient of the final state, final [D, N, W], where it belongs. id 1: row;

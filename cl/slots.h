@@ -5,7 +5,15 @@
 #define CLRNN_CL_SLOTS_H
 
 // U32 [COUNTER_FIELDS], written by the host before each step.
-enum { COUNTER_SEED_LO, COUNTER_SEED_HI, COUNTER_STEP /* from 0 */, COUNTER_SLOT, COUNTER_FIELDS };
+enum {
+    COUNTER_SEED_LO,
+    COUNTER_SEED_HI,
+    COUNTER_STEP /* from 0 */,
+    COUNTER_SLOT,
+    COUNTER_FIRST /* the batch's step at which the plan's begin (train.bptt) */,
+    COUNTER_CARRY /* whether recurrent layers go on from the states of the run before, not from zero */,
+    COUNTER_FIELDS
+};
 
 // REAL [HYPER_FIELDS], written before each training step; computed on the host in double.
 enum {

@@ -200,6 +200,8 @@ struct clrnn_train_config {
     uint32_t epochs, batch_size, log_every; // log_every 0: no step lines
     bool shuffle, drop_last;
     bool tensorboard; // write an event file into the run's folder
+    uint32_t bptt;    // steps of a piece of the batch, 0: whole sequences
+    bool stateful;    // states go on from batch to batch
     uint64_t seed;
     double clip_grad_norm; // 0: off
 };

@@ -26,14 +26,53 @@ enum clrnn_status clrnn_build_dropout(struct clrnn_build *b, double p, bool vari
     return CLRNN_OK;
 }
 
+// The tensors of a level's states where they are carried on, else NONE.
+struct states {
+    int h0, c0, hn, cn;
+};
+
+static enum clrnn_status add_state(struct clrnn_build *b, struct clrnn_buffer *buffer, const char *what,
+                                   uint32_t features, int *begin, int *end)
+{
+    struct clrnn_op *op;
+    char name[96];
+    int from;
+
+    snprintf(name, sizeof(name), "%.40s.%s", b->layer, what);
+    TRY(clrnn_build_bound(b, name, CLRNN_ROLE_STATE, buffer, &from));
+    TRY(clrnn_build_activation(b, b->layer, what, CLRNN_REAL, DIMS(b->p->N, features), begin));
+    TRY(clrnn_graph_op(b->g, CLRNN_OP_STATE, b->layer, 1, b->p->N, features, &op));
+    op->in[STATE_FROM] = from;
+    op->in[STATE_COUNTER] = b->counter;
+    op->out[STATE_TO] = *begin;
+    if (b->update)
+        *end = from;
+    return CLRNN_OK;
+}
+
+// P features of h; H of the cell, 0: there is none.
+static enum clrnn_status add_states(struct clrnn_build *b, uint32_t P, uint32_t H, struct states *s)
+{
+    const size_t level = b->level++;
+
+    *s = (struct states){CLRNN_NONE, CLRNN_NONE, CLRNN_NONE, CLRNN_NONE};
+    if (!b->p->carried || !b->train)
+        return CLRNN_OK;
+    TRY(clrnn_model_carry(b->m, level, b->p->carried, P, H));
+    TRY(add_state(b, b->m->carried[level].h, "h0", P, &s->h0, &s->hn));
+    return H ? add_state(b, b->m->carried[level].c, "c0", H, &s->c0, &s->cn) : CLRNN_OK;
+}
+
 static enum clrnn_status add_rnn_level(struct clrnn_build *b, const struct clrnn_layer *layer, uint32_t D)
 {
     const enum clrnn_cell cell = clrnn_layer_cell(layer->kind);
     const uint32_t N = b->p->N, H = layer->hidden_size;
     uint32_t rows;
     int y, gates = CLRNN_NONE, state = CLRNN_NONE;
+    struct states states;
     struct clrnn_op *op;
 
+    TRY(add_states(b, H, cell == CLRNN_CELL_LSTM ? H : 0, &states));
     TRY(clrnn_build_activation(b, b->layer, "y", CLRNN_REAL, DIMS(b->T, N, D * H), &y));
     rows = b->T * N; // fits: y has more elements
     if (b->train)
@@ -60,6 +99,10 @@ static enum clrnn_status add_rnn_level(struct clrnn_build *b, const struct clrnn
     op->out[RNN_Y] = y;
     op->out[RNN_GATES] = gates;
     op->out[RNN_CELL] = state;
+    op->in[RNN_H0] = states.h0;
+    op->in[RNN_C0] = states.c0;
+    op->out[RNN_HN] = states.hn;
+    op->out[RNN_CN] = states.cn;
     b->x = y;
     b->C = D * H;
     return CLRNN_OK;
@@ -96,8 +139,10 @@ static enum clrnn_status add_cell_level(struct clrnn_build *b, const struct clrn
     const double p = b->train ? layer->recurrent_dropout : 0;
     const uint32_t P = clrnn_layer_state(layer);
     int y, kept[RECURRENT_WIDE];
+    struct states states;
     struct clrnn_op *op;
 
+    TRY(add_states(b, P, cell == CLRNN_CELL_LSTM ? layer->hidden_size : 0, &states));
     TRY(clrnn_build_activation(b, b->layer, "y", CLRNN_REAL, DIMS(b->T, b->p->N, D * P), &y));
     TRY(add_kept(b, layer, D, kept));
     TRY(clrnn_graph_op(b->g, CLRNN_OP_RECURRENT_FWD, b->layer, b->T, b->p->N, b->C, &op));
@@ -133,6 +178,10 @@ static enum clrnn_status add_cell_level(struct clrnn_build *b, const struct clrn
     op->out[RECURRENT_Y] = y;
     for (int i = 0; i < RECURRENT_WIDE; i++)
         op->out[RECURRENT_INPUT + i] = kept[i];
+    op->in[RECURRENT_H0] = states.h0;
+    op->in[RECURRENT_C0] = states.c0;
+    op->out[RECURRENT_HN] = states.hn;
+    op->out[RECURRENT_CN] = states.cn;
     b->x = y;
     b->C = D * P;
     return CLRNN_OK;

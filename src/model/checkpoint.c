@@ -144,6 +144,26 @@ static bool has_flatten(const struct clrnn_config *config)
     return false;
 }
 
+// The states that the next step of an unfinished epoch goes on from: OPTIM_PREFIX state.LEVEL.h, .c
+static enum clrnn_status put_state(struct clrnn_bundle *b, size_t level, const char *what,
+                                   struct clrnn_buffer *buffer)
+{
+    const size_t count = buffer ? clrnn_buffer_count(buffer) : 0;
+    char name[64];
+
+    snprintf(name, sizeof(name), CLRNN_OPTIM_PREFIX "state.%zu.%s", level, what);
+    return buffer ? clrnn_bundle_real(b, name, 1, &count, buffer, 0) : CLRNN_OK;
+}
+
+static enum clrnn_status put_states(struct clrnn_bundle *b)
+{
+    for (size_t i = 0; i < b->model->carried_count; i++) {
+        TRY(put_state(b, i, "h", b->model->carried[i].h));
+        TRY(put_state(b, i, "c", b->model->carried[i].c));
+    }
+    return CLRNN_OK;
+}
+
 static enum clrnn_status put_all(struct clrnn_bundle *b, const struct clrnn_progress_state *state)
 {
     const struct clrnn_model *m = b->model;
@@ -161,6 +181,8 @@ static enum clrnn_status put_all(struct clrnn_bundle *b, const struct clrnn_prog
     TRY(put_names(b));
     if (state)
         TRY(clrnn_fields_put(b->writer, progress_field, ARRAY_SIZE(progress_field), state));
+    if (state && state->step_in_epoch)
+        TRY(put_states(b));
     return put_tensors(b);
 }
 
@@ -337,6 +359,33 @@ static enum clrnn_status load_model(struct clrnn_model *m, const struct clrnn_sa
     return clrnn_fields_get(m->log, file, schedule_field, ARRAY_SIZE(schedule_field), &m->schedule);
 }
 
+static enum clrnn_status load_state(struct clrnn_model *m, const struct clrnn_safetensors *file, size_t level,
+                                    bool cell, bool *found)
+{
+    const struct clrnn_safetensor *t;
+    char name[64];
+
+    snprintf(name, sizeof(name), CLRNN_OPTIM_PREFIX "state.%zu.%s", level, cell ? "c" : "h");
+    t = clrnn_safetensors_find(file, name);
+    *found = t && t->count <= UINT32_MAX;
+    if (!*found)
+        return CLRNN_OK;
+    TRY(clrnn_model_carry(m, level, (uint32_t)t->count, !cell, cell));
+    return clrnn_weights_load(m, file, t, cell ? m->carried[level].c : m->carried[level].h, 0);
+}
+
+static enum clrnn_status load_states(struct clrnn_model *m, const struct clrnn_safetensors *file)
+{
+    bool found = true, cell;
+
+    for (size_t level = 0; found; level++) {
+        TRY(load_state(m, file, level, false, &found));
+        if (found)
+            TRY(load_state(m, file, level, true, &cell));
+    }
+    return CLRNN_OK;
+}
+
 // Each epoch takes at least one step.
 static enum clrnn_status check_progress(const struct clrnn_log *log, const struct clrnn_safetensors *file,
                                         const struct counts *counts, const struct clrnn_progress_state *p)
@@ -374,6 +423,8 @@ static enum clrnn_status read_file(struct clrnn_device *device, const struct clr
     clrnn_config_destroy(&config);
     if (st == CLRNN_OK)
         st = load_model(*model, file, &counts);
+    if (st == CLRNN_OK && state && state->step_in_epoch)
+        st = load_states(*model, file);
     if (st != CLRNN_OK)
         clrnn_model_destroy(model);
     return st == CLRNN_ERR_CONFIG ? CLRNN_ERR_DATA : st; // a config in a file is data

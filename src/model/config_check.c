@@ -314,6 +314,40 @@ static enum clrnn_status check_one_cycle(const struct check *c)
     return CLRNN_OK;
 }
 
+// What carries states on: train.bptt and train.stateful.
+static enum clrnn_status check_states(const struct check *c)
+{
+    const struct clrnn_train_config *t = &c->config->train;
+    const char *key = t->bptt ? "train.bptt" : "train.stateful";
+
+    if (!t->bptt && !t->stateful)
+        return CLRNN_OK;
+    if (t->bptt && t->loss.kind == CLRNN_LOSS_CTC)
+        return fail(c, key, "cuts sequences, but train.loss: ctc is over whole ones; take one of them out");
+    for (size_t i = 0; i < c->config->layer_count; i++) {
+        const struct clrnn_layer *layer = &c->config->layer[i];
+
+        if (layer->kind == CLRNN_LAYER_POOL && !t->bptt)
+            continue;
+        if (layer->kind == CLRNN_LAYER_POOL)
+            return fail(c, key,
+                        "trains on each piece, but the pool in layer %zu predicts once a sequence; take "
+                        "one of them out",
+                        i);
+        if (!clrnn_layer_is_causal(layer))
+            return fail(c, key,
+                        "carries states from one piece to the next, but layer %zu (%s%s) reads steps that "
+                        "come later",
+                        i, layer->bidirectional ? "bidirectional " : "", clrnn_layer_word(layer->kind));
+    }
+    if (t->stateful && (t->shuffle || c->config->data.bucket))
+        return fail(c, "train.stateful",
+                    "goes on where the batch before ended, but %s changes the order; set it "
+                    "to false",
+                    t->shuffle ? "train.shuffle" : "data.bucket");
+    return CLRNN_OK;
+}
+
 static enum clrnn_status check_training(const struct check *c)
 {
     const struct clrnn_train_config *t = &c->config->train;
@@ -462,5 +496,6 @@ enum clrnn_status clrnn_config_check(const struct clrnn_log *log, const struct c
     TRY(check_layers(&c));
     TRY(check_loss(&c));
     TRY(check_training(&c));
+    TRY(check_states(&c));
     return check_data(&c);
 }

@@ -24,6 +24,11 @@ void clrnn_model_destroy(struct clrnn_model **model)
     free(m->entry);
     free(m->by_name);
     free(m->layer);
+    for (size_t i = 0; i < m->carried_count; i++) {
+        clrnn_buffer_destroy(&m->carried[i].h);
+        clrnn_buffer_destroy(&m->carried[i].c);
+    }
+    free(m->carried);
     clrnn_buffer_destroy(&m->params);
     clrnn_buffer_destroy(&m->grads);
     for (int k = 0; k < 3; k++)

@@ -63,6 +63,28 @@ bool clrnn_layer_pools(const struct clrnn_layer *layer)
            layer->kind == CLRNN_LAYER_FLATTEN;
 }
 
+bool clrnn_layer_is_causal(const struct clrnn_layer *layer)
+{
+    switch (layer->kind) {
+    case CLRNN_LAYER_RNN:
+    case CLRNN_LAYER_LSTM:
+    case CLRNN_LAYER_GRU:
+        return !layer->bidirectional;
+    case CLRNN_LAYER_BATCHNORM:
+    case CLRNN_LAYER_LAYERNORM:
+    case CLRNN_LAYER_LINEAR:
+    case CLRNN_LAYER_EMBEDDING:
+    case CLRNN_LAYER_DROPOUT:
+    case CLRNN_LAYER_ROUND:
+    case CLRNN_LAYER_GROUPNORM:
+    case CLRNN_LAYER_RESIDUAL: // the layers inside are asked themselves
+    case CLRNN_LAYER_CONCAT:
+        return true;
+    default:
+        return clrnn_layer_is_activation(layer);
+    }
+}
+
 uint32_t clrnn_layer_state(const struct clrnn_layer *layer)
 {
     return layer->proj_size ? layer->proj_size : layer->hidden_size;

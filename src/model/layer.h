@@ -12,6 +12,9 @@ bool clrnn_layer_is_activation(const struct clrnn_layer *layer);
 /** Has it weight matrices: recurrent, linear and embedding layers? A norm has only factors and offsets. */
 bool clrnn_layer_has_weights(const struct clrnn_layer *layer);
 
+/** Does a step of its output depend on the steps up to it alone, so that it can go on from a state? */
+bool clrnn_layer_is_causal(const struct clrnn_layer *layer);
+
 /** Features of a recurrent layer's hidden state in one direction: hidden_size, or proj_size. */
 uint32_t clrnn_layer_state(const struct clrnn_layer *layer);
 

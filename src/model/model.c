@@ -184,10 +184,9 @@ enum clrnn_status clrnn_model_begin_step(struct clrnn_model *model, uint32_t slo
 {
     const uint64_t seed = model->config->train.seed;
     const int32_t counter[COUNTER_FIELDS] = {
-        [COUNTER_SEED_LO] = (int32_t)(uint32_t)seed,
-        [COUNTER_SEED_HI] = (int32_t)(uint32_t)(seed >> 32),
-        [COUNTER_STEP] = (int32_t)(uint32_t)model->steps,
-        [COUNTER_SLOT] = (int32_t)slot,
+        [COUNTER_SEED_LO] = (int32_t)(uint32_t)seed,      [COUNTER_SEED_HI] = (int32_t)(uint32_t)(seed >> 32),
+        [COUNTER_STEP] = (int32_t)(uint32_t)model->steps, [COUNTER_SLOT] = (int32_t)slot,
+        [COUNTER_FIRST] = (int32_t)model->first_step,     [COUNTER_CARRY] = model->carry,
     };
     double hyper[HYPER_FIELDS];
 

@@ -25,6 +25,11 @@ struct clrnn_entry {
 
 #define CLRNN_RECORD_SLOTS 1024
 
+/** States of a recurrent level that train.bptt and train.stateful carry on. */
+struct clrnn_carried {
+    struct clrnn_buffer *h, *c; // [samples, features]; c: lstm, else NULL
+};
+
 struct clrnn_layer_shape; // network.h
 struct clrnn_stage;       // step.c: staging buffers for batches from the caller
 
@@ -56,6 +61,11 @@ struct clrnn_model {
     struct clrnn_buffer *target_scale;               // LOSS_SCALE, where there are target_mean and target_std
     struct clrnn_buffer *arena;                      // shared by the plans
 
+    size_t carried_count;
+    struct clrnn_carried *carried; // states at the end of the run before, of each recurrent level
+    uint32_t first_step;           // COUNTER_FIRST, COUNTER_CARRY of the next run
+    bool carry;
+
     struct clrnn_schedule schedule; // lr and momentum, in double
     uint64_t steps_per_epoch;       // last argument of clrnn_schedule_init, 0: unknown
     uint64_t steps;                 // optimiser steps done; a run of a TRAIN plan adds one
@@ -76,6 +86,9 @@ enum clrnn_status clrnn_model_draw(struct clrnn_model *model);
 
 /** Whether a layer changes the number of steps: windows over time. */
 bool clrnn_model_changes_steps(const struct clrnn_model *model);
+/** Makes carried[level] hold `samples` states of P features (and H of the cell, 0: none), unless it does. */
+enum clrnn_status clrnn_model_carry(struct clrnn_model *model, size_t level, uint32_t samples, uint32_t P,
+                                    uint32_t H);
 
 /** The entry of that name, or NULL. */
 const struct clrnn_entry *clrnn_model_find(const struct clrnn_model *model, const char *name);

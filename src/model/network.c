@@ -97,6 +97,7 @@ static enum clrnn_status add_feed(struct clrnn_build *b)
     op->in[FEED_STD] = std;
     op->in[FEED_WEIGHT] = weights;
     op->in[FEED_Y_LENGTHS] = y_lengths;
+    op->in[FEED_COUNTER] = b->p->carried ? b->counter : CLRNN_NONE;
     op->out[FEED_OUT_X] = b->x;
     op->out[FEED_OUT_Y] = b->y;
     op->out[FEED_OUT_LENGTHS] = b->lengths;

@@ -291,6 +291,13 @@ static const struct clrnn_option train_rows[] = {
      .max = DBL_MAX, .help = "largest norm of all gradients together, as clip_grad_norm_; null or 0: no clipping"},
     {"log_every", CLRNN_OPTION_U32, .offset = T(log_every), .def = "0", .min = 0, .max = 4294967295.0,
      .help = "a line in metrics.jsonl every so many steps; 0: none"},
+    {"bptt", CLRNN_OPTION_U32, .offset = T(bptt), .def = "null", .null = "0", .quiet = true, .min = 1,
+     .max = CLRNN_MAX_SIZE,
+     .help = "cut each batch into pieces of so many time steps, trained one after the other with the states carried "
+             "on but not differentiated through; null: whole sequences"},
+    {"stateful", CLRNN_OPTION_BOOL, .offset = T(stateful), .def = "false",
+     .help = "sample n of a batch goes on from the states with which sample n of the batch before ended; zero at the "
+             "start of an epoch"},
     {"tensorboard", CLRNN_OPTION_BOOL, .offset = T(tensorboard), .def = "false",
      .help = "write metrics, histograms and the config into an event file of the run folder, for TensorBoard"},
     {"early_stopping", CLRNN_OPTION_GROUP, .offset = T(early_stopping), .second = T(early_stopping.on),

@@ -30,8 +30,9 @@ struct clrnn_plan_params {
     enum clrnn_mode mode;
     uint32_t N, T; // batch, steps (up to T_data)
     struct clrnn_plan_data data;
-    bool separate;   // tensors do not share memory: for checking op by op
-    bool input_grad; // also compute the gradient of the batch's x (tokens have none)
+    uint32_t carried; // samples whose recurrent states go from run to run (at least N); 0: they begin at zero
+    bool separate;    // tensors do not share memory: for checking op by op
+    bool input_grad;  // also compute the gradient of the batch's x (tokens have none)
 };
 
 struct clrnn_plan {

@@ -257,6 +257,8 @@ static enum clrnn_status stage(struct clrnn_model *m, const struct clrnn_batch *
     struct clrnn_plan_params params = {.mode = mode, .N = b->N, .T = b->T};
     struct clrnn_stage *s;
 
+    m->first_step = 0; // a batch of the caller's is whole and begins at zero
+    m->carry = false;
     TRY(fit_stage(m, b));
     s = m->stage;
     if (m->shape.tokens)

@@ -16,7 +16,7 @@
 
 enum {
     DROPOUT_X,       // [rows, C]; backward: dy
-    DROPOUT_COUNTER, // U32 [4]
+    DROPOUT_COUNTER, // U32 [COUNTER_FIELDS]
 };
 enum { DROPOUT_Y }; // backward: dx
 

@@ -45,9 +45,10 @@ enum clrnn_status clrnn_feed(struct clrnn_launches *launches, const struct clrnn
         ARGS(BUF(clrnn_in(graph, op, FEED_X)), BUF(clrnn_in(graph, op, FEED_Y)),
              BUF(clrnn_in(graph, op, FEED_LENGTHS)), BUF(clrnn_in(graph, op, FEED_INDEX)),
              BUF(clrnn_in(graph, op, FEED_MEAN)), BUF(clrnn_in(graph, op, FEED_STD)),
-             BUF(clrnn_in(graph, op, FEED_WEIGHT)), BUF(out_x), BUF(clrnn_out(graph, op, FEED_OUT_Y)),
-             BUF(clrnn_out(graph, op, FEED_OUT_LENGTHS)), BUF(clrnn_out(graph, op, FEED_OUT_WEIGHT)),
-             UINT(op->T), UINT(op->N), UINT(C), UINT(op->feed.T_data), UINT(cpu ? s.chunk : 0)));
+             BUF(clrnn_in(graph, op, FEED_WEIGHT)), BUF(clrnn_in(graph, op, FEED_COUNTER)), BUF(out_x),
+             BUF(clrnn_out(graph, op, FEED_OUT_Y)), BUF(clrnn_out(graph, op, FEED_OUT_LENGTHS)),
+             BUF(clrnn_out(graph, op, FEED_OUT_WEIGHT)), UINT(op->T), UINT(op->N), UINT(C),
+             UINT(op->feed.T_data), UINT(cpu ? s.chunk : 0)));
 }
 
 // ---------------------------------------------------------------- class

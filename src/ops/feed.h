@@ -15,7 +15,7 @@
 
 // With FEED_MEAN, x becomes (x - mean) / std. Padding is set: x to 0, tokens to -1, class targets to
 // INT32_MIN
-// ("no target"), real targets to 0.
+// ("no target"), real targets to 0. With FEED_COUNTER a length is that of what is left, at least 0.
 enum {
     FEED_X,         // REAL [S, T_data, C], or I32 [S, T_data] tokens
     FEED_Y,         // I32 or REAL [S, targets] or [S, T_data or own_steps_data, targets]; NONE in prediction
@@ -25,6 +25,7 @@ enum {
     FEED_STD,       // REAL [C] or NONE
     FEED_WEIGHT,    // REAL [S] weights of samples, or NONE
     FEED_Y_LENGTHS, // I32 [S] lengths of targets (ctc), or NONE
+    FEED_COUNTER,   // U32 [COUNTER_FIELDS]: the batch begins at step COUNTER_FIRST of the samples; NONE: at 0
 };
 enum {
     FEED_OUT_X,         // REAL [T, N, C] or I32 [T, N]

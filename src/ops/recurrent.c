@@ -154,9 +154,11 @@ enum clrnn_status clrnn_recurrent_fwd(struct clrnn_launches *launches, const str
         TRY(direction_fwd(launches, &r, dropped));
     }
     TRY(clrnn_launch_final(launches, &(struct clrnn_state_size){r.T, r.N, r.P, r.D}, r.lengths, r.y,
-                           (size_t)r.D * r.P, r.P, clrnn_out(graph, op, RECURRENT_HN)));
+                           (size_t)r.D * r.P, r.P, clrnn_in(graph, op, RECURRENT_H0),
+                           clrnn_out(graph, op, RECURRENT_HN)));
     return clrnn_launch_final(launches, &(struct clrnn_state_size){r.T, r.N, r.H, r.D}, r.lengths, r.cell,
-                              r.H, clrnn_recurrent_rows(&r) * r.H, clrnn_out(graph, op, RECURRENT_CN));
+                              r.H, clrnn_recurrent_rows(&r) * r.H, clrnn_in(graph, op, RECURRENT_C0),
+                              clrnn_out(graph, op, RECURRENT_CN));
 }
 // ---------------------------------------------------------------- class
 

@@ -48,14 +48,15 @@ enum clrnn_status clrnn_rnn_begin(struct clrnn_launches *l, struct clrnn_rnn *r)
 
 enum clrnn_status clrnn_launch_final(struct clrnn_launches *l, const struct clrnn_state_size *z,
                                      struct clrnn_buffer *lengths, struct clrnn_buffer *from, size_t ld,
-                                     size_t ld_direction, struct clrnn_buffer *to)
+                                     size_t ld_direction, struct clrnn_buffer *initial,
+                                     struct clrnn_buffer *to)
 {
     if (!to)
         return CLRNN_OK;
     return clrnn_launch_kernel(l, "rnn", "rnn_final", PLAIN, rows_of(l, z, z->N, z->D),
                                moves((double)z->D * z->N * z->W),
-                               ARGS(BUF(from), BUF(lengths), BUF(to), UINT(z->T), UINT(z->N), UINT(z->W),
-                                    UINT(z->D), UINT(ld), UINT(ld_direction)));
+                               ARGS(BUF(from), BUF(lengths), BUF(initial), BUF(to), UINT(z->T), UINT(z->N),
+                                    UINT(z->W), UINT(z->D), UINT(ld), UINT(ld_direction)));
 }
 
 enum clrnn_status clrnn_launch_join_final(struct clrnn_launches *l, const struct clrnn_state_size *z,
@@ -101,8 +102,8 @@ enum clrnn_status clrnn_rnn_end(struct clrnn_launches *l, const struct clrnn_rnn
 {
     const struct clrnn_state_size z = size_of(r);
 
-    TRY(clrnn_launch_final(l, &z, r->lengths, r->y, (size_t)r->D * r->H, r->H, r->hn));
-    return clrnn_launch_final(l, &z, r->lengths, r->memory, r->H, (size_t)r->T * r->N * r->H, r->cn);
+    TRY(clrnn_launch_final(l, &z, r->lengths, r->y, (size_t)r->D * r->H, r->H, r->h0, r->hn));
+    return clrnn_launch_final(l, &z, r->lengths, r->memory, r->H, (size_t)r->T * r->N * r->H, r->c0, r->cn);
 }
 
 enum clrnn_status clrnn_rnn_begin_bwd(struct clrnn_launches *l, struct clrnn_rnn *r)

@@ -11,10 +11,12 @@ struct clrnn_state_size {
 };
 
 /** to [D, N, W] = the last step of each sample in the order of the direction, from rows that are ld apart,
- * and directions ld_direction; nothing where `to` is NULL. */
+ * and directions ld_direction; nothing where `to` is NULL. A sample without steps keeps `initial`, NULL:
+ * zero. */
 enum clrnn_status clrnn_launch_final(struct clrnn_launches *launches, const struct clrnn_state_size *size,
                                      struct clrnn_buffer *lengths, struct clrnn_buffer *from, size_t ld,
-                                     size_t ld_direction, struct clrnn_buffer *to);
+                                     size_t ld_direction, struct clrnn_buffer *initial,
+                                     struct clrnn_buffer *to);
 
 /** *dy [T, N, D * W] becomes dy, NULL: zero, with the final state's gradient dhn added, NULL: zero. */
 enum clrnn_status clrnn_launch_join_final(struct clrnn_launches *launches,

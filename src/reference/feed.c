@@ -12,10 +12,13 @@ static bool feed(const struct clrnn_op *op, void *const in[], void *const out[])
     const int32_t *lengths = in[FEED_LENGTHS];
     const uint32_t *index = in[FEED_INDEX];
     const double *mean = in[FEED_MEAN], *std = in[FEED_STD];
+    const uint32_t *counter = in[FEED_COUNTER];
+    const size_t begin = counter ? counter[COUNTER_FIRST] : 0;
 
     for (size_t n = 0; n < N; n++) {
         const size_t s = index[n];
-        const size_t length = ref_length(op, lengths, s);
+        const int64_t left = lengths ? (int64_t)lengths[s] - (int64_t)begin : (int64_t)T;
+        const size_t length = left < 0 ? 0 : left > (int64_t)T ? T : (size_t)left;
         int32_t *out_lengths = out[FEED_OUT_LENGTHS];
 
         if (out_lengths)
@@ -25,7 +28,7 @@ static bool feed(const struct clrnn_op *op, void *const in[], void *const out[])
 
         for (size_t t = 0; t < T; t++) {
             const bool valid = t < length;
-            const size_t r = t * N + n, from = s * T_data + t;
+            const size_t r = t * N + n, from = s * T_data + begin + t;
 
             if (op->feed.tokens) {
                 ((int32_t *)out[FEED_OUT_X])[r] = valid ? ((const int32_t *)in[FEED_X])[from] : -1;
@@ -45,7 +48,8 @@ static bool feed(const struct clrnn_op *op, void *const in[], void *const out[])
         if (out[FEED_OUT_Y_LENGTHS])
             ((int32_t *)out[FEED_OUT_Y_LENGTHS])[n] = ((const int32_t *)in[FEED_Y_LENGTHS])[s];
         for (size_t t = 0; t < steps; t++) {
-            const size_t r = t * N + n, from = s * steps_data + t;
+            const size_t r = t * N + n,
+                         from = s * steps_data + (op->feed.target_steps && !own ? begin : 0) + t;
             const bool valid = own || !op->feed.target_steps || t < length;
 
             for (size_t o = 0; o < O && op->feed.target_real; o++)

@@ -38,7 +38,7 @@ struct clrnn_bound_rule {
 /** An op in double precision, and the error bounds of float32. */
 struct clrnn_reference {
     bool (*run)(const struct clrnn_op *op, void *const in[], void *const out[]); // false: out of memory
-    struct clrnn_bound_rule bound[2];
+    struct clrnn_bound_rule bound[4];
 };
 
 /** The reference of an op kind. */

@@ -7,9 +7,7 @@
 #include <string.h>
 
 #include "base/array.h"
-#include "base/random.h"
 
-#define BUCKET_BATCHES 32u             // batches that are sorted by length together
 #define STEP_SIZES 16u                 // batches are cut to at most this many different T
 #define PIECE_BYTES ((size_t)64 << 20) // of one transfer of a mapped file
 #define CHUNK_BYTES ((size_t)4 << 20)  // of one transfer of converted rows
@@ -25,9 +23,13 @@ struct clrnn_feed {
     struct clrnn_plan_data data;
     struct clrnn_plan_cache *cache;
     uint32_t S, batches, batch; // batch: the next one
-    uint32_t *order;            // [S] of this epoch
-    const uint32_t *current;    // of the batch made ready last
-    size_t x_width, y_width;    // numbers a sample has
+    uint32_t steps;             // of the epoch, by the pieces of its batches
+    uint32_t begin, taken;   // step at which the next piece begins, 0: a new batch; steps of the one before
+    uint32_t samples;        // of the batch made ready last
+    bool first;              // whether the piece made ready last is its first
+    uint32_t *order;         // [S] of this epoch
+    const uint32_t *current; // of the batch made ready last
+    size_t x_width, y_width; // numbers a sample has
 
     // Staged: the host gathers x of a batch in one half while the device reads the other. The device's
     // buffers are written in queue order, so one set of them is enough.
@@ -179,24 +181,6 @@ static enum clrnn_status upload(struct clrnn_feed *f, uint32_t chunk)
 }
 
 // ---------------------------------------------------------------- making a feed
-
-uint32_t clrnn_batch_count(uint32_t S, uint32_t batch_size, bool drop_last)
-{
-    batch_size = MAX2(batch_size, 1u);
-    return S / batch_size + (!drop_last && S % batch_size ? 1 : 0);
-}
-
-enum clrnn_status clrnn_batch_check(const struct clrnn_log *log, uint32_t S, uint32_t batch_size,
-                                    bool drop_last)
-{
-    if (clrnn_batch_count(S, batch_size, drop_last))
-        return CLRNN_OK;
-    return clrnn_error(
-        log, CLRNN_ERR_CONFIG,
-        "train.drop_last leaves no batch: %u samples, batch_size %u; choose a smaller batch_size or "
-        "drop_last: false",
-        S, batch_size);
-}
 
 // Whether the set fits on the device: at most `resident_bytes`, otherwise the environment's limit,
 // otherwise half of the memory including what is in use; SHARED_BYTES if that is the host's memory, which
@@ -357,84 +341,20 @@ void clrnn_feed_destroy(struct clrnn_feed **feed)
     free(f);
 }
 
-uint32_t clrnn_feed_batches(const struct clrnn_feed *feed)
+uint32_t clrnn_feed_steps(const struct clrnn_feed *feed)
 {
-    return feed->batches;
+    return feed->steps;
+}
+
+double clrnn_feed_share(const struct clrnn_feed *f, bool *first)
+{
+    *first = f->first;
+    return f->taken ? (double)f->taken / f->data.T_data : 1;
 }
 
 const uint32_t *clrnn_feed_samples(const struct clrnn_feed *feed)
 {
     return feed->current;
-}
-
-// ---------------------------------------------------------------- the order of an epoch
-
-// Sorts by length, longest first, and stably. A counting sort over lengths 1..T.
-static void sort_by_length(const struct clrnn_dataset *dataset, uint32_t T, uint32_t *order, uint32_t count,
-                           uint32_t *starts, uint32_t *sorted)
-{
-    memset(starts, 0, ((size_t)T + 1) * sizeof(*starts));
-    for (uint32_t i = 0; i < count; i++)
-        starts[T - clrnn_dataset_length(dataset, order[i]) + 1]++;
-    for (uint32_t l = 1; l <= T; l++)
-        starts[l] += starts[l - 1];
-    for (uint32_t i = 0; i < count; i++)
-        sorted[starts[T - clrnn_dataset_length(dataset, order[i])]++] = order[i];
-    memcpy(order, sorted, count * sizeof(*order));
-}
-
-// Sorts by length inside chunks of the order, so that a batch has samples of similar length. If the order
-// is shuffled, whole batches are shuffled afterwards (the last, smaller one stays last).
-static enum clrnn_status bucket(const struct clrnn_log *log, const struct clrnn_dataset *dataset,
-                                const struct clrnn_feed_params *params, uint64_t epoch, uint32_t *order)
-{
-    const uint32_t S = clrnn_dataset_info(dataset)->S, T = clrnn_dataset_info(dataset)->T;
-    const uint32_t B = MAX2(params->batch_size, 1u), full = S / B;
-    const uint32_t chunk = (uint32_t)MIN2((uint64_t)B * BUCKET_BATCHES, S);
-    const struct clrnn_random r = {params->seed, RANDOM_SHUFFLE, (uint32_t)epoch, 1};
-    uint32_t *starts = malloc(((size_t)T + 2) * sizeof(*starts));
-    uint32_t *sorted = malloc(S * sizeof(*sorted)), *batches = malloc(MAX2(full, 1u) * sizeof(*batches));
-    enum clrnn_status st = CLRNN_OK;
-
-    if (!starts || !sorted || !batches) {
-        st = clrnn_error_memory(log, 8 * (size_t)S, "data.bucket");
-        goto done;
-    }
-    for (uint32_t s = 0; s < S; s += MIN2(chunk, S - s))
-        sort_by_length(dataset, T, order + s, MIN2(chunk, S - s), starts, sorted);
-    if (params->shuffle) {
-        clrnn_random_permutation(&r, full, batches);
-        memcpy(sorted, order, S * sizeof(*sorted));
-        for (uint32_t i = 0; i < full; i++)
-            memcpy(order + (size_t)i * B, sorted + (size_t)batches[i] * B, B * sizeof(*sorted));
-    }
-
-done:
-    free(starts);
-    free(sorted);
-    free(batches);
-    return st;
-}
-
-enum clrnn_status clrnn_feed_order(const struct clrnn_log *log, const struct clrnn_dataset *dataset,
-                                   const struct clrnn_feed_params *params, uint64_t epoch, uint32_t *order)
-{
-    const struct clrnn_dataset_info *info = clrnn_dataset_info(dataset);
-    const struct clrnn_random r = {params->seed, RANDOM_SHUFFLE, (uint32_t)epoch, 0};
-
-    if (params->shuffle)
-        clrnn_random_permutation(&r, info->S, order);
-    else
-        for (uint32_t s = 0; s < info->S; s++)
-            order[s] = s;
-    return params->bucket && info->has_lengths ? bucket(log, dataset, params, epoch, order) : CLRNN_OK;
-}
-
-enum clrnn_status clrnn_feed_start(struct clrnn_feed *f, uint64_t epoch, uint32_t batch)
-{
-    f->batch = MIN2(batch, f->batches);
-    f->current = f->order;
-    return clrnn_feed_order(f->log, f->dataset, &f->params, epoch, f->order);
 }
 
 // ---------------------------------------------------------------- batches
@@ -473,24 +393,84 @@ static enum clrnn_status stage(struct clrnn_feed *f, uint32_t N)
     return clrnn_dataset_whole(f->dataset);
 }
 
+static uint32_t samples_of(const struct clrnn_feed *f, uint32_t batch)
+{
+    const size_t first = (size_t)batch * f->params.batch_size;
+
+    return (uint32_t)MIN2(f->params.batch_size, f->S - first);
+}
+
+// Makes the batch f->batch - 1 the current one.
+static enum clrnn_status take_batch(struct clrnn_feed *f)
+{
+    f->samples = samples_of(f, f->batch - 1);
+    f->current = f->order + (size_t)(f->batch - 1) * f->params.batch_size;
+    if (f->staged)
+        return stage(f, f->samples);
+    return clrnn_buffer_write_i32(f->data.index, 0, f->samples, (const int32_t *)(const void *)f->current);
+}
+
+enum clrnn_status clrnn_feed_start(struct clrnn_feed *f, uint64_t epoch, uint32_t step)
+{
+    const uint32_t bptt = f->model->config->train.bptt;
+
+    TRY(clrnn_feed_order(f->log, f->dataset, &f->params, epoch, f->order));
+    f->current = f->order;
+    f->begin = f->taken = f->steps = 0;
+    f->batch = f->batches;
+    for (uint32_t b = 0; b < f->batches; b++) {
+        const uint32_t pieces = clrnn_feed_pieces(
+            f->dataset, bptt, f->order + (size_t)b * f->params.batch_size, samples_of(f, b));
+
+        if (step >= f->steps && step - f->steps < pieces) {
+            f->batch = b;
+            f->begin = (step - f->steps) * bptt;
+        }
+        f->steps += pieces;
+    }
+    if (!f->begin)
+        return CLRNN_OK;
+    f->batch++; // in the middle of a batch
+    return take_batch(f);
+}
+
+// The next piece of a batch for training with train.bptt; a batch without a further piece is over.
+static void cut(struct clrnn_feed *f, uint32_t bptt, struct clrnn_plan_params *params)
+{
+    const uint32_t pieces = clrnn_feed_pieces(f->dataset, bptt, f->current, f->samples);
+
+    f->model->first_step = f->begin;
+    params->T = f->taken = MIN2(bptt, f->data.T_data - f->begin);
+    f->begin = f->begin / bptt + 1 < pieces ? f->begin + bptt : 0;
+}
+
 enum clrnn_status clrnn_feed_next(struct clrnn_feed *f, enum clrnn_mode mode, struct clrnn_plan **plan,
                                   uint32_t *samples)
 {
-    const size_t first = (size_t)f->batch * f->params.batch_size;
+    const struct clrnn_train_config *train = &f->model->config->train;
+    const bool training = mode == CLRNN_MODE_TRAIN || mode == CLRNN_MODE_GRADIENT;
+    const uint32_t bptt = training ? train->bptt : 0;
     struct clrnn_plan_params params = {.mode = mode, .data = f->data, .separate = f->params.keep_tensors};
 
     *plan = NULL;
     *samples = 0;
-    if (f->batch >= f->batches)
-        return CLRNN_OK;
-    *samples = (uint32_t)MIN2(f->params.batch_size, f->S - first);
-    f->current = f->order + first;
-    f->batch++;
-    params.N = *samples;
-    params.T = batch_steps(f, *samples);
+    f->model->first_step = f->taken = 0;
+    f->model->carry = training && (f->begin > 0 || (train->stateful && f->batch > 0));
+    f->first = !f->begin || !bptt;
+    if (f->first) {
+        f->begin = 0;
+        if (f->batch >= f->batches)
+            return CLRNN_OK;
+        f->batch++;
+        TRY(take_batch(f));
+    }
+    *samples = params.N = f->samples;
+    if (bptt)
+        cut(f, bptt, &params);
+    else
+        params.T = batch_steps(f, f->samples);
+    if (training && (bptt || train->stateful))
+        params.carried = MIN2(f->params.batch_size, f->S);
     params.input_grad = f->params.keep_tensors && mode == CLRNN_MODE_GRADIENT;
-    TRY(clrnn_plan_cache_get(f->cache, &params, plan));
-    if (f->staged)
-        return stage(f, *samples);
-    return clrnn_buffer_write_i32(f->data.index, 0, *samples, (const int32_t *)(const void *)f->current);
+    return clrnn_plan_cache_get(f->cache, &params, plan);
 }

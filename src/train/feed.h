@@ -29,16 +29,30 @@ enum clrnn_status clrnn_feed_create(struct clrnn_model *model, const struct clrn
                                     const struct clrnn_feed_params *params, struct clrnn_feed **feed);
 void clrnn_feed_destroy(struct clrnn_feed **feed);
 
-/** Number of batches per epoch. */
-uint32_t clrnn_feed_batches(const struct clrnn_feed *feed);
+/** Number of training steps in the epoch: its batches, with train.bptt their pieces that have a valid step.
+ */
+uint32_t clrnn_feed_steps(const struct clrnn_feed *feed);
+/** The same for the first epoch of a config, without a feed. CLRNN_ERR_MEMORY. */
+enum clrnn_status clrnn_feed_count_steps(const struct clrnn_log *log, const struct clrnn_config *config,
+                                         const struct clrnn_dataset *dataset, uint64_t *steps);
 
-/** Sets the order of an epoch (counted from 0; a permutation from seed and epoch) and starts at `batch`. */
-enum clrnn_status clrnn_feed_start(struct clrnn_feed *feed, uint64_t epoch, uint32_t batch);
+/** Pieces of `bptt` steps (0: the whole) of a batch of N samples in which one of them has a step. */
+uint32_t clrnn_feed_pieces(const struct clrnn_dataset *dataset, uint32_t bptt, const uint32_t *sample,
+                           uint32_t N);
 
-/** Prepares the next batch for its plan: writes the index and stages data, while the device may still be
- * working. *samples is its N. After the last batch *plan is NULL. */
+/** Sets the order of an epoch (counted from 0; a permutation from seed and epoch) and starts at its training
+ * step `step`. */
+enum clrnn_status clrnn_feed_start(struct clrnn_feed *feed, uint64_t epoch, uint32_t step);
+
+/** Prepares the next batch for its plan, with train.bptt and a training mode its next piece: writes the index
+ * and stages data, while the device may still be working. *samples is its N. After the last batch *plan is
+ * NULL. */
 enum clrnn_status clrnn_feed_next(struct clrnn_feed *feed, enum clrnn_mode mode, struct clrnn_plan **plan,
                                   uint32_t *samples);
+
+/** What the piece prepared last is of its batch: its share of the steps; 1 where it is all. *first: whether
+ * it is the batch's first. */
+double clrnn_feed_share(const struct clrnn_feed *feed, bool *first);
 
 /** The sample indices of the batch prepared last, in order. */
 const uint32_t *clrnn_feed_samples(const struct clrnn_feed *feed);

@@ -40,7 +40,7 @@ static enum clrnn_status note_pace(struct clrnn_loop *l, double seconds, uint32_
 
 static void fill_progress(const struct clrnn_loop *l, struct clrnn_progress *p)
 {
-    const uint64_t batches = clrnn_feed_batches(l->train->feed),
+    const uint64_t batches = clrnn_feed_steps(l->train->feed),
                    steps_left = batches * l->config->train.epochs - l->done;
     const double now = clrnn_clock(), run = now - l->started;
 
@@ -101,8 +101,8 @@ static enum clrnn_status read_records(struct clrnn_loop *l)
         l->state.last_lr = q->lr[i];
         clrnn_watch_step(&l->watch, r, l->last_loss, q->lr[i]);
         if (r[RECORD_WEIGHT] != 0.0) { // the epoch's mean leaves out batches without a label that counts
-            l->state.loss_sum += l->last_loss * q->samples[i];
-            l->state.weight_sum += q->samples[i];
+            l->state.loss_sum += l->last_loss * q->weight[i];
+            l->state.weight_sum += q->weight[i];
         }
         l->state.correct += is_regression(l) ? r[RECORD_ABS] : r[RECORD_CORRECT];
         l->state.counted += r[RECORD_COUNT];
@@ -125,7 +125,7 @@ static enum clrnn_status read_records(struct clrnn_loop *l)
     TRY(clrnn_watch_weights(&l->watch, l->model));
     if (l->profile.on)
         TRY(clrnn_profile_fetch(&l->profile));
-    show(l, l->state.step_in_epoch == clrnn_feed_batches(l->train->feed));
+    show(l, l->state.step_in_epoch == clrnn_feed_steps(l->train->feed));
     return CLRNN_OK;
 }
 
@@ -136,7 +136,8 @@ static enum clrnn_status train_step(struct clrnn_loop *l, double lr)
     const struct clrnn_scheduler_config *scheduler = &l->config->train.scheduler;
     struct clrnn_loop_queue *q = &l->queue;
 
-    q->samples[q->count] = l->train->samples;
+    q->samples[q->count] = l->train->fresh ? l->train->samples : 0;
+    q->weight[q->count] = l->train->weight;
     q->lr[q->count++] = lr;
     if (l->train->samples >= l->largest_batch) { // not a short last one
         l->largest_batch = l->train->samples;

@@ -16,7 +16,8 @@
 /** Steps whose records have not been read yet. */
 struct clrnn_loop_queue {
     uint32_t count, limit;
-    uint32_t samples[LOOP_QUEUE];
+    uint32_t samples[LOOP_QUEUE]; // begun in this step
+    double weight[LOOP_QUEUE];    // as struct clrnn_session
     double lr[LOOP_QUEUE];
     double record[LOOP_QUEUE * RECORD_FIELDS]; // as read
 };

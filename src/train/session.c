@@ -28,7 +28,13 @@ enum clrnn_status clrnn_data_sets_open(const struct clrnn_log *log, const struct
     TRY(clrnn_dataset_open_named(log, config, check, &data->train, &data->valid));
     S = clrnn_dataset_info(data->train)->S;
     data->batch = MIN2(MAX2(train->batch_size, 1u), S);
-    data->batches = MAX2(clrnn_batch_count(S, train->batch_size, train->drop_last), 1u);
+    TRY(clrnn_feed_count_steps(log, config, data->train, &data->batches));
+    if (train->stateful && !train->drop_last && S > data->batch && S % data->batch)
+        return clrnn_error(log, CLRNN_ERR_CONFIG,
+                           "train.stateful needs batches of the same N: %u samples are no multiple of "
+                           "batch_size %u; change it or set drop_last: true",
+                           S, data->batch);
+    data->batches = MAX2(data->batches, 1);
     return CLRNN_OK;
 }
 
@@ -162,7 +168,7 @@ static enum clrnn_status open(struct clrnn_session *s, const struct clrnn_sessio
         feed.batch_size = s->config->train.batch_size;
     TRY(clrnn_batch_check(log, clrnn_dataset_info(s->set)->S, feed.batch_size, feed.drop_last));
     TRY(clrnn_feed_create(s->model, s->set, &feed, &s->feed));
-    s->batches = p->data ? p->data->batches : clrnn_feed_batches(s->feed);
+    s->batches = p->data ? p->data->batches : clrnn_feed_steps(s->feed);
     if (s->owns_model)
         clrnn_model_start_schedule(s->model, s->batches);
     return CLRNN_OK;
@@ -250,10 +256,10 @@ void clrnn_session_close(struct clrnn_session **session)
 
 // ---------------------------------------------------------------- passes
 
-enum clrnn_status clrnn_session_begin_epoch(struct clrnn_session *s, uint64_t epoch, uint32_t batch)
+enum clrnn_status clrnn_session_begin_epoch(struct clrnn_session *s, uint64_t epoch, uint32_t step)
 {
     s->epoch = epoch;
-    return clrnn_feed_start(s->feed, epoch, batch);
+    return clrnn_feed_start(s->feed, epoch, step);
 }
 
 enum clrnn_status clrnn_session_queue(struct clrnn_session *s, enum clrnn_mode mode, uint32_t slot)
@@ -261,6 +267,7 @@ enum clrnn_status clrnn_session_queue(struct clrnn_session *s, enum clrnn_mode m
     TRY(next_plan(s, mode));
     if (!s->plan)
         return CLRNN_OK;
+    s->weight = s->samples * clrnn_feed_share(s->feed, &s->fresh);
     TRY(clrnn_model_begin_step(s->model, slot, mode == CLRNN_MODE_TRAIN || mode == CLRNN_MODE_GRADIENT));
     TRY(s->hook ? s->hook(s->user, s->plan) : clrnn_plan_run(s->plan));
     return clrnn_device_flush(s->device);

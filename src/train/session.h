@@ -13,7 +13,7 @@ struct clrnn_data_sets {
     struct clrnn_dataset *train, *valid; // valid: or NULL
     double *mean, *std;                  // [C] of the training set, after clrnn_data_sets_moments
     uint32_t batch;                      // samples of a training batch
-    uint64_t batches;                    // per epoch, at least 1
+    uint64_t batches;                    // training steps of the first epoch, at least 1
 };
 
 /** Opens data.train and data.valid. Errors: as clrnn_dataset_open_named. */
@@ -64,6 +64,8 @@ struct clrnn_session {
     uint64_t batches;         // per epoch of the scheduler
     struct clrnn_plan *plan;  // of the pass queued last, owned by the feed; NULL: the epoch is over
     uint32_t samples;         // of its batch
+    double weight;            // samples times the share of their steps that the plan takes (train.bptt)
+    bool fresh;               // whether it is the first of its batch
     clrnn_session_hook *hook; // or NULL
     void *user;
 };
@@ -88,8 +90,8 @@ enum clrnn_status clrnn_session_open_training(struct clrnn_device *device, const
                                               struct clrnn_session **session);
 void clrnn_session_close(struct clrnn_session **session);
 
-/** Starts an epoch (counted from 0) at one of its batches. */
-enum clrnn_status clrnn_session_begin_epoch(struct clrnn_session *session, uint64_t epoch, uint32_t batch);
+/** Starts an epoch (counted from 0) at one of its training steps. */
+enum clrnn_status clrnn_session_begin_epoch(struct clrnn_session *session, uint64_t epoch, uint32_t step);
 /** Queues a pass over the next batch, with its record in `slot`. Does not wait, and does not step the
  * scheduler. */
 enum clrnn_status clrnn_session_queue(struct clrnn_session *session, enum clrnn_mode mode, uint32_t slot);

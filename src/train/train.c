@@ -214,7 +214,7 @@ static enum clrnn_status check_last_batch(const struct clrnn_loop *l, const stru
 static enum clrnn_status check_cycle(const struct clrnn_loop *l)
 {
     const struct clrnn_train_config *train = &l->config->train;
-    const uint64_t batches = clrnn_feed_batches(l->train->feed);
+    const uint64_t batches = clrnn_feed_steps(l->train->feed);
     const uint64_t left = train->epochs > l->state.epoch ? train->epochs - l->state.epoch : 0;
     const uint64_t steps =
         train->scheduler.per_batch ? left * batches - MIN2(l->state.step_in_epoch, left * batches) : left;
@@ -252,7 +252,7 @@ static enum clrnn_status begin(struct clrnn_loop *l, const struct clrnn_config *
 
     TRY(make_model(l, config));
     TRY(open_sessions(l));
-    clrnn_model_start_schedule(l->model, clrnn_feed_batches(l->train->feed));
+    clrnn_model_start_schedule(l->model, clrnn_feed_steps(l->train->feed));
     TRY(check_cycle(l));
     TRY(check_last_batch(l, l->data.train, true));
     if (l->data.valid)
@@ -447,7 +447,7 @@ enum clrnn_status clrnn_train(struct clrnn_device *device, const struct clrnn_tr
     st = prepare(&l);
     if (st == CLRNN_OK)
         st = clrnn_watch_init(&l.watch, !params->no_watch, l.model, l.data.train, l.folder.path,
-                              clrnn_feed_batches(l.train->feed), l.done);
+                              clrnn_feed_steps(l.train->feed), l.done);
     if (st == CLRNN_OK) {
         st = clrnn_loop_run(&l);
         if (st != CLRNN_OK && st != CLRNN_INTERRUPTED)

@@ -88,7 +88,7 @@ static void test_order(void **state)
     scratch_problem(&s, "a", S, 4, 2, 3, false, 1);
     make_job(&s, MODEL TRAIN DATA, &job);
     feed = make_feed(&job, (struct clrnn_feed_params){0}); // the order of the file
-    assert_int_equal(clrnn_feed_batches(feed), 9);
+    assert_int_equal(clrnn_feed_steps(feed), 9);
     assert_int_equal(read_epoch(feed, 5, 0, order, steps), S);
     for (uint32_t i = 0; i < S; i++)
         assert_true(order[i] == i && steps[i] == 4);
@@ -96,7 +96,7 @@ static void test_order(void **state)
     clrnn_feed_destroy(&feed);
 
     feed = make_feed(&job, (struct clrnn_feed_params){.drop_last = true});
-    assert_int_equal(clrnn_feed_batches(feed), 8);
+    assert_int_equal(clrnn_feed_steps(feed), 8);
     assert_int_equal(read_epoch(feed, 0, 0, order, steps), 56);
     clrnn_feed_destroy(&feed);
 

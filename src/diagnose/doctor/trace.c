@@ -212,7 +212,7 @@ static enum clrnn_status run_epoch(struct clrnn_examination *v, struct clrnn_tra
                                    uint64_t epoch, double seconds)
 {
     const struct clrnn_train_config *t = &v->d->config->train;
-    const uint32_t batches = clrnn_feed_batches(v->session->feed);
+    const uint32_t batches = clrnn_feed_steps(v->session->feed);
     const uint64_t look = MAX2(t->epochs / VALID_LOOKS, 1u);
 
     TRY(clrnn_session_begin_epoch(v->session, epoch, 0));
@@ -279,7 +279,7 @@ static enum clrnn_status make_windows(struct clrnn_examination *v, struct clrnn_
 // Measures losses in train and eval mode over the same rows, without inputs, and with time shuffled.
 static enum clrnn_status look_at_trained(struct clrnn_examination *v, struct clrnn_trace *c)
 {
-    const uint32_t batches = clrnn_feed_batches(v->probe->feed);
+    const uint32_t batches = clrnn_feed_steps(v->probe->feed);
     struct clrnn_view view = {.row = v->rows, .count = clrnn_dataset_info(v->probe->set)->S};
     struct clrnn_session_record record;
 

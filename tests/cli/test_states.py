@@ -1,0 +1,87 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Carried states: runs with train.bptt and train.stateful that are interrupted in an epoch and resumed, and refusals,
+as TAP.
+
+    test_states.py CLRNN [TEST...]"""
+import random
+import signal
+import sys
+import time
+
+from harness import main, read_safetensors, write_npy
+
+STEPS, SAMPLES = 600, 8
+STATES = """\
+model: {layers: [{lstm: {hidden_size: 5, num_layers: 2, dropout: 0.1}}, {gru: {hidden_size: 4, layer_norm: true}},
+                 {linear: {out_features: 2}}]}
+train: {loss: mse, optimizer: {adam: {lr: 0.01}}, epochs: 3, batch_size: 4, seed: 3, bptt: 7, stateful: true,
+        log_every: 1}
+data: {train: {x: X_long.npy, y: y_long.npy, lengths: lengths_long.npy}}
+"""
+
+
+def data(c):
+    draw = random.Random(4)
+    x = [draw.gauss(0, 1) for _ in range(SAMPLES * STEPS * 3)]
+    write_npy(c.folder / "X_long.npy", "<f4", (SAMPLES, STEPS, 3), x)
+    y = [draw.gauss(0, 1) for _ in range(SAMPLES * STEPS * 2)]
+    write_npy(c.folder / "y_long.npy", "<f4", (SAMPLES, STEPS, 2), y)
+    write_npy(c.folder / "lengths_long.npy", "<i8", (SAMPLES,), [STEPS, 5, 300, 596, STEPS, 1, 599, 400])
+    c.write("states.yaml", STATES)
+
+
+def lines(c, run):
+    path = c.folder / run / "metrics.jsonl"
+    return path.read_text().count("\n") if path.exists() else 0
+
+
+def interrupted_and_resumed(c):
+    data(c)
+    c.run("train", "states.yaml", "--out", "whole", "--quiet")
+    whole = len(c.steps("whole"))
+    middle = False
+    for number, share in enumerate((0.1, 0.5, 0.8)):
+        run = f"cut{number}"
+        process = c.start("train", "states.yaml", "--out", run, "--quiet")
+        while process.poll() is None and lines(c, run) < share * whole:
+            time.sleep(0.001)
+        process.send_signal(signal.SIGINT)
+        process.communicate()
+        states = [name for name in read_safetensors(c.folder / run / "last.safetensors")[0] if "state" in name]
+        middle |= len(states) == 5  # h and c of two levels, h of the third
+        c.run("train", "--resume", run, "--quiet")
+        assert c.bytes(run) == c.bytes("whole"), f"{run} ends in other bits"
+        assert [s["loss"] for s in c.steps(run)] == [s["loss"] for s in c.steps("whole")]
+    assert middle, "no run was interrupted in an epoch"
+
+
+def refused(c):
+    data(c)
+
+    def says(text, *sets):
+        err = c.run("train", "states.yaml", "--out", "no", *(part for s in sets for part in ("--set", s)), status=2)[1]
+        assert text in err, f"{text!r} is not in {err!r}"
+
+    says("train.stateful: goes on where the batch before ended, but train.shuffle", "train.shuffle=true")
+    says("data.bucket changes the order", "data.bucket=true")
+    says("bidirectional lstm", "model.layers.0.lstm.bidirectional=true")
+    says("the pool in layer 1 predicts once a sequence",
+         "model.layers=[{rnn: {hidden_size: 3}}, pool, {linear: {out_features: 2}}]")
+    says("no multiple of batch_size 3", "train.batch_size=3")
+    says("train.bptt: is 0", "train.bptt=0")
+    c.run("train", "states.yaml", "--out", "yes", "--quiet", "--set", "train.batch_size=3", "--set",
+          "train.drop_last=true", "--set", "train.epochs=1")
+
+
+def same_for_one_piece(c):
+    """A piece as long as the sequences gives the bits of training without pieces."""
+    data(c)
+    whole = ("--quiet", "--set", "train.stateful=false", "--set", "train.epochs=1", "--set", "data.train.lengths=null")
+    c.run("train", "states.yaml", "--out", "none", *whole, "--set", "train.bptt=null")
+    c.run("train", "states.yaml", "--out", "all", *whole, "--set", f"train.bptt={STEPS}")
+    assert [s["loss"] for s in c.steps("none")] == [s["loss"] for s in c.steps("all")]
+
+
+if __name__ == "__main__":
+    sys.exit(main([interrupted_and_resumed, refused, same_for_one_piece]))
