@@ -21,12 +21,13 @@ typedef int target_type;
 // x [S, T_data, C]; y [S, TARGETS] or [S, T_data, TARGETS]; lengths, weight [S]; index [N]; mean, deviation
 // [C]; out_x [T, N, C]; out_y [N, TARGETS] or [T, N, TARGETS]; out_lengths, out_weight [N]. lengths, mean
 // with deviation, y with out_y, out_lengths and weight with out_weight may be NULL. An item takes `chunk`
-// rows, or with chunk 0 a single number. With counter, the batch begins at step COUNTER_FIRST of the samples.
+// rows, or with chunk 0 a single number. With counter, the batch begins at step COUNTER_FIRST of the
+// samples.
 kernel void feed(global const x_type *x, global const target_type *y, global const int *lengths,
                  global const uint *index, global const real *mean, global const real *deviation,
-                 global const real *weight, global const uint *counter,
-                 global x_type *out_x, global target_type *out_y, global int *out_lengths, global real *out_weight, uint T, uint N, uint C, uint T_data,
-                 uint chunk)
+                 global const real *weight, global const uint *counter, global x_type *out_x,
+                 global target_type *out_y, global int *out_lengths, global real *out_weight, uint T, uint N,
+                 uint C, uint T_data, uint chunk)
 {
     const size_t id = get_global_id(0), rows = (size_t)T * N;
     const size_t first = chunk == 0 ? id / C : id * chunk;

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 // clrnn predict: a model's prediction for each sample.
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/array.h"
+#include "base/log.h"
 #include "tools/source.h"
 
 // Reads "greedy" (beam 0) or "beam:8".
@@ -22,10 +24,64 @@ static bool decode_option(const char *text, uint32_t *beam)
     return !*end && width <= 100000;
 }
 
+struct stream_options {
+    bool on;
+    const char *state;
+};
+
+// Checks what goes with --stream; else reports, false, *status.
+static bool check_stream(const struct cli *cli, const struct stream_options *stream,
+                         const struct source_options *source, const char *out, int *status)
+{
+    const char *wrong = NULL;
+
+    if (!stream->on && stream->state)
+        wrong = "--state goes with --stream";
+    else if (!stream->on && !out)
+        wrong = "--out FILE is missing";
+    else if (stream->on && (out || source->x || source->csv || source->lengths))
+        wrong =
+            "--stream reads standard input and writes standard output: leave out --x, --csv, --lengths and --out";
+    else if (stream->on && source->init)
+        wrong = "--stream takes a run folder or model file, not --init";
+    if (wrong)
+        *status = cli_usage(cli, "%s", wrong);
+    return !wrong;
+}
+
+static bool is_there(const char *path)
+{
+    FILE *file = fopen(path, "rb");
+
+    if (file)
+        fclose(file);
+    return file != NULL;
+}
+
+// The state is written when the input ends, also after a line that did not fit.
+static enum clrnn_status run_stream(struct clrnn_model *model, const struct stream_options *stream,
+                                    enum clrnn_predict_kind kind)
+{
+    struct clrnn_state *state;
+    enum clrnn_status st, saved = CLRNN_OK;
+
+    TRY(clrnn_state_create(model, &state));
+    st = stream->state && is_there(stream->state) ? clrnn_state_load(state, stream->state) : CLRNN_OK;
+    if (st == CLRNN_OK) {
+        st = clrnn_predict_stream(model, state, kind, stdin, stdout);
+        if (stream->state)
+            saved = clrnn_state_save(state, stream->state);
+    }
+    clrnn_state_destroy(&state);
+    return st == CLRNN_OK ? saved : st;
+}
+
 int cmd_predict(int argc, char **argv)
 {
     struct source_options source = {0};
+    struct stream_options stream = {0};
     const char *out = NULL, *decode = NULL;
+    enum clrnn_predict_kind kind;
     uint32_t beam = 0;
     bool logits = false, probs = false, classes = false;
     const struct cli_option options[] = {
@@ -36,18 +92,27 @@ int cmd_predict(int argc, char **argv)
         {"probs", CLI_FLAG, NULL, "probabilities: softmax, or sigmoid with bce_with_logits", &probs},
         {"classes", CLI_FLAG, NULL, "the likeliest class", &classes},
         {"decode", CLI_TEXT, "HOW", "ctc: the labels of each sample, greedy or beam:WIDTH", &decode},
+        {"stream", CLI_FLAG, NULL, "a step a line (CSV) from standard input, each answered at once",
+         &stream.on},
+        {"state", CLI_TEXT, "FILE", "with --stream: begin with this state if it is there, and keep it",
+         &stream.state},
     };
     const struct cli_spec spec = {
-        .usage = "RUN|MODEL --x FILE --out FILE [options]",
-        .text = "Runs a model in eval mode over a data set, batch by batch: a million samples need no more\n"
-                "memory than one batch.\n" SOURCE_RUN,
+        .usage =
+            "RUN|MODEL --x FILE --out FILE [options]\n       clrnn predict RUN|MODEL --stream [--state FILE]",
+        .text =
+            "Runs a model in eval mode over a data set, batch by batch: a million samples need no more\n"
+            "memory than one batch. With --stream it goes through one sequence: a line of standard input holds the\n"
+            "features of a step, and the prediction after it is written at once. That needs a causal model: not\n"
+            "bidirectional, no pool but `last`. It runs on the CPU, whatever the device.\n" SOURCE_RUN,
         .least = 0,
         .most = 1,
         .option_count = ARRAY_SIZE(options),
         .option = options,
         .examples =
             "  clrnn predict runs/first --x X_test.npy --out probabilities.csv --probs\n"
-            "  clrnn predict --init weights.safetensors --config model.yaml --x X.npy --out y.npy --classes\n",
+            "  clrnn predict --init weights.safetensors --config model.yaml --x X.npy --out y.npy --classes\n"
+            "  tail -f sensor.csv | clrnn predict runs/first --stream --state sensor.state --probs\n",
     };
     struct clrnn_device *device = NULL;
     struct clrnn_model *model = NULL;
@@ -57,27 +122,32 @@ int cmd_predict(int argc, char **argv)
 
     if (!cli_parse(&cli, &spec, argc, argv, &status))
         return status;
-    if (!out)
-        return cli_usage(&cli, "--out FILE is missing");
+    source.stream = stream.on;
+    if (stream.on && !cli.device)
+        cli.device = "ref"; // which every machine has
+    if (!check_stream(&cli, &stream, &source, out, &status))
+        return status;
     if (logits + probs + classes + !!decode > 1)
         return cli_usage(&cli, "--logits, --probs, --classes and --decode exclude each other");
+    if (decode && stream.on)
+        return cli_usage(&cli, "--decode needs whole sequences: it does not go with --stream");
     if (decode && !decode_option(decode, &beam))
         return cli_usage(&cli, "--decode is greedy or beam:WIDTH, such as beam:8");
     if (!source_check(&cli, &source, &status))
         return status;
-    st = cli_check_out(&cli, out, 6,
-                       (const char *const[]){cli.argument_count ? cli.argument[0] : NULL, source.init,
-                                             source.config, source.x, source.lengths, source.csv});
+    kind = probs ? CLRNN_PREDICT_PROBS : classes ? CLRNN_PREDICT_CLASSES : CLRNN_PREDICT_LOGITS;
+    if (stream.on)
+        st = CLRNN_OK;
+    else
+        st = cli_check_out(&cli, out, 6,
+                           (const char *const[]){cli.argument_count ? cli.argument[0] : NULL, source.init,
+                                                 source.config, source.x, source.lengths, source.csv});
     if (st == CLRNN_OK)
         st = source_open_model(&cli, &source, &device, &model);
     if (st == CLRNN_OK && decode)
         st = clrnn_predict_labels(model, &source.data, beam, out);
     else if (st == CLRNN_OK)
-        st = clrnn_predict(model, &source.data,
-                           probs     ? CLRNN_PREDICT_PROBS
-                           : classes ? CLRNN_PREDICT_CLASSES
-                                     : CLRNN_PREDICT_LOGITS,
-                           out);
+        st = stream.on ? run_stream(model, &stream, kind) : clrnn_predict(model, &source.data, kind, out);
     clrnn_model_destroy(&model);
     clrnn_device_destroy(&device);
     return cli_finish(&cli, st);

@@ -29,7 +29,7 @@ bool source_check(const struct cli *cli, struct source_options *s, int *status)
         return cli_usage(cli, "--best and --last exclude each other"), false;
     if (s->init && (s->best || s->last))
         return cli_usage(cli, "--best and --last go with a run folder, not with --init"), false;
-    if (!s->x == !s->csv)
+    if (!s->stream && !s->x == !s->csv)
         return cli_usage(cli, "name the data: --x FILE.npy or --csv FILE.csv"), false;
     if (cli->set.count && !s->config)
         clrnn_log(&cli->log, CLRNN_LOG_WARNING, "--set changes nothing here: %s has a config of its own",
@@ -68,7 +68,7 @@ static enum clrnn_status check_lengths(const struct cli *cli, const struct sourc
 {
     const char *trained = clrnn_model_config(model)->data.train.lengths;
 
-    if (!trained || s->lengths || s->no_lengths)
+    if (!trained || s->lengths || s->no_lengths || s->stream)
         return CLRNN_OK;
     return clrnn_error(
         &cli->log, CLRNN_ERR_ARG,

@@ -8,8 +8,8 @@
 struct source_options {
     const char *x, *y, *lengths, *y_lengths, *csv, *label, *label_from, *init, *config;
     uint32_t steps;
-    bool best, last, no_lengths;
-    struct clrnn_source data; // by source_check
+    bool best, last, no_lengths, stream; // stream: no data set
+    struct clrnn_source data;            // by source_check
 };
 
 // What the commands' help says.

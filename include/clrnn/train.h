@@ -5,7 +5,9 @@
 
 #include <signal.h>
 
-#include "clrnn/model.h"
+#include <stdio.h>
+
+#include "clrnn/state.h"
 
 CLRNN_BEGIN
 
@@ -179,6 +181,18 @@ enum clrnn_predict_kind { CLRNN_PREDICT_LOGITS, CLRNN_PREDICT_PROBS, CLRNN_PREDI
  */
 CLRNN_API enum clrnn_status clrnn_predict(struct clrnn_model *model, const struct clrnn_source *source,
                                           enum clrnn_predict_kind kind, const char *out);
+
+/** Predicts a stream step by step: reads a line of CSV with the C features of a step (of a model of tokens
+ * one token) from `in`, and writes a line with the prediction after it to `out`, which it flushes, until `in`
+ * ends. Empty lines are passed over, and a first line without any number, a header. `state` goes on from
+ * where it is.
+ *
+ * Errors  CLRNN_ERR_DATA: a line that does not fit, and which; those before it are answered. CLRNN_ERR_ARG:
+ *         probabilities or classes of a model that predicts values. CLRNN_ERR_DISK: `out` cannot be written.
+ *         CLRNN_ERR_MEMORY, CLRNN_ERR_DEVICE.
+ */
+CLRNN_API enum clrnn_status clrnn_predict_stream(struct clrnn_model *model, struct clrnn_state *state,
+                                                 enum clrnn_predict_kind kind, FILE *in, FILE *out);
 
 /** As clrnn_predict, into memory.
  *

@@ -21,7 +21,8 @@ struct clrnn_build {
     uint32_t T, C;  // shape of x
     char layer[64]; // name of the layer whose ops are being added
     size_t entry;   // next row of the model's table
-    size_t level;   // recurrent levels before
+    size_t level;   // recurrent levels with states before
+    bool pooled;    // the recurrent layer reads no time axis
 };
 
 // clang-format off

@@ -45,7 +45,7 @@ static enum clrnn_status add_state(struct clrnn_build *b, struct clrnn_buffer *b
     op->in[STATE_FROM] = from;
     op->in[STATE_COUNTER] = b->counter;
     op->out[STATE_TO] = *begin;
-    if (b->update)
+    if (b->update || b->p->mode == CLRNN_MODE_PREDICT)
         *end = from;
     return CLRNN_OK;
 }
@@ -53,12 +53,14 @@ static enum clrnn_status add_state(struct clrnn_build *b, struct clrnn_buffer *b
 // P features of h; H of the cell, 0: there is none.
 static enum clrnn_status add_states(struct clrnn_build *b, uint32_t P, uint32_t H, struct states *s)
 {
-    const size_t level = b->level++;
+    const size_t level = b->level;
 
     *s = (struct states){CLRNN_NONE, CLRNN_NONE, CLRNN_NONE, CLRNN_NONE};
-    if (!b->p->carried || !b->train)
+    if (!b->p->carried || b->pooled) // a single step, which nothing precedes
         return CLRNN_OK;
+    b->level++;
     TRY(clrnn_model_carry(b->m, level, b->p->carried, P, H));
+    snprintf(b->m->carried[level].name, sizeof(b->m->carried[level].name), "%s", b->layer);
     TRY(add_state(b, b->m->carried[level].h, "h0", P, &s->h0, &s->hn));
     return H ? add_state(b, b->m->carried[level].c, "c0", H, &s->c0, &s->cn) : CLRNN_OK;
 }
@@ -190,6 +192,7 @@ static enum clrnn_status add_cell_level(struct clrnn_build *b, const struct clrn
 enum clrnn_status clrnn_build_recurrent(struct clrnn_build *b, const struct clrnn_layer *layer,
                                         const struct clrnn_layer_shape *s, const char *prefix)
 {
+    b->pooled = !s->steps;
     for (uint32_t l = 0; l < layer->num_layers; l++) {
         if (layer->num_layers > 1)
             snprintf(b->layer, sizeof(b->layer), "%.40s.l%" PRIu32, prefix, l);

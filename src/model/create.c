@@ -122,6 +122,7 @@ enum clrnn_status clrnn_model_set_normalization(struct clrnn_model *model, const
 
     if (model->shape.tokens)
         return clrnn_error(model->log, CLRNN_ERR_ARG, "tokens cannot be normalised; expected real features");
+    model->writes++;
     if (!model->input_mean || !model->input_std)
         clrnn_stage_destroy(&model->stage); // its plans do not normalise
     if (!model->input_mean)
@@ -153,6 +154,7 @@ enum clrnn_status clrnn_model_set_target_normalization(struct clrnn_model *model
 
     if (!clrnn_loss_is_regression(model->config->train.loss.kind))
         return clrnn_error(model->log, CLRNN_ERR_ARG, "classes cannot be normalised; expected real targets");
+    model->writes++;
     if (!model->target_scale) {
         clrnn_stage_destroy(&model->stage); // its plans know of no scale
         TRY(clrnn_buffer_create(model->device, CLRNN_REAL, 2 * count, "target scale", &model->target_scale));

@@ -125,6 +125,7 @@ enum clrnn_status clrnn_model_write(struct clrnn_model *model, size_t index, con
     int32_t batches;
 
     TRY(find(model, index, &e));
+    model->writes++;
     if (!e->param.integer)
         return clrnn_buffer_write_f64(e->value, 0, e->param.count, values);
     if (!(*values >= 0 && *values <= INT32_MAX))

@@ -27,6 +27,7 @@ struct clrnn_entry {
 
 /** States of a recurrent level that train.bptt and train.stateful carry on. */
 struct clrnn_carried {
+    char name[64];              // of the level: "lstm", "0.l1"
     struct clrnn_buffer *h, *c; // [samples, features]; c: lstm, else NULL
 };
 
@@ -65,6 +66,7 @@ struct clrnn_model {
     struct clrnn_carried *carried; // states at the end of the run before, of each recurrent level
     uint32_t first_step;           // COUNTER_FIRST, COUNTER_CARRY of the next run
     bool carry;
+    uint64_t writes; // how often values were set from outside
 
     struct clrnn_schedule schedule; // lr and momentum, in double
     uint64_t steps_per_epoch;       // last argument of clrnn_schedule_init, 0: unknown

@@ -228,6 +228,7 @@ enum clrnn_status clrnn_weights_load_all(struct clrnn_model *model, const struct
         st = clrnn_error_memory(model->log, 0, "a list of tensors");
     lists_finish(&l);
     TRY(st);
+    model->writes++;
     for (size_t i = 0; i < model->entry_count; i++) {
         struct clrnn_entry *e = &model->entry[i];
         const struct clrnn_safetensor *t = clrnn_safetensors_find(file, e->param.name);

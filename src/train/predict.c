@@ -9,9 +9,9 @@
 #include "clrnn/train.h"
 #include "formats/npy.h"
 #include "model/layer.h"
-#include "model/nest.h"
 #include "train/decode.h"
 #include "train/evaluate.h"
+#include "train/outputs.h"
 
 // What decoding found in a sample.
 struct clrnn_labels {
@@ -25,11 +25,10 @@ struct prediction {
     enum clrnn_predict_kind kind;
     bool decode; // labels by greedy decoding, or with `beam` by beam search
     uint32_t beam;
-    struct clrnn_labels *found;                            // [samples]
-    enum { FROM_LOGITS, FROM_LOG_PROBS, FROM_PROBS } from; // what the last layer puts out
-    bool binary, per_step;
-    uint32_t T, outputs,
-        labels; // steps of a sample in the file; outputs; classes written for each step
+    struct clrnn_labels *found; // [samples]
+    struct clrnn_outputs to;
+    bool per_step;
+    uint32_t T, outputs; // steps of a sample in the file; outputs
     struct clrnn_npy_writer *npy;
     struct clrnn_out *csv;
     void *array;     // in place of a file
@@ -45,44 +44,6 @@ static bool ends_in(const char *text, const char *end)
     return length >= tail && !strcmp(text + length - tail, end);
 }
 
-// Whether the model's outputs are probabilities: it ends in softmax, possibly followed by round and
-// dropout.
-static void find_what_comes_out(struct prediction *p)
-{
-    const struct clrnn_config *config = p->model->config;
-    size_t i = clrnn_layer_last(config);
-
-    while (i != SIZE_MAX &&
-           (config->layer[i].kind == CLRNN_LAYER_ROUND || config->layer[i].kind == CLRNN_LAYER_DROPOUT))
-        i = clrnn_layer_before(config, i);
-    p->from = i == SIZE_MAX                                      ? FROM_LOGITS
-              : config->layer[i].kind == CLRNN_LAYER_SOFTMAX     ? FROM_PROBS
-              : config->layer[i].kind == CLRNN_LAYER_LOG_SOFTMAX ? FROM_LOG_PROBS
-                                                                 : FROM_LOGITS;
-}
-
-static void make_probs(const struct prediction *p, const float *x, float *probs)
-{
-    double largest = x[0], sum = 0.0;
-
-    for (uint32_t o = 0; o < p->outputs && p->binary; o++)
-        probs[o] = (float)(1.0 / (1.0 + exp(-(double)x[o])));
-    if (p->binary)
-        return;
-    if (p->from == FROM_PROBS) {
-        memcpy(probs, x, p->outputs * sizeof(*probs));
-        return;
-    }
-    for (uint32_t k = 1; k < p->outputs; k++)
-        largest = fmax(largest, x[k]);
-    for (uint32_t k = 0; k < p->outputs; k++)
-        sum += exp(x[k] - largest);
-    if (p->from == FROM_LOG_PROBS)
-        sum = exp(-largest); // so that exp(x) comes out
-    for (uint32_t k = 0; k < p->outputs; k++)
-        probs[k] = (float)(exp(x[k] - largest) / sum);
-}
-
 // ---------------------------------------------------------------- files
 
 static enum clrnn_status open_npy(struct prediction *p, uint32_t samples, const char *path)
@@ -93,7 +54,7 @@ static enum clrnn_status open_npy(struct prediction *p, uint32_t samples, const 
 
     if (p->per_step)
         shape[ndim++] = p->T;
-    if (!classes || p->labels > 1)
+    if (!classes || p->to.labels > 1)
         shape[ndim++] = p->outputs;
     return clrnn_npy_create(p->model->log, path, classes ? CLRNN_DTYPE_I64 : CLRNN_DTYPE_F32, ndim, shape,
                             &p->npy);
@@ -107,7 +68,7 @@ static enum clrnn_status open_csv(struct prediction *p, const char *path)
 
     TRY(clrnn_out_open(p->model->log, path, &p->csv));
     clrnn_out_printf(p->csv, p->per_step ? "sample,step" : "sample");
-    if (p->kind == CLRNN_PREDICT_CLASSES && p->labels == 1)
+    if (p->kind == CLRNN_PREDICT_CLASSES && p->to.labels == 1)
         clrnn_out_printf(p->csv, ",class");
     else
         for (uint32_t k = 0; k < p->outputs; k++)
@@ -117,7 +78,8 @@ static enum clrnn_status open_csv(struct prediction *p, const char *path)
 
 static enum clrnn_status open_array(const struct prediction *p, uint32_t samples)
 {
-    const size_t count = (size_t)samples * p->T * (p->kind == CLRNN_PREDICT_CLASSES ? p->labels : p->outputs);
+    const size_t count =
+        (size_t)samples * p->T * (p->kind == CLRNN_PREDICT_CLASSES ? p->to.labels : p->outputs);
 
     return count == p->capacity
                ? CLRNN_OK
@@ -131,7 +93,7 @@ static enum clrnn_status open_array(const struct prediction *p, uint32_t samples
 static void write_class(struct prediction *p, int64_t index)
 {
     const char *name =
-        p->labels == 1 && index >= 0 ? clrnn_model_class_name(p->model, (uint32_t)index) : NULL;
+        p->to.labels == 1 && index >= 0 ? clrnn_model_class_name(p->model, (uint32_t)index) : NULL;
 
     if (!name) {
         clrnn_out_printf(p->csv, ",%lld", (long long)index);
@@ -153,22 +115,21 @@ static enum clrnn_status write_sample(struct prediction *p, uint32_t sample, con
     const uint32_t length = p->per_step ? MIN2(clrnn_dataset_output_length(p->dataset, sample), steps) : 1;
 
     memset(p->row, 0, (size_t)p->T * p->outputs * sizeof(*p->row));
-    for (size_t i = 0; i < (size_t)p->T * p->labels; i++)
+    for (size_t i = 0; i < (size_t)p->T * p->to.labels; i++)
         p->classes[i] = -1;
     for (uint32_t t = 0; t < length; t++) {
         const float *from = x + (size_t)t * p->outputs;
         float *to = p->row + (size_t)t * p->outputs;
 
         if (p->kind == CLRNN_PREDICT_PROBS)
-            make_probs(p, from, to);
+            clrnn_outputs_probs(&p->to, from, to);
         else
             memcpy(to, from, p->outputs * sizeof(*to));
-        for (uint32_t o = 0; o < p->labels; o++)
-            p->classes[(size_t)t * p->labels + o] =
-                p->binary ? from[o] > 0.0f : clrnn_argmax(from, p->outputs);
+        for (uint32_t o = 0; o < p->to.labels; o++)
+            p->classes[(size_t)t * p->to.labels + o] = clrnn_outputs_class(&p->to, from, o);
     }
     if (p->array) {
-        const size_t classes = (size_t)p->T * p->labels, row = (size_t)p->T * p->outputs;
+        const size_t classes = (size_t)p->T * p->to.labels, row = (size_t)p->T * p->outputs;
 
         if (p->kind == CLRNN_PREDICT_CLASSES)
             memcpy((int64_t *)p->array + sample * classes, p->classes, classes * sizeof(*p->classes));
@@ -178,13 +139,13 @@ static enum clrnn_status write_sample(struct prediction *p, uint32_t sample, con
     }
     if (p->npy)
         return p->kind == CLRNN_PREDICT_CLASSES
-                   ? clrnn_npy_append(p->npy, p->classes, (size_t)p->T * p->labels)
+                   ? clrnn_npy_append(p->npy, p->classes, (size_t)p->T * p->to.labels)
                    : clrnn_npy_append(p->npy, p->row, (size_t)p->T * p->outputs);
     for (uint32_t t = 0; t < length; t++) {
         clrnn_out_printf(p->csv, p->per_step ? "%u,%u" : "%u", sample, t);
         if (p->kind == CLRNN_PREDICT_CLASSES)
-            for (uint32_t o = 0; o < p->labels; o++)
-                write_class(p, p->classes[(size_t)t * p->labels + o]);
+            for (uint32_t o = 0; o < p->to.labels; o++)
+                write_class(p, p->classes[(size_t)t * p->to.labels + o]);
         else
             for (uint32_t k = 0; k < p->outputs; k++)
                 clrnn_out_printf(p->csv, ",%.9g", clrnn_unsigned_nan(p->row[(size_t)t * p->outputs + k]));
@@ -281,13 +242,10 @@ static enum clrnn_status run(struct prediction *p, const char *path)
 
     p->per_step = p->model->per_step;
     p->outputs = p->model->outputs;
-    p->binary = p->model->config->train.loss.kind == CLRNN_LOSS_BCE_WITH_LOGITS;
-    p->labels = p->binary ? p->outputs : 1;
     p->T = p->per_step ? clrnn_model_output_steps(p->model, info->T) : 1;
-    find_what_comes_out(p);
     p->out = malloc(batch * p->T * p->outputs * sizeof(*p->out));
     p->row = malloc((size_t)p->T * p->outputs * sizeof(*p->row));
-    p->classes = malloc((size_t)p->T * p->labels * sizeof(*p->classes));
+    p->classes = malloc((size_t)p->T * p->to.labels * sizeof(*p->classes));
     if (p->decode)
         p->found = calloc(info->S, sizeof(*p->found));
     if (!p->out || !p->row || !p->classes || (p->decode && !p->found))
@@ -319,12 +277,7 @@ static enum clrnn_status predict(struct prediction p, const struct clrnn_source 
     struct clrnn_dataset *dataset = NULL;
     enum clrnn_status st;
 
-    if (kind != CLRNN_PREDICT_LOGITS && clrnn_loss_is_regression(model->config->train.loss.kind))
-        return clrnn_error(model->log, CLRNN_ERR_ARG,
-                           "a model trained with %s predicts numbers: it has no %s, ask for "
-                           "what the last layer puts out",
-                           clrnn_loss_word(model->config->train.loss.kind),
-                           kind == CLRNN_PREDICT_PROBS ? "probabilities" : "classes");
+    TRY(clrnn_outputs_init(&p.to, model, kind));
     inputs.y = inputs.y_lengths = NULL; // targets may be wrong or missing here
     if (source->arrays) {
         arrays = *source->arrays;

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: MIT
+// Prediction step by step in the library: the same bits however a sequence is cut, states copied, read and
+// written, and weights that change in between.
+#include <math.h>
+
+#include "clrnn/state.h"
+#include "fixture.h"
+
+#define TRAIN "loss: mse, optimizer: adam, epochs: 1, batch_size: 4, seed: 5"
+#define LAYERS \
+    "- lstm: {hidden_size: 64, num_layers: 1}\n" \
+    "- gru: {hidden_size: 7, layer_norm: true}\n" \
+    "- linear: {out_features: 2}\n"
+enum { STEPS = 12, C = 5, O = 2 };
+static const struct clrnn_data_shape shape = {.features = C};
+
+static void input(float *x, size_t t)
+{
+    for (size_t c = 0; c < C; c++)
+        x[c] = (float)((t * C + c) * 7 % 11) / 11 - 0.5f;
+}
+
+static void steps(struct clrnn_model *m, struct clrnn_state *s, size_t first, size_t last, float *out)
+{
+    float x[C];
+
+    for (size_t t = first; t < last; t++) {
+        input(x, t);
+        assert_int_equal(clrnn_model_predict_step(m, s, x, out + t * O), CLRNN_OK);
+    }
+}
+
+static void test_pieces(void **state)
+{
+    float whole[STEPS * O], cut[STEPS * O], again[STEPS * O];
+    struct clrnn_state *s, *copy;
+    struct clrnn_model *m;
+    struct fixture f;
+    char path[256];
+    double *values;
+
+    (void)state;
+    NEED_OPENCL(f);
+    m = fixture_model(&f, LAYERS, TRAIN, shape);
+    assert_int_equal(clrnn_state_create(m, &s), CLRNN_OK);
+    assert_int_equal(clrnn_state_create(m, &copy), CLRNN_OK);
+    assert_int_equal(clrnn_state_size(s), 64 + 64 + 7);
+    steps(m, s, 0, STEPS, whole);
+    clrnn_state_reset(s);
+    steps(m, s, 0, 5, cut);
+    assert_int_equal(clrnn_state_copy(copy, s), CLRNN_OK);
+    values = malloc(clrnn_state_size(s) * sizeof(*values));
+    assert_int_equal(clrnn_state_read(s, values), CLRNN_OK);
+    fixture_path(path, sizeof(path), "s.state");
+    assert_int_equal(clrnn_state_save(s, path), CLRNN_OK);
+    steps(m, s, 5, STEPS, cut);
+    assert_memory_equal(cut, whole, sizeof(whole));
+    memcpy(again, cut, 5 * O * sizeof(*again));
+    steps(m, copy, 5, STEPS, again);
+    assert_memory_equal(again, whole, sizeof(whole));
+    assert_int_equal(clrnn_state_write(copy, values), CLRNN_OK);
+    steps(m, copy, 5, STEPS, again);
+    assert_memory_equal(again, whole, sizeof(whole));
+    clrnn_state_reset(copy);
+    assert_int_equal(clrnn_state_load(copy, path), CLRNN_OK);
+    steps(m, copy, 5, STEPS, again);
+    assert_memory_equal(again, whole, sizeof(whole));
+    values[3] = NAN;
+    assert_int_equal(clrnn_state_write(copy, values), CLRNN_ERR_ARG);
+    assert_int_equal(clrnn_state_load(copy, "/nowhere"), CLRNN_ERR_DATA);
+    remove(path);
+    free(values);
+    clrnn_state_destroy(&s);
+    clrnn_state_destroy(&copy);
+    clrnn_model_destroy(&m);
+    fixture_close(&f);
+}
+
+// As clrnn_model_predict of the whole sequence; after a training step with the new weights.
+static void test_whole(void **state)
+{
+    struct clrnn_state *s;
+    struct clrnn_model *m;
+    struct clrnn_batch batch;
+    struct fixture f;
+    float out[STEPS * O], one[O];
+
+    (void)state;
+    NEED_OPENCL(f);
+    m = fixture_model(&f, LAYERS, TRAIN, shape);
+    batch = fixture_batch(m, 1, STEPS, false, 3);
+    assert_int_equal(clrnn_state_create(m, &s), CLRNN_OK);
+    for (int trained = 0; trained < 2; trained++) {
+        assert_int_equal(clrnn_model_predict(m, &batch, out), CLRNN_OK);
+        clrnn_state_reset(s);
+        for (size_t t = 0; t < STEPS; t++) {
+            assert_int_equal(clrnn_model_predict_step(m, s, batch.x + t * C, one), CLRNN_OK);
+            for (size_t o = 0; o < O; o++)
+                assert_true(fabsf(one[o] - out[t * O + o]) < 1e-5f);
+        }
+        assert_int_equal(clrnn_model_step(m, &batch, NULL), CLRNN_OK);
+    }
+    clrnn_state_destroy(&s);
+    fixture_batch_free(&batch);
+    clrnn_model_destroy(&m);
+    fixture_close(&f);
+}
+
+static void test_misuse(void **state)
+{
+    struct clrnn_state *s, *t;
+    struct clrnn_model *m, *other;
+    struct fixture f;
+    float x[C] = {0}, out[O];
+
+    (void)state;
+    assert_true(fixture_open(&f, "ref"));
+    m = fixture_model(&f, LAYERS, TRAIN, shape);
+    other = fixture_model(&f, "- lstm: {hidden_size: 3, bidirectional: true}\n- linear: {out_features: 2}\n",
+                          TRAIN, shape);
+    assert_int_equal(clrnn_state_create(other, &t), CLRNN_ERR_CONFIG);
+    assert_null(t);
+    assert_non_null(strstr(f.error, "bidirectional"));
+    assert_int_equal(clrnn_state_create(m, &s), CLRNN_OK);
+    assert_int_equal(clrnn_model_predict_step(other, s, x, out), CLRNN_ERR_ARG);
+    clrnn_state_destroy(&s);
+    clrnn_state_destroy(&s);
+    clrnn_state_reset(NULL);
+    assert_int_equal(clrnn_state_size(NULL), 0);
+    clrnn_model_destroy(&m);
+    clrnn_model_destroy(&other);
+    m = fixture_model(&f,
+                      "- embedding: {num_embeddings: 4, embedding_dim: 3}\n- rnn: {hidden_size: 3}\n"
+                      "- linear: {out_features: 2}\n",
+                      TRAIN, (struct clrnn_data_shape){.tokens = true});
+    assert_int_equal(clrnn_state_create(m, &s), CLRNN_OK);
+    x[0] = 3;
+    assert_int_equal(clrnn_model_predict_step(m, s, x, out), CLRNN_OK);
+    x[0] = 4;
+    assert_int_equal(clrnn_model_predict_step(m, s, x, out), CLRNN_ERR_ARG);
+    clrnn_state_destroy(&s);
+    clrnn_model_destroy(&m);
+    fixture_close(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_pieces), cmocka_unit_test(test_whole),
+                                       cmocka_unit_test(test_misuse)};
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
