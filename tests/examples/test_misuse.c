@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 static const char *symbols; // the file that lists what is exported
-static char tried[200][64];
+static char tried[256][64];
 static size_t tried_count;
 static unsigned errors;
 static char last[512];
@@ -352,6 +352,42 @@ static void training(void **state)
     REFUSED("folder", clrnn_synth, &log_, &synth, NULL);
 }
 
+static void states(void **state)
+{
+    struct clrnn_state *s = NULL, *other = NULL;
+    double values[64];
+    float x[64] = {0}, out[64];
+
+    (void)state;
+    REFUSED_SILENTLY(clrnn_state_create, NULL, &s);
+    REFUSED("state", clrnn_state_create, model, NULL);
+    assert_int_equal(clrnn_state_create(model, &s), CLRNN_OK);
+    REFUSED_SILENTLY(clrnn_state_copy, NULL, s);
+    REFUSED("from", clrnn_state_copy, s, NULL);
+    REFUSED_SILENTLY(clrnn_state_read, NULL, values);
+    REFUSED("values", clrnn_state_read, s, NULL);
+    REFUSED_SILENTLY(clrnn_state_write, NULL, values);
+    REFUSED("values", clrnn_state_write, s, NULL);
+    REFUSED_SILENTLY(clrnn_state_save, NULL, "s.state");
+    REFUSED("path", clrnn_state_save, s, NULL);
+    REFUSED_SILENTLY(clrnn_state_load, NULL, "s.state");
+    REFUSED("path", clrnn_state_load, s, NULL);
+    REFUSED_SILENTLY(clrnn_model_predict_step, NULL, s, x, out);
+    REFUSED("state", clrnn_model_predict_step, model, NULL, x, out);
+    REFUSED("x", clrnn_model_predict_step, model, s, NULL, out);
+    REFUSED("out", clrnn_model_predict_step, model, s, x, NULL);
+    REFUSED_SILENTLY(clrnn_predict_stream, NULL, s, CLRNN_PREDICT_LOGITS, stdin, stdout);
+    REFUSED("state", clrnn_predict_stream, model, NULL, CLRNN_PREDICT_LOGITS, stdin, stdout);
+    REFUSED("in", clrnn_predict_stream, model, s, CLRNN_PREDICT_LOGITS, NULL, stdout);
+    REFUSED("out", clrnn_predict_stream, model, s, CLRNN_PREDICT_LOGITS, stdin, NULL);
+    NOTHING(clrnn_state_reset, NULL);
+    assert_int_equal(clrnn_state_size(NULL), 0);
+    note("clrnn_state_size");
+    clrnn_state_destroy(&s);
+    NOTHING(clrnn_state_destroy, NULL);
+    NOTHING(clrnn_state_destroy, &other);
+}
+
 static void diagnosis(void **state)
 {
     const struct clrnn_overfit_params overfit = {0};
@@ -426,9 +462,9 @@ static void all_were_tried(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(base),      cmocka_unit_test(configs),        cmocka_unit_test(devices),
-        cmocka_unit_test(layers),    cmocka_unit_test(models),         cmocka_unit_test(training),
-        cmocka_unit_test(diagnosis), cmocka_unit_test(all_were_tried),
+        cmocka_unit_test(base),   cmocka_unit_test(configs),   cmocka_unit_test(devices),
+        cmocka_unit_test(layers), cmocka_unit_test(models),    cmocka_unit_test(training),
+        cmocka_unit_test(states), cmocka_unit_test(diagnosis), cmocka_unit_test(all_were_tried),
     };
 
     if (argc < 2)
