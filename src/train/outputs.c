@@ -9,7 +9,7 @@
 #include "model/layer.h"
 #include "model/model.h"
 #include "model/nest.h"
-#include "train/evaluate.h"
+#include "train/decode.h"
 
 // Whether the model's outputs are probabilities: it ends in softmax, possibly followed by round and
 // dropout.
