@@ -327,14 +327,12 @@ static enum clrnn_status check_states(const struct check *c)
     for (size_t i = 0; i < c->config->layer_count; i++) {
         const struct clrnn_layer *layer = &c->config->layer[i];
 
-        if (layer->kind == CLRNN_LAYER_POOL && !t->bptt)
-            continue;
-        if (layer->kind == CLRNN_LAYER_POOL)
+        if (layer->kind == CLRNN_LAYER_POOL && t->bptt)
             return fail(c, key,
                         "trains on each piece, but the pool in layer %zu predicts once a sequence; take "
                         "one of them out",
                         i);
-        if (!clrnn_layer_is_causal(layer))
+        if (layer->kind != CLRNN_LAYER_POOL && !clrnn_layer_is_causal(layer))
             return fail(c, key,
                         "carries states from one piece to the next, but layer %zu (%s%s) reads steps that "
                         "come later",
