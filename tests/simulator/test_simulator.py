@@ -15,7 +15,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 import oclgrind  # noqa: E402
 
 BUILD, SOURCE = map(pathlib.Path, sys.argv[1:])
-ADDITION = """            room[LANE] += room[LANE + half_];
+ADDITION = """            scratch[LANE] += scratch[LANE + half_];
         barrier(CLK_LOCAL_MEM_FENCE);
 """
 UNINITIALISED = "ninitialized value"
@@ -34,9 +34,9 @@ PLANTS = {
         ("columns.cl", "store(load(x + e, (uint)(stop - e)), out + e, (uint)(stop - e))", "(void)out", UNINITIALISED,
          "gemm"),
     "local memory that is left out":
-        ("vector.h", "    room[LANE] = v;\n", "    if (LANE != 1)\n        room[LANE] = v;\n", UNINITIALISED,
+        ("reduce.h", "    scratch[LANE] = v;\n", "    if (LANE != 1)\n        scratch[LANE] = v;\n", UNINITIALISED,
          "linear_fwd"),
-    "a lost barrier": ("vector.h", ADDITION, ADDITION.splitlines(keepends=True)[0], "data race", "linear_fwd"),
+    "a lost barrier": ("reduce.h", ADDITION, ADDITION.splitlines(keepends=True)[0], "data race", "linear_fwd"),
     "a write far off":
         ("linear.cl", "y[(size_t)r * O + o] = !valid", "y[(size_t)r * O + o + 1000000] = !valid", "Invalid write",
          "linear_fwd"),
