@@ -68,6 +68,12 @@ struct clrnn_train_result {
     struct clrnn_naive naive; // of the validation set, else of the training set
 };
 
+/** How many tables of large CSV files are kept in the cache folder, and their bytes. CLRNN_ERR_DISK: the
+ * folder cannot be read, or no place for a cache is known; CLRNN_ERR_MEMORY. */
+CLRNN_API enum clrnn_status clrnn_tables_info(const struct clrnn_log *log, size_t *tables, uint64_t *bytes);
+/** Removes them; how many and their bytes. Errors: as clrnn_tables_info. */
+CLRNN_API enum clrnn_status clrnn_tables_clear(const struct clrnn_log *log, size_t *tables, uint64_t *bytes);
+
 /** Which checkpoint of a run folder is meant. */
 enum clrnn_checkpoint_choice {
     CLRNN_CHECKPOINT_USUAL, // the best one where the run stops early, else the last

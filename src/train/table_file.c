@@ -2,7 +2,7 @@
 // Keeping tables of large CSV files on disk.
 #include "train/table_file.h"
 
-#include <glob.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -18,6 +18,7 @@
 #include "base/temporary.h"
 #include "base/text.h"
 #include "device/program/cache.h"
+#include "train/table_folder.h"
 
 #define LEAST_BYTES (8u << 20) // of a CSV file whose table is kept
 #define HEADER_BYTES 4096u     // the values begin on a page
@@ -32,7 +33,7 @@ struct header {
 
 struct clrnn_table_file {
     struct clrnn_temporary *temporary;
-    char *path, *stale; // where it will lie; a pattern of those of former states of the file
+    char *path; // where it will lie
     double *buffer;
     size_t used, written; // numbers in the buffer, bytes in the file
 };
@@ -72,8 +73,8 @@ static void hash_texts(struct clrnn_hash *h, const struct clrnn_texts *texts)
         clrnn_hash_add_text(h, texts->text[i]);
 }
 
-// "<folder>/<path>-<state>-<rules>.table" and the pattern "<folder>/<path>-*.table"; false: not to be kept.
-static bool find_path(const struct clrnn_table_wish *wish, char **path, char **stale)
+// "<folder>/<path>-<state>-<rules>.table"; NULL: not to be kept.
+static char *find_path(const struct clrnn_table_wish *wish)
 {
     const struct clrnn_source *s = wish->source;
     const char *const texts[] = {s->label,   s->columns, s->target, s->delimiter, s->comment,
@@ -81,12 +82,10 @@ static bool find_path(const struct clrnn_table_wish *wish, char **path, char **s
     const uint32_t numbers[] = {s->window > 0,      clrnn_source_horizon(s), wish->classes,
                                 wish->targets,      wish->missing_targets,   wish->by_position,
                                 wish->names != NULL};
-    char *programs = clrnn_cache_folder(), *folder = programs ? clrnn_path_folder(programs) : NULL;
-    char *real = realpath(wish->path, NULL), hex[3][33];
+    char *folder = clrnn_tables_folder(), *path = NULL, *real = realpath(wish->path, NULL), hex[3][33];
     struct clrnn_hash h;
     struct stat st;
 
-    *path = *stale = NULL;
     if (folder && real && !stat(real, &st) && S_ISREG(st.st_mode) && st.st_size >= (off_t)LEAST_BYTES) {
         clrnn_hash_init(&h);
         clrnn_hash_add_text(&h, real);
@@ -106,18 +105,11 @@ static bool find_path(const struct clrnn_table_wish *wish, char **path, char **s
             hash_texts(&h, &wish->names->classes);
         }
         clrnn_hash_hex(&h, hex[2]);
-        *path = clrnn_format("%s/tables/%.16s-%.16s-%.32s.table", folder, hex[0], hex[1], hex[2]);
-        *stale = clrnn_format("%s/tables/%.16s-*.table", folder, hex[0]);
+        path = clrnn_format("%s/%.16s-%.16s-%.32s.table", folder, hex[0], hex[1], hex[2]);
     }
-    free(programs);
     free(folder);
     free(real);
-    if (*path && *stale)
-        return true;
-    free(*path);
-    free(*stale);
-    *path = *stale = NULL;
-    return false;
+    return path;
 }
 
 // ---------------------------------------------------------------- names
@@ -250,28 +242,32 @@ enum clrnn_status clrnn_table_find(const struct clrnn_log *log, const struct clr
 {
     struct clrnn_table *t = calloc(1, sizeof(*t));
     struct clrnn_map map = {0};
-    char *path = NULL, *stale = NULL;
+    char *path = NULL, *folder = NULL;
     const struct clrnn_log quiet = {0};
 
     *table = NULL;
     if (!t)
         return clrnn_error_memory(log, sizeof(*t), wish->path);
     t->references = 1;
-    if (find_path(wish, &path, &stale) && access(path, R_OK) == 0 &&
+    path = find_path(wish);
+    folder = path ? clrnn_path_folder(path) : NULL;
+    if (folder && access(path, R_OK) == 0 && clrnn_cache_is_ours(folder) &&
         clrnn_map_open(&quiet, path, &map) == CLRNN_OK) {
         t->mapped = true;
         t->map = map;
         t->base = (void *)(uintptr_t)map.data;
         t->on_disk = map.size;
-        if (load(map.data, map.size, t))
+        if (load(map.data, map.size, t)) {
             *table = t;
-        else
+            utimensat(AT_FDCWD, path, NULL, 0); // when it was used
+        } else {
             unlink(path);
+        }
     }
     if (!*table)
         clrnn_table_close(&t);
     free(path);
-    free(stale);
+    free(folder);
     return CLRNN_OK;
 }
 
@@ -306,9 +302,11 @@ struct clrnn_table_file *clrnn_table_file_begin(const struct clrnn_table_wish *w
     char *folder = NULL;
     const struct clrnn_log quiet = {0};
 
-    if (f && find_path(wish, &f->path, &f->stale))
+    if (f)
+        f->path = find_path(wish);
+    if (f && f->path)
         folder = clrnn_path_folder(f->path);
-    if (folder && clrnn_make_folder(&quiet, folder) == CLRNN_OK)
+    if (folder && clrnn_make_folder(&quiet, folder) == CLRNN_OK && clrnn_cache_is_ours(folder))
         clrnn_temporary_create(folder, false, &f->temporary);
     if (f)
         f->buffer = malloc(BUFFER_BYTES);
@@ -350,7 +348,6 @@ bool clrnn_table_file_commit(struct clrnn_table_file **file, struct clrnn_table 
     char *names = write_names(t);
     const struct clrnn_log quiet = {0};
     bool good = names;
-    glob_t stale;
 
     hash_values(t->values, t->rows * t->width, h.values_hash);
     clrnn_table_unmap(t);
@@ -361,16 +358,10 @@ bool clrnn_table_file_commit(struct clrnn_table_file **file, struct clrnn_table 
         good = write_all(f->temporary->fd, names, h.names_bytes, HEADER_BYTES + f->written) &&
                write_all(f->temporary->fd, &h, sizeof(h), 0);
     }
-    if (good && !glob(f->stale, 0, NULL, &stale)) { // of former states of the file
-        const size_t same = strlen(f->stale) - strlen("*.table") + 16;
-
-        for (size_t i = 0; i < stale.gl_pathc; i++)
-            if (strncmp(stale.gl_pathv[i], f->path, same) != 0)
-                unlink(stale.gl_pathv[i]);
-        globfree(&stale);
-    }
-    good = good && !clrnn_temporary_rename(&f->temporary, f->path) &&
-           clrnn_map_open(&quiet, f->path, &t->map) == CLRNN_OK;
+    good = good && !clrnn_temporary_rename(&f->temporary, f->path);
+    if (good)
+        clrnn_tables_prune(f->path);
+    good = good && clrnn_map_open(&quiet, f->path, &t->map) == CLRNN_OK;
     if (good && t->map.size == HEADER_BYTES + f->written + h.names_bytes) {
         t->mapped = true;
         t->values = (double *)(uintptr_t)(t->map.data + HEADER_BYTES);
@@ -392,6 +383,5 @@ void clrnn_table_file_abort(struct clrnn_table_file **file)
     clrnn_temporary_remove(&f->temporary);
     free(f->buffer);
     free(f->path);
-    free(f->stale);
     free(f);
 }

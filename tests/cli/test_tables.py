@@ -326,6 +326,17 @@ def kept_tables(c):
     (c.folder / "big.csv").write_text("\n".join(lines) + "\n")
     other = described(c.folder / "cache")
     assert other != want and other == described(c.folder / "no") and len(kept()) == 1
+    size = kept()[0].stat().st_size
+    cache = {"XDG_CACHE_HOME": str(c.folder / "cache")}
+    found = json.loads(c.run("cache", "info", "--json", env=cache)[0])
+    assert (found["tables"], found["table_bytes"]) == (1, size), found
+    (c.folder / "cache/clrnn/tables").chmod(0o777)  # all may write to it: neither used nor written
+    kept()[0].unlink()
+    assert described(c.folder / "cache") == other and not kept()
+    (c.folder / "cache/clrnn/tables").chmod(0o755)
+    assert described(c.folder / "cache") == other and len(kept()) == 1
+    found = json.loads(c.run("cache", "clear", "--json", env=cache)[0])
+    assert (found["tables"], found["table_bytes"]) == (1, size) and not kept(), found
 
 
 def wrong_configs(c):

@@ -109,6 +109,7 @@ static void configs(void **state)
     struct clrnn_config_key *keys;
     struct clrnn_data_shape shape;
     char *file = (char *)&shape;
+    uint64_t bytes;
     size_t count;
 
     (void)state;
@@ -133,6 +134,10 @@ static void configs(void **state)
     REFUSED("count", clrnn_config_keys, &log_, &keys, NULL);
     NOTHING(clrnn_config_destroy, NULL);
     NOTHING(clrnn_config_destroy, &made);
+    REFUSED("tables", clrnn_tables_info, &log_, NULL, &bytes);
+    REFUSED("bytes", clrnn_tables_info, &log_, &count, NULL);
+    REFUSED("tables", clrnn_tables_clear, &log_, NULL, &bytes);
+    REFUSED("bytes", clrnn_tables_clear, &log_, &count, NULL);
     REFUSED("path", clrnn_run_check_output, &log_, NULL);
     REFUSED("path", clrnn_run_checkpoint, &log_, NULL, CLRNN_CHECKPOINT_BEST, &file);
     REFUSED("file", clrnn_run_checkpoint, &log_, "run", CLRNN_CHECKPOINT_BEST, NULL);
