@@ -48,6 +48,8 @@ def compare(got, want, tolerance, what):
 
 def check(c, case):
     tolerance = 1e-6 if os.environ.get("CLRNN_DEVICE") == "ref" else 2e-5
+    if tolerance > 1e-6 and "groupnorm" in json.dumps(case["layers"]):
+        tolerance *= 20  # groups of two values: d / sqrt(d^2 / 4 + 1e-5) magnifies the rounding of small differences d
     device = ("--device", os.environ.get("CLRNN_DEVICE", "cpu"))
     write_case(c, case)
     c.run("train", "config.yaml", "--init", "init.safetensors", "--out", "run", *harness.QUIET, *device)
