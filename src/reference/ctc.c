@@ -40,7 +40,7 @@ static double forward(const struct sample *s, double *alpha)
 {
     for (size_t t = 0; t < s->steps; t++)
         for (size_t i = 0; i < s->states; i++) {
-            const double *before = alpha + (t - 1) * s->states;
+            const double *before = t ? alpha + (t - 1) * s->states : NULL;
             double v = t ? before[i] : i < 2 ? 0 : -INFINITY;
 
             if (t && i > 0)

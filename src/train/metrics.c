@@ -129,7 +129,7 @@ static void count_guess(struct clrnn_metrics *m, uint32_t truth, uint32_t guess)
 static void add_classes(struct clrnn_metrics *m, const float *x, int32_t truth)
 {
     const struct clrnn_loss_config *loss = &m->model->config->train.loss;
-    struct clrnn_score *score = m->score + m->scored * m->scores;
+    struct clrnn_score *score = m->score ? m->score + m->scored * m->scores : NULL;
     double largest = x[0], total = 0;
     uint32_t best = 0;
 
@@ -182,7 +182,7 @@ static void add_value(struct clrnn_metrics *m, uint32_t o, double x, double y)
 // Adds real targets or labels of one row. The score of a missing label is NaN and left out.
 static void add_reals(struct clrnn_metrics *m, const float *x, const float *y)
 {
-    struct clrnn_score *score = m->score + m->scored * m->scores;
+    struct clrnn_score *score = m->score ? m->score + m->scored * m->scores : NULL;
 
     for (uint32_t o = 0; o < m->targets; o++) {
         const bool missing = isnan(y[o]);
@@ -197,8 +197,7 @@ static void add_reals(struct clrnn_metrics *m, const float *x, const float *y)
     m->scored++;
 }
 
-// Adds the batch that the session evaluated last.
-// The greedy decoding of a sample against its labels.
+// Adds the greedy decoding of a sample against its labels.
 static void add_labels(struct clrnn_metrics *m, const float *x, uint32_t steps, uint32_t sample)
 {
     const uint32_t truth = (uint32_t)clrnn_dataset_y_valid(m->set, sample);

@@ -285,11 +285,12 @@ static int compare_texts(const void *a, const void *b)
 static enum clrnn_status sort_classes(struct loader *l)
 {
     struct clrnn_table *t = l->table;
-    const size_t place = t->target[0];
     char **sorted;
+    size_t place;
 
     if (!l->text_label || !t->targets || l->wish->names)
         return CLRNN_OK;
+    place = t->target[0];
     sorted = malloc(t->classes.count * sizeof(*sorted));
     if (!sorted)
         return clrnn_error_memory(l->log, t->classes.count * sizeof(*sorted), l->wish->path);

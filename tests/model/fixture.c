@@ -85,7 +85,8 @@ struct clrnn_batch fixture_batch(const struct clrnn_model *model, uint32_t N, ui
 {
     const struct clrnn_random r = {.seed = seed, .stream = RANDOM_PROBE};
     const bool real = clrnn_loss_is_real(model->config->train.loss.kind);
-    const size_t rows = (size_t)N * T, C = model->shape.features, targets = model->per_step ? rows : N;
+    const size_t rows = (size_t)N * T, C = model->shape.features,
+                 targets = (model->per_step ? rows : N) * (real ? model->targets : 1);
     float *x = calloc(rows * C + 1, sizeof(*x)), *y_real = calloc(targets, sizeof(*y_real));
     int32_t *tokens = calloc(rows, sizeof(*tokens)), *y = calloc(targets, sizeof(*y));
     int32_t *length = calloc(N, sizeof(*length));

@@ -172,7 +172,7 @@ static enum clrnn_status reorder(struct clrnn_doctor *d, bool find_causes)
     };
     const bool there = o.parent && o.effects && o.gravest && o.placed && o.finding;
 
-    if (there) {
+    if (there && r->count) {
         arrange(&o, r, find_causes);
         memcpy(r->finding, o.finding, r->count * sizeof(*r->finding));
     }
