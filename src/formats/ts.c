@@ -135,7 +135,7 @@ static enum clrnn_status read_line(struct reader *r, char *line)
 
 static enum clrnn_status read_lines(struct reader *r, const struct clrnn_map *map)
 {
-    const char *at = (const char *)map->data, *const end = at + map->size;
+    const char *at = map->size ? (const char *)map->data : "", *const end = at + map->size;
     enum clrnn_status st = CLRNN_OK;
 
     while (at < end && st == CLRNN_OK) {

@@ -29,7 +29,7 @@ static void read_rows(const char *run, struct rows *rows)
     struct clrnn_map map = {0};
 
     if (path && clrnn_map_open(&silent, path, &map) == CLRNN_OK) {
-        const char *line = (const char *)map.data, *const after = line + map.size, *end;
+        const char *line = map.size ? (const char *)map.data : "", *const after = line + map.size, *end;
 
         for (; line < after && (end = memchr(line, '\n', (size_t)(after - line))); line = end + 1) {
             struct clrnn_epoch_row row;
