@@ -156,6 +156,7 @@ static enum clrnn_status read_affine(struct clrnn_model *model, const struct clr
 {
     const size_t C = op->out;
     double *factor = mean + C, *shift = factor + C;
+    double *variance = mean; // overwritten by the mean once the factors are known
     size_t entry = op->entry;
 
     if (op->kind == CLRNN_EXPORT_NORMALIZE) {
@@ -185,9 +186,9 @@ static enum clrnn_status read_affine(struct clrnn_model *model, const struct clr
         TRY(read_values(model, entry++, factor));
         TRY(read_values(model, entry++, shift));
     }
-    TRY(read_values(model, entry + 1, mean)); // the variance, for now
+    TRY(read_values(model, entry + 1, variance));
     for (size_t c = 0; c < C; c++)
-        factor[c] /= sqrt(mean[c] + op->layer->eps);
+        factor[c] /= sqrt(variance[c] + op->layer->eps);
     return read_values(model, entry, mean);
 }
 

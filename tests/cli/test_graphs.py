@@ -5,7 +5,8 @@ tests/golden/record_graphs.py: losses of every step, weights and outputs at the 
 
     test_graphs.py CLRNN ROOT
 
-On the device that CLRNN_DEVICE names (ref: the reference); with CLRNN_TEST_SMALL every eighth run."""
+On the device that CLRNN_DEVICE names, within ten times the rounding that PyTorch's own float32 has in that run, or the
+reference (ref), within 1e-6; with CLRNN_TEST_SMALL every eighth run."""
 import json
 import math
 import os
@@ -47,9 +48,7 @@ def compare(got, want, tolerance, what):
 
 
 def check(c, case):
-    tolerance = 1e-6 if os.environ.get("CLRNN_DEVICE") == "ref" else 2e-5
-    if tolerance > 1e-6 and "groupnorm" in json.dumps(case["layers"]):
-        tolerance *= 20  # groups of two values: d / sqrt(d^2 / 4 + 1e-5) magnifies the rounding of small differences d
+    tolerance = 1e-6 + (0 if os.environ.get("CLRNN_DEVICE") == "ref" else 10 * case["drift"])
     device = ("--device", os.environ.get("CLRNN_DEVICE", "cpu"))
     write_case(c, case)
     c.run("train", "config.yaml", "--init", "init.safetensors", "--out", "run", *harness.QUIET, *device)
