@@ -96,11 +96,19 @@ static void remove_leftovers(const char *folder)
 
 // ---------------------------------------------------------------- making
 
+// errno is EEXIST where another name is to be tried.
 static int open_new(const char *path, bool is_folder)
 {
+    int fd;
+
     if (!is_folder)
         return open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    return mkdir(path, 0700) ? -1 : open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (mkdir(path, 0700))
+        return -1;
+    fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 && errno == ENOENT)
+        errno = EEXIST; // another process took the folder, not locked yet, for a leftover
+    return fd;
 }
 
 // Whether the name refers to our file: another process may have removed it before it was locked.

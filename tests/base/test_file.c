@@ -157,6 +157,33 @@ static void test_leftovers(void **state)
     free(foreign);
 }
 
+// Processes that make temporary folders side by side do not take each other's fresh ones for leftovers.
+static void test_side_by_side(void **state)
+{
+    pid_t child[6];
+    int status, failed = 0;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(child); i++) {
+        child[i] = fork();
+        assert_true(child[i] >= 0);
+        for (int k = 0; child[i] == 0 && k < 300; k++) {
+            struct clrnn_temporary *t;
+
+            if (clrnn_temporary_create(folder, true, &t))
+                _exit(1);
+            clrnn_temporary_remove(&t);
+        }
+        if (child[i] == 0)
+            _exit(0);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(child); i++) {
+        assert_int_equal(child[i], waitpid(child[i], &status, 0));
+        failed += status != 0;
+    }
+    assert_int_equal(0, failed);
+}
+
 static bool ends_at_once(void)
 {
     struct clrnn_temporary *t;
@@ -447,6 +474,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_write_and_map, setup, teardown),
         cmocka_unit_test_setup_teardown(test_abort, setup, teardown),
         cmocka_unit_test_setup_teardown(test_leftovers, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_side_by_side, setup, teardown),
         cmocka_unit_test_setup_teardown(test_end_at_once, setup, teardown),
         cmocka_unit_test_setup_teardown(test_permissions, setup, teardown),
         cmocka_unit_test_setup_teardown(test_links, setup, teardown),
