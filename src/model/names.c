@@ -46,7 +46,7 @@ void clrnn_names_destroy(struct clrnn_names **names)
 
 // ---------------------------------------------------------------- as JSON
 
-static json_t *write_texts(const struct clrnn_texts *texts)
+json_t *clrnn_texts_json(const struct clrnn_texts *texts)
 {
     json_t *list = json_array();
 
@@ -54,6 +54,18 @@ static json_t *write_texts(const struct clrnn_texts *texts)
         if (json_array_append_new(list, clrnn_json_text(texts->text[i])))
             clrnn_json_lacks_memory();
     return list;
+}
+
+bool clrnn_texts_read(const json_t *list, struct clrnn_texts *texts)
+{
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const char *text = json_string_value(json_array_get(list, i));
+
+        if (!text || !clrnn_texts_add(texts, text))
+            return false;
+        clrnn_text_unescape(texts->text[i]);
+    }
+    return json_is_array(list);
 }
 
 char *clrnn_names_text(const struct clrnn_names *names)
@@ -66,24 +78,12 @@ char *clrnn_names_text(const struct clrnn_names *names)
     for (size_t i = 0; fill && i < numbers; i++)
         if (json_array_append_new(fill, json_real(names->fill[i])))
             clrnn_json_lacks_memory();
-    all = json_pack("{s:o, s:o, s:o, s:o*}", "columns", write_texts(&names->columns), "targets",
-                    write_texts(&names->targets), "classes", write_texts(&names->classes), "fill", fill);
+    all = json_pack("{s:o, s:o, s:o, s:o*}", "columns", clrnn_texts_json(&names->columns), "targets",
+                    clrnn_texts_json(&names->targets), "classes", clrnn_texts_json(&names->classes), "fill",
+                    fill);
     text = clrnn_json_dumps(all, JSON_COMPACT | JSON_REAL_PRECISION(17));
     json_decref(all);
     return text;
-}
-
-// False: not a list of texts, or no memory.
-static bool read_texts(const json_t *list, struct clrnn_texts *texts)
-{
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        const char *text = json_string_value(json_array_get(list, i));
-
-        if (!text || !clrnn_texts_add(texts, text))
-            return false;
-        clrnn_text_unescape(texts->text[i]);
-    }
-    return json_is_array(list);
 }
 
 static bool read_fill(const json_t *list, struct clrnn_names *n)
@@ -114,9 +114,9 @@ enum clrnn_status clrnn_names_parse(const struct clrnn_log *log, const char *pat
     if (!n)
         return clrnn_error_memory(log, sizeof(*n), path);
     st = clrnn_json_parse(log, path, text, strlen(text), 0, NULL, &value);
-    if (st == CLRNN_OK && read_texts(json_object_get(value, "columns"), &n->columns) &&
-        read_texts(json_object_get(value, "targets"), &n->targets) &&
-        read_texts(json_object_get(value, "classes"), &n->classes) &&
+    if (st == CLRNN_OK && clrnn_texts_read(json_object_get(value, "columns"), &n->columns) &&
+        clrnn_texts_read(json_object_get(value, "targets"), &n->targets) &&
+        clrnn_texts_read(json_object_get(value, "classes"), &n->classes) &&
         read_fill(json_object_get(value, "fill"), n)) {
         *names = n;
         n = NULL;

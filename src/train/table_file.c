@@ -114,16 +114,6 @@ static char *find_path(const struct clrnn_table_wish *wish)
 
 // ---------------------------------------------------------------- names
 
-static json_t *write_texts(const struct clrnn_texts *texts)
-{
-    json_t *list = json_array();
-
-    for (size_t i = 0; list && i < texts->count; i++)
-        if (json_array_append_new(list, clrnn_json_text(texts->text[i])))
-            clrnn_json_lacks_memory();
-    return list;
-}
-
 static json_t *write_places(const size_t *place, size_t count)
 {
     json_t *list = json_array();
@@ -143,26 +133,15 @@ static char *write_names(const struct clrnn_table *t)
     for (size_t i = 0; missing && i < t->width; i++)
         if (json_array_append_new(missing, json_integer((json_int_t)t->missing[i])))
             clrnn_json_lacks_memory();
-    all = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I}", "columns", write_texts(&t->column), "classes",
-                    write_texts(&t->classes), "groups", write_texts(&t->groups), "feature",
-                    write_places(t->feature, t->features), "target", write_places(t->target, t->targets),
-                    "missing", missing, "time", (json_int_t)(t->time == SIZE_MAX ? -1 : (long long)t->time),
-                    "group", (json_int_t)(t->group == SIZE_MAX ? -1 : (long long)t->group));
+    all =
+        json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I}", "columns", clrnn_texts_json(&t->column),
+                  "classes", clrnn_texts_json(&t->classes), "groups", clrnn_texts_json(&t->groups), "feature",
+                  write_places(t->feature, t->features), "target", write_places(t->target, t->targets),
+                  "missing", missing, "time", (json_int_t)(t->time == SIZE_MAX ? -1 : (long long)t->time),
+                  "group", (json_int_t)(t->group == SIZE_MAX ? -1 : (long long)t->group));
     text = clrnn_json_dumps(all, JSON_COMPACT);
     json_decref(all);
     return text;
-}
-
-static bool read_texts(const json_t *list, struct clrnn_texts *texts)
-{
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        const char *text = json_string_value(json_array_get(list, i));
-
-        if (!text || !clrnn_texts_add(texts, text))
-            return false;
-        clrnn_text_unescape(texts->text[i]);
-    }
-    return json_is_array(list);
 }
 
 static bool read_places(const json_t *list, size_t width, size_t **place, size_t *count)
@@ -182,9 +161,9 @@ static bool read_names(const char *text, size_t size, struct clrnn_table *t)
     json_t *all = NULL;
     long long time, group;
     bool good = clrnn_json_parse(NULL, "", text, size, 0, NULL, &all) == CLRNN_OK &&
-                read_texts(json_object_get(all, "columns"), &t->column) &&
-                read_texts(json_object_get(all, "classes"), &t->classes) &&
-                read_texts(json_object_get(all, "groups"), &t->groups) &&
+                clrnn_texts_read(json_object_get(all, "columns"), &t->column) &&
+                clrnn_texts_read(json_object_get(all, "classes"), &t->classes) &&
+                clrnn_texts_read(json_object_get(all, "groups"), &t->groups) &&
                 read_places(json_object_get(all, "feature"), t->width, &t->feature, &t->features) &&
                 read_places(json_object_get(all, "target"), t->width, &t->target, &t->targets);
     const json_t *missing = json_object_get(all, "missing");

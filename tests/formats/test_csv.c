@@ -1,34 +1,9 @@
 // SPDX-License-Identifier: MIT
 // CSV files as streams of cells, and cells as numbers and times.
 #include "base/array.h"
-#include "base/file.h"
-#include "base/temporary.h"
 #include "formats/cell.h"
 #include "formats/csv.h"
-#include "tests/test.h"
-
-static struct test_log kept = {.log = {test_log_fn, &kept, CLRNN_LOG_ERROR}};
-
-static char *folder;
-
-static char *file_path(const char *name)
-{
-    char *path = clrnn_path_join(folder, name);
-
-    assert_non_null(path);
-    return path;
-}
-
-static char *write_file(const char *name, const void *data, size_t size)
-{
-    char *path = file_path(name);
-    struct clrnn_out *out;
-
-    assert_int_equal(clrnn_out_open(&kept.log, path, &out), CLRNN_OK);
-    clrnn_out_write(out, data, size);
-    assert_int_equal(clrnn_out_commit(&out), CLRNN_OK);
-    return path;
-}
+#include "tests/formats/files.h"
 
 // The cells of a file as text: each in brackets, a line for each row.
 struct cells {
@@ -192,20 +167,6 @@ static void cells_are_times(void **state)
     for (size_t i = 0; i < ARRAY_SIZE(none); i++)
         if (clrnn_cell_time(none[i], strlen(none[i]), &value))
             fail_msg("%s is a time", none[i]);
-}
-
-static int make_folder(void **state)
-{
-    (void)state;
-    return clrnn_temporary_folder(&kept.log, &folder) == CLRNN_OK ? 0 : -1;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    clrnn_remove_folder(folder);
-    free(folder);
-    return 0;
 }
 
 int main(void)

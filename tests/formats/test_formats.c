@@ -5,34 +5,9 @@
 #include <unistd.h>
 
 #include "base/array.h"
-#include "base/file.h"
-#include "base/temporary.h"
 #include "formats/npy.h"
 #include "formats/safetensors.h"
-#include "tests/test.h"
-
-static struct test_log kept = {.log = {test_log_fn, &kept, CLRNN_LOG_ERROR}};
-
-static char *folder;
-
-static char *file_path(const char *name)
-{
-    char *path = clrnn_path_join(folder, name);
-
-    assert_non_null(path);
-    return path;
-}
-
-static char *write_file(const char *name, const void *data, size_t size)
-{
-    char *path = file_path(name);
-    struct clrnn_out *out;
-
-    assert_int_equal(clrnn_out_open(&kept.log, path, &out), CLRNN_OK);
-    clrnn_out_write(out, data, size);
-    assert_int_equal(clrnn_out_commit(&out), CLRNN_OK);
-    return path;
-}
+#include "tests/formats/files.h"
 
 // A version-`major` .npy file with this header text and `bytes` of data 0, 1, 2, ...
 static char *write_npy(int major, const char *header, size_t bytes)
@@ -304,20 +279,6 @@ static void safetensors_refuses(void **state)
     assert_int_equal(clrnn_safetensors_open(&kept.log, path, &file), CLRNN_ERR_DATA);
     assert_non_null(strstr(kept.text, "no safetensors file"));
     free(path);
-}
-
-static int make_folder(void **state)
-{
-    (void)state;
-    return clrnn_temporary_folder(&kept.log, &folder) == CLRNN_OK ? 0 : -1;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    clrnn_remove_folder(folder);
-    free(folder);
-    return 0;
 }
 
 int main(void)

@@ -2,6 +2,9 @@
 // The test device, and failing a test with a check's fault.
 #include "op_test.h"
 
+#include "base/array.h"
+#include "reference/bound.h"
+
 // For benchmarks: the largest case of each kind of op.
 static struct {
     double flops, bytes, seconds;
@@ -64,4 +67,30 @@ void op_test_run(struct clrnn_check *t)
         snprintf(largest[t->op.kind].what, sizeof(largest[0].what), "T=%u N=%u C=%u %.160s", t->op.T, t->op.N,
                  t->op.C, t->what);
     }
+}
+
+static enum clrnn_status run_case(void *check)
+{
+    clrnn_bound_apply(check);
+    op_test_run(check);
+    return CLRNN_OK;
+}
+
+void op_test_cases(void **state,
+                   enum clrnn_status (*cases)(struct clrnn_cases *cases, const struct clrnn_case_size *size))
+{
+    static const struct clrnn_case_size size[] = {
+        {.T = 1, .N = 1, .C = 1, .H = 1, .D = 1},
+        {.T = 2, .N = 3, .C = 2, .H = 5, .D = 2, .padded = true},
+        {.T = 4, .N = 2, .C = 17, .H = 16, .D = 2},
+        {.T = 5, .N = 7, .C = 3, .H = 33, .D = 2, .padded = true},
+        {.T = 3, .N = 65, .C = 31, .H = 15, .D = 1, .padded = true},
+        {.T = 9, .N = 4, .C = 5, .H = 130, .D = 1},
+    };
+    struct clrnn_check *t = *state;
+    struct clrnn_cases s = {t, run_case, t};
+
+    t->noise_runs = 2;
+    for (size_t i = 0; i < (op_test_small() ? 2 : ARRAY_SIZE(size)); i++)
+        assert_int_equal(cases(&s, &size[i]), CLRNN_OK);
 }

@@ -9,6 +9,7 @@
 #ifndef CLRNN_TESTS_OPS_OP_TEST_H
 #define CLRNN_TESTS_OPS_OP_TEST_H
 
+#include "reference/cases.h"
 #include "reference/check.h"
 #include "tests/test.h"
 
@@ -22,5 +23,10 @@ bool op_test_small(void);
 
 /** Runs and compares. Frees nothing: the next begin does. */
 void op_test_run(struct clrnn_check *t);
+
+/** A test that runs the self-test's cases of an op, from STEM_cases.c, at small and awkward sizes, each
+ * within the bounds of reference/bound.h. */
+void op_test_cases(void **state,
+                   enum clrnn_status (*cases)(struct clrnn_cases *cases, const struct clrnn_case_size *size));
 
 #endif
