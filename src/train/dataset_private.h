@@ -90,7 +90,7 @@ enum clrnn_status clrnn_dataset_open_csv(struct clrnn_dataset *d, const struct c
                                          const struct clrnn_open_rules *rules);
 /** Sets table->fill to the means of the columns over the set's rows, where data.missing is `mean`. */
 enum clrnn_status clrnn_dataset_fill(const struct clrnn_dataset *dataset, struct clrnn_table *table);
-/** Splits windows in time: `train` keeps those before the cut, *valid gets those behind it. */
+/** Splits windows in time: `train` keeps those before the split point, *valid gets those after it. */
 enum clrnn_status clrnn_dataset_split_time(struct clrnn_dataset *train, const struct clrnn_source *source,
                                            struct clrnn_dataset **valid);
 

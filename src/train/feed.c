@@ -435,7 +435,7 @@ enum clrnn_status clrnn_feed_start(struct clrnn_feed *f, uint64_t epoch, uint32_
 }
 
 // The next piece of a batch for training with train.bptt; a batch without a further piece is over.
-static void cut(struct clrnn_feed *f, uint32_t bptt, struct clrnn_plan_params *params)
+static void next_piece(struct clrnn_feed *f, uint32_t bptt, struct clrnn_plan_params *params)
 {
     const uint32_t pieces = clrnn_feed_pieces(f->dataset, bptt, f->current, f->samples);
 
@@ -466,7 +466,7 @@ enum clrnn_status clrnn_feed_next(struct clrnn_feed *f, enum clrnn_mode mode, st
     }
     *samples = params.N = f->samples;
     if (bptt)
-        cut(f, bptt, &params);
+        next_piece(f, bptt, &params);
     else
         params.T = batch_steps(f, f->samples);
     if (training && (bptt || train->stateful))

@@ -19,7 +19,7 @@ enum clrnn_status clrnn_sequences_memory(const struct clrnn_sequences *b, size_t
 /** Makes the empty table of b->d. */
 enum clrnn_status clrnn_sequences_begin(struct clrnn_sequences *b);
 enum clrnn_status clrnn_sequences_column(struct clrnn_sequences *b, const char *name);
-/** Makes room for a sequence of so many rows behind the last one; *values: where they go. */
+/** Appends a sequence of so many rows; *values: where the caller writes them. */
 enum clrnn_status clrnn_sequences_add(struct clrnn_sequences *b, size_t rows, double **values);
 /** Sets the shape of the set and its labels, once all is read. `texts`: labels are names even where they are
  * numbers. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Finding windows: rows group by group, gaps in time, the cut of a split.
+// Finding windows: rows group by group, gaps in time, where a split divides them.
 #include "train/series.h"
 
 #include <math.h>
@@ -174,8 +174,8 @@ static enum clrnn_status add_group(struct finder *f, size_t first, size_t end)
 static enum clrnn_status find(struct finder *f)
 {
     const struct clrnn_table *t = f->table;
-    const char *const part = f->part == CLRNN_PART_TRAIN   ? " before the cut of split.valid"
-                             : f->part == CLRNN_PART_VALID ? " behind the cut of split.valid"
+    const char *const part = f->part == CLRNN_PART_TRAIN   ? " in the training part of split.valid"
+                             : f->part == CLRNN_PART_VALID ? " in the validation part of split.valid"
                                                            : "";
     char gaps[96] = "";
 

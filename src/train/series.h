@@ -20,8 +20,7 @@ struct clrnn_series {
     struct clrnn_span *span; // [count] those with at least one window
 };
 
-/** Which rows of each group: all, or the part before or after the cut that leaves the share `valid` behind
- * it. */
+/** Which rows of each group: all, or those before or after the split point; the share `valid` is after it. */
 enum clrnn_split_part { CLRNN_PART_ALL, CLRNN_PART_TRAIN, CLRNN_PART_VALID };
 
 /** Finds the windows of a table by the source's window, stride, time, group and split. `after`: the horizon,

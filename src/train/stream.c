@@ -119,10 +119,10 @@ static enum clrnn_status write_line(const struct stream *s, FILE *out)
 static enum clrnn_status run(struct stream *s, FILE *in, FILE *out, char **cell)
 {
     char *line = NULL;
-    size_t room = 0;
+    size_t capacity = 0;
     enum clrnn_status st = CLRNN_OK;
 
-    while (st == CLRNN_OK && getline(&line, &room, in) >= 0) {
+    while (st == CLRNN_OK && getline(&line, &capacity, in) >= 0) {
         bool header;
 
         s->line++;

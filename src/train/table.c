@@ -36,6 +36,8 @@ struct loader {
     struct index classes, groups;
     bool text_label; // labels are texts
     bool again;      // read once more: a label turned out to be a text
+    bool in_memory;  // no file is made
+    bool disk_full;  // the file could not be written: read once more, in memory
 };
 
 // ---------------------------------------------------------------- texts
@@ -216,8 +218,8 @@ static enum clrnn_status read_cell(void *user, size_t row, size_t column, const 
     return CLRNN_OK;
 }
 
-// Makes room for the row `rows`.
-static enum clrnn_status make_room(struct loader *l)
+// Grows the array for one more row.
+static enum clrnn_status reserve_row(struct loader *l)
 {
     struct clrnn_table *t = l->table;
     const size_t needed = (t->rows + 1) * t->width, capacity = MAX2(2 * l->capacity, 64 * t->width);
@@ -233,13 +235,11 @@ static enum clrnn_status make_room(struct loader *l)
     return CLRNN_OK;
 }
 
-static enum clrnn_status no_room(const struct loader *l)
+// Ends this reading; clrnn_table_read reads again.
+static enum clrnn_status give_up_file(struct loader *l)
 {
-    return clrnn_error(
-        l->log, CLRNN_ERR_DISK,
-        "%s: there is no room for its table in the cache folder: free some, or name another by "
-        "XDG_CACHE_HOME",
-        l->wish->path);
+    l->disk_full = true;
+    return CLRNN_ERR_DISK;
 }
 
 static enum clrnn_status end_row(void *user, size_t row)
@@ -248,18 +248,18 @@ static enum clrnn_status end_row(void *user, size_t row)
 
     (void)row;
     if (l->file && !clrnn_table_file_append(l->file, l->row, l->table->width))
-        return no_room(l);
+        return give_up_file(l);
     l->table->rows++;
-    return make_room(l);
+    return reserve_row(l);
 }
 
 static enum clrnn_status read_header(void *user, size_t columns, char *const *names)
 {
     struct loader *l = user;
 
-    l->file = clrnn_table_file_begin(l->wish);
+    l->file = l->in_memory ? NULL : clrnn_table_file_begin(l->wish);
     if (l->place) // the second reading
-        return make_room(l);
+        return reserve_row(l);
     TRY(clrnn_table_choose(l->log, l->wish, columns, names, l->table, &l->place));
     l->first = calloc(columns, sizeof(*l->first));
     l->next = calloc(l->table->width, sizeof(*l->next));
@@ -271,7 +271,7 @@ static enum clrnn_status read_header(void *user, size_t columns, char *const *na
         l->next[i] = l->first[l->place[i].column];
         l->first[l->place[i].column] = i + 1;
     }
-    return make_room(l);
+    return reserve_row(l);
 }
 
 // ---------------------------------------------------------------- afterwards
@@ -415,31 +415,24 @@ static enum clrnn_status load(struct loader *l)
     }
     TRY(st);
     if (l->file && !clrnn_table_file_map(l->file, l->table))
-        return no_room(l);
+        return give_up_file(l);
     TRY(sort_classes(l));
     TRY(fill_forward(l));
     drop_row_counts(l);
     if (l->file && !clrnn_table_file_commit(&l->file, l->table))
-        return no_room(l);
+        return give_up_file(l);
     return fill_from_names(l);
 }
 
-enum clrnn_status clrnn_table_read(const struct clrnn_log *log, const struct clrnn_table_wish *wish,
-                                   struct clrnn_table **table)
+// Reads the CSV file. *disk_full: the table could not be kept on disk.
+static enum clrnn_status read_csv(const struct clrnn_log *log, const struct clrnn_table_wish *wish,
+                                  bool in_memory, bool *disk_full, struct clrnn_table **table)
 {
-    struct clrnn_table *t;
-    struct loader l = {.log = log, .wish = wish};
+    struct clrnn_table *t = calloc(1, sizeof(*t));
+    struct loader l = {.log = log, .wish = wish, .table = t, .in_memory = in_memory};
     enum clrnn_status st;
 
-    TRY(clrnn_table_find(log, wish, table));
-    if (*table) {
-        l.table = *table;
-        st = fill_from_names(&l);
-        if (st != CLRNN_OK)
-            clrnn_table_close(table);
-        return st;
-    }
-    l.table = t = calloc(1, sizeof(*t));
+    *table = NULL;
     if (!t)
         return clrnn_error_memory(log, sizeof(*t), wish->path);
     t->references = 1;
@@ -455,6 +448,32 @@ enum clrnn_status clrnn_table_read(const struct clrnn_log *log, const struct clr
     clrnn_table_file_abort(&l.file);
     if (st != CLRNN_OK)
         clrnn_table_close(&t);
+    *disk_full = l.disk_full;
     *table = t;
     return st;
+}
+
+enum clrnn_status clrnn_table_read(const struct clrnn_log *log, const struct clrnn_table_wish *wish,
+                                   struct clrnn_table **table)
+{
+    bool disk_full;
+    enum clrnn_status st;
+
+    TRY(clrnn_table_find(log, wish, table));
+    if (*table) {
+        struct loader l = {.log = log, .wish = wish, .table = *table};
+
+        st = fill_from_names(&l);
+        if (st != CLRNN_OK)
+            clrnn_table_close(table);
+        return st;
+    }
+    st = read_csv(log, wish, false, &disk_full, table);
+    if (st == CLRNN_OK || !disk_full)
+        return st;
+    clrnn_log(log, CLRNN_LOG_WARNING,
+              "%s: its table cannot be kept, the cache folder's disk is full: it is held in memory "
+              "(XDG_CACHE_HOME names another folder)",
+              wish->path);
+    return read_csv(log, wish, true, &disk_full, table);
 }

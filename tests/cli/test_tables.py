@@ -3,7 +3,10 @@
 """People's own CSV files, seen from outside: dialects, names of columns and classes, missing cells, series."""
 import json
 import math
+import os
 import random
+import resource
+import subprocess
 import sys
 import zipfile
 
@@ -336,6 +339,11 @@ def kept_tables(c):
     (c.folder / "cache/clrnn/tables").chmod(0o755)
     assert described(c.folder / "cache") == other and len(kept()) == 1
     found = json.loads(c.run("cache", "clear", "--json", env=cache)[0])
+    full = subprocess.run([c.executable, "data", "c.yaml", "--json"], cwd=c.folder, env={**os.environ, **cache},
+                          capture_output=True, text=True, check=False,
+                          preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20)))
+    assert full.returncode == 0 and full.stdout == other and "held in memory" in full.stderr, full
+    assert not list((c.folder / "cache/clrnn/tables").iterdir())  # no half table is left
     assert (found["tables"], found["table_bytes"]) == (1, size) and not kept(), found
 
 
