@@ -31,11 +31,19 @@ static void print_number(double value)
         printf(" %-8.4g", value);
 }
 
+struct display {
+    bool colour, begun;
+};
+
 static void print_stage(void *user, const struct clrnn_grow_stage *stage)
 {
+    struct display *d = user;
+    const bool bold = d->colour && stage->breaks;
     char batch[32];
-    const bool bold = *(const bool *)user && stage->breaks;
 
+    if (!d->begun)
+        print_head(); // not above an error
+    d->begun = true;
     if (stage->overfits)
         cli_count(stage->overfit_steps, "step", batch);
     else
@@ -114,20 +122,18 @@ int cmd_grow(int argc, char **argv)
     struct clrnn_device *device = NULL;
     struct clrnn_config *config = NULL;
     struct clrnn_grow_result result = {.first_broken = -1};
-    bool colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
+    struct display display = {.colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR")};
     struct cli cli;
     enum clrnn_status st;
     int status;
 
     if (!cli_parse(&cli, &spec, argc, argv, &status))
         return status;
-    params.progress_user = &colour;
+    params.progress_user = &display;
     st = cli_open(&cli, &config, &device);
     params.stop = interrupt_flag();
-    if (st == CLRNN_OK && !cli.json) {
+    if (!cli.json)
         params.progress = print_stage;
-        print_head();
-    }
     if (st == CLRNN_OK)
         st = clrnn_grow(device, config, &params, &result);
     if (st == CLRNN_OK && cli.json)

@@ -52,8 +52,8 @@ static enum clrnn_status copy_member(const struct clrnn_log *log, const char *pa
 
     while (st == CLRNN_OK && (got = zip_fread(from, piece, PIECE_BYTES)) > 0)
         if (write(to, piece, (size_t)got) != (ssize_t)got)
-            st = clrnn_error(log, CLRNN_ERR_DISK, "%s: there is no space to unpack it in the temporary folder",
-                             path);
+            st = clrnn_error(log, CLRNN_ERR_DISK,
+                             "%s: there is no space to unpack it in the temporary folder", path);
     if (st == CLRNN_OK && got < 0)
         st = clrnn_error(log, CLRNN_ERR_DATA, "%s: is damaged: %s", path, zip_file_strerror(from));
     free(piece);

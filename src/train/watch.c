@@ -42,9 +42,13 @@ static void tell(struct clrnn_watch *w, enum clrnn_finding_kind finding, const c
     va_start(arguments, format);
     vsnprintf(what, sizeof(what), format, arguments);
     va_end(arguments);
-    clrnn_log(w->log, CLRNN_LOG_WARNING, "%s: %s; `clrnn doctor %s%s` explains",
-              clrnn_finding_table[finding].id, what, w->config->path ? w->config->path : w->folder,
-              w->config->path ? "" : "/config.yaml");
+    if (clrnn_diagnosis_refuse(NULL, w->config, "clrnn doctor") == CLRNN_OK)
+        clrnn_log(w->log, CLRNN_LOG_WARNING, "%s: %s; `clrnn doctor %s%s` explains",
+                  clrnn_finding_table[finding].id, what, w->config->path ? w->config->path : w->folder,
+                  w->config->path ? "" : "/config.yaml");
+    else
+        clrnn_log(w->log, CLRNN_LOG_WARNING, "%s: %s; `clrnn doctor --explain %s` says more",
+                  clrnn_finding_table[finding].id, what, clrnn_finding_table[finding].id);
 }
 
 // ---------------------------------------------------------------- before the run
