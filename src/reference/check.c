@@ -116,14 +116,15 @@ int32_t *clrnn_check_lengths(struct clrnn_check *c, int slot)
 void clrnn_check_counter(struct clrnn_check *c, int slot, uint32_t step, uint32_t record)
 {
     int32_t *v = allocate(COUNTER_FIELDS, sizeof(*v)); // zeros
+
     c->no_memory = c->no_memory || !v;
     c->in[slot] =
         (struct clrnn_check_slot){.there = true, .type = CLRNN_U32, .count = COUNTER_FIELDS, .word = v};
     if (!v)
         return;
-    // the seed alone is drawn: a new field must not change the other numbers of every case
-    v[COUNTER_SEED_LO] = (int32_t)(clrnn_check_u32(c) >> 2);
-    v[COUNTER_SEED_HI] = (int32_t)(clrnn_check_u32(c) >> 2);
+    // of fields that were added later none is drawn: what a case draws after its counter must not change
+    for (int i = 0; i <= COUNTER_SLOT; i++)
+        v[i] = (int32_t)(clrnn_check_u32(c) % ((1u << 30) + 1));
     v[COUNTER_STEP] = (int32_t)step;
     v[COUNTER_SLOT] = (int32_t)record;
 }
