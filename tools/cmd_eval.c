@@ -152,7 +152,7 @@ int cmd_eval(int argc, char **argv)
     const struct cli_option options[] = {SOURCE_X_OPTION(source), SOURCE_Y_OPTION(source),
                                          SOURCE_Y_LENGTHS_OPTION(source), SOURCE_OPTIONS(source)};
     const struct cli_spec spec = {
-        .usage = "RUN|MODEL --x FILE --y FILE [options]",
+        .usage = "RUN|MODEL [--x FILE --y FILE] [options]",
         .text =
             "Evaluates a model in eval mode: loss, accuracy, confusion matrix, precision, recall and F1 of\n"
             "each class, ROC AUC for two classes; MAE, RMSE and R2 for a regression.\n" SOURCE_RUN,
@@ -161,7 +161,8 @@ int cmd_eval(int argc, char **argv)
         .takes_json = true,
         .option_count = ARRAY_SIZE(options),
         .option = options,
-        .examples = "  clrnn eval runs/first --x data/seed/X_test.npy --y data/seed/y_test.npy\n",
+        .examples = "  clrnn eval runs/first\n"
+                    "  clrnn eval runs/first --x data/seed/X_test.npy --y data/seed/y_test.npy\n",
     };
     struct clrnn_device *device = NULL;
     struct clrnn_model *model = NULL;

@@ -99,7 +99,7 @@ int cmd_predict(int argc, char **argv)
     };
     const struct cli_spec spec = {
         .usage =
-            "RUN|MODEL --x FILE --out FILE [options]\n       clrnn predict RUN|MODEL --stream [--state FILE]",
+            "RUN|MODEL [--x FILE] --out FILE [options]\n       clrnn predict RUN|MODEL --stream [--state FILE]",
         .text =
             "Runs a model in eval mode over a data set, batch by batch: a million samples need no more\n"
             "memory than one batch. With --stream it goes through one sequence: a line of standard input holds the\n"
@@ -122,7 +122,6 @@ int cmd_predict(int argc, char **argv)
 
     if (!cli_parse(&cli, &spec, argc, argv, &status))
         return status;
-    source.stream = stream.on;
     if (stream.on && !cli.device)
         cli.device = "ref"; // which every machine has
     if (!check_stream(&cli, &stream, &source, out, &status))
@@ -144,6 +143,8 @@ int cmd_predict(int argc, char **argv)
                                                  source.config, source.x, source.lengths, source.csv});
     if (st == CLRNN_OK)
         st = source_open_model(&cli, &source, &device, &model);
+    if (st == CLRNN_OK && !stream.on)
+        st = source_check_out(&cli, &source, model, out);
     if (st == CLRNN_OK && decode)
         st = clrnn_predict_labels(model, &source.data, beam, out);
     else if (st == CLRNN_OK)

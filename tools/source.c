@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "base/array.h"
 #include "base/log.h"
 
 // Points at argv's text, which struct clrnn_source does not change.
@@ -29,17 +30,22 @@ bool source_check(const struct cli *cli, struct source_options *s, int *status)
         return cli_usage(cli, "--best and --last exclude each other"), false;
     if (s->init && (s->best || s->last))
         return cli_usage(cli, "--best and --last go with a run folder, not with --init"), false;
-    if (!s->stream && !s->x == !s->csv)
+    if (s->x && s->csv)
+        return cli_usage(cli, "--x and --csv exclude each other"), false;
+    if (!s->x && !s->csv && (s->y || s->y_lengths || s->lengths || s->label || s->label_from || s->steps))
         return cli_usage(cli, "name the data: --x FILE.npy or --csv FILE.csv"), false;
     if (cli->set.count && !s->config)
         clrnn_log(&cli->log, CLRNN_LOG_WARNING, "--set changes nothing here: %s has a config of its own",
                   cli->argument[0]);
     if (s->lengths && s->no_lengths)
         return cli_usage(cli, "--lengths and --no-lengths exclude each other"), false;
+    if (s->no_lengths && !s->x && !s->csv)
+        return cli_usage(cli, "--no-lengths goes with --x"), false;
     if (s->csv && (s->lengths || s->y))
         return cli_usage(cli, "--lengths and --y go with --x, not with --csv"), false;
     s->data = (struct clrnn_source){
         .there = true,
+        .own = !s->x && !s->csv,
         .x = borrowed(s->x),
         .y = borrowed(s->y),
         .lengths = borrowed(s->lengths),
@@ -68,13 +74,27 @@ static enum clrnn_status check_lengths(const struct cli *cli, const struct sourc
 {
     const char *trained = clrnn_model_config(model)->data.train.lengths;
 
-    if (!trained || s->lengths || s->no_lengths || s->stream)
+    if (!trained || s->lengths || s->no_lengths || s->data.own)
         return CLRNN_OK;
     return clrnn_error(
         &cli->log, CLRNN_ERR_ARG,
         "the model was trained with lengths (%s): add --lengths FILE, or --no-lengths where all steps of "
         "every sample count",
         trained);
+}
+
+enum clrnn_status source_check_out(const struct cli *cli, const struct source_options *s,
+                                   const struct clrnn_model *model, const char *out)
+{
+    const struct clrnn_data_config *data = &clrnn_model_config(model)->data;
+    const struct clrnn_source *const set[] = {&data->train, &data->valid, &data->test};
+
+    for (size_t i = 0; i < ARRAY_SIZE(set) && s->data.own; i++)
+        TRY(cli_check_out(cli, out, 8,
+                          (const char *const[]){set[i]->x, set[i]->y, set[i]->lengths, set[i]->weights,
+                                                set[i]->y_lengths, set[i]->csv, set[i]->label_from,
+                                                set[i]->ts}));
+    return CLRNN_OK;
 }
 
 enum clrnn_status source_open_model(const struct cli *cli, const struct source_options *source,

@@ -8,14 +8,16 @@
 struct source_options {
     const char *x, *y, *lengths, *y_lengths, *csv, *label, *label_from, *init, *config;
     uint32_t steps;
-    bool best, last, no_lengths, stream; // stream: no data set
-    struct clrnn_source data;            // by source_check
+    bool best, last, no_lengths;
+    struct clrnn_source data; // by source_check
 };
 
 // What the commands' help says.
 #define SOURCE_RUN \
     "A run folder stands for its best.safetensors where its config has\n" \
-    "early stopping, else for its last.safetensors; --best and --last choose."
+    "early stopping, else for its last.safetensors; --best and --last choose.\n" \
+    "Without --x and --csv the data are the run's own: data.test of its config,\n" \
+    "else the validation set that training had."
 
 // Table rows for a struct source_options named s.
 // clang-format off
@@ -48,6 +50,10 @@ bool source_check(const struct cli *cli, struct source_options *source, int *sta
 /** The model file that `path` means, with --best or --last: see clrnn_run_checkpoint. */
 enum clrnn_status source_checkpoint(const struct cli *cli, const char *path, bool best, bool last,
                                     char **file);
+
+/** CLRNN_ERR_ARG if `out` is a file of the model's own data, where these are read. */
+enum clrnn_status source_check_out(const struct cli *cli, const struct source_options *source,
+                                   const struct clrnn_model *model, const char *out);
 
 /** Opens the device and the model: a run or model file, or --init with --config. CLRNN_ERR_ARG: the model was
  * trained with lengths, and the options neither name some nor say --no-lengths. */

@@ -225,6 +225,7 @@ struct clrnn_arrays {
 /** One data set: npy files, a CSV file, synthetic data, or arrays. Paths are as written in the config. */
 struct clrnn_source {
     bool there;
+    bool own; // clrnn_eval, clrnn_predict: data.test of the model's own config, else its validation data
     const struct clrnn_arrays *arrays; // in place of files; the caller's, as are their data. NULL: files
     int line;
     char *x, *y, *lengths, *weights, *y_lengths;

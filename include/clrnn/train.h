@@ -163,9 +163,11 @@ struct clrnn_eval_result {
 /**
  * Evaluates a model in eval mode on a data set, batch by batch.
  *
- * `source`  x, y and lengths, or csv and label, or synthetic, or arrays; paths are relative to the working
- * directory. Owner     the caller frees the contents of `result` with clrnn_eval_finish, also after an error.
- * Errors    CLRNN_ERR_ARG: no targets. CLRNN_ERR_DATA: the data do not fit the model, or their first bad row.
+ * `source`  x, y and lengths, or csv and label, or synthetic, or arrays, or own; paths are relative to the
+ *           working directory, those of the model's own data to its config.
+ * Owner     the caller frees the contents of `result` with clrnn_eval_finish, also after an error.
+ * Errors    CLRNN_ERR_ARG: no targets, or `own` and the model has no data of its own to test on.
+ *           CLRNN_ERR_DATA: the data do not fit the model, or their first bad row.
  *           CLRNN_ERR_BUILD, CLRNN_ERR_MEMORY, CLRNN_ERR_DEVICE.
  * Source    doc/maths.md, "Figures of an evaluation"
  */

@@ -42,7 +42,7 @@ def _struct(name: str, text: str) -> Type[ctypes.Structure]:
 
 Array = _struct("array", "char *dtype; unsigned ndim; size_t shape[8]; void *data")
 Arrays = _struct("arrays", "array x, y, lengths, weights, y_lengths")
-Source = _struct("source", """bool there; arrays *arrays; int line; char *x, *y, *lengths, *weights, *y_lengths, *csv, *label,
+Source = _struct("source", """bool there, own; arrays *arrays; int line; char *x, *y, *lengths, *weights, *y_lengths, *csv, *label,
     *columns, *target, *delimiter, *comment, *decimal, *label_from, *ts, *missing, *time, *group;
     uint32_t csv_steps, window, horizon, stride, season; bool split; double split_valid; bool synthetic;
     uint32_t samples, steps, features, classes; uint64_t seed""")

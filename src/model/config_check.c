@@ -391,13 +391,14 @@ static enum clrnn_status check_table(const struct check *c, const char *path, co
                {"horizon", s->csv && s->horizon != CLRNN_HORIZON_OF_TARGET, true},
                {"split", s->split, true},
                {"season", s->season, true}};
+    const bool beside = s != &c->config->data.train && c->config->data.train.csv; // whose windows hold
     static const char *const sign_key[] = {"delimiter", "comment", "decimal"};
     const char *const sign[] = {s->delimiter, s->comment, s->decimal};
 
     for (size_t i = 0; i < ARRAY_SIZE(row); i++) {
         if (row[i].there && !s->csv)
             return fail(c, path, "has %s without csv", row[i].key);
-        if (row[i].there && row[i].window && !s->window)
+        if (row[i].there && row[i].window && !s->window && !beside)
             return fail(c, path, "has %s without window, the steps of a sample", row[i].key);
     }
     for (size_t i = 0; i < ARRAY_SIZE(sign); i++)
@@ -408,7 +409,7 @@ static enum clrnn_status check_table(const struct check *c, const char *path, co
         return fail(c, path, "has the decimal \"%s\", expected . or ,", s->decimal);
     if (s->decimal && s->delimiter && *s->decimal == *s->delimiter && *s->decimal == ',')
         return fail(c, path, "has a comma as delimiter and as decimal point");
-    if (s->season > s->window)
+    if (s->window && s->season > s->window)
         return fail(c, path, "has a season of %u rows, expected at most the %u of the window", s->season,
                     s->window);
     if (s->window && s->csv_steps)
@@ -418,6 +419,7 @@ static enum clrnn_status check_table(const struct check *c, const char *path, co
 
 static enum clrnn_status check_source(const struct check *c, const char *key, const struct clrnn_source *s)
 {
+    const struct clrnn_source *train = &c->config->data.train;
     const int kinds = (s->x != NULL) + (s->csv != NULL) + (s->ts != NULL) + s->synthetic;
     char path[32];
 
@@ -436,14 +438,13 @@ static enum clrnn_status check_source(const struct check *c, const char *key, co
     if (s->label_from && (s->window || s->csv_steps))
         return fail(c, path, "has label_from, one label a file, and %s, which cuts files",
                     s->window ? "window" : "steps");
-    if (s->csv && !s->label && !s->target && strpbrk(s->csv, "*?[") && !s->label_from)
-        return fail(
-            c, path,
-            "label_from is missing beside csv of several files: a table with the columns file and label");
-    if (s->csv && !s->label && !s->target && !s->label_from)
-        return fail(c, path,
-                    "label is missing beside csv: the name of the column that holds y; or target, a list of "
-                    "columns of numbers");
+    if (s->csv && !s->label && !s->target && !s->label_from && (s == train || !train->csv))
+        return fail(c, path, "%s",
+                    strpbrk(s->csv, "*?[")
+                        ? "label_from is missing beside csv of several files: a table with "
+                          "the columns file and label"
+                        : "label is missing beside csv: the name of the column that holds "
+                          "y; or target, a list of columns of numbers");
     if (s->csv && s->label && s->target)
         return fail(c, path, "has label and target; keep one of them");
     if (s->lengths && !s->x)

@@ -328,8 +328,8 @@ static enum clrnn_status collect(const struct clrnn_log *log, const struct clrnn
     TRY(clrnn_dataset_open_named(log, config, CLRNN_CHECK_ALL, &d[0], &d[1]));
     st = clrnn_dataset_names(d[0], &names);
     if (st == CLRNN_OK && config->data.test.there)
-        st = clrnn_dataset_open_by(log, config, &config->data.test, config->folder, "test", CLRNN_CHECK_ALL,
-                                   &(struct clrnn_open_rules){.names = names}, &d[2]);
+        st = clrnn_dataset_open_beside(log, config, &config->data.test, "test", CLRNN_CHECK_ALL,
+                                       &(struct clrnn_open_rules){.names = names}, &d[2]);
     for (int i = 0; i < 3 && st == CLRNN_OK; i++) {
         json_t *object = d[i] ? json_object() : NULL;
 

@@ -46,6 +46,13 @@ enum clrnn_status clrnn_dataset_open_by(const struct clrnn_log *log, const struc
                                         const struct clrnn_source *source, const char *folder,
                                         const char *name, enum clrnn_dataset_check check,
                                         const struct clrnn_open_rules *rules, struct clrnn_dataset **dataset);
+/** Opens data.valid or data.test: as clrnn_dataset_open_by, with what `source` leaves open as in data.train,
+ * but for delimiter, comment and decimal. */
+enum clrnn_status clrnn_dataset_open_beside(const struct clrnn_log *log, const struct clrnn_config *config,
+                                            const struct clrnn_source *source, const char *name,
+                                            enum clrnn_dataset_check check,
+                                            const struct clrnn_open_rules *rules,
+                                            struct clrnn_dataset **dataset);
 /** A source of a CSV file, with what it leaves open as in the config's training set: how the file is written,
  * windows, and where there are no `names` the columns. Its texts belong to the two. */
 struct clrnn_source clrnn_source_as_trained(const struct clrnn_config *config,

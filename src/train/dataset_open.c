@@ -251,17 +251,33 @@ static enum clrnn_status refill(struct clrnn_dataset *whole, const struct clrnn_
     return valid && valid->table != whole->table ? clrnn_dataset_fill(train, valid->table) : CLRNN_OK;
 }
 
+enum clrnn_status clrnn_dataset_open_beside(const struct clrnn_log *log, const struct clrnn_config *config,
+                                            const struct clrnn_source *source, const char *name,
+                                            enum clrnn_dataset_check check,
+                                            const struct clrnn_open_rules *rules,
+                                            struct clrnn_dataset **dataset)
+{
+    struct clrnn_source whole = clrnn_source_as_trained(config, rules->names, source);
+
+    whole.delimiter = source->delimiter; // how it is written may differ
+    whole.comment = source->comment;
+    whole.decimal = source->decimal;
+    if (clrnn_source_is_files(&whole) && !whole.label_from)
+        whole.label_from = config->data.train.label_from;
+    return clrnn_dataset_open_by(log, config, &whole, config->folder, name, check, rules, dataset);
+}
+
 // Opens data.valid, by the names of the training set's columns and classes where that has any.
-static enum clrnn_status open_beside(const struct clrnn_log *log, const struct clrnn_config *config,
-                                     enum clrnn_dataset_check check, const struct clrnn_dataset *train,
-                                     struct clrnn_dataset **valid)
+static enum clrnn_status open_data_valid(const struct clrnn_log *log, const struct clrnn_config *config,
+                                         enum clrnn_dataset_check check, const struct clrnn_dataset *train,
+                                         struct clrnn_dataset **valid)
 {
     struct clrnn_names *names;
     enum clrnn_status st;
 
     TRY(clrnn_dataset_names(train, &names));
-    st = clrnn_dataset_open_by(log, config, &config->data.valid, config->folder, "valid", check,
-                               &(struct clrnn_open_rules){.names = names}, valid);
+    st = clrnn_dataset_open_beside(log, config, &config->data.valid, "valid", check,
+                                   &(struct clrnn_open_rules){.names = names}, valid);
     clrnn_names_destroy(&names);
     return st;
 }
@@ -275,7 +291,7 @@ static enum clrnn_status open_valid(const struct clrnn_log *log, const struct cl
     enum clrnn_status st;
 
     if (data->valid.there)
-        return open_beside(log, config, check, whole, valid);
+        return open_data_valid(log, config, check, whole, valid);
     if (whole->windows && data->train.split) {
         TRY(clrnn_dataset_split_time(whole, &data->train, valid));
         return refill(whole, whole, *valid);
@@ -334,11 +350,17 @@ enum clrnn_status clrnn_source_shape(const struct clrnn_log *log, const struct c
     NEED(log, source);
     NEED(log, shape);
 
-    const struct clrnn_source whole = clrnn_source_as_trained(config, NULL, source);
+    const struct clrnn_data_config *data = &config->data;
+    const struct clrnn_source *named = !source->own        ? source
+                                       : data->test.there  ? &data->test
+                                       : data->valid.there ? &data->valid
+                                                           : &data->train;
+    const struct clrnn_source whole = clrnn_source_as_trained(config, NULL, named);
     const struct clrnn_dataset_info *info;
     struct clrnn_dataset *dataset;
 
-    TRY(clrnn_dataset_open(log, config, &whole, NULL, "data", CLRNN_CHECK_SHAPES_ONLY, &dataset));
+    TRY(clrnn_dataset_open(log, config, &whole, source->own ? config->folder : NULL, "data",
+                           CLRNN_CHECK_SHAPES_ONLY, &dataset));
     info = clrnn_dataset_info(dataset);
     *shape = (struct clrnn_data_shape){.features = info->C, .tokens = info->tokens, .steps = info->T};
     clrnn_dataset_close(&dataset);

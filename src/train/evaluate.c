@@ -12,25 +12,64 @@
 #include "train/metrics.h"
 #include "train/naive.h"
 
-enum clrnn_status clrnn_open_for(struct clrnn_model *model, const struct clrnn_source *source, bool targets,
-                                 struct clrnn_dataset **dataset)
+// Opens data.test of the model's config, else the validation set that training had, as they were read there.
+static enum clrnn_status open_own(struct clrnn_model *model, bool targets, struct clrnn_dataset **dataset)
+{
+    const struct clrnn_data_config *data = &model->config->data;
+    const struct clrnn_source *named = data->test.there    ? &data->test
+                                       : data->valid.there ? &data->valid
+                                                           : NULL;
+    const char *word = data->test.there ? "data.test" : "its validation set";
+    struct clrnn_dataset *train;
+    enum clrnn_status st;
+
+    *dataset = NULL;
+    if (named) {
+        const struct clrnn_open_rules rules = {
+            .names = model->names, .by_position = !model->names, .no_targets = !targets};
+
+        st = clrnn_dataset_open_beside(model->log, model->config, named, word, CLRNN_CHECK_ALL, &rules,
+                                       dataset);
+    } else if (data->train.there && (data->valid_fraction > 0.0 || data->train.split)) {
+        st = clrnn_dataset_open_named(model->log, model->config, CLRNN_CHECK_ALL, &train, dataset);
+        clrnn_dataset_close(&train); // its part holds it open
+    } else {
+        st = clrnn_error(model->log, CLRNN_ERR_ARG,
+                         "the model's config has neither data.test nor validation data to work on: "
+                         "name others (--x FILE.npy, --csv FILE.csv)");
+    }
+    if (st == CLRNN_OK)
+        clrnn_log(model->log, CLRNN_LOG_INFO, "on %s, %u samples", word, clrnn_dataset_info(*dataset)->S);
+    return st;
+}
+
+// Opens the data that `source` names, by the columns and classes that the model keeps.
+static enum clrnn_status open_named(struct clrnn_model *model, const struct clrnn_source *source,
+                                    bool targets, struct clrnn_dataset **dataset)
 {
     const struct clrnn_source whole = clrnn_source_as_trained(model->config, model->names, source);
     const struct clrnn_open_rules rules = {
         .names = model->names, .by_position = !model->names, .no_targets = !targets};
-    const struct clrnn_dataset_info *info;
     const char *path = source->arrays ? "data"
                        : source->csv  ? source->csv
                        : source->ts   ? source->ts
                        : source->x    ? source->x
                                       : "synthetic data";
 
-    TRY(clrnn_dataset_open_by(model->log, model->config, &whole, NULL, path, CLRNN_CHECK_ALL, &rules,
-                              dataset));
+    return clrnn_dataset_open_by(model->log, model->config, &whole, NULL, path, CLRNN_CHECK_ALL, &rules,
+                                 dataset);
+}
+
+enum clrnn_status clrnn_open_for(struct clrnn_model *model, const struct clrnn_source *source, bool targets,
+                                 struct clrnn_dataset **dataset)
+{
+    const struct clrnn_dataset_info *info;
+
+    TRY(source->own ? open_own(model, targets, dataset) : open_named(model, source, targets, dataset));
     info = clrnn_dataset_info(*dataset);
     if (info->C != model->shape.features || info->tokens != model->shape.tokens)
-        clrnn_error(model->log, CLRNN_ERR_DATA, "%s: has %u features, but the model was trained on %u", path,
-                    info->C, model->shape.features);
+        clrnn_error(model->log, CLRNN_ERR_DATA, "%s: has %u features, but the model was trained on %u",
+                    info->name, info->C, model->shape.features);
     else if (clrnn_model_check_normalization(model) == CLRNN_OK)
         return CLRNN_OK;
     clrnn_dataset_close(dataset);

@@ -131,8 +131,9 @@ class Command:
         return name
 
     def start(self, *arguments, env=None, **options):
-        options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
-        return subprocess.Popen([self.executable, *arguments], cwd=self.folder, text=True,
+        options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE,
+                   "cwd": self.folder, **options}
+        return subprocess.Popen([self.executable, *arguments], text=True,
                                 env={**os.environ, **(env or {})}, **options)
 
     def run(self, *arguments, status=0, env=None, **options):

@@ -1,0 +1,68 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""What somebody who is new to the command leaves out or gets wrong, and what it then does."""
+import json
+import sys
+
+import harness
+from harness import QUIET
+
+TABLE = """\
+model: {layers: [{gru: {hidden_size: 4}}, {pool: {over: last}}, {linear: {out_features: 2}}]}
+train: {loss: mse, optimizer: {adam: {lr: 0.01}}, epochs: 2, batch_size: 16}
+data:
+  train: {csv: s.csv, columns: [a], target: a, window: 6, horizon: 2, missing: mean}
+  normalize: standard
+"""
+
+
+def own_data(c):
+    """Without files eval and predict take data.test, else the validation set, read as in training."""
+    def loss(run, *options):
+        out, err = c.run("eval", run, "--json", *options)
+        return json.loads(out)["loss"], err
+
+    c.run("train", "config.yaml", "--out", "run", *QUIET)
+    value, err = loss("run")
+    harness.near(value, c.epochs("run")[-1]["valid_loss"], 1e-12, "loss")
+    assert "on its validation set, 30 samples" in err, err
+    c.run("predict", "run", "--out", "p.npy", "--quiet")
+    c.run("predict", "run", "--x", "X_valid.npy", "--out", "q.npy", "--quiet")
+    assert (c.folder / "p.npy").read_bytes() == (c.folder / "q.npy").read_bytes()
+    assert "is what this command reads" in c.run("predict", "run", "--out", "X_valid.npy", status=2)[1]
+    harness.write_dataset(c.folder, 20, 5, 3, seed=3, prefix="test")
+    text = (c.folder / "config.yaml").read_text() + "  test: {x: X_test.npy, y: y_test.npy}\n"
+    c.run("train", c.write("test.yaml", text), "--out", "tested", *QUIET)
+    value, err = loss("tested")
+    assert "on data.test, 20 samples" in err, err
+    assert value == loss("run", "--x", "X_test.npy", "--y", "y_test.npy")[0]
+    (c.folder / "sub").mkdir()
+    out, _ = c.run("eval", "--init", "../run/best.safetensors", "--config", "../test.yaml", "--json",
+                   cwd=c.folder / "sub")
+    assert json.loads(out)["samples"] == 20
+    part = text[:text.index("  valid:")] + "  valid_fraction: 0.2\n"
+    c.run("train", c.write("part.yaml", part), "--out", "part", *QUIET)
+    value, err = loss("part")
+    harness.near(value, c.epochs("part")[-1]["valid_loss"], 1e-12, "loss")
+    assert "14 samples" in err, err
+    c.run("train", c.write("none.yaml", part.replace("valid_fraction: 0.2", "bucket: false")), "--out", "none", *QUIET)
+    assert "neither data.test nor validation data" in c.run("eval", "none", status=2)[1]
+    for wrong in (("--y", "y_test.npy"), ("--no-lengths",), ("--label", "a")):
+        c.run("eval", "run", *wrong, status=2)
+
+
+def own_table(c):
+    """What data.valid and data.test of a table leave open is as in data.train: windows, columns, names, means."""
+    rows = [f"{n},{'' if n == 9 else (7 * n) % 11},x\n" for n in range(60)]
+    for name, part in (("s.csv", rows[:40]), ("v.csv", rows[20:]), ("t.csv", rows[30:])):
+        (c.folder / name).write_text("n,a,b\n" + "".join(part))
+    c.run("train", c.write("c.yaml", TABLE + "  valid: {csv: v.csv}\n  test: {csv: t.csv}\n"), "--out", "run", *QUIET)
+    described = json.loads(c.run("data", "c.yaml", "--json")[0])
+    assert [described[part]["samples"] for part in ("train", "valid", "test")] == [33, 33, 23]
+    out, err = c.run("eval", "run", "--json")
+    assert json.loads(out)["samples"] == 23 and "on data.test" in err, err
+    assert json.loads(out)["loss"] == json.loads(c.run("eval", "run", "--csv", "t.csv", "--json")[0])["loss"]
+
+
+if __name__ == "__main__":
+    sys.exit(harness.main([own_data, own_table]))
