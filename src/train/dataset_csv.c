@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "model/layer.h"
 #include "train/dataset_private.h"
+#include "train/table_order.h"
 
 #define MAX_EXTENT ((size_t)INT32_MAX)
 
@@ -95,6 +96,8 @@ enum clrnn_status clrnn_dataset_open_csv(struct clrnn_dataset *d, const struct c
         return clrnn_error(d->log, CLRNN_ERR_DATA, "%s: %zu rows of %zu columns are too many", d->x_path,
                            d->table->rows, d->table->features);
     TRY(source->window ? shape_windows(d, source) : shape_rows(d, source));
+    if (rules->report && !source->window && d->info.T == 1)
+        TRY(clrnn_table_check_order(d->log, &wish, d->table));
     d->info.has_y = d->table->targets > 0;
     d->info.y_steps = d->goal.per_step && d->info.T == 1;
     TRY(clrnn_dataset_find_steps(d, config));

@@ -122,6 +122,11 @@ static enum clrnn_status no_number(const struct loader *l, size_t row, size_t pl
     if (comma && clrnn_cell_number(text, strlen(text), ',', &value))
         return bad(l, row, place, "\"%.20s\" is no number: where decimals have a comma, say decimal: \",\"",
                    text);
+    if (clrnn_cell_time(text, strlen(text), &value))
+        return bad(l, row, place,
+                   "\"%.30s\" is a date, no number: say time: %.40s beside window, the rows of a sample, or "
+                   "leave the column out by `columns`",
+                   text, name_of(l, place));
     return bad(l, row, place, "\"%.20s%s\" is no number%s", text, strlen(text) > 20 ? "..." : "",
                TEXT_ADVICE);
 }

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: MIT
 """What somebody who is new to the command leaves out or gets wrong, and what it then does."""
 import json
+import math
+import random
 import sys
 
 import harness
@@ -64,5 +66,39 @@ def own_table(c):
     assert json.loads(out)["loss"] == json.loads(c.run("eval", "run", "--csv", "t.csv", "--json")[0])["loss"]
 
 
+def series_as_rows(c):
+    """Rows that are a series, each taken as a sample by itself: a warning, and none where they are not."""
+    draw = random.Random(1)
+    config = TABLE.replace(" window: 6, horizon: 2,", "").replace("out_features: 2", "out_features: 1")
+
+    def warned(header, rows, *changes):
+        (c.folder / "s.csv").write_text(header + "\n" + "".join(",".join(map(str, row)) + "\n" for row in rows))
+        text = config
+        for change in changes:
+            text = text.replace(*change)
+        err = [c.run(*arguments)[1] for arguments in (
+            ("data", c.write("s.yaml", text)), ("train", "s.yaml", "--out", "run", "--no-plot", "--no-watch"))]
+        assert ["T = 1" in part for part in err] in ([True] * 2, [False] * 2), err
+        return err[0] if "T = 1" in err[0] else ""
+
+    def noise(rows, first=lambda n: n):
+        return [(first(n), draw.gauss(0, 1), draw.gauss(0, 1)) for n in range(rows)]
+
+    days = noise(28, lambda n: f"2024-02-{n + 1:02}")
+    assert 'order of "day"' in warned("day,a,b", days) and "time: day" in warned("day,a,b", days)
+    assert 'order of "t"' in warned("t,a,b", noise(30))
+    assert 'order of "clock"' in warned("clock,a,b", noise(30, lambda n: n * 0.02))
+    waves = [(math.sin(n / 5), math.cos(n / 7)) for n in range(100)]
+    assert "resembles the row before it (correlation 0.9" in warned("a,b", waves)
+    assert not warned("id,a,b", noise(300))  # counts samples
+    draw.shuffle(days)
+    assert not warned("day,a,b", days)
+    assert not warned("a,b,c", noise(300, lambda n: draw.gauss(0, 1)))
+    assert not warned("t,a,b", noise(40), ("missing: mean", "missing: mean, window: 6, horizon: 1"))
+    classes = (("columns: [a], target: a", "label: k"), ("mse", "cross_entropy"), ("features: 1", "features: 3"))
+    by_class = [(n // 100 + draw.gauss(0, 0.3), n // 100 + draw.gauss(0, 0.3), n // 100) for n in range(300)]
+    assert not warned("a,b,k", by_class, *classes)
+
+
 if __name__ == "__main__":
-    sys.exit(harness.main([own_data, own_table]))
+    sys.exit(harness.main([own_data, own_table, series_as_rows]))

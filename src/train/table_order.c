@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: MIT
+// Finds out from a table's first rows whether they are a series: times in order, or rows like those before
+// them.
+#include "train/table_order.h"
+
+#include <ctype.h>
+#include <math.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/array.h"
+#include "formats/cell.h"
+#include "formats/csv.h"
+
+#define FIRST_ROWS 1000u
+#define LEAST_ROWS 10u  // to tell an order
+#define LEAST_PAIRS 30u // to tell a correlation
+#define ORDERED_SHARE 0.9
+#define LEAST_CORRELATION 0.5
+
+// ---------------------------------------------------------------- a column of times
+
+// What the rows so far say of a column.
+struct order {
+    bool numbers, dates;     // all cells are
+    bool counts;             // each is one more than that before
+    double last;             // of the row before
+    uint32_t up, down, same; // rows above, below and equal to that before
+};
+
+struct head {
+    const struct clrnn_table_wish *wish;
+    size_t columns;
+    struct order *order; // [columns]
+    char **name;         // [columns]
+    uint32_t rows;
+};
+
+static enum clrnn_status take_header(void *user, size_t columns, char *const *names)
+{
+    struct head *h = user;
+
+    h->order = calloc(columns, sizeof(*h->order));
+    h->name = calloc(columns, sizeof(*h->name));
+    if (!h->order || !h->name)
+        return CLRNN_ERR_MEMORY;
+    h->columns = columns;
+    for (size_t i = 0; i < columns; i++) {
+        h->order[i] = (struct order){.numbers = true, .dates = true, .counts = true};
+        h->name[i] = strdup(names[i]);
+        if (!h->name[i])
+            return CLRNN_ERR_MEMORY;
+    }
+    return CLRNN_OK;
+}
+
+static enum clrnn_status take_cell(void *user, size_t row, size_t column, const char *text, size_t length)
+{
+    struct head *h = user;
+    struct order *o = &h->order[column];
+    double number, value;
+
+    if (!o->numbers && !o->dates)
+        return CLRNN_OK;
+    o->numbers = o->numbers && clrnn_cell_number(text, length, '.', &number);
+    o->dates = o->dates && !o->numbers && clrnn_cell_time(text, length, &value);
+    if (o->numbers)
+        value = number;
+    else if (!o->dates)
+        return CLRNN_OK;
+    if (row > 1) {
+        o->up += value > o->last;
+        o->down += value < o->last;
+        o->same += value == o->last;
+        o->counts = o->counts && value == o->last + 1;
+    }
+    o->last = value;
+    return CLRNN_OK;
+}
+
+static enum clrnn_status take_row(void *user, size_t row)
+{
+    struct head *h = user;
+
+    (void)row;
+    return ++h->rows < FIRST_ROWS ? CLRNN_OK : CLRNN_FAILED; // the rest is not read
+}
+
+// A number that grows from row to row may as well be a sample's number: only one of these names is a time.
+static bool is_time_word(const char *name)
+{
+    static const char *const word[] = {"t",    "time", "timestamp", "date",   "datetime", "ds",
+                                       "year", "hour", "minute",    "second", "seconds",  "step"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(word); i++)
+        if (!strcasecmp(name, word[i]) || (i > 0 && !strncasecmp(name, word[i], strlen(word[i])) &&
+                                           !isalnum((unsigned char)name[strlen(word[i])])))
+            return true;
+    return false;
+}
+
+static bool is_label(const struct clrnn_table *t, const char *name)
+{
+    for (size_t k = 0; k < t->targets; k++)
+        if (!strcmp(t->column.text[t->target[k]], name))
+            return true;
+    return false;
+}
+
+// The first column that holds times in order, or NULL.
+static const char *find_time(const struct head *h, const struct clrnn_table *t)
+{
+    for (size_t i = 0; i < h->columns; i++) {
+        const struct order *o = &h->order[i];
+
+        if (h->rows < LEAST_ROWS || is_label(t, h->name[i]))
+            continue;
+        if (o->dates && o->up + o->same >= ORDERED_SHARE * (h->rows - 1) && 2 * o->up > o->down)
+            return h->name[i];
+        if (o->numbers && !o->down && !o->same && (!o->counts || is_time_word(h->name[i])))
+            return h->name[i];
+    }
+    return NULL;
+}
+
+// ---------------------------------------------------------------- rows like those before them
+
+// How much a column says of its next row: its correlation from one row to the next. With classes both are
+// taken apart from their class's mean, since a table that is sorted by class is no series. NaN: not known.
+static double correlation(const struct clrnn_table *t, size_t place, const double *mean, size_t classes)
+{
+    const size_t rows = MIN2(t->rows, (size_t)FIRST_ROWS);
+    double pairs = 0, product = 0, squares = 0, before = NAN;
+
+    for (size_t i = 0; i < rows; i++) {
+        const double *row = &t->values[i * t->width];
+        const double label = classes ? row[t->target[0]] : 0;
+        const double value = row[place] - mean[label >= 0 && label < classes ? (size_t)label : 0];
+
+        if (isnan(value)) {
+            before = value;
+            continue;
+        }
+        squares += value * value;
+        if (!isnan(before)) {
+            product += value * before;
+            pairs++;
+        }
+        before = value;
+    }
+    return pairs < LEAST_PAIRS || !(squares > 0) ? (double)NAN : product / squares;
+}
+
+// The mean of a column over the first rows, [classes] of each class, or [1].
+static void means(const struct clrnn_table *t, size_t place, size_t classes, double *mean, double *count)
+{
+    for (size_t k = 0; k < MAX2(classes, 1); k++)
+        mean[k] = count[k] = 0;
+    for (size_t i = 0; i < MIN2(t->rows, (size_t)FIRST_ROWS); i++) {
+        const double *row = &t->values[i * t->width];
+        const double label = classes ? row[t->target[0]] : 0;
+        const size_t k = label >= 0 && label < classes ? (size_t)label : 0;
+
+        if (isnan(row[place]))
+            continue;
+        mean[k] += row[place];
+        count[k]++;
+    }
+    for (size_t k = 0; k < MAX2(classes, 1); k++)
+        mean[k] /= fmax(count[k], 1);
+}
+
+// The correlation of rows with those before them: of real targets the least, of classes the features' mean.
+static enum clrnn_status resemblance(const struct clrnn_log *log, const struct clrnn_table_wish *wish,
+                                     const struct clrnn_table *t, double *result)
+{
+    const size_t columns = wish->classes ? t->features : t->targets;
+    const size_t *column = wish->classes ? t->feature : t->target;
+    double least = INFINITY, sum = 0, *mean;
+    size_t classes = 0;
+
+    for (size_t i = 0; wish->classes && t->targets && i < MIN2(t->rows, (size_t)FIRST_ROWS); i++) {
+        const double label = t->values[i * t->width + t->target[0]];
+
+        if (label >= 0 && label < FIRST_ROWS)
+            classes = MAX2(classes, (size_t)label + 1);
+    }
+    mean = malloc(2 * MAX2(classes, 1) * sizeof(*mean));
+    if (!mean)
+        return clrnn_error_memory(log, classes * sizeof(*mean), wish->path);
+    for (size_t i = 0; i < columns; i++) {
+        double r;
+
+        means(t, column[i], classes, mean, mean + MAX2(classes, 1));
+        r = correlation(t, column[i], mean, classes);
+        r = isnan(r) ? 0 : r;
+        least = fmin(least, r);
+        sum += r;
+    }
+    free(mean);
+    *result = !columns ? 0 : wish->classes ? sum / (double)columns : least;
+    return CLRNN_OK;
+}
+
+// ---------------------------------------------------------------- the warning
+
+static void warn(const struct clrnn_log *log, const struct clrnn_table_wish *wish, const char *why,
+                 const char *time)
+{
+    clrnn_log(log, CLRNN_LOG_WARNING,
+              "%s: %s, but each row is taken as a sample by itself (T = 1); where they are a series, add "
+              "window: 48, the rows of a sample%s%s",
+              wish->path, why, time ? ", and time: " : "", time ? time : "");
+}
+
+enum clrnn_status clrnn_table_check_order(const struct clrnn_log *log, const struct clrnn_table_wish *wish,
+                                          const struct clrnn_table *table)
+{
+    const struct clrnn_source *s = wish->source;
+    const struct clrnn_csv_rules rules = {clrnn_source_delimiter(s), s->comment ? *s->comment : 0};
+    struct head head = {.wish = wish};
+    const struct clrnn_csv_sink sink = {&head, take_header, take_cell, take_row};
+    enum clrnn_status st = clrnn_csv_stream(log, wish->path, &rules, &sink);
+    const char *time;
+    double similar = 0;
+    char why[160];
+
+    if (st == CLRNN_ERR_MEMORY)
+        clrnn_error_memory(log, head.columns * sizeof(*head.order), wish->path);
+    if (st == CLRNN_FAILED)
+        st = CLRNN_OK;
+    time = st == CLRNN_OK ? find_time(&head, table) : NULL;
+    if (time) {
+        snprintf(why, sizeof(why), "the rows stand in order of \"%.80s\"", time);
+        warn(log, wish, why, time);
+    } else if (st == CLRNN_OK) {
+        st = resemblance(log, wish, table, &similar);
+        snprintf(why, sizeof(why), "each row resembles the row before it (correlation %.2f)", similar);
+        if (st == CLRNN_OK && similar > LEAST_CORRELATION)
+            warn(log, wish, why, NULL);
+    }
+    for (size_t i = 0; i < head.columns; i++)
+        free(head.name[i]);
+    free(head.name);
+    free(head.order);
+    return st;
+}
