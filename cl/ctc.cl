@@ -204,17 +204,17 @@ static inline bool decodes(const ctc_sample *s, global const real *best, uint st
 }
 
 // result [N, 2]: weighted loss, and whether the decoding is right. A team takes `chunk` samples. dx and
-// weight may be NULL.
+// weight may be NULL. With `total`, dx is the gradient of the sum, not of the mean.
 kernel void ctc_samples(global const real *x, global const real *stats, global const real *best,
                         global const int *lengths, global const int *target, global const int *target_lengths,
                         global const real *weight, global real *dx, global real *alpha, global real *beta,
                         global real *result, uint T, uint N, uint C, uint L, uint blank, uint zero_infinity,
-                        uint chunk, local real *scratch)
+                        uint total, uint chunk, local real *scratch)
 {
     const uint last = min(N, (TEAM + 1) * chunk), width = 2 * L + 1, stride = N * width;
-    real weights = 0.0f;
+    real weights = total != 0 ? 1.0f : 0.0f;
 
-    for (uint n = 0; n < N; n++)
+    for (uint n = 0; n < N && total == 0; n++)
         weights += weight != 0 ? weight[n] : 1.0f;
     for (uint n = TEAM * chunk; n < last; n++) {
         const uint steps = lengths != 0 ? (uint)clamp(lengths[n], 1, (int)T) : T;

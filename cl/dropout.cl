@@ -82,3 +82,39 @@ kernel void dropout(global const real *x, global const uint *counter, global rea
 #endif
     }
 }
+
+// As dropout, for some samples of a batch of COUNTER_SAMPLES, from COUNTER_SAMPLE on, with the mask that they
+// have in the whole. Rows of `row` numbers, C of each sample; a work-item computes `chunk` elements.
+kernel void dropout_part(global const real *x, global const uint *counter, global real *y, uint count,
+                         uint steps, uint stream, uint threshold, real scale, uint chunk, uint row, uint C)
+{
+    const size_t last = min((size_t)count, ((size_t)get_global_id(0) + 1) * chunk);
+    const uint seed_lo = counter[COUNTER_SEED_LO], seed_hi = counter[COUNTER_SEED_HI];
+    const uint step = counter[COUNTER_STEP], skipped = counter[COUNTER_SAMPLES] * C - row;
+    const uint first = counter[COUNTER_SAMPLE] * C;
+
+    for (size_t e = (size_t)get_global_id(0) * chunk; e < last; e += WIDTH) {
+#if WIDTH == 16
+        const uint16 here = (uint)e + as_uint16(INDEXES), index = here + here / row * skipped + first;
+        const uint16 which = index & 3;
+        const uint n = (uint)(last - e);
+        uint16 w[4];
+
+        w[0] = index / 4;
+        w[1] = step;
+        w[2] = stream;
+        w[3] = RANDOM_DROPOUT;
+        philox16(w, seed_lo, seed_hi);
+        w[0] = select(select(w[0], w[1], which == 1), select(w[2], w[3], which == 3), which > 1);
+        for (size_t at = e; at < (size_t)steps * count; at += count)
+            store(kept(w[0], load(x + at, n), threshold, scale), y + at, n);
+#else
+        const uint index = (uint)e + (uint)e / row * skipped + first;
+        const uint4 word = random_block(seed_lo, seed_hi, RANDOM_DROPOUT, step, stream, index / 4) >> 8;
+        const uint words[4] = {word.x, word.y, word.z, word.w};
+
+        for (size_t at = e; at < (size_t)steps * count; at += count)
+            y[at] = words[index & 3] >= threshold ? x[at] * scale : 0.0f;
+#endif
+    }
+}

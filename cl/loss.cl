@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Losses with their gradients and what else a batch leaves behind. Needs -DLOSS_KIND (below),
 // -DCOOPERATE: whether all lanes of a team work on one row at a time (many classes) or each on its own,
-// -DQUANTILES: the number of quantiles, else 1, -DMISSING: whether NaN targets are left out.
+// -DQUANTILES: the number of quantiles, else 1, -DMISSING: whether NaN targets are left out, -DTOTAL: whether dx
+// is the gradient of the sum, not of the mean.
 //
 // Shapes: x, dx [rows, C]; target [rows] classes, or real [rows, C / QUANTILES]; weight [C] (class weights,
 // pos_weight) or [QUANTILES]; label_weight [C]; sample_weight [N]; scale [2, C / QUANTILES], deviation and mean
@@ -360,7 +361,7 @@ kernel void loss_whole(global const real *x, global const int *lengths, global c
 {
     const task t = TASK;
     const uint end = TEAM == 0 ? item_count(&t) : 0, slot = counter[COUNTER_SLOT];
-    const real whole = weight_of_items(&t, 0, end, scratch);
+    const real whole = TOTAL ? 1.0f : weight_of_items(&t, 0, end, scratch);
 
     loss_of_items(&t, 0, end, whole, TEAM == 0 && slot < slots ? record + slot * RECORD_FIELDS : 0, scratch);
 }
@@ -395,7 +396,7 @@ kernel void loss_rows(global const real *x, global const int *lengths, global co
     for (uint b = LANE; b < blocks; b += LANES)
         add(&s, 0, weights[b]);
     s.sum[0] = LANE_SUM(s.sum[0], scratch);
-    loss_of_items(&t, first, min(item_count(&t), first + block), s.sum[0],
+    loss_of_items(&t, first, min(item_count(&t), first + block), TOTAL ? 1.0f : s.sum[0],
                   first < item_count(&t) ? sums + TEAM * SUMS : 0, scratch);
 }
 

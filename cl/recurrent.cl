@@ -341,20 +341,24 @@ kernel void recurrent_sums(global const real *g, global const real *x, global co
         store(gain_sum.sum, dgain + (size_t)block * C + c, C - c);
 }
 
-// mask [count]: 0 or `scale`. An item draws four numbers.
-kernel void recurrent_mask(global const uint *counter, global real *mask, uint count, uint stream, uint threshold,
-                           real scale)
+// mask [count], P of each sample: 0 or `scale`. The first sample is the batch's COUNTER_SAMPLE. An item draws four
+// numbers, which lie in one block of random words or in two.
+kernel void recurrent_mask(global const uint *counter, global real *mask, uint count, uint P, uint stream,
+                           uint threshold, real scale)
 {
-    const uint index = get_global_id(0);
-    if (index * 4 >= count)
+    const uint first = get_global_id(0) * 4;
+    if (first >= count)
         return;
 
+    const uint start = counter[COUNTER_SAMPLE] * P + first, shift = start & 3;
     const uint4 word = random_block(counter[COUNTER_SEED_LO], counter[COUNTER_SEED_HI], RANDOM_DROPOUT,
-                                    counter[COUNTER_STEP], stream, index) >> 8;
-    const uint words[4] = {word.x, word.y, word.z, word.w};
+                                    counter[COUNTER_STEP], stream, start / 4) >> 8;
+    const uint4 next = random_block(counter[COUNTER_SEED_LO], counter[COUNTER_SEED_HI], RANDOM_DROPOUT,
+                                    counter[COUNTER_STEP], stream, start / 4 + 1) >> 8;
+    const uint words[8] = {word.x, word.y, word.z, word.w, next.x, next.y, next.z, next.w};
 
-    for (uint i = 0; i < 4 && index * 4 + i < count; i++)
-        mask[index * 4 + i] = words[i] >= threshold ? scale : 0.0f;
+    for (uint i = 0; i < 4 && first + i < count; i++)
+        mask[first + i] = words[shift + i] >= threshold ? scale : 0.0f;
 }
 
 // out [rows, P] = mask [N, P] times the rows of y [.., D*P] from `first` on. An item takes one number.

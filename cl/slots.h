@@ -12,6 +12,8 @@ enum {
     COUNTER_SLOT,
     COUNTER_FIRST /* the batch's step at which the plan's begin (train.bptt) */,
     COUNTER_CARRY /* whether recurrent layers go on from the states of the run before, not from zero */,
+    COUNTER_SAMPLE /* number in the batch of the plan's first sample (train.shards) */,
+    COUNTER_SAMPLES /* of the batch, where the plan has a part of it */,
     COUNTER_FIELDS
 };
 

@@ -31,7 +31,8 @@ enum clrnn_status clrnn_ctc(struct clrnn_launches *launches, const struct clrnn_
         ARGS(BUF(x), BUF(stats), BUF(best), BUF(lengths), BUF(clrnn_in(graph, op, CTC_TARGET)),
              BUF(clrnn_in(graph, op, CTC_TARGET_LENGTHS)), BUF(weight), BUF(clrnn_out(graph, op, CTC_DX)),
              BUF(alpha), BUF(beta), BUF(result), UINT(T), UINT(N), UINT(C), UINT(op->ctc.L),
-             UINT(op->ctc.blank), UINT(op->ctc.zero_infinity), UINT(s.chunk), LANE_SUMS(s))));
+             UINT(op->ctc.blank), UINT(op->ctc.zero_infinity), UINT(op->ctc.total), UINT(s.chunk),
+             LANE_SUMS(s))));
     return clrnn_launch_kernel(launches, "ctc", "ctc_finish", DEFINES({"WIDTH", 1}, {"LANES", 1}), RANGE1(1),
                                (struct clrnn_cost){3.0 * N, 12.0 * N},
                                ARGS(BUF(result), BUF(weight), BUF(clrnn_in(graph, op, CTC_COUNTER)),

@@ -29,6 +29,7 @@ enum {
 struct clrnn_ctc_attributes {
     uint32_t L, blank, slots;
     bool zero_infinity;
+    bool total; // as struct clrnn_loss_attributes
 };
 
 #endif

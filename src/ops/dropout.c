@@ -15,6 +15,14 @@ static enum clrnn_status launch(struct clrnn_launches *l, const struct clrnn_gra
 
     if (op->out[DROPOUT_Y] < 0)
         return CLRNN_OK;
+    if (op->dropout.part)
+        return clrnn_launch_kernel(
+            l, "dropout", "dropout_part", DEFINES({"WIDTH", width}), RANGE1((count + chunk - 1) / chunk),
+            clrnn_class_cost(&clrnn_dropout_fwd_class, g, op),
+            ARGS(BUF(clrnn_in(g, op, DROPOUT_X)), BUF(clrnn_in(g, op, DROPOUT_COUNTER)),
+                 BUF(clrnn_out(g, op, DROPOUT_Y)), UINT(count), UINT(steps), UINT(op->dropout.stream),
+                 UINT(ceil(p * 0x1p24)), REAL(p < 1 ? 1 / (1 - p) : 0), UINT(chunk), UINT(op->N * op->C),
+                 UINT(op->C)));
     return clrnn_launch_kernel(
         l, "dropout", "dropout", DEFINES({"WIDTH", width}), RANGE1((count + chunk - 1) / chunk),
         clrnn_class_cost(&clrnn_dropout_fwd_class, g, op),

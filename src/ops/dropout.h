@@ -22,6 +22,7 @@ enum { DROPOUT_Y }; // backward: dx
 
 struct clrnn_dropout_attributes {
     bool variational; // one mask [N, C] for all steps
+    bool part; // N are COUNTER_SAMPLE and following of a batch of COUNTER_SAMPLES: e counts in the batch
     double p;
     uint32_t stream;
 };

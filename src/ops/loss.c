@@ -54,7 +54,7 @@ enum clrnn_status clrnn_loss(struct clrnn_launches *launches, const struct clrnn
     struct clrnn_buffer *record = clrnn_out(graph, op, LOSS_RECORD), *sums, *weights;
     const struct clrnn_defines defines = DEFINES(
         {"LOSS_KIND", op->loss.kind}, {"COOPERATE", cooperate}, {"WIDTH", s.width}, {"LANES", s.lanes},
-        {"QUANTILES", MAX2(op->loss.quantiles, 1)}, {"MISSING", op->loss.missing});
+        {"QUANTILES", MAX2(op->loss.quantiles, 1)}, {"MISSING", op->loss.missing}, {"TOTAL", op->loss.total});
 
     if (s.teams <= 1)
         return clrnn_launch_kernel(

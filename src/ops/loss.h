@@ -33,6 +33,7 @@ struct clrnn_loss_attributes {
     double label_smoothing, beta, delta;
     uint32_t quantiles; // quantile: how many; output o * quantiles + q of target o
     bool missing;       // targets that are NaN take part in nothing
+    bool total;         // dx is the gradient of the numerator alone: of a part of a batch (train.shards)
     int32_t ignore_index;
     uint32_t slots;
 };

@@ -59,7 +59,7 @@ enum clrnn_status clrnn_recurrent_mask(struct clrnn_launches *l, struct clrnn_re
         TRY(clrnn_launches_scratch(l, count, &r->mask));
     return clrnn_launch_kernel(l, "recurrent", "recurrent_mask", DEFINES_OF(r, r->split),
                                RANGE1((count + 3) / 4), clrnn_recurrent_cost(count, 1, 1),
-                               ARGS(BUF(r->counter), BUF(r->mask), UINT(count),
+                               ARGS(BUF(r->counter), BUF(r->mask), UINT(count), UINT(r->P),
                                     UINT(r->op->recurrent.stream + r->d), UINT(ceil(p * 0x1p24)),
                                     REAL(p < 1 ? 1 / (1 - p) : 0)));
 }

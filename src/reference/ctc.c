@@ -154,7 +154,7 @@ static bool ctc(const struct clrnn_op *op, void *const in[], void *const out[])
         struct sample s = {
             op, in[CTC_TARGET], n, ref_length(op, in[CTC_LENGTHS], n), 2 * (size_t)labels[n] + 1, log_prob};
 
-        run_sample(&s, in, weights, alpha, beta, out[CTC_DX], record);
+        run_sample(&s, in, op->ctc.total ? 1 : weights, alpha, beta, out[CTC_DX], record);
     }
     if (there && slot < op->ctc.slots)
         memcpy((double *)out[CTC_RECORD] + (size_t)slot * RECORD_FIELDS, record,

@@ -17,15 +17,17 @@ static void make_targets(struct clrnn_check *c, uint32_t L)
         labels[n] = MIN2(labels[n], ((steps ? steps[n] : (int32_t)c->op.T) + 1) / 2);
 }
 
-static enum clrnn_status ctc(struct clrnn_cases *s, const struct clrnn_case_size *z, bool zero, bool weighted)
+static enum clrnn_status ctc(struct clrnn_cases *s, const struct clrnn_case_size *z, bool zero, bool weighted,
+                             bool total)
 {
     struct clrnn_check *c = s->check;
     const uint32_t C = z->C + 1, L = z->T / 2 + 1;
 
     clrnn_case_begin(s, CLRNN_OP_CTC, z, C);
-    snprintf(c->what, sizeof(c->what), "zero_infinity=%d weighted=%d padded=%d", zero, weighted, z->padded);
-    c->op.ctc =
-        (struct clrnn_ctc_attributes){.L = L, .blank = 0, .slots = CLRNN_CASE_RECORDS, .zero_infinity = zero};
+    snprintf(c->what, sizeof(c->what), "zero_infinity=%d weighted=%d padded=%d total=%d", zero, weighted,
+             z->padded, total);
+    c->op.ctc = (struct clrnn_ctc_attributes){
+        .L = L, .blank = 0, .slots = CLRNN_CASE_RECORDS, .zero_infinity = zero, .total = total};
     clrnn_check_real(c, CTC_X, clrnn_case_rows(z) * C);
     clrnn_case_lengths(s, z, CTC_LENGTHS);
     clrnn_case_poison(s, z, CTC_X, C);
@@ -44,6 +46,7 @@ enum clrnn_status clrnn_ctc_cases(struct clrnn_cases *s, const struct clrnn_case
 {
     if (z->sums)
         return CLRNN_OK;
-    TRY(ctc(s, z, true, false));
-    return ctc(s, z, true, true);
+    TRY(ctc(s, z, true, false, false));
+    TRY(ctc(s, z, true, true, false));
+    return ctc(s, z, true, true, true);
 }

@@ -21,16 +21,15 @@ static bool dropout_fwd(const struct clrnn_op *op, void *const in[], void *const
         .b = op->dropout.stream,
     };
 
-    for (size_t block = 0; block * 4 < count; block++) {
+    for (size_t e = 0; e < count; e++) {
+        const size_t n = op->dropout.part ? counter[COUNTER_SAMPLE] : 0;
+        const size_t N = op->dropout.part ? counter[COUNTER_SAMPLES] : op->N, row = op->N * op->C;
+        const size_t whole = (e / row * N + n) * op->C + e % row; // its number in the whole batch
         uint32_t words[4];
 
-        clrnn_random_block(&random, (uint32_t)block, words);
-        for (size_t i = 0; i < 4 && block * 4 + i < count; i++) {
-            const size_t e = block * 4 + i;
-
-            for (size_t t = 0; t < steps; t++)
-                y[t * count + e] = words[i] >> 8 >= threshold ? x[t * count + e] * scale : 0.0;
-        }
+        clrnn_random_block(&random, (uint32_t)(whole / 4), words);
+        for (size_t t = 0; t < steps; t++)
+            y[t * count + e] = words[whole % 4] >> 8 >= threshold ? x[t * count + e] * scale : 0.0;
     }
     return true;
 }

@@ -141,7 +141,7 @@ static bool loss(const struct clrnn_op *op, void *const in[], void *const out[])
     for (size_t r = 0; r < rows; r++)
         if (ref_valid(op, in[LOSS_LENGTHS], r))
             (classes ? add_class_row : real_row)(op, in, r, dx ? dx + r * C : NULL, record);
-    for (size_t i = 0; dx && record[RECORD_COUNT] > 0 && i < rows * C; i++)
+    for (size_t i = 0; dx && record[RECORD_COUNT] > 0 && !op->loss.total && i < rows * C; i++)
         if (dx[i] != 0) // rows that do not count stay 0 even where all weights are 0
             dx[i] /= record[RECORD_WEIGHT];
     if (slot < op->loss.slots)

@@ -33,14 +33,15 @@ static void add_reals(struct clrnn_check *c, const struct clrnn_case_size *z, ui
 }
 
 static enum clrnn_status loss(struct clrnn_cases *s, const struct clrnn_case_size *z,
-                              enum clrnn_loss_kind kind)
+                              enum clrnn_loss_kind kind, bool total)
 {
     struct clrnn_check *c = s->check;
     const uint32_t C = z->C;
 
     clrnn_case_begin(s, CLRNN_OP_LOSS, z, C);
-    snprintf(c->what, sizeof(c->what), "loss=%d padded=%d", kind, z->padded);
+    snprintf(c->what, sizeof(c->what), "loss=%d padded=%d total=%d", kind, z->padded, total);
     c->op.loss.kind = kind;
+    c->op.loss.total = total;
     c->op.loss.label_smoothing = kind == CLRNN_LOSS_CROSS_ENTROPY && z->padded ? 0.1 : 0;
     c->op.loss.ignore_index = 0;
     c->op.loss.beta = c->op.loss.delta = 0.5;
@@ -66,6 +67,7 @@ enum clrnn_status clrnn_loss_cases(struct clrnn_cases *s, const struct clrnn_cas
 {
     for (int kind = CLRNN_LOSS_CROSS_ENTROPY; kind <= CLRNN_LOSS_QUANTILE; kind++)
         if (!z->sums || kind == CLRNN_LOSS_CROSS_ENTROPY)
-            TRY(loss(s, z, (enum clrnn_loss_kind)kind));
-    return CLRNN_OK;
+            TRY(loss(s, z, (enum clrnn_loss_kind)kind, false));
+    TRY(loss(s, z, CLRNN_LOSS_CROSS_ENTROPY, true));
+    return z->sums ? CLRNN_OK : loss(s, z, CLRNN_LOSS_MSE, true);
 }

@@ -89,9 +89,11 @@ static void draw_mask(const struct clrnn_op *op, const uint32_t *counter, size_t
     const size_t P = op->recurrent.P;
     const double p = op->recurrent.p;
     struct clrnn_random random = {.stream = RANDOM_DROPOUT, .b = op->recurrent.stream + (uint32_t)direction};
+    size_t first = n * P;
     uint32_t words[4];
 
     if (p > 0) {
+        first = (counter[COUNTER_SAMPLE] + n) * P;
         random.seed = (uint64_t)counter[COUNTER_SEED_HI] << 32 | counter[COUNTER_SEED_LO];
         random.a = counter[COUNTER_STEP];
     }
@@ -99,8 +101,8 @@ static void draw_mask(const struct clrnn_op *op, const uint32_t *counter, size_t
         mask[i] = 1;
         if (p <= 0)
             continue;
-        clrnn_random_block(&random, (uint32_t)((n * P + i) / 4), words);
-        mask[i] = words[(n * P + i) % 4] >> 8 < (uint32_t)ceil(p * 0x1p24) ? 0 : p < 1 ? 1 / (1 - p) : 0;
+        clrnn_random_block(&random, (uint32_t)((first + i) / 4), words);
+        mask[i] = words[(first + i) % 4] >> 8 < (uint32_t)ceil(p * 0x1p24) ? 0 : p < 1 ? 1 / (1 - p) : 0;
     }
 }
 

@@ -70,6 +70,8 @@ static void recurrent_inputs(struct clrnn_cases *s, const struct clrnn_case_size
     clrnn_case_poison(s, z, RECURRENT_X, z->C);
     if (cell->p > 0)
         clrnn_check_counter(c, RECURRENT_COUNTER, 5, 0);
+    if (c->in[RECURRENT_COUNTER].word)
+        c->in[RECURRENT_COUNTER].word[COUNTER_SAMPLE] = 3;
     for (int i = 0; i < (int)cell->D * RECURRENT_WEIGHTS; i++) {
         const int slot = RECURRENT_WEIGHT_IH + i % RECURRENT_WEIGHTS;
         const size_t count = weight_count(z, cell, slot);
