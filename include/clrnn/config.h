@@ -202,6 +202,7 @@ struct clrnn_train_config {
     bool tensorboard; // write an event file into the run's folder
     uint32_t bptt;    // steps of a piece of the batch, 0: whole sequences
     bool stateful;    // states go on from batch to batch
+    uint32_t shards;  // parts of a batch whose gradients are computed by themselves, 1: the whole
     uint64_t seed;
     double clip_grad_norm; // 0: off
 };

@@ -170,7 +170,7 @@ static enum clrnn_status norm_tensor(struct clrnn_build *b)
     return clrnn_build_activation(b, "gradient", "norm", CLRNN_REAL, DIMS(1), &b->norm);
 }
 
-enum clrnn_status clrnn_build_norm(struct clrnn_build *b, int grads)
+static enum clrnn_status add_norm(struct clrnn_build *b, int grads)
 {
     struct clrnn_op *op;
 
@@ -184,16 +184,30 @@ enum clrnn_status clrnn_build_norm(struct clrnn_build *b, int grads)
     return CLRNN_OK;
 }
 
-enum clrnn_status clrnn_build_update(struct clrnn_build *b, int grads)
+static enum clrnn_status gradients(struct clrnn_build *b, int *grads)
+{
+    return clrnn_build_bound(b, "gradients", CLRNN_ROLE_GRAD, b->m->grads, grads);
+}
+
+enum clrnn_status clrnn_build_norm(struct clrnn_build *b)
+{
+    int grads;
+
+    TRY(gradients(b, &grads));
+    return add_norm(b, grads);
+}
+
+enum clrnn_status clrnn_build_update(struct clrnn_build *b)
 {
     const struct clrnn_train_config *train = &b->m->config->train;
     const struct clrnn_optimizer_config *o = &train->optimizer;
     const bool clips = train->clip_grad_norm > 0;
-    int hyper, params, moment[3];
+    int grads, hyper, params, moment[3];
     struct clrnn_op *op;
 
+    TRY(gradients(b, &grads));
     if (clips)
-        TRY(clrnn_build_norm(b, grads));
+        TRY(add_norm(b, grads));
     else
         TRY(norm_tensor(b));
     TRY(clrnn_build_bound(b, "hyper", CLRNN_ROLE_DATA, b->m->hyper, &hyper));

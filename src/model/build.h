@@ -54,7 +54,7 @@ enum clrnn_status clrnn_build_sum(struct clrnn_build *b, const char *layer, cons
 /** Adds the backward ops of the forward ops [first, last) in reverse order, of those that a parameter (or the
  * batch's x, where its gradient is wanted) stands before. dy: tensor with the gradient of the output `y`. */
 enum clrnn_status clrnn_build_backward(struct clrnn_build *b, size_t first, size_t last, int y, int dy);
-/** Adds the gradient norm; the update with the norm. `grads`: tensor of the flat gradients. */
-enum clrnn_status clrnn_build_norm(struct clrnn_build *b, int grads);
-enum clrnn_status clrnn_build_update(struct clrnn_build *b, int grads);
+/** Adds the norm of the model's gradients; the update with the norm. */
+enum clrnn_status clrnn_build_norm(struct clrnn_build *b);
+enum clrnn_status clrnn_build_update(struct clrnn_build *b);
 #endif

@@ -18,6 +18,7 @@ enum clrnn_status clrnn_build_dropout(struct clrnn_build *b, double p, bool vari
     TRY(clrnn_graph_op(b->g, CLRNN_OP_DROPOUT_FWD, b->layer, b->T, b->p->N, b->C, &op));
     op->dropout.p = p;
     op->dropout.variational = variational;
+    op->dropout.part = b->p->mode == CLRNN_MODE_SHARD;
     op->dropout.stream = stream;
     op->in[DROPOUT_X] = b->x;
     op->in[DROPOUT_COUNTER] = b->counter;

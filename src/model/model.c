@@ -188,6 +188,7 @@ enum clrnn_status clrnn_model_begin_step(struct clrnn_model *model, uint32_t slo
         [COUNTER_SEED_LO] = (int32_t)(uint32_t)seed,      [COUNTER_SEED_HI] = (int32_t)(uint32_t)(seed >> 32),
         [COUNTER_STEP] = (int32_t)(uint32_t)model->steps, [COUNTER_SLOT] = (int32_t)slot,
         [COUNTER_FIRST] = (int32_t)model->first_step,     [COUNTER_CARRY] = model->carry,
+        [COUNTER_SAMPLE] = (int32_t)model->first_sample,  [COUNTER_SAMPLES] = (int32_t)model->samples,
     };
     double hyper[HYPER_FIELDS];
 

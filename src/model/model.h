@@ -66,7 +66,8 @@ struct clrnn_model {
     struct clrnn_carried *carried; // states at the end of the run before, of each recurrent level
     uint32_t first_step;           // COUNTER_FIRST, COUNTER_CARRY of the next run
     bool carry;
-    uint64_t writes; // how often values were set from outside
+    uint32_t first_sample, samples; // COUNTER_SAMPLE, COUNTER_SAMPLES of the next run; 0: a whole batch
+    uint64_t writes;                // how often values were set from outside
 
     struct clrnn_schedule schedule; // lr and momentum, in double
     uint64_t steps_per_epoch;       // last argument of clrnn_schedule_init, 0: unknown

@@ -121,7 +121,8 @@ static enum clrnn_status add_ctc(struct clrnn_build *b, int *dy)
     op->ctc = (struct clrnn_ctc_attributes){.L = b->p->data.y_T,
                                             .blank = loss->blank,
                                             .slots = CLRNN_RECORD_SLOTS,
-                                            .zero_infinity = loss->zero_infinity};
+                                            .zero_infinity = loss->zero_infinity,
+                                            .total = b->p->mode == CLRNN_MODE_SHARD};
     op->in[CTC_X] = b->x;
     op->in[CTC_LENGTHS] = b->lengths;
     op->in[CTC_TARGET] = b->y;
@@ -155,6 +156,7 @@ static enum clrnn_status add_loss(struct clrnn_build *b, int *dy)
     if (loss->kind == CLRNN_LOSS_QUANTILE)
         op->loss.quantiles = b->m->outputs / b->m->targets;
     op->loss.missing = b->m->config->data.missing_ignore;
+    op->loss.total = b->p->mode == CLRNN_MODE_SHARD;
     op->loss.slots = CLRNN_RECORD_SLOTS;
     op->in[LOSS_X] = b->x;
     op->in[LOSS_LENGTHS] = b->lengths;
@@ -174,10 +176,14 @@ static enum clrnn_status add_loss(struct clrnn_build *b, int *dy)
 static enum clrnn_status build(struct clrnn_build *b, int *output, uint32_t *output_steps)
 {
     size_t first, last;
-    int dy, grads;
+    int dy;
 
+    *output = CLRNN_NONE;
+    *output_steps = 0;
     TRY(clrnn_build_bound(b, "counter", CLRNN_ROLE_DATA, b->m->counter, &b->counter));
     TRY(clrnn_build_bound(b, "records", CLRNN_ROLE_DATA, b->m->records, &b->records));
+    if (b->p->mode == CLRNN_MODE_UPDATE)
+        return clrnn_build_update(b);
     TRY(clrnn_build_entries(b));
     TRY(add_feed(b));
     b->batch = b->x;
@@ -193,8 +199,9 @@ static enum clrnn_status build(struct clrnn_build *b, int *output, uint32_t *out
     if (!b->train)
         return CLRNN_OK;
     TRY(clrnn_build_backward(b, first, last, *output, dy));
-    TRY(clrnn_build_bound(b, "gradients", CLRNN_ROLE_GRAD, b->m->grads, &grads));
-    return b->update ? clrnn_build_update(b, grads) : clrnn_build_norm(b, grads);
+    if (b->p->mode == CLRNN_MODE_SHARD)
+        return CLRNN_OK;
+    return b->update ? clrnn_build_update(b) : clrnn_build_norm(b);
 }
 
 enum clrnn_status clrnn_network_build(struct clrnn_model *model, const struct clrnn_plan_params *params,
@@ -205,8 +212,8 @@ enum clrnn_status clrnn_network_build(struct clrnn_model *model, const struct cl
         .m = model,
         .p = params,
         .g = graph,
-        .train = params->mode == CLRNN_MODE_TRAIN || params->mode == CLRNN_MODE_GRADIENT,
-        .update = params->mode == CLRNN_MODE_TRAIN,
+        .train = clrnn_mode_trains(params->mode),
+        .update = params->mode == CLRNN_MODE_TRAIN || params->mode == CLRNN_MODE_SHARD,
         .norm = CLRNN_NONE,
         .y = CLRNN_NONE,
         .lengths = CLRNN_NONE,

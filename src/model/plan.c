@@ -67,6 +67,8 @@ static enum clrnn_status check_params(const struct clrnn_model *m, const struct 
     const struct clrnn_plan_data *d = &p->data;
     size_t elements;
 
+    if (p->mode == CLRNN_MODE_UPDATE) // reads no data
+        return CLRNN_OK;
     if (p->N < 1 || p->T < 1 || p->T > d->T_data)
         return clrnn_error(m->log, CLRNN_ERR_ARG,
                            "a plan for N=%" PRIu32 ", T=%" PRIu32 " over data of T=%" PRIu32
@@ -172,7 +174,7 @@ void clrnn_plan_destroy(struct clrnn_plan **plan)
 enum clrnn_status clrnn_plan_run(struct clrnn_plan *plan)
 {
     TRY(clrnn_replay_run(plan->replay));
-    if (plan->params.mode == CLRNN_MODE_TRAIN)
+    if (plan->params.mode == CLRNN_MODE_TRAIN || plan->params.mode == CLRNN_MODE_UPDATE)
         plan->model->steps++;
     return CLRNN_OK;
 }

@@ -9,6 +9,8 @@
 enum clrnn_mode {
     CLRNN_MODE_TRAIN,    // forward in train mode, loss, backward, norm, update
     CLRNN_MODE_GRADIENT, // TRAIN without updates, not even of running statistics (probes, gradient checks)
+    CLRNN_MODE_SHARD,    // TRAIN of a part of a batch, up to the gradient, which is that of the loss's sum
+    CLRNN_MODE_UPDATE,   // TRAIN's norm and update alone, with the gradient that is there
     CLRNN_MODE_EVAL,     // forward in eval mode, loss
     CLRNN_MODE_PREDICT,  // forward in eval mode
 };
@@ -25,6 +27,12 @@ struct clrnn_plan_data {
     bool y_real, y_steps;
     uint32_t y_T; // steps of y in the data, where it has steps; 0: as many as the model puts out for T_data
 };
+
+/** Whether a pass in this mode computes gradients. */
+static inline bool clrnn_mode_trains(enum clrnn_mode mode)
+{
+    return mode == CLRNN_MODE_TRAIN || mode == CLRNN_MODE_GRADIENT || mode == CLRNN_MODE_SHARD;
+}
 
 struct clrnn_plan_params {
     enum clrnn_mode mode;
@@ -53,7 +61,7 @@ enum clrnn_status clrnn_plan_create(struct clrnn_model *model, const struct clrn
 void clrnn_plan_destroy(struct clrnn_plan **plan);
 
 /** Queues one pass. Before it, the caller writes index, and hyper and counter with clrnn_model_begin_step. A
- * TRAIN plan increments model->steps. */
+ * TRAIN or UPDATE plan increments model->steps. */
 enum clrnn_status clrnn_plan_run(struct clrnn_plan *plan);
 
 /** Waits and reads the output, batch-major: [N, outputs] or, per step, [N, T, outputs]. */

@@ -259,6 +259,7 @@ static enum clrnn_status stage(struct clrnn_model *m, const struct clrnn_batch *
 
     m->first_step = 0; // a batch of the caller's is whole and begins at zero
     m->carry = false;
+    m->first_sample = m->samples = 0;
     TRY(fit_stage(m, b));
     s = m->stage;
     if (m->shape.tokens)

@@ -45,22 +45,21 @@ struct clrnn_feed {
 static enum clrnn_status write_y(struct clrnn_feed *f, uint32_t first, uint32_t count,
                                  const uint32_t *samples)
 {
-    if (!f->data.y)
-        return CLRNN_OK;
-    for (uint32_t i = 0; i < count; i++) {
+    const size_t width = f->y_width, at = samples ? 0 : first * width;
+
+    for (uint32_t i = 0; i < count && f->data.y; i++) {
         const uint32_t sample = samples ? samples[i] : first + i;
 
         if (f->data.y_real)
-            clrnn_dataset_targets(f->dataset, sample, f->reals + i * f->y_width);
+            clrnn_dataset_targets(f->dataset, sample, f->reals + i * width);
         else
-            clrnn_dataset_classes(f->dataset, sample, f->words + i * f->y_width);
+            clrnn_dataset_classes(f->dataset, sample, f->words + i * width);
     }
-    if (f->data.y_real)
-        clrnn_model_standardise_targets(f->model, count * f->y_width, f->reals);
-    if (f->data.y_real)
-        return clrnn_buffer_write_f32(f->data.y, samples ? 0 : first * f->y_width, count * f->y_width,
-                                      f->reals);
-    return clrnn_buffer_write_i32(f->data.y, samples ? 0 : first * f->y_width, count * f->y_width, f->words);
+    if (f->data.y && f->data.y_real)
+        clrnn_model_standardise_targets(f->model, count * width, f->reals);
+    return !f->data.y       ? CLRNN_OK
+           : f->data.y_real ? clrnn_buffer_write_f32(f->data.y, at, count * width, f->reals)
+                            : clrnn_buffer_write_i32(f->data.y, at, count * width, f->words);
 }
 
 // The lengths of samples and, with ctc, of their targets.
@@ -78,9 +77,12 @@ static enum clrnn_status write_lengths(struct clrnn_feed *f, uint32_t first, uin
     return f->data.y_lengths ? clrnn_buffer_write_i32(f->data.y_lengths, at, count, f->words) : CLRNN_OK;
 }
 
-static enum clrnn_status write_weights(struct clrnn_feed *f, uint32_t first, uint32_t count,
-                                       const uint32_t *samples)
+// All but x.
+static enum clrnn_status write_rest(struct clrnn_feed *f, uint32_t first, uint32_t count,
+                                    const uint32_t *samples)
 {
+    TRY(write_y(f, first, count, samples));
+    TRY(write_lengths(f, first, count, samples));
     if (!f->data.weights)
         return CLRNN_OK;
     for (uint32_t i = 0; i < count; i++)
@@ -130,7 +132,7 @@ static enum clrnn_status upload_rows(struct clrnn_feed *f, uint32_t chunk)
     for (uint32_t s = 0; s < f->S; s += chunk) {
         const uint32_t count = MIN2(chunk, f->S - s);
 
-        if (f->dataset && clrnn_dataset_info(f->dataset)->tokens) {
+        if (clrnn_dataset_info(f->dataset)->tokens) {
             TRY(write_tokens(f, s, count, NULL));
             continue;
         }
@@ -170,9 +172,7 @@ static enum clrnn_status upload(struct clrnn_feed *f, uint32_t chunk)
     for (uint32_t s = 0; s < f->S; s += chunk) {
         const uint32_t count = MIN2(chunk, f->S - s);
 
-        TRY(write_y(f, s, count, NULL));
-        TRY(write_lengths(f, s, count, NULL));
-        TRY(write_weights(f, s, count, NULL));
+        TRY(write_rest(f, s, count, NULL));
     }
     clrnn_dataset_release(f->dataset);
     f->read_bytes = 0;
@@ -360,44 +360,46 @@ const uint32_t *clrnn_feed_samples(const struct clrnn_feed *feed)
 // ---------------------------------------------------------------- batches
 
 // The length of the longest sample, rounded up so that there are few different plans.
-static uint32_t batch_steps(const struct clrnn_feed *f, uint32_t N)
+static uint32_t batch_steps(const struct clrnn_feed *f, const uint32_t *sample, uint32_t N)
 {
     const uint32_t T = f->data.T_data, grain = (T + STEP_SIZES - 1) / STEP_SIZES;
-    uint32_t longest = 1;
 
     if (!f->data.lengths || f->params.whole_steps)
         return T;
-    for (uint32_t i = 0; i < N; i++)
-        longest = MAX2(longest, clrnn_dataset_length(f->dataset, f->current[i]));
-    return MIN2((longest + grain - 1) / grain * grain, T);
+    return MIN2(clrnn_feed_pieces(f->dataset, grain, sample, N) * grain, T);
 }
 
-static enum clrnn_status stage(struct clrnn_feed *f, uint32_t N)
+static enum clrnn_status stage(struct clrnn_feed *f, const uint32_t *sample, uint32_t N)
 {
     if (clrnn_dataset_info(f->dataset)->tokens) {
-        TRY(write_tokens(f, 0, N, f->current));
+        TRY(write_tokens(f, 0, N, sample));
     } else {
         float *half = f->half[f->turn];
 
         TRY(clrnn_device_wait(f->device, f->token[f->turn]));
         f->token[f->turn] = 0;
         for (uint32_t i = 0; i < N; i++)
-            clrnn_dataset_x(f->dataset, f->current[i], half + i * f->x_width);
+            clrnn_dataset_x(f->dataset, sample[i], half + i * f->x_width);
         TRY(clrnn_buffer_write_async(f->data.x, 0, N * f->x_width, half, &f->token[f->turn]));
         f->turn ^= 1;
     }
     count_read(f, N);
-    TRY(write_y(f, 0, N, f->current));
-    TRY(write_lengths(f, 0, N, f->current));
-    TRY(write_weights(f, 0, N, f->current));
+    TRY(write_rest(f, 0, N, sample));
     return clrnn_dataset_whole(f->dataset);
+}
+
+// Makes samples of the current batch those that plans read.
+static enum clrnn_status make_ready(struct clrnn_feed *f, uint32_t first, uint32_t N)
+{
+    const uint32_t *sample = f->current + first;
+
+    return f->staged ? stage(f, sample, N)
+                     : clrnn_buffer_write_i32(f->data.index, 0, N, (const int32_t *)(const void *)sample);
 }
 
 static uint32_t samples_of(const struct clrnn_feed *f, uint32_t batch)
 {
-    const size_t first = (size_t)batch * f->params.batch_size;
-
-    return (uint32_t)MIN2(f->params.batch_size, f->S - first);
+    return (uint32_t)MIN2(f->params.batch_size, f->S - (size_t)batch * f->params.batch_size);
 }
 
 // Makes the batch f->batch - 1 the current one.
@@ -405,9 +407,7 @@ static enum clrnn_status take_batch(struct clrnn_feed *f)
 {
     f->samples = samples_of(f, f->batch - 1);
     f->current = f->order + (size_t)(f->batch - 1) * f->params.batch_size;
-    if (f->staged)
-        return stage(f, f->samples);
-    return clrnn_buffer_write_i32(f->data.index, 0, f->samples, (const int32_t *)(const void *)f->current);
+    return f->params.parted ? CLRNN_OK : make_ready(f, 0, f->samples);
 }
 
 enum clrnn_status clrnn_feed_start(struct clrnn_feed *f, uint64_t epoch, uint32_t step)
@@ -435,27 +435,23 @@ enum clrnn_status clrnn_feed_start(struct clrnn_feed *f, uint64_t epoch, uint32_
 }
 
 // The next piece of a batch for training with train.bptt; a batch without a further piece is over.
-static void next_piece(struct clrnn_feed *f, uint32_t bptt, struct clrnn_plan_params *params)
+static void next_piece(struct clrnn_feed *f, uint32_t bptt)
 {
     const uint32_t pieces = clrnn_feed_pieces(f->dataset, bptt, f->current, f->samples);
 
     f->model->first_step = f->begin;
-    params->T = f->taken = MIN2(bptt, f->data.T_data - f->begin);
+    f->taken = MIN2(bptt, f->data.T_data - f->begin);
     f->begin = f->begin / bptt + 1 < pieces ? f->begin + bptt : 0;
 }
 
-enum clrnn_status clrnn_feed_next(struct clrnn_feed *f, enum clrnn_mode mode, struct clrnn_plan **plan,
-                                  uint32_t *samples)
+enum clrnn_status clrnn_feed_next_batch(struct clrnn_feed *f, enum clrnn_mode mode, uint32_t *samples)
 {
     const struct clrnn_train_config *train = &f->model->config->train;
-    const bool training = mode == CLRNN_MODE_TRAIN || mode == CLRNN_MODE_GRADIENT;
-    const uint32_t bptt = training ? train->bptt : 0;
-    struct clrnn_plan_params params = {.mode = mode, .data = f->data, .separate = f->params.keep_tensors};
+    const uint32_t bptt = clrnn_mode_trains(mode) ? train->bptt : 0;
 
-    *plan = NULL;
     *samples = 0;
     f->model->first_step = f->taken = 0;
-    f->model->carry = training && (f->begin > 0 || (train->stateful && f->batch > 0));
+    f->model->carry = clrnn_mode_trains(mode) && (f->begin > 0 || (train->stateful && f->batch > 0));
     f->first = !f->begin || !bptt;
     if (f->first) {
         f->begin = 0;
@@ -464,13 +460,40 @@ enum clrnn_status clrnn_feed_next(struct clrnn_feed *f, enum clrnn_mode mode, st
         f->batch++;
         TRY(take_batch(f));
     }
-    *samples = params.N = f->samples;
+    *samples = f->samples;
     if (bptt)
-        next_piece(f, bptt, &params);
-    else
-        params.T = batch_steps(f, f->samples);
-    if (training && (bptt || train->stateful))
+        next_piece(f, bptt);
+    return CLRNN_OK;
+}
+
+static enum clrnn_status get_plan(struct clrnn_feed *f, enum clrnn_mode mode, uint32_t first, uint32_t N,
+                                  struct clrnn_plan **plan)
+{
+    const struct clrnn_train_config *train = &f->model->config->train;
+    struct clrnn_plan_params params = {
+        .mode = mode, .N = N, .data = f->data, .separate = f->params.keep_tensors};
+
+    params.T = f->taken ? f->taken : batch_steps(f, f->current + first, N);
+    if (clrnn_mode_trains(mode) && (train->bptt || train->stateful))
         params.carried = MIN2(f->params.batch_size, f->S);
     params.input_grad = f->params.keep_tensors && mode == CLRNN_MODE_GRADIENT;
     return clrnn_plan_cache_get(f->cache, &params, plan);
+}
+
+enum clrnn_status clrnn_feed_part(struct clrnn_feed *f, enum clrnn_mode mode, uint32_t first, uint32_t count,
+                                  struct clrnn_plan **plan)
+{
+    f->model->first_sample = first;
+    f->model->samples = f->samples;
+    TRY(make_ready(f, first, count));
+    return get_plan(f, mode, first, count, plan);
+}
+
+enum clrnn_status clrnn_feed_next(struct clrnn_feed *f, enum clrnn_mode mode, struct clrnn_plan **plan,
+                                  uint32_t *samples)
+{
+    *plan = NULL;
+    f->model->first_sample = f->model->samples = 0;
+    TRY(clrnn_feed_next_batch(f, mode, samples));
+    return *samples ? get_plan(f, mode, 0, *samples, plan) : CLRNN_OK;
 }

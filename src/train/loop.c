@@ -220,11 +220,14 @@ static bool stops_early(struct clrnn_loop *l, const struct clrnn_epoch_row *row)
 static enum clrnn_status checkpoint(struct clrnn_loop *l, const char *name)
 {
     char *path = clrnn_path_join(l->folder.files, name);
-    enum clrnn_status st;
+    enum clrnn_status st = CLRNN_OK;
 
     if (!path)
         return clrnn_error_memory(l->log, 0, "a path");
-    st = clrnn_checkpoint_write(l->model, &l->state, path);
+    if (l->train->shards)
+        st = clrnn_shards_gather(l->train->shards);
+    if (st == CLRNN_OK)
+        st = clrnn_checkpoint_write(l->model, &l->state, path);
     free(path);
     return st;
 }

@@ -167,7 +167,10 @@ static enum clrnn_status open(struct clrnn_session *s, const struct clrnn_sessio
     if (!feed.batch_size)
         feed.batch_size = s->config->train.batch_size;
     TRY(clrnn_batch_check(log, clrnn_dataset_info(s->set)->S, feed.batch_size, feed.drop_last));
+    feed.parted = p->sharded && s->config->train.shards > 1;
     TRY(clrnn_feed_create(s->model, s->set, &feed, &s->feed));
+    if (feed.parted)
+        TRY(clrnn_shards_create(s->model, s->feed, &s->shards));
     s->batches = p->data ? p->data->batches : clrnn_feed_steps(s->feed);
     if (s->owns_model)
         clrnn_model_start_schedule(s->model, s->batches);
@@ -247,6 +250,7 @@ void clrnn_session_close(struct clrnn_session **session)
     *session = NULL;
     if (!s)
         return;
+    clrnn_shards_destroy(&s->shards);
     clrnn_feed_destroy(&s->feed);
     if (s->owns_model)
         clrnn_model_destroy(&s->model);
@@ -262,13 +266,26 @@ enum clrnn_status clrnn_session_begin_epoch(struct clrnn_session *s, uint64_t ep
     return clrnn_feed_start(s->feed, epoch, step);
 }
 
+static enum clrnn_status queue_shards(struct clrnn_session *s, uint32_t slot)
+{
+    s->plan = NULL;
+    TRY(clrnn_feed_next_batch(s->feed, CLRNN_MODE_SHARD, &s->samples));
+    if (!s->samples)
+        return CLRNN_OK;
+    s->weight = s->samples * clrnn_feed_share(s->feed, &s->fresh);
+    TRY(clrnn_shards_step(s->shards, s->samples, slot, &s->plan));
+    return clrnn_device_flush(s->device);
+}
+
 enum clrnn_status clrnn_session_queue(struct clrnn_session *s, enum clrnn_mode mode, uint32_t slot)
 {
+    if (s->shards)
+        return queue_shards(s, slot);
     TRY(next_plan(s, mode));
     if (!s->plan)
         return CLRNN_OK;
     s->weight = s->samples * clrnn_feed_share(s->feed, &s->fresh);
-    TRY(clrnn_model_begin_step(s->model, slot, mode == CLRNN_MODE_TRAIN || mode == CLRNN_MODE_GRADIENT));
+    TRY(clrnn_model_begin_step(s->model, slot, clrnn_mode_trains(mode)));
     TRY(s->hook ? s->hook(s->user, s->plan) : clrnn_plan_run(s->plan));
     return clrnn_device_flush(s->device);
 }

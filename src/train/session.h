@@ -6,7 +6,7 @@
 
 #include <signal.h>
 
-#include "train/feed.h"
+#include "train/shards.h"
 
 /** The data sets of a config, opened once for many sessions. */
 struct clrnn_data_sets {
@@ -45,6 +45,7 @@ struct clrnn_session_params {
     struct clrnn_dataset *set;     // data set of the batches; kept open
     struct clrnn_view view;        // view of `set`
     struct clrnn_feed_params feed; // batch_size 0: train.batch_size; seed is always train.seed
+    bool sharded;                  // training steps go by train.shards
     bool endless;                  // start again after the last batch; scheduler epochs are those of `data`
 };
 
@@ -59,6 +60,7 @@ struct clrnn_session {
     const struct clrnn_config *config; // the model's
     struct clrnn_dataset *set;
     struct clrnn_feed *feed;
+    struct clrnn_shards *shards; // or NULL: batches are whole
     bool endless;
     uint64_t epoch, step;     // epochs begun before this one; training steps done
     uint64_t batches;         // per epoch of the scheduler

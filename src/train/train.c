@@ -156,6 +156,7 @@ static enum clrnn_status open_sessions(struct clrnn_loop *l)
         .feed = {.shuffle = l->config->train.shuffle,
                  .drop_last = l->config->train.drop_last,
                  .bucket = l->config->data.bucket},
+        .sharded = true,
     };
     const struct clrnn_session_params valid = {.model = l->model, .set = l->data.valid};
 
@@ -334,6 +335,8 @@ static enum clrnn_status prepare(struct clrnn_loop *l)
     }
     if (st == CLRNN_OK)
         st = clrnn_data_sets_open(l->log, config, CLRNN_CHECK_ALL, &l->data);
+    if (st == CLRNN_OK)
+        st = clrnn_shards_check(l->log, config);
     if (st == CLRNN_OK)
         st = check_monitor(l, config);
     if (st == CLRNN_OK)

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: MIT
+// A step in shards. Shard s of N samples has those from N s / S on. Its plan leaves the gradient of the sum
+// of its losses; the sum over all shards is divided by the sum of what counts in the batch, which comes along
+// with it: each shard's record.
+#include "train/shards.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/log.h"
+#include "train/tree.h"
+
+#define SHARD_SLOT (CLRNN_RECORD_SLOTS - 1) // of the table of records: no loop queues so many steps
+
+struct clrnn_shards {
+    struct clrnn_model *model;
+    struct clrnn_feed *feed;
+    struct clrnn_plan *update;
+    uint32_t count, begin, end;  // all, this rank's
+    struct clrnn_tree *sums;     // of gradients and, behind them, records
+    uint32_t samples, carried;   // of the batch of the last step; samples that `state` has
+    size_t state_count;          // recurrent levels that carry states on
+    struct clrnn_carried *state; // of all samples, while the model holds those of one shard
+};
+
+enum clrnn_status clrnn_shards_check(const struct clrnn_log *log, const struct clrnn_config *config)
+{
+    const struct clrnn_train_config *train = &config->train;
+
+    if (train->shards > train->batch_size)
+        return clrnn_error(log, CLRNN_ERR_CONFIG,
+                           "train.shards is %u, but train.batch_size only %u: a shard has at least a sample",
+                           train->shards, train->batch_size);
+    for (size_t i = 0; i < config->layer_count && train->shards > 1; i++)
+        if (config->layer[i].kind == CLRNN_LAYER_BATCHNORM)
+            return clrnn_error(
+                log, CLRNN_ERR_CONFIG,
+                "train.shards is %u, but layer %zu is batchnorm, which takes its statistics over "
+                "the whole batch: use layernorm, or shards: 1",
+                train->shards, i);
+    return CLRNN_OK;
+}
+
+// The first of `samples` that belongs to a shard.
+static uint32_t first_of(const struct clrnn_shards *s, uint32_t samples, uint32_t shard)
+{
+    return (uint32_t)((uint64_t)samples * shard / s->count);
+}
+
+static void add_floats(void *left, const void *right, size_t count)
+{
+    float *to = left;
+    const float *from = right;
+
+    for (size_t i = 0; i < count; i++)
+        to[i] += from[i];
+}
+
+enum clrnn_status clrnn_shards_create(struct clrnn_model *model, struct clrnn_feed *feed,
+                                      struct clrnn_shards **shards)
+{
+    const struct clrnn_plan_params params = {.mode = CLRNN_MODE_UPDATE};
+    struct clrnn_shards *s = calloc(1, sizeof(*s));
+    enum clrnn_status st;
+
+    *shards = s;
+    if (!s)
+        return clrnn_error_memory(model->log, sizeof(*s), "shards");
+    s->model = model;
+    s->feed = feed;
+    s->count = model->config->train.shards;
+    s->begin = clrnn_tree_first(s->count, clrnn_ranks_own());
+    s->end = clrnn_tree_first(s->count, clrnn_ranks_own() + 1);
+    st = clrnn_tree_create(model->log, s->count, model->flat_count + RECORD_FIELDS, sizeof(float), add_floats,
+                           &s->sums);
+    if (st == CLRNN_OK)
+        st = clrnn_plan_create(model, &params, &s->update);
+    if (st != CLRNN_OK)
+        clrnn_shards_destroy(shards);
+    return st;
+}
+
+void clrnn_shards_destroy(struct clrnn_shards **shards)
+{
+    struct clrnn_shards *s = *shards;
+
+    *shards = NULL;
+    if (!s)
+        return;
+    for (size_t i = 0; i < s->state_count; i++) {
+        clrnn_buffer_destroy(&s->state[i].h);
+        clrnn_buffer_destroy(&s->state[i].c);
+    }
+    free(s->state);
+    clrnn_plan_destroy(&s->update);
+    clrnn_tree_destroy(&s->sums);
+    free(s);
+}
+
+// ---------------------------------------------------------------- carried states
+
+static enum clrnn_status copy_of(struct clrnn_buffer *from, struct clrnn_buffer **copy)
+{
+    const size_t count = from ? clrnn_buffer_count(from) : 0;
+
+    if (!from)
+        return CLRNN_OK;
+    TRY(clrnn_buffer_create(clrnn_buffer_device(from), CLRNN_REAL, count, "states of recurrent layers",
+                            copy));
+    return clrnn_buffer_copy(*copy, 0, from, 0, count);
+}
+
+// Keeps what the model holds: the states of a checkpoint, or zeros.
+static enum clrnn_status keep_states(struct clrnn_shards *s)
+{
+    const struct clrnn_model *m = s->model;
+
+    if (s->state_count == m->carried_count)
+        return CLRNN_OK;
+    s->state = calloc(m->carried_count, sizeof(*s->state));
+    if (!s->state)
+        return clrnn_error_memory(m->log, m->carried_count * sizeof(*s->state), "states");
+    s->state_count = m->carried_count;
+    for (size_t i = 0; i < s->state_count; i++) {
+        TRY(copy_of(m->carried[i].h, &s->state[i].h));
+        TRY(copy_of(m->carried[i].c, &s->state[i].c));
+    }
+    return CLRNN_OK;
+}
+
+// Copies the states of `count` samples from `first` on between here and the model, where plans have them at
+// 0.
+static enum clrnn_status move(struct clrnn_buffer *all, struct clrnn_buffer *model, size_t samples,
+                              size_t first, size_t count, bool to_model)
+{
+    const size_t width = all ? clrnn_buffer_count(all) / samples : 0;
+
+    if (!all)
+        return CLRNN_OK;
+    return to_model ? clrnn_buffer_copy(model, 0, all, first * width, count * width)
+                    : clrnn_buffer_copy(all, first * width, model, 0, count * width);
+}
+
+static enum clrnn_status move_states(const struct clrnn_shards *s, uint32_t first, uint32_t count,
+                                     bool to_model)
+{
+    const struct clrnn_carried *model = s->model->carried;
+
+    for (size_t i = 0; i < s->state_count; i++) {
+        TRY(move(s->state[i].h, model[i].h, s->carried, first, count, to_model));
+        TRY(move(s->state[i].c, model[i].c, s->carried, first, count, to_model));
+    }
+    return CLRNN_OK;
+}
+
+// Rank 0 receives from each other rank the states of its samples; those that the batch does not have become
+// 0.
+static enum clrnn_status gather(const struct clrnn_shards *s, struct clrnn_buffer *all, double *values)
+{
+    const struct clrnn_log *log = s->model->log;
+    const size_t width = clrnn_buffer_count(all) / s->carried;
+
+    for (uint32_t rank = 1; rank < clrnn_ranks_count(); rank++) {
+        const size_t first = first_of(s, s->samples, clrnn_tree_first(s->count, rank)) * width,
+                     count = first_of(s, s->samples, clrnn_tree_first(s->count, rank + 1)) * width - first;
+
+        if (rank == clrnn_ranks_own()) {
+            TRY(clrnn_buffer_read_f64(all, first, count, values));
+            TRY(clrnn_ranks_send(log, 0, values, count * sizeof(*values)));
+        } else if (!clrnn_ranks_own()) {
+            TRY(clrnn_ranks_receive(log, rank, values, count * sizeof(*values)));
+            TRY(clrnn_buffer_write_f64(all, first, count, values));
+        }
+    }
+    memset(values, 0, clrnn_buffer_count(all) * sizeof(*values));
+    return clrnn_buffer_write_f64(all, s->samples * width, (s->carried - s->samples) * width, values);
+}
+
+enum clrnn_status clrnn_shards_gather(struct clrnn_shards *s)
+{
+    for (size_t i = 0; i < 2 * s->state_count; i++) {
+        struct clrnn_buffer *all = i % 2 ? s->state[i / 2].c : s->state[i / 2].h;
+        const size_t count = all ? clrnn_buffer_count(all) : 0;
+        double *values = malloc(MAX2(count, 1) * sizeof(*values));
+        enum clrnn_status st = CLRNN_OK;
+
+        if (!values)
+            return clrnn_error_memory(s->model->log, count * sizeof(*values), "states");
+        if (all)
+            st = gather(s, all, values);
+        free(values);
+        TRY(st);
+    }
+    return move_states(s, 0, s->carried, true);
+}
+
+// ---------------------------------------------------------------- a step
+
+// Computes the gradient and record of a shard of the batch.
+static enum clrnn_status run_shard(struct clrnn_shards *s, uint32_t shard, struct clrnn_plan **plan)
+{
+    const uint32_t first = first_of(s, s->samples, shard), N = first_of(s, s->samples, shard + 1) - first;
+    struct clrnn_model *m = s->model;
+    double record[RECORD_FIELDS];
+    void *value;
+    float *sums;
+
+    TRY(clrnn_tree_next(s->sums, &value));
+    sums = value;
+    memset(sums, 0, (m->flat_count + RECORD_FIELDS) * sizeof(*sums));
+    if (!N)
+        return CLRNN_OK;
+    TRY(clrnn_feed_part(s->feed, CLRNN_MODE_SHARD, first, N, plan));
+    s->carried = (*plan)->params.carried;
+    if (s->carried)
+        TRY(keep_states(s));
+    TRY(move_states(s, first, N, true));
+    TRY(clrnn_model_begin_step(m, SHARD_SLOT, false));
+    TRY(clrnn_plan_run(*plan));
+    TRY(move_states(s, first, N, false));
+    TRY(clrnn_buffer_read_f32(m->grads, 0, m->flat_count, sums));
+    TRY(clrnn_model_read_records(m, SHARD_SLOT, 1, record));
+    for (int i = 0; i < RECORD_NORM; i++)
+        sums[m->flat_count + i] = (float)record[i];
+    return CLRNN_OK;
+}
+
+// Updates the parameters by the sums over all shards.
+static enum clrnn_status update(struct clrnn_shards *s, float *sums, uint32_t slot)
+{
+    struct clrnn_model *m = s->model;
+    const float weight = sums[m->flat_count + RECORD_WEIGHT];
+    double record[RECORD_FIELDS];
+
+    for (size_t i = 0; i < m->flat_count; i++) // 0 where no label counts
+        sums[i] = sums[i] == 0.0f ? 0.0f : sums[i] / weight;
+    for (int i = 0; i < RECORD_NORM; i++)
+        record[i] = sums[m->flat_count + i];
+    TRY(clrnn_buffer_write_f32(m->grads, 0, m->flat_count, sums));
+    TRY(clrnn_buffer_write_f64(m->records, (size_t)slot * RECORD_FIELDS, RECORD_NORM, record));
+    TRY(clrnn_model_begin_step(m, slot, true));
+    return clrnn_plan_run(s->update);
+}
+
+enum clrnn_status clrnn_shards_step(struct clrnn_shards *s, uint32_t samples, uint32_t slot,
+                                    struct clrnn_plan **plan)
+{
+    void *total;
+
+    s->samples = samples;
+    *plan = s->update;
+    for (uint32_t shard = s->begin; shard < s->end; shard++)
+        TRY(run_shard(s, shard, plan));
+    TRY(clrnn_tree_total(s->sums, &total));
+    return update(s, total, slot);
+}

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+// Training steps on batches in shards (train.shards): each shard's gradient by itself, their sum along a
+// fixed tree, one update.
+#ifndef CLRNN_SRC_TRAIN_SHARDS_H
+#define CLRNN_SRC_TRAIN_SHARDS_H
+
+#include "train/feed.h"
+
+struct clrnn_shards;
+
+/** CLRNN_ERR_CONFIG if the config's training cannot be cut into its shards. */
+enum clrnn_status clrnn_shards_check(const struct clrnn_log *log, const struct clrnn_config *config);
+
+/** For a model and a feed with `parted`, which must both outlive it. Errors: as clrnn_plan_create. */
+enum clrnn_status clrnn_shards_create(struct clrnn_model *model, struct clrnn_feed *feed,
+                                      struct clrnn_shards **shards);
+void clrnn_shards_destroy(struct clrnn_shards **shards);
+
+/** One step on the feed's batch of `samples`, with its record in `slot`. *plan: that of this rank's last
+ * shard. Waits for each gradient, not for the update. */
+enum clrnn_status clrnn_shards_step(struct clrnn_shards *shards, uint32_t samples, uint32_t slot,
+                                    struct clrnn_plan **plan);
+
+/** Makes the model hold the carried states of all samples, on rank 0 also those of other ranks' shards: for a
+ * checkpoint. */
+enum clrnn_status clrnn_shards_gather(struct clrnn_shards *shards);
+
+#endif

@@ -1,0 +1,137 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Batches in shards (train.shards): the numbers of whole batches, the same after an interruption, as TAP.
+
+    test_shards.py CLRNN [TEST...]"""
+import random
+import signal
+import sys
+import time
+
+from harness import QUIET, main, numbers, read_safetensors, write_npy
+
+SAMPLES, STEPS = 29, 7  # the last of the batches of 12 has 5: fewer than 8 shards
+LSTM = "{lstm: {hidden_size: 5, num_layers: 2, bidirectional: true, dropout: 0.3}}"
+ADAM = "optimizer: {adam: {lr: 0.01}}"
+LINEAR = "{linear: {out_features: 3}}"
+# name: layers, train, data
+CONFIGS = {
+    "lengths": ([LSTM, "{pool: {over: last}}", LINEAR], f"{ADAM}, shuffle: true, clip_grad_norm: 0.5",
+                "x: X.npy, y: y.npy, lengths: lengths.npy"),
+    "ignored": (["{gru: {hidden_size: 4}}", "{dropout: {p: 0.4}}", "{dropout: {p: 0.2, variational: true}}", LINEAR],
+                f"{ADAM}, loss: {{cross_entropy: {{weight: balanced, label_smoothing: 0.1}}}}",
+                "x: X.npy, y: ys.npy, lengths: lengths.npy, weights: w.npy"),
+    "cycle": (["{lstm: {hidden_size: 5, recurrent_dropout: 0.3}}", "{pool: {over: mean}}", LINEAR],
+              "optimizer: {sgd: {lr: 0.05, momentum: 0.9}}, scheduler: {one_cycle_lr: {max_lr: 0.1, interval: batch}}",
+              "x: X.npy, y: y.npy"),
+    "missing": (["{conv1d: {out_channels: 4, kernel_size: 3}}", "{gru: {hidden_size: 4}}", "{pool: {over: max}}",
+                 LINEAR], f"{ADAM}, loss: {{huber: {{delta: 0.7}}}}", "x: X.npy, y: yr.npy"),
+    "ctc": (["{gru: {hidden_size: 6}}", LINEAR], f"{ADAM}, loss: {{ctc: {{zero_infinity: true}}}}",
+            "x: X.npy, y: yc.npy, y_lengths: yl.npy, lengths: lengths.npy"),
+    "pieces": (["{lstm: {hidden_size: 4}}", "{gru: {hidden_size: 3}}", LINEAR], f"{ADAM}, bptt: 3",
+               "x: X.npy, y: ys.npy, lengths: lengths.npy"),
+    "stateful": (["{lstm: {hidden_size: 4}}", LINEAR], f"{ADAM}, bptt: 3, stateful: true, drop_last: true",
+                 "x: X.npy, y: ys.npy"),
+}
+
+
+def write_data(c):
+    draw = random.Random(6)
+
+    def classes(count, ignored=0.0):
+        return [-100 if draw.random() < ignored else draw.randrange(3) for _ in range(count)]
+
+    write_npy(c.folder / "X.npy", "<f4", (SAMPLES, STEPS, 4), [draw.gauss(0, 1) for _ in range(SAMPLES * STEPS * 4)])
+    write_npy(c.folder / "y.npy", "<i8", (SAMPLES,), classes(SAMPLES))
+    write_npy(c.folder / "ys.npy", "<i8", (SAMPLES, STEPS), classes(SAMPLES * STEPS, 0.2))
+    write_npy(c.folder / "yr.npy", "<f4", (SAMPLES, 3),
+              [float("nan") if draw.random() < 0.2 else draw.gauss(0, 1) for _ in range(SAMPLES * 3)])
+    write_npy(c.folder / "yc.npy", "<i8", (SAMPLES, 2), [draw.randrange(1, 3) for _ in range(SAMPLES * 2)])
+    write_npy(c.folder / "yl.npy", "<i8", (SAMPLES,), [draw.randrange(3) for _ in range(SAMPLES)])
+    write_npy(c.folder / "w.npy", "<f4", (SAMPLES,), [0.1 + draw.random() for _ in range(SAMPLES)])
+    write_npy(c.folder / "lengths.npy", "<i8", (SAMPLES,), [draw.randrange(3, STEPS + 1) for _ in range(SAMPLES)])
+
+
+def write_configs(c):
+    write_data(c)
+    for name, (layers, train, data) in CONFIGS.items():
+        c.write(f"{name}.yaml", f"""\
+model: {{layers: [{', '.join(layers)}]}}
+train: {{epochs: 2, batch_size: 12, seed: 5, log_every: 1, {train}}}
+data: {{train: {{{data}}}, missing_targets: ignore}}
+""")
+
+
+def train(c, name, shards, run, *more, env=None):
+    c.run("train", f"{name}.yaml", "--set", f"train.shards={shards}", "--out", run, *QUIET, *more, env=env)
+
+
+def as_whole(c):
+    """Shards change rounding alone: means, masks and states are those of the whole batch."""
+    write_configs(c)
+    for name in CONFIGS:
+        train(c, name, 1, f"{name}-whole")
+        whole = read_safetensors(c.folder / f"{name}-whole" / "last.safetensors")[0]
+        start = None
+        for shards in (3, 8):
+            run = f"{name}-{shards}"
+            train(c, name, shards, run)
+            parts = read_safetensors(c.folder / run / "last.safetensors")[0]
+            assert list(parts) == list(whole)
+            for tensor, (_, shape, _) in whole.items():
+                if tensor.startswith("optim."):
+                    continue
+                assert parts[tensor][1] == shape
+                for a, b in zip(numbers(parts[tensor]), numbers(whole[tensor])):
+                    assert abs(a - b) < 1e-4, f"{run}: {tensor}: {a}, expected {b}"
+            losses = [step["loss"] for step in c.steps(run)]
+            for a, b in zip(losses, [step["loss"] for step in c.steps(f"{name}-whole")], strict=True):
+                assert abs(a - b) < 1e-4, f"{run}: loss {a}, expected {b}"
+            assert c.bytes(run) != start, f"{run}: the same bytes with another number of shards"
+            start = c.bytes(run)
+
+
+def staged(c):
+    """The same bits where batches are read from the file part by part."""
+    write_configs(c)
+    for name in ("lengths", "pieces", "ctc"):
+        train(c, name, 5, f"{name}-resident")
+        train(c, name, 5, f"{name}-staged", env={"CLRNN_RESIDENT_BYTES": "1"})
+        assert c.bytes(f"{name}-staged") == c.bytes(f"{name}-resident"), name
+
+
+def interrupted(c):
+    """Carried states of all shards stand in the checkpoint."""
+    write_configs(c)
+    draw = random.Random(8)
+    write_npy(c.folder / "X_long.npy", "<f4", (24, 120, 4), [draw.gauss(0, 1) for _ in range(24 * 120 * 4)])
+    write_npy(c.folder / "y_long.npy", "<i8", (24, 120), [draw.randrange(3) for _ in range(24 * 120)])
+    text = (c.folder / "stateful.yaml").read_text().replace("X.npy", "X_long.npy").replace("ys.npy", "y_long.npy")
+    c.write("stateful.yaml", text.replace("epochs: 2", "epochs: 4"))
+    train(c, "stateful", 4, "whole")
+    whole = len(c.steps("whole"))
+    middle = False
+    for share in (0.1, 0.4, 0.7):
+        run = f"cut{share}"
+        process = c.start("train", "stateful.yaml", "--set", "train.shards=4", "--out", run, *QUIET)
+        path = c.folder / run / "metrics.jsonl"
+        while process.poll() is None and not (path.exists() and len(path.read_text().splitlines()) > share * whole):
+            time.sleep(0.001)
+        process.send_signal(signal.SIGINT)
+        process.communicate()
+        middle |= any("state" in name for name in read_safetensors(c.folder / run / "last.safetensors")[0])
+        c.run("train", "--resume", run, *QUIET)
+        assert c.bytes(run) == c.bytes("whole"), f"{run} ends in other bits"
+    assert middle, "no run was interrupted in an epoch"
+
+
+def refused(c):
+    write_configs(c)
+    _, err = c.run("train", "lengths.yaml", "--set", "train.shards=13", status=2)
+    assert "train.shards is 13, but train.batch_size only 12" in err, err
+    _, err = c.run("train", "config.yaml", "--set", "train.shards=2", status=2)
+    assert "layer 1 is batchnorm" in err, err
+
+
+if __name__ == "__main__":
+    sys.exit(main([as_whole, staged, interrupted, refused]))
