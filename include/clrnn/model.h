@@ -155,8 +155,8 @@ CLRNN_API enum clrnn_status clrnn_model_export_c(struct clrnn_model *model, cons
 /** Writes the model as an ONNX file (opset 17), atomically. Inputs: x [N, T, C], or tokens int64 [N, T], with
  * N and T free; where the config's training set has lengths, lengths int64 [N]. Output: out [N, outputs], or
  * per step [N, T, outputs] with zeros in padding. With `states` there are also the states h (and c) of each
- * recurrent layer [num_layers, N, H] as inputs and, after the last step, as outputs h_out (and c_out); with
- * several recurrent layers their names begin with the layer's prefix and a point.
+ * recurrent layer [num_layers, N, H] (h with proj_size: P) as inputs and, after the last step, as outputs
+ * h_out (and c_out); with several recurrent layers their names begin with the layer's prefix and a point.
  *
  * Errors  CLRNN_ERR_CONFIG: a layer that cannot be exported, and why; the file is then not written.
  *         CLRNN_ERR_DATA: as clrnn_model_step, or a weight that is not finite. CLRNN_ERR_DISK,

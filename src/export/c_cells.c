@@ -4,13 +4,19 @@
 
 #include "base/array.h"
 #include "export/c_code.h"
+#include "model/layer.h"
 
+static const char lstm_cells[] =
+    "        const float i = @_sigmoid1(gate[j]), f = @_sigmoid1(gate[%u + j]);\n"
+    "        const float g = @_tanh1(gate[%u + j]);\n"
+    "\n"
+    "        c[j] = f * c[j] + i * g;\n";
 static const char lstm_units[] =
     "        const float i = @_sigmoid1(gate[j]), f = @_sigmoid1(gate[%u + j]);\n"
     "        const float g = @_tanh1(gate[%u + j]), o = @_sigmoid1(gate[%u + j]);\n"
     "\n"
     "        c[j] = f * c[j] + i * g;\n"
-    "        h[j] = o * @_tanh1(c[j]);\n";
+    "        %s[j] = o * @_tanh1(c[j]);\n";
 static const char gru_units[] = //
     "        const float r = @_sigmoid1(gate[j]), z = @_sigmoid1(gate[%u + j]);\n"
     "        const float n = @_tanh1(gate[%u + j] + r * gate[%u + j]);\n"
@@ -29,46 +35,147 @@ void clrnn_c_multiply(struct clrnn_c_code *code, const char *y, size_t op, const
         clrnn_c_put(t, "    @_multiply(%s, @_%zu_%s, %s, %zu, %zu);\n", y, op, weight, x, rows, cols);
 }
 
+// A cell that is being written, for one direction.
+struct cell {
+    struct clrnn_c_code *code;
+    size_t op;
+    const struct clrnn_layer *layer;
+    const char *reverse;
+    unsigned in, H, P, gates;
+    bool lstm, gru, norm;
+};
+
+// A multiplication with the cell's matrix `word`.
+static void multiply(const struct cell *c, const char *y, const char *word, const char *x, size_t rows,
+                     size_t cols)
+{
+    char name[32];
+
+    snprintf(name, sizeof(name), "%s%s", word, c->reverse);
+    clrnn_c_multiply(c->code, y, c->op, name, x, rows, cols);
+}
+
+// y = gamma * LN(W x) + bias
+static void put_normalised(const struct cell *c, const char *y, const char *word, const char *x, size_t cols)
+{
+    struct clrnn_c_text *t = &c->code->text;
+    const unsigned rows = c->gates * c->H;
+
+    clrnn_c_put(t, "    @_zero(%s, %u);\n", y, rows);
+    multiply(c, y, word, x, rows, cols);
+    clrnn_c_put(t, "    @_layernorm(%s, %s, @_%zu_gamma_%s%s, ", y, y, c->op, word, c->reverse);
+    if (c->layer->bias)
+        clrnn_c_put(t, "@_%zu_bias_%s%s, ", c->op, word, c->reverse);
+    else
+        clrnn_c_put(t, "NULL, ");
+    clrnn_c_put(t, "1e-5f, %u);\n", rows);
+    c->code->helpers |= CLRNN_C_ZERO | CLRNN_C_LAYERNORM;
+}
+
+// The gates' sums; of a GRU's new gate the recurrent part stands apart, after the others.
+static void put_gates(const struct cell *c)
+{
+    const unsigned H = c->H, rows = c->gates * H, all = c->gru ? 4 * H : rows;
+    struct clrnn_c_text *t = &c->code->text;
+    char hidden[48];
+
+    if (c->norm) {
+        put_normalised(c, "gate", "ih", "x", c->in);
+        put_normalised(c, "more", "hh", "h", c->P);
+        if (c->gru)
+            clrnn_c_put(t, "    @_copy(gate + %u, more + %u, %u);\n", 3 * H, 2 * H, H);
+        clrnn_c_put(t, "    @_add(gate, more, %u);\n", c->gru ? 2 * H : rows);
+        c->code->helpers |= CLRNN_C_ADD | (c->gru ? CLRNN_C_COPY : 0);
+        return;
+    }
+    if (c->layer->bias)
+        clrnn_c_put(t, "    @_copy(gate, @_%zu_bias%s, %u);\n", c->op, c->reverse, all);
+    else
+        clrnn_c_put(t, "    @_zero(gate, %u);\n", all);
+    c->code->helpers |= c->layer->bias ? CLRNN_C_COPY : CLRNN_C_ZERO;
+    multiply(c, "gate", "ih", "x", rows, c->in);
+    multiply(c, "gate", "hh", "h", c->gru ? 2 * H : rows, c->P);
+    snprintf(hidden, sizeof(hidden), "gate + %u", 3 * H);
+    if (c->gru)
+        multiply(c, hidden, "hn", "h", H, H);
+}
+
+static void put_lstm(const struct cell *c)
+{
+    const unsigned H = c->H;
+    struct clrnn_c_text *t = &c->code->text;
+
+    clrnn_c_put(t, "    for (j = 0; j < %u; j++) {\n", H);
+    if (c->norm) {
+        clrnn_c_put(t, lstm_cells, H, 2 * H);
+        clrnn_c_put(t, "    }\n    @_layernorm(more, c, @_%zu_gamma_c%s, @_%zu_beta_c%s, 1e-5f, %u);\n",
+                    c->op, c->reverse, c->op, c->reverse, H);
+        clrnn_c_put(t, "    for (j = 0; j < %u; j++)\n", H);
+        clrnn_c_put(t, "        %s[j] = @_sigmoid1(gate[%u + j]) * @_tanh1(more[j]);\n",
+                    c->layer->proj_size ? "gate" : "h", 3 * H);
+    } else {
+        clrnn_c_put(t, lstm_units, H, 2 * H, 3 * H, c->layer->proj_size ? "gate" : "h");
+        clrnn_c_put(t, "    }\n");
+    }
+    if (!c->layer->proj_size)
+        return;
+    clrnn_c_put(t, "    @_zero(h, %u);\n", c->P);
+    multiply(c, "h", "hr", "gate", c->P, H);
+    c->code->helpers |= CLRNN_C_ZERO;
+}
+
+static void put_units(const struct cell *c)
+{
+    struct clrnn_c_text *t = &c->code->text;
+
+    if (c->lstm) {
+        put_lstm(c);
+    } else if (c->gru) {
+        clrnn_c_put(t, "    for (j = 0; j < %u; j++) {\n", c->H);
+        clrnn_c_put(t, gru_units, c->H, 2 * c->H, 3 * c->H);
+        clrnn_c_put(t, "    }\n");
+    } else {
+        clrnn_c_put(t, "    for (j = 0; j < %u; j++)\n", c->H);
+        clrnn_c_put(t, c->layer->relu ? "        h[j] = gate[j] < 0.0f ? 0.0f : gate[j];\n"
+                                      : "        h[j] = @_tanh1(gate[j]);\n");
+    }
+    c->code->helpers |= c->gates > 1 ? CLRNN_C_SIGMOID1 : c->layer->relu ? 0 : CLRNN_C_TANH1;
+}
+
 static void put_cell(struct clrnn_c_code *code, size_t op, uint32_t d)
 {
     const struct clrnn_export_op *o = &code->program.op[op];
     const struct clrnn_layer *layer = o->layer;
-    const unsigned H = layer->hidden_size;
-    const bool lstm = layer->kind == CLRNN_LAYER_LSTM, gru = layer->kind == CLRNN_LAYER_GRU;
-    const unsigned gates = lstm ? 4 : gru ? 3 : 1, all = gru ? 4 * H : gates * H;
-    const char *reverse = d ? "_reverse" : "";
+    const unsigned gates = (unsigned)clrnn_cell_gates(clrnn_layer_cell(layer->kind));
+    const struct cell c = {
+        .code = code,
+        .op = op,
+        .layer = layer,
+        .reverse = d ? "_reverse" : "",
+        .in = o->in,
+        .H = layer->hidden_size,
+        .P = clrnn_layer_state(layer),
+        .gates = gates,
+        .lstm = layer->kind == CLRNN_LAYER_LSTM,
+        .gru = layer->kind == CLRNN_LAYER_GRU,
+        .norm = layer->layer_norm,
+    };
+    const unsigned all = c.gru ? 4 * c.H : gates * c.H, more = c.norm ? gates * c.H : 0;
     struct clrnn_c_text *t = &code->text;
-    char ih[32], hh[32], hn[32], hidden[48];
+    char path[256];
 
-    snprintf(ih, sizeof(ih), "ih%s", reverse);
-    snprintf(hh, sizeof(hh), "hh%s", reverse);
-    snprintf(hn, sizeof(hn), "hn%s", reverse);
-    snprintf(hidden, sizeof(hidden), "gate + %u", 3 * H);
-    clrnn_c_put(t, "/* layers[%zu]: %s, level %u%s, %u -> %u */\n", o->index, clrnn_layer_word(layer->kind),
-                o->level, d ? ", backward" : "", o->in, H);
-    clrnn_c_put(t,
-                "static void @_cell%zu%s(float *h%s, const float *x)\n{\n    float gate[%u];\n    int j;\n\n",
-                op, reverse, lstm ? ", float *c" : "", all);
-    if (layer->bias)
-        clrnn_c_put(t, "    @_copy(gate, @_%zu_bias%s, %u);\n", op, reverse, all);
-    else
-        clrnn_c_put(t, "    @_zero(gate, %u);\n", all);
-    clrnn_c_multiply(code, "gate", op, ih, "x", (size_t)gates * H, o->in);
-    clrnn_c_multiply(code, "gate", op, hh, "h", (size_t)(gru ? 2 : gates) * H, H);
-    if (gru)
-        clrnn_c_multiply(code, hidden, op, hn, "h", H, H);
-    clrnn_c_put(t, gates == 1 ? "    for (j = 0; j < %u; j++)\n" : "    for (j = 0; j < %u; j++) {\n", H);
-    if (lstm)
-        clrnn_c_put(t, lstm_units, H, 2 * H, 3 * H);
-    else if (gru)
-        clrnn_c_put(t, gru_units, H, 2 * H, 3 * H);
-    else
-        clrnn_c_put(t, layer->relu ? "        h[j] = gate[j] < 0.0f ? 0.0f : gate[j];\n"
-                                   : "        h[j] = @_tanh1(gate[j]);\n");
-    clrnn_c_put(t, gates == 1 ? "}\n\n" : "    }\n}\n\n");
-    code->helpers |= layer->bias ? CLRNN_C_COPY : CLRNN_C_ZERO;
-    code->helpers |= gates > 1 ? CLRNN_C_SIGMOID1 : layer->relu ? 0 : CLRNN_C_TANH1;
-    code->cell_bytes = MAX2(code->cell_bytes, (size_t)all * sizeof(float));
+    clrnn_c_put(t, "/* layers[%s]: %s, level %u%s, %u -> %u */\n",
+                clrnn_layer_path(code->program.model->config, o->index, path, sizeof(path)),
+                clrnn_layer_word(layer->kind), o->level, d ? ", backward" : "", o->in, c.P);
+    clrnn_c_put(t, "static void @_cell%zu%s(float *h%s, const float *x)\n{\n    float gate[%u];\n", op,
+                c.reverse, c.lstm ? ", float *c" : "", all);
+    if (more)
+        clrnn_c_put(t, "    float more[%u];\n", more);
+    clrnn_c_put(t, "    int j;\n\n");
+    put_gates(&c);
+    put_units(&c);
+    clrnn_c_put(t, "}\n\n");
+    code->cell_bytes = MAX2(code->cell_bytes, (size_t)(all + more) * sizeof(float));
 }
 
 void clrnn_c_cells(struct clrnn_c_code *code)

@@ -24,6 +24,19 @@ enum clrnn_c_helper {
     CLRNN_C_EMBED = 1 << 13,
     CLRNN_C_ADD = 1 << 14,
     CLRNN_C_LARGEST = 1 << 15,
+    CLRNN_C_FILL = 1 << 16,
+    CLRNN_C_SUM = 1 << 17,
+    CLRNN_C_GROUPNORM = 1 << 18,
+    CLRNN_C_LEAKY_RELU = 1 << 19,
+    CLRNN_C_ELU = 1 << 20,
+    CLRNN_C_GELU = 1 << 21,
+    CLRNN_C_GELU_TANH = 1 << 22,
+    CLRNN_C_SILU = 1 << 23,
+    CLRNN_C_SOFTPLUS = 1 << 24,
+    CLRNN_C_WINDOW = 1 << 25,
+    CLRNN_C_WINDOW_LARGEST = 1 << 26,
+    CLRNN_C_WINDOW_MEAN = 1 << 27,
+    CLRNN_C_ATTEND = 1 << 28,
 };
 
 /** The generated code and what is known about it. */
@@ -33,11 +46,11 @@ struct clrnn_c_code {
     struct clrnn_c_passes passes;
     bool int8;
     unsigned helpers;
-    uint32_t widest;     // columns of the widest matrix: the number of inputs that int8 quantises at a time
-    size_t cell_bytes;   // of the largest recurrent cell's local arrays
-    size_t pass_bytes;   // of the largest pass's local arrays
-    size_t state_bytes;  // of NAME_state
-    size_t static_bytes; // a step of the sequence buffers
+    uint32_t widest;       // columns of the widest matrix: the number of inputs that int8 quantises at a time
+    size_t cell_bytes;     // of the largest recurrent cell's local arrays
+    size_t pass_bytes;     // of the largest pass's local arrays
+    size_t state_bytes;    // of NAME_state
+    unsigned finish_reads; // of the function that follows the pools: enum clrnn_c_reads
 };
 
 /** Constants of every operation. CLRNN_ERR_DATA, CLRNN_ERR_MEMORY, CLRNN_ERR_DEVICE. */
@@ -51,9 +64,14 @@ void clrnn_c_multiply(struct clrnn_c_code *code, const char *y, size_t op, const
 void clrnn_c_cells(struct clrnn_c_code *code);
 /** The members of NAME_state. */
 void clrnn_c_state(struct clrnn_c_code *code);
-/** Writes a function for each pass, NAME_finish for what follows the pool, NAME_reset, NAME_predict and
- * NAME_step. */
-void clrnn_c_functions(struct clrnn_c_code *code);
+/** Writes a function for each pass, NAME_finish for what follows the pools, NAME_reset, NAME_predict and
+ * NAME_step. CLRNN_ERR_MEMORY. */
+enum clrnn_status clrnn_c_functions(struct clrnn_c_code *code);
+
+/** The operation that normalises the input, or NULL. */
+const struct clrnn_export_op *clrnn_c_normalize(const struct clrnn_export_program *program);
+/** Steps of NAME_predict's output for T input steps: 1 where there is one output for a sequence. */
+int64_t clrnn_c_output_steps(const struct clrnn_c_code *code, int64_t T);
 
 /** The largest int16 level of an int8 matrix's inputs: sums of `cols` products must fit int32. */
 double clrnn_c_levels(uint32_t cols);

@@ -6,6 +6,7 @@
 #include "base/array.h"
 #include "base/log.h"
 #include "export/c_code.h"
+#include "model/layer.h"
 
 double clrnn_c_levels(uint32_t cols)
 {
@@ -64,45 +65,110 @@ static enum clrnn_status put_cell_bias(struct clrnn_c_code *code, size_t op, siz
     return st != CLRNN_OK ? st : second_st;
 }
 
-static enum clrnn_status put_cell(struct clrnn_c_code *code, size_t op, uint32_t d)
+// A row of the model's table as a vector.
+static enum clrnn_status put_entry(struct clrnn_c_code *code, size_t op, const char *suffix, size_t entry)
 {
-    const struct clrnn_export_op *o = &code->program.op[op];
-    const size_t H = o->layer->hidden_size, G = clrnn_cell_gates(clrnn_layer_cell(o->layer->kind));
-    const size_t entry = clrnn_export_cell_entry(o, d);
-    const bool gru = o->layer->kind == CLRNN_LAYER_GRU;
+    enum clrnn_status st;
+    double *values = clrnn_export_read(code->program.model, entry, &st);
+
+    if (values)
+        put_vector(code, op, suffix, values, code->program.model->entry[entry].param.count);
+    free(values);
+    return st;
+}
+
+// The vectors of a normalised cell, whose two biases stay apart.
+static enum clrnn_status put_cell_norm(struct clrnn_c_code *code, size_t op, uint32_t d)
+{
+    const struct clrnn_export_cell cell = clrnn_export_cell_entries(&code->program.op[op], d);
+    const struct {
+        const char *word;
+        size_t entry;
+    } all[] = {
+        {"bias_ih", cell.bias_ih},   {"bias_hh", cell.bias_hh}, {"gamma_ih", cell.gamma_ih},
+        {"gamma_hh", cell.gamma_hh}, {"gamma_c", cell.gamma_c}, {"beta_c", cell.beta_c},
+    };
+    char suffix[32];
+
+    for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+        snprintf(suffix, sizeof(suffix), "%s%s", all[i].word, d ? "_reverse" : "");
+        if (all[i].entry)
+            TRY(put_entry(code, op, suffix, all[i].entry));
+    }
+    return CLRNN_OK;
+}
+
+// `rows` rows of a table row's matrix from `first` on.
+static enum clrnn_status put_rows(struct clrnn_c_code *code, size_t op, const char *suffix, size_t entry,
+                                  size_t first, size_t rows, uint32_t cols)
+{
     enum clrnn_status st;
     double *w = clrnn_export_read(code->program.model, entry, &st);
 
     if (w)
-        st = put_matrix(code, op, d ? "ih_reverse" : "ih", w, G * H, o->in);
+        st = put_matrix(code, op, suffix, w + first * cols, rows, cols);
     free(w);
-    TRY(st);
-    w = clrnn_export_read(code->program.model, entry + 1, &st);
-    if (w) // a GRU's new gate needs its recurrent part separately
-        st = put_matrix(code, op, d ? "hh_reverse" : "hh", w, (gru ? 2 : G) * H, (uint32_t)H);
-    if (st == CLRNN_OK && gru)
-        st = put_matrix(code, op, d ? "hn_reverse" : "hn", w + 2 * H * H, H, (uint32_t)H);
-    free(w);
-    TRY(st);
-    return o->layer->bias ? put_cell_bias(code, op, entry + 2, G * H, d ? "bias_reverse" : "bias") : CLRNN_OK;
+    return st;
+}
+
+static enum clrnn_status put_cell(struct clrnn_c_code *code, size_t op, uint32_t d)
+{
+    const struct clrnn_export_op *o = &code->program.op[op];
+    const struct clrnn_layer *layer = o->layer;
+    const size_t H = layer->hidden_size, G = clrnn_cell_gates(clrnn_layer_cell(layer->kind));
+    const struct clrnn_export_cell cell = clrnn_export_cell_entries(o, d);
+    const uint32_t P = clrnn_layer_state(layer);
+    // a GRU's new gate needs its recurrent part separately
+    const bool apart = layer->kind == CLRNN_LAYER_GRU && !layer->layer_norm;
+
+    TRY(put_rows(code, op, d ? "ih_reverse" : "ih", cell.ih, 0, G * H, o->in));
+    TRY(put_rows(code, op, d ? "hh_reverse" : "hh", cell.hh, 0, (apart ? 2 : G) * H, P));
+    if (apart)
+        TRY(put_rows(code, op, d ? "hn_reverse" : "hn", cell.hh, 2 * H, H, P));
+    if (layer->proj_size)
+        TRY(put_rows(code, op, d ? "hr_reverse" : "hr", cell.hr, 0, P, (uint32_t)H));
+    if (layer->layer_norm)
+        return put_cell_norm(code, op, d);
+    return layer->bias ? put_cell_bias(code, op, cell.bias_ih, G * H, d ? "bias_reverse" : "bias") : CLRNN_OK;
 }
 
 static enum clrnn_status put_dense(struct clrnn_c_code *code, size_t op)
 {
     const struct clrnn_export_op *o = &code->program.op[op];
+
+    TRY(put_rows(code, op, "weight", o->entry, 0, o->out, o->in));
+    return o->layer->bias ? put_entry(code, op, "bias", o->entry + 1) : CLRNN_OK;
+}
+
+// The weights of a convolution as a matrix [out, kernel * in]: a window's steps lie one after the other.
+static enum clrnn_status put_conv(struct clrnn_c_code *code, size_t op)
+{
+    const struct clrnn_export_op *o = &code->program.op[op];
+    const size_t K = o->layer->kernel_size, C = o->in, O = o->out;
     enum clrnn_status st;
     double *w = clrnn_export_read(code->program.model, o->entry, &st);
+    double *turned = malloc(O * C * K * sizeof(*turned));
 
-    if (w)
-        st = put_matrix(code, op, "weight", w, o->out, o->in);
+    if (w && !turned)
+        st = clrnn_error_memory(code->program.model->log, O * C * K * sizeof(*turned), "weights");
+    for (size_t i = 0; w && turned && i < O * C * K; i++)
+        turned[i / (C * K) * C * K + i % K * C + i / K % C] = w[i];
+    if (w && turned)
+        st = put_matrix(code, op, "weight", turned, O, (uint32_t)(C * K));
     free(w);
+    free(turned);
     if (st != CLRNN_OK || !o->layer->bias)
         return st;
-    w = clrnn_export_read(code->program.model, o->entry + 1, &st);
-    if (w)
-        put_vector(code, op, "bias", w, o->out);
-    free(w);
-    return st;
+    return put_entry(code, op, "bias", o->entry + 1);
+}
+
+static enum clrnn_status put_attention(struct clrnn_c_code *code, size_t op)
+{
+    const struct clrnn_export_op *o = &code->program.op[op];
+
+    TRY(put_rows(code, op, "weight", o->entry, 0, o->layer->attention_size, o->in));
+    TRY(put_entry(code, op, "bias", o->entry + 1));
+    return put_entry(code, op, "v", o->entry + 2);
 }
 
 // An embedding table is read by rows: float32 rows as they are, int8 rows with a scale each.
@@ -138,19 +204,14 @@ static enum clrnn_status put_affine(struct clrnn_c_code *code, size_t op)
     return CLRNN_OK;
 }
 
-static enum clrnn_status put_layernorm(struct clrnn_c_code *code, size_t op)
+static enum clrnn_status put_norm(struct clrnn_c_code *code, size_t op)
 {
     const struct clrnn_export_op *o = &code->program.op[op];
-    enum clrnn_status st = CLRNN_OK;
 
-    for (size_t i = 0; st == CLRNN_OK && o->layer->affine && i < 2; i++) {
-        double *w = clrnn_export_read(code->program.model, o->entry + i, &st);
-
-        if (w)
-            put_vector(code, op, i ? "shift" : "factor", w, o->out);
-        free(w);
-    }
-    return st;
+    if (!o->layer->affine)
+        return CLRNN_OK;
+    TRY(put_entry(code, op, "factor", o->entry));
+    return put_entry(code, op, "shift", o->entry + 1);
 }
 
 enum clrnn_status clrnn_c_constants(struct clrnn_c_code *code)
@@ -180,7 +241,14 @@ enum clrnn_status clrnn_c_constants(struct clrnn_c_code *code)
             TRY(put_dense(code, i));
             break;
         case CLRNN_EXPORT_LAYERNORM:
-            TRY(put_layernorm(code, i));
+        case CLRNN_EXPORT_GROUPNORM:
+            TRY(put_norm(code, i));
+            break;
+        case CLRNN_EXPORT_CONV:
+            TRY(put_conv(code, i));
+            break;
+        case CLRNN_EXPORT_ATTENTION:
+            TRY(put_attention(code, i));
             break;
         default:
             break;

@@ -2,6 +2,9 @@
 // NAME.h, NAME.c, NAME_main.c and NAME_test.h.
 #include "export/c_files.h"
 
+#include <ctype.h>
+#include <string.h>
+
 #include "base/array.h"
 
 enum { LONGEST = 4096 }; // maximum steps of a model with buffered sequences unless MAX_T is set
@@ -11,9 +14,32 @@ static const char *input_type(const struct clrnn_c_code *code)
     return code->program.model->shape.tokens ? "int32_t" : "float";
 }
 
-static bool is_buffered(const struct clrnn_c_code *code)
+// Bytes of the static arrays for sequences of at most T steps.
+static size_t static_bytes(const struct clrnn_c_code *code, int64_t T)
 {
-    return code->passes.sequence[0] || code->passes.sequence[1];
+    size_t bytes = 0;
+
+    for (size_t i = 0; i < code->passes.buffers; i++) {
+        const struct clrnn_c_buffer *b = &code->passes.buffer[i];
+
+        bytes += (size_t)clrnn_c_base_steps(&code->passes, b->base, T) * b->width * sizeof(float);
+    }
+    return bytes;
+}
+
+// Steps of a base as an expression of `T`.
+static void put_steps(struct clrnn_c_code *code, size_t base, const char *T)
+{
+    const struct clrnn_c_base *b = &code->passes.base[base];
+
+    if (!base) {
+        clrnn_c_put(&code->text, "%s", T);
+        return;
+    }
+    clrnn_c_put(&code->text, "((");
+    put_steps(code, b->parent, T);
+    clrnn_c_put(&code->text, " %s %lld) / %u + 1)", b->more < 0 ? "-" : "+",
+                (long long)(b->more < 0 ? -b->more : b->more), b->stride);
 }
 
 static void put_mark(struct clrnn_c_code *code)
@@ -27,18 +53,18 @@ static void put_summary(struct clrnn_c_code *code)
 {
     struct clrnn_c_text *t = &code->text;
     const size_t multiply = code->int8 && (code->helpers & CLRNN_C_MULTIPLY) ? 2 * (size_t)code->widest : 0;
+    const uint32_t longest = code->passes.steps ? code->passes.steps : LONGEST;
     const size_t stack = code->state_bytes + code->pass_bytes + code->cell_bytes + multiply;
-    const size_t step = sizeof(float) * (code->passes.sequence[0] + (size_t)code->passes.sequence[1]);
 
     clrnn_c_put(t, "/*\n * Weights: %s.\n * Flash: %zu bytes of constants, and a few kB of code.\n",
                 code->int8 ? "int8 with a scale for each row; activations are float" : "float",
                 code->text.constant_bytes);
-    if (is_buffered(code))
-        clrnn_c_put(
-            t,
-            " * RAM: %zu bytes for each of `_MAX_T steps, static (so @_predict is not reentrant),\n"
-            " * and %zu bytes of arrays on the stack. Set `_MAX_T to the longest sequence you have.\n",
-            step, stack);
+    if (code->passes.buffers)
+        clrnn_c_put(t,
+                    " * RAM: %zu bytes for sequences of %u steps, static (so @_predict is not reentrant),\n"
+                    " * and %zu bytes of arrays on the stack.%s\n",
+                    static_bytes(code, longest), longest, stack,
+                    code->passes.steps ? "" : " Set `_MAX_T to the longest sequence you have.");
     else
         clrnn_c_put(t,
                     " * RAM: %zu bytes of arrays on the stack, of which %zu are the state; nothing static.\n",
@@ -46,6 +72,27 @@ static void put_summary(struct clrnn_c_code *code)
     clrnn_c_put(
         t,
         " * Input and output belong to the caller. C99, no libraries but math.h; compile with -O3.\n */\n");
+}
+
+// Names as the initialiser of an array of texts, in characters that no compiler and no comment stumbles over.
+static void put_names(struct clrnn_c_code *code, const char *macro, const struct clrnn_texts *texts)
+{
+    struct clrnn_c_text *t = &code->text;
+
+    if (!texts->count)
+        return;
+    clrnn_c_put(t, "#define `_%s {", macro);
+    for (size_t i = 0; i < texts->count; i++) {
+        clrnn_c_put(t, i ? ", \"" : "\"");
+        for (const char *c = texts->text[i]; *c; c++)
+            clrnn_c_put(t,
+                        ((*c & 0x80) == 0 && isalnum((unsigned char)*c)) || strchr(" _-.,:;()[]+/%", *c)
+                            ? "%c"
+                            : "\\%03o",
+                        (unsigned char)*c);
+        clrnn_c_put(t, "\"");
+    }
+    clrnn_c_put(t, "}\n");
 }
 
 static void put_sizes(struct clrnn_c_code *code)
@@ -63,8 +110,20 @@ static void put_sizes(struct clrnn_c_code *code)
         t,
         "#define `_OUTPUTS %u\n#define `_PER_STEP %d /* 1: outputs for every step, 0: for the sequence */\n",
         m->outputs, m->per_step);
-    clrnn_c_put(t, "#define `_CAUSAL %d /* 1: has @_step */\n", code->program.causal);
-    if (is_buffered(code))
+    if (m->per_step) {
+        clrnn_c_put(t, "#define `_OUT_STEPS(T) ");
+        put_steps(code, code->passes.place[code->program.output - 1].base, "(T)");
+        clrnn_c_put(t, " /* of the output for T steps of the input */\n");
+    }
+    if (m->names) {
+        put_names(code, "COLUMN_NAMES", &m->names->columns);
+        put_names(code, "TARGET_NAMES", &m->names->targets);
+        put_names(code, "CLASS_NAMES", &m->names->classes);
+    }
+    clrnn_c_put(t, "#define `_CAUSAL %d /* 1: has @_step */\n", code->passes.causal);
+    if (code->passes.steps)
+        clrnn_c_put(t, "#define `_MAX_T %u /* and no fewer */\n", code->passes.steps);
+    else if (code->passes.buffers)
         clrnn_c_put(t, "#ifndef `_MAX_T\n#define `_MAX_T %d\n#endif\n", LONGEST);
 }
 
@@ -78,15 +137,18 @@ void clrnn_c_put_header(struct clrnn_c_code *code)
     clrnn_c_put(t, "#ifndef `_H\n#define `_H\n\n%s", m->shape.tokens ? "#include <stdint.h>\n\n" : "");
     put_sizes(code);
     clrnn_c_put(t, "\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n");
-    clrnn_c_put(
-        t,
-        "/* x [T, %s]%s; out [%s%s]. Returns 0; -1 where T is below 1%s, and out is then unchanged. */\n"
-        "int @_predict(const %s *x, int T, float *out);\n",
-        m->shape.tokens ? "1" : "`_FEATURES",
-        code->program.op[0].kind == CLRNN_EXPORT_NORMALIZE ? ", not normalised: that is done inside" : "",
-        m->per_step ? "T, " : "", "`_OUTPUTS", is_buffered(code) ? " or above `_MAX_T" : "",
-        input_type(code));
-    if (code->program.causal) {
+    clrnn_c_put(t,
+                "/* x [T, %s]%s; out [%s%s]. Returns 0; -1 where T is %s, and out is then unchanged. */\n"
+                "int @_predict(const %s *x, int T, float *out);\n",
+                m->shape.tokens ? "1" : "`_FEATURES",
+                clrnn_c_normalize(&code->program) ? ", not normalised: that is done inside" : "",
+                m->per_step ? "`_OUT_STEPS(T), " : "", "`_OUTPUTS",
+                code->passes.steps       ? "not `_MAX_T"
+                : code->passes.buffers   ? "too small or above `_MAX_T"
+                : code->passes.bases > 1 ? "too small"
+                                         : "below 1",
+                input_type(code));
+    if (code->passes.causal) {
         clrnn_c_put(t, "\n/* What the model remembers between steps. */\n");
         clrnn_c_state(code);
         clrnn_c_put(t, "\n/* Before the first step of a sequence. */\nvoid @_reset(@_state *state);\n\n");
@@ -114,17 +176,18 @@ enum clrnn_status clrnn_c_put_source(struct clrnn_c_code *code)
     TRY(clrnn_c_constants(code)); // reads the weights again
     clrnn_c_put(t, "\n");
     clrnn_c_helpers(code);
-    if (!code->program.causal) {
+    if (!code->passes.causal) {
         clrnn_c_state(code);
         clrnn_c_put(t, "\n");
     }
-    for (int i = 0; i < 2; i++)
-        if (code->passes.sequence[i])
-            clrnn_c_put(t, "static float @_sequence%d[(size_t)`_MAX_T * %u];\n%s", i,
-                        code->passes.sequence[i], i || !code->passes.sequence[1] ? "\n" : "");
+    for (size_t i = 0; i < code->passes.buffers; i++) {
+        clrnn_c_put(t, "static float @_sequence%zu[(size_t)", i);
+        put_steps(code, code->passes.buffer[i].base, "`_MAX_T");
+        clrnn_c_put(t, " * %u];\n%s", code->passes.buffer[i].width,
+                    i + 1 == code->passes.buffers ? "\n" : "");
+    }
     clrnn_c_cells(code);
-    clrnn_c_functions(code);
-    return CLRNN_OK;
+    return clrnn_c_functions(code);
 }
 
 // ---------------------------------------------------------------- test vector and example
@@ -201,9 +264,9 @@ void clrnn_c_put_main(struct clrnn_c_code *code)
 
     put_mark(code);
     clrnn_c_template(t, main_head);
-    if (code->program.causal)
+    if (code->passes.causal)
         clrnn_c_template(t, main_steps);
-    if (code->program.causal)
+    if (code->passes.causal)
         clrnn_c_put(t, main_body,
                     code->int8 ? "    failed |= !(compare_steps() <= 1e-5 * size);\n"
                                : "    failed |= !(error <= 1e-5 * size);\n"

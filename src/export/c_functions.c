@@ -1,452 +1,443 @@
 // SPDX-License-Identifier: MIT
-// The functions of exported C code: one for each pass, one for what follows the pool, and the public ones.
+// The functions of exported C code: one for each pass, which runs a step, and one for what follows the pools.
 #include <stdio.h>
+#include <string.h>
 
 #include "base/array.h"
-#include "export/c_code.h"
+#include "export/c_emit.h"
+#include "model/layer.h"
 
-// The value that the next operation reads, and the function's local arrays.
-struct emission {
-    struct clrnn_c_code *code;
-    char value[48];
-    int local;         // index of the local array that holds the value, 0 or 1; -1: elsewhere
-    uint32_t width[2]; // of the local arrays; 0: not used
-    bool state;        // the function reads or writes its state
-    bool writes;       // false: only computes the widths of arrays
-};
+// ---------------------------------------------------------------- where values are
 
-static const char *const local_names[2] = {"a", "b"};
-
-static void put(struct emission *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static void put(struct emission *e, const char *format, ...)
+static bool in_pass(const struct clrnn_c_emit *e)
 {
-    va_list arguments;
-    char *text;
-
-    if (!e->writes)
-        return;
-    va_start(arguments, format);
-    text = clrnn_format_va(format, arguments);
-    va_end(arguments);
-    if (text)
-        clrnn_c_template(&e->code->text, text);
-    else
-        e->code->text.failed = true;
-    free(text);
+    return e->pass != SIZE_MAX;
 }
 
-// ---------------------------------------------------------------- where results go
-
-// Chooses the array into which an operation writes `width` values: `sink` for the last one, its input if
-// that may be overwritten, otherwise a local array.
-static void choose(struct emission *e, const char *sink, bool in_place, uint32_t width, char to[48])
+// Whether the function runs the operation.
+static bool runs(const struct clrnn_c_emit *e, size_t op)
 {
-    int local = in_place && e->local >= 0 ? e->local : e->local == 0;
+    const struct clrnn_export_op *o = &e->code->program.op[op];
 
-    if (sink) {
-        snprintf(to, 48, "%s", sink);
+    return in_pass(e) ? o->steps && clrnn_c_pass_runs(&e->code->passes, e->pass, op) : !o->steps;
+}
+
+// The last operation of the function that reads op's result; 0: none.
+static size_t last_use(const struct clrnn_c_emit *e, size_t op)
+{
+    const struct clrnn_export_program *p = &e->code->program;
+    size_t last = 0;
+
+    for (size_t i = op + 1; i < p->count; i++)
+        if (runs(e, i) && clrnn_c_reads(p, op, i))
+            last = i;
+    return last;
+}
+
+// A local array of at least `width` values, held until operation `until` is done.
+static unsigned take_local(struct clrnn_c_emit *e, uint32_t width, size_t until)
+{
+    unsigned at = 0;
+
+    while (at < e->locals && e->local[at].until)
+        at++;
+    if (at == CLRNN_C_LOCALS)
+        e->code->text.failed = true;
+    at = MIN2(at, CLRNN_C_LOCALS - 1u);
+    e->locals = MAX2(e->locals, at + 1);
+    e->local[at].width = MAX2(e->local[at].width, width);
+    e->local[at].until = until;
+    return at;
+}
+
+static void note_row(struct clrnn_c_emit *e, size_t op)
+{
+    e->rows[op] = true;
+    e->reads |= CLRNN_C_READS_T;
+}
+
+// Chooses where the result of `op` goes, `width` values: the output, its buffer, the array of its input where
+// that may be overwritten, otherwise a free local array.
+static void choose(struct clrnn_c_emit *e, size_t op, bool in_place, uint32_t width, char to[CLRNN_C_VALUE])
+{
+    const struct clrnn_export_program *p = &e->code->program;
+    const struct clrnn_c_place *place = &e->code->passes.place[op];
+    const size_t source = p->op[op].source[0], until = last_use(e, op);
+
+    if (p->output == op + 1) {
+        snprintf(to, CLRNN_C_VALUE, e->offset ? "y + %u" : "y", e->offset);
         return;
     }
-    e->width[local] = MAX2(e->width[local], width);
-    snprintf(to, 48, "%s", local_names[local]);
-    e->local = local;
+    if (in_pass(e) && place->buffered) {
+        snprintf(to, CLRNN_C_VALUE, e->offset ? "v%zu + %u" : "v%zu", op, e->offset);
+        note_row(e, op);
+        return;
+    }
+    if (in_place && source && e->held[source - 1] && last_use(e, source - 1) == op) {
+        e->held[op] = e->held[source - 1];
+        e->local[e->held[op] - 1].until = until;
+    } else {
+        e->held[op] = take_local(e, width, until) + 1;
+    }
+    snprintf(to, CLRNN_C_VALUE, "a%u", e->held[op] - 1);
 }
 
-static void took(struct emission *e, const char *to, bool sink)
+// Frees the arrays of values that nothing after `op` reads.
+static void release(struct clrnn_c_emit *e, size_t op)
 {
-    snprintf(e->value, sizeof(e->value), "%s", to);
-    if (sink)
-        e->local = -1;
+    for (unsigned i = 0; i < e->locals; i++)
+        if (e->local[i].until <= op)
+            e->local[i].until = 0;
 }
 
-static const struct {
-    const char *call;
-    unsigned helper;
-} pointwise[] = {
-    [CLRNN_EXPORT_RELU] = {"relu", CLRNN_C_RELU},
-    [CLRNN_EXPORT_TANH] = {"tanh", CLRNN_C_TANH},
-    [CLRNN_EXPORT_SIGMOID] = {"sigmoid", CLRNN_C_SIGMOID},
-    [CLRNN_EXPORT_ROUND] = {"round", CLRNN_C_ROUND},
-    [CLRNN_EXPORT_SOFTMAX] = {"softmax", CLRNN_C_SOFTMAX},
-    [CLRNN_EXPORT_LOG_SOFTMAX] = {"log_softmax", CLRNN_C_LOG_SOFTMAX},
-};
-
-// ---------------------------------------------------------------- operations
-
-static void put_copy(struct emission *e, const char *to, uint32_t width)
+// The text of a value: of the input a step, or what the operation was noted to give.
+static const char *text_of(struct clrnn_c_emit *e, size_t value)
 {
-    put(e, "    @_copy(%s, %s, %u);\n", to, e->value, width);
+    if (!value)
+        e->reads |= CLRNN_C_READS_X;
+    else if (e->text[value - 1][0] == 'v')
+        note_row(e, value - 1);
+    return value ? e->text[value - 1] : "x";
+}
+
+static void put_copy(struct clrnn_c_emit *e, const char *to, const char *from, uint32_t width)
+{
+    clrnn_c_emit(e, "    @_copy(%s, %s, %u);\n", to, from, width);
     e->code->helpers |= CLRNN_C_COPY;
 }
 
-static void put_linear(struct emission *e, size_t op, const char *to)
+// Notes that op's result is in `from`, which must not change; the output and a buffer get a copy.
+static void keep(struct clrnn_c_emit *e, size_t op, const char *from, uint32_t width)
+{
+    const struct clrnn_c_place *place = &e->code->passes.place[op];
+    char to[CLRNN_C_VALUE];
+
+    snprintf(e->text[op], CLRNN_C_VALUE, "%s", from);
+    if (e->code->program.output != op + 1 && !(in_pass(e) && place->buffered))
+        return;
+    choose(e, op, false, width, to);
+    put_copy(e, to, from, width);
+}
+
+// ---------------------------------------------------------------- operations on features
+
+static void put_linear(struct clrnn_c_emit *e, size_t op, const char *to, const char *from, size_t cols)
 {
     const struct clrnn_export_op *o = &e->code->program.op[op];
 
     if (o->layer->bias)
-        put(e, "    @_copy(%s, @_%zu_bias, %u);\n", to, op, o->out);
+        clrnn_c_emit(e, "    @_copy(%s, @_%zu_bias, %u);\n", to, op, o->out);
     else
-        put(e, "    @_zero(%s, %u);\n", to, o->out);
+        clrnn_c_emit(e, "    @_zero(%s, %u);\n", to, o->out);
     e->code->helpers |= o->layer->bias ? CLRNN_C_COPY : CLRNN_C_ZERO;
     if (e->writes)
-        clrnn_c_multiply(e->code, to, op, "weight", e->value, o->out, o->in);
+        clrnn_c_multiply(e->code, to, op, "weight", from, o->out, cols);
 }
 
-static void put_embedding(struct emission *e, size_t op, const char *to)
+static void put_embedding(struct clrnn_c_emit *e, size_t op, const char *to, const char *from)
 {
     const struct clrnn_export_op *o = &e->code->program.op[op];
 
-    put(e, "    @_embed(%s, @_%zu_weight, ", to, op);
+    clrnn_c_emit(e, "    @_embed(%s, @_%zu_weight, ", to, op);
     if (e->code->int8)
-        put(e, "@_%zu_weight_scale, ", op);
-    put(e, "%s[0], %u, %u);\n", e->value, o->layer->num_embeddings, o->out);
+        clrnn_c_emit(e, "@_%zu_weight_scale, ", op);
+    clrnn_c_emit(e, "%s[0], %u, %u);\n", from, o->layer->num_embeddings, o->out);
     e->code->helpers |= CLRNN_C_EMBED;
 }
 
-static void put_layernorm(struct emission *e, size_t op, const char *to)
+static void put_norm(struct clrnn_c_emit *e, size_t op, const char *to, const char *from)
 {
     const struct clrnn_export_op *o = &e->code->program.op[op];
+    const bool groups = o->kind == CLRNN_EXPORT_GROUPNORM;
 
+    clrnn_c_emit(e, "    @_%s(%s, %s, ", groups ? "groupnorm" : "layernorm", to, from);
     if (o->layer->affine)
-        put(e, "    @_layernorm(%s, %s, @_%zu_factor, @_%zu_shift, %.9ef, %u);\n", to, e->value, op, op,
-            o->layer->eps, o->out);
+        clrnn_c_emit(e, "@_%zu_factor, @_%zu_shift, ", op, op);
     else
-        put(e, "    @_layernorm(%s, %s, NULL, NULL, %.9ef, %u);\n", to, e->value, o->layer->eps, o->out);
-    e->code->helpers |= CLRNN_C_LAYERNORM;
+        clrnn_c_emit(e, "NULL, NULL, ");
+    clrnn_c_emit(e, "%.9ef, ", o->layer->eps);
+    if (groups)
+        clrnn_c_emit(e, "%u, ", o->layer->num_groups);
+    clrnn_c_emit(e, "%u);\n", o->out);
+    e->code->helpers |= groups ? CLRNN_C_GROUPNORM : CLRNN_C_LAYERNORM;
 }
 
-// `first` of `width` features: those of one direction.
-static void put_simple(struct emission *e, size_t op, const char *sink, uint32_t first, uint32_t width)
+static void put_affine(struct clrnn_c_emit *e, size_t op, const char *to, const char *from, uint32_t width)
+{
+    static const char *const words[] = {"mean", "factor", "shift"};
+
+    clrnn_c_emit(e, "    @_affine(%s, %s", to, from);
+    for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+        clrnn_c_emit(e, e->offset ? ", @_%zu_%s + %u" : ", @_%zu_%s", op, words[i], e->offset);
+    clrnn_c_emit(e, ", %u);\n", width);
+    e->code->helpers |= CLRNN_C_AFFINE;
+}
+
+static void put_add(struct clrnn_c_emit *e, size_t op, const char *to)
 {
     const struct clrnn_export_op *o = &e->code->program.op[op];
-    const bool in_place = o->kind != CLRNN_EXPORT_LINEAR && o->kind != CLRNN_EXPORT_EMBEDDING;
-    const char *from = e->value;
-    char to[48];
+    const char *first = text_of(e, o->source[0]), *second = text_of(e, o->source[1]);
 
-    choose(e, sink, in_place, width, to);
-    switch (o->kind) {
-    case CLRNN_EXPORT_LINEAR:
-        put_linear(e, op, to);
-        break;
-    case CLRNN_EXPORT_EMBEDDING:
-        put_embedding(e, op, to);
-        break;
-    case CLRNN_EXPORT_NORMALIZE:
-    case CLRNN_EXPORT_BATCHNORM:
-    case CLRNN_EXPORT_RESTORE:
-        if (first)
-            put(e, "    @_affine(%s, %s, @_%zu_mean + %u, @_%zu_factor + %u, @_%zu_shift + %u, %u);\n", to,
-                from, op, first, op, first, op, first, width);
-        else
-            put(e, "    @_affine(%s, %s, @_%zu_mean, @_%zu_factor, @_%zu_shift, %u);\n", to, from, op, op, op,
-                width);
-        e->code->helpers |= CLRNN_C_AFFINE;
-        break;
-    case CLRNN_EXPORT_LAYERNORM:
-        put_layernorm(e, op, to);
-        break;
-    default:
-        put(e, "    @_%s(%s, %s, %u);\n", pointwise[o->kind].call, to, from, width);
-        e->code->helpers |= pointwise[o->kind].helper;
-        break;
+    clrnn_c_emit(e, "    @_sum(%s, %s, %s, %u);\n", to, first, second, o->out);
+    e->code->helpers |= CLRNN_C_SUM;
+}
+
+static void put_join(struct clrnn_c_emit *e, size_t op, const char *to)
+{
+    const struct clrnn_export_program *p = &e->code->program;
+    char part[CLRNN_C_VALUE + 16];
+    uint32_t at = 0;
+
+    for (uint32_t i = 0; i < p->op[op].sources; i++) {
+        const size_t source = p->op[op].source[i];
+        const uint32_t width = source ? p->op[source - 1].out : p->model->shape.features;
+
+        snprintf(part, sizeof(part), at ? "%s + %u" : "%s", to, at);
+        put_copy(e, part, text_of(e, source), width);
+        at += width;
     }
-    took(e, to, sink);
+}
+
+// ---------------------------------------------------------------- operations on several steps
+
+static const char *whole_of(struct clrnn_c_emit *e, size_t value, char text[CLRNN_C_VALUE])
+{
+    snprintf(text, CLRNN_C_VALUE, "whole");
+    if (value)
+        snprintf(text, CLRNN_C_VALUE, "@_sequence%zu", e->code->passes.place[value - 1].buffer);
+    else
+        e->reads |= CLRNN_C_READS_WHOLE;
+    return text;
+}
+
+static void put_windows(struct clrnn_c_emit *e, size_t op, const char *to)
+{
+    const struct clrnn_export_op *o = &e->code->program.op[op];
+    const struct clrnn_windows w = clrnn_layer_windows(o->layer);
+    const size_t source = o->source[0], base = source ? e->code->passes.place[source - 1].base : 0;
+    const uint32_t cols = o->in * w.kernel;
+    char whole[CLRNN_C_VALUE], rows[CLRNN_C_VALUE], at[CLRNN_C_VALUE] = "t";
+
+    if (w.stride > 1)
+        snprintf(at, sizeof(at), "t * %u", w.stride);
+    if (w.padding)
+        snprintf(at + strlen(at), sizeof(at) - strlen(at), " - %u", w.padding);
+    whole_of(e, source, whole);
+    e->reads |= CLRNN_C_READS_T;
+    e->steps_read[base] = true;
+    if (o->kind == CLRNN_EXPORT_CONV) {
+        snprintf(rows, sizeof(rows), "a%u", take_local(e, cols, op));
+        clrnn_c_emit(e, "    @_window(%s, %s, n%zu, %s, %u, %u, %u);\n", rows, whole, base, at, w.kernel,
+                     w.dilation, o->in);
+        e->code->helpers |= CLRNN_C_WINDOW;
+        put_linear(e, op, to, rows, cols);
+    } else if (o->kind == CLRNN_EXPORT_MAX_POOL) {
+        clrnn_c_emit(e, "    @_window_largest(%s, %s, n%zu, %s, %u, %u, %u);\n", to, whole, base, at,
+                     w.kernel, w.dilation, o->in);
+        e->code->helpers |= CLRNN_C_WINDOW_LARGEST;
+    } else {
+        clrnn_c_emit(e, "    @_window_mean(%s, %s, n%zu, %s, %u, %d, %u);\n", to, whole, base, at, w.kernel,
+                     o->layer->count_include_pad, o->in);
+        e->code->helpers |= CLRNN_C_WINDOW_MEAN;
+    }
+}
+
+// Adds a step to a pool's state.
+static void put_pool(struct clrnn_c_emit *e, size_t op, const char *from, uint32_t width)
+{
+    static const struct {
+        const char *call;
+        unsigned helper;
+    } pools[] = {
+        [CLRNN_POOL_LAST] = {"copy", CLRNN_C_COPY},
+        [CLRNN_POOL_FINAL] = {"copy", CLRNN_C_COPY},
+        [CLRNN_POOL_MEAN] = {"add", CLRNN_C_ADD},
+        [CLRNN_POOL_MAX] = {"largest", CLRNN_C_LARGEST},
+    };
+    const enum clrnn_pool_over over = e->code->program.op[op].layer->over;
+
+    if (clrnn_c_pools_state(&e->code->program, op))
+        return;
+    e->reads |= CLRNN_C_READS_STATE;
+    e->code->helpers |= pools[over].helper;
+    clrnn_c_emit(e, e->offset ? "    @_%s(s->pool%zu + %u" : "    @_%s(s->pool%zu", pools[over].call, op,
+                 e->offset);
+    clrnn_c_emit(e, ", %s, %u);\n", from, width);
+    if (over == CLRNN_POOL_MEAN && !e->offset)
+        clrnn_c_emit(e, "    s->steps%zu++;\n", op);
+}
+
+static void put_attention(struct clrnn_c_emit *e, size_t op, const char *from)
+{
+    const struct clrnn_export_op *o = &e->code->program.op[op];
+    const uint32_t A = o->layer->attention_size;
+    char scores[CLRNN_C_VALUE];
+
+    snprintf(scores, sizeof(scores), "a%u", take_local(e, A, op));
+    clrnn_c_emit(e, "    @_copy(%s, @_%zu_bias, %u);\n", scores, op, A);
+    if (e->writes)
+        clrnn_c_multiply(e->code, scores, op, "weight", from, A, o->in);
+    clrnn_c_emit(e, "    @_attend(s->pool%zu, s->norm%zu, %s, @_%zu_v, %s, %u, %u);\n", op, op, scores, op,
+                 from, A, o->in);
+    e->code->helpers |= CLRNN_C_COPY | CLRNN_C_ATTEND;
+    e->reads |= CLRNN_C_READS_STATE;
 }
 
 // A cell whose state is kept from step to step; the state is its result.
-static void put_cell(struct emission *e, size_t op, uint32_t d, const char *sink)
+static void put_cell(struct clrnn_c_emit *e, size_t op, const char *from)
 {
     const struct clrnn_export_op *o = &e->code->program.op[op];
-    const char *reverse = d ? "_reverse" : "";
-    char h[48];
+    const char *reverse = e->back ? "_reverse" : "";
+    char h[CLRNN_C_VALUE];
 
     snprintf(h, sizeof(h), "s->h%zu%s", op, reverse);
     if (o->layer->kind == CLRNN_LAYER_LSTM)
-        put(e, "    @_cell%zu%s(%s, s->c%zu%s, %s);\n", op, reverse, h, op, reverse, e->value);
+        clrnn_c_emit(e, "    @_cell%zu%s(%s, s->c%zu%s, %s);\n", op, reverse, h, op, reverse, from);
     else
-        put(e, "    @_cell%zu%s(%s, %s);\n", op, reverse, h, e->value);
-    e->state = true;
-    took(e, h, true);
-    if (!sink)
-        return;
-    put_copy(e, sink, o->layer->hidden_size);
-    took(e, sink, true);
+        clrnn_c_emit(e, "    @_cell%zu%s(%s, %s);\n", op, reverse, h, from);
+    e->reads |= CLRNN_C_READS_STATE;
+    keep(e, op, h, clrnn_layer_state(o->layer));
 }
 
 // A cell after the pool: a single step from a zero state, in each direction.
-static void put_single(struct emission *e, size_t op, const char *sink)
+static void put_single(struct clrnn_c_emit *e, size_t op, const char *from, const char *to)
 {
     const struct clrnn_export_op *o = &e->code->program.op[op];
-    const uint32_t H = o->layer->hidden_size;
-    char to[48];
+    const uint32_t H = o->layer->hidden_size, P = clrnn_layer_state(o->layer);
 
-    choose(e, sink, false, o->out, to);
-    put(e, "    @_zero(%s, %u);\n", to, o->out);
+    clrnn_c_emit(e, "    @_zero(%s, %u);\n", to, o->out);
     e->code->helpers |= CLRNN_C_ZERO;
     for (uint32_t d = 0; d < o->D; d++) {
         const char *reverse = d ? "_reverse" : "";
 
         if (o->layer->kind == CLRNN_LAYER_LSTM)
-            put(e,
-                "    {\n        float c[%u];\n\n        @_zero(c, %u);\n"
-                "        @_cell%zu%s(%s + %u, c, %s);\n    }\n",
-                H, H, op, reverse, to, d * H, e->value);
+            clrnn_c_emit(e,
+                         "    {\n        float c[%u];\n\n        @_zero(c, %u);\n"
+                         "        @_cell%zu%s(%s + %u, c, %s);\n    }\n",
+                         H, H, op, reverse, to, d * P, from);
         else
-            put(e, "    @_cell%zu%s(%s + %u, %s);\n", op, reverse, to, d * H, e->value);
+            clrnn_c_emit(e, "    @_cell%zu%s(%s + %u, %s);\n", op, reverse, to, d * P, from);
     }
-    took(e, to, sink);
 }
 
-// ---------------------------------------------------------------- passes
+// ---------------------------------------------------------------- any operation
 
-static enum clrnn_pool_over pool_over(const struct clrnn_c_code *code)
+// Writes a result of `width` values to `to`.
+static void put_result(struct clrnn_c_emit *e, size_t op, const char *to, uint32_t width)
 {
-    return code->program.op[code->program.pool].layer->over;
+    const struct clrnn_export_op *o = &e->code->program.op[op];
+    const char *from = clrnn_export_has_windows(o) ? "" : text_of(e, o->source[0]);
+
+    switch (o->kind) {
+    case CLRNN_EXPORT_CELL:
+        put_single(e, op, from, to);
+        break;
+    case CLRNN_EXPORT_LINEAR:
+        put_linear(e, op, to, from, o->in);
+        break;
+    case CLRNN_EXPORT_EMBEDDING:
+        put_embedding(e, op, to, from);
+        break;
+    case CLRNN_EXPORT_NORMALIZE:
+    case CLRNN_EXPORT_BATCHNORM:
+    case CLRNN_EXPORT_RESTORE:
+        put_affine(e, op, to, from, width);
+        break;
+    case CLRNN_EXPORT_LAYERNORM:
+    case CLRNN_EXPORT_GROUPNORM:
+        put_norm(e, op, to, from);
+        break;
+    case CLRNN_EXPORT_CONV:
+    case CLRNN_EXPORT_MAX_POOL:
+    case CLRNN_EXPORT_AVG_POOL:
+        put_windows(e, op, to);
+        break;
+    case CLRNN_EXPORT_ADD:
+        put_add(e, op, to);
+        break;
+    case CLRNN_EXPORT_JOIN:
+        put_join(e, op, to);
+        break;
+    case CLRNN_EXPORT_FLATTEN:
+        put_copy(e, to, from, width);
+        break;
+    default:
+        clrnn_c_put_pointwise(e, o, to, from, width);
+        break;
+    }
 }
 
-// Whether the pool's result is the state of a cell, so that no other value need be kept.
-static bool pools_state(const struct clrnn_c_code *code)
+// Whether each result depends on the input at the same place alone, so that both may be one array.
+static bool works_in_place(const struct clrnn_export_op *o)
 {
-    const size_t pool = code->program.pool;
-    const enum clrnn_pool_over over = pool_over(code);
-
-    return (over == CLRNN_POOL_LAST || over == CLRNN_POOL_FINAL) && pool &&
-           code->program.op[pool - 1].kind == CLRNN_EXPORT_CELL && code->program.op[pool - 1].D == 1;
+    return o->kind != CLRNN_EXPORT_LINEAR && o->kind != CLRNN_EXPORT_EMBEDDING &&
+           o->kind != CLRNN_EXPORT_CELL && o->kind != CLRNN_EXPORT_JOIN && !clrnn_export_has_windows(o);
 }
 
-static void put_pool(struct emission *e, const struct clrnn_c_pass *pass, uint32_t width)
+static void put_op(struct clrnn_c_emit *e, size_t op)
 {
-    const enum clrnn_pool_over over = pool_over(e->code);
-    const char *call = over == CLRNN_POOL_MEAN ? "add" : over == CLRNN_POOL_MAX ? "largest" : "copy";
+    const struct clrnn_export_op *o = &e->code->program.op[op];
+    const struct clrnn_c_place *place = &e->code->passes.place[op];
+    const bool two = o->kind == CLRNN_EXPORT_CELL && o->D == 2, half = place->half && o->steps;
+    const uint32_t width = o->kind == CLRNN_EXPORT_FLATTEN ? o->in : half ? o->out / 2 : o->out;
+    char to[CLRNN_C_VALUE];
 
-    if (pools_state(e->code))
+    e->offset = e->back && (half || two) ? o->out / 2 : 0;
+    if (o->kind == CLRNN_EXPORT_POOL) {
+        put_pool(e, op, text_of(e, o->source[0]), width);
+    } else if (o->kind == CLRNN_EXPORT_ATTENTION) {
+        put_attention(e, op, text_of(e, o->source[0]));
+    } else if (o->kind == CLRNN_EXPORT_CELL && o->steps) {
+        put_cell(e, op, text_of(e, o->source[0]));
+    } else if (o->kind != CLRNN_EXPORT_FLATTEN || !o->source[0] ||
+               !e->code->passes.place[o->source[0] - 1].buffered) {
+        choose(e, op, works_in_place(o), width, to);
+        snprintf(e->text[op], CLRNN_C_VALUE, "%s", to);
+        put_result(e, op, to, width);
+    }
+    release(e, op);
+}
+
+// What a pool gives, where nothing but the end of the sequence tells it.
+static void put_pooled(struct clrnn_c_emit *e, size_t op)
+{
+    const struct clrnn_export_op *o = &e->code->program.op[op];
+    const bool attention = o->kind == CLRNN_EXPORT_ATTENTION;
+    char to[CLRNN_C_VALUE];
+
+    e->offset = 0;
+    if (o->kind == CLRNN_EXPORT_FLATTEN) {
+        snprintf(to, sizeof(to), "@_sequence%zu", e->code->passes.place[op].buffer);
+        keep(e, op, to, o->out);
         return;
-    e->state = true;
-    e->code->helpers |= over == CLRNN_POOL_MEAN  ? CLRNN_C_ADD
-                        : over == CLRNN_POOL_MAX ? CLRNN_C_LARGEST
-                                                 : CLRNN_C_COPY;
-    if (pass->offset)
-        put(e, "    @_%s(s->pool + %u, %s, %u);\n", call, pass->offset, e->value, width);
-    else
-        put(e, "    @_%s(s->pool, %s, %u);\n", call, e->value, width);
-    if (over == CLRNN_POOL_MEAN && !pass->direction)
-        put(e, "    s->steps++;\n");
+    }
+    e->reads |= CLRNN_C_READS_STATE;
+    if (clrnn_c_pools_state(&e->code->program, op)) {
+        snprintf(to, sizeof(to), "s->h%zu", o->source[0] - 1);
+        keep(e, op, to, o->out);
+    } else if (attention || o->layer->over == CLRNN_POOL_MEAN) {
+        choose(e, op, false, o->out, to);
+        snprintf(e->text[op], CLRNN_C_VALUE, "%s", to);
+        e->reads |= CLRNN_C_READS_I;
+        clrnn_c_emit(e, "    for (i = 0; i < %u; i++)\n        %s[i] = s->pool%zu[i] / ", o->out, to, op);
+        clrnn_c_emit(e, attention ? "s->norm%zu[1];\n" : "(float)s->steps%zu;\n", op);
+    } else {
+        snprintf(to, sizeof(to), "s->pool%zu", op);
+        keep(e, op, to, o->out);
+    }
 }
 
-static void put_pass_body(struct emission *e, const struct clrnn_c_pass *pass)
+void clrnn_c_put_body(struct clrnn_c_emit *e)
 {
     const struct clrnn_export_program *p = &e->code->program;
-    uint32_t width = pass->width;
-    bool half = false; // behind the bidirectional level
 
-    snprintf(e->value, sizeof(e->value), "x");
-    e->local = -1;
-    for (size_t i = pass->first; i < pass->end; i++) {
-        const struct clrnn_export_op *o = &p->op[i];
-        const char *sink = i + 1 == pass->end && pass->sink != CLRNN_C_TO_POOL ? "y" : NULL;
-
-        half |= o->kind == CLRNN_EXPORT_CELL && o->D == 2;
-        width = half ? pass->row / 2 : o->out;
-        if (o->kind == CLRNN_EXPORT_CELL)
-            put_cell(e, i, pass->direction, sink);
-        else
-            put_simple(e, i, sink, half ? pass->offset : 0, width);
+    for (size_t i = 0; i < p->count; i++) {
+        // a buffered value that is read in a later pass
+        if (in_pass(e) && e->code->passes.place[i].buffered)
+            snprintf(e->text[i], CLRNN_C_VALUE, "v%zu", i);
+        if (!in_pass(e) && p->op[i].steps && !clrnn_export_has_steps(p, i + 1))
+            put_pooled(e, i);
+        if (runs(e, i))
+            put_op(e, i);
     }
-    if (pass->sink == CLRNN_C_TO_POOL)
-        put_pool(e, pass, width);
-    else if (pass->first == pass->end)
-        put_copy(e, "y", width);
-}
-
-static void put_finish_body(struct emission *e)
-{
-    const struct clrnn_export_program *p = &e->code->program;
-    const bool mean = pool_over(e->code) == CLRNN_POOL_MEAN, more = p->pool + 1 < p->count;
-    const uint32_t width = p->op[p->pool].out;
-    char to[48];
-
-    e->local = -1;
-    e->state = true;
-    if (pools_state(e->code))
-        snprintf(e->value, sizeof(e->value), "s->h%zu", p->pool - 1);
-    else
-        snprintf(e->value, sizeof(e->value), "s->pool");
-    if (mean) {
-        choose(e, more ? NULL : "y", false, width, to);
-        put(e, "    for (i = 0; i < %u; i++)\n        %s[i] = s->pool[i] / (float)s->steps;\n", width, to);
-        took(e, to, !more);
-    } else if (!more) {
-        put_copy(e, "y", width);
-    }
-    for (size_t i = p->pool + 1; i < p->count; i++) {
-        const char *sink = i + 1 == p->count ? "y" : NULL;
-
-        if (p->op[i].kind == CLRNN_EXPORT_CELL)
-            put_single(e, i, sink);
-        else
-            put_simple(e, i, sink, 0, p->op[i].out);
-    }
-}
-
-// Writes a function's head and local arrays, after its body was run once to find them, then its body.
-static void put_function(struct emission *e, struct clrnn_c_pass *pass, size_t number)
-{
-    const struct clrnn_export_program *p = &e->code->program;
-    const bool tokens = pass && pass->from < 0 && p->model->shape.tokens;
-    const bool count = !pass && pool_over(e->code) == CLRNN_POOL_MEAN;
-
-    *e = (struct emission){.code = e->code};
-    if (pass)
-        put_pass_body(e, pass);
-    else
-        put_finish_body(e);
-    e->writes = true;
-    if (pass)
-        pass->state = e->state;
-    if (!pass)
-        put(e, "/* What follows the pool. */\nstatic void @_finish(const @_state *s, float *y)\n{\n");
-    else if (pass->sink == CLRNN_C_TO_POOL)
-        put(e, "static void @_pass%zu(@_state *s, const %s *x)\n{\n", number, tokens ? "int32_t" : "float");
-    else
-        put(e, "static void @_pass%zu(%sconst %s *x, float *y)\n{\n", number, e->state ? "@_state *s, " : "",
-            tokens ? "int32_t" : "float");
-    for (int i = 0; i < 2; i++)
-        if (e->width[i])
-            put(e, "    float %s[%u];\n", local_names[i], e->width[i]);
-    if (count)
-        put(e, "    int i;\n");
-    if (count || e->width[0] || e->width[1])
-        put(e, "\n");
-    if (pass)
-        put_pass_body(e, pass);
-    else
-        put_finish_body(e);
-    put(e, "}\n\n");
-    e->code->pass_bytes = MAX2(e->code->pass_bytes, (e->width[0] + (size_t)e->width[1]) * sizeof(float));
-}
-
-// ---------------------------------------------------------------- public functions
-
-void clrnn_c_state(struct clrnn_c_code *code)
-{
-    const struct clrnn_export_program *p = &code->program;
-    struct clrnn_c_text *t = &code->text;
-    size_t values = 0;
-
-    clrnn_c_put(t, "typedef struct @_state {\n");
-    for (size_t i = 0; i < p->pool; i++) {
-        const bool lstm = p->op[i].layer && p->op[i].layer->kind == CLRNN_LAYER_LSTM;
-
-        for (uint32_t d = 0; p->op[i].kind == CLRNN_EXPORT_CELL && d < p->op[i].D; d++) {
-            const unsigned H = p->op[i].layer->hidden_size;
-            const char *reverse = d ? "_reverse" : "";
-
-            clrnn_c_put(t, "    float h%zu%s[%u];\n", i, reverse, H);
-            if (lstm)
-                clrnn_c_put(t, "    float c%zu%s[%u];\n", i, reverse, H);
-            values += (size_t)H * (lstm ? 2 : 1);
-        }
-    }
-    if (p->pool < p->count && !pools_state(code)) {
-        clrnn_c_put(t, "    float pool[%u];\n", p->op[p->pool].out);
-        values += p->op[p->pool].out;
-    }
-    clrnn_c_put(t, "    int steps; /* that a mean is over */\n} @_state;\n");
-    code->state_bytes = values * sizeof(float) + sizeof(int32_t);
-}
-
-static void put_reset(struct clrnn_c_code *code, bool public)
-{
-    const struct clrnn_export_program *p = &code->program;
-    struct clrnn_c_text *t = &code->text;
-
-    clrnn_c_put(t, "%svoid @_reset(@_state *state)\n{\n", public ? "" : "static ");
-    for (size_t i = 0; i < p->pool; i++)
-        for (uint32_t d = 0; p->op[i].kind == CLRNN_EXPORT_CELL && d < p->op[i].D; d++) {
-            const char *reverse = d ? "_reverse" : "";
-
-            clrnn_c_put(t, "    @_zero(state->h%zu%s, %u);\n", i, reverse, p->op[i].layer->hidden_size);
-            if (p->op[i].layer->kind == CLRNN_LAYER_LSTM)
-                clrnn_c_put(t, "    @_zero(state->c%zu%s, %u);\n", i, reverse, p->op[i].layer->hidden_size);
-            code->helpers |= CLRNN_C_ZERO;
-        }
-    if (p->pool < p->count && !pools_state(code)) {
-        const char *value = pool_over(code) == CLRNN_POOL_MAX ? "-3.402823466e38f" : "0.0f";
-
-        clrnn_c_put(t, "    for (state->steps = 0; state->steps < %u; state->steps++)\n", p->op[p->pool].out);
-        clrnn_c_put(t, "        state->pool[state->steps] = %s;\n", value);
-    }
-    clrnn_c_put(t, "    state->steps = 0;\n}\n\n");
-}
-
-static void put_call(struct clrnn_c_code *code, size_t number)
-{
-    const struct clrnn_c_pass *pass = &code->passes.pass[number];
-    struct clrnn_c_text *t = &code->text;
-
-    if (pass->once)
-        clrnn_c_put(t, "    t = T - 1;\n    ");
-    else
-        clrnn_c_put(t, pass->direction ? "    for (t = T - 1; t >= 0; t--)\n        "
-                                       : "    for (t = 0; t < T; t++)\n        ");
-    clrnn_c_put(t, "@_pass%zu(%s", number, pass->state ? "&state, " : "");
-    if (pass->from < 0)
-        clrnn_c_put(t, "x + (size_t)t * %u", MAX2(pass->width, 1u));
-    else
-        clrnn_c_put(t, "@_sequence%d + (size_t)t * %u", pass->from, pass->width);
-    if (pass->sink == CLRNN_C_TO_OUT)
-        clrnn_c_put(t, ", out + (size_t)t * %u + %u", pass->row, pass->offset);
-    else if (pass->sink == CLRNN_C_TO_SEQUENCE)
-        clrnn_c_put(t, ", @_sequence%d + (size_t)t * %u + %u", pass->to, pass->row, pass->offset);
-    clrnn_c_put(t, ");\n");
-}
-
-static void put_predict(struct clrnn_c_code *code, bool state)
-{
-    const struct clrnn_export_program *p = &code->program;
-    const bool buffered = code->passes.sequence[0] || code->passes.sequence[1];
-    struct clrnn_c_text *t = &code->text;
-
-    clrnn_c_put(t, "int @_predict(const %s *x, int T, float *out)\n{\n",
-                p->model->shape.tokens ? "int32_t" : "float");
-    clrnn_c_put(t, "%s    int t;\n\n    if (T < 1%s)\n        return -1;\n",
-                state ? "    @_state state;\n" : "", buffered ? " || T > `_MAX_T" : "");
-    if (state)
-        clrnn_c_put(t, "    @_reset(&state);\n");
-    for (size_t i = 0; i < code->passes.count; i++)
-        put_call(code, i);
-    clrnn_c_put(t, "%s    return 0;\n}\n", p->pool < p->count ? "    @_finish(&state, out);\n" : "");
-}
-
-static void put_step(struct clrnn_c_code *code)
-{
-    const struct clrnn_export_program *p = &code->program;
-    const bool pooled = p->pool < p->count, state = code->passes.pass[0].state;
-    struct clrnn_c_text *t = &code->text;
-
-    clrnn_c_put(t, "\nvoid @_step(@_state *state, const %s *x, float *out)\n{\n",
-                p->model->shape.tokens ? "int32_t" : "float");
-    if (!state && !pooled)
-        clrnn_c_put(t, "    (void)state; /* the model keeps none */\n");
-    clrnn_c_put(t, "    @_pass0(%sx%s);\n%s}\n", state || pooled ? "state, " : "", pooled ? "" : ", out",
-                pooled ? "    @_finish(state, out);\n" : "");
-}
-
-void clrnn_c_functions(struct clrnn_c_code *code)
-{
-    struct emission e = {.code = code};
-    bool state = code->program.pool < code->program.count;
-
-    for (size_t i = 0; i < code->passes.count; i++) {
-        put_function(&e, &code->passes.pass[i], i);
-        state |= code->passes.pass[i].state;
-    }
-    if (code->program.pool < code->program.count)
-        put_function(&e, NULL, 0);
-    if (state || code->program.causal)
-        put_reset(code, code->program.causal);
-    put_predict(code, state);
-    if (code->program.causal)
-        put_step(code);
 }

@@ -65,11 +65,26 @@ static const char multiply_int8[] =
     "(float *y, const float *x, int n)\n{\n    int i;\n\n    for (i = 0; i < n; i++)\n" \
     "        y[i] = " expression ";\n}\n\n"
 
+#define WITH_ONE(name, argument, expression) \
+    "static void @_" name "(float *y, const float *x, float " argument \
+    ", int n)\n{\n    int i;\n\n    for (i = 0; i < n; i++)\n        y[i] = " expression ";\n}\n\n"
+
+// Arguments of functions that read the window of x [steps, width] from step `at` on.
+#define WINDOW_ROWS \
+    "    for (k = 0; k < kernel; k++, at += dilation) {\n" \
+    "        const float *row = x + (size_t)(at < 0 || at >= steps ? 0 : at) * (size_t)width;\n\n"
+
 static const struct helper helpers[] = {
     {CLRNN_C_COPY, 0, POINTWISE("copy", "x[i]")},
     {CLRNN_C_ZERO, 0,
      "static void @_zero(float *y, int n)\n{\n    int i;\n\n    for (i = 0; i < n; i++)\n        y[i] = 0.0f;\n}\n\n"},
+    {CLRNN_C_FILL, 0,
+     "static void @_fill(float *y, float value, int n)\n{\n    int i;\n\n    for (i = 0; i < n; i++)\n"
+     "        y[i] = value;\n}\n\n"},
     {CLRNN_C_ADD, 0, POINTWISE("add", "y[i] + x[i]")},
+    {CLRNN_C_SUM, 0,
+     "static void @_sum(float *y, const float *a, const float *b, int n)\n{\n    int i;\n\n"
+     "    for (i = 0; i < n; i++)\n        y[i] = a[i] + b[i];\n}\n\n"},
     {CLRNN_C_LARGEST, 0, POINTWISE("largest", "x[i] > y[i] ? x[i] : y[i]")},
     {CLRNN_C_AFFINE, 0,
      "static void @_affine(float *y, const float *x, const float *mean, const float *factor, const float *shift,\n"
@@ -86,6 +101,14 @@ static const struct helper helpers[] = {
      "    scale = 1.0f / sqrtf(var / (float)n + eps);\n"
      "    for (i = 0; i < n; i++)\n"
      "        y[i] = (x[i] - mean) * scale * (factor ? factor[i] : 1.0f) + (shift ? shift[i] : 0.0f);\n}\n\n"},
+    {CLRNN_C_GROUPNORM, CLRNN_C_LAYERNORM,
+     "/* layernorm of each of `groups` parts. */\n"
+     "static void @_groupnorm(float *y, const float *x, const float *factor, const float *shift, float eps,\n"
+     "                        int groups, int n)\n"
+     "{\n    const int size = n / groups;\n    int at;\n\n"
+     "    for (at = 0; at < n; at += size)\n"
+     "        @_layernorm(y + at, x + at, factor ? factor + at : NULL, shift ? shift + at : NULL, eps, size);\n"
+     "}\n\n"},
     {CLRNN_C_TANH1, 0,
      "/* tanh as a quotient of polynomials, without calls and branches, so that loops over it vectorise; its error\n"
      "   is below 4e-7. */\n"
@@ -110,6 +133,18 @@ static const struct helper helpers[] = {
     {CLRNN_C_TANH, CLRNN_C_TANH1, POINTWISE("tanh", "@_tanh1(x[i])")},
     {CLRNN_C_SIGMOID, CLRNN_C_SIGMOID1, POINTWISE("sigmoid", "@_sigmoid1(x[i])")},
     {CLRNN_C_ROUND, 0, POINTWISE("round", "rintf(x[i])")},
+    {CLRNN_C_LEAKY_RELU, 0, WITH_ONE("leaky_relu", "slope", "x[i] > 0.0f ? x[i] : slope * x[i]")},
+    {CLRNN_C_ELU, 0, WITH_ONE("elu", "alpha", "x[i] > 0.0f ? x[i] : alpha * expm1f(x[i])")},
+    {CLRNN_C_GELU, 0, POINTWISE("gelu", "0.5f * x[i] * (1.0f + erff(x[i] * 0.707106781f))")},
+    {CLRNN_C_GELU_TANH, 0,
+     POINTWISE(
+         "gelu_tanh",
+         "0.5f * x[i] *\n               (1.0f + tanhf(0.797884561f * (x[i] + 0.044715f * x[i] * x[i] * x[i])))")},
+    {CLRNN_C_SILU, 0, POINTWISE("silu", "x[i] / (1.0f + expf(-x[i]))")},
+    {CLRNN_C_SOFTPLUS, 0,
+     "static void @_softplus(float *y, const float *x, float beta, float threshold, int n)\n"
+     "{\n    int i;\n\n    for (i = 0; i < n; i++)\n"
+     "        y[i] = x[i] * beta > threshold ? x[i] : log1pf(expf(x[i] * beta)) / beta;\n}\n\n"},
     {CLRNN_C_SOFTMAX, 0,
      "static void @_softmax(float *y, const float *x, int n)\n"
      "{\n    float largest = x[0], sum = 0.0f;\n    int i;\n\n"
@@ -123,6 +158,46 @@ static const struct helper helpers[] = {
      "    for (i = 0; i < n; i++)\n        sum += expf(x[i] - largest);\n"
      "    sum = logf(sum);\n"
      "    for (i = 0; i < n; i++)\n        y[i] = x[i] - largest - sum;\n}\n\n"},
+    {CLRNN_C_WINDOW, 0,
+     "/* Steps at, at + dilation, ... of x [steps, width] one after the other; zeros outside the sequence. */\n"
+     "static void @_window(float *y, const float *x, int steps, int at, int kernel, int dilation, int width)\n"
+     "{\n    int k, i;\n\n" WINDOW_ROWS "        if (at >= 0 && at < steps)\n"
+     "            for (i = 0; i < width; i++)\n                y[k * width + i] = row[i];\n"
+     "        else\n"
+     "            for (i = 0; i < width; i++)\n                y[k * width + i] = 0.0f;\n"
+     "    }\n}\n\n"},
+    {CLRNN_C_WINDOW_LARGEST, 0,
+     "/* The largest value of each feature in a window of x [steps, width]. */\n"
+     "static void @_window_largest(float *y, const float *x, int steps, int at, int kernel, int dilation,\n"
+     "                             int width)\n"
+     "{\n    int k, i;\n\n"
+     "    for (i = 0; i < width; i++)\n        y[i] = -3.402823466e38f;\n" WINDOW_ROWS
+     "        if (at >= 0 && at < steps)\n"
+     "            for (i = 0; i < width; i++)\n                y[i] = row[i] > y[i] ? row[i] : y[i];\n"
+     "    }\n}\n\n"},
+    {CLRNN_C_WINDOW_MEAN, 0,
+     "/* The mean of each feature over a window of x [steps, width]; `padded`: padding counts as zeros. */\n"
+     "static void @_window_mean(float *y, const float *x, int steps, int at, int kernel, int padded, int width)\n"
+     "{\n    const int dilation = 1;\n    int k, i, count = 0;\n\n"
+     "    for (i = 0; i < width; i++)\n        y[i] = 0.0f;\n" WINDOW_ROWS
+     "        if (at < 0 || at >= steps)\n            continue;\n"
+     "        count++;\n"
+     "        for (i = 0; i < width; i++)\n            y[i] += row[i];\n"
+     "    }\n"
+     "    for (i = 0; i < width; i++)\n        y[i] /= (float)(padded ? kernel : count);\n}\n\n"},
+    {CLRNN_C_ATTEND, CLRNN_C_TANH1,
+     "/* One more step x of a sum weighted by softmax: norm holds the largest score and the sum of weights so far,\n"
+     "   both relative to it. The step's score is v . tanh(hidden). */\n"
+     "static void @_attend(float *sum, float *norm, const float *hidden, const float *v, const float *x, int size,\n"
+     "                     int n)\n"
+     "{\n    float score = 0.0f, weight;\n    int i;\n\n"
+     "    for (i = 0; i < size; i++)\n        score += v[i] * @_tanh1(hidden[i]);\n"
+     "    if (score > norm[0]) {\n"
+     "        weight = expf(norm[0] - score);\n"
+     "        norm[0] = score;\n        norm[1] *= weight;\n"
+     "        for (i = 0; i < n; i++)\n            sum[i] *= weight;\n    }\n"
+     "    weight = expf(score - norm[0]);\n    norm[1] += weight;\n"
+     "    for (i = 0; i < n; i++)\n        sum[i] += weight * x[i];\n}\n\n"},
 };
 
 static const char embed_f32[] =

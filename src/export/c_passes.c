@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Dividing a program into passes over time, with as few buffered sequences as bidirectional layers allow.
+// Dividing a program into passes over time, with as few buffered values as bidirectional layers and windows
+// allow.
 #include "export/c_passes.h"
 
 #include "base/array.h"
 #include "base/log.h"
+#include "model/layer.h"
 
 // Whether it treats features separately, so that it can be applied to half of them.
 static bool is_separable(const struct clrnn_export_op *op)
@@ -16,122 +18,394 @@ static bool is_separable(const struct clrnn_export_op *op)
     case CLRNN_EXPORT_TANH:
     case CLRNN_EXPORT_SIGMOID:
     case CLRNN_EXPORT_ROUND:
+    case CLRNN_EXPORT_LEAKY_RELU:
+    case CLRNN_EXPORT_ELU:
+    case CLRNN_EXPORT_GELU:
+    case CLRNN_EXPORT_SILU:
+    case CLRNN_EXPORT_SOFTPLUS:
         return true;
     default:
         return false;
     }
 }
 
-// Whether computing it once for each direction is cheaper than a buffer.
+// Whether computing it once more is cheaper than a buffer.
 static bool is_cheap(const struct clrnn_export_op *op)
 {
-    return op->kind != CLRNN_EXPORT_CELL && op->kind != CLRNN_EXPORT_LINEAR;
+    return is_separable(op) || op->kind == CLRNN_EXPORT_EMBEDDING || op->kind == CLRNN_EXPORT_LAYERNORM ||
+           op->kind == CLRNN_EXPORT_GROUPNORM || op->kind == CLRNN_EXPORT_SOFTMAX ||
+           op->kind == CLRNN_EXPORT_LOG_SOFTMAX;
+}
+
+bool clrnn_c_reads(const struct clrnn_export_program *p, size_t op, size_t reader)
+{
+    for (uint32_t i = 0; i < p->op[reader].sources; i++)
+        if (p->op[reader].source[i] == op + 1)
+            return true;
+    return false;
+}
+
+// The only operation that reads op's result, or SIZE_MAX.
+static size_t only_reader(const struct clrnn_export_program *p, size_t op)
+{
+    size_t found = SIZE_MAX;
+
+    for (size_t i = op + 1; i < p->count; i++) {
+        if (!clrnn_c_reads(p, op, i))
+            continue;
+        if (found != SIZE_MAX || p->op[i].sources > 1)
+            return SIZE_MAX;
+        found = i;
+    }
+    return p->output == op + 1 ? SIZE_MAX : found;
+}
+
+static void order_pool(struct clrnn_export_program *p, size_t pool)
+{
+    struct clrnn_export_op moved = p->op[pool];
+    size_t to = pool;
+
+    while (to && p->op[to].source[0] == to && only_reader(p, to - 1) == to &&
+           p->op[to - 1].kind != CLRNN_EXPORT_EMBEDDING &&
+           (is_cheap(&p->op[to - 1]) || p->op[to - 1].kind == CLRNN_EXPORT_LINEAR))
+        to--;
+    if (to == pool)
+        return;
+    moved.source[0] = p->op[to].source[0];
+    moved.in = moved.out = p->op[to].in;
+    memmove(&p->op[to + 1], &p->op[to], (pool - to) * sizeof(moved));
+    p->op[to] = moved;
+    for (size_t i = to + 1; i <= pool; i++) {
+        p->op[i].source[0] = i;
+        p->op[i].steps = false;
+    }
 }
 
 void clrnn_c_order(struct clrnn_export_program *p)
 {
-    size_t to = p->pool;
-    struct clrnn_export_op pool;
-
-    if (p->pool == p->count || p->op[p->pool].layer->over != CLRNN_POOL_LAST)
-        return;
-    while (to && p->op[to - 1].kind != CLRNN_EXPORT_CELL && p->op[to - 1].kind != CLRNN_EXPORT_EMBEDDING)
-        to--;
-    pool = p->op[p->pool];
-    memmove(&p->op[to + 1], &p->op[to], (p->pool - to) * sizeof(pool));
-    p->op[to] = pool;
-    p->op[to].in = p->op[to].out = to ? p->op[to - 1].out : p->model->shape.features;
-    p->pool = to;
-    for (size_t i = to + 1; i < p->count; i++)
-        p->op[i].steps = false;
+    for (size_t i = 0; i < p->count; i++)
+        if (p->op[i].kind == CLRNN_EXPORT_POOL && p->op[i].layer->over == CLRNN_POOL_LAST)
+            order_pool(p, i);
 }
 
-static enum clrnn_status append(const struct clrnn_export_program *p, struct clrnn_c_passes *passes,
-                                struct clrnn_c_pass pass)
-{
-    if (!ARRAY_GROW(passes->pass, passes->count))
-        return clrnn_error_memory(p->model->log, 2 * passes->count * sizeof(pass), "the exported passes");
-    if (pass.sink == CLRNN_C_TO_SEQUENCE)
-        passes->sequence[pass.to] = MAX2(passes->sequence[pass.to], pass.row);
-    passes->pass[passes->count++] = pass;
-    return CLRNN_OK;
-}
+// ---------------------------------------------------------------- bases and passes
 
-// State of the division: operations from `start` on read buffer `from`.
 struct division {
     const struct clrnn_export_program *p;
     struct clrnn_c_passes *passes;
-    size_t start;
-    int from;
-    enum clrnn_c_sink last; // of the passes that reach the pool or the end
-    bool done;
 };
 
-static uint32_t width_at(const struct clrnn_export_program *p, size_t op)
+static enum clrnn_status no_memory(const struct division *d)
 {
-    return op ? p->op[op - 1].out : p->model->shape.features;
+    return clrnn_error_memory(d->p->model->log, d->p->count * sizeof(*d->passes->place),
+                              "the exported passes");
 }
 
-static enum clrnn_status divide_level(struct division *d, size_t at)
+static size_t base_of(const struct division *d, size_t value)
 {
-    const struct clrnn_export_op *level = &d->p->op[at];
-    struct clrnn_c_pass pass = {.from = d->from};
-    size_t end = at + 1;
-    bool cheap = true;
+    return value ? d->passes->place[value - 1].base : 0;
+}
 
-    for (size_t i = d->start; i < at; i++)
-        cheap &= is_cheap(&d->p->op[i]);
-    if (!cheap) {
-        pass = (struct clrnn_c_pass){.first = d->start,
-                                     .end = at,
-                                     .from = d->from,
-                                     .to = d->from == 0,
-                                     .sink = CLRNN_C_TO_SEQUENCE,
-                                     .width = width_at(d->p, d->start),
-                                     .row = level->in};
-        TRY(append(d->p, d->passes, pass));
-        d->from = pass.to;
-        d->start = at;
+// The base that windows leave of `parent`, one that there is already if it has the same number of steps.
+static enum clrnn_status find_base(struct division *d, const struct clrnn_windows *w, size_t parent,
+                                   size_t *base)
+{
+    struct clrnn_c_passes *s = d->passes;
+    const struct clrnn_c_base made = {.parent = parent,
+                                      .more = (int64_t)w->all_padding -
+                                              (int64_t)w->dilation * (w->kernel - 1) - 1,
+                                      .stride = w->stride};
+
+    *base = parent;
+    if (made.stride == 1 && made.more == -1)
+        return CLRNN_OK;
+    for (*base = 1; *base < s->bases; ++*base)
+        if (s->base[*base].parent == parent && s->base[*base].more == made.more &&
+            s->base[*base].stride == made.stride)
+            return CLRNN_OK;
+    if (!ARRAY_GROW(s->base, s->bases))
+        return no_memory(d);
+    s->base[s->bases++] = made;
+    return CLRNN_OK;
+}
+
+int64_t clrnn_c_base_steps(const struct clrnn_c_passes *passes, size_t base, int64_t T)
+{
+    const struct clrnn_c_base *b = &passes->base[base];
+    int64_t n;
+
+    if (!base)
+        return T;
+    n = clrnn_c_base_steps(passes, b->parent, T);
+    return n < 1 || n + b->more < 0 ? 0 : (n + b->more) / b->stride + 1;
+}
+
+// The first pass from `first` on of that kind, or a new one.
+static enum clrnn_status find_pass(struct division *d, size_t first, struct clrnn_c_pass kind, size_t *pass)
+{
+    struct clrnn_c_passes *s = d->passes;
+
+    for (*pass = first; *pass < s->count; ++*pass)
+        if (s->pass[*pass].base == kind.base && s->pass[*pass].direction == kind.direction &&
+            s->pass[*pass].once == kind.once)
+            return CLRNN_OK;
+    kind.runs = calloc(MAX2(d->p->count, 1u), sizeof(*kind.runs));
+    if (!kind.runs || !ARRAY_GROW(s->pass, s->count)) {
+        free(kind.runs);
+        return no_memory(d);
     }
-    while (end < d->p->pool && is_separable(&d->p->op[end]))
+    s->pass[s->count++] = kind;
+    return CLRNN_OK;
+}
+
+bool clrnn_c_pass_runs(const struct clrnn_c_passes *passes, size_t pass, size_t op)
+{
+    return passes->pass[pass].runs[op];
+}
+
+// ---------------------------------------------------------------- which operation runs where
+
+// Marks the level and what follows it up to a pool or the output, if that treats the two directions
+// separately.
+static void mark_halves(struct division *d, size_t level)
+{
+    const struct clrnn_export_program *p = d->p;
+    size_t at = level;
+
+    while (at != SIZE_MAX && p->op[at].kind != CLRNN_EXPORT_POOL) {
+        if (at != level && !is_separable(&p->op[at]))
+            return;
+        if (p->output == at + 1)
+            break;
+        at = only_reader(p, at);
+    }
+    if (at == SIZE_MAX)
+        return;
+    for (size_t i = level; i <= at; i++) // the chain lies between them, and nothing else does
+        d->passes->place[i].half = level + 1;
+}
+
+// Whether a window reads the value: it needs all steps at once.
+static bool is_read_by_windows(const struct clrnn_export_program *p, size_t op)
+{
+    for (size_t i = op + 1; i < p->count; i++)
+        if (clrnn_export_has_windows(&p->op[i]) && clrnn_c_reads(p, op, i))
+            return true;
+    return false;
+}
+
+// Cheap operations on the input, on a whole level or on other such ones run wherever they are needed.
+static bool runs_again(const struct division *d, size_t op)
+{
+    const struct clrnn_export_op *o = &d->p->op[op];
+    const size_t source = o->source[0];
+    const struct clrnn_c_place *before = source ? &d->passes->place[source - 1] : NULL;
+
+    if (!is_cheap(o) || d->passes->place[op].half || d->p->output == op + 1 || is_read_by_windows(d->p, op))
+        return false;
+    return !before || before->again ||
+           (d->p->op[source - 1].kind == CLRNN_EXPORT_CELL && d->p->op[source - 1].D == 2 && !before->half);
+}
+
+// The first pass in which a value can be read at each step of `base`, or with `whole` at all steps at once.
+static size_t ready(const struct division *d, size_t value, size_t base, bool whole)
+{
+    const struct clrnn_c_place *place = value ? &d->passes->place[value - 1] : NULL;
+
+    if (!place)
+        return 0;
+    if (place->again)
+        return ready(d, d->p->op[value - 1].source[0], base, false);
+    return MAX2(place->pass, place->back) + (whole || place->base != base || place->back != place->pass);
+}
+
+// Places an operation in the first pass that can run it; a bidirectional level in one more.
+static enum clrnn_status place_in_pass(struct division *d, size_t op, size_t first)
+{
+    const struct clrnn_export_op *o = &d->p->op[op];
+    struct clrnn_c_place *place = &d->passes->place[op];
+    struct clrnn_c_pass kind = {.base = place->base};
+    size_t end = op;
+
+    TRY(find_pass(d, first, kind, &place->pass));
+    place->back = place->pass;
+    if (o->kind != CLRNN_EXPORT_CELL || o->D == 1)
+        return CLRNN_OK;
+    while (place->half && end + 1 < d->p->count && d->passes->place[end + 1].half == place->half)
         end++;
-    d->done = end == d->p->pool;
-    for (uint32_t direction = 0; direction < 2; direction++) {
-        pass = (struct clrnn_c_pass){.first = d->start,
-                                     .end = d->done ? end : at + 1,
-                                     .from = d->from,
-                                     .to = d->from == 0,
-                                     .direction = direction,
-                                     .sink = d->done ? d->last : CLRNN_C_TO_SEQUENCE,
-                                     .width = width_at(d->p, d->start),
-                                     .row = level->out,
-                                     .offset = direction * level->layer->hidden_size};
-        // going backward the last step comes first
-        pass.once = direction && d->done && d->last == CLRNN_C_TO_POOL &&
-                    d->p->op[d->p->pool].layer->over == CLRNN_POOL_LAST;
-        TRY(append(d->p, d->passes, pass));
+    kind.direction = 1;
+    // going backward the last step comes first
+    kind.once = place->half && d->p->op[end].kind == CLRNN_EXPORT_POOL &&
+                d->p->op[end].layer->over == CLRNN_POOL_LAST;
+    return find_pass(d, MAX2(place->pass + 1, ready(d, o->source[0], place->base, true)), kind, &place->back);
+}
+
+static enum clrnn_status place_op(struct division *d, size_t op)
+{
+    const struct clrnn_export_op *o = &d->p->op[op];
+    struct clrnn_c_place *place = &d->passes->place[op];
+    const bool windows = clrnn_export_has_windows(o);
+    size_t first = 0;
+
+    place->base = base_of(d, o->source[0]);
+    if (windows) {
+        const struct clrnn_windows w = clrnn_layer_windows(o->layer);
+
+        TRY(find_base(d, &w, place->base, &place->base));
     }
-    d->start = d->done ? end : at + 1;
-    d->from = pass.to;
+    if (o->kind == CLRNN_EXPORT_CELL && o->D == 2)
+        mark_halves(d, op);
+    place->again = runs_again(d, op);
+    if (place->half && o->kind != CLRNN_EXPORT_CELL) { // where its level runs
+        place->pass = d->passes->place[place->half - 1].pass;
+        place->back = d->passes->place[place->half - 1].back;
+        return CLRNN_OK;
+    }
+    for (uint32_t i = 0; i < o->sources; i++)
+        first = MAX2(first, ready(d, o->source[i], place->base, windows));
+    return place_in_pass(d, op, first);
+}
+
+// Has pass `pass` the value at each step? It is computed there, or again, or kept in a buffer.
+static void need(struct division *d, size_t value, size_t pass)
+{
+    struct clrnn_c_place *place = value ? &d->passes->place[value - 1] : NULL;
+    bool *runs = d->passes->pass[pass].runs;
+
+    if (!place || runs[value - 1])
+        return;
+    if (!place->again) {
+        place->buffered = true;
+        return;
+    }
+    runs[value - 1] = true;
+    need(d, d->p->op[value - 1].source[0], pass);
+}
+
+static void find_needs(struct division *d, size_t op)
+{
+    const struct clrnn_export_op *o = &d->p->op[op];
+    const struct clrnn_c_place *place = &d->passes->place[op];
+
+    for (uint32_t i = 0; i < o->sources; i++) {
+        if (clrnn_export_has_windows(o) && o->source[i]) {
+            d->passes->place[o->source[i] - 1].buffered = true;
+            continue;
+        }
+        need(d, o->source[i], place->pass);
+        if (o->kind == CLRNN_EXPORT_CELL)
+            need(d, o->source[i], place->back);
+    }
+}
+
+// ---------------------------------------------------------------- buffers
+
+// The last pass that reads an operation's result; SIZE_MAX: what follows the passes does.
+static size_t last_reader(const struct division *d, size_t op)
+{
+    size_t last = 0;
+
+    if (d->p->op[op].kind == CLRNN_EXPORT_FLATTEN)
+        return SIZE_MAX;
+    for (size_t i = op + 1; i < d->p->count; i++) {
+        if (!clrnn_c_reads(d->p, op, i))
+            continue;
+        if (d->p->op[i].kind == CLRNN_EXPORT_FLATTEN)
+            return SIZE_MAX;
+        for (size_t pass = 0; pass < d->passes->count; pass++)
+            if (d->passes->pass[pass].runs[i])
+                last = MAX2(last, pass);
+    }
+    return last;
+}
+
+// Gives the operation's result a buffer of its base that no later pass reads, or a new one.
+static enum clrnn_status find_buffer(struct division *d, size_t op)
+{
+    struct clrnn_c_passes *s = d->passes;
+    struct clrnn_c_place *place = &s->place[op];
+    const struct clrnn_export_op *o = &d->p->op[op];
+    const uint32_t width = o->kind == CLRNN_EXPORT_FLATTEN ? o->in : o->out;
+    size_t at = 0;
+
+    while (at < s->buffers && (s->buffer[at].base != place->base || s->buffer[at].last >= place->pass))
+        at++;
+    if (at == s->buffers) {
+        if (!ARRAY_GROW(s->buffer, s->buffers))
+            return no_memory(d);
+        s->buffer[s->buffers++] = (struct clrnn_c_buffer){.base = place->base};
+    }
+    s->buffer[at].last = last_reader(d, op);
+    s->buffer[at].width = MAX2(s->buffer[at].width, width);
+    place->buffer = at;
+    return CLRNN_OK;
+}
+
+static enum clrnn_status find_buffers(struct division *d)
+{
+    for (size_t pass = 0; pass < d->passes->count; pass++)
+        for (size_t i = 0; i < d->p->count; i++) {
+            struct clrnn_c_place *place = &d->passes->place[i];
+            const size_t source = d->p->op[i].source[0];
+
+            if (!place->buffered || place->pass != pass)
+                continue;
+            if (d->p->op[i].kind == CLRNN_EXPORT_FLATTEN && source && d->passes->place[source - 1].buffered)
+                place->buffer = d->passes->place[source - 1].buffer; // it is there already
+            else
+                TRY(find_buffer(d, i));
+        }
     return CLRNN_OK;
 }
 
 enum clrnn_status clrnn_c_divide(const struct clrnn_export_program *p, struct clrnn_c_passes *passes)
 {
-    struct division d = {
-        .p = p, .passes = passes, .from = -1, .last = p->pool < p->count ? CLRNN_C_TO_POOL : CLRNN_C_TO_OUT};
+    struct division d = {.p = p, .passes = passes};
+    bool windows = false;
 
+    *passes = (struct clrnn_c_passes){.place = calloc(MAX2(p->count, 1u), sizeof(*passes->place))};
+    if (!passes->place || !ARRAY_GROW(passes->base, passes->bases))
+        return no_memory(&d);
+    passes->base[passes->bases++] = (struct clrnn_c_base){.stride = 1};
+    for (size_t i = 0; i < p->count; i++) {
+        if (!p->op[i].steps)
+            continue;
+        TRY(place_op(&d, i));
+        windows |= clrnn_export_has_windows(&p->op[i]);
+        if (p->op[i].kind == CLRNN_EXPORT_FLATTEN)
+            passes->steps = p->model->shape.steps;
+    }
+    for (size_t i = 0; i < p->count; i++) {
+        struct clrnn_c_place *place = &passes->place[i];
+
+        if (!p->op[i].steps || place->again)
+            continue;
+        passes->pass[place->pass].runs[i] = passes->pass[place->back].runs[i] = true;
+        place->buffered |=
+            p->op[i].kind == CLRNN_EXPORT_FLATTEN || (place->back != place->pass && !place->half);
+    }
+    for (size_t i = 0; i < p->count; i++)
+        if (p->op[i].steps && !passes->place[i].again)
+            find_needs(&d, i);
+    TRY(find_buffers(&d));
+    for (size_t i = 0; i < passes->count; i++) {
+        passes->pass[i].steps_read = calloc(passes->bases, sizeof(bool));
+        if (!passes->pass[i].steps_read)
+            return no_memory(&d);
+    }
+    passes->causal = passes->count <= 1 && !passes->buffers && !windows;
+    return CLRNN_OK;
+}
+
+void clrnn_c_passes_finish(struct clrnn_c_passes *passes)
+{
+    for (size_t i = 0; i < passes->count; i++) {
+        free(passes->pass[i].runs);
+        free(passes->pass[i].steps_read);
+    }
+    free(passes->pass);
+    free(passes->place);
+    free(passes->base);
+    free(passes->buffer);
     *passes = (struct clrnn_c_passes){0};
-    for (size_t i = 0; i < p->pool && !d.done; i++)
-        if (p->op[i].kind == CLRNN_EXPORT_CELL && p->op[i].D == 2)
-            TRY(divide_level(&d, i));
-    if (d.done)
-        return CLRNN_OK;
-    return append(p, passes,
-                  (struct clrnn_c_pass){.first = d.start,
-                                        .end = p->pool,
-                                        .from = d.from,
-                                        .sink = d.last,
-                                        .width = width_at(p, d.start),
-                                        .row = width_at(p, p->pool)});
 }

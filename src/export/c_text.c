@@ -28,21 +28,24 @@ void clrnn_c_template(struct clrnn_c_text *t, const char *text)
     }
 }
 
+void clrnn_c_put_va(struct clrnn_c_text *t, const char *format, va_list arguments)
+{
+    char *text = t->out ? clrnn_format_va(format, arguments) : NULL;
+
+    if (text)
+        clrnn_c_template(t, text);
+    else if (t->out)
+        t->failed = true;
+    free(text);
+}
+
 void clrnn_c_put(struct clrnn_c_text *t, const char *format, ...)
 {
     va_list arguments;
-    char *text;
 
-    if (!t->out)
-        return;
     va_start(arguments, format);
-    text = clrnn_format_va(format, arguments);
+    clrnn_c_put_va(t, format, arguments);
     va_end(arguments);
-    if (text)
-        clrnn_c_template(t, text);
-    else
-        t->failed = true;
-    free(text);
 }
 
 // A float literal that reads back as the same bits, in any locale.

@@ -3,6 +3,7 @@
 #ifndef CLRNN_SRC_EXPORT_C_TEXT_H
 #define CLRNN_SRC_EXPORT_C_TEXT_H
 
+#include <stdarg.h>
 #include <stddef.h>
 
 #include "base/file.h"
@@ -17,6 +18,9 @@ struct clrnn_c_text {
 
 /** printf, in which each @ of the format is replaced by the name and each ` by the name in capitals. */
 void clrnn_c_put(struct clrnn_c_text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+void clrnn_c_put_va(struct clrnn_c_text *t, const char *format, va_list arguments)
+    __attribute__((format(printf, 2, 0)));
 
 /** The same for a fixed text, in which % has no meaning. */
 void clrnn_c_template(struct clrnn_c_text *t, const char *text);

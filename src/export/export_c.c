@@ -110,15 +110,28 @@ static void vector_finish(struct clrnn_c_vector *v)
     free(v->out);
 }
 
+// The test vector's length: short, but enough steps for all windows.
+static uint32_t test_steps(const struct clrnn_c_passes *passes)
+{
+    uint32_t T = passes->steps ? passes->steps : TEST_STEPS;
+
+    for (size_t i = 1; i < passes->bases && T < UINT32_MAX / 4;)
+        if (clrnn_c_base_steps(passes, i, T) > 0)
+            i++;
+        else
+            T *= 2;
+    return T;
+}
+
 static enum clrnn_status vector_init(const struct clrnn_c_code *code, struct clrnn_c_vector *v)
 {
     struct clrnn_model *m = code->program.model;
-    const bool normalized = code->program.op[0].kind == CLRNN_EXPORT_NORMALIZE;
+    const struct clrnn_export_op *normalize = clrnn_c_normalize(&code->program);
     enum clrnn_status st = CLRNN_OK;
-    double *affine = normalized ? clrnn_export_read_affine(m, &code->program.op[0], &st) : NULL;
+    double *affine = normalize ? clrnn_export_read_affine(m, normalize, &st) : NULL;
 
-    *v = (struct clrnn_c_vector){.T = TEST_STEPS,
-                                 .out_count = m->outputs * (size_t)(m->per_step ? TEST_STEPS : 1)};
+    *v = (struct clrnn_c_vector){.T = test_steps(&code->passes)};
+    v->out_count = m->outputs * (size_t)clrnn_c_output_steps(code, v->T);
     v->x = calloc(v->T * (size_t)MAX2(m->shape.features, 1u), sizeof(*v->x));
     v->tokens = m->shape.tokens ? calloc(v->T, sizeof(*v->tokens)) : NULL;
     v->out = calloc(v->out_count, sizeof(*v->out));
@@ -193,8 +206,7 @@ static enum clrnn_status prepare(struct clrnn_c_code *code, struct clrnn_model *
     TRY(clrnn_c_constants(code));
     clrnn_c_cells(code);
     clrnn_c_state(code);
-    clrnn_c_functions(code);
-    return CLRNN_OK;
+    return clrnn_c_functions(code);
 }
 
 enum clrnn_status clrnn_model_export_c(struct clrnn_model *model, const char *folder, const char *name,
@@ -215,7 +227,7 @@ enum clrnn_status clrnn_model_export_c(struct clrnn_model *model, const char *fo
     if (st == CLRNN_OK)
         st = write_files(&code, &vector, folder);
     vector_finish(&vector);
-    free(code.passes.pass);
+    clrnn_c_passes_finish(&code.passes);
     clrnn_export_program_finish(&code.program);
     return st;
 }

@@ -1,29 +1,84 @@
 // SPDX-License-Identifier: MIT
 // clrnn_model_export_onnx: a model as an ONNX file.
 #include "export/onnx_layers.h"
+#include "base/json.h"
 #include "base/log.h"
+
+// Why an operation's result on a piece of a sequence is not that on the whole; NULL: it is.
+static const char *needs_more(const struct clrnn_export_op *op)
+{
+    if (!op->steps)
+        return NULL;
+    if (op->kind == CLRNN_EXPORT_CELL && op->D == 2)
+        return "a bidirectional layer needs the whole sequence";
+    if (clrnn_export_has_windows(op))
+        return "its windows reach beyond the piece of a sequence";
+    if (op->kind == CLRNN_EXPORT_FLATTEN)
+        return "it needs all steps of a sequence at once";
+    if (op->kind == CLRNN_EXPORT_ATTENTION ||
+        (op->kind == CLRNN_EXPORT_POOL && op->layer->over != CLRNN_POOL_LAST &&
+         op->layer->over != CLRNN_POOL_FINAL))
+        return "of a piece it is not that of the sequence so far; use 'pool: {over: last}'";
+    return NULL;
+}
 
 // States are useful only if parts of a sequence give the same results as the whole.
 static enum clrnn_status check_states(const struct clrnn_export_program *p)
 {
     bool any = false;
 
-    for (size_t i = 0; i < p->pool; i++) {
-        const struct clrnn_export_op *op = &p->op[i];
+    for (size_t i = 0; i < p->count; i++) {
+        const char *why = needs_more(&p->op[i]);
 
-        any |= op->kind == CLRNN_EXPORT_CELL;
-        if (op->kind == CLRNN_EXPORT_CELL && op->D == 2)
-            return clrnn_export_refuse(p->model, op->index, "ONNX with states",
-                                       "a bidirectional layer needs the whole sequence");
+        any |= p->op[i].kind == CLRNN_EXPORT_CELL && p->op[i].steps;
+        if (why)
+            return clrnn_export_refuse(p->model, p->op[i].index, "ONNX with states", why);
     }
     if (!any)
         return clrnn_error(p->model->log, CLRNN_ERR_CONFIG,
                            "the model has no recurrent layer over time, so there are no states to export");
-    if (p->pool < p->count &&
-        (p->op[p->pool].layer->over == CLRNN_POOL_MEAN || p->op[p->pool].layer->over == CLRNN_POOL_MAX))
-        return clrnn_export_refuse(p->model, p->op[p->pool].index, "ONNX with states",
-                                   "of a piece it is not that of the sequence so far; use 'over: last'");
     return CLRNN_OK;
+}
+
+// Texts as a JSON list, if there are any.
+static enum clrnn_status add_names(struct clrnn_onnx_build *b, const char *key,
+                                   const struct clrnn_texts *texts)
+{
+    json_t *list;
+    char *text;
+
+    if (!texts->count)
+        return CLRNN_OK;
+    clrnn_json_out_of_memory();
+    list = clrnn_texts_json(texts);
+    text = clrnn_json_dumps(list, JSON_COMPACT);
+    json_decref(list);
+    if (!text)
+        return clrnn_error_memory(b->program.model->log, texts->count, key);
+    clrnn_onnx_metadata(b->onnx, key, text);
+    free(text);
+    return CLRNN_OK;
+}
+
+static enum clrnn_status add_metadata(struct clrnn_onnx_build *b)
+{
+    const struct clrnn_model *m = b->program.model;
+
+    clrnn_onnx_metadata(b->onnx, "loss", clrnn_loss_word(m->config->train.loss.kind));
+    if (!m->names)
+        return CLRNN_OK;
+    TRY(add_names(b, "columns", &m->names->columns));
+    TRY(add_names(b, "targets", &m->names->targets));
+    return add_names(b, "classes", &m->names->classes);
+}
+
+// The number of steps that flatten fixes, or 0.
+static uint32_t fixed_steps(const struct clrnn_export_program *p)
+{
+    for (size_t i = 0; i < p->count; i++)
+        if (p->op[i].kind == CLRNN_EXPORT_FLATTEN)
+            return p->model->shape.steps;
+    return 0;
 }
 
 static enum clrnn_status build(struct clrnn_onnx_build *b, bool states)
@@ -33,12 +88,14 @@ static enum clrnn_status build(struct clrnn_onnx_build *b, bool states)
     if (states)
         TRY(check_states(&b->program));
     b->states = states;
+    b->value = calloc(b->program.count + 1, sizeof(*b->value));
+    if (!b->value)
+        return clrnn_error_memory(m->log, (b->program.count + 1) * sizeof(*b->value), "an ONNX graph");
     TRY(clrnn_onnx_create(m->log, "clrnn", &b->onnx));
-    clrnn_onnx_add_inputs(b, m->config->data.train.lengths);
+    clrnn_onnx_add_inputs(b, m->config->data.train.lengths, fixed_steps(&b->program));
     TRY(clrnn_onnx_add_operations(b));
     clrnn_onnx_add_output(b);
-    clrnn_onnx_metadata(b->onnx, "loss", clrnn_loss_word(m->config->train.loss.kind));
-    return CLRNN_OK;
+    return add_metadata(b);
 }
 
 enum clrnn_status clrnn_model_export_onnx(struct clrnn_model *model, const char *path, bool states)
@@ -53,6 +110,7 @@ enum clrnn_status clrnn_model_export_onnx(struct clrnn_model *model, const char 
         st = build(&b, states);
     if (st == CLRNN_OK)
         st = clrnn_onnx_write(b.onnx, path);
+    free(b.value);
     clrnn_onnx_destroy(&b.onnx);
     clrnn_export_program_finish(&b.program);
     return st;

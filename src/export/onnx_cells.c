@@ -5,6 +5,7 @@
 #include "base/array.h"
 #include "base/log.h"
 #include "export/onnx_layers.h"
+#include "model/layer.h"
 
 // PyTorch's number of each of ONNX's gates: i o f c of an LSTM, z r h of a GRU.
 static const unsigned lstm_gates[] = {0, 3, 1, 2}, gru_gates[] = {1, 0, 2}, rnn_gates[] = {0};
@@ -21,6 +22,15 @@ static size_t gate_count(const struct clrnn_export_op *op)
     return clrnn_cell_gates(clrnn_layer_cell(op->layer->kind));
 }
 
+// Table row of the cell's tensor `which`: weight_ih, weight_hh, bias_ih or bias_hh.
+static size_t row_of(const struct clrnn_export_op *op, uint32_t d, size_t which)
+{
+    const struct clrnn_export_cell cell = clrnn_export_cell_entries(op, d);
+    const size_t rows[] = {cell.ih, cell.hh, cell.bias_ih, cell.bias_hh};
+
+    return rows[which];
+}
+
 // Reads tensor `which` of every direction, gates in ONNX's order, into to[d * stride].
 static enum clrnn_status read_gates(struct clrnn_onnx_build *b, const struct clrnn_export_op *op,
                                     size_t which, size_t cols, double *to, size_t stride)
@@ -29,7 +39,7 @@ static enum clrnn_status read_gates(struct clrnn_onnx_build *b, const struct clr
 
     for (uint32_t d = 0; d < op->D; d++) {
         enum clrnn_status st;
-        double *values = clrnn_export_read(b->program.model, clrnn_export_cell_entry(op, d) + which, &st);
+        double *values = clrnn_export_read(b->program.model, row_of(op, d, which), &st);
 
         for (size_t g = 0; values && g < gate_count(op); g++)
             memcpy(to + d * stride + g * block, values + gates_of(op)[g] * block, block * sizeof(*values));
@@ -51,7 +61,7 @@ static enum clrnn_status add_weights(struct clrnn_onnx_build *b, const struct cl
         return clrnn_error_memory(b->program.model->log, op->D * rows * cols * sizeof(*values), "weights");
     st = read_gates(b, op, which, cols, values, rows * cols);
     if (st == CLRNN_OK)
-        *name = clrnn_onnx_floats(b->onnx, b->program.model->entry[op->entry + which].param.name, 3,
+        *name = clrnn_onnx_floats(b->onnx, b->program.model->entry[row_of(op, 0, which)].param.name, 3,
                                   (int64_t[]){op->D, (int64_t)rows, (int64_t)cols}, values);
     free(values);
     return st;
@@ -71,7 +81,7 @@ static enum clrnn_status add_biases(struct clrnn_onnx_build *b, const struct clr
     if (st == CLRNN_OK)
         st = read_gates(b, op, 3, 1, values + rows, 2 * rows);
     if (st == CLRNN_OK)
-        *name = clrnn_onnx_floats(b->onnx, b->program.model->entry[op->entry + 2].param.name, 2,
+        *name = clrnn_onnx_floats(b->onnx, b->program.model->entry[row_of(op, 0, 2)].param.name, 2,
                                   (int64_t[]){op->D, (int64_t)(2 * rows)}, values);
     free(values);
     return st;
@@ -86,8 +96,9 @@ static void state_name(const struct clrnn_onnx_build *b, const struct clrnn_expo
     char prefix[256];
     size_t layers = 0;
 
-    for (size_t i = 0; i < b->program.pool; i++)
-        layers += b->program.op[i].kind == CLRNN_EXPORT_CELL && b->program.op[i].level == 0;
+    for (size_t i = 0; i < b->program.count; i++)
+        layers += b->program.op[i].kind == CLRNN_EXPORT_CELL && b->program.op[i].level == 0 &&
+                  b->program.op[i].steps;
     if (layers == 1)
         snprintf(text, size, "%s", word);
     else
@@ -95,12 +106,12 @@ static void state_name(const struct clrnn_onnx_build *b, const struct clrnn_expo
                  clrnn_layer_prefix(b->program.model->config, op->index, prefix, sizeof(prefix)), word);
 }
 
-// The level's slice [1, N, H] of a layer's state [num_layers, N, H].
+// The level's slice [1, N, width] of a layer's state [num_layers, N, width].
 static const char *add_state(struct clrnn_onnx_build *b, const struct clrnn_export_op *op, const char *word,
-                             const char **layer_state)
+                             uint32_t width, const char **layer_state)
 {
     static const char *const dim_names[] = {NULL, "N", NULL};
-    const int64_t dims[] = {op->layer->num_layers, 0, op->layer->hidden_size};
+    const int64_t dims[] = {op->layer->num_layers, 0, width};
     char name[300];
 
     if (op->level == 0) {
@@ -117,10 +128,10 @@ static const char *add_state(struct clrnn_onnx_build *b, const struct clrnn_expo
 
 // Collects the levels' last states, which after the last level become an output.
 static void keep_state(struct clrnn_onnx_build *b, const struct clrnn_export_op *op, const char *word,
-                       const char *last, const char **collected)
+                       uint32_t width, const char *last, const char **collected)
 {
     static const char *const dim_names[] = {NULL, "N", NULL};
-    const int64_t dims[] = {op->layer->num_layers, 0, op->layer->hidden_size};
+    const int64_t dims[] = {op->layer->num_layers, 0, width};
     char name[300];
 
     if (op->level == 0) {
@@ -169,39 +180,52 @@ static const char *merge_directions(struct clrnn_onnx_build *b, const struct clr
     return op->steps ? y : clrnn_onnx_squeeze(b->onnx, y, 0);
 }
 
-enum clrnn_status clrnn_onnx_add_cell(struct clrnn_onnx_build *b, const struct clrnn_export_op *op)
+// The node RNN, LSTM or GRU; h and c are the initial states or "".
+static enum clrnn_status add_node(struct clrnn_onnx_build *b, const struct clrnn_export_op *op, const char *h,
+                                  const char *c, const char **c_last)
 {
     static const char *const words[] = {
         [CLRNN_LAYER_RNN] = "RNN", [CLRNN_LAYER_LSTM] = "LSTM", [CLRNN_LAYER_GRU] = "GRU"};
-    const bool lstm = op->layer->kind == CLRNN_LAYER_LSTM, states = b->states && op->steps;
-    const char *weight_ih = NULL, *weight_hh = NULL, *bias = "", *lengths = "", *h = "", *c = "", *y, *c_last;
+    const bool lstm = op->layer->kind == CLRNN_LAYER_LSTM;
+    const char *weight_ih = NULL, *weight_hh = NULL, *bias = "", *lengths = "", *y;
 
     TRY(add_weights(b, op, 0, op->in, &weight_ih));
     TRY(add_weights(b, op, 1, op->layer->hidden_size, &weight_hh));
     if (op->layer->bias)
         TRY(add_biases(b, op, &bias));
-    if (!op->steps) {
-        b->x = clrnn_onnx_unsqueeze(b->onnx, b->x, 0);
-    } else if (b->lengths) {
-        lengths = CLRNN_ONNX_NODE(b->onnx, "Cast", b->lengths);
-        clrnn_onnx_set_integer(b->onnx, "to", CLRNN_ONNX_INT32);
-    }
-    if (states) {
-        h = add_state(b, op, "h", &b->h);
-        c = lstm ? add_state(b, op, "c", &b->c) : "";
-    }
+    if (op->steps && b->now.lengths)
+        lengths = clrnn_onnx_cast(b->onnx, b->now.lengths, CLRNN_ONNX_INT32);
     if (lstm)
-        y = CLRNN_ONNX_NODE(b->onnx, words[op->layer->kind], b->x, weight_ih, weight_hh, bias, lengths, h, c);
+        y = CLRNN_ONNX_NODE(b->onnx, words[op->layer->kind], b->now.x, weight_ih, weight_hh, bias, lengths, h,
+                            c);
     else
-        y = CLRNN_ONNX_NODE(b->onnx, words[op->layer->kind], b->x, weight_ih, weight_hh, bias, lengths, h);
+        y = CLRNN_ONNX_NODE(b->onnx, words[op->layer->kind], b->now.x, weight_ih, weight_hh, bias, lengths,
+                            h);
     set_attributes(b, op);
-    b->h_last = clrnn_onnx_more(b->onnx);
-    c_last = lstm ? clrnn_onnx_more(b->onnx) : NULL;
+    b->now.h_last = clrnn_onnx_more(b->onnx);
+    *c_last = lstm ? clrnn_onnx_more(b->onnx) : NULL;
+    b->now.x = merge_directions(b, op, y);
+    return CLRNN_OK;
+}
+
+enum clrnn_status clrnn_onnx_add_cell(struct clrnn_onnx_build *b, const struct clrnn_export_op *op)
+{
+    const bool lstm = op->layer->kind == CLRNN_LAYER_LSTM, states = b->states && op->steps;
+    const bool scan = op->layer->layer_norm || op->layer->proj_size;
+    const uint32_t P = clrnn_layer_state(op->layer), H = op->layer->hidden_size;
+    const char *h = "", *c = "", *c_last = NULL;
+
+    if (!op->steps)
+        b->now.x = clrnn_onnx_unsqueeze(b->onnx, b->now.x, 0);
     if (states) {
-        keep_state(b, op, "h", b->h_last, &b->h_out);
-        if (lstm)
-            keep_state(b, op, "c", c_last, &b->c_out);
+        h = add_state(b, op, "h", P, &b->h);
+        c = lstm ? add_state(b, op, "c", H, &b->c) : "";
     }
-    b->x = merge_directions(b, op, y);
+    TRY((scan ? clrnn_onnx_add_scan : add_node)(b, op, h, c, &c_last));
+    if (states) {
+        keep_state(b, op, "h", P, b->now.h_last, &b->h_out);
+        if (lstm)
+            keep_state(b, op, "c", H, c_last, &b->c_out);
+    }
     return CLRNN_OK;
 }

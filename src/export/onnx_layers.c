@@ -2,83 +2,50 @@
 // Inputs, padding and all operations but recurrent ones as nodes of an ONNX graph.
 #include "export/onnx_layers.h"
 
-#include <float.h>
-
 #include "base/array.h"
 #include "base/log.h"
 
-// 0, 1, ... up to dimension `axis` of x
-static const char *count_up(struct clrnn_onnx *onnx, const char *x, int64_t axis)
-{
-    const char *shape = CLRNN_ONNX_NODE(onnx, "Shape", x);
-    const char *size = CLRNN_ONNX_NODE(onnx, "Gather", shape, clrnn_onnx_integer(onnx, axis));
-
-    return CLRNN_ONNX_NODE(onnx, "Range", clrnn_onnx_integer(onnx, 0), size, clrnn_onnx_integer(onnx, 1));
-}
-
-static const char *cast_to_float(struct clrnn_onnx *onnx, const char *x)
-{
-    x = CLRNN_ONNX_NODE(onnx, "Cast", x);
-    clrnn_onnx_set_integer(onnx, "to", CLRNN_ONNX_FLOAT);
-    return x;
-}
-
-static const char *sum_over(struct clrnn_onnx *onnx, const char *x, unsigned axes, bool keep)
-{
-    x = CLRNN_ONNX_NODE(onnx, "ReduceSum", x, clrnn_onnx_integers(onnx, axes, (int64_t[]){0, 1}));
-    clrnn_onnx_set_integer(onnx, "keepdims", keep);
-    return x;
-}
-
-// ReduceMean or ReduceMax over the first axes
-static const char *reduce(struct clrnn_onnx *onnx, const char *op, const char *x, unsigned axes, bool keep)
-{
-    x = CLRNN_ONNX_NODE(onnx, op, x);
-    clrnn_onnx_set_integers(onnx, "axes", axes, (int64_t[]){0, 1});
-    clrnn_onnx_set_integer(onnx, "keepdims", keep);
-    return x;
-}
-
 // ---------------------------------------------------------------- inputs and output
 
-static void add_mask(struct clrnn_onnx_build *b)
+static void add_lengths(struct clrnn_onnx_build *b)
 {
     static const char *const dim_names[] = {"N"};
+    const bool tokens = b->program.model->shape.tokens;
     struct clrnn_onnx *o = b->onnx;
-    const char *step = clrnn_onnx_unsqueeze(o, count_up(o, "x", 1), 1), *valid, *zero;
 
-    b->lengths = clrnn_onnx_input(o, "lengths", CLRNN_ONNX_INT64, 1, (int64_t[]){0}, dim_names);
-    valid = CLRNN_ONNX_NODE(o, "Less", step, clrnn_onnx_unsqueeze(o, b->lengths, 0));
-    b->mask = clrnn_onnx_unsqueeze(o, valid, 2);
-    zero = b->program.model->shape.tokens ? clrnn_onnx_integer(o, 0) : clrnn_onnx_scalar(o, 0);
+    b->now.lengths = clrnn_onnx_input(o, "lengths", CLRNN_ONNX_INT64, 1, (int64_t[]){0}, dim_names);
+    b->now.mask = clrnn_onnx_mask(o, b->now.x, b->now.lengths);
     // padding may hold anything, also NaN and invalid tokens
-    b->x = CLRNN_ONNX_NODE(o, "Where", b->program.model->shape.tokens ? valid : b->mask, b->x, zero);
+    b->now.x = CLRNN_ONNX_NODE(o, "Where", tokens ? clrnn_onnx_squeeze(o, b->now.mask, 2) : b->now.mask,
+                               b->now.x, tokens ? clrnn_onnx_integer(o, 0) : clrnn_onnx_scalar(o, 0));
 }
 
-void clrnn_onnx_add_inputs(struct clrnn_onnx_build *b, bool lengths)
+void clrnn_onnx_add_inputs(struct clrnn_onnx_build *b, bool lengths, uint32_t steps)
 {
-    static const char *const dim_names[] = {"N", "T", NULL};
+    const char *const dim_names[] = {"N", steps ? NULL : "T", NULL};
+    const int64_t perm[] = {1, 0, 2};
     const bool tokens = b->program.model->shape.tokens;
     const char *x =
         clrnn_onnx_input(b->onnx, "x", tokens ? CLRNN_ONNX_INT64 : CLRNN_ONNX_FLOAT, tokens ? 2 : 3,
-                         (int64_t[]){0, 0, b->program.model->shape.features}, dim_names);
+                         (int64_t[]){0, steps, b->program.model->shape.features}, dim_names);
 
-    b->x = CLRNN_ONNX_NODE(b->onnx, "Transpose", x);
-    clrnn_onnx_set_integers(b->onnx, "perm", tokens ? 2 : 3, (int64_t[]){1, 0, 2});
+    b->now.x = clrnn_onnx_transpose(b->onnx, x, tokens ? 2 : 3, perm);
     if (lengths)
-        add_mask(b);
+        add_lengths(b);
+    b->value[0] = b->now;
 }
 
 void clrnn_onnx_add_output(struct clrnn_onnx_build *b)
 {
-    static const char *const dim_names[] = {"N", "T", NULL};
     const struct clrnn_model *m = b->program.model;
+    // windows over time change the number of steps
+    const char *const dim_names[] = {"N", clrnn_model_changes_steps(m) ? "T_out" : "T", NULL};
     const int64_t dims[] = {0, 0, m->outputs}, flat[] = {0, m->outputs};
     static const char *const flat_names[] = {"N", NULL};
 
-    if (m->per_step && b->mask)
-        b->x = CLRNN_ONNX_NODE(b->onnx, "Where", b->mask, b->x, clrnn_onnx_scalar(b->onnx, 0));
-    CLRNN_ONNX_NODE(b->onnx, m->per_step ? "Transpose" : "Identity", b->x);
+    if (m->per_step)
+        b->now.x = clrnn_onnx_fill(b, b->now.x, 0);
+    CLRNN_ONNX_NODE(b->onnx, m->per_step ? "Transpose" : "Identity", b->now.x);
     if (m->per_step)
         clrnn_onnx_set_integers(b->onnx, "perm", 3, (int64_t[]){1, 0, 2});
     clrnn_onnx_rename(b->onnx, "out");
@@ -88,43 +55,16 @@ void clrnn_onnx_add_output(struct clrnn_onnx_build *b)
 
 // ---------------------------------------------------------------- operations
 
-// Adds parameter `entry` as a constant of its own name; `transposed` for a matrix that is a right operand.
-static enum clrnn_status add_parameter(struct clrnn_onnx_build *b, size_t entry, bool transposed,
-                                       const char **name)
-{
-    const struct clrnn_param *p = &b->program.model->entry[entry].param;
-    const size_t rows = p->shape[0], cols = p->ndim == 2 ? p->shape[1] : 1;
-    enum clrnn_status st;
-    double *values = clrnn_export_read(b->program.model, entry, &st), *turned = NULL;
-
-    *name = NULL;
-    if (values && transposed) {
-        turned = malloc(rows * cols * sizeof(*turned));
-        if (!turned)
-            st = clrnn_error_memory(b->program.model->log, rows * cols * sizeof(*turned), p->name);
-        for (size_t i = 0; turned && i < rows * cols; i++)
-            turned[i % cols * rows + i / cols] = values[i];
-    }
-    if (st == CLRNN_OK)
-        *name = clrnn_onnx_floats(b->onnx, p->name, p->ndim,
-                                  transposed ? (int64_t[]){(int64_t)cols, (int64_t)rows}
-                                             : (int64_t[]){(int64_t)rows, (int64_t)cols},
-                                  transposed ? turned : values);
-    free(values);
-    free(turned);
-    return st;
-}
-
 static enum clrnn_status add_linear(struct clrnn_onnx_build *b, const struct clrnn_export_op *op)
 {
     const char *weight, *bias;
 
-    TRY(add_parameter(b, op->entry, true, &weight));
-    b->x = CLRNN_ONNX_NODE(b->onnx, "MatMul", b->x, weight);
+    TRY(clrnn_onnx_add_parameter(b, op->entry, true, &weight));
+    b->now.x = CLRNN_ONNX_NODE(b->onnx, "MatMul", b->now.x, weight);
     if (!op->layer->bias)
         return CLRNN_OK;
-    TRY(add_parameter(b, op->entry + 1, false, &bias));
-    b->x = CLRNN_ONNX_NODE(b->onnx, "Add", b->x, bias);
+    TRY(clrnn_onnx_add_parameter(b, op->entry + 1, false, &bias));
+    b->now.x = CLRNN_ONNX_NODE(b->onnx, "Add", b->now.x, bias);
     return CLRNN_OK;
 }
 
@@ -138,10 +78,11 @@ static enum clrnn_status add_affine(struct clrnn_onnx_build *b, const struct clr
     if (!values)
         return st;
     if (op->kind != CLRNN_EXPORT_RESTORE)
-        b->x = CLRNN_ONNX_NODE(b->onnx, "Sub", b->x, clrnn_onnx_floats(b->onnx, NULL, 1, &C, values));
-    b->x = CLRNN_ONNX_NODE(b->onnx, "Mul", b->x, clrnn_onnx_floats(b->onnx, NULL, 1, &C, values + C));
+        b->now.x = CLRNN_ONNX_NODE(b->onnx, "Sub", b->now.x, clrnn_onnx_floats(b->onnx, NULL, 1, &C, values));
+    b->now.x = CLRNN_ONNX_NODE(b->onnx, "Mul", b->now.x, clrnn_onnx_floats(b->onnx, NULL, 1, &C, values + C));
     if (op->kind != CLRNN_EXPORT_NORMALIZE)
-        b->x = CLRNN_ONNX_NODE(b->onnx, "Add", b->x, clrnn_onnx_floats(b->onnx, NULL, 1, &C, values + 2 * C));
+        b->now.x = CLRNN_ONNX_NODE(b->onnx, "Add", b->now.x,
+                                   clrnn_onnx_floats(b->onnx, NULL, 1, &C, values + 2 * C));
     free(values);
     return CLRNN_OK;
 }
@@ -153,118 +94,94 @@ static enum clrnn_status add_batch_statistics(struct clrnn_onnx_build *b, const 
     const unsigned axes = op->steps ? 2 : 1;
     const char *mean, *centered, *var, *count = NULL, *parameter, *zero = NULL;
 
-    if (op->steps && b->mask) {
+    if (op->steps && b->now.mask) {
         zero = clrnn_onnx_scalar(o, 0);
-        count = cast_to_float(o, sum_over(o, b->lengths, 1, false));
-        mean = sum_over(o, CLRNN_ONNX_NODE(o, "Where", b->mask, b->x, zero), axes, true);
+        count = clrnn_onnx_cast(o, clrnn_onnx_sum_over(o, b->now.lengths, 1, false), CLRNN_ONNX_FLOAT);
+        mean = clrnn_onnx_sum_over(o, CLRNN_ONNX_NODE(o, "Where", b->now.mask, b->now.x, zero), axes, true);
         mean = CLRNN_ONNX_NODE(o, "Div", mean, count);
     } else {
-        mean = reduce(o, "ReduceMean", b->x, axes, true);
+        mean = clrnn_onnx_reduce(o, "ReduceMean", b->now.x, axes, true);
     }
-    centered = CLRNN_ONNX_NODE(o, "Sub", b->x, mean);
+    centered = CLRNN_ONNX_NODE(o, "Sub", b->now.x, mean);
     if (count) {
-        centered = CLRNN_ONNX_NODE(o, "Where", b->mask, centered, zero);
-        var = CLRNN_ONNX_NODE(o, "Div",
-                              sum_over(o, CLRNN_ONNX_NODE(o, "Mul", centered, centered), axes, true), count);
+        centered = CLRNN_ONNX_NODE(o, "Where", b->now.mask, centered, zero);
+        var = CLRNN_ONNX_NODE(
+            o, "Div", clrnn_onnx_sum_over(o, CLRNN_ONNX_NODE(o, "Mul", centered, centered), axes, true),
+            count);
     } else {
-        var = reduce(o, "ReduceMean", CLRNN_ONNX_NODE(o, "Mul", centered, centered), axes, true);
+        var = clrnn_onnx_reduce(o, "ReduceMean", CLRNN_ONNX_NODE(o, "Mul", centered, centered), axes, true);
     }
     var = CLRNN_ONNX_NODE(o, "Add", var, clrnn_onnx_scalar(o, op->layer->eps));
-    b->x = CLRNN_ONNX_NODE(o, "Div", centered, CLRNN_ONNX_NODE(o, "Sqrt", var));
+    b->now.x = CLRNN_ONNX_NODE(o, "Div", centered, CLRNN_ONNX_NODE(o, "Sqrt", var));
     for (size_t i = 0; op->layer->affine && i < 2; i++) {
-        TRY(add_parameter(b, op->entry + i, false, &parameter));
-        b->x = CLRNN_ONNX_NODE(o, i ? "Add" : "Mul", b->x, parameter);
+        TRY(clrnn_onnx_add_parameter(b, op->entry + i, false, &parameter));
+        b->now.x = CLRNN_ONNX_NODE(o, i ? "Add" : "Mul", b->now.x, parameter);
     }
     return CLRNN_OK;
+}
+
+static void add_layernorm_node(struct clrnn_onnx_build *b, const struct clrnn_export_op *op,
+                               const char *weight, const char *bias)
+{
+    b->now.x = CLRNN_ONNX_NODE(b->onnx, "LayerNormalization", b->now.x, weight, bias);
+    clrnn_onnx_set_integer(b->onnx, "axis", -1);
+    clrnn_onnx_set_float(b->onnx, "epsilon", op->layer->eps);
 }
 
 static enum clrnn_status add_layernorm(struct clrnn_onnx_build *b, const struct clrnn_export_op *op)
 {
-    const int64_t C = op->out;
     const char *weight, *bias = "";
-    double *ones;
 
     if (op->layer->affine) {
-        TRY(add_parameter(b, op->entry, false, &weight));
-        TRY(add_parameter(b, op->entry + 1, false, &bias));
+        TRY(clrnn_onnx_add_parameter(b, op->entry, false, &weight));
+        TRY(clrnn_onnx_add_parameter(b, op->entry + 1, false, &bias));
     } else {
-        ones = malloc((size_t)C * sizeof(*ones));
-        if (!ones)
-            return clrnn_error_memory(b->program.model->log, (size_t)C * sizeof(*ones), "layernorm");
-        for (int64_t i = 0; i < C; i++)
-            ones[i] = 1;
-        weight = clrnn_onnx_floats(b->onnx, NULL, 1, &C, ones);
-        free(ones);
+        TRY(clrnn_onnx_add_ones(b, op->out, &weight));
     }
-    b->x = CLRNN_ONNX_NODE(b->onnx, "LayerNormalization", b->x, weight, bias);
-    clrnn_onnx_set_integer(b->onnx, "axis", -1);
-    clrnn_onnx_set_float(b->onnx, "epsilon", op->layer->eps);
+    add_layernorm_node(b, op, weight, bias);
     return CLRNN_OK;
 }
 
-// The last valid step of each sample.
-static const char *add_last(struct clrnn_onnx_build *b)
+// Layernorm of each group by itself, then factors and offsets of all features.
+static enum clrnn_status add_groupnorm(struct clrnn_onnx_build *b, const struct clrnn_export_op *op)
 {
-    struct clrnn_onnx *o = b->onnx;
-    const char *step, *index;
+    const int64_t groups = op->layer->num_groups, C = op->out;
+    const int64_t apart[] = {0, 0, groups, C / groups}, together[] = {0, 0, C};
+    const unsigned first = op->steps ? 0 : 1;
+    const char *ones, *parameter;
 
-    if (!b->lengths) {
-        index = CLRNN_ONNX_NODE(o, "Gather", b->x, clrnn_onnx_integer(o, -1));
-        clrnn_onnx_set_integer(o, "axis", 0);
-        return index;
+    TRY(clrnn_onnx_add_ones(b, C / groups, &ones));
+    b->now.x =
+        CLRNN_ONNX_NODE(b->onnx, "Reshape", b->now.x, clrnn_onnx_integers(b->onnx, 4 - first, apart + first));
+    add_layernorm_node(b, op, ones, "");
+    b->now.x = CLRNN_ONNX_NODE(b->onnx, "Reshape", b->now.x,
+                               clrnn_onnx_integers(b->onnx, 3 - first, together + first));
+    for (size_t i = 0; op->layer->affine && i < 2; i++) {
+        TRY(clrnn_onnx_add_parameter(b, op->entry + i, false, &parameter));
+        b->now.x = CLRNN_ONNX_NODE(b->onnx, i ? "Add" : "Mul", b->now.x, parameter);
     }
-    step = clrnn_onnx_unsqueeze(o, CLRNN_ONNX_NODE(o, "Sub", b->lengths, clrnn_onnx_integer(o, 1)), 1);
-    index = clrnn_onnx_unsqueeze(o, count_up(o, b->lengths, 0), 1);
-    index = CLRNN_ONNX_NODE(o, "Concat", step, index);
-    clrnn_onnx_set_integer(o, "axis", 1);
-    return CLRNN_ONNX_NODE(o, "GatherND", b->x, index);
-}
-
-static const char *add_final(struct clrnn_onnx_build *b, const struct clrnn_export_op *op)
-{
-    const char *h;
-
-    if (op->D == 1)
-        return clrnn_onnx_squeeze(b->onnx, b->h_last, 0);
-    h = CLRNN_ONNX_NODE(b->onnx, "Transpose", b->h_last);
-    clrnn_onnx_set_integers(b->onnx, "perm", 3, (int64_t[]){1, 0, 2});
-    return CLRNN_ONNX_NODE(b->onnx, "Reshape", h, clrnn_onnx_integers(b->onnx, 2, (int64_t[]){0, op->out}));
-}
-
-static const char *add_pool(struct clrnn_onnx_build *b, const struct clrnn_export_op *op)
-{
-    const bool mean = op->layer->over == CLRNN_POOL_MEAN;
-    struct clrnn_onnx *o = b->onnx;
-    const char *x = b->x;
-
-    if (op->layer->over == CLRNN_POOL_LAST)
-        return add_last(b);
-    if (op->layer->over == CLRNN_POOL_FINAL)
-        return add_final(b, op);
-    if (b->mask)
-        x = CLRNN_ONNX_NODE(o, "Where", b->mask, x, clrnn_onnx_scalar(o, mean ? 0 : -(double)FLT_MAX));
-    if (!mean)
-        return reduce(o, "ReduceMax", x, 1, false);
-    if (!b->mask)
-        return reduce(o, "ReduceMean", x, 1, false);
-    return CLRNN_ONNX_NODE(o, "Div", sum_over(o, x, 1, false),
-                           clrnn_onnx_unsqueeze(o, cast_to_float(o, b->lengths), 1));
+    return CLRNN_OK;
 }
 
 static enum clrnn_status add_embedding(struct clrnn_onnx_build *b, const struct clrnn_export_op *op)
 {
     const char *table;
 
-    TRY(add_parameter(b, op->entry, false, &table));
-    b->x = CLRNN_ONNX_NODE(b->onnx, "Gather", table, b->x);
+    TRY(clrnn_onnx_add_parameter(b, op->entry, false, &table));
+    b->now.x = CLRNN_ONNX_NODE(b->onnx, "Gather", table, b->now.x);
     clrnn_onnx_set_integer(b->onnx, "axis", 0);
     return CLRNN_OK;
 }
 
-static void add_over_features(struct clrnn_onnx_build *b, const char *op)
+static const char *join(struct clrnn_onnx_build *b, const struct clrnn_export_op *op)
 {
-    b->x = CLRNN_ONNX_NODE(b->onnx, op, b->x);
-    clrnn_onnx_set_integer(b->onnx, "axis", -1);
+    const char *x = b->now.x;
+
+    for (uint32_t i = 1; i < op->sources; i++) {
+        x = CLRNN_ONNX_NODE(b->onnx, "Concat", x, b->value[op->source[i]].x);
+        clrnn_onnx_set_integer(b->onnx, "axis", -1);
+    }
+    return x;
 }
 
 static enum clrnn_status add_operation(struct clrnn_onnx_build *b, const struct clrnn_export_op *op)
@@ -283,26 +200,28 @@ static enum clrnn_status add_operation(struct clrnn_onnx_build *b, const struct 
         return add_linear(b, op);
     case CLRNN_EXPORT_LAYERNORM:
         return add_layernorm(b, op);
-    case CLRNN_EXPORT_SOFTMAX:
-        add_over_features(b, "Softmax");
-        break;
-    case CLRNN_EXPORT_LOG_SOFTMAX:
-        add_over_features(b, "LogSoftmax");
-        break;
-    case CLRNN_EXPORT_RELU:
-        b->x = CLRNN_ONNX_NODE(b->onnx, "Relu", b->x);
-        break;
-    case CLRNN_EXPORT_TANH:
-        b->x = CLRNN_ONNX_NODE(b->onnx, "Tanh", b->x);
-        break;
-    case CLRNN_EXPORT_SIGMOID:
-        b->x = CLRNN_ONNX_NODE(b->onnx, "Sigmoid", b->x);
-        break;
-    case CLRNN_EXPORT_ROUND:
-        b->x = CLRNN_ONNX_NODE(b->onnx, "Round", b->x);
-        break;
+    case CLRNN_EXPORT_GROUPNORM:
+        return add_groupnorm(b, op);
+    case CLRNN_EXPORT_CONV:
+    case CLRNN_EXPORT_MAX_POOL:
+    case CLRNN_EXPORT_AVG_POOL:
+        return clrnn_onnx_add_windows(b, op);
+    case CLRNN_EXPORT_ATTENTION:
+        return clrnn_onnx_add_attention(b, op);
     case CLRNN_EXPORT_POOL:
-        b->x = add_pool(b, op);
+        clrnn_onnx_add_pool(b, op);
+        break;
+    case CLRNN_EXPORT_FLATTEN:
+        clrnn_onnx_add_flatten(b, op);
+        break;
+    case CLRNN_EXPORT_ADD:
+        b->now.x = CLRNN_ONNX_NODE(b->onnx, "Add", b->now.x, b->value[op->source[1]].x);
+        break;
+    case CLRNN_EXPORT_JOIN:
+        b->now.x = join(b, op);
+        break;
+    default:
+        clrnn_onnx_add_activation(b, op);
         break;
     }
     return CLRNN_OK;
@@ -310,7 +229,11 @@ static enum clrnn_status add_operation(struct clrnn_onnx_build *b, const struct 
 
 enum clrnn_status clrnn_onnx_add_operations(struct clrnn_onnx_build *b)
 {
-    for (size_t i = 0; i < b->program.count; i++)
+    for (size_t i = 0; i < b->program.count; i++) {
+        b->now = b->value[b->program.op[i].source[0]];
         TRY(add_operation(b, &b->program.op[i]));
+        b->value[i + 1] = b->now;
+    }
+    b->now = b->value[b->program.output];
     return CLRNN_OK;
 }

@@ -6,30 +6,63 @@
 #include "export/program.h"
 #include "formats/onnx.h"
 
-/** The graph so far. Values with a time axis are [T, N, C], as recurrent nodes require; after the pool
- * [N, C]. */
+/** A value of the graph. With a time axis it is [T, N, C], as recurrent nodes require, otherwise [N, C]. */
+struct clrnn_onnx_value {
+    const char *x;
+    const char *lengths; // int64 [N], or NULL: every sample has T steps
+    const char *mask;    // bool [T, N, 1]: the valid steps; NULL without lengths
+    const char *h_last;  // after a cell: [D, N, P], the last states
+};
+
+/** The graph so far. */
 struct clrnn_onnx_build {
     struct clrnn_onnx *onnx;
     struct clrnn_export_program program;
-    bool states;         // h and c are inputs and outputs
-    const char *x;       // the value that the next operation reads
-    const char *lengths; // int64 [N], or NULL: every sample has T steps
-    const char *mask;    // bool [T, N, 1]: the valid steps; NULL without lengths
-    const char *h_last;  // [D, N, H] after the last step of the last cell
-    const char *h, *c;   // states of the current recurrent layer
+    bool states;                    // h and c are inputs and outputs
+    struct clrnn_onnx_value now;    // what the current operation reads, and then its result
+    struct clrnn_onnx_value *value; // [program.count + 1], by the program's numbers; free
+    const char *h, *c;              // states of the current recurrent layer
     const char *h_out, *c_out;
 };
 
-/** Adds the inputs x and lengths, and what masks padding; build->x is then [T, N, C] or tokens [T, N]. */
-void clrnn_onnx_add_inputs(struct clrnn_onnx_build *build, bool lengths);
-
+/** Adds the inputs x and lengths, and what masks padding. `steps`: T, or 0 where it is free. */
+void clrnn_onnx_add_inputs(struct clrnn_onnx_build *build, bool lengths, uint32_t steps);
 /** Adds every operation. CLRNN_ERR_CONFIG, CLRNN_ERR_DATA, CLRNN_ERR_MEMORY, CLRNN_ERR_DEVICE. */
 enum clrnn_status clrnn_onnx_add_operations(struct clrnn_onnx_build *build);
-
-/** A recurrent level, onnx_cells.c. Errors as above. */
-enum clrnn_status clrnn_onnx_add_cell(struct clrnn_onnx_build *build, const struct clrnn_export_op *op);
-
 /** Adds the output: [N, T, outputs] with zeros in padding, or [N, outputs]. */
 void clrnn_onnx_add_output(struct clrnn_onnx_build *build);
+
+/** Operations by kind; all replace build->now. Errors as clrnn_onnx_add_operations. */
+enum clrnn_status clrnn_onnx_add_cell(struct clrnn_onnx_build *build, const struct clrnn_export_op *op);
+enum clrnn_status clrnn_onnx_add_windows(struct clrnn_onnx_build *build, const struct clrnn_export_op *op);
+enum clrnn_status clrnn_onnx_add_attention(struct clrnn_onnx_build *build, const struct clrnn_export_op *op);
+void clrnn_onnx_add_pool(struct clrnn_onnx_build *build, const struct clrnn_export_op *op);
+void clrnn_onnx_add_flatten(struct clrnn_onnx_build *build, const struct clrnn_export_op *op);
+void clrnn_onnx_add_activation(struct clrnn_onnx_build *build, const struct clrnn_export_op *op);
+/** A cell that ONNX has no node for: one with layer_norm or proj_size, as Scan. h [1, N, P] and c [1, N, H]
+ * are the states to begin with, or "": zeros. *c_last: those at the end, in the same shape. */
+enum clrnn_status clrnn_onnx_add_scan(struct clrnn_onnx_build *build, const struct clrnn_export_op *op,
+                                      const char *h, const char *c, const char **c_last);
+
+/** Adds a table row as a constant of its own name; `transposed` for a matrix that is a right operand. */
+enum clrnn_status clrnn_onnx_add_parameter(struct clrnn_onnx_build *build, size_t entry, bool transposed,
+                                           const char **name);
+/** A constant [C] of ones. */
+enum clrnn_status clrnn_onnx_add_ones(struct clrnn_onnx_build *build, int64_t C, const char **name);
+
+/** What several operations are made of. 0, 1, ... up to dimension `axis` of x: */
+const char *clrnn_onnx_count_up(struct clrnn_onnx *onnx, const char *x, int64_t axis);
+/** The size of that dimension, [1]. */
+const char *clrnn_onnx_size_of(struct clrnn_onnx *onnx, const char *x, int64_t axis);
+const char *clrnn_onnx_cast(struct clrnn_onnx *onnx, const char *x, enum clrnn_onnx_type type);
+const char *clrnn_onnx_sum_over(struct clrnn_onnx *onnx, const char *x, unsigned axes, bool keep);
+/** `op`, ReduceMean or ReduceMax, over the first axes. */
+const char *clrnn_onnx_reduce(struct clrnn_onnx *onnx, const char *op, const char *x, unsigned axes,
+                              bool keep);
+const char *clrnn_onnx_transpose(struct clrnn_onnx *onnx, const char *x, unsigned ndim, const int64_t *perm);
+/** x with `fill` in the padding of build->now; x itself without lengths. */
+const char *clrnn_onnx_fill(struct clrnn_onnx_build *build, const char *x, double fill);
+/** The mask of `lengths` for a value x [T, N, ...]: bool [T, N, 1]. */
+const char *clrnn_onnx_mask(struct clrnn_onnx *onnx, const char *x, const char *lengths);
 
 #endif

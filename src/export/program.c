@@ -34,32 +34,72 @@ static const int kinds[CLRNN_LAYER_KINDS] = {
     [CLRNN_LAYER_LOG_SOFTMAX] = CLRNN_EXPORT_LOG_SOFTMAX + 1,
     [CLRNN_LAYER_ROUND] = CLRNN_EXPORT_ROUND + 1,
     [CLRNN_LAYER_POOL] = CLRNN_EXPORT_POOL + 1,
+    [CLRNN_LAYER_GROUPNORM] = CLRNN_EXPORT_GROUPNORM + 1,
+    [CLRNN_LAYER_LEAKY_RELU] = CLRNN_EXPORT_LEAKY_RELU + 1,
+    [CLRNN_LAYER_ELU] = CLRNN_EXPORT_ELU + 1,
+    [CLRNN_LAYER_GELU] = CLRNN_EXPORT_GELU + 1,
+    [CLRNN_LAYER_SILU] = CLRNN_EXPORT_SILU + 1,
+    [CLRNN_LAYER_SOFTPLUS] = CLRNN_EXPORT_SOFTPLUS + 1,
+    [CLRNN_LAYER_CONV1D] = CLRNN_EXPORT_CONV + 1,
+    [CLRNN_LAYER_MAX_POOL1D] = CLRNN_EXPORT_MAX_POOL + 1,
+    [CLRNN_LAYER_AVG_POOL1D] = CLRNN_EXPORT_AVG_POOL + 1,
+    [CLRNN_LAYER_ATTENTION_POOL] = CLRNN_EXPORT_ATTENTION + 1,
+    [CLRNN_LAYER_FLATTEN] = CLRNN_EXPORT_FLATTEN + 1,
+    [CLRNN_LAYER_RESIDUAL] = CLRNN_EXPORT_ADD + 1,
+    [CLRNN_LAYER_CONCAT] = CLRNN_EXPORT_JOIN + 1,
 };
+
+// Rows of the model's table for a cell in one direction.
+static size_t cell_rows(const struct clrnn_layer *layer)
+{
+    return 2 + (layer->bias ? 2u : 0) + (layer->proj_size ? 1u : 0) +
+           (!layer->layer_norm                ? 0u
+            : layer->kind == CLRNN_LAYER_LSTM ? 4u
+                                              : 2u);
+}
+
+bool clrnn_export_has_steps(const struct clrnn_export_program *p, size_t value)
+{
+    const struct clrnn_export_op *op = value ? &p->op[value - 1] : NULL;
+
+    return !op || (op->steps && op->kind != CLRNN_EXPORT_POOL && op->kind != CLRNN_EXPORT_ATTENTION &&
+                   op->kind != CLRNN_EXPORT_FLATTEN);
+}
 
 static enum clrnn_status append(struct clrnn_export_program *p, struct clrnn_export_op op)
 {
+    if (!op.sources) {
+        op.sources = 1;
+        op.source[0] = p->output;
+    }
     if (!ARRAY_GROW(p->op, p->count))
         return clrnn_error_memory(p->model->log, 2 * p->count * sizeof(*p->op), "the exported operations");
     p->op[p->count++] = op;
+    p->output = p->count;
     return CLRNN_OK;
 }
 
-static enum clrnn_status append_recurrent(struct clrnn_export_program *p, struct clrnn_export_op op)
-{
-    const struct clrnn_layer *layer = op.layer;
+static enum clrnn_status append_list(struct clrnn_export_program *p, size_t first, size_t end);
 
-    if (layer->layer_norm || layer->proj_size)
-        return clrnn_export_refuse(p->model, op.index, "another format",
-                                   layer->layer_norm ? "no exporter knows layer_norm in a cell yet"
-                                                     : "no exporter knows proj_size yet");
-    for (uint32_t l = 0; l < layer->num_layers; l++) {
-        op.level = l;
-        TRY(append(p, op));
-        op.in = op.out;
-        op.entry += op.D * (layer->bias ? 4 : 2);
+// Appends the layers inside a residual or concat, each list from the value that came in, and what unites
+// them.
+static enum clrnn_status append_nested(struct clrnn_export_program *p, struct clrnn_export_op op)
+{
+    const bool concat = op.layer->kind == CLRNN_LAYER_CONCAT;
+    const size_t before = p->output;
+    size_t first = op.index + 1, end = clrnn_layer_end(p->model->config, op.index);
+
+    if (!concat)
+        op.source[op.sources++] = before;
+    for (uint32_t b = 0; b < (concat ? op.layer->branches : 1); b++) {
+        if (concat)
+            clrnn_layer_branch(p->model->config, op.index, b, &first, &end);
+        p->output = before;
+        TRY(append_list(p, first, end));
+        op.source[op.sources++] = p->output;
     }
-    p->causal &= op.D == 1 || !op.steps;
-    return CLRNN_OK;
+    op.steps = clrnn_export_has_steps(p, p->output);
+    return append(p, op);
 }
 
 static enum clrnn_status append_layer(struct clrnn_export_program *p, size_t index)
@@ -82,16 +122,27 @@ static enum clrnn_status append_layer(struct clrnn_export_program *p, size_t ind
         return clrnn_export_refuse(p->model, index, "another format",
                                    "no exporter knows this kind of layer yet");
     op.kind = (enum clrnn_export_kind)(kinds[layer->kind] - 1);
-    if (op.kind == CLRNN_EXPORT_CELL)
-        return append_recurrent(p, op);
-    if (op.kind == CLRNN_EXPORT_POOL)
-        p->pool = p->count;
-    return append(p, op);
+    if (clrnn_layer_nests(layer))
+        return append_nested(p, op);
+    for (uint32_t l = 0; op.kind == CLRNN_EXPORT_CELL && l < layer->num_layers; l++) {
+        op.level = l;
+        TRY(append(p, op));
+        op.in = op.out;
+        op.entry += op.D * cell_rows(layer);
+    }
+    return op.kind == CLRNN_EXPORT_CELL ? CLRNN_OK : append(p, op);
+}
+
+static enum clrnn_status append_list(struct clrnn_export_program *p, size_t first, size_t end)
+{
+    for (size_t i = first; i < end; i = clrnn_layer_end(p->model->config, i))
+        TRY(append_layer(p, i));
+    return CLRNN_OK;
 }
 
 enum clrnn_status clrnn_export_program_init(struct clrnn_export_program *program, struct clrnn_model *model)
 {
-    *program = (struct clrnn_export_program){.model = model, .pool = SIZE_MAX, .causal = true};
+    *program = (struct clrnn_export_program){.model = model};
     TRY(clrnn_model_check_normalization(model));
     if (model->input_mean && model->input_std)
         TRY(append(program, (struct clrnn_export_op){.kind = CLRNN_EXPORT_NORMALIZE,
@@ -99,15 +150,13 @@ enum clrnn_status clrnn_export_program_init(struct clrnn_export_program *program
                                                      .out = model->shape.features,
                                                      .D = 1,
                                                      .steps = true}));
-    for (size_t i = 0; i < model->config->layer_count; i++)
-        TRY(append_layer(program, i));
+    TRY(append_list(program, 0, model->config->layer_count));
     if (model->target_mean)
         TRY(append(program, (struct clrnn_export_op){.kind = CLRNN_EXPORT_RESTORE,
                                                      .in = model->outputs,
                                                      .out = model->outputs,
                                                      .D = 1,
                                                      .steps = model->per_step}));
-    program->pool = MIN2(program->pool, program->count);
     return CLRNN_OK;
 }
 
@@ -146,9 +195,34 @@ double *clrnn_export_read(struct clrnn_model *model, size_t entry, enum clrnn_st
     return values;
 }
 
-size_t clrnn_export_cell_entry(const struct clrnn_export_op *op, uint32_t d)
+struct clrnn_export_cell clrnn_export_cell_entries(const struct clrnn_export_op *op, uint32_t d)
 {
-    return op->entry + (size_t)d * (op->layer->bias ? 4 : 2);
+    const struct clrnn_layer *layer = op->layer;
+    size_t row = op->entry + d * cell_rows(layer);
+    struct clrnn_export_cell cell = {.ih = row++};
+
+    cell.hh = row++;
+    if (layer->bias) {
+        cell.bias_ih = row++;
+        cell.bias_hh = row++;
+    }
+    if (layer->proj_size)
+        cell.hr = row++;
+    if (layer->layer_norm) {
+        cell.gamma_ih = row++;
+        cell.gamma_hh = row++;
+    }
+    if (layer->layer_norm && layer->kind == CLRNN_LAYER_LSTM) {
+        cell.gamma_c = row++;
+        cell.beta_c = row++;
+    }
+    return cell;
+}
+
+bool clrnn_export_has_windows(const struct clrnn_export_op *op)
+{
+    return op->kind == CLRNN_EXPORT_CONV || op->kind == CLRNN_EXPORT_MAX_POOL ||
+           op->kind == CLRNN_EXPORT_AVG_POOL;
 }
 
 static enum clrnn_status read_affine(struct clrnn_model *model, const struct clrnn_export_op *op,

@@ -3,9 +3,11 @@
 #ifndef CLRNN_SRC_EXPORT_PROGRAM_H
 #define CLRNN_SRC_EXPORT_PROGRAM_H
 
+#include "model/nest.h"
 #include "model/network.h"
 
-/** Kinds of operations. A stack of recurrent layers is one CELL for each level; dropout is left out. */
+/** Kinds of operations. A stack of recurrent layers is one CELL for each level; dropout is left out. A
+ * residual is an ADD after the operations inside it, a concat a JOIN after those of its branches. */
 enum clrnn_export_kind {
     CLRNN_EXPORT_NORMALIZE, // (x - input.mean) / input.std
     CLRNN_EXPORT_EMBEDDING,
@@ -13,32 +15,52 @@ enum clrnn_export_kind {
     CLRNN_EXPORT_LINEAR,
     CLRNN_EXPORT_BATCHNORM,
     CLRNN_EXPORT_LAYERNORM,
+    CLRNN_EXPORT_GROUPNORM,
     CLRNN_EXPORT_RELU,
     CLRNN_EXPORT_TANH,
     CLRNN_EXPORT_SIGMOID,
     CLRNN_EXPORT_ROUND,
+    CLRNN_EXPORT_LEAKY_RELU,
+    CLRNN_EXPORT_ELU,
+    CLRNN_EXPORT_GELU,
+    CLRNN_EXPORT_SILU,
+    CLRNN_EXPORT_SOFTPLUS,
     CLRNN_EXPORT_SOFTMAX,
     CLRNN_EXPORT_LOG_SOFTMAX,
+    CLRNN_EXPORT_CONV,
+    CLRNN_EXPORT_MAX_POOL,
+    CLRNN_EXPORT_AVG_POOL,
     CLRNN_EXPORT_POOL,
+    CLRNN_EXPORT_ATTENTION,
+    CLRNN_EXPORT_FLATTEN,
+    CLRNN_EXPORT_ADD,     // x + f(x)
+    CLRNN_EXPORT_JOIN,    // side by side in the features
     CLRNN_EXPORT_RESTORE, // y * target.std + target.mean
 };
 
 struct clrnn_export_op {
     enum clrnn_export_kind kind;
-    const struct clrnn_layer *layer; // NULL: NORMALIZE, RESTORE
-    size_t index;                    // of the layer
-    uint32_t in, out;                // features; EMBEDDING: in is 0
-    uint32_t level, D;               // CELL
-    size_t entry;                    // its first row of the model's table
-    bool steps;                      // reads a time axis
+    const struct clrnn_layer *layer;    // NULL: NORMALIZE, RESTORE
+    size_t index;                       // of the layer
+    uint32_t in, out;                   // features; EMBEDDING: in is 0
+    uint32_t level, D;                  // CELL
+    size_t entry;                       // its first row of the model's table
+    bool steps;                         // reads a time axis
+    size_t source[CLRNN_MOST_BRANCHES]; // the values it reads: 0 is the input, i + 1 the result of op[i]
+    uint32_t sources;
 };
 
+/** Operations in an order in which each one reads earlier results; the last one gives the output. */
 struct clrnn_export_program {
     struct clrnn_model *model;
     struct clrnn_export_op *op;
-    size_t count,
-        pool;    // pool: index of the first POOL, which removes the time axis; `count` if there is none
-    bool causal; // no bidirectional layer reads the time axis
+    size_t count;
+    size_t output; // the value that is the output
+};
+
+/** A cell's rows of the model's table for one direction; 0: it has no such row. */
+struct clrnn_export_cell {
+    size_t ih, hh, bias_ih, bias_hh, hr, gamma_ih, gamma_hh, gamma_c, beta_c;
 };
 
 /** Makes the list. Owner: the caller, clrnn_export_program_finish, also after an error.
@@ -56,9 +78,14 @@ enum clrnn_status clrnn_export_refuse(const struct clrnn_model *model, size_t la
 /** Reads row `entry` of the model's table into new memory (free). NULL: the error is in *status. */
 double *clrnn_export_read(struct clrnn_model *model, size_t entry, enum clrnn_status *status);
 
-/** The cell's table rows for direction d: weight_ih, weight_hh and, if the layer has biases, bias_ih,
- * bias_hh. */
-size_t clrnn_export_cell_entry(const struct clrnn_export_op *op, uint32_t d);
+/** The rows of a CELL for direction d. Rows of a cell never have number 0 but for `ih`. */
+struct clrnn_export_cell clrnn_export_cell_entries(const struct clrnn_export_op *op, uint32_t d);
+
+/** Whether a value has a time axis: no operation before it took it away. */
+bool clrnn_export_has_steps(const struct clrnn_export_program *program, size_t value);
+
+/** Whether the operation slides windows over time: CONV, MAX_POOL, AVG_POOL. */
+bool clrnn_export_has_windows(const struct clrnn_export_op *op);
 
 /** Reads what BATCHNORM with running statistics, NORMALIZE or RESTORE computes, y = (x - mean) * factor +
  * shift, as three arrays of `op->out` values in one allocation (free). NULL: see clrnn_export_read.

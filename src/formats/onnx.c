@@ -25,7 +25,9 @@ struct clrnn_onnx {
     bool failed; // no memory
     unsigned names;
     ClrnnOnnx__ModelProto model;
-    ClrnnOnnx__GraphProto graph;
+    ClrnnOnnx__GraphProto graph, *now; // now: the graph or the body that nodes are added to
+    ClrnnOnnx__GraphProto **body;      // all bodies; the last one is given to the next set_body
+    size_t bodies;
     ClrnnOnnx__OperatorSetIdProto opset, *opsets[1];
     ClrnnOnnx__NodeProto *last;
 };
@@ -97,6 +99,7 @@ enum clrnn_status clrnn_onnx_create(const struct clrnn_log *log, const char *gra
     clrnn_onnx__graph_proto__init(&o->graph);
     clrnn_onnx__operator_set_id_proto__init(&o->opset);
     o->graph.name = copy(o, graph_name);
+    o->now = &o->graph;
     o->opset.domain = copy(o, "");
     o->opset.has_version = true;
     o->opset.version = CLRNN_ONNX_OPSET;
@@ -111,6 +114,19 @@ enum clrnn_status clrnn_onnx_create(const struct clrnn_log *log, const char *gra
     return CLRNN_OK;
 }
 
+static void free_graph(ClrnnOnnx__GraphProto *graph)
+{
+    for (size_t i = 0; i < graph->n_node; i++) {
+        free(graph->node[i]->input);
+        free(graph->node[i]->output);
+        free(graph->node[i]->attribute);
+    }
+    free(graph->node);
+    free(graph->initializer);
+    free(graph->input);
+    free(graph->output);
+}
+
 void clrnn_onnx_destroy(struct clrnn_onnx **onnx)
 {
     struct clrnn_onnx *o = *onnx;
@@ -118,15 +134,10 @@ void clrnn_onnx_destroy(struct clrnn_onnx **onnx)
     *onnx = NULL;
     if (!o)
         return;
-    for (size_t i = 0; i < o->graph.n_node; i++) {
-        free(o->graph.node[i]->input);
-        free(o->graph.node[i]->output);
-        free(o->graph.node[i]->attribute);
-    }
-    free(o->graph.node);
-    free(o->graph.initializer);
-    free(o->graph.input);
-    free(o->graph.output);
+    free_graph(&o->graph);
+    for (size_t i = 0; i < o->bodies; i++)
+        free_graph(o->body[i]);
+    free(o->body);
     free(o->model.metadata_props);
     while (o->pieces) {
         struct piece *next = o->pieces->next;
@@ -193,14 +204,14 @@ const char *clrnn_onnx_input(struct clrnn_onnx *o, const char *name, enum clrnn_
 {
     ClrnnOnnx__ValueInfoProto *value = make_value(o, name, type, ndim, dims, dim_names);
 
-    APPEND(o, o->graph.input, o->graph.n_input, value);
+    APPEND(o, o->now->input, o->now->n_input, value);
     return value ? value->name : NULL;
 }
 
 void clrnn_onnx_output(struct clrnn_onnx *o, const char *name, enum clrnn_onnx_type type, unsigned ndim,
                        const int64_t *dims, const char *const *dim_names)
 {
-    APPEND(o, o->graph.output, o->graph.n_output, make_value(o, name, type, ndim, dims, dim_names));
+    APPEND(o, o->now->output, o->now->n_output, make_value(o, name, type, ndim, dims, dim_names));
 }
 
 // ---------------------------------------------------------------- constants
@@ -282,7 +293,7 @@ const char *clrnn_onnx_node(struct clrnn_onnx *o, const char *op, ...)
 
     if (!node)
         return NULL;
-    APPEND(o, o->graph.node, o->graph.n_node, node);
+    APPEND(o, o->now->node, o->now->n_node, node);
     if (o->failed)
         return NULL;
     o->last = node;
@@ -394,6 +405,38 @@ const char *clrnn_onnx_squeeze(struct clrnn_onnx *onnx, const char *x, int64_t a
 const char *clrnn_onnx_unsqueeze(struct clrnn_onnx *onnx, const char *x, int64_t axis)
 {
     return CLRNN_ONNX_NODE(onnx, "Unsqueeze", x, clrnn_onnx_integers(onnx, 1, &axis));
+}
+
+void clrnn_onnx_begin_body(struct clrnn_onnx *o, const char *name)
+{
+    ClrnnOnnx__GraphProto *graph = NEW(o, ClrnnOnnx__GraphProto, clrnn_onnx__graph_proto__descriptor);
+
+    APPEND(o, o->body, o->bodies, graph);
+    if (o->failed)
+        return;
+    graph->name = copy(o, name);
+    o->now = graph;
+}
+
+const char *clrnn_onnx_body_input(struct clrnn_onnx *o, const char *stem, enum clrnn_onnx_type type,
+                                  unsigned ndim, const int64_t *dims, const char *const *dim_names)
+{
+    const char *name = new_name(o, stem);
+
+    return name ? clrnn_onnx_input(o, name, type, ndim, dims, dim_names) : NULL;
+}
+
+void clrnn_onnx_end_body(struct clrnn_onnx *o)
+{
+    o->now = &o->graph;
+}
+
+void clrnn_onnx_set_body(struct clrnn_onnx *o, const char *key)
+{
+    ClrnnOnnx__AttributeProto *a = add_attribute(o, key, TYPE(GRAPH));
+
+    if (a)
+        a->g = o->body[o->bodies - 1];
 }
 
 void clrnn_onnx_metadata(struct clrnn_onnx *o, const char *key, const char *value)

@@ -61,6 +61,17 @@ void clrnn_onnx_set_string(struct clrnn_onnx *onnx, const char *key, const char 
 /** `count` times the same string. */
 void clrnn_onnx_set_strings(struct clrnn_onnx *onnx, const char *key, size_t count, const char *value);
 
+/** Begins the body of a node that runs a graph for each step, such as Scan: inputs, outputs and nodes added
+ * from here on belong to the body, which also reads the values of the graph around it. Constants always
+ * belong to the outer graph. Bodies do not nest. */
+void clrnn_onnx_begin_body(struct clrnn_onnx *onnx, const char *name);
+/** An input of the body, with a new name that begins with `stem`. */
+const char *clrnn_onnx_body_input(struct clrnn_onnx *onnx, const char *stem, enum clrnn_onnx_type type,
+                                  unsigned ndim, const int64_t *dims, const char *const *dim_names);
+/** Ends it; the next clrnn_onnx_set_body gives it to the last node. */
+void clrnn_onnx_end_body(struct clrnn_onnx *onnx);
+void clrnn_onnx_set_body(struct clrnn_onnx *onnx, const char *key);
+
 /** Metadata of the model. */
 void clrnn_onnx_metadata(struct clrnn_onnx *onnx, const char *key, const char *value);
 

@@ -17,6 +17,8 @@ struct clrnn_layer_shape {
 
 /** Prints "config.yaml:7: layers[2] (linear fc7)" into `text`; returns `text`. */
 const char *clrnn_layer_label(const struct clrnn_config *config, size_t index, char *text, size_t size);
+/** Prints "2.1": the layer's place in every list from model.layers on. */
+const char *clrnn_layer_path(const struct clrnn_config *config, size_t index, char *text, size_t size);
 /** The layer's prefix in a state dict: its name, or its index. */
 const char *clrnn_layer_prefix(const struct clrnn_config *config, size_t index, char *text, size_t size);
 

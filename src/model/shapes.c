@@ -55,6 +55,12 @@ const char *clrnn_layer_label(const struct clrnn_config *config, size_t index, c
     return text;
 }
 
+const char *clrnn_layer_path(const struct clrnn_config *config, size_t index, char *text, size_t size)
+{
+    path_of(config, index, false, text, size);
+    return text;
+}
+
 const char *clrnn_layer_prefix(const struct clrnn_config *config, size_t index, char *text, size_t size)
 {
     path_of(config, index, true, text, size);

@@ -9,6 +9,7 @@ from harness import read_npy, write_npy
 FEATURES, TOKENS, CLASSES = 5, 11, 3
 
 # name: (layers, what else). Every kind of layer, stacks, both directions, and what stands before and behind a pool.
+# "from:4": sequences have at least 4 steps; "out:3": the output of 6 steps has 3; "fixed": T is that of training.
 CASES = {
     "rnn_final": ("[rnn: {hidden_size: 9}, pool: {over: final}, linear: {out_features: 3}]", ""),
     "rnn_relu_2": ("[rnn: {hidden_size: 8, num_layers: 2, nonlinearity: relu}, linear: {out_features: 3}]", ""),
@@ -44,12 +45,74 @@ CASES = {
     "behind_pool": ("[gru: {hidden_size: 6}, pool: {over: mean}, lstm: {hidden_size: 4, bidirectional: true},"
                     " rnn: {hidden_size: 3}, gru: {hidden_size: 3}, pool, linear: {out_features: 3}]", ""),
     "regression": ("[gru: {hidden_size: 6, bidirectional: true}, linear: {out_features: 1}]", "mse standard"),
+    "activations": ("[linear: {out_features: 8}, leaky_relu: {negative_slope: 0.2}, elu: {alpha: 0.5}, gelu,"
+                    " linear: {out_features: 7}, gelu: {approximate: tanh}, silu, softplus: {beta: 2, threshold: 0.5},"
+                    " gru: {hidden_size: 6}, elu, pool, softplus, linear: {out_features: 3}]", "standard"),
+    "activations_bi": ("[gru: {hidden_size: 6, bidirectional: true}, elu: {alpha: 2}, silu, leaky_relu, gelu,"
+                       " pool: {over: max}, linear: {out_features: 3}]", ""),
+    "groupnorm": ("[gru: {hidden_size: 8}, groupnorm: {num_groups: 4}, pool, groupnorm: {num_groups: 2, affine: false},"
+                  " linear: {out_features: 3}]", ""),
+    "residual": ("[linear: {out_features: 6}, residual: {layers: [layernorm, lstm: {hidden_size: 6}]},"
+                 " residual: {name: skip, layers: [residual: {layers: [linear: {out_features: 6}]}, tanh]}, relu,"
+                 " pool, residual: {layers: [linear: {out_features: 6}]}, linear: {out_features: 3}]", "standard"),
+    "residual_bi": ("[linear: {out_features: 6}, residual: {layers: [gru: {hidden_size: 3, bidirectional: true},"
+                    " residual: {layers: [linear: {out_features: 6}]}]}, pool: {over: mean},"
+                    " linear: {out_features: 3}]", "standard"),
+    "concat": ("[linear: {out_features: 6}, concat: {branches: [[residual: {name: skip, layers: [layernorm,"
+               " lstm: {hidden_size: 6}]}], [gru: {hidden_size: 4}, silu], []]}, groupnorm: {num_groups: 4},"
+               " linear: {out_features: 3}]", ""),
+    "concat_tokens": (f"[embedding: {{num_embeddings: {TOKENS}, embedding_dim: 6}}, concat: {{branches: ["
+                      "[pool: {over: mean}], [dropout, gru: {hidden_size: 4, bidirectional: true}, pool: {over: final},"
+                      " relu]]}, linear: {out_features: 3}]", "tokens"),
+    "conv_same": ("[conv1d: {out_channels: 6, kernel_size: 4, padding: same}, relu, max_pool1d: {kernel_size: 2},"
+                  " lstm: {hidden_size: 7}, pool: {over: last}, linear: {out_features: 3}]", "standard from:2"),
+    "conv_steps": ("[conv1d: {out_channels: 5, kernel_size: 3, stride: 2, padding: 2, dilation: 2, bias: false}, elu,"
+                   " gru: {hidden_size: 5}, linear: {out_features: 3}]", "out:3"),
+    "pools_1d": ("[conv1d: {out_channels: 6, kernel_size: 3, padding: 1}, avg_pool1d: {kernel_size: 3, stride: 1,"
+                 " padding: 1}, avg_pool1d: {kernel_size: 2, stride: 1, padding: 1, count_include_pad: false},"
+                 " max_pool1d: {kernel_size: 2, stride: 1, padding: 1, dilation: 2},"
+                 " gru: {hidden_size: 4, bidirectional: true}, batchnorm, pool: {over: mean},"
+                 " linear: {out_features: 3}]", ""),
+    "residual_conv": ("[linear: {out_features: 6}, residual: {layers: [conv1d: {out_channels: 6, kernel_size: 3,"
+                      " padding: same, dilation: 2}, relu, conv1d: {out_channels: 6, kernel_size: 2, padding: same}]},"
+                      " relu, linear: {out_features: 3}]", "standard"),
+    "concat_convs": ("[concat: {branches: [[conv1d: {out_channels: 4, kernel_size: 1, padding: same}],"
+                     " [conv1d: {out_channels: 3, kernel_size: 3, padding: 1}, tanh], [max_pool1d: {kernel_size: 3,"
+                     " stride: 1, padding: 1}]]}, relu, max_pool1d: {kernel_size: 2}, gru: {hidden_size: 5}, pool,"
+                     " linear: {out_features: 3}]", "standard from:2"),
+    "concat_pools": ("[concat: {branches: [[gru: {hidden_size: 3, bidirectional: true}, pool: {over: final}],"
+                     " [conv1d: {out_channels: 4, kernel_size: 3, padding: 1}, relu, pool: {over: max}],"
+                     " [attention_pool: {attention_size: 3}], [pool: {over: mean}, linear: {out_features: 4}],"
+                     " [lstm: {hidden_size: 3}, pool]]}, relu, linear: {out_features: 3}]", "standard"),
+    "attention": ("[gru: {hidden_size: 5, bidirectional: true}, attention_pool: {attention_size: 4},"
+                  " linear: {out_features: 3}]", ""),
+    "attention_causal": ("[lstm: {hidden_size: 6}, tanh, attention_pool: {attention_size: 9},"
+                         " linear: {out_features: 3}]", "standard"),
+    "flatten": ("[gru: {hidden_size: 4}, flatten, linear: {out_features: 3}]", "standard fixed"),
+    "flatten_bi": ("[gru: {hidden_size: 4, bidirectional: true}, relu, max_pool1d: {kernel_size: 2}, flatten,"
+                   " linear: {out_features: 3}]", "fixed"),
+    "flatten_input": ("[flatten, linear: {out_features: 8}, relu, linear: {out_features: 3}]", "fixed"),
+    "proj_final": ("[lstm: {hidden_size: 9, num_layers: 2, bidirectional: true, proj_size: 4}, pool: {over: final},"
+                   " linear: {out_features: 3}]", ""),
+    "proj_steps": ("[lstm: {hidden_size: 9, num_layers: 2, proj_size: 4, bias: false}, linear: {out_features: 3}]",
+                   "standard"),
+    "ln_lstm": ("[lstm: {hidden_size: 6, layer_norm: true, bidirectional: true}, pool: {over: last},"
+                " linear: {out_features: 3}]", ""),
+    "ln_lstm_proj": ("[lstm: {hidden_size: 6, layer_norm: true, proj_size: 3, num_layers: 2}, pool: {over: final},"
+                     " linear: {out_features: 3}]", ""),
+    "ln_gru": ("[gru: {hidden_size: 7, layer_norm: true, num_layers: 2}, linear: {out_features: 3}]", ""),
+    "ln_rnn": ("[rnn: {hidden_size: 7, layer_norm: true, nonlinearity: relu, bias: false}, rnn: {hidden_size: 5,"
+               " layer_norm: true, bidirectional: true}, pool: {over: max}, linear: {out_features: 3}]", ""),
+    "behind_pool_new": ("[gru: {hidden_size: 6}, pool: {over: mean}, lstm: {hidden_size: 4, layer_norm: true,"
+                        " bidirectional: true, proj_size: 2}, concat: {branches: [[gru: {hidden_size: 3,"
+                        " layer_norm: true}], []]}, linear: {out_features: 3}]", ""),
+    "ctc": ("[gru: {hidden_size: 8, bidirectional: true}, linear: {out_features: 5}]", "ctc from:3"),
     "regression_scaled": ("[gru: {hidden_size: 6}, pool, linear: {out_features: 1}]", "mse standard targets"),
 }
 
 
 def config(layers, options):
-    loss = next((name for name in ("nll", "mse") if name in options.split()), "cross_entropy")
+    loss = next((name for name in ("nll", "mse", "ctc") if name in options.split()), "cross_entropy")
     normalize = "\n  normalize: standard" if "standard" in options else ""
     normalize += "\n  normalize_targets: standard" if "targets" in options else ""
     return f"""\
@@ -57,12 +120,24 @@ model:
   layers: {layers}
 train: {{loss: {loss}, optimizer: {{adam: {{lr: 0.02}}}}, epochs: 2, batch_size: 16, seed: 3}}
 data:
-  train: {{x: X.npy, y: y.npy}}{normalize}
+  train: {{x: X.npy, y: y.npy{", y_lengths: y_lengths.npy" if "ctc" in options else ""}}}{normalize}
 """
 
 
 def is_per_step(layers):
-    return "pool" not in layers
+    return not any(word in layers for word in ("pool:", "pool,", "pool]", "attention_pool", "flatten"))
+
+
+def number(options, word, default):
+    """The number behind "word:" in a case's options."""
+    return next((int(o.split(":")[1]) for o in options.split() if o.startswith(word + ":")), default)
+
+
+def shapes(options):
+    """(N, T) that a case is tried with."""
+    if "fixed" in options:
+        return ((1, 6), (3, 6), (2, 6))
+    return ((1, number(options, "from", 1)), (3, 6), (2, 37))
 
 
 def write_inputs(path, shape, tokens, seed):
@@ -83,14 +158,36 @@ def train(c, layers, options, run="run"):
     draw = random.Random(5)
     samples, steps = 40, 6
     write_inputs(c.folder / "X.npy", (samples, steps), "tokens" in options, 1)
-    shape = (samples, steps) if is_per_step(layers) else (samples,)
-    count = samples * (steps if is_per_step(layers) else 1)
-    if "mse" in options:
+    out_steps = number(options, "out", steps)
+    shape = (samples, out_steps) if is_per_step(layers) else (samples,)
+    count = samples * (out_steps if is_per_step(layers) else 1)
+    if "ctc" in options:
+        write_npy(c.folder / "y.npy", "<i8", (samples, 2), [draw.randrange(1, 5) for _ in range(samples * 2)])
+        write_npy(c.folder / "y_lengths.npy", "<i8", (samples,), [1 + n % 2 for n in range(samples)])
+    elif "mse" in options:
         write_npy(c.folder / "y.npy", "<f4", shape, [draw.gauss(-20, 5) for _ in range(count)])
     else:
         write_npy(c.folder / "y.npy", "<i8", shape, [draw.randrange(CLASSES) for _ in range(count)])
     c.write("case.yaml", config(layers, options))
     c.run("train", "case.yaml", "--device", "ref", "--out", run, "--quiet")
+
+
+COLUMNS = ["width", 'a "b" @', "gr\u00fcn`??/"]
+CLASS_NAMES = ["ja", "ne\u00edn\\"]
+
+
+def train_table(c):
+    """Trains on a table whose columns and classes have names, odd ones among them."""
+    draw = random.Random(2)
+    rows = [",".join([*(f"{draw.random():.3f}" for _ in COLUMNS), CLASS_NAMES[n % 2]]) for n in range(20)]
+    quoted = ",".join('"' + name.replace('"', '""') + '"' for name in COLUMNS)
+    c.write("table.csv", f"{quoted},y\n" + "\n".join(rows) + "\n")
+    c.write("table.yaml", """\
+model: {layers: [linear: {out_features: 2}]}
+train: {loss: cross_entropy, optimizer: {adam: {}}, epochs: 1}
+data: {train: {csv: table.csv, label: y}}
+""")
+    c.run("train", "table.yaml", "--device", "ref", "--out", "run", "--quiet")
 
 
 def predict(c, run, x="in.npy", lengths=None):
@@ -102,8 +199,8 @@ def predict(c, run, x="in.npy", lengths=None):
 
 def recorded_runs(root):
     """Folders of the recorded runs that lie beside the checkout, each with config, data and final weights."""
-    folder = pathlib.Path(os.environ.get("CLRNN_PARITY", pathlib.Path(root).parent / "shared" / "parity")) / "open"
-    return sorted(path.parent for path in folder.glob("*/expected.json"))
+    folder = pathlib.Path(os.environ.get("CLRNN_PARITY", pathlib.Path(root).parent / "shared" / "parity"))
+    return sorted(path.parent for path in folder.glob("open*/*/expected.json"))
 
 
 def train_recorded(c, case, run="run"):

@@ -19,8 +19,12 @@ from protobuf import fields
 
 ROOT = pathlib.Path(sys.argv.pop(2))
 LENGTHS = ("gru_mean", "gru_max", "lstm_bi_final", "lstm_bi_last", "gru_bi_mean", "rnn_bi_steps", "lstm_steps",
-           "embedding_lstm", "embedding_bag", "lstm_last")
-CAUSAL = ("rnn_final", "rnn_relu_2", "lstm_last", "lstm_steps", "embedding_lstm", "regression_scaled")
+           "embedding_lstm", "embedding_bag", "lstm_last", "activations", "groupnorm", "residual", "residual_bi",
+           "concat", "concat_tokens", "conv_same", "conv_steps", "pools_1d", "residual_conv", "concat_convs",
+           "concat_pools", "attention", "attention_causal", "proj_final", "proj_steps", "ln_lstm", "ln_lstm_proj",
+           "ln_gru", "ln_rnn", "behind_pool_new", "ctc")
+CAUSAL = ("rnn_final", "rnn_relu_2", "lstm_last", "lstm_steps", "embedding_lstm", "regression_scaled", "activations",
+          "groupnorm", "residual", "concat", "proj_steps", "ln_lstm_proj", "ln_gru")
 
 
 def value_info(data):
@@ -88,7 +92,8 @@ def train(c, name, lengths=False):
     cases.train(c, layers, options)
     if not lengths:
         return options
-    write_npy(c.folder / "lengths.npy", "<i8", (40,), [1 + n % 6 for n in range(40)])
+    least = cases.number(options, "from", 1)
+    write_npy(c.folder / "lengths.npy", "<i8", (40,), [least + n % (7 - least) for n in range(40)])
     text = (c.folder / "case.yaml").read_text().replace("y: y.npy", "y: y.npy, lengths: lengths.npy")
     c.write("case.yaml", text)
     c.run("train", "case.yaml", "--device", "ref", "--out", "run", "--quiet")
@@ -141,7 +146,7 @@ def every_layer(c):
     for name in cases.CASES:
         options = train(c, name)
         export(c)
-        for shape in ((1, 1), (3, 6), (2, 37)):
+        for shape in cases.shapes(options):
             worst = max(worst, compare(c, shape, options))
     print(f"# largest error {worst:.2g} of the largest output")
 
@@ -151,7 +156,8 @@ def lengths(c):
     for name in LENGTHS:
         options = train(c, name, lengths=True)
         export(c)
-        for shape, counts in (((1, 1), [1]), ((4, 6), [6, 1, 3, 5]), ((2, 37), [20, 36])):
+        least = cases.number(options, "from", 1)
+        for shape, counts in (((1, least), [least]), ((4, 6), [6, least, 3, 5]), ((2, 37), [20, 36])):
             worst = max(worst, compare(c, shape, options, counts))
     print(f"# largest error {worst:.2g} of the largest output")
 
@@ -216,8 +222,19 @@ def recorded(c):
     print(f"# {len(runs)} models, largest error {worst:.2g}")
 
 
+def names(c):
+    """Names of columns, targets and classes are metadata."""
+    cases.train_table(c)
+    export(c)
+    metadata = structure(c.folder / "m.onnx")["metadata"]
+    assert json.loads(metadata["columns"]) == cases.COLUMNS, metadata
+    assert json.loads(metadata["classes"]) == cases.CLASS_NAMES, metadata
+
+
 def refusals(c):
-    for name, word in (("lstm_bi_final", "bidirectional"), ("gru_mean", "pool"), ("dense", "recurrent")):
+    for name, word in (("lstm_bi_final", "bidirectional"), ("gru_mean", "pool"), ("dense", "recurrent"),
+                       ("conv_same", "layers[0] (conv1d)"), ("attention_causal", "attention_pool"),
+                       ("flatten", "flatten"), ("residual_bi", "layers[1.0] (gru)")):
         train(c, name)
         _, err = export(c, "--states", status=2)
         assert word in err, err
@@ -226,4 +243,4 @@ def refusals(c):
     c.run("export", "run", "--to", "onnx", "--out", "run/last.safetensors", status=2)
 
 
-sys.exit(main([files, every_layer, lengths, states, batch_statistics, padding, recorded, refusals]))
+sys.exit(main([files, every_layer, lengths, states, batch_statistics, padding, recorded, names, refusals]))
