@@ -9,22 +9,29 @@
 #include "base/text.h"
 #include "tools/source.h"
 
-// A class's name as it can be shown, else `number`, which may be NULL; to be freed.
-static char *class_name(const struct clrnn_model *model, uint32_t k, const char *number)
-{
-    const char *name = clrnn_model_class_name(model, k);
-
-    return name ? clrnn_text_escape(name, CLRNN_TEXT_SHOWN) : number ? strdup(number) : NULL;
-}
-
+// Prints a class's name, or its number, in a column: `width` as printf's.
 static void print_class(const struct clrnn_model *model, uint32_t k, int width)
 {
-    char number[16], *name;
+    const char *name = clrnn_model_class_name(model, k);
+    char number[16], *fitted;
 
     snprintf(number, sizeof(number), "%u", k);
-    name = class_name(model, k, number);
-    printf(width < 0 ? "%-*.*s" : "  %*.*s", abs(width), abs(width), name ? name : number);
-    free(name);
+    if ((fitted = clrnn_text_fit(name ? name : number, width)) != NULL)
+        printf("%s", fitted);
+    free(fitted);
+}
+
+// The width of the column of names: that of the longest one, within bounds.
+static int name_width(const struct clrnn_model *model, uint32_t classes)
+{
+    size_t width = 10;
+
+    for (uint32_t k = 0; k < classes; k++) {
+        const char *name = clrnn_model_class_name(model, k);
+
+        width = MAX2(width, name ? strlen(name) + 1 : 0);
+    }
+    return (int)MIN2(width, 28);
 }
 
 static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_model *model,
@@ -36,7 +43,8 @@ static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_mo
 
     for (uint32_t k = 0; k < r->classes; k++) {
         const struct clrnn_class_result *c = &r->per_class[k];
-        char *name = class_name(model, k, NULL);
+        const char *class = clrnn_model_class_name(model, k);
+        char *name = class ? clrnn_text_escape(class, CLRNN_TEXT_SHOWN) : NULL;
 
         if (r->confusion) {
             json_t *row = json_array();
@@ -101,6 +109,7 @@ static void print_naive(const struct clrnn_naive *naive)
 static void print_text(const struct clrnn_model *model, const struct clrnn_eval_result *r)
 {
     char samples[32];
+    int width;
 
     printf("%s  loss %.6f", cli_count(r->samples, "sample", samples), r->loss);
     if (!isnan(r->accuracy))
@@ -122,10 +131,11 @@ static void print_text(const struct clrnn_model *model, const struct clrnn_eval_
     }
     if (!r->classes)
         return;
-    printf("\n%-10s%9s  %9s  %9s  %9s\n", r->confusion ? "class" : "label", "samples", "precision", "recall",
-           "F1");
+    width = name_width(model, r->classes);
+    printf("\n%-*s%9s  %9s  %9s  %9s\n", width, r->confusion ? "class" : "label", "samples", "precision",
+           "recall", "F1");
     for (uint32_t k = 0; k < r->classes; k++) {
-        print_class(model, k, -10);
+        print_class(model, k, -width);
         printf("%9llu", (unsigned long long)r->per_class[k].support);
         print_share(r->per_class[k].precision);
         print_share(r->per_class[k].recall);
@@ -134,12 +144,14 @@ static void print_text(const struct clrnn_model *model, const struct clrnn_eval_
     }
     if (r->classes > 20 || !r->confusion)
         return; // --json has the whole matrix
-    printf("\nconfusion: a row for each true class, a column for each predicted one\n%-10s", "");
-    for (uint32_t k = 0; k < r->classes; k++)
+    printf("\nconfusion: a row for each true class, a column for each predicted one\n%-*s", width, "");
+    for (uint32_t k = 0; k < r->classes; k++) {
+        printf("  ");
         print_class(model, k, 5);
+    }
     for (uint32_t k = 0; k < r->classes; k++) {
         printf("\n");
-        print_class(model, k, -10);
+        print_class(model, k, -width);
         for (uint32_t j = 0; j < r->classes; j++)
             printf("%7llu", (unsigned long long)r->confusion[(size_t)k * r->classes + j]);
     }

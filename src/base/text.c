@@ -106,6 +106,25 @@ char *clrnn_text_take(char *text, enum clrnn_text_escape what)
     return escaped;
 }
 
+char *clrnn_text_fit(const char *text, int width)
+{
+    char *shown = clrnn_text_escape(text, CLRNN_TEXT_SHOWN), *fitted;
+    size_t bytes = 0;
+    int spaces = abs(width);
+
+    for (bool stays; shown && shown[bytes] && spaces; spaces--)
+        bytes += piece(shown + bytes, CLRNN_TEXT_BYTES, &stays);
+    if ((fitted = malloc(bytes + (size_t)spaces + 1)) != NULL && shown)
+        sprintf(fitted, "%*s%.*s%*s", width > 0 ? spaces : 0, "", (int)bytes, shown, width < 0 ? spaces : 0,
+                "");
+    if (!shown) {
+        free(fitted);
+        fitted = NULL;
+    }
+    free(shown);
+    return fitted;
+}
+
 void clrnn_text_unescape(char *text)
 {
     char *to = text;

@@ -26,6 +26,11 @@ char *clrnn_text_escape(const char *text, enum clrnn_text_escape what);
 /** The same of a text that it takes over: frees `text` and returns the escaped one. NULL for NULL. */
 char *clrnn_text_take(char *text, enum clrnn_text_escape what);
 
+/** The text as it is shown (CLRNN_TEXT_SHOWN), in `width` characters: cut behind, or filled with spaces
+ * before it, or behind it where the width is negative, as printf does with bytes. To be freed. NULL: no
+ * memory. */
+char *clrnn_text_fit(const char *text, int width);
+
 /** Replaces each \xNN by its byte, in place; \x00, which would end the text, stays. */
 void clrnn_text_unescape(char *text);
 

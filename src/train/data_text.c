@@ -222,9 +222,9 @@ static void print_number(FILE *to, const json_t *value)
 
 static void print_name(FILE *to, const json_t *name, int width)
 {
-    char *shown = clrnn_text_escape(name ? json_string_value(name) : "", CLRNN_TEXT_SHOWN);
+    char *shown = clrnn_text_fit(name ? json_string_value(name) : "", -width);
 
-    fprintf(to, "%-*.*s", width, width, shown ? shown : "");
+    fprintf(to, "%s", shown ? shown : "");
     free(shown);
 }
 

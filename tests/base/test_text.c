@@ -50,6 +50,34 @@ static void test_known(void **state)
     }
 }
 
+static void test_fit(void **state)
+{
+    static const struct {
+        const char *text;
+        int width;
+        const char *fitted;
+    } fits[] = {
+        {"abc", 5, "  abc"},
+        {"abc", -5, "abc  "},
+        {"abc", 2, "ab"},
+        {"abc", -3, "abc"},
+        {"", 2, "  "},
+        {"gr\xc3\xb6\xc3\x9f", -3, "gr\xc3\xb6"},
+        {"abc", 0, ""},
+        {"\xc3\xb6", 3, "  \xc3\xb6"},
+        {"\xf0\x9f\x98\x80z", 1, "\xf0\x9f\x98\x80"},
+        {"\033z", -6, "\\x1bz "},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(fits); i++) {
+        char *fitted = clrnn_text_fit(fits[i].text, fits[i].width);
+
+        assert_string_equal(fitted, fits[i].fitted);
+        free(fitted);
+    }
+}
+
 // Texts over an alphabet with every character that matters, in all combinations.
 static void test_round_trip(void **state)
 {
@@ -95,8 +123,8 @@ static void test_json(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_known), cmocka_unit_test(test_round_trip),
-                                       cmocka_unit_test(test_json)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_known), cmocka_unit_test(test_fit),
+                                       cmocka_unit_test(test_round_trip), cmocka_unit_test(test_json)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

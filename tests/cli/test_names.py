@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: MIT
 """Names from outside: of folders, files, tensors, layers and columns that hold what shells, gnuplot, terminals,
 JSON and YAML obey. Nothing is run, no control byte is shown, JSON parses, and every name comes back whole."""
+import csv
 import json
 import math
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -171,6 +173,38 @@ def test_columns(c):
             "--no-plot", status=(2, 3))
 
 
+def test_classes(c):
+    """Texts in a table's label column are the classes' names, which the model keeps and every command shows."""
+    names = [name.decode(errors="replace") for name in HOSTILE]
+    with open(c.folder / "d.csv", "w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["a", "b", "label"])
+        table.writerows([i % len(names), i % 5, names[i % len(names)]] for i in range(8 * len(names)))
+    config = (c.folder / "config.yaml").read_text()
+    head, _ = config.split("\ndata:")
+    (c.folder / "classes.yaml").write_text(
+        re.sub(r"out_features: \d+", f"out_features: {len(names)}", head) +
+        "\ndata:\n  train: {csv: d.csv, label: label}\n  valid_fraction: 0.25\n")
+    run(c, c.folder, "train", "classes.yaml", "--out", "run")
+    for picture in (c.folder / "run").glob("*.svg"):
+        xml.dom.minidom.parse(str(picture))
+    for command in (("data", "classes.yaml"), ("overfit", "classes.yaml", "--steps", "3"), ("plan", "classes.yaml"),
+                    ("doctor", "classes.yaml", "--seconds", "2", "--report", "report.html"),
+                    ("eval", "run", "--csv", "d.csv")):
+        for more in ((), ("--json",)):
+            out, _ = run(c, c.folder, *command, *more, status=(0, 1))
+            assert not more or json.loads(out)
+    page = (c.folder / "report.html").read_text()
+    assert "\x1b" not in page and "\n!touch" not in page, page
+    run(c, c.folder, "predict", "run", "--csv", "d.csv", "--out", "p.csv", "--classes")
+    with open(c.folder / "p.csv", newline="") as file:
+        shown = {row["class"] for row in csv.DictReader(file)}
+    assert shown <= set(names), shown - set(names)
+    for kind in (("onnx", "m.onnx"), ("c", "code")):
+        run(c, c.folder, "export", "run", "--to", kind[0], "--out", kind[1])
+    check_nothing_run(c)
+
+
 def test_pictures(c):
     if not shutil.which("gnuplot"):
         raise harness.Skip("no gnuplot")
@@ -226,4 +260,4 @@ def test_nan(c):
 
 if __name__ == "__main__":
     sys.exit(harness.main([test_folders_and_files, test_every_command, test_tensors_and_layers, test_columns,
-                           test_pictures, test_closed_descriptors, test_full_disk, test_nan]))
+                           test_classes, test_pictures, test_closed_descriptors, test_full_disk, test_nan]))

@@ -3,6 +3,7 @@
 """Files as an outsider may give them: huge, deep, shrinking while they are read, no files at all."""
 import json
 import os
+import pathlib
 import struct
 import subprocess
 import sys
@@ -33,7 +34,7 @@ def cost(c, *arguments):
 def scales(c, name, make, sizes, *arguments):
     """make(size) writes the input; the last size is the limit, and the others double up to it or beyond."""
     idle_seconds, idle_kb, _ = cost(c, "--version")
-    times = SANITIZED if idle_kb > 40 << 10 else 1
+    times = SANITIZED if b"__asan_init" in pathlib.Path(c.executable).read_bytes() else 1
     seconds = []
     for size in sizes:
         make(size)
