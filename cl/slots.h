@@ -60,7 +60,8 @@ enum {
     RANDOM_INIT = 3,    // a: parameter
     RANDOM_SYNTH = 4,   // a: part, b: what
     RANDOM_SPLIT = 5,
-    RANDOM_PROBE = 6
-}; // free for tests, self-test and doctor
+    RANDOM_PROBE = 6, // free for tests, self-test and doctor
+    RANDOM_SWEEP = 7  // a: 0 for lists, else the number of the range; b: what
+};
 
 #endif

@@ -9,6 +9,7 @@
 #include "clrnn/diagnose.h"
 #include "clrnn/layer.h"
 #include "clrnn/model.h"
+#include "clrnn/search.h"
 #include "clrnn/state.h"
 #include "clrnn/train.h"
 #include "clrnn/version.h"

@@ -93,6 +93,10 @@ void cli_json_append(json_t **array, json_t *value);
 /** Prints a result as JSON and drops the reference; NULL, or no memory for the text, is CLRNN_ERR_MEMORY. */
 enum clrnn_status cli_print_json(const struct cli *cli, json_t *value);
 
+/** Prints a text file of `folder` to standard output; returns `st` where it can be read. */
+enum clrnn_status cli_print_file(const struct cli *cli, const char *folder, const char *name,
+                                 enum clrnn_status st);
+
 /** Returns a text from outside escaped for printing (base/text.h); valid until the eighth call after this
  * one. NULL gives "". */
 const char *cli_shown(const char *text);
@@ -113,24 +117,26 @@ const char *cli_duration(double seconds, char text[32]);
 
 // The subcommands; each returns the exit status.
 #define CLI_COMMANDS(X) \
-    X(devices, "what OpenCL devices there are, and whether each computes right") \
-    X(train, "train; writes a run folder") \
-    X(eval, "loss, accuracy, confusion matrix, precision, recall, F1") \
-    X(predict, "logits, probabilities or classes, as .npy or .csv") \
-    X(overfit, "can this model learn one single batch by heart?") \
-    X(grow, "from one RNN layer + linear, add one part at a time") \
-    X(doctor, "why does this not learn: findings, evidence, remedy") \
-    X(data, "what is read: files, columns, classes, first samples") \
-    X(plan, "the launches a training step consists of: shapes, FLOPs, bytes") \
-    X(compare, "the same run on every device: same numbers? how fast?") \
-    X(bench, "speed on one device") \
-    X(tune, "measure GEMM and kernel choices for these shapes, remember the best") \
-    X(cache, "what built programs are kept on disk; throw them away") \
-    X(synth, "make a data set in the seed's shape, or a classic sequence task") \
-    X(export, "the model for PyTorch, as ONNX, or as C source") \
-    X(help, "what a command does, or what a config key means")
+    X(devices, "devices", "what OpenCL devices there are, and whether each computes right") \
+    X(train, "train", "train; writes a run folder") \
+    X(eval, "eval", "loss, accuracy, confusion matrix, precision, recall, F1") \
+    X(predict, "predict", "logits, probabilities or classes, as .npy or .csv") \
+    X(overfit, "overfit", "can this model learn one single batch by heart?") \
+    X(grow, "grow", "from one RNN layer + linear, add one part at a time") \
+    X(doctor, "doctor", "why does this not learn: findings, evidence, remedy") \
+    X(data, "data", "what is read: files, columns, classes, first samples") \
+    X(lr_find, "lr-find", "a learning rate, by a range test and short trainings") \
+    X(sweep, "sweep", "the best of many values, by successive halving") \
+    X(plan, "plan", "the launches a training step consists of: shapes, FLOPs, bytes") \
+    X(compare, "compare", "the same run on every device: same numbers? how fast?") \
+    X(bench, "bench", "speed on one device") \
+    X(tune, "tune", "measure GEMM and kernel choices for these shapes, remember the best") \
+    X(cache, "cache", "what built programs are kept on disk; throw them away") \
+    X(synth, "synth", "make a data set in the seed's shape, or a classic sequence task") \
+    X(export, "export", "the model for PyTorch, as ONNX, or as C source") \
+    X(help, "help", "what a command does, or what a config key means")
 
-#define X(name, help) int cmd_##name(int argc, char **argv);
+#define X(function, name, help) int cmd_##function(int argc, char **argv);
 CLI_COMMANDS(X)
 #undef X
 

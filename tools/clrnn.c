@@ -13,7 +13,7 @@
 static int run(const struct cli_command *command, int argc, char **argv)
 {
     static int (*const commands[])(int argc, char **argv) = {
-#define X(name, help) cmd_##name,
+#define X(function, name, help) cmd_##function,
         CLI_COMMANDS(X)
 #undef X
     };

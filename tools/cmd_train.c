@@ -25,24 +25,6 @@ static void clear_then_print(void *user, enum clrnn_log_level level, const char 
     log->next.fn(log->next.user, level, line);
 }
 
-// Prints the JSON in the run folder; returns `st` if it can be read.
-static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_train_result *r,
-                                    enum clrnn_status st)
-{
-    char *path = clrnn_path_join(r->folder, "summary.json");
-    struct clrnn_map map = {0};
-    const enum clrnn_status opened = path ? clrnn_map_open(&cli->log, path, &map)
-                                          : clrnn_error_memory(&cli->log, strlen(r->folder), "the result");
-
-    if (opened == CLRNN_OK)
-        fwrite(map.data, 1, map.size, stdout);
-    else
-        st = opened;
-    clrnn_map_close(&map);
-    free(path);
-    return st;
-}
-
 static void print_text(const struct clrnn_train_result *r)
 {
     char epochs[32], steps[32], took[32], memory[32];
@@ -139,7 +121,7 @@ int cmd_train(int argc, char **argv)
         st = clrnn_train(device, &params, &result);
     progress_clear(&view);
     if ((st == CLRNN_OK || st == CLRNN_FAILED) && cli.json)
-        st = print_json(&cli, &result, st);
+        st = cli_print_file(&cli, result.folder, "summary.json", st);
     else if ((st == CLRNN_OK || st == CLRNN_FAILED) && !cli.quiet)
         print_text(&result);
     return cli_close(&cli, st, &config, &device);

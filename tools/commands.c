@@ -7,7 +7,7 @@
 #include "tools/cli.h"
 
 const struct cli_command cli_commands[] = {
-#define X(name, help) {#name, help},
+#define X(function, name, help) {name, help},
     CLI_COMMANDS(X)
 #undef X
         {NULL, NULL},

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -37,6 +38,23 @@ enum clrnn_status cli_print_json(const struct cli *cli, json_t *value)
     puts(text);
     free(text);
     return CLRNN_OK;
+}
+
+enum clrnn_status cli_print_file(const struct cli *cli, const char *folder, const char *name,
+                                 enum clrnn_status st)
+{
+    char *path = clrnn_path_join(folder, name);
+    struct clrnn_map map = {0};
+    const enum clrnn_status opened = path ? clrnn_map_open(&cli->log, path, &map)
+                                          : clrnn_error_memory(&cli->log, strlen(folder), "the result");
+
+    if (opened == CLRNN_OK)
+        fwrite(map.data, 1, map.size, stdout);
+    else
+        st = opened;
+    clrnn_map_close(&map);
+    free(path);
+    return st;
 }
 
 static bool lost; // a part of the output was lost for lack of memory

@@ -32,10 +32,16 @@ static char *find_gnuplot(void)
     return NULL;
 }
 
+static void write_terminal(FILE *script, unsigned height)
+{
+    fprintf(script, "set terminal svg noenhanced size 800,%u font 'sans-serif,14' background '#ffffff'\n",
+            height);
+}
+
 static void write_head(FILE *script)
 {
-    fprintf(script, "set terminal svg noenhanced size 800,500 font 'sans-serif,14' background '#ffffff'\n"
-                    "set border 3 linecolor '#606060'\nset tics nomirror textcolor '#303030'\n"
+    write_terminal(script, 500);
+    fprintf(script, "set border 3 linecolor '#606060'\nset tics nomirror textcolor '#303030'\n"
                     "set grid linecolor '#e0e0e0'\n");
 }
 
@@ -132,6 +138,19 @@ bool clrnn_picture_begin(const char *path, struct clrnn_picture *p)
     }
     finish(p);
     return false;
+}
+
+void clrnn_picture_height(const struct clrnn_picture *picture, unsigned height)
+{
+    write_terminal(picture->script, height);
+}
+
+void clrnn_picture_range(const struct clrnn_picture *picture, double low, double high)
+{
+    const double margin = 0.05 * (high - low);
+
+    if (high > low)
+        fprintf(picture->script, "set yrange [%.9g:%.9g]\n", low - margin, high + margin);
 }
 
 bool clrnn_picture_end(struct clrnn_picture *p)

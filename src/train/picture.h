@@ -21,6 +21,11 @@ enum clrnn_status clrnn_picture_check(const struct clrnn_log *log, const char *f
 
 /** Starts a picture. False: no gnuplot or no memory; clrnn_picture_end must then not be called. */
 bool clrnn_picture_begin(const char *path, struct clrnn_picture *picture);
+/** Makes it `height` points high instead of 500; to be called before anything is drawn. */
+void clrnn_picture_height(const struct clrnn_picture *picture, unsigned height);
+/** Makes the y axis go from a little below `low` to a little above `high`; where they are equal, as gnuplot
+ * likes. */
+void clrnn_picture_range(const struct clrnn_picture *picture, double low, double high);
 /** Draws the picture and writes the file atomically. False: gnuplot failed. */
 bool clrnn_picture_end(struct clrnn_picture *picture);
 

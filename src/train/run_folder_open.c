@@ -25,6 +25,7 @@
 #include "base/temporary.h"
 #include "formats/safetensors.h"
 #include "model/weights.h"
+#include "train/folder.h"
 #include "train/tensorboard.h"
 
 #define MARK ".clrnn-run"
@@ -36,25 +37,6 @@
 static const char *const run_files[] = {"config.yaml",      "metrics.jsonl",    "data.json",
                                         "last.safetensors", "best.safetensors", "summary.json",
                                         "loss.svg",         "classes.svg",      CLRNN_TENSORBOARD_FILE};
-
-// Without allocations: a shortage of memory must neither hide a run nor interrupt its replacement.
-static const char *join(char path[PATH_MAX], const char *folder, const char *part, const char *name)
-{
-    const int length = snprintf(path, PATH_MAX, "%s/%s%s%s", folder, part, *part ? "/" : "", name);
-
-    if (length >= PATH_MAX)
-        path[0] = '\0'; // names nothing, and the kernel refuses longer ones
-    return path;
-}
-
-static bool exists(const char *folder, const char *part, const char *name)
-{
-    char path[PATH_MAX];
-    struct stat st;
-
-    join(path, folder, part, name);
-    return !lstat(path, &st) || (errno != ENOENT && errno != ENOTDIR);
-}
 
 // ---------------------------------------------------------------- runs of versions that made no mark
 
@@ -129,7 +111,7 @@ static bool is_unmarked_run(const char *folder)
     free(path);
     kept = is ? clrnn_safetensors_metadata(model, "clrnn.config") : NULL;
     for (size_t i = 0; is && i < ARRAY_SIZE(run_files); i++) {
-        if (!exists(folder, "", run_files[i]))
+        if (!clrnn_folder_has(folder, "", run_files[i]))
             continue;
         path = clrnn_path_join(folder, run_files[i]);
         is = path && is_of_a_run(path, run_files[i], kept);
@@ -139,10 +121,8 @@ static bool is_unmarked_run(const char *folder)
     return is;
 }
 
-static bool is_run(const char *folder)
-{
-    return exists(folder, "", MARK) || is_unmarked_run(folder);
-}
+static const struct clrnn_folder_kind run_kind = {
+    .noun = "run", .mark = MARK, .then = "replaced", .is_unmarked = is_unmarked_run};
 
 enum clrnn_status clrnn_run_check_output(const struct clrnn_log *log, const char *path)
 {
@@ -154,44 +134,12 @@ enum clrnn_status clrnn_run_check_output(const struct clrnn_log *log, const char
     name = strrchr(file, '/');
     *name++ = '\0';
     for (size_t i = 0; i < ARRAY_SIZE(run_files); i++)
-        if (!strcmp(name, run_files[i]) && is_run(file))
+        if (!strcmp(name, run_files[i]) && clrnn_folder_is(&run_kind, file))
             return clrnn_error(log, CLRNN_ERR_ARG, "%s: belongs to a run: name another file to write", path);
     return CLRNN_OK;
 }
 
 // ---------------------------------------------------------------- files that are already in the folder
-
-static int is_other(const struct dirent *entry)
-{
-    return strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..") &&
-           strncmp(entry->d_name, CLRNN_TEMPORARY_PREFIX, sizeof(CLRNN_TEMPORARY_PREFIX) - 1);
-}
-
-static enum clrnn_status check_content(const struct clrnn_log *log, const char *folder)
-{
-    struct dirent **entry = NULL;
-    const int count = scandir(folder, &entry, is_other, alphasort);
-    char more[32] = "";
-    enum clrnn_status st = CLRNN_OK;
-
-    if (count < 0 && errno == ENOMEM)
-        return clrnn_error_memory(log, 0, folder);
-    if (count < 0 && errno != ENOENT && errno != ENOTDIR)
-        return clrnn_error(log, CLRNN_ERR_DISK, "%s: cannot be read: %s", folder, strerror(errno));
-    if (count > 3)
-        snprintf(more, sizeof(more), " and %d more", count - 3);
-    if (count > 0 && !is_run(folder))
-        st = clrnn_error(
-            log, CLRNN_ERR_ARG,
-            "%s: holds %s%s%s%s%s%s and is no run's folder: name a new or empty folder, or that of "
-            "an earlier run, which is then replaced (--out)",
-            folder, entry[0]->d_name, count > 1 ? ", " : "", count > 1 ? entry[1]->d_name : "",
-            count > 2 ? ", " : "", count > 2 ? entry[2]->d_name : "", more);
-    for (int i = 0; i < count; i++)
-        free(entry[i]);
-    free(entry);
-    return st;
-}
 
 // Fails if `input`, which may be NULL, is one of the run's files.
 static enum clrnn_status check_input(const struct clrnn_log *log, const char *folder, const char *base,
@@ -229,7 +177,7 @@ enum clrnn_status clrnn_run_folder_check(const struct clrnn_log *log, const char
         for (size_t k = 0; k < ARRAY_SIZE(files); k++)
             TRY(check_input(log, folder, config->folder, files[k], "a data file"));
     }
-    return check_content(log, folder);
+    return clrnn_folder_check(log, &run_kind, folder);
 }
 
 // ---------------------------------------------------------------- replacing an earlier run
@@ -239,8 +187,8 @@ static enum clrnn_status move(const struct clrnn_run_folder *f, const char *part
 {
     char to[PATH_MAX], from[PATH_MAX];
 
-    join(to, f->path, "", name);
-    if ((part ? rename(join(from, f->path, part, name), to) : unlink(to)) && errno != ENOENT)
+    clrnn_folder_join(to, f->path, "", name);
+    if ((part ? rename(clrnn_folder_join(from, f->path, part, name), to) : unlink(to)) && errno != ENOENT)
         return clrnn_error(f->log, CLRNN_ERR_DISK, "%s: cannot be replaced: %s", to, strerror(errno));
     return CLRNN_OK;
 }
@@ -249,7 +197,7 @@ static enum clrnn_status rename_part(const struct clrnn_run_folder *f, const cha
 {
     char a[PATH_MAX], b[PATH_MAX];
 
-    if (rename(join(a, f->path, "", from), join(b, f->path, "", to)))
+    if (rename(clrnn_folder_join(a, f->path, "", from), clrnn_folder_join(b, f->path, "", to)))
         return clrnn_error(f->log, CLRNN_ERR_DISK, "%s: cannot be renamed: %s", a, strerror(errno));
     return CLRNN_OK;
 }
@@ -258,19 +206,19 @@ static void remove_part(const struct clrnn_run_folder *f, const char *part)
 {
     char path[PATH_MAX];
 
-    clrnn_remove_folder(join(path, f->path, "", part));
+    clrnn_remove_folder(clrnn_folder_join(path, f->path, "", part));
 }
 
 // Continues a replacement from READY or MOVING; does nothing if neither exists.
 static enum clrnn_status replace(const struct clrnn_run_folder *f)
 {
-    if (exists(f->path, "", READY)) {
+    if (clrnn_folder_has(f->path, "", READY)) {
         for (size_t i = 0; i < ARRAY_SIZE(run_files); i++)
-            if (!exists(f->path, READY, run_files[i]))
+            if (!clrnn_folder_has(f->path, READY, run_files[i]))
                 TRY(move(f, NULL, run_files[i]));
         TRY(rename_part(f, READY, MOVING));
     }
-    if (!exists(f->path, "", MOVING))
+    if (!clrnn_folder_has(f->path, "", MOVING))
         return CLRNN_OK;
     for (size_t i = 0; i < ARRAY_SIZE(run_files); i++)
         TRY(move(f, MOVING, run_files[i]));
@@ -295,43 +243,13 @@ enum clrnn_status clrnn_run_folder_publish(struct clrnn_run_folder *f)
 
 // ---------------------------------------------------------------- taking a folder
 
-static char *default_path(const char *name)
-{
-    const time_t now = time(NULL);
-    struct tm local;
-    char stamp[32];
-    char *path;
-
-    if (!localtime_r(&now, &local) || !strftime(stamp, sizeof(stamp), "%Y%m%d-%H%M%S", &local))
-        snprintf(stamp, sizeof(stamp), "%lld", (long long)now);
-    path = clrnn_format("runs/%s-%s", name, stamp);
-    for (int i = 2; path && access(path, F_OK) == 0 && i < 1000; i++) { // two runs in one second
-        free(path);
-        path = clrnn_format("runs/%s-%s-%d", name, stamp, i);
-    }
-    return path;
-}
-
 // Marks and locks the folder and completes what a killed process began there.
 static enum clrnn_status take(struct clrnn_run_folder *f)
 {
-    char *mark = clrnn_path_join(f->path, MARK);
-    enum clrnn_status st = CLRNN_OK;
-
     f->files = clrnn_format("%s", f->path);
-    if (!mark || !f->files) {
-        free(mark);
+    if (!f->files)
         return clrnn_error_memory(f->log, 0, "a path");
-    }
-    f->lock = open(mark, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (f->lock < 0)
-        st = clrnn_error(f->log, CLRNN_ERR_DISK, "%s: cannot be written: %s", mark, strerror(errno));
-    else if (flock(f->lock, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK) // not all file systems can lock
-        st = clrnn_error(
-            f->log, CLRNN_ERR_ARG,
-            "%s: another run writes there now; choose another folder (--out) or wait for it to end", f->path);
-    free(mark);
-    TRY(st);
+    TRY(clrnn_folder_lock(f->log, &run_kind, f->path, &f->lock));
     remove_part(f, NEW);
     return replace(f);
 }
@@ -340,11 +258,11 @@ enum clrnn_status clrnn_run_folder_create(const struct clrnn_log *log, const cha
                                           struct clrnn_run_folder *f)
 {
     *f = (struct clrnn_run_folder){.log = log, .metrics = -1, .lock = -1};
-    f->path = path ? clrnn_format("%s", path) : default_path(name);
+    f->path = path ? clrnn_format("%s", path) : clrnn_folder_default(name, NULL);
     if (!f->path)
         return clrnn_error_memory(log, 0, "a path");
     TRY(clrnn_make_folder(log, f->path));
-    TRY(check_content(log, f->path));
+    TRY(clrnn_folder_check(log, &run_kind, f->path));
     return take(f);
 }
 
@@ -352,7 +270,7 @@ enum clrnn_status clrnn_run_folder_open(const struct clrnn_log *log, const char 
                                         struct clrnn_run_folder *f)
 {
     *f = (struct clrnn_run_folder){.log = log, .metrics = -1, .lock = -1};
-    if (!is_run(path))
+    if (!clrnn_folder_is(&run_kind, path))
         return clrnn_error(
             log, CLRNN_ERR_DATA,
             "%s: is no run folder: it was not written by `clrnn train`, or holds other files under "
@@ -385,7 +303,7 @@ enum clrnn_status clrnn_run_folder_begin(struct clrnn_run_folder *f)
 {
     char *files;
 
-    if (!exists(f->path, "", "last.safetensors")) { // nothing, or a run without a checkpoint
+    if (!clrnn_folder_has(f->path, "", "last.safetensors")) { // nothing, or a run without a checkpoint
         for (size_t i = 0; i < ARRAY_SIZE(run_files); i++)
             TRY(move(f, NULL, run_files[i]));
         return clrnn_run_folder_open_metrics(f);

@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "model/layer.h"
 #include "model/network.h"
+#include "train/folder.h"
 #include "train/loop.h"
 #include "train/naive.h"
 
@@ -236,15 +237,6 @@ static enum clrnn_status check_cycle(const struct clrnn_loop *l)
 
 // ---------------------------------------------------------------- a fresh run, a resumed run
 
-static char *run_name(const struct clrnn_config *config)
-{
-    const char *slash = config->path ? strrchr(config->path, '/') : NULL;
-    const char *base = slash ? slash + 1 : config->path ? config->path : "run";
-    const char *dot = strrchr(base, '.');
-
-    return clrnn_format("%.*s", (int)(dot && dot != base ? (size_t)(dot - base) : strlen(base)), base);
-}
-
 static enum clrnn_status begin(struct clrnn_loop *l, const struct clrnn_config *config, const char *out)
 {
     struct clrnn_data_identity identity;
@@ -260,7 +252,7 @@ static enum clrnn_status begin(struct clrnn_loop *l, const struct clrnn_config *
         TRY(check_last_batch(l, l->data.valid, false));
     TRY(identify(l, &identity));
     if (!l->folder.path) {
-        name = run_name(config);
+        name = clrnn_folder_name(config);
         if (!name)
             return clrnn_error_memory(l->log, 0, "a path");
         st = clrnn_run_folder_create(l->log, out, name, &l->folder);

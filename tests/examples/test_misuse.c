@@ -401,7 +401,11 @@ static void diagnosis(void **state)
     const char *const no_spec[1] = {NULL};
     const struct clrnn_compare_params no_list = {.device_count = 1},
                                       no_name = {.device_count = 1, .device = no_spec};
+    const struct clrnn_lr_params lr = {0};
+    const struct clrnn_sweep_params no_config = {0}, some_config = {.config = "config.yaml"};
     struct clrnn_overfit_result overfitted;
+    struct clrnn_lr_result rates;
+    struct clrnn_sweep_result swept;
     struct clrnn_grow_result grown;
     struct clrnn_doctor_result examined;
     struct clrnn_compare_result compared = {0};
@@ -412,6 +416,15 @@ static void diagnosis(void **state)
     REFUSED("params", clrnn_overfit, device, config, NULL, &overfitted);
     REFUSED("result", clrnn_overfit, device, config, &overfit, NULL);
     NOTHING(clrnn_overfit_finish, NULL);
+    REFUSED_SILENTLY(clrnn_lr_find, NULL, config, &lr, &rates);
+    REFUSED("config", clrnn_lr_find, device, NULL, &lr, &rates);
+    REFUSED("params", clrnn_lr_find, device, config, NULL, &rates);
+    REFUSED("result", clrnn_lr_find, device, config, &lr, NULL);
+    NOTHING(clrnn_lr_finish, NULL);
+    REFUSED("params", clrnn_sweep, &log_, NULL, &swept);
+    REFUSED("params->config", clrnn_sweep, &log_, &no_config, &swept);
+    REFUSED("result", clrnn_sweep, &log_, &some_config, NULL);
+    NOTHING(clrnn_sweep_finish, NULL);
     REFUSED_SILENTLY(clrnn_grow, NULL, config, &grow, &grown);
     REFUSED("config", clrnn_grow, device, NULL, &grow, &grown);
     REFUSED("params", clrnn_grow, device, config, NULL, &grown);

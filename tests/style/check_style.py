@@ -22,6 +22,7 @@ BELOW = {
     "train": ["base", "formats", "device", "ops", "reference", "model"],
     "diagnose": ["base", "formats", "device", "ops", "reference", "model", "train"],
     "verify": ["base", "formats", "device", "ops", "reference", "model", "train"],
+    "search": ["base", "formats", "device", "ops", "reference", "model", "train"],
 }
 SOURCE = {".c", ".h", ".def", ".cl", ".py", ".build", ""}
 WIDEST = 120

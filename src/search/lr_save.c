@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: MIT
+// The results of the search for a learning rate as files: JSON, and a picture of curve and trainings.
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/array.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "search/lr_find.h"
+#include "train/picture.h"
+
+// ---------------------------------------------------------------- lr-find.json
+
+static json_t *number(double value)
+{
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+static json_t *points(const struct clrnn_lr_result *r)
+{
+    json_t *all = json_array();
+
+    for (size_t i = 0; i < r->curve_count; i++)
+        json_array_append_new(all, json_pack("{s:I, s:o, s:o, s:o}", "step", (json_int_t)i + 1, "lr",
+                                             number(r->curve[i].lr), "loss", number(r->curve[i].loss),
+                                             "smoothed", number(r->curve[i].smoothed)));
+    return all;
+}
+
+static json_t *trials(const struct clrnn_lr_result *r)
+{
+    json_t *all = json_array();
+
+    for (size_t i = 0; i < r->trial_count; i++)
+        json_array_append_new(
+            all, json_pack("{s:o, s:o}", "lr", number(r->trial[i].lr), "loss", number(r->trial[i].loss)));
+    return all;
+}
+
+static enum clrnn_status write_json(const struct clrnn_lr_finder *f)
+{
+    const struct clrnn_lr_result *r = f->result;
+    json_t *all;
+    char *path = clrnn_path_join(r->folder, "lr-find.json"), *text;
+    enum clrnn_status st = CLRNN_ERR_MEMORY;
+
+    clrnn_json_out_of_memory();
+    all = json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:s, s:I, s:I, s:o, s:o}", "key", r->key, "suggestion",
+                    number(r->suggestion), "classic", number(r->classic), "steepest", number(r->steepest),
+                    "lowest", number(r->lowest), "diverged", number(r->diverged), "judged_by",
+                    r->valid ? "valid_loss" : "train_loss", "epochs", (json_int_t)r->epochs, "steps",
+                    (json_int_t)r->steps, "trials", trials(r), "curve", points(r));
+    text = clrnn_json_dump(all, JSON_INDENT(1) | JSON_REAL_PRECISION(15));
+    if (path && text)
+        st = clrnn_write_text(f->log, path, text);
+    else
+        clrnn_error_memory(f->log, 0, "the result as JSON");
+    json_decref(all);
+    free(text);
+    free(path);
+    return st;
+}
+
+// ---------------------------------------------------------------- lr-find.svg
+
+// A panel's range of losses: outliers, where the loss has diverged, would flatten the rest.
+static void set_range(const struct clrnn_picture *p, const double *loss, size_t count)
+{
+    double low = INFINITY, high = -INFINITY, first = NAN;
+
+    for (size_t i = 0; i < count; i++)
+        if (isfinite(loss[i])) {
+            first = isnan(first) ? loss[i] : first;
+            low = fmin(low, loss[i]);
+            high = fmax(high, loss[i]);
+        }
+    high = fmin(high, fmax(low + 4 * fmax(first - low, 0.0), low + 2 * fabs(low)));
+    clrnn_picture_range(p, low, high);
+}
+
+static void mark(FILE *script, double lr, const char *colour)
+{
+    if (isfinite(lr))
+        fprintf(
+            script,
+            "set arrow from %.9g, graph 0 to %.9g, graph 1 nohead dashtype 2 linewidth 2 linecolor '%s'\n",
+            lr, lr, colour);
+}
+
+static void write_curve(const struct clrnn_picture *p, const struct clrnn_lr_result *r, const double *loss)
+{
+    FILE *script = p->script;
+
+    set_range(p, loss, r->curve_count);
+    fprintf(
+        script,
+        "set title 'Range test' textcolor '#303030'\nset xlabel 'learning rate'\nset ylabel 'loss of a step'\n"
+        "set key above right horizontal\n");
+    mark(script, r->suggestion, "#2ca02c");
+    fprintf(script,
+            "plot '-' using 1:2 with points pointtype 7 pointsize 0.3 linecolor '#a0c4e0' title 'loss', "
+            "'-' using 1:2 with lines linewidth 2 linecolor '#1f77b4' title 'smoothed', "
+            "NaN with lines dashtype 2 linewidth 2 linecolor '#2ca02c' title 'suggestion'\n");
+    for (int smooth = 0; smooth < 2; smooth++) {
+        for (size_t i = 0; i < r->curve_count; i++) {
+            const double y = smooth ? r->curve[i].smoothed : r->curve[i].loss;
+
+            if (isfinite(y))
+                fprintf(script, "%.9g %.9g\n", r->curve[i].lr, y);
+        }
+        fprintf(script, "e\n");
+    }
+}
+
+static void write_trials(const struct clrnn_picture *p, const struct clrnn_lr_result *r, const double *loss)
+{
+    FILE *script = p->script;
+
+    set_range(p, loss, r->trial_count);
+    fprintf(script,
+            "set title 'Short trainings of %u steps' textcolor '#303030'\nset ylabel '%s loss'\nset key off\n"
+            "plot '-' using 1:2 with linespoints linewidth 2 pointtype 7 pointsize 0.6 linecolor '#d62728'\n",
+            r->steps, r->valid ? "valid" : "train");
+    for (size_t i = 0; i < r->trial_count; i++)
+        if (isfinite(r->trial[i].loss))
+            fprintf(script, "%.9g %.9g\n", r->trial[i].lr, r->trial[i].loss);
+    fprintf(script, "e\n");
+}
+
+static bool draw(const struct clrnn_lr_finder *f)
+{
+    const struct clrnn_lr_result *r = f->result;
+    double *loss = malloc((r->curve_count + r->trial_count + 1) * sizeof(*loss));
+    char *path = clrnn_path_join(r->folder, "lr-find.svg");
+    struct clrnn_picture picture;
+    const bool begun = loss && path && clrnn_picture_begin(path, &picture);
+
+    if (begun) {
+        fprintf(picture.script, "set logscale x\nset format x '%%.0e'\nset xrange [%.9g:%.9g]\n",
+                f->params->from, f->params->to);
+        if (r->trial_count) {
+            clrnn_picture_height(&picture, 720);
+            fprintf(picture.script, "set multiplot layout 2,1\n");
+        }
+        for (size_t i = 0; i < r->curve_count; i++)
+            loss[i] = r->curve[i].smoothed;
+        write_curve(&picture, r, loss);
+        for (size_t i = 0; i < r->trial_count; i++)
+            loss[i] = r->trial[i].loss;
+        if (r->trial_count)
+            write_trials(&picture, r, loss);
+    }
+    free(loss);
+    free(path);
+    return begun && clrnn_picture_end(&picture);
+}
+
+enum clrnn_status clrnn_lr_save(const struct clrnn_lr_finder *f)
+{
+    TRY(write_json(f));
+    if (!f->params->plot)
+        return CLRNN_OK;
+    if (!clrnn_picture_possible()) {
+        if (f->params->plot > 0)
+            clrnn_log(f->log, CLRNN_LOG_WARNING,
+                      "no picture: gnuplot is not installed (Debian: gnuplot-nox)");
+    } else if (!draw(f)) {
+        clrnn_log(f->log, CLRNN_LOG_WARNING, "%s: gnuplot could not draw the picture", f->result->folder);
+    }
+    return CLRNN_OK;
+}

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: MIT
+// Short trainings at learning rates around what the range test suggests.
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/array.h"
+#include "base/log.h"
+#include "search/lr_find.h"
+#include "search/say.h"
+
+#define MOST_TRIALS 24u
+#define WORSE 0.2       // of the best loss so far: that much above it a trial is clearly worse,
+#define WORSE_GAIN 0.25 // or this share of what the best has gained
+#define WORSE_TWICE 2   // trials of this kind in a row end the search in a direction
+
+// The learning rates that are tried: 1, 2 and 5 times powers of ten, numbered through.
+static double candidate(int number)
+{
+    static const double step[] = {1, 2, 5};
+    const int decade = (int)floor(number / 3.0);
+
+    return step[number - 3 * decade] * pow(10.0, decade);
+}
+
+static int nearest_candidate(double lr)
+{
+    int number = 3 * (int)floor(log10(lr));
+
+    while (candidate(number + 1) * candidate(number) < lr * lr)
+        number++;
+    return number;
+}
+
+// ---------------------------------------------------------------- one training
+
+static void set_lr(struct clrnn_config *config, double lr)
+{
+    config->train.optimizer.lr = lr;
+    if (config->train.scheduler.kind == CLRNN_SCHEDULER_ONE_CYCLE_LR)
+        config->train.scheduler.max_lr = lr;
+}
+
+// Trains up to result->steps steps; *loss is the mean of the last epoch, NaN where a loss was not finite.
+static enum clrnn_status train(struct clrnn_lr_finder *f, struct clrnn_session *s, double *loss)
+{
+    const volatile sig_atomic_t *stop = f->params->stop;
+    const bool plateau = s->config->train.scheduler.kind == CLRNN_SCHEDULER_REDUCE_LR_ON_PLATEAU;
+    struct clrnn_session_record record;
+
+    for (uint32_t epoch = 0; epoch < f->result->epochs; epoch++) {
+        double sum = 0.0, weight = 0.0;
+
+        TRY(clrnn_session_begin_epoch(s, epoch, 0));
+        while (s->step < f->result->steps) {
+            if (stop && *stop)
+                return CLRNN_INTERRUPTED;
+            TRY(clrnn_session_step(s, CLRNN_MODE_TRAIN, &record));
+            if (!s->plan)
+                break;
+            if (record.sum[RECORD_WEIGHT] == 0.0)
+                continue;
+            sum += record.loss * s->weight;
+            weight += s->weight;
+            if (!isfinite(record.loss)) {
+                *loss = NAN;
+                return CLRNN_OK;
+            }
+        }
+        *loss = sum / weight;
+        record.loss = *loss;
+        if (plateau && f->data.valid)
+            TRY(clrnn_session_evaluate(s, f->data.valid, stop, &record));
+        clrnn_session_end_epoch(s, record.loss);
+    }
+    return CLRNN_OK;
+}
+
+static enum clrnn_status judge(struct clrnn_lr_finder *f, struct clrnn_session *s, double *loss)
+{
+    struct clrnn_session_record record;
+
+    TRY(train(f, s, loss));
+    if (!f->result->valid || !isfinite(*loss))
+        return CLRNN_OK;
+    TRY(clrnn_session_evaluate(s, f->data.valid, f->params->stop, &record));
+    *loss = record.loss;
+    return f->params->stop && *f->params->stop ? CLRNN_INTERRUPTED : CLRNN_OK;
+}
+
+static enum clrnn_status try_lr(struct clrnn_lr_finder *f, double lr, double *loss)
+{
+    struct clrnn_session_params params = {
+        .init = f->params->init,
+        .data = &f->data,
+        .set = f->data.train,
+        .sharded = true,
+        .feed = {.shuffle = f->config->train.shuffle,
+                 .drop_last = f->config->train.drop_last,
+                 .bucket = f->config->data.bucket},
+    };
+    struct clrnn_config *config = NULL;
+    struct clrnn_session *session = NULL;
+    enum clrnn_status st = clrnn_config_copy(f->log, f->config, &config);
+
+    *loss = NAN;
+    clrnn_search_say(f->params->progress, f->params->progress_user, "short training at lr %.3g", lr);
+    if (st == CLRNN_OK) {
+        set_lr(config, lr);
+        config->train.epochs = f->result->epochs;
+        params.config = config;
+        st = clrnn_session_open(f->device, &params, &session);
+    }
+    if (st == CLRNN_OK)
+        st = judge(f, session, loss);
+    clrnn_session_close(&session);
+    clrnn_config_destroy(&config);
+    return st;
+}
+
+// ---------------------------------------------------------------- all of them
+
+static enum clrnn_status add(struct clrnn_lr_finder *f, int number)
+{
+    struct clrnn_lr_result *r = f->result;
+    struct clrnn_lr_trial trial = {.lr = candidate(number)};
+    size_t at;
+
+    TRY(try_lr(f, trial.lr, &trial.loss));
+    for (at = r->trial_count++; at && r->trial[at - 1].lr > trial.lr; at--)
+        r->trial[at] = r->trial[at - 1];
+    r->trial[at] = trial;
+    return CLRNN_OK;
+}
+
+static double best_loss(const struct clrnn_lr_result *r)
+{
+    double best = INFINITY;
+
+    for (size_t i = 0; i < r->trial_count; i++)
+        best = fmin(best, r->trial[i].loss); // which passes over NaN
+    return best;
+}
+
+// Whether a trial is so much worse than the best, or diverged, that one further on hardly is the best.
+static bool clearly_worse(const struct clrnn_lr_result *r, const struct clrnn_lr_trial *t)
+{
+    const double best = best_loss(r), start = r->curve_count ? r->curve[0].smoothed : NAN;
+
+    return !(t->loss <=
+             best + fmin(WORSE * fabs(best), start > best ? WORSE_GAIN * (start - best) : INFINITY));
+}
+
+// Goes on from `number` by `step` until trainings are clearly worse.
+static enum clrnn_status walk(struct clrnn_lr_finder *f, int number, int step)
+{
+    struct clrnn_lr_result *r = f->result;
+    int worse = 0;
+
+    while (worse < WORSE_TWICE && r->trial_count < MOST_TRIALS) {
+        number += step;
+        TRY(add(f, number));
+        worse = clearly_worse(r, &r->trial[step > 0 ? r->trial_count - 1 : 0]) ? worse + 1 : 0;
+    }
+    return CLRNN_OK;
+}
+
+// The loss to judge a trial by; one that diverged counts as the worst that did not.
+static double judged(const struct clrnn_lr_result *r, size_t i)
+{
+    double worst = -INFINITY, least = INFINITY;
+
+    for (size_t k = 0; k < r->trial_count; k++)
+        if (isfinite(r->trial[k].loss)) {
+            worst = fmax(worst, r->trial[k].loss);
+            least = fmin(least, r->trial[k].loss);
+        }
+    if (isfinite(r->trial[i].loss))
+        worst = r->trial[i].loss;
+    return least > 0 ? log(worst) : worst;
+}
+
+// Single losses are noisy: the mean of a trial and those beside it, itself counting twice, geometric where
+// losses are above 0.
+static void choose(struct clrnn_lr_result *r)
+{
+    double least = INFINITY;
+
+    for (size_t i = 0; i < r->trial_count; i++) {
+        const double left = judged(r, i ? i - 1 : i), right = judged(r, i + 1 < r->trial_count ? i + 1 : i);
+        const double mean = (left + 2 * judged(r, i) + right) / 4;
+
+        if (isfinite(r->trial[i].loss) && mean < least) {
+            least = mean;
+            r->suggestion = r->trial[i].lr;
+        }
+    }
+}
+
+enum clrnn_status clrnn_lr_trials(struct clrnn_lr_finder *f)
+{
+    struct clrnn_lr_result *r = f->result;
+    const int start =
+        nearest_candidate(isfinite(r->classic) ? r->classic : sqrt(f->params->from * f->params->to));
+
+    r->trial = calloc(MOST_TRIALS, sizeof(*r->trial));
+    if (!r->trial)
+        return clrnn_error_memory(f->log, MOST_TRIALS * sizeof(*r->trial), "the trials");
+    TRY(add(f, start));
+    TRY(walk(f, start, 1));
+    TRY(walk(f, start, -1));
+    choose(r);
+    return CLRNN_OK;
+}

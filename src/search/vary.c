@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: MIT
+// Ranges and lists of values, and drawing from them.
+#include "search/vary.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "base/words.h"
+
+#define MOST_COMBINATIONS (1u << 20) // of lists that are drawn without repetition
+
+// ---------------------------------------------------------------- parsing
+
+// Reads a number from the first `length` bytes.
+static bool number(const char *text, size_t length, double *value)
+{
+    char part[64];
+
+    if (length >= sizeof(part))
+        return false;
+    snprintf(part, sizeof(part), "%.*s", (int)length, text);
+    return clrnn_number_parse(part, value) && isfinite(*value);
+}
+
+static enum clrnn_status parse_range(const struct clrnn_log *log, const char *text, const char *value,
+                                     const char *dots, struct clrnn_vary *v)
+{
+    const char *colon = strchr(dots, ':');
+    const size_t length = colon ? (size_t)(colon - dots - 2) : strlen(dots + 2);
+
+    if (colon && strcmp(colon, ":log") != 0 && strcmp(colon, ":linear") != 0)
+        return clrnn_error(log, CLRNN_ERR_ARG, "--vary %s: ends in \"%s\", expected :log or :linear", text,
+                           colon);
+    v->log = colon && !strcmp(colon, ":log");
+    if (!number(value, (size_t)(dots - value), &v->low) || !number(dots + 2, length, &v->high))
+        return clrnn_error(log, CLRNN_ERR_ARG,
+                           "--vary %s: is no range: expected two numbers, as KEY=1e-4..1e-2:log", text);
+    if (v->low >= v->high)
+        return clrnn_error(log, CLRNN_ERR_ARG,
+                           "--vary %s: the range from %g to %g is empty: expected the smaller end first",
+                           text, v->low, v->high);
+    if (v->log && v->low <= 0)
+        return clrnn_error(log, CLRNN_ERR_ARG, "--vary %s: a logarithmic range begins above 0, not at %g",
+                           text, v->low);
+    return CLRNN_OK;
+}
+
+// The comma that ends an item of a list; those inside brackets and quotes belong to it.
+static const char *item_end(const char *text)
+{
+    int depth = 0;
+    char quote = '\0';
+
+    for (; *text; text++) {
+        if (quote)
+            quote = *text == quote ? '\0' : quote;
+        else if (*text == '"' || *text == '\'')
+            quote = *text;
+        else if (strchr("[{", *text))
+            depth++;
+        else if (strchr("]}", *text))
+            depth--;
+        else if (*text == ',' && depth <= 0)
+            break;
+    }
+    return text;
+}
+
+static enum clrnn_status parse_list(const struct clrnn_log *log, const char *text, const char *value,
+                                    struct clrnn_vary *v)
+{
+    for (;;) {
+        const char *end = item_end(value);
+
+        value += strspn(value, " ");
+        if (end <= value)
+            return clrnn_error(log, CLRNN_ERR_ARG, "--vary %s: a value is missing: expected KEY=A,B,C", text);
+        if (!ARRAY_GROW(v->item, v->count))
+            return clrnn_error_memory(log, 0, "the values of a sweep");
+        v->item[v->count] = strndup(value, (size_t)(end - value));
+        if (!v->item[v->count++])
+            return clrnn_error_memory(log, 0, "the values of a sweep");
+        if (!*end)
+            return CLRNN_OK;
+        value = end + 1;
+    }
+}
+
+enum clrnn_status clrnn_vary_parse(const struct clrnn_log *log, const char *text, struct clrnn_vary *v)
+{
+    const char *equals = strchr(text, '='), *dots = equals ? strstr(equals, "..") : NULL;
+    double end;
+
+    *v = (struct clrnn_vary){0};
+    if (!equals || equals == text)
+        return clrnn_error(log, CLRNN_ERR_ARG,
+                           "--vary %s: expected KEY=LOW..HIGH, KEY=LOW..HIGH:log or KEY=A,B,C", text);
+    v->key = strndup(text, (size_t)(equals - text));
+    if (!v->key)
+        return clrnn_error_memory(log, 0, "the values of a sweep");
+    if (!strcmp(v->key, "train.epochs"))
+        return clrnn_error(log, CLRNN_ERR_ARG, "--vary %s: the epochs are those of the rungs (--budget)",
+                           text);
+    // a path such as ../data/x.npy is no range
+    if (dots && (number(equals + 1, (size_t)(dots - equals - 1), &end) ||
+                 number(dots + 2, strcspn(dots + 2, ":"), &end)))
+        return parse_range(log, text, equals + 1, dots, v);
+    return parse_list(log, text, equals + 1, v);
+}
+
+void clrnn_vary_finish(struct clrnn_vary *v)
+{
+    for (size_t i = 0; i < v->count; i++)
+        free(v->item[i]);
+    free(v->item);
+    free(v->key);
+    *v = (struct clrnn_vary){0};
+}
+
+// ---------------------------------------------------------------- what the config says to it
+
+enum clrnn_status clrnn_vary_config(const struct clrnn_log *log, const struct clrnn_sweep_params *p,
+                                    size_t count, char *const *set, struct clrnn_config **config)
+{
+    const char **all = malloc((p->set_count + count + 1) * sizeof(*all));
+    enum clrnn_status st;
+
+    *config = NULL;
+    if (!all)
+        return clrnn_error_memory(log, 0, "the values of a sweep");
+    for (size_t i = 0; i < p->set_count; i++)
+        all[i] = p->set[i];
+    for (size_t i = 0; i < count; i++)
+        all[p->set_count + i] = set[i];
+    st = clrnn_config_read(log, p->config, p->set_count + count, all, config);
+    free(all);
+    return st;
+}
+
+// A value of a range as text: whole numbers, else four significant digits, which a table shows in full.
+static char *value_text(const struct clrnn_vary *v, double value)
+{
+    return v->whole ? clrnn_format("%.0f", round(value)) : clrnn_format("%.4g", value);
+}
+
+static enum clrnn_status check_value(const struct clrnn_log *log, const struct clrnn_sweep_params *p,
+                                     const struct clrnn_vary *v, const char *value)
+{
+    struct clrnn_config *config = NULL;
+    char *set = value ? clrnn_format("%s=%s", v->key, value) : NULL;
+    enum clrnn_status st = set ? clrnn_vary_config(log, p, 1, &set, &config)
+                               : clrnn_error_memory(log, 0, "the values of a sweep");
+
+    clrnn_config_destroy(&config);
+    free(set);
+    return st;
+}
+
+static enum clrnn_status check_number(const struct clrnn_log *log, const struct clrnn_sweep_params *p,
+                                      const struct clrnn_vary *v, double value)
+{
+    char *text = value_text(v, value);
+    const enum clrnn_status st = check_value(log, p, v, text);
+
+    free(text);
+    return st;
+}
+
+enum clrnn_status clrnn_vary_check(const struct clrnn_log *log, const struct clrnn_sweep_params *p,
+                                   struct clrnn_vary *v)
+{
+    const struct clrnn_log silent = {0};
+    char *text;
+    enum clrnn_status st;
+
+    for (size_t i = 0; i < v->count; i++)
+        TRY(check_value(log, p, v, v->item[i]));
+    if (v->count)
+        return CLRNN_OK;
+    if (v->low == floor(v->low) && v->high == floor(v->high)) {
+        text = clrnn_format("%.1f", floor(v->low) + 0.5); // does the key take 16.5?
+        st = check_value(&silent, p, v, text);
+        free(text);
+        if (st == CLRNN_ERR_MEMORY)
+            return clrnn_error_memory(log, 0, "the values of a sweep");
+        v->whole = st != CLRNN_OK;
+    }
+    TRY(check_number(log, p, v, v->low));
+    return check_number(log, p, v, v->high);
+}
+
+// ---------------------------------------------------------------- drawing
+
+// Combinations of all lists, at most MOST_COMBINATIONS.
+static uint32_t combinations(const struct clrnn_vary *v, size_t count)
+{
+    uint64_t all = 1;
+
+    for (size_t i = 0; i < count; i++)
+        all = MIN2(all * MAX2(v[i].count, 1), MOST_COMBINATIONS);
+    return (uint32_t)all;
+}
+
+uint32_t clrnn_vary_trials(const struct clrnn_vary *v, size_t count, uint32_t most)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!v[i].count)
+            return most;
+    return MIN2(most, combinations(v, count));
+}
+
+static double range_value(const struct clrnn_vary *v, double x)
+{
+    const double value = v->log ? v->low * pow(v->high / v->low, x) : v->low + (v->high - v->low) * x;
+
+    return fmin(fmax(value, v->low), v->high);
+}
+
+static enum clrnn_status draw_range(const struct clrnn_log *log, const struct clrnn_vary *v, size_t at,
+                                    uint64_t seed, uint32_t trials, char **const *value)
+{
+    const struct clrnn_random parts = {.seed = seed, .stream = RANDOM_SWEEP, .a = (uint32_t)at + 1},
+                              within = {.seed = seed, .stream = RANDOM_SWEEP, .a = (uint32_t)at + 1, .b = 1};
+    uint32_t *part = malloc(trials * sizeof(*part));
+    bool whole = part;
+
+    if (part)
+        clrnn_random_permutation(&parts, trials, part);
+    for (uint32_t i = 0; whole && i < trials; i++) {
+        value[i][at] =
+            value_text(v, range_value(v, (part[i] + (double)clrnn_random_uniform(&within, i)) / trials));
+        whole = value[i][at];
+    }
+    free(part);
+    return whole ? CLRNN_OK : clrnn_error_memory(log, 0, "the values of a sweep");
+}
+
+static enum clrnn_status draw_lists(const struct clrnn_log *log, const struct clrnn_vary *v, size_t count,
+                                    uint64_t seed, uint32_t trials, char **const *value)
+{
+    const uint32_t all = combinations(v, count);
+    uint32_t *order = malloc(all * sizeof(*order));
+    bool whole = order;
+
+    for (uint32_t i = 0; whole && i < trials; i++) {
+        const struct clrnn_random random = {.seed = seed, .stream = RANDOM_SWEEP, .b = i / all};
+        uint32_t left;
+
+        if (i % all == 0)
+            clrnn_random_permutation(&random, all, order);
+        left = order[i % all];
+        for (size_t k = 0; whole && k < count; k++)
+            if (v[k].count) {
+                value[i][k] = strdup(v[k].item[left % v[k].count]);
+                left /= (uint32_t)v[k].count;
+                whole = value[i][k];
+            }
+    }
+    free(order);
+    return whole ? CLRNN_OK : clrnn_error_memory(log, 0, "the values of a sweep");
+}
+
+enum clrnn_status clrnn_vary_draw(const struct clrnn_log *log, const struct clrnn_vary *v, size_t count,
+                                  uint64_t seed, uint32_t trials, char **const *value)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!v[i].count)
+            TRY(draw_range(log, &v[i], i, seed, trials, value));
+    return draw_lists(log, v, count, seed, trials, value);
+}

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+// Taking a folder that a command writes into.
+#include "train/folder.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/temporary.h"
+
+const char *clrnn_folder_join(char path[PATH_MAX], const char *folder, const char *part, const char *name)
+{
+    const int length = snprintf(path, PATH_MAX, "%s/%s%s%s", folder, part, *part ? "/" : "", name);
+
+    if (length >= PATH_MAX)
+        path[0] = '\0'; // names nothing, and the kernel refuses longer ones
+    return path;
+}
+
+bool clrnn_folder_has(const char *folder, const char *part, const char *name)
+{
+    char path[PATH_MAX];
+    struct stat st;
+
+    clrnn_folder_join(path, folder, part, name);
+    return !lstat(path, &st) || (errno != ENOENT && errno != ENOTDIR);
+}
+
+bool clrnn_folder_is(const struct clrnn_folder_kind *kind, const char *folder)
+{
+    return clrnn_folder_has(folder, "", kind->mark) || (kind->is_unmarked && kind->is_unmarked(folder));
+}
+
+static int is_other(const struct dirent *entry)
+{
+    return strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..") &&
+           strncmp(entry->d_name, CLRNN_TEMPORARY_PREFIX, sizeof(CLRNN_TEMPORARY_PREFIX) - 1);
+}
+
+enum clrnn_status clrnn_folder_check(const struct clrnn_log *log, const struct clrnn_folder_kind *kind,
+                                     const char *folder)
+{
+    struct dirent **entry = NULL;
+    const int count = scandir(folder, &entry, is_other, alphasort);
+    char more[32] = "";
+    enum clrnn_status st = CLRNN_OK;
+
+    if (count < 0 && errno == ENOMEM)
+        return clrnn_error_memory(log, 0, folder);
+    if (count < 0 && errno != ENOENT && errno != ENOTDIR)
+        return clrnn_error(log, CLRNN_ERR_DISK, "%s: cannot be read: %s", folder, strerror(errno));
+    if (count > 3)
+        snprintf(more, sizeof(more), " and %d more", count - 3);
+    if (count > 0 && !clrnn_folder_is(kind, folder))
+        st = clrnn_error(
+            log, CLRNN_ERR_ARG,
+            "%s: holds %s%s%s%s%s%s and is no %s's folder: name a new or empty folder, or that of "
+            "an earlier %s, which is then %s (--out)",
+            folder, entry[0]->d_name, count > 1 ? ", " : "", count > 1 ? entry[1]->d_name : "",
+            count > 2 ? ", " : "", count > 2 ? entry[2]->d_name : "", more, kind->noun, kind->noun,
+            kind->then);
+    for (int i = 0; i < count; i++)
+        free(entry[i]);
+    free(entry);
+    return st;
+}
+
+enum clrnn_status clrnn_folder_lock(const struct clrnn_log *log, const struct clrnn_folder_kind *kind,
+                                    const char *folder, int *lock)
+{
+    char *mark = clrnn_path_join(folder, kind->mark);
+    enum clrnn_status st = CLRNN_OK;
+
+    if (!mark)
+        return clrnn_error_memory(log, 0, "a path");
+    *lock = open(mark, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (*lock < 0)
+        st = clrnn_error(log, CLRNN_ERR_DISK, "%s: cannot be written: %s", mark, strerror(errno));
+    else if (flock(*lock, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK) // not all file systems can lock
+        st = clrnn_error(
+            log, CLRNN_ERR_ARG,
+            "%s: another %s writes there now; choose another folder (--out) or wait for it to end", folder,
+            kind->noun);
+    free(mark);
+    return st;
+}
+
+// ---------------------------------------------------------------- names
+
+char *clrnn_folder_name(const struct clrnn_config *config)
+{
+    const char *slash = config->path ? strrchr(config->path, '/') : NULL;
+    const char *base = slash ? slash + 1 : config->path ? config->path : "run";
+    const char *dot = strrchr(base, '.');
+
+    return clrnn_format("%.*s", (int)(dot && dot != base ? (size_t)(dot - base) : strlen(base)), base);
+}
+
+char *clrnn_folder_default(const char *name, const char *what)
+{
+    const time_t now = time(NULL);
+    const char *dash = what ? "-" : "";
+    struct tm local;
+    char stamp[32];
+    char *path;
+
+    if (!what)
+        what = "";
+    if (!localtime_r(&now, &local) || !strftime(stamp, sizeof(stamp), "%Y%m%d-%H%M%S", &local))
+        snprintf(stamp, sizeof(stamp), "%lld", (long long)now);
+    path = clrnn_format("runs/%s%s%s-%s", name, dash, what, stamp);
+    for (int i = 2; path && access(path, F_OK) == 0 && i < 1000; i++) { // two runs in one second
+        free(path);
+        path = clrnn_format("runs/%s%s%s-%s-%d", name, dash, what, stamp, i);
+    }
+    return path;
+}

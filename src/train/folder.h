@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT
+// Folders that commands write into: named after the config and the time, known by a marker file, locked while
+// in use, and never one that holds files of somebody else's.
+#ifndef CLRNN_SRC_TRAIN_FOLDER_H
+#define CLRNN_SRC_TRAIN_FOLDER_H
+
+#include <limits.h>
+
+#include "clrnn/config.h"
+
+/** What a folder is for. */
+struct clrnn_folder_kind {
+    const char *noun;                        // "run"
+    const char *mark;                        // the marker's name
+    const char *then;                        // what becomes of an earlier one there: "replaced"
+    bool (*is_unmarked)(const char *folder); // whether a folder without a marker is one; NULL: never
+};
+
+/** "<folder>/<part>/<name>", or "" where that is longer than a path may be. Without allocations: a shortage
+ * of memory must neither hide a run nor interrupt its replacement. */
+const char *clrnn_folder_join(char path[PATH_MAX], const char *folder, const char *part, const char *name);
+/** Whether that exists, or cannot be known. */
+bool clrnn_folder_has(const char *folder, const char *part, const char *name);
+
+/** Whether a folder is of this kind. */
+bool clrnn_folder_is(const struct clrnn_folder_kind *kind, const char *folder);
+/** CLRNN_ERR_ARG where the folder holds files and is not of this kind; it need not exist. */
+enum clrnn_status clrnn_folder_check(const struct clrnn_log *log, const struct clrnn_folder_kind *kind,
+                                     const char *folder);
+/** Writes the marker into an existing folder and locks it until *lock, a file descriptor, is closed.
+ * CLRNN_ERR_DISK; CLRNN_ERR_ARG: another process writes there. */
+enum clrnn_status clrnn_folder_lock(const struct clrnn_log *log, const struct clrnn_folder_kind *kind,
+                                    const char *folder, int *lock);
+
+/** The name of the config's file without its ending, "run" where it is not from a file; to be freed. NULL: no
+ * memory. */
+char *clrnn_folder_name(const struct clrnn_config *config);
+/** "runs/<name>-<what>-<date>-<time>", which does not exist yet; to be freed. `what`: or NULL. NULL: no
+ * memory. */
+char *clrnn_folder_default(const char *name, const char *what);
+
+#endif
