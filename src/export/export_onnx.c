@@ -13,6 +13,8 @@ static const char *needs_more(const struct clrnn_export_op *op)
         return "a bidirectional layer needs the whole sequence";
     if (clrnn_export_has_windows(op))
         return "its windows reach beyond the piece of a sequence";
+    if (op->kind == CLRNN_EXPORT_BATCHNORM && !op->layer->track_running_stats)
+        return "with track_running_stats: false it takes the statistics of all steps";
     if (op->kind == CLRNN_EXPORT_FLATTEN)
         return "it needs all steps of a sequence at once";
     if (op->kind == CLRNN_EXPORT_ATTENTION ||
@@ -81,6 +83,12 @@ static uint32_t fixed_steps(const struct clrnn_export_program *p)
     return 0;
 }
 
+// Whether the model was trained with lengths: files of one sequence each always have them.
+static bool has_lengths(const struct clrnn_source *source)
+{
+    return source->lengths || source->label_from || source->ts;
+}
+
 static enum clrnn_status build(struct clrnn_onnx_build *b, bool states)
 {
     const struct clrnn_model *m = b->program.model;
@@ -92,7 +100,7 @@ static enum clrnn_status build(struct clrnn_onnx_build *b, bool states)
     if (!b->value)
         return clrnn_error_memory(m->log, (b->program.count + 1) * sizeof(*b->value), "an ONNX graph");
     TRY(clrnn_onnx_create(m->log, "clrnn", &b->onnx));
-    clrnn_onnx_add_inputs(b, m->config->data.train.lengths, fixed_steps(&b->program));
+    clrnn_onnx_add_inputs(b, has_lengths(&m->config->data.train), fixed_steps(&b->program));
     TRY(clrnn_onnx_add_operations(b));
     clrnn_onnx_add_output(b);
     return add_metadata(b);

@@ -275,14 +275,26 @@ data:
         assert claimed <= stack <= claimed + 1024, f"the header says {claimed}, the compiler {stack}"
 
 
+def refuses(c, steps):
+    """Whether predict returns -1 for a sequence of that many steps."""
+    data = struct.pack("<2i", 1, steps) + bytes(4 * steps * cases.FEATURES)
+    code = subprocess.run(["./driver"], input=data, cwd=c.folder / "c", check=False, capture_output=True).returncode
+    assert code in (0, 3), code
+    return code == 3
+
+
 def long_sequences(c):
-    """NAME_MAX_T bounds what a bidirectional stack takes; a longer sequence is refused."""
+    """NAME_MAX_T bounds what a bidirectional stack takes; a longer sequence, or one too short for a window, is refused."""
     cases.train(c, *cases.CASES["gru_bi_max"])
     export(c)
     compile_c(c, more=["-DNET_MAX_T=6"])
     check(c, (1, 6), False, 1)
-    data = struct.pack("<2i", 1, 7) + bytes(4 * 7 * cases.FEATURES)
-    assert subprocess.run(["./driver"], input=data, cwd=c.folder / "c", check=False).returncode == 3
+    assert refuses(c, 7) and not refuses(c, 6)
+    for name, bad, good in (("conv_same", 1, 2), ("flatten", 5, 6), ("flatten_bi", 7, 6)):
+        cases.train(c, *cases.CASES[name])
+        export(c)
+        compile_c(c)
+        assert refuses(c, bad) and not refuses(c, good), name
 
 
 def names(c):

@@ -179,6 +179,8 @@ def batch_statistics(c):
     for more in (False, True):
         cases.CASES["untracked"] = (layers, "standard")
         options = train(c, "untracked", lengths=more)
+        _, err = export(c, "--states", status=2)
+        assert "layers[1] (batchnorm)" in err, err
         export(c)
         compare(c, (7, 6), options, [6, 1, 2, 3, 4, 5, 6] if more else None)
 
@@ -222,6 +224,29 @@ def recorded(c):
     print(f"# {len(runs)} models, largest error {worst:.2g}")
 
 
+def sequences(c):
+    """A model trained on files of one sequence each, which are of unequal lengths, has lengths as an input."""
+    rows = [[f"{(n * 7 + t) % 5},{t}" for t in range(2 + n % 3)] for n in range(8)]
+    for n, lines in enumerate(rows):
+        c.write(f"s{n}.csv", "\n".join(["a,b", *lines]) + "\n")
+    c.write("labels.csv", "file,label\n" + "".join(f"s{n}.csv,{n % 2}\n" for n in range(8)))
+    c.write("case.yaml", """\
+model: {layers: [gru: {hidden_size: 4}, pool: {over: mean}, linear: {out_features: 2}]}
+train: {loss: cross_entropy, optimizer: {adam: {}}, epochs: 1}
+data: {train: {csv: "s*.csv", label_from: labels.csv}}
+""")
+    c.run("train", "case.yaml", "--device", "ref", "--out", "run", "--quiet")
+    export(c)
+    whole = structure(c.folder / "m.onnx")
+    assert whole["inputs"] == [("x", 1, ["N", "T", 2]), ("lengths", 7, ["N"])], whole["inputs"]
+    assert json.loads(whole["metadata"]["columns"]) == ["a", "b"], whole["metadata"]
+    write_npy(c.folder / "in.npy", "<f4", (2, 3, 2), [float(n % 4) for n in range(12)])
+    write_npy(c.folder / "in_lengths.npy", "<i8", (2,), [2, 3])
+    _, expected = cases.predict(c, "run", lengths="in_lengths.npy")
+    _, got = Runtime.run(c.folder, {"x": "in.npy", "lengths": "in_lengths.npy"})
+    assert cases.difference(got, expected) <= 1e-5
+
+
 def names(c):
     """Names of columns, targets and classes are metadata."""
     cases.train_table(c)
@@ -243,4 +268,4 @@ def refusals(c):
     c.run("export", "run", "--to", "onnx", "--out", "run/last.safetensors", status=2)
 
 
-sys.exit(main([files, every_layer, lengths, states, batch_statistics, padding, recorded, names, refusals]))
+sys.exit(main([files, every_layer, lengths, states, batch_statistics, padding, recorded, sequences, names, refusals]))

@@ -151,12 +151,35 @@ def test_use(command):
     s.sweep("predict", "run", *ON, "--x", "X_valid.npy", "--out", "p.npy", outputs=("p.npy",))
     s.sweep("predict", "run", *ON, "--x", "X_valid.npy", "--out", "p.csv", outputs=("p.csv",))
     s.sweep("export", "run", "--to", "safetensors", "--out", "m.safetensors", outputs=("m.safetensors",))
-    s.sweep("export", "run", "--to", "onnx", "--out", "m.onnx", outputs=("m.onnx",))
-    s.sweep("export", "run", "--to", "c", "--out", "c", outputs=("c/model.c", "c/model.h"))
     s.sweep("overfit", "config.yaml", *ON, *ONE, "--steps", "2", "--quiet", statuses=(0, 1))
     s.sweep("doctor", "config.yaml", *ON, *ONE, "--static", statuses=(0, 1))
     s.finish()
 
 
+NESTED = """\
+model:
+  layers:
+  - conv1d: {out_channels: 3, kernel_size: 2, padding: same}
+  - residual: {layers: [linear: {out_features: 3}, gelu]}
+  - concat:
+      branches:
+      - [lstm: {hidden_size: 2, layer_norm: true, bidirectional: true}, attention_pool: {attention_size: 2}]
+      - [max_pool1d: {kernel_size: 3, stride: 1, padding: 1}, groupnorm: {num_groups: 3}, pool: {over: mean}]
+  - linear: {out_features: 2}
+train: {loss: cross_entropy, optimizer: {adam: {}}, epochs: 1}
+data: {train: {x: X_train.npy, y: y_train.npy}}
+"""
+
+
+def test_export(command):
+    """Writing a model as ONNX and as C."""
+    s = Sweep(command)
+    command.write("nested.yaml", NESTED)
+    command.run("train", "nested.yaml", *ON, "--quiet", "--no-plot", "--out", "run")
+    s.sweep("export", "run", "--to", "onnx", "--out", "m.onnx", outputs=("m.onnx",))
+    s.sweep("export", "run", "--to", "c", "--out", "c", outputs=("c/model.c", "c/model.h"))
+    s.finish()
+
+
 if __name__ == "__main__":
-    sys.exit(harness.main([test_words, test_devices, test_data, test_train, test_use]))
+    sys.exit(harness.main([test_words, test_devices, test_data, test_train, test_use, test_export]))
