@@ -3,6 +3,8 @@
 import os
 import pathlib
 import random
+import re
+import shutil
 
 from harness import read_npy, write_npy
 
@@ -195,6 +197,25 @@ def predict(c, run, x="in.npy", lengths=None):
     more = ["--lengths", lengths] if lengths else []
     c.run("predict", run, "--x", x, "--out", "out.npy", "--device", "ref", *more)
     return read_npy(c.folder / "out.npy")
+
+
+def examples(c, root):
+    """Trains each example's model on made-up data of its shape; gives its file, and whether it reads tokens."""
+    for path in sorted((pathlib.Path(root) / "examples").glob("*.yaml")):
+        text = re.sub(r"#.*", "", path.read_text())
+        shutil.rmtree(c.folder / "run", ignore_errors=True)
+        tokens, real, values = "embedding" in text, "loss: mse" in text, 30 * 4
+        if tokens:
+            write_npy(c.folder / "X.npy", "<i4", (30, 4), [i % 50 for i in range(values)])
+        else:
+            write_npy(c.folder / "X.npy", "<f4", (30, 4, 5), [(i * 37 % 100) / 50 - 1 for i in range(values * 5)])
+        shape = (30,) if "pool" in text else (30, 4)
+        write_npy(c.folder / "y.npy", "<f4" if real else "<i8", shape,
+                  [float(i % 2) if real else i % 2 for i in range(30 * (1 if "pool" in text else 4))])
+        made = f"{{x: {c.folder}/X.npy, y: {c.folder}/y.npy}}"
+        c.run("train", str(path), "--device", "ref", "--out", "run", "--quiet", "--set", "train.epochs=1",
+              "--set", "train.batch_size=16", "--set", f"data.train={made}", "--set", f"data.valid={made}")
+        yield path, tokens
 
 
 def recorded_runs(root):

@@ -155,29 +155,11 @@ def other_machines(c):
 
 def examples(c):
     """Every example's model, on made-up data of its shape."""
-    for path in sorted((ROOT / "examples").glob("*.yaml")):
-        text = re.sub(r"#.*", "", path.read_text())
-        shutil.rmtree(c.folder / "run", ignore_errors=True)
-        steps = "pool" not in text
-        tokens = "embedding" in text
-        values = 30 * 4
-        if tokens:
-            write_npy(c.folder / "X.npy", "<i4", (30, 4), [i % 50 for i in range(values)])
-        else:
-            write_npy(c.folder / "X.npy", "<f4", (30, 4, 5), [(i * 37 % 100) / 50 - 1 for i in range(values * 5)])
-        real = "loss: mse" in text
-        shape = (30, 4) if steps else (30,)
-        count = values if steps else 30
-        write_npy(c.folder / "y.npy", "<f4" if real else "<i8", shape,
-                  [float(i % 2) if real else i % 2 for i in range(count)])
-        folder = c.folder
-        c.run("train", str(path), "--device", "ref", "--out", "run", "--quiet",
-              "--set", "train.epochs=1", "--set", "train.batch_size=16",
-              "--set", f"data.train={{x: {folder}/X.npy, y: {folder}/y.npy}}",
-              "--set", f"data.valid={{x: {folder}/X.npy, y: {folder}/y.npy}}")
+    for path, tokens in cases.examples(c, ROOT):
         export(c)
         compile_c(c)
         check(c, (3, 12), tokens, 2)
+        print(f"# {path.name}")
 
 
 def recorded(c):
@@ -284,7 +266,7 @@ def refuses(c, steps):
 
 
 def long_sequences(c):
-    """NAME_MAX_T bounds what a bidirectional stack takes; a longer sequence, or one too short for a window, is refused."""
+    """Sequences longer than NAME_MAX_T, or too short for a window, are refused."""
     cases.train(c, *cases.CASES["gru_bi_max"])
     export(c)
     compile_c(c, more=["-DNET_MAX_T=6"])

@@ -198,6 +198,13 @@ def padding(c):
     assert outs[0] == outs[1]
 
 
+def examples(c):
+    """Every example's model, on made-up data of its shape."""
+    for _, tokens in cases.examples(c, ROOT):
+        export(c)
+        compare(c, (3, 12), "tokens" if tokens else "")
+
+
 def recorded(c):
     """The recorded runs beside the checkout: their models and data."""
     if "CLRNN_EXPORT_ALL" not in os.environ:
@@ -268,4 +275,5 @@ def refusals(c):
     c.run("export", "run", "--to", "onnx", "--out", "run/last.safetensors", status=2)
 
 
-sys.exit(main([files, every_layer, lengths, states, batch_statistics, padding, recorded, sequences, names, refusals]))
+sys.exit(main([files, every_layer, lengths, states, batch_statistics, padding, examples, recorded, sequences, names,
+               refusals]))
