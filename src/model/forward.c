@@ -355,7 +355,7 @@ static enum clrnn_status add_residual(struct clrnn_build *b, size_t index)
     return CLRNN_OK;
 }
 
-// Whether all branches leave the same number of steps of any sequence.
+// Whether all branches leave the same number of steps of any sequence that is long enough for all of them.
 static enum clrnn_status check_branches(const struct clrnn_build *b, size_t index)
 {
     const struct clrnn_config *config = b->m->config;
@@ -369,6 +369,8 @@ static enum clrnn_status check_branches(const struct clrnn_build *b, size_t inde
 
             clrnn_layer_branch(config, index, i, &first, &end);
             after = clrnn_layers_steps_between(config, first, end, T);
+            if (!after)
+                break; // no sample is so short: clrnn_dataset_find_steps
             if (i && after != steps)
                 return wrong_steps(b, index, T, steps, after);
             steps = after;

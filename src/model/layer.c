@@ -141,7 +141,7 @@ static void follow(const struct clrnn_config *config, size_t first, size_t end, 
                 return;
             }
             sum.width = (b && !sum.width) || !one.width ? 0 : sum.width + one.width;
-            sum.steps = one.steps;
+            sum.steps = b && !sum.steps ? 0 : one.steps; // 0: too few for one of them
             sum.pooled = one.pooled;
         }
         if (layer->kind == CLRNN_LAYER_CONCAT)
