@@ -6,6 +6,7 @@
 
 #include "base/stats.h"
 #include "model/layer.h"
+#include "model/nest.h"
 
 static double constant_cross_entropy(const struct clrnn_loss_config *l, uint32_t K, const uint64_t *counts)
 {
@@ -116,7 +117,7 @@ double clrnn_constant_loss(const struct clrnn_config *config, uint32_t classes, 
     case CLRNN_LOSS_CROSS_ENTROPY:
         return constant_cross_entropy(l, classes, counts);
     case CLRNN_LOSS_NLL:
-        return config->layer_count && config->layer[config->layer_count - 1].kind == CLRNN_LAYER_LOG_SOFTMAX
+        return config->layer_count && config->layer[clrnn_layer_last(config)].kind == CLRNN_LAYER_LOG_SOFTMAX
                    ? constant_cross_entropy(l, classes, counts)
                    : NAN;
     case CLRNN_LOSS_BCE_WITH_LOGITS:

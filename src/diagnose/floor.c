@@ -9,6 +9,7 @@
 
 #include "base/array.h"
 #include "base/log.h"
+#include "model/nest.h"
 #include "model/network.h"
 
 #define MOST_ROWS_COMPARED 4096u // equal rows are looked for pair by pair
@@ -55,7 +56,8 @@ static struct value_range range_to_loss(const struct clrnn_model *model)
 {
     struct value_range r = {.low = -INFINITY, .high = INFINITY, .layer = -1};
 
-    for (size_t i = 0; i < model->config->layer_count; i++) {
+    // what lies inside a residual or concat bounds neither: those are sums, and several layers side by side
+    for (size_t i = 0; i < model->config->layer_count; i = clrnn_layer_end(model->config, i)) {
         const struct clrnn_layer *layer = &model->config->layer[i];
         const double C = model->layer[i].out;
 
@@ -129,11 +131,6 @@ struct targets {
 static uint32_t group_end(const struct targets *t, uint32_t first)
 {
     return t->equal_rows ? t->S : first + 1;
-}
-
-static void count_steps(const struct targets *t, uint32_t sample, uint32_t *steps)
-{
-    *steps = t->steps > 1 ? MIN2(clrnn_dataset_length(t->set, sample), t->steps) : t->steps;
 }
 
 static bool same_row(const struct targets *t, uint32_t a, uint32_t b, void *row)
@@ -280,13 +277,10 @@ static void sum_classes(const struct targets *t, const struct value_range *r, ui
     const double before = s->weight;
 
     for (uint32_t b = first; b < group_end(t, first); b++) {
-        uint32_t steps;
-
         if (t->group[b] != first)
             continue;
-        count_steps(t, b, &steps);
         clrnn_dataset_classes(t->set, b, t->y);
-        for (uint32_t i = 0; i < steps; i++) {
+        for (size_t i = 0; i < clrnn_dataset_y_valid(t->set, b); i++) {
             if (t->y[i] == loss->ignore_index || t->y[i] < 0 || (uint32_t)t->y[i] >= t->m->outputs)
                 continue;
             seen[t->y[i]] = true;
@@ -389,8 +383,11 @@ static enum clrnn_status sum_up(struct targets *t, const struct value_range *r, 
     const struct clrnn_loss_config *loss = &t->m->config->train.loss;
     const bool real = clrnn_dataset_info(t->set)->y_real;
     struct sums s = {0};
-    bool *seen = calloc(t->m->outputs, sizeof(*seen));
+    bool *seen;
 
+    if (loss->kind == CLRNN_LOSS_CTC)
+        return CLRNN_OK; // 0, as far as a path reaches the labels
+    seen = calloc(t->m->outputs, sizeof(*seen));
     if (!seen)
         return clrnn_error_memory(t->m->log, t->m->outputs, "classes");
     for (uint32_t a = 0; a < t->S; a++)

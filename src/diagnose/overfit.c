@@ -220,7 +220,7 @@ static enum clrnn_status make_plain(const struct clrnn_log *log, const struct cl
 
         if (layer->kind == CLRNN_LAYER_DROPOUT)
             layer->p = 0.0;
-        layer->dropout = 0.0;
+        layer->dropout = layer->recurrent_dropout = 0.0;
     }
     (*plain)->train.scheduler.kind = CLRNN_SCHEDULER_NONE;
     return CLRNN_OK;

@@ -70,24 +70,15 @@ static CLRNN_PRINTF(3, 4) enum clrnn_status
     return CLRNN_ERR_CONFIG;
 }
 
-enum { LAYER_PATH = 256 };
+enum { LAYER_PATH = CLRNN_ENTRY_SIZE + 50 };
 
 // "model.layers.2.pool" or, with a key, "model.layers.2.pool.over"; "model.layers.1.concat.branches.0.2.pool"
 static const char *layer_path(const struct check *c, size_t index, const char *key, char path[LAYER_PATH])
 {
-    const size_t parent = clrnn_layer_parent(c->config, index);
-    const struct clrnn_layer *layer = &c->config->layer[index];
-    char list[LAYER_PATH] = "model.layers", branch[16] = "";
+    char entry[CLRNN_ENTRY_SIZE];
 
-    if (parent != SIZE_MAX) {
-        const bool concat = c->config->layer[parent].kind == CLRNN_LAYER_CONCAT;
-
-        if (concat)
-            snprintf(branch, sizeof(branch), ".%u", layer->branch);
-        layer_path(c, parent, concat ? "branches" : "layers", list);
-    }
-    snprintf(path, LAYER_PATH, "%.160s%s.%zu.%.24s%s%.24s", list, branch, clrnn_layer_place(c->config, index),
-             clrnn_layer_word(layer->kind), key ? "." : "", key ? key : "");
+    snprintf(path, LAYER_PATH, "%s.%.24s%s%.24s", clrnn_layer_entry(c->config, index, entry),
+             clrnn_layer_word(c->config->layer[index].kind), key ? "." : "", key ? key : "");
     return path;
 }
 

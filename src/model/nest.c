@@ -2,6 +2,9 @@
 // Walking the tree of layers.
 #include "model/nest.h"
 
+#include <stdio.h>
+#include <string.h>
+
 bool clrnn_layer_nests(const struct clrnn_layer *layer)
 {
     return layer->kind == CLRNN_LAYER_RESIDUAL || layer->kind == CLRNN_LAYER_CONCAT;
@@ -43,6 +46,14 @@ size_t clrnn_layer_before(const struct clrnn_config *config, size_t index)
     return before;
 }
 
+size_t clrnn_layer_after(const struct clrnn_config *config, size_t index)
+{
+    const size_t parent = clrnn_layer_parent(config, index), next = clrnn_layer_end(config, index);
+    const size_t stop = parent == SIZE_MAX ? config->layer_count : clrnn_layer_end(config, parent);
+
+    return next < stop && config->layer[next].branch == config->layer[index].branch ? next : SIZE_MAX;
+}
+
 size_t clrnn_layer_place(const struct clrnn_config *config, size_t index)
 {
     size_t place = 0;
@@ -67,6 +78,37 @@ bool clrnn_config_nests(const struct clrnn_config *config)
         if (clrnn_layer_nests(&config->layer[i]))
             return true;
     return false;
+}
+
+const char *clrnn_layer_entry(const struct clrnn_config *config, size_t index, char text[CLRNN_ENTRY_SIZE])
+{
+    const size_t parent = clrnn_layer_parent(config, index);
+    char list[CLRNN_ENTRY_SIZE] = "model.layers";
+    size_t used;
+
+    if (parent != SIZE_MAX) {
+        const bool concat = config->layer[parent].kind == CLRNN_LAYER_CONCAT;
+
+        clrnn_layer_entry(config, parent, list);
+        used = strlen(list);
+        if (concat)
+            snprintf(list + used, sizeof(list) - used, ".concat.branches.%u", config->layer[index].branch);
+        else
+            snprintf(list + used, sizeof(list) - used, ".residual.layers");
+    }
+    snprintf(text, CLRNN_ENTRY_SIZE, "%.220s.%zu", list, clrnn_layer_place(config, index));
+    return text;
+}
+
+size_t clrnn_layer_find(const struct clrnn_config *config, const char *text)
+{
+    const size_t length = strcspn(text, " =\n");
+    char entry[CLRNN_ENTRY_SIZE];
+
+    for (size_t i = 0; i < config->layer_count; i++)
+        if (strlen(clrnn_layer_entry(config, i, entry)) == length && !strncmp(entry, text, length))
+            return i;
+    return SIZE_MAX;
 }
 
 void clrnn_layer_branch(const struct clrnn_config *config, size_t concat, uint32_t branch, size_t *first,

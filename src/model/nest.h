@@ -17,12 +17,21 @@ size_t clrnn_layer_end(const struct clrnn_config *config, size_t index);
 size_t clrnn_layer_parent(const struct clrnn_config *config, size_t index);
 /** The layer before it in the same list, or SIZE_MAX. */
 size_t clrnn_layer_before(const struct clrnn_config *config, size_t index);
+/** The layer after it in the same list, or SIZE_MAX. */
+size_t clrnn_layer_after(const struct clrnn_config *config, size_t index);
 /** Its position in its list. */
 size_t clrnn_layer_place(const struct clrnn_config *config, size_t index);
 /** The last layer of model.layers itself, or SIZE_MAX. */
 size_t clrnn_layer_last(const struct clrnn_config *config);
 /** Whether any layer lies inside another one. */
 bool clrnn_config_nests(const struct clrnn_config *config);
+
+#define CLRNN_ENTRY_SIZE 256 // of an entry's text
+/** Prints the layer's entry in the config as `--set` names it, "model.layers.1.residual.layers.0", into
+ * `text`; returns it. */
+const char *clrnn_layer_entry(const struct clrnn_config *config, size_t index, char text[CLRNN_ENTRY_SIZE]);
+/** The layer of which `text` begins with the entry, as far as a space, '=' or its end; SIZE_MAX: none. */
+size_t clrnn_layer_find(const struct clrnn_config *config, const char *text);
 
 /** The layers of a concat's branch: from *first, before *end. */
 void clrnn_layer_branch(const struct clrnn_config *config, size_t concat, uint32_t branch, size_t *first,

@@ -42,13 +42,9 @@ static void tell(struct clrnn_watch *w, enum clrnn_finding_kind finding, const c
     va_start(arguments, format);
     vsnprintf(what, sizeof(what), format, arguments);
     va_end(arguments);
-    if (clrnn_diagnosis_refuse(NULL, w->config, "clrnn doctor") == CLRNN_OK)
-        clrnn_log(w->log, CLRNN_LOG_WARNING, "%s: %s; `clrnn doctor %s%s` explains",
-                  clrnn_finding_table[finding].id, what, w->config->path ? w->config->path : w->folder,
-                  w->config->path ? "" : "/config.yaml");
-    else
-        clrnn_log(w->log, CLRNN_LOG_WARNING, "%s: %s; `clrnn doctor --explain %s` says more",
-                  clrnn_finding_table[finding].id, what, clrnn_finding_table[finding].id);
+    clrnn_log(w->log, CLRNN_LOG_WARNING, "%s: %s; `clrnn doctor %s%s` explains",
+              clrnn_finding_table[finding].id, what, w->config->path ? w->config->path : w->folder,
+              w->config->path ? "" : "/config.yaml");
 }
 
 // ---------------------------------------------------------------- before the run
@@ -61,7 +57,7 @@ static enum clrnn_status find_constant(struct clrnn_watch *w, const struct clrnn
     uint64_t *counts, total = 0, most = 0;
     enum clrnn_status st;
 
-    if (clrnn_loss_is_regression(loss->kind) || !classes)
+    if (clrnn_loss_is_regression(loss->kind) || loss->kind == CLRNN_LOSS_CTC || !classes)
         return CLRNN_OK;
     counts = calloc(classes, sizeof(*counts));
     if (!counts)

@@ -123,17 +123,15 @@ static enum clrnn_status measure_time(const struct clrnn_session *p, struct clrn
 
 // ---------------------------------------------------------------- units
 
-// Whether a step is valid. `lengths`: the set that the batch's samples come from, or NULL if none is
-// padded.
-static bool is_valid(const struct clrnn_dataset *lengths, uint32_t t, uint32_t n)
+// Whether a step is valid. `length` [N]: of the samples where the op stands; NULL: none is padded.
+static bool is_valid(const double *length, uint32_t t, uint32_t n)
 {
-    return !lengths || t < clrnn_dataset_length(lengths, n);
+    return !length || t < length[n];
 }
 
 // Counts the fraction of values at the ends of tanh or sigmoid, and of columns that a relu always zeroes.
-static void count_values(const double *y, uint32_t T, uint32_t N, uint32_t C,
-                         const struct clrnn_dataset *lengths, enum clrnn_function function,
-                         struct clrnn_activity_units *u)
+static void count_values(const double *y, uint32_t T, uint32_t N, uint32_t C, const double *lengths,
+                         enum clrnn_function function, struct clrnn_activity_units *u)
 {
     double ends = 0, total = 0, never = 0;
 
@@ -200,7 +198,7 @@ static double gate(const struct clrnn_op *op, const struct gate_weights *w, size
 
 // Counts saturated gates of an lstm (i, f, o) or gru (r, z), recomputed from the layer's input and output.
 static enum clrnn_status count_gates(const struct clrnn_session *p, const struct clrnn_op *op,
-                                     const double *x, const double *y, const struct clrnn_dataset *lengths,
+                                     const double *x, const double *y, const double *lengths,
                                      struct clrnn_activity_units *u)
 {
     const uint32_t H = op->rnn.H, D = op->rnn.D, N = op->N, T = op->T;
@@ -234,15 +232,18 @@ static enum clrnn_status count_gates(const struct clrnn_session *p, const struct
 }
 
 static enum clrnn_status measure_op(const struct clrnn_session *p, const struct clrnn_op *op,
-                                    const struct clrnn_dataset *lengths, struct clrnn_activity_units *u)
+                                    struct clrnn_activity_units *u)
 {
     const bool recurrent = op->kind == CLRNN_OP_RNN_FWD;
     const uint32_t C = recurrent ? op->rnn.H * op->rnn.D : op->C;
-    double *x = NULL, *y = NULL;
+    const int of_samples = op->in[recurrent ? RNN_LENGTHS : POINTWISE_LENGTHS];
+    double *x = NULL, *y = NULL, *lengths = NULL;
     enum clrnn_status st = clrnn_session_read(p, op->out[0], &y);
 
     *u = (struct clrnn_activity_units){.saturated = NAN, .dead = NAN};
     snprintf(u->layer, sizeof(u->layer), "%s", op->layer);
+    if (st == CLRNN_OK && of_samples != CLRNN_NONE)
+        st = clrnn_session_read(p, of_samples, &lengths);
     if (st == CLRNN_OK && recurrent && op->rnn.cell != CLRNN_CELL_RNN) {
         st = clrnn_session_read(p, op->in[RNN_X], &x);
         if (st == CLRNN_OK)
@@ -256,14 +257,13 @@ static enum clrnn_status measure_op(const struct clrnn_session *p, const struct 
     }
     free(x);
     free(y);
+    free(lengths);
     return st;
 }
 
 static enum clrnn_status measure_units(struct clrnn_examination *v, struct clrnn_activity *a)
 {
     const struct clrnn_graph *g = v->probe->plan->graph;
-    const struct clrnn_dataset *lengths =
-        clrnn_dataset_info(v->probe->set)->has_lengths ? v->probe->set : NULL;
 
     a->unit_count = 0;
     for (size_t i = 0; i < g->op_count && a->unit_count < ARRAY_SIZE(a->unit); i++) {
@@ -274,7 +274,7 @@ static enum clrnn_status measure_units(struct clrnn_examination *v, struct clrnn
              op->pointwise.function == CLRNN_FUNCTION_SIGMOID);
 
         if (op->kind == CLRNN_OP_RNN_FWD || pointwise)
-            TRY(measure_op(v->probe, op, lengths, &a->unit[a->unit_count++]));
+            TRY(measure_op(v->probe, op, &a->unit[a->unit_count++]));
     }
     a->worst_saturated = a->worst_dead = SIZE_MAX;
     for (size_t i = 0; i < a->unit_count; i++) {

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/words.h"
 #include "diagnose/doctor/trial.h"
+#include "model/nest.h"
 
 #define CLIP_LEAST 0.1 // gradient norms are usually clipped at 1 to 10
 #define BATCH 32u
@@ -108,72 +109,104 @@ static char *of_layers(const struct clrnn_config *c, char *(*line)(const struct 
 static char *gated(const struct clrnn_config *c, size_t at)
 {
     const struct clrnn_layer *l = &c->layer[at];
+    char entry[CLRNN_ENTRY_SIZE];
 
     if (l->kind != CLRNN_LAYER_RNN)
         return clrnn_format("%s", "");
-    return clrnn_format("model.layers.%zu={gru: {%s%s%shidden_size: %u, num_layers: %u, bidirectional: %s, "
-                        "dropout: %g}}",
-                        at, l->name ? "name: '" : "", l->name ? l->name : "", l->name ? "', " : "",
-                        l->hidden_size, l->num_layers, l->bidirectional ? "true" : "false", l->dropout);
+    return clrnn_format("%s={gru: {%s%s%shidden_size: %u, num_layers: %u, bidirectional: %s, dropout: %g}}",
+                        clrnn_layer_entry(c, at, entry), l->name ? "name: '" : "", l->name ? l->name : "",
+                        l->name ? "', " : "", l->hidden_size, l->num_layers,
+                        l->bidirectional ? "true" : "false", l->dropout);
 }
 
 // Replaces an activation whose units are dead or saturated by tanh.
 static char *as_tanh(const struct clrnn_config *c, size_t at)
 {
     const struct clrnn_layer *l = &c->layer[at];
+    char entry[CLRNN_ENTRY_SIZE];
     bool weights_above = false;
 
     for (size_t i = at + 1; i < c->layer_count; i++)
         weights_above = weights_above || clrnn_layer_has_weights(&c->layer[i]);
     if (l->kind == CLRNN_LAYER_RNN && l->relu)
-        return clrnn_format("model.layers.%zu.rnn.nonlinearity=tanh", at);
+        return clrnn_format("%s.rnn.nonlinearity=tanh", clrnn_layer_entry(c, at, entry));
     if ((l->kind == CLRNN_LAYER_RELU || l->kind == CLRNN_LAYER_SIGMOID) && weights_above)
-        return clrnn_format("model.layers.%zu=tanh", at);
+        return clrnn_format("%s=tanh", clrnn_layer_entry(c, at, entry));
     return clrnn_format("%s", "");
 }
 
 // The relu behind the last layer with weights: where it is off for all samples, nothing gets a gradient.
 static char *no_last_relu(const struct clrnn_config *c, size_t at)
 {
+    char entry[CLRNN_ENTRY_SIZE];
+
     for (size_t i = at + 1; i < c->layer_count; i++)
         if (clrnn_layer_has_weights(&c->layer[i]))
             return clrnn_format("%s", "");
     if (c->layer[at].kind != CLRNN_LAYER_RELU)
         return clrnn_format("%s", "");
-    return clrnn_format("delete model.layers.%zu (relu)", at);
+    return clrnn_format("delete %s (relu)", clrnn_layer_entry(c, at, entry));
 }
 
 static char *own_init(const struct clrnn_config *c, size_t at)
 {
-    return c->layer[at].init.on
-               ? clrnn_format("model.layers.%zu.%s.init=null", at, clrnn_layer_word(c->layer[at].kind))
-               : clrnn_format("%s", "");
+    char entry[CLRNN_ENTRY_SIZE];
+
+    return c->layer[at].init.on ? clrnn_format("%s.%s.init=null", clrnn_layer_entry(c, at, entry),
+                                               clrnn_layer_word(c->layer[at].kind))
+                                : clrnn_format("%s", "");
+}
+
+// Whether other widths of this layer fit what follows: x and f(x) of a residual must stay equally wide.
+static bool may_widen(const struct clrnn_config *c, size_t at)
+{
+    size_t next = at;
+
+    do {
+        size_t after = clrnn_layer_after(c, next);
+
+        while (after == SIZE_MAX && clrnn_layer_parent(c, next) != SIZE_MAX) {
+            next = clrnn_layer_parent(c, next);
+            if (c->layer[next].kind == CLRNN_LAYER_RESIDUAL)
+                return false;
+            after = clrnn_layer_after(c, next);
+        }
+        next = after;
+    } while (next != SIZE_MAX && !clrnn_layer_nests(&c->layer[next]) &&
+             !clrnn_layer_has_weights(&c->layer[next]));
+    return next == SIZE_MAX || !clrnn_layer_nests(&c->layer[next]);
 }
 
 static char *wider(const struct clrnn_config *c, size_t at)
 {
     const struct clrnn_layer *l = &c->layer[at];
+    char entry[CLRNN_ENTRY_SIZE];
     bool weights_above = false;
 
     for (size_t i = at + 1; i < c->layer_count; i++)
         weights_above = weights_above || clrnn_layer_has_weights(&c->layer[i]);
+    if (!may_widen(c, at))
+        return clrnn_format("%s", "");
+    clrnn_layer_entry(c, at, entry);
     if (clrnn_layer_is_recurrent(l) && l->proj_size)
-        return clrnn_format("model.layers.%zu.%s.hidden_size=%u\nmodel.layers.%zu.%s.proj_size=%u", at,
-                            clrnn_layer_word(l->kind), MAX2(2 * l->hidden_size, 2 * WIDE), at,
-                            clrnn_layer_word(l->kind), MAX2(2 * l->proj_size, WIDE));
+        return clrnn_format("%s.%s.hidden_size=%u\n%s.%s.proj_size=%u", entry, clrnn_layer_word(l->kind),
+                            MAX2(2 * l->hidden_size, 2 * WIDE), entry, clrnn_layer_word(l->kind),
+                            MAX2(2 * l->proj_size, WIDE));
     if (clrnn_layer_is_recurrent(l))
-        return clrnn_format("model.layers.%zu.%s.hidden_size=%u", at, clrnn_layer_word(l->kind),
+        return clrnn_format("%s.%s.hidden_size=%u", entry, clrnn_layer_word(l->kind),
                             MAX2(2 * l->hidden_size, WIDE));
     if (l->kind == CLRNN_LAYER_LINEAR && weights_above)
-        return clrnn_format("model.layers.%zu.linear.out_features=%u", at, MAX2(2 * l->out_features, WIDE));
+        return clrnn_format("%s.linear.out_features=%u", entry, MAX2(2 * l->out_features, WIDE));
     return clrnn_format("%s", "");
 }
 
 static char *pool_mean(const struct clrnn_config *c, size_t at)
 {
+    char entry[CLRNN_ENTRY_SIZE];
+
     if (c->layer[at].kind != CLRNN_LAYER_POOL || c->layer[at].over == CLRNN_POOL_MEAN)
         return clrnn_format("%s", "");
-    return clrnn_format("model.layers.%zu.pool.over=mean", at);
+    return clrnn_format("%s.pool.over=mean", clrnn_layer_entry(c, at, entry));
 }
 
 static char *balanced(const struct clrnn_loss_config *l)

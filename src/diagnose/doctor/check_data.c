@@ -7,6 +7,7 @@
 #include "base/array.h"
 #include "base/stats.h"
 #include "diagnose/doctor/doctor.h"
+#include "model/nest.h"
 #include "train/dataset_advice.h"
 
 // ---------------------------------------------------------------- X
@@ -48,13 +49,21 @@ static void check_finite(struct clrnn_doctor *d)
     d->no_dynamic_reason = "its inputs are not finite.";
 }
 
-// Whether a layer that removes scale and offset comes before every layer that depends on them.
-static bool scales_itself(const struct clrnn_doctor *d)
+// Whether a layer that removes scale and offset comes in [first, end) before every layer that depends on
+// them.
+static bool scales_itself(const struct clrnn_config *c, size_t first, size_t end)
 {
-    for (size_t i = 0; i < d->config->layer_count; i++) {
-        const enum clrnn_layer_kind kind = d->config->layer[i].kind;
+    for (size_t i = first; i < end; i = clrnn_layer_end(c, i)) {
+        const enum clrnn_layer_kind kind = c->layer[i].kind;
+        bool all = kind == CLRNN_LAYER_CONCAT;
 
-        if (kind == CLRNN_LAYER_BATCHNORM || kind == CLRNN_LAYER_LAYERNORM)
+        for (uint32_t b = 0; all && b < c->layer[i].branches; b++) {
+            size_t from, to;
+
+            clrnn_layer_branch(c, i, b, &from, &to);
+            all = scales_itself(c, from, to);
+        }
+        if (all || kind == CLRNN_LAYER_BATCHNORM || kind == CLRNN_LAYER_LAYERNORM)
             return true;
         if (kind != CLRNN_LAYER_DROPOUT && kind != CLRNN_LAYER_POOL)
             return false;
@@ -68,7 +77,7 @@ static void check_scale(struct clrnn_doctor *d)
     uint32_t large = 0, largest = 0;
     double *sorted, median;
 
-    if (s->info->tokens || d->config->data.standard || scales_itself(d))
+    if (s->info->tokens || d->config->data.standard || scales_itself(d->config, 0, d->config->layer_count))
         return;
     sorted = malloc(s->C * sizeof(*sorted));
     if (!sorted)
@@ -333,6 +342,7 @@ static void check_balance(struct clrnn_doctor *d)
 void clrnn_doctor_check_labels(struct clrnn_doctor *d)
 {
     check_range(d);
-    if (!d->train_scan.bad_labels) // else shares mean little
+    if (!d->train_scan.bad_labels &&                  // else shares mean little
+        d->config->train.loss.kind != CLRNN_LOSS_CTC) // where rare letters are usual
         check_balance(d);
 }

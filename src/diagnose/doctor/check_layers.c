@@ -1,268 +1,38 @@
 // SPDX-License-Identifier: MIT
-// Stage 1: checks of the layers and the loss, without data.
+// Stage 1: checks of the layers, without data.
 #include <math.h>
 
 #include "base/array.h"
 #include "diagnose/doctor/doctor.h"
-
-// The activation whose range of values reaches the loss, through layers that keep it; SIZE_MAX: none.
-static size_t last_activation(const struct clrnn_config *c)
-{
-    for (size_t i = c->layer_count; i-- > 0;) {
-        if (clrnn_layer_is_activation(&c->layer[i]))
-            return c->layer[i].kind == CLRNN_LAYER_LEAKY_RELU ? SIZE_MAX : i; // which bounds nothing
-        if (c->layer[i].kind != CLRNN_LAYER_DROPOUT && c->layer[i].kind != CLRNN_LAYER_ROUND &&
-            c->layer[i].kind != CLRNN_LAYER_POOL)
-            return SIZE_MAX;
-    }
-    return SIZE_MAX;
-}
-
-bool clrnn_doctor_is_linear(const struct clrnn_config *c)
-{
-    for (size_t i = 0; i < c->layer_count; i++) {
-        const struct clrnn_layer *l = &c->layer[i];
-        const bool linear = l->kind == CLRNN_LAYER_LINEAR || l->kind == CLRNN_LAYER_CONV1D ||
-                            l->kind == CLRNN_LAYER_BATCHNORM || l->kind == CLRNN_LAYER_DROPOUT ||
-                            l->kind == CLRNN_LAYER_FLATTEN || l->kind == CLRNN_LAYER_AVG_POOL1D ||
-                            (l->kind == CLRNN_LAYER_POOL && l->over != CLRNN_POOL_MAX);
-
-        if (!linear && !(clrnn_layer_is_activation(l) && i + 1 == c->layer_count))
-            return false;
-    }
-    return true;
-}
-
-bool clrnn_doctor_blame_linear(struct clrnn_doctor *d)
-{
-    if (!d->only_linear)
-        return false;
-    clrnn_doctor_evidence(d, "; no layer is nonlinear: whatever their number, they are one linear model");
-    clrnn_doctor_remedy(d,
-                        "put a nonlinear layer between the others: `relu` or `tanh`, or `gru` for sequences");
-    return true;
-}
-
-// The values that an activation can put out.
-static void range_of(const struct clrnn_layer *l, double *low, double *high)
-{
-    *low = 0;
-    *high = INFINITY;
-    switch (l->kind) {
-    case CLRNN_LAYER_TANH:
-        *low = -1;
-        *high = 1;
-        break;
-    case CLRNN_LAYER_LOG_SOFTMAX:
-        *low = -INFINITY;
-        *high = 0;
-        break;
-    case CLRNN_LAYER_ELU:
-        *low = -l->alpha;
-        break;
-    case CLRNN_LAYER_GELU:
-        *low = -0.17;
-        break;
-    case CLRNN_LAYER_SILU:
-        *low = -0.2785;
-        break;
-    case CLRNN_LAYER_RELU:
-    case CLRNN_LAYER_SOFTPLUS:
-        break;
-    default:
-        *high = 1;
-        break;
-    }
-}
-
-// ---------------------------------------------------------------- the loss and the layer before it
-
-static void softmax_before_cross_entropy(struct clrnn_doctor *d, size_t at)
-{
-    const uint32_t K = MAX2(d->outputs, 2u);
-
-    clrnn_doctor_finding(d, CLRNN_FINDING_SOFTMAX_BEFORE_CROSS_ENTROPY, CLRNN_SEVERITY_ERROR);
-    clrnn_doctor_where_layer(d, at);
-    clrnn_doctor_evidence(
-        d,
-        "cross_entropy applies its own softmax; on top of this one its logits lie in [0, 1], so that even "
-        "a perfect answer costs ln(1 + %u/e) = %.4f, and gradients shrink with the softmax's slope",
-        K - 1, log1p((K - 1) * exp(-1.0)));
-    clrnn_doctor_cost(d, "the loss never falls below %.4f; learning is slower or stops",
-                      log1p((K - 1) * exp(-1.0)));
-    clrnn_doctor_fix(d, FIX_REMOVE_LAYER, at, 0);
-}
-
-static void mismatch(struct clrnn_doctor *d, size_t at, enum clrnn_severity severity)
-{
-    clrnn_doctor_finding(d, CLRNN_FINDING_ACTIVATION_LOSS_MISMATCH, severity);
-    if (at < d->config->layer_count)
-        clrnn_doctor_where_layer(d, at);
-    else
-        clrnn_doctor_where(d, "train.loss");
-}
-
-static void check_cross_entropy(struct clrnn_doctor *d, size_t at, enum clrnn_layer_kind kind)
-{
-    const double width = kind == CLRNN_LAYER_TANH ? 2.0 : 1.0;
-    const uint32_t K = MAX2(d->outputs, 2u);
-
-    if (kind == CLRNN_LAYER_SOFTMAX) {
-        softmax_before_cross_entropy(d, at);
-    } else if (kind == CLRNN_LAYER_SIGMOID || kind == CLRNN_LAYER_TANH) {
-        mismatch(d, at, CLRNN_SEVERITY_ERROR);
-        clrnn_doctor_evidence(
-            d,
-            "cross_entropy wants logits of any size; a %s keeps them within %g of each other, so that even "
-            "a perfect answer costs %.4f",
-            clrnn_layer_word(kind), width, log1p((K - 1) * exp(-width)));
-        clrnn_doctor_cost(d, "the loss cannot fall below that, and saturated outputs get no gradient");
-        clrnn_doctor_remedy(d, "take the %s out of model.layers", clrnn_layer_word(kind));
-        clrnn_doctor_fix(d, FIX_REMOVE_LAYER, at, 0);
-    } else if (kind == CLRNN_LAYER_LOG_SOFTMAX) {
-        mismatch(d, at, CLRNN_SEVERITY_NOTE);
-        clrnn_doctor_evidence(
-            d,
-            "cross_entropy applies its own log-softmax; the log-softmax of a log-softmax is the same again");
-        clrnn_doctor_cost(d, "nothing but the time to compute it");
-        clrnn_doctor_remedy(d, "take it out, or use the loss nll");
-    } else if (kind == CLRNN_LAYER_RELU) {
-        mismatch(d, at, CLRNN_SEVERITY_NOTE);
-        clrnn_doctor_evidence(
-            d, "a relu before cross_entropy leaves no logit below 0, and a class whose logit is at 0 gets no "
-               "gradient through it");
-        clrnn_doctor_cost(d, "slower learning, outputs that can die");
-        clrnn_doctor_remedy(d, "take the relu out of model.layers");
-    }
-}
-
-static void check_nll(struct clrnn_doctor *d, size_t at, enum clrnn_layer_kind kind)
-{
-    if (kind == CLRNN_LAYER_LOG_SOFTMAX)
-        return;
-    mismatch(d, at, CLRNN_SEVERITY_ERROR);
-    clrnn_doctor_evidence(
-        d,
-        "nll wants log-probabilities, as log_softmax gives them; it gets %s, and its loss is minus the "
-        "value of the target's output",
-        at < d->config->layer_count ? clrnn_layer_word(kind) : "the raw output of the last layer");
-    clrnn_doctor_cost(d, at < d->config->layer_count
-                             ? "the outputs are no longer pushed towards the right class alone"
-                             : "the loss has no lower bound: all outputs grow, no class is learnt");
-    clrnn_doctor_remedy(d,
-                        at < d->config->layer_count
-                            ? "take the %s out and use `loss: cross_entropy`%s"
-                            : "%s`loss: cross_entropy`, or a log_softmax as the last layer%s",
-                        at < d->config->layer_count ? clrnn_layer_word(kind) : "", "");
-    if (at < d->config->layer_count)
-        clrnn_doctor_fix(d, FIX_REMOVE_LAYER, at, 0);
-    clrnn_doctor_fix(d, FIX_LOSS_CROSS_ENTROPY, 0, 0);
-}
-
-static void check_bce(struct clrnn_doctor *d, size_t at, enum clrnn_layer_kind kind)
-{
-    double low, high;
-
-    if (at >= d->config->layer_count)
-        return;
-    range_of(&d->config->layer[at], &low, &high);
-    mismatch(d, at, CLRNN_SEVERITY_ERROR);
-    if (kind == CLRNN_LAYER_SIGMOID)
-        clrnn_doctor_evidence(
-            d,
-            "bce_with_logits applies its own sigmoid; on top of this one probabilities lie in [0.5, 0.731]: "
-            "0 is never answered, and a perfect answer costs 0.6931 for each 0 and 0.3133 for each 1");
-    else if (isinf(high))
-        clrnn_doctor_evidence(
-            d, "bce_with_logits wants a logit of any size; behind a %s no probability is under %.2g",
-            clrnn_layer_word(kind), 1 / (1 + exp(-low)));
-    else if (kind == CLRNN_LAYER_SOFTMAX || kind == CLRNN_LAYER_LOG_SOFTMAX)
-        clrnn_doctor_evidence(
-            d,
-            "bce_with_logits wants a logit of any size for each label by itself; a %s ties the labels together%s",
-            clrnn_layer_word(kind),
-            kind == CLRNN_LAYER_SOFTMAX ? ", and probabilities lie in [0.5, 0.731]"
-                                        : ", and no probability is over 0.5");
-    else
-        clrnn_doctor_evidence(
-            d, "bce_with_logits wants a logit of any size; behind a tanh probabilities lie in [0.27, 0.73]");
-    clrnn_doctor_cost(d, "the loss cannot fall to 0");
-    clrnn_doctor_remedy(d, "take the %s out of model.layers", clrnn_layer_word(kind));
-    clrnn_doctor_fix(d, FIX_REMOVE_LAYER, at, 0);
-}
-
-// Targets outside of the last activation's range.
-static void check_mse(struct clrnn_doctor *d, size_t at, enum clrnn_layer_kind kind)
-{
-    const struct clrnn_scan *s = &d->train_scan;
-    const double slack = 0.05 * s->y_std;
-    double low, high;
-
-    if (at >= d->config->layer_count)
-        return;
-    range_of(&d->config->layer[at], &low, &high);
-    if (s->y_least >= low - slack && s->y_most <= high + slack)
-        return;
-    mismatch(d, at, CLRNN_SEVERITY_WARNING);
-    clrnn_doctor_evidence(d, "targets lie in [%.4g, %.4g], but a %s puts out [%g, %g]", s->y_least, s->y_most,
-                          clrnn_layer_word(kind), low, high);
-    clrnn_doctor_cost(d, "targets outside are never reached, and pull units to their ends");
-    clrnn_doctor_remedy(d, "take the %s out of model.layers, or scale the targets", clrnn_layer_word(kind));
-    clrnn_doctor_fix(d, FIX_REMOVE_LAYER, at, 0);
-}
-
-// A softmax over one number.
-static void softmax_of_one(struct clrnn_doctor *d, size_t at)
-{
-    const char *word = clrnn_layer_word(d->config->layer[at].kind);
-
-    mismatch(d, at, CLRNN_SEVERITY_ERROR);
-    clrnn_doctor_evidence(d, "a %s over one output is %d whatever the weights are: the loss is a constant",
-                          word, d->config->layer[at].kind == CLRNN_LAYER_SOFTMAX);
-    clrnn_doctor_cost(d, "no parameter gets a gradient");
-    clrnn_doctor_remedy(d, "take the %s out of model.layers", word);
-    clrnn_doctor_fix(d, FIX_REMOVE_LAYER, at, 0);
-}
-
-static void check_loss(struct clrnn_doctor *d)
-{
-    const size_t at = last_activation(d->config);
-    const enum clrnn_layer_kind kind =
-        at < d->config->layer_count ? d->config->layer[at].kind : CLRNN_LAYER_LINEAR;
-
-    if (d->outputs == 1 && (kind == CLRNN_LAYER_SOFTMAX || kind == CLRNN_LAYER_LOG_SOFTMAX)) {
-        softmax_of_one(d, at);
-        return;
-    }
-    switch (d->config->train.loss.kind) {
-    case CLRNN_LOSS_CROSS_ENTROPY:
-        check_cross_entropy(d, at, kind);
-        break;
-    case CLRNN_LOSS_NLL:
-        check_nll(d, at, kind);
-        break;
-    case CLRNN_LOSS_BCE_WITH_LOGITS:
-        check_bce(d, at, kind);
-        break;
-    default:
-        check_mse(d, at, kind);
-        break;
-    }
-}
-
-// ---------------------------------------------------------------- layer by layer
+#include "model/nest.h"
+#include "model/network.h"
 
 static bool is_affine_norm(const struct clrnn_layer *layer)
 {
     return (layer->kind == CLRNN_LAYER_BATCHNORM || layer->kind == CLRNN_LAYER_LAYERNORM) && layer->affine;
 }
 
+// How many layers with weights pass all they give to the loss through this layer. What stands before a
+// residual or a concat of several branches goes past it as well.
+static size_t weights_below(const struct clrnn_config *c, size_t at)
+{
+    size_t count = 0;
+
+    for (size_t i = at, parent = at; parent != SIZE_MAX; i = parent) {
+        for (size_t k = clrnn_layer_before(c, i); k != SIZE_MAX; k = clrnn_layer_before(c, k))
+            for (size_t inside = k; inside < clrnn_layer_end(c, k); inside++)
+                count += clrnn_layer_has_weights(&c->layer[inside]) || is_affine_norm(&c->layer[inside]);
+        parent = clrnn_layer_parent(c, i);
+        if (parent != SIZE_MAX && c->layer[parent].branches != 1)
+            break;
+    }
+    return count;
+}
+
 static void check_round(struct clrnn_doctor *d, size_t at)
 {
-    size_t below = 0;
+    const size_t below = weights_below(d->config, at);
 
-    for (size_t i = 0; i < at; i++)
-        below += clrnn_layer_has_weights(&d->config->layer[i]) || is_affine_norm(&d->config->layer[i]);
     if (!below)
         return;
     d->gradient_blocked = true;
@@ -282,6 +52,7 @@ static void check_recurrent(struct clrnn_doctor *d, size_t at)
     const uint32_t T = clrnn_layers_steps(d->config, at, d->T);
     const bool by_lengths = T > 1 && d->train_scan.longest == 1;
     const double ends = 0.05;
+    char entry[CLRNN_ENTRY_SIZE];
 
     if (T == 1 || by_lengths) {
         const bool from_data = d->T == 1;
@@ -293,7 +64,7 @@ static void check_recurrent(struct clrnn_doctor *d, size_t at)
             "%s: with T = 1 and h0 = 0 the layer never recurs; the gradient of its %u weight_hh is exactly 0",
             by_lengths  ? "data.train.lengths gives every row one step that counts"
             : from_data ? "X has one time step"
-                        : "the pool before it leaves one step",
+                        : "the layers before it leave one step",
             l->num_layers * (l->bidirectional ? 2 : 1));
         if (by_lengths)
             clrnn_doctor_remedy(d, "correct the lengths: the number of each row's steps, up to T = %u", d->T);
@@ -335,7 +106,8 @@ static void check_recurrent(struct clrnn_doctor *d, size_t at)
         clrnn_doctor_evidence(d, "dropout: %g leaves on average %.1f of %u units between the layers",
                               l->dropout, (1 - l->dropout) * l->hidden_size * (l->bidirectional ? 2 : 1),
                               l->hidden_size * (l->bidirectional ? 2 : 1));
-        clrnn_doctor_remedy(d, "model.layers.%zu.%s.dropout=0.3", at, clrnn_layer_word(l->kind));
+        clrnn_doctor_remedy(d, "%s.%s.dropout=0.3", clrnn_layer_entry(d->config, at, entry),
+                            clrnn_layer_word(l->kind));
         clrnn_doctor_fix(d, FIX_LAYER_DROPOUT, at, 0.3);
     }
 }
@@ -344,7 +116,9 @@ static void check_dropout(struct clrnn_doctor *d, size_t at)
 {
     const struct clrnn_config *c = d->config;
     const double p = c->layer[at].p;
-    size_t next = at + 1;
+    const size_t after = clrnn_layer_after(c, at);
+    char entry[CLRNN_ENTRY_SIZE], path[CLRNN_ENTRY_SIZE];
+    size_t next = after;
 
     if (p >= clrnn_threshold.dropout_p) {
         const uint32_t width = clrnn_layers_width(c, at, d->train_scan.C, 0);
@@ -352,24 +126,24 @@ static void check_dropout(struct clrnn_doctor *d, size_t at)
         clrnn_doctor_finding(d, CLRNN_FINDING_DROPOUT_TOO_HIGH, CLRNN_SEVERITY_WARNING);
         clrnn_doctor_where_layer(d, at);
         clrnn_doctor_evidence(d, "p: %g leaves on average %.1f of %u features", p, (1 - p) * width, width);
-        clrnn_doctor_remedy(d, "model.layers.%zu.dropout.p=0.5 or less", at);
+        clrnn_doctor_remedy(d, "%s.dropout.p=0.5 or less", clrnn_layer_entry(c, at, entry));
         clrnn_doctor_fix(d, FIX_LAYER_P, at, 0.5);
     }
     // elementwise layers pass the changed variance on; so does a linear layer, to a batchnorm after it, but
     // that stack is common and learns
-    while (next < c->layer_count &&
+    while (next != SIZE_MAX &&
            (clrnn_layer_is_activation(&c->layer[next]) || c->layer[next].kind == CLRNN_LAYER_POOL))
-        next++;
-    if (p <= 0 || next >= c->layer_count || c->layer[next].kind != CLRNN_LAYER_BATCHNORM)
+        next = clrnn_layer_after(c, next);
+    if (p <= 0 || next == SIZE_MAX || c->layer[next].kind != CLRNN_LAYER_BATCHNORM)
         return;
     clrnn_doctor_finding(d, CLRNN_FINDING_DROPOUT_BEFORE_BATCHNORM, CLRNN_SEVERITY_WARNING);
     clrnn_doctor_where_layer(d, at);
     clrnn_doctor_evidence(
         d,
-        "dropout %g multiplies the variance that the batchnorm at layers[%zu] learns by up to %.2g; in eval "
+        "dropout %g multiplies the variance that the batchnorm at layers[%s] learns by up to %.2g; in eval "
         "mode there is no dropout, and the running variance is wrong",
-        p, next, 1 / fmax(1 - p, 1e-3));
-    if (next == at + 1)
+        p, clrnn_layer_path(c, next, path, sizeof(path)), 1 / fmax(1 - p, 1e-3));
+    if (next == after)
         clrnn_doctor_fix(d, FIX_SWAP_LAYERS, at, 0);
 }
 
@@ -378,6 +152,7 @@ static void check_momentum(struct clrnn_doctor *d, size_t at)
     const struct clrnn_layer *l = &d->config->layer[at];
     const double steps = (double)d->batches * MAX2(d->config->train.epochs, 1u);
     const bool high = l->momentum >= clrnn_threshold.momentum_high, low = l->momentum * steps < 1;
+    char entry[CLRNN_ENTRY_SIZE];
 
     if (!l->track_running_stats || l->cumulative || (!high && !low))
         return;
@@ -397,7 +172,7 @@ static void check_momentum(struct clrnn_doctor *d, size_t at)
             l->momentum, steps, 100 * pow(1 - l->momentum, steps));
     clrnn_doctor_cost(d, high ? "eval mode normalises by the last few rows alone: validation jumps"
                               : "eval mode is another function than train mode");
-    clrnn_doctor_remedy(d, "model.layers.%zu.batchnorm.momentum=0.1", at);
+    clrnn_doctor_remedy(d, "%s.batchnorm.momentum=0.1", clrnn_layer_entry(d->config, at, entry));
     clrnn_doctor_fix(d, FIX_BATCHNORM, at, 0);
 }
 
@@ -408,19 +183,20 @@ static void check_batchnorm(struct clrnn_doctor *d, size_t at)
                    T = clrnn_layers_steps(d->config, at, d->T);
     const uint32_t rest = c->train.drop_last || B == 0 ? 0 : S % B;
     uint32_t larger = MIN2(32u, S);
-    size_t below = at;
+    size_t below = clrnn_layer_before(c, at);
+    char text[CLRNN_ENTRY_SIZE];
 
     while (larger > 2 && S % larger == 1)
         larger--;
-    while (below > 0 && c->layer[below - 1].kind == CLRNN_LAYER_POOL)
-        below--;
-    if (below > 0 && c->layer[below - 1].kind == CLRNN_LAYER_LINEAR && c->layer[below - 1].bias) {
+    while (below != SIZE_MAX && c->layer[below].kind == CLRNN_LAYER_POOL)
+        below = clrnn_layer_before(c, below);
+    if (below != SIZE_MAX && c->layer[below].kind == CLRNN_LAYER_LINEAR && c->layer[below].bias) {
         clrnn_doctor_finding(d, CLRNN_FINDING_DEAD_BIAS, CLRNN_SEVERITY_NOTE);
-        clrnn_doctor_where_layer(d, below - 1);
+        clrnn_doctor_where_layer(d, below);
         clrnn_doctor_evidence(
-            d, "its %u biases are taken out again with the mean by the batchnorm at layers[%zu]",
-            c->layer[below - 1].out_features, at);
-        clrnn_doctor_remedy(d, "model.layers.%zu.linear.bias=false", below - 1);
+            d, "its %u biases are taken out again with the mean by the batchnorm at layers[%s]",
+            c->layer[below].out_features, clrnn_layer_path(c, at, text, sizeof(text)));
+        clrnn_doctor_remedy(d, "%s.linear.bias=false", clrnn_layer_entry(c, below, text));
     }
     check_momentum(d, at);
     if (T > 1 || (B != 1 && rest != 1))
@@ -444,36 +220,42 @@ static void check_batchnorm(struct clrnn_doctor *d, size_t at)
 static void check_pool(struct clrnn_doctor *d, size_t at)
 {
     const struct clrnn_config *c = d->config;
-    size_t from = at;
+    const size_t before = clrnn_layer_before(c, at);
+    char path[CLRNN_ENTRY_SIZE];
+    size_t from = before;
 
     if (c->layer[at].over != CLRNN_POOL_LAST || d->T == 1)
         return;
-    while (from > 0 && !clrnn_layer_is_recurrent(&c->layer[from - 1]))
-        from--;
-    if (!from-- || !c->layer[from].bidirectional)
+    while (from != SIZE_MAX && !clrnn_layer_is_recurrent(&c->layer[from]) &&
+           !clrnn_layer_nests(&c->layer[from]))
+        from = clrnn_layer_before(c, from);
+    if (from == SIZE_MAX || !c->layer[from].bidirectional)
         return;
     clrnn_doctor_finding(d, CLRNN_FINDING_POOL_IGNORES_SEQUENCE, CLRNN_SEVERITY_WARNING);
     clrnn_doctor_where_layer(d, at);
     clrnn_doctor_evidence(
         d,
-        "`over: last` takes step %u of %u; there the reverse direction of layers[%zu] has read one step, and "
+        "`over: last` takes step %u of %u; there the reverse direction of layers[%s] has read one step, and "
         "its weight_hh_l%u_reverse gets gradient 0",
-        d->T, d->T, from, c->layer[from].num_layers - 1);
+        d->T, d->T, clrnn_layer_path(c, from, path, sizeof(path)), c->layer[from].num_layers - 1);
     clrnn_doctor_cost(d, "half of the layer, %u units, knows the last step alone",
                       c->layer[from].hidden_size);
-    clrnn_doctor_remedy(
-        d,
-        from + 1 == at ? "model.layers.%zu.pool.over=final (h_n: both directions after all they read)"
-                       : "use `over: mean` or `over: max` in layers[%zu], or `over: final` directly after "
-                         "the recurrent layer",
-        at);
-    if (from + 1 == at)
-        clrnn_doctor_fix(d, FIX_POOL_FINAL, at, 0);
+    if (from != before) {
+        clrnn_doctor_remedy(
+            d,
+            "use `over: mean` or `over: max` in layers[%s], or `over: final` directly after the "
+            "recurrent layer",
+            clrnn_layer_path(c, at, path, sizeof(path)));
+        return;
+    }
+    clrnn_doctor_remedy(d, "%s.pool.over=final (h_n: both directions after all they read)",
+                        clrnn_layer_entry(c, at, path));
+    clrnn_doctor_fix(d, FIX_POOL_FINAL, at, 0);
 }
 
 void clrnn_doctor_check_layers(struct clrnn_doctor *d)
 {
-    check_loss(d);
+    clrnn_doctor_check_loss(d);
     for (size_t i = 0; i < d->config->layer_count; i++) {
         switch (d->config->layer[i].kind) {
         case CLRNN_LAYER_ROUND:

@@ -9,6 +9,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "diagnose/doctor/run.h"
+#include "model/nest.h"
+#include "model/network.h"
 
 #define OVERFIT_STEPS 600u
 #define ZERO_STEPS 5u // after which a parameter that still has no gradient never had a chance
@@ -113,16 +115,15 @@ static size_t norm_of_one(const struct clrnn_doctor *d)
 static void blame_norm_of_one(struct clrnn_doctor *d, size_t at)
 {
     const bool groups = d->config->layer[at].kind == CLRNN_LAYER_GROUPNORM;
+    char text[CLRNN_ENTRY_SIZE];
 
     clrnn_doctor_evidence(
-        d, "; layers[%zu] (%s) normalises single values, each of which becomes 0 whatever it was", at,
-        clrnn_layer_word(d->config->layer[at].kind));
+        d, "; layers[%s] (%s) normalises single values, each of which becomes 0 whatever it was",
+        clrnn_layer_path(d->config, at, text, sizeof(text)), clrnn_layer_word(d->config->layer[at].kind));
     if (groups && d->config->layer[at].num_groups > 1) {
         clrnn_doctor_remedy(
-            d,
-            "model.layers.%zu.groupnorm.num_groups=1, or another number of which each group has "
-            "several features",
-            at);
+            d, "%s.groupnorm.num_groups=1, or another number of which each group has several features",
+            clrnn_layer_entry(d->config, at, text));
         clrnn_doctor_fix(d, FIX_GROUPS, at, 1);
     } else {
         clrnn_doctor_remedy(d, "take the %s out of model.layers",
@@ -181,6 +182,7 @@ void clrnn_doctor_check_zero_gradient(struct clrnn_examination *v, const struct 
 void clrnn_doctor_check_leak(struct clrnn_examination *v, const struct clrnn_leak *leak)
 {
     struct clrnn_doctor *d = v->d;
+    char text[CLRNN_ENTRY_SIZE];
     uint32_t named = 0;
 
     if (!leak->others || !(leak->most > clrnn_threshold.leak_output * fmax(leak->scale, 1e-6)))
@@ -198,9 +200,10 @@ void clrnn_doctor_check_leak(struct clrnn_examination *v, const struct clrnn_lea
         if (l->kind != CLRNN_LAYER_BATCHNORM || l->track_running_stats)
             continue;
         clrnn_doctor_evidence(
-            d, "; layers[%zu] (batchnorm) has track_running_stats: false and normalises by the batch", i);
-        clrnn_doctor_remedy(d, "%s model.layers.%zu.batchnorm.track_running_stats=true",
-                            named++ ? "" : "keep running statistics:", i);
+            d, "; layers[%s] (batchnorm) has track_running_stats: false and normalises by the batch",
+            clrnn_layer_path(d->config, i, text, sizeof(text)));
+        clrnn_doctor_remedy(d, "%s %s.batchnorm.track_running_stats=true",
+                            named++ ? "" : "keep running statistics:", clrnn_layer_entry(d->config, i, text));
         clrnn_doctor_fix(d, FIX_BATCHNORM, i, 0);
     }
 }
@@ -311,7 +314,7 @@ static bool has_dropout(const struct clrnn_config *c)
 {
     for (size_t i = 0; i < c->layer_count; i++)
         if ((c->layer[i].kind == CLRNN_LAYER_DROPOUT && c->layer[i].p > 0) ||
-            (c->layer[i].dropout > 0 && c->layer[i].num_layers > 1))
+            c->layer[i].recurrent_dropout > 0 || (c->layer[i].dropout > 0 && c->layer[i].num_layers > 1))
             return true;
     return false;
 }

@@ -6,6 +6,7 @@
 #include "base/array.h"
 #include "base/stats.h"
 #include "diagnose/doctor/trace.h"
+#include "model/nest.h"
 
 // ---------------------------------------------------------------- how good it became
 
@@ -103,6 +104,7 @@ static void judge_overfitting(struct clrnn_examination *v, const struct clrnn_tr
 static void judge_modes(struct clrnn_examination *v, const struct clrnn_trace *c)
 {
     struct clrnn_doctor *d = v->d;
+    char entry[CLRNN_ENTRY_SIZE];
     double slowest = 1;
     bool norm = false, frozen;
 
@@ -134,7 +136,7 @@ static void judge_modes(struct clrnn_examination *v, const struct clrnn_trace *c
 
         if (l->kind != CLRNN_LAYER_BATCHNORM || l->cumulative || l->momentum >= 0.05)
             continue;
-        clrnn_doctor_remedy(d, " model.layers.%zu.batchnorm.momentum=0.1", i);
+        clrnn_doctor_remedy(d, " %s.batchnorm.momentum=0.1", clrnn_layer_entry(d->config, i, entry));
         clrnn_doctor_fix(d, FIX_BATCHNORM, i, 0);
     }
 }

@@ -179,6 +179,8 @@ char *clrnn_doctor_first(const struct clrnn_doctor_result *result);
 // ---------------------------------------------------------------- stages
 
 void clrnn_doctor_check_layers(struct clrnn_doctor *d);
+/** The last activation and the loss; part of clrnn_doctor_check_layers. */
+void clrnn_doctor_check_loss(struct clrnn_doctor *d);
 void clrnn_doctor_check_training(struct clrnn_doctor *d);
 
 enum clrnn_status clrnn_doctor_scan_data(struct clrnn_doctor *d, const struct clrnn_dataset *set,

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: MIT
 // Adding findings; used by all checks of the doctor.
+#include <ctype.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/array.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "diagnose/doctor/doctor.h"
+#include "model/nest.h"
 
 bool clrnn_doctor_stopped(const struct clrnn_doctor *d)
 {
@@ -82,9 +85,22 @@ static void add_set(struct clrnn_doctor *d, const char *format, ...)
 void clrnn_doctor_where_layer(struct clrnn_doctor *d, size_t layer)
 {
     const struct clrnn_layer *l = &d->config->layer[layer];
+    char entry[CLRNN_ENTRY_SIZE];
 
-    clrnn_doctor_where(d, "model.layers[%zu] (%s%s%s)", layer, clrnn_layer_word(l->kind), l->name ? " " : "",
-                       l->name ? l->name : "");
+    // "model.layers[1].residual.layers[0]"
+    clrnn_layer_entry(d->config, layer, entry);
+    for (const char *word = entry; *word;) {
+        const size_t length = strcspn(word, ".");
+        const bool index = isdigit((unsigned char)*word);
+
+        clrnn_doctor_where(d, "%s%.*s%s",
+                           index          ? "["
+                           : word > entry ? "."
+                                          : "",
+                           (int)length, word, index ? "]" : "");
+        word += length + (word[length] == '.');
+    }
+    clrnn_doctor_where(d, " (%s%s%s)", clrnn_layer_word(l->kind), l->name ? " " : "", l->name ? l->name : "");
     if (d->config->path && l->line > 0)
         clrnn_doctor_where(d, ", %s:%d", d->config->path, l->line);
 }
@@ -93,7 +109,7 @@ void clrnn_doctor_fix(struct clrnn_doctor *d, enum clrnn_fix_kind kind, size_t l
 {
     const struct clrnn_doctor_fix fix = {kind, layer, value};
     const struct clrnn_finding *last = d->result->count ? &d->result->finding[d->result->count - 1] : NULL;
-    char text[160];
+    char text[2 * CLRNN_ENTRY_SIZE + 100];
 
     clrnn_doctor_fix_text(d->config, &fix, text, sizeof(text));
     add_set(d, "%s%s", last && last->set ? "\n" : "", text);

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/words.h"
 #include "diagnose/doctor/doctor.h"
+#include "model/nest.h"
 
 void clrnn_doctor_fix_text(const struct clrnn_config *config, const struct clrnn_doctor_fix *fix, char *text,
                            size_t size)
@@ -16,31 +17,31 @@ void clrnn_doctor_fix_text(const struct clrnn_config *config, const struct clrnn
     const char *scheduler = clrnn_scheduler_word(t->scheduler.kind);
     const char *layer =
         fix->layer < config->layer_count ? clrnn_layer_word(config->layer[fix->layer].kind) : "";
-    char number[CLRNN_NUMBER_SIZE];
+    char number[CLRNN_NUMBER_SIZE], entry[CLRNN_ENTRY_SIZE] = "", next[CLRNN_ENTRY_SIZE] = "";
 
     clrnn_number_text(fix->value, number);
+    if (fix->layer < config->layer_count)
+        clrnn_layer_entry(config, fix->layer, entry);
     switch (fix->kind) {
     case FIX_REMOVE_LAYER:
-        snprintf(text, size, "delete model.layers.%zu (%s)", fix->layer, layer);
+        snprintf(text, size, "delete %s (%s)", entry, layer);
         break;
     case FIX_SWAP_LAYERS:
-        snprintf(text, size, "exchange model.layers.%zu (%s) and model.layers.%zu", fix->layer, layer,
-                 fix->layer + 1);
+        snprintf(text, size, "exchange %s (%s) and %s", entry, layer,
+                 clrnn_layer_entry(config, clrnn_layer_after(config, fix->layer), next));
         break;
     case FIX_LAYER_P:
-        snprintf(text, size, "model.layers.%zu.%s.p=%s", fix->layer, layer, number);
+        snprintf(text, size, "%s.%s.p=%s", entry, layer, number);
         break;
     case FIX_LAYER_DROPOUT:
-        snprintf(text, size, "model.layers.%zu.%s.dropout=%s", fix->layer, layer, number);
+        snprintf(text, size, "%s.%s.dropout=%s", entry, layer, number);
         break;
     case FIX_POOL_FINAL:
-        snprintf(text, size, "model.layers.%zu.pool.over=final", fix->layer);
+        snprintf(text, size, "%s.pool.over=final", entry);
         break;
     case FIX_BATCHNORM:
-        snprintf(
-            text, size,
-            "model.layers.%zu.batchnorm.track_running_stats=true\nmodel.layers.%zu.batchnorm.momentum=0.1",
-            fix->layer, fix->layer);
+        snprintf(text, size, "%s.batchnorm.track_running_stats=true\n%s.batchnorm.momentum=0.1", entry,
+                 entry);
         break;
     case FIX_LOSS_CROSS_ENTROPY:
         snprintf(text, size, "train.loss=cross_entropy");
@@ -74,10 +75,10 @@ void clrnn_doctor_fix_text(const struct clrnn_config *config, const struct clrnn
         snprintf(text, size, "data.train.weights=null");
         break;
     case FIX_GROUPS:
-        snprintf(text, size, "model.layers.%zu.groupnorm.num_groups=%.0f", fix->layer, fix->value);
+        snprintf(text, size, "%s.groupnorm.num_groups=%.0f", entry, fix->value);
         break;
     case FIX_EMBEDDING:
-        snprintf(text, size, "model.layers.%zu.embedding.num_embeddings=%.0f", fix->layer, fix->value);
+        snprintf(text, size, "%s.embedding.num_embeddings=%.0f", entry, fix->value);
         break;
     case FIX_BATCH_SIZE:
         snprintf(text, size, "train.batch_size=%.0f", fix->value);
@@ -93,6 +94,7 @@ void clrnn_doctor_fix_text(const struct clrnn_config *config, const struct clrnn
 // ---------------------------------------------------------------- carrying out
 
 struct changes {
+    const struct clrnn_config *as_asked; // whose entries the changes name
     struct clrnn_config *config;
     size_t layer_count;
     size_t *order; // [layer_count] the config's layers in their new order
@@ -118,16 +120,20 @@ static enum clrnn_status apply_setting(struct changes *c, const char *line)
 
 static enum clrnn_status apply_line(struct changes *c, const char *line)
 {
-    unsigned long at, to;
+    const char *other = strstr(line, ") and ");
+    size_t at, to;
 
-    if (sscanf(line, "delete model.layers.%lu", &at) == 1) {
-        if (at >= c->layer_count)
+    if (!strncmp(line, "delete ", 7)) {
+        at = clrnn_layer_find(c->as_asked, line + 7);
+        if (at == SIZE_MAX)
             return CLRNN_ERR_CONFIG;
         c->removed[at] = true;
         return CLRNN_OK;
     }
-    if (sscanf(line, "exchange model.layers.%lu (%*[^)]) and model.layers.%lu", &at, &to) == 2) {
-        if (at >= c->layer_count || to >= c->layer_count)
+    if (!strncmp(line, "exchange ", 9) && other) {
+        at = clrnn_layer_find(c->as_asked, line + 9);
+        to = clrnn_layer_find(c->as_asked, other + 6);
+        if (at == SIZE_MAX || to == SIZE_MAX || c->as_asked->layer[at].inner || c->as_asked->layer[to].inner)
             return CLRNN_ERR_CONFIG;
         c->order[at] = to;
         c->order[to] = at;
@@ -151,7 +157,18 @@ static enum clrnn_status apply_text(struct changes *c, const char *set)
     return st;
 }
 
-// Applies swaps and deletions, after all settings, which use the layer indices of the file.
+// How many of the layers inside layer `at` stay.
+static size_t kept_inside(const struct changes *c, const struct clrnn_layer *layer, size_t at)
+{
+    size_t kept = 0;
+
+    for (size_t i = at + 1; i <= at + layer[at].inner; i++)
+        kept += !c->removed[c->order[i]];
+    return kept;
+}
+
+// Applies swaps and deletions, after all settings, which use the layer indices of the file. A layer takes
+// those inside it away with it.
 static enum clrnn_status move_layers(struct changes *c)
 {
     struct clrnn_layer *layer = malloc(MAX2(c->layer_count, 1) * sizeof(*layer));
@@ -161,10 +178,18 @@ static enum clrnn_status move_layers(struct changes *c)
         return CLRNN_ERR_MEMORY;
     memcpy(layer, c->config->layer, c->layer_count * sizeof(*layer));
     for (size_t i = 0; i < c->layer_count; i++)
-        if (c->removed[c->order[i]])
-            free(layer[c->order[i]].name);
-        else
-            c->config->layer[kept++] = layer[c->order[i]];
+        for (size_t inside = i + 1; c->removed[i] && inside <= i + layer[i].inner; inside++)
+            c->removed[inside] = true;
+    for (size_t i = 0; i < c->layer_count; i++) {
+        struct clrnn_layer *from = &layer[c->order[i]];
+
+        if (c->removed[c->order[i]]) {
+            free(from->name);
+            continue;
+        }
+        c->config->layer[kept] = *from;
+        c->config->layer[kept++].inner = kept_inside(c, layer, i);
+    }
     c->config->layer_count = kept;
     free(layer);
     return kept ? CLRNN_OK : CLRNN_ERR_CONFIG;
@@ -187,7 +212,7 @@ enum clrnn_status clrnn_doctor_apply(const struct clrnn_doctor *d, size_t count,
                                      struct clrnn_config **changed)
 {
     const struct clrnn_log silent = {0};
-    struct changes c = {.layer_count = d->config->layer_count};
+    struct changes c = {.as_asked = d->config, .layer_count = d->config->layer_count};
     enum clrnn_status st;
     char *text = NULL;
 

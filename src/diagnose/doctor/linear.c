@@ -253,8 +253,8 @@ enum clrnn_status clrnn_linear_fit(const struct clrnn_log *log, const struct clr
     uint32_t stride;
 
     *result = (struct clrnn_linear_result){.quality = NAN};
-    if (info->tokens || clrnn_dataset_y_count(train) > 1 || !f.K || width + 1 > MOST_CELLS / 64 ||
-        clrnn_dataset_info(valid)->tokens || width * f.K > MOST_CELLS)
+    if (info->tokens || clrnn_dataset_y_count(train) > 1 || config->train.loss.kind == CLRNN_LOSS_CTC ||
+        !f.K || width + 1 > MOST_CELLS / 64 || clrnn_dataset_info(valid)->tokens || width * f.K > MOST_CELLS)
         return CLRNN_OK;
     f.d = (uint32_t)width + 1;
     f.n = (uint32_t)MIN2((size_t)info->S, MOST_CELLS / f.d);

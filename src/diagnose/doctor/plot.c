@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "diagnose/doctor/run.h"
+#include "model/network.h"
 #include "train/picture.h"
 
 #define BEFORE "'#1f77b4'"
@@ -61,13 +62,15 @@ static void write_time(FILE *script, const struct clrnn_examination *v)
 static void write_layers(FILE *script, const struct clrnn_examination *v)
 {
     const struct clrnn_config *c = v->d->config;
+    char path[64];
 
     fprintf(script,
             "set title 'Gradient of each layer' textcolor '#303030'\nset ylabel 'norm over its parameters'\n"
             "set xrange [0.5:%g]\nset xtics rotate by -30 (",
             (double)c->layer_count + 0.5);
     for (size_t i = 0; i < c->layer_count; i++)
-        fprintf(script, "%s'%zu %s' %zu", i ? ", " : "", i, clrnn_layer_word(c->layer[i].kind), i + 1);
+        fprintf(script, "%s'%s %s' %zu", i ? ", " : "", clrnn_layer_path(c, i, path, sizeof(path)),
+                clrnn_layer_word(c->layer[i].kind), i + 1);
     fprintf(script, ")\n");
     write_both(script, v->start.layer_norm, v->end.layer_norm, c->layer_count,
                "linespoints linewidth 2 pointtype 7 pointsize 0.7");

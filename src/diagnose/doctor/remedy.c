@@ -70,9 +70,9 @@ static enum clrnn_status conclude(struct clrnn_trying *t, struct clrnn_finding *
 
     if (!text)
         return clrnn_trying_no_memory(t);
-    if (gain == CLRNN_GAIN_WORSE) {
+    if (gain == CLRNN_GAIN_WORSE && !stops_gradients(t, f)) {
         st = withdraw(t, f, clrnn_format("it makes things worse: %s%s", text, above));
-    } else if (gain == CLRNN_GAIN_NONE) {
+    } else if (gain != CLRNN_GAIN_BETTER) {
         st = clrnn_trying_say(t, &f->tried,
                               clrnn_format("%s: %s%s",
                                            clrnn_trial_is_good(clrnn_trying_now(t))

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "diagnose/doctor/report.h"
 #include "diagnose/doctor/svg.h"
+#include "model/network.h"
 
 #define POINTS 100u // of a curve
 
@@ -116,7 +117,7 @@ static void draw_loss(FILE *page, const struct clrnn_doctor *d)
 static void draw_gradient(FILE *page, const struct clrnn_doctor *d, bool by_time)
 {
     const size_t count = by_time ? d->gradient[0].T : d->config->layer_count;
-    char **name = by_time ? NULL : calloc(MAX2(count, 1), sizeof(*name));
+    char **name = by_time ? NULL : calloc(MAX2(count, 1), sizeof(*name)), path[64];
     struct clrnn_svg_chart c = {
         .title = by_time ? "Gradient at the first recurrent layer, by time step" : "Gradient of each layer",
         .x_label = by_time ? "time step" : "layer",
@@ -131,7 +132,8 @@ static void draw_gradient(FILE *page, const struct clrnn_doctor *d, bool by_time
         c.series[s] = (struct clrnn_svg_series){s ? "after training" : "before training",
                                                 by_time ? d->gradient[s].time : d->gradient[s].layer, count};
     for (size_t i = 0; name && i < count; i++)
-        name[i] = clrnn_format("%zu %.7s", i, clrnn_layer_word(d->config->layer[i].kind));
+        name[i] = clrnn_format("%s %.7s", clrnn_layer_path(d->config, i, path, sizeof(path)),
+                               clrnn_layer_word(d->config->layer[i].kind));
     c.name = name;
     if (count > 1)
         clrnn_svg_lines(page, &c);

@@ -8,6 +8,7 @@
 #include "base/random.h"
 #include "diagnose/doctor/run.h"
 #include "diagnose/constant.h"
+#include "diagnose/ctc.h"
 #include "diagnose/doctor/trial.h"
 
 #define PROBE_ROWS 128u
@@ -63,6 +64,8 @@ static enum clrnn_status prepare(struct clrnn_examination *v)
     v->expected = expected_loss(d);
     if (t->loss.kind == CLRNN_LOSS_BCE_WITH_LOGITS)
         clrnn_doctor_label_baseline(v);
+    if (t->loss.kind == CLRNN_LOSS_CTC)
+        TRY(clrnn_ctc_constant_loss(d->log, d->config, d->train, d->outputs, &v->chance, &v->expected));
     if (t->loss.kind != CLRNN_LOSS_MSE || info->targets > 1)
         TRY(clrnn_loss_is_regression(t->loss.kind) ? clrnn_doctor_target_baseline(v) : CLRNN_OK);
     d->chance = v->chance;

@@ -273,6 +273,9 @@ static bool label_fits(const struct clrnn_doctor *d, const struct clrnn_scan *s,
     case CLRNN_LOSS_CROSS_ENTROPY:
     case CLRNN_LOSS_NLL:
         return value >= 0 && value < s->classes && value == floor(value);
+    case CLRNN_LOSS_CTC:
+        return value >= 0 && value < s->classes && value == floor(value) &&
+               value != d->config->train.loss.blank;
     case CLRNN_LOSS_BCE_WITH_LOGITS:
         return value >= 0 && value <= 1;
     default:
@@ -291,7 +294,7 @@ static void take_labels(struct clrnn_doctor *d, struct pass *p, struct labels *l
 {
     struct clrnn_scan *s = p->s;
     const struct clrnn_loss_config *loss = &d->config->train.loss;
-    const bool classes = loss->kind == CLRNN_LOSS_CROSS_ENTROPY || loss->kind == CLRNN_LOSS_NLL;
+    const bool classes = !clrnn_loss_is_real(loss->kind);
     const size_t count = clrnn_dataset_y_valid(s->set, row);
     const double weight = clrnn_dataset_weight(s->set, row);
 
@@ -299,7 +302,8 @@ static void take_labels(struct clrnn_doctor *d, struct pass *p, struct labels *l
     for (size_t i = 0; i < count; i++) {
         const double value = p->y[i];
 
-        if (classes ? value == loss->ignore_index : isnan(value) && d->config->data.missing_ignore)
+        if (classes ? value == loss->ignore_index && loss->kind != CLRNN_LOSS_CTC
+                    : isnan(value) && d->config->data.missing_ignore)
             continue;
         s->labels++;
         s->labelled[row] = weight > 0;

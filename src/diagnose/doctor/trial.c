@@ -26,8 +26,9 @@
 #define LEAST_ERRORS 1.5
 #define LEAST_R2 0.05
 #define LEAST_RECALL 0.1
-#define LEAST_LOSS 0.1 // or, where both minimise the same, by this share of the training loss
-#define GOOD 0.97      // no change can show much above it
+#define LEAST_LOSS 0.1   // or, where both minimise the same, by this share of the training loss
+#define GOOD 0.97        // no change can show much above it
+#define NOTHING_READ 0.7 // cer: labels at random come to 0.8, blanks alone to 1
 
 void clrnn_trial_finish(struct clrnn_trial *t)
 {
@@ -299,6 +300,8 @@ static double quality(const struct clrnn_trial *t, const struct clrnn_eval_resul
 
     if (!t->finite)
         return -1;
+    if (t->loss_kind == CLRNN_LOSS_CTC)
+        return r->cer < NOTHING_READ ? 1 - r->cer : 0;
     if (!r->classes)
         return fmax(isfinite(r->r2) ? r->r2 : -1, -1);
     return recall ? least_recall(r, &class) : r->accuracy;
@@ -363,8 +366,13 @@ static enum clrnn_gain compare(const struct clrnn_trial *before, const struct cl
         return CLRNN_GAIN_BETTER;
     if (!before->finite)
         return beats_constant(after) ? CLRNN_GAIN_BETTER : CLRNN_GAIN_NONE;
-    if (!before->train.classes && isnan(before->train.r2)) { // quantile has none
+    if (before->loss_kind != CLRNN_LOSS_CTC && !before->train.classes &&
+        isnan(before->train.r2)) { // quantile has none
         *by = TRAIN_LOSS;
+        return compare_losses(before, after);
+    }
+    if (after->loss_kind == CLRNN_LOSS_CTC && !beats_constant(after)) {
+        *by = TRAIN_LOSS; // which falls long before labels are read
         return compare_losses(before, after);
     }
     if (!recall && !beats_constant(after))
@@ -418,7 +426,10 @@ static double value_of(const struct clrnn_trial *t, enum figure by, bool recall)
 {
     const struct clrnn_eval_result *r = by == VALID ? &t->valid : &t->train;
 
-    return by == TRAIN_LOSS ? t->train.loss : r->classes ? quality(t, r, recall) : r->r2;
+    return by == TRAIN_LOSS                 ? t->train.loss
+           : t->loss_kind == CLRNN_LOSS_CTC ? r->cer
+           : r->classes                     ? quality(t, r, recall)
+                                            : r->r2;
 }
 
 static const char *value_text(const struct clrnn_trial *t, enum figure by, bool recall, char text[32])
@@ -436,12 +447,13 @@ char *clrnn_trial_text(const struct clrnn_trial *before, const struct clrnn_tria
     enum figure by;
 
     compare(before, after, recall, &by);
-    what = by == TRAIN_LOSS        ? "training loss"
-           : !after->train.classes ? by == VALID ? "valid R2" : "training R2"
-           : recall                ? by == VALID ? "valid recall of the class that is found least"
-                                                 : "training recall of the class that is found least"
-           : by == VALID           ? "valid accuracy"
-                                   : "training accuracy";
+    what = by == TRAIN_LOSS                     ? "training loss"
+           : after->loss_kind == CLRNN_LOSS_CTC ? by == VALID ? "valid cer" : "training cer"
+           : !after->train.classes              ? by == VALID ? "valid R2" : "training R2"
+           : recall      ? by == VALID ? "valid recall of the class that is found least"
+                                       : "training recall of the class that is found least"
+           : by == VALID ? "valid accuracy"
+                         : "training accuracy";
     if (!before->ran)
         return clrnn_format("%s %s after %u steps, where as asked it cannot be trained", what,
                             value_text(after, by, recall, is), after->steps);

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: MIT
+// The doctor on layers inside residual and concat, and on ctc: nothing on healthy models, and a fault by the
+// name that `--set` gives its layer.
+#include "base/array.h"
+#include "clrnn/diagnose.h"
+#include "tests/train/scratch.h"
+
+enum { ROWS = 96, STEPS = 8, FEATURES = 3, LABELS = 3 };
+
+static float noise(uint64_t seed, uint32_t at)
+{
+    const struct clrnn_random r = {seed, RANDOM_PROBE, 0, 0};
+
+    return (float)clrnn_random_normal(&r, at);
+}
+
+// y: the sign of the last step's feature 0.
+static void write_classes(const struct scratch *s)
+{
+    float x[ROWS * STEPS * FEATURES];
+    int64_t y[ROWS];
+
+    for (uint32_t i = 0; i < ARRAY_SIZE(x); i++)
+        x[i] = noise(3, i);
+    for (uint32_t n = 0; n < ROWS; n++)
+        y[n] = x[(n * STEPS + STEPS - 1) * FEATURES] > 0;
+    scratch_f32(s, "X.npy", x, ROWS, STEPS, FEATURES);
+    scratch_i64(s, "y.npy", y, ROWS, 0);
+}
+
+// Labels 1 and 2, each a step at which its feature is high, with a quiet step between.
+static void write_labels(const struct scratch *s)
+{
+    float x[ROWS * STEPS * FEATURES];
+    int64_t y[ROWS * LABELS] = {0}, count[ROWS];
+
+    for (uint32_t i = 0; i < ARRAY_SIZE(x); i++)
+        x[i] = 0.1F * noise(4, i);
+    for (uint32_t n = 0; n < ROWS; n++) {
+        count[n] = 1 + n % LABELS;
+        for (uint32_t k = 0; k < count[n]; k++) {
+            y[n * LABELS + k] = 1 + (n / LABELS + k * n) % 2;
+            x[(n * STEPS + 2 * k + n % 2) * FEATURES + (uint32_t)y[n * LABELS + k]] += 1;
+        }
+    }
+    scratch_f32(s, "X.npy", x, ROWS, STEPS, FEATURES);
+    scratch_i64(s, "y.npy", y, ROWS, LABELS);
+    scratch_i64(s, "count.npy", count, ROWS, 0);
+}
+
+static struct clrnn_config *make(struct scratch *s, bool ctc, const char *layers)
+{
+    char text[1024];
+
+    assert_true(scratch_open(s, "ref"));
+    if (ctc)
+        write_labels(s);
+    else
+        write_classes(s);
+    snprintf(
+        text, sizeof(text),
+        "{model: {layers: [%s]}, train: {loss: %s, optimizer: {adam: {lr: 0.02}}, epochs: 20, batch_size: 16, "
+        "shuffle: true}, data: {valid_fraction: 0.25, train: {x: X.npy, y: y.npy%s}}}",
+        layers, ctc ? "ctc" : "cross_entropy", ctc ? ", y_lengths: count.npy" : "");
+    return scratch_config(s, text);
+}
+
+#define RESIDUAL(more) "residual: {layers: [layernorm, gru: {hidden_size: 6}" more "]}"
+#define CONCAT(pool, more) \
+    "concat: {branches: [[lstm: {hidden_size: 4, bidirectional: true}, pool: {over: " pool "}], [conv1d: " \
+    "{out_channels: 4, kernel_size: 3}, " more "relu, pool: {over: mean}]]}"
+#define IN "linear: {out_features: 6}, "
+#define OUT ", linear: {out_features: 2}"
+#define NET IN RESIDUAL("") ", " CONCAT("final", "") OUT
+
+static void tell(const struct clrnn_doctor_result *r)
+{
+    for (size_t i = 0; i < r->count; i++)
+        print_message("# %d %s at %s: %s\n", (int)r->finding[i].severity, r->finding[i].id,
+                      r->finding[i].where, r->finding[i].evidence);
+}
+
+static void healthy_models_are_examined(void **state)
+{
+    (void)state;
+    for (int ctc = 0; ctc < 2; ctc++) {
+        const char *layers =
+            ctc ? "gru: {hidden_size: 12, bidirectional: true}, linear: {out_features: 3}" : NET;
+        struct clrnn_doctor_result r;
+        struct scratch s;
+        struct clrnn_config *config = make(&s, ctc, layers);
+        enum clrnn_status st;
+
+        st = clrnn_doctor(s.device, config, &(struct clrnn_doctor_params){0}, &r);
+        if (st != CLRNN_OK)
+            print_message("# %s\n", s.error);
+        assert_int_equal(st, CLRNN_OK);
+        for (size_t i = 0; i < r.count; i++)
+            if (r.finding[i].severity != CLRNN_SEVERITY_NOTE)
+                tell(&r);
+        for (size_t i = 0; i < r.count; i++)
+            assert_int_equal(r.finding[i].severity, CLRNN_SEVERITY_NOTE);
+        clrnn_doctor_finish(&r);
+        clrnn_config_destroy(&config);
+        scratch_close(&s);
+    }
+}
+
+static const struct fault {
+    bool ctc;
+    const char *layers, *id, *where, *set; // set: NULL: none
+} faults[] = {
+    {false, IN RESIDUAL(", round") ", " CONCAT("final", "") OUT, "non-differentiable-op",
+     "model.layers[1].residual.layers[2] (round)", "delete model.layers.1.residual.layers.2 (round)"},
+    {false, IN RESIDUAL("") ", " CONCAT("last", "") OUT, "pool-ignores-sequence",
+     "model.layers[2].concat.branches[0][1] (pool)", "model.layers.2.concat.branches.0.1.pool.over=final"},
+    {false, IN RESIDUAL("") ", " CONCAT("final", "dropout: {p: 0.9}, ") OUT, "dropout-too-high",
+     "model.layers[2].concat.branches[1][1] (dropout)", "model.layers.2.concat.branches.1.1.dropout.p=0.5"},
+    {false, IN RESIDUAL("") ", " CONCAT("final", "dropout, batchnorm, ") OUT, "dropout-before-batchnorm",
+     "model.layers[2].concat.branches[1][1] (dropout)",
+     "exchange model.layers.2.concat.branches.1.1 (dropout) and model.layers.2.concat.branches.1.2"},
+    {false, NET ", softmax", "softmax-before-cross-entropy", "model.layers[4] (softmax)",
+     "delete model.layers.4 (softmax)"},
+    {true, "gru: {hidden_size: 12}, linear: {out_features: 3}, softmax", "activation-loss-mismatch",
+     "model.layers[2] (softmax)", "delete model.layers.2 (softmax)"},
+};
+
+// Each fault alone is found, and the config with the change offered is free of it.
+static void faults_inside_are_named_and_mended(void **state)
+{
+    const struct clrnn_doctor_params params = {.static_only = true};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(faults); i++) {
+        const struct fault *f = &faults[i];
+        struct clrnn_doctor_result r;
+        struct scratch s;
+        struct clrnn_config *config = make(&s, f->ctc, f->layers), *fixed;
+
+        print_message("# %s\n", f->id);
+        assert_int_equal(clrnn_doctor(s.device, config, &params, &r), CLRNN_OK);
+        if (r.count != 1)
+            tell(&r);
+        assert_int_equal(r.count, 1);
+        assert_string_equal(r.finding[0].id, f->id);
+        assert_int_equal(strncmp(r.finding[0].where, f->where, strlen(f->where)), 0);
+        assert_string_equal(r.finding[0].set, f->set);
+        assert_non_null(r.fixed);
+        fixed = scratch_config(&s, r.fixed);
+        clrnn_doctor_finish(&r);
+        assert_int_equal(clrnn_doctor(s.device, fixed, &params, &r), CLRNN_OK);
+        assert_int_equal(r.count, 0);
+        clrnn_doctor_finish(&r);
+        clrnn_config_destroy(&fixed);
+        clrnn_config_destroy(&config);
+        scratch_close(&s);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(healthy_models_are_examined),
+        cmocka_unit_test(faults_inside_are_named_and_mended),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
