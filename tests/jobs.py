@@ -12,6 +12,7 @@ import functools
 import json
 import os
 import pathlib
+import re
 import shlex
 import shutil
 import subprocess
@@ -189,6 +190,25 @@ def dist():
         return run.test("dist", clone / "made" / "build", words, {"CLRNN_DEVICE": "pocl"})
 
 
+def debian():
+    """Debian's packages of the committed tree build, lintian has no error, and the command in them runs."""
+    if missing("dpkg-buildpackage", "dh", "lintian", "doxygen"):
+        return SKIPPED
+    with tempfile.TemporaryDirectory(prefix="clrnn-debian-") as folder:
+        clone = pathlib.Path(folder) / "clone"
+        done = judge("git", "clone", "-q", str(ROOT), str(clone))
+        version = re.search(r"^project\(.* version: '([^']+)'", (ROOT / "meson.build").read_text(), re.M).group(1)
+        for command in (("grep", "-q", f"^clrnn ({version}-", "debian/changelog"),
+                        ("dpkg-buildpackage", "-us", "-uc", "-b", f"-j{os.cpu_count()}"),
+                        ("sh", "-c", "lintian --allow-root --fail-on error ../*.changes"),
+                        ("sh", "-c", "for name in clrnn libclrnn0 libclrnn-dev clrnn-doc; "
+                                     "do dpkg -x ../${name}_*.deb ../made; done"),
+                        ("../made/usr/bin/clrnn", "--version"), ("test", "-e", "../made/usr/include/clrnn.h"),
+                        ("test", "-e", "../made/usr/share/doc/clrnn/html/index.html")):
+            done = judge(*command, folder=clone) if done == PASSED else done
+        return done
+
+
 # In the order of running: what fails soonest first.
 JOBS = {
     "scripts": scripts,
@@ -209,6 +229,7 @@ FULL = {
                                  TSAN_OPTIONS=f"report_signal_unsafe=0:suppressions={ROOT}/tests/tsan.supp"),
     "bench": bench,
     "dist": dist,
+    "debian": debian,
 }
 
 
