@@ -33,13 +33,14 @@ def built_library() -> str:
     """The built library of the headers' API, or one built now by meson; "" where neither is possible."""
     for build in ("build", "build-python"):
         found = os.path.join(ROOT, build, "src", f"libclrnn.so.{api_number()}")
-        if os.path.exists(found):
+        if os.path.exists(found) and not any("libmpi" in name for name in libraries_of(found)):
             return os.path.realpath(found)
     if not shutil.which("meson") or not shutil.which("ninja"):
         return ""
     build = os.path.join(ROOT, "build-python")
     made = os.path.join(build, "src", f"libclrnn.so.{api_number()}")
-    if os.path.isdir(build) or subprocess.call(["meson", "setup", build, "--buildtype=release"], cwd=ROOT) == 0:
+    setup = ["meson", "setup", build, "--buildtype=release", "-Dmpi=disabled"]  # MPI is the host's, not a wheel's
+    if os.path.isdir(build) or subprocess.call(setup, cwd=ROOT) == 0:
         subprocess.call(["ninja", "-C", build, f"src/libclrnn.so.{api_number()}.0.0"])
     return os.path.realpath(made) if os.path.exists(made) else ""
 

@@ -7,6 +7,7 @@
 #include "base/array.h"
 #include "base/file.h"
 #include "tools/cli.h"
+#include "tools/guard.h"
 #include "tools/interrupt.h"
 #include "tools/manual.h"
 
@@ -109,6 +110,8 @@ int main(int argc, char **argv)
     const struct cli cli = {.command = name};
 
     open_standard_descriptors();
+    if (!strcmp(name, "train"))
+        guard_start();
     interrupt_start();
     clrnn_map_catch();
     if (command)

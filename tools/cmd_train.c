@@ -51,6 +51,85 @@ static void say_device(const struct cli *cli, const struct clrnn_device_info *in
                   info->platform_name);
 }
 
+// Reads the config of a run that is resumed: rank 0 first, which mends the folder where a process was killed.
+static enum clrnn_status run_config(const struct cli *cli, const struct clrnn_rank *rank, const char *run,
+                                    struct clrnn_config **config)
+{
+    enum clrnn_status st = CLRNN_OK;
+    char *path;
+
+    if (!rank->own)
+        st = clrnn_run_config(&cli->log, run, cli->set.count, cli->set.item, config);
+    TRY(clrnn_rank_agree(st));
+    if (!rank->own)
+        return CLRNN_OK;
+    path = clrnn_path_join(run, "config.yaml");
+    st = path ? cli_config(cli, path, config) : clrnn_error_memory(&cli->log, strlen(run), "a path");
+    free(path);
+    return st;
+}
+
+// Opens the device; where several processes on a host leave the choice open, a GPU for each.
+static enum clrnn_status open_device(struct cli *cli, const struct clrnn_rank *rank, bool profile,
+                                     struct clrnn_device **device)
+{
+    const char *spec = cli->device ? cli->device : getenv("CLRNN_DEVICE");
+    struct clrnn_device_list *list;
+    size_t gpus = 0, at = 0;
+    char text[24];
+
+    if (rank->count == 1 || (spec && *spec && strcmp(spec, "gpu") != 0))
+        return cli_device(cli, profile, device);
+    TRY(clrnn_device_list_create(&cli->log, &list));
+    for (int pass = 0; pass < 2; pass++)
+        for (size_t i = 0; i < list->count; i++) {
+            const struct clrnn_device_info *info = &list->info[i];
+
+            if (info->type != CLRNN_DEVICE_GPU || info->trouble || info->same_as >= 0)
+                continue;
+            if (!pass)
+                gpus++;
+            else if (at++ == rank->local % gpus)
+                cli->device = clrnn_device_spec(info, text);
+        }
+    clrnn_device_list_destroy(&list);
+    return cli_device(cli, profile, device);
+}
+
+// Joins the other ranks. Rank 0 speaks and writes.
+static enum clrnn_status join(struct cli *cli, struct clrnn_train_params *params, struct clrnn_rank *rank)
+{
+    const enum clrnn_status st = clrnn_rank_join(&cli->log, rank);
+
+    cli->log = rank->log;
+    if (rank->own) {
+        cli->quiet = params->no_watch = true;
+        cli->json = false;
+        params->plot = 0;
+        params->progress = NULL;
+    }
+    return st;
+}
+
+// Opens config and device, on all ranks or on none.
+static enum clrnn_status open_both(struct cli *cli, const struct clrnn_rank *rank,
+                                   struct clrnn_train_params *params, struct clrnn_config **config,
+                                   struct clrnn_device **device)
+{
+    enum clrnn_status st = cli->argument_count ? cli_config(cli, cli->argument[0], config)
+                                               : run_config(cli, rank, params->resume, config);
+
+    if (rank->own)
+        interrupt_ignore();
+    else
+        params->stop = interrupt_flag();
+    if (st == CLRNN_OK)
+        st = open_device(cli, rank, params->profile, device);
+    TRY(clrnn_rank_agree(st));
+    say_device(cli, clrnn_device_info(*device));
+    return CLRNN_OK;
+}
+
 int cmd_train(int argc, char **argv)
 {
     bool plot = false, no_plot = false, profile = false;
@@ -89,6 +168,7 @@ int cmd_train(int argc, char **argv)
     struct clrnn_train_result result;
     struct progress_view view = {.terminal = isatty(STDERR_FILENO)};
     struct bar_log bar = {.view = &view};
+    struct clrnn_rank rank;
     struct cli cli;
     enum clrnn_status st;
     int status;
@@ -99,7 +179,6 @@ int cmd_train(int argc, char **argv)
         return cli_usage(&cli, "an argument is missing: clrnn train %s", spec.usage);
     if (params.resume && params.init)
         return cli_usage(&cli, "--resume and --init exclude each other");
-    view.quiet = cli.quiet;
     bar.next = cli.log;
     cli.log = (struct clrnn_log){clear_then_print, &bar, bar.next.level};
     params.plot = plot ? 1 : no_plot ? 0 : -1;
@@ -107,18 +186,14 @@ int cmd_train(int argc, char **argv)
     params.progress = progress_show;
     params.progress_user = &view;
 
-    if (cli.argument_count)
-        st = cli_config(&cli, cli.argument[0], &config);
-    else
-        st = clrnn_run_config(&cli.log, params.resume, cli.set.count, cli.set.item, &config);
-    params.stop = interrupt_flag();
+    st = join(&cli, &params, &rank);
+    view.quiet = cli.quiet;
     if (st == CLRNN_OK)
-        st = cli_device(&cli, profile, &device);
-    if (st == CLRNN_OK)
-        say_device(&cli, clrnn_device_info(device));
+        st = open_both(&cli, &rank, &params, &config, &device);
     params.config = config;
     if (st == CLRNN_OK)
         st = clrnn_train(device, &params, &result);
+    clrnn_rank_leave();
     progress_clear(&view);
     if ((st == CLRNN_OK || st == CLRNN_FAILED) && cli.json)
         st = cli_print_file(&cli, result.folder, "summary.json", st);

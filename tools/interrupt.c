@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A thread that waits for SIGINT, SIGTERM and SIGHUP.
+// A thread that waits for SIGINT, SIGTERM, SIGUSR1 and SIGHUP.
 #include "tools/interrupt.h"
 
 #include <pthread.h>
@@ -12,7 +12,7 @@
 #include "clrnn/base.h"
 
 static sigset_t awaited;
-static volatile sig_atomic_t asked, is_watched; // is_watched: somebody looks at `asked`
+static volatile sig_atomic_t asked, is_watched, is_ignored_now; // is_watched: somebody looks at `asked`
 
 // Tells the user that the program ends after the current step, which may take long.
 static void say_that_it_waits(void)
@@ -29,7 +29,9 @@ static void *wait_for_signals(void *unused)
     const struct timespec patience = {.tv_sec = 3};
     int number;
 
-    sigwait(&awaited, &number);
+    do
+        sigwait(&awaited, &number);
+    while (is_ignored_now);
     if (is_watched) {
         asked = 1;
         if (sigtimedwait(&awaited, NULL, &patience) < 0) {
@@ -58,6 +60,7 @@ void interrupt_start(void)
     sigemptyset(&awaited);
     sigaddset(&awaited, SIGINT);
     sigaddset(&awaited, SIGTERM);
+    sigaddset(&awaited, SIGUSR1);
     if (!is_ignored(SIGHUP))
         sigaddset(&awaited, SIGHUP);
     blocked = awaited;
@@ -74,4 +77,9 @@ const volatile sig_atomic_t *interrupt_flag(void)
 {
     is_watched = 1;
     return &asked;
+}
+
+void interrupt_ignore(void)
+{
+    is_ignored_now = 1;
 }

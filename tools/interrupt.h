@@ -5,11 +5,12 @@
 
 #include <signal.h>
 
-/** To be called before anything else: from now on SIGINT, SIGTERM and SIGHUP (unless it was ignored, as
- * under nohup) end the program with status 130 after removing its temporary files. They are blocked in every
- * thread and handled by one of their own, because the compilers inside OpenCL drivers install handlers
- * (LLVM's removes the files of a build in progress). If no thread can be created, they keep their default
- * effect. SIGXFSZ is ignored: a file that exceeds `ulimit -f` is then a failed write with an error message.
+/** To be called before anything else: from now on SIGINT, SIGTERM, SIGUSR1 and SIGHUP (unless it was
+ * ignored, as under nohup) end the program with status 130 after removing its temporary files. They are
+ * blocked in every thread and handled by one of their own, because the compilers inside OpenCL drivers
+ * install handlers (LLVM's removes the files of a build in progress). If no thread can be created, they keep
+ * their default effect. SIGXFSZ is ignored: a file that exceeds `ulimit -f` is then a failed write with an
+ * error message.
  * */
 void interrupt_start(void);
 
@@ -17,5 +18,8 @@ void interrupt_start(void);
  * be called after the config is read: that may be a pipe, and nothing checks the flag while waiting for it.
  * */
 const volatile sig_atomic_t *interrupt_flag(void);
+
+/** From now on these signals do nothing: another process decides when this one ends. */
+void interrupt_ignore(void);
 
 #endif

@@ -117,6 +117,25 @@ CLRNN_API enum clrnn_status clrnn_run_config(const struct clrnn_log *log, const 
 CLRNN_API enum clrnn_status clrnn_train(struct clrnn_device *device, const struct clrnn_train_params *params,
                                         struct clrnn_train_result *result);
 
+/** A process among those that mpirun or Slurm has started to train together. */
+struct clrnn_rank {
+    uint32_t own, count;  // its number, how many; 0 and 1 where it is alone
+    uint32_t local;       // its number among those on its host
+    struct clrnn_log log; // to be used from now on: of other ranks than 0 it shows no message
+};
+/** How many processes MPI's launcher says it has started with this one; 0 where there is no launcher. */
+CLRNN_API unsigned clrnn_rank_launched(void);
+/** Joins the other processes, if MPI's launcher has started this one; starts MPI unless it runs. From then on
+ * clrnn_train, which all must call, shares the config's shards among them: rank 0 writes files and calls
+ * `progress`. Errors: CLRNN_ERR_ARG where the launcher is that of another MPI, or the library has none;
+ * CLRNN_ERR_DEVICE. */
+CLRNN_API enum clrnn_status clrnn_rank_join(const struct clrnn_log *log, struct clrnn_rank *rank);
+/** To be called by all ranks before clrnn_train with how each fared: returns the same status on all, that of
+ * the first rank that has failed, and rank 0 logs its error. */
+CLRNN_API enum clrnn_status clrnn_rank_agree(enum clrnn_status status);
+/** Leaves the others; ends MPI if clrnn_rank_join has started it. */
+CLRNN_API void clrnn_rank_leave(void);
+
 /** Reads the shape of a data set from its files' headers, for clrnn_model_create.
  *
  * `config`  the config that the data are for; relative paths in `source` are relative to its folder.

@@ -29,6 +29,7 @@ struct clrnn_loop {
     const struct clrnn_config *config; // the model's, once there is one
     struct clrnn_model *model;
     struct clrnn_data_sets data;
+    struct clrnn_data_identity identity; // of the data
     struct clrnn_naive naive;            // of the validation set, else of the training set
     struct clrnn_session *train, *valid; // of the model; valid: or NULL
     struct clrnn_run_folder folder;
@@ -56,6 +57,10 @@ struct clrnn_loop {
         uint32_t steps;
     } * pace;
 };
+
+/** Whether every step to come can be made: CLRNN_ERR_CONFIG where one_cycle_lr would be stepped past its end,
+ * or batchnorm get a single value. */
+enum clrnn_status clrnn_loop_check(const struct clrnn_loop *loop);
 
 /** Trains until all epochs are done or early stopping. CLRNN_INTERRUPTED: a checkpoint was written. */
 enum clrnn_status clrnn_loop_run(struct clrnn_loop *loop);

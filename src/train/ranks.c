@@ -1,32 +1,198 @@
 // SPDX-License-Identifier: MIT
+// Ranks by MPI. A wait for a message sleeps between looks, so that ranks that share a core do not take it
+// from each other: MPI's own waits spin.
 #include "train/ranks.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifdef CLRNN_HAVE_MPI
+#include <mpi.h>
+#endif
+
+#include "base/array.h"
+#include "base/child.h"
+#include "base/log.h"
+
+#define MOST_BYTES ((size_t)1 << 30) // of one message: MPI counts in int
+#define PATIENCE_NS 1000             // of the first sleep
+#define MOST_SLEEP_NS 200000
+
+static struct {
+    bool joined, own_mpi; // own_mpi: this library started MPI
+    uint32_t own, count;
+    struct clrnn_log next; // where messages go
+    char host[256];
+    struct clrnn_child_report said; // by other ranks than 0: the first error
+#ifdef CLRNN_HAVE_MPI
+    MPI_Comm comm;
+#endif
+} ranks = {.count = 1};
 
 uint32_t clrnn_ranks_count(void)
 {
-    return 1;
+    return ranks.count;
 }
 
 uint32_t clrnn_ranks_own(void)
 {
-    return 0;
+    return ranks.own;
 }
 
-enum clrnn_status clrnn_ranks_send(const struct clrnn_log *log, uint32_t to, const void *data, size_t bytes)
+unsigned clrnn_rank_launched(void)
 {
-    (void)log;
-    (void)to;
-    (void)data;
-    (void)bytes;
+    static const char *const names[] = {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        const char *text = getenv(names[i]);
+
+        if (text && *text)
+            return (unsigned)strtoul(text, NULL, 10);
+    }
+    return getenv("PMIX_RANK") || getenv("PMI_RANK") ? 1 : 0;
+}
+
+#ifdef CLRNN_HAVE_MPI
+
+static enum clrnn_status check(const struct clrnn_log *log, int result, const char *what)
+{
+    char text[MPI_MAX_ERROR_STRING];
+    int length = 0;
+
+    if (result == MPI_SUCCESS)
+        return CLRNN_OK;
+    MPI_Error_string(result, text, &length);
+    return clrnn_error(log, CLRNN_ERR_DEVICE, "MPI: %s failed: %.*s", what, length, text);
+}
+
+static enum clrnn_status wait_for(const struct clrnn_log *log, MPI_Request *request, const char *what)
+{
+    struct timespec pause = {.tv_nsec = PATIENCE_NS};
+    int done = 0;
+
+    for (;;) {
+        TRY(check(log, MPI_Test(request, &done, MPI_STATUS_IGNORE), what));
+        if (done)
+            return CLRNN_OK;
+        nanosleep(&pause, NULL);
+        pause.tv_nsec = MIN2(2 * pause.tv_nsec, MOST_SLEEP_NS);
+    }
+}
+
+enum clrnn_status clrnn_ranks_send(const struct clrnn_log *log, uint32_t to, void *data, size_t bytes)
+{
+    for (size_t first = 0; first < bytes; first += MOST_BYTES) {
+        MPI_Request request;
+
+        TRY(check(log,
+                  MPI_Isend((char *)data + first, (int)MIN2(bytes - first, MOST_BYTES), MPI_BYTE, (int)to, 0,
+                            ranks.comm, &request),
+                  "sending"));
+        TRY(wait_for(log, &request, "sending"));
+    }
     return CLRNN_OK;
 }
 
 enum clrnn_status clrnn_ranks_receive(const struct clrnn_log *log, uint32_t from, void *data, size_t bytes)
 {
-    (void)log;
-    (void)from;
-    (void)data;
-    (void)bytes;
+    for (size_t first = 0; first < bytes; first += MOST_BYTES) {
+        MPI_Request request;
+
+        TRY(check(log,
+                  MPI_Irecv((char *)data + first, (int)MIN2(bytes - first, MOST_BYTES), MPI_BYTE, (int)from,
+                            0, ranks.comm, &request),
+                  "receiving"));
+        TRY(wait_for(log, &request, "receiving"));
+    }
     return CLRNN_OK;
+}
+
+enum clrnn_status clrnn_ranks_broadcast(const struct clrnn_log *log, void *data, size_t bytes)
+{
+    for (size_t first = 0; first < bytes && ranks.count > 1; first += MOST_BYTES) {
+        MPI_Request request;
+
+        TRY(check(log,
+                  MPI_Ibcast((char *)data + first, (int)MIN2(bytes - first, MOST_BYTES), MPI_BYTE, 0,
+                             ranks.comm, &request),
+                  "a broadcast"));
+        TRY(wait_for(log, &request, "a broadcast"));
+    }
+    return CLRNN_OK;
+}
+
+static enum clrnn_status start(const struct clrnn_log *log, uint32_t *local)
+{
+    int there = 0, size, own, among, given;
+    MPI_Comm node;
+
+    TRY(check(log, MPI_Initialized(&there), "asking for MPI"));
+    if (!there)
+        TRY(check(log, MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &given), "starting"));
+    ranks.own_mpi = !there;
+    TRY(check(log, MPI_Comm_dup(MPI_COMM_WORLD, &ranks.comm), "a communicator"));
+    ranks.joined = true;
+    MPI_Comm_set_errhandler(ranks.comm, MPI_ERRORS_RETURN);
+    TRY(check(log, MPI_Comm_size(ranks.comm, &size), "the number of ranks"));
+    TRY(check(log, MPI_Comm_rank(ranks.comm, &own), "the rank"));
+    TRY(check(log, MPI_Comm_split_type(ranks.comm, MPI_COMM_TYPE_SHARED, own, MPI_INFO_NULL, &node),
+              "the ranks of a host"));
+    TRY(check(log, MPI_Comm_rank(node, &among), "the rank on its host"));
+    MPI_Comm_free(&node);
+    ranks.count = (uint32_t)size;
+    ranks.own = (uint32_t)own;
+    *local = (uint32_t)among;
+    if (!there && clrnn_rank_launched() > 1 && size == 1)
+        return clrnn_error(
+            log, CLRNN_ERR_ARG,
+            "started as one of %u processes, but MPI sees one alone: mpirun and clrnn must be of "
+            "the same MPI (clrnn has %s)",
+            clrnn_rank_launched(),
+#ifdef OPEN_MPI
+            "Open MPI"
+#else
+            "MPICH"
+#endif
+        );
+    return CLRNN_OK;
+}
+
+void clrnn_ranks_abort(enum clrnn_status status)
+{
+    if (ranks.count <= 1)
+        return;
+    if (ranks.own)
+        clrnn_log(&ranks.next, CLRNN_LOG_ERROR, "rank %u on %s: %s", ranks.own, ranks.host, ranks.said.error);
+    MPI_Abort(ranks.comm, clrnn_status_exit(status));
+}
+
+void clrnn_rank_leave(void)
+{
+    if (!ranks.joined)
+        return;
+    MPI_Comm_free(&ranks.comm);
+    if (ranks.own_mpi)
+        MPI_Finalize();
+    ranks.joined = false;
+    ranks.own = 0;
+    ranks.count = 1;
+}
+
+#else
+
+enum clrnn_status clrnn_ranks_send(const struct clrnn_log *log, uint32_t to, void *data, size_t bytes)
+{
+    (void)data;
+    return clrnn_error(log, CLRNN_ERR_ARG, "%zu bytes for rank %u, but clrnn was built without MPI", bytes,
+                       to);
+}
+
+enum clrnn_status clrnn_ranks_receive(const struct clrnn_log *log, uint32_t from, void *data, size_t bytes)
+{
+    return clrnn_ranks_send(log, from, data, bytes);
 }
 
 enum clrnn_status clrnn_ranks_broadcast(const struct clrnn_log *log, void *data, size_t bytes)
@@ -34,5 +200,85 @@ enum clrnn_status clrnn_ranks_broadcast(const struct clrnn_log *log, void *data,
     (void)log;
     (void)data;
     (void)bytes;
+    return CLRNN_OK;
+}
+
+static enum clrnn_status start(const struct clrnn_log *log, uint32_t *local)
+{
+    *local = 0;
+    if (clrnn_rank_launched() <= 1)
+        return CLRNN_OK;
+    return clrnn_error(log, CLRNN_ERR_ARG,
+                       "started as one of %u processes, but clrnn was built without MPI: install Open MPI or "
+                       "MPICH, and build it again",
+                       clrnn_rank_launched());
+}
+
+void clrnn_ranks_abort(enum clrnn_status status)
+{
+    (void)status;
+}
+
+void clrnn_rank_leave(void)
+{
+}
+
+#endif
+
+enum clrnn_status clrnn_rank_join(const struct clrnn_log *log, struct clrnn_rank *rank)
+{
+    NEED(log, rank);
+
+    *rank = (struct clrnn_rank){.count = 1};
+    if (log)
+        rank->log = ranks.next = *log;
+    if (!clrnn_rank_launched())
+        return CLRNN_OK;
+    if (gethostname(ranks.host, sizeof(ranks.host) - 1))
+        snprintf(ranks.host, sizeof(ranks.host), "an unknown host");
+    TRY(start(log, &rank->local));
+    rank->own = ranks.own;
+    rank->count = ranks.count;
+    if (ranks.own)
+        rank->log = (struct clrnn_log){clrnn_child_log, &ranks.said, ranks.next.level};
+    return CLRNN_OK;
+}
+
+// What a rank tells rank 0 of how it fared.
+struct report {
+    enum clrnn_status status;
+    char host[sizeof(ranks.host)], error[sizeof(ranks.said.error)];
+};
+
+enum clrnn_status clrnn_rank_agree(enum clrnn_status status)
+{
+    struct report own = {.status = status};
+
+    if (ranks.count == 1)
+        return status;
+    memcpy(own.host, ranks.host, sizeof(own.host));
+    memcpy(own.error, ranks.said.error, sizeof(own.error));
+    if (ranks.own)
+        TRY(clrnn_ranks_send(&ranks.next, 0, &own, sizeof(own)));
+    for (uint32_t rank = 1; rank < ranks.count && !ranks.own; rank++) {
+        struct report other;
+
+        TRY(clrnn_ranks_receive(&ranks.next, rank, &other, sizeof(other)));
+        if (own.status == CLRNN_OK && other.status != CLRNN_OK)
+            clrnn_error(&ranks.next, other.status, "rank %u on %s: %s", rank, other.host, other.error);
+        if (own.status == CLRNN_OK)
+            own.status = other.status;
+    }
+    TRY(clrnn_ranks_broadcast(&ranks.next, &own.status, sizeof(own.status)));
+    return own.status;
+}
+
+enum clrnn_status clrnn_ranks_same(const struct clrnn_log *log, const char *text, bool *same)
+{
+    char first[128] = "";
+
+    snprintf(first, sizeof(first), "%s", text);
+    TRY(clrnn_ranks_broadcast(log, first, sizeof(first)));
+    *same = !strcmp(first, text);
     return CLRNN_OK;
 }

@@ -263,7 +263,7 @@ void clrnn_session_close(struct clrnn_session **session)
 enum clrnn_status clrnn_session_begin_epoch(struct clrnn_session *s, uint64_t epoch, uint32_t step)
 {
     s->epoch = epoch;
-    return clrnn_feed_start(s->feed, epoch, step);
+    return s->shards ? clrnn_shards_start(s->shards, epoch, step) : clrnn_feed_start(s->feed, epoch, step);
 }
 
 static enum clrnn_status queue_shards(struct clrnn_session *s, uint32_t slot)

@@ -28,6 +28,12 @@ enum clrnn_status clrnn_shards_check(const struct clrnn_log *log, const struct c
 {
     const struct clrnn_train_config *train = &config->train;
 
+    if (clrnn_ranks_count() > train->shards)
+        return clrnn_error(
+            log, CLRNN_ERR_CONFIG,
+            "%u processes are to train together, but train.shards is %u: each needs a shard, set "
+            "train.shards to a number that all numbers of processes have in common, such as 8",
+            clrnn_ranks_count(), train->shards);
     if (train->shards > train->batch_size)
         return clrnn_error(log, CLRNN_ERR_CONFIG,
                            "train.shards is %u, but train.batch_size only %u: a shard has at least a sample",
@@ -96,6 +102,36 @@ void clrnn_shards_destroy(struct clrnn_shards **shards)
     clrnn_plan_destroy(&s->update);
     clrnn_tree_destroy(&s->sums);
     free(s);
+}
+
+// ---------------------------------------------------------------- orders of rank 0
+
+enum order_kind { ORDER_EPOCH, ORDER_STEP, ORDER_GATHER, ORDER_END };
+
+struct order {
+    enum order_kind kind;
+    uint64_t epoch;
+    uint32_t step;
+    struct clrnn_schedule schedule; // the learning rate of a step is known to rank 0 alone
+    enum clrnn_status status;
+};
+
+static enum clrnn_status tell(const struct clrnn_shards *s, const struct order *order)
+{
+    struct order copy = *order;
+
+    return clrnn_ranks_own() ? CLRNN_OK : clrnn_ranks_broadcast(s->model->log, &copy, sizeof(copy));
+}
+
+enum clrnn_status clrnn_shards_start(struct clrnn_shards *s, uint64_t epoch, uint32_t step)
+{
+    TRY(tell(s, &(struct order){.kind = ORDER_EPOCH, .epoch = epoch, .step = step}));
+    return clrnn_feed_start(s->feed, epoch, step);
+}
+
+enum clrnn_status clrnn_shards_end(struct clrnn_shards *s, enum clrnn_status status)
+{
+    return tell(s, &(struct order){.kind = ORDER_END, .status = status});
 }
 
 // ---------------------------------------------------------------- carried states
@@ -179,6 +215,7 @@ static enum clrnn_status gather(const struct clrnn_shards *s, struct clrnn_buffe
 
 enum clrnn_status clrnn_shards_gather(struct clrnn_shards *s)
 {
+    TRY(tell(s, &(struct order){.kind = ORDER_GATHER}));
     for (size_t i = 0; i < 2 * s->state_count; i++) {
         struct clrnn_buffer *all = i % 2 ? s->state[i / 2].c : s->state[i / 2].h;
         const size_t count = all ? clrnn_buffer_count(all) : 0;
@@ -248,10 +285,37 @@ enum clrnn_status clrnn_shards_step(struct clrnn_shards *s, uint32_t samples, ui
 {
     void *total;
 
+    TRY(tell(s, &(struct order){.kind = ORDER_STEP, .schedule = s->model->schedule}));
     s->samples = samples;
     *plan = s->update;
     for (uint32_t shard = s->begin; shard < s->end; shard++)
         TRY(run_shard(s, shard, plan));
     TRY(clrnn_tree_total(s->sums, &total));
     return update(s, total, slot);
+}
+
+enum clrnn_status clrnn_shards_follow(struct clrnn_shards *s)
+{
+    struct clrnn_plan *plan;
+    struct order order;
+    uint32_t samples;
+
+    for (;;) {
+        TRY(clrnn_ranks_broadcast(s->model->log, &order, sizeof(order)));
+        switch (order.kind) {
+        case ORDER_EPOCH:
+            TRY(clrnn_shards_start(s, order.epoch, order.step));
+            break;
+        case ORDER_STEP:
+            s->model->schedule = order.schedule;
+            TRY(clrnn_feed_next_batch(s->feed, CLRNN_MODE_SHARD, &samples));
+            TRY(clrnn_shards_step(s, samples, 0, &plan));
+            break;
+        case ORDER_GATHER:
+            TRY(clrnn_shards_gather(s));
+            break;
+        case ORDER_END:
+            return order.status;
+        }
+    }
 }

@@ -13,9 +13,11 @@
 #include "base/file.h"
 #include "model/layer.h"
 #include "model/network.h"
+#include "train/agree.h"
 #include "train/folder.h"
 #include "train/loop.h"
 #include "train/naive.h"
+#include "train/ranks.h"
 
 #define MOST_CLASSES_SHOWN 12u
 
@@ -78,8 +80,10 @@ static enum clrnn_status describe(const struct clrnn_loop *l, const struct clrnn
     return CLRNN_OK;
 }
 
-static enum clrnn_status identify(const struct clrnn_loop *l, struct clrnn_data_identity *identity)
+static enum clrnn_status identify(struct clrnn_loop *l)
 {
+    struct clrnn_data_identity *identity = &l->identity;
+
     *identity = (struct clrnn_data_identity){.train_samples = clrnn_dataset_info(l->data.train)->S};
     TRY(clrnn_dataset_fingerprint(l->data.train, identity->train));
     if (!l->data.valid)
@@ -184,73 +188,23 @@ static enum clrnn_status check_monitor(const struct clrnn_loop *l, const struct 
     return CLRNN_OK;
 }
 
-// Checks that batchnorm does not get a batch of one value per channel: it would fail only after an hour of
-// training.
-static enum clrnn_status check_last_batch(const struct clrnn_loop *l, const struct clrnn_dataset *set,
-                                          bool training)
-{
-    const struct clrnn_dataset_info *info = clrnn_dataset_info(set);
-    const struct clrnn_config *c = l->config;
-    const uint32_t N = MAX2(c->train.batch_size, 1u), rest = training && c->train.drop_last ? 0 : info->S % N;
-    uint32_t T = info->has_lengths ? 0 : info->T;
-    char label[1024];
-
-    if (rest != 1 && N != 1)
-        return CLRNN_OK;
-    for (uint32_t s = 0; info->has_lengths && s < info->S; s++)
-        T = MAX2(T, clrnn_dataset_length(set, s));
-    for (size_t i = 0; i < c->layer_count; i++)
-        if (c->layer[i].kind == CLRNN_LAYER_BATCHNORM && clrnn_layers_steps(c, i, T) == 1 &&
-            (training || !c->layer[i].track_running_stats))
-            return clrnn_error(
-                l->log, CLRNN_ERR_CONFIG,
-                "%s: data.%s: %u samples in batches of %u make a batch of N=1 and T=1, which has one value per "
-                "channel, expected more than 1 where batch statistics are taken: choose another batch_size%s",
-                clrnn_layer_label(c, i, label, sizeof(label)), info->name, info->S, N,
-                training ? ", or drop_last: true" : "");
-    return CLRNN_OK;
-}
-
-// Checks that one_cycle_lr is not stepped beyond its end, where PyTorch raises: it would fail only after an
-// hour of training.
-static enum clrnn_status check_cycle(const struct clrnn_loop *l)
-{
-    const struct clrnn_train_config *train = &l->config->train;
-    const uint64_t batches = clrnn_feed_steps(l->train->feed);
-    const uint64_t left = train->epochs > l->state.epoch ? train->epochs - l->state.epoch : 0;
-    const uint64_t steps =
-        train->scheduler.per_batch ? left * batches - MIN2(l->state.step_in_epoch, left * batches) : left;
-    struct clrnn_schedule schedule = l->model->schedule;
-
-    if (train->scheduler.kind != CLRNN_SCHEDULER_ONE_CYCLE_LR)
-        return CLRNN_OK;
-    for (uint64_t i = 0; i < steps; i++)
-        if (!clrnn_schedule_step(&schedule, train, batches, 0.0))
-            return clrnn_error(
-                l->log, CLRNN_ERR_CONFIG,
-                "one_cycle_lr ends after %llu of the %llu scheduler steps that %u epochs of %llu batches "
-                "make (interval: %s): set total_steps, or leave it out",
-                (unsigned long long)i, (unsigned long long)steps, train->epochs, (unsigned long long)batches,
-                train->scheduler.per_batch ? "batch" : "epoch");
-    return CLRNN_OK;
-}
-
 // ---------------------------------------------------------------- a fresh run, a resumed run
 
-static enum clrnn_status begin(struct clrnn_loop *l, const struct clrnn_config *config, const char *out)
+static enum clrnn_status begin(struct clrnn_loop *l, const struct clrnn_config *config)
 {
-    struct clrnn_data_identity identity;
-    char *name, *path;
-    enum clrnn_status st;
-
     TRY(make_model(l, config));
     TRY(open_sessions(l));
     clrnn_model_start_schedule(l->model, clrnn_feed_steps(l->train->feed));
-    TRY(check_cycle(l));
-    TRY(check_last_batch(l, l->data.train, true));
-    if (l->data.valid)
-        TRY(check_last_batch(l, l->data.valid, false));
-    TRY(identify(l, &identity));
+    TRY(clrnn_loop_check(l));
+    return identify(l);
+}
+
+static enum clrnn_status begin_folder(struct clrnn_loop *l, const struct clrnn_config *config,
+                                      const char *out)
+{
+    char *name, *path;
+    enum clrnn_status st;
+
     if (!l->folder.path) {
         name = clrnn_folder_name(config);
         if (!name)
@@ -261,7 +215,7 @@ static enum clrnn_status begin(struct clrnn_loop *l, const struct clrnn_config *
     }
     TRY(clrnn_run_folder_begin(&l->folder));
     TRY(clrnn_run_folder_config(&l->folder, config));
-    TRY(clrnn_run_folder_identity(&l->folder, &identity));
+    TRY(clrnn_run_folder_identity(&l->folder, &l->identity));
     path = clrnn_path_join(l->folder.files,
                            "last.safetensors"); // so that a run killed in its first epoch can be resumed
     if (!path)
@@ -273,17 +227,16 @@ static enum clrnn_status begin(struct clrnn_loop *l, const struct clrnn_config *
 
 static enum clrnn_status take_up(struct clrnn_loop *l, const struct clrnn_config *config, const char *path)
 {
-    struct clrnn_data_identity identity;
-
     TRY(resume_model(l, config, path));
     TRY(open_sessions(l));
-    TRY(check_cycle(l));
-    TRY(check_last_batch(l, l->data.train, true));
-    if (l->data.valid)
-        TRY(check_last_batch(l, l->data.valid, false));
-    TRY(identify(l, &identity));
+    TRY(clrnn_loop_check(l));
+    return identify(l);
+}
+
+static enum clrnn_status take_up_folder(struct clrnn_loop *l, const struct clrnn_config *config)
+{
     TRY(clrnn_run_folder_resume(&l->folder, l->state.epoch, l->done));
-    TRY(clrnn_run_folder_same_data(&l->folder, &identity));
+    TRY(clrnn_run_folder_same_data(&l->folder, &l->identity));
     for (size_t i = 0; i < l->folder.count; i++)
         l->former_seconds += l->folder.row[i].seconds > 0.0 ? l->folder.row[i].seconds : 0.0;
     TRY(clrnn_run_folder_config(&l->folder, config));
@@ -302,6 +255,7 @@ static enum clrnn_status prepare(struct clrnn_loop *l)
     char *checkpoint = NULL, *text = NULL;
     enum clrnn_status st = CLRNN_OK;
     bool there = false;
+    const bool leads = !clrnn_ranks_own(); // and writes files
 
     if (p->resume) {
         checkpoint = clrnn_path_join(p->resume, "last.safetensors");
@@ -310,7 +264,8 @@ static enum clrnn_status prepare(struct clrnn_loop *l)
             st = clrnn_error_memory(l->log, 0, "a path");
             goto done;
         }
-        st = clrnn_run_folder_open(l->log, p->resume, &l->folder);
+        if (leads)
+            st = clrnn_run_folder_open(l->log, p->resume, &l->folder);
         if (st != CLRNN_OK)
             goto done;
         there = access(checkpoint, F_OK) == 0;
@@ -322,7 +277,7 @@ static enum clrnn_status prepare(struct clrnn_loop *l)
             clrnn_log(l->log, CLRNN_LOG_WARNING, "%s: has no checkpoint yet, the run begins anew", p->resume);
     } else if (!config) {
         st = clrnn_error(l->log, CLRNN_ERR_ARG, "no config and no run to resume");
-    } else if (p->out) {
+    } else if (p->out && leads) {
         st = clrnn_run_folder_check(l->log, p->out, config, p->init);
     }
     if (st == CLRNN_OK)
@@ -338,13 +293,18 @@ static enum clrnn_status prepare(struct clrnn_loop *l)
     if (st == CLRNN_OK)
         st = compare_naive(l, l->data.valid ? l->data.valid : l->data.train);
     if (st == CLRNN_OK)
-        st = there ? take_up(l, config, checkpoint) : begin(l, config, p->out);
-    if (st == CLRNN_OK)
-        l->folder.regression = clrnn_loss_is_regression(l->config->train.loss.kind);
-    if (st == CLRNN_OK)
-        st = clrnn_tensorboard_open(&l->folder, config, l->done, &l->events);
+        st = there ? take_up(l, config, checkpoint) : begin(l, config);
 
 done:
+    st = clrnn_agree(l->log, l->model, &l->identity, st);
+    if (st == CLRNN_OK && leads) {
+        st = there ? take_up_folder(l, config) : begin_folder(l, config, p->out);
+        l->folder.regression = clrnn_loss_is_regression(l->config->train.loss.kind);
+        if (st == CLRNN_OK)
+            st = clrnn_tensorboard_open(&l->folder, config, l->done, &l->events);
+        if (st != CLRNN_OK)
+            clrnn_ranks_abort(st);
+    }
     clrnn_config_destroy(&own);
     free(checkpoint);
     free(text);
@@ -417,6 +377,23 @@ static void say_what_is_kept(const struct clrnn_loop *l)
             (unsigned long long)l->done, l->folder.path, (unsigned long long)l->kept_epochs + 1);
 }
 
+// Trains; on other ranks than 0 as rank 0 says.
+static enum clrnn_status run(struct clrnn_loop *l)
+{
+    const bool leads = !clrnn_ranks_own();
+    enum clrnn_status st = leads ? clrnn_loop_run(l) : clrnn_shards_follow(l->train->shards);
+
+    if (st == CLRNN_OK || st == CLRNN_INTERRUPTED) {
+        if (leads && l->train->shards)
+            TRY(clrnn_shards_end(l->train->shards, st));
+        return st;
+    }
+    if (leads)
+        say_what_is_kept(l);
+    clrnn_ranks_abort(st);
+    return st;
+}
+
 enum clrnn_status clrnn_train(struct clrnn_device *device, const struct clrnn_train_params *params,
                               struct clrnn_train_result *result)
 {
@@ -443,17 +420,16 @@ enum clrnn_status clrnn_train(struct clrnn_device *device, const struct clrnn_tr
     if (st == CLRNN_OK)
         st = clrnn_watch_init(&l.watch, !params->no_watch, l.model, l.data.train, l.folder.path,
                               clrnn_feed_steps(l.train->feed), l.done);
-    if (st == CLRNN_OK) {
-        st = clrnn_loop_run(&l);
-        if (st != CLRNN_OK && st != CLRNN_INTERRUPTED)
-            say_what_is_kept(&l);
-    }
+    if (st == CLRNN_OK)
+        st = run(&l);
     fill_result(&l, started, r);
     nothing_done = st == CLRNN_OK && !l.steps_here && params->resume;
     if (nothing_done)
         clrnn_run_folder_former(&l.folder, r);
     if (st == CLRNN_OK)
         st = clrnn_profile_print(&l.profile, l.log);
+    if (clrnn_ranks_own())
+        goto done;
     if (st == CLRNN_OK && (!nothing_done || isnan(r->ms_per_step_median)))
         st = clrnn_run_folder_summary(&l.folder, clrnn_device_info(device), r);
     if (st == CLRNN_OK)
@@ -461,6 +437,7 @@ enum clrnn_status clrnn_train(struct clrnn_device *device, const struct clrnn_tr
     if (st == CLRNN_OK && r->epochs && isnan(r->train_loss))
         st = CLRNN_FAILED; // metrics.jsonl and a warning have said so
 
+done:
     free(l.pace);
     clrnn_watch_finish(&l.watch);
     clrnn_tfevents_close(&l.events);

@@ -329,6 +329,13 @@ static void training(void **state)
     REFUSED_SILENTLY(clrnn_train, NULL, &params, NULL);
     REFUSED("params", clrnn_train, device, NULL, NULL);
     REFUSED("params->config", clrnn_train, device, &no_config, NULL);
+    REFUSED("rank", clrnn_rank_join, &log_, NULL);
+    note("clrnn_rank_agree"); // alone
+    assert_int_equal(clrnn_rank_agree(CLRNN_ERR_DATA), CLRNN_ERR_DATA);
+    note("clrnn_rank_launched");
+    assert_int_equal(clrnn_rank_launched(), 0);
+    note("clrnn_rank_leave");
+    clrnn_rank_leave();
     REFUSED_SILENTLY(clrnn_eval, NULL, &source, &evaluated);
     REFUSED("source", clrnn_eval, model, NULL, &evaluated);
     REFUSED("result", clrnn_eval, model, &source, NULL);

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT
+// Comparing what ranks train with, by hashes.
+#include "train/agree.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/array.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "train/ranks.h"
+
+static enum clrnn_status hash_config(const struct clrnn_model *m, char hex[33])
+{
+    char *text = clrnn_config_text(m->config);
+    struct clrnn_hash hash;
+
+    if (!text)
+        return clrnn_error_memory(m->log, 0, "the config's text");
+    clrnn_hash_init(&hash);
+    clrnn_hash_add_text(&hash, text);
+    clrnn_hash_hex(&hash, hex);
+    free(text);
+    return CLRNN_OK;
+}
+
+static enum clrnn_status hash_weights(const struct clrnn_model *m, char hex[33])
+{
+    float *values = malloc(m->flat_count * sizeof(*values));
+    struct clrnn_hash hash;
+    enum clrnn_status st;
+
+    if (!values)
+        return clrnn_error_memory(m->log, m->flat_count * sizeof(*values), "the weights");
+    st = clrnn_buffer_read_f32(m->params, 0, m->flat_count, values);
+    clrnn_hash_init(&hash);
+    clrnn_hash_add(&hash, values, st == CLRNN_OK ? m->flat_count * sizeof(*values) : 0);
+    clrnn_hash_hex(&hash, hex);
+    free(values);
+    return st;
+}
+
+enum clrnn_status clrnn_agree(const struct clrnn_log *log, const struct clrnn_model *model,
+                              const struct clrnn_data_identity *data, enum clrnn_status status)
+{
+    char config[33] = "", weights[33] = "", sets[sizeof(data->train) + sizeof(data->valid) + 24];
+    const char *const text[] = {clrnn_version(), config, sets, weights};
+    const char *const what[] = {"version of clrnn is", "config is", "data are", "weights are"};
+    const char *differs = NULL;
+
+    if (clrnn_ranks_count() == 1)
+        return status;
+    if (status == CLRNN_OK)
+        status = hash_config(model, config);
+    if (status == CLRNN_OK)
+        status = hash_weights(model, weights);
+    TRY(clrnn_rank_agree(status));
+    snprintf(sets, sizeof(sets), "%u:%s,%u:%s", data->train_samples, data->train, data->valid_samples,
+             data->valid);
+    for (size_t i = 0; i < ARRAY_SIZE(text); i++) {
+        bool same;
+
+        TRY(clrnn_ranks_same(log, text[i], &same));
+        if (!same && !differs)
+            differs = what[i];
+    }
+    if (differs)
+        status = clrnn_error(
+            log, CLRNN_ERR_CONFIG,
+            "its %s not that of rank 0: processes train together with the same version, config, data "
+            "and weights",
+            differs);
+    return clrnn_rank_agree(status);
+}

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: MIT
+// What all ranks of a run must have in common.
+#ifndef CLRNN_SRC_TRAIN_AGREE_H
+#define CLRNN_SRC_TRAIN_AGREE_H
+
+#include "model/model.h"
+#include "train/run_folder.h"
+
+/** Before the first step, on every rank, with how its preparations went: the same status on all. Compares
+ * version, config, data and weights with those of rank 0, `model` NULL only where `status` is an error.
+ * CLRNN_ERR_CONFIG where they differ. */
+enum clrnn_status clrnn_agree(const struct clrnn_log *log, const struct clrnn_model *model,
+                              const struct clrnn_data_identity *data, enum clrnn_status status);
+
+#endif

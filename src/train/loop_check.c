@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+// What a run would fail of only after hours.
+#include "base/array.h"
+#include "base/log.h"
+#include "model/network.h"
+#include "train/loop.h"
+
+// Checks that batchnorm does not get a batch of one value per channel: it would fail only after an hour of
+// training.
+static enum clrnn_status check_last_batch(const struct clrnn_loop *l, const struct clrnn_dataset *set,
+                                          bool training)
+{
+    const struct clrnn_dataset_info *info = clrnn_dataset_info(set);
+    const struct clrnn_config *c = l->config;
+    const uint32_t N = MAX2(c->train.batch_size, 1u), rest = training && c->train.drop_last ? 0 : info->S % N;
+    uint32_t T = info->has_lengths ? 0 : info->T;
+    char label[1024];
+
+    if (rest != 1 && N != 1)
+        return CLRNN_OK;
+    for (uint32_t s = 0; info->has_lengths && s < info->S; s++)
+        T = MAX2(T, clrnn_dataset_length(set, s));
+    for (size_t i = 0; i < c->layer_count; i++)
+        if (c->layer[i].kind == CLRNN_LAYER_BATCHNORM && clrnn_layers_steps(c, i, T) == 1 &&
+            (training || !c->layer[i].track_running_stats))
+            return clrnn_error(
+                l->log, CLRNN_ERR_CONFIG,
+                "%s: data.%s: %u samples in batches of %u make a batch of N=1 and T=1, which has one value per "
+                "channel, expected more than 1 where batch statistics are taken: choose another batch_size%s",
+                clrnn_layer_label(c, i, label, sizeof(label)), info->name, info->S, N,
+                training ? ", or drop_last: true" : "");
+    return CLRNN_OK;
+}
+
+// Checks that one_cycle_lr is not stepped beyond its end, where PyTorch raises: it would fail only after an
+// hour of training.
+static enum clrnn_status check_cycle(const struct clrnn_loop *l)
+{
+    const struct clrnn_train_config *train = &l->config->train;
+    const uint64_t batches = clrnn_feed_steps(l->train->feed);
+    const uint64_t left = train->epochs > l->state.epoch ? train->epochs - l->state.epoch : 0;
+    const uint64_t steps =
+        train->scheduler.per_batch ? left * batches - MIN2(l->state.step_in_epoch, left * batches) : left;
+    struct clrnn_schedule schedule = l->model->schedule;
+
+    if (train->scheduler.kind != CLRNN_SCHEDULER_ONE_CYCLE_LR)
+        return CLRNN_OK;
+    for (uint64_t i = 0; i < steps; i++)
+        if (!clrnn_schedule_step(&schedule, train, batches, 0.0))
+            return clrnn_error(
+                l->log, CLRNN_ERR_CONFIG,
+                "one_cycle_lr ends after %llu of the %llu scheduler steps that %u epochs of %llu batches "
+                "make (interval: %s): set total_steps, or leave it out",
+                (unsigned long long)i, (unsigned long long)steps, train->epochs, (unsigned long long)batches,
+                train->scheduler.per_batch ? "batch" : "epoch");
+    return CLRNN_OK;
+}
+
+enum clrnn_status clrnn_loop_check(const struct clrnn_loop *l)
+{
+    TRY(check_cycle(l));
+    TRY(check_last_batch(l, l->data.train, true));
+    return l->data.valid ? check_last_batch(l, l->data.valid, false) : CLRNN_OK;
+}

@@ -1,0 +1,118 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Processes that train together by MPI: the same bytes for any number of them, refusals, lost and stopped ones, as TAP.
+
+    test_ranks.py CLRNN [TEST...]"""
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+from harness import QUIET, Skip, main
+from test_shards import write_configs
+
+ENVIRONMENT = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+               "OMPI_MCA_rmaps_base_oversubscribe": "1"}
+VALID = "--set", "data.valid={x: X.npy, y: y.npy, lengths: lengths.npy}"
+
+
+def start(c, ranks, *commands):
+    """mpirun of one command for all ranks, or of one for each."""
+    if not shutil.which("mpirun"):
+        raise Skip("there is no mpirun")
+    counts = [ranks] if len(commands) == 1 else [1] * ranks
+    arguments = []
+    for count, command in zip(counts, commands):
+        arguments += [":"] if arguments else []
+        arguments += ["-n", str(count), c.executable, *command]
+    return subprocess.Popen(["mpirun", *arguments], cwd=c.folder, text=True, stdin=subprocess.DEVNULL,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, **ENVIRONMENT})
+
+
+def finish(process, status=0):
+    out, err = process.communicate(timeout=300)
+    if "built without MPI" in err:
+        raise Skip("clrnn was built without MPI")
+    assert process.returncode == status, f"exit {process.returncode}, expected {status}\n{out}{err}"
+    assert err.count("clrnn: error:") == (status not in (0, 130)), f"not one error sentence\n{err}"
+    return err
+
+
+def command(name, run, *more):
+    return ("train", f"{name}.yaml", "--set", "train.shards=8", "--out", run, *QUIET, *more)
+
+
+def same_bytes(c):
+    write_configs(c)
+    cases = {"lengths": (*VALID, "--set", "train.scheduler={reduce_lr_on_plateau: {patience: 0}}"),
+             "ignored": (), "cycle": ("--set", "data.valid={x: X.npy, y: y.npy}"), "missing": (), "pieces": ()}
+    for name, more in cases.items():
+        c.run(*command(name, name, *more))
+        for ranks in (2, 3):
+            run = f"{name}-{ranks}"
+            finish(start(c, ranks, command(name, run, *more)))
+            assert c.bytes(run) == c.bytes(name), f"{run}: other bytes than one process"
+            assert [s["loss"] for s in c.steps(run)] == [s["loss"] for s in c.steps(name)]
+    run = "lengths-8"
+    finish(start(c, 8, command("lengths", run, *cases["lengths"])))
+    assert c.bytes(run) == c.bytes("lengths"), f"{run}: other bytes than one process"
+
+
+def refused(c):
+    write_configs(c)
+    err = finish(start(c, 2, ("train", "lengths.yaml", "--out", "run", *QUIET)), 2)
+    assert "2 processes are to train together, but train.shards is 1" in err, err
+    err = finish(start(c, 2, command("lengths", "run"), command("lengths", "run", "--set", "train.seed=6")), 2)
+    assert "rank 1 on " in err and "its config is not that of rank 0" in err, err
+    err = finish(start(c, 2, command("lengths", "run"), command("lengths", "run", "--set", "data.train.y=yr.npy")), 3)
+    assert "rank 1 on " in err, err
+    assert not (c.folder / "run" / "metrics.jsonl").exists()
+
+
+def wait_for_epoch(c, process, run):
+    path = c.folder / run / "metrics.jsonl"
+    while process.poll() is None and not (path.exists() and '"epoch"' in path.read_text()):
+        time.sleep(0.01)
+
+
+def children(pid):
+    """The children of a process, in order of their start."""
+    with open(f"/proc/{pid}/task/{pid}/children") as file:
+        return [int(child) for child in file.read().split()]
+
+
+def ranks_of(process):
+    """For each rank the process that mpirun started, and the one that trains."""
+    guards = [pid for pid in children(process.pid) if children(pid)]
+    return [(guard, children(guard)[0]) for guard in guards]
+
+
+def stopped(c):
+    """A lost rank, and a request to stop: resumed with another number, the bits of an unbroken run."""
+    write_configs(c)
+    epochs = "--set", "train.epochs=60"
+    c.run(*command("pieces", "whole", *epochs))
+    process = start(c, 3, command("pieces", "killed", *epochs))
+    wait_for_epoch(c, process, "killed")
+    began = time.monotonic()
+    if process.poll() is None:
+        os.kill(ranks_of(process)[1][1], signal.SIGKILL)
+    err = finish(process, 4)
+    assert time.monotonic() - began < 30
+    assert "rank 1 on " in err and "signal 9" in err, err
+    finish(start(c, 2, ("train", "--resume", "killed", *QUIET)))
+    assert c.bytes("killed") == c.bytes("whole"), "other bytes after a lost rank"
+
+    process = start(c, 2, command("pieces", "asked", *epochs))
+    wait_for_epoch(c, process, "asked")
+    for guard, _ in ranks_of(process):
+        os.kill(guard, signal.SIGUSR1)
+    finish(process, 130)
+    finish(start(c, 4, ("train", "--resume", "asked", *QUIET)))
+    assert c.bytes("asked") == c.bytes("whole"), "other bytes after a stop"
+
+
+if __name__ == "__main__":
+    sys.exit(main([same_bytes, refused, stopped]))
