@@ -13,7 +13,8 @@
 //
 // Defines: WIDTH 4, 8 or 16 floats in a vector; TILE rows, at most 8, and PANEL columns (a multiple of WIDTH) of
 // the tile; KC; PACKED, whether gemm_pack went before; GATHER, whether `rows` counts; TRANSPOSE_A.
-// Every element's sum has a fixed order: by k within KC, then these, then the parts of K.
+// Every element's sum has a fixed order: by k within KC, then these, then the blocks of K if there are any, then the
+// parts of K.
 //
 // gemm_dot serves few rows against B stored (N, K), where packing B would cost more than multiplying.
 
@@ -160,9 +161,28 @@ kernel void gemm_pack(struct gemm_args g, global const real *restrict B, global 
 }
 #endif
 
+struct range {
+    uint first, end;
+};
+
+// The i-th block of K, in the order in which they are added, of `blocks`; a single one is all from k_first to k_end.
+static inline struct range block_of(const struct gemm_args *g, bool second, uint blocks, uint i, uint k_first,
+                                    uint k_end)
+{
+    const uint lead = g->k_lead[second], block = g->descending[second] ? blocks - 1 - i : i;
+    struct range all = {k_first, k_end};
+
+    if (blocks > 1) {
+        all.first = block ? lead + (block - 1) * g->k_block : 0;
+        all.end = min(lead + block * g->k_block, g->K);
+    }
+    return all;
+}
+
 // Global size: column blocks of n_block (a multiple of PANEL), row blocks of m_block (of TILE), parts of K; without
-// `paired` the second multiply's row blocks come after the first's. With PACKED, B comes from gemm_pack. k_step is
-// at most KC but with PACKED and without TRANSPOSE_A. The epilogue needs all of K in one step, and beta 0.
+// `paired` the second multiply's row blocks come after the first's. Blocks of K need one part and no `paired`. With
+// PACKED, B comes from gemm_pack. k_step is at most KC but with PACKED and without TRANSPOSE_A. The epilogue needs all
+// of K in one step, and beta 0.
 kernel void gemm(struct gemm_args g, global const real *A, global const real *B, global real *C,
                  global const real *A2, global const real *B2, global real *C2, global const uint *b_rows,
                  global const real *bias0, global const real *bias1, global const real *bias20,
@@ -178,6 +198,7 @@ kernel void gemm(struct gemm_args g, global const real *A, global const real *B,
     const uint m_first = (get_global_id(1) - (second ? blocks : 0)) * m_block;
     const uint m_end = min(m_first + m_block, M);
     const uint k_first = get_global_id(2) * g.k_part, k_end = min(k_first + g.k_part, K);
+    const uint lead = g.k_lead[second], k_blocks = lead && lead < K ? 1 + (K - lead + g.k_block - 1) / g.k_block : 1;
 
     A += g.a_offset[0];
     B += g.b_offset[0];
@@ -189,115 +210,119 @@ kernel void gemm(struct gemm_args g, global const real *A, global const real *B,
         B = B2 + g.b_offset[1];
         C = C2;
     }
-    for (uint k0 = k_first; k0 < k_end; k0 += g.k_step) {
-        const uint kc = min(g.k_step, k_end - k0);
-        const real keep = k0 == k_first ? g.beta : 1.0f;
+    for (uint i = 0; i < k_blocks; i++) {
+        const struct range k_range = block_of(&g, second, k_blocks, i, k_first, k_end);
+
+        for (uint k0 = k_range.first; k0 < k_range.end; k0 += g.k_step) {
+            const uint kc = min(g.k_step, k_range.end - k0);
+            const real keep = i == 0 && k0 == k_range.first ? g.beta : 1.0f;
 
 #if TRANSPOSE_A
-        local real *rows = behind + (PACKED ? 0 : KC * PANEL), *rows2 = rows + m_block / TILE * ROWS_SIZE;
+            local real *rows = behind + (PACKED ? 0 : KC * PANEL), *rows2 = rows + m_block / TILE * ROWS_SIZE;
 
-        pack_tiles(rows, (struct stored){A + m_first, a_ld, 0}, k0, kc, m_end - m_first);
-        if (paired)
-            pack_tiles(rows2, (struct stored){A2 + m_first, a_ld, 0}, k0, kc, m_end - m_first);
+            pack_tiles(rows, (struct stored){A + m_first, a_ld, 0}, k0, kc, m_end - m_first);
+            if (paired)
+                pack_tiles(rows2, (struct stored){A2 + m_first, a_ld, 0}, k0, kc, m_end - m_first);
 #endif
-        for (uint n0 = n_first; n0 < n_end; n0 += PANEL) {
-            const uint cols = min((uint)PANEL, n_end - n0);
+            for (uint n0 = n_first; n0 < n_end; n0 += PANEL) {
+                const uint cols = min((uint)PANEL, n_end - n0);
 
 #if PACKED
-            global const real *panel = B + ((size_t)(n0 / PANEL) * K + k0) * PANEL;
+                global const real *panel = B + ((size_t)(n0 / PANEL) * K + k0) * PANEL;
 #else
-            local real *panel = behind;
+                local real *panel = behind;
 
-            if (g.transpose_b)
-                pack_columns(panel, (struct stored){B + k0, b_ld, b_rows}, n0, kc, cols);
-            else
-                pack_rows(panel, (struct stored){B + n0, b_ld, b_rows}, k0, kc, cols);
+                if (g.transpose_b)
+                    pack_columns(panel, (struct stored){B + k0, b_ld, b_rows}, n0, kc, cols);
+                else
+                    pack_rows(panel, (struct stored){B + n0, b_ld, b_rows}, k0, kc, cols);
 #endif
-            for (uint m1 = m_first; m1 < m_end + (paired ? m_block : 0); m1 += TILE) {
-                const bool of_second = m1 >= m_first + m_block; // m_block is a multiple of TILE
-                const uint m0 = of_second ? m1 - m_block : m1;
-                global real *to = of_second ? C2 : C;
-                realv sum[TILE][VECS];
+                for (uint m1 = m_first; m1 < m_end + (paired ? m_block : 0); m1 += TILE) {
+                    const bool of_second = m1 >= m_first + m_block; // m_block is a multiple of TILE
+                    const uint m0 = of_second ? m1 - m_block : m1;
+                    global real *to = of_second ? C2 : C;
+                    realv sum[TILE][VECS];
 #if TRANSPOSE_A
-                local const real *a = (of_second ? rows2 : rows) + (m0 - m_first) / TILE * ROWS_SIZE;
+                    local const real *a = (of_second ? rows2 : rows) + (m0 - m_first) / TILE * ROWS_SIZE;
 #else
-                // Rows beyond the last read the last row again; their sums are not stored.
-                global const real *from = of_second ? A2 : A, *a[TILE];
+                    // Rows beyond the last read the last row again; their sums are not stored.
+                    global const real *from = of_second ? A2 : A, *a[TILE];
 
 #pragma unroll
-                for (int i = 0; i < TILE; i++)
-                    a[i] = from + (size_t)min(m0 + i, M - 1) * a_ld + k0;
+                    for (int i = 0; i < TILE; i++)
+                        a[i] = from + (size_t)min(m0 + i, M - 1) * a_ld + k0;
 #endif
-                if (m0 >= m_end) // the last block of the first multiply may be short
-                    continue;
-#pragma unroll
-                for (int i = 0; i < TILE; i++)
-#pragma unroll
-                    for (int v = 0; v < VECS; v++)
-                        sum[i][v] = 0.0f;
-                for (uint k = 0, stop; k < kc;) {
-                    for (stop = min(kc, k + KC); k < stop; k++) {
-                        realv b[VECS];
-
-#pragma unroll
-                        for (int v = 0; v < VECS; v++)
-                            b[v] = *(PANEL_SPACE const realv *)(panel + k * PANEL + v * WIDTH);
-#pragma unroll
-                        for (int i = 0; i < TILE; i++) {
-#if TRANSPOSE_A
-                            const realv x = a[k * TILE + i];
-#else
-                            const realv x = a[i][k];
-#endif
-#pragma unroll
-                            for (int v = 0; v < VECS; v++)
-                                sum[i][v] = fma(x, b[v], sum[i][v]);
-                        }
-                    }
-#if PACKED && !TRANSPOSE_A
-                    if (kc <= KC)
-                        break;
+                    if (m0 >= m_end) // the last block of the first multiply may be short
+                        continue;
 #pragma unroll
                     for (int i = 0; i < TILE; i++)
 #pragma unroll
-                        for (int v = 0; v < VECS; v++) {
-                            const realv all = k <= KC ? sum[i][v] : sum[i][v] + out[i * VECS + v];
+                        for (int v = 0; v < VECS; v++)
+                            sum[i][v] = 0.0f;
+                    for (uint k = 0, stop; k < kc;) {
+                        for (stop = min(kc, k + KC); k < stop; k++) {
+                            realv b[VECS];
 
-                            out[i * VECS + v] = all;
-                            sum[i][v] = k < kc ? 0.0f : all;
-                        }
+#pragma unroll
+                            for (int v = 0; v < VECS; v++)
+                                b[v] = *(PANEL_SPACE const realv *)(panel + k * PANEL + v * WIDTH);
+#pragma unroll
+                            for (int i = 0; i < TILE; i++) {
+#if TRANSPOSE_A
+                                const realv x = a[k * TILE + i];
+#else
+                                const realv x = a[i][k];
 #endif
-                }
-                if (kind == EPILOGUE_NONE && c_step == 1 && cols == PANEL && m_end - m0 >= TILE) {
 #pragma unroll
-                    for (int i = 0; i < TILE; i++) {
-                        global real *row = to + (size_t)(m0 + i) * c_ld + n0;
-
-#pragma unroll
-                        for (int v = 0; v < VECS; v++) {
-                            realv x = alpha * sum[i][v];
-
-                            if (keep != 0.0f)
-                                x = fma((realv)keep, vec_load(v, row), x);
-                            vec_store(x, v, row);
+                                for (int v = 0; v < VECS; v++)
+                                    sum[i][v] = fma(x, b[v], sum[i][v]);
+                            }
                         }
+#if PACKED && !TRANSPOSE_A
+                        if (kc <= KC)
+                            break;
+#pragma unroll
+                        for (int i = 0; i < TILE; i++)
+#pragma unroll
+                            for (int v = 0; v < VECS; v++) {
+                                const realv all = k <= KC ? sum[i][v] : sum[i][v] + out[i * VECS + v];
+
+                                out[i * VECS + v] = all;
+                                sum[i][v] = k < kc ? 0.0f : all;
+                            }
+#endif
                     }
-                    continue;
+                    if (kind == EPILOGUE_NONE && c_step == 1 && cols == PANEL && m_end - m0 >= TILE) {
+#pragma unroll
+                        for (int i = 0; i < TILE; i++) {
+                            global real *row = to + (size_t)(m0 + i) * c_ld + n0;
+
+#pragma unroll
+                            for (int v = 0; v < VECS; v++) {
+                                realv x = alpha * sum[i][v];
+
+                                if (keep != 0.0f)
+                                    x = fma((realv)keep, vec_load(v, row), x);
+                                vec_store(x, v, row);
+                            }
+                        }
+                        continue;
+                    }
+                    // Through memory, so that the code for partial vectors is generated once, not once for each
+                    // vector.
+#pragma unroll
+                    for (int i = 0; i < TILE; i++)
+#pragma unroll
+                        for (int v = 0; v < VECS; v++)
+                            out[i * VECS + v] = alpha * sum[i][v];
+                    for (uint i = 0; i < min((uint)TILE, m_end - m0); i++)
+                        for (uint v = 0; v * WIDTH < cols; v++)
+                            store_scaled(to + (size_t)(m0 + i) * c_ld + (size_t)(n0 + v * WIDTH) * c_step, c_step,
+                                  apply_epilogue(out[i * VECS + v], kind, g.transposed,
+                                                 of_second || second ? bias20 : bias0,
+                                                 of_second || second ? bias21 : bias1, m0 + i, n0 + v * WIDTH, N),
+                                  cols - v * WIDTH, keep);
                 }
-                // Through memory, so that the code for partial vectors is generated once, not once for each
-                // vector.
-#pragma unroll
-                for (int i = 0; i < TILE; i++)
-#pragma unroll
-                    for (int v = 0; v < VECS; v++)
-                        out[i * VECS + v] = alpha * sum[i][v];
-                for (uint i = 0; i < min((uint)TILE, m_end - m0); i++)
-                    for (uint v = 0; v * WIDTH < cols; v++)
-                        store_scaled(to + (size_t)(m0 + i) * c_ld + (size_t)(n0 + v * WIDTH) * c_step, c_step,
-                              apply_epilogue(out[i * VECS + v], kind, g.transposed,
-                                             of_second || second ? bias20 : bias0,
-                                             of_second || second ? bias21 : bias1, m0 + i, n0 + v * WIDTH, N),
-                              cols - v * WIDTH, keep);
             }
         }
     }

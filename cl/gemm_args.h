@@ -16,6 +16,8 @@ struct gemm_args {
     unsigned int transpose_b;
     unsigned int m_block, n_block, k_part; // what a work-item owns
     unsigned int k_step;                   // depth of K between two accumulations into C
+    unsigned int k_lead[2], k_block;       // K's first block and the others, each summed by itself; 0: one block
+    unsigned int descending[2];            // blocks are added to C from the last one on
     unsigned int parts, c_part;            // split-K: parts of K, and elements between their results
     unsigned int paired;                   // a work-item computes its block of both multiplies, which share B
     unsigned int epilogue;

@@ -12,6 +12,9 @@
 //
 // Initial states of the direction, NULL: zero. begin [N, G*H]: W_hh h0, the product of a sample's first step. state
 // [D, N, H]: c0 (lstm), h0 (gru).
+//
+// A sequence of `whole` steps may be taken in parts: its buffers have T steps then, of which step t is step t + offset
+// of dy and lengths. Those before and after the ones that are taken lend their states.
 #include "random.h"
 #include "reduce.h"
 #include "rnn_cell.h"
@@ -52,25 +55,26 @@ kernel void recurrent_step_fwd(global real *input, global real *product, global 
                                global const real *gamma_c, global const real *beta_c, global real *gates,
                                global real *cell, global real *hidden, global const int *lengths,
                                global const real *begin, global const real *state, uint T, uint N, uint H, uint d,
-                               uint step, uint first, uint ld, local real *scratch)
+                               uint step, uint first, uint ld, uint whole, uint offset, local real *scratch)
 {
     const uint n = TEAM;
     if (n >= N)
         return;
 
-    const uint t = d ? T - 1 - step : step, r = t * N + n, before = d ? r + N : r - N;
+    const uint t = d ? T - 1 - step : step, r = t * N + n, before = d ? r + N : r - N, time = t + offset;
     const size_t row = (size_t)d * T * N + r;
     global real *h = hidden + first + (size_t)r * ld, *past = hidden + first + (size_t)before * ld;
     global real *c = cell + row * H, *c_past = cell + ((size_t)d * T * N + before) * H;
     global real *a = input + row * GATES * H, *b = product + row * GATES * H, *gate = gates + row * 4 * H;
     global real *stat = stats + row * 4;
     real mean_a = 0.0f, mean_b = 0.0f, mean_c = 0.0f, scale_a = 1.0f, scale_b = 1.0f, scale_c = 1.0f;
-    const bool initial = takes_first(lengths, d, n, t, T), given = begin && initial, multiplied = given || step > 0;
+    const bool initial = takes_first(lengths, d, n, time, whole), given = begin && initial;
+    const bool multiplied = given || step > 0;
     global const real *past_product = given ? begin + (size_t)n * GATES * H : b;
     global const real *past_state = state && initial ? state + ((size_t)d * N + n) * H : state;
     const realv zero = 0.0f;
 
-    if (lengths && (int)t >= lengths[n]) {
+    if (lengths && (int)time >= lengths[n]) {
         FOR_LANE(j, H)
         {
             store_units(zero, h, j, H);
@@ -155,17 +159,17 @@ kernel void recurrent_step_fwd(global real *input, global real *product, global 
 // does not pass through that multiply (gru). A work-item computes one number.
 kernel void recurrent_join(global const real *dy, global const real *through, global const real *mask,
                            global const real *carry, global real *dh, global const int *lengths, uint T, uint N,
-                           uint P, uint D, uint d, uint step, uint carry_first)
+                           uint P, uint D, uint d, uint step, uint carry_first, uint offset)
 {
     const uint i = get_global_id(0), n = i / P;
     if (n >= N)
         return;
 
-    const uint t = d ? step : T - 1 - step, r = t * N + n;
+    const uint t = d ? step : T - 1 - step, r = t * N + n, time = t + offset;
     real sum = 0.0f;
 
-    if (!lengths || (int)t < lengths[n]) {
-        sum = dy[(size_t)r * D * P + d * P + i % P];
+    if (!lengths || (int)time < lengths[n]) {
+        sum = dy[((size_t)time * N + n) * D * P + d * P + i % P];
         if (step > 0)
             sum += mask ? mask[i] * through[i] : through[i];
 #if CELL == CELL_GRU
@@ -187,23 +191,23 @@ kernel void recurrent_step_bwd(global const real *input, global const real *prod
                                global const real *dh, global real *carry, global real *da, global real *db,
                                global real *ga, global real *gb, global real *dc, global const real *state,
                                global const real *carried, uint carry_first, uint dh_first, uint T, uint N, uint H,
-                               uint D, uint d, uint step, local real *scratch)
+                               uint D, uint d, uint step, uint whole, uint offset, local real *scratch)
 {
     const uint n = TEAM;
     if (n >= N)
         return;
 
-    const uint t = d ? step : T - 1 - step, r = t * N + n, before = d ? r + N : r - N;
+    const uint t = d ? step : T - 1 - step, r = t * N + n, before = d ? r + N : r - N, time = t + offset;
     const bool start = step + 1 == T; // no step is before it
     const size_t row = (size_t)d * T * N + r, at = row * GATES * H;
     global const real *gate = gates + row * 4 * H, *stat = stats + row * 4, *above = dh + dh_first + (size_t)n * H;
     global real *c = cell + row * H, *c_past = cell + ((size_t)d * T * N + before) * H;
     global real *pass = carry + carry_first + (size_t)n * H;
     global const real *past_state = state + ((size_t)d * N + n) * H, *last = carried + ((size_t)d * N + n) * H;
-    const bool initial = state && takes_first(lengths, d, n, t, T);
+    const bool initial = state && takes_first(lengths, d, n, time, whole);
     const realv zero = 0.0f;
 
-    if (lengths && (int)t >= lengths[n]) {
+    if (lengths && (int)time >= lengths[n]) {
         FOR_LANE(j, H)
         {
             for (uint g = 0; g < GATES; g++) {
@@ -314,20 +318,23 @@ kernel void recurrent_step_bwd(global const real *input, global const real *prod
 #endif
 }
 
-// dbias, dgain [blocks, C] or NULL: sums over a block's valid rows of g [rows, C] and of g x, both from row `start` on.
+// dbias, dgain [blocks, C] from block `begun` on, or NULL: sums over a block's valid rows of g [rows, C] and of g x,
+// both from row `start` on, which is row `row` of the sequence. Blocks are counted from the first row, or from the last
+// if `reverse`.
 kernel void recurrent_sums(global const real *g, global const real *x, global const int *lengths,
-                           global real *dbias, global real *dgain, uint start, uint rows, uint N, uint C,
-                           uint block_rows)
+                           global real *dbias, global real *dgain, uint start, uint rows, uint row, uint N, uint C,
+                           uint block_rows, uint begun, uint reverse)
 {
-    const uint c = get_global_id(0) * WIDTH, block = get_global_id(1), first = block * block_rows;
-    const uint last = min(rows, first + block_rows);
+    const uint c = get_global_id(0) * WIDTH, block = get_global_id(1), begin = block * block_rows;
+    const uint end = min(rows, begin + block_rows), first = reverse ? rows - end : begin;
+    const uint last = reverse ? rows - begin : end;
     total bias_sum = total_zero(), gain_sum = total_zero();
 
-    if (c >= C || first >= rows)
+    if (c >= C || begin >= rows)
         return;
     for (uint r = first; r < last; bias_sum = total_run(bias_sum), gain_sum = total_run(gain_sum))
         for (const uint stop = min(last, r + RUN); r < stop; r++)
-            if (row_valid(lengths, N, r)) {
+            if (row_valid(lengths, N, row + r)) {
                 const size_t at = ((size_t)start + r) * C + c;
                 const realv v = load(g + at, C - c);
 
@@ -336,9 +343,9 @@ kernel void recurrent_sums(global const real *g, global const real *x, global co
                     gain_sum = total_add(gain_sum, v * load(x + at, C - c));
             }
     if (dbias)
-        store(bias_sum.sum, dbias + (size_t)block * C + c, C - c);
+        store(bias_sum.sum, dbias + (size_t)(begun + block) * C + c, C - c);
     if (dgain)
-        store(gain_sum.sum, dgain + (size_t)block * C + c, C - c);
+        store(gain_sum.sum, dgain + (size_t)(begun + block) * C + c, C - c);
 }
 
 // mask [count], P of each sample: 0 or `scale`. The first sample is the batch's COUNTER_SAMPLE. An item draws four

@@ -32,19 +32,19 @@ kernel void rnn_step_fwd(struct rnn_args args, global real *pre, global const re
                          global const real *past)
 {
     const uint T = args.T, N = args.N, H = args.H, D = args.D, save = args.save, step = args.first;
-    const size_t d = get_global_id(2);
+    const size_t d = get_global_id(2) + args.direction;
     if (d >= D)
         return;
 
     global const real *ih = d ? bias_ih1 : bias_ih0, *hh = d ? bias_hh1 : bias_hh0;
-    const size_t t = d ? T - 1 - step : step, ld = D * H;
+    const size_t t = d ? T - 1 - step : step, time = t + args.offset, ld = D * H;
     const realv zero = 0.0f;
 
     FOR_ROWS_OF_BATCH(n, N)
     {
         const size_t row = t * N + n;
         global real *h = y + row * ld + d * H;
-        const bool padding = lengths && (int)t >= lengths[n], first = is_first(lengths, d, n, t, T);
+        const bool padding = lengths && (int)time >= lengths[n], first = is_first(lengths, d, n, time, args.whole);
         global const real *product = start + (d * N + n) * GATES * H, *state = past + (d * N + n) * H;
 
         FOR_UNITS(j, H)
@@ -106,23 +106,23 @@ kernel void rnn_step_bwd(struct rnn_args args, global real *gates, global const 
                          global const int *lengths, global const real *past, global const real *carried)
 {
     const uint T = args.T, N = args.N, H = args.H, D = args.D, step = args.first;
-    const size_t d = get_global_id(2);
+    const size_t d = get_global_id(2) + args.direction;
     if (d >= D)
         return;
 
-    const size_t t = d ? step : T - 1 - step, ld = D * H;
+    const size_t t = d ? step : T - 1 - step, time = t + args.offset, ld = D * H;
     const realv zero = 0.0f;
 
     FOR_ROWS_OF_BATCH(n, N)
     {
         const size_t row = t * N + n, state = (d * N + n) * H;
-        const bool padding = lengths && (int)t >= lengths[n];
-        const bool initial = past && is_first(lengths, d, n, t, T); // its predecessor is the initial state
+        const bool padding = lengths && (int)time >= lengths[n];
+        const bool initial = past && is_first(lengths, d, n, time, args.whole); // its predecessor is the initial state
 
         FOR_UNITS(j, H)
         {
             global real *gate = gates + (d * T * N + row) * RESERVE * H;
-            realv dh = load_units(dy + row * ld + d * H, j, H), da[RESERVE];
+            realv dh = load_units(dy + (time * N + n) * ld + d * H, j, H), da[RESERVE];
 
             if (step > 0)
                 dh += load_units(through + state, j, H);
@@ -163,19 +163,22 @@ kernel void rnn_step_bwd(struct rnn_args args, global real *gates, global const 
     }
 }
 
-// partial [D, blocks, columns]: column sums of gates [D, rows, columns] over blocks of `block_rows` rows.
-kernel void rnn_bias_partial(global const real *gates, global real *partial, uint rows, uint columns,
-                             uint block_rows, uint blocks, uint D)
+// partial [D, blocks, columns], from block `first` of direction `direction` on: column sums over blocks of block_rows
+// rows, counted from the direction's first step, of `rows` rows of gates [D, stride, columns] from row `start` on.
+kernel void rnn_bias_partial(global const real *gates, global real *partial, uint start, uint rows, uint stride,
+                             uint columns, uint block_rows, uint blocks, uint first, uint direction, uint D)
 {
-    const uint j = get_global_id(0) * WIDTH, block = get_global_id(1);
-    const size_t d = get_global_id(2);
-    if (j >= columns || block >= blocks || d >= D)
+    const uint j = get_global_id(0) * WIDTH, block = get_global_id(1), begin = block * block_rows;
+    const size_t d = get_global_id(2) + direction;
+    if (j >= columns || begin >= rows || d >= D)
         return;
 
+    const uint end = min(begin + block_rows, rows), r_first = d ? rows - end : begin, r_end = d ? rows - begin : end;
     realv sum = 0.0f;
-    for (uint r = block * block_rows; r < min(block * block_rows + block_rows, rows); r++)
-        sum += load_units(gates + (d * rows + r) * columns, j, columns);
-    store_units(sum, partial + (d * blocks + block) * columns, j, columns);
+
+    for (uint r = r_first; r < r_end; r++)
+        sum += load_units(gates + (d * stride + start + r) * columns, j, columns);
+    store_units(sum, partial + (d * blocks + first + block) * columns, j, columns);
 }
 
 // Sums partial [D, blocks, RESERVE*H] in its order. Outputs may be NULL.
@@ -210,19 +213,35 @@ kernel void rnn_bias_sum(global const real *partial, global real *db_ih0, global
 
 // out [D, N, W]: the final state of sample id 1, its last step in the order of direction d, id 2: row r and d of
 // `from` begin at r * ld + d * ld_direction. A sample without steps keeps its initial state [D, N, W], NULL: zero.
+// `from` has the `steps` steps from `begin` on alone, at step `low`; samples that end elsewhere are left as they are.
 kernel void rnn_final(global const real *from, global const int *lengths, global const real *initial,
-                      global real *out, uint T, uint N, uint W, uint D, uint ld, uint ld_direction)
+                      global real *out, uint T, uint N, uint W, uint D, uint ld, uint ld_direction, uint begin,
+                      uint steps, uint low)
 {
     const size_t n = get_global_id(1), d = get_global_id(2);
     if (n >= N || d >= D)
         return;
 
     const size_t length = lengths ? (size_t)lengths[n] : (size_t)T, t = d || length == 0 ? 0 : length - 1;
-    global const real *row = from + (t * N + n) * ld + d * ld_direction;
+    if (t < begin || t - begin >= steps)
+        return;
+
+    global const real *row = from + ((t - begin + low) * N + n) * ld + d * ld_direction;
 
     if (length == 0)
         row = initial ? initial + (d * N + n) * W : initial;
     FOR_ROW(j, W) out[(d * N + n) * W + j] = row ? row[j] : 0.0f;
+}
+
+// Copies `rows` rows of W numbers, each at its own distance. id 1: row.
+kernel void rnn_move(global const real *from, global real *to, uint from_first, uint from_ld, uint to_first,
+                     uint to_ld, uint rows, uint W)
+{
+    const size_t row = get_global_id(1);
+    if (row >= rows)
+        return;
+
+    FOR_ROW(j, W) to[to_first + row * to_ld + j] = from[from_first + row * from_ld + j];
 }
 
 // out [T, N, D*W]: dy, NULL: zero, and the gradient of the final state, final [D, N, W], where it belongs. id 1: row;

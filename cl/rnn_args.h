@@ -8,6 +8,10 @@ struct rnn_args {
     unsigned int T, N, C, H, D;     // C is 0 in rnn_forward if the input's multiply was a launch before
     unsigned int save;              // whether backward will read gates and cell
     unsigned int first, last;       // steps of this launch, counted in the order in which they are taken
+    // Steps of the sequence; T are those of gates, cell and y, of which step t is step t + offset of the others. The
+    // same, and 0, unless a sequence is taken in parts. Steps before `first` are there then, for the state.
+    unsigned int whole, offset;
+    unsigned int direction;             // the first of those in this launch
     unsigned int item_rows, item_tiles; // batch rows, and tiles of hidden units, per work-item
 };
 

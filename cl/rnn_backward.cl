@@ -39,6 +39,7 @@ struct backward { // of one direction
     global const int *lengths;
     uint T, N, H, DH;
     size_t d, t, after, before; // this step; the step after it in forward order, or t; the one before, or t
+    size_t time;                // this step in the sequence: of dy, lengths and initial states
 };
 
 // The gradient of h: from the output and (gru) the part that the next step's multiply does not include.
@@ -52,7 +53,7 @@ static void backward_start(const struct backward *b, uint tile, size_t n, uint r
             realv dh = 0.0f;
 
             if (unit < H)
-                dh = load_units(b->dy + (b->t * b->N + n + r) * b->DH, unit, H);
+                dh = load_units(b->dy + (b->time * b->N + n + r) * b->DH, unit, H);
             if (CELL == CELL_GRU && unit < H && b->after != b->t)
                 dh += load_units(b->carry + (n + r) * H, unit, H);
             vec_store(dh, r * SLOTS + p, acc);
@@ -88,7 +89,7 @@ static void backward_unit(const struct backward *b, size_t n, uint unit, realv d
 {
     const uint H = b->H;
     const size_t row = b->t * b->N + n;
-    const bool padding = b->lengths && (int)b->t >= b->lengths[n];
+    const bool padding = b->lengths && (int)b->time >= b->lengths[n];
     global real *gates = b->gates + row * RESERVE * H;
     realv da[RESERVE];
 #if CELL == CELL_RNN
@@ -97,7 +98,7 @@ static void backward_unit(const struct backward *b, size_t n, uint unit, realv d
     global real *carry = b->carry + n * H;
     const realv zero = 0.0f, kept = handed_on(b, n, unit);
     const bool initial =
-        b->past && b->t == (b->d ? (b->lengths ? (size_t)b->lengths[n] : (size_t)b->T) - 1 : 0);
+        b->past && b->time == (b->d ? (b->lengths ? (size_t)b->lengths[n] : (size_t)b->T) - 1 : 0);
     realv a[RESERVE], pass;
 
     for (uint g = 0; g < RESERVE; g++)
@@ -156,7 +157,7 @@ static void backward_tile(const struct backward *b, uint tile, size_t n, uint ro
     global const real *w = b->packed + tile * size, *ahead = b->packed + next * size + stripe % P * GATES * H * WIDTH;
     real acc[ROWS * SLOTS * WIDTH];
 
-    if (b->lengths && all_padding(b->lengths + n, rows, b->t)) {
+    if (b->lengths && all_padding(b->lengths + n, rows, b->time)) {
         backward_skip(b, tile, n, rows);
         return;
     }
@@ -180,7 +181,7 @@ kernel void rnn_backward(struct rnn_args args, global const real *packed, global
 {
     const uint T = args.T, N = args.N, H = args.H, D = args.D, item_rows = args.item_rows, item_tiles = args.item_tiles;
     const uint n_first = get_global_id(0) * item_rows, tile_first = get_global_id(1) * item_tiles;
-    const size_t d = get_global_id(2), items = (N + item_rows - 1) / item_rows;
+    const size_t d = get_global_id(2) + args.direction, items = (N + item_rows - 1) / item_rows;
     if (n_first >= N || tile_first >= TILES(H) || d >= D)
         return;
 
@@ -198,7 +199,7 @@ kernel void rnn_backward(struct rnn_args args, global const real *packed, global
     b.past = past ? past + d * N * H : past;
     b.carried = carried ? carried + d * N * H : carried;
     b.d = d;
-    b.T = T;
+    b.T = args.whole;
     b.N = N;
     b.H = H;
     b.DH = D * H;
@@ -209,6 +210,7 @@ kernel void rnn_backward(struct rnn_args args, global const real *packed, global
 
     for (uint step = args.first; step < args.last; step++) {
         b.t = d ? step : T - 1 - step;
+        b.time = b.t + args.offset;
         b.after = step == 0 ? b.t : d ? b.t - 1 : b.t + 1;
         b.before = step + 1 == T ? b.t : d ? b.t + 1 : b.t - 1;
         for (uint tile = tile_first; tile < tile_last; tile++)

@@ -95,12 +95,13 @@ struct forward { // of one direction
     global const int *lengths;
     uint T, N, C, H, DH, save;
     size_t d, t, before; // this step and the previous one in the direction's order; the same at the first
+    size_t time;         // this step in the sequence: of x, lengths and initial states
 };
 
 // Whether this step is the first of row n.
 static bool is_first(const struct forward *f, size_t n)
 {
-    return f->t == (f->d ? (f->lengths ? (size_t)f->lengths[n] : (size_t)f->T) - 1 : 0);
+    return f->time == (f->d ? (f->lengths ? (size_t)f->lengths[n] : (size_t)f->T) - 1 : 0);
 }
 
 // Initialises the accumulators with the biases and, if the input's multiply was a launch before, its
@@ -131,7 +132,7 @@ static void forward_finish(const struct forward *f, uint tile, size_t n, const r
 {
     const uint H = f->H, unit = tile * TILE_UNITS;
     const size_t row = f->t * f->N + n;
-    const bool padding = f->lengths && (int)f->t >= f->lengths[n];
+    const bool padding = f->lengths && (int)f->time >= f->lengths[n];
     global real *y = f->y + row * f->DH;
 #if CELL == CELL_RNN
     for (uint p = 0; p < P && unit + p * WIDTH < H; p++) {
@@ -187,13 +188,13 @@ static void forward_tile(const struct forward *f, uint tile, size_t n, uint rows
     global const real *w = f->packed + tile * size, *ahead = f->packed + next * size + stripe % P * (C + H) * WIDTH;
     real acc[ROWS * SLOTS * WIDTH];
 
-    if (f->lengths && all_padding(f->lengths + n, rows, f->t)) {
+    if (f->lengths && all_padding(f->lengths + n, rows, f->time)) {
         forward_skip(f, tile, n, rows);
         return;
     }
     forward_start(f, tile, n, rows, acc);
     if (C)
-        accumulate(acc, rows, P - 1, f->x + (f->t * f->N + n) * C, C, w, C, ahead);
+        accumulate(acc, rows, P - 1, f->x + (f->time * f->N + n) * C, C, w, C, ahead);
     if (f->before != f->t)
         accumulate(acc, rows, SLOTS - 1, f->y + (f->before * f->N + n) * f->DH, f->DH, w + (size_t)C * P * WIDTH, H,
                    ahead + C * WIDTH);
@@ -201,7 +202,7 @@ static void forward_tile(const struct forward *f, uint tile, size_t n, uint rows
         forward_finish(f, tile, n + r, acc + r * SLOTS * WIDTH);
 }
 
-// Steps first..last-1, of rows [item_rows * id0, ...), tiles [item_tiles * id1, ...) and direction id2.
+// Steps first..last-1 (rnn_args.h), of rows [item_rows * id0, ...), tiles [item_tiles * id1, ...) and direction id2.
 // More than one step needs all tiles of a row in one item.
 //
 // x [T, N, C] if its multiply is done here too; else C is 0 and pre holds the product. pre [D, T, N, 4H]
@@ -213,7 +214,7 @@ kernel void rnn_forward(struct rnn_args args, global const real *x, global const
 {
     const uint T = args.T, N = args.N, C = args.C, H = args.H, D = args.D;
     const uint n_first = get_global_id(0) * args.item_rows, tile_first = get_global_id(1) * args.item_tiles;
-    const size_t d = get_global_id(2);
+    const size_t d = get_global_id(2) + args.direction;
     if (n_first >= N || tile_first >= TILES(H) || d >= D)
         return;
 
@@ -230,7 +231,7 @@ kernel void rnn_forward(struct rnn_args args, global const real *x, global const
     f.start = start ? start + d * N * GATES * H : start;
     f.past = past ? past + d * N * H : past;
     f.d = d;
-    f.T = T;
+    f.T = args.whole;
     f.N = N;
     f.C = C;
     f.H = H;
@@ -238,6 +239,7 @@ kernel void rnn_forward(struct rnn_args args, global const real *x, global const
     f.save = args.save;
     for (uint step = args.first; step < args.last; step++) {
         f.t = d ? T - 1 - step : step;
+        f.time = f.t + args.offset;
         f.before = step == 0 ? f.t : d ? f.t + 1 : f.t - 1;
         for (uint tile = tile_first; tile < tile_last; tile++)
             for (uint i = 0; i < stripes_of(rows); i++) {

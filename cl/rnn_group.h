@@ -62,6 +62,25 @@ static inline uint longest_of(global const int *lengths, uint first_row, uint N,
     return min(longest, T);
 }
 
+// Steps of the launch, as its buffers count them: [first, end) have a valid row, those from there to `all` only
+// padding. longest: steps of the longest row, counted likewise.
+struct span {
+    uint first, end, all;
+    size_t longest;
+};
+
+// low: the lowest of the launch's steps.
+static inline struct span span_of(const struct rnn_args *args, uint longest, uint low)
+{
+    struct span s;
+
+    s.first = low;
+    s.all = low + args->last - args->first;
+    s.longest = (size_t)longest - args->offset;
+    s.end = min(max(longest, args->offset + low) - args->offset, s.all);
+    return s;
+}
+
 // A work-item's weights. All indices into `held` are constants after unrolling.
 struct weights {
 #if HELD

@@ -17,10 +17,11 @@ rnn_group_backward(struct rnn_args args, global const real4 *packed, global real
                    local real *sums)
 {
     const uint T = args.T, N = args.N, D = args.D;
-    const uint first_row = get_group_id(0) * ROWS, d = get_global_id(1);
+    const uint first_row = get_group_id(0) * ROWS, d = get_global_id(1) + args.direction;
     const uint pairs = min((uint)ROWS, N - first_row) * HIDDEN;
-    const uint longest = longest_of(lengths, first_row, N, T);
+    const struct span s = span_of(&args, longest_of(lengths, first_row, N, args.whole), d ? args.first : T - args.last);
     const size_t H = HIDDEN, DH = D * HIDDEN, step_rows = N;
+    const bool goes_on = args.first > 0; // from the step after, which is there
     struct weights w;
     // of this step: activations, dy and h or c; of the step before it in forward order: h or c
     real next[PAIRS][RESERVE], next_dy[PAIRS], now[PAIRS], before[PAIRS], pass[PAIRS];
@@ -36,44 +37,61 @@ rnn_group_backward(struct rnn_args args, global const real4 *packed, global real
 #else
 #define KEPT(t, n, unit) y[((t) * step_rows + (n)) * DH + (unit)]
 #endif
-#define TIME(step) ((size_t)(d ? (step) : longest - 1 - (step)))
+#define TIME(step) ((size_t)(d ? s.first + (step) : s.end - 1 - (step)))
+#define AFTER ((size_t)(d ? args.first - 1 : T - args.first))
+// Whether the step before step s is there: in the sequence and in memory.
+#define PRECEDED(step) (d ? TIME(step) + 1 < T && TIME(step) + 1 < s.longest : TIME(step) > 0)
 #define LOAD(step_, q)                                                           \
     {                                                                            \
         const uint n_ = first_row + PAIR_ROW(q), unit_ = PAIR_UNIT(q);           \
         const size_t t_ = TIME(step_);                                           \
                                                                                  \
-        next_dy[q] = dy[(t_ * step_rows + n_) * DH + unit_];                     \
+        next_dy[q] = dy[((t_ + args.offset) * step_rows + n_) * DH + unit_];                     \
         for (uint g_ = 0; CELL != CELL_RNN && g_ < RESERVE; g_++)                \
             next[q][g_] = GATE(t_, n_, g_, unit_);                               \
         if (CELL == CELL_RNN)                                                    \
             now[q] = KEPT(t_, n_, unit_);                                        \
         else                                                                     \
-            before[q] = past && t_ == (d ? steps[q] - 1 : 0) ? past[((size_t)d * N + n_) * H + unit_] \
-                        : (step_) + 1 < longest ? KEPT(TIME((step_) + 1), n_, unit_) \
-                                                : 0.0f;                          \
+            before[q] = past && t_ + args.offset == (d ? steps[q] - 1 : 0) ? past[((size_t)d * N + n_) * H + unit_] \
+                        : PRECEDED(step_) ? KEPT(TIME((step_) + 1), n_, unit_)   \
+                                          : 0.0f;                                \
     }
 
     weights_load(&w, packed, d);
     FOR_PAIRS(q)
     {
-        steps[q] = lengths ? (uint)lengths[first_row + PAIR_ROW(q)] : T;
-        pass[q] = carried ? carried[((size_t)d * N + first_row + PAIR_ROW(q)) * H + PAIR_UNIT(q)] : 0.0f;
+        const size_t at = ((size_t)d * N + first_row + PAIR_ROW(q)) * H + PAIR_UNIT(q);
+
+        steps[q] = lengths ? (uint)lengths[first_row + PAIR_ROW(q)] : args.whole;
+        pass[q] = goes_on && CELL != CELL_RNN ? carry[at] : carried ? carried[at] : 0.0f;
         now[q] = 0.0f;
-        if (longest) {
+        if (s.first < s.end) {
             if (CELL == CELL_LSTM)
                 now[q] = KEPT(TIME(0), first_row + PAIR_ROW(q), PAIR_UNIT(q));
             LOAD(0, q)
         }
     }
     group_clear(state, sums);
+    if (goes_on) {
+        FOR_PAIRS(q)
+        {
+            for (uint g = 0; g < RESERVE; g++)
+                if (CELL != CELL_GRU || g != 2)
+                    STATE(PAIR_ROW(q), (CELL == CELL_GRU && g == 3 ? 2 : g) * HIDDEN + PAIR_UNIT(q)) =
+                        GATE(AFTER, first_row + PAIR_ROW(q), g, PAIR_UNIT(q));
+        }
+        barrier(CLK_LOCAL_MEM_FENCE);
+        multiply(&w, state, sums);
+        barrier(CLK_LOCAL_MEM_FENCE);
+    }
 
-    for (uint step = 0; step < longest; step++) {
-        const size_t t = TIME(step);
+    for (uint step = 0; step < s.end - s.first; step++) {
+        const size_t t = TIME(step), time = t + args.offset;
 
         FOR_PAIRS(q)
         {
             const uint row = PAIR_ROW(q), n = first_row + row, unit = PAIR_UNIT(q);
-            const bool padding = t >= steps[q];
+            const bool padding = time >= steps[q];
             const real dh = next_dy[q] + sum_of_parts(sums, row, 0, unit) + (CELL == CELL_GRU ? pass[q] : 0.0f);
             real da[RESERVE];
 #if CELL == CELL_RNN
@@ -96,7 +114,7 @@ rnn_group_backward(struct rnn_args args, global const real4 *packed, global real
             }
         }
         barrier(CLK_LOCAL_MEM_FENCE);
-        if (step + 1 < longest) {
+        if (step + 1 < s.end - s.first) {
             // under way while the multiply lasts
             FOR_PAIRS(q)
             LOAD(step + 1, q)
@@ -110,7 +128,7 @@ rnn_group_backward(struct rnn_args args, global const real4 *packed, global real
         if (carry)
             carry[((size_t)d * N + first_row + PAIR_ROW(q)) * H + PAIR_UNIT(q)] = pass[q];
     }
-    for (size_t t = longest; t < T; t++)
+    for (size_t t = s.end; t < s.all; t++)
         FOR_PAIRS(q)
         {
             for (uint g = 0; g < RESERVE; g++)

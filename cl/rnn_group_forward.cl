@@ -17,10 +17,11 @@ rnn_group_forward(struct rnn_args args, global const real4 *packed, global const
                   global const real *start, global const real *past, local real4 *state, local real *sums)
 {
     const uint T = args.T, N = args.N, D = args.D, save = args.save;
-    const uint first_row = get_group_id(0) * ROWS, d = get_global_id(1);
+    const uint first_row = get_group_id(0) * ROWS, d = get_global_id(1) + args.direction;
     const uint pairs = min((uint)ROWS, N - first_row) * HIDDEN;
-    const uint longest = longest_of(lengths, first_row, N, T);
+    const struct span s = span_of(&args, longest_of(lengths, first_row, N, args.whole), d ? T - args.last : args.first);
     const size_t H = HIDDEN, DH = D * HIDDEN, step_rows = N;
+    const bool goes_on = args.first > 0; // from the step before, which is there
     global const real *ih = d ? bias_ih1 : bias_ih0, *hh = d ? bias_hh1 : bias_hh0;
     struct weights w;
     real bias[PAIRS][RESERVE], next[PAIRS][RESERVE], now[PAIRS];
@@ -34,7 +35,8 @@ rnn_group_forward(struct rnn_args args, global const real4 *packed, global const
 #else
 #define PRE(t, n, g, unit) pre[(((t) * step_rows + (n)) * 4 + (g)) * H + (unit)]
 #endif
-#define TIME(step) ((size_t)(d ? longest - 1 - (step) : (step)))
+#define TIME(step) ((size_t)(d ? s.end - 1 - (step) : s.first + (step)))
+#define BEFORE ((size_t)(d ? T - args.first : args.first - 1))
 #define INPUTS (CELL == CELL_GRU ? 3u : RESERVE) // of pre
 
     weights_load(&w, packed, d);
@@ -42,33 +44,43 @@ rnn_group_forward(struct rnn_args args, global const real4 *packed, global const
     {
         const uint n = first_row + PAIR_ROW(q), unit = PAIR_UNIT(q);
 
+        steps[q] = lengths ? (uint)lengths[n] : args.whole;
         now[q] = past ? past[((size_t)d * N + n) * H + unit] : 0.0f;
-        steps[q] = lengths ? (uint)lengths[n] : T;
+        if (goes_on && (!d || BEFORE + args.offset < steps[q]))
+            now[q] = CELL == CELL_LSTM ? cell[(BEFORE * step_rows + n) * H + unit]
+                                       : y[(BEFORE * step_rows + n) * DH + unit];
         for (uint g = 0; g < RESERVE; g++) {
             // gru: the candidate's two sides stay apart
             bias[q][g] = !ih                  ? 0.0f
                          : CELL != CELL_GRU || g < 2 ? ih[g * H + unit] + hh[g * H + unit]
                          : g == 2             ? ih[2 * H + unit]
                                               : hh[2 * H + unit];
-            next[q][g] = g < INPUTS && longest ? PRE(TIME(0), n, g, unit) : 0.0f;
+            next[q][g] = g < INPUTS && s.first < s.end ? PRE(TIME(0), n, g, unit) : 0.0f;
         }
     }
     group_clear(state, sums);
+    if (goes_on) {
+        FOR_PAIRS(q)
+        STATE(PAIR_ROW(q), PAIR_UNIT(q)) = y[(BEFORE * step_rows + first_row + PAIR_ROW(q)) * DH + PAIR_UNIT(q)];
+        barrier(CLK_LOCAL_MEM_FENCE);
+        multiply(&w, state, sums);
+        barrier(CLK_LOCAL_MEM_FENCE);
+    }
 
-    for (uint step = 0; step < longest; step++) {
-        const size_t t = TIME(step);
+    for (uint step = 0; step < s.end - s.first; step++) {
+        const size_t t = TIME(step), time = t + args.offset;
 
         FOR_PAIRS(q)
         {
             const uint row = PAIR_ROW(q), n = first_row + row, unit = PAIR_UNIT(q);
-            const bool padding = t >= steps[q];
+            const bool padding = time >= steps[q];
             real a[RESERVE], h;
 
             for (uint g = 0; g < RESERVE; g++) {
                 a[g] = next[q][g] + bias[q][g];
                 if (CELL != CELL_GRU || g != 2)
                     a[g] += sum_of_parts(sums, row, CELL == CELL_GRU && g == 3 ? 2 : g, unit);
-                if (start && t == (d ? steps[q] - 1 : 0) && (CELL != CELL_GRU || g != 2))
+                if (start && time == (d ? steps[q] - 1 : 0) && (CELL != CELL_GRU || g != 2))
                     a[g] += start[(((size_t)d * N + n) * GATES + min(g, GATES - 1)) * H + unit];
             }
 #if CELL == CELL_RNN
@@ -93,7 +105,7 @@ rnn_group_forward(struct rnn_args args, global const real4 *packed, global const
 #endif
         }
         barrier(CLK_LOCAL_MEM_FENCE);
-        if (step + 1 < longest) {
+        if (step + 1 < s.end - s.first) {
             // under way while the multiply lasts
             FOR_PAIRS(q)
             {
@@ -105,7 +117,7 @@ rnn_group_forward(struct rnn_args args, global const real4 *packed, global const
         barrier(CLK_LOCAL_MEM_FENCE);
     }
 
-    for (size_t t = longest; t < T; t++)
+    for (size_t t = s.end; t < s.all; t++)
         FOR_PAIRS(q)
         {
             const size_t r = t * step_rows + first_row + PAIR_ROW(q);

@@ -199,10 +199,11 @@ struct clrnn_train_config {
     struct clrnn_early_stopping_config early_stopping;
     uint32_t epochs, batch_size, log_every; // log_every 0: no step lines
     bool shuffle, drop_last;
-    bool tensorboard; // write an event file into the run's folder
-    uint32_t bptt;    // steps of a piece of the batch, 0: whole sequences
-    bool stateful;    // states go on from batch to batch
-    uint32_t shards;  // parts of a batch whose gradients are computed by themselves, 1: the whole
+    bool tensorboard;   // write an event file into the run's folder
+    uint32_t bptt;      // steps of a piece of the batch, 0: whole sequences
+    bool stateful;      // states go on from batch to batch
+    uint32_t shards;    // parts of a batch whose gradients are computed by themselves, 1: the whole
+    uint32_t recompute; // N: recurrent layers keep every N-th state for backward; 0: all activations
     uint64_t seed;
     double clip_grad_norm; // 0: off
 };

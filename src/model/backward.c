@@ -90,6 +90,10 @@ static enum clrnn_status add_backward(struct tape *t, const struct clrnn_op *f, 
     for (int i = 0; i < m->grad_count; i++)
         op->out[m->grad[i].to] = grad_of(b, f->in[m->grad[i].from]);
     op->in[m->dy] = dy;
+    if (f->kind == CLRNN_OP_RNN_FWD && f->rnn.part)
+        op->in[RNN_BWD_Y] = CLRNN_NONE;
+    if (f->kind == CLRNN_OP_RECURRENT_FWD && f->rnn.part)
+        op->in[RECURRENT_BWD_Y] = CLRNN_NONE;
     if (m->dx >= 0)
         op->out[m->dx] = dx;
     return pass_back(t, f->layer, f->in[0], shape, dx);

@@ -6,6 +6,7 @@
 #include "base/array.h"
 #include "model/build.h"
 #include "model/layer.h"
+#include "ops/blocks.h"
 
 enum clrnn_status clrnn_build_dropout(struct clrnn_build *b, double p, bool variational, uint32_t stream)
 {
@@ -66,29 +67,56 @@ static enum clrnn_status add_states(struct clrnn_build *b, uint32_t P, uint32_t 
     return H ? add_state(b, b->m->carried[level].c, "c0", H, &s->c0, &s->cn) : CLRNN_OK;
 }
 
+// Steps of a part where activations are computed again in backward (train.recompute), in whole blocks; 0:
+// they are kept.
+static uint32_t part_of(const struct clrnn_build *b)
+{
+    const uint32_t block = clrnn_block_steps(b->m->device), steps = b->m->config->train.recompute;
+    const uint32_t part = clrnn_divide_up(steps, block) * block;
+
+    return b->train && part < b->T ? part : 0;
+}
+
+// The states at the end of all parts but the last, W features each; NONE where there are no parts.
+static enum clrnn_status add_kept_state(struct clrnn_build *b, const char *what, uint32_t D, uint32_t W,
+                                        int *kept)
+{
+    const uint32_t part = part_of(b);
+
+    *kept = CLRNN_NONE;
+    if (!part || !W)
+        return CLRNN_OK;
+    return clrnn_build_activation(b, b->layer, what, CLRNN_REAL, DIMS((b->T - 1) / part, D, b->p->N, W),
+                                  kept);
+}
+
 static enum clrnn_status add_rnn_level(struct clrnn_build *b, const struct clrnn_layer *layer, uint32_t D)
 {
     const enum clrnn_cell cell = clrnn_layer_cell(layer->kind);
     const uint32_t N = b->p->N, H = layer->hidden_size;
+    const bool keeps = b->train && !part_of(b);
     uint32_t rows;
-    int y, gates = CLRNN_NONE, state = CLRNN_NONE;
+    int y, kept_h, kept_c, gates = CLRNN_NONE, state = CLRNN_NONE;
     struct states states;
     struct clrnn_op *op;
 
     TRY(add_states(b, H, cell == CLRNN_CELL_LSTM ? H : 0, &states));
     TRY(clrnn_build_activation(b, b->layer, "y", CLRNN_REAL, DIMS(b->T, N, D * H), &y));
     rows = b->T * N; // fits: y has more elements
-    if (b->train)
+    if (keeps)
         TRY(clrnn_build_activation(b, b->layer, "gates", CLRNN_REAL,
                                    DIMS(D, rows, clrnn_cell_reserve(cell) * H), &gates));
-    if (b->train && cell == CLRNN_CELL_LSTM)
+    if (keeps && cell == CLRNN_CELL_LSTM)
         TRY(clrnn_build_activation(b, b->layer, "cell", CLRNN_REAL, DIMS(D, rows, H), &state));
+    TRY(add_kept_state(b, "kept h", D, H, &kept_h));
+    TRY(add_kept_state(b, "kept c", D, cell == CLRNN_CELL_LSTM ? H : 0, &kept_c));
     TRY(clrnn_graph_op(b->g, CLRNN_OP_RNN_FWD, b->layer, b->T, N, b->C, &op));
     op->rnn.cell = cell;
     op->rnn.relu = layer->relu;
     op->rnn.bias = layer->bias;
     op->rnn.H = H;
     op->rnn.D = D;
+    op->rnn.part = part_of(b);
     op->in[RNN_X] = b->x;
     op->in[RNN_LENGTHS] = b->lengths;
     for (uint32_t d = 0; d < D; d++) {
@@ -106,6 +134,8 @@ static enum clrnn_status add_rnn_level(struct clrnn_build *b, const struct clrnn
     op->in[RNN_C0] = states.c0;
     op->out[RNN_HN] = states.hn;
     op->out[RNN_CN] = states.cn;
+    op->out[RNN_KEPT_H] = kept_h;
+    op->out[RNN_KEPT_C] = kept_c;
     b->x = y;
     b->C = D * H;
     return CLRNN_OK;
@@ -127,7 +157,7 @@ static enum clrnn_status add_kept(struct clrnn_build *b, const struct clrnn_laye
 
     for (int i = 0; i < RECURRENT_WIDE; i++) {
         kept[i] = CLRNN_NONE;
-        if (b->train && width[i])
+        if (b->train && width[i] && !part_of(b))
             TRY(clrnn_build_activation(b, b->layer, what[i], CLRNN_REAL, DIMS(D, b->T * b->p->N, width[i]),
                                        &kept[i]));
     }
@@ -141,20 +171,26 @@ static enum clrnn_status add_cell_level(struct clrnn_build *b, const struct clrn
     const enum clrnn_cell cell = clrnn_layer_cell(layer->kind);
     const double p = b->train ? layer->recurrent_dropout : 0;
     const uint32_t P = clrnn_layer_state(layer);
-    int y, kept[RECURRENT_WIDE];
+    int y, kept_h, kept_c, kept[RECURRENT_WIDE];
     struct states states;
     struct clrnn_op *op;
 
     TRY(add_states(b, P, cell == CLRNN_CELL_LSTM ? layer->hidden_size : 0, &states));
     TRY(clrnn_build_activation(b, b->layer, "y", CLRNN_REAL, DIMS(b->T, b->p->N, D * P), &y));
     TRY(add_kept(b, layer, D, kept));
+    TRY(add_kept_state(b, "kept h", D, P, &kept_h));
+    TRY(add_kept_state(b, "kept c", D, cell == CLRNN_CELL_LSTM ? layer->hidden_size : 0, &kept_c));
     TRY(clrnn_graph_op(b->g, CLRNN_OP_RECURRENT_FWD, b->layer, b->T, b->p->N, b->C, &op));
-    op->recurrent = (struct clrnn_recurrent_attributes){
-        .rnn = {.cell = cell, .relu = layer->relu, .bias = layer->bias, .H = layer->hidden_size, .D = D},
-        .layer_norm = layer->layer_norm,
-        .P = P,
-        .p = p,
-        .stream = stream};
+    op->recurrent = (struct clrnn_recurrent_attributes){.rnn = {.cell = cell,
+                                                                .relu = layer->relu,
+                                                                .bias = layer->bias,
+                                                                .H = layer->hidden_size,
+                                                                .D = D,
+                                                                .part = part_of(b)},
+                                                        .layer_norm = layer->layer_norm,
+                                                        .P = P,
+                                                        .p = p,
+                                                        .stream = stream};
     op->in[RECURRENT_X] = b->x;
     op->in[RECURRENT_LENGTHS] = b->lengths;
     op->in[RECURRENT_COUNTER] = p > 0 ? b->counter : CLRNN_NONE;
@@ -185,6 +221,8 @@ static enum clrnn_status add_cell_level(struct clrnn_build *b, const struct clrn
     op->in[RECURRENT_C0] = states.c0;
     op->out[RECURRENT_HN] = states.hn;
     op->out[RECURRENT_CN] = states.cn;
+    op->out[RECURRENT_KEPT_H] = kept_h;
+    op->out[RECURRENT_KEPT_C] = kept_c;
     b->x = y;
     b->C = D * P;
     return CLRNN_OK;

@@ -295,6 +295,10 @@ static const struct clrnn_option train_rows[] = {
      .max = CLRNN_MAX_SIZE,
      .help = "cut each batch into pieces of so many time steps, trained one after the other with the states carried "
              "on but not differentiated through; null: whole sequences"},
+    {"recompute", CLRNN_OPTION_U32, .offset = T(recompute), .def = "null", .null = "0", .quiet = true, .min = 1,
+     .max = CLRNN_MAX_SIZE,
+     .help = "N: recurrent layers keep the state of every N-th time step only and compute the rest again in backward: "
+             "the same bits in less memory; null: they keep everything"},
     {"stateful", CLRNN_OPTION_BOOL, .offset = T(stateful), .def = "false",
      .help = "sample n of a batch goes on from the states with which sample n of the batch before ended; zero at the "
              "start of an epoch"},

@@ -22,7 +22,7 @@
 #include "slots.h"
 
 #define CLRNN_NONE (-1)
-#define CLRNN_OP_MAX_IN 33
+#define CLRNN_OP_MAX_IN 35
 #define CLRNN_OP_MAX_OUT 21
 
 enum clrnn_op_kind {
@@ -55,7 +55,7 @@ struct clrnn_op_backward {
     struct {
         int to, from;
         bool out; // `from` is an output of the forward
-    } in[30];
+    } in[32];
     struct {
         int to, from; // output slot, and the forward's slot of the parameter that it is the gradient of
     } grad[18];

@@ -8,6 +8,7 @@
 
 #include "device/gemm/gemm.h"
 #include "device/remember/choice.h"
+#include "ops/blocks.h"
 #include "ops/recurrent_direction.h"
 #include "ops/rnn_states.h"
 
@@ -15,19 +16,23 @@
 
 static enum clrnn_status input_products(struct clrnn_launches *l, const struct clrnn_recurrent_direction *r)
 {
-    return clrnn_launch_gemm(
-        l, &(struct clrnn_gemm){.transpose_b = true,
-                                .M = (uint32_t)clrnn_recurrent_rows(r),
-                                .N = clrnn_recurrent_columns(r),
-                                .K = r->C,
-                                .alpha = 1,
-                                .a = r->x,
-                                .a_ld = r->C,
-                                .b = r->WEIGHT(WEIGHT_IH),
-                                .b_ld = r->C,
-                                .c = r->input,
-                                .c_offset = r->d * clrnn_recurrent_rows(r) * clrnn_recurrent_columns(r),
-                                .c_ld = clrnn_recurrent_columns(r)});
+    const uint32_t GH = clrnn_recurrent_columns(r);
+    const struct clrnn_blocks blocks = clrnn_blocks_of(l, r->d, 0, r->steps, r->whole, r->N);
+    const struct clrnn_gemm m = {.transpose_b = true,
+                                 .M = r->steps * r->N,
+                                 .N = GH,
+                                 .K = r->C,
+                                 .alpha = 1,
+                                 .a = r->x,
+                                 .a_offset = (size_t)(r->low + r->offset) * r->N * r->C,
+                                 .a_ld = r->C,
+                                 .b = r->WEIGHT(WEIGHT_IH),
+                                 .b_ld = r->C,
+                                 .c = r->input,
+                                 .c_offset = (r->d * clrnn_recurrent_rows(r) + (size_t)r->low * r->N) * GH,
+                                 .c_ld = GH};
+
+    return clrnn_launch_gemm_rows(l, &m, 1, &blocks);
 }
 
 static enum clrnn_status hidden_products(struct clrnn_launches *l, const struct clrnn_recurrent_direction *r,
@@ -98,15 +103,20 @@ static enum clrnn_status project(struct clrnn_launches *l, const struct clrnn_re
                                                   .c_ld = r->D * r->P});
 }
 
-static enum clrnn_status direction_fwd(struct clrnn_launches *l, struct clrnn_recurrent_direction *r,
-                                       struct clrnn_buffer *dropped)
+enum clrnn_status clrnn_recurrent_prepare(struct clrnn_launches *l, struct clrnn_recurrent_direction *r)
+{
+    TRY(clrnn_recurrent_mask(l, r));
+    return begin(l, r);
+}
+
+static enum clrnn_status steps_fwd(struct clrnn_launches *l, const struct clrnn_recurrent_direction *r,
+                                   struct clrnn_buffer *dropped)
 {
     const bool projected = r->WEIGHT(WEIGHT_HR) != NULL;
+    const uint32_t first = clrnn_recurrent_first(r, false);
 
-    TRY(clrnn_recurrent_mask(l, r));
-    TRY(begin(l, r));
     TRY(input_products(l, r));
-    for (uint32_t step = 0; step < r->T; step++) {
+    for (uint32_t step = first; step < first + r->steps; step++) {
         const size_t t = r->d ? r->T - 1 - step : step, row = t * r->N;
 
         if (step > 0)
@@ -120,10 +130,64 @@ static enum clrnn_status direction_fwd(struct clrnn_launches *l, struct clrnn_re
                  BUF(projected ? r->wide : r->y), BUF(r->lengths), BUF(r->begin), BUF(r->state), UINT(r->T),
                  UINT(r->N), UINT(r->H), UINT(r->d), UINT(step),
                  UINT(projected ? r->d * clrnn_recurrent_rows(r) * r->H : r->d * r->H),
-                 UINT(projected ? r->H : r->D * r->H), LANE_SUMS(r->split))));
+                 UINT(projected ? r->H : r->D * r->H), UINT(r->whole), UINT(r->offset),
+                 LANE_SUMS(r->split))));
         if (projected)
             TRY(project(l, r, row));
     }
+    return CLRNN_OK;
+}
+
+enum clrnn_status clrnn_recurrent_part_steps(struct clrnn_launches *l,
+                                             const struct clrnn_recurrent_direction *p,
+                                             const struct clrnn_rnn_part *part, uint32_t k,
+                                             struct clrnn_buffer *dropped)
+{
+    if (!part->is_first) {
+        TRY(clrnn_launch_move(l, clrnn_recurrent_kept(p, p->kept_h, p->P, k - 1),
+                              clrnn_recurrent_y(p, part->before), p->N, p->P));
+        TRY(clrnn_launch_move(l, clrnn_recurrent_kept(p, p->kept_c, p->H, k - 1),
+                              clrnn_recurrent_at(p, p->cell, p->H, part->before), p->N, p->H));
+    }
+    return steps_fwd(l, p, dropped);
+}
+
+// The last cells of the samples that end in the steps taken.
+static enum clrnn_status final_cells(struct clrnn_launches *l, const struct clrnn_recurrent_direction *r,
+                                     struct clrnn_buffer *cn)
+{
+    const struct clrnn_state_size z = {r->whole, r->N, r->H, r->D, r->low + r->offset, r->steps, r->low};
+
+    return clrnn_launch_final(l, &z, r->lengths, r->cell, r->H, clrnn_recurrent_rows(r) * r->H, r->c0, cn);
+}
+
+// Forward through part k, and what is left of it: y, and the state at its end.
+static enum clrnn_status keep_part(struct clrnn_launches *l, const struct clrnn_recurrent_direction *r,
+                                   uint32_t k, struct clrnn_buffer *dropped, struct clrnn_buffer *cn)
+{
+    const struct clrnn_rnn_part part = clrnn_rnn_part_of(r->whole, r->op->rnn.part, r->d, k);
+    const struct clrnn_recurrent_direction p = clrnn_recurrent_part(r, &part);
+
+    TRY(clrnn_recurrent_part_steps(l, &p, &part, k, dropped));
+    TRY(clrnn_launch_move(l, clrnn_recurrent_y(&p, part.low), clrnn_recurrent_y(r, part.low + part.offset),
+                          part.steps * r->N, r->P));
+    TRY(final_cells(l, &p, cn));
+    if (part.is_last)
+        return CLRNN_OK;
+    TRY(clrnn_launch_move(l, clrnn_recurrent_y(&p, part.last), clrnn_recurrent_kept(r, r->kept_h, r->P, k),
+                          r->N, r->P));
+    return clrnn_launch_move(l, clrnn_recurrent_at(&p, p.cell, p.H, part.last),
+                             clrnn_recurrent_kept(r, r->kept_c, r->H, k), r->N, r->H);
+}
+
+static enum clrnn_status direction_fwd(struct clrnn_launches *l, struct clrnn_recurrent_direction *r,
+                                       struct clrnn_buffer *dropped, struct clrnn_buffer *cn)
+{
+    TRY(clrnn_recurrent_prepare(l, r));
+    if (!r->op->rnn.part)
+        return steps_fwd(l, r, dropped);
+    for (uint32_t k = 0; k < clrnn_recurrent_parts(r); k++)
+        TRY(keep_part(l, r, k, dropped, cn));
     return CLRNN_OK;
 }
 
@@ -131,8 +195,7 @@ enum clrnn_status clrnn_recurrent_fwd(struct clrnn_launches *launches, const str
                                       const struct clrnn_op *op)
 {
     struct clrnn_recurrent_direction r = clrnn_recurrent_layer(launches, graph, op);
-    const size_t all = r.D * clrnn_recurrent_rows(&r), GH = clrnn_recurrent_columns(&r);
-    struct clrnn_buffer *dropped = NULL;
+    struct clrnn_buffer *dropped = NULL, *cn = clrnn_out(graph, op, RECURRENT_CN);
 
     r.y = clrnn_out(graph, op, RECURRENT_Y);
     r.input = clrnn_out(graph, op, RECURRENT_INPUT);
@@ -141,25 +204,20 @@ enum clrnn_status clrnn_recurrent_fwd(struct clrnn_launches *launches, const str
     r.gates = clrnn_out(graph, op, RECURRENT_GATES);
     r.cell = clrnn_out(graph, op, RECURRENT_CELL);
     r.wide = clrnn_out(graph, op, RECURRENT_WIDE);
-    clrnn_recurrent_take(&r, graph, 0);
-    TRY(clrnn_recurrent_scratch(launches, all * GH, &r.input));
-    TRY(clrnn_recurrent_scratch(launches, all * GH, &r.hidden));
-    TRY(clrnn_recurrent_scratch(launches, all * 4, &r.stats));
-    TRY(clrnn_recurrent_scratch(launches, op->rnn.cell == CLRNN_CELL_RNN ? 0 : all * 4 * r.H, &r.gates));
-    TRY(clrnn_recurrent_scratch(launches, op->rnn.cell == CLRNN_CELL_LSTM ? all * r.H : 0, &r.cell));
-    TRY(clrnn_recurrent_scratch(launches, r.WEIGHT(WEIGHT_HR) ? all * r.H : 0, &r.wide));
+    r.kept_h = clrnn_out(graph, op, RECURRENT_KEPT_H);
+    r.kept_c = clrnn_out(graph, op, RECURRENT_KEPT_C);
+    TRY(clrnn_recurrent_own(launches, &r));
     TRY(clrnn_recurrent_scratch(launches, op->recurrent.p > 0 ? (size_t)r.N * r.P : 0, &dropped));
     for (uint32_t d = 0; d < r.D; d++) {
         clrnn_recurrent_take(&r, graph, d);
-        TRY(direction_fwd(launches, &r, dropped));
+        TRY(direction_fwd(launches, &r, dropped, cn));
     }
-    TRY(clrnn_launch_final(launches, &(struct clrnn_state_size){r.T, r.N, r.P, r.D}, r.lengths, r.y,
-                           (size_t)r.D * r.P, r.P, clrnn_in(graph, op, RECURRENT_H0),
+    TRY(clrnn_launch_final(launches, &(struct clrnn_state_size){.T = r.T, .N = r.N, .W = r.P, .D = r.D},
+                           r.lengths, r.y, (size_t)r.D * r.P, r.P, clrnn_in(graph, op, RECURRENT_H0),
                            clrnn_out(graph, op, RECURRENT_HN)));
-    return clrnn_launch_final(launches, &(struct clrnn_state_size){r.T, r.N, r.H, r.D}, r.lengths, r.cell,
-                              r.H, clrnn_recurrent_rows(&r) * r.H, clrnn_in(graph, op, RECURRENT_C0),
-                              clrnn_out(graph, op, RECURRENT_CN));
+    return op->rnn.part ? CLRNN_OK : final_cells(launches, &r, cn);
 }
+
 // ---------------------------------------------------------------- class
 
 static double products(const struct clrnn_op *op)
@@ -173,7 +231,7 @@ static double products(const struct clrnn_op *op)
 
 static double flops(const struct clrnn_op *op)
 {
-    return (op->kind == CLRNN_OP_RECURRENT_FWD ? 2 : 4) * products(op);
+    return (op->kind == CLRNN_OP_RECURRENT_FWD ? 2 : op->rnn.part ? 6 : 4) * products(op);
 }
 
 static void sizes(const struct clrnn_op *op, char *text, size_t size)
@@ -209,11 +267,11 @@ static const struct clrnn_op_backward backward = {
     .kind = CLRNN_OP_RECURRENT_BWD,
     .dy = RECURRENT_BWD_DY,
     .dx = RECURRENT_DX,
-    .in_count = 30,
+    .in_count = 32,
     .in = {SAME(X), SAME(LENGTHS), SAME(COUNTER), BOTH(WEIGHT_IH), BOTH(WEIGHT_HH), BOTH(BIAS_IH), BOTH(BIAS_HH),
            BOTH(WEIGHT_HR), BOTH(GAMMA_IH), BOTH(GAMMA_HH), BOTH(GAMMA_C), BOTH(BETA_C), KEPT(Y), KEPT(INPUT),
            KEPT(HIDDEN), KEPT(STATS), KEPT(GATES), KEPT(CELL), KEPT(WIDE), {RECURRENT_BWD_H0, RECURRENT_H0, false},
-           {RECURRENT_BWD_C0, RECURRENT_C0, false}},
+           {RECURRENT_BWD_C0, RECURRENT_C0, false}, KEPT(KEPT_H), KEPT(KEPT_C)},
     .grad_count = 18,
     .grad = {GRAD(WEIGHT_IH), GRAD(WEIGHT_HH), GRAD(BIAS_IH), GRAD(BIAS_HH), GRAD(WEIGHT_HR), GRAD(GAMMA_IH),
              GRAD(GAMMA_HH), GRAD(GAMMA_C), GRAD(BETA_C)},

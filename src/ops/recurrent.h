@@ -42,7 +42,9 @@ enum { // all but y and the final states are internal to the device: NONE in inf
     RECURRENT_CELL,   // [D, rows, H], lstm
     RECURRENT_WIDE,   // [D, rows, H]: h before the projection
     RECURRENT_HN,
-    RECURRENT_CN
+    RECURRENT_CN,
+    RECURRENT_KEPT_H, // [parts - 1, D, N, P] and [.., H]: as in rnn.h
+    RECURRENT_KEPT_C
 };
 enum { // as forward up to the weights; the reference recomputes, kernels read what forward kept
     RECURRENT_BWD_Y = RECURRENT_WEIGHT_IH + 2 * RECURRENT_WEIGHTS,
@@ -57,6 +59,8 @@ enum { // as forward up to the weights; the reference recomputes, kernels read w
     RECURRENT_BWD_C0,
     RECURRENT_BWD_DHN,
     RECURRENT_BWD_DCN,
+    RECURRENT_BWD_KEPT_H,
+    RECURRENT_BWD_KEPT_C,
 };
 enum {
     RECURRENT_DX,

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The recurrent op backward: the time steps, then multiplies over all of them for the weights.
 #include "device/gemm/gemm.h"
+#include "base/array.h"
+#include "ops/blocks.h"
 #include "ops/columns.h"
 #include "ops/recurrent_direction.h"
 #include "ops/rnn_states.h"
@@ -14,13 +16,17 @@ struct scratch {
     struct clrnn_buffer *da, *db, *ga, *gb; // [D, rows, G*H]: of the gates' sums, and of their products
     struct clrnn_buffer *dcell;             // [D, rows, H]: of gamma_c times the normalised cell
     struct clrnn_buffer *clean, *dropped;   // x and h as the weight gradients read them; NULL: as they are
+    struct clrnn_buffer *dropped_step;      // [N, P]: of forward, where it runs again
+    struct clrnn_buffer *bias[3][2];        // blocks of sums(), of all parts; NULL: not there yet
 };
 
 static enum clrnn_status scratch_init(struct clrnn_launches *l, const struct clrnn_recurrent_direction *r,
                                       struct scratch *s)
 {
     const bool norm = r->op->recurrent.layer_norm, gru = r->op->rnn.cell == CLRNN_CELL_GRU;
-    const size_t all = r->D * clrnn_recurrent_rows(r), GH = clrnn_recurrent_columns(r);
+    const uint32_t part = r->op->rnn.part;
+    const size_t rows = (size_t)(part ? part + 2 : r->T) * r->N, all = r->D * rows,
+                 GH = clrnn_recurrent_columns(r);
 
     TRY(clrnn_recurrent_scratch(l, (size_t)r->N * r->P, &s->through));
     s->carry = r->op->rnn.cell == CLRNN_CELL_LSTM ? r->dc0 : gru ? r->dh0 : NULL;
@@ -36,7 +42,9 @@ static enum clrnn_status scratch_init(struct clrnn_launches *l, const struct clr
     s->ga = norm ? s->ga : s->da;
     s->gb = norm ? s->gb : s->db;
     TRY(clrnn_recurrent_scratch(l, norm && r->cell ? all * r->H : 0, &s->dcell));
-    TRY(clrnn_recurrent_scratch(l, r->op->recurrent.p > 0 ? clrnn_recurrent_rows(r) * r->P : 0, &s->dropped));
+    TRY(clrnn_recurrent_scratch(l, r->op->recurrent.p > 0 ? rows * r->P : 0, &s->dropped));
+    TRY(clrnn_recurrent_scratch(l, part && r->op->recurrent.p > 0 ? (size_t)r->N * r->P : 0,
+                                &s->dropped_step));
     if (!r->lengths) // gate gradients are 0 in padding, but x there may be NaN
         return CLRNN_OK;
     TRY(clrnn_launches_scratch(l, clrnn_recurrent_rows(r) * r->C, &s->clean));
@@ -71,7 +79,7 @@ static enum clrnn_status gradient_of_h(struct clrnn_launches *l, const struct cl
                             RANGE1((size_t)r->N * r->P), clrnn_recurrent_cost((double)r->N * r->P, 3, 4),
                             ARGS(BUF(r->dy), BUF(s->through), BUF(r->mask), BUF(s->carry), BUF(s->dh),
                                  BUF(r->lengths), UINT(r->T), UINT(r->N), UINT(r->P), UINT(r->D), UINT(r->d),
-                                 UINT(step), UINT(carry_first(r, s)))));
+                                 UINT(step), UINT(carry_first(r, s)), UINT(r->offset))));
     if (!s->dwide)
         return CLRNN_OK;
     return clrnn_launch_gemm(l,
@@ -88,11 +96,12 @@ static enum clrnn_status gradient_of_h(struct clrnn_launches *l, const struct cl
                                                   .c_ld = r->H});
 }
 
-static enum clrnn_status steps_bwd(struct clrnn_launches *l, struct clrnn_recurrent_direction *r,
+static enum clrnn_status steps_bwd(struct clrnn_launches *l, const struct clrnn_recurrent_direction *r,
                                    const struct scratch *s)
 {
-    TRY(clrnn_recurrent_mask(l, r));
-    for (uint32_t step = 0; step < r->T; step++) {
+    const uint32_t first = clrnn_recurrent_first(r, true);
+
+    for (uint32_t step = first; step < first + r->steps; step++) {
         const size_t row = (size_t)(r->d ? step : r->T - 1 - step) * r->N;
 
         TRY(gradient_of_h(l, r, s, step, row));
@@ -104,62 +113,87 @@ static enum clrnn_status steps_bwd(struct clrnn_launches *l, struct clrnn_recurr
                  BUF(r->cell), BUF(r->y), BUF(r->lengths), BUF(s->dwide ? s->dwide : s->dh), BUF(s->carry),
                  BUF(s->da), BUF(s->db), BUF(s->ga), BUF(s->gb), BUF(s->dcell), BUF(r->state), BUF(r->dcn),
                  UINT(carry_first(r, s)), UINT(s->dwide ? 0 : (r->d * clrnn_recurrent_rows(r) + row) * r->H),
-                 UINT(r->T), UINT(r->N), UINT(r->H), UINT(r->D), UINT(r->d), UINT(step),
-                 LANE_SUMS(r->split))));
+                 UINT(r->T), UINT(r->N), UINT(r->H), UINT(r->D), UINT(r->d), UINT(step), UINT(r->whole),
+                 UINT(r->offset), LANE_SUMS(r->split))));
     }
     return CLRNN_OK;
 }
 
 // ---------------------------------------------------------------- backward, the weights
 
-// c [M, N] = a^T b over `rows` rows.
-static enum clrnn_status outer(struct clrnn_launches *l, size_t rows, struct clrnn_buffer *a, size_t a_offset,
-                               uint32_t M, struct clrnn_buffer *b, size_t b_offset, uint32_t b_ld, uint32_t N,
-                               struct clrnn_buffer *c)
+static bool latest(const struct clrnn_recurrent_direction *r)
 {
-    if (!c)
-        return CLRNN_OK;
-    if (rows == 0)
-        return clrnn_launch_zero(l, c);
-    return clrnn_launch_gemm(l, &(struct clrnn_gemm){.transpose_a = true,
-                                                     .M = M,
-                                                     .N = N,
-                                                     .K = (uint32_t)rows,
-                                                     .alpha = 1,
-                                                     .a = a,
-                                                     .a_offset = a_offset,
-                                                     .a_ld = M,
-                                                     .b = b,
-                                                     .b_offset = b_offset,
-                                                     .b_ld = b_ld,
-                                                     .c = c,
-                                                     .c_ld = N});
+    return clrnn_recurrent_first(r, true) == 0;
 }
 
-// Sums over the rows of g [rows, C] and of g x, either of which may be NULL.
+static uint32_t begun(const struct clrnn_recurrent_direction *r)
+{
+    const uint32_t first = r->low + r->offset;
+
+    return r->d ? r->whole - first - r->steps : first;
+}
+
+// c [M, N] = a^T b over the steps taken, without the first `begin` of the direction; added to what later
+// parts gave.
+static enum clrnn_status outer(struct clrnn_launches *l, const struct clrnn_recurrent_direction *r,
+                               uint32_t begin, struct clrnn_rows a, struct clrnn_rows b, uint32_t N,
+                               struct clrnn_buffer *c)
+{
+    const struct clrnn_blocks blocks = clrnn_blocks_of(l, r->d, begin, r->steps, r->whole, r->N);
+    const struct clrnn_gemm m = {.transpose_a = true,
+                                 .M = a.ld,
+                                 .N = N,
+                                 .K = (r->steps - begin) * r->N,
+                                 .alpha = 1,
+                                 .beta = latest(r) ? 0 : 1,
+                                 .a = a.of,
+                                 .a_offset = a.first,
+                                 .a_ld = a.ld,
+                                 .b = b.of,
+                                 .b_offset = b.first,
+                                 .b_ld = b.ld,
+                                 .c = c,
+                                 .c_ld = N};
+
+    if (!c)
+        return CLRNN_OK;
+    return m.K == 0 ? clrnn_launch_zero(l, c) : clrnn_launch_gemm_sum(l, &m, 1, &blocks);
+}
+
+// Sums over the rows of g [rows, C] and of g x, either of which may be NULL, in blocks that are summed when
+// backward has come to the first part.
 static enum clrnn_status sums(struct clrnn_launches *l, const struct clrnn_recurrent_direction *r,
                               struct clrnn_buffer *g, struct clrnn_buffer *x, uint32_t C,
-                              struct clrnn_buffer *dbias, struct clrnn_buffer *dgain)
+                              struct clrnn_buffer *dbias, struct clrnn_buffer *dgain,
+                              struct clrnn_buffer *kept[2])
 {
-    const uint32_t rows = (uint32_t)clrnn_recurrent_rows(r);
-    const struct clrnn_split s = clrnn_split_columns(l, rows, C);
-    struct clrnn_buffer *bias_blocks = dbias, *gain_blocks = dgain;
+    const struct clrnn_blocks b = clrnn_blocks_of(l, r->d, 0, r->steps, r->whole, r->N);
+    const uint32_t rows = r->steps * r->N, all = r->whole * r->N;
+    struct clrnn_split s = clrnn_split_columns(l, rows, C);
+    struct clrnn_buffer *blocks[2] = {dbias, dgain};
 
+    if (b.rows) {
+        s.chunk = b.rows;
+        s.teams = clrnn_divide_up(all, s.chunk);
+        s.range = RANGE2(s.range.global[0], clrnn_divide_up(rows, s.chunk));
+    }
     if (!dbias && !dgain)
         return CLRNN_OK;
-    if (s.teams > 1 && dbias)
-        TRY(clrnn_launches_scratch(l, (size_t)s.teams * C, &bias_blocks));
-    if (s.teams > 1 && dgain)
-        TRY(clrnn_launches_scratch(l, (size_t)s.teams * C, &gain_blocks));
+    for (int i = 0; i < 2 && s.teams > 1; i++) {
+        TRY(clrnn_recurrent_scratch(l, blocks[i] ? (size_t)s.teams * C : 0, &kept[i]));
+        blocks[i] = blocks[i] ? kept[i] : NULL;
+    }
     TRY(clrnn_launch_kernel(l, "recurrent", "recurrent_sums", DEFINES_OF(r, s), s.range,
                             clrnn_recurrent_cost((double)rows * C, 3, 2),
-                            ARGS(BUF(g), BUF(x), BUF(r->lengths), BUF(bias_blocks), BUF(gain_blocks),
-                                 UINT(r->d * rows), UINT(rows), UINT(r->N), UINT(C), UINT(s.chunk))));
-    if (s.teams > 1 && dbias)
-        TRY(clrnn_launch_block_sum(l, bias_blocks, 0, s.teams, C, dbias));
-    if (s.teams > 1 && dgain)
-        TRY(clrnn_launch_block_sum(l, gain_blocks, 0, s.teams, C, dgain));
-    return CLRNN_OK;
+                            ARGS(BUF(g), BUF(x), BUF(r->lengths), BUF(blocks[0]), BUF(blocks[1]),
+                                 UINT(r->d * clrnn_recurrent_rows(r) + (size_t)r->low * r->N), UINT(rows),
+                                 UINT((r->low + r->offset) * r->N), UINT(r->N), UINT(C), UINT(s.chunk),
+                                 UINT(begun(r) * r->N / s.chunk), UINT(b.rows && r->d))));
+    if (s.teams == 1 || begun(r) > 0)
+        return CLRNN_OK;
+    if (dbias)
+        TRY(clrnn_launch_block_sum(l, blocks[0], 0, s.teams, C, dbias));
+    return dgain ? clrnn_launch_block_sum(l, blocks[1], 0, s.teams, C, dgain) : CLRNN_OK;
 }
 
 // dh0, and the first steps' part of dW_hh, which is added to that of the others.
@@ -167,7 +201,7 @@ static enum clrnn_status initial_gradients(struct clrnn_launches *l,
                                            const struct clrnn_recurrent_direction *r, const struct scratch *s)
 {
     const uint32_t count = r->N * r->P;
-    const struct clrnn_state_size rows = {r->T, r->N, clrnn_recurrent_columns(r), r->D};
+    const struct clrnn_state_size rows = {.T = r->T, .N = r->N, .W = clrnn_recurrent_columns(r), .D = r->D};
     struct clrnn_buffer *first = s->gb;
     struct clrnn_gemm m = {.alpha = 1, .a_ld = clrnn_recurrent_columns(r)};
 
@@ -206,26 +240,90 @@ static enum clrnn_status initial_gradients(struct clrnn_launches *l,
 }
 
 static enum clrnn_status weight_gradients(struct clrnn_launches *l, const struct clrnn_recurrent_direction *r,
-                                          const struct scratch *s)
+                                          struct scratch *s)
 {
-    const size_t rows = clrnn_recurrent_rows(r), GH = clrnn_recurrent_columns(r), first = r->d * rows,
-                 past = rows - r->N;
-    const size_t gates =
-        (first + (r->d ? 0 : r->N)) * GH; // row r of the gates belongs to row r - N of h, or r + N
+    const uint32_t GH = clrnn_recurrent_columns(r), begin = clrnn_recurrent_first(r, false) ? 0 : 1;
+    // the step of the gates belongs to the step of h before it
+    const uint32_t step = r->d ? r->low : r->low + begin, h = r->d ? r->low + 1 : r->low + begin - 1;
+    const struct clrnn_rows x = {s->clean ? s->clean : r->x, (size_t)(r->low + r->offset) * r->N * r->C,
+                                 r->C};
+    struct clrnn_rows past = clrnn_recurrent_y(r, h);
 
-    TRY(outer(l, rows, s->ga, first * GH, (uint32_t)GH, s->clean ? s->clean : r->x, 0, r->C, r->C,
-              r->GRADIENT(WEIGHT_IH)));
-    if (s->dropped && past > 0) {
-        TRY(clrnn_recurrent_drop(l, r, r->d ? r->N : 0, past, s->dropped));
-        TRY(outer(l, past, s->gb, gates, (uint32_t)GH, s->dropped, 0, r->P, r->P, r->GRADIENT(WEIGHT_HH)));
-    } else {
-        TRY(outer(l, past, s->gb, gates, (uint32_t)GH, r->y, ((r->d ? r->N : 0) * (size_t)r->D + r->d) * r->P,
-                  r->D * r->P, r->P, r->GRADIENT(WEIGHT_HH)));
+    TRY(outer(l, r, 0, clrnn_recurrent_at(r, s->ga, GH, r->low), x, r->C, r->GRADIENT(WEIGHT_IH)));
+    if (s->dropped && r->steps > begin) {
+        TRY(clrnn_recurrent_drop(l, r, (size_t)h * r->N, (size_t)(r->steps - begin) * r->N, s->dropped));
+        past = (struct clrnn_rows){s->dropped, 0, r->P};
     }
-    TRY(outer(l, rows, s->dh, first * r->P, r->P, r->wide, first * r->H, r->H, r->H, r->GRADIENT(WEIGHT_HR)));
-    TRY(sums(l, r, s->da, r->input, (uint32_t)GH, r->GRADIENT(BIAS_IH), r->GRADIENT(GAMMA_IH)));
-    TRY(sums(l, r, s->db, r->hidden, (uint32_t)GH, r->GRADIENT(BIAS_HH), r->GRADIENT(GAMMA_HH)));
-    return sums(l, r, s->dcell, r->cell, r->H, r->GRADIENT(BETA_C), r->GRADIENT(GAMMA_C));
+    TRY(outer(l, r, begin, clrnn_recurrent_at(r, s->gb, GH, step), past, r->P, r->GRADIENT(WEIGHT_HH)));
+    TRY(outer(l, r, 0, clrnn_recurrent_at(r, s->dh, r->P, r->low),
+              clrnn_recurrent_at(r, r->wide, r->H, r->low), r->H, r->GRADIENT(WEIGHT_HR)));
+    TRY(sums(l, r, s->da, r->input, GH, r->GRADIENT(BIAS_IH), r->GRADIENT(GAMMA_IH), s->bias[0]));
+    TRY(sums(l, r, s->db, r->hidden, GH, r->GRADIENT(BIAS_HH), r->GRADIENT(GAMMA_HH), s->bias[1]));
+    return sums(l, r, s->dcell, r->cell, r->H, r->GRADIENT(BETA_C), r->GRADIENT(GAMMA_C), s->bias[2]);
+}
+
+static enum clrnn_status input_gradient(struct clrnn_launches *l, const struct clrnn_recurrent_direction *r,
+                                        const struct scratch *s)
+{
+    const struct clrnn_blocks blocks = clrnn_blocks_of(l, r->d, 0, r->steps, r->whole, r->N);
+    const uint32_t GH = clrnn_recurrent_columns(r);
+    const struct clrnn_gemm m = {.M = r->steps * r->N,
+                                 .N = r->C,
+                                 .K = GH,
+                                 .alpha = 1,
+                                 .beta = r->d ? 1 : 0,
+                                 .a = s->ga,
+                                 .a_offset = clrnn_recurrent_at(r, s->ga, GH, r->low).first,
+                                 .a_ld = GH,
+                                 .b = r->WEIGHT(WEIGHT_IH),
+                                 .b_ld = r->C,
+                                 .c = r->dx,
+                                 .c_offset = (size_t)(r->low + r->offset) * r->N * r->C,
+                                 .c_ld = r->C};
+
+    return r->dx ? clrnn_launch_gemm_rows(l, &m, 1, &blocks) : CLRNN_OK;
+}
+
+// Backward through the steps taken; p is the whole, or a part.
+static enum clrnn_status steps_and_weights(struct clrnn_launches *l,
+                                           const struct clrnn_recurrent_direction *p, struct scratch *s)
+{
+    TRY(steps_bwd(l, p, s));
+    TRY(weight_gradients(l, p, s));
+    if (begun(p) == 0)
+        TRY(initial_gradients(l, p, s));
+    return input_gradient(l, p, s);
+}
+
+static enum clrnn_status part_bwd(struct clrnn_launches *l, const struct clrnn_recurrent_direction *r,
+                                  uint32_t k, struct scratch *s)
+{
+    const uint32_t GH = clrnn_recurrent_columns(r);
+    const struct clrnn_rnn_part part = clrnn_rnn_part_of(r->whole, r->op->rnn.part, r->d, k);
+    const struct clrnn_recurrent_direction p = clrnn_recurrent_part(r, &part);
+
+    if (!part.is_last) { // the gradients of the gates of the step after
+        const struct clrnn_rnn_part after = clrnn_rnn_part_of(r->whole, r->op->rnn.part, r->d, k + 1);
+        const struct clrnn_recurrent_direction q = clrnn_recurrent_part(r, &after);
+
+        TRY(clrnn_launch_move(l, clrnn_recurrent_at(&q, s->gb, GH, after.first),
+                              clrnn_recurrent_at(&p, s->gb, GH, part.after), r->N, GH));
+    }
+    TRY(clrnn_recurrent_part_steps(l, &p, &part, k, s->dropped_step));
+    return steps_and_weights(l, &p, s);
+}
+
+static enum clrnn_status direction_bwd(struct clrnn_launches *l, struct clrnn_recurrent_direction *r,
+                                       struct scratch *s)
+{
+    if (!r->op->rnn.part) {
+        TRY(clrnn_recurrent_mask(l, r));
+        return steps_and_weights(l, r, s);
+    }
+    TRY(clrnn_recurrent_prepare(l, r));
+    for (uint32_t k = clrnn_recurrent_parts(r); k-- > 0;)
+        TRY(part_bwd(l, r, k, s));
+    return CLRNN_OK;
 }
 
 enum clrnn_status clrnn_recurrent_bwd(struct clrnn_launches *launches, const struct clrnn_graph *graph,
@@ -246,30 +344,17 @@ enum clrnn_status clrnn_recurrent_bwd(struct clrnn_launches *launches, const str
     r.dh0 = clrnn_out(graph, op, RECURRENT_DH0);
     r.dc0 = clrnn_out(graph, op, RECURRENT_DC0);
     r.dcn = clrnn_in(graph, op, RECURRENT_BWD_DCN);
-    TRY(clrnn_launch_join_final(launches, &(struct clrnn_state_size){r.T, r.N, r.P, r.D}, r.lengths,
-                                clrnn_in(graph, op, RECURRENT_BWD_DHN), &r.dy));
+    r.kept_h = clrnn_in(graph, op, RECURRENT_BWD_KEPT_H);
+    r.kept_c = clrnn_in(graph, op, RECURRENT_BWD_KEPT_C);
+    TRY(clrnn_launch_join_final(launches, &(struct clrnn_state_size){.T = r.T, .N = r.N, .W = r.P, .D = r.D},
+                                r.lengths, clrnn_in(graph, op, RECURRENT_BWD_DHN), &r.dy));
     clrnn_recurrent_take(&r, graph, 0);
+    if (op->rnn.part)
+        TRY(clrnn_recurrent_own(launches, &r));
     TRY(scratch_init(launches, &r, &s));
     for (uint32_t d = 0; d < r.D; d++) {
         clrnn_recurrent_take(&r, graph, d);
-        TRY(steps_bwd(launches, &r, &s));
-        TRY(weight_gradients(launches, &r, &s));
-        TRY(initial_gradients(launches, &r, &s));
-        if (!r.dx)
-            continue;
-        TRY(clrnn_launch_gemm(launches, &(struct clrnn_gemm){.M = (uint32_t)clrnn_recurrent_rows(&r),
-                                                             .N = r.C,
-                                                             .K = clrnn_recurrent_columns(&r),
-                                                             .alpha = 1,
-                                                             .beta = d ? 1 : 0,
-                                                             .a = s.ga,
-                                                             .a_offset = d * clrnn_recurrent_rows(&r) *
-                                                                         clrnn_recurrent_columns(&r),
-                                                             .a_ld = clrnn_recurrent_columns(&r),
-                                                             .b = r.WEIGHT(WEIGHT_IH),
-                                                             .b_ld = r.C,
-                                                             .c = r.dx,
-                                                             .c_ld = r.C}));
+        TRY(direction_bwd(launches, &r, &s));
     }
     return CLRNN_OK;
 }

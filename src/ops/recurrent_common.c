@@ -4,6 +4,8 @@
 
 #include <math.h>
 
+#include "base/array.h"
+
 // Their in[] start with the same slots.
 struct clrnn_recurrent_direction clrnn_recurrent_layer(struct clrnn_launches *l, const struct clrnn_graph *g,
                                                        const struct clrnn_op *op)
@@ -17,6 +19,8 @@ struct clrnn_recurrent_direction clrnn_recurrent_layer(struct clrnn_launches *l,
                                           .D = a->rnn.D,
                                           .G = clrnn_cell_gates(a->rnn.cell),
                                           .op = op,
+                                          .whole = op->T,
+                                          .steps = op->T,
                                           .x = clrnn_in(g, op, RECURRENT_X),
                                           .lengths = clrnn_in(g, op, RECURRENT_LENGTHS),
                                           .counter = clrnn_in(g, op, RECURRENT_COUNTER)};
@@ -42,6 +46,62 @@ void clrnn_recurrent_take(struct clrnn_recurrent_direction *r, const struct clrn
                              : clrnn_out(g, r->op, (int)(RECURRENT_DWEIGHT_IH + RECURRENT_WEIGHTS * d + i));
     }
 }
+
+uint32_t clrnn_recurrent_first(const struct clrnn_recurrent_direction *r, bool backward)
+{
+    return (r->d == 0) == backward ? r->T - r->low - r->steps : r->low;
+}
+
+enum clrnn_status clrnn_recurrent_own(struct clrnn_launches *l, struct clrnn_recurrent_direction *r)
+{
+    const uint32_t part = r->op->rnn.part;
+    const size_t all = (size_t)r->D * (part ? part + 2 : r->T) * r->N, GH = clrnn_recurrent_columns(r);
+    const enum clrnn_cell cell = r->op->rnn.cell;
+
+    TRY(clrnn_recurrent_scratch(l, all * GH, &r->input));
+    TRY(clrnn_recurrent_scratch(l, all * GH, &r->hidden));
+    TRY(clrnn_recurrent_scratch(l, all * 4, &r->stats));
+    TRY(clrnn_recurrent_scratch(l, cell == CLRNN_CELL_RNN ? 0 : all * 4 * r->H, &r->gates));
+    TRY(clrnn_recurrent_scratch(l, cell == CLRNN_CELL_LSTM ? all * r->H : 0, &r->cell));
+    TRY(clrnn_recurrent_scratch(l, r->P == r->H ? 0 : all * r->H, &r->wide));
+    return clrnn_recurrent_scratch(l, part ? all * r->P : 0, &r->part_y);
+}
+
+struct clrnn_recurrent_direction clrnn_recurrent_part(const struct clrnn_recurrent_direction *r,
+                                                      const struct clrnn_rnn_part *part)
+{
+    struct clrnn_recurrent_direction p = *r;
+
+    p.T = part->T;
+    p.low = part->low;
+    p.steps = part->steps;
+    p.offset = part->offset;
+    p.y = r->part_y;
+    return p;
+}
+
+uint32_t clrnn_recurrent_parts(const struct clrnn_recurrent_direction *r)
+{
+    return r->op->rnn.part ? clrnn_divide_up(r->whole, r->op->rnn.part) : 1;
+}
+
+struct clrnn_rows clrnn_recurrent_y(const struct clrnn_recurrent_direction *r, uint32_t t)
+{
+    return (struct clrnn_rows){r->y, ((size_t)t * r->N * r->D + r->d) * r->P, r->D * r->P};
+}
+
+struct clrnn_rows clrnn_recurrent_at(const struct clrnn_recurrent_direction *r, struct clrnn_buffer *of,
+                                     uint32_t W, uint32_t t)
+{
+    return (struct clrnn_rows){of, (r->d * clrnn_recurrent_rows(r) + (size_t)t * r->N) * W, W};
+}
+
+struct clrnn_rows clrnn_recurrent_kept(const struct clrnn_recurrent_direction *r, struct clrnn_buffer *kept,
+                                       uint32_t W, uint32_t k)
+{
+    return (struct clrnn_rows){kept, ((size_t)k * r->D + r->d) * r->N * W, W};
+}
+
 enum clrnn_status clrnn_recurrent_scratch(struct clrnn_launches *l, size_t count,
                                           struct clrnn_buffer **buffer)
 {

@@ -4,6 +4,7 @@
 #define CLRNN_SRC_OPS_RECURRENT_DIRECTION_H
 
 #include "ops/graph.h"
+#include "ops/rnn_states.h"
 #include "ops/split.h"
 
 /** The sizes and buffers of one direction. Shapes: ops/recurrent.h. Absent buffers are NULL. */
@@ -15,6 +16,9 @@ struct clrnn_recurrent_direction {
     struct clrnn_buffer *y, *input, *hidden, *stats, *gates, *cell, *wide, *mask;
     struct clrnn_buffer *dy, *dx;                                   // backward
     struct clrnn_buffer *h0, *c0, *begin, *state, *dh0, *dc0, *dcn; // cl/recurrent.cl has begin and state
+    // Of a part (ops/rnn_states.h), or of the whole: T steps of `whole`, and as struct clrnn_rnn_part has it.
+    uint32_t whole, low, steps, offset;
+    struct clrnn_buffer *kept_h, *kept_c, *part_y; // as in rnn.h; y of a part, NULL: there are none
 };
 
 /** By the layer and how its rows or columns are divided. */
@@ -43,6 +47,31 @@ static inline struct clrnn_cost clrnn_recurrent_cost(double numbers, double flop
 struct clrnn_recurrent_direction clrnn_recurrent_layer(struct clrnn_launches *l, const struct clrnn_graph *g,
                                                        const struct clrnn_op *op);
 void clrnn_recurrent_take(struct clrnn_recurrent_direction *r, const struct clrnn_graph *g, uint32_t d);
+
+/** Steps of T before those that are taken, in forward or backward order: 0 or 1, of the whole 0. */
+uint32_t clrnn_recurrent_first(const struct clrnn_recurrent_direction *r, bool backward);
+
+/** Scratch for what forward leaves to backward of the whole or, with op->rnn.part, of a part: buffers that
+ * are not there. */
+enum clrnn_status clrnn_recurrent_own(struct clrnn_launches *l, struct clrnn_recurrent_direction *r);
+/** The direction's part. */
+struct clrnn_recurrent_direction clrnn_recurrent_part(const struct clrnn_recurrent_direction *r,
+                                                      const struct clrnn_rnn_part *part);
+uint32_t clrnn_recurrent_parts(const struct clrnn_recurrent_direction *r);
+
+/** Before a direction's first steps: the dropout's mask, and the product of the initial state. */
+enum clrnn_status clrnn_recurrent_prepare(struct clrnn_launches *l, struct clrnn_recurrent_direction *r);
+/** Forward through part k from the state kept before it. `dropped`: scratch [N, P], NULL: nothing is. */
+enum clrnn_status clrnn_recurrent_part_steps(struct clrnn_launches *l,
+                                             const struct clrnn_recurrent_direction *p,
+                                             const struct clrnn_rnn_part *part, uint32_t k,
+                                             struct clrnn_buffer *dropped);
+/** Step t of y, of the cell, and of other rows of W numbers; the states kept at the end of part k. */
+struct clrnn_rows clrnn_recurrent_y(const struct clrnn_recurrent_direction *r, uint32_t t);
+struct clrnn_rows clrnn_recurrent_at(const struct clrnn_recurrent_direction *r, struct clrnn_buffer *of,
+                                     uint32_t W, uint32_t t);
+struct clrnn_rows clrnn_recurrent_kept(const struct clrnn_recurrent_direction *r, struct clrnn_buffer *kept,
+                                       uint32_t W, uint32_t k);
 
 /** Scratch, unless the buffer is there or count is 0. */
 enum clrnn_status clrnn_recurrent_scratch(struct clrnn_launches *l, size_t count,

@@ -17,9 +17,13 @@
 // R = 1 (rnn), 4 (lstm: i f g o; gru: r z n and W_hn h + b_hn); cell [D, rows, H], lstm only. Both are
 // internal to the device (NONE in inference; not compared between devices).
 //
+// With `part`, GATES, CELL and RNN_BWD_Y are NONE. Backward computes them again for so many steps at a time,
+// from the states kept_h, kept_c [parts - 1, D, N, H] that forward keeps at the end of each part but the
+// last, as a direction counts them; results have the same bits. Initial states then need D 1.
+//
 // Initial states h0, c0 [D, N, H] are zero where they are NONE (c0: lstm only, with h0). Final states hn, cn
-// [D, N, H]: of each sample's last valid step in the order of the direction; cn needs GATES and CELL.
-// Backward takes their gradients, NONE: zero, and dy may be NONE where they are not.
+// [D, N, H]: of each sample's last valid step in the order of the direction; cn needs GATES and CELL, or
+// `part`. Backward takes their gradients, NONE: zero, and dy may be NONE where they are not.
 enum {
     RNN_X, // [T, N, C]
     RNN_LENGTHS,
@@ -31,7 +35,7 @@ enum {
     RNN_H0 = RNN_WEIGHT_IH + 8,
     RNN_C0,
 };
-enum { RNN_Y, RNN_GATES, RNN_CELL, RNN_HN, RNN_CN };
+enum { RNN_Y, RNN_GATES, RNN_CELL, RNN_HN, RNN_CN, RNN_KEPT_H, RNN_KEPT_C };
 enum { // the reference recomputes from the weights and biases; kernels read GATES
     RNN_BWD_X,
     RNN_BWD_LENGTHS,
@@ -47,6 +51,8 @@ enum { // the reference recomputes from the weights and biases; kernels read GAT
     RNN_BWD_C0,
     RNN_BWD_DHN,
     RNN_BWD_DCN,
+    RNN_BWD_KEPT_H,
+    RNN_BWD_KEPT_C,
 };
 enum {
     RNN_DX,
@@ -65,6 +71,7 @@ struct clrnn_rnn_attributes {
     enum clrnn_cell cell;
     bool relu, bias;
     uint32_t H, D;
+    uint32_t part; // a multiple of clrnn_block_steps and less than T; 0: activations are kept
 };
 
 uint32_t clrnn_cell_gates(enum clrnn_cell cell);   // G: 1, 4, 3

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Common to the variants of the recurrent layer: sizes, the layout of the input gates and their multiply.
+#include "ops/blocks.h"
 #include "ops/rnn_variants.h"
 #include "ops/split.h"
 
@@ -18,15 +19,26 @@ static size_t rows_of(const struct clrnn_rnn *r)
     return (size_t)r->T * r->N;
 }
 
-struct rnn_args clrnn_rnn_args(const struct clrnn_rnn *r)
+uint32_t clrnn_rnn_first(const struct clrnn_rnn *r, bool backward)
 {
+    return (r->direction == 0) == backward ? r->T - r->low - r->steps : r->low;
+}
+
+struct rnn_args clrnn_rnn_args(const struct clrnn_rnn *r, bool backward)
+{
+    const uint32_t first = clrnn_rnn_first(r, backward);
+
     return (struct rnn_args){.T = r->T,
                              .N = r->N,
                              .C = r->C,
                              .H = r->H,
                              .D = r->D,
                              .save = r->gates != NULL,
-                             .last = r->T,
+                             .first = first,
+                             .last = first + r->steps,
+                             .whole = r->whole,
+                             .offset = r->offset,
+                             .direction = r->direction,
                              .item_rows = r->N};
 }
 
@@ -53,27 +65,33 @@ enum clrnn_status clrnn_rnn_input_gates(struct clrnn_launches *l, const struct c
                                         struct clrnn_buffer *pre, bool *fused)
 {
     struct clrnn_epilogue epilogue[2];
+    struct clrnn_blocks blocks[2];
     struct clrnn_gemm m[2];
-    bool ignored;
 
-    for (uint32_t d = 0; d < r->D; d++) {
-        epilogue[d] =
+    FOR_DIRECTIONS(r, d)
+    {
+        const uint32_t i = d - r->direction;
+
+        epilogue[i] =
             (struct clrnn_epilogue){r->relu ? EPILOGUE_RELU : EPILOGUE_TANH, {r->bias_ih[d], r->bias_hh[d]}};
-        m[d] = (struct clrnn_gemm){
+        blocks[i] = clrnn_blocks_of(l, d, 0, r->steps, r->whole, r->N);
+        m[i] = (struct clrnn_gemm){
             .transpose_b = true,
-            .M = (uint32_t)rows_of(r),
+            .M = r->steps * r->N,
             .N = r->G * r->H,
             .K = r->C,
             .alpha = 1,
             .a = r->x,
+            .a_offset = (size_t)(r->low + r->offset) * r->N * r->C,
             .a_ld = r->C,
             .a_rows = r->x_rows,
             .b = r->weight_ih[d],
             .b_ld = r->C,
             .c = pre,
-            .c_offset = d * clrnn_rnn_pre_direction(r),
+            .c_offset = d * clrnn_rnn_pre_direction(r) + (size_t)r->low * r->N * clrnn_rnn_pre_ld(r),
             .c_ld = clrnn_rnn_pre_ld(r),
         };
     }
-    return clrnn_launch_gemm_batch(l, m, r->D, fused ? epilogue : NULL, fused ? fused : &ignored);
+    return fused ? clrnn_launch_gemm_batch(l, m, r->directions, epilogue, fused)
+                 : clrnn_launch_gemm_rows(l, m, r->directions, blocks);
 }

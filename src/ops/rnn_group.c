@@ -40,8 +40,8 @@ static double rounds_of(const struct clrnn_rnn *r, const struct tiling *c)
 {
     const double pairs = clrnn_divide_up(c->rows * r->H, c->items), units = c->columns * c->lane_units;
 
-    return (r->T + 2) * (pairs * (3.0 + r->R * (2.0 + c->parts)) + 2 * units * (1 + c->rows) +
-                         c->part / 4 * (1.0 + c->rows * (1 + units) + units)) +
+    return (r->whole + 2) * (pairs * (3.0 + r->R * (2.0 + c->parts)) + 2 * units * (1 + c->rows) +
+                             c->part / 4 * (1.0 + c->rows * (1 + units) + units)) +
            c->part / 4 * units;
 }
 
@@ -145,7 +145,7 @@ bool clrnn_rnn_group_pays(const struct clrnn_rnn *r)
 // The cost of one launch; `moved`: values in global memory per row and step.
 static struct clrnn_cost group_cost(const struct clrnn_rnn *r, const struct tiling *c, double moved)
 {
-    const double rows = (double)r->T * r->N;
+    const double rows = (double)r->steps * r->N;
 
     return (struct clrnn_cost){rows * r->D * r->G * r->H * (2.0 * r->H + 10),
                                4 * (rows * moved + (double)packed_count(r, c))};
@@ -169,7 +169,7 @@ static enum clrnn_status pack(struct clrnn_launches *l, const struct clrnn_rnn *
 enum clrnn_status clrnn_rnn_group_fwd(struct clrnn_launches *l, const struct clrnn_rnn *r)
 {
     const bool save = r->gates != NULL;
-    const struct rnn_args args = clrnn_rnn_args(r);
+    const struct rnn_args args = clrnn_rnn_args(r, false);
     struct clrnn_buffer *pre = r->cell == CLRNN_CELL_RNN ? r->y : r->gates, *packed;
     struct tiling c;
 
@@ -182,7 +182,7 @@ enum clrnn_status clrnn_rnn_group_fwd(struct clrnn_launches *l, const struct clr
     TRY(clrnn_rnn_input_gates(l, r, pre, NULL));
     return clrnn_launch_kernel(
         l, "rnn_group_forward", "rnn_group_forward", defines,
-        GROUPS2((size_t)c.groups * c.items, r->D, c.items, 1),
+        GROUPS2((size_t)c.groups * c.items, r->directions, c.items, 1),
         group_cost(r, &c, r->D * r->H * (r->G + 1.0 + (save ? r->R : 0) + (save && r->memory ? 1 : 0))),
         ARGS(STRUCT(rnn_args, &args), BUF(packed), BUF(r->bias_ih[0]), BUF(r->bias_hh[0]), BUF(r->bias_ih[1]),
              BUF(r->bias_hh[1]), BUF(pre), BUF(r->memory), BUF(r->y), BUF(r->lengths), BUF(r->start),
@@ -191,7 +191,7 @@ enum clrnn_status clrnn_rnn_group_fwd(struct clrnn_launches *l, const struct clr
 
 enum clrnn_status clrnn_rnn_group_bwd(struct clrnn_launches *l, const struct clrnn_rnn *r)
 {
-    const struct rnn_args args = clrnn_rnn_args(r);
+    const struct rnn_args args = clrnn_rnn_args(r, true);
     struct clrnn_buffer *packed;
     struct tiling c;
 
@@ -201,7 +201,7 @@ enum clrnn_status clrnn_rnn_group_bwd(struct clrnn_launches *l, const struct clr
     TRY(pack(l, r, &c, "rnn_group_backward", defines, &packed));
     return clrnn_launch_kernel(
         l, "rnn_group_backward", "rnn_group_backward", defines,
-        GROUPS2((size_t)c.groups * c.items, r->D, c.items, 1),
+        GROUPS2((size_t)c.groups * c.items, r->directions, c.items, 1),
         group_cost(r, &c, r->D * r->H * (2.0 * r->R + 2 + (r->cell == CLRNN_CELL_RNN ? 0 : 1))),
         ARGS(STRUCT(rnn_args, &args), BUF(packed), BUF(r->gates), BUF(r->y), BUF(r->memory), BUF(r->dy),
              BUF(r->lengths), BUF(r->past), BUF(r->dcn), BUF(r->carry), LOCAL(c.state_bytes),

@@ -40,7 +40,7 @@ static void employ_cores(const struct clrnn_launches *l, const struct clrnn_rnn 
     const bool shared = r->variant == CLRNN_RNN_SHARED;
     const uint32_t tile_items = shared ? MIN2(t->tiles, each) : 1, items = MAX2(each / tile_items, 1u);
 
-    t->steps = shared ? 1 : r->T;
+    t->steps = shared ? 1 : r->steps;
     t->item_tiles = clrnn_divide_up(t->tiles, tile_items);
     t->tile_items = clrnn_divide_up(t->tiles, t->item_tiles);
     // fewer than 4 rows do not make a work-item faster: reading the weights dominates
@@ -113,11 +113,11 @@ static bool joins(const struct clrnn_rnn *r, const struct tiling *t)
 }
 
 // Those of the first launch.
-static struct rnn_args args_of(const struct clrnn_rnn *r, const struct tiling *t)
+static struct rnn_args args_of(const struct clrnn_rnn *r, const struct tiling *t, bool backward)
 {
-    struct rnn_args args = clrnn_rnn_args(r);
+    struct rnn_args args = clrnn_rnn_args(r, backward);
 
-    args.last = t->steps;
+    args.last = args.first + t->steps;
     args.item_rows = t->item_rows;
     args.item_tiles = t->item_tiles;
     return args;
@@ -130,7 +130,8 @@ enum clrnn_status clrnn_rnn_sequence_fwd(struct clrnn_launches *l, const struct 
     const struct tiling t = tiling_of(l, r, false);
     const bool fused = joins(r, &t);
     const uint32_t C = fused ? r->C : 0, K = C + r->H;
-    struct rnn_args args = args_of(r, &t);
+    struct rnn_args args = args_of(r, &t, false);
+    const uint32_t end = args.first + r->steps;
     const double moved = C + r->D * r->H * (1.0 + (fused ? 0 : r->G) + (save ? r->R : 0));
     const struct clrnn_defines defines =
         DEFINES({"CELL", r->cell}, {"RELU", r->relu}, {"WIDTH", t.width}, {"ROWS", t.rows}, {"TILE", t.tile});
@@ -160,9 +161,9 @@ enum clrnn_status clrnn_rnn_sequence_fwd(struct clrnn_launches *l, const struct 
                             (struct clrnn_cost){(double)r->D * r->G * r->H, 12.0 * r->D * r->G * r->H},
                             ARGS(STRUCT(rnn_args, &args), BUF(r->bias_ih[0]), BUF(r->bias_hh[0]),
                                  BUF(r->bias_ih[1]), BUF(r->bias_hh[1]), BUF(bias))));
-    for (; args.first < r->T; args.first = args.last, args.last += t.steps)
-        TRY(clrnn_launch_kernel(l, "rnn_forward", "rnn_forward", defines, RANGE3(t.items, t.tile_items, r->D),
-                                recurrent_cost(r, &t, K, moved),
+    for (; args.first < end; args.first = args.last, args.last += t.steps)
+        TRY(clrnn_launch_kernel(l, "rnn_forward", "rnn_forward", defines,
+                                RANGE3(t.items, t.tile_items, r->directions), recurrent_cost(r, &t, K, moved),
                                 ARGS(STRUCT(rnn_args, &args), BUF(r->x), BUF(packed), BUF(bias), BUF(pre),
                                      BUF(memory), BUF(r->y), BUF(r->lengths), BUF(r->start), BUF(r->past))));
     return CLRNN_OK;
@@ -175,13 +176,15 @@ enum clrnn_status clrnn_rnn_sequence_bwd(struct clrnn_launches *l, const struct 
     const uint32_t K = r->G * r->H, pack_rows = 64;
     const struct clrnn_defines defines =
         DEFINES({"CELL", r->cell}, {"RELU", r->relu}, {"WIDTH", t.width}, {"ROWS", t.rows}, {"TILE", t.tile});
-    struct rnn_args args = args_of(r, &t);
+    struct rnn_args args = args_of(r, &t, true);
+    const uint32_t end = args.first + r->steps;
     struct clrnn_buffer *packed, *carry = r->carry;
 
     TRY(clrnn_launches_scratch(l, (size_t)r->D * t.tiles * K * t.vectors * t.width, &packed));
     if (r->cell != CLRNN_CELL_RNN && !carry)
         TRY(clrnn_launches_scratch(l, (size_t)r->D * r->N * r->H, &carry));
-    if (bias->wanted) {
+    bias->summed = true;
+    if (bias->wanted && !bias->partial) {
         bias->blocks = t.items;
         TRY(clrnn_launches_scratch(l, (size_t)r->D * t.items * r->R * r->H, &bias->partial));
     }
@@ -191,9 +194,9 @@ enum clrnn_status clrnn_rnn_sequence_bwd(struct clrnn_launches *l, const struct 
                             (struct clrnn_cost){0, 8.0 * r->D * K * r->H},
                             ARGS(STRUCT(rnn_args, &args), BUF(r->weight_hh[0]), BUF(r->weight_hh[1]),
                                  BUF(packed), UINT(pack_rows))));
-    for (; args.first < r->T; args.first = args.last, args.last += t.steps)
+    for (; args.first < end; args.first = args.last, args.last += t.steps)
         TRY(clrnn_launch_kernel(
-            l, "rnn_backward", "rnn_backward", defines, RANGE3(t.items, t.tile_items, r->D),
+            l, "rnn_backward", "rnn_backward", defines, RANGE3(t.items, t.tile_items, r->directions),
             recurrent_cost(r, &t, r->H, r->D * r->H * (2.0 * r->R + 3)),
             ARGS(STRUCT(rnn_args, &args), BUF(packed), BUF(r->gates), BUF(r->y), BUF(r->memory), BUF(r->dy),
                  BUF(carry), BUF(bias->partial), BUF(r->lengths), BUF(r->past), BUF(r->dcn))));

@@ -64,7 +64,7 @@ enum clrnn_status clrnn_rnn_single_fwd(struct clrnn_launches *l, const struct cl
     // Every additional part of rows transposes the weights again: divide rows only if cores would be idle.
     const uint32_t row_items = clrnn_divide_up(cores, blocks * r->D),
                    item_rows = clrnn_divide_up(r->N, MIN2(row_items, r->N));
-    struct rnn_args args = clrnn_rnn_args(r);
+    struct rnn_args args = clrnn_rnn_args(r, false);
     struct clrnn_define define[5];
 
     args.item_rows = item_rows;
@@ -80,7 +80,7 @@ enum clrnn_status clrnn_rnn_single_bwd(struct clrnn_launches *l, const struct cl
 {
     const uint32_t width = clrnn_rnn_width(l), units = clrnn_divide_up(r->H, width) * r->D;
     const bool fits = clrnn_rnn_single_fits(l, r), dx = fits && r->dx && r->cell == CLRNN_CELL_RNN;
-    const struct rnn_args args = clrnn_rnn_args(r);
+    const struct rnn_args args = clrnn_rnn_args(r, true);
     struct clrnn_buffer *through = NULL;
     struct clrnn_define define[5];
 

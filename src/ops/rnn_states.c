@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Initial and final states of a recurrent layer, and their gradients. Kernels add h0 W_hh^T to the first step
 // of each sample, so that they read initial states in one place only.
+#include "base/array.h"
 #include "device/gemm/gemm.h"
 #include "ops/rnn_variants.h"
 #include "ops/rnn_states.h"
@@ -53,10 +54,38 @@ enum clrnn_status clrnn_launch_final(struct clrnn_launches *l, const struct clrn
 {
     if (!to)
         return CLRNN_OK;
-    return clrnn_launch_kernel(l, "rnn", "rnn_final", PLAIN, rows_of(l, z, z->N, z->D),
-                               moves((double)z->D * z->N * z->W),
-                               ARGS(BUF(from), BUF(lengths), BUF(initial), BUF(to), UINT(z->T), UINT(z->N),
-                                    UINT(z->W), UINT(z->D), UINT(ld), UINT(ld_direction)));
+    return clrnn_launch_kernel(
+        l, "rnn", "rnn_final", PLAIN, rows_of(l, z, z->N, z->D), moves((double)z->D * z->N * z->W),
+        ARGS(BUF(from), BUF(lengths), BUF(initial), BUF(to), UINT(z->T), UINT(z->N), UINT(z->W), UINT(z->D),
+             UINT(ld), UINT(ld_direction), UINT(z->begin), UINT(z->steps ? z->steps : z->T), UINT(z->low)));
+}
+
+struct clrnn_rnn_part clrnn_rnn_part_of(uint32_t whole, uint32_t part, uint32_t d, uint32_t k)
+{
+    const uint32_t begin = k * part, end = MIN2(begin + part, whole);
+    struct clrnn_rnn_part p = {
+        .steps = end - begin, .begun = begin, .is_first = begin == 0, .is_last = end == whole};
+
+    p.low = d ? !p.is_last : !p.is_first;
+    p.T = p.steps + !p.is_first + !p.is_last;
+    p.offset = (d ? whole - end : begin) - p.low;
+    p.first = d ? p.low + p.steps - 1 : p.low;
+    p.last = d ? p.low : p.low + p.steps - 1;
+    p.before = d ? p.first + 1 : p.first - 1;
+    p.after = d ? p.last - 1 : p.last + 1;
+    return p;
+}
+
+enum clrnn_status clrnn_launch_move(struct clrnn_launches *l, struct clrnn_rows from, struct clrnn_rows to,
+                                    uint32_t rows, uint32_t W)
+{
+    const struct clrnn_state_size z = {.W = W};
+
+    if (!from.of || (from.of == to.of && from.first == to.first))
+        return CLRNN_OK;
+    return clrnn_launch_kernel(l, "rnn", "rnn_move", PLAIN, rows_of(l, &z, rows, 1), moves((double)rows * W),
+                               ARGS(BUF(from.of), BUF(to.of), UINT(from.first), UINT(from.ld), UINT(to.first),
+                                    UINT(to.ld), UINT(rows), UINT(W)));
 }
 
 enum clrnn_status clrnn_launch_join_final(struct clrnn_launches *l, const struct clrnn_state_size *z,
@@ -95,12 +124,12 @@ enum clrnn_status clrnn_launch_first(struct clrnn_launches *l, const struct clrn
 
 static struct clrnn_state_size size_of(const struct clrnn_rnn *r)
 {
-    return (struct clrnn_state_size){r->T, r->N, r->H, r->D};
+    return (struct clrnn_state_size){.T = r->T, .N = r->N, .W = r->H, .D = r->D};
 }
 
 enum clrnn_status clrnn_rnn_end(struct clrnn_launches *l, const struct clrnn_rnn *r)
 {
-    const struct clrnn_state_size z = size_of(r);
+    const struct clrnn_state_size z = {r->whole, r->N, r->H, r->D, r->low + r->offset, r->steps, r->low};
 
     TRY(clrnn_launch_final(l, &z, r->lengths, r->y, (size_t)r->D * r->H, r->H, r->h0, r->hn));
     return clrnn_launch_final(l, &z, r->lengths, r->memory, r->H, (size_t)r->T * r->N * r->H, r->c0, r->cn);
@@ -155,7 +184,7 @@ static enum clrnn_status multiply_gates(struct clrnn_launches *l, const struct c
 enum clrnn_status clrnn_rnn_end_bwd(struct clrnn_launches *l, const struct clrnn_rnn *r)
 {
     const bool gru = r->cell == CLRNN_CELL_GRU;
-    const struct clrnn_state_size gates = {r->T, r->N, r->R * r->H, r->D};
+    const struct clrnn_state_size gates = {.T = r->T, .N = r->N, .W = r->R * r->H, .D = r->D};
 
     for (uint32_t d = 0; d < r->D && r->h0; d++) {
         struct clrnn_buffer *first = r->gates;

@@ -18,20 +18,20 @@ static struct clrnn_range step_range(const struct clrnn_launches *l, const struc
     const uint32_t item_rows = 1 + 512 / r->H, items = (r->N + item_rows - 1) / item_rows;
 
     if (!clrnn_on_cpu(l))
-        return RANGE3(r->H, r->N, r->D);
-    return RANGE3(1, MIN2(items, 4 * MAX2(info->compute_units, 1u)), r->D);
+        return RANGE3(r->H, r->N, r->directions);
+    return RANGE3(1, MIN2(items, 4 * MAX2(info->compute_units, 1u)), r->directions);
 }
 
 enum clrnn_status clrnn_rnn_steps_fwd(struct clrnn_launches *l, const struct clrnn_rnn *r)
 {
     const size_t H = r->H, direction = clrnn_rnn_pre_direction(r);
     const bool gru = r->cell == CLRNN_CELL_GRU;
-    struct rnn_args args = clrnn_rnn_args(r);
-    const uint32_t ld = clrnn_rnn_pre_ld(r);
+    struct rnn_args args = clrnn_rnn_args(r, false);
+    const uint32_t ld = clrnn_rnn_pre_ld(r), end = args.last;
     const struct clrnn_defines defines =
         DEFINES({"CELL", r->cell}, {"RELU", r->relu}, {"WIDTH", clrnn_rnn_width(l)});
     const bool alone =
-        r->T == 1 && r->cell == CLRNN_CELL_RNN && !r->lengths && !r->h0; // only the multiply is needed
+        r->whole == 1 && r->cell == CLRNN_CELL_RNN && !r->lengths && !r->h0; // only the multiply is needed
     struct clrnn_buffer *pre = r->cell == CLRNN_CELL_RNN ? r->y : r->gates, *memory = r->memory;
     bool fused = false;
 
@@ -43,8 +43,8 @@ enum clrnn_status clrnn_rnn_steps_fwd(struct clrnn_launches *l, const struct clr
     TRY(clrnn_rnn_input_gates(l, r, pre, alone ? &fused : NULL));
     if (fused)
         return CLRNN_OK;
-    for (uint32_t step = args.first; step < r->T; args.first = ++step) {
-        for (uint32_t d = 0; d < r->D && step > 0; d++) {
+    for (uint32_t step = args.first; step < end; args.first = ++step) {
+        for (uint32_t d = r->direction; d < r->direction + r->directions && step > 0; d++) {
             const size_t t = d ? r->T - 1 - step : step, before = d ? t + 1 : t - 1;
             struct clrnn_gemm m = {
                 .transpose_b = true,
@@ -86,15 +86,17 @@ enum clrnn_status clrnn_rnn_steps_bwd(struct clrnn_launches *l, const struct clr
     const bool gru = r->cell == CLRNN_CELL_GRU;
     const struct clrnn_defines defines =
         DEFINES({"CELL", r->cell}, {"RELU", r->relu}, {"WIDTH", clrnn_rnn_width(l)});
-    struct rnn_args args = clrnn_rnn_args(r);
-    struct clrnn_buffer *through, *carry = r->carry;
+    struct rnn_args args = clrnn_rnn_args(r, true);
+    const uint32_t end = args.last;
+    struct clrnn_buffer *through = r->through, *carry = r->carry;
 
-    TRY(clrnn_launches_scratch(l, r->D * state, &through));
+    if (!through)
+        TRY(clrnn_launches_scratch(l, r->D * state, &through));
     if (r->cell == CLRNN_CELL_LSTM && !carry)
         TRY(clrnn_launches_scratch(l, r->D * state, &carry));
 
-    for (uint32_t step = args.first; step < r->T; args.first = ++step) {
-        for (uint32_t d = 0; d < r->D && step > 0; d++) {
+    for (uint32_t step = args.first; step < end; args.first = ++step) {
+        for (uint32_t d = r->direction; d < r->direction + r->directions && step > 0; d++) {
             const size_t after = d ? step - 1 : r->T - step;
             struct clrnn_gemm m = {
                 .M = r->N,

@@ -31,21 +31,36 @@ struct clrnn_rnn {
     struct clrnn_buffer *dy, *dx, *dweight_ih[2], *dweight_hh[2], *dbias_ih[2], *dbias_hh[2]; // backward
     struct clrnn_buffer *dh0, *dc0, *dhn, *dcn;
     struct clrnn_buffer *carry; // [D, N, H]: where kernels leave what they hand on; NULL: nobody wants it
+    // A pass takes a part of the sequence (ops/rnn_parts.c), or all of it: T steps, of both directions.
+    uint32_t whole;                 // steps of the sequence; T are those of gates, memory and y
+    uint32_t low, steps;            // taken of those T: [low, low + steps); others only lend their states
+    uint32_t offset;                // step t of those T is step t + offset of x, dy and lengths
+    uint32_t direction, directions; // the first one taken, and how many
+    struct clrnn_buffer *through;   // [D, N, H] scratch of STEPS that outlives a part; NULL: whole sequences
+    uint32_t part;                  // steps of the parts, 0: the whole at once
+    struct clrnn_buffer *kept_h, *kept_c; // [parts - 1, D, N, H]: states at the end of all parts but the last
+    struct clrnn_buffer *clean;           // x with zeros in padding, NULL: x has none
 };
+
+#define FOR_DIRECTIONS(r, d) for (uint32_t d = (r)->direction; d < (r)->direction + (r)->directions; d++)
+
+/** Steps of T that the direction of a part has before those that are taken, in forward or backward order: 0
+ * or 1; of a whole sequence 0. */
+uint32_t clrnn_rnn_first(const struct clrnn_rnn *rnn, bool backward);
 
 /** Partial sums of gate gradients for the bias gradients: partial [D, blocks, R*H]. */
 struct clrnn_rnn_bias {
-    bool wanted;
-    uint32_t blocks; // 0: not summed yet
-    struct clrnn_buffer *partial;
+    bool wanted, summed; // summed: by the variant itself
+    uint32_t blocks;
+    struct clrnn_buffer *partial; // NULL: not there yet
 };
 
-/** The sizes of a layer as its kernels get them; all of its rows and steps. */
-struct rnn_args clrnn_rnn_args(const struct clrnn_rnn *rnn);
+/** The sizes of a layer as its kernels get them; all of its rows, and all steps that are taken. */
+struct rnn_args clrnn_rnn_args(const struct clrnn_rnn *rnn, bool backward);
 
 /** Initial states: what kernels read of them, `start` and `past`. */
 enum clrnn_status clrnn_rnn_begin(struct clrnn_launches *l, struct clrnn_rnn *rnn);
-/** Writes the final states. */
+/** Writes the final states, those of a part of the cells of samples that end in it. */
 enum clrnn_status clrnn_rnn_end(struct clrnn_launches *l, const struct clrnn_rnn *rnn);
 /** Before backward: adds the gradient of the final h to dy, sets `carry` and `past`. */
 enum clrnn_status clrnn_rnn_begin_bwd(struct clrnn_launches *l, struct clrnn_rnn *rnn);
@@ -89,6 +104,19 @@ enum clrnn_status clrnn_rnn_group_bwd(struct clrnn_launches *l, const struct clr
  * were applied in the multiply's epilogue. */
 enum clrnn_status clrnn_rnn_input_gates(struct clrnn_launches *l, const struct clrnn_rnn *rnn,
                                         struct clrnn_buffer *pre, bool *fused);
+
+/** Forward, and backward with all gradients but those of the final states: a whole sequence at once, or part
+ * by part where rnn->part says so. */
+enum clrnn_status clrnn_rnn_parts_fwd(struct clrnn_launches *l, struct clrnn_rnn *rnn);
+enum clrnn_status clrnn_rnn_parts_bwd(struct clrnn_launches *l, struct clrnn_rnn *rnn);
+
+/** After the time steps of backward, of those that were taken: the gradients of the weights, to which those
+ * of later parts are added, and of x. `bias` NULL: only those of the input. _bias_sum: the biases' at last.
+ */
+enum clrnn_status clrnn_rnn_gradients(struct clrnn_launches *l, const struct clrnn_rnn *rnn,
+                                      struct clrnn_rnn_bias *bias);
+enum clrnn_status clrnn_rnn_bias_sum(struct clrnn_launches *l, const struct clrnn_rnn *rnn,
+                                     const struct clrnn_rnn_bias *bias);
 
 /** Row stride of pre in elements, and the distance between its two directions. */
 uint32_t clrnn_rnn_pre_ld(const struct clrnn_rnn *rnn);

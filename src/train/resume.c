@@ -24,7 +24,8 @@ static bool is_data_set(const char *key)
 static bool may_change(const struct comparison *c, const char *key)
 {
     return (!strcmp(key, "train.epochs") && !c->epochs_shape_lr) || !strcmp(key, "train.log_every") ||
-           !strcmp(key, "train.tensorboard") || !strncmp(key, "train.early_stopping", 20);
+           !strcmp(key, "train.tensorboard") || !strcmp(key, "train.recompute") ||
+           !strncmp(key, "train.early_stopping", 20);
 }
 
 static void report(struct comparison *c, const char *key, const struct clrnn_node *before,

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "ops/blocks.h"
 
 enum { SEED = 7 };
 
@@ -17,6 +18,7 @@ struct layer {
     bool states, no_dy; // initial states given, final ones wanted; only they have gradients
     uint32_t N, T, C, H, D;
     float amplitude; // of x; 0: 1
+    uint32_t part;   // activations are computed again in parts of so many steps; 0: kept
 };
 
 // As PyTorch draws weights.
@@ -33,6 +35,12 @@ static size_t state_count(const struct layer *a)
     return (size_t)a->D * a->N * a->H;
 }
 
+// Of the states that forward keeps at the end of each part.
+static size_t kept_count(const struct layer *a)
+{
+    return (a->T - 1) / a->part * state_count(a);
+}
+
 // The op and the inputs that forward and backward share, with the same numbers for both.
 static void set_up(struct clrnn_check *t, enum clrnn_op_kind kind, const struct layer *a)
 {
@@ -42,9 +50,10 @@ static void set_up(struct clrnn_check *t, enum clrnn_op_kind kind, const struct 
 
     clrnn_check_begin(t, kind, a->T, a->N, a->C, SEED);
     snprintf(t->what, sizeof(t->what),
-             "%s%s H=%u D=%u bias=%d padded=%d first=%d inference=%d states=%d amplitude=%g", cells[a->cell],
-             a->relu ? " relu" : "", a->H, a->D, a->bias, a->padded, a->first, a->inference, a->states,
-             (double)a->amplitude);
+             "%s%s H=%u D=%u bias=%d padded=%d first=%d inference=%d states=%d amplitude=%g part=%u",
+             cells[a->cell], a->relu ? " relu" : "", a->H, a->D, a->bias, a->padded, a->first, a->inference,
+             a->states, (double)a->amplitude, a->part);
+    t->op.rnn.part = a->part;
     t->op.rnn.cell = a->cell;
     t->op.rnn.relu = a->relu;
     t->op.rnn.bias = a->bias;
@@ -93,7 +102,11 @@ static void forward(struct clrnn_check *t, const struct layer *a)
     // over T steps, which in these layers contract
     out(t, a, RNN_Y, states, 1e-5);
     t->out[RNN_Y].row_size = a->D * a->H;
-    if (!a->inference) {
+    if (a->part) {
+        reserve(t, a, RNN_KEPT_H, kept_count(a));
+        if (a->cell == CLRNN_CELL_LSTM)
+            reserve(t, a, RNN_KEPT_C, kept_count(a));
+    } else if (!a->inference) {
         reserve(t, a, RNN_GATES, states * clrnn_cell_reserve(a->cell));
         if (a->cell == CLRNN_CELL_LSTM)
             reserve(t, a, RNN_CELL, states);
@@ -111,17 +124,27 @@ static void backward(struct clrnn_check *t, const struct layer *a)
     const size_t rows = (size_t)a->T * a->N, states = rows * a->D * a->H;
     const size_t gates = (size_t)clrnn_cell_gates(a->cell) * a->H;
     const double tolerance = 3e-5; // gradients go through twice as much
-    float *y = t->got[RNN_Y], *kept = t->got[RNN_GATES], *cell = t->got[RNN_CELL];
+    float *left[RNN_KEPT_C + 1];
 
-    t->got[RNN_Y] = t->got[RNN_GATES] = t->got[RNN_CELL] = NULL;
+    memcpy(left, t->got, sizeof(left));
+    memset(t->got, 0, sizeof(left));
     set_up(t, CLRNN_OP_RNN_BWD, a);
-    clrnn_check_given(t, RNN_BWD_Y, y, states);
-    clrnn_check_given(t, RNN_BWD_GATES, kept, states * clrnn_cell_reserve(a->cell));
-    t->in[RNN_BWD_GATES].spent = true;
-    if (a->cell == CLRNN_CELL_LSTM) {
-        clrnn_check_given(t, RNN_BWD_CELL, cell, states);
+    if (a->part) {
+        clrnn_check_given(t, RNN_BWD_KEPT_H, left[RNN_KEPT_H], kept_count(a));
+        if (a->cell == CLRNN_CELL_LSTM)
+            clrnn_check_given(t, RNN_BWD_KEPT_C, left[RNN_KEPT_C], kept_count(a));
+        free(left[RNN_Y]);
+    } else {
+        clrnn_check_given(t, RNN_BWD_Y, left[RNN_Y], states);
+        clrnn_check_given(t, RNN_BWD_GATES, left[RNN_GATES], states * clrnn_cell_reserve(a->cell));
+        t->in[RNN_BWD_GATES].spent = true;
+    }
+    if (!a->part && a->cell == CLRNN_CELL_LSTM) {
+        clrnn_check_given(t, RNN_BWD_CELL, left[RNN_CELL], states);
         t->in[RNN_BWD_CELL].spent = true;
     }
+    free(left[RNN_HN]);
+    free(left[RNN_CN]);
     if (!a->no_dy)
         uniform(t, RNN_BWD_DY, states, 1);
     if (a->padded && !a->no_dy)
@@ -320,12 +343,79 @@ static void many_rows(void **state)
     }
 }
 
+// What a run left, to be held against another: outputs that are compared.
+struct outputs {
+    float *got[CLRNN_OP_MAX_OUT];
+    size_t count[CLRNN_OP_MAX_OUT];
+};
+
+static struct outputs copy_outputs(const struct clrnn_check *t)
+{
+    struct outputs o = {.got = {NULL}};
+
+    for (int i = 0; i < CLRNN_OP_MAX_OUT; i++) {
+        if (!t->got[i] || t->out[i].skip)
+            continue;
+        o.count[i] = t->out[i].count;
+        o.got[i] = malloc(o.count[i] * sizeof(float));
+        assert_non_null(o.got[i]);
+        memcpy(o.got[i], t->got[i], o.count[i] * sizeof(float));
+    }
+    return o;
+}
+
+static void check_same_bits(const struct clrnn_check *t, struct outputs *o)
+{
+    for (int i = 0; i < CLRNN_OP_MAX_OUT; i++) {
+        for (size_t k = 0; k < o->count[i]; k++)
+            if (memcmp(&o->got[i][k], &t->got[i][k], sizeof(float)) != 0)
+                fail_msg("%s: output %d [%zu] is %a, and %a with activations kept", t->what, i, k,
+                         (double)t->got[i][k], (double)o->got[i][k]);
+        free(o->got[i]);
+    }
+}
+
+// Activations that are kept and those that backward computes again give the same bits: parts of one and
+// several blocks of steps, the last one short or whole, padding that begins and ends inside parts.
+static void parts(void **state)
+{
+    struct clrnn_check *t = *state;
+    const uint32_t block = clrnn_block_steps(t->device);
+
+    if (op_test_small() && block > 64)
+        skip();
+    for (uint32_t i = 0; i < (op_test_small() ? 3 : 12); i++) {
+        struct layer a = {.cell = (enum clrnn_cell)(i % 3),
+                          .relu = i == 3,
+                          .bias = i % 4 != 3,
+                          .padded = i / 2 % 2,
+                          .first = i == 5,
+                          .N = i % 2 ? 5 : 2,
+                          .T = i % 4 == 1 ? 2 * block : 2 * block + 1 + i,
+                          .C = i % 3 == 1 ? 9 : 2,
+                          .H = i % 2 ? 7 : 16,
+                          .D = 1 + (i / 3) % 2};
+        struct outputs y, gradients;
+
+        a.states = a.D == 1 && i > 5;
+        forward(t, &a);
+        y = copy_outputs(t);
+        backward(t, &a);
+        gradients = copy_outputs(t);
+        a.part = i == 7 ? 2 * block : block;
+        forward(t, &a);
+        check_same_bits(t, &y);
+        backward(t, &a);
+        check_same_bits(t, &gradients);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(states),         cmocka_unit_test(one_step),      cmocka_unit_test(padding),
-        cmocka_unit_test(extreme_inputs), cmocka_unit_test(awkward_sizes), cmocka_unit_test(many_rounds),
-        cmocka_unit_test(large_weights),  cmocka_unit_test(many_rows),
+        cmocka_unit_test(parts),       cmocka_unit_test(states),         cmocka_unit_test(one_step),
+        cmocka_unit_test(padding),     cmocka_unit_test(extreme_inputs), cmocka_unit_test(awkward_sizes),
+        cmocka_unit_test(many_rounds), cmocka_unit_test(large_weights),  cmocka_unit_test(many_rows),
     };
 
     return cmocka_run_group_tests_name("ops/rnn", tests, op_test_open, op_test_close);

@@ -2,6 +2,8 @@
 // The entry point of matrix multiplies: checks arguments, then dispatches to clRNN's kernels or CLBlast.
 #include "device/gemm/internal.h"
 
+#include <math.h>
+
 #include "device/list/internal.h"
 #include "device/remember/remember.h"
 
@@ -58,10 +60,11 @@ static enum clrnn_status append_own(struct clrnn_launches *launches, const struc
                                     uint32_t count, const struct clrnn_epilogue *epilogue, bool *taken,
                                     bool *fused)
 {
-    const size_t before = launches->count;
+    const size_t before = launches->count, mark = clrnn_launches_mark(launches);
     double flops = 0;
 
     TRY(clrnn_gemm_own_append(launches, gemm, count, epilogue, taken, fused));
+    clrnn_launches_reset(launches, mark); // a sequence has a multiply for each step
     for (size_t i = before; i < launches->count; i++) {
         struct clrnn_launch_info *info = &launches->launch[i].info;
 
@@ -113,12 +116,18 @@ static bool same_shape(const struct clrnn_gemm *a, const struct clrnn_gemm *b)
     return a->M == b->M && a->N == b->N && a->K == b->K && a->transpose_a == b->transpose_a &&
            a->transpose_b == b->transpose_b && a->alpha == b->alpha && a->beta == b->beta &&
            a->a_ld == b->a_ld && a->b_ld == b->b_ld && a->c_ld == b->c_ld && a->a_rows == b->a_rows &&
-           a->b_rows == b->b_rows;
+           a->b_rows == b->b_rows && a->fixed == b->fixed && !a->k_lead == !b->k_lead &&
+           a->k_block == b->k_block;
 }
 
 bool clrnn_device_gathers(const struct clrnn_device *device)
 {
     return device->info.type == CLRNN_DEVICE_CPU && device->gemm != CLRNN_GEMM_CLBLAST;
+}
+
+bool clrnn_device_sums_blocks(const struct clrnn_device *device)
+{
+    return clrnn_device_gathers(device) && isinf(clrnn_device_quirks(device)->loop_rounds);
 }
 
 static enum clrnn_status check_batch(const struct clrnn_device *d, const struct clrnn_gemm *g, uint32_t count,
@@ -139,6 +148,8 @@ static enum clrnn_status check_batch(const struct clrnn_device *d, const struct 
     if (g->M && g->N && (g->a_rows || g->b_rows) && (!clrnn_device_gathers(d) || (g->a_rows && g->b_rows)))
         return clrnn_error(d->log, CLRNN_ERR_ARG, "gemm: no multiply of %s gathers rows of %s", d->info.name,
                            g->a_rows && g->b_rows ? "both A and B" : "A or B");
+    if ((g->fixed || g->k_lead) && (!g->fixed || !clrnn_device_sums_blocks(d)))
+        return clrnn_error(d->log, CLRNN_ERR_ARG, "gemm: no multiply of %s sums K in blocks", d->info.name);
     return CLRNN_OK;
 }
 
@@ -146,15 +157,14 @@ enum clrnn_status clrnn_launch_gemm_batch(struct clrnn_launches *launches, const
                                           uint32_t count, const struct clrnn_epilogue *epilogue, bool *fused)
 {
     struct clrnn_device *d = launches->device;
-    const bool gathers = gemm->a_rows || gemm->b_rows;
+    const bool own = gemm->a_rows || gemm->b_rows || gemm->fixed;
     bool taken = false;
 
     *fused = false;
     TRY(check_batch(d, gemm, count, epilogue));
     if (!gemm->M || !gemm->N)
         return CLRNN_OK;
-    if (gemm->K &&
-        (gathers || d->gemm == CLRNN_GEMM_OWN || (d->gemm == CLRNN_GEMM_AUTO && prefers_own(d, gemm))))
+    if (gemm->K && (own || d->gemm == CLRNN_GEMM_OWN || (d->gemm == CLRNN_GEMM_AUTO && prefers_own(d, gemm))))
         TRY(append_own(launches, gemm, count, epilogue, &taken, fused));
     if (taken)
         return CLRNN_OK;
@@ -162,7 +172,7 @@ enum clrnn_status clrnn_launch_gemm_batch(struct clrnn_launches *launches, const
         TRY(clrnn_launch_gemm(launches, &gemm[0]));
         return clrnn_launch_gemm(launches, &gemm[1]);
     }
-    if (gathers)
+    if (own)
         return clrnn_error(d->log, CLRNN_ERR_ARG, "gemm: no multiply of ours takes %ux%ux%u",
                            (unsigned)gemm->M, (unsigned)gemm->N, (unsigned)gemm->K);
     if (!gemm->K)

@@ -21,6 +21,12 @@ struct clrnn_gemm {
     size_t a_offset, b_offset, c_offset;
     uint32_t a_ld, b_ld, c_ld;
     struct clrnn_buffer *a_rows, *b_rows; // U32; NULL both, or one of them
+    // Where clrnn_device_sums_blocks. fixed: no sum depends on M and N, so that rows of C multiplied by
+    // themselves have the same bits. k_lead, k_block: the first block of K and the others, each of which is
+    // added to C when its own sum is complete, `descending`: from the last block on. So multiplies of one
+    // block after the other with beta 1 have the same bits. k_lead 0: no blocks.
+    bool fixed, descending;
+    uint32_t k_lead, k_block;
 };
 
 /** What is done to C before it is stored, for beta 0: both biases are added to every row, then the
@@ -42,5 +48,7 @@ enum clrnn_status clrnn_launch_gemm_batch(struct clrnn_launches *launches, const
 
 /** Whether multiplies can gather rows of their operands: clRNN's kernels can. */
 bool clrnn_device_gathers(const struct clrnn_device *device);
+/** Whether multiplies can be `fixed` and sum in blocks: clRNN's kernels can, where loops may be long. */
+bool clrnn_device_sums_blocks(const struct clrnn_device *device);
 
 #endif

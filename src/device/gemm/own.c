@@ -67,6 +67,12 @@ static bool same_b(const struct batch *b)
     return b->count == 2 && b->gemm[0].b == b->gemm[1].b && b->gemm[0].b_offset == b->gemm[1].b_offset;
 }
 
+// Both multiplies of an item go through K alike.
+static bool may_pair(const struct batch *b)
+{
+    return same_b(b) && !b->gemm[0].k_lead;
+}
+
 // Depth of K that a work-item multiplies before it accumulates into C. With B packed by a launch of its own
 // and A in place, no local memory is needed: all of K, unless a panel of that depth exceeds the second-
 // level cache.
@@ -124,27 +130,29 @@ static struct tiling try_tiling(const struct batch *b, const struct tile *t, uin
     return c;
 }
 
-// A pair's multiplies must share one packed B.
+// A pair's multiplies must share one packed B. With it, the parts of a sum are added up before they are added
+// to C, which fixed sums must do alike whatever M and N are.
 static bool may_pack(const struct batch *b, const struct tile *t)
 {
     const struct clrnn_gemm *g = &b->gemm[0];
 
-    return g->transpose_b && (double)clrnn_divide_up(g->N, t->panel) * t->panel * g->K <= MOST_PACKED &&
+    return g->transpose_b && !(g->fixed && (g->k_lead || g->beta != 0)) &&
+           (double)clrnn_divide_up(g->N, t->panel) * t->panel * g->K <= MOST_PACKED &&
            (b->count == 1 || same_b(b));
 }
 
 static struct tiling choose_tiling(const struct batch *b, const struct tile *t, uint32_t cores)
 {
-    const uint32_t K = b->gemm[0].K;
+    const uint32_t K = b->gemm[0].K, most = b->gemm[0].fixed ? 1 : 64;
     struct tiling best = {.cycles = INFINITY};
 
     if (t->brief)
         return try_tiling(b, t, cores, t->rows, 1, clrnn_divide_up(K, BRIEF_K), false, false);
     for (uint32_t rows = t->rows; rows <= t->block; rows *= 2)
         for (uint32_t panels = 1; panels <= 8; panels *= 2)
-            for (uint32_t parts = 1; parts <= 64 && (parts == 1 || K / parts >= 64); parts *= 2)
+            for (uint32_t parts = 1; parts <= most && (parts == 1 || K / parts >= 64); parts *= 2)
                 for (int packed = 0; packed <= may_pack(b, t); packed++)
-                    for (int paired = 0; paired <= same_b(b); paired++) {
+                    for (int paired = 0; paired <= may_pair(b); paired++) {
                         const struct tiling c = try_tiling(b, t, cores, rows, panels, parts, packed, paired);
 
                         if (c.cycles < best.cycles)
@@ -212,6 +220,9 @@ static struct gemm_args args_of(const struct batch *b)
         .b_ld = g->b_ld,
         .c_ld = b->transposed ? 1 : c_ld,
         .c_step = b->transposed ? c_ld : 1,
+        .k_lead = {g->k_lead, second->k_lead},
+        .k_block = g->k_block,
+        .descending = {g->descending, second->descending},
         .transpose_b = g->transpose_b,
         .transposed = b->transposed,
     };
@@ -348,8 +359,8 @@ enum clrnn_status clrnn_gemm_own_append(struct clrnn_launches *launches, const s
     const struct clrnn_device_info *info = clrnn_device_info(clrnn_launches_device(launches));
     const struct tile t = choose_tile(clrnn_launches_device(launches));
     const uint32_t cores = info->compute_units ? info->compute_units : 1;
-    const bool dot = !gemm->transpose_a && gemm->transpose_b && !gemm->a_rows && !gemm->b_rows &&
-                     (gemm->M <= 4 || gemm->N <= 4) && !(t.brief && gemm->K > BRIEF_K);
+    const bool dot = !gemm->fixed && !gemm->transpose_a && gemm->transpose_b && !gemm->a_rows &&
+                     !gemm->b_rows && (gemm->M <= 4 || gemm->N <= 4) && !(t.brief && gemm->K > BRIEF_K);
     struct batch b = {.gemm = {gemm[0], gemm[count - 1]}, .count = count, .epilogue = epilogue};
     double alone = INFINITY; // cycles of one multiply of a pair by itself
     struct tiling c;

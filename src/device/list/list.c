@@ -158,6 +158,16 @@ enum clrnn_status clrnn_launches_scratch(struct clrnn_launches *launches, size_t
     return d->poison_scratch ? launch_fill(launches, "poison", *buffer, CLRNN_UNWRITTEN) : CLRNN_OK;
 }
 
+size_t clrnn_launches_mark(const struct clrnn_launches *launches)
+{
+    return launches->scratch_next;
+}
+
+void clrnn_launches_reset(struct clrnn_launches *launches, size_t mark)
+{
+    launches->scratch_next = mark;
+}
+
 // ---------------------------------------------------------------- times
 
 // Times of events into the rows; waits.

@@ -98,6 +98,10 @@ enum clrnn_status clrnn_launch_zero(struct clrnn_launches *launches, struct clrn
 enum clrnn_status clrnn_launches_scratch(struct clrnn_launches *launches, size_t count,
                                          struct clrnn_buffer **buffer);
 
+/** Parts of an op whose scratch may be the same memory: what was given since the mark is given again. */
+size_t clrnn_launches_mark(const struct clrnn_launches *launches);
+void clrnn_launches_reset(struct clrnn_launches *launches, size_t mark);
+
 /** Queues every launch once, in order; waits for nothing. CLRNN_ERR_DEVICE names launch and op. */
 enum clrnn_status clrnn_launches_run(struct clrnn_launches *launches);
 /** Queues launches first..last-1 only, each by itself (for checks op by op). */
