@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Cases of the feed: features and tokens, padded or not.
+// Cases of the feed: features and tokens, padded or not, whole batches and pieces of them.
 #include <stdio.h>
 
 #include "base/log.h"
 #include "reference/cases.h"
 
 static enum clrnn_status feed(struct clrnn_cases *s, const struct clrnn_case_size *z, bool tokens,
-                              bool target_real)
+                              bool target_real, uint32_t first)
 {
     const uint32_t targets = target_real && z->N % 2 ? 3 : 1;
     struct clrnn_check *c = s->check;
@@ -14,7 +14,7 @@ static enum clrnn_status feed(struct clrnn_cases *s, const struct clrnn_case_siz
     const size_t count = (size_t)S * T_data * (tokens ? 1 : z->C);
 
     clrnn_case_begin(s, CLRNN_OP_FEED, z, z->C);
-    snprintf(c->what, sizeof(c->what), "tokens=%d", tokens);
+    snprintf(c->what, sizeof(c->what), "tokens=%d first=%u", tokens, (unsigned)first);
     c->op.feed.S = S;
     c->op.feed.T_data = T_data;
     c->op.feed.tokens = tokens;
@@ -38,6 +38,11 @@ static enum clrnn_status feed(struct clrnn_cases *s, const struct clrnn_case_siz
     }
     if (z->padded)
         clrnn_check_int(c, FEED_LENGTHS, S, 1, (int32_t)T_data);
+    if (first) {
+        clrnn_check_counter(c, FEED_COUNTER, 5, 0);
+        if (!c->no_memory)
+            c->in[FEED_COUNTER].word[COUNTER_FIRST] = (int32_t)first;
+    }
     clrnn_check_out(c, FEED_OUT_X, tokens ? CLRNN_I32 : CLRNN_REAL, clrnn_case_rows(z) * (tokens ? 1 : z->C),
                     0);
     clrnn_check_out(c, FEED_OUT_Y, target_real ? CLRNN_REAL : CLRNN_I32,
@@ -55,6 +60,8 @@ enum clrnn_status clrnn_feed_cases(struct clrnn_cases *s, const struct clrnn_cas
 {
     if (z->sums)
         return CLRNN_OK;
-    TRY(feed(s, z, false, true));
-    return feed(s, z, true, false);
+    TRY(feed(s, z, false, true, 0));
+    TRY(feed(s, z, true, false, 0));
+    TRY(feed(s, z, false, true, 2)); // samples of one or two steps have none left
+    return feed(s, z, true, false, 1);
 }
