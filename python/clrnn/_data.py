@@ -67,16 +67,17 @@ def _array(value: Any, keep: List[Any]) -> Array:
 class Set:
     """A data set over arrays, which it keeps alive."""
 
-    def __init__(self, X: ArrayLike, y: Any = None, lengths: Any = None, weights: Any = None) -> None:
+    def __init__(self, X: ArrayLike, y: Any = None, lengths: Any = None, weights: Any = None,
+                 y_lengths: Any = None) -> None:
         X, lengths = prepare(X, lengths)
         self.keep: List[Any] = []
-        self.arrays = Arrays(*(_array(a, self.keep) for a in (X, y, lengths, weights)))
+        self.arrays = Arrays(*(_array(a, self.keep) for a in (X, y, lengths, weights, y_lengths)))
         self.shape = self.keep[0].shape
         self.source = Source(there=True, arrays=ctypes.pointer(self.arrays))
 
     def named(self) -> dict:
         """The arrays by the config's keys."""
-        words = [w for w in ("x", "y", "lengths", "weights") if getattr(self.arrays, w).data]
+        words = [w for w in ("x", "y", "lengths", "weights", "y_lengths") if getattr(self.arrays, w).data]
         return dict(zip(words, self.keep))
 
 
@@ -117,12 +118,13 @@ class Config:
             library().clrnn_config_destroy(ctypes.byref(self.handle))
 
 
-def sets_of(X: Any, y: Any, valid: Optional[Sequence[Any]], lengths: Any = None, weights: Any = None) -> dict:
-    """The sets train and valid; valid is (X, y) or (X, y, lengths)."""
+def sets_of(X: Any, y: Any, valid: Optional[Sequence[Any]], lengths: Any = None, weights: Any = None,
+            y_lengths: Any = None) -> dict:
+    """The sets train and valid; valid is (X, y), or those and lengths, weights and y_lengths, each or None."""
     if X is None:
         if y is not None or valid is not None:
             raise ValueError("y or valid without X")
         return {}
     if y is None:
         raise ValueError("X without y")
-    return {"train": Set(X, y, lengths, weights), "valid": Set(*valid) if valid is not None else None}
+    return {"train": Set(X, y, lengths, weights, y_lengths), "valid": Set(*valid) if valid is not None else None}

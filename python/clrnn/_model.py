@@ -158,13 +158,13 @@ class Model:
         return out
 
     def evaluate(self, X: ArrayLike, y: ArrayLike, lengths: Optional[ArrayLike] = None,
-                 weights: Optional[ArrayLike] = None) -> Record:
+                 weights: Optional[ArrayLike] = None, y_lengths: Optional[ArrayLike] = None) -> Record:
         """Loss and metrics of a data set, as `clrnn eval`. NaN: no such metric for this loss.
 
         Returns samples, counted, loss, accuracy, balanced_accuracy, macro_f1, roc_auc, pr_auc, mae, rmse, r2,
-        confusion (classes, classes) or None, per_class and per_output.
+        confusion (classes, classes) or None, per_class and per_output; with ctc cer and wer.
         """
-        data, result = Set(X, y, lengths, weights), EvalResult()
+        data, result = Set(X, y, lengths, weights, y_lengths), EvalResult()
         try:
             self.device.call("clrnn_eval", self.handle, ctypes.byref(data.source), ctypes.byref(result))
             made, k = plain(result), result.classes

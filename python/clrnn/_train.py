@@ -60,19 +60,21 @@ class _Watch:
 
 def train(config: ConfigLike, X: Optional[ArrayLike] = None, y: Optional[ArrayLike] = None, *,
           valid: Optional[Sequence[Any]] = None, lengths: Optional[ArrayLike] = None,
-          weights: Optional[ArrayLike] = None, device: Optional[str] = None,
+          weights: Optional[ArrayLike] = None, y_lengths: Optional[ArrayLike] = None, device: Optional[str] = None,
           out: "str | os.PathLike[str] | None" = None, init: "str | os.PathLike[str] | None" = None,
           callback: Optional[Callable[[Record], Any]] = None) -> Run:
     """Trains a model. The metrics are bit for bit those of `clrnn train` with the same config and data.
 
     config: a dict with the sections of a config file, its path, or its text. X: (N, T, C), (N, C), tokens (N, T), or a
     list of N sequences (T_i, C); float32 in C order is read where it lies. y: (N), (N, O), or per step (N, T),
-    (N, T, O). valid: (X, y) or (X, y, lengths). weights: (N). Without X the config's own data are read.
+    (N, T, O); for ctc labels (N, L), with the number of each sample's labels in y_lengths (N). weights: (N). valid:
+    (X, y), (X, y, lengths), or (X, y, lengths, weights, y_lengths) with None for what there is not. Without X the
+    config's own data are read.
     out: the run folder; None: a temporary one. init: safetensors to start from. callback: called with each epoch's
     metrics; returning True ends the run. device: as in clrnn.load.
     Raises ConfigError, DataError, DeviceError, ArgumentError, ResourceError, each with one sentence.
     """
-    made = Config(config, **sets_of(X, y, valid, lengths, weights))
+    made = Config(config, **sets_of(X, y, valid, lengths, weights, y_lengths))
     opened, watch, result = Device.get(device), _Watch(callback), TrainResult()
     temporary = scratch() if out is None else None
     folder = os.path.join(temporary.name, "run") if temporary else os.fspath(out)

@@ -83,6 +83,23 @@ def bits_are_those_of_the_command(folder):
             assert values.dtype == np.float32 and (values == other[key]).all(), key
 
 
+def labels_of_ctc(folder):
+    config = {"model": {"layers": [{"lstm": {"hidden_size": 6}}, {"linear": {"out_features": 4}}]},
+              "train": {"epochs": 2, "batch_size": 16, "loss": "ctc"}}
+    counts = np.minimum(LENGTHS // 2, 3)
+    y = RANDOM.integers(1, 4, (len(X), 3))
+    on_disk(folder, config, train={"x": X, "y": y, "lengths": LENGTHS, "y_lengths": counts},
+            valid={"x": X[:40], "y": y[:40], "lengths": LENGTHS[:40], "y_lengths": counts[:40]})
+    command("train", "c.yaml", "--out", "ctc", "--quiet", folder=folder)
+    wanted = [json.loads(line) for line in (folder / "ctc" / "metrics.jsonl").read_text().splitlines()]
+    run = clrnn.train(config, X, y, lengths=LENGTHS, y_lengths=counts, device=DEVICE,
+                      valid=(X[:40], y[:40], LENGTHS[:40], None, counts[:40]))
+    assert numbers(run.metrics) == numbers(wanted), (run.metrics, wanted)
+    found = run.model.evaluate(X[:40], y[:40], LENGTHS[:40], y_lengths=counts[:40])
+    assert found.loss == run.metrics[-1].valid_loss and 0 <= found.cer == run.metrics[-1].valid_cer, found
+    refused(clrnn.ConfigError, "y_lengths", clrnn.train, config, X, y, lengths=LENGTHS, device=DEVICE)
+
+
 def saves_and_loads(folder):
     run = clrnn.train(CONFIG, SEQUENCES, Y, valid=VALID, device=DEVICE, out=folder / "kept")
     assert (folder / "kept/summary.json").exists() and run.folder == str(folder / "kept")
@@ -179,6 +196,7 @@ def main():
         folder = pathlib.Path(name)
         bits_are_those_of_the_command(folder)
         saves_and_loads(folder)
+        labels_of_ctc(folder)
     shapes_of_predictions()
     arrays_are_read_where_they_lie()
     errors()
