@@ -174,6 +174,70 @@ def train(c, layers, options, run="run"):
     c.run("train", "case.yaml", "--device", "ref", "--out", run, "--quiet")
 
 
+ACTIVATIONS = ("relu", "tanh", "sigmoid", "leaky_relu", "elu", "gelu", "gelu: {approximate: tanh}", "silu", "softplus",
+               "softmax", "dropout", "batchnorm", "layernorm: {eps: 0.1}", "groupnorm: {num_groups: 2, eps: 0.1}")
+
+
+def random_list(draw, depth, steps, same):
+    """A random list of layers in YAML, each of 4 features at the end. `same`: it must keep the number of steps."""
+    layers = []
+    for _ in range(draw.randrange(1, 4)):
+        kind = draw.randrange(9 if depth else 6)
+        if kind < 2:
+            layers.append(draw.choice(ACTIVATIONS))
+        elif kind == 2:
+            layers.append("linear: {out_features: 4}")
+        elif kind == 3 or not steps:
+            bi, norm = draw.random() < 0.4, str(draw.random() < 0.3).lower()
+            cell = draw.choice(("rnn", "lstm", "gru"))
+            proj = cell == "lstm" and draw.random() < 0.4
+            layers.append(f"{cell}: {{hidden_size: {5 if proj else 2 if bi else 4}, bidirectional: {str(bi).lower()},"
+                          f" layer_norm: {norm}{f', proj_size: {2 if bi else 4}' if proj else ''}"
+                          f"{', num_layers: 2' if draw.random() < 0.2 else ''}}}")
+        elif kind == 4:
+            dilation = draw.randrange(1, 3)
+            layers.append(f"conv1d: {{out_channels: 4, kernel_size: {draw.randrange(1, 5)}, padding: same,"
+                          f" dilation: {dilation}, bias: {str(draw.random() < 0.5).lower()}}}")
+        elif kind == 5:
+            pool = draw.choice(("max_pool1d: {kernel_size: 3, stride: 1, padding: 1}",
+                                "avg_pool1d: {kernel_size: 3, stride: 1, padding: 1, count_include_pad: false}",
+                                "conv1d: {out_channels: 4, kernel_size: 3, stride: 2, padding: 2}",
+                                "max_pool1d: {kernel_size: 2, stride: 2, padding: 1}"))
+            layers.append(pool if not same or "stride: 1" in pool else "tanh")
+        elif kind == 6:
+            layers.append(f"residual: {{layers: {random_list(draw, depth - 1, steps, True)}}}")
+        else:
+            branches = [draw.choice(("[]", random_list(draw, depth - 1, steps, True)))
+                        for _ in range(draw.randrange(1, 4))]
+            layers += [f"concat: {{branches: [{', '.join(branches)}]}}", "linear: {out_features: 4}"]
+    return "[" + ", ".join(layers) + "]"
+
+
+def random_pool(draw):
+    return draw.choice(("pool: {over: last}", "pool: {over: mean}", "pool: {over: max}",
+                        "attention_pool: {attention_size: 3}"))
+
+
+def random_seeds():
+    """With CLRNN_EXPORT_ALL many."""
+    return range(60 if "CLRNN_EXPORT_ALL" in os.environ else 6)
+
+
+def random_case(seed):
+    """(layers, what else) of a random model: layers, nested ones among them, with or without a pool or several."""
+    draw = random.Random(seed)
+    end = draw.randrange(3)
+    layers = ["linear: {out_features: 4}", random_list(draw, 2, True, end == 0)[1:-1]]
+    if end == 1:
+        layers.append(random_pool(draw))
+    elif end == 2:
+        branches = [f"[{random_list(draw, 1, True, True)[1:-1]}, {random_pool(draw)}]" for _ in range(2)]
+        layers += [f"concat: {{branches: [{', '.join(branches)}]}}", "linear: {out_features: 4}"]
+    if end:
+        layers.append(random_list(draw, 1, False, True)[1:-1])
+    return "[" + ", ".join([*layers, "linear: {out_features: 3}"]) + "]", "standard" if draw.random() < 0.5 else ""
+
+
 COLUMNS = ["width", 'a "b" @', "gr\u00fcn`??/"]
 CLASS_NAMES = ["ja", "ne\u00edn\\"]
 

@@ -121,6 +121,21 @@ def every_layer(c):
     print(f"# largest error {worst:.2g} of the largest output")
 
 
+def random_models(c):
+    """Layers in any order, nested, with several pools."""
+    for seed in cases.random_seeds():
+        layers, options = cases.random_case(seed)
+        shutil.rmtree(c.folder / "run", ignore_errors=True)
+        cases.train(c, layers, options)
+        export(c)
+        compile_c(c)
+        try:
+            for shape in cases.shapes(options):
+                check(c, shape, False, shape[1])
+        except AssertionError as error:
+            raise AssertionError(f"{layers}: {error}") from error
+
+
 def cpp(c):
     if not shutil.which("g++"):
         raise Skip("no g++")
@@ -332,5 +347,5 @@ def same_bytes(c):
     assert first == {path.name: path.read_bytes() for path in (c.folder / "c").iterdir()}
 
 
-sys.exit(main([every_layer, cpp, other_machines, examples, recorded, int8, small, long_sequences, names, refusals,
-               same_bytes]))
+sys.exit(main([every_layer, random_models, cpp, other_machines, examples, recorded, int8, small, long_sequences, names,
+               refusals, same_bytes]))

@@ -162,6 +162,20 @@ def lengths(c):
     print(f"# largest error {worst:.2g} of the largest output")
 
 
+def random_models(c):
+    """Layers in any order, nested, with several pools; every other model with lengths."""
+    for seed in cases.random_seeds():
+        cases.CASES["random"] = layers, options = cases.random_case(seed)
+        train(c, "random", lengths=seed % 2)
+        export(c)
+        try:
+            for samples, steps in cases.shapes(options):
+                counts = [1 + (n * 5 + seed) % steps for n in range(samples)]
+                compare(c, (samples, steps), options, counts if seed % 2 else None)
+        except AssertionError as error:
+            raise AssertionError(f"{layers}: {error}") from error
+
+
 def states(c):
     """Step by step with states is the whole."""
     worst = 0
@@ -275,5 +289,5 @@ def refusals(c):
     c.run("export", "run", "--to", "onnx", "--out", "run/last.safetensors", status=2)
 
 
-sys.exit(main([files, every_layer, lengths, states, batch_statistics, padding, examples, recorded, sequences, names,
-               refusals]))
+sys.exit(main([files, every_layer, lengths, random_models, states, batch_statistics, padding, examples, recorded,
+               sequences, names, refusals]))
