@@ -106,11 +106,11 @@ int cmd_grow(int argc, char **argv)
         .usage = "CONFIG.yaml [options]",
         .text =
             "Grows from a linear model over one recurrent layer with a linear one to the config itself, one\n"
-            "part at a time: layers, direction, normalisation, further blocks, dropout, final activations,\n"
-            "loss, optimiser, scheduler. Each stage learns one batch by heart and is then trained for a\n"
-            "moment. The first part with which learning breaks is the likely cause; the stages after it go\n"
-            "without it, so that each part is judged by itself. Below the stage of the optimiser all stages\n"
-            "use Adam at 1e-3.",
+            "part at a time: layers, direction, windows over time, normalisation, further layers, residual and\n"
+            "concat with all inside them, dropout, final activations, loss, optimiser, scheduler. Each stage\n"
+            "learns one batch by heart and is then trained for a moment. The first part with which learning\n"
+            "breaks is the likely cause; the stages after it go without it, so that each part is judged by\n"
+            "itself. Below the stage of the optimiser all stages use Adam at 1e-3.",
         .least = 1,
         .most = 1,
         .takes_json = true,

@@ -183,19 +183,6 @@ bool clrnn_layers_per_step(const struct clrnn_config *config)
     return !flow.pooled;
 }
 
-enum clrnn_status clrnn_diagnosis_refuse(const struct clrnn_log *log, const struct clrnn_config *config,
-                                         const char *who)
-{
-    if (config->train.loss.kind == CLRNN_LOSS_CTC)
-        return clrnn_error(log, CLRNN_ERR_CONFIG, "train.loss: ctc is a loss that %s does not know yet", who);
-    for (size_t i = 0; i < config->layer_count; i++)
-        if (clrnn_layer_nests(&config->layer[i]))
-            return clrnn_error(log, CLRNN_ERR_CONFIG,
-                               "model.layers.%zu (%s) has layers inside it, which %s does not look into yet",
-                               clrnn_layer_place(config, i), clrnn_layer_word(config->layer[i].kind), who);
-    return CLRNN_OK;
-}
-
 bool clrnn_loss_is_real(enum clrnn_loss_kind kind)
 {
     return kind != CLRNN_LOSS_CROSS_ENTROPY && kind != CLRNN_LOSS_NLL && kind != CLRNN_LOSS_CTC;

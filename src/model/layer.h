@@ -43,10 +43,6 @@ uint32_t clrnn_layers_steps_between(const struct clrnn_config *config, size_t fi
 
 /** Whether the output has a time axis: no pool, attention_pool or flatten took it away. */
 bool clrnn_layers_per_step(const struct clrnn_config *config);
-/** CLRNN_ERR_CONFIG where the config has what `who` does not know: layers inside layers, ctc. */
-enum clrnn_status clrnn_diagnosis_refuse(const struct clrnn_log *log, const struct clrnn_config *config,
-                                         const char *who);
-
 /** Are the targets real numbers, not classes: all but cross_entropy, nll and ctc? */
 bool clrnn_loss_is_real(enum clrnn_loss_kind kind);
 /** Are predictions values, not classes or labels, so that there is no accuracy: mse, l1, quantile, ...? */

@@ -48,67 +48,90 @@ static void ladder_text(struct scratch *s, const struct clrnn_config *config, ui
     clrnn_ladder_finish(&ladder);
 }
 
+static const struct ladder_case {
+    const char *config, *ladder;
+    uint32_t outputs;
+    const char *init;
+} ladder_cases[] = {
+    {"model: {layers: [{rnn: {hidden_size: 64, num_layers: 2, bidirectional: true}}, batchnorm, "
+     "{rnn: {hidden_size: 64, num_layers: 2}}, {dropout: {p: 0.5}}, {linear: {out_features: 2}}, "
+     "softmax, round]}\n"
+     "train: {loss: cross_entropy, optimizer: {adam: {lr: 1.0e-4}}, "
+     "scheduler: {step_lr: {step_size: 30, gamma: 0.1, interval: batch}}}\n",
+     "linear: linear 2\n"
+     "base: rnn 64, linear 2\n"
+     "+ 2 layers: rnn 64 x 2, linear 2\n"
+     "+ bidirectional: birnn 64 x 2, linear 2\n"
+     "+ batchnorm: birnn 64 x 2, batchnorm, linear 2\n"
+     "+ rnn 64 x 2: birnn 64 x 2, batchnorm, rnn 64 x 2, linear 2\n"
+     "+ dropout 0.5: birnn 64 x 2, batchnorm, rnn 64 x 2, dropout 0.5, linear 2\n"
+     "+ softmax: birnn 64 x 2, batchnorm, rnn 64 x 2, dropout 0.5, linear 2, softmax\n"
+     "+ round: birnn 64 x 2, batchnorm, rnn 64 x 2, dropout 0.5, linear 2, softmax, round\n"
+     "+ adam, lr 0.0001: birnn 64 x 2, batchnorm, rnn 64 x 2, dropout 0.5, linear 2, softmax, round\n"
+     "+ step_lr per batch: birnn 64 x 2, batchnorm, rnn 64 x 2, dropout 0.5, linear 2, softmax, round\n"
+     "+ order of the file: birnn 64 x 2, batchnorm, rnn 64 x 2, dropout 0.5, linear 2, softmax, round\n",
+     2, NULL},
+    // a recurrent layer inside a residual is the base, until the residual is in; a pool stands for a
+    // concat of pools
+    {"model: {layers: [{conv1d: {out_channels: 8, kernel_size: 3}}, relu, {residual: {layers: [layernorm, "
+     "{lstm: {hidden_size: 4, bidirectional: true}}]}}, {groupnorm: {num_groups: 2}}, {concat: {branches: "
+     "[[{gru: {hidden_size: 3}}, {pool: {over: final}}], [{attention_pool: {attention_size: 2}}]]}}, "
+     "{linear: {out_features: 2}}]}\n"
+     "train: {loss: cross_entropy, shuffle: true, optimizer: {adam: {lr: 1.0e-3}}}\n",
+     "linear: mean over time, linear 2\n"
+     "base: lstm 4, last step, linear 2\n"
+     "+ conv1d: conv1d, lstm 4, last step, linear 2\n"
+     "+ relu: conv1d, relu, lstm 4, last step, linear 2\n"
+     "+ residual at layers[2]: conv1d, relu, residual (layernorm, bilstm 4), last step, linear 2\n"
+     "+ concat at layers[4]: conv1d, relu, residual (layernorm, bilstm 4), "
+     "concat (gru 3, final state | attention_pool), linear 2\n"
+     "+ groupnorm: conv1d, relu, residual (layernorm, bilstm 4), groupnorm, "
+     "concat (gru 3, final state | attention_pool), linear 2\n",
+     2, NULL},
+    // with a label for each step the windows say how many there are
+    {"model: {layers: [{conv1d: {out_channels: 8, kernel_size: 3, stride: 2}}, {gru: {hidden_size: 4}}, "
+     "{linear: {out_features: 2}}]}\n"
+     "train: {loss: cross_entropy, shuffle: true, optimizer: {adam: {lr: 1.0e-3}}}\n",
+     "linear: conv1d, linear 2\nbase: conv1d, gru 4, linear 2\n", 2, NULL},
+    // no linear layer at the end, weights from a file; the pool of the final state is kept
+    {"model: {layers: [{embedding: {num_embeddings: 9, embedding_dim: 5}}, {gru: {hidden_size: 4}}, "
+     "layernorm, {lstm: {hidden_size: 3, num_layers: 2, dropout: 0.2}}, {pool: {over: final}}]}\n"
+     "train: {loss: cross_entropy, shuffle: true, optimizer: {adam: {lr: 1.0e-3}}}\n",
+     "linear: embedding 5, mean over time, linear 3\n"
+     "base: embedding 5, gru 4, final state, linear 3\n"
+     "+ layernorm: embedding 5, gru 4, layernorm, last step, linear 3\n"
+     "+ lstm 3 x 2: embedding 5, gru 4, layernorm, lstm 3 x 2, final state, linear 3\n"
+     "+ dropout 0.2 in lstm: embedding 5, gru 4, layernorm, lstm 3 x 2, final state, linear 3\n"
+     "- linear: embedding 5, gru 4, layernorm, lstm 3 x 2, final state\n"
+     "+ weights of a.safetensors: embedding 5, gru 4, layernorm, lstm 3 x 2, final state\n",
+     3, "some/where/a.safetensors"},
+    // dense layers with their activations; nll with its log_softmax; small clipping
+    {"model: {layers: [{pool: {over: max}}, {linear: {out_features: 8}}, relu, {linear: {out_features: "
+     "6}}, tanh, "
+     "{linear: {out_features: 4}}, log_softmax]}\n"
+     "train: {loss: nll, shuffle: true, clip_grad_norm: 1.0e-3, optimizer: {adam: {lr: 1.0e-3}}}\n",
+     "linear: mean over time, linear 4\n"
+     "base: max over time, linear 4\n"
+     "+ linear 8, relu: max over time, linear 8, relu, linear 4\n"
+     "+ linear 6, tanh: max over time, linear 8, relu, linear 6, tanh, linear 4\n"
+     "+ log_softmax, nll: max over time, linear 8, relu, linear 6, tanh, linear 4, log_softmax\n"
+     "+ adam, lr 0.001, clip 0.001: max over time, linear 8, relu, linear 6, tanh, linear 4, "
+     "log_softmax\n",
+     4, NULL},
+};
+
 static void ladders(void **state)
 {
-    static const struct {
-        const char *config, *ladder;
-        uint32_t outputs;
-        const char *init;
-    } cases[] = {
-        {"model: {layers: [{rnn: {hidden_size: 64, num_layers: 2, bidirectional: true}}, batchnorm, "
-         "{rnn: {hidden_size: 64, num_layers: 2}}, {dropout: {p: 0.5}}, {linear: {out_features: 2}}, "
-         "softmax, round]}\n"
-         "train: {loss: cross_entropy, optimizer: {adam: {lr: 1.0e-4}}, "
-         "scheduler: {step_lr: {step_size: 30, gamma: 0.1, interval: batch}}}\n",
-         "linear: linear 2\n"
-         "base: rnn 64, linear 2\n"
-         "+ 2 layers: rnn 64 x 2, linear 2\n"
-         "+ bidirectional: birnn 64 x 2, linear 2\n"
-         "+ batchnorm: birnn 64 x 2, batchnorm, linear 2\n"
-         "+ rnn 64 x 2: birnn 64 x 2, batchnorm, rnn 64 x 2, linear 2\n"
-         "+ dropout 0.5: birnn 64 x 2, batchnorm, rnn 64 x 2, dropout 0.5, linear 2\n"
-         "+ softmax: birnn 64 x 2, batchnorm, rnn 64 x 2, dropout 0.5, linear 2, softmax\n"
-         "+ round: birnn 64 x 2, batchnorm, rnn 64 x 2, dropout 0.5, linear 2, softmax, round\n"
-         "+ adam, lr 0.0001: birnn 64 x 2, batchnorm, rnn 64 x 2, dropout 0.5, linear 2, softmax, round\n"
-         "+ step_lr per batch: birnn 64 x 2, batchnorm, rnn 64 x 2, dropout 0.5, linear 2, softmax, round\n"
-         "+ order of the file: birnn 64 x 2, batchnorm, rnn 64 x 2, dropout 0.5, linear 2, softmax, round\n",
-         2, NULL},
-        // no linear layer at the end, weights from a file; the pool of the final state is kept
-        {"model: {layers: [{embedding: {num_embeddings: 9, embedding_dim: 5}}, {gru: {hidden_size: 4}}, "
-         "layernorm, {lstm: {hidden_size: 3, num_layers: 2, dropout: 0.2}}, {pool: {over: final}}]}\n"
-         "train: {loss: cross_entropy, shuffle: true, optimizer: {adam: {lr: 1.0e-3}}}\n",
-         "linear: embedding 5, mean over time, linear 3\n"
-         "base: embedding 5, gru 4, final state, linear 3\n"
-         "+ layernorm: embedding 5, gru 4, layernorm, last step, linear 3\n"
-         "+ lstm 3 x 2: embedding 5, gru 4, layernorm, lstm 3 x 2, final state, linear 3\n"
-         "+ dropout 0.2 in lstm: embedding 5, gru 4, layernorm, lstm 3 x 2, final state, linear 3\n"
-         "- linear: embedding 5, gru 4, layernorm, lstm 3 x 2, final state\n"
-         "+ weights of a.safetensors: embedding 5, gru 4, layernorm, lstm 3 x 2, final state\n",
-         3, "some/where/a.safetensors"},
-        // dense layers with their activations; nll with its log_softmax; small clipping
-        {"model: {layers: [{pool: {over: max}}, {linear: {out_features: 8}}, relu, {linear: {out_features: "
-         "6}}, tanh, "
-         "{linear: {out_features: 4}}, log_softmax]}\n"
-         "train: {loss: nll, shuffle: true, clip_grad_norm: 1.0e-3, optimizer: {adam: {lr: 1.0e-3}}}\n",
-         "linear: mean over time, linear 4\n"
-         "base: max over time, linear 4\n"
-         "+ linear 8, relu: max over time, linear 8, relu, linear 4\n"
-         "+ linear 6, tanh: max over time, linear 8, relu, linear 6, tanh, linear 4\n"
-         "+ log_softmax, nll: max over time, linear 8, relu, linear 6, tanh, linear 4, log_softmax\n"
-         "+ adam, lr 0.001, clip 0.001: max over time, linear 8, relu, linear 6, tanh, linear 4, "
-         "log_softmax\n",
-         4, NULL},
-    };
     struct scratch s;
     char text[4096];
 
     (void)state;
     assert_true(scratch_open(&s, ""));
-    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-        struct clrnn_config *config = scratch_config(&s, cases[i].config);
+    for (size_t i = 0; i < ARRAY_SIZE(ladder_cases); i++) {
+        struct clrnn_config *config = scratch_config(&s, ladder_cases[i].config);
 
-        ladder_text(&s, config, cases[i].outputs, cases[i].init, text, sizeof(text));
-        assert_string_equal(text, cases[i].ladder);
+        ladder_text(&s, config, ladder_cases[i].outputs, ladder_cases[i].init, text, sizeof(text));
+        assert_string_equal(text, ladder_cases[i].ladder);
         clrnn_config_destroy(&config);
     }
     scratch_close(&s);

@@ -71,6 +71,7 @@ static struct clrnn_config *make(struct scratch *s, bool ctc, const char *layers
     "{out_channels: 4, kernel_size: 3}, " more "relu, pool: {over: mean}]]}"
 #define IN "linear: {out_features: 6}, "
 #define OUT ", linear: {out_features: 2}"
+#define CTC "gru: {hidden_size: 12, bidirectional: true}, linear: {out_features: 3}"
 #define NET IN RESIDUAL("") ", " CONCAT("final", "") OUT
 
 static void tell(const struct clrnn_doctor_result *r)
@@ -84,11 +85,9 @@ static void healthy_models_are_examined(void **state)
 {
     (void)state;
     for (int ctc = 0; ctc < 2; ctc++) {
-        const char *layers =
-            ctc ? "gru: {hidden_size: 12, bidirectional: true}, linear: {out_features: 3}" : NET;
         struct clrnn_doctor_result r;
         struct scratch s;
-        struct clrnn_config *config = make(&s, ctc, layers);
+        struct clrnn_config *config = make(&s, ctc, ctc ? CTC : NET);
         enum clrnn_status st;
 
         st = clrnn_doctor(s.device, config, &(struct clrnn_doctor_params){0}, &r);
@@ -157,11 +156,33 @@ static void faults_inside_are_named_and_mended(void **state)
     }
 }
 
+static void healthy_models_grow(void **state)
+{
+    (void)state;
+    for (int ctc = 0; ctc < 2; ctc++) {
+        const struct clrnn_grow_params params = {.steps = 300, .train_steps = 100};
+        struct clrnn_grow_result r;
+        struct scratch s;
+        struct clrnn_config *config = make(&s, ctc, ctc ? CTC : NET);
+
+        assert_int_equal(clrnn_grow(s.device, config, &params, &r), CLRNN_OK);
+        for (size_t i = 0; i < r.count; i++)
+            print_message("# %s: %d, loss %g, by heart %g\n", r.stage[i].name, r.stage[i].learns,
+                          r.stage[i].train_loss, r.stage[i].overfit_loss);
+        assert_int_equal(r.first_broken, -1);
+        assert_true(r.stage[r.count - 1].learns);
+        clrnn_grow_finish(&r);
+        clrnn_config_destroy(&config);
+        scratch_close(&s);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(healthy_models_are_examined),
         cmocka_unit_test(faults_inside_are_named_and_mended),
+        cmocka_unit_test(healthy_models_grow),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "diagnose/grow/grow.h"
+#include "model/nest.h"
 
 #define STAGE_SECONDS 10.0
 
@@ -61,26 +62,33 @@ static char *change_of(const struct clrnn_config *c, const struct clrnn_part *pa
 {
     const char *layer = part->count ? clrnn_layer_word(c->layer[part->layer].kind) : "";
     const size_t at = part->layer;
+    char entry[CLRNN_ENTRY_SIZE] = "", next[CLRNN_ENTRY_SIZE];
+
+    if (part->count)
+        clrnn_layer_entry(c, at, entry);
 
     switch (part->kind) {
     case CLRNN_PART_LAYERS:
-        return clrnn_format("model.layers.%zu.%s.num_layers=1", at, layer);
+        return clrnn_format("%s.%s.num_layers=1", entry, layer);
     case CLRNN_PART_DIRECTION:
-        return clrnn_format("model.layers.%zu.%s.bidirectional=false", at, layer);
+        return clrnn_format("%s.%s.bidirectional=false", entry, layer);
     case CLRNN_PART_RELU:
-        return clrnn_format("model.layers.%zu.rnn.nonlinearity=tanh", at);
+        return clrnn_format("%s.rnn.nonlinearity=tanh", entry);
+    case CLRNN_PART_WINDOWS:
+    case CLRNN_PART_BLOCK:
     case CLRNN_PART_NORM:
     case CLRNN_PART_DROPOUT:
     case CLRNN_PART_ACTIVATION:
     case CLRNN_PART_RECURRENT:
-        return part->count == 1 ? clrnn_format("delete model.layers.%zu (%s)", at, layer) : strdup("");
+        return part->count == 1 ? clrnn_format("delete %s (%s)", entry, layer) : strdup("");
     case CLRNN_PART_DENSE:
-        return part->count == 1   ? clrnn_format("delete model.layers.%zu (%s)", at, layer)
-               : part->count == 2 ? clrnn_format("delete model.layers.%zu (%s)\ndelete model.layers.%zu (%s)",
-                                                 at, layer, at + 1, clrnn_layer_word(c->layer[at + 1].kind))
-                                  : strdup("");
+        return part->count == 1 ? clrnn_format("delete %s (%s)", entry, layer)
+               : part->count == 2
+                   ? clrnn_format("delete %s (%s)\ndelete %s (%s)", entry, layer,
+                                  clrnn_layer_entry(c, at + 1, next), clrnn_layer_word(c->layer[at + 1].kind))
+                   : strdup("");
     case CLRNN_PART_INNER_DROPOUT:
-        return clrnn_format("model.layers.%zu.%s.dropout=0", at, layer);
+        return clrnn_format("%s.%s.dropout=0", entry, layer);
     case CLRNN_PART_NLL:
         return strdup("");
     case CLRNN_PART_LOSS:

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "diagnose/grow/grow.h"
 #include "diagnose/constant.h"
+#include "diagnose/ctc.h"
 #include "model/network.h"
 
 #define DEFAULT_STEPS 500u
@@ -124,6 +125,11 @@ static enum clrnn_status prepare(struct clrnn_grow *c)
     TRY(spread(c, c->data.train, "train", &c->look_train));
     if (c->data.valid)
         TRY(spread(c, c->data.valid, "valid", &c->look_valid));
+    if (c->config->train.loss.kind == CLRNN_LOSS_CTC) {
+        double equal;
+
+        TRY(clrnn_ctc_constant_loss(c->log, c->config, c->look_train, outputs, &c->ctc, &equal));
+    }
     return take_batch(c);
 }
 
@@ -141,6 +147,10 @@ static double skill_of(const struct clrnn_grow *c, const struct clrnn_session_re
 {
     const double count = clrnn_dataset_info(c->look_train)->S, spread = spread_of(r);
 
+    if (c->config->train.loss.kind == CLRNN_LOSS_CTC) { // whole sequences come right late: by the loss
+        *error = 0.0;
+        return c->ctc > 0.0 ? 1.0 - r->loss / c->ctc : 0.0;
+    }
     if (clrnn_loss_is_regression(c->config->train.loss.kind)) {
         *error = 0.0;
         if (c->config->train.loss.kind != CLRNN_LOSS_MSE) {
@@ -173,7 +183,9 @@ static enum clrnn_status train(struct clrnn_grow *c, struct clrnn_session *s, st
     stage->train_loss = r.loss;
     stage->train_accuracy = r.accuracy;
     o->skill = skill_of(c, &r, &o->skill_error);
-    o->loss_ratio = r.loss / clrnn_constant_loss(s->config, c->classes, c->counts, spread_of(&r));
+    o->loss_ratio =
+        r.loss /
+        (isnan(c->ctc) ? clrnn_constant_loss(s->config, c->classes, c->counts, spread_of(&r)) : c->ctc);
     o->optimizer = s->config->train.optimizer.kind;
     o->finite = o->finite && isfinite(r.loss);
     if (c->look_valid) {
@@ -312,6 +324,26 @@ static enum clrnn_status try_base(struct clrnn_grow *c)
     return try_parts(c, 0, name, NULL);
 }
 
+// Whether the first `parts` parts make a config whose layers fit each other: a residual or groupnorm may not,
+// where a part before it was left out.
+static enum clrnn_status parts_fit(const struct clrnn_grow *c, size_t parts, bool *fit)
+{
+    const struct clrnn_dataset_info *info = clrnn_dataset_info(c->data.train);
+    const struct clrnn_data_shape shape = {.features = info->C, .tokens = info->tokens, .steps = info->T};
+    const struct clrnn_log silent = {0};
+    struct clrnn_layer_shape *layers;
+    struct clrnn_config *variant;
+    uint32_t outputs;
+    bool per_step;
+
+    TRY(clrnn_ladder_variant(&c->ladder, parts, &variant));
+    layers = calloc(MAX2(variant->layer_count, 1u), sizeof(*layers));
+    *fit = layers && clrnn_network_shapes(&silent, variant, &shape, layers, &outputs, &per_step) == CLRNN_OK;
+    clrnn_config_destroy(&variant);
+    free(layers);
+    return layers ? CLRNN_OK : clrnn_error_memory(c->log, 0, "the ladder");
+}
+
 static enum clrnn_status try_all(struct clrnn_grow *c)
 {
     struct clrnn_ladder *l = &c->ladder;
@@ -320,7 +352,14 @@ static enum clrnn_status try_all(struct clrnn_grow *c)
     TRY(try_base(c));
     for (size_t i = 0; i < l->count; i++) {
         const struct clrnn_grow_stage *stage;
+        bool fit = true;
 
+        if (off)
+            TRY(parts_fit(c, i + 1, &fit));
+        if (!fit) {
+            l->part[i].off = true;
+            continue;
+        }
         if (l->part[i].kind == CLRNN_PART_INIT && clrnn_ladder_lacks_weights(l))
             continue;
         with_init = l->part[i].kind == CLRNN_PART_INIT;
@@ -351,11 +390,11 @@ enum clrnn_status clrnn_grow(struct clrnn_device *device, const struct clrnn_con
         .params = params,
         .result = result,
         .below = -1,
+        .ctc = NAN,
     };
     enum clrnn_status st;
 
     *result = (struct clrnn_grow_result){.first_broken = -1};
-    TRY(clrnn_diagnosis_refuse(c.log, config, "clrnn grow"));
     st = prepare(&c);
     if (st == CLRNN_OK)
         st = try_all(&c);

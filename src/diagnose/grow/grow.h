@@ -7,6 +7,7 @@
 
 /** Kinds of parts, in the order in which they are added to the base. The base has the first recurrent layer
  * (one layer, one direction, tanh), the embedding and the pool as configured, and the last linear layer;
+ * where recurrent layers stand only inside residual and concat, the first of them in place of what holds it;
  * plain cross_entropy, bce_with_logits or mse; Adam with PyTorch's lr of 1e-3 and no weight decay, no
  * scheduler, shuffled batches. The base does not depend on the config's optimiser and lr: these are stages of
  * their own, so that a bad lr is not blamed on a layer. A clip_grad_norm of 0.1 or more is part of the base,
@@ -16,9 +17,11 @@ enum clrnn_part_kind {
     CLRNN_PART_LAYERS,        // num_layers of the first recurrent layer
     CLRNN_PART_DIRECTION,     // bidirectional
     CLRNN_PART_RELU,          // nonlinearity: relu
-    CLRNN_PART_NORM,          // a batchnorm or layernorm
+    CLRNN_PART_WINDOWS,       // a conv1d, max_pool1d or avg_pool1d
+    CLRNN_PART_NORM,          // a batchnorm, layernorm or groupnorm; the last comes after the blocks
     CLRNN_PART_RECURRENT,     // a further recurrent block as configured, without its inner dropout
     CLRNN_PART_DENSE,         // a hidden linear with its activation, or an activation between layers
+    CLRNN_PART_BLOCK,         // a residual or concat as configured, with all inside it
     CLRNN_PART_DROPOUT,       // a dropout layer
     CLRNN_PART_INNER_DROPOUT, // dropout between the layers of a recurrent stack
     CLRNN_PART_HEADLESS,      // the config has no last linear layer: stages from here on have none either
@@ -43,8 +46,10 @@ struct clrnn_ladder {
     const struct clrnn_log *log;
     const struct clrnn_config *config;
     uint32_t outputs; // of the last layer
-    long recurrent;   // index of the first recurrent layer, -1: none
-    long head;        // of the last linear layer, -1: none
+    long recurrent; // index of the first recurrent layer of model.layers, else of one inside others; -1: none
+    long holder;    // the residual or concat that holds it, -1: none
+    long head;      // of the last linear layer, -1: none
+    bool per_step;  // a prediction for each step
     size_t count;
     struct clrnn_part *part;
 };
@@ -63,8 +68,16 @@ enum clrnn_status clrnn_ladder_linear(const struct clrnn_ladder *ladder, struct 
 /** Whether disabled parts have parameters of their own, which stages then lack. */
 bool clrnn_ladder_lacks_weights(const struct clrnn_ladder *ladder);
 
+/** Prints a layer as text, "birnn 64 x 2", "residual (layernorm, gru 16)"; what does not fit is cut. */
+void clrnn_layer_describe(const struct clrnn_config *config, size_t index, char *text, size_t size);
 /** Returns the layers as text, "birnn 64 x 2, batchnorm, linear 2", to be freed. NULL: no memory. */
 char *clrnn_layers_text(const struct clrnn_config *config);
+
+#define CLRNN_BASE_LR 1e-3 // torch.optim.Adam's default
+/** Is it a layer without weights that changes values? round counts, although it passes no gradient. */
+bool clrnn_ladder_is_activation(const struct clrnn_layer *layer);
+/** Is this clip_grad_norm part of the base? */
+bool clrnn_ladder_base_clip(double clip);
 
 // ---------------------------------------------------------------- stages
 
@@ -92,6 +105,7 @@ struct clrnn_grow {
     struct clrnn_dataset *batch, *look_train, *look_valid; // look_valid: or NULL
     uint64_t *counts; // labels of each class on look_train, two classes at least
     uint32_t classes;
+    double ctc;      // loss of the best constant answer of ctc, else NaN
     double constant; // accuracy of the best constant answer on look_train; mse: 0
     struct clrnn_grow_result *result;
     struct clrnn_stage_outcome *outcome; // of each stage
