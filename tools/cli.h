@@ -108,6 +108,10 @@ void cli_print_lines(const char *text);
 /** Flushes stdout; a failure (a full disk, a closed pipe) turns status 0 or 1 into 5. */
 int cli_finish(const struct cli *cli, enum clrnn_status status);
 
+/** How many columns the terminal at `fd` (STDOUT_FILENO, STDERR_FILENO) has; 80 where that is no terminal,
+ * and where it does not say. */
+int cli_columns(int fd);
+
 /** "1.4 GB", "12.5 kB" into text; returns it. */
 const char *cli_bytes(double bytes, char text[32]);
 /** "1 step", "20 steps" into text; returns it. */

@@ -18,11 +18,11 @@ static const char *const severity_word[] = {"error", "warning", "note"};
 
 // ---------------------------------------------------------------- text and JSON
 
-// Prints a text beside a heading of `left` columns, broken between words so that lines stay under 100
-// columns.
+// Prints a text beside a heading of `left` columns, broken between words so that lines stay within the
+// terminal.
 static void print_beside(size_t left, const char *heading, const char *text)
 {
-    const size_t width = 100;
+    const size_t width = (size_t)cli_columns(STDOUT_FILENO);
     size_t column = left;
     bool space = false; // a blank is due before the next word of this line
 
@@ -33,7 +33,7 @@ static void print_beside(size_t left, const char *heading, const char *text)
         const char *shown = piece ? cli_shown(piece) : cli_lost();
         const size_t word = strlen(shown);
 
-        if (column > left && column + space + word >= width) {
+        if (column > left && column + space + word > width) {
             printf("\n%*s", (int)left, "");
             column = left;
             space = false;
@@ -89,7 +89,7 @@ static void print_text(const struct clrnn_doctor_result *r, bool colour)
             print_wrapped("tried", f->tried);
         putchar('\n');
     }
-    printf("%s\n", cli_shown(r->verdict));
+    print_beside(0, "", r->verdict);
 }
 
 static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_doctor_result *r)
@@ -162,8 +162,12 @@ static enum clrnn_status list(const struct cli *cli)
 
         cli_json_append(&rows, row_json(&table[i]));
         snprintf(heading, sizeof(heading), "%-8s %s", severity_word[table[i].severity], table[i].id);
-        if (!cli->json)
+        if (!cli->json && cli_columns(STDOUT_FILENO) >= 100) {
             print_beside(50, heading, table[i].meaning);
+        } else if (!cli->json) {
+            puts(heading);
+            print_beside(9, "", table[i].meaning);
+        }
     }
     if (cli->json)
         return cli_print_json(cli, json_pack("{s:o}", "findings", rows));

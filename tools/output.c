@@ -4,6 +4,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "base/array.h"
 #include "base/file.h"
@@ -104,6 +106,13 @@ int cli_finish(const struct cli *cli, enum clrnn_status status)
         status = CLRNN_ERR_MEMORY;
     }
     return clrnn_status_exit(status);
+}
+
+int cli_columns(int fd)
+{
+    struct winsize size;
+
+    return isatty(fd) && ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col ? MAX2(size.ws_col, 20) : 80;
 }
 
 const char *cli_bytes(double bytes, char text[32])

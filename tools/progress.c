@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
-// The progress bar and its plain form, in the format of the original question.
+// The progress bar and its plain form.
 #include "tools/progress.h"
 
 #include <math.h>
+#include <stdarg.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/array.h"
 
-// A learning rate in the question's format, [1e-04], with more digits if it has more.
+// A learning rate, 1e-04, with more digits if it has more.
 static const char *lr_text(double lr, char text[32])
 {
     double back;
@@ -20,32 +20,54 @@ static const char *lr_text(double lr, char text[32])
     return text;
 }
 
-static int terminal_columns(void)
-{
-    struct winsize size;
+// Parts of a line that are not broken.
+struct part {
+    int rank; // of the bar: those of low rank are shown first where not all fit
+    char text[128];
+};
 
-    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20 ? size.ws_col : 80;
+static CLRNN_PRINTF(2, 3) void add(struct part *part, const char *format, ...)
+{
+    const size_t used = strlen(part->text);
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(part->text + used, sizeof(part->text) - used, format, arguments);
+    va_end(arguments);
 }
 
 static void draw_bar(struct progress_view *view, const struct clrnn_progress *p)
 {
     enum { CELLS = 20 };
-    const int full = p->batches ? (int)((uint64_t)CELLS * p->batch / p->batches) : 0;
-    char bar[CELLS + 1], lr[32], left[32], line[512];
-    int length;
+    const uint64_t full = p->batches ? (uint64_t)CELLS * p->batch / p->batches : 0;
+    const int columns = cli_columns(STDERR_FILENO) - 1;
+    struct part part[] = {{0, ""}, {4, "["}, {3, ""}, {6, ""}, {2, ""}, {5, ""}, {7, ""}, {1, ""}};
+    bool shown[ARRAY_SIZE(part)] = {false};
+    char text[32];
+    int length = -1;
 
-    for (int i = 0; i < CELLS; i++)
-        bar[i] = i < full ? '#' : '.';
-    bar[CELLS] = 0;
-    length = snprintf(line, sizeof(line),
-                      "epoch %u/%u [%s] %u/%u  %llu samples  loss %.6f  lr %s  %.0f samples/s  %s left",
-                      p->epoch, p->epochs, bar, p->batch, p->batches, (unsigned long long)p->samples, p->loss,
-                      lr_text(p->lr, lr), p->samples_per_s,
-                      isfinite(p->seconds_left) ? cli_duration(p->seconds_left, left) : "?");
-    length = MIN2(length, terminal_columns() - 1);
-    fprintf(stderr, "\r%.*s%*s", length, line, MAX2(view->drawn - length, 0), "");
+    add(&part[0], "epoch %u/%u", p->epoch, p->epochs);
+    for (unsigned i = 0; i < CELLS; i++)
+        add(&part[1], "%s%s", i < full ? "#" : ".", i + 1 == CELLS ? "]" : "");
+    add(&part[2], "%u/%u", p->batch, p->batches);
+    add(&part[3], "%llu samples", (unsigned long long)p->samples);
+    add(&part[4], "loss %.6f", p->loss);
+    add(&part[5], "lr %s", lr_text(p->lr, text));
+    add(&part[6], "%.0f samples/s", p->samples_per_s);
+    add(&part[7], "%s left", isfinite(p->seconds_left) ? cli_duration(p->seconds_left, text) : "?");
+    for (int rank = 0; rank < (int)ARRAY_SIZE(part); rank++)
+        for (size_t i = 0; i < ARRAY_SIZE(part); i++)
+            if (part[i].rank == rank && length + 1 + (int)strlen(part[i].text) <= columns) {
+                shown[i] = true;
+                length += 1 + (int)strlen(part[i].text);
+            }
+    fputc('\r', stderr);
+    for (size_t i = 0, count = 0; i < ARRAY_SIZE(part); i++)
+        if (shown[i])
+            fprintf(stderr, "%s%s", count++ ? " " : "", part[i].text);
+    fprintf(stderr, "%*s", MAX2(view->drawn - length, 0), "");
     fflush(stderr);
-    view->drawn = length;
+    view->drawn = MAX2(length, 0);
 }
 
 void progress_clear(struct progress_view *view)
@@ -55,36 +77,51 @@ void progress_clear(struct progress_view *view)
     view->drawn = 0;
 }
 
-// Appends "  train loss 0.123456 accuracy 0.9000 MAE 0.2" to the line, without the values that are unknown.
-static void part(char *line, size_t size, const char *which, double loss, double accuracy, double mae)
+// Appends "train loss 0.123456 accuracy 0.9000 MAE 0.2", without the values that are unknown.
+static void add_figures(struct part *part, const char *which, double loss, double accuracy, double mae)
 {
-    const size_t used = strlen(line);
-
     if (isnan(loss) && isnan(accuracy))
         return;
-    snprintf(line + used, size - used, "  %s loss %.6f", which, loss);
+    add(part, "%s loss %.6f", which, loss);
     if (!isnan(accuracy))
-        snprintf(line + strlen(line), size - strlen(line), " accuracy %.4f", accuracy);
+        add(part, " accuracy %.4f", accuracy);
     if (!isnan(mae))
-        snprintf(line + strlen(line), size - strlen(line), " MAE %.6g", mae);
+        add(part, " MAE %.6g", mae);
 }
 
+// Breaks the line between parts where it would be wider than the terminal.
 static void print_epoch(const struct clrnn_progress *p)
 {
-    char line[256] = "", lr[32], took[32];
+    const size_t columns = (size_t)cli_columns(STDERR_FILENO);
+    struct part part[6] = {{0, ""}};
+    char text[32];
+    size_t used = 0;
 
-    part(line, sizeof(line), "train", p->train_loss, p->train_accuracy, p->train_mae);
-    part(line, sizeof(line), "valid", p->valid_loss, p->valid_accuracy, p->valid_mae);
+    add(&part[0], "Epoch %u/%u", p->epoch, p->epochs);
+    add_figures(&part[1], "train", p->train_loss, p->train_accuracy, p->train_mae);
+    add_figures(&part[2], "valid", p->valid_loss, p->valid_accuracy, p->valid_mae);
     if (!isnan(p->valid_rmse))
-        snprintf(line + strlen(line), sizeof(line) - strlen(line), " RMSE %.6g", p->valid_rmse);
+        add(&part[2], " RMSE %.6g", p->valid_rmse);
     if (!isnan(p->valid_r2))
-        snprintf(line + strlen(line), sizeof(line) - strlen(line), " R2 %.4f", p->valid_r2);
+        add(&part[2], " R2 %.4f", p->valid_r2);
+    add(&part[3], "lr %s", lr_text(p->lr, text));
     if (p->seconds < 9.95)
-        snprintf(took, sizeof(took), "%.1fs", p->seconds);
+        add(&part[4], "%.1fs", p->seconds);
     else
-        cli_duration(p->seconds, took);
-    fprintf(stderr, "Epoch %u/%u%s  lr %s  %s%s\n", p->epoch, p->epochs, line, lr_text(p->lr, lr), took,
-            p->best ? "  best" : "");
+        add(&part[4], "%s", cli_duration(p->seconds, text));
+    add(&part[5], "%s", p->best ? "best" : "");
+    for (size_t i = 0; i < ARRAY_SIZE(part); i++) {
+        const size_t length = strlen(part[i].text);
+
+        if (!length)
+            continue;
+        if (used && used + 2 + length > columns) {
+            fputc('\n', stderr);
+            used = 0;
+        }
+        used += (size_t)fprintf(stderr, "%s%s", i ? "  " : "", part[i].text);
+    }
+    fputc('\n', stderr);
 }
 
 void progress_show(void *user, const struct clrnn_progress *p)
@@ -100,7 +137,7 @@ void progress_show(void *user, const struct clrnn_progress *p)
     } else if (view->terminal) {
         draw_bar(view, p);
     } else {
-        fprintf(stderr, "Batch %u/%u Trained: %llu/%llu Loss: %.8f Step: [%s]\n", p->batch, p->batches,
+        fprintf(stderr, "Batch %u/%u Trained: %llu/%llu Loss: %.8f lr: %s\n", p->batch, p->batches,
                 (unsigned long long)p->samples, (unsigned long long)p->samples_total, p->loss,
                 lr_text(p->lr, lr));
     }

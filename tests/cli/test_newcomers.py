@@ -1,10 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """What somebody who is new to the command leaves out or gets wrong, and what it then does."""
+import fcntl
 import json
 import math
+import os
+import pty
 import random
+import struct
 import sys
+import termios
 
 import harness
 from harness import QUIET
@@ -100,5 +105,47 @@ def series_as_rows(c):
     assert not warned("a,b,k", by_class, *classes)
 
 
+def on_terminal(c, columns, *arguments):
+    """What a command writes to a terminal of so many columns, as lines: a bar is drawn over itself."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    process = c.start(*arguments, stdout=theirs, stderr=theirs, env={"NO_COLOR": "1"})
+    os.close(theirs)
+    text = b""
+    while True:
+        try:
+            part = os.read(ours, 65536)
+        except OSError:
+            part = b""
+        if not part:
+            break
+        text += part
+    os.close(ours)
+    process.wait()
+    return text.decode().replace("\r", "\n").split("\n")
+
+
+def widths(c):
+    """No line of an epoch, the bar or the doctor is wider than the terminal; the time left stays."""
+    for columns in (60, 80, 120):
+        lines = on_terminal(c, columns, "train", "config.yaml", "--out", "run", "--no-plot", "--no-watch",
+                            "--set", "train.batch_size=1")
+        shown = [line for line in lines if line.startswith(("Epoch", "epoch", "  "))]
+        assert max(map(len, shown)) <= columns, [line for line in shown if len(line) > columns]
+        bars = [line for line in shown if line.startswith("epoch")]
+        assert bars and all(" left" in bar and "loss" in bar for bar in bars), bars
+        assert any(" lr " in line for line in shown), shown
+        lines = on_terminal(c, columns, "doctor", "config.yaml", "--static", "--set", "data.normalize=none",
+                            "--set", "train.shuffle=false", "--set", "train.optimizer.adam.lr=30")
+        assert len(lines) > 5 and max(map(len, lines)) <= columns, lines
+    out, err = c.run("train", "config.yaml", "--out", "run", "--no-plot", "--no-watch")
+    lines = [line for line in err.splitlines() if line.startswith(("Epoch", "  "))]
+    assert len(lines) == 6 and max(map(len, lines)) <= 80, err
+    assert "lr: 1e-02" in err and "Step" not in err + out, err
+    out = c.run("doctor", "config.yaml", "--static", "--set", "train.optimizer.adam.lr=30", status=1)[0]
+    assert max(map(len, out.splitlines())) <= 80, out
+    assert max(map(len, c.run("doctor", "--list")[0].splitlines())) <= 80
+
+
 if __name__ == "__main__":
-    sys.exit(harness.main([own_data, own_table, series_as_rows]))
+    sys.exit(harness.main([own_data, own_table, series_as_rows, widths]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sys
 import textwrap
 from typing import Any
@@ -59,12 +60,14 @@ def shown(text: str) -> str:
 def show(result: Any, options: Any) -> None:
     """The report for people."""
     colour = sys.stdout.isatty()
+    width = shutil.get_terminal_size((80, 24)).columns if colour else 80
     paint = {"error": "\033[1;31m", "warning": "\033[1;33m", "note": "\033[1;36m"}
     for d in result.findings:
         print(f"{paint[d['severity']] if colour else ''}{d['severity']}{chr(27) + '[0m' if colour else ''} {d['id']}")
         for key in ("where", "evidence", "costs", "remedy"):
             if d[key]:
-                print(textwrap.fill(shown(d[key]), 100, initial_indent=f"  {key:<10}", subsequent_indent=" " * 12))
+                print(textwrap.fill(shown(d[key]), width, initial_indent=f"  {key:<10}", subsequent_indent=" " * 12,
+                                    break_long_words=False, break_on_hyphens=False))
         print()
     if result.exception:
         e = result.exception
