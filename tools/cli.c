@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/array.h"
+#include "base/environment.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/words.h"
@@ -63,7 +64,7 @@ static void common_init(struct common *c, struct cli *cli, const struct cli_spec
         {"verbose", CLI_FLAG, NULL, "say more", &cli->verbose},
         {"help", CLI_FLAG, NULL, "this text", &c->help},
         {"version", CLI_FLAG, NULL, "the version", &c->version},
-        {"json", CLI_FLAG, NULL, "the result as JSON", &cli->json},
+        {"json", CLI_JSON, "[FILE.json]", "the result as JSON, on standard output or into a file", cli},
     };
 
     *c = (struct common){.count = ARRAY_SIZE(options) - !spec->takes_json, .format = "text"};
@@ -137,6 +138,10 @@ static bool store(const struct cli_option *o, const char *value, const char **ex
         else
             *(uint64_t *)o->target = number;
         return true;
+    case CLI_JSON:
+        ((struct cli *)o->target)->json = true;
+        ((struct cli *)o->target)->json_file = value && strcmp(value, "-") != 0 ? value : NULL;
+        return true;
     case CLI_REAL:
         *expected = "a number above 0";
         if (!clrnn_number_parse(value, &real) || !(real > 0 && isfinite(real)))
@@ -145,6 +150,18 @@ static bool store(const struct cli_option *o, const char *value, const char **ex
         return true;
     }
     return false;
+}
+
+// Whether the argument after --json names its file.
+static bool is_json_file(const struct cli_spec *spec, const char *text)
+{
+    const size_t length = strlen(text);
+
+    if (!strcmp(text, "-") || !strncmp(text, "/dev/", 5) ||
+        (length > 5 && !strcmp(text + length - 5, ".json")))
+        return true;
+    return spec->json_takes_file && *text != '-' &&
+           !(length > 5 && (!strcmp(text + length - 5, ".yaml") || !strcmp(text + length - 4, ".yml")));
 }
 
 static void unknown_option(const struct cli *cli, const struct cli_spec *spec, const struct common *common,
@@ -184,6 +201,8 @@ static bool take_option(struct cli *cli, const struct cli_spec *spec, const stru
         }
     } else if (equals) {
         value = equals + 1;
+    } else if (o->kind == CLI_JSON) {
+        value = *at + 1 < argc && is_json_file(spec, argv[*at + 1]) ? argv[++*at] : NULL;
     } else if (*at + 1 < argc) {
         value = argv[++*at];
     } else {
@@ -248,7 +267,11 @@ bool cli_parse(struct cli *cli, const struct cli_spec *spec, int argc, char **ar
                                   cli->quiet     ? CLRNN_LOG_WARNING
                                   : cli->verbose ? CLRNN_LOG_DEBUG
                                                  : CLRNN_LOG_INFO};
-    return true;
+    cli->text = !cli->json || cli->json_file;
+    if (clrnn_environment_check(&cli->log) != CLRNN_OK)
+        return false;
+    return !cli->json_file ||
+           cli_check_out(cli, cli->json_file, cli->argument_count, cli->argument) == CLRNN_OK;
 }
 
 // ---------------------------------------------------------------- what commands need
@@ -278,7 +301,7 @@ static void explain_aborts(const struct clrnn_device_info *info)
     signal(SIGABRT, on_abort);
 }
 
-enum clrnn_status cli_device(const struct cli *cli, bool profile, struct clrnn_device **device)
+enum clrnn_status cli_device(struct cli *cli, bool profile, struct clrnn_device **device)
 {
     const struct clrnn_device_params params = {
         .select = cli->device,
@@ -289,13 +312,15 @@ enum clrnn_status cli_device(const struct cli *cli, bool profile, struct clrnn_d
     };
 
     TRY(clrnn_device_open(&params, device));
+    cli->used = clrnn_device_info(*device);
     if (clrnn_device_info(*device)->type != CLRNN_DEVICE_REF)
         explain_aborts(clrnn_device_info(*device));
     return CLRNN_OK;
 }
 
-enum clrnn_status cli_config(const struct cli *cli, const char *path, struct clrnn_config **config)
+enum clrnn_status cli_config(struct cli *cli, const char *path, struct clrnn_config **config)
 {
+    cli->config_path = path;
     return clrnn_config_read(&cli->log, path, cli->set.count, cli->set.item, config);
 }
 
@@ -314,10 +339,21 @@ enum clrnn_status cli_check_out(const struct cli *cli, const char *out, size_t c
     return clrnn_run_check_output(&cli->log, out);
 }
 
-enum clrnn_status cli_open(const struct cli *cli, struct clrnn_config **config, struct clrnn_device **device)
+enum clrnn_status cli_open(struct cli *cli, struct clrnn_config **config, struct clrnn_device **device)
 {
     TRY(cli_config(cli, cli->argument[0], config));
     return cli_device(cli, false, device);
+}
+
+const char *cli_init(const char *given, const struct clrnn_config *config)
+{
+    static char *path;
+
+    if (given || !config || !config->train.init)
+        return given;
+    free(path);
+    path = clrnn_path_join(config->folder, config->train.init);
+    return path ? path : config->train.init;
 }
 
 int cli_close(const struct cli *cli, enum clrnn_status status, struct clrnn_config **config,

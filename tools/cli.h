@@ -16,6 +16,7 @@ enum cli_kind {
     CLI_UINT, // uint32_t from 1: in the library 0 stands for "the default"
     CLI_SEED, // uint64_t
     CLI_REAL, // double above 0
+    CLI_JSON, // struct cli: sets json, and json_file where a file's name follows
 };
 
 struct cli_list {
@@ -37,6 +38,11 @@ struct cli {
     const char *device, *gemm;
     struct cli_list set;
     bool json, quiet, verbose, no_tune;
+    const char *json_file;                // NULL: standard output
+    bool json_exact;                      // numbers with all their digits
+    bool text;                            // the result is printed for people, too
+    const char *config_path;              // of the config or run that was read, or NULL
+    const struct clrnn_device_info *used; // the device that was opened, or NULL
     struct clrnn_log log;
     bool colour;           // stderr is a terminal and NO_COLOR is not set
     size_t argument_count; // positional arguments
@@ -49,6 +55,7 @@ struct cli_spec {
     const char *text;   // a few paragraphs
     size_t least, most; // positional arguments
     bool takes_json;
+    bool json_takes_file;                // of any name; elsewhere a name that ends in .json
     bool without_device, without_config; // --device etc., or --set, have no effect on this command
     size_t option_count;
     const struct cli_option *option;
@@ -65,10 +72,10 @@ bool cli_parse(struct cli *cli, const struct cli_spec *spec, int argc, char **ar
 int cli_usage(const struct cli *cli, const char *format, ...) CLRNN_PRINTF(2, 3);
 
 /** Opens the device selected by --device or CLRNN_DEVICE. */
-enum clrnn_status cli_device(const struct cli *cli, bool profile, struct clrnn_device **device);
+enum clrnn_status cli_device(struct cli *cli, bool profile, struct clrnn_device **device);
 
 /** Reads a config with the --set assignments. */
-enum clrnn_status cli_config(const struct cli *cli, const char *path, struct clrnn_config **config);
+enum clrnn_status cli_config(struct cli *cli, const char *path, struct clrnn_config **config);
 
 /** CLRNN_ERR_ARG if the file `out` is also read by the command: `count` paths, NULL or files or run folders.
  */
@@ -79,7 +86,11 @@ enum clrnn_status cli_check_out(const struct cli *cli, const char *out, size_t c
  * Reads the config that the first argument names and opens the device: what most commands work on. Where one
  * fails the other may be open: cli_close takes both.
  */
-enum clrnn_status cli_open(const struct cli *cli, struct clrnn_config **config, struct clrnn_device **device);
+enum clrnn_status cli_open(struct cli *cli, struct clrnn_config **config, struct clrnn_device **device);
+
+/** The weights to start from: `given` by --init, else those that the config names. Valid until the next call.
+ */
+const char *cli_init(const char *given, const struct clrnn_config *config);
 
 /** Closes both (each may be NULL) and returns cli_finish. */
 int cli_close(const struct cli *cli, enum clrnn_status status, struct clrnn_config **config,
@@ -90,10 +101,14 @@ json_t *cli_json_number(double value);
 /** Appends a value and drops its reference. Without memory the array is freed and *array becomes NULL,
  * which json_pack and cli_print_json report as an error. */
 void cli_json_append(json_t **array, json_t *value);
-/** Prints a result as JSON and drops the reference; NULL, or no memory for the text, is CLRNN_ERR_MEMORY. */
+/** Writes a result as JSON, with the keys that all results have if it is an object, where --json says, and
+ * drops the reference; NULL, or no memory for the text, is CLRNN_ERR_MEMORY. */
 enum clrnn_status cli_print_json(const struct cli *cli, json_t *value);
+/** The same of a result that is JSON text. */
+enum clrnn_status cli_print_json_text(const struct cli *cli, const char *text);
 
-/** Prints a text file of `folder` to standard output; returns `st` where it can be read. */
+/** Writes the JSON in a file of `folder` where --json says, with the keys that all results have; returns `st`
+ * where it can be read. */
 enum clrnn_status cli_print_file(const struct cli *cli, const char *folder, const char *name,
                                  enum clrnn_status st);
 

@@ -90,21 +90,20 @@ static json_t *timing(const struct clrnn_timing *t)
                      (int)t->reps);
 }
 
-static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_device *device,
-                                    const struct clrnn_bench_result *r, const struct clrnn_peak *peak,
-                                    const struct start *cold, const struct start *warm, uint64_t host_bytes)
+static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_bench_result *r,
+                                    const struct clrnn_peak *peak, const struct start *cold,
+                                    const struct start *warm, uint64_t host_bytes)
 {
     json_t *all = json_pack(
-        "{s:o, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:o, s:o, s:o, s:o, s:I, s:I}",
-        "device", clrnn_json_text(clrnn_device_info(device)->name), "batch", (int)r->batch, "steps",
-        (int)r->steps, "features", (int)r->features, "train_ms", timing(&r->train_ms), "infer_ms",
-        timing(&r->infer_ms), "samples_per_s", cli_json_number(r->samples_per_s), "gflops",
-        cli_json_number(r->gflops), "gb_per_s", cli_json_number(r->gb_per_s), "infer_gflops",
-        cli_json_number(r->infer_gflops), "peak_gflops", cli_json_number(peak->gflops), "peak_gb_per_s",
-        cli_json_number(peak->gb_per_s), "launches_per_step", (json_int_t)r->launches_per_step,
-        "queued_per_step", (json_int_t)r->queued_per_step, "host_ms_per_step",
-        cli_json_number(r->host_ms_per_step), "build_cold_s", cli_json_number(cold->build_s), "build_warm_s",
-        cli_json_number(warm->build_s), "first_step_s",
+        "{s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:o, s:o, s:o, s:o, s:I, s:I}",
+        "batch", (int)r->batch, "steps", (int)r->steps, "features", (int)r->features, "train_ms",
+        timing(&r->train_ms), "infer_ms", timing(&r->infer_ms), "samples_per_s",
+        cli_json_number(r->samples_per_s), "gflops", cli_json_number(r->gflops), "gb_per_s",
+        cli_json_number(r->gb_per_s), "infer_gflops", cli_json_number(r->infer_gflops), "peak_gflops",
+        cli_json_number(peak->gflops), "peak_gb_per_s", cli_json_number(peak->gb_per_s), "launches_per_step",
+        (json_int_t)r->launches_per_step, "queued_per_step", (json_int_t)r->queued_per_step,
+        "host_ms_per_step", cli_json_number(r->host_ms_per_step), "build_cold_s",
+        cli_json_number(cold->build_s), "build_warm_s", cli_json_number(warm->build_s), "first_step_s",
         cli_json_number(isfinite(warm->first_step_s) ? warm->first_step_s : r->first_step_s),
         "peak_host_bytes", (json_int_t)host_bytes, "peak_device_bytes", (json_int_t)r->peak_device_bytes);
 
@@ -170,8 +169,9 @@ static enum clrnn_status run(const struct cli *cli, struct clrnn_device *device,
     host_bytes = (uint64_t)usage.ru_maxrss * 1024;
     TRY(clrnn_device_peak(device, &peak));
     if (cli->json)
-        return print_json(cli, device, &result, &peak, cold, warm, host_bytes);
-    print_text(device, &result, &peak, cold, warm, host_bytes);
+        TRY(print_json(cli, &result, &peak, cold, warm, host_bytes));
+    if (cli->text)
+        print_text(device, &result, &peak, cold, warm, host_bytes);
     return CLRNN_OK;
 }
 

@@ -30,29 +30,24 @@ static size_t split(char *text, const char *specs[MOST_DEVICES])
 }
 
 struct outputs {
-    const char *json, *baseline, *folder;
+    const char *baseline, *folder;
     bool plot;
 };
 
-static enum clrnn_status show(const struct cli *cli, const struct clrnn_config *config,
-                              const struct clrnn_compare_result *r, const struct outputs *out)
+static enum clrnn_status show(const struct cli *cli, const struct clrnn_compare_result *r,
+                              const struct outputs *out)
 {
-    const bool print = !out->json || strcmp(out->json, "-");
     struct clrnn_baseline_result changes = {0};
     enum clrnn_status st = CLRNN_OK;
 
-    if (print)
+    if (cli->text)
         compare_print(r);
     if (out->baseline)
         st = clrnn_compare_baseline(&cli->log, out->baseline, r, &changes);
-    if (st == CLRNN_OK && out->baseline && print)
+    if (st == CLRNN_OK && out->baseline && cli->text)
         compare_print_changes(out->baseline, r, &changes);
-    if (st == CLRNN_OK && out->json) {
-        json_t *json = compare_json(config, r, out->baseline ? &changes : NULL);
-
-        st = compare_write_json(cli, out->json, json);
-        json_decref(json);
-    }
+    if (st == CLRNN_OK && cli->json)
+        st = cli_print_json(cli, compare_json(r, out->baseline ? &changes : NULL));
     clrnn_baseline_finish(&changes);
     if (st == CLRNN_OK && out->plot)
         st = clrnn_compare_plot(&cli->log, r, out->folder ? out->folder : ".");
@@ -72,8 +67,6 @@ int cmd_compare(int argc, char **argv)
         {"no-speed", CLI_FLAG, NULL, "numbers only: no times of steps and builds", &params.no_speed},
         {"timeout", CLI_REAL, "SECONDS", "give a device up after so long without a sign of life (120)",
          &params.timeout_s},
-        {"json", CLI_TEXT, "FILE", "write all of it as JSON; - for standard output, in place of the table",
-         &out.json},
         {"baseline", CLI_TEXT, "FILE", "hold it against the JSON of an earlier run", &out.baseline},
         {"plot", CLI_FLAG, NULL, "draw compare-loss.svg and compare-speed.svg", &out.plot},
         {"out", CLI_TEXT, "DIR", "where pictures go (.)", &out.folder},
@@ -88,6 +81,8 @@ int cmd_compare(int argc, char **argv)
             "bounds are found. Exit status 1 where devices disagree.",
         .least = 1,
         .most = 1,
+        .takes_json = true,
+        .json_takes_file = true,
         .option_count = ARRAY_SIZE(options),
         .option = options,
         .examples = "  clrnn compare examples/seed-fixed.yaml\n"
@@ -112,20 +107,22 @@ int cmd_compare(int argc, char **argv)
             return cli_usage(&cli, "--devices names none: expected specs with commas between, as gpu,pocl");
         }
     }
+    cli.json_exact = true; // --baseline holds bits against it
     params.gemm = cli.gemm;
     params.no_tune = cli.no_tune;
     params.progress = show_progress;
     params.progress_user = &cli;
     st = cli_config(&cli, cli.argument[0], &config);
+    params.init = cli_init(params.init, config);
     params.stop = interrupt_flag();
-    if (st == CLRNN_OK && out.json)
-        st = cli_check_out(&cli, out.json, 2, (const char *const[]){cli.argument[0], params.init});
+    if (st == CLRNN_OK && cli.json_file)
+        st = cli_check_out(&cli, cli.json_file, 1, &params.init);
     if (st == CLRNN_OK && out.baseline)
         st = clrnn_compare_baseline(&cli.log, out.baseline, NULL, NULL); // before a long run
     if (st == CLRNN_OK)
         st = clrnn_compare(&cli.log, config, &params, &result);
     if (st == CLRNN_OK)
-        st = show(&cli, config, &result, &out);
+        st = show(&cli, &result, &out);
     if (st == CLRNN_OK && !result.agree)
         st = CLRNN_FAILED;
     clrnn_compare_finish(&result);

@@ -32,8 +32,12 @@ int cmd_data(int argc, char **argv)
     if (st == CLRNN_OK)
         st = clrnn_data_text(&cli.log, config, cli.json, &text);
     if (st == CLRNN_OK && cli.json)
-        fputs(text, stdout);
-    else if (st == CLRNN_OK)
+        st = cli_print_json_text(&cli, text);
+    if (st == CLRNN_OK && cli.json && cli.text) {
+        free(text);
+        st = clrnn_data_text(&cli.log, config, false, &text);
+    }
+    if (st == CLRNN_OK && cli.text)
         cli_print_lines(text);
     free(text);
     clrnn_config_destroy(&config);

@@ -162,19 +162,20 @@ static json_t *device_json(const struct clrnn_device_list *list, size_t i,
     char spec[24], other[24];
 
     return json_pack(
-        "{s:s, s:i, s:i, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:b, "
+        "{s:s, s:s, s:i, s:i, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:b, "
         "s:b, s:o, s:s?, s:s?, s:o, s:o}",
-        "device", clrnn_device_spec(info, spec), "platform_number", info->platform, "device_number",
-        info->device, "type", type_word(info->type), "name", clrnn_json_text(info->name), "vendor",
-        clrnn_json_text(info->vendor), "platform", clrnn_json_text(info->platform_name), "driver",
-        clrnn_json_text(info->driver), "opencl", clrnn_json_text(info->version), "opencl_c",
-        clrnn_json_text(info->opencl_c_version), "extensions", clrnn_json_text(info->extensions), "features",
-        features_json(info), "compute_units", (json_int_t)info->compute_units, "global_bytes",
-        (json_int_t)info->global_bytes, "max_alloc_bytes", (json_int_t)info->max_alloc_bytes, "local_bytes",
-        (json_int_t)info->local_bytes, "fp64", (int)info->has_fp64, "tuned", (int)clrnn_device_is_tuned(info),
-        "trouble", clrnn_json_text(info->trouble), "same_as", same ? clrnn_device_spec(same, other) : NULL,
-        "verdict", clrnn_verdict_word(test->verdict), "reason",
-        clrnn_json_text(test->reason[0] ? test->reason : NULL), "self_test",
+        "version", clrnn_version(), "device", clrnn_device_spec(info, spec), "platform_number",
+        info->platform, "device_number", info->device, "type", type_word(info->type), "name",
+        clrnn_json_text(info->name), "vendor", clrnn_json_text(info->vendor), "platform",
+        clrnn_json_text(info->platform_name), "driver", clrnn_json_text(info->driver), "opencl",
+        clrnn_json_text(info->version), "opencl_c", clrnn_json_text(info->opencl_c_version), "extensions",
+        clrnn_json_text(info->extensions), "features", features_json(info), "compute_units",
+        (json_int_t)info->compute_units, "global_bytes", (json_int_t)info->global_bytes, "max_alloc_bytes",
+        (json_int_t)info->max_alloc_bytes, "local_bytes", (json_int_t)info->local_bytes, "fp64",
+        (int)info->has_fp64, "tuned", (int)clrnn_device_is_tuned(info), "trouble",
+        clrnn_json_text(info->trouble), "same_as", same ? clrnn_device_spec(same, other) : NULL, "verdict",
+        clrnn_verdict_word(test->verdict), "reason", clrnn_json_text(test->reason[0] ? test->reason : NULL),
+        "self_test",
         test->verdict == CLRNN_VERDICT_NONE ? json_null() : compare_selftest_json(&test->result));
 }
 
@@ -210,10 +211,9 @@ static enum clrnn_status show(const struct cli *cli, const struct clrnn_device_l
 
     if (cli->json)
         st = print_json(cli, list, tests, only);
-    else
-        for (size_t i = 0; i < list->count; i++)
-            if (only == list->count || only == i)
-                print_device(list, i, &tests[i], cli->verbose);
+    for (size_t i = 0; st == CLRNN_OK && cli->text && i < list->count; i++)
+        if (only == list->count || only == i)
+            print_device(list, i, &tests[i], cli->verbose);
     for (size_t i = 0; st == CLRNN_OK && i < list->count; i++)
         if (tests[i].verdict == CLRNN_VERDICT_WRONG || tests[i].verdict == CLRNN_VERDICT_BROKEN)
             st = CLRNN_FAILED;

@@ -126,15 +126,15 @@ static enum clrnn_status report(const struct cli *cli, const struct clrnn_doctor
 
     if (cli->json)
         st = print_json(cli, result);
-    else
+    if (st == CLRNN_OK && cli->text)
         print_text(result, isatty(STDOUT_FILENO) && cli->colour);
     if (st != CLRNN_OK)
         return st;
     if (fix && result->fixed) {
         st = clrnn_write_text(&cli->log, fix, result->fixed);
-        if (st == CLRNN_OK && !cli->json && !cli->quiet)
+        if (st == CLRNN_OK && cli->text && !cli->quiet)
             printf("%s holds the config with the changes above.\n", cli_shown(fix));
-    } else if (fix && !cli->json && !cli->quiet) {
+    } else if (fix && cli->text && !cli->quiet) {
         printf("No sure remedy: %s was not written.\n", cli_shown(fix));
     }
     if (st != CLRNN_OK)
@@ -162,9 +162,9 @@ static enum clrnn_status list(const struct cli *cli)
 
         cli_json_append(&rows, row_json(&table[i]));
         snprintf(heading, sizeof(heading), "%-8s %s", severity_word[table[i].severity], table[i].id);
-        if (!cli->json && cli_columns(STDOUT_FILENO) >= 100) {
+        if (cli->text && cli_columns(STDOUT_FILENO) >= 100) {
             print_beside(50, heading, table[i].meaning);
-        } else if (!cli->json) {
+        } else if (cli->text) {
             puts(heading);
             print_beside(9, "", table[i].meaning);
         }
@@ -194,7 +194,9 @@ static enum clrnn_status explain(const struct cli *cli, const char *id)
         return CLRNN_ERR_ARG;
     }
     if (cli->json)
-        return cli_print_json(cli, row_json(row));
+        TRY(cli_print_json(cli, row_json(row)));
+    if (!cli->text)
+        return CLRNN_OK;
     printf("%s %s\n", severity_word[row->severity], row->id);
     print_wrapped("means", row->meaning);
     print_wrapped("costs", row->cost);
@@ -335,6 +337,7 @@ int cmd_doctor(int argc, char **argv)
         st = cli_check_out(&cli, params.report, 3, (const char *const[]){cli.argument[0], params.init, fix});
     if (st == CLRNN_OK)
         st = cli_open(&cli, &config, &device);
+    params.init = cli_init(params.init, config);
     params.stop = interrupt_flag();
     if (st == CLRNN_OK)
         st = clrnn_doctor(device, config, &params, &result);

@@ -192,7 +192,7 @@ int cmd_eval(int argc, char **argv)
         st = clrnn_eval(model, &source.data, &result);
     if (st == CLRNN_OK && cli.json)
         st = print_json(&cli, model, &result);
-    else if (st == CLRNN_OK)
+    if (st == CLRNN_OK && cli.text)
         print_text(model, &result);
     clrnn_eval_finish(&result);
     clrnn_model_destroy(&model);

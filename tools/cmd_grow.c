@@ -131,14 +131,15 @@ int cmd_grow(int argc, char **argv)
         return status;
     params.progress_user = &display;
     st = cli_open(&cli, &config, &device);
+    params.init = cli_init(params.init, config);
     params.stop = interrupt_flag();
-    if (!cli.json)
+    if (cli.text)
         params.progress = print_stage;
     if (st == CLRNN_OK)
         st = clrnn_grow(device, config, &params, &result);
     if (st == CLRNN_OK && cli.json)
         st = print_json(&cli, &result);
-    else if (st == CLRNN_OK)
+    if (st == CLRNN_OK && cli.text)
         print_verdict(&result);
     if (st == CLRNN_OK && result.first_broken >= 0)
         st = CLRNN_FAILED;

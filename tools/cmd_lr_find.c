@@ -91,7 +91,7 @@ int cmd_lr_find(int argc, char **argv)
         st = clrnn_lr_find(device, config, &params, &result);
     if ((st == CLRNN_OK || st == CLRNN_FAILED) && cli.json)
         st = cli_print_file(&cli, result.folder, "lr-find.json", st);
-    else if (st == CLRNN_OK || st == CLRNN_FAILED)
+    if ((st == CLRNN_OK || st == CLRNN_FAILED) && cli.text)
         print_text(&result);
     clrnn_lr_finish(&result);
     return cli_close(&cli, st, &config, &device);

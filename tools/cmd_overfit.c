@@ -177,12 +177,13 @@ int cmd_overfit(int argc, char **argv)
     if (!cli_parse(&cli, &spec, argc, argv, &status))
         return status;
     st = cli_open(&cli, &config, &device);
+    params.init = cli_init(params.init, config);
     params.stop = interrupt_flag();
     if (st == CLRNN_OK)
         st = clrnn_overfit(device, config, &params, &result);
     if (st == CLRNN_OK && cli.json)
         st = print_json(&cli, &result);
-    else if (st == CLRNN_OK)
+    if (st == CLRNN_OK && cli.text)
         print_text(&result);
     if (st == CLRNN_OK && !result.reached)
         st = CLRNN_FAILED;

@@ -39,8 +39,12 @@ int cmd_plan(int argc, char **argv)
     if (st == CLRNN_OK)
         st = clrnn_plan_text(device, config, predict, cli.json, &text);
     if (st == CLRNN_OK && cli.json)
-        fputs(text, stdout);
-    else if (st == CLRNN_OK)
+        st = cli_print_json_text(&cli, text);
+    if (st == CLRNN_OK && cli.json && cli.text) {
+        free(text);
+        st = clrnn_plan_text(device, config, predict, false, &text);
+    }
+    if (st == CLRNN_OK && cli.text)
         cli_print_lines(text);
     free(text);
     return cli_close(&cli, st, &config, &device);

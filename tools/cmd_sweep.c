@@ -119,7 +119,7 @@ int cmd_sweep(int argc, char **argv)
     st = clrnn_sweep(&cli.log, &params, &result);
     if ((st == CLRNN_OK || st == CLRNN_FAILED) && cli.json)
         st = cli_print_file(&cli, result.folder, "sweep.json", st);
-    else if (st == CLRNN_OK || st == CLRNN_FAILED)
+    if ((st == CLRNN_OK || st == CLRNN_FAILED) && cli.text)
         print_text(&result);
     clrnn_sweep_finish(&result);
     return cli_finish(&cli, st);

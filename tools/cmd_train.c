@@ -8,6 +8,7 @@
 #include "base/array.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "tools/interrupt.h"
 #include "tools/progress.h"
 
@@ -52,7 +53,7 @@ static void say_device(const struct cli *cli, const struct clrnn_device_info *in
 }
 
 // Reads the config of a run that is resumed: rank 0 first, which mends the folder where a process was killed.
-static enum clrnn_status run_config(const struct cli *cli, const struct clrnn_rank *rank, const char *run,
+static enum clrnn_status run_config(struct cli *cli, const struct clrnn_rank *rank, const char *run,
                                     struct clrnn_config **config)
 {
     enum clrnn_status st = CLRNN_OK;
@@ -141,8 +142,7 @@ int cmd_train(int argc, char **argv)
          &params.init_partial},
         {"resume", CLI_TEXT, "RUN", "go on with a run, bit for bit as if it had never stopped",
          &params.resume},
-        {"plot", CLI_FLAG, NULL, "insist on loss.svg and classes.svg (made where gnuplot is installed)",
-         &plot},
+        {"plot", CLI_FLAG, NULL, "insist on the pictures (made where gnuplot is installed)", &plot},
         {"no-plot", CLI_FLAG, NULL, "no pictures", &no_plot},
         {"profile", CLI_FLAG, NULL, "print the time of each launch, grouped by op, at the end", &profile},
         {"no-watch", CLI_FLAG, NULL, "no warnings about a run that does not learn", &params.no_watch},
@@ -152,8 +152,8 @@ int cmd_train(int argc, char **argv)
         .text =
             "Trains the model that the config describes and writes a run folder: config.yaml as resolved,\n"
             "metrics.jsonl with a line for each epoch, last.safetensors, best.safetensors, summary.json,\n"
-            "and the pictures loss.svg and classes.svg. Ctrl-C ends after the current step, with a\n"
-            "checkpoint from which --resume goes on.",
+            "and the pictures loss.svg, metrics.svg, classes.svg and confusion.svg, all after each epoch.\n"
+            "Ctrl-C ends after the current step, with a checkpoint from which --resume goes on.",
         .least = 0,
         .most = 1,
         .takes_json = true,
@@ -197,7 +197,9 @@ int cmd_train(int argc, char **argv)
     progress_clear(&view);
     if ((st == CLRNN_OK || st == CLRNN_FAILED) && cli.json)
         st = cli_print_file(&cli, result.folder, "summary.json", st);
-    else if ((st == CLRNN_OK || st == CLRNN_FAILED) && !cli.quiet)
+    if ((st == CLRNN_OK || st == CLRNN_FAILED) && cli.text && !cli.quiet)
         print_text(&result);
+    else if ((st == CLRNN_OK || st == CLRNN_FAILED) && cli.text && !rank.own)
+        puts(cli_shown(result.folder));
     return cli_close(&cli, st, &config, &device);
 }

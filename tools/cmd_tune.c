@@ -116,6 +116,7 @@ int cmd_tune(int argc, char **argv)
     };
     struct clrnn_tune_result result = {.file = NULL};
     struct clrnn_config *config = NULL;
+    struct clrnn_device *device = NULL;
     enum clrnn_status st = CLRNN_OK;
     struct cli cli;
     int status;
@@ -129,10 +130,11 @@ int cmd_tune(int argc, char **argv)
     if (st == CLRNN_OK)
         st = clrnn_tune(&cli.log, config, &params, &result);
     if (st == CLRNN_OK && cli.json)
+        st = cli_device(&cli, false, &device); // which says what it is
+    if (st == CLRNN_OK && cli.json)
         st = print_json(&cli, &result);
-    else if (st == CLRNN_OK && !cli.quiet)
+    if (st == CLRNN_OK && cli.text && !cli.quiet)
         print_tables(&result);
     clrnn_tune_finish(&result);
-    clrnn_config_destroy(&config);
-    return cli_finish(&cli, st);
+    return cli_close(&cli, st, &config, &device);
 }

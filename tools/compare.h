@@ -15,8 +15,6 @@ void compare_print_changes(const char *path, const struct clrnn_compare_result *
                            const struct clrnn_baseline_result *changes);
 
 /** All of it; `changes` may be NULL. NULL: no memory. */
-json_t *compare_json(const struct clrnn_config *config, const struct clrnn_compare_result *r,
-                     const struct clrnn_baseline_result *changes);
-enum clrnn_status compare_write_json(const struct cli *cli, const char *path, const json_t *json);
+json_t *compare_json(const struct clrnn_compare_result *r, const struct clrnn_baseline_result *changes);
 
 #endif

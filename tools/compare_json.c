@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
 // A comparison as JSON.
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/file.h"
 #include "base/json.h"
-#include "base/log.h"
 #include "base/text.h"
 #include "tools/compare.h"
 
@@ -70,6 +69,7 @@ static json_t *timing(const struct clrnn_timing *t)
 
 static json_t *row_json(const struct clrnn_compare_result *r, size_t at)
 {
+    static const struct clrnn_timing untimed = {NAN, NAN, NAN, 0};
     const struct clrnn_compare_row *row = &r->row[at];
     json_t *all = json_pack(
         "{s:s, s:o, s:o, s:o, s:o, s:s?, s:o, s:s?, s:o, s:o}", "device", row->spec, "name",
@@ -90,11 +90,13 @@ static json_t *row_json(const struct clrnn_compare_result *r, size_t at)
     json_t *speed = json_pack(
         "{s:o, s:o, s:o, s:o, s:f, s:f, s:o, s:o, s:o, s:o, s:o, s:I, s:I}", "build_cold_s",
         cli_json_number(row->build_cold_s), "build_warm_s", cli_json_number(row->build_warm_s), "step_ms",
-        timing(&row->step_ms), "samples_per_s", cli_json_number(row->samples_per_s), "flops_per_step",
-        row->flops, "bytes_per_step", row->bytes, "gflops", cli_json_number(row->gflops), "gb_per_s",
-        cli_json_number(row->gb_per_s), "peak_gflops", cli_json_number(row->peak.gflops), "peak_gb_per_s",
-        cli_json_number(row->peak.gb_per_s), "unmeasured", text_or_null(row->unmeasured), "launches_per_step",
-        (json_int_t)row->launches_per_step, "peak_device_bytes", (json_int_t)row->peak_device_bytes);
+        timing(r->speed ? &row->step_ms : &untimed), "samples_per_s",
+        cli_json_number(r->speed ? row->samples_per_s : (double)NAN), "flops_per_step", row->flops,
+        "bytes_per_step", row->bytes, "gflops", cli_json_number(r->speed ? row->gflops : (double)NAN),
+        "gb_per_s", cli_json_number(r->speed ? row->gb_per_s : (double)NAN), "peak_gflops",
+        cli_json_number(row->peak.gflops), "peak_gb_per_s", cli_json_number(row->peak.gb_per_s), "unmeasured",
+        text_or_null(row->unmeasured), "launches_per_step", (json_int_t)row->launches_per_step,
+        "peak_device_bytes", (json_int_t)row->peak_device_bytes);
 
     if (!all || !more || !speed || json_object_update(all, more) || json_object_update(all, speed)) {
         json_decref(all);
@@ -121,16 +123,14 @@ static json_t *changes_json(const struct clrnn_compare_result *r, const struct c
     return devices;
 }
 
-json_t *compare_json(const struct clrnn_config *config, const struct clrnn_compare_result *r,
-                     const struct clrnn_baseline_result *changes)
+json_t *compare_json(const struct clrnn_compare_result *r, const struct clrnn_baseline_result *changes)
 {
     json_t *rows = json_array(), *all;
 
     for (size_t i = 0; i < r->row_count; i++)
         cli_json_append(&rows, row_json(r, i));
-    all = json_pack("{s:s, s:o, s:s, s:b, s:b, s:I, s:I, s:I, s:s, s:I, s:o, s:o}", "clrnn", clrnn_version(),
-                    "config", clrnn_json_text(config->path), "config_key", r->config_key, "agree",
-                    (int)r->agree, "speed", (int)r->speed, "steps", (json_int_t)r->steps, "batch",
+    all = json_pack("{s:s, s:b, s:b, s:I, s:I, s:I, s:s, s:I, s:o, s:o}", "config_key", r->config_key,
+                    "agree", (int)r->agree, "speed", (int)r->speed, "steps", (json_int_t)r->steps, "batch",
                     (json_int_t)r->batch, "judged_samples", (json_int_t)r->judged, "judged",
                     r->judged_valid ? "valid" : "train", "noise_runs", (json_int_t)r->noise_runs,
                     "loss_bound", numbers(r->bound, r->steps), "devices", rows);
@@ -139,21 +139,4 @@ json_t *compare_json(const struct clrnn_config *config, const struct clrnn_compa
         all = NULL;
     }
     return all;
-}
-
-enum clrnn_status compare_write_json(const struct cli *cli, const char *path, const json_t *json)
-{
-    char *text = clrnn_json_dump(json, JSON_INDENT(1)), *line = text ? clrnn_format("%s\n", text) : NULL;
-    enum clrnn_status st;
-
-    if (line && strcmp(path, "-") == 0) {
-        fputs(line, stdout);
-        st = CLRNN_OK;
-    } else {
-        st = line ? clrnn_write_text(&cli->log, path, line)
-                  : clrnn_error_memory(&cli->log, 0, "the comparison as JSON");
-    }
-    free(line);
-    free(text);
-    return st;
 }

@@ -142,9 +142,10 @@ void compare_print(const struct clrnn_compare_result *r)
            "over %u %s "
            "samples\n",
            r->judged, r->judged_valid ? "validation" : "training");
-    print_speed(r);
+    if (r->speed)
+        print_speed(r);
     print_devices(r);
-    for (size_t i = 0; i < r->row_count; i++)
+    for (size_t i = 0; i < r->row_count && r->speed; i++)
         if (r->row[i].unmeasured[0])
             printf("%-8s not all of its speed is measured: %s\n", r->row[i].spec,
                    cli_shown(r->row[i].unmeasured));

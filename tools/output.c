@@ -1,63 +1,15 @@
 // SPDX-License-Identifier: MIT
-// What commands print: results as JSON, texts from outside, numbers with units.
+// What commands print: texts from outside, numbers with units.
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/array.h"
-#include "base/file.h"
-#include "base/json.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "tools/cli.h"
-
-json_t *cli_json_number(double value)
-{
-    return isfinite(value) ? json_real(value) : json_null();
-}
-
-void cli_json_append(json_t **array, json_t *value)
-{
-    if (!*array) {
-        json_decref(value);
-    } else if (json_array_append_new(*array, value)) {
-        json_decref(*array);
-        *array = NULL;
-    }
-}
-
-enum clrnn_status cli_print_json(const struct cli *cli, json_t *value)
-{
-    // 15 digits: 0.1 stays 0.1, which 17 would make 0.10000000000000001
-    char *text = clrnn_json_dump(value, JSON_INDENT(1) | JSON_REAL_PRECISION(15));
-
-    json_decref(value);
-    if (!text)
-        return clrnn_error(&cli->log, CLRNN_ERR_MEMORY, "out of memory while writing the result as JSON");
-    puts(text);
-    free(text);
-    return CLRNN_OK;
-}
-
-enum clrnn_status cli_print_file(const struct cli *cli, const char *folder, const char *name,
-                                 enum clrnn_status st)
-{
-    char *path = clrnn_path_join(folder, name);
-    struct clrnn_map map = {0};
-    const enum clrnn_status opened = path ? clrnn_map_open(&cli->log, path, &map)
-                                          : clrnn_error_memory(&cli->log, strlen(folder), "the result");
-
-    if (opened == CLRNN_OK)
-        fwrite(map.data, 1, map.size, stdout);
-    else
-        st = opened;
-    clrnn_map_close(&map);
-    free(path);
-    return st;
-}
 
 static bool lost; // a part of the output was lost for lack of memory
 

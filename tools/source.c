@@ -97,7 +97,7 @@ enum clrnn_status source_check_out(const struct cli *cli, const struct source_op
     return CLRNN_OK;
 }
 
-enum clrnn_status source_open_model(const struct cli *cli, const struct source_options *source,
+enum clrnn_status source_open_model(struct cli *cli, const struct source_options *source,
                                     struct clrnn_device **device, struct clrnn_model **model)
 {
     struct clrnn_config *config = NULL;

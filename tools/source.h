@@ -57,7 +57,7 @@ enum clrnn_status source_check_out(const struct cli *cli, const struct source_op
 
 /** Opens the device and the model: a run or model file, or --init with --config. CLRNN_ERR_ARG: the model was
  * trained with lengths, and the options neither name some nor say --no-lengths. */
-enum clrnn_status source_open_model(const struct cli *cli, const struct source_options *source,
+enum clrnn_status source_open_model(struct cli *cli, const struct source_options *source,
                                     struct clrnn_device **device, struct clrnn_model **model);
 
 #endif

@@ -206,6 +206,8 @@ struct clrnn_train_config {
     uint32_t recompute; // N: recurrent layers keep every N-th state for backward; 0: all activations
     uint64_t seed;
     double clip_grad_norm; // 0: off
+    char *init;            // a safetensors file to start from, relative to the config's folder, or NULL
+    bool init_partial;     // load what fits
 };
 
 /** An array of the caller's in C order, read where it lies. */

@@ -114,6 +114,12 @@ CLRNN_API enum clrnn_status clrnn_cache_info(const struct clrnn_log *log, struct
  *  also if a file cannot be removed. */
 CLRNN_API enum clrnn_status clrnn_cache_clear(const struct clrnn_log *log, size_t *programs, uint64_t *bytes);
 
+/** PoCL's own cache of compiled kernels: its folder, which need not exist, and the bytes of the files in it.
+ *
+ * Owner   *folder is the caller's to free; NULL after an error.
+ * Errors  CLRNN_ERR_MEMORY. */
+CLRNN_API enum clrnn_status clrnn_pocl_cache(const struct clrnn_log *log, char **folder, uint64_t *bytes);
+
 /** Sets the cache folder of clRNN and of drivers that this process loads later. An empty folder gives a cold
  * start. For child processes. */
 CLRNN_API void clrnn_caches_keep_in(const char *folder);

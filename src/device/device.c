@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/environment.h"
 #include "base/file.h"
 #include "device/core/internal.h"
 #include "device/program/cache.h"
@@ -12,24 +13,23 @@
 
 static void read_chain_after(struct clrnn_device *d)
 {
-    const char *text = getenv("CLRNN_CHAIN_AFTER");
-    char *end = NULL;
+    const char *text = clrnn_environment("CLRNN_CHAIN_AFTER");
 
-    d->chain_forced = text && *text;
-    d->chain_after = d->chain_forced ? strtoull(text, &end, 10) : 0;
-    if (d->chain_forced && *end) // "never"
-        d->chain_after = UINT64_MAX;
+    d->chain_forced = text;
+    d->chain_after = !text ? 0 : !strcmp(text, "never") ? UINT64_MAX : strtoull(text, NULL, 10);
 }
 
 static enum clrnn_status read_settings(struct clrnn_device *d, const struct clrnn_device_params *params)
 {
-    const char *gemm = params->gemm ? params->gemm : getenv("CLRNN_GEMM");
-    const char *folder = getenv("CLRNN_KERNEL_DIR"), *scratch = getenv("CLRNN_TEST_SCRATCH");
+    const char *gemm = params->gemm ? params->gemm : clrnn_environment("CLRNN_GEMM");
+    const char *folder = clrnn_environment("CLRNN_KERNEL_DIR");
+    const char *scratch = clrnn_environment("CLRNN_TEST_SCRATCH");
 
+    TRY(clrnn_environment_check(d->log));
     d->profile = params->profile;
     read_chain_after(d);
     d->no_tune = params->no_tune;
-    d->poison_scratch = scratch && *scratch && strcmp(scratch, "0") != 0;
+    d->poison_scratch = scratch && strcmp(scratch, "0") != 0;
     if (!gemm || !*gemm || strcmp(gemm, "auto") == 0)
         d->gemm = CLRNN_GEMM_AUTO;
     else if (strcmp(gemm, "own") == 0)
@@ -40,7 +40,7 @@ static enum clrnn_status read_settings(struct clrnn_device *d, const struct clrn
         return clrnn_error(d->log, CLRNN_ERR_ARG, "gemm \"%s\" is not known, expected auto, own or clblast",
                            gemm);
     TRY(clrnn_device_force_environment(d));
-    if (folder && *folder) {
+    if (folder) {
         d->kernel_dir = clrnn_format("%s", folder);
         if (!d->kernel_dir)
             return clrnn_error_memory(d->log, strlen(folder) + 1, "CLRNN_KERNEL_DIR");
@@ -51,11 +51,9 @@ static enum clrnn_status read_settings(struct clrnn_device *d, const struct clrn
 // CLRNN_KERNEL_FORM=cpu|gpu overrides the device's type: tests run the GPUs' form on CPUs.
 static bool takes_cpu_form(const struct clrnn_device_info *info)
 {
-    const char *form = getenv("CLRNN_KERNEL_FORM");
+    const char *form = clrnn_environment("CLRNN_KERNEL_FORM");
 
-    if (form && strcmp(form, "gpu") == 0)
-        return false;
-    return (form && strcmp(form, "cpu") == 0) || info->type == CLRNN_DEVICE_CPU;
+    return form ? strcmp(form, "cpu") == 0 : info->type == CLRNN_DEVICE_CPU;
 }
 
 static enum clrnn_status open_ref(struct clrnn_device *d)

@@ -9,7 +9,7 @@
 #include "base/file.h"
 #include "model/options.h"
 
-enum { OWNED_TEXTS = 3 + 3 * 17, OWNED_LISTS = 4 };
+enum { OWNED_TEXTS = 4 + 3 * 17, OWNED_LISTS = 4 };
 
 // Lists the strings that a config owns, except layers' names.
 static void owned_texts(struct clrnn_config *c, char **slot[OWNED_TEXTS])
@@ -20,6 +20,7 @@ static void owned_texts(struct clrnn_config *c, char **slot[OWNED_TEXTS])
     slot[n++] = &c->path;
     slot[n++] = &c->folder;
     slot[n++] = &c->train.early_stopping.monitor;
+    slot[n++] = &c->train.init;
     for (size_t i = 0; i < ARRAY_SIZE(source); i++) {
         slot[n++] = &source[i]->x;
         slot[n++] = &source[i]->y;

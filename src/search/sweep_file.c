@@ -77,9 +77,10 @@ enum clrnn_status clrnn_sweep_save(const struct clrnn_sweep *s, bool finished)
     clrnn_json_out_of_memory();
     for (size_t i = 0; i < r->trial_count; i++)
         json_array_append_new(trials, trial_json(r, &r->trial[i]));
-    all = json_pack("{s:O, s:s, s:s, s:o, s:b, s:o, s:o}", "sweep", s->identity, "metric", r->metric,
-                    "best_is", r->highest ? "highest" : "lowest", "budgets", budgets(r), "finished",
-                    (int)finished, "best", best ? json_integer(best->number) : json_null(), "trials", trials);
+    all = json_pack("{s:s, s:o, s:O, s:s, s:s, s:o, s:b, s:o, s:o}", "version", clrnn_version(), "config",
+                    clrnn_json_text(s->config->path), "sweep", s->identity, "metric", r->metric, "best_is",
+                    r->highest ? "highest" : "lowest", "budgets", budgets(r), "finished", (int)finished,
+                    "best", best ? json_integer(best->number) : json_null(), "trials", trials);
     text = clrnn_json_dump(all, JSON_INDENT(1) | JSON_REAL_PRECISION(17)); // read back bit for bit
     if (path && text)
         st = clrnn_write_text(s->log, path, text);

@@ -106,8 +106,7 @@ static enum clrnn_status run(struct clrnn_metrics *m, struct clrnn_session *s, s
 {
     const struct clrnn_model *model = m->model;
     const bool values = clrnn_loss_is_regression(model->config->train.loss.kind);
-    const bool labels = model->config->train.loss.kind == CLRNN_LOSS_BCE_WITH_LOGITS && model->targets > 1;
-    const bool labelled = model->config->train.loss.kind == CLRNN_LOSS_CTC;
+    const bool pairs = clrnn_metrics_has_confusion(m);
     const size_t groups = m->groups;
     struct clrnn_session_record record;
 
@@ -116,9 +115,9 @@ static enum clrnn_status run(struct clrnn_metrics *m, struct clrnn_session *s, s
         r->per_output = calloc(MAX2(groups, 1), sizeof(*r->per_output));
     else
         r->per_class = calloc(MAX2(groups, 1), sizeof(*r->per_class));
-    if (!values && !labels && !labelled)
+    if (pairs)
         m->confusion = r->confusion = calloc(groups * groups, sizeof(*r->confusion));
-    if ((!r->per_output && !r->per_class) || (!values && !labels && !labelled && !r->confusion))
+    if ((!r->per_output && !r->per_class) || (pairs && !r->confusion))
         return clrnn_error_memory(model->log, groups * groups * sizeof(*r->confusion), "an evaluation");
     TRY(clrnn_metrics_pass(m, s, NULL, &record));
     TRY(clrnn_naive_eval(m->set, &r->naive));

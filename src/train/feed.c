@@ -3,10 +3,10 @@
 // does not fit.
 #include "train/feed.h"
 
-#include <errno.h>
 #include <string.h>
 
 #include "base/array.h"
+#include "base/environment.h"
 
 #define STEP_SIZES 16u                 // batches are cut to at most this many different T
 #define PIECE_BYTES ((size_t)64 << 20) // of one transfer of a mapped file
@@ -188,22 +188,13 @@ static enum clrnn_status upload(struct clrnn_feed *f, uint32_t chunk)
 static bool fits_device(const struct clrnn_feed *f, size_t needed)
 {
     const struct clrnn_device_info *device = clrnn_device_info(f->device);
-    const char *environment = getenv("CLRNN_RESIDENT_BYTES");
-    uint64_t now, peak, limit = f->params.resident_bytes;
-    char *end;
+    const uint64_t fixed = clrnn_environment_bytes("CLRNN_RESIDENT_BYTES", UINT64_MAX);
+    uint64_t now, peak;
 
     if (device->max_alloc_bytes && needed > device->max_alloc_bytes)
         return false;
-    if (limit)
-        return needed <= limit;
-    if (environment && *environment) {
-        errno = 0;
-        limit = strtoull(environment, &end, 10);
-        if (!errno && !*end)
-            return needed <= limit;
-        clrnn_log(f->log, CLRNN_LOG_WARNING, "CLRNN_RESIDENT_BYTES=%s is no number of bytes: not used",
-                  environment);
-    }
+    if (f->params.resident_bytes || fixed != UINT64_MAX)
+        return needed <= (f->params.resident_bytes ? f->params.resident_bytes : fixed);
     if (device->unified_memory && needed > SHARED_BYTES)
         return false;
     clrnn_device_memory(f->device, &now, &peak);

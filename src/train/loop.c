@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The training loop: queues steps without waiting and reads their records at intervals; after each epoch runs
 // validation, scheduler, early stopping, metrics and checkpoints.
-#include "train/loop.h"
+#include "train/report.h"
 
 #include <math.h>
 #include <string.h>
@@ -293,6 +293,7 @@ static enum clrnn_status end_epoch(struct clrnn_loop *l, const struct clrnn_sess
     TRY(checkpoint(l, "last.safetensors"));
     TRY(clrnn_run_folder_publish(&l->folder));
     l->kept_epochs = s->epoch;
+    TRY(clrnn_report_epoch(l));
     show_epoch(l, &row, best);
     clrnn_watch_epoch(&l->watch, &row);
     if (early)

@@ -53,6 +53,11 @@ enum clrnn_metric clrnn_metric_monitored(const char *monitor)
     return (enum clrnn_metric)i;
 }
 
+bool clrnn_metrics_has_confusion(const struct clrnn_metrics *m)
+{
+    return m->groups && !of_values(m) && !of_labels(m) && (of_classes(m) || m->targets == 1);
+}
+
 // ---------------------------------------------------------------- life
 
 enum clrnn_status clrnn_metrics_open(struct clrnn_metrics *m, const struct clrnn_model *model,
@@ -110,6 +115,8 @@ static void reset(struct clrnn_metrics *m)
     m->items = m->correct = 0;
     m->edits = m->truth = m->wrong = 0;
     m->scored = 0;
+    if (m->confusion)
+        memset(m->confusion, 0, (size_t)m->groups * m->groups * sizeof(*m->confusion));
     memset(m->sum, 0, MAX2(m->groups, 1u) * WIDTH * sizeof(*m->sum));
 }
 

@@ -48,6 +48,9 @@ enum clrnn_status clrnn_metrics_open(struct clrnn_metrics *m, const struct clrnn
                                      const struct clrnn_dataset *set);
 void clrnn_metrics_close(struct clrnn_metrics *m);
 
+/** Whether each prediction is one class of several, so that `confusion` can be counted. */
+bool clrnn_metrics_has_confusion(const struct clrnn_metrics *m);
+
 /** Number of samples of a class, or of samples that have the label. */
 uint64_t clrnn_metrics_support(const struct clrnn_metrics *m, uint32_t group);
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The two pictures of a run, drawn by gnuplot: the loss by epoch, and the number of samples by class.
+// The pictures of a run, drawn by gnuplot: the loss by epoch, and the number of samples by class; the others
+// are in plot_metrics.c.
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,6 +8,7 @@
 #include "base/array.h"
 #include "base/file.h"
 #include "train/picture.h"
+#include "train/plot_metrics.h"
 #include "train/run_folder.h"
 
 #define LOG_SCALE_FROM 1000.0 // largest loss over smallest
@@ -95,29 +97,56 @@ static void write_classes(FILE *script, const uint64_t *counts, uint32_t classes
     }
 }
 
-// ---------------------------------------------------------------- both
+// ---------------------------------------------------------------- all of them
 
-static bool make_picture(const struct clrnn_run_folder *f, const char *name, const uint64_t *counts,
-                         uint32_t classes, bool steps)
+// What a picture is drawn of.
+struct subject {
+    const struct clrnn_run_folder *folder;
+    const struct clrnn_dataset_info *train;
+    const uint64_t *counts; // [classes]
+    const struct clrnn_picture_counts *confusion;
+};
+
+static void draw_loss(FILE *script, const struct subject *s)
 {
-    char *path = clrnn_path_join(f->files, name);
+    write_loss(script, s->folder);
+}
+
+static void draw_classes(FILE *script, const struct subject *s)
+{
+    write_classes(script, s->counts, s->train->classes, s->train->y_steps && s->train->T > 1);
+}
+
+static void draw_metrics(FILE *script, const struct subject *s)
+{
+    clrnn_plot_metrics(script, s->folder);
+}
+
+static void draw_confusion(FILE *script, const struct subject *s)
+{
+    clrnn_plot_confusion(script, s->confusion, s->folder->count);
+}
+
+static bool make_picture(const struct subject *s, const char *name,
+                         void (*write)(FILE *script, const struct subject *s))
+{
+    char *path = clrnn_path_join(s->folder->files, name);
     struct clrnn_picture picture;
     const bool begun = path && clrnn_picture_begin(path, &picture);
 
     free(path);
     if (!begun)
         return false;
-    if (counts)
-        write_classes(picture.script, counts, classes, steps);
-    else
-        write_loss(picture.script, f);
+    write(picture.script, s);
     return clrnn_picture_end(&picture);
 }
 
-void clrnn_plot(const struct clrnn_run_folder *f, const struct clrnn_dataset *train, int plot)
+void clrnn_plot(const struct clrnn_run_folder *f, const struct clrnn_dataset *train,
+                const struct clrnn_picture_counts *confusion, int plot)
 {
     const struct clrnn_dataset_info *info = clrnn_dataset_info(train);
     uint64_t *counts = NULL;
+    struct subject s = {f, info, NULL, confusion};
     bool drawn = true, any = false;
 
     if (!plot || !clrnn_picture_possible()) {
@@ -129,10 +158,14 @@ void clrnn_plot(const struct clrnn_run_folder *f, const struct clrnn_dataset *tr
     for (size_t i = 0; i < f->count; i++)
         any = any || isfinite(f->row[i].train_loss) || isfinite(f->row[i].valid_loss);
     if (any)
-        drawn = make_picture(f, "loss.svg", NULL, 0, false);
-    counts = info->classes ? malloc(info->classes * sizeof(*counts)) : NULL;
+        drawn = make_picture(&s, "loss.svg", draw_loss);
+    if (clrnn_plot_has_metrics(f))
+        drawn = make_picture(&s, "metrics.svg", draw_metrics) && drawn;
+    s.counts = counts = info->classes ? malloc(info->classes * sizeof(*counts)) : NULL;
     if (counts && clrnn_dataset_class_counts(train, counts) == CLRNN_OK)
-        drawn = make_picture(f, "classes.svg", counts, info->classes, info->y_steps && info->T > 1) && drawn;
+        drawn = make_picture(&s, "classes.svg", draw_classes) && drawn;
+    if (confusion->count && f->count)
+        drawn = make_picture(&s, "confusion.svg", draw_confusion) && drawn;
     if (!drawn)
         clrnn_log(f->log, CLRNN_LOG_WARNING, "%s: gnuplot could not draw the pictures", f->path);
     free(counts);

@@ -309,14 +309,16 @@ static json_t *real_or_null(double value)
     return isfinite(value) ? json_real(value) : json_null();
 }
 
-enum clrnn_status clrnn_run_folder_summary(const struct clrnn_run_folder *f,
+enum clrnn_status clrnn_run_folder_summary(const struct clrnn_run_folder *f, const char *config,
                                            const struct clrnn_device_info *device,
                                            const struct clrnn_train_result *r)
 {
+    char spec[24];
     json_t *object = json_pack(
-        "{s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:I, s:s}",
-        "device", clrnn_json_text(device->name ? device->name : ""), "platform",
-        clrnn_json_text(device->platform_name ? device->platform_name : ""), "driver",
+        "{s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:I}",
+        "version", clrnn_version(), "config", clrnn_json_text(config), "folder", clrnn_json_text(f->path),
+        "device", clrnn_device_spec(device, spec), "name", clrnn_json_text(device->name ? device->name : ""),
+        "platform", clrnn_json_text(device->platform_name ? device->platform_name : ""), "driver",
         clrnn_json_text(device->driver ? device->driver : ""), "parameters", (json_int_t)r->parameters,
         "epochs", (json_int_t)r->epochs, "steps", (json_int_t)r->steps, "best_epoch",
         (json_int_t)r->best_epoch, "train_loss", real_or_null(r->train_loss), "train_accuracy",
@@ -324,7 +326,7 @@ enum clrnn_status clrnn_run_folder_summary(const struct clrnn_run_folder *f,
         real_or_null(r->valid_accuracy), "seconds", real_or_null(r->seconds), "ms_per_step_median",
         real_or_null(r->ms_per_step_median), "samples_per_s", real_or_null(r->samples_per_s), "build_seconds",
         real_or_null(r->build_seconds), "chained", r->chained, "peak_device_bytes",
-        (json_int_t)r->peak_device_bytes, "version", clrnn_version());
+        (json_int_t)r->peak_device_bytes);
 
     if (object && r->naive.count)
         json_object_set_new(object, "baselines", clrnn_naive_json(&r->naive));

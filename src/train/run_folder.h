@@ -39,10 +39,10 @@ struct clrnn_data_identity {
 };
 
 /** Checks whether a new run of this config may be written to the folder: the folder must be new, empty or a
- * run folder (run_folder_open.c defines that), and the run must not replace files that it reads. `init`: as
- * in clrnn_train_params. CLRNN_ERR_ARG. */
+ * run folder (run_folder_open.c defines that), and the run must not replace files that it reads.
+ * CLRNN_ERR_ARG. */
 enum clrnn_status clrnn_run_folder_check(const struct clrnn_log *log, const char *path,
-                                         const struct clrnn_config *config, const char *init);
+                                         const struct clrnn_config *config);
 /** Creates the folder (NULL `path`: runs/<name>-<date>-<time>) and locks it. CLRNN_ERR_DISK; CLRNN_ERR_ARG:
  * another process writes there, or it has other files than those of a run. */
 enum clrnn_status clrnn_run_folder_create(const struct clrnn_log *log, const char *path, const char *name,
@@ -81,16 +81,24 @@ enum clrnn_status clrnn_run_folder_epoch(struct clrnn_run_folder *folder, const 
 /** Syncs metrics.jsonl to the disk. */
 enum clrnn_status clrnn_run_folder_sync(struct clrnn_run_folder *folder);
 
-enum clrnn_status clrnn_run_folder_summary(const struct clrnn_run_folder *folder,
+/** `config`: the path of the config, or NULL. */
+enum clrnn_status clrnn_run_folder_summary(const struct clrnn_run_folder *folder, const char *config,
                                            const struct clrnn_device_info *device,
                                            const struct clrnn_train_result *result);
 
 /** Reads the speeds from a finished run's summary.json, for a resume with nothing left to do. */
 void clrnn_run_folder_former(const struct clrnn_run_folder *folder, struct clrnn_train_result *result);
 
-/** Draws loss.svg and classes.svg with gnuplot. `plot` as in clrnn_train_params. A failure is not an error.
- */
-void clrnn_plot(const struct clrnn_run_folder *folder, const struct clrnn_dataset *train, int plot);
+#define CLRNN_MOST_CLASSES_DRAWN 60u // in confusion.svg
+/** How often each class was predicted as each, [classes, classes], row: truth. */
+struct clrnn_picture_counts {
+    uint32_t classes;
+    const uint64_t *count; // NULL: not counted
+};
+/** Draws loss.svg, metrics.svg, classes.svg and confusion.svg with gnuplot. `plot` as in clrnn_train_params.
+ * A failure is not an error. */
+void clrnn_plot(const struct clrnn_run_folder *folder, const struct clrnn_dataset *train,
+                const struct clrnn_picture_counts *confusion, int plot);
 
 /** Compares the config of a checkpoint with the one for resuming: logs the changes, and returns
  * CLRNN_ERR_CONFIG for a change that is not allowed in a resumed run. Data paths are not compared.

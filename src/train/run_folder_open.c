@@ -34,9 +34,9 @@
 #define MOVING ".clrnn-moving"
 
 // The files of a run; anything else in its folder is left alone.
-static const char *const run_files[] = {"config.yaml",      "metrics.jsonl",    "data.json",
-                                        "last.safetensors", "best.safetensors", "summary.json",
-                                        "loss.svg",         "classes.svg",      CLRNN_TENSORBOARD_FILE};
+static const char *const run_files[] = {
+    "config.yaml", "metrics.jsonl", "data.json",   "last.safetensors", "best.safetensors",    "summary.json",
+    "loss.svg",    "classes.svg",   "metrics.svg", "confusion.svg",    CLRNN_TENSORBOARD_FILE};
 
 // ---------------------------------------------------------------- runs of versions that made no mark
 
@@ -164,12 +164,12 @@ static enum clrnn_status check_input(const struct clrnn_log *log, const char *fo
 }
 
 enum clrnn_status clrnn_run_folder_check(const struct clrnn_log *log, const char *folder,
-                                         const struct clrnn_config *config, const char *init)
+                                         const struct clrnn_config *config)
 {
     const struct clrnn_source *const sets[] = {&config->data.train, &config->data.valid, &config->data.test};
 
     TRY(check_input(log, folder, NULL, config->path, "the config"));
-    TRY(check_input(log, folder, NULL, init, "the model (--init)"));
+    TRY(check_input(log, folder, config->folder, config->train.init, "the model (--init)"));
     for (size_t i = 0; i < ARRAY_SIZE(sets); i++) {
         const char *const files[] = {sets[i]->x,   sets[i]->y,          sets[i]->lengths,
                                      sets[i]->csv, sets[i]->label_from, sets[i]->ts};

@@ -15,9 +15,9 @@
 #include "model/network.h"
 #include "train/agree.h"
 #include "train/folder.h"
-#include "train/loop.h"
 #include "train/naive.h"
 #include "train/ranks.h"
+#include "train/report.h"
 
 #define MOST_CLASSES_SHOWN 12u
 
@@ -96,8 +96,15 @@ static enum clrnn_status identify(struct clrnn_loop *l)
 
 static enum clrnn_status make_model(struct clrnn_loop *l, const struct clrnn_config *config)
 {
-    TRY(clrnn_session_model(l->device, config, l->data.train, l->params->init, l->params->init_partial,
-                            &l->data, &l->model));
+    char *init = config->train.init ? clrnn_path_join(config->folder, config->train.init) : NULL;
+    enum clrnn_status st = CLRNN_OK;
+
+    if (config->train.init && !init)
+        return clrnn_error_memory(l->log, 0, "a path");
+    st = clrnn_session_model(l->device, config, l->data.train, init, config->train.init_partial, &l->data,
+                             &l->model);
+    free(init);
+    TRY(st);
     l->config = l->model->config;
     l->state.stop_best = config->train.early_stopping.mode_max ? -INFINITY : INFINITY;
     l->state.best_value = INFINITY;
@@ -153,6 +160,19 @@ static enum clrnn_status resume_model(struct clrnn_loop *l, const struct clrnn_c
     return take_over(l, config);
 }
 
+// Has validation count predictions by class, for a picture.
+static enum clrnn_status count_confusion(struct clrnn_loop *l)
+{
+    const size_t classes = l->metrics.groups;
+
+    if (!clrnn_metrics_has_confusion(&l->metrics) || classes > CLRNN_MOST_CLASSES_DRAWN)
+        return CLRNN_OK;
+    l->confusion = calloc(classes * classes, sizeof(*l->confusion));
+    l->metrics.confusion = l->confusion;
+    return l->confusion ? CLRNN_OK
+                        : clrnn_error_memory(l->log, classes * classes * sizeof(*l->confusion), "a picture");
+}
+
 static enum clrnn_status open_sessions(struct clrnn_loop *l)
 {
     const struct clrnn_session_params train = {
@@ -169,7 +189,8 @@ static enum clrnn_status open_sessions(struct clrnn_loop *l)
     if (!l->data.valid)
         return CLRNN_OK;
     TRY(clrnn_session_open(l->device, &valid, &l->valid));
-    return clrnn_metrics_open(&l->metrics, l->model, l->data.valid);
+    TRY(clrnn_metrics_open(&l->metrics, l->model, l->data.valid));
+    return l->params->plot ? count_confusion(l) : CLRNN_OK;
 }
 
 static enum clrnn_status check_monitor(const struct clrnn_loop *l, const struct clrnn_config *config)
@@ -246,6 +267,24 @@ static enum clrnn_status take_up_folder(struct clrnn_loop *l, const struct clrnn
     return CLRNN_OK;
 }
 
+// A copy of the config that says what --init did, so that the run's config.yaml repeats the run.
+static enum clrnn_status with_init(const struct clrnn_loop *l, const struct clrnn_config *config,
+                                   struct clrnn_config **own)
+{
+    char *here = getcwd(NULL, 0);
+    enum clrnn_status st = clrnn_config_copy(l->log, config, own);
+
+    if (st == CLRNN_OK) {
+        free((*own)->train.init);
+        (*own)->train.init = here ? clrnn_path_join(here, l->params->init) : NULL;
+        (*own)->train.init_partial = l->params->init_partial;
+        if (!(*own)->train.init)
+            st = clrnn_error_memory(l->log, 0, "a path");
+    }
+    free(here);
+    return st;
+}
+
 // Opens data, makes or resumes the model, feeds and folder.
 static enum clrnn_status prepare(struct clrnn_loop *l)
 {
@@ -277,9 +316,12 @@ static enum clrnn_status prepare(struct clrnn_loop *l)
             clrnn_log(l->log, CLRNN_LOG_WARNING, "%s: has no checkpoint yet, the run begins anew", p->resume);
     } else if (!config) {
         st = clrnn_error(l->log, CLRNN_ERR_ARG, "no config and no run to resume");
-    } else if (p->out && leads) {
-        st = clrnn_run_folder_check(l->log, p->out, config, p->init);
+    } else if (p->init) {
+        st = with_init(l, config, &own);
+        config = own;
     }
+    if (st == CLRNN_OK && !p->resume && p->out && leads)
+        st = clrnn_run_folder_check(l->log, p->out, config);
     if (st == CLRNN_OK)
         st = clrnn_data_sets_open(l->log, config, CLRNN_CHECK_ALL, &l->data);
     if (st == CLRNN_OK)
@@ -311,56 +353,7 @@ done:
     return st;
 }
 
-// ---------------------------------------------------------------- report and summary
-
-static int by_seconds(const void *a, const void *b)
-{
-    const double x = ((const struct clrnn_loop_pace *)a)->seconds,
-                 y = ((const struct clrnn_loop_pace *)b)->seconds;
-
-    return (x > y) - (x < y);
-}
-
-static double median_ms(struct clrnn_loop *l)
-{
-    uint64_t steps = 0, passed = 0;
-
-    if (!l->pace_count)
-        return NAN;
-    qsort(l->pace, l->pace_count, sizeof(*l->pace), by_seconds);
-    for (size_t i = 0; i < l->pace_count; i++)
-        steps += l->pace[i].steps;
-    for (size_t i = 0; i < l->pace_count; i++) {
-        passed += l->pace[i].steps;
-        if (2 * passed >= steps)
-            return 1e3 * l->pace[i].seconds;
-    }
-    return NAN;
-}
-
-static void fill_result(struct clrnn_loop *l, double started, struct clrnn_train_result *r)
-{
-    const struct clrnn_epoch_row *row = l->folder.count ? &l->folder.row[l->folder.count - 1] : NULL;
-    uint64_t now;
-    unsigned built, cached;
-
-    snprintf(r->folder, sizeof(r->folder), "%s", l->folder.path ? l->folder.path : "");
-    r->epochs = l->state.epoch;
-    r->steps = l->done;
-    r->best_epoch = l->state.best_epoch;
-    r->parameters = l->model ? clrnn_model_size(l->model) : 0;
-    r->train_loss = row ? row->train_loss : NAN;
-    r->train_accuracy = row ? row->train_accuracy : NAN;
-    r->valid_loss = row ? row->valid_loss : NAN;
-    r->valid_accuracy = row ? row->valid_accuracy : NAN;
-    r->seconds = l->former_seconds + clrnn_clock() - started;
-    r->ms_per_step_median = median_ms(l);
-    r->chained = l->chained;
-    r->naive = l->naive;
-    r->samples_per_s = l->samples_here ? (double)l->samples_here / l->train_seconds_here : NAN;
-    r->build_seconds = clrnn_device_build_seconds(l->device, &built, &cached);
-    clrnn_device_memory(l->device, &now, &r->peak_device_bytes);
-}
+// ---------------------------------------------------------------- the run
 
 // Logs what is left of a run after an error.
 static void say_what_is_kept(const struct clrnn_loop *l)
@@ -409,8 +402,8 @@ enum clrnn_status clrnn_train(struct clrnn_device *device, const struct clrnn_tr
         .folder = {.metrics = -1, .lock = -1},
         .profile = {.on = params->profile},
         .last_loss = NAN,
+        .called = clrnn_clock(),
     };
-    const double started = clrnn_clock();
     struct clrnn_train_result own = {0},
                               *r = &own; // the caller's params may point into its result of an earlier run
     enum clrnn_status st;
@@ -422,7 +415,7 @@ enum clrnn_status clrnn_train(struct clrnn_device *device, const struct clrnn_tr
                               clrnn_feed_steps(l.train->feed), l.done);
     if (st == CLRNN_OK)
         st = run(&l);
-    fill_result(&l, started, r);
+    clrnn_report_result(&l, r);
     nothing_done = st == CLRNN_OK && !l.steps_here && params->resume;
     if (nothing_done)
         clrnn_run_folder_former(&l.folder, r);
@@ -430,10 +423,8 @@ enum clrnn_status clrnn_train(struct clrnn_device *device, const struct clrnn_tr
         st = clrnn_profile_print(&l.profile, l.log);
     if (clrnn_ranks_own())
         goto done;
-    if (st == CLRNN_OK && (!nothing_done || isnan(r->ms_per_step_median)))
-        st = clrnn_run_folder_summary(&l.folder, clrnn_device_info(device), r);
     if (st == CLRNN_OK)
-        clrnn_plot(&l.folder, l.data.train, params->plot);
+        st = clrnn_report_end(&l, r, !nothing_done || isnan(r->ms_per_step_median));
     if (st == CLRNN_OK && r->epochs && isnan(r->train_loss))
         st = CLRNN_FAILED; // metrics.jsonl and a warning have said so
 
@@ -444,6 +435,7 @@ done:
     clrnn_run_folder_finish(&l.folder);
     clrnn_session_close(&l.train);
     clrnn_session_close(&l.valid);
+    free(l.confusion);
     clrnn_metrics_close(&l.metrics);
     clrnn_model_destroy(&l.model);
     clrnn_data_sets_close(&l.data);

@@ -105,7 +105,8 @@ enum clrnn_status clrnn_compare_plot(const struct clrnn_log *log, const struct c
     TRY(clrnn_picture_check(log, folder, LOSSES));
     TRY(clrnn_picture_check(log, folder, SPEEDS));
     for (size_t i = 0; i < result->row_count; i++)
-        any = any || (isfinite(result->row[i].samples_per_s) && result->row[i].samples_per_s > 0);
+        any = any ||
+              (result->speed && isfinite(result->row[i].samples_per_s) && result->row[i].samples_per_s > 0);
     if (!draw(folder, LOSSES, result, write_losses) || (any && !draw(folder, SPEEDS, result, write_speeds)))
         return clrnn_error(log, CLRNN_ERR_DISK, "%s: gnuplot could not draw the pictures there", folder);
     return CLRNN_OK;

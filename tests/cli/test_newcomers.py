@@ -5,11 +5,15 @@ import fcntl
 import json
 import math
 import os
+import pathlib
 import pty
 import random
+import re
+import shutil
 import struct
 import sys
 import termios
+import time
 
 import harness
 from harness import QUIET
@@ -147,5 +151,134 @@ def widths(c):
     assert max(map(len, c.run("doctor", "--list")[0].splitlines())) <= 80
 
 
+def environment(c):
+    """A wrong value in an environment variable is an error that names it, whatever the command."""
+    wrong = {"CLRNN_GEMM": "foo", "CLRNN_CACHE_BYTES": "10MB", "CLRNN_RESIDENT_BYTES": "-1",
+             "CLRNN_KERNEL_DIR": "/nowhere", "CLRNN_CHAIN_AFTER": "soon", "CLRNN_CHOICES": "walk=foo",
+             "CLRNN_KERNEL_FORM": "tpu",
+             "CLRNN_TEST_KERNEL_DIRS": "x", "CLRNN_TEST_SCRATCH": "yes", "CLRNN_TEST_SMALL": "maybe",
+             "CLRNN_DEVICE": "nosuchdevice"}
+    table = (pathlib.Path(__file__).parents[2] / "doc/environment.md").read_text()
+    assert set(re.findall(r"^\| `(CLRNN_\w+)`", table, re.M)) == set(wrong)
+    for name, value in wrong.items():
+        for command in (("plan", "config.yaml"), ("train", "config.yaml", "--out", "run"), ("cache", "info")):
+            if (name, command[0]) != ("CLRNN_DEVICE", "cache"):
+                err = c.run(*command, status=2, env={name: value})[1]
+                assert value in err and (name in err or name == "CLRNN_DEVICE"), err
+        c.run("cache", "info", env={name: ""})
+    assert not (c.folder / "run").exists()
+    for value in ("variant=quick", "group=x", "group=64,", "lanes"):
+        c.run("cache", "info", status=2, env={"CLRNN_CHOICES": value})
+    c.run("cache", "info", env={"CLRNN_CHOICES": "variant=steps,group=64,weights=memory", "CLRNN_CHAIN_AFTER": "never"})
+
+
+def after_each_epoch(c):
+    """summary.json and the pictures are there after the first epoch, not only after the last."""
+    big = ("--set", "train.epochs=100000", "--set", "model.layers.0.rnn.hidden_size=64")
+    process = c.start("train", "config.yaml", "--out", "run", "--quiet", "--device", "ref", *big)
+    wanted = ["summary.json"] + ["loss.svg", "metrics.svg", "confusion.svg"] * bool(shutil.which("gnuplot"))
+    end = time.monotonic() + 60
+    while not all((c.folder / "run" / name).exists() for name in wanted):
+        assert process.poll() is None and time.monotonic() < end, process.communicate()
+        time.sleep(0.05)
+    process.kill()
+    process.communicate()
+    summary = json.loads((c.folder / "run/summary.json").read_text())
+    assert summary["epochs"] >= 1 and summary["folder"] == "run" and summary["device"] == "ref"
+    for name in wanted[1:]:
+        assert "GNUPLOT" in (c.folder / "run" / name).read_text(), name
+    if "confusion.svg" in wanted:
+        c.run("train", "config.yaml", "--out", "small", "--quiet")
+        counts = json.loads(c.run("eval", "small", "--json")[0])["confusion"]
+        shown = re.findall(r">\s*(\d+)</text>", (c.folder / "small/confusion.svg").read_text())
+        assert all(str(n) in shown for row in counts for n in row), (counts, shown)
+
+
+def init_is_kept(c):
+    """A run folder's config repeats the run, its --init included."""
+    c.run("train", "config.yaml", "--out", "first", *QUIET, "--set", "train.seed=3")
+    for options in (("--init", "first/best.safetensors"), ("--init", "first/best.safetensors", "--init-partial")):
+        c.run("train", "config.yaml", "--out", "run", *QUIET, *options)
+        (c.folder / "sub").mkdir(exist_ok=True)
+        c.run("train", "../run/config.yaml", "--out", "../again", *QUIET, cwd=c.folder / "sub")
+        assert harness.tensors(c, "run") == harness.tensors(c, "again")
+        assert [e["train_loss"] for e in c.epochs("run")] == [e["train_loss"] for e in c.epochs("again")]
+    c.run("train", "--resume", "again", *QUIET, "--set", "train.epochs=4")
+    c.run("train", "config.yaml", "--out", "plain", *QUIET)
+    assert harness.tensors(c, "plain") != harness.tensors(c, "run")
+    err = c.run("train", "config.yaml", "--out", "none", *QUIET, "--set", "train.init=none.safetensors", status=3)[1]
+    assert "none.safetensors" in err, err
+    c.run("train", "run/config.yaml", "--out", "first", *QUIET, status=2)  # reads what it would replace
+
+
+def keys_of(value):
+    """Every key at any depth; those of a map from names to numbers are not ours."""
+    if isinstance(value, list):
+        return set().union(*map(keys_of, value))
+    if isinstance(value, dict):
+        return set(value).union(*(keys_of(v) for k, v in value.items() if k not in ("gradients", "tensors")))
+    return set()
+
+
+def json_schema(c):
+    """doc/json.md has every key that the commands print, and the common ones are in all of them."""
+    text = (pathlib.Path(__file__).parents[2] / "doc/json.md").read_text()
+    rows = {m[1]: set(re.findall(r"`(\w+)`", m[2])) for m in re.finditer(r"^\| `([a-z-]+)` \| (.*)\|$", text, re.M)}
+    small = ("--set", "train.epochs=1")
+    commands = {"train": ("config.yaml", "--out", "run", *small), "eval": ("run",), "data": ("config.yaml",),
+                "overfit": ("config.yaml",), "grow": ("config.yaml", "--steps", "3", "--train-steps", "3"),
+                "doctor": ("config.yaml", "--static", "--set", "train.optimizer.adam.lr=30"), "plan": ("config.yaml",),
+                "bench": ("config.yaml", "--seconds", "0.05", "--no-start"), "cache": ("info",),
+                "lr-find": ("config.yaml", "--out", "lr", "--range-steps", "5", "--range-only"),
+                "devices": ("--device", "ref"), "compare": ("config.yaml", "--devices", "ref", "--steps", "2")}
+    assert set(rows) - set(commands) == {"version", "config", "tune", "sweep"}, set(rows) - set(commands)
+    for name, arguments in commands.items():
+        device = () if name in ("compare", "devices") else ("--device", "ref")
+        process = c.start(name, *arguments, "--json", *device)
+        out, err = process.communicate(timeout=300)
+        assert process.returncode in (0, 1), err
+        result = json.loads(out)
+        entries = result if isinstance(result, list) else [result]
+        assert all(e["version"] for e in entries), name
+        assert name in ("devices", "cache") or result["config"] == (None if name == "eval" else "config.yaml"), name
+        for entry in result.get("devices", ()) if name == "compare" else () if name in ("cache", "data") else entries:
+            assert entry["device"] == "ref" and {"name", "platform", "driver"} <= set(entry), (name, entry)
+        own = set().union(*map(set, entries)) - {"version", "config", "device", "name", "platform", "driver"}
+        assert own <= rows[name], f"doc/json.md lacks {own - rows[name]} of {name}"
+        lists = {"ops", "self_test", "first_step", "step_ms", "final", "baseline", "baselines"}
+        absent = rows[name] - keys_of(result) - lists
+        assert name in ("data", "eval", "doctor", "cache", "lr-find") or not absent, f"{name} does not print {absent}"
+    c.run("eval", "run", "--json", "e.json", "--quiet")
+    assert json.loads((c.folder / "e.json").read_text())["samples"] == 30
+    out, _ = c.run("eval", "run", "--json=e.txt")
+    assert "30 samples" in out and json.loads((c.folder / "e.txt").read_text())["samples"] == 30
+    assert json.loads(c.run("eval", "run", "--json", "-")[0])["samples"] == 30
+    c.run("cache", "info", "--json", "run/summary.json", status=2)  # a file of a run
+    out, err = c.run("train", "config.yaml", "--out", "quiet", *QUIET)
+    assert (out, err) == ("quiet\n", "")
+    assert c.run("eval", "quiet", "--quiet")[0] and not c.run("predict", "quiet", "--out", "p.npy", "--quiet")[0]
+
+
+def left_out(c):
+    """What was not asked for is not there: times, empty folders."""
+    out, _ = c.run("compare", "config.yaml", "--devices", "ref", "--steps", "2", "--no-speed", "--json", "c.json")
+    assert "ms/step" not in out and "samples/s" not in out and "GFLOP" not in out, out
+    row = json.loads((c.folder / "c.json").read_text())["devices"][0]
+    assert row["step_ms"]["median"] is None and row["samples_per_s"] is None
+    for options in (("--static",), ("--no-train", "--set", "model.layers.4.linear.init=zeros", "--set",
+                                    "model.layers.0.rnn.init=zeros")):
+        process = c.start("doctor", "config.yaml", "--plot", "pictures", "--seconds", "3", *options)
+        process.communicate(timeout=120)
+        folder = c.folder / "pictures"
+        assert not folder.exists() or list(folder.iterdir())
+    (c.folder / "kernels/kcache").mkdir(parents=True)
+    (c.folder / "kernels/kcache/k.so").write_bytes(b"x" * 5000)
+    env = {"POCL_CACHE_DIR": str(c.folder / "kernels")}
+    found = json.loads(c.run("cache", "info", "--json", env=env)[0])
+    assert (found["pocl_folder"], found["pocl_bytes"]) == (str(c.folder / "kernels"), 5000)
+    assert "PoCL's own cache of its kernels, 5.0 kB" in c.run("cache", "info", env=env)[0]
+
+
 if __name__ == "__main__":
-    sys.exit(harness.main([own_data, own_table, series_as_rows, widths]))
+    sys.exit(harness.main([own_data, own_table, series_as_rows, widths, environment, after_each_epoch,
+                           init_is_kept, json_schema, left_out]))

@@ -11,7 +11,7 @@
 #include "device/remember/internal.h"
 
 static char *cache;
-static const char *const words[] = {"slow", "quick", "broken"};
+static const char *const words[] = {"steps", "shared", "group"};
 
 static int setup_group(void **state)
 {
@@ -47,8 +47,8 @@ static unsigned ask(struct clrnn_device *device, const char *class, struct clrnn
     assert_int_equal(clrnn_launches_op(l, "some op"), CLRNN_OK);
     if (class)
         clrnn_launches_class(l, class);
-    taken = clrnn_choose(l, "way", 0, 3, words);
-    assert_int_equal(clrnn_choose(l, "way", 0, 3, words), taken);
+    taken = clrnn_choose(l, "variant", 0, 3, words);
+    assert_int_equal(clrnn_choose(l, "variant", 0, 3, words), taken);
     c = clrnn_launches_choice(l, 0);
     assert_true(!c == !class);
     if (c && choice)
@@ -100,22 +100,22 @@ static void test_file(void **state)
     unlink(path);
     assert_int_equal(ask(device, NULL, NULL), 0);
     assert_int_equal(ask(device, "op T4", &c), 0);
-    assert_string_equal(c.key, "op T4 way");
+    assert_string_equal(c.key, "op T4 variant");
     assert_true(c.count == 3 && c.standard == 0 && c.taken == 0);
-    assert_string_equal(c.option[2], "broken");
+    assert_string_equal(c.option[2], "group");
 
     // forced, and reset; an unknown alternative has no effect
-    assert_int_equal(clrnn_device_force(device, c.key, "quick"), CLRNN_OK);
+    assert_int_equal(clrnn_device_force(device, c.key, "shared"), CLRNN_OK);
     assert_int_equal(ask(device, "op T4", NULL), 1);
     assert_int_equal(clrnn_device_force(device, c.key, "other"), CLRNN_OK);
     assert_int_equal(ask(device, "op T4", NULL), 0);
     assert_int_equal(clrnn_device_force(device, c.key, NULL), CLRNN_OK);
-    assert_int_equal(clrnn_device_force(device, "way", "broken"), CLRNN_OK);
+    assert_int_equal(clrnn_device_force(device, "variant", "group"), CLRNN_OK);
     assert_int_equal(ask(device, "op T4", NULL), 2);
-    assert_int_equal(clrnn_device_force(device, c.key, "quick"), CLRNN_OK); // the whole key counts more
+    assert_int_equal(clrnn_device_force(device, c.key, "shared"), CLRNN_OK); // the whole key counts more
     assert_int_equal(ask(device, "op T4", NULL), 1);
     assert_int_equal(clrnn_device_force(device, c.key, NULL), CLRNN_OK);
-    assert_int_equal(clrnn_device_force(device, "way", NULL), CLRNN_OK);
+    assert_int_equal(clrnn_device_force(device, "variant", NULL), CLRNN_OK);
 
     // written, read again, used by devices opened later, but not with no_tune
     put(device, &c, true);
@@ -149,7 +149,9 @@ static void test_file(void **state)
 
 static void test_environment(void **state)
 {
-    static const char *const wrong[] = {"way", "way=", "=quick", "way=quick;", "way=quick,,", "Way=quick"};
+    static const char *const wrong[] = {"variant",         "variant=",        "=shared",
+                                        "variant=shared;", "variant=shared,", "Variant=shared",
+                                        "variant=quick",   "walk=shared"};
     const char *named = getenv("CLRNN_DEVICE");
     struct test_log log;
     const struct clrnn_device_params params = {
@@ -157,7 +159,7 @@ static void test_environment(void **state)
     struct clrnn_device *device;
 
     (void)state;
-    setenv("CLRNN_CHOICES", "other=slow,way=quick", 1);
+    setenv("CLRNN_CHOICES", "rows=2,variant=shared", 1);
     device = open_device(true);
     if (device)
         assert_int_equal(ask(device, "op T4", NULL), 1);

@@ -183,6 +183,7 @@ static void devices(void **state)
     REFUSED("info", clrnn_cache_info, &log_, NULL);
     REFUSED("programs", clrnn_cache_clear, &log_, NULL, &bytes);
     REFUSED("bytes", clrnn_cache_clear, &log_, &programs, NULL);
+    REFUSED("folder", clrnn_pocl_cache, &log_, NULL, &bytes);
     NOTHING(clrnn_caches_keep_in, NULL);
     REFUSED_SILENTLY(clrnn_device_peak, NULL, &(struct clrnn_peak){0});
     REFUSED("peak", clrnn_device_peak, device, NULL);

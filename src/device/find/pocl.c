@@ -2,11 +2,13 @@
 // PoCL's cache of compiled kernels.
 #include "device/find/pocl.h"
 
+#include <fts.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "device/core/quirks.h"
 
 char *clrnn_pocl_cache_folder(void)
@@ -18,6 +20,27 @@ char *clrnn_pocl_cache_folder(void)
     if (caches && *caches)
         return clrnn_format("%s/pocl/kcache", caches);
     return home ? clrnn_format("%s/.cache/pocl/kcache", home) : clrnn_format("/tmp/pocl/kcache");
+}
+
+enum clrnn_status clrnn_pocl_cache(const struct clrnn_log *log, char **folder, uint64_t *bytes)
+{
+    NEED(log, folder);
+    NEED(log, bytes);
+
+    FTS *walk;
+    const FTSENT *entry;
+
+    *bytes = 0;
+    *folder = clrnn_pocl_cache_folder();
+    if (!*folder)
+        return clrnn_error_memory(log, 0, "the path of PoCL's cache");
+    walk = fts_open((char *[]){*folder, NULL}, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
+    while (walk && (entry = fts_read(walk)))
+        if (entry->fts_info == FTS_F)
+            *bytes += (uint64_t)entry->fts_statp->st_size;
+    if (walk)
+        fts_close(walk);
+    return CLRNN_OK;
 }
 
 char *clrnn_pocl_cache_trouble(void)

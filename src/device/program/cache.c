@@ -17,6 +17,7 @@
 
 #include "base/array.h"
 #include "base/file.h"
+#include "base/environment.h"
 #include "base/hash.h"
 #include "clrnn/device.h"
 
@@ -56,18 +57,6 @@ enum clrnn_status clrnn_cache_no_folder(const struct clrnn_log *log)
         return clrnn_error_memory(log, 0, "the cache folder's path");
     return clrnn_error(log, CLRNN_ERR_DISK,
                        "there is no folder for a cache: neither XDG_CACHE_HOME nor HOME is set");
-}
-
-static uint64_t most_bytes(void)
-{
-    const char *text = getenv("CLRNN_CACHE_BYTES");
-    char *end;
-    unsigned long long value;
-
-    if (!text || *text < '0' || *text > '9')
-        return MOST_BYTES;
-    value = strtoull(text, &end, 10);
-    return *end ? MOST_BYTES : value;
 }
 
 static bool is_ours(const struct stat *st)
@@ -200,7 +189,7 @@ static int by_use(const void *a, const void *b)
  * */
 static void prune(const char *folder)
 {
-    const uint64_t most = most_bytes();
+    const uint64_t most = clrnn_environment_bytes("CLRNN_CACHE_BYTES", MOST_BYTES);
     struct entries e;
 
     if (entries_read(NULL, folder, &e) != CLRNN_OK)
@@ -241,7 +230,8 @@ enum clrnn_status clrnn_cache_info(const struct clrnn_log *log, struct clrnn_cac
 
     struct entries e;
 
-    *info = (struct clrnn_cache_info){.folder = clrnn_cache_folder(), .most_bytes = most_bytes()};
+    *info = (struct clrnn_cache_info){.folder = clrnn_cache_folder(),
+                                      .most_bytes = clrnn_environment_bytes("CLRNN_CACHE_BYTES", MOST_BYTES)};
     if (!info->folder)
         return clrnn_cache_no_folder(log);
     if (entries_read(log, info->folder, &e) != CLRNN_OK) {

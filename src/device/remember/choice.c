@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "base/environment.h"
 #include "base/hash.h"
 #include "base/json.h"
 #include "device/list/internal.h"
@@ -88,18 +89,11 @@ enum clrnn_status clrnn_device_force(struct clrnn_device *device, const char *ke
 
 enum clrnn_status clrnn_device_force_environment(struct clrnn_device *device)
 {
-    const char *all = getenv("CLRNN_CHOICES"), *rest = all ? all : "";
+    const char *rest = clrnn_environment("CLRNN_CHOICES");
+    char name[32], option[CLRNN_CHOICE_OPTION];
+    int used = 0;
 
-    while (*rest) {
-        char name[32], option[CLRNN_CHOICE_OPTION];
-        int used = 0;
-
-        if (sscanf(rest, "%31[a-z]=%23[a-z0-9]%n", name, option, &used) != 2 ||
-            (rest[used] && rest[used] != ','))
-            return clrnn_error(device->log, CLRNN_ERR_ARG,
-                               "CLRNN_CHOICES is \"%s\", expected choices and alternatives as in "
-                               "\"variant=steps,group=128\"",
-                               all);
+    while (rest && sscanf(rest, "%31[a-z]=%23[a-z0-9]%n", name, option, &used) == 2) { // else it is refused
         TRY(clrnn_device_force(device, name, option));
         rest += used + (rest[used] == ',');
     }

@@ -94,6 +94,8 @@ enum clrnn_status clrnn_doctor_plot_check(const struct clrnn_doctor *d)
 {
     if (!d->params->plot)
         return CLRNN_OK;
+    if (d->params->static_only)
+        clrnn_log(d->log, CLRNN_LOG_WARNING, "no pictures: with --static no gradient is computed");
     TRY(clrnn_picture_check(d->log, d->params->plot, BY_LAYER));
     return clrnn_picture_check(d->log, d->params->plot, BY_TIME);
 }
@@ -101,18 +103,24 @@ enum clrnn_status clrnn_doctor_plot_check(const struct clrnn_doctor *d)
 enum clrnn_status clrnn_doctor_plot(const struct clrnn_examination *v)
 {
     const struct clrnn_doctor *d = v->d;
-    bool drawn = true;
+    bool drawn = true, by_layer, by_time;
 
     if (!d->params->plot)
         return CLRNN_OK;
-    TRY(clrnn_make_folder(d->log, d->params->plot));
+    by_layer = any_positive(v->start.layer_norm, d->config->layer_count);
+    by_time = any_positive(v->start.time, v->start.T);
     if (!clrnn_picture_possible()) {
         clrnn_log(d->log, CLRNN_LOG_WARNING, "no pictures: gnuplot is not installed (Debian: gnuplot-nox)");
         return CLRNN_OK;
     }
-    if (any_positive(v->start.layer_norm, d->config->layer_count))
+    if (!by_layer && !by_time) {
+        clrnn_log(d->log, CLRNN_LOG_WARNING, "no pictures: every gradient is exactly 0");
+        return CLRNN_OK;
+    }
+    TRY(clrnn_make_folder(d->log, d->params->plot));
+    if (by_layer)
         drawn = draw(v, BY_LAYER, write_layers);
-    if (any_positive(v->start.time, v->start.T))
+    if (by_time)
         drawn = draw(v, BY_TIME, write_time) && drawn;
     if (!drawn)
         clrnn_log(d->log, CLRNN_LOG_WARNING, "%s: gnuplot could not draw the pictures", d->params->plot);
