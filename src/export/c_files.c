@@ -122,7 +122,7 @@ static void put_sizes(struct clrnn_c_code *code)
     }
     clrnn_c_put(t, "#define `_CAUSAL %d /* 1: has @_step */\n", code->passes.causal);
     if (code->passes.steps)
-        clrnn_c_put(t, "#define `_MAX_T %u /* and no fewer */\n", code->passes.steps);
+        clrnn_c_put(t, "#define `_STEPS %u /* of a sequence: T */\n", code->passes.steps);
     else if (code->passes.buffers)
         clrnn_c_put(t, "#ifndef `_MAX_T\n#define `_MAX_T %d\n#endif\n", LONGEST);
 }
@@ -143,7 +143,7 @@ void clrnn_c_put_header(struct clrnn_c_code *code)
                 m->shape.tokens ? "1" : "`_FEATURES",
                 clrnn_c_normalize(&code->program) ? ", not normalised: that is done inside" : "",
                 m->per_step ? "`_OUT_STEPS(T), " : "", "`_OUTPUTS",
-                code->passes.steps       ? "not `_MAX_T"
+                code->passes.steps       ? "not `_STEPS"
                 : code->passes.buffers   ? "too small or above `_MAX_T"
                 : code->passes.bases > 1 ? "too small"
                                          : "below 1",
@@ -182,7 +182,7 @@ enum clrnn_status clrnn_c_put_source(struct clrnn_c_code *code)
     }
     for (size_t i = 0; i < code->passes.buffers; i++) {
         clrnn_c_put(t, "static float @_sequence%zu[(size_t)", i);
-        put_steps(code, code->passes.buffer[i].base, "`_MAX_T");
+        put_steps(code, code->passes.buffer[i].base, code->passes.steps ? "`_STEPS" : "`_MAX_T");
         clrnn_c_put(t, " * %u];\n%s", code->passes.buffer[i].width,
                     i + 1 == code->passes.buffers ? "\n" : "");
     }
