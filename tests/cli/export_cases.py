@@ -86,6 +86,11 @@ CASES = {
                      " [conv1d: {out_channels: 4, kernel_size: 3, padding: 1}, relu, pool: {over: max}],"
                      " [attention_pool: {attention_size: 3}], [pool: {over: mean}, linear: {out_features: 4}],"
                      " [lstm: {hidden_size: 3}, pool]]}, relu, linear: {out_features: 3}]", "standard"),
+    "text_cnn": (f"[embedding: {{num_embeddings: {TOKENS}, embedding_dim: 6}}, concat: {{branches: ["
+                 "[conv1d: {out_channels: 4, kernel_size: 2}, relu, pool: {over: max}],"
+                 " [conv1d: {out_channels: 5, kernel_size: 3, stride: 2}, relu, pool: {over: max}],"
+                 " [max_pool1d: {kernel_size: 2}, lstm: {hidden_size: 3}, pool: {over: last}]]},"
+                 " linear: {out_features: 3}]", "tokens from:3"),
     "attention": ("[gru: {hidden_size: 5, bidirectional: true}, attention_pool: {attention_size: 4},"
                   " linear: {out_features: 3}]", ""),
     "attention_causal": ("[lstm: {hidden_size: 6}, tanh, attention_pool: {attention_size: 9},"

@@ -22,7 +22,7 @@ LENGTHS = ("gru_mean", "gru_max", "lstm_bi_final", "lstm_bi_last", "gru_bi_mean"
            "embedding_lstm", "embedding_bag", "lstm_last", "activations", "groupnorm", "residual", "residual_bi",
            "concat", "concat_tokens", "conv_same", "conv_steps", "pools_1d", "residual_conv", "concat_convs",
            "concat_pools", "attention", "attention_causal", "proj_final", "proj_steps", "ln_lstm", "ln_lstm_proj",
-           "ln_gru", "ln_rnn", "behind_pool_new", "ctc")
+           "ln_gru", "ln_rnn", "behind_pool_new", "ctc", "text_cnn")
 CAUSAL = ("rnn_final", "rnn_relu_2", "lstm_last", "lstm_steps", "embedding_lstm", "regression_scaled", "activations",
           "groupnorm", "residual", "concat", "proj_steps", "ln_lstm_proj", "ln_gru")
 
