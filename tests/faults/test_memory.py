@@ -23,7 +23,7 @@ RUNS = int(os.environ.get("MEMORY_RUNS", "24"))
 BLAMED = re.compile(r"no yaml|no json|not json|not yaml|install|invalid|broken|damaged|no safetensors|is no |driver",
                     re.I)
 VARIES = re.compile(r"[\d.]+ ?m?s\b|/tmp/\S*")  # times; folders of the run
-KEPT = {".clrnn-run", ".clrnn-synth"}
+KEPT = {".clrnn-run", ".clrnn-synth", ".clrnn-lr-find"}
 ON = ("--device", "ref")
 ONE = ("--set", "train.epochs=1", "--set", "model.layers.0.rnn.hidden_size=2")
 
@@ -143,6 +143,14 @@ def test_train(command):
     s.finish()
 
 
+def test_search(command):
+    """A learning rate by a few steps."""
+    s = Sweep(command)
+    s.sweep("lr-find", "config.yaml", *ON, *ONE, "--quiet", "--no-plot", "--range-steps", "24", "--steps", "1", "--out",
+            "found", outputs=("found/lr-find.json",))
+    s.finish()
+
+
 def test_use(command):
     """What is done with a trained model."""
     s = Sweep(command)
@@ -182,4 +190,4 @@ def test_export(command):
 
 
 if __name__ == "__main__":
-    sys.exit(harness.main([test_words, test_devices, test_data, test_train, test_use, test_export]))
+    sys.exit(harness.main([test_words, test_devices, test_data, test_train, test_search, test_use, test_export]))
