@@ -55,6 +55,15 @@ def libraries_of(library: str) -> dict:
     return {name: path for name, path in found.items() if not OF_LIBC.match(name)}
 
 
+def find_each_other(library: str, needed: str) -> None:
+    """Makes the files find each other where they lie, as auditwheel wants to see it, if patchelf is there. The package
+    loads them in order, so that it works without."""
+    if shutil.which("patchelf"):
+        for file, path in [(library, "$ORIGIN/needed"), *((os.path.join(needed, name), "$ORIGIN")
+                                                          for name in os.listdir(needed))]:
+            subprocess.call(["patchelf", "--set-rpath", path, file])
+
+
 class Build(build_py):
     """Adds what the package needs of the tree."""
 
@@ -71,6 +80,7 @@ class Build(build_py):
         shutil.copy(library, os.path.join(folder, f"libclrnn.so.{api_number()}"))
         for name, path in libraries_of(library).items():
             shutil.copy(os.path.realpath(path), os.path.join(folder, "needed", name))
+        find_each_other(os.path.join(folder, f"libclrnn.so.{api_number()}"), os.path.join(folder, "needed"))
 
 
 class Wheel(bdist_wheel):
