@@ -144,7 +144,9 @@ static double best_loss(const struct clrnn_lr_result *r)
 // Whether a trial is so much worse than the best, or diverged, that one further on hardly is the best.
 static bool clearly_worse(const struct clrnn_lr_result *r, const struct clrnn_lr_trial *t)
 {
-    const double best = best_loss(r), start = r->curve_count ? r->curve[0].smoothed : NAN;
+    // what an untrained model has: the first batch's loss, or that after hardly any change
+    const double first = r->curve_count ? r->curve[0].smoothed : NAN;
+    const double best = best_loss(r), start = fmax(first, r->trial[0].loss);
 
     return !(t->loss <=
              best + fmin(WORSE * fabs(best), start > best ? WORSE_GAIN * (start - best) : INFINITY));
