@@ -70,10 +70,11 @@ static bool goes_on(const struct job *j)
     return goes;
 }
 
-// A best.safetensors of an earlier rung says that rung's train.epochs: makes it that of one long run.
-static enum clrnn_status update_best(const struct job *j, struct clrnn_device *device, uint64_t last_epoch)
+// A checkpoint of an earlier rung says that rung's train.epochs: makes it that of one long run.
+static enum clrnn_status update(const struct job *j, struct clrnn_device *device, const char *name,
+                                uint64_t last_epoch)
 {
-    char *path = clrnn_path_join(j->folder, "best.safetensors");
+    char *path = clrnn_path_join(j->folder, name);
     struct clrnn_model *model = NULL;
     struct clrnn_progress_state state;
     enum clrnn_status st = CLRNN_OK;
@@ -121,8 +122,11 @@ static void train(void *user)
     clrnn_child_doing(&j->block->report, "reading the data");
     if (st == CLRNN_OK)
         st = clrnn_train(device, &params, &result);
+    if (st == CLRNN_OK &&
+        on) // the best epoch may be an earlier rung's, as the last of a run that stops early
+        st = update(j, device, "best.safetensors", result.epochs);
     if (st == CLRNN_OK && on)
-        st = update_best(j, device, result.epochs);
+        st = update(j, device, "last.safetensors", result.epochs);
     clrnn_device_destroy(&device);
     j->block->status = st;
     j->block->ended = true;

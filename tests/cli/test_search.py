@@ -184,11 +184,16 @@ def metrics(c):
     values = [float(row["valid_accuracy"]) for row in table(c, "s")]
     assert len(values) == 4 and values == sorted(values, reverse=True)
     assert len({row["train.seed"] for row in table(c, "s")}) == 4
-    c.run("sweep", "config.yaml", "--vary", f"{LR}=0.3,0.5", "--set", "train.epochs=6", "--budget", "6", "--set",
-          "train.early_stopping={monitor: valid_loss, patience: 2}", "--out", "t", *REF)
+    early = ("--set", "train.early_stopping={monitor: valid_loss, patience: 1}")
+    c.run("sweep", "config.yaml", "--vary", f"{LR}=0.3,0.5,0.7", "--budget", "5,8", *early, "--out", "t", *REF)
     for row in table(c, "t"):
-        losses = [epoch["valid_loss"] for epoch in c.epochs(f"t/trial-{int(row['trial']):03}")]
+        folder = f"t/trial-{int(row['trial']):03}"
+        losses = [epoch["valid_loss"] for epoch in c.epochs(folder)]
         assert math.isclose(float(row["valid_loss"]), min(losses), rel_tol=1e-8), (row, losses)
+        c.run("train", "config.yaml", "--set", f"{LR}={row[LR]}", "--set", f"train.epochs={row['epochs']}", *early,
+              "--out", "run", *REF)
+        same_run(c, folder, "run")
+    assert len(c.epochs(f"t/trial-{int(table(c, 't')[0]['trial']):03}")) < 5  # has stopped in the first rung
 
 
 def usage(c):
