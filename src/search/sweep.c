@@ -153,15 +153,16 @@ static enum clrnn_status parse_vary(struct clrnn_sweep *s)
     r->key = calloc(count, sizeof(*r->key));
     if (!s->vary || !r->key)
         return clrnn_error_memory(s->log, 0, "the values of a sweep");
-    for (; r->key_count < count; r->key_count++) {
-        struct clrnn_vary *v = &s->vary[r->key_count];
+    for (size_t k = 0; k < count; k++) {
+        struct clrnn_vary *v = &s->vary[k];
 
-        TRY(clrnn_vary_parse(s->log, s->params->vary[r->key_count], v));
-        for (size_t i = 0; i < r->key_count; i++)
+        TRY(clrnn_vary_parse(s->log, s->params->vary[k], v));
+        for (size_t i = 0; i < k; i++)
             if (!strcmp(r->key[i], v->key))
                 return clrnn_error(s->log, CLRNN_ERR_ARG, "--vary names %s twice", v->key);
-        r->key[r->key_count] = strdup(v->key);
-        if (!r->key[r->key_count])
+        r->key[k] = strdup(v->key);
+        r->key_count = k + 1;
+        if (!r->key[k])
             return clrnn_error_memory(s->log, 0, "the values of a sweep");
         TRY(clrnn_vary_check(s->log, s->params, v));
     }
