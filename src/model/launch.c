@@ -20,6 +20,7 @@ enum clrnn_status clrnn_launch_op(struct clrnn_launches *launches, const struct 
     const struct clrnn_op *op = &graph->op[at];
     char title[80];
 
+    clrnn_device_building(clrnn_launches_device(launches), at, graph->op_count);
     if (!clrnn_device_is_ref(clrnn_launches_device(launches)))
         return clrnn_op_launch(launches, graph, op);
     call->log = graph->log;

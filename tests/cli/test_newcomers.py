@@ -279,6 +279,17 @@ def left_out(c):
     assert "PoCL's own cache of its kernels, 5.0 kB" in c.run("cache", "info", env=env)[0]
 
 
+def first_start(c):
+    """A start that builds kernels says so, and how far it is."""
+    if not any(d["platform"] == "Portable Computing Language" for d in json.loads(
+            c.run("devices", "--no-test", "--json")[0])):
+        raise harness.Skip("no PoCL")
+    env = {"POCL_CACHE_DIR": str(c.folder / "pocl"), "CLRNN_DEVICE": "pocl"}
+    err = c.run("plan", "config.yaml", env=env)[1]
+    assert err.count("building the kernels for") == 1, err
+    assert not c.run("plan", "config.yaml", "--quiet", env={**env, "POCL_CACHE_DIR": str(c.folder / "other")})[1]
+
+
 if __name__ == "__main__":
     sys.exit(harness.main([own_data, own_table, series_as_rows, widths, environment, after_each_epoch,
-                           init_is_kept, json_schema, left_out]))
+                           init_is_kept, json_schema, left_out, first_start]))

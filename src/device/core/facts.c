@@ -37,6 +37,12 @@ double clrnn_device_build_seconds(const struct clrnn_device *device, unsigned *b
     return device ? device->build_seconds : 0;
 }
 
+void clrnn_device_building(struct clrnn_device *device, size_t op, size_t ops)
+{
+    device->op = op;
+    device->ops = ops;
+}
+
 bool clrnn_device_is_cpu(const struct clrnn_device *device)
 {
     return device->info.type == CLRNN_DEVICE_CPU;

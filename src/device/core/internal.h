@@ -42,6 +42,9 @@ struct clrnn_device {
     struct clrnn_program *programs;
     double build_seconds;
     unsigned built, cached;
+    size_t op, ops;     // whose kernels are being built, of how many; 0 ops: not known
+    double told;        // when the log was told so, 0: not yet
+    bool told_of_chain; // likewise, that a chain is built
 
     struct clrnn_buffer **scratch; // one for each call of clrnn_launches_scratch within an op
     size_t scratch_count;

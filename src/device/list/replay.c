@@ -55,10 +55,17 @@ void clrnn_replay_destroy(struct clrnn_replay **replay)
 
 enum clrnn_status clrnn_replay_chain(struct clrnn_replay *r)
 {
+    struct clrnn_device *d = r->launches->device;
     enum clrnn_status st;
 
     if (r->state != REPLAY_OPEN)
         return CLRNN_OK;
+    if (!d->told_of_chain)
+        clrnn_log(d->log, CLRNN_LOG_INFO,
+                  "building the %zu kernels of a step into few, to try whether that is faster on %s",
+                  r->launches->count, d->info.name);
+    d->told_of_chain = true;
+    d->ops = 0; // it is no op's
     st = clrnn_chains_create(r->launches, &r->chains);
     r->state = st != CLRNN_OK || r->launches->device->chain_forced ? REPLAY_SETTLED : REPLAY_TRIAL;
     return st;

@@ -25,6 +25,9 @@ static const char *options_of(const struct clrnn_device *d)
     return d->kernel_dir ? OPTIONS : OPTIONS " -w";
 }
 
+#define TELL_AFTER_S 0.3 // of building: a warm start takes less
+#define TELL_AGAIN_S 2.0
+
 /** A program built from a stem and defines. */
 struct clrnn_program {
     char *key; // "rnn -D H=64"
@@ -164,6 +167,21 @@ static cl_program find(const struct clrnn_device *d, const char *key)
     return NULL;
 }
 
+/** Says once that kernels are built, and from time to time how far that is, where it takes long. */
+static void tell(struct clrnn_device *d)
+{
+    const double now = clrnn_clock();
+
+    if (d->build_seconds < TELL_AFTER_S || now - d->told < TELL_AGAIN_S)
+        return;
+    if (!d->told)
+        clrnn_log(d->log, CLRNN_LOG_INFO, "building the kernels for %s, once; later starts find them built",
+                  d->info.name);
+    else if (d->ops)
+        clrnn_log(d->log, CLRNN_LOG_INFO, "the kernels of %zu of %zu ops are built", d->op, d->ops);
+    d->told = now;
+}
+
 /** Builds a program, or takes it from disk; the device keeps it under `key`, which it takes over. */
 static enum clrnn_status add(struct clrnn_device *d, char *key, const char *stem, const char *source,
                              const char *options, cl_program *program)
@@ -196,6 +214,7 @@ static enum clrnn_status add(struct clrnn_device *d, char *key, const char *stem
             to_cache(d, cached_as, p->program);
     }
     d->build_seconds += clrnn_clock() - start;
+    tell(d);
     p->next = d->programs;
     d->programs = p;
     *program = p->program;
