@@ -107,6 +107,8 @@ enum clrnn_status cli_print_json(const struct cli *cli, json_t *value);
 /** The same of a result that is JSON text. */
 enum clrnn_status cli_print_json_text(const struct cli *cli, const char *text);
 
+/** Logs what a long command does; `user` is its struct cli. */
+void cli_show_progress(void *user, const char *what);
 /** Writes the JSON in a file of `folder` where --json says, with the keys that all results have; returns `st`
  * where it can be read. */
 enum clrnn_status cli_print_file(const struct cli *cli, const char *folder, const char *name,

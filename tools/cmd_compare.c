@@ -4,18 +4,10 @@
 #include <string.h>
 
 #include "base/array.h"
-#include "base/log.h"
 #include "tools/compare.h"
 #include "tools/interrupt.h"
 
 enum { MOST_DEVICES = 64 };
-
-static void show_progress(void *user, const char *what)
-{
-    const struct cli *cli = user;
-
-    clrnn_log(&cli->log, CLRNN_LOG_INFO, "%s", what);
-}
 
 // Splits "A,B" into specs, in place.
 static size_t split(char *text, const char *specs[MOST_DEVICES])
@@ -110,7 +102,7 @@ int cmd_compare(int argc, char **argv)
     cli.json_exact = true; // --baseline holds bits against it
     params.gemm = cli.gemm;
     params.no_tune = cli.no_tune;
-    params.progress = show_progress;
+    params.progress = cli_show_progress;
     params.progress_user = &cli;
     st = cli_config(&cli, cli.argument[0], &config);
     params.init = cli_init(params.init, config);

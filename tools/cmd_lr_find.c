@@ -3,16 +3,8 @@
 #include <math.h>
 
 #include "base/array.h"
-#include "base/log.h"
 #include "tools/cli.h"
 #include "tools/interrupt.h"
-
-static void show_progress(void *user, const char *what)
-{
-    const struct cli *cli = user;
-
-    clrnn_log(&cli->log, CLRNN_LOG_INFO, "%s", what);
-}
 
 static void print_text(const struct clrnn_lr_result *r)
 {
@@ -81,7 +73,7 @@ int cmd_lr_find(int argc, char **argv)
 
     if (!cli_parse(&cli, &spec, argc, argv, &status))
         return status;
-    params.progress = show_progress;
+    params.progress = cli_show_progress;
     params.progress_user = &cli;
     if (no_plot)
         params.plot = 0;

@@ -4,16 +4,8 @@
 #include <string.h>
 
 #include "base/array.h"
-#include "base/log.h"
 #include "tools/cli.h"
 #include "tools/interrupt.h"
-
-static void show_progress(void *user, const char *what)
-{
-    const struct cli *cli = user;
-
-    clrnn_log(&cli->log, CLRNN_LOG_INFO, "%s", what);
-}
 
 // The width of a column: its longest text.
 static int column_width(const struct clrnn_sweep_result *r, size_t key)
@@ -111,7 +103,7 @@ int cmd_sweep(int argc, char **argv)
     params.device = cli.device;
     params.gemm = cli.gemm;
     params.no_tune = cli.no_tune;
-    params.progress = show_progress;
+    params.progress = cli_show_progress;
     params.progress_user = &cli;
     if (no_plot)
         params.plot = 0;

@@ -11,6 +11,13 @@
 #include "base/text.h"
 #include "tools/cli.h"
 
+void cli_show_progress(void *user, const char *what)
+{
+    const struct cli *cli = user;
+
+    clrnn_log(&cli->log, CLRNN_LOG_INFO, "%s", what);
+}
+
 static bool lost; // a part of the output was lost for lack of memory
 
 const char *cli_lost(void)

@@ -46,19 +46,7 @@ static void choose_length(struct clrnn_lr_finder *f)
 
 static enum clrnn_status take_folder(struct clrnn_lr_finder *f, int *lock)
 {
-    char *name = clrnn_folder_name(f->config);
-    char *path = f->params->out ? clrnn_format("%s", f->params->out)
-                 : name         ? clrnn_folder_default(name, "lr-find")
-                                : NULL;
-    enum clrnn_status st = path ? CLRNN_OK : clrnn_error_memory(f->log, 0, "a path");
-
-    if (st == CLRNN_OK)
-        snprintf(f->result->folder, sizeof(f->result->folder), "%s", path);
-    free(name);
-    free(path);
-    TRY(st);
-    TRY(clrnn_folder_check(f->log, &lr_kind, f->result->folder));
-    TRY(clrnn_make_folder(f->log, f->result->folder));
+    TRY(clrnn_folder_choose(f->log, &lr_kind, f->config, "lr-find", f->params->out, f->result->folder));
     return clrnn_folder_lock(f->log, &lr_kind, f->result->folder, lock);
 }
 

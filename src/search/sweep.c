@@ -260,19 +260,7 @@ static enum clrnn_status lock_folder(const struct clrnn_sweep *s, int *lock)
 
 static enum clrnn_status take_folder(struct clrnn_sweep *s, int *lock)
 {
-    char *name = clrnn_folder_name(s->config);
-    char *path = s->params->out ? clrnn_format("%s", s->params->out)
-                 : name         ? clrnn_folder_default(name, "sweep")
-                                : NULL;
-    enum clrnn_status st = path ? CLRNN_OK : clrnn_error_memory(s->log, 0, "a path");
-
-    if (path)
-        snprintf(s->result->folder, sizeof(s->result->folder), "%s", path);
-    free(name);
-    free(path);
-    TRY(st);
-    TRY(clrnn_folder_check(s->log, &sweep_kind, s->result->folder));
-    TRY(clrnn_make_folder(s->log, s->result->folder));
+    TRY(clrnn_folder_choose(s->log, &sweep_kind, s->config, "sweep", s->params->out, s->result->folder));
     return lock_folder(s, lock);
 }
 

@@ -123,3 +123,24 @@ char *clrnn_folder_default(const char *name, const char *what)
     }
     return path;
 }
+
+enum clrnn_status clrnn_folder_choose(const struct clrnn_log *log, const struct clrnn_folder_kind *kind,
+                                      const struct clrnn_config *config, const char *what, const char *out,
+                                      char folder[PATH_MAX])
+{
+    char *name = clrnn_folder_name(config);
+    char *path = out ? clrnn_format("%s", out) : name ? clrnn_folder_default(name, what) : NULL;
+    const bool fits = path && strlen(path) < PATH_MAX;
+    enum clrnn_status st = path ? CLRNN_OK : clrnn_error_memory(log, 0, "a path");
+
+    if (fits)
+        memcpy(folder, path, strlen(path) + 1);
+    else if (path)
+        st = clrnn_error(log, CLRNN_ERR_ARG, "the folder's path has %zu bytes, expected fewer than %d",
+                         strlen(path), PATH_MAX);
+    free(name);
+    free(path);
+    TRY(st);
+    TRY(clrnn_folder_check(log, kind, folder));
+    return clrnn_make_folder(log, folder);
+}

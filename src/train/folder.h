@@ -32,6 +32,12 @@ enum clrnn_status clrnn_folder_check(const struct clrnn_log *log, const struct c
 enum clrnn_status clrnn_folder_lock(const struct clrnn_log *log, const struct clrnn_folder_kind *kind,
                                     const char *folder, int *lock);
 
+/** Chooses the folder `out`, or where it is NULL "runs/<config's name>-<what>-<date>-<time>", and makes it.
+ * Errors: as clrnn_folder_check; CLRNN_ERR_DISK. */
+enum clrnn_status clrnn_folder_choose(const struct clrnn_log *log, const struct clrnn_folder_kind *kind,
+                                      const struct clrnn_config *config, const char *what, const char *out,
+                                      char folder[PATH_MAX]);
+
 /** The name of the config's file without its ending, "run" where it is not from a file; to be freed. NULL: no
  * memory. */
 char *clrnn_folder_name(const struct clrnn_config *config);
