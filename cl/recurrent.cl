@@ -156,28 +156,36 @@ kernel void recurrent_step_fwd(global real *input, global real *product, global 
 
 // dh [D, rows, P], the gradient of h at a step, is the sum of dy, of through [N, P] from the multiply of the step
 // after, times the dropout's mask [N, P] if there is one, and of carry [N, P] from carry_first on, which
-// does not pass through that multiply (gru). A work-item computes one number.
+// does not pass through that multiply (gru).
 kernel void recurrent_join(global const real *dy, global const real *through, global const real *mask,
                            global const real *carry, global real *dh, global const int *lengths, uint T, uint N,
                            uint P, uint D, uint d, uint step, uint carry_first, uint offset)
 {
-    const uint i = get_global_id(0), n = i / P;
+    const uint n = TEAM;
     if (n >= N)
         return;
 
     const uint t = d ? step : T - 1 - step, r = t * N + n, time = t + offset;
-    real sum = 0.0f;
+    const bool valid = !lengths || (int)time < lengths[n];
+    const size_t row = (size_t)n * P;
+    global real *to = dh + ((size_t)d * T * N + r) * P;
 
-    if (!lengths || (int)time < lengths[n]) {
-        sum = dy[((size_t)time * N + n) * D * P + d * P + i % P];
-        if (step > 0)
-            sum += mask ? mask[i] * through[i] : through[i];
+    FOR_LANE(j, P)
+    {
+        realv sum = 0.0f;
+
+        if (valid)
+            sum = load_units(dy + (((size_t)time * N + n) * D + d) * P, j, P);
+        if (valid && step > 0) {
+            const realv back = load_units(through + row, j, P);
+
+            sum += mask ? load_units(mask + row, j, P) * back : back;
 #if CELL == CELL_GRU
-        if (step > 0)
-            sum += carry[carry_first + i];
+            sum += load_units(carry + carry_first + row, j, P);
 #endif
+        }
+        store_units(sum, to, j, P);
     }
-    dh[((size_t)d * T * N + r) * P + i % P] = sum;
 }
 
 // dh at dh_first + n * H: the gradient of h before the projection. carry [N, H] from carry_first on: of the cell, gru
@@ -368,15 +376,17 @@ kernel void recurrent_mask(global const uint *counter, global real *mask, uint c
         mask[first + i] = words[shift + i] >= threshold ? scale : 0.0f;
 }
 
-// out [rows, P] = mask [N, P] times the rows of y [.., D*P] from `first` on. An item takes one number.
+// out [rows, P] = mask [N, P] times the rows of y [.., D*P] from `first` on.
 kernel void recurrent_drop(global const real *y, global const real *mask, global real *out, uint first, uint rows,
                            uint N, uint P, uint ld)
 {
-    const uint i = get_global_id(0), r = i / P;
+    const uint r = TEAM;
     if (r >= rows)
         return;
 
-    out[i] = mask[r % N * P + i % P] * y[(size_t)first + (size_t)r * ld + i % P];
+    global const real *kept = mask + (size_t)(r % N) * P, *from = y + first + (size_t)r * ld;
+
+    FOR_LANE(j, P) store_units(load_units(kept, j, P) * load_units(from, j, P), out + (size_t)r * P, j, P);
 }
 
 // dh0 [N, P] from `first` on: `through`, times the dropout's mask if there is one; to what is there if `add`.

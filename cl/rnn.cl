@@ -233,17 +233,6 @@ kernel void rnn_final(global const real *from, global const int *lengths, global
     FOR_ROW(j, W) out[(d * N + n) * W + j] = row ? row[j] : 0.0f;
 }
 
-// Copies `rows` rows of W numbers, each at its own distance. id 1: row.
-kernel void rnn_move(global const real *from, global real *to, uint from_first, uint from_ld, uint to_first,
-                     uint to_ld, uint rows, uint W)
-{
-    const size_t row = get_global_id(1);
-    if (row >= rows)
-        return;
-
-    FOR_ROW(j, W) to[to_first + row * to_ld + j] = from[from_first + row * from_ld + j];
-}
-
 // out [T, N, D*W]: dy, NULL: zero, and the gradient of the final state, final [D, N, W], where it belongs. id 1: row;
 // id 2: direction.
 kernel void rnn_join_final(global const real *dy, global const real *final, global const int *lengths,

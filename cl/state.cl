@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 // The states with which recurrent layers begin.
 #include "slots.h"
+#include "vector.h"
 
 // to [count]: from, or 0 where the counter says that nothing is carried on.
-kernel void state(global const float *from, global const uint *counter, global float *to, uint count)
+kernel void state(global const real *from, global const uint *counter, global real *to, uint count, uint chunk)
 {
-    const uint i = get_global_id(0);
+    const size_t last = min((size_t)count, ((size_t)get_global_id(0) + 1) * chunk);
+    const bool carry = counter[COUNTER_CARRY];
 
-    if (i < count)
-        to[i] = counter[COUNTER_CARRY] ? from[i] : 0.0f;
+    for (size_t e = (size_t)get_global_id(0) * chunk; e < last; e += WIDTH)
+        store(carry ? load(from + e, (uint)(last - e)) : (realv)(0.0f), to + e, (uint)(last - e));
 }

@@ -32,6 +32,18 @@ enum clrnn_status clrnn_launch_column_sum(struct clrnn_launches *launches, struc
     return s.teams > 1 ? clrnn_launch_block_sum(launches, partial, 0, s.teams, C, out) : CLRNN_OK;
 }
 
+enum clrnn_status clrnn_launch_copy_columns(struct clrnn_launches *launches, size_t rows, uint32_t C,
+                                            struct clrnn_buffer *from, size_t from_first, uint32_t from_width,
+                                            struct clrnn_buffer *to, size_t to_first, uint32_t to_width)
+{
+    const struct clrnn_split s = clrnn_split_elements(launches, rows, C, true);
+
+    return clrnn_launch_kernel(launches, "join", "copy_columns", DEFINES({"WIDTH", s.width}), s.range,
+                               (struct clrnn_cost){0, 8.0 * rows * C},
+                               ARGS(BUF(from), BUF(to), UINT(rows), UINT(C), UINT(from_first),
+                                    UINT(from_width), UINT(to_first), UINT(to_width), UINT(s.chunk)));
+}
+
 enum clrnn_status clrnn_launch_mask_rows(struct clrnn_launches *launches, struct clrnn_buffer *x,
                                          struct clrnn_buffer *lengths, uint32_t T, uint32_t N, uint32_t C,
                                          struct clrnn_buffer *out)

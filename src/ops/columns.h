@@ -15,6 +15,12 @@ enum clrnn_status clrnn_launch_block_sum(struct clrnn_launches *launches, struct
                                          uint32_t start, uint32_t blocks, uint32_t count,
                                          struct clrnn_buffer *out);
 
+/** Copies C numbers of each of `rows` rows, which are from_width apart, from element from_first on; likewise
+ * to. */
+enum clrnn_status clrnn_launch_copy_columns(struct clrnn_launches *launches, size_t rows, uint32_t C,
+                                            struct clrnn_buffer *from, size_t from_first, uint32_t from_width,
+                                            struct clrnn_buffer *to, size_t to_first, uint32_t to_width);
+
 /** out [T * N, C] = x with zeros in padding. */
 enum clrnn_status clrnn_launch_mask_rows(struct clrnn_launches *launches, struct clrnn_buffer *x,
                                          struct clrnn_buffer *lengths, uint32_t T, uint32_t N, uint32_t C,

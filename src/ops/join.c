@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Sums of two tensors, and tensors side by side in the features.
 #include "base/array.h"
+#include "ops/columns.h"
 #include "ops/graph.h"
 #include "ops/split.h"
 
@@ -16,28 +17,14 @@ enum clrnn_status clrnn_add(struct clrnn_launches *launches, const struct clrnn_
                                     BUF(clrnn_out(graph, op, ADD_Y)), UINT(count), UINT(s.chunk)));
 }
 
-// Copies columns [from_first, from_first + C) of one matrix to [to_first, ...) of another.
-static enum clrnn_status copy_columns(struct clrnn_launches *l, const struct clrnn_op *op, uint32_t C,
-                                      struct clrnn_buffer *from, uint32_t from_first, uint32_t from_width,
-                                      struct clrnn_buffer *to, uint32_t to_first, uint32_t to_width)
-{
-    const uint32_t rows = op->T * op->N;
-    const struct clrnn_split s = clrnn_split_elements(l, rows, C, true);
-
-    return clrnn_launch_kernel(l, "join", "copy_columns", DEFINES({"WIDTH", s.width}), s.range,
-                               (struct clrnn_cost){0, 8.0 * rows * C},
-                               ARGS(BUF(from), BUF(to), UINT(rows), UINT(C), UINT(from_first),
-                                    UINT(from_width), UINT(to_first), UINT(to_width), UINT(s.chunk)));
-}
-
 enum clrnn_status clrnn_concat_fwd(struct clrnn_launches *launches, const struct clrnn_graph *graph,
                                    const struct clrnn_op *op)
 {
     uint32_t first = 0;
 
     for (uint32_t i = 0; i < op->join.count; first += op->join.width[i], i++)
-        TRY(copy_columns(launches, op, op->join.width[i], clrnn_in(graph, op, (int)i), 0, op->join.width[i],
-                         clrnn_out(graph, op, CONCAT_Y), first, op->C));
+        TRY(clrnn_launch_copy_columns(launches, op->T * op->N, op->join.width[i], clrnn_in(graph, op, (int)i),
+                                      0, op->join.width[i], clrnn_out(graph, op, CONCAT_Y), first, op->C));
     return CLRNN_OK;
 }
 
@@ -48,8 +35,9 @@ enum clrnn_status clrnn_concat_bwd(struct clrnn_launches *launches, const struct
 
     for (uint32_t i = 0; i < op->join.count; first += op->join.width[i], i++)
         if (op->out[i] >= 0)
-            TRY(copy_columns(launches, op, op->join.width[i], clrnn_in(graph, op, CONCAT_BWD_DY), first,
-                             op->C, clrnn_out(graph, op, (int)i), 0, op->join.width[i]));
+            TRY(clrnn_launch_copy_columns(launches, op->T * op->N, op->join.width[i],
+                                          clrnn_in(graph, op, CONCAT_BWD_DY), first, op->C,
+                                          clrnn_out(graph, op, (int)i), 0, op->join.width[i]));
     return CLRNN_OK;
 }
 

@@ -75,8 +75,8 @@ static enum clrnn_status gradient_of_h(struct clrnn_launches *l, const struct cl
                                                    .b_ld = r->P,
                                                    .c = s->through,
                                                    .c_ld = r->P}));
-    TRY(clrnn_launch_kernel(l, "recurrent", "recurrent_join", DEFINES_OF(r, r->split),
-                            RANGE1((size_t)r->N * r->P), clrnn_recurrent_cost((double)r->N * r->P, 3, 4),
+    TRY(clrnn_launch_kernel(l, "recurrent", "recurrent_join", DEFINES_OF(r, r->split), r->split.range,
+                            clrnn_recurrent_cost((double)r->N * r->P, 3, 4),
                             ARGS(BUF(r->dy), BUF(s->through), BUF(r->mask), BUF(s->carry), BUF(s->dh),
                                  BUF(r->lengths), UINT(r->T), UINT(r->N), UINT(r->P), UINT(r->D), UINT(r->d),
                                  UINT(step), UINT(carry_first(r, s)), UINT(r->offset))));

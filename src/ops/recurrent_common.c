@@ -6,6 +6,12 @@
 
 #include "base/array.h"
 
+// A team of lanes for each row.
+static struct clrnn_range teams_of(uint32_t lanes, size_t rows)
+{
+    return lanes == 1 ? RANGE1(rows) : GROUPS1(rows * lanes, lanes);
+}
+
 // Their in[] start with the same slots.
 struct clrnn_recurrent_direction clrnn_recurrent_layer(struct clrnn_launches *l, const struct clrnn_graph *g,
                                                        const struct clrnn_op *op)
@@ -31,8 +37,7 @@ struct clrnn_recurrent_direction clrnn_recurrent_layer(struct clrnn_launches *l,
     r.state = a->rnn.cell == CLRNN_CELL_LSTM ? r.c0 : a->rnn.cell == CLRNN_CELL_GRU ? r.h0 : NULL;
 
     r.split = clrnn_split_rows(l, op->N, a->rnn.H);
-    r.split.range =
-        r.split.lanes == 1 ? RANGE1(op->N) : GROUPS1((size_t)op->N * r.split.lanes, r.split.lanes);
+    r.split.range = teams_of(r.split.lanes, op->N);
     return r;
 }
 
@@ -130,7 +135,7 @@ static enum clrnn_status drop_rows(struct clrnn_launches *l, const struct clrnn_
                                    struct clrnn_buffer *out)
 {
     return clrnn_launch_kernel(
-        l, "recurrent", "recurrent_drop", DEFINES_OF(r, r->split), RANGE1(rows * r->P),
+        l, "recurrent", "recurrent_drop", DEFINES_OF(r, r->split), teams_of(r->split.lanes, rows),
         clrnn_recurrent_cost((double)rows * r->P, 1, 3),
         ARGS(BUF(h), BUF(r->mask), BUF(out), UINT(first), UINT(rows), UINT(r->N), UINT(r->P), UINT(ld)));
 }

@@ -4,6 +4,7 @@
 #include "base/array.h"
 #include "device/gemm/gemm.h"
 #include "ops/rnn_variants.h"
+#include "ops/columns.h"
 #include "ops/rnn_states.h"
 #include "ops/split.h"
 
@@ -79,13 +80,9 @@ struct clrnn_rnn_part clrnn_rnn_part_of(uint32_t whole, uint32_t part, uint32_t 
 enum clrnn_status clrnn_launch_move(struct clrnn_launches *l, struct clrnn_rows from, struct clrnn_rows to,
                                     uint32_t rows, uint32_t W)
 {
-    const struct clrnn_state_size z = {.W = W};
-
     if (!from.of || (from.of == to.of && from.first == to.first))
         return CLRNN_OK;
-    return clrnn_launch_kernel(l, "rnn", "rnn_move", PLAIN, rows_of(l, &z, rows, 1), moves((double)rows * W),
-                               ARGS(BUF(from.of), BUF(to.of), UINT(from.first), UINT(from.ld), UINT(to.first),
-                                    UINT(to.ld), UINT(rows), UINT(W)));
+    return clrnn_launch_copy_columns(l, rows, W, from.of, from.first, from.ld, to.of, to.first, to.ld);
 }
 
 enum clrnn_status clrnn_launch_join_final(struct clrnn_launches *l, const struct clrnn_state_size *z,

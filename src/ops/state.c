@@ -7,12 +7,13 @@ enum clrnn_status clrnn_state(struct clrnn_launches *launches, const struct clrn
                               const struct clrnn_op *op)
 {
     const size_t count = (size_t)op->N * op->C;
+    const struct clrnn_split s = clrnn_split_flat(launches, count);
 
-    return clrnn_launch_kernel(launches, "state", "state", DEFINES({"WIDTH", 1}), RANGE1(count),
+    return clrnn_launch_kernel(launches, "state", "state", DEFINES({"WIDTH", s.width}), s.range,
                                clrnn_class_cost(&clrnn_state_class, graph, op),
                                ARGS(BUF(clrnn_in(graph, op, STATE_FROM)),
                                     BUF(clrnn_in(graph, op, STATE_COUNTER)),
-                                    BUF(clrnn_out(graph, op, STATE_TO)), UINT(count)));
+                                    BUF(clrnn_out(graph, op, STATE_TO)), UINT(count), UINT(s.chunk)));
 }
 
 // ---------------------------------------------------------------- class
