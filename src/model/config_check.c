@@ -447,7 +447,7 @@ static enum clrnn_status check_source(const struct check *c, const char *key, co
     if (!s->y_lengths && s->y && c->config->train.loss.kind == CLRNN_LOSS_CTC)
         return fail(c, path,
                     "y_lengths is missing beside y: with train.loss: ctc, how many labels each sample has");
-    if (!s->x && c->config->train.loss.kind == CLRNN_LOSS_CTC)
+    if (!s->x && !s->synthetic && c->config->train.loss.kind == CLRNN_LOSS_CTC)
         return fail(c, path, "has no x: train.loss: ctc needs x, y and y_lengths as .npy");
     if (s->weights && s->synthetic)
         return fail(c, path, "has weights beside synthetic data");

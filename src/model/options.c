@@ -330,7 +330,7 @@ static const struct clrnn_option synthetic_rows[] = {
     {"features", CLRNN_OPTION_U32, .required = true, .offset = D(features), .min = 1, .max = CLRNN_MAX_SIZE,
      .help = "features, C"},
     {"classes", CLRNN_OPTION_U32, .offset = D(classes), .def = "2", .min = 1, .max = CLRNN_MAX_SIZE,
-     .help = "different labels"},
+     .help = "different labels; with ctc those beside the blank, a quarter as many a sample as steps or fewer"},
     {"seed", CLRNN_OPTION_U64, .offset = D(seed), .def = "0", .min = 0, .max = 18446744073709551615.0,
      .help = "of the numbers"},
 };

@@ -57,6 +57,7 @@ void clrnn_dataset_close(struct clrnn_dataset **dataset)
 double clrnn_dataset_y(const struct clrnn_dataset *dataset, uint32_t sample, size_t index)
 {
     const struct clrnn_dataset *root = dataset;
+    uint32_t label;
     double value;
 
     for (; root->parent; root = root->parent)
@@ -66,7 +67,8 @@ double clrnn_dataset_y(const struct clrnn_dataset *dataset, uint32_t sample, siz
 
         if (!root->goal.classes && !root->goal.binary)
             return 2.0 * clrnn_random_uniform(&r, index) - 1.0;
-        return clrnn_random_u32(&r, (uint32_t)index) % root->synthetic_classes;
+        label = clrnn_random_u32(&r, (uint32_t)index) % root->synthetic_classes;
+        return root->goal.ctc && label >= root->goal.blank ? label + 1 : label;
     }
     if (root->label)
         return root->label[sample];

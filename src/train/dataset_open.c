@@ -171,8 +171,10 @@ static enum clrnn_status open_synthetic(struct clrnn_dataset *d, const struct cl
     d->info.targets = clrnn_dataset_count_targets(config, d);
     d->x_path = clrnn_format("synthetic data");
     d->y_path = clrnn_format("synthetic data");
-    return d->x_path && d->y_path ? clrnn_dataset_find_steps(d, config)
-                                  : clrnn_error_memory(d->log, 0, "synthetic data");
+    if (!d->x_path || !d->y_path)
+        return clrnn_error_memory(d->log, 0, "synthetic data");
+    TRY(clrnn_dataset_find_steps(d, config));
+    return d->goal.ctc ? clrnn_dataset_make_y_lengths(d) : CLRNN_OK;
 }
 
 enum clrnn_status clrnn_dataset_open(const struct clrnn_log *log, const struct clrnn_config *config,

@@ -62,6 +62,8 @@ enum clrnn_status clrnn_dataset_open_lengths(struct clrnn_dataset *d, const stru
 /** The lengths of y [N, L], which is open. */
 enum clrnn_status clrnn_dataset_open_y_lengths(struct clrnn_dataset *d, const struct clrnn_source *source,
                                                const char *folder);
+/** Of synthetic labels: up to a quarter of the steps that the model puts out. */
+enum clrnn_status clrnn_dataset_make_y_lengths(struct clrnn_dataset *d);
 enum clrnn_status clrnn_dataset_open_weights(struct clrnn_dataset *d, const struct clrnn_source *source,
                                              const char *folder);
 /** Finds info.y_T and, where windows over time change the number of steps, `steps`; T and lengths are known.

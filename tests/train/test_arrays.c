@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Data sets over arrays in memory.
+// Data sets over arrays in memory, and labels that are made.
 #include "scratch.h"
 
 #define POOLED \
@@ -45,9 +45,44 @@ static void test_arrays(void **state)
     scratch_close(s);
 }
 
+// Labels of ctc: a number of them for each sample, none of which is the blank.
+static void test_synthetic_labels(void **state)
+{
+    struct scratch s;
+    struct clrnn_config *config;
+    struct clrnn_dataset *d;
+    bool shorter = false;
+
+    (void)state;
+    assert_true(scratch_open(&s, ""));
+    config =
+        scratch_config(&s, "model: {layers: [linear: {out_features: 4}]}\n"
+                           "train: {loss: {ctc: {blank: 1}}}\n"
+                           "data: {train: {synthetic: {samples: 50, steps: 21, features: 2, classes: 3}}}\n");
+    assert_int_equal(
+        clrnn_dataset_open(&s.log, config, &config->data.train, s.folder, "train", CLRNN_CHECK_ALL, &d),
+        CLRNN_OK);
+    assert_int_equal(clrnn_dataset_info(d)->y_T, 5);
+    for (uint32_t n = 0; n < 50; n++) {
+        const int32_t length = (int32_t)clrnn_dataset_y_valid(d, n);
+        int32_t y[5];
+
+        assert_in_range(length, 1, 5);
+        shorter |= length < 5;
+        clrnn_dataset_classes(d, n, y);
+        for (int i = 0; i < 5; i++)
+            assert_true(y[i] >= 0 && y[i] < 4 && y[i] != 1);
+    }
+    assert_true(shorter);
+    clrnn_dataset_close(&d);
+    clrnn_config_destroy(&config);
+    scratch_close(&s);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_arrays)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_arrays),
+                                       cmocka_unit_test(test_synthetic_labels)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
