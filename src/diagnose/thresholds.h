@@ -74,6 +74,10 @@
     X(naive, 0.3, "R2 of the last value, from which it is a forecast") \
     X(naive_gap, 1.05, "what the last value leaves unexplained, over what the net does") \
     X(weight_decay, 0.1, "of a weight a step; usual: 0.01 and less; measured: 1 planted") \
+    X(join_apart, 2.5, \
+      "jump between rows over that from step to step, medians; measured: 0.9 to 1.1 where rows go " \
+      "on, 2.8 to 40 where they do not (white noise: 1, which tells nothing)") \
+    X(join_near, 1.5, "and under which the second row goes on; measured: the same") \
     X(padding_rows, 0.3, "rows that end in the same repeated step; measured: 0.99 padded, 0.003 not") \
     X(padding_share, 0.05, "steps so taken up; measured: 0.46 padded, 0.0001 not") \
     /* ---- probes */ \

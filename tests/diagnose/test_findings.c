@@ -4,7 +4,7 @@
 #include <math.h>
 
 #include "base/array.h"
-#include "made.h"
+#include "faults.h"
 #include "tests/test.h"
 
 // ---------------------------------------------------------------- faults
@@ -330,22 +330,7 @@ static void validation_rises(struct made *m)
 
 // ---------------------------------------------------------------- cases
 
-#define GRU "gru: {hidden_size: 8}"
-#define LAST "pool: {over: last}"
-#define HEAD "linear: {out_features: 2}"
-#define NET GRU ", " LAST ", " HEAD
-#define ONE GRU ", " LAST ", linear: {out_features: 1}"
-#define MSE "loss: mse, optimizer: {adam: {lr: 0.001}}, epochs: 20, batch_size: 16, shuffle: true"
-#define ADAM "loss: cross_entropy, optimizer: {adam: {lr: 0.001}}, epochs: 20, batch_size: 16"
-#define TRAIN ADAM ", shuffle: true"
-#define WANT(ident, severity) CLRNN_FINDING_##ident, CLRNN_SEVERITY_##severity
-
-static const struct fault {
-    enum clrnn_finding_kind kind;
-    enum clrnn_severity severity;
-    const char *layers, *train;
-    void (*plant)(struct made *m);
-} faults[] = {
+static const struct made_fault faults[] = {
     {WANT(SOFTMAX_BEFORE_CROSS_ENTROPY, ERROR), NET ", softmax", TRAIN, NULL},
     {WANT(ACTIVATION_LOSS_MISMATCH, ERROR), NET ", sigmoid", TRAIN, NULL},
     {WANT(ACTIVATION_LOSS_MISMATCH, NOTE), NET ", log_softmax", TRAIN, NULL},
@@ -443,26 +428,37 @@ static void healthy(void **state)
     made_close(&m);
 }
 
+// The i-th fault of both tables.
+static const struct made_fault *fault(size_t i)
+{
+    return i < ARRAY_SIZE(faults) ? &faults[i] : &made_faults_of_layers[i - ARRAY_SIZE(faults)];
+}
+
+static size_t fault_count(void)
+{
+    return ARRAY_SIZE(faults) + made_fault_of_layers_count;
+}
+
 static void planted(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < ARRAY_SIZE(faults); i++) {
-        const char *id = clrnn_finding_table[faults[i].kind].id;
+    for (size_t i = 0; i < fault_count(); i++) {
+        const char *id = clrnn_finding_table[fault(i)->kind].id;
         const struct clrnn_finding *f = NULL;
         struct made m;
 
-        made_open(&m, faults[i].layers, faults[i].train);
-        if (faults[i].plant)
-            faults[i].plant(&m);
+        made_open(&m, fault(i)->layers, fault(i)->train);
+        if (fault(i)->plant)
+            fault(i)->plant(&m);
         made_judge(&m);
         for (size_t k = 0; k < m.result.count && !f; k++)
             if (m.result.finding[k].id == id)
                 f = &m.result.finding[k];
-        if (!f || f->severity != faults[i].severity) {
+        if (!f || f->severity != fault(i)->severity) {
             print_findings(&m);
-            fail_msg("case %zu: expected %s of severity %d", i, id, (int)faults[i].severity);
+            fail_msg("case %zu: expected %s of severity %d", i, id, (int)fault(i)->severity);
         }
-        assert_true(f->severity >= clrnn_finding_table[faults[i].kind].severity); // the table has the gravest
+        assert_true(f->severity >= clrnn_finding_table[fault(i)->kind].severity); // the table has the gravest
         assert_non_null(f->evidence);
         made_close(&m);
     }
@@ -475,9 +471,9 @@ static void all_have_a_fault(void **state)
     for (int kind = 0; kind < CLRNN_FINDING_ZERO_GRAD_MISSING; kind++) { // from there on: of scripts
         bool gravest = false;
 
-        for (size_t i = 0; i < ARRAY_SIZE(faults); i++)
-            gravest = gravest || ((int)faults[i].kind == kind &&
-                                  faults[i].severity == clrnn_finding_table[kind].severity);
+        for (size_t i = 0; i < fault_count(); i++)
+            gravest = gravest || ((int)fault(i)->kind == kind &&
+                                  fault(i)->severity == clrnn_finding_table[kind].severity);
         if (!gravest)
             fail_msg("%s: no fault is planted that shows it as gravely as its table says",
                      clrnn_finding_table[kind].id);

@@ -28,6 +28,26 @@ static void write_classes(const struct scratch *s)
     scratch_i64(s, "y.npy", y, ROWS, 0);
 }
 
+// A label for each step that conv1d with a stride of 2 leaves, rows of unequal length: the sign of its
+// middle.
+static void write_steps(const struct scratch *s)
+{
+    enum { LEFT = (STEPS - 3) / 2 + 1 };
+    float x[ROWS * STEPS * FEATURES];
+    int64_t y[ROWS * LEFT], length[ROWS];
+
+    for (uint32_t i = 0; i < ARRAY_SIZE(x); i++)
+        x[i] = noise(5, i);
+    for (uint32_t n = 0; n < ROWS; n++) {
+        length[n] = STEPS - n % 4;
+        for (uint32_t t = 0; t < LEFT; t++)
+            y[n * LEFT + t] = x[(n * STEPS + 2 * t + 1) * FEATURES] > 0;
+    }
+    scratch_f32(s, "X.npy", x, ROWS, STEPS, FEATURES);
+    scratch_i64(s, "y.npy", y, ROWS, LEFT);
+    scratch_i64(s, "lengths.npy", length, ROWS, 0);
+}
+
 // Labels 1 and 2, each a step at which its feature is high, with a quiet step between.
 static void write_labels(const struct scratch *s)
 {
@@ -48,20 +68,21 @@ static void write_labels(const struct scratch *s)
     scratch_i64(s, "count.npy", count, ROWS, 0);
 }
 
-static struct clrnn_config *make(struct scratch *s, bool ctc, const char *layers)
+enum data { CLASSES, LABELLED, STEPPED };
+
+static struct clrnn_config *make(struct scratch *s, enum data data, const char *layers)
 {
+    static void (*const write[])(const struct scratch *) = {write_classes, write_labels, write_steps};
+    static const char *const more[] = {"", ", y_lengths: count.npy", ", lengths: lengths.npy"};
     char text[1024];
 
     assert_true(scratch_open(s, "ref"));
-    if (ctc)
-        write_labels(s);
-    else
-        write_classes(s);
+    write[data](s);
     snprintf(
         text, sizeof(text),
         "{model: {layers: [%s]}, train: {loss: %s, optimizer: {adam: {lr: 0.02}}, epochs: 20, batch_size: 16, "
         "shuffle: true}, data: {valid_fraction: 0.25, train: {x: X.npy, y: y.npy%s}}}",
-        layers, ctc ? "ctc" : "cross_entropy", ctc ? ", y_lengths: count.npy" : "");
+        layers, data == LABELLED ? "ctc" : "cross_entropy", more[data]);
     return scratch_config(s, text);
 }
 
@@ -72,6 +93,9 @@ static struct clrnn_config *make(struct scratch *s, bool ctc, const char *layers
 #define IN "linear: {out_features: 6}, "
 #define OUT ", linear: {out_features: 2}"
 #define CTC "gru: {hidden_size: 12, bidirectional: true}, linear: {out_features: 3}"
+#define STRIDED \
+    "conv1d: {out_channels: 8, kernel_size: 3, stride: 2}, sigmoid, batchnorm, gru: {hidden_size: 8}, linear: " \
+    "{out_features: 2}"
 #define NET IN RESIDUAL("") ", " CONCAT("final", "") OUT
 
 static void tell(const struct clrnn_doctor_result *r)
@@ -83,11 +107,13 @@ static void tell(const struct clrnn_doctor_result *r)
 
 static void healthy_models_are_examined(void **state)
 {
+    static const char *const layers[] = {NET, CTC, STRIDED};
+
     (void)state;
-    for (int ctc = 0; ctc < 2; ctc++) {
+    for (enum data data = CLASSES; data <= STEPPED; data++) {
         struct clrnn_doctor_result r;
         struct scratch s;
-        struct clrnn_config *config = make(&s, ctc, ctc ? CTC : NET);
+        struct clrnn_config *config = make(&s, data, layers[data]);
         enum clrnn_status st;
 
         st = clrnn_doctor(s.device, config, &(struct clrnn_doctor_params){0}, &r);
@@ -106,21 +132,21 @@ static void healthy_models_are_examined(void **state)
 }
 
 static const struct fault {
-    bool ctc;
+    enum data data;
     const char *layers, *id, *where, *set; // set: NULL: none
 } faults[] = {
-    {false, IN RESIDUAL(", round") ", " CONCAT("final", "") OUT, "non-differentiable-op",
+    {CLASSES, IN RESIDUAL(", round") ", " CONCAT("final", "") OUT, "non-differentiable-op",
      "model.layers[1].residual.layers[2] (round)", "delete model.layers.1.residual.layers.2 (round)"},
-    {false, IN RESIDUAL("") ", " CONCAT("last", "") OUT, "pool-ignores-sequence",
+    {CLASSES, IN RESIDUAL("") ", " CONCAT("last", "") OUT, "pool-ignores-sequence",
      "model.layers[2].concat.branches[0][1] (pool)", "model.layers.2.concat.branches.0.1.pool.over=final"},
-    {false, IN RESIDUAL("") ", " CONCAT("final", "dropout: {p: 0.9}, ") OUT, "dropout-too-high",
+    {CLASSES, IN RESIDUAL("") ", " CONCAT("final", "dropout: {p: 0.9}, ") OUT, "dropout-too-high",
      "model.layers[2].concat.branches[1][1] (dropout)", "model.layers.2.concat.branches.1.1.dropout.p=0.5"},
-    {false, IN RESIDUAL("") ", " CONCAT("final", "dropout, batchnorm, ") OUT, "dropout-before-batchnorm",
+    {CLASSES, IN RESIDUAL("") ", " CONCAT("final", "dropout, batchnorm, ") OUT, "dropout-before-batchnorm",
      "model.layers[2].concat.branches[1][1] (dropout)",
      "exchange model.layers.2.concat.branches.1.1 (dropout) and model.layers.2.concat.branches.1.2"},
-    {false, NET ", softmax", "softmax-before-cross-entropy", "model.layers[4] (softmax)",
+    {CLASSES, NET ", softmax", "softmax-before-cross-entropy", "model.layers[4] (softmax)",
      "delete model.layers.4 (softmax)"},
-    {true, "gru: {hidden_size: 12}, linear: {out_features: 3}, softmax", "activation-loss-mismatch",
+    {LABELLED, "gru: {hidden_size: 12}, linear: {out_features: 3}, softmax", "activation-loss-mismatch",
      "model.layers[2] (softmax)", "delete model.layers.2 (softmax)"},
 };
 
@@ -134,7 +160,7 @@ static void faults_inside_are_named_and_mended(void **state)
         const struct fault *f = &faults[i];
         struct clrnn_doctor_result r;
         struct scratch s;
-        struct clrnn_config *config = make(&s, f->ctc, f->layers), *fixed;
+        struct clrnn_config *config = make(&s, f->data, f->layers), *fixed;
 
         print_message("# %s\n", f->id);
         assert_int_equal(clrnn_doctor(s.device, config, &params, &r), CLRNN_OK);
@@ -159,11 +185,11 @@ static void faults_inside_are_named_and_mended(void **state)
 static void healthy_models_grow(void **state)
 {
     (void)state;
-    for (int ctc = 0; ctc < 2; ctc++) {
+    for (enum data data = CLASSES; data <= LABELLED; data++) {
         const struct clrnn_grow_params params = {.steps = 300, .train_steps = 100};
         struct clrnn_grow_result r;
         struct scratch s;
-        struct clrnn_config *config = make(&s, ctc, ctc ? CTC : NET);
+        struct clrnn_config *config = make(&s, data, data == LABELLED ? CTC : NET);
 
         assert_int_equal(clrnn_grow(s.device, config, &params, &r), CLRNN_OK);
         for (size_t i = 0; i < r.count; i++)

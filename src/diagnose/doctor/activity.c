@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "base/log.h"
+#include "device/memory/buffer.h"
 #include "diagnose/doctor/run.h"
 
 #define GATE_ROWS 4096u // (step, sample) pairs whose gates are computed again
@@ -124,13 +126,13 @@ static enum clrnn_status measure_time(const struct clrnn_session *p, struct clrn
 // ---------------------------------------------------------------- units
 
 // Whether a step is valid. `length` [N]: of the samples where the op stands; NULL: none is padded.
-static bool is_valid(const double *length, uint32_t t, uint32_t n)
+static bool is_valid(const int32_t *length, uint32_t t, uint32_t n)
 {
-    return !length || t < length[n];
+    return !length || t < (uint32_t)length[n];
 }
 
 // Counts the fraction of values at the ends of tanh or sigmoid, and of columns that a relu always zeroes.
-static void count_values(const double *y, uint32_t T, uint32_t N, uint32_t C, const double *lengths,
+static void count_values(const double *y, uint32_t T, uint32_t N, uint32_t C, const int32_t *lengths,
                          enum clrnn_function function, struct clrnn_activity_units *u)
 {
     double ends = 0, total = 0, never = 0;
@@ -198,7 +200,7 @@ static double gate(const struct clrnn_op *op, const struct gate_weights *w, size
 
 // Counts saturated gates of an lstm (i, f, o) or gru (r, z), recomputed from the layer's input and output.
 static enum clrnn_status count_gates(const struct clrnn_session *p, const struct clrnn_op *op,
-                                     const double *x, const double *y, const double *lengths,
+                                     const double *x, const double *y, const int32_t *lengths,
                                      struct clrnn_activity_units *u)
 {
     const uint32_t H = op->rnn.H, D = op->rnn.D, N = op->N, T = op->T;
@@ -231,19 +233,30 @@ static enum clrnn_status count_gates(const struct clrnn_session *p, const struct
     return CLRNN_OK;
 }
 
+static enum clrnn_status read_lengths(const struct clrnn_session *p, int tensor, int32_t **lengths)
+{
+    const struct clrnn_tensor *t = &p->plan->graph->tensor[tensor];
+
+    *lengths = malloc(MAX2(t->count, 1) * sizeof(**lengths));
+    if (!*lengths)
+        return clrnn_error_memory(p->model->log, t->count * sizeof(**lengths), t->name);
+    return clrnn_buffer_read_i32(t->buffer, 0, t->count, *lengths);
+}
+
 static enum clrnn_status measure_op(const struct clrnn_session *p, const struct clrnn_op *op,
                                     struct clrnn_activity_units *u)
 {
     const bool recurrent = op->kind == CLRNN_OP_RNN_FWD;
     const uint32_t C = recurrent ? op->rnn.H * op->rnn.D : op->C;
     const int of_samples = op->in[recurrent ? RNN_LENGTHS : POINTWISE_LENGTHS];
-    double *x = NULL, *y = NULL, *lengths = NULL;
+    int32_t *lengths = NULL;
+    double *x = NULL, *y = NULL;
     enum clrnn_status st = clrnn_session_read(p, op->out[0], &y);
 
     *u = (struct clrnn_activity_units){.saturated = NAN, .dead = NAN};
     snprintf(u->layer, sizeof(u->layer), "%s", op->layer);
     if (st == CLRNN_OK && of_samples != CLRNN_NONE)
-        st = clrnn_session_read(p, of_samples, &lengths);
+        st = read_lengths(p, of_samples, &lengths);
     if (st == CLRNN_OK && recurrent && op->rnn.cell != CLRNN_CELL_RNN) {
         st = clrnn_session_read(p, op->in[RNN_X], &x);
         if (st == CLRNN_OK)

@@ -64,6 +64,7 @@ static const struct row {
     {"loss-flat",
      {SMALLER_BATCH, NO_INIT, NORMALIZE_TARGETS, NORMALIZE, LR_UP, LR_DOWN, LR_USUAL, NO_DECAY, GATED,
       WIDER}},
+    {"ctc-blank-only", {SMALLER_BATCH, LR_UP, NORMALIZE, CLIP, LR_DOWN, LR_USUAL, NO_DECAY, WIDER}},
     {"inputs-ignored",
      {SMALLER_BATCH, NORMALIZE_TARGETS, NORMALIZE, LR_UP, LR_DOWN, LR_USUAL, NO_DECAY, WIDER}},
     {"worse-than-linear",

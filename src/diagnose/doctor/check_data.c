@@ -229,9 +229,10 @@ static void check_range(struct clrnn_doctor *d)
     else if (loss == CLRNN_LOSS_BCE_WITH_LOGITS)
         clrnn_doctor_evidence(d, "expected 0 to 1");
     else
-        clrnn_doctor_evidence(
-            d, "expected whole numbers from 0 to %u (the last layer has %u outputs) or ignore_index %d",
-            d->outputs - 1, d->outputs, (int)d->config->train.loss.ignore_index);
+        clrnn_doctor_evidence(d, "expected whole numbers from 0 to %u (the last layer has %u outputs)",
+                              d->outputs - 1, d->outputs);
+    if (loss == CLRNN_LOSS_CROSS_ENTROPY || loss == CLRNN_LOSS_NLL)
+        clrnn_doctor_evidence(d, " or ignore_index %d", (int)d->config->train.loss.ignore_index);
     if (bad->set && *clrnn_label_advice(bad->set, advice, sizeof(advice)))
         clrnn_doctor_remedy(d, "%s", advice);
     else if ((loss == CLRNN_LOSS_CROSS_ENTROPY || loss == CLRNN_LOSS_NLL) && t->least_label >= 0)
@@ -239,7 +240,7 @@ static void check_range(struct clrnn_doctor *d)
                             t->most_label + 1);
     else if (loss == CLRNN_LOSS_BCE_WITH_LOGITS && t->least_label == -1 && t->most_label == 1)
         clrnn_doctor_remedy(d, "write 0 for -1: y = (y + 1) / 2");
-    else if (loss == CLRNN_LOSS_BCE_WITH_LOGITS || clrnn_loss_is_regression(loss))
+    else if (loss == CLRNN_LOSS_BCE_WITH_LOGITS || loss == CLRNN_LOSS_CTC || clrnn_loss_is_regression(loss))
         clrnn_doctor_remedy(d, "correct these labels");
     else
         clrnn_doctor_remedy(
@@ -341,6 +342,7 @@ static void check_balance(struct clrnn_doctor *d)
 
 void clrnn_doctor_check_labels(struct clrnn_doctor *d)
 {
+    clrnn_doctor_check_ctc(d);
     check_range(d);
     if (!d->train_scan.bad_labels &&                  // else shares mean little
         d->config->train.loss.kind != CLRNN_LOSS_CTC) // where rare letters are usual

@@ -256,6 +256,7 @@ static void check_pool(struct clrnn_doctor *d, size_t at)
 void clrnn_doctor_check_layers(struct clrnn_doctor *d)
 {
     clrnn_doctor_check_loss(d);
+    clrnn_doctor_check_blocks(d);
     for (size_t i = 0; i < d->config->layer_count; i++) {
         switch (d->config->layer[i].kind) {
         case CLRNN_LAYER_ROUND:

@@ -90,53 +90,18 @@ static bool explained(const struct clrnn_examination *v, const struct clrnn_entr
     const struct clrnn_config *c = v->d->config;
     const char *name = strrchr(e->param.name, '.');
 
-    if (!name || !clrnn_layer_is_recurrent(&c->layer[e->layer]) || strncmp(name, ".weight_hh", 10))
+    if (!name || !clrnn_layer_is_recurrent(&c->layer[e->layer]) ||
+        (strncmp(name, ".weight_hh", 10) && strncmp(name, ".gamma_hh", 9)))
         return false;
     if (clrnn_layers_steps(c, e->layer, v->d->T) == 1 || v->d->train_scan.longest == 1)
         return true;
     return clrnn_doctor_found(v->d, CLRNN_FINDING_POOL_IGNORES_SEQUENCE) && strstr(name, "_reverse");
 }
 
-// A layer that normalises single values, each of which becomes 0 whatever it was; SIZE_MAX: none.
-static size_t norm_of_one(const struct clrnn_doctor *d)
-{
-    const struct clrnn_config *c = d->config;
-
-    for (size_t i = 0; i < c->layer_count; i++) {
-        const uint32_t width = clrnn_layers_width(c, i, d->train_scan.C, d->T);
-
-        if ((c->layer[i].kind == CLRNN_LAYER_LAYERNORM && width == 1) ||
-            (c->layer[i].kind == CLRNN_LAYER_GROUPNORM && c->layer[i].num_groups == width))
-            return i;
-    }
-    return SIZE_MAX;
-}
-
-static void blame_norm_of_one(struct clrnn_doctor *d, size_t at)
-{
-    const bool groups = d->config->layer[at].kind == CLRNN_LAYER_GROUPNORM;
-    char text[CLRNN_ENTRY_SIZE];
-
-    clrnn_doctor_evidence(
-        d, "; layers[%s] (%s) normalises single values, each of which becomes 0 whatever it was",
-        clrnn_layer_path(d->config, at, text, sizeof(text)), clrnn_layer_word(d->config->layer[at].kind));
-    if (groups && d->config->layer[at].num_groups > 1) {
-        clrnn_doctor_remedy(
-            d, "%s.groupnorm.num_groups=1, or another number of which each group has several features",
-            clrnn_layer_entry(d->config, at, text));
-        clrnn_doctor_fix(d, FIX_GROUPS, at, 1);
-    } else {
-        clrnn_doctor_remedy(d, "take the %s out of model.layers",
-                            clrnn_layer_word(d->config->layer[at].kind));
-        clrnn_doctor_fix(d, FIX_REMOVE_LAYER, at, 0);
-    }
-}
-
 void clrnn_doctor_check_zero_gradient(struct clrnn_examination *v, const struct clrnn_model *m,
                                       const double *most)
 {
     struct clrnn_doctor *d = v->d;
-    const size_t norm = norm_of_one(d);
     size_t trained = 0, zero = 0, shown = 0, hidden = 0;
 
     for (size_t i = 0; i < m->entry_count; i++) {
@@ -165,13 +130,11 @@ void clrnn_doctor_check_zero_gradient(struct clrnn_examination *v, const struct 
         clrnn_doctor_evidence(d, "; the round above them lets none through");
     clrnn_doctor_cost(d, v->no_gradient ? "nothing is learnt at all: the loss stands still whatever the lr"
                                         : "these parameters stay what they were drawn");
-    if (norm != SIZE_MAX) {
-        blame_norm_of_one(d, norm);
-        return;
-    }
     clrnn_doctor_remedy(
         d,
         d->gradient_blocked ? "take the round out of model.layers"
+        : clrnn_doctor_found(d, CLRNN_FINDING_NORM_OF_ONE_VALUE)
+            ? "mend norm-of-one-value, which lets none through"
         : v->start.worst_dead != SIZE_MAX && v->start.unit[v->start.worst_dead].dead >= clrnn_threshold.dead
             ? "the relu units above them are never on: start from other weights, or use `tanh`"
             : "look for a layer above them whose output does not depend on its input");
@@ -229,7 +192,8 @@ static enum clrnn_status predict(struct clrnn_examination *v, uint32_t count, fl
 static enum clrnn_status measure_leak(struct clrnn_examination *v, struct clrnn_leak *leak)
 {
     const uint32_t n = MIN2(v->train_rows, 8u), all = MIN2(v->eval_rows, v->train_rows);
-    const size_t T = v->session->model->per_step ? v->d->T : 1, width = T * v->session->model->outputs;
+    const size_t T = v->session->model->per_step ? clrnn_dataset_output_steps(v->d->train, v->d->T) : 1,
+                 width = T * v->session->model->outputs;
     float *alone = malloc((n + all) * width * sizeof(*alone)), *together = alone + n * width;
     enum clrnn_status st;
 

@@ -214,10 +214,43 @@ static void judge_labels(struct clrnn_examination *v, const struct clrnn_trace *
         clrnn_doctor_evidence(d, ", a linear model %.3f", c->linear.quality);
 }
 
+// Errors so large against the loss's bend that its gradient says only on which side of a target the net is.
+static void judge_robust(struct clrnn_examination *v, const struct clrnn_trace *c)
+{
+    struct clrnn_doctor *d = v->d;
+    const struct clrnn_loss_config *l = &d->config->train.loss;
+    const struct clrnn_scan *s = &d->train_scan;
+    const bool bends = l->kind == CLRNN_LOSS_SMOOTH_L1 || l->kind == CLRNN_LOSS_HUBER;
+    const double bend = l->kind == CLRNN_LOSS_SMOOTH_L1 ? l->beta
+                        : l->kind == CLRNN_LOSS_HUBER   ? l->delta
+                                                        : 1;
+
+    if ((!bends && l->kind != CLRNN_LOSS_L1) || d->config->data.standard_targets || !c->finite ||
+        v->no_gradient || !(s->y_std > clrnn_threshold.target_size * fmax(bend, 1)) ||
+        !(c->trained.loss > clrnn_threshold.stuck * v->chance) || clrnn_trace_still_falling(c))
+        return;
+    clrnn_doctor_finding(d, CLRNN_FINDING_ROBUST_LOSS_SCALE, CLRNN_SEVERITY_WARNING);
+    clrnn_doctor_where(d, "train.loss.%s", clrnn_loss_word(l->kind));
+    clrnn_doctor_evidence(d, "the targets deviate by %.4g", s->y_std);
+    if (bends)
+        clrnn_doctor_evidence(d, ", from errors of %g on the loss grows in a straight line", bend);
+    clrnn_doctor_evidence(
+        d,
+        ": whatever the size of an error, its gradient is %g; the training loss is %.4g, the best constant answer has "
+        "%.4g",
+        l->kind == CLRNN_LOSS_HUBER ? bend : 1.0, c->trained.loss, v->chance);
+    if (clrnn_doctor_found(d, CLRNN_FINDING_UNSCALED_TARGET))
+        clrnn_doctor_remedy(d, "data.normalize_targets=standard");
+    else
+        clrnn_doctor_fix(d, FIX_NORMALIZE_TARGETS, 0, 0);
+}
+
 void clrnn_doctor_check_quality(struct clrnn_examination *v, struct clrnn_trace *c)
 {
     v->d->generalises = clrnn_trace_generalises(v, c);
     judge_modes(v, c);
+    clrnn_ctc_judge_blanks(v, c);
+    judge_robust(v, c);
     judge_labels(v, c);
     clrnn_doctor_check_majority(v, c);
     judge_inputs(v, c);

@@ -288,6 +288,8 @@ static void check_shuffle(struct clrnn_doctor *d)
         s->changes_expected > 4 && s->changes < clrnn_threshold.sorted_share * s->changes_expected;
     const bool targets = s->y_autocorrelation > 0.9 && s->info->S >= 20;
 
+    if (d->config->train.stateful)
+        return; // whose order is that of time
     d->sorted = !d->config->train.shuffle && (classes || targets);
     if (!d->config->train.shuffle && !d->sorted && d->batches > 1)
         clrnn_doctor_report_order(d, CLRNN_SEVERITY_NOTE, NULL);
@@ -298,4 +300,5 @@ void clrnn_doctor_check_training(struct clrnn_doctor *d)
     check_schedule(d);
     check_lr(d);
     check_shuffle(d);
+    clrnn_doctor_check_states(d);
 }

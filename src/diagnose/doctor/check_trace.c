@@ -270,13 +270,15 @@ static void judge_flat(struct clrnn_examination *v, const struct clrnn_trace *c)
 static void judge_oscillation(struct clrnn_examination *v, const struct clrnn_trace *c)
 {
     struct clrnn_doctor *d = v->d;
-    double rises = 0;
+    double rises = 0, scale;
 
     if (!c->finite || c->window_count < 4 || !(v->chance > 0))
         return;
+    // ctc starts far above the best constant answer, and falls from there unevenly
+    scale = d->config->train.loss.kind == CLRNN_LOSS_CTC ? fmax(v->chance, c->window[0]) : v->chance;
     for (uint32_t w = 1; w < c->window_count; w++)
         rises += fmax(c->window[w] - c->window[w - 1], 0) / (c->window_count - 1);
-    if (!(rises > clrnn_threshold.oscillation * v->chance))
+    if (!(rises > clrnn_threshold.oscillation * scale))
         return;
     clrnn_doctor_finding(d, CLRNN_FINDING_LOSS_OSCILLATES, CLRNN_SEVERITY_WARNING);
     clrnn_doctor_where(d, "training loss by epoch");

@@ -33,6 +33,8 @@ enum clrnn_fix_kind {
     FIX_BATCH_SIZE,        // value
     FIX_MOMENTUM,          // sgd's = value
     FIX_WEIGHT_DECAY,      // value
+    FIX_BLANK,             // ctc's = value
+    FIX_ZERO_INFINITY,
 };
 
 struct clrnn_doctor_fix {
@@ -78,6 +80,13 @@ struct clrnn_scan {
     uint64_t *count;      // [classes], labels in range
     double *weight;       // [classes] sum of the sample weights of these labels; NULL: no sample weights
     uint64_t (*label)[2]; // [targets] of each label: how many are 0, how many 1; NULL: not several labels
+    // ctc
+    uint64_t blank_labels;            // labels that are the blank
+    uint32_t long_targets, blank_row; // rows whose labels need more steps than there are; the first row each,
+    uint32_t long_row, long_need, long_steps; //   and its steps
+    // stateful: jumps from a row's last step to the first of the next row and of the row a batch later, over
+    // those inside of rows; 0: not measured
+    double join_next, join_batch;
     double y_mean, y_std, y_least, y_most, y_square; // of real targets; y_square: mean of squares
     double *y_sample;                                // mse: [min(S, 4096)]
     uint32_t y_sample_count;
@@ -181,6 +190,17 @@ char *clrnn_doctor_first(const struct clrnn_doctor_result *result);
 void clrnn_doctor_check_layers(struct clrnn_doctor *d);
 /** The last activation and the loss; part of clrnn_doctor_check_layers. */
 void clrnn_doctor_check_loss(struct clrnn_doctor *d);
+/** Norms, windows, attention and branches; part of clrnn_doctor_check_layers. */
+void clrnn_doctor_check_blocks(struct clrnn_doctor *d);
+/** train.stateful and train.bptt; part of clrnn_doctor_check_training. */
+void clrnn_doctor_check_states(struct clrnn_doctor *d);
+/** Fills in join_next and join_batch. */
+enum clrnn_status clrnn_doctor_measure_joins(const struct clrnn_doctor *d, struct clrnn_scan *scan);
+/** Takes the `count` labels y of a row of ctc. */
+void clrnn_ctc_scan_row(const struct clrnn_doctor *d, struct clrnn_scan *scan, uint32_t row, size_t count,
+                        const float *y);
+/** Labels of ctc; part of clrnn_doctor_check_labels. */
+void clrnn_doctor_check_ctc(struct clrnn_doctor *d);
 void clrnn_doctor_check_training(struct clrnn_doctor *d);
 
 enum clrnn_status clrnn_doctor_scan_data(struct clrnn_doctor *d, const struct clrnn_dataset *set,

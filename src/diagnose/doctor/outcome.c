@@ -31,12 +31,13 @@ double clrnn_trace_median(const struct clrnn_trace *c)
     return median;
 }
 
-// The time limit was reached while the loss was still falling: the final loss is unknown.
+// The time limit was reached while the loss was still falling, or rested as it may before it falls: the final
+// loss is unknown.
 bool clrnn_trace_still_falling(const struct clrnn_trace *c)
 {
     const uint32_t n = c->window_count;
 
-    return !c->complete && n >= 4 && c->window[n - 1] < 0.99 * c->window[n / 2];
+    return !c->complete && (c->may_rest || (n >= 4 && c->window[n - 1] < 0.99 * c->window[n / 2]));
 }
 
 bool clrnn_trace_stuck(const struct clrnn_examination *v, const struct clrnn_trace *c, double share)

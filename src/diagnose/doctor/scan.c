@@ -274,8 +274,7 @@ static bool label_fits(const struct clrnn_doctor *d, const struct clrnn_scan *s,
     case CLRNN_LOSS_NLL:
         return value >= 0 && value < s->classes && value == floor(value);
     case CLRNN_LOSS_CTC:
-        return value >= 0 && value < s->classes && value == floor(value) &&
-               value != d->config->train.loss.blank;
+        return value >= 0 && value < s->classes && value == floor(value); // the blank: clrnn_ctc_scan_row
     case CLRNN_LOSS_BCE_WITH_LOGITS:
         return value >= 0 && value <= 1;
     default:
@@ -299,6 +298,8 @@ static void take_labels(struct clrnn_doctor *d, struct pass *p, struct labels *l
     const double weight = clrnn_dataset_weight(s->set, row);
 
     clrnn_dataset_targets(s->set, row, p->y);
+    if (loss->kind == CLRNN_LOSS_CTC)
+        clrnn_ctc_scan_row(d, s, row, count, p->y);
     for (size_t i = 0; i < count; i++) {
         const double value = p->y[i];
 
@@ -399,6 +400,8 @@ enum clrnn_status clrnn_doctor_scan_data(struct clrnn_doctor *d, const struct cl
     }
     if (st == CLRNN_OK && !clrnn_doctor_stopped(d))
         st = clrnn_doctor_look_at_rows(d, s);
+    if (st == CLRNN_OK)
+        st = clrnn_doctor_measure_joins(d, s);
     if (st == CLRNN_OK)
         st = clrnn_dataset_whole(set);
     clrnn_dataset_release(set);

@@ -307,7 +307,7 @@ static enum clrnn_status run(struct clrnn_examination *v, struct clrnn_trace *c,
     struct updates u = {0};
     enum clrnn_status st;
 
-    *c = (struct clrnn_trace){.finite = true};
+    *c = (struct clrnn_trace){.finite = true, .may_rest = v->d->config->train.loss.kind == CLRNN_LOSS_CTC};
     st = prepare(v, c, &u);
     for (uint64_t e = 0; st == CLRNN_OK && c->steps < c->capacity && c->finite && !c->timed_out; e++)
         st = run_epoch(v, c, &u, e, seconds);
@@ -424,6 +424,8 @@ enum clrnn_status clrnn_doctor_train(struct clrnn_examination *v)
         st = run_shuffled(v, &c);
     if (st == CLRNN_OK)
         tell(v, &c);
+    if (st == CLRNN_OK)
+        st = clrnn_ctc_find_blanks(v, &c);
     if (st == CLRNN_OK)
         st = keep_as_asked(v, &c);
     if (st == CLRNN_OK)

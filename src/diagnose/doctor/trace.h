@@ -19,6 +19,7 @@ struct clrnn_trace {
     double until;    // time limit, on clrnn_clock
     double seconds;  // that the steps took
     bool finite, timed_out, complete;
+    bool may_rest;                // of ctc, whose loss stands for a while where all answers are blanks
     double *loss, *norm, *weight; // of each step; weight: samples
     uint32_t window_count;
     double *window;              // mean loss of epochs, or of tenths of the run
@@ -29,6 +30,7 @@ struct clrnn_trace {
     size_t update_count, update_early; // measured updates; the first update_early are of the first steps
     double update_median[64], update_most[64]; // of the tensors' |change| / |weight|
 
+    double blank_steps;          // ctc: share of the steps that answer blank after training; NaN: not known
     double sgd_lr, sgd_momentum; // values that do better; 0: none tried or found
     double train_mode;           // losses after training: in train mode,
     struct clrnn_doctor_score trained, blank,
@@ -78,6 +80,9 @@ void clrnn_doctor_check_trace(struct clrnn_examination *v, struct clrnn_trace *c
 void clrnn_doctor_check_majority(struct clrnn_examination *v, const struct clrnn_trace *c);
 void clrnn_doctor_check_answers(struct clrnn_examination *v, struct clrnn_trace *c);
 void clrnn_doctor_check_quality(struct clrnn_examination *v, struct clrnn_trace *c);
+/** ctc: finds `blank_steps`; part of clrnn_doctor_check_quality. */
+enum clrnn_status clrnn_ctc_find_blanks(struct clrnn_examination *v, struct clrnn_trace *c);
+void clrnn_ctc_judge_blanks(struct clrnn_examination *v, const struct clrnn_trace *c);
 /** Trains with shuffled rows if rows are sorted and not shuffled; finds `naive`; looks for a
  * larger lr of sgd. */
 enum clrnn_status clrnn_doctor_compare_answers(struct clrnn_examination *v, struct clrnn_trace *c);

@@ -66,7 +66,7 @@ static enum clrnn_status read_pairs(struct clrnn_session *s, struct clrnn_trial 
     const struct clrnn_dataset_info *info = clrnn_dataset_info(s->set);
     const size_t steps = s->model->per_step ? info->T : 1;
     float *out = malloc(MOST_PAIRS * steps * s->model->outputs * sizeof(*out)),
-          *y = malloc((info->y_steps ? info->T : 1) * sizeof(*y));
+          *y = malloc(clrnn_dataset_y_count(s->set) * sizeof(*y));
     enum clrnn_status st = out && y ? CLRNN_OK : CLRNN_ERR_MEMORY;
 
     t->target = malloc(MOST_PAIRS * sizeof(*t->target));
@@ -79,7 +79,7 @@ static enum clrnn_status read_pairs(struct clrnn_session *s, struct clrnn_trial 
         st = clrnn_plan_read_output(s->plan, out);
     for (uint32_t n = 0; st == CLRNN_OK && n < s->samples; n++) {
         const uint32_t sample = clrnn_feed_samples(s->feed)[n];
-        const size_t last = s->model->per_step ? clrnn_dataset_length(s->set, sample) - 1 : 0;
+        const size_t last = s->model->per_step ? clrnn_dataset_output_length(s->set, sample) - 1 : 0;
 
         clrnn_dataset_targets(s->set, sample, y);
         t->target[t->pairs] = y[info->y_steps ? last : 0];
