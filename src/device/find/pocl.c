@@ -2,8 +2,10 @@
 // PoCL's cache of compiled kernels.
 #include "device/find/pocl.h"
 
-#include <fts.h>
+#include <dirent.h>
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -22,25 +24,47 @@ char *clrnn_pocl_cache_folder(void)
     return home ? clrnn_format("%s/.cache/pocl/kcache", home) : clrnn_format("/tmp/pocl/kcache");
 }
 
+// Adds the sizes of the files below a folder, if there is one. False: no memory. Not by fts_open, in which
+// glibc crashes where memory is short.
+static bool add_sizes(const char *folder, uint64_t *bytes)
+{
+    DIR *open = opendir(folder);
+    const struct dirent *entry;
+    bool whole = open || errno != ENOMEM;
+
+    while (open && whole && (entry = readdir(open))) {
+        struct stat st;
+        bool known;
+        char *path;
+
+        if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
+            continue;
+        path = clrnn_path_join(folder, entry->d_name);
+        whole = path;
+        known = path && lstat(path, &st) == 0;
+        if (known && S_ISREG(st.st_mode))
+            *bytes += (uint64_t)st.st_size;
+        else if (known && S_ISDIR(st.st_mode))
+            whole = add_sizes(path, bytes);
+        free(path);
+    }
+    if (open)
+        closedir(open);
+    return whole;
+}
+
 enum clrnn_status clrnn_pocl_cache(const struct clrnn_log *log, char **folder, uint64_t *bytes)
 {
     NEED(log, folder);
     NEED(log, bytes);
 
-    FTS *walk;
-    const FTSENT *entry;
-
     *bytes = 0;
     *folder = clrnn_pocl_cache_folder();
-    if (!*folder)
-        return clrnn_error_memory(log, 0, "the path of PoCL's cache");
-    walk = fts_open((char *[]){*folder, NULL}, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
-    while (walk && (entry = fts_read(walk)))
-        if (entry->fts_info == FTS_F)
-            *bytes += (uint64_t)entry->fts_statp->st_size;
-    if (walk)
-        fts_close(walk);
-    return CLRNN_OK;
+    if (*folder && add_sizes(*folder, bytes))
+        return CLRNN_OK;
+    free(*folder);
+    *folder = NULL;
+    return clrnn_error_memory(log, 0, "PoCL's cache");
 }
 
 char *clrnn_pocl_cache_trouble(void)
