@@ -134,19 +134,15 @@ kernel void batchnorm_blocks(global const real *x, global const int *lengths, gl
     store(m.squares, out + 2 * C, C - c);
 }
 
-kernel void batchnorm_finish(global const real *x, global const real *partial, uint blocks, global real *mean,
-                             global real *invstd, global real *running_mean, global real *running_var,
-                             global int *batches, uint C, real eps, real momentum, int cumulative)
+// The moments of column group c from those of blocks, partial [blocks, 3, C]; the mean still lacks x of row 0.
+static inline moments joined_moments(global const real *partial, uint blocks, uint C, uint c)
 {
-    const uint c = get_global_id(0) * WIDTH;
     kahan sum = kahan_zero(), squares = kahan_zero();
     realv shift, offset;
     moments m;
 
-    if (c >= C)
-        return;
     m.count = 0.0f;
-    shift = load(partial + C + c, C - c); // block 0 is never empty: step 0 is no padding
+    shift = load(partial + C + c, C - c); // block 0 is seldom empty: step 0 is no padding, but of pieces (bptt)
     for (uint b = 0; b < blocks; b++) {
         global const real *p = partial + (size_t)b * 3 * C + c;
 
@@ -160,10 +156,39 @@ kernel void batchnorm_finish(global const real *x, global const real *partial, u
 
         squares = kahan_add(squares, load(p + 2 * C, C - c) + load(p, C - c) * d * d);
     }
-    m.mean = load(x + c, C - c) + (shift + offset);
+    m.mean = shift + offset;
     m.squares = squares.sum;
+    return m;
+}
+
+kernel void batchnorm_finish(global const real *x, global const real *partial, uint blocks, global real *mean,
+                             global real *invstd, global real *running_mean, global real *running_var,
+                             global int *batches, uint C, real eps, real momentum, int cumulative)
+{
+    const uint c = get_global_id(0) * WIDTH;
+    moments m;
+
+    if (c >= C)
+        return;
+    m = joined_moments(partial, blocks, C, c);
+    m.mean = load(x + c, C - c) + m.mean;
     keep_statistics(m, mean, invstd, running_mean, running_var, eps,
                     momentum_now(batches, cumulative, momentum, c), C, c);
+}
+
+// count, mean, squares [C].
+kernel void batchnorm_moments(global const real *x, global const real *partial, uint blocks,
+                              global real *count, global real *mean, global real *squares, uint C)
+{
+    const uint c = get_global_id(0) * WIDTH;
+    moments m;
+
+    if (c >= C)
+        return;
+    m = joined_moments(partial, blocks, C, c);
+    store((realv)(m.count), count + c, C - c);
+    store(m.count > 0.0f ? load(x + c, C - c) + m.mean : (realv)(0.0f), mean + c, C - c);
+    store(m.squares, squares + c, C - c);
 }
 
 // `second` is a variance (evaluation) or, with is_invstd, 1 / sqrt(variance + eps).

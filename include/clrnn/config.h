@@ -87,6 +87,7 @@ struct clrnn_layer {
     bool cumulative; // batchnorm momentum: null
     bool affine;     // layernorm: elementwise_affine
     bool track_running_stats;
+    bool sync; // train.shards: statistics of the whole batch, not of each shard
     // dense
     uint32_t out_features, num_embeddings, embedding_dim;
     int32_t padding_idx; // -1: none

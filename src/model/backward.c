@@ -61,6 +61,48 @@ static enum clrnn_status add_split(struct tape *t, const struct clrnn_op *f, int
     return CLRNN_OK;
 }
 
+// Backward of a shard's batchnorm with the batch's statistics, `f`: sums over its rows, then dx, which takes
+// sums over all shards.
+static enum clrnn_status add_summed_batchnorm(struct tape *t, const struct clrnn_op *f, int dy)
+{
+    static const int same[][2] = {{BATCHNORM_BWD_X, BATCHNORM_X},
+                                  {BATCHNORM_BWD_LENGTHS, BATCHNORM_LENGTHS},
+                                  {BATCHNORM_BWD_WEIGHT, BATCHNORM_WEIGHT},
+                                  {BATCHNORM_BWD_MEAN, BATCHNORM_RUNNING_MEAN}};
+    const uint32_t shape[3] = {f->T, f->N, f->C};
+    int sums[] = {grad_of(t->b, f->in[BATCHNORM_WEIGHT]), grad_of(t->b, f->in[BATCHNORM_BIAS])};
+    int invstd = CLRNN_NONE, means, dx;
+    struct clrnn_op *op;
+
+    for (size_t i = 0; i < t->b->g->op_count; i++)
+        if (t->b->g->op[i].kind == CLRNN_OP_BATCHNORM_MOMENTS && t->b->g->op[i].norm.number == f->norm.number)
+            invstd = t->b->g->op[i].out[MOMENTS_COUNT];
+    for (int i = 0; i < 2; i++) // without weight and bias, too, dx needs them
+        if (sums[i] < 0)
+            TRY(clrnn_build_activation(t->b, f->layer, i ? "sum of dy" : "sum of dy xhat", CLRNN_REAL,
+                                       DIMS(f->C), &sums[i]));
+    TRY(clrnn_graph_op(t->b->g, CLRNN_OP_BATCHNORM_BWD, f->layer, f->T, f->N, f->C, &op));
+    op->norm = f->norm;
+    for (size_t i = 0; i < ARRAY_SIZE(same); i++)
+        op->in[same[i][0]] = f->in[same[i][1]];
+    op->in[BATCHNORM_BWD_INVSTD] = invstd;
+    op->in[BATCHNORM_BWD_DY] = dy;
+    op->out[BATCHNORM_DWEIGHT] = sums[0];
+    op->out[BATCHNORM_DBIAS] = sums[1];
+    if (!t->needed[f->in[BATCHNORM_X]])
+        return CLRNN_OK;
+    TRY(clrnn_build_activation(t->b, f->layer, "means", CLRNN_REAL, DIMS(2, f->C), &means));
+    TRY(clrnn_build_activation(t->b, f->layer, "dx", CLRNN_REAL, 3, shape, &dx));
+    TRY(clrnn_graph_op(t->b->g, CLRNN_OP_BATCHNORM_SPREAD, f->layer, f->T, f->N, f->C, &op));
+    for (size_t i = 0; i < ARRAY_SIZE(same); i++)
+        op->in[same[i][0]] = f->in[same[i][1]];
+    op->in[SPREAD_INVSTD] = invstd;
+    op->in[SPREAD_DY] = dy;
+    op->in[SPREAD_MEANS] = means;
+    op->out[SPREAD_DX] = dx;
+    return pass_back(t, f->layer, f->in[BATCHNORM_X], shape, dx);
+}
+
 // Adds the backward of the forward op `f`, from the gradient `dy` of its output to those of its inputs.
 static enum clrnn_status add_backward(struct tape *t, const struct clrnn_op *f, int dy)
 {
@@ -76,6 +118,8 @@ static enum clrnn_status add_backward(struct tape *t, const struct clrnn_op *f, 
     }
     if (f->kind == CLRNN_OP_CONCAT_FWD)
         return add_split(t, f, dy);
+    if (f->kind == CLRNN_OP_BATCHNORM_FWD && f->norm.summed)
+        return add_summed_batchnorm(t, f, dy);
     if (t->needed[f->in[0]])
         TRY(clrnn_build_activation(b, f->layer, f->kind == CLRNN_OP_DROPOUT_FWD ? "dropped dx" : "dx",
                                    CLRNN_REAL, 3, shape, &dx));

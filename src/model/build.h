@@ -23,6 +23,7 @@ struct clrnn_build {
     size_t entry;   // next row of the model's table
     size_t level;   // recurrent levels with states before
     bool pooled;    // the recurrent layer reads no time axis
+    uint32_t norms; // batchnorms with sums over shards before
 };
 
 // clang-format off
@@ -44,6 +45,11 @@ enum clrnn_status clrnn_build_dropout(struct clrnn_build *b, double p, bool vari
 /** Adds the levels of a recurrent layer, with dropout between them. */
 enum clrnn_status clrnn_build_recurrent(struct clrnn_build *b, const struct clrnn_layer *layer,
                                         const struct clrnn_layer_shape *s, const char *prefix);
+
+/** Add a layer that normalises; `index` in the config. */
+enum clrnn_status clrnn_build_batchnorm(struct clrnn_build *b, const struct clrnn_layer *layer, size_t index);
+enum clrnn_status clrnn_build_layernorm(struct clrnn_build *b, const struct clrnn_layer *layer,
+                                        uint32_t groups);
 
 /** Adds the layers [first, end) of one list. */
 enum clrnn_status clrnn_build_list(struct clrnn_build *b, size_t first, size_t end);

@@ -46,6 +46,9 @@ void clrnn_model_destroy(struct clrnn_model **model)
     free(m->target_mean);
     clrnn_names_destroy(&m->names);
     clrnn_buffer_destroy(&m->arena);
+    for (size_t i = 0; i < m->arena_count; i++)
+        clrnn_buffer_destroy(&m->arenas[i]);
+    free(m->arenas);
     clrnn_config_destroy(&m->config);
     free(m);
     *model = NULL;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The forward ops of the config's layers; cells.c has those of recurrent layers and dropout.
+// The forward ops of the config's layers; cells.c has those of recurrent layers and dropout, norms.c those
+// that normalise.
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -29,84 +30,6 @@ static enum clrnn_status add_embedding(struct clrnn_build *b, const struct clrnn
     op->in[EMBEDDING_X] = b->x;
     op->in[EMBEDDING_WEIGHT] = b->value[b->entry++];
     op->out[EMBEDDING_Y] = y;
-    b->x = y;
-    return CLRNN_OK;
-}
-
-static enum clrnn_status add_batchnorm(struct clrnn_build *b, const struct clrnn_layer *layer, size_t index)
-{
-    const bool tracked = layer->track_running_stats, batch_stats = b->train || !tracked;
-    int weight = CLRNN_NONE, bias = CLRNN_NONE, mean = CLRNN_NONE, var = CLRNN_NONE, batches = CLRNN_NONE;
-    int y, batch_mean = CLRNN_NONE, invstd = CLRNN_NONE;
-    struct clrnn_op *op;
-    char label[1024];
-
-    if (batch_stats && (uint64_t)b->T * b->p->N == 1)
-        return clrnn_error(b->g->log, CLRNN_ERR_CONFIG,
-                           "%s: a batch of N=1 and T=1 has one value per channel, expected more than 1 where "
-                           "batch statistics are taken: choose another batch_size, or drop_last: true",
-                           clrnn_layer_label(b->m->config, index, label, sizeof(label)));
-    if (layer->affine) {
-        weight = b->value[b->entry++];
-        bias = b->value[b->entry++];
-    }
-    if (tracked) {
-        mean = b->value[b->entry++];
-        var = b->value[b->entry++];
-        batches = b->value[b->entry++];
-    }
-    TRY(clrnn_build_activation(b, b->layer, "y", CLRNN_REAL, DIMS(b->T, b->p->N, b->C), &y));
-    if (batch_stats) {
-        TRY(clrnn_build_activation(b, b->layer, "mean", CLRNN_REAL, DIMS(b->C), &batch_mean));
-        TRY(clrnn_build_activation(b, b->layer, "invstd", CLRNN_REAL, DIMS(b->C), &invstd));
-    }
-    TRY(add_op(b, CLRNN_OP_BATCHNORM_FWD, &op));
-    op->norm.eps = layer->eps;
-    op->norm.momentum = layer->momentum;
-    op->norm.cumulative = layer->cumulative;
-    op->norm.batch_stats = batch_stats;
-    op->in[BATCHNORM_X] = b->x;
-    op->in[BATCHNORM_LENGTHS] = b->lengths;
-    op->in[BATCHNORM_WEIGHT] = weight;
-    op->in[BATCHNORM_BIAS] = bias;
-    op->in[BATCHNORM_RUNNING_MEAN] = mean;
-    op->in[BATCHNORM_RUNNING_VAR] = var;
-    op->out[BATCHNORM_Y] = y;
-    op->out[BATCHNORM_MEAN] = batch_mean;
-    op->out[BATCHNORM_INVSTD] = invstd;
-    if (b->update) {
-        op->out[BATCHNORM_NEW_MEAN] = mean;
-        op->out[BATCHNORM_NEW_VAR] = var;
-        op->out[BATCHNORM_BATCHES] = batches;
-    }
-    b->x = y;
-    return CLRNN_OK;
-}
-
-static enum clrnn_status add_layernorm(struct clrnn_build *b, const struct clrnn_layer *layer,
-                                       uint32_t groups)
-{
-    const uint32_t saved[3] = {b->T, b->p->N, groups};
-    int y, mean = CLRNN_NONE, invstd = CLRNN_NONE;
-    struct clrnn_op *op;
-
-    TRY(clrnn_build_activation(b, b->layer, "y", CLRNN_REAL, DIMS(b->T, b->p->N, b->C), &y));
-    if (b->train) {
-        TRY(clrnn_build_activation(b, b->layer, "mean", CLRNN_REAL, groups > 1 ? 3 : 2, saved, &mean));
-        TRY(clrnn_build_activation(b, b->layer, "invstd", CLRNN_REAL, groups > 1 ? 3 : 2, saved, &invstd));
-    }
-    TRY(add_op(b, CLRNN_OP_LAYERNORM_FWD, &op));
-    op->norm.eps = layer->eps;
-    op->norm.groups = groups;
-    op->in[LAYERNORM_X] = b->x;
-    op->in[LAYERNORM_LENGTHS] = b->lengths;
-    if (layer->affine) {
-        op->in[LAYERNORM_WEIGHT] = b->value[b->entry++];
-        op->in[LAYERNORM_BIAS] = b->value[b->entry++];
-    }
-    op->out[LAYERNORM_Y] = y;
-    op->out[LAYERNORM_MEAN] = mean;
-    op->out[LAYERNORM_INVSTD] = invstd;
     b->x = y;
     return CLRNN_OK;
 }
@@ -430,11 +353,11 @@ static enum clrnn_status add_layer(struct clrnn_build *b, size_t index)
     case CLRNN_LAYER_GRU:
         return clrnn_build_recurrent(b, layer, s, prefix);
     case CLRNN_LAYER_BATCHNORM:
-        return add_batchnorm(b, layer, index);
+        return clrnn_build_batchnorm(b, layer, index);
     case CLRNN_LAYER_LAYERNORM:
-        return add_layernorm(b, layer, 1);
+        return clrnn_build_layernorm(b, layer, 1);
     case CLRNN_LAYER_GROUPNORM:
-        return add_layernorm(b, layer, layer->num_groups);
+        return clrnn_build_layernorm(b, layer, layer->num_groups);
     case CLRNN_LAYER_LINEAR:
         return add_linear(b, layer);
     case CLRNN_LAYER_EMBEDDING:

@@ -61,6 +61,8 @@ struct clrnn_model {
     double *target_mean, *target_std;                // [targets] or NULL; one block
     struct clrnn_buffer *target_scale;               // LOSS_SCALE, where there are target_mean and target_std
     struct clrnn_buffer *arena;                      // shared by the plans
+    size_t arena_count;
+    struct clrnn_buffer **arenas; // shared by plans with the same params.arena, from 1 on
 
     size_t carried_count;
     struct clrnn_carried *carried; // states at the end of the run before, of each recurrent level

@@ -99,6 +99,8 @@ static const struct clrnn_option batchnorm_rows[] = {
     {"affine", CLRNN_OPTION_BOOL, .offset = L(affine), .def = "true", .help = "have weight and bias"},
     {"track_running_stats", CLRNN_OPTION_BOOL, .offset = L(track_running_stats), .def = "true",
      .help = "keep running statistics for eval mode; false: the batch's own there, too"},
+    {"sync", CLRNN_OPTION_BOOL, .offset = L(sync), .def = "true",
+     .help = "with train.shards, statistics of the whole batch; false: each shard's own, the first one's are kept"},
     INIT(weight_bias),
 };
 static const struct clrnn_option layernorm_rows[] = {

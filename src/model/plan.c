@@ -11,7 +11,7 @@
 #include "model/launch.h"
 #include "model/network.h"
 
-#define CACHE_PLANS 32
+#define CACHE_PLANS 32u
 
 // ---------------------------------------------------------------- checks
 
@@ -109,14 +109,33 @@ static enum clrnn_status make_launches(struct clrnn_plan *p)
     return CLRNN_OK;
 }
 
+// The memory of plans with that number.
+static enum clrnn_status arena_of(struct clrnn_model *m, uint32_t number, struct clrnn_buffer ***arena)
+{
+    while (m->arena_count < number) {
+        if (!ARRAY_GROW(m->arenas, m->arena_count))
+            return clrnn_error_memory(m->log, 2 * m->arena_count * sizeof(struct clrnn_buffer *), "arenas");
+        m->arenas[m->arena_count++] = NULL;
+    }
+    *arena = &m->arenas[number - 1];
+    return CLRNN_OK;
+}
+
 static enum clrnn_status place(struct clrnn_plan *p)
 {
     struct clrnn_buffer *own = NULL;
     enum clrnn_status st;
 
-    if (!p->params.separate) {
+    if (!p->params.separate && !p->params.arena) {
         clrnn_graph_elide_copy(p->graph, p->model->device);
         return clrnn_graph_place(p->graph, p->model->device, false, &p->model->arena);
+    }
+    if (p->params
+            .arena) { // the data set's rows are not read in place: the index is soon that of another plan
+        struct clrnn_buffer **arena = NULL;
+
+        TRY(arena_of(p->model, p->params.arena, &arena));
+        return clrnn_graph_place(p->graph, p->model->device, false, arena);
     }
     // A separate arena, which other plans of the model do not use; the tensors retain it.
     st = clrnn_graph_place(p->graph, p->model->device, true, &own);
@@ -179,6 +198,24 @@ enum clrnn_status clrnn_plan_run(struct clrnn_plan *plan)
     return CLRNN_OK;
 }
 
+size_t clrnn_plan_part_end(const struct clrnn_plan *plan, size_t op)
+{
+    const struct clrnn_graph *g = plan->graph;
+
+    while (op < g->op_count && g->op[op].kind != CLRNN_OP_BATCHNORM_MOMENTS &&
+           (op + 1 == g->op_count || g->op[op + 1].kind != CLRNN_OP_BATCHNORM_SPREAD))
+        op++;
+    return MIN2(op + 1, g->op_count);
+}
+
+enum clrnn_status clrnn_plan_run_part(struct clrnn_plan *plan, size_t *op)
+{
+    const size_t first = *op;
+
+    *op = clrnn_plan_part_end(plan, first);
+    return clrnn_launches_run_part(plan->launches, plan->op_launch[first], plan->op_launch[*op]);
+}
+
 enum clrnn_status clrnn_plan_read_output(struct clrnn_plan *plan, float *out)
 {
     const struct clrnn_tensor *t = &plan->graph->tensor[plan->output];
@@ -238,27 +275,32 @@ struct clrnn_plan_cost clrnn_plan_cost(const struct clrnn_plan *plan)
 struct clrnn_plan_cache {
     struct clrnn_model *model;
     uint64_t clock;
-    size_t count;
+    size_t count, most;
     struct {
         struct clrnn_plan *plan;
         uint64_t used;
-    } slot[CACHE_PLANS];
+    } slot[];
 };
 
-enum clrnn_status clrnn_plan_cache_create(struct clrnn_model *model, struct clrnn_plan_cache **cache)
+enum clrnn_status clrnn_plan_cache_create(struct clrnn_model *model, size_t most,
+                                          struct clrnn_plan_cache **cache)
 {
-    *cache = calloc(1, sizeof(**cache));
+    const size_t slots = MAX2(most, CACHE_PLANS), bytes = sizeof(**cache) + slots * sizeof((*cache)->slot[0]);
+
+    *cache = calloc(1, bytes);
     if (!*cache)
-        return clrnn_error_memory(model->log, sizeof(**cache), "the plan cache");
+        return clrnn_error_memory(model->log, bytes, "the plan cache");
     (*cache)->model = model;
+    (*cache)->most = slots;
     return CLRNN_OK;
 }
 
 static bool same(const struct clrnn_plan_params *a, const struct clrnn_plan_params *b)
 {
     return a->mode == b->mode && a->N == b->N && a->T == b->T && a->separate == b->separate &&
-           a->input_grad == b->input_grad && a->data.S == b->data.S && a->data.T_data == b->data.T_data &&
-           a->data.x == b->data.x && a->data.y == b->data.y && a->data.lengths == b->data.lengths &&
+           a->input_grad == b->input_grad && a->arena == b->arena && a->statistics == b->statistics &&
+           a->data.S == b->data.S && a->data.T_data == b->data.T_data && a->data.x == b->data.x &&
+           a->data.y == b->data.y && a->data.lengths == b->data.lengths &&
            a->data.weights == b->data.weights && a->data.y_lengths == b->data.y_lengths &&
            a->data.index == b->data.index && a->data.y_real == b->data.y_real &&
            a->data.y_steps == b->data.y_steps && a->data.y_T == b->data.y_T;
@@ -281,7 +323,7 @@ enum clrnn_status clrnn_plan_cache_get(struct clrnn_plan_cache *cache, const str
             oldest = i;
     }
     TRY(clrnn_plan_create(cache->model, params, &fresh));
-    at = cache->count < CACHE_PLANS ? cache->count++ : oldest;
+    at = cache->count < cache->most ? cache->count++ : oldest;
     clrnn_plan_destroy(&cache->slot[at].plan);
     cache->slot[at].plan = fresh;
     cache->slot[at].used = ++cache->clock;

@@ -40,7 +40,10 @@ struct clrnn_plan_params {
     struct clrnn_plan_data data;
     uint32_t carried; // samples whose recurrent states go from run to run (at least N); 0: they begin at zero
     bool separate;    // tensors do not share memory: for checking op by op
-    bool input_grad;  // also compute the gradient of the batch's x (tokens have none)
+    uint32_t
+        arena; // SHARD: plans with different numbers do not share memory and may run in turns; 0: all share
+    bool statistics; // SHARD: update the running statistics of batchnorms with sync: false
+    bool input_grad; // also compute the gradient of the batch's x (tokens have none)
 };
 
 struct clrnn_plan {
@@ -64,6 +67,14 @@ void clrnn_plan_destroy(struct clrnn_plan **plan);
  * TRAIN or UPDATE plan increments model->steps. */
 enum clrnn_status clrnn_plan_run(struct clrnn_plan *plan);
 
+/** Queues a SHARD plan's ops from `op` on, up to one after which the host has its turn, and gives the op that
+ * follows, op_count at the end: after BATCHNORM_MOMENTS the host replaces COUNT, MEAN and SQUARES by 1 /
+ * sqrt(var + eps), mean and variance of the whole batch; after BATCHNORM_BWD, if BATCHNORM_SPREAD follows, it
+ * writes MEANS. */
+enum clrnn_status clrnn_plan_run_part(struct clrnn_plan *plan, size_t *op);
+/** The op that clrnn_plan_run_part would give, without running. */
+size_t clrnn_plan_part_end(const struct clrnn_plan *plan, size_t op);
+
 /** Waits and reads the output, batch-major: [N, outputs] or, per step, [N, T, outputs]. */
 enum clrnn_status clrnn_plan_read_output(struct clrnn_plan *plan, float *out);
 
@@ -79,10 +90,11 @@ struct clrnn_plan_cost {
 };
 struct clrnn_plan_cost clrnn_plan_cost(const struct clrnn_plan *plan);
 
-/** A cache of up to 32 plans by their parameters; the least recently used is evicted. A plan is owned by the
- *  cache and valid until 32 others have been requested. */
+/** A cache of up to `most` plans, at least 32, by their parameters; the least recently used is evicted. A
+ * plan is owned by the cache and valid until so many others have been requested. */
 struct clrnn_plan_cache;
-enum clrnn_status clrnn_plan_cache_create(struct clrnn_model *model, struct clrnn_plan_cache **cache);
+enum clrnn_status clrnn_plan_cache_create(struct clrnn_model *model, size_t most,
+                                          struct clrnn_plan_cache **cache);
 enum clrnn_status clrnn_plan_cache_get(struct clrnn_plan_cache *cache, const struct clrnn_plan_params *params,
                                        struct clrnn_plan **plan);
 void clrnn_plan_cache_destroy(struct clrnn_plan_cache **cache);

@@ -188,7 +188,7 @@ static enum clrnn_status make_stage(struct clrnn_model *m, uint32_t rows, uint32
     if (is_ctc(m))
         TRY(clrnn_buffer_create(m->device, CLRNN_I32, samples, "a batch's y_lengths", &s->y_lengths));
     TRY(clrnn_buffer_create(m->device, CLRNN_U32, samples, "a batch's index", &s->index));
-    TRY(clrnn_plan_cache_create(m, &s->cache));
+    TRY(clrnn_plan_cache_create(m, 0, &s->cache));
     index = malloc(samples * sizeof(*index));
     if (!index)
         return clrnn_error_memory(m->log, samples * sizeof(*index), "a batch's index");

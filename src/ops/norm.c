@@ -130,6 +130,45 @@ enum clrnn_status clrnn_batchnorm_bwd(struct clrnn_launches *launches, const str
                                     UINT(op->N), UINT(C), UINT(s.chunk)));
 }
 
+// ---------------------------------------------------------------- batchnorm of a shard
+
+enum clrnn_status clrnn_batchnorm_moments(struct clrnn_launches *launches, const struct clrnn_graph *graph,
+                                          const struct clrnn_op *op)
+{
+    const uint32_t rows = op->T * op->N, C = op->C;
+    const struct clrnn_split s = clrnn_split_columns(launches, rows, C);
+    const struct clrnn_defines width = DEFINES({"WIDTH", s.width});
+    const struct clrnn_arg x = BUF(clrnn_in(graph, op, MOMENTS_X));
+    struct clrnn_buffer *partial;
+
+    TRY(clrnn_launches_scratch(launches, 3 * (size_t)s.teams * C, &partial));
+    TRY(clrnn_launch_kernel(launches, "norm", "batchnorm_blocks", width, s.range,
+                            clrnn_class_cost(&clrnn_batchnorm_moments_class, graph, op),
+                            ARGS(x, BUF(clrnn_in(graph, op, MOMENTS_LENGTHS)), BUF(partial), UINT(rows),
+                                 UINT(op->N), UINT(C), UINT(s.chunk))));
+    return clrnn_launch_kernel(launches, "norm", "batchnorm_moments", width,
+                               RANGE1((C + s.width - 1) / s.width), cost_of((double)s.teams * C, 8, 3),
+                               ARGS(x, BUF(partial), UINT(s.teams), BUF(clrnn_out(graph, op, MOMENTS_COUNT)),
+                                    BUF(clrnn_out(graph, op, MOMENTS_MEAN)),
+                                    BUF(clrnn_out(graph, op, MOMENTS_SQUARES)), UINT(C)));
+}
+
+enum clrnn_status clrnn_batchnorm_spread(struct clrnn_launches *launches, const struct clrnn_graph *graph,
+                                         const struct clrnn_op *op)
+{
+    const uint32_t rows = op->T * op->N, C = op->C;
+    const struct clrnn_split s = clrnn_split_columns(launches, rows, C);
+
+    return clrnn_launch_kernel(
+        launches, "norm", "batchnorm_bwd_apply", DEFINES({"WIDTH", s.width}), s.range,
+        clrnn_class_cost(&clrnn_batchnorm_spread_class, graph, op),
+        ARGS(BUF(clrnn_in(graph, op, SPREAD_X)), BUF(clrnn_in(graph, op, SPREAD_LENGTHS)),
+             BUF(clrnn_in(graph, op, SPREAD_WEIGHT)), BUF(clrnn_in(graph, op, SPREAD_MEAN)),
+             BUF(clrnn_in(graph, op, SPREAD_INVSTD)), BUF(clrnn_in(graph, op, SPREAD_DY)),
+             BUF(clrnn_in(graph, op, SPREAD_MEANS)), BUF(clrnn_out(graph, op, SPREAD_DX)), UINT(rows),
+             UINT(op->N), UINT(C), UINT(s.chunk)));
+}
+
 // ---------------------------------------------------------------- layernorm
 
 enum clrnn_status clrnn_layernorm_fwd(struct clrnn_launches *launches, const struct clrnn_graph *graph,
@@ -212,6 +251,16 @@ static double layernorm_flops(const struct clrnn_op *op)
     return 8.0 * op->T * op->N * op->C;
 }
 
+static double moments_flops(const struct clrnn_op *op)
+{
+    return 4.0 * op->T * op->N * op->C;
+}
+
+static double spread_flops(const struct clrnn_op *op)
+{
+    return 6.0 * op->T * op->N * op->C;
+}
+
 static double bwd_flops(const struct clrnn_op *op)
 {
     return 11.0 * op->T * op->N * op->C;
@@ -248,6 +297,8 @@ static const struct clrnn_op_backward layernorm_backward = {
 const struct clrnn_op_class clrnn_batchnorm_fwd_class = {
     .flops = batchnorm_flops, .updated = 1u << BATCHNORM_BATCHES, .backward = &batchnorm_backward};
 const struct clrnn_op_class clrnn_batchnorm_bwd_class = {.flops = bwd_flops};
+const struct clrnn_op_class clrnn_batchnorm_moments_class = {.flops = moments_flops};
+const struct clrnn_op_class clrnn_batchnorm_spread_class = {.flops = spread_flops};
 const struct clrnn_op_class clrnn_layernorm_fwd_class = {.flops = layernorm_flops,
                                                          .backward = &layernorm_backward};
 const struct clrnn_op_class clrnn_layernorm_bwd_class = {.flops = bwd_flops};

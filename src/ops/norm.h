@@ -11,6 +11,7 @@
 // clang-format off
 #define CLRNN_NORM_OPS(X) \
     X(BATCHNORM_FWD, norm, batchnorm_fwd) X(BATCHNORM_BWD, norm, batchnorm_bwd) \
+    X(BATCHNORM_MOMENTS, norm, batchnorm_moments) X(BATCHNORM_SPREAD, norm, batchnorm_spread) \
     X(LAYERNORM_FWD, norm, layernorm_fwd) X(LAYERNORM_BWD, norm, layernorm_bwd)
 // clang-format on
 
@@ -44,6 +45,23 @@ enum {
 };
 enum { BATCHNORM_DX, BATCHNORM_DWEIGHT, BATCHNORM_DBIAS };
 
+// BATCHNORM of a shard (train.shards), with statistics of the whole batch, in steps between which sums over
+// the shards are taken. Forward: MOMENTS of the shard's valid rows, then FWD without batch_stats, by the mean
+// and variance of the batch. Backward: BWD without DX for the sums, then SPREAD: dx by their means over the
+// batch.
+enum { MOMENTS_X, MOMENTS_LENGTHS };
+enum { MOMENTS_COUNT, MOMENTS_MEAN, MOMENTS_SQUARES }; // [C]: rows; their mean; sum of squared deviations
+enum {
+    SPREAD_X, // to DY as BATCHNORM_BWD
+    SPREAD_LENGTHS,
+    SPREAD_WEIGHT,
+    SPREAD_MEAN,
+    SPREAD_INVSTD,
+    SPREAD_DY,
+    SPREAD_MEANS, // [2, C]: of dy and of dy xhat
+};
+enum { SPREAD_DX };
+
 // LAYERNORM over the C features of each row, or with `groups` over each C / groups of them (groupnorm).
 enum { LAYERNORM_X, LAYERNORM_LENGTHS, LAYERNORM_WEIGHT, LAYERNORM_BIAS };
 enum { LAYERNORM_Y, LAYERNORM_MEAN, LAYERNORM_INVSTD }; // mean, invstd [rows, groups]; NONE in inference
@@ -60,6 +78,9 @@ enum { LAYERNORM_DX, LAYERNORM_DWEIGHT, LAYERNORM_DBIAS };
 struct clrnn_norm_attributes {
     double eps, momentum;
     bool cumulative, batch_stats;
+    bool summed;     // FWD, BWD, MOMENTS: of a shard, as above
+    uint32_t number; // the same: of the model's batchnorms with `summed`, from 0
+    int32_t entry;   // MOMENTS: row of the running mean in the model's table; -1: none
     uint32_t groups; // LAYERNORM; 0 is 1
 };
 

@@ -107,6 +107,39 @@ static bool batchnorm_bwd(const struct clrnn_op *op, void *const in[], void *con
     return true;
 }
 
+static bool batchnorm_moments(const struct clrnn_op *op, void *const in[], void *const out[])
+{
+    double *count = out[MOMENTS_COUNT], *mean = out[MOMENTS_MEAN], *squares = out[MOMENTS_SQUARES];
+
+    for (size_t c = 0; c < op->C; c++) {
+        double var;
+
+        count[c] = (double)column_moments(op, in[MOMENTS_LENGTHS], (const double *)in[MOMENTS_X] + c,
+                                          &mean[c], &var);
+        squares[c] = var * count[c];
+    }
+    return true;
+}
+
+static bool batchnorm_spread(const struct clrnn_op *op, void *const in[], void *const out[])
+{
+    const size_t C = op->C;
+    const double *x = in[SPREAD_X], *dy = in[SPREAD_DY], *weight = in[SPREAD_WEIGHT], *mean = in[SPREAD_MEAN];
+    const double *invstd = in[SPREAD_INVSTD], *means = in[SPREAD_MEANS];
+    double *dx = out[SPREAD_DX];
+
+    for (size_t r = 0; r < ref_rows(op); r++)
+        for (size_t c = 0; c < C; c++) {
+            const size_t at = r * C + c;
+
+            dx[at] = 0;
+            if (ref_valid(op, in[SPREAD_LENGTHS], r))
+                dx[at] = (weight ? weight[c] : 1) * invstd[c] *
+                         (dy[at] - means[c] - (x[at] - mean[c]) * invstd[c] * means[C + c]);
+        }
+    return true;
+}
+
 static bool layernorm_fwd(const struct clrnn_op *op, void *const in[], void *const out[])
 {
     const size_t groups = op->norm.groups ? op->norm.groups : 1, C = op->C / groups;
@@ -181,6 +214,10 @@ const struct clrnn_reference clrnn_batchnorm_fwd_reference = {batchnorm_fwd,
                                                               {{ANY_SLOT, 8, TERMS_ROWS, OF_TENSOR}}};
 const struct clrnn_reference clrnn_batchnorm_bwd_reference = {batchnorm_bwd,
                                                               {{ANY_SLOT, 8, TERMS_ROWS, OF_TENSOR}}};
+const struct clrnn_reference clrnn_batchnorm_moments_reference = {
+    batchnorm_moments, {{MOMENTS_COUNT, 0, TERMS_ONE, OF_ELEMENT}, {ANY_SLOT, 8, TERMS_ROWS, OF_TENSOR}}};
+const struct clrnn_reference clrnn_batchnorm_spread_reference = {batchnorm_spread,
+                                                                 {{ANY_SLOT, 8, TERMS_ONE, OF_TENSOR}}};
 const struct clrnn_reference clrnn_layernorm_fwd_reference = {layernorm_fwd,
                                                               {{ANY_SLOT, 8, TERMS_FEATURES, OF_TENSOR}}};
 const struct clrnn_reference clrnn_layernorm_bwd_reference = {

@@ -31,6 +31,40 @@ static enum clrnn_status batchnorm(struct clrnn_cases *s, const struct clrnn_cas
     return clrnn_case_run(s);
 }
 
+static enum clrnn_status shard_moments(struct clrnn_cases *s, const struct clrnn_case_size *z)
+{
+    struct clrnn_check *c = s->check;
+
+    clrnn_case_begin(s, CLRNN_OP_BATCHNORM_MOMENTS, z, z->C);
+    snprintf(c->what, sizeof(c->what), "padded=%d", z->padded);
+    clrnn_check_real(c, MOMENTS_X, clrnn_case_rows(z) * z->C);
+    clrnn_case_lengths(s, z, MOMENTS_LENGTHS);
+    clrnn_case_poison(s, z, MOMENTS_X, z->C);
+    clrnn_case_out(s, MOMENTS_COUNT, z->C);
+    clrnn_case_out(s, MOMENTS_MEAN, z->C);
+    clrnn_case_out(s, MOMENTS_SQUARES, z->C);
+    return clrnn_case_run(s);
+}
+
+static enum clrnn_status shard_spread(struct clrnn_cases *s, const struct clrnn_case_size *z)
+{
+    struct clrnn_check *c = s->check;
+
+    clrnn_case_begin(s, CLRNN_OP_BATCHNORM_SPREAD, z, z->C);
+    snprintf(c->what, sizeof(c->what), "padded=%d", z->padded);
+    clrnn_check_real(c, SPREAD_X, clrnn_case_rows(z) * z->C);
+    clrnn_check_real(c, SPREAD_DY, clrnn_case_rows(z) * z->C);
+    clrnn_check_real(c, SPREAD_WEIGHT, z->C);
+    clrnn_check_real(c, SPREAD_MEAN, z->C);
+    clrnn_case_positive(clrnn_check_real(c, SPREAD_INVSTD, z->C), z->C, 0.5f);
+    clrnn_check_real(c, SPREAD_MEANS, 2 * (size_t)z->C);
+    clrnn_case_lengths(s, z, SPREAD_LENGTHS);
+    clrnn_case_poison(s, z, SPREAD_X, z->C);
+    clrnn_case_poison(s, z, SPREAD_DY, z->C);
+    clrnn_check_out_rows(c, SPREAD_DX, z->C, 0);
+    return clrnn_case_run(s);
+}
+
 // Batch and layer normalisation have their backward's slots in the same order.
 static enum clrnn_status norm_backward(struct clrnn_cases *s, const struct clrnn_case_size *z,
                                        enum clrnn_op_kind kind, uint32_t of_row)
@@ -82,6 +116,8 @@ enum clrnn_status clrnn_norm_cases(struct clrnn_cases *s, const struct clrnn_cas
     TRY(norm_backward(s, z, CLRNN_OP_BATCHNORM_BWD, 1));
     TRY(layernorm(s, z, 1));
     TRY(norm_backward(s, z, CLRNN_OP_LAYERNORM_BWD, 1));
+    TRY(shard_moments(s, z));
+    TRY(shard_spread(s, z));
     if (z->sums || z->C % 2)
         return CLRNN_OK;
     TRY(layernorm(s, z, 2));

@@ -303,3 +303,17 @@ void clrnn_dataset_passed(const struct clrnn_dataset *dataset, uint32_t sample)
     if (sample % often == often - 1)
         clrnn_dataset_release(dataset);
 }
+
+bool clrnn_dataset_in_order(const struct clrnn_dataset *dataset)
+{
+    const uint32_t last = clrnn_dataset_info(dataset)->S - 1;
+    const struct clrnn_dataset_info *info = clrnn_dataset_info(dataset);
+    const float *first = clrnn_dataset_x_mapped(dataset, 0);
+
+    if (!first)
+        return false;
+    for (uint32_t s = 1; s <= last; s++)
+        if (clrnn_dataset_x_mapped(dataset, s) != first + (size_t)s * info->T * info->C)
+            return false;
+    return true;
+}

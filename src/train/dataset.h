@@ -115,6 +115,8 @@ size_t clrnn_dataset_y_valid(const struct clrnn_dataset *dataset, uint32_t sampl
 /** X of a sample in the mapped file if it is float32 in C order, else NULL. Samples of a set that is not a
  * view are contiguous. */
 const float *clrnn_dataset_x_mapped(const struct clrnn_dataset *dataset, uint32_t sample);
+/** Whether the samples lie in the mapped file one after the other. */
+bool clrnn_dataset_in_order(const struct clrnn_dataset *dataset);
 /** CLRNN_ERR_DATA if a file of the set became shorter after it was opened; to be called after reading. */
 enum clrnn_status clrnn_dataset_whole(const struct clrnn_dataset *dataset);
 /** Releases the mapped pages read so far (madvise); they are read from the file again when accessed. */

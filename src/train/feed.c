@@ -149,23 +149,9 @@ static enum clrnn_status upload_rows(struct clrnn_feed *f, uint32_t chunk)
     return CLRNN_OK;
 }
 
-static bool lies_in_order(const struct clrnn_dataset *dataset)
-{
-    const uint32_t last = clrnn_dataset_info(dataset)->S - 1;
-    const struct clrnn_dataset_info *info = clrnn_dataset_info(dataset);
-    const float *first = clrnn_dataset_x_mapped(dataset, 0);
-
-    if (!first)
-        return false;
-    for (uint32_t s = 1; s <= last; s++)
-        if (clrnn_dataset_x_mapped(dataset, s) != first + (size_t)s * info->T * info->C)
-            return false;
-    return true;
-}
-
 static enum clrnn_status upload(struct clrnn_feed *f, uint32_t chunk)
 {
-    if (lies_in_order(f->dataset))
+    if (clrnn_dataset_in_order(f->dataset))
         TRY(upload_mapped(f));
     else
         TRY(upload_rows(f, chunk));
@@ -255,7 +241,7 @@ static enum clrnn_status fill(struct clrnn_feed *f, uint32_t batch)
 
     f->staged = !fits_device(f, (size_t)f->S * f->x_width * real_bytes);
     TRY(make_buffers(f, f->staged ? batch : f->S, batch));
-    TRY(make_host_memory(f, f->staged ? batch : chunk, f->staged || !lies_in_order(f->dataset)));
+    TRY(make_host_memory(f, f->staged ? batch : chunk, f->staged || !clrnn_dataset_in_order(f->dataset)));
     if (!f->staged) {
         TRY(upload(f, chunk));
         for (int i = 0; i < 2; i++) { // the uploads are done
@@ -296,7 +282,7 @@ enum clrnn_status clrnn_feed_create(struct clrnn_model *model, const struct clrn
     f->y_width = clrnn_dataset_y_count(dataset);
     st = fill(f, batch);
     if (st == CLRNN_OK)
-        st = clrnn_plan_cache_create(model, &f->cache);
+        st = clrnn_plan_cache_create(model, 2 * params->parts, &f->cache);
     if (st == CLRNN_OK)
         st = clrnn_feed_start(f, 0, 0);
     if (st != CLRNN_OK) {
@@ -398,7 +384,7 @@ static enum clrnn_status take_batch(struct clrnn_feed *f)
 {
     f->samples = samples_of(f, f->batch - 1);
     f->current = f->order + (size_t)(f->batch - 1) * f->params.batch_size;
-    return f->params.parted ? CLRNN_OK : make_ready(f, 0, f->samples);
+    return f->params.parts ? CLRNN_OK : make_ready(f, 0, f->samples);
 }
 
 enum clrnn_status clrnn_feed_start(struct clrnn_feed *f, uint64_t epoch, uint32_t step)
@@ -457,27 +443,33 @@ enum clrnn_status clrnn_feed_next_batch(struct clrnn_feed *f, enum clrnn_mode mo
     return CLRNN_OK;
 }
 
-static enum clrnn_status get_plan(struct clrnn_feed *f, enum clrnn_mode mode, uint32_t first, uint32_t N,
-                                  struct clrnn_plan **plan)
+static enum clrnn_status get_plan(struct clrnn_feed *f, enum clrnn_mode mode,
+                                  const struct clrnn_feed_part *part, struct clrnn_plan **plan)
 {
     const struct clrnn_train_config *train = &f->model->config->train;
-    struct clrnn_plan_params params = {
-        .mode = mode, .N = N, .data = f->data, .separate = f->params.keep_tensors};
+    const uint32_t carried = train->bptt || train->stateful ? MIN2(f->params.batch_size, f->S) : 0;
+    const struct clrnn_plan_params params = {
+        .mode = mode,
+        .N = part->count,
+        .T = f->taken ? f->taken : batch_steps(f, f->current + part->first, part->count),
+        .data = f->data,
+        .carried = clrnn_mode_trains(mode) ? carried : 0,
+        .separate = f->params.keep_tensors,
+        .arena = part->arena,
+        .statistics = part->statistics,
+        .input_grad = f->params.keep_tensors && mode == CLRNN_MODE_GRADIENT,
+    };
 
-    params.T = f->taken ? f->taken : batch_steps(f, f->current + first, N);
-    if (clrnn_mode_trains(mode) && (train->bptt || train->stateful))
-        params.carried = MIN2(f->params.batch_size, f->S);
-    params.input_grad = f->params.keep_tensors && mode == CLRNN_MODE_GRADIENT;
     return clrnn_plan_cache_get(f->cache, &params, plan);
 }
 
-enum clrnn_status clrnn_feed_part(struct clrnn_feed *f, enum clrnn_mode mode, uint32_t first, uint32_t count,
+enum clrnn_status clrnn_feed_part(struct clrnn_feed *f, const struct clrnn_feed_part *part,
                                   struct clrnn_plan **plan)
 {
-    f->model->first_sample = first;
+    f->model->first_sample = part->first;
     f->model->samples = f->samples;
-    TRY(make_ready(f, first, count));
-    return get_plan(f, mode, first, count, plan);
+    TRY(make_ready(f, part->first, part->count));
+    return get_plan(f, CLRNN_MODE_SHARD, part, plan);
 }
 
 enum clrnn_status clrnn_feed_next(struct clrnn_feed *f, enum clrnn_mode mode, struct clrnn_plan **plan,
@@ -486,5 +478,5 @@ enum clrnn_status clrnn_feed_next(struct clrnn_feed *f, enum clrnn_mode mode, st
     *plan = NULL;
     f->model->first_sample = f->model->samples = 0;
     TRY(clrnn_feed_next_batch(f, mode, samples));
-    return *samples ? get_plan(f, mode, 0, *samples, plan) : CLRNN_OK;
+    return *samples ? get_plan(f, mode, &(struct clrnn_feed_part){.count = *samples}, plan) : CLRNN_OK;
 }

@@ -14,7 +14,7 @@ struct clrnn_feed_params {
                              // environment, or its default (doc/environment.md)
     bool whole_steps;        // do not shorten T for batches of short samples
     bool keep_tensors;       // every tensor of a pass stays readable, and x has a gradient
-    bool parted;             // batches are prepared part by part (train.shards)
+    uint32_t parts;          // 0, or most parts in which batches are prepared (train.shards)
 };
 
 /** Number of batches in an epoch of S samples. */
@@ -51,11 +51,16 @@ enum clrnn_status clrnn_feed_start(struct clrnn_feed *feed, uint64_t epoch, uint
 enum clrnn_status clrnn_feed_next(struct clrnn_feed *feed, enum clrnn_mode mode, struct clrnn_plan **plan,
                                   uint32_t *samples);
 
-/** The same in two steps, for a feed with `parted`: moves on to the next batch or piece; *samples is its N, 0
- * after the last. Then prepares its samples [first, first + count) and the plan of them. */
+/** The same in two steps, for a feed with `parts`: moves on to the next batch or piece; *samples is its N, 0
+ * after the last. Then prepares its samples [first, first + count) and the plan of them, in mode SHARD. */
 enum clrnn_status clrnn_feed_next_batch(struct clrnn_feed *feed, enum clrnn_mode mode, uint32_t *samples);
-enum clrnn_status clrnn_feed_part(struct clrnn_feed *feed, enum clrnn_mode mode, uint32_t first,
-                                  uint32_t count, struct clrnn_plan **plan);
+struct clrnn_feed_part {
+    uint32_t first, count;
+    uint32_t arena;  // as struct clrnn_plan_params
+    bool statistics; // the same
+};
+enum clrnn_status clrnn_feed_part(struct clrnn_feed *feed, const struct clrnn_feed_part *part,
+                                  struct clrnn_plan **plan);
 
 /** What the piece prepared last is of its batch: its share of the steps; 1 where it is all. *first: whether
  * it is the batch's first. */

@@ -5,6 +5,12 @@
 #include "model/network.h"
 #include "train/loop.h"
 
+// Whether a batch of N samples, or of the rest, has a part of one sample.
+static bool has_single(uint32_t N, uint32_t rest, uint32_t shards)
+{
+    return N < 2 * shards || (rest && rest < 2 * shards);
+}
+
 // Checks that batchnorm does not get a batch of one value per channel: it would fail only after an hour of
 // training.
 static enum clrnn_status check_last_batch(const struct clrnn_loop *l, const struct clrnn_dataset *set,
@@ -13,21 +19,24 @@ static enum clrnn_status check_last_batch(const struct clrnn_loop *l, const stru
     const struct clrnn_dataset_info *info = clrnn_dataset_info(set);
     const struct clrnn_config *c = l->config;
     const uint32_t N = MAX2(c->train.batch_size, 1u), rest = training && c->train.drop_last ? 0 : info->S % N;
+    const uint32_t shards = training ? c->train.shards : 1;
     uint32_t T = info->has_lengths ? 0 : info->T;
     char label[1024];
 
-    if (rest != 1 && N != 1)
+    if (rest != 1 && N != 1 && shards == 1)
         return CLRNN_OK;
     for (uint32_t s = 0; info->has_lengths && s < info->S; s++)
         T = MAX2(T, clrnn_dataset_length(set, s));
     for (size_t i = 0; i < c->layer_count; i++)
         if (c->layer[i].kind == CLRNN_LAYER_BATCHNORM && clrnn_layers_steps(c, i, T) == 1 &&
-            (training || !c->layer[i].track_running_stats))
+            (training || !c->layer[i].track_running_stats) &&
+            has_single(N, rest, c->layer[i].sync ? 1 : shards))
             return clrnn_error(
                 l->log, CLRNN_ERR_CONFIG,
-                "%s: data.%s: %u samples in batches of %u make a batch of N=1 and T=1, which has one value per "
+                "%s: data.%s: %u samples in batches of %u%s make a batch of N=1 and T=1, which has one value per "
                 "channel, expected more than 1 where batch statistics are taken: choose another batch_size%s",
                 clrnn_layer_label(c, i, label, sizeof(label)), info->name, info->S, N,
+                shards > 1 && !c->layer[i].sync ? ", each cut into train.shards," : "",
                 training ? ", or drop_last: true" : "");
     return CLRNN_OK;
 }

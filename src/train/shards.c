@@ -9,19 +9,25 @@
 
 #include "base/array.h"
 #include "base/log.h"
+#include "train/norm_sums.h"
 #include "train/tree.h"
 
-#define SHARD_SLOT (CLRNN_RECORD_SLOTS - 1) // of the table of records: no loop queues so many steps
+// Of the table of records, for the shard i of this rank: no loop queues so many steps, there are not so many
+// shards.
+#define SHARD_SLOT(i) (CLRNN_RECORD_SLOTS - 1 - (i))
 
 struct clrnn_shards {
     struct clrnn_model *model;
     struct clrnn_feed *feed;
     struct clrnn_plan *update;
-    uint32_t count, begin, end;  // all, this rank's
-    struct clrnn_tree *sums;     // of gradients and, behind them, records
-    uint32_t samples, carried;   // of the batch of the last step; samples that `state` has
-    size_t state_count;          // recurrent levels that carry states on
-    struct clrnn_carried *state; // of all samples, while the model holds those of one shard
+    uint32_t count, begin, end;    // all, this rank's
+    struct clrnn_tree *sums;       // of gradients and, behind them, records
+    struct clrnn_norm_sums *norms; // NULL: no layer takes statistics over shards, so that they run one by one
+    struct clrnn_plan **plan;      // of this rank's shards in the step, NULL: it has no samples
+    struct clrnn_buffer **grads;   // with norms: of this rank's shards
+    uint32_t samples, carried;     // of the batch of the last step; samples that `state` has
+    size_t state_count;            // recurrent levels that carry states on
+    struct clrnn_carried *state;   // of all samples, while the model holds those of one shard
 };
 
 enum clrnn_status clrnn_shards_check(const struct clrnn_log *log, const struct clrnn_config *config)
@@ -38,13 +44,6 @@ enum clrnn_status clrnn_shards_check(const struct clrnn_log *log, const struct c
         return clrnn_error(log, CLRNN_ERR_CONFIG,
                            "train.shards is %u, but train.batch_size only %u: a shard has at least a sample",
                            train->shards, train->batch_size);
-    for (size_t i = 0; i < config->layer_count && train->shards > 1; i++)
-        if (config->layer[i].kind == CLRNN_LAYER_BATCHNORM)
-            return clrnn_error(
-                log, CLRNN_ERR_CONFIG,
-                "train.shards is %u, but layer %zu is batchnorm, which takes its statistics over "
-                "the whole batch: use layernorm, or shards: 1",
-                train->shards, i);
     return CLRNN_OK;
 }
 
@@ -61,6 +60,20 @@ static void add_floats(void *left, const void *right, size_t count)
 
     for (size_t i = 0; i < count; i++)
         to[i] += from[i];
+}
+
+static enum clrnn_status make_shards(struct clrnn_shards *s)
+{
+    const uint32_t own = s->end - s->begin;
+
+    s->plan = calloc(own, sizeof(*s->plan));
+    s->grads = calloc(own, sizeof(struct clrnn_buffer *));
+    if (!s->plan || !s->grads)
+        return clrnn_error_memory(s->model->log, own * 2 * sizeof(void *), "shards");
+    for (uint32_t i = 0; i < own && s->norms; i++)
+        TRY(clrnn_buffer_create(s->model->device, CLRNN_REAL, s->model->flat_count, "gradients of a shard",
+                                &s->grads[i]));
+    return CLRNN_OK;
 }
 
 enum clrnn_status clrnn_shards_create(struct clrnn_model *model, struct clrnn_feed *feed,
@@ -82,6 +95,10 @@ enum clrnn_status clrnn_shards_create(struct clrnn_model *model, struct clrnn_fe
                            &s->sums);
     if (st == CLRNN_OK)
         st = clrnn_plan_create(model, &params, &s->update);
+    if (st == CLRNN_OK)
+        st = clrnn_norm_sums_create(model, &s->norms);
+    if (st == CLRNN_OK)
+        st = make_shards(s);
     if (st != CLRNN_OK)
         clrnn_shards_destroy(shards);
     return st;
@@ -99,6 +116,11 @@ void clrnn_shards_destroy(struct clrnn_shards **shards)
         clrnn_buffer_destroy(&s->state[i].c);
     }
     free(s->state);
+    for (uint32_t i = 0; s->grads && i < s->end - s->begin; i++)
+        clrnn_buffer_destroy(&s->grads[i]);
+    free(s->grads);
+    free(s->plan);
+    clrnn_norm_sums_destroy(&s->norms);
     clrnn_plan_destroy(&s->update);
     clrnn_tree_destroy(&s->sums);
     free(s);
@@ -234,33 +256,118 @@ enum clrnn_status clrnn_shards_gather(struct clrnn_shards *s)
 
 // ---------------------------------------------------------------- a step
 
-// Computes the gradient and record of a shard of the batch.
-static enum clrnn_status run_shard(struct clrnn_shards *s, uint32_t shard, struct clrnn_plan **plan)
+static uint32_t size_of(const struct clrnn_shards *s, uint32_t i)
 {
-    const uint32_t first = first_of(s, s->samples, shard), N = first_of(s, s->samples, shard + 1) - first;
-    struct clrnn_model *m = s->model;
+    return first_of(s, s->samples, s->begin + i + 1) - first_of(s, s->samples, s->begin + i);
+}
+
+// Prepares the shard i of this rank, and its plan.
+static enum clrnn_status prepare(struct clrnn_shards *s, uint32_t i)
+{
+    const struct clrnn_feed_part part = {.first = first_of(s, s->samples, s->begin + i),
+                                         .count = size_of(s, i),
+                                         .arena = s->norms ? i + 1 : 0,
+                                         .statistics = s->begin + i == 0};
+
+    s->plan[i] = NULL;
+    if (!part.count)
+        return CLRNN_OK;
+    TRY(clrnn_feed_part(s->feed, &part, &s->plan[i]));
+    s->carried = s->plan[i]->params.carried;
+    return s->carried ? keep_states(s) : CLRNN_OK;
+}
+
+// Runs its plan from `op` on, up to the host's next turn; without norms to the end.
+static enum clrnn_status run_part(struct clrnn_shards *s, uint32_t i, size_t op)
+{
+    const uint32_t first = first_of(s, s->samples, s->begin + i), N = size_of(s, i);
+
+    s->model->first_sample = first;
+    TRY(move_states(s, first, N, true));
+    TRY(clrnn_model_begin_step(s->model, SHARD_SLOT(i), false));
+    TRY(s->norms ? clrnn_plan_run_part(s->plan[i], &op) : clrnn_plan_run(s->plan[i]));
+    return move_states(s, first, N, false);
+}
+
+// Gives the tree its gradient, which the model holds, and record.
+static enum clrnn_status take_sums(struct clrnn_shards *s, uint32_t i)
+{
+    const size_t count = s->model->flat_count;
     double record[RECORD_FIELDS];
     void *value;
     float *sums;
 
     TRY(clrnn_tree_next(s->sums, &value));
     sums = value;
-    memset(sums, 0, (m->flat_count + RECORD_FIELDS) * sizeof(*sums));
-    if (!N)
+    memset(sums, 0, (count + RECORD_FIELDS) * sizeof(*sums));
+    if (!s->plan[i])
         return CLRNN_OK;
-    TRY(clrnn_feed_part(s->feed, CLRNN_MODE_SHARD, first, N, plan));
-    s->carried = (*plan)->params.carried;
-    if (s->carried)
-        TRY(keep_states(s));
-    TRY(move_states(s, first, N, true));
-    TRY(clrnn_model_begin_step(m, SHARD_SLOT, false));
-    TRY(clrnn_plan_run(*plan));
-    TRY(move_states(s, first, N, false));
-    TRY(clrnn_buffer_read_f32(m->grads, 0, m->flat_count, sums));
-    TRY(clrnn_model_read_records(m, SHARD_SLOT, 1, record));
-    for (int i = 0; i < RECORD_NORM; i++)
-        sums[m->flat_count + i] = (float)record[i];
+    TRY(clrnn_buffer_read_f32(s->model->grads, 0, count, sums));
+    TRY(clrnn_model_read_records(s->model, SHARD_SLOT(i), 1, record));
+    for (int field = 0; field < RECORD_NORM; field++)
+        sums[count + field] = (float)record[field];
     return CLRNN_OK;
+}
+
+// One after the other.
+static enum clrnn_status run_in_turn(struct clrnn_shards *s)
+{
+    for (uint32_t i = 0; i < s->end - s->begin; i++) {
+        TRY(prepare(s, i));
+        if (s->plan[i])
+            TRY(run_part(s, i, 0));
+        TRY(take_sums(s, i));
+    }
+    return CLRNN_OK;
+}
+
+// Runs the part of the shard i that ends before op `next`. It leaves gradients in the model, where those of
+// its earlier parts belong, too: `kept` says whether it has some.
+static enum clrnn_status run_kept(struct clrnn_shards *s, uint32_t i, size_t op, size_t next, bool kept)
+{
+    const struct clrnn_graph *graph = s->plan[i]->graph;
+    const size_t count = s->model->flat_count;
+
+    if (kept)
+        TRY(clrnn_buffer_copy(s->model->grads, 0, s->grads[i], 0, count));
+    TRY(run_part(s, i, op));
+    if (next == graph->op_count || graph->op[next - 1].kind == CLRNN_OP_BATCHNORM_MOMENTS)
+        return CLRNN_OK;
+    return clrnn_buffer_copy(s->grads[i], 0, s->model->grads, 0, count);
+}
+
+// Part by part: all shards the first, then all the next. In between the statistics of batchnorm are summed
+// up.
+static enum clrnn_status run_in_parts(struct clrnn_shards *s)
+{
+    const uint32_t own = s->end - s->begin;
+    struct clrnn_plan *any = NULL; // of the batch: its parts are those of all
+    bool kept = false;
+    size_t next = 0;
+
+    for (uint32_t i = 0; i < own && !any; i++)
+        if (!size_of(s, i))
+            TRY(clrnn_feed_part(s->feed, &(struct clrnn_feed_part){.count = 1, .arena = 1}, &any));
+    for (size_t op = 0;; op = next) {
+        for (uint32_t i = 0; i < own; i++) {
+            if (!op)
+                TRY(prepare(s, i));
+            any = any ? any : s->plan[i];
+            next = clrnn_plan_part_end(any, op);
+            if (s->plan[i])
+                TRY(run_kept(s, i, op, next, kept));
+            TRY(next == any->graph->op_count
+                    ? take_sums(s, i)
+                    : clrnn_norm_sums_take(s->norms, s->plan[i] ? s->plan[i] : any, next, !s->plan[i]));
+        }
+        if (next == any->graph->op_count)
+            return CLRNN_OK;
+        TRY(clrnn_norm_sums_add(s->norms, any, next));
+        for (uint32_t i = 0; i < own; i++)
+            if (s->plan[i])
+                TRY(clrnn_norm_sums_give(s->norms, s->plan[i], next));
+        kept = any->graph->op[next - 1].kind != CLRNN_OP_BATCHNORM_MOMENTS;
+    }
 }
 
 // Updates the parameters by the sums over all shards.
@@ -287,9 +394,10 @@ enum clrnn_status clrnn_shards_step(struct clrnn_shards *s, uint32_t samples, ui
 
     TRY(tell(s, &(struct order){.kind = ORDER_STEP, .schedule = s->model->schedule}));
     s->samples = samples;
+    TRY(s->norms ? run_in_parts(s) : run_in_turn(s));
     *plan = s->update;
-    for (uint32_t shard = s->begin; shard < s->end; shard++)
-        TRY(run_shard(s, shard, plan));
+    for (uint32_t i = 0; i < s->end - s->begin; i++)
+        *plan = s->plan[i] ? s->plan[i] : *plan;
     TRY(clrnn_tree_total(s->sums, &total));
     return update(s, total, slot);
 }

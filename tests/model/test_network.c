@@ -331,7 +331,7 @@ static void test_cache(void **state)
     (void)state;
     scene_open(&s, "- linear: {out_features: 2}\n", TRAIN, (struct clrnn_data_shape){5, false, 2, 0}, 40, 1,
                false);
-    assert_int_equal(clrnn_plan_cache_create(s.m, &cache), CLRNN_OK);
+    assert_int_equal(clrnn_plan_cache_create(s.m, 0, &cache), CLRNN_OK);
     for (uint32_t n = 0; n < 32; n++)
         plan[n] = cached(cache, &s, CLRNN_MODE_EVAL, n + 1);
     assert_ptr_equal(cached(cache, &s, CLRNN_MODE_EVAL, 1), plan[0]);
