@@ -165,18 +165,14 @@ struct range {
     uint first, end;
 };
 
-// The i-th block of K, in the order in which they are added, of `blocks`; a single one is all from k_first to k_end.
-static inline struct range block_of(const struct gemm_args *g, bool second, uint blocks, uint i, uint k_first,
-                                    uint k_end)
+// Block `block` of K, of which the first has `lead` rows and the others `rows`.
+static inline struct range block_of(uint block, uint lead, uint rows, uint K)
 {
-    const uint lead = g->k_lead[second], block = g->descending[second] ? blocks - 1 - i : i;
-    struct range all = {k_first, k_end};
+    struct range r;
 
-    if (blocks > 1) {
-        all.first = block ? lead + (block - 1) * g->k_block : 0;
-        all.end = min(lead + block * g->k_block, g->K);
-    }
-    return all;
+    r.first = block ? lead + (block - 1) * rows : 0;
+    r.end = min(lead + block * rows, K);
+    return r;
 }
 
 // Global size: column blocks of n_block (a multiple of PANEL), row blocks of m_block (of TILE), parts of K; without
@@ -198,7 +194,10 @@ kernel void gemm(struct gemm_args g, global const real *A, global const real *B,
     const uint m_first = (get_global_id(1) - (second ? blocks : 0)) * m_block;
     const uint m_end = min(m_first + m_block, M);
     const uint k_first = get_global_id(2) * g.k_part, k_end = min(k_first + g.k_part, K);
-    const uint lead = g.k_lead[second], k_blocks = lead && lead < K ? 1 + (K - lead + g.k_block - 1) / g.k_block : 1;
+    const uint lead0 = g.k_lead[0], lead1 = g.k_lead[1], descending0 = g.descending[0], descending1 = g.descending[1];
+    const uint lead = second ? lead1 : lead0, k_block = g.k_block; // indices that vary are not for kernel arguments
+    const uint k_blocks = lead && lead < K ? 1 + (K - lead + k_block - 1) / k_block : 1;
+    const bool descending = second ? descending1 : descending0;
 
     A += g.a_offset[0];
     B += g.b_offset[0];
@@ -211,7 +210,10 @@ kernel void gemm(struct gemm_args g, global const real *A, global const real *B,
         C = C2;
     }
     for (uint i = 0; i < k_blocks; i++) {
-        const struct range k_range = block_of(&g, second, k_blocks, i, k_first, k_end);
+        struct range k_range = {k_first, k_end};
+
+        if (k_blocks > 1)
+            k_range = block_of(descending ? k_blocks - 1 - i : i, lead, k_block, K);
 
         for (uint k0 = k_range.first; k0 < k_range.end; k0 += g.k_step) {
             const uint kc = min(g.k_step, k_range.end - k0);
