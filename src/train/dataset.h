@@ -67,6 +67,9 @@ enum clrnn_status clrnn_dataset_names(const struct clrnn_dataset *dataset, struc
 enum clrnn_status clrnn_dataset_open_named(const struct clrnn_log *log, const struct clrnn_config *config,
                                            enum clrnn_dataset_check check, struct clrnn_dataset **train,
                                            struct clrnn_dataset **valid);
+/** The same of data that training has opened before: nothing is said of columns. */
+enum clrnn_status clrnn_dataset_open_again(const struct clrnn_log *log, const struct clrnn_config *config,
+                                           struct clrnn_dataset **train, struct clrnn_dataset **valid);
 void clrnn_dataset_close(struct clrnn_dataset **dataset);
 const struct clrnn_dataset_info *clrnn_dataset_info(const struct clrnn_dataset *dataset);
 

@@ -322,9 +322,9 @@ static enum clrnn_status check_together(const struct clrnn_log *log, const struc
     return CLRNN_OK;
 }
 
-enum clrnn_status clrnn_dataset_open_named(const struct clrnn_log *log, const struct clrnn_config *config,
-                                           enum clrnn_dataset_check check, struct clrnn_dataset **train,
-                                           struct clrnn_dataset **valid)
+static enum clrnn_status open_sets(const struct clrnn_log *log, const struct clrnn_config *config,
+                                   enum clrnn_dataset_check check, bool report, struct clrnn_dataset **train,
+                                   struct clrnn_dataset **valid)
 {
     enum clrnn_status st;
 
@@ -334,7 +334,7 @@ enum clrnn_status clrnn_dataset_open_named(const struct clrnn_log *log, const st
                            "%s: data.train is missing: expected {x, y}, {csv, label} or {synthetic}",
                            config->path ? config->path : "config");
     TRY(clrnn_dataset_open_by(log, config, &config->data.train, config->folder, "train", check,
-                              &(struct clrnn_open_rules){.report = true}, train));
+                              &(struct clrnn_open_rules){.report = report}, train));
     st = open_valid(log, config, check, train, valid);
     if (st == CLRNN_OK)
         st = check_together(log, *train, *valid);
@@ -343,6 +343,19 @@ enum clrnn_status clrnn_dataset_open_named(const struct clrnn_log *log, const st
         clrnn_dataset_close(valid);
     }
     return st;
+}
+
+enum clrnn_status clrnn_dataset_open_named(const struct clrnn_log *log, const struct clrnn_config *config,
+                                           enum clrnn_dataset_check check, struct clrnn_dataset **train,
+                                           struct clrnn_dataset **valid)
+{
+    return open_sets(log, config, check, true, train, valid);
+}
+
+enum clrnn_status clrnn_dataset_open_again(const struct clrnn_log *log, const struct clrnn_config *config,
+                                           struct clrnn_dataset **train, struct clrnn_dataset **valid)
+{
+    return open_sets(log, config, CLRNN_CHECK_ALL, false, train, valid);
 }
 
 enum clrnn_status clrnn_source_shape(const struct clrnn_log *log, const struct clrnn_config *config,

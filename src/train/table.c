@@ -138,13 +138,17 @@ static enum clrnn_status read_number(const struct loader *l, size_t row, size_t 
     const enum clrnn_missing missing =
         !feature && l->wish->missing_targets ? CLRNN_MISSING_MEAN : clrnn_source_missing(l->wish->source);
 
-    if (missing != CLRNN_MISSING_ERROR ? clrnn_cell_is_missing(text, length) : !length) {
+    if (clrnn_cell_is_missing(text, length) &&
+        (missing != CLRNN_MISSING_ERROR || !clrnn_cell_number(text, length, '.', value))) {
         *value = missing == CLRNN_MISSING_ZERO ? 0.0 : (double)NAN;
         l->table->missing[place]++;
         if (missing == CLRNN_MISSING_ERROR)
-            return bad(l, row, place,
-                       "missing value; fill it in, drop the row, or set missing: zero, mean or forward%s",
-                       feature ? "" : ", or data.missing_targets: ignore for real targets");
+            return bad(
+                l, row, place,
+                "missing value%s%s%s; fill it in, drop the row, or set missing: zero, mean or forward%s%s",
+                length ? " \"" : "", text, length ? "\"" : "",
+                *name_of(l, place) ? "" : ", or leave the column, which has no name, out by `columns`",
+                feature ? "" : ", or data.missing_targets: ignore for real targets");
         return CLRNN_OK;
     }
     return clrnn_cell_number(text, length, decimal_of(l), value) ? CLRNN_OK : no_number(l, row, place, text);
