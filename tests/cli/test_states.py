@@ -83,5 +83,24 @@ def same_for_one_piece(c):
     assert [s["loss"] for s in c.steps("none")] == [s["loss"] for s in c.steps("all")]
 
 
+def computed_again(c):
+    """train.recompute changes no bit, may change when a run goes on, and takes less memory."""
+    data(c)
+    long = ("--set", "train.bptt=150", "--quiet")
+
+    def tensors(run):
+        return read_safetensors(c.folder / run / "last.safetensors")[0]
+    c.run("train", "states.yaml", "--out", "kept", *long, "--set", "train.epochs=2")
+    c.run("train", "states.yaml", "--out", "again", *long, "--set", "train.epochs=1", "--set", "train.recompute=33")
+    c.run("train", "--resume", "again", "--quiet", "--set", "train.epochs=2", "--set", "train.recompute=1")
+    assert tensors("kept") == tensors("again"), "other bits"
+    assert [s["loss"] for s in c.steps("kept")] == [s["loss"] for s in c.steps("again")]
+    plans = [c.run("plan", "states.yaml", "--set", f"train.recompute={n}", *long[:2])[0] for n in ("null", "1")]
+    assert "kept h [" in plans[1] and "kept h [" not in plans[0], plans[1]
+    activations = [float(plan.split("activations ")[1].split()[0]) for plan in plans]
+    assert activations[1] < activations[0], plans
+    c.run("train", "states.yaml", "--out", "no", "--set", "train.recompute=0", status=2)
+
+
 if __name__ == "__main__":
-    sys.exit(main([interrupted_and_resumed, refused, same_for_one_piece]))
+    sys.exit(main([interrupted_and_resumed, refused, same_for_one_piece, computed_again]))
