@@ -48,16 +48,16 @@ static inline void moments(global const real *a, uint C, local real *scratch, re
     *scale = 1.0f / sqrt(sum / (real)C + EPS);
 }
 
-// hidden: h of row r at first + r * ld: y, or the state before its projection.
-kernel void recurrent_step_fwd(global real *input, global real *product, global real *stats,
-                               global const real *bias_ih, global const real *bias_hh,
+// hidden: y, or the state before its projection.
+kernel void recurrent_step_fwd(struct recurrent_args args, global real *input, global real *product,
+                               global real *stats, global const real *bias_ih, global const real *bias_hh,
                                global const real *gamma_ih, global const real *gamma_hh,
                                global const real *gamma_c, global const real *beta_c, global real *gates,
                                global real *cell, global real *hidden, global const int *lengths,
-                               global const real *begin, global const real *state, uint T, uint N, uint H, uint d,
-                               uint step, uint first, uint ld, uint whole, uint offset, local real *scratch)
+                               global const real *begin, global const real *state, local real *scratch)
 {
-    const uint n = TEAM;
+    const uint T = args.T, N = args.N, H = args.H, d = args.direction, step = args.step, whole = args.whole,
+               offset = args.offset, first = args.h_first, ld = args.h_ld, n = TEAM;
     if (n >= N)
         return;
 
@@ -155,17 +155,17 @@ kernel void recurrent_step_fwd(global real *input, global real *product, global 
 }
 
 // dh [D, rows, P], the gradient of h at a step, is the sum of dy, of through [N, P] from the multiply of the step
-// after, times the dropout's mask [N, P] if there is one, and of carry [N, P] from carry_first on, which
-// does not pass through that multiply (gru).
-kernel void recurrent_join(global const real *dy, global const real *through, global const real *mask,
-                           global const real *carry, global real *dh, global const int *lengths, uint T, uint N,
-                           uint P, uint D, uint d, uint step, uint carry_first, uint offset)
+// after, times the dropout's mask [N, P] if there is one, and of carry [N, P], which does not pass through
+// that multiply (gru).
+kernel void recurrent_join(struct recurrent_args args, global const real *dy, global const real *through,
+                           global const real *mask, global const real *carry, global real *dh,
+                           global const int *lengths)
 {
-    const uint n = TEAM;
+    const uint T = args.T, N = args.N, P = args.P, D = args.D, d = args.direction, step = args.step, n = TEAM;
     if (n >= N)
         return;
 
-    const uint t = d ? step : T - 1 - step, r = t * N + n, time = t + offset;
+    const uint t = d ? step : T - 1 - step, r = t * N + n, time = t + args.offset;
     const bool valid = !lengths || (int)time < lengths[n];
     const size_t row = (size_t)n * P;
     global real *to = dh + ((size_t)d * T * N + r) * P;
@@ -181,36 +181,37 @@ kernel void recurrent_join(global const real *dy, global const real *through, gl
 
             sum += mask ? load_units(mask + row, j, P) * back : back;
 #if CELL == CELL_GRU
-            sum += load_units(carry + carry_first + row, j, P);
+            sum += load_units(carry + args.carry_first + row, j, P);
 #endif
         }
         store_units(sum, to, j, P);
     }
 }
 
-// dh at dh_first + n * H: the gradient of h before the projection. carry [N, H] from carry_first on: of the cell, gru
-// of h, from the step after; those for the step before out, at the end for the initial state. carried [D, N, H]: of the
-// last cell, or NULL. da, db [D, rows, G*H]: gradients of the gates' two sums; NORM: ga, gb those of
-// the products, dc [D, rows, H] that of gamma_c times the normalised cell, which overwrites the cell.
-kernel void recurrent_step_bwd(global const real *input, global const real *product, global const real *stats,
-                               global const real *gamma_ih, global const real *gamma_hh,
-                               global const real *gamma_c, global const real *beta_c, global const real *gates,
-                               global real *cell, global const real *y, global const int *lengths,
-                               global const real *dh, global real *carry, global real *da, global real *db,
-                               global real *ga, global real *gb, global real *dc, global const real *state,
-                               global const real *carried, uint carry_first, uint dh_first, uint T, uint N, uint H,
-                               uint D, uint d, uint step, uint whole, uint offset, local real *scratch)
+// dh: the gradient of h before the projection. carry [N, H]: of the cell, gru of h, from the step after; those for the
+// step before out, at the end for the initial state. carried [D, N, H]: of the last cell, or NULL. da, db
+// [D, rows, G*H]: gradients of the gates' two sums; NORM: ga, gb those of the products, dc [D, rows, H] that of gamma_c
+// times the normalised cell, which overwrites the cell.
+kernel void recurrent_step_bwd(struct recurrent_args args, global const real *input, global const real *product,
+                               global const real *stats, global const real *gamma_ih,
+                               global const real *gamma_hh, global const real *gamma_c,
+                               global const real *beta_c, global const real *gates, global real *cell,
+                               global const real *y, global const int *lengths, global const real *dh,
+                               global real *carry, global real *da, global real *db, global real *ga,
+                               global real *gb, global real *dc, global const real *state,
+                               global const real *carried, local real *scratch)
 {
-    const uint n = TEAM;
+    const uint T = args.T, N = args.N, H = args.H, D = args.D, d = args.direction, step = args.step,
+               whole = args.whole, offset = args.offset, n = TEAM;
     if (n >= N)
         return;
 
     const uint t = d ? step : T - 1 - step, r = t * N + n, before = d ? r + N : r - N, time = t + offset;
     const bool start = step + 1 == T; // no step is before it
     const size_t row = (size_t)d * T * N + r, at = row * GATES * H;
-    global const real *gate = gates + row * 4 * H, *stat = stats + row * 4, *above = dh + dh_first + (size_t)n * H;
+    global const real *gate = gates + row * 4 * H, *stat = stats + row * 4, *above = dh + args.dh_first + (size_t)n * H;
     global real *c = cell + row * H, *c_past = cell + ((size_t)d * T * N + before) * H;
-    global real *pass = carry + carry_first + (size_t)n * H;
+    global real *pass = carry + args.carry_first + (size_t)n * H;
     global const real *past_state = state + ((size_t)d * N + n) * H, *last = carried + ((size_t)d * N + n) * H;
     const bool initial = state && takes_first(lengths, d, n, time, whole);
     const realv zero = 0.0f;

@@ -118,20 +118,20 @@ static enum clrnn_status steps_fwd(struct clrnn_launches *l, const struct clrnn_
     TRY(input_products(l, r));
     for (uint32_t step = first; step < first + r->steps; step++) {
         const size_t t = r->d ? r->T - 1 - step : step, row = t * r->N;
+        struct recurrent_args args = clrnn_recurrent_args(r, step);
 
+        args.h_first = projected ? (uint32_t)(r->d * clrnn_recurrent_rows(r) * r->H) : r->d * r->H;
+        args.h_ld = projected ? r->H : r->D * r->H;
         if (step > 0)
             TRY(hidden_products(l, r, row, r->d ? row + r->N : row - r->N, dropped));
-        TRY(clrnn_launch_kernel(
-            l, "recurrent", "recurrent_step_fwd", DEFINES_OF(r, r->split), r->split.range,
-            clrnn_recurrent_cost((double)r->N * clrnn_recurrent_columns(r), 16, 6),
-            ARGS(BUF(r->input), BUF(r->hidden), BUF(r->stats), BUF(r->WEIGHT(BIAS_IH)),
-                 BUF(r->WEIGHT(BIAS_HH)), BUF(r->WEIGHT(GAMMA_IH)), BUF(r->WEIGHT(GAMMA_HH)),
-                 BUF(r->WEIGHT(GAMMA_C)), BUF(r->WEIGHT(BETA_C)), BUF(r->gates), BUF(r->cell),
-                 BUF(projected ? r->wide : r->y), BUF(r->lengths), BUF(r->begin), BUF(r->state), UINT(r->T),
-                 UINT(r->N), UINT(r->H), UINT(r->d), UINT(step),
-                 UINT(projected ? r->d * clrnn_recurrent_rows(r) * r->H : r->d * r->H),
-                 UINT(projected ? r->H : r->D * r->H), UINT(r->whole), UINT(r->offset),
-                 LANE_SUMS(r->split))));
+        TRY(clrnn_launch_kernel(l, "recurrent", "recurrent_step_fwd", DEFINES_OF(r, r->split), r->split.range,
+                                clrnn_recurrent_cost((double)r->N * clrnn_recurrent_columns(r), 16, 6),
+                                ARGS(STRUCT(recurrent_args, &args), BUF(r->input), BUF(r->hidden),
+                                     BUF(r->stats), BUF(r->WEIGHT(BIAS_IH)), BUF(r->WEIGHT(BIAS_HH)),
+                                     BUF(r->WEIGHT(GAMMA_IH)), BUF(r->WEIGHT(GAMMA_HH)),
+                                     BUF(r->WEIGHT(GAMMA_C)), BUF(r->WEIGHT(BETA_C)), BUF(r->gates),
+                                     BUF(r->cell), BUF(projected ? r->wide : r->y), BUF(r->lengths),
+                                     BUF(r->begin), BUF(r->state), LANE_SUMS(r->split))));
         if (projected)
             TRY(project(l, r, row));
     }

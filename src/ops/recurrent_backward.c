@@ -51,18 +51,13 @@ static enum clrnn_status scratch_init(struct clrnn_launches *l, const struct clr
     return clrnn_launch_mask_rows(l, r->x, r->lengths, r->T, r->N, r->C, s->clean);
 }
 
-static size_t carry_first(const struct clrnn_recurrent_direction *r, const struct scratch *s)
-{
-    return s->kept ? (size_t)r->d * r->N * r->H : 0;
-}
-
 // dh of the step's rows, the first of which is `row`, and what it is before the projection.
 static enum clrnn_status gradient_of_h(struct clrnn_launches *l, const struct clrnn_recurrent_direction *r,
-                                       const struct scratch *s, uint32_t step, size_t row)
+                                       const struct scratch *s, const struct recurrent_args *args, size_t row)
 {
     const size_t GH = clrnn_recurrent_columns(r), after = r->d ? row - r->N : row + r->N;
 
-    if (step > 0)
+    if (args->step > 0)
         TRY(clrnn_launch_gemm(l,
                               &(struct clrnn_gemm){.M = r->N,
                                                    .N = r->P,
@@ -77,9 +72,8 @@ static enum clrnn_status gradient_of_h(struct clrnn_launches *l, const struct cl
                                                    .c_ld = r->P}));
     TRY(clrnn_launch_kernel(l, "recurrent", "recurrent_join", DEFINES_OF(r, r->split), r->split.range,
                             clrnn_recurrent_cost((double)r->N * r->P, 3, 4),
-                            ARGS(BUF(r->dy), BUF(s->through), BUF(r->mask), BUF(s->carry), BUF(s->dh),
-                                 BUF(r->lengths), UINT(r->T), UINT(r->N), UINT(r->P), UINT(r->D), UINT(r->d),
-                                 UINT(step), UINT(carry_first(r, s)), UINT(r->offset))));
+                            ARGS(STRUCT(recurrent_args, args), BUF(r->dy), BUF(s->through), BUF(r->mask),
+                                 BUF(s->carry), BUF(s->dh), BUF(r->lengths))));
     if (!s->dwide)
         return CLRNN_OK;
     return clrnn_launch_gemm(l,
@@ -103,18 +97,19 @@ static enum clrnn_status steps_bwd(struct clrnn_launches *l, const struct clrnn_
 
     for (uint32_t step = first; step < first + r->steps; step++) {
         const size_t row = (size_t)(r->d ? step : r->T - 1 - step) * r->N;
+        struct recurrent_args args = clrnn_recurrent_args(r, step);
 
-        TRY(gradient_of_h(l, r, s, step, row));
+        args.carry_first = s->kept ? r->d * r->N * r->H : 0;
+        args.dh_first = s->dwide ? 0 : (uint32_t)((r->d * clrnn_recurrent_rows(r) + row) * r->H);
+        TRY(gradient_of_h(l, r, s, &args, row));
         TRY(clrnn_launch_kernel(
             l, "recurrent", "recurrent_step_bwd", DEFINES_OF(r, r->split), r->split.range,
             clrnn_recurrent_cost((double)r->N * clrnn_recurrent_columns(r), 30, 12),
-            ARGS(BUF(r->input), BUF(r->hidden), BUF(r->stats), BUF(r->WEIGHT(GAMMA_IH)),
-                 BUF(r->WEIGHT(GAMMA_HH)), BUF(r->WEIGHT(GAMMA_C)), BUF(r->WEIGHT(BETA_C)), BUF(r->gates),
-                 BUF(r->cell), BUF(r->y), BUF(r->lengths), BUF(s->dwide ? s->dwide : s->dh), BUF(s->carry),
-                 BUF(s->da), BUF(s->db), BUF(s->ga), BUF(s->gb), BUF(s->dcell), BUF(r->state), BUF(r->dcn),
-                 UINT(carry_first(r, s)), UINT(s->dwide ? 0 : (r->d * clrnn_recurrent_rows(r) + row) * r->H),
-                 UINT(r->T), UINT(r->N), UINT(r->H), UINT(r->D), UINT(r->d), UINT(step), UINT(r->whole),
-                 UINT(r->offset), LANE_SUMS(r->split))));
+            ARGS(STRUCT(recurrent_args, &args), BUF(r->input), BUF(r->hidden), BUF(r->stats),
+                 BUF(r->WEIGHT(GAMMA_IH)), BUF(r->WEIGHT(GAMMA_HH)), BUF(r->WEIGHT(GAMMA_C)),
+                 BUF(r->WEIGHT(BETA_C)), BUF(r->gates), BUF(r->cell), BUF(r->y), BUF(r->lengths),
+                 BUF(s->dwide ? s->dwide : s->dh), BUF(s->carry), BUF(s->da), BUF(s->db), BUF(s->ga),
+                 BUF(s->gb), BUF(s->dcell), BUF(r->state), BUF(r->dcn), LANE_SUMS(r->split))));
     }
     return CLRNN_OK;
 }

@@ -6,6 +6,7 @@
 #include "ops/graph.h"
 #include "ops/rnn_states.h"
 #include "ops/split.h"
+#include "rnn_args.h"
 
 /** The sizes and buffers of one direction. Shapes: ops/recurrent.h. Absent buffers are NULL. */
 struct clrnn_recurrent_direction {
@@ -31,6 +32,21 @@ struct clrnn_recurrent_direction {
 static inline size_t clrnn_recurrent_rows(const struct clrnn_recurrent_direction *r)
 {
     return (size_t)r->T * r->N;
+}
+
+/** What the kernels of a step have in common; forward and backward add where h, dh and carry are. */
+static inline struct recurrent_args clrnn_recurrent_args(const struct clrnn_recurrent_direction *r,
+                                                         uint32_t step)
+{
+    return (struct recurrent_args){.T = r->T,
+                                   .N = r->N,
+                                   .H = r->H,
+                                   .P = r->P,
+                                   .D = r->D,
+                                   .whole = r->whole,
+                                   .offset = r->offset,
+                                   .direction = r->d,
+                                   .step = step};
 }
 
 static inline uint32_t clrnn_recurrent_columns(const struct clrnn_recurrent_direction *r)
