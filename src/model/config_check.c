@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "model/layer.h"
 #include "model/nest.h"
+#include "model/network.h"
 #include "model/options.h"
 
 struct check {
@@ -310,6 +311,7 @@ static enum clrnn_status check_states(const struct check *c)
 {
     const struct clrnn_train_config *t = &c->config->train;
     const char *key = t->bptt ? "train.bptt" : "train.stateful";
+    char path[64];
 
     if (!t->bptt && !t->stateful)
         return CLRNN_OK;
@@ -320,14 +322,15 @@ static enum clrnn_status check_states(const struct check *c)
 
         if (layer->kind == CLRNN_LAYER_POOL && t->bptt)
             return fail(c, key,
-                        "trains on each piece, but the pool in layer %zu predicts once a sequence; take "
+                        "trains on each piece, but the pool in layer %s predicts once a sequence; take "
                         "one of them out",
-                        i);
+                        clrnn_layer_path(c->config, i, path, sizeof(path)));
         if (layer->kind != CLRNN_LAYER_POOL && !clrnn_layer_is_causal(layer))
             return fail(c, key,
-                        "carries states from one piece to the next, but layer %zu (%s%s) reads steps that "
+                        "carries states from one piece to the next, but layer %s (%s%s) reads steps that "
                         "come later",
-                        i, layer->bidirectional ? "bidirectional " : "", clrnn_layer_word(layer->kind));
+                        clrnn_layer_path(c->config, i, path, sizeof(path)),
+                        layer->bidirectional ? "bidirectional " : "", clrnn_layer_word(layer->kind));
     }
     if (t->stateful && (t->shuffle || c->config->data.bucket))
         return fail(c, "train.stateful",

@@ -152,22 +152,29 @@ enum clrnn_status clrnn_dataset_open_weights(struct clrnn_dataset *d, const stru
     return st;
 }
 
+static uint32_t windows_left(const struct clrnn_config *config, size_t layer, uint32_t length)
+{
+    const struct clrnn_windows w = clrnn_layer_windows(&config->layer[layer]);
+
+    return clrnn_windows_count(&w, clrnn_layers_steps(config, layer, length));
+}
+
 static enum clrnn_status too_short(const struct clrnn_dataset *d, const struct clrnn_config *config,
                                    uint32_t sample, uint32_t length)
 {
+    char row[64] = "", entry[CLRNN_ENTRY_SIZE];
     size_t i = 0;
-    char row[64] = "";
 
-    while (i + 1 < config->layer_count && clrnn_layers_steps(config, i + 1, length))
+    while (i + 1 < config->layer_count &&
+           !(clrnn_layer_has_windows(&config->layer[i]) && !windows_left(config, i, length)))
         i++;
     if (d->length)
         snprintf(row, sizeof(row), "row %u (counted from 0) ", sample);
-    return clrnn_error(
-        d->log, CLRNN_ERR_DATA,
-        "%s: %shas %u step%s, too few for the windows of the %s, model.layers.%zu: leave such sequences "
-        "out, or give the layer a smaller kernel_size or padding",
-        d->x_path, row, length, length == 1 ? "" : "s", clrnn_layer_word(config->layer[i].kind),
-        clrnn_layer_place(config, i));
+    return clrnn_error(d->log, CLRNN_ERR_DATA,
+                       "%s: %shas %u step%s, too few for the windows of the %s, %s: leave such sequences "
+                       "out, or give the layer a smaller kernel_size or padding",
+                       d->x_path, row, length, length == 1 ? "" : "s",
+                       clrnn_layer_word(config->layer[i].kind), clrnn_layer_entry(config, i, entry));
 }
 
 // How many steps the model puts out for each number of steps, where windows over time change it; T and

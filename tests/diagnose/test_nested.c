@@ -182,6 +182,35 @@ static void faults_inside_are_named_and_mended(void **state)
     }
 }
 
+// f(x) of another width than x, and rows too short for a window inside: one sentence, also without a run.
+static void misfits_are_refused(void **state)
+{
+    static const struct {
+        const char *layers;
+        enum clrnn_status status;
+        const char *words;
+    } cases[] = {
+        {IN "residual: {layers: [gru: {hidden_size: 5}]}, pool" OUT, CLRNN_ERR_CONFIG,
+         "layers[1] (residual): its layers give 5 features, but x has 6"},
+        {"concat: {branches: [[gru: {hidden_size: 4}, pool], [conv1d: {out_channels: 4, kernel_size: 9}, pool]]}" OUT,
+         CLRNN_ERR_DATA, "too few for the windows of the conv1d, model.layers.0.concat.branches.1.0"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct clrnn_doctor_result r;
+        struct scratch s;
+        struct clrnn_config *config = make(&s, CLASSES, cases[i].layers);
+
+        assert_int_equal(
+            clrnn_doctor(s.device, config, &(struct clrnn_doctor_params){.static_only = true}, &r),
+            cases[i].status);
+        scratch_expect(&s, cases[i].words, NULL);
+        clrnn_config_destroy(&config);
+        scratch_close(&s);
+    }
+}
+
 static void healthy_models_grow(void **state)
 {
     (void)state;
@@ -208,6 +237,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(healthy_models_are_examined),
         cmocka_unit_test(faults_inside_are_named_and_mended),
+        cmocka_unit_test(misfits_are_refused),
         cmocka_unit_test(healthy_models_grow),
     };
 

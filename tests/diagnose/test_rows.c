@@ -293,12 +293,50 @@ static void tokens_behind_padding(void **state)
     scratch_close(&s);
 }
 
+// One series cut into rows, with train.stateful: in the file's order row n + 8 starts from the state of row
+// n; by strips of the series that is where it goes on.
+static void rows_that_carry_states(void **state)
+{
+    enum { BATCH = 8, PARTS = ROWS / BATCH };
+    float series[ROWS * STEPS], x[ROWS * STEPS];
+    struct clrnn_config *config;
+    struct clrnn_doctor_result r;
+    struct scratch s;
+
+    (void)state;
+    assert_true(scratch_open(&s, "ref"));
+    for (uint32_t i = 0; i < ROWS * STEPS; i++)
+        series[i] = (float)(noise(7, i) + (i ? series[i - 1] : 0));
+    write_labels(&s, "y.npy", ROWS);
+    for (int strips = 0; strips < 2; strips++) {
+        for (uint32_t n = 0; n < ROWS; n++) {
+            const uint32_t from = strips ? n % BATCH * PARTS + n / BATCH : n;
+
+            memcpy(x + (size_t)n * STEPS, series + (size_t)from * STEPS, STEPS * sizeof(*x));
+        }
+        scratch_f32(&s, "X.npy", x, ROWS, STEPS, 1);
+        config =
+            scratch_config(&s, "{model: {layers: [gru: {hidden_size: 4}, pool, linear: {out_features: 2}]}, "
+                               "train: {loss: cross_entropy, batch_size: 8, stateful: true}, "
+                               "data: {train: {x: X.npy, y: y.npy}, normalize: standard}}");
+        assert_int_equal(
+            clrnn_doctor(s.device, config, &(struct clrnn_doctor_params){.static_only = true}, &r), CLRNN_OK);
+        assert_int_equal(r.count, !strips);
+        if (!strips)
+            assert_string_equal(r.finding[0].id, "stateful-order");
+        clrnn_doctor_finish(&r);
+        clrnn_config_destroy(&config);
+    }
+    scratch_close(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(windows_on_both_sides), cmocka_unit_test(words),
-        cmocka_unit_test(columns_that_count),    cmocka_unit_test(steps_as_features),
-        cmocka_unit_test(reshaped_rows),         cmocka_unit_test(tokens_behind_padding),
+        cmocka_unit_test(windows_on_both_sides),  cmocka_unit_test(words),
+        cmocka_unit_test(columns_that_count),     cmocka_unit_test(steps_as_features),
+        cmocka_unit_test(reshaped_rows),          cmocka_unit_test(tokens_behind_padding),
+        cmocka_unit_test(rows_that_carry_states),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

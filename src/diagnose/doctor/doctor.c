@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "diagnose/doctor/report.h"
 #include "diagnose/doctor/trial.h"
+#include "diagnose/fit.h"
 #include "train/feed.h"
 
 #define DEFAULT_SECONDS 45.0
@@ -145,9 +146,9 @@ static enum clrnn_status examine(struct clrnn_doctor *d)
     const struct clrnn_dataset_info *info;
 
     TRY(clrnn_dataset_open_named(d->log, d->config, CLRNN_CHECK_SHAPES_ONLY, &d->train, &d->valid));
+    TRY(clrnn_layers_fit(d->log, d->config, d->train, &d->outputs));
     info = clrnn_dataset_info(d->train);
     d->T = info->T;
-    d->outputs = clrnn_layers_width(d->config, d->config->layer_count, MAX2(info->C, 1u), 0);
     d->per_step = clrnn_layers_steps(d->config, d->config->layer_count, d->T) != 1;
     d->batches = clrnn_batch_count(info->S, t->batch_size, t->drop_last);
     TRY(clrnn_doctor_scan_data(d, d->train, &d->train_scan));

@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "model/network.h"
+#include "diagnose/fit.h"
 #include "train/session.h"
 
 #define MOST_ROWS 2048u     // of a set, to judge by
@@ -154,23 +154,12 @@ static enum clrnn_status check(const struct clrnn_log *log, const struct clrnn_c
                                struct clrnn_data_sets *data)
 {
     const struct clrnn_dataset_info *info;
-    struct clrnn_layer_shape *layers;
-    enum clrnn_status st;
     uint32_t outputs;
-    bool per_step;
 
     TRY(clrnn_data_sets_open(log, config, CLRNN_CHECK_ALL, data));
     info = clrnn_dataset_info(data->train);
     TRY(clrnn_batch_check(log, info->S, config->train.batch_size, config->train.drop_last));
-    layers = calloc(MAX2(config->layer_count, 1), sizeof(*layers));
-    if (!layers)
-        return clrnn_error_memory(log, config->layer_count * sizeof(*layers), "the layers");
-    st = clrnn_network_shapes(
-        log, config,
-        &(struct clrnn_data_shape){.features = info->C, .tokens = info->tokens, .steps = info->T}, layers,
-        &outputs, &per_step);
-    free(layers);
-    return st;
+    return clrnn_layers_fit(log, config, data->train, &outputs);
 }
 
 static enum clrnn_status end_epoch(struct clrnn_session *s, const struct clrnn_data_sets *data, double loss)

@@ -9,9 +9,10 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "diagnose/grow/grow.h"
+#include "model/layer.h"
 #include "diagnose/constant.h"
 #include "diagnose/ctc.h"
-#include "model/network.h"
+#include "diagnose/fit.h"
 
 #define DEFAULT_STEPS 500u
 #define DEFAULT_TRAIN_STEPS 300u
@@ -105,22 +106,12 @@ static enum clrnn_status take_batch(struct clrnn_grow *c)
 static enum clrnn_status prepare(struct clrnn_grow *c)
 {
     const struct clrnn_dataset_info *info;
-    struct clrnn_data_shape shape;
-    struct clrnn_layer_shape *layers;
     uint32_t outputs;
-    bool per_step;
-    enum clrnn_status st;
 
     TRY(clrnn_data_sets_open(c->log, c->config, CLRNN_CHECK_ALL, &c->data));
     info = clrnn_dataset_info(c->data.train);
     TRY(clrnn_batch_check(c->log, info->S, c->config->train.batch_size, c->config->train.drop_last));
-    shape = (struct clrnn_data_shape){.features = info->C, .tokens = info->tokens, .steps = info->T};
-    layers = calloc(MAX2(c->config->layer_count, 1u), sizeof(*layers));
-    if (!layers)
-        return clrnn_error_memory(c->log, c->config->layer_count * sizeof(*layers), "the layers");
-    st = clrnn_network_shapes(c->log, c->config, &shape, layers, &outputs, &per_step);
-    free(layers);
-    TRY(st);
+    TRY(clrnn_layers_fit(c->log, c->config, c->data.train, &outputs));
     TRY(clrnn_ladder_make(c->log, c->config, outputs, c->params->init, &c->ladder));
     TRY(spread(c, c->data.train, "train", &c->look_train));
     if (c->data.valid)
@@ -328,20 +319,16 @@ static enum clrnn_status try_base(struct clrnn_grow *c)
 // where a part before it was left out.
 static enum clrnn_status parts_fit(const struct clrnn_grow *c, size_t parts, bool *fit)
 {
-    const struct clrnn_dataset_info *info = clrnn_dataset_info(c->data.train);
-    const struct clrnn_data_shape shape = {.features = info->C, .tokens = info->tokens, .steps = info->T};
     const struct clrnn_log silent = {0};
-    struct clrnn_layer_shape *layers;
     struct clrnn_config *variant;
+    enum clrnn_status st;
     uint32_t outputs;
-    bool per_step;
 
     TRY(clrnn_ladder_variant(&c->ladder, parts, &variant));
-    layers = calloc(MAX2(variant->layer_count, 1u), sizeof(*layers));
-    *fit = layers && clrnn_network_shapes(&silent, variant, &shape, layers, &outputs, &per_step) == CLRNN_OK;
+    st = clrnn_layers_fit(&silent, variant, c->data.train, &outputs);
     clrnn_config_destroy(&variant);
-    free(layers);
-    return layers ? CLRNN_OK : clrnn_error_memory(c->log, 0, "the ladder");
+    *fit = st == CLRNN_OK;
+    return st == CLRNN_ERR_MEMORY ? clrnn_error_memory(c->log, 0, "the ladder") : CLRNN_OK;
 }
 
 static enum clrnn_status try_all(struct clrnn_grow *c)
