@@ -206,9 +206,10 @@ struct clrnn_train_config {
     uint32_t shards;    // parts of a batch whose gradients are computed by themselves, 1: the whole
     uint32_t recompute; // N: recurrent layers keep every N-th state for backward; 0: all activations
     uint64_t seed;
-    double clip_grad_norm; // 0: off
-    char *init;            // a safetensors file to start from, relative to the config's folder, or NULL
-    bool init_partial;     // load what fits
+    double clip_grad_norm;     // 0: off
+    double checkpoint_minutes; // between checkpoints within an epoch, 0: at its end alone
+    char *init;                // a safetensors file to start from, relative to the config's folder, or NULL
+    bool init_partial;         // load what fits
 };
 
 /** An array of the caller's in C order, read where it lies. */

@@ -302,6 +302,9 @@ static const struct clrnn_option train_rows[] = {
     {"stateful", CLRNN_OPTION_BOOL, .offset = T(stateful), .def = "false",
      .help = "sample n of a batch goes on from the states with which sample n of the batch before ended; zero at the "
              "start of an epoch"},
+    {"checkpoint_minutes", CLRNN_OPTION_NUMBER, .offset = T(checkpoint_minutes), .def = "null", .null = "0",
+     .quiet = true, .min = 0, .max = DBL_MAX,
+     .help = "write last.safetensors after so many minutes, too, not only at the end of an epoch: for long epochs"},
     {"shards", CLRNN_OPTION_U32, .offset = T(shards), .def = "1", .min = 1, .max = 512,
      .help = "parts of a batch whose gradients are computed one by one and added in a fixed order: several "
              "processes (mpirun) share them, and any number of them gives the same bits"},

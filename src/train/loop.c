@@ -153,6 +153,37 @@ static enum clrnn_status train_step(struct clrnn_loop *l, double lr)
     return q->count >= q->limit ? read_records(l) : CLRNN_OK;
 }
 
+static enum clrnn_status checkpoint(struct clrnn_loop *l, const char *name)
+{
+    char *path = clrnn_path_join(l->folder.files, name);
+    enum clrnn_status st = CLRNN_OK;
+
+    if (!path)
+        return clrnn_error_memory(l->log, 0, "a path");
+    if (l->train->shards)
+        st = clrnn_shards_gather(l->train->shards);
+    if (st == CLRNN_OK)
+        st = clrnn_checkpoint_write(l->model, &l->state, path);
+    free(path);
+    l->kept = clrnn_clock();
+    return st;
+}
+
+// Makes the run on disk that of this step, within an epoch.
+static enum clrnn_status keep(struct clrnn_loop *l)
+{
+    TRY(clrnn_run_folder_sync(&l->folder));
+    TRY(checkpoint(l, "last.safetensors"));
+    return clrnn_run_folder_publish(&l->folder);
+}
+
+static bool is_time_to_keep(const struct clrnn_loop *l)
+{
+    const double minutes = l->config->train.checkpoint_minutes;
+
+    return minutes > 0 && clrnn_clock() - l->kept >= 60 * minutes;
+}
+
 static enum clrnn_status train_epoch(struct clrnn_loop *l)
 {
     TRY(clrnn_session_begin_epoch(l->train, l->state.epoch, (uint32_t)l->state.step_in_epoch));
@@ -163,6 +194,10 @@ static enum clrnn_status train_epoch(struct clrnn_loop *l)
         if (!l->train->plan)
             break;
         TRY(train_step(l, lr));
+        if (is_time_to_keep(l)) {
+            TRY(read_records(l));
+            TRY(keep(l));
+        }
     }
     return read_records(l);
 }
@@ -215,21 +250,6 @@ static bool stops_early(struct clrnn_loop *l, const struct clrnn_epoch_row *row)
     }
     l->state.stop_bad++;
     return l->state.stop_bad >= (uint64_t)MAX2(c->patience, 1);
-}
-
-static enum clrnn_status checkpoint(struct clrnn_loop *l, const char *name)
-{
-    char *path = clrnn_path_join(l->folder.files, name);
-    enum clrnn_status st = CLRNN_OK;
-
-    if (!path)
-        return clrnn_error_memory(l->log, 0, "a path");
-    if (l->train->shards)
-        st = clrnn_shards_gather(l->train->shards);
-    if (st == CLRNN_OK)
-        st = clrnn_checkpoint_write(l->model, &l->state, path);
-    free(path);
-    return st;
 }
 
 static void show_epoch(struct clrnn_loop *l, const struct clrnn_epoch_row *row, bool best)
@@ -308,9 +328,7 @@ static enum clrnn_status end_epoch(struct clrnn_loop *l, const struct clrnn_sess
 
 static enum clrnn_status interrupt(struct clrnn_loop *l)
 {
-    TRY(clrnn_run_folder_sync(&l->folder));
-    TRY(checkpoint(l, "last.safetensors"));
-    TRY(clrnn_run_folder_publish(&l->folder));
+    TRY(keep(l));
     clrnn_log(l->log, CLRNN_LOG_INFO,
               "interrupted in epoch %llu after step %llu; `clrnn train --resume %s` goes on",
               (unsigned long long)l->state.epoch + 1, (unsigned long long)l->done, l->folder.path);
@@ -322,7 +340,7 @@ enum clrnn_status clrnn_loop_run(struct clrnn_loop *l)
     struct clrnn_session_record valid = {0};
 
     l->queue.limit = 1;
-    l->started = clrnn_clock();
+    l->started = l->kept = clrnn_clock();
     while (!l->state.finished) {
         l->epoch_started = l->last_read = clrnn_clock();
         l->epoch_samples = 0;

@@ -47,6 +47,7 @@ struct clrnn_loop {
     uint64_t *confusion; // of its classes, for the picture, or NULL
 
     double called, pictures_ended, pictures_took;     // pictures: of the last time, 0: none yet
+    double kept;                                      // when a checkpoint was written
     double started, epoch_started, last_read, shown;  // seconds of the monotonic clock
     double former_seconds;                            // of the epochs before a resume
     double train_seconds;                             // of this epoch's training alone

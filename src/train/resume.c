@@ -25,8 +25,8 @@ static bool is_file(const char *key)
 static bool may_change(const struct comparison *c, const char *key)
 {
     return (!strcmp(key, "train.epochs") && !c->epochs_shape_lr) || !strcmp(key, "train.log_every") ||
-           !strcmp(key, "train.tensorboard") || !strcmp(key, "train.recompute") ||
-           !strncmp(key, "train.early_stopping", 20);
+           !strcmp(key, "train.tensorboard") || !strcmp(key, "train.checkpoint_minutes") ||
+           !strcmp(key, "train.recompute") || !strncmp(key, "train.early_stopping", 20);
 }
 
 static void report(struct comparison *c, const char *key, const struct clrnn_node *before,
@@ -134,7 +134,7 @@ enum clrnn_status clrnn_resume_check(const struct clrnn_log *log, const char *fo
         st = clrnn_error(
             log, CLRNN_ERR_CONFIG,
             "%s: cannot be resumed with another config: %s; only train.epochs%s, train.log_every, "
-            "train.tensorboard and train.early_stopping may change",
+            "train.checkpoint_minutes, train.tensorboard and train.early_stopping may change",
             folder, c.refused, c.epochs_shape_lr ? " (not with one_cycle_lr, whose schedule it sets)" : "");
     free(c.refused);
     clrnn_yaml_destroy(&a);

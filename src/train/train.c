@@ -134,6 +134,7 @@ static enum clrnn_status take_over(struct clrnn_loop *l, const struct clrnn_conf
     kept->epochs = config->train.epochs;
     kept->log_every = config->train.log_every;
     kept->tensorboard = config->train.tensorboard;
+    kept->checkpoint_minutes = config->train.checkpoint_minutes;
     if (!same) {
         s->stop_best = now->mode_max ? -INFINITY : INFINITY;
         s->stop_bad = 0;

@@ -122,14 +122,19 @@ def staged(c):
         assert c.bytes(f"{name}-staged") == c.bytes(f"{name}-resident"), name
 
 
-def interrupted(c):
-    """Carried states of all shards stand in the checkpoint."""
-    write_configs(c)
+def write_long(c):
+    """Makes stateful.yaml a run of 80 steps an epoch."""
     draw = random.Random(8)
     write_npy(c.folder / "X_long.npy", "<f4", (24, 120, 4), [draw.gauss(0, 1) for _ in range(24 * 120 * 4)])
     write_npy(c.folder / "y_long.npy", "<i8", (24, 120), [draw.randrange(3) for _ in range(24 * 120)])
     text = (c.folder / "stateful.yaml").read_text().replace("X.npy", "X_long.npy").replace("ys.npy", "y_long.npy")
     c.write("stateful.yaml", text.replace("epochs: 2", "epochs: 4"))
+
+
+def interrupted(c):
+    """Carried states of all shards stand in the checkpoint."""
+    write_configs(c)
+    write_long(c)
     train(c, "stateful", 4, "whole")
     whole = len(c.steps("whole"))
     middle = False
@@ -147,6 +152,25 @@ def interrupted(c):
     assert middle, "no run was interrupted in an epoch"
 
 
+def checkpoints(c):
+    """train.checkpoint_minutes writes a checkpoint within an epoch, which a killed run goes on from."""
+    write_configs(c)
+    write_long(c)
+    for shards in (1, 4):
+        more = "--set", "train.checkpoint_minutes=0.0001"
+        train(c, "stateful", shards, f"whole{shards}", *more)
+        run, states = f"killed{shards}", []
+        process = c.start("train", "stateful.yaml", "--set", f"train.shards={shards}", "--out", run, *QUIET, *more)
+        path = c.folder / run / "last.safetensors"
+        while process.poll() is None and not states:
+            states = [name for name in (read_safetensors(path)[0] if path.exists() else []) if "state" in name]
+        process.kill()
+        process.communicate()
+        assert states, "no checkpoint within an epoch was seen"
+        c.run("train", "--resume", run, *QUIET)
+        assert c.bytes(run) == c.bytes(f"whole{shards}"), f"{run} ends in other bits"
+
+
 def refused(c):
     write_configs(c)
     c.write("own.yaml", (c.folder / "norm.yaml").read_text().replace("affine: false", "sync: false"))
@@ -157,4 +181,4 @@ def refused(c):
 
 
 if __name__ == "__main__":
-    sys.exit(main([as_whole, own_statistics, staged, interrupted, refused]))
+    sys.exit(main([as_whole, own_statistics, staged, interrupted, checkpoints, refused]))
