@@ -99,7 +99,7 @@ static void print_test(const struct clrnn_device_test *test, bool verbose)
         printf("      self-test ok: %u cases in %.1f s, largest error %.1e in %s, %.0f%% of what rounding "
                "explains%s\n",
                count_cases(r), r->seconds, worst->error, worst->op, 100 * worst->share,
-               r->shortened ? "; only the smaller sizes, it is slow" : "");
+               r->shortened ? "; only the smaller sizes, to end in time" : "");
         break;
     case CLRNN_VERDICT_WRONG:
         printf("      self-test WRONG: do not trust what this device computes\n");
@@ -111,8 +111,14 @@ static void print_test(const struct clrnn_device_test *test, bool verbose)
     print_ops(r, verbose);
 }
 
+// Where no --device is given.
+struct standard {
+    size_t row;
+    char why[160];
+};
+
 static void print_device(const struct clrnn_device_list *list, size_t i, const struct clrnn_device_test *test,
-                         bool verbose)
+                         const struct standard *standard, bool verbose)
 {
     const struct clrnn_device_info *info = &list->info[i];
     char spec[24], memory[32], other[24];
@@ -137,6 +143,8 @@ static void print_device(const struct clrnn_device_list *list, size_t i, const s
         printf("      the same hardware as %s\n", clrnn_device_spec(&list->info[info->same_as], other));
     if (info->trouble)
         printf("      BROKEN: %s\n", cli_shown(info->trouble));
+    if (i == standard->row)
+        printf("      the default: %s\n", standard->why);
     if (clrnn_device_is_tuned(info))
         printf("      tuned by `clrnn tune`\n");
     print_test(test, verbose);
@@ -155,18 +163,19 @@ static json_t *features_json(const struct clrnn_device_info *info)
 }
 
 static json_t *device_json(const struct clrnn_device_list *list, size_t i,
-                           const struct clrnn_device_test *test)
+                           const struct clrnn_device_test *test, const struct standard *standard)
 {
     const struct clrnn_device_info *info = &list->info[i];
     const struct clrnn_device_info *same = info->same_as < 0 ? NULL : &list->info[info->same_as];
     char spec[24], other[24];
 
     return json_pack(
-        "{s:s, s:s, s:i, s:i, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:b, "
+        "{s:s, s:s, s:b, s:o, s:i, s:i, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:b, "
         "s:b, s:o, s:s?, s:s?, s:o, s:o}",
-        "version", clrnn_version(), "device", clrnn_device_spec(info, spec), "platform_number",
-        info->platform, "device_number", info->device, "type", type_word(info->type), "name",
-        clrnn_json_text(info->name), "vendor", clrnn_json_text(info->vendor), "platform",
+        "version", clrnn_version(), "device", clrnn_device_spec(info, spec), "default",
+        (int)(i == standard->row), "default_why", clrnn_json_text(i == standard->row ? standard->why : NULL),
+        "platform_number", info->platform, "device_number", info->device, "type", type_word(info->type),
+        "name", clrnn_json_text(info->name), "vendor", clrnn_json_text(info->vendor), "platform",
         clrnn_json_text(info->platform_name), "driver", clrnn_json_text(info->driver), "opencl",
         clrnn_json_text(info->version), "opencl_c", clrnn_json_text(info->opencl_c_version), "extensions",
         clrnn_json_text(info->extensions), "features", features_json(info), "compute_units",
@@ -180,13 +189,14 @@ static json_t *device_json(const struct clrnn_device_list *list, size_t i,
 }
 
 static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_device_list *list,
-                                    const struct clrnn_device_test *tests, size_t only)
+                                    const struct clrnn_device_test *tests, size_t only,
+                                    const struct standard *standard)
 {
     json_t *array = json_array();
 
     for (size_t i = 0; i < list->count; i++)
         if (only == list->count || only == i)
-            cli_json_append(&array, device_json(list, i, &tests[i]));
+            cli_json_append(&array, device_json(list, i, &tests[i], standard));
     return cli_print_json(cli, array);
 }
 
@@ -208,12 +218,14 @@ static enum clrnn_status show(const struct cli *cli, const struct clrnn_device_l
                               const struct clrnn_device_test *tests, size_t only)
 {
     enum clrnn_status st = CLRNN_OK;
+    struct standard standard;
 
+    standard.row = clrnn_device_list_default(list, standard.why);
     if (cli->json)
-        st = print_json(cli, list, tests, only);
+        st = print_json(cli, list, tests, only, &standard);
     for (size_t i = 0; st == CLRNN_OK && cli->text && i < list->count; i++)
         if (only == list->count || only == i)
-            print_device(list, i, &tests[i], cli->verbose);
+            print_device(list, i, &tests[i], &standard, cli->verbose);
     for (size_t i = 0; st == CLRNN_OK && i < list->count; i++)
         if (tests[i].verdict == CLRNN_VERDICT_WRONG || tests[i].verdict == CLRNN_VERDICT_BROKEN)
             st = CLRNN_FAILED;

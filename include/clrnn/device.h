@@ -50,6 +50,9 @@ CLRNN_API void clrnn_device_list_destroy(struct clrnn_device_list **list);
 /** CLRNN_ERR_DEVICE if no device except ref can be used; the message says what to install. */
 CLRNN_API enum clrnn_status clrnn_device_list_check(const struct clrnn_log *log,
                                                     const struct clrnn_device_list *list);
+/** The index of the device that is opened where none is selected, and why it is that one in `why`, a phrase;
+ * SIZE_MAX: none can be used. */
+CLRNN_API size_t clrnn_device_list_default(const struct clrnn_device_list *list, char why[160]);
 /** Prints the device's spec into `text`: "0:1", "ref", "0:-" for a platform without devices, "-" for a driver
  *  without platforms. Returns `text`. */
 CLRNN_API const char *clrnn_device_spec(const struct clrnn_device_info *info, char text[24]);

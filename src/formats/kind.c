@@ -17,7 +17,7 @@ static const struct kind {
 } kinds[] = {
     {"\x93NUMPY", 6, "it is a .npy file: name it by x or y, not by csv"},
     {"PK\x03\x04", 4,
-     "it is a zip archive, as .npz, .pt and .xlsx files are: from an .npz take the arrays, "
+     "it is a zip archive, as .npz, .pt and .xlsx files are: an array of an .npz is named FILE.npz:NAME, or taken out, "
      "numpy.save('X.npy', numpy.load('FILE.npz')['NAME']); from .pt, numpy.save('X.npy', tensor.numpy())"},
     {"\x89HDF", 4, "it is an HDF5 file (.h5, newer .mat): numpy.save('X.npy', h5py.File('FILE')['NAME'][:])"},
     {"MATLAB 5.0", 10, "it is a .mat file: numpy.save('X.npy', scipy.io.loadmat('FILE')['NAME'])"},

@@ -101,7 +101,9 @@ static bool take_header(struct header *h)
             return h->trouble = "its header is no dictionary", false;
         if (!strcmp(key, "descr")) {
             if (!take_string(h, h->descr, sizeof(h->descr)))
-                return h->trouble = "it holds a structured array", false;
+                return h->trouble = "it holds a structured array, expected one array of numbers: "
+                                    "numpy.lib.recfunctions.structured_to_unstructured",
+                       false;
             h->has_descr = true;
         } else if (!strcmp(key, "fortran_order")) {
             h->fortran = take_word(h, "True");

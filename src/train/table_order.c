@@ -113,7 +113,8 @@ static const char *find_time(const struct head *h, const struct clrnn_table *t)
     for (size_t i = 0; i < h->columns; i++) {
         const struct order *o = &h->order[i];
 
-        if (h->rows < LEAST_ROWS || is_label(t, h->name[i]))
+        if (h->rows < LEAST_ROWS || is_label(t, h->name[i]) || !*h->name[i] ||
+            !strncmp(h->name[i], "Unnamed: ", 9))
             continue;
         if (o->dates && o->up + o->same >= ORDERED_SHARE * (h->rows - 1) && 2 * o->up > o->down)
             return h->name[i];

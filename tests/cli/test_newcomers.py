@@ -284,6 +284,9 @@ def first_start(c):
     if not any(d["platform"] == "Portable Computing Language" for d in json.loads(
             c.run("devices", "--no-test", "--json")[0])):
         raise harness.Skip("no PoCL")
+    rows = json.loads(c.run("devices", "--no-test", "--json")[0])
+    assert [bool(d["default_why"]) for d in rows] == [d["default"] for d in rows]
+    assert sum(d["default"] for d in rows) == 1
     env = {"POCL_CACHE_DIR": str(c.folder / "pocl"), "CLRNN_DEVICE": "pocl"}
     err = c.run("plan", "config.yaml", env=env)[1]
     assert err.count("building the kernels for") == 1, err

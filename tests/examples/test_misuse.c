@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Every public function with NULL for each pointer that must not be NULL: an error that names the function
-// and the parameter, an empty result, or nothing; never a crash.
+// Every public function with NULL for each pointer: an error that names the parameter, or nothing; no crash.
 #include <clrnn.h>
 
 #include <setjmp.h>
@@ -157,13 +156,14 @@ static void devices(void **state)
     uint64_t bytes = 1, peak = 1;
     unsigned built, cached;
     size_t programs;
-    char text[24], *advice;
+    char text[160], *advice;
 
     (void)state;
     REFUSED_SILENTLY(clrnn_device_open, NULL, NULL);
     NOTHING(clrnn_device_destroy, NULL);
     REFUSED("list", clrnn_device_list_create, &log_, NULL);
     REFUSED("list", clrnn_device_list_check, &log_, NULL);
+    GIVES(SIZE_MAX, clrnn_device_list_default, NULL, text);
     NOTHING(clrnn_device_list_destroy, NULL);
     NOTHING(clrnn_device_list_destroy, &list);
     GIVES(NULL, clrnn_device_spec, clrnn_device_info(device), NULL);

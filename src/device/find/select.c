@@ -189,6 +189,36 @@ static enum clrnn_status select_default(const struct clrnn_log *log, const struc
     return st;
 }
 
+size_t clrnn_device_list_default(const struct clrnn_device_list *list, char why[160])
+{
+    const struct clrnn_device_info *d;
+    size_t row, same_type = 0, others = 0;
+
+    *why = 0;
+    for (row = 0; list && row < list->count && !usable(&list->info[row]); row++)
+        ;
+    if (!list || row == list->count)
+        return SIZE_MAX;
+    for (size_t i = row + 1; i < list->count; i++)
+        if (usable(&list->info[i]) && better(list, i, row))
+            row = i;
+    d = &list->info[row];
+    for (size_t i = 0; i < list->count; i++)
+        if (i != row && usable(&list->info[i])) {
+            same_type += list->info[i].type == d->type;
+            others++;
+        }
+    if (!others)
+        snprintf(why, 160, "the only device");
+    else if (!same_type)
+        snprintf(why, 160, d->type == CLRNN_DEVICE_GPU ? "the only GPU" : "no GPU can be used");
+    else if (d->type == CLRNN_DEVICE_GPU)
+        snprintf(why, 160, "of the GPUs the one with the most cores times clock");
+    else
+        snprintf(why, 160, "of the CPU's drivers the one that runs kernels best");
+    return row;
+}
+
 enum clrnn_status clrnn_device_list_check(const struct clrnn_log *log, const struct clrnn_device_list *list)
 {
     NEED(log, list);
