@@ -23,7 +23,7 @@ static void print_text(const struct clrnn_lr_result *r)
                r->valid ? "valid" : "train");
         for (size_t i = 0; i < r->trial_count; i++)
             printf("%10.3g  %.6g%s\n", r->trial[i].lr, r->trial[i].loss,
-                   r->trial[i].lr == r->suggestion ? "  <- suggestion" : "");
+                   r->trial[i].lr == r->suggestion ? "  <- suggestion: lowest with its neighbours" : "");
     }
     if (isfinite(r->suggestion))
         printf("suggestion: --set %s=%.3g\n", r->key, r->suggestion);
