@@ -6,7 +6,7 @@
 #include "ops/split.h"
 
 // On GPUs each block costs a launch, next to which a step of the recurrence takes long.
-enum { CPU_STEPS = 32, GPU_STEPS = 256 };
+enum { CPU_STEPS = 64, GPU_STEPS = 256 };
 
 uint32_t clrnn_block_steps(const struct clrnn_device *device)
 {
