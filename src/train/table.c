@@ -200,9 +200,9 @@ static enum clrnn_status read_cell(void *user, size_t row, size_t column, const 
         case CLRNN_PLACE_FEATURE:
         case CLRNN_PLACE_TARGET:
             TRY(read_number(l, row, at - 1, text, length, value));
-            p->gaps += t->rows && *value != p->last + 1;
-            p->row_count = p->row_count && *value == floor(*value) && (!t->rows || *value > p->last);
-            p->last = *value;
+            if (!t->rows)
+                p->first = *value;
+            p->row_count = p->row_count && *value == p->first + (double)t->rows;
             break;
         case CLRNN_PLACE_LABEL:
             TRY(read_label(l, row, at - 1, text, length, value));
@@ -368,7 +368,7 @@ static void drop_row_counts(struct loader *l)
     for (size_t i = 0; i < t->features; i++) {
         const size_t at = t->feature[i];
 
-        if (!l->place[at].row_count || t->rows < (l->place[at].gaps ? 10 : 2) || t->features - i + kept < 2) {
+        if (!l->place[at].row_count || t->rows < 2 || t->features - i + kept < 2) {
             t->feature[kept++] = at;
             continue;
         }

@@ -49,9 +49,8 @@ enum clrnn_place_kind {
 struct clrnn_place {
     enum clrnn_place_kind kind;
     size_t column;  // of the file
-    double last;    // value in the row before
-    bool row_count; // has no name and counted the rows so far, with gaps or without
-    size_t gaps;    // how many
+    double first;   // value in the first row
+    bool row_count; // has no name and counted the rows so far
 };
 
 /** Chooses the columns of `names` that the wish asks for: *place [table->width], ordered by column; the
