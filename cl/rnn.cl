@@ -185,7 +185,8 @@ kernel void rnn_bias_partial(global const real *gates, global real *partial, uin
 kernel void rnn_bias_sum(global const real *partial, global real *db_ih0, global real *db_hh0,
                          global real *db_ih1, global real *db_hh1, uint H, uint blocks, uint D)
 {
-    const uint j = get_global_id(0) * WIDTH, gate = get_global_id(1);
+    // Where there is one gate: a constant, as Intel's CPU runtime compiles an id that can only be 0 wrongly.
+    const uint j = get_global_id(0) * WIDTH, gate = GATES == 1 ? 0 : get_global_id(1);
     const size_t d = get_global_id(2);
     if (j >= H || gate >= GATES || d >= D)
         return;
