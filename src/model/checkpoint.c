@@ -67,16 +67,20 @@ static const struct clrnn_field steps_field[] = {COUNT("clrnn.shape.steps", T, C
 static enum clrnn_status put_config(struct clrnn_bundle *b)
 {
     const struct clrnn_config *config = b->model->config;
-    char *text = clrnn_config_text(config);
+    struct clrnn_config own = *config;
     enum clrnn_status st;
+    char *text;
+
+    own.train.init = NULL; // the file's name says nothing of a model that has its weights
+    own.train.init_partial = false;
+    text = clrnn_config_text(&own);
 
     if (!text)
         return clrnn_error_memory(b->model->log, 0, "the config's text");
     st = clrnn_safetensors_add_metadata(b->writer, "clrnn.config", text);
     free(text);
     if (st == CLRNN_OK && config->folder) {
-        char *folder =
-            realpath(config->folder, NULL); // so that a later run finds the data from any working directory
+        char *folder = realpath(config->folder, NULL); // for later runs from any working directory
         char *escaped = clrnn_text_escape(folder ? folder : config->folder, CLRNN_TEXT_STORED);
 
         st = escaped ? clrnn_safetensors_add_metadata(b->writer, "clrnn.folder", escaped)
