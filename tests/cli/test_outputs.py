@@ -231,6 +231,7 @@ def one_run_at_a_time(c):
 def signals(c):
     """HUP, TERM and INT end training with a checkpoint, and others without temporary files; nohup holds."""
     long = ("--quiet", "--no-plot", "--device", "ref", "--set", "train.epochs=100000")
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests themselves may run under nohup
     for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
         process = c.start("train", "config.yaml", "--out", number.name, *long)
         wait(lambda: (c.folder / number.name / "best.safetensors").exists(), process)
