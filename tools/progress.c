@@ -3,6 +3,7 @@
 #include "tools/progress.h"
 
 #include <math.h>
+#include <stdint.h>
 #include <stdarg.h>
 #include <string.h>
 #include <unistd.h>
@@ -89,10 +90,11 @@ static void add_figures(struct part *part, const char *which, double loss, doubl
         add(part, " MAE %.6g", mae);
 }
 
-// Breaks the line between parts where it would be wider than the terminal.
+// Breaks the line between parts where it would be wider than the terminal; in a file or a pipe it stays
+// whole, so that an epoch is a line.
 static void print_epoch(const struct clrnn_progress *p)
 {
-    const size_t columns = (size_t)cli_columns(STDERR_FILENO);
+    const size_t columns = isatty(STDERR_FILENO) ? (size_t)cli_columns(STDERR_FILENO) : SIZE_MAX;
     struct part part[6] = {{0, ""}};
     char text[32];
     size_t used = 0;

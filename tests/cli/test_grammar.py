@@ -121,7 +121,7 @@ def regression(c):
         near(result[key], want[key], 1e-5, f"eval {key}")
         near(last[f"valid_{key}"], want[key], 1e-5, f"valid_{key}")
     assert last["train_mae"] > 0 and result["accuracy"] is None and result["roc_auc"] is None
-    epoch = err[err.index("Epoch 3/3"):]
+    epoch = [line for line in err.splitlines() if line.startswith("Epoch 3/3")][0]
     for word in (f"MAE {last['valid_mae']:.6g}", f"RMSE {last['valid_rmse']:.6g}", f"R2 {last['valid_r2']:.4f}"):
         assert word in epoch, f"\"{word}\" is not in: {epoch}"
     text = c.run("eval", "run", "--x", "X_valid.npy", "--y", "y_valid.npy")[0]
