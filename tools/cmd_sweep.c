@@ -42,7 +42,7 @@ static void print_text(const struct clrnn_sweep_result *r)
     if (best->reason) {
         printf("every trial has failed\n");
     } else {
-        printf("best: %s/trial-%03u:", cli_shown(r->folder), best->number);
+        printf("best of those trained longest: %s/trial-%03u:", cli_shown(r->folder), best->number);
         for (size_t i = 0; i < r->key_count; i++)
             printf(" --set %s=%s", cli_shown(r->key[i]), cli_shown(best->value[i]));
         printf("\n");

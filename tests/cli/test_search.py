@@ -116,7 +116,7 @@ def by_hand(c):
     assert {t["trial"] for t in first[:3]} == {t["trial"] for t in found["trials"] if t["epochs"] > 1}
     rows = table(c, "s")
     assert [int(row["trial"]) for row in rows] == [t["trial"] for t in found["trials"]]
-    assert f"best: s/{found['trials'][0]['folder']}: --set {LR}={rows[0][LR]}" in out
+    assert f"best of those trained longest: s/{found['trials'][0]['folder']}: --set {LR}={rows[0][LR]}" in out
     assert sorted(row["train.batch_size"] for row in rows) == ["16"] * 3 + ["8"] * 3
     strata = sorted(math.floor(6 * (math.log10(float(row[LR])) + 4) / 3) for row in rows)
     assert strata == list(range(6)), strata

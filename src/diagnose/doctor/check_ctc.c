@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// ctc: labels that are the blank, more labels than the steps have room for, answers of blanks alone.
+// ctc: labels equal to the blank index, targets longer than the input allows, outputs that are all blank.
 #include <math.h>
 #include <stdlib.h>
 
