@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "export/facts.h"
 
 enum { LONGEST = 4096 }; // maximum steps of a model with buffered sequences unless MAX_T is set
 
@@ -75,13 +76,9 @@ static void put_summary(struct clrnn_c_code *code)
 }
 
 // Names as the initialiser of an array of texts, in characters that no compiler and no comment stumbles over.
-static void put_names(struct clrnn_c_code *code, const char *macro, const struct clrnn_texts *texts)
+static void put_names(struct clrnn_c_text *t, const struct clrnn_texts *texts)
 {
-    struct clrnn_c_text *t = &code->text;
-
-    if (!texts->count)
-        return;
-    clrnn_c_put(t, "#define `_%s {", macro);
+    clrnn_c_put(t, "{");
     for (size_t i = 0; i < texts->count; i++) {
         clrnn_c_put(t, i ? ", \"" : "\"");
         for (const char *c = texts->text[i]; *c; c++)
@@ -92,7 +89,36 @@ static void put_names(struct clrnn_c_code *code, const char *macro, const struct
                         (unsigned char)*c);
         clrnn_c_put(t, "\"");
     }
-    clrnn_c_put(t, "}\n");
+    clrnn_c_put(t, "}");
+}
+
+static void put_numbers(struct clrnn_c_text *t, const double *numbers, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        clrnn_c_put(t, i ? ", " : "{");
+        clrnn_c_float(t, (float)numbers[i]);
+    }
+    clrnn_c_put(t, "}");
+}
+
+static void put_facts(struct clrnn_c_code *code)
+{
+    struct clrnn_export_fact fact[CLRNN_EXPORT_FACTS];
+    const size_t count = clrnn_export_facts(code->program.model, fact);
+    struct clrnn_c_text *t = &code->text;
+
+    for (size_t i = 0; i < count; i++) {
+        clrnn_c_put(t, "#define `_%s ", fact[i].macro);
+        if (fact[i].text)
+            clrnn_c_put(t, "\"%s\"", fact[i].text);
+        else if (fact[i].names)
+            put_names(t, fact[i].names);
+        else if (fact[i].numbers)
+            put_numbers(t, fact[i].numbers, fact[i].count);
+        else
+            clrnn_c_put(t, "%u", fact[i].whole);
+        clrnn_c_put(t, "\n");
+    }
 }
 
 static void put_sizes(struct clrnn_c_code *code)
@@ -115,11 +141,7 @@ static void put_sizes(struct clrnn_c_code *code)
         put_steps(code, code->passes.place[code->program.output - 1].base, "(T)");
         clrnn_c_put(t, " /* of the output for T steps of the input */\n");
     }
-    if (m->names) {
-        put_names(code, "COLUMN_NAMES", &m->names->columns);
-        put_names(code, "TARGET_NAMES", &m->names->targets);
-        put_names(code, "CLASS_NAMES", &m->names->classes);
-    }
+    put_facts(code);
     clrnn_c_put(t, "#define `_CAUSAL %d /* 1: has @_step */\n", code->passes.causal);
     if (code->passes.steps)
         clrnn_c_put(t, "#define `_STEPS %u /* of a sequence: T */\n", code->passes.steps);
@@ -250,7 +272,7 @@ static const char main_body[] = //
     "    for (i = 0; i < `_TEST_VALUES; i++) {\n"
     "        error = fmax(error, fabs((double)whole[i] - (double)@_test_out[i]));\n"
     "        size = fmax(size, fabs((double)@_test_out[i]));\n"
-    "        failed |= !(whole[i] - whole[i] == 0.0f); /* not finite */\n"
+    "        failed |= !(whole[i] - whole[i] >= 0.0f); /* not finite */\n"
     "    }\n"
     "    printf(\"largest output %%g, largest error %%g\\n\", size, error);\n"
     "%s"

@@ -48,11 +48,12 @@ void clrnn_c_put(struct clrnn_c_text *t, const char *format, ...)
     va_end(arguments);
 }
 
-// A float literal that reads back as the same bits, in any locale.
-static void put_float(struct clrnn_c_text *t, float value)
+void clrnn_c_float(struct clrnn_c_text *t, float value)
 {
     char text[CLRNN_NUMBER_SIZE], *comma;
 
+    if (!t->out)
+        return;
     snprintf(text, sizeof(text), "%.9g", (double)value);
     comma = strchr(text, ',');
     if (comma)
@@ -68,7 +69,7 @@ void clrnn_c_floats(struct clrnn_c_text *t, const char *label, const double *val
     clrnn_c_put(t, "static const float @_%s[%zu] = {", label, count);
     for (size_t i = 0; i < count; i++) {
         clrnn_out_printf(t->out, "%s", i % PER_LINE ? " " : "\n    ");
-        put_float(t, (float)values[i]);
+        clrnn_c_float(t, (float)values[i]);
         clrnn_out_printf(t->out, "%s", i + 1 < count ? "," : "");
     }
     clrnn_out_printf(t->out, "\n};\n");

@@ -25,6 +25,9 @@ void clrnn_c_put_va(struct clrnn_c_text *t, const char *format, va_list argument
 /** The same for a fixed text, in which % has no meaning. */
 void clrnn_c_template(struct clrnn_c_text *t, const char *text);
 
+/** A float literal that reads back as the same bits, in any locale. */
+void clrnn_c_float(struct clrnn_c_text *t, float value);
+
 /** `static const float NAME_<label>[count] = {...};` The values are rounded to float32. */
 void clrnn_c_floats(struct clrnn_c_text *t, const char *label, const double *values, size_t count);
 

@@ -3,6 +3,7 @@
 #include "export/onnx_layers.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "export/facts.h"
 
 // Why an operation's result on a piece of a sequence is not that on the whole; NULL: it is.
 static const char *needs_more(const struct clrnn_export_op *op)
@@ -42,36 +43,44 @@ static enum clrnn_status check_states(const struct clrnn_export_program *p)
     return CLRNN_OK;
 }
 
-// Texts as a JSON list, if there are any.
-static enum clrnn_status add_names(struct clrnn_onnx_build *b, const char *key,
-                                   const struct clrnn_texts *texts)
+// A fact that is no text, as JSON.
+static json_t *fact_json(const struct clrnn_export_fact *fact)
 {
     json_t *list;
-    char *text;
 
-    if (!texts->count)
-        return CLRNN_OK;
-    clrnn_json_out_of_memory();
-    list = clrnn_texts_json(texts);
-    text = clrnn_json_dumps(list, JSON_COMPACT);
-    json_decref(list);
-    if (!text)
-        return clrnn_error_memory(b->program.model->log, texts->count, key);
-    clrnn_onnx_metadata(b->onnx, key, text);
-    free(text);
-    return CLRNN_OK;
+    if (fact->names)
+        return clrnn_texts_json(fact->names);
+    if (!fact->numbers)
+        return json_integer(fact->whole);
+    list = json_array();
+    for (size_t i = 0; i < fact->count; i++)
+        json_array_append_new(list, json_real(fact->numbers[i]));
+    return list;
 }
 
 static enum clrnn_status add_metadata(struct clrnn_onnx_build *b)
 {
-    const struct clrnn_model *m = b->program.model;
+    struct clrnn_export_fact fact[CLRNN_EXPORT_FACTS];
+    const size_t count = clrnn_export_facts(b->program.model, fact);
 
-    clrnn_onnx_metadata(b->onnx, "loss", clrnn_loss_word(m->config->train.loss.kind));
-    if (!m->names)
-        return CLRNN_OK;
-    TRY(add_names(b, "columns", &m->names->columns));
-    TRY(add_names(b, "targets", &m->names->targets));
-    return add_names(b, "classes", &m->names->classes);
+    for (size_t i = 0; i < count; i++) {
+        json_t *value;
+        char *text;
+
+        if (fact[i].text) {
+            clrnn_onnx_metadata(b->onnx, fact[i].key, fact[i].text);
+            continue;
+        }
+        clrnn_json_out_of_memory();
+        value = fact_json(&fact[i]);
+        text = clrnn_json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
+        json_decref(value);
+        if (!text)
+            return clrnn_error_memory(b->program.model->log, fact[i].count, fact[i].key);
+        clrnn_onnx_metadata(b->onnx, fact[i].key, text);
+        free(text);
+    }
+    return CLRNN_OK;
 }
 
 // The number of steps that flatten fixes, or 0.

@@ -231,3 +231,8 @@ bool clrnn_loss_has_metric(const struct clrnn_config *config, const char *metric
         return false; // several labels
     return loss->kind != CLRNN_LOSS_QUANTILE && value == clrnn_loss_is_regression(loss->kind);
 }
+
+uint32_t clrnn_source_horizon(const struct clrnn_source *source)
+{
+    return source->horizon != CLRNN_HORIZON_OF_TARGET ? source->horizon : source->target != NULL;
+}

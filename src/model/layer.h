@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Predicates of layer and loss kinds.
+// Predicates of layer and loss kinds, and what a data source leaves open.
 #ifndef CLRNN_SRC_MODEL_LAYER_H
 #define CLRNN_SRC_MODEL_LAYER_H
 
@@ -53,5 +53,8 @@ bool clrnn_loss_has_metric(const struct clrnn_config *config, const char *metric
 const double *clrnn_loss_quantiles(const struct clrnn_loss_config *loss, size_t *count);
 /** Numbers of y that a prediction of `outputs` numbers is compared with: 1 for classes. */
 uint32_t clrnn_loss_targets(const struct clrnn_loss_config *loss, uint32_t outputs);
+
+/** The horizon of a source with a window: that of the config, else 1 with target and 0 with label. */
+uint32_t clrnn_source_horizon(const struct clrnn_source *source);
 
 #endif

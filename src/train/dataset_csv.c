@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Opening a CSV file as a data set: a row is a sample, or windows are cut from its rows.
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/array.h"
@@ -17,12 +18,19 @@ uint32_t clrnn_dataset_count_targets(const struct clrnn_config *config, const st
                               clrnn_layers_width(config, config->layer_count, d->info.C, d->info.T));
 }
 
-static enum clrnn_status check_outputs(const struct clrnn_dataset *d, const struct clrnn_source *source)
+static enum clrnn_status check_outputs(const struct clrnn_dataset *d, const struct clrnn_config *config,
+                                       const struct clrnn_source *source)
 {
     const struct clrnn_table *t = d->table;
     const uint32_t horizon = d->windows ? MAX2(clrnn_source_horizon(source), 1u) : 1;
     const uint64_t has = (uint64_t)t->targets * horizon;
+    size_t quantiles;
+    char each[48] = "";
 
+    clrnn_loss_quantiles(&config->train.loss, &quantiles);
+    quantiles = MAX2(quantiles, 1);
+    if (quantiles > 1)
+        snprintf(each, sizeof(each), ", %zu quantiles each", quantiles);
     if (d->goal.per_step && d->info.T > 1)
         return clrnn_error(
             d->log, CLRNN_ERR_DATA,
@@ -34,14 +42,15 @@ static enum clrnn_status check_outputs(const struct clrnn_dataset *d, const stru
     if (source->label || d->goal.classes)
         return clrnn_error(d->log, CLRNN_ERR_DATA,
                            "%s: has one label a row, but the last layer has outputs for %u targets: use "
-                           "out_features: 1%s, or name several columns by target",
-                           d->x_path, d->info.targets,
+                           "out_features: %zu%s, or name several columns by target",
+                           d->x_path, d->info.targets, quantiles,
                            d->goal.binary ? ", for classes the loss cross_entropy" : "");
     return clrnn_error(d->log, CLRNN_ERR_DATA,
-                       "%s: %zu target %s at horizon %u make %llu numbers a sample, but the last layer puts "
-                       "out %u: set its out_features to %llu",
+                       "%s: %zu target %s at horizon %u make %llu numbers a sample%s, but the last layer "
+                       "puts out %zu: set its out_features to %llu",
                        d->x_path, t->targets, t->targets == 1 ? "column" : "columns", horizon,
-                       (unsigned long long)has, d->info.targets, (unsigned long long)has);
+                       (unsigned long long)has, each, quantiles * d->info.targets,
+                       (unsigned long long)has * quantiles);
 }
 
 // The shape of samples that are rows.
@@ -103,7 +112,7 @@ enum clrnn_status clrnn_dataset_open_csv(struct clrnn_dataset *d, const struct c
     TRY(clrnn_dataset_find_steps(d, config));
     d->info.targets = clrnn_dataset_count_targets(config, d);
     if (d->info.has_y)
-        TRY(check_outputs(d, source));
+        TRY(check_outputs(d, config, source));
     return clrnn_source_missing(source) == CLRNN_MISSING_MEAN && !d->table->fill
                ? clrnn_dataset_fill(d, d->table)
                : CLRNN_OK;

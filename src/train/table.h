@@ -77,9 +77,6 @@ enum clrnn_missing clrnn_source_missing(const struct clrnn_source *source);
 /** The delimiter that a source fixes, or 0. */
 char clrnn_source_delimiter(const struct clrnn_source *source);
 
-/** The horizon of a source with a window: that of the config, else 1 with target and 0 with label. */
-uint32_t clrnn_source_horizon(const struct clrnn_source *source);
-
 /** Call after each row of a pass over all rows: releases mapped pages at intervals. */
 static inline void clrnn_table_passed(const struct clrnn_table *table, size_t row)
 {

@@ -6,6 +6,7 @@
 #include "base/array.h"
 #include "base/file.h"
 #include "base/words.h"
+#include "model/layer.h"
 #include "train/table.h"
 
 struct chooser {
@@ -17,11 +18,6 @@ struct chooser {
     struct clrnn_place *place;
     unsigned char *used; // [columns] 1: of a feature, 2: of anything else
 };
-
-uint32_t clrnn_source_horizon(const struct clrnn_source *source)
-{
-    return source->horizon != CLRNN_HORIZON_OF_TARGET ? source->horizon : source->target != NULL;
-}
 
 enum clrnn_missing clrnn_source_missing(const struct clrnn_source *source)
 {

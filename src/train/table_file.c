@@ -18,6 +18,7 @@
 #include "base/temporary.h"
 #include "base/text.h"
 #include "device/program/cache.h"
+#include "model/layer.h"
 #include "train/table_folder.h"
 
 #define LEAST_BYTES (8u << 20) // of a CSV file whose table is kept

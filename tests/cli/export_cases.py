@@ -261,6 +261,24 @@ data: {train: {csv: table.csv, label: y}}
     c.run("train", "table.yaml", "--device", "ref", "--out", "run", "--quiet")
 
 
+QUANTILES = [0.05, 0.5, 0.9]
+
+
+def train_forecast(c):
+    """Trains quantiles of two targets, three rows ahead, on a series with missing cells."""
+    draw = random.Random(4)
+    rows = [f"{n},{'' if n % 9 == 4 else n % 5},{draw.random():.3f},{n / 8}" for n in range(60)]
+    c.write("series.csv", "t,a,b,c\n" + "\n".join(rows) + "\n")
+    c.write("forecast.yaml", f"""\
+model: {{layers: [gru: {{hidden_size: 4}}, pool, linear: {{out_features: {2 * 3 * len(QUANTILES)}}}]}}
+train: {{loss: {{quantile: {{quantiles: {QUANTILES}}}}}, optimizer: {{adam: {{}}}}, epochs: 1}}
+data:
+  train: {{csv: series.csv, target: [b, c], columns: [a, b], time: t, window: 6, horizon: 3, missing: mean}}
+  normalize_targets: standard
+""")
+    c.run("train", "forecast.yaml", "--device", "ref", "--out", "run", "--quiet")
+
+
 def predict(c, run, x="in.npy", lengths=None):
     """(shape, values) of `clrnn predict` on the reference."""
     more = ["--lengths", lengths] if lengths else []

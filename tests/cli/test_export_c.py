@@ -317,6 +317,33 @@ int main(void)
     assert out.splitlines() == cases.COLUMNS + cases.CLASS_NAMES, out
 
 
+def facts(c):
+    """What is needed to read the outputs is macros: quantiles, the blank, how far a forecast reaches."""
+    cases.train_forecast(c)
+    export(c)
+    c.write("c/facts.c", """\
+#include <stdio.h>
+#include "net.h"
+int main(void)
+{
+    static const float quantiles[] = NET_QUANTILES, fill[] = NET_COLUMN_FILL;
+    int i;
+    for (i = 0; i < 3; i++)
+        printf("%.7g ", (double)quantiles[i]);
+    printf("%s %d %d %d %d", NET_LOSS, NET_WINDOW, NET_HORIZON, NET_OUTPUTS, (int)(sizeof(fill) / sizeof(*fill)));
+    return 0;
+}
+""")
+    for compiler in (["gcc", "-std=c99"], ["g++", "-x", "c++"]):
+        if shutil.which(compiler[0]):
+            subprocess.run([*compiler, *STRICT, "facts.c", "-o", "facts"], cwd=c.folder / "c", check=True)
+            out = subprocess.run(["./facts"], cwd=c.folder / "c", check=True, capture_output=True, text=True).stdout
+            assert out == f"{' '.join(map(str, cases.QUANTILES))} quantile 6 3 18 2", out
+    cases.train(c, *cases.CASES["ctc"])
+    export(c)
+    assert "#define NET_BLANK 0\n" in (c.folder / "c/net.h").read_text()
+
+
 def refusals(c):
     layers = "[gru: {hidden_size: 4}, batchnorm: {track_running_stats: false}, pool, linear: {out_features: 3}]"
     cases.train(c, layers, "")
@@ -348,4 +375,4 @@ def same_bytes(c):
 
 
 sys.exit(main([every_layer, random_models, cpp, other_machines, examples, recorded, int8, small, long_sequences, names,
-               refusals, same_bytes]))
+               facts, refusals, same_bytes]))

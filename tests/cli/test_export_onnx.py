@@ -277,6 +277,26 @@ def names(c):
     assert json.loads(metadata["classes"]) == cases.CLASS_NAMES, metadata
 
 
+def facts(c):
+    """What a consumer needs to read the outputs: quantiles, the blank, how far a forecast reaches."""
+    cases.train_forecast(c)
+    export(c)
+    metadata = structure(c.folder / "m.onnx")["metadata"]
+    fill = json.loads(metadata.pop("fill"))
+    assert metadata == {"loss": "quantile", "quantiles": json.dumps(cases.QUANTILES).replace(" ", ""), "window": "6",
+                        "horizon": "3", "columns": '["a","b"]', "targets": '["b","c"]'}, metadata
+    present = [n % 5 for n in range(60) if n % 9 != 4]
+    assert len(fill) == 2 and abs(fill[0] - sum(present) / len(present)) < 1e-6, fill
+    train(c, "ctc")
+    export(c)
+    assert structure(c.folder / "m.onnx")["metadata"] == {"loss": "ctc", "blank": "0"}
+    c.write("case.yaml", (c.folder / "case.yaml").read_text().replace("loss: ctc", "loss: {ctc: {blank: 4}}"))
+    write_npy(c.folder / "y.npy", "<i8", (40, 2), [n % 4 for n in range(80)])
+    c.run("train", "case.yaml", "--device", "ref", "--out", "run", "--quiet")
+    export(c)
+    assert structure(c.folder / "m.onnx")["metadata"] == {"loss": "ctc", "blank": "4"}
+
+
 def refusals(c):
     for name, word in (("lstm_bi_final", "bidirectional"), ("gru_mean", "pool"), ("dense", "recurrent"),
                        ("conv_same", "layers[0] (conv1d)"), ("attention_causal", "attention_pool"),
@@ -290,4 +310,4 @@ def refusals(c):
 
 
 sys.exit(main([files, every_layer, lengths, random_models, states, batch_statistics, padding, examples, recorded,
-               sequences, names, refusals]))
+               sequences, names, facts, refusals]))

@@ -12,6 +12,7 @@
     "}}]}\n"
 #define CLASSES MODEL(3) "train: {loss: cross_entropy}\n"
 #define MSE(outputs) MODEL(outputs) "train: {loss: mse}\n"
+#define QUANTILES(outputs) MODEL(outputs) "train: {loss: quantile}\n"
 
 static struct clrnn_dataset *open_set(struct scratch *s, const char *text,
                                       const struct clrnn_open_rules *rules)
@@ -86,6 +87,9 @@ static void test_columns(void **state)
     refuses(&s, table, CLASSES DATA("label: d, columns: [a, bb]"), "no column bb (columns)",
             "did you mean \"b\"");
     refuses(&s, table, MSE(3) DATA("target: [b, a]"), "2 target columns", "set its out_features to 2");
+    refuses(&s, table, QUANTILES(3) DATA("target: [b, a]"), "2 numbers a sample, 3 quantiles each",
+            "puts out 3: set its out_features to 6");
+    refuses(&s, "a,b\n1,2\n", QUANTILES(6) DATA("label: b"), "one label a row", "out_features: 3,");
     refuses(&s, "a,b\n1,x\n", MSE(1) DATA("target: a"), "row 1, column \"b\": \"x\" is no number",
             "`columns`");
     refuses(&s, "a;b\n1;2,5\n", MSE(1) DATA("target: a"), "row 1, column \"b\"", "decimal: \",\"");
