@@ -205,7 +205,8 @@ static bool take_option(struct cli *cli, const struct cli_spec *spec, const stru
         value = *at + 1 < argc && is_json_file(spec, argv[*at + 1]) ? argv[++*at] : NULL;
     } else if (*at + 1 < argc) {
         value = argv[++*at];
-    } else {
+    }
+    if ((!value && o->kind != CLI_FLAG && o->kind != CLI_JSON) || (value && !*value)) {
         cli_usage(cli, "--%s needs a value %s", o->name, o->value);
         return false;
     }
@@ -244,6 +245,9 @@ bool cli_parse(struct cli *cli, const struct cli_spec *spec, int argc, char **ar
             return false;
         } else if (cli->argument_count == spec->most) {
             cli_usage(cli, "one argument too many: %s", argv[i]);
+            return false;
+        } else if (!*argv[i]) {
+            cli_usage(cli, "an argument is empty: clrnn %s %s", cli->command, spec->usage);
             return false;
         } else {
             cli->argument[cli->argument_count++] = argv[i];

@@ -24,6 +24,10 @@ def usage(c):
     says(c, 2, ["unknown command", "frobnicate"], "frobnicate")
     says(c, 2, ["unknown option --frob"], "train", "config.yaml", "--frob")
     says(c, 2, ["--out needs a value"], "train", "config.yaml", "--out")
+    for empty in (("train", "config.yaml", "--out", ""), ("export", "run", "--to", "onnx", "--out="),
+                  ("lr-find", "config.yaml", "--json="), ("plan", "config.yaml", "--set", "")):
+        says(c, 2, [f"{empty[-2 + empty[-1].endswith('=')].rstrip('=')} needs a value"], *empty)
+    says(c, 2, ["an argument is empty", "train CONFIG.yaml"], "train", "")
     says(c, 2, ["an argument is missing", "train CONFIG.yaml"], "train")
     says(c, 2, ["an argument is missing", "synth OUTDIR"], "synth")
     says(c, 2, ["--to FORMAT is missing"], "export", "run")
