@@ -5,8 +5,10 @@
     test_export_c.py CLRNN ROOT [TEST...]
 
 CLRNN_EXPORT_ALL: every case on every target, and the recorded runs; otherwise a few of them where that takes long."""
+import math
 import os
 import pathlib
+import random
 import re
 import shutil
 import struct
@@ -250,6 +252,116 @@ def int8(c):
     assert rights[0] >= rights[1] - 0.01 * len(labels), f"{rights} of {len(labels)} right"
 
 
+# name: (layers, options): sets that are made here. Labels stand for a rhythm in noise, or for the commonest token.
+LEARNED = {
+    "rhythm_lstm": ("[lstm: {hidden_size: 16}, pool: {over: last}, linear: {out_features: 3}]", "standard"),
+    "rhythm_gru_bi": ("[gru: {hidden_size: 12, num_layers: 2, bidirectional: true}, batchnorm, pool: {over: mean},"
+                      " linear: {out_features: 3}]", "standard lengths"),
+    "rhythm_conv": ("[conv1d: {out_channels: 12, kernel_size: 5, padding: same}, relu, gru: {hidden_size: 12,"
+                    " layer_norm: true}, attention_pool: {attention_size: 6}, linear: {out_features: 3}]", ""),
+    "tokens_lstm": (f"[embedding: {{num_embeddings: {cases.TOKENS}, embedding_dim: 8}}, lstm: {{hidden_size: 16,"
+                    " proj_size: 8}, pool: {over: max}, linear: {out_features: 3}]", "tokens lengths"),
+    "steps_rnn": ("[rnn: {hidden_size: 24, bidirectional: true}, layernorm, linear: {out_features: 3}]", "steps"),
+}
+
+
+def made_set(c, part, options, seed):
+    """Writes 400 samples of up to 20 steps with noise, of which about one in ten cannot be told."""
+    draw, samples, steps = random.Random(seed), 400, 20
+    x, y, lengths = [], [], []
+    for _ in range(samples):
+        label, phase = draw.randrange(3), draw.random() * 6
+        lengths.append(draw.randrange(8, steps + 1) if "lengths" in options else steps)
+        for t in range(steps):
+            now = draw.randrange(3) if "steps" in options and draw.random() < 0.15 else label
+            label = now if "steps" in options else label
+            if "tokens" in options:
+                x.append(3 * draw.randrange(3) + label if draw.random() < 0.25 else draw.randrange(9))
+            else:
+                x += [math.sin((0.4, 0.9, 1.5)[label] * t + phase) + draw.gauss(0, 0.8),
+                      math.cos((0.4, 0.9, 1.5)[label] * t + phase) + draw.gauss(0, 0.8)]
+            if "steps" in options:
+                y.append(label)
+        if "steps" not in options:
+            y.append(label)
+    tokens = "tokens" in options
+    write_npy(c.folder / f"mX_{part}.npy", "<i4" if tokens else "<f4",
+              (samples, steps) if tokens else (samples, steps, 2), x)
+    write_npy(c.folder / f"my_{part}.npy", "<i8", (samples, steps) if "steps" in options else (samples,), y)
+    write_npy(c.folder / f"ml_{part}.npy", "<i8", (samples,), lengths)
+    return f"{{x: mX_{part}.npy, y: my_{part}.npy{', lengths: ml_' + part + '.npy' if 'lengths' in options else ''}}}"
+
+
+def points(c, x, y, lengths, tokens):
+    """Accuracies in per cent on a set of the float model and of the exported one."""
+    shape, values = read_npy_as(x, tokens)
+    shape = (shape[0], 1, shape[1]) if len(shape) == 2 and not tokens else shape
+    labels = read_npy_as(y, True)[1]
+    steps_of = read_npy_as(lengths, True)[1] if lengths else [shape[1]] * shape[0]
+    _, expected = cases.predict(c, "run", str(x), lengths and str(lengths))
+    size, outs, each = len(values) // shape[0], len(expected) // shape[0], len(labels) // shape[0]
+    width, classes, right, count = size // shape[1], outs // each, [0, 0], 0
+    for steps in sorted(set(steps_of)):  # sequences of one length at a time
+        chosen = [n for n in range(shape[0]) if steps_of[n] == steps]
+        inputs = [v for n in chosen for v in values[n * size:n * size + steps * width]]
+        got, _ = run_c(c, (len(chosen), steps), inputs, tokens)
+        wanted = min(each, steps)
+        for i, n in enumerate(chosen):
+            for t in range(wanted):
+                truth = labels[n * each + t]
+                for which, outputs, at in ((0, expected, n * outs + t * classes),
+                                           (1, got, (i * wanted + t) * classes)):
+                    scores = outputs[at:at + classes]
+                    right[which] += scores.index(max(scores)) == truth
+                count += 1
+    return [100 * r / count for r in right]
+
+
+def int8_learned(c):
+    """int8 loses at most 1 point of accuracy on five sets of different kinds that are made here."""
+    for name, (layers, options) in LEARNED.items():
+        sets = [made_set(c, part, options, seed) for part, seed in (("train", 1), ("valid", 2))]
+        c.write("learned.yaml", f"""\
+model: {{layers: {layers}}}
+train: {{loss: cross_entropy, optimizer: {{adam: {{lr: 0.01}}}}, epochs: 8, batch_size: 16, shuffle: true, seed: 1}}
+data:
+  train: {sets[0]}
+  valid: {sets[1]}
+  normalize: {"standard" if "standard" in options else "none"}
+""")
+        shutil.rmtree(c.folder / "run", ignore_errors=True)
+        c.run("train", "learned.yaml", "--device", "ref", "--out", "run", "--quiet")
+        export(c, "--type", "int8")
+        compile_c(c)
+        real, whole = points(c, c.folder / "mX_valid.npy", c.folder / "my_valid.npy",
+                             c.folder / "ml_valid.npy" if "lengths" in options else None, "tokens" in options)
+        print(f"# {name}: {real:.2f}, int8 {whole:.2f}")
+        assert real > 60, f"{name}: {real}: the float model has learned nothing: this test says nothing"
+        assert whole >= real - 1, f"{name}: {whole}, as floats {real}"
+
+
+REFERENCES = ("BreastCancerWDBC", "ItalyPowerDemand", "SyntheticControl", "Spambase", "JapaneseVowels")
+
+
+def int8_references(c):
+    """int8 loses at most 1 point of accuracy on the reference sets beside the checkout, five of them, or all."""
+    folder = ROOT.resolve().parent / "shared" / "refs"
+    names = sorted(path.stem for path in folder.glob("*.yaml")
+                   if "CLRNN_EXPORT_ALL" in os.environ or path.stem in REFERENCES)
+    if not names:
+        raise Skip("no reference sets beside this checkout")
+    for name in names:
+        text = (folder / f"{name}.yaml").read_text()
+        paths = [folder / path for path in re.findall(r"\S+\.npy", text[text.index("valid:"):])]
+        shutil.rmtree(c.folder / "run", ignore_errors=True)
+        c.run("train", str(folder / f"{name}.yaml"), "--device", "cpu", "--out", "run", "--quiet", "--no-plot")
+        export(c, "--type", "int8")
+        compile_c(c)
+        real, whole = points(c, paths[0], paths[1], paths[2] if len(paths) > 2 else None, "embedding" in text)
+        print(f"# {name}: {real:.2f}, int8 {whole:.2f}")
+        assert whole >= real - 1, f"{name}: {whole}, as floats {real}"
+
+
 def small(c):
     """An LSTM 16 -> 64 has under 4 kB of RAM besides its input: stack frames of all functions, and no static data."""
     c.write("small.yaml", """\
@@ -374,5 +486,5 @@ def same_bytes(c):
     assert first == {path.name: path.read_bytes() for path in (c.folder / "c").iterdir()}
 
 
-sys.exit(main([every_layer, random_models, cpp, other_machines, examples, recorded, int8, small, long_sequences, names,
-               facts, refusals, same_bytes]))
+sys.exit(main([every_layer, random_models, cpp, other_machines, examples, recorded, int8, int8_learned, int8_references,
+               small, long_sequences, names, facts, refusals, same_bytes]))
