@@ -184,18 +184,18 @@ static enum clrnn_status choose_metric(struct clrnn_sweep *s)
     s->best_epoch = early->on;
     snprintf(s->result->metric, sizeof(s->result->metric), "%s",
              s->params->metric ? s->params->metric
-             : early->monitor  ? early->monitor
+             : early->on       ? early->monitor
              : valid           ? "valid_loss"
                                : "train_loss");
+    if (!valid && !strncmp(s->result->metric, "valid", 5))
+        return clrnn_error(s->log, CLRNN_ERR_CONFIG,
+                           "%s%s: there are no validation data: name data.valid or data.valid_fraction, or "
+                           "take train_loss",
+                           s->params->metric ? "--metric " : "the sweep judges by ", s->result->metric);
     set = clrnn_format("train.early_stopping={monitor: %s}", s->result->metric);
     st = set ? clrnn_vary_config(s->log, s->params, 1, &set, &probe)
              : clrnn_error_memory(s->log, 0, "the metric");
     free(set);
-    if (st == CLRNN_OK && !valid && !strncmp(s->result->metric, "valid", 5))
-        st = clrnn_error(s->log, CLRNN_ERR_CONFIG,
-                         "--metric %s: there are no validation data: name data.valid or "
-                         "data.valid_fraction, or take train_loss",
-                         s->result->metric);
     if (st == CLRNN_OK)
         s->result->highest = probe->train.early_stopping.mode_max;
     if (st == CLRNN_OK && early->on && !s->params->metric)
@@ -207,7 +207,8 @@ static enum clrnn_status choose_metric(struct clrnn_sweep *s)
 static enum clrnn_status make_trials(struct clrnn_sweep *s)
 {
     struct clrnn_sweep_result *r = s->result;
-    const uint32_t count = clrnn_vary_trials(s->vary, r->key_count, s->params->trials);
+    uint32_t all;
+    const uint32_t count = clrnn_vary_trials(s->vary, r->key_count, s->params->trials, &all);
     char ***value = calloc(count, sizeof(*value));
     enum clrnn_status st = CLRNN_OK;
 
@@ -233,6 +234,8 @@ static enum clrnn_status make_trials(struct clrnn_sweep *s)
     if (st == CLRNN_OK)
         st = clrnn_vary_draw(s->log, s->vary, r->key_count, s->params->seed, count, value);
     free(value);
+    if (st == CLRNN_OK && count < all)
+        clrnn_log(s->log, CLRNN_LOG_INFO, "%u of %u combinations: --trials sets how many", count, all);
     return st;
 }
 

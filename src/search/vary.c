@@ -207,12 +207,14 @@ static uint32_t combinations(const struct clrnn_vary *v, size_t count)
     return (uint32_t)all;
 }
 
-uint32_t clrnn_vary_trials(const struct clrnn_vary *v, size_t count, uint32_t most)
+uint32_t clrnn_vary_trials(const struct clrnn_vary *v, size_t count, uint32_t most, uint32_t *all)
 {
+    *all = 0;
     for (size_t i = 0; i < count; i++)
         if (!v[i].count)
             return most;
-    return MIN2(most, combinations(v, count));
+    *all = combinations(v, count);
+    return MIN2(most, *all);
 }
 
 static double range_value(const struct clrnn_vary *v, double x)
@@ -241,28 +243,73 @@ static enum clrnn_status draw_range(const struct clrnn_log *log, const struct cl
     return whole ? CLRNN_OK : clrnn_error_memory(log, 0, "the values of a sweep");
 }
 
+static uint64_t common_multiple(uint64_t a, uint64_t b)
+{
+    uint64_t x = a, y = b;
+
+    while (y) {
+        const uint64_t rest = x % y;
+
+        x = y;
+        y = rest;
+    }
+    return a / x * b;
+}
+
+// Which values of the lists make combination `number`: pick[k] of v[k]. Counted along diagonals, so that
+// every combination has one number, and among the first ones the values of each list are about equally
+// often.
+static void number_combination(const struct clrnn_vary *v, size_t count, uint64_t number, uint64_t *pick)
+{
+    for (size_t k = count; k-- > 0;) {
+        const uint64_t before = combinations(v, k);
+
+        if (!v[k].count)
+            continue;
+        pick[k] = (number + (before > 1 ? number / common_multiple(before, v[k].count) : 0)) % v[k].count;
+        number %= before > 1 ? before : v[k].count;
+    }
+}
+
+// `shuffled` has memory for an order of the values of each list.
+static bool fill_lists(const struct clrnn_vary *v, size_t count, uint64_t seed, uint32_t trials,
+                       uint32_t *const *shuffled, uint64_t *pick, char **const *value)
+{
+    for (size_t k = 0; k < count; k++) {
+        const struct clrnn_random random = {.seed = seed, .stream = RANDOM_SWEEP, .a = (uint32_t)k + 1};
+
+        if (v[k].count)
+            clrnn_random_permutation(&random, (uint32_t)v[k].count, shuffled[k]);
+    }
+    for (uint32_t i = 0; i < trials; i++) {
+        number_combination(v, count, i, pick);
+        for (size_t k = 0; k < count; k++) {
+            if (!v[k].count)
+                continue;
+            value[i][k] = strdup(v[k].item[shuffled[k][pick[k]]]);
+            if (!value[i][k])
+                return false;
+        }
+    }
+    return true;
+}
+
 static enum clrnn_status draw_lists(const struct clrnn_log *log, const struct clrnn_vary *v, size_t count,
                                     uint64_t seed, uint32_t trials, char **const *value)
 {
-    const uint32_t all = combinations(v, count);
-    uint32_t *order = malloc(all * sizeof(*order));
-    bool whole = order;
+    uint64_t *pick = calloc(count, sizeof(*pick));
+    uint32_t **shuffled = calloc(count, sizeof(*shuffled));
+    bool whole = pick && shuffled;
 
-    for (uint32_t i = 0; whole && i < trials; i++) {
-        const struct clrnn_random random = {.seed = seed, .stream = RANDOM_SWEEP, .b = i / all};
-        uint32_t left;
-
-        if (i % all == 0)
-            clrnn_random_permutation(&random, all, order);
-        left = order[i % all];
-        for (size_t k = 0; whole && k < count; k++)
-            if (v[k].count) {
-                value[i][k] = strdup(v[k].item[left % v[k].count]);
-                left /= (uint32_t)v[k].count;
-                whole = value[i][k];
-            }
+    for (size_t k = 0; whole && k < count; k++) {
+        shuffled[k] = malloc((v[k].count + 1) * sizeof(*shuffled[k]));
+        whole = shuffled[k];
     }
-    free(order);
+    whole = whole && fill_lists(v, count, seed, trials, shuffled, pick, value);
+    for (size_t k = 0; shuffled && k < count; k++)
+        free(shuffled[k]);
+    free(shuffled);
+    free(pick);
     return whole ? CLRNN_OK : clrnn_error_memory(log, 0, "the values of a sweep");
 }
 

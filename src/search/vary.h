@@ -27,10 +27,12 @@ void clrnn_vary_finish(struct clrnn_vary *vary);
 enum clrnn_status clrnn_vary_config(const struct clrnn_log *log, const struct clrnn_sweep_params *params,
                                     size_t count, char *const *set, struct clrnn_config **config);
 
-/** How many trials there are: `most`, or fewer where all are lists and have fewer combinations. */
-uint32_t clrnn_vary_trials(const struct clrnn_vary *vary, size_t count, uint32_t most);
+/** How many trials there are: `most`, or fewer where all are lists and have fewer combinations. *all: these
+ * combinations, counted up to 2^20; 0 where there is a range. */
+uint32_t clrnn_vary_trials(const struct clrnn_vary *vary, size_t count, uint32_t most, uint32_t *all);
 /** Draws value[trial][i] of each of `trials` trials. Of a range each trial has another one of as many equal
- * parts; combinations of lists come again only when all were there. CLRNN_ERR_MEMORY: some are NULL then. */
+ * parts; combinations of lists come again only when all were there, and of fewer trials each value of a list
+ * has about equally many. CLRNN_ERR_MEMORY: some are NULL then. */
 enum clrnn_status clrnn_vary_draw(const struct clrnn_log *log, const struct clrnn_vary *vary, size_t count,
                                   uint64_t seed, uint32_t trials, char **const *value);
 

@@ -147,6 +147,35 @@ def killed(c):
     assert cut >= 6, cut
 
 
+def lists(c):
+    """Fewer trials than combinations: none twice, each value about equally often, and a word on it."""
+    values = {"train.batch_size": (4, 8, 16), "train.seed": (1, 2, 3, 4), LR: (0.01, 0.1)}
+    vary = [word for key, many in values.items() for word in ("--vary", f"{key}={','.join(map(str, many))}")]
+    for trials in (6, 12, 19):
+        _, err = c.run("sweep", "config.yaml", *vary, "--trials", str(trials), "--budget", "1", "--out", f"s{trials}",
+                       *REF[1:])
+        assert f"{trials} of 24 combinations" in err, err
+        rows = [tuple(row[key] for key in values) for row in table(c, f"s{trials}")]
+        assert len(rows) == len(set(rows)) == trials, rows
+        for k, many in enumerate(values.values()):
+            times = [[float(row[k]) for row in rows].count(value) for value in many]
+            assert max(times) - min(times) <= 2 and min(times) >= trials // len(many) - 1, (trials, times)
+    c.run("sweep", "config.yaml", *vary, "--trials", "99", "--budget", "1", "--out", "all", *REF)
+    assert len({tuple(row[key] for key in values) for row in table(c, "all")}) == len(table(c, "all")) == 24
+
+
+def no_validation(c):
+    """Without validation data the training loss decides; a metric of theirs is refused."""
+    c.write("bare.yaml", CONFIG.replace("  valid: {x: X_valid.npy, y: y_valid.npy}\n", ""))
+    bare = ("sweep", "bare.yaml", "--vary", f"{LR}=0.001,0.01,0.1")
+    c.run(*bare, "--out", "s", *REF)
+    rows = table(c, "s")
+    losses = [float(row["train_loss"]) for row in rows if row["epochs"] == rows[0]["epochs"]]
+    assert len(rows) == 3 and losses == sorted(losses), rows
+    _, err = c.run(*bare, "--metric", "valid_accuracy", "--out", "t", *REF, status=2)
+    assert "--metric valid_accuracy: there are no validation data" in err and not (c.folder / "t").exists(), err
+
+
 def failures(c):
     """Trials that fail are rows with the reason; where all do, exit 1."""
     def limit():
@@ -250,5 +279,6 @@ def folders(c):
 
 
 if __name__ == "__main__":
-    sys.exit(harness.main([suggestion, curve, other_configs, picture, by_hand, killed, failures, one_cycle, metrics,
+    sys.exit(harness.main([suggestion, curve, other_configs, picture, by_hand, killed, lists,
+                           no_validation, failures, one_cycle, metrics,
                            usage, folders]))
