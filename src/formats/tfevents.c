@@ -17,7 +17,7 @@
 #include "base/file.h"
 #include "third_party/tensorflow/tfevents.pb-c.h"
 
-enum { HEAD = 12, TAIL = 4, BUCKETS = 40, DT_STRING = 7 };
+enum { HEAD = 12, TAIL = 4, BUCKETS = 40, DT_STRING = 7, RGB = 3, PNG_HEAD = 24 };
 
 struct clrnn_tfevents {
     const struct clrnn_log *log;
@@ -269,5 +269,32 @@ enum clrnn_status clrnn_tfevents_text(struct clrnn_tfevents *e, uint64_t step, c
     tensor.string_val = &bytes;
     v.tensor = &tensor;
     v.metadata = &metadata;
+    return append_value(e, step, tag, &v);
+}
+
+static uint64_t get_be(const uint8_t *from, int bytes)
+{
+    uint64_t value = 0;
+
+    for (int i = 0; i < bytes; i++)
+        value = value << 8 | from[i];
+    return value;
+}
+
+enum clrnn_status clrnn_tfevents_picture(struct clrnn_tfevents *e, uint64_t step, const char *tag,
+                                         const uint8_t *png, size_t size)
+{
+    static const uint8_t signature[] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
+    ClrnnTf__Summary__Image image = CLRNN_TF__SUMMARY__IMAGE__INIT;
+    ClrnnTf__Summary__Value v = CLRNN_TF__SUMMARY__VALUE__INIT;
+
+    if (size < PNG_HEAD || memcmp(png, signature, sizeof(signature)) != 0)
+        return CLRNN_OK;
+    image.has_height = image.has_width = image.has_colorspace = image.has_encoded_image_string = true;
+    image.width = (int32_t)get_be(png + 16, 4); // IHDR is the first chunk
+    image.height = (int32_t)get_be(png + 20, 4);
+    image.colorspace = RGB;
+    image.encoded_image_string = (ProtobufCBinaryData){.len = size, .data = (uint8_t *)(uintptr_t)png};
+    v.image = &image;
     return append_value(e, step, tag, &v);
 }

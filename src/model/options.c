@@ -309,7 +309,7 @@ static const struct clrnn_option train_rows[] = {
      .help = "parts of a batch whose gradients are computed one by one and added in a fixed order: several "
              "processes (mpirun) share them, and any number of them gives the same bits"},
     {"tensorboard", CLRNN_OPTION_BOOL, .offset = T(tensorboard), .def = "false",
-     .help = "write metrics, histograms and the config into an event file of the run folder, for TensorBoard"},
+     .help = "write metrics, histograms, config and pictures into an event file of the run folder, for TensorBoard"},
     {"init", CLRNN_OPTION_PATH, .offset = T(init), .def = "null", .null = "", .quiet = true,
      .help = "start from the weights in a safetensors file, as --init; a run folder's config.yaml has what --init was"},
     {"init_partial", CLRNN_OPTION_BOOL, .offset = T(init_partial), .def = "false",

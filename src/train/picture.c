@@ -32,21 +32,27 @@ static char *find_gnuplot(void)
     return NULL;
 }
 
-static void write_terminal(FILE *script, unsigned height)
+static void write_terminal(const struct clrnn_picture *p, unsigned height)
 {
-    fprintf(script, "set terminal svg noenhanced size 800,%u font 'sans-serif,14' background '#ffffff'\n",
-            height);
+    if (p->path)
+        fprintf(p->script,
+                "set terminal svg noenhanced size 800,%u font 'sans-serif,14' background '#ffffff'\n",
+                height);
+    else
+        fprintf(p->script,
+                "set terminal pngcairo noenhanced size 800,%u font 'sans-serif,11' background '#ffffff'\n",
+                height);
 }
 
-static void write_head(FILE *script)
+static void write_head(const struct clrnn_picture *p)
 {
-    write_terminal(script, 500);
-    fprintf(script, "set border 3 linecolor '#606060'\nset tics nomirror textcolor '#303030'\n"
-                    "set grid linecolor '#e0e0e0'\n");
+    write_terminal(p, 500);
+    fprintf(p->script, "set border 3 linecolor '#606060'\nset tics nomirror textcolor '#303030'\n"
+                       "set grid linecolor '#e0e0e0'\n");
 }
 
-// Runs a script and stores the drawing in `svg`. gnuplot opens no file by name: it would run "|command".
-static bool draw(const char *gnuplot, FILE *script, FILE *svg)
+// Runs a script and stores the drawing in `to`. gnuplot opens no file by name: it would run "|command".
+static bool draw(const char *gnuplot, FILE *script, FILE *to)
 {
     char *arguments[] = {(char *)(uintptr_t)gnuplot, (char *)(uintptr_t) "-d", (char *)(uintptr_t) "-", NULL};
     posix_spawn_file_actions_t actions;
@@ -57,7 +63,7 @@ static bool draw(const char *gnuplot, FILE *script, FILE *svg)
     if (fflush(script) || fseek(script, 0, SEEK_SET) || posix_spawn_file_actions_init(&actions))
         return false;
     if (!posix_spawn_file_actions_adddup2(&actions, fileno(script), STDIN_FILENO) &&
-        !posix_spawn_file_actions_adddup2(&actions, fileno(svg), STDOUT_FILENO) &&
+        !posix_spawn_file_actions_adddup2(&actions, fileno(to), STDOUT_FILENO) &&
         !posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0) &&
         !posix_spawn(&child, gnuplot, &actions, NULL, arguments, environ)) {
         while ((ended = waitpid(child, &status, 0)) < 0 && errno == EINTR)
@@ -125,24 +131,33 @@ static void finish(struct clrnn_picture *p)
     *p = (struct clrnn_picture){0};
 }
 
-bool clrnn_picture_begin(const char *path, struct clrnn_picture *p)
+static bool begin(struct clrnn_picture *p)
 {
-    *p = (struct clrnn_picture){
-        .script = tmpfile(),
-        .gnuplot = find_gnuplot(),
-        .path = clrnn_format("%s", path),
-    };
-    if (p->script && p->gnuplot && p->path) {
-        write_head(p->script);
+    p->script = tmpfile();
+    p->gnuplot = find_gnuplot();
+    if (p->script && p->gnuplot) {
+        write_head(p);
         return true;
     }
     finish(p);
     return false;
 }
 
+bool clrnn_picture_begin(const char *path, struct clrnn_picture *p)
+{
+    *p = (struct clrnn_picture){.path = clrnn_format("%s", path)};
+    return p->path && begin(p);
+}
+
+bool clrnn_picture_begin_png(struct clrnn_picture *p)
+{
+    *p = (struct clrnn_picture){0};
+    return begin(p);
+}
+
 void clrnn_picture_height(const struct clrnn_picture *picture, unsigned height)
 {
-    write_terminal(picture->script, height);
+    write_terminal(picture, height);
 }
 
 void clrnn_picture_range(const struct clrnn_picture *picture, double low, double high)
@@ -162,6 +177,32 @@ bool clrnn_picture_end(struct clrnn_picture *p)
         fclose(svg);
     finish(p);
     return drawn;
+}
+
+// The whole of a file; NULL: it is empty, or no memory.
+static uint8_t *read_all(FILE *file, size_t *size)
+{
+    const long length = fseek(file, 0, SEEK_END) ? 0 : ftell(file);
+    uint8_t *data = length > 0 ? malloc((size_t)length) : NULL;
+
+    *size = length > 0 ? (size_t)length : 0;
+    rewind(file);
+    if (data && fread(data, 1, *size, file) != *size) {
+        free(data);
+        data = NULL;
+    }
+    return data;
+}
+
+bool clrnn_picture_png(struct clrnn_picture *p, uint8_t **png, size_t *size)
+{
+    FILE *file = tmpfile();
+
+    *png = file && draw(p->gnuplot, p->script, file) ? read_all(file, size) : NULL;
+    if (file)
+        fclose(file);
+    finish(p);
+    return *png;
 }
 
 void clrnn_picture_text(const struct clrnn_picture *picture, const char *text)

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: MIT
-// SVG pictures drawn by gnuplot in a common style.
+// Pictures drawn by gnuplot in a common style, SVG files or PNG in memory.
 #ifndef CLRNN_SRC_TRAIN_PICTURE_H
 #define CLRNN_SRC_TRAIN_PICTURE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #include "base/log.h"
 
 struct clrnn_picture {
-    FILE *script; // takes gnuplot's commands
-    char *gnuplot, *path;
+    FILE *script;         // takes gnuplot's commands
+    char *gnuplot, *path; // path NULL: a PNG in memory
 };
 
 /** Whether gnuplot is on the PATH. */
@@ -21,6 +22,8 @@ enum clrnn_status clrnn_picture_check(const struct clrnn_log *log, const char *f
 
 /** Starts a picture. False: no gnuplot or no memory; clrnn_picture_end must then not be called. */
 bool clrnn_picture_begin(const char *path, struct clrnn_picture *picture);
+/** The same of a PNG picture, which clrnn_picture_png ends. */
+bool clrnn_picture_begin_png(struct clrnn_picture *picture);
 /** Makes it `height` points high instead of 500; to be called before anything is drawn. */
 void clrnn_picture_height(const struct clrnn_picture *picture, unsigned height);
 /** Makes the y axis go from a little below `low` to a little above `high`; where they are equal, as gnuplot
@@ -28,6 +31,10 @@ void clrnn_picture_height(const struct clrnn_picture *picture, unsigned height);
 void clrnn_picture_range(const struct clrnn_picture *picture, double low, double high);
 /** Draws the picture and writes the file atomically. False: gnuplot failed. */
 bool clrnn_picture_end(struct clrnn_picture *picture);
+
+/** Draws the picture into *png, *size bytes, to be freed. False: gnuplot failed, as it does where it is built
+ * without cairo, or no memory; *png is then NULL. */
+bool clrnn_picture_png(struct clrnn_picture *picture, uint8_t **png, size_t *size);
 
 /** Writes a text to the script in gnuplot's single quotes, in which nothing is expanded. Not for labels of
  * set xtics, which are formats. */

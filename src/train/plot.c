@@ -99,12 +99,14 @@ static void write_classes(FILE *script, const uint64_t *counts, uint32_t classes
 
 // ---------------------------------------------------------------- all of them
 
-// What a picture is drawn of.
+// What a picture is drawn of, and for whom.
 struct subject {
     const struct clrnn_run_folder *folder;
     const struct clrnn_dataset_info *train;
     const uint64_t *counts; // [classes]
     const struct clrnn_picture_counts *confusion;
+    struct clrnn_tfevents *events; // that get the pictures, too, or NULL
+    enum clrnn_status status;      // of appending to them
 };
 
 static void draw_loss(FILE *script, const struct subject *s)
@@ -127,46 +129,68 @@ static void draw_confusion(FILE *script, const struct subject *s)
     clrnn_plot_confusion(script, s->confusion, s->folder->count);
 }
 
-static bool make_picture(const struct subject *s, const char *name,
+// The picture as an event of the last epoch. A gnuplot that draws no PNG leaves it out.
+static void add_event(struct subject *s, const char *tag,
+                      void (*write)(FILE *script, const struct subject *s))
+{
+    struct clrnn_picture picture;
+    uint8_t *png;
+    size_t size;
+
+    if (!clrnn_picture_begin_png(&picture))
+        return;
+    write(picture.script, s);
+    if (clrnn_picture_png(&picture, &png, &size))
+        s->status =
+            clrnn_tfevents_picture(s->events, s->folder->row[s->folder->count - 1].step, tag, png, size);
+    free(png);
+}
+
+static bool make_picture(struct subject *s, const char *tag,
                          void (*write)(FILE *script, const struct subject *s))
 {
-    char *path = clrnn_path_join(s->folder->files, name);
+    char *name = clrnn_format("%s.svg", tag), *path = name ? clrnn_path_join(s->folder->files, name) : NULL;
     struct clrnn_picture picture;
     const bool begun = path && clrnn_picture_begin(path, &picture);
 
+    free(name);
     free(path);
+    if (s->events && s->folder->count && s->status == CLRNN_OK)
+        add_event(s, tag, write);
     if (!begun)
         return false;
     write(picture.script, s);
     return clrnn_picture_end(&picture);
 }
 
-void clrnn_plot(const struct clrnn_run_folder *f, const struct clrnn_dataset *train,
-                const struct clrnn_picture_counts *confusion, int plot)
+enum clrnn_status clrnn_plot(const struct clrnn_run_folder *f, const struct clrnn_dataset *train,
+                             const struct clrnn_picture_counts *confusion, struct clrnn_tfevents *events,
+                             int plot)
 {
     const struct clrnn_dataset_info *info = clrnn_dataset_info(train);
     uint64_t *counts = NULL;
-    struct subject s = {f, info, NULL, confusion};
+    struct subject s = {f, info, NULL, confusion, events, CLRNN_OK};
     bool drawn = true, any = false;
 
     if (!plot || !clrnn_picture_possible()) {
         if (plot > 0)
             clrnn_log(f->log, CLRNN_LOG_WARNING,
                       "no pictures: gnuplot is not installed (Debian: gnuplot-nox)");
-        return;
+        return CLRNN_OK;
     }
     for (size_t i = 0; i < f->count; i++)
         any = any || isfinite(f->row[i].train_loss) || isfinite(f->row[i].valid_loss);
     if (any)
-        drawn = make_picture(&s, "loss.svg", draw_loss);
+        drawn = make_picture(&s, "loss", draw_loss);
     if (clrnn_plot_has_metrics(f))
-        drawn = make_picture(&s, "metrics.svg", draw_metrics) && drawn;
+        drawn = make_picture(&s, "metrics", draw_metrics) && drawn;
     s.counts = counts = info->classes ? malloc(info->classes * sizeof(*counts)) : NULL;
     if (counts && clrnn_dataset_class_counts(train, counts) == CLRNN_OK)
-        drawn = make_picture(&s, "classes.svg", draw_classes) && drawn;
+        drawn = make_picture(&s, "classes", draw_classes) && drawn;
     if (confusion->count && f->count)
-        drawn = make_picture(&s, "confusion.svg", draw_confusion) && drawn;
+        drawn = make_picture(&s, "confusion", draw_confusion) && drawn;
     if (!drawn)
         clrnn_log(f->log, CLRNN_LOG_WARNING, "%s: gnuplot could not draw the pictures", f->path);
     free(counts);
+    return s.status;
 }

@@ -64,14 +64,15 @@ static enum clrnn_status write_summary(const struct clrnn_loop *l, const struct 
     return clrnn_run_folder_summary(&l->folder, l->config->path, clrnn_device_info(l->device), r);
 }
 
-static void draw(struct clrnn_loop *l, int plot)
+static enum clrnn_status draw(struct clrnn_loop *l, struct clrnn_tfevents *events, int plot)
 {
     const struct clrnn_picture_counts confusion = {l->metrics.groups, l->metrics.confusion};
     const double began = clrnn_clock();
+    const enum clrnn_status st = clrnn_plot(&l->folder, l->data.train, &confusion, events, plot);
 
-    clrnn_plot(&l->folder, l->data.train, &confusion, plot);
     l->pictures_ended = clrnn_clock();
     l->pictures_took = l->pictures_ended - began;
+    return st;
 }
 
 enum clrnn_status clrnn_report_epoch(struct clrnn_loop *l)
@@ -84,7 +85,7 @@ enum clrnn_status clrnn_report_epoch(struct clrnn_loop *l)
     TRY(write_summary(l, &r));
     if (l->params->plot && !l->state.finished &&
         (!l->pictures_ended || PICTURES_SHARE * (clrnn_clock() - l->pictures_ended) > l->pictures_took))
-        draw(l, -1);
+        return draw(l, NULL, -1);
     return CLRNN_OK;
 }
 
@@ -92,6 +93,5 @@ enum clrnn_status clrnn_report_end(struct clrnn_loop *l, const struct clrnn_trai
 {
     if (summary)
         TRY(write_summary(l, r));
-    draw(l, l->params->plot);
-    return CLRNN_OK;
+    return draw(l, l->steps_here ? l->events : NULL, l->params->plot);
 }

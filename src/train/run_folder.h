@@ -4,6 +4,7 @@
 #define CLRNN_SRC_TRAIN_RUN_FOLDER_H
 
 #include "clrnn/train.h"
+#include "formats/tfevents.h"
 #include "train/dataset.h"
 
 /** An epoch's line of metrics.jsonl; NaN (no value) is written as null. */
@@ -95,10 +96,12 @@ struct clrnn_picture_counts {
     uint32_t classes;
     const uint64_t *count; // NULL: not counted
 };
-/** Draws loss.svg, metrics.svg, classes.svg and confusion.svg with gnuplot. `plot` as in clrnn_train_params.
- * A failure is not an error. */
-void clrnn_plot(const struct clrnn_run_folder *folder, const struct clrnn_dataset *train,
-                const struct clrnn_picture_counts *confusion, int plot);
+/** Draws loss.svg, metrics.svg, classes.svg and confusion.svg with gnuplot, and appends them to `events`,
+ * unless NULL, as pictures of the last epoch. `plot` as in clrnn_train_params. That gnuplot fails is not an
+ * error. CLRNN_ERR_DISK, CLRNN_ERR_MEMORY: an event cannot be appended. */
+enum clrnn_status clrnn_plot(const struct clrnn_run_folder *folder, const struct clrnn_dataset *train,
+                             const struct clrnn_picture_counts *confusion, struct clrnn_tfevents *events,
+                             int plot);
 
 /** Compares the config of a checkpoint with the one for resuming: logs the changes, and returns
  * CLRNN_ERR_CONFIG for a change that is not allowed in a resumed run. Data paths are not compared.

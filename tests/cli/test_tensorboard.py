@@ -47,8 +47,9 @@ def records(data, whole=True):
 
 
 def events(c, run, whole=True):
-    """(scalars {tag: [(step, value)]}, histograms {tag: [(step, values)]}, texts {tag: text})"""
-    scalars, histograms, texts = {}, {}, {}
+    """(scalars {tag: [(step, value)]}, histograms {tag: [(step, values)]}, texts {tag: text}, pictures {tag: [(step,
+    width, height, png)]})"""
+    scalars, histograms, texts, pictures = {}, {}, {}, {}
     for number, message in enumerate(records(c.bytes(run, FILE), whole)):
         event = fields(message)
         if number == 0:
@@ -58,13 +59,16 @@ def events(c, run, whole=True):
         tag = value[1][0].decode()
         if 2 in value:
             scalars.setdefault(tag, []).append((step, struct.unpack("<f", value[2][0])[0]))
+        elif 4 in value:
+            image = fields(value[4][0])
+            pictures.setdefault(tag, []).append((step, image[2][0], image[1][0], image[4][0]))
         elif 5 in value:
             histogram = fields(value[5][0])
             counts = struct.unpack(f"<{len(histogram[7][0]) // 8}d", histogram[7][0])
             histograms.setdefault(tag, []).append((step, counts))
         else:
             texts[tag] = fields(value[8][0])[8][0].decode()
-    return scalars, histograms, texts
+    return scalars, histograms, texts, pictures
 
 
 def told(c, run):
@@ -75,7 +79,7 @@ def told(c, run):
 
 def content(c):
     c.run("train", "config.yaml", "--out", "run", *ON, "--set", "train.log_every=2")
-    scalars, histograms, texts = events(c, "run")
+    scalars, histograms, texts, _ = events(c, "run")
     assert {name: scalars[name] for name in METRICS} == told(c, "run")
     assert [step for step, _ in scalars["step/loss"]] == [line["step"] for line in c.steps("run")]
     tensors, _ = read_safetensors(c.folder / "run/last.safetensors")
@@ -86,6 +90,29 @@ def content(c):
         count = len(tensors[name][2]) // (8 if tensors[name][0] == "F64" else 4)
         assert [sum(counts) for _, counts in histograms[f"weights/{name}"]] == [count] * 3
     assert texts["config"] == "```yaml\n" + (c.folder / "run/config.yaml").read_text() + "```\n"
+
+
+def pictures(c):
+    """The run folder's pictures as PNG, of the last epoch; a resumed run adds those of its end, one with nothing to do
+    and --no-plot add none."""
+    if subprocess.run(["gnuplot", "-e", "set terminal pngcairo"], capture_output=True, check=False).returncode:
+        raise Skip("no gnuplot with pngcairo")
+    c.run("train", "config.yaml", "--out", "run", *ON)
+    found = events(c, "run")[3]
+    names = {path.stem for path in (c.folder / "run").glob("*.svg")}
+    assert set(found) == names >= {"loss", "confusion", "classes"}, (set(found), names)
+    for tag, ((step, width, height, png),) in found.items():
+        assert step == c.epochs("run")[-1]["step"], tag
+        assert png.startswith(b"\x89PNG\r\n") and png.endswith(b"IEND\xaeB`\x82"), tag
+        assert (width, height) == struct.unpack(">2I", png[16:24]) and width == 800, (tag, width, height)
+    c.run("train", "--resume", "run", "--device", "ref", "--quiet")
+    assert events(c, "run")[3] == found
+    c.run("train", "--resume", "run", "--device", "ref", "--quiet", "--set", "train.epochs=5")
+    again = events(c, "run")[3]
+    assert {tag: [step for step, *_ in seen] for tag, seen in again.items()} == {
+        tag: [c.epochs("run")[2]["step"], c.epochs("run")[4]["step"]] for tag in found}
+    c.run("train", "config.yaml", "--out", "run", *ON, "--no-plot")
+    assert not events(c, "run")[3]
 
 
 def same_run(c):
@@ -130,11 +157,11 @@ def killed(c):
         time.sleep(0.01)
     process.kill()
     process.communicate()
-    scalars, _, _ = events(c, "run", whole=False)
+    scalars, *_ = events(c, "run", whole=False)
     assert len(scalars["train_loss"]) > 0
     c.run("train", "--resume", "run", "--device", "ref", "--quiet", "--set",
           f"train.epochs={len(c.epochs('run')) + 1}")
-    scalars, _, _ = events(c, "run")
+    scalars, *_ = events(c, "run")
     assert {name: scalars[name] for name in METRICS} == told(c, "run")
 
 
@@ -146,7 +173,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 e = EventAccumulator(sys.argv[1], size_guidance={"scalars": 0, "histograms": 0, "tensors": 0})
 e.Reload()
 print(json.dumps({"scalars": {t: [(s.step, s.value) for s in e.Scalars(t)] for t in e.Tags()["scalars"]},
-                  "histograms": sorted(e.Tags()["histograms"]), "tensors": e.Tags()["tensors"]}))
+                  "histograms": sorted(e.Tags()["histograms"]), "tensors": e.Tags()["tensors"],
+                  "images": {t: [(i.step, i.width, i.height, i.encoded_image_string.hex()) for i in e.Images(t)]
+                             for t in e.Tags()["images"]}}))
 """
     for python in (os.environ.get("CLRNN_ONNX_PYTHON"), sys.executable, "/usr/bin/python3"):
         if python and subprocess.run([python, "-c", "import tensorboard"], capture_output=True,
@@ -157,10 +186,12 @@ print(json.dumps({"scalars": {t: [(s.step, s.value) for s in e.Scalars(t)] for t
     c.run("train", "config.yaml", "--out", "run", *ON, "--set", "train.log_every=1")
     out = subprocess.run([python, "-c", code, c.folder / "run"], check=True, capture_output=True, text=True).stdout
     got = json.loads(out.splitlines()[-1])
-    scalars, histograms, texts = events(c, "run")
+    scalars, histograms, texts, images = events(c, "run")
+    assert {tag: [(step, width, height, bytes.fromhex(png)) for step, width, height, png in seen]
+            for tag, seen in got["images"].items()} == images
     assert {tag: [tuple(pair) for pair in pairs] for tag, pairs in got["scalars"].items()} == scalars
     assert got["histograms"] == sorted(histograms) and got["tensors"] == list(texts)
 
 
 if __name__ == "__main__":
-    sys.exit(main([content, same_run, resumed, begun_late, killed, package]))
+    sys.exit(main([content, pictures, same_run, resumed, begun_late, killed, package]))

@@ -52,6 +52,12 @@ void   clrnn_tf__event__free_unpacked
   assert(message->base.descriptor == &clrnn_tf__event__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   clrnn_tf__summary__image__init
+                     (ClrnnTf__Summary__Image         *message)
+{
+  static const ClrnnTf__Summary__Image init_value = CLRNN_TF__SUMMARY__IMAGE__INIT;
+  *message = init_value;
+}
 void   clrnn_tf__summary__value__init
                      (ClrnnTf__Summary__Value         *message)
 {
@@ -373,7 +379,84 @@ const ProtobufCMessageDescriptor clrnn_tf__event__descriptor =
   (ProtobufCMessageInit) clrnn_tf__event__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor clrnn_tf__summary__value__field_descriptors[5] =
+static const ProtobufCFieldDescriptor clrnn_tf__summary__image__field_descriptors[4] =
+{
+  {
+    "height",
+    1,
+    PROTOBUF_C_LABEL_OPTIONAL,
+    PROTOBUF_C_TYPE_INT32,
+    offsetof(ClrnnTf__Summary__Image, has_height),
+    offsetof(ClrnnTf__Summary__Image, height),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "width",
+    2,
+    PROTOBUF_C_LABEL_OPTIONAL,
+    PROTOBUF_C_TYPE_INT32,
+    offsetof(ClrnnTf__Summary__Image, has_width),
+    offsetof(ClrnnTf__Summary__Image, width),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "colorspace",
+    3,
+    PROTOBUF_C_LABEL_OPTIONAL,
+    PROTOBUF_C_TYPE_INT32,
+    offsetof(ClrnnTf__Summary__Image, has_colorspace),
+    offsetof(ClrnnTf__Summary__Image, colorspace),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "encoded_image_string",
+    4,
+    PROTOBUF_C_LABEL_OPTIONAL,
+    PROTOBUF_C_TYPE_BYTES,
+    offsetof(ClrnnTf__Summary__Image, has_encoded_image_string),
+    offsetof(ClrnnTf__Summary__Image, encoded_image_string),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned clrnn_tf__summary__image__field_indices_by_name[] = {
+  2,   /* field[2] = colorspace */
+  3,   /* field[3] = encoded_image_string */
+  0,   /* field[0] = height */
+  1,   /* field[1] = width */
+};
+static const ProtobufCIntRange clrnn_tf__summary__image__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 4 }
+};
+const ProtobufCMessageDescriptor clrnn_tf__summary__image__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "clrnn_tf.Summary.Image",
+  "Image",
+  "ClrnnTf__Summary__Image",
+  "clrnn_tf",
+  sizeof(ClrnnTf__Summary__Image),
+  4,
+  clrnn_tf__summary__image__field_descriptors,
+  clrnn_tf__summary__image__field_indices_by_name,
+  1,  clrnn_tf__summary__image__number_ranges,
+  (ProtobufCMessageInit) clrnn_tf__summary__image__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor clrnn_tf__summary__value__field_descriptors[6] =
 {
   {
     "tag",
@@ -395,6 +478,18 @@ static const ProtobufCFieldDescriptor clrnn_tf__summary__value__field_descriptor
     offsetof(ClrnnTf__Summary__Value, has_simple_value),
     offsetof(ClrnnTf__Summary__Value, simple_value),
     NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "image",
+    4,
+    PROTOBUF_C_LABEL_OPTIONAL,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(ClrnnTf__Summary__Value, image),
+    &clrnn_tf__summary__image__descriptor,
     NULL,
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
@@ -437,18 +532,19 @@ static const ProtobufCFieldDescriptor clrnn_tf__summary__value__field_descriptor
   },
 };
 static const unsigned clrnn_tf__summary__value__field_indices_by_name[] = {
-  2,   /* field[2] = histo */
-  4,   /* field[4] = metadata */
+  3,   /* field[3] = histo */
+  2,   /* field[2] = image */
+  5,   /* field[5] = metadata */
   1,   /* field[1] = simple_value */
   0,   /* field[0] = tag */
-  3,   /* field[3] = tensor */
+  4,   /* field[4] = tensor */
 };
 static const ProtobufCIntRange clrnn_tf__summary__value__number_ranges[3 + 1] =
 {
   { 1, 0 },
-  { 5, 2 },
-  { 8, 3 },
-  { 0, 5 }
+  { 4, 2 },
+  { 8, 4 },
+  { 0, 6 }
 };
 const ProtobufCMessageDescriptor clrnn_tf__summary__value__descriptor =
 {
@@ -458,7 +554,7 @@ const ProtobufCMessageDescriptor clrnn_tf__summary__value__descriptor =
   "ClrnnTf__Summary__Value",
   "clrnn_tf",
   sizeof(ClrnnTf__Summary__Value),
-  5,
+  6,
   clrnn_tf__summary__value__field_descriptors,
   clrnn_tf__summary__value__field_indices_by_name,
   3,  clrnn_tf__summary__value__number_ranges,

@@ -17,6 +17,7 @@ PROTOBUF_C__BEGIN_DECLS
 
 typedef struct ClrnnTf__Event ClrnnTf__Event;
 typedef struct ClrnnTf__Summary ClrnnTf__Summary;
+typedef struct ClrnnTf__Summary__Image ClrnnTf__Summary__Image;
 typedef struct ClrnnTf__Summary__Value ClrnnTf__Summary__Value;
 typedef struct ClrnnTf__SummaryMetadata ClrnnTf__SummaryMetadata;
 typedef struct ClrnnTf__SummaryMetadata__PluginData ClrnnTf__SummaryMetadata__PluginData;
@@ -52,19 +53,40 @@ struct  ClrnnTf__Event
     , 0, 0, 0, 0, NULL, NULL }
 
 
+struct  ClrnnTf__Summary__Image
+{
+  ProtobufCMessage base;
+  protobuf_c_boolean has_height;
+  int32_t height;
+  protobuf_c_boolean has_width;
+  int32_t width;
+  /*
+   * RGB is 3
+   */
+  protobuf_c_boolean has_colorspace;
+  int32_t colorspace;
+  protobuf_c_boolean has_encoded_image_string;
+  ProtobufCBinaryData encoded_image_string;
+};
+#define CLRNN_TF__SUMMARY__IMAGE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&clrnn_tf__summary__image__descriptor) \
+    , 0, 0, 0, 0, 0, 0, 0, {0,NULL} }
+
+
 struct  ClrnnTf__Summary__Value
 {
   ProtobufCMessage base;
   char *tag;
   protobuf_c_boolean has_simple_value;
   float simple_value;
+  ClrnnTf__Summary__Image *image;
   ClrnnTf__HistogramProto *histo;
   ClrnnTf__TensorProto *tensor;
   ClrnnTf__SummaryMetadata *metadata;
 };
 #define CLRNN_TF__SUMMARY__VALUE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&clrnn_tf__summary__value__descriptor) \
-    , NULL, 0, 0, NULL, NULL, NULL }
+    , NULL, 0, 0, NULL, NULL, NULL, NULL }
 
 
 struct  ClrnnTf__Summary
@@ -179,6 +201,9 @@ ClrnnTf__Event *
 void   clrnn_tf__event__free_unpacked
                      (ClrnnTf__Event *message,
                       ProtobufCAllocator *allocator);
+/* ClrnnTf__Summary__Image methods */
+void   clrnn_tf__summary__image__init
+                     (ClrnnTf__Summary__Image         *message);
 /* ClrnnTf__Summary__Value methods */
 void   clrnn_tf__summary__value__init
                      (ClrnnTf__Summary__Value         *message);
@@ -288,6 +313,9 @@ void   clrnn_tf__tensor_shape_proto__free_unpacked
 typedef void (*ClrnnTf__Event_Closure)
                  (const ClrnnTf__Event *message,
                   void *closure_data);
+typedef void (*ClrnnTf__Summary__Image_Closure)
+                 (const ClrnnTf__Summary__Image *message,
+                  void *closure_data);
 typedef void (*ClrnnTf__Summary__Value_Closure)
                  (const ClrnnTf__Summary__Value *message,
                   void *closure_data);
@@ -320,6 +348,7 @@ typedef void (*ClrnnTf__TensorShapeProto_Closure)
 
 extern const ProtobufCMessageDescriptor clrnn_tf__event__descriptor;
 extern const ProtobufCMessageDescriptor clrnn_tf__summary__descriptor;
+extern const ProtobufCMessageDescriptor clrnn_tf__summary__image__descriptor;
 extern const ProtobufCMessageDescriptor clrnn_tf__summary__value__descriptor;
 extern const ProtobufCMessageDescriptor clrnn_tf__summary_metadata__descriptor;
 extern const ProtobufCMessageDescriptor clrnn_tf__summary_metadata__plugin_data__descriptor;
