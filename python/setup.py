@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Puts the API number of the headers, and the library where it is built or can be built, into the package.
 
-The library comes with what it links to beside libc (libyaml, jansson, libcsv, protobuf-c): a wheel runs wherever glibc is
-at least the one it was made with.
+The library comes with what it links to beside libc (libyaml, jansson, libcsv, protobuf-c), and with CLBlast, which it
+opens when a device is used: a wheel runs wherever glibc is at least the one it was made with, and has libOpenCL.
 """
+import ctypes.util
 import os
 import platform
 import re
@@ -21,6 +22,7 @@ except ImportError:                     # setuptools before 70.1
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 OF_LIBC = re.compile(r"(ld-linux|linux-vdso|lib(c|m|dl|pthread|rt|gcc_s)\.so)")
+OF_HOST = re.compile(r"lib(OpenCL|stdc\+\+)\.so")    # drivers belong to it; manylinux has libstdc++
 
 
 def api_number() -> str:
@@ -52,7 +54,21 @@ def libraries_of(library: str) -> dict:
     except (OSError, subprocess.CalledProcessError):
         return {}
     found = dict(re.findall(r"^\s*(\S+) => (/\S+)", lines, re.M))
-    return {name: path for name, path in found.items() if not OF_LIBC.match(name)}
+    return {name: path for name, path in found.items() if not OF_LIBC.match(name) and not OF_HOST.match(name)}
+
+
+def clblast() -> dict:
+    """CLBlast as the dynamic linker finds it, and what it links to: file name to path."""
+    name = ctypes.util.find_library("clblast")
+    try:
+        lines = subprocess.run(["ldconfig", "-p"], stdout=subprocess.PIPE, check=True, text=True,
+                               env={"PATH": "/sbin:/usr/sbin:" + os.environ.get("PATH", "")}).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return {}
+    machine = os.uname().machine.replace("_", "-")
+    paths = [path for file, kind, path in re.findall(r"^\s*(\S+) \((.*)\) => (/\S+)", lines, re.M)
+             if file == name and (machine in kind or machine != "x86-64")]
+    return {name: paths[0], **libraries_of(paths[0])} if paths else {}
 
 
 def find_each_other(library: str, needed: str) -> None:
@@ -62,6 +78,9 @@ def find_each_other(library: str, needed: str) -> None:
         for file, path in [(library, "$ORIGIN/needed"), *((os.path.join(needed, name), "$ORIGIN")
                                                           for name in os.listdir(needed))]:
             subprocess.call(["patchelf", "--set-rpath", path, file])
+        for name in os.listdir(needed):     # the library has loaded it before
+            if name.startswith("libclblast"):
+                subprocess.call(["patchelf", "--remove-needed", "libOpenCL.so.1", os.path.join(needed, name)])
 
 
 class Build(build_py):
@@ -78,8 +97,8 @@ class Build(build_py):
             return
         os.makedirs(os.path.join(folder, "needed"))
         shutil.copy(library, os.path.join(folder, f"libclrnn.so.{api_number()}"))
-        for name, path in libraries_of(library).items():
-            shutil.copy(os.path.realpath(path), os.path.join(folder, "needed", name))
+        for name, path in {**libraries_of(library), **clblast()}.items():
+            shutil.copyfile(os.path.realpath(path), os.path.join(folder, "needed", name))
         find_each_other(os.path.join(folder, f"libclrnn.so.{api_number()}"), os.path.join(folder, "needed"))
 
 

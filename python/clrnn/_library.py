@@ -97,7 +97,7 @@ def api() -> int:
 
 
 _loaded: Optional[ctypes.CDLL] = None
-_needed: list = []      # what a wheel's library links to
+_needed: list = []      # what a wheel's library needs
 
 
 def library() -> ctypes.CDLL:
@@ -109,8 +109,7 @@ def library() -> ctypes.CDLL:
         if os.sep in path and not os.path.exists(path):
             continue
         try:
-            for needed in sorted(glob.glob(os.path.join(os.path.dirname(path), "needed", "*.so*"))):
-                _needed.append(ctypes.CDLL(needed))     # the linker takes a library that is loaded by its name
+            _load_needed(os.path.join(os.path.dirname(path), "needed"))
             lib = ctypes.CDLL(path)
         except OSError:
             continue
@@ -132,6 +131,16 @@ def library() -> ctypes.CDLL:
         _loaded = lib
         return lib
     raise ImportError("libclrnn was not found: install clRNN, or name the library in CLRNN_LIBRARY")
+
+
+def _load_needed(folder: str) -> None:
+    """Loads what a wheel's library needs: the linker takes a library that is loaded by its name."""
+    for path in sorted(glob.glob(os.path.join(folder, "*.so*"))):
+        try:
+            _needed.append(ctypes.CDLL(path))
+        except OSError:
+            if not os.path.basename(path).startswith("libclblast"):     # it needs libOpenCL: there may be none
+                raise
 
 
 def _api_of(path: str) -> Optional[int]:
