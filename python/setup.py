@@ -78,9 +78,6 @@ def find_each_other(library: str, needed: str) -> None:
         for file, path in [(library, "$ORIGIN/needed"), *((os.path.join(needed, name), "$ORIGIN")
                                                           for name in os.listdir(needed))]:
             subprocess.call(["patchelf", "--set-rpath", path, file])
-        for name in os.listdir(needed):     # the library has loaded it before
-            if name.startswith("libclblast"):
-                subprocess.call(["patchelf", "--remove-needed", "libOpenCL.so.1", os.path.join(needed, name)])
 
 
 class Build(build_py):
