@@ -8,6 +8,10 @@
 
 #include "base/log.h"
 
+/** Bytes of a mapped file that one access may make resident: Linux maps what the page cache holds around the
+ * page as well (fault-around). */
+#define CLRNN_FAULT_BYTES ((size_t)64 << 10)
+
 /** A file mapped read-only. `data` is NULL when `size` is 0. */
 struct clrnn_map {
     const unsigned char *data;

@@ -297,8 +297,16 @@ void clrnn_dataset_release(const struct clrnn_dataset *dataset)
 
 void clrnn_dataset_passed(const struct clrnn_dataset *dataset, uint32_t sample)
 {
-    const uint64_t bytes = dataset->info.bytes / MAX2(dataset->info.S, 1u); // about, as to the file
-    const uint32_t often = (uint32_t)MAX2(RELEASE_BYTES / MAX2(bytes, 1), 1);
+    const struct clrnn_dataset *root = dataset;
+    const uint32_t S = MAX2(dataset->info.S, 1u);
+    uint64_t bytes = dataset->info.bytes / S, file; // of a sample; of the file, about
+    uint32_t often;
+
+    while (root->parent)
+        root = root->parent;
+    file = root->table ? root->table->on_disk : root->info.bytes;
+    bytes = MAX2(bytes, MIN2(file / S, CLRNN_FAULT_BYTES)); // a view may have few samples of each page
+    often = (uint32_t)MAX2(RELEASE_BYTES / MAX2(bytes, 1), 1);
 
     if (sample % often == often - 1)
         clrnn_dataset_release(dataset);

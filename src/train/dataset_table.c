@@ -103,7 +103,7 @@ void clrnn_series_hash(const struct clrnn_dataset *d, struct clrnn_hash *hash)
         for (size_t i = 0; i < w->span[k].rows; i++) {
             const size_t row = clrnn_series_row(w, w->span[k].first + i);
 
-            clrnn_table_passed(t, row);
+            clrnn_table_passed(t, w->span[k].first + i);
             for (size_t n = 0; n < t->features + t->targets; n++) {
                 const size_t place = n < t->features ? t->feature[n] : t->target[n - t->features];
                 const double value = clrnn_table_value(t, row, place);

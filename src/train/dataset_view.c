@@ -97,6 +97,7 @@ static void find_strata(const struct clrnn_dataset *dataset, uint32_t strata, ui
             clrnn_dataset_classes(dataset, s, &label);
         stratum[s] = label < 0 || (uint32_t)label >= strata ? strata - 1 : (uint32_t)label;
         counts[stratum[s]]++;
+        clrnn_dataset_passed(dataset, s);
     }
 }
 

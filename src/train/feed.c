@@ -7,6 +7,7 @@
 
 #include "base/array.h"
 #include "base/environment.h"
+#include "base/file.h"
 
 #define STEP_SIZES 16u                 // batches are cut to at most this many different T
 #define PIECE_BYTES ((size_t)64 << 20) // of one transfer of a mapped file
@@ -42,6 +43,23 @@ struct clrnn_feed {
     size_t read_bytes; // since pages were let go
 };
 
+// Counts a read of a sample from a mapped file, which maps more pages than it has, and releases the pages at
+// intervals.
+static void count_read(struct clrnn_feed *f, size_t numbers)
+{
+    f->read_bytes += numbers * sizeof(float) + CLRNN_FAULT_BYTES;
+    if (f->read_bytes < RELEASE_BYTES)
+        return;
+    clrnn_dataset_release(f->dataset);
+    f->read_bytes = 0;
+}
+
+static void read_x(struct clrnn_feed *f, uint32_t sample, float *x)
+{
+    clrnn_dataset_x(f->dataset, sample, x);
+    count_read(f, f->x_width);
+}
+
 static enum clrnn_status write_y(struct clrnn_feed *f, uint32_t first, uint32_t count,
                                  const uint32_t *samples)
 {
@@ -54,6 +72,7 @@ static enum clrnn_status write_y(struct clrnn_feed *f, uint32_t first, uint32_t 
             clrnn_dataset_targets(f->dataset, sample, f->reals + i * width);
         else
             clrnn_dataset_classes(f->dataset, sample, f->words + i * width);
+        count_read(f, width);
     }
     if (f->data.y && f->data.y_real)
         clrnn_model_standardise_targets(f->model, count * width, f->reals);
@@ -93,19 +112,11 @@ static enum clrnn_status write_rest(struct clrnn_feed *f, uint32_t first, uint32
 static enum clrnn_status write_tokens(struct clrnn_feed *f, uint32_t first, uint32_t count,
                                       const uint32_t *samples)
 {
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < count; i++) {
         clrnn_dataset_tokens(f->dataset, samples ? samples[i] : first + i, f->words + i * f->x_width);
+        count_read(f, f->x_width);
+    }
     return clrnn_buffer_write_i32(f->data.x, samples ? 0 : first * f->x_width, count * f->x_width, f->words);
-}
-
-// Counts samples read from the mapped file, and releases its pages at intervals.
-static void count_read(struct clrnn_feed *f, uint32_t samples)
-{
-    f->read_bytes += samples * f->x_width * sizeof(float);
-    if (f->read_bytes < RELEASE_BYTES)
-        return;
-    clrnn_dataset_release(f->dataset);
-    f->read_bytes = 0;
 }
 
 // ---------------------------------------------------------------- a copy on the device
@@ -137,14 +148,13 @@ static enum clrnn_status upload_rows(struct clrnn_feed *f, uint32_t chunk)
             continue;
         }
         for (uint32_t i = 0; i < count; i++)
-            clrnn_dataset_x(f->dataset, s + i, f->half[f->turn] + i * f->x_width);
+            read_x(f, s + i, f->half[f->turn] + i * f->x_width);
         TRY(clrnn_buffer_write_async(f->data.x, s * f->x_width, count * f->x_width, f->half[f->turn],
                                      &f->token[f->turn]));
         TRY(clrnn_device_flush(f->device));
         f->turn ^= 1;
         TRY(clrnn_device_wait(f->device, f->token[f->turn]));
         f->token[f->turn] = 0;
-        count_read(f, count);
     }
     return CLRNN_OK;
 }
@@ -356,11 +366,10 @@ static enum clrnn_status stage(struct clrnn_feed *f, const uint32_t *sample, uin
         TRY(clrnn_device_wait(f->device, f->token[f->turn]));
         f->token[f->turn] = 0;
         for (uint32_t i = 0; i < N; i++)
-            clrnn_dataset_x(f->dataset, sample[i], half + i * f->x_width);
+            read_x(f, sample[i], half + i * f->x_width);
         TRY(clrnn_buffer_write_async(f->data.x, 0, N * f->x_width, half, &f->token[f->turn]));
         f->turn ^= 1;
     }
-    count_read(f, N);
     TRY(write_rest(f, 0, N, sample));
     return clrnn_dataset_whole(f->dataset);
 }

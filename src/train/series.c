@@ -56,11 +56,11 @@ static enum clrnn_status find_order(struct finder *f)
         free(start);
         return clrnn_error_memory(f->log, t->rows * sizeof(*f->w->order), f->path);
     }
-    for (size_t i = 0; i < t->rows; i++)
+    for (size_t i = 0; i < t->rows; clrnn_table_passed(t, i++))
         start[(size_t)t->values[i * t->width + t->group] + 1]++;
     for (size_t k = 1; k <= t->groups.count; k++)
         start[k] += start[k - 1];
-    for (size_t i = 0; i < t->rows; i++)
+    for (size_t i = 0; i < t->rows; clrnn_table_passed(t, i++))
         f->w->order[start[(size_t)t->values[i * t->width + t->group]]++] = (uint32_t)i;
     free(start);
     return CLRNN_OK;
@@ -118,9 +118,12 @@ static enum clrnn_status find_usual(struct finder *f)
 
     if (!difference)
         return clrnn_error_memory(f->log, t->rows / stride * sizeof(*difference), f->path);
-    for (size_t i = 1, n = 0; i < t->rows; i += stride, clrnn_table_passed(t, 1024 * ++n - 1))
+    for (size_t i = 1, n = 1; i < t->rows; i += stride, n++) {
+        if (n % 64 == 0)
+            clrnn_table_release(t);
         if (t->group == SIZE_MAX || value_at(f, i, t->group) == value_at(f, i - 1, t->group))
             difference[count++] = value_at(f, i, t->time) - value_at(f, i - 1, t->time);
+    }
     qsort(difference, count, sizeof(*difference), compare_doubles);
     f->usual = count ? difference[count / 2] : INFINITY;
     free(difference);

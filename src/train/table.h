@@ -26,6 +26,7 @@ struct clrnn_table {
     size_t rows, width;
     void *base;     // of a mapped file that values lie in
     size_t on_disk; // its bytes, or 0
+    size_t passes;  // its pages are released when so many rows have been passed: a power of two
     bool mapped;    // by `map`, for reading only
     struct clrnn_map map;
     double *values;            // [rows, width]; NaN: missing, to be filled by `fill`
@@ -62,6 +63,8 @@ enum clrnn_status clrnn_table_choose(const struct clrnn_log *log, const struct c
 /** Reads a file. CLRNN_ERR_DATA with row, column, what stood there, and what would mend it. */
 enum clrnn_status clrnn_table_read(const struct clrnn_log *log, const struct clrnn_table_wish *wish,
                                    struct clrnn_table **table);
+/** Sets where the values lie in a mapped file; its groups are known. */
+void clrnn_table_set_mapped(struct clrnn_table *table, void *base, size_t bytes, size_t offset);
 /** Lets go of the values. */
 void clrnn_table_unmap(struct clrnn_table *table);
 /** Releases the mapped pages read so far; they are read from the file again when accessed. */
@@ -77,10 +80,11 @@ enum clrnn_missing clrnn_source_missing(const struct clrnn_source *source);
 /** The delimiter that a source fixes, or 0. */
 char clrnn_source_delimiter(const struct clrnn_source *source);
 
-/** Call after each row of a pass over all rows: releases mapped pages at intervals. */
+/** Call after each row of a pass over all rows, with the row's number in that pass: releases mapped pages at
+ * intervals. */
 static inline void clrnn_table_passed(const struct clrnn_table *table, size_t row)
 {
-    if (table->on_disk && row % 65536 == 65535)
+    if (table->on_disk && (row & (table->passes - 1)) == table->passes - 1)
         clrnn_table_release(table);
 }
 

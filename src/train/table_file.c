@@ -24,6 +24,7 @@
 #define LEAST_BYTES (8u << 20) // of a CSV file whose table is kept
 #define HEADER_BYTES 4096u     // the values begin on a page
 #define BUFFER_BYTES (1u << 20)
+#define HASHED_NUMBERS ((size_t)1 << 20) // between releases of mapped pages
 #define MAGIC "clrnn table 1\n"
 
 struct header {
@@ -52,9 +53,9 @@ static void hash_values(const double *values, size_t count, uint64_t lane[4])
         memcpy(&word, values + i, sizeof(word));
         lane[i % 4] = (lane[i % 4] ^ word) * 0xff51afd7ed558ccdu;
         lane[i % 4] ^= lane[i % 4] >> 32;
-        if (i % ((size_t)1 << 22) == ((size_t)1 << 22) - 1)
-            madvise((void *)((uintptr_t)(values + i + 1 - ((size_t)1 << 22)) & ~(uintptr_t)4095),
-                    ((size_t)1 << 22) * sizeof(*values), MADV_DONTNEED);
+        if (i % HASHED_NUMBERS == HASHED_NUMBERS - 1) // the pages are not needed again soon
+            madvise((void *)((uintptr_t)(values + i + 1 - HASHED_NUMBERS) & ~(uintptr_t)4095),
+                    HASHED_NUMBERS * sizeof(*values), MADV_DONTNEED);
     }
 }
 
@@ -208,13 +209,13 @@ static bool load(const unsigned char *data, size_t size, struct clrnn_table *t)
         return false;
     t->rows = h.rows;
     t->width = h.width;
-    t->values = (double *)(uintptr_t)(data + HEADER_BYTES);
-    text = (const char *)(t->values + h.rows * h.width);
+    text = (const char *)(data + HEADER_BYTES + h.rows * h.width * sizeof(double));
     hash_bytes(text, h.names_bytes, names);
-    if (memcmp(names, h.names_hash, sizeof(names)) != 0)
+    if (memcmp(names, h.names_hash, sizeof(names)) != 0 || !read_names(text, h.names_bytes, t))
         return false;
+    clrnn_table_set_mapped(t, (void *)(uintptr_t)data, size, HEADER_BYTES);
     hash_values(t->values, h.rows * h.width, values);
-    return !memcmp(values, h.values_hash, sizeof(values)) && read_names(text, h.names_bytes, t);
+    return !memcmp(values, h.values_hash, sizeof(values));
 }
 
 enum clrnn_status clrnn_table_find(const struct clrnn_log *log, const struct clrnn_table_wish *wish,
@@ -235,8 +236,6 @@ enum clrnn_status clrnn_table_find(const struct clrnn_log *log, const struct clr
         clrnn_map_open(&quiet, path, &map) == CLRNN_OK) {
         t->mapped = true;
         t->map = map;
-        t->base = (void *)(uintptr_t)map.data;
-        t->on_disk = map.size;
         if (load(map.data, map.size, t)) {
             *table = t;
             utimensat(AT_FDCWD, path, NULL, 0); // when it was used
@@ -315,9 +314,7 @@ bool clrnn_table_file_map(struct clrnn_table_file *f, struct clrnn_table *table)
     data = mmap(NULL, HEADER_BYTES + f->written, PROT_READ | PROT_WRITE, MAP_SHARED, f->temporary->fd, 0);
     if (data == MAP_FAILED)
         return false;
-    table->values = (double *)(void *)((char *)data + HEADER_BYTES);
-    table->base = data;
-    table->on_disk = HEADER_BYTES + f->written;
+    clrnn_table_set_mapped(table, data, HEADER_BYTES + f->written, HEADER_BYTES);
     return true;
 }
 
@@ -344,9 +341,7 @@ bool clrnn_table_file_commit(struct clrnn_table_file **file, struct clrnn_table 
     good = good && clrnn_map_open(&quiet, f->path, &t->map) == CLRNN_OK;
     if (good && t->map.size == HEADER_BYTES + f->written + h.names_bytes) {
         t->mapped = true;
-        t->values = (double *)(uintptr_t)(t->map.data + HEADER_BYTES);
-        t->base = (void *)(uintptr_t)t->map.data;
-        t->on_disk = t->map.size;
+        clrnn_table_set_mapped(t, (void *)(uintptr_t)t->map.data, t->map.size, HEADER_BYTES);
     }
     free(names);
     clrnn_table_file_abort(file);

@@ -4,7 +4,23 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "base/array.h"
 #include "train/table.h"
+
+#define RELEASE_BYTES ((size_t)16 << 20) // mapped pages are released after this many bytes
+
+void clrnn_table_set_mapped(struct clrnn_table *t, void *base, size_t bytes, size_t offset)
+{
+    // Rows of a group may lie apart, one of each group in turn.
+    const size_t row = MAX2(t->width, 1u) * sizeof(*t->values);
+    const size_t apart = MIN2(row * MAX2(t->groups.count, 1u), MAX2(row, CLRNN_FAULT_BYTES));
+
+    t->base = base;
+    t->on_disk = bytes;
+    t->values = (double *)(void *)((char *)base + offset);
+    for (t->passes = 1; 2 * t->passes * apart <= RELEASE_BYTES;)
+        t->passes *= 2;
+}
 
 void clrnn_table_unmap(struct clrnn_table *t)
 {

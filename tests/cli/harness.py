@@ -146,6 +146,16 @@ class Command:
             f"clrnn {' '.join(arguments)}: one error sentence expected\n{err}"
         return out, err
 
+    def peak_kib(self, *arguments, env=None):
+        """Runs it, gives the most memory that was resident, pages of mapped files included."""
+        # no chains: on a slow machine one would be compiled in this very process, which takes 200 MB
+        process = self.start(*arguments, env={"CLRNN_CHAIN_AFTER": "never", **(env or {})},
+                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        assert process.returncode == 0, arguments
+        return usage.ru_maxrss
+
     def epochs(self, run):
         """The epoch lines of a run's metrics."""
         lines = [json.loads(line) for line in (self.folder / run / "metrics.jsonl").read_text().splitlines()]

@@ -185,16 +185,6 @@ def init_mismatch(c):
 
 # ---------------------------------------------------------------- much data
 
-def peak_kib(c, *arguments):
-    # no chains: on a slow machine one would be compiled in this very process, which takes 200 MB
-    process = c.start(*arguments, env={"CLRNN_CHAIN_AFTER": "never"}, stdout=subprocess.DEVNULL,
-                      stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0, arguments
-    return usage.ru_maxrss
-
-
 def write_zeros(path, samples, features):
     """A .npy file of zeros that takes no room on the disk."""
     header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({samples}, {features}), }}"
@@ -213,8 +203,8 @@ def predict_streams(c):
     write_zeros(c.folder / "many.npy", 10 ** 6, 64)  # 256 MB
     c.run("predict", "run", "--x", "many.npy", "--out", "p.npy", "--quiet")  # compilers need memory: built now
     for out in ("p.npy", "p.csv"):
-        few = peak_kib(c, "predict", "run", "--x", "few.npy", "--out", out, "--quiet")
-        many = peak_kib(c, "predict", "run", "--x", "many.npy", "--out", out, "--quiet")
+        few = c.peak_kib("predict", "run", "--x", "few.npy", "--out", out, "--quiet")
+        many = c.peak_kib("predict", "run", "--x", "many.npy", "--out", out, "--quiet")
         assert many < few + 80 * 1024, f"{out}: {few} KiB for 10,000 samples, {many} KiB for 1,000,000"
     assert sum(1 for _ in open(c.folder / "p.csv", encoding="ascii")) == 10 ** 6 + 1
     (c.folder / "many.npy").unlink()

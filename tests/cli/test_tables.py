@@ -347,6 +347,37 @@ def kept_tables(c):
     assert (found["tables"], found["table_bytes"]) == (1, size) and not kept(), found
 
 
+LARGE = """\
+model: {layers: [{pool: {over: last}}, {linear: {out_features: 4}}]}
+train: {loss: mse, optimizer: adam, epochs: 1, batch_size: 256, shuffle: true}
+data: {train: {csv: t.csv, columns: [0, 1, 2, 3, 4, 5, 6], target: [v], window: 24, horizon: 4, stride: 50,
+               split: {valid: 0.2}}, normalize: standard}
+"""
+
+
+def constant_memory(c):
+    """Training takes no more memory with twenty times as many rows, whether its table is made or found, and in
+    whatever order rows and windows are read."""
+    draw = random.Random(8)
+    block = "".join(f"{','.join(f'{draw.gauss(0, 1):.3f}' for _ in range(8))},{n % 5}\n" for n in range(1000))
+    c.write("c.yaml", LARGE)
+    env = {"XDG_CACHE_HOME": str(c.folder / "cache"), "CLRNN_RESIDENT_BYTES": "65536"}
+    command = ("train", "c.yaml", "--out", "run", *QUIET, "--set")
+    few = {}
+    for rows in (60000, 1200000):  # tables of 4 and 86 MB
+        # in pieces: the peak of a child begins with the memory of this process
+        with open(c.folder / "t.csv", "w", encoding="utf-8") as file:
+            file.write("a,b,c,d,e,f,g,v,shop\n")
+            for _ in range(rows // 1000):
+                file.write(block)
+        if not few:
+            c.run(*command, "train.seed=1", env=env)  # compilers need memory: built now
+        for key in ("train.seed=1", "train.seed=2", "data.train.group=shop"):
+            peak = c.peak_kib(*command, key, env=env)
+            assert peak - few.setdefault(key, peak) < 48 << 10, f"{key}: {few[key]} kB, {rows} rows: {peak} kB"
+    assert any(path.stat().st_size > 70 << 20 for path in (c.folder / "cache/clrnn/tables").iterdir())
+
+
 def wrong_configs(c):
     """Keys that do not fit each other: the config's status, and which."""
     c.write("s.yaml", SERIES)
@@ -366,4 +397,4 @@ def wrong_configs(c):
 
 if __name__ == "__main__":
     sys.exit(harness.main([text_labels, by_name, dialects, series, baselines, description, recordings, archives,
-                           kept_tables, wrong_configs]))
+                           kept_tables, constant_memory, wrong_configs]))
