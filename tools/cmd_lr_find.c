@@ -23,8 +23,10 @@ static void print_text(const struct clrnn_lr_result *r)
                r->valid ? "valid" : "train");
         for (size_t i = 0; i < r->trial_count; i++)
             printf("%10.3g  %.6g%s\n", r->trial[i].lr, r->trial[i].loss,
-                   r->trial[i].lr == r->suggestion ? "  <- suggestion: lowest with its neighbours" : "");
+                   r->trial[i].lr == r->best_trial ? "  <- lowest with its neighbours" : "");
     }
+    if (r->suggestion < r->best_trial)
+        printf("the whole training is longer, which a lower rate suits\n");
     if (isfinite(r->suggestion))
         printf("suggestion: --set %s=%.3g\n", r->key, r->suggestion);
     else
@@ -54,8 +56,8 @@ int cmd_lr_find(int argc, char **argv)
             "short trainings at 1, 2 and 5 times powers of ten, in both directions from where the curve falls,\n"
             "show which rate learns most. Each is the training of `clrnn train` with that rate and a fifth of\n"
             "the epochs (five where there are so many), and is judged by the loss of the validation set, or of\n"
-            "training where there is none. Leaves lr-find.json and the picture lr-find.svg; the config is not\n"
-            "changed.",
+            "training where there is none. A constant rate is then lowered, for a long training wants a lower\n"
+            "one than a short training. Leaves lr-find.json and the picture lr-find.svg; the config is not changed.",
         .least = 1,
         .most = 1,
         .takes_json = true,

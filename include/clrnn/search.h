@@ -43,6 +43,7 @@ struct clrnn_lr_result {
     char folder[4096]; // with lr-find.json and lr-find.svg
     char key[64];      // that holds the learning rate: "train.optimizer.adam.lr"
     double suggestion; // NaN: the loss falls nowhere
+    double best_trial; // lr of the trial that has the lowest loss together with its neighbours
     double steepest;   // where the smoothed loss falls fastest over the logarithm of lr
     double lowest;     // where it is lowest
     double diverged;   // where the test ended because the loss had grown fourfold or was not finite

@@ -83,8 +83,12 @@ enum clrnn_status clrnn_lr_find(struct clrnn_device *device, const struct clrnn_
     enum clrnn_status st;
     int lock = -1;
 
-    *result = (struct clrnn_lr_result){
-        .suggestion = NAN, .steepest = NAN, .lowest = NAN, .diverged = NAN, .classic = NAN};
+    *result = (struct clrnn_lr_result){.suggestion = NAN,
+                                       .best_trial = NAN,
+                                       .steepest = NAN,
+                                       .lowest = NAN,
+                                       .diverged = NAN,
+                                       .classic = NAN};
     name_key(&config->train, result);
     p.from = p.from > 0 ? p.from : DEFAULT_FROM;
     p.to = p.to > 0 ? p.to : DEFAULT_TO;

@@ -51,14 +51,15 @@ static enum clrnn_status write_json(const struct clrnn_lr_finder *f)
     enum clrnn_status st = CLRNN_ERR_MEMORY;
 
     clrnn_json_out_of_memory();
-    all = json_pack("{s:s, s:o, s:s, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:s, s:I, s:I, s:o, s:o}",
-                    "version", clrnn_version(), "config", clrnn_json_text(f->config->path), "device",
-                    clrnn_device_spec(info, spec), "name", clrnn_json_text(info->name), "platform",
-                    clrnn_json_text(info->platform_name), "driver", clrnn_json_text(info->driver), "key",
-                    r->key, "suggestion", number(r->suggestion), "classic", number(r->classic), "steepest",
-                    number(r->steepest), "lowest", number(r->lowest), "diverged", number(r->diverged),
-                    "judged_by", r->valid ? "valid_loss" : "train_loss", "epochs", (json_int_t)r->epochs,
-                    "steps", (json_int_t)r->steps, "trials", trials(r), "curve", points(r));
+    all = json_pack(
+        "{s:s, s:o, s:s, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:I, s:I, s:o, s:o}",
+        "version", clrnn_version(), "config", clrnn_json_text(f->config->path), "device",
+        clrnn_device_spec(info, spec), "name", clrnn_json_text(info->name), "platform",
+        clrnn_json_text(info->platform_name), "driver", clrnn_json_text(info->driver), "key", r->key,
+        "suggestion", number(r->suggestion), "best_trial", number(r->best_trial), "classic",
+        number(r->classic), "steepest", number(r->steepest), "lowest", number(r->lowest), "diverged",
+        number(r->diverged), "judged_by", r->valid ? "valid_loss" : "train_loss", "epochs",
+        (json_int_t)r->epochs, "steps", (json_int_t)r->steps, "trials", trials(r), "curve", points(r));
     text = clrnn_json_dump(all, JSON_INDENT(1) | JSON_REAL_PRECISION(15));
     if (path && text)
         st = clrnn_write_text(f->log, path, text);

@@ -46,6 +46,21 @@ def suggestion(c):
     assert json.loads(again) == found and set(os.listdir(c.folder / "lr")) == {".clrnn-lr-find", "lr-find.json"}
 
 
+def horizon(c):
+    """A constant rate is lowered for a training that is longer than the short ones; early stopping and schedulers keep
+    the best of these."""
+    for epochs, more, lowered in ((100, (), True), (5, (), False),
+                                  (100, ("--set", "train.early_stopping={patience: 3}"), False),
+                                  (100, ("--set", "train.scheduler={exponential_lr: {gamma: 0.9}}"), False)):
+        out, _ = c.run("lr-find", "config.yaml", "--out", "lr", "--steps", "25", *more,
+                       "--set", f"train.epochs={epochs}", *REF)
+        found = json.loads((c.folder / "lr/lr-find.json").read_text())
+        assert found["steps"] == 25 and found["best_trial"] in [trial["lr"] for trial in found["trials"]], found
+        share = found["suggestion"] / found["best_trial"] / ((25 / 500) ** 0.32 if lowered else 1)
+        assert 0.6 < share < 1.7 if lowered else share == 1, (epochs, more, found["suggestion"], found["best_trial"])
+        assert ("whole training is longer" in out) == lowered and f"{LR}={found['suggestion']:.3g}" in out, out
+
+
 def curve(c):
     """The rates grow by a constant factor, the test ends where the loss diverges."""
     found = json.loads(c.run("lr-find", "config.yaml", "--out", "lr", "--range-only", "--from", "1e-5", "--to", "1e4",
@@ -279,6 +294,6 @@ def folders(c):
 
 
 if __name__ == "__main__":
-    sys.exit(harness.main([suggestion, curve, other_configs, picture, by_hand, killed, lists,
+    sys.exit(harness.main([suggestion, horizon, curve, other_configs, picture, by_hand, killed, lists,
                            no_validation, failures, one_cycle, metrics,
                            usage, folders]))
