@@ -282,6 +282,7 @@ bool cli_parse(struct cli *cli, const struct cli_spec *spec, int argc, char **ar
 
 static char abort_sentence[2048];
 static int abort_status;
+static unsigned opened; // devices with a driver
 
 // A driver's assertion has failed and has printed its message: tells the user what that means.
 static void on_abort(int number)
@@ -298,8 +299,9 @@ static void explain_aborts(const struct clrnn_device_info *info)
     char *hint = clrnn_device_cache_advice(info);
 
     snprintf(abort_sentence, sizeof(abort_sentence),
-             "clrnn: error: the driver of %s (%s) has ended the process by an abort%s\n", info->name,
-             info->platform_name, hint ? hint : "");
+             "clrnn: error: the driver of %s%s (%s) has ended the process by an abort%s\n",
+             opened++ ? "one of the devices, such as " : "", info->name, info->platform_name,
+             hint ? hint : "");
     free(hint);
     abort_status = clrnn_status_exit(CLRNN_ERR_DEVICE);
     signal(SIGABRT, on_abort);

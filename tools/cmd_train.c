@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "tools/device_list.h"
 #include "tools/interrupt.h"
 #include "tools/progress.h"
 
@@ -70,17 +71,17 @@ static enum clrnn_status run_config(struct cli *cli, const struct clrnn_rank *ra
     return st;
 }
 
-// Opens the device; where several processes on a host leave the choice open, a GPU for each.
-static enum clrnn_status open_device(struct cli *cli, const struct clrnn_rank *rank, bool profile,
-                                     struct clrnn_device **device)
+// Where several processes on a host leave the choice of the device open: a GPU for each.
+static enum clrnn_status choose_gpu(struct cli *cli, const struct clrnn_rank *rank,
+                                    const struct device_list *devices)
 {
+    static char text[24];
     const char *spec = cli->device ? cli->device : getenv("CLRNN_DEVICE");
     struct clrnn_device_list *list;
     size_t gpus = 0, at = 0;
-    char text[24];
 
-    if (rank->count == 1 || (spec && *spec && strcmp(spec, "gpu") != 0))
-        return cli_device(cli, profile, device);
+    if (rank->count == 1 || devices->names || (spec && *spec && strcmp(spec, "gpu") != 0))
+        return CLRNN_OK;
     TRY(clrnn_device_list_create(&cli->log, &list));
     for (int pass = 0; pass < 2; pass++)
         for (size_t i = 0; i < list->count; i++) {
@@ -94,7 +95,7 @@ static enum clrnn_status open_device(struct cli *cli, const struct clrnn_rank *r
                 cli->device = clrnn_device_spec(info, text);
         }
     clrnn_device_list_destroy(&list);
-    return cli_device(cli, profile, device);
+    return CLRNN_OK;
 }
 
 // Joins the other ranks. Rank 0 speaks and writes.
@@ -112,10 +113,10 @@ static enum clrnn_status join(struct cli *cli, struct clrnn_train_params *params
     return st;
 }
 
-// Opens config and device, on all ranks or on none.
+// Opens config and devices, on all ranks or on none.
 static enum clrnn_status open_both(struct cli *cli, const struct clrnn_rank *rank,
                                    struct clrnn_train_params *params, struct clrnn_config **config,
-                                   struct clrnn_device **device)
+                                   struct device_list *devices)
 {
     enum clrnn_status st = cli->argument_count ? cli_config(cli, cli->argument[0], config)
                                                : run_config(cli, rank, params->resume, config);
@@ -125,9 +126,15 @@ static enum clrnn_status open_both(struct cli *cli, const struct clrnn_rank *ran
     else
         params->stop = interrupt_flag();
     if (st == CLRNN_OK)
-        st = open_device(cli, rank, params->profile, device);
+        st = choose_gpu(cli, rank, devices);
+    if (st == CLRNN_OK)
+        st = device_list_open(cli, params->profile, devices);
     TRY(clrnn_rank_agree(st));
-    say_device(cli, clrnn_device_info(*device));
+    for (size_t i = 0; i < devices->count; i++)
+        say_device(cli, clrnn_device_info(devices->device[i]));
+    params->config = *config;
+    params->further = devices->device + 1;
+    params->further_count = devices->count - 1;
     return CLRNN_OK;
 }
 
@@ -135,6 +142,7 @@ int cmd_train(int argc, char **argv)
 {
     bool plot = false, no_plot = false, profile = false;
     struct clrnn_train_params params = {.plot = -1};
+    struct device_list devices = {0};
     const struct cli_option options[] = {
         {"out", CLI_TEXT, "DIR", "the run folder (runs/<config>-<date>-<time>)", &params.out},
         {"init", CLI_TEXT, "FILE", "start from the weights in a safetensors file", &params.init},
@@ -142,6 +150,7 @@ int cmd_train(int argc, char **argv)
          &params.init_partial},
         {"resume", CLI_TEXT, "RUN", "go on with a run, bit for bit as if it had never stopped",
          &params.resume},
+        DEVICES_OPTION(devices),
         {"plot", CLI_FLAG, NULL, "insist on the pictures (made where gnuplot is installed)", &plot},
         {"no-plot", CLI_FLAG, NULL, "no pictures", &no_plot},
         {"profile", CLI_FLAG, NULL, "print the time of each launch, grouped by op, at the end", &profile},
@@ -161,9 +170,9 @@ int cmd_train(int argc, char **argv)
         .option = options,
         .examples = "  clrnn train examples/seed-fixed.yaml --set train.epochs=5 --out runs/first\n"
                     "  clrnn train examples/seed-fixed.yaml --device gpu\n"
+                    "  clrnn train examples/seed-fixed.yaml --devices all-gpus --set train.shards=8\n"
                     "  clrnn train --resume runs/first --set train.epochs=10\n",
     };
-    struct clrnn_device *device = NULL;
     struct clrnn_config *config = NULL;
     struct clrnn_train_result result;
     struct progress_view view = {.terminal = isatty(STDERR_FILENO)};
@@ -189,10 +198,9 @@ int cmd_train(int argc, char **argv)
     st = join(&cli, &params, &rank);
     view.quiet = cli.quiet;
     if (st == CLRNN_OK)
-        st = open_both(&cli, &rank, &params, &config, &device);
-    params.config = config;
+        st = open_both(&cli, &rank, &params, &config, &devices);
     if (st == CLRNN_OK)
-        st = clrnn_train(device, &params, &result);
+        st = clrnn_train(devices.device[0], &params, &result);
     clrnn_rank_leave();
     progress_clear(&view);
     if ((st == CLRNN_OK || st == CLRNN_FAILED) && cli.json)
@@ -201,5 +209,7 @@ int cmd_train(int argc, char **argv)
         print_text(&result);
     else if ((st == CLRNN_OK || st == CLRNN_FAILED) && cli.text && !rank.own)
         puts(cli_shown(result.folder));
-    return cli_close(&cli, st, &config, &device);
+    clrnn_config_destroy(&config);
+    device_list_close(&devices);
+    return cli_finish(&cli, st);
 }

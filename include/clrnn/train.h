@@ -44,6 +44,10 @@ struct clrnn_train_params {
     clrnn_progress_fn *progress;
     void *progress_user;
     const volatile sig_atomic_t *stop; // non-zero (Ctrl-C): write a checkpoint, return CLRNN_INTERRUPTED
+    // Devices beside the one given: each computes some of the config's shards, with a thread. They have their
+    // own logs back when clrnn_train returns; until then only the first error of all is logged.
+    struct clrnn_device *const *further;
+    size_t further_count; // at most 63
 };
 
 /** What predictions without a model are worth on a series: of real targets the last value, the season before

@@ -59,7 +59,7 @@ Progress = _struct("progress", """bool epoch_end; uint32_t epoch, epochs, batch,
     valid_loss, valid_accuracy, train_mae, valid_mae, valid_rmse, valid_r2, grad_norm, seconds; bool best;
     char *metrics""")
 TrainParams = _struct("train_params", """void *config; char *out, *init; bool init_partial; char *resume; int plot;
-    bool no_watch, profile; void *progress, *progress_user, *stop""")
+    bool no_watch, profile; void *progress, *progress_user, *stop, *further; size_t further_count""")
 NaiveResult = _struct("naive_result", "char *name; double mae, rmse, accuracy")
 Naive = _struct("naive", "uint32_t count; naive_result result[3]")
 TrainResult = _struct("train_result", """char folder[4096]; uint64_t epochs, steps, best_epoch, parameters,

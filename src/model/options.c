@@ -307,7 +307,7 @@ static const struct clrnn_option train_rows[] = {
      .help = "write last.safetensors after so many minutes, too, not only at the end of an epoch: for long epochs"},
     {"shards", CLRNN_OPTION_U32, .offset = T(shards), .def = "1", .min = 1, .max = 512,
      .help = "parts of a batch whose gradients are computed one by one and added in a fixed order: several "
-             "processes (mpirun) share them, and any number of them gives the same bits"},
+             "devices (--devices) and processes (mpirun) share them, and any number gives the same bits"},
     {"tensorboard", CLRNN_OPTION_BOOL, .offset = T(tensorboard), .def = "false",
      .help = "write metrics, histograms, config and pictures into an event file of the run folder, for TensorBoard"},
     {"init", CLRNN_OPTION_PATH, .offset = T(init), .def = "null", .null = "", .quiet = true,

@@ -97,27 +97,31 @@ static enum clrnn_status try_lr(struct clrnn_lr_finder *f, double lr, double *lo
         .init = f->params->init,
         .data = &f->data,
         .set = f->data.train,
-        .sharded = true,
         .feed = {.shuffle = f->config->train.shuffle,
                  .drop_last = f->config->train.drop_last,
                  .bucket = f->config->data.bucket},
     };
     struct clrnn_config *config = NULL;
     struct clrnn_session *session = NULL;
-    enum clrnn_status st = clrnn_config_copy(f->log, f->config, &config);
+    struct clrnn_team *team;
+    enum clrnn_status st = clrnn_team_create(f->log, &f->device, 1, &team);
 
     *loss = NAN;
+    if (st == CLRNN_OK)
+        st = clrnn_config_copy(f->log, f->config, &config);
     clrnn_search_say(f->params->progress, f->params->progress_user, "short training at lr %.3g", lr);
     if (st == CLRNN_OK) {
         set_lr(config, lr);
         config->train.epochs = f->result->epochs;
         params.config = config;
+        params.worker = clrnn_team_worker(team, 0);
         st = clrnn_session_open(f->device, &params, &session);
     }
     if (st == CLRNN_OK)
         st = judge(f, session, loss);
     clrnn_session_close(&session);
     clrnn_config_destroy(&config);
+    clrnn_team_destroy(&team);
     return st;
 }
 

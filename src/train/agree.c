@@ -72,3 +72,20 @@ enum clrnn_status clrnn_agree(const struct clrnn_log *log, const struct clrnn_mo
             differs);
     return clrnn_rank_agree(status);
 }
+
+enum clrnn_status clrnn_agree_layout(const struct clrnn_log *log, const struct clrnn_model *first,
+                                     const struct clrnn_model *other)
+{
+    const struct clrnn_device_info *a = clrnn_device_info(first->device),
+                                   *b = clrnn_device_info(other->device);
+    bool same = first->flat_count == other->flat_count;
+    char spec[2][24];
+
+    for (size_t i = 0; same && i < first->entry_count; i++)
+        same = first->entry[i].first == other->entry[i].first;
+    return same ? CLRNN_OK
+                : clrnn_error(log, CLRNN_ERR_ARG,
+                              "%s (%s) and %s (%s) place numbers in memory in other ways: devices that train "
+                              "together must be of one kind",
+                              clrnn_device_spec(a, spec[0]), a->name, clrnn_device_spec(b, spec[1]), b->name);
+}

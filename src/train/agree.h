@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What all ranks of a run must have in common.
+// What all ranks and devices of a run must have in common.
 #ifndef CLRNN_SRC_TRAIN_AGREE_H
 #define CLRNN_SRC_TRAIN_AGREE_H
 
@@ -11,5 +11,10 @@
  * CLRNN_ERR_CONFIG where they differ. */
 enum clrnn_status clrnn_agree(const struct clrnn_log *log, const struct clrnn_model *model,
                               const struct clrnn_data_identity *data, enum clrnn_status status);
+
+/** Whether two devices lay out the parameters alike, so that gradients can be added: CLRNN_ERR_ARG where not.
+ */
+enum clrnn_status clrnn_agree_layout(const struct clrnn_log *log, const struct clrnn_model *first,
+                                     const struct clrnn_model *other);
 
 #endif

@@ -32,6 +32,11 @@ struct clrnn_loop {
     struct clrnn_data_identity identity; // of the data
     struct clrnn_naive naive;            // of the validation set, else of the training set
     struct clrnn_session *train, *valid; // of the model; valid: or NULL
+    struct clrnn_team *team;             // of this process: `device` and the further ones
+    struct clrnn_follower {
+        struct clrnn_model *model;
+        struct clrnn_session *train;
+    } * follower; // of each further device, with a thread while the loop runs
     struct clrnn_run_folder folder;
     struct clrnn_tfevents *events; // NULL without train.tensorboard
     struct clrnn_profile profile;

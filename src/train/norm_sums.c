@@ -18,6 +18,7 @@ struct norm {
 
 struct clrnn_norm_sums {
     struct clrnn_model *model;
+    const struct clrnn_worker *worker;
     size_t count;
     struct norm *norm; // by their number
     double
@@ -49,7 +50,8 @@ static void add_doubles(void *left, const void *right, size_t numbers)
         a[i] += b[i];
 }
 
-enum clrnn_status clrnn_norm_sums_create(struct clrnn_model *model, struct clrnn_norm_sums **sums)
+enum clrnn_status clrnn_norm_sums_create(struct clrnn_model *model, const struct clrnn_worker *worker,
+                                         struct clrnn_norm_sums **sums)
 {
     const struct clrnn_config *config = model->config;
     struct clrnn_norm_sums *s;
@@ -69,6 +71,7 @@ enum clrnn_status clrnn_norm_sums_create(struct clrnn_model *model, struct clrnn
         return clrnn_error_memory(model->log, count * sizeof(*s->norm), "sums of batchnorm");
     }
     s->model = model;
+    s->worker = worker;
     s->count = count;
     return CLRNN_OK;
 }
@@ -100,7 +103,7 @@ static enum clrnn_status find(struct clrnn_norm_sums *s, const struct clrnn_plan
     *done = &plan->graph->op[op - 1];
     at = forward ? &s->norm[(*done)->norm.number].forward : &s->norm[(*done)->norm.number].backward;
     if (!*at)
-        TRY(clrnn_tree_create(s->model->log, shards, (forward ? 3 : 2) * (size_t)(*done)->C, sizeof(double),
+        TRY(clrnn_tree_create(s->worker, shards, (forward ? 3 : 2) * (size_t)(*done)->C, sizeof(double),
                               forward ? join_moments : add_doubles, at));
     *tree = *at;
     return CLRNN_OK;
@@ -160,7 +163,7 @@ static enum clrnn_status update_running(const struct clrnn_norm_sums *s, const s
     enum clrnn_status st;
     double f;
 
-    if (op->norm.entry < 0 || clrnn_ranks_own())
+    if (op->norm.entry < 0 || s->worker->number)
         return CLRNN_OK;
     TRY(clrnn_buffer_read_i32(e[2].value, 0, 1, &batches));
     batches++;

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Ranks by MPI. A wait for a message sleeps between looks, so that ranks that share a core do not take it
-// from each other: MPI's own waits spin.
+// from each other: MPI's own waits spin. Threads call MPI one at a time.
 #include "train/ranks.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,8 +29,10 @@ static struct {
     struct clrnn_log next; // where messages go
     char host[256];
     struct clrnn_child_report said; // by other ranks than 0: the first error
+    atomic_int given_up;            // the status that waits return; CLRNN_OK: they wait
 #ifdef CLRNN_HAVE_MPI
     MPI_Comm comm;
+    int threads; // what MPI allows them
 #endif
 } ranks = {.count = 1};
 
@@ -55,7 +59,14 @@ unsigned clrnn_rank_launched(void)
     return getenv("PMIX_RANK") || getenv("PMI_RANK") ? 1 : 0;
 }
 
+void clrnn_ranks_give_up(enum clrnn_status status)
+{
+    atomic_store(&ranks.given_up, (int)status);
+}
+
 #ifdef CLRNN_HAVE_MPI
+
+static pthread_mutex_t calls = PTHREAD_MUTEX_INITIALIZER; // held while MPI is called
 
 static enum clrnn_status check(const struct clrnn_log *log, int result, const char *what)
 {
@@ -68,70 +79,99 @@ static enum clrnn_status check(const struct clrnn_log *log, int result, const ch
     return clrnn_error(log, CLRNN_ERR_DEVICE, "MPI: %s failed: %.*s", what, length, text);
 }
 
-static enum clrnn_status wait_for(const struct clrnn_log *log, MPI_Request *request, const char *what)
-{
-    struct timespec pause = {.tv_nsec = PATIENCE_NS};
-    int done = 0;
+// One message, or part of a broadcast.
+struct message {
+    enum { SEND, RECEIVE, BROADCAST } kind;
+    uint32_t other, tag;
+    void *data;
+    int bytes;
+};
 
-    for (;;) {
-        TRY(check(log, MPI_Test(request, &done, MPI_STATUS_IGNORE), what));
+static int begin(const struct message *m, MPI_Request *request)
+{
+    switch (m->kind) {
+    case SEND:
+        return MPI_Isend(m->data, m->bytes, MPI_BYTE, (int)m->other, (int)m->tag, ranks.comm, request);
+    case RECEIVE:
+        return MPI_Irecv(m->data, m->bytes, MPI_BYTE, (int)m->other, (int)m->tag, ranks.comm, request);
+    case BROADCAST:
+        break;
+    }
+    return MPI_Ibcast(m->data, m->bytes, MPI_BYTE, 0, ranks.comm, request);
+}
+
+static enum clrnn_status exchange(const struct clrnn_log *log, const struct message *m)
+{
+    static const char *const what[] = {
+        [SEND] = "sending", [RECEIVE] = "receiving", [BROADCAST] = "a broadcast"};
+    struct timespec pause = {.tv_nsec = PATIENCE_NS};
+    MPI_Request request;
+    int done = 0, result;
+
+    pthread_mutex_lock(&calls);
+    result = begin(m, &request);
+    pthread_mutex_unlock(&calls);
+    TRY(check(log, result, what[m->kind]));
+    while (atomic_load(&ranks.given_up) == CLRNN_OK) {
+        pthread_mutex_lock(&calls);
+        result = MPI_Test(&request, &done, MPI_STATUS_IGNORE);
+        pthread_mutex_unlock(&calls);
+        TRY(check(log, result, what[m->kind]));
         if (done)
             return CLRNN_OK;
         nanosleep(&pause, NULL);
         pause.tv_nsec = MIN2(2 * pause.tv_nsec, MOST_SLEEP_NS);
     }
+    return (enum clrnn_status)atomic_load(&ranks.given_up);
 }
 
-enum clrnn_status clrnn_ranks_send(const struct clrnn_log *log, uint32_t to, void *data, size_t bytes)
+// The same in messages that MPI can count.
+static enum clrnn_status exchange_all(const struct clrnn_log *log, struct message m, char *data, size_t bytes)
 {
     for (size_t first = 0; first < bytes; first += MOST_BYTES) {
-        MPI_Request request;
-
-        TRY(check(log,
-                  MPI_Isend((char *)data + first, (int)MIN2(bytes - first, MOST_BYTES), MPI_BYTE, (int)to, 0,
-                            ranks.comm, &request),
-                  "sending"));
-        TRY(wait_for(log, &request, "sending"));
+        m.data = data + first;
+        m.bytes = (int)MIN2(bytes - first, MOST_BYTES);
+        TRY(exchange(log, &m));
     }
     return CLRNN_OK;
 }
 
-enum clrnn_status clrnn_ranks_receive(const struct clrnn_log *log, uint32_t from, void *data, size_t bytes)
+enum clrnn_status clrnn_ranks_send(const struct clrnn_log *log, uint32_t to, uint32_t tag, void *data,
+                                   size_t bytes)
 {
-    for (size_t first = 0; first < bytes; first += MOST_BYTES) {
-        MPI_Request request;
+    return exchange_all(log, (struct message){.kind = SEND, .other = to, .tag = tag}, data, bytes);
+}
 
-        TRY(check(log,
-                  MPI_Irecv((char *)data + first, (int)MIN2(bytes - first, MOST_BYTES), MPI_BYTE, (int)from,
-                            0, ranks.comm, &request),
-                  "receiving"));
-        TRY(wait_for(log, &request, "receiving"));
-    }
-    return CLRNN_OK;
+enum clrnn_status clrnn_ranks_receive(const struct clrnn_log *log, uint32_t from, uint32_t tag, void *data,
+                                      size_t bytes)
+{
+    return exchange_all(log, (struct message){.kind = RECEIVE, .other = from, .tag = tag}, data, bytes);
 }
 
 enum clrnn_status clrnn_ranks_broadcast(const struct clrnn_log *log, void *data, size_t bytes)
 {
-    for (size_t first = 0; first < bytes && ranks.count > 1; first += MOST_BYTES) {
-        MPI_Request request;
+    return ranks.count > 1 ? exchange_all(log, (struct message){.kind = BROADCAST}, data, bytes) : CLRNN_OK;
+}
 
-        TRY(check(log,
-                  MPI_Ibcast((char *)data + first, (int)MIN2(bytes - first, MOST_BYTES), MPI_BYTE, 0,
-                             ranks.comm, &request),
-                  "a broadcast"));
-        TRY(wait_for(log, &request, "a broadcast"));
-    }
-    return CLRNN_OK;
+enum clrnn_status clrnn_ranks_check_threads(const struct clrnn_log *log)
+{
+    return ranks.count == 1 || ranks.threads >= MPI_THREAD_SERIALIZED
+               ? CLRNN_OK
+               : clrnn_error(log, CLRNN_ERR_ARG,
+                             "this MPI allows one thread of a process to call it: use one device in each "
+                             "process");
 }
 
 static enum clrnn_status start(const struct clrnn_log *log, uint32_t *local)
 {
-    int there = 0, size, own, among, given;
+    int there = 0, size, own, among;
     MPI_Comm node;
 
     TRY(check(log, MPI_Initialized(&there), "asking for MPI"));
     if (!there)
-        TRY(check(log, MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &given), "starting"));
+        TRY(check(log, MPI_Init_thread(NULL, NULL, MPI_THREAD_SERIALIZED, &ranks.threads), "starting"));
+    else
+        TRY(check(log, MPI_Query_thread(&ranks.threads), "asking for threads"));
     ranks.own_mpi = !there;
     TRY(check(log, MPI_Comm_dup(MPI_COMM_WORLD, &ranks.comm), "a communicator"));
     ranks.joined = true;
@@ -183,16 +223,19 @@ void clrnn_rank_leave(void)
 
 #else
 
-enum clrnn_status clrnn_ranks_send(const struct clrnn_log *log, uint32_t to, void *data, size_t bytes)
+enum clrnn_status clrnn_ranks_send(const struct clrnn_log *log, uint32_t to, uint32_t tag, void *data,
+                                   size_t bytes)
 {
+    (void)tag;
     (void)data;
     return clrnn_error(log, CLRNN_ERR_ARG, "%zu bytes for rank %u, but clrnn was built without MPI", bytes,
                        to);
 }
 
-enum clrnn_status clrnn_ranks_receive(const struct clrnn_log *log, uint32_t from, void *data, size_t bytes)
+enum clrnn_status clrnn_ranks_receive(const struct clrnn_log *log, uint32_t from, uint32_t tag, void *data,
+                                      size_t bytes)
 {
-    return clrnn_ranks_send(log, from, data, bytes);
+    return clrnn_ranks_send(log, from, tag, data, bytes);
 }
 
 enum clrnn_status clrnn_ranks_broadcast(const struct clrnn_log *log, void *data, size_t bytes)
@@ -200,6 +243,12 @@ enum clrnn_status clrnn_ranks_broadcast(const struct clrnn_log *log, void *data,
     (void)log;
     (void)data;
     (void)bytes;
+    return CLRNN_OK;
+}
+
+enum clrnn_status clrnn_ranks_check_threads(const struct clrnn_log *log)
+{
+    (void)log;
     return CLRNN_OK;
 }
 
@@ -259,11 +308,11 @@ enum clrnn_status clrnn_rank_agree(enum clrnn_status status)
     memcpy(own.host, ranks.host, sizeof(own.host));
     memcpy(own.error, ranks.said.error, sizeof(own.error));
     if (ranks.own)
-        TRY(clrnn_ranks_send(&ranks.next, 0, &own, sizeof(own)));
+        TRY(clrnn_ranks_send(&ranks.next, 0, 0, &own, sizeof(own)));
     for (uint32_t rank = 1; rank < ranks.count && !ranks.own; rank++) {
         struct report other;
 
-        TRY(clrnn_ranks_receive(&ranks.next, rank, &other, sizeof(other)));
+        TRY(clrnn_ranks_receive(&ranks.next, rank, 0, &other, sizeof(other)));
         if (own.status == CLRNN_OK && other.status != CLRNN_OK)
             clrnn_error(&ranks.next, other.status, "rank %u on %s: %s", rank, other.host, other.error);
         if (own.status == CLRNN_OK)

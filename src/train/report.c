@@ -1,14 +1,82 @@
 // SPDX-License-Identifier: MIT
-// The summary of a run and its pictures, after each epoch and at the end.
+// What is said of a run's data, and its summary and pictures, after each epoch and at the end.
 #include "train/report.h"
 
 #include <math.h>
 #include <stdio.h>
 
+#include "base/array.h"
 #include "base/clock.h"
+#include "train/naive.h"
 #include "train/ranks.h"
 
+#define MOST_CLASSES_SHOWN 12u
 #define PICTURES_SHARE 0.05 // of a run's time that pictures may take before its end
+
+// What predictions without a model are worth on a series.
+static enum clrnn_status compare_naive(struct clrnn_loop *l, const struct clrnn_dataset *set)
+{
+    char *text;
+
+    TRY(clrnn_naive_eval(set, &l->naive));
+    text = clrnn_naive_text(&l->naive);
+    if (!text)
+        return clrnn_error_memory(l->log, 0, "baselines");
+    if (*text)
+        clrnn_log(l->log, CLRNN_LOG_INFO, "%s, baselines: %s", clrnn_dataset_info(set)->name, text);
+    free(text);
+    return CLRNN_OK;
+}
+
+// "train: 22644 samples, T 1, C 2474; classes 0: 11322 (50.0%), 1: 11322 (50.0%)"
+static enum clrnn_status describe(const struct clrnn_loop *l, const struct clrnn_dataset *set)
+{
+    const struct clrnn_dataset_info *info = clrnn_dataset_info(set);
+    char text[1024];
+    uint64_t *counts, total = 0;
+    size_t used;
+
+    used = (size_t)snprintf(text, sizeof(text), "%s: %u samples, T %u", info->name, info->S, info->T);
+    if (info->has_lengths)
+        used += (size_t)snprintf(text + used, sizeof(text) - used, " at most");
+    if (info->tokens)
+        used += (size_t)snprintf(text + used, sizeof(text) - used, ", tokens");
+    else
+        used += (size_t)snprintf(text + used, sizeof(text) - used, ", C %u", info->C);
+    counts = malloc(MAX2(info->classes, 1u) * sizeof(*counts));
+    if (!counts)
+        return clrnn_error_memory(l->log, info->classes * sizeof(*counts), "class counts");
+    if (info->classes) {
+        const enum clrnn_status st = clrnn_dataset_class_counts(set, counts);
+
+        if (st != CLRNN_OK) {
+            free(counts);
+            return st;
+        }
+    }
+    for (uint32_t k = 0; k < info->classes; k++)
+        total += counts[k];
+    for (uint32_t k = 0; k < MIN2(info->classes, MOST_CLASSES_SHOWN); k++)
+        used += (size_t)snprintf(text + used, sizeof(text) - used, "%s %u: %llu (%.1f%%)",
+                                 k                              ? ","
+                                 : info->y_steps && info->T > 1 ? "; classes of the steps"
+                                                                : "; classes",
+                                 k, (unsigned long long)counts[k],
+                                 total ? 100.0 * (double)counts[k] / (double)total : 0.0);
+    if (info->classes > MOST_CLASSES_SHOWN)
+        snprintf(text + used, sizeof(text) - used, ", ... %u classes", info->classes);
+    clrnn_log(l->log, CLRNN_LOG_INFO, "%s", text);
+    free(counts);
+    return CLRNN_OK;
+}
+
+enum clrnn_status clrnn_report_data(struct clrnn_loop *l)
+{
+    TRY(describe(l, l->data.train));
+    if (l->data.valid)
+        TRY(describe(l, l->data.valid));
+    return compare_naive(l, l->data.valid ? l->data.valid : l->data.train);
+}
 
 static int by_seconds(const void *a, const void *b)
 {

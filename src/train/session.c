@@ -167,10 +167,10 @@ static enum clrnn_status open(struct clrnn_session *s, const struct clrnn_sessio
     if (!feed.batch_size)
         feed.batch_size = s->config->train.batch_size;
     TRY(clrnn_batch_check(log, clrnn_dataset_info(s->set)->S, feed.batch_size, feed.drop_last));
-    feed.parts = p->sharded && s->config->train.shards > 1 ? s->config->train.shards : 0;
+    feed.parts = p->worker && s->config->train.shards > 1 ? s->config->train.shards : 0;
     TRY(clrnn_feed_create(s->model, s->set, &feed, &s->feed));
     if (feed.parts)
-        TRY(clrnn_shards_create(s->model, s->feed, &s->shards));
+        TRY(clrnn_shards_create(s->model, s->feed, p->worker, &s->shards));
     s->batches = p->data ? p->data->batches : clrnn_feed_steps(s->feed);
     if (s->owns_model)
         clrnn_model_start_schedule(s->model, s->batches);

@@ -45,7 +45,7 @@ struct clrnn_session_params {
     struct clrnn_dataset *set;     // data set of the batches; kept open
     struct clrnn_view view;        // view of `set`
     struct clrnn_feed_params feed; // batch_size 0: train.batch_size; seed is always train.seed
-    bool sharded;                  // training steps go by train.shards
+    struct clrnn_worker *worker;   // whose shards training steps take by train.shards; NULL: whole batches
     bool endless;                  // start again after the last batch; scheduler epochs are those of `data`
 };
 

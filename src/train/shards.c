@@ -12,34 +12,37 @@
 #include "train/norm_sums.h"
 #include "train/tree.h"
 
-// Of the table of records, for the shard i of this rank: no loop queues so many steps, there are not so many
-// shards.
+// Of the table of records, for the shard i of this worker: no loop queues so many steps, there are not so
+// many shards.
 #define SHARD_SLOT(i) (CLRNN_RECORD_SLOTS - 1 - (i))
 
 struct clrnn_shards {
     struct clrnn_model *model;
     struct clrnn_feed *feed;
+    struct clrnn_worker *worker;
     struct clrnn_plan *update;
-    uint32_t count, begin, end;    // all, this rank's
+    uint32_t count, begin, end;    // all, this worker's
     struct clrnn_tree *sums;       // of gradients and, behind them, records
     struct clrnn_norm_sums *norms; // NULL: no layer takes statistics over shards, so that they run one by one
-    struct clrnn_plan **plan;      // of this rank's shards in the step, NULL: it has no samples
-    struct clrnn_buffer **grads;   // with norms: of this rank's shards
+    struct clrnn_plan **plan;      // of this worker's shards in the step, NULL: it has no samples
+    struct clrnn_buffer **grads;   // with norms: of this worker's shards
     uint32_t samples, carried;     // of the batch of the last step; samples that `state` has
     size_t state_count;            // recurrent levels that carry states on
     struct clrnn_carried *state;   // of all samples, while the model holds those of one shard
 };
 
-enum clrnn_status clrnn_shards_check(const struct clrnn_log *log, const struct clrnn_config *config)
+enum clrnn_status clrnn_shards_check(const struct clrnn_log *log, const struct clrnn_config *config,
+                                     uint32_t workers)
 {
     const struct clrnn_train_config *train = &config->train;
+    const char *word = workers > clrnn_ranks_count() ? "devices" : "processes";
 
-    if (clrnn_ranks_count() > train->shards)
+    if (workers > train->shards)
         return clrnn_error(
             log, CLRNN_ERR_CONFIG,
-            "%u processes are to train together, but train.shards is %u: each needs a shard, set "
-            "train.shards to a number that all numbers of processes have in common, such as 8",
-            clrnn_ranks_count(), train->shards);
+            "%u %s are to train together, but train.shards is %u: each needs a shard, set train.shards to a "
+            "number that all numbers of %s have in common, such as 8",
+            workers, word, train->shards, word);
     if (train->shards > train->batch_size)
         return clrnn_error(log, CLRNN_ERR_CONFIG,
                            "train.shards is %u, but train.batch_size only %u: a shard has at least a sample",
@@ -77,7 +80,7 @@ static enum clrnn_status make_shards(struct clrnn_shards *s)
 }
 
 enum clrnn_status clrnn_shards_create(struct clrnn_model *model, struct clrnn_feed *feed,
-                                      struct clrnn_shards **shards)
+                                      struct clrnn_worker *worker, struct clrnn_shards **shards)
 {
     const struct clrnn_plan_params params = {.mode = CLRNN_MODE_UPDATE};
     struct clrnn_shards *s = calloc(1, sizeof(*s));
@@ -88,15 +91,16 @@ enum clrnn_status clrnn_shards_create(struct clrnn_model *model, struct clrnn_fe
         return clrnn_error_memory(model->log, sizeof(*s), "shards");
     s->model = model;
     s->feed = feed;
+    s->worker = worker;
     s->count = model->config->train.shards;
-    s->begin = clrnn_tree_first(s->count, clrnn_ranks_own());
-    s->end = clrnn_tree_first(s->count, clrnn_ranks_own() + 1);
-    st = clrnn_tree_create(model->log, s->count, model->flat_count + RECORD_FIELDS, sizeof(float), add_floats,
+    s->begin = clrnn_tree_first(s->count, worker->number, worker->count);
+    s->end = clrnn_tree_first(s->count, worker->number + 1, worker->count);
+    st = clrnn_tree_create(worker, s->count, model->flat_count + RECORD_FIELDS, sizeof(float), add_floats,
                            &s->sums);
     if (st == CLRNN_OK)
         st = clrnn_plan_create(model, &params, &s->update);
     if (st == CLRNN_OK)
-        st = clrnn_norm_sums_create(model, &s->norms);
+        st = clrnn_norm_sums_create(model, worker, &s->norms);
     if (st == CLRNN_OK)
         st = make_shards(s);
     if (st != CLRNN_OK)
@@ -126,7 +130,7 @@ void clrnn_shards_destroy(struct clrnn_shards **shards)
     free(s);
 }
 
-// ---------------------------------------------------------------- orders of rank 0
+// ---------------------------------------------------------------- orders of worker 0
 
 enum order_kind { ORDER_EPOCH, ORDER_STEP, ORDER_GATHER, ORDER_END };
 
@@ -134,7 +138,7 @@ struct order {
     enum order_kind kind;
     uint64_t epoch;
     uint32_t step;
-    struct clrnn_schedule schedule; // the learning rate of a step is known to rank 0 alone
+    struct clrnn_schedule schedule; // the learning rate of a step is known to worker 0 alone
     enum clrnn_status status;
 };
 
@@ -142,18 +146,7 @@ static enum clrnn_status tell(const struct clrnn_shards *s, const struct order *
 {
     struct order copy = *order;
 
-    return clrnn_ranks_own() ? CLRNN_OK : clrnn_ranks_broadcast(s->model->log, &copy, sizeof(copy));
-}
-
-enum clrnn_status clrnn_shards_start(struct clrnn_shards *s, uint64_t epoch, uint32_t step)
-{
-    TRY(tell(s, &(struct order){.kind = ORDER_EPOCH, .epoch = epoch, .step = step}));
-    return clrnn_feed_start(s->feed, epoch, step);
-}
-
-enum clrnn_status clrnn_shards_end(struct clrnn_shards *s, enum clrnn_status status)
-{
-    return tell(s, &(struct order){.kind = ORDER_END, .status = status});
+    return s->worker->number ? CLRNN_OK : clrnn_worker_broadcast(s->worker, &copy, sizeof(copy));
 }
 
 // ---------------------------------------------------------------- carried states
@@ -212,22 +205,22 @@ static enum clrnn_status move_states(const struct clrnn_shards *s, uint32_t firs
     return CLRNN_OK;
 }
 
-// Rank 0 receives from each other rank the states of its samples; those that the batch does not have become
-// 0.
+// Worker 0 receives from each other the states of its samples; those that the batch does not have become 0.
 static enum clrnn_status gather(const struct clrnn_shards *s, struct clrnn_buffer *all, double *values)
 {
-    const struct clrnn_log *log = s->model->log;
+    const struct clrnn_worker *w = s->worker;
     const size_t width = clrnn_buffer_count(all) / s->carried;
 
-    for (uint32_t rank = 1; rank < clrnn_ranks_count(); rank++) {
-        const size_t first = first_of(s, s->samples, clrnn_tree_first(s->count, rank)) * width,
-                     count = first_of(s, s->samples, clrnn_tree_first(s->count, rank + 1)) * width - first;
+    for (uint32_t number = 1; number < w->count; number++) {
+        const uint32_t begin = first_of(s, s->samples, clrnn_tree_first(s->count, number, w->count)),
+                       end = first_of(s, s->samples, clrnn_tree_first(s->count, number + 1, w->count));
+        const size_t first = begin * width, count = (end - begin) * width;
 
-        if (rank == clrnn_ranks_own()) {
+        if (number == w->number) {
             TRY(clrnn_buffer_read_f64(all, first, count, values));
-            TRY(clrnn_ranks_send(log, 0, values, count * sizeof(*values)));
-        } else if (!clrnn_ranks_own()) {
-            TRY(clrnn_ranks_receive(log, rank, values, count * sizeof(*values)));
+            TRY(clrnn_worker_send(w, 0, values, count * sizeof(*values)));
+        } else if (!w->number) {
+            TRY(clrnn_worker_receive(w, number, values, count * sizeof(*values)));
             TRY(clrnn_buffer_write_f64(all, first, count, values));
         }
     }
@@ -235,7 +228,7 @@ static enum clrnn_status gather(const struct clrnn_shards *s, struct clrnn_buffe
     return clrnn_buffer_write_f64(all, s->samples * width, (s->carried - s->samples) * width, values);
 }
 
-enum clrnn_status clrnn_shards_gather(struct clrnn_shards *s)
+static enum clrnn_status gather_all(struct clrnn_shards *s)
 {
     TRY(tell(s, &(struct order){.kind = ORDER_GATHER}));
     for (size_t i = 0; i < 2 * s->state_count; i++) {
@@ -261,7 +254,7 @@ static uint32_t size_of(const struct clrnn_shards *s, uint32_t i)
     return first_of(s, s->samples, s->begin + i + 1) - first_of(s, s->samples, s->begin + i);
 }
 
-// Prepares the shard i of this rank, and its plan.
+// Prepares the shard i of this worker, and its plan.
 static enum clrnn_status prepare(struct clrnn_shards *s, uint32_t i)
 {
     const struct clrnn_feed_part part = {.first = first_of(s, s->samples, s->begin + i),
@@ -387,8 +380,8 @@ static enum clrnn_status update(struct clrnn_shards *s, float *sums, uint32_t sl
     return clrnn_plan_run(s->update);
 }
 
-enum clrnn_status clrnn_shards_step(struct clrnn_shards *s, uint32_t samples, uint32_t slot,
-                                    struct clrnn_plan **plan)
+static enum clrnn_status step(struct clrnn_shards *s, uint32_t samples, uint32_t slot,
+                              struct clrnn_plan **plan)
 {
     void *total;
 
@@ -402,28 +395,73 @@ enum clrnn_status clrnn_shards_step(struct clrnn_shards *s, uint32_t samples, ui
     return update(s, total, slot);
 }
 
-enum clrnn_status clrnn_shards_follow(struct clrnn_shards *s)
+// ---------------------------------------------------------------- who does it
+
+static enum clrnn_status begin_epoch(struct clrnn_shards *s, uint64_t epoch, uint32_t first)
+{
+    TRY(tell(s, &(struct order){.kind = ORDER_EPOCH, .epoch = epoch, .step = first}));
+    return clrnn_feed_start(s->feed, epoch, first);
+}
+
+static enum clrnn_status follow(struct clrnn_shards *s)
 {
     struct clrnn_plan *plan;
     struct order order;
     uint32_t samples;
 
     for (;;) {
-        TRY(clrnn_ranks_broadcast(s->model->log, &order, sizeof(order)));
+        TRY(clrnn_worker_broadcast(s->worker, &order, sizeof(order)));
         switch (order.kind) {
         case ORDER_EPOCH:
-            TRY(clrnn_shards_start(s, order.epoch, order.step));
+            TRY(begin_epoch(s, order.epoch, order.step));
             break;
         case ORDER_STEP:
             s->model->schedule = order.schedule;
             TRY(clrnn_feed_next_batch(s->feed, CLRNN_MODE_SHARD, &samples));
-            TRY(clrnn_shards_step(s, samples, 0, &plan));
+            TRY(step(s, samples, 0, &plan));
             break;
         case ORDER_GATHER:
-            TRY(clrnn_shards_gather(s));
+            TRY(gather_all(s));
             break;
         case ORDER_END:
             return order.status;
         }
     }
+}
+
+static enum clrnn_status ended(const struct clrnn_shards *s, enum clrnn_status status)
+{
+    clrnn_worker_end(s->worker);
+    return status;
+}
+
+enum clrnn_status clrnn_shards_start(struct clrnn_shards *s, uint64_t epoch, uint32_t first)
+{
+    clrnn_worker_begin(s->worker);
+    return ended(s, begin_epoch(s, epoch, first));
+}
+
+enum clrnn_status clrnn_shards_step(struct clrnn_shards *s, uint32_t samples, uint32_t slot,
+                                    struct clrnn_plan **plan)
+{
+    clrnn_worker_begin(s->worker);
+    return ended(s, step(s, samples, slot, plan));
+}
+
+enum clrnn_status clrnn_shards_gather(struct clrnn_shards *s)
+{
+    clrnn_worker_begin(s->worker);
+    return ended(s, gather_all(s));
+}
+
+enum clrnn_status clrnn_shards_end(struct clrnn_shards *s, enum clrnn_status status)
+{
+    clrnn_worker_begin(s->worker);
+    return ended(s, tell(s, &(struct order){.kind = ORDER_END, .status = status}));
+}
+
+enum clrnn_status clrnn_shards_follow(struct clrnn_shards *s)
+{
+    clrnn_worker_begin(s->worker);
+    return ended(s, follow(s));
 }

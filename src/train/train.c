@@ -15,70 +15,10 @@
 #include "model/network.h"
 #include "train/agree.h"
 #include "train/folder.h"
-#include "train/naive.h"
 #include "train/ranks.h"
 #include "train/report.h"
 
-#define MOST_CLASSES_SHOWN 12u
-
 // ---------------------------------------------------------------- data
-
-// "train: 22644 samples, T 1, C 2474; classes 0: 11322 (50.0%), 1: 11322 (50.0%)"
-// What predictions without a model are worth on a series.
-static enum clrnn_status compare_naive(struct clrnn_loop *l, const struct clrnn_dataset *set)
-{
-    char *text;
-
-    TRY(clrnn_naive_eval(set, &l->naive));
-    text = clrnn_naive_text(&l->naive);
-    if (!text)
-        return clrnn_error_memory(l->log, 0, "baselines");
-    if (*text)
-        clrnn_log(l->log, CLRNN_LOG_INFO, "%s, baselines: %s", clrnn_dataset_info(set)->name, text);
-    free(text);
-    return CLRNN_OK;
-}
-
-static enum clrnn_status describe(const struct clrnn_loop *l, const struct clrnn_dataset *set)
-{
-    const struct clrnn_dataset_info *info = clrnn_dataset_info(set);
-    char text[1024];
-    uint64_t *counts, total = 0;
-    size_t used;
-
-    used = (size_t)snprintf(text, sizeof(text), "%s: %u samples, T %u", info->name, info->S, info->T);
-    if (info->has_lengths)
-        used += (size_t)snprintf(text + used, sizeof(text) - used, " at most");
-    if (info->tokens)
-        used += (size_t)snprintf(text + used, sizeof(text) - used, ", tokens");
-    else
-        used += (size_t)snprintf(text + used, sizeof(text) - used, ", C %u", info->C);
-    counts = malloc(MAX2(info->classes, 1u) * sizeof(*counts));
-    if (!counts)
-        return clrnn_error_memory(l->log, info->classes * sizeof(*counts), "class counts");
-    if (info->classes) {
-        const enum clrnn_status st = clrnn_dataset_class_counts(set, counts);
-
-        if (st != CLRNN_OK) {
-            free(counts);
-            return st;
-        }
-    }
-    for (uint32_t k = 0; k < info->classes; k++)
-        total += counts[k];
-    for (uint32_t k = 0; k < MIN2(info->classes, MOST_CLASSES_SHOWN); k++)
-        used += (size_t)snprintf(text + used, sizeof(text) - used, "%s %u: %llu (%.1f%%)",
-                                 k                              ? ","
-                                 : info->y_steps && info->T > 1 ? "; classes of the steps"
-                                                                : "; classes",
-                                 k, (unsigned long long)counts[k],
-                                 total ? 100.0 * (double)counts[k] / (double)total : 0.0);
-    if (info->classes > MOST_CLASSES_SHOWN)
-        snprintf(text + used, sizeof(text) - used, ", ... %u classes", info->classes);
-    clrnn_log(l->log, CLRNN_LOG_INFO, "%s", text);
-    free(counts);
-    return CLRNN_OK;
-}
 
 static enum clrnn_status identify(struct clrnn_loop *l)
 {
@@ -94,17 +34,24 @@ static enum clrnn_status identify(struct clrnn_loop *l)
 
 // ---------------------------------------------------------------- model and sessions
 
-static enum clrnn_status make_model(struct clrnn_loop *l, const struct clrnn_config *config)
+// With the parameters that each device has before the first step.
+static enum clrnn_status new_model(struct clrnn_loop *l, struct clrnn_device *device,
+                                   const struct clrnn_config *config, struct clrnn_model **model)
 {
     char *init = config->train.init ? clrnn_path_join(config->folder, config->train.init) : NULL;
-    enum clrnn_status st = CLRNN_OK;
+    enum clrnn_status st;
 
     if (config->train.init && !init)
         return clrnn_error_memory(l->log, 0, "a path");
-    st = clrnn_session_model(l->device, config, l->data.train, init, config->train.init_partial, &l->data,
-                             &l->model);
+    st =
+        clrnn_session_model(device, config, l->data.train, init, config->train.init_partial, &l->data, model);
     free(init);
-    TRY(st);
+    return st;
+}
+
+static enum clrnn_status make_model(struct clrnn_loop *l, const struct clrnn_config *config)
+{
+    TRY(new_model(l, l->device, config, &l->model));
     l->config = l->model->config;
     l->state.stop_best = config->train.early_stopping.mode_max ? -INFINITY : INFINITY;
     l->state.best_value = INFINITY;
@@ -174,7 +121,32 @@ static enum clrnn_status count_confusion(struct clrnn_loop *l)
                         : clrnn_error_memory(l->log, classes * classes * sizeof(*l->confusion), "a picture");
 }
 
-static enum clrnn_status open_sessions(struct clrnn_loop *l)
+// Opens a session for training on each further device, with a model of its own: that of the checkpoint, or
+// else of the config.
+static enum clrnn_status open_followers(struct clrnn_loop *l, struct clrnn_session_params params,
+                                        const struct clrnn_config *config, const char *checkpoint)
+{
+    const uint32_t count = clrnn_team_count(l->team);
+
+    l->follower = calloc(count, sizeof(*l->follower));
+    if (!l->follower)
+        return clrnn_error_memory(l->log, count * sizeof(*l->follower), "the devices that train together");
+    for (uint32_t i = 1; i < count; i++) {
+        struct clrnn_follower *f = &l->follower[i - 1];
+        struct clrnn_progress_state state; // with it come carried states
+
+        params.worker = clrnn_team_worker(l->team, i);
+        TRY(checkpoint ? clrnn_checkpoint_read(params.worker->device, checkpoint, &f->model, &state)
+                       : new_model(l, params.worker->device, config, &f->model));
+        TRY(clrnn_agree_layout(l->log, l->model, f->model));
+        params.model = f->model;
+        TRY(clrnn_session_open(params.worker->device, &params, &f->train));
+    }
+    return CLRNN_OK;
+}
+
+static enum clrnn_status open_sessions(struct clrnn_loop *l, const struct clrnn_config *config,
+                                       const char *checkpoint)
 {
     const struct clrnn_session_params train = {
         .model = l->model,
@@ -182,11 +154,12 @@ static enum clrnn_status open_sessions(struct clrnn_loop *l)
         .feed = {.shuffle = l->config->train.shuffle,
                  .drop_last = l->config->train.drop_last,
                  .bucket = l->config->data.bucket},
-        .sharded = true,
+        .worker = clrnn_team_worker(l->team, 0),
     };
     const struct clrnn_session_params valid = {.model = l->model, .set = l->data.valid};
 
     TRY(clrnn_session_open(l->device, &train, &l->train));
+    TRY(open_followers(l, train, config, checkpoint));
     if (!l->data.valid)
         return CLRNN_OK;
     TRY(clrnn_session_open(l->device, &valid, &l->valid));
@@ -215,7 +188,7 @@ static enum clrnn_status check_monitor(const struct clrnn_loop *l, const struct 
 static enum clrnn_status begin(struct clrnn_loop *l, const struct clrnn_config *config)
 {
     TRY(make_model(l, config));
-    TRY(open_sessions(l));
+    TRY(open_sessions(l, config, NULL));
     clrnn_model_start_schedule(l->model, clrnn_feed_steps(l->train->feed));
     TRY(clrnn_loop_check(l));
     return identify(l);
@@ -250,7 +223,7 @@ static enum clrnn_status begin_folder(struct clrnn_loop *l, const struct clrnn_c
 static enum clrnn_status take_up(struct clrnn_loop *l, const struct clrnn_config *config, const char *path)
 {
     TRY(resume_model(l, config, path));
-    TRY(open_sessions(l));
+    TRY(open_sessions(l, config, path));
     TRY(clrnn_loop_check(l));
     return identify(l);
 }
@@ -326,15 +299,11 @@ static enum clrnn_status prepare(struct clrnn_loop *l)
     if (st == CLRNN_OK)
         st = clrnn_data_sets_open(l->log, config, CLRNN_CHECK_ALL, &l->data);
     if (st == CLRNN_OK)
-        st = clrnn_shards_check(l->log, config);
+        st = clrnn_shards_check(l->log, config, clrnn_team_worker(l->team, 0)->count);
     if (st == CLRNN_OK)
         st = check_monitor(l, config);
     if (st == CLRNN_OK)
-        st = describe(l, l->data.train);
-    if (st == CLRNN_OK && l->data.valid)
-        st = describe(l, l->data.valid);
-    if (st == CLRNN_OK)
-        st = compare_naive(l, l->data.valid ? l->data.valid : l->data.train);
+        st = clrnn_report_data(l);
     if (st == CLRNN_OK)
         st = there ? take_up(l, config, checkpoint) : begin(l, config);
 
@@ -371,20 +340,60 @@ static void say_what_is_kept(const struct clrnn_loop *l)
             (unsigned long long)l->done, l->folder.path, (unsigned long long)l->kept_epochs + 1);
 }
 
-// Trains; on other ranks than 0 as rank 0 says.
+static enum clrnn_status follow(void *shards)
+{
+    return clrnn_shards_follow(shards);
+}
+
+// Trains; on other ranks than 0, and in threads for the further devices, as the loop of rank 0 says.
 static enum clrnn_status run(struct clrnn_loop *l)
 {
     const bool leads = !clrnn_ranks_own();
-    enum clrnn_status st = leads ? clrnn_loop_run(l) : clrnn_shards_follow(l->train->shards);
+    struct clrnn_shards *own = l->train->shards;
+    void *shards[CLRNN_MOST_DEVICES] = {own};
+    enum clrnn_status st;
 
-    if (st == CLRNN_OK || st == CLRNN_INTERRUPTED) {
-        if (leads && l->train->shards)
-            TRY(clrnn_shards_end(l->train->shards, st));
-        return st;
+    for (uint32_t i = 1; i < clrnn_team_count(l->team); i++)
+        shards[i] = l->follower[i - 1].train->shards;
+    st = clrnn_team_start(l->team, follow, shards);
+    if (st == CLRNN_OK)
+        st = leads ? clrnn_loop_run(l) : clrnn_shards_follow(own);
+    if (leads && own && (st == CLRNN_OK || st == CLRNN_INTERRUPTED)) {
+        const enum clrnn_status ended = clrnn_shards_end(own, st);
+
+        st = ended == CLRNN_OK ? st : ended;
     }
+    st = clrnn_team_join(l->team, st);
+    if (st == CLRNN_OK || st == CLRNN_INTERRUPTED)
+        return st;
     if (leads)
         say_what_is_kept(l);
     clrnn_ranks_abort(st);
+    return st;
+}
+
+// Checks the further devices, and makes a team of all.
+static enum clrnn_status make_team(struct clrnn_loop *l)
+{
+    const struct clrnn_train_params *p = l->params;
+    struct clrnn_device *devices[CLRNN_MOST_DEVICES] = {l->device};
+    enum clrnn_status st;
+
+    if (p->further_count >= CLRNN_MOST_DEVICES)
+        return clrnn_error(l->log, CLRNN_ERR_ARG, "%zu devices, expected at most %u", p->further_count + 1,
+                           CLRNN_MOST_DEVICES);
+    for (size_t i = 0; i < p->further_count; i++) {
+        for (size_t j = 0; j <= i; j++)
+            if (!p->further[i] || p->further[i] == devices[j])
+                return clrnn_error(l->log, CLRNN_ERR_ARG, "the further device %zu is %s", i,
+                                   p->further[i] ? "one of the others, too" : "NULL");
+        devices[i + 1] = p->further[i];
+    }
+    st = clrnn_team_create(l->log, devices, (uint32_t)p->further_count + 1, &l->team);
+    if (st != CLRNN_OK)
+        clrnn_ranks_abort(st);
+    else
+        l->log = clrnn_device_log(l->device);
     return st;
 }
 
@@ -410,7 +419,9 @@ enum clrnn_status clrnn_train(struct clrnn_device *device, const struct clrnn_tr
     enum clrnn_status st;
     bool nothing_done;
 
-    st = prepare(&l);
+    st = make_team(&l);
+    if (st == CLRNN_OK)
+        st = prepare(&l);
     if (st == CLRNN_OK)
         st = clrnn_watch_init(&l.watch, !params->no_watch, l.model, l.data.train, l.folder.path,
                               clrnn_feed_steps(l.train->feed), l.done);
@@ -434,12 +445,18 @@ done:
     clrnn_watch_finish(&l.watch);
     clrnn_tfevents_close(&l.events);
     clrnn_run_folder_finish(&l.folder);
+    for (size_t i = 0; l.follower && i < params->further_count; i++) {
+        clrnn_session_close(&l.follower[i].train);
+        clrnn_model_destroy(&l.follower[i].model);
+    }
+    free(l.follower);
     clrnn_session_close(&l.train);
     clrnn_session_close(&l.valid);
     free(l.confusion);
     clrnn_metrics_close(&l.metrics);
     clrnn_model_destroy(&l.model);
     clrnn_data_sets_close(&l.data);
+    clrnn_team_destroy(&l.team);
     if (result)
         *result = own;
     return st;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The tree of sums: a rank keeps the roots of the subtrees that it has, at most two for each level.
+// The tree of sums: a worker keeps the roots of the subtrees that it has, at most two for each level.
 #include "train/tree.h"
 
 #include <stdlib.h>
@@ -16,31 +16,34 @@ struct node {
 };
 
 struct clrnn_tree {
+    const struct clrnn_worker *worker;
     const struct clrnn_log *log;
     clrnn_tree_sum *sum;
     size_t count, size;
-    uint32_t shards, begin, end; // this rank's
+    uint32_t shards, begin, end; // this worker's
     uint32_t next;               // shard
     uint32_t node_count, spare_count;
     struct node node[MOST_NODES]; // in order of `first`
     void *spare[MOST_NODES];      // memory for values
 };
 
-enum clrnn_status clrnn_tree_create(const struct clrnn_log *log, uint32_t shards, size_t count, size_t size,
-                                    clrnn_tree_sum *sum, struct clrnn_tree **tree)
+enum clrnn_status clrnn_tree_create(const struct clrnn_worker *worker, uint32_t shards, size_t count,
+                                    size_t size, clrnn_tree_sum *sum, struct clrnn_tree **tree)
 {
+    const struct clrnn_log *log = clrnn_device_log(worker->device);
     struct clrnn_tree *t = calloc(1, sizeof(*t));
 
     *tree = t;
     if (!t)
         return clrnn_error_memory(log, sizeof(*t), "the sums of shards");
+    t->worker = worker;
     t->log = log;
     t->sum = sum;
     t->count = count;
     t->size = size;
     t->shards = shards;
-    t->begin = t->next = clrnn_tree_first(shards, clrnn_ranks_own());
-    t->end = clrnn_tree_first(shards, clrnn_ranks_own() + 1);
+    t->begin = t->next = clrnn_tree_first(shards, worker->number, worker->count);
+    t->end = clrnn_tree_first(shards, worker->number + 1, worker->count);
     return CLRNN_OK;
 }
 
@@ -58,18 +61,18 @@ void clrnn_tree_destroy(struct clrnn_tree **tree)
     free(t);
 }
 
-uint32_t clrnn_tree_first(uint32_t shards, uint32_t rank)
+uint32_t clrnn_tree_first(uint32_t shards, uint32_t number, uint32_t count)
 {
-    return (uint32_t)((uint64_t)shards * rank / clrnn_ranks_count());
+    return (uint32_t)((uint64_t)shards * number / count);
 }
 
 static uint32_t owner(const struct clrnn_tree *t, uint32_t shard)
 {
-    uint32_t rank = 0;
+    uint32_t number = 0;
 
-    while (clrnn_tree_first(t->shards, rank + 1) <= shard)
-        rank++;
-    return rank;
+    while (clrnn_tree_first(t->shards, number + 1, t->worker->count) <= shard)
+        number++;
+    return number;
 }
 
 // Appends a node with memory for its value.
@@ -112,10 +115,10 @@ enum clrnn_status clrnn_tree_next(struct clrnn_tree *t, void **value)
     return add_node(t, t->next++, 0, value);
 }
 
-// Does what the pair of nodes of this level at `left` and `right` needs of this rank.
+// Does what the pair of nodes of this level at `left` and `right` needs of this worker.
 static enum clrnn_status join_pair(struct clrnn_tree *t, uint32_t level, uint32_t left, uint32_t right)
 {
-    const uint32_t to = owner(t, left), from = owner(t, right), own = clrnn_ranks_own();
+    const uint32_t to = owner(t, left), from = owner(t, right), own = t->worker->number;
     const size_t bytes = t->count * t->size;
     void *value;
 
@@ -124,8 +127,8 @@ static enum clrnn_status join_pair(struct clrnn_tree *t, uint32_t level, uint32_
             join(t);
         return CLRNN_OK;
     }
-    if (from == own) { // the first of this rank's nodes
-        TRY(clrnn_ranks_send(t->log, to, t->node[0].value, bytes));
+    if (from == own) { // the first of this worker's nodes
+        TRY(clrnn_worker_send(t->worker, to, t->node[0].value, bytes));
         t->spare[t->spare_count++] = t->node[0].value;
         t->node_count--;
         for (uint32_t i = 0; i < t->node_count; i++)
@@ -134,7 +137,7 @@ static enum clrnn_status join_pair(struct clrnn_tree *t, uint32_t level, uint32_
     if (to != own)
         return CLRNN_OK;
     TRY(add_node(t, right, level, &value));
-    TRY(clrnn_ranks_receive(t->log, from, value, bytes));
+    TRY(clrnn_worker_receive(t->worker, from, value, bytes));
     join(t);
     return CLRNN_OK;
 }
@@ -159,5 +162,5 @@ enum clrnn_status clrnn_tree_total(struct clrnn_tree *t, void **total)
     }
     t->next = t->begin;
     *total = t->node[0].value;
-    return clrnn_ranks_broadcast(t->log, *total, t->count * t->size);
+    return clrnn_worker_broadcast(t->worker, *total, t->count * t->size);
 }

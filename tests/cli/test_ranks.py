@@ -18,7 +18,7 @@ ENVIRONMENT = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": 
 VALID = "--set", "data.valid={x: X.npy, y: y.npy, lengths: lengths.npy}"
 
 
-def start(c, ranks, *commands):
+def start(c, ranks, *commands, env=None):
     """mpirun of one command for all ranks, or of one for each."""
     if not shutil.which("mpirun"):
         raise Skip("there is no mpirun")
@@ -28,7 +28,8 @@ def start(c, ranks, *commands):
         arguments += [":"] if arguments else []
         arguments += ["-n", str(count), c.executable, *command]
     return subprocess.Popen(["mpirun", *arguments], cwd=c.folder, text=True, stdin=subprocess.DEVNULL,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, **ENVIRONMENT})
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                            env={**os.environ, **ENVIRONMENT, **(env or {})})
 
 
 def finish(process, status=0):

@@ -310,6 +310,26 @@ def test_two_cold_starts_at_once(command):
     assert not [line for line in warm.expected["lines"] if line[2] == "clCreateProgramWithSource"]
 
 
+def test_one_of_several_devices(command):
+    """A call that fails in a device's thread ends all with a sentence that names it; the run goes on with another."""
+    env = {"OCL_ICD_VENDORS": only("pocl", command.folder), "CLRNN_DEVICE": "",
+           "POCL_DEVICES": "pthread pthread pthread"}
+    walk = Walk(command, [*TRAIN, "--set", "train.shards=4", "--devices", "0:0,0:1,0:2"], env)
+    calls = [line[2] for line in walk.expected["lines"] if line[0] == "call"]
+    met = set()
+    for number in range(calls.count("clEnqueueNDRangeKernel") - 12, calls.count("clEnqueueNDRangeKernel") - 33, -7):
+        name = f"fault-{number}"
+        result = walk.run(name, fault=f"clEnqueueNDRangeKernel:{number}:-5")
+        assert result["status"] == 4 and not result["left"], result
+        assert result["err"].count("clrnn: error:") == 1, result
+        met |= {device for device in ("0:0", "0:1", "0:2") if f"clrnn: error: device {device} (" in result["err"]}
+        assert f"`clrnn train --resume {name}` goes on from epoch 2" in result["err"], result
+        walk.check_folder(name)
+        command.run("train", "--resume", name, "--no-plot", "--quiet", "--devices", "0:1,0:0", env=walk.env)
+        assert command.bytes(name) == command.bytes("plain"), f"{name}: other bytes than an unbroken run"
+    assert met & {"0:1", "0:2"}, f"only {met} failed"
+
+
 def test_small_devices(command):
     """What there is no memory to measure is a dash with a reason, and no verdict on what the device computes."""
     command.write("model.yaml", MODEL)
@@ -329,4 +349,4 @@ if __name__ == "__main__":
     sys.exit(harness.main([test_every_call_site_of_a_training_run, test_calls_in_between, test_profiling,
                            test_listing_in_children, test_resuming_leaves_the_run_whole, test_error_in_mid_run,
                            test_driver_that_hangs, test_late_and_short, test_clblast, test_program_cache,
-                           test_two_cold_starts_at_once, test_small_devices]))
+                           test_two_cold_starts_at_once, test_one_of_several_devices, test_small_devices]))

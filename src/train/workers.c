@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: MIT
+// Messages between workers. A thread that sends offers its memory and waits until those it is for have copied
+// it.
+#include "train/workers.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/log.h"
+
+// What a worker of this process offers to others of it.
+struct offer {
+    const void *data;
+    uint32_t left, copying;          // how many are to begin, and are at it
+    bool wanted[CLRNN_MOST_DEVICES]; // by which it is to be copied
+};
+
+struct clrnn_team {
+    uint32_t count; // of this process
+    uint32_t ranks, rank;
+    uint32_t *first; // [ranks + 1]: the number of the first worker of each rank
+    struct clrnn_worker worker[CLRNN_MOST_DEVICES];
+    clrnn_team_work *work;
+    void *const *user;
+    uint32_t thread_count; // of workers from the second on
+    pthread_t thread[CLRNN_MOST_DEVICES];
+    bool running; // threads may be there
+
+    pthread_mutex_t lock; // of all that follows
+    pthread_cond_t changed;
+    struct offer offer[CLRNN_MOST_DEVICES];
+    enum clrnn_status failed; // of the first that failed
+    char error[1024];         // the first, "": none
+    bool reported;            // it has been logged
+};
+
+// ---------------------------------------------------------------- messages to people
+
+// Keeps the first error while threads run; those of other devices than the first say nothing else.
+static void take_message(void *user, enum clrnn_log_level level, const char *line)
+{
+    const struct clrnn_worker *w = user;
+    struct clrnn_team *t = w->team;
+
+    if (level == CLRNN_LOG_ERROR && t->running) {
+        const struct clrnn_device_info *info = clrnn_device_info(w->device);
+        char spec[24];
+        bool first;
+
+        pthread_mutex_lock(&t->lock);
+        first = !*t->error;
+        if (first && w->computes)
+            snprintf(t->error, sizeof(t->error), "device %s (%s): %s", clrnn_device_spec(info, spec),
+                     info->name, line);
+        else if (first)
+            snprintf(t->error, sizeof(t->error), "%s", line);
+        t->reported |= first && !w->computes;
+        pthread_mutex_unlock(&t->lock);
+        if (!first || w->computes)
+            return;
+    }
+    if ((!w->local || !w->computes) && w->next && w->next->fn)
+        w->next->fn(w->next->user, level, line);
+}
+
+void clrnn_worker_begin(struct clrnn_worker *worker)
+{
+    worker->computes = true;
+}
+
+void clrnn_worker_end(struct clrnn_worker *worker)
+{
+    worker->computes = false;
+}
+
+// ---------------------------------------------------------------- making a team
+
+// Has all ranks know how many workers each has.
+static enum clrnn_status number_workers(const struct clrnn_log *log, struct clrnn_team *t)
+{
+    uint32_t *count = t->first + 1;
+
+    count[t->rank] = t->count;
+    if (t->rank)
+        TRY(clrnn_ranks_send(log, 0, 0, &count[t->rank], sizeof(*count)));
+    for (uint32_t rank = 1; rank < t->ranks && !t->rank; rank++)
+        TRY(clrnn_ranks_receive(log, rank, 0, &count[rank], sizeof(*count)));
+    TRY(clrnn_ranks_broadcast(log, count, t->ranks * sizeof(*count)));
+    for (uint32_t rank = 0; rank < t->ranks; rank++)
+        t->first[rank + 1] += t->first[rank];
+    return CLRNN_OK;
+}
+
+enum clrnn_status clrnn_team_create(const struct clrnn_log *log, struct clrnn_device *const *devices,
+                                    uint32_t count, struct clrnn_team **team)
+{
+    struct clrnn_team *t = *team = calloc(1, sizeof(*t));
+
+    if (!t)
+        return clrnn_error_memory(log, sizeof(*t), "the devices that train together");
+    t->count = count;
+    t->ranks = clrnn_ranks_count();
+    t->rank = clrnn_ranks_own();
+    pthread_mutex_init(&t->lock, NULL);
+    pthread_cond_init(&t->changed, NULL);
+    t->first = calloc(t->ranks + 1, sizeof(*t->first));
+    if (!t->first)
+        return clrnn_error_memory(log, t->ranks * sizeof(*t->first), "the devices that train together");
+    if (count > 1)
+        TRY(clrnn_ranks_check_threads(log));
+    TRY(number_workers(log, t));
+    for (uint32_t i = 0; i < count; i++) {
+        struct clrnn_worker *w = &t->worker[i];
+
+        *w = (struct clrnn_worker){.team = t,
+                                   .device = devices[i],
+                                   .number = t->first[t->rank] + i,
+                                   .count = t->first[t->ranks],
+                                   .local = i,
+                                   .next = clrnn_device_log(devices[i])};
+        if (count == 1)
+            continue;
+        w->log = (struct clrnn_log){take_message, w, w->next ? w->next->level : CLRNN_LOG_ERROR};
+        clrnn_device_set_log(w->device, &w->log);
+    }
+    return CLRNN_OK;
+}
+
+void clrnn_team_destroy(struct clrnn_team **team)
+{
+    struct clrnn_team *t = *team;
+
+    *team = NULL;
+    if (!t)
+        return;
+    for (uint32_t i = 0; i < t->count; i++)
+        if (t->worker[i].log.fn)
+            clrnn_device_set_log(t->worker[i].device, t->worker[i].next);
+    pthread_cond_destroy(&t->changed);
+    pthread_mutex_destroy(&t->lock);
+    free(t->first);
+    free(t);
+}
+
+uint32_t clrnn_team_count(const struct clrnn_team *team)
+{
+    return team->count;
+}
+
+struct clrnn_worker *clrnn_team_worker(struct clrnn_team *team, uint32_t local)
+{
+    return &team->worker[local];
+}
+
+// ---------------------------------------------------------------- threads
+
+static bool is_error(enum clrnn_status status)
+{
+    return status != CLRNN_OK && status != CLRNN_INTERRUPTED;
+}
+
+// Ends all waits for messages.
+static void fail(struct clrnn_team *t, enum clrnn_status status)
+{
+    pthread_mutex_lock(&t->lock);
+    if (t->failed == CLRNN_OK) {
+        t->failed = status;
+        clrnn_ranks_give_up(status);
+    }
+    pthread_cond_broadcast(&t->changed);
+    pthread_mutex_unlock(&t->lock);
+}
+
+static void *run_thread(void *user)
+{
+    const struct clrnn_worker *w = user;
+    const enum clrnn_status st = w->team->work(w->team->user[w->local]);
+
+    if (is_error(st))
+        fail(w->team, st);
+    return NULL;
+}
+
+enum clrnn_status clrnn_team_start(struct clrnn_team *t, clrnn_team_work *work, void *const *user)
+{
+    static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP};
+    sigset_t blocked, before;
+    int error = 0;
+
+    t->work = work;
+    t->user = user;
+    t->running = true;
+    sigfillset(&blocked); // signals to the process are the caller's
+    for (size_t i = 0; i < ARRAY_SIZE(own); i++)
+        sigdelset(&blocked, own[i]);
+    pthread_sigmask(SIG_BLOCK, &blocked, &before);
+    while (!error && t->thread_count + 1 < t->count) {
+        error =
+            pthread_create(&t->thread[t->thread_count], NULL, run_thread, &t->worker[t->thread_count + 1]);
+        t->thread_count += !error;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return error ? clrnn_error(clrnn_device_log(t->worker[0].device), CLRNN_ERR_MEMORY,
+                               "a thread for device %u of %u cannot be started: %s", t->thread_count + 2,
+                               t->count, strerror(error))
+                 : CLRNN_OK;
+}
+
+enum clrnn_status clrnn_team_join(struct clrnn_team *t, enum clrnn_status status)
+{
+    if (is_error(status))
+        fail(t, status);
+    while (t->thread_count)
+        pthread_join(t->thread[--t->thread_count], NULL);
+    t->running = false;
+    if (*t->error && !t->reported)
+        clrnn_log(t->worker[0].next, CLRNN_LOG_ERROR, "%s", t->error);
+    return t->failed == CLRNN_OK ? status : t->failed;
+}
+
+// ---------------------------------------------------------------- from thread to thread
+
+// Has the workers [begin, end) of this process but itself copy `data`.
+static enum clrnn_status offer(const struct clrnn_worker *w, uint32_t begin, uint32_t end, const void *data)
+{
+    struct clrnn_team *t = w->team;
+    struct offer *o = &t->offer[w->local];
+    enum clrnn_status st;
+
+    pthread_mutex_lock(&t->lock);
+    o->data = data;
+    for (uint32_t i = begin; i < end; i++)
+        if (i != w->local) {
+            o->wanted[i] = true;
+            o->left++;
+        }
+    pthread_cond_broadcast(&t->changed);
+    while (o->copying || (o->left && t->failed == CLRNN_OK))
+        pthread_cond_wait(&t->changed, &t->lock);
+    st = t->failed;
+    pthread_mutex_unlock(&t->lock);
+    return st;
+}
+
+static enum clrnn_status take(const struct clrnn_worker *w, uint32_t from, void *data, size_t bytes)
+{
+    struct clrnn_team *t = w->team;
+    struct offer *o = &t->offer[from];
+    enum clrnn_status st;
+
+    pthread_mutex_lock(&t->lock);
+    while (!o->wanted[w->local] && t->failed == CLRNN_OK)
+        pthread_cond_wait(&t->changed, &t->lock);
+    st = t->failed;
+    if (st == CLRNN_OK) {
+        o->wanted[w->local] = false;
+        o->left--;
+        o->copying++;
+    }
+    pthread_mutex_unlock(&t->lock);
+    TRY(st);
+    memcpy(data, o->data, bytes);
+    pthread_mutex_lock(&t->lock);
+    if (!--o->copying)
+        pthread_cond_broadcast(&t->changed);
+    pthread_mutex_unlock(&t->lock);
+    return CLRNN_OK;
+}
+
+// ---------------------------------------------------------------- between any two
+
+static uint32_t rank_of(const struct clrnn_team *t, uint32_t number)
+{
+    uint32_t rank = 0;
+
+    while (t->first[rank + 1] <= number)
+        rank++;
+    return rank;
+}
+
+enum clrnn_status clrnn_worker_send(const struct clrnn_worker *w, uint32_t to, void *data, size_t bytes)
+{
+    const struct clrnn_team *t = w->team;
+    const uint32_t rank = rank_of(t, to), local = to - t->first[rank];
+
+    return rank == t->rank ? offer(w, local, local + 1, data)
+                           : clrnn_ranks_send(clrnn_device_log(w->device), rank,
+                                              w->local * CLRNN_MOST_DEVICES + local, data, bytes);
+}
+
+enum clrnn_status clrnn_worker_receive(const struct clrnn_worker *w, uint32_t from, void *data, size_t bytes)
+{
+    const struct clrnn_team *t = w->team;
+    const uint32_t rank = rank_of(t, from), local = from - t->first[rank];
+
+    return rank == t->rank ? take(w, local, data, bytes)
+                           : clrnn_ranks_receive(clrnn_device_log(w->device), rank,
+                                                 local * CLRNN_MOST_DEVICES + w->local, data, bytes);
+}
+
+enum clrnn_status clrnn_worker_broadcast(const struct clrnn_worker *w, void *data, size_t bytes)
+{
+    if (w->local)
+        return take(w, 0, data, bytes);
+    TRY(clrnn_ranks_broadcast(clrnn_device_log(w->device), data, bytes));
+    return w->team->count > 1 ? offer(w, 0, w->team->count, data) : CLRNN_OK;
+}

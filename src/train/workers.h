@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT
+// Those that train together: each device of each process (rank) is a worker with a thread, and computes some
+// of the shards. Messages between them go from thread to thread in a process, by MPI between processes.
+#ifndef CLRNN_SRC_TRAIN_WORKERS_H
+#define CLRNN_SRC_TRAIN_WORKERS_H
+
+#include "device/device.h"
+#include "train/ranks.h"
+
+#define CLRNN_MOST_DEVICES 64u // of one process
+
+/** The workers of this process. */
+struct clrnn_team;
+
+/** Read-only for callers. Worker 0, on the first device of rank 0, leads. */
+struct clrnn_worker {
+    struct clrnn_team *team;
+    struct clrnn_device *device;
+    uint32_t number, count; // among all workers
+    uint32_t local;         // among those of this process; 0: the thread that called clrnn_train
+    bool computes;          // between clrnn_worker_begin and _end
+    struct clrnn_log log;   // of its device while there is a team of several
+    const struct clrnn_log *next;
+};
+
+/** For `count` devices of this process, at most CLRNN_MOST_DEVICES, which must outlive the team; all ranks
+ * must call it, with any counts. CLRNN_ERR_MEMORY, CLRNN_ERR_ARG where MPI cannot serve several threads. */
+enum clrnn_status clrnn_team_create(const struct clrnn_log *log, struct clrnn_device *const *devices,
+                                    uint32_t count, struct clrnn_team **team);
+void clrnn_team_destroy(struct clrnn_team **team);
+
+uint32_t clrnn_team_count(const struct clrnn_team *team);
+/** The worker on the device `local` of this process. */
+struct clrnn_worker *clrnn_team_worker(struct clrnn_team *team, uint32_t local);
+
+/** What a worker's thread does. */
+typedef enum clrnn_status clrnn_team_work(void *user);
+
+/** Runs work(user[local]) in a thread for each worker but the caller's. Where one returns an error, the waits
+ * of all threads for messages end with it; the first error is logged, with its device if that was computing,
+ * by clrnn_team_join. CLRNN_ERR_MEMORY: no more threads; clrnn_team_join is due all the same. */
+enum clrnn_status clrnn_team_start(struct clrnn_team *team, clrnn_team_work *work, void *const *user);
+/** Ends the threads where the caller's `status` is an error, and waits for them; returns the first error,
+ * else `status`. */
+enum clrnn_status clrnn_team_join(struct clrnn_team *team, enum clrnn_status status);
+
+/** From begin to end the worker's thread computes, so that errors are those of its device. */
+void clrnn_worker_begin(struct clrnn_worker *worker);
+void clrnn_worker_end(struct clrnn_worker *worker);
+
+/** Sends bytes to, or receives them from, another worker, which must do the opposite. Called by the worker's
+ * own thread; returns when `data` is free again. CLRNN_ERR_DEVICE: the connection is lost; any error that
+ * another worker's thread has had. */
+enum clrnn_status clrnn_worker_send(const struct clrnn_worker *worker, uint32_t to, void *data, size_t bytes);
+enum clrnn_status clrnn_worker_receive(const struct clrnn_worker *worker, uint32_t from, void *data,
+                                       size_t bytes);
+/** Gives all workers what worker 0 has. */
+enum clrnn_status clrnn_worker_broadcast(const struct clrnn_worker *worker, void *data, size_t bytes);
+
+#endif

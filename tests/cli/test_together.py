@@ -1,0 +1,133 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Several devices of one process (--devices): the same bytes for any number of them, refusals, failures, as TAP.
+
+    test_together.py CLRNN [TEST...]
+
+TOGETHER_ALL=1 trains each config on two and on four devices, not on these in turn."""
+import os
+import signal
+import sys
+
+from harness import QUIET, main
+from test_ranks import finish, start, wait_for_epoch
+from test_shards import write_configs, write_long
+
+# PoCL shows each as a device of its own.
+DEVICES = {"POCL_DEVICES": "pthread pthread pthread pthread"}
+MIXED = {"POCL_DEVICES": "basic pthread pthread"}  # with one thread, with one for each core
+VALID = "data.valid={x: X.npy, y: y.npy, lengths: lengths.npy}"
+# name: config of test_shards.py, what is set
+CASES = {
+    "lengths": ("lengths", VALID, "train.scheduler={reduce_lr_on_plateau: {patience: 0}}"),
+    "stop early": ("lengths", VALID, "train.early_stopping={monitor: valid_loss, patience: 1}", "train.epochs=4"),
+    "bucket": ("lengths", "data.bucket=true"),
+    "standard": ("lengths", "data.normalize=standard", "train.clip_grad_norm=null", "train.batch_size=16"),
+    "drop last": ("lengths", "train.drop_last=true", "train.optimizer={adamw: {lr: 0.01, weight_decay: 0.1}}"),
+    "recompute": ("lengths", "train.recompute=3"),
+    "ignored": ("ignored",),
+    "class weights": ("ignored", "train.loss={cross_entropy: {weight: [0.2, 1, 3]}}", "train.shuffle=true"),
+    "sample weights": ("lengths", "data.train.weights=w.npy", "train.optimizer={rmsprop: {lr: 0.01}}"),
+    "one cycle": ("cycle", "data.valid={x: X.npy, y: y.npy}"),
+    "cosine": ("cycle", "train.scheduler={cosine_annealing_lr: {T_max: 5, interval: batch}}"),
+    "nesterov": ("cycle", "train.scheduler=null", "train.optimizer={sgd: {lr: 0.1, momentum: 0.9, nesterov: true}}"),
+    "missing": ("missing",),
+    "targets": ("missing", "data.normalize_targets=standard", "train.optimizer={adam: {lr: 0.01, amsgrad: true}}"),
+    "ctc": ("ctc",),
+    "norm": ("norm",),
+    "own norm": ("own",),
+    "norms": ("norms",),
+    "pieces": ("pieces",),
+    "whole": ("pieces", "train.batch_size=29", "train.bptt=null"),
+    "stateful": ("stateful",),
+    "stateful shuffle": ("stateful", "train.bptt=null"),
+    "one batch each": ("lengths", "train.batch_size=8"),
+}
+OTHER_DRIVER = "lengths", "norm", "stateful"
+
+
+def write_all(c):
+    write_configs(c)
+    text = (c.folder / "norms.yaml").read_text().replace("bptt: 3, ", "")
+    c.write("own.yaml", text.replace("batchnorm: {", "batchnorm: {sync: false, "))
+
+
+def command(name, run, devices, *more):
+    base, *assignments = CASES[name]
+    words = [word for assignment in ("train.shards=8", *assignments) for word in ("--set", assignment)]
+    return ("train", f"{base}.yaml", *words, "--out", run, "--devices", devices, *QUIET, *more)
+
+
+def train(c, name, run, devices, env=None):
+    return c.run(*command(name, run, devices), env=env or DEVICES)
+
+
+def same_bytes(c):
+    write_all(c)
+    several = ["0:0,0:1", "0:1,0:0,0:3,0:2"]
+    for number, name in enumerate(CASES):
+        train(c, name, "one", "0:0")
+        for devices in several if os.environ.get("TOGETHER_ALL") else [several[number % 2]]:
+            _, err = train(c, name, "several", devices)
+            assert "different kinds" not in err, err
+            assert c.bytes("several") == c.bytes("one"), f"{name} on {devices}: other bytes than on one device"
+            assert [s["loss"] for s in c.steps("several")] == [s["loss"] for s in c.steps("one")]
+
+
+def other_driver(c):
+    """PoCL's drivers for one core and for all run the same programs."""
+    write_all(c)
+    for name in OTHER_DRIVER:
+        train(c, name, "one", "0:1", MIXED)
+        _, err = train(c, name, "several", "0:1,0:0,0:2", MIXED)
+        assert "0:1 (" in err and "0:0 (" in err and "of different kinds" in err, err
+        assert c.bytes("several") == c.bytes("one"), f"{name}: other bytes than on one device"
+
+
+def of_ranks(c):
+    """Processes with devices each."""
+    write_all(c)
+    for name in ("lengths", "norm", "stateful"):
+        train(c, name, "one", "0:0")
+        arguments = [command(name, "several", devices) for devices in ("0:0,0:1", "0:2,0:3,0:1")]
+        finish(start(c, 2, *arguments, env=DEVICES))
+        assert c.bytes("several") == c.bytes("one"), f"{name}: other bytes than one process"
+
+
+def refused(c):
+    write_all(c)
+
+    def says(devices, words, *more, status=2):
+        _, err = c.run(*command("lengths", "run", devices, *more), env=DEVICES, status=status)
+        assert words in err and err.count("clrnn: error:") == 1, err
+    says("0:0,0:1", "2 devices are to train together, but train.shards is 1", "--set", "train.shards=1")
+    says("0:0,0:1,0:2", "3 devices are to train together, but train.shards is 2", "--set", "train.shards=2")
+    says("0:0,0:1,0:0", "--devices 0:0,0:1,0:0: names 0:0 (")
+    says("0:0,ref,ref", "names ref (ref) twice")
+    says("0:0,0:77", "device \"0:77\" is not there")
+    says("0:0,,0:1", "a name is missing")
+    says("0:0,0:1", "--device and --devices exclude each other", "--device", "0:0")
+    says("ref,0:0", "devices that train together must be of one kind")
+    assert not (c.folder / "run" / "metrics.jsonl").exists()
+    c.run("train", "lengths.yaml", "--devices", "ref", "--out", "ref", *QUIET)
+
+
+def stopped(c):
+    """A request to stop, and a killed process: resumed on another number of devices, the bits of an unbroken run."""
+    write_all(c)
+    write_long(c)
+    often = "--set", "train.checkpoint_minutes=0.0001"
+    c.run(*command("stateful", "whole", "0:0", *often), env=DEVICES)
+    for number, devices in ((signal.SIGINT, "0:0,0:1,0:2"), (signal.SIGKILL, "0:0,0:1")):
+        run = f"run{number}"
+        process = c.start(*command("stateful", run, "0:0,0:1", *often), env=DEVICES)
+        wait_for_epoch(c, process, run)
+        process.send_signal(number)
+        process.communicate()
+        assert process.returncode in (130, -signal.SIGKILL), f"exit {process.returncode}: it has ended before"
+        c.run("train", "--resume", run, "--devices", devices, *QUIET, env=DEVICES)
+        assert c.bytes(run) == c.bytes("whole"), f"{run}: other bytes than an unbroken run"
+
+
+if __name__ == "__main__":
+    sys.exit(main([same_bytes, other_driver, of_ranks, refused, stopped]))

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: MIT
+// Workers in threads: messages, sums along the tree for any number of them, and the failure of one.
+#include "tests/test.h"
+
+#include "base/array.h"
+#include "train/tree.h"
+
+enum { NUMBERS = 5, ROUNDS = 3, MOST = 7 };
+
+struct part {
+    struct clrnn_worker *worker;
+    uint32_t shards;
+    float total[ROUNDS][NUMBERS];
+    uint32_t fails; // its number; the worker that fails in the second round
+};
+
+static struct test_log listening;
+
+static void add(void *left, const void *right, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        ((float *)left)[i] += ((const float *)right)[i];
+}
+
+// Sums that depend on the order of adding.
+static enum clrnn_status sum_up(struct part *p, struct clrnn_tree *tree, uint32_t round)
+{
+    const struct clrnn_worker *w = p->worker;
+    const uint32_t end = clrnn_tree_first(p->shards, w->number + 1, w->count);
+    void *value;
+
+    for (uint32_t shard = clrnn_tree_first(p->shards, w->number, w->count); shard < end; shard++) {
+        TRY(clrnn_tree_next(tree, &value));
+        for (uint32_t i = 0; i < NUMBERS; i++)
+            ((float *)value)[i] = 1.0f / (float)(1 + shard * shard + i + 10 * round);
+    }
+    if (round == 1 && w->number == p->fails)
+        return clrnn_error(clrnn_device_log(w->device), CLRNN_ERR_MEMORY, "worker %u has failed", w->number);
+    TRY(clrnn_tree_total(tree, &value));
+    memcpy(p->total[round], value, sizeof(p->total[round]));
+    return CLRNN_OK;
+}
+
+static enum clrnn_status work(void *user)
+{
+    struct part *p = user;
+    struct clrnn_tree *tree;
+    enum clrnn_status st = clrnn_tree_create(p->worker, p->shards, NUMBERS, sizeof(float), add, &tree);
+
+    clrnn_worker_begin(p->worker);
+    for (uint32_t round = 0; st == CLRNN_OK && round < ROUNDS; round++)
+        st = sum_up(p, tree, round);
+    clrnn_worker_end(p->worker);
+    clrnn_tree_destroy(&tree);
+    return st;
+}
+
+// Runs `count` workers, of which `fails` fails, and compares their sums with those of one, if there are some.
+static enum clrnn_status run_team(struct clrnn_device **device, uint32_t shards, uint32_t count,
+                                  uint32_t fails, struct part part[MOST])
+{
+    void *user[MOST];
+    struct clrnn_team *team;
+    enum clrnn_status st;
+
+    assert_int_equal(clrnn_team_create(&listening.log, device, count, &team), CLRNN_OK);
+    for (uint32_t i = 0; i < count; i++) {
+        part[i] = (struct part){.worker = clrnn_team_worker(team, i), .shards = shards, .fails = fails};
+        user[i] = &part[i];
+    }
+    st = clrnn_team_start(team, work, user);
+    if (st == CLRNN_OK)
+        st = work(user[0]);
+    st = clrnn_team_join(team, st);
+    clrnn_team_destroy(&team);
+    return st;
+}
+
+static void open_devices(struct clrnn_device *device[MOST])
+{
+    const struct clrnn_device_params params = {.select = "ref", .log = &listening.log};
+
+    test_log_init(&listening);
+    for (int i = 0; i < MOST; i++)
+        assert_int_equal(clrnn_device_open(&params, &device[i]), CLRNN_OK);
+}
+
+static void close_devices(struct clrnn_device *device[MOST])
+{
+    for (int i = 0; i < MOST; i++) {
+        assert_ptr_equal(clrnn_device_log(device[i]), &listening.log); // it has its own again
+        clrnn_device_destroy(&device[i]);
+    }
+}
+
+static void test_same_sums(void **state)
+{
+    static const uint32_t shards[] = {1, 2, 5, 7, 8, 16, 23};
+    struct part alone[MOST], part[MOST];
+    struct clrnn_device *device[MOST];
+
+    (void)state;
+    open_devices(device);
+    for (size_t s = 0; s < ARRAY_SIZE(shards); s++) {
+        assert_int_equal(run_team(device, shards[s], 1, MOST, alone), CLRNN_OK);
+        for (uint32_t count = 2; count <= MIN2(shards[s], MOST); count++) {
+            assert_int_equal(run_team(device, shards[s], count, MOST, part), CLRNN_OK);
+            for (uint32_t i = 0; i < count; i++)
+                assert_memory_equal(part[i].total, alone[0].total, sizeof(part[i].total));
+        }
+    }
+    assert_int_equal(listening.lines, 0);
+    close_devices(device);
+}
+
+static void test_failure(void **state)
+{
+    struct clrnn_device *device[MOST];
+    struct part part[MOST];
+
+    (void)state;
+    open_devices(device);
+    for (uint32_t fails = 0; fails < MOST; fails++) {
+        char expected[64];
+
+        test_log_init(&listening);
+        snprintf(expected, sizeof(expected), "device ref (ref): worker %u has failed", fails);
+        assert_int_equal(run_team(device, 16, MOST, fails, part), CLRNN_ERR_MEMORY);
+        assert_int_equal(listening.lines, 1);
+        assert_string_equal(listening.text, expected);
+    }
+    close_devices(device);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_same_sums),
+        cmocka_unit_test(test_failure),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
