@@ -35,7 +35,7 @@ static inline void test_log_fn(void *user, enum clrnn_log_level level, const cha
 static inline void test_log_init(struct test_log *t)
 {
     memset(t, 0, sizeof(*t));
-    t->log = (struct clrnn_log){test_log_fn, t, CLRNN_LOG_WARNING};
+    t->log = (struct clrnn_log){.fn = test_log_fn, .user = t, .level = CLRNN_LOG_WARNING};
 }
 
 /** Prints to stderr: for tests where nothing should be logged. */
@@ -45,7 +45,8 @@ static inline void test_print_fn(void *user, enum clrnn_log_level level, const c
     (void)level;
     fprintf(stderr, "# %s\n", line);
 }
-static const struct clrnn_log test_print_log = {test_print_fn, NULL, CLRNN_LOG_WARNING};
+static const struct clrnn_log test_print_log = {
+    .fn = test_print_fn, .user = NULL, .level = CLRNN_LOG_WARNING};
 
 /** Moves clRNN's caches to `folder`, or back (NULL). Only around calls of the library: drivers keep their own
  * caches where they are, and filled. */

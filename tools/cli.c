@@ -18,10 +18,11 @@
 
 static void print_message(void *user, enum clrnn_log_level level, const char *line)
 {
-    const struct cli *cli = user;
+    struct cli *cli = user;
     const bool loud = level <= CLRNN_LOG_WARNING;
     const char *colour = level == CLRNN_LOG_ERROR ? "\033[31m" : "\033[33m";
 
+    cli_clear_work(cli);
     if (loud)
         fprintf(stderr, "clrnn: %s%s%s: %s\n", cli->colour ? colour : "",
                 level == CLRNN_LOG_ERROR ? "error" : "warning", cli->colour ? "\033[0m" : "", line);
@@ -267,10 +268,12 @@ bool cli_parse(struct cli *cli, const struct cli_spec *spec, int argc, char **ar
         cli_usage(cli, "an argument is missing: clrnn %s %s", cli->command, spec->usage);
         return false;
     }
-    cli->log = (struct clrnn_log){print_message, cli,
-                                  cli->quiet     ? CLRNN_LOG_WARNING
-                                  : cli->verbose ? CLRNN_LOG_DEBUG
-                                                 : CLRNN_LOG_INFO};
+    cli->log = (struct clrnn_log){.fn = print_message,
+                                  .user = cli,
+                                  .level = cli->quiet     ? CLRNN_LOG_WARNING
+                                           : cli->verbose ? CLRNN_LOG_DEBUG
+                                                          : CLRNN_LOG_INFO,
+                                  .progress = isatty(STDERR_FILENO) && !cli->quiet ? cli_show_work : NULL};
     cli->text = !cli->json || cli->json_file;
     if (clrnn_environment_check(&cli->log) != CLRNN_OK)
         return false;

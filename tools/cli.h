@@ -37,6 +37,10 @@ struct cli {
     const char *command;
     const char *device, *gemm;
     struct cli_list set;
+    struct cli_work {
+        double began, share; // when the work that is shown now was shown first, and its share then
+        int drawn;           // columns of its bar
+    } work;
     bool json, quiet, verbose, no_tune;
     const char *json_file;                // NULL: standard output
     bool json_exact;                      // numbers with all their digits
@@ -48,6 +52,11 @@ struct cli {
     size_t argument_count; // positional arguments
     const char *argument[16];
 };
+
+/** Removes the bar of work that takes long, before something else is printed. */
+void cli_clear_work(struct cli *cli);
+/** progress of a struct clrnn_log; `user` is a struct cli. */
+void cli_show_work(void *user, const char *what, double share);
 
 /** A command's own part of its help and usage. */
 struct cli_spec {

@@ -243,7 +243,7 @@ static void print_warning(void *user, enum clrnn_log_level level, const char *li
 // Warns that ref is the only device. That is no failure of the listing.
 static void warn_without_device(struct cli *cli, const struct clrnn_device_list *list)
 {
-    const struct clrnn_log log = {print_warning, cli, CLRNN_LOG_ERROR};
+    const struct clrnn_log log = {.fn = print_warning, .user = cli, .level = CLRNN_LOG_ERROR};
 
     clrnn_device_list_check(&log, list);
 }

@@ -27,6 +27,13 @@ static void clear_then_print(void *user, enum clrnn_log_level level, const char 
     log->next.fn(log->next.user, level, line);
 }
 
+static void show_work(void *user, const char *what, double share)
+{
+    const struct bar_log *log = user;
+
+    log->next.progress(log->next.user, what, share);
+}
+
 static void print_text(const struct clrnn_train_result *r)
 {
     char epochs[32], steps[32], took[32], memory[32];
@@ -189,7 +196,10 @@ int cmd_train(int argc, char **argv)
     if (params.resume && params.init)
         return cli_usage(&cli, "--resume and --init exclude each other");
     bar.next = cli.log;
-    cli.log = (struct clrnn_log){clear_then_print, &bar, bar.next.level};
+    cli.log = (struct clrnn_log){.fn = clear_then_print,
+                                 .user = &bar,
+                                 .level = bar.next.level,
+                                 .progress = bar.next.progress ? show_work : NULL};
     params.plot = plot ? 1 : no_plot ? 0 : -1;
     params.profile = profile;
     params.progress = progress_show;

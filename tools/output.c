@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 // What commands print: texts from outside, numbers with units.
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/array.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "tools/cli.h"
@@ -16,6 +18,48 @@ void cli_show_progress(void *user, const char *what)
     const struct cli *cli = user;
 
     clrnn_log(&cli->log, CLRNN_LOG_INFO, "%s", what);
+}
+
+void cli_clear_work(struct cli *cli)
+{
+    if (cli->work.drawn)
+        fprintf(stderr, "\r%*s\r", cli->work.drawn, "");
+    cli->work.drawn = 0;
+}
+
+void cli_show_work(void *user, const char *what, double share)
+{
+    enum { CELLS = 20 };
+    struct cli *cli = user;
+    const int columns = cli_columns(STDERR_FILENO) - 1;
+    const double now = clrnn_clock();
+    char bar[CELLS + 1], left[64] = "", tail[128];
+    int length;
+
+    if (!cli->work.drawn) {
+        cli->work.began = now;
+        cli->work.share = share;
+    }
+    cli_clear_work(cli);
+    if (share >= 1.0) {
+        fflush(stderr);
+        return;
+    }
+    for (int i = 0; i < CELLS; i++)
+        bar[i] = i < share * CELLS ? '#' : '.';
+    bar[CELLS] = '\0';
+    if (share > cli->work.share) {
+        char seconds[32];
+
+        cli_duration((now - cli->work.began) * (1 - share) / (share - cli->work.share), seconds);
+        snprintf(left, sizeof(left), ", %s left", seconds);
+    }
+    what = cli_shown(what);
+    length = snprintf(tail, sizeof(tail), " [%s] %.0f%%%s", bar, 100 * share, left);
+    if ((int)strlen(what) + length > columns) // a narrow terminal
+        length = snprintf(tail, sizeof(tail), " %.0f%%%s", 100 * share, left);
+    cli->work.drawn = fprintf(stderr, "%.*s%s", MAX2(columns - length, 0), what, tail);
+    fflush(stderr);
 }
 
 static bool lost; // a part of the output was lost for lack of memory

@@ -79,6 +79,10 @@ struct clrnn_log {
     clrnn_log_fn *fn;
     void *user;
     enum clrnn_log_level level; // less severe messages are dropped
+    /** Told, from time to time, how far work is that takes long: the share, 0 to 1, of `what` ("reading
+     * sales.csv, 520 MB"), in the thread that works; at 1 it is over. NULL: a message says once that it
+     * takes place. `what` is valid only during the call. */
+    void (*progress)(void *user, const char *what, double share);
 };
 
 CLRNN_END

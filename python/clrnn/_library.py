@@ -51,7 +51,7 @@ _logger = logging.getLogger("clrnn")
 
 class Log(ctypes.Structure):
     """struct clrnn_log that keeps errors and hands warnings and messages to the logger "clrnn"."""
-    _fields_ = [("fn", LOG_FN), ("user", ctypes.c_void_p), ("level", ctypes.c_int)]
+    _fields_ = [("fn", LOG_FN), ("user", ctypes.c_void_p), ("level", ctypes.c_int), ("progress", ctypes.c_void_p)]
 
     def __init__(self) -> None:
         self.errors: list = []

@@ -7,7 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/text.h"
+
+#define TELL_AFTER_S 1.0
+#define TELL_AGAIN_S 0.1
 
 const char *clrnn_status_text(enum clrnn_status status)
 {
@@ -100,6 +104,24 @@ void clrnn_log_lines(const struct clrnn_log *log, enum clrnn_log_level level, co
         length = strcspn(text, "\n");
         clrnn_log(log, level, "%.*s", (int)length, text);
     }
+}
+
+void clrnn_log_work(const struct clrnn_log *log, struct clrnn_work *work, const char *what, double share)
+{
+    const double now = clrnn_clock();
+    const bool shows = log && log->progress, over = share >= 1.0;
+
+    if (!work->began)
+        work->began = now;
+    if (now - work->began < TELL_AFTER_S || (over && !work->told))
+        return;
+    if (shows && (over || now - work->told >= TELL_AGAIN_S))
+        log->progress(log->user, what, share);
+    else if (shows || work->told)
+        return;
+    else
+        clrnn_log(log, CLRNN_LOG_INFO, "%s", what);
+    work->told = now;
 }
 
 enum clrnn_status clrnn_error_memory(const struct clrnn_log *log, size_t bytes, const char *what)

@@ -23,6 +23,7 @@ struct reader {
     size_t column, record;    // of the next cell; record 0 is the header
     bool quoted, commented;   // where the chunk before ended
     enum clrnn_status status; // of the first failure; later cells are ignored
+    struct clrnn_work work;
 };
 
 static void add_name(struct reader *r, const char *text, size_t length)
@@ -168,6 +169,7 @@ static void parse(struct reader *r, struct csv_parser *parser, const struct clrn
     const bool marked = map->size >= sizeof(mark) && !memcmp(map->data, mark, sizeof(mark));
     const char *kind = marked ? "" : clrnn_file_kind(map->data, map->size);
     char *chunk = malloc(CHUNK_BYTES);
+    char *work = clrnn_format("reading %s, %.0f MB", r->path, (double)map->size * 1e-6); // or NULL
 
     if (!chunk)
         r->status = clrnn_error_memory(r->log, CHUNK_BYTES, r->path);
@@ -182,7 +184,12 @@ static void parse(struct reader *r, struct csv_parser *parser, const struct clrn
             csv_set_delim(parser, (unsigned char)(r->rules.delimiter ? r->rules.delimiter
                                                                      : find_delimiter(r, chunk, size)));
         parse_chunk(r, parser, chunk, size);
+        if (work)
+            clrnn_log_work(r->log, &r->work, work, (double)(first + size) / (double)map->size);
     }
+    if (r->status != CLRNN_OK && work)
+        clrnn_log_work(r->log, &r->work, work, 1);
+    free(work);
     if (r->status == CLRNN_OK)
         r->status = clrnn_map_check(r->log, map, r->path);
     if (r->status == CLRNN_OK && csv_fini(parser, end_of_cell, end_of_record, r) && r->status == CLRNN_OK)

@@ -97,7 +97,7 @@ static void train(void *user)
 {
     struct job *j = user;
     const struct clrnn_sweep_params *p = j->sweep->params;
-    const struct clrnn_log log = {clrnn_child_log, &j->block->report, CLRNN_LOG_ERROR};
+    const struct clrnn_log log = {.fn = clrnn_child_log, .user = &j->block->report, .level = CLRNN_LOG_ERROR};
     const struct clrnn_device_params device_params = {
         .select = p->device, .log = &log, .gemm = p->gemm, .no_tune = p->no_tune};
     const bool on = goes_on(j);

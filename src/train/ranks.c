@@ -289,7 +289,7 @@ enum clrnn_status clrnn_rank_join(const struct clrnn_log *log, struct clrnn_rank
     rank->own = ranks.own;
     rank->count = ranks.count;
     if (ranks.own)
-        rank->log = (struct clrnn_log){clrnn_child_log, &ranks.said, ranks.next.level};
+        rank->log = (struct clrnn_log){.fn = clrnn_child_log, .user = &ranks.said, .level = ranks.next.level};
     return CLRNN_OK;
 }
 

@@ -178,7 +178,7 @@ static void no_message(void *user, enum clrnn_log_level level, const char *line)
 static double try_alternative(struct tuning *t, struct subject *s, const struct clrnn_choice *c,
                               unsigned option, double best)
 {
-    const struct clrnn_log silent = {no_message, NULL, CLRNN_LOG_ERROR};
+    const struct clrnn_log silent = {.fn = no_message, .user = NULL, .level = CLRNN_LOG_ERROR};
     const struct clrnn_log *former = clrnn_device_set_log(t->device, &silent);
     struct clrnn_launches *launches = NULL;
     double ms = INFINITY;
@@ -207,7 +207,7 @@ static size_t count_multiplies(const struct clrnn_launches *launches)
 // Whether the alternatives, as far as they work, have different multiplies.
 static bool differ_in_multiplies(struct tuning *t, const struct subject *s, const struct clrnn_choice *c)
 {
-    const struct clrnn_log silent = {no_message, NULL, CLRNN_LOG_ERROR};
+    const struct clrnn_log silent = {.fn = no_message, .user = NULL, .level = CLRNN_LOG_ERROR};
     const struct clrnn_log *former = clrnn_device_set_log(t->device, &silent);
     size_t least = SIZE_MAX, most = 0;
 
@@ -268,7 +268,7 @@ static enum clrnn_status measure_choice(struct tuning *t, const struct subject *
                                         const struct clrnn_choice *c, bool multiplies,
                                         struct clrnn_choice_ms *ms)
 {
-    const struct clrnn_log silent = {NULL, NULL, CLRNN_LOG_ERROR}, *former;
+    const struct clrnn_log silent = {.fn = NULL, .user = NULL, .level = CLRNN_LOG_ERROR}, *former;
     struct subject s = *where;
     struct clrnn_launches *launches = NULL;
     enum clrnn_status st = clrnn_device_force(t->device, c->key, c->option[c->standard]);

@@ -124,7 +124,8 @@ enum clrnn_status clrnn_team_create(const struct clrnn_log *log, struct clrnn_de
                                    .next = clrnn_device_log(devices[i])};
         if (count == 1)
             continue;
-        w->log = (struct clrnn_log){take_message, w, w->next ? w->next->level : CLRNN_LOG_ERROR};
+        w->log = (struct clrnn_log){
+            .fn = take_message, .user = w, .level = w->next ? w->next->level : CLRNN_LOG_ERROR};
         clrnn_device_set_log(w->device, &w->log);
     }
     return CLRNN_OK;

@@ -82,7 +82,7 @@ static void in_child(void *user)
 {
     const struct job *e = user;
     struct clrnn_child_report *report = &e->block->report;
-    const struct clrnn_log log = {clrnn_child_log, report, CLRNN_LOG_ERROR};
+    const struct clrnn_log log = {.fn = clrnn_child_log, .user = report, .level = CLRNN_LOG_ERROR};
     const struct clrnn_device_params open = {
         .select = e->spec, .log = &log, .gemm = e->c->params->gemm, .no_tune = e->c->params->no_tune};
     struct clrnn_device *device;

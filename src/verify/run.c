@@ -170,7 +170,7 @@ static void keep_reason(void *user, enum clrnn_log_level level, const char *line
 static enum clrnn_status measure_speed(const struct clrnn_compare *c, struct clrnn_device *device,
                                        struct clrnn_compare_block *b)
 {
-    const struct clrnn_log reason = {keep_reason, b, CLRNN_LOG_WARNING}, *log;
+    const struct clrnn_log reason = {.fn = keep_reason, .user = b, .level = CLRNN_LOG_WARNING}, *log;
     const struct clrnn_bench_params params = {.seconds = BENCH_SECONDS, .warm_up = 3};
     struct clrnn_bench_result bench;
     enum clrnn_status st = CLRNN_OK;

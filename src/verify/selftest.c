@@ -142,7 +142,7 @@ static void test_in_child(void *user)
 {
     const struct job *e = user;
     struct block *b = e->block;
-    const struct clrnn_log log = {clrnn_child_log, &b->report, CLRNN_LOG_ERROR};
+    const struct clrnn_log log = {.fn = clrnn_child_log, .user = &b->report, .level = CLRNN_LOG_ERROR};
     struct clrnn_device_params open = *e->open;
     const struct clrnn_selftest_params params = {
         .seconds = e->seconds, .doing = say, .doing_user = &b->report};

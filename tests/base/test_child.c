@@ -17,7 +17,7 @@ struct block {
 static void work(void *user)
 {
     struct block *b = user;
-    const struct clrnn_log log = {clrnn_child_log, &b->report, CLRNN_LOG_ERROR};
+    const struct clrnn_log log = {.fn = clrnn_child_log, .user = &b->report, .level = CLRNN_LOG_ERROR};
 
     b->result = 1;
     clrnn_child_doing(&b->report, "doing deed %d", b->deed);
@@ -81,7 +81,7 @@ struct shrinking {
 static void read_map(void *user)
 {
     struct shrinking *s = user;
-    const struct clrnn_log log = {clrnn_child_log, &s->report, CLRNN_LOG_ERROR};
+    const struct clrnn_log log = {.fn = clrnn_child_log, .user = &s->report, .level = CLRNN_LOG_ERROR};
 
     s->last = s->map.data[s->map.size - 1];
     clrnn_map_check(&log, &s->map, "data.npy");

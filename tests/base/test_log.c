@@ -22,7 +22,7 @@ static void keep(void *user, enum clrnn_log_level level, const char *line)
 static void test_levels(void **state)
 {
     struct kept kept = {0};
-    const struct clrnn_log log = {keep, &kept, CLRNN_LOG_WARNING};
+    const struct clrnn_log log = {.fn = keep, .user = &kept, .level = CLRNN_LOG_WARNING};
 
     (void)state;
     clrnn_log(&log, CLRNN_LOG_DEBUG, "not shown");
@@ -37,7 +37,7 @@ static void test_levels(void **state)
 static void test_error(void **state)
 {
     struct kept kept = {0};
-    const struct clrnn_log log = {keep, &kept, CLRNN_LOG_ERROR};
+    const struct clrnn_log log = {.fn = keep, .user = &kept, .level = CLRNN_LOG_ERROR};
 
     (void)state;
     assert_int_equal(clrnn_error(&log, CLRNN_ERR_DATA, "row %zu", (size_t)7), CLRNN_ERR_DATA);
@@ -51,7 +51,7 @@ static void test_error(void **state)
 
 static void test_silence(void **state)
 {
-    const struct clrnn_log mute = {NULL, NULL, CLRNN_LOG_DEBUG};
+    const struct clrnn_log mute = {.fn = NULL, .user = NULL, .level = CLRNN_LOG_DEBUG};
 
     (void)state;
     assert_int_equal(clrnn_error(NULL, CLRNN_ERR_ARG, "nobody hears"), CLRNN_ERR_ARG);
@@ -62,7 +62,7 @@ static void test_silence(void **state)
 static void test_long_lines(void **state)
 {
     struct kept kept = {0};
-    const struct clrnn_log log = {keep, &kept, CLRNN_LOG_INFO};
+    const struct clrnn_log log = {.fn = keep, .user = &kept, .level = CLRNN_LOG_INFO};
     const size_t lengths[] = {0, 4094, 4095, 4096, 4097, 8000};
 
     (void)state;
@@ -81,7 +81,7 @@ static void test_long_lines(void **state)
 static void test_outside_text(void **state)
 {
     struct kept kept = {0};
-    const struct clrnn_log log = {keep, &kept, CLRNN_LOG_INFO};
+    const struct clrnn_log log = {.fn = keep, .user = &kept, .level = CLRNN_LOG_INFO};
 
     (void)state;
     clrnn_error(&log, CLRNN_ERR_DATA, "%s: no such tensor", "\033[2J\nclrnn: error: \xff");

@@ -10,6 +10,7 @@ import pty
 import random
 import re
 import shutil
+import signal
 import struct
 import sys
 import termios
@@ -109,12 +110,13 @@ def series_as_rows(c):
     assert not warned("a,b,k", by_class, *classes)
 
 
-def on_terminal(c, columns, *arguments):
+def on_terminal(c, columns, *arguments, env=None, meanwhile=lambda process: None):
     """What a command writes to a terminal of so many columns, as lines: a bar is drawn over itself."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    process = c.start(*arguments, stdout=theirs, stderr=theirs, env={"NO_COLOR": "1"})
+    process = c.start(*arguments, stdout=theirs, stderr=theirs, env={"NO_COLOR": "1", **(env or {})})
     os.close(theirs)
+    meanwhile(process)
     text = b""
     while True:
         try:
@@ -127,6 +129,39 @@ def on_terminal(c, columns, *arguments):
     os.close(ours)
     process.wait()
     return text.decode().replace("\r", "\n").split("\n")
+
+
+def reading(c):
+    """Reading a CSV file for more than a second draws a bar on a terminal, and says one line elsewhere."""
+    block = "".join(f"{n % 7 / 8:.3f},{n % 11 / 8:.3f},{n % 5 / 8:.3f},{n % 2}\n" for n in range(10000))
+    (c.folder / "big.csv").write_text("a,b,c,k\n" + 160 * block)  # 32 MB
+    c.write("c.yaml", "model: {layers: [{linear: {out_features: 2}}]}\n"
+            "train: {loss: cross_entropy, epochs: 1}\ndata: {train: {csv: big.csv, label: k}}\n")
+    tables = c.folder / "cache/clrnn/tables"
+    env = {"XDG_CACHE_HOME": str(c.folder / "cache")}
+
+    def stall(process):
+        """Stops the process for a second while it reads."""
+        while process.poll() is None and not (tables.is_dir() and any(tables.iterdir())):
+            time.sleep(0.005)
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(1.2)
+        process.send_signal(signal.SIGCONT)
+
+    for columns in (40, 100):
+        lines = on_terminal(c, columns, "data", "c.yaml", env=env, meanwhile=stall)
+        bars = [line for line in lines if line.startswith("reading ./big.csv")]
+        assert bars and all("% left" in re.sub(r", \d+s", "", bar) for bar in bars[1:]), lines
+        assert all(("32 MB [" in bar) == (columns == 100) for bar in bars), bars
+        assert all(len(line) <= columns for line in bars), bars
+        shutil.rmtree(tables)
+    for quiet in ((), ("--quiet",)):
+        process = c.start("data", "c.yaml", *quiet, env=env)
+        stall(process)
+        err = process.communicate()[1]
+        assert err.count("reading ./big.csv, 32 MB\n") == (0 if quiet else 1) and "%" not in err, err
+        assert process.returncode == 0, err
+        shutil.rmtree(tables)
 
 
 def widths(c):
@@ -295,5 +330,5 @@ def first_start(c):
 
 
 if __name__ == "__main__":
-    sys.exit(harness.main([own_data, own_table, series_as_rows, widths, environment, after_each_epoch,
+    sys.exit(harness.main([own_data, own_table, series_as_rows, reading, widths, environment, after_each_epoch,
                            init_is_kept, json_schema, left_out, first_start]))

@@ -34,7 +34,7 @@ static void print_line(void *user, enum clrnn_log_level level, const char *line)
     fprintf(stderr, "%s\n", line);
 }
 
-static const struct clrnn_log log_ = {print_line, NULL, CLRNN_LOG_WARNING};
+static const struct clrnn_log log_ = {.fn = print_line, .user = NULL, .level = CLRNN_LOG_WARNING};
 
 static double seconds(clockid_t clock)
 {

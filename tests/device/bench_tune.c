@@ -22,7 +22,7 @@ static void print_line(void *user, enum clrnn_log_level level, const char *line)
 
 int main(int argc, char **argv)
 {
-    const struct clrnn_log log = {print_line, NULL, CLRNN_LOG_INFO};
+    const struct clrnn_log log = {.fn = print_line, .user = NULL, .level = CLRNN_LOG_INFO};
     const struct clrnn_device_params params = {
         .select = getenv("CLRNN_DEVICE") ? NULL : "cpu", .log = &log, .gemm = "clblast", .no_tune = true};
     const struct clrnn_tune_search tune = {

@@ -42,7 +42,7 @@ static inline int set_up(void **state)
     struct clrnn_device_params params = {0};
 
     assert_non_null(f);
-    f->log = (struct clrnn_log){keep, f, CLRNN_LOG_INFO};
+    f->log = (struct clrnn_log){.fn = keep, .user = f, .level = CLRNN_LOG_INFO};
     params.log = &f->log;
     strcpy(f->folder, "/tmp/clrnn-library-XXXXXX");
     assert_non_null(mkdtemp(f->folder));

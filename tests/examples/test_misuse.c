@@ -30,7 +30,7 @@ static void keep(void *user, enum clrnn_log_level level, const char *line)
     errors++;
     snprintf(last, sizeof(last), "%s", line);
 }
-static const struct clrnn_log log_ = {keep, NULL, CLRNN_LOG_WARNING};
+static const struct clrnn_log log_ = {.fn = keep, .user = NULL, .level = CLRNN_LOG_WARNING};
 
 static void note(const char *name)
 {

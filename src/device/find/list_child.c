@@ -53,7 +53,7 @@ static const char *share(struct shared_list *b, const char *text)
 static void list_in_child(void *user)
 {
     struct shared_list *b = user;
-    const struct clrnn_log log = {clrnn_child_log, &b->report, CLRNN_LOG_ERROR};
+    const struct clrnn_log log = {.fn = clrnn_child_log, .user = &b->report, .level = CLRNN_LOG_ERROR};
     struct clrnn_device_list *list;
 
     clrnn_child_doing(&b->report, "listing devices");

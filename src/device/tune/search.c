@@ -198,7 +198,7 @@ static bool has_all_shapes(const struct search *s, const json_t *entry)
  * stored, too. */
 static enum clrnn_status try_setting(struct search *s, bool direct, const json_t *parameters, json_t *entry)
 {
-    const struct clrnn_log *log = s->device->log, silent = {NULL, NULL, CLRNN_LOG_ERROR};
+    const struct clrnn_log *log = s->device->log, silent = {.level = CLRNN_LOG_ERROR};
     json_t *ms = json_object_get(entry, "ms");
     const char *trouble = NULL;
     double total = 0;
