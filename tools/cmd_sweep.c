@@ -29,6 +29,18 @@ static void print_trial(const struct clrnn_sweep_result *r, const struct clrnn_s
     printf("%s%s\n", t->reason ? "  failed: " : "", cli_shown(t->reason));
 }
 
+// As a shell takes it: in single quotes where the value has more than letters, digits and ".+-_/".
+static void print_set(const char *key, const char *value)
+{
+    const char *plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.+-_/";
+    const char *quote = value[strspn(value, plain)] ? "'" : "";
+
+    printf(" --set %s%s=", quote, cli_shown(key));
+    for (const char *c = cli_shown(value); *c; c++)
+        fputs(*c == '\'' ? "'\\''" : (const char[]){*c, '\0'}, stdout);
+    printf("%s", quote);
+}
+
 static void print_text(const struct clrnn_sweep_result *r)
 {
     const struct clrnn_sweep_trial *best = &r->trial[0];
@@ -44,7 +56,7 @@ static void print_text(const struct clrnn_sweep_result *r)
     } else {
         printf("best of those trained longest: %s/trial-%03u:", cli_shown(r->folder), best->number);
         for (size_t i = 0; i < r->key_count; i++)
-            printf(" --set %s=%s", cli_shown(r->key[i]), cli_shown(best->value[i]));
+            print_set(r->key[i], best->value[i]);
         printf("\n");
     }
     printf("%s: sweep.json, sweep.csv, sweep.svg, a run folder for each trial\n", cli_shown(r->folder));

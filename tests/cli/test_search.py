@@ -6,6 +6,7 @@ import json
 import math
 import os
 import resource
+import shlex
 import shutil
 import signal
 import sys
@@ -179,6 +180,16 @@ def lists(c):
     assert len({tuple(row[key] for key in values) for row in table(c, "all")}) == len(table(c, "all")) == 24
 
 
+def quoted(c):
+    """What it calls best can be pasted into a shell."""
+    out, _ = c.run("sweep", "config.yaml", "--vary", "train.optimizer={adam: {lr: 0.02}},{sgd: {lr: 0.1}}", "--vary",
+                   "train.loss='cross_entropy'", "--budget", "1", "--out", "s", *REF)
+    words = shlex.split(out.split("best of those trained longest: ")[1].splitlines()[0])
+    assert words[0] == f"s/trial-{int(table(c, 's')[0]['trial']):03}:" and words[1::2] == ["--set"] * 2, words
+    c.run("train", "config.yaml", *words[1:], "--set", "train.epochs=1", "--out", "run", *REF)
+    same_run(c, words[0][:-1], "run")
+
+
 def no_validation(c):
     """Without validation data the training loss decides; a metric of theirs is refused."""
     c.write("bare.yaml", CONFIG.replace("  valid: {x: X_valid.npy, y: y_valid.npy}\n", ""))
@@ -295,5 +306,5 @@ def folders(c):
 
 if __name__ == "__main__":
     sys.exit(harness.main([suggestion, horizon, curve, other_configs, picture, by_hand, killed, lists,
-                           no_validation, failures, one_cycle, metrics,
+                           quoted, no_validation, failures, one_cycle, metrics,
                            usage, folders]))
