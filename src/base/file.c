@@ -176,6 +176,13 @@ static void sync_folder(const char *path)
     free(folder);
 }
 
+enum clrnn_status clrnn_out_flush(struct clrnn_out *out)
+{
+    if (out->status == CLRNN_OK && (fflush(out->file) || (out->temporary && fsync(fileno(out->file)))))
+        out_fail(out, errno, "cannot be written");
+    return out->status;
+}
+
 enum clrnn_status clrnn_out_commit(struct clrnn_out **out)
 {
     struct clrnn_out *o = *out;
@@ -183,8 +190,7 @@ enum clrnn_status clrnn_out_commit(struct clrnn_out **out)
     int error;
 
     *out = NULL;
-    if (o->status == CLRNN_OK && (fflush(o->file) || (o->temporary && fsync(fileno(o->file)))))
-        out_fail(o, errno, "cannot be written");
+    clrnn_out_flush(o);
     if (fclose(o->file))
         out_fail(o, errno, "cannot be written");
     o->file = NULL;

@@ -51,6 +51,7 @@ struct clrnn_out;
 enum clrnn_status clrnn_out_open(const struct clrnn_log *log, const char *path, struct clrnn_out **out);
 enum clrnn_status clrnn_out_write(struct clrnn_out *out, const void *data, size_t size);
 enum clrnn_status clrnn_out_printf(struct clrnn_out *out, const char *format, ...) CLRNN_PRINTF(2, 3);
+enum clrnn_status clrnn_out_flush(struct clrnn_out *out);   // to the disk, so that commit only renames
 enum clrnn_status clrnn_out_commit(struct clrnn_out **out); // sets *out to NULL in any case
 void clrnn_out_abort(struct clrnn_out **out);               // nothing to abort is fine
 

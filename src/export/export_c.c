@@ -188,6 +188,8 @@ static enum clrnn_status write_files(struct clrnn_c_code *code, const struct clr
         code->text.out = out[i];
         code->text.constant_bytes = constants; // writing counts again
         st = write_file(code, vector, i);
+        if (st == CLRNN_OK)
+            st = clrnn_out_flush(out[i]);
     }
     for (size_t i = 0; i < FILES; i++)
         if (st == CLRNN_OK)

@@ -5,10 +5,8 @@
     test_export_c.py CLRNN ROOT [TEST...]
 
 CLRNN_EXPORT_ALL: every case on every target, and the recorded runs; otherwise a few of them where that takes long."""
-import math
 import os
 import pathlib
-import random
 import re
 import shutil
 import struct
@@ -16,93 +14,12 @@ import subprocess
 import sys
 
 import export_cases as cases
-from harness import Skip, main, read_npy, write_npy
+from c_code import STRICT, check, compile_c, export, read_npy_as, run_c
+from harness import Skip, main, write_npy
 
 ROOT = pathlib.Path(sys.argv.pop(2))
-STRICT = ["-Wall", "-Wextra", "-Werror", "-pedantic"]
 TARGETS = {"aarch64": ("aarch64-linux-gnu-gcc", "qemu-aarch64"), "armhf": ("arm-linux-gnueabihf-gcc", "qemu-arm"),
            "riscv64": ("riscv64-linux-gnu-gcc", "qemu-riscv64")}
-
-# Reads N, T and the inputs, writes what predict gives and then, for causal models, what step gives.
-DRIVER = """
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include "net.h"
-#ifdef NET_TOKENS
-typedef int32_t input;
-#else
-typedef float input;
-#endif
-int main(void)
-{
-    int32_t head[2];
-    int n, t;
-    if (fread(head, 4, 2, stdin) != 2)
-        return 2;
-    for (n = 0; n < head[0]; n++) {
-        const size_t count = (size_t)head[1] * NET_FEATURES;
-#if NET_PER_STEP
-        const size_t outs = (size_t)NET_OUT_STEPS(head[1]) * NET_OUTPUTS;
-#else
-        const size_t outs = NET_OUTPUTS;
-#endif
-        input *x = (input *)malloc(count * sizeof(*x));
-        float *out = (float *)malloc(outs * sizeof(*out));
-        if (fread(x, sizeof(*x), count, stdin) != count || net_predict(x, head[1], out))
-            return 3;
-        fwrite(out, sizeof(*out), outs, stdout);
-#if NET_CAUSAL
-        {
-            net_state state;
-            net_reset(&state);
-            for (t = 0; t < head[1]; t++)
-                net_step(&state, x + (size_t)t * NET_FEATURES, NET_PER_STEP ? out + (size_t)t * NET_OUTPUTS : out);
-            fwrite(out, sizeof(*out), outs, stdout);
-        }
-#endif
-        (void)t;
-        free(x);
-        free(out);
-    }
-    return net_predict(NULL, 0, NULL) == -1 ? 0 : 4;
-}
-"""
-
-
-def export(c, *more, run="run", name="net", status=0):
-    return c.run("export", run, "--to", "c", "--out", "c", "--name", name, *more, status=status)
-
-
-def compile_c(c, compiler="gcc", program="driver", source="driver.c", more=()):
-    c.write("c/driver.c", DRIVER)
-    language = [] if "++" in compiler else ["-std=c99"]
-    subprocess.run([compiler, *language, "-O2", *STRICT, *more, "net.c", source, "-o", program, "-lm"],
-                   cwd=c.folder / "c", check=True)
-
-
-def run_c(c, shape, values, tokens, runner=()):
-    """(whole, step by step or None): lists of each sample's outputs, one after the other."""
-    data = struct.pack(f"<2i{len(values)}{'i' if tokens else 'f'}", *shape, *values)
-    out = subprocess.run([*runner, "./driver"], input=data, capture_output=True, cwd=c.folder / "c", check=True).stdout
-    floats = struct.unpack(f"<{len(out) // 4}f", out)
-    if "#define NET_CAUSAL 0" in (c.folder / "c/net.h").read_text():
-        return floats, None
-    size = len(floats) // (2 * shape[0])
-    parts = [floats[i:i + size] for i in range(0, len(floats), size)]
-    return sum(parts[0::2], ()), sum(parts[1::2], ())
-
-
-def check(c, shape, tokens, seed, bound=1e-5, runner=()):
-    values = cases.write_inputs(c.folder / "in.npy", shape, tokens, seed)
-    _, expected = cases.predict(c, "run")
-    whole, steps = run_c(c, shape, values, tokens, runner)
-    assert len(whole) == len(expected), f"{len(whole)} outputs, expected {len(expected)}"
-    error = cases.difference(whole, expected)
-    assert error <= bound, f"{error} of the largest output off, expected {bound}"
-    assert steps is None or cases.difference(steps, whole) <= 1e-6, "step by step is not the whole"
-    return error
-
 
 def every_layer(c):
     worst = 0
@@ -216,150 +133,6 @@ def recorded(c):
             worst = max(worst, error)
         tried += 1
     print(f"# {tried} models, largest error {worst:.2g}")
-
-
-def read_npy_as(path, tokens):
-    """(shape, values) of any .npy of integers or reals, by the system's numpy where there is none here."""
-    code = "import sys, numpy; x = numpy.load(sys.argv[1]); print(*x.shape); " \
-           f"sys.stdout.flush(); sys.stdout.buffer.write(x.astype('{'<i4' if tokens else '<f4'}').tobytes())"
-    out = subprocess.run(["/usr/bin/python3", "-c", code, path], capture_output=True, check=True).stdout
-    line, data = out.split(b"\n", 1)
-    return tuple(map(int, line.split())), struct.unpack(f"<{len(data) // 4}{'i' if tokens else 'f'}", data)
-
-
-def int8(c):
-    """int8 weights keep the classes; every kind of layer compiles and steps like the whole."""
-    for name in ("rnn_relu_2", "lstm_bi_last", "gru_max", "embedding_lstm", "embedding_bag", "behind_pool",
-                 "concat_pools", "residual_conv", "flatten_bi", "ln_lstm_proj", "ln_gru", "attention_causal"):
-        layers, options = cases.CASES[name]
-        shutil.rmtree(c.folder / "run", ignore_errors=True)
-        cases.train(c, layers, options)
-        export(c, "--type", "int8")
-        compile_c(c)
-        check(c, (3, 6), "tokens" in options, 1, bound=0.05)
-        compile_c(c, program="example", source="net_main.c")
-        subprocess.run(["./example"], cwd=c.folder / "c", check=True, capture_output=True)
-    c.write("learned.yaml", (c.folder / "config.yaml").read_text().replace("epochs: 3", "epochs: 12"))
-    c.run("train", "learned.yaml", "--device", "ref", "--out", "learned", "--quiet")
-    export(c, "--type", "int8", run="learned")
-    compile_c(c)
-    shape, values = read_npy(c.folder / "X_valid.npy")
-    _, labels = read_npy(c.folder / "y_valid.npy")
-    _, expected = cases.predict(c, "learned", "X_valid.npy")
-    outputs, _ = run_c(c, shape[:2], values, False)
-    rights = [sum((v[2 * n + 1] > v[2 * n]) == label for n, label in enumerate(labels)) for v in (outputs, expected)]
-    assert rights[1] > 0.8 * len(labels), "the float model has learned nothing: this test says nothing"
-    assert rights[0] >= rights[1] - 0.01 * len(labels), f"{rights} of {len(labels)} right"
-
-
-# name: (layers, options): sets that are made here. Labels stand for a rhythm in noise, or for the commonest token.
-LEARNED = {
-    "rhythm_lstm": ("[lstm: {hidden_size: 16}, pool: {over: last}, linear: {out_features: 3}]", "standard"),
-    "rhythm_gru_bi": ("[gru: {hidden_size: 12, num_layers: 2, bidirectional: true}, batchnorm, pool: {over: mean},"
-                      " linear: {out_features: 3}]", "standard lengths"),
-    "rhythm_conv": ("[conv1d: {out_channels: 12, kernel_size: 5, padding: same}, relu, gru: {hidden_size: 12,"
-                    " layer_norm: true}, attention_pool: {attention_size: 6}, linear: {out_features: 3}]", ""),
-    "tokens_lstm": (f"[embedding: {{num_embeddings: {cases.TOKENS}, embedding_dim: 8}}, lstm: {{hidden_size: 16,"
-                    " proj_size: 8}, pool: {over: max}, linear: {out_features: 3}]", "tokens lengths"),
-    "steps_rnn": ("[rnn: {hidden_size: 24, bidirectional: true}, layernorm, linear: {out_features: 3}]", "steps"),
-}
-
-
-def made_set(c, part, options, seed):
-    """Writes 400 samples of up to 20 steps with noise, of which about one in ten cannot be told."""
-    draw, samples, steps = random.Random(seed), 400, 20
-    x, y, lengths = [], [], []
-    for _ in range(samples):
-        label, phase = draw.randrange(3), draw.random() * 6
-        lengths.append(draw.randrange(8, steps + 1) if "lengths" in options else steps)
-        for t in range(steps):
-            now = draw.randrange(3) if "steps" in options and draw.random() < 0.15 else label
-            label = now if "steps" in options else label
-            if "tokens" in options:
-                x.append(3 * draw.randrange(3) + label if draw.random() < 0.25 else draw.randrange(9))
-            else:
-                x += [math.sin((0.4, 0.9, 1.5)[label] * t + phase) + draw.gauss(0, 0.8),
-                      math.cos((0.4, 0.9, 1.5)[label] * t + phase) + draw.gauss(0, 0.8)]
-            if "steps" in options:
-                y.append(label)
-        if "steps" not in options:
-            y.append(label)
-    tokens = "tokens" in options
-    write_npy(c.folder / f"mX_{part}.npy", "<i4" if tokens else "<f4",
-              (samples, steps) if tokens else (samples, steps, 2), x)
-    write_npy(c.folder / f"my_{part}.npy", "<i8", (samples, steps) if "steps" in options else (samples,), y)
-    write_npy(c.folder / f"ml_{part}.npy", "<i8", (samples,), lengths)
-    return f"{{x: mX_{part}.npy, y: my_{part}.npy{', lengths: ml_' + part + '.npy' if 'lengths' in options else ''}}}"
-
-
-def points(c, x, y, lengths, tokens):
-    """Accuracies in per cent on a set of the float model and of the exported one."""
-    shape, values = read_npy_as(x, tokens)
-    shape = (shape[0], 1, shape[1]) if len(shape) == 2 and not tokens else shape
-    labels = read_npy_as(y, True)[1]
-    steps_of = read_npy_as(lengths, True)[1] if lengths else [shape[1]] * shape[0]
-    _, expected = cases.predict(c, "run", str(x), lengths and str(lengths))
-    size, outs, each = len(values) // shape[0], len(expected) // shape[0], len(labels) // shape[0]
-    width, classes, right, count = size // shape[1], outs // each, [0, 0], 0
-    for steps in sorted(set(steps_of)):  # sequences of one length at a time
-        chosen = [n for n in range(shape[0]) if steps_of[n] == steps]
-        inputs = [v for n in chosen for v in values[n * size:n * size + steps * width]]
-        got, _ = run_c(c, (len(chosen), steps), inputs, tokens)
-        wanted = min(each, steps)
-        for i, n in enumerate(chosen):
-            for t in range(wanted):
-                truth = labels[n * each + t]
-                for which, outputs, at in ((0, expected, n * outs + t * classes),
-                                           (1, got, (i * wanted + t) * classes)):
-                    scores = outputs[at:at + classes]
-                    right[which] += scores.index(max(scores)) == truth
-                count += 1
-    return [100 * r / count for r in right]
-
-
-def int8_learned(c):
-    """int8 loses at most 1 point of accuracy on five sets of different kinds that are made here."""
-    for name, (layers, options) in LEARNED.items():
-        sets = [made_set(c, part, options, seed) for part, seed in (("train", 1), ("valid", 2))]
-        c.write("learned.yaml", f"""\
-model: {{layers: {layers}}}
-train: {{loss: cross_entropy, optimizer: {{adam: {{lr: 0.01}}}}, epochs: 8, batch_size: 16, shuffle: true, seed: 1}}
-data:
-  train: {sets[0]}
-  valid: {sets[1]}
-  normalize: {"standard" if "standard" in options else "none"}
-""")
-        shutil.rmtree(c.folder / "run", ignore_errors=True)
-        c.run("train", "learned.yaml", "--device", "ref", "--out", "run", "--quiet")
-        export(c, "--type", "int8")
-        compile_c(c)
-        real, whole = points(c, c.folder / "mX_valid.npy", c.folder / "my_valid.npy",
-                             c.folder / "ml_valid.npy" if "lengths" in options else None, "tokens" in options)
-        print(f"# {name}: {real:.2f}, int8 {whole:.2f}")
-        assert real > 60, f"{name}: {real}: the float model has learned nothing: this test says nothing"
-        assert whole >= real - 1, f"{name}: {whole}, as floats {real}"
-
-
-REFERENCES = ("BreastCancerWDBC", "ItalyPowerDemand", "SyntheticControl", "Spambase", "JapaneseVowels")
-
-
-def int8_references(c):
-    """int8 loses at most 1 point of accuracy on the reference sets beside the checkout, five of them, or all."""
-    folder = ROOT.resolve().parent / "shared" / "refs"
-    names = sorted(path.stem for path in folder.glob("*.yaml")
-                   if "CLRNN_EXPORT_ALL" in os.environ or path.stem in REFERENCES)
-    if not names:
-        raise Skip("no reference sets beside this checkout")
-    for name in names:
-        text = (folder / f"{name}.yaml").read_text()
-        paths = [folder / path for path in re.findall(r"\S+\.npy", text[text.index("valid:"):])]
-        shutil.rmtree(c.folder / "run", ignore_errors=True)
-        c.run("train", str(folder / f"{name}.yaml"), "--device", "cpu", "--out", "run", "--quiet", "--no-plot")
-        export(c, "--type", "int8")
-        compile_c(c)
-        real, whole = points(c, paths[0], paths[1], paths[2] if len(paths) > 2 else None, "embedding" in text)
-        print(f"# {name}: {real:.2f}, int8 {whole:.2f}")
-        assert whole >= real - 1, f"{name}: {whole}, as floats {real}"
 
 
 def small(c):
@@ -478,6 +251,23 @@ def refusals(c):
     assert sorted(os.listdir(c.folder / "c")) == ["net.c", "net.h", "net_main.c", "net_test.h"]
 
 
+def short_disk(c):
+    """A file that does not fit leaves all four as they were, and one sentence."""
+    write_npy(c.folder / "X.npy", "<f4", (8, 2, 200), [n % 7 / 7 for n in range(8 * 400)])
+    write_npy(c.folder / "y.npy", "<i8", (8,), [n % 2 for n in range(8)])
+    c.write("case.yaml", cases.config("[pool, linear: {out_features: 2}]", ""))
+    c.run("train", "case.yaml", "--device", "ref", "--out", "run", "--quiet")
+    export(c)
+    before = {path.name: path.read_bytes() for path in (c.folder / "c").iterdir()}
+    sizes = {name: len(data) for name, data in before.items()}
+    c.run("train", "case.yaml", "--device", "ref", "--out", "run", "--quiet", "--set", "train.seed=9")
+    assert max(sizes, key=sizes.get) == "net_test.h", sizes
+    for limit in (100, sizes["net.c"] - 100, sizes["net_test.h"] - 100):
+        _, err = export(c, status=5, limit=limit)
+        assert err.count("\n") == 1 and "cannot be written" in err, err
+        assert {path.name: path.read_bytes() for path in (c.folder / "c").iterdir()} == before, limit
+
+
 def same_bytes(c):
     cases.train(c, *cases.CASES["lstm_last"])
     export(c)
@@ -486,5 +276,5 @@ def same_bytes(c):
     assert first == {path.name: path.read_bytes() for path in (c.folder / "c").iterdir()}
 
 
-sys.exit(main([every_layer, random_models, cpp, other_machines, examples, recorded, int8, int8_learned, int8_references,
-               small, long_sequences, names, facts, refusals, same_bytes]))
+sys.exit(main([every_layer, random_models, cpp, other_machines, examples, recorded, small, long_sequences, names,
+               facts, refusals, short_disk, same_bytes]))
