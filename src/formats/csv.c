@@ -195,7 +195,8 @@ static void parse(struct reader *r, struct csv_parser *parser, const struct clrn
     if (r->status == CLRNN_OK && csv_fini(parser, end_of_cell, end_of_record, r) && r->status == CLRNN_OK)
         fail_parse(r, parser);
     if (r->status == CLRNN_OK && r->record < 2)
-        r->status = clrnn_error(r->log, CLRNN_ERR_DATA, "%s: has no rows below its header", r->path);
+        r->status = clrnn_error(r->log, CLRNN_ERR_DATA, "%s: %s, expected a header and a row for each sample",
+                                r->path, map->size ? "has no rows below its header" : "is empty");
     free(chunk);
 }
 

@@ -4,8 +4,11 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/array.h"
+#include "base/file.h"
+#include "formats/cell.h"
 
 #define MOST_LOOKED_AT 4096u // rows
 
@@ -108,4 +111,46 @@ const char *clrnn_x_advice(const struct clrnn_npy *x)
         return "; images go row by row: X.reshape(N, H, W) of one channel, else X.transpose(0, 2, 3, 1)"
                ".reshape(N, H, W * C)";
     return "";
+}
+
+// Whether a text is a number but for some of its characters.
+static bool number_without(const char *text, const char *characters, char decimal)
+{
+    char rest[64];
+    size_t length = 0;
+    double value;
+
+    for (; *text && length < sizeof(rest) - 1; text++)
+        if (!strchr(characters, *text))
+            rest[length++] = *text;
+    rest[length] = '\0';
+    return !*text && clrnn_cell_number(rest, length, decimal, &value);
+}
+
+char *clrnn_no_number(const char *text, char decimal, bool trained, const char *column)
+{
+    const char *const set = trained ? "train with" : "set", *const shown = "is no number";
+    const bool point = decimal == '.', cut = strlen(text) > 20;
+    double value;
+
+    if (point && strchr(text, ',') && clrnn_cell_number(text, strlen(text), ',', &value))
+        return clrnn_format("\"%.20s\" %s: where decimals have a comma, %s decimal: \",\"", text, shown, set);
+    if (number_without(text, point ? ",' " : ".' ", decimal))
+        return clrnn_format("\"%.30s\" %s: write it without marks between thousands", text, shown);
+    if (number_without(text, "%$", decimal))
+        return clrnn_format("\"%.30s\" %s: write it without its unit", text, shown);
+    if (!strcmp(text, "?") || !strcmp(text, "-") || !strcmp(text, "."))
+        return clrnn_format(
+            "\"%s\" %s: where it stands for a missing value, leave the cell empty, and %s missing: "
+            "zero, mean or forward",
+            text, shown, set);
+    if (clrnn_cell_time(text, strlen(text), &value))
+        return clrnn_format(
+            "\"%.30s\" is a date, no number: say time: %.40s beside window, the rows of a sample, "
+            "or leave the column out by `columns`",
+            text, column);
+    return clrnn_format(
+        "\"%.20s%s\" %s: leave a column of text out by `columns`, or number its values from 0, "
+        "pandas.factorize(table[COLUMN])[0]",
+        text, cut ? "..." : "", shown);
 }

@@ -94,13 +94,14 @@ static enum clrnn_status check_table_x(const struct clrnn_dataset *d)
 
             if (fabs(value) <= (double)FLT_MAX)
                 continue;
-            return clrnn_error(d->log, CLRNN_ERR_DATA,
-                               "%s: data row %zu (counted from 1), column \"%.100s\" holds %g, expected %s",
-                               d->x_path, i + 1, t->column.text[t->feature[k]], clrnn_unsigned_nan(value),
-                               isfinite(value)
-                                   ? "a number that float32 can hold (up to 3.4e38): scale that column"
-                                   : "a finite number: repair or remove that row, or set missing: zero, "
-                                     "mean or forward");
+            return clrnn_error(
+                d->log, CLRNN_ERR_DATA,
+                "%s: data row %zu (counted from 1), column \"%.100s\" holds %g, expected %s", d->x_path,
+                i + 1, t->column.text[t->feature[k]], clrnn_unsigned_nan(value),
+                isfinite(value) ? "a number that float32 can hold (up to 3.4e38): scale that column"
+                : isnan(value)  ? "a finite number: repair or remove that row, or set missing: zero, "
+                                  "mean or forward"
+                                : "a finite number: repair or remove that row");
         }
     return CLRNN_OK;
 }

@@ -10,11 +10,9 @@
 #include "base/file.h"
 #include "formats/cell.h"
 #include "formats/csv.h"
+#include "train/dataset_advice.h"
 #include "train/table_file.h"
 
-#define TEXT_ADVICE \
-    ": leave a column of text out by `columns`, or number its values from 0, " \
-    "pandas.factorize(table[COLUMN])[0]"
 #define MOST_TEXTS 1000000u // different classes or groups
 
 // Finds texts by hash: open addressing over the indices of `texts`.
@@ -116,19 +114,11 @@ static char decimal_of(const struct loader *l)
 
 static enum clrnn_status no_number(const struct loader *l, size_t row, size_t place, const char *text)
 {
-    const bool comma = strchr(text, ',') && decimal_of(l) == '.';
-    double value;
+    char *sentence = clrnn_no_number(text, decimal_of(l), l->wish->names, name_of(l, place));
 
-    if (comma && clrnn_cell_number(text, strlen(text), ',', &value))
-        return bad(l, row, place, "\"%.20s\" is no number: where decimals have a comma, say decimal: \",\"",
-                   text);
-    if (clrnn_cell_time(text, strlen(text), &value))
-        return bad(l, row, place,
-                   "\"%.30s\" is a date, no number: say time: %.40s beside window, the rows of a sample, or "
-                   "leave the column out by `columns`",
-                   text, name_of(l, place));
-    return bad(l, row, place, "\"%.20s%s\" is no number%s", text, strlen(text) > 20 ? "..." : "",
-               TEXT_ADVICE);
+    bad(l, row, place, "%s", sentence ? sentence : "is no number");
+    free(sentence);
+    return CLRNN_ERR_DATA;
 }
 
 static enum clrnn_status read_number(const struct loader *l, size_t row, size_t place, const char *text,
@@ -145,8 +135,8 @@ static enum clrnn_status read_number(const struct loader *l, size_t row, size_t 
         if (missing == CLRNN_MISSING_ERROR)
             return bad(
                 l, row, place,
-                "missing value%s%s%s; fill it in, drop the row, or set missing: zero, mean or forward%s%s",
-                length ? " \"" : "", text, length ? "\"" : "",
+                "missing value%s%s%s; fill it in, drop the row, or %s missing: zero, mean or forward%s%s",
+                length ? " \"" : "", text, length ? "\"" : "", l->wish->names ? "train with" : "set",
                 *name_of(l, place) ? "" : ", or leave the column, which has no name, out by `columns`",
                 feature ? "" : ", or data.missing_targets: ignore for real targets");
         return CLRNN_OK;
@@ -203,6 +193,8 @@ static enum clrnn_status read_cell(void *user, size_t row, size_t column, const 
             if (!t->rows)
                 p->first = *value;
             p->row_count = p->row_count && *value == p->first + (double)t->rows;
+            p->numbers = p->numbers && *value == floor(*value) && (!t->rows || *value > p->last);
+            p->last = *value;
             break;
         case CLRNN_PLACE_LABEL:
             TRY(read_label(l, row, at - 1, text, length, value));
@@ -359,6 +351,17 @@ static enum clrnn_status fill_forward(const struct loader *l)
     return st;
 }
 
+// Warns of a feature without a name that numbers the rows with gaps, as parts of a larger table have it.
+static void check_numbers(const struct loader *l, size_t at)
+{
+    if (l->place[at].numbers && !l->place[at].row_count && l->table->rows > 1 && l->wish->report)
+        clrnn_log(
+            l->log, CLRNN_LOG_WARNING,
+            "%s: column %zu (\"%s\") has no name and holds growing whole numbers, as the row numbers of a "
+            "larger table: it is taken as a feature; leave it out by `columns` where it says nothing of a row",
+            l->wish->path, l->place[at].column, name_of(l, at));
+}
+
 // Leaves out features without a name that count the rows.
 static void drop_row_counts(struct loader *l)
 {
@@ -370,6 +373,7 @@ static void drop_row_counts(struct loader *l)
 
         if (!l->place[at].row_count || t->rows < 2 || t->features - i + kept < 2) {
             t->feature[kept++] = at;
+            check_numbers(l, at);
             continue;
         }
         clrnn_log(

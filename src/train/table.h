@@ -51,7 +51,9 @@ struct clrnn_place {
     enum clrnn_place_kind kind;
     size_t column;  // of the file
     double first;   // value in the first row
+    double last;    // value in the row before
     bool row_count; // has no name and counted the rows so far
+    bool numbers;   // has no name and held growing whole numbers so far
 };
 
 /** Chooses the columns of `names` that the wish asks for: *place [table->width], ordered by column; the

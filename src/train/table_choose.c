@@ -209,7 +209,7 @@ static enum clrnn_status choose_features(struct chooser *c)
         if (!wanted)
             continue;
         TRY(add(c, CLRNN_PLACE_FEATURE, i));
-        c->place[c->table->width - 1].row_count =
+        c->place[c->table->width - 1].row_count = c->place[c->table->width - 1].numbers =
             !c->wish->by_position && (!*c->names[i] || !strncmp(c->names[i], "Unnamed: ", 9));
     }
     return CLRNN_OK;

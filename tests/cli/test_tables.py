@@ -347,6 +347,33 @@ def kept_tables(c):
     assert (found["tables"], found["table_bytes"]) == (1, size) and not kept(), found
 
 
+def odd_cells(c):
+    """What stands in a cell that holds no number is recognised, and the remedy is one that the command can take."""
+    head = "n,a,k\n" + "".join(f"{n},{n % 7},{n % 2}\n" for n in range(30))
+    config = CLASSES[:CLASSES.index("data:")].replace("out_features: 3", "out_features: 2")
+    c.write("c.yaml", config + "data: {train: {csv: t.csv, label: k}}\n")
+    (c.folder / "t.csv").write_text(head)
+    c.run("train", "c.yaml", "--out", "run", *QUIET)
+    for cell, words in (("?", "leave the cell empty, and {} missing: zero, mean or forward"),
+                        ("", "drop the row, or {} missing: zero"), ('"1,234.5"', "without marks between thousands"),
+                        ("1'234.5", "without marks between thousands"), ("12%", "without its unit"),
+                        ('"0,5"', '{} decimal: ","'), ("red", "column of text"), ("2024-05-31", "is a date"),
+                        ("inf", "repair or remove that row")):
+        (c.folder / "t.csv").write_text(head + f"30,{cell},1\n")
+        for verb, command in (("set", ("data", "c.yaml")), ("train with", ("predict", "run", "--csv", "t.csv", "--out",
+                                                                          "p.npy")),
+                              ("train with", ("eval", "run", "--csv", "t.csv"))):
+            err = c.run(*command, status=3)[1]
+            assert "row 31" in err and words.format(verb) in err, f"{cell}: {err}"
+            assert cell != "inf" or "missing" not in err, err
+    (c.folder / "t.csv").write_text("")
+    assert "t.csv: is empty" in c.run("data", "c.yaml", status=3)[1]
+    for step, words in ((1, "counts the rows: left out"), (2, "growing whole numbers"), (-1, None)):
+        (c.folder / "t.csv").write_text(",a,k\n" + "".join(f"{n * step},{n % 7},{n % 2}\n" for n in range(30)))
+        err = c.run("train", "c.yaml", "--out", "run", *QUIET)[1]
+        assert words in err if words else "no name" not in err, err
+
+
 LARGE = """\
 model: {layers: [{pool: {over: last}}, {linear: {out_features: 4}}]}
 train: {loss: mse, optimizer: adam, epochs: 1, batch_size: 256, shuffle: true}
@@ -397,4 +424,4 @@ def wrong_configs(c):
 
 if __name__ == "__main__":
     sys.exit(harness.main([text_labels, by_name, dialects, series, baselines, description, recordings, archives,
-                           kept_tables, constant_memory, wrong_configs]))
+                           kept_tables, odd_cells, constant_memory, wrong_configs]))

@@ -93,7 +93,7 @@ static void csv_refuses(void **state)
         {"a,b\n1,2,3\n", "row 1 has 3 cells, the header names 2"},
         {"a,b\n1\n", "row 1 has 1 cells"},
         {"a,b\n", "no rows"},
-        {"", "no rows"},
+        {"", "is empty"},
         {"a,b\n1,\"2\n", "row 1"},
         {"a|b\n1|2\n", "delimiter: \"|\""},
     };
