@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Models of every kind that can be trained, for the tests of export."""
+import math
 import os
 import pathlib
 import random
@@ -287,19 +288,24 @@ def predict(c, run, x="in.npy", lengths=None):
 
 
 def examples(c, root):
-    """Trains each example's model on made-up data of its shape; gives its file, and whether it reads tokens."""
+    """Trains each example on made-up data, 32 samples of 12 steps; gives its file, and whether it reads tokens."""
+    N, T = 32, 12
     for path in sorted((pathlib.Path(root) / "examples").glob("*.yaml")):
         text = re.sub(r"#.*", "", path.read_text())
         shutil.rmtree(c.folder / "run", ignore_errors=True)
-        tokens, real, values = "embedding" in text, "loss: mse" in text, 30 * 4
+        tokens, real, ctc = "embedding" in text, "loss: mse" in text, "loss: ctc" in text
+        outputs = int(re.findall(r"out_features: (\d+)", text)[-1])
         if tokens:
-            write_npy(c.folder / "X.npy", "<i4", (30, 4), [i % 50 for i in range(values)])
+            write_npy(c.folder / "X.npy", "<i4", (N, T), [i % 50 for i in range(N * T)])
         else:
-            write_npy(c.folder / "X.npy", "<f4", (30, 4, 5), [(i * 37 % 100) / 50 - 1 for i in range(values * 5)])
-        shape = (30,) if "pool" in text else (30, 4)
-        write_npy(c.folder / "y.npy", "<f4" if real else "<i8", shape,
-                  [float(i % 2) if real else i % 2 for i in range(30 * (1 if "pool" in text else 4))])
-        made = f"{{x: {c.folder}/X.npy, y: {c.folder}/y.npy}}"
+            write_npy(c.folder / "X.npy", "<f4", (N, T, 5), [(i * 37 % 100) / 50 - 1 for i in range(N * T * 5)])
+        if real or "bce_with_logits" in text:
+            write_npy(c.folder / "y.npy", "<f4", (N, outputs), [float(i % 3 % 2) for i in range(N * outputs)])
+        else:
+            shape = (N, 3) if ctc else (N,) if "pool:" in text else (N, T)
+            write_npy(c.folder / "y.npy", "<i8", shape, [ctc + i % 2 for i in range(math.prod(shape))])
+        write_npy(c.folder / "L.npy", "<i8", (N,), [1 + i % 3 for i in range(N)])
+        made = f"{{x: {c.folder}/X.npy, y: {c.folder}/y.npy" + (f", y_lengths: {c.folder}/L.npy}}" if ctc else "}")
         c.run("train", str(path), "--device", "ref", "--out", "run", "--quiet", "--set", "train.epochs=1",
               "--set", "train.batch_size=16", "--set", f"data.train={made}", "--set", f"data.valid={made}")
         yield path, tokens
