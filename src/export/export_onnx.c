@@ -54,7 +54,8 @@ static json_t *fact_json(const struct clrnn_export_fact *fact)
         return json_integer(fact->whole);
     list = json_array();
     for (size_t i = 0; i < fact->count; i++)
-        json_array_append_new(list, json_real(fact->numbers[i]));
+        if (json_array_append_new(list, json_real(fact->numbers[i])))
+            clrnn_json_lacks_memory();
     return list;
 }
 

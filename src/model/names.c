@@ -61,7 +61,11 @@ bool clrnn_texts_read(const json_t *list, struct clrnn_texts *texts)
     for (size_t i = 0; i < json_array_size(list); i++) {
         const char *text = json_string_value(json_array_get(list, i));
 
-        if (!text || !clrnn_texts_add(texts, text))
+        if (text && !clrnn_texts_add(texts, text)) {
+            clrnn_json_lacks_memory();
+            text = NULL;
+        }
+        if (!text)
             return false;
         clrnn_text_unescape(texts->text[i]);
     }
@@ -93,6 +97,8 @@ static bool read_fill(const json_t *list, struct clrnn_names *n)
     if (!list)
         return true;
     n->fill = malloc(MAX2(numbers, 1u) * sizeof(*n->fill));
+    if (!n->fill)
+        clrnn_json_lacks_memory();
     if (!n->fill || json_array_size(list) != numbers)
         return false;
     for (size_t i = 0; i < numbers; i++) {
@@ -120,6 +126,8 @@ enum clrnn_status clrnn_names_parse(const struct clrnn_log *log, const char *pat
         read_fill(json_object_get(value, "fill"), n)) {
         *names = n;
         n = NULL;
+    } else if (st != CLRNN_ERR_MEMORY && clrnn_json_out_of_memory()) {
+        st = clrnn_error_memory(log, 0, path);
     } else if (st != CLRNN_ERR_MEMORY) {
         st = clrnn_error(log, CLRNN_ERR_DATA, "%s: the names of the data's columns inside are damaged", path);
     }

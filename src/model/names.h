@@ -24,7 +24,8 @@ bool clrnn_texts_add(struct clrnn_texts *texts, const char *text);
 void clrnn_texts_finish(struct clrnn_texts *texts);
 /** The texts as a list of JSON. NULL, or clrnn_json_out_of_memory says so later: no memory. */
 json_t *clrnn_texts_json(const struct clrnn_texts *texts);
-/** Adds the texts of such a list. False: no list of texts, or no memory. */
+/** Adds the texts of such a list. False: no list of texts, or no memory, which clrnn_json_out_of_memory says.
+ */
 bool clrnn_texts_read(const json_t *list, struct clrnn_texts *texts);
 
 void clrnn_names_destroy(struct clrnn_names **names);
