@@ -176,8 +176,6 @@ int cmd_eval(int argc, char **argv)
         .examples = "  clrnn eval runs/first\n"
                     "  clrnn eval runs/first --x data/seed/X_test.npy --y data/seed/y_test.npy\n",
     };
-    struct clrnn_device *device = NULL;
-    struct clrnn_model *model = NULL;
     struct clrnn_eval_result result = {0};
     struct cli cli;
     enum clrnn_status st;
@@ -187,15 +185,14 @@ int cmd_eval(int argc, char **argv)
         return status;
     if (source.x && !source.y && !source_is_ts(source.x))
         return cli_usage(&cli, "name the targets: --y FILE.npy");
-    st = source_open_model(&cli, &source, &device, &model);
+    st = source_open_models(&cli, &source);
     if (st == CLRNN_OK)
-        st = clrnn_eval(model, &source.data, &result);
+        st = clrnn_eval(source.model[0], &source.data, &result);
     if (st == CLRNN_OK && cli.json)
-        st = print_json(&cli, model, &result);
+        st = print_json(&cli, source.model[0], &result);
     if (st == CLRNN_OK && cli.text)
-        print_text(model, &result);
+        print_text(source.model[0], &result);
     clrnn_eval_finish(&result);
-    clrnn_model_destroy(&model);
-    clrnn_device_destroy(&device);
+    source_close(&source);
     return cli_finish(&cli, st);
 }

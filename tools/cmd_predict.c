@@ -42,6 +42,8 @@ static bool check_stream(const struct cli *cli, const struct stream_options *str
     else if (stream->on && (out || source->x || source->csv || source->lengths))
         wrong =
             "--stream reads standard input and writes standard output: leave out --x, --csv, --lengths and --out";
+    else if (stream->on && source->devices.names)
+        wrong = "--stream runs on one device: leave out --devices";
     else if (stream->on && source->init)
         wrong = "--stream takes a run folder or model file, not --init";
     if (wrong)
@@ -114,15 +116,13 @@ int cmd_predict(int argc, char **argv)
             "  clrnn predict --init weights.safetensors --config model.yaml --x X.npy --out y.npy --classes\n"
             "  tail -f sensor.csv | clrnn predict runs/first --stream --state sensor.state --probs\n",
     };
-    struct clrnn_device *device = NULL;
-    struct clrnn_model *model = NULL;
     struct cli cli;
     enum clrnn_status st;
     int status;
 
     if (!cli_parse(&cli, &spec, argc, argv, &status))
         return status;
-    if (stream.on && !cli.device)
+    if (stream.on && !cli.device && !source.devices.names)
         cli.device = "ref"; // which every machine has
     if (!check_stream(&cli, &stream, &source, out, &status))
         return status;
@@ -142,14 +142,14 @@ int cmd_predict(int argc, char **argv)
                            (const char *const[]){cli.argument_count ? cli.argument[0] : NULL, source.init,
                                                  source.config, source.x, source.lengths, source.csv});
     if (st == CLRNN_OK)
-        st = source_open_model(&cli, &source, &device, &model);
+        st = source_open_models(&cli, &source);
     if (st == CLRNN_OK && !stream.on)
-        st = source_check_out(&cli, &source, model, out);
+        st = source_check_out(&cli, &source, source.model[0], out);
     if (st == CLRNN_OK && decode)
-        st = clrnn_predict_labels(model, &source.data, beam, out);
+        st = clrnn_predict_labels(source.model[0], &source.data, beam, out);
     else if (st == CLRNN_OK)
-        st = stream.on ? run_stream(model, &stream, kind) : clrnn_predict(model, &source.data, kind, out);
-    clrnn_model_destroy(&model);
-    clrnn_device_destroy(&device);
+        st = stream.on ? run_stream(source.model[0], &stream, kind)
+                       : clrnn_predict(source.model[0], &source.data, kind, out);
+    source_close(&source);
     return cli_finish(&cli, st);
 }

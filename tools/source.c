@@ -97,32 +97,46 @@ enum clrnn_status source_check_out(const struct cli *cli, const struct source_op
     return CLRNN_OK;
 }
 
-enum clrnn_status source_open_model(struct cli *cli, const struct source_options *source,
-                                    struct clrnn_device **device, struct clrnn_model **model)
+// Opens the model on a device: of a file, or with `config`.
+static enum clrnn_status open_model(struct cli *cli, const struct source_options *source, const char *file,
+                                    const struct clrnn_config *config, struct clrnn_device *device,
+                                    struct clrnn_model **model)
 {
-    struct clrnn_config *config = NULL;
     struct clrnn_data_shape shape;
+
+    if (file) {
+        TRY(clrnn_model_open(device, file, model));
+        return check_lengths(cli, source, *model);
+    }
+    TRY(clrnn_source_shape(&cli->log, config, &source->data, &shape));
+    TRY(clrnn_model_create(device, config, &shape, model));
+    return clrnn_model_init(*model, source->init, false);
+}
+
+enum clrnn_status source_open_models(struct cli *cli, struct source_options *source)
+{
+    struct device_list *devices = &source->devices;
+    struct clrnn_config *config = NULL;
     char *file = NULL;
     enum clrnn_status st;
 
     if (!source->init)
         TRY(source_checkpoint(cli, cli->argument[0], source->best, source->last, &file));
-    st = cli_device(cli, false, device);
-    if (st == CLRNN_OK && file)
-        st = clrnn_model_open(*device, file, model);
-    if (st == CLRNN_OK && file)
-        st = check_lengths(cli, source, *model);
-    if (st != CLRNN_OK || file) {
-        free(file);
-        return st;
-    }
-    st = cli_config(cli, source->config, &config);
+    st = device_list_open(cli, false, devices);
+    if (st == CLRNN_OK && !file)
+        st = cli_config(cli, source->config, &config);
+    for (size_t i = 0; st == CLRNN_OK && i < devices->count; i++)
+        st = open_model(cli, source, file, config, devices->device[i], &source->model[i]);
     if (st == CLRNN_OK)
-        st = clrnn_source_shape(&cli->log, config, &source->data, &shape);
-    if (st == CLRNN_OK)
-        st = clrnn_model_create(*device, config, &shape, model);
-    if (st == CLRNN_OK)
-        st = clrnn_model_init(*model, source->init, false);
+        st = clrnn_model_share(source->model[0], source->model + 1, devices->count - 1);
     clrnn_config_destroy(&config);
+    free(file);
     return st;
+}
+
+void source_close(struct source_options *source)
+{
+    for (size_t i = 0; i < source->devices.count; i++)
+        clrnn_model_destroy(&source->model[i]);
+    device_list_close(&source->devices);
 }

@@ -3,13 +3,15 @@
 #ifndef CLRNN_TOOLS_SOURCE_H
 #define CLRNN_TOOLS_SOURCE_H
 
-#include "tools/cli.h"
+#include "tools/device_list.h"
 
 struct source_options {
     const char *x, *y, *lengths, *y_lengths, *csv, *label, *label_from, *init, *config;
     uint32_t steps;
     bool best, last, no_lengths;
     struct clrnn_source data; // by source_check
+    struct device_list devices;
+    struct clrnn_model *model[64]; // on each device, by source_open_models; the first shares with the others
 };
 
 // What the commands' help says.
@@ -38,6 +40,7 @@ struct source_options {
     {"steps", CLI_UINT, "T", "with --csv: fold the columns into T steps", &(s).steps},            \
     {"init", CLI_TEXT, "FILE", "weights alone (a PyTorch state dict), with --config", &(s).init}, \
     {"config", CLI_TEXT, "FILE", "the model's config, with --init", &(s).config},                 \
+    DEVICES_OPTION((s).devices),                                                                  \
     CHECKPOINT_OPTIONS(s)
 // clang-format on
 
@@ -55,9 +58,10 @@ enum clrnn_status source_checkpoint(const struct cli *cli, const char *path, boo
 enum clrnn_status source_check_out(const struct cli *cli, const struct source_options *source,
                                    const struct clrnn_model *model, const char *out);
 
-/** Opens the device and the model: a run or model file, or --init with --config. CLRNN_ERR_ARG: the model was
- * trained with lengths, and the options neither name some nor say --no-lengths. */
-enum clrnn_status source_open_model(struct cli *cli, const struct source_options *source,
-                                    struct clrnn_device **device, struct clrnn_model **model);
+/** Opens the devices and the model on each: a run or model file, or --init with --config. CLRNN_ERR_ARG: the
+ * model was trained with lengths, and the options neither name some nor say --no-lengths. What is open, also
+ * after an error, is closed by source_close. */
+enum clrnn_status source_open_models(struct cli *cli, struct source_options *source);
+void source_close(struct source_options *source);
 
 #endif

@@ -183,6 +183,16 @@ struct clrnn_eval_result {
     struct clrnn_naive naive;
 };
 
+/** Has clrnn_eval, clrnn_predict and their kind run the batches of `model` on other devices, too, which take
+ * them in turn; the results are those of one device, as far as the devices are of one kind.
+ *
+ * `others`  the same model on other devices, with the values it had there; must outlive `model`, or the next
+ * call, as the array must. `count` 0: on its own device alone, as at first. Errors    CLRNN_ERR_ARG: not the
+ * same model, or on the same device.
+ */
+CLRNN_API enum clrnn_status clrnn_model_share(struct clrnn_model *model, struct clrnn_model *const *others,
+                                              size_t count);
+
 /**
  * Evaluates a model in eval mode on a data set, batch by batch.
  *

@@ -71,10 +71,12 @@ struct clrnn_model {
     uint32_t first_sample, samples; // COUNTER_SAMPLE, COUNTER_SAMPLES of the next run; 0: a whole batch
     uint64_t writes;                // how often values were set from outside
 
-    struct clrnn_schedule schedule; // lr and momentum, in double
-    uint64_t steps_per_epoch;       // last argument of clrnn_schedule_init, 0: unknown
-    uint64_t steps;                 // optimiser steps done; a run of a TRAIN plan adds one
-    struct clrnn_stage *stage;      // NULL until clrnn_model_step or _predict
+    struct clrnn_schedule schedule;   // lr and momentum, in double
+    uint64_t steps_per_epoch;         // last argument of clrnn_schedule_init, 0: unknown
+    uint64_t steps;                   // optimiser steps done; a run of a TRAIN plan adds one
+    struct clrnn_stage *stage;        // NULL until clrnn_model_step or _predict
+    struct clrnn_model *const *other; // the same on other devices, the caller's: clrnn_model_share
+    size_t other_count;
 };
 
 /** The three parts of clrnn_model_create: _describe makes the table (no device memory), _allocate the zeroed

@@ -102,7 +102,7 @@ static void take_metrics(const struct clrnn_metrics *m, struct clrnn_eval_result
             (struct clrnn_output_result){.mae = m->group[0][k], .rmse = m->group[1][k], .r2 = m->group[2][k]};
 }
 
-static enum clrnn_status run(struct clrnn_metrics *m, struct clrnn_session *s, struct clrnn_eval_result *r)
+static enum clrnn_status run(struct clrnn_metrics *m, struct clrnn_turns *turns, struct clrnn_eval_result *r)
 {
     const struct clrnn_model *model = m->model;
     const bool values = clrnn_loss_is_regression(model->config->train.loss.kind);
@@ -119,7 +119,7 @@ static enum clrnn_status run(struct clrnn_metrics *m, struct clrnn_session *s, s
         m->confusion = r->confusion = calloc(groups * groups, sizeof(*r->confusion));
     if ((!r->per_output && !r->per_class) || (pairs && !r->confusion))
         return clrnn_error_memory(model->log, groups * groups * sizeof(*r->confusion), "an evaluation");
-    TRY(clrnn_metrics_pass(m, s, NULL, &record));
+    TRY(clrnn_metrics_pass(m, turns, NULL, &record));
     TRY(clrnn_naive_eval(m->set, &r->naive));
     r->samples = clrnn_dataset_info(m->set)->S;
     r->counted = (uint64_t)record.sum[RECORD_COUNT];
@@ -135,16 +135,16 @@ enum clrnn_status clrnn_eval_set(struct clrnn_model *model, struct clrnn_dataset
     const struct clrnn_session_params params = {
         .model = model, .set = dataset, .feed = {.resident_bytes = 1}};
     struct clrnn_metrics metrics = {0};
-    struct clrnn_session *s = NULL;
+    struct clrnn_turns *turns = NULL;
     enum clrnn_status st;
 
     *result = (struct clrnn_eval_result){0};
     st = clrnn_metrics_open(&metrics, model, dataset);
     if (st == CLRNN_OK)
-        st = clrnn_session_open(model->device, &params, &s);
+        st = clrnn_turns_open(&params, &turns);
     if (st == CLRNN_OK)
-        st = run(&metrics, s, result);
-    clrnn_session_close(&s);
+        st = run(&metrics, turns, result);
+    clrnn_turns_close(&turns);
     clrnn_metrics_close(&metrics);
     if (st != CLRNN_OK)
         clrnn_eval_finish(result);

@@ -420,6 +420,11 @@ enum clrnn_status clrnn_feed_start(struct clrnn_feed *f, uint64_t epoch, uint32_
     return take_batch(f);
 }
 
+void clrnn_feed_skip(struct clrnn_feed *f, uint32_t batches)
+{
+    f->batch += MIN2(batches, f->batches - f->batch);
+}
+
 // The next piece of a batch for training with train.bptt; a batch without a further piece is over.
 static void next_piece(struct clrnn_feed *f, uint32_t bptt)
 {

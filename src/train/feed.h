@@ -62,6 +62,9 @@ struct clrnn_feed_part {
 enum clrnn_status clrnn_feed_part(struct clrnn_feed *feed, const struct clrnn_feed_part *part,
                                   struct clrnn_plan **plan);
 
+/** Passes over the next batches, at most all that are left. */
+void clrnn_feed_skip(struct clrnn_feed *feed, uint32_t batches);
+
 /** What the piece prepared last is of its batch: its share of the steps; 1 where it is all. *first: whether
  * it is the batch's first. */
 double clrnn_feed_share(const struct clrnn_feed *feed, bool *first);

@@ -31,7 +31,8 @@ struct clrnn_loop {
     struct clrnn_data_sets data;
     struct clrnn_data_identity identity; // of the data
     struct clrnn_naive naive;            // of the validation set, else of the training set
-    struct clrnn_session *train, *valid; // of the model; valid: or NULL
+    struct clrnn_session *train;         // of the model
+    struct clrnn_turns *valid;           // the same, or NULL
     struct clrnn_team *team;             // of this process: `device` and the further ones
     struct clrnn_follower {
         struct clrnn_model *model;

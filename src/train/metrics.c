@@ -346,22 +346,24 @@ uint64_t clrnn_metrics_support(const struct clrnn_metrics *m, uint32_t group)
     return (uint64_t)m->sum[(size_t)group * WIDTH + SUPPORT];
 }
 
-enum clrnn_status clrnn_metrics_pass(struct clrnn_metrics *m, struct clrnn_session *s,
+enum clrnn_status clrnn_metrics_pass(struct clrnn_metrics *m, struct clrnn_turns *turns,
                                      const volatile sig_atomic_t *stop, struct clrnn_session_record *record)
 {
-    double sum[RECORD_FIELDS] = {0};
+    double batch[RECORD_FIELDS], *sum = record->sum;
+    struct clrnn_session *s;
 
     reset(m);
-    TRY(clrnn_session_begin_epoch(s, 0, 0));
+    *record = (struct clrnn_session_record){.lr = m->model->schedule.lr};
+    TRY(clrnn_turns_begin(turns, CLRNN_MODE_EVAL));
     while (!stop || !*stop) {
-        TRY(clrnn_session_step(s, CLRNN_MODE_EVAL, record));
-        if (!s->plan)
+        TRY(clrnn_turns_next(turns, &s));
+        if (!s)
             break;
+        TRY(clrnn_model_read_records(s->model, 0, 1, batch));
         for (uint32_t field = 0; field < RECORD_FIELDS; field++)
-            sum[field] += record->sum[field];
+            sum[field] += batch[field];
         TRY(add_batch(m, s));
     }
-    memcpy(record->sum, sum, sizeof(sum));
     record->loss = clrnn_unsigned_nan(sum[RECORD_LOSS] / sum[RECORD_WEIGHT]);
     TRY(compute(m));
     record->accuracy = m->value[CLRNN_METRIC_accuracy];

@@ -5,7 +5,7 @@
 
 #include <signal.h>
 
-#include "train/session.h"
+#include "train/turns.h"
 
 // Metrics of one number, in their order in metrics.jsonl. Those that a loss does not have
 // (clrnn_loss_has_metric) are NaN.
@@ -55,7 +55,7 @@ bool clrnn_metrics_has_confusion(const struct clrnn_metrics *m);
 uint64_t clrnn_metrics_support(const struct clrnn_metrics *m, uint32_t group);
 
 /** As clrnn_session_pass, and computes the metrics. */
-enum clrnn_status clrnn_metrics_pass(struct clrnn_metrics *m, struct clrnn_session *session,
+enum clrnn_status clrnn_metrics_pass(struct clrnn_metrics *m, struct clrnn_turns *turns,
                                      const volatile sig_atomic_t *stop, struct clrnn_session_record *record);
 
 /** ", \"valid_accuracy\": 0.5, ..." of every metric that the loss has, lists included, in text that the

@@ -12,6 +12,7 @@
 #include "train/decode.h"
 #include "train/evaluate.h"
 #include "train/outputs.h"
+#include "train/turns.h"
 
 // What decoding found in a sample.
 struct clrnn_labels {
@@ -213,11 +214,14 @@ static enum clrnn_status write_labels_csv(struct prediction *p, uint32_t samples
 
 // ---------------------------------------------------------------- running
 
-static enum clrnn_status write_batches(struct prediction *p, struct clrnn_session *s)
+static enum clrnn_status write_batches(struct prediction *p, struct clrnn_turns *turns)
 {
+    struct clrnn_session *s;
+
+    TRY(clrnn_turns_begin(turns, CLRNN_MODE_PREDICT));
     for (;;) {
-        TRY(clrnn_session_queue(s, CLRNN_MODE_PREDICT, 0));
-        if (!s->plan)
+        TRY(clrnn_turns_next(turns, &s));
+        if (!s)
             return CLRNN_OK;
         TRY(clrnn_plan_read_output(s->plan, p->out));
         for (uint32_t n = 0; n < s->samples; n++)
@@ -237,7 +241,7 @@ static enum clrnn_status run(struct prediction *p, const char *path)
     };
     const size_t batch = MIN2(MAX2(p->model->config->train.batch_size, 1u), info->S);
     const bool csv = path && !ends_in(path, ".npy");
-    struct clrnn_session *session = NULL;
+    struct clrnn_turns *turns = NULL;
     enum clrnn_status st;
 
     p->per_step = p->model->per_step;
@@ -250,20 +254,20 @@ static enum clrnn_status run(struct prediction *p, const char *path)
         p->found = calloc(info->S, sizeof(*p->found));
     if (!p->out || !p->row || !p->classes || (p->decode && !p->found))
         return clrnn_error_memory(p->model->log, batch * p->T * p->outputs * sizeof(*p->out), "predictions");
-    TRY(clrnn_session_open(p->model->device, &params, &session));
+    TRY(clrnn_turns_open(&params, &turns));
     if (p->decode)
         st = CLRNN_OK; // the file follows when the longest is known
     else
         st = csv ? open_csv(p, path) : path ? open_npy(p, info->S, path) : open_array(p, info->S);
     if (st == CLRNN_OK)
-        st = write_batches(p, session);
+        st = write_batches(p, turns);
     if (st == CLRNN_OK && p->decode)
         st = (csv ? write_labels_csv : write_labels_npy)(p, info->S, path);
     else if (st == CLRNN_OK && path)
         st = csv ? clrnn_out_commit(&p->csv) : clrnn_npy_commit(&p->npy);
     clrnn_npy_abort(&p->npy);
     clrnn_out_abort(&p->csv);
-    clrnn_session_close(&session);
+    clrnn_turns_close(&turns);
     return st;
 }
 

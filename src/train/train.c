@@ -162,7 +162,7 @@ static enum clrnn_status open_sessions(struct clrnn_loop *l, const struct clrnn_
     TRY(open_followers(l, train, config, checkpoint));
     if (!l->data.valid)
         return CLRNN_OK;
-    TRY(clrnn_session_open(l->device, &valid, &l->valid));
+    TRY(clrnn_turns_open(&valid, &l->valid));
     TRY(clrnn_metrics_open(&l->metrics, l->model, l->data.valid));
     return l->params->plot ? count_confusion(l) : CLRNN_OK;
 }
@@ -451,7 +451,7 @@ done:
     }
     free(l.follower);
     clrnn_session_close(&l.train);
-    clrnn_session_close(&l.valid);
+    clrnn_turns_close(&l.valid);
     free(l.confusion);
     clrnn_metrics_close(&l.metrics);
     clrnn_model_destroy(&l.model);

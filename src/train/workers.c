@@ -67,6 +67,14 @@ static void take_message(void *user, enum clrnn_log_level level, const char *lin
         w->next->fn(w->next->user, level, line);
 }
 
+static void take_progress(void *user, const char *what, double share)
+{
+    const struct clrnn_worker *w = user;
+
+    if (!w->computes || !w->local)
+        w->next->progress(w->next->user, what, share);
+}
+
 void clrnn_worker_begin(struct clrnn_worker *worker)
 {
     worker->computes = true;
@@ -124,8 +132,10 @@ enum clrnn_status clrnn_team_create(const struct clrnn_log *log, struct clrnn_de
                                    .next = clrnn_device_log(devices[i])};
         if (count == 1)
             continue;
-        w->log = (struct clrnn_log){
-            .fn = take_message, .user = w, .level = w->next ? w->next->level : CLRNN_LOG_ERROR};
+        w->log = (struct clrnn_log){.fn = take_message,
+                                    .user = w,
+                                    .level = w->next ? w->next->level : CLRNN_LOG_ERROR,
+                                    .progress = w->next && w->next->progress ? take_progress : NULL};
         clrnn_device_set_log(w->device, &w->log);
     }
     return CLRNN_OK;

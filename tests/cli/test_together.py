@@ -129,5 +129,25 @@ def stopped(c):
         assert c.bytes(run) == c.bytes("whole"), f"{run}: other bytes than an unbroken run"
 
 
+def evaluated(c):
+    """eval and predict: batches on several devices in turn, the output of one."""
+    write_all(c)
+    for name, more in {"lengths": ("--probs",), "missing": (), "ctc": ("--decode", "greedy")}.items():
+        train(c, name, name, "0:0")
+        data = ("--x", "X.npy", *(() if name == "missing" else ("--lengths", "lengths.npy")))
+        labels = {"missing": ("--y", "yr.npy"), "ctc": ("--y", "yc.npy", "--y-lengths", "yl.npy")}
+        results = []
+        for number, devices in enumerate(("0:0", "0:0,0:1", "0:0,0:2,0:1,0:3")):
+            out, _ = c.run("eval", name, *data, *labels.get(name, ("--y", "y.npy")), "--devices", devices, "--json",
+                           env=DEVICES)
+            c.run("predict", name, *data, *more, "--devices", devices, "--out", f"{number}.csv", env=DEVICES)
+            results.append((out, (c.folder / f"{number}.csv").read_bytes()))
+        assert results[0] == results[1] == results[2], f"{name}: {results}"
+    _, err = c.run("predict", "lengths", "--stream", "--devices", "0:0,0:1", env=DEVICES, status=2)
+    assert "--stream runs on one device" in err, err
+    _, err = c.run("eval", "lengths", "--devices", "0:0,0:0", env=DEVICES, status=2)
+    assert "names 0:0 (" in err, err
+
+
 if __name__ == "__main__":
-    sys.exit(main([same_bytes, other_driver, of_ranks, refused, stopped]))
+    sys.exit(main([same_bytes, other_driver, of_ranks, refused, stopped, evaluated]))

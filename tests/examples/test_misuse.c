@@ -331,12 +331,12 @@ static void training(void **state)
     REFUSED("params", clrnn_train, device, NULL, NULL);
     REFUSED("params->config", clrnn_train, device, &no_config, NULL);
     REFUSED("rank", clrnn_rank_join, &log_, NULL);
-    note("clrnn_rank_agree"); // alone
-    assert_int_equal(clrnn_rank_agree(CLRNN_ERR_DATA), CLRNN_ERR_DATA);
-    note("clrnn_rank_launched");
-    assert_int_equal(clrnn_rank_launched(), 0);
+    GIVES(CLRNN_ERR_DATA, clrnn_rank_agree, CLRNN_ERR_DATA); // alone
+    GIVES(0, clrnn_rank_launched, );
     note("clrnn_rank_leave");
     clrnn_rank_leave();
+    REFUSED_SILENTLY(clrnn_model_share, NULL, &model, 1);
+    REFUSED("others", clrnn_model_share, model, NULL, 1);
     REFUSED_SILENTLY(clrnn_eval, NULL, &source, &evaluated);
     REFUSED("source", clrnn_eval, model, NULL, &evaluated);
     REFUSED("result", clrnn_eval, model, &source, NULL);
