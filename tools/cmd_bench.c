@@ -130,8 +130,10 @@ static void print_text(const struct clrnn_device *device, const struct clrnn_ben
         printf("inference      %.1f GFLOP/s, %.0f%%\n", r->infer_gflops,
                100 * r->infer_gflops / peak->gflops);
     } else {
-        printf("training       %.1f GFLOP/s, %.1f GB/s; the peak is - (no memory to measure it)\n", r->gflops,
-               r->gb_per_s);
+        printf("training       %.1f GFLOP/s, %.1f GB/s; %s\n", r->gflops, r->gb_per_s,
+               clrnn_device_info(device)->type == CLRNN_DEVICE_REF
+                   ? "ref is plain C for checking, its peak is not measured"
+                   : "no memory to measure the peak");
         printf("inference      %.1f GFLOP/s\n", r->infer_gflops);
     }
     printf("host           %.3f ms a step\n", r->host_ms_per_step);

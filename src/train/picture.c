@@ -13,6 +13,8 @@
 #include "base/file.h"
 #include "base/text.h"
 
+#define MOST_UPRIGHT 5u // marks of the x axis whose names stand side by side
+
 extern char **environ;
 
 // Searches gnuplot on the PATH; a new string, or NULL if there is none.
@@ -214,4 +216,24 @@ void clrnn_picture_text(const struct clrnn_picture *picture, const char *text)
         fputs((char[]){*at, *at == '\'' ? '\'' : '\0', '\0'}, picture->script);
     fputc('\'', picture->script);
     free(shown);
+}
+
+void clrnn_picture_tics(const struct clrnn_picture *picture, char axis, size_t count, char *const *names,
+                        size_t most_characters)
+{
+    fprintf(picture->script, "set %ctics noenhanced%s (", axis,
+            axis == 'x' && count > MOST_UPRIGHT ? " rotate by 45 right" : "");
+    for (size_t i = 0; i < count; i++) {
+        char *text = clrnn_text_escape(names[i] ? names[i] : "", CLRNN_TEXT_SHOWN);
+        char *cut =
+            text && strlen(text) > most_characters ? clrnn_text_fit(text, (int)most_characters) : NULL;
+
+        fputs(i ? ", '" : "'", picture->script);
+        for (const char *at = cut ? cut : text ? text : ""; *at; at++) // a percent sign begins a format
+            fputs((char[]){*at, *at == '\'' || *at == '%' ? *at : '\0', '\0'}, picture->script);
+        fprintf(picture->script, "' %zu", i);
+        free(text);
+        free(cut);
+    }
+    fprintf(picture->script, ")\n");
 }

@@ -75,7 +75,8 @@ static void write_loss(FILE *script, const struct clrnn_run_folder *f)
 
 // ---------------------------------------------------------------- classes.svg
 
-static void write_classes(FILE *script, const uint64_t *counts, uint32_t classes, bool steps)
+static void write_classes(FILE *script, const uint64_t *counts, uint32_t classes, bool steps,
+                          const struct clrnn_texts *names)
 {
     const char *what = steps ? "steps" : "samples";
 
@@ -84,7 +85,10 @@ static void write_classes(FILE *script, const uint64_t *counts, uint32_t classes
             "set ylabel '%s'\nset yrange [0:*]\nset offsets 0,0,graph 0.08,0\nset key off\n"
             "set style fill solid 0.9 noborder\nset boxwidth 0.6\nset xrange [-0.6:%g]\n",
             what, what, classes - 0.4);
-    if (classes <= MOST_BARS_NAMED)
+    if (names && classes <= MOST_BARS_NAMED)
+        clrnn_picture_tics(&(struct clrnn_picture){.script = script}, 'x', names->count, names->text,
+                           CLRNN_CLASS_CHARACTERS);
+    else if (classes <= MOST_BARS_NAMED)
         fprintf(script, "set xtics 1\n");
     fprintf(script, "plot '-' using 1:2 with boxes linecolor '#1f77b4'");
     if (classes <= MOST_BARS_NAMED / 2)
@@ -116,7 +120,8 @@ static void draw_loss(FILE *script, const struct subject *s)
 
 static void draw_classes(FILE *script, const struct subject *s)
 {
-    write_classes(script, s->counts, s->train->classes, s->train->y_steps && s->train->T > 1);
+    write_classes(script, s->counts, s->train->classes, s->train->y_steps && s->train->T > 1,
+                  s->confusion->names);
 }
 
 static void draw_metrics(FILE *script, const struct subject *s)

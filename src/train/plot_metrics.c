@@ -8,6 +8,7 @@
 
 #include "base/array.h"
 #include "base/file.h"
+#include "train/picture.h"
 
 #define MOST_CELLS_NAMED 16u // classes whose cells show their number
 
@@ -123,6 +124,14 @@ void clrnn_plot_confusion(FILE *script, const struct clrnn_picture_counts *confu
             epochs, K - 0.5, K - 0.5);
     if (K <= 2 * MOST_CELLS_NAMED)
         fprintf(script, "set xtics 1\nset ytics 1\n");
+    if (confusion->names && K <= 2 * MOST_CELLS_NAMED) {
+        const struct clrnn_picture picture = {.script = script};
+
+        clrnn_picture_tics(&picture, 'x', confusion->names->count, confusion->names->text,
+                           CLRNN_CLASS_CHARACTERS);
+        clrnn_picture_tics(&picture, 'y', confusion->names->count, confusion->names->text,
+                           CLRNN_CLASS_CHARACTERS);
+    }
     fprintf(script, "plot '-' using 1:2:3 with image pixels%s\n",
             named ? ", '-' using 1:2:3 with labels textcolor '#303030'" : "");
     for (int pass = 0; pass < (named ? 2 : 1); pass++) {

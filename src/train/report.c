@@ -134,7 +134,9 @@ static enum clrnn_status write_summary(const struct clrnn_loop *l, const struct 
 
 static enum clrnn_status draw(struct clrnn_loop *l, struct clrnn_tfevents *events, int plot)
 {
-    const struct clrnn_picture_counts confusion = {l->metrics.groups, l->metrics.confusion};
+    const struct clrnn_names *names = l->model->names;
+    const struct clrnn_picture_counts confusion = {l->metrics.groups, l->metrics.confusion,
+                                                   names && names->classes.count ? &names->classes : NULL};
     const double began = clrnn_clock();
     const enum clrnn_status st = clrnn_plot(&l->folder, l->data.train, &confusion, events, plot);
 

@@ -91,10 +91,12 @@ enum clrnn_status clrnn_run_folder_summary(const struct clrnn_run_folder *folder
 void clrnn_run_folder_former(const struct clrnn_run_folder *folder, struct clrnn_train_result *result);
 
 #define CLRNN_MOST_CLASSES_DRAWN 60u // in confusion.svg
+#define CLRNN_CLASS_CHARACTERS 20u   // of a class's name in a picture
 /** How often each class was predicted as each, [classes, classes], row: truth. */
 struct clrnn_picture_counts {
     uint32_t classes;
-    const uint64_t *count; // NULL: not counted
+    const uint64_t *count;           // NULL: not counted
+    const struct clrnn_texts *names; // of the classes, or NULL
 };
 /** Draws loss.svg, metrics.svg, classes.svg and confusion.svg with gnuplot, and appends them to `events`,
  * unless NULL, as pictures of the last epoch. `plot` as in clrnn_train_params. That gnuplot fails is not an

@@ -11,16 +11,23 @@
 
 #define LOSSES "compare-loss.svg"
 #define SPEEDS "compare-speed.svg"
+#define DEVICES_CHARACTERS 72u // of all names under the bars
 
 static const char *const colours[] = {"#1f77b4", "#d62728", "#2ca02c", "#9467bd",
                                       "#ff7f0e", "#17becf", "#8c564b"};
 
+// "0:0 Quadro P4000".
+static char *name_of(const struct clrnn_compare_row *row)
+{
+    return clrnn_format("%s %.40s", row->spec, row->is_ref ? "double precision" : row->name);
+}
+
 static void label(const struct clrnn_picture *p, const struct clrnn_compare_row *row)
 {
-    char text[80];
+    char *text = name_of(row);
 
-    snprintf(text, sizeof(text), "%s %.40s", row->spec, row->is_ref ? "double precision" : row->name);
-    clrnn_picture_text(p, text);
+    clrnn_picture_text(p, text ? text : row->spec);
+    free(text);
 }
 
 // ref is drawn last and thin, so that it is visible on top of curves that agree.
@@ -51,19 +58,22 @@ static void write_losses(const struct clrnn_picture *p, const struct clrnn_compa
 
 static void write_speeds(const struct clrnn_picture *p, const struct clrnn_compare_result *r)
 {
+    char **names = calloc(MAX2(r->row_count, 1u), sizeof(*names));
     FILE *f = p->script;
 
     fprintf(f,
             "set title 'Training samples per second' textcolor '#303030'\nset ylabel 'samples/s'\n"
             "set logscale y\nset key off\nset style fill solid 0.9 noborder\nset boxwidth 0.6\n"
-            "set xrange [-0.6:%g]\nset offsets 0,0,graph 0.1,0\nset xtics noenhanced (",
+            "set xrange [-0.6:%g]\nset offsets 0,0,graph 0.1,0\n",
             (double)r->row_count - 0.4);
-    for (size_t i = 0; i < r->row_count; i++) {
-        fprintf(f, "%s", i ? ", " : "");
-        clrnn_picture_text(p, r->row[i].spec);
-        fprintf(f, " %zu", i);
-    }
-    fprintf(f, ")\nplot '-' using 1:2 with boxes linecolor '#1f77b4', "
+    for (size_t i = 0; names && i < r->row_count; i++)
+        names[i] = name_of(&r->row[i]);
+    if (names)
+        clrnn_picture_tics(p, 'x', r->row_count, names, DEVICES_CHARACTERS / MAX2(r->row_count, 1u));
+    for (size_t i = 0; names && i < r->row_count; i++)
+        free(names[i]);
+    free(names);
+    fprintf(f, "plot '-' using 1:2 with boxes linecolor '#1f77b4', "
                "'-' using 1:2:3 with labels offset 0,0.7 textcolor '#303030'\n");
     for (int series = 0; series < 2; series++) {
         for (size_t i = 0; i < r->row_count; i++) {

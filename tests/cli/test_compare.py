@@ -169,6 +169,9 @@ def against_an_earlier_run(c):
         assert row[key] > 0, key
     assert row["step_ms"]["min"] <= row["step_ms"]["median"] <= row["step_ms"]["max"] and row["launches_per_step"] > 3
     assert (c.folder / "pictures" / "compare-loss.svg").exists() or not harness.shutil.which("gnuplot")
+    if harness.shutil.which("gnuplot"):
+        speeds = (c.folder / "pictures" / "compare-speed.svg").read_text()
+        assert f"0:0 {row['name'][:20]}" in speeds and "ref double" in speeds, row["name"]
     out, _ = c.run(*common, "--no-speed", "--baseline", "then.json", env=env)
     assert "nothing changed" in out and "DIFFERENT" not in out, out
     for device in then["devices"]:

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """What somebody who is new to the command leaves out or gets wrong, and what it then does."""
 import fcntl
+import html
 import json
 import math
 import os
@@ -228,6 +229,15 @@ def after_each_epoch(c):
         counts = json.loads(c.run("eval", "small", "--json")[0])["confusion"]
         shown = re.findall(r">\s*(\d+)</text>", (c.folder / "small/confusion.svg").read_text())
         assert all(str(n) in shown for row in counts for n in row), (counts, shown)
+        c.write("c.yaml", "model: {layers: [{linear: {out_features: 2}}]}\ntrain: {loss: cross_entropy, epochs: 1}\n"
+                "data: {train: {csv: t.csv, label: k}, valid: {csv: t.csv}}\n")
+        names = ["it's 5% & <b>", "a long name that goes on and on"]
+        (c.folder / "t.csv").write_text("a,k\n" + "".join(f'{n % 2},"{names[n % 2]}"\n' for n in range(40)))
+        c.run("train", "c.yaml", "--out", "named", "--quiet", "--plot")
+        for picture in ("confusion", "classes"):
+            text = html.unescape((c.folder / f"named/{picture}.svg").read_text())
+            assert names[0] in text and names[1][:19] in text and names[1] not in text, picture
+    assert "ref is plain C" in c.run("bench", "config.yaml", "--device", "ref", "--quiet")[0]
 
 
 def init_is_kept(c):

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Records forecasts of series from PyTorch in float32, with windows cut by NumPy, into series.json: the tables, configs,
+"""Records forecasts of series from PyTorch in float32, windows cut by NumPy, into series.json: the tables, configs,
 first weights, and the error over the validation rows after each epoch. tests/cli/test_forecast.py trains the same with
 clrnn from the tables. Needs PyTorch 2.15.
 
