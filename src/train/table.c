@@ -8,19 +8,14 @@
 
 #include "base/array.h"
 #include "base/file.h"
+#include "base/text.h"
 #include "formats/cell.h"
 #include "formats/csv.h"
 #include "train/dataset_advice.h"
 #include "train/table_file.h"
+#include "train/text_index.h"
 
 #define MOST_TEXTS 1000000u // different classes or groups
-
-// Finds texts by hash: open addressing over the indices of `texts`.
-struct index {
-    struct clrnn_texts *texts;
-    uint32_t *slot; // [size] index + 1, 0: free
-    size_t size;    // a power of two, or 0
-};
 
 struct loader {
     const struct clrnn_log *log;
@@ -31,59 +26,13 @@ struct loader {
     size_t capacity;           // numbers allocated
     struct clrnn_table_file *file; // of a large CSV file: the rows go there, one by one
     double *row;                   // [width] of the file's next row
-    struct index classes, groups;
-    bool text_label; // labels are texts
-    bool again;      // read once more: a label turned out to be a text
-    bool in_memory;  // no file is made
-    bool disk_full;  // the file could not be written: read once more, in memory
+    struct clrnn_text_index classes, groups;
+    size_t encoded[2]; // a row with a text that is UTF-8 beyond ASCII, and one that is not UTF-8; 0: none
+    bool text_label;   // labels are texts
+    bool again;        // read once more: a label turned out to be a text
+    bool in_memory;    // no file is made
+    bool disk_full;    // the file could not be written: read once more, in memory
 };
-
-// ---------------------------------------------------------------- texts
-
-static size_t hash_of(const char *text)
-{
-    uint64_t h = 14695981039346656037u;
-
-    for (; *text; text++)
-        h = (h ^ (unsigned char)*text) * 1099511628211u;
-    return (size_t)(h ^ (h >> 29));
-}
-
-static bool grow_index(struct index *x)
-{
-    const size_t size = x->size ? 2 * x->size : 64;
-    uint32_t *slot = calloc(size, sizeof(*slot));
-
-    if (!slot)
-        return false;
-    for (size_t i = 0; i < x->texts->count; i++) {
-        size_t at = hash_of(x->texts->text[i]) & (size - 1);
-
-        while (slot[at])
-            at = (at + 1) & (size - 1);
-        slot[at] = (uint32_t)i + 1;
-    }
-    free(x->slot);
-    x->slot = slot;
-    x->size = size;
-    return true;
-}
-
-// The index of a text, which is added unless `fixed`; SIZE_MAX: no memory, or not there.
-static size_t intern(struct index *x, const char *text, bool fixed)
-{
-    size_t at;
-
-    if (2 * (x->texts->count + 1) > x->size && !grow_index(x))
-        return SIZE_MAX;
-    for (at = hash_of(text) & (x->size - 1); x->slot[at]; at = (at + 1) & (x->size - 1))
-        if (!strcmp(x->texts->text[x->slot[at] - 1], text))
-            return x->slot[at] - 1;
-    if (fixed || !clrnn_texts_add(x->texts, text))
-        return SIZE_MAX;
-    x->slot[at] = (uint32_t)x->texts->count;
-    return x->texts->count - 1;
-}
 
 // ---------------------------------------------------------------- cells
 
@@ -144,6 +93,26 @@ static enum clrnn_status read_number(const struct loader *l, size_t row, size_t 
     return clrnn_cell_number(text, length, decimal_of(l), value) ? CLRNN_OK : no_number(l, row, place, text);
 }
 
+// Refuses texts in two encodings, in which one word would count as two.
+static enum clrnn_status check_encoding(struct loader *l, size_t row, size_t place, const char *text)
+{
+    const bool other = !clrnn_text_is_clean(text, CLRNN_TEXT_BYTES);
+    const char *at = text;
+
+    while (*at && (unsigned char)*at < 0x80)
+        at++;
+    if (!*at)
+        return CLRNN_OK;
+    if (!l->encoded[other])
+        l->encoded[other] = row;
+    return !l->encoded[!other]
+               ? CLRNN_OK
+               : bad(l, row, place,
+                     "\"%.40s\" is %sin UTF-8, but a text in row %zu is%s: the file mixes encodings; bring all of "
+                     "it to UTF-8",
+                     text, other ? "not " : "", l->encoded[!other], other ? "" : " not");
+}
+
 static enum clrnn_status read_label(struct loader *l, size_t row, size_t place, const char *text,
                                     size_t length, double *value)
 {
@@ -163,7 +132,8 @@ static enum clrnn_status read_label(struct loader *l, size_t row, size_t place, 
         if (l->again)
             return CLRNN_ERR_DATA; // not logged: the file is read once more
     }
-    index = intern(&l->classes, text, fixed);
+    TRY(check_encoding(l, row, place, text));
+    index = clrnn_text_index_find(&l->classes, text, fixed);
     if (index == SIZE_MAX && fixed)
         return bad(l, row, place, "\"%.40s\" is none of the model's %zu classes, which are %.40s ... %.40s",
                    text, l->classes.texts->count, l->classes.texts->text[0],
@@ -206,7 +176,8 @@ static enum clrnn_status read_cell(void *user, size_t row, size_t column, const 
                            text);
             break;
         case CLRNN_PLACE_GROUP:
-            index = intern(&l->groups, text, false);
+            TRY(check_encoding(l, row, at - 1, text));
+            index = clrnn_text_index_find(&l->groups, text, false);
             if (index == SIZE_MAX)
                 return clrnn_error_memory(l->log, length, l->wish->path);
             if (index >= MOST_TEXTS)
@@ -413,7 +384,7 @@ static enum clrnn_status load(struct loader *l)
     enum clrnn_status st;
 
     for (size_t i = 0; names && i < names->classes.count; i++)
-        if (intern(&l->classes, names->classes.text[i], false) == SIZE_MAX)
+        if (clrnn_text_index_find(&l->classes, names->classes.text[i], false) == SIZE_MAX)
             return clrnn_error_memory(l->log, 0, l->wish->path);
     l->text_label = l->classes.texts->count;
     st = clrnn_csv_stream(l->log, l->wish->path, &rules, &sink);

@@ -73,13 +73,13 @@ static enum clrnn_status no_column(const struct chooser *c, const char *name, co
     }
     strtod(c->names[0], &end);
     return clrnn_error(
-        c->log, CLRNN_ERR_DATA, "%s: has no column %s (%s)%s, its columns are %s%s", c->wish->path, name,
-        what, hint, list,
+        c->log, CLRNN_ERR_DATA, "%s: has no column %s (%s), its columns are %s%s", c->wish->path, name, what,
+        list,
         *c->names[0] == '#' ? ": a line that begins with # is a comment where comment: \"#\" says so"
         : !strncmp(c->names[0], "sep=", 4) ? ": the first line tells Excel the delimiter, delete it"
         : end != c->names[0] && !*end
             ? ": the first line holds numbers, put one with the columns' names above it"
-            : "");
+            : hint);
 }
 
 // ---------------------------------------------------------------- adding it

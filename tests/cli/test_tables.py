@@ -366,6 +366,12 @@ def odd_cells(c):
             err = c.run(*command, status=3)[1]
             assert "row 31" in err and words.format(verb) in err, f"{cell}: {err}"
             assert cell != "inf" or "missing" not in err, err
+    for key in ("label: k", "label: k, group: g, window: 1"):
+        for texts in (("\xe9".encode("latin-1"), "\xe9".encode()), ("\xe9".encode(), "\xe9".encode("latin-1"))):
+            rows = [b"1,%s,x" % text if "group" not in key else b"1,x,%s" % text for text in texts]
+            (c.folder / "t.csv").write_bytes(b"a,k,g\n" + b"\n".join(rows) + b"\n")
+            err = c.run("data", "c.yaml", "--set", f"data.train={{csv: t.csv, columns: [a], {key}}}", status=3)[1]
+            assert "row 2, column" in err and "mixes encodings" in err, err
     (c.folder / "t.csv").write_text("")
     assert "t.csv: is empty" in c.run("data", "c.yaml", status=3)[1]
     for step, words in ((1, "counts the rows: left out"), (2, "growing whole numbers"), (-1, None)):
