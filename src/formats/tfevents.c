@@ -132,7 +132,8 @@ static enum clrnn_status truncate_after(const struct clrnn_tfevents *e, uint64_t
         return CLRNN_OK;
     TRY(clrnn_map_open(e->log, e->path, &map));
     st = clrnn_out_open(e->log, e->path, &out);
-    for (size_t at = 0; st == CLRNN_OK && (size = record_size(map.data + at, map.size - at)); at += size)
+    for (size_t at = 0; st == CLRNN_OK && at < map.size && (size = record_size(map.data + at, map.size - at));
+         at += size)
         if (is_kept(map.data + at, size, steps))
             clrnn_out_write(out, map.data + at, size); // commit reports
     if (st == CLRNN_OK)
