@@ -3,6 +3,7 @@
 #include "tools/interrupt.h"
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <time.h>
@@ -12,6 +13,7 @@
 #include "clrnn/base.h"
 
 static sigset_t awaited;
+static sem_t started;
 static volatile sig_atomic_t asked, is_watched, is_ignored_now; // is_watched: somebody looks at `asked`
 
 // Tells the user that the program ends after the current step, which may take long.
@@ -29,6 +31,7 @@ static void *wait_for_signals(void *unused)
     const struct timespec patience = {.tv_sec = 3};
     int number;
 
+    sem_post(&started);
     do
         sigwait(&awaited, &number);
     while (is_ignored_now);
@@ -67,10 +70,15 @@ void interrupt_start(void)
     sigaddset(&blocked, SIGXFSZ); // which LLVM catches and dies of
     if (pthread_sigmask(SIG_BLOCK, &blocked, NULL))
         return;
-    if (pthread_create(&thread, NULL, wait_for_signals, NULL))
+    if (sem_init(&started, 0, 0) || pthread_create(&thread, NULL, wait_for_signals, NULL)) {
         pthread_sigmask(SIG_UNBLOCK, &awaited, NULL);
-    else
-        pthread_detach(thread);
+        return;
+    }
+    pthread_detach(thread);
+    // A process that is forked now would inherit locks that the thread takes as it starts: AddressSanitizer's
+    // has one.
+    while (sem_wait(&started))
+        continue;
 }
 
 const volatile sig_atomic_t *interrupt_flag(void)
