@@ -9,9 +9,9 @@
 // Four rows of the weights lie together, and units side by side: neighbours read neighbouring 16 bytes.
 //
 // The first HELD fours of an item's rows stay in its registers over all steps; the others come from the caches in
-// each.
+// each, UNROLL fours of rows at a time.
 //
-// Defines: CELL, RELU, WIDTH as in rnn_cell.h; HIDDEN hidden units; ROWS, PARTS, LANES, LANE_UNITS, HELD; PART,
+// Defines: CELL, RELU, WIDTH as in rnn_cell.h; HIDDEN hidden units; ROWS, PARTS, LANES, LANE_UNITS, HELD, UNROLL; PART,
 // a multiple of 4; ITEMS, the work-group's size. Of the including file: K rows and COLUMNS * HIDDEN columns of the
 // matrix, WEIGHT(w, k, p, u) its element in row k and column u of block p.
 #ifndef CLRNN_CL_RNN_GROUP_H
@@ -151,7 +151,7 @@ static inline __attribute__((always_inline)) void multiply(const struct weights 
     for (uint k4 = 0; k4 < HELD; k4++)
         MULTIPLY4(k4, FROM_REGISTERS)
 #endif
-#pragma unroll 4
+#pragma unroll UNROLL
     for (uint k4 = HELD; k4 < PART / 4; k4++)
         MULTIPLY4(k4, FROM_MEMORY)
 #pragma unroll

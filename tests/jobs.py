@@ -182,6 +182,11 @@ def package():
                     *(judge(own, f"tests/python/test_{name}.py", ".", *words) for name, words in tests.items())])
 
 
+def gpu():
+    """GPUs' compilers keep what plans choose in registers."""
+    return judge("tools/gpu-compile", "--build", "build-check")
+
+
 def dist():
     """The archive of the committed tree builds, and its quick suites pass."""
     with tempfile.TemporaryDirectory(prefix="clrnn-dist-") as folder:
@@ -235,6 +240,7 @@ FULL = {
                                  # leaving a signal handler by siglongjmp looks to it as if the handler never ended
                                  TSAN_OPTIONS=f"report_signal_unsafe=0:suppressions={ROOT}/tests/tsan.supp"),
     "bench": bench,
+    "gpu": gpu,
     "dist": dist,
     "debian": debian,
 }

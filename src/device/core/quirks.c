@@ -20,6 +20,9 @@ static const struct {
     {"rusticl", {.rank = 2}},
     {"Clover", {.rank = 3}},
     {"Oclgrind", {.rank = 4}}, // a simulator
+    // of 256, as its compiler schedules loads far ahead
+    {"AMD Accelerated Parallel Processing", {.registers = 224}},
+    {"NVIDIA CUDA", {.registers = 255}},
     // Mesa's CPU device silently leaves loops after LP_MAX_TGSI_LOOP_ITERATIONS, and unrolls none.
     {"llvmpipe", {.builds_slowly = true, .loop_rounds = 65535}},
 };
@@ -36,7 +39,9 @@ static bool has(const char *text, const char *word)
 
 struct clrnn_quirks clrnn_quirks_of(const struct clrnn_device_info *info)
 {
-    struct clrnn_quirks all = {.loop_rounds = INFINITY};
+    // registers: of the 128 of Intel's narrowest sub-groups, of 8, as its compiler keeps some; nobody has
+    // fewer
+    struct clrnn_quirks all = {.loop_rounds = INFINITY, .registers = 112};
 
     for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
         const struct clrnn_quirks *q = &table[i].quirks;

@@ -14,6 +14,8 @@
     X(bool, builds_slowly, EITHER) \
     /* limit for the iterations of all loops of a work-item; INFINITY: none */ \
     X(double, loop_rounds, LEAST) \
+    /* of 32 bits that a work-item can have on a GPU, beside the 64 Ki that a work-group shares */ \
+    X(unsigned, registers, MOST) \
     /* of several platforms with the same device, the one with the lowest rank is preferred */ \
     X(unsigned, rank, MOST)
 
