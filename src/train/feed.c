@@ -13,7 +13,7 @@
 #define PIECE_BYTES ((size_t)64 << 20) // of one transfer of a mapped file
 #define CHUNK_BYTES ((size_t)4 << 20)  // of one transfer of converted rows
 #define SHARED_BYTES ((size_t)64 << 20)
-#define RELEASE_BYTES ((size_t)8 << 20) // mapped pages are released after this many bytes
+#define RELEASE_BYTES ((size_t)4 << 20) // mapped pages are released after this many bytes
 
 struct clrnn_feed {
     struct clrnn_model *model;
