@@ -23,7 +23,7 @@ import oclgrind
 PASSES = {
     "pocl": {"suites": None, "env": {"CLRNN_DEVICE": "pocl"}},
     "rusticl": {
-        "suites": ["device", "ops", "model", "run"],
+        "suites": ["device", "ops", "model", "run", "parity"],
         "env": {"CLRNN_DEVICE": "rusticl", "RUSTICL_ENABLE": "llvmpipe", "CLRNN_TEST_SMALL": "1"},
     },
     "oclgrind": {"suites": ["ops", "groups", "variants", "run"], "env": {}},

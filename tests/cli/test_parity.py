@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Training runs recorded from PyTorch, reproduced number for number: a test for each case of the collection
-that lies beside this checkout (../shared/parity, or the folder that CLRNN_PARITY names), as TAP.
+"""Training runs recorded from PyTorch, reproduced number for number: a test for each case of the collections open and
+open2 that lie beside this checkout (in ../shared/parity, or the folder that CLRNN_PARITY names), as TAP.
 
     test_parity.py CLRNN ROOT
 
-With CLRNN_TEST_SMALL only the smallest cases, for devices that are simulated."""
+With CLRNN_TEST_SMALL only the smallest cases of each, for devices that are simulated."""
 import concurrent.futures
 import json
 import os
@@ -16,7 +16,7 @@ import subprocess
 import sys
 
 JOBS = 2
-SMALL_CASES = 12
+SMALL_CASES = 8
 SYSTEM_PYTHON = "/usr/bin/python3"
 
 
@@ -47,9 +47,9 @@ def run(python, checker, clrnn, case):
 
 
 def main():
-    clrnn, root = os.path.abspath(sys.argv[1]), pathlib.Path(sys.argv[2])
+    clrnn, root = os.path.abspath(sys.argv[1]), pathlib.Path(sys.argv[2]).resolve()
     folder = pathlib.Path(os.environ.get("CLRNN_PARITY", root.parent / "shared" / "parity"))
-    checker = folder / "check.py"
+    checker = folder / "check2.py"  # for both collections
     if not checker.exists():
         print("1..0 # SKIP no recorded runs lie beside this checkout")
         return 0
@@ -57,9 +57,11 @@ def main():
     if python is None:
         print("1..0 # SKIP no Python with numpy")
         return 0
-    cases = sorted(path.parent for path in (folder / "open").rglob("expected.json"))
-    if os.environ.get("CLRNN_TEST_SMALL"):
-        cases = sorted(sorted(cases, key=work)[:SMALL_CASES])
+    cases = []
+    for collection in ("open", "open2"):
+        found = sorted(path.parent for path in (folder / collection).rglob("expected.json"))
+        small = os.environ.get("CLRNN_TEST_SMALL")
+        cases += sorted(sorted(found, key=work)[:SMALL_CASES]) if small else found
     print(f"1..{len(cases)}")
     failed = 0
     with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
