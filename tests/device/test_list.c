@@ -138,6 +138,47 @@ static void test_wrong_arguments(void **state)
     clrnn_buffer_destroy(&i);
 }
 
+/** In a long list launches share kernels: each still has its own arguments, also after a refused one, when
+ * the list is run again and when a part of it is run. */
+static void test_long(void **state)
+{
+    enum { LONG = (1 << 14) + 50 };
+    struct test_launches *f = test_launches_need(state);
+    struct clrnn_buffer *cursor = test_buffer(f, CLRNN_U32, 1), *order = test_buffer(f, CLRNN_I32, 3 * LONG);
+    struct clrnn_buffer *a = test_buffer(f, CLRNN_REAL, 1), *sum = test_buffer(f, CLRNN_REAL, 1);
+    int32_t *got = malloc(2 * LONG * sizeof(*got)), used;
+    const float x = 1;
+    float y;
+
+    assert_non_null(got);
+    assert_int_equal(clrnn_buffer_write_f32(a, 0, 1, &x), CLRNN_OK);
+    for (int i = 0; i < LONG; i++) {
+        assert_int_equal(note(f, cursor, order, i), CLRNN_OK);
+        if (i == LONG - 10)
+            EXPECT_ARG(f, "got 2 arguments", "note", NO_DEFINES, RANGE1(1), FREE, ARGS(BUF(cursor), INT(-1)));
+        if (i == LONG - 8)
+            assert_int_equal(clrnn_launch_kernel(f->l, "probe", "add", NO_DEFINES, RANGE1(1), FREE,
+                                                 ARGS(BUF(a), BUF(a), BUF(sum), UINT(1), REAL(0.5))),
+                             CLRNN_OK);
+    }
+    assert_string_equal(clrnn_launches_info(f->l, LONG)->kernel, "note");
+    assert_string_equal(clrnn_launches_info(f->l, LONG - 7)->kernel, "add");
+    assert_int_equal(clrnn_launches_run(f->l), CLRNN_OK);
+    assert_int_equal(clrnn_launches_run_part(f->l, LONG - 20, LONG + 1), CLRNN_OK);
+    assert_int_equal(clrnn_buffer_read_i32(cursor, 0, 1, &used), CLRNN_OK);
+    assert_int_equal(used, LONG + 20);
+    assert_int_equal(clrnn_buffer_read_i32(order, 0, LONG + 20, got), CLRNN_OK);
+    for (int i = 0; i < LONG + 20; i++)
+        assert_int_equal(got[i], i < LONG ? i : i - 20);
+    assert_int_equal(clrnn_buffer_read_f32(sum, 0, 1, &y), CLRNN_OK);
+    assert_true(y == 1.5f);
+    free(got);
+    clrnn_buffer_destroy(&cursor);
+    clrnn_buffer_destroy(&order);
+    clrnn_buffer_destroy(&a);
+    clrnn_buffer_destroy(&sum);
+}
+
 static void test_groups(void **state)
 {
     struct test_launches *f = test_launches_need(state);
@@ -347,6 +388,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_order, setup, test_launches_close),
         cmocka_unit_test_setup_teardown(test_arguments, setup, test_launches_close),
         cmocka_unit_test_setup_teardown(test_wrong_arguments, setup, test_launches_close),
+        cmocka_unit_test_setup_teardown(test_long, setup, test_launches_close),
         cmocka_unit_test_setup_teardown(test_groups, setup, test_launches_close),
         cmocka_unit_test_setup_teardown(test_zero, setup, test_launches_close),
         cmocka_unit_test_setup_teardown(test_scratch, setup, test_launches_close),

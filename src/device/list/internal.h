@@ -20,7 +20,8 @@ struct clrnn_launch {
     clrnn_run_fn *run;
     union {
         struct {
-            cl_kernel kernel;           // owned: its arguments are set for good
+            cl_kernel kernel;           // owned: its arguments are set for good; NULL: `shared` has it
+            size_t shared;              // 0, or 1 + the number of a shared kernel, which has `name`, too
             const char *stem, *defines; // within `name`, one after the other: "gemm", "WIDTH=16 TILE=6"
             cl_uint dims;
             size_t global[3], local[3];
@@ -45,10 +46,19 @@ struct clrnn_launch_event {
     size_t launch;
 };
 
+/** A kernel object of many launches in a long list: before each its arguments are set anew. */
+struct clrnn_shared_kernel {
+    cl_kernel kernel;
+    char *name; // with stem and defines, of all its launches
+    size_t set; // the launch whose arguments are set; SIZE_MAX: none
+};
+
 struct clrnn_launches {
     struct clrnn_device *device;
     struct clrnn_launch *launch;
     size_t count;
+    struct clrnn_shared_kernel *shared;
+    size_t shared_count;
     char **op; // names; the last is the current one
     size_t op_count;
     struct clrnn_buffer **scratch;      // retained

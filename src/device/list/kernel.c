@@ -17,17 +17,87 @@ static const char *const ARG_WORDS[] = {
     [CLRNN_ARG_REAL] = "a real",     [CLRNN_ARG_LOCAL] = "local memory", [CLRNN_ARG_STRUCT] = "a struct",
 };
 
+// ---------------------------------------------------------------- arguments and running
+
+static cl_kernel kernel_of(const struct clrnn_launches *launches, const struct clrnn_launch *l)
+{
+    return l->kernel.shared ? launches->shared[l->kernel.shared - 1].kernel : l->kernel.kernel;
+}
+
+static cl_int set_arg(cl_kernel kernel, cl_uint i, const struct clrnn_arg *a)
+{
+    const cl_float real = a->kind == CLRNN_ARG_REAL ? (cl_float)a->real : 0;
+
+    switch (a->kind) {
+    case CLRNN_ARG_BUFFER:
+        return clSetKernelArg(kernel, i, sizeof(cl_mem), a->buffer ? &a->buffer->mem : NULL);
+    case CLRNN_ARG_UINT:
+    case CLRNN_ARG_INT:
+        return clSetKernelArg(kernel, i, sizeof(a->word), &a->word);
+    case CLRNN_ARG_REAL:
+        return clSetKernelArg(kernel, i, sizeof(real), &real);
+    case CLRNN_ARG_LOCAL:
+        return clSetKernelArg(kernel, i, a->bytes, NULL);
+    case CLRNN_ARG_STRUCT:
+        return clSetKernelArg(kernel, i, a->bytes, a->data);
+    }
+    return CL_INVALID_ARG_VALUE;
+}
+
+static bool same_arg(const struct clrnn_arg *a, const struct clrnn_arg *b)
+{
+    switch (a->kind) {
+    case CLRNN_ARG_BUFFER:
+        return a->buffer == b->buffer;
+    case CLRNN_ARG_REAL:
+        return memcmp(&a->real, &b->real, sizeof(a->real)) == 0;
+    case CLRNN_ARG_STRUCT:
+        return a->bytes == b->bytes && memcmp(a->data, b->data, a->bytes) == 0;
+    default:
+        return a->word == b->word;
+    }
+}
+
+// Sets those arguments of a shared kernel that differ from the launch before; queueing has taken its.
+static enum clrnn_status set_shared(struct clrnn_launches *launches, const struct clrnn_launch *l)
+{
+    struct clrnn_shared_kernel *shared = &launches->shared[l->kernel.shared - 1];
+    const size_t at = (size_t)(l - launches->launch);
+    const struct clrnn_arg *before =
+        shared->set == SIZE_MAX ? NULL : launches->launch[shared->set].kernel.args;
+
+    if (shared->set == at)
+        return CLRNN_OK;
+    shared->set = SIZE_MAX;
+    for (cl_uint i = 0; i < l->kernel.arg_count; i++) {
+        const struct clrnn_arg *a = &l->kernel.args[i];
+        const cl_int error = before && same_arg(a, &before[i]) ? CL_SUCCESS : set_arg(shared->kernel, i, a);
+
+        if (error != CL_SUCCESS)
+            return clrnn_cl_error(launches->device->log, error, "clSetKernelArg",
+                                  "%s: cl/%s.cl %s: argument %u, on %s", l->info.op, l->kernel.stem, l->name,
+                                  (unsigned)i + 1, launches->device->info.name);
+    }
+    shared->set = at;
+    return CLRNN_OK;
+}
+
 enum clrnn_status clrnn_kernel_run(struct clrnn_launches *launches, struct clrnn_launch *l, cl_event *event)
 {
     const struct clrnn_device *d = launches->device;
-    const cl_int error = clEnqueueNDRangeKernel(d->queue, l->kernel.kernel, l->kernel.dims, NULL,
-                                                l->kernel.global, l->kernel.local, 0, NULL, event);
+    cl_int error;
 
+    if (l->kernel.shared)
+        TRY(set_shared(launches, l));
+    error = clEnqueueNDRangeKernel(d->queue, kernel_of(launches, l), l->kernel.dims, NULL, l->kernel.global,
+                                   l->kernel.local, 0, NULL, event);
     return error == CL_SUCCESS ? CLRNN_OK
                                : clrnn_cl_error(d->log, error, "clEnqueueNDRangeKernel",
                                                 "%s: kernel %s of cl/%s.cl, %s, on %s", l->info.op, l->name,
                                                 l->kernel.stem, l->info.shape, d->info.name);
 }
+
+// ---------------------------------------------------------------- checks
 
 static bool one_of(const char *type, const char *const *names)
 {
@@ -110,36 +180,20 @@ static enum clrnn_status set_args(const struct clrnn_device *d, const char *stem
                            name, count, (unsigned)wanted);
     for (cl_uint i = 0; i < wanted; i++) {
         const struct clrnn_arg *a = &args[i];
-        const cl_float real = (cl_float)a->real;
 
         if (a->kind == CLRNN_ARG_BUFFER && a->buffer && a->buffer->device != d)
             return clrnn_error(d->log, CLRNN_ERR_ARG, "cl/%s.cl %s: argument %u, %s, lies on another device",
                                stem, name, (unsigned)i + 1, a->buffer->what);
         TRY(check_type(d, stem, name, kernel, i, a));
-        switch (a->kind) {
-        case CLRNN_ARG_BUFFER:
-            error = clSetKernelArg(kernel, i, sizeof(cl_mem), a->buffer ? &a->buffer->mem : NULL);
-            break;
-        case CLRNN_ARG_UINT:
-        case CLRNN_ARG_INT:
-            error = clSetKernelArg(kernel, i, sizeof(a->word), &a->word);
-            break;
-        case CLRNN_ARG_REAL:
-            error = clSetKernelArg(kernel, i, sizeof(real), &real);
-            break;
-        case CLRNN_ARG_LOCAL:
-            error = clSetKernelArg(kernel, i, a->bytes, NULL);
-            break;
-        case CLRNN_ARG_STRUCT:
-            error = clSetKernelArg(kernel, i, a->bytes, a->data);
-            break;
-        }
+        error = set_arg(kernel, i, a);
         if (error != CL_SUCCESS)
             return clrnn_cl_error(d->log, error, "clSetKernelArg", "cl/%s.cl %s: argument %u, %s, on %s",
                                   stem, name, (unsigned)i + 1, ARG_WORDS[a->kind], d->info.name);
     }
     return CLRNN_OK;
 }
+
+// ---------------------------------------------------------------- sizes
 
 /** Work-items per work-group: 64, or what was measured to be fastest, at most `most` and the global size.
  * */
@@ -212,7 +266,7 @@ static enum clrnn_status set_range(struct clrnn_launches *launches, struct clrnn
     if (range->local[0])
         memcpy(l->kernel.local, range->local, sizeof(l->kernel.local));
     else
-        choose_local(launches, l->name, l->kernel.kernel, range, l->kernel.local);
+        choose_local(launches, l->name, kernel_of(launches, l), range, l->kernel.local);
     for (unsigned k = 0; k < range->dims; k++) {
         const size_t local = l->kernel.local[k];
 
@@ -225,6 +279,8 @@ static enum clrnn_status set_range(struct clrnn_launches *launches, struct clrnn
     print_shape(l->info.shape, l);
     return CLRNN_OK;
 }
+
+// ---------------------------------------------------------------- launches
 
 /** Stores name, stem and defines in one allocation. */
 static enum clrnn_status name_launch(const struct clrnn_device *d, struct clrnn_launch *l, const char *stem,
@@ -269,6 +325,10 @@ static enum clrnn_status keep_args(const struct clrnn_device *d, struct clrnn_la
     return CLRNN_OK;
 }
 
+// From here on launches of a list share kernel objects, each of which is 1 kB or more: a list is that long
+// where layers have launches for each step of a long sequence.
+enum { SHARED_FROM = 1 << 14 };
+
 /** clCreateKernel has failed: the kernel is not in the source, or the driver has lost it. */
 static enum clrnn_status error_no_kernel(const struct clrnn_device *d, const char *stem, const char *name,
                                          cl_int error)
@@ -289,6 +349,48 @@ static enum clrnn_status error_no_kernel(const struct clrnn_device *d, const cha
     return st;
 }
 
+static bool same_kernel(const char *name, const struct clrnn_launch *l)
+{
+    const char *stem = name + strlen(name) + 1, *defines = stem + strlen(stem) + 1;
+
+    return !strcmp(name, l->name) && !strcmp(stem, l->kernel.stem) && !strcmp(defines, l->kernel.defines);
+}
+
+static void use_shared(struct clrnn_launches *launches, struct clrnn_launch *l, size_t shared)
+{
+    l->name = launches->shared[shared].name;
+    l->kernel.stem = l->name + strlen(l->name) + 1;
+    l->kernel.defines = l->kernel.stem + strlen(l->kernel.stem) + 1;
+    l->kernel.kernel = NULL;
+    l->kernel.shared = shared + 1;
+}
+
+/** Gives a launch its kernel: one of its own, or in a long list that of its name and program. */
+static enum clrnn_status take_kernel(struct clrnn_launches *launches, struct clrnn_launch *l,
+                                     cl_program program)
+{
+    const bool shares = launches->count > SHARED_FROM;
+    cl_int error;
+
+    for (size_t i = 0; shares && i < launches->shared_count; i++)
+        if (same_kernel(launches->shared[i].name, l)) {
+            free(l->name);
+            use_shared(launches, l, i);
+            return CLRNN_OK;
+        }
+    l->kernel.kernel = clCreateKernel(program, l->name, &error);
+    if (!l->kernel.kernel)
+        return error_no_kernel(launches->device, l->kernel.stem, l->name, error);
+    if (!shares)
+        return CLRNN_OK;
+    if (!ARRAY_GROW(launches->shared, launches->shared_count))
+        return clrnn_error_memory(launches->device->log, 0, "a list of launches");
+    launches->shared[launches->shared_count] =
+        (struct clrnn_shared_kernel){l->kernel.kernel, l->name, SIZE_MAX};
+    use_shared(launches, l, launches->shared_count++);
+    return CLRNN_OK;
+}
+
 enum clrnn_status clrnn_launch_kernel(struct clrnn_launches *launches, const char *stem, const char *name,
                                       struct clrnn_defines defines, struct clrnn_range range,
                                       struct clrnn_cost cost, size_t arg_count, const struct clrnn_arg *args)
@@ -297,7 +399,6 @@ enum clrnn_status clrnn_launch_kernel(struct clrnn_launches *launches, const cha
     const size_t before = launches->count;
     struct clrnn_launch *l;
     cl_program program;
-    cl_int error;
     enum clrnn_status st;
 
     if (clrnn_device_is_ref(d))
@@ -307,21 +408,16 @@ enum clrnn_status clrnn_launch_kernel(struct clrnn_launches *launches, const cha
     st = name_launch(d, l, stem, name, defines);
     if (st == CLRNN_OK)
         st = keep_args(d, l, arg_count, args);
-    if (st != CLRNN_OK)
-        goto fail;
+    if (st == CLRNN_OK)
+        st = take_kernel(launches, l, program);
     l->info.kernel = l->name;
-    l->kernel.kernel = clCreateKernel(program, name, &error);
-    if (!l->kernel.kernel) {
-        st = error_no_kernel(d, stem, name, error);
-        goto fail;
-    }
-    st = set_args(d, stem, name, l->kernel.kernel, arg_count, args);
+    if (st == CLRNN_OK)
+        st = set_args(d, stem, name, kernel_of(launches, l), arg_count, args);
+    if (l->kernel.shared)
+        launches->shared[l->kernel.shared - 1].set = st == CLRNN_OK ? before : SIZE_MAX;
     if (st == CLRNN_OK)
         st = set_range(launches, l, &range);
-    if (st == CLRNN_OK)
-        return CLRNN_OK;
-
-fail:
-    clrnn_launches_cut(launches, before);
+    if (st != CLRNN_OK)
+        clrnn_launches_cut(launches, before);
     return st;
 }

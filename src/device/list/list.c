@@ -31,6 +31,11 @@ void clrnn_launches_destroy(struct clrnn_launches **launches)
         clReleaseEvent(l->timing[i].event);
     free(l->timing);
     clrnn_launches_cut(l, 0);
+    for (size_t i = 0; i < l->shared_count; i++) {
+        clReleaseKernel(l->shared[i].kernel);
+        free(l->shared[i].name);
+    }
+    free(l->shared);
     free(l->launch);
     for (size_t i = 0; i < l->op_count; i++)
         free(l->op[i]);
@@ -82,13 +87,16 @@ void clrnn_launches_cut(struct clrnn_launches *launches, size_t count)
     while (launches->count > count) {
         struct clrnn_launch *l = &launches->launch[--launches->count];
 
-        if (l->name) { // only kernels have one
+        if (l->name && !l->kernel.shared) { // only kernels have one
             if (l->kernel.kernel)
                 clReleaseKernel(l->kernel.kernel);
             free(l->name);
         }
         free(l->owned);
     }
+    for (size_t i = 0; i < launches->shared_count; i++)
+        if (launches->shared[i].set >= count)
+            launches->shared[i].set = SIZE_MAX;
 }
 
 // ---------------------------------------------------------------- fills, host calls
@@ -216,6 +224,10 @@ static enum clrnn_status keep_time(struct clrnn_launches *launches, size_t launc
 
 // ---------------------------------------------------------------- running
 
+enum {
+    MOST_QUEUED = 1 << 14
+}; // launches before it is waited for them; each in the queue costs the driver memory
+
 static enum clrnn_status run_one(struct clrnn_launches *launches, size_t at)
 {
     const bool profile = launches->device->profile;
@@ -237,8 +249,11 @@ enum clrnn_status clrnn_launches_run_part(struct clrnn_launches *launches, size_
     if (first > last || last > launches->count)
         return clrnn_error(launches->device->log, CLRNN_ERR_ARG, "launches %zu to %zu of %zu cannot be run",
                            first, last, launches->count);
-    for (size_t i = first; i < last; i++)
+    for (size_t i = first; i < last; i++) {
         TRY(run_one(launches, i));
+        if ((i - first + 1) % MOST_QUEUED == 0)
+            TRY(clrnn_device_finish(launches->device));
+    }
     return CLRNN_OK;
 }
 

@@ -49,20 +49,24 @@ enum clrnn_arg_kind {
     CLRNN_ARG_LOCAL,
     CLRNN_ARG_STRUCT
 };
-struct clrnn_arg {
+struct clrnn_arg { // a long sequence has millions of them
     enum clrnn_arg_kind kind;
-    struct clrnn_buffer *buffer; // NULL gives the kernel a NULL pointer
-    double real;
-    uint32_t word;
-    size_t bytes; // of local memory, or of the struct
-    const void *data;
+    union {
+        uint32_t word;
+        uint32_t bytes; // of local memory, or of the struct
+    };
+    union {
+        struct clrnn_buffer *buffer; // NULL gives the kernel a NULL pointer
+        double real;
+        const void *data; // the struct
+    };
     const char *type; // "gemm_args", for a struct of 32-bit numbers declared in a header of cl/
 };
 #define BUF(b) ((struct clrnn_arg){.kind = CLRNN_ARG_BUFFER, .buffer = (b)})
 #define UINT(v) ((struct clrnn_arg){.kind = CLRNN_ARG_UINT, .word = (uint32_t)(v)})
 #define INT(v) ((struct clrnn_arg){.kind = CLRNN_ARG_INT, .word = (uint32_t)(int32_t)(v)})
 #define REAL(v) ((struct clrnn_arg){.kind = CLRNN_ARG_REAL, .real = (v)}) // float in the kernel
-#define LOCAL(size) ((struct clrnn_arg){.kind = CLRNN_ARG_LOCAL, .bytes = (size)})
+#define LOCAL(size) ((struct clrnn_arg){.kind = CLRNN_ARG_LOCAL, .bytes = (uint32_t)(size)})
 #define STRUCT(name, pointer) \
     ((struct clrnn_arg){ \
         .kind = CLRNN_ARG_STRUCT, .data = (pointer), .bytes = sizeof(struct name), .type = #name})
