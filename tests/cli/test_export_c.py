@@ -96,43 +96,52 @@ def examples(c):
         print(f"# {path.name}")
 
 
+def own_data(c):
+    """(name, config's text, data, their lengths or None) of the recorded runs and the reference sets beside the
+    checkout, each trained for an epoch as `run`."""
+    for case in cases.recorded_runs(ROOT):
+        text = cases.train_recorded(c, case)
+        yield case.name, text, case / "X_valid.npy", case / "lengths_valid.npy" if "lengths_valid" in text else None
+    for path in sorted((ROOT.parent / "shared" / "refs").glob("*.yaml")):
+        c.run("train", str(path), "--device", "ref", "--set", "train.epochs=1", "--out", "run", "--quiet")
+        text = path.read_text()
+        x, lengths = (re.search(rf"valid:.*?{key}: ([^,}}]+)", text, re.S) for key in ("x", "lengths"))
+        yield path.stem, text, path.parent / x[1], path.parent / lengths[1] if lengths else None
+
+
 def recorded(c):
-    """The recorded runs beside the checkout: their models and data."""
-    runs = cases.recorded_runs(ROOT)
-    if not runs:
-        raise Skip("no recorded runs beside this checkout")
+    """Models and data of recorded runs and reference sets: 40 sequences here, three on the other machines."""
     if "CLRNN_EXPORT_ALL" not in os.environ:
         raise Skip("CLRNN_EXPORT_ALL is not set")
-    worst, tried = 0, 0
-    for case in runs:
-        shutil.rmtree(c.folder / "run", ignore_errors=True)
+    found = {name: pair for name, pair in TARGETS.items() if all(map(shutil.which, pair))}
+    worst, tried = dict.fromkeys(("here", *found), 0), 0
+    for name, text, x, lengths in own_data(c):
         shutil.rmtree(c.folder / "c", ignore_errors=True)
-        text = cases.train_recorded(c, case)
         if "track_running_stats: false" in text:
             export(c, status=2)
             continue
         export(c)
-        compile_c(c)
         tokens = "embedding" in text
-        shape, values = read_npy_as(case / "X_valid.npy", tokens)
+        shape, values = read_npy_as(x, tokens)
         shape = (shape[0], 1, shape[1]) if len(shape) == 2 and not tokens else shape
-        lengths = case / "lengths_valid.npy" if "lengths_valid" in text else None
-        _, expected = cases.predict(c, "run", str(case / "X_valid.npy"), lengths and str(lengths))
+        _, expected = cases.predict(c, "run", str(x), lengths and str(lengths))
         steps_of = read_npy_as(lengths, True)[1] if lengths else [shape[1]] * shape[0]
         size, outs = len(values) // shape[0], len(expected) // shape[0]
-        width, error = size // shape[1], 0
-        for n in range(shape[0]):  # each sample with its own length
-            sample = values[n * size:n * size + steps_of[n] * width]
-            whole, steps = run_c(c, (1, steps_of[n]), sample, tokens)
-            wanted = expected[n * outs:n * outs + len(whole)]
-            error = max(error, max(abs(a - b) for a, b in zip(whole, wanted)))
-            assert steps is None or cases.difference(steps, whole) <= 1e-6, case.name
-        error /= max(map(abs, expected))
-        if "round" not in text:
-            assert error <= 1e-5, f"{case.name}: {error}"
-            worst = max(worst, error)
+        width, largest = size // shape[1], max(map(abs, expected))
+        for machine, (compiler, *runner) in (("here", ("gcc",)), *found.items()):
+            compile_c(c, compiler, more=["-static"] if runner else [])
+            for n in range(min(shape[0], 3 if runner else 40)):  # each sample with its own length
+                sample = values[n * size:n * size + steps_of[n] * width]
+                whole, steps = run_c(c, (1, steps_of[n]), sample, tokens, runner)
+                wanted = expected[n * outs:n * outs + len(whole)]
+                error = max(abs(a - b) for a, b in zip(whole, wanted)) / largest
+                assert steps is None or cases.difference(steps, whole) <= 1e-6, (name, machine)
+                assert error <= 1e-5 or "round" in text, f"{name}, {machine}: {error}"
+                worst[machine] = max(worst[machine], 0 if "round" in text else error)
         tried += 1
-    print(f"# {tried} models, largest error {worst:.2g}")
+    if not tried:
+        raise Skip("no recorded runs beside this checkout")
+    print(f"# {tried} models, {', '.join(f'{machine}: {error:.2g}' for machine, error in worst.items())}")
 
 
 def small(c):
