@@ -80,7 +80,8 @@ struct clrnn_layer_output {
 };
 
 /**
- * Runs the layer. Waits for the device if an output is wanted. A plan is made for each new (T, N) and kept.
+ * Runs the layer. Waits for the device if an output is wanted, else until it has read the input. A plan is
+ * made for each new (T, N) and kept.
  *
  * `pass`  NULL: there will be no backward. Else *pass keeps what backward needs, until it is freed; any
  * number of passes may be there at a time. Owner   the caller: clrnn_layer_pass_destroy. Errors

@@ -22,6 +22,8 @@ struct clrnn_recurrent {
     uint32_t P, levels;        // features of h in one direction; num_layers * directions
     float *weights, *staging;  // [model->flat_count]: what the device has; gradients on their way out
     uint64_t version;          // counts changes of the weights
+    uint64_t writing[2];       // tokens of the writes that a call has queued and not waited for
+    size_t writing_count;
     struct clrnn_layer_pass *passes;
     uint64_t clock;
 };

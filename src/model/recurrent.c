@@ -163,6 +163,26 @@ enum clrnn_status clrnn_layer_write(struct clrnn_recurrent *layer, size_t index,
     return clrnn_buffer_write_f32(layer->model->entry[index].value, 0, layer->param[index].count, values);
 }
 
+// Queues a write from an array that stays as it is until finish_writes.
+static enum clrnn_status begin_write(struct clrnn_recurrent *layer, struct clrnn_buffer *to, size_t count,
+                                     const float *from)
+{
+    return clrnn_buffer_write_async(to, 0, count, from, &layer->writing[layer->writing_count++]);
+}
+
+// Waits until the arrays of all such writes have been read, also where `st` is an error. Returns the first
+// error.
+static enum clrnn_status finish_writes(struct clrnn_recurrent *layer, enum clrnn_status st)
+{
+    while (layer->writing_count) {
+        const uint64_t token = layer->writing[--layer->writing_count];
+        const enum clrnn_status waited = token ? clrnn_device_wait(layer->device, token) : CLRNN_OK;
+
+        st = st == CLRNN_OK ? waited : st;
+    }
+    return st;
+}
+
 // Takes the caller's weights, and uploads them if they are not those that the device has.
 static enum clrnn_status take_weights(struct clrnn_recurrent *layer, const float *const *weights)
 {
@@ -182,7 +202,7 @@ static enum clrnn_status take_weights(struct clrnn_recurrent *layer, const float
     if (!changed)
         return CLRNN_OK;
     layer->version++;
-    return clrnn_buffer_write_f32(layer->model->params, 0, layer->model->flat_count, layer->weights);
+    return begin_write(layer, layer->model->params, layer->model->flat_count, layer->weights);
 }
 
 // ---------------------------------------------------------------- forward
@@ -217,7 +237,7 @@ static enum clrnn_status upload(struct clrnn_layer_pass *p, const struct clrnn_l
     const size_t h = (size_t)p->layer->levels / l->num_layers * in->N * p->layer->P,
                  c = (size_t)p->layer->levels / l->num_layers * in->N * l->hidden_size;
 
-    TRY(clrnn_buffer_write_f32(p->x, 0, (size_t)in->T * in->N * l->input_size, in->x));
+    TRY(begin_write(p->layer, p->x, (size_t)in->T * in->N * l->input_size, in->x));
     if (in->lengths)
         TRY(clrnn_buffer_write_i32(p->lengths, 0, in->N, in->lengths));
     if (p->shape.dropout)
@@ -252,6 +272,19 @@ static enum clrnn_status read_output(const struct clrnn_layer_pass *p, const str
     return CLRNN_OK;
 }
 
+// Forward up to the outputs; *pass has what it was run with.
+static enum clrnn_status run_forward(struct clrnn_recurrent *layer, const struct clrnn_pass_shape *shape,
+                                     const struct clrnn_layer_input *input,
+                                     const struct clrnn_layer_output *output, struct clrnn_layer_pass **pass)
+{
+    TRY(take_weights(layer, input->weights));
+    TRY(clrnn_pass_get(layer, shape, pass));
+    TRY(upload(*pass, input));
+    TRY(clrnn_replay_run((*pass)->replay[0]));
+    TRY(clrnn_device_flush(layer->device));
+    return read_output(*pass, output);
+}
+
 enum clrnn_status clrnn_layer_forward(struct clrnn_recurrent *layer, const struct clrnn_layer_input *input,
                                       const struct clrnn_layer_output *output, struct clrnn_layer_pass **pass)
 {
@@ -273,12 +306,7 @@ enum clrnn_status clrnn_layer_forward(struct clrnn_recurrent *layer, const struc
     struct clrnn_layer_pass *p;
 
     TRY(check_input(layer, input));
-    TRY(take_weights(layer, input->weights));
-    TRY(clrnn_pass_get(layer, &shape, &p));
-    TRY(upload(p, input));
-    TRY(clrnn_replay_run(p->replay[0]));
-    TRY(clrnn_device_flush(layer->device));
-    TRY(read_output(p, output));
+    TRY(finish_writes(layer, run_forward(layer, &shape, input, output, &p)));
     p->version = layer->version;
     p->consumed = false;
     if (!pass)
@@ -305,11 +333,28 @@ static enum clrnn_status check_gradients(const struct clrnn_layer_pass *p,
     return CLRNN_OK;
 }
 
+// Queues the write of the gradient of an output, or of zeros.
 static enum clrnn_status write_gradient(struct clrnn_buffer *to, const float *from, size_t first)
 {
     if (!to)
         return CLRNN_OK;
     return from ? clrnn_buffer_write_f32(to, 0, clrnn_buffer_count(to), from + first) : clrnn_buffer_zero(to);
+}
+
+static enum clrnn_status write_gradients(struct clrnn_layer_pass *p, const struct clrnn_layer_gradients *g)
+{
+    if (g->dy)
+        TRY(begin_write(p->layer, p->dy, clrnn_buffer_count(p->dy), g->dy));
+    else
+        TRY(clrnn_buffer_zero(p->dy));
+    for (uint32_t i = 0; i < p->layer->params.num_layers; i++) {
+        const struct clrnn_states *s = &p->state[i];
+
+        TRY(write_gradient(s->dhn, g->dhn, i * clrnn_buffer_count(s->dhn)));
+        if (s->dcn)
+            TRY(write_gradient(s->dcn, g->dcn, i * clrnn_buffer_count(s->dcn)));
+    }
+    return CLRNN_OK;
 }
 
 static enum clrnn_status read_gradients(struct clrnn_layer_pass *p, const struct clrnn_layer_gradients *g)
@@ -335,6 +380,18 @@ static enum clrnn_status read_gradients(struct clrnn_layer_pass *p, const struct
     return CLRNN_OK;
 }
 
+static enum clrnn_status run_backward(struct clrnn_layer_pass *pass,
+                                      const struct clrnn_layer_gradients *gradients)
+{
+    if (pass->consumed)
+        TRY(clrnn_replay_run(pass->replay[0]));
+    pass->consumed = true;
+    TRY(write_gradients(pass, gradients));
+    TRY(clrnn_replay_run(pass->replay[1]));
+    TRY(clrnn_device_flush(pass->layer->device));
+    return read_gradients(pass, gradients);
+}
+
 enum clrnn_status clrnn_layer_backward(struct clrnn_layer_pass *pass,
                                        const struct clrnn_layer_gradients *gradients)
 {
@@ -342,20 +399,7 @@ enum clrnn_status clrnn_layer_backward(struct clrnn_layer_pass *pass,
     NEED(pass->layer->log, gradients);
 
     TRY(check_gradients(pass, gradients));
-    if (pass->consumed)
-        TRY(clrnn_replay_run(pass->replay[0]));
-    pass->consumed = true;
-    TRY(write_gradient(pass->dy, gradients->dy, 0));
-    for (uint32_t i = 0; i < pass->layer->params.num_layers; i++) {
-        const struct clrnn_states *s = &pass->state[i];
-
-        TRY(write_gradient(s->dhn, gradients->dhn, i * clrnn_buffer_count(s->dhn)));
-        if (s->dcn)
-            TRY(write_gradient(s->dcn, gradients->dcn, i * clrnn_buffer_count(s->dcn)));
-    }
-    TRY(clrnn_replay_run(pass->replay[1]));
-    TRY(clrnn_device_flush(pass->layer->device));
-    return read_gradients(pass, gradients);
+    return finish_writes(pass->layer, run_backward(pass, gradients));
 }
 
 void clrnn_layer_pass_destroy(struct clrnn_layer_pass **pass)
