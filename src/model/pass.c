@@ -29,10 +29,10 @@ static const struct slots slots[] = {
 };
 
 // Those of an op; NULL: it is no recurrent one.
-static const struct slots *slots_of(const struct clrnn_build *b, size_t op)
+static const struct slots *slots_of(const struct clrnn_graph *g, size_t op)
 {
     for (size_t i = 0; i < ARRAY_SIZE(slots); i++)
-        if (b->g->op[op].kind == slots[i].forward || b->g->op[op].kind == slots[i].backward)
+        if (g->op[op].kind == slots[i].forward || g->op[op].kind == slots[i].backward)
             return &slots[i];
     return NULL;
 }
@@ -89,8 +89,7 @@ static enum clrnn_status add_state_gradients(struct clrnn_build *b, struct clrnn
     return CLRNN_OK;
 }
 
-// *forward: number of ops of the forward.
-static enum clrnn_status build(struct clrnn_build *b, struct clrnn_layer_pass *p, size_t *forward)
+static enum clrnn_status build(struct clrnn_build *b, struct clrnn_layer_pass *p)
 {
     const struct clrnn_model *m = p->layer->model;
     struct clrnn_layer config = m->config->layer[0];
@@ -106,20 +105,20 @@ static enum clrnn_status build(struct clrnn_build *b, struct clrnn_layer_pass *p
     b->batch = b->x;
     TRY(clrnn_build_bound(b, "lengths", CLRNN_ROLE_DATA, p->lengths, &b->lengths));
     TRY(clrnn_build_recurrent(b, &config, &m->layer[0], "layer"));
-    *forward = b->g->op_count;
+    p->forward = b->g->op_count;
     p->y = b->x;
     b->g->tensor[p->y].keep = true;
-    for (size_t i = 0; i < *forward; i++)
-        if (slots_of(b, i))
-            TRY(add_states(b, p, i, slots_of(b, i), &p->state[level++]));
+    for (size_t i = 0; i < p->forward; i++)
+        if (slots_of(b->g, i))
+            TRY(add_states(b, p, i, slots_of(b->g, i), &p->state[level++]));
     if (!p->shape.backward)
         return CLRNN_OK;
     TRY(clrnn_graph_tensor(b->g, "dy", CLRNN_ROLE_DATA, CLRNN_REAL, 3, (uint32_t[]){b->T, p->shape.N, b->C},
                            p->dy, &dy));
-    TRY(clrnn_build_backward(b, 0, *forward, p->y, dy));
+    TRY(clrnn_build_backward(b, 0, p->forward, p->y, dy));
     level = levels;
-    for (size_t i = *forward; i < b->g->op_count; i++) {
-        const struct slots *at = slots_of(b, i);
+    for (size_t i = p->forward; i < b->g->op_count; i++) {
+        const struct slots *at = slots_of(b->g, i);
 
         if (!at)
             continue;
@@ -131,7 +130,7 @@ static enum clrnn_status build(struct clrnn_build *b, struct clrnn_layer_pass *p
     return CLRNN_OK;
 }
 
-static enum clrnn_status build_graph(struct clrnn_layer_pass *p, size_t *forward)
+static enum clrnn_status build_graph(struct clrnn_layer_pass *p)
 {
     struct clrnn_model *m = p->layer->model;
     const struct clrnn_plan_params params = {
@@ -148,7 +147,7 @@ static enum clrnn_status build_graph(struct clrnn_layer_pass *p, size_t *forward
                             .value = calloc(m->entry_count, sizeof(int)),
                             .grad = calloc(m->entry_count, sizeof(int))};
     const enum clrnn_status st =
-        b.value && b.grad ? build(&b, p, forward)
+        b.value && b.grad ? build(&b, p)
                           : clrnn_error_memory(m->log, 2 * m->entry_count * sizeof(int), "a layer's table");
 
     free(b.value);
@@ -188,30 +187,60 @@ static enum clrnn_status make_buffers(struct clrnn_layer_pass *p)
     return CLRNN_OK;
 }
 
-static enum clrnn_status make_launches(struct clrnn_layer_pass *p, size_t forward)
+// The launches of op i, in a list without gradients of final states as if they were not there.
+static enum clrnn_status launch_op(struct clrnn_layer_pass *p, enum clrnn_pass_list list, size_t i,
+                                   struct clrnn_host_call *call)
 {
-    const size_t count[3] = {0, forward, p->graph->op_count};
+    const struct slots *at = list == PASS_BACKWARD ? slots_of(p->graph, i) : NULL;
+    int *in = at ? &p->graph->op[i].in[at->dhn] : NULL; // dcn follows
+    const int dhn = in ? in[0] : CLRNN_NONE, dcn = in ? in[1] : CLRNN_NONE;
+    enum clrnn_status st;
 
-    p->calls = calloc(p->graph->op_count, sizeof(*p->calls));
-    if (!p->calls)
-        return clrnn_error_memory(p->layer->log, p->graph->op_count * sizeof(*p->calls),
-                                  "a layer's launches");
-    for (int part = 0; part < (p->shape.backward ? 2 : 1); part++) {
-        TRY(clrnn_launches_create(p->layer->device, &p->launches[part]));
-        for (size_t i = count[part]; i < count[part + 1]; i++)
-            TRY(clrnn_launch_op(p->launches[part], p->graph, i, &p->calls[i]));
-        TRY(clrnn_replay_create(p->launches[part], &p->replay[part]));
-    }
-    return CLRNN_OK;
+    if (!in)
+        return clrnn_launch_op(p->launches[list], p->graph, i, call);
+    in[0] = in[1] = CLRNN_NONE;
+    st = clrnn_launch_op(p->launches[list], p->graph, i, call);
+    in[0] = dhn;
+    in[1] = dcn;
+    return st;
+}
+
+static enum clrnn_status make_list(struct clrnn_layer_pass *p, enum clrnn_pass_list list)
+{
+    const size_t first = list == PASS_FORWARD ? 0 : p->forward,
+                 count = (list == PASS_FORWARD ? p->forward : p->graph->op_count) - first;
+
+    p->calls[list] = calloc(count, sizeof(**p->calls));
+    if (!p->calls[list])
+        return clrnn_error_memory(p->layer->log, count * sizeof(**p->calls), "a layer's launches");
+    TRY(clrnn_launches_create(p->layer->device, &p->launches[list]));
+    for (size_t i = 0; i < count; i++)
+        TRY(launch_op(p, list, first + i, &p->calls[list][i]));
+    return clrnn_replay_create(p->launches[list], &p->replay[list]);
+}
+
+static void destroy_list(struct clrnn_layer_pass *p, enum clrnn_pass_list list)
+{
+    clrnn_replay_destroy(&p->replay[list]);
+    clrnn_launches_destroy(&p->launches[list]);
+    free(p->calls[list]);
+    p->calls[list] = NULL;
+}
+
+enum clrnn_status clrnn_pass_run(struct clrnn_layer_pass *p, enum clrnn_pass_list list)
+{
+    enum clrnn_status st = p->replay[list] ? CLRNN_OK : make_list(p, list);
+
+    if (st == CLRNN_OK)
+        return clrnn_replay_run(p->replay[list]);
+    destroy_list(p, list);
+    return st;
 }
 
 static void destroy(struct clrnn_layer_pass *p)
 {
-    for (int part = 0; part < 2; part++) {
-        clrnn_replay_destroy(&p->replay[part]);
-        clrnn_launches_destroy(&p->launches[part]);
-    }
-    free(p->calls);
+    for (int list = 0; list < PASS_LISTS; list++)
+        destroy_list(p, (enum clrnn_pass_list)list);
     clrnn_graph_destroy(&p->graph);
     clrnn_buffer_destroy(&p->x);
     clrnn_buffer_destroy(&p->lengths);
@@ -233,7 +262,6 @@ static enum clrnn_status create(struct clrnn_recurrent *layer, const struct clrn
     struct clrnn_layer_pass *p = calloc(1, sizeof(*p));
     struct clrnn_buffer *arena = NULL;
     enum clrnn_status st = CLRNN_OK;
-    size_t forward = 0;
 
     *pass = NULL;
     if (!p)
@@ -249,12 +277,10 @@ static enum clrnn_status create(struct clrnn_recurrent *layer, const struct clrn
     if (st == CLRNN_OK)
         st = clrnn_graph_create(layer->log, &p->graph);
     if (st == CLRNN_OK)
-        st = build_graph(p, &forward);
+        st = build_graph(p);
     if (st == CLRNN_OK)
         st = clrnn_graph_place(p->graph, layer->device, false, &arena);
     clrnn_buffer_destroy(&arena); // the tensors hold it
-    if (st == CLRNN_OK)
-        st = make_launches(p, forward);
     if (st == CLRNN_OK)
         *pass = p;
     else

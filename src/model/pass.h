@@ -28,6 +28,10 @@ struct clrnn_recurrent {
     uint64_t clock;
 };
 
+/** The lists of launches of a pass. A backward that gets no gradient of hn and cn is a list of its own: it
+ * reads dy in place, where the other one adds that of hn to a copy. */
+enum clrnn_pass_list { PASS_FORWARD, PASS_BACKWARD, PASS_BACKWARD_FINAL, PASS_LISTS };
+
 struct clrnn_layer_pass {
     struct clrnn_layer_pass *next; // of the layer
     struct clrnn_recurrent *layer;
@@ -36,9 +40,10 @@ struct clrnn_layer_pass {
     bool consumed; // backward has run: what forward left is overwritten
     uint64_t version, last;
     struct clrnn_graph *graph;
-    struct clrnn_host_call *calls; // on ref
-    struct clrnn_launches *launches[2];
-    struct clrnn_replay *replay[2]; // forward, backward
+    size_t forward;                            // number of ops of the graph's forward
+    struct clrnn_host_call *calls[PASS_LISTS]; // on ref
+    struct clrnn_launches *launches[PASS_LISTS];
+    struct clrnn_replay *replay[PASS_LISTS]; // NULL: not made yet
     struct clrnn_buffer *x, *lengths, *counter, *dy;
     int y, dx;                  // tensors of the graph, or CLRNN_NONE
     struct clrnn_states *state; // [num_layers]
@@ -53,6 +58,8 @@ struct clrnn_states {
 /** A pass for this shape: one that is free, else a new one. Errors: as clrnn_layer_forward. */
 enum clrnn_status clrnn_pass_get(struct clrnn_recurrent *layer, const struct clrnn_pass_shape *shape,
                                  struct clrnn_layer_pass **pass);
+/** Runs a list of the pass, which is made when it is first run. Errors: as clrnn_layer_forward. */
+enum clrnn_status clrnn_pass_run(struct clrnn_layer_pass *pass, enum clrnn_pass_list list);
 /** Frees every pass of the layer. */
 void clrnn_passes_destroy(struct clrnn_recurrent *layer);
 

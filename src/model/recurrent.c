@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "device/list/replay.h"
 #include "model/build.h"
 #include "model/pass.h"
 
@@ -280,7 +279,7 @@ static enum clrnn_status run_forward(struct clrnn_recurrent *layer, const struct
     TRY(take_weights(layer, input->weights));
     TRY(clrnn_pass_get(layer, shape, pass));
     TRY(upload(*pass, input));
-    TRY(clrnn_replay_run((*pass)->replay[0]));
+    TRY(clrnn_pass_run(*pass, PASS_FORWARD));
     TRY(clrnn_device_flush(layer->device));
     return read_output(*pass, output);
 }
@@ -341,13 +340,14 @@ static enum clrnn_status write_gradient(struct clrnn_buffer *to, const float *fr
     return from ? clrnn_buffer_write_f32(to, 0, clrnn_buffer_count(to), from + first) : clrnn_buffer_zero(to);
 }
 
-static enum clrnn_status write_gradients(struct clrnn_layer_pass *p, const struct clrnn_layer_gradients *g)
+static enum clrnn_status write_gradients(struct clrnn_layer_pass *p, const struct clrnn_layer_gradients *g,
+                                         bool final)
 {
     if (g->dy)
         TRY(begin_write(p->layer, p->dy, clrnn_buffer_count(p->dy), g->dy));
     else
         TRY(clrnn_buffer_zero(p->dy));
-    for (uint32_t i = 0; i < p->layer->params.num_layers; i++) {
+    for (uint32_t i = 0; final && i < p->layer->params.num_layers; i++) {
         const struct clrnn_states *s = &p->state[i];
 
         TRY(write_gradient(s->dhn, g->dhn, i * clrnn_buffer_count(s->dhn)));
@@ -383,11 +383,14 @@ static enum clrnn_status read_gradients(struct clrnn_layer_pass *p, const struct
 static enum clrnn_status run_backward(struct clrnn_layer_pass *pass,
                                       const struct clrnn_layer_gradients *gradients)
 {
+    // Only the list with the gradients of final states reads no dy in padding.
+    const bool final = gradients->dhn || gradients->dcn || pass->shape.lengths;
+
     if (pass->consumed)
-        TRY(clrnn_replay_run(pass->replay[0]));
+        TRY(clrnn_pass_run(pass, PASS_FORWARD));
     pass->consumed = true;
-    TRY(write_gradients(pass, gradients));
-    TRY(clrnn_replay_run(pass->replay[1]));
+    TRY(write_gradients(pass, gradients, final));
+    TRY(clrnn_pass_run(pass, final ? PASS_BACKWARD_FINAL : PASS_BACKWARD));
     TRY(clrnn_device_flush(pass->layer->device));
     return read_gradients(pass, gradients);
 }

@@ -134,6 +134,34 @@ static void run(struct fixture *f, const struct clrnn_layer_params *params, cons
     clrnn_layer_destroy(&a.layer);
 }
 
+// Gradients of final states that are not given are those of zeros, to the bit, one after the other in a pass.
+static void check_no_final(struct fixture *f, const struct clrnn_layer_params *params)
+{
+    static struct arrays a;
+    static float made[3][MOST], dweight[WEIGHTS][MOST];
+    struct clrnn_layer_pass *pass = NULL;
+
+    set_up(f, &a, params);
+    draw(a.x, T * N * C, 1, 1); // the whole of it: there is no padding
+    draw(a.dy, a.y, 2, 1);
+    memset(a.dhn, 0, sizeof(a.dhn));
+    memset(a.dcn, 0, sizeof(a.dcn));
+    a.input.lengths = NULL;
+    assert_int_equal(clrnn_layer_forward(a.layer, &a.input, &a.output, &pass), CLRNN_OK);
+    assert_int_equal(clrnn_layer_backward(pass, &a.gradients), CLRNN_OK);
+    memcpy(made, a.made[3], sizeof(made));
+    memcpy(dweight, a.dweight, sizeof(dweight));
+    memset(a.made, 0, sizeof(a.made));
+    memset(a.dweight, 0, sizeof(a.dweight));
+    a.gradients.dhn = a.gradients.dcn = NULL;
+    assert_int_equal(clrnn_layer_backward(pass, &a.gradients), CLRNN_OK);
+    assert_true(a.made[3][0] != 0);
+    assert_memory_equal(made, a.made[3], sizeof(made));
+    assert_memory_equal(dweight, a.dweight, sizeof(dweight));
+    clrnn_layer_pass_destroy(&pass);
+    clrnn_layer_destroy(&a.layer);
+}
+
 static const struct clrnn_layer_params rnn = {
     .kind = CLRNN_LAYER_RNN, .input_size = C, .hidden_size = H, .num_layers = 1, .relu = true};
 static const struct clrnn_layer_params gru = {.kind = CLRNN_LAYER_GRU,
@@ -154,6 +182,10 @@ static void check_all(struct fixture *f)
     run(f, &gru, golden_layer_gru, ARRAY_SIZE(golden_layer_gru));
     run(f, &lstm, golden_layer_lstm, ARRAY_SIZE(golden_layer_lstm));
     run(f, &projected, golden_layer_projected, ARRAY_SIZE(golden_layer_projected));
+    check_no_final(f, &rnn);
+    check_no_final(f, &gru);
+    check_no_final(f, &lstm);
+    check_no_final(f, &projected);
 }
 
 static void test_reference(void **state)
