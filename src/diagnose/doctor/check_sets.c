@@ -122,9 +122,10 @@ static void shifted(struct clrnn_doctor *d, const char *where)
     clrnn_doctor_where(d, "%s", where);
     if (d->train_scan.series || d->valid_scan.series ||
         d->sorted) // a random split would put its values into both sets
-        clrnn_doctor_remedy(
-            d, "scale both sets with the same numbers (data.normalize=standard); a series that drifts is "
-               "learnt better as differences from step to step");
+        clrnn_doctor_remedy(d, "%sa series that drifts is learnt better as differences from step to step",
+                            d->config->data.standard
+                                ? ""
+                                : "scale both sets with the same numbers (data.normalize=standard); ");
 }
 
 static enum clrnn_status compare_features(struct clrnn_doctor *d)
