@@ -8,7 +8,7 @@
 #include "base/text.h"
 #include "device/find/drivers.h"
 #include "device/find/find.h"
-#include "device/find/pocl.h"
+#include "device/core/pocl.h"
 #include "device/core/quirks.h"
 
 #define MAX_PLATFORMS 64

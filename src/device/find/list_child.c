@@ -11,7 +11,7 @@
 #include "base/file.h"
 #include "base/temporary.h"
 #include "device/find/find.h"
-#include "device/find/pocl.h"
+#include "device/core/pocl.h"
 
 #define PATIENCE_S 120 // of the whole listing; single drivers are watched with less
 #define TEXT_BYTES ((size_t)1 << 20)

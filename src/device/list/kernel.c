@@ -6,7 +6,7 @@
 
 #include "base/array.h"
 #include "base/file.h"
-#include "device/find/pocl.h"
+#include "device/core/pocl.h"
 #include "device/list/internal.h"
 #include "device/program/program.h"
 #include "device/program/sources.h"

@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/hash.h"
-#include "device/find/pocl.h"
+#include "device/core/pocl.h"
 #include "device/core/internal.h"
 #include "device/program/cache.h"
 #include "device/program/sources.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // PoCL's cache of compiled kernels.
-#include "device/find/pocl.h"
+#include "device/core/pocl.h"
 
 #include <dirent.h>
 #include <errno.h>

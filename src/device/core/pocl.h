@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // PoCL's own cache of compiled kernels: where it is, whether it can be used, and what to do where it is
 // damaged.
-#ifndef CLRNN_SRC_DEVICE_FIND_POCL_H
-#define CLRNN_SRC_DEVICE_FIND_POCL_H
+#ifndef CLRNN_SRC_DEVICE_CORE_POCL_H
+#define CLRNN_SRC_DEVICE_CORE_POCL_H
 
 #include "clrnn/device.h"
 
