@@ -1,70 +1,15 @@
 // SPDX-License-Identifier: MIT
 // Every public function with NULL for each pointer: an error that names the parameter, or nothing; no crash.
-#include <clrnn.h>
+#include "misuse.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 static const char *symbols; // the file that lists what is exported
-static char tried[256][64];
-static size_t tried_count;
-static unsigned errors;
-static char last[512];
-
 static struct clrnn_device *device;
 static struct clrnn_config *config;
 static struct clrnn_model *model;
-
-static void keep(void *user, enum clrnn_log_level level, const char *line)
-{
-    (void)user;
-    if (level != CLRNN_LOG_ERROR)
-        return;
-    errors++;
-    snprintf(last, sizeof(last), "%s", line);
-}
-static const struct clrnn_log log_ = {.fn = keep, .user = NULL, .level = CLRNN_LOG_WARNING};
-
-static void note(const char *name)
-{
-    assert_true(tried_count < sizeof(tried) / sizeof(*tried));
-    snprintf(tried[tried_count++], sizeof(*tried), "%s", name);
-}
-
-// Expects that the call, in which `parameter` is NULL, fails with one message, or silently if the log was
-// in that parameter.
-#define REFUSED(parameter, function, ...) \
-    do { \
-        errors = 0; \
-        note(#function); \
-        assert_int_equal(function(__VA_ARGS__), CLRNN_ERR_ARG); \
-        assert_int_equal(errors, 1); \
-        assert_string_equal(last, #function ": " parameter " is NULL"); \
-    } while (0)
-#define REFUSED_SILENTLY(function, ...) \
-    do { \
-        errors = 0; \
-        note(#function); \
-        assert_int_equal(function(__VA_ARGS__), CLRNN_ERR_ARG); \
-        assert_int_equal(errors, 0); \
-    } while (0)
-#define GIVES(value, function, ...) \
-    do { \
-        note(#function); \
-        assert_true(function(__VA_ARGS__) == (value)); \
-    } while (0)
-#define NOTHING(function, ...) \
-    do { \
-        note(#function); \
-        function(__VA_ARGS__); \
-    } while (0)
 
 static int set_up(void **state)
 {
