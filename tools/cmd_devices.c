@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // clrnn devices: what OpenCL devices there are, and whether each computes right.
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -121,6 +122,7 @@ static void print_device(const struct clrnn_device_list *list, size_t i, const s
                          const struct standard *standard, bool verbose)
 {
     const struct clrnn_device_info *info = &list->info[i];
+    const double step_ms = clrnn_device_step_ms(info);
     char spec[24], memory[32], other[24];
 
     clrnn_device_spec(info, spec);
@@ -145,6 +147,8 @@ static void print_device(const struct clrnn_device_list *list, size_t i, const s
         printf("      BROKEN: %s\n", cli_shown(info->trouble));
     if (i == standard->row)
         printf("      the default: %s\n", standard->why);
+    if (!isnan(step_ms))
+        printf("      a training step (" CLRNN_STEP_MODEL ") takes %.3g ms\n", step_ms);
     if (clrnn_device_is_tuned(info))
         printf("      tuned by `clrnn tune`\n");
     print_test(test, verbose);
@@ -171,7 +175,7 @@ static json_t *device_json(const struct clrnn_device_list *list, size_t i,
 
     return json_pack(
         "{s:s, s:s, s:b, s:o, s:i, s:i, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:b, "
-        "s:b, s:o, s:s?, s:s?, s:o, s:o}",
+        "s:b, s:o, s:o, s:s?, s:s?, s:o, s:o}",
         "version", clrnn_version(), "device", clrnn_device_spec(info, spec), "default",
         (int)(i == standard->row), "default_why", clrnn_json_text(i == standard->row ? standard->why : NULL),
         "platform_number", info->platform, "device_number", info->device, "type", type_word(info->type),
@@ -181,10 +185,10 @@ static json_t *device_json(const struct clrnn_device_list *list, size_t i,
         clrnn_json_text(info->extensions), "features", features_json(info), "compute_units",
         (json_int_t)info->compute_units, "global_bytes", (json_int_t)info->global_bytes, "max_alloc_bytes",
         (json_int_t)info->max_alloc_bytes, "local_bytes", (json_int_t)info->local_bytes, "fp64",
-        (int)info->has_fp64, "tuned", (int)clrnn_device_is_tuned(info), "trouble",
-        clrnn_json_text(info->trouble), "same_as", same ? clrnn_device_spec(same, other) : NULL, "verdict",
-        clrnn_verdict_word(test->verdict), "reason", clrnn_json_text(test->reason[0] ? test->reason : NULL),
-        "self_test",
+        (int)info->has_fp64, "tuned", (int)clrnn_device_is_tuned(info), "step_ms",
+        cli_json_number(clrnn_device_step_ms(info)), "trouble", clrnn_json_text(info->trouble), "same_as",
+        same ? clrnn_device_spec(same, other) : NULL, "verdict", clrnn_verdict_word(test->verdict), "reason",
+        clrnn_json_text(test->reason[0] ? test->reason : NULL), "self_test",
         test->verdict == CLRNN_VERDICT_NONE ? json_null() : compare_selftest_json(&test->result));
 }
 

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "tools/cli.h"
 #include "tools/interrupt.h"
+#include "tools/tune_step.h"
 
 static const char *shape_text(const struct clrnn_tuned_multiply *h, char text[64])
 {
@@ -17,7 +18,7 @@ static const char *shape_text(const struct clrnn_tuned_multiply *h, char text[64
     return text;
 }
 
-static void print_tables(const struct clrnn_tune_result *r)
+static void print_tables(const struct clrnn_tune_result *r, double step_ms)
 {
     char text[64];
     size_t left = 0;
@@ -44,6 +45,8 @@ static void print_tables(const struct clrnn_tune_result *r)
             printf("%-62s %12.4g %12.4g   %s%s\n", t->key, t->standard_ms, t->use_ms, t->use,
                    strcmp(t->use, t->standard) ? "" : ", the standard");
     }
+    if (!isnan(step_ms))
+        printf("\nself-test ok; a training step (" CLRNN_STEP_MODEL ") takes %.4g ms\n", step_ms);
     printf("remembered in %s\n", cli_shown(r->file));
     if (left)
         printf("%zu more %s not measured for lack of time: call it again\n", left,
@@ -67,11 +70,11 @@ static json_t *choices_json(const struct clrnn_tune_result *r)
     return array;
 }
 
-static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_tune_result *r)
+static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_tune_result *r, double step_ms)
 {
     json_t *array = json_array();
-    json_t *all = json_pack("{s:o, s:o, s:o}", "file", clrnn_json_text(r->file), "shapes", array, "choices",
-                            choices_json(r));
+    json_t *all = json_pack("{s:o, s:o, s:o, s:o}", "file", clrnn_json_text(r->file), "shapes", array,
+                            "choices", choices_json(r), "step_ms", cli_json_number(step_ms));
 
     for (size_t i = 0; all && i < r->multiply_count; i++) {
         const struct clrnn_tuned_multiply *h = &r->multiply[i];
@@ -107,7 +110,10 @@ int cmd_tune(int argc, char **argv)
             "GPUs, how large work-groups are. What is fastest is remembered for this device, driver and class\n"
             "of shapes in $XDG_CACHE_HOME/clrnn/tune (or below ~/.cache), as JSON, and used by later runs;\n"
             "--no-tune ignores it. A call that is stopped, or out of time, keeps what it has; the next one\n"
-            "goes on. On CPUs each setting of CLBlast takes seconds to build.",
+            "goes on. On CPUs each setting of CLBlast takes seconds to build.\n"
+            "\n"
+            "At the end the device runs its self-test, and one training step of a fixed model is timed: where\n"
+            "several devices were, the fastest is the default. Exit status 1 where it fails the test.",
         .most = 1,
         .takes_json = true,
         .option_count = ARRAY_SIZE(options),
@@ -117,7 +123,9 @@ int cmd_tune(int argc, char **argv)
     struct clrnn_tune_result result = {.file = NULL};
     struct clrnn_config *config = NULL;
     struct clrnn_device *device = NULL;
+    struct tune_step *step = NULL;
     enum clrnn_status st = CLRNN_OK;
+    double step_ms = NAN;
     struct cli cli;
     int status;
 
@@ -128,13 +136,23 @@ int cmd_tune(int argc, char **argv)
         st = cli_config(&cli, cli.argument[0], &config);
     params.stop = interrupt_flag();
     if (st == CLRNN_OK)
+        st = tune_step_start(&cli.log, &step);
+    if (st == CLRNN_OK)
         st = clrnn_tune(&cli.log, config, &params, &result);
-    if (st == CLRNN_OK && cli.json)
+    if (st == CLRNN_OK) {
+        cli.device = result.device;
         st = cli_device(&cli, false, &device); // which says what it is
-    if (st == CLRNN_OK && cli.json)
-        st = print_json(&cli, &result);
-    if (st == CLRNN_OK && cli.text && !cli.quiet)
-        print_tables(&result);
+    }
+    if (st == CLRNN_OK && !*params.stop)
+        st = tune_step_measure(step, &cli.log, clrnn_device_info(device), params.stop, &step_ms);
+    tune_step_end(&step);
+    if (st == CLRNN_OK || st == CLRNN_FAILED) {
+        const enum clrnn_status printed = cli.json ? print_json(&cli, &result, step_ms) : CLRNN_OK;
+
+        if (cli.text && !cli.quiet)
+            print_tables(&result, step_ms);
+        st = printed == CLRNN_OK ? st : printed;
+    }
     clrnn_tune_finish(&result);
     return cli_close(&cli, st, &config, &device);
 }

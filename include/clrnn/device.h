@@ -51,16 +51,18 @@ CLRNN_API void clrnn_device_list_destroy(struct clrnn_device_list **list);
 CLRNN_API enum clrnn_status clrnn_device_list_check(const struct clrnn_log *log,
                                                     const struct clrnn_device_list *list);
 /** The index of the device that is opened where none is selected, and why it is that one in `why`, a phrase;
- * SIZE_MAX: none can be used. */
+ * SIZE_MAX: none can be used. GPUs come before CPUs and those before accelerators, GPUs with more cores times
+ * clock before others, and of the CPU's drivers the one that runs kernels best; but where that device's step
+ * was measured (clrnn_device_step_ms), it is the fastest of all that were. */
 CLRNN_API size_t clrnn_device_list_default(const struct clrnn_device_list *list, char why[160]);
 /** Prints the device's spec into `text`: "0:1", "ref", "0:-" for a platform without devices, "-" for a driver
  *  without platforms. Returns `text`. */
 CLRNN_API const char *clrnn_device_spec(const struct clrnn_device_info *info, char text[24]);
 
-/** Which device to open, and how. Zeroed: the fastest one, without messages. */
+/** Which device to open, and how. Zeroed: the default, without messages. */
 struct clrnn_device_params {
     const char *select;          // "P:D", "cpu", "gpu", "ref", or part of a name; NULL: CLRNN_DEVICE,
-                                 // else the fastest GPU, else the CPU
+                                 // else the default (clrnn_device_list_default)
     const struct clrnn_log *log; // must outlive the device
     bool profile;                // record event times of each launch
     const char *gemm;            // "auto" (NULL), "own" or "clblast"
@@ -91,6 +93,18 @@ CLRNN_API double clrnn_device_build_seconds(const struct clrnn_device *device, u
 
 /** Whether `clrnn tune` has measured this device with this driver. */
 CLRNN_API bool clrnn_device_is_tuned(const struct clrnn_device_info *info);
+
+/** The training step by which devices are compared: forward, backward and update of one batch of N samples of
+ * T steps and C features by an lstm of hidden size H. */
+#define CLRNN_STEP_MODEL "lstm, N 64, T 32, C 64, H 128, cross_entropy, adam"
+/** Milliseconds of that step, as `clrnn tune` measured it on this device with this driver; NaN: not measured,
+ * or what was stored is damaged. */
+CLRNN_API double clrnn_device_step_ms(const struct clrnn_device_info *info);
+/** Stores it in the user's cache, for all later choices of a default device; NaN: removes it. Errors:
+ * CLRNN_ERR_ARG on ref or if `step_ms` is not positive; CLRNN_ERR_DISK: the file cannot be written;
+ * CLRNN_ERR_MEMORY. */
+CLRNN_API enum clrnn_status clrnn_device_keep_step_ms(const struct clrnn_log *log,
+                                                      const struct clrnn_device_info *info, double step_ms);
 
 /** A multiply C [M, N] = A [M, K] B [K, N] of a step, and its times in milliseconds as tuning measured them;
  * NaN: not measured. */

@@ -314,7 +314,8 @@ struct clrnn_tuned_choice {
 
 /** The result of tuning. Freed with clrnn_tune_finish. */
 struct clrnn_tune_result {
-    char *file; // in which it is stored
+    char *file;      // in which it is stored
+    char device[24]; // the device's spec (clrnn_device_spec)
     size_t multiply_count, choice_count;
     struct clrnn_tuned_multiply *multiply;
     struct clrnn_tuned_choice *choice;

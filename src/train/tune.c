@@ -24,6 +24,7 @@ struct work {
     const struct clrnn_log *log;
     const struct clrnn_tune_params *params;
     double seconds;
+    char select[24]; // the device: what the default is may change while one is tuned
     const struct clrnn_config *config[3];
     struct clrnn_config *standard[3]; // made here
     size_t config_count;
@@ -134,8 +135,10 @@ static enum clrnn_status open_device(const struct work *w, const char *gemm, boo
                                      struct clrnn_device **device)
 {
     return clrnn_device_open(
-        &(struct clrnn_device_params){
-            .select = w->params->select, .log = w->log, .gemm = gemm, .no_tune = no_tune},
+        &(struct clrnn_device_params){.select = w->select[0] ? w->select : w->params->select,
+                                      .log = w->log,
+                                      .gemm = gemm,
+                                      .no_tune = no_tune},
         device);
 }
 
@@ -228,6 +231,8 @@ enum clrnn_status clrnn_tune(const struct clrnn_log *log, const struct clrnn_con
         open_device(&w, "clblast", true, &device); // so that a plan lists each multiply once
 
     *result = (struct clrnn_tune_result){.file = NULL};
+    if (st == CLRNN_OK)
+        memcpy(result->device, clrnn_device_spec(clrnn_device_info(device), w.select), sizeof(w.select));
     if (st == CLRNN_OK && config) {
         w.config[w.config_count++] = config;
         st = config_shapes(device, config, &w.shapes);

@@ -33,6 +33,7 @@ def test_remembers(command):
     untuned = kernels(command, env)
     assert not is_tuned(command, env)
     result = json.loads(command.run("tune", "config.yaml", "--seconds", "12", "--settings", "1", "--json", env=env)[0])
+    assert result["step_ms"] > 0
     path = pathlib.Path(result["file"])
     assert path.parent == folder and len(list(folder.iterdir())) == 1
     assert result["shapes"] and all(shape["default_ms"] > 0 for shape in result["shapes"])
@@ -94,6 +95,74 @@ def test_together(command):
             assert "use_ms" not in choice or choice["choice"] in content["choices"], choice
 
 
+def devices(command, env):
+    """The rows of two PoCL devices by number, and the default's number and reason."""
+    rows = {row["device"]: row for row in json.loads(command.run("devices", "--json", "--no-test", env=env)[0])}
+    return rows, *next((name, row["default_why"]) for name, row in rows.items() if row["default"])
+
+
+def test_default(command):
+    """Of two devices the one whose measured step is faster is the default; damaged measurements decide nothing."""
+    env, _ = remembered(command)
+    env |= {"POCL_DEVICES": "basic pthread", "CLRNN_DEVICE": ""}
+    rows, unmeasured, why = devices(command, env)
+    if sum(row["platform"] == "Portable Computing Language" for row in rows.values()) != 2:
+        raise harness.Skip("PoCL is not installed")
+    pair = [name for name, row in rows.items() if row["platform"] == "Portable Computing Language"]
+    other = pair[pair[0] == unmeasured]
+    files = {}
+    for name in (other, unmeasured):
+        result = json.loads(command.run("tune", "config.yaml", "--device", name, "--seconds", "0.1", "--settings", "1",
+                                        "--json", env=env)[0])
+        files[name] = pathlib.Path(result["file"])
+        rows, default, now = devices(command, env)
+        assert result["device"] == name and abs(result["step_ms"] / rows[name]["step_ms"] - 1) < 1e-4, rows[name]
+        if name == other:  # alone it decides nothing
+            assert (default, now) == (unmeasured, why), (default, now)
+    assert files[other] != files[unmeasured]
+
+    def decided(fast, slow):
+        rows, default, now = devices(command, env)
+        times = [rows[name]["step_ms"] for name in (fast, slow)]
+        assert default == fast and times[0] < times[1], (default, times)
+        assert now == f"the fastest measured, {times[0]:.3g} ms a step ({slow} takes {times[1]:.3g} ms)", now
+        text, _ = command.run("devices", "--no-test", env=env)
+        assert f"the default: {now}" in text and text.count("a training step (lstm") == 2, text
+        _, err = command.run("train", "config.yaml", "--out", f"run-{fast}", "--no-plot", env=env)
+        assert f"on {fast} " in err, err
+
+    fast, slow = sorted(pair, key=lambda name: rows[name]["step_ms"])
+    decided(fast, slow)
+    texts = {name: path.read_text() for name, path in files.items()}
+    for name, path in files.items():
+        path.write_text(texts[pair[pair[0] == name]])  # now each has the other's
+    decided(slow, fast)
+
+    text = texts[unmeasured]
+    for damaged in ("", text[: len(text) // 2], text.replace('"step_ms": ', '"step_ms": 0.000'),
+                    text.replace('"step_ms"', '"steps"'), None):
+        if damaged is None:
+            files[unmeasured].unlink()
+        else:
+            files[unmeasured].write_text(damaged)
+        rows, default, now = devices(command, env)
+        assert (default, now) == (unmeasured, why) and rows[unmeasured]["step_ms"] is None, (damaged, default, now)
+        assert rows[other]["step_ms"]
+    command.run("train", "config.yaml", "--out", "untuned", "--quiet", "--no-plot", env=env)
+
+    # a device that fails its self-test is not measured, and loses what was measured before
+    folder = command.folder / "kernels"
+    folder.mkdir()
+    source = (pathlib.Path(__file__).parents[2] / "cl/optim.cl").read_text()
+    wrong = source.replace("p -= u->step_size * (mean", "p -= 1.01f * u->step_size * (mean")
+    assert wrong != source
+    (folder / "optim.cl").write_text(wrong)
+    out, err = command.run("tune", "config.yaml", "--device", other, "--seconds", "0.1", "--settings", "1", "--json",
+                           status=1, env=env | {"CLRNN_KERNEL_DIR": str(folder)})
+    assert json.loads(out)["step_ms"] is None and f"device {other} fails its self-test" in err and "optim" in err, err
+    assert devices(command, env)[0][other]["step_ms"] is None
+
+
 def test_refuses(command):
     env, folder = remembered(command)
     for options in (["--seconds", "0"], ["--settings", "-1"], ["config.yaml", "more"]):
@@ -104,4 +173,4 @@ def test_refuses(command):
 
 
 if __name__ == "__main__":
-    sys.exit(harness.main([test_remembers, test_together, test_refuses]))
+    sys.exit(harness.main([test_remembers, test_together, test_default, test_refuses]))

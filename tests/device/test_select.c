@@ -1,7 +1,16 @@
 // SPDX-License-Identifier: MIT
 // The rules by which a text selects a device, on made-up lists.
-#include "device/find/find.h"
+#include <math.h>
+#include <unistd.h>
+
+#include "base/array.h"
+#include "base/file.h"
+#include "base/temporary.h"
 #include "device/device_test.h"
+#include "device/find/find.h"
+#include "device/remember/internal.h"
+
+static char cache[] = "/tmp/clrnn-test-select-XXXXXX";
 
 struct row {
     int platform, device;
@@ -87,6 +96,119 @@ static void test_default(void **state)
     expect(NULL, (const struct row *const[]){NULL}, CLRNN_ERR_DEVICE, "install a driver");
     expect("cpu", (const struct row *const[]){NULL}, CLRNN_ERR_DEVICE, "install a driver");
     expect("0:0", (const struct row *const[]){NULL}, CLRNN_ERR_DEVICE, "--device ref");
+}
+
+/** Measures a row, as it were; NaN: removes what was measured. */
+static void measured(const struct row *row, double ms)
+{
+    struct clrnn_device_list *list = make_list((const struct row *const[]){row, NULL});
+
+    assert_int_equal(clrnn_device_keep_step_ms(&test_print_log, &list->info[0], ms), CLRNN_OK);
+    if (isnan(ms))
+        assert_true(isnan(clrnn_device_step_ms(&list->info[0])));
+    else
+        assert_true(fabs(clrnn_device_step_ms(&list->info[0]) - ms) <= 1e-5 * ms);
+    clrnn_device_list_destroy(&list);
+}
+
+/** Expects a default, "P:D", and why it is that one, from the listing and from selecting. */
+static void expect_default(const struct row *const *rows, const char *spec, const char *reason)
+{
+    struct clrnn_device_list *list = make_list(rows);
+    char why[160], got[24];
+    const size_t row = clrnn_device_list_default(list, why);
+
+    assert_true(row < list->count);
+    print_message("# the default: %s, %s\n", clrnn_device_spec(&list->info[row], got), why);
+    assert_string_equal(clrnn_device_spec(&list->info[row], got), spec);
+    assert_string_equal(why, reason);
+    clrnn_device_list_destroy(&list);
+    expect(NULL, rows, CLRNN_OK, spec);
+}
+
+static void test_measured(void **state)
+{
+    static const char by_driver[] = "of the CPU's drivers the one that runs kernels best",
+                      by_cores[] = "of the GPUs the one with the most cores times clock";
+
+    (void)state;
+    expect_default(ROWS(&LLVMPIPE, &POCL), "0:0", by_driver);
+    measured(&LLVMPIPE, 3.52); // alone it decides nothing
+    expect_default(ROWS(&LLVMPIPE, &POCL), "0:0", by_driver);
+    expect_default(ROWS(&LLVMPIPE), "1:0", "the only device");
+    measured(&POCL, 6.14);
+    expect_default(ROWS(&LLVMPIPE, &POCL), "1:0", "the fastest measured, 3.52 ms a step (0:0 takes 6.14 ms)");
+    expect_default(ROWS(&POCL, &LLVMPIPE), "1:0", "the fastest measured, 3.52 ms a step (0:0 takes 6.14 ms)");
+    expect("cpu", ROWS(&POCL, &LLVMPIPE, &NVIDIA), CLRNN_OK, "1:0"); // one CPU, its faster platform
+    expect("pocl", ROWS(&POCL, &LLVMPIPE), CLRNN_OK, "0:0");
+    expect("cpu", ROWS(&POCL, &POCL_BASIC), CLRNN_ERR_ARG, "fits several");
+
+    // among kinds, too, if both were measured; not if the first in order was not
+    expect_default(ROWS(&POCL, &LLVMPIPE, &NVIDIA), "3:0", "the only GPU");
+    measured(&NVIDIA_SMALL, 5);
+    expect_default(ROWS(&POCL, &LLVMPIPE, &NVIDIA_SMALL), "1:0",
+                   "the fastest measured, 3.52 ms a step (3:1 takes 5 ms)");
+    expect_default(ROWS(&NVIDIA_SMALL, &POCL, &NVIDIA), "3:0", by_cores);
+    measured(&NVIDIA, 0.5);
+    expect_default(ROWS(&NVIDIA_SMALL, &POCL, &NVIDIA, &LLVMPIPE), "3:0",
+                   "the fastest measured, 0.5 ms a step (1:0 takes 3.52 ms)");
+
+    measured(&LLVMPIPE, NAN);
+    expect_default(ROWS(&LLVMPIPE, &POCL), "0:0", by_driver);
+    measured(&POCL, NAN);
+    measured(&NVIDIA, NAN);
+    measured(&NVIDIA_SMALL, NAN);
+}
+
+/** Writes a row's file with this part "speed", as the program would. */
+static void put_speed(const struct row *row, const char *speed)
+{
+    struct clrnn_device_list *list = make_list((const struct row *const[]){row, NULL});
+    json_t *changes = json_pack("{s:o}", "speed", json_loads(speed, JSON_DECODE_ANY, NULL)), *root = NULL;
+
+    assert_non_null(changes);
+    assert_int_equal(clrnn_tune_update(&test_print_log, &list->info[0], false, changes, &root), CLRNN_OK);
+    json_decref(changes);
+    json_decref(root);
+    clrnn_device_list_destroy(&list);
+}
+
+/** What does not hold as a measurement decides nothing. */
+static void test_damaged(void **state)
+{
+    static const char *const speeds[] = {"3",
+                                         "{}",
+                                         "[1]",
+                                         "{\"step_ms\": 3}",
+                                         "{\"model\": \"another\", \"step_ms\": 3}",
+                                         "{\"model\": \"" CLRNN_STEP_MODEL "\"}",
+                                         "{\"model\": \"" CLRNN_STEP_MODEL "\", \"step_ms\": 0}",
+                                         "{\"model\": \"" CLRNN_STEP_MODEL "\", \"step_ms\": -3}",
+                                         "{\"model\": \"" CLRNN_STEP_MODEL "\", \"step_ms\": \"3\"}"};
+    static const char by_driver[] = "of the CPU's drivers the one that runs kernels best";
+    struct clrnn_device_list *list = make_list(ROWS(&LLVMPIPE));
+    char *path = clrnn_tune_path(&list->info[0]);
+
+    (void)state;
+    measured(&POCL, 6);
+    for (size_t i = 0; i < ARRAY_SIZE(speeds); i++) {
+        put_speed(&LLVMPIPE, speeds[i]);
+        expect_default(ROWS(&LLVMPIPE, &POCL), "0:0", by_driver);
+    }
+    put_speed(&LLVMPIPE, "{\"model\": \"" CLRNN_STEP_MODEL "\", \"step_ms\": 3}"); // a whole number is one
+    expect_default(ROWS(&LLVMPIPE, &POCL), "1:0", "the fastest measured, 3 ms a step (0:0 takes 6 ms)");
+    assert_int_equal(clrnn_write_text(NULL, path, "{\"hash\": \"0\"}"), CLRNN_OK);
+    expect_default(ROWS(&LLVMPIPE, &POCL), "0:0", by_driver);
+    measured(&LLVMPIPE, 3); // replaces it
+    expect_default(ROWS(&LLVMPIPE, &POCL), "1:0", "the fastest measured, 3 ms a step (0:0 takes 6 ms)");
+
+    assert_int_equal(clrnn_device_keep_step_ms(NULL, &list->info[0], 0), CLRNN_ERR_ARG);
+    assert_int_equal(clrnn_device_keep_step_ms(NULL, &list->info[0], INFINITY), CLRNN_ERR_ARG);
+    assert_true(clrnn_device_step_ms(&list->info[0]) == 3);
+    measured(&LLVMPIPE, NAN);
+    measured(&POCL, NAN);
+    free(path);
+    clrnn_device_list_destroy(&list);
 }
 
 static void test_kind(void **state)
@@ -183,13 +305,26 @@ static void test_settings(void **state)
     assert_non_null(strstr(log.text, "cublas"));
 }
 
+static int setup_group(void **state)
+{
+    (void)state;
+    return mkdtemp(cache) && setenv("XDG_CACHE_HOME", cache, 1) == 0 ? 0 : -1;
+}
+
+static int teardown_group(void **state)
+{
+    (void)state;
+    clrnn_remove_folder(cache);
+    return 0;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_default),  cmocka_unit_test(test_kind), cmocka_unit_test(test_name),
-        cmocka_unit_test(test_number),   cmocka_unit_test(test_list), cmocka_unit_test(test_ref),
-        cmocka_unit_test(test_settings),
+        cmocka_unit_test(test_default), cmocka_unit_test(test_measured), cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_kind),    cmocka_unit_test(test_name),     cmocka_unit_test(test_number),
+        cmocka_unit_test(test_list),    cmocka_unit_test(test_ref),      cmocka_unit_test(test_settings),
     };
 
-    return cmocka_run_group_tests_name("select", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("select", tests, setup_group, teardown_group);
 }

@@ -2,6 +2,7 @@
 // Every public function with NULL for each pointer: an error that names the parameter, or nothing; no crash.
 #include "misuse.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -121,6 +122,9 @@ static void devices(void **state)
     assert_int_equal(built + cached, 0);
     NOTHING(clrnn_device_build_seconds, device, NULL, NULL);
     GIVES(false, clrnn_device_is_tuned, NULL);
+    note("clrnn_device_step_ms");
+    assert_true(isnan(clrnn_device_step_ms(NULL)));
+    REFUSED("info", clrnn_device_keep_step_ms, &log_, NULL, 1);
     note("clrnn_device_cache_advice");
     advice = clrnn_device_cache_advice(NULL);
     assert_string_equal(advice, "");

@@ -132,21 +132,6 @@ enum clrnn_status clrnn_device_list_find(const struct clrnn_log *log, const stru
     return clrnn_list_select(log, list, spec, row);
 }
 
-const char *clrnn_device_spec(const struct clrnn_device_info *info, char text[24])
-{
-    if (!text)
-        return NULL;
-    if (info && info->type == CLRNN_DEVICE_REF)
-        snprintf(text, 24, "ref");
-    else if (!info || info->platform < 0)
-        snprintf(text, 24, "-");
-    else if (info->device < 0)
-        snprintf(text, 24, "%d:-", info->platform);
-    else
-        snprintf(text, 24, "%d:%d", info->platform, info->device);
-    return text;
-}
-
 void clrnn_caches_keep_in(const char *folder)
 {
     static const char *const names[] = {"XDG_CACHE_HOME",  "POCL_CACHE_DIR", "MESA_SHADER_CACHE_DIR",

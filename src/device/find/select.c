@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // From what a user types ("0:0", "cpu", "nvidia") to one device.
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -139,6 +140,53 @@ static bool better(const struct clrnn_device_list *list, size_t a, size_t b)
     return clrnn_quirks_of(x).rank < clrnn_quirks_of(y).rank;
 }
 
+/** Whether a row, usable or not, matches the word; also a platform that failed as a whole. */
+static bool named(const struct clrnn_device_info *i, const char *select)
+{
+    if (strcasecmp(select, "cpu") == 0 || strcasecmp(select, "gpu") == 0)
+        return i->device < 0 ||
+               i->type == (strcasecmp(select, "cpu") == 0 ? CLRNN_DEVICE_CPU : CLRNN_DEVICE_GPU);
+    return (i->name && strcasestr(i->name, select)) ||
+           (i->platform_name && strcasestr(i->platform_name, select)) ||
+           (i->is_pocl && strcasestr("pocl", select));
+}
+
+/** Whether a row can be used and matches the word; NULL: any. */
+static bool fits(const struct clrnn_device_info *i, const char *select)
+{
+    return usable(i) && (!select || named(i, select));
+}
+
+/** The row to take of those that fit: the first in the order of `better`, or, where that one's step was
+ * measured, the fastest of those that were. *second: the next of them. Both list->count: none. */
+static size_t best_of(const struct clrnn_device_list *list, const char *select, size_t *second)
+{
+    size_t best = list->count, count = 0, first;
+    double best_ms, second_ms = INFINITY;
+
+    for (size_t i = 0; i < list->count; i++)
+        if (fits(&list->info[i], select) && (!count++ || better(list, i, best)))
+            best = i;
+    first = best;
+    *second = list->count;
+    best_ms = count > 1 ? clrnn_device_step_ms(&list->info[best]) : NAN;
+    for (size_t i = 0; !isnan(best_ms) && i < list->count; i++) {
+        const double ms =
+            i != first && fits(&list->info[i], select) ? clrnn_device_step_ms(&list->info[i]) : NAN;
+
+        if (ms < best_ms) {
+            *second = best;
+            second_ms = best_ms;
+            best = i;
+            best_ms = ms;
+        } else if (ms < second_ms) {
+            *second = i;
+            second_ms = ms;
+        }
+    }
+    return best;
+}
+
 /** Whether no driver gave a row, not even one with an error. */
 static bool is_empty(const struct clrnn_device_list *list)
 {
@@ -161,13 +209,11 @@ static const struct clrnn_device_info *no_opencl(const struct clrnn_device_list 
 static enum clrnn_status select_default(const struct clrnn_log *log, const struct clrnn_device_list *list,
                                         size_t *row)
 {
-    size_t best = list->count;
+    size_t second;
+    const size_t best = best_of(list, NULL, &second);
     char *there;
     enum clrnn_status st;
 
-    for (size_t i = 0; i < list->count; i++)
-        if (usable(&list->info[i]) && (best == list->count || better(list, i, best)))
-            best = i;
     if (best < list->count) {
         *row = best;
         return CLRNN_OK;
@@ -189,26 +235,41 @@ static enum clrnn_status select_default(const struct clrnn_log *log, const struc
     return st;
 }
 
+const char *clrnn_device_spec(const struct clrnn_device_info *info, char text[24])
+{
+    if (!text)
+        return NULL;
+    if (info && info->type == CLRNN_DEVICE_REF)
+        snprintf(text, 24, "ref");
+    else if (!info || info->platform < 0)
+        snprintf(text, 24, "-");
+    else if (info->device < 0)
+        snprintf(text, 24, "%d:-", info->platform);
+    else
+        snprintf(text, 24, "%d:%d", info->platform, info->device);
+    return text;
+}
+
 size_t clrnn_device_list_default(const struct clrnn_device_list *list, char why[160])
 {
     const struct clrnn_device_info *d;
-    size_t row, same_type = 0, others = 0;
+    size_t row, second, same_type = 0, others = 0;
+    char spec[24];
 
     *why = 0;
-    for (row = 0; list && row < list->count && !usable(&list->info[row]); row++)
-        ;
+    row = list ? best_of(list, NULL, &second) : 0;
     if (!list || row == list->count)
         return SIZE_MAX;
-    for (size_t i = row + 1; i < list->count; i++)
-        if (usable(&list->info[i]) && better(list, i, row))
-            row = i;
     d = &list->info[row];
     for (size_t i = 0; i < list->count; i++)
         if (i != row && usable(&list->info[i])) {
             same_type += list->info[i].type == d->type;
             others++;
         }
-    if (!others)
+    if (second < list->count)
+        snprintf(why, 160, "the fastest measured, %.3g ms a step (%s takes %.3g ms)", clrnn_device_step_ms(d),
+                 clrnn_device_spec(&list->info[second], spec), clrnn_device_step_ms(&list->info[second]));
+    else if (!others)
         snprintf(why, 160, "the only device");
     else if (!same_type)
         snprintf(why, 160, d->type == CLRNN_DEVICE_GPU ? "the only GPU" : "no GPU can be used");
@@ -240,22 +301,6 @@ static bool numbers(const char *select, int *platform, int *device)
            sscanf(select, "%4d:%4d%n", platform, device, &used) == 2 && !select[used];
 }
 
-/** Whether a row, usable or not, matches the word; also a platform that failed as a whole. */
-static bool named(const struct clrnn_device_info *i, const char *select)
-{
-    if (strcasecmp(select, "cpu") == 0 || strcasecmp(select, "gpu") == 0)
-        return i->device < 0 ||
-               i->type == (strcasecmp(select, "cpu") == 0 ? CLRNN_DEVICE_CPU : CLRNN_DEVICE_GPU);
-    return (i->name && strcasestr(i->name, select)) ||
-           (i->platform_name && strcasestr(i->platform_name, select)) ||
-           (i->is_pocl && strcasestr("pocl", select));
-}
-
-static bool fits(const struct clrnn_device_info *i, const char *select)
-{
-    return usable(i) && named(i, select);
-}
-
 /** Nothing usable matches: logs the error of the first matching row, otherwise the list of devices. */
 static enum clrnn_status nothing_fits(const struct clrnn_log *log, const struct clrnn_device_list *list,
                                       const char *select)
@@ -275,7 +320,7 @@ static enum clrnn_status nothing_fits(const struct clrnn_log *log, const struct 
 enum clrnn_status clrnn_list_select(const struct clrnn_log *log, const struct clrnn_device_list *list,
                                     const char *select, size_t *row)
 {
-    size_t best = list->count, others = 0;
+    size_t best, second, others = 0;
     int platform, device;
 
     if (!select || !*select)
@@ -297,9 +342,7 @@ enum clrnn_status clrnn_list_select(const struct clrnn_log *log, const struct cl
         return is_empty(list) || no_opencl(list) ? select_default(log, list, row)
                                                  : no_match(log, list, select, "is not there");
     }
-    for (size_t i = 0; i < list->count; i++)
-        if (fits(&list->info[i], select) && (best == list->count || better(list, i, best)))
-            best = i;
+    best = best_of(list, select, &second);
     if (best == list->count)
         return nothing_fits(log, list, select);
     for (size_t i = 0; i < list->count; i++)

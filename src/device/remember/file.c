@@ -125,9 +125,10 @@ enum clrnn_status clrnn_tune_save(const struct clrnn_log *log, const char *path,
 static int merge(json_t *root, const json_t *changes)
 {
     json_t *use = json_object_get(changes, "use"), *tried = json_object_get(changes, "tried"),
-           *shapes = json_object_get(changes, "shapes"), *choices = json_object_get(changes, "choices");
+           *shapes = json_object_get(changes, "shapes"), *choices = json_object_get(changes, "choices"),
+           *speed = json_object_get(changes, "speed");
 
-    return (use && json_object_set(root, "use", use)) ||
+    return (speed && json_object_set(root, "speed", speed)) || (use && json_object_set(root, "use", use)) ||
            (tried && json_object_update_recursive(json_object_get(root, "tried"), tried)) ||
            (shapes && json_object_update(json_object_get(root, "shapes"), shapes)) ||
            (choices && json_object_update(json_object_get(root, "choices"), choices));

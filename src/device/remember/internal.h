@@ -18,7 +18,7 @@ struct clrnn_tune {
 };
 
 // The file's parts, each an object: "use" CLBlast's parameters by kernel, "shapes" what was measured of
-// multiplies, "tried" of settings, "choices" of choices between launches.
+// multiplies, "tried" of settings, "choices" of choices between launches; and "speed", which may be missing.
 
 /** Parses a file's text, without its hash; NULL: *why is the reason. */
 json_t *clrnn_tune_parse(const char *text, size_t size, const char **why);
@@ -29,7 +29,8 @@ enum clrnn_status clrnn_tune_load_file(const struct clrnn_log *log, const char *
 /** Writes the whole file with its hash. Errors: CLRNN_ERR_DISK, CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_tune_save(const struct clrnn_log *log, const char *path, const json_t *root);
 
-/** Merges `changes` (parts of the file; "shapes", "tried" and "choices" entry by entry, "use" as a whole)
+/** Merges `changes` (parts of the file; "shapes", "tried" and "choices" entry by entry, "use" and
+ * "speed" as a whole)
  * into the current file under a lock, since another process may have written it after it was read.
  * `restart`: discards the old contents first. *root becomes the new contents. Errors: CLRNN_ERR_DISK,
  * CLRNN_ERR_MEMORY. */
