@@ -78,6 +78,7 @@ enum clrnn_status clrnn_child_start(const struct clrnn_log *log, void (*work)(vo
                                     struct clrnn_child_report *report, struct clrnn_child *child)
 {
     const pid_t parent = getpid();
+    pid_t pid;
     int fd[2];
 
     *child = (struct clrnn_child){.pid = -1, .report = report, .alive = -1};
@@ -85,19 +86,20 @@ enum clrnn_status clrnn_child_start(const struct clrnn_log *log, void (*work)(vo
         return clrnn_error(log, CLRNN_ERR_DEVICE, "a pipe to a child process cannot be made: %s",
                            strerror(errno));
     fflush(NULL); // buffered output must not be written twice
-    child->pid = fork();
-    if (child->pid < 0) {
+    pid = fork();
+    if (pid < 0) {
         close(fd[0]);
         close(fd[1]);
         return clrnn_error(log, CLRNN_ERR_DEVICE, "a child process cannot be started: %s", strerror(errno));
     }
-    if (child->pid == 0) {
+    if (pid == 0) {
         close(fd[0]);
         be_child(parent);
         work(user);
         _exit(0); // without the exit handlers, which belong to the parent
     }
     close(fd[1]);
+    child->pid = pid; // by the parent alone: `child` may be in memory that both share
     child->alive = fd[0];
     return CLRNN_OK;
 }

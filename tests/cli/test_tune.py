@@ -4,6 +4,7 @@
 import json
 import os
 import pathlib
+import signal
 import sys
 
 import harness
@@ -163,6 +164,25 @@ def test_default(command):
     assert devices(command, env)[0][other]["step_ms"] is None
 
 
+def test_interrupted(command):
+    """Ctrl-C while the step is measured ends the command and its child, and nothing else."""
+    env, _ = remembered(command)
+    process = command.start("tune", "config.yaml", "--seconds", "0.1", "--settings", "1", env=env,
+                            start_new_session=True)
+    for line in process.stderr:
+        if line.startswith("testing"):
+            break
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130, process.returncode
+    assert all(row["step_ms"] is None for row in json.loads(command.run("devices", "--json", "--no-test", env=env)[0]))
+    try:
+        os.killpg(process.pid, 0)
+        raise AssertionError("the child goes on")
+    except ProcessLookupError:
+        pass
+
+
 def test_refuses(command):
     env, folder = remembered(command)
     for options in (["--seconds", "0"], ["--settings", "-1"], ["config.yaml", "more"]):
@@ -173,4 +193,4 @@ def test_refuses(command):
 
 
 if __name__ == "__main__":
-    sys.exit(harness.main([test_remembers, test_together, test_default, test_refuses]))
+    sys.exit(harness.main([test_remembers, test_together, test_default, test_interrupted, test_refuses]))
