@@ -156,13 +156,17 @@ def reading(c):
         assert all(("32 MB [" in bar) == (columns == 100) for bar in bars), bars
         assert all(len(line) <= columns for line in bars), bars
         shutil.rmtree(tables)
-    for quiet in ((), ("--quiet",)):
-        process = c.start("data", "c.yaml", *quiet, env=env)
+    said = []
+    for quiet in ("--quiet", *[""] * 5):  # a machine that is busy may stop the process when it has read all
+        process = c.start("data", "c.yaml", *filter(None, [quiet]), env=env)
         stall(process)
         err = process.communicate()[1]
-        assert err.count("reading ./big.csv, 32 MB\n") == (0 if quiet else 1) and "%" not in err, err
-        assert process.returncode == 0, err
+        said.append(err.count("reading ./big.csv, 32 MB\n"))
+        assert process.returncode == 0 and "%" not in err and said[-1] <= (not quiet), err
         shutil.rmtree(tables)
+        if said[-1]:
+            break
+    assert said[-1] == 1, said
 
 
 def widths(c):
