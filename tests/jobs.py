@@ -175,7 +175,8 @@ def package():
         library, command = "build-check/src/libclrnn.so", str(ROOT / "build-check/tools/clrnn")
         tests = {"package": [library], "structs": ["cc"], "library": [library, command], "sklearn": [library],
                  "torch": [library], "doctor": [], "walkthrough": [library, command]}
-        bundled = "import clrnn, pathlib; needed = pathlib.Path(clrnn.__file__).parent / 'lib/needed'; " \
+        bundled = "import importlib.util as i, sys; i.find_spec('numpy') or sys.exit(77); " \
+                  "import clrnn, pathlib; needed = pathlib.Path(clrnn.__file__).parent / 'lib/needed'; " \
                   "assert (needed / 'libclblast.so.1').exists() and clrnn.devices() is not None"
         return add([judge(own, "-m", "pip", "install", "-q", "--no-deps", "./python"),
                     judge(own, "-c", bundled, folder=folder),

@@ -17,7 +17,7 @@
 #include "tests/test.h"
 
 static char *folder; // of the running test
-static struct test_log heard = {.log = {test_log_fn, &heard, CLRNN_LOG_ERROR}};
+static struct test_log heard = {.log = {.fn = test_log_fn, .user = &heard, .level = CLRNN_LOG_ERROR}};
 
 static int setup(void **state)
 {

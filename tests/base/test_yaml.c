@@ -7,7 +7,7 @@
 #include "base/yaml.h"
 #include "tests/test.h"
 
-static struct test_log kept = {.log = {test_log_fn, &kept, CLRNN_LOG_DEBUG}};
+static struct test_log kept = {.log = {.fn = test_log_fn, .user = &kept, .level = CLRNN_LOG_DEBUG}};
 
 static struct clrnn_node *parse(const char *text)
 {

@@ -12,7 +12,7 @@
 #define LAYERS "model: {layers: [lstm: {hidden_size: 3}, pool: {over: last}, linear: {out_features: 2}]}\n"
 #define ONE "model: {layers: [linear: {out_features: 1}]}\n"
 
-static struct test_log kept = {.log = {test_log_fn, &kept, CLRNN_LOG_WARNING}};
+static struct test_log kept = {.log = {.fn = test_log_fn, .user = &kept, .level = CLRNN_LOG_WARNING}};
 
 static struct clrnn_config *parse(const char *text)
 {
