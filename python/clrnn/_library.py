@@ -128,6 +128,8 @@ def library() -> ctypes.CDLL:
         lib.clrnn_model_outputs.restype = ctypes.c_uint32
         lib.clrnn_model_per_step.restype = lib.clrnn_device_is_tuned.restype = ctypes.c_bool
         lib.clrnn_device_spec.restype = ctypes.c_char_p
+        lib.clrnn_device_list_default.restype = ctypes.c_size_t
+        lib.clrnn_device_step_ms.restype = ctypes.c_double
         _loaded = lib
         return lib
     raise ImportError("libclrnn was not found: install clRNN, or name the library in CLRNN_LIBRARY")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 import threading
 from typing import Any, Dict, List, Mapping, Optional
@@ -24,16 +25,18 @@ def _spec(info: DeviceInfo) -> str:
     return library().clrnn_device_spec(ctypes.byref(info), text).decode()
 
 
-def _describe(info: DeviceInfo, all_: Any) -> Record:
-    text = plain(info)
+def _describe(info: DeviceInfo, all_: Any, default_why: Optional[str]) -> Record:
+    text, step_ms = plain(info), library().clrnn_device_step_ms(ctypes.byref(info))
     words = text.extensions.split()
     return Record(
-        device=_spec(info), platform_number=info.platform, device_number=info.device, type=_TYPES[info.type],
+        version=library().clrnn_version().decode(), device=_spec(info), default=default_why is not None,
+        default_why=default_why, platform_number=info.platform, device_number=info.device, type=_TYPES[info.type],
         name=text.name, vendor=text.vendor, platform=text.platform_name, driver=text.driver, opencl=text.version,
         opencl_c=text.opencl_c_version, extensions=text.extensions,
         features=[name for name in _FEATURES if name in words], compute_units=info.compute_units,
         global_bytes=info.global_bytes, max_alloc_bytes=info.max_alloc_bytes, local_bytes=info.local_bytes,
-        fp64=info.has_fp64, tuned=library().clrnn_device_is_tuned(ctypes.byref(info)), trouble=text.trouble,
+        fp64=info.has_fp64, tuned=library().clrnn_device_is_tuned(ctypes.byref(info)),
+        step_ms=None if math.isnan(step_ms) else step_ms, trouble=text.trouble,
         same_as=_spec(all_[info.same_as]) if info.same_as >= 0 else None, verdict=None, reason=None, self_test=None)
 
 
@@ -45,8 +48,10 @@ def devices() -> List[Record]:
     lib, log, found = library(), Log(), ctypes.POINTER(DeviceList)()
     check(lib.clrnn_device_list_create(ctypes.byref(log), ctypes.byref(found)), log)
     try:
-        all_ = found.contents
-        return [_describe(all_.info[i], all_.info) for i in range(all_.count)]
+        all_, why = found.contents, ctypes.create_string_buffer(160)
+        default = lib.clrnn_device_list_default(found, why)
+        return [_describe(all_.info[i], all_.info, why.value.decode() if i == default else None)
+                for i in range(all_.count)]
     finally:
         lib.clrnn_device_list_destroy(ctypes.byref(found))
 
