@@ -245,6 +245,32 @@ static void test_trial(void **state)
     clrnn_buffer_destroy(&order);
 }
 
+/** The trial ends, too, where another list is replayed after each run, as a layer's backward is. */
+static void test_trial_in_turn(void **state)
+{
+    enum { MOST = 400 };
+    struct test_launches *f = test_launches_need(state);
+    struct clrnn_replay *r[2];
+    struct clrnn_buffer *cursor = test_buffer(f, CLRNN_U32, 1), *order = test_buffer(f, CLRNN_I32, 4 * MOST);
+    int runs = 0;
+
+    assert_int_equal(note(f, cursor, order, 1), CLRNN_OK);
+    assert_int_equal(note(f, cursor, order, 2), CLRNN_OK);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(clrnn_replay_create(f->l, &r[i]), CLRNN_OK);
+        assert_int_equal(clrnn_replay_chain(r[i]), CLRNN_OK);
+    }
+    for (; runs < MOST && !(clrnn_replay_settled(r[0]) && clrnn_replay_settled(r[1])); runs++)
+        for (int i = 0; i < 2; i++)
+            assert_int_equal(clrnn_replay_run(r[i]), CLRNN_OK);
+    print_message("# settled after %d runs\n", runs);
+    assert_true(runs < MOST);
+    for (int i = 0; i < 2; i++)
+        clrnn_replay_destroy(&r[i]);
+    clrnn_buffer_destroy(&cursor);
+    clrnn_buffer_destroy(&order);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -254,6 +280,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_after, setup_after, test_launches_close),
         cmocka_unit_test_setup_teardown(test_never, setup_never, test_launches_close),
         cmocka_unit_test_setup_teardown(test_trial, setup_trial, test_launches_close),
+        cmocka_unit_test_setup_teardown(test_trial_in_turn, setup_trial, test_launches_close),
     };
 
     return cmocka_run_group_tests_name("chain", tests, NULL, NULL);

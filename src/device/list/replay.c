@@ -28,8 +28,10 @@ struct clrnn_replay {
     double first_s; // when the first run was
     struct {
         unsigned window, runs, size; // current window; its runs so far; runs per window from the third on
-        uint64_t start_replays;      // the device's, when it began
-        double start_s, taken_s[2];  // start of the window; total of the windows without and with chains
+        uint64_t replays;            // the device's, at the run before
+        bool apart;                  // other lists are replayed in between, so that each run is timed
+        double start_s, window_s;    // of what is timed now; the window's time so far
+        double taken_s[2];           // total of the windows without and with chains
     } trial;
 };
 
@@ -103,32 +105,37 @@ static void end_trial(struct clrnn_replay *r)
         clrnn_chains_destroy(&r->chains);
 }
 
-// One run of the trial. A window is restarted if another list was replayed during it.
+// One run of the trial. Once another list is replayed within a window, which then begins again, the device is
+// waited for before and after each run, as the next one may be another list's.
 static enum clrnn_status run_trial(struct clrnn_replay *r)
 {
     struct clrnn_device *d = r->launches->device;
     const bool chained = r->trial.window % 2 == 0;
-    double seconds;
+    bool over;
 
-    if (r->trial.runs == 0) {
+    if (r->trial.runs && !r->trial.apart && d->replays != r->trial.replays + 1) {
+        r->trial.apart = true;
+        r->trial.runs = 0;
+    }
+    r->trial.replays = d->replays;
+    if (!r->trial.runs || r->trial.apart) {
         TRY(clrnn_device_finish(d));
         r->trial.start_s = clrnn_clock();
-        r->trial.start_replays = d->replays;
     }
     TRY(run(r, chained));
-    if (d->replays - r->trial.start_replays != r->trial.runs++) {
-        r->trial.runs = 0;
-        return CLRNN_OK;
-    }
-    if (r->trial.window >= 2 && r->trial.runs < r->trial.size)
+    over = ++r->trial.runs == r->trial.size || r->trial.window < 2;
+    if (!over && !r->trial.apart)
         return CLRNN_OK;
     TRY(clrnn_device_finish(d));
-    seconds = clrnn_clock() - r->trial.start_s;
-    r->trial.runs = 0;
+    r->trial.window_s += clrnn_clock() - r->trial.start_s;
+    if (!over)
+        return CLRNN_OK;
     if (r->trial.window < 2)
-        r->trial.size = (unsigned)fmin(fmax(TRIAL_S / seconds, 1), TRIAL_RUNS);
+        r->trial.size = (unsigned)fmin(fmax(TRIAL_S / r->trial.window_s, 1), TRIAL_RUNS);
     else
-        r->trial.taken_s[chained] += seconds;
+        r->trial.taken_s[chained] += r->trial.window_s;
+    r->trial.runs = 0;
+    r->trial.window_s = 0;
     if (++r->trial.window == TRIAL_WINDOWS)
         end_trial(r);
     return CLRNN_OK;
