@@ -65,22 +65,24 @@ static uint32_t registers_of(const struct clrnn_rnn *r, const struct tiling *c, 
     return 28 + 2 * c->columns * c->lane_units * rows + pairs * (6 + 5 * r->R / 2);
 }
 
+// Registers of a work-item for four rows of the weights and the state that meets them.
+static uint32_t operands_of(const struct tiling *c)
+{
+    return 4 * (c->columns * c->lane_units + c->rows);
+}
+
 // Divides `left` registers: first for what the loop over the weights in memory has under way, as the memory's
-// latency is the bound, then for weights that stay. Compilers load the state that meets them all at once,
-// too.
+// latency is the bound, then for weights that stay. The state that meets those is loaded at once, too.
 static void divide_registers(uint32_t left, struct tiling *c)
 {
-    const uint32_t one = 4 * (c->columns * c->lane_units + c->rows);
+    const uint32_t one = operands_of(c), fours = c->part / 4;
 
     c->unroll = MAX2(LOADS / (c->columns * c->lane_units), 1u);
-    while (c->unroll > 1 && (c->unroll * one > left || c->part / 4 < c->unroll))
+    while (c->unroll > 1 && (c->unroll * one > left || fours % c->unroll))
         c->unroll /= 2;
-    c->held = left > c->unroll * one ? (left - c->unroll * one) / one : 0;
-    c->held = MIN2(c->held, MIN2(MOST_HELD / (4 * c->columns * c->lane_units), c->part / 4));
-    // a loop whose end is left over takes twice the registers
-    while (c->unroll > 1 && (c->part / 4 - c->held) % c->unroll && c->held < (c->part / 4) % c->unroll)
-        c->unroll /= 2;
-    c->held -= (c->held + c->unroll - (c->part / 4) % c->unroll) % c->unroll;
+    c->held = left > c->unroll * one ? left / one - c->unroll : 0;
+    c->held = MIN2(c->held, MIN2(MOST_HELD / (4 * c->columns * c->lane_units), fours));
+    c->held -= c->held % c->unroll; // a loop with a remainder takes twice the registers
 }
 
 // Sets the tiling for `rows` batch rows per work-group; false if registers or local memory do not suffice.
@@ -90,14 +92,15 @@ static bool give_rows(const struct clrnn_launches *l, const struct clrnn_rnn *r,
     const struct clrnn_device *device = clrnn_launches_device(l);
     const uint64_t local_bytes = MIN2(clrnn_device_info(device)->local_bytes, (uint64_t)MOST_LOCAL);
     const uint32_t most = MIN2(clrnn_device_quirks(device)->registers, ALL_REGISTERS / c->items);
-    const uint32_t used = registers_of(r, c, rows), one = 4 * (c->columns * c->lane_units + rows);
+    const uint32_t used = registers_of(r, c, rows);
 
     c->rows = rows;
     c->groups = clrnn_divide_up(r->N, rows);
     divide_registers(used < most ? most - used : 0, c);
     c->state_bytes = (size_t)rows * c->parts * c->part * sizeof(float);
     c->sum_bytes = (size_t)c->parts * rows * c->columns * wide(c) * sizeof(float);
-    return used + one <= (rows == 1 ? 2 * most : most) && c->state_bytes + c->sum_bytes <= local_bytes &&
+    return used + operands_of(c) <= (rows == 1 ? 2 * most : most) &&
+           c->state_bytes + c->sum_bytes <= local_bytes &&
            rounds_of(r, c) <= clrnn_device_quirks(device)->loop_rounds;
 }
 
