@@ -5,10 +5,12 @@
 
 #include "tools/cli.h"
 
+enum { MOST_DEVICES = 64 };
+
 struct device_list {
     const char *names; // --devices; NULL: one device, that of --device
     size_t count;
-    struct clrnn_device *device[64];
+    struct clrnn_device *device[MOST_DEVICES];
 };
 
 /** A row of a command's options. */

@@ -11,7 +11,8 @@ struct source_options {
     bool best, last, no_lengths;
     struct clrnn_source data; // by source_check
     struct device_list devices;
-    struct clrnn_model *model[64]; // on each device, by source_open_models; the first shares with the others
+    struct clrnn_model
+        *model[MOST_DEVICES]; // on each device, by source_open_models; the first shares with the others
 };
 
 // What the commands' help says.

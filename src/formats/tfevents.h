@@ -19,8 +19,8 @@ enum clrnn_status clrnn_tfevents_open(const struct clrnn_log *log, const char *p
 void clrnn_tfevents_close(struct clrnn_tfevents **events);
 
 /** Append an event: a number; how values are distributed, which is left out where one is not finite; a text
- * in Markdown; a picture, a PNG file of `size` bytes. What is no PNG is
- * left out. CLRNN_ERR_DISK, CLRNN_ERR_MEMORY. */
+ * in Markdown; a picture, a PNG file of `size` bytes. What is no PNG is left out. CLRNN_ERR_DISK,
+ * CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_tfevents_scalar(struct clrnn_tfevents *events, uint64_t step, const char *tag,
                                         double value);
 enum clrnn_status clrnn_tfevents_histogram(struct clrnn_tfevents *events, uint64_t step, const char *tag,

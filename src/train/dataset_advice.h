@@ -17,9 +17,9 @@ const char *clrnn_samples_advice(const struct clrnn_npy *x, size_t samples, char
 /** Advice on an X of one or four dimensions; static. */
 const char *clrnn_x_advice(const struct clrnn_npy *x);
 
-/** What is wrong with a cell of a CSV file that should hold a number, and what mends it: "\"12%\" is no
- * number:
- * ...". `trained`: the rules of reading are those of a trained model. To be freed; NULL: no memory. */
+/** What is wrong with a cell of a CSV file that should hold a number, and what mends it, as a sentence that
+ * begins with the cell. `trained`: the rules of reading are those of a trained model. To be freed; NULL: no
+ * memory. */
 char *clrnn_no_number(const char *text, char decimal, bool trained, const char *column);
 
 #endif

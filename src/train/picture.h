@@ -39,8 +39,7 @@ bool clrnn_picture_png(struct clrnn_picture *picture, uint8_t **png, size_t *siz
 /** Writes a text to the script in gnuplot's single quotes, in which nothing is expanded. Not for labels of
  * set xtics, which are formats. */
 void clrnn_picture_text(const struct clrnn_picture *picture, const char *text);
-/** Names the marks 0, 1, ... of an axis, 'x' or 'y'; names are cut to so many
- * characters. */
+/** Names the marks 0, 1, ... of an axis, 'x' or 'y'; names are cut to so many characters. */
 void clrnn_picture_tics(const struct clrnn_picture *picture, char axis, size_t count, char *const *names,
                         size_t most_characters);
 #endif

@@ -224,9 +224,8 @@ static enum clrnn_status keep_time(struct clrnn_launches *launches, size_t launc
 
 // ---------------------------------------------------------------- running
 
-enum {
-    MOST_QUEUED = 1 << 14
-}; // launches before it is waited for them; each in the queue costs the driver memory
+// Launches before it is waited for them: each in the queue costs the driver memory.
+enum { MOST_QUEUED = 1 << 14 };
 
 static enum clrnn_status run_one(struct clrnn_launches *launches, size_t at)
 {

@@ -29,9 +29,8 @@ enum clrnn_status clrnn_tune_load_file(const struct clrnn_log *log, const char *
 /** Writes the whole file with its hash. Errors: CLRNN_ERR_DISK, CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_tune_save(const struct clrnn_log *log, const char *path, const json_t *root);
 
-/** Merges `changes` (parts of the file; "shapes", "tried" and "choices" entry by entry, "use" and
- * "speed" as a whole)
- * into the current file under a lock, since another process may have written it after it was read.
+/** Merges `changes` (parts of the file; "shapes", "tried" and "choices" entry by entry, "use" and "speed" as
+ * a whole) into the current file under a lock, since another process may have written it after it was read.
  * `restart`: discards the old contents first. *root becomes the new contents. Errors: CLRNN_ERR_DISK,
  * CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_tune_update(const struct clrnn_log *log, const struct clrnn_device_info *info,

@@ -119,7 +119,7 @@ enum clrnn_status clrnn_device_peak(struct clrnn_device *device, struct clrnn_pe
     NEED(clrnn_device_log(device), device);
     NEED(clrnn_device_log(device), peak);
 
-    const struct clrnn_log silent = {.fn = NULL, .user = NULL, .level = CLRNN_LOG_ERROR}, *log;
+    const struct clrnn_log silent = {.level = CLRNN_LOG_ERROR}, *log;
     uint32_t width;
     size_t items, count = 16 << 20; // 64 MB each: larger than a core's caches, small for a device's memory
     enum clrnn_status st;
