@@ -159,7 +159,7 @@ const char *cli_duration(double seconds, char text[32]);
     X(sweep, "sweep", "the best of many values, by successive halving") \
     X(plan, "plan", "the launches a training step consists of: shapes, FLOPs, bytes") \
     X(compare, "compare", "the same run on every device: same numbers? how fast?") \
-    X(bench, "bench", "speed on one device") \
+    X(bench, "bench", "speed on one device, or on several together") \
     X(tune, "tune", "measure GEMM and kernel choices for these shapes, remember the best") \
     X(cache, "cache", "what built programs are kept on disk; throw them away") \
     X(synth, "synth", "make a data set in the seed's shape, or a classic sequence task") \

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// clrnn bench: speed on one device.
+// clrnn bench: speed on one device, or on several together.
 #include <fcntl.h>
 #include <jansson.h>
 #include <math.h>
@@ -15,7 +15,7 @@
 #include "base/temporary.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "tools/cli.h"
+#include "tools/device_list.h"
 
 // The time of a new process up to its first step.
 struct start {
@@ -90,12 +90,23 @@ static json_t *timing(const struct clrnn_timing *t)
                      (int)t->reps);
 }
 
-static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_bench_result *r,
-                                    const struct clrnn_peak *peak, const struct start *cold,
-                                    const struct start *warm, uint64_t host_bytes)
+static json_t *devices_json(const struct device_list *devices)
+{
+    json_t *specs = json_array();
+    char spec[24];
+
+    for (size_t i = 0; i < devices->count && specs; i++)
+        json_array_append_new(specs,
+                              json_string(clrnn_device_spec(clrnn_device_info(devices->device[i]), spec)));
+    return specs;
+}
+
+static enum clrnn_status print_json(const struct cli *cli, const struct device_list *devices,
+                                    const struct clrnn_bench_result *r, const struct clrnn_peak *peak,
+                                    const struct start *cold, const struct start *warm, uint64_t host_bytes)
 {
     json_t *all = json_pack(
-        "{s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:o, s:o, s:o, s:o, s:I, s:I}",
+        "{s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:o, s:o, s:o, s:o, s:I, s:I, s:o}",
         "batch", (int)r->batch, "steps", (int)r->steps, "features", (int)r->features, "train_ms",
         timing(&r->train_ms), "infer_ms", timing(&r->infer_ms), "samples_per_s",
         cli_json_number(r->samples_per_s), "gflops", cli_json_number(r->gflops), "gb_per_s",
@@ -105,18 +116,22 @@ static enum clrnn_status print_json(const struct cli *cli, const struct clrnn_be
         "host_ms_per_step", cli_json_number(r->host_ms_per_step), "build_cold_s",
         cli_json_number(cold->build_s), "build_warm_s", cli_json_number(warm->build_s), "first_step_s",
         cli_json_number(isfinite(warm->first_step_s) ? warm->first_step_s : r->first_step_s),
-        "peak_host_bytes", (json_int_t)host_bytes, "peak_device_bytes", (json_int_t)r->peak_device_bytes);
+        "peak_host_bytes", (json_int_t)host_bytes, "peak_device_bytes", (json_int_t)r->peak_device_bytes,
+        "devices", devices_json(devices));
 
     return cli_print_json(cli, all);
 }
 
-static void print_text(const struct clrnn_device *device, const struct clrnn_bench_result *r,
+static void print_text(const struct device_list *devices, const struct clrnn_bench_result *r,
                        const struct clrnn_peak *peak, const struct start *cold, const struct start *warm,
                        uint64_t host_bytes)
 {
-    char steps[32], features[32], host[32], on_device[32];
+    const struct clrnn_device_info *info = clrnn_device_info(devices->device[0]);
+    char steps[32], features[32], host[32], on_device[32], more[48] = "";
 
-    printf("%s: batch %u, %s, %s\n", cli_shown(clrnn_device_info(device)->name), r->batch,
+    if (devices->count > 1)
+        snprintf(more, sizeof(more), " and %zu more together", devices->count - 1);
+    printf("%s%s: batch %u, %s, %s\n", cli_shown(info->name), more, r->batch,
            cli_count(r->steps, "time step", steps), cli_count(r->features, "feature", features));
     printf(
         "training step  %9.3f ms (%.3f to %.3f, %u windows)  %.0f samples/s  %llu launches, queued as %llu\n",
@@ -131,34 +146,50 @@ static void print_text(const struct clrnn_device *device, const struct clrnn_ben
                100 * r->infer_gflops / peak->gflops);
     } else {
         printf("training       %.1f GFLOP/s, %.1f GB/s; %s\n", r->gflops, r->gb_per_s,
-               clrnn_device_info(device)->type == CLRNN_DEVICE_REF
-                   ? "ref is plain C for checking, its peak is not measured"
-                   : "no memory to measure the peak");
+               info->type == CLRNN_DEVICE_REF ? "ref is plain C for checking, its peak is not measured"
+                                              : "no memory to measure the peak");
         printf("inference      %.1f GFLOP/s\n", r->infer_gflops);
     }
     printf("host           %.3f ms a step\n", r->host_ms_per_step);
     if (isfinite(cold->first_step_s))
         printf("first step     %.2f s cold (%.2f s building kernels), %.2f s warm (%.2f s)\n",
                cold->first_step_s, cold->build_s, warm->first_step_s, warm->build_s);
-    printf("memory at most %s on the host, %s on the device\n", cli_bytes((double)host_bytes, host),
-           cli_bytes((double)r->peak_device_bytes, on_device));
+    printf("memory at most %s on the host, %s on %s device\n", cli_bytes((double)host_bytes, host),
+           cli_bytes((double)r->peak_device_bytes, on_device), devices->count > 1 ? "a" : "the");
 }
 
 // --start: measures this process up to the end of its first step.
-static enum clrnn_status run_start(const struct cli *cli, struct clrnn_device *device,
+static enum clrnn_status run_start(const struct cli *cli, const struct device_list *devices,
                                    const struct clrnn_config *config)
 {
-    const struct clrnn_bench_params params = {.seconds = 1e-9, .warm_up = 1};
+    const struct clrnn_bench_params params = {
+        .seconds = 1e-9, .warm_up = 1, .further = devices->device + 1, .further_count = devices->count - 1};
     struct clrnn_bench_result result;
+    double build_s = 0;
 
-    TRY(clrnn_bench(device, config, &params, &result));
+    TRY(clrnn_bench(devices->device[0], config, &params, &result));
+    for (size_t i = 0; i < devices->count; i++)
+        build_s += clrnn_device_build_seconds(devices->device[i], NULL, NULL);
     return cli_print_json(cli,
-                          json_pack("{s:f, s:f}", "build_s", clrnn_device_build_seconds(device, NULL, NULL),
-                                    "first_step_s", result.first_step_s));
+                          json_pack("{s:f, s:f}", "build_s", build_s, "first_step_s", result.first_step_s));
 }
 
-static enum clrnn_status run(const struct cli *cli, struct clrnn_device *device,
-                             const struct clrnn_config *config, const struct clrnn_bench_params *params,
+// The sum of what each device reaches alone.
+static enum clrnn_status find_peak(const struct device_list *devices, struct clrnn_peak *peak)
+{
+    struct clrnn_peak one;
+
+    *peak = (struct clrnn_peak){0};
+    for (size_t i = 0; i < devices->count; i++) {
+        TRY(clrnn_device_peak(devices->device[i], &one));
+        peak->gflops += one.gflops;
+        peak->gb_per_s += one.gb_per_s;
+    }
+    return CLRNN_OK;
+}
+
+static enum clrnn_status run(const struct cli *cli, const struct device_list *devices,
+                             const struct clrnn_config *config, struct clrnn_bench_params params,
                              const struct start *cold, const struct start *warm)
 {
     struct clrnn_bench_result result;
@@ -166,42 +197,48 @@ static enum clrnn_status run(const struct cli *cli, struct clrnn_device *device,
     struct rusage usage;
     uint64_t host_bytes;
 
-    TRY(clrnn_bench(device, config, params, &result));
+    params.further = devices->device + 1;
+    params.further_count = devices->count - 1;
+    TRY(clrnn_bench(devices->device[0], config, &params, &result));
     getrusage(RUSAGE_SELF, &usage); // before the peak is measured, whose buffers do not belong to the run
     host_bytes = (uint64_t)usage.ru_maxrss * 1024;
-    TRY(clrnn_device_peak(device, &peak));
+    TRY(find_peak(devices, &peak));
     if (cli->json)
-        TRY(print_json(cli, &result, &peak, cold, warm, host_bytes));
+        TRY(print_json(cli, devices, &result, &peak, cold, warm, host_bytes));
     if (cli->text)
-        print_text(device, &result, &peak, cold, warm, host_bytes);
+        print_text(devices, &result, &peak, cold, warm, host_bytes);
     return CLRNN_OK;
 }
 
 int cmd_bench(int argc, char **argv)
 {
     struct clrnn_bench_params params = {.seconds = 2};
+    struct device_list devices = {0};
     bool start_only = false, no_start = false;
     const struct cli_option options[] = {
         {"seconds", CLI_REAL, "S", "to spend on each of training and inference (2)", &params.seconds},
         {"no-start", CLI_FLAG, NULL, "do not measure start-up with cold and warm kernel caches", &no_start},
         {"start", CLI_FLAG, NULL, "print the build and first-step seconds of this process alone",
          &start_only},
+        DEVICES_OPTION(devices),
     };
     const struct cli_spec spec = {
         .usage = "CONFIG.yaml [options]",
         .text =
             "Measures one training step (forward, backward and update of one batch) and one inference of the\n"
             "config's batch: median, minimum and maximum over windows of several steps, and what the device\n"
-            "reaches of its measured peak. `bench/` has a set of configs; give them a quiet machine.",
+            "reaches of its measured peak. Several devices take shards of each training step (train.shards),\n"
+            "and whole batches of inference in turn; the peak is the sum of theirs. `bench/` has a set of\n"
+            "configs; give them a quiet machine.",
         .least = 1,
         .most = 1,
         .takes_json = true,
         .option_count = ARRAY_SIZE(options),
         .option = options,
         .examples = "  clrnn bench bench/seed.yaml --device gpu\n"
-                    "  clrnn bench bench/lstm-64x100x128-256.yaml --json\n",
+                    "  clrnn bench bench/lstm-64x100x128-256.yaml --json\n"
+                    "  clrnn bench bench/seed.yaml --devices all-gpus --set train.shards=8\n",
     };
-    struct clrnn_device *device = NULL;
     struct clrnn_config *config = NULL;
     struct start cold = {NAN, NAN}, warm = {NAN, NAN};
     struct cli cli;
@@ -214,8 +251,11 @@ int cmd_bench(int argc, char **argv)
     if (st == CLRNN_OK && !start_only && !no_start)
         st = measure_starts(&cli, argc, argv, &cold, &warm);
     if (st == CLRNN_OK)
-        st = cli_device(&cli, false, &device);
+        st = device_list_open(&cli, false, &devices);
     if (st == CLRNN_OK)
-        st = start_only ? run_start(&cli, device, config) : run(&cli, device, config, &params, &cold, &warm);
-    return cli_close(&cli, st, &config, &device);
+        st = start_only ? run_start(&cli, &devices, config)
+                        : run(&cli, &devices, config, params, &cold, &warm);
+    clrnn_config_destroy(&config);
+    device_list_close(&devices);
+    return cli_finish(&cli, st);
 }

@@ -264,24 +264,29 @@ struct clrnn_timing {
 struct clrnn_bench_params {
     double seconds;   // to spend on each of training and inference; 0: 2
     uint32_t warm_up; // steps before the first window; 0: 10
+    // Devices beside the one given, with logs of their own: each takes some of the config's shards of a
+    // training step, and every so many-th batch of inference.
+    struct clrnn_device *const *further;
+    size_t further_count; // at most 63
 };
 
-/** Times and work of a training step and an inference after warm-up. */
+/** Times and work of a training step and an inference after warm-up, of all devices together. */
 struct clrnn_bench_result {
     uint32_t batch, steps, features; // N, T, C of the batch
     struct clrnn_timing train_ms;    // forward, backward and update of one batch
-    struct clrnn_timing infer_ms;    // one batch in eval mode
+    struct clrnn_timing infer_ms;    // one batch in eval mode; of n devices the time of a batch on each, by n
     double samples_per_s;            // training
     double flops, bytes;             // of a training step, as the plan counts them
     double gflops, gb_per_s;         // these over the median
     double infer_flops, infer_gflops;
     double host_ms_per_step;                     // processor time of the calling thread in a training step
     uint64_t launches_per_step, queued_per_step; // queued: commands, of which one may hold many launches
-    uint64_t peak_device_bytes;
-    double first_step_s; // from the call to the end of the first training step
+    uint64_t peak_device_bytes;                  // of the device that holds most
+    double first_step_s;                         // from the call to the end of the first training step
 };
 
-/** Measures a training step and an inference of one batch of the config's training data, after warm-up. */
+/** Measures a training step and an inference of one batch of the config's training data, after warm-up. The
+ * step is that of clrnn_train: by shards where the config has some. Errors: as clrnn_train. */
 CLRNN_API enum clrnn_status clrnn_bench(struct clrnn_device *device, const struct clrnn_config *config,
                                         const struct clrnn_bench_params *params,
                                         struct clrnn_bench_result *result);

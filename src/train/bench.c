@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Timing one training step and one inference of a config.
+// Timing one training step and one inference of a config, on one device or several.
 #include <math.h>
 #include <stdlib.h>
 #include <time.h>
@@ -12,6 +12,23 @@
 
 enum { MOST_REPS = 64, FEWEST_REPS = 5 };
 
+struct bench {
+    const struct clrnn_log *log;
+    const struct clrnn_bench_params *params;
+    uint32_t count;          // of devices
+    struct clrnn_team *team; // of all of them
+    struct clrnn_dataset *set;
+    struct clrnn_session *train[CLRNN_MOST_DEVICES]; // by shards where the config has some
+    struct clrnn_session *infer[CLRNN_MOST_DEVICES]; // with the model of `train`; NULL: the same sessions
+};
+
+// What is timed: a batch on each of `count` devices.
+struct pass {
+    struct clrnn_session *const *session;
+    uint32_t count;
+    enum clrnn_mode mode;
+};
+
 static double thread_seconds(void)
 {
     struct timespec now;
@@ -20,41 +37,62 @@ static double thread_seconds(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
+static enum clrnn_status queue(const struct pass *p)
+{
+    for (uint32_t i = 0; i < p->count; i++)
+        TRY(clrnn_session_queue(p->session[i], p->mode, 0));
+    return CLRNN_OK;
+}
+
 // Times `count` passes and the wait for them: seconds of wall clock, and of this thread's CPU time.
-static enum clrnn_status window(struct clrnn_session *s, enum clrnn_mode mode, uint32_t count,
-                                double *seconds, double *host_seconds)
+static enum clrnn_status window(const struct pass *p, uint32_t count, double *seconds, double *host_seconds)
 {
     const double start = clrnn_clock(), host_start = thread_seconds();
 
     for (uint32_t i = 0; i < count; i++)
-        TRY(clrnn_session_queue(s, mode, 0));
+        TRY(queue(p));
     *host_seconds = thread_seconds() - host_start;
-    TRY(clrnn_device_finish(s->device));
+    for (uint32_t i = 0; i < p->count; i++)
+        TRY(clrnn_device_finish(p->session[i]->device));
     *seconds = clrnn_clock() - start;
     return CLRNN_OK;
 }
 
+// Passes until it is decided whether launches run as chains: what long runs come to. Shards decide in their
+// own time, on all devices alike, for at most `most_s`.
+static enum clrnn_status settle(const struct pass *p, double most_s)
+{
+    const double start = clrnn_clock();
+
+    TRY(queue(p));
+    for (uint32_t i = 0; i < p->count; i++) {
+        struct clrnn_session *s = p->session[i];
+
+        if (!s->shards)
+            TRY(clrnn_replay_chain(s->plan->replay));
+        while (!clrnn_replay_settled(s->plan->replay) && !(s->shards && clrnn_clock() - start > most_s))
+            TRY(queue(p));
+    }
+    return CLRNN_OK;
+}
+
 // Measures windows of about a thirtieth of the time each, until the time is used up.
-static enum clrnn_status measure(struct clrnn_session *s, enum clrnn_mode mode,
-                                 const struct clrnn_bench_params *params, struct clrnn_timing *ms,
+static enum clrnn_status measure(const struct bench *b, const struct pass *p, struct clrnn_timing *ms,
                                  double *host_ms)
 {
-    const double wanted = params->seconds > 0 ? params->seconds : 2;
+    const double wanted = b->params->seconds > 0 ? b->params->seconds : 2;
     double each[MOST_REPS], seconds, host, host_sum = 0, spent = 0;
     uint64_t passes = 0;
     uint32_t count;
 
-    TRY(clrnn_session_queue(s, mode, 0));
-    TRY(clrnn_replay_chain(s->plan->replay)); // what long runs come to
-    while (!clrnn_replay_settled(s->plan->replay))
-        TRY(clrnn_session_queue(s, mode, 0));
-    TRY(window(s, mode, params->warm_up ? params->warm_up : 10, &seconds, &host));
-    TRY(window(s, mode, 3, &seconds, &host));
+    TRY(settle(p, wanted));
+    TRY(window(p, b->params->warm_up ? b->params->warm_up : 10, &seconds, &host));
+    TRY(window(p, 3, &seconds, &host));
     count = (uint32_t)fmin(fmax(wanted / 30 / (seconds / 3), 1), 1000);
     *ms = (struct clrnn_timing){.reps = 0};
     while (ms->reps < MOST_REPS && (spent < wanted || ms->reps < FEWEST_REPS)) {
-        TRY(window(s, mode, count, &seconds, &host));
-        each[ms->reps++] = 1e3 * seconds / count;
+        TRY(window(p, count, &seconds, &host));
+        each[ms->reps++] = 1e3 * seconds / count / p->count;
         spent += seconds;
         host_sum += host;
         passes += count;
@@ -66,14 +104,13 @@ static enum clrnn_status measure(struct clrnn_session *s, enum clrnn_mode mode,
     return CLRNN_OK;
 }
 
-static enum clrnn_status measure_both(struct clrnn_session *s, const struct clrnn_bench_params *params,
-                                      struct clrnn_bench_result *r)
+static enum clrnn_status measure_training(const struct bench *b, struct clrnn_bench_result *r)
 {
+    const struct clrnn_session *s = b->train[0];
     struct clrnn_plan_cost cost;
-    double unused;
 
-    TRY(measure(s, CLRNN_MODE_TRAIN, params, &r->train_ms, &r->host_ms_per_step));
-    cost = clrnn_plan_cost(s->plan);
+    TRY(measure(b, &(struct pass){b->train, 1, CLRNN_MODE_TRAIN}, &r->train_ms, &r->host_ms_per_step));
+    cost = s->shards ? clrnn_shards_cost(s->shards) : clrnn_plan_cost(s->plan);
     r->launches_per_step = cost.launches;
     r->queued_per_step = cost.queued;
     r->flops = cost.flops;
@@ -81,12 +118,91 @@ static enum clrnn_status measure_both(struct clrnn_session *s, const struct clrn
     r->gflops = 1e-6 * cost.flops / r->train_ms.median;
     r->gb_per_s = 1e-6 * cost.bytes / r->train_ms.median;
     r->samples_per_s = 1e3 * s->config->train.batch_size / r->train_ms.median;
-    TRY(measure(s, CLRNN_MODE_PREDICT, params, &r->infer_ms, &unused));
-    cost = clrnn_plan_cost(s->plan);
+    return CLRNN_OK;
+}
+
+static enum clrnn_status follow(void *shards)
+{
+    return clrnn_shards_follow(shards);
+}
+
+// The other devices take their shards of what the first one is told to do.
+static enum clrnn_status measure_together(const struct bench *b, struct clrnn_bench_result *r, double called)
+{
+    struct clrnn_session *s = b->train[0];
+    void *shards[CLRNN_MOST_DEVICES];
+    enum clrnn_status st;
+
+    for (uint32_t i = 0; i < b->count; i++)
+        shards[i] = b->train[i]->shards;
+    st = clrnn_team_start(b->team, follow, shards);
+    if (st == CLRNN_OK)
+        st = clrnn_session_begin_epoch(s, 0, 0);
+    if (st == CLRNN_OK)
+        st = clrnn_session_queue(s, CLRNN_MODE_TRAIN, 0);
+    if (st == CLRNN_OK)
+        st = clrnn_device_finish(s->device);
+    r->first_step_s = clrnn_clock() - called;
+    if (st == CLRNN_OK)
+        st = measure_training(b, r);
+    if (st == CLRNN_OK && s->shards)
+        st = clrnn_shards_end(s->shards, st);
+    return clrnn_team_join(b->team, st);
+}
+
+// Whole batches on the devices in turn, as clrnn_eval runs them.
+static enum clrnn_status measure_inference(struct bench *b, struct clrnn_bench_result *r)
+{
+    struct clrnn_session_params params = {.set = b->set, .feed = {.drop_last = true}, .endless = true};
+    struct clrnn_plan_cost cost;
+    double unused;
+
+    for (uint32_t i = 0; i < b->count && b->train[0]->shards; i++) {
+        params.model = b->train[i]->model;
+        TRY(clrnn_session_open(b->train[i]->device, &params, &b->infer[i]));
+    }
+    TRY(measure(b, &(struct pass){b->train[0]->shards ? b->infer : b->train, b->count, CLRNN_MODE_PREDICT},
+                &r->infer_ms, &unused));
+    cost = clrnn_plan_cost((b->infer[0] ? b->infer : b->train)[0]->plan);
     r->infer_flops = cost.flops;
     r->infer_gflops = 1e-6 * cost.flops / r->infer_ms.median;
-    clrnn_device_memory(s->device, &(uint64_t){0}, &r->peak_device_bytes);
     return CLRNN_OK;
+}
+
+// Opens the data, and on each device a session with a model of its own.
+static enum clrnn_status open_all(struct bench *b, struct clrnn_device *const *device,
+                                  const struct clrnn_config *config, struct clrnn_bench_result *r)
+{
+    struct clrnn_session_params params = {.config = config, .feed = {.drop_last = true}, .endless = true};
+    const struct clrnn_dataset_info *info;
+
+    TRY(clrnn_team_create(b->log, device, b->count, &b->team));
+    TRY(clrnn_shards_check(b->log, config, b->count));
+    TRY(clrnn_dataset_open(b->log, config, &config->data.train, config->folder, "train", CLRNN_CHECK_ALL,
+                           &b->set));
+    info = clrnn_dataset_info(b->set);
+    r->steps = info->T;
+    r->features = info->C;
+    if (info->S < config->train.batch_size)
+        return clrnn_error(b->log, CLRNN_ERR_DATA,
+                           "bench needs one whole batch of %u samples, the data set has %u",
+                           config->train.batch_size, info->S);
+    params.set = b->set;
+    for (uint32_t i = 0; i < b->count; i++) {
+        params.worker = clrnn_team_worker(b->team, i);
+        TRY(clrnn_session_open(device[i], &params, &b->train[i]));
+    }
+    return CLRNN_OK;
+}
+
+static void close_all(struct bench *b)
+{
+    for (uint32_t i = 0; i < b->count; i++)
+        clrnn_session_close(&b->infer[i]);
+    for (uint32_t i = 0; i < b->count; i++)
+        clrnn_session_close(&b->train[i]);
+    clrnn_dataset_close(&b->set);
+    clrnn_team_destroy(&b->team);
 }
 
 enum clrnn_status clrnn_bench(struct clrnn_device *device, const struct clrnn_config *config,
@@ -95,34 +211,27 @@ enum clrnn_status clrnn_bench(struct clrnn_device *device, const struct clrnn_co
     NEED(clrnn_device_log(device), device);
     NEED(clrnn_device_log(device), config);
     NEED(clrnn_device_log(device), result);
+    NEED(clrnn_device_log(device), params);
 
-    const struct clrnn_log *log = clrnn_device_log(device);
-    const double start = clrnn_clock();
-    struct clrnn_session_params session = {.config = config, .feed = {.drop_last = true}, .endless = true};
-    const struct clrnn_dataset_info *info;
-    struct clrnn_session *s = NULL;
+    const double called = clrnn_clock();
+    struct clrnn_device *devices[CLRNN_MOST_DEVICES];
+    struct bench b = {.log = clrnn_device_log(device), .params = params};
     enum clrnn_status st;
 
     *result = (struct clrnn_bench_result){.batch = config->train.batch_size};
-    TRY(clrnn_dataset_open(log, config, &config->data.train, config->folder, "train", CLRNN_CHECK_ALL,
-                           &session.set));
-    info = clrnn_dataset_info(session.set);
-    result->steps = info->T;
-    result->features = info->C;
-    if (info->S < config->train.batch_size)
-        st =
-            clrnn_error(log, CLRNN_ERR_DATA, "bench needs one whole batch of %u samples, the data set has %u",
-                        config->train.batch_size, info->S);
-    else
-        st = clrnn_session_open(device, &session, &s);
+    TRY(clrnn_team_devices(device, params->further, params->further_count, devices));
+    b.count = (uint32_t)params->further_count + 1;
+    st = open_all(&b, devices, config, result);
     if (st == CLRNN_OK)
-        st = clrnn_session_queue(s, CLRNN_MODE_TRAIN, 0);
+        st = measure_together(&b, result, called);
     if (st == CLRNN_OK)
-        st = clrnn_device_finish(device);
-    result->first_step_s = clrnn_clock() - start;
-    if (st == CLRNN_OK)
-        st = measure_both(s, params, result);
-    clrnn_session_close(&s);
-    clrnn_dataset_close(&session.set);
+        st = measure_inference(&b, result);
+    for (uint32_t i = 0; i < b.count; i++) {
+        uint64_t bytes;
+
+        clrnn_device_memory(devices[i], NULL, &bytes);
+        result->peak_device_bytes = MAX2(result->peak_device_bytes, bytes);
+    }
+    close_all(&b);
     return st;
 }

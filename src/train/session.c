@@ -270,6 +270,10 @@ static enum clrnn_status queue_shards(struct clrnn_session *s, uint32_t slot)
 {
     s->plan = NULL;
     TRY(clrnn_feed_next_batch(s->feed, CLRNN_MODE_SHARD, &s->samples));
+    if (!s->samples && s->endless) {
+        TRY(clrnn_session_begin_epoch(s, s->epoch + 1, 0));
+        TRY(clrnn_feed_next_batch(s->feed, CLRNN_MODE_SHARD, &s->samples));
+    }
     if (!s->samples)
         return CLRNN_OK;
     s->weight = s->samples * clrnn_feed_share(s->feed, &s->fresh);

@@ -395,6 +395,28 @@ static enum clrnn_status step(struct clrnn_shards *s, uint32_t samples, uint32_t
     return update(s, total, slot);
 }
 
+struct clrnn_plan_cost clrnn_shards_cost(const struct clrnn_shards *s)
+{
+    const uint32_t own = s->end - s->begin;
+    struct clrnn_plan_cost all = clrnn_plan_cost(s->update);
+
+    all.flops *= s->worker->count;
+    all.bytes *= s->worker->count;
+    all.launches *= s->worker->count;
+    all.queued *= s->worker->count;
+    for (uint32_t shard = 0; shard < s->count; shard++) {
+        const struct clrnn_plan *plan = s->plan[shard % own];
+
+        if (!plan)
+            continue;
+        all.flops += clrnn_plan_cost(plan).flops;
+        all.bytes += clrnn_plan_cost(plan).bytes;
+        all.launches += clrnn_plan_cost(plan).launches;
+        all.queued += clrnn_plan_cost(plan).queued;
+    }
+    return all;
+}
+
 // ---------------------------------------------------------------- who does it
 
 static enum clrnn_status begin_epoch(struct clrnn_shards *s, uint64_t epoch, uint32_t first)

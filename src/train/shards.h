@@ -30,6 +30,9 @@ enum clrnn_status clrnn_shards_start(struct clrnn_shards *shards, uint64_t epoch
 enum clrnn_status clrnn_shards_step(struct clrnn_shards *shards, uint32_t samples, uint32_t slot,
                                     struct clrnn_plan **plan);
 
+/** What the last step cost all workers together, as far as their shards are like this one's. */
+struct clrnn_plan_cost clrnn_shards_cost(const struct clrnn_shards *shards);
+
 /** Makes the model hold the carried states of all samples, that of worker 0 also those of others' shards: for
  * a checkpoint. */
 enum clrnn_status clrnn_shards_gather(struct clrnn_shards *shards);

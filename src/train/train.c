@@ -372,23 +372,13 @@ static enum clrnn_status run(struct clrnn_loop *l)
     return st;
 }
 
-// Checks the further devices, and makes a team of all.
 static enum clrnn_status make_team(struct clrnn_loop *l)
 {
     const struct clrnn_train_params *p = l->params;
-    struct clrnn_device *devices[CLRNN_MOST_DEVICES] = {l->device};
+    struct clrnn_device *devices[CLRNN_MOST_DEVICES];
     enum clrnn_status st;
 
-    if (p->further_count >= CLRNN_MOST_DEVICES)
-        return clrnn_error(l->log, CLRNN_ERR_ARG, "%zu devices, expected at most %u", p->further_count + 1,
-                           CLRNN_MOST_DEVICES);
-    for (size_t i = 0; i < p->further_count; i++) {
-        for (size_t j = 0; j <= i; j++)
-            if (!p->further[i] || p->further[i] == devices[j])
-                return clrnn_error(l->log, CLRNN_ERR_ARG, "the further device %zu is %s", i,
-                                   p->further[i] ? "one of the others, too" : "NULL");
-        devices[i + 1] = p->further[i];
-    }
+    TRY(clrnn_team_devices(l->device, p->further, p->further_count, devices));
     st = clrnn_team_create(l->log, devices, (uint32_t)p->further_count + 1, &l->team);
     if (st != CLRNN_OK)
         clrnn_ranks_abort(st);

@@ -87,6 +87,25 @@ void clrnn_worker_end(struct clrnn_worker *worker)
 
 // ---------------------------------------------------------------- making a team
 
+enum clrnn_status clrnn_team_devices(struct clrnn_device *device, struct clrnn_device *const *further,
+                                     size_t count, struct clrnn_device *all[CLRNN_MOST_DEVICES])
+{
+    const struct clrnn_log *log = clrnn_device_log(device);
+
+    if (count >= CLRNN_MOST_DEVICES)
+        return clrnn_error(log, CLRNN_ERR_ARG, "%zu devices, expected at most %u", count + 1,
+                           CLRNN_MOST_DEVICES);
+    all[0] = device;
+    for (size_t i = 0; i < count; i++) {
+        for (size_t j = 0; j <= i; j++)
+            if (!further[i] || further[i] == all[j])
+                return clrnn_error(log, CLRNN_ERR_ARG, "the further device %zu is %s", i,
+                                   further[i] ? "one of the others, too" : "NULL");
+        all[i + 1] = further[i];
+    }
+    return CLRNN_OK;
+}
+
 // Has all ranks know how many workers each has.
 static enum clrnn_status number_workers(const struct clrnn_log *log, struct clrnn_team *t)
 {

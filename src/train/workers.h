@@ -23,6 +23,11 @@ struct clrnn_worker {
     const struct clrnn_log *next;
 };
 
+/** Writes `device` and the `count` further ones to `all`. CLRNN_ERR_ARG where they are too many, or not all
+ * different. */
+enum clrnn_status clrnn_team_devices(struct clrnn_device *device, struct clrnn_device *const *further,
+                                     size_t count, struct clrnn_device *all[CLRNN_MOST_DEVICES]);
+
 /** For `count` devices of this process, at most CLRNN_MOST_DEVICES, which must outlive the team; all ranks
  * must call it, with any counts. CLRNN_ERR_MEMORY, CLRNN_ERR_ARG where MPI cannot serve several threads. */
 enum clrnn_status clrnn_team_create(const struct clrnn_log *log, struct clrnn_device *const *devices,

@@ -5,6 +5,7 @@
     test_together.py CLRNN [TEST...]
 
 TOGETHER_ALL=1 trains each config on two and on four devices, not on these in turn."""
+import json
 import os
 import signal
 import sys
@@ -149,5 +150,24 @@ def evaluated(c):
     assert "names 0:0 (" in err, err
 
 
+def benched(c):
+    """bench: steps by shards, also of batchnorm's parts, through several epochs; refusals."""
+    write_all(c)
+    quick = "--seconds", "0.01", "--no-start", "--json", "--quiet"
+    for name in ("lengths", "norm"):
+        for devices in ("0:0", "0:0,0:1,0:2"):
+            out, _ = c.run("bench", f"{name}.yaml", "--set", "train.shards=8", "--devices", devices, *quick,
+                           env=DEVICES)
+            result = json.loads(out)
+            assert result["devices"] == devices.split(","), result
+            # a shard's launches at least, eight times
+            assert result["launches_per_step"] > 8 * 10 and result["gflops"] > 0, result
+            assert result["train_ms"]["median"] > 0 and result["infer_ms"]["median"] > 0, result
+    _, err = c.run("bench", "lengths.yaml", "--devices", "0:0,0:1", *quick, env=DEVICES, status=2)
+    assert "2 devices are to train together, but train.shards is 1" in err, err
+    _, err = c.run("bench", "lengths.yaml", "--devices", "0:0,0:0", *quick, env=DEVICES, status=2)
+    assert "names 0:0 (" in err, err
+
+
 if __name__ == "__main__":
-    sys.exit(main([same_bytes, other_driver, of_ranks, refused, stopped, evaluated]))
+    sys.exit(main([same_bytes, other_driver, of_ranks, refused, stopped, evaluated, benched]))
