@@ -78,33 +78,6 @@ static enum clrnn_status run_config(struct cli *cli, const struct clrnn_rank *ra
     return st;
 }
 
-// Where several processes on a host leave the choice of the device open: a GPU for each.
-static enum clrnn_status choose_gpu(struct cli *cli, const struct clrnn_rank *rank,
-                                    const struct device_list *devices)
-{
-    static char text[24];
-    const char *spec = cli->device ? cli->device : getenv("CLRNN_DEVICE");
-    struct clrnn_device_list *list;
-    size_t gpus = 0, at = 0;
-
-    if (rank->count == 1 || devices->names || (spec && *spec && strcmp(spec, "gpu") != 0))
-        return CLRNN_OK;
-    TRY(clrnn_device_list_create(&cli->log, &list));
-    for (int pass = 0; pass < 2; pass++)
-        for (size_t i = 0; i < list->count; i++) {
-            const struct clrnn_device_info *info = &list->info[i];
-
-            if (info->type != CLRNN_DEVICE_GPU || info->trouble || info->same_as >= 0)
-                continue;
-            if (!pass)
-                gpus++;
-            else if (at++ == rank->local % gpus)
-                cli->device = clrnn_device_spec(info, text);
-        }
-    clrnn_device_list_destroy(&list);
-    return CLRNN_OK;
-}
-
 // Joins the other ranks. Rank 0 speaks and writes.
 static enum clrnn_status join(struct cli *cli, struct clrnn_train_params *params, struct clrnn_rank *rank)
 {
@@ -132,8 +105,7 @@ static enum clrnn_status open_both(struct cli *cli, const struct clrnn_rank *ran
         interrupt_ignore();
     else
         params->stop = interrupt_flag();
-    if (st == CLRNN_OK)
-        st = choose_gpu(cli, rank, devices);
+    st = device_list_divide(cli, rank, st, devices);
     if (st == CLRNN_OK)
         st = device_list_open(cli, params->profile, devices);
     TRY(clrnn_rank_agree(st));

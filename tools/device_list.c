@@ -109,8 +109,117 @@ enum clrnn_status device_list_open(struct cli *cli, bool profile, struct device_
     return CLRNN_OK;
 }
 
+// ---------------------------------------------------------------- ranks of a host
+
+// The device that is opened without --device; of GPUs alone where `gpu`. NULL: none.
+static const struct clrnn_device_info *standard(const struct clrnn_device_list *there, bool gpu)
+{
+    char why[160];
+    const size_t row = clrnn_device_list_default(there, why);
+
+    if (row == SIZE_MAX || !gpu || there->info[row].type == CLRNN_DEVICE_GPU)
+        return row == SIZE_MAX ? NULL : &there->info[row];
+    for (size_t i = 0; i < there->count; i++)
+        if (there->info[i].type == CLRNN_DEVICE_GPU && !there->info[i].trouble)
+            return &there->info[i];
+    return NULL;
+}
+
+static bool same_kind(const struct clrnn_device_info *a, const struct clrnn_device_info *b)
+{
+    return a->platform == b->platform && a->type == b->type && !a->trouble && !strcmp(a->name, b->name) &&
+           !strcmp(a->driver, b->driver);
+}
+
+// Writes what the ranks of a host may have in common: *names, the devices with commas in between, "" where
+// the rank has a device of its own, and *seen, which is the same text for ranks that see and name the same
+// ones.
+static enum clrnn_status list_common(const struct cli *cli, const struct device_list *list, char **names,
+                                     char **seen)
+{
+    const char *spec = cli->device ? cli->device : getenv("CLRNN_DEVICE");
+    const bool open = !list->names && (!spec || !*spec || !strcmp(spec, "gpu"));
+    const struct clrnn_device_info *kind;
+    struct clrnn_device_list *there;
+    size_t size, used;
+    char number[24];
+
+    TRY(clrnn_device_list_create(&cli->log, &there));
+    kind = open ? standard(there, spec && *spec) : NULL;
+    size = 64 * (there->count + 1) + (list->names ? strlen(list->names) : 0);
+    *names = calloc(1, size);
+    *seen = calloc(1, size);
+    for (size_t i = used = 0; kind && *names && i < there->count; i++)
+        if (same_kind(&there->info[i], kind))
+            used += (size_t)snprintf(*names + used, size - used, "%s%s", used ? "," : "",
+                                     clrnn_device_spec(&there->info[i], number));
+    if (*names && list->names)
+        snprintf(*names, size, "%s", list->names);
+    used = *names && *seen ? (size_t)snprintf(*seen, size, "%s %d", *names, list->names != NULL) : 0;
+    for (size_t i = 0; used && i < there->count; i++)
+        used += (size_t)snprintf(*seen + used, size - used, " %s %llx",
+                                 clrnn_device_spec(&there->info[i], number),
+                                 (unsigned long long)there->info[i].pci);
+    clrnn_device_list_destroy(&there);
+    return *names && *seen ? CLRNN_OK : clrnn_error_memory(&cli->log, 2 * size, "the list of devices");
+}
+
+// Cuts `names` to those that the rank `own` of `count` has: one, or of a list all that fall to it. Ranks
+// share devices where there are fewer.
+static void cut(char *names, uint32_t own, uint32_t count, bool one)
+{
+    size_t there = 1, first, end;
+    char *at = names;
+
+    for (const char *c = names; *c; c++)
+        there += *c == ',';
+    first = one || count > there ? own % there : there * own / count;
+    end = one || count > there ? first + 1 : there * (own + 1) / count;
+    for (size_t i = 0; i < first; i++)
+        at = strchr(at, ',') + 1;
+    memmove(names, at, strlen(at) + 1);
+    at = names;
+    for (size_t i = first; at && i < end; i++)
+        at = strchr(at + (i > first), ',');
+    if (at)
+        *at = 0;
+}
+
+enum clrnn_status device_list_divide(struct cli *cli, const struct clrnn_rank *rank, enum clrnn_status status,
+                                     struct device_list *list)
+{
+    uint32_t own = 0, count = 1;
+    char *names = NULL, *seen = NULL;
+
+    if (rank->count == 1)
+        return status;
+    if (status == CLRNN_OK && list->names && !strcmp(list->names, "all-gpus")) {
+        status = all_gpus(cli, &list->own);
+        list->names = list->own;
+    }
+    if (status == CLRNN_OK)
+        status = list_common(cli, list, &names, &seen);
+    if (clrnn_rank_share(status == CLRNN_OK ? seen : "", &own, &count) != CLRNN_OK)
+        status = status == CLRNN_OK ? CLRNN_ERR_DEVICE : status;
+    free(seen);
+    if (status != CLRNN_OK || !*names) {
+        free(names);
+        return status;
+    }
+    cut(names, own, count, !list->names);
+    free(list->own);
+    list->own = names;
+    if (list->names)
+        list->names = names;
+    else
+        cli->device = names;
+    return CLRNN_OK;
+}
+
 void device_list_close(struct device_list *list)
 {
+    free(list->own);
+    list->own = NULL;
     while (list->count)
         clrnn_device_destroy(&list->device[--list->count]);
 }

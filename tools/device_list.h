@@ -3,6 +3,7 @@
 #ifndef CLRNN_TOOLS_DEVICE_LIST_H
 #define CLRNN_TOOLS_DEVICE_LIST_H
 
+#include "clrnn/train.h"
 #include "tools/cli.h"
 
 enum { MOST_DEVICES = 64 };
@@ -11,6 +12,7 @@ struct device_list {
     const char *names; // --devices; NULL: one device, that of --device
     size_t count;
     struct clrnn_device *device[MOST_DEVICES];
+    char *own; // names of those that this rank has, or NULL
 };
 
 /** A row of a command's options. */
@@ -24,6 +26,11 @@ struct device_list {
  * clrnn_device_open. Warns where they are of different kinds. The devices that are open after an error, too,
  * are closed with device_list_close. */
 enum clrnn_status device_list_open(struct cli *cli, bool profile, struct device_list *list);
+/** Before device_list_open, on all ranks, with how each has fared so far: ranks of a host that leave the
+ * choice open take its devices of the default's kind in turn; those that name the same devices by --devices
+ * divide them. Returns `status`, or an error. */
+enum clrnn_status device_list_divide(struct cli *cli, const struct clrnn_rank *rank, enum clrnn_status status,
+                                     struct device_list *list);
 void device_list_close(struct device_list *list);
 
 #endif

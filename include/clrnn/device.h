@@ -29,6 +29,7 @@ struct clrnn_device_info {
     bool is_pocl;
     const char *trouble; // NULL, or a sentence: why the platform or device cannot be used
     int same_as;         // index in the list of the same physical device on an earlier platform, or -1
+    uint64_t pci;        // address of a GPU: domain, bus, device and function in parts; 0 where unknown
 };
 
 /** All devices; to be freed with clrnn_device_list_destroy. */

@@ -137,6 +137,9 @@ CLRNN_API enum clrnn_status clrnn_rank_join(const struct clrnn_log *log, struct 
 /** To be called by all ranks before clrnn_train with how each fared: returns the same status on all, that of
  * the first rank that has failed, and rank 0 logs its error. */
 CLRNN_API enum clrnn_status clrnn_rank_agree(enum clrnn_status status);
+/** To be called by all ranks: this rank's number among those of its host that pass the same text, and how
+ * many they are. For what a host has once and its ranks divide. Errors: CLRNN_ERR_DEVICE. */
+CLRNN_API enum clrnn_status clrnn_rank_share(const char *text, uint32_t *own, uint32_t *count);
 /** Leaves the others; ends MPI if clrnn_rank_join has started it. */
 CLRNN_API void clrnn_rank_leave(void);
 

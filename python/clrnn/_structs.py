@@ -50,7 +50,7 @@ DeviceInfo = _struct("device_info", """int platform, device; enum type;
     char *name, *vendor, *version, *opencl_c_version, *driver, *extensions, *platform_name, *platform_version;
     uint32_t compute_units, max_work_group_size, max_clock_mhz; uint64_t global_bytes, max_alloc_bytes, local_bytes;
     uint32_t base_align_bytes, float_vector_width; bool local_is_real, has_fp64, unified_memory, is_pocl;
-    char *trouble; int same_as""")
+    char *trouble; int same_as; uint64_t pci""")
 DeviceList = _struct("device_list", "size_t count; device_info *info; void *strings_")
 DeviceParams = _struct("device_params", "char *select; void *log; bool profile; char *gemm; bool no_tune")
 Param = _struct("param", "char *name; unsigned ndim; size_t shape[3], count; bool trained, integer")

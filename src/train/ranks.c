@@ -17,6 +17,7 @@
 
 #include "base/array.h"
 #include "base/child.h"
+#include "base/hash.h"
 #include "base/log.h"
 
 #define MOST_BYTES ((size_t)1 << 30) // of one message: MPI counts in int
@@ -200,6 +201,23 @@ static enum clrnn_status start(const struct clrnn_log *log, uint32_t *local)
     return CLRNN_OK;
 }
 
+static enum clrnn_status share(uint32_t kind, uint32_t *own, uint32_t *count)
+{
+    MPI_Comm host, same;
+    int rank, size;
+
+    TRY(check(&ranks.next, MPI_Comm_split_type(ranks.comm, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &host),
+              "the ranks of a host"));
+    TRY(check(&ranks.next, MPI_Comm_split(host, (int)(kind & INT32_MAX), 0, &same), "some ranks of a host"));
+    TRY(check(&ranks.next, MPI_Comm_rank(same, &rank), "the rank among them"));
+    TRY(check(&ranks.next, MPI_Comm_size(same, &size), "their number"));
+    MPI_Comm_free(&same);
+    MPI_Comm_free(&host);
+    *own = (uint32_t)rank;
+    *count = (uint32_t)size;
+    return CLRNN_OK;
+}
+
 void clrnn_ranks_abort(enum clrnn_status status)
 {
     if (ranks.count <= 1)
@@ -263,6 +281,14 @@ static enum clrnn_status start(const struct clrnn_log *log, uint32_t *local)
                        clrnn_rank_launched());
 }
 
+static enum clrnn_status share(uint32_t kind, uint32_t *own, uint32_t *count)
+{
+    (void)kind;
+    (void)own;
+    (void)count;
+    return CLRNN_OK;
+}
+
 void clrnn_ranks_abort(enum clrnn_status status)
 {
     (void)status;
@@ -320,6 +346,19 @@ enum clrnn_status clrnn_rank_agree(enum clrnn_status status)
     }
     TRY(clrnn_ranks_broadcast(&ranks.next, &own.status, sizeof(own.status)));
     return own.status;
+}
+
+enum clrnn_status clrnn_rank_share(const char *text, uint32_t *own, uint32_t *count)
+{
+    struct clrnn_hash hash;
+
+    NEED(&ranks.next, own);
+    NEED(&ranks.next, count);
+    *own = 0;
+    *count = 1;
+    clrnn_hash_init(&hash);
+    clrnn_hash_add_text(&hash, text);
+    return ranks.count > 1 ? share((uint32_t)hash.lane[0], own, count) : CLRNN_OK;
 }
 
 enum clrnn_status clrnn_ranks_same(const struct clrnn_log *log, const char *text, bool *same)

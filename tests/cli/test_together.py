@@ -7,6 +7,7 @@
 TOGETHER_ALL=1 trains each config on two and on four devices, not on these in turn."""
 import json
 import os
+import re
 import signal
 import sys
 
@@ -95,6 +96,32 @@ def of_ranks(c):
         assert c.bytes("several") == c.bytes("one"), f"{name}: other bytes than one process"
 
 
+def divided(c):
+    """Ranks of a host divide the devices that all of them name: there are as many workers as devices, or as ranks."""
+    write_all(c)
+
+    def workers(ranks, *arguments):
+        """How many want to train together: more than there are shards."""
+        shards = "--set", "train.shards=1"
+        commands = [("train", "lengths.yaml", *shards, "--out", "run", *QUIET, *more) for more in arguments]
+        err = finish(start(c, ranks, *commands, env={**DEVICES, "CLRNN_DEVICE": ""}), 2)
+        found = re.search(r"error: (\d+) (?:processes|devices) are to train together", err)
+        assert found, err
+        return int(found[1])
+    assert workers(2, ("--devices", "0:0,0:1,0:2,0:3")) == 4
+    assert workers(3, ("--devices", "0:0,0:1,0:2,0:3")) == 4
+    assert workers(3, ("--devices", "0:0,0:1")) == 3
+    assert workers(2, ("--devices", "0:0,0:1"), ("--devices", "0:2,0:3")) == 4
+    assert workers(2, ("--devices", "0:0,0:1"), ("--device", "0:2")) == 3
+    assert workers(2, ()) == 2
+    # each on its own: the last rank has the device that is not there
+    err = finish(start(c, 3, command("lengths", "run", "0:0,0:1,0:77"), env=DEVICES), 2)
+    assert "rank 2 on " in err and 'device "0:77" is not there' in err, err
+    train(c, "lengths", "one", "0:0")
+    finish(start(c, 3, command("lengths", "several", "0:0,0:1,0:2,0:3"), env=DEVICES))
+    assert c.bytes("several") == c.bytes("one"), "other bytes than one process"
+
+
 def refused(c):
     write_all(c)
 
@@ -170,4 +197,4 @@ def benched(c):
 
 
 if __name__ == "__main__":
-    sys.exit(main([same_bytes, other_driver, of_ranks, refused, stopped, evaluated, benched]))
+    sys.exit(main([same_bytes, other_driver, of_ranks, divided, refused, stopped, evaluated, benched]))

@@ -271,6 +271,7 @@ static void training(void **state)
     const struct clrnn_synth_params synth = {0};
     struct clrnn_eval_result evaluated;
     struct clrnn_bench_result benched;
+    uint32_t own, count;
     struct clrnn_tune_result tuned;
     float made;
     char *text;
@@ -281,6 +282,9 @@ static void training(void **state)
     REFUSED("params->config", clrnn_train, device, &no_config, NULL);
     REFUSED("rank", clrnn_rank_join, &log_, NULL);
     GIVES(CLRNN_ERR_DATA, clrnn_rank_agree, CLRNN_ERR_DATA); // alone
+    REFUSED_SILENTLY(clrnn_rank_share, "gpus", NULL, &count);
+    REFUSED_SILENTLY(clrnn_rank_share, "gpus", &own, NULL);
+    GIVES(CLRNN_OK, clrnn_rank_share, NULL, &own, &count);
     GIVES(0, clrnn_rank_launched, );
     note("clrnn_rank_leave");
     clrnn_rank_leave();

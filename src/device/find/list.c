@@ -11,6 +11,12 @@
 #include "device/core/pocl.h"
 #include "device/core/quirks.h"
 
+// From the headers of extensions that not every OpenCL-Headers package has.
+#define PCI_BUS_INFO_KHR 0x410F // 4 cl_uint: domain, bus, device, function
+#define PCI_BUS_ID_NV 0x4008
+#define PCI_SLOT_ID_NV 0x4009
+#define TOPOLOGY_AMD 0x4037 // 24 bytes: type 1, ..., bus, device, function
+
 #define MAX_PLATFORMS 64
 #define MAX_DEVICES 64 // of one platform
 
@@ -137,6 +143,22 @@ static void take_pocl_trouble(struct clrnn_device_list *list, struct clrnn_devic
     row->trouble = trouble ? trouble : row->trouble;
 }
 
+/** A GPU's PCI domain, bus, device and function as one number, 0 if the driver does not report them. */
+static uint64_t pci_address(cl_device_id id)
+{
+    cl_uint khr[4], bus, slot;
+    unsigned char amd[24];
+
+    if (clGetDeviceInfo(id, PCI_BUS_INFO_KHR, sizeof(khr), khr, NULL) == CL_SUCCESS)
+        return 1ULL << 63 | (uint64_t)khr[0] << 32 | khr[1] << 16 | khr[2] << 8 | khr[3];
+    if (clGetDeviceInfo(id, PCI_BUS_ID_NV, sizeof(bus), &bus, NULL) == CL_SUCCESS &&
+        clGetDeviceInfo(id, PCI_SLOT_ID_NV, sizeof(slot), &slot, NULL) == CL_SUCCESS)
+        return 1ULL << 63 | bus << 16 | slot << 8;
+    if (clGetDeviceInfo(id, TOPOLOGY_AMD, sizeof(amd), amd, NULL) == CL_SUCCESS && amd[0] == 1)
+        return 1ULL << 63 | (uint64_t)amd[21] << 16 | (uint64_t)amd[22] << 8 | amd[23];
+    return 0;
+}
+
 static enum clrnn_status add_device(const struct clrnn_log *log, struct clrnn_device_list *list,
                                     const struct clrnn_device_info *platform, struct clrnn_handles h,
                                     int number)
@@ -179,6 +201,7 @@ static enum clrnn_status add_device(const struct clrnn_log *log, struct clrnn_de
     row->float_vector_width = device_uint(h.id, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT);
     row->local_is_real = device_uint(h.id, CL_DEVICE_LOCAL_MEM_TYPE) == CL_LOCAL;
     row->has_fp64 = strstr(row->extensions, "cl_khr_fp64") != NULL;
+    row->pci = row->type == CLRNN_DEVICE_GPU ? pci_address(h.id) : 0;
     row->unified_memory = device_uint(h.id, CL_DEVICE_HOST_UNIFIED_MEMORY) == CL_TRUE;
     if (!row->trouble && !device_uint(h.id, CL_DEVICE_AVAILABLE))
         row->trouble = "its driver says that it is not available";

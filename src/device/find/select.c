@@ -12,31 +12,9 @@
 #include "device/find/list_child.h"
 #include "device/core/quirks.h"
 
-// From the headers of extensions that not every OpenCL-Headers package has.
-#define PCI_BUS_INFO_KHR 0x410F // 4 cl_uint: domain, bus, device, function
-#define PCI_BUS_ID_NV 0x4008
-#define PCI_SLOT_ID_NV 0x4009
-#define TOPOLOGY_AMD 0x4037 // 24 bytes: type 1, ..., bus, device, function
-
 static bool usable(const struct clrnn_device_info *i)
 {
     return !i->trouble && i->type != CLRNN_DEVICE_REF;
-}
-
-/** A GPU's PCI domain, bus, device and function as one number, 0 if the driver does not report them. */
-static uint64_t pci_address(cl_device_id id)
-{
-    cl_uint khr[4], bus, slot;
-    unsigned char amd[24];
-
-    if (clGetDeviceInfo(id, PCI_BUS_INFO_KHR, sizeof(khr), khr, NULL) == CL_SUCCESS)
-        return 1ULL << 63 | (uint64_t)khr[0] << 32 | khr[1] << 16 | khr[2] << 8 | khr[3];
-    if (clGetDeviceInfo(id, PCI_BUS_ID_NV, sizeof(bus), &bus, NULL) == CL_SUCCESS &&
-        clGetDeviceInfo(id, PCI_SLOT_ID_NV, sizeof(slot), &slot, NULL) == CL_SUCCESS)
-        return 1ULL << 63 | bus << 16 | slot << 8;
-    if (clGetDeviceInfo(id, TOPOLOGY_AMD, sizeof(amd), amd, NULL) == CL_SUCCESS && amd[0] == 1)
-        return 1ULL << 63 | (uint64_t)amd[21] << 16 | (uint64_t)amd[22] << 8 | amd[23];
-    return 0;
 }
 
 /** Whether two rows are one physical device according to their drivers. */
@@ -44,17 +22,14 @@ static bool asked_same(const struct clrnn_device_list *list, size_t a, size_t b)
 {
     const struct clrnn_handles *h = ((const struct clrnn_list_private *)list->strings_)->handles;
     const struct clrnn_device_info *x = &list->info[a], *y = &list->info[b];
-    uint64_t pci_x, pci_y;
     cl_uint vendor_x = 0, vendor_y = 0;
 
     if (x->platform == y->platform || x->type != y->type)
         return false;
     if (x->type == CLRNN_DEVICE_CPU)
         return true; // the host's
-    pci_x = pci_address(h[a].id);
-    pci_y = pci_address(h[b].id);
-    if (pci_x && pci_y)
-        return pci_x == pci_y;
+    if (x->pci && y->pci)
+        return x->pci == y->pci;
     if (clGetDeviceInfo(h[a].id, CL_DEVICE_VENDOR_ID, sizeof(vendor_x), &vendor_x, NULL) != CL_SUCCESS ||
         clGetDeviceInfo(h[b].id, CL_DEVICE_VENDOR_ID, sizeof(vendor_y), &vendor_y, NULL) != CL_SUCCESS)
         return false;
