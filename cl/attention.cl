@@ -21,7 +21,7 @@ kernel void attention_score(global real *hidden, global const int *lengths, glob
             realv value = 0.0f;
 
             if (valid)
-                value = tanh(load(h + a, A - a) + load(bias + a, A - a));
+                value = tanh_vec(load(h + a, A - a) + load(bias + a, A - a));
             store(value, h + a, A - a);
             part = fma(value, load(v + a, A - a), part);
         }

@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Connectionist temporal classification. x, dx [T, N, C]; target [L, N]; stats [T * N, 2] and best [T * N] of
-// each row; alpha [T, N, 2 L + 1], beta [2, N, 2 L + 1]: states are blanks and labels in turn, from a blank
-// to a blank. LANES work-items take a sample together.
+// Connectionist temporal classification. x, dx [T, N, C]; target [L, N]; stats [T * N, 2] and best [T * N] of each row.
+// States are blanks and labels in turn, from a blank to a blank, 2 labels + 1 of them. LANES work-items take a sample
+// together, WIDTH states at a time.
+//
+// A row of states has `stride` numbers: PAD of -INFINITY, the states up to a multiple of WIDTH, and PAD again, so that
+// neighbours can be read without a test. alpha [T, N, stride]; work [N, WORK_ROWS, stride].
+//
+// Defines: LANES; WIDTH 1 or 16; PAD 2; WORK_ROWS 5.
 #include "reduce.h"
 #include "slots.h"
 
@@ -11,46 +16,48 @@
 #define LANE_FENCE()
 #endif
 
+// The rows of `work`: the states' classes; 0 where a path may come from two states before, over the blank between two
+// different labels, else -INFINITY; the logarithms of the classes' probabilities at a step; beta of two steps.
+enum { ROW_CLASS, ROW_SKIP, ROW_EMIT, ROW_BETA };
+
 // What the sample's functions work on.
 typedef struct {
     global const real *x;
     global const real *stats;
     global const int *target;
-    uint n, N, C, blank;
+    global real *work; // of the sample
+    uint n, N, C, blank, stride;
     uint states; // 2 * labels + 1
 } ctc_sample;
 
-// Of each row the largest x, ln(sum of e^(x - largest)) and the first class that has it.
+// Of each row the largest x, ln(sum of e^(x - largest)) and the first class that has it. A team takes `chunk` rows.
 kernel void ctc_rows(global const real *x, global const int *lengths, global real *stats, global real *best,
-                     uint rows, uint N, uint C)
+                     uint rows, uint N, uint C, uint chunk, local real *scratch)
 {
-    const uint r = get_global_id(0);
-    global const real *row = x + (size_t)r * C;
-    real top = -INFINITY, sum = 0.0f;
-    int at = 0;
+    const uint last = min(rows, (TEAM + 1) * chunk);
 
-    if (r >= rows)
-        return;
-    if (row_valid(lengths, N, r)) {
-        top = row[0];
-        for (uint c = 1; c < C; c++)
-            if (row[c] > top) {
-                top = row[c];
-                at = (int)c;
-            }
-        for (uint c = 0; c < C; c++)
-            sum += exp(row[c] - top);
+    for (uint r = TEAM * chunk; r < last; r++) {
+        global const real *row = x + (size_t)r * C;
+        const uint end = row_valid(lengths, N, r) ? C : 0;
+        realv part = -INFINITY;
+        real top, sum;
+        uint at = 0;
+
+        for (uint c = LANE * WIDTH; c < end; c += LANES * WIDTH)
+            part = fmax(part, load_or(row + c, C - c, -INFINITY));
+        top = LANE_MAX(max_of(part), scratch);
+        part = 0.0f;
+        for (uint c = LANE * WIDTH; c < end; c += LANES * WIDTH)
+            part += exp_vec(load_or(row + c, C - c, -INFINITY) - top);
+        sum = LANE_SUM(sum_of(part), scratch);
+        while (LANE == 0 && at < end && row[at] != top)
+            at++;
+        if (LANE == 0) {
+            stats[2 * (size_t)r] = top;
+            stats[2 * (size_t)r + 1] = log(sum);
+            best[r] = (real)(at < end ? at : 0); // scratch memory holds reals only
+        }
     }
-    stats[2 * (size_t)r] = top;
-    stats[2 * (size_t)r + 1] = log(sum);
-    best[r] = (real)at; // scratch memory holds reals only
-}
-
-static inline real log_add(real a, real b)
-{
-    const real top = fmax(a, b), low = fmin(a, b);
-
-    return top == -INFINITY ? top : top + log1p(exp(low - top));
 }
 
 static inline uint label_of(const ctc_sample *s, uint state)
@@ -58,126 +65,164 @@ static inline uint label_of(const ctc_sample *s, uint state)
     return state & 1 ? (uint)clamp(s->target[(size_t)(state / 2) * s->N + s->n], 0, (int)s->C - 1) : s->blank;
 }
 
-// The logarithm of the probability of class c at step t.
-static inline real log_prob(const ctc_sample *s, uint t, uint c)
+// Row `row` of `work`, at state 0.
+static inline global real *row_at(const ctc_sample *s, uint row)
+{
+    return s->work + (size_t)row * s->stride + PAD;
+}
+
+// Fills the rows that stay the same in all steps, and the others with -INFINITY.
+static inline void prepare(const ctc_sample *s)
+{
+    for (uint i = LANE; i < s->stride; i += LANES) {
+        const uint state = i - PAD; // large where there is none yet
+        const bool inside = state < s->states;
+        const uint label = inside ? label_of(s, state) : s->blank;
+        const bool skips = inside && (state & 1) != 0 && state > 1 && label != label_of(s, state - 2);
+
+        s->work[ROW_CLASS * s->stride + i] = (real)label;
+        s->work[ROW_SKIP * s->stride + i] = skips ? 0.0f : -INFINITY;
+        for (uint row = ROW_EMIT; row < WORK_ROWS; row++)
+            s->work[row * s->stride + i] = -INFINITY;
+    }
+    LANE_FENCE();
+}
+
+// The logarithms of the probabilities of the states' classes at step t. A lane reads none but its own.
+static inline void emissions(const ctc_sample *s, uint t)
 {
     const size_t r = (size_t)t * s->N + s->n;
+    const real top = s->stats[2 * r], log_sum = s->stats[2 * r + 1];
+    global const real *row = s->x + r * s->C, *label = row_at(s, ROW_CLASS);
+    global real *emit = row_at(s, ROW_EMIT);
 
-    return (s->x[r * s->C + c] - s->stats[2 * r]) - s->stats[2 * r + 1];
+    for (uint i = LANE; i < s->states; i += LANES)
+        emit[i] = (row[(uint)label[i]] - top) - log_sum;
 }
 
-// Whether a path may go from state - 2 to state: over the blank between two different labels.
-static inline bool skips(const ctc_sample *s, uint state)
+// ln(e^a + e^b + e^c)
+static inline realv log_add(realv a, realv b, realv c)
 {
-    return (state & 1) != 0 && state > 1 && label_of(s, state) != label_of(s, state - 2);
+    const realv top = fmax(fmax(a, b), c), base = top == -INFINITY ? (realv)(0.0f) : top;
+
+    return top + log_vec(exp_vec(a - base) + exp_vec(b - base) + exp_vec(c - base));
 }
 
-// Subtracts the largest of the states, which is returned; -INFINITY: there is no path.
-static inline real normalise(global real *row, uint states, real part, local real *scratch)
+// What to subtract from a row of states whose largest is `top`.
+static inline real shift_of(real top)
 {
-    const real top = LANE_MAX(part, scratch);
-
-    for (uint i = LANE; i < states && top > -INFINITY; i += LANES)
-        row[i] -= top;
-    LANE_FENCE();
-    return top;
+    return top > -INFINITY ? top : 0.0f;
 }
 
-// alpha, the paths' logarithms from the start up to each step, each less its largest. Returns the logarithm
-// of the target's probability.
-static inline real forward(const ctc_sample *s, global real *alpha, uint stride, uint steps,
-                           local real *scratch)
+// alpha, the paths' logarithms from the start up to each step, less the largest of each step before. Returns the
+// logarithm of the target's probability; -INFINITY: there is no path.
+static inline real forward(const ctc_sample *s, global real *alpha, size_t step, uint steps, local real *scratch)
 {
-    real sum = 0.0f, lost = 0.0f;
-    global real *row = alpha;
+    global const real *emit = row_at(s, ROW_EMIT), *skip = row_at(s, ROW_SKIP);
+    real sum = 0.0f, lost = 0.0f, shift = 0.0f;
 
     for (uint t = 0; t < steps; t++) {
-        global const real *before = row - stride;
-        real part = -INFINITY, top;
+        global real *row = alpha + t * step + PAD;
+        global const real *before = row - step;
+        realv part = -INFINITY;
+        real top, corrected, next;
 
-        for (uint i = LANE; i < s->states; i += LANES) {
-            real v = t == 0 ? (i < 2 ? 0.0f : -INFINITY) : before[i];
+        emissions(s, t);
+        for (uint i = LANE; i < PAD; i += LANES)
+            row[(int)i - PAD] = -INFINITY;
+        for (uint i = LANE * WIDTH; i < s->states; i += LANES * WIDTH) {
+            realv v = WHERE((realv)(-INFINITY), (realv)(0.0f), (int)i + INDEXES < 2);
 
-            if (t > 0 && i > 0)
-                v = log_add(v, before[i - 1]);
-            if (t > 0 && skips(s, i))
-                v = log_add(v, before[i - 2]);
-            v += log_prob(s, t, label_of(s, i));
-            row[i] = v;
+            if (t > 0)
+                v = log_add(vec_load(0, before + i), vec_load(0, before + i - 1),
+                            vec_load(0, before + i - 2) + vec_load(0, skip + i)) -
+                    shift;
+            v += vec_load(0, emit + i);
+            vec_store(v, 0, row + i);
             part = fmax(part, v);
         }
-        top = normalise(row, s->states, part, scratch);
-        {
-            const real v = top - lost, next = sum + v;
-
-            lost = isinf(next) ? 0.0f : (next - sum) - v;
-            sum = next;
-        }
-        row += stride;
+        top = LANE_MAX(max_of(part), scratch);
+        LANE_FENCE();
+        shift = shift_of(top);
+        corrected = top - lost;
+        next = sum + corrected;
+        lost = isinf(next) ? 0.0f : (next - sum) - corrected;
+        sum = isnan(s->stats[2 * ((size_t)t * s->N + s->n) + 1]) ? NAN : next; // fmax passes over NaN
     }
-    row -= stride;
-    return sum + (s->states > 1 ? log_add(row[s->states - 1], row[s->states - 2]) : row[0]);
+    if (s->states == 1)
+        return sum;
+    {
+        global const real *row = alpha + (steps - 1) * step + PAD;
+        const real a = row[s->states - 1] - shift, b = row[s->states - 2] - shift, high = fmax(a, b);
+
+        return sum + (high > -INFINITY ? high + log1p(exp(fmin(a, b) - high)) : high);
+    }
 }
 
 // dx = factor (softmax - the share of the paths that have class c at step t).
-static inline void backward(const ctc_sample *s, global real *alpha, global real *beta, uint stride, uint T,
-                            uint steps, real factor, global real *dx, local real *scratch)
+static inline void backward(const ctc_sample *s, global real *alpha, size_t step, uint T, uint steps, real factor,
+                            global real *dx, local real *scratch)
 {
+    global const real *emit = row_at(s, ROW_EMIT), *skip = row_at(s, ROW_SKIP);
+    const int last = (int)s->states - 1;
+    real shift = 0.0f;
+
     for (uint t = steps; t-- > 0;) {
         const size_t r = (size_t)t * s->N + s->n;
-        global real *row = alpha + (size_t)t * stride;
-        global real *now = beta + (size_t)(t & 1) * stride;
-        global const real *after = beta + (size_t)(~t & 1) * stride;
-        real part = -INFINITY, top, sum = 0.0f, blanks = 0.0f;
+        global real *row = alpha + t * step + PAD, *slope = dx + r * s->C;
+        global real *now = row_at(s, ROW_BETA + (t & 1)); // beta with the step's emission
+        global const real *after = row_at(s, ROW_BETA + (~t & 1)), *x = s->x + r * s->C;
+        realv part = -INFINITY, ahead = -INFINITY, shares = 0.0f, blanks = 0.0f;
+        real top, share, blank;
 
-        for (uint i = LANE; i < s->states; i += LANES) {
-            real v = i + 2 >= s->states ? 0.0f : -INFINITY;
+        emissions(s, t);
+        for (uint i = LANE * WIDTH; i < s->states; i += LANES * WIDTH) {
+            const intv state = (int)i + INDEXES;
+            realv v = WHERE((realv)(-INFINITY), (realv)(0.0f), state >= last - 1 && state <= last), both;
 
-            if (t + 1 < steps) {
-                v = after[i] + log_prob(s, t + 1, label_of(s, i));
-                if (i + 1 < s->states)
-                    v = log_add(v, after[i + 1] + log_prob(s, t + 1, label_of(s, i + 1)));
-                if (i + 2 < s->states && skips(s, i + 2))
-                    v = log_add(v, after[i + 2] + log_prob(s, t + 1, label_of(s, i + 2)));
-            }
-            now[i] = v;
-            part = fmax(part, v);
+            if (t + 1 < steps)
+                v = log_add(vec_load(0, after + i), vec_load(0, after + i + 1),
+                            vec_load(0, after + i + 2) + vec_load(0, skip + i + 2)) -
+                    shift;
+            both = vec_load(0, row + i) + v;
+            v += vec_load(0, emit + i);
+            vec_store(v, 0, now + i);
+            vec_store(both, 0, row + i);
+            ahead = fmax(ahead, v);
+            part = fmax(part, both);
         }
-        normalise(now, s->states, part, scratch);
-        part = -INFINITY;
-        for (uint i = LANE; i < s->states; i += LANES) {
-            row[i] += now[i];
-            part = fmax(part, row[i]);
-        }
-        top = LANE_MAX(part, scratch);
-        for (uint i = LANE; i < s->states; i += LANES) {
-            const real v = exp(row[i] - top);
+        shift = shift_of(LANE_MAX(max_of(ahead), scratch));
+        top = LANE_MAX(max_of(part), scratch);
+        for (uint i = LANE * WIDTH; i < s->states; i += LANES * WIDTH) {
+            const realv v = exp_vec(vec_load(0, row + i) - top);
 
-            row[i] = v;
-            sum += v;
-            blanks += i & 1 ? 0.0f : v;
+            vec_store(v, 0, row + i);
+            shares += v;
+            blanks += WHERE(v, (realv)(0.0f), (((int)i + INDEXES) & 1) != 0);
         }
-        LANE_FENCE();
-        sum = LANE_SUM(sum, scratch);
-        blanks = LANE_SUM(blanks, scratch);
-        for (uint c = LANE; c < s->C; c += LANES)
-            dx[r * s->C + c] =
-                factor * exp(log_prob(s, t, c)) - (c == s->blank ? factor * (blanks / sum) : 0.0f);
+        share = factor / LANE_SUM(sum_of(shares), scratch);
+        blank = LANE_SUM(sum_of(blanks), scratch);
+        for (uint c = LANE * WIDTH; c < s->C; c += LANES * WIDTH) {
+            const realv all = factor * exp_vec((load(x + c, s->C - c) - s->stats[2 * r]) - s->stats[2 * r + 1]);
+            const realv own = WHERE((realv)(0.0f), (realv)(share * blank), (int)c + INDEXES == (int)s->blank);
+
+            store(all - own, slope + c, s->C - c);
+        }
         LANE_FENCE();
         for (uint i = 2 * LANE + 1; i < s->states; i += 2 * LANES) {
-            const uint label = label_of(s, i);
 #if LANES == 1
-            dx[r * s->C + label] -= factor * (row[i] / sum);
+            slope[(uint)row_at(s, ROW_CLASS)[i]] -= share * row[i];
 #else
+            global const real *label = row_at(s, ROW_CLASS);
             bool first = true;
             real own = 0.0f;
 
             for (uint j = 1; j < i && first; j += 2)
-                first = label_of(s, j) != label;
+                first = label[j] != label[i];
             for (uint j = i; j < s->states && first; j += 2)
-                own += label_of(s, j) == label ? row[j] : 0.0f;
+                own += label[j] == label[i] ? row[j] : 0.0f;
             if (first)
-                dx[r * s->C + label] -= factor * (own / sum);
+                slope[(uint)label[i]] -= share * own;
 #endif
         }
         LANE_FENCE();
@@ -207,11 +252,12 @@ static inline bool decodes(const ctc_sample *s, global const real *best, uint st
 // weight may be NULL. With `total`, dx is the gradient of the sum, not of the mean.
 kernel void ctc_samples(global const real *x, global const real *stats, global const real *best,
                         global const int *lengths, global const int *target, global const int *target_lengths,
-                        global const real *weight, global real *dx, global real *alpha, global real *beta,
-                        global real *result, uint T, uint N, uint C, uint L, uint blank, uint zero_infinity,
-                        uint total, uint chunk, local real *scratch)
+                        global const real *weight, global real *dx, global real *alpha, global real *work,
+                        global real *result, uint T, uint N, uint C, uint L, uint stride, uint blank,
+                        uint zero_infinity, uint total, uint chunk, local real *scratch)
 {
-    const uint last = min(N, (TEAM + 1) * chunk), width = 2 * L + 1, stride = N * width;
+    const uint last = min(N, (TEAM + 1) * chunk);
+    const size_t step = (size_t)N * stride;
     real weights = total != 0 ? 1.0f : 0.0f;
 
     for (uint n = 0; n < N && total == 0; n++)
@@ -222,31 +268,33 @@ kernel void ctc_samples(global const real *x, global const real *stats, global c
         const real w = weight != 0 ? weight[n] : 1.0f, size = (real)max(labels, 1u);
         ctc_sample s;
         real loss;
-        bool none;
+        bool none, counts;
 
         s.x = x;
         s.stats = stats;
         s.target = target;
+        s.work = work + (size_t)n * WORK_ROWS * stride;
         s.n = n;
         s.N = N;
         s.C = C;
         s.blank = blank;
+        s.stride = stride;
         s.states = 2 * labels + 1;
-        loss = -forward(&s, alpha + (size_t)n * width, stride, steps, scratch);
-        none = loss == INFINITY && zero_infinity != 0;
+        prepare(&s);
+        loss = -forward(&s, alpha + (size_t)n * stride, step, steps, scratch);
+        none = w == 0.0f || (loss == INFINITY && zero_infinity != 0);
+        counts = !none && loss < INFINITY;
         if (LANE == 0) {
-            result[2 * n] = none || w == 0.0f ? 0.0f : w * loss / size;
+            result[2 * n] = none ? 0.0f : w * loss / size;
             result[2 * n + 1] = decodes(&s, best, steps) ? 1.0f : 0.0f;
         }
         if (dx == 0)
             continue;
-        for (uint t = none || w == 0.0f || loss == INFINITY ? 0 : steps; t < T;
-             t++) // padding, and without a path
+        for (uint t = counts ? steps : 0; t < T; t++) // padding, and without a path
             for (uint c = LANE; c < C; c += LANES)
-                dx[((size_t)t * N + n) * C + c] = t < steps && !none && w != 0.0f ? NAN : 0.0f;
-        if (loss < INFINITY && w != 0.0f)
-            backward(&s, alpha + (size_t)n * width, beta + (size_t)n * width, stride, T, steps,
-                     w / size / weights, dx, scratch);
+                dx[((size_t)t * N + n) * C + c] = t < steps && !none ? NAN : 0.0f;
+        if (counts)
+            backward(&s, alpha + (size_t)n * stride, step, T, steps, w / size / weights, dx, scratch);
     }
 }
 

@@ -150,7 +150,7 @@ static inline void class_row(const task *t, uint r, real whole, record_sums *s, 
     part = 0.0f;
     for (uint c = FIRST_COLUMN; c < end; c += COLUMN_STEP) {
         const uint n = t->C - c;
-        const realv v = load_or(x + c, n, -INFINITY), e = exp(v - top);
+        const realv v = load_or(x + c, n, -INFINITY), e = exp_vec(v - top);
 
         part += e;
         if (t->dx != 0)

@@ -10,19 +10,14 @@
 #define GELU_CUBE 0.044715f
 #define ROOT_HALF 0.70710678f
 
-static inline realv sigmoid_of(realv x)
-{
-    return 1.0f / (1.0f + exp(-x));
-}
-
 static inline realv value(realv x, real a, real b)
 {
 #if FUNCTION == FUNCTION_RELU
     return WHERE(x, (realv)(0.0f), x < 0.0f); // NaN stays
 #elif FUNCTION == FUNCTION_TANH
-    return tanh(x);
+    return tanh_vec(x);
 #elif FUNCTION == FUNCTION_SIGMOID
-    return 1.0f / (1.0f + exp(-x));
+    return sigmoid_vec(x);
 #elif FUNCTION == FUNCTION_LEAKY_RELU
     return WHERE(a * x, x, x > 0.0f);
 #elif FUNCTION == FUNCTION_ELU
@@ -30,9 +25,9 @@ static inline realv value(realv x, real a, real b)
 #elif FUNCTION == FUNCTION_GELU
     return 0.5f * x * erfc(-ROOT_HALF * x);
 #elif FUNCTION == FUNCTION_GELU_TANH
-    return x * sigmoid_of(2.0f * GELU_K * (x + GELU_CUBE * x * x * x)); // (1 + tanh u) / 2 = sigmoid(2 u)
+    return x * sigmoid_vec(2.0f * GELU_K * (x + GELU_CUBE * x * x * x)); // (1 + tanh u) / 2 = sigmoid(2 u)
 #elif FUNCTION == FUNCTION_SILU
-    return x * sigmoid_of(x);
+    return x * sigmoid_vec(x);
 #elif FUNCTION == FUNCTION_SOFTPLUS
     return WHERE(log1p(exp(a * x)) / a, x, a * x > b);
 #else
@@ -56,16 +51,16 @@ static inline realv gradient(realv x, realv y, realv dy, real a, real b)
 #elif FUNCTION == FUNCTION_GELU
     return dy * (0.5f * erfc(-ROOT_HALF * x) + 0.5f * GELU_K * x * exp(-0.5f * x * x));
 #elif FUNCTION == FUNCTION_GELU_TANH
-    const realv u = 2.0f * GELU_K * (x + GELU_CUBE * x * x * x), s = sigmoid_of(u);
+    const realv u = 2.0f * GELU_K * (x + GELU_CUBE * x * x * x), s = sigmoid_vec(u);
     const realv slope = 2.0f * GELU_K * (1.0f + 3.0f * GELU_CUBE * fmin(x * x, (realv)(1e6f))); // 0 * inf is NaN
 
-    return dy * s * (1.0f + x * sigmoid_of(-u) * slope);
+    return dy * s * (1.0f + x * sigmoid_vec(-u) * slope);
 #elif FUNCTION == FUNCTION_SILU
-    const realv s = sigmoid_of(x);
+    const realv s = sigmoid_vec(x);
 
     return dy * s * (1.0f + x * (1.0f - s));
 #elif FUNCTION == FUNCTION_SOFTPLUS
-    return WHERE(dy * sigmoid_of(a * x), dy, a * x > b);
+    return WHERE(dy * sigmoid_vec(a * x), dy, a * x > b);
 #else
     return (realv)(0.0f);
 #endif
@@ -140,7 +135,7 @@ kernel void pointwise_fwd(global const real *x, global const int *lengths, globa
         top = LANE_MAX(max_of(part), scratch);
         part = 0.0f;
         for (uint c = LANE * WIDTH; c < end; c += LANES * WIDTH) {
-            const realv v = exp(load_or(a + c, C - c, -INFINITY) - top);
+            const realv v = exp_vec(load_or(a + c, C - c, -INFINITY) - top);
 
             part += v;
 #if FUNCTION == FUNCTION_SOFTMAX
@@ -193,7 +188,7 @@ kernel void pointwise_bwd(global const real *x, global const int *lengths, globa
 #if FUNCTION == FUNCTION_SOFTMAX
                 v = load(a + c, C - c) * (load(b + c, C - c) - sum);
 #else
-                v = load(b + c, C - c) - exp(load(a + c, C - c)) * sum;
+                v = load(b + c, C - c) - exp_vec(load(a + c, C - c)) * sum;
 #endif
             store(v, d + c, C - c);
         }

@@ -187,6 +187,39 @@ static inline realv exp_parts(realv x, realv *scale)
     return FMA(p, r * r, r);
 }
 
+#if WIDTH == 1
+#define exp_vec(x) exp(x)
+#define log_vec(x) log(x)
+#else
+// exp(x) for x <= 88; 0 below -87, where it is denormal. NaN stays NaN.
+static inline realv exp_vec(realv x)
+{
+    realv scale;
+    const realv e = exp_parts(x < -87.0f ? (realv)(-87.0f) : x, &scale);
+
+    return WHERE(FMA(scale, e, scale), (realv)(0.0f), x < -87.0f);
+}
+
+// ln(x) = e ln 2 + ln(m), sqrt(1/2) <= m < sqrt(2) (Cephes' polynomial), for normal positive x; below -80 for 0.
+static inline realv log_vec(realv x)
+{
+    const intv bits = AS_INTV(x) - 0x3f3504f3;
+    const realv f = AS_REALV((bits & 0x7fffff) + 0x3f3504f3) - 1.0f, e = TO_REALV(bits >> 23);
+    realv p = (realv)(7.0376836292e-2f);
+
+    p = FMA(p, f, (realv)(-1.1514610310e-1f));
+    p = FMA(p, f, (realv)(1.1676998740e-1f));
+    p = FMA(p, f, (realv)(-1.2420140846e-1f));
+    p = FMA(p, f, (realv)(1.4249322787e-1f));
+    p = FMA(p, f, (realv)(-1.6668057665e-1f));
+    p = FMA(p, f, (realv)(2.0000714765e-1f));
+    p = FMA(p, f, (realv)(-2.4999993993e-1f));
+    p = FMA(p, f, (realv)(3.3333331174e-1f));
+    p = FMA(p * f, f * f, FMA(e, (realv)(-2.12194440e-4f), -0.5f * f * f));
+    return FMA(e, (realv)(0.693359375f), f + p);
+}
+#endif
+
 // The comparisons are false for NaN, which therefore passes through.
 static inline realv sigmoid_vec(realv x)
 {

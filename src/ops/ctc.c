@@ -7,33 +7,42 @@
 #include "ops/graph.h"
 #include "ops/split.h"
 
+enum { PAD = 2, WORK_ROWS = 5 }; // as in cl/ctc.cl
+
 enum clrnn_status clrnn_ctc(struct clrnn_launches *launches, const struct clrnn_graph *graph,
                             const struct clrnn_op *op)
 {
-    const uint32_t T = op->T, N = op->N, C = op->C, rows = T * N, width = 2 * op->ctc.L + 1;
-    const uint32_t lanes = clrnn_on_cpu(launches) ? 1 : clrnn_lanes(launches, 64);
-    const struct clrnn_split s = clrnn_split_blocks(N, 1, 1, lanes);
+    const uint32_t T = op->T, N = op->N, C = op->C, rows = T * N;
+    const bool cpu = clrnn_on_cpu(launches);
+    const uint32_t lanes = cpu ? 1 : clrnn_lanes(launches, 64), width = cpu ? 16 : 1;
+    const uint32_t stride = clrnn_divide_up(2 * op->ctc.L + 1, width) * width + 2 * PAD;
+    const struct clrnn_split s = clrnn_split_blocks(N, 1, width, lanes),
+                             each = clrnn_split_rows(launches, rows, C);
+    const struct clrnn_defines defines =
+        DEFINES({"WIDTH", s.width}, {"LANES", s.lanes}, {"PAD", PAD}, {"WORK_ROWS", WORK_ROWS});
     struct clrnn_buffer *x = clrnn_in(graph, op, CTC_X), *lengths = clrnn_in(graph, op, CTC_LENGTHS);
     struct clrnn_buffer *weight = clrnn_in(graph, op, CTC_SAMPLE_WEIGHT);
-    struct clrnn_buffer *stats, *best, *alpha, *beta, *result;
+    struct clrnn_buffer *stats, *best, *alpha, *work, *result;
 
     TRY(clrnn_launches_scratch(launches, 2 * (size_t)rows, &stats));
     TRY(clrnn_launches_scratch(launches, rows, &best));
-    TRY(clrnn_launches_scratch(launches, (size_t)rows * width, &alpha));
-    TRY(clrnn_launches_scratch(launches, 2 * (size_t)N * width, &beta));
+    TRY(clrnn_launches_scratch(launches, (size_t)rows * stride, &alpha));
+    TRY(clrnn_launches_scratch(launches, (size_t)N * WORK_ROWS * stride, &work));
     TRY(clrnn_launches_scratch(launches, 2 * (size_t)N, &result));
-    TRY(clrnn_launch_kernel(launches, "ctc", "ctc_rows", DEFINES({"WIDTH", 1}, {"LANES", 1}), RANGE1(rows),
-                            (struct clrnn_cost){3.0 * rows * C, 4.0 * rows * C},
-                            ARGS(BUF(x), BUF(lengths), BUF(stats), BUF(best), UINT(rows), UINT(N), UINT(C))));
     TRY(clrnn_launch_kernel(
-        launches, "ctc", "ctc_samples", DEFINES({"WIDTH", 1}, {"LANES", s.lanes}), s.range,
-        clrnn_class_cost(&clrnn_ctc_class, graph, op),
+        launches, "ctc", "ctc_rows",
+        DEFINES({"WIDTH", each.width}, {"LANES", each.lanes}, {"PAD", PAD}, {"WORK_ROWS", WORK_ROWS}),
+        each.range, (struct clrnn_cost){3.0 * rows * C, 4.0 * rows * C},
+        ARGS(BUF(x), BUF(lengths), BUF(stats), BUF(best), UINT(rows), UINT(N), UINT(C), UINT(each.chunk),
+             LANE_SUMS(each))));
+    TRY(clrnn_launch_kernel(
+        launches, "ctc", "ctc_samples", defines, s.range, clrnn_class_cost(&clrnn_ctc_class, graph, op),
         ARGS(BUF(x), BUF(stats), BUF(best), BUF(lengths), BUF(clrnn_in(graph, op, CTC_TARGET)),
              BUF(clrnn_in(graph, op, CTC_TARGET_LENGTHS)), BUF(weight), BUF(clrnn_out(graph, op, CTC_DX)),
-             BUF(alpha), BUF(beta), BUF(result), UINT(T), UINT(N), UINT(C), UINT(op->ctc.L),
+             BUF(alpha), BUF(work), BUF(result), UINT(T), UINT(N), UINT(C), UINT(op->ctc.L), UINT(stride),
              UINT(op->ctc.blank), UINT(op->ctc.zero_infinity), UINT(op->ctc.total), UINT(s.chunk),
              LANE_SUMS(s))));
-    return clrnn_launch_kernel(launches, "ctc", "ctc_finish", DEFINES({"WIDTH", 1}, {"LANES", 1}), RANGE1(1),
+    return clrnn_launch_kernel(launches, "ctc", "ctc_finish", defines, RANGE1(1),
                                (struct clrnn_cost){3.0 * N, 12.0 * N},
                                ARGS(BUF(result), BUF(weight), BUF(clrnn_in(graph, op, CTC_COUNTER)),
                                     BUF(clrnn_out(graph, op, CTC_RECORD)), UINT(N), UINT(op->ctc.slots)));
