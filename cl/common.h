@@ -12,11 +12,19 @@ typedef float4 real4;
 typedef float8 real8;
 typedef float16 real16;
 
+#if defined(__clang__)
+#define LIKELY(condition) __builtin_expect(condition, 1)
+#else
+#define LIKELY(condition) (condition)
+#endif
+
 // Prefetches the cache line of *p. Compilers for CPUs have a builtin; OpenCL's own function does nothing in PoCL.
 #if defined(__clang__) && !defined(__SPIR__) && !defined(__SPIR64__)
 #define PREFETCH(p) __builtin_prefetch(p, 0, 2)
+#define PREFETCH_WRITE(p) __builtin_prefetch(p, 1, 3)
 #else
 #define PREFETCH(p) prefetch(p, 1)
+#define PREFETCH_WRITE(p)
 #endif
 
 // 1 / (1 + exp(-x)) without overflow: for x < -88 exp(-x) is infinite and the quotient 0.

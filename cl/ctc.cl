@@ -18,7 +18,10 @@
 
 // The rows of `work`: the states' classes; 0 where a path may come from two states before, over the blank between two
 // different labels, else -INFINITY; the logarithms of the classes' probabilities at a step; beta of two steps.
-enum { ROW_CLASS, ROW_SKIP, ROW_EMIT, ROW_BETA };
+#define ROW_CLASS 0
+#define ROW_SKIP 1
+#define ROW_EMIT 2
+#define ROW_BETA 3
 
 // What the sample's functions work on.
 typedef struct {

@@ -39,6 +39,7 @@ struct backward { // of one direction
     global const int *lengths;
     uint T, N, H, DH;
     size_t d, t, after, before; // this step; the step after it in forward order, or t; the one before, or t
+    size_t earlier;             // the one before `before`, or that
     size_t time;                // this step in the sequence: of dy, lengths and initial states
 };
 
@@ -101,6 +102,7 @@ static void backward_unit(const struct backward *b, size_t n, uint unit, realv d
         b->past && b->time == (b->d ? (b->lengths ? (size_t)b->lengths[n] : (size_t)b->T) - 1 : 0);
     realv a[RESERVE], pass;
 
+#pragma unroll
     for (uint g = 0; g < RESERVE; g++)
         a[g] = load_units(gates + g * H, unit, H);
 #if CELL == CELL_LSTM
@@ -119,6 +121,7 @@ static void backward_unit(const struct backward *b, size_t n, uint unit, realv d
 #endif
     store_units(padding ? kept : pass, carry, unit, H);
 #endif
+#pragma unroll
     for (uint g = 0; g < RESERVE; g++) {
         if (padding)
             da[g] = 0.0f;
@@ -137,6 +140,7 @@ static void backward_finish(const struct backward *b, uint tile, size_t n, uint 
 
         if (unit >= H)
             break;
+#pragma unroll
         for (uint g = 0; g < RESERVE; g++)
             sum[g] = b->bias ? load_units(b->bias + g * H, unit, H) : (realv)(0.0f);
         for (uint r = 0; r < rows; r++)
@@ -144,6 +148,31 @@ static void backward_finish(const struct backward *b, uint tile, size_t n, uint 
         for (uint g = 0; b->bias && g < RESERVE; g++)
             store_units(sum[g], b->bias + g * H, unit, H);
     }
+}
+
+// Prefetches what backward_start and backward_unit read of the tile `next`, which is the next step's unless it comes
+// after `tile`. It was written so long ago that it is in memory again.
+static void backward_prefetch(const struct backward *b, uint tile, uint next, size_t n, uint rows)
+{
+    const uint H = b->H;
+    const size_t t = next > tile ? b->t : b->before, before = next > tile ? b->before : b->earlier;
+    const size_t time = b->time - b->t + t;
+
+    for (uint r = 0; r < rows; r++)
+        for (uint p = 0; p < P; p++) {
+            const uint unit = next * TILE_UNITS + p * WIDTH;
+
+            if (unit >= H)
+                break;
+            PREFETCH(b->dy + (time * b->N + n + r) * b->DH + unit);
+#pragma unroll
+            for (uint g = 0; g < RESERVE; g++)
+                PREFETCH(b->gates + ((t * b->N + n + r) * RESERVE + g) * H + unit);
+            if (CELL == CELL_LSTM)
+                PREFETCH(b->cell + (before * b->N + n + r) * H + unit);
+            else
+                PREFETCH(b->y + ((CELL == CELL_GRU ? before : t) * b->N + n + r) * b->DH + unit);
+        }
 }
 
 // Computes one tile for a stripe of rows. Each stripe prefetches another vector of all rows of the tile
@@ -162,6 +191,7 @@ static void backward_tile(const struct backward *b, uint tile, size_t n, uint ro
         return;
     }
     backward_start(b, tile, n, rows, acc);
+    backward_prefetch(b, tile, next, n, rows);
     if (b->after != b->t)
         accumulate(acc, rows, P - 1, a, RESERVE * H, w, low, ahead);
     if (b->after != b->t && low < GATES * H)
@@ -213,6 +243,7 @@ kernel void rnn_backward(struct rnn_args args, global const real *packed, global
         b.time = b.t + args.offset;
         b.after = step == 0 ? b.t : d ? b.t - 1 : b.t + 1;
         b.before = step + 1 == T ? b.t : d ? b.t + 1 : b.t - 1;
+        b.earlier = step + 2 >= T ? b.before : d ? b.t + 2 : b.t - 2;
         for (uint tile = tile_first; tile < tile_last; tile++)
             for (uint i = 0; i < stripes_of(rows); i++) {
                 const struct stripe s = stripe_at(i, rows);

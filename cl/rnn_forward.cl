@@ -108,6 +108,7 @@ static bool is_first(const struct forward *f, size_t n)
 // result.
 static void forward_start(const struct forward *f, uint tile, size_t n, uint rows, real *acc)
 {
+#pragma unroll
     for (uint s = 0; s < SLOTS; s++) {
         const struct column c = column_of(tile, s, f->H);
         const realv b = vec_load(tile * SLOTS + s, f->bias);
@@ -144,6 +145,7 @@ static void forward_finish(const struct forward *f, uint tile, size_t n, const r
     const realv zero = 0.0f;
     realv a[4], h;
 
+#pragma unroll
     for (int s = 0; s < 4; s++)
         a[s] = vec_load(s, acc);
 #if CELL == CELL_LSTM
@@ -161,8 +163,10 @@ static void forward_finish(const struct forward *f, uint tile, size_t n, const r
                             : load_units(f->y + (f->before * f->N + n) * f->DH, unit, H));
 #endif
     store_units(padding ? zero : h, y, unit, H);
-    for (int s = 0; f->save && s < 4; s++)
-        store_units(a[s], f->pre + row * 4 * H + s * H, unit, H);
+#pragma unroll
+    for (int s = 0; s < 4; s++)
+        if (f->save)
+            store_units(a[s], f->pre + row * 4 * H + s * H, unit, H);
 #endif
 }
 
@@ -179,6 +183,24 @@ static void forward_skip(const struct forward *f, uint tile, size_t n, uint rows
         }
 }
 
+// Prefetches the lines that forward_finish will write.
+static void forward_prefetch(const struct forward *f, uint tile, size_t n, uint rows)
+{
+    const uint H = f->H, unit = tile * TILE_UNITS;
+
+    for (uint r = 0; r < rows; r++) {
+        const size_t row = f->t * f->N + n + r;
+
+        for (int p = 0; p < (CELL == CELL_RNN ? P : 1); p++)
+            PREFETCH_WRITE(f->y + row * f->DH + unit + p * WIDTH);
+        if (CELL != CELL_RNN && f->save)
+            for (int s = 0; s < 4; s++)
+                PREFETCH_WRITE(f->pre + row * 4 * H + s * H + unit);
+        if (CELL == CELL_LSTM && f->save)
+            PREFETCH_WRITE(f->cell + row * H + unit);
+    }
+}
+
 // Computes one tile for a stripe of rows. Each stripe prefetches another vector of all rows of the tile
 // `next`.
 static void forward_tile(const struct forward *f, uint tile, size_t n, uint rows, uint next, uint stripe)
@@ -193,6 +215,7 @@ static void forward_tile(const struct forward *f, uint tile, size_t n, uint rows
         return;
     }
     forward_start(f, tile, n, rows, acc);
+    forward_prefetch(f, tile, n, rows);
     if (C)
         accumulate(acc, rows, P - 1, f->x + (f->time * f->N + n) * C, C, w, C, ahead);
     if (f->before != f->t)

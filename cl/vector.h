@@ -44,17 +44,13 @@ typedef JOIN(int, WIDTH) intv;
 #define FMA(a, b, c) ((a) * (b) + (c))
 #endif
 
-// Loads the first n <= WIDTH numbers at p; the other lanes are `rest`.
-static inline realv load_or(global const real *p, uint n, real rest)
+#if WIDTH > 1
+// The parts of load_or and store for n < WIDTH. Not inlined: they are rare, and large beside what surrounds them.
+static __attribute__((noinline)) realv load_part(global const real *p, uint n, real rest)
 {
-#if WIDTH == 1
-    return *p;
-#else
     real part[WIDTH];
     uint i = 0;
 
-    if (n >= WIDTH)
-        return vec_load(0, p);
     vec_store((realv)(rest), 0, part);
 #if WIDTH == 16
     if (n & 8) {
@@ -73,6 +69,40 @@ static inline realv load_or(global const real *p, uint n, real rest)
     if (n & 1)
         part[i] = p[i];
     return vec_load(0, part);
+}
+
+static __attribute__((noinline)) void store_part(realv v, global real *p, uint n)
+{
+    real part[WIDTH];
+    uint i = 0;
+
+    vec_store(v, 0, part);
+#if WIDTH == 16
+    if (n & 8) {
+        vwrite8(v.lo, 0, p);
+        i = 8;
+    }
+#endif
+    if (n & 4) {
+        vwrite4(vload4(0, part + i), 0, p + i);
+        i += 4;
+    }
+    if (n & 2) {
+        vstore2(vload2(0, part + i), 0, p + i);
+        i += 2;
+    }
+    if (n & 1)
+        p[i] = part[i];
+}
+#endif
+
+// Loads the first n <= WIDTH numbers at p; the other lanes are `rest`.
+static inline realv load_or(global const real *p, uint n, real rest)
+{
+#if WIDTH == 1
+    return *p;
+#else
+    return LIKELY(n >= WIDTH) ? vec_load(0, p) : load_part(p, n, rest);
 #endif
 }
 
@@ -86,30 +116,10 @@ static inline void store(realv v, global real *p, uint n)
 #if WIDTH == 1
     *p = v;
 #else
-    if (n >= WIDTH) {
+    if (LIKELY(n >= WIDTH))
         vec_store(v, 0, p);
-    } else {
-        real part[WIDTH];
-        uint i = 0;
-
-        vec_store(v, 0, part);
-#if WIDTH == 16
-        if (n & 8) {
-            vwrite8(v.lo, 0, p);
-            i = 8;
-        }
-#endif
-        if (n & 4) {
-            vwrite4(vload4(0, part + i), 0, p + i);
-            i += 4;
-        }
-        if (n & 2) {
-            vstore2(vload2(0, part + i), 0, p + i);
-            i += 2;
-        }
-        if (n & 1)
-            p[i] = part[i];
-    }
+    else
+        store_part(v, p, n);
 #endif
 }
 
