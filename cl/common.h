@@ -19,7 +19,8 @@ typedef float16 real16;
 #endif
 
 // Prefetches the cache line of *p. Compilers for CPUs have a builtin; OpenCL's own function does nothing in PoCL.
-#if defined(__clang__) && !defined(__SPIR__) && !defined(__SPIR64__)
+// BUILTIN_PREFETCH: src/device/core/quirks.c.
+#if defined(BUILTIN_PREFETCH) || defined(__clang__) && !defined(__SPIR__) && !defined(__SPIR64__)
 #define PREFETCH(p) __builtin_prefetch(p, 0, 2)
 #define PREFETCH_WRITE(p) __builtin_prefetch(p, 1, 3)
 #else

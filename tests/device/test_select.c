@@ -6,6 +6,7 @@
 #include "base/array.h"
 #include "base/file.h"
 #include "base/temporary.h"
+#include "device/core/quirks.h"
 #include "device/device_test.h"
 #include "device/find/find.h"
 #include "device/remember/internal.h"
@@ -305,6 +306,23 @@ static void test_settings(void **state)
     assert_non_null(strstr(log.text, "cublas"));
 }
 
+/** Quirks are found by names: Intel's CPU runtime has build options that its driver for GPUs has not. */
+static void test_quirks(void **state)
+{
+    const struct clrnn_device_info cpu = {.name = "Intel(R) Xeon(R)", .platform_name = "Intel(R) OpenCL"},
+                                   gpu = {.name = "Intel(R) Arc(TM) A770 Graphics",
+                                          .type = CLRNN_DEVICE_GPU,
+                                          .platform_name = "Intel(R) OpenCL Graphics"},
+                                   pocl = {.name = "pthread-Intel(R) Xeon(R)",
+                                           .platform_name = "Portable Computing Language"};
+
+    (void)state;
+    assert_non_null(strstr(clrnn_quirks_of(&cpu).cpu_options, "-D BUILTIN_PREFETCH=1"));
+    assert_null(clrnn_quirks_of(&gpu).cpu_options);
+    assert_null(clrnn_quirks_of(&pocl).cpu_options);
+    assert_true(clrnn_quirks_of(&pocl).is_pocl && !clrnn_quirks_of(&cpu).is_pocl);
+}
+
 static int setup_group(void **state)
 {
     (void)state;
@@ -324,6 +342,7 @@ int main(void)
         cmocka_unit_test(test_default), cmocka_unit_test(test_measured), cmocka_unit_test(test_damaged),
         cmocka_unit_test(test_kind),    cmocka_unit_test(test_name),     cmocka_unit_test(test_number),
         cmocka_unit_test(test_list),    cmocka_unit_test(test_ref),      cmocka_unit_test(test_settings),
+        cmocka_unit_test(test_quirks),
     };
 
     return cmocka_run_group_tests_name("select", tests, setup_group, teardown_group);

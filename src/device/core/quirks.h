@@ -16,6 +16,8 @@
     X(double, loop_rounds, LEAST) \
     /* of 32 bits that a work-item can have on a GPU, beside the 64 Ki that a work-group shares */ \
     X(unsigned, registers, MOST) \
+    /* of every program on a CPU, after a blank */ \
+    X(const char *, cpu_options, FIRST) \
     /* of several platforms with the same device, the one with the lowest rank is preferred */ \
     X(unsigned, rank, MOST)
 
@@ -28,7 +30,7 @@ struct clrnn_quirks {
 /** The quirks of a device or platform, by its names. */
 struct clrnn_quirks clrnn_quirks_of(const struct clrnn_device_info *info);
 
-/** Environment variables by which drivers extend a program's build options; NULL for an index beyond the
+/** Environment variables by which drivers change how a program is built; NULL for an index beyond the
  * last. */
 const char *clrnn_quirks_build_variable(size_t index);
 

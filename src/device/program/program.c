@@ -45,6 +45,7 @@ static char *make_options(const struct clrnn_device *d, struct clrnn_defines def
     if (!out)
         return NULL;
     fputs(options_of(d), out);
+    fputs(d->quirks.cpu_options ? d->quirks.cpu_options : "", out);
     for (size_t i = 0; i < defines.count; i++)
         fprintf(out, " -D %s=%ld", defines.define[i].name, defines.define[i].value);
     clrnn_text_close(out, &text);
@@ -247,20 +248,24 @@ enum clrnn_status clrnn_program_get(struct clrnn_device *device, const char *ste
 enum clrnn_status clrnn_program_of(struct clrnn_device *device, const char *stem, const char *source,
                                    cl_program *program)
 {
+    char *options = make_options(device, (struct clrnn_defines){0, NULL}), *key;
+    enum clrnn_status st = CLRNN_OK;
     struct clrnn_hash h;
-    char hex[33], *key;
+    char hex[33];
 
     clrnn_hash_init(&h);
     clrnn_hash_add_text(&h, source);
     clrnn_hash_hex(&h, hex);
-    key = clrnn_format("%s %s", stem, hex);
+    key = options ? clrnn_format("%s %s", stem, hex) : NULL;
     *program = key ? find(device, key) : NULL;
     if (!key)
-        return clrnn_error_memory(device->log, 0, "a program");
-    if (!*program)
-        return add(device, key, stem, source, options_of(device), program);
-    free(key);
-    return CLRNN_OK;
+        st = clrnn_error_memory(device->log, 0, "a program");
+    else if (!*program)
+        st = add(device, key, stem, source, options, program);
+    else
+        free(key);
+    free(options);
+    return st;
 }
 
 void clrnn_programs_finish(struct clrnn_device *device)
