@@ -29,6 +29,7 @@ void clrnn_model_destroy(struct clrnn_model **model)
         clrnn_buffer_destroy(&m->carried[i].c);
     }
     free(m->carried);
+    clrnn_model_uncut(m);
     clrnn_buffer_destroy(&m->params);
     clrnn_buffer_destroy(&m->grads);
     for (int k = 0; k < 3; k++)

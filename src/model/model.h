@@ -31,6 +31,12 @@ struct clrnn_carried {
     struct clrnn_buffer *h, *c; // [samples, features]; c: lstm, else NULL
 };
 
+/** Gradients that leave the device together: a range of the flat buffer. */
+struct clrnn_bucket {
+    size_t first, count;
+    struct clrnn_buffer *grads; // sub-buffer
+};
+
 struct clrnn_layer_shape; // network.h
 struct clrnn_stage;       // step.c: staging buffers for batches from the caller
 
@@ -64,6 +70,9 @@ struct clrnn_model {
     size_t arena_count;
     struct clrnn_buffer **arenas; // shared by plans with the same params.arena, from 1 on
 
+    size_t bucket_count;         // 0: gradients stay on the device
+    struct clrnn_bucket *bucket; // in the order in which backward completes them: the last parameters first
+
     size_t carried_count;
     struct clrnn_carried *carried; // states at the end of the run before, of each recurrent level
     uint32_t first_step;           // COUNTER_FIRST, COUNTER_CARRY of the next run
@@ -96,6 +105,11 @@ bool clrnn_model_changes_steps(const struct clrnn_model *model);
 /** Makes carried[level] hold `samples` states of P features (and H of the cell, 0: none), unless it does. */
 enum clrnn_status clrnn_model_carry(struct clrnn_model *model, size_t level, uint32_t samples, uint32_t P,
                                     uint32_t H);
+
+/** Cuts the gradients into buckets of `bytes` as float32, the first one smaller; 0: one bucket. Plans of mode
+ * SHARD that are made later know when each is final. CLRNN_ERR_MEMORY. */
+enum clrnn_status clrnn_model_cut(struct clrnn_model *model, uint64_t bytes);
+void clrnn_model_uncut(struct clrnn_model *model);
 
 /** The entry of that name, or NULL. */
 const struct clrnn_entry *clrnn_model_find(const struct clrnn_model *model, const char *name);

@@ -109,6 +109,33 @@ static enum clrnn_status make_launches(struct clrnn_plan *p)
     return CLRNN_OK;
 }
 
+// Finds the launches by which each bucket of gradients is final; runs may stop there.
+static enum clrnn_status find_buckets(struct clrnn_plan *p)
+{
+    const struct clrnn_model *m = p->model;
+    const size_t launches = clrnn_launches_count(p->launches);
+    struct clrnn_use *use = calloc(m->bucket_count, sizeof(*use));
+    size_t end = 0;
+
+    p->bucket_end = calloc(m->bucket_count, sizeof(*p->bucket_end));
+    if (!use || !p->bucket_end) {
+        free(use);
+        return clrnn_error_memory(m->log, m->bucket_count * sizeof(*use), "a plan");
+    }
+    for (size_t i = 0; i < m->bucket_count; i++)
+        use[i] = (struct clrnn_use){.first = m->bucket[i].first, .count = m->bucket[i].count};
+    clrnn_launches_use(p->launches, m->grads, m->bucket_count, use);
+    p->gradients_begin = launches;
+    for (size_t i = 0; i < m->bucket_count; i++) {
+        p->gradients_begin = MIN2(p->gradients_begin, use[i].begin);
+        p->bucket_end[i] = end = MAX2(end, use[i].end);
+        clrnn_launches_stop(p->launches, end);
+    }
+    clrnn_launches_stop(p->launches, p->gradients_begin);
+    free(use);
+    return CLRNN_OK;
+}
+
 // The memory of plans with that number.
 static enum clrnn_status arena_of(struct clrnn_model *m, uint32_t number, struct clrnn_buffer ***arena)
 {
@@ -163,6 +190,8 @@ enum clrnn_status clrnn_plan_create(struct clrnn_model *model, const struct clrn
         st = place(p);
     if (st == CLRNN_OK)
         st = make_launches(p);
+    if (st == CLRNN_OK && params->mode == CLRNN_MODE_SHARD && model->bucket_count > 1)
+        st = find_buckets(p);
     if (st == CLRNN_OK)
         st = clrnn_replay_create(p->launches, &p->replay);
     if (st != CLRNN_OK) {
@@ -183,6 +212,7 @@ void clrnn_plan_destroy(struct clrnn_plan **plan)
     clrnn_launches_destroy(&p->launches);
     free(p->calls);
     free(p->op_launch);
+    free(p->bucket_end);
     clrnn_graph_destroy(&p->graph);
     free(p);
     *plan = NULL;
@@ -198,6 +228,11 @@ enum clrnn_status clrnn_plan_run(struct clrnn_plan *plan)
     return CLRNN_OK;
 }
 
+enum clrnn_status clrnn_plan_run_part(struct clrnn_plan *plan, size_t first, size_t last)
+{
+    return clrnn_replay_run_part(plan->replay, first, last);
+}
+
 size_t clrnn_plan_part_end(const struct clrnn_plan *plan, size_t op)
 {
     const struct clrnn_graph *g = plan->graph;
@@ -206,14 +241,6 @@ size_t clrnn_plan_part_end(const struct clrnn_plan *plan, size_t op)
            (op + 1 == g->op_count || g->op[op + 1].kind != CLRNN_OP_BATCHNORM_SPREAD))
         op++;
     return MIN2(op + 1, g->op_count);
-}
-
-enum clrnn_status clrnn_plan_run_part(struct clrnn_plan *plan, size_t *op)
-{
-    const size_t first = *op;
-
-    *op = clrnn_plan_part_end(plan, first);
-    return clrnn_launches_run_part(plan->launches, plan->op_launch[first], plan->op_launch[*op]);
 }
 
 enum clrnn_status clrnn_plan_read_output(struct clrnn_plan *plan, float *out)

@@ -56,6 +56,9 @@ struct clrnn_plan {
     uint32_t output_steps;         // of the output: T, fewer after windows, 1 after a pool
     size_t *op_launch;             // [op_count + 1]: launches of op i are op_launch[i] to [i + 1]
     struct clrnn_host_call *calls; // [op_count] on ref, else NULL
+    // SHARD, where the model's gradients are cut into several buckets: launches before which none is used,
+    // and by which each bucket is final, [bucket_count], in increasing order. Else NULL.
+    size_t gradients_begin, *bucket_end;
 };
 
 /** Errors: as clrnn_model_create and clrnn_launch_kernel. */
@@ -67,12 +70,14 @@ void clrnn_plan_destroy(struct clrnn_plan **plan);
  * TRAIN or UPDATE plan increments model->steps. */
 enum clrnn_status clrnn_plan_run(struct clrnn_plan *plan);
 
-/** Queues a SHARD plan's ops from `op` on, up to one after which the host has its turn, and gives the op that
- * follows, op_count at the end: after BATCHNORM_MOMENTS the host replaces COUNT, MEAN and SQUARES by 1 /
- * sqrt(var + eps), mean and variance of the whole batch; after BATCHNORM_BWD, if BATCHNORM_SPREAD follows, it
- * writes MEANS. */
-enum clrnn_status clrnn_plan_run_part(struct clrnn_plan *plan, size_t *op);
-/** The op that clrnn_plan_run_part would give, without running. */
+/** The same for a SHARD plan in parts: queues launches [first, last); parts follow one another from 0 to the
+ * end, and stop at gradients_begin, and where a bucket is final, alone. */
+enum clrnn_status clrnn_plan_run_part(struct clrnn_plan *plan, size_t first, size_t last);
+
+/** A SHARD plan's part that begins with `op` and ends where the host has its turn: the op that follows,
+ * op_count at the end. After BATCHNORM_MOMENTS the host replaces COUNT, MEAN and SQUARES by 1 / sqrt(var +
+ * eps), mean and variance of the whole batch; after BATCHNORM_BWD, if BATCHNORM_SPREAD follows, it writes
+ * MEANS. */
 size_t clrnn_plan_part_end(const struct clrnn_plan *plan, size_t op);
 
 /** Waits and reads the output, batch-major: [N, outputs] or, per step, [N, T, outputs]. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Statistics of batchnorm over the shards of a batch: what the host does between the parts of a shard's plan
-// (clrnn_plan_run_part).
+// (clrnn_plan_part_end).
 #ifndef CLRNN_SRC_TRAIN_NORM_SUMS_H
 #define CLRNN_SRC_TRAIN_NORM_SUMS_H
 

@@ -32,7 +32,7 @@ static struct {
     struct clrnn_child_report said; // by other ranks than 0: the first error
     atomic_int given_up;            // the status that waits return; CLRNN_OK: they wait
 #ifdef CLRNN_HAVE_MPI
-    MPI_Comm comm;
+    MPI_Comm comm[CLRNN_CHANNELS];
     int threads; // what MPI allows them
 #endif
 } ranks = {.count = 1};
@@ -83,6 +83,7 @@ static enum clrnn_status check(const struct clrnn_log *log, int result, const ch
 // One message, or part of a broadcast.
 struct message {
     enum { SEND, RECEIVE, BROADCAST } kind;
+    enum clrnn_channel channel;
     uint32_t other, tag;
     void *data;
     int bytes;
@@ -90,15 +91,17 @@ struct message {
 
 static int begin(const struct message *m, MPI_Request *request)
 {
+    const MPI_Comm comm = ranks.comm[m->channel];
+
     switch (m->kind) {
     case SEND:
-        return MPI_Isend(m->data, m->bytes, MPI_BYTE, (int)m->other, (int)m->tag, ranks.comm, request);
+        return MPI_Isend(m->data, m->bytes, MPI_BYTE, (int)m->other, (int)m->tag, comm, request);
     case RECEIVE:
-        return MPI_Irecv(m->data, m->bytes, MPI_BYTE, (int)m->other, (int)m->tag, ranks.comm, request);
+        return MPI_Irecv(m->data, m->bytes, MPI_BYTE, (int)m->other, (int)m->tag, comm, request);
     case BROADCAST:
         break;
     }
-    return MPI_Ibcast(m->data, m->bytes, MPI_BYTE, 0, ranks.comm, request);
+    return MPI_Ibcast(m->data, m->bytes, MPI_BYTE, 0, comm, request);
 }
 
 static enum clrnn_status exchange(const struct clrnn_log *log, const struct message *m)
@@ -137,26 +140,34 @@ static enum clrnn_status exchange_all(const struct clrnn_log *log, struct messag
     return CLRNN_OK;
 }
 
-enum clrnn_status clrnn_ranks_send(const struct clrnn_log *log, uint32_t to, uint32_t tag, void *data,
-                                   size_t bytes)
+enum clrnn_status clrnn_ranks_send(const struct clrnn_log *log, enum clrnn_channel channel, uint32_t to,
+                                   uint32_t tag, void *data, size_t bytes)
 {
-    return exchange_all(log, (struct message){.kind = SEND, .other = to, .tag = tag}, data, bytes);
+    return exchange_all(log, (struct message){SEND, channel, to, tag, NULL, 0}, data, bytes);
 }
 
-enum clrnn_status clrnn_ranks_receive(const struct clrnn_log *log, uint32_t from, uint32_t tag, void *data,
-                                      size_t bytes)
+enum clrnn_status clrnn_ranks_receive(const struct clrnn_log *log, enum clrnn_channel channel, uint32_t from,
+                                      uint32_t tag, void *data, size_t bytes)
 {
-    return exchange_all(log, (struct message){.kind = RECEIVE, .other = from, .tag = tag}, data, bytes);
+    return exchange_all(log, (struct message){RECEIVE, channel, from, tag, NULL, 0}, data, bytes);
 }
 
-enum clrnn_status clrnn_ranks_broadcast(const struct clrnn_log *log, void *data, size_t bytes)
+enum clrnn_status clrnn_ranks_broadcast(const struct clrnn_log *log, enum clrnn_channel channel, void *data,
+                                        size_t bytes)
 {
-    return ranks.count > 1 ? exchange_all(log, (struct message){.kind = BROADCAST}, data, bytes) : CLRNN_OK;
+    return ranks.count > 1
+               ? exchange_all(log, (struct message){BROADCAST, channel, 0, 0, NULL, 0}, data, bytes)
+               : CLRNN_OK;
+}
+
+bool clrnn_ranks_have_threads(void)
+{
+    return ranks.count == 1 || ranks.threads >= MPI_THREAD_SERIALIZED;
 }
 
 enum clrnn_status clrnn_ranks_check_threads(const struct clrnn_log *log)
 {
-    return ranks.count == 1 || ranks.threads >= MPI_THREAD_SERIALIZED
+    return clrnn_ranks_have_threads()
                ? CLRNN_OK
                : clrnn_error(log, CLRNN_ERR_ARG,
                              "this MPI allows one thread of a process to call it: use one device in each "
@@ -174,12 +185,15 @@ static enum clrnn_status start(const struct clrnn_log *log, uint32_t *local)
     else
         TRY(check(log, MPI_Query_thread(&ranks.threads), "asking for threads"));
     ranks.own_mpi = !there;
-    TRY(check(log, MPI_Comm_dup(MPI_COMM_WORLD, &ranks.comm), "a communicator"));
+    for (int i = 0; i < CLRNN_CHANNELS; i++) {
+        ranks.comm[i] = MPI_COMM_NULL;
+        TRY(check(log, MPI_Comm_dup(MPI_COMM_WORLD, &ranks.comm[i]), "a communicator"));
+        MPI_Comm_set_errhandler(ranks.comm[i], MPI_ERRORS_RETURN);
+    }
     ranks.joined = true;
-    MPI_Comm_set_errhandler(ranks.comm, MPI_ERRORS_RETURN);
-    TRY(check(log, MPI_Comm_size(ranks.comm, &size), "the number of ranks"));
-    TRY(check(log, MPI_Comm_rank(ranks.comm, &own), "the rank"));
-    TRY(check(log, MPI_Comm_split_type(ranks.comm, MPI_COMM_TYPE_SHARED, own, MPI_INFO_NULL, &node),
+    TRY(check(log, MPI_Comm_size(ranks.comm[0], &size), "the number of ranks"));
+    TRY(check(log, MPI_Comm_rank(ranks.comm[0], &own), "the rank"));
+    TRY(check(log, MPI_Comm_split_type(ranks.comm[0], MPI_COMM_TYPE_SHARED, own, MPI_INFO_NULL, &node),
               "the ranks of a host"));
     TRY(check(log, MPI_Comm_rank(node, &among), "the rank on its host"));
     MPI_Comm_free(&node);
@@ -206,8 +220,10 @@ static enum clrnn_status share(uint32_t kind, uint32_t *own, uint32_t *count)
     MPI_Comm host, same;
     int rank, size;
 
-    TRY(check(&ranks.next, MPI_Comm_split_type(ranks.comm, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &host),
-              "the ranks of a host"));
+    TRY(check(
+        &ranks.next,
+        MPI_Comm_split_type(ranks.comm[CLRNN_CHANNEL_MAIN], MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &host),
+        "the ranks of a host"));
     TRY(check(&ranks.next, MPI_Comm_split(host, (int)(kind & INT32_MAX), 0, &same), "some ranks of a host"));
     TRY(check(&ranks.next, MPI_Comm_rank(same, &rank), "the rank among them"));
     TRY(check(&ranks.next, MPI_Comm_size(same, &size), "their number"));
@@ -224,14 +240,15 @@ void clrnn_ranks_abort(enum clrnn_status status)
         return;
     if (ranks.own)
         clrnn_log(&ranks.next, CLRNN_LOG_ERROR, "rank %u on %s: %s", ranks.own, ranks.host, ranks.said.error);
-    MPI_Abort(ranks.comm, clrnn_status_exit(status));
+    MPI_Abort(ranks.comm[0], clrnn_status_exit(status));
 }
 
 void clrnn_rank_leave(void)
 {
     if (!ranks.joined)
         return;
-    MPI_Comm_free(&ranks.comm);
+    for (int i = 0; i < CLRNN_CHANNELS; i++)
+        MPI_Comm_free(&ranks.comm[i]);
     if (ranks.own_mpi)
         MPI_Finalize();
     ranks.joined = false;
@@ -241,27 +258,35 @@ void clrnn_rank_leave(void)
 
 #else
 
-enum clrnn_status clrnn_ranks_send(const struct clrnn_log *log, uint32_t to, uint32_t tag, void *data,
-                                   size_t bytes)
+enum clrnn_status clrnn_ranks_send(const struct clrnn_log *log, enum clrnn_channel channel, uint32_t to,
+                                   uint32_t tag, void *data, size_t bytes)
 {
+    (void)channel;
     (void)tag;
     (void)data;
     return clrnn_error(log, CLRNN_ERR_ARG, "%zu bytes for rank %u, but clrnn was built without MPI", bytes,
                        to);
 }
 
-enum clrnn_status clrnn_ranks_receive(const struct clrnn_log *log, uint32_t from, uint32_t tag, void *data,
-                                      size_t bytes)
+enum clrnn_status clrnn_ranks_receive(const struct clrnn_log *log, enum clrnn_channel channel, uint32_t from,
+                                      uint32_t tag, void *data, size_t bytes)
 {
-    return clrnn_ranks_send(log, from, tag, data, bytes);
+    return clrnn_ranks_send(log, channel, from, tag, data, bytes);
 }
 
-enum clrnn_status clrnn_ranks_broadcast(const struct clrnn_log *log, void *data, size_t bytes)
+enum clrnn_status clrnn_ranks_broadcast(const struct clrnn_log *log, enum clrnn_channel channel, void *data,
+                                        size_t bytes)
 {
     (void)log;
+    (void)channel;
     (void)data;
     (void)bytes;
     return CLRNN_OK;
+}
+
+bool clrnn_ranks_have_threads(void)
+{
+    return true;
 }
 
 enum clrnn_status clrnn_ranks_check_threads(const struct clrnn_log *log)
@@ -334,17 +359,17 @@ enum clrnn_status clrnn_rank_agree(enum clrnn_status status)
     memcpy(own.host, ranks.host, sizeof(own.host));
     memcpy(own.error, ranks.said.error, sizeof(own.error));
     if (ranks.own)
-        TRY(clrnn_ranks_send(&ranks.next, 0, 0, &own, sizeof(own)));
+        TRY(clrnn_ranks_send(&ranks.next, CLRNN_CHANNEL_MAIN, 0, 0, &own, sizeof(own)));
     for (uint32_t rank = 1; rank < ranks.count && !ranks.own; rank++) {
         struct report other;
 
-        TRY(clrnn_ranks_receive(&ranks.next, rank, 0, &other, sizeof(other)));
+        TRY(clrnn_ranks_receive(&ranks.next, CLRNN_CHANNEL_MAIN, rank, 0, &other, sizeof(other)));
         if (own.status == CLRNN_OK && other.status != CLRNN_OK)
             clrnn_error(&ranks.next, other.status, "rank %u on %s: %s", rank, other.host, other.error);
         if (own.status == CLRNN_OK)
             own.status = other.status;
     }
-    TRY(clrnn_ranks_broadcast(&ranks.next, &own.status, sizeof(own.status)));
+    TRY(clrnn_ranks_broadcast(&ranks.next, CLRNN_CHANNEL_MAIN, &own.status, sizeof(own.status)));
     return own.status;
 }
 
@@ -366,7 +391,7 @@ enum clrnn_status clrnn_ranks_same(const struct clrnn_log *log, const char *text
     char first[128] = "";
 
     snprintf(first, sizeof(first), "%s", text);
-    TRY(clrnn_ranks_broadcast(log, first, sizeof(first)));
+    TRY(clrnn_ranks_broadcast(log, CLRNN_CHANNEL_MAIN, first, sizeof(first)));
     *same = !strcmp(first, text);
     return CLRNN_OK;
 }

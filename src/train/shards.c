@@ -9,6 +9,7 @@
 
 #include "base/array.h"
 #include "base/log.h"
+#include "train/buckets.h"
 #include "train/norm_sums.h"
 #include "train/tree.h"
 
@@ -22,7 +23,7 @@ struct clrnn_shards {
     struct clrnn_worker *worker;
     struct clrnn_plan *update;
     uint32_t count, begin, end;    // all, this worker's
-    struct clrnn_tree *sums;       // of gradients and, behind them, records
+    struct clrnn_buckets *sums;    // of gradients and records
     struct clrnn_norm_sums *norms; // NULL: no layer takes statistics over shards, so that they run one by one
     struct clrnn_plan **plan;      // of this worker's shards in the step, NULL: it has no samples
     struct clrnn_buffer **grads;   // with norms: of this worker's shards
@@ -56,15 +57,6 @@ static uint32_t first_of(const struct clrnn_shards *s, uint32_t samples, uint32_
     return (uint32_t)((uint64_t)samples * shard / s->count);
 }
 
-static void add_floats(void *left, const void *right, size_t count)
-{
-    float *to = left;
-    const float *from = right;
-
-    for (size_t i = 0; i < count; i++)
-        to[i] += from[i];
-}
-
 static enum clrnn_status make_shards(struct clrnn_shards *s)
 {
     const uint32_t own = s->end - s->begin;
@@ -95,8 +87,7 @@ enum clrnn_status clrnn_shards_create(struct clrnn_model *model, struct clrnn_fe
     s->count = model->config->train.shards;
     s->begin = clrnn_tree_first(s->count, worker->number, worker->count);
     s->end = clrnn_tree_first(s->count, worker->number + 1, worker->count);
-    st = clrnn_tree_create(worker, s->count, model->flat_count + RECORD_FIELDS, sizeof(float), add_floats,
-                           &s->sums);
+    st = clrnn_buckets_create(model, worker, s->end - s->begin, &s->sums);
     if (st == CLRNN_OK)
         st = clrnn_plan_create(model, &params, &s->update);
     if (st == CLRNN_OK)
@@ -126,7 +117,7 @@ void clrnn_shards_destroy(struct clrnn_shards **shards)
     free(s->plan);
     clrnn_norm_sums_destroy(&s->norms);
     clrnn_plan_destroy(&s->update);
-    clrnn_tree_destroy(&s->sums);
+    clrnn_buckets_destroy(&s->sums);
     free(s);
 }
 
@@ -270,36 +261,21 @@ static enum clrnn_status prepare(struct clrnn_shards *s, uint32_t i)
     return s->carried ? keep_states(s) : CLRNN_OK;
 }
 
-// Runs its plan from `op` on, up to the host's next turn; without norms to the end.
-static enum clrnn_status run_part(struct clrnn_shards *s, uint32_t i, size_t op)
+// Runs its plan from op `first` to before op `next`. The last part gives its gradient and record to their
+// sums.
+static enum clrnn_status run_part(struct clrnn_shards *s, uint32_t i, size_t op, size_t next)
 {
     const uint32_t first = first_of(s, s->samples, s->begin + i), N = size_of(s, i);
+    struct clrnn_plan *plan = s->plan[i];
+    const size_t launch = plan->op_launch[op];
 
     s->model->first_sample = first;
     TRY(move_states(s, first, N, true));
     TRY(clrnn_model_begin_step(s->model, SHARD_SLOT(i), false));
-    TRY(s->norms ? clrnn_plan_run_part(s->plan[i], &op) : clrnn_plan_run(s->plan[i]));
+    TRY(next == plan->graph->op_count
+            ? clrnn_buckets_run(s->sums, plan, launch, s->norms, SHARD_SLOT(i))
+            : clrnn_launches_run_part(plan->launches, launch, plan->op_launch[next]));
     return move_states(s, first, N, false);
-}
-
-// Gives the tree its gradient, which the model holds, and record.
-static enum clrnn_status take_sums(struct clrnn_shards *s, uint32_t i)
-{
-    const size_t count = s->model->flat_count;
-    double record[RECORD_FIELDS];
-    void *value;
-    float *sums;
-
-    TRY(clrnn_tree_next(s->sums, &value));
-    sums = value;
-    memset(sums, 0, (count + RECORD_FIELDS) * sizeof(*sums));
-    if (!s->plan[i])
-        return CLRNN_OK;
-    TRY(clrnn_buffer_read_f32(s->model->grads, 0, count, sums));
-    TRY(clrnn_model_read_records(s->model, SHARD_SLOT(i), 1, record));
-    for (int field = 0; field < RECORD_NORM; field++)
-        sums[count + field] = (float)record[field];
-    return CLRNN_OK;
 }
 
 // One after the other.
@@ -307,9 +283,8 @@ static enum clrnn_status run_in_turn(struct clrnn_shards *s)
 {
     for (uint32_t i = 0; i < s->end - s->begin; i++) {
         TRY(prepare(s, i));
-        if (s->plan[i])
-            TRY(run_part(s, i, 0));
-        TRY(take_sums(s, i));
+        TRY(s->plan[i] ? run_part(s, i, 0, s->plan[i]->graph->op_count)
+                       : clrnn_buckets_run(s->sums, NULL, 0, false, 0));
     }
     return CLRNN_OK;
 }
@@ -321,12 +296,21 @@ static enum clrnn_status run_kept(struct clrnn_shards *s, uint32_t i, size_t op,
     const struct clrnn_graph *graph = s->plan[i]->graph;
     const size_t count = s->model->flat_count;
 
-    if (kept)
+    if (kept) {
+        TRY(clrnn_buckets_wait(s->sums));
         TRY(clrnn_buffer_copy(s->model->grads, 0, s->grads[i], 0, count));
-    TRY(run_part(s, i, op));
+    }
+    TRY(run_part(s, i, op, next));
     if (next == graph->op_count || graph->op[next - 1].kind == CLRNN_OP_BATCHNORM_MOMENTS)
         return CLRNN_OK;
     return clrnn_buffer_copy(s->grads[i], 0, s->model->grads, 0, count);
+}
+
+// A shard without samples adds nothing to the sums after a part.
+static enum clrnn_status run_empty(struct clrnn_shards *s, const struct clrnn_plan *any, size_t next)
+{
+    return next == any->graph->op_count ? clrnn_buckets_run(s->sums, NULL, 0, true, 0)
+                                        : clrnn_norm_sums_take(s->norms, any, next, true);
 }
 
 // Part by part: all shards the first, then all the next. In between the statistics of batchnorm are summed
@@ -347,11 +331,13 @@ static enum clrnn_status run_in_parts(struct clrnn_shards *s)
                 TRY(prepare(s, i));
             any = any ? any : s->plan[i];
             next = clrnn_plan_part_end(any, op);
-            if (s->plan[i])
-                TRY(run_kept(s, i, op, next, kept));
-            TRY(next == any->graph->op_count
-                    ? take_sums(s, i)
-                    : clrnn_norm_sums_take(s->norms, s->plan[i] ? s->plan[i] : any, next, !s->plan[i]));
+            if (!s->plan[i]) {
+                TRY(run_empty(s, any, next));
+                continue;
+            }
+            TRY(run_kept(s, i, op, next, kept));
+            if (next < any->graph->op_count)
+                TRY(clrnn_norm_sums_take(s->norms, s->plan[i], next, false));
         }
         if (next == any->graph->op_count)
             return CLRNN_OK;
@@ -364,17 +350,23 @@ static enum clrnn_status run_in_parts(struct clrnn_shards *s)
 }
 
 // Updates the parameters by the sums over all shards.
-static enum clrnn_status update(struct clrnn_shards *s, float *sums, uint32_t slot)
+static enum clrnn_status update(struct clrnn_shards *s, uint32_t slot)
 {
     struct clrnn_model *m = s->model;
-    const float weight = sums[m->flat_count + RECORD_WEIGHT];
     double record[RECORD_FIELDS];
+    float weight = 1, *sums;
 
-    for (size_t i = 0; i < m->flat_count; i++) // 0 where no label counts
-        sums[i] = sums[i] == 0.0f ? 0.0f : sums[i] / weight;
-    for (int i = 0; i < RECORD_NORM; i++)
-        record[i] = sums[m->flat_count + i];
-    TRY(clrnn_buffer_write_f32(m->grads, 0, m->flat_count, sums));
+    for (size_t k = 0; k < m->bucket_count; k++) {
+        const struct clrnn_bucket *b = &m->bucket[k];
+
+        TRY(clrnn_buckets_total(s->sums, k, &sums));
+        for (int i = 0; i < RECORD_NORM && !k; i++)
+            record[i] = sums[b->count + i];
+        weight = k ? weight : sums[b->count + RECORD_WEIGHT];
+        for (size_t i = 0; i < b->count; i++) // 0 where no label counts
+            sums[i] = sums[i] == 0.0f ? 0.0f : sums[i] / weight;
+        TRY(clrnn_buffer_write_f32(b->grads, 0, b->count, sums));
+    }
     TRY(clrnn_buffer_write_f64(m->records, (size_t)slot * RECORD_FIELDS, RECORD_NORM, record));
     TRY(clrnn_model_begin_step(m, slot, true));
     return clrnn_plan_run(s->update);
@@ -383,16 +375,14 @@ static enum clrnn_status update(struct clrnn_shards *s, float *sums, uint32_t sl
 static enum clrnn_status step(struct clrnn_shards *s, uint32_t samples, uint32_t slot,
                               struct clrnn_plan **plan)
 {
-    void *total;
-
     TRY(tell(s, &(struct order){.kind = ORDER_STEP, .schedule = s->model->schedule}));
     s->samples = samples;
+    TRY(clrnn_buckets_begin(s->sums, s->worker));
     TRY(s->norms ? run_in_parts(s) : run_in_turn(s));
     *plan = s->update;
     for (uint32_t i = 0; i < s->end - s->begin; i++)
         *plan = s->plan[i] ? s->plan[i] : *plan;
-    TRY(clrnn_tree_total(s->sums, &total));
-    return update(s, total, slot);
+    return update(s, slot);
 }
 
 struct clrnn_plan_cost clrnn_shards_cost(const struct clrnn_shards *s)
@@ -453,6 +443,10 @@ static enum clrnn_status follow(struct clrnn_shards *s)
 
 static enum clrnn_status ended(const struct clrnn_shards *s, enum clrnn_status status)
 {
+    if (status != CLRNN_OK && status != CLRNN_INTERRUPTED) {
+        clrnn_worker_fail(s->worker, status);
+        clrnn_buckets_stop(s->sums);
+    }
     clrnn_worker_end(s->worker);
     return status;
 }

@@ -26,7 +26,7 @@ void clrnn_shards_destroy(struct clrnn_shards **shards);
 enum clrnn_status clrnn_shards_start(struct clrnn_shards *shards, uint64_t epoch, uint32_t step);
 
 /** One step on the feed's batch of `samples`, with its record in `slot`. *plan: that of this worker's last
- * shard. Waits for each gradient, not for the update. */
+ * shard. Waits for the gradient, not for the update. */
 enum clrnn_status clrnn_shards_step(struct clrnn_shards *shards, uint32_t samples, uint32_t slot,
                                     struct clrnn_plan **plan);
 

@@ -142,7 +142,7 @@ static enum clrnn_status join_pair(struct clrnn_tree *t, uint32_t level, uint32_
     return CLRNN_OK;
 }
 
-enum clrnn_status clrnn_tree_total(struct clrnn_tree *t, void **total)
+enum clrnn_status clrnn_tree_reduce(struct clrnn_tree *t)
 {
     join(t);
     for (uint32_t level = 0; 1u << level < t->shards; level++) {
@@ -155,12 +155,23 @@ enum clrnn_status clrnn_tree_total(struct clrnn_tree *t, void **total)
                 t->node[i].level++;
         join(t);
     }
+    t->next = t->begin;
+    return CLRNN_OK;
+}
+
+enum clrnn_status clrnn_tree_share(struct clrnn_tree *t, const struct clrnn_worker *worker, void **total)
+{
     if (!t->node_count) {
         void *value;
 
         TRY(add_node(t, 0, 0, &value));
     }
-    t->next = t->begin;
     *total = t->node[0].value;
-    return clrnn_worker_broadcast(t->worker, *total, t->count * t->size);
+    return clrnn_worker_broadcast(worker, *total, t->count * t->size);
+}
+
+enum clrnn_status clrnn_tree_total(struct clrnn_tree *t, void **total)
+{
+    TRY(clrnn_tree_reduce(t));
+    return clrnn_tree_share(t, t->worker, total);
 }

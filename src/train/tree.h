@@ -25,5 +25,9 @@ enum clrnn_status clrnn_tree_next(struct clrnn_tree *tree, void **value);
 /** After this worker's last shard: exchanges sums with the others. *total: the sum over all shards, for every
  * worker, valid until the next clrnn_tree_next. Errors: as clrnn_worker_send. */
 enum clrnn_status clrnn_tree_total(struct clrnn_tree *tree, void **total);
+/** The same in two steps, which may be in different threads: worker 0 gets the sum; all get it, on the
+ * channel of `worker`. */
+enum clrnn_status clrnn_tree_reduce(struct clrnn_tree *tree);
+enum clrnn_status clrnn_tree_share(struct clrnn_tree *tree, const struct clrnn_worker *worker, void **total);
 
 #endif

@@ -3,7 +3,6 @@
 // it.
 #include "train/workers.h"
 
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +22,7 @@ struct clrnn_team {
     uint32_t count; // of this process
     uint32_t ranks, rank;
     uint32_t *first; // [ranks + 1]: the number of the first worker of each rank
-    struct clrnn_worker worker[CLRNN_MOST_DEVICES];
+    struct clrnn_worker worker[CLRNN_MOST_DEVICES], on[CLRNN_CHANNELS][CLRNN_MOST_DEVICES]; // by channel
     clrnn_team_work *work;
     void *const *user;
     uint32_t thread_count; // of workers from the second on
@@ -32,7 +31,7 @@ struct clrnn_team {
 
     pthread_mutex_t lock; // of all that follows
     pthread_cond_t changed;
-    struct offer offer[CLRNN_MOST_DEVICES];
+    struct offer offer[CLRNN_CHANNELS][CLRNN_MOST_DEVICES];
     enum clrnn_status failed; // of the first that failed
     char error[1024];         // the first, "": none
     bool reported;            // it has been logged
@@ -40,7 +39,8 @@ struct clrnn_team {
 
 // ---------------------------------------------------------------- messages to people
 
-// Keeps the first error while threads run; those of other devices than the first say nothing else.
+// Keeps the first error while threads run, which clrnn_team_join logs if it is that of one device of several;
+// other devices than the first say nothing else.
 static void take_message(void *user, enum clrnn_log_level level, const char *line)
 {
     const struct clrnn_worker *w = user;
@@ -48,19 +48,20 @@ static void take_message(void *user, enum clrnn_log_level level, const char *lin
 
     if (level == CLRNN_LOG_ERROR && t->running) {
         const struct clrnn_device_info *info = clrnn_device_info(w->device);
+        const bool later = w->computes && t->count > 1;
         char spec[24];
         bool first;
 
         pthread_mutex_lock(&t->lock);
         first = !*t->error;
-        if (first && w->computes)
+        if (first && later)
             snprintf(t->error, sizeof(t->error), "device %s (%s): %s", clrnn_device_spec(info, spec),
                      info->name, line);
         else if (first)
             snprintf(t->error, sizeof(t->error), "%s", line);
-        t->reported |= first && !w->computes;
+        t->reported |= first && !later;
         pthread_mutex_unlock(&t->lock);
-        if (!first || w->computes)
+        if (!first || later)
             return;
     }
     if ((!w->local || !w->computes) && w->next && w->next->fn)
@@ -113,10 +114,10 @@ static enum clrnn_status number_workers(const struct clrnn_log *log, struct clrn
 
     count[t->rank] = t->count;
     if (t->rank)
-        TRY(clrnn_ranks_send(log, 0, 0, &count[t->rank], sizeof(*count)));
+        TRY(clrnn_ranks_send(log, CLRNN_CHANNEL_MAIN, 0, 0, &count[t->rank], sizeof(*count)));
     for (uint32_t rank = 1; rank < t->ranks && !t->rank; rank++)
-        TRY(clrnn_ranks_receive(log, rank, 0, &count[rank], sizeof(*count)));
-    TRY(clrnn_ranks_broadcast(log, count, t->ranks * sizeof(*count)));
+        TRY(clrnn_ranks_receive(log, CLRNN_CHANNEL_MAIN, rank, 0, &count[rank], sizeof(*count)));
+    TRY(clrnn_ranks_broadcast(log, CLRNN_CHANNEL_MAIN, count, t->ranks * sizeof(*count)));
     for (uint32_t rank = 0; rank < t->ranks; rank++)
         t->first[rank + 1] += t->first[rank];
     return CLRNN_OK;
@@ -149,13 +150,15 @@ enum clrnn_status clrnn_team_create(const struct clrnn_log *log, struct clrnn_de
                                    .count = t->first[t->ranks],
                                    .local = i,
                                    .next = clrnn_device_log(devices[i])};
-        if (count == 1)
-            continue;
         w->log = (struct clrnn_log){.fn = take_message,
                                     .user = w,
                                     .level = w->next ? w->next->level : CLRNN_LOG_ERROR,
                                     .progress = w->next && w->next->progress ? take_progress : NULL};
         clrnn_device_set_log(w->device, &w->log);
+        for (int channel = 0; channel < CLRNN_CHANNELS; channel++) {
+            t->on[channel][i] = *w;
+            t->on[channel][i].channel = (enum clrnn_channel)channel;
+        }
     }
     return CLRNN_OK;
 }
@@ -186,6 +189,11 @@ struct clrnn_worker *clrnn_team_worker(struct clrnn_team *team, uint32_t local)
     return &team->worker[local];
 }
 
+const struct clrnn_worker *clrnn_worker_on(const struct clrnn_worker *worker, enum clrnn_channel channel)
+{
+    return &worker->team->on[channel][worker->local];
+}
+
 // ---------------------------------------------------------------- threads
 
 static bool is_error(enum clrnn_status status)
@@ -205,6 +213,11 @@ static void fail(struct clrnn_team *t, enum clrnn_status status)
     pthread_mutex_unlock(&t->lock);
 }
 
+void clrnn_worker_fail(const struct clrnn_worker *worker, enum clrnn_status status)
+{
+    fail(worker->team, status);
+}
+
 static void *run_thread(void *user)
 {
     const struct clrnn_worker *w = user;
@@ -215,25 +228,32 @@ static void *run_thread(void *user)
     return NULL;
 }
 
-enum clrnn_status clrnn_team_start(struct clrnn_team *t, clrnn_team_work *work, void *const *user)
+int clrnn_worker_thread(pthread_t *thread, void *(*work)(void *), void *user)
 {
     static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP};
     sigset_t blocked, before;
+    int error;
+
+    sigfillset(&blocked); // signals to the process are the caller's
+    for (size_t i = 0; i < ARRAY_SIZE(own); i++)
+        sigdelset(&blocked, own[i]);
+    pthread_sigmask(SIG_BLOCK, &blocked, &before);
+    error = pthread_create(thread, NULL, work, user);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return error;
+}
+
+enum clrnn_status clrnn_team_start(struct clrnn_team *t, clrnn_team_work *work, void *const *user)
+{
     int error = 0;
 
     t->work = work;
     t->user = user;
     t->running = true;
-    sigfillset(&blocked); // signals to the process are the caller's
-    for (size_t i = 0; i < ARRAY_SIZE(own); i++)
-        sigdelset(&blocked, own[i]);
-    pthread_sigmask(SIG_BLOCK, &blocked, &before);
     while (!error && t->thread_count + 1 < t->count) {
-        error =
-            pthread_create(&t->thread[t->thread_count], NULL, run_thread, &t->worker[t->thread_count + 1]);
+        error = clrnn_worker_thread(&t->thread[t->thread_count], run_thread, &t->worker[t->thread_count + 1]);
         t->thread_count += !error;
     }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
     return error ? clrnn_error(clrnn_device_log(t->worker[0].device), CLRNN_ERR_MEMORY,
                                "a thread for device %u of %u cannot be started: %s", t->thread_count + 2,
                                t->count, strerror(error))
@@ -258,7 +278,7 @@ enum clrnn_status clrnn_team_join(struct clrnn_team *t, enum clrnn_status status
 static enum clrnn_status offer(const struct clrnn_worker *w, uint32_t begin, uint32_t end, const void *data)
 {
     struct clrnn_team *t = w->team;
-    struct offer *o = &t->offer[w->local];
+    struct offer *o = &t->offer[w->channel][w->local];
     enum clrnn_status st;
 
     pthread_mutex_lock(&t->lock);
@@ -279,7 +299,7 @@ static enum clrnn_status offer(const struct clrnn_worker *w, uint32_t begin, uin
 static enum clrnn_status take(const struct clrnn_worker *w, uint32_t from, void *data, size_t bytes)
 {
     struct clrnn_team *t = w->team;
-    struct offer *o = &t->offer[from];
+    struct offer *o = &t->offer[w->channel][from];
     enum clrnn_status st;
 
     pthread_mutex_lock(&t->lock);
@@ -312,13 +332,18 @@ static uint32_t rank_of(const struct clrnn_team *t, uint32_t number)
     return rank;
 }
 
+static const struct clrnn_log *log_of(const struct clrnn_worker *w)
+{
+    return &w->team->worker[w->local].log;
+}
+
 enum clrnn_status clrnn_worker_send(const struct clrnn_worker *w, uint32_t to, void *data, size_t bytes)
 {
     const struct clrnn_team *t = w->team;
     const uint32_t rank = rank_of(t, to), local = to - t->first[rank];
 
     return rank == t->rank ? offer(w, local, local + 1, data)
-                           : clrnn_ranks_send(clrnn_device_log(w->device), rank,
+                           : clrnn_ranks_send(log_of(w), w->channel, rank,
                                               w->local * CLRNN_MOST_DEVICES + local, data, bytes);
 }
 
@@ -328,7 +353,7 @@ enum clrnn_status clrnn_worker_receive(const struct clrnn_worker *w, uint32_t fr
     const uint32_t rank = rank_of(t, from), local = from - t->first[rank];
 
     return rank == t->rank ? take(w, local, data, bytes)
-                           : clrnn_ranks_receive(clrnn_device_log(w->device), rank,
+                           : clrnn_ranks_receive(log_of(w), w->channel, rank,
                                                  local * CLRNN_MOST_DEVICES + w->local, data, bytes);
 }
 
@@ -336,6 +361,6 @@ enum clrnn_status clrnn_worker_broadcast(const struct clrnn_worker *w, void *dat
 {
     if (w->local)
         return take(w, 0, data, bytes);
-    TRY(clrnn_ranks_broadcast(clrnn_device_log(w->device), data, bytes));
+    TRY(clrnn_ranks_broadcast(log_of(w), w->channel, data, bytes));
     return w->team->count > 1 ? offer(w, 0, w->team->count, data) : CLRNN_OK;
 }

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Those that train together: each device of each process (rank) is a worker with a thread, and computes some
-// of the shards. Messages between them go from thread to thread in a process, by MPI between processes.
+// of the shards. Messages between them go from thread to thread in a process, by MPI between processes. A
+// worker may exchange messages on several channels at once, with a thread for each.
 #ifndef CLRNN_SRC_TRAIN_WORKERS_H
 #define CLRNN_SRC_TRAIN_WORKERS_H
+
+#include <pthread.h>
 
 #include "device/device.h"
 #include "train/ranks.h"
@@ -18,8 +21,9 @@ struct clrnn_worker {
     struct clrnn_device *device;
     uint32_t number, count; // among all workers
     uint32_t local;         // among those of this process; 0: the thread that called clrnn_train
-    bool computes;          // between clrnn_worker_begin and _end
-    struct clrnn_log log;   // of its device while there is a team of several
+    enum clrnn_channel channel;
+    bool computes;        // between clrnn_worker_begin and _end
+    struct clrnn_log log; // of its device while there is a team
     const struct clrnn_log *next;
 };
 
@@ -37,6 +41,8 @@ void clrnn_team_destroy(struct clrnn_team **team);
 uint32_t clrnn_team_count(const struct clrnn_team *team);
 /** The worker on the device `local` of this process. */
 struct clrnn_worker *clrnn_team_worker(struct clrnn_team *team, uint32_t local);
+/** The same worker for messages on another channel than the main one. */
+const struct clrnn_worker *clrnn_worker_on(const struct clrnn_worker *worker, enum clrnn_channel channel);
 
 /** What a worker's thread does. */
 typedef enum clrnn_status clrnn_team_work(void *user);
@@ -49,13 +55,19 @@ enum clrnn_status clrnn_team_start(struct clrnn_team *team, clrnn_team_work *wor
  * else `status`. */
 enum clrnn_status clrnn_team_join(struct clrnn_team *team, enum clrnn_status status);
 
+/** Starts a thread that gets no signals to the process; returns as pthread_create. */
+int clrnn_worker_thread(pthread_t *thread, void *(*work)(void *), void *user);
+/** Ends the waits of all threads of this process for messages, now and from now on, with `status`: after an
+ * error of a worker's further thread, or before that is joined. */
+void clrnn_worker_fail(const struct clrnn_worker *worker, enum clrnn_status status);
+
 /** From begin to end the worker's thread computes, so that errors are those of its device. */
 void clrnn_worker_begin(struct clrnn_worker *worker);
 void clrnn_worker_end(struct clrnn_worker *worker);
 
-/** Sends bytes to, or receives them from, another worker, which must do the opposite. Called by the worker's
- * own thread; returns when `data` is free again. CLRNN_ERR_DEVICE: the connection is lost; any error that
- * another worker's thread has had. */
+/** Sends bytes to, or receives them from, another worker, which must do the opposite on the same channel.
+ * Called by the worker's thread of that channel; returns when `data` is free again. CLRNN_ERR_DEVICE: the
+ * connection is lost; any error that another worker's thread has had. */
 enum clrnn_status clrnn_worker_send(const struct clrnn_worker *worker, uint32_t to, void *data, size_t bytes);
 enum clrnn_status clrnn_worker_receive(const struct clrnn_worker *worker, uint32_t from, void *data,
                                        size_t bytes);

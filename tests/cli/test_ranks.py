@@ -15,6 +15,7 @@ from test_shards import write_configs
 
 ENVIRONMENT = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
                "OMPI_MCA_rmaps_base_oversubscribe": "1"}
+BUCKETS = {"CLRNN_BUCKET_BYTES": "400"}  # gradients in several buckets, on their way while backward goes on
 VALID = "--set", "data.valid={x: X.npy, y: y.npy, lengths: lengths.npy}"
 
 
@@ -53,12 +54,13 @@ def same_bytes(c):
     c.write("own.yaml", text.replace("batchnorm: {", "batchnorm: {sync: false, "))
     cases = {"lengths": (*VALID, "--set", "train.scheduler={reduce_lr_on_plateau: {patience: 0}}"),
              "norm": (), "own": (),
-             "ignored": (), "cycle": ("--set", "data.valid={x: X.npy, y: y.npy}"), "norms": (), "pieces": ()}
+             "stateful": (), "ignored": (), "norms": (), "pieces": (),
+             "cycle": ("--set", "data.valid={x: X.npy, y: y.npy}")}
     for name, more in cases.items():
         c.run(*command(name, name, *more))
         for ranks in (2, 3):
             run = f"{name}-{ranks}"
-            finish(start(c, ranks, command(name, run, *more)))
+            finish(start(c, ranks, command(name, run, *more), env=BUCKETS))
             assert c.bytes(run) == c.bytes(name), f"{run}: other bytes than one process"
             assert [s["loss"] for s in c.steps(run)] == [s["loss"] for s in c.steps(name)]
     run = "lengths-8"
@@ -104,11 +106,12 @@ def ranks_of(process):
 
 
 def stopped(c):
-    """A lost rank, and a request to stop: resumed with another number, the bits of an unbroken run."""
+    """A lost rank, and a request to stop: resumed with another number, the bits of an unbroken run. Gradients
+    are in several buckets before, in one after."""
     write_configs(c)
     epochs = "--set", "train.epochs=60"
     c.run(*command("pieces", "whole", *epochs))
-    process = start(c, 3, command("pieces", "killed", *epochs))
+    process = start(c, 3, command("pieces", "killed", *epochs), env=BUCKETS)
     wait_for_epoch(c, process, "killed")
     began = time.monotonic()
     if process.poll() is None:
@@ -119,7 +122,7 @@ def stopped(c):
     finish(start(c, 2, ("train", "--resume", "killed", *QUIET)))
     assert c.bytes("killed") == c.bytes("whole"), "other bytes after a lost rank"
 
-    process = start(c, 2, command("pieces", "asked", *epochs))
+    process = start(c, 2, command("pieces", "asked", *epochs), env=BUCKETS)
     wait_for_epoch(c, process, "asked")
     for guard, _ in ranks_of(process):
         os.kill(guard, signal.SIGUSR1)

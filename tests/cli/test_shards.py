@@ -4,6 +4,7 @@
 
     test_shards.py CLRNN [TEST...]"""
 import random
+import re
 import signal
 import sys
 import time
@@ -122,6 +123,20 @@ def staged(c):
         assert c.bytes(f"{name}-staged") == c.bytes(f"{name}-resident"), name
 
 
+def buckets(c):
+    """The same bits where gradients leave the device bucket by bucket, also of chains that end there."""
+    write_configs(c)
+    env = {"CLRNN_BUCKET_BYTES": "400"}
+    for name, after in (("norm", "never"), ("cycle", "0")):
+        train(c, name, 8, f"{name}-one", env={"CLRNN_BUCKET_BYTES": "0"})
+        train(c, name, 8, f"{name}-many", env={**env, "CLRNN_CHAIN_AFTER": after})
+        assert c.bytes(f"{name}-many") == c.bytes(f"{name}-one"), name
+    _, err = c.run("train", "cycle.yaml", "--set", "train.shards=8", "--out", "told", "--verbose", env=env)
+    found = re.search(r"([0-9]+) buckets", err)
+    assert found and int(found.group(1)) > 3, err
+    assert c.bytes("told") == c.bytes("cycle-one")
+
+
 def write_long(c):
     """Makes stateful.yaml a run of 80 steps an epoch."""
     draw = random.Random(8)
@@ -181,4 +196,4 @@ def refused(c):
 
 
 if __name__ == "__main__":
-    sys.exit(main([as_whole, own_statistics, staged, interrupted, checkpoints, refused]))
+    sys.exit(main([as_whole, own_statistics, staged, buckets, interrupted, checkpoints, refused]))

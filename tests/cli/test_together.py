@@ -12,7 +12,7 @@ import signal
 import sys
 
 from harness import QUIET, main
-from test_ranks import finish, start, wait_for_epoch
+from test_ranks import BUCKETS, finish, start, wait_for_epoch
 from test_shards import write_configs, write_long
 
 # PoCL shows each as a device of its own.
@@ -70,7 +70,7 @@ def same_bytes(c):
     for number, name in enumerate(CASES):
         train(c, name, "one", "0:0")
         for devices in several if os.environ.get("TOGETHER_ALL") else [several[number % 2]]:
-            _, err = train(c, name, "several", devices)
+            _, err = train(c, name, "several", devices, {**DEVICES, **BUCKETS})
             assert "different kinds" not in err, err
             assert c.bytes("several") == c.bytes("one"), f"{name} on {devices}: other bytes than on one device"
             assert [s["loss"] for s in c.steps("several")] == [s["loss"] for s in c.steps("one")]
@@ -92,7 +92,7 @@ def of_ranks(c):
     for name in ("lengths", "norm", "stateful"):
         train(c, name, "one", "0:0")
         arguments = [command(name, "several", devices) for devices in ("0:0,0:1", "0:2,0:3,0:1")]
-        finish(start(c, 2, *arguments, env=DEVICES))
+        finish(start(c, 2, *arguments, env={**DEVICES, **BUCKETS}))
         assert c.bytes("several") == c.bytes("one"), f"{name}: other bytes than one process"
 
 

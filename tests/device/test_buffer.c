@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Memory and transfers, on an OpenCL device and on ref.
+#include <pthread.h>
+
 #include "device/device_test.h"
 
 static int open_opencl(void **state)
@@ -165,6 +167,60 @@ static void test_async(void **state)
     clrnn_buffer_destroy(&b);
 }
 
+struct reading {
+    struct clrnn_buffer *part;
+    struct clrnn_mark mark;
+    float got[2][2];
+    enum clrnn_status status;
+};
+
+static void *read_twice(void *user)
+{
+    struct reading *r = user;
+
+    for (size_t k = 0; k < 2 && r->status == CLRNN_OK; k++)
+        r->status = clrnn_buffer_read_after(r->part, &r->mark, 1, 2, r->got[k]);
+    clrnn_mark_destroy(clrnn_buffer_device(r->part), &r->mark);
+    return NULL;
+}
+
+/** Another thread reads what is final while the queue goes on with other parts. */
+static void test_read_after(void **state)
+{
+    enum { WRITES = 50 };
+    struct clrnn_device *d = device_of(state);
+    const size_t align = clrnn_buffer_align(d), real = clrnn_type_bytes(d, CLRNN_REAL);
+    struct clrnn_buffer *b = make(d, CLRNN_REAL, 2 * align / real), *other;
+    struct reading r = {.status = CLRNN_OK};
+    pthread_t thread;
+    float last;
+
+    assert_int_equal(clrnn_buffer_sub(b, 0, CLRNN_REAL, 4, &r.part), CLRNN_OK);
+    assert_int_equal(clrnn_buffer_sub(b, align, CLRNN_REAL, 4, &other), CLRNN_OK);
+    for (int k = 0; k < WRITES; k++) {
+        const float data[4] = {0, (float)k, 2, 3};
+
+        assert_int_equal(clrnn_buffer_write_f32(r.part, 0, 4, data), CLRNN_OK);
+        assert_int_equal(clrnn_device_mark(d, &r.mark), CLRNN_OK);
+        assert_int_equal(pthread_create(&thread, NULL, read_twice, &r), 0);
+        for (int i = 0; i < WRITES; i++)
+            assert_int_equal(clrnn_buffer_write_f32(other, 0, 1, &(float){(float)i}), CLRNN_OK);
+        assert_int_equal(pthread_join(thread, NULL), 0);
+        assert_int_equal(r.status, CLRNN_OK);
+        assert_memory_equal(r.got[0], &data[1], sizeof(r.got[0]));
+        assert_memory_equal(r.got[1], &data[1], sizeof(r.got[1]));
+        assert_null(r.mark.event);
+    }
+    assert_int_equal(clrnn_buffer_read_f32(other, 0, 1, &last), CLRNN_OK);
+    assert_true(last == WRITES - 1);
+    assert_int_equal(clrnn_device_mark(d, &r.mark), CLRNN_OK);
+    assert_int_equal(clrnn_buffer_read_after(r.part, &r.mark, 3, 2, r.got[0]), CLRNN_ERR_ARG);
+    clrnn_mark_destroy(d, &r.mark);
+    clrnn_buffer_destroy(&other);
+    clrnn_buffer_destroy(&r.part);
+    clrnn_buffer_destroy(&b);
+}
+
 static void test_parts(void **state)
 {
     struct clrnn_device *d = device_of(state);
@@ -302,8 +358,9 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_transfers),    cmocka_unit_test(test_many_writes),
         cmocka_unit_test(test_large_writes), cmocka_unit_test(test_async),
-        cmocka_unit_test(test_parts),        cmocka_unit_test(test_retain),
-        cmocka_unit_test(test_errors),       cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_read_after),   cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_retain),       cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_memory),
     };
     const bool ref = argc > 1 && strcmp(argv[1], "ref") == 0;
 

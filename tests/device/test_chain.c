@@ -171,6 +171,40 @@ static void test_stages_wait(void **state)
     clrnn_buffer_destroy(&odd);
 }
 
+/** A run part by part, between places where it may stop: chains end there. */
+static void test_parts(void **state)
+{
+    struct test_launches *f = test_launches_need(state);
+    struct clrnn_replay *r;
+    struct clrnn_buffer *cursor = test_buffer(f, CLRNN_U32, 1), *order = test_buffer(f, CLRNN_I32, 64);
+    const int32_t expected[] = {1, 2, 3, 4, 5, 6, 7};
+    int32_t got[14], used;
+
+    for (int i = 1; i <= 7; i++)
+        assert_int_equal(note(f, cursor, order, i), CLRNN_OK);
+    clrnn_launches_stop(f->l, 2);
+    clrnn_launches_stop(f->l, 5);
+    clrnn_launches_stop(f->l, 7); // the end: nothing new
+    assert_int_equal(clrnn_replay_create(f->l, &r), CLRNN_OK);
+    assert_int_equal(clrnn_replay_queued(r), chains(f) ? 3 : 7);
+    for (int run = 0; run < 2; run++) { // the first makes the chains
+        assert_int_equal(clrnn_replay_run_part(r, 0, 2), CLRNN_OK);
+        assert_int_equal(clrnn_replay_run_part(r, 2, run ? 7 : 5), CLRNN_OK);
+        if (!run)
+            assert_int_equal(clrnn_replay_run_part(r, 5, 7), CLRNN_OK);
+    }
+    assert_int_equal(clrnn_replay_chained(r), chains(f));
+    assert_int_equal(clrnn_buffer_read_i32(cursor, 0, 1, &used), CLRNN_OK);
+    assert_int_equal(used, 14);
+    assert_int_equal(clrnn_buffer_read_i32(order, 0, 14, got), CLRNN_OK);
+    assert_memory_equal(got, expected, sizeof(expected));
+    assert_memory_equal(got + 7, expected, sizeof(expected));
+    assert_int_equal(clrnn_launches_info(f->l, 3)->runs, 2);
+    clrnn_replay_destroy(&r);
+    clrnn_buffer_destroy(&cursor);
+    clrnn_buffer_destroy(&order);
+}
+
 /** A list becomes a chain by itself after as many replays as CLRNN_CHAIN_AFTER says. */
 static void test_after(void **state)
 {
@@ -276,6 +310,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_order, setup, test_launches_close),
         cmocka_unit_test_setup_teardown(test_arguments, setup, test_launches_close),
         cmocka_unit_test_setup_teardown(test_stages_wait, setup, test_launches_close),
+        cmocka_unit_test_setup_teardown(test_parts, setup, test_launches_close),
         cmocka_unit_test_setup_teardown(test_after, setup_after, test_launches_close),
         cmocka_unit_test_setup_teardown(test_never, setup_never, test_launches_close),
         cmocka_unit_test_setup_teardown(test_trial, setup_trial, test_launches_close),

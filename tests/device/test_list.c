@@ -52,6 +52,46 @@ static void test_order(void **state)
     clrnn_buffer_destroy(&order);
 }
 
+/** Which launches use parts of a buffer: kernels, fills and multiplies, by parts of it and by the whole. */
+static void test_use(void **state)
+{
+    struct test_launches *f = test_launches_need(state);
+    struct clrnn_buffer *cursor = test_buffer(f, CLRNN_U32, 1), *all = test_buffer(f, CLRNN_REAL, 4096),
+                        *other = test_buffer(f, CLRNN_REAL, 64), *part[2], *order;
+    struct clrnn_use use[] = {{.first = 0, .count = 1024}, {1024, 1024, 0, 0}, {2048, 2048, 0, 0}};
+    const size_t bytes = clrnn_type_bytes(f->d, CLRNN_REAL);
+
+    assert_int_equal(clrnn_buffer_sub(all, 0, CLRNN_I32, 64, &order), CLRNN_OK);
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(clrnn_buffer_sub(all, (1024 + 512 * i) * bytes, CLRNN_REAL, 512, &part[i]),
+                         CLRNN_OK);
+    assert_int_equal(clrnn_launch_zero(f->l, other), CLRNN_OK);
+    clrnn_launches_use(f->l, all, ARRAY_SIZE(use), use);
+    assert_int_equal(use[0].begin, 1);
+    assert_int_equal(use[0].end, 0);
+    assert_int_equal(clrnn_launch_zero(f->l, part[1]), CLRNN_OK);
+    assert_int_equal(note(f, cursor, order, 1), CLRNN_OK);
+    assert_int_equal(clrnn_launch_zero(f->l, part[0]), CLRNN_OK);
+    assert_int_equal(note(f, cursor, order, 1), CLRNN_OK);
+    assert_int_equal(clrnn_launch_zero(f->l, other), CLRNN_OK);
+    clrnn_launches_use(f->l, all, ARRAY_SIZE(use), use);
+    assert_int_equal(use[0].begin, 2);
+    assert_int_equal(use[0].end, 5);
+    assert_int_equal(use[1].begin, 1);
+    assert_int_equal(use[1].end, 4);
+    assert_int_equal(use[2].end, 0);
+    assert_int_equal(clrnn_launch_zero(f->l, all), CLRNN_OK);
+    clrnn_launches_use(f->l, all, ARRAY_SIZE(use), use);
+    for (size_t i = 0; i < ARRAY_SIZE(use); i++)
+        assert_int_equal(use[i].end, 7);
+    clrnn_buffer_destroy(&cursor);
+    clrnn_buffer_destroy(&order);
+    clrnn_buffer_destroy(&part[0]);
+    clrnn_buffer_destroy(&part[1]);
+    clrnn_buffer_destroy(&other);
+    clrnn_buffer_destroy(&all);
+}
+
 static void test_arguments(void **state)
 {
     struct test_launches *f = test_launches_need(state);
@@ -386,6 +426,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_order, setup, test_launches_close),
+        cmocka_unit_test_setup_teardown(test_use, setup, test_launches_close),
         cmocka_unit_test_setup_teardown(test_arguments, setup, test_launches_close),
         cmocka_unit_test_setup_teardown(test_wrong_arguments, setup, test_launches_close),
         cmocka_unit_test_setup_teardown(test_long, setup, test_launches_close),

@@ -11,7 +11,10 @@ struct part {
     struct clrnn_worker *worker;
     uint32_t shards;
     float total[ROUNDS][NUMBERS];
-    uint32_t fails; // its number; the worker that fails in the second round
+    uint32_t fails;       // its number; the worker that fails in the second round
+    bool reduces;         // a further thread's part, on another channel
+    struct part *further; // NULL: none
+    enum clrnn_status status;
 };
 
 static struct test_log listening;
@@ -41,17 +44,46 @@ static enum clrnn_status sum_up(struct part *p, struct clrnn_tree *tree, uint32_
     return CLRNN_OK;
 }
 
+static enum clrnn_status sum_all(struct part *p)
+{
+    struct clrnn_tree *tree;
+    enum clrnn_status st =
+        clrnn_tree_create(p->reduces ? clrnn_worker_on(p->worker, CLRNN_CHANNEL_REDUCE) : p->worker,
+                          p->shards, NUMBERS, sizeof(float), add, &tree);
+
+    for (uint32_t round = 0; st == CLRNN_OK && round < ROUNDS; round++)
+        st = sum_up(p, tree, round);
+    clrnn_tree_destroy(&tree);
+    return st;
+}
+
+// Sums of a further thread: those of the worker's own, on another channel. Its error ends all waits.
+static void *work_on(void *user)
+{
+    struct part *p = user;
+
+    p->status = sum_all(p);
+    if (p->status != CLRNN_OK)
+        clrnn_worker_fail(p->worker, p->status);
+    return NULL;
+}
+
 static enum clrnn_status work(void *user)
 {
     struct part *p = user;
-    struct clrnn_tree *tree;
-    enum clrnn_status st = clrnn_tree_create(p->worker, p->shards, NUMBERS, sizeof(float), add, &tree);
+    enum clrnn_status st;
+    pthread_t thread;
 
     clrnn_worker_begin(p->worker);
-    for (uint32_t round = 0; st == CLRNN_OK && round < ROUNDS; round++)
-        st = sum_up(p, tree, round);
+    if (p->further)
+        assert_int_equal(clrnn_worker_thread(&thread, work_on, p->further), 0);
+    st = sum_all(p);
+    if (p->further) {
+        if (st != CLRNN_OK)
+            clrnn_worker_fail(p->worker, st);
+        pthread_join(thread, NULL);
+    }
     clrnn_worker_end(p->worker);
-    clrnn_tree_destroy(&tree);
     return st;
 }
 
@@ -132,11 +164,50 @@ static void test_failure(void **state)
     close_devices(device);
 }
 
+// Threads of two channels of each worker at once: neither takes the other's messages.
+static void test_channels(void **state)
+{
+    enum { COUNT = 5, SHARDS = 11 };
+    struct clrnn_device *device[MOST];
+    struct part alone[MOST], part[COUNT], further[COUNT];
+    struct clrnn_team *team;
+    void *user[COUNT];
+    enum clrnn_status st;
+
+    (void)state;
+    open_devices(device);
+    assert_int_equal(run_team(device, SHARDS, 1, MOST, alone), CLRNN_OK);
+    for (uint32_t fails = 3; fails <= MOST; fails += MOST - 3) { // a further thread of the worker 3, none
+        test_log_init(&listening);
+        assert_int_equal(clrnn_team_create(&listening.log, device, COUNT, &team), CLRNN_OK);
+        for (uint32_t i = 0; i < COUNT; i++) {
+            struct clrnn_worker *w = clrnn_team_worker(team, i);
+
+            further[i] = (struct part){.worker = w, .shards = SHARDS, .fails = fails, .reduces = true};
+            part[i] = (struct part){.worker = w, .shards = SHARDS, .fails = MOST, .further = &further[i]};
+            user[i] = &part[i];
+        }
+        st = clrnn_team_start(team, work, user);
+        if (st == CLRNN_OK)
+            st = work(user[0]);
+        st = clrnn_team_join(team, st);
+        clrnn_team_destroy(&team);
+        assert_int_equal(st, fails == MOST ? CLRNN_OK : CLRNN_ERR_MEMORY);
+        assert_int_equal(listening.lines, fails != MOST);
+    }
+    for (uint32_t i = 0; i < COUNT; i++) {
+        assert_memory_equal(part[i].total, alone[0].total, sizeof(part[i].total));
+        assert_memory_equal(further[i].total, alone[0].total, sizeof(part[i].total));
+    }
+    close_devices(device);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_same_sums),
         cmocka_unit_test(test_failure),
+        cmocka_unit_test(test_channels),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -35,6 +35,12 @@ struct clrnn_backend {
     enum clrnn_status (*copy)(struct clrnn_buffer *to, size_t to_first, struct clrnn_buffer *from,
                               size_t from_first, size_t count);
 
+    /** mark->event NULL: everything is done when it is asked for, and no mark is given to the others. */
+    enum clrnn_status (*mark)(struct clrnn_device *device, struct clrnn_mark *mark);
+    void (*mark_destroy)(struct clrnn_mark *mark);
+    enum clrnn_status (*read_after)(struct clrnn_buffer *buffer, const struct clrnn_mark *mark, size_t first,
+                                    size_t count, float *data);
+
     enum clrnn_status (*finish)(struct clrnn_device *device);
     enum clrnn_status (*flush)(struct clrnn_device *device);
 };

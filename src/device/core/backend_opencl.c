@@ -103,6 +103,8 @@ static void device_close(struct clrnn_device *d)
     if (t)
         free(t->pending);
     free(t);
+    if (d->reads)
+        clReleaseCommandQueue(d->reads);
     if (d->queue)
         clReleaseCommandQueue(d->queue);
     if (d->context)
@@ -278,6 +280,40 @@ static enum clrnn_status buffer_read(struct clrnn_buffer *b, size_t first, size_
     return CLRNN_OK;
 }
 
+static enum clrnn_status device_mark(struct clrnn_device *d, struct clrnn_mark *mark)
+{
+    const char *call = "clCreateCommandQueue";
+    cl_event event = NULL;
+    cl_int error = CL_SUCCESS;
+
+    mark->event = NULL;
+    if (!d->reads)
+        d->reads = clCreateCommandQueue(d->context, d->handles.id, 0, &error);
+    if (error == CL_SUCCESS) {
+        call = "clEnqueueMarkerWithWaitList";
+        error = clEnqueueMarkerWithWaitList(d->queue, 0, NULL, &event);
+    }
+    if (error != CL_SUCCESS)
+        return clrnn_cl_error(d->log, error, call, "a mark in the queue of %s", d->info.name);
+    mark->event = event;
+    return device_flush(d); // another queue waits for it
+}
+
+static void mark_destroy(struct clrnn_mark *mark)
+{
+    clReleaseEvent(mark->event);
+}
+
+static enum clrnn_status buffer_read_after(struct clrnn_buffer *b, const struct clrnn_mark *mark,
+                                           size_t first, size_t count, float *data)
+{
+    const cl_event event = mark->event;
+    const cl_int error =
+        clEnqueueReadBuffer(b->device->reads, b->mem, CL_TRUE, first * 4, count * 4, data, 1, &event, NULL);
+
+    return error == CL_SUCCESS ? CLRNN_OK : error_transfer(b, error, "clEnqueueReadBuffer", first, count);
+}
+
 static enum clrnn_status buffer_fill(struct clrnn_buffer *b, cl_uint word, cl_event *event)
 {
     const cl_int error =
@@ -347,6 +383,9 @@ const struct clrnn_backend clrnn_backend_opencl = {
     .read = buffer_read,
     .fill = buffer_fill,
     .copy = buffer_copy,
+    .mark = device_mark,
+    .mark_destroy = mark_destroy,
+    .read_after = buffer_read_after,
     .finish = device_finish,
     .flush = device_flush,
 };

@@ -99,6 +99,12 @@ static enum clrnn_status buffer_copy(struct clrnn_buffer *to, size_t to_first, s
     return CLRNN_OK;
 }
 
+static enum clrnn_status device_mark(struct clrnn_device *device, struct clrnn_mark *mark)
+{
+    mark->event = NULL;
+    return device_done(device);
+}
+
 const struct clrnn_backend clrnn_backend_ref = {
     .real_bytes = sizeof(double),
     .open = device_done,
@@ -112,6 +118,7 @@ const struct clrnn_backend clrnn_backend_ref = {
     .read = buffer_read,
     .fill = buffer_fill,
     .copy = buffer_copy,
+    .mark = device_mark,
     .finish = device_done,
     .flush = device_done,
 };

@@ -34,7 +34,7 @@ struct clrnn_device {
 
     struct clrnn_handles handles;
     cl_context context;
-    cl_command_queue queue;
+    cl_command_queue queue, reads; // reads: of clrnn_buffer_read_after, NULL until there is a mark
     struct clrnn_transfers *transfers;
 
     uint64_t held_bytes, peak_bytes;

@@ -83,6 +83,9 @@ enum clrnn_status clrnn_gemm_clblast_append(struct clrnn_launches *launches, con
         return st;
     }
     l->gemm = l->owned = kept;
+    l->operand[0] = gemm->a;
+    l->operand[1] = gemm->b;
+    l->operand[2] = gemm->c;
     clrnn_gemm_shape(gemm, l->info.shape);
     return CLRNN_OK;
 }

@@ -297,7 +297,8 @@ static bool next(struct clrnn_launches *launches, size_t at, struct making *m)
 
     while (can_chain(d) && at < launches->count) {
         *m = (struct making){.launches = launches, .first = at};
-        while (at < launches->count && fits(d, &launches->launch[at]) && take_slots(m, &launches->launch[at]))
+        while (at < launches->count && (at == m->first || !launches->launch[at].stop) &&
+               fits(d, &launches->launch[at]) && take_slots(m, &launches->launch[at]))
             at++;
         m->last = at;
         if (m->last - m->first > 1)
@@ -360,15 +361,19 @@ static enum clrnn_status run_chain(const struct clrnn_chain *chain, struct clrnn
                                                 launches->launch[chain->last - 1].info.kernel, d->info.name);
 }
 
-enum clrnn_status clrnn_chains_run(const struct clrnn_chains *chains, struct clrnn_launches *launches)
+enum clrnn_status clrnn_chains_run(const struct clrnn_chains *chains, struct clrnn_launches *launches,
+                                   size_t first, size_t last)
 {
-    size_t at = 0;
+    size_t at = first;
 
     for (size_t i = 0; i < chains->count; i++) {
-        TRY(clrnn_launches_run_part(launches, at, chains->chain[i].first));
-        TRY(run_chain(&chains->chain[i], launches));
-        at = chains->chain[i].last;
+        const struct clrnn_chain *chain = &chains->chain[i];
+
+        if (chain->first < first || chain->last > last)
+            continue;
+        TRY(clrnn_launches_run_part(launches, at, chain->first));
+        TRY(run_chain(chain, launches));
+        at = chain->last;
     }
-    TRY(clrnn_launches_run_part(launches, at, launches->count));
-    return clrnn_device_flush(launches->device);
+    return clrnn_launches_run_part(launches, at, last);
 }

@@ -36,8 +36,10 @@ struct clrnn_chains {
  * then stays empty. */
 enum clrnn_status clrnn_chains_create(struct clrnn_launches *launches, struct clrnn_chains *chains);
 void clrnn_chains_destroy(struct clrnn_chains *chains);
-/** Queues the list, as chains where it has them. */
-enum clrnn_status clrnn_chains_run(const struct clrnn_chains *chains, struct clrnn_launches *launches);
+/** Queues launches first..last-1 of the list, between two places where runs may stop, as chains where it has
+ * them. */
+enum clrnn_status clrnn_chains_run(const struct clrnn_chains *chains, struct clrnn_launches *launches,
+                                   size_t first, size_t last);
 /** Number of commands that the list would become: chains, and launches outside of them. */
 size_t clrnn_chains_queued(struct clrnn_launches *launches);
 

@@ -18,6 +18,8 @@ struct clrnn_launch {
     char *name;  // info.kernel, where it is the launch's own
     void *owned; // freed with the launch: args, gemm
     clrnn_run_fn *run;
+    bool stop;                             // a run may stop before it
+    const struct clrnn_buffer *operand[3]; // what it uses, if it is no kernel; none: not known
     union {
         struct {
             cl_kernel kernel;           // owned: its arguments are set for good; NULL: `shared` has it

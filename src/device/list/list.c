@@ -132,7 +132,7 @@ static enum clrnn_status launch_fill(struct clrnn_launches *launches, const char
     struct clrnn_launch *l;
 
     TRY(clrnn_launches_add(launches, run_fill, what, (struct clrnn_cost){0, (double)buffer->bytes}, &l));
-    l->fill.buffer = buffer;
+    l->operand[0] = l->fill.buffer = buffer;
     l->fill.word = word;
     snprintf(l->info.shape, sizeof(l->info.shape), "%zu", buffer->count);
     return CLRNN_OK;
@@ -141,6 +141,12 @@ static enum clrnn_status launch_fill(struct clrnn_launches *launches, const char
 enum clrnn_status clrnn_launch_zero(struct clrnn_launches *launches, struct clrnn_buffer *buffer)
 {
     return launch_fill(launches, "zero", buffer, 0);
+}
+
+void clrnn_launches_stop(struct clrnn_launches *launches, size_t at)
+{
+    if (at < launches->count)
+        launches->launch[at].stop = true;
 }
 
 // ---------------------------------------------------------------- scratch

@@ -106,6 +106,17 @@ enum clrnn_status clrnn_launches_scratch(struct clrnn_launches *launches, size_t
 size_t clrnn_launches_mark(const struct clrnn_launches *launches);
 void clrnn_launches_reset(struct clrnn_launches *launches, size_t mark);
 
+/** Elements of a buffer, and the launches [begin, end) that may read or write some of them. */
+struct clrnn_use {
+    size_t first, count; // elements
+    size_t begin, end;   // of launches; none: both the number of launches, and 0
+};
+/** Finds begin and end of each use. `buffer` is no part of another; launches that have parts of it count. */
+void clrnn_launches_use(const struct clrnn_launches *launches, const struct clrnn_buffer *buffer,
+                        size_t count, struct clrnn_use *use);
+/** Says that runs may stop before launch `at`, so that no chain goes across. Before a replay is made. */
+void clrnn_launches_stop(struct clrnn_launches *launches, size_t at);
+
 /** Queues every launch once, in order; waits for nothing. CLRNN_ERR_DEVICE names launch and op. */
 enum clrnn_status clrnn_launches_run(struct clrnn_launches *launches);
 /** Queues launches first..last-1 only, each by itself (for checks op by op). */

@@ -26,6 +26,7 @@ struct clrnn_replay {
     size_t queued; // commands of a run as chains
     uint64_t count;
     double first_s; // when the first run was
+    bool chained;   // the run in progress
     struct {
         unsigned window, runs, size; // current window; its runs so far; runs per window from the third on
         uint64_t replays;            // the device's, at the run before
@@ -88,11 +89,6 @@ size_t clrnn_replay_queued(const struct clrnn_replay *r)
     return r->state == REPLAY_SETTLED && !r->chains.count ? r->launches->count : r->queued;
 }
 
-static enum clrnn_status run(struct clrnn_replay *r, bool chained)
-{
-    return chained ? clrnn_chains_run(&r->chains, r->launches) : clrnn_launches_run(r->launches);
-}
-
 static void end_trial(struct clrnn_replay *r)
 {
     const double *taken_s = r->trial.taken_s;
@@ -105,14 +101,13 @@ static void end_trial(struct clrnn_replay *r)
         clrnn_chains_destroy(&r->chains);
 }
 
-// One run of the trial. Once another list is replayed within a window, which then begins again, the device is
-// waited for before and after each run, as the next one may be another list's.
-static enum clrnn_status run_trial(struct clrnn_replay *r)
+// Begins a run of the trial. Once another list is replayed within a window, which then begins again, the
+// device is waited for before and after each run, as the next one may be another list's.
+static enum clrnn_status begin_trial(struct clrnn_replay *r)
 {
     struct clrnn_device *d = r->launches->device;
-    const bool chained = r->trial.window % 2 == 0;
-    bool over;
 
+    r->chained = r->trial.window % 2 == 0;
     if (r->trial.runs && !r->trial.apart && d->replays != r->trial.replays + 1) {
         r->trial.apart = true;
         r->trial.runs = 0;
@@ -122,18 +117,24 @@ static enum clrnn_status run_trial(struct clrnn_replay *r)
         TRY(clrnn_device_finish(d));
         r->trial.start_s = clrnn_clock();
     }
-    TRY(run(r, chained));
+    return CLRNN_OK;
+}
+
+static enum clrnn_status end_run_of_trial(struct clrnn_replay *r)
+{
+    bool over;
+
     over = ++r->trial.runs == r->trial.size || r->trial.window < 2;
     if (!over && !r->trial.apart)
         return CLRNN_OK;
-    TRY(clrnn_device_finish(d));
+    TRY(clrnn_device_finish(r->launches->device));
     r->trial.window_s += clrnn_clock() - r->trial.start_s;
     if (!over)
         return CLRNN_OK;
     if (r->trial.window < 2)
         r->trial.size = (unsigned)fmin(fmax(TRIAL_S / r->trial.window_s, 1), TRIAL_RUNS);
     else
-        r->trial.taken_s[chained] += r->trial.window_s;
+        r->trial.taken_s[r->chained] += r->trial.window_s;
     r->trial.runs = 0;
     r->trial.window_s = 0;
     if (++r->trial.window == TRIAL_WINDOWS)
@@ -149,7 +150,7 @@ static bool worth_chaining(const struct clrnn_replay *r)
                            : r->count > CHAIN_AFTER && clrnn_clock() - r->first_s > CHAIN_AFTER_S;
 }
 
-enum clrnn_status clrnn_replay_run(struct clrnn_replay *r)
+static enum clrnn_status begin_run(struct clrnn_replay *r)
 {
     r->launches->device->replays++;
     if (r->state == REPLAY_OPEN) {
@@ -158,5 +159,21 @@ enum clrnn_status clrnn_replay_run(struct clrnn_replay *r)
         if (worth_chaining(r))
             TRY(clrnn_replay_chain(r));
     }
-    return r->state == REPLAY_TRIAL ? run_trial(r) : run(r, r->chains.count > 0);
+    r->chained = r->chains.count > 0;
+    return r->state == REPLAY_TRIAL ? begin_trial(r) : CLRNN_OK;
+}
+
+enum clrnn_status clrnn_replay_run_part(struct clrnn_replay *r, size_t first, size_t last)
+{
+    if (!first)
+        TRY(begin_run(r));
+    TRY(r->chained ? clrnn_chains_run(&r->chains, r->launches, first, last)
+                   : clrnn_launches_run_part(r->launches, first, last));
+    TRY(clrnn_device_flush(r->launches->device));
+    return r->state == REPLAY_TRIAL && last == r->launches->count ? end_run_of_trial(r) : CLRNN_OK;
+}
+
+enum clrnn_status clrnn_replay_run(struct clrnn_replay *r)
+{
+    return clrnn_replay_run_part(r, 0, r->launches->count);
 }

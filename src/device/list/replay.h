@@ -20,6 +20,9 @@ void clrnn_replay_destroy(struct clrnn_replay **replay);
 /** Queues every launch once, in order; waits for nothing but in a trial. Errors: as clrnn_launches_run, and,
  *  when chains are made, as clrnn_launch_kernel. */
 enum clrnn_status clrnn_replay_run(struct clrnn_replay *replay);
+/** The same part by part: launches first..last-1. Parts follow one another, and the last ends a run; they
+ *  begin and end where runs may stop (clrnn_launches_stop). */
+enum clrnn_status clrnn_replay_run_part(struct clrnn_replay *replay, size_t first, size_t last);
 
 /** Makes the chains now, whatever their build costs; the trial follows as usual. */
 enum clrnn_status clrnn_replay_chain(struct clrnn_replay *replay);

@@ -62,4 +62,19 @@ enum clrnn_status clrnn_buffer_write_async(struct clrnn_buffer *b, size_t first,
 /** Waits for a write without copy. */
 enum clrnn_status clrnn_device_wait(struct clrnn_device *device, uint64_t token);
 
+/** A place in the device's queue. */
+struct clrnn_mark {
+    void *event; // NULL: what was queued is done
+};
+
+/** Marks what is queued so far, and submits it. */
+enum clrnn_status clrnn_device_mark(struct clrnn_device *device, struct clrnn_mark *mark);
+/** As clrnn_buffer_read_f32, by a queue of its own: waits for what was queued before the mark alone. Another
+ * thread may call it while the device's own queues further work that leaves these elements, and all buffers
+ * that have them, alone; one thread at a time. */
+enum clrnn_status clrnn_buffer_read_after(struct clrnn_buffer *b, const struct clrnn_mark *mark, size_t first,
+                                          size_t count, float *data);
+/** Any thread may call it. */
+void clrnn_mark_destroy(struct clrnn_device *device, struct clrnn_mark *mark);
+
 #endif

@@ -78,6 +78,27 @@ enum clrnn_status clrnn_device_wait(struct clrnn_device *device, uint64_t token)
     return device->backend->wait(device, token);
 }
 
+enum clrnn_status clrnn_device_mark(struct clrnn_device *device, struct clrnn_mark *mark)
+{
+    return device->backend->mark(device, mark);
+}
+
+enum clrnn_status clrnn_buffer_read_after(struct clrnn_buffer *b, const struct clrnn_mark *mark, size_t first,
+                                          size_t count, float *data)
+{
+    TRY(check(b, first, count, true, "read"));
+    if (!mark->event || !count)
+        return read_host(b, first, count, CLRNN_HOST_F32, data);
+    return b->device->backend->read_after(b, mark, first, count, data);
+}
+
+void clrnn_mark_destroy(struct clrnn_device *device, struct clrnn_mark *mark)
+{
+    if (mark->event)
+        device->backend->mark_destroy(mark);
+    mark->event = NULL;
+}
+
 // Whether `count` elements may be copied: one device, types, bounds, no overlap.
 static enum clrnn_status check_copy(const struct clrnn_buffer *to, size_t to_first,
                                     const struct clrnn_buffer *from, size_t from_first, size_t count)
