@@ -9,23 +9,30 @@ kernel void conv_gather(global const real *x, global const int *lengths, global 
 {
     const size_t count = (size_t)T_out * N * K * C, last = min(count, ((size_t)get_global_id(0) + 1) * chunk);
 
-    for (size_t e = (size_t)get_global_id(0) * chunk; e < last;) {
-        const size_t tap = e / C;
-        const size_t stop = min(last, (tap + 1) * C);
-        const uint k = (uint)(tap % K), r = (uint)(tap / K), n = r % N;
-        const int t = (int)(r / N * stride + k * dilation) - (int)padding;
+    size_t e = (size_t)get_global_id(0) * chunk, tap = e / C;
+    uint c = (uint)(e - tap * C), k = (uint)(tap % K), r = (uint)(tap / K), n = r % N, t_out = r / N;
+
+    while (e < last) {
+        const size_t stop = min(last, e + (C - c));
+        const int t = (int)(t_out * stride + k * dilation) - (int)padding;
         const int length = lengths != 0 ? min(lengths[n], (int)T) : (int)T;
+        global const real *from = x + ((size_t)t * N + n) * C + c;
 
-        if (t >= 0 && t < length) {
-            global const real *from = x + ((size_t)t * N + n) * C + (e - tap * C);
-
+        if (t >= 0 && t < length)
             for (; e < stop; e += WIDTH, from += WIDTH)
                 store(load(from, (uint)(stop - e)), columns + e, (uint)(stop - e));
-        } else {
+        else
             for (; e < stop; e += WIDTH)
                 store((realv)(0.0f), columns + e, (uint)(stop - e));
-        }
         e = stop;
+        c = 0;
+        if (++k == K) {
+            k = 0;
+            if (++n == N) {
+                n = 0;
+                t_out++;
+            }
+        }
     }
 }
 

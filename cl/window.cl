@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Maximum and mean of windows over time. x, dx [T, N, C]; y, dy, argmax [T_out, N, C]; lengths may be NULL.
-// Needs -DMEAN and -DCOUNT_PADDING (the mean divides by K).
+// Needs -DMEAN and -DCOUNT_PADDING (the mean divides by K). A work-item takes `columns` numbers of `samples` samples of
+// a step.
 #include "vector.h"
 
 #ifndef MEAN
@@ -28,18 +29,14 @@ static inline real divisor(uint t, int length, uint K, uint stride, uint padding
 #endif
 }
 
-kernel void window_fwd(global const real *x, global const int *old_lengths, global const int *new_lengths,
-                       global real *y, global int *argmax, uint T, uint N, uint C, uint T_out, uint K,
-                       uint stride, uint dilation, uint padding)
+// WIDTH numbers of y from column c on, of sample n at step t, whose window may read `length` steps; 0: padding.
+static inline void forward_at(global const real *x, int length, global real *y, global int *argmax, uint t, uint n,
+                              uint c, uint N, uint C, uint K, uint stride, uint dilation, uint padding)
 {
-    const uint c = get_global_id(0) * WIDTH, n = get_global_id(1), t = get_global_id(2), left = C - c;
+    const uint left = C - c;
     const size_t at = ((size_t)t * N + n) * C + c;
     const int first = (int)(t * stride) - (int)padding;
-    int length;
 
-    if (c >= C || n >= N || t >= T_out)
-        return;
-    length = (int)t < steps_of(new_lengths, n, T_out) ? steps_of(old_lengths, n, T) : 0;
 #if MEAN
     {
         realv sum = 0.0f;
@@ -76,19 +73,31 @@ kernel void window_fwd(global const real *x, global const int *old_lengths, glob
 #endif
 }
 
-// dx: the sum over the windows that a step lies in, in the order of k.
-kernel void window_bwd(global const int *old_lengths, global const int *new_lengths, global const int *argmax,
-                       global const real *dy, global real *dx, uint T, uint N, uint C, uint T_out, uint K,
-                       uint stride, uint dilation, uint padding)
+kernel void window_fwd(global const real *x, global const int *old_lengths, global const int *new_lengths,
+                       global real *y, global int *argmax, uint T, uint N, uint C, uint T_out, uint K,
+                       uint stride, uint dilation, uint padding, uint columns, uint samples)
 {
-    const uint c = get_global_id(0) * WIDTH, n = get_global_id(1), t = get_global_id(2), left = C - c;
-    realv sum = 0.0f;
-    int length, windows;
+    const uint c_first = get_global_id(0) * columns, n_first = get_global_id(1) * samples, t = get_global_id(2);
 
-    if (c >= C || n >= N || t >= T)
+    if (t >= T_out)
         return;
-    length = steps_of(old_lengths, n, T);
-    windows = (int)t < length ? steps_of(new_lengths, n, T_out) : 0;
+    for (uint n = n_first; n < min(N, n_first + samples); n++) {
+        const int length = (int)t < steps_of(new_lengths, n, T_out) ? steps_of(old_lengths, n, T) : 0;
+
+        for (uint c = c_first; c < min(C, c_first + columns); c += WIDTH)
+            forward_at(x, length, y, argmax, t, n, c, N, C, K, stride, dilation, padding);
+    }
+}
+
+// Likewise of dx: the sum over the windows that the step lies in, in the order of k. The sample has `windows`; 0: the
+// step is padding.
+static inline void backward_at(int length, int windows, global const int *argmax, global const real *dy,
+                               global real *dx, uint t, uint n, uint c, uint N, uint C, uint K, uint stride,
+                               uint dilation, uint padding)
+{
+    const uint left = C - c;
+    realv sum = 0.0f;
+
     for (uint k = 0; k < K; k++) {
         const int from = (int)(t + padding) - (int)(k * dilation);
         const int window = from >= 0 && from % (int)stride == 0 ? from / (int)stride : windows;
@@ -105,6 +114,23 @@ kernel void window_bwd(global const int *old_lengths, global const int *new_leng
         }
     }
     store(sum, dx + ((size_t)t * N + n) * C + c, left);
+}
+
+kernel void window_bwd(global const int *old_lengths, global const int *new_lengths, global const int *argmax,
+                       global const real *dy, global real *dx, uint T, uint N, uint C, uint T_out, uint K,
+                       uint stride, uint dilation, uint padding, uint columns, uint samples)
+{
+    const uint c_first = get_global_id(0) * columns, n_first = get_global_id(1) * samples, t = get_global_id(2);
+
+    if (t >= T)
+        return;
+    for (uint n = n_first; n < min(N, n_first + samples); n++) {
+        const int length = steps_of(old_lengths, n, T);
+        const int windows = (int)t < length ? steps_of(new_lengths, n, T_out) : 0;
+
+        for (uint c = c_first; c < min(C, c_first + columns); c += WIDTH)
+            backward_at(length, windows, argmax, dy, dx, t, n, c, N, C, K, stride, dilation, padding);
+    }
 }
 
 // span: steps of a window less all padding

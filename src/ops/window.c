@@ -4,47 +4,58 @@
 #include "ops/graph.h"
 #include "ops/split.h"
 
-static uint32_t vector_width(const struct clrnn_launches *l, const struct clrnn_op *op)
+// What a work-item takes of a step: on CPUs about so many numbers, whole samples.
+enum { ITEM_NUMBERS = 1024 };
+
+struct share {
+    uint32_t width, columns, samples;
+};
+
+static struct share share_of(const struct clrnn_launches *l, const struct clrnn_op *op)
 {
-    return clrnn_on_cpu(l) && op->C >= 8 ? 16 : 1;
+    if (!clrnn_on_cpu(l))
+        return (struct share){1, 1, 1};
+    return (struct share){op->C >= 8 ? 16 : 1, op->C, ITEM_NUMBERS / op->C + 1};
 }
 
-// The launch's defines and sizes, for both directions.
-#define WINDOW_DEFINES(op, width) \
-    DEFINES({"WIDTH", width}, {"MEAN", (op)->window.mean}, {"COUNT_PADDING", (op)->window.count_padding})
-#define WINDOW_SIZES(op) \
+// The launch's defines, sizes and range, for both directions.
+#define WINDOW_DEFINES(op, share) \
+    DEFINES({"WIDTH", (share).width}, {"MEAN", (op)->window.mean}, \
+            {"COUNT_PADDING", (op)->window.count_padding})
+#define WINDOW_SIZES(op, share) \
     UINT((op)->T), UINT((op)->N), UINT((op)->C), UINT((op)->window.T_out), UINT((op)->window.kernel), \
-        UINT((op)->window.stride), UINT((op)->window.dilation), UINT((op)->window.padding)
+        UINT((op)->window.stride), UINT((op)->window.dilation), UINT((op)->window.padding), \
+        UINT((share).columns), UINT((share).samples)
+#define WINDOW_RANGE(op, share, steps) \
+    RANGE3(clrnn_divide_up((op)->C, (share).columns), clrnn_divide_up((op)->N, (share).samples), steps)
 
 enum clrnn_status clrnn_window_fwd(struct clrnn_launches *launches, const struct clrnn_graph *graph,
                                    const struct clrnn_op *op)
 {
-    const uint32_t width = vector_width(launches, op);
+    const struct share s = share_of(launches, op);
 
     return clrnn_launch_kernel(
-        launches, "window", "window_fwd", WINDOW_DEFINES(op, width),
-        RANGE3((op->C + width - 1) / width, op->N, op->window.T_out),
+        launches, "window", "window_fwd", WINDOW_DEFINES(op, s), WINDOW_RANGE(op, s, op->window.T_out),
         clrnn_class_cost(&clrnn_window_fwd_class, graph, op),
         ARGS(BUF(clrnn_in(graph, op, WINDOW_X)), BUF(clrnn_in(graph, op, WINDOW_OLD_LENGTHS)),
              BUF(clrnn_in(graph, op, WINDOW_NEW_LENGTHS)), BUF(clrnn_out(graph, op, WINDOW_Y)),
-             BUF(clrnn_out(graph, op, WINDOW_ARGMAX)), WINDOW_SIZES(op)));
+             BUF(clrnn_out(graph, op, WINDOW_ARGMAX)), WINDOW_SIZES(op, s)));
 }
 
 enum clrnn_status clrnn_window_bwd(struct clrnn_launches *launches, const struct clrnn_graph *graph,
                                    const struct clrnn_op *op)
 {
-    const uint32_t width = vector_width(launches, op);
+    const struct share s = share_of(launches, op);
 
     if (op->out[WINDOW_DX] < 0)
         return CLRNN_OK;
-    return clrnn_launch_kernel(launches, "window", "window_bwd", WINDOW_DEFINES(op, width),
-                               RANGE3((op->C + width - 1) / width, op->N, op->T),
-                               clrnn_class_cost(&clrnn_window_bwd_class, graph, op),
-                               ARGS(BUF(clrnn_in(graph, op, WINDOW_BWD_OLD_LENGTHS)),
-                                    BUF(clrnn_in(graph, op, WINDOW_BWD_NEW_LENGTHS)),
-                                    BUF(clrnn_in(graph, op, WINDOW_BWD_ARGMAX)),
-                                    BUF(clrnn_in(graph, op, WINDOW_BWD_DY)),
-                                    BUF(clrnn_out(graph, op, WINDOW_DX)), WINDOW_SIZES(op)));
+    return clrnn_launch_kernel(
+        launches, "window", "window_bwd", WINDOW_DEFINES(op, s), WINDOW_RANGE(op, s, op->T),
+        clrnn_class_cost(&clrnn_window_bwd_class, graph, op),
+        ARGS(BUF(clrnn_in(graph, op, WINDOW_BWD_OLD_LENGTHS)),
+             BUF(clrnn_in(graph, op, WINDOW_BWD_NEW_LENGTHS)), BUF(clrnn_in(graph, op, WINDOW_BWD_ARGMAX)),
+             BUF(clrnn_in(graph, op, WINDOW_BWD_DY)), BUF(clrnn_out(graph, op, WINDOW_DX)),
+             WINDOW_SIZES(op, s)));
 }
 
 enum clrnn_status clrnn_window_lengths(struct clrnn_launches *launches, const struct clrnn_graph *graph,
