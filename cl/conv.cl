@@ -3,6 +3,19 @@
 // Shapes: x, dx [T, N, C]; columns [T_out * N, K, C]; weight [O, C, K] and, for the multiplies, [O, K, C].
 #include "vector.h"
 
+// to[i] = from[i] for i < count; rows are often so short that eight at a time are half of them.
+static inline void copy(global real *to, global const real *from, uint count)
+{
+    uint i = 0;
+
+    for (; WIDTH > 1 && i + WIDTH <= count; i += WIDTH)
+        vec_store(vec_load(0, from + i), 0, to + i);
+    for (; i + 8 <= count; i += 8)
+        vstore8(vload8(0, from + i), 0, to + i);
+    for (; i < count; i++)
+        to[i] = from[i];
+}
+
 // columns[r, k] = x at the step that tap k of output row r reads; 0 outside of the sample.
 kernel void conv_gather(global const real *x, global const int *lengths, global real *columns, uint T, uint N,
                         uint C, uint T_out, uint K, uint stride, uint dilation, uint padding, uint chunk)
@@ -19,8 +32,7 @@ kernel void conv_gather(global const real *x, global const int *lengths, global 
         global const real *from = x + ((size_t)t * N + n) * C + c;
 
         if (t >= 0 && t < length)
-            for (; e < stop; e += WIDTH, from += WIDTH)
-                store(load(from, (uint)(stop - e)), columns + e, (uint)(stop - e));
+            copy(columns + e, from, (uint)(stop - e));
         else
             for (; e < stop; e += WIDTH)
                 store((realv)(0.0f), columns + e, (uint)(stop - e));

@@ -143,8 +143,9 @@ static inline realv apply_epilogue(realv x, uint kind, uint transposed, global c
     if (kind == EPILOGUE_NONE)
         return x;
     if (bias0 != 0)
-        x += transposed ? (realv)(bias0[row] + bias1[row]) : load_units(bias0, n, N) + load_units(bias1, n, N);
-    return kind == EPILOGUE_TANH ? tanh_vec(x) : x < 0.0f ? (realv)(0.0f) : x; // NaN stays
+        x += (transposed ? (realv)(bias0[row]) : load_units(bias0, n, N)) +
+             (bias1 == 0 ? (realv)(0.0f) : transposed ? (realv)(bias1[row]) : load_units(bias1, n, N));
+    return kind == EPILOGUE_TANH ? tanh_vec(x) : kind == EPILOGUE_RELU && x < 0.0f ? (realv)(0.0f) : x; // NaN stays
 }
 
 #if PACKED
@@ -294,7 +295,8 @@ kernel void gemm(struct gemm_args g, global const real *A, global const real *B,
                             }
 #endif
                     }
-                    if (kind == EPILOGUE_NONE && c_step == 1 && cols == PANEL && m_end - m0 >= TILE) {
+                    if (kind <= EPILOGUE_BIAS && c_step == 1 && cols == PANEL && m_end - m0 >= TILE) {
+                        global const real *bias = of_second || second ? bias20 : bias0; // one: no second is given
 #pragma unroll
                         for (int i = 0; i < TILE; i++) {
                             global real *row = to + (size_t)(m0 + i) * c_ld + n0;
@@ -303,6 +305,8 @@ kernel void gemm(struct gemm_args g, global const real *A, global const real *B,
                             for (int v = 0; v < VECS; v++) {
                                 realv x = alpha * sum[i][v];
 
+                                if (kind == EPILOGUE_BIAS)
+                                    x += vec_load(v, bias + n0);
                                 if (keep != 0.0f)
                                     x = fma((realv)keep, vec_load(v, row), x);
                                 vec_store(x, v, row);

@@ -5,7 +5,7 @@
 #define CLRNN_CL_GEMM_ARGS_H
 
 // The epilogue of a multiply: none, or biases, if there are any, and then an activation.
-enum { EPILOGUE_NONE, EPILOGUE_TANH, EPILOGUE_RELU };
+enum { EPILOGUE_NONE, EPILOGUE_BIAS, EPILOGUE_TANH, EPILOGUE_RELU };
 
 // C = alpha op(A) op(B) + beta C for one multiply, or for a batched pair of the same shape.
 struct gemm_args {

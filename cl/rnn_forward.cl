@@ -20,6 +20,7 @@
 #endif
 
 #include "rnn_tile.h"
+#include "transpose.h"
 
 #define TILES(H) (((H) + TILE_UNITS - 1) / TILE_UNITS)
 
@@ -53,7 +54,20 @@ kernel void rnn_pack_fwd(struct rnn_args args, global const real *w0, global con
     global const real *from = (d ? w1 : w0) + ((size_t)c.gate * H + c.unit) * K;
     global real *to = packed + (((size_t)(d * TILES(H) + tile) * K_all + k_first) * P + v) * WIDTH;
 
-    for (uint k = 0; k < K; k++) {
+    uint k = 0;
+
+    for (; c.count == WIDTH && k + WIDTH <= K; k += WIDTH) {
+        realv x[WIDTH];
+
+#pragma unroll
+        for (uint i = 0; i < WIDTH; i++)
+            x[i] = vec_load(0, from + (size_t)i * K + k);
+        transpose(x);
+#pragma unroll
+        for (uint i = 0; i < WIDTH; i++)
+            vec_store(x[i], 0, to + (size_t)(k + i) * P * WIDTH);
+    }
+    for (; k < K; k++) {
         real column[WIDTH];
 
         for (uint i = 0; i < WIDTH; i++)

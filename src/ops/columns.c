@@ -56,3 +56,21 @@ enum clrnn_status clrnn_launch_mask_rows(struct clrnn_launches *launches, struct
         launches, "columns", "mask_rows", DEFINES({"WIDTH", s.width}), s.range, cost,
         ARGS(BUF(x), BUF(lengths), BUF(out), UINT(rows), UINT(N), UINT(C), UINT(s.chunk)));
 }
+
+enum clrnn_status clrnn_launch_biased_product(struct clrnn_launches *launches,
+                                              const struct clrnn_gemm *product, struct clrnn_buffer *bias,
+                                              struct clrnn_buffer *lengths, uint32_t N)
+{
+    const struct clrnn_epilogue epilogue = {EPILOGUE_BIAS, {bias, NULL}};
+    const uint32_t rows = product->M, C = product->N;
+    const struct clrnn_split s = clrnn_split_elements(launches, rows, C, true);
+    bool fused;
+
+    TRY(clrnn_launch_gemm_batch(launches, product, 1, bias && !lengths ? &epilogue : NULL, &fused));
+    if (fused || (!bias && !lengths))
+        return CLRNN_OK;
+    return clrnn_launch_kernel(
+        launches, "linear", "linear_bias", DEFINES({"WIDTH", s.width}), s.range,
+        (struct clrnn_cost){(double)rows * C, 8.0 * rows * C + 4.0 * C},
+        ARGS(BUF(product->c), BUF(lengths), BUF(bias), UINT(rows), UINT(N), UINT(C), UINT(s.chunk)));
+}

@@ -3,7 +3,7 @@
 #ifndef CLRNN_SRC_OPS_COLUMNS_H
 #define CLRNN_SRC_OPS_COLUMNS_H
 
-#include "device/list/list.h"
+#include "device/gemm/gemm.h"
 
 /** out [C] = sum over the valid rows of x [T * N, C]. lengths may be NULL. One launch, or two. */
 enum clrnn_status clrnn_launch_column_sum(struct clrnn_launches *launches, struct clrnn_buffer *x,
@@ -25,5 +25,11 @@ enum clrnn_status clrnn_launch_copy_columns(struct clrnn_launches *launches, siz
 enum clrnn_status clrnn_launch_mask_rows(struct clrnn_launches *launches, struct clrnn_buffer *x,
                                          struct clrnn_buffer *lengths, uint32_t T, uint32_t N, uint32_t C,
                                          struct clrnn_buffer *out);
+
+/** Appends a product C = A B of T * N rows, and adds `bias` to each. Rows of padding become 0, whatever they
+ * hold. bias and lengths may be NULL. */
+enum clrnn_status clrnn_launch_biased_product(struct clrnn_launches *launches,
+                                              const struct clrnn_gemm *product, struct clrnn_buffer *bias,
+                                              struct clrnn_buffer *lengths, uint32_t N);
 
 #endif

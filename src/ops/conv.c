@@ -51,31 +51,24 @@ enum clrnn_status clrnn_conv_fwd(struct clrnn_launches *launches, const struct c
                                  const struct clrnn_op *op)
 {
     const uint32_t rows = op->conv.T_out * op->N, O = op->conv.O, width = op->C * op->conv.kernel;
-    struct clrnn_buffer *lengths = clrnn_in(graph, op, CONV_NEW_LENGTHS);
-    struct clrnn_buffer *bias = clrnn_in(graph, op, CONV_BIAS), *y = clrnn_out(graph, op, CONV_Y);
     struct clrnn_buffer *columns, *weight;
-    struct clrnn_split s;
 
     TRY(gather(launches, op, clrnn_in(graph, op, CONV_X), clrnn_in(graph, op, CONV_LENGTHS), &columns));
     TRY(order_weight(launches, op, clrnn_in(graph, op, CONV_WEIGHT), &weight));
-    TRY(clrnn_launch_gemm(launches, &(struct clrnn_gemm){.transpose_b = true,
-                                                         .M = rows,
-                                                         .N = O,
-                                                         .K = width,
-                                                         .alpha = 1,
-                                                         .a = columns,
-                                                         .a_ld = width,
-                                                         .b = weight,
-                                                         .b_ld = width,
-                                                         .c = y,
-                                                         .c_ld = O}));
-    if (bias == NULL && lengths == NULL)
-        return CLRNN_OK;
-    s = clrnn_split_elements(launches, rows, O, true);
-    return clrnn_launch_kernel(
-        launches, "linear", "linear_bias", DEFINES({"WIDTH", s.width}), s.range,
-        (struct clrnn_cost){(double)rows * O, 8.0 * rows * O + 4.0 * O},
-        ARGS(BUF(y), BUF(lengths), BUF(bias), UINT(rows), UINT(op->N), UINT(O), UINT(s.chunk)));
+    return clrnn_launch_biased_product(launches,
+                                       &(struct clrnn_gemm){.transpose_b = true,
+                                                            .M = rows,
+                                                            .N = O,
+                                                            .K = width,
+                                                            .alpha = 1,
+                                                            .a = columns,
+                                                            .a_ld = width,
+                                                            .b = weight,
+                                                            .b_ld = width,
+                                                            .c = clrnn_out(graph, op, CONV_Y),
+                                                            .c_ld = O},
+                                       clrnn_in(graph, op, CONV_BIAS), clrnn_in(graph, op, CONV_NEW_LENGTHS),
+                                       op->N);
 }
 
 // ---------------------------------------------------------------- backward

@@ -32,31 +32,24 @@ enum clrnn_status clrnn_linear_fwd(struct clrnn_launches *launches, const struct
                                    const struct clrnn_op *op)
 {
     const uint32_t rows = op->T * op->N, O = op->linear.O;
-    struct clrnn_buffer *lengths = clrnn_in(graph, op, LINEAR_LENGTHS);
-    struct clrnn_buffer *bias = clrnn_in(graph, op, LINEAR_BIAS), *y = clrnn_out(graph, op, LINEAR_Y);
-    struct clrnn_split s;
 
     if (O <= FEW_OUTPUTS)
         return fwd_few(launches, graph, op);
-    // NaN in padding of x reaches only padding of y, which linear_bias sets to 0.
-    TRY(clrnn_launch_gemm(launches, &(struct clrnn_gemm){.transpose_b = true,
-                                                         .M = rows,
-                                                         .N = O,
-                                                         .K = op->C,
-                                                         .alpha = 1,
-                                                         .a = clrnn_in(graph, op, LINEAR_X),
-                                                         .a_ld = op->C,
-                                                         .b = clrnn_in(graph, op, LINEAR_WEIGHT),
-                                                         .b_ld = op->C,
-                                                         .c = y,
-                                                         .c_ld = O}));
-    if (bias == NULL && lengths == NULL)
-        return CLRNN_OK;
-    s = clrnn_split_elements(launches, rows, O, true);
-    return clrnn_launch_kernel(
-        launches, "linear", "linear_bias", DEFINES({"WIDTH", s.width}), s.range,
-        (struct clrnn_cost){(double)rows * O, 8.0 * rows * O + 4.0 * O},
-        ARGS(BUF(y), BUF(lengths), BUF(bias), UINT(rows), UINT(op->N), UINT(O), UINT(s.chunk)));
+    // NaN in padding of x reaches only padding of y, which is set to 0.
+    return clrnn_launch_biased_product(launches,
+                                       &(struct clrnn_gemm){.transpose_b = true,
+                                                            .M = rows,
+                                                            .N = O,
+                                                            .K = op->C,
+                                                            .alpha = 1,
+                                                            .a = clrnn_in(graph, op, LINEAR_X),
+                                                            .a_ld = op->C,
+                                                            .b = clrnn_in(graph, op, LINEAR_WEIGHT),
+                                                            .b_ld = op->C,
+                                                            .c = clrnn_out(graph, op, LINEAR_Y),
+                                                            .c_ld = O},
+                                       clrnn_in(graph, op, LINEAR_BIAS), clrnn_in(graph, op, LINEAR_LENGTHS),
+                                       op->N);
 }
 
 // ---------------------------------------------------------------- backward

@@ -127,12 +127,12 @@ static double want_at(const struct clrnn_gemm *g, const struct stored *a, const 
     }
     if (kind == EPILOGUE_NONE)
         return want;
-    for (int x = 0; x < 2; x++) {
+    for (int x = 0; x < (kind == EPILOGUE_BIAS ? 1 : 2); x++) {
         want += bias[x].data[j];
         *size += fabs((double)bias[x].data[j]);
     }
     *size += 1; // tanh itself has an error of an ulp or two
-    return kind == EPILOGUE_TANH ? tanh(want) : fmax(want, 0);
+    return kind == EPILOGUE_BIAS ? want : kind == EPILOGUE_TANH ? tanh(want) : fmax(want, 0);
 }
 
 // Whether the epilogue `kind` was fused. Runs it twice and checks every number of C and around it.
@@ -167,7 +167,7 @@ static bool check_epilogue(struct clrnn_device *device, struct clrnn_gemm g, int
     g.a = apart == A_APART ? upload_apart(device, &a, &g.a_rows) : upload(device, &a);
     g.b = apart == B_APART ? upload_apart(device, &b, &g.b_rows) : upload(device, &b);
     g.c = upload(device, &c);
-    for (int i = 0; i < 2 && wanted; i++)
+    for (int i = 0; i < (kind == EPILOGUE_BIAS ? 1 : 2) && wanted; i++)
         epilogue.bias[i] = upload(device, &bias[i]);
     assert_int_equal(clrnn_launches_create(device, &launches), CLRNN_OK);
     assert_int_equal(clrnn_launches_op(launches, "test"), CLRNN_OK);
@@ -358,20 +358,18 @@ static void test_pairs(void **state)
         }
 }
 
-// Bias and activation, with and without split-K, C as it is and transposed.
+// Bias and activation, and a bias alone, with and without split-K, C as it is and transposed.
 static void test_epilogue(void **state)
 {
-    static const uint32_t shapes[][3] = {{64, 60, 1100},
-                                         {33, 70, 1700},
-                                         {7, 129, 2474},
-                                         {130, 5, 1000},
-                                         {700, 1, 1100}}; // whose C is the same transposed
+    static const uint32_t shapes[][3] = {{64, 60, 1100}, {33, 70, 1700}, {7, 129, 2474},
+                                         {130, 5, 1000}, {50, 128, 96}, // whose K is one step
+                                         {700, 1, 1100}};               // whose C is the same transposed
     struct clrnn_device *device = need_device(state);
     const size_t count = is_slow(device) ? 1 : sizeof(shapes) / sizeof(shapes[0]);
     unsigned fused = 0;
 
     for (size_t i = 0; i < count; i++)
-        for (unsigned kind = 0; kind < 12; kind++) {
+        for (unsigned kind = 0; kind < 16; kind++) {
             const struct clrnn_gemm g = {.M = shapes[i][0],
                                          .N = shapes[i][1],
                                          .K = shapes[i][2],
@@ -379,14 +377,17 @@ static void test_epilogue(void **state)
                                          .transpose_b = kind & 2,
                                          .alpha = 1};
 
-            fused += check_epilogue(device, g, kind / 4 == 1 ? EPILOGUE_RELU : EPILOGUE_TANH,
-                                    kind / 4 == 2 ? A_APART
-                                    : kind / 4    ? B_APART
-                                                  : TOGETHER,
+            fused += check_epilogue(device, g,
+                                    kind / 4 == 1   ? EPILOGUE_RELU
+                                    : kind / 4 == 3 ? EPILOGUE_BIAS
+                                                    : EPILOGUE_TANH,
+                                    kind / 4 == 2   ? A_APART
+                                    : kind / 4 == 1 ? B_APART
+                                                    : TOGETHER,
                                     g.N > 1, i);
         }
     if (!is_slow(device))
-        assert_true(fused >= count * 6);
+        assert_true(fused >= count * 8);
 }
 
 // Without a sum there is beta alone.

@@ -29,11 +29,11 @@ struct clrnn_gemm {
     uint32_t k_lead, k_block;
 };
 
-/** What is done to C before it is stored, for beta 0: both biases are added to every row, then the
+/** What is done to C before it is stored, for beta 0: the biases are added to every row, then the
  * activation. */
 struct clrnn_epilogue {
-    int kind;                     // EPILOGUE_TANH or _RELU of cl/gemm_args.h
-    struct clrnn_buffer *bias[2]; // [N] each; NULL both: none
+    int kind;                     // EPILOGUE_BIAS, _TANH or _RELU of cl/gemm_args.h
+    struct clrnn_buffer *bias[2]; // [N] each; _BIAS: the first alone, else both, or NULL both
 };
 
 /** Appends one multiply. */
