@@ -16,13 +16,18 @@
 // it off.
 #define INTEL_CPU_OPTIONS " -D BUILTIN_PREFETCH=1 -D kernel=__attribute__((vec_type_hint(float16)))__kernel"
 
+#define POCL \
+    { \
+        .is_pocl = true, .caches_programs = true, .reads_builtins = true, .rank = 1 \
+    }
+
 // A row applies to a device if its name, or its platform's name or version, contains the word.
 static const struct {
     const char *word;
     struct clrnn_quirks quirks;
 } table[] = {
-    {"Portable Computing Language", {.is_pocl = true, .caches_programs = true, .rank = 1}},
-    {"PoCL", {.is_pocl = true, .caches_programs = true, .rank = 1}},
+    {"Portable Computing Language", POCL},
+    {"PoCL", POCL},
     {"rusticl", {.rank = 2}},
     {"Clover", {.rank = 3}},
     {"Oclgrind", {.rank = 4}}, // a simulator

@@ -10,6 +10,8 @@
     X(bool, is_pocl, EITHER) \
     /* caches binaries by itself, and compiles again when asked for them */ \
     X(bool, caches_programs, EITHER) \
+    /* reads clang's header of all OpenCL functions for each program, unless _OPENCL_H_ is defined */ \
+    X(bool, reads_builtins, EITHER) \
     /* takes minutes for kernels that do several things at once */ \
     X(bool, builds_slowly, EITHER) \
     /* limit for the iterations of all loops of a work-item; INFINITY: none */ \

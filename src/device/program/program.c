@@ -124,39 +124,74 @@ static void to_cache(const struct clrnn_device *d, const char *key, cl_program p
     free(data);
 }
 
-static enum clrnn_status from_source(struct clrnn_device *d, const char *stem, const char *source,
-                                     const char *options, cl_program *program)
+/** Builds a program of some texts. *program is NULL where it cannot be created. */
+static cl_int build(struct clrnn_device *d, cl_uint count, const char **texts, const char *options,
+                    cl_program *program)
 {
-    enum clrnn_status st = CLRNN_OK;
     cl_int error;
-    char *log;
 
-    *program = clCreateProgramWithSource(d->context, 1, &source, NULL, &error);
-    if (!*program)
-        return clrnn_cl_error(d->log, error, "clCreateProgramWithSource", "cl/%s.cl on %s", stem,
-                              d->info.name);
-    error = clBuildProgram(*program, 1, &d->handles.id, options, NULL, NULL);
-    log = build_log(d, *program);
+    *program = clCreateProgramWithSource(d->context, count, texts, NULL, &error);
+    return *program ? clBuildProgram(*program, 1, &d->handles.id, options, NULL, NULL) : error;
+}
+
+/** Logs what the compiler says of a program. */
+static void log_build(const struct clrnn_device *d, cl_program program, enum clrnn_log_level level,
+                      const char *stem, const char *options)
+{
+    char *log = build_log(d, program);
+
     if (log && *log) {
-        const enum clrnn_log_level level = error == CL_SUCCESS ? CLRNN_LOG_DEBUG : CLRNN_LOG_WARNING;
-
         clrnn_log(d->log, level, "cl/%s.cl with \"%s\": the compiler says:", stem, options);
         clrnn_log_lines(d->log, level, log);
     }
-    if (error != CL_SUCCESS) {
-        char *hint = d->kernel_dir ? NULL : clrnn_device_cache_advice(&d->info);
+    free(log);
+}
 
-        st = clrnn_error(d->log, CLRNN_ERR_BUILD,
-                         "cl/%s.cl does not build on %s (%s, driver %s) with \"%s\": clBuildProgram failed "
-                         "with %s (%d)%s",
-                         stem, d->info.name, d->info.platform_name, d->info.driver, options,
-                         clrnn_cl_error_name(error), (int)error, hint ? hint : "");
-        free(hint);
+/** Builds with cl/builtins.h in place of the driver's own header; false: it has to be built with that. */
+static bool with_builtins(struct clrnn_device *d, const char *stem, const char *source, const char *options,
+                          cl_program *program)
+{
+    const char *texts[] = {clrnn_source_text("builtins.h"), source};
+    char *all = clrnn_format("%s -D _OPENCL_H_", options);
+    const bool built = all && build(d, 2, texts, all, program) == CL_SUCCESS;
+
+    if (*program)
+        log_build(d, *program, CLRNN_LOG_DEBUG, stem, all);
+    if (*program && !built) {
         clReleaseProgram(*program);
         *program = NULL;
     }
-    free(log);
-    return st;
+    free(all);
+    return built;
+}
+
+static enum clrnn_status from_source(struct clrnn_device *d, const char *stem, const char *source,
+                                     const char *options, cl_program *program)
+{
+    cl_int error;
+    char *hint;
+
+    *program = NULL;
+    if (d->quirks.reads_builtins && d->info.type == CLRNN_DEVICE_CPU && // other compilers have their own ways
+        with_builtins(d, stem, source, options, program))
+        return CLRNN_OK;
+    error = build(d, 1, &source, options, program);
+    if (!*program)
+        return clrnn_cl_error(d->log, error, "clCreateProgramWithSource", "cl/%s.cl on %s", stem,
+                              d->info.name);
+    log_build(d, *program, error == CL_SUCCESS ? CLRNN_LOG_DEBUG : CLRNN_LOG_WARNING, stem, options);
+    if (error == CL_SUCCESS)
+        return CLRNN_OK;
+    hint = d->kernel_dir ? NULL : clrnn_device_cache_advice(&d->info);
+    clrnn_error(d->log, CLRNN_ERR_BUILD,
+                "cl/%s.cl does not build on %s (%s, driver %s) with \"%s\": clBuildProgram failed "
+                "with %s (%d)%s",
+                stem, d->info.name, d->info.platform_name, d->info.driver, options,
+                clrnn_cl_error_name(error), (int)error, hint ? hint : "");
+    free(hint);
+    clReleaseProgram(*program);
+    *program = NULL;
+    return CLRNN_ERR_BUILD;
 }
 
 /** The program known by `key`, or NULL. */

@@ -11,6 +11,14 @@
 
 #define MAX_FILES 32 // of one program
 
+const char *clrnn_source_text(const char *name)
+{
+    for (size_t i = 0; i < clrnn_source_text_count; i++)
+        if (strcmp(clrnn_source_texts[i].name, name) == 0)
+            return clrnn_source_texts[i].text;
+    return NULL;
+}
+
 struct flatten {
     const struct clrnn_log *log;
     const char *folder;
@@ -23,6 +31,7 @@ struct flatten {
 static char *load(const struct flatten *f, const char *name, bool *missing)
 {
     struct clrnn_map map;
+    const char *built_in = clrnn_source_text(name);
     char *path, *text;
 
     *missing = false;
@@ -38,11 +47,8 @@ static char *load(const struct flatten *f, const char *name, bool *missing)
         }
         free(path);
     }
-    for (size_t i = 0; i < clrnn_source_text_count; i++)
-        if (strcmp(clrnn_source_texts[i].name, name) == 0)
-            return clrnn_format("%s", clrnn_source_texts[i].text);
-    *missing = true;
-    return NULL;
+    *missing = !built_in;
+    return built_in ? clrnn_format("%s", built_in) : NULL;
 }
 
 /** The name between "" or <> of an #include line in fresh memory; NULL: no such line, or no memory. */

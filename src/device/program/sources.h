@@ -14,6 +14,9 @@ struct clrnn_source_text {
 extern const struct clrnn_source_text clrnn_source_texts[];
 extern const size_t clrnn_source_text_count;
 
+/** The text of a file of the table; NULL: there is none. */
+const char *clrnn_source_text(const char *name);
+
 /** The source of cl/<stem>.cl with every include of a known file expanded (each file once) and #line, so
  * that compilers name the real file and line; includes of unknown files stay as they are. Files come from
  * `folder` (CLRNN_KERNEL_DIR) if it is not NULL and has them, otherwise from the table. The text is newly
