@@ -6,6 +6,9 @@
 #include "base/environment.h"
 #include "base/file.h"
 #include "device/core/internal.h"
+#include "device/core/loader.h"
+#include "device/find/drivers.h"
+#include "device/list/builders.h"
 #include "device/program/cache.h"
 #include "device/program/program.h"
 #include "device/remember/choice.h"
@@ -65,16 +68,43 @@ static enum clrnn_status open_ref(struct clrnn_device *d)
     return d->backend->open(d);
 }
 
+// In a builder. This process has tried the drivers: loading them here keeps the list from doing so again.
+static struct clrnn_device *open_in_builder(const char *select)
+{
+    struct clrnn_device *device;
+    char *trouble = clrnn_opencl_load();
+    const bool loaded = !trouble;
+    cl_uint count;
+
+    free(trouble);
+    if (!loaded || clGetPlatformIDs(0, NULL, &count) != CL_SUCCESS)
+        return NULL;
+    return clrnn_device_open(&(struct clrnn_device_params){.select = select}, &device) == CLRNN_OK ? device
+                                                                                                   : NULL;
+}
+
+// What compiles beside this process, unless CLRNN_BUILDERS says that nothing does.
+static void start_builders(struct clrnn_device *d)
+{
+    const char *most = clrnn_environment("CLRNN_BUILDERS");
+
+    if ((!most || strtoul(most, NULL, 10)) && !clrnn_drivers_loaded())
+        d->builders = clrnn_builders_create(open_in_builder, most ? (unsigned)strtoul(most, NULL, 10) : 0);
+}
+
 static enum clrnn_status open_opencl(struct clrnn_device *d, const char *select)
 {
     size_t row;
 
+    start_builders(d);
     TRY(clrnn_list_opencl(d->log, d->list));
     TRY(clrnn_list_select(d->log, d->list, select, &row));
     d->info = d->list->info[row];
     d->quirks = clrnn_quirks_of(&d->info);
     d->handles = ((struct clrnn_list_private *)d->list->strings_)->handles[row];
     d->cpu_form = takes_cpu_form(&d->info);
+    if (!d->quirks.compiles_late || !d->cpu_form)
+        clrnn_builders_destroy(&d->builders);
     d->backend = &clrnn_backend_opencl;
     TRY(d->backend->open(d));
     if (!d->quirks.caches_programs)
@@ -118,6 +148,7 @@ void clrnn_device_destroy(struct clrnn_device **device)
     if (!d)
         return;
     *device = NULL;
+    clrnn_builders_destroy(&d->builders);
     for (size_t i = 0; i < d->scratch_count; i++)
         clrnn_buffer_destroy(&d->scratch[i]);
     free(d->scratch);

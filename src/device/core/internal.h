@@ -13,6 +13,7 @@
 enum clrnn_gemm_choice { CLRNN_GEMM_AUTO, CLRNN_GEMM_OWN, CLRNN_GEMM_CLBLAST };
 
 struct clrnn_transfers; // of backend_opencl.c
+struct clrnn_builders;  // of list/builders.c
 
 struct clrnn_device {
     const struct clrnn_backend *backend;
@@ -42,9 +43,11 @@ struct clrnn_device {
     struct clrnn_program *programs;
     double build_seconds;
     unsigned built, cached;
-    size_t op, ops;     // whose kernels are being built, of how many; 0 ops: not known
-    double told;        // when the log was told so, 0: not yet
-    bool told_of_chain; // likewise, that a chain is built
+    bool compiles;                   // programs took so long to build that they were not in a cache
+    struct clrnn_builders *builders; // that compile beside this process; NULL: there are none
+    size_t op, ops;                  // whose kernels are being built, of how many; 0 ops: not known
+    double told;                     // when the log was told so, 0: not yet
+    bool told_of_chain;              // likewise, that a chain is built
 
     struct clrnn_buffer **scratch; // one for each call of clrnn_launches_scratch within an op
     size_t scratch_count;

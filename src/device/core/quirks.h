@@ -10,6 +10,8 @@
     X(bool, is_pocl, EITHER) \
     /* caches binaries by itself, and compiles again when asked for them */ \
     X(bool, caches_programs, EITHER) \
+    /* compiles a kernel when it is first run, one at a time, into a folder that processes share */ \
+    X(bool, compiles_late, EITHER) \
     /* reads clang's header of all OpenCL functions for each program, unless _OPENCL_H_ is defined */ \
     X(bool, reads_builtins, EITHER) \
     /* takes minutes for kernels that do several things at once */ \

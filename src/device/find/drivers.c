@@ -274,7 +274,6 @@ static enum clrnn_status add_trouble(const struct clrnn_log *log, struct clrnn_p
     return CLRNN_OK;
 }
 
-/** Whether this process has loaded drivers. They are then known to load, and a fork would be unsafe. */
 static bool drivers_loaded(const struct drivers *d)
 {
     bool loaded = false;
@@ -288,6 +287,17 @@ static bool drivers_loaded(const struct drivers *d)
             dlclose(library);
         }
     }
+    return loaded;
+}
+
+bool clrnn_drivers_loaded(void)
+{
+    struct drivers drivers;
+    bool loaded;
+
+    drivers_find(&drivers);
+    loaded = drivers_loaded(&drivers);
+    drivers_finish(&drivers);
     return loaded;
 }
 

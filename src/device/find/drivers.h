@@ -28,6 +28,9 @@ enum clrnn_status clrnn_probe_create(const struct clrnn_log *log, struct clrnn_p
 void clrnn_probe_restore(struct clrnn_probe *probe);
 void clrnn_probe_destroy(struct clrnn_probe **probe);
 
+/** Whether this process has loaded drivers. They are then known to load, and a fork would be unsafe. */
+bool clrnn_drivers_loaded(void);
+
 /** Where the loader searches for drivers: a folder, an .icd file, or a library. */
 const char *clrnn_drivers_place(void);
 

@@ -7,6 +7,7 @@
 #include "base/array.h"
 #include "base/file.h"
 #include "device/core/pocl.h"
+#include "device/list/builders.h"
 #include "device/list/internal.h"
 #include "device/program/program.h"
 #include "device/program/sources.h"
@@ -419,5 +420,9 @@ enum clrnn_status clrnn_launch_kernel(struct clrnn_launches *launches, const cha
         st = set_range(launches, l, &range);
     if (st != CLRNN_OK)
         clrnn_launches_cut(launches, before);
+    else if (d->builders && d->compiles)
+        clrnn_builders_add(d->builders, d,
+                           &(struct clrnn_builders_job){stem, name, defines, l->kernel.dims, l->kernel.global,
+                                                        l->kernel.local, cost.flops, arg_count, args});
     return st;
 }

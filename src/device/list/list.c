@@ -9,6 +9,7 @@
 #include "base/array.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "device/list/builders.h"
 #include "device/list/internal.h"
 
 enum clrnn_status clrnn_launches_create(struct clrnn_device *device, struct clrnn_launches **launches)
@@ -254,6 +255,8 @@ enum clrnn_status clrnn_launches_run_part(struct clrnn_launches *launches, size_
     if (first > last || last > launches->count)
         return clrnn_error(launches->device->log, CLRNN_ERR_ARG, "launches %zu to %zu of %zu cannot be run",
                            first, last, launches->count);
+    if (launches->device->builders)
+        clrnn_builders_wait(launches->device->builders);
     for (size_t i = first; i < last; i++) {
         TRY(run_one(launches, i));
         if ((i - first + 1) % MOST_QUEUED == 0)

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/array.h"
 #include "base/clock.h"
@@ -27,6 +28,7 @@ static const char *options_of(const struct clrnn_device *d)
 
 #define TELL_AFTER_S 0.3 // of building: a warm start takes less
 #define TELL_AGAIN_S 2.0
+#define COMPILED_FROM_S 0.1 // of this thread; what a cache has takes a tenth of that
 
 /** A program built from a stem and defines. */
 struct clrnn_program {
@@ -218,11 +220,19 @@ static void tell(struct clrnn_device *d)
     d->told = now;
 }
 
+static double thread_seconds(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
 /** Builds a program, or takes it from disk; the device keeps it under `key`, which it takes over. */
 static enum clrnn_status add(struct clrnn_device *d, char *key, const char *stem, const char *source,
                              const char *options, cl_program *program)
 {
-    const double start = clrnn_clock();
+    const double start = clrnn_clock(), thread_start = thread_seconds();
     struct clrnn_program *p = calloc(1, sizeof(*p));
     char cached_as[33];
 
@@ -250,6 +260,7 @@ static enum clrnn_status add(struct clrnn_device *d, char *key, const char *stem
             to_cache(d, cached_as, p->program);
     }
     d->build_seconds += clrnn_clock() - start;
+    d->compiles |= thread_seconds() - thread_start > COMPILED_FROM_S;
     tell(d);
     p->next = d->programs;
     d->programs = p;

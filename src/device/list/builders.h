@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+// Processes that compile kernels beside this one. PoCL compiles a kernel when it is first run, one at a time
+// in a process, but keeps it in a folder that all processes share: what a builder has compiled, this process
+// finds there.
+#ifndef CLRNN_SRC_DEVICE_LIST_BUILDERS_H
+#define CLRNN_SRC_DEVICE_LIST_BUILDERS_H
+
+#include "device/list/list.h"
+
+/** Opens, in a builder, the device that kernels are for; NULL: it cannot be opened. */
+typedef struct clrnn_device *clrnn_builder_open_fn(const char *select);
+
+struct clrnn_builders;
+
+/** Starts a process that waits for kernels and starts builders then, up to `most` (0: as many as the device
+ * has compute units, at most 6). Call it before drivers are loaded. NULL: there are none, the caller
+ * compiles. */
+struct clrnn_builders *clrnn_builders_create(clrnn_builder_open_fn *open, unsigned most);
+/** Ends the processes, whatever they do. */
+void clrnn_builders_destroy(struct clrnn_builders **builders);
+
+/** A kernel of a launch, whose program is built. */
+struct clrnn_builders_job {
+    const char *stem, *name;
+    struct clrnn_defines defines;
+    unsigned dims;
+    const size_t *global, *local;
+    double flops;
+    size_t arg_count;
+    const struct clrnn_arg *args;
+};
+/** Gives a kernel to the builders, if it is not the only one before clrnn_builders_wait. What they cannot do,
+ * the caller's first run does. */
+void clrnn_builders_add(struct clrnn_builders *builders, const struct clrnn_device *device,
+                        const struct clrnn_builders_job *job);
+/** Waits until all kernels are compiled, or the builders have failed. */
+void clrnn_builders_wait(struct clrnn_builders *builders);
+
+#endif
