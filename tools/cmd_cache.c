@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-// clrnn cache: what is kept on disk, binaries of kernels and tables of CSV files, and its removal.
+// clrnn cache: what is kept on disk, binaries of kernels and tables of CSV files, its removal, and building
+// the kernels of a config beforehand.
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "tools/cli.h"
@@ -82,32 +84,82 @@ static enum clrnn_status clear(const struct cli *cli)
     return CLRNN_OK;
 }
 
+// Builds what training and prediction run by running them, as shortly as bench can.
+static enum clrnn_status warm(const struct cli *cli, struct clrnn_device *device,
+                              const struct clrnn_config *config)
+{
+    const struct clrnn_bench_params params = {.seconds = 1e-9, .warm_up = 1};
+    const double start = clrnn_clock();
+    struct clrnn_bench_result result;
+    double seconds;
+
+    TRY(clrnn_bench(device, config, &params, &result));
+    seconds = clrnn_clock() - start;
+    if (cli->json)
+        TRY(cli_print_json(cli,
+                           json_pack("{s:f, s:f}", "build_s", clrnn_device_build_seconds(device, NULL, NULL),
+                                     "seconds", seconds)));
+    if (cli->text && !cli->quiet)
+        printf("%s: the kernels of %s are built, %.1f s\n", cli_shown(clrnn_device_info(device)->name),
+               cli_shown(cli->argument[1]), seconds);
+    return CLRNN_OK;
+}
+
+static int run_warm(struct cli *cli)
+{
+    struct clrnn_device *device = NULL;
+    struct clrnn_config *config = NULL;
+    enum clrnn_status st = cli_config(cli, cli->argument[1], &config);
+
+    if (st == CLRNN_OK)
+        st = cli_device(cli, false, &device);
+    if (st == CLRNN_OK)
+        st = warm(cli, device, config);
+    return cli_close(cli, st, &config, &device);
+}
+
+static bool is_given(int argc, char **argv, const char *word)
+{
+    for (int i = 1; i < argc; i++)
+        if (!strcmp(argv[i], word))
+            return true;
+    return false;
+}
+
 int cmd_cache(int argc, char **argv)
 {
+    const bool only_looks = is_given(argc, argv, "info") || is_given(argc, argv, "clear");
     const struct cli_spec spec = {
-        .usage = "info | clear",
+        .usage = "info | clear | warm CONFIG.yaml",
         .text =
             "Built programs are kept in $XDG_CACHE_HOME/clrnn/programs (or below ~/.cache), so that a second\n"
             "start builds nothing. What does not fit a device, driver or kernel any more is never used, and\n"
             "what was used longest ago goes first where the folder outgrows CLRNN_CACHE_BYTES. PoCL keeps a\n"
             "cache of its own, which `info` measures. The tables of CSV files above 8 MB are kept beside them, in\n"
-            "clrnn/tables, 16 GB at most. `clear` removes programs and tables, no tuning and nothing of PoCL.",
+            "clrnn/tables, 16 GB at most. `clear` removes programs and tables, no tuning and nothing of PoCL.\n"
+            "`warm` builds the kernels of a config by a few training steps and predictions, of which nothing is\n"
+            "kept, so that its first run does not have to.",
         .least = 1,
-        .most = 1,
+        .most = 2,
         .takes_json = true,
-        .without_device = true,
-        .without_config = true,
+        .without_device = only_looks,
+        .without_config = only_looks,
         .examples = "  clrnn cache info\n"
-                    "  clrnn cache clear\n",
+                    "  clrnn cache clear\n"
+                    "  clrnn cache warm config.yaml --device cpu\n",
     };
     struct cli cli;
     int status;
 
     if (!cli_parse(&cli, &spec, argc, argv, &status))
         return status;
+    if (!strcmp(cli.argument[0], "warm"))
+        return cli.argument_count == 2 ? run_warm(&cli) : cli_usage(&cli, "warm: expected a config");
+    if (cli.argument_count == 2)
+        return cli_usage(&cli, "%s: expected no further argument", cli.argument[0]);
     if (!strcmp(cli.argument[0], "info"))
         return cli_finish(&cli, show(&cli));
     if (!strcmp(cli.argument[0], "clear"))
         return cli_finish(&cli, clear(&cli));
-    return cli_usage(&cli, "%s: expected info or clear", cli.argument[0]);
+    return cli_usage(&cli, "%s: expected info, clear or warm", cli.argument[0]);
 }

@@ -118,5 +118,25 @@ def test_pocl_cache(command):
         assert str(path) in err and "POCL_CACHE_DIR" in err and "install" not in err, err
 
 
+def test_warm(command):
+    """cache warm builds what training and prediction need, whatever compiled it."""
+    out, _ = command.run("cache", "warm", "config.yaml", "--device", "ref", "--quiet")
+    assert out == "", out
+    for wrong in (("warm",), ("warm", "a", "b"), ("info", "config.yaml"), ("heat", "config.yaml")):
+        command.run("cache", *wrong, status=2)
+    folder = command.folder / "warm"
+    env = {"POCL_CACHE_DIR": str(folder), "CLRNN_DEVICE": "pocl"}
+    rows = json.loads(command.run("devices", "--no-test", "--json", env=env)[0])
+    if not any("Portable Computing Language" in row["platform"] and not row["trouble"] for row in rows):
+        raise harness.Skip("PoCL is not there")
+    assert json.loads(command.run("cache", "warm", "config.yaml", "--json", env=env)[0])["seconds"] > 0
+    kernels = set(folder.rglob("*.so"))
+    assert kernels
+    command.run("train", "config.yaml", "--out", "warmed", "--set", "train.epochs=1", "--no-plot",
+                env={**env, "CLRNN_BUILDERS": "0"})
+    assert set(folder.rglob("*.so")) == kernels, set(folder.rglob("*.so")) - kernels
+
+
 if __name__ == "__main__":
-    sys.exit(harness.main([test_reasons, test_forms, test_none, test_no_library, test_says_device, test_pocl_cache]))
+    sys.exit(harness.main([test_reasons, test_forms, test_none, test_no_library, test_says_device, test_pocl_cache,
+                           test_warm]))

@@ -195,8 +195,8 @@ def widths(c):
 def environment(c):
     """A wrong value in an environment variable is an error that names it, whatever the command."""
     wrong = {"CLRNN_GEMM": "foo", "CLRNN_CACHE_BYTES": "10MB", "CLRNN_RESIDENT_BYTES": "-1",
-             "CLRNN_KERNEL_DIR": "/nowhere", "CLRNN_CHAIN_AFTER": "soon", "CLRNN_CHOICES": "walk=foo",
-             "CLRNN_KERNEL_FORM": "tpu",
+             "CLRNN_KERNEL_DIR": "/nowhere", "CLRNN_CHAIN_AFTER": "soon", "CLRNN_BUILDERS": "many",
+             "CLRNN_CHOICES": "walk=foo", "CLRNN_KERNEL_FORM": "tpu",
              "CLRNN_TEST_KERNEL_DIRS": "x", "CLRNN_TEST_SCRATCH": "yes", "CLRNN_TEST_SMALL": "maybe",
              "CLRNN_DEVICE": "nosuchdevice"}
     table = (pathlib.Path(__file__).parents[2] / "doc/environment.md").read_text()
