@@ -140,6 +140,14 @@ CLRNN_API enum clrnn_status clrnn_rank_agree(enum clrnn_status status);
 /** To be called by all ranks: this rank's number among those of its host that pass the same text, and how
  * many they are. For what a host has once and its ranks divide. Errors: CLRNN_ERR_DEVICE. */
 CLRNN_API enum clrnn_status clrnn_rank_share(const char *text, uint32_t *own, uint32_t *count);
+/** A connection between two processes. */
+struct clrnn_network {
+    double bytes_per_s; // in each direction; 0: there is none
+    double latency_s;   // of a message
+};
+/** To be called by all ranks: measures the connection between the first and the last of them; none where this
+ * one is alone. Errors: CLRNN_ERR_MEMORY, CLRNN_ERR_DEVICE. */
+CLRNN_API enum clrnn_status clrnn_rank_network(const struct clrnn_log *log, struct clrnn_network *network);
 /** Leaves the others; ends MPI if clrnn_rank_join has started it. */
 CLRNN_API void clrnn_rank_leave(void);
 
@@ -294,14 +302,22 @@ CLRNN_API enum clrnn_status clrnn_bench(struct clrnn_device *device, const struc
                                         const struct clrnn_bench_params *params,
                                         struct clrnn_bench_result *result);
 
-/** Describes a training step (with `predict`: an inference) of one batch of the config's training data: each
- * op with its tensors, FLOPs and bytes, and its launches on the device. Runs nothing.
+/** What to say of a plan. */
+struct clrnn_plan_text_params {
+    bool predict;                 // of an inference instead of a training step
+    bool json;                    // instead of plain text
+    struct clrnn_network network; // with train.shards: between the ranks whose speed is wanted
+};
+
+/** Describes a training step or an inference of one batch of the config's training data: each op with its
+ * tensors, FLOPs and bytes, and its launches on the device; with train.shards also the buckets of gradients.
+ * Runs nothing unless there is a network: then a shard, a few times, for the expected speed of several ranks.
  *
  * Owner   *text, plain text or JSON, is freed by the caller with free().
  * Errors  as clrnn_train; *text is then NULL.
  */
 CLRNN_API enum clrnn_status clrnn_plan_text(struct clrnn_device *device, const struct clrnn_config *config,
-                                            bool predict, bool json, char **text);
+                                            const struct clrnn_plan_text_params *params, char **text);
 
 /** What to tune, and for how long. Zeroed: the default device, 120 s. */
 struct clrnn_tune_params {

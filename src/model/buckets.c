@@ -2,10 +2,17 @@
 // Cutting the gradients into buckets. Parameters lie in the order of the forward, so backward completes the
 // last ones first.
 #include "base/array.h"
+#include "base/environment.h"
 #include "base/log.h"
 #include "model/model.h"
 
+#define BYTES ((uint64_t)4 << 20)     // a few ms on 10 Gbit/s, and many buckets that go up and down at once
 #define FIRST_BYTES ((size_t)1 << 20) // of the first bucket at most, so that its way begins early
+
+uint64_t clrnn_bucket_bytes(void)
+{
+    return clrnn_environment_bytes("CLRNN_BUCKET_BYTES", BYTES);
+}
 
 void clrnn_model_uncut(struct clrnn_model *m)
 {

@@ -110,6 +110,8 @@ enum clrnn_status clrnn_model_carry(struct clrnn_model *model, size_t level, uin
  * SHARD that are made later know when each is final. CLRNN_ERR_MEMORY. */
 enum clrnn_status clrnn_model_cut(struct clrnn_model *model, uint64_t bytes);
 void clrnn_model_uncut(struct clrnn_model *model);
+/** CLRNN_BUCKET_BYTES, or its default. */
+uint64_t clrnn_bucket_bytes(void);
 
 /** The entry of that name, or NULL. */
 const struct clrnn_entry *clrnn_model_find(const struct clrnn_model *model, const char *name);

@@ -8,11 +8,8 @@
 #include <string.h>
 
 #include "base/array.h"
-#include "base/environment.h"
 #include "base/log.h"
 #include "train/tree.h"
-
-#define BUCKET_BYTES ((uint64_t)25 << 20)
 
 // A bucket of a shard that is to be read.
 struct job {
@@ -196,8 +193,7 @@ void clrnn_buckets_stop(struct clrnn_buckets *b)
 static enum clrnn_status cut(struct clrnn_buckets *b, const struct clrnn_worker *worker)
 {
     struct clrnn_model *m = b->model;
-    uint64_t bytes =
-        clrnn_ranks_have_threads() ? clrnn_environment_bytes("CLRNN_BUCKET_BYTES", BUCKET_BYTES) : 0;
+    uint64_t bytes = clrnn_ranks_have_threads() ? clrnn_bucket_bytes() : 0;
 
     TRY(clrnn_worker_broadcast(worker, &bytes, sizeof(bytes)));
     TRY(bytes ? clrnn_ranks_check_threads(m->log) : CLRNN_OK);

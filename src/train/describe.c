@@ -13,6 +13,7 @@
 #include "model/nest.h"
 #include "model/network.h"
 #include "train/session.h"
+#include "train/speedup.h"
 
 // Writes "x [32, 64, 2474]" for every tensor of the slots into text.
 static void tensors_text(const struct clrnn_graph *graph, const int *slots, size_t count, char *text,
@@ -127,7 +128,9 @@ static json_t *slots_json(const struct clrnn_graph *graph, const int *slots, siz
     return array;
 }
 
-static enum clrnn_status write_json(FILE *out, const struct clrnn_plan *plan)
+// shards: NULL where batches are whole.
+static enum clrnn_status write_json(FILE *out, const struct clrnn_plan *plan,
+                                    const struct clrnn_speedup *shards)
 {
     const struct clrnn_graph *graph = plan->graph;
     const struct clrnn_plan_cost cost = clrnn_plan_cost(plan);
@@ -158,6 +161,8 @@ static enum clrnn_status write_json(FILE *out, const struct clrnn_plan *plan)
                   "steps", (int)plan->params.T, "flops", cost.flops, "bytes", cost.bytes, "launches",
                   (json_int_t)cost.launches, "queued", (json_int_t)cost.queued, "arena_bytes",
                   (json_int_t)cost.arena_bytes, "param_bytes", (json_int_t)cost.param_bytes, "ops", ops);
+    if (shards)
+        json_object_set_new(all, "shards", clrnn_speedup_json(shards));
     text = clrnn_json_dump(all, JSON_INDENT(1));
     json_decref(all);
     if (!text)
@@ -167,15 +172,19 @@ static enum clrnn_status write_json(FILE *out, const struct clrnn_plan *plan)
     return CLRNN_OK;
 }
 
-static enum clrnn_status write_plan(FILE *out, const struct clrnn_plan *plan, bool json)
+static enum clrnn_status write_plan(FILE *out, const struct clrnn_plan *plan,
+                                    const struct clrnn_speedup *shards, bool json)
 {
     if (json)
-        return write_json(out, plan);
+        return write_json(out, plan, shards);
     write_text(out, plan);
+    if (shards)
+        clrnn_speedup_text(shards, out);
     return CLRNN_OK;
 }
 
-static enum clrnn_status in_memory(const struct clrnn_plan *plan, bool json, char **text)
+static enum clrnn_status in_memory(const struct clrnn_plan *plan, const struct clrnn_speedup *shards,
+                                   bool json, char **text)
 {
     size_t size;
     FILE *out = clrnn_text_open(text, &size);
@@ -184,7 +193,7 @@ static enum clrnn_status in_memory(const struct clrnn_plan *plan, bool json, cha
 
     if (!out)
         return clrnn_error_memory(plan->model->log, 0, "a plan's text");
-    st = write_plan(out, plan, json);
+    st = write_plan(out, plan, shards, json);
     whole = clrnn_text_close(out, text);
     if (!whole && st == CLRNN_OK)
         st = clrnn_error_memory(plan->model->log, 0, "a plan's text");
@@ -196,19 +205,29 @@ static enum clrnn_status in_memory(const struct clrnn_plan *plan, bool json, cha
 }
 
 enum clrnn_status clrnn_plan_text(struct clrnn_device *device, const struct clrnn_config *config,
-                                  bool predict, bool json, char **text)
+                                  const struct clrnn_plan_text_params *params, char **text)
 {
     NEED(clrnn_device_log(device), text);
     *text = NULL;
     NEED(clrnn_device_log(device), device);
     NEED(clrnn_device_log(device), config);
+    NEED(clrnn_device_log(device), params);
 
-    struct clrnn_session *s;
+    const enum clrnn_mode mode = params->predict ? CLRNN_MODE_PREDICT : CLRNN_MODE_TRAIN;
+    struct clrnn_session *whole, *part = NULL;
+    struct clrnn_speedup *shards = NULL;
     enum clrnn_status st;
 
-    *text = NULL;
-    TRY(clrnn_session_of_one_batch(device, config, predict ? CLRNN_MODE_PREDICT : CLRNN_MODE_TRAIN, &s));
-    st = in_memory(s->plan, json, text);
-    clrnn_session_close(&s);
+    TRY(clrnn_session_of_one_batch(device, config, mode, &whole));
+    st = CLRNN_OK;
+    if (!params->predict && config->train.shards > 1)
+        st = clrnn_session_of_one_batch(device, config, CLRNN_MODE_SHARD, &part);
+    if (st == CLRNN_OK && part)
+        st = clrnn_speedup_create(part->plan, &params->network, &shards);
+    if (st == CLRNN_OK)
+        st = in_memory(whole->plan, shards, params->json, text);
+    clrnn_speedup_destroy(&shards);
+    clrnn_session_close(&part);
+    clrnn_session_close(&whole);
     return st;
 }

@@ -228,13 +228,17 @@ enum clrnn_status clrnn_session_of_one_batch(struct clrnn_device *device, const 
                                              enum clrnn_mode mode, struct clrnn_session **session)
 {
     struct clrnn_session_params params = {.config = config, .feed = {.whole_steps = true}};
+    const uint32_t shards = mode == CLRNN_MODE_SHARD ? config->train.shards : 1;
     enum clrnn_status st;
 
     *session = NULL;
     TRY(clrnn_dataset_open(clrnn_device_log(device), config, &config->data.train, config->folder, "train",
                            CLRNN_CHECK_SHAPES_ONLY, &params.set));
     params.view.count = MIN2(MAX2(config->train.batch_size, 1u), clrnn_dataset_info(params.set)->S);
+    params.view.count = (params.view.count + shards - 1) / shards;
     st = clrnn_session_open(device, &params, session);
+    if (st == CLRNN_OK && mode == CLRNN_MODE_SHARD)
+        st = clrnn_model_cut((*session)->model, clrnn_bucket_bytes());
     if (st == CLRNN_OK)
         st = next_plan(*session, mode);
     if (st != CLRNN_OK)

@@ -115,7 +115,7 @@ enum clrnn_status clrnn_session_evaluate(struct clrnn_session *session, struct c
                                          struct clrnn_session_record *record);
 
 /** Opens a session on the first batch of data.train, checking only shapes, and creates its plan in `mode`, to
- * be examined. */
+ * be examined; in mode SHARD that of a shard, with the model's gradients cut. */
 enum clrnn_status clrnn_session_of_one_batch(struct clrnn_device *device, const struct clrnn_config *config,
                                              enum clrnn_mode mode, struct clrnn_session **session);
 /** Reads a tensor of session->plan into *values, to be freed by the caller. Without feed.keep_tensors its

@@ -3,6 +3,7 @@
 """Processes that train together by MPI: the same bytes for any number of them, refusals, lost and stopped ones, as TAP.
 
     test_ranks.py CLRNN [TEST...]"""
+import json
 import os
 import shutil
 import signal
@@ -79,6 +80,19 @@ def refused(c):
     assert not (c.folder / "run" / "metrics.jsonl").exists()
 
 
+def planned(c):
+    """clrnn plan measures the network between ranks; the first one prints."""
+    write_configs(c)
+    process = start(c, 3, ("plan", "lengths.yaml", "--set", "train.shards=8", "--json"))
+    out, err = process.communicate(timeout=300)
+    if "built without MPI" in err:
+        raise Skip("clrnn was built without MPI")
+    assert process.returncode == 0, f"{out}{err}"
+    part = json.loads(out)["shards"]
+    assert part["bytes_per_s"] > 1e5 and 0 < part["latency_s"] < 10, part
+    assert [row["ranks"] for row in part["ranks"]] == [1, 2, 4, 8], part
+
+
 def wait_for_epoch(c, process, run):
     path = c.folder / run / "metrics.jsonl"
     while process.poll() is None and not (path.exists() and '"epoch"' in path.read_text()):
@@ -132,4 +146,4 @@ def stopped(c):
 
 
 if __name__ == "__main__":
-    sys.exit(main([same_bytes, refused, stopped]))
+    sys.exit(main([same_bytes, refused, planned, stopped]))

@@ -3,6 +3,7 @@
 """Batches in shards (train.shards): the numbers of whole batches, the same after an interruption, as TAP.
 
     test_shards.py CLRNN [TEST...]"""
+import json
 import random
 import re
 import signal
@@ -137,6 +138,29 @@ def buckets(c):
     assert c.bytes("told") == c.bytes("cycle-one")
 
 
+def planned(c):
+    """clrnn plan: the buckets of all gradients, and steps of more and more ranks on paper."""
+    write_configs(c)
+    shards = "plan", "lengths.yaml", "--set", "train.shards=12"
+    plan = json.loads(c.run(*shards, "--network", "1Mb", "--json", env={"CLRNN_BUCKET_BYTES": "400"})[0])
+    part, ranks = plan["shards"], plan["shards"]["ranks"]
+    assert part["shards"] == 12 and part["samples"] == 1 and len(part["buckets"]) > 3, part
+    assert plan["param_bytes"] <= part["bytes"] == sum(bucket["bytes"] for bucket in part["buckets"]), part
+    ends = [bucket["launch"] for bucket in part["buckets"]]
+    assert ends == sorted(ends) and 0 < ends[0] < ends[-1], ends
+    assert [row["ranks"] for row in ranks] == [1, 2, 4, 8, 12], ranks
+    assert ranks[0]["speedup"] == 1 and ranks[0]["waiting"] == 0, ranks
+    for row in ranks[1:]:  # at least the way of all bytes
+        assert row["waiting"] > 0 and row["seconds"] > 8e-6 * part["bytes"], ranks
+    out, _ = c.run(*shards)
+    assert "12 shards of up to 1 samples" in out and "speed-up" not in out, out
+    assert "speed-up" in c.run(*shards, "--network", "10Gb")[0]
+    assert "shards" not in json.loads(c.run("plan", "lengths.yaml", "--json")[0])
+    for speed in ("10", "fast", "-1Gb", "0Gb"):
+        _, err = c.run(*shards, "--network", speed, status=2)
+        assert "expected a speed as 100Mb" in err, err
+
+
 def write_long(c):
     """Makes stateful.yaml a run of 80 steps an epoch."""
     draw = random.Random(8)
@@ -196,4 +220,4 @@ def refused(c):
 
 
 if __name__ == "__main__":
-    sys.exit(main([as_whole, own_statistics, staged, buckets, interrupted, checkpoints, refused]))
+    sys.exit(main([as_whole, own_statistics, staged, buckets, planned, interrupted, checkpoints, refused]))

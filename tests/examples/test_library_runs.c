@@ -138,10 +138,11 @@ static void test_run(void **state)
     assert_ok(clrnn_config_set(&f->log, config,
                                "data.valid={synthetic: {samples: 10, steps: 4, features: 3, seed: 5}}"));
     for (int json = 0; json < 2; json++) {
-        assert_ok(clrnn_plan_text(f->device, config, false, json, &plan));
+        assert_ok(clrnn_plan_text(f->device, config, &(struct clrnn_plan_text_params){.json = json}, &plan));
         assert_non_null(strstr(plan, json ? "\"rnn_bwd\"" : "rnn_bwd "));
         free(plan);
-        assert_ok(clrnn_plan_text(f->device, config, true, json, &plan));
+        assert_ok(clrnn_plan_text(f->device, config,
+                                  &(struct clrnn_plan_text_params){.predict = true, .json = json}, &plan));
         assert_null(strstr(plan, "rnn_bwd"));
         free(plan);
     }

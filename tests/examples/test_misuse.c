@@ -308,9 +308,11 @@ static void training(void **state)
     REFUSED("result", clrnn_bench, device, config, NULL, NULL);
     REFUSED("config", clrnn_data_text, &log_, NULL, false, &text);
     REFUSED("text", clrnn_data_text, &log_, config, false, NULL);
-    REFUSED_SILENTLY(clrnn_plan_text, NULL, config, false, false, &text);
-    REFUSED("config", clrnn_plan_text, device, NULL, false, false, &text);
-    REFUSED("text", clrnn_plan_text, device, config, false, false, NULL);
+    REFUSED_SILENTLY(clrnn_plan_text, NULL, config, &(struct clrnn_plan_text_params){0}, &text);
+    REFUSED("config", clrnn_plan_text, device, NULL, &(struct clrnn_plan_text_params){0}, &text);
+    REFUSED("text", clrnn_plan_text, device, config, &(struct clrnn_plan_text_params){0}, NULL);
+    REFUSED("params", clrnn_plan_text, device, config, NULL, &text);
+    REFUSED("network", clrnn_rank_network, &log_, NULL);
     REFUSED("params", clrnn_tune, &log_, config, NULL, &tuned);
     REFUSED("result", clrnn_tune, &log_, config, &tune, NULL);
     NOTHING(clrnn_tune_finish, NULL);

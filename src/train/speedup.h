@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+// What training in shards moves in a step, and what several ranks may gain: for `clrnn plan`.
+#ifndef CLRNN_SRC_TRAIN_SPEEDUP_H
+#define CLRNN_SRC_TRAIN_SPEEDUP_H
+
+#include <jansson.h>
+#include <stdio.h>
+
+#include "clrnn/train.h"
+#include "model/plan.h"
+
+struct clrnn_speedup;
+
+/** For the plan of one shard, with its model's gradients cut; runs it, and the update, a few times where
+ * there is a network. The plan must outlive it. Errors: as clrnn_plan_create and clrnn_plan_run. */
+enum clrnn_status clrnn_speedup_create(struct clrnn_plan *plan, const struct clrnn_network *network,
+                                       struct clrnn_speedup **speedup);
+void clrnn_speedup_destroy(struct clrnn_speedup **speedup);
+
+void clrnn_speedup_text(const struct clrnn_speedup *speedup, FILE *out);
+json_t *clrnn_speedup_json(const struct clrnn_speedup *speedup);
+
+#endif
