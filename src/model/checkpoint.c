@@ -79,15 +79,6 @@ static enum clrnn_status put_config(struct clrnn_bundle *b)
         return clrnn_error_memory(b->model->log, 0, "the config's text");
     st = clrnn_safetensors_add_metadata(b->writer, "clrnn.config", text);
     free(text);
-    if (st == CLRNN_OK && config->folder) {
-        char *folder = realpath(config->folder, NULL); // for later runs from any working directory
-        char *escaped = clrnn_text_escape(folder ? folder : config->folder, CLRNN_TEXT_STORED);
-
-        st = escaped ? clrnn_safetensors_add_metadata(b->writer, "clrnn.folder", escaped)
-                     : clrnn_error_memory(b->model->log, 0, "the data's folder");
-        free(escaped);
-        free(folder);
-    }
     return st;
 }
 
@@ -236,8 +227,7 @@ static enum clrnn_status parse_config(const struct clrnn_log *log, const struct 
                                       struct clrnn_config **config)
 {
     const char *text = clrnn_safetensors_metadata(file, "clrnn.config");
-    const char *escaped = clrnn_safetensors_metadata(file, "clrnn.folder");
-    char *folder = NULL, *why = NULL;
+    char *why = NULL;
     const struct clrnn_log quiet = {.fn = keep_line, .user = &why, .level = CLRNN_LOG_ERROR};
     enum clrnn_status st;
 
@@ -245,17 +235,10 @@ static enum clrnn_status parse_config(const struct clrnn_log *log, const struct 
     if (!text)
         return clrnn_error(log, CLRNN_ERR_DATA,
                            "%s: its metadata lack clrnn.config; it is no complete model file", file->path);
-    if (escaped) {
-        folder = strdup(escaped);
-        if (!folder)
-            return clrnn_error_memory(log, strlen(escaped) + 1, file->path);
-        clrnn_text_unescape(folder);
-    }
-    st = clrnn_config_parse(&quiet, text, folder, config);
+    st = clrnn_config_parse(&quiet, text, NULL, config); // its paths are absolute
     if (st != CLRNN_OK)
         st = clrnn_error(log, st == CLRNN_ERR_MEMORY ? st : CLRNN_ERR_DATA,
                          "%s: the config inside is wrong: %s", file->path, why ? why : clrnn_status_text(st));
-    free(folder);
     free(why);
     return st;
 }
