@@ -163,6 +163,12 @@ def bench():
                       CLRNN_DEVICE="pocl"), *own])
 
 
+def kills():
+    """Fifty lost ranks, one after the other."""
+    return judge(sys.executable, str(ROOT / "tests/cli/test_ranks.py"), str(ROOT / "build-check/tools/clrnn"), "killed",
+                 RANK_KILLS="50", RANK_SEED=str(time.time_ns()))
+
+
 def package():
     """The Python package installs into an environment of its own and passes its tests there."""
     with tempfile.TemporaryDirectory(prefix="clrnn-python-") as folder:
@@ -241,6 +247,7 @@ FULL = {
                                  # leaving a signal handler by siglongjmp looks to it as if the handler never ended
                                  TSAN_OPTIONS=f"report_signal_unsafe=0:suppressions={ROOT}/tests/tsan.supp"),
     "bench": bench,
+    "kills": kills,
     "gpu": gpu,
     "dist": dist,
     "debian": debian,

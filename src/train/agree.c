@@ -41,11 +41,11 @@ static enum clrnn_status hash_weights(const struct clrnn_model *m, char hex[33])
 }
 
 enum clrnn_status clrnn_agree(const struct clrnn_log *log, const struct clrnn_model *model,
-                              const struct clrnn_data_identity *data, enum clrnn_status status)
+                              enum clrnn_status status)
 {
-    char config[33] = "", weights[33] = "", sets[sizeof(data->train) + sizeof(data->valid) + 24];
-    const char *const text[] = {clrnn_version(), config, sets, weights};
-    const char *const what[] = {"version of clrnn is", "config is", "data are", "weights are"};
+    char config[33] = "", weights[33] = "";
+    const char *const text[] = {clrnn_version(), config, weights};
+    const char *const what[] = {"version of clrnn is", "config is", "weights are"};
     const char *differs = NULL;
 
     if (clrnn_ranks_count() == 1)
@@ -55,8 +55,6 @@ enum clrnn_status clrnn_agree(const struct clrnn_log *log, const struct clrnn_mo
     if (status == CLRNN_OK)
         status = hash_weights(model, weights);
     TRY(clrnn_rank_agree(status));
-    snprintf(sets, sizeof(sets), "%u:%s,%u:%s", data->train_samples, data->train, data->valid_samples,
-             data->valid);
     for (size_t i = 0; i < ARRAY_SIZE(text); i++) {
         bool same;
 

@@ -4,13 +4,12 @@
 #define CLRNN_SRC_TRAIN_AGREE_H
 
 #include "model/model.h"
-#include "train/run_folder.h"
 
 /** Before the first step, on every rank, with how its preparations went: the same status on all. Compares
- * version, config, data and weights with those of rank 0, `model` NULL only where `status` is an error.
+ * version, config and weights with those of rank 0, `model` NULL only where `status` is an error.
  * CLRNN_ERR_CONFIG where they differ. */
 enum clrnn_status clrnn_agree(const struct clrnn_log *log, const struct clrnn_model *model,
-                              const struct clrnn_data_identity *data, enum clrnn_status status);
+                              enum clrnn_status status);
 
 /** Whether two devices lay out the parameters alike, so that gradients can be added: CLRNN_ERR_ARG where not.
  */

@@ -14,23 +14,10 @@
 #include "model/layer.h"
 #include "model/network.h"
 #include "train/agree.h"
+#include "train/data_once.h"
 #include "train/folder.h"
 #include "train/ranks.h"
 #include "train/report.h"
-
-// ---------------------------------------------------------------- data
-
-static enum clrnn_status identify(struct clrnn_loop *l)
-{
-    struct clrnn_data_identity *identity = &l->identity;
-
-    *identity = (struct clrnn_data_identity){.train_samples = clrnn_dataset_info(l->data.train)->S};
-    TRY(clrnn_dataset_fingerprint(l->data.train, identity->train));
-    if (!l->data.valid)
-        return CLRNN_OK;
-    identity->valid_samples = clrnn_dataset_info(l->data.valid)->S;
-    return clrnn_dataset_fingerprint(l->data.valid, identity->valid);
-}
 
 // ---------------------------------------------------------------- model and sessions
 
@@ -190,8 +177,7 @@ static enum clrnn_status begin(struct clrnn_loop *l, const struct clrnn_config *
     TRY(make_model(l, config));
     TRY(open_sessions(l, config, NULL));
     clrnn_model_start_schedule(l->model, clrnn_feed_steps(l->train->feed));
-    TRY(clrnn_loop_check(l));
-    return identify(l);
+    return clrnn_loop_check(l);
 }
 
 static enum clrnn_status begin_folder(struct clrnn_loop *l, const struct clrnn_config *config,
@@ -224,8 +210,7 @@ static enum clrnn_status take_up(struct clrnn_loop *l, const struct clrnn_config
 {
     TRY(resume_model(l, config, path));
     TRY(open_sessions(l, config, path));
-    TRY(clrnn_loop_check(l));
-    return identify(l);
+    return clrnn_loop_check(l);
 }
 
 static enum clrnn_status take_up_folder(struct clrnn_loop *l, const struct clrnn_config *config)
@@ -273,16 +258,12 @@ static enum clrnn_status prepare(struct clrnn_loop *l)
     if (p->resume) {
         checkpoint = clrnn_path_join(p->resume, "last.safetensors");
         text = clrnn_path_join(p->resume, "config.yaml");
-        if (!checkpoint || !text) {
+        if (!checkpoint || !text)
             st = clrnn_error_memory(l->log, 0, "a path");
-            goto done;
-        }
-        if (leads)
+        else if (leads)
             st = clrnn_run_folder_open(l->log, p->resume, &l->folder);
-        if (st != CLRNN_OK)
-            goto done;
-        there = access(checkpoint, F_OK) == 0;
-        if (!config) {
+        there = st == CLRNN_OK && access(checkpoint, F_OK) == 0;
+        if (st == CLRNN_OK && !config) {
             st = clrnn_config_read(l->log, text, 0, NULL, &own);
             config = own;
         }
@@ -296,19 +277,16 @@ static enum clrnn_status prepare(struct clrnn_loop *l)
     }
     if (st == CLRNN_OK && !p->resume && p->out && leads)
         st = clrnn_run_folder_check(l->log, p->out, config);
-    if (st == CLRNN_OK)
-        st = clrnn_data_sets_open(l->log, config, CLRNN_CHECK_ALL, &l->data);
+    st = clrnn_data_once(l->log, config, st, !p->resume, &l->data, &l->identity);
     if (st == CLRNN_OK)
         st = clrnn_shards_check(l->log, config, clrnn_team_worker(l->team, 0)->count);
     if (st == CLRNN_OK)
         st = check_monitor(l, config);
-    if (st == CLRNN_OK)
+    if (st == CLRNN_OK && leads)
         st = clrnn_report_data(l);
     if (st == CLRNN_OK)
         st = there ? take_up(l, config, checkpoint) : begin(l, config);
-
-done:
-    st = clrnn_agree(l->log, l->model, &l->identity, st);
+    st = clrnn_agree(l->log, l->model, st);
     if (st == CLRNN_OK && leads) {
         st = there ? take_up_folder(l, config) : begin_folder(l, config, p->out);
         l->folder.regression = clrnn_loss_is_regression(l->config->train.loss.kind);

@@ -118,6 +118,18 @@ def has_opencl(c):
     return any(d["type"] != "reference" and not d["trouble"] for d in devices)
 
 
+def begun_anew(c):
+    """Killed before its first checkpoint, a run begins anew, and ends with the bytes of one that was not."""
+    c.run("train", "config.yaml", "--device", "ref", "--out", "whole", *harness.QUIET)
+    c.run("train", "config.yaml", "--device", "ref", "--out", "run", *harness.QUIET)
+    for path in (c.folder / "run").iterdir():
+        if path.suffix not in (".yaml", "") and path.name != "data.json":
+            path.unlink()
+    _, err = c.run("train", "--resume", "run", "--device", "ref", *harness.QUIET)
+    assert "has no checkpoint yet, the run begins anew" in err, err
+    assert c.bytes("run") == c.bytes("whole")
+
+
 def main():
     executable, count = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 100
     draw = random.Random(int(sys.argv[3]) if len(sys.argv) > 3 else 1)
@@ -135,7 +147,7 @@ def main():
         assert k.early > k.kills // 4, "most commands were over before they could be killed"
 
     sys.argv[1:] = [executable]
-    return harness.main([kills])
+    return harness.main([kills, begun_anew])
 
 
 if __name__ == "__main__":

@@ -2,9 +2,12 @@
 # SPDX-License-Identifier: MIT
 """Processes that train together by MPI: the same bytes for any number of them, refusals, lost and stopped ones, as TAP.
 
-    test_ranks.py CLRNN [TEST...]"""
+    test_ranks.py CLRNN [TEST...]
+
+RANK_KILLS=50 kills so many ranks, when and which RANK_SEED chooses."""
 import json
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -55,7 +58,7 @@ def same_bytes(c):
     c.write("own.yaml", text.replace("batchnorm: {", "batchnorm: {sync: false, "))
     cases = {"lengths": (*VALID, "--set", "train.scheduler={reduce_lr_on_plateau: {patience: 0}}"),
              "norm": (), "own": (),
-             "stateful": (), "ignored": (), "norms": (), "pieces": (),
+             "stateful": (), "ignored": ("--set", "data.normalize=standard"), "norms": (), "pieces": (),
              "cycle": ("--set", "data.valid={x: X.npy, y: y.npy}")}
     for name, more in cases.items():
         c.run(*command(name, name, *more))
@@ -77,6 +80,16 @@ def refused(c):
     assert "rank 1 on " in err and "its config is not that of rank 0" in err, err
     err = finish(start(c, 2, command("lengths", "run"), command("lengths", "run", "--set", "data.train.y=yr.npy")), 3)
     assert "rank 1 on " in err, err
+    data = bytearray((c.folder / "X.npy").read_bytes())
+    data[-4:] = b"\0\0\0\0"
+    (c.folder / "other.npy").write_bytes(data)
+
+    def reads(x):
+        return command("lengths", "run", "--set", f"data.train.x={x}.npy")
+    err = finish(start(c, 3, reads("X"), reads("X"), reads("other")), 2)
+    assert "rank 2 on " in err and "its data are not those of rank 0" in err, err
+    err = finish(start(c, 2, reads("none"), reads("X")), 3)
+    assert "none.npy" in err, err
     assert not (c.folder / "run" / "metrics.jsonl").exists()
 
 
@@ -145,5 +158,55 @@ def stopped(c):
     assert c.bytes("asked") == c.bytes("whole"), "other bytes after a stop"
 
 
+def wait_for_end(process):
+    """Output and errors of mpirun, and whether it had to be killed: where a rank is lost, Open MPI's may lock up in
+    PMIx after all processes have ended."""
+    try:
+        return *process.communicate(timeout=100), False
+    except subprocess.TimeoutExpired:
+        assert not ranks_of(process), "processes are still there"
+        process.kill()
+        return *process.communicate(), True
+
+
+def killed(c):
+    """A random rank killed in its start or at a random step: resumed with a rank less, the bits of an unbroken run."""
+    write_configs(c)
+    draw = random.Random(os.environ.get("RANK_SEED", "1"))
+    setting = "--set", "train.epochs=40", "--set", "train.checkpoint_minutes=0.0001"
+    c.run(*command("pieces", "whole", *setting))
+    steps = len(c.steps("whole"))
+    ended = {"without a folder": 0, "with a folder": 0, "before its end": 0, "after it": 0,
+             "with a hanging mpirun": 0}
+    for number in range(int(os.environ.get("RANK_KILLS", "2"))):
+        run, ranks = f"run{number}", draw.randrange(2, 5)
+        process = start(c, ranks, command("pieces", run, *setting))
+        lost, after = draw.randrange(ranks), draw.randrange(-steps // 4, steps)
+        metrics = c.folder / run / "metrics.jsonl"
+        while process.poll() is None and len(ranks_of(process)) < ranks:
+            time.sleep(0.001)
+        if after < 0:
+            time.sleep(draw.random())
+        while process.poll() is None and after > 0 and not (metrics.exists() and
+                                                            metrics.read_bytes().count(b"\n") >= after):
+            time.sleep(draw.random() / 100)
+        if process.poll() is None:
+            os.kill(ranks_of(process)[lost][1], signal.SIGKILL)
+        out, err, hangs = wait_for_end(process)
+        ended["with a hanging mpirun"] += hangs
+        done = process.returncode == 0
+        assert hangs or process.returncode in (0, 4, 9), f"exit {process.returncode}\n{out}{err}"
+        if not done:
+            assert f"rank {lost} on " in err and err.count("clrnn: error:") == 1, err
+        there = (c.folder / run / "config.yaml").exists()
+        begun = there and '"step"' in c.bytes(run, "metrics.jsonl").decode()
+        ended["after it" if done else "before its end" if begun else "with a folder" if there else
+              "without a folder"] += 1
+        finish(start(c, ranks - 1, ("train", "--resume", run, *QUIET) if there else command("pieces", run, *setting)))
+        assert c.bytes(run) == c.bytes("whole"), f"{run}: other bytes after rank {lost} of {ranks} was lost"
+        assert [s["loss"] for s in c.steps(run)] == [s["loss"] for s in c.steps("whole")], f"{run}: other steps"
+    print("# killed", ", ".join(f"{count} {when}" for when, count in ended.items()))
+
+
 if __name__ == "__main__":
-    sys.exit(main([same_bytes, refused, planned, stopped]))
+    sys.exit(main([same_bytes, refused, planned, stopped, killed]))

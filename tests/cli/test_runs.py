@@ -484,21 +484,9 @@ def terminal_words(c):
     assert out == "quiet\n" and err == "", err
 
 
-def begun_anew(c):
-    """Killed before its first checkpoint, a run begins anew, and ends with the bytes of one that was not."""
-    c.run("train", "config.yaml", "--device", "ref", "--out", "whole", *harness.QUIET)
-    c.run("train", "config.yaml", "--device", "ref", "--out", "run", *harness.QUIET)
-    for path in (c.folder / "run").iterdir():
-        if path.suffix not in (".yaml", "") and path.name != "data.json":
-            path.unlink()
-    _, err = c.run("train", "--resume", "run", "--device", "ref", *harness.QUIET)
-    assert "has no checkpoint yet, the run begins anew" in err, err
-    assert c.bytes("run") == c.bytes("whole")
-
-
 if __name__ == "__main__":
     sys.exit(harness.main([run_folder, checkpoints, same_twice, broken_as_asked, interrupted, interrupted_early,
-                           killed_and_resumed, begun_anew,
+                           killed_and_resumed,
                            *[killed_in(name) for name in VARIANTS], resume_changed, resume_refuses, predictions,
                            plans, normalized_targets, series_split, balanced_weights, batches_without_labels,
                            vector_targets, synthetic_data, terminal_words]))
