@@ -85,7 +85,22 @@ def sources(*folders):
 
 def tests():
     """All tests on PoCL, those of the kernels on rusticl and Oclgrind."""
-    return add([run.run(name, ROOT / "build-check") if run.installed(name) else SKIPPED for name in run.PASSES])
+    return add([run.run(name, ROOT / "build-check") if run.installed(name) else SKIPPED for name in run.PASSES
+                if name != "intel"])
+
+
+def intel():
+    """The kernels' tests on Intel's CPU runtime, which PyPI has for x86-64; it is kept in build-intel (0.8 GB)."""
+    if not run.installed("intel"):
+        for command in ([sys.executable, "-m", "venv", str(run.INTEL)],
+                        [str(run.INTEL / "bin/python"), "-m", "pip", "install", "-q", "intel-opencl-rt",
+                         "intel-cmplr-lib-rt"]):
+            made = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+            if made.returncode:
+                shutil.rmtree(run.INTEL, ignore_errors=True)
+                print(f"skipped: {shlex.join(command[1:])}: {(made.stdout.strip().splitlines() or ['failed'])[-1]}")
+                return SKIPPED
+    return run.run("intel", ROOT / "build-check")
 
 
 def release():
@@ -246,6 +261,7 @@ FULL = {
     "threads": functools.partial(sanitized, "threads", "thread", THREADED,
                                  # leaving a signal handler by siglongjmp looks to it as if the handler never ended
                                  TSAN_OPTIONS=f"report_signal_unsafe=0:suppressions={ROOT}/tests/tsan.supp"),
+    "intel": intel,
     "bench": bench,
     "kills": kills,
     "gpu": gpu,

@@ -18,6 +18,10 @@ import time
 
 import oclgrind
 
+# Intel's CPU runtime, in the virtual environment that the job intel of tests/jobs.py makes.
+INTEL = pathlib.Path(__file__).resolve().parent.parent / "build-intel"
+INTEL_LIBRARY = INTEL / "lib" / "libintelocl.so"
+
 # The suites of a pass; None: all. Oclgrind simulates every instruction: kernels and one run, at tiny sizes; what its
 # checks find fails the pass.
 PASSES = {
@@ -27,6 +31,10 @@ PASSES = {
         "env": {"CLRNN_DEVICE": "rusticl", "RUSTICL_ENABLE": "llvmpipe", "CLRNN_TEST_SMALL": "1"},
     },
     "oclgrind": {"suites": ["ops", "groups", "variants", "run"], "env": {}},
+    "intel": {
+        "suites": ["device", "ops", "groups", "variants", "model", "run", "parity"],
+        "env": {"CLRNN_DEVICE": "intel", "OCL_ICD_VENDORS": str(INTEL_LIBRARY)},
+    },
 }
 TAP_LINE = re.compile(r"^(not )?ok \d+(?: - (.*?))?(?:\s*#\s*(SKIP|skip).*)?$", re.M)
 
@@ -35,6 +43,8 @@ def installed(name):
     """Whether the implementation is there."""
     if name == "oclgrind":
         return oclgrind.installed()
+    if name == "intel":
+        return INTEL_LIBRARY.exists()
     listing = subprocess.run(["clinfo", "-l"], capture_output=True, text=True, check=False,
                              env={**os.environ, "RUSTICL_ENABLE": "llvmpipe"}).stdout.lower()
     return {"pocl": "portable computing language", "rusticl": "rusticl"}[name] in listing
