@@ -22,6 +22,8 @@ enum {
     MOST_PACKED = 1 << 24
 };
 
+enum { LEAST_BLOCK = 48, BLOCK_STEP = 24 }; // rows of A: both heights of a tile divide them
+
 // One way to divide C and K: a work-item computes m_block rows, n_block columns and k_part of K.
 struct tiling {
     uint32_t m_block, n_block, k_part;
@@ -46,6 +48,15 @@ static uint32_t packed_rows_size(const struct tile *t)
     return t->block / t->rows * (t->kc * t->rows + 8);
 }
 
+// Local memory with the widest panel and whatever height: the same for every tile, so that kc is too. The
+// order of a sum depends on kc, and must not on which tile is taken.
+static uint64_t most_local_bytes(const struct tile *t)
+{
+    const uint64_t panel = 4ull * t->width;
+
+    return 4 * (t->kc * panel + t->kc * t->block + t->block / 6 * 8 + 8 * panel);
+}
+
 // The tile for panels of `vectors`, at most 4: 24 accumulators of 32 registers with AVX-512 (16 with 2
 // vectors), 12 of 16 with AVX, SSE and (leaving some unused) NEON.
 static struct tile tile_of(const struct clrnn_device *device, uint32_t vectors)
@@ -62,10 +73,10 @@ static struct tile tile_of(const struct clrnn_device *device, uint32_t vectors)
         t.rows = 6;
         t.panel = t.width * 2;
     }
-    if (info->local_bytes < 4ull * (t.kc * t.panel + packed_rows_size(&t) + t.rows * t.panel)) {
-        t.kc = 64;
-        t.block = 48; // fits the 32 KiB that every OpenCL device has
-    }
+    while (t.block > LEAST_BLOCK && info->local_bytes < most_local_bytes(&t))
+        t.block -= BLOCK_STEP;
+    if (info->local_bytes < most_local_bytes(&t))
+        t.kc = 64; // fits the 32 KiB that every OpenCL device has
     return t;
 }
 
