@@ -327,6 +327,9 @@ kernel void recurrent_step_bwd(struct recurrent_args args, global const real *in
 #endif
 }
 
+// Rows that are prefetched: the next one is so far away that processors do not foresee it.
+#define SUMS_AHEAD 16u
+
 // dbias, dgain [blocks, C] from block `begun` on, or NULL: sums over a block's valid rows of g [rows, C] and of g x,
 // both from row `start` on, which is row `row` of the sequence. Blocks are counted from the first row, or from the last
 // if `reverse`.
@@ -344,9 +347,12 @@ kernel void recurrent_sums(global const real *g, global const real *x, global co
     for (uint r = first; r < last; bias_sum = total_run(bias_sum), gain_sum = total_run(gain_sum))
         for (const uint stop = min(last, r + RUN); r < stop; r++)
             if (row_valid(lengths, N, row + r)) {
-                const size_t at = ((size_t)start + r) * C + c;
+                const size_t at = ((size_t)start + r) * C + c, ahead = at + (size_t)min(SUMS_AHEAD, last - 1 - r) * C;
                 const realv v = load(g + at, C - c);
 
+                PREFETCH(g + ahead);
+                if (dgain)
+                    PREFETCH(x + ahead);
                 bias_sum = total_add(bias_sum, v);
                 if (dgain)
                     gain_sum = total_add(gain_sum, v * load(x + at, C - c));
