@@ -170,6 +170,7 @@ static inline void backward(const ctc_sample *s, global real *alpha, size_t step
     const int last = (int)s->states - 1;
     real shift = 0.0f;
 
+    LANE_FENCE(); // every lane has read alpha's last row, in forward
     for (uint t = steps; t-- > 0;) {
         const size_t r = (size_t)t * s->N + s->n;
         global real *row = alpha + t * step + PAD, *slope = dx + r * s->C;
