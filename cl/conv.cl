@@ -29,10 +29,9 @@ kernel void conv_gather(global const real *x, global const int *lengths, global 
         const size_t stop = min(last, e + (C - c));
         const int t = (int)(t_out * stride + k * dilation) - (int)padding;
         const int length = lengths != 0 ? min(lengths[n], (int)T) : (int)T;
-        global const real *from = x + ((size_t)t * N + n) * C + c;
 
         if (t >= 0 && t < length)
-            copy(columns + e, from, (uint)(stop - e));
+            copy(columns + e, x + ((size_t)t * N + n) * C + c, (uint)(stop - e));
         else
             for (; e < stop; e += WIDTH)
                 store((realv)(0.0f), columns + e, (uint)(stop - e));

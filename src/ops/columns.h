@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Launches used by several ops: sums over rows, and copies with padding set to zero.
+// Launches used by several ops: sums over rows, copies with padding set to zero, and products with a bias.
 #ifndef CLRNN_SRC_OPS_COLUMNS_H
 #define CLRNN_SRC_OPS_COLUMNS_H
 

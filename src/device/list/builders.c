@@ -291,7 +291,7 @@ static bool copy_name(char to[NAME], const char *from)
     return true;
 }
 
-// Copies an argument; `used` bytes of job->data are taken. False: there is no room.
+// Copies an argument; `used` bytes of job->data are taken. False: they do not fit.
 static bool copy_arg(struct job *job, const struct clrnn_arg *a, size_t *used)
 {
     const float real = (float)a->real;
@@ -311,7 +311,7 @@ static bool copy_arg(struct job *job, const struct clrnn_arg *a, size_t *used)
     return true;
 }
 
-// Copies what the caller has; false: a builder would compile something else, or has no room for it.
+// Copies what the caller has; false: a builder would compile something else, or lacks the space.
 static bool copy(struct job *to, const struct clrnn_builders_job *from)
 {
     uint64_t bytes = 0;
