@@ -33,18 +33,31 @@ static inline __attribute__((always_inline)) void accumulate_rows(real *tile, co
             acc[r][p] = vec_load(r * SLOTS + (p == P - 1 ? last_slot : p), tile);
     }
     for (uint k = 0; k < K; k++, w += P * WIDTH, next += WIDTH) {
-        realv wk[P];
-
         PREFETCH(next);
+        // Beside a tile of 12 vectors, 16 registers hold the rows' numbers or the weights, whichever are fewer, not both.
+        if (rows < P) {
+            realv ak[ROWS];
+
+            FOR_ROWS(r) ak[r] = (realv)(a[r * ld + k]);
 #pragma unroll
-        for (int p = 0; p < P; p++)
-            wk[p] = vec_load(p, w);
-        FOR_ROWS(r)
-        {
-            const realv ak = (realv)(a[r * ld + k]);
+            for (int p = 0; p < P; p++) {
+                const realv wk = vec_load(p, w);
+
+                FOR_ROWS(r) acc[r][p] = FMA(ak[r], wk, acc[r][p]);
+            }
+        } else {
+            realv wk[P];
+
 #pragma unroll
             for (int p = 0; p < P; p++)
-                acc[r][p] = FMA(ak, wk[p], acc[r][p]);
+                wk[p] = vec_load(p, w);
+            FOR_ROWS(r)
+            {
+                const realv ak = (realv)(a[r * ld + k]);
+#pragma unroll
+                for (int p = 0; p < P; p++)
+                    acc[r][p] = FMA(ak, wk[p], acc[r][p]);
+            }
         }
     }
     FOR_ROWS(r)
