@@ -126,18 +126,34 @@ kernel void rnn_single_fwd(struct rnn_args args, global const real *x, global co
                 sum[r][v] = 0.0f;
         }
         for (uint k = 0; k < C; k++) {
-            realv w[V];
+            if (ROWS < V) { // 16 registers hold, beside the sums, the fewer of the two, not both
+                realv one[ROWS];
 
 #pragma unroll
-            for (int v = 0; v < V; v++)
-                w[v] = vec_load(v, panel + k * V * WIDTH);
+                for (int r = 0; r < ROWS; r++)
+                    one[r] = row[r][k];
 #pragma unroll
-            for (int r = 0; r < ROWS; r++) {
-                const realv one = row[r][k];
+                for (int v = 0; v < V; v++) {
+                    const realv w = vec_load(v, panel + k * V * WIDTH);
+
+#pragma unroll
+                    for (int r = 0; r < ROWS; r++)
+                        sum[r][v] = FMA(one[r], w, sum[r][v]);
+                }
+            } else {
+                realv w[V];
 
 #pragma unroll
                 for (int v = 0; v < V; v++)
-                    sum[r][v] = FMA(one, w[v], sum[r][v]);
+                    w[v] = vec_load(v, panel + k * V * WIDTH);
+#pragma unroll
+                for (int r = 0; r < ROWS; r++) {
+                    const realv one = row[r][k];
+
+#pragma unroll
+                    for (int v = 0; v < V; v++)
+                        sum[r][v] = FMA(one, w[v], sum[r][v]);
+                }
             }
         }
         for (uint r = 0; r < min((uint)ROWS, last - n); r++)
