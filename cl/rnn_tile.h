@@ -34,7 +34,7 @@ static inline __attribute__((always_inline)) void accumulate_rows(real *tile, co
     }
     for (uint k = 0; k < K; k++, w += P * WIDTH, next += WIDTH) {
         PREFETCH(next);
-        // Beside a tile of 12 vectors, 16 registers hold the rows' numbers or the weights, whichever are fewer, not both.
+        // Beside a tile of 12 vectors, 16 registers hold the rows' numbers or the weights, the fewer, not both.
         if (rows < P) {
             realv ak[ROWS];
 

@@ -18,6 +18,7 @@ enum {
     SUM_NUMBERS = 2048,
     PACK_K = 256,
     MOST_STEP = 3072,
+    MOST_COLUMNS = 512,
     MOST_PARTIAL = 1 << 28,
     MOST_PACKED = 1 << 24
 };
@@ -102,7 +103,8 @@ static uint32_t step_of(const struct clrnn_gemm *g, const struct tile *t, const 
 // Estimated cycles. The weights were fitted to 750 measured tilings of 16 shapes on AVX-512 (two FMA and
 // two loads a cycle); only their proportions matter. The time is that of the busiest core; with several
 // work-items come the cost of waking threads and, on average, a tenth of a work-item's time waiting for the
-// last one.
+// last one. Vectors of 8 or 4 have narrower panels: an item's first pass over A, which is not in its second-
+// level cache, is shared by fewer columns and counts (measured on AVX2).
 static double estimate(const struct batch *b, const struct tile *t, uint32_t cores, const struct tiling *c)
 {
     const struct clrnn_gemm *g = &b->gemm[0];
@@ -117,11 +119,12 @@ static double estimate(const struct batch *b, const struct tile *t, uint32_t cor
     const double pack_all =
         c->packed ? 8000 + (double)clrnn_divide_up(g->N, t->panel) * vecs * g->K * 12 / cores : 0;
     const double pack_a = g->transpose_a ? each * k * c->m_block / t->width * 8 : 0;
+    const double read_a = g->transpose_a || t->width == 16 ? 0 : each * k * c->m_block * 0.4;
     const double results = b->count * (double)g->M * g->N / cores;
     const double sum =
         c->parts > 1 ? 4000 + results * (10.0 / t->width * (c->parts + 1) + (b->transposed ? 4 : 0)) : 0;
     const double store = b->transposed && c->parts == 1 ? tiles * panels * t->rows * t->panel * steps * 4 : 0;
-    const double item = multiply + pack_a + pack_b + store + 500;
+    const double item = multiply + pack_a + read_a + pack_b + store + 500;
 
     return (items > 1 ? (ceil(items / cores) + 0.1) * item + 4000 : item) + pack_all + sum;
 }
@@ -167,7 +170,7 @@ static struct tiling choose_tiling(const struct batch *b, const struct tile *t, 
     if (t->brief)
         return try_tiling(b, t, cores, t->rows, 1, clrnn_divide_up(K, BRIEF_K), false, false);
     for (uint32_t rows = t->rows; rows <= t->block; rows *= 2)
-        for (uint32_t panels = 1; panels <= 8; panels *= 2)
+        for (uint32_t panels = 1; panels <= MOST_COLUMNS / t->panel; panels *= 2)
             for (uint32_t parts = 1; parts <= most && (parts == 1 || K / parts >= 64); parts *= 2)
                 for (int packed = 0; packed <= may_pack(b, t); packed++)
                     for (int paired = 0; paired <= may_pair(b); paired++) {
