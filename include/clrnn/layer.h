@@ -98,6 +98,7 @@ struct clrnn_layer_gradients {
     const float *dy, *dhn, *dcn; // of the outputs; NULL: zero. dy in padding is ignored
     float *dx, *dh0, *dc0;       // of the inputs; NULL: not wanted. dh0, dc0: where forward had h0, c0
     float *const *dweights;      // [param_count], each NULL where it is not wanted; NULL: none is
+    const float *const *weights; // [param_count], those of the forward, if the layer has others since
 };
 
 /**
@@ -105,7 +106,7 @@ struct clrnn_layer_gradients {
  * device. It may be called more than once for a pass (the forward is then run again, with the same masks).
  *
  * Errors  CLRNN_ERR_ARG: dx after no_dx; dh0 or dc0 where there was no h0 or c0; the layer has other weights
- * than in the forward. CLRNN_ERR_BUILD, CLRNN_ERR_MEMORY, CLRNN_ERR_DEVICE.
+ * than in the forward, and they are not given. CLRNN_ERR_BUILD, CLRNN_ERR_MEMORY, CLRNN_ERR_DEVICE.
  */
 CLRNN_API enum clrnn_status clrnn_layer_backward(struct clrnn_layer_pass *pass,
                                                  const struct clrnn_layer_gradients *gradients);

@@ -9,6 +9,6 @@
 #define CLRNN_VERSION_PATCH 0
 
 /** Incremented when these headers change; also the soname's number. meson.build lists the changes. */
-#define CLRNN_API_VERSION 42
+#define CLRNN_API_VERSION 43
 
 #endif

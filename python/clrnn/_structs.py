@@ -110,7 +110,7 @@ LayerParams = _struct("layer_params", """enum kind; uint32_t input_size, hidden_
 LayerInput = _struct("layer_input", """uint32_t T, N; void *x, *lengths, *h0, *c0, *weights; bool training; uint64_t seed;
     bool no_dx""")
 LayerOutput = _struct("layer_output", "void *y, *hn, *cn")
-LayerGradients = _struct("layer_gradients", "void *dy, *dhn, *dcn, *dx, *dh0, *dc0, *dweights")
+LayerGradients = _struct("layer_gradients", "void *dy, *dhn, *dcn, *dx, *dh0, *dc0, *dweights, *weights")
 
 
 class Record(dict):

@@ -325,7 +325,7 @@ static enum clrnn_status check_gradients(const struct clrnn_layer_pass *p,
     if ((g->dh0 && !p->shape.h0) || (g->dc0 && !p->shape.c0))
         return clrnn_error(p->layer->log, CLRNN_ERR_ARG, "%s is wanted, but forward had no %s",
                            g->dh0 ? "dh0" : "dc0", g->dh0 ? "h0" : "c0");
-    if (p->version != p->layer->version)
+    if (!g->weights && p->version != p->layer->version)
         return clrnn_error(
             p->layer->log, CLRNN_ERR_ARG,
             "the layer's weights have changed since the forward that this backward belongs to");
@@ -386,6 +386,8 @@ static enum clrnn_status run_backward(struct clrnn_layer_pass *pass,
     // Only the list with the gradients of final states reads no dy in padding.
     const bool final = gradients->dhn || gradients->dcn || pass->shape.lengths;
 
+    TRY(take_weights(pass->layer, gradients->weights));
+    pass->version = pass->layer->version;
     if (pass->consumed)
         TRY(clrnn_pass_run(pass, PASS_FORWARD));
     pass->consumed = true;

@@ -74,8 +74,13 @@ static void set_up(struct fixture *f, struct arrays *a, const struct clrnn_layer
                                           .c0 = lstm ? a->c0 : NULL,
                                           .weights = a->given};
     a->output = (struct clrnn_layer_output){a->made[0], a->made[1], lstm ? a->made[2] : NULL};
-    a->gradients = (struct clrnn_layer_gradients){
-        a->dy, a->dhn, lstm ? a->dcn : NULL, a->made[3], a->made[4], lstm ? a->made[5] : NULL, a->dweights};
+    a->gradients = (struct clrnn_layer_gradients){.dy = a->dy,
+                                                  .dhn = a->dhn,
+                                                  .dcn = lstm ? a->dcn : NULL,
+                                                  .dx = a->made[3],
+                                                  .dh0 = a->made[4],
+                                                  .dc0 = lstm ? a->made[5] : NULL,
+                                                  .dweights = a->dweights};
 }
 
 static size_t check_part(const char *what, const float *got, const double *want, size_t count)
@@ -102,6 +107,44 @@ static void check(const struct arrays *a, const double *want, size_t count)
         at += check_part(clrnn_layer_param(a->layer, i)->name, a->dweight[i], at,
                          clrnn_layer_param(a->layer, i)->count);
     assert_int_equal(at - want, count);
+}
+
+static void refused(struct fixture *f, enum clrnn_status st, enum clrnn_status want, const char *words)
+{
+    if (st != want || !strstr(f->error, words))
+        fail_msg("got status %d and \"%s\", want %d and \"%s\"", (int)st, f->error, (int)want, words);
+    f->error[0] = '\0';
+}
+
+// A backward whose forward had other weights than the layer has now, and is given them.
+static void run_with_weights_of_before(struct fixture *f, const struct clrnn_layer_params *params,
+                                       const double *want, size_t count)
+{
+    static struct arrays a;
+    const float *others[WEIGHTS];
+    float zeros[MOST] = {0}, unwanted[MOST];
+    struct clrnn_layer_pass *pass = NULL, *other = NULL;
+
+    set_up(f, &a, params);
+    assert_int_equal(clrnn_layer_forward(a.layer, &a.input, &a.output, &pass), CLRNN_OK);
+    for (size_t i = 0; i < a.weights; i++)
+        others[i] = zeros;
+    a.input.weights = others;
+    assert_int_equal(
+        clrnn_layer_forward(a.layer, &a.input, &(struct clrnn_layer_output){unwanted, NULL, NULL}, &other),
+        CLRNN_OK);
+    refused(f, clrnn_layer_backward(pass, &a.gradients), CLRNN_ERR_ARG, "weights have changed");
+    a.gradients.weights = a.given;
+    for (int i = 0; i < 2; i++) { // the second runs the forward again
+        assert_int_equal(clrnn_layer_backward(pass, &a.gradients), CLRNN_OK);
+        check(&a, want, count);
+        a.gradients.weights = others;
+        assert_int_equal(clrnn_layer_backward(other, &a.gradients), CLRNN_OK);
+        a.gradients.weights = a.given;
+    }
+    clrnn_layer_pass_destroy(&other);
+    clrnn_layer_pass_destroy(&pass);
+    clrnn_layer_destroy(&a.layer);
 }
 
 static void run(struct fixture *f, const struct clrnn_layer_params *params, const double *want, size_t count)
@@ -182,6 +225,8 @@ static void check_all(struct fixture *f)
     run(f, &gru, golden_layer_gru, ARRAY_SIZE(golden_layer_gru));
     run(f, &lstm, golden_layer_lstm, ARRAY_SIZE(golden_layer_lstm));
     run(f, &projected, golden_layer_projected, ARRAY_SIZE(golden_layer_projected));
+    run_with_weights_of_before(f, &gru, golden_layer_gru, ARRAY_SIZE(golden_layer_gru));
+    run_with_weights_of_before(f, &projected, golden_layer_projected, ARRAY_SIZE(golden_layer_projected));
     check_no_final(f, &rnn);
     check_no_final(f, &gru);
     check_no_final(f, &lstm);
@@ -235,13 +280,6 @@ static void test_weights(void **state)
     assert_non_null(strstr(f.error, "no weight 16"));
     clrnn_layer_destroy(&layer);
     fixture_close(&f);
-}
-
-static void refused(struct fixture *f, enum clrnn_status st, enum clrnn_status want, const char *words)
-{
-    if (st != want || !strstr(f->error, words))
-        fail_msg("got status %d and \"%s\", want %d and \"%s\"", (int)st, f->error, (int)want, words);
-    f->error[0] = '\0';
 }
 
 static void test_refusals(void **state)
