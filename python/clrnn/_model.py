@@ -11,7 +11,7 @@ from typing import Any, Dict, List, Mapping, Optional
 import numpy as np
 
 from ._data import ArrayLike, Set, scratch
-from ._library import Log, check, library, text_of
+from ._library import DeviceError, Log, check, library, text_of
 from ._structs import DeviceInfo, DeviceList, DeviceParams, EvalResult, Record, plain
 
 _TYPES = ("CPU", "GPU", "accelerator", "reference")
@@ -63,7 +63,7 @@ class Device:
     _opening = threading.Lock()
 
     def __init__(self, select: Optional[str]) -> None:
-        self.select = select
+        self.select, self.process = select, os.getpid()
         self.log, self.handle, self.lock = Log(), ctypes.c_void_p(), threading.RLock()
         params = DeviceParams(select=None if select is None else select.encode(), log=ctypes.addressof(self.log))
         check(library().clrnn_device_open(ctypes.byref(params), ctypes.byref(self.handle)), self.log)
@@ -73,6 +73,8 @@ class Device:
         """The device of a specification ("cpu", "gpu", "0:0", "ref", part of a name), opened once in a process."""
         select = select or os.environ.get("CLRNN_DEVICE") or None
         with cls._opening:
+            for device in cls._open.values() if select != "ref" else ():
+                device.check_process()
             if select not in cls._open:
                 cls._open[select] = cls(select)
             return cls._open[select]
@@ -82,8 +84,19 @@ class Device:
         """What selects it: "0:0", "ref"."""
         return _spec(ctypes.cast(library().clrnn_device_info(self.handle), ctypes.POINTER(DeviceInfo)).contents)
 
+    def is_here(self) -> bool:
+        """Whether it can be used in this process: drivers have threads, which a fork leaves behind."""
+        return self.process == os.getpid() or self.spec == "ref"
+
+    def check_process(self) -> None:
+        """Raises DeviceError where it cannot."""
+        if not self.is_here():
+            raise DeviceError(f"device {self.spec} was opened before this process was forked, which OpenCL drivers do not "
+                              "survive: start processes with \"spawn\", or use clRNN in the forked ones only")
+
     def call(self, name: str, *arguments: Any) -> int:
         """Calls a function of the library and raises its error. Returns the status: 0, 1 (FAILED), 9 (INTERRUPTED)."""
+        self.check_process()
         with self.lock:
             status = getattr(library(), name)(*arguments)
             if status != 9:
@@ -99,7 +112,7 @@ class Model:
         device.call("clrnn_model_open", device.handle, os.fsencode(path), ctypes.byref(self.handle))
 
     def __del__(self) -> None:
-        if getattr(self, "handle", None):
+        if getattr(self, "handle", None) and self.device.is_here():
             with self.device.lock:
                 library().clrnn_model_destroy(ctypes.byref(self.handle))
 

@@ -13,7 +13,6 @@ from typing import Any, List, Optional, Sequence, Tuple, Union
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from ._library import ArgumentError, library
@@ -34,6 +33,14 @@ def _pointers(tensors: Sequence[Optional[Tensor]]) -> Any:
     return (ctypes.c_void_p * len(tensors))(*[_at(t) for t in tensors])
 
 
+def _check_tensor(name: str, tensor: Tensor) -> None:
+    if tensor.device.type != "cpu":
+        raise ArgumentError(f"{name} is on {tensor.device}, expected on the CPU: clrnn.torch moves tensors to its OpenCL "
+                            "device itself")
+    if tensor.dtype != torch.float32:
+        raise ArgumentError(f"{name} is {tensor.dtype}, expected torch.float32")
+
+
 class _Layer:
     """A layer of the library, made when it is first needed; copies and pickles of it are new ones."""
 
@@ -42,6 +49,8 @@ class _Layer:
     def __init__(self, select: Optional[str], arguments: dict) -> None:
         self.select, self.arguments, self.handle = select, arguments, ctypes.c_void_p()
         self.names: List[str] = []
+        self.shapes: List[Tuple[int, ...]] = []
+        self.forwards = self.has = 0    # how many there were; the one whose weights the device has
 
     def make(self) -> None:
         """Makes it where it is not made. Raises DeviceError, ArgumentError, ConfigError."""
@@ -51,14 +60,16 @@ class _Layer:
             self.device, params = Device.get(self.select), LayerParams(**self.arguments)
             self.device.call("clrnn_layer_create", self.device.handle, ctypes.byref(params), ctypes.byref(self.handle))
             lib = library()
-            self.names = [lib.clrnn_layer_param(self.handle, ctypes.c_size_t(i)).contents.name.decode()
-                          for i in range(lib.clrnn_layer_param_count(self.handle))]
+            params = [lib.clrnn_layer_param(self.handle, ctypes.c_size_t(i)).contents
+                      for i in range(lib.clrnn_layer_param_count(self.handle))]
+            self.names = [p.name.decode() for p in params]
+            self.shapes = [tuple(p.shape[:p.ndim]) for p in params]
 
     def __reduce__(self) -> tuple:
         return _Layer, (self.select, self.arguments)
 
     def __del__(self) -> None:
-        if getattr(self, "handle", None):
+        if getattr(self, "handle", None) and self.device.is_here():
             with self.device.lock:
                 library().clrnn_layer_destroy(ctypes.byref(self.handle))
 
@@ -67,12 +78,25 @@ class _Pass:
     """What a forward left for its backward; holds the layer."""
 
     def __init__(self, layer: _Layer) -> None:
-        self.layer, self.handle = layer, ctypes.c_void_p()
+        self.layer, self.handle, self.number = layer, ctypes.c_void_p(), 0
 
     def __del__(self) -> None:
-        if self.handle:
+        if getattr(self, "handle", None) and self.layer.device.is_here():
             with self.layer.device.lock:
                 library().clrnn_layer_pass_destroy(ctypes.byref(self.handle))
+
+
+class _Once(torch.autograd.Function):
+    """The gradients of a backward, which cannot be differentiated again."""
+
+    @staticmethod
+    def forward(ctx: Any, anchor: Tensor, *gradients: Optional[Tensor]) -> Tuple[Optional[Tensor], ...]:
+        return tuple(None if g is None else g.view_as(g) for g in gradients)
+
+    @staticmethod
+    def backward(ctx: Any, *_: Any) -> tuple:
+        raise RuntimeError("the gradients of a layer of clrnn.torch cannot be differentiated again: where a loss holds "
+                           "gradients (gradient penalty, Hessian), use torch.nn's layer")
 
 
 class _Run(torch.autograd.Function):
@@ -87,36 +111,60 @@ class _Run(torch.autograd.Function):
         held = [w.detach().contiguous() for w in weights]
         y, hn = x.new_empty(T, N, D * P), x.new_empty(levels, N, P)
         cn = x.new_empty(levels, N, H) if options["cell"] else None
+        kept = _Pass(layer) if options["grad"] else None
+        if kept:
+            ctx.kept, ctx.shapes = kept, (x.shape, hn.shape, None if cn is None else cn.shape)
+            ctx.save_for_backward(*weights)  # torch then refuses a backward after weights have changed in place
+            ctx.set_materialize_grads(False)
+        if N == 0:
+            return y, hn, cn
         lengths, pointers = options["lengths"], _pointers(held)
         given = LayerInput(T=T, N=N, x=_at(x), lengths=_at(lengths), h0=_at(h0), c0=_at(c0),
                            weights=ctypes.addressof(pointers), training=options["training"], seed=options["seed"],
                            no_dx=not ctx.needs_input_grad[2])
         made = LayerOutput(y=_at(y), hn=_at(hn), cn=_at(cn))
-        kept = _Pass(layer) if options["grad"] else None
-        layer.device.call("clrnn_layer_forward", layer.handle, ctypes.byref(given), ctypes.byref(made),
-                          ctypes.byref(kept.handle) if kept else None)
-        if kept:
-            ctx.kept, ctx.shapes = kept, (x.shape, hn.shape, None if cn is None else cn.shape)
-            ctx.states = h0 is not None
-            ctx.save_for_backward(*weights)  # torch then refuses a backward after weights have changed in place
-            ctx.set_materialize_grads(False)
+        with layer.device.lock:
+            layer.device.call("clrnn_layer_forward", layer.handle, ctypes.byref(given), ctypes.byref(made),
+                              ctypes.byref(kept.handle) if kept else None)
+            layer.forwards = layer.has = layer.forwards + 1
+            if kept:
+                kept.number = layer.has
         return y, hn, cn
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, dy: Optional[Tensor], dhn: Optional[Tensor], dcn: Optional[Tensor]) -> tuple:
+    def backward(ctx: Any, *given: Optional[Tensor]) -> tuple:
         needs, weights = ctx.needs_input_grad, ctx.saved_tensors
-        dy, dhn, dcn = (None if t is None else t.contiguous() for t in (dy, dhn, dcn))
+        dy, dhn, dcn = (None if t is None else t.detach().contiguous() for t in given)
         like = weights[0]
         dx, dh0, dc0 = (like.new_empty(shape) if needed and shape is not None else None
                         for needed, shape in zip(needs[2:5], ctx.shapes))
         dweights = [torch.empty_like(w, memory_format=torch.contiguous_format) if needed else None
                     for w, needed in zip(weights, needs[5:])]
-        pointers = _pointers(dweights)
-        gradients = LayerGradients(dy=_at(dy), dhn=_at(dhn), dcn=_at(dcn), dx=_at(dx), dh0=_at(dh0), dc0=_at(dc0),
-                                   dweights=ctypes.addressof(pointers) if any(needs[5:]) else None)
-        ctx.kept.layer.device.call("clrnn_layer_backward", ctx.kept.handle, ctypes.byref(gradients))
-        return (None, None, dx, dh0, dc0, *dweights)
+        if ctx.kept.handle:
+            pointers, held = _pointers(dweights), [w.detach().contiguous() for w in weights]
+            theirs, layer = _pointers(held), ctx.kept.layer
+            gradients = LayerGradients(dy=_at(dy), dhn=_at(dhn), dcn=_at(dcn), dx=_at(dx), dh0=_at(dh0), dc0=_at(dc0),
+                                       dweights=ctypes.addressof(pointers) if any(needs[5:]) else None)
+            with layer.device.lock:
+                if layer.has != ctx.kept.number:
+                    gradients.weights = ctypes.addressof(theirs)
+                layer.device.call("clrnn_layer_backward", ctx.kept.handle, ctypes.byref(gradients))
+                layer.has = ctx.kept.number
+        else:  # no samples
+            for t in dweights:
+                if t is not None:
+                    t.zero_()
+        made = (dx, dh0, dc0, *dweights)
+        if torch.is_grad_enabled():  # create_graph
+            made = _Once.apply(torch.empty(0, requires_grad=True), *made)
+        return (None, None, *made)
+
+
+def _autocasts() -> bool:
+    try:
+        return torch.is_autocast_enabled("cpu")
+    except TypeError:  # torch before 2.4
+        return torch.is_autocast_cpu_enabled()
 
 
 class _OnDevice:
@@ -142,11 +190,13 @@ class _OnDevice:
         """y, hn and for an lstm cn of x (T, N, C) and states (L*D, N, ...)."""
         self._layer.make()
         weights = [getattr(self, name) for name in self._layer.names]
-        if x.device.type != "cpu" or weights[0].device.type != "cpu":
-            raise ArgumentError(f"x is on {x.device} and the weights on {weights[0].device}, expected both on the CPU: "
-                                "clrnn.torch moves them to its OpenCL device itself")
-        if x.dtype != torch.float32 or weights[0].dtype != torch.float32:
-            raise ArgumentError(f"x is {x.dtype} and the weights are {weights[0].dtype}, expected torch.float32")
+        if _autocasts():
+            x, *states = (t.float() if t is not None and t.is_floating_point() else t for t in (x, *states))
+        self._check(x, states)
+        for name, w, shape in zip(self._layer.names, weights, self._layer.shapes):
+            _check_tensor(name, w)
+            if tuple(w.shape) != shape:
+                raise ArgumentError(f"{name} is {list(w.shape)}, expected {list(shape)}")
         drops = self.training and self.dropout > 0 and self.num_layers > 1
         D = 2 if self.bidirectional else 1
         options = {"levels": self.num_layers * D, "D": D, "P": self.proj_size or self.hidden_size,
@@ -178,7 +228,6 @@ class _OnDevice:
                 x = x.transpose(0, 1)
         if states is not None and order is not None:
             states = [s.index_select(1, order) for s in states]
-        self._check(x, states)
         y, *finals = self._run(x, None if lengths is None else lengths.to(torch.int32),
                                [None, None] if states is None else [*states, None][:2])
         if back is not None:
@@ -190,14 +239,20 @@ class _OnDevice:
             return y.squeeze(1), [s.squeeze(1) for s in finals]
         return y.transpose(0, 1) if self.batch_first else y, finals
 
-    def _check(self, x: Tensor, states: Optional[List[Tensor]]) -> None:
-        """The shapes of x (T, N, C) and states; torch.nn's sentences."""
+    def _check(self, x: Tensor, states: List[Optional[Tensor]]) -> None:
+        """The types, and the shapes of x (T, N, C) and states; of shapes torch.nn's sentences."""
+        _check_tensor("x", x)
+        if x.shape[0] == 0:
+            raise RuntimeError("Expected sequence length to be larger than 0 in RNN")
         if x.shape[-1] != self.input_size:
             raise RuntimeError("input.size(-1) must be equal to input_size. "
                                f"Expected {self.input_size}, got {x.shape[-1]}")
         D = 2 if self.bidirectional else 1
         widths = (self.proj_size or self.hidden_size, self.hidden_size)
-        for s, width in zip(states or (), widths):
+        for name, s, width in zip(("h0", "c0"), states, widths):
+            if s is None:
+                continue
+            _check_tensor(name, s)
             wanted = (self.num_layers * D, x.shape[1], width)
             if tuple(s.shape) != wanted:
                 raise RuntimeError(f"Expected hidden size {wanted}, got {list(s.shape)}")

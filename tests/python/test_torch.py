@@ -5,6 +5,7 @@
 """
 import copy
 import itertools
+import multiprocessing
 import os
 import pathlib
 import pickle
@@ -13,6 +14,7 @@ import sys
 try:
     import torch
     from torch import nn
+    from torch.func import functional_call
     from torch.nn.utils.rnn import PackedSequence, pack_sequence
 except ImportError:
     print("skipped: this Python has no torch")
@@ -161,9 +163,81 @@ def dropout(device):
     assert torch.equal(x.grad, kept)
 
 
+def other_weights_before_backward(device):
+    """Forwards with several sets of weights, then all backwards: functional calls, weights that are computed."""
+    mine, theirs = clrnn.torch.GRU(C, H, device=device), nn.GRU(C, H)
+    theirs.load_state_dict(mine.state_dict())
+    x = torch.randn(4, 3, C)
+    for rnn in (mine, theirs):
+        factor = torch.tensor(2.0, requires_grad=True)
+        first = rnn(x)[0]
+        second = functional_call(rnn, {k: factor * v for k, v in rnn.named_parameters()}, x)[0]
+        (first * second).sum().backward(retain_graph=True)
+        (first * second).sum().backward()
+        rnn.factor_grad = factor.grad
+    for (name, a), b in zip([("factor", mine.factor_grad), *((n, p.grad) for n, p in mine.named_parameters())],
+                            [theirs.factor_grad, *(p.grad for p in theirs.parameters())]):
+        near(f"gradient of {name} after two sets of weights", a, b.double(), 400)
+
+
+def no_samples(device):
+    mine = clrnn.torch.LSTM(C, H, 2, bidirectional=True, batch_first=True, device=device)
+    x = torch.randn(0, 4, C, requires_grad=True)
+    y, (hn, cn) = mine(x)
+    assert y.shape == (0, 4, 2 * H) and hn.shape == cn.shape == (4, 0, H)
+    (y.sum() + hn.sum() + cn.sum()).backward()
+    assert x.grad.shape == x.shape and all(not p.grad.any() for p in mine.parameters())
+
+
+def autocast(device):
+    """The layer runs in float32."""
+    mine, fc, x = clrnn.torch.GRU(C, H, device=device), nn.Linear(C, C), torch.randn(4, 3, C)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        low = fc(x)
+        y = mine(low, torch.zeros(1, 3, H, dtype=torch.bfloat16))[0]
+    assert low.dtype == torch.bfloat16 and torch.equal(y, mine(low.float())[0])
+    y.sum().backward()
+    assert fc.weight.grad.abs().sum() > 0
+
+
+def forked(mine, x, answers):
+    try:
+        answers.put(mine(x)[0].shape)
+    except clrnn.DeviceError as e:
+        answers.put(str(e))
+    clrnn.torch.GRU(C, H, device="ref")(x)  # has no threads
+    del mine
+
+
+def after_a_fork(device):
+    """A forked process says that it cannot use the device, and ends; so does one that only frees a layer."""
+    mine, x, fork = clrnn.torch.GRU(C, H, device=device), torch.randn(4, 3, C), multiprocessing.get_context("fork")
+    held, answers = mine(x), fork.SimpleQueue()
+    child = fork.Process(target=forked, args=(mine, x, answers))
+    child.start()
+    child.join(60)
+    assert child.exitcode == 0, child.exitcode
+    answer = answers.get()
+    assert answer == (4, 3, H) if device == "ref" else "forked" in answer, answer
+    assert torch.equal(mine(x)[0], held[0])
+
+
 def refusals():
     mine = clrnn.torch.GRU(C, H, device="ref")
-    for bad, words in ((lambda: mine(torch.randn(2, 3, C + 1)), "input_size"),
+    shrunk, doubles = copy.deepcopy(mine), copy.deepcopy(mine)
+    shrunk.weight_hh_l0.data = torch.zeros(H, H)
+    doubles.bias_ih_l0.data = doubles.bias_ih_l0.data.double()
+    lstm = clrnn.torch.LSTM(C, H, device="ref")
+    for bad, words in ((lambda: mine(torch.randn(2, 3, C), torch.zeros(1, 3, H).double()), "h0 is torch.float64"),
+                       (lambda: lstm(torch.randn(2, 3, C), (torch.zeros(1, 3, H), torch.zeros(1, 3, H).half())),
+                        "c0 is torch.float16"),
+                       (lambda: mine(torch.randn(2, 3, C), torch.zeros(1, 3, H, device="meta")), "h0 is on meta"),
+                       (lambda: shrunk(torch.randn(2, 3, C)), "weight_hh_l0 is [7, 7], expected [21, 7]"),
+                       (lambda: doubles(torch.randn(2, 3, C)), "bias_ih_l0 is torch.float64"),
+                       (lambda: mine(torch.randn(0, 3, C)), "sequence length"),
+                       (lambda: mine.double()(torch.randn(2, 3, C)), "weight_ih_l0 is torch.float64"),
+                       (lambda: mine.float()(torch.randn(2, 3, C).long()), "x is torch.int64"),
+                       (lambda: mine(torch.randn(2, 3, C + 1)), "input_size"),
                        (lambda: mine(torch.randn(2, 3, C).double()), "float64"),
                        (lambda: mine(torch.randn(2, 3, C), torch.randn(1, 2, H)), "hidden size"),
                        (lambda: clrnn.torch.GRU(C, H, device="no device")(torch.randn(2, 3, C)), "no device")):
@@ -183,6 +257,15 @@ def refusals():
         assert "modified" in str(e)
     else:
         raise AssertionError("a backward after a change of the weights")
+    x.requires_grad_()
+    y = mine(x)[0].sum()
+    penalty = torch.autograd.grad(y, x, create_graph=True)[0].pow(2).sum()
+    try:
+        (y + penalty).backward()
+    except RuntimeError as e:
+        assert "differentiated again" in str(e)
+    else:
+        raise AssertionError("a derivative of gradients")
 
 
 def learns(device):
@@ -250,6 +333,10 @@ def main():
         same_numbers_as_before(device)
         dropout(device)
         learns(device)
+        other_weights_before_backward(device)
+        no_samples(device)
+        autocast(device)
+        after_a_fork(device)
     refusals()
     print("ok")
 
