@@ -4,7 +4,8 @@
 
     test_ranks.py CLRNN [TEST...]
 
-RANK_KILLS=50 kills so many ranks, when and which RANK_SEED chooses."""
+RANKS_ALL=1 trains each config by 2, 3, 4 and 8 ranks, not by these in turn. RANK_KILLS=50 kills so many ranks, when
+and which RANK_SEED chooses."""
 import json
 import os
 import random
@@ -15,12 +16,11 @@ import sys
 import time
 
 from harness import QUIET, Skip, main
-from test_shards import write_configs
+from test_shards import CASES, case, write_all, write_configs
 
 ENVIRONMENT = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
                "OMPI_MCA_rmaps_base_oversubscribe": "1"}
 BUCKETS = {"CLRNN_BUCKET_BYTES": "400"}  # gradients in several buckets, on their way while backward goes on
-VALID = "--set", "data.valid={x: X.npy, y: y.npy, lengths: lengths.npy}"
 
 
 def start(c, ranks, *commands, env=None):
@@ -53,23 +53,16 @@ def command(name, run, *more):
 
 
 def same_bytes(c):
-    write_configs(c)
-    text = (c.folder / "norms.yaml").read_text().replace("bptt: 3, ", "")
-    c.write("own.yaml", text.replace("batchnorm: {", "batchnorm: {sync: false, "))
-    cases = {"lengths": (*VALID, "--set", "train.scheduler={reduce_lr_on_plateau: {patience: 0}}"),
-             "norm": (), "own": (),
-             "stateful": (), "ignored": ("--set", "data.normalize=standard"), "norms": (), "pieces": (),
-             "cycle": ("--set", "data.valid={x: X.npy, y: y.npy}")}
-    for name, more in cases.items():
-        c.run(*command(name, name, *more))
-        for ranks in (2, 3):
-            run = f"{name}-{ranks}"
-            finish(start(c, ranks, command(name, run, *more), env=BUCKETS))
-            assert c.bytes(run) == c.bytes(name), f"{run}: other bytes than one process"
-            assert [s["loss"] for s in c.steps(run)] == [s["loss"] for s in c.steps(name)]
-    run = "lengths-8"
-    finish(start(c, 8, command("lengths", run, *cases["lengths"])))
-    assert c.bytes(run) == c.bytes("lengths"), f"{run}: other bytes than one process"
+    write_all(c)
+    several = [2, 3, 4, 8]
+    for number, name in enumerate(CASES):
+        c.run(*case(name, "one"))
+        for ranks in several if os.environ.get("RANKS_ALL") else [several[number % 4]]:
+            finish(start(c, ranks, case(name, "several"), env=BUCKETS))
+            assert c.bytes("several") == c.bytes("one"), f"{name}: other bytes by {ranks} ranks than by one process"
+            assert [s["loss"] for s in c.steps("several")] == [s["loss"] for s in c.steps("one")]
+    finish(start(c, 8, case(name, "several")))
+    assert c.bytes("several") == c.bytes("one"), f"{name}: other bytes with gradients in one piece"
 
 
 def refused(c):

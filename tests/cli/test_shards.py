@@ -41,6 +41,33 @@ CONFIGS = {
     "stateful": (["{lstm: {hidden_size: 4}}", LINEAR], f"{ADAM}, bptt: 3, stateful: true, drop_last: true",
                  "x: X.npy, y: ys.npy"),
 }
+VALID = "data.valid={x: X.npy, y: y.npy, lengths: lengths.npy}"
+# for several devices or processes. name: one of CONFIGS or "own", what is set
+CASES = {
+    "lengths": ("lengths", VALID, "train.scheduler={reduce_lr_on_plateau: {patience: 0}}"),
+    "stop early": ("lengths", VALID, "train.early_stopping={monitor: valid_loss, patience: 1}", "train.epochs=4"),
+    "bucket": ("lengths", "data.bucket=true"),
+    "standard": ("lengths", "data.normalize=standard", "train.clip_grad_norm=null", "train.batch_size=16"),
+    "drop last": ("lengths", "train.drop_last=true", "train.optimizer={adamw: {lr: 0.01, weight_decay: 0.1}}"),
+    "recompute": ("lengths", "train.recompute=3"),
+    "ignored": ("ignored",),
+    "class weights": ("ignored", "train.loss={cross_entropy: {weight: [0.2, 1, 3]}}", "train.shuffle=true"),
+    "sample weights": ("lengths", "data.train.weights=w.npy", "train.optimizer={rmsprop: {lr: 0.01}}"),
+    "one cycle": ("cycle", "data.valid={x: X.npy, y: y.npy}"),
+    "cosine": ("cycle", "train.scheduler={cosine_annealing_lr: {T_max: 5, interval: batch}}"),
+    "nesterov": ("cycle", "train.scheduler=null", "train.optimizer={sgd: {lr: 0.1, momentum: 0.9, nesterov: true}}"),
+    "missing": ("missing",),
+    "targets": ("missing", "data.normalize_targets=standard", "train.optimizer={adam: {lr: 0.01, amsgrad: true}}"),
+    "ctc": ("ctc",),
+    "norm": ("norm",),
+    "own norm": ("own",),
+    "norms": ("norms",),
+    "pieces": ("pieces",),
+    "whole": ("pieces", "train.batch_size=29", "train.bptt=null"),
+    "stateful": ("stateful",),
+    "stateful shuffle": ("stateful", "train.bptt=null"),
+    "one batch each": ("lengths", "train.batch_size=8"),
+}
 
 
 def write_data(c):
@@ -68,6 +95,19 @@ model: {{layers: [{', '.join(layers)}]}}
 train: {{epochs: 2, batch_size: 12, seed: 5, log_every: 1, {train}}}
 data: {{train: {{{data}}}, missing_targets: ignore}}
 """)
+
+
+def write_all(c):
+    write_configs(c)
+    text = (c.folder / "norms.yaml").read_text().replace("bptt: 3, ", "")
+    c.write("own.yaml", text.replace("batchnorm: {", "batchnorm: {sync: false, "))
+
+
+def case(name, run, *more):
+    """The command that trains one of CASES in 8 shards."""
+    base, *assignments = CASES[name]
+    words = [word for assignment in ("train.shards=8", *assignments) for word in ("--set", assignment)]
+    return ("train", f"{base}.yaml", *words, "--out", run, *QUIET, *more)
 
 
 def train(c, name, shards, run, *more, env=None):
