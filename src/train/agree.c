@@ -40,18 +40,34 @@ static enum clrnn_status hash_weights(const struct clrnn_model *m, char hex[33])
     return st;
 }
 
+// Where the device has the parameters.
+static void hash_layout(const struct clrnn_model *m, char hex[33])
+{
+    struct clrnn_hash hash;
+
+    clrnn_hash_init(&hash);
+    clrnn_hash_add(&hash, &m->flat_count, sizeof(m->flat_count));
+    for (size_t i = 0; i < m->entry_count; i++)
+        clrnn_hash_add(&hash, &m->entry[i].first, sizeof(m->entry[i].first));
+    clrnn_hash_hex(&hash, hex);
+}
+
 enum clrnn_status clrnn_agree(const struct clrnn_log *log, const struct clrnn_model *model,
                               enum clrnn_status status)
 {
-    char config[33] = "", weights[33] = "";
-    const char *const text[] = {clrnn_version(), config, weights};
-    const char *const what[] = {"version of clrnn is", "config is", "weights are"};
+    char config[33] = "", layout[33] = "", weights[33] = "";
+    const char *const text[] = {clrnn_version(), config, layout, weights};
+    const char *const what[] = {"version of clrnn is not that", "config is not that",
+                                "device places numbers in memory in other ways than that",
+                                "weights are not those"};
     const char *differs = NULL;
 
     if (clrnn_ranks_count() == 1)
         return status;
     if (status == CLRNN_OK)
         status = hash_config(model, config);
+    if (status == CLRNN_OK)
+        hash_layout(model, layout);
     if (status == CLRNN_OK)
         status = hash_weights(model, weights);
     TRY(clrnn_rank_agree(status));
@@ -65,8 +81,8 @@ enum clrnn_status clrnn_agree(const struct clrnn_log *log, const struct clrnn_mo
     if (differs)
         status = clrnn_error(
             log, CLRNN_ERR_CONFIG,
-            "its %s not that of rank 0: processes train together with the same version, config, data "
-            "and weights",
+            "its %s of rank 0: processes train together with the same version, config, data and weights, on "
+            "devices of one kind",
             differs);
     return clrnn_rank_agree(status);
 }

@@ -6,8 +6,8 @@
 #include "model/model.h"
 
 /** Before the first step, on every rank, with how its preparations went: the same status on all. Compares
- * version, config and weights with those of rank 0, `model` NULL only where `status` is an error.
- * CLRNN_ERR_CONFIG where they differ. */
+ * version, config, layout of the parameters and weights with those of rank 0, `model` NULL only where
+ * `status` is an error. CLRNN_ERR_CONFIG where they differ. */
 enum clrnn_status clrnn_agree(const struct clrnn_log *log, const struct clrnn_model *model,
                               enum clrnn_status status);
 

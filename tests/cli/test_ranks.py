@@ -73,6 +73,8 @@ def refused(c):
     assert "rank 1 on " in err and "its config is not that of rank 0" in err, err
     err = finish(start(c, 2, command("lengths", "run"), command("lengths", "run", "--set", "data.train.y=yr.npy")), 3)
     assert "rank 1 on " in err, err
+    err = finish(start(c, 2, *[command("lengths", "run", "--device", device) for device in ("0:0", "ref")]), 2)
+    assert "rank 1 on " in err and "its device places numbers in memory in other ways" in err, err
     data = bytearray((c.folder / "X.npy").read_bytes())
     data[-4:] = b"\0\0\0\0"
     (c.folder / "other.npy").write_bytes(data)
