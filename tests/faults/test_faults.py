@@ -76,6 +76,8 @@ class Walk:
     def run(self, name, trace=True, fault=None, where=None):
         """{status, err, left: {objects not released}, lines of the report}; the run folder is `name`."""
         report, counts = self.folder / f"{name}.report", self.folder / f"{name}.counts"
+        for path in report, counts:
+            path.unlink(missing_ok=True)
         env = {**self.env, "OPENCL_LAYERS": LAYER, "FAULT_REPORT": str(report), "FAULT_COUNTS": str(counts)}
         if trace and not fault:
             env["FAULT_TRACE"] = "1"
@@ -330,6 +332,19 @@ def test_one_of_several_devices(command):
     assert met & {"0:1", "0:2"}, f"only {met} failed"
 
 
+def test_gradients_on_their_way(command):
+    """Calls that the threads make which read and sum gradients while backward goes on."""
+    env = {"OCL_ICD_VENDORS": only("pocl", command.folder), "CLRNN_DEVICE": "pocl", "CLRNN_BUCKET_BYTES": "80"}
+    shards = "--set", "train.shards=4"
+    train = [*TRAIN, *shards]
+    known = {line[2:] for line in Walk(command, train, {**env, "CLRNN_BUCKET_BYTES": "0"}).expected["lines"]}
+    walk_sites(Walk(command, train, env), lambda function, site: (function, site) not in known)
+    env = {**env, "CLRNN_DEVICE": "", "POCL_DEVICES": "pthread pthread"}
+    walk = Walk(command, [*train, "--devices", "0:0,0:1"], env)
+    reads = sum(line[2] == "clEnqueueReadBuffer" for line in walk.expected["lines"])
+    list(walk.walk([f"clEnqueueReadBuffer:{number}:-5" for number in range(7, reads, max(1, reads // 12))]))
+
+
 def test_small_devices(command):
     """What there is no memory to measure is a dash with a reason, and no verdict on what the device computes."""
     command.write("model.yaml", MODEL)
@@ -349,4 +364,5 @@ if __name__ == "__main__":
     sys.exit(harness.main([test_every_call_site_of_a_training_run, test_calls_in_between, test_profiling,
                            test_listing_in_children, test_resuming_leaves_the_run_whole, test_error_in_mid_run,
                            test_driver_that_hangs, test_late_and_short, test_clblast, test_program_cache,
-                           test_two_cold_starts_at_once, test_one_of_several_devices, test_small_devices]))
+                           test_two_cold_starts_at_once, test_one_of_several_devices,
+                           test_gradients_on_their_way, test_small_devices]))

@@ -285,6 +285,7 @@ static enum clrnn_status device_mark(struct clrnn_device *d, struct clrnn_mark *
     const char *call = "clCreateCommandQueue";
     cl_event event = NULL;
     cl_int error = CL_SUCCESS;
+    enum clrnn_status st;
 
     mark->event = NULL;
     if (!d->reads)
@@ -295,8 +296,12 @@ static enum clrnn_status device_mark(struct clrnn_device *d, struct clrnn_mark *
     }
     if (error != CL_SUCCESS)
         return clrnn_cl_error(d->log, error, call, "a mark in the queue of %s", d->info.name);
-    mark->event = event;
-    return device_flush(d); // another queue waits for it
+    st = device_flush(d); // another queue waits for it
+    if (st == CLRNN_OK)
+        mark->event = event;
+    else
+        clReleaseEvent(event);
+    return st;
 }
 
 static void mark_destroy(struct clrnn_mark *mark)
