@@ -245,19 +245,24 @@ static uint32_t size_of(const struct clrnn_shards *s, uint32_t i)
     return first_of(s, s->samples, s->begin + i + 1) - first_of(s, s->samples, s->begin + i);
 }
 
-// Prepares the shard i of this worker, and its plan.
+// Prepares the shard i of this worker, and its plan. A worker without any sample has a place for states, too:
+// worker 0 gathers those of all.
 static enum clrnn_status prepare(struct clrnn_shards *s, uint32_t i)
 {
+    const struct clrnn_train_config *train = &s->model->config->train;
+    const uint32_t count = size_of(s, i);
     const struct clrnn_feed_part part = {.first = first_of(s, s->samples, s->begin + i),
-                                         .count = size_of(s, i),
+                                         .count = MAX2(count, 1),
                                          .arena = s->norms ? i + 1 : 0,
                                          .statistics = s->begin + i == 0};
+    struct clrnn_plan *plan;
 
     s->plan[i] = NULL;
-    if (!part.count)
+    if (!count && (s->carried || !(train->bptt || train->stateful)))
         return CLRNN_OK;
-    TRY(clrnn_feed_part(s->feed, &part, &s->plan[i]));
-    s->carried = s->plan[i]->params.carried;
+    TRY(clrnn_feed_part(s->feed, &part, &plan));
+    s->plan[i] = count ? plan : NULL;
+    s->carried = plan->params.carried;
     return s->carried ? keep_states(s) : CLRNN_OK;
 }
 

@@ -4,6 +4,7 @@
 
     test_shards.py CLRNN [TEST...]"""
 import json
+import math
 import random
 import re
 import signal
@@ -67,11 +68,17 @@ CASES = {
     "stateful": ("stateful",),
     "stateful shuffle": ("stateful", "train.bptt=null"),
     "one batch each": ("lengths", "train.batch_size=8"),
+    # the first workers have no sample
+    "one sample": ("norms", "data.train={x: X1.npy, y: ys1.npy, lengths: lengths1.npy}"),
+    "one in pieces": ("pieces", "data.train={x: X1.npy, y: ys1.npy, lengths: lengths1.npy}"),
 }
 
 
 def write_data(c):
     draw = random.Random(6)
+    write_npy(c.folder / "X1.npy", "<f4", (1, STEPS, 4), [math.sin(i) for i in range(STEPS * 4)])
+    write_npy(c.folder / "ys1.npy", "<i8", (1, STEPS), [i % 3 for i in range(STEPS)])
+    write_npy(c.folder / "lengths1.npy", "<i8", (1,), [STEPS])
 
     def classes(count, ignored=0.0):
         return [-100 if draw.random() < ignored else draw.randrange(3) for _ in range(count)]
