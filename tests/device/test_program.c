@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "device/program/bodies.h"
 #include "device/program/cache.h"
 #include "device/device_test.h"
 #include "device/program/sources.h"
@@ -82,6 +83,50 @@ static void test_flatten(void **state)
     assert_non_null(strstr(log.text, "cl/probe.cl"));
     assert_int_equal(clrnn_source_flatten(&log.log, NULL, "scale", &text), CLRNN_OK);
     free(text);
+}
+
+static size_t count_of(const char *text, const char *word)
+{
+    size_t count = 0;
+
+    for (; (text = strstr(text, word)) != NULL; text++)
+        count++;
+    return count;
+}
+
+// Every kernel of the CPU form gives its body away; what is formatted otherwise stays.
+static void test_bodies(void **state)
+{
+    static const char other[] = "kernel void other(int a[4])\n{\n}\n",
+                      declared[] = "kernel void declared(int a);\n";
+    char *text =
+        clrnn_source_bodies("kernel void one(global const real *restrict x,\n                local real *y)\n"
+                            "{\n    y[0] = x[get_global_id(0)];\n}\n");
+    char *all;
+
+    (void)state;
+    assert_non_null(text);
+    assert_non_null(
+        strstr(text, "kernel void one(global const real *restrict x,                 local real *y) {"));
+    assert_non_null(strstr(text, "one_body(item_, x, y); } static"));
+    assert_non_null(strstr(text, "void one_body(const size_t *item_, global const real *restrict x,\n"
+                                 "                local real *y)\n{\n    y[0] = x[get_global_id(0)];\n}\n"));
+    free(text);
+    text = clrnn_source_bodies(other);
+    assert_non_null(text);
+    assert_string_equal(strstr(text, "kernel void "), other);
+    free(text);
+    text = clrnn_source_bodies(declared);
+    assert_non_null(text);
+    assert_string_equal(strstr(text, "kernel void "), declared);
+    free(text);
+    for (size_t i = 0; i < clrnn_source_text_count; i++) {
+        all = clrnn_source_bodies(clrnn_source_texts[i].text);
+        assert_non_null(all);
+        if (count_of(clrnn_source_texts[i].text, "\nkernel void ") != count_of(all, "_body(item_"))
+            fail_msg("cl/%s has a kernel whose body is not taken out", clrnn_source_texts[i].name);
+        free(all);
+    }
 }
 
 static void test_defines(void **state)
@@ -431,7 +476,7 @@ int main(void)
         cmocka_unit_test(test_broken),      cmocka_unit_test(test_warnings),
         cmocka_unit_test(test_cache_file),  cmocka_unit_test(test_cache_foreign),
         cmocka_unit_test(test_cache_limit), cmocka_unit_test(test_cache_race),
-        cmocka_unit_test(test_cache),
+        cmocka_unit_test(test_cache),       cmocka_unit_test(test_bodies),
     };
 
     return cmocka_run_group_tests_name("program", tests, setup_group, teardown_group);

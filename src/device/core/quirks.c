@@ -18,7 +18,8 @@
 
 #define POCL \
     { \
-        .is_pocl = true, .caches_programs = true, .compiles_late = true, .reads_builtins = true, .rank = 1 \
+        .is_pocl = true, .caches_programs = true, .compiles_late = true, .reads_builtins = true, \
+        .repeats_kernels = true, .rank = 1 \
     }
 
 // A row applies to a device if its name, or its platform's name or version, contains the word.

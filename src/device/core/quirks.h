@@ -14,6 +14,8 @@
     X(bool, compiles_late, EITHER) \
     /* reads clang's header of all OpenCL functions for each program, unless _OPENCL_H_ is defined */ \
     X(bool, reads_builtins, EITHER) \
+    /* generates a kernel's code several times */ \
+    X(bool, repeats_kernels, EITHER) \
     /* takes minutes for kernels that do several things at once */ \
     X(bool, builds_slowly, EITHER) \
     /* limit for the iterations of all loops of a work-item; INFINITY: none */ \

@@ -13,6 +13,7 @@
 #include "base/hash.h"
 #include "device/core/pocl.h"
 #include "device/core/internal.h"
+#include "device/program/bodies.h"
 #include "device/program/cache.h"
 #include "device/program/sources.h"
 
@@ -153,7 +154,9 @@ static void log_build(const struct clrnn_device *d, cl_program program, enum clr
 static bool with_builtins(struct clrnn_device *d, const char *stem, const char *source, const char *options,
                           cl_program *program)
 {
-    const char *texts[] = {clrnn_source_text("builtins.h"), source};
+    const bool splits = d->quirks.repeats_kernels && d->cpu_form && strcmp(stem, "chain") != 0;
+    char *bodies = splits ? clrnn_source_bodies(source) : NULL;
+    const char *texts[] = {clrnn_source_text("builtins.h"), bodies ? bodies : source};
     char *all = clrnn_format("%s -D _OPENCL_H_", options);
     const bool built = all && build(d, 2, texts, all, program) == CL_SUCCESS;
 
@@ -164,6 +167,7 @@ static bool with_builtins(struct clrnn_device *d, const char *stem, const char *
         *program = NULL;
     }
     free(all);
+    free(bodies);
     return built;
 }
 
