@@ -2,7 +2,10 @@
 // Processes that compile kernels: what they leave in PoCL's cache, and that nobody waits for those that fail.
 #include <glob.h>
 #include <signal.h>
+#include <stdatomic.h>
+#include <time.h>
 
+#include "base/child.h"
 #include "base/file.h"
 #include "base/temporary.h"
 #include "device/core/internal.h"
@@ -48,6 +51,34 @@ static void test_failing(void **state)
         assert_null(b);
         clrnn_builders_destroy(&b);
     }
+}
+
+static atomic_uint *opened; // in memory that builders share
+
+static struct clrnn_device *count_open(const char *select)
+{
+    (void)select;
+    atomic_fetch_add(opened, 1);
+    return NULL;
+}
+
+// While a program is built that no cache has, builders start, though there is no job yet.
+static void test_expecting(void **state)
+{
+    const struct clrnn_device device = {.info = {.type = CLRNN_DEVICE_REF}};
+    struct clrnn_builders *b;
+
+    (void)state;
+    opened = clrnn_shared_create(sizeof(*opened));
+    assert_non_null(opened);
+    b = clrnn_builders_create(count_open, 1);
+    assert_non_null(b);
+    clrnn_builders_expect(b, &device, true);
+    while (!atomic_load(opened))
+        nanosleep(&(struct timespec){0, 1000000}, NULL);
+    clrnn_builders_expect(b, &device, false);
+    clrnn_builders_destroy(&b);
+    clrnn_shared_destroy(opened, sizeof(*opened));
 }
 
 static size_t kernels_in(const char *folder)
@@ -112,7 +143,8 @@ static void test_compiling(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_failing), cmocka_unit_test(test_compiling)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_failing), cmocka_unit_test(test_expecting),
+                                       cmocka_unit_test(test_compiling)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Processes that compile kernels: a keeper, forked before this process loads drivers, sleeps until there is a
-// kernel to compile. It then forks builders, each of which loads the driver, opens the device and takes one
-// job after another from memory that all share. A builder runs a kernel's first work-item on zeros, which
-// makes PoCL compile it.
+// kernel to compile, or a program that no cache has. It then forks builders, each of which loads the driver,
+// opens the device and takes one job after another from memory that all share. A builder runs a kernel's
+// first work-item on zeros, which makes PoCL compile it.
 #include "device/list/builders.h"
 
 #include <signal.h>
@@ -27,6 +27,7 @@ enum { MOST_JOBS = 512, MOST_ARGS = 40, MOST_DEFINES = 24, MOST_DATA = 1024, NAM
 #define WIDE 65535                        // from this global size on PoCL compiles another variant
 #define IDLE_S 1.0                        // without a job until a builder ends
 #define PATIENCE_S 60.0                   // for one job
+#define CACHED_S 0.1                      // longer than this takes a program that is not in a cache
 #define LOOK_NS 1000000                   // between two looks for a job, or whether they are done
 
 // A kernel to compile, without pointers.
@@ -55,7 +56,8 @@ struct shared {
     char select[24];
     unsigned most;
     atomic_uint posted, done;
-    atomic_bool failed; // a builder has crashed, or cannot open the device
+    atomic_bool building; // a program, whose kernels may follow
+    atomic_bool failed;   // a builder has crashed, or cannot open the device
     struct job job[MOST_JOBS];
 };
 
@@ -186,6 +188,8 @@ static void work(const struct clrnn_builders *b)
         const struct job *job = take(s);
 
         if (!job) {
+            if (atomic_load(&s->building))
+                since = clrnn_clock();
             doze();
             continue;
         }
@@ -233,15 +237,30 @@ static void close_others(int kept)
             close(fd);
 }
 
+static bool has_jobs(struct shared *s)
+{
+    return atomic_load(&s->done) < atomic_load(&s->posted);
+}
+
+// Whether builders are needed, at the latest after CACHED_S.
+static bool needed(struct shared *s)
+{
+    const double start = clrnn_clock();
+
+    while (!has_jobs(s) && atomic_load(&s->building) && clrnn_clock() - start < CACHED_S)
+        doze();
+    return has_jobs(s) || atomic_load(&s->building);
+}
+
 static void keep(void *user)
 {
     const struct clrnn_builders *b = user;
+    struct shared *s = b->shared;
     char bytes[64];
 
     close_others(b->wake[0]);
-    while (!atomic_load(&b->shared->failed) && read(b->wake[0], bytes, sizeof(bytes)) > 0)
-        while (!atomic_load(&b->shared->failed) &&
-               atomic_load(&b->shared->done) < atomic_load(&b->shared->posted))
+    while (!atomic_load(&s->failed) && read(b->wake[0], bytes, sizeof(bytes)) > 0)
+        while (!atomic_load(&s->failed) && needed(s))
             build(b);
 }
 
@@ -348,6 +367,25 @@ static bool same(const struct job *a, const struct job *b)
     return equal;
 }
 
+// Wakes the keeper, which may need to know the device.
+static void wake(struct clrnn_builders *b, const struct clrnn_device *device)
+{
+    struct shared *s = b->shared;
+
+    if (!s->most) {
+        clrnn_device_spec(&device->info, s->select);
+        s->most = b->most ? b->most : MAX2(MIN2(device->info.compute_units, MOST_BUILDERS), 1);
+    }
+    send(b->wake[1], "", 1, MSG_NOSIGNAL | MSG_DONTWAIT); // what is full or closed needs no more
+}
+
+void clrnn_builders_expect(struct clrnn_builders *b, const struct clrnn_device *device, bool building)
+{
+    atomic_store(&b->shared->building, building);
+    if (building)
+        wake(b, device);
+}
+
 void clrnn_builders_add(struct clrnn_builders *b, const struct clrnn_device *device,
                         const struct clrnn_builders_job *job)
 {
@@ -363,13 +401,9 @@ void clrnn_builders_add(struct clrnn_builders *b, const struct clrnn_device *dev
         b->holds = true;
         return;
     }
-    if (!s->most) {
-        clrnn_device_spec(&device->info, s->select);
-        s->most = b->most ? b->most : MAX2(MIN2(device->info.compute_units, MOST_BUILDERS), 1);
-    }
     b->holds = false;
     atomic_store(&s->posted, next + 1);
-    send(b->wake[1], "", 1, MSG_NOSIGNAL | MSG_DONTWAIT); // what is full or closed needs no more
+    wake(b, device);
 }
 
 // Leaves it to clrnn_child_wait.

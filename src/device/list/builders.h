@@ -19,6 +19,10 @@ struct clrnn_builders *clrnn_builders_create(clrnn_builder_open_fn *open, unsign
 /** Ends the processes, whatever they do. */
 void clrnn_builders_destroy(struct clrnn_builders **builders);
 
+/** Says that a program is being built, or no longer: builders start now, unless it is there at once, so that
+ * they are ready for its kernels. */
+void clrnn_builders_expect(struct clrnn_builders *builders, const struct clrnn_device *device, bool building);
+
 /** A kernel of a launch, whose program is built. */
 struct clrnn_builders_job {
     const char *stem, *name;

@@ -392,6 +392,21 @@ static enum clrnn_status take_kernel(struct clrnn_launches *launches, struct clr
     return CLRNN_OK;
 }
 
+// The first program tells builders whether there will be kernels to compile.
+static enum clrnn_status get_program(struct clrnn_device *d, const char *stem, struct clrnn_defines defines,
+                                     cl_program *program)
+{
+    const bool first = d->builders && !d->programs;
+    enum clrnn_status st;
+
+    if (first)
+        clrnn_builders_expect(d->builders, d, true);
+    st = clrnn_program_get(d, stem, defines, program);
+    if (first)
+        clrnn_builders_expect(d->builders, d, false);
+    return st;
+}
+
 enum clrnn_status clrnn_launch_kernel(struct clrnn_launches *launches, const char *stem, const char *name,
                                       struct clrnn_defines defines, struct clrnn_range range,
                                       struct clrnn_cost cost, size_t arg_count, const struct clrnn_arg *args)
@@ -404,7 +419,7 @@ enum clrnn_status clrnn_launch_kernel(struct clrnn_launches *launches, const cha
 
     if (clrnn_device_is_ref(d))
         return clrnn_error(d->log, CLRNN_ERR_ARG, "cl/%s.cl %s: kernels do not run on ref", stem, name);
-    TRY(clrnn_program_get(d, stem, defines, &program));
+    TRY(get_program(d, stem, defines, &program));
     TRY(clrnn_launches_add(launches, clrnn_kernel_run, "", cost, &l));
     st = name_launch(d, l, stem, name, defines);
     if (st == CLRNN_OK)
