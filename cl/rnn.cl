@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// One time step of a recurrent layer after its multiplies, forward and backward, and the bias gradients, on
-// any device. Formulas: doc/maths.md.
+// One time step of a recurrent layer after its multiplies, forward and backward, on any device. Formulas:
+// doc/maths.md.
 //
 // Defines: CELL; RELU (rnn); WIDTH hidden units in a vector: 1 on GPUs, where an item
 // takes one unit of one row; on CPUs it takes whole rows. Both are loops over what the range leaves.
@@ -161,50 +161,6 @@ kernel void rnn_step_bwd(struct rnn_args args, global real *gates, global const 
                 store_units(padding ? zero : da[g], gate + g * H, j, H);
         }
     }
-}
-
-// partial [D, blocks, columns], from block `first` of direction `direction` on: column sums over blocks of block_rows
-// rows, counted from the direction's first step, of `rows` rows of gates [D, stride, columns] from row `start` on.
-kernel void rnn_bias_partial(global const real *gates, global real *partial, uint start, uint rows, uint stride,
-                             uint columns, uint block_rows, uint blocks, uint first, uint direction, uint D)
-{
-    const uint j = get_global_id(0) * WIDTH, block = get_global_id(1), begin = block * block_rows;
-    const size_t d = get_global_id(2) + direction;
-    if (j >= columns || begin >= rows || d >= D)
-        return;
-
-    const uint end = min(begin + block_rows, rows), r_first = d ? rows - end : begin, r_end = d ? rows - begin : end;
-    realv sum = 0.0f;
-
-    for (uint r = r_first; r < r_end; r++)
-        sum += load_units(gates + (d * stride + start + r) * columns, j, columns);
-    store_units(sum, partial + (d * blocks + first + block) * columns, j, columns);
-}
-
-// Sums partial [D, blocks, RESERVE*H] in its order. Outputs may be NULL.
-kernel void rnn_bias_sum(global const real *partial, global real *db_ih0, global real *db_hh0,
-                         global real *db_ih1, global real *db_hh1, uint H, uint blocks, uint D)
-{
-    // Where there is one gate: a constant, as Intel's CPU runtime compiles an id that can only be 0 wrongly.
-    const uint j = get_global_id(0) * WIDTH, gate = GATES == 1 ? 0 : get_global_id(1);
-    const size_t d = get_global_id(2);
-    if (j >= H || gate >= GATES || d >= D)
-        return;
-
-    // gru: the hidden part of n is column block 3
-    const uint hidden = CELL == CELL_GRU && gate == 2 ? 3 : gate;
-    global const real *p = partial + d * blocks * RESERVE * H;
-    global real *db_ih = d ? db_ih1 : db_ih0, *db_hh = d ? db_hh1 : db_hh0;
-    realv ih = 0.0f, hh = 0.0f;
-
-    for (uint b = 0; b < blocks; b++, p += RESERVE * H) {
-        ih += load_units(p + gate * H, j, H);
-        hh += load_units(p + hidden * H, j, H);
-    }
-    if (db_ih)
-        store_units(ih, db_ih + gate * H, j, H);
-    if (db_hh)
-        store_units(hh, db_hh + gate * H, j, H);
 }
 
 // ---------------------------------------------------------------- initial and final states

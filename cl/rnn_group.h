@@ -37,7 +37,7 @@
 kernel void rnn_group_pack(global const real *w0, global const real *w1, global real4 *packed, uint D)
 {
     const uint unit = get_global_id(0), p = get_global_id(1) % COLUMNS, d = get_global_id(2);
-    // a constant where it can only be 0: as in rnn_bias_sum of cl/rnn.cl
+    // a constant where it can only be 0: as in rnn_bias_sum of cl/rnn_bias.cl
     const uint k4 = K_WIDE == 4 ? 0 : get_global_id(1) / COLUMNS;
     if (unit >= WIDE || k4 >= K_WIDE / 4 || d >= D)
         return;

@@ -29,12 +29,11 @@ enum clrnn_status clrnn_ctc(struct clrnn_launches *launches, const struct clrnn_
     TRY(clrnn_launches_scratch(launches, (size_t)rows * stride, &alpha));
     TRY(clrnn_launches_scratch(launches, (size_t)N * WORK_ROWS * stride, &work));
     TRY(clrnn_launches_scratch(launches, 2 * (size_t)N, &result));
-    TRY(clrnn_launch_kernel(
-        launches, "ctc", "ctc_rows",
-        DEFINES({"WIDTH", each.width}, {"LANES", each.lanes}, {"PAD", PAD}, {"WORK_ROWS", WORK_ROWS}),
-        each.range, (struct clrnn_cost){3.0 * rows * C, 4.0 * rows * C},
-        ARGS(BUF(x), BUF(lengths), BUF(stats), BUF(best), UINT(rows), UINT(N), UINT(C), UINT(each.chunk),
-             LANE_SUMS(each))));
+    TRY(clrnn_launch_kernel(launches, "ctc_rows", "ctc_rows",
+                            DEFINES({"WIDTH", each.width}, {"LANES", each.lanes}), each.range,
+                            (struct clrnn_cost){3.0 * rows * C, 4.0 * rows * C},
+                            ARGS(BUF(x), BUF(lengths), BUF(stats), BUF(best), UINT(rows), UINT(N), UINT(C),
+                                 UINT(each.chunk), LANE_SUMS(each))));
     TRY(clrnn_launch_kernel(
         launches, "ctc", "ctc_samples", defines, s.range, clrnn_class_cost(&clrnn_ctc_class, graph, op),
         ARGS(BUF(x), BUF(stats), BUF(best), BUF(lengths), BUF(clrnn_in(graph, op, CTC_TARGET)),

@@ -136,7 +136,7 @@ static enum clrnn_status bias_partial(struct clrnn_launches *l, const struct clr
         TRY(clrnn_launches_scratch(l, (size_t)r->D * bias->blocks * columns, &bias->partial));
     }
     return clrnn_launch_kernel(
-        l, "rnn", "rnn_bias_partial", DEFINES({"CELL", r->cell}, {"RELU", r->relu}, {"WIDTH", width}),
+        l, "rnn_bias", "rnn_bias_partial", DEFINES({"CELL", r->cell}, {"RELU", r->relu}, {"WIDTH", width}),
         RANGE3((columns + width - 1) / width, clrnn_divide_up(rows, block_rows), r->directions),
         (struct clrnn_cost){(double)r->directions * rows * columns, 4.0 * r->directions * rows * columns},
         ARGS(BUF(r->gates), BUF(bias->partial), UINT(r->low * r->N), UINT(rows), UINT(rows_of(r)),
@@ -152,7 +152,7 @@ enum clrnn_status clrnn_rnn_bias_sum(struct clrnn_launches *l, const struct clrn
     if (!bias->wanted)
         return CLRNN_OK;
     return clrnn_launch_kernel(
-        l, "rnn", "rnn_bias_sum", DEFINES({"CELL", r->cell}, {"RELU", r->relu}, {"WIDTH", width}),
+        l, "rnn_bias", "rnn_bias_sum", DEFINES({"CELL", r->cell}, {"RELU", r->relu}, {"WIDTH", width}),
         RANGE3((r->H + width - 1) / width, r->G, r->D),
         (struct clrnn_cost){2.0 * r->D * bias->blocks * columns, 4.0 * r->D * bias->blocks * columns},
         ARGS(BUF(bias->partial), BUF(r->dbias_ih[0]), BUF(r->dbias_hh[0]), BUF(r->dbias_ih[1]),

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+// What connectionist temporal classification needs of each row of x [T, N, C], before cl/ctc.cl.
+//
+// Defines: LANES; WIDTH 1 or 16.
+#include "reduce.h"
+
+// Of each row the largest x, ln(sum of e^(x - largest)) and the first class that has it. A team takes `chunk` rows.
+kernel void ctc_rows(global const real *x, global const int *lengths, global real *stats, global real *best,
+                     uint rows, uint N, uint C, uint chunk, local real *scratch)
+{
+    const uint last = min(rows, (TEAM + 1) * chunk);
+
+    for (uint r = TEAM * chunk; r < last; r++) {
+        global const real *row = x + (size_t)r * C;
+        const uint end = row_valid(lengths, N, r) ? C : 0;
+        realv part = -INFINITY;
+        real top, sum;
+        uint at = 0;
+
+        for (uint c = LANE * WIDTH; c < end; c += LANES * WIDTH)
+            part = fmax(part, load_or(row + c, C - c, -INFINITY));
+        top = LANE_MAX(max_of(part), scratch);
+        part = 0.0f;
+        for (uint c = LANE * WIDTH; c < end; c += LANES * WIDTH)
+            part += exp_vec(load_or(row + c, C - c, -INFINITY) - top);
+        sum = LANE_SUM(sum_of(part), scratch);
+        while (LANE == 0 && at < end && row[at] != top)
+            at++;
+        if (LANE == 0) {
+            stats[2 * (size_t)r] = top;
+            stats[2 * (size_t)r + 1] = log(sum);
+            best[r] = (real)(at < end ? at : 0); // scratch memory holds reals only
+        }
+    }
+}
