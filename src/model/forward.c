@@ -257,6 +257,12 @@ static void name_layer(struct clrnn_build *b, size_t index)
     clrnn_layer_prefix(b->m->config, index, b->layer, sizeof(b->layer));
 }
 
+// The shortest sequence that there may be.
+static uint32_t least_steps(const struct clrnn_build *b)
+{
+    return b->lengths == CLRNN_NONE ? b->T : 1;
+}
+
 static enum clrnn_status add_residual(struct clrnn_build *b, size_t index)
 {
     const struct clrnn_config *config = b->m->config;
@@ -264,7 +270,7 @@ static enum clrnn_status add_residual(struct clrnn_build *b, size_t index)
     const int x = b->x, lengths = b->lengths;
     int sum;
 
-    for (uint32_t T = 1; T <= b->T; T++) {
+    for (uint32_t T = least_steps(b); T <= b->T; T++) {
         const uint32_t after = clrnn_layers_steps_between(config, index + 1, end, T);
 
         if (after != T)
@@ -278,13 +284,14 @@ static enum clrnn_status add_residual(struct clrnn_build *b, size_t index)
     return CLRNN_OK;
 }
 
-// Whether all branches leave the same number of steps of any sequence that is long enough for all of them.
+// Whether all branches leave the same number of steps of any sequence that there may be and that is long
+// enough for all of them.
 static enum clrnn_status check_branches(const struct clrnn_build *b, size_t index)
 {
     const struct clrnn_config *config = b->m->config;
     size_t first, end;
 
-    for (uint32_t T = 1; T <= b->T; T++) {
+    for (uint32_t T = least_steps(b); T <= b->T; T++) {
         uint32_t steps = 0;
 
         for (uint32_t i = 0; i < config->layer[index].branches; i++) {

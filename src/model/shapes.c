@@ -218,8 +218,24 @@ static enum clrnn_status check_groups(const struct inference *w, const struct cl
 
 static enum clrnn_status infer_list(struct inference *w, size_t first, size_t end);
 
+// Checks that of the data's steps the list [first, end) inside the layer leaves as many as the layer's other
+// part.
+static enum clrnn_status check_steps(const struct inference *w, size_t first, size_t end, uint32_t T,
+                                     uint32_t steps)
+{
+    const uint32_t after = clrnn_layers_steps_between(w->config, first, end, T);
+    char what[200];
+
+    snprintf(what, sizeof(what),
+             "of a sequence of %" PRIu32 " steps it would join %" PRIu32 " and %" PRIu32
+             " steps, expected the same number",
+             T, steps, after);
+    return !w->steps || after == steps ? CLRNN_OK : wrong(w, what);
+}
+
 static enum clrnn_status infer_residual(struct inference *w, size_t at)
 {
+    const uint32_t T = clrnn_layers_steps(w->config, at, w->steps);
     const struct position before = w->now;
     char what[200];
 
@@ -234,15 +250,18 @@ static enum clrnn_status infer_residual(struct inference *w, size_t at)
              w->now.features, before.features);
     if (w->now.features != before.features)
         return wrong(w, what);
+    TRY(check_steps(w, at + 1, clrnn_layer_end(w->config, at), T, T));
     w->now = before;
     return CLRNN_OK;
 }
 
 static enum clrnn_status infer_concat(struct inference *w, size_t at, struct clrnn_layer_shape *s)
 {
+    const uint32_t T = clrnn_layers_steps(w->config, at, w->steps);
     const struct position before = w->now;
     struct position all = before;
     size_t first, end;
+    uint32_t steps = 0;
 
     s->out = 0;
     for (uint32_t b = 0; b < w->config->layer[at].branches; b++) {
@@ -254,6 +273,9 @@ static enum clrnn_status infer_concat(struct inference *w, size_t at, struct clr
             return wrong(
                 w, "some of its branches have a pool and others have time steps, expected all of one kind: "
                    "give each branch a pool, or put one behind the concat");
+        if (b)
+            TRY(check_steps(w, first, end, T, steps));
+        steps = clrnn_layers_steps_between(w->config, first, end, T);
         all = w->now;
         s->out += w->now.features;
         TRY(check_width(w, "the sum of its branches' features", s->out));

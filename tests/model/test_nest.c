@@ -95,6 +95,10 @@ static void test_refusals(void **state)
          "layers[0] (concat): some of its branches have a pool"},
         {"- pool: {over: mean}\n- residual: {layers: [pool: {over: mean}]}\n- linear: {out_features: 2}\n",
          "layers[1.0] (pool): its input is (N, C=3), for the pool at layers[0] took the time axis away"},
+        {"- residual: {layers: [conv1d: {out_channels: 3, kernel_size: 2}]}\n",
+         "layers[0] (residual): of a sequence of 6 steps it would join 6 and 5 steps"},
+        {"- concat: {branches: [[gru: {hidden_size: 3}], [max_pool1d: {kernel_size: 2}]]}\n",
+         "layers[0] (concat): of a sequence of 6 steps it would join 6 and 3 steps"},
     };
 
     (void)state;
@@ -103,11 +107,32 @@ static void test_refusals(void **state)
         const char *message;
 
         assert_true(fixture_open(&f, "ref"));
-        message = fixture_refusal(&f, wrong[i].layers, TRAIN, (struct clrnn_data_shape){3, false, 2, 0});
+        message = fixture_refusal(&f, wrong[i].layers, TRAIN, (struct clrnn_data_shape){3, false, 2, 6});
         if (!strstr(message, wrong[i].message))
             fail_msg("said \"%s\", expected \"%s\"", message, wrong[i].message);
         fixture_close(&f);
     }
+}
+
+// Without lengths it is enough that branches leave the same of the data's number of steps.
+static void test_steps_of_the_data(void **state)
+{
+    struct fixture f;
+    struct clrnn_batch batch;
+    struct clrnn_model *m;
+
+    (void)state;
+    assert_true(fixture_open(&f, "ref"));
+    m = fixture_model(&f,
+                      "- concat: {branches: [[conv1d: {out_channels: 2, kernel_size: 2, stride: 2}],\n"
+                      "    [max_pool1d: {kernel_size: 3, stride: 2, padding: 1}]]}\n"
+                      "- pool: {over: mean}\n- linear: {out_features: 2}\n",
+                      TRAIN, (struct clrnn_data_shape){3, false, 2, 6});
+    batch = fixture_batch(m, 3, 6, false, 7);
+    assert_int_equal(clrnn_model_step(m, &batch, NULL), CLRNN_OK);
+    fixture_batch_free(&batch);
+    clrnn_model_destroy(&m);
+    fixture_close(&f);
 }
 
 static double loss_of(struct clrnn_model *m, const struct clrnn_batch *batch)
@@ -202,9 +227,10 @@ static void test_windows(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_names), cmocka_unit_test(test_round_trip),
-                                       cmocka_unit_test(test_refusals), cmocka_unit_test(test_gradient),
-                                       cmocka_unit_test(test_windows)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_names),    cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_refusals), cmocka_unit_test(test_steps_of_the_data),
+        cmocka_unit_test(test_gradient), cmocka_unit_test(test_windows)};
 
     return cmocka_run_group_tests_name("model/nest", tests, NULL, NULL);
 }
