@@ -68,7 +68,7 @@ static bool is_one_hot(const struct clrnn_npy *y)
     return rows > 0;
 }
 
-const char *clrnn_y_advice(const struct clrnn_npy *y, uint32_t T, bool real, char *text, size_t size)
+const char *clrnn_y_advice(const struct clrnn_npy *y, uint32_t T, uint32_t outputs, char *text, size_t size)
 {
     text[0] = 0;
     if (y->ndim != 2 || y->shape[1] < 2)
@@ -77,13 +77,14 @@ const char *clrnn_y_advice(const struct clrnn_npy *y, uint32_t T, bool real, cha
         snprintf(text, size, "; it is one-hot: y = numpy.argmax(y, axis=1) gives the classes");
     else if (y->shape[1] == T)
         snprintf(text, size, "; for a prediction at every step remove the pool layer");
-    else if (real)
-        snprintf(text, size, "; a model has one target: take a column, y[:, 0], and train a model for each");
+    else if (outputs)
+        snprintf(text, size, "; for %zu targets a sample use out_features: %zu", y->shape[1],
+                 y->shape[1] * outputs);
     else
         snprintf(
             text, size,
             "; for probabilities of classes take the likeliest, numpy.argmax(y, axis=1); for several labels a "
-            "row train a model for each column");
+            "row use the loss bce_with_logits");
     return text;
 }
 

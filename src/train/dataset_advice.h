@@ -9,9 +9,9 @@
 /** Advice on labels in another encoding: from 1, or -1 and 1. Writes into `text` and returns it; "":
  * none. */
 const char *clrnn_label_advice(const struct clrnn_dataset *dataset, char *text, size_t size);
-/** Advice on a y of two dimensions: "; it is one-hot: ...". T: steps of X; `real`: targets are real
- * numbers. */
-const char *clrnn_y_advice(const struct clrnn_npy *y, uint32_t T, bool real, char *text, size_t size);
+/** Advice on a y of two dimensions: "; it is one-hot: ...". T: steps of X; outputs: of the last layer for
+ * each target, 0 for classes. */
+const char *clrnn_y_advice(const struct clrnn_npy *y, uint32_t T, uint32_t outputs, char *text, size_t size);
 /** Advice on an X whose first dimension is not `samples` (that of y), but another one is. */
 const char *clrnn_samples_advice(const struct clrnn_npy *x, size_t samples, char *text, size_t size);
 /** Advice on an X of one or four dimensions; static. */

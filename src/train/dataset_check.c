@@ -209,6 +209,7 @@ static enum clrnn_status check_y(struct clrnn_dataset *d, enum clrnn_dataset_che
     const struct clrnn_table *t = d->label ? NULL : d->table;
     const uint32_t rows = t ? (uint32_t)t->rows : d->info.S; // each once, though windows share them
     uint32_t classes = 0;
+    bool counts = false; // a target that is not missing
 
     for (uint32_t s = 0; s < rows; t ? clrnn_table_passed(t, s++) : (void)s++)
         for (size_t i = 0; i < (t ? t->targets : clrnn_dataset_y_valid(d, s)); i++) {
@@ -216,11 +217,15 @@ static enum clrnn_status check_y(struct clrnn_dataset *d, enum clrnn_dataset_che
 
             if (check == CLRNN_CHECK_ALL && !y_is_fine(&d->goal, value))
                 return bad_y(d, s, i, value);
+            counts |= d->goal.classes || !isnan(value);
             if (d->goal.classes && (d->goal.ctc || value != d->goal.ignore) && value >= classes &&
                 value < MOST_CLASSES)
                 classes = (uint32_t)value + 1;
         }
     d->info.classes = d->goal.binary && d->info.targets == 1 ? 2 : classes;
+    if (check == CLRNN_CHECK_ALL && !counts && !d->goal.classes)
+        return clrnn_error(d->log, CLRNN_ERR_DATA, "%s: all targets are missing: nothing would count",
+                           d->y_path);
     return CLRNN_OK;
 }
 

@@ -79,7 +79,8 @@ static enum clrnn_status wrong_targets(const struct clrnn_dataset *d, const char
                        d->y_path, text, shape, d->goal.binary ? ", for classes the loss cross_entropy" : "");
 }
 
-static enum clrnn_status open_y(struct clrnn_dataset *d, const struct clrnn_array *array)
+// outputs: of the model's last layer.
+static enum clrnn_status open_y(struct clrnn_dataset *d, const struct clrnn_array *array, uint32_t outputs)
 {
     const struct clrnn_dataset_info *info = &d->info;
     const bool steps = d->goal.per_step;
@@ -123,10 +124,9 @@ static enum clrnn_status open_y(struct clrnn_dataset *d, const struct clrnn_arra
             "%s: holds %s, expected (%u, %u): without a pool layer there is a prediction for every "
             "step%s, and y needs one for each; for one prediction a sample add `- pool: {over: last}`",
             d->y_path, text, info->S, info->y_T, d->steps ? " that the windows over time leave" : "");
-    return clrnn_error(
-        d->log, CLRNN_ERR_DATA, "%s: holds %s, expected one value a sample: (%u) or (%u, 1)%s", d->y_path,
-        text, info->S, info->S,
-        clrnn_y_advice(y, info->T, !d->goal.classes && !d->goal.binary, advice, sizeof(advice)));
+    return clrnn_error(d->log, CLRNN_ERR_DATA, "%s: holds %s, expected one value a sample: (%u) or (%u, 1)%s",
+                       d->y_path, text, info->S, info->S,
+                       clrnn_y_advice(y, info->T, d->goal.classes ? 0 : outputs, advice, sizeof(advice)));
 }
 
 static enum clrnn_status open_npy(struct clrnn_dataset *d, const struct clrnn_config *config,
@@ -151,7 +151,8 @@ static enum clrnn_status open_npy(struct clrnn_dataset *d, const struct clrnn_co
     TRY(clrnn_dataset_find_steps(d, config));
     d->info.targets = clrnn_dataset_count_targets(config, d);
     if (d->y_path)
-        TRY(open_y(d, a ? &a->y : NULL));
+        TRY(open_y(d, a ? &a->y : NULL,
+                   clrnn_layers_width(config, config->layer_count, d->info.C, d->info.T)));
     if (d->y_path && d->goal.ctc)
         TRY(clrnn_dataset_open_y_lengths(d, source, folder));
     d->info.has_y = d->y;

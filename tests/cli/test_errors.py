@@ -145,6 +145,17 @@ def files_people_have(c):
         refused(["y.npy", *words], "data.train.y=y.npy")
     write_npy(c.folder / "y.npy", "<f8", (70, 2), [float(i % 2) for i in range(70 * 2)])
     refused(["y.npy", "one-hot", "argmax"], "data.train.y=y.npy")
+    write_npy(c.folder / "y.npy", "<f8", (70, 3), [i / 7 for i in range(70 * 3)])
+    refused(["y.npy", "for several labels", "bce_with_logits"], "data.train.y=y.npy")
+    write_npy(c.folder / "y.npy", "<f8", (70, 3), [float("nan")] * (70 * 3))
+    layers = "model.layers=[{gru: {hidden_size: 3}}, pool, {linear: {out_features: %d}}]"
+    refused(["y.npy", "for 3 targets a sample use out_features: 6"], "data.train.y=y.npy", layers % 2,
+            "train.loss={quantile: {quantiles: [0.1, 0.9]}}")
+    nothing = ("data.train.y=y.npy", layers % 3, "train.loss=mse", "data.missing_targets=ignore", "data.valid=null")
+    says(c, 3, ["y.npy", "all targets are missing"], "train", "config.yaml", "--device", "ref",
+         *(a for s in nothing for a in ("--set", s)))  # doctor has a finding for it
+    write_npy(c.folder / "w.npy", "<f4", (70,), [0.0] * 70)
+    refused(["w.npy", "all weights are 0"], "data.train.weights=w.npy")
     tokens = "model.layers=[{embedding: {num_embeddings: 4, embedding_dim: 2}}, {gru: {hidden_size: 3}}, pool, " \
              "{linear: {out_features: 2}}]"
     for value, words in ((4.4, ["measurements", "take the embedding out"]), (4, ["above the largest token"])):
