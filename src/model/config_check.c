@@ -320,12 +320,13 @@ static enum clrnn_status check_states(const struct check *c)
     for (size_t i = 0; i < c->config->layer_count; i++) {
         const struct clrnn_layer *layer = &c->config->layer[i];
 
-        if (layer->kind == CLRNN_LAYER_POOL && t->bptt)
+        if (clrnn_layer_pools(layer) && t->bptt)
             return fail(c, key,
-                        "trains on each piece, but the pool in layer %s predicts once a sequence; take "
+                        "trains on each piece, but the %s in layer %s predicts once a sequence; take "
                         "one of them out",
-                        clrnn_layer_path(c->config, i, path, sizeof(path)));
-        if (layer->kind != CLRNN_LAYER_POOL && !clrnn_layer_is_causal(layer))
+                        clrnn_layer_word(layer->kind), clrnn_layer_path(c->config, i, path, sizeof(path)));
+        // with stateful alone a batch's steps are whole sequences to pools and windows
+        if (t->bptt ? !clrnn_layer_is_causal(layer) : layer->bidirectional)
             return fail(c, key,
                         "carries states from one piece to the next, but layer %s (%s%s) reads steps that "
                         "come later",

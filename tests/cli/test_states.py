@@ -68,6 +68,10 @@ def refused(c):
     says("bidirectional lstm", "model.layers.0.lstm.bidirectional=true")
     says("the pool in layer 1 predicts once a sequence",
          "model.layers=[{rnn: {hidden_size: 3}}, pool, {linear: {out_features: 2}}]")
+    says("the attention_pool in layer 1 predicts once a sequence",
+         "model.layers=[{rnn: {hidden_size: 3}}, {attention_pool: {attention_size: 2}}, {linear: {out_features: 2}}]")
+    says("layer 0 (conv1d) reads steps that come later",
+         "model.layers=[{conv1d: {out_channels: 3, kernel_size: 1}}, {linear: {out_features: 2}}]")
     says("no multiple of batch_size 3", "train.batch_size=3")
     says("train.bptt: is 0", "train.bptt=0")
     c.run("train", "states.yaml", "--out", "yes", "--quiet", "--set", "train.batch_size=3", "--set",

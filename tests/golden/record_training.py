@@ -99,6 +99,22 @@ class Recurrent(nn.Module):
         return x
 
 
+class Convolution(nn.Conv1d):
+    def forward(self, x):
+        return super().forward(x.transpose(1, 2)).transpose(1, 2)
+
+
+class Attention(nn.Module):
+    def __init__(self, inputs, size):
+        super().__init__()
+        self.weight, self.bias, self.v = (nn.Parameter(torch.randn(*shape) * 0.4) for shape in
+                                          ((size, inputs), (size,), (size,)))
+
+    def forward(self, x):
+        share = torch.softmax(torch.tanh(x @ self.weight.T + self.bias) @ self.v, 1)
+        return (share[..., None] * x).sum(1)
+
+
 class Net(nn.Module):
     def __init__(self, layers, inputs):
         super().__init__()
@@ -112,6 +128,11 @@ class Net(nn.Module):
             elif kind == "linear":
                 self.steps.append(nn.Linear(inputs, a["out_features"]))
                 inputs = a["out_features"]
+            elif kind == "conv1d":
+                self.steps.append(Convolution(inputs, **a))
+                inputs = a["out_channels"]
+            elif kind == "attention_pool":
+                self.steps.append(Attention(inputs, a["attention_size"]))
             else:
                 self.steps.append(nn.Identity())
                 self.pool = (len(self.steps) - 1, a["over"])
@@ -257,7 +278,7 @@ def real(rng, *shape):
 def make_data(case, rng):
     kind, a = case["loss"]
     n, m, T, O = case.get("n", 12), 6, case.get("T", 5), case.get("outputs", 3)
-    steps = not any("pool" in layer for layer in case["layers"])
+    steps = not any(kind.endswith("pool") for layer in case["layers"] for kind in layer)
     data = {}
     for part, count in (("train", n), ("valid", m)):
         data[f"X_{part}"] = real(rng, count, T, 3)
@@ -332,6 +353,10 @@ def cases():
         add(f"stateful_{name}", ("mse", {}), net(kind, 3, **a), train={"stateful": True})
         add(f"bptt_stateful_{name}", ("mse", {}), net(kind, 3, pool=False, **a), T=6,
             train={"bptt": 2, "stateful": True, "gamma": 0.95, "clip": 0.5})
+    windows = [{"conv1d": {"out_channels": 4, "kernel_size": 3, "padding": 1}}, {"lstm": {"hidden_size": 4}}]
+    add("stateful_conv", ("mse", {}), [*windows, {"linear": {"out_features": 3}}], train={"stateful": True})
+    add("stateful_attention", ("mse", {}), [*windows, {"attention_pool": {"attention_size": 3}},
+                                            {"linear": {"out_features": 3}}], train={"stateful": True})
     return out
 
 
