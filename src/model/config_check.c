@@ -156,6 +156,10 @@ static enum clrnn_status check_name(const struct check *c, size_t index)
     if (parent == SIZE_MAX && !strcmp(layer->name, "optim"))
         return fail(c, path,
                     "\"optim\" is kept for the optimiser's state in model files; choose another name");
+    if (parent == SIZE_MAX && c->config->train.loss.balanced && !strcmp(layer->name, "loss"))
+        return fail(
+            c, path,
+            "\"loss\" is kept for the balanced weights of train.loss in model files; choose another name");
     for (size_t i = 0; i < c->config->layer_count; i++) {
         const struct clrnn_layer *other = &c->config->layer[i];
         const size_t place = clrnn_layer_place(c->config, i);

@@ -35,6 +35,8 @@ static const struct {
     {"model: {layers: [tanh: {name: '1'}, relu]}", "already the prefix of layer 1"},
     {"model: {layers: [tanh: {name: a.b}]}", "holds a point or a space"},
     {"model: {layers: [tanh: {name: optim}]}", "kept for the optimiser's state"},
+    {"model: {layers: [linear: {name: loss, out_features: 2}]}\ntrain: {loss: {cross_entropy: {weight: balanced}}}",
+     "\"loss\" is kept for the balanced weights"},
     {"model: {layers: [lstm: {hidden_size: 3}, relu, pool: {over: final}]}",
      "config:1:55: model.layers.2.pool.over: final is h_n and must directly follow"},
     {"model: {layers: [pool: {over: final}]}", "but follows nothing"},
