@@ -210,6 +210,8 @@ static const struct static_case {
     {"single-time-step", CLRNN_SEVERITY_WARNING, WELL, GRU POOL "  - rnn: {hidden_size: 4}\n" HEAD, TRAIN,
      NULL},
     {"dropout-too-high", CLRNN_SEVERITY_WARNING, WELL, GRU POOL "  - dropout: {p: 0.9}\n" HEAD, TRAIN, NULL},
+    {"dropout-too-high", CLRNN_SEVERITY_WARNING, WELL,
+     "  - gru: {hidden_size: 6, recurrent_dropout: 0.9}\n" POOL HEAD, TRAIN, NULL},
     {"dropout-before-batchnorm", CLRNN_SEVERITY_WARNING, WELL, GRU POOL "  - dropout\n  - batchnorm\n" HEAD,
      TRAIN, NULL},
     {"dropout-one-layer", CLRNN_SEVERITY_NOTE, WELL, "  - lstm: {hidden_size: 4, dropout: 0.3}\n" POOL HEAD,

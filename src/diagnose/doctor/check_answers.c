@@ -288,7 +288,7 @@ static double reach(const struct clrnn_examination *v, const struct clrnn_trace 
     while (last > 0 && config->layer[last - 1].kind != CLRNN_LAYER_LINEAR)
         last--;
     if (last)
-        width = clrnn_layers_width(config, last - 1, v->d->train_scan.C, 0);
+        width = clrnn_layers_width(config, last - 1, v->d->train_scan.C, v->d->T);
     return config->train.optimizer.kind == CLRNN_OPTIMIZER_SGD
                ? INFINITY
                : config->train.optimizer.lr * (double)c->wanted * (1 + width);

@@ -46,13 +46,26 @@ static void check_round(struct clrnn_doctor *d, size_t at)
     clrnn_doctor_fix(d, FIX_REMOVE_LAYER, at, 0);
 }
 
+// p of a recurrent layer's argument `key` leaves few of `units`.
+static void dropout_too_high(struct clrnn_doctor *d, size_t at, const char *key, double p, uint32_t units,
+                             const char *what, enum clrnn_fix_kind fix)
+{
+    char entry[CLRNN_ENTRY_SIZE];
+
+    clrnn_doctor_finding(d, CLRNN_FINDING_DROPOUT_TOO_HIGH, CLRNN_SEVERITY_WARNING);
+    clrnn_doctor_where_layer(d, at);
+    clrnn_doctor_evidence(d, "%s: %g leaves on average %.1f of %u %s", key, p, (1 - p) * units, units, what);
+    clrnn_doctor_remedy(d, "%s.%s.%s=0.3", clrnn_layer_entry(d->config, at, entry),
+                        clrnn_layer_word(d->config->layer[at].kind), key);
+    clrnn_doctor_fix(d, fix, at, 0.3);
+}
+
 static void check_recurrent(struct clrnn_doctor *d, size_t at)
 {
     const struct clrnn_layer *l = &d->config->layer[at];
     const uint32_t T = clrnn_layers_steps(d->config, at, d->T);
     const bool by_lengths = T > 1 && d->train_scan.longest == 1;
     const double ends = 0.05;
-    char entry[CLRNN_ENTRY_SIZE];
 
     if (T == 1 || by_lengths) {
         const bool from_data = d->T == 1;
@@ -100,16 +113,12 @@ static void check_recurrent(struct clrnn_doctor *d, size_t at)
                             l->dropout);
         clrnn_doctor_fix(d, FIX_LAYER_DROPOUT, at, 0);
     }
-    if (l->dropout >= clrnn_threshold.dropout_p && l->num_layers > 1) {
-        clrnn_doctor_finding(d, CLRNN_FINDING_DROPOUT_TOO_HIGH, CLRNN_SEVERITY_WARNING);
-        clrnn_doctor_where_layer(d, at);
-        clrnn_doctor_evidence(d, "dropout: %g leaves on average %.1f of %u units between the layers",
-                              l->dropout, (1 - l->dropout) * l->hidden_size * (l->bidirectional ? 2 : 1),
-                              l->hidden_size * (l->bidirectional ? 2 : 1));
-        clrnn_doctor_remedy(d, "%s.%s.dropout=0.3", clrnn_layer_entry(d->config, at, entry),
-                            clrnn_layer_word(l->kind));
-        clrnn_doctor_fix(d, FIX_LAYER_DROPOUT, at, 0.3);
-    }
+    if (l->dropout >= clrnn_threshold.dropout_p && l->num_layers > 1)
+        dropout_too_high(d, at, "dropout", l->dropout, clrnn_layer_state(l) * (l->bidirectional ? 2 : 1),
+                         "units between the layers", FIX_LAYER_DROPOUT);
+    if (l->recurrent_dropout >= clrnn_threshold.dropout_p)
+        dropout_too_high(d, at, "recurrent_dropout", l->recurrent_dropout, clrnn_layer_state(l),
+                         "units of the hidden state, the same ones in all steps", FIX_RECURRENT_DROPOUT);
 }
 
 static void check_dropout(struct clrnn_doctor *d, size_t at)
@@ -121,7 +130,7 @@ static void check_dropout(struct clrnn_doctor *d, size_t at)
     size_t next = after;
 
     if (p >= clrnn_threshold.dropout_p) {
-        const uint32_t width = clrnn_layers_width(c, at, d->train_scan.C, 0);
+        const uint32_t width = clrnn_layers_width(c, at, d->train_scan.C, d->T);
 
         clrnn_doctor_finding(d, CLRNN_FINDING_DROPOUT_TOO_HIGH, CLRNN_SEVERITY_WARNING);
         clrnn_doctor_where_layer(d, at);

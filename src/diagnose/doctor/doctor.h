@@ -12,10 +12,11 @@
 
 /** A change of the config that certainly removes a fault. */
 enum clrnn_fix_kind {
-    FIX_REMOVE_LAYER,  // layer
-    FIX_SWAP_LAYERS,   // layer and the next
-    FIX_LAYER_P,       // dropout's p = value
-    FIX_LAYER_DROPOUT, // a recurrent stack's dropout = value
+    FIX_REMOVE_LAYER,      // layer
+    FIX_SWAP_LAYERS,       // layer and the next
+    FIX_LAYER_P,           // dropout's p = value
+    FIX_LAYER_DROPOUT,     // a recurrent stack's dropout = value
+    FIX_RECURRENT_DROPOUT, // its recurrent_dropout = value
     FIX_POOL_FINAL,
     FIX_BATCHNORM, // PyTorch's momentum and running statistics
     FIX_LOSS_CROSS_ENTROPY,

@@ -94,6 +94,9 @@ void clrnn_doctor_fix_text(const struct clrnn_config *config, const struct clrnn
     case FIX_LAYER_DROPOUT:
         snprintf(text, size, "%s.%s.dropout=%s", entry, layer, number);
         break;
+    case FIX_RECURRENT_DROPOUT:
+        snprintf(text, size, "%s.%s.recurrent_dropout=%s", entry, layer, number);
+        break;
     case FIX_POOL_FINAL:
         snprintf(text, size, "%s.pool.over=final", entry);
         break;
