@@ -75,8 +75,9 @@ class FindingInfo(ctypes.Structure):
 def candidates() -> list:
     """Where the library may lie, in the order of search."""
     here = os.path.dirname(os.path.abspath(__file__))
-    found = [os.environ["CLRNN_LIBRARY"]] if os.environ.get("CLRNN_LIBRARY") else []
-    found += sorted(glob.glob(os.path.join(here, "lib", "libclrnn.so*")))
+    if os.environ.get("CLRNN_LIBRARY"):
+        return [os.environ["CLRNN_LIBRARY"]]
+    found = sorted(glob.glob(os.path.join(here, "lib", "libclrnn.so*")))
     found += sorted(glob.glob(os.path.join(here, "..", "..", "build*", "src", "libclrnn.so")))
     found.append(f"libclrnn.so.{api()}")
     by_name = ctypes.util.find_library("clrnn")
@@ -105,13 +106,15 @@ def library() -> ctypes.CDLL:
     global _loaded
     if _loaded is not None:
         return _loaded
+    named, why = os.environ.get("CLRNN_LIBRARY"), ""
     for path in candidates():
-        if os.sep in path and not os.path.exists(path):
+        if not named and os.sep in path and not os.path.exists(path):
             continue
         try:
             _load_needed(os.path.join(os.path.dirname(path), "needed"))
             lib = ctypes.CDLL(path)
-        except OSError:
+        except OSError as e:
+            why = str(e) if named or os.path.exists(path) else why
             continue
         number = _api_of(path)
         if number is not None and number != api():
@@ -132,7 +135,10 @@ def library() -> ctypes.CDLL:
         lib.clrnn_device_step_ms.restype = ctypes.c_double
         _loaded = lib
         return lib
-    raise ImportError("libclrnn was not found: install clRNN, or name the library in CLRNN_LIBRARY")
+    if named:
+        raise ImportError(f"CLRNN_LIBRARY is {named}, which cannot be loaded: {why}")
+    raise ImportError(f"libclrnn cannot be loaded: {why}" if why else
+                      "libclrnn was not found: install clRNN, or name the library in CLRNN_LIBRARY")
 
 
 def _load_needed(folder: str) -> None:

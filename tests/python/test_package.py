@@ -70,6 +70,16 @@ def another_api_is_refused(folder):
         os.path.realpath = real
 
 
+def a_named_library_is_the_one_taken(folder):
+    """CLRNN_LIBRARY stands in for no other library where it is missing or broken."""
+    broken = folder / "libclrnn.so"
+    broken.write_text("no library")
+    for path in (str(folder / "missing.so"), str(broken)):
+        run = subprocess.run([sys.executable, "-c", "import clrnn; clrnn.version()"], stderr=subprocess.PIPE, text=True,
+                             env={**os.environ, "PYTHONPATH": str(ROOT / "python"), "CLRNN_LIBRARY": path}, check=False)
+        assert f"CLRNN_LIBRARY is {path}, which cannot be loaded: " in run.stderr, run.stderr
+
+
 def usage(*argv):
     env = {**os.environ, "PYTHONPATH": str(ROOT / "python")}
     return subprocess.run([sys.executable, "-m", "clrnn", *argv], env=env, stdout=subprocess.PIPE,
@@ -83,6 +93,7 @@ def main():
     errors_are_sentences()
     with tempfile.TemporaryDirectory() as name:
         another_api_is_refused(pathlib.Path(name))
+        a_named_library_is_the_one_taken(pathlib.Path(name))
     with tempfile.TemporaryDirectory() as name:
         a_wheel_works_without_opencl(pathlib.Path(name))
     assert usage("doctor", "none.py").returncode == 2 and "no such file" in usage("doctor", "none.py").stderr
