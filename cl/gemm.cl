@@ -7,7 +7,8 @@
 // per k it loads PANEL / WIDTH vectors of B and TILE broadcast numbers of A. A is read in place, or, where
 // it is stored (K, M), packed first, since its next k lies a whole row away.
 //
-// Where many items want the same panels of a B that must be transposed, gemm_pack packs all of them first.
+// Where many items want the same panels of a B that must be transposed, or several multiplies have the same B,
+// gemm_pack packs all of them first.
 //
 // B's rows may lie anywhere, as `rows` says: a batch of samples is then multiplied where the data set lies.
 //
@@ -49,7 +50,7 @@ static inline global const real *row_of(struct stored m, uint i)
 #define AHEAD 16
 
 // to[k, j] = from[first + k, j] for k < rows, j < cols; zeros for cols <= j < PANEL.
-static inline void pack_rows(local real *to, struct stored from, uint first, uint rows, uint cols)
+static inline void pack_rows(PANEL_SPACE real *to, struct stored from, uint first, uint rows, uint cols)
 {
     for (uint k = 0; k < rows; k++) {
         global const real *row = row_of(from, first + k), *ahead = row_of(from, first + min(k + AHEAD, rows - 1));
@@ -57,7 +58,7 @@ static inline void pack_rows(local real *to, struct stored from, uint first, uin
 
         for (; j + WIDTH <= cols; j += WIDTH) {
             PREFETCH(ahead + j);
-            *(local realv *)(to + k * PANEL + j) = vec_load(0, row + j);
+            *(PANEL_SPACE realv *)(to + k * PANEL + j) = vec_load(0, row + j);
         }
         for (; j < cols; j++)
             to[k * PANEL + j] = row[j];
@@ -149,16 +150,19 @@ static inline realv apply_epilogue(realv x, uint kind, uint transposed, global c
 }
 
 #if PACKED
-// Packs all of B, stored (N, K), as [panels of PANEL columns, K, PANEL], with zeros beyond N. Global size:
-// panels, parts of k_part.
+// Packs all of B as [panels of PANEL columns, K, PANEL], with zeros beyond N. Global size: panels, parts of k_part.
 kernel void gemm_pack(struct gemm_args g, global const real *restrict B, global const uint *b_rows,
                       global real *restrict packed)
 {
     const uint n0 = get_global_id(0) * PANEL, k0 = get_global_id(1) * g.k_part;
+    const uint rows = min(g.k_part, g.K - k0), cols = min((uint)PANEL, g.N - n0);
+    global real *to = packed + ((size_t)get_global_id(0) * g.K + k0) * PANEL;
 
-    pack_columns(packed + ((size_t)get_global_id(0) * g.K + k0) * PANEL,
-                 (struct stored){B + g.b_offset[0] + k0, g.b_ld, b_rows}, n0, min(g.k_part, g.K - k0),
-                 min((uint)PANEL, g.N - n0));
+    B += g.b_offset[0];
+    if (g.transpose_b)
+        pack_columns(to, (struct stored){B + k0, g.b_ld, b_rows}, n0, rows, cols);
+    else
+        pack_rows(to, (struct stored){B + n0, g.b_ld, b_rows}, k0, rows, cols);
 }
 #endif
 

@@ -50,7 +50,8 @@ static enum clrnn_status hidden_products(struct clrnn_launches *l, const struct 
                            .b_ld = r->P,
                            .c = r->hidden,
                            .c_offset = (r->d * clrnn_recurrent_rows(r) + row) * clrnn_recurrent_columns(r),
-                           .c_ld = clrnn_recurrent_columns(r)};
+                           .c_ld = clrnn_recurrent_columns(r),
+                           .panels = &r->packed->hidden};
 
     if (dropped) {
         TRY(clrnn_recurrent_drop(l, r, before, r->N, dropped));
@@ -72,7 +73,8 @@ static enum clrnn_status begin(struct clrnn_launches *l, struct clrnn_recurrent_
                            .a_ld = r->P,
                            .b = r->WEIGHT(WEIGHT_HH),
                            .b_ld = r->P,
-                           .c_ld = clrnn_recurrent_columns(r)};
+                           .c_ld = clrnn_recurrent_columns(r),
+                           .panels = &r->packed->hidden};
 
     if (!r->h0)
         return CLRNN_OK;
@@ -100,7 +102,8 @@ static enum clrnn_status project(struct clrnn_launches *l, const struct clrnn_re
                                                   .b_ld = r->H,
                                                   .c = r->y,
                                                   .c_offset = (row * r->D + r->d) * r->P,
-                                                  .c_ld = r->D * r->P});
+                                                  .c_ld = r->D * r->P,
+                                                  .panels = &r->packed->projection});
 }
 
 enum clrnn_status clrnn_recurrent_prepare(struct clrnn_launches *l, struct clrnn_recurrent_direction *r)
@@ -194,7 +197,8 @@ static enum clrnn_status direction_fwd(struct clrnn_launches *l, struct clrnn_re
 enum clrnn_status clrnn_recurrent_fwd(struct clrnn_launches *launches, const struct clrnn_graph *graph,
                                       const struct clrnn_op *op)
 {
-    struct clrnn_recurrent_direction r = clrnn_recurrent_layer(launches, graph, op);
+    struct clrnn_recurrent_packed packed;
+    struct clrnn_recurrent_direction r = clrnn_recurrent_layer(launches, graph, op, &packed);
     struct clrnn_buffer *dropped = NULL, *cn = clrnn_out(graph, op, RECURRENT_CN);
 
     r.y = clrnn_out(graph, op, RECURRENT_Y);

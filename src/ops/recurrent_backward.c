@@ -69,7 +69,8 @@ static enum clrnn_status gradient_of_h(struct clrnn_launches *l, const struct cl
                                                    .b = r->WEIGHT(WEIGHT_HH),
                                                    .b_ld = r->P,
                                                    .c = s->through,
-                                                   .c_ld = r->P}));
+                                                   .c_ld = r->P,
+                                                   .panels = &r->packed->hidden_bwd}));
     TRY(clrnn_launch_kernel(l, "recurrent", "recurrent_join", DEFINES_OF(r, r->split), r->split.range,
                             clrnn_recurrent_cost((double)r->N * r->P, 3, 4),
                             ARGS(STRUCT(recurrent_args, args), BUF(r->dy), BUF(s->through), BUF(r->mask),
@@ -87,7 +88,8 @@ static enum clrnn_status gradient_of_h(struct clrnn_launches *l, const struct cl
                                                   .b = r->WEIGHT(WEIGHT_HR),
                                                   .b_ld = r->H,
                                                   .c = s->dwide,
-                                                  .c_ld = r->H});
+                                                  .c_ld = r->H,
+                                                  .panels = &r->packed->projection_bwd});
 }
 
 static enum clrnn_status steps_bwd(struct clrnn_launches *l, const struct clrnn_recurrent_direction *r,
@@ -225,6 +227,7 @@ static enum clrnn_status initial_gradients(struct clrnn_launches *l,
     m.K = clrnn_recurrent_columns(r);
     m.b = r->WEIGHT(WEIGHT_HH);
     m.b_ld = r->P;
+    m.panels = &r->packed->hidden_bwd;
     m.c = s->through;
     m.c_ld = r->P;
     TRY(clrnn_launch_gemm(l, &m));
@@ -324,7 +327,8 @@ static enum clrnn_status direction_bwd(struct clrnn_launches *l, struct clrnn_re
 enum clrnn_status clrnn_recurrent_bwd(struct clrnn_launches *launches, const struct clrnn_graph *graph,
                                       const struct clrnn_op *op)
 {
-    struct clrnn_recurrent_direction r = clrnn_recurrent_layer(launches, graph, op);
+    struct clrnn_recurrent_packed packed;
+    struct clrnn_recurrent_direction r = clrnn_recurrent_layer(launches, graph, op, &packed);
     struct scratch s = {0};
 
     r.y = clrnn_in(graph, op, RECURRENT_BWD_Y);

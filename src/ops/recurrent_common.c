@@ -14,7 +14,8 @@ static struct clrnn_range teams_of(uint32_t lanes, size_t rows)
 
 // Their in[] start with the same slots.
 struct clrnn_recurrent_direction clrnn_recurrent_layer(struct clrnn_launches *l, const struct clrnn_graph *g,
-                                                       const struct clrnn_op *op)
+                                                       const struct clrnn_op *op,
+                                                       struct clrnn_recurrent_packed *packed)
 {
     const struct clrnn_recurrent_attributes *a = &op->recurrent;
     struct clrnn_recurrent_direction r = {.T = op->T,
@@ -25,6 +26,7 @@ struct clrnn_recurrent_direction clrnn_recurrent_layer(struct clrnn_launches *l,
                                           .D = a->rnn.D,
                                           .G = clrnn_cell_gates(a->rnn.cell),
                                           .op = op,
+                                          .packed = packed,
                                           .whole = op->T,
                                           .steps = op->T,
                                           .x = clrnn_in(g, op, RECURRENT_X),
@@ -44,6 +46,7 @@ struct clrnn_recurrent_direction clrnn_recurrent_layer(struct clrnn_launches *l,
 void clrnn_recurrent_take(struct clrnn_recurrent_direction *r, const struct clrnn_graph *g, uint32_t d)
 {
     r->d = d;
+    *r->packed = (struct clrnn_recurrent_packed){0};
     for (uint32_t i = 0; i < RECURRENT_WEIGHTS; i++) {
         r->weight[i] = clrnn_in(g, r->op, (int)(RECURRENT_WEIGHT_IH + RECURRENT_WEIGHTS * d + i));
         r->gradient[i] = r->op->kind == CLRNN_OP_RECURRENT_FWD

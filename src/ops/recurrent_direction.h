@@ -8,11 +8,19 @@
 #include "ops/split.h"
 #include "rnn_args.h"
 
+/** Weights of one direction, packed once for the multiplies of all its steps (`panels` of struct clrnn_gemm).
+ */
+struct clrnn_recurrent_packed {
+    struct clrnn_buffer *hidden, *projection;         // of forward
+    struct clrnn_buffer *hidden_bwd, *projection_bwd; // of backward
+};
+
 /** The sizes and buffers of one direction. Shapes: ops/recurrent.h. Absent buffers are NULL. */
 struct clrnn_recurrent_direction {
     uint32_t T, N, C, H, P, D, G, d;
     const struct clrnn_op *op;
-    struct clrnn_split split; // a team for each row of the batch
+    struct clrnn_recurrent_packed *packed; // the caller's; cleared when another direction is taken
+    struct clrnn_split split;              // a team for each row of the batch
     struct clrnn_buffer *x, *lengths, *counter, *weight[RECURRENT_WEIGHTS], *gradient[RECURRENT_WEIGHTS];
     struct clrnn_buffer *y, *input, *hidden, *stats, *gates, *cell, *wide, *mask;
     struct clrnn_buffer *dy, *dx;                                   // backward
@@ -61,7 +69,8 @@ static inline struct clrnn_cost clrnn_recurrent_cost(double numbers, double flop
 
 /** What forward and backward have in common; take a direction next. */
 struct clrnn_recurrent_direction clrnn_recurrent_layer(struct clrnn_launches *l, const struct clrnn_graph *g,
-                                                       const struct clrnn_op *op);
+                                                       const struct clrnn_op *op,
+                                                       struct clrnn_recurrent_packed *packed);
 void clrnn_recurrent_take(struct clrnn_recurrent_direction *r, const struct clrnn_graph *g, uint32_t d);
 
 /** Steps of T before those that are taken, in forward or backward order: 0 or 1, of the whole 0. */

@@ -60,9 +60,13 @@ static enum clrnn_status append_own(struct clrnn_launches *launches, const struc
                                     uint32_t count, const struct clrnn_epilogue *epilogue, bool *taken,
                                     bool *fused)
 {
-    const size_t before = launches->count, mark = clrnn_launches_mark(launches);
+    size_t before, mark;
     double flops = 0;
 
+    if (count == 1 && gemm->panels)
+        TRY(clrnn_gemm_own_pack(launches, gemm));
+    before = launches->count;
+    mark = clrnn_launches_mark(launches);
     TRY(clrnn_gemm_own_append(launches, gemm, count, epilogue, taken, fused));
     clrnn_launches_reset(launches, mark); // a sequence has a multiply for each step
     for (size_t i = before; i < launches->count; i++) {

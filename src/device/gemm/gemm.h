@@ -27,6 +27,9 @@ struct clrnn_gemm {
     // block after the other with beta 1 have the same bits. k_lead 0: no blocks.
     bool fixed, descending;
     uint32_t k_lead, k_block;
+    // Multiplies of one shape in one list with the same B, which nothing in between overwrites, pack it once
+    // if they have one of these: *panels starts NULL, and is scratch of the list then. NULL: each by itself.
+    struct clrnn_buffer **panels;
 };
 
 /** What is done to C before it is stored, for beta 0: the biases are added to every row, then the

@@ -16,6 +16,9 @@ enum clrnn_status clrnn_gemm_own_append(struct clrnn_launches *launches, const s
                                         uint32_t count, const struct clrnn_epilogue *epilogue, bool *taken,
                                         bool *fused);
 
+/** Before clrnn_gemm_own_append of a multiply with `panels`: packs B unless that is done. */
+enum clrnn_status clrnn_gemm_own_pack(struct clrnn_launches *launches, const struct clrnn_gemm *gemm);
+
 /** Appends a call of CLBlastSgemm; supports every shape and device. */
 enum clrnn_status clrnn_gemm_clblast_append(struct clrnn_launches *launches, const struct clrnn_gemm *gemm);
 

@@ -116,8 +116,9 @@ static double estimate(const struct batch *b, const struct tile *t, uint32_t cor
     const double steps = ceil(k / step_of(g, t, c));
     const double multiply = tiles * panels * (k * t->rows * vecs / 2 + 75 * ceil(k / t->kc));
     const double pack_b = c->packed ? 0 : panels * vecs * k * (g->transpose_b ? 11 : 7);
-    const double pack_all =
-        c->packed ? 8000 + (double)clrnn_divide_up(g->N, t->panel) * vecs * g->K * 12 / cores : 0;
+    const double pack_all = c->packed && !g->panels
+                                ? 8000 + (double)clrnn_divide_up(g->N, t->panel) * vecs * g->K * 12 / cores
+                                : 0;
     const double pack_a = g->transpose_a ? each * k * c->m_block / t->width * 8 : 0;
     const double read_a = g->transpose_a || t->width == 16 ? 0 : each * k * c->m_block * 0.4;
     const double results = b->count * (double)g->M * g->N / cores;
@@ -157,7 +158,7 @@ static bool may_pack(const struct batch *b, const struct tile *t)
 {
     const struct clrnn_gemm *g = &b->gemm[0];
 
-    return g->transpose_b && !(g->fixed && (g->k_lead || g->beta != 0)) &&
+    return (g->transpose_b || g->panels) && !(g->fixed && (g->k_lead || g->beta != 0)) &&
            (double)clrnn_divide_up(g->N, t->panel) * t->panel * g->K <= MOST_PACKED &&
            (b->count == 1 || same_b(b));
 }
@@ -165,6 +166,7 @@ static bool may_pack(const struct batch *b, const struct tile *t)
 static struct tiling choose_tiling(const struct batch *b, const struct tile *t, uint32_t cores)
 {
     const uint32_t K = b->gemm[0].K, most = b->gemm[0].fixed ? 1 : 64;
+    const int kept = b->gemm[0].panels && may_pack(b, t); // packed already, or for others, too
     struct tiling best = {.cycles = INFINITY};
 
     if (t->brief)
@@ -172,7 +174,7 @@ static struct tiling choose_tiling(const struct batch *b, const struct tile *t, 
     for (uint32_t rows = t->rows; rows <= t->block; rows *= 2)
         for (uint32_t panels = 1; panels <= MOST_COLUMNS / t->panel; panels *= 2)
             for (uint32_t parts = 1; parts <= most && (parts == 1 || K / parts >= 64); parts *= 2)
-                for (int packed = 0; packed <= may_pack(b, t); packed++)
+                for (int packed = kept; packed <= may_pack(b, t); packed++)
                     for (int paired = 0; paired <= may_pair(b); paired++) {
                         const struct tiling c = try_tiling(b, t, cores, rows, panels, parts, packed, paired);
 
@@ -312,7 +314,7 @@ static enum clrnn_status append_tiles(struct clrnn_launches *launches, const str
     const struct clrnn_cost cost = clrnn_gemm_cost(g);
     const size_t local =
         t->rows * t->panel + (c->packed ? 0 : t->kc * t->panel) + (g->transpose_a ? packed_rows_size(t) : 0);
-    struct clrnn_buffer *partial = NULL, *packed = NULL, *bias[4] = {NULL};
+    struct clrnn_buffer *partial = NULL, *packed = g->panels ? *g->panels : NULL, *bias[4] = {NULL};
     struct gemm_args args = args_of(b), tiles;
 
     args.k_step = step_of(g, t, c);
@@ -321,7 +323,7 @@ static enum clrnn_status append_tiles(struct clrnn_launches *launches, const str
     for (uint32_t i = 0; *fused && i < 4; i++)
         bias[i] = b->epilogue[b->count == 2 ? i / 2 : 0].bias[i % 2];
     args.epilogue = (unsigned)(*fused ? b->epilogue->kind : EPILOGUE_NONE);
-    if (c->packed)
+    if (c->packed && !packed)
         TRY(append_pack(launches, b, t, defines, &packed));
     if (c->parts > 1) {
         args.c_part = b->count * g->M * g->N; // fits: MOST_PARTIAL
@@ -354,6 +356,11 @@ static enum clrnn_status append_tiles(struct clrnn_launches *launches, const str
     return partial ? append_sum(launches, b, t, defines, args, partial, bias) : CLRNN_OK;
 }
 
+static uint32_t cores_of(const struct clrnn_device *device)
+{
+    return MAX2(clrnn_device_info(device)->compute_units, 1u);
+}
+
 static bool counts_in_32_bits(const struct clrnn_gemm *g)
 {
     return g->a_offset <= UINT32_MAX && g->b_offset <= UINT32_MAX && g->c_offset <= UINT32_MAX &&
@@ -367,7 +374,7 @@ static struct tiling choose_side(struct batch *b, const struct tile *t, uint32_t
     const struct batch other = transposed(b);
     const struct tiling c = choose_tiling(b, t, cores), other_c = choose_tiling(&other, t, cores);
 
-    if (!b->gemm[0].a_rows && (b->gemm[0].b_rows || other_c.cycles >= c.cycles))
+    if (!b->gemm[0].a_rows && (b->gemm[0].b_rows || b->gemm[0].panels || other_c.cycles >= c.cycles))
         return c;
     *b = other;
     return other_c;
@@ -394,20 +401,44 @@ static struct tiling choose(struct batch *b, struct tile *t, const struct clrnn_
     return best;
 }
 
+// Whether few rows are multiplied without packing: gemm_dot.
+static bool is_dot(const struct clrnn_gemm *g, const struct tile *t)
+{
+    return !g->fixed && !g->transpose_a && g->transpose_b && !g->a_rows && !g->b_rows &&
+           (g->M <= 4 || g->N <= 4) && !(t->brief && g->K > BRIEF_K);
+}
+
+enum clrnn_status clrnn_gemm_own_pack(struct clrnn_launches *launches, const struct clrnn_gemm *gemm)
+{
+    const struct clrnn_device *device = clrnn_launches_device(launches);
+    struct batch b = {.gemm = {gemm[0], gemm[0]}, .count = 1};
+    struct tile t = tile_of(device, 4);
+    struct clrnn_define define[7];
+    struct tiling c;
+
+    if (*gemm->panels || !counts_in_32_bits(gemm) || is_dot(gemm, &t))
+        return CLRNN_OK;
+    c = choose(&b, &t, device, cores_of(device));
+    if (!c.packed)
+        return CLRNN_OK;
+    return append_pack(launches, &b, &t,
+                       defines_of(&t, gemm->transpose_a, true, gemm->b_rows != NULL, define), gemm->panels);
+}
+
 enum clrnn_status clrnn_gemm_own_append(struct clrnn_launches *launches, const struct clrnn_gemm *gemm,
                                         uint32_t count, const struct clrnn_epilogue *epilogue, bool *taken,
                                         bool *fused)
 {
     const struct clrnn_device *device = clrnn_launches_device(launches);
-    const struct clrnn_device_info *info = clrnn_device_info(device);
     struct tile t = tile_of(device, 4);
-    const uint32_t cores = info->compute_units ? info->compute_units : 1;
-    const bool dot = !gemm->fixed && !gemm->transpose_a && gemm->transpose_b && !gemm->a_rows &&
-                     !gemm->b_rows && (gemm->M <= 4 || gemm->N <= 4) && !(t.brief && gemm->K > BRIEF_K);
+    const uint32_t cores = cores_of(device);
+    const bool dot = is_dot(gemm, &t);
     struct batch b = {.gemm = {gemm[0], gemm[count - 1]}, .count = count, .epilogue = epilogue};
     double alone = INFINITY; // cycles of one multiply of a pair by itself
     struct tiling c;
 
+    if (count == 2)
+        b.gemm[0].panels = b.gemm[1].panels = NULL;
     *taken = counts_in_32_bits(&b.gemm[0]) && counts_in_32_bits(&b.gemm[1]) && !(dot && count == 2);
     if (!*taken)
         return CLRNN_OK;
