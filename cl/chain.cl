@@ -8,6 +8,9 @@
 // This cannot deadlock, whatever groups the driver runs at the same time: a group waits only for items that a running
 // group has taken, and a single group would do all the work.
 //
+// Every group has a share of a stage's items that it takes first, before those that are left of others: the rows that
+// one stage wrote are then in the cache of the core that reads them in the next.
+//
 // The result does not depend on which group computes an item: it is that of the launches one by one, to the bit.
 
 #include "slots.h"
@@ -48,23 +51,32 @@ static inline void run_items(global const uint *stage, uint i, uint last, global
     }
 }
 
-// state [CHAIN_LINE (1 + 2 count)]: zero at the start and again at the end. stages [count, STAGE_FIELDS].
+// state [CHAIN_LINE (1 + 2 count)]: zero at the start and again at the end. Of a stage: a line with the portions taken
+// of each share, and one with the number of items done. stages [count, STAGE_FIELDS].
 kernel void chain(global uint *state, global const uint *stages, global const uint *args, uint count,
                   local char *scratch, CHAIN_SLOTS)
 {
     global uint *const base[] = {CHAIN_BASES};
+    const uint shares = min((uint)get_global_size(0), (uint)CHAIN_LINE);
 
     for (uint s = 0; s < count; s++) {
         global const uint *stage = stages + s * STAGE_FIELDS;
         volatile global uint *taken = state + CHAIN_LINE * (1 + 2 * s), *done = taken + CHAIN_LINE;
         const uint items = stage[STAGE_ITEMS], portion = stage[STAGE_PORTION];
+        const uint portions = (items + portion - 1) / portion;
         uint mine = 0;
 
-        for (uint i = atomic_add(taken, portion); i < items; i = atomic_add(taken, portion)) {
-            const uint last = min(items, i + portion);
+        for (uint i = 0, share = get_global_id(0) % shares; i < shares; i++, share = (share + 1) % shares) {
+            const uint first = share * portions / shares, count = (share + 1) * portions / shares - first;
 
-            run_items(stage, i, last, base, args, scratch);
-            mine += last - i;
+            if (taken[share] >= count)
+                continue;
+            for (uint p = atomic_inc(taken + share); p < count; p = atomic_inc(taken + share)) {
+                const uint begin = (first + p) * portion, last = min(items, begin + portion);
+
+                run_items(stage, begin, last, base, args, scratch);
+                mine += last - begin;
+            }
         }
         mem_fence(CLK_GLOBAL_MEM_FENCE);
         if (mine > 0)
