@@ -154,29 +154,21 @@ kernel void recurrent_step_fwd(struct recurrent_args args, global real *input, g
     }
 }
 
-// dh [D, rows, P], the gradient of h at a step, is the sum of dy, of through [N, P] from the multiply of the step
-// after, times the dropout's mask [N, P] if there is one, and of carry [N, P], which does not pass through
-// that multiply (gru).
-kernel void recurrent_join(struct recurrent_args args, global const real *dy, global const real *through,
-                           global const real *mask, global const real *carry, global real *dh,
-                           global const int *lengths)
+// A row of dh [P], the gradient of h at step t of sample n: the sum of dy, of through [N, P] from the multiply of the
+// step after, times the dropout's mask [N, P] if there is one, and of carry [N, P], which does not pass through that
+// multiply (gru).
+static inline void join_row(struct recurrent_args args, uint t, uint n, global const real *dy,
+                            global const real *through, global const real *mask, global const real *carry,
+                            global real *dh)
 {
-    const uint T = args.T, N = args.N, P = args.P, D = args.D, d = args.direction, step = args.step, n = TEAM;
-    if (n >= N)
-        return;
-
-    const uint t = d ? step : T - 1 - step, r = t * N + n, time = t + args.offset;
-    const bool valid = !lengths || (int)time < lengths[n];
+    const uint P = args.P;
     const size_t row = (size_t)n * P;
-    global real *to = dh + ((size_t)d * T * N + r) * P;
 
     FOR_LANE(j, P)
     {
-        realv sum = 0.0f;
+        realv sum = load_units(dy + (((size_t)(t + args.offset) * args.N + n) * args.D + args.direction) * P, j, P);
 
-        if (valid)
-            sum = load_units(dy + (((size_t)time * N + n) * D + d) * P, j, P);
-        if (valid && step > 0) {
+        if (args.step > 0) {
             const realv back = load_units(through + row, j, P);
 
             sum += mask ? load_units(mask + row, j, P) * back : back;
@@ -184,19 +176,38 @@ kernel void recurrent_join(struct recurrent_args args, global const real *dy, gl
             sum += load_units(carry + args.carry_first + row, j, P);
 #endif
         }
-        store_units(sum, to, j, P);
+        store_units(sum, dh, j, P);
     }
 }
 
-// dh: the gradient of h before the projection. carry [N, H]: of the cell, gru of h, from the step after; those for the
-// step before out, at the end for the initial state. carried [D, N, H]: of the last cell, or NULL. da, db
-// [D, rows, G*H]: gradients of the gates' two sums; NORM: ga, gb those of the products, dc [D, rows, H] that of gamma_c
-// times the normalised cell, which overwrites the cell.
+// dh [D, rows, P] of a step, before the multiply with the projection's weights.
+kernel void recurrent_join(struct recurrent_args args, global const real *dy, global const real *through,
+                           global const real *mask, global const real *carry, global real *dh,
+                           global const int *lengths)
+{
+    const uint T = args.T, N = args.N, P = args.P, d = args.direction, n = TEAM;
+    if (n >= N)
+        return;
+
+    const uint t = d ? args.step : T - 1 - args.step;
+    global real *to = dh + ((size_t)d * T * N + t * N + n) * P;
+
+    if (!lengths || (int)(t + args.offset) < lengths[n])
+        join_row(args, t, n, dy, through, mask, carry, to);
+    else
+        FOR_LANE(j, P) store_units((realv)(0.0f), to, j, P);
+}
+
+// dh [N, H]: the gradient of h before the projection; without one, where dy is not NULL, it is computed here.
+// carry [N, H]: of the cell, gru of h, from the step after; those for the step before out, at the end for the initial
+// state. carried [D, N, H]: of the last cell, or NULL. da, db [D, rows, G*H]: gradients of the gates' two sums; NORM:
+// ga, gb those of the products, dc [D, rows, H] that of gamma_c times the normalised cell, which overwrites the cell.
 kernel void recurrent_step_bwd(struct recurrent_args args, global const real *input, global const real *product,
                                global const real *stats, global const real *gamma_ih,
                                global const real *gamma_hh, global const real *gamma_c,
                                global const real *beta_c, global const real *gates, global real *cell,
-                               global const real *y, global const int *lengths, global const real *dh,
+                               global const real *y, global const int *lengths, global const real *dy,
+                               global const real *through, global const real *mask, global real *dh,
                                global real *carry, global real *da, global real *db, global real *ga,
                                global real *gb, global real *dc, global const real *state,
                                global const real *carried, local real *scratch)
@@ -209,7 +220,8 @@ kernel void recurrent_step_bwd(struct recurrent_args args, global const real *in
     const uint t = d ? step : T - 1 - step, r = t * N + n, before = d ? r + N : r - N, time = t + offset;
     const bool start = step + 1 == T; // no step is before it
     const size_t row = (size_t)d * T * N + r, at = row * GATES * H;
-    global const real *gate = gates + row * 4 * H, *stat = stats + row * 4, *above = dh + args.dh_first + (size_t)n * H;
+    global const real *gate = gates + row * 4 * H, *stat = stats + row * 4;
+    global real *above = dh + (size_t)n * H;
     global real *c = cell + row * H, *c_past = cell + ((size_t)d * T * N + before) * H;
     global real *pass = carry + args.carry_first + (size_t)n * H;
     global const real *past_state = state + ((size_t)d * N + n) * H, *last = carried + ((size_t)d * N + n) * H;
@@ -237,6 +249,8 @@ kernel void recurrent_step_bwd(struct recurrent_args args, global const real *in
         }
         return;
     }
+    if (dy)
+        join_row(args, t, n, dy, through, mask, carry, above);
 #if NORM && CELL == CELL_LSTM
     const real mean_c = stat[2], scale_c = stat[3];
     realv sum = 0.0f, sum_c = 0.0f;

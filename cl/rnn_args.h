@@ -20,8 +20,7 @@ struct recurrent_args { // of a launch of cl/recurrent.cl for one step
     unsigned int whole, offset;       // as in rnn_args
     unsigned int direction, step;     // the step is counted in the order in which steps are taken
     unsigned int h_first, h_ld;       // forward: h of row r is at h_first + r * h_ld
-    unsigned int dh_first;            // backward: dh of sample n is at dh_first + n * H,
-    unsigned int carry_first;         // and its part of carry at carry_first + n * H
+    unsigned int carry_first;         // backward: carry of sample n is at carry_first + n * H
 };
 
 #endif

@@ -11,8 +11,10 @@
 
 // Scratch of backward, for one direction after the other where there are two.
 struct scratch {
-    struct clrnn_buffer *through, *carry, *dh, *dwide; // [N, P], [N, H], [D, rows, P], [N, H]
-    bool kept;                                         // carry is dc0 or dh0, [D, N, H]
+    struct clrnn_buffer *through, *carry;   // [N, P], [N, H]
+    bool kept;                              // carry is dc0 or dh0, [D, N, H]
+    struct clrnn_buffer *dh;                // [N, H]: the gradient of h before the projection, of a step
+    struct clrnn_buffer *dprojected;        // [D, rows, P]: behind the projection; NULL: there is none
     struct clrnn_buffer *da, *db, *ga, *gb; // [D, rows, G*H]: of the gates' sums, and of their products
     struct clrnn_buffer *dcell;             // [D, rows, H]: of gamma_c times the normalised cell
     struct clrnn_buffer *clean, *dropped;   // x and h as the weight gradients read them; NULL: as they are
@@ -32,8 +34,8 @@ static enum clrnn_status scratch_init(struct clrnn_launches *l, const struct clr
     s->carry = r->op->rnn.cell == CLRNN_CELL_LSTM ? r->dc0 : gru ? r->dh0 : NULL;
     s->kept = s->carry != NULL;
     TRY(clrnn_recurrent_scratch(l, r->op->rnn.cell == CLRNN_CELL_RNN ? 0 : (size_t)r->N * r->H, &s->carry));
-    TRY(clrnn_recurrent_scratch(l, all * r->P, &s->dh));
-    TRY(clrnn_recurrent_scratch(l, r->WEIGHT(WEIGHT_HR) ? (size_t)r->N * r->H : 0, &s->dwide));
+    TRY(clrnn_recurrent_scratch(l, (size_t)r->N * r->H, &s->dh));
+    TRY(clrnn_recurrent_scratch(l, r->WEIGHT(WEIGHT_HR) ? all * r->P : 0, &s->dprojected));
     TRY(clrnn_recurrent_scratch(l, all * GH, &s->da));
     TRY(clrnn_recurrent_scratch(l, gru ? all * GH : 0, &s->db));
     s->db = gru ? s->db : s->da;
@@ -51,7 +53,8 @@ static enum clrnn_status scratch_init(struct clrnn_launches *l, const struct clr
     return clrnn_launch_mask_rows(l, r->x, r->lengths, r->T, r->N, r->C, s->clean);
 }
 
-// dh of the step's rows, the first of which is `row`, and what it is before the projection.
+// What reaches h of the step's rows, the first of which is `row`, from the step after; with a projection also
+// dh.
 static enum clrnn_status gradient_of_h(struct clrnn_launches *l, const struct clrnn_recurrent_direction *r,
                                        const struct scratch *s, const struct recurrent_args *args, size_t row)
 {
@@ -71,23 +74,23 @@ static enum clrnn_status gradient_of_h(struct clrnn_launches *l, const struct cl
                                                    .c = s->through,
                                                    .c_ld = r->P,
                                                    .panels = &r->packed->hidden_bwd}));
+    if (!s->dprojected)
+        return CLRNN_OK;
     TRY(clrnn_launch_kernel(l, "recurrent", "recurrent_join", DEFINES_OF(r, r->split), r->split.range,
                             clrnn_recurrent_cost((double)r->N * r->P, 3, 4),
                             ARGS(STRUCT(recurrent_args, args), BUF(r->dy), BUF(s->through), BUF(r->mask),
-                                 BUF(s->carry), BUF(s->dh), BUF(r->lengths))));
-    if (!s->dwide)
-        return CLRNN_OK;
+                                 BUF(s->carry), BUF(s->dprojected), BUF(r->lengths))));
     return clrnn_launch_gemm(l,
                              &(struct clrnn_gemm){.M = r->N,
                                                   .N = r->H,
                                                   .K = r->P,
                                                   .alpha = 1,
-                                                  .a = s->dh,
+                                                  .a = s->dprojected,
                                                   .a_offset = (r->d * clrnn_recurrent_rows(r) + row) * r->P,
                                                   .a_ld = r->P,
                                                   .b = r->WEIGHT(WEIGHT_HR),
                                                   .b_ld = r->H,
-                                                  .c = s->dwide,
+                                                  .c = s->dh,
                                                   .c_ld = r->H,
                                                   .panels = &r->packed->projection_bwd});
 }
@@ -102,7 +105,6 @@ static enum clrnn_status steps_bwd(struct clrnn_launches *l, const struct clrnn_
         struct recurrent_args args = clrnn_recurrent_args(r, step);
 
         args.carry_first = s->kept ? r->d * r->N * r->H : 0;
-        args.dh_first = s->dwide ? 0 : (uint32_t)((r->d * clrnn_recurrent_rows(r) + row) * r->H);
         TRY(gradient_of_h(l, r, s, &args, row));
         TRY(clrnn_launch_kernel(
             l, "recurrent", "recurrent_step_bwd", DEFINES_OF(r, r->split), r->split.range,
@@ -110,8 +112,9 @@ static enum clrnn_status steps_bwd(struct clrnn_launches *l, const struct clrnn_
             ARGS(STRUCT(recurrent_args, &args), BUF(r->input), BUF(r->hidden), BUF(r->stats),
                  BUF(r->WEIGHT(GAMMA_IH)), BUF(r->WEIGHT(GAMMA_HH)), BUF(r->WEIGHT(GAMMA_C)),
                  BUF(r->WEIGHT(BETA_C)), BUF(r->gates), BUF(r->cell), BUF(r->y), BUF(r->lengths),
-                 BUF(s->dwide ? s->dwide : s->dh), BUF(s->carry), BUF(s->da), BUF(s->db), BUF(s->ga),
-                 BUF(s->gb), BUF(s->dcell), BUF(r->state), BUF(r->dcn), LANE_SUMS(r->split))));
+                 BUF(s->dprojected ? NULL : r->dy), BUF(s->through), BUF(r->mask), BUF(s->dh), BUF(s->carry),
+                 BUF(s->da), BUF(s->db), BUF(s->ga), BUF(s->gb), BUF(s->dcell), BUF(r->state), BUF(r->dcn),
+                 LANE_SUMS(r->split))));
     }
     return CLRNN_OK;
 }
@@ -253,7 +256,7 @@ static enum clrnn_status weight_gradients(struct clrnn_launches *l, const struct
         past = (struct clrnn_rows){s->dropped, 0, r->P};
     }
     TRY(outer(l, r, begin, clrnn_recurrent_at(r, s->gb, GH, step), past, r->P, r->GRADIENT(WEIGHT_HH)));
-    TRY(outer(l, r, 0, clrnn_recurrent_at(r, s->dh, r->P, r->low),
+    TRY(outer(l, r, 0, clrnn_recurrent_at(r, s->dprojected, r->P, r->low),
               clrnn_recurrent_at(r, r->wide, r->H, r->low), r->H, r->GRADIENT(WEIGHT_HR)));
     TRY(sums(l, r, s->da, r->input, GH, r->GRADIENT(BIAS_IH), r->GRADIENT(GAMMA_IH), s->bias[0]));
     TRY(sums(l, r, s->db, r->hidden, GH, r->GRADIENT(BIAS_HH), r->GRADIENT(GAMMA_HH), s->bias[1]));
