@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What a device can do: multiply-adds in registers, and copying. Needs -DWIDTH=1 or 16.
+// What a device can do: multiply-adds in registers, and copying.
+//
+// Defines: WIDTH, on CPUs that of a register: wider vectors would need more registers than there are.
 #include "vector.h"
 
 #define CHAINS 12 // independent sums: more than any device needs to hide an fma's latency

@@ -18,6 +18,8 @@ bool clrnn_device_is_cpu(const struct clrnn_device *device);
 bool clrnn_device_is_ref(const struct clrnn_device *device);
 /** Whether kernels use the CPU form: on CPUs, unless environment CLRNN_KERNEL_FORM overrides it. */
 bool clrnn_device_cpu_form(const struct clrnn_device *device);
+/** Floats in a vector register of a CPU: 16, 8 or 4. */
+uint32_t clrnn_device_vector_width(const struct clrnn_device *device);
 const struct clrnn_quirks *clrnn_device_quirks(const struct clrnn_device *device);
 
 /** Waits until everything queued is done; reads are the only other functions that wait. */

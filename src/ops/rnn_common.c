@@ -54,11 +54,7 @@ size_t clrnn_rnn_pre_direction(const struct clrnn_rnn *r)
 
 uint32_t clrnn_rnn_width(const struct clrnn_launches *l)
 {
-    const uint32_t native = clrnn_device_info(clrnn_launches_device(l))->float_vector_width;
-
-    if (!clrnn_on_cpu(l))
-        return 1;
-    return native >= 16 ? 16 : native >= 8 ? 8 : 4;
+    return clrnn_on_cpu(l) ? clrnn_device_vector_width(clrnn_launches_device(l)) : 1;
 }
 
 enum clrnn_status clrnn_rnn_input_gates(struct clrnn_launches *l, const struct clrnn_rnn *r,

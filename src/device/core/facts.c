@@ -48,6 +48,13 @@ bool clrnn_device_is_cpu(const struct clrnn_device *device)
     return device->info.type == CLRNN_DEVICE_CPU;
 }
 
+uint32_t clrnn_device_vector_width(const struct clrnn_device *device)
+{
+    const uint32_t native = device->info.float_vector_width;
+
+    return native >= 16 ? 16 : native >= 8 ? 8 : 4;
+}
+
 bool clrnn_device_cpu_form(const struct clrnn_device *device)
 {
     return device->cpu_form;

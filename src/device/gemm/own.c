@@ -68,7 +68,7 @@ static struct tile tile_of(const struct clrnn_device *device, uint32_t vectors)
                      .block = 192,
                      .brief = isfinite(clrnn_device_quirks(device)->loop_rounds)};
 
-    t.width = info->float_vector_width >= 16 ? 16 : info->float_vector_width >= 8 ? 8 : 4;
+    t.width = clrnn_device_vector_width(device);
     t.panel = t.width * vectors;
     if (t.width < 16) {
         t.rows = 6;

@@ -35,7 +35,7 @@ static void shape(const struct clrnn_device *device, uint32_t *width, size_t *it
 {
     const struct clrnn_device_info *info = clrnn_device_info(device);
 
-    *width = clrnn_device_is_cpu(device) ? 16 : 1; // what cl/vector.h knows
+    *width = clrnn_device_is_cpu(device) ? clrnn_device_vector_width(device) : 1;
     *items =
         clrnn_device_is_cpu(device) ? 4 * (size_t)info->compute_units : 2048 * (size_t)info->compute_units;
 }
