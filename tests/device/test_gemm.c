@@ -284,7 +284,10 @@ static void test_shapes_of_training(void **state)
         }
 }
 
-// A batched pair gives the same results as two multiplies, whatever operands they share.
+enum { ALONE, BATCHED, SAME_PANELS };
+
+// Two multiplies as a batch, and with one B packed for both, give what they give alone, whatever operands
+// they share.
 static void check_pair(struct clrnn_device *device, struct clrnn_gemm g, bool same_a, bool same_b,
                        uint64_t seed)
 {
@@ -309,24 +312,31 @@ static void check_pair(struct clrnn_device *device, struct clrnn_gemm g, bool sa
     pair[1].a_offset = same_a ? 0 : a_count;
     pair[1].b_offset = same_b ? 0 : b_count;
     pair[1].c_offset = c_count;
-    for (int both = 0; both < 2; both++) {
+    for (int how = ALONE; how <= (same_b ? SAME_PANELS : BATCHED); how++) {
+        struct clrnn_buffer *panels = NULL;
+
         assert_int_equal(clrnn_launches_create(device, &launches), CLRNN_OK);
         assert_int_equal(clrnn_launches_op(launches, "test"), CLRNN_OK);
-        if (both)
+        if (how == BATCHED)
             assert_int_equal(clrnn_launch_gemm_batch(launches, pair, 2, NULL, &fused), CLRNN_OK);
-        for (int i = 0; i < 2 && !both; i++)
+        for (int i = 0; i < 2 && how != BATCHED; i++) {
+            pair[i].panels = how == SAME_PANELS ? &panels : NULL;
             assert_int_equal(clrnn_launch_gemm(launches, &pair[i]), CLRNN_OK);
+        }
+        if (how == SAME_PANELS && clrnn_device_sums_blocks(device) && g.M > 4 && g.N > 4)
+            assert_non_null(panels);
         assert_int_equal(clrnn_buffer_write_f32(g.c, 0, c.count, c.data), CLRNN_OK);
         assert_int_equal(clrnn_launches_run(launches), CLRNN_OK);
-        assert_int_equal(clrnn_buffer_read_f32(g.c, 0, c.count, both ? got : alone), CLRNN_OK);
+        assert_int_equal(clrnn_buffer_read_f32(g.c, 0, c.count, how == ALONE ? alone : got), CLRNN_OK);
         clrnn_launches_destroy(&launches);
+        // Terms are at most 1: two roundings for every addition, in another order
+        for (size_t i = 0; i < c.count && how != ALONE; i++)
+            if (!(fabs((double)got[i] - alone[i]) <= fmin(g.K + 3.0, 40) * 0x1p-23 * (g.K + 2.0)))
+                fail_msg("%s %ux%ux%u %c%c same A %d B %d beta %g: C[%zu] is %.9g, alone %.9g",
+                         how == BATCHED ? "batch" : "panels", g.M, g.N, g.K, "NT"[g.transpose_a],
+                         "NT"[g.transpose_b], same_a, same_b, (double)g.beta, i, (double)got[i],
+                         (double)alone[i]);
     }
-    // Terms are at most 1: two roundings for every addition, in another order
-    for (size_t i = 0; i < c.count; i++)
-        if (!(fabs((double)got[i] - alone[i]) <= fmin(g.K + 3.0, 40) * 0x1p-23 * (g.K + 2.0)))
-            fail_msg("pair %ux%ux%u %c%c same A %d B %d beta %g: C[%zu] is %.9g, alone %.9g", g.M, g.N, g.K,
-                     "NT"[g.transpose_a], "NT"[g.transpose_b], same_a, same_b, (double)g.beta, i,
-                     (double)got[i], (double)alone[i]);
     clrnn_buffer_destroy(&g.a);
     clrnn_buffer_destroy(&g.b);
     clrnn_buffer_destroy(&g.c);
