@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Processes that compile kernels: what they leave in PoCL's cache, and that nobody waits for those that fail.
+// Processes that compile kernels: what they leave in PoCL's cache, and that nobody waits for those that fail;
+// what is said of that cache.
 #include <glob.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/statvfs.h>
 #include <time.h>
 
 #include "base/child.h"
@@ -141,10 +143,40 @@ static void test_compiling(void **state)
     free(folder);
 }
 
+static unsigned long free_blocks; // of each disk, as the library sees it
+
+int statvfs(const char *path, struct statvfs *st)
+{
+    (void)path;
+    *st = (struct statvfs){.f_frsize = 4096, .f_blocks = 1 << 20, .f_bavail = free_blocks};
+    return 0;
+}
+
+// PoCL does not say that the disk of its cache is full.
+static void test_full_disk(void **state)
+{
+    const struct clrnn_device_info pocl = {.platform_name = "Portable Computing Language"}, other = {0};
+    char *advice;
+
+    (void)state;
+    for (free_blocks = 10; free_blocks <= 1000; free_blocks += 990) {
+        const bool full = free_blocks == 10;
+
+        advice = clrnn_device_cache_advice(&pocl);
+        assert_non_null(advice);
+        assert_non_null(strstr(advice, "delete the folder"));
+        assert_int_equal(strstr(advice, "its disk is full: make room on it") != NULL, full);
+        free(advice);
+        advice = clrnn_device_cache_advice(&other);
+        assert_string_equal(advice, "");
+        free(advice);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_failing), cmocka_unit_test(test_expecting),
-                                       cmocka_unit_test(test_compiling)};
+                                       cmocka_unit_test(test_compiling), cmocka_unit_test(test_full_disk)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -88,16 +89,26 @@ char *clrnn_pocl_cache_trouble(void)
     return text;
 }
 
+// Whether there is less room than the compiler's files for one kernel take. False where that is not known.
+static bool is_disk_full(const char *folder)
+{
+    struct statvfs st;
+
+    return statvfs(folder, &st) == 0 && st.f_blocks && (double)st.f_bavail * (double)st.f_frsize < 1e6;
+}
+
 char *clrnn_device_cache_advice(const struct clrnn_device_info *info)
 {
     char *folder, *text;
+    bool full;
 
     if (!info || !clrnn_quirks_of(info).is_pocl)
         return clrnn_format("%s", "");
     folder = clrnn_pocl_cache_folder();
-    text = folder ? clrnn_format("; PoCL's cache may be damaged: delete the folder %s, or name another by "
+    full = folder && is_disk_full(folder);
+    text = folder ? clrnn_format("; PoCL's cache may be damaged%sdelete the folder %s, or name another by "
                                  "POCL_CACHE_DIR, and try again",
-                                 folder)
+                                 full ? ", and its disk is full: make room on it, " : ": ", folder)
                   : NULL;
     free(folder);
     return text;
