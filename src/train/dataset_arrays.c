@@ -123,7 +123,6 @@ enum clrnn_status clrnn_dataset_open_weights(struct clrnn_dataset *d, const stru
     struct clrnn_npy *npy = NULL;
     enum clrnn_status st = CLRNN_OK;
     char text[128];
-    double sum = 0;
 
     d->weights_path = clrnn_dataset_name_array(d, array, folder, source->weights, "weights", &st);
     if (!d->weights_path)
@@ -146,13 +145,9 @@ enum clrnn_status clrnn_dataset_open_weights(struct clrnn_dataset *d, const stru
                 "%s: row %u (counted from 0) holds the weight %.9g, expected a finite number of at "
                 "least 0",
                 d->weights_path, s, clrnn_unsigned_nan(d->weight[s]));
-        sum += d->weight[s];
     }
     if (st == CLRNN_OK)
         st = clrnn_npy_check(d->log, npy);
-    if (st == CLRNN_OK && !(sum > 0))
-        st = clrnn_error(d->log, CLRNN_ERR_DATA, "%s: all weights are 0: no sample would count",
-                         d->weights_path);
     clrnn_npy_close(&npy);
     return st;
 }

@@ -229,6 +229,15 @@ static enum clrnn_status check_y(struct clrnn_dataset *d, enum clrnn_dataset_che
     return CLRNN_OK;
 }
 
+static enum clrnn_status check_weights(const struct clrnn_dataset *d)
+{
+    for (uint32_t s = 0; s < d->info.S; s++)
+        if (d->weight[s] > 0)
+            return CLRNN_OK;
+    return clrnn_error(d->log, CLRNN_ERR_DATA, "%s: all weights are 0: no sample would count",
+                       d->weights_path);
+}
+
 enum clrnn_status clrnn_dataset_check(struct clrnn_dataset *root, enum clrnn_dataset_check check)
 {
     if (check == CLRNN_CHECK_ALL && root->info.tokens)
@@ -236,6 +245,8 @@ enum clrnn_status clrnn_dataset_check(struct clrnn_dataset *root, enum clrnn_dat
     else if (check == CLRNN_CHECK_ALL && !root->synthetic &&
              (root->table || clrnn_dtype_is_float(root->x->dtype)))
         TRY(root->table ? check_table_x(root) : check_x(root));
+    if (check == CLRNN_CHECK_ALL && root->weight)
+        TRY(check_weights(root));
     if (root->info.has_y)
         TRY(check_y(root, check));
     return clrnn_dataset_whole(root);

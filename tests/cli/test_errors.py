@@ -151,11 +151,13 @@ def files_people_have(c):
     layers = "model.layers=[{gru: {hidden_size: 3}}, pool, {linear: {out_features: %d}}]"
     refused(["y.npy", "for 3 targets a sample use out_features: 6"], "data.train.y=y.npy", layers % 2,
             "train.loss={quantile: {quantiles: [0.1, 0.9]}}")
-    nothing = ("data.train.y=y.npy", layers % 3, "train.loss=mse", "data.missing_targets=ignore", "data.valid=null")
-    says(c, 3, ["y.npy", "all targets are missing"], "train", "config.yaml", "--device", "ref",
-         *(a for s in nothing for a in ("--set", s)))  # doctor has a finding for it
     write_npy(c.folder / "w.npy", "<f4", (70,), [0.0] * 70)
-    refused(["w.npy", "all weights are 0"], "data.train.weights=w.npy")
+    for words, *settings in (
+            (["y.npy", "all targets are missing"], "data.train.y=y.npy", layers % 3, "train.loss=mse",
+             "data.missing_targets=ignore", "data.valid=null"),
+            (["w.npy", "all weights are 0"], "data.train.weights=w.npy")):
+        says(c, 3, words, "train", "config.yaml", "--device", "ref",
+             *(a for s in settings for a in ("--set", s)))  # the doctor has a finding for it
     tokens = "model.layers=[{embedding: {num_embeddings: 4, embedding_dim: 2}}, {gru: {hidden_size: 3}}, pool, " \
              "{linear: {out_features: 2}}]"
     for value, words in ((4.4, ["measurements", "take the embedding out"]), (4, ["above the largest token"])):
