@@ -67,11 +67,11 @@ kernel void chain(global uint *state, global const uint *stages, global const ui
         uint mine = 0;
 
         for (uint i = 0, share = get_global_id(0) % shares; i < shares; i++, share = (share + 1) % shares) {
-            const uint first = share * portions / shares, count = (share + 1) * portions / shares - first;
+            const uint first = share * portions / shares, own = (share + 1) * portions / shares - first;
 
-            if (taken[share] >= count)
+            if (taken[share] >= own)
                 continue;
-            for (uint p = atomic_inc(taken + share); p < count; p = atomic_inc(taken + share)) {
+            for (uint p = atomic_inc(taken + share); p < own; p = atomic_inc(taken + share)) {
                 const uint begin = (first + p) * portion, last = min(items, begin + portion);
 
                 run_items(stage, begin, last, base, args, scratch);

@@ -28,7 +28,8 @@ struct clrnn_gemm {
     bool fixed, descending;
     uint32_t k_lead, k_block;
     // Multiplies of one shape in one list with the same B, which nothing in between overwrites, pack it once
-    // if they have one of these: *panels starts NULL, and is scratch of the list then. NULL: each by itself.
+    // if they have one of these: *panels starts NULL, and is scratch of the list then. NULL, and in a batch
+    // of two: each by itself.
     struct clrnn_buffer **panels;
 };
 

@@ -267,7 +267,7 @@ static enum clrnn_status append_dot(struct clrnn_launches *launches, const struc
         ARGS(STRUCT(gemm_args, &args), BUF(g->a), BUF(g->b), BUF(g->c)));
 }
 
-// Packs B' into panels, from which every work-item then reads.
+// Packs B into panels, from which every work-item then reads.
 static enum clrnn_status append_pack(struct clrnn_launches *launches, const struct batch *b,
                                      const struct tile *t, struct clrnn_defines defines,
                                      struct clrnn_buffer **packed)
