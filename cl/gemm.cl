@@ -82,7 +82,7 @@ static inline void pack_tiles(local real *to, struct stored from, uint first, ui
         for (uint a = 0; a < cols; a += 16)
             PREFETCH(ahead + a);
         for (; j + 8 <= cols; j += TILE, tile += ROWS_SIZE)
-            vwrite8(vload8(0, row + j), 0, tile); // the store of the next k overwrites the surplus
+            vwrite8(vread8(0, row + j), 0, tile); // the store of the next k overwrites the surplus
         for (; j < cols; j += TILE, tile += ROWS_SIZE)
             for (uint i = 0; i < TILE; i++)
                 tile[i] = j + i < cols ? row[j + i] : 0.0f;

@@ -9,21 +9,28 @@
 
 // Interleaves the lower or the upper halves of two vectors.
 #if WIDTH == 16
-#define ZIP_LO (JOIN(uint, WIDTH))(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
-#define ZIP_HI (JOIN(uint, WIDTH))(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
+#define ZIP_LO 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
+#define ZIP_HI 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
 #elif WIDTH == 8
-#define ZIP_LO (JOIN(uint, WIDTH))(0, 8, 1, 9, 2, 10, 3, 11)
-#define ZIP_HI (JOIN(uint, WIDTH))(4, 12, 5, 13, 6, 14, 7, 15)
+#define ZIP_LO 0, 8, 1, 9, 2, 10, 3, 11
+#define ZIP_HI 4, 12, 5, 13, 6, 14, 7, 15
 #else
-#define ZIP_LO (JOIN(uint, WIDTH))(0, 4, 1, 5)
-#define ZIP_HI (JOIN(uint, WIDTH))(2, 6, 3, 7)
+#define ZIP_LO 0, 4, 1, 5
+#define ZIP_HI 2, 6, 3, 7
+#endif
+
+// PoCL's shuffle2 takes its numbers one by one.
+#if defined(__clang__) && !defined(__SPIR__) && !defined(__SPIR64__)
+#define SHUFFLED(a, b, order) __builtin_shufflevector(a, b, order)
+#else
+#define SHUFFLED(a, b, order) shuffle2(a, b, (JOIN(uint, WIDTH))(order))
 #endif
 
 #define ZIP(to, from)                                                            \
     _Pragma("unroll") for (int z = 0; z < WIDTH / 2; z++)                        \
     {                                                                            \
-        to[2 * z] = shuffle2(from[z], from[z + WIDTH / 2], ZIP_LO);              \
-        to[2 * z + 1] = shuffle2(from[z], from[z + WIDTH / 2], ZIP_HI);          \
+        to[2 * z] = SHUFFLED(from[z], from[z + WIDTH / 2], ZIP_LO);              \
+        to[2 * z + 1] = SHUFFLED(from[z], from[z + WIDTH / 2], ZIP_HI);          \
     }
 
 // Swaps x[i].s[j] and x[j].s[i], in log2(WIDTH) rounds that interleave rows i and i + WIDTH / 2.

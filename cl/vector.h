@@ -25,7 +25,7 @@ typedef int intv;
 #define vec_load(i, p) ((p)[i])
 #define vec_store(v, i, p) ((p)[i] = (v))
 #else
-#include "write.h"
+#include "move.h"
 typedef JOIN(float, WIDTH) realv;
 typedef JOIN(int, WIDTH) intv;
 #define TO_INTV(v) JOIN(convert_int, WIDTH)(v)
@@ -34,7 +34,7 @@ typedef JOIN(int, WIDTH) intv;
 #define AS_REALV(v) JOIN(as_float, WIDTH)(v)
 #define WHERE(a, b, c) select(a, b, c)
 #define INDEXES ((int16)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15))
-#define vec_load(i, p) JOIN(vload, WIDTH)(i, p)
+#define vec_load(i, p) JOIN(vread, WIDTH)(i, p)
 #define vec_store(v, i, p) JOIN(vwrite, WIDTH)(v, i, p)
 #endif
 
@@ -54,12 +54,12 @@ static __attribute__((noinline)) realv load_part(global const real *p, uint n, r
     vec_store((realv)(rest), 0, part);
 #if WIDTH == 16
     if (n & 8) {
-        vwrite8(vload8(0, p), 0, part);
+        vwrite8(vread8(0, p), 0, part);
         i = 8;
     }
 #endif
     if (n & 4) {
-        vwrite4(vload4(0, p + i), 0, part + i);
+        vwrite4(vread4(0, p + i), 0, part + i);
         i += 4;
     }
     if (n & 2) {
@@ -84,7 +84,7 @@ static __attribute__((noinline)) void store_part(realv v, global real *p, uint n
     }
 #endif
     if (n & 4) {
-        vwrite4(vload4(0, part + i), 0, p + i);
+        vwrite4(vread4(0, part + i), 0, p + i);
         i += 4;
     }
     if (n & 2) {
@@ -142,10 +142,10 @@ static inline intv load_int(global const int *p, uint n)
     int part[WIDTH];
 
     if (n >= WIDTH)
-        return vec_load(0, p);
+        return JOIN(vload, WIDTH)(0, p);
     for (uint i = 0; i < WIDTH; i++)
         part[i] = i < n ? p[i] : 0;
-    return vec_load(0, part);
+    return JOIN(vload, WIDTH)(0, part);
 #endif
 }
 

@@ -88,7 +88,7 @@ static struct word defined_macro(const char *line, size_t length)
 static bool is_common(const char *name)
 {
     static const char *const header[] = {"Random123/",   "common.h\"", "gemm_args.h\"",
-                                         "rnn_args.h\"", "slots.h\"",  "write.h\""};
+                                         "rnn_args.h\"", "slots.h\"",  "move.h\""};
 
     for (size_t i = 0; i < ARRAY_SIZE(header); i++)
         if (starts(name, header[i]))

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+// Loading and storing long vectors in one piece, in the CPUs' form of kernels. Depends on no define.
+#ifndef CLRNN_CL_MOVE_H
+#define CLRNN_CL_MOVE_H
+
+// vread16(i, p) is vload16(i, p), and vwrite16(v, i, p) is vstore16(v, i, p), in one piece; likewise 8 and 4. PoCL 3.1
+// moves their vectors in pieces: a load of the whole that follows a store must wait until all are in the cache, and
+// putting a load together again is most of what the compiler has to do.
+#if defined(__clang__)
+#define DEFINE_MOVES(n, space)                                                   \
+    static inline __attribute__((overloadable)) float##n vread##n(size_t i, const space float *p)    \
+    {                                                                            \
+        typedef float##n __attribute__((aligned(4))) anywhere;                   \
+        return *(const space anywhere *)(p + i * n);                             \
+    }                                                                            \
+    static inline __attribute__((overloadable)) void vwrite##n(float##n v, size_t i, space float *p) \
+    {                                                                            \
+        typedef float##n __attribute__((aligned(4))) anywhere;                   \
+        *(space anywhere *)(p + i * n) = v;                                      \
+    }
+DEFINE_MOVES(4, global)
+DEFINE_MOVES(4, local)
+DEFINE_MOVES(4, private)
+DEFINE_MOVES(8, global)
+DEFINE_MOVES(8, local)
+DEFINE_MOVES(8, private)
+DEFINE_MOVES(16, global)
+DEFINE_MOVES(16, local)
+DEFINE_MOVES(16, private)
+#else
+#define vread4(i, p) vload4(i, p)
+#define vread8(i, p) vload8(i, p)
+#define vread16(i, p) vload16(i, p)
+#define vwrite4(v, i, p) vstore4(v, i, p)
+#define vwrite8(v, i, p) vstore8(v, i, p)
+#define vwrite16(v, i, p) vstore16(v, i, p)
+#endif
+
+#endif
