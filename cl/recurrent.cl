@@ -302,7 +302,7 @@ kernel void recurrent_step_bwd(struct recurrent_args args, global const real *in
         store_units(now * a[1], pass, j, H);
         store_units(hat, c, j, H);
 #else
-        store_units(lstm_gradient(top, after, load_units(c, j, H), past, a, g4), pass, j, H);
+        store_units(lstm_gradient(top, after, tanh_vec(load_units(c, j, H)), past, a, g4), pass, j, H);
 #endif
 #endif
 #endif

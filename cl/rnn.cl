@@ -143,7 +143,7 @@ kernel void rnn_step_bwd(struct rnn_args args, global real *gates, global const 
             const realv before = initial ? load_units(past + state, j, H)
                                  : last  ? zero
                                          : load_units(cell + (d * T * N + row_before) * H, j, H);
-            const realv pass = lstm_gradient(dh, dc, c, before, a, da);
+            const realv pass = lstm_gradient(dh, dc, tanh_vec(c), before, a, da);
 
             store_units(padding ? dc : pass, carry + state, j, H);
 #else

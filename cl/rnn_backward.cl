@@ -85,8 +85,8 @@ static void backward_skip(const struct backward *b, uint tile, size_t n, uint ro
         }
 }
 
-// Gate gradients of one row and vector of units from the gradient of h; also added to sum.
-static void backward_unit(const struct backward *b, size_t n, uint unit, realv dh, realv sum[RESERVE])
+// Gate gradients of one row and vector of units from the gradient of h and (lstm) t, tanh(c); also added to sum.
+static void backward_unit(const struct backward *b, size_t n, uint unit, realv dh, realv t, realv sum[RESERVE])
 {
     const uint H = b->H;
     const size_t row = b->t * b->N + n;
@@ -106,12 +106,11 @@ static void backward_unit(const struct backward *b, size_t n, uint unit, realv d
     for (uint g = 0; g < RESERVE; g++)
         a[g] = load_units(gates + g * H, unit, H);
 #if CELL == CELL_LSTM
-    const realv c = load_units(b->cell + row * H, unit, H);
     const realv before = initial             ? load_units(b->past + n * H, unit, H)
                          : b->before == b->t ? zero
                                              : load_units(b->cell + (b->before * b->N + n) * H, unit, H);
 
-    pass = lstm_gradient(dh, kept, c, before, a, da);
+    pass = lstm_gradient(dh, kept, t, before, a, da);
 #else
     const realv before = initial             ? load_units(b->past + n * H, unit, H)
                          : b->before == b->t ? zero
@@ -133,6 +132,7 @@ static void backward_unit(const struct backward *b, size_t n, uint unit, realv d
 static void backward_finish(const struct backward *b, uint tile, size_t n, uint rows, const real *acc)
 {
     const uint H = b->H;
+    real t[ROWS * WIDTH];
 
     for (uint p = 0; p < P; p++) {
         const uint unit = tile * TILE_UNITS + p * WIDTH;
@@ -143,8 +143,12 @@ static void backward_finish(const struct backward *b, uint tile, size_t n, uint 
 #pragma unroll
         for (uint g = 0; g < RESERVE; g++)
             sum[g] = b->bias ? load_units(b->bias + g * H, unit, H) : (realv)(0.0f);
+        // First, as in rnn_forward.cl: rows are independent, what follows from a tanh waits for it.
+        for (uint r = 0; CELL == CELL_LSTM && r < rows; r++)
+            vec_store(tanh_vec(load_units(b->cell + (b->t * b->N + n + r) * H, unit, H)), r, t);
         for (uint r = 0; r < rows; r++)
-            backward_unit(b, n + r, unit, vec_load(r * SLOTS + p, acc), sum);
+            backward_unit(b, n + r, unit, vec_load(r * SLOTS + p, acc),
+                          CELL == CELL_LSTM ? vec_load(r, t) : (realv)(0.0f), sum);
         for (uint g = 0; b->bias && g < RESERVE; g++)
             store_units(sum[g], b->bias + g * H, unit, H);
     }

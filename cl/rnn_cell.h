@@ -51,21 +51,26 @@ static inline realv lstm_cell(realv a[4], realv before)
     return FMA(a[1], before, a[0] * a[2]);
 }
 
-// a: pre-activations r, z, the input's part of n, and W_hn h + b_hn in; r, z, n, W_hn h + b_hn out. Returns
-// h.
-static inline realv gru_cell(realv a[4], realv before)
+// a: r, z, the input's part of n, and W_hn h + b_hn in; r, z, n, W_hn h + b_hn out. Returns h.
+static inline realv gru_output(realv a[4], realv before)
 {
-    a[0] = sigmoid_vec(a[0]);
-    a[1] = sigmoid_vec(a[1]);
     a[2] = tanh_vec(FMA(a[0], a[3], a[2]));
     return FMA(a[1], before - a[2], a[2]);
 }
 
-// da: gradients of the pre-activations, from dh and dc, the gradient of the cell from the next step.
-// Returns the gradient of the previous step's cell.
-static inline realv lstm_gradient(realv dh, realv dc, realv c, realv before, const realv a[4], realv da[4])
+// The same from the pre-activations of r and z.
+static inline realv gru_cell(realv a[4], realv before)
 {
-    const realv i = a[0], f = a[1], g = a[2], o = a[3], t = tanh_vec(c);
+    a[0] = sigmoid_vec(a[0]);
+    a[1] = sigmoid_vec(a[1]);
+    return gru_output(a, before);
+}
+
+// da: gradients of the pre-activations, from dh, dc, the gradient of the cell from the next step, and t, tanh(c).
+// Returns the gradient of the previous step's cell.
+static inline realv lstm_gradient(realv dh, realv dc, realv t, realv before, const realv a[4], realv da[4])
+{
+    const realv i = a[0], f = a[1], g = a[2], o = a[3];
 
     dc += dh * o * (1.0f - t * t);
     da[0] = dc * g * i * (1.0f - i);

@@ -118,6 +118,27 @@ static bool is_first(const struct forward *f, size_t n)
     return f->time == (f->d ? (f->lengths ? (size_t)f->lengths[n] : (size_t)f->T) - 1 : 0);
 }
 
+static bool is_padding(const struct forward *f, size_t n)
+{
+    return f->lengths && (int)f->time >= f->lengths[n];
+}
+
+// The tile of a row with gates, and what backward reads of it.
+static inline void load_tile(realv a[4], const real *acc)
+{
+#pragma unroll
+    for (int s = 0; s < 4; s++)
+        a[s] = vec_load(s, acc);
+}
+
+static inline void save_gates(const struct forward *f, uint unit, size_t n, const realv a[4])
+{
+#pragma unroll
+    for (int s = 0; s < 4; s++)
+        if (f->save)
+            store_units(a[s], f->pre + (f->t * f->N + n) * 4 * f->H + s * f->H, unit, f->H);
+}
+
 // Initialises the accumulators with the biases and, if the input's multiply was a launch before, its
 // result.
 static void forward_start(const struct forward *f, uint tile, size_t n, uint rows, real *acc)
@@ -142,47 +163,79 @@ static void forward_start(const struct forward *f, uint tile, size_t n, uint row
     }
 }
 
-// Computes the activations of a row's tile and stores h, the cell and what backward reads.
-static void forward_finish(const struct forward *f, uint tile, size_t n, const real *acc)
-{
-    const uint H = f->H, unit = tile * TILE_UNITS;
-    const size_t row = f->t * f->N + n;
-    const bool padding = f->lengths && (int)f->time >= f->lengths[n];
-    global real *y = f->y + row * f->DH;
+// Computes the activations of a stripe's tile and stores h, the cell and what backward reads. Each pass is over all
+// rows: within one, rows are independent, so that a core computes several at the same time, where the chain from the
+// gates to h of one row would wait for each result.
 #if CELL == CELL_RNN
-    for (uint p = 0; p < P && unit + p * WIDTH < H; p++) {
-        const realv h = rnn_activation(vec_load(p, acc));
-        store_units(padding ? (realv)(0.0f) : h, y, unit + p * WIDTH, H);
-    }
+static void forward_finish(const struct forward *f, uint tile, size_t n, uint rows, real *acc)
+{
+    for (uint r = 0; r < rows; r++)
+        for (uint p = 0; p < P && tile * TILE_UNITS + p * WIDTH < f->H; p++) {
+            const realv h = rnn_activation(vec_load(r * SLOTS + p, acc));
+            global real *y = f->y + (f->t * f->N + n + r) * f->DH;
+
+            store_units(is_padding(f, n + r) ? (realv)(0.0f) : h, y, tile * TILE_UNITS + p * WIDTH, f->H);
+        }
+}
+#elif CELL == CELL_LSTM
+// The first pass, of one row: all but h. Leaves o and the cell in acc[0] and acc[1].
+static void forward_cell(const struct forward *f, uint unit, size_t n, real *acc)
+{
+    const uint H = f->H;
+    const size_t cell_step = f->save ? f->N * H : 0; // nobody needs the past in inference
+    const bool padding = is_padding(f, n);
+    const realv zero = 0.0f;
+    global real *cell = f->cell + n * H;
+    realv a[4], now;
+
+    load_tile(a, acc);
+    now = lstm_cell(a, f->past && is_first(f, n) ? load_units(f->past + n * H, unit, H)
+                       : f->before == f->t       ? zero
+                                                 : load_units(cell + f->before * cell_step, unit, H));
+    now = padding ? zero : now;
+    store_units(now, cell + f->t * cell_step, unit, H);
+    save_gates(f, unit, n, a);
+    vec_store(padding ? zero : a[3], 0, acc);
+    vec_store(now, 1, acc);
+}
+
+static void forward_finish(const struct forward *f, uint tile, size_t n, uint rows, real *acc)
+{
+    const uint unit = tile * TILE_UNITS;
+
+    for (uint r = 0; r < rows; r++)
+        forward_cell(f, unit, n + r, acc + r * SLOTS * WIDTH);
+    for (uint r = 0; r < rows; r++)
+        store_units(vec_load(r * SLOTS, acc) * tanh_vec(vec_load(r * SLOTS + 1, acc)),
+                    f->y + (f->t * f->N + n + r) * f->DH, unit, f->H);
+}
 #else
-    const bool start = f->before == f->t, initial = f->past && is_first(f, n);
+// The second pass, of one row: from r and z on.
+static void forward_output(const struct forward *f, uint unit, size_t n, const real *acc)
+{
+    const uint H = f->H;
     const realv zero = 0.0f;
     realv a[4], h;
 
-#pragma unroll
-    for (int s = 0; s < 4; s++)
-        a[s] = vec_load(s, acc);
-#if CELL == CELL_LSTM
-    const size_t cell_step = f->save ? f->N * H : 0; // nobody needs the past in inference
-    global real *cell = f->cell + n * H;
-    const realv now = lstm_cell(a, initial ? load_units(f->past + n * H, unit, H)
-                                   : start ? zero
-                                           : load_units(cell + f->before * cell_step, unit, H));
-
-    store_units(padding ? zero : now, cell + f->t * cell_step, unit, H);
-    h = a[3] * tanh_vec(now);
-#else
-    h = gru_cell(a, initial ? load_units(f->past + n * H, unit, H)
-                    : start ? zero
-                            : load_units(f->y + (f->before * f->N + n) * f->DH, unit, H));
-#endif
-    store_units(padding ? zero : h, y, unit, H);
-#pragma unroll
-    for (int s = 0; s < 4; s++)
-        if (f->save)
-            store_units(a[s], f->pre + row * 4 * H + s * H, unit, H);
-#endif
+    load_tile(a, acc);
+    h = gru_output(a, f->past && is_first(f, n) ? load_units(f->past + n * H, unit, H)
+                      : f->before == f->t       ? zero
+                                                : load_units(f->y + (f->before * f->N + n) * f->DH, unit, H));
+    store_units(is_padding(f, n) ? zero : h, f->y + (f->t * f->N + n) * f->DH, unit, H);
+    save_gates(f, unit, n, a);
 }
+
+static void forward_finish(const struct forward *f, uint tile, size_t n, uint rows, real *acc)
+{
+    for (uint i = 0; i < 2 * rows; i++) { // r and z
+        const uint at = i / 2 * SLOTS + i % 2;
+
+        vec_store(sigmoid_vec(vec_load(at, acc)), at, acc);
+    }
+    for (uint r = 0; r < rows; r++)
+        forward_output(f, tile * TILE_UNITS, n + r, acc + r * SLOTS * WIDTH);
+}
+#endif
 
 // What padding leaves behind.
 static void forward_skip(const struct forward *f, uint tile, size_t n, uint rows)
@@ -235,8 +288,7 @@ static void forward_tile(const struct forward *f, uint tile, size_t n, uint rows
     if (f->before != f->t)
         accumulate(acc, rows, SLOTS - 1, f->y + (f->before * f->N + n) * f->DH, f->DH, w + (size_t)C * P * WIDTH, H,
                    ahead + C * WIDTH);
-    for (uint r = 0; r < rows; r++)
-        forward_finish(f, tile, n + r, acc + r * SLOTS * WIDTH);
+    forward_finish(f, tile, n, rows, acc);
 }
 
 // Steps first..last-1 (rnn_args.h), of rows [item_rows * id0, ...), tiles [item_tiles * id1, ...) and direction id2.

@@ -97,7 +97,7 @@ rnn_group_backward(struct rnn_args args, global const real4 *packed, global real
 #if CELL == CELL_RNN
             da[0] = rnn_gradient(dh, now[q]);
 #elif CELL == CELL_LSTM
-            const real handed = lstm_gradient(dh, pass[q], now[q], before[q], next[q], da);
+            const real handed = lstm_gradient(dh, pass[q], tanh_vec(now[q]), before[q], next[q], da);
 
             pass[q] = padding ? pass[q] : handed;
             now[q] = before[q];

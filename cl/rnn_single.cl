@@ -196,7 +196,7 @@ static inline void gate_gradients(const struct backward *b, size_t d, size_t n, 
     for (uint g = 0; g < RESERVE; g++)
         a[g] = load_units(gate + g * H, j, H);
 #if CELL == CELL_LSTM
-    lstm_gradient(dh, zero, load_units(b->cell + (d * b->N + n) * H, j, H), zero, a, da);
+    lstm_gradient(dh, zero, tanh_vec(load_units(b->cell + (d * b->N + n) * H, j, H)), zero, a, da);
 #else
     gru_gradient(dh, zero, a, da);
 #endif
