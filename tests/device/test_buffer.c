@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Memory and transfers, on an OpenCL device and on ref.
 #include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "device/device_test.h"
 
@@ -332,6 +335,34 @@ static void test_errors(void **state)
     clrnn_device_destroy(&d);
 }
 
+// Mappings of this process for which pages of 2 MB have been asked.
+static unsigned large_mappings(void)
+{
+    FILE *maps = fopen("/proc/self/smaps", "r");
+    unsigned count = 0;
+    char line[1024];
+
+    while (maps && fgets(line, sizeof(line), maps))
+        count += strncmp(line, "VmFlags:", 8) == 0 && strstr(line, " hg");
+    if (maps)
+        fclose(maps);
+    return count;
+}
+
+static void test_large_pages(void **state)
+{
+    struct clrnn_device *d = device_of(state);
+    struct clrnn_buffer *large;
+    unsigned before;
+
+    if (!clrnn_device_quirks(d)->is_pocl || access("/sys/kernel/mm/transparent_hugepage/enabled", R_OK))
+        skip(); // other drivers may hand out a copy
+    before = large_mappings();
+    large = make(d, CLRNN_REAL, 4 << 20);
+    assert_int_equal(large_mappings(), before + 1);
+    clrnn_buffer_destroy(&large);
+}
+
 static void test_memory(void **state)
 {
     struct test_log log;
@@ -360,7 +391,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_large_writes), cmocka_unit_test(test_async),
         cmocka_unit_test(test_read_after),   cmocka_unit_test(test_parts),
         cmocka_unit_test(test_retain),       cmocka_unit_test(test_errors),
-        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_memory),       cmocka_unit_test(test_large_pages),
     };
     const bool ref = argc > 1 && strcmp(argv[1], "ref") == 0;
 

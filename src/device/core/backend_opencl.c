@@ -3,11 +3,13 @@
 // so that they neither wait for the device nor need the caller's memory later.
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/array.h"
 #include "device/core/internal.h"
 
 #define STAGING_SLOTS 256
+#define LARGE_PAGE ((size_t)2 << 20)
 
 /** Host memory of a write in progress; the queue is in order, so the oldest in the ring completes first.
  * */
@@ -113,14 +115,48 @@ static void device_close(struct clrnn_device *d)
 
 // ---------------------------------------------------------------- memory
 
+/** On CPUs, asks Linux for pages of 2 MB, before anything is written: with pages of 4 kB, kernels that go
+ * through more than a few megabytes wait for the translation of addresses. A request: without such pages all
+ * works. */
+static enum clrnn_status ask_for_large_pages(struct clrnn_buffer *b)
+{
+#ifdef MADV_HUGEPAGE
+    const struct clrnn_device *d = b->device;
+    cl_int error;
+    char *memory;
+
+    if (d->info.type != CLRNN_DEVICE_CPU || b->bytes < 2 * LARGE_PAGE)
+        return CLRNN_OK;
+    memory = clEnqueueMapBuffer(d->queue, b->mem, CL_TRUE, CL_MAP_WRITE_INVALIDATE_REGION, 0, b->bytes, 0,
+                                NULL, NULL, &error);
+    if (!memory)
+        return clrnn_cl_error(d->log, error, "clEnqueueMapBuffer", "%s, %zu bytes, on %s", b->what, b->bytes,
+                              d->info.name);
+    const uintptr_t first = ((uintptr_t)memory + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE;
+    const uintptr_t end = ((uintptr_t)memory + b->bytes) / LARGE_PAGE * LARGE_PAGE;
+
+    (void)madvise((void *)first, end - first, MADV_HUGEPAGE);
+    error = clEnqueueUnmapMemObject(d->queue, b->mem, memory, 0, NULL, NULL);
+    if (error)
+        return clrnn_cl_error(d->log, error, "clEnqueueUnmapMemObject", "%s, %zu bytes, on %s", b->what,
+                              b->bytes, d->info.name);
+#endif
+    return CLRNN_OK;
+}
+
 static enum clrnn_status buffer_create(struct clrnn_buffer *b)
 {
     const struct clrnn_device *d = b->device;
+    enum clrnn_status st;
     cl_int error;
 
     b->mem = clCreateBuffer(d->context, CL_MEM_READ_WRITE, b->bytes, NULL, &error);
-    if (b->mem)
-        return CLRNN_OK;
+    if (b->mem) {
+        st = ask_for_large_pages(b);
+        if (st != CLRNN_OK)
+            clReleaseMemObject(b->mem);
+        return st;
+    }
     return error == CL_MEM_OBJECT_ALLOCATION_FAILURE || error == CL_OUT_OF_HOST_MEMORY ||
                    error == CL_OUT_OF_RESOURCES || error == CL_INVALID_BUFFER_SIZE
                ? clrnn_buffer_error_memory(b, clrnn_cl_error_name(error))

@@ -14,13 +14,13 @@
 #define CLRNN_LOADED_FUNCTIONS(X) \
     X(clBuildProgram) X(clCreateBuffer) X(clCreateCommandQueue) X(clCreateContext) X(clCreateKernel) \
     X(clCreateProgramWithBinary) X(clCreateProgramWithSource) X(clCreateSubBuffer) X(clEnqueueCopyBuffer) \
-    X(clEnqueueFillBuffer) X(clEnqueueMarkerWithWaitList) X(clEnqueueNDRangeKernel) X(clEnqueueReadBuffer) \
-    X(clEnqueueWriteBuffer) X(clFinish) X(clFlush) X(clGetDeviceIDs) X(clGetDeviceInfo) X(clGetEventInfo) \
-    X(clGetEventProfilingInfo) X(clGetKernelArgInfo) X(clGetKernelInfo) X(clGetKernelWorkGroupInfo) \
-    X(clGetPlatformIDs) X(clGetPlatformInfo) X(clGetProgramBuildInfo) X(clGetProgramInfo) \
-    X(clReleaseCommandQueue) X(clReleaseContext) X(clReleaseEvent) X(clReleaseKernel) \
-    X(clReleaseMemObject) X(clReleaseProgram) X(clSetKernelArg) X(clWaitForEvents) \
-    X(CLBlastOverrideParameters) X(CLBlastSgemm)
+    X(clEnqueueFillBuffer) X(clEnqueueMapBuffer) X(clEnqueueMarkerWithWaitList) X(clEnqueueNDRangeKernel) \
+    X(clEnqueueReadBuffer) X(clEnqueueUnmapMemObject) X(clEnqueueWriteBuffer) X(clFinish) X(clFlush) \
+    X(clGetDeviceIDs) X(clGetDeviceInfo) X(clGetEventInfo) X(clGetEventProfilingInfo) X(clGetKernelArgInfo) \
+    X(clGetKernelInfo) X(clGetKernelWorkGroupInfo) X(clGetPlatformIDs) X(clGetPlatformInfo) \
+    X(clGetProgramBuildInfo) X(clGetProgramInfo) X(clReleaseCommandQueue) X(clReleaseContext) \
+    X(clReleaseEvent) X(clReleaseKernel) X(clReleaseMemObject) X(clReleaseProgram) X(clSetKernelArg) \
+    X(clWaitForEvents) X(CLBlastOverrideParameters) X(CLBlastSgemm)
 // clang-format on
 
 /** A pointer for each of them, all NULL until clrnn_opencl_load has succeeded. */
@@ -49,9 +49,11 @@ char *clrnn_opencl_load(void);
 #define clCreateSubBuffer clrnn_loaded.clCreateSubBuffer
 #define clEnqueueCopyBuffer clrnn_loaded.clEnqueueCopyBuffer
 #define clEnqueueFillBuffer clrnn_loaded.clEnqueueFillBuffer
+#define clEnqueueMapBuffer clrnn_loaded.clEnqueueMapBuffer
 #define clEnqueueMarkerWithWaitList clrnn_loaded.clEnqueueMarkerWithWaitList
 #define clEnqueueNDRangeKernel clrnn_loaded.clEnqueueNDRangeKernel
 #define clEnqueueReadBuffer clrnn_loaded.clEnqueueReadBuffer
+#define clEnqueueUnmapMemObject clrnn_loaded.clEnqueueUnmapMemObject
 #define clEnqueueWriteBuffer clrnn_loaded.clEnqueueWriteBuffer
 #define clFinish clrnn_loaded.clFinish
 #define clFlush clrnn_loaded.clFlush
