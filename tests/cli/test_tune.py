@@ -13,7 +13,8 @@ import harness
 def remembered(command):
     """The environment of a cache of the test's own, with drivers' caches where they were, and the folder."""
     home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return {"XDG_CACHE_HOME": str(command.folder), "POCL_CACHE_DIR": os.environ.get("POCL_CACHE_DIR", f"{home}/pocl"),
+    return {"XDG_CACHE_HOME": str(command.folder),
+            "POCL_CACHE_DIR": os.environ.get("POCL_CACHE_DIR", f"{home}/pocl/kcache"),
             "MESA_SHADER_CACHE_DIR": os.environ.get("MESA_SHADER_CACHE_DIR", home)}, command.folder / "clrnn" / "tune"
 
 
