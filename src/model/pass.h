@@ -20,10 +20,10 @@ struct clrnn_recurrent {
     size_t param_count;
     struct clrnn_param *param; // names without the model's prefix
     uint32_t P, levels;        // features of h in one direction; num_layers * directions
-    float *weights, *staging;  // [model->flat_count]: what the device has; gradients on their way out
+    float *weights;            // [model->flat_count]: what the device has
     uint64_t version;          // counts changes of the weights
-    uint64_t writing[2];       // tokens of the writes that a call has queued and not waited for
-    size_t writing_count;
+    uint64_t *moving;          // tokens of the transfers that a call has queued and not waited for
+    size_t moving_count;
     struct clrnn_layer_pass *passes;
     uint64_t clock;
 };

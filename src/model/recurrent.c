@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/log.h"
 #include "model/build.h"
 #include "model/pass.h"
@@ -57,9 +58,8 @@ static enum clrnn_status make_params(struct clrnn_recurrent *layer)
     layer->param_count = m->entry_count;
     layer->param = calloc(m->entry_count, sizeof(*layer->param));
     layer->weights = calloc(m->flat_count, sizeof(*layer->weights));
-    layer->staging = calloc(m->flat_count, sizeof(*layer->staging));
-    if (!layer->param || !layer->weights || !layer->staging)
-        return clrnn_error_memory(layer->log, 2 * m->flat_count * sizeof(float), "a layer's weights");
+    if (!layer->param || !layer->weights)
+        return clrnn_error_memory(layer->log, m->flat_count * sizeof(float), "a layer's weights");
     for (size_t i = 0; i < m->entry_count; i++) {
         layer->param[i] = m->entry[i].param;
         layer->param[i].name = strchr(m->entry[i].param.name, '.') + 1; // "0.weight_ih_l0"
@@ -108,7 +108,7 @@ void clrnn_layer_destroy(struct clrnn_recurrent **layer)
     clrnn_model_destroy(&l->model);
     free(l->param);
     free(l->weights);
-    free(l->staging);
+    free(l->moving);
     free(l);
     *layer = NULL;
 }
@@ -162,20 +162,42 @@ enum clrnn_status clrnn_layer_write(struct clrnn_recurrent *layer, size_t index,
     return clrnn_buffer_write_f32(layer->model->entry[index].value, 0, layer->param[index].count, values);
 }
 
-// Queues a write from an array that stays as it is until finish_writes.
+// Where the token of one more transfer goes; NULL, and an error: no memory.
+static uint64_t *next_token(struct clrnn_recurrent *layer)
+{
+    if (ARRAY_GROW(layer->moving, layer->moving_count))
+        return &layer->moving[layer->moving_count++];
+    clrnn_error_memory(layer->log, 2 * layer->moving_count * sizeof(*layer->moving), "a layer's transfers");
+    return NULL;
+}
+
+// Queues a write from an array that stays as it is until finish_transfers.
 static enum clrnn_status begin_write(struct clrnn_recurrent *layer, struct clrnn_buffer *to, size_t count,
                                      const float *from)
 {
-    return clrnn_buffer_write_async(to, 0, count, from, &layer->writing[layer->writing_count++]);
+    uint64_t *token = next_token(layer);
+
+    return token ? clrnn_buffer_write_async(to, 0, count, from, token) : CLRNN_ERR_MEMORY;
 }
 
-// Waits until the arrays of all such writes have been read, also where `st` is an error. Returns the first
-// error.
-static enum clrnn_status finish_writes(struct clrnn_recurrent *layer, enum clrnn_status st)
+// Queues a read into an array that is complete after finish_transfers.
+static enum clrnn_status begin_read(struct clrnn_recurrent *layer, struct clrnn_buffer *from, size_t first,
+                                    size_t count, float *to)
 {
-    while (layer->writing_count) {
-        const uint64_t token = layer->writing[--layer->writing_count];
-        const enum clrnn_status waited = token ? clrnn_device_wait(layer->device, token) : CLRNN_OK;
+    uint64_t *token = next_token(layer);
+
+    return token ? clrnn_buffer_read_async(from, first, count, to, token) : CLRNN_ERR_MEMORY;
+}
+
+// Waits for all such transfers, also where `st` is an error. Returns the first error.
+static enum clrnn_status finish_transfers(struct clrnn_recurrent *layer, enum clrnn_status st)
+{
+    const enum clrnn_status flushed = clrnn_device_flush(layer->device);
+
+    st = st == CLRNN_OK ? flushed : st;
+    while (layer->moving_count) { // the last one first: the others are then done
+        const enum clrnn_status waited =
+            clrnn_device_wait(layer->device, layer->moving[--layer->moving_count]);
 
         st = st == CLRNN_OK ? waited : st;
     }
@@ -250,12 +272,12 @@ static enum clrnn_status upload(struct clrnn_layer_pass *p, const struct clrnn_l
     return CLRNN_OK;
 }
 
-// Reads a tensor of the graph; nothing where it or the caller's array is not there.
+// Queues a read of a tensor of the graph; nothing where it or the caller's array is not there.
 static enum clrnn_status download(const struct clrnn_layer_pass *p, int tensor, float *to)
 {
     if (tensor < 0 || !to)
         return CLRNN_OK;
-    return clrnn_buffer_read_f32(p->graph->tensor[tensor].buffer, 0, p->graph->tensor[tensor].count, to);
+    return begin_read(p->layer, p->graph->tensor[tensor].buffer, 0, p->graph->tensor[tensor].count, to);
 }
 
 static enum clrnn_status read_output(const struct clrnn_layer_pass *p, const struct clrnn_layer_output *out)
@@ -280,7 +302,6 @@ static enum clrnn_status run_forward(struct clrnn_recurrent *layer, const struct
     TRY(clrnn_pass_get(layer, shape, pass));
     TRY(upload(*pass, input));
     TRY(clrnn_pass_run(*pass, PASS_FORWARD));
-    TRY(clrnn_device_flush(layer->device));
     return read_output(*pass, output);
 }
 
@@ -305,7 +326,7 @@ enum clrnn_status clrnn_layer_forward(struct clrnn_recurrent *layer, const struc
     struct clrnn_layer_pass *p;
 
     TRY(check_input(layer, input));
-    TRY(finish_writes(layer, run_forward(layer, &shape, input, output, &p)));
+    TRY(finish_transfers(layer, run_forward(layer, &shape, input, output, &p)));
     p->version = layer->version;
     p->consumed = false;
     if (!pass)
@@ -371,12 +392,9 @@ static enum clrnn_status read_gradients(struct clrnn_layer_pass *p, const struct
         if (g->dc0)
             TRY(download(p, s->dc0, g->dc0 + i * p->graph->tensor[s->dc0].count));
     }
-    if (!g->dweights)
-        return CLRNN_OK;
-    TRY(clrnn_buffer_read_f32(m->grads, 0, m->flat_count, layer->staging));
-    for (size_t i = 0; i < layer->param_count; i++)
+    for (size_t i = 0; g->dweights && i < layer->param_count; i++)
         if (g->dweights[i])
-            memcpy(g->dweights[i], layer->staging + m->entry[i].first, layer->param[i].count * sizeof(float));
+            TRY(begin_read(layer, m->grads, m->entry[i].first, layer->param[i].count, g->dweights[i]));
     return CLRNN_OK;
 }
 
@@ -393,7 +411,6 @@ static enum clrnn_status run_backward(struct clrnn_layer_pass *pass,
     pass->consumed = true;
     TRY(write_gradients(pass, gradients, final));
     TRY(clrnn_pass_run(pass, final ? PASS_BACKWARD_FINAL : PASS_BACKWARD));
-    TRY(clrnn_device_flush(pass->layer->device));
     return read_gradients(pass, gradients);
 }
 
@@ -404,7 +421,7 @@ enum clrnn_status clrnn_layer_backward(struct clrnn_layer_pass *pass,
     NEED(pass->layer->log, gradients);
 
     TRY(check_gradients(pass, gradients));
-    return finish_writes(pass->layer, run_backward(pass, gradients));
+    return finish_transfers(pass->layer, run_backward(pass, gradients));
 }
 
 void clrnn_layer_pass_destroy(struct clrnn_layer_pass **pass)

@@ -165,6 +165,14 @@ static void test_async(void **state)
     assert_int_equal(clrnn_device_wait(d, 0), CLRNN_OK);
     assert_int_equal(clrnn_buffer_read_f32(b, 0, 8, got), CLRNN_OK);
     assert_memory_equal(got, data, sizeof(data));
+    for (size_t k = 0; k < 2; k++)
+        assert_int_equal(clrnn_buffer_read_async(b, 4 * k, 4, got + 4 - 4 * k, &token[k]), CLRNN_OK);
+    assert_int_equal(clrnn_buffer_zero(b), CLRNN_OK); // after the reads
+    assert_int_equal(clrnn_device_flush(d), CLRNN_OK);
+    assert_int_equal(clrnn_device_wait(d, token[1]), CLRNN_OK);
+    assert_int_equal(clrnn_device_wait(d, token[0]), CLRNN_OK);
+    assert_memory_equal(got, data[1], sizeof(data[1]));
+    assert_memory_equal(got + 4, data[0], sizeof(data[0]));
     assert_int_equal(clrnn_buffer_write_async(b, 0, 4, data[1], &token[0]), CLRNN_OK); // never waited for
     assert_int_equal(clrnn_device_finish(d), CLRNN_OK);
     clrnn_buffer_destroy(&b);
@@ -317,6 +325,7 @@ static void test_errors(void **state)
     EXPECT_ARG(log, clrnn_buffer_read_f32(b, SIZE_MAX, 2, f), "a test's");
     EXPECT_ARG(log, clrnn_buffer_write_f32(b, 1, SIZE_MAX, f), "it holds 300");
     EXPECT_ARG(log, clrnn_buffer_write_async(b, 299, 2, f, &token), "it holds 300");
+    EXPECT_ARG(log, clrnn_buffer_read_async(b, 299, 2, f, &token), "it holds 300");
     EXPECT_ARG(log, clrnn_buffer_write_i32(b, 0, 1, w), "holds REAL");
     EXPECT_ARG(log, clrnn_buffer_write_f32(i, 0, 1, f), "holds I32");
     EXPECT_ARG(log, clrnn_buffer_copy(b, 0, i, 0, 1), "integers");

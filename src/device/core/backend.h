@@ -27,6 +27,8 @@ struct clrnn_backend {
                                enum clrnn_host_type type, const void *data);
     enum clrnn_status (*write_async)(struct clrnn_buffer *buffer, size_t first, size_t count,
                                      const float *data, uint64_t *token);
+    enum clrnn_status (*read_async)(struct clrnn_buffer *buffer, size_t first, size_t count, float *data,
+                                    uint64_t *token);
     enum clrnn_status (*wait)(struct clrnn_device *device, uint64_t token);
     enum clrnn_status (*read)(struct clrnn_buffer *buffer, size_t first, size_t count,
                               enum clrnn_host_type type, void *data);

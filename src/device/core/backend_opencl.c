@@ -19,8 +19,8 @@ struct staging {
     cl_event event; // NULL: free
 };
 
-/** A write without a copy on the host whose completion nobody has waited for yet. */
-struct pending_write {
+/** A transfer from or to the caller's memory whose completion nobody has waited for yet. */
+struct pending_transfer {
     uint64_t token;
     cl_event event;
 };
@@ -30,7 +30,7 @@ struct clrnn_transfers {
     size_t first, count; // the ring's busy part
     size_t bytes;        // of all slots
     uint64_t next_token;
-    struct pending_write *pending;
+    struct pending_transfer *pending;
     size_t pending_count;
 };
 
@@ -372,22 +372,50 @@ static enum clrnn_status buffer_copy(struct clrnn_buffer *to, size_t to_first, s
     return error == CL_SUCCESS ? CLRNN_OK : error_transfer(to, error, "clEnqueueCopyBuffer", to_first, count);
 }
 
+// Makes room for one more pending transfer.
+static enum clrnn_status grow_pending(const struct clrnn_device *d)
+{
+    struct clrnn_transfers *t = d->transfers;
+
+    if (ARRAY_GROW(t->pending, t->pending_count))
+        return CLRNN_OK;
+    return clrnn_error_memory(d->log, 2 * t->pending_count * sizeof(*t->pending), "a transfer");
+}
+
+// The token of a transfer that is now pending.
+static uint64_t add_pending(struct clrnn_transfers *t, cl_event event)
+{
+    t->pending[t->pending_count++] = (struct pending_transfer){++t->next_token, event};
+    return t->next_token;
+}
+
 static enum clrnn_status buffer_write_async(struct clrnn_buffer *b, size_t first, size_t count,
                                             const float *data, uint64_t *token)
 {
     const struct clrnn_device *d = b->device;
-    struct clrnn_transfers *t = d->transfers;
     cl_event event;
     cl_int error;
 
-    if (!ARRAY_GROW(t->pending, t->pending_count))
-        return clrnn_error_memory(d->log, 2 * t->pending_count * sizeof(*t->pending),
-                                  "a write to the device");
+    TRY(grow_pending(d));
     error = clEnqueueWriteBuffer(d->queue, b->mem, CL_FALSE, first * 4, count * 4, data, 0, NULL, &event);
     if (error != CL_SUCCESS)
         return error_transfer(b, error, "clEnqueueWriteBuffer", first, count);
-    *token = ++t->next_token;
-    t->pending[t->pending_count++] = (struct pending_write){*token, event};
+    *token = add_pending(d->transfers, event);
+    return CLRNN_OK;
+}
+
+static enum clrnn_status buffer_read_async(struct clrnn_buffer *b, size_t first, size_t count, float *data,
+                                           uint64_t *token)
+{
+    const struct clrnn_device *d = b->device;
+    cl_event event;
+    cl_int error;
+
+    TRY(grow_pending(d));
+    error = clEnqueueReadBuffer(d->queue, b->mem, CL_FALSE, first * 4, count * 4, data, 0, NULL, &event);
+    if (error != CL_SUCCESS)
+        return error_transfer(b, error, "clEnqueueReadBuffer", first, count);
+    *token = add_pending(d->transfers, event);
     return CLRNN_OK;
 }
 
@@ -405,10 +433,11 @@ static enum clrnn_status device_wait(struct clrnn_device *device, uint64_t token
         clReleaseEvent(event);
         memmove(&t->pending[i], &t->pending[i + 1], (--t->pending_count - i) * sizeof(t->pending[0]));
         if (error != CL_SUCCESS)
-            return clrnn_cl_error(device->log, error, "clWaitForEvents", "a write to %s", device->info.name);
+            return clrnn_cl_error(device->log, error, "clWaitForEvents", "a write to or a read from %s",
+                                  device->info.name);
         break;
     }
-    return CLRNN_OK; // a token without a pending write is done
+    return CLRNN_OK; // a token without a pending transfer is done
 }
 
 const struct clrnn_backend clrnn_backend_opencl = {
@@ -420,6 +449,7 @@ const struct clrnn_backend clrnn_backend_opencl = {
     .buffer_destroy = buffer_destroy,
     .write = buffer_write,
     .write_async = buffer_write_async,
+    .read_async = buffer_read_async,
     .wait = device_wait,
     .read = buffer_read,
     .fill = buffer_fill,

@@ -82,6 +82,13 @@ static enum clrnn_status buffer_read(struct clrnn_buffer *b, size_t first, size_
     return CLRNN_OK;
 }
 
+static enum clrnn_status buffer_read_async(struct clrnn_buffer *b, size_t first, size_t count, float *data,
+                                           uint64_t *token)
+{
+    *token = 0;
+    return buffer_read(b, first, count, CLRNN_HOST_F32, data);
+}
+
 static enum clrnn_status buffer_fill(struct clrnn_buffer *b, cl_uint word, cl_event *event)
 {
     cl_uint *to = b->host;
@@ -116,6 +123,7 @@ const struct clrnn_backend clrnn_backend_ref = {
     .write_async = buffer_write_async,
     .wait = device_wait,
     .read = buffer_read,
+    .read_async = buffer_read_async,
     .fill = buffer_fill,
     .copy = buffer_copy,
     .mark = device_mark,

@@ -59,7 +59,11 @@ enum clrnn_status clrnn_buffer_copy(struct clrnn_buffer *to, size_t to_first, st
  */
 enum clrnn_status clrnn_buffer_write_async(struct clrnn_buffer *b, size_t first, size_t count,
                                            const float *data, uint64_t *token);
-/** Waits for a write without copy. */
+/** A read that does not wait: `data` is complete once the returned token has been waited for, and must stay
+ * until then. For several arrays at a time. Token 0 needs no wait; flush before waiting. */
+enum clrnn_status clrnn_buffer_read_async(struct clrnn_buffer *b, size_t first, size_t count, float *data,
+                                          uint64_t *token);
+/** Waits for such a write or read. */
 enum clrnn_status clrnn_device_wait(struct clrnn_device *device, uint64_t token);
 
 /** A place in the device's queue. */

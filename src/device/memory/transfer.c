@@ -73,6 +73,14 @@ enum clrnn_status clrnn_buffer_write_async(struct clrnn_buffer *b, size_t first,
     return count ? b->device->backend->write_async(b, first, count, data, token) : CLRNN_OK;
 }
 
+enum clrnn_status clrnn_buffer_read_async(struct clrnn_buffer *b, size_t first, size_t count, float *data,
+                                          uint64_t *token)
+{
+    *token = 0;
+    TRY(check(b, first, count, true, "read"));
+    return count ? b->device->backend->read_async(b, first, count, data, token) : CLRNN_OK;
+}
+
 enum clrnn_status clrnn_device_wait(struct clrnn_device *device, uint64_t token)
 {
     return device->backend->wait(device, token);
