@@ -67,6 +67,7 @@ class Device:
         self.log, self.handle, self.lock = Log(), ctypes.c_void_p(), threading.RLock()
         params = DeviceParams(select=None if select is None else select.encode(), log=ctypes.addressof(self.log))
         check(library().clrnn_device_open(ctypes.byref(params), ctypes.byref(self.handle)), self.log)
+        self.type = _TYPES[self._info().type]
 
     @classmethod
     def get(cls, select: Optional[str]) -> "Device":
@@ -79,10 +80,13 @@ class Device:
                 cls._open[select] = cls(select)
             return cls._open[select]
 
+    def _info(self) -> DeviceInfo:
+        return ctypes.cast(library().clrnn_device_info(self.handle), ctypes.POINTER(DeviceInfo)).contents
+
     @property
     def spec(self) -> str:
         """What selects it: "0:0", "ref"."""
-        return _spec(ctypes.cast(library().clrnn_device_info(self.handle), ctypes.POINTER(DeviceInfo)).contents)
+        return _spec(self._info())
 
     def is_here(self) -> bool:
         """Whether it can be used in this process: drivers have threads, which a fork leaves behind."""

@@ -8,8 +8,9 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import threading
-from typing import Any, List, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, List, Optional, Sequence, Tuple, Union
 
 import torch
 from torch import Tensor, nn
@@ -41,6 +42,38 @@ def _check_tensor(name: str, tensor: Tensor) -> None:
         raise ArgumentError(f"{name} is {tensor.dtype}, expected torch.float32")
 
 
+class _Workers:
+    """torch's OpenMP threads. After each parallel operation they poll for more work for milliseconds, on cores that a
+    CPU device's threads need."""
+
+    def __init__(self) -> None:
+        self.process = os.getpid()      # a forked one lacks the threads, and would wait for them
+        try:
+            openmp, libc = ctypes.CDLL(torch._C.__file__), ctypes.CDLL(None)    # the runtime that torch is linked to
+            self.start, self.join = openmp.GOMP_parallel_start, openmp.GOMP_parallel_end
+            self.block = ctypes.cast(libc.pthread_rwlock_rdlock, ctypes.c_void_p)
+            self.lock, self.unlock = libc.pthread_rwlock_wrlock, libc.pthread_rwlock_unlock
+        except (AttributeError, OSError):   # another runtime, another system
+            self.start = None
+
+    def asleep(self, call: Callable, *arguments: Any) -> Any:
+        """What call(*arguments) returns; meanwhile they sleep, each waiting for a lock in a parallel region."""
+        count = torch.get_num_threads()
+        if self.start is None or count < 2 or os.getpid() != self.process:
+            return call(*arguments)
+        lock = ctypes.create_string_buffer(128)    # zeros: an unlocked pthread_rwlock_t
+        self.lock(lock)
+        try:
+            self.start(self.block, lock, count)
+            return call(*arguments)
+        finally:
+            self.unlock(lock)
+            self.join()
+
+
+_workers = _Workers()
+
+
 class _Layer:
     """A layer of the library, made when it is first needed; copies and pickles of it are new ones."""
 
@@ -64,6 +97,13 @@ class _Layer:
                       for i in range(lib.clrnn_layer_param_count(self.handle))]
             self.names = [p.name.decode() for p in params]
             self.shapes = [tuple(p.shape[:p.ndim]) for p in params]
+
+    def call(self, name: str, *arguments: Any) -> None:
+        """Calls clrnn_layer_forward or backward, and raises its error."""
+        if self.device.type == "CPU":
+            _workers.asleep(self.device.call, name, *arguments)
+        else:
+            self.device.call(name, *arguments)
 
     def __reduce__(self) -> tuple:
         return _Layer, (self.select, self.arguments)
@@ -124,8 +164,8 @@ class _Run(torch.autograd.Function):
                            no_dx=not ctx.needs_input_grad[2])
         made = LayerOutput(y=_at(y), hn=_at(hn), cn=_at(cn))
         with layer.device.lock:
-            layer.device.call("clrnn_layer_forward", layer.handle, ctypes.byref(given), ctypes.byref(made),
-                              ctypes.byref(kept.handle) if kept else None)
+            layer.call("clrnn_layer_forward", layer.handle, ctypes.byref(given), ctypes.byref(made),
+                       ctypes.byref(kept.handle) if kept else None)
             layer.forwards = layer.has = layer.forwards + 1
             if kept:
                 kept.number = layer.has
@@ -148,7 +188,7 @@ class _Run(torch.autograd.Function):
             with layer.device.lock:
                 if layer.has != ctx.kept.number:
                     gradients.weights = ctypes.addressof(theirs)
-                layer.device.call("clrnn_layer_backward", ctx.kept.handle, ctypes.byref(gradients))
+                layer.call("clrnn_layer_backward", ctx.kept.handle, ctypes.byref(gradients))
                 layer.has = ctx.kept.number
         else:  # no samples
             for t in dweights:
