@@ -143,7 +143,7 @@ static void backward_finish(const struct backward *b, uint tile, size_t n, uint 
 #pragma unroll
         for (uint g = 0; g < RESERVE; g++)
             sum[g] = b->bias ? load_units(b->bias + g * H, unit, H) : (realv)(0.0f);
-        // First, as in rnn_forward.cl: rows are independent, what follows from a tanh waits for it.
+        // tanh(c) of all rows first: they are independent, as in forward_finish of cl/rnn_forward.cl.
         for (uint r = 0; CELL == CELL_LSTM && r < rows; r++)
             vec_store(tanh_vec(load_units(b->cell + (b->t * b->N + n + r) * H, unit, H)), r, t);
         for (uint r = 0; r < rows; r++)

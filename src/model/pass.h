@@ -22,8 +22,8 @@ struct clrnn_recurrent {
     uint32_t P, levels;        // features of h in one direction; num_layers * directions
     float *weights;            // [model->flat_count]: what the device has
     uint64_t version;          // counts changes of the weights
-    uint64_t *moving;          // tokens of the transfers that a call has queued and not waited for
-    size_t moving_count;
+    uint64_t *pending;         // tokens of the transfers that a call has queued and not waited for
+    size_t pending_count;
     struct clrnn_layer_pass *passes;
     uint64_t clock;
 };

@@ -108,7 +108,7 @@ void clrnn_layer_destroy(struct clrnn_recurrent **layer)
     clrnn_model_destroy(&l->model);
     free(l->param);
     free(l->weights);
-    free(l->moving);
+    free(l->pending);
     free(l);
     *layer = NULL;
 }
@@ -165,9 +165,9 @@ enum clrnn_status clrnn_layer_write(struct clrnn_recurrent *layer, size_t index,
 // Where the token of one more transfer goes; NULL, and an error: no memory.
 static uint64_t *next_token(struct clrnn_recurrent *layer)
 {
-    if (ARRAY_GROW(layer->moving, layer->moving_count))
-        return &layer->moving[layer->moving_count++];
-    clrnn_error_memory(layer->log, 2 * layer->moving_count * sizeof(*layer->moving), "a layer's transfers");
+    if (ARRAY_GROW(layer->pending, layer->pending_count))
+        return &layer->pending[layer->pending_count++];
+    clrnn_error_memory(layer->log, 2 * layer->pending_count * sizeof(*layer->pending), "a layer's transfers");
     return NULL;
 }
 
@@ -195,9 +195,9 @@ static enum clrnn_status finish_transfers(struct clrnn_recurrent *layer, enum cl
     const enum clrnn_status flushed = clrnn_device_flush(layer->device);
 
     st = st == CLRNN_OK ? flushed : st;
-    while (layer->moving_count) { // the last one first: the others are then done
+    while (layer->pending_count) { // the last one first: the others are then done
         const enum clrnn_status waited =
-            clrnn_device_wait(layer->device, layer->moving[--layer->moving_count]);
+            clrnn_device_wait(layer->device, layer->pending[--layer->pending_count]);
 
         st = st == CLRNN_OK ? waited : st;
     }

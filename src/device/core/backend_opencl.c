@@ -372,7 +372,7 @@ static enum clrnn_status buffer_copy(struct clrnn_buffer *to, size_t to_first, s
     return error == CL_SUCCESS ? CLRNN_OK : error_transfer(to, error, "clEnqueueCopyBuffer", to_first, count);
 }
 
-// Makes room for one more pending transfer.
+// Ensures that the array of pending transfers has capacity for one more.
 static enum clrnn_status grow_pending(const struct clrnn_device *d)
 {
     struct clrnn_transfers *t = d->transfers;

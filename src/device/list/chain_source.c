@@ -87,8 +87,8 @@ static struct word defined_macro(const char *line, size_t length)
 // Files that a program holds once, under their own names: they do not depend on defines.
 static bool is_common(const char *name)
 {
-    static const char *const header[] = {"Random123/",   "common.h\"", "gemm_args.h\"",
-                                         "rnn_args.h\"", "slots.h\"",  "move.h\""};
+    static const char *const header[] = {"Random123/", "common.h\"",   "gemm_args.h\"",
+                                         "move.h\"",   "rnn_args.h\"", "slots.h\""};
 
     for (size_t i = 0; i < ARRAY_SIZE(header); i++)
         if (starts(name, header[i]))
