@@ -18,6 +18,14 @@ typedef float16 real16;
 #define LIKELY(condition) (condition)
 #endif
 
+// Before a loop that is short or rare: compilers for CPUs neither vectorise nor unroll it, which takes them longer than
+// to compile everything around it.
+#if defined(__clang__) && (defined(__x86_64__) || defined(__aarch64__))
+#define ROLLED _Pragma("clang loop vectorize(disable) unroll(disable)")
+#else
+#define ROLLED
+#endif
+
 // Prefetches the cache line of *p. Compilers for CPUs have a builtin; OpenCL's own function does nothing in PoCL.
 // BUILTIN_PREFETCH: src/device/core/quirks.c.
 #if defined(BUILTIN_PREFETCH) || defined(__clang__) && !defined(__SPIR__) && !defined(__SPIR64__)

@@ -12,7 +12,7 @@ static inline void copy(global real *to, global const real *from, uint count)
         vec_store(vec_load(0, from + i), 0, to + i);
     for (; i + 8 <= count; i += 8)
         vstore8(vload8(0, from + i), 0, to + i);
-    for (; i < count; i++)
+    ROLLED for (; i < count; i++)
         to[i] = from[i];
 }
 
@@ -33,7 +33,7 @@ kernel void conv_gather(global const real *x, global const int *lengths, global 
         if (t >= 0 && t < length)
             copy(columns + e, x + ((size_t)t * N + n) * C + c, (uint)(stop - e));
         else
-            for (; e < stop; e += WIDTH)
+            ROLLED for (; e < stop; e += WIDTH)
                 store((realv)(0.0f), columns + e, (uint)(stop - e));
         e = stop;
         c = 0;

@@ -45,7 +45,7 @@ kernel void feed(global const x_type *x, global const target_type *y, global con
         for (uint c = start; c < stop; c++)
             out_x[r * C + c] = valid ? x[source * C + c] : -1;
 #else
-        for (uint c = start; c < stop; c += WIDTH) {
+        ROLLED for (uint c = start; c < stop; c += WIDTH) {
             realv v = 0.0f;
 
             if (valid) {

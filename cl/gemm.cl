@@ -60,10 +60,8 @@ static inline void pack_rows(PANEL_SPACE real *to, struct stored from, uint firs
             PREFETCH(ahead + j);
             *(PANEL_SPACE realv *)(to + k * PANEL + j) = vec_load(0, row + j);
         }
-        for (; j < cols; j++)
-            to[k * PANEL + j] = row[j];
-        for (; j < PANEL; j++)
-            to[k * PANEL + j] = 0.0f;
+        ROLLED for (; j < PANEL; j += WIDTH)
+            *(PANEL_SPACE realv *)(to + k * PANEL + j) = j < cols ? load_part(row + j, cols - j, 0.0f) : (realv)(0.0f);
     }
 }
 
@@ -79,12 +77,12 @@ static inline void pack_tiles(local real *to, struct stored from, uint first, ui
         local real *tile = to + k * TILE;
         uint j = 0;
 
-        for (uint a = 0; a < cols; a += 16)
+        ROLLED for (uint a = 0; a < cols; a += 16)
             PREFETCH(ahead + a);
         for (; j + 8 <= cols; j += TILE, tile += ROWS_SIZE)
             vwrite8(vread8(0, row + j), 0, tile); // the store of the next k overwrites the surplus
-        for (; j < cols; j += TILE, tile += ROWS_SIZE)
-            for (uint i = 0; i < TILE; i++)
+        ROLLED for (; j < cols; j += TILE, tile += ROWS_SIZE)
+            ROLLED for (uint i = 0; i < TILE; i++)
                 tile[i] = j + i < cols ? row[j + i] : 0.0f;
     }
 }
@@ -113,8 +111,8 @@ static inline void pack_columns(PANEL_SPACE real *to, struct stored from, uint f
                     *(PANEL_SPACE realv *)(to + (k + i) * PANEL + j0) = x[i];
             }
         }
-        for (; k < rows; k++)
-            for (uint j = 0; j < WIDTH; j++)
+        ROLLED for (; k < rows; k++)
+            ROLLED for (uint j = 0; j < WIDTH; j++)
                 to[k * PANEL + j0 + j] = j0 + j < cols ? row_of(from, first + j0 + j)[k] : 0.0f;
     }
 }
@@ -128,7 +126,7 @@ static inline void store_scaled(global real *to, uint step, realv x, uint cols, 
         real part[WIDTH];
 
         vec_store(x, 0, part);
-        for (uint j = 0; j < min(cols, (uint)WIDTH); j++) {
+        ROLLED for (uint j = 0; j < min(cols, (uint)WIDTH); j++) {
             global real *one = to + (size_t)j * step;
 
             *one = beta != 0.0f ? fma(beta, *one, part[j]) : part[j];
@@ -325,8 +323,8 @@ kernel void gemm(struct gemm_args g, global const real *A, global const real *B,
 #pragma unroll
                         for (int v = 0; v < VECS; v++)
                             out[i * VECS + v] = alpha * sum[i][v];
-                    for (uint i = 0; i < min((uint)TILE, m_end - m0); i++)
-                        for (uint v = 0; v * WIDTH < cols; v++)
+                    ROLLED for (uint i = 0; i < min((uint)TILE, m_end - m0); i++)
+                        ROLLED for (uint v = 0; v * WIDTH < cols; v++)
                             store_scaled(to + (size_t)(m0 + i) * c_ld + (size_t)(n0 + v * WIDTH) * c_step, c_step,
                                   apply_epilogue(out[i * VECS + v], kind, g.transposed,
                                                  of_second || second ? bias20 : bias0,

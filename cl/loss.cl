@@ -111,7 +111,7 @@ static inline real item_weight(const task *t, uint r)
 static inline void zero_row(const task *t, uint r)
 {
     if (t->dx != 0)
-        for (uint c = FIRST_COLUMN; c < t->C; c += COLUMN_STEP)
+        ROLLED for (uint c = FIRST_COLUMN; c < t->C; c += COLUMN_STEP)
             store((realv)(0.0f), t->dx + (size_t)r * t->C + c, t->C - c);
 }
 

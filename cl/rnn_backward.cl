@@ -78,7 +78,7 @@ static void backward_skip(const struct backward *b, uint tile, size_t n, uint ro
 
     for (uint r = 0; r < rows; r++)
         for (uint unit = first; unit < last; unit += WIDTH) {
-            for (uint g = 0; g < RESERVE; g++)
+            ROLLED for (uint g = 0; g < RESERVE; g++)
                 store_units((realv)(0.0f), b->gates + ((b->t * b->N + n + r) * RESERVE + g) * H, unit, H);
             if (CELL != CELL_RNN)
                 store_units(handed_on(b, n + r, unit), b->carry + (n + r) * H, unit, H);
@@ -238,9 +238,9 @@ kernel void rnn_backward(struct rnn_args args, global const real *packed, global
     b.H = H;
     b.DH = D * H;
     if (bias && args.first == 0)
-        for (uint g = 0; g < RESERVE; g++)
-            for (uint j = tile_first * TILE_UNITS; j < min(tile_last * TILE_UNITS, H); j++)
-                b.bias[g * H + j] = 0.0f;
+        ROLLED for (uint g = 0; g < RESERVE; g++)
+            ROLLED for (uint unit = tile_first * TILE_UNITS; unit < min(tile_last * TILE_UNITS, H); unit += WIDTH)
+                store_units((realv)(0.0f), b.bias + g * H, unit, H);
 
     for (uint step = args.first; step < args.last; step++) {
         b.t = d ? step : T - 1 - step;

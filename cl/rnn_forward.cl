@@ -70,7 +70,7 @@ kernel void rnn_pack_fwd(struct rnn_args args, global const real *w0, global con
     for (; k < K; k++) {
         real column[WIDTH];
 
-        for (uint i = 0; i < WIDTH; i++)
+        ROLLED for (uint i = 0; i < WIDTH; i++)
             column[i] = i < c.count ? from[(size_t)i * K + k] : 0.0f;
         vec_store(vec_load(0, column), 0, to + (size_t)k * P * WIDTH);
     }
@@ -88,17 +88,16 @@ kernel void rnn_pack_bias(struct rnn_args args, global const real *ih0, global c
 
     global const real *ih = d ? ih1 : ih0, *hh = d ? hh1 : hh0;
 
-    for (uint s = 0; s < SLOTS; s++) {
+    ROLLED for (uint s = 0; s < SLOTS; s++) {
         const struct column c = column_of(tile, CELL == CELL_GRU ? min(s, 2u) : s, H);
+        realv b = 0.0f;
 
-        for (uint i = 0; i < WIDTH; i++) {
-            const uint j = c.gate * H + c.unit + i;
-            real b = 0.0f;
+        if (ih && c.count) {
+            const realv i = load_units(ih + c.gate * H, c.unit, H), h = load_units(hh + c.gate * H, c.unit, H);
 
-            if (ih && i < c.count)
-                b = CELL != CELL_GRU || s < 2 ? ih[j] + hh[j] : s == 2 ? ih[j] : hh[j];
-            packed[((size_t)(d * TILES(H) + tile) * SLOTS + s) * WIDTH + i] = b;
+            b = CELL != CELL_GRU || s < 2 ? i + h : s == 2 ? i : h;
         }
+        vec_store(b, 0, packed + ((size_t)(d * TILES(H) + tile) * SLOTS + s) * WIDTH);
     }
 }
 

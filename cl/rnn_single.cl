@@ -46,7 +46,7 @@ static inline void turn_weights(global const real *w, uint units, uint C, local 
             vec_store(block[i], 0, to + (k + i) * V * WIDTH);
     }
     for (; k < C; k++)
-        for (uint i = 0; i < WIDTH; i++)
+        ROLLED for (uint i = 0; i < WIDTH; i++)
             to[k * V * WIDTH + i] = i < units ? w[(size_t)i * C + k] : 0.0f;
 }
 

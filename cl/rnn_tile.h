@@ -98,7 +98,7 @@ static bool all_padding(global const int *lengths, uint rows, uint t)
 {
     bool padding = true;
 
-    for (uint r = 0; r < rows; r++)
+    ROLLED for (uint r = 0; r < rows; r++)
         padding &= (int)t >= lengths[r];
     return padding;
 }

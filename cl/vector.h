@@ -143,7 +143,7 @@ static inline intv load_int(global const int *p, uint n)
 
     if (n >= WIDTH)
         return JOIN(vload, WIDTH)(0, p);
-    for (uint i = 0; i < WIDTH; i++)
+    ROLLED for (uint i = 0; i < WIDTH; i++)
         part[i] = i < n ? p[i] : 0;
     return JOIN(vload, WIDTH)(0, part);
 #endif
@@ -157,7 +157,7 @@ static inline void store_int(intv v, global int *p, uint n)
     int part[WIDTH];
 
     JOIN(vstore, WIDTH)(v, 0, part);
-    for (uint i = 0; i < min(n, (uint)WIDTH); i++)
+    ROLLED for (uint i = 0; i < min(n, (uint)WIDTH); i++)
         p[i] = part[i];
 #endif
 }
