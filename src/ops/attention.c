@@ -48,8 +48,9 @@ enum clrnn_status clrnn_attention_fwd(struct clrnn_launches *launches, const str
                                  UINT(A), UINT(s.chunk), LANE_SUMS(s))));
     TRY(clrnn_launch_kernel(launches, "attention", "attention_softmax", DEFINES({"WIDTH", 1}), RANGE1(N),
                             cost_of(rows, 4, 4), ARGS(BUF(share), BUF(lengths), UINT(T), UINT(N))));
-    return clrnn_launch_kernel(launches, "attention", "attention_sum", DEFINES({"WIDTH", width}),
-                               RANGE2((C + width - 1) / width, N), cost_of((double)rows * C, 2, 1),
+    return clrnn_launch_kernel(launches, "attention", "attention_sum",
+                               DEFINES({"WIDTH", width}, {"LANES", 1}), RANGE2((C + width - 1) / width, N),
+                               cost_of((double)rows * C, 2, 1),
                                ARGS(BUF(x), BUF(lengths), BUF(share), BUF(clrnn_out(graph, op, ATTENTION_Y)),
                                     UINT(T), UINT(N), UINT(C)));
 }
@@ -73,11 +74,12 @@ static enum clrnn_status input_gradient(struct clrnn_launches *l, const struct c
                                                   .b_ld = C,
                                                   .c = dx,
                                                   .c_ld = C}));
-    return clrnn_launch_kernel(
-        l, "attention", "attention_dx", DEFINES({"WIDTH", s.width}), s.range, cost_of((double)rows * C, 2, 2),
-        ARGS(BUF(clrnn_in(g, op, ATTENTION_BWD_SHARE)), BUF(clrnn_in(g, op, ATTENTION_BWD_LENGTHS)),
-             BUF(clrnn_in(g, op, ATTENTION_BWD_DY)), BUF(dx), UINT(rows), UINT(op->N), UINT(C),
-             UINT(s.chunk)));
+    return clrnn_launch_kernel(l, "attention", "attention_dx", DEFINES({"WIDTH", s.width}, {"LANES", 1}),
+                               s.range, cost_of((double)rows * C, 2, 2),
+                               ARGS(BUF(clrnn_in(g, op, ATTENTION_BWD_SHARE)),
+                                    BUF(clrnn_in(g, op, ATTENTION_BWD_LENGTHS)),
+                                    BUF(clrnn_in(g, op, ATTENTION_BWD_DY)), BUF(dx), UINT(rows), UINT(op->N),
+                                    UINT(C), UINT(s.chunk)));
 }
 
 static enum clrnn_status weight_gradient(struct clrnn_launches *l, const struct clrnn_graph *g,
@@ -124,11 +126,11 @@ enum clrnn_status clrnn_attention_bwd(struct clrnn_launches *launches, const str
                                  UINT(C), UINT(over_x.chunk), LANE_SUMS(over_x))));
     TRY(clrnn_launch_kernel(launches, "attention", "attention_dscore", DEFINES({"WIDTH", 1}), RANGE1(N),
                             cost_of(rows, 4, 4), ARGS(BUF(share), BUF(dscore), UINT(T), UINT(N))));
-    TRY(clrnn_launch_kernel(launches, "attention", "attention_dhidden", DEFINES({"WIDTH", flat.width}),
-                            flat.range, cost_of((double)rows * A, 5, 3),
-                            ARGS(BUF(clrnn_in(graph, op, ATTENTION_BWD_HIDDEN)),
-                                 BUF(clrnn_in(graph, op, ATTENTION_BWD_V)), BUF(dscore), BUF(dhidden),
-                                 BUF(weighted), UINT(rows), UINT(A), UINT(flat.chunk))));
+    TRY(clrnn_launch_kernel(
+        launches, "attention", "attention_dhidden", DEFINES({"WIDTH", flat.width}, {"LANES", 1}), flat.range,
+        cost_of((double)rows * A, 5, 3),
+        ARGS(BUF(clrnn_in(graph, op, ATTENTION_BWD_HIDDEN)), BUF(clrnn_in(graph, op, ATTENTION_BWD_V)),
+             BUF(dscore), BUF(dhidden), BUF(weighted), UINT(rows), UINT(A), UINT(flat.chunk))));
     if (op->out[ATTENTION_DX] >= 0)
         TRY(input_gradient(launches, graph, op, dhidden));
     if (op->out[ATTENTION_DWEIGHT] >= 0)

@@ -72,13 +72,13 @@ static enum clrnn_status bwd_few(struct clrnn_launches *l, const struct clrnn_gr
         TRY(clrnn_launches_scratch(l, (size_t)to_weight.teams * O * C, &dweight_blocks));
     if (to_weight.teams > 1 && dbias != NULL)
         TRY(clrnn_launches_scratch(l, (size_t)to_weight.teams * O, &dbias_blocks));
-    TRY(clrnn_launch_kernel(l, "linear", "linear_bwd", DEFINES({"WIDTH", to_x.width}, {"OUTPUTS", O}),
-                            RANGE1(items), clrnn_class_cost(&clrnn_linear_bwd_class, g, op),
-                            ARGS(BUF(clrnn_in(g, op, LINEAR_BWD_X)), BUF(clrnn_in(g, op, LINEAR_BWD_LENGTHS)),
-                                 BUF(clrnn_in(g, op, LINEAR_BWD_WEIGHT)), BUF(clrnn_in(g, op, LINEAR_BWD_DY)),
-                                 BUF(dx), BUF(dweight_blocks), BUF(dbias_blocks), UINT(rows), UINT(op->N),
-                                 UINT(C), UINT(dx_items), UINT(to_x.chunk), UINT(columns),
-                                 UINT(to_weight.chunk))));
+    TRY(clrnn_launch_kernel(
+        l, "linear", "linear_bwd", DEFINES({"WIDTH", to_x.width}, {"LANES", 1}, {"OUTPUTS", O}),
+        RANGE1(items), clrnn_class_cost(&clrnn_linear_bwd_class, g, op),
+        ARGS(BUF(clrnn_in(g, op, LINEAR_BWD_X)), BUF(clrnn_in(g, op, LINEAR_BWD_LENGTHS)),
+             BUF(clrnn_in(g, op, LINEAR_BWD_WEIGHT)), BUF(clrnn_in(g, op, LINEAR_BWD_DY)), BUF(dx),
+             BUF(dweight_blocks), BUF(dbias_blocks), UINT(rows), UINT(op->N), UINT(C), UINT(dx_items),
+             UINT(to_x.chunk), UINT(columns), UINT(to_weight.chunk))));
     if (to_weight.teams > 1 && dweight != NULL)
         TRY(clrnn_launch_block_sum(l, dweight_blocks, 0, to_weight.teams, O * C, dweight));
     if (to_weight.teams > 1 && dbias != NULL)

@@ -256,13 +256,12 @@ static enum clrnn_status append_dot(struct clrnn_launches *launches, const struc
 {
     const struct clrnn_gemm *g = &b->gemm[0];
     struct gemm_args args = args_of(b);
-    struct clrnn_define define[7];
     // Four work-items a core, each of at least about 20 microseconds.
     const uint32_t least = (uint32_t)(1 << 16) / g->K + 1, even = clrnn_divide_up(g->N, 4 * cores);
 
     args.n_block = t->brief ? 4 : clrnn_divide_up(even > least ? even : least, 4) * 4;
     return clrnn_launch_kernel(
-        launches, "gemm", "gemm_dot", defines_of(t, false, false, false, define),
+        launches, "gemm_dot", "gemm_dot", DEFINES({"WIDTH", t->width}),
         (struct clrnn_range){1, {clrnn_divide_up(g->N, args.n_block), 1, 1}, {1, 1, 1}}, clrnn_gemm_cost(g),
         ARGS(STRUCT(gemm_args, &args), BUF(g->a), BUF(g->b), BUF(g->c)));
 }
