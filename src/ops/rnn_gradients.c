@@ -192,6 +192,8 @@ enum clrnn_status clrnn_rnn_gradients(struct clrnn_launches *l, const struct clr
     if (bias) {
         TRY(hidden_weight_gradients(l, r));
         TRY(bias_partial(l, r, bias));
+        if (bias->at_once)
+            TRY(clrnn_rnn_bias_sum(l, r, bias));
     }
     return r->dx ? input_gradient(l, r) : CLRNN_OK;
 }

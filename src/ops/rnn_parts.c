@@ -163,8 +163,8 @@ enum clrnn_status clrnn_rnn_parts_bwd(struct clrnn_launches *l, struct clrnn_rnn
 
     if (!r->part) {
         TRY(steps_bwd(l, r, &bias));
+        bias.at_once = true;
         TRY(clrnn_rnn_gradients(l, r, &bias));
-        TRY(clrnn_rnn_bias_sum(l, r, &bias));
         return clrnn_rnn_end_bwd(l, r);
     }
     TRY(clrnn_rnn_begin(l, r));

@@ -51,6 +51,8 @@ uint32_t clrnn_rnn_first(const struct clrnn_rnn *rnn, bool backward);
 /** Partial sums of gate gradients for the bias gradients: partial [D, blocks, R*H]. */
 struct clrnn_rnn_bias {
     bool wanted, summed; // summed: by the variant itself
+    bool at_once; // the part is all: its sums come before dx, so that the parameters' gradients are final
+                  // early
     uint32_t blocks;
     struct clrnn_buffer *partial; // NULL: not there yet
 };
@@ -111,7 +113,8 @@ enum clrnn_status clrnn_rnn_parts_fwd(struct clrnn_launches *l, struct clrnn_rnn
 enum clrnn_status clrnn_rnn_parts_bwd(struct clrnn_launches *l, struct clrnn_rnn *rnn);
 
 /** After the time steps of backward, of those that were taken: the gradients of the weights, to which those
- * of later parts are added, and of x. `bias` NULL: only those of the input. _bias_sum: the biases' at last.
+ * of later parts are added, and of x. `bias` NULL: only those of the input. _bias_sum: the biases' at last,
+ * unless they are made at once.
  */
 enum clrnn_status clrnn_rnn_gradients(struct clrnn_launches *l, const struct clrnn_rnn *rnn,
                                       struct clrnn_rnn_bias *bias);
