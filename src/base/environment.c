@@ -103,7 +103,7 @@ enum clrnn_status clrnn_environment_check(const struct clrnn_log *log)
         {"CLRNN_GEMM", is_gemm, "auto, own or clblast"},
         {"CLRNN_BUILDERS", is_whole, "a number of processes, 0 for none"},
         {"CLRNN_CACHE_BYTES", is_whole, "a whole number of bytes, as 268435456"},
-        {"CLRNN_BUCKET_BYTES", is_whole, "a whole number of bytes, as 4194304"},
+        {"CLRNN_BUCKET_BYTES", is_whole, "a whole number of bytes, as 1048576"},
         {"CLRNN_RESIDENT_BYTES", is_whole, "a whole number of bytes, as 268435456"},
         {"CLRNN_KERNEL_DIR", is_folder, "a folder that is there"},
         {"CLRNN_CHAIN_AFTER", is_number_or_never, "a number of runs, or never"},

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 // Cutting the gradients into buckets. Parameters lie in the order of the forward, so backward completes the
-// last ones first.
+// last ones first, those of a layer about at once: a bucket has whole layers, unless they are very large.
+// There are at least two where that is worth a thread: up and down the tree go different buckets at once.
 #include "base/array.h"
 #include "base/environment.h"
 #include "base/log.h"
 #include "model/model.h"
 
-#define BYTES ((uint64_t)4 << 20)     // a few ms on 10 Gbit/s, and many buckets that go up and down at once
-#define FIRST_BYTES ((size_t)1 << 20) // of the first bucket at most, so that its way begins early
+#define BYTES ((uint64_t)1 << 20) // enough for a read
+#define MOST 16 // times as much at most: the device reads while the first of it is on its way
 
 uint64_t clrnn_bucket_bytes(void)
 {
@@ -23,15 +24,38 @@ void clrnn_model_uncut(struct clrnn_model *m)
     m->bucket_count = 0;
 }
 
+// The last beginning of a layer that leaves so many numbers before `end`.
+static size_t layer_before(const struct clrnn_model *m, size_t end, size_t count)
+{
+    size_t first = 0;
+
+    for (size_t i = 0; i < m->entry_count; i++)
+        if (m->entry[i].begins && m->entry[i].first + count <= end)
+            first = m->entry[i].first;
+    return first;
+}
+
+// Where the bucket begins that ends before `end`, of about so many numbers.
+static size_t begin_of(const struct clrnn_model *m, size_t end, size_t count, size_t align)
+{
+    size_t first = layer_before(m, end, count);
+
+    if (!first && end == m->flat_count && end > count)
+        first = layer_before(m, end, 1);
+    if (!first && end == m->flat_count && end > count)
+        first = end / 2 / align * align;
+    return MAX2(first, end > MOST * count ? (end - MOST * count) / align * align : 0);
+}
+
 enum clrnn_status clrnn_model_cut(struct clrnn_model *m, uint64_t bytes)
 {
     const size_t real = clrnn_type_bytes(m->device, CLRNN_REAL), align = clrnn_buffer_align(m->device) / real;
+    const size_t count = (size_t)MIN2(MAX2(bytes / sizeof(float), 1), MAX2(m->flat_count, 1));
     size_t end = MAX2(m->flat_count, 1);
 
     clrnn_model_uncut(m);
     while (end) {
-        const uint64_t most = (m->bucket_count ? bytes : MIN2(bytes, FIRST_BYTES)) / sizeof(float);
-        const size_t first = bytes && end > most ? (size_t)(end - most) / align * align : 0;
+        const size_t first = bytes ? begin_of(m, end, count, align) : 0;
         struct clrnn_bucket *b;
 
         if (!ARRAY_GROW(m->bucket, m->bucket_count))

@@ -14,6 +14,7 @@ enum clrnn_init { CLRNN_INIT_UNIFORM /* +- bound */, CLRNN_INIT_NORMAL, CLRNN_IN
 struct clrnn_entry {
     struct clrnn_param param;          // public part; name owned
     uint32_t layer;                    // index in config.layer
+    bool begins;                       // the first that is trained of a layer, or of a recurrent level
     size_t first;                      // offset in the flat buffer, aligned for sub-buffers
     struct clrnn_buffer *value, *grad; // sub-buffers; grad NULL unless trained
     enum clrnn_init init;

@@ -46,6 +46,7 @@ struct table {
     size_t align_real, align_i32; // in elements
     size_t state_count, batches_count;
     uint32_t layer;
+    bool begins; // the next row is the first of a layer, or of a level of a recurrent one
     char prefix[512];
 };
 
@@ -76,6 +77,8 @@ static enum clrnn_status add(struct table *t, const char *suffix, size_t d0, siz
     e.param.integer = d0 == 0;
     e.param.trained = !e.param.integer && strncmp(suffix, "running_", 8) != 0;
     if (e.param.trained) {
+        e.begins = t->begins;
+        t->begins = false;
         e.first = m->flat_count;
         m->flat_count += round_up(e.param.count, t->align_real);
     } else if (e.param.integer) {
@@ -125,6 +128,7 @@ static enum clrnn_status add_recurrent(struct table *t, const struct clrnn_layer
         for (uint32_t d = 0; d < s->D; d++) {
             const char *reverse = d ? "_reverse" : "";
 
+            t->begins |= !d;
             snprintf(suffix, sizeof(suffix), "weight_ih_l%" PRIu32 "%s", l, reverse);
             TRY(add(t, suffix, GH, l ? P * s->D : s->in, CLRNN_INIT_UNIFORM, bound));
             snprintf(suffix, sizeof(suffix), "weight_hh_l%" PRIu32 "%s", l, reverse);
@@ -265,6 +269,7 @@ enum clrnn_status clrnn_model_make_table(struct clrnn_model *m)
 
     for (size_t i = 0; i < m->config->layer_count; i++) {
         t.layer = (uint32_t)i;
+        t.begins = true;
         clrnn_layer_prefix(m->config, i, t.prefix, sizeof(t.prefix));
         m->layer[i].first_entry = m->entry_count;
         TRY(add_layer(&t, &m->config->layer[i], &m->layer[i]));

@@ -174,7 +174,7 @@ def staged(c):
 def buckets(c):
     """The same bits where gradients leave the device bucket by bucket, also of chains that end there."""
     write_configs(c)
-    env = {"CLRNN_BUCKET_BYTES": "400"}
+    env = {"CLRNN_BUCKET_BYTES": "40"}
     for name, after in (("norm", "never"), ("cycle", "0")):
         train(c, name, 8, f"{name}-one", env={"CLRNN_BUCKET_BYTES": "0"})
         train(c, name, 8, f"{name}-many", env={**env, "CLRNN_CHAIN_AFTER": after})
@@ -189,7 +189,7 @@ def planned(c):
     """clrnn plan: the buckets of all gradients, and steps of more and more ranks on paper."""
     write_configs(c)
     shards = "plan", "lengths.yaml", "--set", "train.shards=12"
-    plan = json.loads(c.run(*shards, "--network", "1Mb", "--json", env={"CLRNN_BUCKET_BYTES": "400"})[0])
+    plan = json.loads(c.run(*shards, "--network", "1Mb", "--json", env={"CLRNN_BUCKET_BYTES": "40"})[0])
     part, ranks = plan["shards"], plan["shards"]["ranks"]
     assert part["shards"] == 12 and part["samples"] == 1 and len(part["buckets"]) > 3, part
     assert plan["param_bytes"] <= part["bytes"] == sum(bucket["bytes"] for bucket in part["buckets"]), part
@@ -199,6 +199,20 @@ def planned(c):
     assert ranks[0]["speedup"] == 1 and ranks[0]["waiting"] == 0, ranks
     for row in ranks[1:]:  # at least the way of all bytes
         assert row["waiting"] > 0 and row["seconds"] > 8e-6 * part["bytes"], ranks
+    # a level's gradients are in one bucket, and final before it computes that of its input
+    c.write("deep.yaml", (c.folder / "pieces.yaml").read_text().replace(
+        "{lstm: {hidden_size: 4}}, {gru: {hidden_size: 3}}", "{lstm: {hidden_size: 32, num_layers: 2}}"))
+    plan = json.loads(c.run("plan", "deep.yaml", "--set", "train.shards=12", "--set", "train.bptt=null", "--json",
+                            env={"CLRNN_BUCKET_BYTES": "8000"})[0])
+    launch = [op["op"] for op in plan["ops"] for _ in op["launches"]]
+    top, bottom = (bucket["launch"] for bucket in plan["shards"]["buckets"])
+    assert launch[top - 1] == launch[top] == "rnn_bwd", f"final after launch {top} of {launch}"
+    assert launch[bottom - 1] == "rnn_bwd" != launch[bottom], f"final after launch {bottom} of {launch}"
+    # at least two buckets where there are more bytes than for one
+    c.write("flat.yaml", (c.folder / "deep.yaml").read_text().replace("num_layers: 2", "num_layers: 1"))
+    plan = json.loads(c.run("plan", "flat.yaml", "--set", "train.shards=12", "--json",
+                            env={"CLRNN_BUCKET_BYTES": "16000"})[0])
+    assert len(plan["shards"]["buckets"]) == 2, plan["shards"]
     out, _ = c.run(*shards)
     assert "12 shards of up to 1 samples" in out and "speed-up" not in out, out
     assert "speed-up" in c.run(*shards, "--network", "10Gb")[0]
