@@ -1,15 +1,24 @@
 // SPDX-License-Identifier: MIT
 // Buckets of gradients on their way. The worker's own thread queues kernels, and a job for each bucket of
 // each shard; the threads take jobs in this order, which is the same for all workers. A single bucket is
-// carried by the worker's own thread, after each shard.
+// carried by the worker's own thread, after each shard. Between processes a bucket goes in pieces, of which
+// many are on their way at once, up and down the tree: what comes after the last bucket is short.
 #include "train/buckets.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/array.h"
 #include "base/log.h"
 #include "train/tree.h"
+
+// Of one message. MPI sends up to so many bytes at once (Open MPI over TCP: 64 KiB with its header). With
+// more it asks the receiver first, and question and answer wait behind all that is on its way between the
+// two.
+#define PIECE_BYTES 60000
+#define IDLE_NS 1000000 // between looks for messages while there is nothing to share yet
+#define NS_PER_S 1000000000
 
 // A bucket of a shard that is to be read.
 struct job {
@@ -18,12 +27,20 @@ struct job {
     struct clrnn_mark mark;
 };
 
+// A piece of a bucket on its way to all workers.
+struct piece {
+    uint32_t bucket;
+    size_t number; // in the bucket
+    struct clrnn_transfer share;
+};
+
 struct clrnn_buckets {
     struct clrnn_model *model;
     const struct clrnn_worker *reduce, *share; // channels
     size_t count, shards;                      // buckets; this worker's shards
     struct clrnn_tree **tree;                  // [count]
-    float **total;                             // [count]
+    size_t piece_count;                        // of all buckets
+    struct piece *piece;                       // [piece_count]: in the order of buckets
     struct job *job;                           // [shards * count], of a step
     uint64_t steps;                            // begun
     size_t taken;                              // shards of the step
@@ -33,7 +50,7 @@ struct clrnn_buckets {
     pthread_mutex_t lock; // of all that follows
     pthread_cond_t changed;
     uint64_t queued, read;    // jobs, of all steps
-    uint64_t reduced, shared; // buckets, of all steps
+    uint64_t reduced, shared; // pieces, of all steps
     enum clrnn_status failed;
     bool end;
 };
@@ -51,12 +68,16 @@ enum clrnn_status clrnn_buckets_create(struct clrnn_model *model, const struct c
                                        uint32_t shards, struct clrnn_buckets **buckets)
 {
     struct clrnn_buckets *b = calloc(1, sizeof(*b));
+    pthread_condattr_t clock;
 
     *buckets = b;
     if (!b)
         return clrnn_error_memory(model->log, sizeof(*b), "buckets of gradients");
     pthread_mutex_init(&b->lock, NULL);
-    pthread_cond_init(&b->changed, NULL);
+    pthread_condattr_init(&clock);
+    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+    pthread_cond_init(&b->changed, &clock);
+    pthread_condattr_destroy(&clock);
     b->model = model;
     b->reduce = clrnn_worker_on(worker, CLRNN_CHANNEL_REDUCE);
     b->share = clrnn_worker_on(worker, CLRNN_CHANNEL_SHARE);
@@ -77,7 +98,7 @@ void clrnn_buckets_destroy(struct clrnn_buckets **buckets)
     for (size_t i = 0; b->job && i < b->count * b->shards; i++)
         clrnn_mark_destroy(b->model->device, &b->job[i].mark);
     free(b->tree);
-    free(b->total);
+    free(b->piece);
     free(b->job);
     pthread_cond_destroy(&b->changed);
     pthread_mutex_destroy(&b->lock);
@@ -114,13 +135,14 @@ static enum clrnn_status take(const struct clrnn_buckets *b, struct job *job)
     return st;
 }
 
-static enum clrnn_status share(const struct clrnn_buckets *b, size_t bucket)
+static enum clrnn_status reduce(const struct clrnn_buckets *b, const struct piece *p)
 {
-    void *total;
+    return clrnn_tree_reduce(b->tree[p->bucket], p->number);
+}
 
-    TRY(clrnn_tree_share(b->tree[bucket], b->share, &total));
-    b->total[bucket] = total;
-    return CLRNN_OK;
+static enum clrnn_status share(const struct clrnn_buckets *b, struct piece *p)
+{
+    return clrnn_tree_share(b->tree[p->bucket], p->number, b->share, &p->share);
 }
 
 // ---------------------------------------------------------------- threads
@@ -152,28 +174,117 @@ static void done(struct clrnn_buckets *b, enum clrnn_status status, uint64_t *co
         clrnn_worker_fail(b->reduce, status);
 }
 
+// Sums of other workers may come from now on.
+static enum clrnn_status begin_trees(struct clrnn_buckets *b)
+{
+    for (size_t i = 0; i < b->count; i++)
+        TRY(clrnn_tree_begin(b->tree[i]));
+    pthread_mutex_lock(&b->lock);
+    pthread_cond_broadcast(&b->changed); // to the thread that looks after messages
+    pthread_mutex_unlock(&b->lock);
+    return CLRNN_OK;
+}
+
 static void *run_reduce(void *user)
 {
     struct clrnn_buckets *b = user;
+    size_t at = 0, next = 0; // job, piece
 
-    for (uint64_t at = 0; wait_for(b, &b->queued, at + 1) == CLRNN_OK; at++) {
-        struct job *job = &b->job[at % (b->shards * b->count)];
+    while (wait_for(b, &b->queued, at + 1) == CLRNN_OK) {
+        struct job *job = &b->job[at++ % (b->shards * b->count)];
         const bool last = job->last;
         const uint32_t bucket = job->bucket;
+        enum clrnn_status st = last && !bucket ? begin_trees(b) : CLRNN_OK;
 
-        done(b, take(b, job), &b->read);
-        if (last) // the job may be that of another step soon
-            done(b, clrnn_tree_reduce(b->tree[bucket]), &b->reduced);
+        if (st == CLRNN_OK)
+            st = take(b, job);
+        done(b, st, &b->read); // the job may be that of another step soon
+        for (; st == CLRNN_OK && last && b->piece[next].bucket == bucket;
+             next = (next + 1) % b->piece_count) {
+            st = reduce(b, &b->piece[next]);
+            done(b, st, &b->reduced);
+        }
     }
     return NULL;
 }
 
+// Waits until more than `count` pieces of all steps are reduced, where `pause` is not 0 so many nanoseconds
+// at most.
+static enum clrnn_status wait_for_piece(struct clrnn_buckets *b, uint64_t count, long pause, bool *there)
+{
+    struct timespec end;
+    enum clrnn_status st;
+
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    end.tv_sec += (end.tv_nsec + pause) / NS_PER_S;
+    end.tv_nsec = (end.tv_nsec + pause) % NS_PER_S;
+    pthread_mutex_lock(&b->lock);
+    if (b->reduced <= count && !b->end && b->failed == CLRNN_OK) {
+        if (pause)
+            pthread_cond_timedwait(&b->changed, &b->lock, &end);
+        else
+            pthread_cond_wait(&b->changed, &b->lock);
+    }
+    *there = b->reduced > count;
+    st = b->failed == CLRNN_OK && b->end ? CLRNN_INTERRUPTED : b->failed;
+    pthread_mutex_unlock(&b->lock);
+    return st;
+}
+
+// Waits for a piece that is reduced, while sums are to come until it is time to look for them.
+static enum clrnn_status look(struct clrnn_buckets *b, bool to_come, uint64_t next, long *pause,
+                              bool *reduced)
+{
+    bool busy;
+
+    if (to_come) {
+        clrnn_ranks_pause(pause);
+    } else {
+        TRY(clrnn_ranks_progress(clrnn_device_log(b->model->device), &busy));
+        *pause = busy ? IDLE_NS : 0;
+    }
+    return wait_for_piece(b, next, *pause, reduced);
+}
+
+// Takes the sums that have come of pieces from *at to before `next`.
+static enum clrnn_status take_sums(struct clrnn_buckets *b, uint64_t *at, uint64_t next)
+{
+    while (*at < next) {
+        struct piece *p = &b->piece[*at % b->piece_count];
+        bool arrived;
+
+        TRY(clrnn_transfer_test(&p->share, &arrived));
+        if (!arrived)
+            return CLRNN_OK;
+        TRY(clrnn_transfer_finish(&p->share));
+        ++*at;
+        done(b, CLRNN_OK, &b->shared);
+    }
+    return CLRNN_OK;
+}
+
+// Also looks after all other messages that are on their way.
 static void *run_share(void *user)
 {
     struct clrnn_buckets *b = user;
+    uint64_t at = 0, next = 0; // pieces of all steps: the first whose sums have not come, that has not begun
+    enum clrnn_status st;
+    long pause = 0;
 
-    for (uint64_t at = 0; wait_for(b, &b->reduced, at + 1) == CLRNN_OK; at++)
-        done(b, share(b, at % b->count), &b->shared);
+    do {
+        const uint64_t before = at;
+        bool reduced = false;
+
+        st = look(b, at < next, next, &pause, &reduced);
+        if (st == CLRNN_OK && reduced)
+            st = share(b, &b->piece[next++ % b->piece_count]);
+        if (st == CLRNN_OK)
+            st = take_sums(b, &at, next);
+        if (reduced || at > before)
+            pause = 0;
+    } while (st == CLRNN_OK);
+    if (st != CLRNN_INTERRUPTED)
+        done(b, st, &b->shared);
     return NULL;
 }
 
@@ -189,6 +300,27 @@ void clrnn_buckets_stop(struct clrnn_buckets *b)
 
 // ---------------------------------------------------------------- the worker's own thread
 
+// The tree of a bucket, and its pieces. Within a process, and after backward, it goes as a whole.
+static enum clrnn_status make_tree(struct clrnn_buckets *b, uint32_t bucket, uint64_t bucket_bytes)
+{
+    const struct clrnn_model *m = b->model;
+    const uint64_t bytes = MIN2(PIECE_BYTES, bucket_bytes);
+    const struct clrnn_tree_params params = {
+        .shards = m->config->train.shards,
+        .count = m->bucket[bucket].count + (bucket ? 0 : RECORD_FIELDS),
+        .size = sizeof(float),
+        .piece = clrnn_ranks_count() > 1 && b->count > 1 ? (size_t)MAX2(bytes / sizeof(float), 1) : 0,
+        .sum = add_floats};
+
+    TRY(clrnn_tree_create(b->reduce, &params, &b->tree[bucket]));
+    for (size_t i = 0; i < clrnn_tree_pieces(b->tree[bucket]); i++) {
+        if (!ARRAY_GROW(b->piece, b->piece_count))
+            return clrnn_error_memory(m->log, 2 * b->piece_count * sizeof(*b->piece), "buckets of gradients");
+        b->piece[b->piece_count++] = (struct piece){.bucket = bucket, .number = i};
+    }
+    return CLRNN_OK;
+}
+
 // Cuts the gradients as worker 0 says.
 static enum clrnn_status cut(struct clrnn_buckets *b, const struct clrnn_worker *worker)
 {
@@ -200,16 +332,14 @@ static enum clrnn_status cut(struct clrnn_buckets *b, const struct clrnn_worker 
     TRY(clrnn_model_cut(m, bytes));
     b->count = m->bucket_count;
     b->tree = calloc(b->count, sizeof(struct clrnn_tree *));
-    b->total = calloc(b->count, sizeof(float *));
     b->job = calloc(b->count * b->shards, sizeof(*b->job));
-    if (!b->tree || !b->total || !b->job)
+    if (!b->tree || !b->job)
         return clrnn_error_memory(m->log, b->count * b->shards * sizeof(*b->job), "buckets of gradients");
-    for (size_t i = 0; i < b->count; i++)
-        TRY(clrnn_tree_create(b->reduce, m->config->train.shards,
-                              m->bucket[i].count + (i ? 0 : RECORD_FIELDS), sizeof(float), add_floats,
-                              &b->tree[i]));
-    clrnn_log(m->log, CLRNN_LOG_DEBUG, "%.3g MB of gradients go in %zu bucket%s",
-              (double)m->flat_count * sizeof(float) * 1e-6, b->count, b->count > 1 ? "s" : "");
+    for (uint32_t i = 0; i < b->count; i++)
+        TRY(make_tree(b, i, bytes));
+    clrnn_log(m->log, CLRNN_LOG_DEBUG, "%.3g MB of gradients go in %zu bucket%s, %zu message%s",
+              (double)m->flat_count * sizeof(float) * 1e-6, b->count, b->count > 1 ? "s" : "", b->piece_count,
+              b->piece_count > 1 ? "s" : "");
     return CLRNN_OK;
 }
 
@@ -287,14 +417,26 @@ enum clrnn_status clrnn_buckets_run(struct clrnn_buckets *b, struct clrnn_plan *
     return plan ? run(plan, at, launches, alone) : CLRNN_OK;
 }
 
+// The number of pieces up to a bucket's last.
+static size_t pieces_up_to(const struct clrnn_buckets *b, size_t bucket)
+{
+    size_t count = 0;
+
+    while (count < b->piece_count && b->piece[count].bucket <= bucket)
+        count++;
+    return count;
+}
+
 enum clrnn_status clrnn_buckets_total(struct clrnn_buckets *b, size_t bucket, float **sums)
 {
+    void *total;
+
     if (b->count > 1) {
-        TRY(wait_for(b, &b->shared, (b->steps - 1) * b->count + bucket + 1));
+        TRY(wait_for(b, &b->shared, (b->steps - 1) * b->piece_count + pieces_up_to(b, bucket)));
+        total = clrnn_tree_sums(b->tree[bucket]);
     } else {
-        TRY(clrnn_tree_reduce(b->tree[0]));
-        TRY(share(b, 0));
+        TRY(clrnn_tree_total(b->tree[0], &total));
     }
-    *sums = b->total[bucket];
+    *sums = total;
     return CLRNN_OK;
 }

@@ -103,8 +103,12 @@ static enum clrnn_status find(struct clrnn_norm_sums *s, const struct clrnn_plan
     *done = &plan->graph->op[op - 1];
     at = forward ? &s->norm[(*done)->norm.number].forward : &s->norm[(*done)->norm.number].backward;
     if (!*at)
-        TRY(clrnn_tree_create(s->worker, shards, (forward ? 3 : 2) * (size_t)(*done)->C, sizeof(double),
-                              forward ? join_moments : add_doubles, at));
+        TRY(clrnn_tree_create(s->worker,
+                              &(struct clrnn_tree_params){.shards = shards,
+                                                          .count = (forward ? 3 : 2) * (size_t)(*done)->C,
+                                                          .size = sizeof(double),
+                                                          .sum = forward ? join_moments : add_doubles},
+                              at));
     *tree = *at;
     return CLRNN_OK;
 }

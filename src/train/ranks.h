@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The processes that train together, by MPI: messages between them. The only part that knows MPI.
+// The processes that train together, by MPI: messages between them. Only ranks.c and messages.c know MPI.
 //
 // Threads: MPI is asked for MPI_THREAD_SERIALIZED, and called by one thread at a time. Each channel is a
 // communicator of its own: messages and broadcasts of different channels do not meet, whatever their order.
@@ -8,6 +8,7 @@
 #define CLRNN_SRC_TRAIN_RANKS_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "clrnn/train.h"
 
@@ -23,7 +24,7 @@ enum clrnn_channel {
 };
 
 /** Sends bytes to, or receives from, another rank, which must do the opposite with the same channel and
- * `tag`, a number below 32768. Several threads may do so at once where channel or tag differ.
+ * `tag`, a number below 32767. Several threads may do so at once where channel or tag differ.
  * CLRNN_ERR_DEVICE if the connection is lost. */
 enum clrnn_status clrnn_ranks_send(const struct clrnn_log *log, enum clrnn_channel channel, uint32_t to,
                                    uint32_t tag, void *data, size_t bytes);
@@ -32,6 +33,35 @@ enum clrnn_status clrnn_ranks_receive(const struct clrnn_log *log, enum clrnn_ch
 /** Gives all ranks what rank 0 has. */
 enum clrnn_status clrnn_ranks_broadcast(const struct clrnn_log *log, enum clrnn_channel channel, void *data,
                                         size_t bytes);
+
+/** The same as something that is on its way meanwhile, so that several messages share a connection: those of
+ * a channel, a rank and a tag arrive in the order in which they have begun. The caller fills in all but the
+ * last members; `data` must stay until it is done. MPI goes on with what is on its
+ * way while a thread of the process waits, tests or calls clrnn_ranks_progress. */
+struct clrnn_message {
+    enum clrnn_message_kind { CLRNN_MESSAGE_SEND, CLRNN_MESSAGE_RECEIVE, CLRNN_MESSAGE_BROADCAST } kind;
+    enum clrnn_channel channel;
+    uint32_t other, tag; // not those of a broadcast
+    char *data;
+    size_t bytes;
+
+    size_t begun; // bytes, those that are done included
+    uint32_t bit; // of a broadcast: the next rank is that of the own number and this bit
+    bool sends, done;
+    uintptr_t request; // MPI's
+};
+/** Errors as clrnn_ranks_send, at which the message is not begun, or is given up. */
+enum clrnn_status clrnn_message_begin(const struct clrnn_log *log, struct clrnn_message *message);
+enum clrnn_status clrnn_message_test(const struct clrnn_log *log, struct clrnn_message *message, bool *done);
+enum clrnn_status clrnn_message_wait(const struct clrnn_log *log, struct clrnn_message *message);
+/** Has MPI go on with the messages of this process; *busy: there are some on their way. */
+enum clrnn_status clrnn_ranks_progress(const struct clrnn_log *log, bool *busy);
+/** Whether messages that were given up are still on their way: their `data` must stay until the process ends,
+ * which it does soon. */
+bool clrnn_ranks_keep_memory(void);
+
+/** The pause of a thread that looks for messages again and again: *ns, which grows; 0: the first. */
+void clrnn_ranks_pause(long *ns);
 
 /** Whether this rank's `text`, below 128 bytes, is that of rank 0. */
 enum clrnn_status clrnn_ranks_same(const struct clrnn_log *log, const char *text, bool *same);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The tree of sums: a worker keeps the roots of the subtrees that it has, at most two for each level.
+// The tree of sums. While shards come, a worker keeps the roots of the subtrees that it has, at most two for
+// each level. What it then does together with others is the same for each batch: a list of steps, which each
+// piece of the values takes by itself.
 #include "train/tree.h"
 
 #include <stdlib.h>
@@ -9,26 +11,158 @@
 
 #define MOST_NODES 66u
 
-// The sum over shards [first, first + 2^level), as far as there are.
+// The sum over shards [first, first + 2^level), as far as there are, in a slot.
 struct node {
-    uint32_t first, level;
-    void *value;
+    uint32_t first, level, slot;
+};
+
+struct step {
+    enum { SEND, RECEIVE, ADD } kind;
+    uint32_t slot, other;            // another worker; ADD: the slot that is added to the first
+    struct clrnn_transfer *transfer; // [pieces]; ADD: NULL
 };
 
 struct clrnn_tree {
     const struct clrnn_worker *worker;
     const struct clrnn_log *log;
     clrnn_tree_sum *sum;
-    size_t count, size;
+    size_t count, size, piece;   // piece: numbers of each but the last
     uint32_t shards, begin, end; // this worker's
     uint32_t next;               // shard
-    uint32_t node_count, spare_count;
+    uint32_t node_count, slot_count;
     struct node node[MOST_NODES]; // in order of `first`
-    void *spare[MOST_NODES];      // memory for values
+    void **slot;                  // [slot_count]: values; NULL: not needed yet
+    size_t step_count;
+    struct step *step;
+    bool begun; // the receives of this batch
 };
 
-enum clrnn_status clrnn_tree_create(const struct clrnn_worker *worker, uint32_t shards, size_t count,
-                                    size_t size, clrnn_tree_sum *sum, struct clrnn_tree **tree)
+uint32_t clrnn_tree_first(uint32_t shards, uint32_t number, uint32_t count)
+{
+    return (uint32_t)((uint64_t)shards * number / count);
+}
+
+static uint32_t owner(const struct clrnn_tree *t, uint32_t shard)
+{
+    return (uint32_t)((((uint64_t)shard + 1) * t->worker->count - 1) / t->shards);
+}
+
+// ---------------------------------------------------------------- nodes
+
+static void add_node(struct clrnn_tree *t, uint32_t first, uint32_t level, uint32_t slot)
+{
+    t->node[t->node_count++] = (struct node){first, level, slot};
+}
+
+// Makes the last two nodes one if they are the halves of a subtree. The node after the last is then the right
+// one.
+static bool join_last(struct clrnn_tree *t)
+{
+    struct node *left = &t->node[MAX2(t->node_count, 2) - 2];
+    const struct node *right = left + 1;
+
+    if (t->node_count < 2 || left->level != right->level || left->first >> left->level & 1 ||
+        right->first != left->first + (1u << left->level))
+        return false;
+    left->level++;
+    t->node_count--;
+    return true;
+}
+
+static void sum_up(struct clrnn_tree *t)
+{
+    while (join_last(t)) {
+        const struct node *left = &t->node[t->node_count - 1];
+
+        t->sum(t->slot[left->slot], t->slot[left[1].slot], t->count);
+    }
+}
+
+// ---------------------------------------------------------------- planning steps
+
+static enum clrnn_status add_step(struct clrnn_tree *t, struct step step)
+{
+    const size_t pieces = clrnn_tree_pieces(t);
+
+    if (!ARRAY_GROW(t->step, t->step_count))
+        return clrnn_error_memory(t->log, 2 * t->step_count * sizeof(step), "the sums of shards");
+    t->step[t->step_count++] = step;
+    if (step.kind == ADD)
+        return CLRNN_OK;
+    t->step[t->step_count - 1].transfer = calloc(pieces, sizeof(*step.transfer));
+    return t->step[t->step_count - 1].transfer
+               ? CLRNN_OK
+               : clrnn_error_memory(t->log, pieces * sizeof(*step.transfer), "the sums of shards");
+}
+
+static enum clrnn_status plan_sums(struct clrnn_tree *t)
+{
+    while (join_last(t)) {
+        const struct node *left = &t->node[t->node_count - 1];
+
+        TRY(add_step(t, (struct step){.kind = ADD, .slot = left->slot, .other = left[1].slot}));
+    }
+    return CLRNN_OK;
+}
+
+// Sends the first of this worker's nodes.
+static enum clrnn_status plan_send(struct clrnn_tree *t, uint32_t to)
+{
+    TRY(add_step(t, (struct step){.kind = SEND, .slot = t->node[0].slot, .other = to}));
+    t->node_count--;
+    for (uint32_t i = 0; i < t->node_count; i++)
+        t->node[i] = t->node[i + 1];
+    return CLRNN_OK;
+}
+
+// What the pair of nodes of this level at `left` and `right` needs of this worker.
+static enum clrnn_status plan_pair(struct clrnn_tree *t, uint32_t level, uint32_t left, uint32_t right)
+{
+    const uint32_t to = owner(t, left), from = owner(t, right), own = t->worker->number;
+
+    if (from == own && to != own)
+        TRY(plan_send(t, to));
+    if (to != own)
+        return CLRNN_OK;
+    if (from != own) {
+        TRY(add_step(t, (struct step){.kind = RECEIVE, .slot = t->slot_count, .other = from}));
+        add_node(t, right, level, t->slot_count++);
+    }
+    return plan_sums(t);
+}
+
+static enum clrnn_status plan_levels(struct clrnn_tree *t)
+{
+    for (uint32_t level = 0; 1u << level < t->shards; level++) {
+        for (uint32_t left = 0; left < t->shards; left += 2u << level)
+            if (left + (1u << level) < t->shards)
+                TRY(plan_pair(t, level, left, left + (1u << level)));
+        for (uint32_t i = 0; i < t->node_count; i++) // a left half whose right one would have no shard
+            if (t->node[i].level == level && !(t->node[i].first >> level & 1) &&
+                t->node[i].first + (1u << level) >= t->shards)
+                t->node[i].level++;
+        TRY(plan_sums(t));
+    }
+    return CLRNN_OK;
+}
+
+static enum clrnn_status plan(struct clrnn_tree *t)
+{
+    for (uint32_t shard = t->begin; shard < t->end; shard++) {
+        add_node(t, shard, 0, t->node_count);
+        t->slot_count = MAX2(t->slot_count, t->node_count);
+        while (join_last(t))
+            continue;
+    }
+    TRY(plan_levels(t));
+    t->node_count = 0;
+    t->slot = calloc(t->slot_count, sizeof(*t->slot));
+    return t->slot ? CLRNN_OK
+                   : clrnn_error_memory(t->log, t->slot_count * sizeof(*t->slot), "the sums of shards");
+}
+
+enum clrnn_status clrnn_tree_create(const struct clrnn_worker *worker, const struct clrnn_tree_params *params,
+                                    struct clrnn_tree **tree)
 {
     const struct clrnn_log *log = clrnn_device_log(worker->device);
     struct clrnn_tree *t = calloc(1, sizeof(*t));
@@ -38,13 +172,14 @@ enum clrnn_status clrnn_tree_create(const struct clrnn_worker *worker, uint32_t 
         return clrnn_error_memory(log, sizeof(*t), "the sums of shards");
     t->worker = worker;
     t->log = log;
-    t->sum = sum;
-    t->count = count;
-    t->size = size;
-    t->shards = shards;
-    t->begin = t->next = clrnn_tree_first(shards, worker->number, worker->count);
-    t->end = clrnn_tree_first(shards, worker->number + 1, worker->count);
-    return CLRNN_OK;
+    t->sum = params->sum;
+    t->count = params->count;
+    t->size = params->size;
+    t->piece = params->piece ? params->piece : params->count;
+    t->shards = params->shards;
+    t->begin = t->next = clrnn_tree_first(t->shards, worker->number, worker->count);
+    t->end = clrnn_tree_first(t->shards, worker->number + 1, worker->count);
+    return plan(t);
 }
 
 void clrnn_tree_destroy(struct clrnn_tree **tree)
@@ -54,124 +189,113 @@ void clrnn_tree_destroy(struct clrnn_tree **tree)
     *tree = NULL;
     if (!t)
         return;
-    while (t->node_count)
-        free(t->node[--t->node_count].value);
-    while (t->spare_count)
-        free(t->spare[--t->spare_count]);
+    for (uint32_t i = 0; t->slot && i < t->slot_count && !clrnn_ranks_keep_memory(); i++)
+        free(t->slot[i]);
+    free(t->slot);
+    for (size_t i = 0; i < t->step_count; i++)
+        free(t->step[i].transfer);
+    free(t->step);
     free(t);
 }
 
-uint32_t clrnn_tree_first(uint32_t shards, uint32_t number, uint32_t count)
+// ---------------------------------------------------------------- a batch
+
+static enum clrnn_status need_slot(struct clrnn_tree *t, uint32_t slot)
 {
-    return (uint32_t)((uint64_t)shards * number / count);
-}
-
-static uint32_t owner(const struct clrnn_tree *t, uint32_t shard)
-{
-    uint32_t number = 0;
-
-    while (clrnn_tree_first(t->shards, number + 1, t->worker->count) <= shard)
-        number++;
-    return number;
-}
-
-// Appends a node with memory for its value.
-static enum clrnn_status add_node(struct clrnn_tree *t, uint32_t first, uint32_t level, void **value)
-{
-    *value = t->spare_count ? t->spare[--t->spare_count] : malloc(t->count * t->size);
-    if (!*value)
-        return clrnn_error_memory(t->log, t->count * t->size, "the sums of shards");
-    t->node[t->node_count++] = (struct node){first, level, *value};
-    return CLRNN_OK;
-}
-
-static void drop_last(struct clrnn_tree *t)
-{
-    t->spare[t->spare_count++] = t->node[--t->node_count].value;
-}
-
-// Adds the last node to the one before, as long as they are the halves of a subtree.
-static void join(struct clrnn_tree *t)
-{
-    while (t->node_count > 1) {
-        struct node *left = &t->node[t->node_count - 2];
-        const struct node *right = left + 1;
-
-        if (left->level != right->level || left->first >> left->level & 1 ||
-            right->first != left->first + (1u << left->level))
-            return;
-        t->sum(left->value, right->value, t->count);
-        left->level++;
-        drop_last(t);
-    }
+    if (!t->slot[slot])
+        t->slot[slot] = malloc(t->count * t->size);
+    return t->slot[slot] ? CLRNN_OK : clrnn_error_memory(t->log, t->count * t->size, "the sums of shards");
 }
 
 enum clrnn_status clrnn_tree_next(struct clrnn_tree *t, void **value)
 {
     if (t->next == t->begin) // of a new batch
-        while (t->node_count)
-            drop_last(t);
-    join(t);
-    return add_node(t, t->next++, 0, value);
-}
-
-// Does what the pair of nodes of this level at `left` and `right` needs of this worker.
-static enum clrnn_status join_pair(struct clrnn_tree *t, uint32_t level, uint32_t left, uint32_t right)
-{
-    const uint32_t to = owner(t, left), from = owner(t, right), own = t->worker->number;
-    const size_t bytes = t->count * t->size;
-    void *value;
-
-    if (to == from) {
-        if (to == own)
-            join(t);
-        return CLRNN_OK;
-    }
-    if (from == own) { // the first of this worker's nodes
-        TRY(clrnn_worker_send(t->worker, to, t->node[0].value, bytes));
-        t->spare[t->spare_count++] = t->node[0].value;
-        t->node_count--;
-        for (uint32_t i = 0; i < t->node_count; i++)
-            t->node[i] = t->node[i + 1];
-    }
-    if (to != own)
-        return CLRNN_OK;
-    TRY(add_node(t, right, level, &value));
-    TRY(clrnn_worker_receive(t->worker, from, value, bytes));
-    join(t);
+        t->node_count = 0;
+    sum_up(t);
+    TRY(need_slot(t, t->node_count));
+    *value = t->slot[t->node_count];
+    add_node(t, t->next++, 0, t->node_count);
     return CLRNN_OK;
 }
 
-enum clrnn_status clrnn_tree_reduce(struct clrnn_tree *t)
+size_t clrnn_tree_pieces(const struct clrnn_tree *t)
 {
-    join(t);
-    for (uint32_t level = 0; 1u << level < t->shards; level++) {
-        for (uint32_t left = 0; left < t->shards; left += 2u << level)
-            if (left + (1u << level) < t->shards)
-                TRY(join_pair(t, level, left, left + (1u << level)));
-        for (uint32_t i = 0; i < t->node_count; i++) // a left half whose right one would have no shard
-            if (t->node[i].level == level && !(t->node[i].first >> level & 1) &&
-                t->node[i].first + (1u << level) >= t->shards)
-                t->node[i].level++;
-        join(t);
+    return (t->count + t->piece - 1) / t->piece;
+}
+
+static size_t numbers_of(const struct clrnn_tree *t, size_t piece)
+{
+    return MIN2(t->piece, t->count - piece * t->piece);
+}
+
+static void *part_of(const struct clrnn_tree *t, uint32_t slot, size_t piece)
+{
+    return (char *)t->slot[slot] + piece * t->piece * t->size;
+}
+
+static enum clrnn_status begin_transfer(struct clrnn_tree *t, const struct step *step, size_t piece)
+{
+    return clrnn_transfer_begin(t->worker, step->kind == SEND ? CLRNN_MESSAGE_SEND : CLRNN_MESSAGE_RECEIVE,
+                                step->other, part_of(t, step->slot, piece), numbers_of(t, piece) * t->size,
+                                &step->transfer[piece]);
+}
+
+enum clrnn_status clrnn_tree_begin(struct clrnn_tree *t)
+{
+    if (t->begun)
+        return CLRNN_OK;
+    t->begun = true;
+    for (size_t piece = 0; piece < clrnn_tree_pieces(t); piece++) // in the order in which they are sent
+        for (size_t i = 0; i < t->step_count; i++)
+            if (t->step[i].kind == RECEIVE) {
+                TRY(need_slot(t, t->step[i].slot));
+                TRY(begin_transfer(t, &t->step[i], piece));
+            }
+    return CLRNN_OK;
+}
+
+enum clrnn_status clrnn_tree_reduce(struct clrnn_tree *t, size_t piece)
+{
+    TRY(clrnn_tree_begin(t));
+    sum_up(t);
+    for (size_t i = 0; i < t->step_count; i++) {
+        const struct step *step = &t->step[i];
+
+        if (step->kind == ADD)
+            t->sum(part_of(t, step->slot, piece), part_of(t, step->other, piece), numbers_of(t, piece));
+        else
+            TRY(step->kind == SEND ? begin_transfer(t, step, piece)
+                                   : clrnn_transfer_finish(&step->transfer[piece]));
     }
+    t->begun = piece + 1 < clrnn_tree_pieces(t);
     t->next = t->begin;
     return CLRNN_OK;
 }
 
-enum clrnn_status clrnn_tree_share(struct clrnn_tree *t, const struct clrnn_worker *worker, void **total)
+enum clrnn_status clrnn_tree_share(struct clrnn_tree *t, size_t piece, const struct clrnn_worker *worker,
+                                   struct clrnn_transfer *transfer)
 {
-    if (!t->node_count) {
-        void *value;
-
-        TRY(add_node(t, 0, 0, &value));
-    }
-    *total = t->node[0].value;
-    return clrnn_worker_broadcast(worker, *total, t->count * t->size);
+    for (size_t i = 0; i < t->step_count; i++)
+        if (t->step[i].kind == SEND) // so that the first slot is free, of worker 0 it has the sum
+            TRY(clrnn_transfer_finish(&t->step[i].transfer[piece]));
+    return clrnn_transfer_begin(worker, CLRNN_MESSAGE_BROADCAST, 0, part_of(t, 0, piece),
+                                numbers_of(t, piece) * t->size, transfer);
 }
 
 enum clrnn_status clrnn_tree_total(struct clrnn_tree *t, void **total)
 {
-    TRY(clrnn_tree_reduce(t));
-    return clrnn_tree_share(t, t->worker, total);
+    for (size_t piece = 0; piece < clrnn_tree_pieces(t); piece++) {
+        struct clrnn_transfer transfer;
+
+        TRY(clrnn_tree_reduce(t, piece));
+        TRY(clrnn_tree_share(t, piece, t->worker, &transfer));
+        TRY(clrnn_transfer_finish(&transfer));
+    }
+    *total = clrnn_tree_sums(t);
+    return CLRNN_OK;
+}
+
+void *clrnn_tree_sums(const struct clrnn_tree *t)
+{
+    return t->slot[0];
 }

@@ -337,30 +337,75 @@ static const struct clrnn_log *log_of(const struct clrnn_worker *w)
     return &w->team->worker[w->local].log;
 }
 
-enum clrnn_status clrnn_worker_send(const struct clrnn_worker *w, uint32_t to, void *data, size_t bytes)
+static uint32_t tag_of(uint32_t from, uint32_t to)
+{
+    return from * CLRNN_MOST_DEVICES + to;
+}
+
+enum clrnn_status clrnn_transfer_begin(const struct clrnn_worker *w, enum clrnn_message_kind kind,
+                                       uint32_t other, void *data, size_t bytes,
+                                       struct clrnn_transfer *transfer)
 {
     const struct clrnn_team *t = w->team;
-    const uint32_t rank = rank_of(t, to), local = to - t->first[rank];
+    const bool is_broadcast = kind == CLRNN_MESSAGE_BROADCAST;
+    const uint32_t rank = is_broadcast ? 0 : rank_of(t, other), local = other - t->first[rank];
 
-    return rank == t->rank ? offer(w, local, local + 1, data)
-                           : clrnn_ranks_send(log_of(w), w->channel, rank,
-                                              w->local * CLRNN_MOST_DEVICES + local, data, bytes);
+    *transfer = (struct clrnn_transfer){
+        .worker = w,
+        .other = local,
+        .remote = is_broadcast ? !w->local && t->ranks > 1 : rank != t->rank,
+        .message = {.kind = kind, .channel = w->channel, .other = rank, .data = data, .bytes = bytes}};
+    if (kind == CLRNN_MESSAGE_SEND)
+        transfer->message.tag = tag_of(w->local, local);
+    else if (kind == CLRNN_MESSAGE_RECEIVE)
+        transfer->message.tag = tag_of(local, w->local);
+    if (transfer->remote)
+        return clrnn_message_begin(log_of(w), &transfer->message);
+    return kind == CLRNN_MESSAGE_SEND ? offer(w, local, local + 1, data) : CLRNN_OK;
+}
+
+enum clrnn_status clrnn_transfer_test(struct clrnn_transfer *transfer, bool *done)
+{
+    *done = true;
+    return transfer->remote ? clrnn_message_test(log_of(transfer->worker), &transfer->message, done)
+                            : CLRNN_OK;
+}
+
+enum clrnn_status clrnn_transfer_finish(struct clrnn_transfer *transfer)
+{
+    const struct clrnn_worker *w = transfer->worker;
+    struct clrnn_message *m = &transfer->message;
+
+    if (transfer->remote)
+        TRY(clrnn_message_wait(log_of(w), m));
+    if (m->kind == CLRNN_MESSAGE_BROADCAST)
+        return w->local             ? take(w, 0, m->data, m->bytes)
+               : w->team->count > 1 ? offer(w, 0, w->team->count, m->data)
+                                    : CLRNN_OK;
+    return m->kind == CLRNN_MESSAGE_RECEIVE && !transfer->remote ? take(w, transfer->other, m->data, m->bytes)
+                                                                 : CLRNN_OK;
+}
+
+static enum clrnn_status transfer(const struct clrnn_worker *w, enum clrnn_message_kind kind, uint32_t other,
+                                  void *data, size_t bytes)
+{
+    struct clrnn_transfer transfer;
+
+    TRY(clrnn_transfer_begin(w, kind, other, data, bytes, &transfer));
+    return clrnn_transfer_finish(&transfer);
+}
+
+enum clrnn_status clrnn_worker_send(const struct clrnn_worker *w, uint32_t to, void *data, size_t bytes)
+{
+    return transfer(w, CLRNN_MESSAGE_SEND, to, data, bytes);
 }
 
 enum clrnn_status clrnn_worker_receive(const struct clrnn_worker *w, uint32_t from, void *data, size_t bytes)
 {
-    const struct clrnn_team *t = w->team;
-    const uint32_t rank = rank_of(t, from), local = from - t->first[rank];
-
-    return rank == t->rank ? take(w, local, data, bytes)
-                           : clrnn_ranks_receive(log_of(w), w->channel, rank,
-                                                 local * CLRNN_MOST_DEVICES + w->local, data, bytes);
+    return transfer(w, CLRNN_MESSAGE_RECEIVE, from, data, bytes);
 }
 
 enum clrnn_status clrnn_worker_broadcast(const struct clrnn_worker *w, void *data, size_t bytes)
 {
-    if (w->local)
-        return take(w, 0, data, bytes);
-    TRY(clrnn_ranks_broadcast(log_of(w), w->channel, data, bytes));
-    return w->team->count > 1 ? offer(w, 0, w->team->count, data) : CLRNN_OK;
+    return transfer(w, CLRNN_MESSAGE_BROADCAST, 0, data, bytes);
 }

@@ -71,6 +71,22 @@ void clrnn_worker_end(struct clrnn_worker *worker);
 enum clrnn_status clrnn_worker_send(const struct clrnn_worker *worker, uint32_t to, void *data, size_t bytes);
 enum clrnn_status clrnn_worker_receive(const struct clrnn_worker *worker, uint32_t from, void *data,
                                        size_t bytes);
+/** The same in two steps. Between processes the message is on its way from begin to finish, so that others
+ * may be, too: those between two workers must begin, and finish, in the same order in both. To another worker
+ * of this process it goes when the sender begins and the receiver finishes. */
+struct clrnn_transfer {
+    const struct clrnn_worker *worker;
+    uint32_t other;
+    bool remote; // it is a message to or from another process
+    struct clrnn_message message;
+};
+enum clrnn_status clrnn_transfer_begin(const struct clrnn_worker *worker, enum clrnn_message_kind kind,
+                                       uint32_t other, void *data, size_t bytes,
+                                       struct clrnn_transfer *transfer);
+/** Whether finish need not wait for another process. */
+enum clrnn_status clrnn_transfer_test(struct clrnn_transfer *transfer, bool *done);
+enum clrnn_status clrnn_transfer_finish(struct clrnn_transfer *transfer);
+
 /** Gives all workers what worker 0 has. */
 enum clrnn_status clrnn_worker_broadcast(const struct clrnn_worker *worker, void *data, size_t bytes);
 

@@ -1,21 +1,25 @@
 // SPDX-License-Identifier: MIT
-// Preloaded by tests: makes a call of MPI fail, by MPI's profiling interface.
+// Preloaded by tests: makes a call of MPI fail, or counts messages, by MPI's profiling interface.
 //
 //     FAIL_MPI=FUNCTION:N      the N-th call, from 1, of threads other than the process's first
 //     FAIL_RANK=RANK           in this rank alone
 //     FAIL_REPORT=FILE         a line, written when it fails
+//
+//     COUNT_MPI=FILE           in FILE-RANK: how many messages were on their way at once, at most
 //
 // What fails does nothing.
 #include <mpi.h>
 
 #include <fcntl.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 static unsigned long count;
+static long begun, most; // messages
 
 static bool fails(const char *function)
 {
@@ -38,24 +42,61 @@ static bool fails(const char *function)
     return true;
 }
 
+static int counted(int error)
+{
+    const long now = error == MPI_SUCCESS ? __atomic_add_fetch(&begun, 1, __ATOMIC_RELAXED) : 0;
+    long before = __atomic_load_n(&most, __ATOMIC_RELAXED);
+
+    while (now > before &&
+           !__atomic_compare_exchange_n(&most, &before, now, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        continue;
+    return error;
+}
+
 int MPI_Isend(const void *data, int bytes, MPI_Datatype type, int to, int tag, MPI_Comm comm,
               MPI_Request *request)
 {
-    return fails("MPI_Isend") ? MPI_ERR_OTHER : PMPI_Isend(data, bytes, type, to, tag, comm, request);
+    return fails("MPI_Isend") ? MPI_ERR_OTHER
+                              : counted(PMPI_Isend(data, bytes, type, to, tag, comm, request));
 }
 
 int MPI_Irecv(void *data, int bytes, MPI_Datatype type, int from, int tag, MPI_Comm comm,
               MPI_Request *request)
 {
-    return fails("MPI_Irecv") ? MPI_ERR_OTHER : PMPI_Irecv(data, bytes, type, from, tag, comm, request);
-}
-
-int MPI_Ibcast(void *data, int bytes, MPI_Datatype type, int root, MPI_Comm comm, MPI_Request *request)
-{
-    return fails("MPI_Ibcast") ? MPI_ERR_OTHER : PMPI_Ibcast(data, bytes, type, root, comm, request);
+    return fails("MPI_Irecv") ? MPI_ERR_OTHER
+                              : counted(PMPI_Irecv(data, bytes, type, from, tag, comm, request));
 }
 
 int MPI_Test(MPI_Request *request, int *done, MPI_Status *status)
 {
-    return fails("MPI_Test") ? MPI_ERR_OTHER : PMPI_Test(request, done, status);
+    int error;
+
+    if (fails("MPI_Test"))
+        return MPI_ERR_OTHER;
+    error = PMPI_Test(request, done, status);
+    if (error == MPI_SUCCESS && *done)
+        __atomic_sub_fetch(&begun, 1, __ATOMIC_RELAXED);
+    return error;
+}
+
+int MPI_Iprobe(int from, int tag, MPI_Comm comm, int *there, MPI_Status *status)
+{
+    return fails("MPI_Iprobe") ? MPI_ERR_OTHER : PMPI_Iprobe(from, tag, comm, there, status);
+}
+
+int MPI_Finalize(void)
+{
+    const char *const report = getenv("COUNT_MPI");
+    char path[4096];
+    int rank;
+    FILE *file;
+
+    PMPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    if (report) {
+        snprintf(path, sizeof(path), "%s-%d", report, rank);
+        file = fopen(path, "w");
+        if (!file || fprintf(file, "%ld\n", most) < 0 || fclose(file))
+            abort();
+    }
+    return PMPI_Finalize();
 }

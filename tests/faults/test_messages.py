@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Makes MPI fail in the threads that carry gradients between processes: one sentence that says which process, status 4,
-no hang, and a run that goes on to the bits of an unbroken one, as TAP.
+no hang, and a run that goes on to the bits of an unbroken one; counts messages, as TAP.
 
     test_messages.py CLRNN SHIM [TEST...]"""
 import os
@@ -16,8 +16,8 @@ from test_shards import write_configs  # noqa: E402
 
 SHIM = os.path.abspath(sys.argv.pop(2))
 # Of three ranks with eight shards: the first receives, the second sends and receives, the third sends.
-FAULTS = [("MPI_Irecv", 0), ("MPI_Irecv", 1), ("MPI_Isend", 1), ("MPI_Isend", 2), ("MPI_Ibcast", 0), ("MPI_Ibcast", 2),
-          ("MPI_Test", 0), ("MPI_Test", 1)]
+FAULTS = [("MPI_Irecv", 0), ("MPI_Irecv", 1), ("MPI_Isend", 1), ("MPI_Isend", 2), ("MPI_Isend", 0), ("MPI_Irecv", 2),
+          ("MPI_Test", 0), ("MPI_Test", 1), ("MPI_Iprobe", 0)]
 
 
 def resume(c, run):
@@ -52,5 +52,15 @@ def failed(c):
         assert c.bytes(run) == c.bytes("whole"), f"{function} of rank {rank}: other bytes than an unbroken run"
 
 
+def at_once(c):
+    """Many messages are on their way at once, so that a connection is not idle while one is answered."""
+    write_configs(c)
+    finish(start(c, 2, command("pieces", "run"),
+                 env={**BUCKETS, "LD_PRELOAD": SHIM, "COUNT_MPI": str(c.folder / "count")}))
+    for rank in range(2):
+        most = int((c.folder / f"count-{rank}").read_text())
+        assert most >= 8, f"rank {rank} had {most} messages on their way at once"
+
+
 if __name__ == "__main__":
-    sys.exit(main([failed]))
+    sys.exit(main([failed, at_once]))

@@ -9,7 +9,7 @@ enum { NUMBERS = 5, ROUNDS = 3, MOST = 7 };
 
 struct part {
     struct clrnn_worker *worker;
-    uint32_t shards;
+    uint32_t shards, piece; // piece: numbers of each, 0: all
     float total[ROUNDS][NUMBERS];
     uint32_t fails;       // its number; the worker that fails in the second round
     bool reduces;         // a further thread's part, on another channel
@@ -46,10 +46,11 @@ static enum clrnn_status sum_up(struct part *p, struct clrnn_tree *tree, uint32_
 
 static enum clrnn_status sum_all(struct part *p)
 {
+    const struct clrnn_tree_params params = {
+        .shards = p->shards, .count = NUMBERS, .size = sizeof(float), .piece = p->piece, .sum = add};
     struct clrnn_tree *tree;
-    enum clrnn_status st =
-        clrnn_tree_create(p->reduces ? clrnn_worker_on(p->worker, CLRNN_CHANNEL_REDUCE) : p->worker,
-                          p->shards, NUMBERS, sizeof(float), add, &tree);
+    enum clrnn_status st = clrnn_tree_create(
+        p->reduces ? clrnn_worker_on(p->worker, CLRNN_CHANNEL_REDUCE) : p->worker, &params, &tree);
 
     for (uint32_t round = 0; st == CLRNN_OK && round < ROUNDS; round++)
         st = sum_up(p, tree, round);
@@ -97,7 +98,8 @@ static enum clrnn_status run_team(struct clrnn_device **device, uint32_t shards,
 
     assert_int_equal(clrnn_team_create(&listening.log, device, count, &team), CLRNN_OK);
     for (uint32_t i = 0; i < count; i++) {
-        part[i] = (struct part){.worker = clrnn_team_worker(team, i), .shards = shards, .fails = fails};
+        part[i] = (struct part){
+            .worker = clrnn_team_worker(team, i), .shards = shards, .piece = count % 3, .fails = fails};
         user[i] = &part[i];
     }
     st = clrnn_team_start(team, work, user);
