@@ -4,7 +4,10 @@
 //     FAIL_AT=N        the N-th, from 1, gives NULL
 //     FAIL_ALL=1       so do all after it
 //     FAIL_OWN=1       counts those alone that the program itself asks for, and not those of libraries
-//     FAIL_REPORT=FILE how many there were in the process that was started
+//     FAIL_THREADS=1   counts those alone of threads other than a process's first
+//     FAIL_RANK=RANK   in this rank of MPI alone
+//     FAIL_REPORT=FILE how many there were in the process that was started, of a rank in the one that it
+//     watches
 #include <errno.h>
 #include <fcntl.h>
 #include <link.h>
@@ -12,7 +15,9 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/auxv.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 extern void *__libc_malloc(size_t size);
@@ -23,9 +28,24 @@ extern void *__libc_memalign(size_t alignment, size_t size);
 void *memalign(size_t alignment, size_t size);
 
 static unsigned long count, fail_at;
-static bool all, own;
+static bool all, own, threads, is_rank;
 static uintptr_t first, end; // of the program's code
 static pid_t process;
+
+// Whether faults are meant for this process.
+static bool is_wanted(void)
+{
+    static const char *const names[] = {"OMPI_COMM_WORLD_RANK", "PMI_RANK"};
+    const char *const wanted = getenv("FAIL_RANK");
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names) && wanted; i++) {
+        const char *const rank = getenv(names[i]);
+
+        if (rank)
+            return strcmp(rank, wanted) == 0;
+    }
+    return !wanted;
+}
 
 __attribute__((constructor)) static void start(void)
 {
@@ -41,9 +61,11 @@ __attribute__((constructor)) static void start(void)
         }
     all = getenv("FAIL_ALL");
     own = getenv("FAIL_OWN");
-    process = getpid();
+    threads = getenv("FAIL_THREADS");
+    is_rank = getenv("FAIL_RANK");
+    process = is_wanted() ? getpid() : 0;
     count = 0;
-    fail_at = at ? strtoul(at, NULL, 10) : 0;
+    fail_at = at && process ? strtoul(at, NULL, 10) : 0;
 }
 
 __attribute__((destructor)) static void finish(void)
@@ -52,7 +74,8 @@ __attribute__((destructor)) static void finish(void)
     int file;
 
     fail_at = 0;
-    if (!report || getpid() != process || (file = open(report, O_WRONLY | O_CREAT | O_TRUNC, 0600)) < 0)
+    if (!report || (is_rank ? getppid() : getpid()) != process ||
+        (file = open(report, O_WRONLY | O_CREAT | O_TRUNC, 0600)) < 0)
         return;
     dprintf(file, "%lu\n", count);
     close(file);
@@ -63,6 +86,8 @@ static bool fails(const void *caller)
     unsigned long n;
 
     if (own && ((uintptr_t)caller < first || (uintptr_t)caller >= end))
+        return false;
+    if (threads && syscall(SYS_gettid) == getpid())
         return false;
     n = __atomic_add_fetch(&count, 1, __ATOMIC_RELAXED);
     if (!fail_at || (all ? n < fail_at : n != fail_at))

@@ -26,11 +26,14 @@ VARIES = re.compile(r"[\d.]+ ?m?s\b|/tmp/\S*")  # times; folders of the run
 KEPT = {".clrnn-run", ".clrnn-synth", ".clrnn-lr-find"}
 ON = ("--device", "ref")
 ONE = ("--set", "train.epochs=1", "--set", "model.layers.0.rnn.hidden_size=2")
+QUIET = ("--quiet", "--no-plot")
+MPI = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+       "OMPI_MCA_rmaps_base_oversubscribe": "1"}
+SHARDS = ("--set", "train.shards=4", "--set", "train.clip_grad_norm=1")
 
 
-def environment(folder, **more):
-    env = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache"), "TMPDIR": str(folder / "tmp"), "LD_PRELOAD": SHIM,
-           "LC_ALL": "C", "ASAN_OPTIONS": "verify_asan_link_order=0", **more}
+def environment(**more):
+    env = {**os.environ, "LC_ALL": "C", "ASAN_OPTIONS": "verify_asan_link_order=0", **more}
     env.pop("MALLOC_PERTURB_", None)
     return env
 
@@ -42,9 +45,17 @@ def files(folder):
 class Sweep:
     """A folder as each run of a command finds it, and what its runs have shown."""
 
-    def __init__(self, command):
-        self.command, self.runs, self.failed = command, 0, 0
+    def __init__(self, command, launch=(), **env):
+        self.command, self.launch, self.env, self.runs, self.failed = command, launch, env, 0, 0
         (command.folder / "tmp").mkdir()
+
+    def start(self, arguments, folder, **env):
+        """The command as a process; where it is launched, the launcher's allocations do not fail."""
+        own = {"XDG_CACHE_HOME": str(folder / "cache"), "TMPDIR": str(folder / "tmp"), "LD_PRELOAD": SHIM, **env}
+        launch = (*self.launch, "env", *(f"{name}={value}" for name, value in own.items())) if self.launch else ()
+        return subprocess.run([*launch, self.command.executable, *arguments], cwd=folder, stdin=subprocess.DEVNULL,
+                              capture_output=True, timeout=240, check=False, text=True, errors="replace",
+                              env=environment(**self.env, **({} if launch else own)))
 
     def once(self, arguments, outputs, good, statuses, **env):
         """One run in a copy of the folder: what is wrong with it, or None."""
@@ -52,9 +63,9 @@ class Sweep:
             folder = pathlib.Path(temporary) / "work"
             shutil.copytree(self.command.folder, folder)
             before = files(folder)
-            done = subprocess.run([self.command.executable, *arguments], cwd=folder, stdin=subprocess.DEVNULL,
-                                  capture_output=True, timeout=120, check=False, text=True, errors="replace",
-                                  env=environment(folder, **env))
+            done = self.start(arguments, folder, **env)
+            if self.launch:  # what the launcher says
+                done.stderr = "\n".join(line for line in done.stderr.splitlines() if line.startswith("clrnn"))
             made = {output: (folder / output).read_bytes() for output in outputs if (folder / output).is_file()}
             left = [name for name in files(folder) - before if pathlib.Path(name).name not in KEPT
                     and pathlib.Path(name).name.startswith(".clrnn-") or name.startswith("tmp/")]
@@ -77,9 +88,9 @@ class Sweep:
             self.failed += done.returncode == 5
             return None
 
-    def sweep(self, *arguments, outputs=(), own=False, statuses=(0,)):
+    def sweep(self, *arguments, outputs=(), own=False, statuses=(0,), **env):
         """Fails allocations spread over all that the command makes, alone and with all that follow."""
-        env = {"FAIL_OWN": "1"} if own else {}
+        env |= {"FAIL_OWN": "1"} if own else {}
         report = self.command.folder / "report"
         done, good = self.once(arguments, outputs, None, statuses, FAIL_REPORT=str(report), **env)
         assert done.returncode in statuses, (arguments, done.stderr)
@@ -164,6 +175,36 @@ def test_use(command):
     s.finish()
 
 
+def test_ranks(command):
+    """Two processes that train together, with gradients in several buckets: the program's own allocations, of each of
+    the two, in all threads and in those that carry gradients."""
+    if not shutil.which("mpirun"):
+        raise harness.Skip("there is no mpirun")
+    s = Sweep(command, ("mpirun", "-n", "2"), **MPI, CLRNN_BUCKET_BYTES="100")
+    arguments = "train", "config.yaml", *ON, *ONE, *SHARDS, *QUIET, "--out", "run"
+    if "built without MPI" in s.start(arguments, command.folder).stderr:
+        raise harness.Skip("clrnn was built without MPI")
+    shutil.rmtree(command.folder / "run")
+    for rank in "01":
+        for more in ({}, {"FAIL_THREADS": "1"}):
+            s.sweep(*arguments, own=True, FAIL_RANK=rank, **more)
+    s.finish()
+
+
+def test_together(command):
+    """Two devices of a process, whose threads carry gradients in several buckets."""
+    listed = subprocess.run(["clinfo", "-l"], capture_output=True, text=True, check=False).stdout.lower()
+    if "portable computing language" not in listed:
+        raise harness.Skip("PoCL is not installed")
+    s = Sweep(command, POCL_DEVICES="pthread pthread", CLRNN_BUCKET_BYTES="100")
+    arguments = "train", "config.yaml", "--devices", "0:0,0:1", *ONE, *SHARDS, *QUIET, "--out", "run"
+    s.start(arguments, command.folder)  # fills the caches that each run gets a copy of
+    shutil.rmtree(command.folder / "run")
+    for more in ({}, {"FAIL_THREADS": "1"}):
+        s.sweep(*arguments, own=True, **more)
+    s.finish()
+
+
 NESTED = """\
 model:
   layers:
@@ -190,4 +231,5 @@ def test_export(command):
 
 
 if __name__ == "__main__":
-    sys.exit(harness.main([test_words, test_devices, test_data, test_train, test_search, test_use, test_export]))
+    sys.exit(harness.main([test_words, test_devices, test_data, test_train, test_search, test_use, test_ranks,
+                           test_together, test_export]))
