@@ -66,22 +66,27 @@ static inline void pack_rows(PANEL_SPACE real *to, struct stored from, uint firs
 #if TRANSPOSE_A
 // A tile's rows over KC steps of K, [KC, TILE], and padding for the last store, which writes 8 numbers.
 #define ROWS_SIZE (KC * TILE + 8)
+// Steps of K packed for one tile before the next: tiles lie pages apart, and few pages are known at a time.
+#define PACK_STEPS 8
 
 // to [tiles, ROWS_SIZE]: of tile t, to[k, i] = from[first + k, t * TILE + i], 0 for cols <= t * TILE + i.
 static inline void pack_tiles(local real *to, struct stored from, uint first, uint rows, uint cols)
 {
-    for (uint k = 0; k < rows; k++) {
-        global const real *row = row_of(from, first + k), *ahead = row_of(from, first + min(k + AHEAD, rows - 1));
-        local real *tile = to + k * TILE;
-        uint j = 0;
+    for (uint k = 0, some; k < rows; k += some) {
+        some = min(rows - k, (uint)PACK_STEPS);
+        for (uint j = 0; j < cols; j += TILE) {
+            local real *tile = to + j / TILE * ROWS_SIZE + k * TILE;
 
-        ROLLED for (uint a = 0; a < cols; a += 16)
-            PREFETCH(ahead + a);
-        for (; j + 8 <= cols; j += TILE, tile += ROWS_SIZE)
-            vwrite8(vread8(0, row + j), 0, tile); // the store of the next k overwrites the surplus
-        ROLLED for (; j < cols; j += TILE, tile += ROWS_SIZE)
-            ROLLED for (uint i = 0; i < TILE; i++)
-                tile[i] = j + i < cols ? row[j + i] : 0.0f;
+            if (some == PACK_STEPS && j + 8 <= cols) {
+#pragma unroll
+                for (int i = 0; i < PACK_STEPS; i++)
+                    vwrite8(vread8(0, from.at + (size_t)(first + k + i) * from.ld + j), 0, tile + i * TILE);
+                continue;
+            }
+            ROLLED for (uint i = 0; i < some; i++)
+                ROLLED for (uint r = 0; r < TILE; r++)
+                    tile[i * TILE + r] = j + r < cols ? from.at[(size_t)(first + k + i) * from.ld + j + r] : 0.0f;
+        }
     }
 }
 #endif
@@ -244,6 +249,7 @@ kernel void gemm(struct gemm_args g, global const real *A, global const real *B,
                     const bool of_second = m1 >= m_first + m_block; // m_block is a multiple of TILE
                     const uint m0 = of_second ? m1 - m_block : m1;
                     global real *to = of_second ? C2 : C;
+                    PANEL_SPACE const real *b_k = panel;
                     realv sum[TILE][VECS];
 #if TRANSPOSE_A
                     local const real *a = (of_second ? rows2 : rows) + (m0 - m_first) / TILE * ROWS_SIZE;
@@ -262,17 +268,18 @@ kernel void gemm(struct gemm_args g, global const real *A, global const real *B,
 #pragma unroll
                         for (int v = 0; v < VECS; v++)
                             sum[i][v] = 0.0f;
-                    for (uint k = 0, stop; k < kc;) {
-                        for (stop = min(kc, k + KC); k < stop; k++) {
+                    for (size_t k = 0, stop; k < kc;) {
+                        // Addresses by increments: sums of 32-bit indices would take ports that the fma need.
+                        for (stop = min((size_t)kc, k + KC); k < stop; k++, b_k += PANEL) {
                             realv b[VECS];
 
 #pragma unroll
                             for (int v = 0; v < VECS; v++)
-                                b[v] = *(PANEL_SPACE const realv *)(panel + k * PANEL + v * WIDTH);
+                                b[v] = *(PANEL_SPACE const realv *)(b_k + v * WIDTH);
 #pragma unroll
                             for (int i = 0; i < TILE; i++) {
 #if TRANSPOSE_A
-                                const realv x = a[k * TILE + i];
+                                const realv x = a[i];
 #else
                                 const realv x = a[i][k];
 #endif
@@ -280,6 +287,9 @@ kernel void gemm(struct gemm_args g, global const real *A, global const real *B,
                                 for (int v = 0; v < VECS; v++)
                                     sum[i][v] = fma(x, b[v], sum[i][v]);
                             }
+#if TRANSPOSE_A
+                            a += TILE;
+#endif
                         }
 #if PACKED && !TRANSPOSE_A
                         if (kc <= KC)

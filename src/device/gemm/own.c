@@ -59,8 +59,10 @@ static uint64_t most_local_bytes(const struct tile *t)
 }
 
 // The tile for panels of `vectors`, at most 4: 24 accumulators of 32 registers with AVX-512 (16 with 2
-// vectors), 12 of 16 with AVX, SSE and (leaving some unused) NEON.
-static struct tile tile_of(const struct clrnn_device *device, uint32_t vectors)
+// vectors), 12 of 16 with AVX, SSE and (leaving some unused) NEON. A panel of 64 columns fits the first-level
+// cache if KC is 128. That is faster where A is packed in any case; else reading and writing C twice as often
+// is slower. Both ways round of a multiply have the same KC, as it is in the order of the sum.
+static struct tile tile_of(const struct clrnn_device *device, const struct clrnn_gemm *g, uint32_t vectors)
 {
     const struct clrnn_device_info *info = clrnn_device_info(device);
     struct tile t = {.rows = vectors == 4 ? 6 : 8,
@@ -73,6 +75,11 @@ static struct tile tile_of(const struct clrnn_device *device, uint32_t vectors)
     if (t.width < 16) {
         t.rows = 6;
         t.panel = t.width * 2;
+    } else if (g->transpose_a && !g->transpose_b) {
+        t.kc = 128;
+        t.block = 768;
+    } else {
+        t.block = 384;
     }
     while (t.block > LEAST_BLOCK && info->local_bytes < most_local_bytes(&t))
         t.block -= BLOCK_STEP;
@@ -123,11 +130,11 @@ static double estimate(const struct batch *b, const struct tile *t, uint32_t cor
     const double read_a = g->transpose_a || t->width == 16 ? 0 : each * k * c->m_block * 0.4;
     const double results = b->count * (double)g->M * g->N / cores;
     const double sum =
-        c->parts > 1 ? 4000 + results * (10.0 / t->width * (c->parts + 1) + (b->transposed ? 4 : 0)) : 0;
+        c->parts > 1 ? 4000 + results * (20.0 / t->width * (c->parts + 1) + (b->transposed ? 4 : 0)) : 0;
     const double store = b->transposed && c->parts == 1 ? tiles * panels * t->rows * t->panel * steps * 4 : 0;
     const double item = multiply + pack_a + read_a + pack_b + store + 500;
 
-    return (items > 1 ? (ceil(items / cores) + 0.1) * item + 4000 : item) + pack_all + sum;
+    return (items > 1 ? (ceil(items / cores) + 0.02) * item + 4000 : item) + pack_all + sum;
 }
 
 // The counts and the estimated time of a tiling; infinite if split-K's partial results would be too large.
@@ -387,7 +394,7 @@ static struct tiling choose(struct batch *b, struct tile *t, const struct clrnn_
     struct tiling best = choose_side(b, t, cores);
 
     for (uint32_t vectors = 3; vectors >= 2 && t->width == 16 && !t->brief; vectors--) {
-        const struct tile other = tile_of(device, vectors);
+        const struct tile other = tile_of(device, &as_given.gemm[0], vectors);
         struct batch batch = as_given;
         const struct tiling c = choose_side(&batch, &other, cores);
 
@@ -411,7 +418,7 @@ enum clrnn_status clrnn_gemm_own_pack(struct clrnn_launches *launches, const str
 {
     const struct clrnn_device *device = clrnn_launches_device(launches);
     struct batch b = {.gemm = {gemm[0], gemm[0]}, .count = 1};
-    struct tile t = tile_of(device, 4);
+    struct tile t = tile_of(device, gemm, 4);
     struct clrnn_define define[7];
     struct tiling c;
 
@@ -429,7 +436,7 @@ enum clrnn_status clrnn_gemm_own_append(struct clrnn_launches *launches, const s
                                         bool *fused)
 {
     const struct clrnn_device *device = clrnn_launches_device(launches);
-    struct tile t = tile_of(device, 4);
+    struct tile t = tile_of(device, gemm, 4);
     const uint32_t cores = cores_of(device);
     const bool dot = is_dot(gemm, &t);
     struct batch b = {.gemm = {gemm[0], gemm[count - 1]}, .count = count, .epilogue = epilogue};
