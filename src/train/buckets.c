@@ -44,6 +44,7 @@ struct clrnn_buckets {
     struct job *job;                           // [shards * count], of a step
     uint64_t steps;                            // begun
     size_t taken;                              // shards of the step
+    float weight;                              // of all that counts in the step
     pthread_t thread[2];
     int threads; // that run
 
@@ -113,9 +114,11 @@ static enum clrnn_status read_sums(const struct clrnn_buckets *b, const struct j
     const struct clrnn_bucket *bucket = &m->bucket[job->bucket];
 
     TRY(clrnn_buffer_read_after(bucket->grads, &job->mark, 0, bucket->count, sums));
-    return job->bucket ? CLRNN_OK
-                       : clrnn_buffer_read_after(m->records, &job->mark, (size_t)job->slot * RECORD_FIELDS,
-                                                 RECORD_NORM, sums + bucket->count);
+    if (job->bucket)
+        return CLRNN_OK;
+    memset(sums + bucket->count, 0, RECORD_FIELDS * sizeof(float));
+    return clrnn_buffer_read_after(m->records, &job->mark, (size_t)job->slot * RECORD_FIELDS, RECORD_NORM,
+                                   sums + bucket->count);
 }
 
 // Gives a bucket's tree the shard's part.
@@ -126,10 +129,10 @@ static enum clrnn_status take(const struct clrnn_buckets *b, struct job *job)
     void *value;
 
     TRY(clrnn_tree_next(b->tree[job->bucket], &value));
-    if (job->empty || !job->bucket)
+    if (job->empty) {
         memset(value, 0, count * sizeof(float));
-    if (job->empty)
         return CLRNN_OK;
+    }
     st = read_sums(b, job, value);
     clrnn_mark_destroy(b->model->device, &job->mark);
     return st;
@@ -427,8 +430,18 @@ static size_t pieces_up_to(const struct clrnn_buckets *b, size_t bucket)
     return count;
 }
 
-enum clrnn_status clrnn_buckets_total(struct clrnn_buckets *b, size_t bucket, float **sums)
+static void divide(float *sums, size_t count, float weight)
 {
+    for (size_t i = 0; i < count; i++) {
+        const float mean = sums[i] / weight; // in vectors: a division for each, used or not
+
+        sums[i] = sums[i] == 0.0f ? 0.0f : mean; // 0 where no label counts
+    }
+}
+
+enum clrnn_status clrnn_buckets_means(struct clrnn_buckets *b, size_t bucket, float **means)
+{
+    const size_t count = b->model->bucket[bucket].count;
     void *total;
 
     if (b->count > 1) {
@@ -437,6 +450,9 @@ enum clrnn_status clrnn_buckets_total(struct clrnn_buckets *b, size_t bucket, fl
     } else {
         TRY(clrnn_tree_total(b->tree[0], &total));
     }
-    *sums = total;
+    *means = total;
+    if (!bucket)
+        b->weight = (*means)[count + RECORD_WEIGHT];
+    divide(*means, count, b->weight);
     return CLRNN_OK;
 }

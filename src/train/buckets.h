@@ -27,10 +27,11 @@ enum clrnn_status clrnn_buckets_wait(struct clrnn_buckets *buckets);
  * launches before `first` were not queued by clrnn_plan_run_part. */
 enum clrnn_status clrnn_buckets_run(struct clrnn_buckets *buckets, struct clrnn_plan *plan, size_t first,
                                     bool alone, uint32_t slot);
-/** After the last shard: waits for the sum of a bucket over all shards, [count] and, with bucket 0, behind it
- * the record, RECORD_NORM numbers. Buckets must be asked for in order. Valid until the next step. Errors of
- * the threads, which have said so. */
-enum clrnn_status clrnn_buckets_total(struct clrnn_buckets *buckets, size_t bucket, float **sums);
+/** After the last shard: waits for the sum of a bucket over all shards, and divides it by the sum of
+ * RECORD_WEIGHT: [count] and, with bucket 0, behind it the sum of the records, RECORD_NORM numbers. Buckets
+ * must be asked for once each, in order. Valid until the next step. Errors of the threads, which have said
+ * so. */
+enum clrnn_status clrnn_buckets_means(struct clrnn_buckets *buckets, size_t bucket, float **means);
 
 /** Ends the threads, once waits for messages have been ended (clrnn_worker_fail). */
 void clrnn_buckets_stop(struct clrnn_buckets *buckets);

@@ -354,27 +354,35 @@ static enum clrnn_status run_in_parts(struct clrnn_shards *s)
     }
 }
 
-// Updates the parameters by the sums over all shards.
-static enum clrnn_status update(struct clrnn_shards *s, uint32_t slot)
+// Queues the update of the parameters by the means over all shards. *token is of the last write, for which
+// the means must stay.
+static enum clrnn_status queue_update(struct clrnn_shards *s, uint32_t slot, uint64_t *token)
 {
     struct clrnn_model *m = s->model;
     double record[RECORD_FIELDS];
-    float weight = 1, *sums;
+    float *means;
 
     for (size_t k = 0; k < m->bucket_count; k++) {
         const struct clrnn_bucket *b = &m->bucket[k];
 
-        TRY(clrnn_buckets_total(s->sums, k, &sums));
+        TRY(clrnn_buckets_means(s->sums, k, &means));
         for (int i = 0; i < RECORD_NORM && !k; i++)
-            record[i] = sums[b->count + i];
-        weight = k ? weight : sums[b->count + RECORD_WEIGHT];
-        for (size_t i = 0; i < b->count; i++) // 0 where no label counts
-            sums[i] = sums[i] == 0.0f ? 0.0f : sums[i] / weight;
-        TRY(clrnn_buffer_write_f32(b->grads, 0, b->count, sums));
+            record[i] = means[b->count + i];
+        TRY(clrnn_device_wait(m->device, *token));
+        TRY(clrnn_buffer_write_async(b->grads, 0, b->count, means, token));
     }
     TRY(clrnn_buffer_write_f64(m->records, (size_t)slot * RECORD_FIELDS, RECORD_NORM, record));
     TRY(clrnn_model_begin_step(m, slot, true));
     return clrnn_plan_run(s->update);
+}
+
+static enum clrnn_status update(struct clrnn_shards *s, uint32_t slot)
+{
+    uint64_t token = 0;
+    const enum clrnn_status st = queue_update(s, slot, &token);
+    const enum clrnn_status written = clrnn_device_wait(s->model->device, token);
+
+    return st == CLRNN_OK ? written : st;
 }
 
 static enum clrnn_status step(struct clrnn_shards *s, uint32_t samples, uint32_t slot,
